@@ -1,0 +1,173 @@
+//! The commands: their names and flags, and which file runs each.
+
+mod access;
+mod amop;
+mod broadcast;
+mod ca;
+mod cert;
+mod completions;
+pub(crate) mod config;
+mod health;
+mod listen;
+mod log_level;
+mod node;
+mod nodes;
+mod peers;
+mod publish;
+mod run;
+mod send;
+mod status;
+mod testnet;
+pub(crate) mod text;
+mod topics;
+
+use std::{env, process::ExitCode};
+
+use clap::{Parser, Subcommand, error::ErrorKind};
+
+use crate::{
+    exit_code::Exit,
+    failure::Failure,
+    output::{self, Output},
+};
+
+const AFTER_HELP: &str = "\
+Commands that talk to a running node find it by --admin, else --config, else ./nuncio.toml, else $NUNCIO_ADMIN.
+NODEID may be any unambiguous prefix of at least 6 hexadecimal digits.
+
+Exit codes: 0 done · 1 the operation failed · 2 usage · 69 the node cannot be reached · 75 not ready yet · \
+78 bad configuration or certificate.
+
+Start here: nuncio testnet demo";
+
+/// A permissioned overlay network: certified nodes, messages by node ID and topic, AMOP for SDK clients
+#[derive(Debug, Parser)]
+#[command(name = "nuncio", version, after_help = AFTER_HELP, max_term_width = 110)]
+#[command(propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// Print data as JSON, one object per line
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run one node in the foreground; SIGTERM drains, SIGHUP reloads
+    Run(run::Arguments),
+    /// Who the node is and how it fares
+    Status(status::Arguments),
+    /// Links to other nodes: list, add, remove
+    Peers(peers::Arguments),
+    /// Every node known in the network, linked or not
+    Nodes(nodes::Arguments),
+    /// AMOP topics known in the network
+    Topics(topics::Arguments),
+    /// Run-time lists of denied and allowed nodes
+    Access(access::Arguments),
+    /// Send a message to one node and print its reply
+    Send(send::Arguments),
+    /// Send a message to every node that listens to a topic
+    Publish(publish::Arguments),
+    /// Send a message to every node
+    Broadcast(broadcast::Arguments),
+    /// Print messages to this node as they arrive, and answer them
+    Listen(listen::Arguments),
+    /// Be an SDK client on a node's channel port
+    Amop(amop::Arguments),
+    /// Certificate authority: the chain's root and its agencies
+    Ca(ca::Arguments),
+    /// Certificates: issue, inspect, renew, revoke
+    Cert(cert::Arguments),
+    /// Configuration files: check, default, show; nothing is bound
+    Config(config::Arguments),
+    /// Exit 0 when the node is ready, 75 when not yet, 69 when it cannot be reached
+    Health(health::Arguments),
+    /// Show or change the log filter of a running node
+    LogLevel(log_level::Arguments),
+    /// Networks on this machine: create, up, demo
+    Testnet(testnet::Arguments),
+    /// Print a completion script for a shell
+    Completions(completions::Arguments),
+}
+
+/// Parses the process's arguments, runs the command and reports how it ended.
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return not_parsed(&error),
+    };
+    let output = Output::new(cli.json);
+    match start(cli.command, output) {
+        Ok(()) => Exit::Done.into(),
+        Err(failure) => {
+            if failure.exit != Exit::Done {
+                output::report(&failure, cli.json);
+            }
+            failure.exit.into()
+        }
+    }
+}
+
+fn start(command: Command, output: Output) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::operation("internal", format_args!("cannot start the runtime: {error}")))?;
+    let result = runtime.block_on(execute(command, output));
+    // A blocking read of standard input cannot be interrupted; do not wait for it.
+    runtime.shutdown_background();
+    result
+}
+
+async fn execute(command: Command, output: Output) -> Result<(), Failure> {
+    match command {
+        Command::Run(arguments) => run::run(arguments).await,
+        Command::Status(arguments) => status::run(arguments, output).await,
+        Command::Peers(arguments) => peers::run(arguments, output).await,
+        Command::Nodes(arguments) => nodes::run(arguments, output).await,
+        Command::Topics(arguments) => topics::run(arguments, output).await,
+        Command::Access(arguments) => access::run(arguments, output).await,
+        Command::Send(arguments) => send::run(arguments, output).await,
+        Command::Publish(arguments) => publish::run(arguments, output).await,
+        Command::Broadcast(arguments) => broadcast::run(arguments, output).await,
+        Command::Listen(arguments) => listen::run(arguments, output).await,
+        Command::Amop(arguments) => amop::run(arguments, output).await,
+        Command::Ca(arguments) => ca::run(arguments, output),
+        Command::Cert(arguments) => cert::run(arguments, output),
+        Command::Config(arguments) => config::run(arguments, output),
+        Command::Health(arguments) => health::run(arguments, output).await,
+        Command::LogLevel(arguments) => log_level::run(arguments, output).await,
+        Command::Testnet(arguments) => testnet::run(arguments, output).await,
+        Command::Completions(arguments) => completions::run(&arguments, output),
+    }
+}
+
+fn not_parsed(error: &clap::Error) -> ExitCode {
+    // Help is data asked for, a mistake is not; clap knows which stream that means.
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done.into(),
+        _ => {
+            if env::args_os().any(|argument| argument == "--json") {
+                let message = error.to_string();
+                let first = message.lines().next().unwrap_or_default().trim_start_matches("error: ");
+                output::report_object("usage", first);
+            }
+            Exit::Usage.into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_description_of_the_commands_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,213 @@
+//! `nuncio amop`: an SDK client on a node's channel port.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use nuncio_admin::api::Encoding;
+use nuncio_channel_client::{Client, ConnectError, Delivery, Kind, PublishError, ResultCode};
+use serde::Serialize;
+use tokio::{
+    signal,
+    time::{Instant, timeout},
+};
+
+use super::text::{self, rtt};
+use crate::{
+    body::BodyArguments,
+    exit_code::Exit,
+    failure::{Failure, causes},
+    output::Output,
+};
+
+/// Shown as the result when the connection broke before there was one.
+const NO_RESULT: i32 = -1;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+    /// The node's channel port; several are tried in turn
+    #[arg(long, global = true, value_name = "HOST:PORT", default_value = "127.0.0.1:20200")]
+    gateway: Vec<String>,
+    /// The directory with ca.crt, sdk.crt and sdk.key
+    #[arg(long, global = true, value_name = "DIR", default_value = "sdk")]
+    certs: PathBuf,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Print messages to topics as they arrive
+    Subscribe {
+        /// The topics
+        #[arg(required = true, value_name = "TOPIC")]
+        topics: Vec<String>,
+        /// Answer unicasts with this text; else the answer is empty
+        #[arg(long, value_name = "TEXT")]
+        reply: Option<String>,
+        /// Stop after this many messages
+        #[arg(long, value_name = "N")]
+        count: Option<u64>,
+    },
+    /// Send a message to one subscriber and print its answer, or to all
+    Publish {
+        /// The topic
+        topic: String,
+        #[command(flatten)]
+        body: BodyArguments,
+        /// To every subscriber; nobody answers
+        #[arg(long)]
+        broadcast: bool,
+        /// How long to wait for the answer
+        #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = text::duration)]
+        timeout: Duration,
+    },
+}
+
+#[derive(Debug, Serialize)]
+struct Delivered<'a> {
+    topic: &'a str,
+    data: &'a str,
+    encoding: &'static str,
+    kind: &'static str,
+}
+
+/// Why there is no answer.
+struct Refusal {
+    /// FISCO's result code.
+    result: i32,
+    why: String,
+    hint: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Published<'a> {
+    result: i32,
+    reply: Option<&'a str>,
+    encoding: Option<&'static str>,
+    rtt_us: u64,
+}
+
+pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
+    let Arguments { action, gateway, certs } = arguments;
+    match action {
+        Action::Subscribe { topics, reply, count } => {
+            let client = connect(&gateway, &certs).await?;
+            subscribe(&client, topics, reply.unwrap_or_default().into(), count, output).await
+        }
+        Action::Publish { topic, body, broadcast, timeout } => {
+            let body = body.read()?;
+            let client = connect(&gateway, &certs).await?;
+            let started = Instant::now();
+            let answer = publish(&client, &topic, body, broadcast, timeout).await;
+            tell(answer, started.elapsed(), output)
+        }
+    }
+}
+
+async fn connect(gateways: &[String], certs: &Path) -> Result<Client, Failure> {
+    let builder = gateways.iter().fold(Client::builder(), |builder, gateway| builder.node(gateway));
+    builder.certificates(certs).connect().await.map_err(|error| {
+        let (exit, code) = match &error {
+            ConnectError::NoNode | ConnectError::Address { .. } => (Exit::Usage, "usage"),
+            ConnectError::NoCertificates | ConnectError::Certificates(_) => (Exit::Configuration, "certificates"),
+            _ => (Exit::Unreachable, "unreachable"),
+        };
+        Failure::new(exit, code, causes(&error)).hint(error.hint())
+    })
+}
+
+async fn subscribe(
+    client: &Client,
+    topics: Vec<String>,
+    reply: Bytes,
+    count: Option<u64>,
+    output: Output,
+) -> Result<(), Failure> {
+    let subscription = client.subscribe(&topics).await;
+    let mut subscription = subscription.map_err(|error| Failure::operation("subscribe", causes(&error)))?;
+    output.note(&format!("subscribed to {}; stop with Ctrl-C", topics.join(", ")));
+    let mut left = count.unwrap_or(u64::MAX);
+    while left > 0 {
+        let delivery = tokio::select! {
+            delivery = subscription.next() => delivery,
+            _ = signal::ctrl_c() => return Ok(()),
+        };
+        let Some(delivery) = delivery else { return Err(Failure::from_stopped_node()) };
+        show(&delivery, output)?;
+        if delivery.kind == Kind::Unicast
+            && let Err(error) = delivery.respond(reply.clone())
+        {
+            output.note(&format!("the answer was lost: {error}"));
+        }
+        left -= 1;
+    }
+    Ok(())
+}
+
+fn show(delivery: &Delivery, output: Output) -> Result<(), Failure> {
+    let (data, encoding) = Encoding::of(&delivery.data);
+    let kind = match delivery.kind {
+        Kind::Unicast => "unicast",
+        Kind::BlockNotification => "block",
+        _ => "multicast",
+    };
+    let topic = &*delivery.topic;
+    let shown = Delivered { topic, data: &data, encoding: encoding.as_str(), kind };
+    output.show(&shown, || format!("{kind} {topic}: {data}"))
+}
+
+/// The answer; nobody answers a broadcast.
+async fn publish(
+    client: &Client,
+    topic: &str,
+    body: Bytes,
+    broadcast: bool,
+    limit: Duration,
+) -> Result<Option<Bytes>, Refusal> {
+    let publishing = async {
+        if broadcast {
+            client.broadcast(topic, body).await.map(|()| None)
+        } else {
+            client.publish(topic, body).await.map(Some)
+        }
+    };
+    match timeout(limit, publishing).await {
+        Ok(answer) => answer.map_err(Refusal::from),
+        Err(_) => Err(Refusal {
+            result: ResultCode::TIMEOUT.0,
+            why: format!("no answer within {limit:?}"),
+            hint: "a node tries subscribers for 4 s: wait longer with --timeout",
+        }),
+    }
+}
+
+fn tell(answer: Result<Option<Bytes>, Refusal>, took: Duration, output: Output) -> Result<(), Failure> {
+    let rtt_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let (result, reply) = match &answer {
+        Ok(reply) => (ResultCode::OK.0, reply.as_ref()),
+        Err(refusal) => (refusal.result, None),
+    };
+    let (reply, encoding) = reply.map(|reply| Encoding::of(reply)).unzip();
+    if output.json {
+        let encoding = encoding.map(Encoding::as_str);
+        output.object(&Published { result, reply: reply.as_deref(), encoding, rtt_us })?;
+    }
+    if let Err(refusal) = answer {
+        return Err(Failure::operation("amop", refusal.why).hint(refusal.hint));
+    }
+    output.note(&format!("result 0 in {}", rtt(rtt_us)));
+    match reply {
+        Some(reply) if !output.json => output.line(&reply),
+        _ => Ok(()),
+    }
+}
+
+impl From<PublishError> for Refusal {
+    fn from(error: PublishError) -> Self {
+        let result = error.code().map_or(NO_RESULT, |code| code.0);
+        Self { result, why: causes(&error), hint: error.hint() }
+    }
+}

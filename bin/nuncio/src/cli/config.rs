@@ -1,0 +1,102 @@
+//! `nuncio config`: configuration files. Nothing is bound and nothing is dialled.
+
+use std::path::{Path, PathBuf};
+
+use nuncio_admin::client::Address;
+use nuncio_daemon::{Config, ConfigError};
+use nuncio_pki::{Identity, tls::channel_server_config};
+use serde_json::json;
+
+use crate::{
+    failure::{Failure, causes},
+    output::Output,
+};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Read a file, resolve its paths and verify the node's certificates
+    Check(Which),
+    /// Print a configuration with every key, its meaning and its default
+    Default,
+    /// Print what a file and the environment come to
+    Show(Which),
+    /// Print the configuration of a FISCO BCOS 2.x node directory as a nuncio.toml
+    Import {
+        /// The directory, or its config.ini
+        #[arg(value_name = "config.ini")]
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Which {
+    /// The file [default: ./nuncio.toml]
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The same, as the other commands name it
+    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    config: Option<PathBuf>,
+}
+
+impl Which {
+    fn path(self) -> PathBuf {
+        self.file.or(self.config).unwrap_or_else(|| "nuncio.toml".into())
+    }
+}
+
+pub(crate) fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
+    match arguments.action {
+        Action::Check(which) => check(&which.path(), output),
+        Action::Default => output.bytes(Config::default_text().as_bytes()),
+        Action::Show(which) => show(&Config::load(&which.path())?, output),
+        Action::Import { file } => {
+            let imported = Config::import_fisco(&file)?;
+            imported.notes.iter().for_each(|note| output.note(note));
+            output.bytes(imported.config.to_toml().as_bytes())
+        }
+    }
+}
+
+/// Where the admin API of the node with this configuration is.
+pub(crate) fn admin_address(file: &Path) -> Result<Address, Failure> {
+    Ok(Address::Unix(Config::load(file)?.admin_socket()))
+}
+
+fn check(file: &Path, output: Output) -> Result<(), Failure> {
+    let config = Config::load(file)?;
+    let (identity, _) = Identity::load(&config.identity_paths())?;
+    if config.gateway.enabled {
+        channel_server_config(&config.channel_paths()).map_err(|error| {
+            Failure::configuration("certificates", format_args!("[gateway]: {}", causes(&error))).hint(error.hint())
+        })?;
+    }
+    let certificate = &identity.certificate;
+    let object = json!({
+        "ok": true,
+        "node_id": certificate.node.to_string(),
+        "name": certificate.name,
+        "agency": certificate.agency,
+        "p2p": config.p2p.listen.to_string(),
+        "gateway": config.gateway.enabled.then(|| config.gateway.listen.to_string()),
+        "admin": config.admin_socket().display().to_string(),
+    });
+    output.show(&object, || {
+        format!("{} is good: {} of {}, node {}", file.display(), certificate.name, certificate.agency, certificate.node)
+    })
+}
+
+fn show(config: &Config, output: Output) -> Result<(), Failure> {
+    if output.json { output.object(config) } else { output.bytes(config.to_commented_toml().as_bytes()) }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::configuration("configuration", causes(&error)).hint(error.hint())
+    }
+}

@@ -1,0 +1,31 @@
+//! `nuncio nodes`: every node known in the network, linked or not.
+
+use super::{
+    node::NodeArguments,
+    text::{or_dash, short},
+};
+use crate::{failure::Failure, output::Output};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    node: NodeArguments,
+}
+
+pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
+    let nodes = arguments.node.connect()?.nodes().await?;
+    let header = ["node", "name", "agency", "epoch", "seq", "reachable", "hops", "next hop", "topics"];
+    output.rows(&nodes, &header, |node| {
+        vec![
+            short(&node.node_id),
+            node.name.clone(),
+            node.agency.clone(),
+            node.epoch.to_string(),
+            node.seq.to_string(),
+            if node.reachable { "yes" } else { "no" }.to_owned(),
+            or_dash(node.hops),
+            or_dash(node.next_hop.as_deref().map(short)),
+            node.topics.join(" "),
+        ]
+    })
+}

@@ -1,0 +1,60 @@
+//! How values are written for people, and how durations are read.
+
+use std::time::Duration;
+
+/// Enough of a node ID to name the node in the next command.
+pub(crate) fn short(node_id: &str) -> String {
+    node_id.chars().take(12).collect()
+}
+
+/// The value, or a dash.
+pub(crate) fn or_dash<T: ToString>(value: Option<T>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+/// Seconds as `3d 4h`, `5m 6s`, `7s`: the two largest units.
+pub(crate) fn age(seconds: u64) -> String {
+    let parts = [(seconds / 86_400, "d"), (seconds / 3600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
+    let first = parts.iter().position(|(amount, _)| *amount > 0).unwrap_or(parts.len() - 1);
+    let shown = parts.iter().skip(first).take(2).filter(|(amount, _)| *amount > 0);
+    let text = shown.map(|(amount, unit)| format!("{amount}{unit}")).collect::<Vec<_>>().join(" ");
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
+/// Microseconds in the unit that reads best.
+pub(crate) fn rtt(microseconds: u64) -> String {
+    match microseconds {
+        0..1000 => format!("{microseconds} µs"),
+        _ => format!("{:.1} ms", Duration::from_micros(microseconds).as_secs_f64() * 1e3),
+    }
+}
+
+/// `30s`, `250ms`, `2m`, `1m 30s`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = |_| format!("{text:?} is not a duration such as 30s, 250ms or 2m");
+    let duration: jiff::SignedDuration = text.parse().map_err(wrong)?;
+    Duration::try_from(duration).map_err(|_| "a duration is not negative".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_as_people_write_them() {
+        assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        assert!(duration("30").is_err());
+        assert!(duration("-1s").is_err());
+        assert!(duration("soon").is_err());
+    }
+
+    #[test]
+    fn ages_show_two_units() {
+        assert_eq!(age(0), "0s");
+        assert_eq!(age(59), "59s");
+        assert_eq!(age(3_725), "1h 2m");
+        assert_eq!(age(86_400), "1d");
+    }
+}

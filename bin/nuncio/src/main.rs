@@ -1,0 +1,7 @@
+//! The `nuncio` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    nuncio::main()
+}

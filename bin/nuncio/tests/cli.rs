@@ -1,0 +1,10 @@
+//! The program as users meet it: arguments in; streams, files and exit codes out.
+
+#[path = "cli/certificates.rs"]
+mod certificates;
+#[path = "cli/support.rs"]
+mod support;
+#[path = "cli/testnet.rs"]
+mod testnet;
+#[path = "cli/usage.rs"]
+mod usage;

@@ -1,0 +1,173 @@
+//! `nuncio ca` and `nuncio cert`, with OpenSSL as the second opinion.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::support::nuncio;
+
+struct Chain {
+    directory: tempfile::TempDir,
+}
+
+impl Chain {
+    /// A chain with one agency.
+    fn new() -> Self {
+        let chain = Self { directory: tempfile::tempdir().unwrap() };
+        nuncio(["ca", "init", "--out", chain.text("ca")]).must_succeed();
+        nuncio(["ca", "agency", "agencyA", "--ca", chain.text("ca"), "--out", chain.text("agencyA")]).must_succeed();
+        chain
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn text(&self, name: &str) -> &'static str {
+        self.path(name).display().to_string().leak()
+    }
+
+    fn issue(&self, name: &str, arguments: &[&str]) {
+        let out = self.text(name);
+        let fixed = ["cert", "issue", name, "--ca", self.text("agencyA"), "--out", out];
+        nuncio(fixed.iter().chain(arguments)).must_succeed();
+    }
+
+    /// What `openssl verify` says of a leaf, given the root and the agency.
+    fn openssl_accepts(&self, leaf: &Path) -> bool {
+        let verify = Command::new("openssl")
+            .args(["verify", "-CAfile"])
+            .arg(self.path("ca/ca.crt"))
+            .arg("-untrusted")
+            .arg(self.path("agencyA/agency.crt"))
+            .arg(leaf)
+            .output()
+            .expect("openssl is installed");
+        verify.status.success()
+    }
+}
+
+fn openssl(arguments: &[&str]) -> String {
+    let output = Command::new("openssl").args(arguments).output().expect("openssl is installed");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_node_certificate_is_issued_and_openssl_accepts_it() {
+    let chain = Chain::new();
+    chain.issue("node0", &[]);
+    assert!(chain.openssl_accepts(&chain.path("node0/node.crt")));
+
+    let node_id = fs::read_to_string(chain.path("node0/node.nodeid")).unwrap();
+    let public = openssl(&["ec", "-in", chain.text("node0/node.key"), "-noout", "-text"]);
+    let digits: String = public
+        .split_once("pub:")
+        .unwrap()
+        .1
+        .lines()
+        .take_while(|line| !line.starts_with("ASN1"))
+        .flat_map(str::chars)
+        .filter(char::is_ascii_hexdigit)
+        .collect();
+    assert_eq!(digits, format!("04{}", node_id.trim()));
+}
+
+#[test]
+fn a_private_key_is_closed_to_others() {
+    let chain = Chain::new();
+    chain.issue("node0", &[]);
+    for key in ["ca/ca.key", "agencyA/agency.key", "node0/node.key"] {
+        let mode = fs::metadata(chain.path(key)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{key}");
+    }
+}
+
+#[test]
+fn inspect_tells_who_a_certificate_is_for_and_whether_its_chain_holds() {
+    let chain = Chain::new();
+    chain.issue("node0", &[]);
+    let run = nuncio(["--json", "cert", "inspect", chain.text("node0/node.crt")]).must_succeed();
+    let leaf = &run.objects()[0];
+    assert_eq!(leaf["node_id"], fs::read_to_string(chain.path("node0/node.nodeid")).unwrap().trim());
+    assert_eq!(leaf["chain_valid"], true);
+    for field in ["subject", "issuer", "not_before", "not_after"] {
+        assert!(leaf[field].as_str().is_some_and(|text| !text.is_empty()), "{field} in {leaf}");
+    }
+    assert!(leaf["subject"].as_str().unwrap().contains("node0"));
+    assert!(leaf["issuer"].as_str().unwrap().contains("agencyA"));
+}
+
+#[test]
+fn a_certificate_lasts_as_long_as_asked() {
+    let chain = Chain::new();
+    chain.issue("node0", &["--days", "3"]);
+    let leaf = chain.text("node0/node.crt");
+    openssl(&["x509", "-in", leaf, "-noout", "-checkend", &(3 * 86_400 - 600).to_string()]);
+    let later = Command::new("openssl")
+        .args(["x509", "-in", leaf, "-noout", "-checkend", &(3 * 86_400 + 600).to_string()])
+        .output()
+        .unwrap();
+    assert!(!later.status.success());
+}
+
+#[test]
+fn sdk_certificates_come_as_ec_and_as_rsa() {
+    let chain = Chain::new();
+    chain.issue("client", &["--kind", "sdk"]);
+    assert!(chain.openssl_accepts(&chain.path("client/sdk.crt")));
+    chain.issue("old-client", &["--kind", "sdk-rsa"]);
+    let text = openssl(&["x509", "-in", chain.text("old-client/sdk.crt"), "-noout", "-text"]);
+    assert!(text.contains("rsaEncryption"), "{text}");
+    openssl(&["verify", "-CAfile", chain.text("old-client/ca.crt"), chain.text("old-client/sdk.crt")]);
+}
+
+#[test]
+fn a_revoked_certificate_is_in_the_list_that_openssl_reads() {
+    let chain = Chain::new();
+    chain.issue("node0", &[]);
+    chain.issue("node1", &[]);
+    nuncio(["cert", "revoke", chain.text("node0/node.crt"), "--ca", chain.text("agencyA")]).must_succeed();
+    let list = openssl(&["crl", "-in", chain.text("agencyA/ca.crl"), "-noout", "-text"]);
+    let serial = |leaf: &str| {
+        let line = openssl(&["x509", "-in", leaf, "-noout", "-serial"]);
+        line.trim().trim_start_matches("serial=").to_owned()
+    };
+    assert!(list.contains(&serial(chain.text("node0/node.crt"))), "{list}");
+    assert!(!list.contains(&serial(chain.text("node1/node.crt"))), "{list}");
+}
+
+#[test]
+fn a_renewed_certificate_keeps_the_node_id() {
+    let chain = Chain::new();
+    chain.issue("node0", &["--days", "1"]);
+    let before = fs::read_to_string(chain.path("node0/node.nodeid")).unwrap();
+    let old = fs::read(chain.path("node0/node.crt")).unwrap();
+    nuncio(["cert", "renew", chain.text("node0"), "--ca", chain.text("agencyA"), "--days", "30"]).must_succeed();
+    assert_ne!(fs::read(chain.path("node0/node.crt")).unwrap(), old);
+    assert!(chain.openssl_accepts(&chain.path("node0/node.crt")));
+    let run = nuncio(["--json", "cert", "inspect", chain.text("node0/node.crt")]).must_succeed();
+    assert_eq!(run.objects()[0]["node_id"], before.trim());
+}
+
+#[test]
+fn nothing_is_overwritten() {
+    let chain = Chain::new();
+    let key = fs::read(chain.path("ca/ca.key")).unwrap();
+    let run = nuncio(["ca", "init", "--out", chain.text("ca")]);
+    assert_ne!(run.code, 0);
+    assert_eq!(fs::read(chain.path("ca/ca.key")).unwrap(), key);
+}
+
+#[test]
+fn a_file_that_is_no_certificate_is_78() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("node.crt");
+    fs::write(&file, "nonsense").unwrap();
+    let run = nuncio(["cert", "inspect", file.to_str().unwrap()]);
+    assert_eq!(run.code, 78, "{}", run.stderr);
+    assert!(run.stderr.contains("node.crt"));
+}

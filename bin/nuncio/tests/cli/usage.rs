@@ -1,0 +1,115 @@
+//! What the command line promises: streams, exit codes, and errors that say what to do.
+
+use super::support::{Run, command, nuncio};
+
+#[test]
+fn help_is_data_and_names_every_command() {
+    let run = nuncio(["--help"]);
+    assert_eq!(run.code, 0);
+    for command in [
+        "run", "status", "peers", "nodes", "topics", "access", "send", "publish", "broadcast", "listen", "amop", "ca",
+        "cert", "config", "health", "log-level", "testnet", "completions",
+    ] {
+        assert!(run.stdout.contains(&format!("  {command}")), "{command} is missing in\n{}", run.stdout);
+    }
+    assert!(run.stdout.contains("Exit codes:"));
+    assert_eq!(run.stderr, "");
+}
+
+#[test]
+fn a_command_line_that_is_not_understood_exits_with_2_and_keeps_standard_output_clean() {
+    for arguments in [&["frobnicate"][..], &[], &["send"], &["testnet", "demo", "--nodes", "2"], &["--wrong"]] {
+        let run = nuncio(arguments);
+        assert_eq!(run.code, 2, "{arguments:?}");
+        assert_eq!(run.stdout, "", "{arguments:?}");
+        assert!(!run.stderr.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn with_json_a_usage_error_is_an_object_too() {
+    let run = nuncio(["--json", "frobnicate"]);
+    assert_eq!(run.code, 2);
+    let object = run.error_object();
+    assert_eq!(object["error"], "usage");
+    assert!(object["message"].as_str().unwrap().contains("frobnicate"));
+}
+
+#[test]
+fn without_any_node_named_the_hint_says_how_to_name_one() {
+    let run = nuncio(["status"]);
+    assert_eq!(run.code, 2);
+    run.must_be_one_line_and_a_hint();
+    assert!(run.stderr.contains("--admin"));
+}
+
+#[test]
+fn a_node_that_is_not_there_is_69_for_every_command_that_talks_to_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let admin = format!("unix:{}/admin.sock", directory.path().display());
+    let node = "ab".repeat(64);
+    for command in [
+        &["status"][..],
+        &["peers"],
+        &["peers", "add", "127.0.0.1:1"],
+        &["nodes"],
+        &["topics"],
+        &["access", "list"],
+        &["access", "deny", &node],
+        &["send", &node, "--data", "x"],
+        &["publish", "t", "--data", "x"],
+        &["broadcast", "--data", "x"],
+        &["listen"],
+        &["health"],
+        &["log-level"],
+    ] {
+        let run = nuncio(command.iter().copied().chain(["--admin", admin.as_str()]));
+        assert_eq!(run.code, 69, "{command:?}: {}", run.stderr);
+        assert_eq!(run.stdout, "", "{command:?}");
+        run.must_be_one_line_and_a_hint();
+    }
+}
+
+#[test]
+fn with_json_a_failure_is_one_object_on_standard_error() {
+    let run = nuncio(["--json", "status", "--admin", "unix:/nowhere/admin.sock"]);
+    assert_eq!(run.code, 69);
+    assert_eq!(run.stdout, "");
+    let object = run.error_object();
+    assert_eq!(object["error"], "unreachable");
+    assert!(object["message"].as_str().unwrap().contains("/nowhere/admin.sock"));
+}
+
+#[test]
+fn the_environment_names_the_node_when_nothing_else_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = Run::of(command(["status"]).env("NUNCIO_ADMIN", "unix:/by/environment").current_dir(&directory));
+    assert_eq!(run.code, 69);
+    assert!(run.stderr.contains("/by/environment"), "{}", run.stderr);
+}
+
+#[test]
+fn a_body_over_ten_mebibytes_is_refused_before_anything_is_sent() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("large");
+    std::fs::File::create(&file).unwrap().set_len((10 << 20) + 1).unwrap();
+    let run = nuncio(["--json", "broadcast", "--admin", "unix:/nowhere", "--file", file.to_str().unwrap()]);
+    assert_eq!(run.code, 1);
+    assert_eq!(run.error_object()["error"], "too_large");
+}
+
+#[test]
+fn completions_are_written_for_each_shell() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let run = nuncio(["completions", shell]);
+        assert_eq!(run.code, 0);
+        assert!(run.stdout.contains("testnet"), "{shell}");
+    }
+}
+
+#[test]
+fn sdk_certificates_that_are_missing_are_a_configuration_error() {
+    let run = nuncio(["amop", "publish", "t", "--certs", "/nowhere"]);
+    assert_eq!(run.code, 78);
+    run.must_be_one_line_and_a_hint();
+}

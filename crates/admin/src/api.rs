@@ -1,0 +1,306 @@
+//! What the API says: every request and answer as a type.
+//!
+//! Field names are a contract with operators' scripts: they stay; more may be added. Durations carry their
+//! unit in the name. Node IDs are 128 lower-case hexadecimal digits.
+
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use serde::{Deserialize, Serialize};
+
+mod failure;
+
+pub use failure::{ErrorCode, Failure};
+
+/// Header of a unicast's answer: microseconds from request to reply.
+pub const RTT_HEADER: &str = "x-nuncio-rtt-us";
+
+/// Header of a unicast's answer: links the reply crossed.
+pub const HOPS_HEADER: &str = "x-nuncio-hops";
+
+/// Who the node is and how it fares (`GET /v1/status`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The node's ID.
+    pub node_id: String,
+    /// Its version counter within the epoch.
+    pub seq: u64,
+    /// Its start counter.
+    pub epoch: u64,
+    /// Software version.
+    pub version: String,
+    /// Seconds since the node started.
+    pub uptime_s: u64,
+    /// Links that are up.
+    pub peers: usize,
+    /// Nodes known in the network, this one included.
+    pub nodes: usize,
+    /// AMOP topics known in the network.
+    pub topics: usize,
+    /// Whether the node does its work: listening, gateway up, at least one link if peers are configured.
+    pub ready: bool,
+    /// Name in the node's certificate.
+    pub name: String,
+    /// Agency in the node's certificate.
+    pub agency: String,
+    /// Addresses of the p2p listeners.
+    pub listen: Vec<String>,
+    /// Address of the gateway, when it is enabled.
+    pub gateway: Option<String>,
+    /// End of the certificate's validity, in Unix seconds.
+    pub certificate_not_after: u64,
+}
+
+/// One peer, linked or wanted (`GET /v1/peers`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Peer {
+    /// The peer's ID; unknown until its certificate was seen.
+    pub node_id: Option<String>,
+    /// Its address, as configured or as the connection shows it.
+    pub address: String,
+    /// `inbound` or `outbound`; absent without a connection.
+    pub direction: Option<String>,
+    /// `linked`, `dialing` or `waiting`.
+    pub state: String,
+    /// Seconds since the link is up.
+    pub connected_for_s: Option<u64>,
+    /// Last measured round trip in milliseconds.
+    pub rtt_ms: Option<f64>,
+    /// Agency in the peer's certificate.
+    pub agency: Option<String>,
+    /// Name in the peer's certificate.
+    pub name: Option<String>,
+    /// Whether it comes from the configuration or from `peers add`.
+    pub configured: bool,
+    /// Why the last connection failed.
+    pub last_error: Option<String>,
+}
+
+/// One node of the network (`GET /v1/nodes`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    /// The node's ID.
+    pub node_id: String,
+    /// Its version counter within the epoch.
+    pub seq: u64,
+    /// Its start counter.
+    pub epoch: u64,
+    /// Whether a path to it is known.
+    pub reachable: bool,
+    /// Links on that path; 0 for the node itself.
+    pub hops: Option<u8>,
+    /// The first node on that path.
+    pub next_hop: Option<String>,
+    /// AMOP topics its clients subscribe.
+    pub topics: Vec<String>,
+    /// Name in its certificate.
+    pub name: String,
+    /// Agency in its certificate.
+    pub agency: String,
+    /// Addresses it says it listens on.
+    pub addresses: Vec<String>,
+}
+
+/// One AMOP topic (`GET /v1/topics`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Topic {
+    /// Its name.
+    pub topic: String,
+    /// Nodes with subscribers.
+    pub nodes: Vec<String>,
+    /// Subscribers in all.
+    pub subscribers: u32,
+}
+
+/// What an access list says about a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// Named as welcome; as soon as one node is, all others are not.
+    Allow,
+    /// Refused, whatever else is said.
+    Deny,
+}
+
+impl Rule {
+    /// `allow` or `deny`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// One line of the access lists (`GET /v1/access`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessEntry {
+    /// The node.
+    pub node_id: String,
+    /// What holds for it.
+    pub rule: Rule,
+    /// Where it is written: `config` (the configuration file) or `runtime` (changed by an operator).
+    pub origin: String,
+}
+
+/// Body of `PUT /v1/access/{node}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessChange {
+    /// What shall hold.
+    pub rule: Rule,
+}
+
+/// Body of `POST /v1/peers` and `DELETE /v1/peers`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerAddress {
+    /// `host:port`, `ip:port`, `[ipv6]:port` or a multiaddr; for removal a node ID (or prefix) too.
+    pub address: String,
+}
+
+/// Constant facts of the process (`GET /v1/info`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Info {
+    /// Software version.
+    pub version: String,
+    /// The node's ID.
+    pub node_id: String,
+    /// The network's name, compared in the handshake.
+    pub network: String,
+    /// Process ID.
+    pub pid: u32,
+    /// Longest body of a message, in bytes.
+    pub max_body: usize,
+    /// Addresses of the p2p listeners.
+    pub listen: Vec<String>,
+    /// Address of the gateway, when it is enabled.
+    pub gateway: Option<String>,
+    /// Where the node keeps what it must remember.
+    pub data_dir: String,
+}
+
+/// The log filter (`GET` and `PUT /v1/log-level`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLevel {
+    /// Directives, such as `info` or `warn,nuncio_node=debug`.
+    pub filter: String,
+}
+
+/// Answer of `POST /v1/multicast/{topic}` and `POST /v1/broadcast`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    /// The message's ID in hexadecimal.
+    pub id: String,
+    /// Bytes in its body.
+    pub bytes: usize,
+}
+
+/// How a message came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageKind {
+    /// A request to this node alone.
+    Unicast,
+    /// To a topic's listeners.
+    Multicast,
+    /// To every node.
+    Broadcast,
+}
+
+/// One line of `GET /v1/listen`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// How it came.
+    pub kind: MessageKind,
+    /// The node that sent it.
+    pub from: String,
+    /// The topic of a multicast.
+    pub topic: Option<String>,
+    /// The body, as `encoding` says.
+    pub data: String,
+    /// What `data` is.
+    pub encoding: Encoding,
+    /// The message's ID in hexadecimal; unicasts have none.
+    pub id: Option<String>,
+}
+
+/// How bytes are written as text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Encoding {
+    /// The bytes are UTF-8 and stand as they are.
+    Utf8,
+    /// Standard base64 with padding.
+    Base64,
+}
+
+impl Encoding {
+    /// `utf8` or `base64`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Utf8 => "utf8",
+            Self::Base64 => "base64",
+        }
+    }
+
+    /// Writes bytes as text: as they are when they are UTF-8, else in base64.
+    pub fn of(bytes: &[u8]) -> (String, Self) {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => (text.to_owned(), Self::Utf8),
+            Err(_) => (BASE64.encode(bytes), Self::Base64),
+        }
+    }
+
+    /// Reads the bytes back; `None` when the text is not base64.
+    pub fn decode(self, text: &str) -> Option<Vec<u8>> {
+        match self {
+            Self::Utf8 => Some(text.as_bytes().to_vec()),
+            Self::Base64 => BASE64.decode(text).ok(),
+        }
+    }
+}
+
+/// What `GET /v1/listen` shall report and answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListenOptions {
+    /// Multicast topics to hear; broadcasts are always heard.
+    pub topics: Vec<String>,
+    /// Whether requests to this node are taken. Without [`ListenOptions::reply`] the reply is empty.
+    pub unicast: bool,
+    /// What such a request is answered with.
+    pub reply: Reply,
+}
+
+/// What a listener answers to a unicast.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reply {
+    /// An empty body.
+    #[default]
+    Empty,
+    /// This text.
+    Text(String),
+    /// The request's own body.
+    Echo,
+}
+
+/// Answer of `GET /livez` and `GET /readyz`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// Whether all checks hold.
+    pub ok: bool,
+    /// The checks; empty without `?verbose`.
+    #[serde(default)]
+    pub checks: Vec<Check>,
+}
+
+/// One condition of health.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// What is checked: `loop`, `listening`, `gateway`, `peers`.
+    pub check: String,
+    /// Whether it holds.
+    pub ok: bool,
+    /// The facts it was judged by.
+    pub detail: String,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,46 @@
+use futures::future::BoxFuture;
+use nuncio_identity::NodeId;
+
+use crate::api::{AccessEntry, Check, Failure, Info, Rule};
+
+/// What the API needs besides the node itself: whoever keeps configuration, lists and logs. The daemon is one.
+///
+/// Changes made through it last across restarts, except the log filter.
+pub trait Operator: Send + Sync + 'static {
+    /// Constant facts of the process.
+    fn info(&self) -> Info;
+
+    /// The access lists in force.
+    fn access(&self) -> Vec<AccessEntry>;
+
+    /// Sets the rule of a node, or with `None` takes back what was set. Links that are no longer admitted are
+    /// closed before this ends.
+    ///
+    /// # Errors
+    /// When the change cannot be kept, or there is nothing to take back.
+    fn set_access(&self, node: NodeId, rule: Option<Rule>) -> BoxFuture<'_, Result<(), Failure>>;
+
+    /// Wants a link to an address.
+    ///
+    /// # Errors
+    /// When the text is no address, or the change cannot be kept.
+    fn add_peer(&self, address: String) -> BoxFuture<'_, Result<(), Failure>>;
+
+    /// No longer wants the peer of this address or node ID.
+    ///
+    /// # Errors
+    /// When there is no such peer, or the change cannot be kept.
+    fn remove_peer(&self, peer: String) -> BoxFuture<'_, Result<(), Failure>>;
+
+    /// The log filter in force.
+    fn log_filter(&self) -> String;
+
+    /// Replaces the log filter until the next start.
+    ///
+    /// # Errors
+    /// When the filter cannot be read.
+    fn set_log_filter(&self, filter: &str) -> Result<(), Failure>;
+
+    /// Conditions of readiness that the node itself does not know, such as the gateway's.
+    fn checks(&self) -> Vec<Check>;
+}

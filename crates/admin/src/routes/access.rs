@@ -1,0 +1,49 @@
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
+
+use crate::{
+    api::{AccessChange, AccessEntry, ErrorCode, Failure},
+    resolve,
+};
+
+use super::{Context, JsonBody};
+
+pub(super) async fn list(State(context): State<Context>) -> Json<Vec<AccessEntry>> {
+    Json(context.operator.access())
+}
+
+pub(super) async fn set(
+    State(context): State<Context>,
+    Path(node): Path<String>,
+    JsonBody(change): JsonBody<AccessChange>,
+) -> Result<Json<AccessEntry>, Failure> {
+    let node = resolve::node(&node, &context.node.snapshot())?;
+    context.operator.set_access(node, Some(change.rule)).await?;
+    Ok(Json(AccessEntry { node_id: node.to_string(), rule: change.rule, origin: "runtime".to_owned() }))
+}
+
+pub(super) async fn reset(
+    State(context): State<Context>,
+    Path(node): Path<String>,
+) -> Result<StatusCode, Failure> {
+    let node = find(&context, &node)?;
+    context.operator.set_access(node, None).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A denied node is soon forgotten by the network, but not by the list.
+fn find(context: &Context, text: &str) -> Result<nuncio_identity::NodeId, Failure> {
+    let unresolved = match resolve::node(text, &context.node.snapshot()) {
+        Err(failure) if failure.error == ErrorCode::NotFound => failure,
+        outcome => return outcome,
+    };
+    let prefix = text.to_ascii_lowercase();
+    let listed: Vec<_> = context.operator.access().into_iter().filter(|entry| entry.node_id.starts_with(&prefix)).collect();
+    match &listed[..] {
+        [entry] => entry.node_id.parse().map_err(|_| unresolved),
+        _ => Err(unresolved),
+    }
+}

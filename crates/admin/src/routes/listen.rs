@@ -1,0 +1,110 @@
+use std::convert::Infallible;
+
+use axum::{
+    body::Body,
+    extract::{Query, State},
+    http::header,
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use futures::stream;
+use nuncio_node::{Incoming, Listener, Responder};
+use nuncio_protocol::Topic;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{Encoding, ErrorCode, Failure, ListenOptions, Message, MessageKind, Reply};
+
+use super::{Context, bad_request};
+
+/// Most topics of one listener.
+const MAX_TOPICS: usize = 64;
+
+/// Answers with one line per message until the client hangs up. A client that reads slowly holds back this
+/// stream alone: the node's queue for it is bounded and says what is then dropped.
+pub(super) async fn listen(
+    State(context): State<Context>,
+    query: Result<Query<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>,
+) -> Result<Response, Failure> {
+    let Query(pairs) = query.map_err(|error| bad_request(error.body_text()))?;
+    let options = options(pairs)?;
+    let topics = options.topics.iter().map(|topic| Topic::new(topic)).collect::<Result<Vec<_>, _>>();
+    let topics = topics.map_err(|error| bad_request(error.to_string()))?;
+    let permit = context.listeners.clone().try_acquire_owned().map_err(|_| {
+        Failure::new(ErrorCode::Busy, format!("{} listeners are there already", super::MAX_LISTENERS))
+            .with_hint("end some `nuncio listen` first")
+    })?;
+    let listener = context.node.listen(topics, options.unicast).await;
+    let session = Session { listener, reply: options.reply, shutdown: context.shutdown, _permit: permit };
+    let lines = stream::unfold(session, |mut session| async move {
+        let line = session.next_line().await?;
+        Some((Ok::<_, Infallible>(line), session))
+    });
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
+}
+
+struct Session {
+    listener: Listener,
+    reply: Reply,
+    shutdown: CancellationToken,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Session {
+    async fn next_line(&mut self) -> Option<Bytes> {
+        loop {
+            let incoming = tokio::select! {
+                biased;
+                () = self.shutdown.cancelled() => return None,
+                incoming = self.listener.next() => incoming?,
+            };
+            let message = match incoming {
+                Incoming::Unicast { from, body, responder } => {
+                    self.respond(responder, &body);
+                    message(MessageKind::Unicast, from.to_string(), None, &body, None)
+                }
+                Incoming::Multicast { from, topic, data, id } => {
+                    let topic = Some(topic.to_string());
+                    message(MessageKind::Multicast, from.to_string(), topic, &data, Some(id.to_string()))
+                }
+                Incoming::Broadcast { from, data, id } => {
+                    message(MessageKind::Broadcast, from.to_string(), None, &data, Some(id.to_string()))
+                }
+                _ => continue,
+            };
+            let mut line = serde_json::to_vec(&message).ok()?;
+            line.push(b'\n');
+            return Some(line.into());
+        }
+    }
+
+    fn respond(&self, responder: Responder, request: &Bytes) {
+        responder.reply(match &self.reply {
+            Reply::Empty => Bytes::new(),
+            Reply::Text(text) => Bytes::copy_from_slice(text.as_bytes()),
+            Reply::Echo => request.clone(),
+        });
+    }
+}
+
+fn message(kind: MessageKind, from: String, topic: Option<String>, body: &[u8], id: Option<String>) -> Message {
+    let (data, encoding) = Encoding::of(body);
+    Message { kind, from, topic, data, encoding, id }
+}
+
+fn options(pairs: Vec<(String, String)>) -> Result<ListenOptions, Failure> {
+    let mut options = ListenOptions::default();
+    for (key, value) in pairs {
+        match (key.as_str(), value.as_str()) {
+            ("topic", _) if options.topics.len() == MAX_TOPICS => {
+                return Err(bad_request(format!("at most {MAX_TOPICS} topics per listener")));
+            }
+            ("topic", _) => options.topics.push(value),
+            ("unicast", "1") => options.unicast = true,
+            ("reply", _) => options.reply = Reply::Text(value),
+            ("echo", "1") => options.reply = Reply::Echo,
+            _ => return Err(bad_request(format!("`{key}={value}` is not an option of listen"))),
+        }
+    }
+    Ok(options)
+}

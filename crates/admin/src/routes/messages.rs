@@ -1,0 +1,108 @@
+use std::time::Duration;
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{Path, Query, State},
+    http::{HeaderMap, HeaderName, HeaderValue},
+    response::{IntoResponse, Response},
+};
+use nuncio_node::PublishError;
+use nuncio_protocol::{
+    Topic,
+    unicast::{Refusal, UnicastError},
+};
+use serde::Deserialize;
+
+use crate::{
+    api::{ErrorCode, Failure, HOPS_HEADER, Published, RTT_HEADER},
+    resolve,
+};
+
+use super::{
+    Context, bad_request,
+    body::{self, too_large},
+};
+
+/// Query of a unicast.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UnicastQuery {
+    /// How long to wait for the reply, in milliseconds; 10,000 unless given.
+    timeout_ms: Option<u64>,
+}
+
+pub(super) async fn unicast(
+    State(context): State<Context>,
+    Path(node): Path<String>,
+    query: Result<Query<UnicastQuery>, axum::extract::rejection::QueryRejection>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failure> {
+    let Query(query) = query.map_err(|error| bad_request(error.body_text()))?;
+    let timeout = match query.timeout_ms {
+        Some(0) => return Err(bad_request("timeout_ms must be at least 1")),
+        other => Duration::from_millis(other.unwrap_or(10_000)),
+    };
+    let target = resolve::node(&node, &context.node.snapshot())?;
+    let body = body::read(&headers, body, &context.bodies).await?;
+    let answer = context.node.request(target, body.bytes, timeout).await.map_err(unicast_failure)?;
+    let rtt = u64::try_from(answer.rtt.as_micros()).unwrap_or(u64::MAX);
+    let headers = [
+        (HeaderName::from_static(RTT_HEADER), HeaderValue::from(rtt)),
+        (HeaderName::from_static(HOPS_HEADER), HeaderValue::from(u16::from(answer.hops))),
+    ];
+    Ok((headers, answer.body).into_response())
+}
+
+pub(super) async fn multicast(
+    State(context): State<Context>,
+    Path(topic): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Published>, Failure> {
+    let topic = Topic::new(&topic).map_err(|error| bad_request(error.to_string()))?;
+    let body = body::read(&headers, body, &context.bodies).await?;
+    let bytes = body.bytes.len();
+    let id = context.node.publish(topic, body.bytes).await.map_err(publish_failure)?;
+    Ok(Json(Published { id: id.to_string(), bytes }))
+}
+
+pub(super) async fn broadcast(
+    State(context): State<Context>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Published>, Failure> {
+    let body = body::read(&headers, body, &context.bodies).await?;
+    let bytes = body.bytes.len();
+    let id = context.node.broadcast(body.bytes).await.map_err(publish_failure)?;
+    Ok(Json(Published { id: id.to_string(), bytes }))
+}
+
+fn unicast_failure(error: UnicastError) -> Failure {
+    let message = error.to_string();
+    match error {
+        UnicastError::NoRoute | UnicastError::Refused(Refusal::NoRoute) => {
+            Failure::new(ErrorCode::NoRoute, message).with_hint("see `nuncio nodes`: is the node reachable?")
+        }
+        UnicastError::TimedOut { .. } => Failure::new(ErrorCode::TimedOut, message)
+            .with_hint("the node may have seen the request; a longer --timeout gives it more time"),
+        UnicastError::TooLarge { bytes, .. } => too_large(bytes),
+        UnicastError::Refused(Refusal::Busy) => Failure::new(ErrorCode::Busy, message).with_hint("try again"),
+        UnicastError::Refused(Refusal::NoHandler) => Failure::new(ErrorCode::NoHandler, message)
+            .with_hint("run `nuncio listen --echo` (or --reply TEXT) at that node"),
+        UnicastError::Refused(Refusal::Denied) => Failure::new(ErrorCode::Denied, message)
+            .with_hint("its operator can run `nuncio access allow` with this node's ID"),
+        _ => Failure::new(ErrorCode::Refused, message),
+    }
+}
+
+fn publish_failure(error: PublishError) -> Failure {
+    let message = error.to_string();
+    match error {
+        PublishError::TooLarge { bytes, .. } => too_large(bytes),
+        PublishError::Busy => Failure::new(ErrorCode::Busy, message).with_hint("try again"),
+        PublishError::Stopped => Failure::new(ErrorCode::Stopped, message),
+        _ => Failure::new(ErrorCode::Internal, message),
+    }
+}

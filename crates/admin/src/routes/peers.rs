@@ -1,0 +1,69 @@
+use axum::{Json, extract::State};
+use nuncio_node::{Direction, PeerState};
+
+use crate::{
+    api::{Failure, Peer, PeerAddress},
+    resolve,
+};
+
+use super::{Context, JsonBody};
+
+pub(super) async fn list(State(context): State<Context>) -> Json<Vec<Peer>> {
+    let snapshot = context.node.snapshot();
+    Json(
+        snapshot
+            .peers
+            .iter()
+            .map(|peer| Peer {
+                node_id: peer.node_id.clone(),
+                address: peer.address.clone(),
+                direction: peer.direction.map(|direction| direction_name(direction).to_owned()),
+                state: state_name(peer.state).to_owned(),
+                connected_for_s: peer.connected_since.map(|since| since.elapsed().as_secs()),
+                rtt_ms: peer.rtt_us.map(|us| us as f64 / 1000.0),
+                agency: peer.agency.clone(),
+                name: peer.name.clone(),
+                configured: peer.configured,
+                last_error: peer.last_error.clone(),
+            })
+            .collect(),
+    )
+}
+
+pub(super) async fn add(
+    State(context): State<Context>,
+    JsonBody(peer): JsonBody<PeerAddress>,
+) -> Result<Json<PeerAddress>, Failure> {
+    let address = peer.address.trim().to_owned();
+    context.operator.add_peer(address.clone()).await?;
+    Ok(Json(PeerAddress { address }))
+}
+
+pub(super) async fn remove(
+    State(context): State<Context>,
+    JsonBody(peer): JsonBody<PeerAddress>,
+) -> Result<Json<PeerAddress>, Failure> {
+    let text = peer.address.trim();
+    let address = if resolve::is_prefix(text) {
+        resolve::node(text, &context.node.snapshot())?.to_string()
+    } else {
+        text.to_owned()
+    };
+    context.operator.remove_peer(address.clone()).await?;
+    Ok(Json(PeerAddress { address }))
+}
+
+const fn direction_name(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Inbound => "inbound",
+        Direction::Outbound => "outbound",
+    }
+}
+
+const fn state_name(state: PeerState) -> &'static str {
+    match state {
+        PeerState::Linked => "linked",
+        PeerState::Dialing => "dialing",
+        PeerState::Waiting => "waiting",
+    }
+}

@@ -1,0 +1,56 @@
+use axum::{
+    extract::Request,
+    http::{HeaderMap, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use crate::api::{ErrorCode, Failure};
+
+/// Keeps web pages out of a loopback port. A page of any site can make the browser of this machine send requests
+/// here; such requests carry an `Origin` of that site, or, after the site's name was made to point here, a
+/// `Host` that is a name.
+pub(super) async fn refuse_browsers(request: Request, next: Next) -> Response {
+    if is_acceptable(request.headers()) {
+        return next.run(request).await;
+    }
+    Failure::new(ErrorCode::Denied, "the admin API answers no web pages of other origins")
+        .with_hint("use the node's IP address, or localhost, in the URL")
+        .into_response()
+}
+
+fn is_acceptable(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let Some(host) = text(header::HOST) else { return false };
+    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((ipv6, _)) => ipv6,
+        None => host.rsplit_once(':').map_or(host, |(name, _)| name),
+    };
+    let is_local = name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok();
+    is_local && text(header::ORIGIN).is_none_or(|origin| origin == format!("http://{host}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_local_names_and_own_origins_pass() {
+        let judge = |host: &str, origin: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, host.parse().unwrap());
+            if let Some(origin) = origin {
+                headers.insert(header::ORIGIN, origin.parse().unwrap());
+            }
+            is_acceptable(&headers)
+        };
+        for host in ["127.0.0.1:80", "localhost", "LocalHost:1", "[::1]:80", "10.0.0.1:9"] {
+            assert!(judge(host, None), "{host}");
+        }
+        assert!(judge("127.0.0.1:80", Some("http://127.0.0.1:80")));
+        assert!(!judge("127.0.0.1:80", Some("http://evil.example")));
+        assert!(!judge("127.0.0.1:80", Some("null")));
+        assert!(!judge("evil.example:80", None));
+        assert!(!is_acceptable(&HeaderMap::new()));
+    }
+}

@@ -1,0 +1,332 @@
+//! The behaviour: what applications call, and how libp2p drives it.
+
+mod inputs;
+mod outputs;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures_timer::Delay;
+use libp2p::{
+    Multiaddr, PeerId,
+    core::{Endpoint, transport::PortUse},
+    gossipsub::{self, IdentTopic},
+    swarm::{
+        ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent,
+        ToSwarm,
+    },
+};
+use nuncio_identity::NodeId;
+use nuncio_protocol::{
+    Input, MAX_BODY, Overlay, Topic,
+    amop::{ClientInput, ClientPort},
+    peering::Address,
+    unicast::{ExchangeId, InboundId, Refusal},
+};
+use nuncio_wire::{SigningContext, multicast as wire, status};
+
+use crate::{
+    Config, Event,
+    access::Certifier,
+    config::DescribeDialError,
+    inner::Inner,
+    multicast::{Delivered, OnHold, PublishError},
+    peering::{Connections, to_multiaddr},
+    status_sync::{self, OpenQueries},
+};
+
+/// The overlay of one node.
+pub struct Behaviour {
+    inner: Inner,
+    overlay: Overlay,
+    context: SigningContext,
+    chain: Vec<Bytes>,
+    certifier: Arc<dyn Certifier>,
+    describe_dial_error: DescribeDialError,
+    clients: Option<Arc<dyn ClientPort>>,
+    connections: Connections,
+    links: HashMap<NodeId, ConnectionId>,
+    queries: OpenQueries,
+    on_hold: OnHold,
+    delivered: Delivered,
+    epoch: u64,
+    last_exchange: u64,
+    last_gossip: u64,
+    timer: Option<(Instant, Delay)>,
+    actions: VecDeque<ToSwarm<Event, THandlerInEvent<Inner>>>,
+}
+
+impl Behaviour {
+    /// The overlay of the node with this key; it has no links yet.
+    pub fn new(config: Config) -> Self {
+        let context = SigningContext::new(config.key.clone(), &config.network);
+        let mut inner = Inner::new(&config, &context);
+        for topic in [status::ANNOUNCE, wire::BROADCAST] {
+            inner.gossip.subscribe(&IdentTopic::new(topic)).expect("the filter lets the overlay's topics pass");
+        }
+        let overlay = Overlay::new(
+            config.overlay,
+            context.node(),
+            &config.name,
+            &config.agency,
+            &config.software,
+            config.epoch,
+            config.seed,
+            Instant::now(),
+        );
+        let mut behaviour = Self {
+            inner,
+            overlay,
+            context,
+            chain: config.chain,
+            certifier: config.certifier,
+            describe_dial_error: config.describe_dial_error,
+            clients: config.clients,
+            connections: Connections::default(),
+            links: HashMap::new(),
+            queries: OpenQueries::default(),
+            on_hold: OnHold::default(),
+            delivered: Delivered::default(),
+            epoch: config.epoch,
+            last_exchange: 0,
+            last_gossip: 0,
+            timer: None,
+            actions: VecDeque::new(),
+        };
+        behaviour.drain(Instant::now());
+        behaviour
+    }
+
+    /// Asks the application at `target`. Ends in exactly one [`Event::Completed`], also when `body` is too long or
+    /// there is no route.
+    pub fn request(&mut self, target: NodeId, body: Bytes, timeout: Duration) -> ExchangeId {
+        self.last_exchange += 1;
+        let exchange = ExchangeId(self.last_exchange);
+        self.handle(Input::Request { exchange, target, body, timeout });
+        exchange
+    }
+
+    /// Answers an [`Event::Request`]. A body over [`MAX_BODY`] is declined instead.
+    pub fn respond(&mut self, inbound: InboundId, body: Bytes) {
+        if body.len() > MAX_BODY {
+            return self.decline(inbound, Refusal::NoHandler);
+        }
+        self.handle(Input::Respond { inbound, body });
+    }
+
+    /// Refuses an [`Event::Request`].
+    pub fn decline(&mut self, inbound: InboundId, refusal: Refusal) {
+        self.handle(Input::Decline { inbound, refusal });
+    }
+
+    /// Sends to every node that subscribes `topic`, or, without a topic, to every node. Returns the message's epoch
+    /// and number. Nobody subscribing is no error.
+    ///
+    /// # Errors
+    /// When the data is too long, or the queues to all peers are full.
+    pub fn publish(&mut self, topic: Option<&Topic>, data: Bytes) -> Result<(u64, u64), PublishError> {
+        if data.len() > MAX_BODY {
+            return Err(PublishError::TooLarge { bytes: data.len(), limit: MAX_BODY });
+        }
+        let seq = self.last_gossip + 1;
+        let gossip_topic = wire::gossip_topic(topic);
+        let message = wire::encode(&gossip_topic, self.epoch, seq, data, &self.context);
+        match self.inner.gossip.publish(IdentTopic::new(gossip_topic), message) {
+            Err(gossipsub::PublishError::AllQueuesFull(_)) => Err(PublishError::Busy),
+            _ => {
+                self.last_gossip = seq;
+                Ok((self.epoch, seq))
+            }
+        }
+    }
+
+    /// Wants multicasts of `topic` from now on.
+    pub fn subscribe(&mut self, topic: &Topic) {
+        let topic = IdentTopic::new(wire::gossip_topic(Some(topic)));
+        if let Err(error) = self.inner.gossip.subscribe(&topic) {
+            tracing::warn!(%topic, %error, "cannot subscribe");
+        }
+    }
+
+    /// Wants no more multicasts of `topic`.
+    pub fn unsubscribe(&mut self, topic: &Topic) {
+        self.inner.gossip.unsubscribe(&IdentTopic::new(wire::gossip_topic(Some(topic))));
+    }
+
+    /// Takes what an AMOP client does.
+    pub fn client(&mut self, input: ClientInput) {
+        self.handle(Input::Client(input));
+    }
+
+    /// Wants a link to whoever answers at `address`: `host:port`, `ip:port`, `[ipv6]:port` or a multiaddr.
+    ///
+    /// # Errors
+    /// What is wrong with the address, in words.
+    pub fn add_peer(&mut self, address: &str) -> Result<(), String> {
+        to_multiaddr(address)?;
+        self.handle(Input::PeerAdded { address: Address::new(address) });
+        Ok(())
+    }
+
+    /// No longer wants a link to the configured `address`; an existing one is closed.
+    pub fn remove_peer(&mut self, address: &str) {
+        self.handle(Input::PeerRemoved { address: Address::new(address) });
+    }
+
+    /// Denies a node: its links close, its record and routes go, what it sends is ignored.
+    pub fn expel(&mut self, node: NodeId) {
+        self.handle(Input::Expelled { node });
+    }
+
+    /// Lets a node back in that was expelled.
+    pub fn readmit(&mut self, node: NodeId) {
+        self.handle(Input::Readmitted { node });
+    }
+
+    /// The nodes whose certificate, as their record carries it, the certifier refuses now.
+    pub fn refused_nodes(&self) -> Vec<NodeId> {
+        let refused = |record: &nuncio_protocol::status_sync::Record| {
+            status_sync::prove(record.bytes.clone(), &self.context, &*self.certifier).is_err()
+        };
+        let others = self.overlay.nodes().into_iter().filter(|view| view.node != self.context.node());
+        others.filter(|view| view.record.as_deref().is_some_and(refused)).map(|view| view.node).collect()
+    }
+
+    /// Says where this node can be dialled; goes into its status record.
+    pub fn set_addresses(&mut self, addresses: impl IntoIterator<Item = String>) {
+        let addresses = addresses.into_iter().map(|address| Address::new(&address)).collect();
+        self.handle(Input::LocalAddresses { addresses });
+    }
+
+    /// Says which revocation list this node holds; goes into its status record.
+    pub fn set_crl_number(&mut self, number: u64) {
+        self.handle(Input::CrlNumber { number });
+    }
+
+    /// Sets the opaque application field of the status record, at most
+    /// [`nuncio_protocol::MAX_APPLICATION_FIELD`] bytes.
+    pub fn set_application_field(&mut self, bytes: Bytes) {
+        self.handle(Input::ApplicationField { bytes });
+    }
+
+    /// The core, for reading.
+    pub fn overlay(&self) -> &Overlay {
+        &self.overlay
+    }
+
+    fn handle(&mut self, input: Input) {
+        let now = Instant::now();
+        self.overlay.handle_input(input, now);
+        self.drain(now);
+    }
+
+    /// Whether the core's timer was due.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(due) = self.overlay.poll_timeout() else { return false };
+        let now = Instant::now();
+        if due > now {
+            let (_, delay) = match &mut self.timer {
+                Some(timer) if timer.0 == due => timer,
+                Some(timer) => {
+                    timer.0 = due;
+                    timer.1.reset(due - now);
+                    timer
+                }
+                none => none.insert((due, Delay::new(due - now))),
+            };
+            if delay.poll_unpin(cx).is_pending() {
+                return false;
+            }
+        }
+        self.timer = None;
+        self.overlay.handle_timeout(Instant::now().max(due));
+        self.drain(Instant::now().max(due));
+        true
+    }
+}
+
+impl fmt::Debug for Behaviour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Behaviour").field("node", &self.context.node()).finish_non_exhaustive()
+    }
+}
+
+impl NetworkBehaviour for Behaviour {
+    type ConnectionHandler = THandler<Inner>;
+    type ToSwarm = Event;
+
+    fn handle_pending_inbound_connection(
+        &mut self,
+        connection: ConnectionId,
+        local: &Multiaddr,
+        remote: &Multiaddr,
+    ) -> Result<(), ConnectionDenied> {
+        self.inner.handle_pending_inbound_connection(connection, local, remote)
+    }
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        connection: ConnectionId,
+        peer: PeerId,
+        local: &Multiaddr,
+        remote: &Multiaddr,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.inner.handle_established_inbound_connection(connection, peer, local, remote)
+    }
+
+    fn handle_pending_outbound_connection(
+        &mut self,
+        connection: ConnectionId,
+        peer: Option<PeerId>,
+        addresses: &[Multiaddr],
+        role: Endpoint,
+    ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
+        self.inner.handle_pending_outbound_connection(connection, peer, addresses, role)
+    }
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        connection: ConnectionId,
+        peer: PeerId,
+        address: &Multiaddr,
+        role: Endpoint,
+        port: PortUse,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.inner.handle_established_outbound_connection(connection, peer, address, role, port)
+    }
+
+    fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
+        self.inner.on_swarm_event(event);
+        self.handle_swarm_event(event);
+    }
+
+    fn on_connection_handler_event(&mut self, peer: PeerId, connection: ConnectionId, event: THandlerOutEvent<Self>) {
+        self.inner.on_connection_handler_event(peer, connection, event);
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
+        loop {
+            if let Some(action) = self.actions.pop_front() {
+                return Poll::Ready(action);
+            }
+            match self.inner.poll(cx) {
+                Poll::Ready(ToSwarm::GenerateEvent(event)) => self.handle_inner_event(event),
+                Poll::Ready(action) => {
+                    return Poll::Ready(action.map_out(|_| unreachable!("events were taken above")));
+                }
+                Poll::Pending => {
+                    if !self.poll_timer(cx) {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! What libp2p reports, as the core's inputs.
+
+use std::{sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use libp2p::{
+    core::ConnectedPoint,
+    gossipsub::{self, MessageAcceptance},
+    ping, request_response,
+    swarm::{CloseConnection, ConnectionId, DialError, FromSwarm, NetworkBehaviour, ToSwarm},
+};
+use nuncio_identity::NodeId;
+use nuncio_protocol::{
+    Input, Topic,
+    peering::{Address, Direction},
+    status_sync::Version,
+};
+use nuncio_wire::{multicast as wire, status};
+
+use super::Behaviour;
+use crate::{
+    Event,
+    inner::{Inner, InnerEvent, node_of},
+    link_stream,
+    peering::from_multiaddr,
+    status_sync,
+};
+
+impl Behaviour {
+    pub(super) fn handle_swarm_event(&mut self, event: FromSwarm<'_>) {
+        match event {
+            FromSwarm::ConnectionEstablished(opened) => {
+                let Some(peer) = node_of(opened.peer_id) else { return };
+                let (direction, address) = match opened.endpoint {
+                    ConnectedPoint::Dialer { address, .. } => (Direction::Outbound, address),
+                    ConnectedPoint::Listener { send_back_addr, .. } => (Direction::Inbound, send_back_addr),
+                };
+                let dialled = self.connections.dialled(opened.connection_id);
+                let address = dialled.unwrap_or_else(|| Address::new(&from_multiaddr(address)));
+                let connection = self.connections.open(opened.connection_id);
+                self.handle(Input::ConnectionOpened { connection, peer, direction, address });
+            }
+            FromSwarm::ConnectionClosed(closed) => {
+                let Some(connection) = self.connections.close(closed.connection_id) else { return };
+                let reason = match closed.cause {
+                    Some(cause) => format!("{cause}").into(),
+                    None => Arc::from("closed"),
+                };
+                self.handle(Input::ConnectionClosed { connection, reason });
+            }
+            FromSwarm::DialFailure(failure) => {
+                let Some(address) = self.connections.dialled(failure.connection_id) else { return };
+                self.handle_dial_failure(address, failure.error);
+            }
+            _ => {}
+        }
+    }
+
+    fn handle_dial_failure(&mut self, address: Address, error: &DialError) {
+        if matches!(error, DialError::LocalPeerId { .. }) {
+            let connection = self.connections.unused_name();
+            let (peer, direction) = (self.context.node(), Direction::Outbound);
+            self.handle(Input::ConnectionOpened { connection, peer, direction, address });
+            self.handle(Input::ConnectionClosed { connection, reason: "this node itself".into() });
+        } else {
+            let reason = (self.describe_dial_error)(error).into();
+            self.handle(Input::DialFailed { address, reason });
+        }
+    }
+
+    pub(super) fn handle_inner_event(&mut self, event: InnerEvent) {
+        match event {
+            InnerEvent::Unicast(link_stream::Event::Received { peer, messages }) => {
+                let now = Instant::now();
+                for message in messages {
+                    self.overlay.handle_input(Input::UnicastReceived { from: peer, message }, now);
+                    self.drain(now);
+                }
+            }
+            InnerEvent::Bridge(link_stream::Event::Received { peer, messages }) => {
+                let now = Instant::now();
+                for message in messages {
+                    self.overlay.handle_input(Input::BridgeReceived { from: peer, message }, now);
+                    self.drain(now);
+                }
+            }
+            InnerEvent::Unicast(link_stream::Event::Failed { connection, reason })
+            | InnerEvent::Bridge(link_stream::Event::Failed { connection, reason }) => {
+                self.abandon(connection, &reason);
+            }
+            InnerEvent::Gossip(event) => self.handle_gossip_event(event),
+            InnerEvent::Status(event) => self.handle_status_event(event),
+            InnerEvent::Ping(ping::Event { peer, result: Ok(time), .. }) => {
+                if let Some(peer) = node_of(peer) {
+                    self.actions.push_back(ToSwarm::GenerateEvent(Event::RoundTrip { peer, time }));
+                }
+            }
+            InnerEvent::Ping(_) => {}
+        }
+    }
+
+    /// Tells the core at once: the swarm may take its time to close a connection that hangs.
+    fn abandon(&mut self, connection: ConnectionId, reason: &Arc<str>) {
+        let Some(name) = self.connections.close(connection) else { return };
+        if let Some(peer) = self.inner.unicast.peer(connection) {
+            tracing::debug!(peer = %peer.short(), %reason, "closing a connection");
+            self.actions.push_back(ToSwarm::CloseConnection {
+                peer_id: peer.into(),
+                connection: CloseConnection::One(connection),
+            });
+        }
+        self.handle(Input::ConnectionClosed { connection: name, reason: reason.clone() });
+    }
+
+    fn handle_status_event(&mut self, event: request_response::Event<Bytes, Bytes>) {
+        match event {
+            request_response::Event::Message { peer, message, .. } => {
+                let Some(peer) = node_of(peer) else { return };
+                match message {
+                    request_response::Message::Request { request, channel, .. } => {
+                        let wanted = match status::decode_query(request) {
+                            Ok(wanted) => wanted,
+                            Err(error) => return tracing::warn!(peer = %peer.short(), %error, "bad status query"),
+                        };
+                        let Some(query) = self.queries.open(channel) else { return };
+                        self.handle(Input::Queried { query, peer, wanted });
+                    }
+                    request_response::Message::Response { response, .. } => self.handle_answer(peer, response),
+                }
+            }
+            request_response::Event::OutboundFailure { peer, error, .. } => {
+                let Some(peer) = node_of(peer) else { return };
+                tracing::debug!(peer = %peer.short(), %error, "status query failed");
+                self.handle(Input::QueryFailed { peer });
+            }
+            request_response::Event::InboundFailure { .. } | request_response::Event::ResponseSent { .. } => {}
+        }
+    }
+
+    fn handle_answer(&mut self, peer: NodeId, response: Bytes) {
+        let (encoded, more) = match status::decode_answer(response) {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::warn!(peer = %peer.short(), %error, "bad status answer");
+                return self.handle(Input::QueryFailed { peer });
+            }
+        };
+        let mut records = Vec::with_capacity(encoded.len());
+        for bytes in encoded {
+            match status_sync::prove(bytes, &self.context, &*self.certifier) {
+                Ok(record) => records.push(record),
+                Err(reason) => tracing::warn!(peer = %peer.short(), %reason, "refused a status record"),
+            }
+        }
+        self.handle(Input::Answered { peer, records, more });
+    }
+
+    fn handle_gossip_event(&mut self, event: gossipsub::Event) {
+        match event {
+            gossipsub::Event::Message { propagation_source, message_id, message } => {
+                let acceptance = if message.topic.as_str() == status::ANNOUNCE {
+                    self.handle_announcement(propagation_source, &message.data)
+                } else {
+                    self.handle_gossip(propagation_source, &message_id, message)
+                };
+                if let Some(acceptance) = acceptance {
+                    self.inner.gossip.report_message_validation_result(&message_id, &propagation_source, acceptance);
+                }
+            }
+            gossipsub::Event::SlowPeer { peer_id, .. } => {
+                if let Some(peer) = node_of(peer_id) {
+                    tracing::debug!(peer = %peer.short(), "a peer takes gossip slower than it comes; some was dropped");
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn handle_announcement(&mut self, from: libp2p::PeerId, data: &[u8]) -> Option<MessageAcceptance> {
+        let via = node_of(from)?;
+        match status::decode_announcement(data) {
+            Ok((node, version)) => {
+                self.handle(Input::Announced { via, node, version });
+                Some(MessageAcceptance::Accept)
+            }
+            Err(error) => {
+                tracing::warn!(peer = %via.short(), %error, "bad announcement");
+                Some(MessageAcceptance::Reject)
+            }
+        }
+    }
+
+    /// `None` while the origin's certificate is being asked for.
+    fn handle_gossip(
+        &mut self,
+        from: libp2p::PeerId,
+        message_id: &gossipsub::MessageId,
+        message: gossipsub::Message,
+    ) -> Option<MessageAcceptance> {
+        let via = node_of(from)?;
+        let name = message.topic.as_str();
+        let decoded = wire::topic_of(name).map_err(|error| error.to_string()).and_then(|topic| {
+            let gossip = wire::decode(name, message.data.into(), &self.context).map_err(|error| error.to_string())?;
+            Ok((topic, gossip))
+        });
+        let (topic, gossip) = match decoded {
+            Ok(decoded) => decoded,
+            Err(error) => {
+                tracing::warn!(peer = %via.short(), %error, "refused a gossip message");
+                return Some(MessageAcceptance::Reject);
+            }
+        };
+        if self.overlay.is_certified(&gossip.origin) {
+            return Some(self.deliver(topic, gossip));
+        }
+        let (node, version) = (gossip.origin, Version { epoch: gossip.epoch, seq: 1 });
+        for held in self.on_hold.hold(topic, gossip, message_id.clone(), from, Instant::now()) {
+            self.inner.gossip.report_message_validation_result(&held.message, &held.from, MessageAcceptance::Ignore);
+        }
+        self.handle(Input::Announced { via, node, version });
+        None
+    }
+
+    pub(super) fn release_held(&mut self, origin: NodeId) {
+        for held in self.on_hold.release(origin) {
+            let acceptance = self.deliver(held.topic, held.gossip);
+            self.inner.gossip.report_message_validation_result(&held.message, &held.from, acceptance);
+        }
+    }
+
+    fn deliver(&mut self, topic: Option<Topic>, gossip: wire::Gossip) -> MessageAcceptance {
+        let wire::Gossip { origin, epoch, seq, body } = gossip;
+        if origin == self.context.node() || !self.delivered.mark(origin, epoch, seq) {
+            return MessageAcceptance::Ignore;
+        }
+        let event = Event::Multicast { origin, topic, data: body, id: (epoch, seq) };
+        self.actions.push_back(ToSwarm::GenerateEvent(event));
+        MessageAcceptance::Accept
+    }
+}
+
+/// The derive names the event type; this pins it to what is matched above.
+const _: fn(InnerEvent) -> <Inner as NetworkBehaviour>::ToSwarm = |event| event;

@@ -1,0 +1,134 @@
+//! What the core wants done, as libp2p's actions.
+
+use std::{sync::Arc, time::Instant};
+
+use libp2p::{
+    gossipsub::IdentTopic,
+    swarm::{CloseConnection, ToSwarm},
+};
+use nuncio_identity::NodeId;
+use nuncio_protocol::{
+    Input, Output, amop,
+    amop::{ClientInput, ClientOutput},
+    peering::{Address, ConnectionId},
+    status_sync::Version,
+    unicast,
+};
+use nuncio_wire::status;
+
+use super::Behaviour;
+use crate::{Event, bridge};
+
+impl Behaviour {
+    /// Does all the core wants; inputs that this causes are taken at once.
+    pub(super) fn drain(&mut self, now: Instant) {
+        while let Some(output) = self.overlay.poll_output() {
+            self.perform(output, now);
+        }
+    }
+
+    fn perform(&mut self, output: Output, now: Instant) {
+        match output {
+            Output::SendUnicast { to, message } => self.send_unicast(to, message, now),
+            Output::SendBridge { to, message } => self.send_bridge(to, message, now),
+            Output::Completed { exchange, outcome } => self.tell(Event::Completed { exchange, outcome }),
+            Output::Request { inbound, source, body } => self.tell(Event::Request { inbound, source, body }),
+            Output::Client(output) => self.hand_to_client(output, now),
+            Output::Dial { address, expected } => self.dial(address, expected, now),
+            Output::Close { connection, reason } => self.close(connection, &reason.to_string()),
+            Output::LinkUp { peer, connection } => {
+                self.bind(peer, connection);
+                self.tell(Event::LinkUp { peer });
+            }
+            Output::LinkMoved { peer, connection } => self.bind(peer, connection),
+            Output::LinkDown { peer, reason } => {
+                self.links.remove(&peer);
+                self.tell(Event::LinkDown { peer, reason });
+            }
+            Output::NodeChanged { record } => {
+                self.release_held(record.status.node);
+                self.tell(Event::NodeChanged { record });
+            }
+            Output::ReachabilityChanged { node, reachable } => {
+                self.tell(Event::ReachabilityChanged { node, reachable });
+            }
+            Output::Sign { status } => {
+                let record = Arc::new(status::sign_record(status, &self.chain, &self.context));
+                self.overlay.handle_input(Input::Signed { record }, now);
+            }
+            Output::Announce { version } => self.announce(version),
+            Output::Query { peer, wanted } => {
+                self.inner.status.send_request(&peer.into(), status::encode_query(&wanted).into());
+            }
+            Output::Answer { query, records, more } => {
+                if let Some(channel) = self.queries.close(query) {
+                    // The peer may be gone; then it needs no answer.
+                    let _ = self.inner.status.send_response(channel, status::encode_answer(&records, more).into());
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.actions.push_back(ToSwarm::GenerateEvent(event));
+    }
+
+    fn bind(&mut self, peer: NodeId, connection: ConnectionId) {
+        if let Some(connection) = self.connections.by_name(connection) {
+            self.links.insert(peer, connection);
+        }
+    }
+
+    fn send_unicast(&mut self, to: NodeId, message: unicast::Message, now: Instant) {
+        let sent = match self.links.get(&to) {
+            Some(connection) => self.inner.unicast.send(*connection, message),
+            None => Err(message),
+        };
+        if let Err(message) = sent {
+            self.overlay.handle_input(Input::UnicastNotSent { to, message }, now);
+        }
+    }
+
+    fn send_bridge(&mut self, to: NodeId, message: amop::Message, now: Instant) {
+        for message in bridge::split(message) {
+            let sent = match self.links.get(&to) {
+                Some(connection) => self.inner.bridge.send(*connection, message),
+                None => Err(message),
+            };
+            if let Err(message) = sent {
+                self.overlay.handle_input(Input::BridgeNotSent { to, message }, now);
+            }
+        }
+    }
+
+    fn hand_to_client(&mut self, output: ClientOutput, now: Instant) {
+        let Some(clients) = &self.clients else { return self.tell(Event::Client(output)) };
+        if let Err(ClientOutput::Deliver { client, delivery, .. }) = clients.handle_output(output) {
+            let failed = ClientInput::DeliveryFailed { client, delivery };
+            self.overlay.handle_input(Input::Client(failed), now);
+        }
+    }
+
+    fn dial(&mut self, address: Address, expected: Option<NodeId>, now: Instant) {
+        match self.connections.dial(address.clone(), expected) {
+            Ok(opts) => self.actions.push_back(ToSwarm::Dial { opts }),
+            Err(reason) => {
+                self.overlay.handle_input(Input::DialFailed { address, reason: reason.into() }, now);
+            }
+        }
+    }
+
+    fn close(&mut self, connection: ConnectionId, reason: &str) {
+        let Some(connection) = self.connections.by_name(connection) else { return };
+        let Some(peer) = self.inner.unicast.peer(connection) else { return };
+        tracing::debug!(peer = %peer.short(), reason, "closing a connection");
+        let connection = CloseConnection::One(connection);
+        self.actions.push_back(ToSwarm::CloseConnection { peer_id: peer.into(), connection });
+    }
+
+    fn announce(&mut self, version: Version) {
+        let announcement = status::encode_announcement(self.context.node(), version);
+        // Nobody to tell, or the same version told a moment ago: both are fine.
+        let _ = self.inner.gossip.publish(IdentTopic::new(status::ANNOUNCE), announcement);
+    }
+}

@@ -1,0 +1,88 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use libp2p::swarm::DialError;
+use nuncio_identity::NodeKey;
+use nuncio_protocol::amop::ClientPort;
+
+use crate::access::Certifier;
+
+/// Turns a failed dial into one line for operators.
+pub type DescribeDialError = Arc<dyn Fn(&DialError) -> String + Send + Sync>;
+
+/// What a [`crate::Behaviour`] needs to know.
+pub struct Config {
+    /// The node's key: it signs status records, multicasts and what is relayed.
+    pub key: NodeKey,
+    /// The node's certificate chain in DER, its own first, without the root. Goes into its status record.
+    pub chain: Vec<Bytes>,
+    /// The common name in the node's certificate.
+    pub name: String,
+    /// The common name of its issuer.
+    pub agency: String,
+    /// Name and version of the software, for the status record.
+    pub software: String,
+    /// The network's name; signatures are bound to it.
+    pub network: String,
+    /// Greater than at every earlier start of this node.
+    pub epoch: u64,
+    /// Feeds jitter and random choice; from the operating system.
+    pub seed: u64,
+    /// The core's knobs.
+    pub overlay: nuncio_protocol::Config,
+    /// Judges the certificate chains behind other nodes' records.
+    pub certifier: Arc<dyn Certifier>,
+    /// Words for failed dials; [`DialError`]'s own by default.
+    pub describe_dial_error: DescribeDialError,
+    /// Where messages for AMOP clients go; without it they come as [`crate::Event::Client`].
+    pub clients: Option<Arc<dyn ClientPort>>,
+    /// Connections in handshake at most, each way. 64.
+    pub max_pending_connections: u32,
+    /// Established connections at most. 512.
+    pub max_connections: u32,
+    /// Bytes that wait for one connection and protocol at the most; then [`Refusal::Busy`] or the next AMOP
+    /// candidate. 32 MiB.
+    ///
+    /// [`Refusal::Busy`]: nuncio_protocol::unicast::Refusal::Busy
+    pub link_queue: usize,
+    /// A link says that it lives at least so often. 2 s.
+    pub heartbeat: Duration,
+    /// A link on which nothing is heard for so long is closed. 7 s.
+    pub silence: Duration,
+}
+
+impl Config {
+    /// The defaults of a node with this key.
+    pub fn new(key: NodeKey, chain: Vec<Bytes>, network: &str, certifier: Arc<dyn Certifier>) -> Self {
+        Self {
+            key,
+            chain,
+            name: String::new(),
+            agency: String::new(),
+            software: concat!("nuncio ", env!("CARGO_PKG_VERSION")).to_owned(),
+            network: network.to_owned(),
+            epoch: 1,
+            seed: 0,
+            overlay: nuncio_protocol::Config::default(),
+            certifier,
+            describe_dial_error: Arc::new(ToString::to_string),
+            clients: None,
+            max_pending_connections: 64,
+            max_connections: 512,
+            link_queue: 32 << 20,
+            heartbeat: Duration::from_secs(2),
+            silence: Duration::from_secs(7),
+        }
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("key", &self.key)
+            .field("network", &self.network)
+            .field("epoch", &self.epoch)
+            .field("overlay", &self.overlay)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,77 @@
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use nuncio_identity::NodeId;
+use nuncio_protocol::{
+    Topic,
+    amop::ClientOutput,
+    peering::LinkDownReason,
+    status_sync::Record,
+    unicast::{ExchangeId, InboundId, Reply, UnicastError},
+};
+
+/// What the overlay tells its application.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A peer is linked.
+    LinkUp {
+        /// Who.
+        peer: NodeId,
+    },
+    /// A peer is no longer linked; always comes before its next [`Event::LinkUp`].
+    LinkDown {
+        /// Who.
+        peer: NodeId,
+        /// Why.
+        reason: LinkDownReason,
+    },
+    /// A node's status is new or changed.
+    NodeChanged {
+        /// Its signed, certified record.
+        record: Arc<Record>,
+    },
+    /// A path to a node has appeared or gone.
+    ReachabilityChanged {
+        /// Who.
+        node: NodeId,
+        /// Whether there is a path now.
+        reachable: bool,
+    },
+    /// A node asks; answer with [`crate::Behaviour::respond`] or [`crate::Behaviour::decline`].
+    Request {
+        /// Names the request.
+        inbound: InboundId,
+        /// Who asks.
+        source: NodeId,
+        /// What.
+        body: Bytes,
+    },
+    /// A request of ours ended. Exactly one per [`crate::Behaviour::request`].
+    Completed {
+        /// Which.
+        exchange: ExchangeId,
+        /// How.
+        outcome: Result<Reply, UnicastError>,
+    },
+    /// A multicast of a topic subscribed, or (without a topic) a broadcast.
+    Multicast {
+        /// Who sent it; its signature holds and its certificate is known.
+        origin: NodeId,
+        /// The topic; `None` for a broadcast.
+        topic: Option<Topic>,
+        /// The data.
+        data: Bytes,
+        /// The origin's epoch and its number of the message.
+        id: (u64, u64),
+    },
+    /// Something for an AMOP client, when no [`crate::Config::clients`] was given.
+    Client(ClientOutput),
+    /// A round trip over a link was measured.
+    RoundTrip {
+        /// The peer.
+        peer: NodeId,
+        /// The time.
+        time: Duration,
+    },
+}

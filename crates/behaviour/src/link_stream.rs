@@ -1,0 +1,162 @@
+//! Long-lived substreams: one per direction and protocol on every connection.
+//!
+//! A substream per message costs a negotiation and cannot be bounded in bytes; here a connection opens one outbound
+//! stream at its start and frames follow each other on it. What waits is bounded in bytes per connection.
+
+mod handler;
+mod queue;
+mod reader;
+mod writer;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use libp2p::{
+    Multiaddr, PeerId,
+    core::{Endpoint, transport::PortUse},
+    swarm::{
+        ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent,
+        ToSwarm,
+    },
+};
+use nuncio_identity::NodeId;
+use nuncio_wire::DecodeError;
+
+use self::{handler::Handler, queue::Queue};
+
+/// What travels on the streams, and how.
+pub trait Protocol: Clone + Send + 'static {
+    /// The core's message.
+    type Message: fmt::Debug + Send + 'static;
+    /// The name negotiated.
+    const NAME: &'static str;
+
+    /// Appends a frame without its body, and returns the body.
+    fn encode(&self, message: Self::Message, peer: NodeId, out: &mut BytesMut) -> Bytes;
+
+    /// Reads a frame.
+    fn decode(&self, header: Bytes, body: Bytes, peer: NodeId) -> Result<Self::Message, DecodeError>;
+
+    /// How many bytes the message counts for in a queue.
+    fn weight(message: &Self::Message) -> usize;
+}
+
+/// Bounds and times.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Config {
+    /// Most bytes that wait for one connection; one message more is taken however large it is.
+    pub(crate) queue_bytes: usize,
+    /// Say that we are alive when nothing was written for so long, and call the peer silent when nothing was read
+    /// for the second time.
+    pub(crate) heartbeat: Option<(Duration, Duration)>,
+}
+
+/// What happened on a connection.
+#[derive(Debug)]
+pub enum Event<M> {
+    /// Messages arrived, in order.
+    Received { peer: NodeId, messages: Vec<M> },
+    /// The connection is of no use any more.
+    Failed { connection: ConnectionId, reason: Arc<str> },
+}
+
+/// Runs one protocol on every connection.
+pub struct Behaviour<P: Protocol> {
+    protocol: P,
+    config: Config,
+    connections: HashMap<ConnectionId, (NodeId, Arc<Queue<P::Message>>)>,
+    events: VecDeque<Event<P::Message>>,
+}
+
+impl<P: Protocol> Behaviour<P> {
+    pub(crate) fn new(protocol: P, config: Config) -> Self {
+        Self { protocol, config, connections: HashMap::new(), events: VecDeque::new() }
+    }
+
+    /// Queues a message for a connection.
+    ///
+    /// # Errors
+    /// Gives it back when the queue is full or the connection is gone.
+    pub(crate) fn send(&self, connection: ConnectionId, message: P::Message) -> Result<(), P::Message> {
+        match self.connections.get(&connection) {
+            Some((_, queue)) => queue.push(message),
+            None => Err(message),
+        }
+    }
+
+    /// Who is at the other end of a connection.
+    pub(crate) fn peer(&self, connection: ConnectionId) -> Option<NodeId> {
+        self.connections.get(&connection).map(|(peer, _)| *peer)
+    }
+
+    fn handler(&mut self, connection: ConnectionId, peer: PeerId) -> Result<Handler<P>, ConnectionDenied> {
+        let node = NodeId::try_from(peer).map_err(ConnectionDenied::new)?;
+        let queue = Arc::new(Queue::new(self.config.queue_bytes, P::weight));
+        self.connections.insert(connection, (node, queue.clone()));
+        Ok(Handler::new(self.protocol.clone(), node, queue, self.config.heartbeat))
+    }
+}
+
+impl<P: Protocol> fmt::Debug for Behaviour<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Behaviour").field("protocol", &P::NAME).finish_non_exhaustive()
+    }
+}
+
+impl<P: Protocol> NetworkBehaviour for Behaviour<P> {
+    type ConnectionHandler = Handler<P>;
+    type ToSwarm = Event<P::Message>;
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        connection: ConnectionId,
+        peer: PeerId,
+        _: &Multiaddr,
+        _: &Multiaddr,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.handler(connection, peer)
+    }
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        connection: ConnectionId,
+        peer: PeerId,
+        _: &Multiaddr,
+        _: Endpoint,
+        _: PortUse,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.handler(connection, peer)
+    }
+
+    fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
+        let gone = match event {
+            FromSwarm::ConnectionClosed(closed) => closed.connection_id,
+            // A later behaviour may have denied a connection that this one has a handler for.
+            FromSwarm::DialFailure(failure) => failure.connection_id,
+            FromSwarm::ListenFailure(failure) => failure.connection_id,
+            _ => return,
+        };
+        self.connections.remove(&gone);
+    }
+
+    fn on_connection_handler_event(&mut self, _: PeerId, connection: ConnectionId, event: THandlerOutEvent<Self>) {
+        let Some((peer, _)) = self.connections.get(&connection) else { return };
+        self.events.push_back(match event {
+            handler::Event::Received(messages) => Event::Received { peer: *peer, messages },
+            handler::Event::Failed(reason) => Event::Failed { connection, reason },
+        });
+    }
+
+    fn poll(&mut self, _: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
+        match self.events.pop_front() {
+            Some(event) => Poll::Ready(ToSwarm::GenerateEvent(event)),
+            None => Poll::Pending,
+        }
+    }
+}

@@ -1,0 +1,199 @@
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use futures::FutureExt;
+use futures_timer::Delay;
+use libp2p::{
+    StreamProtocol,
+    core::upgrade::ReadyUpgrade,
+    swarm::{
+        ConnectionHandler, ConnectionHandlerEvent, StreamUpgradeError, SubstreamProtocol, handler::ConnectionEvent,
+    },
+};
+use nuncio_identity::NodeId;
+
+use super::{
+    Protocol,
+    queue::Queue,
+    reader::{Batch, Reader},
+    writer::Writer,
+};
+
+/// What a connection tells the behaviour.
+pub enum Event<M> {
+    Received(Vec<M>),
+    Failed(Arc<str>),
+}
+
+impl<M> fmt::Debug for Event<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Received(messages) => write!(f, "Received({} messages)", messages.len()),
+            Self::Failed(reason) => write!(f, "Failed({reason})"),
+        }
+    }
+}
+
+/// One connection: writes what is queued for it, reads what its peer writes, watches that the peer is alive.
+pub struct Handler<P: Protocol> {
+    protocol: P,
+    peer: NodeId,
+    queue: Arc<Queue<P::Message>>,
+    outbound: Outbound<P::Message>,
+    inbound: Option<Reader>,
+    heartbeat: Option<Heartbeat>,
+    refused: bool,
+    failed: bool,
+}
+
+/// `Wanted → Opening → Open`; a stream that fails ends the connection, so there is no way back.
+enum Outbound<M> {
+    Wanted,
+    Opening,
+    Open(Box<Writer<M>>),
+}
+
+struct Heartbeat {
+    interval: Duration,
+    silence: Duration,
+    timer: Delay,
+    heard: Instant,
+}
+
+type Output<P> = ConnectionHandlerEvent<ReadyUpgrade<StreamProtocol>, (), Event<<P as Protocol>::Message>>;
+
+impl<P: Protocol> Handler<P> {
+    pub(crate) fn new(
+        protocol: P,
+        peer: NodeId,
+        queue: Arc<Queue<P::Message>>,
+        heartbeat: Option<(Duration, Duration)>,
+    ) -> Self {
+        let heartbeat = heartbeat.map(|(interval, silence)| Heartbeat {
+            interval,
+            silence,
+            timer: Delay::new(interval),
+            heard: Instant::now(),
+        });
+        Self {
+            protocol,
+            peer,
+            queue,
+            outbound: Outbound::Wanted,
+            inbound: None,
+            heartbeat,
+            refused: false,
+            failed: false,
+        }
+    }
+
+    fn fail(&mut self, reason: String) -> Poll<Output<P>> {
+        self.failed = true;
+        self.inbound = None;
+        Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(Event::Failed(reason.into())))
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> Poll<Output<P>> {
+        while let Some(reader) = &mut self.inbound {
+            match reader.poll(&self.protocol, self.peer, cx) {
+                Poll::Ready(Ok(Batch { messages, bytes_read, .. })) => {
+                    if let Some(heartbeat) = self.heartbeat.as_mut().filter(|_| bytes_read > 0) {
+                        heartbeat.heard = Instant::now();
+                    }
+                    if !messages.is_empty() {
+                        return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(Event::Received(messages)));
+                    }
+                }
+                Poll::Ready(Err(error)) => return self.fail(error.to_string()),
+                Poll::Pending => break,
+            }
+        }
+        Poll::Pending
+    }
+
+    fn beat(&mut self, cx: &mut Context<'_>) -> Poll<Output<P>> {
+        let Some(heartbeat) = &mut self.heartbeat else { return Poll::Pending };
+        while heartbeat.timer.poll_unpin(cx).is_ready() {
+            heartbeat.timer.reset(heartbeat.interval);
+            if let Outbound::Open(writer) = &mut self.outbound {
+                writer.keep_alive();
+            }
+            let silent = heartbeat.heard.elapsed();
+            if silent > heartbeat.silence {
+                return self.fail(format!("nothing heard for {:.1} s", silent.as_secs_f32()));
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl<P: Protocol> fmt::Debug for Handler<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handler").field("protocol", &P::NAME).field("peer", &self.peer).finish_non_exhaustive()
+    }
+}
+
+impl<P: Protocol> ConnectionHandler for Handler<P> {
+    type FromBehaviour = std::convert::Infallible;
+    type ToBehaviour = Event<P::Message>;
+    type InboundProtocol = ReadyUpgrade<StreamProtocol>;
+    type OutboundProtocol = ReadyUpgrade<StreamProtocol>;
+    type InboundOpenInfo = ();
+    type OutboundOpenInfo = ();
+
+    fn listen_protocol(&self) -> SubstreamProtocol<Self::InboundProtocol> {
+        SubstreamProtocol::new(ReadyUpgrade::new(StreamProtocol::new(P::NAME)), ())
+    }
+
+    fn connection_keep_alive(&self) -> bool {
+        true
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Output<P>> {
+        if self.failed {
+            return Poll::Pending;
+        }
+        if self.refused {
+            return self.fail(format!("the peer does not speak {}", P::NAME));
+        }
+        if matches!(self.outbound, Outbound::Wanted) {
+            self.outbound = Outbound::Opening;
+            return Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest { protocol: self.listen_protocol() });
+        }
+        if let Poll::Ready(output) = self.read(cx) {
+            return Poll::Ready(output);
+        }
+        if let Poll::Ready(output) = self.beat(cx) {
+            return Poll::Ready(output);
+        }
+        if let Outbound::Open(writer) = &mut self.outbound {
+            if let Poll::Ready(Err(error)) = writer.poll(&self.protocol, self.peer, &self.queue, cx) {
+                return self.fail(format!("writing failed: {error}"));
+            }
+        }
+        Poll::Pending
+    }
+
+    fn on_behaviour_event(&mut self, event: Self::FromBehaviour) {
+        match event {}
+    }
+
+    fn on_connection_event(&mut self, event: ConnectionEvent<'_, Self::InboundProtocol, Self::OutboundProtocol>) {
+        match event {
+            ConnectionEvent::FullyNegotiatedInbound(stream) => self.inbound = Some(Reader::new(stream.protocol)),
+            ConnectionEvent::FullyNegotiatedOutbound(stream) => {
+                self.outbound = Outbound::Open(Box::new(Writer::new(stream.protocol)));
+            }
+            ConnectionEvent::DialUpgradeError(failure) => {
+                // A peer slow to negotiate is asked again; its silence ends that.
+                self.refused = matches!(failure.error, StreamUpgradeError::NegotiationFailed);
+                self.outbound = Outbound::Wanted;
+            }
+            _ => {}
+        }
+    }
+}

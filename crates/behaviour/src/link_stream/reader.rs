@@ -1,0 +1,116 @@
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::BytesMut;
+use futures::AsyncRead;
+use libp2p::Stream;
+use nuncio_identity::NodeId;
+use nuncio_wire::{
+    DecodeError,
+    length_prefixed::{self, Frame},
+};
+
+use super::Protocol;
+
+/// Bytes asked of the stream at a time.
+const CHUNK: usize = 64 << 10;
+
+/// Messages and bytes handed on at a time at the most, so that one connection cannot fill the swarm's task.
+const BATCH_MESSAGES: usize = 512;
+const BATCH_BYTES: usize = 1 << 20;
+
+/// Reads messages from a stream.
+pub(crate) struct Reader {
+    stream: Stream,
+    buffer: BytesMut,
+}
+
+/// Why a stream gives no more messages.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    #[error("the peer closed its stream")]
+    Closed,
+    #[error("reading failed: {0}")]
+    Io(#[from] io::Error),
+    #[error("malformed frame: {0}")]
+    Malformed(#[from] DecodeError),
+}
+
+/// What one round of reading brought.
+#[derive(Debug)]
+pub(crate) struct Batch<M> {
+    pub(crate) messages: Vec<M>,
+    pub(crate) bytes_read: usize,
+    pub(crate) forged: usize,
+}
+
+impl Reader {
+    pub(crate) fn new(stream: Stream) -> Self {
+        Self { stream, buffer: BytesMut::new() }
+    }
+
+    /// Reads what is there, up to a batch. Pending only when nothing at all was read.
+    pub(crate) fn poll<P: Protocol>(
+        &mut self,
+        protocol: &P,
+        peer: NodeId,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Batch<P::Message>, ReadError>> {
+        let mut batch = Batch { messages: Vec::new(), bytes_read: 0, forged: 0 };
+        loop {
+            self.parse(protocol, peer, &mut batch)?;
+            if batch.messages.len() >= BATCH_MESSAGES || batch.bytes_read >= BATCH_BYTES {
+                return Poll::Ready(Ok(batch));
+            }
+            match self.fill(cx) {
+                Poll::Ready(Ok(0)) if batch.bytes_read == 0 => return Poll::Ready(Err(ReadError::Closed)),
+                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(batch)),
+                Poll::Ready(Ok(read)) => batch.bytes_read += read,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
+                Poll::Pending if batch.bytes_read == 0 && batch.messages.is_empty() => return Poll::Pending,
+                Poll::Pending => return Poll::Ready(Ok(batch)),
+            }
+        }
+    }
+
+    /// A signature that does not hold spoils its message, not the stream: the linked peer may only have relayed it.
+    fn parse<P: Protocol>(
+        &mut self,
+        protocol: &P,
+        peer: NodeId,
+        batch: &mut Batch<P::Message>,
+    ) -> Result<(), ReadError> {
+        while batch.messages.len() < BATCH_MESSAGES {
+            match length_prefixed::decode(&mut self.buffer)? {
+                None => break,
+                Some(Frame::Alive) => {}
+                Some(Frame::Message { header, body }) => match protocol.decode(header, body, peer) {
+                    Ok(message) => batch.messages.push(message),
+                    Err(DecodeError::Signature { node }) => {
+                        tracing::warn!(peer = %peer.short(), source = %node.short(), "dropped a message: its source's signature does not hold");
+                        batch.forged += 1;
+                    }
+                    Err(error) => return Err(error.into()),
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let length = self.buffer.len();
+        let spare = self.buffer.capacity() - length;
+        self.buffer.resize(length + spare.clamp(CHUNK / 4, CHUNK), 0);
+        let read = Pin::new(&mut self.stream).poll_read(cx, &mut self.buffer[length..]);
+        let kept = if let Poll::Ready(Ok(read)) = &read { *read } else { 0 };
+        self.buffer.truncate(length + kept);
+        if self.buffer.is_empty() {
+            // An idle link keeps no buffer.
+            self.buffer = BytesMut::new();
+        }
+        read
+    }
+}

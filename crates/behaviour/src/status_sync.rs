@@ -1,0 +1,124 @@
+//! Status queries over request-response.
+
+use std::{collections::BTreeMap, io, sync::Arc};
+
+use bytes::{Bytes, BytesMut};
+use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use libp2p::{
+    StreamProtocol,
+    request_response::{self, ResponseChannel},
+};
+use nuncio_protocol::status_sync::{QueryId, Record};
+use nuncio_wire::{SigningContext, status};
+
+use crate::access::Certifier;
+
+/// How far ahead of the bytes received a buffer grows.
+const STEP: usize = 64 << 10;
+
+/// Queries that may wait for the core's answer at once; further ones get none.
+const MAX_OPEN: usize = 256;
+
+/// Length as four bytes, big-endian, then an encoded query or answer.
+#[derive(Debug, Clone, Copy)]
+pub struct StatusCodec;
+
+impl request_response::Codec for StatusCodec {
+    type Protocol = StreamProtocol;
+    type Request = Bytes;
+    type Response = Bytes;
+
+    async fn read_request<T: AsyncRead + Unpin + Send>(&mut self, _: &Self::Protocol, io: &mut T) -> io::Result<Bytes> {
+        read(io, status::MAX_QUERY).await
+    }
+
+    async fn read_response<T: AsyncRead + Unpin + Send>(
+        &mut self,
+        _: &Self::Protocol,
+        io: &mut T,
+    ) -> io::Result<Bytes> {
+        read(io, status::MAX_ANSWER).await
+    }
+
+    async fn write_request<T: AsyncWrite + Unpin + Send>(
+        &mut self,
+        _: &Self::Protocol,
+        io: &mut T,
+        request: Bytes,
+    ) -> io::Result<()> {
+        write(io, &request).await
+    }
+
+    async fn write_response<T: AsyncWrite + Unpin + Send>(
+        &mut self,
+        _: &Self::Protocol,
+        io: &mut T,
+        response: Bytes,
+    ) -> io::Result<()> {
+        write(io, &response).await
+    }
+}
+
+async fn read<T: AsyncRead + Unpin + Send>(io: &mut T, limit: usize) -> io::Result<Bytes> {
+    let mut length = [0; 4];
+    io.read_exact(&mut length).await?;
+    let length = u32::from_be_bytes(length) as usize;
+    if length > limit {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("{length} bytes are over the limit of {limit}"),
+        ));
+    }
+    let mut bytes = BytesMut::new();
+    while bytes.len() < length {
+        let start = bytes.len();
+        bytes.resize(length.min(start + STEP), 0);
+        io.read_exact(&mut bytes[start..]).await?;
+    }
+    Ok(bytes.freeze())
+}
+
+async fn write<T: AsyncWrite + Unpin + Send>(io: &mut T, bytes: &[u8]) -> io::Result<()> {
+    io.write_all(&(bytes.len() as u32).to_be_bytes()).await?;
+    io.write_all(bytes).await?;
+    io.close().await
+}
+
+/// Queries of peers that the core has not answered yet.
+#[derive(Debug, Default)]
+pub(crate) struct OpenQueries {
+    next: u64,
+    channels: BTreeMap<QueryId, ResponseChannel<Bytes>>,
+}
+
+impl OpenQueries {
+    pub(crate) fn open(&mut self, channel: ResponseChannel<Bytes>) -> Option<QueryId> {
+        if self.channels.len() >= MAX_OPEN {
+            return None;
+        }
+        self.next += 1;
+        let query = QueryId(self.next);
+        self.channels.insert(query, channel);
+        Some(query)
+    }
+
+    pub(crate) fn close(&mut self, query: QueryId) -> Option<ResponseChannel<Bytes>> {
+        self.channels.remove(&query)
+    }
+}
+
+/// Reads a record of an answer and proves it: the owner's signature, and its membership.
+///
+/// # Errors
+/// What does not hold, in words.
+pub(crate) fn prove(bytes: Bytes, context: &SigningContext, certifier: &dyn Certifier) -> Result<Arc<Record>, String> {
+    let (record, chain) = status::decode_record(bytes, context).map_err(|error| error.to_string())?;
+    let node = record.status.node;
+    let member = certifier
+        .certify(node, &chain)
+        .map_err(|reason| format!("the certificate of {} does not hold: {reason}", node.short()))?;
+    if member.name != record.status.name || member.agency != record.status.agency {
+        return Err(format!("{} calls itself other than its certificate does", node.short()));
+    }
+    Ok(Arc::new(record))
+}

@@ -1,0 +1,71 @@
+//! Opening a stream to a node.
+
+use std::{fmt, sync::Arc};
+
+use futures::future::BoxFuture;
+use rustls::{ClientConfig, pki_types::ServerName};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::{Instant, timeout_at},
+};
+use tokio_rustls::TlsConnector;
+
+use crate::{NodeError, Stage, options::Options};
+
+/// A byte stream in both directions.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// How streams to nodes are opened: TLS, or memory in tests.
+pub(crate) trait Dial: Send + Sync + 'static {
+    /// Opens a stream before `deadline`.
+    fn dial<'a>(
+        &'a self,
+        node: &'a str,
+        deadline: Instant,
+        options: &'a Options,
+    ) -> BoxFuture<'a, Result<Box<dyn Stream>, NodeError>>;
+}
+
+/// TCP and TLS. The node proves itself by its chain, not by its host name.
+pub(crate) struct TlsDial(pub(crate) Arc<ClientConfig>);
+
+impl Dial for TlsDial {
+    fn dial<'a>(
+        &'a self,
+        node: &'a str,
+        deadline: Instant,
+        options: &'a Options,
+    ) -> BoxFuture<'a, Result<Box<dyn Stream>, NodeError>> {
+        Box::pin(async move {
+            let timed_out = |stage| NodeError::TimedOut { stage, after: options.connect_timeout };
+            let tcp = timeout_at(deadline, TcpStream::connect(node))
+                .await
+                .map_err(|_| timed_out(Stage::Tcp))?
+                .map_err(|source| NodeError::Unreachable { source })?;
+            tcp.set_nodelay(true).map_err(|source| NodeError::Unreachable { source })?;
+            let connector = TlsConnector::from(Arc::clone(&self.0));
+            let tls = timeout_at(deadline, connector.connect(server_name(node), tcp))
+                .await
+                .map_err(|_| timed_out(Stage::Tls))?
+                .map_err(|source| NodeError::from_tls(source, Stage::Tls))?;
+            Ok(Box::new(tls) as Box<dyn Stream>)
+        })
+    }
+}
+
+impl fmt::Debug for TlsDial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TlsDial")
+    }
+}
+
+/// The name for SNI. Nobody checks it, so a host that is no DNS name gets a made-up one.
+fn server_name(node: &str) -> ServerName<'static> {
+    let host = node.rsplit_once(':').map_or(node, |(host, _)| host).trim_matches(['[', ']']);
+    ServerName::try_from(host.to_owned())
+        .or_else(|_| ServerName::try_from("node.invalid"))
+        .expect("node.invalid is a DNS name")
+}

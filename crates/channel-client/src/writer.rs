@@ -1,0 +1,156 @@
+//! The sending half of a session.
+
+use std::time::Duration;
+
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use nuncio_channel_protocol::{Frame, FrameKind, FrameSeq, ProtocolVersion, Subscription, heartbeat};
+use tokio::{
+    io::{AsyncWriteExt, WriteHalf},
+    sync::mpsc,
+    task::unconstrained,
+    time::{Interval, MissedTickBehavior, interval, sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    dial::Stream,
+    session::{Desk, Due, Ended, Loss},
+};
+
+/// What is written between two looks at the clock, in bytes.
+const PIECE: usize = 256 << 10;
+
+/// How long closing may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+pub(crate) struct Writer<'a> {
+    desk: &'a Desk<'a>,
+    output: WriteHalf<Box<dyn Stream>>,
+    protocol: ProtocolVersion,
+    requests: &'a mut mpsc::Receiver<Frame>,
+    dues: mpsc::Receiver<Due>,
+    /// Bounded by the permits in them, and by the declined ones, which are ready.
+    answers: FuturesUnordered<BoxFuture<'static, Frame>>,
+    heartbeats: Interval,
+    /// The change of the registry whose topics this node was told last.
+    told: Option<u64>,
+    stop: &'a CancellationToken,
+}
+
+/// What to do next.
+enum Next {
+    Answer(Frame),
+    Due(Due),
+    Heartbeat,
+    Request(Frame),
+    Stop,
+    Topics,
+}
+
+impl<'a> Writer<'a> {
+    pub(crate) fn new(
+        desk: &'a Desk<'a>,
+        output: WriteHalf<Box<dyn Stream>>,
+        protocol: ProtocolVersion,
+        requests: &'a mut mpsc::Receiver<Frame>,
+        dues: mpsc::Receiver<Due>,
+        stop: &'a CancellationToken,
+    ) -> Self {
+        let mut heartbeats = interval(desk.shared.options.heartbeat);
+        heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let answers = FuturesUnordered::new();
+        Self { desk, output, protocol, requests, dues, answers, heartbeats, told: None, stop }
+    }
+
+    /// Writes until the connection is lost or the client is closed.
+    pub(crate) async fn run(mut self) -> Ended {
+        let stop = self.stop;
+        let patience = async {
+            stop.cancelled().await;
+            sleep(GOODBYE).await;
+        };
+        tokio::select! {
+            outcome = self.serve() => match outcome {
+                Ok(()) => Ended::Stopped,
+                Err(loss) => Ended::Lost(loss),
+            },
+            () = patience => Ended::Stopped,
+        }
+    }
+
+    /// Returns when the client is closed.
+    async fn serve(&mut self) -> Result<(), Loss> {
+        self.write_topics().await?;
+        loop {
+            match self.next().await {
+                Next::Answer(frame) => self.write(frame).await?,
+                Next::Due(due) => self.answers.push(due.answer().boxed()),
+                Next::Heartbeat => self.write_heartbeat(self.desk.shared.seqs.next()).await?,
+                Next::Request(frame) => {
+                    if self.desk.shared.pending.mark_sent(&frame.seq) {
+                        self.write(frame).await?;
+                    }
+                }
+                Next::Stop => return self.say_goodbye().await,
+                Next::Topics => self.write_topics().await?,
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Next {
+        tokio::select! {
+            () = self.stop.cancelled() => Next::Stop,
+            _ = self.heartbeats.tick() => Next::Heartbeat,
+            () = self.desk.shared.registry.changed() => Next::Topics,
+            Some(due) = self.dues.recv() => Next::Due(due),
+            Some(answer) = self.answers.next() => Next::Answer(answer),
+            request = self.requests.recv() => request.map_or(Next::Stop, Next::Request),
+        }
+    }
+
+    /// Tells the node the topics if it does not know them. Nodes do not answer to that, so a heartbeat follows: its
+    /// answer shows that the node has come this far.
+    async fn write_topics(&mut self) -> Result<(), Loss> {
+        let shared = self.desk.shared;
+        let (topics, change) = shared.registry.list();
+        let told = self.told.replace(change);
+        if told == Some(change) {
+            return Ok(());
+        }
+        if told.is_none() && topics.is_empty() {
+            shared.registry.confirm(change);
+            return Ok(());
+        }
+        let body = Subscription { topics }.encode();
+        self.write(Frame::request(FrameKind::Subscribe, shared.seqs.next(), body)).await?;
+        let seq = shared.seqs.next();
+        self.desk.confirm_by(seq, change);
+        self.write_heartbeat(seq).await
+    }
+
+    async fn write_heartbeat(&mut self, seq: FrameSeq) -> Result<(), Loss> {
+        self.write(Frame::request(FrameKind::Heartbeat, seq, heartbeat::request(self.protocol))).await
+    }
+
+    /// Writes the answers that are there, and the end of the stream.
+    async fn say_goodbye(&mut self) -> Result<(), Loss> {
+        while let Ok(due) = self.dues.try_recv() {
+            self.answers.push(due.answer().boxed());
+        }
+        while let Some(Some(answer)) = unconstrained(self.answers.next()).now_or_never() {
+            self.write(answer).await?;
+        }
+        Ok(self.output.shutdown().await?)
+    }
+
+    /// Writes one frame so that it begins a TLS record.
+    async fn write(&mut self, frame: Frame) -> Result<(), Loss> {
+        let (first, rest) = frame.into_writes();
+        let after = self.desk.shared.options.silence;
+        for piece in std::iter::once(&first[..]).chain(rest.chunks(PIECE)) {
+            timeout(after, self.output.write_all(piece)).await.map_err(|_| Loss::Stalled { after })??;
+        }
+        timeout(after, self.output.flush()).await.map_err(|_| Loss::Stalled { after })??;
+        Ok(())
+    }
+}

@@ -1,0 +1,223 @@
+//! The configuration: read and judged here, before anything is opened or bound.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use nuncio_pki::{IdentityPaths, tls::ChannelPaths};
+use serde::{Deserialize, Serialize};
+
+mod environment;
+mod error;
+mod fisco;
+mod ini;
+mod position;
+mod section;
+mod tables;
+mod template;
+mod value;
+
+pub use error::ConfigError;
+pub use fisco::Imported;
+pub use tables::{Access, Admin, Gateway, Identity, Log, P2p};
+pub use value::{Interval, LogFormat, Node, Peer, Size, ValueError};
+
+/// Everything a node is told. Every key has a default, stated with it; `Config::default()` is a node whose files
+/// lie in `conf/` and `data/`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where the node keeps what it must remember. `data`.
+    pub data_dir: PathBuf,
+    /// Who the node is.
+    pub identity: Identity,
+    /// Links to other nodes.
+    pub p2p: P2p,
+    /// The port for SDKs.
+    pub gateway: Gateway,
+    /// The operator's API.
+    pub admin: Admin,
+    /// Which nodes are welcome.
+    pub access: Access,
+    /// What is logged.
+    pub log: Log,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: "data".into(),
+            identity: Identity::default(),
+            p2p: P2p::default(),
+            gateway: Gateway::default(),
+            admin: Admin::default(),
+            access: Access::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads a `nuncio.toml` and the environment; relative paths start at the file's directory.
+    ///
+    /// # Errors
+    /// With file, line, column and key of what is wrong.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let config = Self::parse(&text, path)?;
+        let mut config = environment::overlay(config, environment_variables())?;
+        config.resolve(directory_of(path));
+        Ok(config)
+    }
+
+    /// Reads the text of a `nuncio.toml`; `path` is for error messages. Paths stay as they are written.
+    ///
+    /// # Errors
+    /// With file, line, column and key of what is wrong.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let invalid = |offset: usize, key, message| {
+            let (line, column) = position::of_offset(text, offset);
+            ConfigError::Invalid { path: path.to_owned(), line, column, key, message }
+        };
+        let config: Self = toml::from_str(text).map_err(|error| {
+            let offset = error.span().map_or(0, |span| span.start);
+            invalid(offset, position::key_at(text, offset), error.message().trim().replace('\n', ", "))
+        })?;
+        config.judge().map_err(|(key, message)| {
+            let (line, column) = position::of_key(text, key).unwrap_or((1, 1));
+            ConfigError::Invalid { path: path.to_owned(), line, column, key: Some(key.to_owned()), message }
+        })?;
+        Ok(config)
+    }
+
+    /// Takes a FISCO BCOS 2.x node directory, or its `config.ini`, for a configuration.
+    ///
+    /// # Errors
+    /// With file, line and key of what is wrong or not supported.
+    pub fn import_fisco(path: &Path) -> Result<Imported, ConfigError> {
+        let file = if path.is_dir() { path.join("config.ini") } else { path.to_owned() };
+        let text =
+            fs::read_to_string(&file).map_err(|source| ConfigError::Read { path: file.clone(), source })?;
+        let mut imported = fisco::import(&text, &file)?;
+        imported.config = environment::overlay(imported.config, environment_variables())?;
+        Ok(imported)
+    }
+
+    /// A configuration file with every key, its meaning and its default.
+    pub fn default_text() -> String {
+        template::commented(&Self::default())
+    }
+
+    /// This configuration as a file with every key and its meaning.
+    pub fn to_commented_toml(&self) -> String {
+        template::commented(self)
+    }
+
+    /// This configuration as a file with only those keys that differ from the defaults.
+    pub fn to_toml(&self) -> String {
+        template::differing(self)
+    }
+
+    /// Makes relative paths start at `base`.
+    pub fn resolve(&mut self, base: &Path) {
+        let files = [&mut self.data_dir, &mut self.identity.key, &mut self.identity.cert, &mut self.identity.ca];
+        let optional = [&mut self.gateway.key, &mut self.gateway.cert, &mut self.gateway.ca, &mut self.admin.socket];
+        let all = files.into_iter().chain(&mut self.identity.crl).chain(optional.into_iter().flatten());
+        for path in all {
+            *path = base.join(&*path);
+        }
+    }
+
+    /// The admin API's socket.
+    pub fn admin_socket(&self) -> PathBuf {
+        self.admin.socket.clone().unwrap_or_else(|| self.data_dir.join("admin.sock"))
+    }
+
+    /// The files of the node's identity.
+    pub fn identity_paths(&self) -> IdentityPaths {
+        let Identity { key, cert, ca, crl } = self.identity.clone();
+        IdentityPaths { key, cert, ca, crl }
+    }
+
+    /// The files of the channel port: those named, else those in `channel_cert/` beside the node's certificate, else
+    /// the node's own.
+    pub fn channel_paths(&self) -> ChannelPaths {
+        if let (Some(key), Some(cert), Some(ca)) = (&self.gateway.key, &self.gateway.cert, &self.gateway.ca) {
+            return ChannelPaths { key: key.clone(), cert: cert.clone(), ca: ca.clone() };
+        }
+        let beside = directory_of(&self.identity.cert).join("channel_cert");
+        if beside.join("node.crt").is_file() {
+            return ChannelPaths {
+                key: beside.join("node.key"),
+                cert: beside.join("node.crt"),
+                ca: beside.join("ca.crt"),
+            };
+        }
+        let Identity { key, cert, ca, .. } = self.identity.clone();
+        ChannelPaths { key, cert, ca }
+    }
+
+    /// What no single key can say.
+    fn judge(&self) -> Result<(), (&'static str, String)> {
+        let channel = [("gateway.key", &self.gateway.key), ("gateway.cert", &self.gateway.cert), ("gateway.ca", &self.gateway.ca)];
+        let named = channel.iter().find(|(_, path)| path.is_some());
+        if let (Some((key, _)), Some((missing, _))) = (named, channel.iter().find(|(_, path)| path.is_none())) {
+            return Err((key, format!("key, cert and ca are set together or not at all, and {missing} is not set")));
+        }
+        let p2p = self.p2p.listen;
+        if self.gateway.enabled && self.gateway.listen.port() != 0 && self.gateway.listen.port() == p2p.port() {
+            return Err(("gateway.listen", format!("port {} is [p2p] listen's", p2p.port())));
+        }
+        if let Some(address) = self.admin.listen.filter(|a| !a.ip().is_loopback() && !self.admin.allow_remote) {
+            return Err((
+                "admin.listen",
+                format!("{address} is not a loopback address, and [admin] allow_remote is not set"),
+            ));
+        }
+        if self.p2p.network.is_empty() || self.p2p.network.len() > 128 {
+            return Err(("p2p.network", "a network's name has 1 to 128 bytes".to_owned()));
+        }
+        if self.p2p.redial_longest < self.p2p.redial_first {
+            return Err(("p2p.redial_longest", "is shorter than redial_first".to_owned()));
+        }
+        if self.p2p.max_links == 0 {
+            return Err(("p2p.max_links", "must be at least 1".to_owned()));
+        }
+        crate::logging::judge_filter(&self.log.filter).map_err(|error| ("log.filter", error.to_string()))
+    }
+}
+
+/// Where a configuration comes from; reading it again is a reload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A `nuncio.toml`.
+    File(PathBuf),
+    /// A FISCO BCOS 2.x node directory, or its `config.ini`.
+    Fisco(PathBuf),
+}
+
+impl Source {
+    /// Reads it, with one line for each thing that was left out.
+    ///
+    /// # Errors
+    /// See [`Config::load`] and [`Config::import_fisco`].
+    pub fn load(&self) -> Result<Imported, ConfigError> {
+        match self {
+            Self::File(path) => Config::load(path).map(|config| Imported { config, notes: Vec::new() }),
+            Self::Fisco(path) => Config::import_fisco(path),
+        }
+    }
+}
+
+/// The directory that relative paths of a file start at.
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn environment_variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+#[cfg(test)]
+mod tests;

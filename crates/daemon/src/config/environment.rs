@@ -1,0 +1,55 @@
+use toml::{Table, Value};
+
+use super::{Config, ConfigError};
+
+const PREFIX: &str = "NUNCIO_";
+
+/// Puts environment variables in front of the file: `NUNCIO_<SECTION>__<KEY>` and `NUNCIO_DATA_DIR`. Lists are
+/// written with commas or as TOML.
+pub(super) fn overlay(
+    config: Config,
+    variables: impl IntoIterator<Item = (String, String)>,
+) -> Result<Config, ConfigError> {
+    let mut config = config;
+    for (variable, text) in variables {
+        let Some(name) = variable.strip_prefix(PREFIX) else { continue };
+        let name = name.to_ascii_lowercase();
+        let path: Vec<_> = match name.split_once("__") {
+            Some((section, key)) => vec![section, key],
+            None if name == "data_dir" => vec![name.as_str()],
+            None => continue,
+        };
+        config = set(&config, &path, &text).map_err(|message| ConfigError::Environment { variable, message })?;
+    }
+    Ok(config)
+}
+
+fn set(config: &Config, path: &[&str], text: &str) -> Result<Config, String> {
+    let table = Table::try_from(config).map_err(|error| error.to_string())?;
+    let list = text.split(',').map(|item| Value::from(item.trim())).collect::<Vec<_>>();
+    let literal = format!("value = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
+    let mut first_error = None;
+    for value in [Some(Value::from(text)), literal, Some(Value::Array(list))].into_iter().flatten() {
+        match insert(table.clone(), path, value).try_into::<Config>() {
+            Ok(config) => return Ok(config),
+            Err(error) => first_error = first_error.or_else(|| Some(error.message().to_owned())),
+        }
+    }
+    Err(first_error.unwrap_or_else(|| "cannot be read".to_owned()))
+}
+
+fn insert(mut table: Table, path: &[&str], value: Value) -> Table {
+    match path {
+        [section, key] => {
+            let section = table.entry(*section).or_insert_with(|| Table::new().into());
+            if let Value::Table(inner) = section {
+                inner.insert((*key).to_owned(), value);
+            }
+        }
+        [key] => {
+            table.insert((*key).to_owned(), value);
+        }
+        _ => {}
+    }
+    table
+}

@@ -1,0 +1,75 @@
+use std::{fmt, io, path::PathBuf};
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file says something that cannot be.
+    #[error("{}:{line}:{column}: {}{message}", path.display(), KeyPrefix(key.as_deref()))]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Column in characters, from 1.
+        column: usize,
+        /// The dotted key, when it is about one.
+        key: Option<String>,
+        /// What is wrong.
+        message: String,
+    },
+    /// An environment variable says something that cannot be.
+    #[error("environment variable {variable}: {message}")]
+    Environment {
+        /// The variable.
+        variable: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// A FISCO BCOS node directory asks for something that is not there.
+    #[error("{}: {key}: {message}", path.display())]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// Section and key.
+        key: String,
+        /// What it asks for.
+        message: String,
+    },
+}
+
+impl ConfigError {
+    /// What the operator can do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                "name the file with --config, or write one: nuncio config default > nuncio.toml".to_owned()
+            }
+            Self::Read { path, .. } => format!("make {} readable for the user that runs the node", path.display()),
+            Self::Invalid { path, .. } if path.extension().is_some_and(|extension| extension == "ini") => {
+                "correct the line; FISCO BCOS writes `key=value` under `[section]`".to_owned()
+            }
+            Self::Invalid { .. } => "`nuncio config default` prints every key with its meaning".to_owned(),
+            Self::Environment { .. } => {
+                "variables are NUNCIO_<SECTION>__<KEY>, as NUNCIO_P2P__LISTEN; unset it or correct it".to_owned()
+            }
+            Self::Unsupported { .. } => "see the README on what is taken over from FISCO BCOS".to_owned(),
+        }
+    }
+}
+
+struct KeyPrefix<'a>(Option<&'a str>);
+
+impl fmt::Display for KeyPrefix<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |key| write!(f, "{key}: "))
+    }
+}

@@ -1,0 +1,116 @@
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use super::{
+    section::section,
+    value::{Interval, LogFormat, Node, Peer, Size},
+};
+
+section! {
+    /// `[identity]`: who the node is, and whom it trusts.
+    Identity {
+        /// The node's secp256k1 key, PKCS#8 or SEC1 PEM; readable by its owner only. Default: conf/node.key.
+        key: PathBuf = "conf/node.key".into(),
+        /// Its certificate and the intermediate ones behind it. Default: conf/node.crt.
+        cert: PathBuf = "conf/node.crt".into(),
+        /// The authorities whose nodes are admitted. Default: conf/ca.crt.
+        ca: PathBuf = "conf/ca.crt".into(),
+        /// Certificate revocation lists of these authorities. Default: none.
+        crl: Vec<PathBuf> = Vec::new(),
+    }
+}
+
+section! {
+    /// `[p2p]`: links to other nodes.
+    P2p {
+        /// Where other nodes connect, ip:port or [ipv6]:port. Default: 0.0.0.0:30300.
+        listen: SocketAddr = SocketAddr::from(([0, 0, 0, 0], 30300)),
+        /// Peers to keep linked: host:port, ip:port, [ipv6]:port or a multiaddr. One is enough to join. Default: none.
+        peers: Vec<Peer> = Vec::new(),
+        /// Addresses under which others reach this node, where `listen` does not say it (NAT, containers), as peers
+        /// are written. Default: none, the addresses of this machine are told.
+        external: Vec<Peer> = Vec::new(),
+        /// The network's name; nodes of another name are refused. Default: nuncio.
+        network: String = "nuncio".to_owned(),
+        /// Links wanted in all; nodes learnt from others are dialled until there are so many. Default: 8.
+        target_degree: usize = 8,
+        /// Most links; further ones are refused. Default: 128.
+        max_links: u32 = 128,
+        /// Most connections that are still shaking hands; further ones are closed. Default: 64.
+        max_pending_handshakes: u32 = 64,
+        /// First pause between dials of an address that does not answer. Default: 250ms.
+        redial_first: Interval = Interval(Duration::from_millis(250)),
+        /// Longest such pause. Default: 15s.
+        redial_longest: Interval = Interval(Duration::from_secs(15)),
+        /// How long a node that cannot be reached stays known. Default: 10m.
+        forget_after: Interval = Interval(Duration::from_secs(600)),
+    }
+}
+
+section! {
+    /// `[gateway]`: the port for FISCO BCOS 2.x SDKs.
+    Gateway {
+        /// Whether SDKs are served at all. Default: true.
+        enabled: bool = true,
+        /// Where SDKs connect (the channel port), ip:port or [ipv6]:port. Default: 0.0.0.0:20200.
+        listen: SocketAddr = SocketAddr::from(([0, 0, 0, 0], 20200)),
+        /// The key of the channel port. key, cert and ca are set together or not at all. Default: those in
+        /// channel_cert/ beside the node's certificate when that directory is there, else the node's own.
+        /// Example: "conf/channel_cert/node.key"
+        key: Option<PathBuf> = None,
+        /// The certificate of the channel port; see key.
+        /// Example: "conf/channel_cert/node.crt"
+        cert: Option<PathBuf> = None,
+        /// The authorities whose SDKs are admitted; see key.
+        /// Example: "conf/channel_cert/ca.crt"
+        ca: Option<PathBuf> = None,
+        /// Whether an SDK with a secp256k1 certificate must be of the node's own agency. Default: true.
+        same_agency: bool = true,
+        /// Most SDK connections; further ones are closed. Default: 2048.
+        max_clients: usize = 2048,
+        /// Bytes queued for one SDK; when full, unicasts go to another subscriber and multicasts are dropped.
+        /// Default: 8MiB.
+        client_queue: Size = Size(8 << 20),
+        /// An SDK that says nothing for so long is disconnected. Default: 60s.
+        client_idle: Interval = Interval(Duration::from_secs(60)),
+        /// The chain ID that SDKs are told. Default: "1".
+        chain_id: String = "1".to_owned(),
+        /// The FISCO BCOS version that SDKs are told. Default: "2.9.1".
+        supported_version: String = "2.9.1".to_owned(),
+    }
+}
+
+section! {
+    /// `[admin]`: the operator's API.
+    Admin {
+        /// The unix socket, made with mode 0600: whoever may open it has all authority over the node.
+        /// Default: admin.sock in data_dir.
+        /// Example: "data/admin.sock"
+        socket: Option<PathBuf> = None,
+        /// A TCP address besides, plain HTTP: every program that can open it has all authority over the node.
+        /// Default: none.
+        /// Example: "127.0.0.1:8545"
+        listen: Option<SocketAddr> = None,
+        /// Take a listen address that is not loopback; only where something else keeps strangers out. Default: false.
+        allow_remote: bool = false,
+    }
+}
+
+section! {
+    /// `[access]`: which certified nodes are welcome. `nuncio access` changes it at run time.
+    Access {
+        /// Node IDs, 128 hexadecimal digits; as soon as one is here, all others are refused. Default: none, everyone.
+        allow: Vec<Node> = Vec::new(),
+        /// Node IDs that are refused whatever else is said. Default: none.
+        deny: Vec<Node> = Vec::new(),
+    }
+}
+
+section! {
+    /// `[log]`: what is written to standard error.
+    Log {
+        /// error, warn, info, debug, trace or off; also per part, as warn,nuncio_node=debug. Default: info.
+        filter: String = "info".to_owned(),
+        /// human or json. Default: human.
+        format: LogFormat = LogFormat::Human,
+    }
+}

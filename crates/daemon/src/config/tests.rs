@@ -1,0 +1,262 @@
+use std::{collections::BTreeSet, time::Duration};
+
+use super::*;
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(text, Path::new("n/nuncio.toml"))
+}
+
+fn complaint(text: &str) -> String {
+    let error = parse(text).unwrap_err();
+    assert!(!error.hint().is_empty());
+    error.to_string()
+}
+
+#[test]
+fn the_default_file_reads_back_to_the_defaults() {
+    let text = Config::default_text();
+    assert_eq!(parse(&text).unwrap(), Config::default());
+    assert_eq!(parse("").unwrap(), Config::default());
+    let unset = text.lines().filter(|line| line.ends_with(" =")).collect::<Vec<_>>();
+    assert!(unset.is_empty(), "keys without default need an example: {unset:?}");
+}
+
+#[test]
+fn examples_in_the_default_file_are_valid() {
+    let is_example = |line: &str| {
+        let key = line.strip_prefix("# ").and_then(|rest| rest.split_once(" = ")).map(|(key, _)| key);
+        key.is_some_and(|key| key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
+    };
+    let text: String = Config::default_text()
+        .lines()
+        .map(|line| if is_example(line) { &line[2..] } else { line })
+        .collect::<Vec<_>>()
+        .join("\n");
+    let config = parse(&text).unwrap();
+    assert!(config.gateway.key.is_some() && config.admin.listen.is_some() && config.admin.socket.is_some());
+}
+
+#[test]
+fn every_key_is_described_with_its_default() {
+    for (table, keys) in [
+        ("identity", Identity::KEYS),
+        ("p2p", P2p::KEYS),
+        ("gateway", Gateway::KEYS),
+        ("admin", Admin::KEYS),
+        ("access", Access::KEYS),
+        ("log", Log::KEYS),
+    ] {
+        let names: BTreeSet<_> = keys.iter().map(|(key, _)| *key).collect();
+        assert_eq!(names.len(), keys.len());
+        for (key, lines) in keys {
+            let says_default = lines.iter().any(|line| line.contains("Default: "));
+            assert!(says_default || lines.iter().any(|line| line.contains("see key")), "{table}.{key}");
+        }
+    }
+}
+
+#[test]
+fn a_file_of_differences_reads_back() {
+    let mut config = Config::default();
+    assert_eq!(config.to_toml(), "");
+    config.p2p.peers = vec!["127.0.0.1:30301".parse().unwrap(), "n2:30302".parse().unwrap()];
+    config.p2p.redial_longest = Interval(Duration::from_secs(3));
+    config.gateway.enabled = false;
+    config.admin.listen = Some("127.0.0.1:9000".parse().unwrap());
+    config.data_dir = "/var/lib/nuncio".into();
+    assert_eq!(parse(&config.to_toml()).unwrap(), config);
+    assert!(!config.to_toml().contains("listen = \"0.0.0.0"));
+    assert_eq!(parse(&config.to_commented_toml()).unwrap(), config);
+}
+
+#[test]
+fn errors_name_file_line_column_and_key() {
+    for (text, beginning) in [
+        ("[p2p]\nlisten = \"x\"", "n/nuncio.toml:2:10: p2p.listen: "),
+        ("[p2p]\npeers = [\n \"a:1\",\n \"b\"]", "n/nuncio.toml:4:2: p2p.peers: `b` is not a peer's address"),
+        ("[p2p]\nlissten = 1", "n/nuncio.toml:2:1: p2p.lissten: unknown field `lissten`, expected one of"),
+        ("[p2pp]\n", "n/nuncio.toml:1:2: p2pp: unknown field `p2pp`"),
+        ("data_dir = 5", "n/nuncio.toml:1:12: data_dir: invalid type: integer"),
+        ("[p2p]\nredial_first = \"soon\"", "n/nuncio.toml:2:16: p2p.redial_first: `soon` is not a span of time"),
+        ("[gateway]\nclient_queue = \"lots\"", "n/nuncio.toml:2:16: gateway.client_queue: `lots` is not a size"),
+        ("[access]\ndeny = [\"abcd\"]", "n/nuncio.toml:2:9: access.deny: `abcd` is not a node ID"),
+        ("[log]\nformat = \"xml\"", "n/nuncio.toml:2:10: log.format: unknown variant `xml`"),
+        ("[log]\n\nfilter = \"a=b=c\"", "n/nuncio.toml:3:10: log.filter: "),
+        ("[gateway]\nkey = \"k\"", "n/nuncio.toml:2:7: gateway.key: key, cert and ca are set together"),
+        ("[gateway]\nlisten = \"0.0.0.0:30300\"", "n/nuncio.toml:2:10: gateway.listen: port 30300 is [p2p] listen's"),
+        ("[admin]\nlisten = \"0.0.0.0:1\"", "n/nuncio.toml:2:10: admin.listen: 0.0.0.0:1 is not a loopback address"),
+        ("p2p.max_links = 0", "n/nuncio.toml:1:17: p2p.max_links: must be at least 1"),
+        ("p2p = { network = \"\" }", "n/nuncio.toml:1:19: p2p.network: a network's name has"),
+    ] {
+        let said = complaint(text);
+        assert!(said.starts_with(beginning), "{said}\nshould start with\n{beginning}");
+        assert!(!said.contains('\n'), "{said}");
+    }
+    assert!(complaint("[p2p\n").starts_with("n/nuncio.toml:1:5: "), "{}", complaint("[p2p\n"));
+}
+
+#[test]
+fn paths_start_at_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("nuncio.toml");
+    fs::write(&file, "[identity]\ncrl = [\"conf/ca.crl\", \"/etc/other.crl\"]\n").unwrap();
+    let config = Config::load(&file).unwrap();
+    assert_eq!(config.identity.key, dir.path().join("conf/node.key"));
+    assert_eq!(config.identity.crl, [dir.path().join("conf/ca.crl"), "/etc/other.crl".into()]);
+    assert_eq!(config.admin_socket(), dir.path().join("data/admin.sock"));
+    assert_eq!(config.channel_paths().key, config.identity.key);
+    fs::create_dir_all(dir.path().join("conf/channel_cert")).unwrap();
+    fs::write(dir.path().join("conf/channel_cert/node.crt"), "").unwrap();
+    assert_eq!(config.channel_paths().ca, dir.path().join("conf/channel_cert/ca.crt"));
+    let missing = Config::load(&dir.path().join("none.toml")).unwrap_err();
+    assert!(matches!(missing, ConfigError::Read { .. }) && missing.hint().contains("config default"));
+}
+
+#[test]
+fn the_environment_comes_before_the_file() {
+    let file = parse("[p2p]\nlisten = \"127.0.0.1:1\"\nmax_links = 3").unwrap();
+    let overlay = |pairs: &[(&str, &str)]| {
+        environment::overlay(file.clone(), pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())))
+    };
+    let config = overlay(&[
+        ("NUNCIO_P2P__LISTEN", "127.0.0.1:2"),
+        ("NUNCIO_P2P__PEERS", "a:1, b:2"),
+        ("NUNCIO_P2P__TARGET_DEGREE", "4"),
+        ("NUNCIO_GATEWAY__ENABLED", "false"),
+        ("NUNCIO_GATEWAY__CHAIN_ID", "7"),
+        ("NUNCIO_DATA_DIR", "/d"),
+        ("NUNCIO_ADMIN", "unix:/x"),
+        ("HOME", "/root"),
+    ])
+    .unwrap();
+    assert_eq!(config.p2p.listen, "127.0.0.1:2".parse().unwrap());
+    assert_eq!(config.p2p.peers.iter().map(Peer::as_str).collect::<Vec<_>>(), ["a:1", "b:2"]);
+    assert_eq!((config.p2p.target_degree, config.p2p.max_links), (4, 3));
+    assert_eq!((config.gateway.enabled, config.gateway.chain_id.as_str()), (false, "7"));
+    assert_eq!(config.data_dir, Path::new("/d"));
+    for (name, value) in [("NUNCIO_P2P__LISTEN", "x"), ("NUNCIO_P2P__NOTHING", "1"), ("NUNCIO_NO__X", "1")] {
+        let error = overlay(&[(name, value)]).unwrap_err();
+        assert!(error.to_string().starts_with(&format!("environment variable {name}: ")), "{error}");
+    }
+}
+
+const NODE: &str = "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798\
+                    483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8";
+
+fn config_ini() -> String {
+    format!(
+        "[rpc]
+    channel_listen_ip=0.0.0.0
+    channel_listen_port=20201
+    jsonrpc_listen_ip=127.0.0.1
+    jsonrpc_listen_port=8546
+    disable_dynamic_group=false
+[p2p]
+    listen_ip=0.0.0.0
+    listen_port=30301
+    ; nodes to connect
+    node.0=127.0.0.1:30300
+    node.1=127.0.0.1:30301
+    node.2=[::1]:30302
+    node.3=n3.example.com:30303
+
+[certificate_blacklist]
+    ; crl.0 should be nodeid, nodeid's length is 128
+    crl.0={NODE}
+
+[certificate_whitelist]
+    ;cal.0=
+
+[group]
+    group_data_path=data/
+    group_config_path=conf/
+
+[network_security]
+    data_path=conf/
+    key=node.key
+    cert=node.crt
+    ca_cert=ca.crt
+
+[storage_security]
+    enable=false
+    key_manager_ip=
+    key_manager_port=
+    cipher_data_key=
+
+[chain]
+    id=3
+    sm_crypto=false
+    sm_crypto_channel=false
+    rsa_crypto_channel=true
+
+[compatibility]
+    supported_version=2.11.1
+
+[log]
+    enable=true
+    log_path=./log
+    enable_statistic=false
+    level=warning
+    max_log_file_size=200
+
+[flow_control]
+    ;limit_req=1000
+    ;outgoing_bandwidth_limit=2
+"
+    )
+}
+
+fn import(text: &str) -> Result<Imported, ConfigError> {
+    fisco::import(text, Path::new("/n/node1/config.ini"))
+}
+
+#[test]
+fn a_fisco_node_directory_is_taken_over() {
+    let Imported { config, notes } = import(&config_ini()).unwrap();
+    assert_eq!(config.p2p.listen, "0.0.0.0:30301".parse().unwrap());
+    let peers: Vec<_> = config.p2p.peers.iter().map(Peer::as_str).collect();
+    assert_eq!(peers, ["127.0.0.1:30300", "[::1]:30302", "n3.example.com:30303"]);
+    assert_eq!(config.gateway.listen, "0.0.0.0:20201".parse().unwrap());
+    assert_eq!(config.identity.key, Path::new("/n/node1/conf/node.key"));
+    assert_eq!(config.identity.ca, Path::new("/n/node1/conf/ca.crt"));
+    assert_eq!(config.channel_paths().cert, Path::new("/n/node1/conf/channel_cert/node.crt"));
+    assert_eq!(config.channel_paths().ca, Path::new("/n/node1/conf/channel_cert/ca.crt"));
+    assert_eq!(config.data_dir, Path::new("/n/node1/nuncio-data"));
+    assert_eq!(config.access.deny.iter().map(ToString::to_string).collect::<Vec<_>>(), [NODE]);
+    assert!(config.access.allow.is_empty());
+    assert_eq!((config.gateway.chain_id.as_str(), config.gateway.supported_version.as_str()), ("3", "2.11.1"));
+    assert_eq!(config.log.filter, "warn");
+    let about = |key: &str| notes.iter().filter(|note| note.contains(key)).count();
+    for key in ["rpc.jsonrpc_listen_port", "group.group_data_path", "log.log_path", "127.0.0.1:30301 left out"] {
+        assert_eq!(about(key), 1, "{key}: {notes:#?}");
+    }
+    assert_eq!(about("p2p.listen_port"), 0);
+    assert!(notes[0].starts_with("/n/node1/config.ini:4: rpc.jsonrpc_listen_ip ignored: "), "{}", notes[0]);
+}
+
+#[test]
+fn old_names_and_fallbacks_of_fisco() {
+    let text = format!("[rpc]\nlisten_ip=10.0.0.1\n[secure]\ndata_path=certs\n[crl]\ncrl.0={NODE}\n[cal]\ncal.0={NODE}");
+    let config = import(&text).unwrap().config;
+    assert_eq!(config.gateway.listen, "10.0.0.1:20200".parse().unwrap());
+    assert_eq!(config.p2p.listen, "0.0.0.0:30300".parse().unwrap());
+    assert_eq!((config.access.allow.len(), config.access.deny.len()), (1, 1));
+    assert_eq!(config.identity.cert, Path::new("/n/node1/certs/node.crt"));
+    assert_eq!(config.channel_paths().cert, config.identity.cert);
+}
+
+#[test]
+fn what_fisco_directories_cannot_ask_for() {
+    for (text, said) in [
+        ("[p2p]\nlisten_port=x", "/n/node1/config.ini:2:1: p2p.listen_port: `x` is not a port"),
+        ("[p2p]\n\nnode.0=abc", "/n/node1/config.ini:3:1: p2p.node.0: `abc` is not a peer's address"),
+        ("[crl]\ncrl.0=12", "/n/node1/config.ini:2:1: crl.crl.0: `12` is not a node ID"),
+        ("[p2p]\nnonsense", "/n/node1/config.ini:2:1: expected `key=value`"),
+        ("[chain]\nsm_crypto=true", "/n/node1/config.ini: chain.sm_crypto: SM cryptography is not supported"),
+        ("[storage_security]\nenable=true", "/n/node1/config.ini: storage_security.enable: node.key is encrypted"),
+    ] {
+        let error = import(text).unwrap_err();
+        assert!(error.to_string().starts_with(said), "{error}");
+        assert!(!error.hint().is_empty());
+    }
+}

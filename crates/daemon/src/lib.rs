@@ -1,0 +1,1 @@
+//! From a configuration file to a running node, and back down.

@@ -1,0 +1,83 @@
+use std::{net::SocketAddr, sync::Arc};
+
+use nuncio_gateway::{NodeFacts, NodeInfo};
+use nuncio_identity::NodeId;
+use nuncio_node::{NodeHandle, PeerState, Snapshot};
+
+use crate::config::Peer;
+
+/// The node's snapshot, as RPC answers show it.
+pub(crate) struct SnapshotInfo {
+    node: NodeHandle,
+}
+
+impl SnapshotInfo {
+    pub(crate) const fn new(node: NodeHandle) -> Self {
+        Self { node }
+    }
+}
+
+impl NodeInfo for SnapshotInfo {
+    fn own(&self) -> NodeFacts {
+        let snapshot = self.node.snapshot();
+        NodeFacts {
+            node_id: self.node.node_id(),
+            address: snapshot.listen.first().map(|address| ip_and_port(address)).unwrap_or_default(),
+            agency: snapshot.agency.clone(),
+            name: snapshot.name.clone(),
+            topics: topics_of(&snapshot, &snapshot.node_id),
+        }
+    }
+
+    fn peers(&self) -> Vec<NodeFacts> {
+        let snapshot = self.node.snapshot();
+        let linked = snapshot.peers.iter().filter(|peer| peer.state == PeerState::Linked);
+        linked
+            .filter_map(|peer| {
+                let id = peer.node_id.as_deref()?;
+                Some(NodeFacts {
+                    node_id: id.parse().ok()?,
+                    address: ip_and_port(&peer.address),
+                    agency: peer.agency.clone().unwrap_or_default(),
+                    name: peer.name.clone().unwrap_or_default(),
+                    topics: topics_of(&snapshot, id),
+                })
+            })
+            .collect()
+    }
+
+    fn reachable(&self) -> Vec<NodeId> {
+        let snapshot: Arc<Snapshot> = self.node.snapshot();
+        let others = snapshot.nodes.iter().filter(|node| node.reachable && node.node_id != snapshot.node_id);
+        others.filter_map(|node| node.node_id.parse().ok()).collect()
+    }
+}
+
+fn topics_of(snapshot: &Snapshot, node: &str) -> Vec<String> {
+    snapshot.nodes.iter().find(|other| other.node_id == node).map(|node| node.topics.clone()).unwrap_or_default()
+}
+
+/// SDKs expect `ip:port`; a multiaddr is written so.
+fn ip_and_port(address: &str) -> String {
+    if address.parse::<SocketAddr>().is_ok() {
+        return address.to_owned();
+    }
+    match address.parse::<Peer>().ok().as_ref().and_then(Peer::host_and_port) {
+        Some((host, port)) if host.contains(':') => format!("[{host}]:{port}"),
+        Some((host, port)) => format!("{host}:{port}"),
+        None => address.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_shown_as_sdks_know_them() {
+        assert_eq!(ip_and_port("127.0.0.1:30300"), "127.0.0.1:30300");
+        assert_eq!(ip_and_port("/ip4/127.0.0.1/tcp/30300"), "127.0.0.1:30300");
+        assert_eq!(ip_and_port("/ip6/::1/tcp/30300"), "[::1]:30300");
+        assert_eq!(ip_and_port("?"), "?");
+    }
+}

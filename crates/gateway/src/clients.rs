@@ -1,0 +1,108 @@
+//! The connected clients, as the core reaches them.
+
+mod deliveries;
+mod mailbox;
+mod window;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use nuncio_protocol::amop::{ClientId, ClientOutput, ClientPort};
+
+use crate::{
+    config::{Limits, Timeouts},
+    counters::{Counters, Statistics},
+};
+pub(crate) use mailbox::{Content, Mailbox, Parcel, Written};
+
+/// The registry of connected clients: the core's way to them.
+///
+/// Every client has a mailbox bounded by [`Limits::queue_frames`] and [`Limits::queue_bytes`] for what others send it, and
+/// by its window for answers to what it sent itself. Putting something in takes a short lock and never waits.
+#[derive(Default)]
+pub struct Clients {
+    mailboxes: RwLock<HashMap<ClientId, Arc<Mailbox>>>,
+    named: AtomicU64,
+    counters: Arc<Counters>,
+}
+
+impl Clients {
+    /// A registry without clients.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What happened so far, in numbers.
+    pub fn statistics(&self) -> Statistics {
+        self.counters.read()
+    }
+
+    pub(crate) fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    /// Names a client and gives it a mailbox; the guard takes both away.
+    pub(crate) fn register(self: &Arc<Self>, limits: &Limits, timeouts: &Timeouts) -> Registration {
+        let client = ClientId(self.named.fetch_add(1, Ordering::Relaxed) + 1);
+        let mailbox = Arc::new(Mailbox::new(limits, timeouts.acknowledge, Arc::clone(&self.counters)));
+        self.mailboxes.write().unwrap_or_else(PoisonError::into_inner).insert(client, Arc::clone(&mailbox));
+        self.counters.sessions.increment();
+        self.counters.sessions_opened.increment();
+        Registration { clients: Arc::clone(self), client, mailbox }
+    }
+
+    fn mailbox(&self, client: ClientId) -> Option<Arc<Mailbox>> {
+        self.mailboxes.read().unwrap_or_else(PoisonError::into_inner).get(&client).cloned()
+    }
+}
+
+/// Gives a unicast back when its client is gone or its queue is full. A multicast that finds the queue full is dropped
+/// and counted; a reply is always taken while its client is there, with its content left out when the client's window is
+/// over its bytes.
+impl ClientPort for Clients {
+    fn handle_output(&self, output: ClientOutput) -> Result<(), ClientOutput> {
+        match output {
+            ClientOutput::Deliver { client, delivery, kind, topic, data } => {
+                let taken = match self.mailbox(client) {
+                    Some(mailbox) => mailbox.deliver(kind, delivery, topic.clone(), data.clone()),
+                    None => false,
+                };
+                taken.then_some(()).ok_or(ClientOutput::Deliver { client, delivery, kind, topic, data })
+            }
+            ClientOutput::Reply { client, seq, code, topic, data } => {
+                match self.mailbox(client) {
+                    Some(mailbox) => mailbox.reply(seq, code, topic, data),
+                    None => self.counters.replies_dropped.increment(),
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Clients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clients").field("statistics", &self.statistics()).finish_non_exhaustive()
+    }
+}
+
+/// One client's entry in the registry; dropping it closes the mailbox.
+pub(crate) struct Registration {
+    clients: Arc<Clients>,
+    pub(crate) client: ClientId,
+    pub(crate) mailbox: Arc<Mailbox>,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.clients.mailboxes.write().unwrap_or_else(PoisonError::into_inner).remove(&self.client);
+        self.mailbox.close();
+        self.clients.counters.sessions.decrement();
+    }
+}

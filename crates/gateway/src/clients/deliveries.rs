@@ -1,0 +1,102 @@
+use std::{
+    collections::{HashMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+use nuncio_channel_protocol::FrameSeq;
+use nuncio_protocol::amop::DeliveryId;
+
+/// The unicasts one client has yet to acknowledge, by the seq each went out with.
+///
+/// At most `capacity`: when full, no further one is taken. An entry goes with its acknowledgement or when it expires.
+#[derive(Debug)]
+pub(super) struct Deliveries {
+    capacity: usize,
+    lifetime: Duration,
+    open: HashMap<FrameSeq, DeliveryId>,
+    by_age: VecDeque<(Instant, FrameSeq)>,
+}
+
+impl Deliveries {
+    pub(super) fn new(capacity: usize, lifetime: Duration) -> Self {
+        Self { capacity, lifetime, open: HashMap::new(), by_age: VecDeque::new() }
+    }
+
+    /// Whether another one fits.
+    pub(super) fn has_room(&mut self, now: Instant) -> bool {
+        self.expire(now);
+        self.by_age.len() < self.capacity
+    }
+
+    pub(super) fn insert(&mut self, seq: FrameSeq, delivery: DeliveryId, now: Instant) {
+        self.open.insert(seq, delivery);
+        self.by_age.push_back((now, seq));
+    }
+
+    /// Which delivery a seq stands for, once.
+    pub(super) fn take(&mut self, seq: &FrameSeq, now: Instant) -> Option<DeliveryId> {
+        self.expire(now);
+        let delivery = self.open.remove(seq);
+        // What is left at the front was acknowledged in order: the usual case keeps nothing.
+        while self.by_age.front().is_some_and(|(_, seq)| !self.open.contains_key(seq)) {
+            self.by_age.pop_front();
+        }
+        if self.open.is_empty() {
+            self.shrink();
+        }
+        delivery
+    }
+
+    pub(super) fn is_empty(&mut self, now: Instant) -> bool {
+        self.expire(now);
+        self.open.is_empty()
+    }
+
+    fn expire(&mut self, now: Instant) {
+        while let Some((since, seq)) = self.by_age.front()
+            && now.duration_since(*since) >= self.lifetime
+        {
+            self.open.remove(seq);
+            self.by_age.pop_front();
+        }
+    }
+
+    /// An idle client keeps no memory of a busy hour.
+    fn shrink(&mut self) {
+        if self.by_age.capacity() > 64 {
+            self.open = HashMap::new();
+            self.by_age = VecDeque::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seq(number: u128) -> FrameSeq {
+        FrameSeq::from_number(number)
+    }
+
+    #[test]
+    fn an_acknowledgement_is_taken_once_and_only_by_its_seq() {
+        let now = Instant::now();
+        let mut deliveries = Deliveries::new(4, Duration::from_secs(5));
+        deliveries.insert(seq(1), DeliveryId(7), now);
+        assert_eq!(deliveries.take(&seq(2), now), None, "another's seq");
+        assert_eq!(deliveries.take(&seq(1), now), Some(DeliveryId(7)));
+        assert_eq!(deliveries.take(&seq(1), now), None, "twice");
+    }
+
+    #[test]
+    fn late_acknowledgements_find_nothing_and_make_room() {
+        let start = Instant::now();
+        let mut deliveries = Deliveries::new(2, Duration::from_secs(5));
+        deliveries.insert(seq(1), DeliveryId(1), start);
+        deliveries.insert(seq(2), DeliveryId(2), start + Duration::from_secs(1));
+        assert!(!deliveries.has_room(start + Duration::from_secs(4)));
+        assert!(deliveries.has_room(start + Duration::from_secs(5)));
+        assert_eq!(deliveries.take(&seq(1), start + Duration::from_secs(5)), None);
+        assert_eq!(deliveries.take(&seq(2), start + Duration::from_secs(5)), Some(DeliveryId(2)));
+    }
+}

@@ -1,0 +1,290 @@
+use std::{
+    collections::VecDeque,
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Waker},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use nuncio_channel_protocol::{FrameKind, FrameSeq, ResultCode};
+use nuncio_protocol::{
+    Topic,
+    amop::{self, DeliveryId, Kind, PublishSeq},
+};
+
+use super::{deliveries::Deliveries, window::Window};
+use crate::{config::Limits, counters::Counters};
+
+/// Frames between the core and one client's session, and the books about them.
+///
+/// Bounds: what others send the client, by [`Limits::queue_frames`] and [`Limits::queue_bytes`]; answers to what it sent,
+/// by its window. A frame counts until the session has handed it to TLS.
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    queue_frames: usize,
+    queue_bytes: usize,
+    counters: Arc<Counters>,
+    state: Mutex<State>,
+}
+
+/// A frame on its way to the client.
+#[derive(Debug)]
+pub(crate) struct Parcel {
+    pub(crate) kind: FrameKind,
+    pub(crate) seq: FrameSeq,
+    pub(crate) result: ResultCode,
+    pub(crate) content: Content,
+    charge: Charge,
+}
+
+/// The body of a frame.
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// A topic and its payload, which clients of one multicast share: packed when written.
+    Amop { topic: Topic, data: Bytes },
+    /// The body as it is.
+    Plain(Bytes),
+}
+
+/// A place in the window for an answer that is being made; given back when dropped without an answer.
+#[derive(Debug)]
+pub(crate) struct AnswerPlace {
+    mailbox: Arc<Mailbox>,
+    used: bool,
+}
+
+/// Which book a parcel is in, and with how many bytes.
+#[derive(Debug, Clone, Copy)]
+enum Charge {
+    Queue(usize),
+    Window(usize),
+}
+
+#[derive(Debug)]
+struct State {
+    parcels: VecDeque<Parcel>,
+    queued_frames: usize,
+    queued_bytes: usize,
+    deliveries: Deliveries,
+    window: Window,
+    reader: Option<Waker>,
+    closed: bool,
+}
+
+impl Mailbox {
+    pub(super) fn new(limits: &Limits, acknowledge: Duration, counters: Arc<Counters>) -> Self {
+        Self {
+            queue_frames: limits.queue_frames,
+            queue_bytes: limits.queue_bytes,
+            counters,
+            state: Mutex::new(State {
+                parcels: VecDeque::new(),
+                queued_frames: 0,
+                queued_bytes: 0,
+                deliveries: Deliveries::new(limits.queue_frames, acknowledge),
+                window: Window::new(limits.window_frames, limits.window_bytes),
+                reader: None,
+                closed: false,
+            }),
+        }
+    }
+
+    /// Queues a message for the client under a fresh seq. False: not taken, the core should look elsewhere.
+    pub(super) fn deliver(&self, kind: Kind, delivery: DeliveryId, topic: Topic, data: Bytes) -> bool {
+        let size = data.len() + topic.as_str().len();
+        let seq = FrameSeq::from_number(rand::random());
+        let mut state = self.lock();
+        if state.closed {
+            return false;
+        }
+        let full = state.queued_frames >= self.queue_frames
+            || state.queued_frames > 0 && state.queued_bytes.saturating_add(size) > self.queue_bytes;
+        match kind {
+            Kind::Multicast if full => {
+                self.counters.deliveries_dropped.increment();
+                return true;
+            }
+            Kind::Multicast => {}
+            Kind::Unicast => {
+                let now = Instant::now();
+                if full || !state.deliveries.has_room(now) {
+                    self.counters.deliveries_refused.increment();
+                    return false;
+                }
+                state.deliveries.insert(seq, delivery, now);
+            }
+        }
+        state.queued_frames += 1;
+        state.queued_bytes += size;
+        let kind = match kind {
+            Kind::Unicast => FrameKind::Unicast,
+            Kind::Multicast => FrameKind::Multicast,
+        };
+        let content = Content::Amop { topic, data };
+        self.push(state, Parcel { kind, seq, result: ResultCode::OK, content, charge: Charge::Queue(size) });
+        true
+    }
+
+    /// Queues the reply to a publish. A failure carries no body, as FISCO's does.
+    pub(super) fn reply(&self, seq: PublishSeq, code: amop::ResultCode, topic: Topic, data: Bytes) {
+        let mut state = self.lock();
+        if state.closed || !state.window.close_publish(&seq) {
+            self.counters.replies_dropped.increment();
+            return;
+        }
+        let (result, content) = match ResultCode(code.0) {
+            result if !result.is_ok() && data.is_empty() => (result, Content::Plain(Bytes::new())),
+            result if state.window.fits(data.len()) => (result, Content::Amop { topic, data }),
+            _ => {
+                self.counters.replies_emptied.increment();
+                (ResultCode::OVER_LIMIT, Content::Plain(Bytes::new()))
+            }
+        };
+        let size = content.size();
+        state.window.charge(size);
+        let seq = FrameSeq::from_bytes(seq.0);
+        self.push(state, Parcel { kind: FrameKind::Answer, seq, result, content, charge: Charge::Window(size) });
+    }
+
+    /// Queues an answer the gateway makes itself.
+    pub(crate) fn answer(&self, kind: FrameKind, seq: FrameSeq, result: ResultCode, body: Bytes) {
+        let mut state = self.lock();
+        state.window.charge(body.len());
+        let charge = Charge::Window(body.len());
+        self.push(state, Parcel { kind, seq, result, content: Content::Plain(body), charge });
+    }
+
+    /// Takes a place for an answer that comes later.
+    pub(crate) fn reserve_answer(self: &Arc<Self>) -> AnswerPlace {
+        self.lock().window.charge(0);
+        AnswerPlace { mailbox: Arc::clone(self), used: false }
+    }
+
+    /// Notes a publish in flight.
+    pub(crate) fn open_publish(&self, seq: PublishSeq, bytes: usize) {
+        self.lock().window.open_publish(seq, bytes);
+    }
+
+    /// Which delivery an acknowledgement is for; `None` when nobody waits for it.
+    pub(crate) fn take_acknowledged(&self, seq: &FrameSeq) -> Option<DeliveryId> {
+        self.lock().deliveries.take(seq, Instant::now())
+    }
+
+    /// Whether the client's socket may be read.
+    pub(crate) fn is_open(&self) -> bool {
+        self.lock().window.is_open()
+    }
+
+    /// Whether the client has got all it asked for and acknowledged all it was asked to.
+    pub(crate) fn is_settled(&self) -> bool {
+        let mut state = self.lock();
+        state.window.is_empty() && state.parcels.is_empty() && state.deliveries.is_empty(Instant::now())
+    }
+
+    /// Crosses the parcels of `batch` off the books, as written, and puts the next ones in: as many as fit `bytes`, but at
+    /// least one. When there is none, the task of `cx` is woken by the next.
+    pub(crate) fn exchange(&self, batch: &mut VecDeque<Parcel>, written: &mut Vec<Written>, bytes: usize, cx: &mut Context<'_>) {
+        let mut state = self.lock();
+        for Written(charge) in written.drain(..) {
+            state.settle(charge);
+        }
+        let mut taken = 0;
+        while let Some(parcel) = state.parcels.front()
+            && (taken == 0 || taken + parcel.content.size() <= bytes)
+        {
+            taken += parcel.content.size();
+            batch.extend(state.parcels.pop_front());
+        }
+        if batch.is_empty() {
+            if state.parcels.capacity() > 64 {
+                state.parcels = VecDeque::new();
+            }
+            if !state.reader.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                state.reader = Some(cx.waker().clone());
+            }
+        }
+    }
+
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.parcels = VecDeque::new();
+        state.reader = None;
+    }
+
+    fn push(&self, mut state: MutexGuard<'_, State>, parcel: Parcel) {
+        if state.closed {
+            return;
+        }
+        state.parcels.push_back(parcel);
+        let reader = state.reader.take();
+        drop(state);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What remains of a parcel that was handed to TLS.
+#[derive(Debug)]
+pub(crate) struct Written(Charge);
+
+impl Parcel {
+    pub(crate) fn into_written(self) -> Written {
+        Written(self.charge)
+    }
+}
+
+impl Content {
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Amop { topic, data } => topic.as_str().len() + data.len(),
+            Self::Plain(body) => body.len(),
+        }
+    }
+}
+
+impl AnswerPlace {
+    /// Queues the answer in the place.
+    pub(crate) fn answer(mut self, kind: FrameKind, seq: FrameSeq, body: Bytes) {
+        let reader = self.release();
+        self.mailbox.answer(kind, seq, ResultCode::OK, body);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    fn release(&mut self) -> Option<Waker> {
+        if mem::replace(&mut self.used, true) {
+            return None;
+        }
+        let mut state = self.mailbox.lock();
+        state.window.release(0);
+        state.reader.take()
+    }
+}
+
+impl Drop for AnswerPlace {
+    fn drop(&mut self) {
+        if let Some(reader) = self.release() {
+            reader.wake();
+        }
+    }
+}
+
+impl State {
+    fn settle(&mut self, charge: Charge) {
+        match charge {
+            Charge::Queue(bytes) => {
+                self.queued_frames -= 1;
+                self.queued_bytes -= bytes;
+            }
+            Charge::Window(bytes) => self.window.release(bytes),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+use std::collections::HashMap;
+
+use nuncio_protocol::amop::PublishSeq;
+
+/// What one client has asked for and not yet been given: publishes in flight, answers being made, answers queued.
+///
+/// While it is full the client's socket is not read, so its size is bounded by the limits and one message more.
+#[derive(Debug)]
+pub(super) struct Window {
+    max_frames: usize,
+    max_bytes: usize,
+    frames: usize,
+    bytes: usize,
+    publishes: HashMap<PublishSeq, Publishes>,
+}
+
+/// The publishes in flight under one seq: one, unless the client uses a seq twice.
+#[derive(Debug, Default)]
+struct Publishes {
+    frames: usize,
+    bytes: usize,
+}
+
+impl Window {
+    pub(super) fn new(max_frames: usize, max_bytes: usize) -> Self {
+        Self { max_frames, max_bytes, frames: 0, bytes: 0, publishes: HashMap::new() }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.frames < self.max_frames && self.bytes < self.max_bytes
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.frames == 0
+    }
+
+    /// Whether an answer of `bytes` fits the bytes; one always fits when nothing else is there.
+    pub(super) fn fits(&self, bytes: usize) -> bool {
+        self.bytes == 0 || self.bytes.saturating_add(bytes) <= self.max_bytes
+    }
+
+    pub(super) fn open_publish(&mut self, seq: PublishSeq, bytes: usize) {
+        let publishes = self.publishes.entry(seq).or_default();
+        publishes.frames += 1;
+        publishes.bytes += bytes;
+        self.charge(bytes);
+    }
+
+    /// Ends one publish; false when none is in flight under this seq.
+    pub(super) fn close_publish(&mut self, seq: &PublishSeq) -> bool {
+        let Some(publishes) = self.publishes.get_mut(seq) else {
+            return false;
+        };
+        let share = publishes.bytes / publishes.frames;
+        publishes.frames -= 1;
+        publishes.bytes -= share;
+        if publishes.frames == 0 {
+            self.publishes.remove(seq);
+        }
+        self.release(share);
+        true
+    }
+
+    pub(super) fn charge(&mut self, bytes: usize) {
+        self.frames += 1;
+        self.bytes += bytes;
+    }
+
+    pub(super) fn release(&mut self, bytes: usize) {
+        self.frames -= 1;
+        self.bytes -= bytes;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEQ: PublishSeq = PublishSeq([7; 32]);
+
+    #[test]
+    fn the_window_closes_at_its_messages_and_opens_when_one_ends() {
+        let mut window = Window::new(2, 1000);
+        window.open_publish(SEQ, 10);
+        assert!(window.is_open());
+        window.open_publish(PublishSeq([8; 32]), 10);
+        assert!(!window.is_open());
+        assert!(window.close_publish(&SEQ));
+        assert!(window.is_open());
+        assert!(!window.close_publish(&SEQ), "it ended already");
+    }
+
+    #[test]
+    fn one_seq_used_twice_is_two_publishes_and_gives_all_its_bytes_back() {
+        let mut window = Window::new(9, 100);
+        window.open_publish(SEQ, 100);
+        window.open_publish(SEQ, 1);
+        assert!(!window.is_open(), "its bytes are full");
+        assert!(window.close_publish(&SEQ) && window.close_publish(&SEQ));
+        assert!(window.is_empty() && window.is_open());
+        assert!(window.fits(1_000_000), "one always fits an empty window");
+    }
+}

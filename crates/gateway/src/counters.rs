@@ -1,0 +1,82 @@
+//! What happened so far, in numbers.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Counts since the start; each only grows, but for `sessions`.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+        #[non_exhaustive]
+        pub struct Statistics {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        #[derive(Debug, Default)]
+        pub(crate) struct Counters {
+            $(pub(crate) $name: Counter,)*
+        }
+
+        impl Counters {
+            pub(crate) fn read(&self) -> Statistics {
+                Statistics { $($name: self.$name.read(),)* }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Sessions open now.
+    sessions,
+    /// Sessions opened.
+    sessions_opened,
+    /// Connections closed before they were sessions: TLS refused, no place, no hello.
+    connections_refused,
+    /// Sessions closed because the client did not take its data in time.
+    sessions_not_draining,
+    /// Sessions closed because nothing was read or written for too long.
+    sessions_idle,
+    /// Sessions closed because the stream could not be read on, or the versions had nothing in common.
+    sessions_malformed,
+    /// Frames received.
+    frames_received,
+    /// Frames sent.
+    frames_sent,
+    /// Frames of a type unknown or not for a node; ignored.
+    frames_ignored,
+    /// Frames whose body could not be read, or held an impossible topic.
+    frames_malformed,
+    /// Frames over a size limit, skipped unread.
+    frames_oversized,
+    /// Unicasts given back to the core: the client's queue was full.
+    deliveries_refused,
+    /// Multicasts dropped: the client's queue was full.
+    deliveries_dropped,
+    /// Acknowledgements nobody waited for: late, twice, or another's.
+    acknowledgements_dropped,
+    /// Replies nobody waited for: the client had gone, or the publish was answered before.
+    replies_dropped,
+    /// Replies whose content was left out, with result 103, because the client's queue was full.
+    replies_emptied,
+}
+
+/// A number that many tasks add to.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, number: u64) {
+        self.0.fetch_add(number, Ordering::Relaxed);
+    }
+
+    pub(crate) fn increment(&self) {
+        self.add(1);
+    }
+
+    pub(crate) fn decrement(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,42 @@
+//! The door for FISCO BCOS 2.x SDKs: channel port, sessions, RPC.
+//!
+//! SDKs connect by TLS and speak frames of the channel protocol; the gateway says to the core what they do
+//! ([`nuncio_protocol::amop::ClientInput`]) and to them what the core decides
+//! ([`nuncio_protocol::amop::ClientOutput`]). It decides nothing itself but who is let in and how much.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use nuncio_gateway::{Clients, Config, NodeInfo};
+//! use nuncio_pki::tls::{ChannelPaths, channel_server_config};
+//! use tokio::sync::mpsc;
+//! use tokio_util::sync::CancellationToken;
+//!
+//! # async fn open(info: Arc<dyn NodeInfo>) -> Result<(), Box<dyn std::error::Error>> {
+//! let tls = channel_server_config(&ChannelPaths::in_directory("node0/conf"))?;
+//! let config = Config::new("127.0.0.1:20200".parse()?, tls);
+//!
+//! let clients = Arc::new(Clients::new());
+//! let (inputs, core) = mpsc::channel(1024);
+//! let gateway = nuncio_gateway::bind(config, Arc::clone(&clients), inputs, info).await?;
+//! tokio::spawn(gateway.run(CancellationToken::new()));
+//! # drop(core);
+//! # Ok(())
+//! # }
+//! ```
+
+mod clients;
+mod config;
+mod counters;
+mod listener;
+mod node_info;
+pub mod rpc;
+mod session;
+mod tls;
+
+pub use clients::Clients;
+pub use config::{Config, Limits, Timeouts, Version};
+pub use counters::Statistics;
+pub use listener::{BindError, Bound, Renewal, bind};
+pub use node_info::{NodeFacts, NodeInfo};
+pub use tls::{Opening, Refusal};

@@ -1,0 +1,216 @@
+//! The channel port: lets connections in, one task each.
+
+mod places;
+mod throttle;
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use nuncio_pki::tls::ChannelServerTls;
+use nuncio_protocol::amop::ClientInput;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+    time::{Instant, sleep, timeout_at},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{debug, info, warn};
+
+use crate::{
+    clients::Clients,
+    config::{Config, Limits, Timeouts},
+    node_info::NodeInfo,
+    rpc::Rpc,
+    session,
+    tls::{Admitted, Refusal, TlsSide},
+};
+use places::{Place, Places};
+pub(crate) use throttle::Throttle;
+
+/// How long the listener rests when the system gives it no connection, for want of file descriptors most likely.
+const REST: Duration = Duration::from_millis(200);
+
+/// A gateway that listens and lets nobody in yet.
+#[derive(Debug)]
+pub struct Bound {
+    listener: TcpListener,
+    address: SocketAddr,
+    door: Arc<Door>,
+}
+
+/// Why a gateway cannot listen.
+#[derive(Debug, thiserror::Error)]
+#[error("the gateway cannot listen on {address}: {hint}")]
+#[non_exhaustive]
+pub struct BindError {
+    /// Where.
+    pub address: SocketAddr,
+    /// What to do.
+    pub hint: &'static str,
+    /// What the system said.
+    #[source]
+    pub source: io::Error,
+}
+
+/// What all sessions of a gateway share.
+#[derive(Debug)]
+pub(crate) struct Door {
+    pub(crate) limits: Limits,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) node_version: String,
+    pub(crate) clients: Arc<Clients>,
+    pub(crate) inputs: mpsc::Sender<ClientInput>,
+    pub(crate) rpc: Rpc,
+    pub(crate) throttle: Throttle,
+    places: Places,
+    same_agency: bool,
+    tls: ArcSwap<TlsSide>,
+}
+
+/// Renews a running gateway's certificates.
+#[derive(Debug, Clone)]
+pub struct Renewal(Arc<Door>);
+
+/// Opens the channel port.
+///
+/// What clients do is sent to `inputs`; a session waits, unread, while that channel is full. What clients get goes through
+/// `clients`.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub async fn bind(
+    config: Config,
+    clients: Arc<Clients>,
+    inputs: mpsc::Sender<ClientInput>,
+    info: Arc<dyn NodeInfo>,
+) -> Result<Bound, BindError> {
+    let refuse = |source: io::Error| BindError { address: config.listen, hint: bind_hint(&source), source };
+    let listener = TcpListener::bind(config.listen).await.map_err(refuse)?;
+    let address = listener.local_addr().map_err(refuse)?;
+    let door = Door {
+        places: Places::new(&config.limits, config.timeouts.stale_handshake),
+        limits: config.limits,
+        timeouts: config.timeouts,
+        node_version: config.version.supported.clone(),
+        clients,
+        inputs,
+        rpc: Rpc::new(config.version, info, config.rpc),
+        throttle: Throttle::default(),
+        same_agency: config.same_agency,
+        tls: ArcSwap::from_pointee(TlsSide::new(&config.tls, config.same_agency)),
+    };
+    Ok(Bound { listener, address, door: Arc::new(door) })
+}
+
+impl Bound {
+    /// Where it listens.
+    pub fn local_address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A way to renew its certificates while it runs.
+    pub fn renewal(&self) -> Renewal {
+        Renewal(Arc::clone(&self.door))
+    }
+
+    /// Lets clients in until `shutdown`, then gives their messages in flight [`Timeouts::drain`] to be answered.
+    pub async fn run(self, shutdown: CancellationToken) {
+        info!(address = %self.address, "gateway listens for SDKs");
+        let tasks = TaskTracker::new();
+        loop {
+            let accepted = tokio::select! {
+                () = shutdown.cancelled() => break,
+                accepted = self.listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((socket, remote)) => self.door.let_in(socket, remote, &tasks, &shutdown),
+                Err(error) => {
+                    if self.door.throttle.allows(self.address.ip()) {
+                        warn!(%error, "no connection can be accepted; raise the limit of open files if it says so");
+                    }
+                    sleep(REST).await;
+                }
+            }
+        }
+        drop(self.listener);
+        tasks.close();
+        tasks.wait().await;
+        info!(address = %self.address, "gateway closed");
+    }
+}
+
+impl Renewal {
+    /// Does handshakes from now on with these certificates; open sessions go on.
+    pub fn renew(&self, tls: &ChannelServerTls) {
+        self.0.tls.store(Arc::new(TlsSide::new(tls, self.0.same_agency)));
+    }
+}
+
+impl Door {
+    /// Takes a place and leaves the rest to a task, so that no handshake holds up the next connection.
+    fn let_in(
+        self: &Arc<Self>,
+        socket: TcpStream,
+        remote: SocketAddr,
+        tasks: &TaskTracker,
+        shutdown: &CancellationToken,
+    ) {
+        match self.places.take(address(remote)) {
+            Ok(place) => {
+                tasks.spawn(Arc::clone(self).serve(socket, remote, place, shutdown.clone()));
+            }
+            Err(refusal) => self.refuse(remote, &refusal),
+        }
+    }
+
+    async fn serve(self: Arc<Self>, socket: TcpStream, remote: SocketAddr, place: Place, shutdown: CancellationToken) {
+        let admitted = tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = place.gives_way() => Err(Refusal::GaveWay),
+            admitted = self.admit(socket) => admitted,
+        };
+        match admitted {
+            Ok(admitted) => {
+                place.leave_door();
+                session::run(self, admitted, remote, shutdown).await;
+            }
+            Err(refusal) => self.refuse(remote, &refusal),
+        }
+    }
+
+    async fn admit(&self, socket: TcpStream) -> Result<Admitted, Refusal> {
+        let limit = self.timeouts.handshake;
+        socket.set_nodelay(true).map_err(Refusal::HungUp)?;
+        let tls = self.tls.load_full();
+        timeout_at(Instant::now() + limit, tls.accept(socket)).await.unwrap_or(Err(Refusal::TooSlow { limit }))
+    }
+
+    fn refuse(&self, remote: SocketAddr, refusal: &Refusal) {
+        self.clients.counters().connections_refused.increment();
+        if refusal.is_noteworthy() && self.throttle.allows(address(remote)) {
+            let hint = refusal.hint().unwrap_or_default();
+            warn!(%remote, reason = %refusal, hint, "SDK connection refused");
+        } else {
+            debug!(%remote, reason = %refusal, "SDK connection refused");
+        }
+    }
+}
+
+/// The address without its port; IPv4 is IPv4 also on a dual-stack socket.
+pub(crate) fn address(remote: SocketAddr) -> IpAddr {
+    remote.ip().to_canonical()
+}
+
+fn bind_hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "another program has the port; stop it or choose another port",
+        io::ErrorKind::AddrNotAvailable => "this machine does not have the address; use one of its own or 0.0.0.0",
+        io::ErrorKind::PermissionDenied => "the system forbids it; use a port above 1023",
+        _ => "see the cause",
+    }
+}

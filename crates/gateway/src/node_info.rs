@@ -1,0 +1,32 @@
+//! What RPC answers say about the node and its network.
+
+use nuncio_identity::NodeId;
+
+/// Facts about the node, asked for at each RPC call that needs them.
+///
+/// Called on the session's task: answers come from memory, at once.
+pub trait NodeInfo: Send + Sync + 'static {
+    /// The node itself.
+    fn own(&self) -> NodeFacts;
+
+    /// The nodes it is linked to.
+    fn peers(&self) -> Vec<NodeFacts>;
+
+    /// Every node known to be reachable, without the node itself.
+    fn reachable(&self) -> Vec<NodeId>;
+}
+
+/// One node as RPC answers show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeFacts {
+    /// Who.
+    pub node_id: NodeId,
+    /// Where, as `ip:port`.
+    pub address: String,
+    /// The agency of its certificate.
+    pub agency: String,
+    /// The name in its certificate.
+    pub name: String,
+    /// The topics its clients subscribe.
+    pub topics: Vec<String>,
+}

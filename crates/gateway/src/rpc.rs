@@ -1,0 +1,159 @@
+//! The JSON-RPC calls (0x12) that SDKs make of a node before they trust it with messages.
+//!
+//! A network without a chain answers as a chain of one empty group would: enough for every SDK to start. A chain that
+//! embeds the gateway answers the rest, and whatever it wants to answer itself, through [`RpcHandler`].
+
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::{
+    config::Version,
+    node_info::{NodeFacts, NodeInfo},
+};
+
+/// Answers RPC calls that the gateway does not, or not well enough.
+pub trait RpcHandler: Send + Sync + 'static {
+    /// Takes a call, or leaves it (`None`) to the built-in methods.
+    ///
+    /// Called on the session's task, so it returns at once; the work is in the future, which runs on a task of its own and
+    /// holds a place in the session's window until it ends.
+    fn call(&self, call: Call) -> Option<RpcFuture>;
+}
+
+/// An answer in the making.
+pub type RpcFuture = Pin<Box<dyn Future<Output = Result<Value, RpcError>> + Send>>;
+
+/// One call.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Call {
+    /// Echoed in the answer.
+    #[serde(default)]
+    pub id: Value,
+    /// The method's name.
+    pub method: String,
+    /// Its parameters: an array, or null when there are none.
+    #[serde(default)]
+    pub params: Value,
+}
+
+/// The error object of an answer.
+#[derive(Debug, Clone, PartialEq, Serialize, thiserror::Error)]
+#[error("{message} ({code})")]
+pub struct RpcError {
+    /// As JSON-RPC 2.0 numbers them; the application's own otherwise.
+    pub code: i64,
+    /// In words.
+    pub message: String,
+}
+
+impl RpcError {
+    /// The method does not exist.
+    pub const METHOD_NOT_FOUND: i64 = -32601;
+    /// Not a call.
+    pub const INVALID_REQUEST: i64 = -32600;
+    /// Not JSON.
+    pub const PARSE_ERROR: i64 = -32700;
+}
+
+/// The answers of one gateway.
+pub(crate) struct Rpc {
+    version: Version,
+    info: Arc<dyn NodeInfo>,
+    handler: Option<Arc<dyn RpcHandler>>,
+}
+
+/// The answer to one call.
+pub(crate) enum Answer {
+    Now(Bytes),
+    Later(Pin<Box<dyn Future<Output = Bytes> + Send>>),
+}
+
+impl Rpc {
+    pub(crate) fn new(version: Version, info: Arc<dyn NodeInfo>, handler: Option<Arc<dyn RpcHandler>>) -> Self {
+        Self { version, info, handler }
+    }
+
+    pub(crate) fn answer(&self, body: &[u8]) -> Answer {
+        let call = match read(body) {
+            Ok(call) => call,
+            Err(error) => return Answer::Now(encode(&Value::Null, Err(error))),
+        };
+        let later = self.handler.as_ref().and_then(|handler| handler.call(call.clone()));
+        match later {
+            Some(future) => Answer::Later(Box::pin(async move { encode(&call.id, future.await) })),
+            None => Answer::Now(encode(&call.id, self.built_in(&call.method))),
+        }
+    }
+
+    /// Says that a call was over the size limit; its id was not read.
+    pub(crate) fn too_large(limit: usize) -> Bytes {
+        let message = format!("the call is over the limit of {limit} bytes");
+        encode(&Value::Null, Err(RpcError { code: RpcError::INVALID_REQUEST, message }))
+    }
+
+    fn built_in(&self, method: &str) -> Result<Value, RpcError> {
+        Ok(match method {
+            "getClientVersion" => client_version(&self.version),
+            "getGroupList" => json!([1]),
+            "getBlockNumber" => json!("0x0"),
+            "getNodeIDList" | "getGroupPeers" => self.node_ids(),
+            "getPeers" => self.info.peers().iter().map(node).collect(),
+            "getNodeInfo" => node(&self.info.own()),
+            _ => {
+                let message = format!("{method:?} is not known here: this node carries messages only and has no chain");
+                return Err(RpcError { code: RpcError::METHOD_NOT_FOUND, message });
+            }
+        })
+    }
+
+    /// The node itself first, as FISCO lists it too.
+    fn node_ids(&self) -> Value {
+        std::iter::once(self.info.own().node_id).chain(self.info.reachable()).map(|node| json!(node.to_string())).collect()
+    }
+}
+
+impl fmt::Debug for Rpc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rpc").field("version", &self.version).finish_non_exhaustive()
+    }
+}
+
+fn read(body: &[u8]) -> Result<Call, RpcError> {
+    serde_json::from_slice(body).map_err(|error| {
+        let code = if error.is_data() { RpcError::INVALID_REQUEST } else { RpcError::PARSE_ERROR };
+        RpcError { code, message: format!("not a JSON-RPC call: {error}") }
+    })
+}
+
+fn encode(id: &Value, result: Result<Value, RpcError>) -> Bytes {
+    let answer = match result {
+        Ok(result) => json!({ "id": id, "jsonrpc": "2.0", "result": result }),
+        Err(error) => json!({ "id": id, "jsonrpc": "2.0", "error": error }),
+    };
+    format!("{answer}\n").into()
+}
+
+fn client_version(version: &Version) -> Value {
+    json!({
+        "Build Time": version.build_time,
+        "Build Type": version.build_type,
+        "Chain Id": version.chain_id,
+        "FISCO-BCOS Version": version.fisco_bcos,
+        "Git Branch": version.git_branch,
+        "Git Commit Hash": version.git_commit,
+        "Supported Version": version.supported,
+    })
+}
+
+fn node(facts: &NodeFacts) -> Value {
+    json!({
+        "Agency": facts.agency,
+        "IPAndPort": facts.address,
+        "Node": facts.name,
+        "NodeID": facts.node_id.to_string(),
+        "Topic": facts.topics,
+    })
+}

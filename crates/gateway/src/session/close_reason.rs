@@ -1,0 +1,66 @@
+use std::{io, time::Duration};
+
+use nuncio_channel_protocol::FrameError;
+
+use super::link::ReadError;
+use crate::counters::Counters;
+
+/// Why a session ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CloseReason {
+    #[error("the client left")]
+    ClientLeft,
+    #[error("the connection broke: {0}")]
+    Broken(#[from] io::Error),
+    #[error("TLS failed: {0}")]
+    Tls(#[source] rustls::Error),
+    #[error("{0}")]
+    Malformed(#[from] FrameError),
+    #[error("it speaks protocol versions {minimum} to {maximum}, the gateway 1 to 3")]
+    NoCommonVersion { minimum: i64, maximum: i64 },
+    #[error("nothing was read or written for {limit:?}")]
+    Idle { limit: Duration },
+    #[error("it did not take its data for {limit:?}")]
+    NotDraining { limit: Duration },
+    #[error("the gateway shuts down")]
+    Shutdown,
+    #[error("the node has stopped")]
+    CoreGone,
+}
+
+impl CloseReason {
+    /// Whether the client did nothing wrong.
+    pub(super) fn is_ordinary(&self) -> bool {
+        matches!(self, Self::ClientLeft | Self::Broken(_) | Self::Shutdown | Self::CoreGone | Self::Idle { .. })
+    }
+
+    /// What to look at.
+    pub(super) fn hint(&self) -> &'static str {
+        match self {
+            Self::Malformed(FrameError::TooLarge { .. }) => "send at most 10 MiB in one message",
+            Self::Malformed(_) => "the client's frames have a wrong length field",
+            Self::NoCommonVersion { .. } => "use an SDK of the FISCO BCOS 2.x line",
+            Self::NotDraining { .. } => "the SDK hangs or its line is too slow; it may connect again",
+            Self::Tls(_) => "something between the SDK and the node alters the bytes",
+            _ => "",
+        }
+    }
+
+    pub(super) fn count(&self, counters: &Counters) {
+        match self {
+            Self::Malformed(_) | Self::NoCommonVersion { .. } => counters.sessions_malformed.increment(),
+            Self::Idle { .. } => counters.sessions_idle.increment(),
+            Self::NotDraining { .. } => counters.sessions_not_draining.increment(),
+            _ => {}
+        }
+    }
+}
+
+impl From<ReadError> for CloseReason {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Io(error) => Self::Broken(error),
+            ReadError::Tls(error) => Self::Tls(error),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Frames of a client in the core's words.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use nuncio_channel_protocol::{AmopBody, AmopBodyError, Frame, ResultCode, Subscription, SubscriptionError};
+use nuncio_protocol::{MAX_BODY, Topic, TopicError};
+
+/// The result of a publish whose body is no packed topic and payload, or whose topic cannot exist: no SDK gives it a
+/// meaning of its own, and all report it.
+pub(super) const MALFORMED: ResultCode = ResultCode(-1);
+
+/// The result for an event filter: FISCO's "group does not exist", since there is no chain.
+const NO_GROUP: i64 = -41002;
+
+/// A publish, as far as it can be read.
+#[derive(Debug)]
+pub(super) struct Publish {
+    pub(super) topic: Topic,
+    pub(super) data: Bytes,
+}
+
+/// Why a publish is not passed on.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PublishError {
+    #[error("its body is not a packed topic and payload")]
+    Body(#[from] AmopBodyError),
+    #[error("its topic is impossible")]
+    Topic(#[from] TopicError),
+    #[error("its payload has {bytes} bytes, over the limit of {MAX_BODY}")]
+    TooLarge { bytes: usize },
+}
+
+/// The topics of a list, and how many names in it cannot be topics.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Topics {
+    pub(super) topics: BTreeSet<Topic>,
+    pub(super) impossible: usize,
+}
+
+impl PublishError {
+    /// What the publisher is told.
+    pub(super) fn result(&self) -> ResultCode {
+        match self {
+            Self::Body(_) | Self::Topic(_) => MALFORMED,
+            Self::TooLarge { .. } => ResultCode::OVER_LIMIT,
+        }
+    }
+}
+
+/// Reads the body of 0x30 and 0x35.
+pub(super) fn publish(body: Bytes) -> Result<Publish, PublishError> {
+    let body = AmopBody::unpack(body)?;
+    if body.data.len() > MAX_BODY {
+        return Err(PublishError::TooLarge { bytes: body.data.len() });
+    }
+    Ok(Publish { topic: Topic::new(body.topic())?, data: body.data })
+}
+
+/// Reads an acknowledgement: its result and the payload of its body. A body that cannot be read is an empty payload, as
+/// errors often have none; one over the limit becomes an error.
+pub(super) fn acknowledgement(frame: Frame) -> (ResultCode, Bytes) {
+    let data = AmopBody::unpack(frame.body).map(|body| body.data).unwrap_or_default();
+    if data.len() > MAX_BODY { (ResultCode::OVER_LIMIT, Bytes::new()) } else { (frame.result, data) }
+}
+
+/// Reads the body of 0x32. Names that cannot be topics are left out: nobody could publish to them.
+pub(super) fn topics(body: &[u8], limit: usize) -> Result<Topics, SubscriptionError> {
+    let list = Subscription::decode(body, limit)?;
+    let topics: Vec<_> = list.topics.iter().map(|name| Topic::new(name)).collect();
+    Ok(Topics { impossible: topics.iter().filter(|topic| topic.is_err()).count(), topics: topics.into_iter().flatten().collect() })
+}
+
+/// The answer to 0x15 and 0x16: there are no events here.
+pub(super) fn no_event_filters(body: Bytes) -> Bytes {
+    let filter = AmopBody::unpack(body)
+        .ok()
+        .and_then(|body| serde_json::from_slice::<EventFilter>(&body.data).ok())
+        .unwrap_or_default();
+    let answer = serde_json::json!({
+        "filterID": filter.id,
+        "result": NO_GROUP,
+        "message": "not a chain node: this node carries messages (AMOP) only and has no blocks or events",
+    });
+    AmopBody::new("", format!("{answer}\n").into()).expect("an empty topic always fits").pack()
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+struct EventFilter {
+    #[serde(rename = "filterID", default)]
+    id: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn impossible_publishes_have_exact_results() {
+        let too_large = AmopBody::new("t", vec![0; MAX_BODY + 1].into()).unwrap().pack();
+        let vectors: [(&[u8], i32); 7] = [
+            (b"", -1),
+            (b"\x00t1x", -1),
+            (b"\x09t1x", -1),
+            (b"\x01payload", -1),
+            (b"\x02\xffpayload", -1),
+            (b"\x02\npayload", -1),
+            (&too_large, 103),
+        ];
+        for (body, result) in vectors {
+            let refused = publish(Bytes::copy_from_slice(body)).unwrap_err();
+            assert_eq!(refused.result(), ResultCode(result), "{refused}");
+        }
+        let largest = AmopBody::new("t", vec![0; MAX_BODY].into()).unwrap().pack();
+        assert_eq!(publish(largest).unwrap().data.len(), MAX_BODY);
+    }
+
+    #[test]
+    fn impossible_names_are_left_out_of_a_topic_list() {
+        let read = topics(br#"["a","","b","a","x\ty"]"#, 5).unwrap();
+        let expected = ["a", "b"].map(|name| Topic::new(name).unwrap());
+        assert_eq!(read, Topics { topics: expected.into(), impossible: 2 });
+        assert!(topics(br#"["a","b"]"#, 1).is_err());
+        assert!(topics(b"{}", 1).is_err());
+    }
+
+    #[test]
+    fn an_event_filter_is_refused_in_words_and_under_its_own_id() {
+        let request = AmopBody::new("", Bytes::from_static(br#"{"filterID":"abc","groupID":"1"}"#)).unwrap().pack();
+        for (request, id) in [(request, "abc"), (Bytes::new(), ""), (Bytes::from_static(b"\x01{"), "")] {
+            let answer = AmopBody::unpack(no_event_filters(request)).unwrap();
+            assert_eq!(answer.topic(), "");
+            let answer: serde_json::Value = serde_json::from_slice(&answer.data).unwrap();
+            assert_eq!((answer["filterID"].as_str(), answer["result"].as_i64()), (Some(id), Some(-41002)));
+            assert!(answer["message"].as_str().unwrap().contains("not a chain node"));
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! From a TCP connection to a TLS session, or to a reason in words why not.
+
+use std::{fmt, io, time::Duration};
+
+use nuncio_pki::tls::{ChannelServerTls, ClientCertificate, client_of};
+use rustls::{AlertDescription, CertificateError, PeerIncompatible, ServerConnection};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+
+/// Why a connection does not become a session.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// All places are taken.
+    #[error("{limit} connections are open, no more are let in")]
+    Full {
+        /// The limit.
+        limit: usize,
+    },
+    /// All places of the address are taken.
+    #[error("{limit} connections from this address are open, no more are let in")]
+    FullForAddress {
+        /// The limit.
+        limit: usize,
+    },
+    /// All places for handshakes are taken.
+    #[error("too many handshakes are under way")]
+    FullOfHandshakes,
+    /// Gave way to a newcomer.
+    #[error("its handshake had made no end when its place was needed")]
+    GaveWay,
+    /// The handshake did not end in time.
+    #[error("its handshake did not end within {limit:?}")]
+    TooSlow {
+        /// The limit.
+        limit: Duration,
+    },
+    /// The connection ended before the handshake did.
+    #[error("it hung up before the handshake had ended")]
+    HungUp(#[source] io::Error),
+    /// The first bytes are not TLS.
+    #[error("it does not speak TLS but {0}")]
+    NotTls(Opening),
+    /// TLS said no.
+    #[error("TLS failed: {0}")]
+    Tls(#[source] rustls::Error),
+    /// The certificate is of another agency than the node's.
+    #[error("its certificate {subject:?} was issued by {theirs:?}, the node's by {ours:?}")]
+    OtherAgency {
+        /// The client's subject.
+        subject: String,
+        /// Who issued the client's certificate.
+        theirs: String,
+        /// Who issued the node's certificate.
+        ours: String,
+    },
+}
+
+/// What a connection began with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Opening {
+    /// A Nuncio node's first bytes.
+    #[error("the protocol nodes speak among themselves")]
+    Peer,
+    /// An HTTP request.
+    #[error("HTTP")]
+    Http,
+    /// A channel frame without TLS.
+    #[error("the channel protocol in plain text")]
+    PlainFrame,
+    /// Anything else.
+    #[error("something unknown")]
+    Unknown,
+}
+
+/// With what handshakes are done; replaced as a whole when certificates are renewed.
+pub(crate) struct TlsSide {
+    acceptor: TlsAcceptor,
+    /// Who must have issued a client's elliptic-curve certificate.
+    issuer: Option<String>,
+}
+
+/// A connection after its handshake.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) socket: TcpStream,
+    pub(crate) tls: ServerConnection,
+    /// The subject of the client's certificate.
+    pub(crate) subject: String,
+}
+
+impl Refusal {
+    /// What to do about it, where something can be done.
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Full { .. } => "raise the gateway's connection limit or spread the SDKs over more nodes",
+            Self::FullForAddress { .. } => "raise the gateway's limit per address if one host really runs that many SDKs",
+            Self::FullOfHandshakes | Self::GaveWay | Self::HungUp(_) => return None,
+            Self::TooSlow { .. } => "look for a port scanner, or for a firewall that swallows large packets",
+            Self::NotTls(Opening::Peer) => "a node dialled the gateway: use the p2p port in its peer list",
+            Self::NotTls(Opening::Http) => "this is the channel port for SDKs; there is no HTTP here",
+            Self::NotTls(Opening::PlainFrame) => "switch TLS on in the SDK and give it ca.crt, sdk.crt and sdk.key",
+            Self::NotTls(Opening::Unknown) => "only SDKs of FISCO BCOS 2.x belong on this port",
+            Self::Tls(error) => return tls_hint(error),
+            Self::OtherAgency { .. } => {
+                "connect to a node of the SDK's own agency, or switch the gateway's same-agency check off"
+            }
+        })
+    }
+
+    /// Whether it is worth a line in the log: scanners and health checks that only open and close are not.
+    pub(crate) fn is_noteworthy(&self) -> bool {
+        !matches!(self, Self::HungUp(error) if error.kind() == io::ErrorKind::UnexpectedEof)
+    }
+}
+
+impl TlsSide {
+    pub(crate) fn new(tls: &ChannelServerTls, same_agency: bool) -> Self {
+        let own = tls.certificate();
+        let issuer = (same_agency && own.node_id().is_some()).then(|| own.issuer());
+        Self { acceptor: TlsAcceptor::from(tls.config()), issuer }
+    }
+
+    /// Does the handshake; whoever calls bounds its time.
+    pub(crate) async fn accept(&self, socket: TcpStream) -> Result<Admitted, Refusal> {
+        let opening = peek(&socket).await.map_err(Refusal::HungUp)?;
+        if let Some(opening) = opening {
+            return Err(Refusal::NotTls(opening));
+        }
+        let stream = self.acceptor.accept(socket).await.map_err(refusal)?;
+        let (socket, tls) = stream.into_inner();
+        let client = client_of(&tls).ok_or(Refusal::Tls(rustls::Error::NoCertificatesPresented))?;
+        check_agency(&client, self.issuer.as_deref())?;
+        Ok(Admitted { socket, tls, subject: client.subject })
+    }
+}
+
+impl fmt::Debug for TlsSide {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsSide").field("issuer", &self.issuer).finish_non_exhaustive()
+    }
+}
+
+/// Looks at the first bytes; `None` when they begin a TLS handshake.
+async fn peek(socket: &TcpStream) -> io::Result<Option<Opening>> {
+    let mut first = [0; 16];
+    let first = match socket.peek(&mut first).await? {
+        0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+        length => &first[..length],
+    };
+    Ok(match first {
+        [0x16, ..] => None,
+        [0x13, b'/', ..] => Some(Opening::Peer),
+        [b'A'..=b'Z', b'A'..=b'Z', ..] => Some(Opening::Http),
+        [0, _, ..] => Some(Opening::PlainFrame),
+        _ => Some(Opening::Unknown),
+    })
+}
+
+/// Compares agencies as FISCO does: not for RSA certificates, where every agency has a root of its own.
+fn check_agency(client: &ClientCertificate, ours: Option<&str>) -> Result<(), Refusal> {
+    match ours {
+        Some(ours) if client.node_id.is_some() && client.issuer != ours => Err(Refusal::OtherAgency {
+            subject: client.subject.clone(),
+            theirs: client.issuer.clone(),
+            ours: ours.into(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn refusal(error: io::Error) -> Refusal {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(inner) => Refusal::Tls(inner.clone()),
+        None => Refusal::HungUp(error),
+    }
+}
+
+fn tls_hint(error: &rustls::Error) -> Option<&'static str> {
+    use rustls::Error::{
+        AlertReceived, InvalidCertificate, InvalidMessage, NoCertificatesPresented, PeerIncompatible as Incompatible,
+    };
+    Some(match error {
+        NoCertificatesPresented => "the SDK presents no certificate: give it sdk.crt and sdk.key of this network",
+        InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
+            "the SDK's certificate is of another authority: issue one under this network's, and check which ca.crt the \
+             gateway has (RSA certificates have one authority per agency)"
+        }
+        InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+            "renew the SDK's certificate, or set this machine's clock right"
+        }
+        InvalidCertificate(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }) => {
+            "one of the two clocks is wrong: the SDK's certificate is not valid yet"
+        }
+        InvalidCertificate(CertificateError::Revoked) => "the SDK's certificate was revoked: issue a new one",
+        InvalidCertificate(_) => "give the SDK a certificate issued under this network's authority",
+        AlertReceived(
+            AlertDescription::UnknownCA | AlertDescription::BadCertificate | AlertDescription::CertificateUnknown,
+        ) => "the SDK does not trust the gateway's certificate: copy this network's ca.crt to it",
+        Incompatible(PeerIncompatible::NoKxGroupsInCommon | PeerIncompatible::NamedGroupsExtensionRequired) => {
+            "no curve in common: the SDK must offer secp256k1, P-256 or X25519 (Java: -Djdk.tls.namedGroups=secp256k1,x25519)"
+        }
+        Incompatible(PeerIncompatible::NoCipherSuitesInCommon | PeerIncompatible::NoSignatureSchemesInCommon) => {
+            "the SDK cannot use this kind of certificate: run the gateway with RSA certificates for JDK 17, with \
+             elliptic-curve ones for secp256k1-only SDKs (SM ciphers are not served)"
+        }
+        Incompatible(_) => "the SDK must speak TLS 1.2 or 1.3 with AES-GCM or ChaCha20",
+        InvalidMessage(_) => "only SDKs of FISCO BCOS 2.x belong on this port",
+        _ => return None,
+    })
+}

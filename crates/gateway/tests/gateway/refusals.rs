@@ -1,0 +1,86 @@
+use std::path::Path;
+
+use nuncio_channel_protocol::FrameSeq;
+use nuncio_pki::tls::{ChannelPaths, channel_server_config};
+use nuncio_testkit::TestAuthority;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
+
+use crate::rig::{PATIENCE, Rig, Sdk};
+
+/// Whether an SDK with these certificates gets a session.
+async fn is_admitted(rig: &mut Rig, directory: &Path) -> bool {
+    let Ok(mut sdk) = Sdk::connect(rig.address, directory).await else {
+        return false;
+    };
+    let heartbeat = nuncio_channel_protocol::Frame::request(
+        nuncio_channel_protocol::FrameKind::Heartbeat,
+        FrameSeq::from_number(1),
+        "0".into(),
+    );
+    sdk.try_send(&heartbeat).await.is_ok() && sdk.frame().await.is_some()
+}
+
+#[tokio::test]
+async fn what_is_not_tls_is_closed() {
+    let mut rig = Rig::new().await;
+    let openings: [&[u8]; 6] = [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\x13/multistream/1.0.0\n",
+        b"\x00\x00\x00\x2a\x00\x13",
+        b"\xff\xfe\xfd",
+        b"\x16\x03\x01\xff\xffgarbage",
+        b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00",
+    ];
+    for opening in openings {
+        let mut connection = TcpStream::connect(rig.address).await.unwrap();
+        connection.write_all(opening).await.unwrap();
+        let mut answer = Vec::new();
+        let _ = timeout(PATIENCE, connection.read_to_end(&mut answer)).await.expect("it is closed");
+        assert!(answer.len() <= 7, "at most an alert: {answer:?}");
+    }
+    assert_eq!(rig.clients.statistics().connections_refused, 6);
+    assert!(rig.has_no_input());
+    rig.connect().await;
+}
+
+#[tokio::test]
+async fn certificates_of_others_are_refused() {
+    let mut rig = Rig::new().await;
+    let root = rig.directory.path().to_owned();
+    TestAuthority::new().write_sdk_directory(&root.join("foreign"), false);
+    // The foreign client trusts our gateway: only its own certificate is wrong.
+    std::fs::copy(root.join("sdk/ca.crt"), root.join("foreign/ca.crt")).unwrap();
+    rig.authority.write_expired_sdk_directory(&root.join("expired"));
+    assert!(!is_admitted(&mut rig, &root.join("foreign")).await);
+    assert!(!is_admitted(&mut rig, &root.join("expired")).await);
+    assert!(is_admitted(&mut rig, &root.join("sdk")).await);
+    assert_eq!(rig.clients.statistics().connections_refused, 2);
+}
+
+#[tokio::test]
+async fn another_agencys_sdk_is_refused_unless_the_check_is_off() {
+    for same_agency in [true, false] {
+        let mut rig = Rig::with(|config| config.same_agency = same_agency).await;
+        let other = rig.directory.path().join("other");
+        rig.authority.agency("otherAgency").write_sdk_directory(&other, false);
+        assert_eq!(is_admitted(&mut rig, &other).await, !same_agency);
+    }
+}
+
+/// FISCO's default since 2.9: RSA certificates of X.509 version 1 on both sides.
+#[tokio::test]
+async fn rsa_certificates_work_and_can_take_over_while_running() {
+    let mut rig = Rig::new().await;
+    let root = rig.directory.path().to_owned();
+    let (mut former, _) = rig.connect().await;
+    rig.authority.write_channel_directory(&root.join("channel"));
+    rig.authority.write_sdk_directory(&root.join("sdk-rsa"), true);
+    rig.renewal.renew(&channel_server_config(&ChannelPaths::in_directory(root.join("channel"))).unwrap());
+    assert!(is_admitted(&mut rig, &root.join("sdk-rsa")).await);
+    assert!(!is_admitted(&mut rig, &root.join("sdk")).await);
+    former.expect_silence().await;
+}

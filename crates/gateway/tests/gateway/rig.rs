@@ -1,0 +1,281 @@
+//! A gateway, a core in the test's hands, and SDKs that send and read raw frames.
+
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    path::Path,
+    pin::Pin,
+    sync::{Arc, Mutex, OnceLock},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use nuncio_channel_protocol::{AmopBody, Frame, FrameCodec, FrameKind, FrameSeq, ResultCode};
+use nuncio_gateway::{Clients, Config, NodeFacts, NodeInfo, Renewal};
+use nuncio_identity::{NodeId, NodeKey};
+use nuncio_pki::tls::{ChannelPaths, channel_client_config, channel_server_config};
+use nuncio_protocol::{
+    Topic,
+    amop::{self, ClientId, ClientInput, ClientOutput, ClientPort, DeliveryId, Kind, PublishSeq},
+};
+use nuncio_testkit::TestAuthority;
+use rustls_pki_types::ServerName;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
+    net::TcpStream,
+    sync::mpsc::{self, error::TryRecvError},
+    task::JoinHandle,
+    time::timeout,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_util::{codec::Decoder as _, sync::CancellationToken};
+
+/// What every wait ends with: far more than anything here takes.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub struct Rig {
+    pub address: SocketAddr,
+    pub authority: TestAuthority,
+    pub clients: Arc<Clients>,
+    pub inputs: mpsc::Receiver<ClientInput>,
+    pub shutdown: CancellationToken,
+    pub running: JoinHandle<()>,
+    pub renewal: Renewal,
+    pub directory: TempDir,
+}
+
+impl Rig {
+    pub async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub async fn with(configure: impl FnOnce(&mut Config)) -> Self {
+        let authority = TestAuthority::new();
+        let directory = tempfile::tempdir().unwrap();
+        authority.write_node_directory(&directory.path().join("node"), "node0");
+        authority.write_sdk_directory(&directory.path().join("sdk"), false);
+        let tls = channel_server_config(&ChannelPaths::in_directory(directory.path().join("node"))).unwrap();
+        let mut config = Config::new("127.0.0.1:0".parse().unwrap(), tls);
+        configure(&mut config);
+        let clients = Arc::new(Clients::new());
+        let (sender, inputs) = mpsc::channel(1024);
+        let bound = nuncio_gateway::bind(config, Arc::clone(&clients), sender, Arc::new(Facts)).await.unwrap();
+        let (address, renewal, shutdown) = (bound.local_address(), bound.renewal(), CancellationToken::new());
+        let running = tokio::spawn(bound.run(shutdown.clone()));
+        Self { address, authority, clients, inputs, shutdown, running, renewal, directory }
+    }
+
+    /// Connects an SDK and waits until the core knows it.
+    pub async fn connect(&mut self) -> (Sdk, ClientId) {
+        let sdk = self.sdk().await;
+        match self.input().await {
+            ClientInput::Connected { client } => (sdk, client),
+            other => panic!("a client connects, not {other:?}"),
+        }
+    }
+
+    /// Connects an SDK.
+    pub async fn sdk(&self) -> Sdk {
+        self.try_sdk().await.unwrap()
+    }
+
+    /// Connects an SDK, or not.
+    pub async fn try_sdk(&self) -> std::io::Result<Sdk> {
+        Sdk::connect(self.address, &self.directory.path().join("sdk")).await
+    }
+
+    pub async fn input(&mut self) -> ClientInput {
+        timeout(PATIENCE, self.inputs.recv()).await.expect("an input comes").expect("the gateway runs")
+    }
+
+    /// Waits for the next publish.
+    pub async fn publish(&mut self) -> (PublishSeq, Kind, Topic, Bytes) {
+        match self.input().await {
+            ClientInput::Publish { seq, kind, topic, data, .. } => (seq, kind, topic, data),
+            other => panic!("a publish, not {other:?}"),
+        }
+    }
+
+    pub fn has_no_input(&mut self) -> bool {
+        matches!(self.inputs.try_recv(), Err(TryRecvError::Empty))
+    }
+
+    pub fn deliver(&self, client: ClientId, kind: Kind, topic: &str, data: Bytes, number: u64) -> Result<(), ClientOutput> {
+        let (delivery, topic) = (DeliveryId(number), Topic::new(topic).unwrap());
+        self.clients.handle_output(ClientOutput::Deliver { client, delivery, kind, topic, data })
+    }
+
+    pub fn reply(&self, client: ClientId, seq: PublishSeq, code: i32, topic: &str, data: &'static [u8]) {
+        let (code, topic, data) = (amop::ResultCode(code), Topic::new(topic).unwrap(), Bytes::from_static(data));
+        self.clients.handle_output(ClientOutput::Reply { client, seq, code, topic, data }).unwrap();
+    }
+
+    /// Waits for a session's end.
+    pub async fn disconnected(&mut self) -> ClientId {
+        loop {
+            if let ClientInput::Disconnected { client } = self.input().await {
+                return client;
+            }
+        }
+    }
+}
+
+/// An SDK without opinions: it sends and reads frames.
+pub struct Sdk {
+    stream: TlsStream<Tap>,
+    received: BytesMut,
+}
+
+impl Sdk {
+    pub async fn connect(address: SocketAddr, directory: &Path) -> std::io::Result<Self> {
+        let config = channel_client_config(directory).unwrap();
+        let socket = Tap { socket: TcpStream::connect(address).await?, raw: Arc::default() };
+        let name = ServerName::IpAddress(address.ip().into());
+        let stream = TlsConnector::from(Arc::new(config)).connect(name, socket).await?;
+        Ok(Self { stream, received: BytesMut::new() })
+    }
+
+    pub async fn send(&mut self, frame: &Frame) {
+        self.send_bytes(&frame.to_bytes()).await;
+    }
+
+    pub async fn send_bytes(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.unwrap();
+        self.stream.flush().await.unwrap();
+    }
+
+    /// Sends a frame to a gateway that may have hung up.
+    pub async fn try_send(&mut self, frame: &Frame) -> std::io::Result<()> {
+        self.stream.write_all(&frame.to_bytes()).await?;
+        self.stream.flush().await
+    }
+
+    /// Sends a frame given as hexadecimal digits and blanks.
+    pub async fn send_hex(&mut self, hex: &str) {
+        self.send_bytes(&bytes_of(hex)).await;
+    }
+
+    /// The next frame; `None` when the gateway has closed the connection.
+    pub async fn frame(&mut self) -> Option<Frame> {
+        let mut codec = FrameCodec::default();
+        loop {
+            if let Some(frame) = codec.decode(&mut self.received).unwrap() {
+                return Some(frame);
+            }
+            match timeout(PATIENCE, self.stream.read_buf(&mut self.received)).await.expect("a frame or the end comes") {
+                Ok(0) | Err(_) => return None,
+                Ok(_) => {}
+            }
+        }
+    }
+
+    pub async fn expect_frame(&mut self) -> Frame {
+        self.frame().await.expect("the connection is open")
+    }
+
+    pub async fn expect_closed(&mut self) {
+        assert_eq!(self.frame().await, None);
+    }
+
+    /// Proves that the session is alive and that nothing else was on its way: in version 1.
+    pub async fn expect_silence(&mut self) {
+        let seq = FrameSeq::from_number(0x5e11);
+        self.send(&Frame::request(FrameKind::Heartbeat, seq, Bytes::from_static(b"0"))).await;
+        let answer = self.expect_frame().await;
+        assert_eq!((answer.kind, answer.seq, &answer.body[..]), (FrameKind::Heartbeat, seq, &b"1"[..]));
+    }
+
+    /// All TLS bytes received so far.
+    pub fn raw(&self) -> Arc<Mutex<Vec<u8>>> {
+        Arc::clone(&self.stream.get_ref().0.raw)
+    }
+
+    pub fn record_overhead(&self) -> usize {
+        let suite = self.stream.get_ref().1.negotiated_cipher_suite().unwrap().suite();
+        if format!("{suite:?}").contains("CHACHA20") { 16 } else { 8 + 16 }
+    }
+}
+
+/// Keeps what it reads.
+pub struct Tap {
+    socket: TcpStream,
+    raw: Arc<Mutex<Vec<u8>>>,
+}
+
+impl AsyncRead for Tap {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        let before = buf.filled().len();
+        let poll = Pin::new(&mut self.socket).poll_read(cx, buf);
+        self.raw.lock().unwrap().extend_from_slice(&buf.filled()[before..]);
+        poll
+    }
+}
+
+impl AsyncWrite for Tap {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
+
+struct Facts;
+
+impl NodeInfo for Facts {
+    fn own(&self) -> NodeFacts {
+        facts(1, "node0", &["prices"])
+    }
+
+    fn peers(&self) -> Vec<NodeFacts> {
+        vec![facts(2, "node1", &[])]
+    }
+
+    fn reachable(&self) -> Vec<NodeId> {
+        vec![facts(2, "node1", &[]).node_id, facts(3, "node2", &[]).node_id]
+    }
+}
+
+fn facts(number: u8, name: &str, topics: &[&str]) -> NodeFacts {
+    NodeFacts {
+        node_id: node_id(number),
+        address: format!("127.0.0.1:3030{number}"),
+        agency: "agencyA".into(),
+        name: name.into(),
+        topics: topics.iter().map(|topic| (*topic).into()).collect(),
+    }
+}
+
+/// The node ID of node `number`, one to three.
+pub fn node_id(number: u8) -> NodeId {
+    static IDS: OnceLock<[NodeId; 3]> = OnceLock::new();
+    IDS.get_or_init(|| [(); 3].map(|()| NodeKey::generate().node_id()))[usize::from(number) - 1]
+}
+
+pub fn bytes_of(hex: &str) -> Vec<u8> {
+    hex::decode(hex.split_whitespace().collect::<String>()).unwrap()
+}
+
+pub fn topics(names: &[&str]) -> BTreeSet<Topic> {
+    names.iter().map(|name| Topic::new(name).unwrap()).collect()
+}
+
+pub fn amop_frame(kind: FrameKind, number: u128, topic: &str, data: Bytes) -> Frame {
+    Frame::request(kind, FrameSeq::from_number(number), AmopBody::new(topic, data).unwrap().pack())
+}
+
+pub fn seq(number: u128) -> PublishSeq {
+    PublishSeq(FrameSeq::from_number(number).into_bytes())
+}
+
+pub fn failure(number: u128, code: i32) -> Frame {
+    let seq = FrameSeq::from_number(number);
+    Frame { kind: FrameKind::Answer, seq, result: ResultCode(code), body: Bytes::new() }
+}

@@ -1,0 +1,237 @@
+//! From a configuration to a node that listens.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use libp2p::{PeerId, Swarm, TransportError, multiaddr::Multiaddr, swarm};
+use nuncio_behaviour::{Behaviour, from_multiaddr, to_multiaddr};
+use nuncio_protocol::MAX_BODY;
+use nuncio_transport::{Admissions, SetupError};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Config, NodeHandle,
+    certifier::PolicyCertifier,
+    epoch::{self, EpochError},
+    event_loop::EventLoop,
+    listeners::Listeners,
+    refusals::Refusals,
+    view::{self, Facts},
+};
+
+/// Commands of handles that wait at the most; callers wait beyond that.
+const COMMAND_QUEUE: usize = 1024;
+
+/// Inputs of the gateway that wait at the most; its sessions stop reading beyond that.
+const CLIENT_QUEUE: usize = 1024;
+
+/// How long a connection may take from the first byte until it is admitted.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A node that listens and has not begun to work.
+pub struct Bound {
+    event_loop: EventLoop,
+    handle: NodeHandle,
+    addresses: Vec<SocketAddr>,
+}
+
+/// Binds the listeners of a node. Call it inside a tokio runtime.
+///
+/// # Errors
+/// What is wrong, where, and what to do about it.
+pub fn build(config: Config) -> Result<Bound, BuildError> {
+    let node = config.identity.key.node_id();
+    let epoch = epoch::next(&config.data_dir)?;
+    let admissions = Admissions::default();
+    let transport = nuncio_transport::tcp(
+        nuncio_transport::Config {
+            identity: config.identity.clone(),
+            policy: config.policy.clone(),
+            network: config.network.clone(),
+            max_body: MAX_BODY as u32,
+            handshake_timeout: HANDSHAKE_TIMEOUT,
+        },
+        admissions.clone(),
+    )?;
+    let behaviour = Behaviour::new(behaviour_config(&config, epoch));
+    let swarm_config = swarm::Config::with_tokio_executor()
+        .with_idle_connection_timeout(Duration::from_secs(60))
+        .with_max_negotiating_inbound_streams(16)
+        .with_per_connection_event_buffer_size(64);
+    let mut swarm = Swarm::new(transport, behaviour, PeerId::from(node), swarm_config);
+
+    let mut addresses = Vec::new();
+    for text in &config.listen {
+        let address = listen_address(text)?;
+        let free = exclusive(address).map_err(|source| BuildError::Listen { address, source })?;
+        let multiaddr = to_multiaddr(&free.to_string()).map_err(|reason| BuildError::address(text, reason))?;
+        swarm.listen_on(multiaddr).map_err(|source| BuildError::listen_on(free, source))?;
+        addresses.push(free);
+    }
+    for text in &config.external {
+        to_multiaddr(text).map_err(|reason| BuildError::address(text, reason))?;
+    }
+    for text in &config.peers {
+        swarm.behaviour_mut().add_peer(text).map_err(|reason| BuildError::address(text, reason))?;
+    }
+    swarm.behaviour_mut().set_crl_number(config.policy.load().crl_number());
+
+    let facts = Facts {
+        certificate: config.identity.certificate.clone(),
+        epoch,
+        software: config.software.clone(),
+        started: Instant::now(),
+        listen: addresses.iter().map(ToString::to_string).collect(),
+    };
+    let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
+    let (client_sender, client_inputs) = mpsc::channel(CLIENT_QUEUE);
+    let (response_sender, responses) = mpsc::unbounded_channel();
+    let configured = config.peers.iter().cloned().collect::<BTreeSet<_>>();
+    let snapshot = Arc::new(view::snapshot(&facts, swarm.behaviour().overlay(), &admissions, &HashMap::new(), &configured));
+    let (snapshot_sender, snapshots) = watch::channel(snapshot);
+    let handle = NodeHandle { node, commands: command_sender, snapshots, client_inputs: client_sender };
+    let event_loop = EventLoop {
+        swarm,
+        commands,
+        client_inputs,
+        responses,
+        response_sender,
+        snapshots: snapshot_sender,
+        snapshot_due: true,
+        facts,
+        policy: config.policy,
+        admissions,
+        external: config.external,
+        learnt_addresses: BTreeSet::new(),
+        configured,
+        expelled: BTreeSet::new(),
+        exchanges: HashMap::new(),
+        listeners: Listeners::default(),
+        round_trips: HashMap::new(),
+        refusals: Refusals::default(),
+    };
+    Ok(Bound { event_loop, handle, addresses })
+}
+
+impl Bound {
+    /// The way to talk to the node; it answers once [`Bound::run`] runs.
+    pub fn handle(&self) -> NodeHandle {
+        self.handle.clone()
+    }
+
+    /// Where it listens, free ports filled in.
+    pub fn listen_addresses(&self) -> Vec<SocketAddr> {
+        self.addresses.clone()
+    }
+
+    /// Works until `shutdown`, then closes all links and returns.
+    pub async fn run(self, shutdown: CancellationToken) {
+        // Only on a spawned task does a frame not cost a wake-up of the main thread.
+        let event_loop = tokio::spawn(self.event_loop.run(shutdown));
+        if let Err(error) = event_loop.await {
+            if error.is_panic() {
+                std::panic::resume_unwind(error.into_panic());
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Bound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bound").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+fn behaviour_config(config: &Config, epoch: u64) -> nuncio_behaviour::Config {
+    let identity = &config.identity;
+    let chain = identity.chain.iter().map(|der| Bytes::copy_from_slice(der)).collect();
+    let certifier = Arc::new(PolicyCertifier(config.policy.clone()));
+    nuncio_behaviour::Config {
+        name: identity.certificate.name.clone(),
+        agency: identity.certificate.agency.clone(),
+        software: config.software.clone(),
+        epoch,
+        seed: rand::random(),
+        overlay: config.overlay.clone(),
+        describe_dial_error: Arc::new(|error| nuncio_transport::describe(error)),
+        clients: config.clients.clone(),
+        max_pending_connections: config.max_pending_handshakes,
+        max_connections: config.max_links,
+        ..nuncio_behaviour::Config::new(identity.key.clone(), chain, &config.network, certifier)
+    }
+}
+
+fn listen_address(text: &str) -> Result<SocketAddr, BuildError> {
+    let plain = match text.parse::<Multiaddr>() {
+        Ok(multiaddr) => from_multiaddr(&multiaddr),
+        Err(_) => text.to_owned(),
+    };
+    plain.parse().map_err(|_| BuildError::address(text, "listen at ip:port or [ipv6]:port".into()))
+}
+
+/// Binds for a moment without sharing: libp2p's listeners share their port, so a second node on it would go unnoticed.
+fn exclusive(address: SocketAddr) -> io::Result<SocketAddr> {
+    TcpListener::bind(address)?.local_addr()
+}
+
+/// Why a node cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A configured address is none.
+    #[error("{text:?} is not an address: {reason}")]
+    Address {
+        /// The text.
+        text: String,
+        /// Why.
+        reason: String,
+    },
+    /// A listener cannot be bound.
+    #[error("cannot listen at {address}: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The epoch cannot be kept.
+    #[error(transparent)]
+    Epoch(#[from] EpochError),
+    /// The transport cannot be set up.
+    #[error("cannot set up the transport: {0}")]
+    Transport(#[from] SetupError),
+}
+
+impl BuildError {
+    /// What the operator can do.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Address { .. } => "write ip:port, [ipv6]:port, or for peers also host:port or a multiaddr",
+            Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
+                "another process listens there (ss -ltnp shows which): stop it, or change [p2p] listen"
+            }
+            Self::Listen { .. } => "change [p2p] listen to an address of this machine and a port you may use",
+            Self::Epoch(_) => "make the data directory writable for this user, or change [node] data_dir",
+            Self::Transport(_) => "check [identity] in the configuration with: nuncio config check",
+        }
+    }
+
+    fn address(text: &str, reason: String) -> Self {
+        Self::Address { text: text.to_owned(), reason }
+    }
+
+    fn listen_on(address: SocketAddr, error: TransportError<io::Error>) -> Self {
+        let source = match error {
+            TransportError::Other(source) => source,
+            TransportError::MultiaddrNotSupported(_) => io::Error::other("not a TCP address"),
+        };
+        Self::Listen { address, source }
+    }
+}

@@ -1,0 +1,19 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use nuncio_identity::NodeId;
+use nuncio_protocol::{Topic, unicast::UnicastError};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::handle::{AddressError, Answer, Incoming, MessageId, PublishError};
+
+/// What a handle asks of the event loop.
+pub(crate) enum Command {
+    Request { target: NodeId, body: Bytes, timeout: Duration, answer: oneshot::Sender<Result<Answer, UnicastError>> },
+    Publish { topic: Option<Topic>, data: Bytes, answer: oneshot::Sender<Result<MessageId, PublishError>> },
+    Listen { topics: Vec<Topic>, requests: bool, incoming: mpsc::Sender<Incoming>, started: oneshot::Sender<()> },
+    AddPeer { address: String, answer: oneshot::Sender<Result<(), AddressError>> },
+    RemovePeer { peer: String, answer: oneshot::Sender<bool> },
+    PolicyChanged,
+    ApplicationField { bytes: Bytes },
+}

@@ -1,0 +1,64 @@
+use std::{fmt, path::PathBuf, sync::Arc};
+
+use nuncio_pki::{Identity, SharedPolicy};
+use nuncio_protocol::amop::ClientPort;
+
+/// What a node needs to run.
+pub struct Config {
+    /// Key and certificate chain.
+    pub identity: Arc<Identity>,
+    /// Who is admitted; may be swapped while the node runs, see [`crate::NodeHandle::policy_changed`].
+    pub policy: SharedPolicy,
+    /// The network's name. Nodes of different networks never link.
+    pub network: String,
+    /// Where to listen: `ip:port`, `[ipv6]:port`; port 0 takes a free one.
+    pub listen: Vec<String>,
+    /// Where others can dial this node, when that differs from where it listens (NAT, containers): `host:port`.
+    pub external: Vec<String>,
+    /// Configured peers: `host:port`, `ip:port`, `[ipv6]:port` or a multiaddr.
+    pub peers: Vec<String>,
+    /// Where the epoch is kept; made when it does not exist.
+    pub data_dir: PathBuf,
+    /// Name and version of the software, for the status record.
+    pub software: String,
+    /// The core's knobs.
+    pub overlay: nuncio_protocol::Config,
+    /// Connections in handshake at most, each way.
+    pub max_pending_handshakes: u32,
+    /// Established connections at most.
+    pub max_links: u32,
+    /// The gateway's clients, if there is a gateway.
+    pub clients: Option<Arc<dyn ClientPort>>,
+}
+
+impl Config {
+    /// The defaults of a node with this identity: network `nuncio`, no listener, no peers, 64 pending handshakes, 512
+    /// links.
+    pub fn new(identity: Arc<Identity>, policy: SharedPolicy, data_dir: PathBuf) -> Self {
+        Self {
+            identity,
+            policy,
+            network: "nuncio".into(),
+            listen: Vec::new(),
+            external: Vec::new(),
+            peers: Vec::new(),
+            data_dir,
+            software: concat!("nuncio ", env!("CARGO_PKG_VERSION")).into(),
+            overlay: nuncio_protocol::Config::default(),
+            max_pending_handshakes: 64,
+            max_links: 512,
+            clients: None,
+        }
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("node", &self.identity.key.node_id())
+            .field("network", &self.network)
+            .field("listen", &self.listen)
+            .field("peers", &self.peers)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,305 @@
+//! The swarm's task: commands in, events out. It decides nothing.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::StreamExt;
+use libp2p::{
+    Multiaddr, PeerId, Swarm,
+    swarm::{DialError, ListenError, SwarmEvent},
+};
+use nuncio_behaviour::{Behaviour, Event, from_multiaddr};
+use nuncio_identity::NodeId;
+use nuncio_pki::SharedPolicy;
+use nuncio_protocol::{
+    amop::ClientInput,
+    unicast::{ExchangeId, UnicastError},
+};
+use nuncio_transport::Admissions;
+use rustls_pki_types::UnixTime;
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::MissedTickBehavior,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    command::Command,
+    handle::{AddressError, Answer, MessageId, PublishError, Response},
+    listeners::Listeners,
+    refusals::Refusals,
+    snapshot::Snapshot,
+    view::{self, Facts},
+};
+
+/// How often the snapshot is made anew when something changed, and dropped listeners are noticed.
+const SNAPSHOT_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Commands taken between two looks at the network.
+const BATCH: usize = 128;
+
+/// Most addresses a node tells others.
+const MAX_ADDRESSES: usize = 8;
+
+pub(crate) struct EventLoop {
+    pub(crate) swarm: Swarm<Behaviour>,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) client_inputs: mpsc::Receiver<ClientInput>,
+    /// As many wait as requests are open, which the core bounds.
+    pub(crate) responses: mpsc::UnboundedReceiver<Response>,
+    pub(crate) response_sender: mpsc::UnboundedSender<Response>,
+    pub(crate) snapshots: watch::Sender<Arc<Snapshot>>,
+    pub(crate) snapshot_due: bool,
+    pub(crate) facts: Facts,
+    pub(crate) policy: SharedPolicy,
+    pub(crate) admissions: Admissions,
+    pub(crate) external: Vec<String>,
+    pub(crate) learnt_addresses: BTreeSet<String>,
+    pub(crate) configured: BTreeSet<String>,
+    pub(crate) expelled: BTreeSet<NodeId>,
+    pub(crate) exchanges: HashMap<ExchangeId, Waiting>,
+    pub(crate) listeners: Listeners,
+    pub(crate) round_trips: HashMap<NodeId, Duration>,
+    pub(crate) refusals: Refusals,
+}
+
+/// A caller of [`crate::NodeHandle::request`].
+pub(crate) struct Waiting {
+    answer: oneshot::Sender<Result<Answer, UnicastError>>,
+    since: Instant,
+}
+
+impl EventLoop {
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
+        self.tell_addresses();
+        let mut tick = tokio::time::interval(SNAPSHOT_INTERVAL);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut commands, mut responses, mut inputs) = (Vec::new(), Vec::new(), Vec::new());
+        loop {
+            tokio::select! {
+                event = self.swarm.select_next_some() => self.handle_event(event),
+                1.. = self.commands.recv_many(&mut commands, BATCH) => {
+                    commands.drain(..).for_each(|command| self.handle_command(command));
+                }
+                1.. = self.responses.recv_many(&mut responses, BATCH) => {
+                    responses.drain(..).for_each(|response| self.handle_response(response));
+                }
+                1.. = self.client_inputs.recv_many(&mut inputs, BATCH) => {
+                    let behaviour = self.swarm.behaviour_mut();
+                    inputs.drain(..).for_each(|input| behaviour.client(input));
+                    self.snapshot_due = true;
+                }
+                _ = tick.tick() => self.handle_tick(),
+                () = shutdown.cancelled() => break,
+            }
+        }
+        self.say_goodbye().await;
+    }
+
+    fn handle_event(&mut self, event: SwarmEvent<Event>) {
+        match event {
+            SwarmEvent::Behaviour(event) => self.handle_behaviour_event(event),
+            SwarmEvent::NewListenAddr { address, .. } => {
+                self.learnt_addresses.insert(from_multiaddr(&address));
+                self.tell_addresses();
+            }
+            SwarmEvent::ExpiredListenAddr { address, .. } => {
+                self.learnt_addresses.remove(&from_multiaddr(&address));
+                self.tell_addresses();
+            }
+            SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => self.report_dial(peer_id, &error),
+            SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
+                self.report_refusal(&send_back_addr, &error);
+            }
+            SwarmEvent::ListenerClosed { addresses, reason, .. } => {
+                tracing::error!(?addresses, ?reason, "a listener closed");
+            }
+            SwarmEvent::ListenerError { error, .. } => tracing::warn!(%error, "a listener failed to accept"),
+            _ => {}
+        }
+    }
+
+    fn handle_behaviour_event(&mut self, event: Event) {
+        match event {
+            Event::Completed { exchange, outcome } => {
+                let Some(Waiting { answer, since }) = self.exchanges.remove(&exchange) else { return };
+                let outcome = outcome.map(|reply| Answer { body: reply.body, hops: reply.hops, rtt: since.elapsed() });
+                // The caller may have gone; the exchange ends all the same.
+                let _ = answer.send(outcome);
+            }
+            Event::Request { inbound, source, body } => {
+                if let Err(refusal) = self.listeners.request(source, body, inbound, &self.response_sender) {
+                    self.swarm.behaviour_mut().decline(inbound, refusal);
+                }
+            }
+            Event::Multicast { origin, topic, data, id: (epoch, seq) } => {
+                self.listeners.multicast(origin, topic.as_ref(), &data, MessageId { epoch, seq });
+            }
+            Event::LinkUp { peer } => {
+                tracing::info!(peer = %peer.short(), name = %self.name_of(&peer), "link up");
+                self.snapshot_due = true;
+            }
+            Event::LinkDown { peer, reason } => {
+                tracing::info!(peer = %peer.short(), name = %self.name_of(&peer), %reason, "link down");
+                self.round_trips.remove(&peer);
+                self.snapshot_due = true;
+            }
+            Event::ReachabilityChanged { node, reachable } => {
+                tracing::info!(node = %node.short(), reachable, "reachability changed");
+                self.snapshot_due = true;
+            }
+            Event::NodeChanged { .. } => self.snapshot_due = true,
+            Event::RoundTrip { peer, time } => {
+                self.round_trips.insert(peer, time);
+                self.snapshot_due = true;
+            }
+            _ => {}
+        }
+    }
+
+    fn handle_command(&mut self, command: Command) {
+        let behaviour = self.swarm.behaviour_mut();
+        match command {
+            Command::Request { target, body, timeout, answer } => {
+                let exchange = behaviour.request(target, body, timeout);
+                self.exchanges.insert(exchange, Waiting { answer, since: Instant::now() });
+            }
+            Command::Publish { topic, data, answer } => {
+                let outcome = behaviour.publish(topic.as_ref(), data);
+                let outcome = outcome.map(|(epoch, seq)| MessageId { epoch, seq }).map_err(PublishError::from);
+                // The caller may have gone; the message is sent all the same.
+                let _ = answer.send(outcome);
+            }
+            Command::Listen { topics, requests, incoming, started } => {
+                for topic in self.listeners.add(topics, requests, incoming) {
+                    behaviour.subscribe(&topic);
+                }
+                let _ = started.send(());
+            }
+            Command::AddPeer { address, answer } => {
+                let outcome = behaviour.add_peer(&address);
+                if outcome.is_ok() {
+                    self.configured.insert(address.clone());
+                    self.snapshot_due = true;
+                }
+                let _ = answer.send(outcome.map_err(|reason| AddressError { text: address, reason }));
+            }
+            Command::RemovePeer { peer, answer } => {
+                let _ = answer.send(self.remove_peer(&peer));
+            }
+            Command::PolicyChanged => self.judge_again(),
+            Command::ApplicationField { bytes } => behaviour.set_application_field(bytes),
+        }
+    }
+
+    fn handle_response(&mut self, Response { inbound, body }: Response) {
+        let behaviour = self.swarm.behaviour_mut();
+        match body {
+            Some(body) => behaviour.respond(inbound, body),
+            None => behaviour.decline(inbound, nuncio_protocol::unicast::Refusal::NoHandler),
+        }
+    }
+
+    fn handle_tick(&mut self) {
+        for topic in self.listeners.prune() {
+            self.swarm.behaviour_mut().unsubscribe(&topic);
+        }
+        if std::mem::take(&mut self.snapshot_due) || self.seq_changed() {
+            let overlay = self.swarm.behaviour().overlay();
+            let snapshot = view::snapshot(&self.facts, overlay, &self.admissions, &self.round_trips, &self.configured);
+            self.snapshots.send_replace(Arc::new(snapshot));
+        }
+    }
+
+    /// Also while no peer is linked, dials change what there is to see.
+    fn seq_changed(&self) -> bool {
+        let shown = self.snapshots.borrow();
+        let overlay = self.swarm.behaviour().overlay();
+        shown.seq != overlay.version().seq || !shown.ready || shown.peers.iter().any(|peer| peer.node_id.is_none())
+    }
+
+    fn remove_peer(&mut self, peer: &str) -> bool {
+        let overlay = self.swarm.behaviour().overlay();
+        let named = |node: &NodeId| node.to_string().starts_with(&peer.to_lowercase());
+        let linked = overlay.links().into_iter().filter(|link| named(&link.peer)).map(|link| link.address.to_string());
+        let pending = overlay.pending_peers().into_iter().filter(|pending| pending.node.as_ref().is_some_and(named));
+        let mut addresses: BTreeSet<String> = linked.chain(pending.map(|peer| peer.address.to_string())).collect();
+        addresses.insert(peer.to_owned());
+        let known = addresses.iter().filter(|address| self.configured.remove(*address)).cloned().collect::<Vec<_>>();
+        for address in &known {
+            self.swarm.behaviour_mut().remove_peer(address);
+        }
+        self.snapshot_due = true;
+        !known.is_empty()
+    }
+
+    /// The handshake judges newcomers by the new policy; here those who are in already are judged again.
+    fn judge_again(&mut self) {
+        let behaviour = self.swarm.behaviour_mut();
+        for node in std::mem::take(&mut self.expelled) {
+            behaviour.readmit(node);
+        }
+        let policy = self.policy.load();
+        let refused = self.admissions.refused_by(&policy, UnixTime::now());
+        for (node, reason) in &refused {
+            tracing::warn!(node = %node.short(), %reason, "expelled");
+        }
+        self.expelled = refused.into_iter().map(|(node, _)| node).chain(behaviour.refused_nodes()).collect();
+        for node in &self.expelled {
+            behaviour.expel(*node);
+        }
+        behaviour.set_crl_number(policy.crl_number());
+        self.snapshot_due = true;
+    }
+
+    /// Loopback is told only when there is nothing else: to others it is their own machine.
+    fn tell_addresses(&mut self) {
+        let is_loopback = |address: &&String| address.starts_with("127.") || address.starts_with("[::1]");
+        let (local, far): (Vec<_>, Vec<_>) = self.learnt_addresses.iter().partition(is_loopback);
+        let learnt = if far.is_empty() { local } else { far };
+        let all = if self.external.is_empty() { learnt } else { self.external.iter().collect() };
+        let addresses: Vec<String> = all.into_iter().take(MAX_ADDRESSES).cloned().collect();
+        self.swarm.behaviour_mut().set_addresses(addresses);
+    }
+
+    fn report_dial(&mut self, peer: Option<PeerId>, error: &DialError) {
+        if matches!(error, DialError::LocalPeerId { .. } | DialError::Aborted | DialError::DialPeerConditionFalse(_)) {
+            return;
+        }
+        let words = nuncio_transport::describe(error);
+        let source = peer.map_or_else(|| words.clone(), |peer| peer.to_string());
+        if self.refusals.is_news(&source, &words, Instant::now()) {
+            tracing::warn!("cannot link: {words}");
+        }
+    }
+
+    fn report_refusal(&mut self, from: &Multiaddr, error: &ListenError) {
+        let words = nuncio_transport::describe(error);
+        let host = from_multiaddr(from).rsplit_once(':').map(|(host, _)| host.to_owned()).unwrap_or_default();
+        if self.refusals.is_news(&host, &words, Instant::now()) {
+            tracing::warn!(from = %from_multiaddr(from), "refused a connection: {words}");
+        }
+    }
+
+    fn name_of(&self, peer: &NodeId) -> String {
+        self.admissions.get(peer).map(|admission| admission.certificate.name.clone()).unwrap_or_default()
+    }
+
+    /// Closes every link, so that peers need not wait for silence.
+    async fn say_goodbye(mut self) {
+        let peers: Vec<PeerId> = self.swarm.connected_peers().copied().collect();
+        for peer in peers {
+            // Not connected any more: as wanted.
+            let _ = self.swarm.disconnect_peer_id(peer);
+        }
+        let closed = async {
+            while self.swarm.connected_peers().next().is_some() {
+                self.swarm.select_next_some().await;
+            }
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(1), closed).await;
+    }
+}

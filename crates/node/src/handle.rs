@@ -1,0 +1,289 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use nuncio_identity::NodeId;
+use nuncio_protocol::{
+    MAX_BODY, Topic,
+    amop::ClientInput,
+    unicast::{InboundId, Refusal, UnicastError},
+};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::{command::Command, snapshot::Snapshot};
+
+/// Messages a listener may be behind; further unicasts are declined as busy, further multicasts are dropped and
+/// counted.
+pub(crate) const LISTENER_QUEUE: usize = 1024;
+
+/// The way to talk to a running node. Cheap to clone; every method may be called from any task.
+#[derive(Clone)]
+pub struct NodeHandle {
+    pub(crate) node: NodeId,
+    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) snapshots: watch::Receiver<Arc<Snapshot>>,
+    pub(crate) client_inputs: mpsc::Sender<ClientInput>,
+}
+
+impl NodeHandle {
+    /// This node.
+    pub fn node_id(&self) -> NodeId {
+        self.node
+    }
+
+    /// Asks the application at `target`; ends within `timeout` in exactly one answer or error.
+    ///
+    /// # Errors
+    /// See [`UnicastError`]; which of them mean that the application did not see the request is written there.
+    pub async fn request(&self, target: NodeId, body: Bytes, timeout: Duration) -> Result<Answer, UnicastError> {
+        if body.len() > MAX_BODY {
+            return Err(UnicastError::TooLarge { bytes: body.len(), limit: MAX_BODY });
+        }
+        let (answer, outcome) = oneshot::channel();
+        let stopped = UnicastError::Refused(Refusal::NoRoute);
+        if self.commands.send(Command::Request { target, body, timeout, answer }).await.is_err() {
+            return Err(stopped);
+        }
+        outcome.await.unwrap_or(Err(stopped))
+    }
+
+    /// Sends to every node that listens to `topic`; at most once each, no order, no replay.
+    ///
+    /// # Errors
+    /// When the data is too long, the queues are full, or the node has stopped.
+    pub async fn publish(&self, topic: Topic, data: Bytes) -> Result<MessageId, PublishError> {
+        self.gossip(Some(topic), data).await
+    }
+
+    /// Sends to every node; at most once each, no order, no replay.
+    ///
+    /// # Errors
+    /// When the data is too long, the queues are full, or the node has stopped.
+    pub async fn broadcast(&self, data: Bytes) -> Result<MessageId, PublishError> {
+        self.gossip(None, data).await
+    }
+
+    /// Takes what arrives: multicasts of `topics`, every broadcast, and, with `requests`, unicasts. Dropping the
+    /// listener ends that. When several listeners take unicasts, they take turns.
+    pub async fn listen(&self, topics: Vec<Topic>, requests: bool) -> Listener {
+        let (incoming, receiver) = mpsc::channel(LISTENER_QUEUE);
+        let (started, is_started) = oneshot::channel();
+        let command = Command::Listen { topics, requests, incoming, started };
+        if self.commands.send(command).await.is_ok() {
+            // A stopped node never starts a listener; then `next` ends at once.
+            let _ = is_started.await;
+        }
+        Listener { receiver }
+    }
+
+    /// Wants a link to whoever answers at `address`: `host:port`, `ip:port`, `[ipv6]:port` or a multiaddr.
+    ///
+    /// # Errors
+    /// When the text is no address.
+    pub async fn add_peer(&self, address: String) -> Result<(), AddressError> {
+        let (answer, outcome) = oneshot::channel();
+        let stopped = || AddressError { text: String::new(), reason: "the node has stopped".into() };
+        self.commands.send(Command::AddPeer { address, answer }).await.map_err(|_| stopped())?;
+        outcome.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// No longer wants the configured peer of this address or node ID; its link is closed. Says whether there was
+    /// such a peer.
+    pub async fn remove_peer(&self, peer: String) -> bool {
+        let (answer, outcome) = oneshot::channel();
+        let _ = self.commands.send(Command::RemovePeer { peer, answer }).await;
+        outcome.await.unwrap_or(false)
+    }
+
+    /// Tells the node that the shared policy was replaced: links that it no longer admits are closed.
+    pub async fn policy_changed(&self) {
+        let _ = self.commands.send(Command::PolicyChanged).await;
+    }
+
+    /// Sets the opaque application field of the own status, at most
+    /// [`nuncio_protocol::MAX_APPLICATION_FIELD`] bytes.
+    pub async fn set_application_field(&self, bytes: Bytes) {
+        let _ = self.commands.send(Command::ApplicationField { bytes }).await;
+    }
+
+    /// What the node knows now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshots.borrow().clone()
+    }
+
+    /// Every change of the snapshot.
+    pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshots.clone()
+    }
+
+    /// Where the gateway says what clients do.
+    pub fn client_inputs(&self) -> mpsc::Sender<ClientInput> {
+        self.client_inputs.clone()
+    }
+
+    async fn gossip(&self, topic: Option<Topic>, data: Bytes) -> Result<MessageId, PublishError> {
+        if data.len() > MAX_BODY {
+            return Err(PublishError::TooLarge { bytes: data.len(), limit: MAX_BODY });
+        }
+        let (answer, outcome) = oneshot::channel();
+        self.commands
+            .send(Command::Publish { topic, data, answer })
+            .await
+            .map_err(|_| PublishError::Stopped)?;
+        outcome.await.unwrap_or(Err(PublishError::Stopped))
+    }
+}
+
+impl fmt::Debug for NodeHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeHandle").field("node", &self.node).finish_non_exhaustive()
+    }
+}
+
+/// The reply to a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The application's bytes.
+    pub body: Bytes,
+    /// Links the reply crossed.
+    pub hops: u8,
+    /// From the request's entry into the node to the reply.
+    pub rtt: Duration,
+}
+
+/// Names a multicast or broadcast within the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageId {
+    /// The origin's epoch.
+    pub epoch: u64,
+    /// The origin's number of the message.
+    pub seq: u64,
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}-{:x}", self.epoch, self.seq)
+    }
+}
+
+/// A stream of messages for the application.
+#[derive(Debug)]
+pub struct Listener {
+    receiver: mpsc::Receiver<Incoming>,
+}
+
+impl Listener {
+    /// The next message; `None` once the node has stopped.
+    pub async fn next(&mut self) -> Option<Incoming> {
+        self.receiver.recv().await
+    }
+}
+
+/// A message for the application.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Incoming {
+    /// A request that waits for a reply.
+    Unicast {
+        /// Who asks.
+        from: NodeId,
+        /// What.
+        body: Bytes,
+        /// The way back.
+        responder: Responder,
+    },
+    /// A message to the listeners of a topic.
+    Multicast {
+        /// Who published it.
+        from: NodeId,
+        /// The topic.
+        topic: Topic,
+        /// The data.
+        data: Bytes,
+        /// Its name.
+        id: MessageId,
+    },
+    /// A message to all.
+    Broadcast {
+        /// Who published it.
+        from: NodeId,
+        /// The data.
+        data: Bytes,
+        /// Its name.
+        id: MessageId,
+    },
+}
+
+/// Answers one request. Dropped without a reply, the request is refused with [`Refusal::NoHandler`].
+#[derive(Debug)]
+pub struct Responder {
+    pub(crate) inbound: InboundId,
+    pub(crate) commands: Option<mpsc::UnboundedSender<Response>>,
+}
+
+/// A response on its way to the event loop.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub(crate) inbound: InboundId,
+    pub(crate) body: Option<Bytes>,
+}
+
+impl Responder {
+    /// Replies; a body over [`MAX_BODY`] is refused as if there were no reply.
+    pub fn reply(mut self, body: Bytes) {
+        if body.len() <= MAX_BODY {
+            self.respond(Some(body));
+        }
+    }
+
+    fn respond(&mut self, body: Option<Bytes>) {
+        if let Some(commands) = self.commands.take() {
+            // A stopped node needs no reply.
+            let _ = commands.send(Response { inbound: self.inbound, body });
+        }
+    }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        self.respond(None);
+    }
+}
+
+/// Why a multicast or broadcast was not sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The data is longer than [`MAX_BODY`].
+    #[error("data of {bytes} bytes is over the limit of {limit}")]
+    TooLarge {
+        /// Its length.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The queues to all peers are full.
+    #[error("busy: the queues to all peers are full")]
+    Busy,
+    /// The node has stopped.
+    #[error("the node has stopped")]
+    Stopped,
+}
+
+impl From<nuncio_behaviour::PublishError> for PublishError {
+    fn from(error: nuncio_behaviour::PublishError) -> Self {
+        match error {
+            nuncio_behaviour::PublishError::TooLarge { bytes, limit } => Self::TooLarge { bytes, limit },
+            _ => Self::Busy,
+        }
+    }
+}
+
+/// Text that is no address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not an address: {reason}; write host:port, ip:port, [ipv6]:port or a multiaddr")]
+pub struct AddressError {
+    /// The text.
+    pub text: String,
+    /// Why.
+    pub reason: String,
+}

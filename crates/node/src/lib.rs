@@ -1,0 +1,45 @@
+//! One running node: a task that drives the swarm, a [`NodeHandle`] to talk to it, and a [`Snapshot`] of what it
+//! knows.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use bytes::Bytes;
+//! use nuncio_node::{Config, build};
+//! use nuncio_pki::{Identity, IdentityPaths, Policy};
+//! use tokio_util::sync::CancellationToken;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let (identity, policy) = Identity::load(&IdentityPaths::in_directory("node0/conf"))?;
+//! let policy = Arc::new(arc_swap::ArcSwap::from_pointee(policy));
+//! let mut config = Config::new(Arc::new(identity), policy, "node0/data".into());
+//! config.listen = vec!["0.0.0.0:30300".into()];
+//! config.peers = vec!["node1.example:30300".into()];
+//!
+//! let node = build(config)?;
+//! let handle = node.handle();
+//! let shutdown = CancellationToken::new();
+//! tokio::spawn(node.run(shutdown.clone()));
+//! handle.broadcast(Bytes::from("hello, all")).await?;
+//! shutdown.cancel();
+//! # Ok(())
+//! # }
+//! ```
+
+mod build;
+mod certifier;
+mod command;
+mod config;
+mod epoch;
+mod event_loop;
+mod handle;
+mod listeners;
+mod refusals;
+mod snapshot;
+mod view;
+
+pub use build::{Bound, BuildError, build};
+pub use config::Config;
+pub use epoch::EpochError;
+pub use handle::{AddressError, Answer, Incoming, Listener, MessageId, NodeHandle, PublishError, Responder};
+pub use snapshot::{Direction, NodeSnapshot, PeerSnapshot, PeerState, Snapshot, TopicSnapshot};

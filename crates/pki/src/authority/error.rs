@@ -1,0 +1,124 @@
+use std::{io, path::PathBuf};
+
+use crate::{DirectoryError, FileError, RequestError};
+
+/// Why an authority cannot do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuthorityError {
+    /// A file cannot be read, or is a key that others can read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A certificate or revocation file cannot be used.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// A request is not acceptable.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// A file or folder cannot be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// What.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// There is something already, and it is not overwritten.
+    #[error("{} exists already", path.display())]
+    Exists {
+        /// What.
+        path: PathBuf,
+    },
+    /// The folder holds no authority.
+    #[error("{} holds no authority: neither agency.crt with agency.key nor ca.crt with ca.key", path.display())]
+    NoAuthority {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The authority's key is not usable.
+    #[error("{}: {reason}", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// The authority's key is not its certificate's.
+    #[error("{} does not belong to {}", key.display(), cert.display())]
+    Mismatch {
+        /// The key file.
+        key: PathBuf,
+        /// The certificate file.
+        cert: PathBuf,
+    },
+    /// The name cannot be a certificate's common name.
+    #[error("{name:?} cannot be a name: 1 to 64 letters, digits, '-', '_', '.' or inner spaces, beginning with a letter or digit")]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// Only a root makes agencies.
+    #[error("{authority} is an agency; only the root can make agencies")]
+    NotARoot {
+        /// Who was asked.
+        authority: String,
+    },
+    /// The authority's own certificate has ended, so nothing it issues would be valid.
+    #[error("the certificate of {authority} expired on {not_after}")]
+    Expired {
+        /// Whose.
+        authority: String,
+        /// When, RFC 3339.
+        not_after: String,
+    },
+    /// A certificate to renew or revoke is not this authority's.
+    #[error("certificate of {subject} was issued by {issuer}, not by {authority}")]
+    NotIssuedHere {
+        /// Whose.
+        subject: String,
+        /// By whom.
+        issuer: String,
+        /// Who was asked.
+        authority: String,
+    },
+    /// No RSA key could be made or used.
+    #[error("RSA: {reason}")]
+    Rsa {
+        /// Why.
+        reason: String,
+    },
+    /// A value does not fit X.509.
+    #[error("cannot be written as X.509: {reason}")]
+    Encoding {
+        /// What the encoder says.
+        reason: String,
+    },
+}
+
+impl AuthorityError {
+    /// What mends it.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::File(error) => error.hint(),
+            Self::Directory(error) => error.hint(),
+            Self::Request(error) => error.hint(),
+            Self::Write { path, .. } => format!("check the permissions of {}", path.display()),
+            Self::Exists { path } => format!("choose another --out, or move {} away", path.display()),
+            Self::NoAuthority { path } => {
+                format!("nuncio ca init --out {} makes one; for an agency: nuncio ca agency NAME --ca DIR --out DIR", path.display())
+            }
+            Self::Key { path, .. } => format!("openssl pkey -in {} -noout -text shows what it is", path.display()),
+            Self::Mismatch { cert, .. } => format!("nuncio cert inspect {}", cert.display()),
+            Self::NotARoot { .. } => "give the root's folder with --ca".into(),
+            Self::Expired { .. } => "make a new root with nuncio ca init and add it to every ca.crt first".into(),
+            Self::NotIssuedHere { issuer, .. } => format!("give the folder of {issuer} with --ca"),
+            Self::Name { .. } | Self::Rsa { .. } | Self::Encoding { .. } => return None,
+        })
+    }
+}
+
+impl From<der::Error> for AuthorityError {
+    fn from(source: der::Error) -> Self {
+        Self::Encoding { reason: source.to_string() }
+    }
+}

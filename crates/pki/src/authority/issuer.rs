@@ -1,0 +1,317 @@
+use std::path::Path;
+
+use der::{Decode, Encode};
+use nuncio_identity::NodeId;
+use rustls_pki_types::UnixTime;
+use x509_cert::{
+    SubjectPublicKeyInfo, Version,
+    certificate::Rfc5280,
+    crl::{RevokedCert, TbsCertList},
+    ext::pkix::CrlNumber,
+    name::Name,
+    serial_number::SerialNumber,
+};
+
+use super::{
+    AuthorityError, PrivateKey, Validity,
+    layout::write_leaf,
+    template::{Role, Template, authority_key_identifier, extension, sign, subject},
+};
+use crate::{Certificate, CertificateRequest, RevocationList, instant};
+
+/// A root or an agency in memory: its certificate, its key, and what stands above it.
+#[derive(Debug)]
+pub struct Issuer {
+    key: PrivateKey,
+    /// Own certificate first, the root last.
+    chain: Vec<Certificate>,
+}
+
+/// What a leaf is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A node, on secp256k1.
+    Node,
+    /// An SDK, on secp256k1.
+    Sdk,
+    /// An SDK with an RSA key, under the agency's RSA authority.
+    SdkRsa,
+    /// A node's channel port with an RSA key, under the agency's RSA authority.
+    NodeRsa,
+}
+
+impl Kind {
+    /// Whether its key is RSA.
+    pub const fn is_rsa(self) -> bool {
+        matches!(self, Self::SdkRsa | Self::NodeRsa)
+    }
+
+    const fn role(self) -> Role {
+        match self {
+            Self::Node | Self::NodeRsa => Role::Node,
+            Self::Sdk | Self::SdkRsa => Role::Sdk,
+        }
+    }
+}
+
+/// A leaf with its key.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Issued {
+    /// The private key.
+    pub key: PrivateKey,
+    /// Leaf, agency (if any), root.
+    pub chain: Vec<Certificate>,
+}
+
+impl Issued {
+    /// The leaf.
+    pub fn certificate(&self) -> &Certificate {
+        &self.chain[0]
+    }
+
+    /// The node that the key names.
+    pub fn node_id(&self) -> Option<NodeId> {
+        self.certificate().node_id()
+    }
+
+    /// Writes `node.key`, `node.crt`, `ca.crt` and `node.nodeid`, or `sdk.key`, `sdk.crt` and `ca.crt`, into a folder that
+    /// may exist but must not hold such a key.
+    ///
+    /// # Errors
+    /// When it holds one, or cannot be written.
+    pub fn write(&self, directory: &Path, kind: Kind) -> Result<(), AuthorityError> {
+        write_leaf(directory, kind, self)
+    }
+}
+
+/// When a revocation list was made and when its successor is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RevocationDates {
+    /// When it was made.
+    pub this_update: UnixTime,
+    /// When the next is due.
+    pub next_update: UnixTime,
+}
+
+impl Issuer {
+    /// A new self-signed root on secp256k1.
+    ///
+    /// # Errors
+    /// When the name cannot be a common name.
+    pub fn root(name: &str, validity: Validity) -> Result<Self, AuthorityError> {
+        Self::self_signed(name, PrivateKey::secp256k1(), validity, Version::V3)
+    }
+
+    /// A new self-signed RSA root for the channel port. With `version1` it has no extensions, as FISCO BCOS's tool makes it.
+    ///
+    /// # Errors
+    /// When the name cannot be a common name, or no RSA key can be made.
+    pub fn rsa_root(name: &str, validity: Validity, version1: bool) -> Result<Self, AuthorityError> {
+        Self::self_signed(name, PrivateKey::rsa()?, validity, version(version1))
+    }
+
+    /// Continues an authority that exists. `chain` is its own certificate, then what stands above it; whether it may issue
+    /// shows when somebody judges what it issued.
+    pub const fn from_parts(key: PrivateKey, chain: Vec<Certificate>) -> Self {
+        Self { key, chain }
+    }
+
+    /// A new agency below this root, on secp256k1.
+    ///
+    /// # Errors
+    /// When this is an agency itself, or the name cannot be a common name.
+    pub fn agency(&self, name: &str, validity: Validity) -> Result<Self, AuthorityError> {
+        if self.chain.len() > 1 {
+            return Err(AuthorityError::NotARoot { authority: self.certificate().subject() });
+        }
+        let key = PrivateKey::secp256k1();
+        let certificate = self.certify(Role::Agency, Version::V3, name, key.spki()?, validity)?;
+        Ok(Self { key, chain: self.below(certificate) })
+    }
+
+    /// A leaf with a new key, RSA if the kind says so (whatever this issuer's own key is).
+    ///
+    /// # Errors
+    /// When the name cannot be a common name, or no RSA key can be made.
+    pub fn issue(&self, kind: Kind, name: &str, validity: Validity) -> Result<Issued, AuthorityError> {
+        self.issue_for(new_key(kind)?, kind, name, validity, Version::V3)
+    }
+
+    /// The same as X.509 version 1: no extensions, as FISCO BCOS's tool makes RSA leaves.
+    ///
+    /// # Errors
+    /// As [`issue`](Self::issue).
+    pub fn issue_v1(&self, kind: Kind, name: &str, validity: Validity) -> Result<Issued, AuthorityError> {
+        self.issue_for(new_key(kind)?, kind, name, validity, Version::V1)
+    }
+
+    /// A leaf for the key and name of a request, which must be signed by that key. Of the request's subject the CN counts.
+    ///
+    /// # Errors
+    /// When the request's signature is not by its key, or its CN cannot be a name.
+    pub fn sign_request(
+        &self,
+        request: &CertificateRequest,
+        kind: Kind,
+        validity: Validity,
+    ) -> Result<Vec<Certificate>, AuthorityError> {
+        request.verify(kind)?;
+        let key = SubjectPublicKeyInfo::from_der(request.public_key().as_ref())?;
+        let leaf = self.certify(kind.role(), Version::V3, &request.common_name(), key, validity)?;
+        Ok(self.below(leaf))
+    }
+
+    /// A new certificate with the subject and key of one that this issuer made.
+    ///
+    /// # Errors
+    /// When this issuer did not make it.
+    pub fn renew(&self, certificate: &Certificate, validity: Validity) -> Result<Vec<Certificate>, AuthorityError> {
+        self.refuse_foreign(certificate)?;
+        let template = Template {
+            role: Role::Node,
+            version: if certificate.is_v1() { Version::V1 } else { Version::V3 },
+            subject: Name::from_der(certificate.subject_der())?,
+            key: SubjectPublicKeyInfo::from_der(certificate.public_key().as_ref())?,
+            validity,
+            issuer: Some(self.certificate()),
+        };
+        Ok(self.below(template.sign(&self.key)?))
+    }
+
+    /// A complete revocation list of this issuer: what `previous` revoked, and `certificates`. Its number is one more
+    /// than `previous` has.
+    ///
+    /// # Errors
+    /// When this issuer did not make one of the certificates or the previous list.
+    pub fn revoke(
+        &self,
+        certificates: &[&Certificate],
+        previous: Option<&RevocationList>,
+        dates: RevocationDates,
+    ) -> Result<RevocationList, AuthorityError> {
+        let mut entries = std::collections::BTreeMap::new();
+        if let Some(list) = previous {
+            if !list.is_signed_by(self.certificate()) {
+                return Err(self.foreign(format!("revocation list {}", list.number()), list.issuer()));
+            }
+            entries.clone_from(list.entries());
+        }
+        for certificate in certificates {
+            self.refuse_foreign(certificate)?;
+            entries.entry(certificate.serial_bytes().to_vec()).or_insert(dates.this_update.as_secs());
+        }
+        let number = previous.map_or(0, RevocationList::number).saturating_add(1);
+        let revoked = entries
+            .iter()
+            .map(|(serial, second)| {
+                Ok(RevokedCert::<Rfc5280> {
+                    serial_number: SerialNumber::new(serial)?,
+                    revocation_date: instant::encoded(instant::at(*second)),
+                    crl_entry_extensions: None,
+                })
+            })
+            .collect::<Result<Vec<_>, der::Error>>()?;
+        let tbs = TbsCertList::<Rfc5280> {
+            version: Version::V2,
+            signature: self.key.signature_algorithm(),
+            issuer: Name::from_der(self.certificate().subject_der())?,
+            this_update: instant::encoded(dates.this_update),
+            next_update: Some(instant::encoded(dates.next_update)),
+            revoked_certificates: (!revoked.is_empty()).then_some(revoked),
+            crl_extensions: Some(vec![
+                authority_key_identifier(self.certificate())?,
+                extension(false, &CrlNumber::try_from(number)?)?,
+            ]),
+        };
+        RevocationList::from_der(&sign(&tbs.to_der()?, &self.key)?)
+            .map_err(|source| AuthorityError::Encoding { reason: source.to_string() })
+    }
+
+    /// Its own certificate.
+    pub fn certificate(&self) -> &Certificate {
+        &self.chain[0]
+    }
+
+    /// The root: itself, or what stands above an agency.
+    pub fn root_certificate(&self) -> &Certificate {
+        self.chain.last().unwrap_or(&self.chain[0])
+    }
+
+    /// Own certificate first, the root last.
+    pub fn chain(&self) -> &[Certificate] {
+        &self.chain
+    }
+
+    /// Its private key.
+    pub const fn key(&self) -> &PrivateKey {
+        &self.key
+    }
+
+    pub(crate) fn issue_for(
+        &self,
+        key: PrivateKey,
+        kind: Kind,
+        name: &str,
+        validity: Validity,
+        version: Version,
+    ) -> Result<Issued, AuthorityError> {
+        let leaf = self.certify(kind.role(), version, name, key.spki()?, validity)?;
+        Ok(Issued { key, chain: self.below(leaf) })
+    }
+
+    fn self_signed(name: &str, key: PrivateKey, validity: Validity, version: Version) -> Result<Self, AuthorityError> {
+        let template = Template {
+            role: Role::Root,
+            version,
+            subject: subject(Role::Root, name)?,
+            key: key.spki()?,
+            validity,
+            issuer: None,
+        };
+        let certificate = template.sign(&key)?;
+        Ok(Self { key, chain: vec![certificate] })
+    }
+
+    fn certify(
+        &self,
+        role: Role,
+        version: Version,
+        name: &str,
+        key: SubjectPublicKeyInfo,
+        validity: Validity,
+    ) -> Result<Certificate, AuthorityError> {
+        let subject = subject(role, name)?;
+        Template { role, version, subject, key, validity, issuer: Some(self.certificate()) }.sign(&self.key)
+    }
+
+    fn below(&self, certificate: Certificate) -> Vec<Certificate> {
+        std::iter::once(certificate).chain(self.chain.iter().cloned()).collect()
+    }
+
+    fn refuse_foreign(&self, certificate: &Certificate) -> Result<(), AuthorityError> {
+        if certificate.is_signed_by(self.certificate()) {
+            Ok(())
+        } else {
+            Err(self.foreign(certificate.subject(), certificate.issuer()))
+        }
+    }
+
+    fn foreign(&self, subject: String, issuer: String) -> AuthorityError {
+        AuthorityError::NotIssuedHere { subject, issuer, authority: self.certificate().subject() }
+    }
+}
+
+pub(crate) fn new_key(kind: Kind) -> Result<PrivateKey, AuthorityError> {
+    if kind.is_rsa() { PrivateKey::rsa() } else { Ok(PrivateKey::secp256k1()) }
+}
+
+const fn version(version1: bool) -> Version {
+    if version1 { Version::V1 } else { Version::V3 }
+}
+
+/// The subject of a leaf.
+pub(crate) fn subject_of(kind: Kind, name: &str) -> Result<Name, AuthorityError> {
+    subject(kind.role(), name)
+}

@@ -1,0 +1,130 @@
+use std::fmt;
+
+use aws_lc_rs::{
+    encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der},
+    rand::SystemRandom,
+    rsa::KeySize,
+    signature::{KeyPair, RSA_PKCS1_SHA256, RsaKeyPair},
+};
+use der::{
+    Decode,
+    asn1::{Any, ObjectIdentifier},
+};
+use nuncio_identity::NodeKey;
+use rustls_pki_types::{PrivateKeyDer, pem::PemObject};
+use x509_cert::{AlgorithmIdentifier, SubjectPublicKeyInfo};
+use zeroize::Zeroizing;
+
+use crate::{AuthorityError, certificate::pem_block, tls};
+
+const ECDSA_WITH_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
+const SHA256_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.11");
+
+/// A private key that certificates are issued for, or with.
+pub enum PrivateKey {
+    /// For nodes, SDKs, agencies and roots.
+    Secp256k1(NodeKey),
+    /// For the channel port's RSA certificates.
+    #[non_exhaustive]
+    Rsa(RsaKeyPair),
+}
+
+impl PrivateKey {
+    /// A new key on secp256k1.
+    pub fn secp256k1() -> Self {
+        Self::Secp256k1(NodeKey::generate())
+    }
+
+    /// A new RSA key of 2048 bits.
+    ///
+    /// # Errors
+    /// When the system has no randomness.
+    pub fn rsa() -> Result<Self, AuthorityError> {
+        RsaKeyPair::generate(KeySize::Rsa2048).map(Self::Rsa).map_err(|_| rsa_error("no key could be generated"))
+    }
+
+    /// Reads PKCS#8, SEC1 or PKCS#1 PEM.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn from_pem(pem: &str) -> Result<Self, String> {
+        let on_secp256k1 = match NodeKey::from_pem(pem) {
+            Ok(key) => return Ok(Self::Secp256k1(key)),
+            Err(error) => error.to_string(),
+        };
+        let key = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| on_secp256k1)?;
+        let key = match &key {
+            PrivateKeyDer::Pkcs8(der) => RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()),
+            PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der()),
+            _ => return Err("neither a secp256k1 nor an RSA key".into()),
+        };
+        key.map(Self::Rsa).map_err(|error| format!("neither a secp256k1 nor an RSA key: {error}"))
+    }
+
+    /// The key as PKCS#8 PEM.
+    ///
+    /// # Errors
+    /// When an RSA key cannot be written out.
+    pub fn to_pem(&self) -> Result<Zeroizing<String>, AuthorityError> {
+        match self {
+            Self::Secp256k1(key) => Ok(key.to_pem()),
+            Self::Rsa(key) => {
+                let der = AsDer::<Pkcs8V1Der<'_>>::as_der(key).map_err(|_| rsa_error("the key cannot be written"))?;
+                Ok(Zeroizing::new(pem_block("PRIVATE KEY", der.as_ref())))
+            }
+        }
+    }
+
+    /// The node's key inside, if it is one.
+    pub const fn node_key(&self) -> Option<&NodeKey> {
+        match self {
+            Self::Secp256k1(key) => Some(key),
+            Self::Rsa(_) => None,
+        }
+    }
+
+    pub(crate) fn spki(&self) -> Result<SubjectPublicKeyInfo, AuthorityError> {
+        Ok(SubjectPublicKeyInfo::from_der(&self.spki_der()?)?)
+    }
+
+    pub(crate) fn spki_der(&self) -> Result<Vec<u8>, AuthorityError> {
+        match self {
+            Self::Secp256k1(key) => Ok(tls::spki(key)),
+            Self::Rsa(key) => AsDer::<PublicKeyX509Der<'_>>::as_der(key.public_key())
+                .map(|der| der.as_ref().to_vec())
+                .map_err(|_| rsa_error("the public key cannot be written")),
+        }
+    }
+
+    pub(crate) fn signature_algorithm(&self) -> AlgorithmIdentifier {
+        match self {
+            Self::Secp256k1(_) => AlgorithmIdentifier { oid: ECDSA_WITH_SHA256, parameters: None },
+            Self::Rsa(_) => AlgorithmIdentifier { oid: SHA256_WITH_RSA, parameters: Some(Any::null()) },
+        }
+    }
+
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, AuthorityError> {
+        match self {
+            Self::Secp256k1(key) => Ok(tls::sign(key, message)),
+            Self::Rsa(key) => {
+                let mut signature = vec![0; key.public_modulus_len()];
+                key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)
+                    .map_err(|_| rsa_error("the key does not sign"))?;
+                Ok(signature)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Secp256k1(key) => f.debug_tuple("Secp256k1").field(key).finish(),
+            Self::Rsa(_) => f.write_str("Rsa(..)"),
+        }
+    }
+}
+
+fn rsa_error(reason: &str) -> AuthorityError {
+    AuthorityError::Rsa { reason: reason.into() }
+}

@@ -1,0 +1,249 @@
+//! What makes a node certificate acceptable.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use arc_swap::ArcSwap;
+use nuncio_identity::NodeId;
+use rustls_pki_types::{CertificateDer, UnixTime};
+
+use crate::{
+    Certificate, ChainError, RevocationList, Who,
+    path::{Anchors, Leaf, Verified},
+};
+
+/// Most revocation lists in one policy.
+const MAX_LISTS: usize = 64;
+
+/// What makes a node certificate acceptable: the authorities, their revocation lists, and who is allowed or denied.
+/// Immutable; a running node swaps it as a whole ([`SharedPolicy`]).
+///
+/// A revocation list past its `nextUpdate` still revokes what it lists and does not stop the rest of the network:
+/// see [`stale_crls`](Self::stale_crls).
+#[derive(Debug, Clone)]
+pub struct Policy {
+    anchors: Anchors,
+    crls: Vec<RevocationList>,
+    allow: BTreeSet<NodeId>,
+    deny: BTreeSet<NodeId>,
+}
+
+/// The policy of a running node, swapped as a whole.
+pub type SharedPolicy = Arc<ArcSwap<Policy>>;
+
+/// A node certificate that was judged acceptable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeCertificate {
+    /// The node it names.
+    pub node: NodeId,
+    /// The subject's CN: the node's name.
+    pub name: String,
+    /// The issuer's CN: the agency, or the authority where there is no agency.
+    pub agency: String,
+    /// The last instant at which it is valid.
+    pub not_after: UnixTime,
+    /// The serial number, lower-case hexadecimal.
+    pub serial: String,
+}
+
+impl Policy {
+    /// Trusts the authorities of a `ca.crt`: roots of version 1 or 3, several allowed, two of one name too.
+    ///
+    /// # Errors
+    /// When there is none, or one cannot be an authority.
+    pub fn new(anchors: Vec<Certificate>) -> Result<Self, PolicyError> {
+        if anchors.is_empty() {
+            return Err(PolicyError::NoAuthority);
+        }
+        if let Some(one) = anchors.iter().find(|one| one.version() == 3 && !one.is_ca()) {
+            return Err(PolicyError::NotAnAuthority { who: Who::named_by(one), reason: "it says CA:FALSE".into() });
+        }
+        let names: Vec<Who> = anchors.iter().map(Who::named_by).collect();
+        let anchors = Anchors::new(anchors).map_err(|(index, error)| PolicyError::NotAnAuthority {
+            who: names[index].clone(),
+            reason: error.to_string(),
+        })?;
+        Ok(Self { anchors, crls: Vec::new(), allow: BTreeSet::new(), deny: BTreeSet::new() })
+    }
+
+    /// Replaces the revocation lists. A list of an authority here must be signed by it; a list of an agency is checked
+    /// against that agency's certificate whenever a chain shows it.
+    ///
+    /// # Errors
+    /// When a list carries an authority's name but not its signature, or there are more than 64.
+    pub fn with_crls(mut self, crls: Vec<RevocationList>) -> Result<Self, PolicyError> {
+        if crls.len() > MAX_LISTS {
+            return Err(PolicyError::TooManyLists { lists: crls.len() });
+        }
+        for list in &crls {
+            let mut namesakes = self.anchors().iter().filter(|one| list.is_issued_in_name_of(one)).peekable();
+            if namesakes.peek().is_some() && !namesakes.any(|one| list.is_signed_by(one)) {
+                return Err(PolicyError::ForeignList { issuer: list.issuer(), number: list.number() });
+            }
+        }
+        self.crls = crls;
+        Ok(self)
+    }
+
+    /// Sets who may connect: an empty `allow` means everyone with a good certificate, `deny` beats `allow`.
+    #[must_use]
+    pub fn with_access(mut self, allow: BTreeSet<NodeId>, deny: BTreeSet<NodeId>) -> Self {
+        self.allow = allow;
+        self.deny = deny;
+        self
+    }
+
+    /// The trusted authorities.
+    pub fn anchors(&self) -> &[Certificate] {
+        self.anchors.certificates()
+    }
+
+    /// The revocation lists in force.
+    pub fn crls(&self) -> &[RevocationList] {
+        &self.crls
+    }
+
+    /// Who is allowed; empty means everyone.
+    pub const fn allow(&self) -> &BTreeSet<NodeId> {
+        &self.allow
+    }
+
+    /// Who is denied.
+    pub const fn deny(&self) -> &BTreeSet<NodeId> {
+        &self.deny
+    }
+
+    /// One number that grows whenever a list is renewed: the sum of the lists' numbers, 0 without any.
+    pub fn crl_number(&self) -> u64 {
+        self.crls.iter().fold(0, |sum, list| sum.saturating_add(list.number()))
+    }
+
+    /// Lists past their `nextUpdate`: they still revoke, but their authority should write new ones.
+    pub fn stale_crls(&self, now: UnixTime) -> impl Iterator<Item = &RevocationList> {
+        self.crls.iter().filter(move |list| list.next_update().is_some_and(|next| next.as_secs() < now.as_secs()))
+    }
+
+    /// Takes a list that came over the network, if it is news: signed by an authority here, or by one of `agencies` that
+    /// an authority here issued, and with a higher number than the list it replaces. `None` when it is not newer.
+    ///
+    /// # Errors
+    /// When nobody known signed it.
+    pub fn adopt(&self, list: RevocationList, agencies: &[Certificate]) -> Result<Option<Self>, PolicyError> {
+        let issued_here = |one: &&Certificate| one.is_ca() && self.anchors().iter().any(|root| one.is_signed_by(root));
+        let signer = self
+            .anchors()
+            .iter()
+            .chain(agencies.iter().filter(issued_here))
+            .find(|one| list.is_signed_by(one))
+            .ok_or_else(|| PolicyError::ForeignList { issuer: list.issuer(), number: list.number() })?;
+        let known = self.crls.iter().position(|old| old.is_signed_by(signer));
+        let mut next = self.clone();
+        match known {
+            Some(index) if self.crls[index].number() >= list.number() => return Ok(None),
+            Some(index) => next.crls[index] = list,
+            None if next.crls.len() >= MAX_LISTS => {
+                return Err(PolicyError::TooManyLists { lists: next.crls.len() + 1 });
+            }
+            None => next.crls.push(list),
+        }
+        Ok(Some(next))
+    }
+
+    /// Judges a presented chain, leaf first, roots welcome and ignored: at most 5 certificates and 16 KiB.
+    ///
+    /// # Errors
+    /// The first check that failed, see [`ChainError`].
+    pub fn judge(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<NodeCertificate, ChainError> {
+        self.path(chain, now).map(|(certificate, _)| certificate)
+    }
+
+    /// Judges and also says which certificates between leaf and authority were needed.
+    pub(crate) fn path(
+        &self,
+        chain: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(NodeCertificate, Verified), ChainError> {
+        let verified = self.anchors.verify(chain, now, Leaf::Node)?;
+        let leaf = &verified.leaf;
+        let who = Who::named_by(leaf);
+        let node = leaf
+            .node_id()
+            .ok_or_else(|| ChainError::NotSecp256k1 { who: who.clone(), kind: leaf.key_kind() })?;
+        self.refuse_revoked(&verified)?;
+        if self.deny.contains(&node) {
+            return Err(ChainError::Denied { who });
+        }
+        if !self.allow.is_empty() && !self.allow.contains(&node) {
+            return Err(ChainError::NotAllowed { who });
+        }
+        let certificate = NodeCertificate {
+            node,
+            name: leaf.common_name().unwrap_or_default(),
+            agency: leaf.issuer_common_name().unwrap_or_default(),
+            not_after: leaf.not_after(),
+            serial: leaf.serial(),
+        };
+        Ok((certificate, verified))
+    }
+
+    /// A list counts only for certificates of the very key that signed it: two authorities may share one name.
+    fn refuse_revoked(&self, verified: &Verified) -> Result<(), ChainError> {
+        for (certificate, issuer) in verified.links() {
+            let list = self.crls.iter().find(|list| list.lists(certificate) && list.is_signed_by(issuer));
+            if let Some(list) = list {
+                return Err(ChainError::Revoked {
+                    who: Who::named_by(certificate),
+                    serial: certificate.serial(),
+                    issuer: list.issuer(),
+                    crl_number: list.number(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why authorities or revocation lists make no policy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// No authority to trust.
+    #[error("no authority is trusted")]
+    NoAuthority,
+    /// A certificate cannot be an authority.
+    #[error("certificate of {who} cannot be an authority: {reason}")]
+    NotAnAuthority {
+        /// Whose.
+        who: Who,
+        /// Why not.
+        reason: String,
+    },
+    /// More lists than a policy holds.
+    #[error("{lists} revocation lists; a node holds at most {MAX_LISTS}")]
+    TooManyLists {
+        /// How many.
+        lists: usize,
+    },
+    /// A list by a stranger.
+    #[error("revocation list {number} of {issuer} is not signed by an authority that is trusted here")]
+    ForeignList {
+        /// The name on it.
+        issuer: String,
+        /// Its number.
+        number: u64,
+    },
+}
+
+impl PolicyError {
+    /// What mends it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::NoAuthority | Self::NotAnAuthority { .. } => {
+                "nuncio cert inspect ca.crt; it must hold the consortium's root".into()
+            }
+            Self::TooManyLists { .. } => "remove lists of authorities that are gone".into(),
+            Self::ForeignList { .. } => {
+                "openssl crl -in ca.crl -noout -CAfile ca.crt; nuncio cert revoke writes a good list".into()
+            }
+        }
+    }
+}

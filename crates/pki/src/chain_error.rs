@@ -1,0 +1,204 @@
+//! Why a certificate chain is refused, in words an operator can act on.
+
+use std::{fmt, sync::Arc};
+
+use nuncio_identity::NodeId;
+use rustls_pki_types::UnixTime;
+
+use crate::{Certificate, CertificateError, KeyKind, instant};
+
+/// Whom a refused certificate names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Who {
+    /// The subject, RFC 4514.
+    pub subject: String,
+    /// The node, when the key is on secp256k1.
+    pub node: Option<NodeId>,
+}
+
+impl Who {
+    pub(crate) fn named_by(certificate: &Certificate) -> Self {
+        Self { subject: certificate.subject(), node: certificate.node_id() }
+    }
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.node {
+            Some(node) => write!(f, "{} (node {})", self.subject, node.short()),
+            None => f.write_str(&self.subject),
+        }
+    }
+}
+
+/// Why [`Policy::judge`](crate::Policy::judge) refuses a chain. The text names the subject, the node and the check.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChainError {
+    /// No certificate was presented.
+    #[error("no certificate issued by the consortium was presented")]
+    NoCertificate,
+    /// More certificates or bytes than a chain may have.
+    #[error("the certificate chain is too long: {certificates} certificates, {bytes} bytes")]
+    TooLong {
+        /// How many were presented.
+        certificates: usize,
+        /// Their bytes in all.
+        bytes: usize,
+    },
+    /// A certificate cannot be read.
+    #[error("certificate {position} of the chain cannot be read: {source}")]
+    Unreadable {
+        /// Which, counted from 1.
+        position: usize,
+        /// Why.
+        source: CertificateError,
+    },
+    /// The leaf is an X.509 version without extensions, which cannot say that it is no authority.
+    #[error("certificate of {who} is X.509 version {version}; a node's must be version 3")]
+    NotVersion3 {
+        /// Whose.
+        who: Who,
+        /// Its version.
+        version: u8,
+    },
+    /// The leaf's key cannot be a node's.
+    #[error("certificate of {who} has a key of kind {kind}; a node's must be on secp256k1")]
+    NotSecp256k1 {
+        /// Whose.
+        who: Who,
+        /// What it has.
+        kind: KeyKind,
+    },
+    /// No way from the leaf to an authority.
+    #[error(
+        "certificate of {who} does not chain to ca.crt: its issuer {issuer} is neither there nor in the chain presented"
+    )]
+    UnknownIssuer {
+        /// Whose.
+        who: Who,
+        /// The name that issued it.
+        issuer: String,
+    },
+    /// The issuer's name is known, the signature is not by its key.
+    #[error("certificate of {who} does not chain to ca.crt: an authority named {issuer} but with another key signed it")]
+    WrongIssuerKey {
+        /// Whose.
+        who: Who,
+        /// The name that both keys carry.
+        issuer: String,
+    },
+    /// It was issued by something that may not issue.
+    #[error("certificate of {who} was issued by {issuer}, which is not an authority")]
+    NotAnAuthority {
+        /// Whose.
+        who: Who,
+        /// What issued it.
+        issuer: String,
+    },
+    /// An authority's own certificate was presented as a node's.
+    #[error("certificate of {who} is an authority's; a node needs one of its own")]
+    AuthorityAsNode {
+        /// Whose.
+        who: Who,
+    },
+    /// A certificate of the chain, or the authority's, is past its last day.
+    #[error("certificate of {who} expired on {}", instant::text(*not_after))]
+    Expired {
+        /// Whose.
+        who: Who,
+        /// Its last instant.
+        not_after: UnixTime,
+    },
+    /// A certificate of the chain, or the authority's, has not begun.
+    #[error("certificate of {who} is not valid before {}", instant::text(*not_before))]
+    NotYetValid {
+        /// Whose.
+        who: Who,
+        /// Its first instant.
+        not_before: UnixTime,
+    },
+    /// A revocation list names a certificate of the chain.
+    #[error("certificate of {who} is revoked: serial {serial} is on revocation list {crl_number} of {issuer}")]
+    Revoked {
+        /// Whose.
+        who: Who,
+        /// Its serial, hexadecimal.
+        serial: String,
+        /// Who revoked it.
+        issuer: String,
+        /// The list's number.
+        crl_number: u64,
+    },
+    /// The node is on the deny list.
+    #[error("{who} is on the deny list")]
+    Denied {
+        /// Whose.
+        who: Who,
+    },
+    /// There is an allow list and the node is not on it.
+    #[error("{who} is not on the allow list")]
+    NotAllowed {
+        /// Whose.
+        who: Who,
+    },
+    /// Anything else that RFC 5280 forbids.
+    #[error("certificate of {who} is not acceptable: {reason}")]
+    Unacceptable {
+        /// Whose.
+        who: Who,
+        /// The check that failed.
+        reason: String,
+    },
+}
+
+impl ChainError {
+    /// What mends it: a command or the file to look at, for whoever owns the refused certificate.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::NoCertificate => {
+                "give the node a certificate of the consortium: nuncio cert issue NAME --ca DIR --out DIR".into()
+            }
+            Self::TooLong { .. } | Self::Unreadable { .. } => {
+                "nuncio cert inspect node.crt; it must hold the node's and the agency's certificate, nothing else".into()
+            }
+            Self::NotVersion3 { .. } | Self::NotSecp256k1 { .. } | Self::AuthorityAsNode { .. } => {
+                "nuncio cert issue NAME --ca DIR --out DIR --kind node makes a node certificate".into()
+            }
+            Self::UnknownIssuer { .. } => "nuncio cert inspect node.crt; node.crt must hold the agency's certificate \
+                too, and both nodes must have the same ca.crt"
+                .into(),
+            Self::WrongIssuerKey { .. } => {
+                "compare ca.crt of both nodes (sha256sum ca.crt): two authorities share one name".into()
+            }
+            Self::NotAnAuthority { .. } | Self::Unacceptable { .. } => {
+                "nuncio cert inspect node.crt, then nuncio cert issue NAME --ca DIR --out DIR".into()
+            }
+            Self::Expired { who, .. } if who.node.is_some() => {
+                "nuncio cert renew issues a new certificate for the same key".into()
+            }
+            Self::Expired { .. } => "nuncio cert inspect ca.crt; ask the authority for new certificates".into(),
+            Self::NotYetValid { .. } => "check the clocks of both machines (date -u), then nuncio cert inspect node.crt".into(),
+            Self::Revoked { .. } => "ask the authority for a new key and certificate: nuncio cert issue".into(),
+            Self::Denied { who } | Self::NotAllowed { who } => match &who.node {
+                Some(node) => format!("nuncio access allow {node}, or [access] in nuncio.toml"),
+                None => "see [access] in nuncio.toml".into(),
+            },
+        }
+    }
+
+    /// The same for rustls, so that the other side gets the fitting TLS alert.
+    pub fn to_certificate_error(&self) -> rustls::CertificateError {
+        use rustls::CertificateError as Tls;
+        match self {
+            Self::UnknownIssuer { .. } | Self::WrongIssuerKey { .. } => Tls::UnknownIssuer,
+            Self::Expired { .. } => Tls::Expired,
+            Self::NotYetValid { .. } => Tls::NotValidYet,
+            Self::Revoked { .. } => Tls::Revoked,
+            Self::Denied { .. } | Self::NotAllowed { .. } => Tls::ApplicationVerificationFailure,
+            Self::Unreadable { .. } => Tls::BadEncoding,
+            _ => Tls::Other(rustls::OtherError(Arc::new(self.clone()))),
+        }
+    }
+}

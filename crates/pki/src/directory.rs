@@ -1,0 +1,249 @@
+//! A node's own directory: `node.key`, `node.crt`, `ca.crt`, and revocation lists.
+
+use std::path::{Path, PathBuf};
+
+use nuncio_identity::{KeyError, NodeId, NodeKey};
+use rustls_pki_types::{CertificateDer, UnixTime};
+
+use crate::{
+    Certificate, CertificateError, ChainError, FileError, NodeCertificate, Policy, PolicyError, RevocationError,
+    RevocationList, file,
+};
+
+/// Who this node is: its key, and the chain that proves it.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The node's private key.
+    pub key: NodeKey,
+    /// The chain to present: leaf, then intermediates in order, no root.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// What the chain says.
+    pub certificate: NodeCertificate,
+}
+
+/// Where a node's files are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentityPaths {
+    /// The private key, PKCS#8 or SEC1 PEM, readable by its owner only.
+    pub key: PathBuf,
+    /// The node's certificate, then the agency's, then (ignored) the root.
+    pub cert: PathBuf,
+    /// The authorities to trust.
+    pub ca: PathBuf,
+    /// Revocation lists, each file with one or more.
+    pub crl: Vec<PathBuf>,
+}
+
+impl IdentityPaths {
+    /// The names FISCO BCOS's tool uses: `node.key`, `node.crt`, `ca.crt`; and `ca.crl` if it is there.
+    pub fn in_directory(directory: impl AsRef<Path>) -> Self {
+        let directory = directory.as_ref();
+        let crl = directory.join("ca.crl");
+        Self {
+            key: directory.join("node.key"),
+            cert: directory.join("node.crt"),
+            ca: directory.join("ca.crt"),
+            crl: if crl.exists() { vec![crl] } else { Vec::new() },
+        }
+    }
+}
+
+impl Identity {
+    /// Reads and checks a node's files: the key is readable by its owner only, the certificate is the key's, it chains
+    /// to `ca` and is valid now, and no revocation list names it.
+    ///
+    /// # Errors
+    /// The first thing that is wrong; the text names the file, [`DirectoryError::hint`] what mends it.
+    pub fn load(paths: &IdentityPaths) -> Result<(Self, Policy), DirectoryError> {
+        Self::load_at(paths, UnixTime::now())
+    }
+
+    /// The same at an instant of the caller's choice.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_at(paths: &IdentityPaths, now: UnixTime) -> Result<(Self, Policy), DirectoryError> {
+        let key = NodeKey::from_pem(&file::read_private_key(&paths.key)?)
+            .map_err(|source| DirectoryError::Key { path: paths.key.clone(), source })?;
+        let bundle = read_certificates(&paths.cert)?;
+        let policy = load_policy(&paths.ca, &paths.crl)?;
+        let chain = leaf_first(&key, bundle, paths)?;
+        let (certificate, verified) = policy.path(&chain, now).map_err(|source| DirectoryError::Chain {
+            path: paths.cert.clone(),
+            ca: paths.ca.clone(),
+            source,
+        })?;
+        let chain = std::iter::once(&verified.leaf).chain(&verified.intermediates).map(|one| one.der().clone()).collect();
+        Ok((Self { key, chain, certificate }, policy))
+    }
+}
+
+/// Reads the authorities and revocation lists of a node, for a reload without touching its identity.
+///
+/// # Errors
+/// The first file that cannot be used.
+fn load_policy(ca: &Path, crls: &[PathBuf]) -> Result<Policy, DirectoryError> {
+    let policy_error = |path: &Path| {
+        let path = path.to_path_buf();
+        move |source| DirectoryError::Policy { path, source }
+    };
+    let policy = Policy::new(read_certificates(ca)?).map_err(policy_error(ca))?;
+    let mut lists = Vec::new();
+    for path in crls {
+        let read = RevocationList::from_pem_bundle(&file::read_text(path)?)
+            .map_err(|source| DirectoryError::Crl { path: path.clone(), source })?;
+        policy.clone().with_crls(read.clone()).map_err(policy_error(path))?;
+        lists.extend(read);
+    }
+    policy.with_crls(lists).map_err(policy_error(crls.first().map_or(ca, PathBuf::as_path)))
+}
+
+impl Policy {
+    /// Reads authorities and revocation lists only, as a reload does. Access lists are empty.
+    ///
+    /// # Errors
+    /// The first file that cannot be used.
+    pub fn load(ca: &Path, crls: &[PathBuf]) -> Result<Self, DirectoryError> {
+        load_policy(ca, crls)
+    }
+}
+
+pub(crate) fn read_certificates(path: &Path) -> Result<Vec<Certificate>, DirectoryError> {
+    Certificate::from_pem_bundle(&file::read_text(path)?)
+        .map_err(|source| DirectoryError::Certificate { path: path.into(), source })
+}
+
+/// The chain with the key's own certificate first, whatever the order in the file.
+fn leaf_first(
+    key: &NodeKey,
+    bundle: Vec<Certificate>,
+    paths: &IdentityPaths,
+) -> Result<Vec<CertificateDer<'static>>, DirectoryError> {
+    let own = bundle.iter().position(|one| one.node_id() == Some(key.node_id()));
+    let Some(own) = own else {
+        return Err(DirectoryError::Mismatch {
+            key: paths.key.clone(),
+            key_node: key.node_id(),
+            cert: paths.cert.clone(),
+            subject: bundle.first().map(Certificate::subject).unwrap_or_default(),
+            cert_node: bundle.first().and_then(Certificate::node_id),
+        });
+    };
+    let mut chain: Vec<_> = bundle.into_iter().map(|one| one.der().clone()).collect();
+    let leaf = chain.remove(own);
+    chain.insert(0, leaf);
+    Ok(chain)
+}
+
+/// Why a node's directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DirectoryError {
+    /// A file is missing, unreadable, or a key that others can read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The key file holds no node key.
+    #[error("{}: {source}", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: KeyError,
+    },
+    /// The key file of a channel port or SDK holds no usable key.
+    #[error("{}: {reason}", path.display())]
+    ChannelKey {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A certificate file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: CertificateError,
+    },
+    /// Key and certificate do not belong together.
+    #[error(
+        "{} does not belong to {}: the key is node {}'s, the certificate is of {subject}{}",
+        key.display(), cert.display(), key_node.short(), of_node(*cert_node)
+    )]
+    Mismatch {
+        /// The key file.
+        key: PathBuf,
+        /// Whose key it is.
+        key_node: NodeId,
+        /// The certificate file.
+        cert: PathBuf,
+        /// The first certificate's subject.
+        subject: String,
+        /// The first certificate's node.
+        cert_node: Option<NodeId>,
+    },
+    /// Key and certificate of a channel port or SDK do not belong together.
+    #[error("{} does not belong to {}: the certificate of {subject} has another public key", key.display(), cert.display())]
+    ChannelMismatch {
+        /// The key file.
+        key: PathBuf,
+        /// The certificate file.
+        cert: PathBuf,
+        /// The first certificate's subject.
+        subject: String,
+    },
+    /// A revocation list cannot be read.
+    #[error("{}: {source}", path.display())]
+    Crl {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: RevocationError,
+    },
+    /// Authorities or lists make no policy.
+    #[error("{}: {source}", path.display())]
+    Policy {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: PolicyError,
+    },
+    /// The chain is not acceptable.
+    #[error("{}: {source} (checked against {})", path.display(), ca.display())]
+    Chain {
+        /// The certificate file.
+        path: PathBuf,
+        /// The authorities' file.
+        ca: PathBuf,
+        /// Why.
+        source: ChainError,
+    },
+}
+
+impl DirectoryError {
+    /// The command or file that mends it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::File(error) => error.hint(),
+            Self::Key { path, .. } => format!(
+                "{} must be an unencrypted secp256k1 key: openssl pkey -in {0} -noout -text shows what it is",
+                path.display()
+            ),
+            Self::ChannelKey { path, .. } => {
+                format!("{} must be an unencrypted secp256k1 or RSA key in PEM: openssl pkey -in {0} -noout", path.display())
+            }
+            Self::Certificate { path, .. } => format!("nuncio cert inspect {}", path.display()),
+            Self::Mismatch { cert, .. } | Self::ChannelMismatch { cert, .. } => {
+                format!("put the matching pair there (nuncio cert inspect {}), or nuncio cert issue a new one", cert.display())
+            }
+            Self::Crl { path, .. } => format!("openssl crl -in {} -noout -text; nuncio cert revoke writes a good one", path.display()),
+            Self::Policy { source, .. } => source.hint(),
+            Self::Chain { source, .. } => source.hint(),
+        }
+    }
+}
+
+fn of_node(node: Option<NodeId>) -> String {
+    node.map(|node| format!(" (node {})", node.short())).unwrap_or_default()
+}

@@ -1,0 +1,104 @@
+//! What a certificate file holds, for people.
+
+use std::path::Path;
+
+use rustls_pki_types::{CertificateDer, UnixTime};
+use serde::Serialize;
+
+use crate::{
+    Certificate, DirectoryError,
+    directory::read_certificates,
+    instant,
+    path::{Anchors, Leaf},
+};
+
+/// What one certificate of a file says, and whether it can be trusted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Summary {
+    /// 128 hexadecimal digits, when the key is on secp256k1.
+    pub node_id: Option<String>,
+    /// RFC 4514.
+    pub subject: String,
+    /// RFC 4514.
+    pub issuer: String,
+    /// RFC 3339.
+    pub not_before: String,
+    /// RFC 3339.
+    pub not_after: String,
+    /// Whether it chains, now, to an authority: one of `ca.crt`, or a root in the file itself if there is no `ca.crt`.
+    pub chain_valid: bool,
+    /// Why not.
+    pub chain_problem: Option<String>,
+    /// Lower-case hexadecimal.
+    pub serial: String,
+    /// `secp256k1`, `RSA-2048`, …
+    pub key: String,
+    /// SHA-256, lower-case hexadecimal.
+    pub fingerprint: String,
+    /// 1, 2 or 3.
+    pub version: u8,
+    /// Whether it may issue certificates.
+    pub is_ca: bool,
+}
+
+/// Reads a certificate file and says of each certificate what it is. `ca` names the authorities; without it, `ca.crt`
+/// beside the file is taken, and where there is none the roots in the file.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn inspect(path: &Path, ca: Option<&Path>, now: UnixTime) -> Result<Vec<Summary>, DirectoryError> {
+    let bundle = read_certificates(path)?;
+    let beside = path.with_file_name("ca.crt");
+    let anchors = match ca {
+        Some(ca) => read_certificates(ca)?,
+        None if beside.exists() => read_certificates(&beside)?,
+        None => bundle.iter().filter(|one| one.is_self_issued()).cloned().collect(),
+    };
+    let summaries = (0..bundle.len()).map(|index| Summary::of(&bundle[index..], &anchors, now));
+    Ok(summaries.collect())
+}
+
+impl Summary {
+    /// Describes the first certificate of `chain`, judged by `anchors` with the help of the others. `chain` must not be
+    /// empty.
+    fn of(chain: &[Certificate], anchors: &[Certificate], now: UnixTime) -> Self {
+        let certificate = &chain[0];
+        let problem = problem(chain, anchors, now);
+        Self {
+            node_id: certificate.node_id().map(|node| node.to_string()),
+            subject: certificate.subject(),
+            issuer: certificate.issuer(),
+            not_before: instant::text(certificate.not_before()),
+            not_after: instant::text(certificate.not_after()),
+            chain_valid: problem.is_none(),
+            chain_problem: problem,
+            serial: certificate.serial(),
+            key: certificate.key_kind().to_string(),
+            fingerprint: certificate.fingerprint(),
+            version: certificate.version(),
+            is_ca: certificate.is_ca() || (certificate.is_v1() && certificate.is_signed_by(certificate)),
+        }
+    }
+}
+
+fn problem(chain: &[Certificate], anchors: &[Certificate], now: UnixTime) -> Option<String> {
+    let certificate = &chain[0];
+    if let Err(error) = crate::path::refuse_time(certificate, now) {
+        return Some(error.to_string());
+    }
+    if anchors.contains(certificate) {
+        return None;
+    }
+    if certificate.is_ca() {
+        // webpki judges leaves only; an agency stands directly under its root.
+        let issued = anchors.iter().any(|root| certificate.is_signed_by(root) && root.is_valid_at(now));
+        return (!issued).then(|| format!("no authority in ca.crt issued it; its issuer is {}", certificate.issuer()));
+    }
+    let anchors = match Anchors::new(anchors.to_vec()) {
+        Ok(anchors) => anchors,
+        Err((_, error)) => return Some(format!("ca.crt: {error}")),
+    };
+    let ders: Vec<CertificateDer<'_>> = chain.iter().take(5).map(|one| one.der().clone()).collect();
+    anchors.verify(&ders, now, Leaf::Client).err().map(|error| error.to_string())
+}

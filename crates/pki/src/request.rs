@@ -1,0 +1,160 @@
+//! Certificate requests (PKCS#10): how a node asks for a certificate without showing its key.
+
+use std::fmt;
+
+use der::{Decode, Encode};
+use nuncio_identity::{NodeId, NodeKey};
+use rustls_pki_types::{CertificateSigningRequestDer, SubjectPublicKeyInfoDer, pem::PemObject};
+use x509_cert::{
+    SubjectPublicKeyInfo,
+    request::{CertReq, CertReqInfo},
+};
+
+use crate::{
+    AuthorityError,
+    authority::{Kind, PrivateKey, sign_structure, subject_of},
+    certificate::{Outer, Signed, common_name, pem_block, printable},
+};
+
+const SECP256K1: &str = "1.3.132.0.10";
+
+/// A request for a certificate: a name and a public key, signed by that key.
+#[derive(Clone)]
+pub struct CertificateRequest {
+    der: Vec<u8>,
+    subject: String,
+    common_name: String,
+    public_key: SubjectPublicKeyInfoDer<'static>,
+    node: Option<NodeId>,
+    signed: Signed,
+}
+
+impl CertificateRequest {
+    /// A node's request.
+    ///
+    /// # Errors
+    /// When the name cannot be a common name.
+    pub fn create(key: &NodeKey, name: &str) -> Result<Self, AuthorityError> {
+        let key = PrivateKey::Secp256k1(key.clone());
+        let info = CertReqInfo {
+            version: x509_cert::request::Version::V1,
+            subject: subject_of(Kind::Node, name)?,
+            public_key: key.spki()?,
+            attributes: Default::default(),
+        };
+        Ok(Self::from_der(&sign_structure(&info.to_der()?, &key)?)?)
+    }
+
+    /// Reads one request.
+    ///
+    /// # Errors
+    /// When the bytes are none.
+    pub fn from_der(bytes: &[u8]) -> Result<Self, RequestError> {
+        let malformed = |source: der::Error| RequestError::Malformed { reason: source.to_string() };
+        let outer = Outer::from_der(bytes).map_err(malformed)?;
+        let info = CertReq::from_der(bytes).map_err(malformed)?.info;
+        Ok(Self {
+            der: bytes.to_vec(),
+            subject: printable(&info.subject.to_string()),
+            common_name: common_name(&info.subject).unwrap_or_default(),
+            node: node_of(&info.public_key),
+            public_key: info.public_key.to_der().map_err(malformed)?.into(),
+            signed: outer.signed().map_err(|source| RequestError::Malformed { reason: source.to_string() })?,
+        })
+    }
+
+    /// Reads the `CERTIFICATE REQUEST` block of a PEM text.
+    ///
+    /// # Errors
+    /// When there is none or it is damaged.
+    pub fn from_pem(pem: &str) -> Result<Self, RequestError> {
+        let der = CertificateSigningRequestDer::from_pem_slice(pem.as_bytes())
+            .map_err(|source| RequestError::Malformed { reason: source.to_string() })?;
+        Self::from_der(&der)
+    }
+
+    /// One PEM block, ended by a newline.
+    pub fn to_pem(&self) -> String {
+        pem_block("CERTIFICATE REQUEST", &self.der)
+    }
+
+    /// The name asked for, RFC 4514.
+    pub fn subject(&self) -> String {
+        self.subject.clone()
+    }
+
+    /// The CN asked for, empty when there is none.
+    pub fn common_name(&self) -> String {
+        self.common_name.clone()
+    }
+
+    /// The node that the key names; `None` unless it is on secp256k1.
+    pub const fn node_id(&self) -> Option<NodeId> {
+        self.node
+    }
+
+    /// Whether the key asked for fits the kind and signed the request.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn verify(&self, kind: Kind) -> Result<(), RequestError> {
+        if kind.is_rsa() == self.node.is_some() {
+            return Err(RequestError::OtherKey { subject: self.subject() });
+        }
+        if self.signed.verify(&self.public_key) { Ok(()) } else { Err(RequestError::NotSigned { subject: self.subject() }) }
+    }
+
+    pub(crate) const fn public_key(&self) -> &SubjectPublicKeyInfoDer<'static> {
+        &self.public_key
+    }
+}
+
+impl fmt::Debug for CertificateRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CertificateRequest").field("subject", &self.subject).field("node", &self.node).finish_non_exhaustive()
+    }
+}
+
+/// Why a request is not granted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// Not a request.
+    #[error("not a certificate request: {reason}")]
+    Malformed {
+        /// What the decoder says.
+        reason: String,
+    },
+    /// The key in it did not sign it.
+    #[error("the request of {subject} is not signed by the key in it")]
+    NotSigned {
+        /// Whose.
+        subject: String,
+    },
+    /// The key is of another kind than the certificate to be.
+    #[error("the key in the request of {subject} does not fit: nodes and SDKs have secp256k1 keys, the RSA kinds RSA keys")]
+    OtherKey {
+        /// Whose.
+        subject: String,
+    },
+}
+
+impl RequestError {
+    /// What mends it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Malformed { .. } => "openssl req -in FILE -noout -text shows what it is".into(),
+            Self::NotSigned { .. } => "make a new request: openssl req -new -key node.key -subj /CN=NAME".into(),
+            Self::OtherKey { .. } => "openssl ecparam -name secp256k1 -genkey -noout makes a node key".into(),
+        }
+    }
+}
+
+fn node_of(key: &SubjectPublicKeyInfo) -> Option<NodeId> {
+    use der::referenced::OwnedToRef;
+    let curve = key.algorithm.owned_to_ref().parameters_oid().ok()?;
+    if curve.to_string() != SECP256K1 {
+        return None;
+    }
+    crate::certificate::node_of(key.subject_public_key.raw_bytes())
+}

@@ -1,0 +1,52 @@
+//! The rustls pieces that all TLS ports share, and the configurations of the channel port.
+//!
+//! FISCO BCOS clients speak TLS 1.2 with key exchange and certificates on secp256k1, or with RSA certificates of X.509
+//! version 1. rustls does neither out of the box; this module adds what is missing:
+//! - [`provider`]: aws-lc-rs plus key exchange on secp256k1;
+//! - [`ECDSA_SECP256K1_SHA256`]: signatures by libsecp256k1, for chains and handshakes;
+//! - [`Secp256k1SigningKey`]: a node's key for rustls;
+//! - [`channel_server_config`], [`channel_client_config`]: both ends of the channel port.
+
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls_pki_types::SignatureVerificationAlgorithm;
+
+mod channel;
+mod chain_verifier;
+mod key_exchange;
+mod secp256k1;
+pub(crate) mod v1_leaf;
+
+pub use channel::{
+    ChannelPaths, ChannelServerTls, ClientCertificate, TlsConfigError, channel_client_config, channel_server_config,
+    client_of,
+};
+pub use key_exchange::{SECP256K1, SECP256K1_GROUP};
+pub(crate) use secp256k1::{sign, spki};
+pub use secp256k1::{ECDSA_SECP256K1_SHA224, ECDSA_SECP256K1_SHA256, Secp256k1SigningKey};
+
+/// The signature algorithms accepted in certificates and revocation lists.
+pub static CERTIFICATE_ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
+    ECDSA_SECP256K1_SHA256,
+    webpki::aws_lc_rs::RSA_PKCS1_2048_8192_SHA256,
+    webpki::aws_lc_rs::RSA_PKCS1_2048_8192_SHA384,
+    webpki::aws_lc_rs::RSA_PKCS1_2048_8192_SHA512,
+    webpki::aws_lc_rs::ECDSA_P256_SHA256,
+    webpki::aws_lc_rs::ECDSA_P384_SHA384,
+];
+
+/// aws-lc-rs with its usual suites (all AEAD, all ECDHE) and groups, and key exchange on secp256k1 after them. The
+/// secp256k1 group is for TLS 1.2 only: TLS 1.3 has no such group.
+pub fn provider() -> Arc<CryptoProvider> {
+    let mut provider = aws_lc_rs::default_provider();
+    provider.kx_groups.push(SECP256K1);
+    Arc::new(provider)
+}
+
+/// The same with the groups of the channel port only: X25519, P-256, secp256k1.
+fn channel_provider() -> Arc<CryptoProvider> {
+    let mut provider = aws_lc_rs::default_provider();
+    provider.kx_groups = vec![aws_lc_rs::kx_group::X25519, aws_lc_rs::kx_group::SECP256R1, SECP256K1];
+    Arc::new(provider)
+}

@@ -1,0 +1,151 @@
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, PeerMisbehaved, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    server::danger::{ClientCertVerified, ClientCertVerifier},
+};
+use rustls_pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorithm, UnixTime};
+
+use crate::{
+    Certificate,
+    path::{Anchors, Leaf},
+    tls::{ECDSA_SECP256K1_SHA224, ECDSA_SECP256K1_SHA256},
+};
+
+type Algorithms = &'static [&'static dyn SignatureVerificationAlgorithm];
+
+/// ECDSA with SHA-224. TLS 1.3 forbids it, and rustls holds to that.
+const ECDSA_SHA224: SignatureScheme = SignatureScheme::Unknown(0x0303);
+
+/// In order of preference; TLS 1.2 does not bind a code point to a curve.
+static SCHEMES: &[(SignatureScheme, Algorithms)] = {
+    use webpki::aws_lc_rs as aws;
+    &[
+        (SignatureScheme::ECDSA_NISTP256_SHA256, &[ECDSA_SECP256K1_SHA256, aws::ECDSA_P256_SHA256]),
+        (SignatureScheme::RSA_PSS_SHA256, &[aws::RSA_PSS_2048_8192_SHA256_LEGACY_KEY]),
+        (SignatureScheme::RSA_PSS_SHA384, &[aws::RSA_PSS_2048_8192_SHA384_LEGACY_KEY]),
+        (SignatureScheme::RSA_PSS_SHA512, &[aws::RSA_PSS_2048_8192_SHA512_LEGACY_KEY]),
+        (SignatureScheme::RSA_PKCS1_SHA256, &[aws::RSA_PKCS1_2048_8192_SHA256]),
+        (SignatureScheme::RSA_PKCS1_SHA384, &[aws::RSA_PKCS1_2048_8192_SHA384]),
+        (SignatureScheme::RSA_PKCS1_SHA512, &[aws::RSA_PKCS1_2048_8192_SHA512]),
+        (ECDSA_SHA224, &[ECDSA_SECP256K1_SHA224]),
+    ]
+};
+
+/// Checks the other side of a channel connection: the chain, never a host name.
+#[derive(Debug)]
+pub(crate) struct ChainVerifier {
+    anchors: Anchors,
+}
+
+impl ChainVerifier {
+    pub(crate) const fn new(anchors: Anchors) -> Self {
+        Self { anchors }
+    }
+
+    fn verify(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+        purpose: Leaf,
+    ) -> Result<(), Error> {
+        let chain: Vec<CertificateDer<'_>> = std::iter::once(leaf).chain(intermediates).cloned().collect();
+        match self.anchors.verify(&chain, now, purpose) {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                tracing::info!(hint = error.hint(), "channel: refused {purpose:?}: {error}");
+                Err(error.to_certificate_error().into())
+            }
+        }
+    }
+
+    fn verify_signature(
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+        allow: impl Fn(SignatureScheme) -> bool,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let Some((_, algorithms)) = SCHEMES.iter().find(|(scheme, _)| *scheme == signed.scheme && allow(*scheme)) else {
+            return Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into());
+        };
+        // The raw key: webpki would not even parse a version 1 certificate.
+        let leaf = Certificate::from_der(leaf.clone().into_owned()).map_err(|_| CertificateError::BadEncoding)?;
+        let key = webpki::RawPublicKeyEntity::try_from(leaf.public_key()).map_err(|_| CertificateError::BadEncoding)?;
+        algorithms
+            .iter()
+            .any(|algorithm| key.verify_signature(*algorithm, message, signed.signature()).is_ok())
+            .then(HandshakeSignatureValid::assertion)
+            .ok_or_else(|| CertificateError::BadSignature.into())
+    }
+
+    fn schemes() -> Vec<SignatureScheme> {
+        SCHEMES.iter().map(|(scheme, _)| *scheme).collect()
+    }
+}
+
+/// TLS 1.3 has RSA-PSS and curves bound to their code points; no secp256k1.
+fn allowed_in_tls13(scheme: SignatureScheme) -> bool {
+    matches!(
+        scheme,
+        SignatureScheme::RSA_PSS_SHA256 | SignatureScheme::RSA_PSS_SHA384 | SignatureScheme::RSA_PSS_SHA512
+    )
+}
+
+macro_rules! signature_checks {
+    () => {
+        fn verify_tls12_signature(
+            &self,
+            message: &[u8],
+            cert: &CertificateDer<'_>,
+            dss: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            Self::verify_signature(message, cert, dss, |_| true)
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            cert: &CertificateDer<'_>,
+            dss: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            Self::verify_signature(message, cert, dss, allowed_in_tls13)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            Self::schemes()
+        }
+    };
+}
+
+impl ClientCertVerifier for ChainVerifier {
+    /// None, as FISCO BCOS nodes send: a client has one certificate and should present it.
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        self.verify(end_entity, intermediates, now, Leaf::Client).map(|()| ClientCertVerified::assertion())
+    }
+
+    signature_checks!();
+}
+
+impl ServerCertVerifier for ChainVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        self.verify(end_entity, intermediates, now, Leaf::Server).map(|()| ServerCertVerified::assertion())
+    }
+
+    signature_checks!();
+}

@@ -1,0 +1,215 @@
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use nuncio_identity::{NodeId, NodeKey};
+use rustls::{
+    ClientConfig, ServerConfig, ServerConnection, SupportedProtocolVersion,
+    client::Resumption,
+    server::NoServerSessionStorage,
+    sign::{CertifiedKey, SigningKey, SingleCertAndKey},
+    version::{TLS12, TLS13},
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject};
+
+use crate::{
+    Certificate, DirectoryError, KeyKind, PolicyError, Who,
+    directory::read_certificates,
+    file,
+    path::Anchors,
+    tls::{Secp256k1SigningKey, chain_verifier::ChainVerifier, channel_provider},
+};
+
+static ONLY_1_2: [&SupportedProtocolVersion; 1] = [&TLS12];
+static FROM_1_2: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
+
+/// Where the files of the channel port are: a node's own on secp256k1, or the RSA set of FISCO BCOS's `channel_cert/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelPaths {
+    /// The private key, secp256k1 or RSA, readable by its owner only.
+    pub key: PathBuf,
+    /// The certificate and what leads to the root; sent as it stands in the file.
+    pub cert: PathBuf,
+    /// The authorities whose clients may connect.
+    pub ca: PathBuf,
+}
+
+impl ChannelPaths {
+    /// The names FISCO BCOS's tool uses: `node.key`, `node.crt`, `ca.crt`.
+    pub fn in_directory(directory: impl AsRef<Path>) -> Self {
+        let directory = directory.as_ref();
+        Self {
+            key: directory.join("node.key"),
+            cert: directory.join("node.crt"),
+            ca: directory.join("ca.crt"),
+        }
+    }
+
+    /// The names of an SDK directory: `sdk.key`, `sdk.crt`, `ca.crt`.
+    pub fn of_sdk(directory: impl AsRef<Path>) -> Self {
+        let directory = directory.as_ref();
+        Self { key: directory.join("sdk.key"), cert: directory.join("sdk.crt"), ca: directory.join("ca.crt") }
+    }
+}
+
+/// The TLS side of the channel port. Cheap to clone; to renew it, load another and swap.
+#[derive(Debug, Clone)]
+pub struct ChannelServerTls {
+    config: Arc<ServerConfig>,
+    certificate: Arc<Certificate>,
+}
+
+impl ChannelServerTls {
+    /// The rustls configuration.
+    pub fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.config)
+    }
+
+    /// The certificate shown to clients.
+    pub fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+}
+
+/// What a connected client's certificate says. It was verified in the handshake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClientCertificate {
+    /// The subject, RFC 4514.
+    pub subject: String,
+    /// The issuer, RFC 4514: its agency.
+    pub issuer: String,
+    /// The subject's CN.
+    pub common_name: Option<String>,
+    /// The public key in a node ID's form; `None` for RSA clients.
+    pub node_id: Option<NodeId>,
+    /// SHA-256 of the certificate, lower-case hexadecimal.
+    pub fingerprint: String,
+    /// The last instant at which it is valid.
+    pub not_after: UnixTime,
+}
+
+/// Reads the files of the channel port. Clients must present a certificate that chains to `ca`: version 3 on secp256k1
+/// or RSA, or version 1 directly under it. TLS 1.2, and 1.3 where no secp256k1 certificate is in play (TLS 1.3 has no
+/// code point for them). Key exchange on X25519, P-256 and secp256k1; no resumption, no key log; host names in the
+/// client's hello are ignored.
+///
+/// # Errors
+/// When a file cannot be used; the text names it.
+pub fn channel_server_config(paths: &ChannelPaths) -> Result<ChannelServerTls, TlsConfigError> {
+    let end = ChannelEnd::load(paths)?;
+    let certificate = Arc::new(end.leaf.clone());
+    let mut config = ServerConfig::builder_with_provider(channel_provider())
+        .with_protocol_versions(end.versions())?
+        .with_client_cert_verifier(Arc::new(ChainVerifier::new(end.anchors)))
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(end.identity)));
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(ChannelServerTls { config: Arc::new(config), certificate })
+}
+
+/// Reads `ca.crt`, `sdk.crt` and `sdk.key` of an SDK directory, secp256k1 or RSA; in a node's directory, where there is
+/// no `sdk.key`, `node.crt` and `node.key`. The server's chain is checked, its name is not: node certificates have none.
+///
+/// # Errors
+/// When a file cannot be used; the text names it.
+pub fn channel_client_config(directory: &Path) -> Result<ClientConfig, TlsConfigError> {
+    let sdk = ChannelPaths::of_sdk(directory);
+    let node = ChannelPaths::in_directory(directory);
+    let end = ChannelEnd::load(if !sdk.key.exists() && node.key.exists() { &node } else { &sdk })?;
+    let mut config = ClientConfig::builder_with_provider(channel_provider())
+        .with_protocol_versions(end.versions())?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(ChainVerifier::new(end.anchors)))
+        .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(end.identity)));
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
+/// Who the client of an accepted connection is. `None` before the handshake is done.
+pub fn client_of(connection: &ServerConnection) -> Option<ClientCertificate> {
+    let leaf = connection.peer_certificates()?.first()?.clone().into_owned();
+    let leaf = Certificate::from_der(leaf).ok()?;
+    Some(ClientCertificate {
+        subject: leaf.subject(),
+        issuer: leaf.issuer(),
+        common_name: leaf.common_name(),
+        node_id: leaf.node_id(),
+        fingerprint: leaf.fingerprint(),
+        not_after: leaf.not_after(),
+    })
+}
+
+/// Why no TLS configuration can be made of some files.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsConfigError {
+    /// A file cannot be used.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// rustls refuses the combination.
+    #[error("TLS cannot be configured")]
+    Tls(#[from] rustls::Error),
+}
+
+impl TlsConfigError {
+    /// The command or file that mends it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Directory(error) => error.hint(),
+            Self::Tls(_) => "report it with the output of nuncio cert inspect of the certificate".into(),
+        }
+    }
+}
+
+struct ChannelEnd {
+    identity: CertifiedKey,
+    leaf: Certificate,
+    anchors: Anchors,
+}
+
+impl ChannelEnd {
+    fn load(paths: &ChannelPaths) -> Result<Self, DirectoryError> {
+        let pem = file::read_private_key(&paths.key)?;
+        let bundle = read_certificates(&paths.cert)?;
+        let ca = read_certificates(&paths.ca)?;
+        let key = signing_key(&pem)
+            .map_err(|reason| DirectoryError::ChannelKey { path: paths.key.clone(), reason })?;
+        let leaf = bundle[0].clone();
+        if key.public_key().is_none_or(|public| public != *leaf.public_key()) {
+            return Err(DirectoryError::ChannelMismatch {
+                key: paths.key.clone(),
+                cert: paths.cert.clone(),
+                subject: leaf.subject(),
+            });
+        }
+        let names: Vec<Who> = ca.iter().map(Who::named_by).collect();
+        let anchors = Anchors::new(ca).map_err(|(index, error)| DirectoryError::Policy {
+            path: paths.ca.clone(),
+            source: PolicyError::NotAnAuthority { who: names[index].clone(), reason: error.to_string() },
+        })?;
+        let chain: Vec<CertificateDer<'static>> = bundle.iter().map(|one| one.der().clone()).collect();
+        Ok(Self { identity: CertifiedKey::new(chain, key), leaf, anchors })
+    }
+
+    fn versions(&self) -> &'static [&'static SupportedProtocolVersion] {
+        let on_secp256k1 = |one: &Certificate| one.key_kind() == KeyKind::Secp256k1;
+        if on_secp256k1(&self.leaf) || self.anchors.certificates().iter().any(on_secp256k1) {
+            &ONLY_1_2
+        } else {
+            &FROM_1_2
+        }
+    }
+}
+
+fn signing_key(pem: &str) -> Result<Arc<dyn SigningKey>, String> {
+    match NodeKey::from_pem(pem) {
+        Ok(key) => Ok(Arc::new(Secp256k1SigningKey::new(key))),
+        Err(not_a_node_key) => {
+            let key = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| not_a_node_key.to_string())?;
+            rustls::crypto::aws_lc_rs::sign::any_supported_type(&key)
+                .map_err(|error| format!("neither a secp256k1 nor an RSA key: {error}"))
+        }
+    }
+}

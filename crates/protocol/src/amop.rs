@@ -1,0 +1,209 @@
+//! AMOP: publish, deliver, acknowledge, reply.
+//!
+//! What clients see follows FISCO BCOS 2.x; what nodes say to each other is our own.
+
+mod deliver;
+mod delivery;
+mod exchange;
+mod machine;
+mod memory;
+mod multicast;
+mod publish;
+mod subscriptions;
+mod suspects;
+
+pub(crate) use machine::Amop;
+
+use std::{collections::BTreeSet, time::Duration};
+
+use bytes::Bytes;
+use nuncio_identity::{NodeId, Signature};
+
+use crate::Topic;
+
+/// A connected client; named by the gateway, never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientId(pub u64);
+
+/// One delivery to one client; named by the core, never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeliveryId(pub u64);
+
+/// The 32 opaque bytes by which a client recognises the answer to its frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PublishSeq(pub [u8; 32]);
+
+/// The result of a publish, as the channel protocol's 0x31 carries it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResultCode(pub i32);
+
+impl ResultCode {
+    /// A subscriber answered; or the multicast was accepted.
+    pub const OK: Self = Self(0);
+    /// Nobody could be reached: no subscriber saw the message.
+    pub const NO_SUBSCRIBER: Self = Self(100);
+    /// Nobody answered in time; up to as many subscribers as were tried may have seen the message.
+    pub const TIMEOUT: Self = Self(102);
+    /// Refused by a rate limit.
+    pub const OVER_LIMIT: Self = Self(103);
+    /// Subscribers were tried and were gone or refused.
+    pub const SUBSCRIBER_GONE: Self = Self(104);
+}
+
+/// Unicast to one subscriber, or multicast to all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// To one subscriber, which acknowledges.
+    Unicast,
+    /// To every subscriber, none acknowledges.
+    Multicast,
+}
+
+/// What clients do, as the gateway tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientInput {
+    /// A client is there.
+    Connected {
+        /// Its name.
+        client: ClientId,
+    },
+    /// A client is gone; its subscriptions with it.
+    Disconnected {
+        /// Its name.
+        client: ClientId,
+    },
+    /// A client says all its topics; they replace what it said before.
+    Subscribe {
+        /// Who.
+        client: ClientId,
+        /// All its topics; at most 512.
+        topics: BTreeSet<Topic>,
+    },
+    /// A client publishes (0x30 or 0x35).
+    Publish {
+        /// Who.
+        client: ClientId,
+        /// By what it recognises the reply.
+        seq: PublishSeq,
+        /// To one or to all.
+        kind: Kind,
+        /// Whereto.
+        topic: Topic,
+        /// The payload behind the topic; at most [`crate::MAX_BODY`].
+        data: Bytes,
+    },
+    /// A client acknowledges a delivery (0x31).
+    Acknowledge {
+        /// Who.
+        client: ClientId,
+        /// Which delivery.
+        delivery: DeliveryId,
+        /// The result it put in its frame.
+        code: ResultCode,
+        /// The payload of its answer.
+        data: Bytes,
+    },
+    /// The gateway could not hand a delivery over: the client's queue is full, or it is gone.
+    DeliveryFailed {
+        /// To whom.
+        client: ClientId,
+        /// Which delivery.
+        delivery: DeliveryId,
+    },
+}
+
+/// What the core wants clients to get.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientOutput {
+    /// Push a message to a subscriber.
+    Deliver {
+        /// To whom.
+        client: ClientId,
+        /// By what its acknowledgement is recognised. Multicasts have one too; nobody waits for it.
+        delivery: DeliveryId,
+        /// As 0x30 or as 0x35.
+        kind: Kind,
+        /// The topic.
+        topic: Topic,
+        /// The payload.
+        data: Bytes,
+    },
+    /// Answer a publisher (0x31).
+    Reply {
+        /// To whom.
+        client: ClientId,
+        /// Its own seq.
+        seq: PublishSeq,
+        /// The result.
+        code: ResultCode,
+        /// The topic it published to: a success body is topic-packed.
+        topic: Topic,
+        /// The subscriber's answer; for an accepted multicast the published payload; else empty.
+        data: Bytes,
+    },
+}
+
+/// Where outputs for clients go; the gateway is one.
+pub trait ClientPort: Send + Sync {
+    /// Queues an output for its client and returns at once.
+    ///
+    /// # Errors
+    /// Gives a delivery back when the client is gone or its queue is full. A reply for a client that is
+    /// gone is dropped.
+    fn handle_output(&self, output: ClientOutput) -> Result<(), ClientOutput>;
+}
+
+/// What travels between nodes on the bridge stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Who made it.
+    pub source: NodeId,
+    /// The publisher node's epoch.
+    pub epoch: u64,
+    /// The publisher node's number for this attempt (unicast) or message (multicast).
+    pub id: u64,
+    /// Links it may still cross after this one.
+    pub hops_left: u8,
+    /// What it says.
+    pub content: Content,
+    /// The source's signature; the edge makes and checks it when the message is relayed.
+    pub signature: Option<Signature>,
+}
+
+/// The content of a [`Message`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// Deliver to one of your clients and tell me.
+    Publish {
+        /// Whose clients.
+        target: NodeId,
+        /// The publisher's message: the same for every attempt, so that no client gets it twice.
+        message: u64,
+        /// The topic.
+        topic: Topic,
+        /// The payload.
+        data: Bytes,
+        /// How long the publisher's node waits for this attempt.
+        time_left: Duration,
+    },
+    /// What became of a publish.
+    Result {
+        /// The publisher's node.
+        target: NodeId,
+        /// The subscriber's result, or [`ResultCode::SUBSCRIBER_GONE`].
+        code: ResultCode,
+        /// The subscriber's answer.
+        data: Bytes,
+    },
+    /// Deliver to all of your clients that subscribe the topic, and pass on to the others named.
+    Multicast {
+        /// The nodes still to reach over this link, the receiver perhaps among them; outside the signature.
+        destinations: Vec<NodeId>,
+        /// The publisher's seq: the same message handed to several nodes is delivered once.
+        seq: PublishSeq,
+        /// The topic.
+        topic: Topic,
+        /// The payload.
+        data: Bytes,
+    },
+}

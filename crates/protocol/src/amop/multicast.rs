@@ -1,0 +1,92 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use nuncio_identity::NodeId;
+
+use super::{
+    ClientId, ClientOutput, Content, Kind, Message, PublishSeq, ResultCode, exchange::multicast_id, machine::Amop,
+};
+use crate::{MAX_HOPS, MAX_NODES, Output, Topic, turn::Turn};
+
+/// Multicast: to every subscriber once, with explicit destinations that each node splits by next hop.
+impl Amop {
+    pub(super) fn multicast(
+        &mut self,
+        client: ClientId,
+        seq: PublishSeq,
+        topic: Topic,
+        data: Bytes,
+        turn: &mut Turn<'_>,
+    ) {
+        let (code, echo) = (ResultCode::OK, data.clone());
+        turn.outbox.push(Output::Client(ClientOutput::Reply { client, seq, code, topic: topic.clone(), data: echo }));
+        if topic.is_block_notification() {
+            return;
+        }
+        self.deliver_to_all(seq, &topic, &data, turn);
+        let Some(remote) = self.subscriptions.remote(&topic) else { return };
+        let legs = split(remote.nodes.keys(), &[], turn);
+        if legs.is_empty() {
+            return;
+        }
+        let id = multicast_id(self.next_message);
+        self.next_message += 1;
+        let message = self.message(id, Content::Multicast { destinations: Vec::new(), seq, topic, data });
+        send(&message, legs, turn);
+    }
+
+    /// Delivers another node's multicast here if we are named, and sends it on to the others named.
+    pub(super) fn pass_on(&mut self, from: NodeId, mut message: Message, turn: &mut Turn<'_>) {
+        let Content::Multicast { destinations, seq, topic, data } = &mut message.content else { return };
+        let mut destinations: BTreeSet<NodeId> = std::mem::take(destinations).into_iter().take(MAX_NODES).collect();
+        if topic.is_block_notification() {
+            return;
+        }
+        if destinations.remove(&self.me) {
+            self.deliver_to_all(*seq, topic, data, turn);
+        }
+        if message.hops_left > 0 && !destinations.is_empty() {
+            let legs = split(destinations.iter(), &[from, message.source], turn);
+            message.hops_left = message.hops_left.min(MAX_HOPS) - 1;
+            send(&message, legs, turn);
+        }
+    }
+
+    fn deliver_to_all(&mut self, seq: PublishSeq, topic: &Topic, data: &Bytes, turn: &mut Turn<'_>) {
+        self.sweep_later(turn.now);
+        if !self.multicasts.first_time(seq, topic, turn.now) {
+            tracing::trace!(topic = %topic, "multicast delivered before, dropped");
+            return;
+        }
+        for client in self.subscriptions.local(topic) {
+            let delivery = self.deliveries.name();
+            let (topic, data) = (topic.clone(), data.clone());
+            turn.outbox.push(Self::deliver_output(*client, delivery, Kind::Multicast, topic, data));
+        }
+    }
+}
+
+/// The destinations behind each next hop; those without a path are left out.
+fn split<'a>(
+    destinations: impl Iterator<Item = &'a NodeId>,
+    excluded: &[NodeId],
+    turn: &mut Turn<'_>,
+) -> BTreeMap<NodeId, Vec<NodeId>> {
+    let mut legs: BTreeMap<NodeId, Vec<NodeId>> = BTreeMap::new();
+    for node in destinations {
+        if let Some(hop) = turn.routing.next_hop_without(node, excluded) {
+            legs.entry(hop).or_default().push(*node);
+        }
+    }
+    legs
+}
+
+fn send(message: &Message, legs: BTreeMap<NodeId, Vec<NodeId>>, turn: &mut Turn<'_>) {
+    for (to, leg) in legs {
+        let mut message = message.clone();
+        if let Content::Multicast { destinations, .. } = &mut message.content {
+            *destinations = leg;
+        }
+        turn.outbox.push(Output::SendBridge { to, message });
+    }
+}

@@ -1,0 +1,34 @@
+//! The overlay core: every decision of a Nuncio node, and no I/O.
+//!
+//! [`Overlay`] is one state machine made of five: peering (which links to keep), status sync (who is at
+//! which version and what it offers), routing (the next hop to every node), unicast (one answer or one
+//! error per request) and AMOP (which subscriber gets a message). It reads no clock and draws no
+//! randomness of its own: time and a seed are arguments, so that hundreds of nodes can be simulated in one
+//! thread with a virtual clock.
+//!
+//! The driver speaks four verbs: [`Overlay::handle_input`], [`Overlay::handle_timeout`],
+//! [`Overlay::poll_timeout`] and [`Overlay::poll_output`]. After every input it drains the outputs.
+
+pub mod amop;
+mod config;
+mod input;
+mod limits;
+mod outbox;
+mod output;
+mod overlay;
+pub mod peering;
+mod routing;
+pub mod status_sync;
+mod timers;
+mod topic;
+mod turn;
+pub mod unicast;
+
+pub use config::Config;
+pub use input::Input;
+pub use limits::{
+    MAX_APPLICATION_FIELD, MAX_BODY, MAX_HOPS, MAX_NEIGHBOURS, MAX_NODES, MAX_STATUS, MAX_TOPICS_PER_NODE,
+};
+pub use output::Output;
+pub use overlay::{NodeView, Overlay, TopicView};
+pub use topic::{Topic, TopicError};

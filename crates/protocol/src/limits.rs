@@ -1,0 +1,22 @@
+//! Constants of the network. Every node has the same; the handshake compares the body limit.
+
+/// Longest body of a unicast, multicast, broadcast or AMOP message, in bytes.
+pub const MAX_BODY: usize = 10 << 20;
+
+/// Longest signed status record with its certificate chain, in bytes.
+pub const MAX_STATUS: usize = 256 << 10;
+
+/// Most AMOP topics one node may advertise.
+pub const MAX_TOPICS_PER_NODE: usize = 1024;
+
+/// Most neighbours one node may name.
+pub const MAX_NEIGHBOURS: usize = 256;
+
+/// Most nodes one node keeps records of; further ones are ignored.
+pub const MAX_NODES: usize = 1024;
+
+/// Most links a message crosses.
+pub const MAX_HOPS: u8 = 16;
+
+/// Longest application field in a status, in bytes.
+pub const MAX_APPLICATION_FIELD: usize = 4 << 10;

@@ -1,0 +1,124 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use nuncio_identity::NodeId;
+
+use crate::{
+    amop::{self, ClientOutput},
+    peering::{Address, ConnectionId, LinkDownReason},
+    status_sync::{Query, QueryId, Record, Status, Version},
+    unicast::{self, ExchangeId, InboundId, Reply, UnicastError},
+};
+
+/// All that a node does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Dial an address. Ends in [`crate::Input::ConnectionOpened`] or [`crate::Input::DialFailed`] with
+    /// the same address.
+    Dial {
+        /// Where.
+        address: Address,
+        /// Who must answer; `None` where that is not known yet.
+        expected: Option<NodeId>,
+    },
+    /// Close a connection.
+    Close {
+        /// Which.
+        connection: ConnectionId,
+        /// Why.
+        reason: LinkDownReason,
+    },
+    /// A peer is linked.
+    LinkUp {
+        /// Who.
+        peer: NodeId,
+        /// The connection that carries messages.
+        connection: ConnectionId,
+    },
+    /// A link continues on another connection.
+    LinkMoved {
+        /// Who.
+        peer: NodeId,
+        /// The connection that carries messages from now on.
+        connection: ConnectionId,
+    },
+    /// A peer is no longer linked. Always comes before the next `LinkUp` of the same peer.
+    LinkDown {
+        /// Who.
+        peer: NodeId,
+        /// Why.
+        reason: LinkDownReason,
+    },
+    /// A node's record is new or changed (never the own one).
+    NodeChanged {
+        /// The record now applied.
+        record: Arc<Record>,
+    },
+    /// Whether a path to a node exists has changed (linked peers included).
+    ReachabilityChanged {
+        /// Who.
+        node: NodeId,
+        /// Whether it can be reached now.
+        reachable: bool,
+    },
+    /// Sign the own status; answered at once by [`crate::Input::Signed`].
+    Sign {
+        /// What to sign.
+        status: Status,
+    },
+    /// Announce the own version to the network.
+    Announce {
+        /// The version.
+        version: Version,
+    },
+    /// Ask a linked peer. Ends in [`crate::Input::Answered`] or [`crate::Input::QueryFailed`]; at most
+    /// one is open per peer.
+    Query {
+        /// Whom.
+        peer: NodeId,
+        /// What.
+        wanted: Query,
+    },
+    /// Answer a peer's query.
+    Answer {
+        /// Which.
+        query: QueryId,
+        /// What it gets; at most 4 MiB of record bytes.
+        records: Vec<Arc<Record>>,
+        /// Whether there is more.
+        more: bool,
+    },
+    /// Send on the unicast stream of a linked peer.
+    SendUnicast {
+        /// Whom.
+        to: NodeId,
+        /// What.
+        message: unicast::Message,
+    },
+    /// Send on the bridge stream of a linked peer.
+    SendBridge {
+        /// Whom.
+        to: NodeId,
+        /// What.
+        message: amop::Message,
+    },
+    /// A request reached us: the application answers by [`crate::Input::Respond`] or
+    /// [`crate::Input::Decline`].
+    Request {
+        /// Its name.
+        inbound: InboundId,
+        /// Who asks.
+        source: NodeId,
+        /// What.
+        body: Bytes,
+    },
+    /// A request of ours ended. Exactly one per [`crate::Input::Request`].
+    Completed {
+        /// Which.
+        exchange: ExchangeId,
+        /// How.
+        outcome: Result<Reply, UnicastError>,
+    },
+    /// Something for a client.
+    Client(ClientOutput),
+}

@@ -1,0 +1,100 @@
+//! Which links to keep.
+
+mod backoff;
+mod dialer;
+mod link;
+mod machine;
+
+pub(crate) use machine::{Event, Peering};
+
+use std::{fmt, sync::Arc, time::Instant};
+
+use nuncio_identity::NodeId;
+
+/// Where a node can be dialled, as text the edge understands (`host:port`, a multiaddr). The core only
+/// compares it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address(Arc<str>);
+
+impl Address {
+    /// Takes the text as it is.
+    pub fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One connection, named by the edge; never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+/// Which end opened a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// The peer dialled us.
+    Inbound,
+    /// We dialled the peer.
+    Outbound,
+}
+
+/// Why the core closes a connection or calls a link down.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LinkDownReason {
+    /// The connection ended; the edge says how.
+    #[error("connection closed: {0}")]
+    Closed(Arc<str>),
+    /// Another connection to the same peer is kept.
+    #[error("replaced by another connection to the same peer")]
+    Duplicate,
+    /// The operator removed the peer.
+    #[error("peer removed by the operator")]
+    Removed,
+    /// The node is denied or revoked.
+    #[error("node is denied")]
+    Expelled,
+}
+
+/// A kept connection to a peer, as operators see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkView {
+    /// The peer.
+    pub peer: NodeId,
+    /// Its connection now.
+    pub connection: ConnectionId,
+    /// The remote address.
+    pub address: Address,
+    /// Who dialled.
+    pub direction: Direction,
+    /// Since when the link is up (moves between connections do not count).
+    pub since: Instant,
+}
+
+/// A configured peer without a link, as operators see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingPeerView {
+    /// The configured address.
+    pub address: Address,
+    /// The node last met there, if any.
+    pub node: Option<NodeId>,
+    /// Whether a dial is under way.
+    pub dialing: bool,
+    /// Why the last dial failed.
+    pub last_error: Option<Arc<str>>,
+}

@@ -1,0 +1,299 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use nuncio_identity::NodeId;
+use rand::{RngExt, SeedableRng, rngs::SmallRng, seq::IteratorRandom};
+
+use super::{Address, PendingPeerView, backoff::Backoff};
+use crate::{Config, MAX_NODES, Output, outbox::Outbox, status_sync::Record, timers::earliest};
+
+/// How much longer the higher ID waits before it dials a learnt node, so that dials seldom cross.
+const COURTESY: Duration = Duration::from_secs(1);
+
+/// Which addresses to dial, and when.
+///
+/// Bounds: configured peers as the operator wishes; [`MAX_NODES`] learnt ones, further ones are ignored.
+#[derive(Debug)]
+pub(super) struct Dialer {
+    me: NodeId,
+    target_degree: usize,
+    pauses: (Duration, Duration),
+    healthy_after: Duration,
+    rng: SmallRng,
+    configured: BTreeMap<Address, Configured>,
+    learnt: BTreeMap<NodeId, Learnt>,
+    /// Addresses that lead to ourselves.
+    own_addresses: BTreeSet<Address>,
+    dialing: BTreeSet<Address>,
+    /// When the next dial may be due; `None` while nothing waits.
+    wake: Option<Instant>,
+    /// When a node that is out of reach may be tried though there are links enough.
+    next_rescue: Instant,
+}
+
+#[derive(Debug)]
+struct Configured {
+    node: Option<NodeId>,
+    not_before: Instant,
+    backoff: Backoff,
+    ours: bool,
+    last_error: Option<Arc<str>>,
+}
+
+#[derive(Debug)]
+struct Learnt {
+    addresses: Vec<Address>,
+    next: usize,
+    not_before: Instant,
+    backoff: Backoff,
+    reachable: bool,
+    /// Removed by the operator: linked only if it dials.
+    shunned: bool,
+}
+
+impl Dialer {
+    pub(super) fn new(config: &Config, me: NodeId, seed: u64, now: Instant) -> Self {
+        Self {
+            me,
+            target_degree: config.target_degree,
+            pauses: config.backoff,
+            healthy_after: config.healthy_after,
+            rng: SmallRng::seed_from_u64(seed),
+            configured: BTreeMap::new(),
+            learnt: BTreeMap::new(),
+            own_addresses: BTreeSet::new(),
+            dialing: BTreeSet::new(),
+            wake: None,
+            next_rescue: now,
+        }
+    }
+
+    pub(super) fn add(&mut self, address: Address, now: Instant) {
+        let fresh =
+            Configured { node: None, not_before: now, backoff: Backoff::default(), ours: false, last_error: None };
+        let peer = self.configured.entry(address).or_insert(fresh);
+        peer.ours = false;
+        peer.not_before = now;
+        peer.backoff.reset();
+        let node = peer.node;
+        if let Some(learnt) = node.and_then(|node| self.learnt.get_mut(&node)) {
+            learnt.shunned = false;
+        }
+        self.wake = Some(now);
+    }
+
+    /// Stops dialling; gives back the node met there, unless another configured address leads to it.
+    pub(super) fn remove(&mut self, address: &Address) -> Option<NodeId> {
+        let node = self.configured.remove(address)?.node?;
+        if self.configured.values().any(|peer| peer.node == Some(node)) {
+            return None;
+        }
+        if let Some(learnt) = self.learnt.get_mut(&node) {
+            learnt.shunned = true;
+        }
+        Some(node)
+    }
+
+    pub(super) fn set_own_addresses(&mut self, addresses: &[Address]) {
+        self.own_addresses = addresses.iter().cloned().collect();
+    }
+
+    pub(super) fn learn(&mut self, record: &Record, now: Instant) {
+        let node = record.status.node;
+        let addresses = record.status.addresses.clone();
+        if let Some(learnt) = self.learnt.get_mut(&node) {
+            if learnt.addresses != addresses {
+                learnt.addresses = addresses;
+                learnt.backoff.reset();
+                self.wake = earliest(self.wake, Some(learnt.not_before.max(now)));
+            }
+            return;
+        }
+        if self.learnt.len() >= MAX_NODES {
+            return;
+        }
+        let courtesy = if self.me > node { COURTESY } else { Duration::ZERO };
+        let not_before = now + courtesy + self.rng.random_range(Duration::ZERO..=self.pauses.0);
+        let reachable = false;
+        let backoff = Backoff::default();
+        self.learnt.insert(node, Learnt { addresses, next: 0, not_before, backoff, reachable, shunned: false });
+        self.wake = earliest(self.wake, Some(not_before));
+    }
+
+    pub(super) fn forget(&mut self, node: &NodeId) {
+        self.learnt.remove(node);
+    }
+
+    pub(super) fn set_reachable(&mut self, node: &NodeId, reachable: bool, now: Instant) {
+        if let Some(learnt) = self.learnt.get_mut(node) {
+            learnt.reachable = reachable;
+            self.wake = earliest(self.wake, Some(learnt.not_before.max(now)));
+        }
+    }
+
+    /// A dial succeeded.
+    pub(super) fn connected(&mut self, address: &Address, peer: NodeId) {
+        self.dialing.remove(address);
+        if let Some(configured) = self.configured.get_mut(address) {
+            configured.node = Some(peer);
+            configured.last_error = None;
+        }
+    }
+
+    /// An address leads to ourselves: given up.
+    pub(super) fn is_ours(&mut self, address: &Address) {
+        self.dialing.remove(address);
+        self.own_addresses.insert(address.clone());
+        if let Some(configured) = self.configured.get_mut(address) {
+            configured.ours = true;
+            configured.last_error = Some("this address is our own".into());
+        }
+    }
+
+    pub(super) fn failed(&mut self, address: &Address, reason: &Arc<str>, now: Instant) {
+        self.dialing.remove(address);
+        let (pauses, rng) = (self.pauses, &mut self.rng);
+        if let Some(configured) = self.configured.get_mut(address) {
+            configured.last_error = Some(Arc::clone(reason));
+            configured.not_before = now + configured.backoff.next(pauses, rng);
+        }
+        for learnt in self.learnt.values_mut().filter(|learnt| learnt.current() == Some(address)) {
+            learnt.next += 1;
+            learnt.not_before = now + learnt.backoff.next(pauses, rng);
+        }
+        // The failed dial took the place of another one.
+        self.wake = Some(now);
+    }
+
+    /// A link ended after so long: its peer is dialled again after a pause.
+    pub(super) fn link_down(&mut self, peer: &NodeId, lived: Duration, now: Instant) {
+        let healthy = lived >= self.healthy_after;
+        let (pauses, rng) = (self.pauses, &mut self.rng);
+        let configured = self.configured.values_mut().filter(|configured| configured.node == Some(*peer));
+        let backoffs = configured.map(|configured| (&mut configured.backoff, &mut configured.not_before));
+        let learnt = self.learnt.get_mut(peer).map(|learnt| (&mut learnt.backoff, &mut learnt.not_before));
+        for (backoff, not_before) in backoffs.chain(learnt) {
+            if healthy {
+                backoff.reset();
+            }
+            *not_before = now + backoff.next(pauses, rng);
+            self.wake = earliest(self.wake, Some(*not_before));
+        }
+        // Any lost link may leave us short of the target, whoever's it was.
+        self.wake = earliest(self.wake, Some(now));
+    }
+
+    /// Dials what is due. `links` and `is_linked` say what there is already.
+    pub(super) fn dial(
+        &mut self,
+        links: usize,
+        is_linked: impl Fn(&NodeId) -> bool,
+        is_expelled: impl Fn(&NodeId) -> bool,
+        outbox: &mut Outbox,
+        now: Instant,
+    ) {
+        if self.wake.is_none_or(|at| at > now) {
+            return;
+        }
+        self.wake = None;
+        let wanted = |node: Option<NodeId>| node.is_none_or(|node| !is_linked(&node) && !is_expelled(&node));
+        for (address, peer) in &mut self.configured {
+            let idle = !peer.ours && !self.own_addresses.contains(address) && !self.dialing.contains(address);
+            if !idle || !wanted(peer.node) {
+                continue;
+            }
+            if peer.not_before <= now {
+                self.dialing.insert(address.clone());
+                outbox.push(Output::Dial { address: address.clone(), expected: None });
+            } else {
+                self.wake = earliest(self.wake, Some(peer.not_before));
+            }
+        }
+        self.dial_learnt(links, |node| wanted(Some(*node)), outbox, now);
+    }
+
+    pub(super) const fn poll_timeout(&self) -> Option<Instant> {
+        self.wake
+    }
+
+    pub(super) fn pending(&self, is_linked: impl Fn(&NodeId) -> bool) -> Vec<PendingPeerView> {
+        let pending = self.configured.iter().filter(|(_, peer)| peer.node.is_none_or(|node| !is_linked(&node)));
+        let view = |(address, peer): (&Address, &Configured)| PendingPeerView {
+            address: address.clone(),
+            node: peer.node,
+            dialing: self.dialing.contains(address),
+            last_error: peer.last_error.clone(),
+        };
+        pending.map(view).collect()
+    }
+
+    /// Dials learnt nodes: those met at configured addresses always, others up to the target degree, and
+    /// now and then one that no path leads to, so that two halves of a network find together again.
+    fn dial_learnt(&mut self, links: usize, wanted: impl Fn(&NodeId) -> bool, outbox: &mut Outbox, now: Instant) {
+        let kept: BTreeSet<NodeId> = self.configured.values().filter_map(|peer| peer.node).collect();
+        let (mut due, mut lost, mut always) = (Vec::new(), Vec::new(), Vec::new());
+        let mut room = self.target_degree.saturating_sub(links + self.dialing.len());
+        for (node, learnt) in &self.learnt {
+            let dialable = !learnt.shunned && !learnt.addresses.is_empty() && wanted(node) && !self.busy(learnt);
+            let keep = kept.contains(node);
+            if !dialable || (!keep && (self.target_degree == 0 || (room == 0 && learnt.reachable))) {
+                continue;
+            }
+            if learnt.not_before > now {
+                self.wake = earliest(self.wake, Some(learnt.not_before));
+            } else if keep {
+                always.push(*node);
+            } else {
+                due.push(*node);
+                if !learnt.reachable {
+                    lost.push(*node);
+                }
+            }
+        }
+        for node in always {
+            self.dial_node(node, outbox);
+        }
+        while room > 0 && !due.is_empty() {
+            let node = due.swap_remove(self.rng.random_range(0..due.len()));
+            lost.retain(|other| *other != node);
+            self.dial_node(node, outbox);
+            room -= 1;
+        }
+        if let Some(node) = lost.into_iter().choose(&mut self.rng) {
+            if self.next_rescue <= now {
+                self.next_rescue = now + self.pauses.1 / 8;
+                self.dial_node(node, outbox);
+            }
+            self.wake = earliest(self.wake, Some(self.next_rescue));
+        }
+    }
+
+    fn busy(&self, learnt: &Learnt) -> bool {
+        learnt.current().is_some_and(|address| self.dialing.contains(address))
+    }
+
+    fn dial_node(&mut self, node: NodeId, outbox: &mut Outbox) {
+        let Some(learnt) = self.learnt.get_mut(&node) else { return };
+        let usable = (0..learnt.addresses.len()).find_map(|_| {
+            let address = learnt.current()?.clone();
+            let usable = !self.own_addresses.contains(&address) && !self.dialing.contains(&address);
+            if !usable {
+                learnt.next += 1;
+            }
+            usable.then_some(address)
+        });
+        if let Some(address) = usable {
+            self.dialing.insert(address.clone());
+            outbox.push(Output::Dial { address, expected: Some(node) });
+        }
+    }
+}
+
+impl Learnt {
+    fn current(&self) -> Option<&Address> {
+        (!self.addresses.is_empty()).then(|| &self.addresses[self.next % self.addresses.len()])
+    }
+}

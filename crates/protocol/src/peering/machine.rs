@@ -1,0 +1,185 @@
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    time::Instant,
+};
+
+use nuncio_identity::NodeId;
+
+use super::{
+    Address, ConnectionId, Direction, LinkDownReason, LinkView, PendingPeerView,
+    dialer::Dialer,
+    link::{Change, Links},
+};
+use crate::{Config, Output, outbox::Outbox, status_sync::Record, timers::earliest};
+
+/// Keeps the links.
+#[derive(Debug)]
+pub(crate) struct Peering {
+    me: NodeId,
+    links: Links,
+    dialer: Dialer,
+    /// Denied or revoked nodes. Bound: the operator's and the authority's lists.
+    expelled: BTreeSet<NodeId>,
+    events: VecDeque<Event>,
+}
+
+/// What the other machines must know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Event {
+    Up(NodeId),
+    Down(NodeId),
+}
+
+impl Peering {
+    pub(crate) fn new(config: &Config, me: NodeId, seed: u64, now: Instant) -> Self {
+        Self {
+            me,
+            links: Links::new(me, config.drain),
+            dialer: Dialer::new(config, me, seed, now),
+            expelled: BTreeSet::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn is_linked(&self, peer: &NodeId) -> bool {
+        self.links.contains(peer)
+    }
+
+    pub(crate) fn is_expelled(&self, node: &NodeId) -> bool {
+        self.expelled.contains(node)
+    }
+
+    pub(crate) fn neighbours(&self) -> BTreeSet<NodeId> {
+        self.links.peers().copied().collect()
+    }
+
+    pub(crate) fn links(&self) -> Vec<LinkView> {
+        self.links.views().collect()
+    }
+
+    pub(crate) fn pending_peers(&self) -> Vec<PendingPeerView> {
+        self.dialer.pending(|node| self.links.contains(node))
+    }
+
+    pub(crate) fn handle_peer_added(&mut self, address: Address, outbox: &mut Outbox, now: Instant) {
+        self.dialer.add(address, now);
+        self.dial(outbox, now);
+    }
+
+    pub(crate) fn handle_peer_removed(&mut self, address: &Address, outbox: &mut Outbox, now: Instant) {
+        let met = self.dialer.remove(address);
+        let nodes = self.links.peers_dialled_at(address).into_iter().chain(met);
+        for node in nodes.collect::<BTreeSet<_>>() {
+            self.close(&node, &LinkDownReason::Removed, outbox);
+        }
+        self.dial(outbox, now);
+    }
+
+    pub(crate) fn handle_expelled(&mut self, node: NodeId, outbox: &mut Outbox) {
+        self.expelled.insert(node);
+        self.dialer.forget(&node);
+        self.close(&node, &LinkDownReason::Expelled, outbox);
+    }
+
+    pub(crate) fn handle_readmitted(&mut self, node: &NodeId, outbox: &mut Outbox, now: Instant) {
+        if self.expelled.remove(node) {
+            self.dialer.link_down(node, std::time::Duration::ZERO, now);
+            self.dial(outbox, now);
+        }
+    }
+
+    pub(crate) fn handle_local_addresses(&mut self, addresses: &[Address]) {
+        self.dialer.set_own_addresses(addresses);
+    }
+
+    pub(crate) fn handle_connection_opened(
+        &mut self,
+        connection: ConnectionId,
+        peer: NodeId,
+        direction: Direction,
+        address: Address,
+        outbox: &mut Outbox,
+        now: Instant,
+    ) {
+        if peer == self.me {
+            if direction == Direction::Outbound {
+                self.dialer.is_ours(&address);
+            }
+            outbox.push(Output::Close { connection, reason: LinkDownReason::Closed("connected to ourselves".into()) });
+            return;
+        }
+        if direction == Direction::Outbound {
+            self.dialer.connected(&address, peer);
+        }
+        if self.expelled.contains(&peer) {
+            outbox.push(Output::Close { connection, reason: LinkDownReason::Expelled });
+            return;
+        }
+        if self.links.opened(connection, peer, direction, address, outbox, now) == Change::Up {
+            self.events.push_back(Event::Up(peer));
+        }
+    }
+
+    pub(crate) fn handle_connection_closed(
+        &mut self,
+        connection: ConnectionId,
+        reason: Arc<str>,
+        outbox: &mut Outbox,
+        now: Instant,
+    ) {
+        if let Some((peer, Change::Down { lived })) = self.links.closed(connection, reason, outbox, now) {
+            self.dialer.link_down(&peer, lived, now);
+            self.events.push_back(Event::Down(peer));
+            self.dial(outbox, now);
+        }
+    }
+
+    pub(crate) fn handle_dial_failed(
+        &mut self,
+        address: &Address,
+        reason: &Arc<str>,
+        outbox: &mut Outbox,
+        now: Instant,
+    ) {
+        self.dialer.failed(address, reason, now);
+        self.dial(outbox, now);
+    }
+
+    /// Learns where a node can be dialled.
+    pub(crate) fn handle_record(&mut self, record: &Record, now: Instant) {
+        self.dialer.learn(record, now);
+    }
+
+    pub(crate) fn handle_forgotten(&mut self, node: &NodeId) {
+        self.dialer.forget(node);
+    }
+
+    pub(crate) fn handle_reachability(&mut self, node: &NodeId, reachable: bool, now: Instant) {
+        self.dialer.set_reachable(node, reachable, now);
+    }
+
+    pub(crate) fn handle_timeout(&mut self, outbox: &mut Outbox, now: Instant) {
+        self.links.handle_timeout(outbox, now);
+        self.dial(outbox, now);
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        earliest(self.links.poll_timeout(), self.dialer.poll_timeout())
+    }
+
+    pub(crate) fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    fn close(&mut self, node: &NodeId, reason: &LinkDownReason, outbox: &mut Outbox) {
+        if self.links.close(node, reason, outbox).is_some() {
+            self.events.push_back(Event::Down(*node));
+        }
+    }
+
+    fn dial(&mut self, outbox: &mut Outbox, now: Instant) {
+        let Self { links, dialer, expelled, .. } = self;
+        dialer.dial(links.len(), |node| links.contains(node), |node| expelled.contains(node), outbox, now);
+    }
+}

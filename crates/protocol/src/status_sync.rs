@@ -1,0 +1,32 @@
+//! Who is at which version, and what each node offers: announce, query, apply.
+
+mod inquiry;
+mod machine;
+mod own_status;
+mod record;
+mod table;
+mod version;
+
+pub use record::{Record, Status};
+pub use version::Version;
+
+pub(crate) use machine::{StatusSync, empty_status};
+pub(crate) use own_status::Facts;
+
+use nuncio_identity::NodeId;
+
+/// What one node asks another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Query {
+    /// The records of these nodes, if newer than the version behind each.
+    Nodes(Vec<(NodeId, Option<Version>)>),
+    /// Every record that is newer than, or missing from, what the asker knows.
+    All {
+        /// What the asker has.
+        known: Vec<(NodeId, Version)>,
+    },
+}
+
+/// A query of a peer that waits for its answer; named by the edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QueryId(pub u64);

@@ -1,0 +1,102 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use nuncio_identity::NodeId;
+
+use super::{Query, Version, table::Table};
+use crate::{MAX_NODES, Output, outbox::Outbox};
+
+/// Whom to ask for what: one open query per linked peer, wanted nodes collect meanwhile.
+///
+/// Bound: one [`Asking`] per link, each with at most [`MAX_NODES`] offers; further offers are ignored and
+/// come again with the next announcement.
+#[derive(Debug, Default)]
+pub(super) struct Inquiry {
+    peers: BTreeMap<NodeId, Asking>,
+    /// Nodes in an open query: no second peer is asked for them.
+    asked: BTreeSet<NodeId>,
+}
+
+#[derive(Debug, Default)]
+struct Asking {
+    open: bool,
+    wants_all: bool,
+    /// The nodes of the open query.
+    nodes: Vec<NodeId>,
+    /// Versions the peer announced that were newer than the table.
+    offers: BTreeMap<NodeId, Version>,
+}
+
+impl Inquiry {
+    pub(super) fn link_up(&mut self, peer: NodeId) {
+        self.peers.insert(peer, Asking { wants_all: true, ..Asking::default() });
+    }
+
+    pub(super) fn link_down(&mut self, peer: &NodeId) {
+        if let Some(asking) = self.peers.remove(peer) {
+            for node in asking.nodes {
+                self.asked.remove(&node);
+            }
+        }
+    }
+
+    /// Notes that a peer knows of a newer version.
+    pub(super) fn offer(&mut self, via: NodeId, node: NodeId, version: Version) {
+        let Some(asking) = self.peers.get_mut(&via) else { return };
+        if asking.offers.len() < MAX_NODES || asking.offers.contains_key(&node) {
+            let offered = asking.offers.entry(node).or_insert(version);
+            *offered = version.max(*offered);
+        }
+    }
+
+    /// The open query of a peer ended; what it did not bring is asked of another one.
+    pub(super) fn closed(&mut self, peer: &NodeId, answered: bool, more: bool, table: &Table) {
+        let Some(asking) = self.peers.get_mut(peer) else { return };
+        asking.open = false;
+        asking.wants_all |= more;
+        let nodes = std::mem::take(&mut asking.nodes);
+        for node in nodes {
+            self.asked.remove(&node);
+            let Some(offered) = self.peers.get_mut(peer).and_then(|asking| asking.offers.remove(&node)) else {
+                continue;
+            };
+            let missing = table.version(&node).is_none_or(|known| known < offered);
+            let more_to_come = answered && more;
+            if missing && more_to_come {
+                self.offer(*peer, node, offered);
+            } else if missing && node != *peer {
+                self.offer(node, node, offered);
+            }
+        }
+    }
+
+    pub(super) fn forget(&mut self, node: &NodeId) {
+        self.asked.remove(node);
+        for asking in self.peers.values_mut() {
+            asking.offers.remove(node);
+        }
+    }
+
+    /// Opens every query that can be opened now.
+    pub(super) fn ask(&mut self, own: (NodeId, Version), table: &Table, outbox: &mut Outbox) {
+        for (peer, asking) in &mut self.peers {
+            if asking.open || (!asking.wants_all && asking.offers.is_empty()) {
+                continue;
+            }
+            let wanted = if asking.wants_all {
+                asking.wants_all = false;
+                let known = table.records().map(|record| (record.status.node, record.status.version));
+                Query::All { known: std::iter::once(own).chain(known).collect() }
+            } else {
+                asking.offers.retain(|node, offered| table.version(node).is_none_or(|known| known < *offered));
+                asking.nodes = asking.offers.keys().filter(|node| !self.asked.contains(*node)).copied().collect();
+                if asking.nodes.is_empty() {
+                    continue;
+                }
+                self.asked.extend(&asking.nodes);
+                Query::Nodes(asking.nodes.iter().map(|node| (*node, table.version(node))).collect())
+            };
+            asking.open = true;
+            outbox.push(Output::Query { peer: *peer, wanted });
+        }
+    }
+}

@@ -1,0 +1,114 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use nuncio_identity::NodeId;
+
+use super::{Record, Status, Version, table::MAX_ADDRESSES};
+use crate::{
+    MAX_APPLICATION_FIELD, MAX_NEIGHBOURS, MAX_TOPICS_PER_NODE, Output, Topic, outbox::Outbox, peering::Address,
+};
+
+/// What the other machines know of this node when its status is written.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    pub(crate) neighbours: BTreeSet<NodeId>,
+    pub(crate) topics: BTreeMap<Topic, u32>,
+}
+
+/// The own status: what it is to say, and what was signed last.
+#[derive(Debug)]
+pub(super) struct OwnStatus {
+    /// Node, epoch, names, and what the edge sets; the rest is filled in when signing.
+    draft: Status,
+    record: Option<Arc<Record>>,
+    coalesce: Duration,
+    /// When the draft changed, until the change is signed.
+    touched: bool,
+    signing: Option<Status>,
+    last_signed: Option<Instant>,
+}
+
+impl OwnStatus {
+    pub(super) const fn new(draft: Status, coalesce: Duration) -> Self {
+        Self { draft, record: None, coalesce, touched: true, signing: None, last_signed: None }
+    }
+
+    pub(super) const fn node(&self) -> NodeId {
+        self.draft.node
+    }
+
+    pub(super) fn version(&self) -> Version {
+        self.draft.version
+    }
+
+    pub(super) const fn record(&self) -> Option<&Arc<Record>> {
+        self.record.as_ref()
+    }
+
+    /// Something the status says may have changed.
+    pub(super) const fn touch(&mut self) {
+        self.touched = true;
+    }
+
+    pub(super) fn set_addresses(&mut self, mut addresses: Vec<Address>) {
+        addresses.truncate(MAX_ADDRESSES);
+        self.draft.addresses = addresses;
+        self.touched = true;
+    }
+
+    pub(super) const fn set_crl_number(&mut self, number: u64) {
+        self.draft.crl_number = number;
+        self.touched = true;
+    }
+
+    pub(super) fn set_application(&mut self, bytes: &Bytes) {
+        self.draft.application = bytes.slice(..bytes.len().min(MAX_APPLICATION_FIELD));
+        self.touched = true;
+    }
+
+    /// When [`OwnStatus::flush`] has something to do.
+    pub(super) fn due(&self) -> Option<Instant> {
+        match self.last_signed {
+            Some(at) if self.touched && self.signing.is_none() => Some(at + self.coalesce),
+            _ => None,
+        }
+    }
+
+    /// Has the status signed under the next seq if it says something new.
+    pub(super) fn flush(&mut self, facts: impl FnOnce() -> Facts, outbox: &mut Outbox, now: Instant) {
+        let waits = self.last_signed.is_some_and(|at| now < at + self.coalesce);
+        if !self.touched || self.signing.is_some() || waits {
+            return;
+        }
+        self.touched = false;
+        let Facts { neighbours, topics } = facts();
+        if neighbours.len() > MAX_NEIGHBOURS || topics.len() > MAX_TOPICS_PER_NODE {
+            tracing::warn!(neighbours = neighbours.len(), topics = topics.len(), "own status is cut to the limits");
+        }
+        self.draft.neighbours = neighbours.into_iter().take(MAX_NEIGHBOURS).collect();
+        self.draft.topics = topics.into_iter().take(MAX_TOPICS_PER_NODE).collect();
+        if self.record.as_ref().is_some_and(|record| record.status == self.draft) {
+            return;
+        }
+        self.draft.version.seq += 1;
+        self.last_signed = Some(now);
+        self.signing = Some(self.draft.clone());
+        outbox.push(Output::Sign { status: self.draft.clone() });
+    }
+
+    /// Takes the signed record; says whether it was the one waited for.
+    pub(super) fn signed(&mut self, record: Arc<Record>) -> bool {
+        let awaited = self.signing.as_ref().is_some_and(|status| *status == record.status);
+        if awaited {
+            self.signing = None;
+            self.record = Some(record);
+        } else {
+            tracing::warn!(version = %record.status.version, "signed status was not asked for");
+        }
+        awaited
+    }
+}

@@ -1,0 +1,42 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use nuncio_identity::NodeId;
+
+use super::Version;
+use crate::{Topic, peering::Address};
+
+/// What a node says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// Who says it.
+    pub node: NodeId,
+    /// How new it is.
+    pub version: Version,
+    /// Where it can be dialled; at most 8.
+    pub addresses: Vec<Address>,
+    /// The nodes it has a link to; at most [`crate::MAX_NEIGHBOURS`].
+    pub neighbours: BTreeSet<NodeId>,
+    /// Its AMOP topics and how many of its clients subscribe each; at most [`crate::MAX_TOPICS_PER_NODE`].
+    pub topics: BTreeMap<Topic, u32>,
+    /// The common name in its certificate.
+    pub name: String,
+    /// The common name of the certificate's issuer.
+    pub agency: String,
+    /// Name and version of its software.
+    pub software: String,
+    /// Number of the newest revocation list it holds; 0 for none.
+    pub crl_number: u64,
+    /// Opaque bytes of the embedding application; at most [`crate::MAX_APPLICATION_FIELD`].
+    pub application: Bytes,
+}
+
+/// A status, with the bytes its owner signed. Whoever hands a record to the core has verified signature
+/// and certificate chain; so any node may pass it on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The content.
+    pub status: Status,
+    /// Signed status, signature and certificate chain, as they travel; at most [`crate::MAX_STATUS`].
+    pub bytes: Bytes,
+}

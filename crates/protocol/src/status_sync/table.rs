@@ -1,0 +1,110 @@
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use nuncio_identity::NodeId;
+
+use super::{Record, Version};
+use crate::{MAX_APPLICATION_FIELD, MAX_NEIGHBOURS, MAX_NODES, MAX_STATUS, MAX_TOPICS_PER_NODE};
+
+/// Most addresses in a status.
+pub(super) const MAX_ADDRESSES: usize = 8;
+
+/// The newest record of every other node.
+///
+/// Bound: [`MAX_NODES`] with this node; the record of a further node is ignored.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    entries: BTreeMap<NodeId, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    record: Arc<Record>,
+    unreachable_since: Option<Instant>,
+}
+
+impl Table {
+    pub(crate) fn get(&self, node: &NodeId) -> Option<&Arc<Record>> {
+        self.entries.get(node).map(|entry| &entry.record)
+    }
+
+    pub(crate) fn version(&self, node: &NodeId) -> Option<Version> {
+        self.get(node).map(|record| record.status.version)
+    }
+
+    pub(crate) fn records(&self) -> impl Iterator<Item = &Arc<Record>> {
+        self.entries.values().map(|entry| &entry.record)
+    }
+
+    /// Records of nodes that can be reached.
+    pub(super) fn reachable(&self) -> impl Iterator<Item = &Arc<Record>> {
+        self.entries.values().filter(|entry| entry.unreachable_since.is_none()).map(|entry| &entry.record)
+    }
+
+    /// Takes a record if it is newer than what is there; says whether it did.
+    pub(super) fn apply(&mut self, record: Arc<Record>, now: Instant) -> bool {
+        let node = record.status.node;
+        if let Some(fault) = fault(&record) {
+            tracing::warn!(node = %node.short(), fault, "status record over the limits is ignored");
+            return false;
+        }
+        if let Some(entry) = self.entries.get_mut(&node) {
+            let (new, known) = (record.status.version, entry.record.status.version);
+            if new == known && record.bytes != entry.record.bytes {
+                tracing::warn!(node = %node.short(), version = %new, "node signed two records with one version; the first is kept");
+            }
+            if new <= known {
+                return false;
+            }
+            entry.record = record;
+            return true;
+        }
+        if self.entries.len() + 1 >= MAX_NODES {
+            tracing::warn!(node = %node.short(), "table of nodes is full, record ignored");
+            return false;
+        }
+        self.entries.insert(node, Entry { record, unreachable_since: Some(now) });
+        true
+    }
+
+    pub(super) fn remove(&mut self, node: &NodeId) -> bool {
+        self.entries.remove(node).is_some()
+    }
+
+    pub(super) fn set_reachable(&mut self, node: &NodeId, reachable: bool, now: Instant) {
+        if let Some(entry) = self.entries.get_mut(node) {
+            entry.unreachable_since = if reachable { None } else { entry.unreachable_since.or(Some(now)) };
+        }
+    }
+
+    /// Drops the records of nodes that could not be reached for so long.
+    pub(super) fn forget_unreachable(&mut self, after: Duration, now: Instant) -> Vec<NodeId> {
+        let stale = |entry: &Entry| entry.unreachable_since.is_some_and(|since| now >= since + after);
+        let gone: Vec<_> = self.entries.iter().filter(|(_, entry)| stale(entry)).map(|(node, _)| *node).collect();
+        for node in &gone {
+            self.entries.remove(node);
+        }
+        gone
+    }
+}
+
+/// What makes a record too big to keep.
+fn fault(record: &Record) -> Option<&'static str> {
+    let status = &record.status;
+    if record.bytes.len() > MAX_STATUS {
+        Some("bytes")
+    } else if status.neighbours.len() > MAX_NEIGHBOURS {
+        Some("neighbours")
+    } else if status.topics.len() > MAX_TOPICS_PER_NODE {
+        Some("topics")
+    } else if status.addresses.len() > MAX_ADDRESSES {
+        Some("addresses")
+    } else if status.application.len() > MAX_APPLICATION_FIELD {
+        Some("application field")
+    } else {
+        None
+    }
+}

@@ -1,0 +1,229 @@
+//! Throwaway authorities: identities, policies and directories for tests, good ones and bad ones.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use nuncio_identity::NodeId;
+use nuncio_pki::{
+    Certificate, Identity, Policy, RevocationList, SharedPolicy,
+    authority::{Issued, Issuer, Kind, RevocationDates, Validity},
+};
+use rustls_pki_types::UnixTime;
+
+const DAYS: u32 = 365;
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A root with one agency, in memory. Another `TestAuthority` is a foreign authority, even under the same names.
+#[derive(Debug)]
+pub struct TestAuthority {
+    root: Arc<Issuer>,
+    agency: Issuer,
+    /// The RSA authority of the channel port, version 1 as FISCO BCOS's tool makes it; slow to make, so made when needed.
+    channel: OnceLock<Issuer>,
+    revoked: Mutex<Option<RevocationList>>,
+}
+
+impl Default for TestAuthority {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TestAuthority {
+    /// A root named `chain` with an agency named `agency`, as `build_chain.sh` names them.
+    pub fn new() -> Self {
+        Self::named("chain", "agency")
+    }
+
+    /// A root and an agency of these names.
+    ///
+    /// # Panics
+    /// When a name cannot be a common name.
+    pub fn named(root: &str, agency: &str) -> Self {
+        Self::below(Arc::new(Issuer::root(root, Validity::days(DAYS)).expect("a root")), agency)
+    }
+
+    /// A second agency under the same root.
+    ///
+    /// # Panics
+    /// When the name cannot be a common name.
+    #[must_use]
+    pub fn agency(&self, name: &str) -> Self {
+        Self::below(Arc::clone(&self.root), name)
+    }
+
+    /// The root's certificate.
+    pub fn root_certificate(&self) -> &Certificate {
+        self.root.certificate()
+    }
+
+    /// The agency's certificate.
+    pub fn agency_certificate(&self) -> &Certificate {
+        self.agency.certificate()
+    }
+
+    /// The agency itself.
+    pub const fn issuer(&self) -> &Issuer {
+        &self.agency
+    }
+
+    /// Trust in this root, without lists.
+    ///
+    /// # Panics
+    /// Never for a root made here.
+    pub fn policy(&self) -> Policy {
+        Policy::new(vec![self.root.certificate().clone()]).expect("a root makes a policy")
+    }
+
+    /// The same, swappable.
+    pub fn shared_policy(&self) -> SharedPolicy {
+        SharedPolicy::new(self.policy().into())
+    }
+
+    /// A node with a new key and a good certificate.
+    ///
+    /// # Panics
+    /// When the name cannot be a common name.
+    pub fn node(&self, name: &str) -> Identity {
+        self.identity(&self.issue(name, Validity::days(DAYS)), UnixTime::now())
+    }
+
+    /// A node whose certificate ended yesterday.
+    ///
+    /// # Panics
+    /// When the name cannot be a common name.
+    pub fn expired_node(&self, name: &str) -> Identity {
+        let last_week = ago(7);
+        let validity = Validity { not_before: last_week, not_after: ago(1) };
+        self.identity(&self.issue(name, validity), UnixTime::since_unix_epoch(elapsed(2)))
+    }
+
+    /// A node whose certificate begins tomorrow.
+    ///
+    /// # Panics
+    /// When the name cannot be a common name.
+    pub fn not_yet_valid_node(&self, name: &str) -> Identity {
+        let now = Duration::from_secs(UnixTime::now().as_secs());
+        let validity = Validity {
+            not_before: UnixTime::since_unix_epoch(now + DAY),
+            not_after: UnixTime::since_unix_epoch(now + 30 * DAY),
+        };
+        self.identity(&self.issue(name, validity), UnixTime::since_unix_epoch(now + 2 * DAY))
+    }
+
+    /// The first node's certificate with another node's key: stolen or mixed up.
+    pub fn mismatched_node(&self, name: &str) -> Identity {
+        let (own, other) = (self.node(name), self.node("thief"));
+        Identity { key: other.key, ..own }
+    }
+
+    /// Revokes a node: the agency's list with everything revoked so far.
+    ///
+    /// # Panics
+    /// When this agency did not issue the node's certificate.
+    pub fn revoke(&self, identity: &Identity) -> RevocationList {
+        let leaf = Certificate::from_der(identity.chain[0].clone()).expect("an identity holds a certificate");
+        let dates = RevocationDates { this_update: UnixTime::now(), next_update: Validity::days(30).not_after };
+        let mut revoked = self.revoked.lock().unwrap_or_else(PoisonError::into_inner);
+        let list = self.agency.revoke(&[&leaf], revoked.as_ref(), dates).expect("this agency issued it");
+        *revoked = Some(list.clone());
+        list
+    }
+
+    /// Writes `node.key`, `node.crt`, `ca.crt` and `node.nodeid`.
+    ///
+    /// # Panics
+    /// When the folder cannot be written or holds a key.
+    pub fn write_node_directory(&self, directory: &Path, name: &str) -> NodeId {
+        let issued = self.issue(name, Validity::days(DAYS));
+        issued.write(directory, Kind::Node).expect("the folder can be written");
+        issued.node_id().expect("a node's key is on secp256k1")
+    }
+
+    /// Writes `sdk.key`, `sdk.crt` and `ca.crt`: secp256k1, or RSA of X.509 version 1 as SDKs have since FISCO BCOS 2.9.
+    ///
+    /// # Panics
+    /// When the folder cannot be written or holds a key.
+    pub fn write_sdk_directory(&self, directory: &Path, rsa: bool) {
+        self.write_client_directory(directory, "sdk", rsa);
+    }
+
+    /// The same under a name of your choice.
+    ///
+    /// # Panics
+    /// When the folder cannot be written or holds a key, or the name cannot be a common name.
+    pub fn write_client_directory(&self, directory: &Path, name: &str, rsa: bool) {
+        let (issued, kind) = if rsa {
+            let issued = self.channel().issue_v1(Kind::SdkRsa, name, Validity::days(DAYS));
+            (issued, Kind::SdkRsa)
+        } else {
+            (self.agency.issue(Kind::Sdk, name, Validity::days(DAYS)), Kind::Sdk)
+        };
+        issued.expect("a client").write(directory, kind).expect("the folder can be written");
+    }
+
+    /// Writes the gateway's RSA set, `node.key`, `node.crt` and `ca.crt` of X.509 version 1, as FISCO BCOS's
+    /// `channel_cert/`.
+    ///
+    /// # Panics
+    /// When the folder cannot be written or holds a key.
+    pub fn write_channel_directory(&self, directory: &Path) {
+        let issued = self.channel().issue_v1(Kind::NodeRsa, "FISCO-BCOS", Validity::days(DAYS)).expect("a gateway");
+        issued.write(directory, Kind::NodeRsa).expect("the folder can be written");
+    }
+
+    /// Writes a node directory whose certificate ended yesterday.
+    ///
+    /// # Panics
+    /// When the folder cannot be written or holds a key.
+    pub fn write_expired_node_directory(&self, directory: &Path, name: &str) {
+        let issued = self.issue(name, Validity { not_before: ago(7), not_after: ago(1) });
+        issued.write(directory, Kind::Node).expect("the folder can be written");
+    }
+
+    /// Writes an SDK directory on secp256k1 whose certificate ended yesterday.
+    ///
+    /// # Panics
+    /// When the folder cannot be written or holds a key.
+    pub fn write_expired_sdk_directory(&self, directory: &Path) {
+        let validity = Validity { not_before: ago(7), not_after: ago(1) };
+        let issued = self.agency.issue(Kind::Sdk, "sdk", validity).expect("a client");
+        issued.write(directory, Kind::Sdk).expect("the folder can be written");
+    }
+
+    fn below(root: Arc<Issuer>, agency: &str) -> Self {
+        let agency = root.agency(agency, Validity::days(DAYS)).expect("an agency");
+        Self { root, agency, channel: OnceLock::new(), revoked: Mutex::new(None) }
+    }
+
+    fn issue(&self, name: &str, validity: Validity) -> Issued {
+        self.agency.issue(Kind::Node, name, validity).expect("a node")
+    }
+
+    fn channel(&self) -> &Issuer {
+        self.channel.get_or_init(|| {
+            let name = self.agency.certificate().common_name().unwrap_or_default();
+            Issuer::rsa_root(&name, Validity::days(DAYS), true).expect("an RSA root")
+        })
+    }
+
+    /// `at` must lie within the certificate's validity.
+    fn identity(&self, issued: &Issued, at: UnixTime) -> Identity {
+        let below_root = issued.chain.len() - 1;
+        let chain: Vec<_> = issued.chain[..below_root].iter().map(|one| one.der().clone()).collect();
+        let certificate = self.policy().judge(&chain, at).expect("issued by this authority");
+        let key = issued.key.node_key().expect("a node's key is on secp256k1").clone();
+        Identity { key, chain, certificate }
+    }
+}
+
+fn ago(days: u32) -> UnixTime {
+    UnixTime::since_unix_epoch(elapsed(days))
+}
+
+fn elapsed(days: u32) -> Duration {
+    Duration::from_secs(UnixTime::now().as_secs()) - days * DAY
+}

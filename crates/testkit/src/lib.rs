@@ -1,0 +1,5 @@
+//! Test support: throwaway authorities, the simulator, in-process clusters.
+
+pub mod authority;
+
+pub use authority::TestAuthority;

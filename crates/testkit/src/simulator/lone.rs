@@ -1,0 +1,127 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use nuncio_identity::NodeId;
+use nuncio_protocol::{
+    Config, Input, Output, Overlay, Topic,
+    amop::{ClientId, ClientInput},
+    peering::{ConnectionId, Direction},
+    status_sync::{Record, Status, Version},
+};
+
+use super::names::{address, node_id, sign};
+
+/// One core, driven by hand: what goes in is said, what comes out is given back.
+#[derive(Debug)]
+pub struct Lone {
+    /// The core.
+    pub overlay: Overlay,
+    /// The virtual time.
+    pub now: Instant,
+    connections: u64,
+}
+
+impl Lone {
+    /// The `n`-th node, in its first epoch.
+    pub fn new(n: usize, config: Config) -> Self {
+        let now = Instant::now();
+        let overlay = Overlay::new(config, node_id(n), &format!("node-{n}"), "agency", "nuncio/test", 1, n as u64, now);
+        let mut lone = Self { overlay, now, connections: 0 };
+        lone.outputs();
+        lone
+    }
+
+    /// Gives one input; takes all outputs, `Sign` answered and left out.
+    pub fn input(&mut self, input: Input) -> Vec<Output> {
+        self.overlay.handle_input(input, self.now);
+        self.outputs()
+    }
+
+    /// Gives one input of a client.
+    pub fn client(&mut self, input: ClientInput) -> Vec<Output> {
+        self.input(Input::Client(input))
+    }
+
+    /// Connects a client that subscribes topics.
+    ///
+    /// # Panics
+    /// When a topic is not valid.
+    pub fn subscriber(&mut self, client: u64, topics: &[&str]) -> ClientId {
+        let client = ClientId(client);
+        let topics: BTreeSet<_> = topics.iter().map(|topic| Topic::new(topic).expect("a valid topic")).collect();
+        self.client(ClientInput::Connected { client });
+        self.client(ClientInput::Subscribe { client, topics });
+        client
+    }
+
+    /// Lets time pass, timers served when they are due.
+    pub fn advance(&mut self, by: Duration) -> Vec<Output> {
+        let end = self.now + by;
+        let mut outputs = Vec::new();
+        while let Some(due) = self.overlay.poll_timeout().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            self.overlay.handle_timeout(self.now);
+            outputs.extend(self.outputs());
+        }
+        self.now = end;
+        outputs
+    }
+
+    /// Opens a connection with the `n`-th node.
+    pub fn connect(&mut self, n: usize, direction: Direction) -> (ConnectionId, Vec<Output>) {
+        self.connections += 1;
+        let connection = ConnectionId(self.connections);
+        let input = Input::ConnectionOpened { connection, peer: node_id(n), direction, address: address(n) };
+        (connection, self.input(input))
+    }
+
+    /// Links the `n`-th node, which names these neighbours and topics in its record.
+    pub fn link(&mut self, n: usize, neighbours: &[usize], topics: &[(&str, u32)]) -> ConnectionId {
+        let (connection, _) = self.connect(n, Direction::Outbound);
+        self.answered(n, vec![record(n, 1, neighbours, topics)]);
+        connection
+    }
+
+    /// Gives an answer of the `n`-th node.
+    pub fn answered(&mut self, n: usize, records: Vec<Arc<Record>>) -> Vec<Output> {
+        self.input(Input::Answered { peer: node_id(n), records, more: false })
+    }
+
+    /// Takes all outputs, `Sign` answered and left out.
+    pub fn outputs(&mut self) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        while let Some(output) = self.overlay.poll_output() {
+            match output {
+                Output::Sign { status } => self.overlay.handle_input(Input::Signed { record: sign(status) }, self.now),
+                other => outputs.push(other),
+            }
+        }
+        outputs
+    }
+}
+
+/// A record of the `n`-th node in its first epoch.
+///
+/// # Panics
+/// When a topic is not valid.
+pub fn record(n: usize, seq: u64, neighbours: &[usize], topics: &[(&str, u32)]) -> Arc<Record> {
+    let neighbours: BTreeSet<NodeId> = neighbours.iter().map(|n| node_id(*n)).collect();
+    let topics: BTreeMap<_, _> =
+        topics.iter().map(|(topic, count)| (Topic::new(topic).expect("a valid topic"), *count)).collect();
+    sign(Status {
+        node: node_id(n),
+        version: Version { epoch: 1, seq },
+        addresses: vec![address(n)],
+        neighbours,
+        topics,
+        name: format!("node-{n}"),
+        agency: "agency".into(),
+        software: "nuncio/test".into(),
+        crl_number: 0,
+        application: Bytes::new(),
+    })
+}

@@ -1,0 +1,131 @@
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    fmt,
+    time::Duration,
+};
+
+use nuncio_identity::NodeId;
+use nuncio_protocol::{
+    Input, Output,
+    amop::{ClientId, Kind, PublishSeq, ResultCode},
+    unicast::{ExchangeId, Reply, UnicastError},
+};
+
+/// What an outsider saw of the network: facts for invariants to judge.
+#[derive(Debug, Default)]
+pub struct Observed {
+    /// Requests by node and exchange.
+    pub requests: BTreeMap<(usize, ExchangeId), RequestTrace>,
+    /// Publishes by client and seq.
+    pub publishes: BTreeMap<(ClientId, PublishSeq), PublishTrace>,
+    /// The links of each node, as its outputs tell.
+    pub links: BTreeMap<usize, BTreeSet<NodeId>>,
+    /// `LinkUp` of a linked peer, or `LinkDown` of one that was not linked.
+    pub link_disorders: usize,
+    /// Unicast and bridge messages that arrived over more links than allowed.
+    pub long_ways: usize,
+    /// Completions without an open request, replies without an open publish.
+    pub stray_ends: usize,
+    /// What crossed links.
+    pub traffic: Traffic,
+}
+
+/// What crossed links, all nodes together.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Traffic {
+    /// Unicast and bridge messages.
+    pub messages: u64,
+    /// Announcements, one per node they reached.
+    pub announcements: u64,
+    /// Queries.
+    pub queries: u64,
+    /// Records in answers.
+    pub records: u64,
+    /// Bytes of records in answers.
+    pub record_bytes: u64,
+}
+
+/// A request and what became of it.
+#[derive(Debug, Clone)]
+pub struct RequestTrace {
+    /// Whom it was for.
+    pub target: usize,
+    /// When it must have ended.
+    pub deadline: Duration,
+    /// How and when it ended.
+    pub ended: Option<(Duration, Result<Reply, UnicastError>)>,
+    /// Times it ended.
+    pub ends: usize,
+    /// Times an application was handed it.
+    pub handler_runs: usize,
+    /// Whether the requester crashed: then nobody waits.
+    pub orphaned: bool,
+}
+
+/// A publish and what became of it.
+#[derive(Debug, Clone)]
+pub struct PublishTrace {
+    /// To one or to all.
+    pub kind: Kind,
+    /// When it must have ended.
+    pub deadline: Duration,
+    /// How and when it ended.
+    pub ended: Option<(Duration, ResultCode)>,
+    /// Times it was answered.
+    pub ends: usize,
+    /// How often each client got it.
+    pub deliveries: BTreeMap<ClientId, usize>,
+    /// Whether the publisher is gone: then nobody waits.
+    pub orphaned: bool,
+}
+
+/// One line of the journal.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Virtual time.
+    pub at: Duration,
+    /// Whose.
+    pub node: usize,
+    /// What happened.
+    pub what: What,
+}
+
+/// What a journal line tells.
+#[derive(Debug, Clone)]
+pub enum What {
+    /// The node took this.
+    In(Input),
+    /// The node decided this.
+    Out(Output),
+    /// The world did this to the node.
+    World(&'static str),
+}
+
+/// The newest lines, for printing when a test fails. Bound: its capacity; the oldest lines go first.
+#[derive(Debug, Default)]
+pub(super) struct Journal {
+    pub(super) capacity: usize,
+    entries: VecDeque<Entry>,
+}
+
+impl Journal {
+    pub(super) fn push(&mut self, at: Duration, node: usize, what: impl FnOnce() -> What) {
+        if self.capacity == 0 {
+            return;
+        }
+        if self.entries.len() >= self.capacity {
+            self.entries.pop_front();
+        }
+        self.entries.push_back(Entry { at, node, what: what() });
+    }
+
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>10.4}s node {}: {:?}", self.at.as_secs_f64(), self.node, self.what)
+    }
+}

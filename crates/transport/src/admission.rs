@@ -1,0 +1,92 @@
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use nuncio_identity::NodeId;
+use nuncio_pki::{ChainError, NodeCertificate, Policy};
+use rustls_pki_types::{CertificateDer, UnixTime};
+
+/// What a peer proved when it was admitted.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    /// The certificate it was admitted by.
+    pub certificate: NodeCertificate,
+    /// The CA-issued chain it sent, its own certificate first: to be judged again when the policy changes.
+    pub chain: Vec<CertificateDer<'static>>,
+}
+
+/// The certificates of admitted peers, shared between the transport, which fills it before it hands a connection out,
+/// and the node, which reads names from it and judges again after a change of policy.
+///
+/// Holds at most [`Admissions::CAPACITY`] nodes. When full, the node admitted longest ago is forgotten; each admission
+/// of a node replaces the one before.
+#[derive(Debug, Clone, Default)]
+pub struct Admissions {
+    table: Arc<Mutex<Table>>,
+}
+
+impl Admissions {
+    /// Most nodes remembered: the size of the largest network meant to be served.
+    pub const CAPACITY: usize = 1024;
+
+    /// What `node` proved when it was last admitted.
+    pub fn get(&self, node: &NodeId) -> Option<Arc<Admission>> {
+        self.table().nodes.get(node).map(|(_, admission)| Arc::clone(admission))
+    }
+
+    /// How many nodes are remembered.
+    pub fn len(&self) -> usize {
+        self.table().nodes.len()
+    }
+
+    /// Whether no node is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Forgets every node for which `keep` says no, such as those without a link.
+    pub fn retain(&self, mut keep: impl FnMut(&NodeId, &Admission) -> bool) {
+        self.table().nodes.retain(|node, (_, admission)| keep(node, admission));
+    }
+
+    /// Judges every remembered node by `policy` at the time `now` and returns those it would refuse, with the reason.
+    /// Nothing is forgotten.
+    pub fn refused_by(&self, policy: &Policy, now: UnixTime) -> Vec<(NodeId, ChainError)> {
+        // Judged outside the lock: a thousand chains take longer than a handshake should wait.
+        let admitted: Vec<_> =
+            self.table().nodes.iter().map(|(node, (_, admission))| (*node, Arc::clone(admission))).collect();
+        admitted
+            .into_iter()
+            .filter_map(|(node, admission)| policy.judge(&admission.chain, now).err().map(|error| (node, error)))
+            .collect()
+    }
+
+    pub(crate) fn insert(&self, node: NodeId, admission: Admission) {
+        let mut table = self.table();
+        table.admitted += 1;
+        let order = table.admitted;
+        table.nodes.insert(node, (order, Arc::new(admission)));
+        if table.nodes.len() > Self::CAPACITY {
+            let oldest = table.nodes.iter().min_by_key(|(_, (order, _))| *order).map(|(node, _)| *node);
+            if let Some(oldest) = oldest {
+                table.nodes.remove(&oldest);
+            }
+        }
+    }
+
+    pub(crate) fn remove(&self, node: &NodeId) {
+        self.table().nodes.remove(node);
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    /// The admission and its place in the order of all admissions.
+    nodes: HashMap<NodeId, (u64, Arc<Admission>)>,
+    admitted: u64,
+}

@@ -1,0 +1,25 @@
+//! From a socket to an admitted peer: TCP, TLS 1.3 with CA admission inside the handshake, the verdict, yamux.
+//!
+//! The TLS Certificate message carries an ephemeral libp2p-tls leaf, then the node's CA-issued chain. The leaf proves
+//! the host key, the chain proves that the consortium knows that key. Both ends judge; both ends then send one verdict,
+//! and a connection is handed out only when both admit and agree on the network's constants. So no behaviour of the
+//! network ever sees a peer that was not admitted, and either operator reads why not.
+//!
+//! [`tcp`] is the transport of a node, [`memory`] the same for tests in one process, [`SecureChannel`] the upgrade
+//! alone. [`diagnose`] turns whatever libp2p reports into one line an operator can act on.
+
+mod admission;
+mod deadline;
+mod diagnosis;
+mod error;
+mod secure_channel;
+mod stack;
+mod tls_config;
+mod verdict;
+mod verifier;
+
+pub use admission::{Admission, Admissions};
+pub use diagnosis::{Diagnosis, describe, diagnose, handshake_error};
+pub use error::{HandshakeError, Refusal, Role, SetupError, Stage};
+pub use secure_channel::{Config, SecureChannel};
+pub use stack::{memory, tcp};

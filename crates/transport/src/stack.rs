@@ -1,0 +1,120 @@
+//! The layers of a connection, from the socket to the multiplexer.
+
+use std::{
+    error::Error,
+    fmt,
+    time::Duration,
+};
+
+use futures::{AsyncRead, AsyncWrite};
+use hickory_resolver::{
+    config::{ResolverConfig, ResolverOpts},
+    system_conf::read_system_conf,
+};
+use libp2p::{
+    PeerId, Transport,
+    core::{
+        muxing::StreamMuxerBox,
+        transport::{Boxed, MemoryTransport, timeout::TransportTimeout},
+        upgrade::Version,
+    },
+    dns, yamux,
+};
+
+use crate::{
+    admission::Admissions,
+    error::SetupError,
+    secure_channel::{Config, SecureChannel},
+};
+
+/// TCP with names resolved by DNS, TLS with admission, yamux with at most 64 streams per connection.
+///
+/// `handshake_timeout` is absolute: from connecting or accepting to the multiplexer, bytes that trickle in do not
+/// extend it. A name is resolved again at every dial, nothing is kept; each of its addresses is tried with a deadline
+/// of its own, four deadlines in all.
+///
+/// # Errors
+/// When [`SecureChannel::new`] fails.
+///
+/// # Panics
+/// Dialling and listening need a tokio runtime.
+pub fn tcp(config: Config, admissions: Admissions) -> Result<Boxed<(PeerId, StreamMuxerBox)>, SetupError> {
+    let limit = config.handshake_timeout;
+    let sockets = libp2p::tcp::tokio::Transport::new(libp2p::tcp::Config::default().nodelay(true));
+    let secured = secured(sockets, config, admissions)?;
+    let (servers, options) = resolver();
+    // DNS outside, so that a name's next address is tried also when the first is not the right node.
+    let named = dns::tokio::Transport::custom(secured, servers, options).boxed();
+    Ok(TransportTimeout::with_outgoing_timeout(named, limit * ADDRESS_DEADLINES).boxed())
+}
+
+/// The same over in-process pipes with `/memory/…` addresses, for tests.
+///
+/// # Errors
+/// When [`SecureChannel::new`] fails.
+pub fn memory(config: Config, admissions: Admissions) -> Result<Boxed<(PeerId, StreamMuxerBox)>, SetupError> {
+    secured(MemoryTransport::default(), config, admissions)
+}
+
+/// Streams per connection: this network opens one per direction and protocol, and keeps them.
+const MAX_STREAMS: usize = 64;
+
+/// Deadlines that the addresses of one name may take together.
+const ADDRESS_DEADLINES: u32 = 4;
+
+/// A socket's error with its cause in reach: the layers above show only the source of what they wrap.
+#[derive(Debug)]
+struct SocketError<E>(E);
+
+impl<E> fmt::Display for SocketError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the socket failed")
+    }
+}
+
+impl<E: Error + 'static> Error for SocketError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+fn secured<T>(
+    sockets: T,
+    config: Config,
+    admissions: Admissions,
+) -> Result<Boxed<(PeerId, StreamMuxerBox)>, SetupError>
+where
+    T: Transport + Send + Unpin + 'static,
+    T::Output: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    T::Error: Send + Sync + 'static,
+    T::Dial: Send + 'static,
+    T::ListenerUpgrade: Send + 'static,
+{
+    let limit = config.handshake_timeout;
+    let channel = SecureChannel::new(config, admissions)?;
+    let mut multiplexer = yamux::Config::default();
+    multiplexer.set_max_num_streams(MAX_STREAMS);
+    // V1, not V1Lazy: links live long, so the round trips saved count for little. In return no TLS byte goes to what
+    // has not agreed to speak our protocol, and a wrong port is told apart from a failed handshake.
+    let connections = sockets
+        .map_err(SocketError)
+        .upgrade(Version::V1)
+        .authenticate(channel)
+        .multiplex(multiplexer)
+        // Boxed between the layers, so that each layer's error has a type that a diagnosis can name.
+        .boxed();
+    Ok(TransportTimeout::new(connections, limit).boxed())
+}
+
+/// The system's name servers, without a cache: after a peer has moved, its old address must not be dialled until the
+/// record's lifetime is over. Without a readable resolv.conf the hosts file still works.
+fn resolver() -> (ResolverConfig, ResolverOpts) {
+    let (servers, mut options) = read_system_conf().unwrap_or_else(|error| {
+        tracing::warn!(%error, "no name servers in /etc/resolv.conf: peer names resolve by the hosts file only");
+        (ResolverConfig::from_parts(None, Vec::new(), Vec::new()), ResolverOpts::default())
+    });
+    options.cache_size = 0;
+    options.attempts = options.attempts.clamp(1, 2);
+    options.timeout = options.timeout.clamp(Duration::from_secs(1), Duration::from_secs(5));
+    (servers, options)
+}

@@ -1,0 +1,10 @@
+//! Connections between real nodes and to impostors, over memory and over TCP on loopback: who gets in, who does not, and
+//! what either side reads about it.
+
+mod admitted;
+mod deadline;
+mod diagnosed;
+mod impostor;
+mod meeting;
+mod outsiders;
+mod refused;

@@ -1,0 +1,14 @@
+//! Generates the protobuf types; protox compiles the definitions, so no protoc is needed.
+
+use std::{error::Error, path::Path};
+
+const FILES: [&str; 5] = ["amop.proto", "multicast.proto", "status.proto", "unicast.proto", "verdict.proto"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let root = Path::new("../../proto");
+    println!("cargo:rerun-if-changed={}", root.display());
+    let files = FILES.map(|name| root.join("nuncio/v1").join(name));
+    let descriptors = protox::compile(files, [root])?;
+    prost_build::Config::new().bytes(["."]).compile_fds(descriptors)?;
+    Ok(())
+}

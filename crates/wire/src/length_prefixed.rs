@@ -1,0 +1,87 @@
+//! Frames on the long-lived streams.
+//!
+//! `length: u32 | header length: u16 | header | body`, big-endian; `length` counts what follows it. The header is a
+//! protobuf message, the body raw bytes, so that a body is never copied into or out of a message. A frame of length
+//! 0 says only that the sender is alive.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use nuncio_protocol::MAX_BODY;
+
+use crate::DecodeError;
+
+/// Longest header, in bytes.
+pub const MAX_HEADER: usize = 60 << 10;
+
+/// Longest frame without its length field, in bytes.
+pub const MAX_FRAME: usize = 2 + MAX_HEADER + MAX_BODY;
+
+const LENGTH: usize = 4;
+const HEADER_LENGTH: usize = 2;
+
+/// How far ahead of the bytes received a buffer grows for a long frame.
+const GROWTH: usize = 256 << 10;
+
+/// One frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Frame {
+    /// The sender is alive.
+    Alive,
+    /// A message.
+    Message {
+        /// The protobuf header.
+        header: Bytes,
+        /// The body.
+        body: Bytes,
+    },
+}
+
+/// Appends length fields and header; the body goes out behind them as it is.
+///
+/// # Panics
+/// When the header is longer than [`MAX_HEADER`]; those who make headers bound their lists.
+pub fn encode(header: &impl prost::Message, body_length: usize, out: &mut BytesMut) {
+    let header_length = header.encoded_len();
+    assert!(header_length <= MAX_HEADER, "headers are bounded where they are made");
+    out.reserve(LENGTH + HEADER_LENGTH + header_length);
+    out.put_u32((HEADER_LENGTH + header_length + body_length) as u32);
+    out.put_u16(header_length as u16);
+    header.encode_raw(out);
+}
+
+/// Appends a frame that says: alive.
+pub fn encode_alive(out: &mut BytesMut) {
+    out.put_u32(0);
+}
+
+/// Takes the next complete frame off the front of `buffer`; `None` when more bytes are needed, for which room is made
+/// in bounded steps.
+///
+/// # Errors
+/// When a length lies; nothing can be read from the stream after that.
+pub fn decode(buffer: &mut BytesMut) -> Result<Option<Frame>, DecodeError> {
+    let Some(length) = buffer.first_chunk::<LENGTH>() else { return Ok(None) };
+    let length = u32::from_be_bytes(*length) as usize;
+    if length == 0 {
+        buffer.advance(LENGTH);
+        return Ok(Some(Frame::Alive));
+    }
+    if length > MAX_FRAME {
+        return Err(DecodeError::TooLarge { what: "frame", bytes: length, limit: MAX_FRAME });
+    }
+    if buffer.len() < LENGTH + length {
+        buffer.reserve((LENGTH + length - buffer.len()).min(GROWTH.max(buffer.len())));
+        return Ok(None);
+    }
+    buffer.advance(LENGTH);
+    let mut frame = buffer.split_to(length).freeze();
+    let beyond = |header| DecodeError::HeaderBeyondFrame { frame: length, header };
+    if frame.len() < HEADER_LENGTH {
+        return Err(beyond(HEADER_LENGTH));
+    }
+    let header_length = usize::from(frame.get_u16());
+    if header_length > frame.len() {
+        return Err(beyond(header_length));
+    }
+    let header = frame.split_to(header_length);
+    Ok(Some(Frame::Message { header, body: frame }))
+}

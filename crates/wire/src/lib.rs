@@ -1,0 +1,18 @@
+//! Bytes to core messages and back, one module per protocol of the network.
+//!
+//! Definitions are in `proto/nuncio/v1`. Every decoder bounds what it reads: no length, count or name from
+//! the network reaches the core unchecked, and none sizes an allocation.
+
+pub mod amop;
+mod error;
+mod field;
+pub mod length_prefixed;
+pub mod multicast;
+mod proto;
+mod signing;
+pub mod status;
+pub mod unicast;
+pub mod verdict;
+
+pub use error::DecodeError;
+pub use signing::SigningContext;

@@ -1,0 +1,64 @@
+use std::sync::Arc;
+
+use nuncio_identity::{NodeId, NodeKey, Signature};
+use sha2::{Digest, Sha256};
+
+use crate::DecodeError;
+
+/// Signs and checks what may be relayed. Every signature is bound to the network and to the kind of message, so
+/// that none can be used in another place.
+#[derive(Debug, Clone)]
+pub struct SigningContext {
+    key: Arc<NodeKey>,
+    network: Arc<str>,
+}
+
+impl SigningContext {
+    /// Signs as `key`'s node in `network`.
+    pub fn new(key: NodeKey, network: &str) -> Self {
+        Self { key: Arc::new(key), network: network.into() }
+    }
+
+    /// The node that signs.
+    pub fn node(&self) -> NodeId {
+        self.key.node_id()
+    }
+
+    pub(crate) fn sign(&self, statement: &Statement<'_>) -> Signature {
+        self.key.sign(&statement.digest(&self.network))
+    }
+
+    pub(crate) fn verify(
+        &self,
+        node: NodeId,
+        statement: &Statement<'_>,
+        signature: &Signature,
+    ) -> Result<(), DecodeError> {
+        if node.verify(&statement.digest(&self.network), signature) {
+            Ok(())
+        } else {
+            Err(DecodeError::Signature { node })
+        }
+    }
+}
+
+/// What is signed: the kind of message, its fields and its body.
+#[derive(Debug)]
+pub(crate) struct Statement<'a> {
+    pub(crate) kind: &'static str,
+    /// Fields of fixed width in a fixed order, at most one of variable width, last.
+    pub(crate) fields: Vec<u8>,
+    pub(crate) body: &'a [u8],
+}
+
+impl Statement<'_> {
+    /// Each part goes in behind its length, so that no two statements have the same bytes.
+    fn digest(&self, network: &str) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        for part in [b"nuncio/1", network.as_bytes(), self.kind.as_bytes(), &self.fields, self.body] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        hash.finalize().into()
+    }
+}

@@ -1,0 +1,190 @@
+//! Announcements, queries, answers and the signed status records they are about.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use nuncio_identity::NodeId;
+use nuncio_protocol::{
+    MAX_APPLICATION_FIELD, MAX_NEIGHBOURS, MAX_NODES, MAX_STATUS, MAX_TOPICS_PER_NODE, Topic,
+    peering::Address,
+    status_sync::{Query, Record, Status, Version},
+};
+use prost::Message as _;
+
+use crate::{DecodeError, SigningContext, field::decode_signature, proto, signing::Statement};
+
+/// The name of the query protocol.
+pub const PROTOCOL: &str = "/nuncio/status/1";
+
+/// The gossipsub topic of announcements.
+pub const ANNOUNCE: &str = "nuncio/seq";
+
+/// Longest encoded query, in bytes.
+pub const MAX_QUERY: usize = 96 * MAX_NODES;
+
+/// Longest encoded answer, in bytes.
+pub const MAX_ANSWER: usize = (4 << 20) + MAX_STATUS + (64 << 10);
+
+/// Most certificates in a record's chain.
+pub const MAX_CHAIN: usize = 5;
+
+const MAX_ADDRESSES: usize = 8;
+const MAX_ADDRESS_LENGTH: usize = 256;
+const MAX_NAME_LENGTH: usize = 256;
+
+/// Encodes an announcement.
+pub fn encode_announcement(node: NodeId, version: Version) -> Vec<u8> {
+    let Version { epoch, seq } = version;
+    proto::Announcement { node: Bytes::copy_from_slice(node.as_bytes()), epoch, seq }.encode_to_vec()
+}
+
+/// Reads an announcement.
+///
+/// # Errors
+/// When it is none.
+pub fn decode_announcement(bytes: &[u8]) -> Result<(NodeId, Version), DecodeError> {
+    let proto::Announcement { node, epoch, seq } = proto::Announcement::decode(bytes)
+        .map_err(|source| DecodeError::Protobuf { message: "announcement", source })?;
+    Ok((NodeId::from_bytes(&node)?, Version { epoch, seq }))
+}
+
+/// Encodes a query.
+pub fn encode_query(query: &Query) -> Vec<u8> {
+    let known = |node: &NodeId, version: Option<Version>| {
+        let Version { epoch, seq } = version.unwrap_or(Version { epoch: 0, seq: 0 });
+        proto::Known { node: Bytes::copy_from_slice(node.as_bytes()), epoch, seq }
+    };
+    let query = match query {
+        Query::Nodes(nodes) => {
+            proto::Query { nodes: nodes.iter().map(|(node, version)| known(node, *version)).collect(), all: false }
+        }
+        Query::All { known: nodes } => {
+            proto::Query { nodes: nodes.iter().map(|(node, version)| known(node, Some(*version))).collect(), all: true }
+        }
+    };
+    query.encode_to_vec()
+}
+
+/// Reads a query.
+///
+/// # Errors
+/// When it is none or names too many nodes.
+pub fn decode_query(bytes: Bytes) -> Result<Query, DecodeError> {
+    let query = proto::Query::decode(bytes).map_err(|source| DecodeError::Protobuf { message: "query", source })?;
+    bounded("nodes", query.nodes.len(), MAX_NODES)?;
+    let known = query.nodes.iter().map(|known| {
+        let version = Version { epoch: known.epoch, seq: known.seq };
+        Ok((NodeId::from_bytes(&known.node)?, version))
+    });
+    let known = known.collect::<Result<Vec<_>, DecodeError>>()?;
+    Ok(if query.all {
+        Query::All { known }
+    } else {
+        let has = |version: Version| (version.epoch != 0).then_some(version);
+        Query::Nodes(known.into_iter().map(|(node, version)| (node, has(version))).collect())
+    })
+}
+
+/// Encodes an answer.
+pub fn encode_answer(records: &[Arc<Record>], more: bool) -> Vec<u8> {
+    proto::Answer { records: records.iter().map(|record| record.bytes.clone()).collect(), more }.encode_to_vec()
+}
+
+/// Reads an answer: encoded records, for [`decode_record`], and whether there is more.
+///
+/// # Errors
+/// When it is none or holds too many records.
+pub fn decode_answer(bytes: Bytes) -> Result<(Vec<Bytes>, bool), DecodeError> {
+    let proto::Answer { records, more } =
+        proto::Answer::decode(bytes).map_err(|source| DecodeError::Protobuf { message: "answer", source })?;
+    bounded("records", records.len(), MAX_NODES)?;
+    Ok((records, more))
+}
+
+/// Signs a status of ours and puts it behind its certificate chain.
+pub fn sign_record(status: Status, chain: &[Bytes], context: &SigningContext) -> Record {
+    let encoded = Bytes::from(encode_status(&status).encode_to_vec());
+    let signature = context.sign(&statement(&encoded));
+    let record = proto::Record {
+        status: encoded,
+        signature: Bytes::copy_from_slice(signature.as_bytes()),
+        chain: chain.to_vec(),
+    };
+    Record { status, bytes: record.encode_to_vec().into() }
+}
+
+/// Reads a record and checks its owner's signature. Whether the chain behind it proves the owner's membership is the
+/// caller's to check: it is returned for that, the owner's certificate first.
+///
+/// # Errors
+/// When it is no record, a bound is passed, or the signature does not hold.
+pub fn decode_record(bytes: Bytes, context: &SigningContext) -> Result<(Record, Vec<Bytes>), DecodeError> {
+    if bytes.len() > MAX_STATUS {
+        return Err(DecodeError::TooLarge { what: "status record", bytes: bytes.len(), limit: MAX_STATUS });
+    }
+    let proto::Record { status: encoded, signature, chain } =
+        proto::Record::decode(bytes.clone()).map_err(|source| DecodeError::Protobuf { message: "record", source })?;
+    bounded("certificates", chain.len(), MAX_CHAIN)?;
+    let status =
+        proto::Status::decode(encoded.clone()).map_err(|source| DecodeError::Protobuf { message: "status", source })?;
+    let status = decode_status(status)?;
+    let node = status.node;
+    let signature = decode_signature(&signature)?;
+    let signature = signature.ok_or(DecodeError::Signature { node })?;
+    context.verify(node, &statement(&encoded), &signature)?;
+    Ok((Record { status, bytes }, chain))
+}
+
+fn statement(encoded: &[u8]) -> Statement<'_> {
+    Statement { kind: "status", fields: Vec::new(), body: encoded }
+}
+
+fn encode_status(status: &Status) -> proto::Status {
+    proto::Status {
+        node: Bytes::copy_from_slice(status.node.as_bytes()),
+        epoch: status.version.epoch,
+        seq: status.version.seq,
+        addresses: status.addresses.iter().map(|address| address.as_str().to_owned()).collect(),
+        neighbours: status.neighbours.iter().map(|node| Bytes::copy_from_slice(node.as_bytes())).collect(),
+        topics: status
+            .topics
+            .iter()
+            .map(|(topic, &subscribers)| proto::TopicSubscribers { topic: topic.as_str().to_owned(), subscribers })
+            .collect(),
+        name: status.name.clone(),
+        agency: status.agency.clone(),
+        software: status.software.clone(),
+        crl_number: status.crl_number,
+        application: status.application.clone(),
+    }
+}
+
+fn decode_status(status: proto::Status) -> Result<Status, DecodeError> {
+    bounded("addresses", status.addresses.len(), MAX_ADDRESSES)?;
+    bounded("neighbours", status.neighbours.len(), MAX_NEIGHBOURS)?;
+    bounded("topics", status.topics.len(), MAX_TOPICS_PER_NODE)?;
+    let longest_address = status.addresses.iter().map(String::len).max().unwrap_or(0);
+    bounded("address bytes", longest_address, MAX_ADDRESS_LENGTH)?;
+    for name in [&status.name, &status.agency, &status.software] {
+        bounded("name bytes", name.len(), MAX_NAME_LENGTH)?;
+    }
+    bounded("application bytes", status.application.len(), MAX_APPLICATION_FIELD)?;
+    let topics = status.topics.into_iter().map(|entry| Ok((Topic::new(&entry.topic)?, entry.subscribers)));
+    let neighbours = status.neighbours.iter().map(|node| NodeId::from_bytes(node));
+    Ok(Status {
+        node: NodeId::from_bytes(&status.node)?,
+        version: Version { epoch: status.epoch, seq: status.seq },
+        addresses: status.addresses.iter().map(|text| Address::new(text)).collect(),
+        neighbours: neighbours.collect::<Result<_, _>>()?,
+        topics: topics.collect::<Result<_, DecodeError>>()?,
+        name: status.name,
+        agency: status.agency,
+        software: status.software,
+        crl_number: status.crl_number,
+        application: status.application,
+    })
+}
+
+fn bounded(what: &'static str, count: usize, limit: usize) -> Result<(), DecodeError> {
+    if count > limit { Err(DecodeError::TooMany { what, count, limit }) } else { Ok(()) }
+}
