@@ -16,7 +16,9 @@ pub(crate) fn node(text: &str, snapshot: &Snapshot) -> Result<NodeId, Failure> {
         return text.parse().map_err(|error| bad(format!("{error}")));
     }
     if !is_prefix(text) {
-        return Err(bad(format!("`{text}` is not a node ID: 128 hexadecimal digits, or at least the first {MIN_PREFIX}")));
+        return Err(bad(format!(
+            "`{text}` is not a node ID: 128 hexadecimal digits, or at least the first {MIN_PREFIX}"
+        )));
     }
     let known = snapshot.nodes.iter().map(|node| node.node_id.as_str());
     let peers = snapshot.peers.iter().filter_map(|peer| peer.node_id.as_deref());

@@ -68,9 +68,7 @@ pub(crate) fn router(node: NodeHandle, operator: Arc<dyn Operator>, shutdown: Ca
         .route("/v1/listen", get(listen::listen))
         .route("/v1/log-level", get(log_level::get).put(log_level::set))
         .fallback(async || Failure::new(ErrorCode::NotFound, "there is nothing under this path"))
-        .method_not_allowed_fallback(async || {
-            Failure::new(ErrorCode::NotFound, "this path does not know this method")
-        })
+        .method_not_allowed_fallback(async || Failure::new(ErrorCode::NotFound, "this path does not know this method"))
         .layer(DefaultBodyLimit::max(MAX_JSON))
         .with_state(context)
 }
@@ -92,7 +90,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
         let bytes = axum::body::Bytes::from_request(request, state)
             .await
             .map_err(|error| bad_request(format!("the body cannot be read: {error}")))?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| bad_request(format!("the body is not as expected: {error}")))
+        serde_json::from_slice(&bytes)
+            .map(Self)
+            .map_err(|error| bad_request(format!("the body is not as expected: {error}")))
     }
 }
 

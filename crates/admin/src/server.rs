@@ -45,9 +45,7 @@ pub async fn bind(config: Config, node: NodeHandle, operator: Arc<dyn Operator>)
         Some(address) if !address.ip().is_loopback() && !config.allow_remote => {
             return Err(BindError::NotLoopback { address });
         }
-        Some(address) => {
-            Some(TcpListener::bind(address).await.map_err(|source| BindError::Tcp { address, source })?)
-        }
+        Some(address) => Some(TcpListener::bind(address).await.map_err(|source| BindError::Tcp { address, source })?),
         None => None,
     };
     let local = tcp.as_ref().and_then(|listener| listener.local_addr().ok());

@@ -59,6 +59,7 @@ pub struct Behaviour {
     epoch: u64,
     last_exchange: u64,
     last_gossip: u64,
+    last_announcement: u64,
     timer: Option<(Instant, Delay)>,
     actions: VecDeque<ToSwarm<Event, THandlerInEvent<Inner>>>,
 }
@@ -97,6 +98,7 @@ impl Behaviour {
             epoch: config.epoch,
             last_exchange: 0,
             last_gossip: 0,
+            last_announcement: 0,
             timer: None,
             actions: VecDeque::new(),
         };

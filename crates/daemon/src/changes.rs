@@ -134,7 +134,9 @@ impl ChangesError {
             Self::File { path, source } if source.kind() == io::ErrorKind::StorageFull => {
                 format!("free space on the disk of {}", path.display())
             }
-            Self::File { path, .. } => format!("make {} readable and writable for the user that runs the node", path.display()),
+            Self::File { path, .. } => {
+                format!("make {} readable and writable for the user that runs the node", path.display())
+            }
             Self::Invalid { path, .. } => {
                 format!("correct {} or remove it; the configuration file alone holds then", path.display())
             }
@@ -146,10 +148,8 @@ fn load<T: DeserializeOwned + Default>(data: &DataDir, name: &str) -> Result<T, 
     let path = data.path().join(name);
     match data.read(name) {
         Ok(None) => Ok(T::default()),
-        Ok(Some(text)) => toml::from_str(&text).map_err(|error: toml::de::Error| ChangesError::Invalid {
-            path,
-            message: error.message().to_owned(),
-        }),
+        Ok(Some(text)) => toml::from_str(&text)
+            .map_err(|error: toml::de::Error| ChangesError::Invalid { path, message: error.message().to_owned() }),
         Err(source) => Err(ChangesError::File { path, source }),
     }
 }
@@ -198,7 +198,9 @@ mod tests {
         let configured = Access { allow: vec![Node(a), Node(b)], deny: vec![Node(b)] };
         let mut changes = AccessChanges::load(&data).unwrap();
         assert_eq!(changes.apply_to(&configured), [(a, (Rule::Allow, true)), (b, (Rule::Deny, true))].into());
-        assert!(changes.set(a, Some(Rule::Deny)) && changes.set(b, Some(Rule::Allow)) && changes.set(c, Some(Rule::Allow)));
+        assert!(
+            changes.set(a, Some(Rule::Deny)) && changes.set(b, Some(Rule::Allow)) && changes.set(c, Some(Rule::Allow))
+        );
         changes.store(&data).unwrap();
         let mut changes = AccessChanges::load(&data).unwrap();
         let expected = [(a, (Rule::Deny, false)), (b, (Rule::Allow, false)), (c, (Rule::Allow, false))];

@@ -82,6 +82,7 @@ impl Config {
         };
         let config: Self = toml::from_str(text).map_err(|error| {
             let offset = error.span().map_or(0, |span| span.start);
+            let offset = position::of_quoted_element(text, offset, error.message());
             invalid(offset, position::key_at(text, offset), error.message().trim().replace('\n', ", "))
         })?;
         config.judge().map_err(|(key, message)| {
@@ -97,8 +98,7 @@ impl Config {
     /// With file, line and key of what is wrong or not supported.
     pub fn import_fisco(path: &Path) -> Result<Imported, ConfigError> {
         let file = if path.is_dir() { path.join("config.ini") } else { path.to_owned() };
-        let text =
-            fs::read_to_string(&file).map_err(|source| ConfigError::Read { path: file.clone(), source })?;
+        let text = fs::read_to_string(&file).map_err(|source| ConfigError::Read { path: file.clone(), source })?;
         let mut imported = fisco::import(&text, &file)?;
         imported.config = environment::overlay(imported.config, environment_variables())?;
         Ok(imported)
@@ -160,7 +160,11 @@ impl Config {
 
     /// What no single key can say.
     fn judge(&self) -> Result<(), (&'static str, String)> {
-        let channel = [("gateway.key", &self.gateway.key), ("gateway.cert", &self.gateway.cert), ("gateway.ca", &self.gateway.ca)];
+        let channel = [
+            ("gateway.key", &self.gateway.key),
+            ("gateway.cert", &self.gateway.cert),
+            ("gateway.ca", &self.gateway.ca),
+        ];
         let named = channel.iter().find(|(_, path)| path.is_some());
         if let (Some((key, _)), Some((missing, _))) = (named, channel.iter().find(|(_, path)| path.is_none())) {
             return Err((key, format!("key, cert and ca are set together or not at all, and {missing} is not set")));

@@ -99,7 +99,9 @@ impl DataDirError {
     /// What the operator can do about it.
     pub fn hint(&self) -> String {
         match self {
-            Self::Held { pid: Some(pid), .. } => format!("stop it with `kill {pid}`, or give this node its own data_dir"),
+            Self::Held { pid: Some(pid), .. } => {
+                format!("stop it with `kill {pid}`, or give this node its own data_dir")
+            }
             Self::Held { .. } => "stop it, or give this node its own data_dir".to_owned(),
             Self::Unusable { path, source } if source.kind() == io::ErrorKind::StorageFull => {
                 format!("free space on the disk of {}", path.display())

@@ -1,1 +1,37 @@
 //! From a configuration file to a running node, and back down.
+//!
+//! The life cycle is in the types: [`Config`] is read and judged without opening anything, [`Daemon::build`] binds,
+//! [`Bound::run`] works until [`Shutdown`] says otherwise. [`run`] is all of it for a process of its own.
+//!
+//! ```no_run
+//! use nuncio_daemon::{Shutdown, Source, run};
+//!
+//! # async fn example() -> Result<(), nuncio_daemon::RunError> {
+//! run(Source::File("node0/nuncio.toml".into()), Shutdown::new()).await
+//! # }
+//! ```
+
+mod changes;
+pub mod config;
+mod control;
+mod data_dir;
+mod error;
+pub mod logging;
+mod node_info;
+mod open_files;
+mod port;
+mod reload;
+mod run;
+mod services;
+mod shutdown;
+
+pub use changes::ChangesError;
+pub use config::{Config, ConfigError, Imported, Source};
+pub use data_dir::{DataDir, DataDirError};
+pub use error::{RunError, StartError};
+pub use open_files::TooFewFiles;
+pub use port::Holder;
+pub use reload::ReloadError;
+pub use run::run;
+pub use services::{Bound, Daemon, Reloader};
+pub use shutdown::Shutdown;

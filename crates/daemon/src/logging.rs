@@ -31,9 +31,7 @@ pub fn start(log: &Log) -> Result<LogControl, LogError> {
             let in_colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
             base.with(lines::layer().with_writer(io::stderr).with_ansi(in_colour)).try_init()
         }
-        LogFormat::Json => {
-            base.with(lines::layer().json().flatten_event(true).with_writer(io::stderr)).try_init()
-        }
+        LogFormat::Json => base.with(lines::layer().json().flatten_event(true).with_writer(io::stderr)).try_init(),
     };
     started.map_err(|_| LogError::Started)?;
     Ok(LogControl { handle, filter: Arc::new(Mutex::new(log.filter.clone())) })
@@ -90,7 +88,7 @@ pub(crate) fn judge_filter(filter: &str) -> Result<(), LogError> {
 /// A single word that is no level would be taken for the name of a part, and everything else fall silent.
 fn read(filter: &str) -> Result<EnvFilter, LogError> {
     let unusable = || LogError::Filter { filter: filter.to_owned() };
-    let is_level = |word: &str| word.parse::<tracing_subscriber::filter::LevelFilter>().is_ok();
+    let is_level = |word: &str| !word.is_empty() && word.parse::<tracing_subscriber::filter::LevelFilter>().is_ok();
     let is_directive = |word: &str| is_level(word) || word.split_once('=').is_some_and(|(_, level)| is_level(level));
     if !filter.split(',').all(|word| is_directive(word.trim())) {
         return Err(unusable());

@@ -28,7 +28,11 @@ pub(crate) fn prepare(connections: u64) -> Result<(), TooFewFiles> {
         return Err(TooFewFiles { limit });
     }
     if limit < needed {
-        tracing::warn!(limit, needed, "fewer open files than the configured links and SDKs may need; raise `ulimit -n`");
+        tracing::warn!(
+            limit,
+            needed,
+            "fewer open files than the configured links and SDKs may need; raise `ulimit -n`"
+        );
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use nuncio_protocol::amop::ClientInput;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc,
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, info, warn};
@@ -34,6 +34,9 @@ pub(crate) use throttle::Throttle;
 
 /// How long the listener rests when the system gives it no connection, for want of file descriptors most likely.
 const REST: Duration = Duration::from_millis(200);
+
+/// How long a session may take beyond the drain time to tell the core that its client is gone.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// A gateway that listens and lets nobody in yet.
 #[derive(Debug)]
@@ -139,8 +142,11 @@ impl Bound {
         }
         drop(self.listener);
         tasks.close();
-        tasks.wait().await;
-        info!(address = %self.address, "gateway closed");
+        if timeout(self.door.timeouts.drain + GRACE, tasks.wait()).await.is_err() {
+            warn!(address = %self.address, sessions = tasks.len(), "gateway closed; the core no longer takes what some sessions say");
+        } else {
+            info!(address = %self.address, "gateway closed");
+        }
     }
 }
 

@@ -111,7 +111,10 @@ impl Rpc {
 
     /// The node itself first, as FISCO lists it too.
     fn node_ids(&self) -> Value {
-        std::iter::once(self.info.own().node_id).chain(self.info.reachable()).map(|node| json!(node.to_string())).collect()
+        std::iter::once(self.info.own().node_id)
+            .chain(self.info.reachable())
+            .map(|node| json!(node.to_string()))
+            .collect()
     }
 }
 

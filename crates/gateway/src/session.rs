@@ -12,12 +12,15 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use nuncio_channel_protocol::{Frame, FrameKind, HandshakeAnswer, HandshakeRequest, ProtocolVersion, ResultCode, heartbeat};
+use nuncio_channel_protocol::{
+    Frame, FrameKind, HandshakeAnswer, HandshakeRequest, ProtocolVersion, ResultCode, heartbeat,
+};
 use nuncio_protocol::amop::{self, ClientInput, Kind, PublishSeq};
+use rustls_pki_types::UnixTime;
 use tokio::time::{Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tracing::{debug, info, trace, warn};
@@ -37,7 +40,7 @@ use writer::Writer;
 pub(crate) async fn run(door: Arc<Door>, admitted: Admitted, remote: SocketAddr, shutdown: CancellationToken) {
     let registration = door.clients.register(&door.limits, &door.timeouts);
     let client = registration.client;
-    info!(%remote, client = client.0, subject = %admitted.subject, "SDK connected");
+    info!(%remote, client = client.0, subject = %admitted.client.subject, "SDK connected");
     if door.inputs.send(ClientInput::Connected { client }).await.is_ok() {
         let mut session = Session::new(Arc::clone(&door), registration, admitted, remote, shutdown);
         let reason = session.serve().await;
@@ -61,6 +64,8 @@ struct Session {
     active: Instant,
     timer: Pin<Box<Sleep>>,
     shutdown: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// When the client's certificate expires; `None` when that is beyond all clocks.
+    expires: Option<Instant>,
     /// When the session ends whatever is still in flight.
     leaves: Option<Instant>,
 }
@@ -81,11 +86,11 @@ impl Session {
             link: Link::new(admitted.socket, admitted.tls),
             inbox: Inbox::new(door.limits.control_body),
             writer: Writer::default(),
-            // TLS may hold the first frames already.
             backlog: false,
             active: now,
             timer: Box::pin(sleep_until((now + door.timeouts.idle).into())),
             shutdown: Box::pin(shutdown.cancelled_owned()),
+            expires: now.checked_add(time_left(admitted.client.not_after)),
             leaves: None,
             door,
         }
@@ -181,11 +186,16 @@ impl Session {
     fn next_deadline(&self) -> (Instant, CloseReason) {
         let timeouts = &self.door.timeouts;
         let idle = (self.active + timeouts.idle, CloseReason::Idle { limit: timeouts.idle });
-        let write = self.writer.stalled_since().map(|since| {
-            (since + timeouts.write, CloseReason::NotDraining { limit: timeouts.write })
-        });
+        let write = self
+            .writer
+            .stalled_since()
+            .map(|since| (since + timeouts.write, CloseReason::NotDraining { limit: timeouts.write }));
+        let expiry = self.expires.map(|at| (at, CloseReason::CertificateExpired));
         let leave = self.leaves.map(|at| (at, CloseReason::Shutdown));
-        [write, leave].into_iter().flatten().fold(idle, |first, next| if next.0 < first.0 { next } else { first })
+        [write, expiry, leave]
+            .into_iter()
+            .flatten()
+            .fold(idle, |first, next| if next.0 < first.0 { next } else { first })
     }
 
     async fn handle_frame(&mut self, frame: Frame) -> Result<(), CloseReason> {
@@ -244,7 +254,9 @@ impl Session {
             Ok(publish) => {
                 self.mailbox().open_publish(seq, bytes);
                 let (topic, data) = (publish.topic, publish.data);
-                return self.tell(ClientInput::Publish { client: self.registration.client, seq, kind, topic, data }).await;
+                return self
+                    .tell(ClientInput::Publish { client: self.registration.client, seq, kind, topic, data })
+                    .await;
             }
             Err(error) => {
                 self.door.clients.counters().frames_malformed.increment();
@@ -269,7 +281,9 @@ impl Session {
         match translate::topics(&frame.body, self.door.limits.topics) {
             Ok(read) => {
                 if read.impossible > 0 {
-                    self.complain(|| format!("{} names in its topic list cannot be topics and were left out", read.impossible));
+                    self.complain(|| {
+                        format!("{} names in its topic list cannot be topics and were left out", read.impossible)
+                    });
                 }
                 self.tell(ClientInput::Subscribe { client: self.registration.client, topics: read.topics }).await
             }
@@ -331,4 +345,9 @@ impl Session {
     fn mailbox(&self) -> &Arc<Mailbox> {
         &self.registration.mailbox
     }
+}
+
+/// The wall clock decides about certificates and nothing else.
+fn time_left(not_after: UnixTime) -> Duration {
+    Duration::from_secs(not_after.as_secs().saturating_sub(UnixTime::now().as_secs()))
 }

@@ -85,8 +85,7 @@ pub(crate) struct TlsSide {
 pub(crate) struct Admitted {
     pub(crate) socket: TcpStream,
     pub(crate) tls: ServerConnection,
-    /// The subject of the client's certificate.
-    pub(crate) subject: String,
+    pub(crate) client: ClientCertificate,
 }
 
 impl Refusal {
@@ -94,7 +93,9 @@ impl Refusal {
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
             Self::Full { .. } => "raise the gateway's connection limit or spread the SDKs over more nodes",
-            Self::FullForAddress { .. } => "raise the gateway's limit per address if one host really runs that many SDKs",
+            Self::FullForAddress { .. } => {
+                "raise the gateway's limit per address if one host really runs that many SDKs"
+            }
             Self::FullOfHandshakes | Self::GaveWay | Self::HungUp(_) => return None,
             Self::TooSlow { .. } => "look for a port scanner, or for a firewall that swallows large packets",
             Self::NotTls(Opening::Peer) => "a node dialled the gateway: use the p2p port in its peer list",
@@ -131,7 +132,7 @@ impl TlsSide {
         let (socket, tls) = stream.into_inner();
         let client = client_of(&tls).ok_or(Refusal::Tls(rustls::Error::NoCertificatesPresented))?;
         check_agency(&client, self.issuer.as_deref())?;
-        Ok(Admitted { socket, tls, subject: client.subject })
+        Ok(Admitted { socket, tls, client })
     }
 }
 
@@ -209,3 +210,6 @@ fn tls_hint(error: &rustls::Error) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests;

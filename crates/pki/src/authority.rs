@@ -12,11 +12,11 @@ mod store;
 mod template;
 
 pub use error::AuthorityError;
+pub(crate) use issuer::subject_of;
 pub use issuer::{Issued, Issuer, Kind, RevocationDates};
 pub use private_key::PrivateKey;
 pub use store::Authority;
 pub use template::Validity;
-pub(crate) use issuer::subject_of;
 pub(crate) use template::sign as sign_structure;
 
 /// Days a root is valid by default, as `build_chain.sh` has it: to the year 2126.

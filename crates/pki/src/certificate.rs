@@ -155,7 +155,8 @@ impl Certificate {
         hex::encode(Sha256::digest(&self.der))
     }
 
-    /// Whether it is version 1, the form without extensions that FISCO BCOS's tool makes for roots and RSA certificates.
+    /// Whether it is version 1, the form without extensions that FISCO BCOS's tool makes for roots and RSA
+    /// certificates.
     pub fn is_v1(&self) -> bool {
         self.version == Version::V1
     }

@@ -57,7 +57,7 @@ impl Policy {
         if let Some(one) = anchors.iter().find(|one| one.version() == 3 && !one.is_ca()) {
             return Err(PolicyError::NotAnAuthority { who: Who::named_by(one), reason: "it says CA:FALSE".into() });
         }
-        let names: Vec<Who> = anchors.iter().map(Who::named_by).collect();
+        let names: Vec<_> = anchors.iter().map(Who::named_by).collect();
         let anchors = Anchors::new(anchors).map_err(|(index, error)| PolicyError::NotAnAuthority {
             who: names[index].clone(),
             reason: error.to_string(),
@@ -122,8 +122,9 @@ impl Policy {
         self.crls.iter().filter(move |list| list.next_update().is_some_and(|next| next.as_secs() < now.as_secs()))
     }
 
-    /// Takes a list that came over the network, if it is news: signed by an authority here, or by one of `agencies` that
-    /// an authority here issued, and with a higher number than the list it replaces. `None` when it is not newer.
+    /// Takes a list that came over the network, if it is news: signed by an authority here, or by one of `agencies`
+    /// that an authority here issued, and with a higher number than the list it replaces. `None` when it is not
+    /// newer.
     ///
     /// # Errors
     /// When nobody known signed it.
@@ -165,9 +166,8 @@ impl Policy {
         let verified = self.anchors.verify(chain, now, Leaf::Node)?;
         let leaf = &verified.leaf;
         let who = Who::named_by(leaf);
-        let node = leaf
-            .node_id()
-            .ok_or_else(|| ChainError::NotSecp256k1 { who: who.clone(), kind: leaf.key_kind() })?;
+        let node =
+            leaf.node_id().ok_or_else(|| ChainError::NotSecp256k1 { who: who.clone(), kind: leaf.key_kind() })?;
         self.refuse_revoked(&verified)?;
         if self.deny.contains(&node) {
             return Err(ChainError::Denied { who });
@@ -213,7 +213,7 @@ pub enum PolicyError {
     #[error("certificate of {who} cannot be an authority: {reason}")]
     NotAnAuthority {
         /// Whose.
-        who: Who,
+        who: Box<Who>,
         /// Why not.
         reason: String,
     },

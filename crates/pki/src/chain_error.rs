@@ -18,8 +18,8 @@ pub struct Who {
 }
 
 impl Who {
-    pub(crate) fn named_by(certificate: &Certificate) -> Self {
-        Self { subject: certificate.subject(), node: certificate.node_id() }
+    pub(crate) fn named_by(certificate: &Certificate) -> Box<Self> {
+        Box::new(Self { subject: certificate.subject(), node: certificate.node_id() })
     }
 }
 
@@ -59,7 +59,7 @@ pub enum ChainError {
     #[error("certificate of {who} is X.509 version {version}; a node's must be version 3")]
     NotVersion3 {
         /// Whose.
-        who: Who,
+        who: Box<Who>,
         /// Its version.
         version: u8,
     },
@@ -67,7 +67,7 @@ pub enum ChainError {
     #[error("certificate of {who} has a key of kind {kind}; a node's must be on secp256k1")]
     NotSecp256k1 {
         /// Whose.
-        who: Who,
+        who: Box<Who>,
         /// What it has.
         kind: KeyKind,
     },
@@ -77,15 +77,17 @@ pub enum ChainError {
     )]
     UnknownIssuer {
         /// Whose.
-        who: Who,
+        who: Box<Who>,
         /// The name that issued it.
         issuer: String,
     },
     /// The issuer's name is known, the signature is not by its key.
-    #[error("certificate of {who} does not chain to ca.crt: an authority named {issuer} but with another key signed it")]
+    #[error(
+        "certificate of {who} does not chain to ca.crt: an authority named {issuer} but with another key signed it"
+    )]
     WrongIssuerKey {
         /// Whose.
-        who: Who,
+        who: Box<Who>,
         /// The name that both keys carry.
         issuer: String,
     },
@@ -93,7 +95,7 @@ pub enum ChainError {
     #[error("certificate of {who} was issued by {issuer}, which is not an authority")]
     NotAnAuthority {
         /// Whose.
-        who: Who,
+        who: Box<Who>,
         /// What issued it.
         issuer: String,
     },
@@ -101,13 +103,13 @@ pub enum ChainError {
     #[error("certificate of {who} is an authority's; a node needs one of its own")]
     AuthorityAsNode {
         /// Whose.
-        who: Who,
+        who: Box<Who>,
     },
     /// A certificate of the chain, or the authority's, is past its last day.
     #[error("certificate of {who} expired on {}", instant::text(*not_after))]
     Expired {
         /// Whose.
-        who: Who,
+        who: Box<Who>,
         /// Its last instant.
         not_after: UnixTime,
     },
@@ -115,7 +117,7 @@ pub enum ChainError {
     #[error("certificate of {who} is not valid before {}", instant::text(*not_before))]
     NotYetValid {
         /// Whose.
-        who: Who,
+        who: Box<Who>,
         /// Its first instant.
         not_before: UnixTime,
     },
@@ -123,7 +125,7 @@ pub enum ChainError {
     #[error("certificate of {who} is revoked: serial {serial} is on revocation list {crl_number} of {issuer}")]
     Revoked {
         /// Whose.
-        who: Who,
+        who: Box<Who>,
         /// Its serial, hexadecimal.
         serial: String,
         /// Who revoked it.
@@ -135,19 +137,19 @@ pub enum ChainError {
     #[error("{who} is on the deny list")]
     Denied {
         /// Whose.
-        who: Who,
+        who: Box<Who>,
     },
     /// There is an allow list and the node is not on it.
     #[error("{who} is not on the allow list")]
     NotAllowed {
         /// Whose.
-        who: Who,
+        who: Box<Who>,
     },
     /// Anything else that RFC 5280 forbids.
     #[error("certificate of {who} is not acceptable: {reason}")]
     Unacceptable {
         /// Whose.
-        who: Who,
+        who: Box<Who>,
         /// The check that failed.
         reason: String,
     },
@@ -161,7 +163,8 @@ impl ChainError {
                 "give the node a certificate of the consortium: nuncio cert issue NAME --ca DIR --out DIR".into()
             }
             Self::TooLong { .. } | Self::Unreadable { .. } => {
-                "nuncio cert inspect node.crt; it must hold the node's and the agency's certificate, nothing else".into()
+                "nuncio cert inspect node.crt; it must hold the node's and the agency's certificate, nothing else"
+                    .into()
             }
             Self::NotVersion3 { .. } | Self::NotSecp256k1 { .. } | Self::AuthorityAsNode { .. } => {
                 "nuncio cert issue NAME --ca DIR --out DIR --kind node makes a node certificate".into()
@@ -179,7 +182,9 @@ impl ChainError {
                 "nuncio cert renew issues a new certificate for the same key".into()
             }
             Self::Expired { .. } => "nuncio cert inspect ca.crt; ask the authority for new certificates".into(),
-            Self::NotYetValid { .. } => "check the clocks of both machines (date -u), then nuncio cert inspect node.crt".into(),
+            Self::NotYetValid { .. } => {
+                "check the clocks of both machines (date -u), then nuncio cert inspect node.crt".into()
+            }
             Self::Revoked { .. } => "ask the authority for a new key and certificate: nuncio cert issue".into(),
             Self::Denied { who } | Self::NotAllowed { who } => match &who.node {
                 Some(node) => format!("nuncio access allow {node}, or [access] in nuncio.toml"),

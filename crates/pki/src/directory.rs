@@ -7,7 +7,7 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::{
     Certificate, CertificateError, ChainError, FileError, NodeCertificate, Policy, PolicyError, RevocationError,
-    RevocationList, file,
+    RevocationList, Who, file,
 };
 
 /// Who this node is: its key, and the chain that proves it.
@@ -73,7 +73,8 @@ impl Identity {
             ca: paths.ca.clone(),
             source,
         })?;
-        let chain = std::iter::once(&verified.leaf).chain(&verified.intermediates).map(|one| one.der().clone()).collect();
+        let chain =
+            std::iter::once(&verified.leaf).chain(&verified.intermediates).map(|one| one.der().clone()).collect();
         Ok((Self { key, chain, certificate }, policy))
     }
 }
@@ -125,8 +126,7 @@ fn leaf_first(
             key: paths.key.clone(),
             key_node: key.node_id(),
             cert: paths.cert.clone(),
-            subject: bundle.first().map(Certificate::subject).unwrap_or_default(),
-            cert_node: bundle.first().and_then(Certificate::node_id),
+            who: Who::named_by(&bundle[0]),
         });
     };
     let mut chain: Vec<_> = bundle.into_iter().map(|one| one.der().clone()).collect();
@@ -168,8 +168,8 @@ pub enum DirectoryError {
     },
     /// Key and certificate do not belong together.
     #[error(
-        "{} does not belong to {}: the key is node {}'s, the certificate is of {subject}{}",
-        key.display(), cert.display(), key_node.short(), of_node(*cert_node)
+        "{} does not belong to {}: the key is node {}'s, the certificate is of {who}",
+        key.display(), cert.display(), key_node.short()
     )]
     Mismatch {
         /// The key file.
@@ -178,13 +178,14 @@ pub enum DirectoryError {
         key_node: NodeId,
         /// The certificate file.
         cert: PathBuf,
-        /// The first certificate's subject.
-        subject: String,
-        /// The first certificate's node.
-        cert_node: Option<NodeId>,
+        /// Whom the first certificate names.
+        who: Box<Who>,
     },
     /// Key and certificate of a channel port or SDK do not belong together.
-    #[error("{} does not belong to {}: the certificate of {subject} has another public key", key.display(), cert.display())]
+    #[error(
+        "{} does not belong to {}: the certificate of {subject} has another public key",
+        key.display(), cert.display()
+    )]
     ChannelMismatch {
         /// The key file.
         key: PathBuf,
@@ -231,19 +232,23 @@ impl DirectoryError {
                 path.display()
             ),
             Self::ChannelKey { path, .. } => {
-                format!("{} must be an unencrypted secp256k1 or RSA key in PEM: openssl pkey -in {0} -noout", path.display())
+                format!(
+                    "{} must be an unencrypted secp256k1 or RSA key in PEM: openssl pkey -in {0} -noout",
+                    path.display()
+                )
             }
             Self::Certificate { path, .. } => format!("nuncio cert inspect {}", path.display()),
             Self::Mismatch { cert, .. } | Self::ChannelMismatch { cert, .. } => {
-                format!("put the matching pair there (nuncio cert inspect {}), or nuncio cert issue a new one", cert.display())
+                format!(
+                    "put the matching pair there (nuncio cert inspect {}), or nuncio cert issue a new one",
+                    cert.display()
+                )
             }
-            Self::Crl { path, .. } => format!("openssl crl -in {} -noout -text; nuncio cert revoke writes a good one", path.display()),
+            Self::Crl { path, .. } => {
+                format!("openssl crl -in {} -noout -text; nuncio cert revoke writes a good one", path.display())
+            }
             Self::Policy { source, .. } => source.hint(),
             Self::Chain { source, .. } => source.hint(),
         }
     }
-}
-
-fn of_node(node: Option<NodeId>) -> String {
-    node.map(|node| format!(" (node {})", node.short())).unwrap_or_default()
 }

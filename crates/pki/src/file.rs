@@ -44,7 +44,10 @@ impl FileError {
     pub fn hint(&self) -> String {
         match self {
             Self::Read { path, source } if source.kind() == io::ErrorKind::NotFound => {
-                format!("create {} (nuncio cert issue NAME --ca DIR --out DIR writes a whole directory)", path.display())
+                format!(
+                    "create {} (nuncio cert issue NAME --ca DIR --out DIR writes a whole directory)",
+                    path.display()
+                )
             }
             Self::Read { path, .. } => format!("check who owns {} and its permissions: ls -l {0}", path.display()),
             Self::TooLarge { path } => format!("check what {} is: file {0}", path.display()),
@@ -73,9 +76,7 @@ fn open(path: &Path) -> Result<File, FileError> {
 
 fn read(path: &Path, file: File) -> Result<Vec<u8>, FileError> {
     let mut bytes = Vec::new();
-    file.take(MAX_FILE + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|source| FileError::Read { path: path.into(), source })?;
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|source| FileError::Read { path: path.into(), source })?;
     if bytes.len() as u64 > MAX_FILE { Err(FileError::TooLarge { path: path.into() }) } else { Ok(bytes) }
 }
 

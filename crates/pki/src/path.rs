@@ -117,7 +117,13 @@ impl Anchors {
         self.certificates.contains(certificate)
     }
 
-    fn explain(&self, error: webpki::Error, leaf: &Certificate, presented: &[Certificate], now: UnixTime) -> ChainError {
+    fn explain(
+        &self,
+        error: webpki::Error,
+        leaf: &Certificate,
+        presented: &[Certificate],
+        now: UnixTime,
+    ) -> ChainError {
         use webpki::Error as E;
         let who = Who::named_by(leaf);
         match error {
@@ -133,7 +139,9 @@ impl Anchors {
                 let forged = std::iter::once(leaf).chain(presented).find(|one| self.has_namesake_of_issuer(one));
                 ChainError::WrongIssuerKey { who, issuer: forged.unwrap_or(leaf).issuer() }
             }
-            E::EndEntityUsedAsCa | E::PathLenConstraintViolated => ChainError::NotAnAuthority { who, issuer: leaf.issuer() },
+            E::EndEntityUsedAsCa | E::PathLenConstraintViolated => {
+                ChainError::NotAnAuthority { who, issuer: leaf.issuer() }
+            }
             E::CaUsedAsEndEntity => ChainError::AuthorityAsNode { who },
             other => ChainError::Unacceptable { who, reason: other.to_string() },
         }

@@ -101,7 +101,11 @@ impl CertificateRequest {
         if kind.is_rsa() == self.node.is_some() {
             return Err(RequestError::OtherKey { subject: self.subject() });
         }
-        if self.signed.verify(&self.public_key) { Ok(()) } else { Err(RequestError::NotSigned { subject: self.subject() }) }
+        if self.signed.verify(&self.public_key) {
+            Ok(())
+        } else {
+            Err(RequestError::NotSigned { subject: self.subject() })
+        }
     }
 
     pub(crate) const fn public_key(&self) -> &SubjectPublicKeyInfoDer<'static> {
@@ -111,7 +115,10 @@ impl CertificateRequest {
 
 impl fmt::Debug for CertificateRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CertificateRequest").field("subject", &self.subject).field("node", &self.node).finish_non_exhaustive()
+        f.debug_struct("CertificateRequest")
+            .field("subject", &self.subject)
+            .field("node", &self.node)
+            .finish_non_exhaustive()
     }
 }
 
@@ -132,7 +139,9 @@ pub enum RequestError {
         subject: String,
     },
     /// The key is of another kind than the certificate to be.
-    #[error("the key in the request of {subject} does not fit: nodes and SDKs have secp256k1 keys, the RSA kinds RSA keys")]
+    #[error(
+        "the key in the request of {subject} does not fit: nodes and SDKs have secp256k1 keys, the RSA kinds RSA keys"
+    )]
     OtherKey {
         /// Whose.
         subject: String,

@@ -44,8 +44,8 @@ impl RevocationList {
             return Err(RevocationError::TooLong { bytes: bytes.len() });
         }
         let outer = Outer::from_der(bytes).map_err(RevocationError::malformed)?;
-        let parsed = CertificateList::<x509_cert::certificate::Rfc5280>::from_der(bytes)
-            .map_err(RevocationError::malformed)?;
+        let parsed =
+            CertificateList::<x509_cert::certificate::Rfc5280>::from_der(bytes).map_err(RevocationError::malformed)?;
         let tbs = parsed.tbs_cert_list;
         let extensions = tbs.crl_extensions.unwrap_or_default();
         refuse_partial(&extensions)?;
@@ -207,9 +207,10 @@ fn number(extensions: &[Extension]) -> Result<u64, RevocationError> {
     let number = CrlNumber::from_der(extension.extn_value.as_bytes()).map_err(RevocationError::malformed)?;
     let bytes = number.0.as_bytes();
     let mut wide = [0; 8];
-    let start = wide.len().checked_sub(bytes.len()).ok_or_else(|| RevocationError::Malformed {
-        reason: "its number is larger than 64 bits".into(),
-    })?;
+    let start = wide
+        .len()
+        .checked_sub(bytes.len())
+        .ok_or_else(|| RevocationError::Malformed { reason: "its number is larger than 64 bits".into() })?;
     wide[start..].copy_from_slice(bytes);
     Ok(u64::from_be_bytes(wide))
 }

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls_pki_types::SignatureVerificationAlgorithm;
 
-mod channel;
 mod chain_verifier;
+mod channel;
 mod key_exchange;
 mod secp256k1;
 pub(crate) mod v1_leaf;
@@ -23,8 +23,8 @@ pub use channel::{
     client_of,
 };
 pub use key_exchange::{SECP256K1, SECP256K1_GROUP};
-pub(crate) use secp256k1::{sign, spki};
-pub use secp256k1::{ECDSA_SECP256K1_SHA224, ECDSA_SECP256K1_SHA256, Secp256k1SigningKey};
+pub(crate) use secp256k1::{ECDSA_SECP256K1_SHA1, sign, spki};
+pub use secp256k1::{ECDSA_SECP256K1_SHA256, Secp256k1SigningKey};
 
 /// The signature algorithms accepted in certificates and revocation lists.
 pub static CERTIFICATE_ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[

@@ -1,5 +1,7 @@
 //! What `Policy::judge` accepts and refuses, and in which words.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::{collections::BTreeSet, time::Duration};
 
 use nuncio_pki::{
@@ -84,7 +86,10 @@ fn a_chain_that_does_not_reach_the_root_is_refused() {
     assert!(same_name.to_string().contains("CN=chain but with another key"), "{same_name}");
     let stranger = Issuer::root("other", good()).unwrap();
     let other_name = refusal(&trust(&stranger), &issued.chain);
-    assert!(matches!(&other_name, ChainError::UnknownIssuer { issuer, .. } if issuer.ends_with("CN=chain")), "{other_name}");
+    assert!(
+        matches!(&other_name, ChainError::UnknownIssuer { issuer, .. } if issuer.ends_with("CN=chain")),
+        "{other_name}"
+    );
 
     // Two roots of one name side by side.
     let both = Policy::new(vec![namesake.certificate().clone(), root.certificate().clone()]).unwrap();

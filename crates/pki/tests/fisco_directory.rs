@@ -1,5 +1,7 @@
 //! Directories made by FISCO BCOS's tool (the same `openssl` steps) work as they are.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use nuncio_pki::{Certificate, DirectoryError, FileError, Identity, IdentityPaths, KeyKind, inspect};
@@ -45,9 +47,8 @@ fn a_node_directory_of_build_chain_loads_untouched() {
     // 36500 days from now lie beyond 2049, so notAfter is a GeneralizedTime.
     let leaf = Certificate::from_der(identity.chain[0].clone()).unwrap();
     assert_eq!((leaf.not_after().as_secs() - leaf.not_before().as_secs()) / (24 * 3600), 36_500);
-    let in_a_lifetime = UnixTime::since_unix_epoch(std::time::Duration::from_secs(
-        identity.certificate.not_after.as_secs() - 1,
-    ));
+    let in_a_lifetime =
+        UnixTime::since_unix_epoch(std::time::Duration::from_secs(identity.certificate.not_after.as_secs() - 1));
     assert!(policy.judge(&identity.chain, in_a_lifetime).is_ok());
 }
 
@@ -141,7 +142,8 @@ fn inspection_tells_nodes_agencies_roots_and_rsa_apart() {
     assert_eq!(summaries[0].serial, serial.split('=').nth(1).unwrap().trim().to_lowercase());
 
     build_rsa(directory.path(), &["sdk"]);
-    let rsa = inspect(&directory.path().join("sdk.crt"), Some(&directory.path().join("rsa-ca.crt")), UnixTime::now()).unwrap();
+    let rsa = inspect(&directory.path().join("sdk.crt"), Some(&directory.path().join("rsa-ca.crt")), UnixTime::now())
+        .unwrap();
     assert!(rsa[0].chain_valid, "{rsa:?}");
     assert_eq!((rsa[0].key.as_str(), rsa[0].version, rsa[0].node_id.as_deref()), ("RSA-2048", 1, None));
     let foreign = inspect(&directory.path().join("sdk.crt"), Some(&paths.ca), UnixTime::now()).unwrap();

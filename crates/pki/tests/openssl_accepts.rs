@@ -1,5 +1,7 @@
 //! What we issue, the `openssl` command reads, verifies and continues.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::{fs, os::unix::fs::PermissionsExt};
 
 use nuncio_identity::NodeKey;
@@ -21,9 +23,7 @@ struct Consortium {
 fn consortium() -> Consortium {
     let directory = tempfile::tempdir().unwrap();
     let root = Authority::init(&directory.path().join("ca"), "chain", Validity::days(AUTHORITY_DAYS)).unwrap();
-    let agency = root
-        .agency("agencyA", &directory.path().join("agencyA"), Validity::days(AUTHORITY_DAYS))
-        .unwrap();
+    let agency = root.agency("agencyA", &directory.path().join("agencyA"), Validity::days(AUTHORITY_DAYS)).unwrap();
     Consortium { directory, root, agency }
 }
 
@@ -34,7 +34,8 @@ fn a_node_directory_verifies() {
     let out = path.join("node0");
     let issued = agency.issue(Kind::Node, "node0", &out, Validity::days(CERTIFICATE_DAYS)).unwrap();
 
-    let verified = openssl(path, "verify -x509_strict -CAfile node0/ca.crt -untrusted agencyA/agency.crt node0/node.crt");
+    let verified =
+        openssl(path, "verify -x509_strict -CAfile node0/ca.crt -untrusted agencyA/agency.crt node0/node.crt");
     assert!(verified.contains("OK"), "{verified}");
     assert!(openssl(path, "verify -CAfile ca/ca.crt agencyA/agency.crt").contains("OK"));
     let text = openssl(path, "x509 -in node0/node.crt -noout -text -nameopt RFC2253");
@@ -67,7 +68,10 @@ fn sdk_directories_verify() {
     agency.issue(Kind::Sdk, "sdk", &path.join("sdk"), days).unwrap();
     agency.issue(Kind::SdkRsa, "sdk", &path.join("sdk-rsa"), days).unwrap();
     agency.issue(Kind::NodeRsa, "node0", &path.join("channel_cert"), days).unwrap();
-    assert!(openssl(path, "verify -x509_strict -CAfile sdk/ca.crt -untrusted agencyA/agency.crt sdk/sdk.crt").contains("OK"));
+    assert!(
+        openssl(path, "verify -x509_strict -CAfile sdk/ca.crt -untrusted agencyA/agency.crt sdk/sdk.crt")
+            .contains("OK")
+    );
     assert!(openssl(path, "verify -x509_strict -CAfile sdk-rsa/ca.crt sdk-rsa/sdk.crt").contains("OK"));
     assert!(openssl(path, "verify -x509_strict -CAfile sdk-rsa/ca.crt channel_cert/node.crt").contains("OK"));
     assert!(openssl(path, "rsa -in sdk-rsa/sdk.key -noout -check").contains("ok"));

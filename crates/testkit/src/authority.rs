@@ -21,7 +21,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct TestAuthority {
     root: Arc<Issuer>,
     agency: Issuer,
-    /// The RSA authority of the channel port, version 1 as FISCO BCOS's tool makes it; slow to make, so made when needed.
+    /// The RSA authority of the channel port, version 1 as FISCO BCOS's tool makes it; slow to make, so made when
+    /// needed.
     channel: OnceLock<Issuer>,
     revoked: Mutex<Option<RevocationList>>,
 }
@@ -43,7 +44,7 @@ impl TestAuthority {
     /// # Panics
     /// When a name cannot be a common name.
     pub fn named(root: &str, agency: &str) -> Self {
-        Self::below(Arc::new(Issuer::root(root, Validity::days(DAYS)).expect("a root")), agency)
+        Self::below(Arc::new(Issuer::root(root, long()).expect("a root")), agency)
     }
 
     /// A second agency under the same root.
@@ -80,7 +81,7 @@ impl TestAuthority {
 
     /// The same, swappable.
     pub fn shared_policy(&self) -> SharedPolicy {
-        SharedPolicy::new(self.policy().into())
+        Arc::new(arc_swap::ArcSwap::from_pointee(self.policy()))
     }
 
     /// A node with a new key and a good certificate.
@@ -143,7 +144,8 @@ impl TestAuthority {
         issued.node_id().expect("a node's key is on secp256k1")
     }
 
-    /// Writes `sdk.key`, `sdk.crt` and `ca.crt`: secp256k1, or RSA of X.509 version 1 as SDKs have since FISCO BCOS 2.9.
+    /// Writes `sdk.key`, `sdk.crt` and `ca.crt`: secp256k1, or RSA of X.509 version 1 as SDKs have since FISCO BCOS
+    /// 2.9.
     ///
     /// # Panics
     /// When the folder cannot be written or holds a key.
@@ -195,7 +197,7 @@ impl TestAuthority {
     }
 
     fn below(root: Arc<Issuer>, agency: &str) -> Self {
-        let agency = root.agency(agency, Validity::days(DAYS)).expect("an agency");
+        let agency = root.agency(agency, long()).expect("an agency");
         Self { root, agency, channel: OnceLock::new(), revoked: Mutex::new(None) }
     }
 
@@ -206,7 +208,7 @@ impl TestAuthority {
     fn channel(&self) -> &Issuer {
         self.channel.get_or_init(|| {
             let name = self.agency.certificate().common_name().unwrap_or_default();
-            Issuer::rsa_root(&name, Validity::days(DAYS), true).expect("an RSA root")
+            Issuer::rsa_root(&name, long(), true).expect("an RSA root")
         })
     }
 
@@ -218,6 +220,11 @@ impl TestAuthority {
         let key = issued.key.node_key().expect("a node's key is on secp256k1").clone();
         Identity { key, chain, certificate }
     }
+}
+
+/// Authorities began before any certificate of a test that has expired.
+fn long() -> Validity {
+    Validity { not_before: ago(30), ..Validity::days(DAYS) }
 }
 
 fn ago(days: u32) -> UnixTime {

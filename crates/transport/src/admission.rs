@@ -90,3 +90,34 @@ struct Table {
     nodes: HashMap<NodeId, (u64, Arc<Admission>)>,
     admitted: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use nuncio_identity::NodeKey;
+
+    use super::*;
+
+    fn admission(node: NodeId) -> Admission {
+        let not_after = UnixTime::since_unix_epoch(Duration::from_secs(1));
+        let (name, agency, serial) = ("node".to_owned(), "agency".to_owned(), "1".to_owned());
+        Admission { certificate: NodeCertificate { node, name, agency, not_after, serial }, chain: Vec::new() }
+    }
+
+    #[test]
+    fn the_node_admitted_longest_ago_makes_room() {
+        let admissions = Admissions::default();
+        let [first, second] = [(); 2].map(|()| NodeKey::generate().node_id());
+        admissions.insert(first, admission(first));
+        admissions.insert(second, admission(second));
+        admissions.insert(first, admission(first));
+        for _ in 2..=Admissions::CAPACITY {
+            let node = NodeKey::generate().node_id();
+            admissions.insert(node, admission(node));
+        }
+        assert_eq!(admissions.len(), Admissions::CAPACITY);
+        assert!(admissions.get(&first).is_some(), "admitted again since");
+        assert!(admissions.get(&second).is_none(), "the oldest stayed");
+    }
+}

@@ -160,22 +160,24 @@ fn of_negotiation(error: &NegotiationError, role: Option<Role>) -> Diagnosis {
             "the other side left without agreeing on this network's protocol /nuncio/tls/1",
             "a port scan, a health check, or a libp2p program that is no nuncio node; nothing to do unless it should be one",
         ),
-        (NegotiationError::Failed, _) => diagnosis(
-            "the other side does not speak this network's protocol /nuncio/tls/1, or hung up",
-            CHECK_ADDRESS,
-        ),
+        (NegotiationError::Failed, _) => {
+            diagnosis("the other side does not speak this network's protocol /nuncio/tls/1, or hung up", CHECK_ADDRESS)
+        }
         (_, Some(Role::Listener)) if lost => diagnosis(
             format!("the connection was lost before the other side said what it speaks: {error}"),
             "a port scan, a health check, or a node that was stopped while dialing",
         ),
-        (_, _) if lost => {
-            diagnosis(format!("the connection was lost before the other side said what it speaks: {error}"), CHECK_ADDRESS)
-        }
+        (_, _) if lost => diagnosis(
+            format!("the connection was lost before the other side said what it speaks: {error}"),
+            CHECK_ADDRESS,
+        ),
         (_, Some(Role::Listener)) => diagnosis(
             "the other side sent bytes that are not libp2p, such as HTTP or plain TLS",
             "something other than a nuncio node connects to the p2p port; SDKs and browsers have other ports",
         ),
-        (_, _) => diagnosis("the other side answered with bytes that are not libp2p, such as HTTP or TLS", CHECK_ADDRESS),
+        (_, _) => {
+            diagnosis("the other side answered with bytes that are not libp2p, such as HTTP or TLS", CHECK_ADDRESS)
+        }
     }
 }
 

@@ -1,10 +1,6 @@
 //! The layers of a connection, from the socket to the multiplexer.
 
-use std::{
-    error::Error,
-    fmt,
-    time::Duration,
-};
+use std::{error::Error, fmt, time::Duration};
 
 use futures::{AsyncRead, AsyncWrite};
 use hickory_resolver::{
@@ -78,11 +74,7 @@ impl<E: Error + 'static> Error for SocketError<E> {
     }
 }
 
-fn secured<T>(
-    sockets: T,
-    config: Config,
-    admissions: Admissions,
-) -> Result<Boxed<(PeerId, StreamMuxerBox)>, SetupError>
+fn secured<T>(sockets: T, config: Config, admissions: Admissions) -> Result<Boxed<(PeerId, StreamMuxerBox)>, SetupError>
 where
     T: Transport + Send + Unpin + 'static,
     T::Output: AsyncRead + AsyncWrite + Send + Unpin + 'static,

@@ -50,9 +50,7 @@ impl PeerVerifier {
     fn verify(&self, leaf: &CertificateDer<'_>, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<(), Error> {
         let (judgement, outcome) = match certificate::parse(leaf) {
             Ok(leaf) => (judge(&self.policy, leaf.peer_id(), chain, now), Ok(())),
-            Err(error) => {
-                (Judgement::NoHostKey(error), Err(Error::InvalidCertificate(CertificateError::BadEncoding)))
-            }
+            Err(error) => (Judgement::NoHostKey(error), Err(Error::InvalidCertificate(CertificateError::BadEncoding))),
         };
         *self.judgement.lock().unwrap_or_else(PoisonError::into_inner) = Some(judgement);
         outcome

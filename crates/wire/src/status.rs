@@ -32,10 +32,10 @@ const MAX_ADDRESSES: usize = 8;
 const MAX_ADDRESS_LENGTH: usize = 256;
 const MAX_NAME_LENGTH: usize = 256;
 
-/// Encodes an announcement.
-pub fn encode_announcement(node: NodeId, version: Version) -> Vec<u8> {
+/// Encodes an announcement. `beat` differs from one to the next, for gossipsub drops what it has seen.
+pub fn encode_announcement(node: NodeId, version: Version, beat: u64) -> Vec<u8> {
     let Version { epoch, seq } = version;
-    proto::Announcement { node: Bytes::copy_from_slice(node.as_bytes()), epoch, seq }.encode_to_vec()
+    proto::Announcement { node: Bytes::copy_from_slice(node.as_bytes()), epoch, seq, beat }.encode_to_vec()
 }
 
 /// Reads an announcement.
@@ -43,7 +43,7 @@ pub fn encode_announcement(node: NodeId, version: Version) -> Vec<u8> {
 /// # Errors
 /// When it is none.
 pub fn decode_announcement(bytes: &[u8]) -> Result<(NodeId, Version), DecodeError> {
-    let proto::Announcement { node, epoch, seq } = proto::Announcement::decode(bytes)
+    let proto::Announcement { node, epoch, seq, .. } = proto::Announcement::decode(bytes)
         .map_err(|source| DecodeError::Protobuf { message: "announcement", source })?;
     Ok((NodeId::from_bytes(&node)?, Version { epoch, seq }))
 }

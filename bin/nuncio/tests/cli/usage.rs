@@ -7,8 +7,24 @@ fn help_is_data_and_names_every_command() {
     let run = nuncio(["--help"]);
     assert_eq!(run.code, 0);
     for command in [
-        "run", "status", "peers", "nodes", "topics", "access", "send", "publish", "broadcast", "listen", "amop", "ca",
-        "cert", "config", "health", "log-level", "testnet", "completions",
+        "run",
+        "status",
+        "peers",
+        "nodes",
+        "topics",
+        "access",
+        "send",
+        "publish",
+        "broadcast",
+        "listen",
+        "amop",
+        "ca",
+        "cert",
+        "config",
+        "health",
+        "log-level",
+        "testnet",
+        "completions",
     ] {
         assert!(run.stdout.contains(&format!("  {command}")), "{command} is missing in\n{}", run.stdout);
     }

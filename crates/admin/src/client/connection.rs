@@ -103,8 +103,7 @@ async fn send_over(
     path: &str,
     body: Bytes,
 ) -> Result<Response<Incoming>, ClientError> {
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|e| interrupted(address, e))?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| interrupted(address, e))?;
     // Ends by itself when the answer was read or its body dropped.
     tokio::spawn(connection);
     let request = Request::builder()

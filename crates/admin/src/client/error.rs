@@ -66,13 +66,16 @@ impl ClientError {
         match self {
             Self::Unreachable { address: Address::Unix(path), source } => Some(match source.kind() {
                 io::ErrorKind::PermissionDenied => {
-                    format!("run the command as the user that runs the node, or as root: {} is closed to others", path.display())
+                    format!(
+                        "run the command as the user that runs the node, or as root: {} is closed to others",
+                        path.display()
+                    )
                 }
                 _ => "start the node with `nuncio run`, or name its socket with --admin unix:PATH".to_owned(),
             }),
-            Self::Unreachable { address: Address::Http(_), .. } => {
-                Some("set [admin] listen in the node's nuncio.toml, or use its socket with --admin unix:PATH".to_owned())
-            }
+            Self::Unreachable { address: Address::Http(_), .. } => Some(
+                "set [admin] listen in the node's nuncio.toml, or use its socket with --admin unix:PATH".to_owned(),
+            ),
             Self::Interrupted { .. } => Some("see the node's log; it may have stopped".to_owned()),
             Self::Unreadable { .. } => Some("use the `nuncio` of the version that runs the node".to_owned()),
             Self::Failed(failure) => failure.hint.clone(),

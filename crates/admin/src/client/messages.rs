@@ -34,7 +34,9 @@ impl Messages {
                 if !line.is_empty() {
                     let address = &self.address;
                     let message = serde_json::from_slice(&line);
-                    return Some(message.map_err(|source| ClientError::Unreadable { address: address.clone(), source }));
+                    return Some(
+                        message.map_err(|source| ClientError::Unreadable { address: address.clone(), source }),
+                    );
                 }
             }
             if self.buffer.len() > MAX_LINE {

@@ -25,10 +25,7 @@ pub(super) async fn set(
     Ok(Json(AccessEntry { node_id: node.to_string(), rule: change.rule, origin: "runtime".to_owned() }))
 }
 
-pub(super) async fn reset(
-    State(context): State<Context>,
-    Path(node): Path<String>,
-) -> Result<StatusCode, Failure> {
+pub(super) async fn reset(State(context): State<Context>, Path(node): Path<String>) -> Result<StatusCode, Failure> {
     let node = find(&context, &node)?;
     context.operator.set_access(node, None).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -41,7 +38,8 @@ fn find(context: &Context, text: &str) -> Result<nuncio_identity::NodeId, Failur
         outcome => return outcome,
     };
     let prefix = text.to_ascii_lowercase();
-    let listed: Vec<_> = context.operator.access().into_iter().filter(|entry| entry.node_id.starts_with(&prefix)).collect();
+    let listed: Vec<_> =
+        context.operator.access().into_iter().filter(|entry| entry.node_id.starts_with(&prefix)).collect();
     match &listed[..] {
         [entry] => entry.node_id.parse().map_err(|_| unresolved),
         _ => Err(unresolved),

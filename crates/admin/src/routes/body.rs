@@ -1,6 +1,9 @@
 use std::sync::Arc;
 
-use axum::{body::Body, http::{HeaderMap, header}};
+use axum::{
+    body::Body,
+    http::{HeaderMap, header},
+};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use nuncio_protocol::MAX_BODY;

@@ -127,8 +127,9 @@ impl Behaviour {
     }
 
     fn announce(&mut self, version: Version) {
-        let announcement = status::encode_announcement(self.context.node(), version);
-        // Nobody to tell, or the same version told a moment ago: both are fine.
+        self.last_announcement += 1;
+        let announcement = status::encode_announcement(self.context.node(), version, self.last_announcement);
+        // Nobody to tell yet: the next announcement comes soon.
         let _ = self.inner.gossip.publish(IdentTopic::new(status::ANNOUNCE), announcement);
     }
 }

@@ -132,7 +132,6 @@ async fn a_request_waits_for_the_next_connection() {
         let mut node = listener.accept().await;
         let frame = node.expect(FrameKind::Unicast).await;
         node.send(frame.answer(FrameKind::Answer, ResultCode::OK, frame.body.clone())).await;
-        node.until_closed_by(&client).await;
     });
     assert_eq!(outcome.unwrap(), "x");
 }
@@ -239,11 +238,4 @@ async fn the_connection_closes_with_the_last_handle() {
     node.expect_answer(1, ResultCode::OK, b"\x02topen").await;
     drop(subscription);
     node.until_closed().await;
-}
-
-impl Node {
-    /// Closes the client and waits until it hung up.
-    async fn until_closed_by(&mut self, client: &Client) {
-        let ((), ()) = tokio::join!(client.close(), self.until_closed());
-    }
 }

@@ -92,11 +92,13 @@ impl Reader<'_> {
             ("rpc", "channel_listen_ip") => self.found.channel_ip = Some(self.parse(entry, "an IP address")?),
             ("rpc", "channel_listen_port") => self.found.channel_port = Some(self.parse(entry, "a port")?),
             ("certificate_blacklist" | "crl", key) if is_numbered(key, "crl.") => {
-                let node = entry.value.parse().map_err(|error: super::ValueError| self.invalid(entry, error.to_string()))?;
+                let node =
+                    entry.value.parse().map_err(|error: super::ValueError| self.invalid(entry, error.to_string()))?;
                 self.config.access.deny.push(node);
             }
             ("certificate_whitelist" | "cal", key) if is_numbered(key, "cal.") => {
-                let node = entry.value.parse().map_err(|error: super::ValueError| self.invalid(entry, error.to_string()))?;
+                let node =
+                    entry.value.parse().map_err(|error: super::ValueError| self.invalid(entry, error.to_string()))?;
                 self.config.access.allow.push(node);
             }
             ("network_security" | "secure", key) => self.take_security(entry, key)?,
@@ -147,10 +149,8 @@ impl Reader<'_> {
         let conf = found.data_path.unwrap_or_else(|| "conf".into());
         let config = &mut self.config;
         config.p2p.listen = SocketAddr::new(found.p2p_ip.unwrap_or(any), found.p2p_port.unwrap_or(30300));
-        config.gateway.listen = SocketAddr::new(
-            found.channel_ip.or(found.rpc_ip).unwrap_or(any),
-            found.channel_port.unwrap_or(20200),
-        );
+        config.gateway.listen =
+            SocketAddr::new(found.channel_ip.or(found.rpc_ip).unwrap_or(any), found.channel_port.unwrap_or(20200));
         config.identity.key = conf.join(found.key.unwrap_or_else(|| "node.key".into()));
         config.identity.cert = conf.join(found.cert.unwrap_or_else(|| "node.crt".into()));
         config.identity.ca = conf.join(found.ca.unwrap_or_else(|| "ca.crt".into()));

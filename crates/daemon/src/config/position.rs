@@ -37,6 +37,23 @@ pub(super) fn of_key(text: &str, key: &str) -> Option<(usize, usize)> {
     Some(of_offset(text, value?.span().start))
 }
 
+/// Where the fault is within a list: at the element that the message quotes; elsewhere `offset` stands.
+pub(super) fn of_quoted_element(text: &str, offset: usize, message: &str) -> usize {
+    let element = DeTable::parse(text).ok().and_then(|table| quoted_element(table.get_ref(), offset, message));
+    element.unwrap_or(offset)
+}
+
+fn quoted_element(table: &DeTable<'_>, offset: usize, message: &str) -> Option<usize> {
+    table.values().find_map(|value| match value.get_ref() {
+        DeValue::Table(inner) => quoted_element(inner, offset, message),
+        DeValue::Array(elements) if value.span().contains(&offset) => elements.iter().find_map(|element| {
+            let quoted = element.get_ref().as_str().map(|text| format!("`{text}`"))?;
+            message.starts_with(&quoted).then(|| element.span().start)
+        }),
+        _ => None,
+    })
+}
+
 fn descend(table: &DeTable<'_>, offset: usize, path: &mut Vec<String>) {
     for (key, value) in table {
         let covers_key = key.span().contains(&offset);

@@ -236,7 +236,8 @@ fn a_fisco_node_directory_is_taken_over() {
 
 #[test]
 fn old_names_and_fallbacks_of_fisco() {
-    let text = format!("[rpc]\nlisten_ip=10.0.0.1\n[secure]\ndata_path=certs\n[crl]\ncrl.0={NODE}\n[cal]\ncal.0={NODE}");
+    let text =
+        format!("[rpc]\nlisten_ip=10.0.0.1\n[secure]\ndata_path=certs\n[crl]\ncrl.0={NODE}\n[cal]\ncal.0={NODE}");
     let config = import(&text).unwrap().config;
     assert_eq!(config.gateway.listen, "10.0.0.1:20200".parse().unwrap());
     assert_eq!(config.p2p.listen, "0.0.0.0:30300".parse().unwrap());

@@ -235,9 +235,26 @@ mod tests {
     #[test]
     fn what_is_no_peer() {
         for text in [
-            "", ":1", "host", "host:", "host:0", "host:65536", "host:+1", "1.2.3:4", "999.1.1.1:5", "::1:5", "[::1]",
-            "[1.2.3.4]:5", "http://h:1", "h h:1", "-h:1", "/ip4/1.2.3.4/udp/1", "/ip4/x/tcp/1", "/dns/h/tcp/1/quic",
-            "/tcp/1", "user@h:1",
+            "",
+            ":1",
+            "host",
+            "host:",
+            "host:0",
+            "host:65536",
+            "host:+1",
+            "1.2.3:4",
+            "999.1.1.1:5",
+            "::1:5",
+            "[::1]",
+            "[1.2.3.4]:5",
+            "http://h:1",
+            "h h:1",
+            "-h:1",
+            "/ip4/1.2.3.4/udp/1",
+            "/ip4/x/tcp/1",
+            "/dns/h/tcp/1/quic",
+            "/tcp/1",
+            "user@h:1",
         ] {
             assert!(text.parse::<Peer>().is_err(), "{text}");
         }

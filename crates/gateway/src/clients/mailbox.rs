@@ -184,7 +184,13 @@ impl Mailbox {
 
     /// Crosses the parcels of `batch` off the books, as written, and puts the next ones in: as many as fit `bytes`, but at
     /// least one. When there is none, the task of `cx` is woken by the next.
-    pub(crate) fn exchange(&self, batch: &mut VecDeque<Parcel>, written: &mut Vec<Written>, bytes: usize, cx: &mut Context<'_>) {
+    pub(crate) fn exchange(
+        &self,
+        batch: &mut VecDeque<Parcel>,
+        written: &mut Vec<Written>,
+        bytes: usize,
+        cx: &mut Context<'_>,
+    ) {
         let mut state = self.lock();
         for Written(charge) in written.drain(..) {
             state.settle(charge);

@@ -124,7 +124,12 @@ impl Drop for Place {
 }
 
 impl State {
-    fn make_room(&mut self, now: Instant, stale: Duration, concerns: impl Fn(&Handshake) -> bool) -> Result<(), Refusal> {
+    fn make_room(
+        &mut self,
+        now: Instant,
+        stale: Duration,
+        concerns: impl Fn(&Handshake) -> bool,
+    ) -> Result<(), Refusal> {
         let oldest = self.handshakes.iter().position(concerns);
         match oldest.filter(|index| now.duration_since(self.handshakes[*index].since) >= stale) {
             Some(index) => {

@@ -39,7 +39,11 @@ impl Link {
     /// Encrypts as much of two slices as the TLS buffer takes, beginning a record. Says how many bytes it took.
     pub(super) fn write(&mut self, head: &[u8], data: &[u8]) -> io::Result<usize> {
         let mut writer = self.tls.writer();
-        if data.is_empty() { writer.write(head) } else { writer.write_vectored(&[IoSlice::new(head), IoSlice::new(data)]) }
+        if data.is_empty() {
+            writer.write(head)
+        } else {
+            writer.write_vectored(&[IoSlice::new(head), IoSlice::new(data)])
+        }
     }
 
     /// Hands all records to the socket and adds to `sent` what it took.
@@ -56,19 +60,27 @@ impl Link {
     }
 
     /// Appends what has come, at most about [`READ_BATCH`] bytes, to `received`. 0 bytes: the client has ended the stream.
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, received: &mut BytesMut) -> Poll<Result<usize, ReadError>> {
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        received: &mut BytesMut,
+    ) -> Poll<Result<usize, ReadError>> {
         let before = received.len();
         let mut ended = false;
-        while !ended && received.len() - before < READ_BATCH {
+        loop {
+            // Before anything is read there may be something: the first frames can come with the handshake's last flight.
+            let state = self.tls.process_new_packets()?;
+            ended |= state.peer_has_closed();
+            self.take_plaintext(state.plaintext_bytes_to_read(), received)?;
+            if ended || received.len() - before >= READ_BATCH {
+                break;
+            }
             match self.tls.read_tls(&mut Socket { stream: &mut self.socket, cx }) {
                 Ok(0) => ended = true,
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Poll::Ready(Err(error.into())),
             }
-            let state = self.tls.process_new_packets()?;
-            ended |= state.peer_has_closed();
-            self.take_plaintext(state.plaintext_bytes_to_read(), received)?;
         }
         let taken = received.len() - before;
         if taken > 0 || ended { Poll::Ready(Ok(taken)) } else { Poll::Pending }

@@ -68,7 +68,10 @@ pub(super) fn acknowledgement(frame: Frame) -> (ResultCode, Bytes) {
 pub(super) fn topics(body: &[u8], limit: usize) -> Result<Topics, SubscriptionError> {
     let list = Subscription::decode(body, limit)?;
     let topics: Vec<_> = list.topics.iter().map(|name| Topic::new(name)).collect();
-    Ok(Topics { impossible: topics.iter().filter(|topic| topic.is_err()).count(), topics: topics.into_iter().flatten().collect() })
+    Ok(Topics {
+        impossible: topics.iter().filter(|topic| topic.is_err()).count(),
+        topics: topics.into_iter().flatten().collect(),
+    })
 }
 
 /// The answer to 0x15 and 0x16: there are no events here.

@@ -17,6 +17,9 @@ use crate::{
 /// Plaintext encrypted before it is handed to the socket, in bytes; under rustls's own bound of 64 KiB.
 const BATCH: usize = 48 << 10;
 
+/// Batches written before the session reads again: a client with much to receive is still heard.
+const ROUNDS: usize = 16;
+
 /// Carries parcels from the mailbox into TLS: one frame after the other, each beginning a record, one system call for many.
 #[derive(Debug, Default)]
 pub(super) struct Writer {
@@ -52,7 +55,7 @@ impl Writer {
         counters: &Counters,
     ) -> io::Result<usize> {
         let mut total = 0;
-        loop {
+        for _ in 0..ROUNDS {
             let filled = self.fill(cx, link, mailbox, counters)?;
             let mut sent = 0;
             let flushed = link.poll_flush(cx, &mut sent);
@@ -69,6 +72,8 @@ impl Writer {
                 return Ok(total);
             }
         }
+        cx.waker().wake_by_ref();
+        Ok(total)
     }
 
     /// Since when the socket has not taken its next record.
@@ -77,7 +82,13 @@ impl Writer {
     }
 
     /// Encrypts up to a batch; false when there was nothing.
-    fn fill(&mut self, cx: &mut Context<'_>, link: &mut Link, mailbox: &Mailbox, counters: &Counters) -> io::Result<bool> {
+    fn fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        link: &mut Link,
+        mailbox: &Mailbox,
+        counters: &Counters,
+    ) -> io::Result<bool> {
         let mut filled = 0;
         while filled < BATCH {
             let Some(current) = self.current(cx, mailbox) else {

@@ -14,14 +14,17 @@ use crate::rig::{Rig, amop_frame, bytes_of, failure, seq};
 async fn a_unicast_goes_to_the_core_and_its_reply_back() {
     let mut rig = Rig::new().await;
     let (mut sdk, client) = rig.connect().await;
-    sdk.send_hex("00000032 0030 3033616465353031646630353439343939383433666361363839303837326566 00000000 03743168656c6c6f")
-        .await;
+    sdk.send_hex(
+        "00000032 0030 3033616465353031646630353439343939383433666361363839303837326566 00000000 03743168656c6c6f",
+    )
+    .await;
     let (seq, kind, topic, data) = rig.publish().await;
     assert_eq!((&seq.0, kind), (b"03ade501df0549499843fca6890872ef", Kind::Unicast));
     assert_eq!((topic.as_str(), &data[..]), ("t1", &b"hello"[..]));
     rig.reply(client, seq, 0, "t1", b"yes");
-    let golden =
-        bytes_of("00000030 0031 3033616465353031646630353439343939383433666361363839303837326566 00000000 037431796573");
+    let golden = bytes_of(
+        "00000030 0031 3033616465353031646630353439343939383433666361363839303837326566 00000000 037431796573",
+    );
     assert_eq!(&sdk.expect_frame().await.to_bytes()[..], &golden[..]);
 }
 
@@ -29,8 +32,10 @@ async fn a_unicast_goes_to_the_core_and_its_reply_back() {
 async fn failures_have_their_code_and_a_body_only_when_the_core_gives_one() {
     let mut rig = Rig::new().await;
     let (mut sdk, client) = rig.connect().await;
-    sdk.send_hex("00000030 0030 6233613831306562363632623434346362663538313566376330616363356333 00000000 037431796573")
-        .await;
+    sdk.send_hex(
+        "00000030 0030 6233613831306562363632623434346362663538313566376330616363356333 00000000 037431796573",
+    )
+    .await;
     let (seq_of_sdk, ..) = rig.publish().await;
     rig.reply(client, seq_of_sdk, 100, "t1", b"");
     let golden = bytes_of("0000002a 0031 6233613831306562363632623434346362663538313566376330616363356333 00000064");
@@ -47,11 +52,13 @@ async fn failures_have_their_code_and_a_body_only_when_the_core_gives_one() {
 async fn a_seq_is_opaque() {
     let mut rig = Rig::new().await;
     let (mut sdk, client) = rig.connect().await;
-    sdk.send_hex("0000003000308a6217312171abc7f16b141fc10ac04309ad9c82730fbeb2be17cb4f9a14af6d00000000037274686f69").await;
+    sdk.send_hex("0000003000308a6217312171abc7f16b141fc10ac04309ad9c82730fbeb2be17cb4f9a14af6d00000000037274686f69")
+        .await;
     let (seq, ..) = rig.publish().await;
     rig.reply(client, seq, 0, "rt", b"rusty");
-    let golden =
-        bytes_of("0000003200318a6217312171abc7f16b141fc10ac04309ad9c82730fbeb2be17cb4f9a14af6d00000000037274727573 7479");
+    let golden = bytes_of(
+        "0000003200318a6217312171abc7f16b141fc10ac04309ad9c82730fbeb2be17cb4f9a14af6d00000000037274727573 7479",
+    );
     assert_eq!(&sdk.expect_frame().await.to_bytes()[..], &golden[..]);
 }
 
@@ -59,8 +66,10 @@ async fn a_seq_is_opaque() {
 async fn an_accepted_multicast_is_echoed_and_an_unknown_reply_dropped() {
     let mut rig = Rig::new().await;
     let (mut sdk, client) = rig.connect().await;
-    sdk.send_hex("00000034 0035 6530373433393135343334353466353139613261663633333930396532386638 00000000 03743168657920616c6c")
-        .await;
+    sdk.send_hex(
+        "00000034 0035 6530373433393135343334353466353139613261663633333930396532386638 00000000 03743168657920616c6c",
+    )
+    .await;
     let (seq, kind, _, data) = rig.publish().await;
     assert_eq!((kind, &data[..]), (Kind::Multicast, &b"hey all"[..]));
     rig.reply(client, seq, 0, "t1", b"hey all");

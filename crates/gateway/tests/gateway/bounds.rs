@@ -198,7 +198,9 @@ async fn at_shutdown_what_is_in_flight_is_answered_and_nothing_new_taken() {
     sdk.send(&amop_frame(FrameKind::Unicast, 1, "t", Bytes::new())).await;
     rig.publish().await;
     rig.shutdown.cancel();
-    timeout(PATIENCE, async { while TcpStream::connect(rig.address).await.is_ok() {} }).await.expect("it stops listening");
+    timeout(PATIENCE, async { while TcpStream::connect(rig.address).await.is_ok() {} })
+        .await
+        .expect("it stops listening");
     sdk.send(&amop_frame(FrameKind::Unicast, 2, "t", Bytes::new())).await;
     assert_eq!(sdk.expect_frame().await, failure(2, 100));
     rig.reply(client, seq(1), 0, "t", b"done");

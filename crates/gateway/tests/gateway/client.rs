@@ -37,8 +37,12 @@ impl Core {
                 self.topics.insert(client, topics);
             }
             ClientInput::Publish { client, seq, kind, topic, data } => {
-                let subscribers: Vec<_> =
-                    self.topics.iter().filter(|(_, topics)| topics.contains(&topic)).map(|(client, _)| *client).collect();
+                let subscribers: Vec<_> = self
+                    .topics
+                    .iter()
+                    .filter(|(_, topics)| topics.contains(&topic))
+                    .map(|(client, _)| *client)
+                    .collect();
                 let wanted = if kind == amop::Kind::Unicast { 1 } else { usize::MAX };
                 for subscriber in subscribers.iter().copied().take(wanted) {
                     self.deliveries += 1;
@@ -74,9 +78,8 @@ async fn our_own_sdk_publishes_subscribes_and_calls() {
     timeout(PATIENCE, async {
         let rig = Rig::new().await;
         let core = tokio::spawn(Core::run(Arc::clone(&rig.clients), rig.inputs));
-        let connect = || {
-            Client::builder().node(rig.address.to_string()).certificates(rig.directory.path().join("sdk")).connect()
-        };
+        let connect =
+            || Client::builder().node(rig.address.to_string()).certificates(rig.directory.path().join("sdk")).connect();
         let (publisher, subscriber) = (connect().await.unwrap(), connect().await.unwrap());
         let nobody = publisher.publish("prices", "1").await.unwrap_err();
         assert!(matches!(nobody, PublishError::NoSubscriber { .. }), "{nobody:?}");

@@ -36,7 +36,8 @@ async fn every_frame_begins_a_record() {
     for size in sizes {
         let mut left = 44 + size;
         while left > 0 {
-            left = left.checked_sub(records.next().expect("as many bytes as frames")).expect("no record holds two frames");
+            left =
+                left.checked_sub(records.next().expect("as many bytes as frames")).expect("no record holds two frames");
         }
     }
     assert_eq!(records.next(), None);

@@ -1,8 +1,12 @@
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
-use nuncio_channel_protocol::FrameSeq;
-use nuncio_pki::tls::{ChannelPaths, channel_server_config};
+use nuncio_channel_protocol::{Frame, FrameKind, FrameSeq};
+use nuncio_pki::{
+    authority::{Kind, Validity},
+    tls::{ChannelPaths, channel_server_config},
+};
 use nuncio_testkit::TestAuthority;
+use rustls_pki_types::UnixTime;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -16,11 +20,7 @@ async fn is_admitted(rig: &mut Rig, directory: &Path) -> bool {
     let Ok(mut sdk) = Sdk::connect(rig.address, directory).await else {
         return false;
     };
-    let heartbeat = nuncio_channel_protocol::Frame::request(
-        nuncio_channel_protocol::FrameKind::Heartbeat,
-        FrameSeq::from_number(1),
-        "0".into(),
-    );
+    let heartbeat = Frame::request(FrameKind::Heartbeat, FrameSeq::from_number(1), "0".into());
     sdk.try_send(&heartbeat).await.is_ok() && sdk.frame().await.is_some()
 }
 
@@ -83,4 +83,20 @@ async fn rsa_certificates_work_and_can_take_over_while_running() {
     assert!(is_admitted(&mut rig, &root.join("sdk-rsa")).await);
     assert!(!is_admitted(&mut rig, &root.join("sdk")).await);
     former.expect_silence().await;
+}
+
+#[tokio::test]
+async fn a_session_ends_with_its_certificate() {
+    let mut rig = Rig::new().await;
+    let directory = rig.directory.path().join("brief");
+    let now = UnixTime::now().as_secs();
+    let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+    let validity = Validity { not_before: at(now - 60), not_after: at(now + 3) };
+    let issued = rig.authority.issuer().issue(Kind::Sdk, "sdk", validity).unwrap();
+    issued.write(&directory, Kind::Sdk).unwrap();
+    let mut sdk = Sdk::connect(rig.address, &directory).await.unwrap();
+    sdk.expect_silence().await;
+    sdk.expect_closed().await;
+    rig.disconnected().await;
+    assert!(UnixTime::now().as_secs() >= now + 3);
 }

@@ -33,25 +33,25 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_util::{codec::Decoder as _, sync::CancellationToken};
 
 /// What every wait ends with: far more than anything here takes.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-pub struct Rig {
-    pub address: SocketAddr,
-    pub authority: TestAuthority,
-    pub clients: Arc<Clients>,
-    pub inputs: mpsc::Receiver<ClientInput>,
-    pub shutdown: CancellationToken,
-    pub running: JoinHandle<()>,
-    pub renewal: Renewal,
-    pub directory: TempDir,
+pub(crate) struct Rig {
+    pub(crate) address: SocketAddr,
+    pub(crate) authority: TestAuthority,
+    pub(crate) clients: Arc<Clients>,
+    pub(crate) inputs: mpsc::Receiver<ClientInput>,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) running: JoinHandle<()>,
+    pub(crate) renewal: Renewal,
+    pub(crate) directory: TempDir,
 }
 
 impl Rig {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
-    pub async fn with(configure: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn with(configure: impl FnOnce(&mut Config)) -> Self {
         let authority = TestAuthority::new();
         let directory = tempfile::tempdir().unwrap();
         authority.write_node_directory(&directory.path().join("node"), "node0");
@@ -68,7 +68,7 @@ impl Rig {
     }
 
     /// Connects an SDK and waits until the core knows it.
-    pub async fn connect(&mut self) -> (Sdk, ClientId) {
+    pub(crate) async fn connect(&mut self) -> (Sdk, ClientId) {
         let sdk = self.sdk().await;
         match self.input().await {
             ClientInput::Connected { client } => (sdk, client),
@@ -77,43 +77,50 @@ impl Rig {
     }
 
     /// Connects an SDK.
-    pub async fn sdk(&self) -> Sdk {
+    pub(crate) async fn sdk(&self) -> Sdk {
         self.try_sdk().await.unwrap()
     }
 
     /// Connects an SDK, or not.
-    pub async fn try_sdk(&self) -> std::io::Result<Sdk> {
+    pub(crate) async fn try_sdk(&self) -> std::io::Result<Sdk> {
         Sdk::connect(self.address, &self.directory.path().join("sdk")).await
     }
 
-    pub async fn input(&mut self) -> ClientInput {
+    pub(crate) async fn input(&mut self) -> ClientInput {
         timeout(PATIENCE, self.inputs.recv()).await.expect("an input comes").expect("the gateway runs")
     }
 
     /// Waits for the next publish.
-    pub async fn publish(&mut self) -> (PublishSeq, Kind, Topic, Bytes) {
+    pub(crate) async fn publish(&mut self) -> (PublishSeq, Kind, Topic, Bytes) {
         match self.input().await {
             ClientInput::Publish { seq, kind, topic, data, .. } => (seq, kind, topic, data),
             other => panic!("a publish, not {other:?}"),
         }
     }
 
-    pub fn has_no_input(&mut self) -> bool {
+    pub(crate) fn has_no_input(&mut self) -> bool {
         matches!(self.inputs.try_recv(), Err(TryRecvError::Empty))
     }
 
-    pub fn deliver(&self, client: ClientId, kind: Kind, topic: &str, data: Bytes, number: u64) -> Result<(), ClientOutput> {
+    pub(crate) fn deliver(
+        &self,
+        client: ClientId,
+        kind: Kind,
+        topic: &str,
+        data: Bytes,
+        number: u64,
+    ) -> Result<(), ClientOutput> {
         let (delivery, topic) = (DeliveryId(number), Topic::new(topic).unwrap());
         self.clients.handle_output(ClientOutput::Deliver { client, delivery, kind, topic, data })
     }
 
-    pub fn reply(&self, client: ClientId, seq: PublishSeq, code: i32, topic: &str, data: &'static [u8]) {
+    pub(crate) fn reply(&self, client: ClientId, seq: PublishSeq, code: i32, topic: &str, data: &'static [u8]) {
         let (code, topic, data) = (amop::ResultCode(code), Topic::new(topic).unwrap(), Bytes::from_static(data));
         self.clients.handle_output(ClientOutput::Reply { client, seq, code, topic, data }).unwrap();
     }
 
     /// Waits for a session's end.
-    pub async fn disconnected(&mut self) -> ClientId {
+    pub(crate) async fn disconnected(&mut self) -> ClientId {
         loop {
             if let ClientInput::Disconnected { client } = self.input().await {
                 return client;
@@ -123,13 +130,13 @@ impl Rig {
 }
 
 /// An SDK without opinions: it sends and reads frames.
-pub struct Sdk {
+pub(crate) struct Sdk {
     stream: TlsStream<Tap>,
     received: BytesMut,
 }
 
 impl Sdk {
-    pub async fn connect(address: SocketAddr, directory: &Path) -> std::io::Result<Self> {
+    pub(crate) async fn connect(address: SocketAddr, directory: &Path) -> std::io::Result<Self> {
         let config = channel_client_config(directory).unwrap();
         let socket = Tap { socket: TcpStream::connect(address).await?, raw: Arc::default() };
         let name = ServerName::IpAddress(address.ip().into());
@@ -137,28 +144,28 @@ impl Sdk {
         Ok(Self { stream, received: BytesMut::new() })
     }
 
-    pub async fn send(&mut self, frame: &Frame) {
+    pub(crate) async fn send(&mut self, frame: &Frame) {
         self.send_bytes(&frame.to_bytes()).await;
     }
 
-    pub async fn send_bytes(&mut self, bytes: &[u8]) {
+    pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
         self.stream.flush().await.unwrap();
     }
 
     /// Sends a frame to a gateway that may have hung up.
-    pub async fn try_send(&mut self, frame: &Frame) -> std::io::Result<()> {
+    pub(crate) async fn try_send(&mut self, frame: &Frame) -> std::io::Result<()> {
         self.stream.write_all(&frame.to_bytes()).await?;
         self.stream.flush().await
     }
 
     /// Sends a frame given as hexadecimal digits and blanks.
-    pub async fn send_hex(&mut self, hex: &str) {
+    pub(crate) async fn send_hex(&mut self, hex: &str) {
         self.send_bytes(&bytes_of(hex)).await;
     }
 
     /// The next frame; `None` when the gateway has closed the connection.
-    pub async fn frame(&mut self) -> Option<Frame> {
+    pub(crate) async fn frame(&mut self) -> Option<Frame> {
         let mut codec = FrameCodec::default();
         loop {
             if let Some(frame) = codec.decode(&mut self.received).unwrap() {
@@ -171,16 +178,16 @@ impl Sdk {
         }
     }
 
-    pub async fn expect_frame(&mut self) -> Frame {
+    pub(crate) async fn expect_frame(&mut self) -> Frame {
         self.frame().await.expect("the connection is open")
     }
 
-    pub async fn expect_closed(&mut self) {
+    pub(crate) async fn expect_closed(&mut self) {
         assert_eq!(self.frame().await, None);
     }
 
     /// Proves that the session is alive and that nothing else was on its way: in version 1.
-    pub async fn expect_silence(&mut self) {
+    pub(crate) async fn expect_silence(&mut self) {
         let seq = FrameSeq::from_number(0x5e11);
         self.send(&Frame::request(FrameKind::Heartbeat, seq, Bytes::from_static(b"0"))).await;
         let answer = self.expect_frame().await;
@@ -188,18 +195,18 @@ impl Sdk {
     }
 
     /// All TLS bytes received so far.
-    pub fn raw(&self) -> Arc<Mutex<Vec<u8>>> {
+    pub(crate) fn raw(&self) -> Arc<Mutex<Vec<u8>>> {
         Arc::clone(&self.stream.get_ref().0.raw)
     }
 
-    pub fn record_overhead(&self) -> usize {
+    pub(crate) fn record_overhead(&self) -> usize {
         let suite = self.stream.get_ref().1.negotiated_cipher_suite().unwrap().suite();
         if format!("{suite:?}").contains("CHACHA20") { 16 } else { 8 + 16 }
     }
 }
 
 /// Keeps what it reads.
-pub struct Tap {
+pub(crate) struct Tap {
     socket: TcpStream,
     raw: Arc<Mutex<Vec<u8>>>,
 }
@@ -254,28 +261,28 @@ fn facts(number: u8, name: &str, topics: &[&str]) -> NodeFacts {
 }
 
 /// The node ID of node `number`, one to three.
-pub fn node_id(number: u8) -> NodeId {
+pub(crate) fn node_id(number: u8) -> NodeId {
     static IDS: OnceLock<[NodeId; 3]> = OnceLock::new();
     IDS.get_or_init(|| [(); 3].map(|()| NodeKey::generate().node_id()))[usize::from(number) - 1]
 }
 
-pub fn bytes_of(hex: &str) -> Vec<u8> {
+pub(crate) fn bytes_of(hex: &str) -> Vec<u8> {
     hex::decode(hex.split_whitespace().collect::<String>()).unwrap()
 }
 
-pub fn topics(names: &[&str]) -> BTreeSet<Topic> {
+pub(crate) fn topics(names: &[&str]) -> BTreeSet<Topic> {
     names.iter().map(|name| Topic::new(name).unwrap()).collect()
 }
 
-pub fn amop_frame(kind: FrameKind, number: u128, topic: &str, data: Bytes) -> Frame {
+pub(crate) fn amop_frame(kind: FrameKind, number: u128, topic: &str, data: Bytes) -> Frame {
     Frame::request(kind, FrameSeq::from_number(number), AmopBody::new(topic, data).unwrap().pack())
 }
 
-pub fn seq(number: u128) -> PublishSeq {
+pub(crate) fn seq(number: u128) -> PublishSeq {
     PublishSeq(FrameSeq::from_number(number).into_bytes())
 }
 
-pub fn failure(number: u128, code: i32) -> Frame {
+pub(crate) fn failure(number: u128, code: i32) -> Frame {
     let seq = FrameSeq::from_number(number);
     Frame { kind: FrameKind::Answer, seq, result: ResultCode(code), body: Bytes::new() }
 }

@@ -30,7 +30,15 @@ async fn the_calls_sdks_start_with_are_answered_in_fiscos_shapes() {
     let keys: Vec<&str> = version.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(
         keys,
-        ["Build Time", "Build Type", "Chain Id", "FISCO-BCOS Version", "Git Branch", "Git Commit Hash", "Supported Version"]
+        [
+            "Build Time",
+            "Build Type",
+            "Chain Id",
+            "FISCO-BCOS Version",
+            "Git Branch",
+            "Git Commit Hash",
+            "Supported Version"
+        ]
     );
     assert_eq!((&version["Chain Id"], &version["FISCO-BCOS Version"]), (&json!("77"), &json!("2.9.1")));
     assert_eq!(version["Supported Version"], "2.9.1");
@@ -61,7 +69,7 @@ async fn ids_are_echoed_and_errors_are_json_rpc_errors() {
     assert_eq!((&unknown["id"], &unknown["error"]["code"]), (&json!(5), &json!(-32601)));
     assert!(unknown["error"]["message"].as_str().unwrap().contains("sendRawTransaction"));
     let deep = "[".repeat(100_000);
-    for (call, code) in [("", -32700), ("{", -32700), (deep.as_str(), -32600), ("{}", -32600), ("[]", -32600)] {
+    for (call, code) in [("", -32700), ("{", -32700), (deep.as_str(), -32700), ("{}", -32600), ("[]", -32600)] {
         let answer = ask(&mut sdk, call).await;
         assert_eq!((&answer["id"], answer["error"]["code"].as_i64()), (&Value::Null, Some(code)), "{:.20}", call);
     }
@@ -97,5 +105,8 @@ async fn an_embedding_chain_answers_what_it_wants_and_may_take_its_time() {
     let answer = sdk.expect_frame().await;
     assert_eq!(answer.seq, FrameSeq::from_number(9));
     let answer: Value = serde_json::from_slice(&answer.body).unwrap();
-    assert_eq!(answer, json!({ "id": 9, "jsonrpc": "2.0", "error": { "code": -40_000, "message": "\"0xff\" reverted" } }));
+    assert_eq!(
+        answer,
+        json!({ "id": 9, "jsonrpc": "2.0", "error": { "code": -40_000, "message": "\"0xff\" reverted" } })
+    );
 }

@@ -45,8 +45,10 @@ async fn a_java_session_opens_and_lives() {
 
     sdk.send_hex("0000002c 0032 6365316636393034643965623436643662613035653633363532653236666465 00000000 5b5d").await;
     assert_eq!(rig.input().await, ClientInput::Subscribe { client, topics: topics(&[]) });
-    sdk.send_hex("00000030 0032 3664323762656235333331343464353039336338343933613631613764626165 00000000 5b227431225d")
-        .await;
+    sdk.send_hex(
+        "00000030 0032 3664323762656235333331343464353039336338343933613631613764626165 00000000 5b227431225d",
+    )
+    .await;
     assert_eq!(rig.input().await, ClientInput::Subscribe { client, topics: topics(&["t1"]) });
 }
 
@@ -100,11 +102,13 @@ async fn a_python_session_needs_no_handshake() {
     )
     .await;
     assert_eq!(rig.input().await, ClientInput::Subscribe { client, topics: topics(&["t1", "t2"]) });
-    sdk.send_hex("0000002f00303033353437356530653734613131663161333266303266633030303030303031000000000374316869").await;
+    sdk.send_hex("0000002f00303033353437356530653734613131663161333266303266633030303030303031000000000374316869")
+        .await;
     let (seq, kind, topic, data) = rig.publish().await;
     assert_eq!((kind, topic.as_str(), &data[..]), (Kind::Unicast, "t1", &b"hi"[..]));
     rig.reply(client, seq, 0, "t1", b"ok");
-    let golden = bytes_of("0000002f00313033353437356530653734613131663161333266303266633030303030303031000000000374316f6b");
+    let golden =
+        bytes_of("0000002f00313033353437356530653734613131663161333266303266633030303030303031000000000374316f6b");
     assert_eq!(&sdk.expect_frame().await.to_bytes()[..], &golden[..]);
     sdk.send(&request(FrameKind::Heartbeat, b"")).await;
     sdk.expect_silence().await;
@@ -118,7 +122,9 @@ async fn heartbeats_are_answered_as_the_version_says() {
         sdk.send(&request(FrameKind::Heartbeat, unanswered)).await;
     }
     sdk.expect_silence().await;
-    for (offer, protocol) in [(&b"{\"maximumSupport\":1}"[..], 1), (b"{\"maximumSupport\":2}", 2), (b"{\"maximumSupport\":9}", 3)] {
+    for (offer, protocol) in
+        [(&b"{\"maximumSupport\":1}"[..], 1), (b"{\"maximumSupport\":2}", 2), (b"{\"maximumSupport\":9}", 3)]
+    {
         sdk.send(&request(FrameKind::Handshake, offer)).await;
         let answer = format!("{{\"nodeVersion\":\"2.9.1\",\"protocol\":{protocol}}}\n");
         assert_eq!(sdk.expect_frame().await.body, answer);
@@ -180,7 +186,8 @@ async fn topic_lists_replace_each_other_and_impossible_ones_change_nothing() {
     for ignored in [&b""[..], b"{}", b"[1]", b"[\"a\"", b"\"a\"", &too_many] {
         sdk.send(&Frame::request(FrameKind::Subscribe, FrameSeq::PUSH, Bytes::copy_from_slice(ignored))).await;
     }
-    sdk.send(&Frame::request(FrameKind::Subscribe, FrameSeq::PUSH, serde_json::to_vec(&many[..512]).unwrap().into())).await;
+    sdk.send(&Frame::request(FrameKind::Subscribe, FrameSeq::PUSH, serde_json::to_vec(&many[..512]).unwrap().into()))
+        .await;
     let expected: Vec<&str> = many[..512].iter().map(String::as_str).collect();
     assert_eq!(rig.input().await, ClientInput::Subscribe { client, topics: topics(&expected) });
     let long = "x".repeat(255);

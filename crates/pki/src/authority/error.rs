@@ -11,7 +11,7 @@ pub enum AuthorityError {
     File(#[from] FileError),
     /// A certificate or revocation file cannot be used.
     #[error(transparent)]
-    Directory(#[from] DirectoryError),
+    Directory(Box<DirectoryError>),
     /// A request is not acceptable.
     #[error(transparent)]
     Request(#[from] RequestError),
@@ -52,7 +52,9 @@ pub enum AuthorityError {
         cert: PathBuf,
     },
     /// The name cannot be a certificate's common name.
-    #[error("{name:?} cannot be a name: 1 to 64 letters, digits, '-', '_', '.' or inner spaces, beginning with a letter or digit")]
+    #[error(
+        "{name:?} cannot be a name: 1 to 64 letters, digits, '-', '_', '.' or inner spaces, a letter or digit first"
+    )]
     Name {
         /// The name.
         name: String,
@@ -105,7 +107,10 @@ impl AuthorityError {
             Self::Write { path, .. } => format!("check the permissions of {}", path.display()),
             Self::Exists { path } => format!("choose another --out, or move {} away", path.display()),
             Self::NoAuthority { path } => {
-                format!("nuncio ca init --out {} makes one; for an agency: nuncio ca agency NAME --ca DIR --out DIR", path.display())
+                format!(
+                    "nuncio ca init --out {} makes one; for an agency: nuncio ca agency NAME --ca DIR --out DIR",
+                    path.display()
+                )
             }
             Self::Key { path, .. } => format!("openssl pkey -in {} -noout -text shows what it is", path.display()),
             Self::Mismatch { cert, .. } => format!("nuncio cert inspect {}", cert.display()),
@@ -120,5 +125,11 @@ impl AuthorityError {
 impl From<der::Error> for AuthorityError {
     fn from(source: der::Error) -> Self {
         Self::Encoding { reason: source.to_string() }
+    }
+}
+
+impl From<DirectoryError> for AuthorityError {
+    fn from(source: DirectoryError) -> Self {
+        Self::Directory(Box::new(source))
     }
 }

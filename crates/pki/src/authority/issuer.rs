@@ -76,8 +76,8 @@ impl Issued {
         self.certificate().node_id()
     }
 
-    /// Writes `node.key`, `node.crt`, `ca.crt` and `node.nodeid`, or `sdk.key`, `sdk.crt` and `ca.crt`, into a folder that
-    /// may exist but must not hold such a key.
+    /// Writes `node.key`, `node.crt`, `ca.crt` and `node.nodeid`, or `sdk.key`, `sdk.crt` and `ca.crt`, into a folder
+    /// that may exist but must not hold such a key.
     ///
     /// # Errors
     /// When it holds one, or cannot be written.
@@ -104,7 +104,8 @@ impl Issuer {
         Self::self_signed(name, PrivateKey::secp256k1(), validity, Version::V3)
     }
 
-    /// A new self-signed RSA root for the channel port. With `version1` it has no extensions, as FISCO BCOS's tool makes it.
+    /// A new self-signed RSA root for the channel port. With `version1` it has no extensions, as FISCO BCOS's tool
+    /// makes it.
     ///
     /// # Errors
     /// When the name cannot be a common name, or no RSA key can be made.
@@ -112,8 +113,8 @@ impl Issuer {
         Self::self_signed(name, PrivateKey::rsa()?, validity, version(version1))
     }
 
-    /// Continues an authority that exists. `chain` is its own certificate, then what stands above it; whether it may issue
-    /// shows when somebody judges what it issued.
+    /// Continues an authority that exists. `chain` is its own certificate, then what stands above it; whether it may
+    /// issue shows when somebody judges what it issued.
     pub const fn from_parts(key: PrivateKey, chain: Vec<Certificate>) -> Self {
         Self { key, chain }
     }
@@ -147,7 +148,8 @@ impl Issuer {
         self.issue_for(new_key(kind)?, kind, name, validity, Version::V1)
     }
 
-    /// A leaf for the key and name of a request, which must be signed by that key. Of the request's subject the CN counts.
+    /// A leaf for the key and name of a request, which must be signed by that key. Of the request's subject the CN
+    /// counts.
     ///
     /// # Errors
     /// When the request's signature is not by its key, or its CN cannot be a name.

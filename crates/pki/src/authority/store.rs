@@ -8,12 +8,14 @@ use super::{
     issuer::new_key,
     layout::{bundle, create_directory, create_private, replace},
 };
-use crate::{Certificate, CertificateRequest, DirectoryError, RevocationList, directory::read_certificates, file, instant};
+use crate::{
+    Certificate, CertificateRequest, DirectoryError, RevocationList, directory::read_certificates, file, instant,
+};
 
 /// A root or an agency in a folder.
 ///
-/// A root's folder holds `ca.crt` and `ca.key`; an agency's `agency.crt`, `agency.key` and the root's `ca.crt`. Both keep
-/// an RSA authority for the channel port in `channel/`, and their revocation list in `ca.crl`.
+/// A root's folder holds `ca.crt` and `ca.key`; an agency's `agency.crt`, `agency.key` and the root's `ca.crt`. Both
+/// keep an RSA authority for the channel port in `channel/`, and their revocation list in `ca.crl`.
 #[derive(Debug)]
 pub struct Authority {
     directory: PathBuf,
@@ -69,7 +71,13 @@ impl Authority {
     ///
     /// # Errors
     /// When the folder holds such a key already, or the name cannot be a common name.
-    pub fn issue(&self, kind: Kind, name: &str, directory: &Path, validity: Validity) -> Result<Issued, AuthorityError> {
+    pub fn issue(
+        &self,
+        kind: Kind,
+        name: &str,
+        directory: &Path,
+        validity: Validity,
+    ) -> Result<Issued, AuthorityError> {
         let issued = if kind.is_rsa() {
             self.channel_issuer()?.issue(kind, name, validity)?
         } else {
@@ -106,8 +114,8 @@ impl Authority {
         Ok(chain[0].clone())
     }
 
-    /// Revokes a certificate that this authority issued: `ca.crl` in its folder gets a list with a higher number. Lists of
-    /// others in that file stay.
+    /// Revokes a certificate that this authority issued: `ca.crl` in its folder gets a list with a higher number.
+    /// Lists of others in that file stay.
     ///
     /// # Errors
     /// When this authority did not issue it, or `ca.crl` cannot be read or written.
@@ -123,10 +131,8 @@ impl Authority {
             lists.into_iter().partition(|list| list.is_signed_by(self.issuer.certificate()));
         let newest = own.iter().max_by_key(|list| list.number());
         let now = UnixTime::now();
-        let dates = RevocationDates {
-            this_update: now,
-            next_update: Validity::days_from(now, REVOCATION_DAYS).not_after,
-        };
+        let dates =
+            RevocationDates { this_update: now, next_update: Validity::days_from(now, REVOCATION_DAYS).not_after };
         let list = self.issuer.revoke(&[certificate], newest, dates)?;
         let text: String = std::iter::once(&list).chain(&others).map(RevocationList::to_pem).collect();
         replace(&path, text.as_bytes())?;

@@ -8,13 +8,10 @@ use rustls_pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorith
 use crate::{
     Certificate,
     path::{Anchors, Leaf},
-    tls::{ECDSA_SECP256K1_SHA224, ECDSA_SECP256K1_SHA256},
+    tls::{ECDSA_SECP256K1_SHA1, ECDSA_SECP256K1_SHA256},
 };
 
 type Algorithms = &'static [&'static dyn SignatureVerificationAlgorithm];
-
-/// ECDSA with SHA-224. TLS 1.3 forbids it, and rustls holds to that.
-const ECDSA_SHA224: SignatureScheme = SignatureScheme::Unknown(0x0303);
 
 /// In order of preference; TLS 1.2 does not bind a code point to a curve.
 static SCHEMES: &[(SignatureScheme, Algorithms)] = {
@@ -27,9 +24,14 @@ static SCHEMES: &[(SignatureScheme, Algorithms)] = {
         (SignatureScheme::RSA_PKCS1_SHA256, &[aws::RSA_PKCS1_2048_8192_SHA256]),
         (SignatureScheme::RSA_PKCS1_SHA384, &[aws::RSA_PKCS1_2048_8192_SHA384]),
         (SignatureScheme::RSA_PKCS1_SHA512, &[aws::RSA_PKCS1_2048_8192_SHA512]),
-        (ECDSA_SHA224, &[ECDSA_SECP256K1_SHA224]),
     ]
 };
+
+/// What a server accepts from clients besides, in TLS 1.2 and after everything else. JDK 11 binds ecdsa_sha256 to
+/// P-256, so with a secp256k1 key it signs with SHA-224 or SHA-1 or not at all; rustls can name only SHA-1 in its
+/// request.
+static CLIENT_SCHEMES: &[(SignatureScheme, Algorithms)] =
+    &[(SignatureScheme::ECDSA_SHA1_Legacy, &[ECDSA_SECP256K1_SHA1])];
 
 /// Checks the other side of a channel connection: the chain, never a host name.
 #[derive(Debug)]
@@ -63,9 +65,11 @@ impl ChainVerifier {
         message: &[u8],
         leaf: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
-        allow: impl Fn(SignatureScheme) -> bool,
+        allowed: impl Iterator<Item = &'static (SignatureScheme, Algorithms)>,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let Some((_, algorithms)) = SCHEMES.iter().find(|(scheme, _)| *scheme == signed.scheme && allow(*scheme)) else {
+        let algorithms =
+            allowed.filter(|(scheme, _)| *scheme == signed.scheme).map(|(_, algorithms)| *algorithms).next();
+        let Some(algorithms) = algorithms else {
             return Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into());
         };
         // The raw key: webpki would not even parse a version 1 certificate.
@@ -77,29 +81,31 @@ impl ChainVerifier {
             .then(HandshakeSignatureValid::assertion)
             .ok_or_else(|| CertificateError::BadSignature.into())
     }
-
-    fn schemes() -> Vec<SignatureScheme> {
-        SCHEMES.iter().map(|(scheme, _)| *scheme).collect()
-    }
 }
 
-/// TLS 1.3 has RSA-PSS and curves bound to their code points; no secp256k1.
-fn allowed_in_tls13(scheme: SignatureScheme) -> bool {
-    matches!(
-        scheme,
-        SignatureScheme::RSA_PSS_SHA256 | SignatureScheme::RSA_PSS_SHA384 | SignatureScheme::RSA_PSS_SHA512
-    )
+fn from_clients() -> impl Iterator<Item = &'static (SignatureScheme, Algorithms)> {
+    SCHEMES.iter().chain(CLIENT_SCHEMES)
+}
+
+fn from_servers() -> impl Iterator<Item = &'static (SignatureScheme, Algorithms)> {
+    SCHEMES.iter()
+}
+
+/// TLS 1.3 has RSA-PSS, and curves bound to their code points: no secp256k1.
+fn in_tls13() -> impl Iterator<Item = &'static (SignatureScheme, Algorithms)> {
+    use SignatureScheme as S;
+    SCHEMES.iter().filter(|(scheme, _)| matches!(scheme, S::RSA_PSS_SHA256 | S::RSA_PSS_SHA384 | S::RSA_PSS_SHA512))
 }
 
 macro_rules! signature_checks {
-    () => {
+    ($schemes:ident) => {
         fn verify_tls12_signature(
             &self,
             message: &[u8],
             cert: &CertificateDer<'_>,
             dss: &DigitallySignedStruct,
         ) -> Result<HandshakeSignatureValid, Error> {
-            Self::verify_signature(message, cert, dss, |_| true)
+            Self::verify_signature(message, cert, dss, $schemes())
         }
 
         fn verify_tls13_signature(
@@ -108,11 +114,11 @@ macro_rules! signature_checks {
             cert: &CertificateDer<'_>,
             dss: &DigitallySignedStruct,
         ) -> Result<HandshakeSignatureValid, Error> {
-            Self::verify_signature(message, cert, dss, allowed_in_tls13)
+            Self::verify_signature(message, cert, dss, in_tls13())
         }
 
         fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-            Self::schemes()
+            $schemes().map(|(scheme, _)| *scheme).collect()
         }
     };
 }
@@ -132,7 +138,7 @@ impl ClientCertVerifier for ChainVerifier {
         self.verify(end_entity, intermediates, now, Leaf::Client).map(|()| ClientCertVerified::assertion())
     }
 
-    signature_checks!();
+    signature_checks!(from_clients);
 }
 
 impl ServerCertVerifier for ChainVerifier {
@@ -147,5 +153,5 @@ impl ServerCertVerifier for ChainVerifier {
         self.verify(end_entity, intermediates, now, Leaf::Server).map(|()| ServerCertVerified::assertion())
     }
 
-    signature_checks!();
+    signature_checks!(from_servers);
 }

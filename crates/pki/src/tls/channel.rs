@@ -39,11 +39,7 @@ impl ChannelPaths {
     /// The names FISCO BCOS's tool uses: `node.key`, `node.crt`, `ca.crt`.
     pub fn in_directory(directory: impl AsRef<Path>) -> Self {
         let directory = directory.as_ref();
-        Self {
-            key: directory.join("node.key"),
-            cert: directory.join("node.crt"),
-            ca: directory.join("ca.crt"),
-        }
+        Self { key: directory.join("node.key"), cert: directory.join("node.crt"), ca: directory.join("ca.crt") }
     }
 
     /// The names of an SDK directory: `sdk.key`, `sdk.crt`, `ca.crt`.
@@ -109,8 +105,9 @@ pub fn channel_server_config(paths: &ChannelPaths) -> Result<ChannelServerTls, T
     Ok(ChannelServerTls { config: Arc::new(config), certificate })
 }
 
-/// Reads `ca.crt`, `sdk.crt` and `sdk.key` of an SDK directory, secp256k1 or RSA; in a node's directory, where there is
-/// no `sdk.key`, `node.crt` and `node.key`. The server's chain is checked, its name is not: node certificates have none.
+/// Reads `ca.crt`, `sdk.crt` and `sdk.key` of an SDK directory, secp256k1 or RSA; in a node's directory, where there
+/// is no `sdk.key`, `node.crt` and `node.key`. The server's chain is checked, its name is not: node certificates have
+/// none.
 ///
 /// # Errors
 /// When a file cannot be used; the text names it.
@@ -147,7 +144,7 @@ pub fn client_of(connection: &ServerConnection) -> Option<ClientCertificate> {
 pub enum TlsConfigError {
     /// A file cannot be used.
     #[error(transparent)]
-    Directory(#[from] DirectoryError),
+    Directory(Box<DirectoryError>),
     /// rustls refuses the combination.
     #[error("TLS cannot be configured")]
     Tls(#[from] rustls::Error),
@@ -163,6 +160,12 @@ impl TlsConfigError {
     }
 }
 
+impl From<DirectoryError> for TlsConfigError {
+    fn from(source: DirectoryError) -> Self {
+        Self::Directory(Box::new(source))
+    }
+}
+
 struct ChannelEnd {
     identity: CertifiedKey,
     leaf: Certificate,
@@ -174,8 +177,7 @@ impl ChannelEnd {
         let pem = file::read_private_key(&paths.key)?;
         let bundle = read_certificates(&paths.cert)?;
         let ca = read_certificates(&paths.ca)?;
-        let key = signing_key(&pem)
-            .map_err(|reason| DirectoryError::ChannelKey { path: paths.key.clone(), reason })?;
+        let key = signing_key(&pem).map_err(|reason| DirectoryError::ChannelKey { path: paths.key.clone(), reason })?;
         let leaf = bundle[0].clone();
         if key.public_key().is_none_or(|public| public != *leaf.public_key()) {
             return Err(DirectoryError::ChannelMismatch {
@@ -184,7 +186,7 @@ impl ChannelEnd {
                 subject: leaf.subject(),
             });
         }
-        let names: Vec<Who> = ca.iter().map(Who::named_by).collect();
+        let names: Vec<_> = ca.iter().map(Who::named_by).collect();
         let anchors = Anchors::new(ca).map_err(|(index, error)| DirectoryError::Policy {
             path: paths.ca.clone(),
             source: PolicyError::NotAnAuthority { who: names[index].clone(), reason: error.to_string() },

@@ -1,3 +1,4 @@
+use aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY;
 use nuncio_identity::NodeKey;
 use rustls::{
     Error, SignatureAlgorithm, SignatureScheme,
@@ -7,20 +8,20 @@ use rustls_pki_types::{
     AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer, alg_id,
 };
 use secp256k1::{Message, PublicKey, ecdsa};
-use sha2::{Digest, Sha224, Sha256};
+use sha2::{Digest, Sha256};
 
 /// ECDSA with SHA-256 on secp256k1 by libsecp256k1, for webpki. Signatures with a high S are accepted: OpenSSL makes
 /// them half of the time.
 pub static ECDSA_SECP256K1_SHA256: &dyn SignatureVerificationAlgorithm = &Verification { hash: Hash::Sha256 };
 
-/// The same with SHA-224, for handshakes only: JDK 11 signs so with a secp256k1 key.
-pub static ECDSA_SECP256K1_SHA224: &dyn SignatureVerificationAlgorithm = &Verification { hash: Hash::Sha224 };
+/// The same with SHA-1, for the handshakes of clients that can do nothing better with such a key.
+pub(crate) static ECDSA_SECP256K1_SHA1: &dyn SignatureVerificationAlgorithm = &Verification { hash: Hash::Sha1 };
 
-const ECDSA_WITH_SHA224: AlgorithmIdentifier =
-    AlgorithmIdentifier::from_slice(&[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x01]);
+const ECDSA_WITH_SHA1: AlgorithmIdentifier =
+    AlgorithmIdentifier::from_slice(&[0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x01]);
 
-/// A secp256k1 key that signs TLS 1.2 handshakes as ecdsa_sha256. TLS 1.3 binds that code point to P-256, so keep such a
-/// key out of TLS 1.3.
+/// A secp256k1 key that signs TLS 1.2 handshakes as ecdsa_sha256. TLS 1.3 binds that code point to P-256, so keep
+/// such a key out of TLS 1.3.
 #[derive(Debug, Clone)]
 pub struct Secp256k1SigningKey {
     key: NodeKey,
@@ -78,7 +79,7 @@ pub(crate) fn spki(key: &NodeKey) -> Vec<u8> {
 #[derive(Debug)]
 enum Hash {
     Sha256,
-    Sha224,
+    Sha1,
 }
 
 #[derive(Debug)]
@@ -101,7 +102,7 @@ impl SignatureVerificationAlgorithm for Verification {
     fn signature_alg_id(&self) -> AlgorithmIdentifier {
         match self.hash {
             Hash::Sha256 => alg_id::ECDSA_SHA256,
-            Hash::Sha224 => ECDSA_WITH_SHA224,
+            Hash::Sha1 => ECDSA_WITH_SHA1,
         }
     }
 }
@@ -111,9 +112,9 @@ impl Verification {
     fn digest(&self, message: &[u8]) -> [u8; 32] {
         match self.hash {
             Hash::Sha256 => Sha256::digest(message).into(),
-            Hash::Sha224 => {
+            Hash::Sha1 => {
                 let mut digest = [0; 32];
-                digest[4..].copy_from_slice(&Sha224::digest(message));
+                digest[12..].copy_from_slice(aws_lc_rs::digest::digest(&SHA1_FOR_LEGACY_USE_ONLY, message).as_ref());
                 digest
             }
         }
@@ -139,7 +140,7 @@ mod tests {
         let der = ecdsa::Signature::from_compact(&high).unwrap().serialize_der().to_vec();
         assert!(ECDSA_SECP256K1_SHA256.verify_signature(&point(&key), b"hello", &der).is_ok());
         assert!(ECDSA_SECP256K1_SHA256.verify_signature(&point(&key), b"hullo", &der).is_err());
-        assert!(ECDSA_SECP256K1_SHA224.verify_signature(&point(&key), b"hello", &der).is_err());
+        assert!(ECDSA_SECP256K1_SHA1.verify_signature(&point(&key), b"hello", &der).is_err());
     }
 
     #[test]

@@ -1,16 +1,12 @@
-//! X.509 version 1 leaves, as FISCO BCOS's tool makes them for the channel port. webpki refuses them, rightly: a version
-//! 1 certificate cannot say whether it may issue. Here one may only stand directly under an anchor.
+//! X.509 version 1 leaves, as FISCO BCOS's tool makes them for the channel port. webpki refuses them, rightly: a
+//! version 1 certificate cannot say whether it may issue. Here one may only stand directly under an anchor.
 
 use rustls_pki_types::UnixTime;
 
 use crate::{Certificate, ChainError, Who, path};
 
 /// Accepts `leaf` if an anchor has its issuer's name, signed it, and both are valid at `now`.
-pub(crate) fn verify(
-    leaf: Certificate,
-    anchors: &[Certificate],
-    now: UnixTime,
-) -> Result<path::Verified, ChainError> {
+pub(crate) fn verify(leaf: Certificate, anchors: &[Certificate], now: UnixTime) -> Result<path::Verified, ChainError> {
     if anchors.contains(&leaf) {
         return Err(ChainError::AuthorityAsNode { who: Who::named_by(&leaf) });
     }

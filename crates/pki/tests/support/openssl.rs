@@ -5,14 +5,14 @@
 use std::{fs, path::Path, process::Command};
 
 /// Runs `openssl` in a folder and returns what it printed; fails the test if it fails.
-pub fn openssl(directory: &Path, arguments: &str) -> String {
+pub(crate) fn openssl(directory: &Path, arguments: &str) -> String {
     let (good, text) = try_openssl(directory, arguments);
     assert!(good, "openssl {arguments}\n{text}");
     text
 }
 
 /// Whether it succeeded, and what it printed on both streams.
-pub fn try_openssl(directory: &Path, arguments: &str) -> (bool, String) {
+pub(crate) fn try_openssl(directory: &Path, arguments: &str) -> (bool, String) {
     let output = Command::new("openssl")
         .args(arguments.split_whitespace())
         .current_dir(directory)
@@ -27,7 +27,7 @@ const CONFIG: &str = "[req]\ndistinguished_name = dn\n[dn]\n\
     [v4_req]\nbasicConstraints = CA:TRUE\n";
 
 /// `ca.key`, `ca.crt` (X.509 v1 on secp256k1, to the year 2126).
-pub fn build_root(directory: &Path) {
+pub(crate) fn build_root(directory: &Path) {
     fs::write(directory.join("cert.cnf"), CONFIG).unwrap();
     openssl(directory, "ecparam -out secp256k1.param -name secp256k1");
     openssl(directory, "genpkey -paramfile secp256k1.param -out ca.key");
@@ -36,12 +36,12 @@ pub fn build_root(directory: &Path) {
 }
 
 /// `agency.key`, `agency.crt` below `ca.crt`.
-pub fn build_agency(directory: &Path) {
+pub(crate) fn build_agency(directory: &Path) {
     build_below(directory, "ca", "agency", "agency", "v4_req");
 }
 
 /// `<name>.key`, and `<name>.crt` holding leaf, agency, root.
-pub fn build_leaf(directory: &Path, name: &str, unit: &str) {
+pub(crate) fn build_leaf(directory: &Path, name: &str, unit: &str) {
     build_below(directory, "agency", name, unit, "v3_req");
     let files = [format!("{name}.crt"), "agency.crt".into(), "ca.crt".into()];
     let bundle: String = files.iter().map(|file| fs::read_to_string(directory.join(file)).unwrap()).collect();
@@ -52,7 +52,9 @@ fn build_below(directory: &Path, issuer: &str, name: &str, unit: &str, extension
     openssl(directory, &format!("genpkey -paramfile secp256k1.param -out {name}.key"));
     openssl(
         directory,
-        &format!("req -new -sha256 -config cert.cnf -subj /CN={name}/O=fisco-bcos/OU={unit} -key {name}.key -out {name}.csr"),
+        &format!(
+            "req -new -sha256 -config cert.cnf -subj /CN={name}/O=fisco-bcos/OU={unit} -key {name}.key -out {name}.csr"
+        ),
     );
     openssl(
         directory,
@@ -64,17 +66,22 @@ fn build_below(directory: &Path, issuer: &str, name: &str, unit: &str, extension
 }
 
 /// The RSA set: `rsa-ca.*`, and `<name>.crt`, `<name>.key` below it, all X.509 v1, RSA-2048, PKCS#8.
-pub fn build_rsa(directory: &Path, names: &[&str]) {
+pub(crate) fn build_rsa(directory: &Path, names: &[&str]) {
     fs::write(directory.join("cert.cnf"), CONFIG).unwrap();
     openssl(directory, "genrsa -out rsa-ca.key 2048");
-    openssl(directory, "req -new -config cert.cnf -subj /CN=agency/O=fisco-bcos/OU=chain -key rsa-ca.key -out rsa-ca.csr");
+    openssl(
+        directory,
+        "req -new -config cert.cnf -subj /CN=agency/O=fisco-bcos/OU=chain -key rsa-ca.key -out rsa-ca.csr",
+    );
     openssl(directory, "x509 -req -days 36500 -sha256 -in rsa-ca.csr -signkey rsa-ca.key -out rsa-ca.crt");
     for name in names {
         openssl(directory, &format!("genrsa -out {name}.key.1 2048"));
         openssl(directory, &format!("pkcs8 -topk8 -nocrypt -in {name}.key.1 -out {name}.key"));
         openssl(
             directory,
-            &format!("req -new -config cert.cnf -subj /CN=FISCO-BCOS/O=fisco-bcos/OU=agency -key {name}.key -out {name}.csr"),
+            &format!(
+                "req -new -config cert.cnf -subj /CN=FISCO-BCOS/O=fisco-bcos/OU=agency -key {name}.key -out {name}.csr"
+            ),
         );
         openssl(
             directory,

@@ -48,7 +48,7 @@ async fn admissions_hold_the_peer_before_the_connection_is_handed_out() {
     assert!(bob.admissions.is_empty());
     let Meeting { dialer, listener } =
         meet(&mut alice.transport(Medium::Memory), bob.transport(Medium::Memory), Medium::Memory).await;
-    (dialer.unwrap(), listener.unwrap());
+    let _connections = (dialer.unwrap(), listener.unwrap());
 
     let admission = bob.admissions.get(&alice.node()).expect("the dialer is registered at the listener");
     assert_eq!(admission.certificate, alice.config.identity.certificate);
@@ -80,7 +80,7 @@ async fn two_nodes_may_dial_each_other_at_once() {
             at_alice.outcome(),
             at_bob.outcome()
         );
-        (first.unwrap(), second.unwrap(), third.unwrap(), fourth.unwrap());
+        let _connections = (first.unwrap(), second.unwrap(), third.unwrap(), fourth.unwrap());
     }
 }
 
@@ -122,10 +122,7 @@ async fn tls_is_1_3_with_aes_128_x25519_our_protocol_and_no_resumption() {
     for _ in 0..2 {
         let (near, far) = tokio::io::duplex(4096);
         let (dialed, accepted) = soon(async {
-            tokio::join!(
-                from.clone().upgrade_outbound(near.compat(), ""),
-                to.clone().upgrade_inbound(far.compat(), "")
-            )
+            tokio::join!(from.clone().upgrade_outbound(near.compat(), ""), to.clone().upgrade_inbound(far.compat(), ""))
         })
         .await;
         for (_, stream) in [dialed.unwrap(), accepted.unwrap()] {

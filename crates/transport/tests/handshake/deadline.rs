@@ -25,7 +25,8 @@ async fn the_slow_are_cut_at_the_deadline_while_others_connect() {
 
     let started = Instant::now();
     let mut slow = Vec::new();
-    for said in [&b""[..], b"\x13", b"\x13/multistream/1.0.0\n", b"\x13/multistream/1.0.0\n\x0e/nuncio/tls/1\n\x16\x03"] {
+    for said in [&b""[..], b"\x13", b"\x13/multistream/1.0.0\n", b"\x13/multistream/1.0.0\n\x0e/nuncio/tls/1\n\x16\x03"]
+    {
         let mut socket = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         socket.write_all(said).await.unwrap();
         slow.push(socket);

@@ -59,15 +59,12 @@ async fn a_refusal_reads_the_same_through_a_swarm() {
     let (at_dialer, at_judge) = (describe(&at_dialer), describe(&at_judge));
     let (judge, refused) = (judge.node().short(), refused.node().short());
     assert!(
-        at_dialer.starts_with(&format!("{address}: node {judge} refuses this node: certificate of CN=late")),
+        at_dialer.starts_with(&format!("{address}: node {judge} refuses this node: certificate of ")),
         "{at_dialer}"
     );
-    assert!(
-        at_judge.starts_with(&format!("this node refuses node {refused}: certificate of CN=late")),
-        "{at_judge}"
-    );
+    assert!(at_judge.starts_with(&format!("this node refuses node {refused}: certificate of ")), "{at_judge}");
     for text in [at_dialer, at_judge] {
-        assert!(text.contains("expired on 2") && text.contains("(hint: "), "{text}");
+        assert!(text.contains("CN=late") && text.contains("expired on 2") && text.contains("(hint: "), "{text}");
     }
 }
 

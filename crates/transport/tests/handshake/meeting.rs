@@ -18,28 +18,28 @@ use nuncio_pki::{Identity, Policy};
 use nuncio_transport::{Admissions, Config};
 use tokio::sync::mpsc;
 
-pub type Connection = (PeerId, StreamMuxerBox);
+pub(crate) type Connection = (PeerId, StreamMuxerBox);
 
 /// Nothing that these tests wait for takes longer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Copy, Debug)]
-pub enum Medium {
+pub(crate) enum Medium {
     Memory,
     Tcp,
 }
 
-pub const MEDIA: [Medium; 2] = [Medium::Memory, Medium::Tcp];
+pub(crate) const MEDIA: [Medium; 2] = [Medium::Memory, Medium::Tcp];
 
 /// One node, as its transport sees it.
 #[derive(Clone)]
-pub struct Party {
-    pub config: Config,
-    pub admissions: Admissions,
+pub(crate) struct Party {
+    pub(crate) config: Config,
+    pub(crate) admissions: Admissions,
 }
 
 impl Party {
-    pub fn new(identity: Identity, policy: Policy) -> Self {
+    pub(crate) fn new(identity: Identity, policy: Policy) -> Self {
         let config = Config {
             identity: Arc::new(identity),
             policy: Arc::new(ArcSwap::from_pointee(policy)),
@@ -50,26 +50,26 @@ impl Party {
         Self { config, admissions: Admissions::default() }
     }
 
-    pub fn in_network(mut self, network: &str) -> Self {
+    pub(crate) fn in_network(mut self, network: &str) -> Self {
         network.clone_into(&mut self.config.network);
         self
     }
 
-    pub fn with_max_body(mut self, bytes: u32) -> Self {
+    pub(crate) fn with_max_body(mut self, bytes: u32) -> Self {
         self.config.max_body = bytes;
         self
     }
 
-    pub fn with_deadline(mut self, deadline: Duration) -> Self {
+    pub(crate) fn with_deadline(mut self, deadline: Duration) -> Self {
         self.config.handshake_timeout = deadline;
         self
     }
 
-    pub fn node(&self) -> NodeId {
+    pub(crate) fn node(&self) -> NodeId {
         self.config.identity.key.node_id()
     }
 
-    pub fn transport(&self, medium: Medium) -> Boxed<Connection> {
+    pub(crate) fn transport(&self, medium: Medium) -> Boxed<Connection> {
         let (config, admissions) = (self.config.clone(), self.admissions.clone());
         match medium {
             Medium::Memory => nuncio_transport::memory(config, admissions),
@@ -80,13 +80,13 @@ impl Party {
 }
 
 /// A listening transport; what becomes of each incoming connection is told in order of completion.
-pub struct Door {
-    pub address: Multiaddr,
+pub(crate) struct Door {
+    pub(crate) address: Multiaddr,
     outcomes: mpsc::UnboundedReceiver<Result<Connection, ListenError>>,
 }
 
 impl Door {
-    pub async fn open(mut transport: Boxed<Connection>, medium: Medium) -> Self {
+    pub(crate) async fn open(mut transport: Boxed<Connection>, medium: Medium) -> Self {
         let address: Multiaddr = match medium {
             Medium::Memory => "/memory/0",
             Medium::Tcp => "/ip4/127.0.0.1/tcp/0",
@@ -110,24 +110,24 @@ impl Door {
         Self { address, outcomes }
     }
 
-    pub async fn outcome(&mut self) -> Result<Connection, ListenError> {
+    pub(crate) async fn outcome(&mut self) -> Result<Connection, ListenError> {
         soon(self.outcomes.recv()).await.expect("the listener lives as long as its door")
     }
 }
 
-pub async fn dial(transport: &mut Boxed<Connection>, address: &Multiaddr) -> Result<Connection, DialError> {
+pub(crate) async fn dial(transport: &mut Boxed<Connection>, address: &Multiaddr) -> Result<Connection, DialError> {
     let options = DialOpts { role: Endpoint::Dialer, port_use: PortUse::New };
     let dialing = transport.dial(address.clone(), options).expect("a dialable address");
     soon(dialing).await.map_err(|error| DialError::Transport(vec![(address.clone(), TransportError::Other(error))]))
 }
 
 /// What both sides got from one connection.
-pub struct Meeting {
-    pub dialer: Result<Connection, DialError>,
-    pub listener: Result<Connection, ListenError>,
+pub(crate) struct Meeting {
+    pub(crate) dialer: Result<Connection, DialError>,
+    pub(crate) listener: Result<Connection, ListenError>,
 }
 
-pub async fn meet(dialer: &mut Boxed<Connection>, listener: Boxed<Connection>, medium: Medium) -> Meeting {
+pub(crate) async fn meet(dialer: &mut Boxed<Connection>, listener: Boxed<Connection>, medium: Medium) -> Meeting {
     let mut door = Door::open(listener, medium).await;
     let address = door.address.clone();
     let (dialer, listener) = tokio::join!(dial(dialer, &address), door.outcome());
@@ -135,12 +135,12 @@ pub async fn meet(dialer: &mut Boxed<Connection>, listener: Boxed<Connection>, m
 }
 
 /// Waits for an event that must come.
-pub async fn soon<F: Future>(event: F) -> F::Output {
+pub(crate) async fn soon<F: Future>(event: F) -> F::Output {
     tokio::time::timeout(PATIENCE, event).await.expect("an event that never came")
 }
 
 #[track_caller]
-pub fn assert_says<E: Error + 'static>(outcome: &Result<Connection, E>, parts: &[&str], context: &str) {
+pub(crate) fn assert_says<E: Error + 'static>(outcome: &Result<Connection, E>, parts: &[&str], context: &str) {
     let text = match outcome {
         Ok((peer, _)) => panic!("{context}: connected to {peer}"),
         Err(error) => nuncio_transport::describe(error),

@@ -19,8 +19,10 @@ use tokio::{
 
 use crate::meeting::{Connection, Door, Medium, Meeting, Party, assert_says, dial, meet, soon};
 
-const HTTP_REQUEST: &[u8] = b"GET /metrics HTTP/1.1\r\nHost: localhost:30300\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n\r\n";
-const HTTP_ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\
+const HTTP_REQUEST: &[u8] =
+    b"GET /metrics HTTP/1.1\r\nHost: localhost:30300\r\nUser-Agent: curl/8.5.0\r\nAccept: */*\r\n\r\n";
+const HTTP_ANSWER: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\
     Content-Length: 15\r\n\r\n400 Bad Request";
 
 fn honest() -> Party {
@@ -58,13 +60,12 @@ fn socket_address(door: &Door) -> String {
 #[tokio::test]
 async fn a_vanilla_libp2p_node_is_refused_in_both_roles() {
     let honest = honest();
-    for (medium, version) in [(Medium::Memory, Version::V1), (Medium::Tcp, Version::V1), (Medium::Tcp, Version::V1Lazy)] {
-        let Meeting { dialer, listener } =
-            meet(&mut honest.transport(medium), vanilla(medium, version), medium).await;
+    for (medium, version) in [(Medium::Memory, Version::V1), (Medium::Tcp, Version::V1), (Medium::Tcp, Version::V1Lazy)]
+    {
+        let Meeting { dialer, listener } = meet(&mut honest.transport(medium), vanilla(medium, version), medium).await;
         assert_says(&dialer, &["does not speak this network's protocol", "check that the address and port"], "dialing");
         assert!(listener.is_err());
-        let Meeting { dialer, listener } =
-            meet(&mut vanilla(medium, version), honest.transport(medium), medium).await;
+        let Meeting { dialer, listener } = meet(&mut vanilla(medium, version), honest.transport(medium), medium).await;
         let context = format!("listening, {medium:?} {version:?}");
         assert_says(&listener, &["this network's protocol /nuncio/tls/1", "no nuncio node"], &context);
         assert!(dialer.is_err());

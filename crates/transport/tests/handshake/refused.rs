@@ -205,7 +205,7 @@ async fn a_change_of_policy_takes_effect_at_the_next_connection() {
         // One transport throughout: whatever it might remember of the first connection is there at the second.
         let mut dialing = peer.transport(medium);
         let Meeting { dialer, listener } = meet(&mut dialing, judge.transport(medium), medium).await;
-        (dialer.unwrap(), listener.unwrap());
+        let _connections = (dialer.unwrap(), listener.unwrap());
 
         let denying = authority.policy().with_access(BTreeSet::new(), BTreeSet::from([peer.node()]));
         judge.config.policy.store(Arc::new(denying));
@@ -215,6 +215,6 @@ async fn a_change_of_policy_takes_effect_at_the_next_connection() {
 
         judge.config.policy.store(Arc::new(authority.policy()));
         let Meeting { dialer, listener } = meet(&mut dialing, judge.transport(medium), medium).await;
-        (dialer.unwrap(), listener.unwrap());
+        let _connections = (dialer.unwrap(), listener.unwrap());
     }
 }

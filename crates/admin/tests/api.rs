@@ -1,0 +1,410 @@
+//! The API over a real unix socket, served from real nodes that are linked over loopback.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use futures::future::{BoxFuture, FutureExt};
+use nuncio_admin::{
+    Address, Client, ClientError, Operator,
+    api::{AccessEntry, Check, Encoding, ErrorCode, Failure, Info, ListenOptions, Message, MessageKind, Reply, Rule},
+    client::Messages,
+    server,
+};
+use nuncio_identity::NodeId;
+use nuncio_node::NodeHandle;
+use nuncio_testkit::TestAuthority;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpStream, UnixStream},
+    task::JoinHandle,
+    time::{Instant, timeout, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+
+const DEADLINE: Duration = Duration::from_secs(30);
+const MAX_BODY: usize = 10 << 20;
+
+/// An operator that remembers what it was asked.
+struct Notebook {
+    node: NodeHandle,
+    asked: Mutex<Vec<String>>,
+    access: Mutex<Vec<AccessEntry>>,
+    filter: Mutex<String>,
+    gateway_is_up: AtomicBool,
+}
+
+impl Operator for Notebook {
+    fn info(&self) -> Info {
+        Info {
+            version: "test".into(),
+            node_id: self.node.node_id().to_string(),
+            network: "nuncio".into(),
+            pid: std::process::id(),
+            max_body: MAX_BODY,
+            listen: vec![],
+            gateway: Some("127.0.0.1:20200".into()),
+            data_dir: "/d".into(),
+        }
+    }
+
+    fn access(&self) -> Vec<AccessEntry> {
+        self.access.lock().unwrap().clone()
+    }
+
+    fn set_access(&self, node: NodeId, rule: Option<Rule>) -> BoxFuture<'_, Result<(), Failure>> {
+        let mut access = self.access.lock().unwrap();
+        access.retain(|entry| entry.node_id != node.to_string());
+        access.extend(rule.map(|rule| AccessEntry { node_id: node.to_string(), rule, origin: "runtime".into() }));
+        async { Ok(()) }.boxed()
+    }
+
+    fn add_peer(&self, address: String) -> BoxFuture<'_, Result<(), Failure>> {
+        self.asked.lock().unwrap().push(format!("add {address}"));
+        async move { self.node.add_peer(address).await.map_err(|e| Failure::new(ErrorCode::BadRequest, e.to_string())) }
+            .boxed()
+    }
+
+    fn remove_peer(&self, peer: String) -> BoxFuture<'_, Result<(), Failure>> {
+        self.asked.lock().unwrap().push(format!("remove {peer}"));
+        async { Err(Failure::new(ErrorCode::NotFound, "no such peer")) }.boxed()
+    }
+
+    fn log_filter(&self) -> String {
+        self.filter.lock().unwrap().clone()
+    }
+
+    fn set_log_filter(&self, filter: &str) -> Result<(), Failure> {
+        if filter == "loud" {
+            return Err(Failure::new(ErrorCode::BadRequest, "no filter"));
+        }
+        filter.clone_into(&mut self.filter.lock().unwrap());
+        Ok(())
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        let ok = self.gateway_is_up.load(Ordering::Relaxed);
+        vec![Check { check: "gateway".into(), ok, detail: "test".into() }]
+    }
+}
+
+/// One node with its API on a socket and on a loopback port.
+struct Served {
+    dir: TempDir,
+    client: Client,
+    over_tcp: Client,
+    operator: Arc<Notebook>,
+    node: NodeHandle,
+    p2p: String,
+    stop: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Served {
+    async fn start(authority: &TestAuthority, name: &str, peers: &[String]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let policy = Arc::new(ArcSwap::from_pointee(authority.policy()));
+        let mut config = nuncio_node::Config::new(Arc::new(authority.node(name)), policy, dir.path().to_owned());
+        config.listen = vec!["127.0.0.1:0".into()];
+        config.peers = peers.to_vec();
+        let bound = nuncio_node::build(config).unwrap();
+        let node = bound.handle();
+        let p2p = bound.listen_addresses()[0].to_string();
+        let operator = Arc::new(Notebook {
+            node: node.clone(),
+            asked: Mutex::default(),
+            access: Mutex::default(),
+            filter: Mutex::new("info".into()),
+            gateway_is_up: AtomicBool::new(true),
+        });
+        let config = server::Config {
+            socket: Some(dir.path().join("admin.sock")),
+            listen: Some("127.0.0.1:0".parse().unwrap()),
+            allow_remote: false,
+        };
+        let api = server::bind(config, node.clone(), operator.clone()).await.unwrap();
+        let client = Client::new(Address::Unix(dir.path().join("admin.sock")));
+        let over_tcp = Client::new(Address::Http(api.local_address().unwrap().to_string()));
+        let stop = CancellationToken::new();
+        let tasks = vec![tokio::spawn(bound.run(stop.clone())), tokio::spawn(api.run(stop.clone()))];
+        Self { dir, client, over_tcp, operator, node, p2p, stop, tasks }
+    }
+
+    fn id(&self) -> String {
+        self.node.node_id().to_string()
+    }
+
+    fn socket(&self) -> std::path::PathBuf {
+        self.dir.path().join("admin.sock")
+    }
+
+    async fn stop(self) -> TempDir {
+        self.stop.cancel();
+        for task in self.tasks {
+            timeout(DEADLINE, task).await.expect("stops in time").unwrap();
+        }
+        self.dir
+    }
+
+    /// Waits until this node can reach another.
+    async fn reaches(&self, other: &Self) {
+        let id = other.id();
+        let mut snapshots = self.node.snapshots();
+        let reached = snapshots.wait_for(|now| now.nodes.iter().any(|node| node.node_id == id && node.reachable));
+        timeout(DEADLINE, reached).await.expect("a path in time").unwrap();
+    }
+}
+
+async fn pair() -> (Served, Served) {
+    let authority = TestAuthority::new();
+    let one = Served::start(&authority, "one", &[]).await;
+    let two = Served::start(&authority, "two", std::slice::from_ref(&one.p2p)).await;
+    one.reaches(&two).await;
+    two.reaches(&one).await;
+    (one, two)
+}
+
+async fn next(messages: &mut Messages) -> Message {
+    timeout(DEADLINE, messages.next()).await.expect("a message in time").expect("the stream goes on").unwrap()
+}
+
+fn code<T: std::fmt::Debug>(outcome: Result<T, ClientError>) -> &'static str {
+    outcome.unwrap_err().code()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn read_operations_say_what_the_node_knows() {
+    let (one, two) = pair().await;
+    for client in [&one.client, &one.over_tcp] {
+        let status = client.status().await.unwrap();
+        assert_eq!((status.node_id.as_str(), status.name.as_str()), (one.id().as_str(), "one"));
+        assert_eq!((status.peers, status.nodes, status.ready), (1, 2, true));
+        assert_eq!(status.gateway.as_deref(), Some("127.0.0.1:20200"));
+        assert!(status.epoch >= 1 && status.certificate_not_after > 1_700_000_000);
+    }
+    let peers = two.client.peers().await.unwrap();
+    assert_eq!(peers.len(), 1);
+    assert_eq!(peers[0].node_id, Some(one.id()));
+    assert_eq!((peers[0].state.as_str(), peers[0].direction.as_deref()), ("linked", Some("outbound")));
+    assert_eq!((peers[0].name.as_deref(), peers[0].configured), (Some("one"), true));
+    assert!(peers[0].connected_for_s.is_some());
+    let nodes = two.client.nodes().await.unwrap();
+    let other = nodes.iter().find(|node| node.node_id == one.id()).unwrap();
+    assert_eq!((other.reachable, other.hops), (true, Some(1)));
+    assert_eq!(two.client.topics().await.unwrap(), []);
+    assert_eq!(two.client.info().await.unwrap().node_id, two.id());
+    one.stop().await;
+    two.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn unicasts_are_echoed_answered_and_refused_in_words() {
+    let (one, two) = pair().await;
+    let whole = Duration::from_secs(5);
+    assert_eq!(code(one.client.unicast(&two.id(), Bytes::from("x"), whole).await), "no_handler");
+
+    let echo = ListenOptions { unicast: true, reply: Reply::Echo, ..ListenOptions::default() };
+    let mut messages = two.client.listen(&echo).await.unwrap();
+    let binary = Bytes::from_static(&[0xff, 0, 0xfe]);
+    let reply = one.client.unicast(&two.id()[..6], binary.clone(), whole).await.unwrap();
+    assert_eq!((reply.body, reply.hops), (binary, 1));
+    assert!(reply.rtt > Duration::ZERO);
+    let message = next(&mut messages).await;
+    assert_eq!((message.kind, message.from), (MessageKind::Unicast, one.id()));
+    assert_eq!((message.data.as_str(), message.encoding), ("/wD+", Encoding::Base64));
+    drop(messages);
+
+    let text = ListenOptions { unicast: true, reply: Reply::Text("gruß & dank".into()), ..ListenOptions::default() };
+    let mut messages = two.client.listen(&text).await.unwrap();
+    // The stream before may not have been given up yet; then it takes its turn with an echo nobody reads.
+    let reply = loop {
+        let reply = one.over_tcp.unicast(&two.id(), Bytes::from("hello"), whole).await.unwrap();
+        if reply.body != "hello" {
+            break reply;
+        }
+    };
+    assert_eq!(reply.body, "gruß & dank");
+    assert_eq!(next(&mut messages).await.data, "hello");
+
+    assert_eq!(code(one.client.unicast(&"0".repeat(128), Bytes::new(), whole).await), "bad_request");
+    assert_eq!(code(one.client.unicast("abc", Bytes::new(), whole).await), "bad_request");
+    assert_eq!(code(one.client.unicast("not/a?node", Bytes::new(), whole).await), "bad_request");
+    let stranger = nuncio_identity::NodeKey::generate().node_id().to_string();
+    assert_eq!(code(one.client.unicast(&stranger[..12], Bytes::new(), whole).await), "not_found");
+    assert_eq!(code(one.client.unicast(&stranger, Bytes::new(), whole).await), "no_route");
+    one.stop().await;
+    two.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn multicasts_and_broadcasts_arrive_as_lines() {
+    let (one, two) = pair().await;
+    let options = ListenOptions { topics: vec!["a/b c?".into()], ..ListenOptions::default() };
+    let mut messages = two.client.listen(&options).await.unwrap();
+    let deadline = Instant::now() + DEADLINE;
+    // Gossip links form after the link is up: publish until the first message is through.
+    let (published, heard) = loop {
+        let published = one.client.multicast("a/b c?", Bytes::from("line\nbreak")).await.unwrap();
+        match timeout(Duration::from_millis(300), messages.next()).await {
+            Ok(message) => break (published, message.unwrap().unwrap()),
+            Err(_) => assert!(Instant::now() < deadline, "no multicast arrived"),
+        }
+    };
+    assert_eq!(published.bytes, 10);
+    assert_eq!((heard.kind, heard.from), (MessageKind::Multicast, one.id()));
+    assert_eq!((heard.topic.as_deref(), heard.data.as_str()), (Some("a/b c?"), "line\nbreak"));
+    assert!(heard.id.is_some());
+
+    let published = one.client.broadcast(Bytes::from("all")).await.unwrap();
+    let heard = loop {
+        let heard = timeout_at(deadline, messages.next()).await.expect("in time").unwrap().unwrap();
+        if heard.kind == MessageKind::Broadcast {
+            break heard;
+        }
+    };
+    assert_eq!((heard.data.as_str(), heard.id), ("all", Some(published.id)));
+    assert_eq!(code(one.client.multicast("", Bytes::new()).await), "not_found");
+    assert_eq!(code(one.client.multicast("a\u{1}b", Bytes::new()).await), "bad_request");
+    assert_eq!(code(one.client.multicast(&"t".repeat(255), Bytes::new()).await), "bad_request");
+    one.stop().await;
+    // Its node is gone and its own API stops: the stream ends, it does not break.
+    let ended = async { while messages.next().await.transpose().unwrap().is_some() {} };
+    let stopped = tokio::spawn(two.stop());
+    timeout(DEADLINE, ended).await.expect("the stream ends");
+    stopped.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_largest_body_goes_through_and_one_byte_more_does_not() {
+    let (one, two) = pair().await;
+    let echo = ListenOptions { unicast: true, reply: Reply::Text("ok".into()), ..ListenOptions::default() };
+    let mut messages = two.client.listen(&echo).await.unwrap();
+    let largest = Bytes::from(vec![b'x'; MAX_BODY]);
+    let reply = one.client.unicast(&two.id(), largest, Duration::from_secs(20)).await.unwrap();
+    assert_eq!(reply.body, "ok");
+    assert_eq!(next(&mut messages).await.data.len(), MAX_BODY);
+
+    let over = Bytes::from(vec![0; MAX_BODY + 1]);
+    assert_eq!(code(one.client.broadcast(over.clone()).await), "too_large");
+    let path = format!("/v1/unicast/{}", two.id());
+    for (path, length) in [("/v1/broadcast", MAX_BODY + 1), (&path, MAX_BODY + 1), ("/v1/multicast/t", 1 << 40)] {
+        let answer = raw(
+            &one.socket(),
+            &format!(
+                "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+            ),
+            &over[..length.min(over.len())],
+        )
+        .await;
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{path}: {answer}");
+        assert!(answer.contains("\"error\":\"too_large\""), "{answer}");
+    }
+    one.stop().await;
+    two.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_go_to_the_operator() {
+    let (one, two) = pair().await;
+    assert_eq!(one.client.access().await.unwrap(), []);
+    let entry = one.client.set_access(&two.id()[..8], Rule::Deny).await.unwrap();
+    assert_eq!((entry.node_id, entry.rule), (two.id(), Rule::Deny));
+    assert_eq!(one.client.access().await.unwrap().len(), 1);
+    one.client.reset_access(&two.id()[..8]).await.unwrap();
+    assert_eq!(one.client.access().await.unwrap(), []);
+
+    assert_eq!(one.client.add_peer(" 127.0.0.1:9 ").await.unwrap().address, "127.0.0.1:9");
+    assert_eq!(code(one.client.add_peer("nonsense").await), "bad_request");
+    assert_eq!(code(one.client.remove_peer(&two.id()[..7]).await), "not_found");
+    let asked = one.operator.asked.lock().unwrap().clone();
+    assert_eq!(asked, ["add 127.0.0.1:9".to_owned(), "add nonsense".into(), format!("remove {}", two.id())]);
+
+    assert_eq!(one.client.set_log_level("debug").await.unwrap().filter, "debug");
+    assert_eq!(one.client.log_level().await.unwrap().filter, "debug");
+    assert_eq!(code(one.client.set_log_level("loud").await), "bad_request");
+    one.stop().await;
+    two.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn health_is_told_apart_from_reachability() {
+    let one = Served::start(&TestAuthority::new(), "one", &[]).await;
+    assert!(one.client.livez().await.unwrap().ok);
+    let ready = one.client.readyz().await.unwrap();
+    assert!(ready.ok, "{ready:?}");
+    let names: Vec<_> = ready.checks.iter().map(|check| check.check.as_str()).collect();
+    assert_eq!(names, ["loop", "listening", "peers", "gateway"]);
+    one.operator.gateway_is_up.store(false, Ordering::Relaxed);
+    assert!(!one.client.readyz().await.unwrap().ok);
+    assert!(!one.client.status().await.unwrap().ready);
+    let answer = raw(&one.socket(), "GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", b"").await;
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.ends_with("{\"ok\":false,\"checks\":[]}"), "{answer}");
+
+    let client = one.client.clone();
+    let dir = one.stop().await;
+    assert!(!dir.path().join("admin.sock").exists());
+    let error = client.status().await.unwrap_err();
+    assert!(error.is_unreachable() && error.hint().unwrap().contains("nuncio run"), "{error}");
+    // Someone who listens and says nothing is not reachable either.
+    let mute = tokio::net::UnixListener::bind(dir.path().join("mute.sock")).unwrap();
+    let client = Client::new(Address::Unix(dir.path().join("mute.sock"))).with_timeout(Duration::from_millis(50));
+    assert_eq!(code(client.status().await), "interrupted");
+    drop(mute);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_operation_is_refused_as_json() {
+    let one = Served::start(&TestAuthority::new(), "one", &[]).await;
+    for (request, status, error) in [
+        ("GET /v1/nothing", 404, "not_found"),
+        ("DELETE /v1/status", 404, "not_found"),
+        ("GET /v1/listen?what=1", 400, "bad_request"),
+        ("GET /v1/listen?topic=", 400, "bad_request"),
+        ("POST /v1/peers", 400, "bad_request"),
+        ("POST /v1/unicast/abcdef?timeout_ms=soon", 400, "bad_request"),
+        ("POST /v1/unicast/abcdef?timeout_ms=0", 400, "bad_request"),
+    ] {
+        let answer =
+            raw(&one.socket(), &format!("{request} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"), b"").await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request}: {answer}");
+        assert!(answer.contains(&format!("\"error\":\"{error}\"")), "{request}: {answer}");
+    }
+    let Address::Http(port) = one.over_tcp.address().clone() else { panic!("the TCP client is one") };
+    let mut stream = TcpStream::connect(&port).await.unwrap();
+    let request = format!(
+        "POST /v1/broadcast HTTP/1.1\r\nhost: {port}\r\norigin: http://evil.example\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    timeout(DEADLINE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+
+    let config = server::Config { listen: Some("0.0.0.0:0".parse().unwrap()), ..server::Config::default() };
+    let refused = server::bind(config, one.node.clone(), one.operator.clone()).await.unwrap_err();
+    assert!(matches!(refused, server::BindError::NotLoopback { .. }));
+    one.stop().await;
+}
+
+/// One request written by hand; the answer may come before all of it is taken.
+async fn raw(socket: &Path, head: &str, body: &[u8]) -> String {
+    let stream = UnixStream::connect(socket).await.unwrap();
+    let (mut reader, mut writer) = stream.into_split();
+    let (head, body) = (head.to_owned(), body.to_vec());
+    let writing = tokio::spawn(async move {
+        writer.write_all(head.as_bytes()).await.unwrap();
+        let _ = writer.write_all(&body).await;
+        writer
+    });
+    let mut answer = Vec::new();
+    let _ = timeout(DEADLINE, reader.read_to_end(&mut answer)).await.expect("an answer in time");
+    drop(writing.await);
+    String::from_utf8_lossy(&answer).into_owned()
+}

@@ -1,0 +1,187 @@
+//! Nodes for the tests: each swarm runs on its own task; tests call into it and await its events.
+
+use std::{
+    fmt::Debug,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures::StreamExt;
+use libp2p::{PeerId, Swarm, swarm, swarm::SwarmEvent};
+use nuncio_behaviour::{Behaviour, Certifier, Config, Event, Member};
+use nuncio_identity::NodeId;
+use nuncio_pki::{Identity, SharedPolicy};
+use nuncio_testkit::TestAuthority;
+use nuncio_transport::Admissions;
+use rustls_pki_types::{CertificateDer, UnixTime};
+use tokio::sync::{mpsc, oneshot};
+
+/// How long any single event may take.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+static PORTS: AtomicU64 = AtomicU64::new(1);
+
+type Call = Box<dyn FnOnce(&mut Swarm<Behaviour>) + Send>;
+
+pub(crate) struct Node {
+    pub(crate) id: NodeId,
+    pub(crate) address: String,
+    calls: mpsc::Sender<Call>,
+    events: mpsc::Receiver<Event>,
+}
+
+struct PolicyCertifier(SharedPolicy);
+
+impl Certifier for PolicyCertifier {
+    fn certify(&self, node: NodeId, chain: &[Bytes]) -> Result<Member, String> {
+        let chain: Vec<_> = chain.iter().map(|der| CertificateDer::from(der.as_ref())).collect();
+        let judged = self.0.load().judge(&chain, UnixTime::now()).map_err(|error| error.to_string())?;
+        if judged.node == node {
+            Ok(Member { name: judged.name, agency: judged.agency })
+        } else {
+            Err("another node's certificate".into())
+        }
+    }
+}
+
+impl Node {
+    /// A node of the authority's network that listens and has no peers.
+    pub(crate) fn start(authority: &TestAuthority, name: &str) -> Self {
+        Self::start_as(authority, authority.node(name), 1)
+    }
+
+    pub(crate) fn start_as(authority: &TestAuthority, identity: Identity, epoch: u64) -> Self {
+        let policy = authority.shared_policy();
+        let chain = identity.chain.iter().map(|der| Bytes::copy_from_slice(der)).collect();
+        let config = Config {
+            name: identity.certificate.name.clone(),
+            agency: identity.certificate.agency.clone(),
+            epoch,
+            describe_dial_error: Arc::new(|error| nuncio_transport::describe(error)),
+            ..Config::new(identity.key.clone(), chain, "test", Arc::new(PolicyCertifier(policy.clone())))
+        };
+        let transport = nuncio_transport::memory(
+            nuncio_transport::Config {
+                identity: Arc::new(identity.clone()),
+                policy,
+                network: "test".into(),
+                max_body: nuncio_protocol::MAX_BODY as u32,
+                handshake_timeout: Duration::from_secs(5),
+            },
+            Admissions::default(),
+        )
+        .expect("a transport");
+        let id = identity.key.node_id();
+        let address = format!("/memory/{}", PORTS.fetch_add(1, Ordering::Relaxed));
+        let swarm = swarm::Config::with_tokio_executor().with_idle_connection_timeout(DEADLINE);
+        let mut swarm = Swarm::new(transport, Behaviour::new(config), PeerId::from(id), swarm);
+        swarm.listen_on(address.parse().unwrap()).expect("a free memory address");
+        swarm.behaviour_mut().set_addresses([address.clone()]);
+        let (calls, receiver) = mpsc::channel(64);
+        let (sender, events) = mpsc::channel(8192);
+        tokio::spawn(drive(swarm, receiver, sender));
+        Self { id, address, calls, events }
+    }
+
+    /// Calls into the swarm and waits for the result.
+    pub(crate) async fn call<T: Send + 'static>(&self, call: impl FnOnce(&mut Swarm<Behaviour>) -> T + Send + 'static) -> T {
+        let (sender, result) = oneshot::channel();
+        let call: Call = Box::new(move |swarm| drop(sender.send(call(swarm))));
+        self.calls.send(call).await.unwrap_or_else(|_| panic!("the swarm's task ended"));
+        result.await.expect("the swarm's task ended")
+    }
+
+    pub(crate) async fn behaviour<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut Behaviour) -> T + Send + 'static,
+    ) -> T {
+        self.call(|swarm| call(swarm.behaviour_mut())).await
+    }
+
+    pub(crate) async fn dial(&self, other: &Self) {
+        let address = other.address.clone();
+        self.behaviour(move |behaviour| behaviour.add_peer(&address)).await.expect("a good address");
+    }
+
+    /// The next event that `pick` takes; others are passed over.
+    pub(crate) async fn wait<T: Debug>(&mut self, what: &str, mut pick: impl FnMut(Event) -> Option<T>) -> T {
+        let found = async {
+            loop {
+                let event = self.events.recv().await.expect("the swarm's task ended");
+                if let Some(found) = pick(event) {
+                    return found;
+                }
+            }
+        };
+        tokio::time::timeout(DEADLINE, found).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+    }
+
+    pub(crate) async fn linked(&mut self, peer: NodeId) {
+        self.wait("a link", |event| matches!(event, Event::LinkUp { peer: up } if up == peer).then_some(())).await;
+    }
+
+    pub(crate) async fn reaches(&mut self, node: NodeId) {
+        let reached = |event| match event {
+            Event::ReachabilityChanged { node: changed, reachable: true } if changed == node => Some(()),
+            _ => None,
+        };
+        if !self.behaviour(move |behaviour| behaviour.overlay().route(&node).is_some()).await {
+            self.wait("a route", reached).await;
+        }
+    }
+
+    /// Everything that has happened and was not waited for.
+    pub(crate) fn passed(&mut self) -> Vec<Event> {
+        std::iter::from_fn(|| self.events.try_recv().ok()).collect()
+    }
+}
+
+/// Two linked nodes.
+pub(crate) async fn pair(authority: &TestAuthority) -> (Node, Node) {
+    let (mut a, mut b) = (Node::start(authority, "a"), Node::start(authority, "b"));
+    a.dial(&b).await;
+    a.linked(b.id).await;
+    b.linked(a.id).await;
+    (a, b)
+}
+
+/// A line of nodes, each linked to the next, all of which reach all.
+pub(crate) async fn line(authority: &TestAuthority, length: usize) -> Vec<Node> {
+    let mut nodes: Vec<Node> = (0..length).map(|index| Node::start(authority, &format!("n{index}"))).collect();
+    for node in &nodes {
+        // Learnt addresses would turn the line into a mesh.
+        node.behaviour(|behaviour| behaviour.set_addresses([])).await;
+    }
+    for index in 1..length {
+        nodes[index - 1].dial(&nodes[index]).await;
+    }
+    let ids: Vec<NodeId> = nodes.iter().map(|node| node.id).collect();
+    for node in &mut nodes {
+        for id in ids.iter().filter(|id| **id != node.id).copied().collect::<Vec<_>>() {
+            node.reaches(id).await;
+        }
+    }
+    nodes
+}
+
+async fn drive(mut swarm: Swarm<Behaviour>, mut calls: mpsc::Receiver<Call>, events: mpsc::Sender<Event>) {
+    loop {
+        tokio::select! {
+            event = swarm.select_next_some() => {
+                if let SwarmEvent::Behaviour(event) = event {
+                    if events.send(event).await.is_err() {
+                        return;
+                    }
+                }
+            }
+            call = calls.recv() => match call {
+                Some(call) => call(&mut swarm),
+                None => return,
+            }
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! The operator's hand on a running node: access lists, peers, log filter. Changes are kept before they take force.
+
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use futures::future::{BoxFuture, FutureExt};
+use nuncio_admin::{
+    Operator,
+    api::{AccessEntry, Check, ErrorCode, Failure, Info, Rule},
+};
+use nuncio_gateway::Renewal;
+use nuncio_identity::NodeId;
+use nuncio_node::{NodeHandle, Snapshot};
+use nuncio_pki::{NodeCertificate, Policy, SharedPolicy};
+
+use crate::{
+    changes::{AccessChanges, ChangesError, PeerChanges},
+    config::{Access, Config, Peer, Source},
+    data_dir::DataDir,
+    logging::LogControl,
+};
+
+/// What can be changed about a running node.
+pub(crate) struct Control {
+    pub(crate) source: Option<Source>,
+    pub(crate) node: NodeHandle,
+    pub(crate) policy: SharedPolicy,
+    pub(crate) presented: NodeCertificate,
+    pub(crate) gateway: Option<(SocketAddr, Renewal)>,
+    pub(crate) log: Option<LogControl>,
+    pub(crate) data: DataDir,
+    /// One change at a time, a reload included.
+    pub(crate) turn: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
+}
+
+/// The configuration in force and what was changed beside it.
+#[derive(Debug, Clone)]
+pub(crate) struct State {
+    pub(crate) config: Config,
+    pub(crate) peers: PeerChanges,
+    pub(crate) access: AccessChanges,
+}
+
+/// What a control is made of besides its state.
+pub(crate) struct Parts {
+    pub(crate) source: Option<Source>,
+    pub(crate) node: NodeHandle,
+    pub(crate) policy: SharedPolicy,
+    pub(crate) presented: NodeCertificate,
+    pub(crate) gateway: Option<(SocketAddr, Renewal)>,
+    pub(crate) log: Option<LogControl>,
+    pub(crate) data: DataDir,
+}
+
+impl std::fmt::Debug for Control {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Control").field("node", &self.node).field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
+impl State {
+    /// What operators changed in former runs.
+    pub(crate) fn load(config: Config, data: &DataDir) -> Result<Self, ChangesError> {
+        Ok(Self { config, peers: PeerChanges::load(data)?, access: AccessChanges::load(data)? })
+    }
+
+    /// The peers to keep linked.
+    pub(crate) fn wanted_peers(&self) -> Vec<Peer> {
+        self.peers.apply_to(&self.config.p2p.peers)
+    }
+
+    /// A policy with the access lists in force.
+    pub(crate) fn restrict(&self, policy: Policy) -> Policy {
+        restrict(policy, &self.access, &self.config.access)
+    }
+}
+
+impl Control {
+    pub(crate) fn new(parts: Parts, state: State) -> Self {
+        let Parts { source, node, policy, presented, gateway, log, data } = parts;
+        let (turn, state) = (tokio::sync::Mutex::new(()), Mutex::new(state));
+        Self { source, node, policy, presented, gateway, log, data, turn, state }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a policy into force; links that it does not admit are closed.
+    pub(crate) async fn enforce(&self, policy: Policy) {
+        self.policy.store(policy.into());
+        self.node.policy_changed().await;
+    }
+
+    async fn change_access(&self, node: NodeId, rule: Option<Rule>) -> Result<(), Failure> {
+        let _turn = self.turn.lock().await;
+        let (mut access, configured) = {
+            let state = self.state();
+            (state.access.clone(), state.config.access.clone())
+        };
+        if !access.set(node, rule) && rule.is_none() {
+            return Err(nothing_to_reset(node, &configured));
+        }
+        access.store(&self.data).map_err(|error| not_kept(&error))?;
+        let policy = restrict((**self.policy.load()).clone(), &access, &configured);
+        self.state().access = access;
+        self.enforce(policy).await;
+        tracing::info!(node = %node.short(), rule = rule.map_or("reset", Rule::as_str), "access changed");
+        Ok(())
+    }
+
+    async fn add(&self, address: String) -> Result<(), Failure> {
+        let _turn = self.turn.lock().await;
+        let peer: Peer = address.parse().map_err(|error: crate::config::ValueError| bad_request(error.to_string()))?;
+        let mut peers = self.state().peers.clone();
+        peers.add(peer.clone(), &self.state().config.p2p.peers);
+        peers.store(&self.data).map_err(|error| not_kept(&error))?;
+        self.state().peers = peers;
+        self.node.add_peer(address).await.map_err(|error| bad_request(error.to_string()))?;
+        tracing::info!(%peer, "peer added");
+        Ok(())
+    }
+
+    /// A peer named by its node ID is one or more addresses: those that its link or its status say.
+    async fn remove(&self, peer: String) -> Result<(), Failure> {
+        let _turn = self.turn.lock().await;
+        let wanted = self.state().wanted_peers();
+        let named = match peer.parse::<NodeId>() {
+            Ok(node) => addresses_of(node, &self.node.snapshot()),
+            Err(_) => BTreeSet::from([peer.clone()]),
+        };
+        let removed: Vec<Peer> = wanted.into_iter().filter(|wanted| named.contains(wanted.as_str())).collect();
+        if removed.is_empty() {
+            return Err(Failure::new(ErrorCode::NotFound, format!("{peer} is not among the configured peers"))
+                .with_hint("see `nuncio peers`, and write the address as it was added"));
+        }
+        let mut peers = self.state().peers.clone();
+        for peer in &removed {
+            peers.remove(peer, &self.state().config.p2p.peers);
+        }
+        peers.store(&self.data).map_err(|error| not_kept(&error))?;
+        self.state().peers = peers;
+        for peer in removed {
+            self.node.remove_peer(peer.as_str().to_owned()).await;
+            tracing::info!(%peer, "peer removed");
+        }
+        Ok(())
+    }
+}
+
+impl Operator for Control {
+    fn info(&self) -> Info {
+        let snapshot = self.node.snapshot();
+        let state = self.state();
+        Info {
+            version: snapshot.version.clone(),
+            node_id: snapshot.node_id.clone(),
+            network: state.config.p2p.network.clone(),
+            pid: std::process::id(),
+            max_body: nuncio_protocol::MAX_BODY,
+            listen: snapshot.listen.clone(),
+            gateway: self.gateway.as_ref().map(|(address, _)| address.to_string()),
+            data_dir: absolute(self.data.path().to_owned()).display().to_string(),
+        }
+    }
+
+    fn access(&self) -> Vec<AccessEntry> {
+        let state = self.state();
+        let rules = state.access.apply_to(&state.config.access);
+        rules
+            .into_iter()
+            .map(|(node, (rule, is_configured))| AccessEntry {
+                node_id: node.to_string(),
+                rule,
+                origin: if is_configured { "config" } else { "runtime" }.to_owned(),
+            })
+            .collect()
+    }
+
+    fn set_access(&self, node: NodeId, rule: Option<Rule>) -> BoxFuture<'_, Result<(), Failure>> {
+        self.change_access(node, rule).boxed()
+    }
+
+    fn add_peer(&self, address: String) -> BoxFuture<'_, Result<(), Failure>> {
+        self.add(address).boxed()
+    }
+
+    fn remove_peer(&self, peer: String) -> BoxFuture<'_, Result<(), Failure>> {
+        self.remove(peer).boxed()
+    }
+
+    fn log_filter(&self) -> String {
+        self.log.as_ref().map_or_else(|| self.state().config.log.filter.clone(), LogControl::filter)
+    }
+
+    fn set_log_filter(&self, filter: &str) -> Result<(), Failure> {
+        let log = self
+            .log
+            .as_ref()
+            .ok_or_else(|| Failure::new(ErrorCode::Refused, "this process does not let its node change the log"))?;
+        log.set_filter(filter).map_err(|error| bad_request(error.to_string()))
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        self.gateway
+            .iter()
+            .map(|(address, _)| Check { check: "gateway".to_owned(), ok: true, detail: address.to_string() })
+            .collect()
+    }
+}
+
+fn restrict(policy: Policy, changes: &AccessChanges, configured: &Access) -> Policy {
+    let rules = changes.apply_to(configured);
+    let having = |wanted| rules.iter().filter(|(_, (rule, _))| *rule == wanted).map(|(node, _)| *node).collect();
+    policy.with_access(having(Rule::Allow), having(Rule::Deny))
+}
+
+fn addresses_of(node: NodeId, snapshot: &Snapshot) -> BTreeSet<String> {
+    let id = node.to_string();
+    let peers = snapshot.peers.iter().filter(|peer| peer.node_id.as_ref() == Some(&id)).map(|peer| &peer.address);
+    let told = snapshot.nodes.iter().filter(|node| node.node_id == id).flat_map(|node| &node.addresses);
+    peers.chain(told).cloned().collect()
+}
+
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
+}
+
+fn nothing_to_reset(node: NodeId, configured: &Access) -> Failure {
+    let is_configured = configured.allow.iter().chain(&configured.deny).any(|listed| listed.0 == node);
+    let failure = Failure::new(ErrorCode::NotFound, format!("nothing was set at run time for node {}", node.short()));
+    if is_configured { failure.with_hint("its rule is in [access] of nuncio.toml") } else { failure }
+}
+
+fn not_kept(error: &ChangesError) -> Failure {
+    Failure::new(ErrorCode::Internal, format!("nothing was changed: it cannot be kept: {error}"))
+        .with_hint(error.hint())
+}
+
+fn bad_request(message: String) -> Failure {
+    Failure::new(ErrorCode::BadRequest, message)
+}

@@ -1,0 +1,147 @@
+//! SIGHUP: the configuration is read again. A bad one changes nothing.
+
+use nuncio_pki::{Identity, NodeCertificate, Policy, tls::channel_server_config};
+
+use crate::{
+    StartError,
+    config::{Config, ConfigError, Peer},
+    control::Control,
+};
+
+/// Why a reload changed nothing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReloadError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The certificates.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The files are another node's now.
+    #[error("[identity]: the certificate is of node {found} now, and this is node {running}")]
+    OtherNode {
+        /// The node that runs, first digits.
+        running: String,
+        /// The node in the files, first digits.
+        found: String,
+    },
+    /// The node was not started from a file.
+    #[error("there is no file to reload")]
+    NoSource,
+}
+
+impl ReloadError {
+    /// What the operator can do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Config(error) => error.hint(),
+            Self::Start(error) => error.hint(),
+            Self::OtherNode { .. } => "restart to run as another node, or put the former files back".to_owned(),
+            Self::NoSource => "restart it with `nuncio run --config FILE`".to_owned(),
+        }
+    }
+}
+
+/// What was read and found good, before any of it is in force.
+struct Fresh {
+    config: Config,
+    policy: Policy,
+    presented: NodeCertificate,
+    channel: Option<nuncio_pki::tls::ChannelServerTls>,
+}
+
+impl Control {
+    /// Takes over peers, access lists, revocation lists, authorities, the gateway's certificates and the log filter.
+    ///
+    /// # Errors
+    /// When something in the files is bad; then all stays as it was.
+    pub(crate) async fn reload(&self) -> Result<(), ReloadError> {
+        let _turn = self.turn.lock().await;
+        let fresh = self.read_again()?;
+        let before = self.state().clone();
+        let mut after = before.clone();
+        after.config = fresh.config;
+        for table in tables_that_need_a_restart(&before.config, &after.config) {
+            tracing::warn!(table, "a change there takes effect at the next start");
+        }
+        if fresh.presented != self.presented {
+            tracing::warn!("the renewed certificate is shown to peers from the next start on");
+        }
+        *self.state() = after.clone();
+        self.enforce(after.restrict(fresh.policy)).await;
+        self.change_peers(&before.wanted_peers(), &after.wanted_peers()).await;
+        if let (Some((_, renewal)), Some(tls)) = (&self.gateway, &fresh.channel) {
+            renewal.renew(tls);
+        }
+        if let Some(log) = self.log.as_ref().filter(|_| before.config.log.filter != after.config.log.filter) {
+            if let Err(error) = log.set_filter(&after.config.log.filter) {
+                tracing::error!(%error, "the log filter stays");
+            }
+        }
+        tracing::info!("configuration reloaded");
+        Ok(())
+    }
+
+    fn read_again(&self) -> Result<Fresh, ReloadError> {
+        let config = self.source.as_ref().ok_or(ReloadError::NoSource)?.load()?.config;
+        let (identity, policy) = Identity::load(&config.identity_paths()).map_err(StartError::Identity)?;
+        let (running, found) = (self.node.node_id(), identity.key.node_id());
+        if running != found {
+            return Err(ReloadError::OtherNode { running: running.short(), found: found.short() });
+        }
+        let channel = if self.gateway.is_some() {
+            Some(channel_server_config(&config.channel_paths()).map_err(StartError::ChannelTls)?)
+        } else {
+            None
+        };
+        Ok(Fresh { config, policy, presented: identity.certificate, channel })
+    }
+
+    async fn change_peers(&self, before: &[Peer], after: &[Peer]) {
+        for peer in before.iter().filter(|peer| !after.contains(peer)) {
+            self.node.remove_peer(peer.as_str().to_owned()).await;
+        }
+        for peer in after.iter().filter(|peer| !before.contains(peer)) {
+            if let Err(error) = self.node.add_peer(peer.as_str().to_owned()).await {
+                tracing::error!(%peer, %error, "the peer is left out");
+            }
+        }
+    }
+}
+
+/// The tables with changes that a reload does not take over.
+fn tables_that_need_a_restart(before: &Config, after: &Config) -> Vec<&'static str> {
+    let mut same = after.clone();
+    same.p2p.peers.clone_from(&before.p2p.peers);
+    let channel =
+        |config: &Config| (config.gateway.key.clone(), config.gateway.cert.clone(), config.gateway.ca.clone());
+    (same.gateway.key, same.gateway.cert, same.gateway.ca) = channel(before);
+    let differs = [
+        ("data_dir", same.data_dir != before.data_dir),
+        ("[p2p]", same.p2p != before.p2p),
+        ("[gateway]", same.gateway != before.gateway),
+        ("[admin]", same.admin != before.admin),
+        ("[log] format", same.log.format != before.log.format),
+    ];
+    differs.into_iter().filter(|(_, differs)| *differs).map(|(table, _)| table).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_cannot_be_swapped_needs_a_restart() {
+        let before = Config::default();
+        let mut after = before.clone();
+        after.p2p.peers = vec!["a:1".parse().unwrap()];
+        after.gateway.cert = Some("x".into());
+        after.log.filter = "debug".into();
+        after.identity.crl = vec!["y".into()];
+        assert!(tables_that_need_a_restart(&before, &after).is_empty());
+        after.p2p.max_links = 1;
+        after.admin.allow_remote = true;
+        assert_eq!(tables_that_need_a_restart(&before, &after), ["[p2p]", "[admin]"]);
+    }
+}

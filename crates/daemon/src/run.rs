@@ -1,0 +1,77 @@
+use nuncio_pki::NodeCertificate;
+
+use crate::{
+    Bound, Daemon, Reloader, RunError, Shutdown,
+    config::Source,
+    logging,
+    shutdown::{Asked, Signals, abort_on_panic},
+};
+
+/// Days before the end of the node's certificate from which every start warns.
+const EXPIRY_WARNING_DAYS: u64 = 30;
+
+/// Runs a node as this process: logs to standard error, takes signals, aborts on a panic. Ends when `shutdown` or a
+/// signal says so: the first SIGTERM or SIGINT drains, the second ends at once; SIGHUP reloads.
+///
+/// # Errors
+/// [`RunError`]; nothing has been written to standard output.
+pub async fn run(source: Source, shutdown: Shutdown) -> Result<(), RunError> {
+    let imported = source.load()?;
+    let log = logging::start(&imported.config.log)?;
+    abort_on_panic();
+    let mut signals = Signals::new().map_err(RunError::Signals)?;
+    for note in &imported.notes {
+        tracing::info!("{note}");
+    }
+    let daemon = Daemon::from_source(source)?.with_log(log);
+    warn_of_expiry(&daemon.check()?);
+    let bound = daemon.build().await?;
+    announce(&bound);
+    let reloader = bound.reloader();
+    let work = bound.run(shutdown.clone());
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            outcome = &mut work => return outcome,
+            asked = signals.next() => match asked {
+                Asked::Stop if shutdown.drain.is_cancelled() => shutdown.now.cancel(),
+                Asked::Stop => shutdown.drain.cancel(),
+                // On its own task: a reload must not keep the node from its work.
+                Asked::Reload => drop(tokio::spawn(reload(reloader.clone()))),
+            },
+        }
+    }
+}
+
+async fn reload(reloader: Reloader) {
+    if let Err(error) = reloader.reload().await {
+        tracing::error!(%error, hint = error.hint(), "the configuration was not reloaded; the former one stays in force");
+    }
+}
+
+fn announce(bound: &Bound) {
+    let snapshot = bound.handle().snapshot();
+    let p2p: Vec<_> = bound.p2p_addresses().iter().map(ToString::to_string).collect();
+    let gateway = bound.gateway_address().map_or("off".to_owned(), |address| address.to_string());
+    let admin = bound.admin_socket().map(|path| path.display().to_string()).unwrap_or_default();
+    tracing::info!(
+        node = %bound.handle().node_id(),
+        name = %snapshot.name,
+        agency = %snapshot.agency,
+        p2p = %p2p.join(", "),
+        %gateway,
+        %admin,
+        "node starts"
+    );
+    if let Some(address) = bound.admin_address() {
+        tracing::warn!(%address, "the admin API answers there to every program that can open it");
+    }
+}
+
+fn warn_of_expiry(certificate: &NodeCertificate) {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let days = certificate.not_after.as_secs().saturating_sub(now) / 86_400;
+    if days < EXPIRY_WARNING_DAYS {
+        tracing::warn!(days, "the node's certificate expires soon; peers will refuse it then: nuncio cert renew");
+    }
+}

@@ -1,0 +1,303 @@
+//! From a configuration to a running node: parsed, built (bound), run, drained. Each step is a type.
+
+use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use nuncio_admin::server as admin;
+use nuncio_gateway::Clients;
+use nuncio_node::NodeHandle;
+use nuncio_pki::{
+    Identity, NodeCertificate, Policy,
+    tls::{ChannelServerTls, channel_server_config},
+};
+use tokio::{task::JoinSet, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    ReloadError, RunError, Shutdown, StartError,
+    config::{Config, ConfigError, Source},
+    control::{Control, Parts, State},
+    data_dir::DataDir,
+    logging::LogControl,
+    node_info::SnapshotInfo,
+    open_files, port,
+};
+
+/// How long gateway and admin API may take to end what is in flight; the node works meanwhile.
+const DRAIN: Duration = Duration::from_millis(3000);
+
+/// How long the node may then take to close its links.
+const CLOSE: Duration = Duration::from_millis(1500);
+
+/// A node that is configured and has touched nothing yet.
+#[derive(Debug)]
+pub struct Daemon {
+    source: Option<Source>,
+    config: Config,
+    log: Option<LogControl>,
+}
+
+impl Daemon {
+    /// A node of this configuration, its paths resolved. It cannot be reloaded.
+    pub const fn new(config: Config) -> Self {
+        Self { source: None, config, log: None }
+    }
+
+    /// A node of the configuration there.
+    ///
+    /// # Errors
+    /// See [`Source::load`].
+    pub fn from_source(source: Source) -> Result<Self, ConfigError> {
+        let config = source.load()?.config;
+        Ok(Self { source: Some(source), config, log: None })
+    }
+
+    /// Lets operators change the log filter.
+    #[must_use]
+    pub fn with_log(self, log: LogControl) -> Self {
+        Self { log: Some(log), ..self }
+    }
+
+    /// The configuration.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Reads and verifies keys, certificates, authorities and revocation lists; opens and binds nothing.
+    ///
+    /// # Errors
+    /// What [`Daemon::build`] would say about them.
+    pub fn check(&self) -> Result<NodeCertificate, StartError> {
+        Credentials::load(&self.config).map(|credentials| credentials.identity.certificate)
+    }
+
+    /// Takes the data directory and binds all ports; nothing is answered yet. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// What is wrong, where, and what to do about it.
+    pub async fn build(self) -> Result<Bound, StartError> {
+        let Self { source, config, log } = self;
+        let credentials = Credentials::load(&config)?;
+        let data = DataDir::hold(&config.data_dir)?;
+        let state = State::load(config, &data)?;
+        let config = &state.config;
+        let gateway_clients = if config.gateway.enabled { config.gateway.max_clients } else { 0 };
+        open_files::prepare(u64::from(config.p2p.max_links) + gateway_clients as u64)?;
+        require_free("[p2p] listen", config.p2p.listen)?;
+        if config.gateway.enabled {
+            require_free("[gateway] listen", config.gateway.listen)?;
+        }
+
+        let presented = credentials.identity.certificate.clone();
+        let policy = Arc::new(ArcSwap::from_pointee(state.restrict(credentials.policy)));
+        let clients = Arc::new(Clients::new());
+        let mut node_config = node_config(&state, credentials.identity, policy.clone());
+        if config.gateway.enabled {
+            node_config.clients = Some(clients.clone());
+        }
+        let node = nuncio_node::build(node_config)?;
+        let handle = node.handle();
+        let gateway = match credentials.channel {
+            Some(tls) => {
+                let info = Arc::new(SnapshotInfo::new(handle.clone()));
+                let config = gateway_config(config, tls);
+                Some(nuncio_gateway::bind(config, clients, handle.client_inputs(), info).await?)
+            }
+            None => None,
+        };
+        let admin_config = admin::Config {
+            socket: Some(config.admin_socket()),
+            listen: config.admin.listen,
+            allow_remote: config.admin.allow_remote,
+        };
+        let renewal = gateway.as_ref().map(|gateway| (gateway.local_address(), gateway.renewal()));
+        let parts = Parts { source, node: handle.clone(), policy, presented, gateway: renewal, log, data };
+        let control = Arc::new(Control::new(parts, state));
+        let admin = admin::bind(admin_config, handle, control.clone()).await?;
+        Ok(Bound { node, gateway, admin, control })
+    }
+}
+
+/// A node that listens everywhere and does not work yet.
+#[derive(Debug)]
+pub struct Bound {
+    node: nuncio_node::Bound,
+    gateway: Option<nuncio_gateway::Bound>,
+    admin: admin::Bound,
+    control: Arc<Control>,
+}
+
+impl Bound {
+    /// The way to talk to the node; it answers once [`Bound::run`] runs.
+    pub fn handle(&self) -> NodeHandle {
+        self.node.handle()
+    }
+
+    /// Where peers connect, real ports.
+    pub fn p2p_addresses(&self) -> Vec<SocketAddr> {
+        self.node.listen_addresses()
+    }
+
+    /// Where SDKs connect, with its real port.
+    pub fn gateway_address(&self) -> Option<SocketAddr> {
+        self.gateway.as_ref().map(nuncio_gateway::Bound::local_address)
+    }
+
+    /// The admin API's unix socket.
+    pub fn admin_socket(&self) -> Option<&Path> {
+        self.admin.socket()
+    }
+
+    /// The admin API's TCP address.
+    pub const fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.local_address()
+    }
+
+    /// A way to reload it while it runs.
+    pub fn reloader(&self) -> Reloader {
+        Reloader(self.control.clone())
+    }
+
+    /// Works until it is told to stop. Draining, gateway and admin API first end what is in flight while the node
+    /// still works, then the node closes its links: four and a half seconds at the most.
+    ///
+    /// # Errors
+    /// When a part stops by itself, or [`Shutdown::now`] ends it.
+    pub async fn run(self, shutdown: Shutdown) -> Result<(), RunError> {
+        let (edges_stop, node_stop) = (CancellationToken::new(), CancellationToken::new());
+        let mut edges = JoinSet::new();
+        let mut node = JoinSet::new();
+        let (admin, gateway, core) = (self.admin, self.gateway, self.node);
+        let stop = edges_stop.clone();
+        edges.spawn(async { name_at_end("admin API", admin.run(stop)).await });
+        if let Some(gateway) = gateway {
+            let stop = edges_stop.clone();
+            edges.spawn(async { name_at_end("gateway", gateway.run(stop)).await });
+        }
+        let stop = node_stop.clone();
+        node.spawn(async { name_at_end("node", core.run(stop)).await });
+
+        tokio::select! {
+            biased;
+            () = shutdown.now.cancelled() => return Err(RunError::Aborted),
+            () = shutdown.drain.cancelled() => {}
+            Some(part) = edges.join_next() => return Err(part_stopped(part)),
+            Some(part) = node.join_next() => return Err(part_stopped(part)),
+        }
+        tracing::info!("stopping: letting what is in flight end");
+        let drained = async {
+            edges_stop.cancel();
+            ended(&mut edges, DRAIN).await;
+            node_stop.cancel();
+            ended(&mut node, CLOSE).await;
+        };
+        tokio::select! {
+            biased;
+            () = shutdown.now.cancelled() => Err(RunError::Aborted),
+            () = drained => {
+                tracing::info!("stopped");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Reloads a running node. Cheap to clone.
+#[derive(Clone)]
+pub struct Reloader(Arc<Control>);
+
+impl Reloader {
+    /// Reads the configuration and its files again and takes over what can change while the node runs: peers, access
+    /// lists, authorities, revocation lists, the gateway's certificates, the log filter.
+    ///
+    /// # Errors
+    /// When something in them is bad; then all stays as it was.
+    pub async fn reload(&self) -> Result<(), ReloadError> {
+        self.0.reload().await
+    }
+}
+
+impl std::fmt::Debug for Reloader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Reloader").field(&self.0.node).finish()
+    }
+}
+
+/// Everything secret or signed that a node needs.
+struct Credentials {
+    identity: Identity,
+    policy: Policy,
+    channel: Option<ChannelServerTls>,
+}
+
+impl Credentials {
+    fn load(config: &Config) -> Result<Self, StartError> {
+        let (identity, policy) = Identity::load(&config.identity_paths()).map_err(StartError::Identity)?;
+        let channel = if config.gateway.enabled {
+            Some(channel_server_config(&config.channel_paths()).map_err(StartError::ChannelTls)?)
+        } else {
+            None
+        };
+        Ok(Self { identity, policy, channel })
+    }
+}
+
+fn require_free(key: &'static str, address: SocketAddr) -> Result<(), StartError> {
+    port::check_free(address).map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => StartError::PortInUse { key, address, holder: port::holder(address) },
+        _ => StartError::Listen { key, address, source },
+    })
+}
+
+fn node_config(state: &State, identity: Identity, policy: nuncio_pki::SharedPolicy) -> nuncio_node::Config {
+    let p2p = &state.config.p2p;
+    let mut config = nuncio_node::Config::new(Arc::new(identity), policy, state.config.data_dir.clone());
+    config.network.clone_from(&p2p.network);
+    config.listen = vec![p2p.listen.to_string()];
+    config.external = p2p.external.iter().map(ToString::to_string).collect();
+    config.peers = state.wanted_peers().iter().map(ToString::to_string).collect();
+    config.max_links = p2p.max_links;
+    config.max_pending_handshakes = p2p.max_pending_handshakes;
+    config.overlay.target_degree = p2p.target_degree;
+    config.overlay.backoff = (p2p.redial_first.0, p2p.redial_longest.0);
+    config.overlay.forget_after = p2p.forget_after.0;
+    config
+}
+
+fn gateway_config(config: &Config, tls: ChannelServerTls) -> nuncio_gateway::Config {
+    let own = &config.gateway;
+    let mut gateway = nuncio_gateway::Config::new(own.listen, tls);
+    gateway.same_agency = own.same_agency;
+    gateway.version.chain_id.clone_from(&own.chain_id);
+    gateway.version.supported.clone_from(&own.supported_version);
+    gateway.version.fisco_bcos.clone_from(&own.supported_version);
+    gateway.limits.connections = own.max_clients;
+    // Three quarters, as the gateway's own default: no single host takes all places.
+    gateway.limits.connections_per_address = (own.max_clients * 3 / 4).max(1);
+    gateway.limits.queue_bytes = own.client_queue.as_usize();
+    gateway.timeouts.idle = own.client_idle.0;
+    gateway
+}
+
+async fn name_at_end(part: &'static str, work: impl Future<Output = ()>) -> &'static str {
+    work.await;
+    part
+}
+
+fn part_stopped(ended: Result<&'static str, tokio::task::JoinError>) -> RunError {
+    match ended {
+        Ok(part) => RunError::PartStopped { part },
+        Err(error) => {
+            tracing::error!(%error, "a part of the node has broken");
+            RunError::PartStopped { part: "node" }
+        }
+    }
+}
+
+async fn ended(parts: &mut JoinSet<&'static str>, limit: Duration) {
+    let all = async { while parts.join_next().await.is_some() {} };
+    if timeout(limit, all).await.is_err() {
+        tracing::warn!(?limit, "not all that was in flight has ended in time");
+        parts.abort_all();
+    }
+}

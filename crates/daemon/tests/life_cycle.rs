@@ -1,0 +1,297 @@
+//! Whole nodes from configuration files: start, operate, reload, stop, and every way not to start.
+
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use nuncio_admin::{
+    Address, Client,
+    api::{ListenOptions, Reply, Rule},
+};
+use nuncio_daemon::{Bound, Config, Daemon, DataDirError, Reloader, RunError, Shutdown, Source, StartError};
+use nuncio_identity::NodeId;
+use nuncio_testkit::TestAuthority;
+use tempfile::TempDir;
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A node directory with `nuncio.toml` and `conf/`.
+struct Home {
+    dir: TempDir,
+    id: NodeId,
+}
+
+impl Home {
+    fn new(authority: &TestAuthority, name: &str, toml: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let id = authority.write_node_directory(&dir.path().join("conf"), name);
+        let home = Self { dir, id };
+        home.write(toml);
+        home
+    }
+
+    fn file(&self) -> PathBuf {
+        self.dir.path().join("nuncio.toml")
+    }
+
+    /// Writes the file with free ports in front; `toml` may go on in `[p2p]`.
+    fn write(&self, toml: &str) {
+        let text = format!("[gateway]\nlisten = \"127.0.0.1:0\"\n[p2p]\nlisten = \"127.0.0.1:0\"\n{toml}");
+        fs::write(self.file(), text).unwrap();
+    }
+
+    fn daemon(&self) -> Daemon {
+        Daemon::from_source(Source::File(self.file())).unwrap()
+    }
+
+    async fn start(&self) -> Running {
+        Running::new(self.daemon().build().await.unwrap())
+    }
+
+    async fn refusal(&self) -> StartError {
+        self.daemon().build().await.unwrap_err()
+    }
+}
+
+struct Running {
+    client: Client,
+    p2p: SocketAddr,
+    gateway: Option<SocketAddr>,
+    reloader: Reloader,
+    shutdown: Shutdown,
+    work: JoinHandle<Result<(), RunError>>,
+}
+
+impl Running {
+    fn new(bound: Bound) -> Self {
+        let client = Client::new(Address::Unix(bound.admin_socket().unwrap().to_owned()));
+        let (p2p, gateway, reloader) = (bound.p2p_addresses()[0], bound.gateway_address(), bound.reloader());
+        let shutdown = Shutdown::new();
+        let work = tokio::spawn(bound.run(shutdown.clone()));
+        Self { client, p2p, gateway, reloader, shutdown, work }
+    }
+
+    async fn stop(self) -> Duration {
+        let asked = Instant::now();
+        self.shutdown.drain.cancel();
+        timeout(DEADLINE, self.work).await.expect("stops in time").unwrap().unwrap();
+        asked.elapsed()
+    }
+
+    /// Asks again until the number of links is as wanted.
+    async fn links(&self, wanted: usize) {
+        let asked = async {
+            let mut every = tokio::time::interval(Duration::from_millis(50));
+            while self.client.status().await.unwrap().peers != wanted {
+                every.tick().await;
+            }
+        };
+        timeout(DEADLINE, asked).await.unwrap_or_else(|_| panic!("not {wanted} links in time"));
+    }
+
+    async fn configured(&self) -> Vec<String> {
+        let peers = self.client.peers().await.unwrap();
+        peers.into_iter().filter(|peer| peer.configured).map(|peer| peer.address).collect()
+    }
+}
+
+fn peers(addresses: &[SocketAddr]) -> String {
+    format!("peers = {:?}\n", addresses.iter().map(ToString::to_string).collect::<Vec<_>>())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_nodes_link_answer_and_stop() {
+    let authority = TestAuthority::new();
+    let (one, two) = (Home::new(&authority, "one", ""), Home::new(&authority, "two", ""));
+    let first = one.start().await;
+    two.write(&peers(&[first.p2p]));
+    assert_eq!(two.daemon().check().unwrap().node, two.id);
+    let second = two.start().await;
+    second.links(1).await;
+    first.links(1).await;
+    assert!(second.client.readyz().await.unwrap().ok);
+    let info = second.client.info().await.unwrap();
+    assert_eq!(info.gateway, second.gateway.map(|address| address.to_string()));
+    assert_eq!((info.pid, info.network.as_str()), (std::process::id(), "nuncio"));
+    let mode = |path: &str| fs::metadata(two.dir.path().join(path)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("data"), mode("data/admin.sock")), (0o700, 0o600));
+
+    let echo = ListenOptions { unicast: true, reply: Reply::Echo, ..ListenOptions::default() };
+    let _ear = second.client.listen(&echo).await.unwrap();
+    let reply = first.client.unicast(&two.id.to_string()[..8], "hi".into(), Duration::from_secs(5)).await.unwrap();
+    assert_eq!(reply.body, "hi");
+
+    assert!(second.stop().await < Duration::from_secs(5));
+    assert!(!two.dir.path().join("data/admin.sock").exists());
+    first.links(0).await;
+    // The directory is free again, and the epoch has grown.
+    let again = two.start().await;
+    assert_eq!(again.client.status().await.unwrap().epoch, 2);
+    again.links(1).await;
+    again.stop().await;
+    first.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_operators_change_lasts_across_restarts() {
+    let authority = TestAuthority::new();
+    let (one, two) = (Home::new(&authority, "one", ""), Home::new(&authority, "two", ""));
+    let first = one.start().await;
+    two.write(&peers(&["127.0.0.1:9".parse().unwrap()]));
+    let second = two.start().await;
+    second.client.add_peer(&first.p2p.to_string()).await.unwrap();
+    second.client.remove_peer("127.0.0.1:9").await.unwrap();
+    assert_eq!(second.client.remove_peer("127.0.0.1:9").await.unwrap_err().code(), "not_found");
+    second.links(1).await;
+    second.stop().await;
+
+    let second = two.start().await;
+    second.links(1).await;
+    assert_eq!(second.configured().await, [first.p2p.to_string()]);
+    // By its node ID the peer is found too.
+    second.client.remove_peer(&one.id.to_string()[..10]).await.unwrap();
+    second.client.set_access(&one.id.to_string(), Rule::Deny).await.unwrap();
+    second.links(0).await;
+    second.stop().await;
+
+    let second = two.start().await;
+    assert_eq!(second.configured().await, Vec::<String>::new());
+    let access = second.client.access().await.unwrap();
+    assert_eq!((access.len(), access[0].rule, access[0].origin.as_str()), (1, Rule::Deny, "runtime"));
+    second.client.reset_access(&one.id.to_string()[..10]).await.unwrap();
+    assert_eq!(second.client.reset_access(&one.id.to_string()).await.unwrap_err().code(), "not_found");
+    second.client.add_peer(&first.p2p.to_string()).await.unwrap();
+    second.links(1).await;
+    second.stop().await;
+    first.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_takes_over_the_good_and_refuses_the_bad() {
+    let authority = TestAuthority::new();
+    let (one, two) = (Home::new(&authority, "one", ""), Home::new(&authority, "two", ""));
+    let (first, second) = (one.start().await, two.start().await);
+    two.write(&peers(&[first.p2p]));
+    second.reloader.reload().await.unwrap();
+    second.links(1).await;
+
+    let good = fs::read_to_string(two.file()).unwrap();
+    fs::write(two.file(), format!("{good}\n[p2pp]\n")).unwrap();
+    let error = second.reloader.reload().await.unwrap_err();
+    assert!(error.to_string().contains("nuncio.toml:") && !error.hint().is_empty(), "{error}");
+    fs::write(two.file(), format!("{good}\n[access]\ndeny = [\"{}\"]\n", one.id)).unwrap();
+    let ca = fs::read(two.dir.path().join("conf/ca.crt")).unwrap();
+    fs::write(two.dir.path().join("conf/ca.crt"), "no certificate").unwrap();
+    assert!(second.reloader.reload().await.unwrap_err().to_string().contains("ca.crt"));
+    second.links(1).await;
+    assert_eq!(second.client.access().await.unwrap(), []);
+
+    fs::write(two.dir.path().join("conf/ca.crt"), ca).unwrap();
+    second.reloader.reload().await.unwrap();
+    second.links(0).await;
+    assert_eq!(second.client.access().await.unwrap()[0].origin, "config");
+    second.stop().await;
+    first.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_signal_ends_at_once() {
+    let home = Home::new(&TestAuthority::new(), "one", "");
+    let running = home.start().await;
+    running.shutdown.drain.cancel();
+    running.shutdown.now.cancel();
+    assert!(matches!(timeout(DEADLINE, running.work).await.unwrap().unwrap(), Err(RunError::Aborted)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_directory_and_a_port_have_one_node() {
+    let authority = TestAuthority::new();
+    let home = Home::new(&authority, "one", "");
+    let running = home.start().await;
+    let error = home.refusal().await;
+    let StartError::DataDir(DataDirError::Held { pid, .. }) = &error else { panic!("{error}") };
+    assert_eq!(*pid, Some(std::process::id()));
+    running.stop().await;
+
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    for (key, text) in [
+        ("[p2p] listen", format!("[p2p]\nlisten = \"{address}\"\n[gateway]\nlisten = \"127.0.0.1:0\"")),
+        ("[gateway] listen", format!("[gateway]\nlisten = \"{address}\"\n[p2p]\nlisten = \"127.0.0.1:0\"")),
+    ] {
+        fs::write(home.file(), text).unwrap();
+        let error = home.refusal().await;
+        let said = format!("{key}: {address} is in use by process {} (", std::process::id());
+        assert!(error.to_string().starts_with(&said), "{error}");
+        assert!(error.hint().contains("kill") && !error.is_configuration());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_files_are_named_with_what_mends_them() {
+    let authority = TestAuthority::new();
+    for (file, text, mode) in [
+        ("node.key", None, 0),
+        ("node.key", Some("nonsense"), 0o600),
+        ("node.key", Some(""), 0o600),
+        ("node.key", None, 0o644),
+        ("node.crt", Some("nonsense"), 0o644),
+        ("node.crt", None, 0),
+        ("ca.crt", Some(""), 0o644),
+    ] {
+        let home = Home::new(&authority, "one", "");
+        spoil(&home.dir.path().join("conf").join(file), text, mode);
+        let error = home.refusal().await;
+        assert!(error.to_string().contains(file), "{error}");
+        assert!(error.is_configuration() && !error.hint().is_empty() && !error.to_string().contains('\n'), "{error}");
+        assert!(!home.dir.path().join("data").exists(), "nothing was made for a node that cannot start");
+    }
+    let home = Home::new(&authority, "one", "[identity]\ncrl = [\"conf/none.crl\"]");
+    assert!(home.refusal().await.to_string().contains("none.crl"));
+    let home = Home::new(&authority, "one", "");
+    fs::create_dir(home.dir.path().join("data")).unwrap();
+    fs::write(home.dir.path().join("data/access.toml"), "deny = 1").unwrap();
+    let error = home.refusal().await;
+    assert!(error.to_string().contains("access.toml") && error.is_configuration(), "{error}");
+}
+
+/// Removes the file, or writes other text, or only changes its mode.
+fn spoil(path: &Path, text: Option<&str>, mode: u32) {
+    match (text, mode) {
+        (None, 0) => fs::remove_file(path).unwrap(),
+        (None, mode) => fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap(),
+        (Some(text), mode) => {
+            fs::remove_file(path).unwrap();
+            fs::write(path, text).unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fisco_directory_runs() {
+    let authority = TestAuthority::new();
+    let dir = tempfile::tempdir().unwrap();
+    let id = authority.write_node_directory(&dir.path().join("conf"), "node0");
+    authority.write_channel_directory(&dir.path().join("conf/channel_cert"));
+    let ini = "[rpc]\nchannel_listen_ip=127.0.0.1\nchannel_listen_port=0\njsonrpc_listen_port=8545\n\
+               [p2p]\nlisten_ip=127.0.0.1\nlisten_port=0\nnode.0=127.0.0.1:9\n\
+               [network_security]\ndata_path=conf/\nkey=node.key\ncert=node.crt\nca_cert=ca.crt\n\
+               [chain]\nid=1\nsm_crypto=false\nrsa_crypto_channel=true\n";
+    fs::write(dir.path().join("config.ini"), ini).unwrap();
+    let imported = Config::import_fisco(dir.path()).unwrap();
+    assert_eq!(imported.notes.len(), 2, "{:?}", imported.notes);
+    let running = Running::new(Daemon::from_source(Source::Fisco(dir.path().into())).unwrap().build().await.unwrap());
+    let status = running.client.status().await.unwrap();
+    assert_eq!((status.node_id, status.name.as_str()), (id.to_string(), "node0"));
+    assert!(running.gateway.is_some() && dir.path().join("nuncio-data/admin.sock").exists());
+    running.stop().await;
+}

@@ -1,0 +1,136 @@
+//! AMOP multicast: the publisher is answered at once, every subscriber gets the message once.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use bytes::Bytes;
+use nuncio_identity::NodeId;
+use nuncio_protocol::{
+    Config, Input, Output, Topic,
+    amop::{ClientId, ClientInput, ClientOutput, Content, Kind, Message, PublishSeq, ResultCode},
+};
+use nuncio_testkit::simulator::{Lone, node_id, record};
+
+const SEQ: PublishSeq = PublishSeq([9; 32]);
+const PUBLISHER: ClientId = ClientId(1);
+
+fn node(n: usize) -> Lone {
+    Lone::new(n, Config { target_degree: 0, ..Config::default() })
+}
+
+fn publish(a: &mut Lone, topic: &str) -> Vec<Output> {
+    let topic = Topic::new(topic).expect("a valid topic");
+    let (client, seq, kind, data) = (PUBLISHER, SEQ, Kind::Multicast, Bytes::from_static(b"hi"));
+    a.client(ClientInput::Publish { client, seq, kind, topic, data })
+}
+
+fn legs(outputs: &[Output]) -> Vec<(NodeId, Vec<NodeId>, Message)> {
+    let leg = |output: &Output| match output {
+        Output::SendBridge { to, message } => match &message.content {
+            Content::Multicast { destinations, .. } => Some((*to, destinations.clone(), message.clone())),
+            _ => None,
+        },
+        _ => None,
+    };
+    outputs.iter().filter_map(leg).collect()
+}
+
+fn receivers(outputs: &[Output]) -> Vec<ClientId> {
+    let client = |output: &Output| match output {
+        Output::Client(ClientOutput::Deliver { client, kind: Kind::Multicast, .. }) => Some(*client),
+        _ => None,
+    };
+    outputs.iter().filter_map(client).collect()
+}
+
+fn is_acknowledged(outputs: &[Output]) -> bool {
+    outputs.iter().any(|output| {
+        matches!(output, Output::Client(ClientOutput::Reply { code: ResultCode::OK, data, .. }) if &data[..] == b"hi")
+    })
+}
+
+#[test]
+fn the_publisher_is_answered_with_an_echo_even_without_subscribers() {
+    let mut a = node(0);
+    a.subscriber(PUBLISHER.0, &[]);
+    let outputs = publish(&mut a, "t");
+    assert!(is_acknowledged(&outputs));
+    assert_eq!(outputs.len(), 1);
+}
+
+#[test]
+fn one_message_leaves_per_next_hop_and_names_its_destinations() {
+    let mut a = node(0);
+    a.subscriber(PUBLISHER.0, &[]);
+    a.link(1, &[0, 3, 4], &[("t", 1)]);
+    a.link(2, &[0], &[("t", 2)]);
+    a.answered(1, vec![record(3, 1, &[1], &[("t", 1)]), record(4, 1, &[1], &[("other", 1)])]);
+    let outputs = publish(&mut a, "t");
+    let legs: BTreeSet<_> = legs(&outputs)
+        .into_iter()
+        .map(|(to, mut destinations, _)| {
+            destinations.sort_unstable();
+            (to, destinations)
+        })
+        .collect();
+    let mut behind_1 = vec![node_id(1), node_id(3)];
+    behind_1.sort_unstable();
+    assert_eq!(legs, BTreeSet::from([(node_id(1), behind_1), (node_id(2), vec![node_id(2)])]));
+}
+
+#[test]
+fn a_relay_delivers_and_splits_what_is_left() {
+    let mut origin = node(0);
+    origin.subscriber(PUBLISHER.0, &[]);
+    origin.link(1, &[0, 2, 3], &[("t", 1)]);
+    origin.answered(1, vec![record(2, 1, &[1], &[("t", 1)]), record(3, 1, &[1], &[("t", 1)])]);
+    let (to, destinations, message) = legs(&publish(&mut origin, "t")).remove(0);
+    assert_eq!((to, destinations.len()), (node_id(1), 3));
+
+    let mut relay = node(1);
+    relay.link(0, &[1], &[]);
+    relay.link(2, &[1], &[]);
+    relay.link(3, &[1], &[]);
+    let client = relay.subscriber(5, &["t"]);
+    let outputs = relay.input(Input::BridgeReceived { from: node_id(0), message });
+    assert_eq!(receivers(&outputs), [client]);
+    let passed: BTreeSet<_> =
+        legs(&outputs).into_iter().map(|(to, leg, message)| (to, leg, message.hops_left)).collect();
+    let expected = [2, 3].map(|n| (node_id(n), vec![node_id(n)], 14));
+    assert_eq!(passed, BTreeSet::from(expected));
+}
+
+#[test]
+fn every_session_gets_the_same_seq_once_through_however_many_nodes_it_comes() {
+    let mut a = node(0);
+    a.link(1, &[0], &[]);
+    a.link(2, &[0], &[]);
+    let clients = [a.subscriber(5, &["t"]), a.subscriber(6, &["t"])];
+    let mut receive = |from: usize, id: u64| {
+        let topic = Topic::new("t").expect("a valid topic");
+        let content = Content::Multicast { destinations: vec![node_id(0)], seq: SEQ, topic, data: "hi".into() };
+        let message = Message { source: node_id(from), epoch: 1, id, hops_left: 15, content, signature: None };
+        receivers(&a.input(Input::BridgeReceived { from: node_id(from), message }))
+    };
+    assert_eq!(receive(1, 256), clients);
+    assert!(receive(2, 256).is_empty() && receive(1, 512).is_empty());
+    a.advance(Duration::from_secs(61));
+    a.subscriber(PUBLISHER.0, &[]);
+    assert_eq!(receivers(&publish(&mut a, "t")), clients, "after a minute the seq is forgotten");
+}
+
+#[test]
+fn block_notifications_are_acknowledged_and_go_nowhere() {
+    let mut a = node(0);
+    a.link(1, &[0], &[("_block_notify_1", 1)]);
+    a.subscriber(PUBLISHER.0, &["_block_notify_1"]);
+    let outputs = publish(&mut a, "_block_notify_1");
+    assert!(is_acknowledged(&outputs));
+    assert_eq!(outputs.len(), 1);
+}
+
+#[test]
+fn a_publisher_that_subscribes_gets_its_own_message() {
+    let mut a = node(0);
+    a.subscriber(PUBLISHER.0, &["t"]);
+    assert_eq!(receivers(&publish(&mut a, "t")), [PUBLISHER]);
+}

@@ -1,0 +1,293 @@
+//! A random cluster under random misfortune; the promises are looked at after every event.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use nuncio_protocol::{
+    Config, Topic,
+    amop::{ClientId, Kind, ResultCode},
+};
+use nuncio_testkit::simulator::{Simulator, Weather, node_id};
+use proptest::prelude::*;
+
+const MS: Duration = Duration::from_millis(1);
+const S: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Clone)]
+enum Action {
+    Wait(u16),
+    Request(usize, usize),
+    Publish(usize, bool),
+    Subscribe(usize, bool),
+    Leave(usize),
+    Crash(usize),
+    Restart(usize),
+    Cut(usize, usize),
+    Heal,
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    let n = 0..8usize;
+    prop_oneof![
+        4 => (1..3000u16).prop_map(Action::Wait),
+        6 => (n.clone(), n.clone()).prop_map(|(from, to)| Action::Request(from, to)),
+        4 => (n.clone(), any::<bool>()).prop_map(|(client, multicast)| Action::Publish(client, multicast)),
+        3 => (n.clone(), proptest::bool::weighted(0.3)).prop_map(|(node, deaf)| Action::Subscribe(node, deaf)),
+        1 => n.clone().prop_map(Action::Leave),
+        2 => n.clone().prop_map(Action::Crash),
+        2 => n.clone().prop_map(Action::Restart),
+        2 => (n.clone(), n).prop_map(|(a, b)| Action::Cut(a, b)),
+        1 => Just(Action::Heal),
+    ]
+}
+
+#[derive(Debug, Clone)]
+struct Scenario {
+    seed: u64,
+    nodes: usize,
+    links: Vec<(usize, usize)>,
+    degree: usize,
+    loss: f64,
+    latency_ms: u64,
+    actions: Vec<Action>,
+}
+
+fn scenario() -> impl Strategy<Value = Scenario> {
+    let links = proptest::collection::vec((0..8usize, 0..8usize), 1..8);
+    let loss = prop_oneof![Just(0.0), Just(0.02), Just(0.2)];
+    let actions = proptest::collection::vec(action(), 1..40);
+    (any::<u64>(), 2..=8usize, links, prop_oneof![Just(0), Just(3)], loss, 1..80u64, actions).prop_map(
+        |(seed, nodes, links, degree, loss, latency_ms, actions)| {
+            let links = links.into_iter().map(|(a, b)| (a % nodes, b % nodes)).filter(|(a, b)| a != b).collect();
+            Scenario { seed, nodes, links, degree, loss, latency_ms, actions }
+        },
+    )
+}
+
+/// Ends while it runs: the deadlines of what was asked, looked at when they have passed.
+struct Watch {
+    judged_requests: BTreeSet<(usize, nuncio_protocol::unicast::ExchangeId)>,
+    judged_publishes: BTreeSet<(ClientId, nuncio_protocol::amop::PublishSeq)>,
+}
+
+fn invariant_routes_have_no_loops(network: &Simulator) {
+    for (number, overlay) in network.running() {
+        for view in overlay.nodes().into_iter().filter(|view| view.reachable) {
+            let path = overlay.route(&view.node).expect("what is reachable has a route");
+            assert_eq!(path.len(), view.hops.map_or(0, usize::from) + 1);
+            let unique: BTreeSet<_> = path.iter().collect();
+            assert_eq!(unique.len(), path.len(), "node {number} would go in circles");
+        }
+    }
+}
+
+fn invariant_handlers_run_at_most_once(network: &Simulator) {
+    for (request, trace) in &network.observed().requests {
+        assert!(trace.handler_runs <= 1, "{request:?} ran {} times", trace.handler_runs);
+        let replied = trace.ended.as_ref().is_some_and(|(_, outcome)| outcome.is_ok());
+        assert!(!replied || trace.handler_runs == 1, "{request:?} was answered by nobody");
+    }
+}
+
+fn invariant_requests_end_once_by_their_deadline(network: &Simulator, watch: &mut Watch) {
+    for (request, trace) in &network.observed().requests {
+        assert!(trace.ends <= 1, "{request:?} ended {} times", trace.ends);
+        if trace.deadline < network.now() && watch.judged_requests.insert(*request) {
+            assert!(trace.ends == 1 || trace.orphaned, "{request:?} did not end: {trace:?}");
+            if let Some((at, _)) = trace.ended {
+                assert!(at <= trace.deadline, "{request:?} ended late");
+            }
+        }
+    }
+    assert_eq!(network.observed().stray_ends, 0);
+}
+
+fn invariant_publishes_end_once_by_their_deadline(network: &Simulator, watch: &mut Watch) {
+    for (publish, trace) in &network.observed().publishes {
+        assert!(trace.ends <= 1, "{publish:?} was answered {} times", trace.ends);
+        assert!(trace.kind == Kind::Unicast || trace.ends == 1, "a multicast is answered at once");
+        if trace.deadline < network.now() && watch.judged_publishes.insert(*publish) {
+            assert!(trace.ends == 1 || trace.orphaned, "{publish:?} was not answered: {trace:?}");
+            if let Some((at, _)) = trace.ended {
+                assert!(at <= trace.deadline, "{publish:?} was answered late");
+            }
+        }
+    }
+}
+
+fn invariant_no_session_gets_a_message_twice(network: &Simulator) {
+    for (publish, trace) in &network.observed().publishes {
+        assert!(trace.deliveries.values().all(|count| *count == 1), "{publish:?}: {:?}", trace.deliveries);
+        let unseen = trace.ended.as_ref().is_some_and(|(_, code)| *code == ResultCode::NO_SUBSCRIBER);
+        assert!(!unseen || trace.deliveries.is_empty(), "{publish:?}: 100 says that nobody saw it: {trace:?}");
+    }
+}
+
+fn invariant_no_message_crosses_more_links_than_allowed(network: &Simulator) {
+    assert_eq!(network.observed().long_ways, 0);
+}
+
+fn invariant_links_go_down_before_they_come_up(network: &Simulator) {
+    assert_eq!(network.observed().link_disorders, 0);
+}
+
+fn invariants(network: &Simulator, watch: &mut Watch) {
+    invariant_routes_have_no_loops(network);
+    invariant_handlers_run_at_most_once(network);
+    invariant_requests_end_once_by_their_deadline(network, watch);
+    invariant_publishes_end_once_by_their_deadline(network, watch);
+    invariant_no_session_gets_a_message_twice(network);
+    invariant_no_message_crosses_more_links_than_allowed(network);
+    invariant_links_go_down_before_they_come_up(network);
+}
+
+/// Nodes that links connect, as the links themselves are.
+fn islands(network: &Simulator) -> Vec<BTreeSet<usize>> {
+    let mut open: BTreeSet<usize> = network.running().map(|(number, _)| number).collect();
+    let numbers: BTreeMap<_, _> = (0..network.len()).map(|number| (node_id(number), number)).collect();
+    let mut islands = Vec::new();
+    while let Some(first) = open.pop_first() {
+        let (mut island, mut queue) = (BTreeSet::from([first]), vec![first]);
+        while let Some(number) = queue.pop() {
+            let links = network.overlay(number).map(|overlay| overlay.links()).unwrap_or_default();
+            for link in links {
+                let peer = numbers[&link.peer];
+                if island.insert(peer) {
+                    open.remove(&peer);
+                    queue.push(peer);
+                }
+            }
+        }
+        islands.push(island);
+    }
+    islands
+}
+
+fn at_rest_links_agree(network: &Simulator) {
+    for (number, overlay) in network.running() {
+        for link in overlay.links() {
+            let other = network.running().find(|(_, other)| other.node() == link.peer).expect("the peer runs").1;
+            let back = other.links().into_iter().find(|back| back.peer == overlay.node());
+            let back = back.unwrap_or_else(|| panic!("node {number} has a link its peer does not have"));
+            assert_eq!(back.connection, link.connection);
+        }
+    }
+}
+
+fn at_rest_a_path_is_a_route_and_tables_are_equal(network: &Simulator) {
+    for island in islands(network) {
+        for a in &island {
+            let overlay = network.overlay(*a).expect("it runs");
+            for b in &island {
+                let other = network.overlay(*b).expect("it runs");
+                assert!(overlay.route(&other.node()).is_some(), "no route from {a} to {b} in {island:?}");
+                assert_eq!(overlay.record(&other.node()), other.record(&other.node()), "{a}'s record of {b} is old");
+            }
+            let reachable = overlay.nodes().into_iter().filter(|view| view.reachable).count();
+            assert_eq!(reachable, island.len(), "node {a} believes in nodes that are gone");
+        }
+    }
+}
+
+fn at_rest_following_next_hops_arrives(network: &Simulator) {
+    for island in islands(network) {
+        for from in &island {
+            for to in &island {
+                let target = node_id(*to);
+                let (mut here, mut steps) = (*from, 0);
+                while here != *to {
+                    let path = network.overlay(here).and_then(|overlay| overlay.route(&target)).expect("a route");
+                    here = (0..network.len()).find(|number| node_id(*number) == path[1]).expect("a simulated node");
+                    steps += 1;
+                    assert!(steps <= island.len(), "a loop between {from} and {to}");
+                }
+            }
+        }
+    }
+}
+
+fn play(scenario: &Scenario) {
+    let latency = scenario.latency_ms * MS / 2..=scenario.latency_ms * MS;
+    let mut network = Simulator::new(scenario.seed, Weather { latency, loss: scenario.loss, ..Weather::default() });
+    network.keep_journal(400);
+    let config = Config { target_degree: scenario.degree, max_request_timeout: 10 * S, ..Config::default() };
+    network.add_nodes(scenario.nodes, &config);
+    for (a, b) in &scenario.links {
+        network.connect(*a, *b);
+    }
+    let topic = Topic::new("t").expect("a valid topic");
+    let mut watch = Watch { judged_requests: BTreeSet::new(), judged_publishes: BTreeSet::new() };
+    let mut clients: Vec<ClientId> = Vec::new();
+    let go = |network: &mut Simulator, watch: &mut Watch, time: Duration| {
+        network.run_until(time, |network| {
+            invariants(network, watch);
+            false
+        });
+    };
+    for action in &scenario.actions {
+        let n = scenario.nodes;
+        match *action {
+            Action::Wait(ms) => go(&mut network, &mut watch, u32::from(ms) * MS),
+            Action::Request(from, to) => {
+                network.request(from % n, to % n, 6 * S);
+            }
+            Action::Subscribe(node, deaf) => {
+                let client = network.add_client(node % n, deaf);
+                network.subscribe(client, &[&topic]);
+                clients.push(client);
+            }
+            Action::Publish(client, multicast) if !clients.is_empty() => {
+                let kind = if multicast { Kind::Multicast } else { Kind::Unicast };
+                network.publish(clients[client % clients.len()], kind, &topic);
+            }
+            Action::Leave(client) if !clients.is_empty() => {
+                let client = clients.swap_remove(client % clients.len());
+                network.remove_client(client);
+            }
+            Action::Publish(..) | Action::Leave(_) => {}
+            Action::Crash(node) => network.crash(node % n),
+            Action::Restart(node) => network.restart(node % n),
+            Action::Cut(a, b) if a % n != b % n => network.cut(a % n, b % n),
+            Action::Cut(..) => {}
+            Action::Heal => network.heal(),
+        }
+        go(&mut network, &mut watch, 30 * MS);
+    }
+    network.heal();
+    network.calm();
+    go(&mut network, &mut watch, 12 * S);
+    network.run_for(120 * S);
+    invariants(&network, &mut watch);
+    at_rest_links_agree(&network);
+    at_rest_a_path_is_a_route_and_tables_are_equal(&network);
+    at_rest_following_next_hops_arrives(&network);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn promises_hold_in_any_weather(scenario in scenario()) {
+        play(&scenario);
+    }
+}
+
+#[test]
+fn two_halves_of_a_network_find_together_again() {
+    let mut network = Simulator::new(11, Weather::default());
+    network.add_nodes(8, &Config { target_degree: 3, ..Config::default() });
+    for node in 1..8 {
+        network.connect(node, node - 1);
+    }
+    network.run_for(20 * S);
+    network.partition(&BTreeSet::from([0, 1, 2, 3]));
+    network.run_for(20 * S);
+    assert_eq!(islands(&network).len(), 2);
+    network.heal();
+    let whole = |network: &Simulator| islands(network).len() == 1;
+    assert!(network.run_until(16 * S, whole));
+    network.run_for(10 * S);
+    at_rest_a_path_is_a_route_and_tables_are_equal(&network);
+}

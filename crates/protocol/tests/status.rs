@@ -1,0 +1,247 @@
+//! Status sync: B announces its version, A sees that it is newer, asks, and applies the answer.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use nuncio_protocol::{
+    Config, Input, Output,
+    peering::Direction,
+    status_sync::{Query, QueryId, Version},
+};
+use nuncio_testkit::simulator::{Lone, Simulator, Weather, address, node_id, record, sign};
+
+const MS: Duration = Duration::from_millis(1);
+const S: Duration = Duration::from_secs(1);
+
+fn node(n: usize) -> Lone {
+    Lone::new(n, Config { target_degree: 0, ..Config::default() })
+}
+
+fn announced(via: usize, node: usize, seq: u64) -> Input {
+    Input::Announced { via: node_id(via), node: node_id(node), version: Version { epoch: 1, seq } }
+}
+
+fn queries(outputs: &[Output]) -> Vec<(usize, Vec<usize>)> {
+    let number = |node| (0..20).find(|n| node_id(*n) == node).expect("a small number");
+    let query = |output: &Output| match output {
+        Output::Query { peer, wanted: Query::Nodes(nodes) } => {
+            Some((number(*peer), nodes.iter().map(|(node, _)| number(*node)).collect()))
+        }
+        _ => None,
+    };
+    outputs.iter().filter_map(query).collect()
+}
+
+fn announcements(outputs: &[Output]) -> usize {
+    outputs.iter().filter(|output| matches!(output, Output::Announce { .. })).count()
+}
+
+#[test]
+fn a_newer_version_is_asked_for_and_applied() {
+    let mut a = node(0);
+    a.link(1, &[0], &[]);
+    assert!(queries(&a.input(announced(1, 1, 1))).is_empty(), "known already");
+    assert_eq!(queries(&a.input(announced(1, 1, 2))), [(1, vec![1])]);
+    let new = record(1, 2, &[0, 4], &[]);
+    let outputs = a.answered(1, vec![new.clone()]);
+    assert!(outputs.contains(&Output::NodeChanged { record: new.clone() }));
+    assert_eq!(a.overlay.record(&node_id(1)), Some(&new));
+}
+
+#[test]
+fn older_records_and_second_records_of_one_version_are_ignored() {
+    let mut a = node(0);
+    a.link(1, &[0], &[]);
+    let kept = record(1, 5, &[0], &[]);
+    a.answered(1, vec![kept.clone()]);
+    for other in [record(1, 4, &[], &[]), record(1, 5, &[9], &[])] {
+        assert!(a.answered(1, vec![other]).is_empty());
+        assert_eq!(a.overlay.record(&node_id(1)), Some(&kept));
+    }
+}
+
+#[test]
+fn a_restarted_node_is_newer_whatever_its_seq() {
+    let mut a = node(0);
+    a.link(1, &[0], &[]);
+    a.answered(1, vec![record(1, u64::MAX, &[0], &[])]);
+    let mut status = record(1, 1, &[0], &[]).status.clone();
+    status.version.epoch = 2;
+    let reborn = sign(status);
+    a.answered(1, vec![reborn.clone()]);
+    assert_eq!(a.overlay.record(&node_id(1)), Some(&reborn));
+}
+
+#[test]
+fn one_query_is_open_per_peer_and_wanted_nodes_collect() {
+    let mut a = node(0);
+    a.link(1, &[0], &[]);
+    assert_eq!(queries(&a.input(announced(1, 5, 1))), [(1, vec![5])]);
+    assert!(a.input(announced(1, 6, 1)).is_empty() && a.input(announced(1, 7, 1)).is_empty());
+    let outputs = a.answered(1, vec![record(5, 1, &[1], &[])]);
+    let mut next = queries(&outputs);
+    next[0].1.sort_unstable();
+    assert_eq!(next, [(1, vec![6, 7])]);
+}
+
+#[test]
+fn when_a_peer_does_not_answer_another_one_is_asked() {
+    let mut a = node(0);
+    a.link(1, &[0], &[]);
+    a.link(2, &[0], &[]);
+    assert_eq!(queries(&a.input(announced(1, 5, 1))), [(1, vec![5])]);
+    assert!(a.input(announced(2, 5, 1)).is_empty(), "asked already");
+    assert_eq!(queries(&a.input(Input::QueryFailed { peer: node_id(1) })), [(2, vec![5])]);
+    a.input(Input::QueryFailed { peer: node_id(2) });
+    assert_eq!(queries(&a.input(announced(1, 2, 2))), [(1, vec![2])]);
+    assert_eq!(queries(&a.input(Input::QueryFailed { peer: node_id(1) })), [(2, vec![2])], "the node itself is linked");
+}
+
+#[test]
+fn a_peer_gets_what_it_does_not_know() {
+    let mut a = node(0);
+    a.link(1, &[0, 2], &[]);
+    a.answered(1, vec![record(2, 3, &[1], &[]), record(9, 1, &[], &[])]);
+    let wanted = Query::All { known: vec![(node_id(1), Version { epoch: 1, seq: 1 })] };
+    let outputs = a.input(Input::Queried { query: QueryId(4), peer: node_id(1), wanted });
+    let [Output::Answer { query: QueryId(4), records, more: false }] = &outputs[..] else { panic!("{outputs:?}") };
+    let nodes: Vec<_> = records.iter().map(|record| record.status.node).collect();
+    assert_eq!(nodes, [node_id(0), node_id(2)], "the own record first; node 9 cannot be reached");
+
+    let wanted = Query::Nodes(vec![(node_id(2), Some(Version { epoch: 1, seq: 2 })), (node_id(9), None)]);
+    let outputs = a.input(Input::Queried { query: QueryId(5), peer: node_id(1), wanted });
+    let [Output::Answer { records, .. }] = &outputs[..] else { panic!("{outputs:?}") };
+    assert_eq!(records.len(), 2);
+}
+
+#[test]
+fn an_answer_is_cut_at_four_mebibytes_and_the_rest_is_asked_for() {
+    let mut a = node(0);
+    a.link(1, &[0], &[]);
+    let neighbours: Vec<usize> = (0..100).collect();
+    for n in 2..40 {
+        let mut big = (*record(n, 1, &neighbours, &[])).clone();
+        big.status.neighbours.insert(node_id(1));
+        big.bytes = Bytes::from(vec![n as u8; 200 << 10]);
+        let mut first = record(1, n as u64, &[], &[]).status.clone();
+        first.neighbours = (0..40).filter(|other| *other != 1).map(node_id).collect();
+        a.answered(1, vec![sign(first), big.into()]);
+    }
+    let known = vec![];
+    let outputs = a.input(Input::Queried { query: QueryId(1), peer: node_id(1), wanted: Query::All { known } });
+    let [Output::Answer { records, more: true, .. }] = &outputs[..] else { panic!("{outputs:?}") };
+    let bytes: usize = records.iter().map(|record| record.bytes.len()).sum();
+    assert!(bytes <= 4 << 20 && bytes > 3 << 20, "{bytes}");
+
+    let mut b = node(50);
+    b.link(0, &[], &[]);
+    b.answered(0, vec![]);
+    let outputs = b.input(Input::Answered { peer: node_id(0), records: records.clone(), more: true });
+    let asks_on = |output: &Output| matches!(output, Output::Query { wanted: Query::All { .. }, .. });
+    assert!(outputs.iter().any(asks_on));
+}
+
+#[test]
+fn the_seq_grows_on_change_only_and_changes_are_taken_together() {
+    let mut a = node(0);
+    assert_eq!(a.overlay.version(), Version { epoch: 1, seq: 1 });
+    a.advance(S);
+    let outputs = a.input(Input::CrlNumber { number: 3 });
+    assert_eq!((a.overlay.version().seq, announcements(&outputs)), (2, 1), "a first change is told at once");
+    a.input(Input::CrlNumber { number: 4 });
+    a.input(Input::ApplicationField { bytes: "height=7".into() });
+    a.input(Input::LocalAddresses { addresses: vec![address(0)] });
+    assert_eq!(a.overlay.version().seq, 2);
+    a.advance(100 * MS);
+    assert_eq!(a.overlay.version().seq, 3, "three changes, one version");
+    a.input(Input::CrlNumber { number: 4 });
+    a.advance(10 * S);
+    assert_eq!(a.overlay.version().seq, 3, "nothing changed");
+    let status = &a.overlay.record(&node_id(0)).expect("signed").status;
+    assert_eq!((status.crl_number, &status.application[..]), (4, &b"height=7"[..]));
+}
+
+#[test]
+fn the_own_version_is_announced_again_and_again() {
+    let mut a = node(0);
+    let count = announcements(&a.advance(60 * S));
+    assert!((27..=34).contains(&count), "{count} in a minute, every 2 s or so");
+}
+
+#[test]
+fn links_and_topics_are_in_the_status_and_block_notifications_are_not() {
+    let mut a = node(0);
+    a.connect(1, Direction::Inbound);
+    a.subscriber(1, &["t", "_block_notify_1"]);
+    a.subscriber(2, &["t"]);
+    a.advance(S);
+    let status = &a.overlay.record(&node_id(0)).expect("signed").status;
+    assert!(status.neighbours.contains(&node_id(1)));
+    let topics: Vec<_> = status.topics.iter().map(|(topic, count)| (topic.as_str(), *count)).collect();
+    assert_eq!(topics, [("t", 2)]);
+}
+
+#[test]
+fn a_record_over_the_limits_is_refused_whole() {
+    let mut a = node(0);
+    a.link(1, &[0], &[]);
+    let mut status = record(1, 2, &[0], &[]).status.clone();
+    status.addresses = (0..9).map(address).collect();
+    a.answered(1, vec![sign(status)]);
+    assert_eq!(a.overlay.record(&node_id(1)).map(|record| record.status.version.seq), Some(1));
+}
+
+#[test]
+fn a_node_out_of_reach_is_forgotten_after_a_while() {
+    let mut a = node(0);
+    let connection = a.link(1, &[0], &[]);
+    a.input(Input::ConnectionClosed { connection, reason: "reset".into() });
+    a.advance(500 * S);
+    assert!(a.overlay.record(&node_id(1)).is_some());
+    a.advance(200 * S);
+    assert!(a.overlay.record(&node_id(1)).is_none());
+}
+
+#[test]
+fn an_edge_counts_when_both_ends_name_it() {
+    let mut a = node(0);
+    a.link(1, &[0, 2], &[]);
+    a.answered(1, vec![record(2, 1, &[], &[])]);
+    assert_eq!(a.overlay.route(&node_id(2)), None, "node 2 does not name node 1");
+    let outputs = a.answered(1, vec![record(2, 2, &[1], &[])]);
+    assert!(outputs.contains(&Output::ReachabilityChanged { node: node_id(2), reachable: true }));
+    assert_eq!(a.overlay.route(&node_id(2)), Some(vec![node_id(0), node_id(1), node_id(2)]));
+    a.answered(1, vec![record(5, 1, &[0, 1, 2], &[])]);
+    assert_eq!(a.overlay.route(&node_id(5)), None, "a liar names everybody, nobody names it");
+}
+
+#[test]
+fn a_hundred_nodes_come_to_know_each_other() {
+    let mut network = Simulator::new(7, Weather::default());
+    network.add_nodes(100, &Config::default());
+    for newcomer in 1..100 {
+        network.connect(newcomer, newcomer * 7919 % newcomer);
+    }
+    let complete = |network: &Simulator| {
+        network.running().all(|(_, overlay)| {
+            let nodes = overlay.nodes();
+            nodes.len() == 100 && nodes.iter().all(|node| node.reachable && node.record.is_some())
+        })
+    };
+    let mut seconds = 0;
+    while !complete(&network) && seconds < 60 {
+        network.run_for(S);
+        seconds += 1;
+    }
+    assert!(complete(&network), "after {seconds} s");
+    network.run_for(20 * S);
+    let tables = |network: &Simulator| -> Vec<Vec<_>> {
+        let versions = |nodes: Vec<nuncio_protocol::NodeView>| {
+            nodes.into_iter().filter_map(|view| Some((view.node, view.record?.status.version))).collect()
+        };
+        network.running().map(|(_, overlay)| versions(overlay.nodes())).collect()
+    };
+    let tables = tables(&network);
+    assert!(tables.iter().all(|table| *table == tables[0]), "all tables are equal");
+    assert_eq!(network.observed().link_disorders, 0);
+}

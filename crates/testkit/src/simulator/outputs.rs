@@ -1,0 +1,201 @@
+use std::time::Duration;
+
+use nuncio_identity::NodeId;
+use nuncio_protocol::{
+    Input, MAX_HOPS, Output,
+    amop::{ClientInput, ClientOutput, Kind, PublishSeq, ResultCode},
+    peering::ConnectionId,
+    status_sync::{QueryId, Version},
+    unicast::{Content, ExchangeId},
+};
+use rand::RngExt;
+
+use super::{
+    Simulator, What,
+    names::sign,
+    network::Event,
+};
+
+/// How long a query waits for its answer.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The simulated edges: they carry out what cores decide.
+impl Simulator {
+    /// Takes and carries out all outputs of a node, then sets its timer.
+    pub(super) fn carry_out(&mut self, node: usize) {
+        while let Some(output) = self.nodes[node].overlay.as_mut().and_then(|overlay| overlay.poll_output()) {
+            self.journal.push(self.now, node, || What::Out(output.clone()));
+            self.perform(node, output);
+        }
+        let Some(due) = self.nodes[node].overlay.as_ref().and_then(|overlay| overlay.poll_timeout()) else { return };
+        let at = due.saturating_duration_since(self.base).max(self.now);
+        if self.nodes[node].wake.is_none_or(|wake| at < wake) {
+            self.nodes[node].wake = Some(at);
+            self.network.schedule(at, Event::Wake { node });
+        }
+    }
+
+    fn perform(&mut self, node: usize, output: Output) {
+        match output {
+            Output::Dial { address, .. } => self.dial(node, address),
+            Output::Close { connection, .. } => self.close(connection),
+            Output::LinkUp { peer, .. } => {
+                let is_new = self.observed.links.entry(node).or_default().insert(peer);
+                self.observed.link_disorders += usize::from(!is_new);
+            }
+            Output::LinkDown { peer, .. } => {
+                let was_up = self.observed.links.entry(node).or_default().remove(&peer);
+                self.observed.link_disorders += usize::from(!was_up);
+            }
+            Output::LinkMoved { .. } | Output::NodeChanged { .. } | Output::ReachabilityChanged { .. } => {}
+            Output::Sign { status } => {
+                let instant = self.instant();
+                if let Some(overlay) = &mut self.nodes[node].overlay {
+                    overlay.handle_input(Input::Signed { record: sign(status) }, instant);
+                }
+            }
+            Output::Announce { version } => self.announce(node, version),
+            Output::Query { peer, wanted } => self.query(node, peer, |query, peer| Input::Queried { query, peer, wanted }),
+            Output::Answer { query, records, more } => {
+                let bytes: usize = records.iter().map(|record| record.bytes.len()).sum();
+                self.observed.traffic.records += records.len() as u64;
+                self.observed.traffic.record_bytes += bytes as u64;
+                self.answer(node, query, Input::Answered { peer: self.network.ids[node], records, more });
+            }
+            Output::SendUnicast { to, message } => {
+                self.observed.traffic.messages += 1;
+                let too_far = message.hops > MAX_HOPS || message.hops + message.hops_left > MAX_HOPS;
+                self.observed.long_ways += usize::from(too_far);
+                let from = self.network.ids[node];
+                self.send(node, to, Input::UnicastReceived { from, message });
+            }
+            Output::SendBridge { to, message } => {
+                self.observed.traffic.messages += 1;
+                self.observed.long_ways += usize::from(message.hops_left >= MAX_HOPS);
+                let from = self.network.ids[node];
+                self.send(node, to, Input::BridgeReceived { from, message });
+            }
+            Output::Request { inbound, source, body } => {
+                self.note_handler_run(source, &body);
+                self.think(node, Input::Respond { inbound, body });
+            }
+            Output::Completed { exchange, outcome } => {
+                let end = (self.now, outcome);
+                match self.observed.requests.get_mut(&(node, exchange)) {
+                    Some(trace) => {
+                        trace.ends += 1;
+                        trace.ended.get_or_insert(end);
+                    }
+                    None => self.observed.stray_ends += 1,
+                }
+            }
+            Output::Client(output) => self.perform_for_client(node, output),
+            other => debug_assert!(false, "{other:?} is new to the simulator"),
+        }
+    }
+
+    fn perform_for_client(&mut self, node: usize, output: ClientOutput) {
+        match output {
+            ClientOutput::Deliver { client, delivery, kind, data, .. } => {
+                let Some(state) = self.clients.get(&client) else {
+                    let failed = ClientInput::DeliveryFailed { client, delivery };
+                    self.think(node, Input::Client(failed));
+                    return;
+                };
+                let deaf = state.deaf;
+                if let Ok(seq) = <[u8; 32]>::try_from(&data[..])
+                    && let Some(trace) = self.observed.publishes.get_mut(&(publisher(&seq), PublishSeq(seq)))
+                {
+                    *trace.deliveries.entry(client).or_insert(0) += 1;
+                }
+                if !deaf && kind == Kind::Unicast {
+                    let code = ResultCode::OK;
+                    self.think(node, Input::Client(ClientInput::Acknowledge { client, delivery, code, data }));
+                }
+            }
+            ClientOutput::Reply { client, seq, code, .. } => {
+                let end = (self.now, code);
+                match self.observed.publishes.get_mut(&(client, seq)) {
+                    Some(trace) => {
+                        trace.ends += 1;
+                        trace.ended.get_or_insert(end);
+                    }
+                    None => self.observed.stray_ends += 1,
+                }
+            }
+        }
+    }
+
+    /// An application or client takes its time, unless the node stops meanwhile.
+    fn think(&mut self, node: usize, input: Input) {
+        let at = self.now + self.rng.random_range(self.weather.thinking.clone());
+        let generation = self.network.generations[node];
+        self.network.schedule(at, Event::Arrive { node, generation, input });
+    }
+
+    fn send(&mut self, from: usize, to: NodeId, input: Input) {
+        if let Some(to) = self.number(&to) {
+            self.carry(from, to, input);
+        }
+    }
+
+    fn close(&mut self, connection: ConnectionId) {
+        let Some(&(a, b)) = self.network.connections.get(&connection) else { return };
+        let after = if self.network.is_open(a, b) { Duration::ZERO } else { self.weather.dead_after };
+        self.break_connection(connection, "closed by peer", after);
+    }
+
+    fn announce(&mut self, node: usize, version: Version) {
+        let origin = self.network.ids[node];
+        for (to, via, hops) in self.network.gossip_tree(node) {
+            if self.is_lost() {
+                continue;
+            }
+            self.observed.traffic.announcements += 1;
+            let input = Input::Announced { via: self.network.ids[via], node: origin, version };
+            let at = self.now + self.latency() * hops;
+            let generation = self.network.generations[to];
+            self.network.schedule(at, Event::Arrive { node: to, generation, input });
+        }
+    }
+
+    fn query(&mut self, asker: usize, peer: NodeId, input: impl FnOnce(QueryId, NodeId) -> Input) {
+        let Some(asked) = self.number(&peer) else { return };
+        self.next_id += 1;
+        let query = QueryId(self.next_id);
+        self.observed.traffic.queries += 1;
+        self.network.queries.insert(query, (asker, self.network.generations[asker], asked));
+        self.network.schedule(self.now + QUERY_TIMEOUT, Event::Unanswered { query });
+        self.carry(asker, asked, input(query, self.network.ids[asker]));
+    }
+
+    fn answer(&mut self, node: usize, query: QueryId, input: Input) {
+        let waiting = self.network.queries.get(&query).copied();
+        if let Some((asker, generation, _)) = waiting
+            && self.network.generations[asker] == generation
+            && self.carry(node, asker, input)
+        {
+            self.network.queries.remove(&query);
+        }
+    }
+
+    fn note_handler_run(&mut self, source: NodeId, body: &[u8]) {
+        let exchange = body.try_into().map(|bytes| ExchangeId(u64::from_be_bytes(bytes)));
+        if let (Some(from), Ok(exchange)) = (self.number(&source), exchange)
+            && let Some(trace) = self.observed.requests.get_mut(&(from, exchange))
+        {
+            trace.handler_runs += 1;
+        }
+    }
+
+    fn number(&self, node: &NodeId) -> Option<usize> {
+        self.network.numbers.get(node).copied()
+    }
+}
+
+/// The simulator writes the publisher into the seq.
+fn publisher(seq: &[u8; 32]) -> nuncio_protocol::amop::ClientId {
+    let mut number = [0; 8];
+    number.copy_from_slice(&seq[..8]);
+    nuncio_protocol::amop::ClientId(u64::from_be_bytes(number))
+}
