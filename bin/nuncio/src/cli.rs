@@ -2,6 +2,7 @@
 
 mod access;
 mod amop;
+mod bench;
 mod broadcast;
 mod ca;
 mod cert;
@@ -86,6 +87,8 @@ enum Command {
     Health(health::Arguments),
     /// Show or change the log filter of a running node
     LogLevel(log_level::Arguments),
+    /// Measure over real processes; one JSON line per result
+    Bench(bench::Arguments),
     /// Networks on this machine: create, up, demo
     Testnet(testnet::Arguments),
     /// Print a completion script for a shell
@@ -139,6 +142,7 @@ async fn execute(command: Command, output: Output) -> Result<(), Failure> {
         Command::Config(arguments) => config::run(arguments, output),
         Command::Health(arguments) => health::run(arguments, output).await,
         Command::LogLevel(arguments) => log_level::run(arguments, output).await,
+        Command::Bench(arguments) => bench::run(arguments, output).await,
         Command::Testnet(arguments) => testnet::run(arguments, output).await,
         Command::Completions(arguments) => completions::run(&arguments, output),
     }

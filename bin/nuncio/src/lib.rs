@@ -1,6 +1,7 @@
 //! The `nuncio` command as a library: [`main`] is the program, [`cli`] the description of its commands
 //! from which man pages, completions and references are generated.
 
+mod bench;
 mod body;
 mod cli;
 mod exit_code;

@@ -1,8 +1,9 @@
 //! Networks on this machine: written to a directory, run as processes, and shown at work.
 
-mod condition;
+pub(crate) mod condition;
 pub(crate) mod create;
 pub(crate) mod demo;
+pub(crate) mod ports;
 pub(crate) mod processes;
 pub(crate) mod topology;
 pub(crate) mod up;

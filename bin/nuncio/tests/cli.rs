@@ -2,6 +2,10 @@
 
 #[path = "cli/certificates.rs"]
 mod certificates;
+#[path = "cli/fisco.rs"]
+mod fisco;
+#[path = "cli/processes.rs"]
+mod processes;
 #[path = "cli/support.rs"]
 mod support;
 #[path = "cli/testnet.rs"]

@@ -1,5 +1,7 @@
 //! The API over a real unix socket, served from real nodes that are linked over loopback.
 
+#![allow(clippy::unwrap_used, reason = "clippy knows #[test] functions only, not their helpers")]
+
 use std::{
     path::Path,
     sync::{

@@ -8,13 +8,19 @@ use std::{
 
 use bytes::Bytes;
 use nuncio_channel_protocol::{AmopBody, Frame, FrameError, FrameKind, FrameSeq, ResultCode};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{connection::Connection, delivery::Outcome, reader::Reader, shared::Shared, writer::Writer};
 
 /// Most unicasts handed to the application and not answered.
 const MAX_UNANSWERED: usize = 1024;
+
+/// How long reading goes on when writing has failed.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How a session ended.
 #[derive(Debug)]
@@ -73,10 +79,17 @@ pub(crate) async fn run(
     let desk = Desk { shared, unanswered, confirming: Mutex::default() };
     let reader = Reader { desk: &desk, input, received, due };
     let writer = Writer::new(&desk, output, protocol, requests, dues, stop);
-    tokio::select! {
-        loss = reader.run() => Ended::Lost(loss),
+    let reading = reader.run();
+    tokio::pin!(reading);
+    let ended = tokio::select! {
+        loss = &mut reading => return Ended::Lost(loss),
         ended = writer.run() => ended,
+    };
+    if matches!(ended, Ended::Lost(_)) {
+        // Answers that came before the end are still to be read.
+        let _ = timeout(LAST_WORDS, reading).await;
     }
+    ended
 }
 
 impl Desk<'_> {

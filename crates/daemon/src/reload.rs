@@ -74,10 +74,10 @@ impl Control {
         if let (Some((_, renewal)), Some(tls)) = (&self.gateway, &fresh.channel) {
             renewal.renew(tls);
         }
-        if let Some(log) = self.log.as_ref().filter(|_| before.config.log.filter != after.config.log.filter) {
-            if let Err(error) = log.set_filter(&after.config.log.filter) {
-                tracing::error!(%error, "the log filter stays");
-            }
+        if let Some(log) = self.log.as_ref().filter(|_| before.config.log.filter != after.config.log.filter)
+            && let Err(error) = log.set_filter(&after.config.log.filter)
+        {
+            tracing::error!(%error, "the log filter stays");
         }
         tracing::info!("configuration reloaded");
         Ok(())

@@ -23,7 +23,7 @@ pub async fn run(source: Source, shutdown: Shutdown) -> Result<(), RunError> {
     for note in &imported.notes {
         tracing::info!("{note}");
     }
-    let daemon = Daemon::from_source(source)?.with_log(log);
+    let daemon = Daemon::of_process(source, imported.config, log);
     warn_of_expiry(&daemon.check()?);
     let bound = daemon.build().await?;
     announce(&bound);

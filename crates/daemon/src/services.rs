@@ -52,6 +52,11 @@ impl Daemon {
         Ok(Self { source: Some(source), config, log: None })
     }
 
+    /// A node of a configuration that was read before, with the log that operators may change.
+    pub(crate) const fn of_process(source: Source, config: Config, log: LogControl) -> Self {
+        Self { source: Some(source), config, log: Some(log) }
+    }
+
     /// Lets operators change the log filter.
     #[must_use]
     pub fn with_log(self, log: LogControl) -> Self {
@@ -165,6 +170,8 @@ impl Bound {
     /// When a part stops by itself, or [`Shutdown::now`] ends it.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), RunError> {
         let (edges_stop, node_stop) = (CancellationToken::new(), CancellationToken::new());
+        // However this ends, also when it is dropped: tasks that outlive it are told to stop.
+        let _guards = (edges_stop.clone().drop_guard(), node_stop.clone().drop_guard());
         let mut edges = JoinSet::new();
         let mut node = JoinSet::new();
         let (admin, gateway, core) = (self.admin, self.gateway, self.node);

@@ -1,5 +1,7 @@
 //! Whole nodes from configuration files: start, operate, reload, stop, and every way not to start.
 
+#![allow(clippy::unwrap_used, reason = "clippy knows #[test] functions only, not their helpers")]
+
 use std::{
     fs,
     net::{SocketAddr, TcpListener},
@@ -9,11 +11,13 @@ use std::{
 };
 
 use nuncio_admin::{
-    Address, Client,
+    Address, Client, ClientError,
     api::{ListenOptions, Reply, Rule},
+    client::UnicastReply,
 };
 use nuncio_daemon::{Bound, Config, Daemon, DataDirError, Reloader, RunError, Shutdown, Source, StartError};
 use nuncio_identity::NodeId;
+use nuncio_node::{Incoming, NodeHandle, PeerState, Responder, Snapshot};
 use nuncio_testkit::TestAuthority;
 use tempfile::TempDir;
 use tokio::{
@@ -63,6 +67,7 @@ impl Home {
 
 struct Running {
     client: Client,
+    node: NodeHandle,
     p2p: SocketAddr,
     gateway: Option<SocketAddr>,
     reloader: Reloader,
@@ -74,9 +79,9 @@ impl Running {
     fn new(bound: Bound) -> Self {
         let client = Client::new(Address::Unix(bound.admin_socket().unwrap().to_owned()));
         let (p2p, gateway, reloader) = (bound.p2p_addresses()[0], bound.gateway_address(), bound.reloader());
-        let shutdown = Shutdown::new();
+        let (node, shutdown) = (bound.handle(), Shutdown::new());
         let work = tokio::spawn(bound.run(shutdown.clone()));
-        Self { client, p2p, gateway, reloader, shutdown, work }
+        Self { client, node, p2p, gateway, reloader, shutdown, work }
     }
 
     async fn stop(self) -> Duration {
@@ -86,15 +91,12 @@ impl Running {
         asked.elapsed()
     }
 
-    /// Asks again until the number of links is as wanted.
+    /// Waits until the number of links is as wanted.
     async fn links(&self, wanted: usize) {
-        let asked = async {
-            let mut every = tokio::time::interval(Duration::from_millis(50));
-            while self.client.status().await.unwrap().peers != wanted {
-                every.tick().await;
-            }
-        };
-        timeout(DEADLINE, asked).await.unwrap_or_else(|_| panic!("not {wanted} links in time"));
+        let linked = |now: &Snapshot| now.peers.iter().filter(|peer| peer.state == PeerState::Linked).count();
+        let mut snapshots = self.node.snapshots();
+        let reached = timeout(DEADLINE, snapshots.wait_for(|now| linked(now) == wanted)).await;
+        reached.unwrap_or_else(|_| panic!("not {wanted} links in time")).unwrap();
     }
 
     async fn configured(&self) -> Vec<String> {
@@ -129,12 +131,13 @@ async fn two_nodes_link_answer_and_stop() {
     let reply = first.client.unicast(&two.id.to_string()[..8], "hi".into(), Duration::from_secs(5)).await.unwrap();
     assert_eq!(reply.body, "hi");
 
+    let epoch = second.client.status().await.unwrap().epoch;
     assert!(second.stop().await < Duration::from_secs(5));
     assert!(!two.dir.path().join("data/admin.sock").exists());
     first.links(0).await;
     // The directory is free again, and the epoch has grown.
     let again = two.start().await;
-    assert_eq!(again.client.status().await.unwrap().epoch, 2);
+    assert!(again.client.status().await.unwrap().epoch > epoch);
     again.links(1).await;
     again.stop().await;
     first.stop().await;
@@ -202,13 +205,52 @@ async fn a_reload_takes_over_the_good_and_refuses_the_bad() {
     first.stop().await;
 }
 
+/// A request from `first`'s operator that `second`'s application has taken and not answered.
+async fn request_in_flight(
+    first: &Running,
+    second: &Running,
+) -> (JoinHandle<Result<UnicastReply, ClientError>>, Responder) {
+    let mut listener = second.node.listen(Vec::new(), true).await;
+    let (client, target) = (first.client.clone(), second.node.node_id().to_string());
+    let call = tokio::spawn(async move { client.unicast(&target, "work".into(), Duration::from_secs(20)).await });
+    let taken = timeout(DEADLINE, listener.next()).await.expect("the request arrives");
+    let Some(Incoming::Unicast { responder, .. }) = taken else { panic!("{taken:?}") };
+    (call, responder)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_in_flight_ends_while_draining() {
+    let authority = TestAuthority::new();
+    let (one, two) = (Home::new(&authority, "one", ""), Home::new(&authority, "two", ""));
+    let first = one.start().await;
+    two.write(&peers(&[first.p2p]));
+    let second = two.start().await;
+    first.links(1).await;
+    second.links(1).await;
+    let (call, responder) = request_in_flight(&first, &second).await;
+    first.shutdown.drain.cancel();
+    responder.reply("done".into());
+    assert_eq!(timeout(DEADLINE, call).await.unwrap().unwrap().unwrap().body, "done");
+    assert!(first.stop().await < Duration::from_secs(5));
+    second.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_signal_ends_at_once() {
-    let home = Home::new(&TestAuthority::new(), "one", "");
-    let running = home.start().await;
-    running.shutdown.drain.cancel();
-    running.shutdown.now.cancel();
-    assert!(matches!(timeout(DEADLINE, running.work).await.unwrap().unwrap(), Err(RunError::Aborted)));
+    let authority = TestAuthority::new();
+    let (one, two) = (Home::new(&authority, "one", ""), Home::new(&authority, "two", ""));
+    let first = one.start().await;
+    two.write(&peers(&[first.p2p]));
+    let second = two.start().await;
+    first.links(1).await;
+    second.links(1).await;
+    let (call, responder) = request_in_flight(&first, &second).await;
+    first.shutdown.drain.cancel();
+    first.shutdown.now.cancel();
+    assert!(matches!(timeout(DEADLINE, first.work).await.unwrap().unwrap(), Err(RunError::Aborted)));
+    assert!(timeout(Duration::from_secs(5), call).await.expect("nothing waits any more").unwrap().is_err());
+    drop(responder);
+    second.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -289,7 +289,7 @@ fn judging_uses_nothing_of_the_presented_order_but_the_leaf() {
     let root = Issuer::root("chain", good()).unwrap();
     let agency = root.agency("agencyA", good()).unwrap();
     let issued = node(&agency);
-    let [leaf, middle, top] = <[Certificate; 3]>::try_from(issued.chain.clone()).unwrap();
+    let [leaf, middle, top] = <[Certificate; 3]>::try_from(issued.chain).unwrap();
     let shuffled = [leaf, top.clone(), middle.clone(), middle, top];
     assert!(trust(&root).judge(&ders(&shuffled), now()).is_ok());
 }

@@ -50,7 +50,7 @@ struct Scenario {
     links: Vec<(usize, usize)>,
     degree: usize,
     loss: f64,
-    latency_ms: u64,
+    latency_ms: u32,
     actions: Vec<Action>,
 }
 
@@ -58,7 +58,7 @@ fn scenario() -> impl Strategy<Value = Scenario> {
     let links = proptest::collection::vec((0..8usize, 0..8usize), 1..8);
     let loss = prop_oneof![Just(0.0), Just(0.02), Just(0.2)];
     let actions = proptest::collection::vec(action(), 1..40);
-    (any::<u64>(), 2..=8usize, links, prop_oneof![Just(0), Just(3)], loss, 1..80u64, actions).prop_map(
+    (any::<u64>(), 2..=8usize, links, prop_oneof![Just(0), Just(3)], loss, 1..80u32, actions).prop_map(
         |(seed, nodes, links, degree, loss, latency_ms, actions)| {
             let links = links.into_iter().map(|(a, b)| (a % nodes, b % nodes)).filter(|(a, b)| a != b).collect();
             Scenario { seed, nodes, links, degree, loss, latency_ms, actions }

@@ -247,9 +247,10 @@ impl Simulator {
 
     /// Cuts every pair with one node among `part` and one outside.
     pub fn partition(&mut self, part: &BTreeSet<usize>) {
-        for a in part.iter().copied().filter(|a| *a < self.nodes.len()) {
-            for b in (0..self.nodes.len()).filter(|b| !part.contains(b)) {
-                self.cut(a, b);
+        let outside: Vec<_> = (0..self.nodes.len()).filter(|number| !part.contains(number)).collect();
+        for a in part {
+            for b in &outside {
+                self.cut(*a, *b);
             }
         }
     }

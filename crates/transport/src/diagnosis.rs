@@ -90,7 +90,7 @@ fn of_dial(error: &DialError) -> Diagnosis {
         }
         DialError::LocalPeerId { address } => diagnosis(
             format!("{}: this node itself answers there", without_peer(address)),
-            "remove this node's own address from its peers; if it is another machine, its node.key is a copy of this one",
+            "remove this node's own address from its peers; if it is another machine, it has a copy of node.key",
         ),
         DialError::NoAddresses => diagnosis("no address is known for the peer", "add one: nuncio peers add HOST:PORT"),
         DialError::Denied { cause } => of_denied(cause),
@@ -103,7 +103,7 @@ fn of_listen(error: &ListenError) -> Diagnosis {
         ListenError::Transport(error) => of_causes(error, Some(Role::Listener)),
         ListenError::LocalPeerId { .. } => diagnosis(
             "this node connected to itself",
-            "remove this node's own address from its peers; if it was another machine, its node.key is a copy of this one",
+            "remove this node's own address from its peers; if it was another machine, it has a copy of node.key",
         ),
         ListenError::Denied { cause } => of_denied(cause),
         other => Diagnosis { message: other.to_string(), hint: None },
@@ -158,7 +158,7 @@ fn of_negotiation(error: &NegotiationError, role: Option<Role>) -> Diagnosis {
         // Also what a closed connection looks like before anything was agreed on.
         (NegotiationError::Failed, Some(Role::Listener)) => diagnosis(
             "the other side left without agreeing on this network's protocol /nuncio/tls/1",
-            "a port scan, a health check, or a libp2p program that is no nuncio node; nothing to do unless it should be one",
+            "a port scan, a health check, or a libp2p program that is no nuncio node of this version",
         ),
         (NegotiationError::Failed, _) => {
             diagnosis("the other side does not speak this network's protocol /nuncio/tls/1, or hung up", CHECK_ADDRESS)
@@ -230,7 +230,7 @@ fn timed_out(role: Option<Role>) -> Diagnosis {
     match role {
         Some(Role::Listener) => diagnosis(
             "the other side connected but did not finish the handshake within the deadline",
-            "a nuncio node does so in milliseconds: it is overloaded, far away, or something else connects to this port",
+            "it is overloaded or far away, or something that is no nuncio node connects to this port",
         ),
         _ => diagnosis(
             "no finished handshake within the deadline",

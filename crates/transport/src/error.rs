@@ -108,7 +108,7 @@ pub enum HandshakeError {
         /// The peer.
         node: NodeId,
         /// What is wrong with it.
-        source: DecodeError,
+        source: Box<DecodeError>,
     },
     /// The connection broke.
     #[error("the connection ended {stage}: {source}")]

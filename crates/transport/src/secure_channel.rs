@@ -242,7 +242,7 @@ where
     let sent = verdict::send(stream, &terms.verdict(None)).await;
     // A peer that refuses may be gone before the write, but its words are still there to be read.
     let theirs = verdict::receive(stream).await.map_err(|error| match error {
-        ReceiveError::Invalid(source) => HandshakeError::Verdict { role, node, source },
+        ReceiveError::Invalid(source) => HandshakeError::Verdict { role, node, source: Box::new(source) },
         ReceiveError::Io(source) => HandshakeError::from_io(role, Stage::Verdict, source),
     })?;
     if let Some(reason) = theirs.refusal {

@@ -63,9 +63,11 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
     }
 }
 
-/// Where the admin API of the node with this configuration is.
+/// Where the admin API of the node with this configuration is: a `nuncio.toml`, or FISCO BCOS's directory or `config.ini`.
 pub(crate) fn admin_address(file: &Path) -> Result<Address, Failure> {
-    Ok(Address::Unix(Config::load(file)?.admin_socket()))
+    let is_fisco = file.is_dir() || file.extension().is_some_and(|extension| extension == "ini");
+    let config = if is_fisco { Config::import_fisco(file)?.config } else { Config::load(file)? };
+    Ok(Address::Unix(config.admin_socket()))
 }
 
 fn check(file: &Path, output: Output) -> Result<(), Failure> {

@@ -30,9 +30,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Serialize)]
 struct Reply {
-    #[serde(skip_serializing_if = "Option::is_none")]
     reply: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     reply_encoding: Option<&'static str>,
     bytes: usize,
     rtt_us: u64,

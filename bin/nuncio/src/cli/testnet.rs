@@ -118,6 +118,7 @@ fn plan(arguments: Create) -> Result<Plan, Failure> {
     });
     Ok(Plan {
         directory: arguments.out,
+        chain: "chain",
         agencies: arguments.agencies.into(),
         topology: arguments.topology,
         bind: arguments.bind,

@@ -18,6 +18,8 @@ use crate::failure::Failure;
 pub(crate) struct Plan {
     /// Where; absent or empty.
     pub(crate) directory: PathBuf,
+    /// The chain's name.
+    pub(crate) chain: &'static str,
     /// Agencies; the nodes are dealt out to them in turn.
     pub(crate) agencies: usize,
     /// Which nodes link.
@@ -81,7 +83,7 @@ struct Agency {
 /// `sdk/NAME/` and `sdk/NAME-rsa/`.
 pub(crate) fn create(plan: &Plan) -> Result<Created, Failure> {
     claim(&plan.directory)?;
-    let root = Authority::init(&plan.directory.join("ca"), "chain", Validity::days(AUTHORITY_DAYS))?;
+    let root = Authority::init(&plan.directory.join("ca"), plan.chain, Validity::days(AUTHORITY_DAYS))?;
     let agencies = (0..plan.agencies).map(|index| Agency::create(plan, &root, index)).collect::<Result<Vec<_>, _>>()?;
     let sdk = plan.directory.join("sdk");
     for file in ["ca.crt", "sdk.crt", "sdk.key", "sdk.publickey"] {

@@ -10,7 +10,11 @@ mod refusal;
 mod report;
 mod stage;
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use rand::Rng;
 
@@ -68,7 +72,7 @@ async fn perform(options: &Options, report: &mut Report, place: &mut Option<Stag
     report.step("node_restarted", restart(stage, victim, &file)).await
 }
 
-async fn flows(report: &mut Report, stage: &Stage, file: &PathBuf) -> Result<(), Failure> {
+async fn flows(report: &mut Report, stage: &Stage, file: &Path) -> Result<(), Failure> {
     let sites = stage.alive();
     report.step("unicast_file", flows::file_both_ways(&sites, file)).await?;
     report.step("multicast", flows::multicast(&sites, "all")).await?;
@@ -81,7 +85,7 @@ async fn flows(report: &mut Report, stage: &Stage, file: &PathBuf) -> Result<(),
 }
 
 /// SIGKILLs a node; the others notice, and still do every flow.
-async fn kill(stage: &mut Stage, victim: usize, file: &PathBuf) -> Result<String, Failure> {
+async fn kill(stage: &mut Stage, victim: usize, file: &Path) -> Result<String, Failure> {
     let (name, node_id) = stage.kill(victim).await?;
     let sites = stage.alive();
     let noticed = membership::gone(&sites, &node_id).await?;
@@ -97,7 +101,7 @@ async fn kill(stage: &mut Stage, victim: usize, file: &PathBuf) -> Result<String
 }
 
 /// Starts the killed node again; it finds its place without help.
-async fn restart(stage: &mut Stage, victim: usize, file: &PathBuf) -> Result<String, Failure> {
+async fn restart(stage: &mut Stage, victim: usize, file: &Path) -> Result<String, Failure> {
     let epoch = stage.start(victim).await?;
     let sites = stage.alive();
     membership::fully_linked(&sites).await?;

@@ -11,7 +11,7 @@ use std::{
 
 use nuncio_admin::client::Client;
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 
 use super::condition::{until, within};
 use crate::{cli::config::admin_address, failure::Failure};
@@ -28,6 +28,8 @@ pub(crate) struct NodeProcess {
     name: String,
     log: PathBuf,
     child: Child,
+    /// Held apart: waiting for a child closes its own handle, and the node stops when this one closes.
+    _alive: Option<ChildStdin>,
     client: Client,
 }
 
@@ -45,7 +47,7 @@ impl NodeProcess {
         for (variable, _) in env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("NUNCIO_")) {
             command.env_remove(variable);
         }
-        let child = command
+        let mut child = command
             .args(["run", "--stop-with-stdin", "--config"])
             .arg(&config)
             .stdin(Stdio::piped())
@@ -57,7 +59,7 @@ impl NodeProcess {
             .spawn()
             .map_err(|error| Failure::file("cannot run", &program, &error))?;
         let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Self { name, log, child, client })
+        Ok(Self { name, log, _alive: child.stdin.take(), child, client })
     }
 
     /// The directory's name.
@@ -92,8 +94,8 @@ impl NodeProcess {
 
     /// Why the process ended, in one line.
     pub(crate) fn obituary(&self, status: ExitStatus) -> Failure {
-        let last = self.log_tail().lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("").trim().to_owned();
-        let said = if last.is_empty() { String::new() } else { format!(": {last}") };
+        // The last words of a node that was killed say nothing about why.
+        let said = status.code().and_then(|_| self.last_words()).map(|words| format!(": {words}")).unwrap_or_default();
         Failure::operation("node_died", format_args!("{} ended ({status}){said}", self.name))
             .hint(format_args!("see {}", self.log.display()))
     }
@@ -128,6 +130,10 @@ impl NodeProcess {
     pub(crate) async fn kill(mut self) -> Result<(), Failure> {
         let killed = self.child.kill().await;
         killed.map_err(|error| Failure::operation("internal", format_args!("cannot kill {}: {error}", self.name)))
+    }
+
+    fn last_words(&self) -> Option<String> {
+        self.log_tail().lines().rev().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
     }
 
     async fn wait_for_api(&mut self, limit: Duration, ready: bool) -> Result<(), Failure> {

@@ -16,7 +16,7 @@ struct Chain {
 impl Chain {
     /// A chain with one agency.
     fn new() -> Self {
-        let chain = Self { directory: tempfile::tempdir().unwrap() };
+        let chain = Self { directory: tempfile::tempdir().expect("a directory") };
         nuncio(["ca", "init", "--out", chain.text("ca")]).must_succeed();
         nuncio(["ca", "agency", "agencyA", "--ca", chain.text("ca"), "--out", chain.text("agencyA")]).must_succeed();
         chain
@@ -53,7 +53,7 @@ impl Chain {
 fn openssl(arguments: &[&str]) -> String {
     let output = Command::new("openssl").args(arguments).output().expect("openssl is installed");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    String::from_utf8(output.stdout).expect("text")
 }
 
 #[test]

@@ -10,7 +10,7 @@ struct Net {
 
 impl Net {
     fn create(arguments: &[&str]) -> Self {
-        let net = Self { directory: tempfile::tempdir().unwrap() };
+        let net = Self { directory: tempfile::tempdir().expect("a directory") };
         let out = net.text("net");
         nuncio(["testnet", "create", "--out", &out].iter().chain(arguments)).must_succeed();
         net

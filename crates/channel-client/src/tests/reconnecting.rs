@@ -128,10 +128,24 @@ async fn a_request_waits_for_the_next_connection() {
     drop(node);
     let mut status = client.status();
     soon(status.wait_for(|status| !status.is_connected())).await.unwrap();
-    let (outcome, ()) = tokio::join!(client.publish("t", "x"), async {
+    let (outcome, _node) = tokio::join!(client.publish("t", "x"), async {
         let mut node = listener.accept().await;
         let frame = node.expect(FrameKind::Unicast).await;
         node.send(frame.answer(FrameKind::Answer, ResultCode::OK, frame.body.clone())).await;
+        node
+    });
+    assert_eq!(outcome.unwrap(), "x");
+}
+
+/// Writing fails at once when a node hangs up; the answer it sent before is taken all the same.
+#[tokio::test(start_paused = true)]
+async fn an_answer_before_the_end_counts() {
+    let builder = Client::builder().heartbeat(Duration::from_millis(1), seconds(30));
+    let (client, mut node, _) = pair(builder).await;
+    let (outcome, ()) = tokio::join!(client.publish("t", "x"), async {
+        let frame = node.expect(FrameKind::Unicast).await;
+        node.send(frame.answer(FrameKind::Answer, ResultCode::OK, frame.body.clone())).await;
+        drop(node);
     });
     assert_eq!(outcome.unwrap(), "x");
 }

@@ -11,6 +11,7 @@ pub(super) fn overlay(
     variables: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Config, ConfigError> {
     let mut config = config;
+    let mut is_changed = false;
     for (variable, text) in variables {
         let Some(name) = variable.strip_prefix(PREFIX) else { continue };
         let name = name.to_ascii_lowercase();
@@ -20,6 +21,13 @@ pub(super) fn overlay(
             None => continue,
         };
         config = set(&config, &path, &text).map_err(|message| ConfigError::Environment { variable, message })?;
+        is_changed = true;
+    }
+    if is_changed {
+        config.judge().map_err(|(key, message)| {
+            let variable = format!("{PREFIX}{}", key.to_ascii_uppercase().replace('.', "__"));
+            ConfigError::Environment { variable, message }
+        })?;
     }
     Ok(config)
 }

@@ -134,7 +134,13 @@ fn the_environment_comes_before_the_file() {
     assert_eq!((config.p2p.target_degree, config.p2p.max_links), (4, 3));
     assert_eq!((config.gateway.enabled, config.gateway.chain_id.as_str()), (false, "7"));
     assert_eq!(config.data_dir, Path::new("/d"));
-    for (name, value) in [("NUNCIO_P2P__LISTEN", "x"), ("NUNCIO_P2P__NOTHING", "1"), ("NUNCIO_NO__X", "1")] {
+    for (name, value) in [
+        ("NUNCIO_GATEWAY__LISTEN", "0.0.0.0:1"),
+        ("NUNCIO_LOG__FILTER", "loud"),
+        ("NUNCIO_P2P__LISTEN", "x"),
+        ("NUNCIO_P2P__NOTHING", "1"),
+        ("NUNCIO_NO__X", "1"),
+    ] {
         let error = overlay(&[(name, value)]).unwrap_err();
         assert!(error.to_string().starts_with(&format!("environment variable {name}: ")), "{error}");
     }

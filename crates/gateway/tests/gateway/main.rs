@@ -1,4 +1,5 @@
 //! The gateway over real TLS on loopback, with a core that the tests play.
+#![allow(clippy::unwrap_used, reason = "clippy takes helpers of tests for production code")]
 
 mod amop;
 mod bounds;

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use nuncio_identity::NodeId;
@@ -8,15 +8,12 @@ use nuncio_protocol::{
 };
 use secp256k1::SecretKey;
 
+/// Node IDs made before: each costs a point multiplication. Further ones are made anew.
+static KNOWN: [OnceLock<NodeId>; 2048] = [const { OnceLock::new() }; 2048];
+
 /// The node ID of the `n`-th simulated node: the same in every run.
-///
-/// # Panics
-/// Never: the secret key is a small number above zero.
 pub fn node_id(n: usize) -> NodeId {
-    let mut secret = [0; 32];
-    secret[24..].copy_from_slice(&(n as u64 + 1).to_be_bytes());
-    let key = SecretKey::from_secret_bytes(secret).expect("a small number above zero is a secret key");
-    NodeId::from_bytes(&key.public_key().serialize_uncompressed()[1..]).expect("a public key is a node ID")
+    KNOWN.get(n).map_or_else(|| make(n), |known| *known.get_or_init(|| make(n)))
 }
 
 /// The address of the `n`-th simulated node.
@@ -48,4 +45,11 @@ pub fn sign(status: Status) -> Arc<Record> {
     }
     bytes.extend_from_slice(&status.application);
     Arc::new(Record { status, bytes: Bytes::from(bytes) })
+}
+
+fn make(n: usize) -> NodeId {
+    let mut secret = [0; 32];
+    secret[24..].copy_from_slice(&(n as u64 + 1).to_be_bytes());
+    let key = SecretKey::from_secret_bytes(secret).expect("a small number above zero is a secret key");
+    NodeId::from_bytes(&key.public_key().serialize_uncompressed()[1..]).expect("a public key is a node ID")
 }

@@ -141,6 +141,16 @@ async fn a_host_name_is_resolved() {
 }
 
 #[tokio::test]
+async fn nothing_listens_where_a_name_leads() {
+    let authority = TestAuthority::new();
+    let node = Party::new(authority.node("node"), authority.policy());
+    let named = unused_address().await.replace(0, |_| Some(Protocol::Dns4("localhost".into()))).unwrap();
+    let error = dial(&mut node.transport(Medium::Tcp), &named).await.err().unwrap();
+    let text = describe(&error);
+    assert!(text.starts_with(&format!("{named}: connection refused: nothing listens there (hint: ")), "{text}");
+}
+
+#[tokio::test]
 async fn an_address_in_use() {
     let authority = TestAuthority::new();
     let node = Party::new(authority.node("node"), authority.policy());

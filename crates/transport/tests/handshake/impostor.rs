@@ -51,7 +51,11 @@ struct Impostor {
 #[derive(Default)]
 struct Seen {
     kinds: Vec<HandshakeKind>,
+    /// Tickets for a resumption that came before the verdict.
+    tickets: u32,
     heard: Vec<u8>,
+    /// How the other side ended each connection.
+    ended: Vec<&'static str>,
 }
 
 impl Impostor {
@@ -133,7 +137,10 @@ impl Impostor {
                 stream.flush().await?;
                 let mut heard = Vec::new();
                 let ended = stream.read_to_end(&mut heard).await;
-                self.seen.lock().unwrap().heard = heard;
+                let mut seen = self.seen.lock().unwrap();
+                seen.heard = heard;
+                seen.ended.push(if ended.is_ok() { "closed" } else { "broken" });
+                drop(seen);
                 ended.and(Err(std::io::Error::other("the impostor is done")))
             }
             Then::Behaves(verdict) => {
@@ -143,7 +150,12 @@ impl Impostor {
                 stream.read_exact(&mut length).await?;
                 let mut heard = vec![0; usize::from(u16::from_be_bytes(length))];
                 stream.read_exact(&mut heard).await?;
-                self.seen.lock().unwrap().heard = [&length[..], &heard].concat();
+                let mut seen = self.seen.lock().unwrap();
+                seen.heard = [&length[..], &heard].concat();
+                if let TlsStream::Client(client) = &stream {
+                    seen.tickets += client.get_ref().1.tls13_tickets_received();
+                }
+                drop(seen);
                 Ok((peer, stream))
             }
         }
@@ -309,6 +321,24 @@ async fn a_leaf_alone_is_told_why_it_is_refused() {
 }
 
 #[tokio::test]
+async fn the_reason_reaches_a_peer_that_still_talks() {
+    let authority = TestAuthority::new();
+    let honest = Party::new(authority.node("honest"), authority.policy());
+    let leaf = libp2p_tls::certificate::generate(&authority.node("bare").key.to_libp2p()).unwrap();
+    // Left unread, these bytes would turn the end of the connection into a reset.
+    let talk = [honest_verdict().encode(), vec![0; 48 << 10]].concat();
+    let impostor = Impostor::new(leaf, Vec::new()).then(Then::Sends(talk));
+    for _ in 0..8 {
+        let Meeting { listener, .. } =
+            meet(&mut impostor.transport(Medium::Tcp), honest.transport(Medium::Tcp), Medium::Tcp).await;
+        assert_says(&listener, &["no certificate issued by the consortium"], "listening");
+        assert!(impostor.verdict().refusal.is_some());
+        let heard = std::mem::take(&mut impostor.seen.lock().unwrap().ended);
+        assert_eq!(heard, ["closed"]);
+    }
+}
+
+#[tokio::test]
 async fn a_host_key_on_another_curve_is_no_node() {
     let authority = TestAuthority::new();
     let honest = Party::new(authority.node("honest"), authority.policy());
@@ -432,5 +462,7 @@ async fn a_client_that_would_resume_is_judged_again() {
     assert_says(&at_judge, &["is on the deny list"], "the judge");
     assert!(second.is_err(), "the denied node is in");
     assert!(impostor.verdict().refusal.expect("a refusal").contains("deny list"));
-    assert_eq!(impostor.seen.lock().unwrap().kinds, [HandshakeKind::Full, HandshakeKind::Full]);
+    let seen = impostor.seen.lock().unwrap();
+    assert_eq!(seen.kinds, [HandshakeKind::Full, HandshakeKind::Full]);
+    assert_eq!(seen.tickets, 0, "the judge hands out tickets");
 }

@@ -5,6 +5,7 @@ use super::*;
 fn plan(directory: &Path, nodes: u16, topology: Topology) -> Plan {
     Plan {
         directory: directory.to_owned(),
+        chain: "chain",
         agencies: 2,
         topology,
         bind: IpAddr::V4(Ipv4Addr::LOCALHOST),

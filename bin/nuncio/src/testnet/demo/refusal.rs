@@ -17,9 +17,10 @@ use crate::{
 pub(super) async fn foreign_certificate(stage: &Stage) -> Result<String, Failure> {
     let host = &stage.alive()[0].p2p;
     let directory = stage.path().join("foreign");
-    let ports = super::stage::free_ports(2)?;
+    let ports = crate::testnet::ports::free_ports(2)?;
     let plan = Plan {
         directory: directory.clone(),
+        chain: "foreign",
         agencies: 1,
         topology: Topology::Full,
         bind: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),

@@ -1,7 +1,7 @@
 //! The throwaway network: its directory, its nodes, and which of them run.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, TcpListener},
+    net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
 };
 
@@ -13,6 +13,7 @@ use crate::{
     failure::Failure,
     testnet::{
         create::{NodePlan, Plan, create},
+        ports::free_ports,
         processes::{NodeProcess, stop_all},
         topology::Topology,
     },
@@ -72,6 +73,7 @@ impl Stage {
         let ports = free_ports(2 * nodes)?;
         let plan = Plan {
             directory: directory.path().join("net"),
+            chain: "chain",
             agencies: AGENCIES,
             topology: Topology::Full,
             bind: address,
@@ -166,11 +168,4 @@ impl Site {
         let text = format!("{} says it is {}, its certificate {}", self.name, status.node_id, self.node_id);
         Err(Failure::operation("wrong_node", text))
     }
-}
-
-/// Ports nobody listens on. All are held at once, so that none is given twice.
-pub(super) fn free_ports(count: usize) -> Result<Vec<u16>, Failure> {
-    let held: Result<Vec<_>, _> = (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect();
-    let ports = held.and_then(|held| held.iter().map(|listener| Ok(listener.local_addr()?.port())).collect());
-    ports.map_err(|error| Failure::operation("ports", format_args!("cannot find free ports on loopback: {error}")))
 }

@@ -1,0 +1,107 @@
+//! Measurements over real processes: every node and every client is one of its own, on loopback, with the
+//! certificates, the TLS and the defaults that users get.
+
+mod load;
+mod participants;
+pub(crate) mod point;
+pub(crate) mod roles;
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use serde::Serialize;
+
+use self::{
+    participants::Participants,
+    point::{Point, Work},
+    roles::Role,
+};
+use crate::{
+    failure::Failure,
+    testnet::{
+        create::{NodePlan, Plan, create},
+        ports::free_ports,
+        topology::Topology,
+    },
+};
+
+/// One line of output.
+#[derive(Debug, Serialize)]
+pub(crate) struct Line {
+    system: &'static str,
+    work: String,
+    payload: usize,
+    in_flight: usize,
+    msgs_per_s: f64,
+    mb_per_s: f64,
+    /// The same again, as programs that compare systems read it.
+    #[serde(rename = "MB_per_s")]
+    mb_per_s_again: f64,
+    p50_us: f64,
+    p99_us: f64,
+    cpu_s: f64,
+    cpu_us_per_msg: f64,
+    count: u64,
+    elapsed_s: f64,
+    security: &'static str,
+}
+
+/// Sets up the processes of one point, measures, and takes them down.
+pub(crate) async fn measure(point: &Point) -> Result<Line, Failure> {
+    let directory = tempfile::Builder::new()
+        .prefix("nuncio-bench-")
+        .tempdir()
+        .map_err(|error| Failure::operation("file", format_args!("cannot make a directory: {error}")))?;
+    let network = directory.path().join("net");
+    let nodes = if point.work == Work::Multicast { point.subscribers + 1 } else { 2 };
+    let ports = free_ports(2 * nodes)?;
+    let host = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let plan = Plan {
+        directory: network.clone(),
+        chain: "chain",
+        agencies: 1,
+        topology: Topology::Full,
+        bind: host,
+        nodes: ports
+            .chunks_exact(2)
+            .map(|ports| NodePlan { host: host.to_string(), p2p: ports[0], gateway: ports[1] })
+            .collect(),
+    };
+    create(&plan)?;
+
+    let mut participants = Participants::default();
+    for (role, count) in passive(point) {
+        for index in 0..count {
+            participants.start(role, index, point, &network).await?;
+        }
+    }
+    let load = participants.start(Role::Load, nodes - 1, point, &network).await?;
+    let (outcome, cpu_s) = participants.measure(load).await?;
+    participants.stop().await;
+    let per_second = outcome.count as f64 / outcome.elapsed_s;
+    let mb_per_s = per_second * point.payload as f64 / 1e6;
+    Ok(Line {
+        system: "nuncio",
+        work: point.label.clone().unwrap_or_else(|| point.work.name().to_owned()),
+        payload: point.payload,
+        in_flight: point.in_flight,
+        msgs_per_s: per_second,
+        mb_per_s,
+        mb_per_s_again: mb_per_s,
+        p50_us: outcome.p50_us,
+        p99_us: outcome.p99_us,
+        cpu_s,
+        cpu_us_per_msg: cpu_s * 1e6 / outcome.count.max(1) as f64,
+        count: outcome.count,
+        elapsed_s: outcome.elapsed_s,
+        security: "TLS 1.3 with CA admission",
+    })
+}
+
+/// The processes that wait for the load, in the order of their start.
+fn passive(point: &Point) -> Vec<(Role, usize)> {
+    match point.work {
+        Work::Unicast | Work::Bulk => vec![(Role::Responder, 1)],
+        Work::Multicast => vec![(Role::Subscriber, point.subscribers)],
+        Work::Amop => vec![(Role::Node, 2), (Role::AmopSubscriber, 1)],
+    }
+}

@@ -1,0 +1,119 @@
+//! The load: a fixed number of messages under way, each followed by the next.
+
+use std::{
+    future::Future,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+
+use super::{participants::say, point::Point};
+use crate::failure::Failure;
+
+/// The longest latency told apart, in nanoseconds.
+const LONGEST: u64 = 120_000_000_000;
+
+/// What was measured.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Outcome {
+    pub(crate) count: u64,
+    pub(crate) elapsed_s: f64,
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+}
+
+/// Latencies, in nanoseconds with three digits kept.
+#[derive(Debug)]
+pub(crate) struct Latencies(Histogram<u64>);
+
+impl Latencies {
+    pub(crate) fn new() -> Self {
+        Self(Histogram::new_with_bounds(1, LONGEST, 3).expect("these bounds are in order"))
+    }
+
+    pub(crate) fn record(&mut self, latency: Duration) {
+        self.0.saturating_record(u64::try_from(latency.as_nanos()).unwrap_or(LONGEST));
+    }
+
+    pub(crate) fn outcome(&self, count: u64, elapsed: Duration) -> Outcome {
+        let micros = |quantile| self.0.value_at_quantile(quantile) as f64 / 1e3;
+        Outcome { count, elapsed_s: elapsed.as_secs_f64(), p50_us: micros(0.5), p99_us: micros(0.99) }
+    }
+}
+
+/// Warms up, tells when the measured time begins and ends, and says the outcome.
+///
+/// # Errors
+/// The first failure of a request.
+pub(crate) async fn round_trips<F, R>(point: &Point, request: F) -> Result<(), Failure>
+where
+    F: Fn() -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Result<(), Failure>> + Send + 'static,
+{
+    let shared = Arc::new(Shared::default());
+    let workers: Vec<_> = (0..point.in_flight)
+        .map(|_| tokio::spawn(work(request.clone(), shared.clone(), point.max_messages)))
+        .collect();
+    tokio::time::sleep(point.warmup).await;
+    say("begin");
+    let begun = Instant::now();
+    shared.measuring.store(true, Ordering::Release);
+    let measured = async {
+        while shared.count.load(Ordering::Relaxed) < point.max_messages && begun.elapsed() < point.measure {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    measured.await;
+    shared.measuring.store(false, Ordering::Release);
+    let elapsed = begun.elapsed();
+    let count = shared.count.load(Ordering::Acquire);
+    say("end");
+    shared.stop.store(true, Ordering::Release);
+    for worker in workers {
+        worker.await.map_err(|error| Failure::operation("internal", error))??;
+    }
+    let all = shared.latencies.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut sum = Latencies::new();
+    for latencies in &*all {
+        sum.0.add(&latencies.0).map_err(|error| Failure::operation("internal", error))?;
+    }
+    say_outcome(&sum.outcome(count, elapsed));
+    Ok(())
+}
+
+pub(crate) fn say_outcome(outcome: &Outcome) {
+    say(&format!("result {}", serde_json::to_string(outcome).expect("numbers serialise")));
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    measuring: AtomicBool,
+    stop: AtomicBool,
+    count: AtomicU64,
+    latencies: Mutex<Vec<Latencies>>,
+}
+
+async fn work<F, R>(request: F, shared: Arc<Shared>, max_messages: u64) -> Result<(), Failure>
+where
+    F: Fn() -> R,
+    R: Future<Output = Result<(), Failure>>,
+{
+    let mut latencies = Latencies::new();
+    while !shared.stop.load(Ordering::Acquire) {
+        let sent = Instant::now();
+        request().await?;
+        if shared.measuring.load(Ordering::Acquire) {
+            latencies.record(sent.elapsed());
+            if shared.count.fetch_add(1, Ordering::Relaxed) >= max_messages {
+                break;
+            }
+        }
+    }
+    shared.latencies.lock().unwrap_or_else(PoisonError::into_inner).push(latencies);
+    Ok(())
+}

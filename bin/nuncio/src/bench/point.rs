@@ -1,0 +1,57 @@
+//! What is measured.
+
+use std::time::Duration;
+
+/// One measurement.
+#[derive(Debug, Clone)]
+pub(crate) struct Point {
+    pub(crate) work: Work,
+    /// What a comparison calls the work.
+    pub(crate) label: Option<String>,
+    /// Bytes in a message.
+    pub(crate) payload: usize,
+    /// Messages under way at once.
+    pub(crate) in_flight: usize,
+    /// Of a multicast.
+    pub(crate) subscribers: usize,
+    pub(crate) warmup: Duration,
+    pub(crate) measure: Duration,
+    pub(crate) max_messages: u64,
+}
+
+/// The kinds of work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Work {
+    /// Node to node, the payload echoed
+    Unicast,
+    /// One node to many
+    Multicast,
+    /// SDK client to SDK client over two nodes, with its answer
+    Amop,
+    /// Node to node one way, a short answer to each message
+    Bulk,
+}
+
+impl Work {
+    pub(crate) const ALL: [Self; 4] = [Self::Unicast, Self::Multicast, Self::Amop, Self::Bulk];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Unicast => "unicast",
+            Self::Multicast => "multicast",
+            Self::Amop => "amop",
+            Self::Bulk => "bulk",
+        }
+    }
+
+    /// `W1`, `W2x3`, `W3`, `W4`.
+    pub(crate) fn of_label(label: &str) -> Option<Self> {
+        match label.get(..2)? {
+            "W1" => Some(Self::Unicast),
+            "W2" => Some(Self::Multicast),
+            "W3" => Some(Self::Amop),
+            "W4" => Some(Self::Bulk),
+            _ => None,
+        }
+    }
+}

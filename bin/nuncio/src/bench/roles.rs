@@ -1,0 +1,103 @@
+//! What each process of a measurement does.
+
+mod amop;
+mod multicast;
+mod unicast;
+
+use std::{path::Path, time::Duration};
+
+use nuncio_daemon::{Daemon, Shutdown, Source};
+use nuncio_node::NodeHandle;
+use tokio::io::{AsyncReadExt, stdin};
+
+use super::{
+    participants::say,
+    point::{Point, Work},
+};
+use crate::{failure::{Failure, causes}, testnet::condition::until};
+
+/// How long nodes may take to link.
+const LINK: Duration = Duration::from_secs(30);
+
+/// One kind of process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Role {
+    /// A node whose application answers requests.
+    Responder,
+    /// A node whose application counts multicasts.
+    Subscriber,
+    /// A node with a gateway.
+    Node,
+    /// An SDK client that answers.
+    AmopSubscriber,
+    /// What makes the load.
+    Load,
+}
+
+impl Role {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Responder => "responder",
+            Self::Subscriber => "subscriber",
+            Self::Node => "node",
+            Self::AmopSubscriber => "amop-subscriber",
+            Self::Load => "load",
+        }
+    }
+}
+
+/// Plays a role until the load is done, or standard input ends.
+pub(crate) async fn run(role: Role, point: &Point, directory: &Path, index: usize) -> Result<(), Failure> {
+    let play = async {
+        match (role, point.work) {
+            (Role::Responder, _) => unicast::respond(directory, index, point.work == Work::Unicast).await,
+            (Role::Subscriber, _) => multicast::subscribe(point, directory, index).await,
+            (Role::Node, _) => {
+                let _node = start(directory, index).await?;
+                say("ready");
+                std::future::pending().await
+            }
+            (Role::AmopSubscriber, _) => amop::subscribe(directory).await,
+            (Role::Load, Work::Unicast | Work::Bulk) => unicast::load(point, directory, index).await,
+            (Role::Load, Work::Multicast) => multicast::load(point, directory, index).await,
+            (Role::Load, Work::Amop) => amop::load(point, directory).await,
+        }
+    };
+    // From the main task each frame would cross a wake-up of the main thread; nodes run on tasks of their own.
+    tokio::select! {
+        ended = play => ended,
+        () = end_of_input() => Ok(()),
+    }
+}
+
+/// A node of the network, running in this process.
+async fn start(directory: &Path, index: usize) -> Result<NodeHandle, Failure> {
+    let config = directory.join(format!("node{index}/nuncio.toml"));
+    let daemon = Daemon::from_source(Source::File(config)).map_err(|error| failed(&error))?;
+    let bound = daemon.build().await.map_err(|error| failed(&error))?;
+    let handle = bound.handle();
+    tokio::spawn(async move {
+        if let Err(error) = bound.run(Shutdown::new()).await {
+            tracing::error!(%error, "the node ended");
+        }
+    });
+    Ok(handle)
+}
+
+fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {
+    Failure::operation("bench", causes(error))
+}
+
+/// Waits until so many peers are linked and their status is known.
+async fn linked(node: &NodeHandle, peers: usize) -> Result<(), Failure> {
+    until("the nodes are linked", LINK, || async {
+        let known = node.snapshot().nodes.iter().filter(|other| other.reachable && other.seq > 0).count();
+        if known > peers { Ok(()) } else { Err(format!("{known} nodes known")) }
+    })
+    .await
+}
+
+async fn end_of_input() {
+    let mut ignored = [0; 64];
+    while stdin().read(&mut ignored).await.is_ok_and(|bytes| bytes > 0) {}
+}

@@ -1,0 +1,161 @@
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use nuncio_node::{Incoming, NodeHandle, PublishError};
+use nuncio_protocol::Topic;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{UnixListener, UnixStream},
+    sync::watch,
+};
+
+use super::{linked, say, start};
+use crate::{
+    bench::{
+        load::{Latencies, say_outcome},
+        point::Point,
+    },
+    failure::{Failure, causes},
+    testnet::condition::until,
+};
+
+/// What starts a message that is counted; others only find out whether the subscribers are there.
+const COUNTED: u8 = 0x5a;
+
+fn topic() -> Topic {
+    Topic::new("bench").expect("a good name")
+}
+
+fn feedback(directory: &Path) -> PathBuf {
+    directory.join("feedback.sock")
+}
+
+/// Counts what arrives and reports the count to the publisher, beside the network under test.
+pub(super) async fn subscribe(point: &Point, directory: &Path, index: usize) -> Result<(), Failure> {
+    let node = start(directory, index).await?;
+    let mut listener = node.listen(vec![topic()], false).await;
+    say("ready");
+    let path = feedback(directory);
+    let mut reports = until("the publisher listens", super::LINK, || async {
+        UnixStream::connect(&path).await.map_err(|error| error.to_string())
+    })
+    .await?;
+    let step = (point.in_flight as u64 / 8).max(1);
+    let mut count = 0_u64;
+    while let Some(incoming) = listener.next().await {
+        let Incoming::Multicast { data, .. } = incoming else { continue };
+        let counts = data.first() == Some(&COUNTED);
+        count += u64::from(counts);
+        if !counts || count.is_multiple_of(step) {
+            reports.write_u64(count).await.map_err(|error| Failure::operation("bench", error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Publishes, never more than the window ahead of the slowest subscriber.
+pub(super) async fn load(point: &Point, directory: &Path, index: usize) -> Result<(), Failure> {
+    let node = start(directory, index).await?;
+    linked(&node, point.subscribers).await?;
+    let counts = accept_reports(point, directory).await?;
+    wait_for_subscribers(&node, &counts).await?;
+    let mut payload = vec![COUNTED; point.payload.max(1)];
+    let mut load = Load { node, counts, sent: 0, latencies: Latencies::new() };
+    load.publish_for(point, &mut payload, point.warmup, u64::MAX).await?;
+    say("begin");
+    load.latencies = Latencies::new();
+    let (begun, before) = (Instant::now(), load.slowest());
+    load.publish_for(point, &mut payload, point.measure, point.max_messages).await?;
+    let (elapsed, count) = (begun.elapsed(), load.slowest() - before);
+    say("end");
+    say_outcome(&load.latencies.outcome(count * point.subscribers as u64, elapsed));
+    Ok(())
+}
+
+type Counts = Vec<watch::Receiver<Option<u64>>>;
+
+struct Load {
+    node: NodeHandle,
+    counts: Counts,
+    sent: u64,
+    latencies: Latencies,
+}
+
+impl Load {
+    async fn publish_for(
+        &mut self,
+        point: &Point,
+        payload: &mut [u8],
+        time: Duration,
+        max_messages: u64,
+    ) -> Result<(), Failure> {
+        let (begun, first) = (Instant::now(), self.sent);
+        // At most 16 MiB under way, however large the messages.
+        let window = (point.in_flight as u64).min(((16 << 20) / payload.len() as u64).max(1));
+        while begun.elapsed() < time && self.sent - first < max_messages {
+            let sent = Instant::now();
+            self.publish(payload).await?;
+            self.sent += 1;
+            self.await_counts(self.sent.saturating_sub(window - 1)).await?;
+            self.latencies.record(sent.elapsed());
+        }
+        Ok(())
+    }
+
+    async fn publish(&self, payload: &[u8]) -> Result<(), Failure> {
+        loop {
+            match self.node.publish(topic(), Bytes::copy_from_slice(payload)).await {
+                Ok(_) => return Ok(()),
+                Err(PublishError::Busy) => tokio::task::yield_now().await,
+                Err(error) => return Err(Failure::operation("bench", causes(&error))),
+            }
+        }
+    }
+
+    /// Waits until every subscriber has reported so many.
+    async fn await_counts(&mut self, count: u64) -> Result<(), Failure> {
+        for reports in &mut self.counts {
+            let reached = reports.wait_for(|reported| reported.is_some_and(|reported| reported >= count));
+            let reached = tokio::time::timeout(super::LINK, reached).await;
+            reached
+                .map_err(|_| Failure::operation("bench", "a message was lost"))?
+                .map_err(|_| Failure::operation("bench", "a subscriber ended"))?;
+        }
+        Ok(())
+    }
+
+    fn slowest(&self) -> u64 {
+        self.counts.iter().map(|count| count.borrow().unwrap_or(0)).min().unwrap_or(0)
+    }
+}
+
+async fn accept_reports(point: &Point, directory: &Path) -> Result<Counts, Failure> {
+    let failed = |error: std::io::Error| Failure::operation("bench", error);
+    let listener = UnixListener::bind(feedback(directory)).map_err(failed)?;
+    let mut counts = Vec::new();
+    for _ in 0..point.subscribers {
+        let (mut reports, _) = listener.accept().await.map_err(failed)?;
+        let (sender, count) = watch::channel(None);
+        tokio::spawn(async move {
+            while let Ok(reported) = reports.read_u64().await {
+                sender.send_replace(Some(reported));
+            }
+        });
+        counts.push(count);
+    }
+    Ok(counts)
+}
+
+/// Gossip needs a moment to learn of subscriptions: until each has reported anything, nothing counts.
+async fn wait_for_subscribers(node: &NodeHandle, counts: &Counts) -> Result<(), Failure> {
+    until("every subscriber hears the publisher", super::LINK, || async {
+        let sent = node.publish(topic(), Bytes::from_static(b"?")).await;
+        sent.map_err(|error| causes(&error))?;
+        let silent = counts.iter().filter(|count| count.borrow().is_none()).count();
+        if silent == 0 { Ok(()) } else { Err(format!("{silent} are silent")) }
+    })
+    .await
+}

@@ -1,0 +1,49 @@
+use std::{path::Path, time::Duration};
+
+use bytes::Bytes;
+use nuncio_node::Incoming;
+
+use super::{linked, say, start};
+use crate::{
+    bench::{load::round_trips, point::{Point, Work}},
+    failure::{Failure, causes},
+};
+
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Answers every request: with its own bytes, or with none.
+pub(super) async fn respond(directory: &Path, index: usize, echo: bool) -> Result<(), Failure> {
+    let node = start(directory, index).await?;
+    let mut listener = node.listen(Vec::new(), true).await;
+    say("ready");
+    while let Some(incoming) = listener.next().await {
+        if let Incoming::Unicast { body, responder, .. } = incoming {
+            responder.reply(if echo { body } else { Bytes::new() });
+        }
+    }
+    Ok(())
+}
+
+/// Asks node 0.
+pub(super) async fn load(point: &Point, directory: &Path, index: usize) -> Result<(), Failure> {
+    let node = start(directory, index).await?;
+    linked(&node, 1).await?;
+    let me = node.node_id();
+    let peer = node.snapshot().peers.iter().filter_map(|peer| peer.node_id.clone()).find_map(|id| id.parse().ok());
+    let peer = peer.filter(|peer| *peer != me).ok_or_else(|| Failure::operation("bench", "no peer"))?;
+    let payload = Bytes::from(vec![0x5a; point.payload]);
+    let expected = if point.work == Work::Unicast { payload.len() } else { 0 };
+    round_trips(point, move || {
+        let (node, payload) = (node.clone(), payload.clone());
+        async move {
+            let answer = node.request(peer, payload, TIMEOUT).await;
+            let answer = answer.map_err(|error| Failure::operation("bench", causes(&error)))?;
+            if answer.body.len() == expected {
+                Ok(())
+            } else {
+                Err(Failure::operation("bench", format_args!("{} bytes came back", answer.body.len())))
+            }
+        }
+    })
+    .await
+}

@@ -1,0 +1,104 @@
+//! `nuncio bench`: measures over real processes, one JSON line per result.
+
+use std::{env, str::FromStr, time::Duration};
+
+use crate::{
+    bench::{
+        self,
+        point::{Point, Work},
+        roles,
+    },
+    failure::Failure,
+    output::Output,
+};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// What to measure: a request with its payload echoed, one publisher to many subscribers, an AMOP unicast
+    /// between two SDK clients, or bulk one way; all four without it
+    #[arg(value_enum)]
+    work: Option<Work>,
+    /// Bytes in a message; may be given several times
+    #[arg(long, value_name = "BYTES", default_values_t = [64])]
+    payload: Vec<usize>,
+    /// Messages under way at once; may be given several times
+    #[arg(long, value_name = "N", default_values_t = [1, 64])]
+    in_flight: Vec<usize>,
+    /// Subscribers of a multicast, each a process
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    subscribers: usize,
+    /// Milliseconds measured
+    #[arg(long, value_name = "MS", default_value_t = 2000)]
+    measure_ms: u64,
+    /// Milliseconds before that
+    #[arg(long, value_name = "MS", default_value_t = 500)]
+    warmup_ms: u64,
+    /// Messages at the most
+    #[arg(long, value_name = "N", default_value_t = u64::MAX)]
+    max_messages: u64,
+    /// Be one of the processes: for this command itself
+    #[arg(long, hide = true, requires = "directory")]
+    role: Option<roles::Role>,
+    /// The directory of the measurement: for this command itself
+    #[arg(long, hide = true)]
+    directory: Option<std::path::PathBuf>,
+    /// Which of the processes of one role: for this command itself
+    #[arg(long, hide = true, default_value_t = 0)]
+    index: usize,
+}
+
+pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
+    let points = points(&arguments)?;
+    if let (Some(role), Some(directory)) = (arguments.role, arguments.directory) {
+        return roles::run(role, &points[0], &directory, arguments.index).await;
+    }
+    for point in points {
+        output.object(&bench::measure(&point).await?)?;
+    }
+    Ok(())
+}
+
+/// The points asked for by flags, or the one that a comparison asks for in the environment.
+fn points(arguments: &Arguments) -> Result<Vec<Point>, Failure> {
+    let base = Point {
+        work: Work::Unicast,
+        label: None,
+        payload: 64,
+        in_flight: 1,
+        subscribers: arguments.subscribers,
+        warmup: Duration::from_millis(arguments.warmup_ms),
+        measure: Duration::from_millis(arguments.measure_ms),
+        max_messages: arguments.max_messages,
+    };
+    if let Some(label) = env::var("PB_WORK").ok().filter(|_| arguments.role.is_none()) {
+        return Ok(vec![Point {
+            work: Work::of_label(&label)
+                .ok_or_else(|| Failure::usage(format_args!("PB_WORK is {label:?}: W1, W2x3, W3 or W4 are known")))?,
+            label: Some(label),
+            payload: variable("PB_PAYLOAD")?.unwrap_or(base.payload),
+            in_flight: variable("PB_IN_FLIGHT")?.unwrap_or(base.in_flight),
+            subscribers: variable("PB_SUBS")?.unwrap_or(base.subscribers),
+            warmup: variable("PB_WARMUP_MS")?.map_or(base.warmup, Duration::from_millis),
+            measure: variable("PB_MEASURE_MS")?.map_or(base.measure, Duration::from_millis),
+            max_messages: variable("PB_MAX_MSGS")?.unwrap_or(base.max_messages),
+        }]);
+    }
+    let works = arguments.work.map_or_else(|| Work::ALL.to_vec(), |work| vec![work]);
+    let mut points = Vec::new();
+    for work in works {
+        for &payload in &arguments.payload {
+            for &in_flight in &arguments.in_flight {
+                if in_flight == 0 || payload > nuncio_protocol::MAX_BODY {
+                    return Err(Failure::usage("at least 1 message in flight, of at most 10 MiB"));
+                }
+                points.push(Point { work, payload, in_flight, ..base.clone() });
+            }
+        }
+    }
+    Ok(points)
+}
+
+fn variable<T: FromStr>(name: &str) -> Result<Option<T>, Failure> {
+    let Ok(text) = env::var(name) else { return Ok(None) };
+    text.parse().map(Some).map_err(|_| Failure::usage(format_args!("{name} is {text:?}, which is no number")))
+}

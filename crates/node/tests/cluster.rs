@@ -1,0 +1,225 @@
+//! Nodes in one process, over real TCP and TLS on loopback.
+
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use nuncio_node::{BuildError, Config, Incoming, NodeHandle, PeerState, Snapshot, build};
+use nuncio_pki::{Identity, SharedPolicy};
+use nuncio_protocol::{
+    MAX_BODY, Topic,
+    unicast::{Refusal, UnicastError},
+};
+use nuncio_testkit::TestAuthority;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+struct Node {
+    handle: NodeHandle,
+    address: String,
+    policy: SharedPolicy,
+    shutdown: CancellationToken,
+    task: JoinHandle<()>,
+    _data: TempDir,
+}
+
+impl Node {
+    async fn start(authority: &TestAuthority, name: &str, peers: &[&Self]) -> Self {
+        Self::start_as(authority, authority.node(name), peers).await
+    }
+
+    async fn start_as(authority: &TestAuthority, identity: Identity, peers: &[&Self]) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let policy = authority.shared_policy();
+        let mut config = Config::new(Arc::new(identity), policy.clone(), data.path().join("data"));
+        config.listen = vec!["127.0.0.1:0".into()];
+        config.peers = peers.iter().map(|peer| peer.address.clone()).collect();
+        let bound = build(config).expect("a node");
+        let (handle, address) = (bound.handle(), bound.listen_addresses()[0].to_string());
+        let shutdown = CancellationToken::new();
+        let task = tokio::spawn(bound.run(shutdown.clone()));
+        Self { handle, address, policy, shutdown, task, _data: data }
+    }
+
+    async fn stop(self) {
+        self.shutdown.cancel();
+        self.task.await.expect("a node ends in order");
+    }
+
+    async fn sees(&self, what: &str, mut holds: impl FnMut(&Snapshot) -> bool) {
+        let mut snapshots = self.handle.snapshots();
+        let seen = snapshots.wait_for(|snapshot| holds(snapshot));
+        tokio::time::timeout(DEADLINE, seen).await.unwrap_or_else(|_| panic!("waited in vain for {what}")).unwrap();
+    }
+
+    async fn knows(&self, nodes: usize) {
+        let what = format!("{nodes} nodes");
+        self.sees(&what, |snapshot| snapshot.nodes.iter().filter(|node| node.reachable && node.seq > 0).count() == nodes)
+            .await;
+    }
+}
+
+fn linked(snapshot: &Snapshot) -> usize {
+    snapshot.peers.iter().filter(|peer| peer.state == PeerState::Linked).count()
+}
+
+async fn three(authority: &TestAuthority) -> [Node; 3] {
+    let a = Node::start(authority, "a", &[]).await;
+    let b = Node::start(authority, "b", &[&a]).await;
+    let c = Node::start(authority, "c", &[&a]).await;
+    for node in [&a, &b, &c] {
+        node.knows(3).await;
+    }
+    [a, b, c]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_given_one_address_meets_all_and_every_flow_works() {
+    let [a, b, c] = three(&TestAuthority::new()).await;
+    b.sees("a link to c, learnt from a", |snapshot| linked(snapshot) == 2).await;
+
+    let mut requests = c.handle.listen(Vec::new(), true).await;
+    let echo = tokio::spawn(async move {
+        while let Some(incoming) = requests.next().await {
+            if let Incoming::Unicast { body, responder, .. } = incoming {
+                responder.reply(body);
+            }
+        }
+    });
+    let largest = Bytes::from(vec![1; MAX_BODY]);
+    let answer = b.handle.request(c.handle.node_id(), largest.clone(), DEADLINE).await.expect("an answer");
+    assert!(answer.body == largest);
+    assert_eq!(answer.hops, 1);
+    let more = b.handle.request(c.handle.node_id(), Bytes::from(vec![1; MAX_BODY + 1]), DEADLINE).await;
+    assert_eq!(more, Err(UnicastError::TooLarge { bytes: MAX_BODY + 1, limit: MAX_BODY }));
+    echo.abort();
+
+    let topic = Topic::new("prices").unwrap();
+    let mut prices = a.handle.listen(vec![topic.clone()], false).await;
+    let mut broadcasts = c.handle.listen(Vec::new(), false).await;
+    let heard = async {
+        loop {
+            b.handle.publish(topic.clone(), Bytes::from("7")).await.expect("published");
+            let next = tokio::time::timeout(Duration::from_millis(100), prices.next());
+            if let Ok(Some(Incoming::Multicast { from, data, .. })) = next.await {
+                return (from, data);
+            }
+        }
+    };
+    let heard = tokio::time::timeout(DEADLINE, heard).await.expect("a multicast");
+    assert_eq!(heard, (b.handle.node_id(), Bytes::from("7")));
+    b.handle.broadcast(Bytes::from("all")).await.expect("sent");
+    let broadcast = tokio::time::timeout(DEADLINE, broadcasts.next()).await.expect("a broadcast");
+    assert!(matches!(broadcast, Some(Incoming::Broadcast { data, .. }) if data == "all"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_nobody_takes_is_refused_with_the_reason() {
+    let [a, b, _c] = three(&TestAuthority::new()).await;
+    let nobody = a.handle.request(b.handle.node_id(), Bytes::from("?"), DEADLINE).await;
+    assert_eq!(nobody, Err(UnicastError::Refused(Refusal::NoHandler)));
+
+    let mut listener = b.handle.listen(Vec::new(), true).await;
+    let (asker, target) = (a.handle.clone(), b.handle.node_id());
+    let request = tokio::spawn(async move { asker.request(target, Bytes::from("?"), DEADLINE).await });
+    let Some(Incoming::Unicast { responder, .. }) = listener.next().await else { panic!("a request") };
+    drop(responder);
+    assert_eq!(request.await.unwrap(), Err(UnicastError::Refused(Refusal::NoHandler)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_stops_is_missed_at_once_and_met_again_under_a_higher_epoch() {
+    let authority = TestAuthority::new();
+    let [a, b, c] = three(&authority).await;
+    let identity = authority.node("d");
+    let (id, again) = (identity.key.node_id().to_string(), identity.clone());
+    let d = Node::start_as(&authority, identity, &[&a]).await;
+    b.knows(4).await;
+    let first = b.handle.snapshot().nodes.iter().find(|node| node.node_id == id).map(|node| node.epoch);
+    d.stop().await;
+    for node in [&a, &b, &c] {
+        node.sees("the end of d", |snapshot| snapshot.nodes.iter().all(|node| node.node_id != id || !node.reachable)).await;
+    }
+    // Its data directory is new: the epoch grows with the clock alone.
+    tokio::time::timeout(DEADLINE, async {
+        loop {
+            let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+            if Some(clock) > first {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
+    let _d = Node::start_as(&authority, again, &[&b]).await;
+    c.sees("d again", |snapshot| {
+        snapshot.nodes.iter().any(|node| node.node_id == id && node.reachable && Some(node.epoch) > first)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_denied_node_is_expelled_at_once_and_returns_when_it_is_let_in() {
+    let authority = TestAuthority::new();
+    let [a, b, c] = three(&authority).await;
+    let deny = |nodes: BTreeSet<_>| Arc::new(authority.policy().with_access(BTreeSet::new(), nodes));
+    let denied = c.handle.node_id();
+    for node in [&a, &b] {
+        node.policy.store(deny(BTreeSet::from([denied])));
+        node.handle.policy_changed().await;
+    }
+    for node in [&a, &b] {
+        node.sees("only each other", |snapshot| linked(snapshot) == 1).await;
+    }
+    assert_eq!(
+        a.handle.request(denied, Bytes::new(), DEADLINE).await,
+        Err(UnicastError::NoRoute),
+        "a denied node has no route"
+    );
+    for node in [&a, &b] {
+        node.policy.store(deny(BTreeSet::new()));
+        node.handle.policy_changed().await;
+    }
+    a.sees("both again", |snapshot| linked(snapshot) == 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_in_use_and_a_bad_peer_are_start_errors_with_a_hint() {
+    let authority = TestAuthority::new();
+    let a = Node::start(&authority, "a", &[]).await;
+    let config = |listen: &str, peer: &str| {
+        let mut config = Config::new(
+            Arc::new(authority.node("b")),
+            authority.shared_policy(),
+            tempfile::tempdir().unwrap().keep(),
+        );
+        config.listen = vec![listen.into()];
+        config.peers = vec![peer.into()];
+        config
+    };
+    let in_use = build(config(&a.address, "127.0.0.1:1")).expect_err("the port is in use");
+    assert!(matches!(in_use, BuildError::Listen { .. }), "{in_use}");
+    assert!(in_use.hint().contains("another process listens there"));
+    let bad_peer = build(config("127.0.0.1:0", "no port here")).expect_err("a bad peer");
+    assert!(bad_peer.to_string().contains("no port here"), "{bad_peer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn peers_are_added_and_removed_while_the_node_runs() {
+    let authority = TestAuthority::new();
+    let a = Node::start(&authority, "a", &[]).await;
+    let b = Node::start(&authority, "b", &[]).await;
+    b.handle.add_peer(a.address.clone()).await.expect("an address");
+    b.sees("a link", |snapshot| linked(snapshot) == 1).await;
+    assert!(b.handle.add_peer("nowhere".into()).await.is_err());
+    assert!(b.handle.remove_peer(a.handle.node_id().to_string()).await);
+    b.sees("no link", |snapshot| linked(snapshot) == 0).await;
+    assert!(!b.handle.remove_peer(a.address.clone()).await, "it is gone already");
+}
