@@ -1,2 +1,94 @@
-//! The workspace task runner.
-fn main() {}
+//! The workspace's task runner: what is generated from the code, and whether the committed copy is still the same.
+
+mod reference;
+
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+/// The committed reference of the commands, from the workspace's root.
+const CLI_REFERENCE: &str = "docs/reference/cli.md";
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "Generated references, man pages and completions")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Write docs/reference/cli.md from the commands' own help
+    Generate,
+    /// Fail when docs/reference/cli.md is not what `generate` would write
+    Check,
+    /// Write man pages and shell completions
+    Package {
+        /// Where man/ and completions/ are made
+        #[arg(long, value_name = "DIR", default_value = "target/package")]
+        out: PathBuf,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().task {
+        Task::Generate => generate(&root()?),
+        Task::Check => check(&root()?),
+        Task::Package { out } => package(&out),
+    }
+}
+
+/// The workspace's root, from the manifest that cargo names.
+fn root() -> anyhow::Result<PathBuf> {
+    let manifest =
+        env::var_os("CARGO_MANIFEST_DIR").context("CARGO_MANIFEST_DIR is not set: run it as `cargo xtask`")?;
+    let root = Path::new(&manifest).ancestors().nth(2).context("the manifest is not in bin/xtask")?;
+    Ok(root.to_owned())
+}
+
+fn generate(root: &Path) -> anyhow::Result<()> {
+    let path = root.join(CLI_REFERENCE);
+    make_directory(path.parent().unwrap_or(root))?;
+    fs::write(&path, reference::of(nuncio::cli())).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn check(root: &Path) -> anyhow::Result<()> {
+    let path = root.join(CLI_REFERENCE);
+    let committed = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        read => read.with_context(|| format!("cannot read {}", path.display()))?,
+    };
+    let fresh = reference::of(nuncio::cli());
+    if committed == fresh {
+        return Ok(());
+    }
+    let common = committed.lines().zip(fresh.lines()).take_while(|(old, new)| old == new).count();
+    let line = |text: &str| text.lines().nth(common).unwrap_or("(end of file)").to_owned();
+    bail!(
+        "{CLI_REFERENCE}:{}: not what the commands say now; run `cargo xtask generate`\n  committed: {}\n  generated: {}",
+        common + 1,
+        line(&committed),
+        line(&fresh)
+    )
+}
+
+fn package(out: &Path) -> anyhow::Result<()> {
+    let (man, completions) = (out.join("man"), out.join("completions"));
+    make_directory(&man)?;
+    make_directory(&completions)?;
+    clap_mangen::generate_to(nuncio::cli(), &man).context("cannot write the man pages")?;
+    for shell in [Shell::Bash, Shell::Elvish, Shell::Fish, Shell::PowerShell, Shell::Zsh] {
+        clap_complete::generate_to(shell, &mut nuncio::cli(), "nuncio", &completions)
+            .with_context(|| format!("cannot write the completions for {shell}"))?;
+    }
+    Ok(())
+}
+
+fn make_directory(path: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(path).with_context(|| format!("cannot make {}", path.display()))
+}

@@ -218,7 +218,7 @@ impl BuildError {
                 "another process listens there (ss -ltnp shows which): stop it, or change [p2p] listen"
             }
             Self::Listen { .. } => "change [p2p] listen to an address of this machine and a port you may use",
-            Self::Epoch(_) => "make the data directory writable for this user, or change [node] data_dir",
+            Self::Epoch(_) => "make the data directory writable for this user, or change data_dir",
             Self::Transport(_) => "check [identity] in the configuration with: nuncio config check",
         }
     }

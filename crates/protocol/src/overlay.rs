@@ -70,7 +70,7 @@ impl Overlay {
             peering: Peering::new(&config, node, seed ^ 1, now),
             status_sync: StatusSync::new(&config, draft, seed ^ 2, now),
             routing: Routing::new(node),
-            unicast: Unicast::new(&config, node, epoch),
+            unicast: Unicast::new(&config, node, epoch, now),
             amop: Amop::new(&config, node, epoch, seed ^ 3),
             outbox: Outbox::default(),
         };

@@ -3,6 +3,7 @@
 mod exchange;
 mod machine;
 mod seen;
+mod sent_again;
 
 pub(crate) use machine::Unicast;
 
@@ -30,7 +31,8 @@ pub struct Message {
     pub epoch: u64,
     /// The requester's number for the exchange, in replies and failures too.
     pub id: ExchangeId,
-    /// Links it may still cross after this one; the source starts at [`crate::MAX_HOPS`] − 1.
+    /// Links it may still cross after this one; the source starts at [`crate::MAX_HOPS`] − 1,
+    /// and one to three lower for a request of which an earlier attempt may have come through.
     pub hops_left: u8,
     /// Links it has crossed when it arrives; 1 from a neighbour.
     pub hops: u8,

@@ -226,6 +226,24 @@ fn the_target_runs_its_application_once_and_answers_where_it_was_asked_last() {
 }
 
 #[test]
+fn a_target_that_has_just_started_does_not_run_what_its_earlier_life_may_have_run() {
+    let mut source = node(0);
+    let connection = source.link(1, &[0], &[]);
+    let first = sent(&source.input(request(1))).remove(0).1;
+    source.input(Input::ConnectionClosed { connection, reason: "reset".into() });
+    let (_, outputs) = source.connect(1, nuncio_protocol::peering::Direction::Outbound);
+    let second = sent(&outputs).remove(0).1;
+
+    let mut reborn = node(1);
+    reborn.link(0, &[1], &[]);
+    assert!(reborn.input(received(0, second.clone())).is_empty());
+    assert_eq!(reborn.input(received(0, first)).len(), 1, "what is sent for the first time it runs");
+    reborn.advance(4 * S);
+    let other = Message { id: ExchangeId(8), ..second };
+    assert_eq!(reborn.input(received(0, other)).len(), 1, "it was running when the first attempt was made");
+}
+
+#[test]
 fn ids_that_left_the_window_are_not_run_again() {
     let mut b = node(0);
     b.link(1, &[0], &[]);

@@ -22,9 +22,9 @@ section! {
 section! {
     /// `[p2p]`: links to other nodes.
     P2p {
-        /// Where other nodes connect, ip:port or [ipv6]:port. Default: 0.0.0.0:30300.
+        /// Where other nodes connect, ip:port or `[ipv6]:port`. Default: 0.0.0.0:30300.
         listen: SocketAddr = SocketAddr::from(([0, 0, 0, 0], 30300)),
-        /// Peers to keep linked: host:port, ip:port, [ipv6]:port or a multiaddr. One is enough to join. Default: none.
+        /// Peers to keep linked: host:port, ip:port, `[ipv6]:port` or a multiaddr. One is enough to join. Default: none.
         peers: Vec<Peer> = Vec::new(),
         /// Addresses under which others reach this node, where `listen` does not say it (NAT, containers), as peers
         /// are written. Default: none, the addresses of this machine are told.
@@ -51,7 +51,7 @@ section! {
     Gateway {
         /// Whether SDKs are served at all. Default: true.
         enabled: bool = true,
-        /// Where SDKs connect (the channel port), ip:port or [ipv6]:port. Default: 0.0.0.0:20200.
+        /// Where SDKs connect (the channel port), ip:port or `[ipv6]:port`. Default: 0.0.0.0:20200.
         listen: SocketAddr = SocketAddr::from(([0, 0, 0, 0], 20200)),
         /// The key of the channel port. key, cert and ca are set together or not at all. Default: those in
         /// channel_cert/ beside the node's certificate when that directory is there, else the node's own.

@@ -26,6 +26,7 @@ pub(super) struct Delivery {
 
 /// Who wants to know.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "most are for peers: a box for each would cost more than the space")]
 pub(super) enum Origin {
     /// An exchange of ours, which also keeps the time.
     Own { message: u64 },

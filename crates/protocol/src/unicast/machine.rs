@@ -10,6 +10,7 @@ use super::{
     Content, ExchangeId, InboundId, Message, Refusal, Reply, UnicastError,
     exchange::{Exchange, Exchanges},
     seen::{Seen, Sight},
+    sent_again,
 };
 use crate::{Config, MAX_BODY, MAX_HOPS, Output, timers::earliest, turn::Turn};
 
@@ -18,6 +19,7 @@ use crate::{Config, MAX_BODY, MAX_HOPS, Output, timers::earliest, turn::Turn};
 pub(crate) struct Unicast {
     me: NodeId,
     epoch: u64,
+    started: Instant,
     hop_timeout: Duration,
     max_timeout: Duration,
     max_exchanges: usize,
@@ -40,10 +42,11 @@ struct Inbound {
 }
 
 impl Unicast {
-    pub(crate) fn new(config: &Config, me: NodeId, epoch: u64) -> Self {
+    pub(crate) fn new(config: &Config, me: NodeId, epoch: u64, now: Instant) -> Self {
         Self {
             me,
             epoch,
+            started: now,
             hop_timeout: config.hop_timeout,
             max_timeout: config.max_request_timeout,
             max_exchanges: config.max_exchanges,
@@ -103,8 +106,8 @@ impl Unicast {
             tracing::trace!(from = %from.short(), "own message came back, dropped");
         } else if message.target != self.me {
             self.relay(from, message, turn);
-        } else if let Content::Request { body, .. } = message.content {
-            self.accept(from, message.source, (message.epoch, message.id), body, turn);
+        } else if matches!(message.content, Content::Request { .. }) {
+            self.accept(from, message, turn);
         } else if message.epoch == self.epoch {
             self.conclude(from, message, turn);
         }
@@ -194,7 +197,10 @@ impl Unicast {
         let is_direct = hop == exchange.target;
         let time_left = exchange.deadline.saturating_duration_since(turn.now);
         let content = Content::Request { body: exchange.body.clone(), time_left };
-        let message = own_message(self.me, exchange.target, self.epoch, id, content);
+        let mut message = own_message(self.me, exchange.target, self.epoch, id, content);
+        if exchange.maybe_seen {
+            message.hops_left -= sent_again::fewer_hops(exchange.timeout.saturating_sub(time_left));
+        }
         let wake = if is_direct { exchange.deadline } else { turn.now + self.hop_timeout };
         self.exchanges.wake_at(id, wake);
         turn.outbox.push(Output::SendUnicast { to: hop, message });
@@ -232,15 +238,15 @@ impl Unicast {
     }
 
     /// Takes a request of another node.
-    fn accept(
-        &mut self,
-        from: NodeId,
-        source: NodeId,
-        (epoch, id): (u64, ExchangeId),
-        body: Bytes,
-        turn: &mut Turn<'_>,
-    ) {
+    fn accept(&mut self, from: NodeId, message: Message, turn: &mut Turn<'_>) {
+        let too_young = turn.now < self.started + sent_again::needed_uptime(&message, self.max_timeout);
+        let Message { source, epoch, id, content, .. } = message;
+        let Content::Request { body, .. } = content else { return };
         match self.seen.look(source, epoch, id, InboundId(self.next_inbound)) {
+            Sight::New if too_young => {
+                tracing::trace!(source = %source.short(), "an earlier life may have run this request, dropped");
+                self.seen.unsee(&source, id);
+            }
             Sight::New if self.inbound.len() >= self.max_exchanges => {
                 self.seen.unsee(&source, id);
                 self.send_answer(from, source, epoch, id, Content::Failure { refusal: Refusal::Busy }, turn);

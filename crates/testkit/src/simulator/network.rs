@@ -16,6 +16,7 @@ use super::{Simulator, What, names};
 
 /// What is to happen.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "most events are arrivals")]
 pub(super) enum Event {
     /// A core's timer.
     Wake { node: usize },

@@ -1,0 +1,130 @@
+//! The floors of the workspace: an arrow between two of its packages goes down, never up or sideways.
+
+use std::collections::BTreeMap;
+
+use cargo_metadata::{Dependency, DependencyKind, Metadata, MetadataCommand, Package};
+
+/// Who may use libp2p itself; everyone else goes through them.
+const USE_LIBP2P: [&str; 3] = ["nuncio-behaviour", "nuncio-node", "nuncio-transport"];
+
+/// All that the core stands on: nothing that opens, waits or runs.
+const CORE_STANDS_ON: [&str; 5] = ["bytes", "nuncio-identity", "rand", "thiserror", "tracing"];
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Floor {
+    Number(u64),
+    /// Test support: below nothing and above everything.
+    Dev,
+}
+
+fn workspace() -> Metadata {
+    // Nothing is resolved, so nothing is fetched.
+    MetadataCommand::new().no_deps().exec().expect("cargo describes the workspace")
+}
+
+fn floor(package: &Package) -> Option<Floor> {
+    let floor = &package.metadata["nuncio"]["floor"];
+    match floor.as_str() {
+        Some("dev") => Some(Floor::Dev),
+        Some(_) => None,
+        None => floor.as_u64().map(Floor::Number),
+    }
+}
+
+fn floors(workspace: &Metadata) -> BTreeMap<String, Floor> {
+    let floor = |package: &Package| {
+        let name = package.name.to_string();
+        let floor = floor(package).unwrap_or_else(|| panic!("{name}: [package.metadata.nuncio] has no floor"));
+        (name, floor)
+    };
+    workspace.packages.iter().map(floor).collect()
+}
+
+/// What is wrong with the arrow from a package to one of its dependencies.
+fn judge(from: (&str, Floor), to: (&str, Floor), kind: DependencyKind) -> Result<(), String> {
+    if kind == DependencyKind::Development {
+        return Ok(());
+    }
+    match (from.1, to.1) {
+        (_, Floor::Dev) => Err(format!("{} uses {} outside its tests; make it a dev-dependency", from.0, to.0)),
+        (Floor::Number(here), Floor::Number(there)) if there >= here => Err(format!(
+            "{} (floor {here}) uses {} (floor {there}): arrows go down; move what both need to a floor below {here}",
+            from.0, to.0
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn violations(workspace: &Metadata) -> Vec<String> {
+    let floors = floors(workspace);
+    let mut found = Vec::new();
+    for package in &workspace.packages {
+        let from = (package.name.as_str(), floors[package.name.as_str()]);
+        for dependency in &package.dependencies {
+            let Some(&floor) = floors.get(&dependency.name) else { continue };
+            found.extend(judge(from, (&dependency.name, floor), dependency.kind).err());
+        }
+    }
+    found
+}
+
+/// Dependencies of one package that its users are built with.
+fn built_with(package: &Package) -> impl Iterator<Item = &Dependency> {
+    package.dependencies.iter().filter(|dependency| dependency.kind != DependencyKind::Development)
+}
+
+#[test]
+fn every_arrow_goes_down() {
+    let found = violations(&workspace());
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn an_arrow_that_goes_up_or_sideways_is_named() {
+    use DependencyKind::{Build, Development, Normal};
+    let (low, high) = (Floor::Number(1), Floor::Number(3));
+    assert_eq!(judge(("a", high), ("b", low), Normal), Ok(()));
+    for kind in [Normal, Build] {
+        let up = judge(("a", low), ("b", high), kind).unwrap_err();
+        assert!(up.starts_with("a (floor 1) uses b (floor 3)"), "{up}");
+        assert!(judge(("a", low), ("b", low), kind).is_err(), "sideways");
+        assert!(judge(("a", high), ("testkit", Floor::Dev), kind).is_err(), "test support");
+    }
+    assert_eq!(judge(("a", low), ("b", high), Development), Ok(()));
+    assert_eq!(judge(("a", low), ("testkit", Floor::Dev), Development), Ok(()));
+}
+
+#[test]
+fn libp2p_has_three_doors() {
+    for package in workspace().packages {
+        for dependency in built_with(&package) {
+            let swarm = ["libp2p", "libp2p-swarm", "libp2p-gossipsub"].contains(&dependency.name.as_str());
+            let allowed = USE_LIBP2P.contains(&package.name.as_str());
+            assert!(allowed || !swarm, "{} uses {}; only {USE_LIBP2P:?} do", package.name, dependency.name);
+        }
+    }
+}
+
+#[test]
+fn the_core_stands_on_nothing_that_opens_waits_or_runs() {
+    let workspace = workspace();
+    let core = workspace.packages.iter().find(|package| package.name == "nuncio-protocol").unwrap();
+    for dependency in built_with(core) {
+        let name = dependency.name.as_str();
+        assert!(CORE_STANDS_ON.contains(&name), "crates/protocol uses {name}");
+        let thread = dependency.features.iter().any(|feature| feature.contains("thread") || feature == "sys_rng");
+        assert!(!thread, "crates/protocol asks for {:?} of {name}", dependency.features);
+    }
+}
+
+#[test]
+fn what_libp2p_is_asked_for_leaves_out_quic_and_discovery() {
+    for package in workspace().packages {
+        for dependency in built_with(&package).filter(|dependency| dependency.name == "libp2p") {
+            for unwanted in ["quic", "mdns", "upnp", "rendezvous", "relay", "full"] {
+                let asked = dependency.features.iter().any(|feature| feature == unwanted);
+                assert!(!asked, "{} asks libp2p for {unwanted}", package.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! What is encoded is read back as it was, at a neighbour and behind a relay.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use nuncio_identity::{NodeId, NodeKey};
+use nuncio_protocol::{
+    Topic, amop,
+    peering::Address,
+    status_sync::{Query, Status, Version},
+    unicast::{self, ExchangeId, Refusal},
+};
+use nuncio_wire::{
+    DecodeError, SigningContext,
+    length_prefixed::{self, Frame},
+    multicast, status,
+    verdict::Verdict,
+};
+use proptest::prelude::*;
+
+struct Party {
+    node: NodeId,
+    context: SigningContext,
+}
+
+fn party() -> Party {
+    let key = NodeKey::generate();
+    Party { node: key.node_id(), context: SigningContext::new(key, "test") }
+}
+
+/// Source, relay and target.
+fn three() -> [Party; 3] {
+    [party(), party(), party()]
+}
+
+fn frame(head: BytesMut, body: &[u8]) -> (Bytes, Bytes) {
+    let mut buffer = head;
+    buffer.extend_from_slice(body);
+    match length_prefixed::decode(&mut buffer) {
+        Ok(Some(Frame::Message { header, body })) => {
+            assert!(buffer.is_empty(), "nothing is left over");
+            (header, body)
+        }
+        other => panic!("a whole frame, not {other:?}"),
+    }
+}
+
+fn unicast_over(message: unicast::Message, from: &Party, to: &Party) -> Result<unicast::Message, DecodeError> {
+    let mut head = BytesMut::new();
+    let body = nuncio_wire::unicast::encode(message, to.node, &from.context, &mut head);
+    let (header, body) = frame(head, &body);
+    nuncio_wire::unicast::decode(header, body, from.node, &to.context)
+}
+
+fn amop_over(message: amop::Message, from: &Party, to: &Party) -> Result<amop::Message, DecodeError> {
+    let mut head = BytesMut::new();
+    let body = nuncio_wire::amop::encode(message, to.node, &from.context, &mut head);
+    let (header, body) = frame(head, &body);
+    nuncio_wire::amop::decode(header, body, from.node, &to.context)
+}
+
+fn request(source: NodeId, target: NodeId, body: Vec<u8>) -> unicast::Message {
+    unicast::Message {
+        source,
+        target,
+        epoch: 7,
+        id: ExchangeId(9),
+        hops_left: 15,
+        hops: 1,
+        content: unicast::Content::Request { body: body.into(), time_left: Duration::from_millis(1500) },
+        signature: None,
+    }
+}
+
+fn multicast_to(source: NodeId, destinations: Vec<NodeId>) -> amop::Message {
+    let (seq, topic) = (amop::PublishSeq([3; 32]), Topic::new("t1").unwrap());
+    let content = amop::Content::Multicast { destinations, seq, topic, data: Bytes::from("hey all") };
+    amop::Message { source, epoch: 7, id: 1, hops_left: 15, content, signature: None }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_request_to_a_neighbour_comes_as_it_was(body in proptest::collection::vec(any::<u8>(), 0..2000)) {
+        let [a, b, _] = three();
+        let sent = request(a.node, b.node, body);
+        prop_assert_eq!(unicast_over(sent.clone(), &a, &b), Ok(sent));
+    }
+
+    #[test]
+    fn no_bytes_make_a_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let [a, b, _] = three();
+        let bytes = Bytes::from(bytes);
+        let _ = length_prefixed::decode(&mut BytesMut::from(&bytes[..]));
+        let _ = nuncio_wire::unicast::decode(bytes.clone(), Bytes::new(), a.node, &b.context);
+        let _ = nuncio_wire::amop::decode(bytes.clone(), Bytes::new(), a.node, &b.context);
+        let _ = status::decode_record(bytes.clone(), &b.context);
+        let _ = status::decode_query(bytes.clone());
+        let _ = status::decode_answer(bytes.clone());
+        let _ = status::decode_announcement(&bytes);
+        let _ = multicast::decode(multicast::BROADCAST, bytes.clone(), &b.context);
+        let _ = Verdict::decode(&bytes);
+    }
+}
+
+#[test]
+fn a_relayed_request_carries_its_sources_signature() {
+    let [a, relay, b] = three();
+    let sent = request(a.node, b.node, b"hello".to_vec());
+    let at_relay = unicast_over(sent.clone(), &a, &relay).unwrap();
+    assert!(at_relay.signature.is_some());
+    let passed_on = unicast::Message { hops_left: 14, hops: 2, ..at_relay };
+    let arrived = unicast_over(passed_on.clone(), &relay, &b).unwrap();
+    assert_eq!(arrived, passed_on);
+}
+
+#[test]
+fn a_relay_can_change_nothing_that_matters() {
+    let [a, relay, b] = three();
+    let at_relay = unicast_over(request(a.node, b.node, b"hello".to_vec()), &a, &relay).unwrap();
+    let other = party();
+    let forgeries = [
+        unicast::Message { content: request(a.node, b.node, b"jello".to_vec()).content, ..at_relay.clone() },
+        unicast::Message { source: other.node, ..at_relay.clone() },
+        unicast::Message { epoch: 8, ..at_relay.clone() },
+        unicast::Message { id: ExchangeId(10), ..at_relay.clone() },
+        unicast::Message { signature: None, ..at_relay.clone() },
+        unicast::Message {
+            content: unicast::Content::Failure { refusal: Refusal::Denied },
+            ..at_relay.clone()
+        },
+    ];
+    for forged in forgeries {
+        let source = forged.source;
+        assert_eq!(unicast_over(forged, &relay, &b), Err(DecodeError::Signature { node: source }));
+    }
+    // Meant for another node, it proves nothing there.
+    let redirected = unicast::Message { target: other.node, ..at_relay };
+    assert!(matches!(unicast_over(redirected, &relay, &other), Err(DecodeError::Signature { .. })));
+}
+
+#[test]
+fn a_signature_holds_in_its_own_network_only() {
+    let [a, relay, b] = three();
+    let key = NodeKey::generate();
+    let elsewhere = Party { node: key.node_id(), context: SigningContext::new(key, "other") };
+    let sent = request(elsewhere.node, b.node, b"hello".to_vec());
+    let at_relay = unicast_over(sent, &elsewhere, &relay).unwrap();
+    assert!(matches!(unicast_over(at_relay, &relay, &b), Err(DecodeError::Signature { .. })));
+    drop(a);
+}
+
+#[test]
+fn a_multicast_may_be_split_by_relays_but_not_changed() {
+    let [a, relay, b] = three();
+    let far = party();
+    let sent = multicast_to(a.node, vec![relay.node, b.node, far.node]);
+    let at_relay = amop_over(sent, &a, &relay).unwrap();
+    let amop::Content::Multicast { seq, topic, .. } = &at_relay.content else { panic!("a multicast") };
+    let part = |data: &'static str| {
+        let (destinations, data) = (vec![b.node], Bytes::from(data));
+        amop::Content::Multicast { destinations, seq: *seq, topic: topic.clone(), data }
+    };
+    let good = amop::Message { content: part("hey all"), ..at_relay.clone() };
+    assert_eq!(amop_over(good.clone(), &relay, &b), Ok(good));
+    let forged = amop::Message { content: part("hey you"), ..at_relay.clone() };
+    assert_eq!(amop_over(forged, &relay, &b), Err(DecodeError::Signature { node: a.node }));
+}
+
+#[test]
+fn amop_publishes_and_results_come_as_they_were() {
+    let [a, b, _] = three();
+    let publish = amop::Content::Publish {
+        target: b.node,
+        message: 5,
+        topic: Topic::new("t1").unwrap(),
+        data: Bytes::from("hello"),
+        time_left: Duration::from_secs(2),
+    };
+    let result = amop::Content::Result { target: b.node, code: amop::ResultCode(-7), data: Bytes::from("Yes") };
+    for content in [publish, result] {
+        let sent = amop::Message { source: a.node, epoch: 1, id: 2, hops_left: 15, content, signature: None };
+        assert_eq!(amop_over(sent.clone(), &a, &b), Ok(sent));
+    }
+}
+
+#[test]
+fn a_record_is_read_back_by_anyone_and_refused_when_changed() {
+    let [a, b, _] = three();
+    let status = Status {
+        node: a.node,
+        version: Version { epoch: 3, seq: 4 },
+        addresses: vec![Address::new("127.0.0.1:30300")],
+        neighbours: [b.node].into(),
+        topics: BTreeMap::from([(Topic::new("t1").unwrap(), 2)]),
+        name: "node0".into(),
+        agency: "agencyA".into(),
+        software: "nuncio".into(),
+        crl_number: 1,
+        application: Bytes::from("height 7"),
+    };
+    let chain = vec![Bytes::from("certificate")];
+    let record = status::sign_record(status.clone(), &chain, &a.context);
+    let (read, read_chain) = status::decode_record(record.bytes.clone(), &b.context).unwrap();
+    assert_eq!((read.status, read_chain), (status, chain));
+
+    let place = record.bytes.windows(8).position(|bytes| bytes == b"height 7").unwrap();
+    let mut changed = record.bytes.to_vec();
+    changed[place + 7] = b'8';
+    let refused = status::decode_record(changed.into(), &b.context);
+    assert_eq!(refused.unwrap_err(), DecodeError::Signature { node: a.node });
+
+    let (records, more) = status::decode_answer(status::encode_answer(&[Arc::new(record.clone())], true).into()).unwrap();
+    assert_eq!((records, more), (vec![record.bytes], true));
+}
+
+#[test]
+fn queries_and_announcements_come_as_they_were() {
+    let [a, b, _] = three();
+    let version = Version { epoch: 3, seq: 4 };
+    for query in [
+        Query::Nodes(vec![(a.node, None), (b.node, Some(version))]),
+        Query::All { known: vec![(a.node, version)] },
+        Query::All { known: vec![] },
+    ] {
+        assert_eq!(status::decode_query(status::encode_query(&query).into()), Ok(query));
+    }
+    let first = status::encode_announcement(a.node, version, 1);
+    assert_eq!(status::decode_announcement(&first), Ok((a.node, version)));
+    assert_ne!(first, status::encode_announcement(a.node, version, 2), "gossip passes both on");
+}
+
+#[test]
+fn gossip_is_bound_to_its_topic() {
+    let [a, b, _] = three();
+    let sent = multicast::encode(multicast::BROADCAST, 1, 2, Bytes::from("all"), &a.context);
+    let read = multicast::decode(multicast::BROADCAST, sent.clone().into(), &b.context).unwrap();
+    assert_eq!((read.origin, read.epoch, read.seq, read.body), (a.node, 1, 2, Bytes::from("all")));
+    let elsewhere = multicast::decode("nuncio/topic/x", sent.into(), &b.context);
+    assert_eq!(elsewhere, Err(DecodeError::Signature { node: a.node }));
+}
+
+#[test]
+fn verdicts_come_as_they_were_and_long_words_are_cut() {
+    let admitted = Verdict { network: "test".into(), max_body: 10 << 20, refusal: None };
+    assert_eq!(Verdict::decode(&admitted.encode()[2..]), Ok(admitted.clone()));
+    let wordy = Verdict { refusal: Some("é".repeat(5000)), ..admitted };
+    let bytes = wordy.encode();
+    assert!(bytes.len() <= 2 + Verdict::MAX_LENGTH);
+    assert_eq!(usize::from(u16::from_be_bytes([bytes[0], bytes[1]])), bytes.len() - 2);
+    assert!(Verdict::decode(&bytes[2..]).unwrap().refusal.unwrap().starts_with('é'));
+}
