@@ -115,6 +115,7 @@ pub(crate) fn main() -> ExitCode {
 
 fn start(command: Command, output: Output) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(worker_threads())
         .enable_all()
         .build()
         .map_err(|error| Failure::operation("internal", format_args!("cannot start the runtime: {error}")))?;
@@ -122,6 +123,13 @@ fn start(command: Command, output: Output) -> Result<(), Failure> {
     // A blocking read of standard input cannot be interrupted; do not wait for it.
     runtime.shutdown_background();
     result
+}
+
+/// Half of the processors: a message that changes threads costs a wake-up, and nodes seldom have a machine for
+/// themselves. `TOKIO_WORKER_THREADS` overrides it, as in every program on tokio.
+fn worker_threads() -> usize {
+    let wanted = env::var("TOKIO_WORKER_THREADS").ok().and_then(|text| text.parse().ok());
+    wanted.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |cores| cores.get() / 2)).max(1)
 }
 
 async fn execute(command: Command, output: Output) -> Result<(), Failure> {

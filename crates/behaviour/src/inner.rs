@@ -55,13 +55,15 @@ impl Inner {
             .with_max_pending_outgoing(Some(config.max_pending_connections))
             .with_max_established(Some(config.max_connections))
             .with_max_established_per_peer(Some(4));
-        let heartbeat = Some((config.heartbeat, config.silence));
-        let streams = link_stream::Config { queue_bytes: config.link_queue, heartbeat };
-        let quiet_streams = link_stream::Config { heartbeat: None, ..streams };
+        let streams = link_stream::Config {
+            queue_bytes: config.link_queue,
+            heartbeat: config.heartbeat,
+            silence: config.silence,
+        };
         Self {
             limits: connection_limits::Behaviour::new(limits),
             unicast: LinkStreams::new(Unicast(context.clone()), streams),
-            bridge: LinkStreams::new(Bridge(context.clone()), quiet_streams),
+            bridge: LinkStreams::new(Bridge(context.clone()), streams),
             gossip: gossip(),
             status: request_response::Behaviour::with_codec(
                 StatusCodec,

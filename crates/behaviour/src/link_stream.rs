@@ -52,9 +52,11 @@ pub trait Protocol: Clone + Send + 'static {
 pub(crate) struct Config {
     /// Most bytes that wait for one connection; one message more is taken however large it is.
     pub(crate) queue_bytes: usize,
-    /// Say that we are alive when nothing was written for so long, and call the peer silent when nothing was read
-    /// for the second time.
-    pub(crate) heartbeat: Option<(Duration, Duration)>,
+    /// Say that we are alive when nothing was written for so long.
+    pub(crate) heartbeat: Duration,
+    /// Call the peer silent when nothing was read for so long. Each stream is watched: a peer that drops one is not
+    /// noticed otherwise.
+    pub(crate) silence: Duration,
 }
 
 /// What happened on a connection.
@@ -99,7 +101,7 @@ impl<P: Protocol> Behaviour<P> {
         let node = NodeId::try_from(peer).map_err(ConnectionDenied::new)?;
         let queue = Arc::new(Queue::new(self.config.queue_bytes, P::weight));
         self.connections.insert(connection, (node, queue.clone()));
-        Ok(Handler::new(self.protocol.clone(), node, queue, self.config.heartbeat))
+        Ok(Handler::new(self.protocol.clone(), node, queue, self.config))
     }
 }
 

@@ -94,7 +94,8 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
     let (client_sender, client_inputs) = mpsc::channel(CLIENT_QUEUE);
     let (response_sender, responses) = mpsc::unbounded_channel();
     let configured = config.peers.iter().cloned().collect::<BTreeSet<_>>();
-    let snapshot = Arc::new(view::snapshot(&facts, swarm.behaviour().overlay(), &admissions, &HashMap::new(), &configured));
+    let snapshot =
+        Arc::new(view::snapshot(&facts, swarm.behaviour().overlay(), &admissions, &HashMap::new(), &configured));
     let (snapshot_sender, snapshots) = watch::channel(snapshot);
     let handle = NodeHandle { node, commands: command_sender, snapshots, client_inputs: client_sender };
     let event_loop = EventLoop {

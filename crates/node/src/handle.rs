@@ -125,10 +125,7 @@ impl NodeHandle {
             return Err(PublishError::TooLarge { bytes: data.len(), limit: MAX_BODY });
         }
         let (answer, outcome) = oneshot::channel();
-        self.commands
-            .send(Command::Publish { topic, data, answer })
-            .await
-            .map_err(|_| PublishError::Stopped)?;
+        self.commands.send(Command::Publish { topic, data, answer }).await.map_err(|_| PublishError::Stopped)?;
         outcome.await.unwrap_or(Err(PublishError::Stopped))
     }
 }

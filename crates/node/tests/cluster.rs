@@ -1,10 +1,6 @@
 //! Nodes in one process, over real TCP and TLS on loopback.
 
-use std::{
-    collections::BTreeSet,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use nuncio_node::{BuildError, Config, Incoming, NodeHandle, PeerState, Snapshot, build};
@@ -60,8 +56,10 @@ impl Node {
 
     async fn knows(&self, nodes: usize) {
         let what = format!("{nodes} nodes");
-        self.sees(&what, |snapshot| snapshot.nodes.iter().filter(|node| node.reachable && node.seq > 0).count() == nodes)
-            .await;
+        self.sees(&what, |snapshot| {
+            snapshot.nodes.iter().filter(|node| node.reachable && node.seq > 0).count() == nodes
+        })
+        .await;
     }
 }
 
@@ -144,7 +142,8 @@ async fn a_node_that_stops_is_missed_at_once_and_met_again_under_a_higher_epoch(
     let first = b.handle.snapshot().nodes.iter().find(|node| node.node_id == id).map(|node| node.epoch);
     d.stop().await;
     for node in [&a, &b, &c] {
-        node.sees("the end of d", |snapshot| snapshot.nodes.iter().all(|node| node.node_id != id || !node.reachable)).await;
+        node.sees("the end of d", |snapshot| snapshot.nodes.iter().all(|node| node.node_id != id || !node.reachable))
+            .await;
     }
     // Its data directory is new: the epoch grows with the clock alone.
     tokio::time::timeout(DEADLINE, async {
@@ -195,11 +194,8 @@ async fn a_port_in_use_and_a_bad_peer_are_start_errors_with_a_hint() {
     let authority = TestAuthority::new();
     let a = Node::start(&authority, "a", &[]).await;
     let config = |listen: &str, peer: &str| {
-        let mut config = Config::new(
-            Arc::new(authority.node("b")),
-            authority.shared_policy(),
-            tempfile::tempdir().unwrap().keep(),
-        );
+        let mut config =
+            Config::new(Arc::new(authority.node("b")), authority.shared_policy(), tempfile::tempdir().unwrap().keep());
         config.listen = vec![listen.into()];
         config.peers = vec![peer.into()];
         config

@@ -126,10 +126,7 @@ fn a_relay_can_change_nothing_that_matters() {
         unicast::Message { epoch: 8, ..at_relay.clone() },
         unicast::Message { id: ExchangeId(10), ..at_relay.clone() },
         unicast::Message { signature: None, ..at_relay.clone() },
-        unicast::Message {
-            content: unicast::Content::Failure { refusal: Refusal::Denied },
-            ..at_relay.clone()
-        },
+        unicast::Message { content: unicast::Content::Failure { refusal: Refusal::Denied }, ..at_relay.clone() },
     ];
     for forged in forgeries {
         let source = forged.source;
@@ -211,7 +208,8 @@ fn a_record_is_read_back_by_anyone_and_refused_when_changed() {
     let refused = status::decode_record(changed.into(), &b.context);
     assert_eq!(refused.unwrap_err(), DecodeError::Signature { node: a.node });
 
-    let (records, more) = status::decode_answer(status::encode_answer(&[Arc::new(record.clone())], true).into()).unwrap();
+    let (records, more) =
+        status::decode_answer(status::encode_answer(&[Arc::new(record.clone())], true).into()).unwrap();
     assert_eq!((records, more), (vec![record.bytes], true));
 }
 

@@ -56,9 +56,8 @@ where
     R: Future<Output = Result<(), Failure>> + Send + 'static,
 {
     let shared = Arc::new(Shared::default());
-    let workers: Vec<_> = (0..point.in_flight)
-        .map(|_| tokio::spawn(work(request.clone(), shared.clone(), point.max_messages)))
-        .collect();
+    let workers: Vec<_> =
+        (0..point.in_flight).map(|_| tokio::spawn(work(request.clone(), shared.clone(), point.max_messages))).collect();
     tokio::time::sleep(point.warmup).await;
     say("begin");
     let begun = Instant::now();

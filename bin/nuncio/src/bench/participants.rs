@@ -1,12 +1,6 @@
 //! The processes of a measurement, and how they talk: lines on standard output, `@` first.
 
-use std::{
-    env,
-    io::Write,
-    path::Path,
-    process::Stdio,
-    time::Duration,
-};
+use std::{env, io::Write, path::Path, process::Stdio, time::Duration};
 
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
@@ -46,7 +40,8 @@ impl Participants {
         point: &Point,
         directory: &Path,
     ) -> Result<usize, Failure> {
-        let broken = |error: std::io::Error| Failure::operation("internal", format_args!("cannot start a process: {error}"));
+        let broken =
+            |error: std::io::Error| Failure::operation("internal", format_args!("cannot start a process: {error}"));
         let program = env::current_exe().map_err(broken)?;
         let mut child = Command::new(program)
             .args(["bench", point.work.name(), "--role", role.name()])

@@ -14,7 +14,10 @@ use super::{
     participants::say,
     point::{Point, Work},
 };
-use crate::{failure::{Failure, causes}, testnet::condition::until};
+use crate::{
+    failure::{Failure, causes},
+    testnet::condition::until,
+};
 
 /// How long nodes may take to link.
 const LINK: Duration = Duration::from_secs(30);

@@ -17,7 +17,7 @@ use libp2p::{
 use nuncio_identity::NodeId;
 
 use super::{
-    Protocol,
+    Config, Protocol,
     queue::Queue,
     reader::{Batch, Reader},
     writer::Writer,
@@ -45,7 +45,7 @@ pub struct Handler<P: Protocol> {
     queue: Arc<Queue<P::Message>>,
     outbound: Outbound<P::Message>,
     inbound: Option<Reader>,
-    heartbeat: Option<Heartbeat>,
+    heartbeat: Heartbeat,
     refused: bool,
     failed: bool,
 }
@@ -71,14 +71,9 @@ impl<P: Protocol> Handler<P> {
         protocol: P,
         peer: NodeId,
         queue: Arc<Queue<P::Message>>,
-        heartbeat: Option<(Duration, Duration)>,
+        Config { heartbeat: interval, silence, .. }: Config,
     ) -> Self {
-        let heartbeat = heartbeat.map(|(interval, silence)| Heartbeat {
-            interval,
-            silence,
-            timer: Delay::new(interval),
-            heard: Instant::now(),
-        });
+        let heartbeat = Heartbeat { interval, silence, timer: Delay::new(interval), heard: Instant::now() };
         Self {
             protocol,
             peer,
@@ -100,9 +95,9 @@ impl<P: Protocol> Handler<P> {
     fn read(&mut self, cx: &mut Context<'_>) -> Poll<Output<P>> {
         while let Some(reader) = &mut self.inbound {
             match reader.poll(&self.protocol, self.peer, cx) {
-                Poll::Ready(Ok(Batch { messages, bytes_read, .. })) => {
-                    if let Some(heartbeat) = self.heartbeat.as_mut().filter(|_| bytes_read > 0) {
-                        heartbeat.heard = Instant::now();
+                Poll::Ready(Ok(Batch { messages, bytes_read })) => {
+                    if bytes_read > 0 {
+                        self.heartbeat.heard = Instant::now();
                     }
                     if !messages.is_empty() {
                         return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(Event::Received(messages)));
@@ -116,11 +111,14 @@ impl<P: Protocol> Handler<P> {
     }
 
     fn beat(&mut self, cx: &mut Context<'_>) -> Poll<Output<P>> {
-        let Some(heartbeat) = &mut self.heartbeat else { return Poll::Pending };
+        let heartbeat = &mut self.heartbeat;
         while heartbeat.timer.poll_unpin(cx).is_ready() {
             heartbeat.timer.reset(heartbeat.interval);
             if let Outbound::Open(writer) = &mut self.outbound {
                 writer.keep_alive();
+            }
+            if let Some(reader) = &mut self.inbound {
+                reader.rest();
             }
             let silent = heartbeat.heard.elapsed();
             if silent > heartbeat.silence {

@@ -44,7 +44,6 @@ pub(crate) enum ReadError {
 pub(crate) struct Batch<M> {
     pub(crate) messages: Vec<M>,
     pub(crate) bytes_read: usize,
-    pub(crate) forged: usize,
 }
 
 impl Reader {
@@ -59,7 +58,7 @@ impl Reader {
         peer: NodeId,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Batch<P::Message>, ReadError>> {
-        let mut batch = Batch { messages: Vec::new(), bytes_read: 0, forged: 0 };
+        let mut batch = Batch { messages: Vec::new(), bytes_read: 0 };
         loop {
             self.parse(protocol, peer, &mut batch)?;
             if batch.messages.len() >= BATCH_MESSAGES || batch.bytes_read >= BATCH_BYTES {
@@ -90,8 +89,7 @@ impl Reader {
                 Some(Frame::Message { header, body }) => match protocol.decode(header, body, peer) {
                     Ok(message) => batch.messages.push(message),
                     Err(DecodeError::Signature { node }) => {
-                        tracing::warn!(peer = %peer.short(), source = %node.short(), "dropped a message: its source's signature does not hold");
-                        batch.forged += 1;
+                        tracing::debug!(peer = %peer.short(), source = %node.short(), "dropped a message: its source's signature does not hold");
                     }
                     Err(error) => return Err(error.into()),
                 },
@@ -107,10 +105,13 @@ impl Reader {
         let read = Pin::new(&mut self.stream).poll_read(cx, &mut self.buffer[length..]);
         let kept = if let Poll::Ready(Ok(read)) = &read { *read } else { 0 };
         self.buffer.truncate(length + kept);
+        read
+    }
+
+    /// An idle link keeps no buffer.
+    pub(crate) fn rest(&mut self) {
         if self.buffer.is_empty() {
-            // An idle link keeps no buffer.
             self.buffer = BytesMut::new();
         }
-        read
     }
 }

@@ -17,11 +17,7 @@ async fn received(node: &mut Node) -> (NodeId, Option<Topic>, Bytes) {
 }
 
 /// Gossipsub needs a moment to learn of subscriptions: publish until the receiver has it.
-async fn publish_until(
-    publisher: &Node,
-    topic: Option<&Topic>,
-    receiver: &mut Node,
-) -> (NodeId, Option<Topic>, Bytes) {
+async fn publish_until(publisher: &Node, topic: Option<&Topic>, receiver: &mut Node) -> (NodeId, Option<Topic>, Bytes) {
     let mut number = 0_u32;
     loop {
         number += 1;

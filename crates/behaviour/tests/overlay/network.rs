@@ -88,7 +88,10 @@ impl Node {
     }
 
     /// Calls into the swarm and waits for the result.
-    pub(crate) async fn call<T: Send + 'static>(&self, call: impl FnOnce(&mut Swarm<Behaviour>) -> T + Send + 'static) -> T {
+    pub(crate) async fn call<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut Swarm<Behaviour>) -> T + Send + 'static,
+    ) -> T {
         let (sender, result) = oneshot::channel();
         let call: Call = Box::new(move |swarm| drop(sender.send(call(swarm))));
         self.calls.send(call).await.unwrap_or_else(|_| panic!("the swarm's task ended"));

@@ -5,7 +5,10 @@ use nuncio_node::Incoming;
 
 use super::{linked, say, start};
 use crate::{
-    bench::{load::round_trips, point::{Point, Work}},
+    bench::{
+        load::round_trips,
+        point::{Point, Work},
+    },
     failure::{Failure, causes},
 };
 

@@ -1,0 +1,89 @@
+//! The committed fuzz corpus through the same functions as the fuzzers call, on every run of the tests.
+
+#[path = "../../../fuzz/src/lib.rs"]
+#[expect(unreachable_pub, reason = "a library of the fuzz workspace, too")]
+mod decoders;
+mod fuzz_corpus {
+    pub(crate) mod seeds;
+}
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use fuzz_corpus::seeds;
+
+type Target = (&'static str, fn(&[u8]));
+
+const TARGETS: [Target; 11] = [
+    ("amop_body", decoders::amop_body),
+    ("bridge_frame", decoders::bridge_frame),
+    ("certificate_pem", decoders::certificate_pem),
+    ("channel_frame", decoders::channel_frame),
+    ("channel_json", decoders::channel_json),
+    ("config_toml", decoders::config_toml),
+    ("gossip", decoders::gossip),
+    ("node_key_pem", decoders::node_key_pem),
+    ("status", decoders::status),
+    ("unicast_frame", decoders::unicast_frame),
+    ("verdict", decoders::verdict),
+];
+
+fn corpus() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus")
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn no_input_of_the_corpus_makes_a_decoder_panic() {
+    for (target, run) in TARGETS {
+        let directory = corpus().join(target);
+        let inputs = names(&directory);
+        assert!(!inputs.is_empty(), "{target} has a corpus");
+        for input in inputs {
+            let bytes = fs::read(directory.join(&input)).unwrap();
+            println!("{target}/{input}");
+            run(&bytes);
+            // What fuzzers find first: the input cut anywhere, and one byte of it changed.
+            for cut in (0..bytes.len()).step_by(1 + bytes.len() / 64) {
+                run(&bytes[..cut]);
+                let mut changed = bytes.clone();
+                changed[cut] = changed[cut].wrapping_add(0x7f);
+                run(&changed);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_corpus_has_a_target_and_every_target_a_program() {
+    let targets: Vec<_> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(names(&corpus()), targets);
+    let programs = names(&corpus().join("../fuzz_targets"));
+    assert_eq!(programs, targets.iter().map(|name| format!("{name}.rs")).collect::<Vec<_>>());
+}
+
+/// The seeds are what the corpus says they are: each is read, but for those named `not_…`.
+#[test]
+fn the_seeds_are_read_by_their_decoders() {
+    for (target, name, bytes) in seeds::all() {
+        assert!(name.starts_with("not_") != seeds::is_read(target, &bytes), "{target}/{name}");
+    }
+}
+
+#[test]
+#[ignore = "writes fuzz/corpus anew; run it after a format has changed"]
+fn write_the_seeds() {
+    for (target, name, bytes) in seeds::all() {
+        let directory = corpus().join(target);
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join(name), bytes).unwrap();
+    }
+}

@@ -1,0 +1,205 @@
+//! What is tried with every input: no decoder panics, hangs or allocates by what the input says, and what was read is
+//! written and read back as it was.
+//!
+//! Each function is the body of the fuzz target of the same name. `bin/xtask/tests/fuzz_corpus.rs` runs them all over
+//! the committed corpus, without a fuzzer.
+
+use std::{path::Path, sync::LazyLock};
+
+use bytes::{Bytes, BytesMut};
+use nuncio_channel_protocol::{
+    AmopBody, BlockNotification, FrameCodec, HandshakeAnswer, HandshakeRequest, ProtocolVersion, Subscription,
+    heartbeat,
+};
+use nuncio_identity::{NodeId, NodeKey};
+use nuncio_pki::{Certificate, RevocationList};
+use nuncio_wire::{
+    SigningContext, amop,
+    length_prefixed::{self, Frame},
+    multicast, status, unicast,
+    verdict::Verdict,
+};
+use tokio_util::codec::Decoder;
+
+/// The network of the corpus.
+pub const NETWORK: &str = "fuzz";
+
+/// The node that reads, the peer that sent, and a third: fixed keys, so that the corpus stays valid.
+pub static READER: LazyLock<SigningContext> = LazyLock::new(|| party(1).1);
+static SENDER: LazyLock<NodeId> = LazyLock::new(|| party(2).0);
+
+/// Party number `number` of the corpus, with its key.
+///
+/// # Panics
+/// Never for the numbers 1 to 255.
+pub fn party(number: u8) -> (NodeId, SigningContext) {
+    let key = NodeKey::from_pem(&key_pem(number)).expect("a small number is a key");
+    (key.node_id(), SigningContext::new(key, NETWORK))
+}
+
+/// Frames of the channel port, however they are cut.
+pub fn channel_frame(data: &[u8]) {
+    let Some((&cut, data)) = data.split_first() else { return };
+    let (first, rest) = data.split_at(data.len().min(cut.into()));
+    let mut received = BytesMut::from(first);
+    let mut codec = FrameCodec::default();
+    let mut added = false;
+    loop {
+        match codec.decode(&mut received) {
+            Ok(Some(frame)) => {
+                let bytes = frame.to_bytes();
+                let again = FrameCodec::default().decode(&mut BytesMut::from(&bytes[..]));
+                assert_eq!(again.expect("what was read is written well"), Some(frame));
+            }
+            Ok(None) if added => {
+                let _ = codec.decode_eof(&mut received);
+                return;
+            }
+            Ok(None) => {
+                received.extend_from_slice(rest);
+                added = true;
+            }
+            Err(_) => return,
+        }
+    }
+}
+
+/// The body of AMOP frames.
+pub fn amop_body(data: &[u8]) {
+    if let Ok(body) = AmopBody::unpack(Bytes::copy_from_slice(data)) {
+        assert_eq!(AmopBody::unpack(body.pack()).expect("what was read is written well"), body);
+    }
+}
+
+/// The JSON bodies of the channel port: handshake both ways, subscription, block notification, heartbeat.
+pub fn channel_json(data: &[u8]) {
+    let _ = HandshakeRequest::decode(data).map(|request| request.negotiate());
+    let _ = HandshakeAnswer::decode(data);
+    if let Ok(subscription) = Subscription::decode(data, 64) {
+        let again = Subscription::decode(&subscription.encode(), 64).expect("what was read is written well");
+        assert_eq!(again, subscription);
+    }
+    let _ = BlockNotification::decode(Bytes::copy_from_slice(data));
+    for version in [ProtocolVersion::V1, ProtocolVersion::V2, ProtocolVersion::V3] {
+        let _ = heartbeat::answer(version, data);
+    }
+}
+
+/// Frames of the unicast stream: cut by length, then read.
+pub fn unicast_frame(data: &[u8]) {
+    for_each_frame(data, |header, body| {
+        let _ = unicast::decode(header, body, *SENDER, &READER);
+    });
+}
+
+/// Frames of the bridge stream: cut by length, then read.
+pub fn bridge_frame(data: &[u8]) {
+    for_each_frame(data, |header, body| {
+        let _ = amop::decode(header, body, *SENDER, &READER);
+    });
+}
+
+/// Records, announcements, queries and answers of status sync.
+pub fn status(data: &[u8]) {
+    let bytes = Bytes::copy_from_slice(data);
+    let _ = status::decode_record(bytes.clone(), &READER);
+    let _ = status::decode_announcement(data);
+    if let Ok(query) = status::decode_query(bytes.clone()) {
+        let again = status::decode_query(status::encode_query(&query).into()).expect("what was read is written well");
+        assert_eq!(again, query);
+    }
+    if let Ok((records, _)) = status::decode_answer(bytes) {
+        for record in records {
+            let _ = status::decode_record(record, &READER);
+        }
+    }
+}
+
+/// Multicast and broadcast.
+pub fn gossip(data: &[u8]) {
+    for topic in [multicast::BROADCAST, "nuncio/topic/t1"] {
+        let _ = multicast::decode(topic, Bytes::copy_from_slice(data), &READER);
+    }
+    if let Ok(name) = str::from_utf8(data) {
+        let _ = multicast::topic_of(name);
+    }
+}
+
+/// The first message after the TLS handshake.
+pub fn verdict(data: &[u8]) {
+    if let Ok(verdict) = Verdict::decode(data) {
+        let again = Verdict::decode(&verdict.encode()[2..]).expect("what was read is written well");
+        assert_eq!(again.max_body, verdict.max_body);
+    }
+}
+
+/// Certificates and revocation lists.
+pub fn certificate_pem(data: &[u8]) {
+    let _ = RevocationList::from_der(data);
+    let _ = Certificate::from_der(data.to_vec().into()).map(|certificate| describe(&certificate));
+    let Ok(text) = str::from_utf8(data) else { return };
+    let _ = RevocationList::from_pem_bundle(text);
+    for certificate in Certificate::from_pem_bundle(text).unwrap_or_default() {
+        describe(&certificate);
+        let again = Certificate::from_pem_bundle(&certificate.to_pem()).expect("what was read is written well");
+        assert_eq!(again.len(), 1);
+    }
+}
+
+/// Keys of nodes, PKCS#8 and SEC1.
+pub fn node_key_pem(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else { return };
+    if let Ok(key) = NodeKey::from_pem(text) {
+        let again = NodeKey::from_pem(&key.to_pem()).expect("what was read is written well");
+        assert_eq!(again.node_id(), key.node_id());
+    }
+}
+
+/// Configuration files.
+pub fn config_toml(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else { return };
+    let path = Path::new("nuncio.toml");
+    if let Ok(config) = nuncio_daemon::Config::parse(text, path) {
+        let written = config.to_toml();
+        let again = nuncio_daemon::Config::parse(&written, path);
+        assert!(again.is_ok(), "what was read is written well: {written}\n{again:?}");
+    }
+}
+
+fn for_each_frame(data: &[u8], mut read: impl FnMut(Bytes, Bytes)) {
+    let mut buffer = BytesMut::from(data);
+    while let Ok(Some(frame)) = length_prefixed::decode(&mut buffer) {
+        if let Frame::Message { header, body } = frame {
+            read(header, body);
+        }
+    }
+}
+
+fn describe(certificate: &Certificate) {
+    let _ = (certificate.node_id(), certificate.subject(), certificate.issuer(), certificate.common_name());
+    let _ = (certificate.not_before(), certificate.not_after(), certificate.serial(), certificate.fingerprint());
+    let _ = (certificate.is_v1(), certificate.is_ca(), certificate.key_kind());
+}
+
+/// A key file as OpenSSL writes it, for the secret number `number`: a key that is no secret.
+pub fn key_pem(number: u8) -> String {
+    // SEQUENCE { INTEGER 1, OCTET STRING (32 bytes), [0] OID secp256k1 }
+    let mut der = vec![0x30, 0x2e, 0x02, 0x01, 0x01, 0x04, 0x20];
+    der.extend([0; 31]);
+    der.push(number);
+    der.extend([0xa0, 0x07, 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a]);
+    format!("-----BEGIN EC PRIVATE KEY-----\n{}\n-----END EC PRIVATE KEY-----\n", base64(&der))
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let group = chunk.iter().chain(&[0; 2]).take(3).fold(0_u32, |group, &byte| group << 8 | u32::from(byte));
+        for place in 0..4 {
+            let digit = (group >> (18 - 6 * place)) & 63;
+            text.push(if place <= chunk.len() { char::from(DIGITS[digit as usize]) } else { '=' });
+        }
+    }
+    text
+}
