@@ -1,3 +1,6 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| nuncio_fuzz::config_toml(data));
+#[path = "../src/config_toml.rs"]
+mod decoder;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| decoder::config_toml(data));

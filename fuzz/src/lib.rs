@@ -4,7 +4,7 @@
 //! Each function is the body of the fuzz target of the same name. `bin/xtask/tests/fuzz_corpus.rs` runs them all over
 //! the committed corpus, without a fuzzer.
 
-use std::{path::Path, sync::LazyLock};
+use std::sync::LazyLock;
 
 use bytes::{Bytes, BytesMut};
 use nuncio_channel_protocol::{
@@ -152,17 +152,6 @@ pub fn node_key_pem(data: &[u8]) {
     if let Ok(key) = NodeKey::from_pem(text) {
         let again = NodeKey::from_pem(&key.to_pem()).expect("what was read is written well");
         assert_eq!(again.node_id(), key.node_id());
-    }
-}
-
-/// Configuration files.
-pub fn config_toml(data: &[u8]) {
-    let Ok(text) = str::from_utf8(data) else { return };
-    let path = Path::new("nuncio.toml");
-    if let Ok(config) = nuncio_daemon::Config::parse(text, path) {
-        let written = config.to_toml();
-        let again = nuncio_daemon::Config::parse(&written, path);
-        assert!(again.is_ok(), "what was read is written well: {written}\n{again:?}");
     }
 }
 

@@ -1,5 +1,9 @@
 //! The committed fuzz corpus through the same functions as the fuzzers call, on every run of the tests.
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking, in its helpers too")]
 
+#[path = "../../../fuzz/src/config_toml.rs"]
+#[expect(unreachable_pub, reason = "of the fuzz workspace, too")]
+mod config_decoder;
 #[path = "../../../fuzz/src/lib.rs"]
 #[expect(unreachable_pub, reason = "a library of the fuzz workspace, too")]
 mod decoders;
@@ -22,7 +26,7 @@ const TARGETS: [Target; 11] = [
     ("certificate_pem", decoders::certificate_pem),
     ("channel_frame", decoders::channel_frame),
     ("channel_json", decoders::channel_json),
-    ("config_toml", decoders::config_toml),
+    ("config_toml", config_decoder::config_toml),
     ("gossip", decoders::gossip),
     ("node_key_pem", decoders::node_key_pem),
     ("status", decoders::status),

@@ -1,4 +1,5 @@
 //! House rules that no lint of the compiler knows.
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking, in its helpers too")]
 
 use std::{
     fs,

@@ -72,9 +72,11 @@ pub enum Event<M> {
 pub struct Behaviour<P: Protocol> {
     protocol: P,
     config: Config,
-    connections: HashMap<ConnectionId, (NodeId, Arc<Queue<P::Message>>)>,
+    connections: HashMap<ConnectionId, Connection<P::Message>>,
     events: VecDeque<Event<P::Message>>,
 }
+
+type Connection<M> = (NodeId, Arc<Queue<M>>);
 
 impl<P: Protocol> Behaviour<P> {
     pub(crate) fn new(protocol: P, config: Config) -> Self {

@@ -93,9 +93,7 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
     let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
     let (client_sender, client_inputs) = mpsc::channel(CLIENT_QUEUE);
     let (response_sender, responses) = mpsc::unbounded_channel();
-    let configured = config.peers.iter().cloned().collect::<BTreeSet<_>>();
-    let snapshot =
-        Arc::new(view::snapshot(&facts, swarm.behaviour().overlay(), &admissions, &HashMap::new(), &configured));
+    let snapshot = Arc::new(view::snapshot(&facts, swarm.behaviour().overlay(), &admissions, &HashMap::new()));
     let (snapshot_sender, snapshots) = watch::channel(snapshot);
     let handle = NodeHandle { node, commands: command_sender, snapshots, client_inputs: client_sender };
     let event_loop = EventLoop {
@@ -111,7 +109,6 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
         admissions,
         external: config.external,
         learnt_addresses: BTreeSet::new(),
-        configured,
         expelled: BTreeSet::new(),
         exchanges: HashMap::new(),
         listeners: Listeners::default(),
@@ -136,10 +133,10 @@ impl Bound {
     pub async fn run(self, shutdown: CancellationToken) {
         // Only on a spawned task does a frame not cost a wake-up of the main thread.
         let event_loop = tokio::spawn(self.event_loop.run(shutdown));
-        if let Err(error) = event_loop.await {
-            if error.is_panic() {
-                std::panic::resume_unwind(error.into_panic());
-            }
+        if let Err(error) = event_loop.await
+            && error.is_panic()
+        {
+            std::panic::resume_unwind(error.into_panic());
         }
     }
 }

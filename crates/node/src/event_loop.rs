@@ -16,6 +16,7 @@ use nuncio_identity::NodeId;
 use nuncio_pki::SharedPolicy;
 use nuncio_protocol::{
     amop::ClientInput,
+    peering::Address,
     unicast::{ExchangeId, UnicastError},
 };
 use nuncio_transport::Admissions;
@@ -58,7 +59,6 @@ pub(crate) struct EventLoop {
     pub(crate) admissions: Admissions,
     pub(crate) external: Vec<String>,
     pub(crate) learnt_addresses: BTreeSet<String>,
-    pub(crate) configured: BTreeSet<String>,
     pub(crate) expelled: BTreeSet<NodeId>,
     pub(crate) exchanges: HashMap<ExchangeId, Waiting>,
     pub(crate) listeners: Listeners,
@@ -136,7 +136,7 @@ impl EventLoop {
                 }
             }
             Event::Multicast { origin, topic, data, id: (epoch, seq) } => {
-                self.listeners.multicast(origin, topic.as_ref(), &data, MessageId { epoch, seq });
+                self.listeners.multicast(origin, topic.as_ref(), &data, MessageId { origin, epoch, seq });
             }
             Event::LinkUp { peer } => {
                 tracing::info!(peer = %peer.short(), name = %self.name_of(&peer), "link up");
@@ -169,7 +169,9 @@ impl EventLoop {
             }
             Command::Publish { topic, data, answer } => {
                 let outcome = behaviour.publish(topic.as_ref(), data);
-                let outcome = outcome.map(|(epoch, seq)| MessageId { epoch, seq }).map_err(PublishError::from);
+                let origin = self.facts.certificate.node;
+                let outcome = outcome.map(|(epoch, seq)| MessageId { origin, epoch, seq });
+                let outcome = outcome.map_err(PublishError::from);
                 // The caller may have gone; the message is sent all the same.
                 let _ = answer.send(outcome);
             }
@@ -181,10 +183,7 @@ impl EventLoop {
             }
             Command::AddPeer { address, answer } => {
                 let outcome = behaviour.add_peer(&address);
-                if outcome.is_ok() {
-                    self.configured.insert(address.clone());
-                    self.snapshot_due = true;
-                }
+                self.snapshot_due = true;
                 let _ = answer.send(outcome.map_err(|reason| AddressError { text: address, reason }));
             }
             Command::RemovePeer { peer, answer } => {
@@ -209,7 +208,7 @@ impl EventLoop {
         }
         if std::mem::take(&mut self.snapshot_due) || self.seq_changed() {
             let overlay = self.swarm.behaviour().overlay();
-            let snapshot = view::snapshot(&self.facts, overlay, &self.admissions, &self.round_trips, &self.configured);
+            let snapshot = view::snapshot(&self.facts, overlay, &self.admissions, &self.round_trips);
             self.snapshots.send_replace(Arc::new(snapshot));
         }
     }
@@ -221,19 +220,21 @@ impl EventLoop {
         shown.seq != overlay.version().seq || !shown.ready || shown.peers.iter().any(|peer| peer.node_id.is_none())
     }
 
+    /// Takes a configured address, or a node ID or its beginning.
     fn remove_peer(&mut self, peer: &str) -> bool {
         let overlay = self.swarm.behaviour().overlay();
-        let named = |node: &NodeId| node.to_string().starts_with(&peer.to_lowercase());
-        let linked = overlay.links().into_iter().filter(|link| named(&link.peer)).map(|link| link.address.to_string());
-        let pending = overlay.pending_peers().into_iter().filter(|pending| pending.node.as_ref().is_some_and(named));
-        let mut addresses: BTreeSet<String> = linked.chain(pending.map(|peer| peer.address.to_string())).collect();
-        addresses.insert(peer.to_owned());
-        let known = addresses.iter().filter(|address| self.configured.remove(*address)).cloned().collect::<Vec<_>>();
-        for address in &known {
-            self.swarm.behaviour_mut().remove_peer(address);
+        let links = overlay.links().into_iter().filter_map(|link| Some((link.configured?, Some(link.peer))));
+        let pending = overlay.pending_peers().into_iter().map(|pending| (pending.address, pending.node));
+        let is_meant = |address: &Address, node: Option<NodeId>| {
+            address.as_str() == peer || node.is_some_and(|node| node.to_string().starts_with(&peer.to_lowercase()))
+        };
+        let meant = links.chain(pending).filter(|(address, node)| is_meant(address, *node));
+        let addresses: Vec<Address> = meant.map(|(address, _)| address).collect();
+        for address in &addresses {
+            self.swarm.behaviour_mut().remove_peer(address.as_str());
         }
         self.snapshot_due = true;
-        !known.is_empty()
+        !addresses.is_empty()
     }
 
     /// The handshake judges newcomers by the new policy; here those who are in already are judged again.

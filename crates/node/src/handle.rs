@@ -150,6 +150,8 @@ pub struct Answer {
 /// Names a multicast or broadcast within the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId {
+    /// Who sent it.
+    pub origin: NodeId,
     /// The origin's epoch.
     pub epoch: u64,
     /// The origin's number of the message.
@@ -158,7 +160,7 @@ pub struct MessageId {
 
 impl fmt::Display for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:x}-{:x}", self.epoch, self.seq)
+        write!(f, "{}-{:x}-{:x}", self.origin.short(), self.epoch, self.seq)
     }
 }
 

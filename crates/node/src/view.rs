@@ -1,7 +1,7 @@
 //! The snapshot, made of what the core, the admissions and the configuration know.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
     time::{Duration, Instant},
 };
 
@@ -27,11 +27,10 @@ pub(crate) fn snapshot(
     overlay: &Overlay,
     admissions: &Admissions,
     round_trips: &HashMap<NodeId, Duration>,
-    configured: &BTreeSet<String>,
 ) -> Snapshot {
     let pending = overlay.pending_peers();
     let ready = pending.iter().all(|peer| peer.last_error.is_some());
-    let links = overlay.links().into_iter().map(|link| linked(link, admissions, round_trips, configured));
+    let links = overlay.links().into_iter().map(|link| linked(link, admissions, round_trips));
     let peers = links.chain(pending.into_iter().map(|peer| waiting(peer, admissions))).collect();
     Snapshot {
         node_id: overlay.node().to_string(),
@@ -50,16 +49,11 @@ pub(crate) fn snapshot(
     }
 }
 
-fn linked(
-    link: peering::LinkView,
-    admissions: &Admissions,
-    round_trips: &HashMap<NodeId, Duration>,
-    configured: &BTreeSet<String>,
-) -> PeerSnapshot {
+fn linked(link: peering::LinkView, admissions: &Admissions, round_trips: &HashMap<NodeId, Duration>) -> PeerSnapshot {
     let admission = admissions.get(&link.peer);
     PeerSnapshot {
         node_id: Some(link.peer.to_string()),
-        configured: configured.contains(link.address.as_str()),
+        configured: link.configured.is_some(),
         address: link.address.to_string(),
         direction: Some(match link.direction {
             peering::Direction::Inbound => Direction::Inbound,

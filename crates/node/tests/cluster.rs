@@ -190,6 +190,24 @@ async fn a_denied_node_is_expelled_at_once_and_returns_when_it_is_let_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_node_is_expelled_when_the_list_is_loaded_and_refused_after_that() {
+    let authority = TestAuthority::new();
+    let a = Node::start(&authority, "a", &[]).await;
+    let identity = authority.node("b");
+    let list = authority.revoke(&identity);
+    let b = Node::start_as(&authority, identity, &[&a]).await;
+    a.sees("b", |snapshot| linked(snapshot) == 1).await;
+    a.policy.store(Arc::new(authority.policy().with_crls(vec![list]).expect("the agency's list")));
+    a.handle.policy_changed().await;
+    a.sees("nobody", |snapshot| linked(snapshot) == 0).await;
+    b.sees("the reason", |snapshot| {
+        snapshot.peers.iter().any(|peer| peer.last_error.as_ref().is_some_and(|error| error.contains("revoked")))
+    })
+    .await;
+    assert_eq!(linked(&a.handle.snapshot()), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_port_in_use_and_a_bad_peer_are_start_errors_with_a_hint() {
     let authority = TestAuthority::new();
     let a = Node::start(&authority, "a", &[]).await;

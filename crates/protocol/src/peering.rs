@@ -84,6 +84,8 @@ pub struct LinkView {
     pub direction: Direction,
     /// Since when the link is up (moves between connections do not count).
     pub since: Instant,
+    /// The configured address at which the peer was met, if the operator asked for it.
+    pub configured: Option<Address>,
 }
 
 /// A configured peer without a link, as operators see it.

@@ -95,7 +95,10 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
     match action {
         Action::Subscribe { topics, reply, count } => {
             let client = connect(&gateway, &certs).await?;
-            subscribe(&client, topics, reply.unwrap_or_default().into(), count, output).await
+            let heard = subscribe(&client, topics, reply.unwrap_or_default().into(), count, output).await;
+            // The last answer may still be on its way.
+            client.close().await;
+            heard
         }
         Action::Publish { topic, body, broadcast, timeout } => {
             let body = body.read()?;

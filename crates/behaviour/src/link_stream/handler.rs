@@ -168,10 +168,10 @@ impl<P: Protocol> ConnectionHandler for Handler<P> {
         if let Poll::Ready(output) = self.beat(cx) {
             return Poll::Ready(output);
         }
-        if let Outbound::Open(writer) = &mut self.outbound {
-            if let Poll::Ready(Err(error)) = writer.poll(&self.protocol, self.peer, &self.queue, cx) {
-                return self.fail(format!("writing failed: {error}"));
-            }
+        if let Outbound::Open(writer) = &mut self.outbound
+            && let Poll::Ready(Err(error)) = writer.poll(&self.protocol, self.peer, &self.queue, cx)
+        {
+            return self.fail(format!("writing failed: {error}"));
         }
         Poll::Pending
     }

@@ -219,6 +219,10 @@ impl Dialer {
         self.wake
     }
 
+    pub(super) fn configured_address(&self, node: &NodeId) -> Option<Address> {
+        self.configured.iter().find(|(_, peer)| peer.node == Some(*node)).map(|(address, _)| address.clone())
+    }
+
     pub(super) fn pending(&self, is_linked: impl Fn(&NodeId) -> bool) -> Vec<PendingPeerView> {
         let pending = self.configured.iter().filter(|(_, peer)| peer.node.is_none_or(|node| !is_linked(&node)));
         let view = |(address, peer): (&Address, &Configured)| PendingPeerView {

@@ -65,8 +65,8 @@ impl Links {
         self.links.keys()
     }
 
-    pub(super) fn views(&self) -> impl Iterator<Item = LinkView> {
-        self.links.iter().filter_map(|(peer, link)| {
+    pub(super) fn views(&self, configured: impl Fn(&NodeId) -> Option<Address>) -> impl Iterator<Item = LinkView> {
+        self.links.iter().filter_map(move |(peer, link)| {
             let connection = self.connections.get(&link.connection)?;
             Some(LinkView {
                 peer: *peer,
@@ -74,6 +74,7 @@ impl Links {
                 address: connection.address.clone(),
                 direction: connection.direction,
                 since: link.since,
+                configured: configured(peer),
             })
         })
     }

@@ -55,7 +55,7 @@ impl Peering {
     }
 
     pub(crate) fn links(&self) -> Vec<LinkView> {
-        self.links.views().collect()
+        self.links.views(|peer| self.dialer.configured_address(peer)).collect()
     }
 
     pub(crate) fn pending_peers(&self) -> Vec<PendingPeerView> {
