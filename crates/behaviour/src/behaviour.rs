@@ -229,27 +229,28 @@ impl Behaviour {
         self.drain(now);
     }
 
-    /// Whether the core's timer was due.
+    /// Whether the core's timer was due. A timer that fires too early is set again; one that would fire too late is
+    /// not left. So a timer is seldom moved, though the next deadline changes with every message.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(due) = self.overlay.poll_timeout() else { return false };
         let now = Instant::now();
-        if due > now {
-            let (_, delay) = match &mut self.timer {
-                Some(timer) if timer.0 == due => timer,
-                Some(timer) => {
-                    timer.0 = due;
-                    timer.1.reset(due - now);
-                    timer
+        while due > now {
+            match &mut self.timer {
+                Some((at, delay)) if *at <= due => {
+                    if delay.poll_unpin(cx).is_pending() {
+                        return false;
+                    }
+                    self.timer = None;
+                    break;
                 }
-                none => none.insert((due, Delay::new(due - now))),
-            };
-            if delay.poll_unpin(cx).is_pending() {
-                return false;
+                timer => *timer = Some((due, Delay::new(due - now))),
             }
         }
-        self.timer = None;
-        self.overlay.handle_timeout(Instant::now().max(due));
-        self.drain(Instant::now().max(due));
+        let now = Instant::now();
+        if due <= now {
+            self.overlay.handle_timeout(now);
+            self.drain(now);
+        }
         true
     }
 }

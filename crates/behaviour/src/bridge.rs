@@ -35,21 +35,21 @@ impl Protocol for Bridge {
     }
 }
 
-/// Parts of a multicast whose destinations each fit one frame.
-pub(crate) fn split(message: Message) -> Vec<Message> {
+/// Whether a message's destinations fit one frame.
+pub(crate) fn fits(message: &Message) -> bool {
     match &message.content {
-        Content::Multicast { destinations, seq, topic, data } if destinations.len() > amop::MAX_DESTINATIONS => {
-            let part = |destinations: &[NodeId]| {
-                let content = Content::Multicast {
-                    destinations: destinations.to_vec(),
-                    seq: *seq,
-                    topic: topic.clone(),
-                    data: data.clone(),
-                };
-                Message { content, ..message.clone() }
-            };
-            destinations.chunks(amop::MAX_DESTINATIONS).map(part).collect()
-        }
-        _ => vec![message],
+        Content::Multicast { destinations, .. } => destinations.len() <= amop::MAX_DESTINATIONS,
+        Content::Publish { .. } | Content::Result { .. } => true,
     }
+}
+
+/// Parts of a multicast whose destinations each fit one frame.
+pub(crate) fn split(message: &Message) -> Vec<Message> {
+    let Content::Multicast { destinations, seq, topic, data } = &message.content else { return vec![message.clone()] };
+    let part = |destinations: &[NodeId]| {
+        let (destinations, seq, topic, data) = (destinations.to_vec(), *seq, topic.clone(), data.clone());
+        let content = Content::Multicast { destinations, seq, topic, data };
+        Message { content, ..message.clone() }
+    };
+    destinations.chunks(amop::MAX_DESTINATIONS).map(part).collect()
 }

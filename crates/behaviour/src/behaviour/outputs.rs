@@ -90,14 +90,21 @@ impl Behaviour {
     }
 
     fn send_bridge(&mut self, to: NodeId, message: amop::Message, now: Instant) {
-        for message in bridge::split(message) {
-            let sent = match self.links.get(&to) {
-                Some(connection) => self.inner.bridge.send(*connection, message),
-                None => Err(message),
-            };
-            if let Err(message) = sent {
-                self.overlay.handle_input(Input::BridgeNotSent { to, message }, now);
-            }
+        if bridge::fits(&message) {
+            return self.send_bridge_frame(to, message, now);
+        }
+        for part in bridge::split(&message) {
+            self.send_bridge_frame(to, part, now);
+        }
+    }
+
+    fn send_bridge_frame(&mut self, to: NodeId, message: amop::Message, now: Instant) {
+        let sent = match self.links.get(&to) {
+            Some(connection) => self.inner.bridge.send(*connection, message),
+            None => Err(message),
+        };
+        if let Err(message) = sent {
+            self.overlay.handle_input(Input::BridgeNotSent { to, message }, now);
         }
     }
 

@@ -15,8 +15,11 @@ use nuncio_wire::{
 
 use super::Protocol;
 
-/// Bytes asked of the stream at a time.
-const CHUNK: usize = 64 << 10;
+/// Bytes asked of the stream at a time: a multiplexer's frame, of which a read never gives more than one.
+const CHUNK: usize = 16 << 10;
+
+/// Room made at a time, for several reads.
+const ROOM: usize = 4 * CHUNK;
 
 /// Messages and bytes handed on at a time at the most, so that one connection cannot fill the swarm's task.
 const BATCH_MESSAGES: usize = 512;
@@ -100,8 +103,10 @@ impl Reader {
 
     fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let length = self.buffer.len();
-        let spare = self.buffer.capacity() - length;
-        self.buffer.resize(length + spare.clamp(CHUNK / 4, CHUNK), 0);
+        if self.buffer.capacity() - length < CHUNK {
+            self.buffer.reserve(ROOM);
+        }
+        self.buffer.resize(length + CHUNK, 0);
         let read = Pin::new(&mut self.stream).poll_read(cx, &mut self.buffer[length..]);
         let kept = if let Poll::Ready(Ok(read)) = &read { *read } else { 0 };
         self.buffer.truncate(length + kept);
