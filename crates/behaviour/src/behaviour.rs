@@ -234,23 +234,19 @@ impl Behaviour {
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(due) = self.overlay.poll_timeout() else { return false };
         let now = Instant::now();
-        while due > now {
-            match &mut self.timer {
-                Some((at, delay)) if *at <= due => {
-                    if delay.poll_unpin(cx).is_pending() {
-                        return false;
-                    }
-                    self.timer = None;
-                    break;
-                }
-                timer => *timer = Some((due, Delay::new(due - now))),
-            }
-        }
-        let now = Instant::now();
         if due <= now {
             self.overlay.handle_timeout(now);
             self.drain(now);
+            return true;
         }
+        let (_, delay) = match &mut self.timer {
+            Some(timer) if timer.0 <= due => timer,
+            timer => timer.insert((due, Delay::new(due - now))),
+        };
+        if delay.poll_unpin(cx).is_pending() {
+            return false;
+        }
+        self.timer = None;
         true
     }
 }

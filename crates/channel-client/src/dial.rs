@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use futures::future::BoxFuture;
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, BufWriter},
     net::TcpStream,
     time::{Instant, timeout_at},
 };
@@ -29,6 +29,9 @@ pub(crate) trait Dial: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Box<dyn Stream>, NodeError>>;
 }
 
+/// Bytes put together before they are written.
+const WRITE_BUFFER: usize = 32 << 10;
+
 /// TCP and TLS. The node proves itself by its chain, not by its host name.
 pub(crate) struct TlsDial(pub(crate) Arc<ClientConfig>);
 
@@ -46,6 +49,8 @@ impl Dial for TlsDial {
                 .map_err(|_| timed_out(Stage::Tcp))?
                 .map_err(|source| NodeError::Unreachable { source })?;
             tcp.set_nodelay(true).map_err(|source| NodeError::Unreachable { source })?;
+            // Each frame begins a record of its own, and many records leave in one write.
+            let tcp = BufWriter::with_capacity(WRITE_BUFFER, tcp);
             let connector = TlsConnector::from(Arc::clone(&self.0));
             let tls = timeout_at(deadline, connector.connect(server_name(node), tcp))
                 .await

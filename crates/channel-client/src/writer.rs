@@ -82,7 +82,15 @@ impl<'a> Writer<'a> {
     async fn serve(&mut self) -> Result<(), Loss> {
         self.write_topics().await?;
         loop {
-            match self.next().await {
+            // What is ready leaves together; nothing waits for more to come.
+            let next = match unconstrained(self.next()).now_or_never() {
+                Some(next) => next,
+                None => {
+                    self.flush().await?;
+                    self.next().await
+                }
+            };
+            match next {
                 Next::Answer(frame) => self.write(frame).await?,
                 Next::Due(due) => self.answers.push(due.answer().boxed()),
                 Next::Heartbeat => self.write_heartbeat(self.desk.shared.seqs.next()).await?,
@@ -150,6 +158,11 @@ impl<'a> Writer<'a> {
         for piece in std::iter::once(&first[..]).chain(rest.chunks(PIECE)) {
             timeout(after, self.output.write_all(piece)).await.map_err(|_| Loss::Stalled { after })??;
         }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), Loss> {
+        let after = self.desk.shared.options.silence;
         timeout(after, self.output.flush()).await.map_err(|_| Loss::Stalled { after })??;
         Ok(())
     }

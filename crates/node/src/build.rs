@@ -50,16 +50,7 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
     let node = config.identity.key.node_id();
     let epoch = epoch::next(&config.data_dir)?;
     let admissions = Admissions::default();
-    let transport = nuncio_transport::tcp(
-        nuncio_transport::Config {
-            identity: config.identity.clone(),
-            policy: config.policy.clone(),
-            network: config.network.clone(),
-            max_body: MAX_BODY as u32,
-            handshake_timeout: HANDSHAKE_TIMEOUT,
-        },
-        admissions.clone(),
-    )?;
+    let transport = nuncio_transport::tcp(transport_config(&config), admissions.clone())?;
     let behaviour = Behaviour::new(behaviour_config(&config, epoch));
     let swarm_config = swarm::Config::with_tokio_executor()
         .with_idle_connection_timeout(Duration::from_secs(60))
@@ -67,22 +58,7 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
         .with_per_connection_event_buffer_size(64);
     let mut swarm = Swarm::new(transport, behaviour, PeerId::from(node), swarm_config);
 
-    let mut addresses = Vec::new();
-    for text in &config.listen {
-        let address = listen_address(text)?;
-        let free = exclusive(address).map_err(|source| BuildError::Listen { address, source })?;
-        let multiaddr = to_multiaddr(&free.to_string()).map_err(|reason| BuildError::address(text, reason))?;
-        swarm.listen_on(multiaddr).map_err(|source| BuildError::listen_on(free, source))?;
-        addresses.push(free);
-    }
-    for text in &config.external {
-        to_multiaddr(text).map_err(|reason| BuildError::address(text, reason))?;
-    }
-    for text in &config.peers {
-        swarm.behaviour_mut().add_peer(text).map_err(|reason| BuildError::address(text, reason))?;
-    }
-    swarm.behaviour_mut().set_crl_number(config.policy.load().crl_number());
-
+    let addresses = connect(&mut swarm, &config)?;
     let facts = Facts {
         certificate: config.identity.certificate.clone(),
         epoch,
@@ -145,6 +121,36 @@ impl std::fmt::Debug for Bound {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Bound").field("addresses", &self.addresses).finish_non_exhaustive()
     }
+}
+
+fn transport_config(config: &Config) -> nuncio_transport::Config {
+    nuncio_transport::Config {
+        identity: config.identity.clone(),
+        policy: config.policy.clone(),
+        network: config.network.clone(),
+        max_body: MAX_BODY as u32,
+        handshake_timeout: HANDSHAKE_TIMEOUT,
+    }
+}
+
+/// Binds the listeners and names the peers; returns where the node listens.
+fn connect(swarm: &mut Swarm<Behaviour>, config: &Config) -> Result<Vec<SocketAddr>, BuildError> {
+    let mut addresses = Vec::new();
+    for text in &config.listen {
+        let address = listen_address(text)?;
+        let free = exclusive(address).map_err(|source| BuildError::Listen { address, source })?;
+        let multiaddr = to_multiaddr(&free.to_string()).map_err(|reason| BuildError::address(text, reason))?;
+        swarm.listen_on(multiaddr).map_err(|source| BuildError::listen_on(free, source))?;
+        addresses.push(free);
+    }
+    for text in &config.external {
+        to_multiaddr(text).map_err(|reason| BuildError::address(text, reason))?;
+    }
+    for text in &config.peers {
+        swarm.behaviour_mut().add_peer(text).map_err(|reason| BuildError::address(text, reason))?;
+    }
+    swarm.behaviour_mut().set_crl_number(config.policy.load().crl_number());
+    Ok(addresses)
 }
 
 fn behaviour_config(config: &Config, epoch: u64) -> nuncio_behaviour::Config {

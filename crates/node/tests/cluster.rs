@@ -26,12 +26,12 @@ struct Node {
 }
 
 impl Node {
-    async fn start(authority: &TestAuthority, name: &str, peers: &[&Self]) -> Self {
-        Self::start_as(authority, authority.node(name), peers).await
+    fn start(authority: &TestAuthority, name: &str, peers: &[&Self]) -> Self {
+        Self::start_as(authority, authority.node(name), peers)
     }
 
-    async fn start_as(authority: &TestAuthority, identity: Identity, peers: &[&Self]) -> Self {
-        let data = tempfile::tempdir().unwrap();
+    fn start_as(authority: &TestAuthority, identity: Identity, peers: &[&Self]) -> Self {
+        let data = tempfile::tempdir().expect("a directory");
         let policy = authority.shared_policy();
         let mut config = Config::new(Arc::new(identity), policy.clone(), data.path().join("data"));
         config.listen = vec!["127.0.0.1:0".into()];
@@ -51,7 +51,10 @@ impl Node {
     async fn sees(&self, what: &str, mut holds: impl FnMut(&Snapshot) -> bool) {
         let mut snapshots = self.handle.snapshots();
         let seen = snapshots.wait_for(|snapshot| holds(snapshot));
-        tokio::time::timeout(DEADLINE, seen).await.unwrap_or_else(|_| panic!("waited in vain for {what}")).unwrap();
+        tokio::time::timeout(DEADLINE, seen)
+            .await
+            .unwrap_or_else(|_| panic!("waited in vain for {what}"))
+            .expect("the node runs");
     }
 
     async fn knows(&self, nodes: usize) {
@@ -68,9 +71,9 @@ fn linked(snapshot: &Snapshot) -> usize {
 }
 
 async fn three(authority: &TestAuthority) -> [Node; 3] {
-    let a = Node::start(authority, "a", &[]).await;
-    let b = Node::start(authority, "b", &[&a]).await;
-    let c = Node::start(authority, "c", &[&a]).await;
+    let a = Node::start(authority, "a", &[]);
+    let b = Node::start(authority, "b", &[&a]);
+    let c = Node::start(authority, "c", &[&a]);
     for node in [&a, &b, &c] {
         node.knows(3).await;
     }
@@ -137,7 +140,7 @@ async fn a_node_that_stops_is_missed_at_once_and_met_again_under_a_higher_epoch(
     let [a, b, c] = three(&authority).await;
     let identity = authority.node("d");
     let (id, again) = (identity.key.node_id().to_string(), identity.clone());
-    let d = Node::start_as(&authority, identity, &[&a]).await;
+    let d = Node::start_as(&authority, identity, &[&a]);
     b.knows(4).await;
     let first = b.handle.snapshot().nodes.iter().find(|node| node.node_id == id).map(|node| node.epoch);
     d.stop().await;
@@ -157,7 +160,7 @@ async fn a_node_that_stops_is_missed_at_once_and_met_again_under_a_higher_epoch(
     })
     .await
     .unwrap();
-    let _d = Node::start_as(&authority, again, &[&b]).await;
+    let _d = Node::start_as(&authority, again, &[&b]);
     c.sees("d again", |snapshot| {
         snapshot.nodes.iter().any(|node| node.node_id == id && node.reachable && Some(node.epoch) > first)
     })
@@ -192,10 +195,10 @@ async fn a_denied_node_is_expelled_at_once_and_returns_when_it_is_let_in() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_node_is_expelled_when_the_list_is_loaded_and_refused_after_that() {
     let authority = TestAuthority::new();
-    let a = Node::start(&authority, "a", &[]).await;
+    let a = Node::start(&authority, "a", &[]);
     let identity = authority.node("b");
     let list = authority.revoke(&identity);
-    let b = Node::start_as(&authority, identity, &[&a]).await;
+    let b = Node::start_as(&authority, identity, &[&a]);
     a.sees("b", |snapshot| linked(snapshot) == 1).await;
     a.policy.store(Arc::new(authority.policy().with_crls(vec![list]).expect("the agency's list")));
     a.handle.policy_changed().await;
@@ -210,7 +213,7 @@ async fn a_revoked_node_is_expelled_when_the_list_is_loaded_and_refused_after_th
 #[tokio::test(flavor = "multi_thread")]
 async fn a_port_in_use_and_a_bad_peer_are_start_errors_with_a_hint() {
     let authority = TestAuthority::new();
-    let a = Node::start(&authority, "a", &[]).await;
+    let a = Node::start(&authority, "a", &[]);
     let config = |listen: &str, peer: &str| {
         let mut config =
             Config::new(Arc::new(authority.node("b")), authority.shared_policy(), tempfile::tempdir().unwrap().keep());
@@ -228,8 +231,8 @@ async fn a_port_in_use_and_a_bad_peer_are_start_errors_with_a_hint() {
 #[tokio::test(flavor = "multi_thread")]
 async fn peers_are_added_and_removed_while_the_node_runs() {
     let authority = TestAuthority::new();
-    let a = Node::start(&authority, "a", &[]).await;
-    let b = Node::start(&authority, "b", &[]).await;
+    let a = Node::start(&authority, "a", &[]);
+    let b = Node::start(&authority, "b", &[]);
     b.handle.add_peer(a.address.clone()).await.expect("an address");
     b.sees("a link", |snapshot| linked(snapshot) == 1).await;
     assert!(b.handle.add_peer("nowhere".into()).await.is_err());

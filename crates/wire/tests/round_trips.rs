@@ -73,7 +73,7 @@ fn request(source: NodeId, target: NodeId, body: Vec<u8>) -> unicast::Message {
 }
 
 fn multicast_to(source: NodeId, destinations: Vec<NodeId>) -> amop::Message {
-    let (seq, topic) = (amop::PublishSeq([3; 32]), Topic::new("t1").unwrap());
+    let (seq, topic) = (amop::PublishSeq([3; 32]), Topic::new("t1").expect("a good name"));
     let content = amop::Content::Multicast { destinations, seq, topic, data: Bytes::from("hey all") };
     amop::Message { source, epoch: 7, id: 1, hops_left: 15, content, signature: None }
 }
@@ -108,7 +108,7 @@ proptest! {
 fn a_relayed_request_carries_its_sources_signature() {
     let [a, relay, b] = three();
     let sent = request(a.node, b.node, b"hello".to_vec());
-    let at_relay = unicast_over(sent.clone(), &a, &relay).unwrap();
+    let at_relay = unicast_over(sent, &a, &relay).unwrap();
     assert!(at_relay.signature.is_some());
     let passed_on = unicast::Message { hops_left: 14, hops: 2, ..at_relay };
     let arrived = unicast_over(passed_on.clone(), &relay, &b).unwrap();
@@ -120,20 +120,20 @@ fn a_relay_can_change_nothing_that_matters() {
     let [a, relay, b] = three();
     let at_relay = unicast_over(request(a.node, b.node, b"hello".to_vec()), &a, &relay).unwrap();
     let other = party();
+    let redirected = unicast::Message { target: other.node, ..at_relay.clone() };
     let forgeries = [
         unicast::Message { content: request(a.node, b.node, b"jello".to_vec()).content, ..at_relay.clone() },
         unicast::Message { source: other.node, ..at_relay.clone() },
         unicast::Message { epoch: 8, ..at_relay.clone() },
         unicast::Message { id: ExchangeId(10), ..at_relay.clone() },
         unicast::Message { signature: None, ..at_relay.clone() },
-        unicast::Message { content: unicast::Content::Failure { refusal: Refusal::Denied }, ..at_relay.clone() },
+        unicast::Message { content: unicast::Content::Failure { refusal: Refusal::Denied }, ..at_relay },
     ];
     for forged in forgeries {
         let source = forged.source;
         assert_eq!(unicast_over(forged, &relay, &b), Err(DecodeError::Signature { node: source }));
     }
     // Meant for another node, it proves nothing there.
-    let redirected = unicast::Message { target: other.node, ..at_relay };
     assert!(matches!(unicast_over(redirected, &relay, &other), Err(DecodeError::Signature { .. })));
 }
 

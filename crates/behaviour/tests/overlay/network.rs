@@ -79,7 +79,7 @@ impl Node {
         let address = format!("/memory/{}", PORTS.fetch_add(1, Ordering::Relaxed));
         let swarm = swarm::Config::with_tokio_executor().with_idle_connection_timeout(DEADLINE);
         let mut swarm = Swarm::new(transport, Behaviour::new(config), PeerId::from(id), swarm);
-        swarm.listen_on(address.parse().unwrap()).expect("a free memory address");
+        swarm.listen_on(address.parse().expect("a multiaddr")).expect("a free memory address");
         swarm.behaviour_mut().set_addresses([address.clone()]);
         let (calls, receiver) = mpsc::channel(64);
         let (sender, events) = mpsc::channel(8192);
@@ -175,10 +175,10 @@ async fn drive(mut swarm: Swarm<Behaviour>, mut calls: mpsc::Receiver<Call>, eve
     loop {
         tokio::select! {
             event = swarm.select_next_some() => {
-                if let SwarmEvent::Behaviour(event) = event {
-                    if events.send(event).await.is_err() {
-                        return;
-                    }
+                if let SwarmEvent::Behaviour(event) = event
+                    && events.send(event).await.is_err()
+                {
+                    return;
                 }
             }
             call = calls.recv() => match call {
