@@ -4,7 +4,10 @@ mod amop;
 mod multicast;
 mod unicast;
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use nuncio_daemon::{Daemon, Shutdown, Source};
 use nuncio_node::NodeHandle;
@@ -51,25 +54,27 @@ impl Role {
 
 /// Plays a role until the load is done, or standard input ends.
 pub(crate) async fn run(role: Role, point: &Point, directory: &Path, index: usize) -> Result<(), Failure> {
-    let play = async {
-        match (role, point.work) {
-            (Role::Responder, _) => unicast::respond(directory, index, point.work == Work::Unicast).await,
-            (Role::Subscriber, _) => multicast::subscribe(point, directory, index).await,
-            (Role::Node, _) => {
-                let _node = start(directory, index).await?;
-                say("ready");
-                std::future::pending().await
-            }
-            (Role::AmopSubscriber, _) => amop::subscribe(directory).await,
-            (Role::Load, Work::Unicast | Work::Bulk) => unicast::load(point, directory, index).await,
-            (Role::Load, Work::Multicast) => multicast::load(point, directory, index).await,
-            (Role::Load, Work::Amop) => amop::load(point, directory).await,
-        }
-    };
-    // From the main task each frame would cross a wake-up of the main thread; nodes run on tasks of their own.
+    // On the main task each message would cost a wake-up of the main thread.
+    let role = tokio::spawn(play(role, point.clone(), directory.to_owned(), index));
     tokio::select! {
-        ended = play => ended,
+        ended = role => ended.map_err(|error| Failure::operation("internal", error))?,
         () = end_of_input() => Ok(()),
+    }
+}
+
+async fn play(role: Role, point: Point, directory: PathBuf, index: usize) -> Result<(), Failure> {
+    match (role, point.work) {
+        (Role::Responder, _) => unicast::respond(&directory, index, point.work == Work::Unicast).await,
+        (Role::Subscriber, _) => multicast::subscribe(&point, &directory, index).await,
+        (Role::Node, _) => {
+            let _node = start(&directory, index).await?;
+            say("ready");
+            std::future::pending().await
+        }
+        (Role::AmopSubscriber, _) => amop::subscribe(&directory).await,
+        (Role::Load, Work::Unicast | Work::Bulk) => unicast::load(&point, &directory, index).await,
+        (Role::Load, Work::Multicast) => multicast::load(&point, &directory, index).await,
+        (Role::Load, Work::Amop) => amop::load(&point, &directory).await,
     }
 }
 
