@@ -6,8 +6,6 @@ mod participants;
 pub(crate) mod point;
 pub(crate) mod roles;
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use serde::Serialize;
 
 use self::{
@@ -17,11 +15,7 @@ use self::{
 };
 use crate::{
     failure::Failure,
-    testnet::{
-        create::{NodePlan, Plan, create},
-        ports::free_ports,
-        topology::Topology,
-    },
+    testnet::create::{Plan, create},
 };
 
 /// One line of output.
@@ -53,20 +47,7 @@ pub(crate) async fn measure(point: &Point) -> Result<Line, Failure> {
         .map_err(|error| Failure::operation("file", format_args!("cannot make a directory: {error}")))?;
     let network = directory.path().join("net");
     let nodes = if point.work == Work::Multicast { point.subscribers + 1 } else { 2 };
-    let ports = free_ports(2 * nodes)?;
-    let host = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let plan = Plan {
-        directory: network.clone(),
-        chain: "chain",
-        agencies: 1,
-        topology: Topology::Full,
-        bind: host,
-        nodes: ports
-            .chunks_exact(2)
-            .map(|ports| NodePlan { host: host.to_string(), p2p: ports[0], gateway: ports[1] })
-            .collect(),
-    };
-    create(&plan)?;
+    create(&Plan::on_loopback(network.clone(), nodes, 1)?)?;
 
     let mut participants = Participants::default();
     for (role, count) in passive(point) {

@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
 
@@ -10,7 +10,7 @@ use nuncio_daemon::Config;
 use nuncio_pki::authority::{AUTHORITY_DAYS, Authority, CERTIFICATE_DAYS, Kind, Validity};
 use serde::Serialize;
 
-use super::topology::Topology;
+use super::{ports::free_ports, topology::Topology};
 use crate::failure::Failure;
 
 /// What shall be written.
@@ -28,6 +28,17 @@ pub(crate) struct Plan {
     pub(crate) bind: IpAddr,
     /// The nodes.
     pub(crate) nodes: Vec<NodePlan>,
+}
+
+impl Plan {
+    /// Nodes on free ports of loopback, each linked to each.
+    pub(crate) fn on_loopback(directory: PathBuf, nodes: usize, agencies: usize) -> Result<Self, Failure> {
+        let bind = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let ports = free_ports(2 * nodes)?;
+        let node = |ports: &[u16]| NodePlan { host: bind.to_string(), p2p: ports[0], gateway: ports[1] };
+        let nodes = ports.chunks_exact(2).map(node).collect();
+        Ok(Self { directory, chain: "chain", agencies, topology: Topology::Full, bind, nodes })
+    }
 }
 
 /// Where one node is found.

@@ -1,9 +1,6 @@
 //! The throwaway network: its directory, its nodes, and which of them run.
 
-use std::{
-    net::{IpAddr, Ipv4Addr},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use nuncio_admin::client::Client;
 use tempfile::TempDir;
@@ -12,10 +9,8 @@ use super::LIMIT;
 use crate::{
     failure::Failure,
     testnet::{
-        create::{NodePlan, Plan, create},
-        ports::free_ports,
+        create::{Plan, create},
         processes::{NodeProcess, stop_all},
-        topology::Topology,
     },
 };
 
@@ -69,19 +64,7 @@ impl Stage {
             .prefix("nuncio-demo-")
             .tempdir()
             .map_err(|error| Failure::operation("file", format_args!("cannot make a directory: {error}")))?;
-        let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let ports = free_ports(2 * nodes)?;
-        let plan = Plan {
-            directory: directory.path().join("net"),
-            chain: "chain",
-            agencies: AGENCIES,
-            topology: Topology::Full,
-            bind: address,
-            nodes: ports
-                .chunks_exact(2)
-                .map(|ports| NodePlan { host: address.to_string(), p2p: ports[0], gateway: ports[1] })
-                .collect(),
-        };
+        let plan = Plan::on_loopback(directory.path().join("net"), nodes, AGENCIES)?;
         // Keys and signatures are made on the processor: not on the runtime's threads.
         let created = tokio::task::spawn_blocking(move || create(&plan))
             .await
