@@ -43,7 +43,7 @@ fn swarm(identity: Identity, policy: SharedPolicy) -> Result<Swarm<Behaviour>, B
         ..Config::new(identity.key.clone(), chain, NETWORK, Arc::new(PolicyCertifier(policy.clone())))
     };
     let transport = nuncio_transport::Config {
-        identity: Arc::new(identity),
+        identity: Arc::new(Arc::new(identity).into()),
         policy,
         network: NETWORK.into(),
         max_body: nuncio_protocol::MAX_BODY as u32,

@@ -1,7 +1,10 @@
 //! Who belongs to the network.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use nuncio_identity::NodeId;
+use nuncio_protocol::status_sync::IssuerId;
 
 /// Judges certificate chains. The handshake has judged those of linked peers; this one is for the chains behind the
 /// records of nodes farther away.
@@ -11,6 +14,13 @@ pub trait Certifier: Send + Sync {
     /// # Errors
     /// Why it does not, in words.
     fn certify(&self, node: NodeId, chain: &[Bytes]) -> Result<Member, String>;
+
+    /// The revocation lists held that are newer than, or missing from, what a peer holds, and the certificates of
+    /// the agencies that signed them; all DER. Unless this is implemented, none are held.
+    fn newer_lists(&self, held: &BTreeMap<IssuerId, u64>) -> (Vec<Bytes>, Vec<Bytes>) {
+        let _ = held;
+        (Vec::new(), Vec::new())
+    }
 }
 
 /// What a member's certificate says.

@@ -4,7 +4,7 @@ mod inputs;
 mod outputs;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     fmt,
     sync::Arc,
     task::{Context, Poll},
@@ -18,6 +18,7 @@ use libp2p::{
     Multiaddr, PeerId,
     core::{Endpoint, transport::PortUse},
     gossipsub::{self, IdentTopic},
+    request_response::OutboundRequestId,
     swarm::{
         ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent,
         ToSwarm,
@@ -28,6 +29,7 @@ use nuncio_protocol::{
     Input, MAX_BODY, Overlay, Topic,
     amop::{ClientInput, ClientPort},
     peering::Address,
+    status_sync::IssuerId,
     unicast::{ExchangeId, InboundId, Refusal},
 };
 use nuncio_wire::{SigningContext, multicast as wire, status};
@@ -54,6 +56,10 @@ pub struct Behaviour {
     connections: Connections,
     links: HashMap<NodeId, ConnectionId>,
     queries: OpenQueries,
+    /// At most one per peer.
+    revocation_queries: HashSet<OutboundRequestId>,
+    subscribed: BTreeSet<Topic>,
+    relayed: BTreeSet<Topic>,
     on_hold: OnHold,
     delivered: Delivered,
     epoch: u64,
@@ -93,6 +99,9 @@ impl Behaviour {
             connections: Connections::default(),
             links: HashMap::new(),
             queries: OpenQueries::default(),
+            revocation_queries: HashSet::new(),
+            subscribed: BTreeSet::new(),
+            relayed: BTreeSet::new(),
             on_hold: OnHold::default(),
             delivered: Delivered::default(),
             epoch: config.epoch,
@@ -151,15 +160,22 @@ impl Behaviour {
 
     /// Wants multicasts of `topic` from now on.
     pub fn subscribe(&mut self, topic: &Topic) {
-        let topic = IdentTopic::new(wire::gossip_topic(Some(topic)));
-        if let Err(error) = self.inner.gossip.subscribe(&topic) {
-            tracing::warn!(%topic, %error, "cannot subscribe");
+        if self.subscribed.insert(topic.clone()) {
+            if !self.relayed.contains(topic) {
+                outputs::join(&mut self.inner, topic);
+            }
+            self.handle(Input::MulticastTopics { topics: self.subscribed.clone() });
         }
     }
 
     /// Wants no more multicasts of `topic`.
     pub fn unsubscribe(&mut self, topic: &Topic) {
-        self.inner.gossip.unsubscribe(&IdentTopic::new(wire::gossip_topic(Some(topic))));
+        if self.subscribed.remove(topic) {
+            if !self.relayed.contains(topic) {
+                self.inner.gossip.unsubscribe(&IdentTopic::new(wire::gossip_topic(Some(topic))));
+            }
+            self.handle(Input::MulticastTopics { topics: self.subscribed.clone() });
+        }
     }
 
     /// Takes what an AMOP client does.
@@ -207,9 +223,21 @@ impl Behaviour {
         self.handle(Input::LocalAddresses { addresses });
     }
 
-    /// Says which revocation list this node holds; goes into its status record.
-    pub fn set_crl_number(&mut self, number: u64) {
-        self.handle(Input::CrlNumber { number });
+    /// Replaces the certificate chain behind the own status record: DER, leaf first, without the root, for the same
+    /// key and names. Links stay.
+    pub fn renew(&mut self, chain: Vec<Bytes>) {
+        self.chain = chain;
+        self.handle(Input::CertificateRenewed);
+    }
+
+    /// Says goodbye on every link; the connections close by themselves within a second or so.
+    pub fn leave(&mut self) {
+        self.handle(Input::Leave);
+    }
+
+    /// Says which revocation lists this node holds, by their series and number; goes into its status record.
+    pub fn set_revocation_lists(&mut self, numbers: BTreeMap<IssuerId, u64>) {
+        self.handle(Input::RevocationLists { numbers });
     }
 
     /// Sets the opaque application field of the status record, at most

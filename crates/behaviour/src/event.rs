@@ -5,7 +5,7 @@ use nuncio_identity::NodeId;
 use nuncio_protocol::{
     Topic,
     amop::ClientOutput,
-    peering::LinkDownReason,
+    peering::{Address, LinkDownReason},
     status_sync::Record,
     unicast::{ExchangeId, InboundId, Reply, UnicastError},
 };
@@ -64,6 +64,25 @@ pub enum Event {
         data: Bytes,
         /// The origin's epoch and its number of the message.
         id: (u64, u64),
+    },
+    /// A second host uses the key of a node, perhaps our own; the first keeps its links.
+    DuplicateIdentity {
+        /// Whose key.
+        node: NodeId,
+        /// Where the second host was seen, if it connected.
+        address: Option<Address>,
+        /// In which epoch it runs.
+        epoch: u64,
+    },
+    /// A peer sent revocation lists, DER, that are newer than those told by
+    /// [`crate::Behaviour::set_revocation_lists`]. They are not judged yet.
+    RevocationLists {
+        /// Who.
+        peer: NodeId,
+        /// The lists.
+        lists: Vec<Bytes>,
+        /// Certificates of agencies that may have signed them.
+        agencies: Vec<Bytes>,
     },
     /// Something for an AMOP client, when no [`crate::Config::clients`] was given.
     Client(ClientOutput),

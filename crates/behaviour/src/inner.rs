@@ -13,7 +13,7 @@ use libp2p::{
     request_response::{self, ProtocolSupport},
     swarm::NetworkBehaviour,
 };
-use nuncio_protocol::MAX_BODY;
+use nuncio_protocol::{MAX_BODY, MAX_RELAYED_TOPICS, MAX_TOPICS_PER_NODE};
 use nuncio_wire::{SigningContext, multicast, status};
 use sha2::{Digest, Sha256};
 
@@ -28,7 +28,8 @@ use crate::{
 /// Gossip messages that wait for one peer at the most; further ones are refused with [`crate::PublishError::Busy`].
 const GOSSIP_QUEUE: usize = 1024;
 
-const MAX_SUBSCRIPTIONS: usize = 1024;
+/// Of one peer: its own topics, those it relays, and the overlay's.
+const MAX_SUBSCRIPTIONS: usize = MAX_TOPICS_PER_NODE + MAX_RELAYED_TOPICS + 8;
 
 #[derive(NetworkBehaviour)]
 pub struct Inner {

@@ -21,14 +21,17 @@ use libp2p::{
     Multiaddr, PeerId,
     core::{Endpoint, transport::PortUse},
     swarm::{
-        ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent,
-        ToSwarm,
+        ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler, THandler, THandlerInEvent,
+        THandlerOutEvent, ToSwarm,
     },
 };
 use nuncio_identity::NodeId;
 use nuncio_wire::DecodeError;
 
-use self::{handler::Handler, queue::Queue};
+use self::{
+    handler::{Command, Handler},
+    queue::Queue,
+};
 
 /// What travels on the streams, and how.
 pub trait Protocol: Clone + Send + 'static {
@@ -63,7 +66,11 @@ pub(crate) struct Config {
 #[derive(Debug)]
 pub enum Event<M> {
     /// Messages arrived, in order.
-    Received { peer: NodeId, messages: Vec<M> },
+    Received { connection: ConnectionId, peer: NodeId, messages: Vec<M> },
+    /// Something arrived since [`Behaviour::probe`].
+    Alive { connection: ConnectionId },
+    /// All that was queued before [`Behaviour::finish`] is written, or had its time.
+    Finished { connection: ConnectionId },
     /// The connection is of no use any more.
     Failed { connection: ConnectionId, reason: Arc<str> },
 }
@@ -74,13 +81,15 @@ pub struct Behaviour<P: Protocol> {
     config: Config,
     connections: HashMap<ConnectionId, Connection<P::Message>>,
     events: VecDeque<Event<P::Message>>,
+    commands: VecDeque<(NodeId, ConnectionId, Command)>,
 }
 
 type Connection<M> = (NodeId, Arc<Queue<M>>);
 
 impl<P: Protocol> Behaviour<P> {
     pub(crate) fn new(protocol: P, config: Config) -> Self {
-        Self { protocol, config, connections: HashMap::new(), events: VecDeque::new() }
+        let (events, commands) = (VecDeque::new(), VecDeque::new());
+        Self { protocol, config, connections: HashMap::new(), events, commands }
     }
 
     /// Queues a message for a connection.
@@ -91,6 +100,22 @@ impl<P: Protocol> Behaviour<P> {
         match self.connections.get(&connection) {
             Some((_, queue)) => queue.push(message),
             None => Err(message),
+        }
+    }
+
+    /// Wants [`Event::Alive`] when something arrives on a connection.
+    pub(crate) fn probe(&mut self, connection: ConnectionId) {
+        self.command(connection, Command::Probe);
+    }
+
+    /// Wants [`Event::Finished`] when all that is queued for a connection is written.
+    pub(crate) fn finish(&mut self, connection: ConnectionId) {
+        self.command(connection, Command::Finish);
+    }
+
+    fn command(&mut self, connection: ConnectionId, command: Command) {
+        if let Some((peer, _)) = self.connections.get(&connection) {
+            self.commands.push_back((*peer, connection, command));
         }
     }
 
@@ -152,14 +177,22 @@ impl<P: Protocol> NetworkBehaviour for Behaviour<P> {
     fn on_connection_handler_event(&mut self, _: PeerId, connection: ConnectionId, event: THandlerOutEvent<Self>) {
         let Some((peer, _)) = self.connections.get(&connection) else { return };
         self.events.push_back(match event {
-            handler::Event::Received(messages) => Event::Received { peer: *peer, messages },
+            handler::Event::Received(messages) => Event::Received { connection, peer: *peer, messages },
+            handler::Event::Alive => Event::Alive { connection },
+            handler::Event::Finished => Event::Finished { connection },
             handler::Event::Failed(reason) => Event::Failed { connection, reason },
         });
     }
 
     fn poll(&mut self, _: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
-        match self.events.pop_front() {
-            Some(event) => Poll::Ready(ToSwarm::GenerateEvent(event)),
+        if let Some(event) = self.events.pop_front() {
+            return Poll::Ready(ToSwarm::GenerateEvent(event));
+        }
+        match self.commands.pop_front() {
+            Some((peer, connection, event)) => {
+                let (peer_id, handler) = (peer.into(), NotifyHandler::One(connection));
+                Poll::Ready(ToSwarm::NotifyHandler { peer_id, handler, event })
+            }
             None => Poll::Pending,
         }
     }

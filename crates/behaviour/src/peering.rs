@@ -45,6 +45,10 @@ impl Connections {
         peering::ConnectionId(self.next)
     }
 
+    pub(crate) fn name(&self, connection: ConnectionId) -> Option<peering::ConnectionId> {
+        self.names.get(&connection).copied()
+    }
+
     pub(crate) fn by_name(&self, name: peering::ConnectionId) -> Option<ConnectionId> {
         self.by_name.get(&name).copied()
     }

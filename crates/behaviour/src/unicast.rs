@@ -3,7 +3,10 @@
 use bytes::{Bytes, BytesMut};
 use nuncio_identity::NodeId;
 use nuncio_protocol::unicast::{Content, Message};
-use nuncio_wire::{DecodeError, SigningContext, unicast};
+use nuncio_wire::{
+    DecodeError, SigningContext,
+    unicast::{self, Frame},
+};
 
 use crate::link_stream::Protocol;
 
@@ -14,22 +17,24 @@ const OVERHEAD: usize = 256;
 pub struct Unicast(pub(crate) SigningContext);
 
 impl Protocol for Unicast {
-    type Message = Message;
+    type Message = Frame;
     const NAME: &'static str = unicast::PROTOCOL;
 
-    fn encode(&self, message: Message, peer: NodeId, out: &mut BytesMut) -> Bytes {
-        unicast::encode(message, peer, &self.0, out)
+    fn encode(&self, frame: Frame, peer: NodeId, out: &mut BytesMut) -> Bytes {
+        unicast::encode_frame(frame, peer, &self.0, out)
     }
 
-    fn decode(&self, header: Bytes, body: Bytes, peer: NodeId) -> Result<Message, DecodeError> {
-        unicast::decode(header, body, peer, &self.0)
+    fn decode(&self, header: Bytes, body: Bytes, peer: NodeId) -> Result<Frame, DecodeError> {
+        unicast::decode_frame(header, body, peer, &self.0)
     }
 
-    fn weight(message: &Message) -> usize {
+    fn weight(frame: &Frame) -> usize {
         OVERHEAD
-            + match &message.content {
-                Content::Request { body, .. } | Content::Reply { body } => body.len(),
-                Content::Failure { .. } => 0,
+            + match frame {
+                Frame::Message(Message {
+                    content: Content::Request { body, .. } | Content::Reply { body }, ..
+                }) => body.len(),
+                _ => 0,
             }
     }
 }

@@ -12,13 +12,15 @@ use bytes::Bytes;
 use libp2p::{PeerId, Swarm, TransportError, multiaddr::Multiaddr, swarm};
 use nuncio_behaviour::{Behaviour, from_multiaddr, to_multiaddr};
 use nuncio_protocol::MAX_BODY;
-use nuncio_transport::{Admissions, SetupError};
+use nuncio_transport::{Admissions, SetupError, SharedIdentity};
+use rustls_pki_types::UnixTime;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Config, NodeHandle,
-    certifier::PolicyCertifier,
+    agencies::Agencies,
+    certifier::{PolicyCertifier, revocation_numbers},
     epoch::{self, EpochError},
     event_loop::EventLoop,
     listeners::Listeners,
@@ -50,8 +52,11 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
     let node = config.identity.key.node_id();
     let epoch = epoch::next(&config.data_dir)?;
     let admissions = Admissions::default();
-    let transport = nuncio_transport::tcp(transport_config(&config), admissions.clone())?;
-    let behaviour = Behaviour::new(behaviour_config(&config, epoch));
+    let agencies = Agencies::default();
+    agencies.meet(&config.identity.chain);
+    let identity = SharedIdentity::new(config.identity.clone().into());
+    let transport = nuncio_transport::tcp(transport_config(&config, identity.clone()), admissions.clone())?;
+    let behaviour = Behaviour::new(behaviour_config(&config, epoch, admissions.clone(), agencies.clone()));
     let swarm_config = swarm::Config::with_tokio_executor()
         .with_idle_connection_timeout(Duration::from_secs(60))
         .with_max_negotiating_inbound_streams(16)
@@ -69,7 +74,7 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
     let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
     let (client_sender, client_inputs) = mpsc::channel(CLIENT_QUEUE);
     let (response_sender, responses) = mpsc::unbounded_channel();
-    let snapshot = Arc::new(view::snapshot(&facts, swarm.behaviour().overlay(), &admissions, &HashMap::new()));
+    let snapshot = Arc::new(view::snapshot(&facts, swarm.behaviour().overlay(), &admissions, &HashMap::new(), 0));
     let (snapshot_sender, snapshots) = watch::channel(snapshot);
     let handle = NodeHandle { node, commands: command_sender, snapshots, client_inputs: client_sender };
     let event_loop = EventLoop {
@@ -90,6 +95,11 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
         listeners: Listeners::default(),
         round_trips: HashMap::new(),
         refusals: Refusals::default(),
+        identity,
+        agencies,
+        adopted_lists: config.adopted_lists,
+        duplicates: 0,
+        judged: UnixTime::now(),
     };
     Ok(Bound { event_loop, handle, addresses })
 }
@@ -123,9 +133,9 @@ impl std::fmt::Debug for Bound {
     }
 }
 
-fn transport_config(config: &Config) -> nuncio_transport::Config {
+fn transport_config(config: &Config, identity: SharedIdentity) -> nuncio_transport::Config {
     nuncio_transport::Config {
-        identity: config.identity.clone(),
+        identity,
         policy: config.policy.clone(),
         network: config.network.clone(),
         max_body: MAX_BODY as u32,
@@ -149,14 +159,19 @@ fn connect(swarm: &mut Swarm<Behaviour>, config: &Config) -> Result<Vec<SocketAd
     for text in &config.peers {
         swarm.behaviour_mut().add_peer(text).map_err(|reason| BuildError::address(text, reason))?;
     }
-    swarm.behaviour_mut().set_crl_number(config.policy.load().crl_number());
+    swarm.behaviour_mut().set_revocation_lists(revocation_numbers(&config.policy.load()));
     Ok(addresses)
 }
 
-fn behaviour_config(config: &Config, epoch: u64) -> nuncio_behaviour::Config {
+fn behaviour_config(
+    config: &Config,
+    epoch: u64,
+    admissions: Admissions,
+    agencies: Agencies,
+) -> nuncio_behaviour::Config {
     let identity = &config.identity;
     let chain = identity.chain.iter().map(|der| Bytes::copy_from_slice(der)).collect();
-    let certifier = Arc::new(PolicyCertifier(config.policy.clone()));
+    let certifier = Arc::new(PolicyCertifier { policy: config.policy.clone(), admissions, agencies });
     nuncio_behaviour::Config {
         name: identity.certificate.name.clone(),
         agency: identity.certificate.agency.clone(),

@@ -1,11 +1,12 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use nuncio_identity::NodeId;
-use nuncio_protocol::{Topic, unicast::UnicastError};
+use nuncio_pki::Identity;
+use nuncio_protocol::{Topic, status_sync::Record, unicast::UnicastError};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::handle::{AddressError, Answer, Incoming, MessageId, PublishError};
+use crate::handle::{AddressError, Answer, Incoming, MessageId, PublishError, RenewalError};
 
 /// What a handle asks of the event loop.
 pub(crate) enum Command {
@@ -15,5 +16,8 @@ pub(crate) enum Command {
     AddPeer { address: String, answer: oneshot::Sender<Result<(), AddressError>> },
     RemovePeer { peer: String, answer: oneshot::Sender<bool> },
     PolicyChanged,
+    Renew { identity: Arc<Identity>, answer: oneshot::Sender<Result<(), RenewalError>> },
+    Route { target: NodeId, answer: oneshot::Sender<Option<Vec<NodeId>>> },
+    Record { node: NodeId, answer: oneshot::Sender<Option<Arc<Record>>> },
     ApplicationField { bytes: Bytes },
 }

@@ -1,12 +1,16 @@
 use std::{fmt, path::PathBuf, sync::Arc};
 
-use nuncio_pki::{Identity, SharedPolicy};
+use nuncio_pki::{Identity, RevocationList, SharedPolicy};
 use nuncio_protocol::amop::ClientPort;
+use tokio::sync::mpsc;
 
 /// What a node needs to run.
 pub struct Config {
     /// Key and certificate chain.
     pub identity: Arc<Identity>,
+    /// Takes every revocation list that came over the network and was adopted, so that it can be kept for the next
+    /// start. The shared policy holds it already.
+    pub adopted_lists: Option<mpsc::UnboundedSender<RevocationList>>,
     /// Who is admitted; may be swapped while the node runs, see [`crate::NodeHandle::policy_changed`].
     pub policy: SharedPolicy,
     /// The network's name. Nodes of different networks never link.
@@ -48,6 +52,7 @@ impl Config {
             max_pending_handshakes: 64,
             max_links: 512,
             clients: None,
+            adopted_lists: None,
         }
     }
 }

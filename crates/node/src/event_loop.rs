@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use futures::StreamExt;
 use libp2p::{
     Multiaddr, PeerId, Swarm,
@@ -13,14 +14,14 @@ use libp2p::{
 };
 use nuncio_behaviour::{Behaviour, Event, from_multiaddr};
 use nuncio_identity::NodeId;
-use nuncio_pki::SharedPolicy;
+use nuncio_pki::{Identity, NodeCertificate, RevocationList, SharedPolicy};
 use nuncio_protocol::{
     amop::ClientInput,
     peering::Address,
     unicast::{ExchangeId, UnicastError},
 };
-use nuncio_transport::Admissions;
-use rustls_pki_types::UnixTime;
+use nuncio_transport::{Admissions, SharedIdentity};
+use rustls_pki_types::{CertificateDer, UnixTime};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::MissedTickBehavior,
@@ -28,8 +29,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    agencies::Agencies,
+    certifier::revocation_numbers,
     command::Command,
-    handle::{AddressError, Answer, MessageId, PublishError, Response},
+    handle::{AddressError, Answer, MessageId, PublishError, RenewalError, Response},
     listeners::Listeners,
     refusals::Refusals,
     snapshot::Snapshot,
@@ -38,6 +41,9 @@ use crate::{
 
 /// How often the snapshot is made anew when something changed, and dropped listeners are noticed.
 const SNAPSHOT_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How long the goodbyes may take when the node stops.
+const GOODBYE: Duration = Duration::from_millis(1500);
 
 /// Commands taken between two looks at the network.
 const BATCH: usize = 128;
@@ -64,6 +70,13 @@ pub(crate) struct EventLoop {
     pub(crate) listeners: Listeners,
     pub(crate) round_trips: HashMap<NodeId, Duration>,
     pub(crate) refusals: Refusals,
+    pub(crate) identity: SharedIdentity,
+    pub(crate) agencies: Agencies,
+    pub(crate) adopted_lists: Option<mpsc::UnboundedSender<RevocationList>>,
+    /// How often a second host with somebody's key was seen.
+    pub(crate) duplicates: u64,
+    /// Up to when certificates have been judged.
+    pub(crate) judged: UnixTime,
 }
 
 /// A caller of [`crate::NodeHandle::request`].
@@ -152,6 +165,8 @@ impl EventLoop {
                 self.snapshot_due = true;
             }
             Event::NodeChanged { .. } => self.snapshot_due = true,
+            Event::DuplicateIdentity { node, address, epoch } => self.report_duplicate(node, address.as_ref(), epoch),
+            Event::RevocationLists { peer, lists, agencies } => self.adopt(peer, &lists, &agencies),
             Event::RoundTrip { peer, time } => {
                 self.round_trips.insert(peer, time);
                 self.snapshot_due = true;
@@ -190,6 +205,15 @@ impl EventLoop {
                 let _ = answer.send(self.remove_peer(&peer));
             }
             Command::PolicyChanged => self.judge_again(),
+            Command::Renew { identity, answer } => {
+                let _ = answer.send(self.renew(&identity));
+            }
+            Command::Route { target, answer } => {
+                let _ = answer.send(behaviour.overlay().route(&target));
+            }
+            Command::Record { node, answer } => {
+                let _ = answer.send(behaviour.overlay().record(&node).cloned());
+            }
             Command::ApplicationField { bytes } => behaviour.set_application_field(bytes),
         }
     }
@@ -203,12 +227,13 @@ impl EventLoop {
     }
 
     fn handle_tick(&mut self) {
+        self.judge_ended();
         for topic in self.listeners.prune() {
             self.swarm.behaviour_mut().unsubscribe(&topic);
         }
         if std::mem::take(&mut self.snapshot_due) || self.seq_changed() {
             let overlay = self.swarm.behaviour().overlay();
-            let snapshot = view::snapshot(&self.facts, overlay, &self.admissions, &self.round_trips);
+            let snapshot = view::snapshot(&self.facts, overlay, &self.admissions, &self.round_trips, self.duplicates);
             self.snapshots.send_replace(Arc::new(snapshot));
         }
     }
@@ -252,8 +277,78 @@ impl EventLoop {
         for node in &self.expelled {
             behaviour.expel(*node);
         }
-        behaviour.set_crl_number(policy.crl_number());
+        behaviour.set_revocation_lists(revocation_numbers(&policy));
         self.snapshot_due = true;
+    }
+
+    /// Judges again as soon as the certificate of an admitted node has ended.
+    fn judge_ended(&mut self) {
+        let now = UnixTime::now();
+        let since = std::mem::replace(&mut self.judged, now);
+        if self.admissions.any_ended(since, now) {
+            self.judge_again();
+        }
+    }
+
+    /// Takes revocation lists from the network: each must be signed by an authority trusted here.
+    fn adopt(&mut self, peer: NodeId, lists: &[Bytes], agencies: &[Bytes]) {
+        for der in agencies {
+            self.agencies.remember(&CertificateDer::from(der.to_vec()));
+        }
+        let agencies = self.agencies.all();
+        let mut adopted = false;
+        for der in lists {
+            let judged = RevocationList::from_der(der).map_err(|error| error.to_string()).and_then(|list| {
+                let policy = self.policy.load().adopt(list.clone(), &agencies).map_err(|error| error.to_string())?;
+                Ok(policy.map(|policy| (policy, list)))
+            });
+            match judged {
+                Ok(Some((policy, list))) => {
+                    tracing::info!(peer = %peer.short(), issuer = list.issuer(), number = list.number(), "took a newer revocation list");
+                    self.policy.store(Arc::new(policy));
+                    adopted = true;
+                    if let Some(keeper) = &self.adopted_lists {
+                        // Nobody keeps lists any more: the node is about to stop.
+                        let _ = keeper.send(list);
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => tracing::warn!(peer = %peer.short(), %error, "refused a revocation list"),
+            }
+        }
+        if adopted {
+            self.judge_again();
+        }
+    }
+
+    fn renew(&mut self, identity: &Arc<Identity>) -> Result<(), RenewalError> {
+        let (new, own) = (&identity.certificate, &self.facts.certificate);
+        if new.node != own.node {
+            return Err(RenewalError::OtherKey { new: new.node, own: own.node });
+        }
+        let named = |one: &NodeCertificate| format!("{} of {}", one.name, one.agency);
+        if (&new.name, &new.agency) != (&own.name, &own.agency) {
+            return Err(RenewalError::OtherName { new: named(new), own: named(own) });
+        }
+        self.identity.store(Arc::clone(identity));
+        self.agencies.meet(&identity.chain);
+        self.facts.certificate = new.clone();
+        let chain = identity.chain.iter().map(|der| Bytes::copy_from_slice(der)).collect();
+        self.swarm.behaviour_mut().renew(chain);
+        self.snapshot_due = true;
+        Ok(())
+    }
+
+    fn report_duplicate(&mut self, node: NodeId, address: Option<&Address>, epoch: u64) {
+        self.duplicates += 1;
+        self.snapshot_due = true;
+        let from = address.map_or_else(|| "elsewhere in the network".to_owned(), ToString::to_string);
+        let name = self.name_of(&node);
+        if node == self.facts.certificate.node {
+            tracing::error!(%from, epoch, "another host runs with the key of this node: stop one of them, or issue it a certificate of its own");
+        } else {
+            tracing::error!(node = %node.short(), %name, %from, epoch, "two hosts run with the key of one node: the first keeps its links; stop the second, or issue it a certificate of its own");
+        }
     }
 
     /// Loopback is told only when there is nothing else: to others it is their own machine.
@@ -291,16 +386,12 @@ impl EventLoop {
 
     /// Closes every link, so that peers need not wait for silence.
     async fn say_goodbye(mut self) {
-        let peers: Vec<PeerId> = self.swarm.connected_peers().copied().collect();
-        for peer in peers {
-            // Not connected any more: as wanted.
-            let _ = self.swarm.disconnect_peer_id(peer);
-        }
+        self.swarm.behaviour_mut().leave();
         let closed = async {
             while self.swarm.connected_peers().next().is_some() {
                 self.swarm.select_next_some().await;
             }
         };
-        let _ = tokio::time::timeout(Duration::from_secs(1), closed).await;
+        let _ = tokio::time::timeout(GOODBYE, closed).await;
     }
 }

@@ -2,9 +2,11 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use nuncio_identity::NodeId;
+use nuncio_pki::Identity;
 use nuncio_protocol::{
     MAX_BODY, Topic,
     amop::ClientInput,
+    status_sync::Record,
     unicast::{InboundId, Refusal, UnicastError},
 };
 use tokio::sync::{mpsc, oneshot, watch};
@@ -99,6 +101,32 @@ impl NodeHandle {
         let _ = self.commands.send(Command::PolicyChanged).await;
     }
 
+    /// Shows a renewed certificate from now on: to peers that connect, and in the status record, from which linked
+    /// peers learn it. No link is dropped.
+    ///
+    /// # Errors
+    /// When the certificate is for another key, or names the node or its agency otherwise, or the node has stopped.
+    pub async fn renew(&self, identity: Arc<Identity>) -> Result<(), RenewalError> {
+        let (answer, outcome) = oneshot::channel();
+        let command = Command::Renew { identity, answer };
+        self.commands.send(command).await.map_err(|_| RenewalError::Stopped)?;
+        outcome.await.unwrap_or(Err(RenewalError::Stopped))
+    }
+
+    /// The nodes on the path to `target`, this node first; `None` when it cannot be reached.
+    pub async fn route(&self, target: NodeId) -> Option<Vec<NodeId>> {
+        let (answer, outcome) = oneshot::channel();
+        self.commands.send(Command::Route { target, answer }).await.ok()?;
+        outcome.await.ok().flatten()
+    }
+
+    /// The newest status record of a node, its application field included; `None` when none is known.
+    pub async fn record(&self, node: NodeId) -> Option<Arc<Record>> {
+        let (answer, outcome) = oneshot::channel();
+        self.commands.send(Command::Record { node, answer }).await.ok()?;
+        outcome.await.ok().flatten()
+    }
+
     /// Sets the opaque application field of the own status, at most
     /// [`nuncio_protocol::MAX_APPLICATION_FIELD`] bytes.
     pub async fn set_application_field(&self, bytes: Bytes) {
@@ -134,6 +162,31 @@ impl fmt::Debug for NodeHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NodeHandle").field("node", &self.node).finish_non_exhaustive()
     }
+}
+
+/// Why a certificate was not swapped.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RenewalError {
+    /// A renewed certificate keeps the key: the key is the node's identity.
+    #[error("the new certificate is for node {}, this is node {}: renew keeps the key", new.short(), own.short())]
+    OtherKey {
+        /// The node of the new certificate.
+        new: NodeId,
+        /// This node.
+        own: NodeId,
+    },
+    /// Name and agency are part of what peers know; they change with a restart only.
+    #[error("the new certificate names {new}, this node runs as {own}: restart it to change that")]
+    OtherName {
+        /// What the new one says.
+        new: String,
+        /// What the node runs as.
+        own: String,
+    },
+    /// The node has stopped.
+    #[error("the node has stopped")]
+    Stopped,
 }
 
 /// The reply to a request.

@@ -26,6 +26,7 @@
 //! # }
 //! ```
 
+mod agencies;
 mod build;
 mod certifier;
 mod command;
@@ -41,5 +42,7 @@ mod view;
 pub use build::{Bound, BuildError, build};
 pub use config::Config;
 pub use epoch::EpochError;
-pub use handle::{AddressError, Answer, Incoming, Listener, MessageId, NodeHandle, PublishError, Responder};
+pub use handle::{
+    AddressError, Answer, Incoming, Listener, MessageId, NodeHandle, PublishError, RenewalError, Responder,
+};
 pub use snapshot::{Direction, NodeSnapshot, PeerSnapshot, PeerState, Snapshot, TopicSnapshot};

@@ -1,4 +1,4 @@
-use std::time::Instant;
+use std::{collections::BTreeMap, time::Instant};
 
 use serde::Serialize;
 
@@ -32,6 +32,8 @@ pub struct Snapshot {
     pub certificate_not_after: u64,
     /// Whether it listens and every configured peer has been dialled once.
     pub ready: bool,
+    /// How often a second host with the key of this or another node was seen since the start.
+    pub duplicate_identities: u64,
 }
 
 /// A link, or a configured peer without one.
@@ -105,6 +107,10 @@ pub struct NodeSnapshot {
     pub agency: String,
     /// Where it can be dialled.
     pub addresses: Vec<String>,
+    /// The opaque field of its application, hexadecimal.
+    pub application: String,
+    /// The newest revocation list it holds of each issuer: the series, hexadecimal, and the number.
+    pub revocations: BTreeMap<String, u64>,
 }
 
 /// An AMOP topic.

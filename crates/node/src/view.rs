@@ -1,7 +1,7 @@
 //! The snapshot, made of what the core, the admissions and the configuration know.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     time::{Duration, Instant},
 };
 
@@ -27,6 +27,7 @@ pub(crate) fn snapshot(
     overlay: &Overlay,
     admissions: &Admissions,
     round_trips: &HashMap<NodeId, Duration>,
+    duplicate_identities: u64,
 ) -> Snapshot {
     let pending = overlay.pending_peers();
     let ready = pending.iter().all(|peer| peer.last_error.is_some());
@@ -46,6 +47,7 @@ pub(crate) fn snapshot(
         topics: overlay.topics().into_iter().map(topic).collect(),
         certificate_not_after: facts.certificate.not_after.as_secs(),
         ready,
+        duplicate_identities,
     }
 }
 
@@ -96,6 +98,10 @@ fn node(view: NodeView) -> NodeSnapshot {
         topics: status.map_or_else(Vec::new, |status| status.topics.keys().map(ToString::to_string).collect()),
         name: status.map_or_else(String::new, |status| status.name.clone()),
         agency: status.map_or_else(String::new, |status| status.agency.clone()),
+        application: status.map_or_else(String::new, |status| hex::encode(&status.application)),
+        revocations: status.map_or_else(BTreeMap::new, |status| {
+            status.revocations.iter().map(|(issuer, number)| (hex::encode(issuer.0), *number)).collect()
+        }),
         addresses: status.map_or_else(Vec::new, |status| status.addresses.iter().map(ToString::to_string).collect()),
     }
 }

@@ -1,6 +1,9 @@
 //! What makes a node certificate acceptable.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use arc_swap::ArcSwap;
 use nuncio_identity::NodeId;
@@ -115,6 +118,16 @@ impl Policy {
     /// One number that grows whenever a list is renewed: the sum of the lists' numbers, 0 without any.
     pub fn crl_number(&self) -> u64 {
         self.crls.iter().fold(0, |sum, list| sum.saturating_add(list.number()))
+    }
+
+    /// The newest number of each series of lists, see [`RevocationList::series`].
+    pub fn crl_numbers(&self) -> BTreeMap<[u8; 32], u64> {
+        let mut numbers = BTreeMap::new();
+        for list in &self.crls {
+            let newest = numbers.entry(list.series()).or_insert(0);
+            *newest = list.number().max(*newest);
+        }
+        numbers
     }
 
     /// Lists past their `nextUpdate`: they still revoke, but their authority should write new ones.

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use der::{Decode, Encode};
 use rustls_pki_types::{CertificateRevocationListDer, UnixTime, pem::PemObject};
+use sha2::{Digest, Sha256};
 use x509_cert::{
     crl::CertificateList,
     ext::{Extension, pkix::CrlNumber},
@@ -15,6 +16,7 @@ use crate::{
     instant,
 };
 
+const AUTHORITY_KEY_IDENTIFIER: &str = "2.5.29.35";
 const CRL_NUMBER: &str = "2.5.29.20";
 
 /// A complete X.509 revocation list, version 2. Parsed, not verified: see [`is_signed_by`](Self::is_signed_by).
@@ -22,6 +24,8 @@ const CRL_NUMBER: &str = "2.5.29.20";
 pub struct RevocationList {
     der: Vec<u8>,
     issuer_der: Vec<u8>,
+    /// The authority key identifier extension; empty when it has none.
+    issuer_key: Vec<u8>,
     issuer: String,
     number: u64,
     this_update: u64,
@@ -57,6 +61,7 @@ impl RevocationList {
         Ok(Self {
             der: bytes.to_vec(),
             issuer_der: tbs.issuer.to_der().map_err(RevocationError::malformed)?,
+            issuer_key: issuer_key(&extensions),
             issuer: printable(&tbs.issuer.to_string()),
             number: number(&extensions)?,
             this_update: instant::of(tbs.this_update).as_secs(),
@@ -100,6 +105,11 @@ impl RevocationList {
     /// The list's number, which grows; 0 when it has none.
     pub const fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Which series of lists it belongs to: SHA-256 of the issuer's name and, where given, its key identifier.
+    pub fn series(&self) -> [u8; 32] {
+        Sha256::new().chain_update(&self.issuer_der).chain_update(&self.issuer_key).finalize().into()
     }
 
     /// When it was made.
@@ -200,6 +210,11 @@ fn refuse_partial(extensions: &[Extension]) -> Result<(), RevocationError> {
         Some(one) => Err(RevocationError::Partial { oid: one.extn_id.to_string() }),
         None => Ok(()),
     }
+}
+
+fn issuer_key(extensions: &[Extension]) -> Vec<u8> {
+    let found = extensions.iter().find(|one| one.extn_id.to_string() == AUTHORITY_KEY_IDENTIFIER);
+    found.map(|extension| extension.extn_value.as_bytes().to_vec()).unwrap_or_default()
 }
 
 fn number(extensions: &[Extension]) -> Result<u64, RevocationError> {

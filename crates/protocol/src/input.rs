@@ -1,12 +1,17 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 
 use crate::{
+    Topic,
     amop::{self, ClientInput},
-    peering::{Address, ConnectionId, Direction},
-    status_sync::{Query, QueryId, Record, Version},
+    peering::{Address, ConnectionId, Direction, Parting},
+    status_sync::{IssuerId, Query, QueryId, Record, Version},
     unicast::{self, ExchangeId, InboundId, Refusal},
 };
 
@@ -38,11 +43,25 @@ pub enum Input {
         /// All of them; at most 8 are used.
         addresses: Vec<Address>,
     },
-    /// The revocation list this node holds now.
-    CrlNumber {
-        /// Its number.
-        number: u64,
+    /// The revocation lists this node holds now.
+    RevocationLists {
+        /// The newest number of each issuer; at most [`crate::MAX_ISSUERS`] are told.
+        numbers: BTreeMap<IssuerId, u64>,
     },
+    /// A peer answered a [`Query::Revocations`]; the edge has judged and taken the lists already.
+    RevocationsAnswered {
+        /// Who.
+        peer: NodeId,
+    },
+    /// The own certificate chain was replaced: the own status is signed again, under a new seq.
+    CertificateRenewed,
+    /// The application topics this node subscribes; they replace what was said before.
+    MulticastTopics {
+        /// All of them; at most [`crate::MAX_TOPICS_PER_NODE`].
+        topics: BTreeSet<Topic>,
+    },
+    /// The node is about to stop: every link ends with a goodbye.
+    Leave,
     /// The application's opaque status field.
     ApplicationField {
         /// At most [`crate::MAX_APPLICATION_FIELD`] bytes; longer ones are cut.
@@ -58,6 +77,25 @@ pub enum Input {
         direction: Direction,
         /// The remote address; for an outbound one, the address that was dialled.
         address: Address,
+    },
+    /// The other end of a connection said in which epoch it runs; the first thing a peer says.
+    Introduced {
+        /// The connection.
+        connection: ConnectionId,
+        /// The peer's epoch: two hosts with one key differ in it.
+        epoch: u64,
+    },
+    /// Something arrived on a connection since its [`crate::Output::Probe`].
+    Alive {
+        /// The connection.
+        connection: ConnectionId,
+    },
+    /// The other end said goodbye: it will not send again on this connection.
+    Farewell {
+        /// The connection.
+        connection: ConnectionId,
+        /// Why it goes.
+        parting: Parting,
     },
     /// A connection is gone.
     ConnectionClosed {

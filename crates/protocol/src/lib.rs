@@ -17,6 +17,7 @@ mod outbox;
 mod output;
 mod overlay;
 pub mod peering;
+mod relay;
 mod routing;
 pub mod status_sync;
 mod timers;
@@ -27,7 +28,8 @@ pub mod unicast;
 pub use config::Config;
 pub use input::Input;
 pub use limits::{
-    MAX_APPLICATION_FIELD, MAX_BODY, MAX_HOPS, MAX_NEIGHBOURS, MAX_NODES, MAX_STATUS, MAX_TOPICS_PER_NODE,
+    MAX_APPLICATION_FIELD, MAX_BODY, MAX_HOPS, MAX_ISSUERS, MAX_NEIGHBOURS, MAX_NODES, MAX_RELAYED_TOPICS, MAX_STATUS,
+    MAX_TOPICS_PER_NODE,
 };
 pub use output::Output;
 pub use overlay::{NodeView, Overlay, TopicView};

@@ -9,6 +9,12 @@ pub const MAX_STATUS: usize = 256 << 10;
 /// Most AMOP topics one node may advertise.
 pub const MAX_TOPICS_PER_NODE: usize = 1024;
 
+/// Most topics one node relays multicasts of without subscribing them.
+pub const MAX_RELAYED_TOPICS: usize = 4096;
+
+/// Most issuers of revocation lists one status names.
+pub const MAX_ISSUERS: usize = 64;
+
 /// Most neighbours one node may name.
 pub const MAX_NEIGHBOURS: usize = 256;
 

@@ -1,12 +1,16 @@
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 
 use crate::{
+    Topic,
     amop::{self, ClientOutput},
     peering::{Address, ConnectionId, LinkDownReason},
-    status_sync::{Query, QueryId, Record, Status, Version},
+    status_sync::{IssuerId, Query, QueryId, Record, Status, Version},
     unicast::{self, ExchangeId, InboundId, Reply, UnicastError},
 };
 
@@ -27,6 +31,21 @@ pub enum Output {
         connection: ConnectionId,
         /// Why.
         reason: LinkDownReason,
+    },
+    /// Say at once, by [`crate::Input::Alive`], when the next byte arrives on a connection; nothing within
+    /// a few heartbeats means that it is dead.
+    Probe {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// A second host uses the key of a node (perhaps our own). The first keeps its links.
+    DuplicateIdentity {
+        /// Whose key.
+        node: NodeId,
+        /// Where the second host was seen, if it connected.
+        address: Option<Address>,
+        /// The second host's epoch.
+        epoch: u64,
     },
     /// A peer is linked.
     LinkUp {
@@ -87,6 +106,19 @@ pub enum Output {
         records: Vec<Arc<Record>>,
         /// Whether there is more.
         more: bool,
+    },
+    /// Answer a peer's [`Query::Revocations`] with every held list that is newer than what it has.
+    AnswerRevocations {
+        /// Which.
+        query: QueryId,
+        /// What the peer has.
+        held: BTreeMap<IssuerId, u64>,
+    },
+    /// Pass on multicasts of these topics, though nobody here subscribes them: subscribers may be joined
+    /// through this node only. Replaces what was said before.
+    Relay {
+        /// All of them; at most [`crate::MAX_RELAYED_TOPICS`].
+        topics: BTreeSet<Topic>,
     },
     /// Send on the unicast stream of a linked peer.
     SendUnicast {

@@ -7,6 +7,7 @@ use crate::{
     amop::Amop,
     outbox::Outbox,
     peering::{Event, LinkView, Peering, PendingPeerView},
+    relay::Relay,
     routing::Routing,
     status_sync::{Facts, Record, StatusSync, Version, empty_status},
     timers::earliest,
@@ -21,6 +22,7 @@ pub struct Overlay {
     peering: Peering,
     status_sync: StatusSync,
     routing: Routing,
+    relay: Relay,
     unicast: Unicast,
     amop: Amop,
     outbox: Outbox,
@@ -70,6 +72,7 @@ impl Overlay {
             peering: Peering::new(&config, node, seed ^ 1, now),
             status_sync: StatusSync::new(&config, draft, seed ^ 2, now),
             routing: Routing::new(node),
+            relay: Relay::default(),
             unicast: Unicast::new(&config, node, epoch, now),
             amop: Amop::new(&config, node, epoch, seed ^ 3),
             outbox: Outbox::default(),
@@ -137,6 +140,7 @@ impl Overlay {
             peering.handle_forgotten(&node);
             amop.handle_forgotten(&node);
             routing.forget(&node);
+            self.relay.forget(&node);
         }
         let turn = &mut Turn { routing, outbox, now };
         unicast.handle_timeout(turn);
@@ -230,7 +234,7 @@ impl Overlay {
                 peering.handle_local_addresses(&addresses);
                 status_sync.handle_local_addresses(addresses);
             }
-            Input::CrlNumber { number } => status_sync.handle_crl_number(number),
+            Input::RevocationLists { numbers } => status_sync.handle_revocation_lists(numbers),
             Input::ApplicationField { bytes } => status_sync.handle_application_field(&bytes),
             Input::Signed { record } => status_sync.handle_signed(record, outbox, now),
             Input::Announced { via, node, version } => {
@@ -245,6 +249,16 @@ impl Overlay {
             }
             Input::Answered { peer, records, more } => self.apply(peer, records, more, now),
             Input::QueryFailed { peer } => status_sync.handle_query_failed(&peer, outbox),
+            Input::Introduced { connection, epoch } => peering.handle_introduced(connection, epoch, outbox, now),
+            Input::Alive { connection } => peering.handle_alive(connection, outbox),
+            Input::Farewell { connection, parting } => peering.handle_farewell(connection, parting, outbox, now),
+            Input::RevocationsAnswered { peer } => status_sync.handle_revocations_answered(&peer, outbox),
+            Input::CertificateRenewed => status_sync.handle_certificate_renewed(),
+            Input::MulticastTopics { topics } => {
+                self.relay.set_own(topics.clone());
+                status_sync.handle_multicast_topics(topics);
+            }
+            Input::Leave => peering.handle_leave(outbox),
             other => debug_assert!(false, "{other:?} is taken elsewhere"),
         }
     }
@@ -256,13 +270,15 @@ impl Overlay {
             self.status_sync.handle_reachability(&node, self.routing.is_reachable(&node), now);
             self.routing.apply(&record);
             self.amop.handle_record(&record);
+            self.relay.apply(&record);
             self.peering.handle_record(&record, now);
             self.peering.handle_reachability(&node, self.routing.is_reachable(&node), now);
         }
     }
 
     fn expel(&mut self, node: NodeId, now: Instant) {
-        let Self { peering, status_sync, unicast, amop, routing, outbox, .. } = self;
+        let Self { peering, status_sync, unicast, amop, routing, relay, outbox, .. } = self;
+        relay.forget(&node);
         peering.handle_expelled(node, outbox);
         status_sync.handle_expelled(&node);
         routing.forget(&node);
@@ -272,7 +288,7 @@ impl Overlay {
 
     /// Lets every machine know what the others found out, until there is nothing new.
     fn settle(&mut self, now: Instant) {
-        let Self { peering, status_sync, unicast, amop, routing, outbox, .. } = self;
+        let Self { peering, status_sync, unicast, amop, routing, relay, outbox, .. } = self;
         let mut lost = Vec::new();
         while let Some(event) = peering.poll_event() {
             match event {
@@ -303,6 +319,7 @@ impl Overlay {
             amop.handle_routes_changed(turn);
         }
         status_sync.ask(outbox);
+        relay.flush(status_sync.record_count() <= peering.link_count(), outbox);
         let facts = || Facts { neighbours: peering.neighbours(), topics: amop.topics() };
         status_sync.flush(facts, outbox, now);
     }

@@ -53,6 +53,26 @@ pub enum Direction {
     Outbound,
 }
 
+/// What a node says when it leaves a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Parting {
+    /// It stops.
+    #[error("it stops")]
+    Leaving,
+    /// Its operator removed us from its peers.
+    #[error("its operator removed this node from its peers")]
+    Removed,
+    /// It denies us, or our certificate is revoked or expired for it.
+    #[error("it denies this node")]
+    Denied,
+    /// It has a link to another host with our key.
+    #[error("it has a link to another host with the key of this node")]
+    DuplicateIdentity,
+    /// It keeps another connection to us.
+    #[error("it keeps another connection to this node")]
+    Duplicate,
+}
+
 /// Why the core closes a connection or calls a link down.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -69,6 +89,15 @@ pub enum LinkDownReason {
     /// The node is denied or revoked.
     #[error("node is denied")]
     Expelled,
+    /// This node stops.
+    #[error("this node stops")]
+    Leaving,
+    /// Another host with the peer's key has a link already.
+    #[error("another host with the same key has a link already")]
+    DuplicateIdentity,
+    /// The peer said goodbye.
+    #[error("peer said goodbye: {0}")]
+    Parted(Parting),
 }
 
 /// A kept connection to a peer, as operators see it.

@@ -13,6 +13,8 @@ pub use version::Version;
 pub(crate) use machine::{StatusSync, empty_status};
 pub(crate) use own_status::Facts;
 
+use std::collections::BTreeMap;
+
 use nuncio_identity::NodeId;
 
 /// What one node asks another.
@@ -25,7 +27,16 @@ pub enum Query {
         /// What the asker has.
         known: Vec<(NodeId, Version)>,
     },
+    /// The revocation lists that are newer than, or missing from, what the asker holds.
+    Revocations {
+        /// What the asker holds.
+        held: BTreeMap<IssuerId, u64>,
+    },
 }
+
+/// An issuer of revocation lists: SHA-256 of its subject public key info.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IssuerId(pub [u8; 32]);
 
 /// A query of a peer that waits for its answer; named by the edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

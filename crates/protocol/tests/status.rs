@@ -6,7 +6,7 @@ use bytes::Bytes;
 use nuncio_protocol::{
     Config, Input, Output,
     peering::Direction,
-    status_sync::{Query, QueryId, Version},
+    status_sync::{IssuerId, Query, QueryId, Version},
 };
 use nuncio_testkit::simulator::{Lone, Simulator, Weather, address, node_id, record, sign};
 
@@ -146,19 +146,19 @@ fn the_seq_grows_on_change_only_and_changes_are_taken_together() {
     let mut a = node(0);
     assert_eq!(a.overlay.version(), Version { epoch: 1, seq: 1 });
     a.advance(S);
-    let outputs = a.input(Input::CrlNumber { number: 3 });
+    let outputs = a.input(Input::RevocationLists { numbers: [(IssuerId([1; 32]), 3)].into() });
     assert_eq!((a.overlay.version().seq, announcements(&outputs)), (2, 1), "a first change is told at once");
-    a.input(Input::CrlNumber { number: 4 });
+    a.input(Input::RevocationLists { numbers: [(IssuerId([1; 32]), 4)].into() });
     a.input(Input::ApplicationField { bytes: "height=7".into() });
     a.input(Input::LocalAddresses { addresses: vec![address(0)] });
     assert_eq!(a.overlay.version().seq, 2);
     a.advance(100 * MS);
     assert_eq!(a.overlay.version().seq, 3, "three changes, one version");
-    a.input(Input::CrlNumber { number: 4 });
+    a.input(Input::RevocationLists { numbers: [(IssuerId([1; 32]), 4)].into() });
     a.advance(10 * S);
     assert_eq!(a.overlay.version().seq, 3, "nothing changed");
     let status = &a.overlay.record(&node_id(0)).expect("signed").status;
-    assert_eq!((status.crl_number, &status.application[..]), (4, &b"height=7"[..]));
+    assert_eq!((status.revocations[&IssuerId([1; 32])], &status.application[..]), (4, &b"height=7"[..]));
 }
 
 #[test]

@@ -62,6 +62,23 @@ impl Admissions {
             .collect()
     }
 
+    /// Replaces what an admitted node proved by a chain that lasts longer, which its record carried and the policy
+    /// has judged. A node that was not admitted stays unknown.
+    pub fn renew(&self, node: NodeId, admission: Admission) {
+        let mut table = self.table();
+        if let Some((_, old)) = table.nodes.get_mut(&node)
+            && old.certificate.not_after < admission.certificate.not_after
+        {
+            *old = Arc::new(admission);
+        }
+    }
+
+    /// Whether the certificate of an admitted node ended after `since` and not after `until`.
+    pub fn any_ended(&self, since: UnixTime, until: UnixTime) -> bool {
+        let ended = |end: u64| since.as_secs() < end && end <= until.as_secs();
+        self.table().nodes.values().any(|(_, admission)| ended(admission.certificate.not_after.as_secs()))
+    }
+
     pub(crate) fn insert(&self, node: NodeId, admission: Admission) {
         let mut table = self.table();
         table.admitted += 1;

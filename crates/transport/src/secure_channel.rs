@@ -1,5 +1,6 @@
 use std::{fmt, iter, net::Ipv4Addr, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use futures::{AsyncRead, AsyncWrite, FutureExt, future::BoxFuture};
 use futures_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 use libp2p::{
@@ -23,8 +24,8 @@ use crate::{
 /// What one node brings to every connection.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Its key and certificate chain.
-    pub identity: Arc<Identity>,
+    /// Its key and certificate chain. Read anew for each connection, so a renewed certificate can be swapped in.
+    pub identity: SharedIdentity,
     /// What makes a peer's certificate acceptable. Read anew for each connection, so it can be swapped at any time.
     pub policy: SharedPolicy,
     /// The name of the network, 1 to 128 bytes. Peers of another network are turned away.
@@ -35,13 +36,17 @@ pub struct Config {
     pub handshake_timeout: Duration,
 }
 
+/// A node's identity that may be swapped for one of the same key while the node runs.
+pub type SharedIdentity = Arc<ArcSwap<Identity>>;
+
 /// The upgrade of a raw connection to a TLS 1.3 stream with an admitted peer.
 ///
 /// It waits for the peer at most `handshake_timeout`. [`tcp`](crate::tcp) and [`memory`](crate::memory) put the same
 /// limit around everything else that happens to a new connection.
 #[derive(Clone)]
 pub struct SecureChannel {
-    local: LocalCertificate,
+    identity: SharedIdentity,
+    local: Arc<ArcSwap<Shown>>,
     policy: SharedPolicy,
     terms: Arc<Terms>,
     admissions: Admissions,
@@ -58,9 +63,11 @@ impl SecureChannel {
         if !(1..=MAX_NETWORK_NAME).contains(&network.len()) || network.chars().any(char::is_control) {
             return Err(SetupError::NetworkName { bytes: network.len(), limit: MAX_NETWORK_NAME });
         }
-        let local = LocalCertificate::new(&identity)?;
+        let current = identity.load_full();
+        let certificate = LocalCertificate::new(&current)?;
+        let local = Arc::new(ArcSwap::from_pointee(Shown { identity: current, certificate }));
         let terms = Arc::new(Terms { network, max_body });
-        Ok(Self { local, policy, terms, admissions, timeout: handshake_timeout })
+        Ok(Self { identity, local, policy, terms, admissions, timeout: handshake_timeout })
     }
 
     async fn secure<C>(self, socket: C, role: Role) -> Result<(PeerId, TlsStream<C>), HandshakeError>
@@ -83,6 +90,25 @@ impl SecureChannel {
         }
     }
 
+    /// What to show now: made anew after the identity was swapped.
+    fn local(&self) -> LocalCertificate {
+        let identity = self.identity.load_full();
+        let shown = self.local.load_full();
+        if Arc::ptr_eq(&shown.identity, &identity) {
+            return shown.certificate.clone();
+        }
+        match LocalCertificate::new(&identity) {
+            Ok(certificate) => {
+                self.local.store(Arc::new(Shown { identity, certificate: certificate.clone() }));
+                certificate
+            }
+            Err(error) => {
+                tracing::error!(%error, "cannot show the renewed certificate; the old one is shown");
+                shown.certificate.clone()
+            }
+        }
+    }
+
     async fn handshake<C>(
         &self,
         socket: C,
@@ -95,12 +121,12 @@ impl SecureChannel {
         let in_tls = |source| HandshakeError::Tls { role, source };
         let outcome = match role {
             Role::Listener => {
-                let config = self.local.server(Arc::clone(verifier)).map_err(in_tls)?;
+                let config = self.local().server(Arc::clone(verifier)).map_err(in_tls)?;
                 let accept = TlsAcceptor::from(Arc::new(config)).accept(socket);
                 accept.into_fallible().await.map(TlsStream::Server)
             }
             Role::Dialer => {
-                let config = self.local.client(Arc::clone(verifier)).map_err(in_tls)?;
+                let config = self.local().client(Arc::clone(verifier)).map_err(in_tls)?;
                 // rustls wants a name, and sends none that is an address.
                 let no_name = ServerName::from(Ipv4Addr::UNSPECIFIED);
                 let connect = TlsConnector::from(Arc::new(config)).connect(no_name, socket);
@@ -194,6 +220,12 @@ const PROTOCOL: &str = "/nuncio/tls/1";
 
 /// Longest network name, in bytes: it travels in every verdict.
 const MAX_NETWORK_NAME: usize = 128;
+
+#[derive(Debug)]
+struct Shown {
+    identity: Arc<Identity>,
+    certificate: LocalCertificate,
+}
 
 /// What both ends must have alike.
 #[derive(Debug)]

@@ -1,13 +1,13 @@
 //! Announcements, queries, answers and the signed status records they are about.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    MAX_APPLICATION_FIELD, MAX_NEIGHBOURS, MAX_NODES, MAX_STATUS, MAX_TOPICS_PER_NODE, Topic,
+    MAX_APPLICATION_FIELD, MAX_ISSUERS, MAX_NEIGHBOURS, MAX_NODES, MAX_STATUS, MAX_TOPICS_PER_NODE, Topic,
     peering::Address,
-    status_sync::{Query, Record, Status, Version},
+    status_sync::{IssuerId, Query, Record, Status, Version},
 };
 use prost::Message as _;
 
@@ -27,6 +27,9 @@ pub const MAX_ANSWER: usize = (4 << 20) + MAX_STATUS + (64 << 10);
 
 /// Most certificates in a record's chain.
 pub const MAX_CHAIN: usize = 5;
+
+/// Most bytes of revocation lists in one answer.
+const MAX_LIST_BYTES: usize = 4 << 20;
 
 const MAX_ADDRESSES: usize = 8;
 const MAX_ADDRESS_LENGTH: usize = 256;
@@ -56,10 +59,16 @@ pub fn encode_query(query: &Query) -> Vec<u8> {
     };
     let query = match query {
         Query::Nodes(nodes) => {
-            proto::Query { nodes: nodes.iter().map(|(node, version)| known(node, *version)).collect(), all: false }
+            let nodes = nodes.iter().map(|(node, version)| known(node, *version)).collect();
+            proto::Query { nodes, all: false, revocations: None }
         }
         Query::All { known: nodes } => {
-            proto::Query { nodes: nodes.iter().map(|(node, version)| known(node, Some(*version))).collect(), all: true }
+            let nodes = nodes.iter().map(|(node, version)| known(node, Some(*version))).collect();
+            proto::Query { nodes, all: true, revocations: None }
+        }
+        Query::Revocations { held } => {
+            let revocations = Some(proto::Held { numbers: encode_revocations(held) });
+            proto::Query { nodes: Vec::new(), all: false, revocations }
         }
     };
     query.encode_to_vec()
@@ -71,6 +80,9 @@ pub fn encode_query(query: &Query) -> Vec<u8> {
 /// When it is none or names too many nodes.
 pub fn decode_query(bytes: Bytes) -> Result<Query, DecodeError> {
     let query = proto::Query::decode(bytes).map_err(|source| DecodeError::Protobuf { message: "query", source })?;
+    if let Some(held) = query.revocations {
+        return Ok(Query::Revocations { held: decode_revocations(&held.numbers)? });
+    }
     bounded("nodes", query.nodes.len(), MAX_NODES)?;
     let known = query.nodes.iter().map(|known| {
         let version = Version { epoch: known.epoch, seq: known.seq };
@@ -87,7 +99,8 @@ pub fn decode_query(bytes: Bytes) -> Result<Query, DecodeError> {
 
 /// Encodes an answer.
 pub fn encode_answer(records: &[Arc<Record>], more: bool) -> Vec<u8> {
-    proto::Answer { records: records.iter().map(|record| record.bytes.clone()).collect(), more }.encode_to_vec()
+    let records = records.iter().map(|record| record.bytes.clone()).collect();
+    proto::Answer { records, more, lists: Vec::new(), agencies: Vec::new() }.encode_to_vec()
 }
 
 /// Reads an answer: encoded records, for [`decode_record`], and whether there is more.
@@ -95,10 +108,46 @@ pub fn encode_answer(records: &[Arc<Record>], more: bool) -> Vec<u8> {
 /// # Errors
 /// When it is none or holds too many records.
 pub fn decode_answer(bytes: Bytes) -> Result<(Vec<Bytes>, bool), DecodeError> {
-    let proto::Answer { records, more } =
-        proto::Answer::decode(bytes).map_err(|source| DecodeError::Protobuf { message: "answer", source })?;
+    let proto::Answer { records, more, .. } = decode_any_answer(bytes)?;
     bounded("records", records.len(), MAX_NODES)?;
     Ok((records, more))
+}
+
+/// Encodes an answer to a query for revocation lists: lists and agency certificates, DER. Lists beyond
+/// [`MAX_ISSUERS`] or 4 MiB in all are left out; the next query gets them.
+pub fn encode_revocations_answer(lists: &[Bytes], agencies: &[Bytes]) -> Vec<u8> {
+    let mut bytes = 0;
+    let fits = |list: &&Bytes| {
+        bytes += list.len();
+        bytes <= MAX_LIST_BYTES
+    };
+    let lists = lists.iter().take(MAX_ISSUERS).take_while(fits).cloned().collect();
+    let agencies = agencies.iter().take(MAX_ISSUERS).cloned().collect();
+    proto::Answer { records: Vec::new(), more: false, lists, agencies }.encode_to_vec()
+}
+
+/// An answer to a query for revocation lists; nothing in it is verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevocationsAnswer {
+    /// The lists, DER.
+    pub lists: Vec<Bytes>,
+    /// Certificates of agencies that may have signed them, DER.
+    pub agencies: Vec<Bytes>,
+}
+
+/// Reads an answer to a query for revocation lists.
+///
+/// # Errors
+/// When it is none or holds too much.
+pub fn decode_revocations_answer(bytes: Bytes) -> Result<RevocationsAnswer, DecodeError> {
+    let proto::Answer { lists, agencies, .. } = decode_any_answer(bytes)?;
+    bounded("lists", lists.len(), MAX_ISSUERS)?;
+    bounded("agencies", agencies.len(), MAX_ISSUERS)?;
+    Ok(RevocationsAnswer { lists, agencies })
+}
+
+fn decode_any_answer(bytes: Bytes) -> Result<proto::Answer, DecodeError> {
+    proto::Answer::decode(bytes).map_err(|source| DecodeError::Protobuf { message: "answer", source })
 }
 
 /// Signs a status of ours and puts it behind its certificate chain.
@@ -154,7 +203,8 @@ fn encode_status(status: &Status) -> proto::Status {
         name: status.name.clone(),
         agency: status.agency.clone(),
         software: status.software.clone(),
-        crl_number: status.crl_number,
+        multicast_topics: status.multicast_topics.iter().map(|topic| topic.as_str().to_owned()).collect(),
+        revocations: encode_revocations(&status.revocations),
         application: status.application.clone(),
     }
 }
@@ -170,6 +220,8 @@ fn decode_status(status: proto::Status) -> Result<Status, DecodeError> {
     }
     bounded("application bytes", status.application.len(), MAX_APPLICATION_FIELD)?;
     let topics = status.topics.into_iter().map(|entry| Ok((Topic::new(&entry.topic)?, entry.subscribers)));
+    bounded("multicast topics", status.multicast_topics.len(), MAX_TOPICS_PER_NODE)?;
+    let multicast_topics = status.multicast_topics.iter().map(|topic| Ok(Topic::new(topic)?));
     let neighbours = status.neighbours.iter().map(|node| NodeId::from_bytes(node));
     Ok(Status {
         node: NodeId::from_bytes(&status.node)?,
@@ -180,9 +232,28 @@ fn decode_status(status: proto::Status) -> Result<Status, DecodeError> {
         name: status.name,
         agency: status.agency,
         software: status.software,
-        crl_number: status.crl_number,
+        multicast_topics: multicast_topics.collect::<Result<_, DecodeError>>()?,
+        revocations: decode_revocations(&status.revocations)?,
         application: status.application,
     })
+}
+
+fn encode_revocations(numbers: &BTreeMap<IssuerId, u64>) -> Vec<proto::IssuerNumber> {
+    let encode = |(issuer, &number): (&IssuerId, &u64)| proto::IssuerNumber {
+        issuer: Bytes::copy_from_slice(&issuer.0),
+        number,
+    };
+    numbers.iter().map(encode).collect()
+}
+
+fn decode_revocations(numbers: &[proto::IssuerNumber]) -> Result<BTreeMap<IssuerId, u64>, DecodeError> {
+    bounded("issuers", numbers.len(), MAX_ISSUERS)?;
+    let decode = |entry: &proto::IssuerNumber| {
+        let id = <[u8; 32]>::try_from(&entry.issuer[..]);
+        let id = id.map_err(|_| DecodeError::Field { field: "issuer" })?;
+        Ok((IssuerId(id), entry.number))
+    };
+    numbers.iter().map(decode).collect()
 }
 
 fn bounded(what: &'static str, count: usize, limit: usize) -> Result<(), DecodeError> {

@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
     MAX_BODY,
+    peering::Parting,
     unicast::{Content, ExchangeId, Message, Refusal},
 };
 use prost::Message as _;
@@ -20,6 +21,54 @@ use crate::{
 
 /// The protocol's name.
 pub const PROTOCOL: &str = "/nuncio/unicast/1";
+
+/// What follows on the stream of a link: a message, or a word about the link itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Frame {
+    /// The first frame of each side.
+    Hello {
+        /// In which epoch the sender runs.
+        epoch: u64,
+    },
+    /// The last frame of a side that ends the link.
+    Goodbye {
+        /// Why.
+        parting: Parting,
+    },
+    /// A message.
+    Message(Message),
+}
+
+/// Appends a frame for the linked peer `peer`, all but its body, and returns the body.
+pub fn encode_frame(frame: Frame, peer: NodeId, context: &SigningContext, out: &mut BytesMut) -> Bytes {
+    let header = match frame {
+        Frame::Message(message) => return encode(message, peer, context, out),
+        Frame::Hello { epoch } => UnicastHeader { kind: UnicastKind::Hello.into(), epoch, ..UnicastHeader::default() },
+        Frame::Goodbye { parting } => UnicastHeader {
+            kind: UnicastKind::Goodbye.into(),
+            parting: encode_parting(parting).into(),
+            ..UnicastHeader::default()
+        },
+    };
+    length_prefixed::encode(&header, 0, out);
+    Bytes::new()
+}
+
+/// Reads a frame that came from the linked peer `peer`; a message as [`decode`] does.
+///
+/// # Errors
+/// As [`decode`], and when a word about the link carries a body or says nothing known.
+pub fn decode_frame(header: Bytes, body: Bytes, peer: NodeId, context: &SigningContext) -> Result<Frame, DecodeError> {
+    let header = decode_header(header)?;
+    match header.kind() {
+        UnicastKind::Hello | UnicastKind::Goodbye if !body.is_empty() => {
+            Err(DecodeError::TooLarge { what: "body", bytes: body.len(), limit: 0 })
+        }
+        UnicastKind::Hello => Ok(Frame::Hello { epoch: header.epoch }),
+        UnicastKind::Goodbye => Ok(Frame::Goodbye { parting: decode_parting(header.parting())? }),
+        _ => decode_message(&header, body, peer, context).map(Frame::Message),
+    }
+}
 
 /// Appends the frame of `message` for the linked peer `peer`, all but its body, and returns the body. Signs what is
 /// ours and will be relayed.
@@ -42,6 +91,7 @@ pub fn encode(message: Message, peer: NodeId, context: &SigningContext, out: &mu
         time_left_ms: encode_millis(time_left),
         refusal: refusal.map_or(0, |refusal| encode_refusal(refusal).into()),
         signature: Bytes::new(),
+        parting: 0,
     };
     header.signature = encode_signature(match signature {
         None if source == me && target != peer => Some(context.sign(&statement(&header, source, target, &body))),
@@ -57,24 +107,37 @@ pub fn encode(message: Message, peer: NodeId, context: &SigningContext, out: &mu
 /// # Errors
 /// When the header is no header, a field is out of bounds, or the signature does not hold.
 pub fn decode(header: Bytes, body: Bytes, peer: NodeId, context: &SigningContext) -> Result<Message, DecodeError> {
+    decode_message(&decode_header(header)?, body, peer, context)
+}
+
+fn decode_header(header: Bytes) -> Result<UnicastHeader, DecodeError> {
+    UnicastHeader::decode(header).map_err(|source| DecodeError::Protobuf { message: "unicast header", source })
+}
+
+fn decode_message(
+    header: &UnicastHeader,
+    body: Bytes,
+    peer: NodeId,
+    context: &SigningContext,
+) -> Result<Message, DecodeError> {
     if body.len() > MAX_BODY {
         return Err(DecodeError::TooLarge { what: "body", bytes: body.len(), limit: MAX_BODY });
     }
-    let header =
-        UnicastHeader::decode(header).map_err(|source| DecodeError::Protobuf { message: "unicast header", source })?;
     let me = context.node();
     let source = decode_node(&header.source, peer)?;
     let target = decode_node(&header.target, me)?;
     let signature = decode_signature(&header.signature)?;
     if source != peer && target == me {
         let signature = signature.ok_or(DecodeError::Signature { node: source })?;
-        context.verify(source, &statement(&header, source, target, &body), &signature)?;
+        context.verify(source, &statement(header, source, target, &body), &signature)?;
     }
     let content = match header.kind() {
         UnicastKind::Request => Content::Request { body, time_left: Duration::from_millis(header.time_left_ms.into()) },
         UnicastKind::Reply => Content::Reply { body },
         UnicastKind::Failure => Content::Failure { refusal: decode_refusal(header.refusal())? },
-        UnicastKind::Unspecified => return Err(DecodeError::Field { field: "kind" }),
+        UnicastKind::Unspecified | UnicastKind::Hello | UnicastKind::Goodbye => {
+            return Err(DecodeError::Field { field: "kind" });
+        }
     };
     Ok(Message {
         source,
@@ -116,5 +179,26 @@ fn decode_refusal(refusal: proto::Refusal) -> Result<Refusal, DecodeError> {
         proto::Refusal::NoHandler => Ok(Refusal::NoHandler),
         proto::Refusal::Denied => Ok(Refusal::Denied),
         proto::Refusal::Unspecified => Err(DecodeError::Field { field: "refusal" }),
+    }
+}
+
+fn encode_parting(parting: Parting) -> proto::Parting {
+    match parting {
+        Parting::Leaving => proto::Parting::Leaving,
+        Parting::Removed => proto::Parting::Removed,
+        Parting::Denied => proto::Parting::Denied,
+        Parting::DuplicateIdentity => proto::Parting::DuplicateIdentity,
+        Parting::Duplicate => proto::Parting::Duplicate,
+    }
+}
+
+fn decode_parting(parting: proto::Parting) -> Result<Parting, DecodeError> {
+    match parting {
+        proto::Parting::Leaving => Ok(Parting::Leaving),
+        proto::Parting::Removed => Ok(Parting::Removed),
+        proto::Parting::Denied => Ok(Parting::Denied),
+        proto::Parting::DuplicateIdentity => Ok(Parting::DuplicateIdentity),
+        proto::Parting::Duplicate => Ok(Parting::Duplicate),
+        proto::Parting::Unspecified => Err(DecodeError::Field { field: "parting" }),
     }
 }

@@ -1,6 +1,10 @@
 //! What is encoded is read back as it was, at a neighbour and behind a relay.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use nuncio_identity::{NodeId, NodeKey};
@@ -194,7 +198,8 @@ fn a_record_is_read_back_by_anyone_and_refused_when_changed() {
         name: "node0".into(),
         agency: "agencyA".into(),
         software: "nuncio".into(),
-        crl_number: 1,
+        multicast_topics: BTreeSet::new(),
+        revocations: BTreeMap::new(),
         application: Bytes::from("height 7"),
     };
     let chain = vec![Bytes::from("certificate")];

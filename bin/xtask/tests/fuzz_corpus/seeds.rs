@@ -1,6 +1,12 @@
 //! Inputs made by our own encoders, from which fuzzers start.
 
-use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use nuncio_channel_protocol::{
@@ -205,7 +211,8 @@ fn records() -> Vec<Seed> {
         name: "node0".into(),
         agency: "agencyA".into(),
         software: "nuncio".into(),
-        crl_number: 1,
+        multicast_topics: BTreeSet::new(),
+        revocations: BTreeMap::new(),
         application: "height 7".into(),
     };
     let record = status::sign_record(own, &[Bytes::from("certificate")], &context);

@@ -15,7 +15,7 @@ use nuncio_protocol::{
     peering::{Address, Direction},
     status_sync::Version,
 };
-use nuncio_wire::{multicast as wire, status};
+use nuncio_wire::{multicast as wire, status, unicast::Frame};
 
 use super::Behaviour;
 use crate::{
@@ -38,6 +38,8 @@ impl Behaviour {
                 let dialled = self.connections.dialled(opened.connection_id);
                 let address = dialled.unwrap_or_else(|| Address::new(&from_multiaddr(address)));
                 let connection = self.connections.open(opened.connection_id);
+                // The queue of a new connection is empty.
+                let _ = self.inner.unicast.send(opened.connection_id, Frame::Hello { epoch: self.epoch });
                 self.handle(Input::ConnectionOpened { connection, peer, direction, address });
             }
             FromSwarm::ConnectionClosed(closed) => {
@@ -70,14 +72,20 @@ impl Behaviour {
 
     pub(super) fn handle_inner_event(&mut self, event: InnerEvent) {
         match event {
-            InnerEvent::Unicast(link_stream::Event::Received { peer, messages }) => {
+            InnerEvent::Unicast(link_stream::Event::Received { connection, peer, messages }) => {
                 let now = Instant::now();
-                for message in messages {
-                    self.overlay.handle_input(Input::UnicastReceived { from: peer, message }, now);
-                    self.drain(now);
+                for frame in messages {
+                    self.handle_frame(connection, peer, frame, now);
                 }
             }
-            InnerEvent::Bridge(link_stream::Event::Received { peer, messages }) => {
+            InnerEvent::Unicast(link_stream::Event::Alive { connection }) => {
+                if let Some(connection) = self.connections.name(connection) {
+                    self.handle(Input::Alive { connection });
+                }
+            }
+            InnerEvent::Unicast(link_stream::Event::Finished { connection }) => self.close_now(connection),
+            InnerEvent::Bridge(link_stream::Event::Alive { .. } | link_stream::Event::Finished { .. }) => {}
+            InnerEvent::Bridge(link_stream::Event::Received { peer, messages, .. }) => {
                 let now = Instant::now();
                 for message in messages {
                     self.overlay.handle_input(Input::BridgeReceived { from: peer, message }, now);
@@ -97,6 +105,22 @@ impl Behaviour {
             }
             InnerEvent::Ping(_) => {}
         }
+    }
+
+    fn handle_frame(&mut self, connection: ConnectionId, from: NodeId, frame: Frame, now: Instant) {
+        let input = match frame {
+            Frame::Message(message) => Input::UnicastReceived { from, message },
+            Frame::Hello { epoch } => {
+                let Some(connection) = self.connections.name(connection) else { return };
+                Input::Introduced { connection, epoch }
+            }
+            Frame::Goodbye { parting } => {
+                let Some(connection) = self.connections.name(connection) else { return };
+                Input::Farewell { connection, parting }
+            }
+        };
+        self.overlay.handle_input(input, now);
+        self.drain(now);
     }
 
     /// Tells the core at once: the swarm may take its time to close a connection that hangs.
@@ -125,10 +149,17 @@ impl Behaviour {
                         let Some(query) = self.queries.open(channel) else { return };
                         self.handle(Input::Queried { query, peer, wanted });
                     }
-                    request_response::Message::Response { response, .. } => self.handle_answer(peer, response),
+                    request_response::Message::Response { request_id, response } => {
+                        if self.revocation_queries.remove(&request_id) {
+                            self.handle_revocations_answer(peer, response);
+                        } else {
+                            self.handle_answer(peer, response);
+                        }
+                    }
                 }
             }
-            request_response::Event::OutboundFailure { peer, error, .. } => {
+            request_response::Event::OutboundFailure { peer, error, request_id, .. } => {
+                self.revocation_queries.remove(&request_id);
                 let Some(peer) = node_of(peer) else { return };
                 tracing::debug!(peer = %peer.short(), %error, "status query failed");
                 self.handle(Input::QueryFailed { peer });
@@ -153,6 +184,20 @@ impl Behaviour {
             }
         }
         self.handle(Input::Answered { peer, records, more });
+    }
+
+    /// The node judges the lists; whether they hold or not, the peer has answered.
+    fn handle_revocations_answer(&mut self, peer: NodeId, response: Bytes) {
+        match status::decode_revocations_answer(response) {
+            Ok(status::RevocationsAnswer { lists, agencies }) => {
+                self.actions.push_back(ToSwarm::GenerateEvent(Event::RevocationLists { peer, lists, agencies }));
+                self.handle(Input::RevocationsAnswered { peer });
+            }
+            Err(error) => {
+                tracing::warn!(peer = %peer.short(), %error, "bad answer to a query for revocation lists");
+                self.handle(Input::QueryFailed { peer });
+            }
+        }
     }
 
     fn handle_gossip_event(&mut self, event: gossipsub::Event) {
@@ -232,6 +277,9 @@ impl Behaviour {
         let wire::Gossip { origin, epoch, seq, body } = gossip;
         if origin == self.context.node() || !self.delivered.mark(origin, epoch, seq) {
             return MessageAcceptance::Ignore;
+        }
+        if topic.as_ref().is_some_and(|topic| !self.subscribed.contains(topic)) {
+            return MessageAcceptance::Accept;
         }
         let event = Event::Multicast { origin, topic, data: body, id: (epoch, seq) };
         self.actions.push_back(ToSwarm::GenerateEvent(event));

@@ -1,6 +1,6 @@
 //! What the core wants done, as libp2p's actions.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use libp2p::{
     gossipsub::IdentTopic,
@@ -8,16 +8,16 @@ use libp2p::{
 };
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Input, Output, amop,
+    Input, Output, Topic, amop,
     amop::{ClientInput, ClientOutput},
-    peering::{Address, ConnectionId},
-    status_sync::Version,
+    peering::{Address, ConnectionId, LinkDownReason, Parting},
+    status_sync::{Query, Version},
     unicast,
 };
-use nuncio_wire::status;
+use nuncio_wire::{multicast, status, unicast::Frame};
 
 use super::Behaviour;
-use crate::{Event, bridge};
+use crate::{Event, bridge, inner::Inner};
 
 impl Behaviour {
     /// Does all the core wants; inputs that this causes are taken at once.
@@ -35,7 +35,7 @@ impl Behaviour {
             Output::Request { inbound, source, body } => self.tell(Event::Request { inbound, source, body }),
             Output::Client(output) => self.hand_to_client(output, now),
             Output::Dial { address, expected } => self.dial(address, expected, now),
-            Output::Close { connection, reason } => self.close(connection, &reason.to_string()),
+            Output::Close { connection, reason } => self.close(connection, &reason),
             Output::LinkUp { peer, connection } => {
                 self.bind(peer, connection);
                 self.tell(Event::LinkUp { peer });
@@ -58,8 +58,27 @@ impl Behaviour {
             }
             Output::Announce { version } => self.announce(version),
             Output::Query { peer, wanted } => {
-                self.inner.status.send_request(&peer.into(), status::encode_query(&wanted).into());
+                let request = self.inner.status.send_request(&peer.into(), status::encode_query(&wanted).into());
+                if matches!(wanted, Query::Revocations { .. }) {
+                    self.revocation_queries.insert(request);
+                }
             }
+            Output::Probe { connection } => {
+                if let Some(connection) = self.connections.by_name(connection) {
+                    self.inner.unicast.probe(connection);
+                }
+            }
+            Output::DuplicateIdentity { node, address, epoch } => {
+                self.tell(Event::DuplicateIdentity { node, address, epoch });
+            }
+            Output::AnswerRevocations { query, held } => {
+                let Some(channel) = self.queries.close(query) else { return };
+                let (lists, agencies) = self.certifier.newer_lists(&held);
+                let answer = status::encode_revocations_answer(&lists, &agencies);
+                // The peer may be gone; then it needs no answer.
+                let _ = self.inner.status.send_response(channel, answer.into());
+            }
+            Output::Relay { topics } => self.relay(topics),
             Output::Answer { query, records, more } => {
                 if let Some(channel) = self.queries.close(query) {
                     // The peer may be gone; then it needs no answer.
@@ -81,10 +100,10 @@ impl Behaviour {
 
     fn send_unicast(&mut self, to: NodeId, message: unicast::Message, now: Instant) {
         let sent = match self.links.get(&to) {
-            Some(connection) => self.inner.unicast.send(*connection, message),
-            None => Err(message),
+            Some(connection) => self.inner.unicast.send(*connection, Frame::Message(message)),
+            None => Err(Frame::Message(message)),
         };
-        if let Err(message) = sent {
+        if let Err(Frame::Message(message)) = sent {
             self.overlay.handle_input(Input::UnicastNotSent { to, message }, now);
         }
     }
@@ -125,12 +144,32 @@ impl Behaviour {
         }
     }
 
-    fn close(&mut self, connection: ConnectionId, reason: &str) {
-        let Some(connection) = self.connections.by_name(connection) else { return };
+    /// Says goodbye first.
+    fn close(&mut self, name: ConnectionId, reason: &LinkDownReason) {
+        let Some(connection) = self.connections.by_name(name) else { return };
         let Some(peer) = self.inner.unicast.peer(connection) else { return };
-        tracing::debug!(peer = %peer.short(), reason, "closing a connection");
+        tracing::debug!(peer = %peer.short(), %reason, "closing a connection");
+        let said = match parting(reason) {
+            Some(parting) => self.inner.unicast.send(connection, Frame::Goodbye { parting }).is_ok(),
+            None => false,
+        };
+        if said { self.inner.unicast.finish(connection) } else { self.close_now(connection) }
+    }
+
+    pub(super) fn close_now(&mut self, connection: libp2p::swarm::ConnectionId) {
+        let Some(peer) = self.inner.unicast.peer(connection) else { return };
         let connection = CloseConnection::One(connection);
         self.actions.push_back(ToSwarm::CloseConnection { peer_id: peer.into(), connection });
+    }
+
+    fn relay(&mut self, topics: BTreeSet<Topic>) {
+        for topic in topics.iter().filter(|topic| !self.relayed.contains(topic) && !self.subscribed.contains(topic)) {
+            join(&mut self.inner, topic);
+        }
+        for topic in self.relayed.iter().filter(|topic| !topics.contains(topic) && !self.subscribed.contains(topic)) {
+            self.inner.gossip.unsubscribe(&IdentTopic::new(multicast::gossip_topic(Some(topic))));
+        }
+        self.relayed = topics;
     }
 
     fn announce(&mut self, version: Version) {
@@ -138,5 +177,25 @@ impl Behaviour {
         let announcement = status::encode_announcement(self.context.node(), version, self.last_announcement);
         // Nobody to tell yet: the next announcement comes soon.
         let _ = self.inner.gossip.publish(IdentTopic::new(status::ANNOUNCE), announcement);
+    }
+}
+
+/// Takes part in a topic's gossip.
+pub(super) fn join(inner: &mut Inner, topic: &Topic) {
+    let topic = IdentTopic::new(multicast::gossip_topic(Some(topic)));
+    if let Err(error) = inner.gossip.subscribe(&topic) {
+        tracing::warn!(%topic, %error, "cannot subscribe");
+    }
+}
+
+/// What the peer is told; nothing where it is gone already.
+const fn parting(reason: &LinkDownReason) -> Option<Parting> {
+    match reason {
+        LinkDownReason::Leaving => Some(Parting::Leaving),
+        LinkDownReason::Removed => Some(Parting::Removed),
+        LinkDownReason::Expelled => Some(Parting::Denied),
+        LinkDownReason::DuplicateIdentity => Some(Parting::DuplicateIdentity),
+        LinkDownReason::Duplicate => Some(Parting::Duplicate),
+        _ => None,
     }
 }

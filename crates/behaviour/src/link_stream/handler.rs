@@ -26,13 +26,29 @@ use super::{
 /// What a connection tells the behaviour.
 pub enum Event<M> {
     Received(Vec<M>),
+    Alive,
+    Finished,
     Failed(Arc<str>),
 }
+
+/// What the behaviour wants of a connection.
+#[derive(Debug, Clone, Copy)]
+pub enum Command {
+    /// Say when something arrives next.
+    Probe,
+    /// Write what is queued, then say so.
+    Finish,
+}
+
+/// How long a connection may take to write what is queued before it is closed all the same.
+const FINISH: Duration = Duration::from_secs(1);
 
 impl<M> fmt::Debug for Event<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Received(messages) => write!(f, "Received({} messages)", messages.len()),
+            Self::Alive => f.write_str("Alive"),
+            Self::Finished => f.write_str("Finished"),
             Self::Failed(reason) => write!(f, "Failed({reason})"),
         }
     }
@@ -46,6 +62,9 @@ pub struct Handler<P: Protocol> {
     outbound: Outbound<P::Message>,
     inbound: Option<Reader>,
     heartbeat: Heartbeat,
+    probed: bool,
+    answered: bool,
+    finishing: Option<Delay>,
     refused: bool,
     failed: bool,
 }
@@ -81,6 +100,9 @@ impl<P: Protocol> Handler<P> {
             outbound: Outbound::Wanted,
             inbound: None,
             heartbeat,
+            probed: false,
+            answered: false,
+            finishing: None,
             refused: false,
             failed: false,
         }
@@ -99,6 +121,7 @@ impl<P: Protocol> Handler<P> {
                     if bytes_read > 0 {
                         self.heartbeat.heard = Instant::now();
                     }
+                    self.answered |= bytes_read > 0 && std::mem::take(&mut self.probed);
                     if !messages.is_empty() {
                         return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(Event::Received(messages)));
                     }
@@ -108,6 +131,17 @@ impl<P: Protocol> Handler<P> {
             }
         }
         Poll::Pending
+    }
+
+    /// Whether all that was queued has left, or has had its time.
+    fn finish(&mut self, cx: &mut Context<'_>) -> Poll<Output<P>> {
+        let Some(deadline) = &mut self.finishing else { return Poll::Pending };
+        let written = matches!(&self.outbound, Outbound::Open(writer) if writer.is_idle());
+        if !written && deadline.poll_unpin(cx).is_pending() {
+            return Poll::Pending;
+        }
+        self.finishing = None;
+        Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(Event::Finished))
     }
 
     fn beat(&mut self, cx: &mut Context<'_>) -> Poll<Output<P>> {
@@ -136,7 +170,7 @@ impl<P: Protocol> fmt::Debug for Handler<P> {
 }
 
 impl<P: Protocol> ConnectionHandler for Handler<P> {
-    type FromBehaviour = std::convert::Infallible;
+    type FromBehaviour = Command;
     type ToBehaviour = Event<P::Message>;
     type InboundProtocol = ReadyUpgrade<StreamProtocol>;
     type OutboundProtocol = ReadyUpgrade<StreamProtocol>;
@@ -165,6 +199,9 @@ impl<P: Protocol> ConnectionHandler for Handler<P> {
         if let Poll::Ready(output) = self.read(cx) {
             return Poll::Ready(output);
         }
+        if std::mem::take(&mut self.answered) {
+            return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(Event::Alive));
+        }
         if let Poll::Ready(output) = self.beat(cx) {
             return Poll::Ready(output);
         }
@@ -173,11 +210,14 @@ impl<P: Protocol> ConnectionHandler for Handler<P> {
         {
             return self.fail(format!("writing failed: {error}"));
         }
-        Poll::Pending
+        self.finish(cx)
     }
 
     fn on_behaviour_event(&mut self, event: Self::FromBehaviour) {
-        match event {}
+        match event {
+            Command::Probe => self.probed = true,
+            Command::Finish => self.finishing = Some(Delay::new(FINISH)),
+        }
     }
 
     fn on_connection_event(&mut self, event: ConnectionEvent<'_, Self::InboundProtocol, Self::OutboundProtocol>) {

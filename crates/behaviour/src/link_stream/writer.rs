@@ -48,6 +48,11 @@ impl<M> Writer<M> {
         }
     }
 
+    /// Whether all that was taken from the queue is written and flushed.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.batch.is_empty() && self.head.is_empty() && self.body.is_empty() && !self.unflushed
+    }
+
     /// Writes until the queue is empty and flushed, or the stream takes no more.
     pub(crate) fn poll<P: Protocol<Message = M>>(
         &mut self,

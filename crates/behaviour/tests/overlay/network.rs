@@ -66,7 +66,7 @@ impl Node {
         };
         let transport = nuncio_transport::memory(
             nuncio_transport::Config {
-                identity: Arc::new(identity.clone()),
+                identity: Arc::new(Arc::new(identity.clone()).into()),
                 policy,
                 network: "test".into(),
                 max_body: nuncio_protocol::MAX_BODY as u32,

@@ -1,17 +1,26 @@
 use std::{
     collections::BTreeMap,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use nuncio_identity::NodeId;
 
 use super::{Address, ConnectionId, Direction, LinkDownReason, LinkView};
-use crate::{Output, outbox::Outbox, timers::Timers};
+use crate::{
+    Output,
+    outbox::Outbox,
+    timers::{Timers, earliest},
+};
 
 /// Dials can cross only while both handshakes run. A second connection to a link older than this means
 /// that the other end lost the first one.
 const CROSSING_WINDOW: Duration = Duration::from_secs(10);
+
+/// How long a peer may take to introduce itself.
+const INTRODUCTION: Duration = Duration::from_secs(5);
+
+/// How long the first of two hosts with one key has for a sign of life: more than one heartbeat.
+const CONTEST: Duration = Duration::from_secs(3);
 
 /// Connections, and which of them carries each link.
 ///
@@ -23,6 +32,10 @@ pub(super) struct Links {
     connections: BTreeMap<ConnectionId, Connection>,
     links: BTreeMap<NodeId, Link>,
     draining: Timers<ConnectionId>,
+    /// Connections whose other end has not introduced itself.
+    strangers: Timers<ConnectionId>,
+    /// Connections of a second host with the key of a linked one.
+    contests: Timers<ConnectionId>,
 }
 
 #[derive(Debug)]
@@ -31,6 +44,10 @@ struct Connection {
     direction: Direction,
     address: Address,
     closes_at: Option<Instant>,
+    /// The epoch in which the other end runs, once it has said so.
+    epoch: Option<u64>,
+    introduced_by: Instant,
+    contested_until: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -45,12 +62,20 @@ struct Link {
 pub(super) enum Change {
     Up,
     Kept,
-    Down { lived: Duration },
+    Down {
+        lived: Duration,
+    },
+    /// The link ended, and another host with the peer's key has one now.
+    Replaced {
+        lived: Duration,
+    },
 }
 
 impl Links {
     pub(super) fn new(me: NodeId, drain: Duration) -> Self {
-        Self { me, drain, connections: BTreeMap::new(), links: BTreeMap::new(), draining: Timers::default() }
+        let (connections, links) = (BTreeMap::new(), BTreeMap::new());
+        let [draining, strangers, contests] = std::array::from_fn(|_| Timers::default());
+        Self { me, drain, connections, links, draining, strangers, contests }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -95,48 +120,135 @@ impl Links {
         outbox: &mut Outbox,
         now: Instant,
     ) -> Change {
-        self.connections.insert(id, Connection { peer, direction, address, closes_at: None });
-        let Some(link) = self.links.get(&peer) else {
-            self.links.insert(peer, Link { connection: id, since: now, connected: now });
-            outbox.push(Output::LinkUp { peer, connection: id });
-            return Change::Up;
-        };
-        let old = link.connection;
-        if self.newer_wins(link, peer, direction, now) {
-            self.carry(peer, id, outbox, now);
-            self.retire(old, peer, now);
-        } else {
-            self.retire(id, peer, now);
+        let introduced_by = now + INTRODUCTION;
+        self.strangers.set(introduced_by, id);
+        let (closes_at, epoch, contested_until) = (None, None, None);
+        let connection = Connection { peer, direction, address, closes_at, epoch, introduced_by, contested_until };
+        self.connections.insert(id, connection);
+        if self.links.contains_key(&peer) {
+            // Decided when it has introduced itself.
+            return Change::Kept;
         }
-        Change::Kept
+        self.links.insert(peer, Link { connection: id, since: now, connected: now });
+        outbox.push(Output::LinkUp { peer, connection: id });
+        Change::Up
     }
 
-    /// A connection ended; the link moves to another one if there is one.
+    /// The other end of a connection said in which epoch it runs.
+    pub(super) fn introduced(&mut self, id: ConnectionId, epoch: u64, outbox: &mut Outbox, now: Instant) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        if connection.epoch.is_some() {
+            return;
+        }
+        connection.epoch = Some(epoch);
+        self.strangers.cancel(connection.introduced_by, id);
+        let peer = connection.peer;
+        let undecided = |other: &Connection| {
+            other.peer == peer && other.epoch.is_some() && other.closes_at.is_none() && other.contested_until.is_none()
+        };
+        let undecided: Vec<_> =
+            self.connections.iter().filter(|(_, other)| undecided(other)).map(|(id, _)| *id).collect();
+        for id in undecided {
+            self.decide(peer, id, outbox, now);
+        }
+    }
+
+    /// Two connections of one host: both ends keep the same one. Two hosts with one key: the first is asked for a
+    /// sign of life.
+    fn decide(&mut self, peer: NodeId, id: ConnectionId, outbox: &mut Outbox, now: Instant) {
+        let (Some(link), Some(newer)) = (self.links.get(&peer), self.connections.get(&id)) else { return };
+        let old = link.connection;
+        let Some(carrier) = self.connections.get(&old).filter(|_| old != id) else { return };
+        if carrier.epoch.is_none() {
+            return;
+        }
+        if carrier.epoch == newer.epoch {
+            if self.newer_wins(link, peer, newer.direction, now) {
+                self.carry(peer, id, outbox, now);
+                self.retire(old, peer, now);
+            } else {
+                self.retire(id, peer, now);
+            }
+            return;
+        }
+        let until = now + CONTEST;
+        self.contests.set(until, id);
+        if let Some(newer) = self.connections.get_mut(&id) {
+            newer.contested_until = Some(until);
+        }
+        outbox.push(Output::Probe { connection: old });
+    }
+
+    /// Something was heard on a connection: whoever contests its link is sent away.
+    pub(super) fn alive(&mut self, id: ConnectionId, outbox: &mut Outbox) {
+        let Some(peer) = self.connections.get(&id).map(|connection| connection.peer) else { return };
+        if self.links.get(&peer).is_none_or(|link| link.connection != id) {
+            return;
+        }
+        let contests =
+            |(_, other): &(&ConnectionId, &Connection)| other.peer == peer && other.contested_until.is_some();
+        let losers: Vec<_> = self.connections.iter().filter(contests).map(|(id, _)| *id).collect();
+        for loser in losers {
+            let Some(connection) = self.remove(loser) else { continue };
+            outbox.push(Output::Close { connection: loser, reason: LinkDownReason::DuplicateIdentity });
+            let (address, epoch) = (Some(connection.address), connection.epoch.unwrap_or_default());
+            outbox.push(Output::DuplicateIdentity { node: peer, address, epoch });
+        }
+    }
+
+    /// A connection ended; the link moves to another one of the same host, or ends.
     pub(super) fn closed(
         &mut self,
         id: ConnectionId,
-        reason: Arc<str>,
+        reason: LinkDownReason,
         outbox: &mut Outbox,
         now: Instant,
     ) -> Option<(NodeId, Change)> {
-        let connection = self.connections.remove(&id)?;
-        if let Some(at) = connection.closes_at {
-            self.draining.cancel(at, id);
-        }
-        let peer = connection.peer;
+        let Connection { peer, epoch, .. } = self.remove(id)?;
         let link = self.links.get(&peer)?;
         if link.connection != id {
             return Some((peer, Change::Kept));
         }
-        let spare = self.connections.iter().rev().find(|(_, other)| other.peer == peer).map(|(id, _)| *id);
-        if let Some(spare) = spare {
-            self.carry(peer, spare, outbox, now);
-            return Some((peer, Change::Kept));
-        }
         let lived = now.saturating_duration_since(link.since);
-        self.links.remove(&peer);
-        outbox.push(Output::LinkDown { peer, reason: LinkDownReason::Closed(reason) });
-        Some((peer, Change::Down { lived }))
+        let spare = self.connections.iter().rev().find(|(_, other)| other.peer == peer);
+        let spare = spare.map(|(id, other)| (*id, other.epoch == epoch || other.epoch.is_none() || epoch.is_none()));
+        match spare {
+            Some((spare, true)) => {
+                self.carry(peer, spare, outbox, now);
+                Some((peer, Change::Kept))
+            }
+            Some((spare, false)) => {
+                outbox.push(Output::LinkDown { peer, reason });
+                self.settle_on(peer, spare, outbox, now);
+                Some((peer, Change::Replaced { lived }))
+            }
+            None => {
+                self.links.remove(&peer);
+                outbox.push(Output::LinkDown { peer, reason });
+                Some((peer, Change::Down { lived }))
+            }
+        }
+    }
+
+    /// A new link on a connection that was there already.
+    fn settle_on(&mut self, peer: NodeId, id: ConnectionId, outbox: &mut Outbox, now: Instant) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            let (closes, contested) = (connection.closes_at.take(), connection.contested_until.take());
+            closes.into_iter().for_each(|at| self.draining.cancel(at, id));
+            contested.into_iter().for_each(|at| self.contests.cancel(at, id));
+        }
+        self.links.insert(peer, Link { connection: id, since: now, connected: now });
+        outbox.push(Output::LinkUp { peer, connection: id });
+    }
+
+    fn remove(&mut self, id: ConnectionId) -> Option<Connection> {
+        let connection = self.connections.remove(&id)?;
+        connection.closes_at.into_iter().for_each(|at| self.draining.cancel(at, id));
+        connection.contested_until.into_iter().for_each(|at| self.contests.cancel(at, id));
+        if connection.epoch.is_none() {
+            self.strangers.cancel(connection.introduced_by, id);
+        }
+        Some(connection)
     }
 
     /// Closes every connection to a peer.
@@ -149,23 +261,46 @@ impl Links {
         let ids: Vec<_> =
             self.connections.iter().filter(|(_, connection)| connection.peer == *peer).map(|(id, _)| *id).collect();
         for id in ids {
-            if let Some(at) = self.connections.remove(&id).and_then(|connection| connection.closes_at) {
-                self.draining.cancel(at, id);
-            }
+            self.remove(id);
             outbox.push(Output::Close { connection: id, reason: reason.clone() });
         }
         lived
     }
 
-    pub(super) fn handle_timeout(&mut self, outbox: &mut Outbox, now: Instant) {
+    /// Does what is due; gives back what became of links.
+    pub(super) fn handle_timeout(&mut self, outbox: &mut Outbox, now: Instant) -> Vec<(NodeId, Change)> {
         while let Some(id) = self.draining.pop_due(now) {
             self.connections.remove(&id);
             outbox.push(Output::Close { connection: id, reason: LinkDownReason::Duplicate });
         }
+        let mut changes = Vec::new();
+        while let Some(id) = self.contests.pop_due(now) {
+            changes.extend(self.first_is_dead(id, outbox, now));
+        }
+        while let Some(id) = self.strangers.pop_due(now) {
+            let reason = LinkDownReason::Closed("it did not introduce itself".into());
+            outbox.push(Output::Close { connection: id, reason: reason.clone() });
+            changes.extend(self.closed(id, reason, outbox, now));
+        }
+        changes
+    }
+
+    /// The host that had the link gave no sign of life: the one that contests it takes over.
+    fn first_is_dead(&mut self, id: ConnectionId, outbox: &mut Outbox, now: Instant) -> Option<(NodeId, Change)> {
+        let connection = self.connections.get_mut(&id)?;
+        connection.contested_until = None;
+        let peer = connection.peer;
+        let Link { connection: dead, since, .. } = *self.links.get(&peer)?;
+        self.remove(dead);
+        let reason = LinkDownReason::Closed("gave no sign of life, and the node has started anew".into());
+        outbox.push(Output::Close { connection: dead, reason: reason.clone() });
+        outbox.push(Output::LinkDown { peer, reason });
+        self.settle_on(peer, id, outbox, now);
+        Some((peer, Change::Replaced { lived: now.saturating_duration_since(since) }))
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.draining.next()
+        earliest(self.draining.next(), earliest(self.strangers.next(), self.contests.next()))
     }
 
     fn newer_wins(&self, link: &Link, peer: NodeId, direction: Direction, now: Instant) -> bool {

@@ -7,7 +7,7 @@ use std::{
 use nuncio_identity::NodeId;
 
 use super::{
-    Address, ConnectionId, Direction, LinkDownReason, LinkView, PendingPeerView,
+    Address, ConnectionId, Direction, LinkDownReason, LinkView, Parting, PendingPeerView,
     dialer::Dialer,
     link::{Change, Links},
 };
@@ -22,6 +22,8 @@ pub(crate) struct Peering {
     /// Denied or revoked nodes. Bound: the operator's and the authority's lists.
     expelled: BTreeSet<NodeId>,
     events: VecDeque<Event>,
+    /// The node is about to stop.
+    left: bool,
 }
 
 /// What the other machines must know.
@@ -39,6 +41,7 @@ impl Peering {
             dialer: Dialer::new(config, me, seed, now),
             expelled: BTreeSet::new(),
             events: VecDeque::new(),
+            left: false,
         }
     }
 
@@ -52,6 +55,10 @@ impl Peering {
 
     pub(crate) fn neighbours(&self) -> BTreeSet<NodeId> {
         self.links.peers().copied().collect()
+    }
+
+    pub(crate) fn link_count(&self) -> usize {
+        self.links.len()
     }
 
     pub(crate) fn links(&self) -> Vec<LinkView> {
@@ -128,10 +135,44 @@ impl Peering {
         outbox: &mut Outbox,
         now: Instant,
     ) {
-        if let Some((peer, Change::Down { lived })) = self.links.closed(connection, reason, outbox, now) {
-            self.dialer.link_down(&peer, lived, now);
-            self.events.push_back(Event::Down(peer));
-            self.dial(outbox, now);
+        let change = self.links.closed(connection, LinkDownReason::Closed(reason), outbox, now);
+        self.note(change, outbox, now);
+    }
+
+    pub(crate) fn handle_introduced(
+        &mut self,
+        connection: ConnectionId,
+        epoch: u64,
+        outbox: &mut Outbox,
+        now: Instant,
+    ) {
+        self.links.introduced(connection, epoch, outbox, now);
+    }
+
+    pub(crate) fn handle_alive(&mut self, connection: ConnectionId, outbox: &mut Outbox) {
+        self.links.alive(connection, outbox);
+    }
+
+    pub(crate) fn handle_farewell(
+        &mut self,
+        connection: ConnectionId,
+        parting: Parting,
+        outbox: &mut Outbox,
+        now: Instant,
+    ) {
+        let reason = LinkDownReason::Parted(parting);
+        let change = self.links.closed(connection, reason.clone(), outbox, now);
+        if change.is_some() {
+            outbox.push(Output::Close { connection, reason });
+        }
+        self.note(change, outbox, now);
+    }
+
+    /// Ends every link and dials no more.
+    pub(crate) fn handle_leave(&mut self, outbox: &mut Outbox) {
+        self.left = true;
+        for peer in self.neighbours() {
+            self.close(&peer, &LinkDownReason::Leaving, outbox);
         }
     }
 
@@ -160,16 +201,37 @@ impl Peering {
     }
 
     pub(crate) fn handle_timeout(&mut self, outbox: &mut Outbox, now: Instant) {
-        self.links.handle_timeout(outbox, now);
+        let changes = self.links.handle_timeout(outbox, now);
+        self.note(changes, outbox, now);
         self.dial(outbox, now);
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        earliest(self.links.poll_timeout(), self.dialer.poll_timeout())
+        let dialing = if self.left { None } else { self.dialer.poll_timeout() };
+        earliest(self.links.poll_timeout(), dialing)
     }
 
     pub(crate) fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
+    }
+
+    fn note(&mut self, changes: impl IntoIterator<Item = (NodeId, Change)>, outbox: &mut Outbox, now: Instant) {
+        for (peer, change) in changes {
+            match change {
+                Change::Up => self.events.push_back(Event::Up(peer)),
+                Change::Kept => {}
+                Change::Down { lived } => {
+                    self.dialer.link_down(&peer, lived, now);
+                    self.events.push_back(Event::Down(peer));
+                    self.dial(outbox, now);
+                }
+                Change::Replaced { lived } => {
+                    self.dialer.link_down(&peer, lived, now);
+                    self.events.push_back(Event::Down(peer));
+                    self.events.push_back(Event::Up(peer));
+                }
+            }
+        }
     }
 
     fn close(&mut self, node: &NodeId, reason: &LinkDownReason, outbox: &mut Outbox) {
@@ -179,6 +241,9 @@ impl Peering {
     }
 
     fn dial(&mut self, outbox: &mut Outbox, now: Instant) {
+        if self.left {
+            return;
+        }
         let Self { links, dialer, expelled, .. } = self;
         dialer.dial(links.len(), |node| links.contains(node), |node| expelled.contains(node), outbox, now);
     }

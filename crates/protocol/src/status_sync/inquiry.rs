@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nuncio_identity::NodeId;
 
-use super::{Query, Version, table::Table};
+use super::{IssuerId, Query, Version, table::Table};
 use crate::{MAX_NODES, Output, outbox::Outbox};
 
 /// Whom to ask for what: one open query per linked peer, wanted nodes collect meanwhile.
@@ -20,10 +20,22 @@ pub(super) struct Inquiry {
 struct Asking {
     open: bool,
     wants_all: bool,
+    lists: Lists,
     /// The nodes of the open query.
     nodes: Vec<NodeId>,
     /// Versions the peer announced that were newer than the table.
     offers: BTreeMap<NodeId, Version>,
+}
+
+/// Whether a peer's revocation lists are asked for.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Lists {
+    #[default]
+    Idle,
+    Wanted,
+    Open,
+    /// It did not answer: once more after a while.
+    Failed,
 }
 
 impl Inquiry {
@@ -48,10 +60,39 @@ impl Inquiry {
         }
     }
 
+    /// Notes that a peer holds newer revocation lists.
+    pub(super) fn want_lists(&mut self, peer: &NodeId) {
+        if let Some(asking) = self.peers.get_mut(peer)
+            && asking.lists != Lists::Open
+        {
+            asking.lists = Lists::Wanted;
+        }
+    }
+
+    /// A peer answered a query for its lists.
+    pub(super) fn lists_answered(&mut self, peer: &NodeId) {
+        if let Some(asking) = self.peers.get_mut(peer)
+            && asking.lists == Lists::Open
+        {
+            (asking.lists, asking.open) = (Lists::Idle, false);
+        }
+    }
+
+    /// Asks again those that did not answer.
+    pub(super) fn retry_lists(&mut self) {
+        for asking in self.peers.values_mut().filter(|asking| asking.lists == Lists::Failed) {
+            asking.lists = Lists::Wanted;
+        }
+    }
+
     /// The open query of a peer ended; what it did not bring is asked of another one.
     pub(super) fn closed(&mut self, peer: &NodeId, answered: bool, more: bool, table: &Table) {
         let Some(asking) = self.peers.get_mut(peer) else { return };
         asking.open = false;
+        if asking.lists == Lists::Open {
+            asking.lists = Lists::Failed;
+            return;
+        }
         asking.wants_all |= more;
         let nodes = std::mem::take(&mut asking.nodes);
         for node in nodes {
@@ -77,12 +118,22 @@ impl Inquiry {
     }
 
     /// Opens every query that can be opened now.
-    pub(super) fn ask(&mut self, own: (NodeId, Version), table: &Table, outbox: &mut Outbox) {
+    pub(super) fn ask(
+        &mut self,
+        own: (NodeId, Version),
+        held: &BTreeMap<IssuerId, u64>,
+        table: &Table,
+        outbox: &mut Outbox,
+    ) {
         for (peer, asking) in &mut self.peers {
-            if asking.open || (!asking.wants_all && asking.offers.is_empty()) {
+            let wants_lists = asking.lists == Lists::Wanted;
+            if asking.open || (!wants_lists && !asking.wants_all && asking.offers.is_empty()) {
                 continue;
             }
-            let wanted = if asking.wants_all {
+            let wanted = if wants_lists {
+                asking.lists = Lists::Open;
+                Query::Revocations { held: held.clone() }
+            } else if asking.wants_all {
                 asking.wants_all = false;
                 let known = table.records().map(|record| (record.status.node, record.status.version));
                 Query::All { known: std::iter::once(own).chain(known).collect() }

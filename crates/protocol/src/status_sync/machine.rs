@@ -8,11 +8,15 @@ use bytes::Bytes;
 use nuncio_identity::NodeId;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
-use super::{Query, QueryId, Record, Status, Version, inquiry::Inquiry, own_status::OwnStatus, table::Table};
-use crate::{Config, MAX_NODES, Output, outbox::Outbox, peering::Address, status_sync::Facts, timers::earliest};
+use super::{IssuerId, Query, QueryId, Record, Status, Version, inquiry::Inquiry, own_status::OwnStatus, table::Table};
+use crate::{Config, MAX_NODES, Output, Topic, outbox::Outbox, peering::Address, status_sync::Facts, timers::earliest};
 
 /// Most record bytes in one answer.
 const MAX_ANSWER: usize = 4 << 20;
+
+/// Announcements of all nodes together come no closer than this: the larger the network, the seldomer each node
+/// repeats itself. Changes are announced at once all the same.
+const ANNOUNCE_SPACING: Duration = Duration::from_millis(20);
 
 /// Announces the own status, learns those of others, answers for all.
 #[derive(Debug)]
@@ -25,6 +29,8 @@ pub(crate) struct StatusSync {
     forget_after: Duration,
     next_announcement: Option<Instant>,
     next_forgetting: Instant,
+    /// The epoch of another host with our key.
+    foreign_epoch: Option<u64>,
 }
 
 impl StatusSync {
@@ -38,6 +44,7 @@ impl StatusSync {
             forget_after: config.forget_after,
             next_announcement: None,
             next_forgetting: now + config.forget_after / 8,
+            foreign_epoch: None,
         }
     }
 
@@ -64,8 +71,36 @@ impl StatusSync {
         self.own.set_addresses(addresses);
     }
 
-    pub(crate) const fn handle_crl_number(&mut self, number: u64) {
-        self.own.set_crl_number(number);
+    pub(crate) fn handle_revocation_lists(&mut self, numbers: BTreeMap<IssuerId, u64>) {
+        self.own.set_revocations(numbers);
+    }
+
+    pub(crate) fn handle_revocations_answered(&mut self, peer: &NodeId, outbox: &mut Outbox) {
+        self.inquiry.lists_answered(peer);
+        self.ask(outbox);
+    }
+
+    /// The status is signed anew, though it says the same.
+    pub(crate) const fn handle_certificate_renewed(&mut self) {
+        self.own.sign_again();
+    }
+
+    pub(crate) fn handle_multicast_topics(&mut self, topics: BTreeSet<Topic>) {
+        self.own.set_multicast_topics(topics);
+    }
+
+    /// How many other nodes have a record here.
+    pub(crate) fn record_count(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Asks a linked peer for its revocation lists if its record says that they are newer.
+    pub(crate) fn compare_lists(&mut self, peer: &NodeId) {
+        let Some(record) = self.table.get(peer) else { return };
+        let held = self.own.revocations();
+        if record.status.revocations.iter().any(|(issuer, number)| held.get(issuer).is_none_or(|own| own < number)) {
+            self.inquiry.want_lists(peer);
+        }
     }
 
     pub(crate) fn handle_application_field(&mut self, bytes: &Bytes) {
@@ -75,6 +110,7 @@ impl StatusSync {
     pub(crate) fn handle_link_up(&mut self, peer: NodeId) {
         self.own.touch();
         self.inquiry.link_up(peer);
+        self.compare_lists(&peer);
     }
 
     pub(crate) fn handle_link_down(&mut self, peer: &NodeId) {
@@ -97,6 +133,9 @@ impl StatusSync {
     }
 
     pub(crate) fn handle_queried(&self, query: QueryId, wanted: Query, outbox: &mut Outbox) {
+        if let Query::Revocations { held } = wanted {
+            return outbox.push(Output::AnswerRevocations { query, held });
+        }
         let (mut records, mut bytes, mut more) = (Vec::new(), 0, false);
         for record in self.answer(wanted) {
             if bytes + record.bytes.len() > MAX_ANSWER {
@@ -121,11 +160,10 @@ impl StatusSync {
         let mut applied = Vec::new();
         for record in records {
             if record.status.node == self.own.node() {
-                if record.status.version > self.own.version() {
-                    tracing::warn!(version = %record.status.version, "a record of ours is newer than we are: is our key in use elsewhere, or has our epoch gone back?");
-                }
+                self.compare_own(record.status.version, outbox);
             } else if self.table.apply(Arc::clone(&record), now) {
                 outbox.push(Output::NodeChanged { record: Arc::clone(&record) });
+                self.compare_lists(&record.status.node);
                 applied.push(record);
             }
         }
@@ -133,6 +171,15 @@ impl StatusSync {
         self.inquiry.closed(&peer, true, more && !applied.is_empty(), &self.table);
         self.ask(outbox);
         applied
+    }
+
+    /// A record of ours that is newer than we are was signed by another host; each is told of once.
+    fn compare_own(&mut self, version: Version, outbox: &mut Outbox) {
+        let (epoch, own) = (version.epoch, self.own.version().epoch);
+        if epoch > own && self.foreign_epoch != Some(epoch) {
+            self.foreign_epoch = Some(epoch);
+            outbox.push(Output::DuplicateIdentity { node: self.own.node(), address: None, epoch });
+        }
     }
 
     pub(crate) fn handle_query_failed(&mut self, peer: &NodeId, outbox: &mut Outbox) {
@@ -156,13 +203,15 @@ impl StatusSync {
     }
 
     pub(crate) fn ask(&mut self, outbox: &mut Outbox) {
-        self.inquiry.ask((self.own.node(), self.own.version()), &self.table, outbox);
+        self.inquiry.ask((self.own.node(), self.own.version()), self.own.revocations(), &self.table, outbox);
     }
 
     /// Announces when due; gives back the nodes that are forgotten.
     pub(crate) fn handle_timeout(&mut self, outbox: &mut Outbox, now: Instant) -> Vec<NodeId> {
         if self.next_announcement.is_some_and(|at| at <= now) {
             self.announce(outbox, now);
+            self.inquiry.retry_lists();
+            self.ask(outbox);
         }
         if self.next_forgetting > now {
             return Vec::new();
@@ -182,7 +231,8 @@ impl StatusSync {
     fn announce(&mut self, outbox: &mut Outbox, now: Instant) {
         let Some(record) = self.own.record() else { return };
         outbox.push(Output::Announce { version: record.status.version });
-        self.next_announcement = Some(now + self.announce_interval.mul_f64(self.rng.random_range(0.9..=1.1)));
+        let interval = self.announce_interval.max(ANNOUNCE_SPACING * self.table.len() as u32);
+        self.next_announcement = Some(now + interval.mul_f64(self.rng.random_range(0.9..=1.1)));
     }
 
     /// The records a peer asked for, the own one first. Nodes that cannot be reached are left out of `All`:
@@ -196,6 +246,8 @@ impl StatusSync {
                 let unique: BTreeMap<_, _> = nodes.into_iter().take(MAX_NODES).collect();
                 unique.into_iter().filter_map(newer).collect()
             }
+            // Answered by the edge, which holds the lists.
+            Query::Revocations { .. } => Vec::new(),
             Query::All { known } => {
                 let known: BTreeMap<_, _> = known.into_iter().take(MAX_NODES).collect();
                 let newer = |record: &&Arc<Record>| known.get(&record.status.node) < Some(&record.status.version);
@@ -217,7 +269,8 @@ pub(crate) fn empty_status(node: NodeId, names: [&str; 3], epoch: u64) -> Status
         name,
         agency,
         software,
-        crl_number: 0,
+        multicast_topics: BTreeSet::new(),
+        revocations: BTreeMap::new(),
         application: Bytes::new(),
     }
 }

@@ -7,9 +7,10 @@ use std::{
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 
-use super::{Record, Status, Version, table::MAX_ADDRESSES};
+use super::{IssuerId, Record, Status, Version, table::MAX_ADDRESSES};
 use crate::{
-    MAX_APPLICATION_FIELD, MAX_NEIGHBOURS, MAX_TOPICS_PER_NODE, Output, Topic, outbox::Outbox, peering::Address,
+    MAX_APPLICATION_FIELD, MAX_ISSUERS, MAX_NEIGHBOURS, MAX_TOPICS_PER_NODE, Output, Topic, outbox::Outbox,
+    peering::Address,
 };
 
 /// What the other machines know of this node when its status is written.
@@ -28,13 +29,14 @@ pub(super) struct OwnStatus {
     coalesce: Duration,
     /// When the draft changed, until the change is signed.
     touched: bool,
+    chain_changed: bool,
     signing: Option<Status>,
     last_signed: Option<Instant>,
 }
 
 impl OwnStatus {
     pub(super) const fn new(draft: Status, coalesce: Duration) -> Self {
-        Self { draft, record: None, coalesce, touched: true, signing: None, last_signed: None }
+        Self { draft, record: None, coalesce, touched: true, chain_changed: false, signing: None, last_signed: None }
     }
 
     pub(super) const fn node(&self) -> NodeId {
@@ -60,9 +62,24 @@ impl OwnStatus {
         self.touched = true;
     }
 
-    pub(super) const fn set_crl_number(&mut self, number: u64) {
-        self.draft.crl_number = number;
+    pub(super) fn set_revocations(&mut self, numbers: BTreeMap<IssuerId, u64>) {
+        self.draft.revocations = numbers.into_iter().take(MAX_ISSUERS).collect();
         self.touched = true;
+    }
+
+    pub(super) const fn revocations(&self) -> &BTreeMap<IssuerId, u64> {
+        &self.draft.revocations
+    }
+
+    pub(super) fn set_multicast_topics(&mut self, topics: BTreeSet<Topic>) {
+        self.draft.multicast_topics = topics.into_iter().take(MAX_TOPICS_PER_NODE).collect();
+        self.touched = true;
+    }
+
+    /// The certificate chain behind the record has changed.
+    pub(super) const fn sign_again(&mut self) {
+        self.touched = true;
+        self.chain_changed = true;
     }
 
     pub(super) fn set_application(&mut self, bytes: &Bytes) {
@@ -91,7 +108,8 @@ impl OwnStatus {
         }
         self.draft.neighbours = neighbours.into_iter().take(MAX_NEIGHBOURS).collect();
         self.draft.topics = topics.into_iter().take(MAX_TOPICS_PER_NODE).collect();
-        if self.record.as_ref().is_some_and(|record| record.status == self.draft) {
+        let says_the_same = self.record.as_ref().is_some_and(|record| record.status == self.draft);
+        if says_the_same && !std::mem::take(&mut self.chain_changed) {
             return;
         }
         self.draft.version.seq += 1;

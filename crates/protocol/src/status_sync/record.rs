@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 
-use super::Version;
+use super::{IssuerId, Version};
 use crate::{Topic, peering::Address};
 
 /// What a node says of itself.
@@ -25,8 +25,10 @@ pub struct Status {
     pub agency: String,
     /// Name and version of its software.
     pub software: String,
-    /// Number of the newest revocation list it holds; 0 for none.
-    pub crl_number: u64,
+    /// The application topics it subscribes; at most [`crate::MAX_TOPICS_PER_NODE`].
+    pub multicast_topics: BTreeSet<Topic>,
+    /// Number of the newest revocation list it holds of each issuer; at most [`crate::MAX_ISSUERS`].
+    pub revocations: BTreeMap<IssuerId, u64>,
     /// Opaque bytes of the embedding application; at most [`crate::MAX_APPLICATION_FIELD`].
     pub application: Bytes,
 }

@@ -7,7 +7,7 @@ use std::{
 use nuncio_identity::NodeId;
 
 use super::{Record, Version};
-use crate::{MAX_APPLICATION_FIELD, MAX_NEIGHBOURS, MAX_NODES, MAX_STATUS, MAX_TOPICS_PER_NODE};
+use crate::{MAX_APPLICATION_FIELD, MAX_ISSUERS, MAX_NEIGHBOURS, MAX_NODES, MAX_STATUS, MAX_TOPICS_PER_NODE};
 
 /// Most addresses in a status.
 pub(super) const MAX_ADDRESSES: usize = 8;
@@ -37,6 +37,10 @@ impl Table {
 
     pub(crate) fn records(&self) -> impl Iterator<Item = &Arc<Record>> {
         self.entries.values().map(|entry| &entry.record)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
     }
 
     /// Records of nodes that can be reached.
@@ -100,6 +104,10 @@ fn fault(record: &Record) -> Option<&'static str> {
         Some("neighbours")
     } else if status.topics.len() > MAX_TOPICS_PER_NODE {
         Some("topics")
+    } else if status.multicast_topics.len() > MAX_TOPICS_PER_NODE {
+        Some("multicast topics")
+    } else if status.revocations.len() > MAX_ISSUERS {
+        Some("issuers of revocation lists")
     } else if status.addresses.len() > MAX_ADDRESSES {
         Some("addresses")
     } else if status.application.len() > MAX_APPLICATION_FIELD {

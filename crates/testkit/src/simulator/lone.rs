@@ -75,8 +75,15 @@ impl Lone {
     pub fn connect(&mut self, n: usize, direction: Direction) -> (ConnectionId, Vec<Output>) {
         self.connections += 1;
         let connection = ConnectionId(self.connections);
+        (connection, self.open(connection, n, direction, 1))
+    }
+
+    /// Opens a connection of this name with the `n`-th node, which says at once that it runs in `epoch`.
+    pub fn open(&mut self, connection: ConnectionId, n: usize, direction: Direction, epoch: u64) -> Vec<Output> {
         let input = Input::ConnectionOpened { connection, peer: node_id(n), direction, address: address(n) };
-        (connection, self.input(input))
+        let mut outputs = self.input(input);
+        outputs.extend(self.input(Input::Introduced { connection, epoch }));
+        outputs
     }
 
     /// Links the `n`-th node, which names these neighbours and topics in its record.
@@ -121,7 +128,8 @@ pub fn record(n: usize, seq: u64, neighbours: &[usize], topics: &[(&str, u32)]) 
         name: format!("node-{n}"),
         agency: "agency".into(),
         software: "nuncio/test".into(),
-        crl_number: 0,
+        multicast_topics: BTreeSet::new(),
+        revocations: BTreeMap::new(),
         application: Bytes::new(),
     })
 }

@@ -32,7 +32,13 @@ pub fn sign(status: Status) -> Arc<Record> {
     bytes.extend_from_slice(status.node.as_bytes());
     bytes.extend_from_slice(&status.version.epoch.to_be_bytes());
     bytes.extend_from_slice(&status.version.seq.to_be_bytes());
-    bytes.extend_from_slice(&status.crl_number.to_be_bytes());
+    for topic in &status.multicast_topics {
+        bytes.extend_from_slice(topic.as_str().as_bytes());
+    }
+    for (issuer, number) in &status.revocations {
+        bytes.extend_from_slice(&issuer.0);
+        bytes.extend_from_slice(&number.to_be_bytes());
+    }
     for neighbour in &status.neighbours {
         bytes.extend_from_slice(neighbour.as_bytes());
     }

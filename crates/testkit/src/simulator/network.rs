@@ -215,6 +215,8 @@ impl Simulator {
         }
         self.carry_surely(to, from, opened(self.network.ids[to], Direction::Outbound, address));
         let ephemeral = Address::new(&format!("ephemeral-{}", connection.0));
+        self.carry_surely(to, from, Input::Introduced { connection, epoch: self.nodes[to].epoch });
+        self.carry_surely(from, to, Input::Introduced { connection, epoch: self.nodes[from].epoch });
         self.input(to, opened(self.network.ids[from], Direction::Inbound, ephemeral));
     }
 

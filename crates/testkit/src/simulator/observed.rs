@@ -22,6 +22,8 @@ pub struct Observed {
     pub links: BTreeMap<usize, BTreeSet<NodeId>>,
     /// `LinkUp` of a linked peer, or `LinkDown` of one that was not linked.
     pub link_disorders: usize,
+    /// How often a second host with somebody's key was noticed.
+    pub duplicates: usize,
     /// Unicast and bridge messages that arrived over more links than allowed.
     pub long_ways: usize,
     /// Completions without an open request, replies without an open publish.

@@ -4,7 +4,7 @@ use nuncio_identity::NodeId;
 use nuncio_protocol::{
     Input, MAX_HOPS, Output,
     amop::{ClientInput, ClientOutput, Kind, PublishSeq, ResultCode},
-    peering::ConnectionId,
+    peering::{ConnectionId, LinkDownReason, Parting},
     status_sync::{QueryId, Version},
     unicast::ExchangeId,
 };
@@ -14,6 +14,9 @@ use super::{Simulator, What, names::sign, network::Event};
 
 /// How long a query waits for its answer.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often a peer says that it is alive.
+const HEARTBEAT: Duration = Duration::from_secs(2);
 
 /// The simulated edges: they carry out what cores decide.
 impl Simulator {
@@ -34,7 +37,7 @@ impl Simulator {
     fn perform(&mut self, node: usize, output: Output) {
         match output {
             Output::Dial { address, .. } => self.dial(node, address),
-            Output::Close { connection, .. } => self.close(connection),
+            Output::Close { connection, reason } => self.close(node, connection, &reason),
             Output::LinkUp { peer, .. } => {
                 let is_new = self.observed.links.entry(node).or_default().insert(peer);
                 self.observed.link_disorders += usize::from(!is_new);
@@ -54,6 +57,10 @@ impl Simulator {
             Output::Query { peer, wanted } => {
                 self.query(node, peer, |query, peer| Input::Queried { query, peer, wanted })
             }
+            Output::Probe { connection } => self.probe(node, connection),
+            Output::AnswerRevocations { query, .. } => self.answer_with_lists(node, query),
+            Output::DuplicateIdentity { .. } => self.observed.duplicates += 1,
+            Output::Relay { .. } => {}
             Output::Answer { query, records, more } => {
                 let bytes: usize = records.iter().map(|record| record.bytes.len()).sum();
                 self.observed.traffic.records += records.len() as u64;
@@ -136,10 +143,44 @@ impl Simulator {
         }
     }
 
-    fn close(&mut self, connection: ConnectionId) {
+    /// The other end hears the goodbye before the end.
+    fn close(&mut self, node: usize, connection: ConnectionId, reason: &LinkDownReason) {
         let Some(&(a, b)) = self.network.connections.get(&connection) else { return };
-        let after = if self.network.is_open(a, b) { Duration::ZERO } else { self.weather.dead_after };
+        let open = self.network.is_open(a, b);
+        let other = if node == a { b } else { a };
+        if let (true, Some(parting)) = (open, parting(reason)) {
+            self.carry_surely(node, other, Input::Farewell { connection, parting });
+        }
+        let after = if open { Duration::ZERO } else { self.weather.dead_after };
         self.break_connection(connection, "closed by peer", after);
+    }
+
+    /// The other end's next heartbeat.
+    fn probe(&mut self, node: usize, connection: ConnectionId) {
+        let Some(&(a, b)) = self.network.connections.get(&connection) else { return };
+        if self.network.is_open(a, b) {
+            let at = self.now + self.rng.random_range(Duration::ZERO..=HEARTBEAT) + self.latency();
+            let (generation, input) = (self.network.generations[node], Input::Alive { connection });
+            self.network.schedule(at, Event::Arrive { node, generation, input });
+        }
+    }
+
+    /// The asker takes all lists at once: in the simulation every list is signed well.
+    fn answer_with_lists(&mut self, node: usize, query: QueryId) {
+        let lists = |simulator: &Self, node: usize| {
+            let overlay = simulator.nodes[node].overlay.as_ref()?;
+            Some(overlay.record(&simulator.network.ids[node])?.status.revocations.clone())
+        };
+        let Some(&(asker, ..)) = self.network.queries.get(&query) else { return };
+        let mut numbers = lists(self, asker).unwrap_or_default();
+        for (issuer, number) in lists(self, node).unwrap_or_default() {
+            let newest = numbers.entry(issuer).or_insert(0);
+            *newest = number.max(*newest);
+        }
+        if self.network.is_connected(node, asker) && self.network.is_open(node, asker) {
+            self.carry_surely(node, asker, Input::RevocationLists { numbers });
+        }
+        self.answer(node, query, Input::RevocationsAnswered { peer: self.network.ids[node] });
     }
 
     fn announce(&mut self, node: usize, version: Version) {
@@ -195,4 +236,16 @@ fn publisher(seq: &[u8; 32]) -> nuncio_protocol::amop::ClientId {
     let mut number = [0; 8];
     number.copy_from_slice(&seq[..8]);
     nuncio_protocol::amop::ClientId(u64::from_be_bytes(number))
+}
+
+/// What the other end is told.
+const fn parting(reason: &LinkDownReason) -> Option<Parting> {
+    match reason {
+        LinkDownReason::Leaving => Some(Parting::Leaving),
+        LinkDownReason::Removed => Some(Parting::Removed),
+        LinkDownReason::Expelled => Some(Parting::Denied),
+        LinkDownReason::DuplicateIdentity => Some(Parting::DuplicateIdentity),
+        LinkDownReason::Duplicate => Some(Parting::Duplicate),
+        _ => None,
+    }
 }

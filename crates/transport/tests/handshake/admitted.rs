@@ -51,8 +51,8 @@ async fn admissions_hold_the_peer_before_the_connection_is_handed_out() {
     let _connections = (dialer.unwrap(), listener.unwrap());
 
     let admission = bob.admissions.get(&alice.node()).expect("the dialer is registered at the listener");
-    assert_eq!(admission.certificate, alice.config.identity.certificate);
-    assert_eq!(admission.chain, alice.config.identity.chain);
+    assert_eq!(admission.certificate, alice.config.identity.load().certificate);
+    assert_eq!(admission.chain, alice.config.identity.load().chain);
     assert!(alice.admissions.get(&bob.node()).is_some(), "the listener is registered at the dialer");
 
     let denying = authority.policy().with_access(BTreeSet::new(), BTreeSet::from([alice.node()]));
@@ -134,7 +134,7 @@ async fn tls_is_1_3_with_aes_128_x25519_our_protocol_and_no_resumption() {
             assert_eq!(group, rustls::NamedGroup::X25519);
             assert_eq!(state.alpn_protocol(), Some(b"nuncio/1".as_slice()));
             assert_eq!(state.handshake_kind(), Some(rustls::HandshakeKind::Full));
-            assert_eq!(state.peer_certificates().unwrap().len(), 1 + alice.config.identity.chain.len());
+            assert_eq!(state.peer_certificates().unwrap().len(), 1 + alice.config.identity.load().chain.len());
         }
     }
 }

@@ -41,7 +41,7 @@ pub(crate) struct Party {
 impl Party {
     pub(crate) fn new(identity: Identity, policy: Policy) -> Self {
         let config = Config {
-            identity: Arc::new(identity),
+            identity: Arc::new(ArcSwap::from_pointee(identity)),
             policy: Arc::new(ArcSwap::from_pointee(policy)),
             network: "test".to_owned(),
             max_body: 10 << 20,
@@ -66,7 +66,7 @@ impl Party {
     }
 
     pub(crate) fn node(&self) -> NodeId {
-        self.config.identity.key.node_id()
+        self.config.identity.load().key.node_id()
     }
 
     pub(crate) fn transport(&self, medium: Medium) -> Boxed<Connection> {

@@ -1,0 +1,71 @@
+//! Which multicasts to pass on.
+//!
+//! Multicasts travel between subscribers; where the network is no full mesh, two of them may be joined only through
+//! nodes that do not subscribe.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nuncio_identity::NodeId;
+
+use crate::{MAX_RELAYED_TOPICS, Output, Topic, outbox::Outbox, status_sync::Record};
+
+/// Who subscribes which application topics, and what the edge was told to relay.
+///
+/// Bound: the records known, each with at most [`crate::MAX_TOPICS_PER_NODE`] topics.
+#[derive(Debug, Default)]
+pub(crate) struct Relay {
+    own: BTreeSet<Topic>,
+    by_node: BTreeMap<NodeId, BTreeSet<Topic>>,
+    subscribers: BTreeMap<Topic, usize>,
+    told: BTreeSet<Topic>,
+    full_mesh: bool,
+    changed: bool,
+}
+
+impl Relay {
+    pub(crate) fn set_own(&mut self, topics: BTreeSet<Topic>) {
+        self.own = topics;
+        self.changed = true;
+    }
+
+    pub(crate) fn apply(&mut self, record: &Record) {
+        let (node, topics) = (record.status.node, &record.status.multicast_topics);
+        if self.by_node.get(&node).map_or(topics.is_empty(), |known| known == topics) {
+            return;
+        }
+        self.forget(&node);
+        for topic in topics {
+            *self.subscribers.entry(topic.clone()).or_insert(0) += 1;
+        }
+        if !topics.is_empty() {
+            self.by_node.insert(node, topics.clone());
+        }
+        self.changed = true;
+    }
+
+    pub(crate) fn forget(&mut self, node: &NodeId) {
+        for topic in self.by_node.remove(node).into_iter().flatten() {
+            if let Some(count) = self.subscribers.get_mut(&topic) {
+                *count -= 1;
+                if *count == 0 {
+                    self.subscribers.remove(&topic);
+                }
+            }
+            self.changed = true;
+        }
+    }
+
+    /// Tells the edge what to relay when that has changed. In a full mesh everyone reaches everyone directly.
+    pub(crate) fn flush(&mut self, full_mesh: bool, outbox: &mut Outbox) {
+        if !self.changed && self.full_mesh == full_mesh {
+            return;
+        }
+        (self.changed, self.full_mesh) = (false, full_mesh);
+        let foreign = self.subscribers.keys().filter(|topic| !full_mesh && !self.own.contains(*topic));
+        let topics: BTreeSet<_> = foreign.take(MAX_RELAYED_TOPICS).cloned().collect();
+        if topics != self.told {
+            self.told.clone_from(&topics);
+            outbox.push(Output::Relay { topics });
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Multicasts reach subscribers that are joined only through nodes that do not subscribe.
+
+use std::collections::BTreeSet;
+
+use nuncio_protocol::{Config, Input, Output, Topic};
+use nuncio_testkit::simulator::{Lone, node_id, record, sign};
+
+fn topic(name: &str) -> Topic {
+    Topic::new(name).unwrap()
+}
+
+fn subscribing(
+    n: usize,
+    seq: u64,
+    neighbours: &[usize],
+    topics: &[&str],
+) -> std::sync::Arc<nuncio_protocol::status_sync::Record> {
+    let mut status = record(n, seq, neighbours, &[]).status.clone();
+    status.multicast_topics = topics.iter().map(|name| topic(name)).collect();
+    sign(status)
+}
+
+fn relayed(outputs: &[Output]) -> Option<BTreeSet<Topic>> {
+    outputs.iter().rev().find_map(|output| match output {
+        Output::Relay { topics } => Some(topics.clone()),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_node_between_subscribers_relays_and_stops_when_they_do() {
+    let mut a = Lone::new(0, Config::default());
+    a.link(1, &[0], &[]);
+    // Everyone is a neighbour of everyone: nothing to relay.
+    assert_eq!(relayed(&a.answered(1, vec![subscribing(1, 2, &[0], &["prices"])])), None);
+    // A node behind the neighbour: now subscribers may need us.
+    let outputs = a.answered(1, vec![subscribing(2, 1, &[1], &["prices", "news"])]);
+    assert_eq!(relayed(&outputs), Some([topic("prices"), topic("news")].into()));
+    // What it subscribes itself needs no relay.
+    let outputs = a.input(Input::MulticastTopics { topics: [topic("news")].into() });
+    assert_eq!(relayed(&outputs), Some([topic("prices")].into()));
+    a.answered(1, vec![subscribing(1, 3, &[0], &[])]);
+    let outputs = a.answered(1, vec![subscribing(2, 2, &[1], &[])]);
+    assert_eq!(relayed(&outputs), Some(BTreeSet::new()));
+}
+
+#[test]
+fn an_expelled_subscriber_counts_no_more() {
+    let mut a = Lone::new(0, Config::default());
+    a.link(1, &[0], &[]);
+    a.answered(1, vec![subscribing(1, 2, &[0, 2], &[]), subscribing(2, 1, &[1], &["prices"])]);
+    let outputs = a.input(Input::Expelled { node: node_id(2) });
+    assert_eq!(relayed(&outputs), Some(BTreeSet::new()));
+}

@@ -1,0 +1,80 @@
+//! Revocation lists spread from link to link; a renewed certificate makes a new record.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use nuncio_protocol::{
+    Config, Input, Output,
+    status_sync::{IssuerId, Query, QueryId},
+};
+use nuncio_testkit::simulator::{Lone, Simulator, Weather, node_id, record, sign};
+
+const ISSUER: IssuerId = IssuerId([7; 32]);
+
+fn asks_for_lists(outputs: &[Output]) -> bool {
+    outputs.iter().any(|output| matches!(output, Output::Query { wanted: Query::Revocations { .. }, .. }))
+}
+
+fn with_list(n: usize, seq: u64, number: u64) -> std::sync::Arc<nuncio_protocol::status_sync::Record> {
+    let mut status = record(n, seq, &[0], &[]).status.clone();
+    status.revocations = BTreeMap::from([(ISSUER, number)]);
+    sign(status)
+}
+
+#[test]
+fn a_linked_peer_with_a_newer_list_is_asked_for_it() {
+    let mut a = Lone::new(0, Config::default());
+    a.input(Input::RevocationLists { numbers: [(ISSUER, 3)].into() });
+    a.link(1, &[0], &[]);
+    assert!(!asks_for_lists(&a.answered(1, vec![with_list(1, 2, 3)])), "it has the same");
+    assert!(asks_for_lists(&a.answered(1, vec![with_list(1, 3, 4)])), "it has a newer one");
+    a.input(Input::RevocationLists { numbers: [(ISSUER, 4)].into() });
+    let outputs = a.input(Input::RevocationsAnswered { peer: node_id(1) });
+    assert!(!asks_for_lists(&outputs));
+}
+
+#[test]
+fn a_query_for_lists_that_failed_is_repeated_later() {
+    let mut a = Lone::new(0, Config::default());
+    a.link(1, &[0], &[]);
+    assert!(asks_for_lists(&a.answered(1, vec![with_list(1, 2, 1)])));
+    assert!(!asks_for_lists(&a.input(Input::QueryFailed { peer: node_id(1) })));
+    assert!(asks_for_lists(&a.advance(Duration::from_secs(3))));
+}
+
+#[test]
+fn a_query_for_lists_is_answered_by_the_edge() {
+    let mut a = Lone::new(0, Config::default());
+    a.link(1, &[0], &[]);
+    let (query, held) = (QueryId(1), BTreeMap::from([(ISSUER, 2)]));
+    let wanted = Query::Revocations { held: held.clone() };
+    let outputs = a.input(Input::Queried { query, peer: node_id(1), wanted });
+    assert!(outputs.contains(&Output::AnswerRevocations { query, held }));
+}
+
+#[test]
+fn a_list_loaded_at_one_end_of_a_line_reaches_the_other_end_within_seconds() {
+    let config = Config { target_degree: 0, ..Config::default() };
+    let mut simulator = Simulator::new(7, Weather::default());
+    let nodes: Vec<_> = (0..6).map(|_| simulator.add_node(config.clone())).collect();
+    for pair in nodes.windows(2) {
+        simulator.connect(pair[0], pair[1]);
+    }
+    simulator.run_for(Duration::from_secs(10));
+    simulator.give(nodes[0], Input::RevocationLists { numbers: [(ISSUER, 5)].into() });
+    simulator.run_for(Duration::from_secs(5));
+    for node in nodes {
+        let overlay = simulator.overlay(node).expect("it runs");
+        let own = overlay.record(&overlay.node()).expect("it has signed its status");
+        assert_eq!(own.status.revocations.get(&ISSUER), Some(&5), "node {node}");
+    }
+}
+
+#[test]
+fn a_renewed_certificate_is_told_under_a_new_seq() {
+    let mut a = Lone::new(0, Config::default());
+    a.advance(Duration::from_secs(1));
+    let before = a.overlay.version();
+    a.input(Input::CertificateRenewed);
+    a.advance(Duration::from_secs(1));
+    assert!(a.overlay.version().seq > before.seq);
+}
