@@ -76,11 +76,14 @@ mod tests {
                     name: String::new(),
                     agency: String::new(),
                     addresses: vec![],
+                    application: String::new(),
+                    revocations: Default::default(),
                 })
                 .collect(),
             topics: vec![],
             certificate_not_after: 0,
             ready: true,
+            duplicate_identities: 0,
         }
     }
 

@@ -319,7 +319,7 @@ impl Overlay {
             amop.handle_routes_changed(turn);
         }
         status_sync.ask(outbox);
-        relay.flush(status_sync.record_count() <= peering.link_count(), outbox);
+        relay.flush(outbox);
         let facts = || Facts { neighbours: peering.neighbours(), topics: amop.topics() };
         status_sync.flush(facts, outbox, now);
     }

@@ -17,8 +17,9 @@ pub(crate) struct Relay {
     own: BTreeSet<Topic>,
     by_node: BTreeMap<NodeId, BTreeSet<Topic>>,
     subscribers: BTreeMap<Topic, usize>,
+    /// How many neighbours each other node has.
+    degrees: BTreeMap<NodeId, usize>,
     told: BTreeSet<Topic>,
-    full_mesh: bool,
     changed: bool,
 }
 
@@ -30,10 +31,12 @@ impl Relay {
 
     pub(crate) fn apply(&mut self, record: &Record) {
         let (node, topics) = (record.status.node, &record.status.multicast_topics);
+        let degree = record.status.neighbours.len();
+        self.changed |= self.degrees.insert(node, degree) != Some(degree);
         if self.by_node.get(&node).map_or(topics.is_empty(), |known| known == topics) {
             return;
         }
-        self.forget(&node);
+        self.forget_topics(&node);
         for topic in topics {
             *self.subscribers.entry(topic.clone()).or_insert(0) += 1;
         }
@@ -44,6 +47,11 @@ impl Relay {
     }
 
     pub(crate) fn forget(&mut self, node: &NodeId) {
+        self.changed |= self.degrees.remove(node).is_some();
+        self.forget_topics(node);
+    }
+
+    fn forget_topics(&mut self, node: &NodeId) {
         for topic in self.by_node.remove(node).into_iter().flatten() {
             if let Some(count) = self.subscribers.get_mut(&topic) {
                 *count -= 1;
@@ -55,13 +63,14 @@ impl Relay {
         }
     }
 
-    /// Tells the edge what to relay when that has changed. In a full mesh everyone reaches everyone directly.
-    pub(crate) fn flush(&mut self, full_mesh: bool, outbox: &mut Outbox) {
-        if !self.changed && self.full_mesh == full_mesh {
+    /// Tells the edge what to relay when that has changed. In a full mesh every subscriber reaches every other directly.
+    pub(crate) fn flush(&mut self, outbox: &mut Outbox) {
+        if !std::mem::take(&mut self.changed) || (self.subscribers.is_empty() && self.told.is_empty()) {
             return;
         }
-        (self.changed, self.full_mesh) = (false, full_mesh);
-        let foreign = self.subscribers.keys().filter(|topic| !full_mesh && !self.own.contains(*topic));
+        let others = self.degrees.len();
+        let is_full_mesh = self.degrees.values().all(|degree| *degree >= others);
+        let foreign = self.subscribers.keys().filter(|topic| !is_full_mesh && !self.own.contains(*topic));
         let topics: BTreeSet<_> = foreign.take(MAX_RELAYED_TOPICS).cloned().collect();
         if topics != self.told {
             self.told.clone_from(&topics);

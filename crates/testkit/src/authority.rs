@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use nuncio_identity::NodeId;
+use nuncio_identity::{NodeId, NodeKey};
 use nuncio_pki::{
     Certificate, Identity, Policy, RevocationList, SharedPolicy,
     authority::{Issued, Issuer, Kind, RevocationDates, Validity},
@@ -90,6 +90,26 @@ impl TestAuthority {
     /// When the name cannot be a common name.
     pub fn node(&self, name: &str) -> Identity {
         self.identity(&self.issue(name, Validity::days(DAYS)), UnixTime::now())
+    }
+
+    /// A node whose certificate ends so long from now.
+    ///
+    /// # Panics
+    /// When the name cannot be a common name.
+    pub fn node_for(&self, name: &str, lasts: Duration) -> Identity {
+        let now = Duration::from_secs(UnixTime::now().as_secs());
+        let validity = Validity { not_before: ago(1), not_after: UnixTime::since_unix_epoch(now + lasts) };
+        self.identity(&self.issue(name, validity), UnixTime::now())
+    }
+
+    /// A certificate of usual length for the key and names of a node.
+    ///
+    /// # Panics
+    /// When this agency did not issue the node's certificate.
+    pub fn renew(&self, identity: &Identity) -> Identity {
+        let old = Certificate::from_der(identity.chain[0].clone()).expect("an identity holds a certificate");
+        let chain = self.agency.renew(&old, Validity::days(DAYS)).expect("this agency issued it");
+        self.judged(identity.key.clone(), &chain, UnixTime::now())
     }
 
     /// A node whose certificate ended yesterday.
@@ -214,10 +234,13 @@ impl TestAuthority {
 
     /// `at` must lie within the certificate's validity.
     fn identity(&self, issued: &Issued, at: UnixTime) -> Identity {
-        let below_root = issued.chain.len() - 1;
-        let chain: Vec<_> = issued.chain[..below_root].iter().map(|one| one.der().clone()).collect();
-        let certificate = self.policy().judge(&chain, at).expect("issued by this authority");
         let key = issued.key.node_key().expect("a node's key is on secp256k1").clone();
+        self.judged(key, &issued.chain, at)
+    }
+
+    fn judged(&self, key: NodeKey, chain: &[Certificate], at: UnixTime) -> Identity {
+        let chain: Vec<_> = chain[..chain.len() - 1].iter().map(|one| one.der().clone()).collect();
+        let certificate = self.policy().judge(&chain, at).expect("issued by this authority");
         Identity { key, chain, certificate }
     }
 }

@@ -73,9 +73,9 @@ impl Admissions {
         }
     }
 
-    /// Whether the certificate of an admitted node ended after `since` and not after `until`.
-    pub fn any_ended(&self, since: UnixTime, until: UnixTime) -> bool {
-        let ended = |end: u64| since.as_secs() < end && end <= until.as_secs();
+    /// Whether the certificate of an admitted node was still valid at `since` and is no more at `now`.
+    pub fn any_ended(&self, since: UnixTime, now: UnixTime) -> bool {
+        let ended = |end: u64| since.as_secs() <= end && end < now.as_secs();
         self.table().nodes.values().any(|(_, admission)| ended(admission.certificate.not_after.as_secs()))
     }
 

@@ -57,10 +57,6 @@ impl Peering {
         self.links.peers().copied().collect()
     }
 
-    pub(crate) fn link_count(&self) -> usize {
-        self.links.len()
-    }
-
     pub(crate) fn links(&self) -> Vec<LinkView> {
         self.links.views(|peer| self.dialer.configured_address(peer)).collect()
     }

@@ -89,11 +89,6 @@ impl StatusSync {
         self.own.set_multicast_topics(topics);
     }
 
-    /// How many other nodes have a record here.
-    pub(crate) fn record_count(&self) -> usize {
-        self.table.len()
-    }
-
     /// Asks a linked peer for its revocation lists if its record says that they are newer.
     pub(crate) fn compare_lists(&mut self, peer: &NodeId) {
         let Some(record) = self.table.get(peer) else { return };

@@ -3,72 +3,14 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use nuncio_node::{BuildError, Config, Incoming, NodeHandle, PeerState, Snapshot, build};
-use nuncio_pki::{Identity, SharedPolicy};
+use nuncio_node::{BuildError, Config, Incoming, build};
 use nuncio_protocol::{
     MAX_BODY, Topic,
     unicast::{Refusal, UnicastError},
 };
 use nuncio_testkit::TestAuthority;
-use tempfile::TempDir;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
-const DEADLINE: Duration = Duration::from_secs(30);
-
-struct Node {
-    handle: NodeHandle,
-    address: String,
-    policy: SharedPolicy,
-    shutdown: CancellationToken,
-    task: JoinHandle<()>,
-    _data: TempDir,
-}
-
-impl Node {
-    fn start(authority: &TestAuthority, name: &str, peers: &[&Self]) -> Self {
-        Self::start_as(authority, authority.node(name), peers)
-    }
-
-    fn start_as(authority: &TestAuthority, identity: Identity, peers: &[&Self]) -> Self {
-        let data = tempfile::tempdir().expect("a directory");
-        let policy = authority.shared_policy();
-        let mut config = Config::new(Arc::new(identity), policy.clone(), data.path().join("data"));
-        config.listen = vec!["127.0.0.1:0".into()];
-        config.peers = peers.iter().map(|peer| peer.address.clone()).collect();
-        let bound = build(config).expect("a node");
-        let (handle, address) = (bound.handle(), bound.listen_addresses()[0].to_string());
-        let shutdown = CancellationToken::new();
-        let task = tokio::spawn(bound.run(shutdown.clone()));
-        Self { handle, address, policy, shutdown, task, _data: data }
-    }
-
-    async fn stop(self) {
-        self.shutdown.cancel();
-        self.task.await.expect("a node ends in order");
-    }
-
-    async fn sees(&self, what: &str, mut holds: impl FnMut(&Snapshot) -> bool) {
-        let mut snapshots = self.handle.snapshots();
-        let seen = snapshots.wait_for(|snapshot| holds(snapshot));
-        tokio::time::timeout(DEADLINE, seen)
-            .await
-            .unwrap_or_else(|_| panic!("waited in vain for {what}"))
-            .expect("the node runs");
-    }
-
-    async fn knows(&self, nodes: usize) {
-        let what = format!("{nodes} nodes");
-        self.sees(&what, |snapshot| {
-            snapshot.nodes.iter().filter(|node| node.reachable && node.seq > 0).count() == nodes
-        })
-        .await;
-    }
-}
-
-fn linked(snapshot: &Snapshot) -> usize {
-    snapshot.peers.iter().filter(|peer| peer.state == PeerState::Linked).count()
-}
+use super::rig::{DEADLINE, Node, linked};
 
 async fn three(authority: &TestAuthority) -> [Node; 3] {
     let a = Node::start(authority, "a", &[]);

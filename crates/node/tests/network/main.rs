@@ -1,0 +1,5 @@
+//! Whole nodes on loopback.
+
+mod cluster;
+mod membership;
+mod rig;

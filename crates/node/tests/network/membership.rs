@@ -1,0 +1,155 @@
+//! Leaving, revocation, renewal, expiry and stolen keys, seen by whole nodes.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use nuncio_node::{Incoming, RenewalError};
+use nuncio_protocol::Topic;
+use nuncio_testkit::TestAuthority;
+use rustls_pki_types::UnixTime;
+use tokio::{sync::mpsc, time::Instant};
+
+use super::rig::{DEADLINE, Node, linked};
+
+/// `a — b — c`, nobody dials more than it was told.
+async fn line(authority: &TestAuthority) -> [Node; 3] {
+    let a = Node::start_aloof(authority, "a", &[]);
+    let b = Node::start_aloof(authority, "b", &[&a]);
+    let c = Node::start_aloof(authority, "c", &[&b]);
+    for node in [&a, &b, &c] {
+        node.knows(3).await;
+    }
+    [a, b, c]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_stops_is_gone_for_its_peers_without_waiting_for_silence() {
+    let authority = TestAuthority::new();
+    let a = Node::start(&authority, "a", &[]);
+    let b = Node::start(&authority, "b", &[&a]);
+    a.sees("b", |snapshot| linked(snapshot) == 1).await;
+    let stopped = Instant::now();
+    b.stop().await;
+    a.sees("nobody", |snapshot| linked(snapshot) == 0).await;
+    assert!(stopped.elapsed() < Duration::from_secs(3), "{:?}", stopped.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_loaded_at_one_end_expels_the_revoked_node_at_the_other_end() {
+    let authority = TestAuthority::new();
+    let [a, _b, c] = line(&authority).await;
+    let identity = authority.node("revoked");
+    let list = authority.revoke(&identity);
+    let (keeper, mut kept) = mpsc::unbounded_channel();
+    let d = Node::start_with(&authority, authority.node("d"), &[&c], |config| {
+        config.overlay.target_degree = 0;
+        config.adopted_lists = Some(keeper);
+    });
+    let revoked = Node::start_with(&authority, identity, &[&d], |config| config.overlay.target_degree = 0);
+    for node in [&a, &d, &revoked] {
+        node.knows(5).await;
+    }
+    let loaded = Instant::now();
+    a.policy.store(Arc::new(authority.policy().with_crls(vec![list.clone()]).expect("the agency's list")));
+    a.handle.policy_changed().await;
+    d.sees("the revoked node gone", |snapshot| {
+        snapshot.nodes.iter().all(|node| node.name != "revoked" || !node.reachable)
+    })
+    .await;
+    assert!(loaded.elapsed() < Duration::from_secs(5), "{:?}", loaded.elapsed());
+    let adopted = kept.recv().await.expect("the list is handed on to be kept");
+    assert_eq!((adopted.number(), adopted.der()), (list.number(), list.der()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewed_certificate_is_shown_without_dropping_a_link() {
+    let authority = TestAuthority::new();
+    let a = Node::start(&authority, "a", &[]);
+    let short = authority.node_for("b", Duration::from_secs(3600));
+    let b = Node::start_as(&authority, short.clone(), &[&a]);
+    a.sees("b", |snapshot| linked(snapshot) == 1).await;
+    let since = a.handle.snapshot().peers[0].connected_since;
+
+    let renewed = authority.renew(&short);
+    let end = renewed.certificate.not_after.as_secs();
+    let before = b.handle.snapshot().seq;
+    b.handle.renew(Arc::new(renewed)).await.expect("the same key and name");
+    b.sees("the new end", |snapshot| snapshot.certificate_not_after == end).await;
+    let id = b.handle.node_id().to_string();
+    a.sees("the new record", |snapshot| snapshot.nodes.iter().any(|node| node.node_id == id && node.seq > before))
+        .await;
+    assert_eq!(a.handle.snapshot().peers[0].connected_since, since, "the link stayed");
+
+    let other = b.handle.renew(Arc::new(authority.node("b"))).await;
+    assert!(matches!(other, Err(RenewalError::OtherKey { .. })), "{other:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_ends_with_the_certificate_unless_it_was_renewed() {
+    let authority = TestAuthority::new();
+    let a = Node::start(&authority, "a", &[]);
+    let (ends, stays) = (Duration::from_secs(4), authority.node_for("stays", Duration::from_secs(4)));
+    let b = Node::start_as(&authority, authority.node_for("ends", ends), &[&a]);
+    let c = Node::start_as(&authority, stays.clone(), &[&a]);
+    a.sees("both", |snapshot| linked(snapshot) == 2).await;
+    c.handle.renew(Arc::new(authority.renew(&stays))).await.expect("the same key and name");
+    let gone = b.handle.node_id().to_string();
+    a.sees("one left", |snapshot| {
+        linked(snapshot) == 1 && snapshot.peers.iter().all(|peer| peer.node_id.as_ref() != Some(&gone))
+    })
+    .await;
+    assert!(UnixTime::now().as_secs() >= stays.certificate.not_after.as_secs(), "not before its end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_of_two_hosts_with_one_key_keeps_its_link_and_the_event_is_counted() {
+    let authority = TestAuthority::new();
+    let a = Node::start(&authority, "a", &[]);
+    let stolen = authority.node("b");
+    let first = Node::start_as(&authority, stolen.clone(), &[&a]);
+    a.sees("b", |snapshot| linked(snapshot) == 1).await;
+    let since = a.handle.snapshot().peers[0].connected_since;
+    // The epoch is at least one second later.
+    tokio::time::sleep_until(Instant::now() + Duration::from_millis(1100)).await;
+    let second = Node::start_as(&authority, stolen, &[&a]);
+    a.sees("the second host", |snapshot| snapshot.duplicate_identities > 0).await;
+    assert_eq!(a.handle.snapshot().peers[0].connected_since, since);
+    first.sees("its link", |snapshot| linked(snapshot) == 1).await;
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_multicast_passes_a_node_that_does_not_subscribe() {
+    let authority = TestAuthority::new();
+    let [a, b, c] = line(&authority).await;
+    let topic = Topic::new("prices").expect("a topic");
+    let mut far = c.handle.listen(vec![topic.clone()], false).await;
+    let mut between = b.handle.listen(Vec::new(), false).await;
+    let heard = async {
+        loop {
+            a.handle.publish(topic.clone(), Bytes::from("7")).await.expect("published");
+            let next = tokio::time::timeout(Duration::from_millis(200), far.next());
+            if let Ok(Some(Incoming::Multicast { data, .. })) = next.await {
+                return data;
+            }
+        }
+    };
+    assert_eq!(tokio::time::timeout(DEADLINE, heard).await.expect("it arrives"), Bytes::from("7"));
+    let nothing = tokio::time::timeout(Duration::from_millis(200), between.next()).await;
+    assert!(nothing.is_err(), "the relay does not read it: {nothing:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_field_is_read_from_any_node_and_a_route_names_every_hop() {
+    let authority = TestAuthority::new();
+    let [a, b, c] = line(&authority).await;
+    a.handle.set_application_field(Bytes::from("height=7")).await;
+    let id = a.handle.node_id().to_string();
+    let field = hex::encode("height=7");
+    c.sees("the field", |snapshot| snapshot.nodes.iter().any(|node| node.node_id == id && node.application == field))
+        .await;
+    let record = c.handle.record(a.handle.node_id()).await.expect("a record");
+    assert_eq!(record.status.application, Bytes::from("height=7"));
+    let route = c.handle.route(a.handle.node_id()).await;
+    assert_eq!(route, Some([&c, &b, &a].map(|node| node.handle.node_id()).to_vec()));
+}
