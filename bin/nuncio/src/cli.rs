@@ -15,6 +15,7 @@ mod node;
 mod nodes;
 mod peers;
 mod publish;
+mod route;
 mod run;
 mod send;
 mod status;
@@ -63,6 +64,8 @@ enum Command {
     Peers(peers::Arguments),
     /// Every node known in the network, linked or not
     Nodes(nodes::Arguments),
+    /// The way to a node, hop by hop
+    Route(route::Arguments),
     /// AMOP topics known in the network
     Topics(topics::Arguments),
     /// Run-time lists of denied and allowed nodes
@@ -138,6 +141,7 @@ async fn execute(command: Command, output: Output) -> Result<(), Failure> {
         Command::Status(arguments) => status::run(arguments, output).await,
         Command::Peers(arguments) => peers::run(arguments, output).await,
         Command::Nodes(arguments) => nodes::run(arguments, output).await,
+        Command::Route(arguments) => route::run(arguments, output).await,
         Command::Topics(arguments) => topics::run(arguments, output).await,
         Command::Access(arguments) => access::run(arguments, output).await,
         Command::Send(arguments) => send::run(arguments, output).await,

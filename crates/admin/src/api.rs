@@ -3,6 +3,8 @@
 //! Field names are a contract with operators' scripts: they stay; more may be added. Durations carry their
 //! unit in the name. Node IDs are 128 lower-case hexadecimal digits.
 
+use std::collections::BTreeMap;
+
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +49,9 @@ pub struct Status {
     pub gateway: Option<String>,
     /// End of the certificate's validity, in Unix seconds.
     pub certificate_not_after: u64,
+    /// How often a second host with the key of this or another node was seen since the start.
+    #[serde(default)]
+    pub duplicate_identities: u64,
 }
 
 /// One peer, linked or wanted (`GET /v1/peers`).
@@ -97,6 +102,34 @@ pub struct Node {
     pub agency: String,
     /// Addresses it says it listens on.
     pub addresses: Vec<String>,
+    /// The opaque field of its application, hexadecimal.
+    #[serde(default)]
+    pub application: String,
+    /// The newest revocation list it holds of each issuer: the series, hexadecimal, and the number.
+    #[serde(default)]
+    pub revocations: BTreeMap<String, u64>,
+}
+
+/// The way to a node (`GET /v1/route/{node}`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// The node asked for.
+    pub node_id: String,
+    /// Links to cross.
+    pub hops: usize,
+    /// Every node on the way, the asked one last, the answering one first.
+    pub path: Vec<Hop>,
+}
+
+/// One node on a way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hop {
+    /// The node's ID.
+    pub node_id: String,
+    /// Name in its certificate.
+    pub name: String,
+    /// Agency in its certificate.
+    pub agency: String,
 }
 
 /// One AMOP topic (`GET /v1/topics`).

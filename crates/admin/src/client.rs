@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::api::{
     AccessChange, AccessEntry, ErrorCode, Failure, HOPS_HEADER, Health, Info, ListenOptions, LogLevel, Node, Peer,
-    PeerAddress, Published, RTT_HEADER, Reply, Rule, Status, Topic,
+    PeerAddress, Published, RTT_HEADER, Reply, Route, Rule, Status, Topic,
 };
 
 mod connection;
@@ -132,6 +132,14 @@ impl Client {
     /// [`ClientError`].
     pub async fn nodes(&self) -> Result<Vec<Node>, ClientError> {
         self.read("/v1/nodes").await
+    }
+
+    /// The way to a node: its ID or an unambiguous prefix.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn route(&self, node: &str) -> Result<Route, ClientError> {
+        self.read(&format!("/v1/route/{}", escape(node))).await
     }
 
     /// AMOP topics of the network.

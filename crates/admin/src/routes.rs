@@ -25,6 +25,7 @@ mod health;
 mod listen;
 mod log_level;
 mod messages;
+mod metrics;
 mod network;
 mod peers;
 
@@ -57,6 +58,8 @@ pub(crate) fn router(node: NodeHandle, operator: Arc<dyn Operator>, shutdown: Ca
         .route("/readyz", get(health::readyz))
         .route("/v1/status", get(network::status))
         .route("/v1/nodes", get(network::nodes))
+        .route("/v1/route/{node}", get(network::route))
+        .route("/metrics", get(metrics::metrics))
         .route("/v1/topics", get(network::topics))
         .route("/v1/info", get(network::info))
         .route("/v1/peers", get(peers::list).post(peers::add).delete(peers::remove))

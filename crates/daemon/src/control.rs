@@ -15,7 +15,7 @@ use nuncio_admin::{
 use nuncio_gateway::Renewal;
 use nuncio_identity::NodeId;
 use nuncio_node::{NodeHandle, Snapshot};
-use nuncio_pki::{NodeCertificate, Policy, SharedPolicy};
+use nuncio_pki::{Policy, SharedPolicy};
 
 use crate::{
     changes::{AccessChanges, ChangesError, PeerChanges},
@@ -29,7 +29,6 @@ pub(crate) struct Control {
     pub(crate) source: Option<Source>,
     pub(crate) node: NodeHandle,
     pub(crate) policy: SharedPolicy,
-    pub(crate) presented: NodeCertificate,
     pub(crate) gateway: Option<(SocketAddr, Renewal)>,
     pub(crate) log: Option<LogControl>,
     pub(crate) data: DataDir,
@@ -51,7 +50,6 @@ pub(crate) struct Parts {
     pub(crate) source: Option<Source>,
     pub(crate) node: NodeHandle,
     pub(crate) policy: SharedPolicy,
-    pub(crate) presented: NodeCertificate,
     pub(crate) gateway: Option<(SocketAddr, Renewal)>,
     pub(crate) log: Option<LogControl>,
     pub(crate) data: DataDir,
@@ -74,6 +72,17 @@ impl State {
         self.peers.apply_to(&self.config.p2p.peers)
     }
 
+    /// Which SDKs may use the gateway.
+    pub(crate) fn sdk_access(&self, policy: &Policy) -> nuncio_gateway::Access {
+        let named = |list: &[crate::config::Sdk]| list.iter().map(|sdk| sdk.0.clone()).collect();
+        nuncio_gateway::Access {
+            allow: named(&self.config.gateway.allow),
+            deny: named(&self.config.gateway.deny),
+            revocations: policy.crls().to_vec(),
+            authorities: policy.anchors().to_vec(),
+        }
+    }
+
     /// A policy with the access lists in force.
     pub(crate) fn restrict(&self, policy: Policy) -> Policy {
         restrict(policy, &self.access, &self.config.access)
@@ -82,19 +91,27 @@ impl State {
 
 impl Control {
     pub(crate) fn new(parts: Parts, state: State) -> Self {
-        let Parts { source, node, policy, presented, gateway, log, data } = parts;
+        let Parts { source, node, policy, gateway, log, data } = parts;
         let (turn, state) = (tokio::sync::Mutex::new(()), Mutex::new(state));
-        Self { source, node, policy, presented, gateway, log, data, turn, state }
+        Self { source, node, policy, gateway, log, data, turn, state }
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a policy into force; links that it does not admit are closed.
+    /// Puts a policy into force; links and SDK sessions that it does not admit are closed.
     pub(crate) async fn enforce(&self, policy: Policy) {
         self.policy.store(policy.into());
+        self.recheck_sdks();
         self.node.policy_changed().await;
+    }
+
+    /// Lets the gateway judge its sessions by the lists in force.
+    pub(crate) fn recheck_sdks(&self) {
+        if let Some((_, gateway)) = &self.gateway {
+            gateway.set_access(self.state().sdk_access(&self.policy.load()));
+        }
     }
 
     async fn change_access(&self, node: NodeId, rule: Option<Rule>) -> Result<(), Failure> {

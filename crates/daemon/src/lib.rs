@@ -16,6 +16,8 @@ pub mod config;
 mod control;
 mod data_dir;
 mod error;
+mod expiry;
+mod kept_lists;
 pub mod logging;
 mod node_info;
 mod open_files;
@@ -24,6 +26,7 @@ mod reload;
 mod run;
 mod services;
 mod shutdown;
+mod watch;
 
 pub use changes::ChangesError;
 pub use config::{Config, ConfigError, Imported, Source};

@@ -1,6 +1,9 @@
 //! SIGHUP: the configuration is read again. A bad one changes nothing.
 
-use nuncio_pki::{Identity, NodeCertificate, Policy, tls::channel_server_config};
+use std::sync::Arc;
+
+use nuncio_node::RenewalError;
+use nuncio_pki::{Identity, Policy, tls::channel_server_config};
 
 use crate::{
     StartError,
@@ -26,6 +29,9 @@ pub enum ReloadError {
         /// The node in the files, first digits.
         found: String,
     },
+    /// The certificate names the node otherwise than it runs.
+    #[error("[identity]: {0}")]
+    Renewal(#[from] RenewalError),
     /// The node was not started from a file.
     #[error("there is no file to reload")]
     NoSource,
@@ -38,6 +44,7 @@ impl ReloadError {
             Self::Config(error) => error.hint(),
             Self::Start(error) => error.hint(),
             Self::OtherNode { .. } => "restart to run as another node, or put the former files back".to_owned(),
+            Self::Renewal(_) => "restart the node to run under the new name, or put the former files back".to_owned(),
             Self::NoSource => "restart it with `nuncio run --config FILE`".to_owned(),
         }
     }
@@ -47,12 +54,12 @@ impl ReloadError {
 struct Fresh {
     config: Config,
     policy: Policy,
-    presented: NodeCertificate,
+    identity: Identity,
     channel: Option<nuncio_pki::tls::ChannelServerTls>,
 }
 
 impl Control {
-    /// Takes over peers, access lists, revocation lists, authorities, the gateway's certificates and the log filter.
+    /// Takes over peers, access lists, revocation lists, authorities, renewed certificates and the log filter.
     ///
     /// # Errors
     /// When something in the files is bad; then all stays as it was.
@@ -65,11 +72,11 @@ impl Control {
         for table in tables_that_need_a_restart(&before.config, &after.config) {
             tracing::warn!(table, "a change there takes effect at the next start");
         }
-        if fresh.presented != self.presented {
-            tracing::warn!("the renewed certificate is shown to peers from the next start on");
-        }
+        self.node.renew(Arc::new(fresh.identity)).await?;
         *self.state() = after.clone();
-        self.enforce(after.restrict(fresh.policy)).await;
+        // Lists from the network stay in force until files bring newer ones.
+        let lists = self.policy.load().crls().to_vec();
+        self.enforce(after.restrict(fresh.policy).with_newest(lists)).await;
         self.change_peers(&before.wanted_peers(), &after.wanted_peers()).await;
         if let (Some((_, renewal)), Some(tls)) = (&self.gateway, &fresh.channel) {
             renewal.renew(tls);
@@ -95,7 +102,7 @@ impl Control {
         } else {
             None
         };
-        Ok(Fresh { config, policy, presented: identity.certificate, channel })
+        Ok(Fresh { config, policy, identity, channel })
     }
 
     async fn change_peers(&self, before: &[Peer], after: &[Peer]) {
@@ -117,6 +124,8 @@ fn tables_that_need_a_restart(before: &Config, after: &Config) -> Vec<&'static s
     let channel =
         |config: &Config| (config.gateway.key.clone(), config.gateway.cert.clone(), config.gateway.ca.clone());
     (same.gateway.key, same.gateway.cert, same.gateway.ca) = channel(before);
+    same.gateway.allow.clone_from(&before.gateway.allow);
+    same.gateway.deny.clone_from(&before.gateway.deny);
     let differs = [
         ("data_dir", same.data_dir != before.data_dir),
         ("[p2p]", same.p2p != before.p2p),

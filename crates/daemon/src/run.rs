@@ -1,14 +1,9 @@
-use nuncio_pki::NodeCertificate;
-
 use crate::{
     Bound, Daemon, Reloader, RunError, Shutdown,
     config::Source,
     logging,
     shutdown::{Asked, Signals, abort_on_panic},
 };
-
-/// Days before the end of the node's certificate from which every start warns.
-const EXPIRY_WARNING_DAYS: u64 = 30;
 
 /// Runs a node as this process: logs to standard error, takes signals, aborts on a panic. Ends when `shutdown` or a
 /// signal says so: the first SIGTERM or SIGINT drains, the second ends at once; SIGHUP reloads.
@@ -24,7 +19,6 @@ pub async fn run(source: Source, shutdown: Shutdown) -> Result<(), RunError> {
         tracing::info!("{note}");
     }
     let daemon = Daemon::of_process(source, imported.config, log);
-    warn_of_expiry(&daemon.check()?);
     let bound = daemon.build().await?;
     announce(&bound);
     let reloader = bound.reloader();
@@ -43,7 +37,7 @@ pub async fn run(source: Source, shutdown: Shutdown) -> Result<(), RunError> {
     }
 }
 
-async fn reload(reloader: Reloader) {
+pub(crate) async fn reload(reloader: Reloader) {
     if let Err(error) = reloader.reload().await {
         tracing::error!(%error, hint = error.hint(), "the configuration was not reloaded; the former one stays in force");
     }
@@ -65,13 +59,5 @@ fn announce(bound: &Bound) {
     );
     if let Some(address) = bound.admin_address() {
         tracing::warn!(%address, "the admin API answers there to every program that can open it");
-    }
-}
-
-fn warn_of_expiry(certificate: &NodeCertificate) {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs();
-    let days = certificate.not_after.as_secs().saturating_sub(now) / 86_400;
-    if days < EXPIRY_WARNING_DAYS {
-        tracing::warn!(days, "the node's certificate expires soon; peers will refuse it then: nuncio cert renew");
     }
 }

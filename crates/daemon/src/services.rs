@@ -7,10 +7,10 @@ use nuncio_admin::server as admin;
 use nuncio_gateway::Clients;
 use nuncio_node::NodeHandle;
 use nuncio_pki::{
-    Identity, NodeCertificate, Policy,
+    Identity, NodeCertificate, Policy, RevocationList,
     tls::{ChannelServerTls, channel_server_config},
 };
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -18,9 +18,10 @@ use crate::{
     config::{Config, ConfigError, Source},
     control::{Control, Parts, State},
     data_dir::DataDir,
+    expiry, kept_lists,
     logging::LogControl,
     node_info::SnapshotInfo,
-    open_files, port,
+    open_files, port, watch,
 };
 
 /// How long gateway and admin API may take to end what is in flight; the node works meanwhile.
@@ -93,19 +94,22 @@ impl Daemon {
             require_free("[gateway] listen", config.gateway.listen)?;
         }
 
-        let presented = credentials.identity.certificate.clone();
-        let policy = Arc::new(ArcSwap::from_pointee(state.restrict(credentials.policy)));
+        let kept = kept_lists::load(&data)?;
+        let policy = Arc::new(ArcSwap::from_pointee(state.restrict(credentials.policy).with_newest(kept)));
         let clients = Arc::new(Clients::new());
         let mut node_config = node_config(&state, credentials.identity, policy.clone());
         if config.gateway.enabled {
             node_config.clients = Some(clients.clone());
         }
+        let (keeper, adopted) = mpsc::unbounded_channel();
+        node_config.adopted_lists = Some(keeper);
         let node = nuncio_node::build(node_config)?;
         let handle = node.handle();
         let gateway = match credentials.channel {
             Some(tls) => {
                 let info = Arc::new(SnapshotInfo::new(handle.clone()));
-                let config = gateway_config(config, tls);
+                let access = state.sdk_access(&policy.load());
+                let config = gateway_config(config, tls, access);
                 Some(nuncio_gateway::bind(config, clients, handle.client_inputs(), info).await?)
             }
             None => None,
@@ -116,10 +120,10 @@ impl Daemon {
             allow_remote: config.admin.allow_remote,
         };
         let renewal = gateway.as_ref().map(|gateway| (gateway.local_address(), gateway.renewal()));
-        let parts = Parts { source, node: handle.clone(), policy, presented, gateway: renewal, log, data };
+        let parts = Parts { source, node: handle.clone(), policy, gateway: renewal, log, data };
         let control = Arc::new(Control::new(parts, state));
         let admin = admin::bind(admin_config, handle, control.clone()).await?;
-        Ok(Bound { node, gateway, admin, control })
+        Ok(Bound { node, gateway, admin, control, adopted })
     }
 }
 
@@ -130,6 +134,7 @@ pub struct Bound {
     gateway: Option<nuncio_gateway::Bound>,
     admin: admin::Bound,
     control: Arc<Control>,
+    adopted: mpsc::UnboundedReceiver<RevocationList>,
 }
 
 impl Bound {
@@ -181,6 +186,7 @@ impl Bound {
             let stop = edges_stop.clone();
             edges.spawn(async { name_at_end("gateway", gateway.run(stop)).await });
         }
+        let helpers = helpers(self.control, self.adopted);
         let stop = node_stop.clone();
         node.spawn(async { name_at_end("node", core.run(stop)).await });
 
@@ -191,6 +197,7 @@ impl Bound {
             Some(part) = edges.join_next() => return Err(part_stopped(part)),
             Some(part) = node.join_next() => return Err(part_stopped(part)),
         }
+        drop(helpers);
         tracing::info!("stopping: letting what is in flight end");
         let drained = async {
             edges_stop.cancel();
@@ -249,6 +256,17 @@ impl Credentials {
     }
 }
 
+/// What works beside the node as long as it runs.
+fn helpers(control: Arc<Control>, adopted: mpsc::UnboundedReceiver<RevocationList>) -> JoinSet<()> {
+    let mut helpers = JoinSet::new();
+    helpers.spawn(expiry::warn(control.node.clone()));
+    if let Some(source) = control.source.clone() {
+        helpers.spawn(watch::watch(source, Reloader(control.clone())));
+    }
+    helpers.spawn(async move { kept_lists::keep(&control, control.policy.clone(), adopted).await });
+    helpers
+}
+
 fn require_free(key: &'static str, address: SocketAddr) -> Result<(), StartError> {
     port::check_free(address).map_err(|source| match source.kind() {
         io::ErrorKind::AddrInUse => StartError::PortInUse { key, address, holder: port::holder(address) },
@@ -271,10 +289,11 @@ fn node_config(state: &State, identity: Identity, policy: nuncio_pki::SharedPoli
     config
 }
 
-fn gateway_config(config: &Config, tls: ChannelServerTls) -> nuncio_gateway::Config {
+fn gateway_config(config: &Config, tls: ChannelServerTls, access: nuncio_gateway::Access) -> nuncio_gateway::Config {
     let own = &config.gateway;
     let mut gateway = nuncio_gateway::Config::new(own.listen, tls);
     gateway.same_agency = own.same_agency;
+    gateway.access = access;
     gateway.version.chain_id.clone_from(&own.chain_id);
     gateway.version.supported.clone_from(&own.supported_version);
     gateway.version.fisco_bcos.clone_from(&own.supported_version);

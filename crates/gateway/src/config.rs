@@ -4,7 +4,7 @@ use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use nuncio_pki::tls::ChannelServerTls;
 
-use crate::rpc::RpcHandler;
+use crate::{Access, rpc::RpcHandler};
 
 /// Where a gateway listens, as whom, and how much it lets in.
 #[derive(Clone)]
@@ -18,6 +18,8 @@ pub struct Config {
     /// certificate that of the node's. On by default, as FISCO's `check_cert_issuer` is. RSA certificates are not
     /// compared: for them every agency has its own root.
     pub same_agency: bool,
+    /// Which of the clients that TLS admits may come in; can be replaced, see [`crate::Renewal::set_access`].
+    pub access: Access,
     /// How the node presents itself to clients.
     pub version: Version,
     /// How much it lets in.
@@ -101,6 +103,7 @@ impl Config {
             listen,
             tls,
             same_agency: true,
+            access: Access::default(),
             version: Version::default(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),

@@ -25,6 +25,7 @@
 //! # }
 //! ```
 
+mod access;
 mod clients;
 mod config;
 mod counters;
@@ -34,6 +35,7 @@ pub mod rpc;
 mod session;
 mod tls;
 
+pub use access::{Access, ClientName, ClientNameError, Denial};
 pub use clients::Clients;
 pub use config::{Config, Limits, Timeouts, Version};
 pub use counters::Statistics;

@@ -22,6 +22,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, info, warn};
 
 use crate::{
+    access::{Access, Guard},
     clients::Clients,
     config::{Config, Limits, Timeouts},
     node_info::NodeInfo,
@@ -70,12 +71,13 @@ pub(crate) struct Door {
     pub(crate) inputs: mpsc::Sender<ClientInput>,
     pub(crate) rpc: Rpc,
     pub(crate) throttle: Throttle,
+    pub(crate) guard: Guard,
     places: Places,
     same_agency: bool,
     tls: ArcSwap<TlsSide>,
 }
 
-/// Renews a running gateway's certificates.
+/// Changes a running gateway: its certificates, and who may use it.
 #[derive(Debug, Clone)]
 pub struct Renewal(Arc<Door>);
 
@@ -104,6 +106,7 @@ pub async fn bind(
         inputs,
         rpc: Rpc::new(config.version, info, config.rpc),
         throttle: Throttle::default(),
+        guard: Guard::new(config.access),
         same_agency: config.same_agency,
         tls: ArcSwap::from_pointee(TlsSide::new(&config.tls, config.same_agency)),
     };
@@ -155,6 +158,11 @@ impl Renewal {
     pub fn renew(&self, tls: &ChannelServerTls) {
         self.0.tls.store(Arc::new(TlsSide::new(tls, self.0.same_agency)));
     }
+
+    /// Lets in, from now on, whom these lists admit; sessions of others are cut at once.
+    pub fn set_access(&self, access: Access) {
+        self.0.guard.set(access);
+    }
 }
 
 impl Door {
@@ -193,7 +201,12 @@ impl Door {
         let limit = self.timeouts.handshake;
         socket.set_nodelay(true).map_err(Refusal::HungUp)?;
         let tls = self.tls.load_full();
-        timeout_at(Instant::now() + limit, tls.accept(socket)).await.unwrap_or(Err(Refusal::TooSlow { limit }))
+        let admitted = timeout_at(Instant::now() + limit, tls.accept(socket)).await;
+        let admitted = admitted.unwrap_or(Err(Refusal::TooSlow { limit }))?;
+        match self.guard.judge(&admitted.client, &admitted.authorities) {
+            Ok(()) => Ok(admitted),
+            Err(denial) => Err(Refusal::NotAdmitted { subject: admitted.client.subject, denial }),
+        }
     }
 
     fn refuse(&self, remote: SocketAddr, refusal: &Refusal) {

@@ -42,10 +42,12 @@ pub(crate) async fn run(door: Arc<Door>, admitted: Admitted, remote: SocketAddr,
     let client = registration.client;
     info!(%remote, client = client.0, subject = %admitted.client.subject, "SDK connected");
     if door.inputs.send(ClientInput::Connected { client }).await.is_ok() {
-        let mut session = Session::new(Arc::clone(&door), registration, admitted, remote, shutdown);
+        let cut = door.guard.watch(client, admitted.client.clone(), admitted.authorities.to_vec());
+        let mut session = Session::new(Arc::clone(&door), registration, admitted, remote, (shutdown, cut));
         let reason = session.serve().await;
         session.farewell(&reason).await;
         drop(session);
+        door.guard.forget(client);
         // The registration is gone before the core hears of it: nothing more can be queued for nobody.
         let _ = door.inputs.send(ClientInput::Disconnected { client }).await;
     }
@@ -64,6 +66,8 @@ struct Session {
     active: Instant,
     timer: Pin<Box<Sleep>>,
     shutdown: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Done when the client may no longer stay.
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
     /// When the client's certificate expires; `None` when that is beyond all clocks.
     expires: Option<Instant>,
     /// When the session ends whatever is still in flight.
@@ -76,7 +80,7 @@ impl Session {
         registration: Registration,
         admitted: Admitted,
         remote: SocketAddr,
-        shutdown: CancellationToken,
+        (shutdown, cut): (CancellationToken, CancellationToken),
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -90,6 +94,7 @@ impl Session {
             active: now,
             timer: Box::pin(sleep_until((now + door.timeouts.idle).into())),
             shutdown: Box::pin(shutdown.cancelled_owned()),
+            cut: Box::pin(cut.cancelled_owned()),
             expires: now.checked_add(time_left(admitted.client.not_after)),
             leaves: None,
             door,
@@ -140,6 +145,9 @@ impl Session {
 
     /// Ready when there may be frames to handle.
     fn poll_io(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
+        if self.cut.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(CloseReason::NoLongerAdmitted));
+        }
         let now = Instant::now();
         let sent = self.writer.drain(cx, &mut self.link, &self.registration.mailbox, self.door.clients.counters())?;
         if sent > 0 {

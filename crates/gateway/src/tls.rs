@@ -1,11 +1,16 @@
 //! From a TCP connection to a TLS session, or to a reason in words why not.
 
-use std::{fmt, io, time::Duration};
+use std::{fmt, io, sync::Arc, time::Duration};
 
-use nuncio_pki::tls::{ChannelServerTls, ClientCertificate, client_of};
+use nuncio_pki::{
+    Certificate,
+    tls::{ChannelServerTls, ClientCertificate, client_of},
+};
 use rustls::{AlertDescription, CertificateError, PeerIncompatible, ServerConnection};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
+
+use crate::Denial;
 
 /// Why a connection does not become a session.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +59,14 @@ pub enum Refusal {
         /// Who issued the node's certificate.
         ours: String,
     },
+    /// The access lists or a revocation list say no.
+    #[error("{subject:?} may not use this gateway: {denial}")]
+    NotAdmitted {
+        /// The client's subject.
+        subject: String,
+        /// Why.
+        denial: Denial,
+    },
 }
 
 /// What a connection began with.
@@ -78,6 +91,7 @@ pub(crate) struct TlsSide {
     acceptor: TlsAcceptor,
     /// Who must have issued a client's elliptic-curve certificate.
     issuer: Option<String>,
+    authorities: Arc<[Certificate]>,
 }
 
 /// A connection after its handshake.
@@ -86,6 +100,8 @@ pub(crate) struct Admitted {
     pub(crate) socket: TcpStream,
     pub(crate) tls: ServerConnection,
     pub(crate) client: ClientCertificate,
+    /// Under which it was verified.
+    pub(crate) authorities: Arc<[Certificate]>,
 }
 
 impl Refusal {
@@ -106,6 +122,8 @@ impl Refusal {
             Self::OtherAgency { .. } => {
                 "connect to a node of the SDK's own agency, or switch the gateway's same-agency check off"
             }
+            Self::NotAdmitted { denial: Denial::Revoked { .. }, .. } => "issue the SDK a new certificate",
+            Self::NotAdmitted { .. } => "the lists are in [gateway] allow and deny of this node's configuration",
         })
     }
 
@@ -119,7 +137,7 @@ impl TlsSide {
     pub(crate) fn new(tls: &ChannelServerTls, same_agency: bool) -> Self {
         let own = tls.certificate();
         let issuer = (same_agency && own.node_id().is_some()).then(|| own.issuer());
-        Self { acceptor: TlsAcceptor::from(tls.config()), issuer }
+        Self { acceptor: TlsAcceptor::from(tls.config()), issuer, authorities: tls.authorities().into() }
     }
 
     /// Does the handshake; whoever calls bounds its time.
@@ -132,7 +150,7 @@ impl TlsSide {
         let (socket, tls) = stream.into_inner();
         let client = client_of(&tls).ok_or(Refusal::Tls(rustls::Error::NoCertificatesPresented))?;
         check_agency(&client, self.issuer.as_deref())?;
-        Ok(Admitted { socket, tls, client })
+        Ok(Admitted { socket, tls, client, authorities: Arc::clone(&self.authorities) })
     }
 }
 

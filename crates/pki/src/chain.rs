@@ -87,6 +87,26 @@ impl Policy {
         Ok(self)
     }
 
+    /// Adds lists from elsewhere, such as those taken from the network in a former run: of each series the newest
+    /// stays. A list in the name of an authority here without its signature is left out, and so is what is over the
+    /// limit of 64.
+    #[must_use]
+    pub fn with_newest(mut self, others: impl IntoIterator<Item = RevocationList>) -> Self {
+        for list in others {
+            let mut namesakes = self.anchors().iter().filter(|one| list.is_issued_in_name_of(one)).peekable();
+            if namesakes.peek().is_some() && !namesakes.any(|one| list.is_signed_by(one)) {
+                continue;
+            }
+            match self.crls.iter().position(|known| known.series() == list.series()) {
+                Some(index) if self.crls[index].number() < list.number() => self.crls[index] = list,
+                Some(_) => {}
+                None if self.crls.len() < MAX_LISTS => self.crls.push(list),
+                None => {}
+            }
+        }
+        self
+    }
+
     /// Sets who may connect: an empty `allow` means everyone with a good certificate, `deny` beats `allow`.
     #[must_use]
     pub fn with_access(mut self, allow: BTreeSet<NodeId>, deny: BTreeSet<NodeId>) -> Self {

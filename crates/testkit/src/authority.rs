@@ -146,10 +146,19 @@ impl TestAuthority {
     /// # Panics
     /// When this agency did not issue the node's certificate.
     pub fn revoke(&self, identity: &Identity) -> RevocationList {
-        let leaf = Certificate::from_der(identity.chain[0].clone()).expect("an identity holds a certificate");
+        self.revoke_certificate(
+            &Certificate::from_der(identity.chain[0].clone()).expect("an identity holds a certificate"),
+        )
+    }
+
+    /// Revokes any certificate that this agency issued: the agency's list with everything revoked so far.
+    ///
+    /// # Panics
+    /// When this agency did not issue it.
+    pub fn revoke_certificate(&self, leaf: &Certificate) -> RevocationList {
         let dates = RevocationDates { this_update: UnixTime::now(), next_update: Validity::days(30).not_after };
         let mut revoked = self.revoked.lock().unwrap_or_else(PoisonError::into_inner);
-        let list = self.agency.revoke(&[&leaf], revoked.as_ref(), dates).expect("this agency issued it");
+        let list = self.agency.revoke(&[leaf], revoked.as_ref(), dates).expect("this agency issued it");
         *revoked = Some(list.clone());
         list
     }

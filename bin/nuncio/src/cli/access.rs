@@ -52,7 +52,12 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
             changed(output, &node, "deny")
         }
         Action::Allow { node } => {
+            let first = !client.access().await?.iter().any(|entry| entry.rule == Rule::Allow);
             client.set_access(&node, Rule::Allow).await?;
+            if first {
+                output
+                    .note("the list of allowed nodes was empty and admitted everyone; now it admits its members only");
+            }
             changed(output, &node, "allow")
         }
         Action::Reset { node } => {

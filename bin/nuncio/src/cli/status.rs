@@ -1,10 +1,14 @@
 //! `nuncio status`: who am I.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use super::{
     node::NodeArguments,
     text::{age, or_dash},
 };
 use crate::{failure::Failure, output::Output};
+
+const DAY: u64 = 86_400;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -25,7 +29,30 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
             format!("network   {} links, {} nodes, {} topics", status.peers, status.nodes, status.topics),
             format!("p2p       {}", status.listen.join(" ")),
             format!("gateway   {}", or_dash(status.gateway.as_ref())),
+            certificate_line(status.certificate_not_after, output),
         ]
+        .into_iter()
+        .chain(duplicates_line(status.duplicate_identities, output))
+        .collect::<Vec<_>>()
         .join("\n")
     })
+}
+
+/// Red from a week before the end.
+fn certificate_line(end: u64, output: Output) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let Some(left) = end.checked_sub(now) else {
+        return format!("cert      {}", output.bad("has ended; renew it: nuncio cert renew"));
+    };
+    let words = format!("ends in {} days", left / DAY);
+    match left / DAY {
+        0..7 => format!("cert      {}", output.bad(&format!("{words}; renew it: nuncio cert renew"))),
+        7..30 => format!("cert      {words}; renew it: nuncio cert renew"),
+        _ => format!("cert      {words}"),
+    }
+}
+
+fn duplicates_line(count: u64, output: Output) -> Option<String> {
+    let words = format!("a second host with the key of a node was seen {count} times: see the log");
+    (count > 0).then(|| format!("identity  {}", output.bad(&words)))
 }

@@ -1,7 +1,14 @@
-use axum::{Json, extract::State};
-use nuncio_node::{PeerState, Snapshot};
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use nuncio_identity::NodeId;
+use nuncio_node::{NodeSnapshot, PeerState, Snapshot};
 
-use crate::api::{Info, Node, Status, Topic};
+use crate::{
+    api::{ErrorCode, Failure, Hop, Info, Node, Route, Status, Topic},
+    resolve,
+};
 
 use super::{Context, health};
 
@@ -23,6 +30,7 @@ pub(super) async fn status(State(context): State<Context>) -> Json<Status> {
         listen: snapshot.listen.clone(),
         gateway: context.operator.info().gateway,
         certificate_not_after: snapshot.certificate_not_after,
+        duplicate_identities: snapshot.duplicate_identities,
     })
 }
 
@@ -43,9 +51,28 @@ pub(super) async fn nodes(State(context): State<Context>) -> Json<Vec<Node>> {
                 name: node.name.clone(),
                 agency: node.agency.clone(),
                 addresses: node.addresses.clone(),
+                application: node.application.clone(),
+                revocations: node.revocations.clone(),
             })
             .collect(),
     )
+}
+
+pub(super) async fn route(State(context): State<Context>, Path(node): Path<String>) -> Result<Json<Route>, Failure> {
+    let snapshot = context.node.snapshot();
+    let target = resolve::node(&node, &snapshot)?;
+    let Some(path) = context.node.route(target).await else {
+        return Err(Failure::new(ErrorCode::NoRoute, format!("no path leads to node {}", target.short()))
+            .with_hint("see `nuncio nodes` for who can be reached, and `nuncio peers` for this node's links"));
+    };
+    let hop = |node: &NodeId| {
+        let id = node.to_string();
+        let known = snapshot.nodes.iter().find(|known| known.node_id == id);
+        let named = |name: fn(&NodeSnapshot) -> &String| known.map(name).cloned().unwrap_or_default();
+        Hop { name: named(|node| &node.name), agency: named(|node| &node.agency), node_id: id }
+    };
+    let path: Vec<Hop> = path.iter().map(hop).collect();
+    Ok(Json(Route { node_id: target.to_string(), hops: path.len().saturating_sub(1), path }))
 }
 
 pub(super) async fn topics(State(context): State<Context>) -> Json<Vec<Topic>> {

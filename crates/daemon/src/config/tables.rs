@@ -2,7 +2,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::{
     section::section,
-    value::{Interval, LogFormat, Node, Peer, Size},
+    value::{Interval, LogFormat, Node, Peer, Sdk, Size},
 };
 
 section! {
@@ -65,6 +65,11 @@ section! {
         ca: Option<PathBuf> = None,
         /// Whether an SDK with a secp256k1 certificate must be of the node's own agency. Default: true.
         same_agency: bool = true,
+        /// SDKs by public key or certificate fingerprint; as soon as one is here, all others are refused. Default: none,
+        /// everyone.
+        allow: Vec<Sdk> = Vec::new(),
+        /// SDKs that are refused whatever else is said. Default: none.
+        deny: Vec<Sdk> = Vec::new(),
         /// Most SDK connections; further ones are closed. Default: 2048.
         max_clients: usize = 2048,
         /// Bytes queued for one SDK; when full, unicasts go to another subscriber and multicasts are dropped.

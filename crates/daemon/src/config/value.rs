@@ -1,5 +1,6 @@
 use std::{fmt, net::IpAddr, str::FromStr, time::Duration};
 
+use nuncio_gateway::ClientName;
 use nuncio_identity::NodeId;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -94,6 +95,28 @@ impl fmt::Display for Node {
 }
 
 as_text!(Node);
+
+/// An SDK in a list.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sdk(pub ClientName);
+
+impl FromStr for Sdk {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let expected = "an SDK: write its public key (128 hexadecimal digits) or the SHA-256 fingerprint of its \
+                        certificate (64 digits); `nuncio cert inspect` shows both";
+        text.parse().map(Self).map_err(|_| ValueError::new(text, expected))
+    }
+}
+
+impl fmt::Display for Sdk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+as_text!(Sdk);
 
 /// A span of time, written `30s`, `250ms` or `1h 30m`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -22,6 +22,8 @@ pub(super) enum CloseReason {
     Idle { limit: Duration },
     #[error("it did not take its data for {limit:?}")]
     NotDraining { limit: Duration },
+    #[error("it is no longer admitted: denied, or its certificate revoked")]
+    NoLongerAdmitted,
     #[error("its certificate has expired")]
     CertificateExpired,
     #[error("the gateway shuts down")]
@@ -43,6 +45,7 @@ impl CloseReason {
             Self::Malformed(_) => "the client's frames have a wrong length field",
             Self::NoCommonVersion { .. } => "use an SDK of the FISCO BCOS 2.x line",
             Self::NotDraining { .. } => "the SDK hangs or its line is too slow; it may connect again",
+            Self::NoLongerAdmitted => "see the lists in [gateway] allow and deny, and the revocation lists",
             Self::CertificateExpired => "renew the SDK's certificate",
             Self::Tls(_) => "something between the SDK and the node alters the bytes",
             _ => "",

@@ -1,6 +1,7 @@
 //! The gateway over real TLS on loopback, with a core that the tests play.
 #![allow(clippy::unwrap_used, reason = "clippy takes helpers of tests for production code")]
 
+mod access;
 mod amop;
 mod bounds;
 mod client;

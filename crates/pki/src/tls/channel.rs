@@ -14,7 +14,7 @@ use rustls::{
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject};
 
 use crate::{
-    Certificate, DirectoryError, KeyKind, PolicyError, Who,
+    Certificate, DirectoryError, KeyKind, PolicyError, RevocationList, Who,
     directory::read_certificates,
     file,
     path::Anchors,
@@ -54,6 +54,7 @@ impl ChannelPaths {
 pub struct ChannelServerTls {
     config: Arc<ServerConfig>,
     certificate: Arc<Certificate>,
+    authorities: Arc<[Certificate]>,
 }
 
 impl ChannelServerTls {
@@ -65,6 +66,11 @@ impl ChannelServerTls {
     /// The certificate shown to clients.
     pub fn certificate(&self) -> &Certificate {
         &self.certificate
+    }
+
+    /// The authorities whose clients may connect.
+    pub fn authorities(&self) -> &[Certificate] {
+        &self.authorities
     }
 }
 
@@ -84,6 +90,22 @@ pub struct ClientCertificate {
     pub fingerprint: String,
     /// The last instant at which it is valid.
     pub not_after: UnixTime,
+    /// What the client sent, leaf first.
+    chain: Vec<Certificate>,
+}
+
+impl ClientCertificate {
+    /// The list that revokes the certificate, if one does: signed by one of `authorities` or by an issuer that the
+    /// client itself sent.
+    pub fn revoked_by<'a>(
+        &self,
+        lists: &'a [RevocationList],
+        authorities: &[Certificate],
+    ) -> Option<&'a RevocationList> {
+        let (leaf, issuers) = self.chain.split_first()?;
+        let signed = |list: &RevocationList| issuers.iter().chain(authorities).any(|one| list.is_signed_by(one));
+        lists.iter().find(|list| list.lists(leaf) && signed(list))
+    }
 }
 
 /// Reads the files of the channel port. Clients must present a certificate that chains to `ca`: version 3 on secp256k1
@@ -96,13 +118,14 @@ pub struct ClientCertificate {
 pub fn channel_server_config(paths: &ChannelPaths) -> Result<ChannelServerTls, TlsConfigError> {
     let end = ChannelEnd::load(paths)?;
     let certificate = Arc::new(end.leaf.clone());
+    let authorities = end.anchors.certificates().into();
     let mut config = ServerConfig::builder_with_provider(channel_provider())
         .with_protocol_versions(end.versions())?
         .with_client_cert_verifier(Arc::new(ChainVerifier::new(end.anchors)))
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(end.identity)));
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Ok(ChannelServerTls { config: Arc::new(config), certificate })
+    Ok(ChannelServerTls { config: Arc::new(config), certificate, authorities })
 }
 
 /// Reads `ca.crt`, `sdk.crt` and `sdk.key` of an SDK directory, secp256k1 or RSA; in a node's directory, where there
@@ -126,8 +149,9 @@ pub fn channel_client_config(directory: &Path) -> Result<ClientConfig, TlsConfig
 
 /// Who the client of an accepted connection is. `None` before the handshake is done.
 pub fn client_of(connection: &ServerConnection) -> Option<ClientCertificate> {
-    let leaf = connection.peer_certificates()?.first()?.clone().into_owned();
-    let leaf = Certificate::from_der(leaf).ok()?;
+    let sent = connection.peer_certificates()?;
+    let chain: Vec<_> = sent.iter().filter_map(|der| Certificate::from_der(der.clone().into_owned()).ok()).collect();
+    let leaf = chain.first().filter(|leaf| sent.first() == Some(leaf.der()))?;
     Some(ClientCertificate {
         subject: leaf.subject(),
         issuer: leaf.issuer(),
@@ -135,6 +159,7 @@ pub fn client_of(connection: &ServerConnection) -> Option<ClientCertificate> {
         node_id: leaf.node_id(),
         fingerprint: leaf.fingerprint(),
         not_after: leaf.not_after(),
+        chain,
     })
 }
 

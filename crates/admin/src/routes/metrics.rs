@@ -1,0 +1,45 @@
+//! The numbers an operator's monitoring wants, in Prometheus' text format 0.0.4.
+
+use std::fmt::Write;
+
+use axum::{
+    extract::State,
+    http::header::CONTENT_TYPE,
+    response::{IntoResponse, Response},
+};
+use nuncio_node::Snapshot;
+
+use super::{Context, health, network::links};
+
+pub(super) async fn metrics(State(context): State<Context>) -> Response {
+    let snapshot = context.node.snapshot();
+    let ready = health::readiness(&snapshot, &*context.operator).iter().all(|check| check.ok);
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text(&snapshot, ready)).into_response()
+}
+
+fn text(snapshot: &Snapshot, ready: bool) -> String {
+    let mut out = String::new();
+    let reachable = snapshot.nodes.iter().filter(|node| node.reachable).count();
+    let subscribers: u32 = snapshot.topics.iter().map(|topic| topic.subscribers).sum();
+    let gauges: [(&str, &str, u64); 9] = [
+        ("ready", "1 when the node does its work", u64::from(ready)),
+        ("links", "Links to other nodes that are up", links(snapshot) as u64),
+        ("nodes", "Nodes known, this one included", snapshot.nodes.len() as u64),
+        ("nodes_reachable", "Nodes to which a path is known", reachable as u64),
+        ("topics", "AMOP topics known in the network", snapshot.topics.len() as u64),
+        ("topic_subscribers", "AMOP subscriptions known in the network", subscribers.into()),
+        ("status_seq", "Version of the own status within the epoch", snapshot.seq),
+        ("certificate_expiry_seconds", "End of the own certificate, Unix time", snapshot.certificate_not_after),
+        ("uptime_seconds", "Time since the node started", snapshot.started.elapsed().as_secs()),
+    ];
+    for (name, help, value) in gauges {
+        // Writing to a string cannot fail.
+        let _ = write!(out, "# HELP nuncio_{name} {help}\n# TYPE nuncio_{name} gauge\nnuncio_{name} {value}\n");
+    }
+    let (name, value) = ("duplicate_identities_total", snapshot.duplicate_identities);
+    let _ = write!(
+        out,
+        "# HELP nuncio_{name} Second hosts seen with the key of a node\n# TYPE nuncio_{name} counter\nnuncio_{name} {value}\n"
+    );
+    out
+}

@@ -1,0 +1,77 @@
+//! Notices when the files of a node change.
+//!
+//! Looked at once a second rather than told by the kernel: that also holds on network file systems and where a whole
+//! directory is swapped by a symbolic link, as containers get their secrets.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::{Reloader, config::Config, config::Source, run::reload};
+
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// What a file was when it was looked at; `None` for one that is not there.
+type Look = BTreeMap<PathBuf, Option<(u64, u64, i64, i64)>>;
+
+/// Reloads whenever files have changed and then stayed the same for one interval, so that a half-written one is not
+/// read.
+pub(crate) async fn watch(source: Source, reloader: Reloader) {
+    let mut ticks = interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut files = files_of(&source);
+    let mut loaded = look(&files);
+    let mut last = loaded.clone();
+    loop {
+        ticks.tick().await;
+        let now = look(&files);
+        let settled = now == last;
+        last = now;
+        if settled && last != loaded {
+            let changed: Vec<_> = last
+                .iter()
+                .filter(|(path, look)| loaded.get(*path) != Some(*look))
+                .map(|(path, _)| path.display().to_string())
+                .collect();
+            tracing::info!(files = changed.join(", "), "files have changed");
+            reload(reloader.clone()).await;
+            files = files_of(&source);
+            loaded = look(&files);
+            last.clone_from(&loaded);
+        }
+    }
+}
+
+/// The configuration and every file it names; the configuration alone while it cannot be read.
+fn files_of(source: &Source) -> Vec<PathBuf> {
+    let (Source::File(path) | Source::Fisco(path)) = source;
+    let own = if path.is_dir() { path.join("config.ini") } else { path.clone() };
+    let named = source.load().map(|imported| named_by(&imported.config)).unwrap_or_default();
+    std::iter::once(own).chain(named).collect()
+}
+
+fn named_by(config: &Config) -> Vec<PathBuf> {
+    let identity = config.identity_paths();
+    let mut files = vec![identity.key, identity.cert, identity.ca];
+    files.extend(identity.crl);
+    if config.gateway.enabled {
+        let channel = config.channel_paths();
+        files.extend([channel.key, channel.cert, channel.ca]);
+    }
+    files
+}
+
+fn look(files: &[PathBuf]) -> Look {
+    files.iter().map(|path| (path.clone(), look_at(path))).collect()
+}
+
+fn look_at(path: &Path) -> Option<(u64, u64, i64, i64)> {
+    let found = fs::metadata(path).ok()?;
+    Some((found.ino(), found.len(), found.mtime(), found.mtime_nsec()))
+}
