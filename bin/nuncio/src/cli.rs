@@ -18,6 +18,7 @@ mod publish;
 mod route;
 mod run;
 mod send;
+mod simulate;
 mod status;
 mod testnet;
 pub(crate) mod text;
@@ -94,6 +95,10 @@ enum Command {
     Bench(bench::Arguments),
     /// Networks on this machine: create, up, demo
     Testnet(testnet::Arguments),
+    /// Run the core of many nodes on a virtual clock and judge it
+    Simulate(simulate::Arguments),
+    /// Run a failed simulation again
+    Replay(simulate::ReplayArguments),
     /// Print a completion script for a shell
     Completions(completions::Arguments),
 }
@@ -156,6 +161,8 @@ async fn execute(command: Command, output: Output) -> Result<(), Failure> {
         Command::LogLevel(arguments) => log_level::run(arguments, output).await,
         Command::Bench(arguments) => bench::run(arguments, output).await,
         Command::Testnet(arguments) => testnet::run(arguments, output).await,
+        Command::Simulate(arguments) => simulate::run(&arguments, output),
+        Command::Replay(arguments) => simulate::replay(&arguments, output),
         Command::Completions(arguments) => completions::run(&arguments, output),
     }
 }

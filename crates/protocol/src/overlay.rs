@@ -212,6 +212,11 @@ impl Overlay {
         topics.into_iter().map(|(topic, nodes)| TopicView { topic, nodes }).collect()
     }
 
+    /// The peer over which `target` is reached; `None` without a path, and for this node itself.
+    pub fn next_hop(&self, target: &NodeId) -> Option<NodeId> {
+        self.routing.next_hop(target)
+    }
+
     /// The nodes on the path to `target`, this node first; `None` without one.
     pub fn route(&self, target: &NodeId) -> Option<Vec<NodeId>> {
         self.routing.path(target)
@@ -248,7 +253,7 @@ impl Overlay {
                 }
             }
             Input::Answered { peer, records, more } => self.apply(peer, records, more, now),
-            Input::QueryFailed { peer } => status_sync.handle_query_failed(&peer, outbox),
+            Input::QueryFailed { peer } => status_sync.handle_query_failed(&peer, outbox, now),
             Input::Introduced { connection, epoch } => peering.handle_introduced(connection, epoch, outbox, now),
             Input::Alive { connection } => peering.handle_alive(connection, outbox),
             Input::Farewell { connection, parting } => peering.handle_farewell(connection, parting, outbox, now),

@@ -1,6 +1,8 @@
-//! Test support: throwaway authorities, the simulator, in-process clusters.
+//! Test support: throwaway authorities (feature `authority`) and the simulator, which `nuncio simulate` runs too.
 
+#[cfg(feature = "authority")]
 pub mod authority;
 pub mod simulator;
 
+#[cfg(feature = "authority")]
 pub use authority::TestAuthority;

@@ -8,10 +8,17 @@ mod names;
 mod network;
 mod observed;
 mod outputs;
+mod scenario;
+mod shrink;
+mod trial;
+mod wire_size;
 
 pub use lone::{Lone, record};
 pub use names::{address, node_id, sign};
 pub use observed::{Entry, Observed, PublishTrace, RequestTrace, Traffic, What};
+pub use scenario::{Action, Scenario, ScenarioKind, Step};
+pub use shrink::shrink;
+pub use trial::{Report, Violation, run};
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,9 +27,11 @@ use std::{
 };
 
 use bytes::Bytes;
+use nuncio_identity::NodeId;
 use nuncio_protocol::{
     Config, Input, Overlay, Topic,
     amop::{ClientId, ClientInput, Kind, PublishSeq},
+    status_sync::Version,
     unicast::ExchangeId,
 };
 use rand::{SeedableRng, rngs::SmallRng};
@@ -56,6 +65,8 @@ pub struct Simulator {
     next_id: u64,
     observed: Observed,
     journal: Journal,
+    /// Everything that was ever signed: the bytes of each version of each node.
+    signed: BTreeMap<(NodeId, Version), Bytes>,
 }
 
 #[derive(Debug)]
@@ -66,6 +77,8 @@ struct Node {
     /// Peers configured by [`Simulator::connect`]; kept over a restart.
     peers: BTreeSet<usize>,
     wake: Option<Duration>,
+    /// Seconds by which its clock was set back.
+    clock_behind: u64,
 }
 
 #[derive(Debug)]
@@ -95,6 +108,7 @@ impl Simulator {
             next_id: 0,
             observed: Observed::default(),
             journal: Journal::default(),
+            signed: BTreeMap::new(),
         }
     }
 
@@ -111,7 +125,7 @@ impl Simulator {
     /// Starts one more node; gives back its number.
     pub fn add_node(&mut self, config: Config) -> usize {
         let number = self.nodes.len();
-        self.nodes.push(Node { config, overlay: None, epoch: 0, peers: BTreeSet::new(), wake: None });
+        self.nodes.push(Node { config, overlay: None, epoch: 0, peers: BTreeSet::new(), wake: None, clock_behind: 0 });
         self.network.add_node();
         self.restart(number);
         number
@@ -165,9 +179,19 @@ impl Simulator {
         &self.observed
     }
 
+    /// Links there are now.
+    pub fn link_count(&self) -> usize {
+        self.network.link_count()
+    }
+
     /// Whether messages pass between two running nodes' machines now.
     pub fn is_open(&self, a: usize, b: usize) -> bool {
         self.network.is_open(a, b)
+    }
+
+    /// When the next event happens.
+    pub fn next_at(&self) -> Option<Duration> {
+        self.network.next_at()
     }
 
     /// Lets the next event happen; `false` when nothing will ever happen again.
@@ -221,7 +245,8 @@ impl Simulator {
         if node.overlay.is_some() {
             return;
         }
-        node.epoch += 1;
+        // As the edge keeps it: above the last one, also when the clock has gone back.
+        node.epoch = (node.epoch + 1).max(self.now.as_secs().saturating_sub(node.clock_behind));
         let (config, epoch, name) = (node.config.clone(), node.epoch, format!("node-{number}"));
         let seed = (number as u64) << 32 | epoch;
         let now = self.base + self.now;
@@ -234,6 +259,17 @@ impl Simulator {
         for peer in peers {
             self.input(number, Input::PeerAdded { address: address(peer) });
         }
+    }
+
+    /// Sets a node's clock back; only its next epoch depends on it.
+    pub fn set_clock_back(&mut self, node: usize, seconds: u64) {
+        self.nodes[node].clock_behind += seconds;
+    }
+
+    /// A node stops in order: it says goodbye first.
+    pub fn leave(&mut self, node: usize) {
+        self.input(node, Input::Leave);
+        self.crash(node);
     }
 
     /// Lets no more messages pass between two nodes; both notice later.

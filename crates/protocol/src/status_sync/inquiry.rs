@@ -1,9 +1,18 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
 
 use nuncio_identity::NodeId;
 
 use super::{IssuerId, Query, Version, table::Table};
 use crate::{MAX_NODES, Output, outbox::Outbox};
+
+/// The first pause before a question is put again; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Questions put again at the most; after that, the next announcement asks.
+const MAX_TRIES: u8 = 5;
 
 /// Whom to ask for what: one open query per linked peer, wanted nodes collect meanwhile.
 ///
@@ -14,6 +23,9 @@ pub(super) struct Inquiry {
     peers: BTreeMap<NodeId, Asking>,
     /// Nodes in an open query: no second peer is asked for them.
     asked: BTreeSet<NodeId>,
+    /// Questions that came too early, by the time and in the order they are put again.
+    again: BTreeMap<(Instant, u64), Again>,
+    next_again: u64,
 }
 
 #[derive(Debug, Default)]
@@ -24,7 +36,23 @@ struct Asking {
     /// The nodes of the open query.
     nodes: Vec<NodeId>,
     /// Versions the peer announced that were newer than the table.
-    offers: BTreeMap<NodeId, Version>,
+    offers: BTreeMap<NodeId, Offer>,
+}
+
+/// A version that a peer should have.
+#[derive(Debug, Clone, Copy)]
+struct Offer {
+    version: Version,
+    /// How often it was asked and had not got it yet itself.
+    tries: u8,
+}
+
+/// A question to put once more.
+#[derive(Debug)]
+struct Again {
+    peer: NodeId,
+    node: NodeId,
+    offer: Offer,
 }
 
 /// Whether a peer's revocation lists are asked for.
@@ -53,10 +81,38 @@ impl Inquiry {
 
     /// Notes that a peer knows of a newer version.
     pub(super) fn offer(&mut self, via: NodeId, node: NodeId, version: Version) {
+        self.take_offer(via, node, Offer { version, tries: 0 });
+    }
+
+    fn take_offer(&mut self, via: NodeId, node: NodeId, offer: Offer) {
         let Some(asking) = self.peers.get_mut(&via) else { return };
         if asking.offers.len() < MAX_NODES || asking.offers.contains_key(&node) {
-            let offered = asking.offers.entry(node).or_insert(version);
-            *offered = version.max(*offered);
+            let known = asking.offers.entry(node).or_insert(offer);
+            if offer.version > known.version {
+                *known = offer;
+            }
+        }
+    }
+
+    /// Puts the questions again that are due.
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        while let Some(entry) = self.again.first_entry().filter(|entry| entry.key().0 <= now) {
+            let Again { peer, node, offer } = entry.remove();
+            self.take_offer(peer, node, offer);
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.again.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    /// An announcement overtakes the record it is about: whoever passed it on may still be asking itself.
+    fn ask_again(&mut self, peer: NodeId, node: NodeId, offer: Offer, now: Instant) {
+        if offer.tries < MAX_TRIES && self.again.len() < MAX_NODES {
+            let at = now + FIRST_PAUSE * 2u32.pow(offer.tries.into());
+            let offer = Offer { tries: offer.tries + 1, ..offer };
+            self.next_again += 1;
+            self.again.insert((at, self.next_again), Again { peer, node, offer });
         }
     }
 
@@ -85,33 +141,37 @@ impl Inquiry {
         }
     }
 
-    /// The open query of a peer ended; what it did not bring is asked of another one.
-    pub(super) fn closed(&mut self, peer: &NodeId, answered: bool, more: bool, table: &Table) {
+    /// The open query of a peer ended: without an answer, or with one that had more to say or not. What it did not
+    /// bring is asked of the node itself where it is linked, else once more of the same peer.
+    pub(super) fn closed(&mut self, peer: &NodeId, answer: Option<bool>, table: &Table, now: Instant) {
         let Some(asking) = self.peers.get_mut(peer) else { return };
         asking.open = false;
         if asking.lists == Lists::Open {
             asking.lists = Lists::Failed;
             return;
         }
-        asking.wants_all |= more;
+        asking.wants_all |= answer == Some(true);
         let nodes = std::mem::take(&mut asking.nodes);
         for node in nodes {
             self.asked.remove(&node);
             let Some(offered) = self.peers.get_mut(peer).and_then(|asking| asking.offers.remove(&node)) else {
                 continue;
             };
-            let missing = table.version(&node).is_none_or(|known| known < offered);
-            let more_to_come = answered && more;
-            if missing && more_to_come {
-                self.offer(*peer, node, offered);
-            } else if missing && node != *peer {
-                self.offer(node, node, offered);
+            if table.version(&node).is_some_and(|known| known >= offered.version) {
+                continue;
+            }
+            match answer {
+                Some(true) => self.take_offer(*peer, node, offered),
+                _ if self.peers.contains_key(&node) && node != *peer => self.take_offer(node, node, offered),
+                Some(false) => self.ask_again(*peer, node, offered, now),
+                None => {}
             }
         }
     }
 
     pub(super) fn forget(&mut self, node: &NodeId) {
         self.asked.remove(node);
+        self.again.retain(|_, again| again.node != *node);
         for asking in self.peers.values_mut() {
             asking.offers.remove(node);
         }
@@ -138,7 +198,7 @@ impl Inquiry {
                 let known = table.records().map(|record| (record.status.node, record.status.version));
                 Query::All { known: std::iter::once(own).chain(known).collect() }
             } else {
-                asking.offers.retain(|node, offered| table.version(node).is_none_or(|known| known < *offered));
+                asking.offers.retain(|node, offered| table.version(node).is_none_or(|known| known < offered.version));
                 asking.nodes = asking.offers.keys().filter(|node| !self.asked.contains(*node)).copied().collect();
                 if asking.nodes.is_empty() {
                     continue;

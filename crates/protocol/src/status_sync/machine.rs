@@ -163,7 +163,7 @@ impl StatusSync {
             }
         }
         // An answer that brings nothing new cannot have more of it: do not ask a liar for ever.
-        self.inquiry.closed(&peer, true, more && !applied.is_empty(), &self.table);
+        self.inquiry.closed(&peer, Some(more && !applied.is_empty()), &self.table, now);
         self.ask(outbox);
         applied
     }
@@ -177,8 +177,8 @@ impl StatusSync {
         }
     }
 
-    pub(crate) fn handle_query_failed(&mut self, peer: &NodeId, outbox: &mut Outbox) {
-        self.inquiry.closed(peer, false, false, &self.table);
+    pub(crate) fn handle_query_failed(&mut self, peer: &NodeId, outbox: &mut Outbox, now: Instant) {
+        self.inquiry.closed(peer, None, &self.table, now);
         self.ask(outbox);
     }
 
@@ -206,8 +206,9 @@ impl StatusSync {
         if self.next_announcement.is_some_and(|at| at <= now) {
             self.announce(outbox, now);
             self.inquiry.retry_lists();
-            self.ask(outbox);
         }
+        self.inquiry.handle_timeout(now);
+        self.ask(outbox);
         if self.next_forgetting > now {
             return Vec::new();
         }
@@ -220,7 +221,8 @@ impl StatusSync {
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        earliest(earliest(self.next_announcement, self.own.due()), Some(self.next_forgetting))
+        let own = earliest(self.next_announcement, self.own.due());
+        earliest(earliest(own, self.inquiry.poll_timeout()), Some(self.next_forgetting))
     }
 
     fn announce(&mut self, outbox: &mut Outbox, now: Instant) {

@@ -89,6 +89,16 @@ impl Network {
         self.adjacent[a].contains_key(&b)
     }
 
+    /// How many nodes a node has connections with.
+    pub(super) fn degree(&self, node: usize) -> usize {
+        self.adjacent[node].len()
+    }
+
+    /// Links of all nodes.
+    pub(super) fn link_count(&self) -> usize {
+        self.adjacent.iter().map(BTreeMap::len).sum::<usize>() / 2
+    }
+
     pub(super) fn connections_of(&self, node: usize) -> Vec<ConnectionId> {
         self.connections.iter().filter(|(_, (a, b))| *a == node || *b == node).map(|(id, _)| *id).collect()
     }

@@ -28,6 +28,8 @@ pub struct Observed {
     pub long_ways: usize,
     /// Completions without an open request, replies without an open publish.
     pub stray_ends: usize,
+    /// Records that a node took and that their owner never signed.
+    pub unsigned: usize,
     /// What crossed links.
     pub traffic: Traffic,
 }
@@ -45,6 +47,8 @@ pub struct Traffic {
     pub records: u64,
     /// Bytes of records in answers.
     pub record_bytes: u64,
+    /// Bytes of announcements, queries and answers, as they weigh on a link.
+    pub bytes: u64,
 }
 
 /// A request and what became of it.

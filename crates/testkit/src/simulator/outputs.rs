@@ -10,10 +10,13 @@ use nuncio_protocol::{
 };
 use rand::RngExt;
 
-use super::{Simulator, What, names::sign, network::Event};
+use super::{Simulator, What, names::sign, network::Event, wire_size};
 
 /// How long a query waits for its answer.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Peers to which a node passes gossip on.
+const MESH: usize = 6;
 
 /// How often a peer says that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(2);
@@ -46,15 +49,22 @@ impl Simulator {
                 let was_up = self.observed.links.entry(node).or_default().remove(&peer);
                 self.observed.link_disorders += usize::from(!was_up);
             }
-            Output::LinkMoved { .. } | Output::NodeChanged { .. } | Output::ReachabilityChanged { .. } => {}
+            Output::LinkMoved { .. } | Output::ReachabilityChanged { .. } => {}
+            Output::NodeChanged { record } => {
+                let signed = self.signed.get(&(record.status.node, record.status.version));
+                self.observed.unsigned += usize::from(signed != Some(&record.bytes));
+            }
             Output::Sign { status } => {
                 let instant = self.instant();
+                let record = sign(status);
+                self.signed.insert((record.status.node, record.status.version), record.bytes.clone());
                 if let Some(overlay) = &mut self.nodes[node].overlay {
-                    overlay.handle_input(Input::Signed { record: sign(status) }, instant);
+                    overlay.handle_input(Input::Signed { record }, instant);
                 }
             }
             Output::Announce { version } => self.announce(node, version),
             Output::Query { peer, wanted } => {
+                self.observed.traffic.bytes += wire_size::query(&wanted);
                 self.query(node, peer, |query, peer| Input::Queried { query, peer, wanted })
             }
             Output::Probe { connection } => self.probe(node, connection),
@@ -65,6 +75,7 @@ impl Simulator {
                 let bytes: usize = records.iter().map(|record| record.bytes.len()).sum();
                 self.observed.traffic.records += records.len() as u64;
                 self.observed.traffic.record_bytes += bytes as u64;
+                self.observed.traffic.bytes += wire_size::answer(records.len() as u64, bytes as u64);
                 self.answer(node, query, Input::Answered { peer: self.network.ids[node], records, more });
             }
             Output::SendUnicast { to, message } => {
@@ -186,6 +197,9 @@ impl Simulator {
     fn announce(&mut self, node: usize, version: Version) {
         let origin = self.network.ids[node];
         for (to, via, hops) in self.network.gossip_tree(node) {
+            // Each node passes it on to its mesh, of 6 peers at the most, but for the one it has it from.
+            let copies = (self.network.degree(to).clamp(2, MESH) - 1) as u64;
+            self.observed.traffic.bytes += copies * wire_size::ANNOUNCEMENT;
             if self.is_lost() {
                 continue;
             }

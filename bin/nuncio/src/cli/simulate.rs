@@ -1,0 +1,116 @@
+//! `nuncio simulate` and `nuncio replay`: the real core, hundreds of times, on a virtual clock.
+
+use std::{fs, path::PathBuf};
+
+use nuncio_testkit::simulator::{Report, Scenario, ScenarioKind, Violation, run as play, shrink};
+use serde_json::json;
+
+use crate::{failure::Failure, output::Output};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Nodes at the start
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(2..=2048))]
+    nodes: u64,
+    /// What happens to them
+    #[arg(long, value_enum, default_value_t = Kind::Churn)]
+    scenario: Kind,
+    /// The same seed gives the same run
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Where a failing run is written, made as small as it goes
+    #[arg(long, value_name = "FILE", default_value = "nuncio-trace.json")]
+    trace: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Kind {
+    /// All nodes start, each knowing one address
+    Join,
+    /// One node in ten joins, leaves, crashes or restarts
+    Churn,
+    /// Two halves, apart and together again
+    Partition,
+    /// A revocation list is loaded on one node
+    Revoke,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReplayArguments {
+    /// A trace that `nuncio simulate` wrote
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Print every event
+    #[arg(long)]
+    events: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
+    let kind = match arguments.scenario {
+        Kind::Join => ScenarioKind::Join,
+        Kind::Churn => ScenarioKind::Churn,
+        Kind::Partition => ScenarioKind::Partition,
+        Kind::Revoke => ScenarioKind::Revoke,
+    };
+    let scenario = Scenario::generate(kind, arguments.nodes as usize, arguments.seed);
+    match play(&scenario, |_| {}) {
+        Ok(report) => show(&report, output),
+        Err(violation) => {
+            output.progress("a promise was not kept; making the scenario smaller");
+            let smallest = shrink(&scenario);
+            fs::write(&arguments.trace, smallest.to_json()).map_err(|error| {
+                Failure::operation("trace", format_args!("cannot write {}: {error}", arguments.trace.display()))
+            })?;
+            Err(broken(&violation).hint(format!("run it again with: nuncio replay {}", arguments.trace.display())))
+        }
+    }
+}
+
+pub(crate) fn replay(arguments: &ReplayArguments, output: Output) -> Result<(), Failure> {
+    let file = arguments.file.display();
+    let text = fs::read_to_string(&arguments.file)
+        .map_err(|error| Failure::operation("trace", format_args!("cannot read {file}: {error}")))?;
+    let scenario = Scenario::from_json(&text)
+        .map_err(|error| Failure::operation("trace", format_args!("{file} is no trace: {error}")))?;
+    let mut lost = None;
+    let outcome = play(&scenario, |network| {
+        if arguments.events
+            && let Some(entry) = network.journal().last()
+        {
+            lost = lost.take().or(output.line(&entry.to_string()).err());
+        }
+    });
+    match (lost, outcome) {
+        (Some(failure), _) => Err(failure),
+        (None, Ok(report)) => show(&report, output),
+        (None, Err(violation)) => Err(broken(&violation)),
+    }
+}
+
+fn show(report: &Report, output: Output) -> Result<(), Failure> {
+    let object = json!({
+        "nodes": report.nodes,
+        "links": report.links,
+        "converged_ms": report.converged_after.as_millis() as u64,
+        "messages_per_node_second": report.busy_messages_per_second,
+        "bytes_per_node_second": report.busy_bytes_per_second,
+        "idle_bytes_per_node_second": report.idle_bytes_per_second,
+        "took_ms": report.took.as_millis() as u64,
+    });
+    output.show(&object, || {
+        [
+            format!("network    {} nodes, {} links", report.nodes, report.links),
+            format!("converged  {:.2} s after the last step", report.converged_after.as_secs_f64()),
+            format!(
+                "traffic    {:.1} messages and {:.0} bytes for each node and second until then; {:.0} bytes at rest",
+                report.busy_messages_per_second, report.busy_bytes_per_second, report.idle_bytes_per_second
+            ),
+            format!("took       {:.1} s", report.took.as_secs_f64()),
+        ]
+        .join("\n")
+    })
+}
+
+fn broken(violation: &Violation) -> Failure {
+    Failure::operation("violation", format_args!("a promise was not kept {violation}"))
+}
