@@ -67,19 +67,8 @@ knows_topic() { inside "$1" topics --json 2>/dev/null | grep -q "\"$2\""; }
 gateway() { echo "node$1:$((20200 + $1))"; }
 agency() { case $(($1 % 2)) in 0) echo agencyA ;; *) echo agencyB ;; esac; }
 
-image() {
-    local root=$scratch/rootfs library
-    mkdir -p "$root/usr/local/bin" "$root/bin" "$root/empty"
-    cp "$binary" "$root/usr/local/bin/nuncio"
-    # The service that makes the certificates starts with a line of shell.
-    cp -L /bin/dash "$root/bin/sh"
-    for library in $(ldd "$binary" /bin/dash | grep -o '/[^ )]*lib[^ )]*' | sort -u); do
-        mkdir -p "$root$(dirname "$library")"
-        cp -L "$library" "$root$library"
-    done
-    timeout 300 docker build --quiet --file testnet/Dockerfile --target prebuilt --build-arg BASE=scratch \
-        --tag "$NUNCIO_IMAGE" "$scratch" >"$scratch/build.log" 2>&1 || { cat "$scratch/build.log" >&2; fail "the image was not built"; }
-}
+# shellcheck source=testnet/image.sh
+. testnet/image.sh
 
 # A request from one container to another, answered by a listener there.
 unicast() {

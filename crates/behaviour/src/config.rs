@@ -45,7 +45,7 @@ pub struct Config {
     ///
     /// [`Refusal::Busy`]: nuncio_protocol::unicast::Refusal::Busy
     pub link_queue: usize,
-    /// A link says that it lives at least so often. 2 s.
+    /// A link that wrote nothing for so long says that it lives; so it is heard at least every second time. 1 s.
     pub heartbeat: Duration,
     /// A link on which nothing is heard for so long is closed. 7 s.
     pub silence: Duration,
@@ -70,7 +70,7 @@ impl Config {
             max_pending_connections: 64,
             max_connections: 512,
             link_queue: 32 << 20,
-            heartbeat: Duration::from_secs(2),
+            heartbeat: Duration::from_secs(1),
             silence: Duration::from_secs(7),
         }
     }

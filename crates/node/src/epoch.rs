@@ -14,8 +14,8 @@ pub struct EpochError {
     source: io::Error,
 }
 
-/// The next epoch of the node with this data directory: the seconds since 1970, or one more than last time if that is
-/// later. It is on disk before it is used.
+/// The next epoch of the node with this data directory: the milliseconds since 1970, or one more than last time if that is
+/// later. It is on disk before it is used. So fine, because two hosts with one key are told apart by it.
 ///
 /// # Errors
 /// When the directory cannot be made or the file not be read or written.
@@ -28,7 +28,7 @@ pub(crate) fn next(data_dir: &Path) -> Result<u64, EpochError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
         Err(error) => return Err(failed(error)),
     };
-    let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as u64);
     let epoch = clock.max(last + 1);
     let new = data_dir.join("epoch.new");
     fs::write(&new, format!("{epoch}\n")).map_err(failed)?;
@@ -45,8 +45,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let first = next(dir.path()).unwrap();
         assert!(next(dir.path()).unwrap() > first);
-        fs::write(dir.path().join("epoch"), "99999999999\n").unwrap();
-        assert_eq!(next(dir.path()).unwrap(), 100_000_000_000);
+        fs::write(dir.path().join("epoch"), "99999999999999\n").unwrap();
+        assert_eq!(next(dir.path()).unwrap(), 100_000_000_000_000);
         fs::write(dir.path().join("epoch"), "soon").unwrap();
         assert!(next(dir.path()).unwrap_err().to_string().contains("delete it"));
     }

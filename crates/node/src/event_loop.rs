@@ -324,7 +324,7 @@ impl EventLoop {
     fn renew(&mut self, identity: &Arc<Identity>) -> Result<(), RenewalError> {
         let (new, own) = (&identity.certificate, &self.facts.certificate);
         if new.node != own.node {
-            return Err(RenewalError::OtherKey { new: new.node, own: own.node });
+            return Err(RenewalError::OtherKey { new: new.node.short(), own: own.node.short() });
         }
         let named = |one: &NodeCertificate| format!("{} of {}", one.name, one.agency);
         if (&new.name, &new.agency) != (&own.name, &own.agency) {

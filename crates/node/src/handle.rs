@@ -169,12 +169,12 @@ impl fmt::Debug for NodeHandle {
 #[non_exhaustive]
 pub enum RenewalError {
     /// A renewed certificate keeps the key: the key is the node's identity.
-    #[error("the new certificate is for node {}, this is node {}: renew keeps the key", new.short(), own.short())]
+    #[error("the new certificate is for node {new}, this is node {own}: renew keeps the key")]
     OtherKey {
-        /// The node of the new certificate.
-        new: NodeId,
-        /// This node.
-        own: NodeId,
+        /// The node of the new certificate, first digits.
+        new: String,
+        /// This node, first digits.
+        own: String,
     },
     /// Name and agency are part of what peers know; they change with a restart only.
     #[error("the new certificate names {new}, this node runs as {own}: restart it to change that")]

@@ -22,6 +22,8 @@ pub struct Overlay {
     peering: Peering,
     status_sync: StatusSync,
     routing: Routing,
+    /// When the paths were computed last.
+    routed: Instant,
     relay: Relay,
     unicast: Unicast,
     amop: Amop,
@@ -72,6 +74,7 @@ impl Overlay {
             peering: Peering::new(&config, node, seed ^ 1, now),
             status_sync: StatusSync::new(&config, draft, seed ^ 2, now),
             routing: Routing::new(node),
+            routed: now,
             relay: Relay::default(),
             unicast: Unicast::new(&config, node, epoch, now),
             amop: Amop::new(&config, node, epoch, seed ^ 3),
@@ -151,6 +154,7 @@ impl Overlay {
     /// When [`Overlay::handle_timeout`] wants to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let keeping = earliest(self.peering.poll_timeout(), self.status_sync.poll_timeout());
+        let keeping = earliest(keeping, self.routing.due(self.routed));
         earliest(keeping, earliest(self.unicast.poll_timeout(), self.amop.poll_timeout()))
     }
 
@@ -293,7 +297,7 @@ impl Overlay {
 
     /// Lets every machine know what the others found out, until there is nothing new.
     fn settle(&mut self, now: Instant) {
-        let Self { peering, status_sync, unicast, amop, routing, relay, outbox, .. } = self;
+        let Self { peering, status_sync, unicast, amop, routing, routed, relay, outbox, .. } = self;
         let mut lost = Vec::new();
         while let Some(event) = peering.poll_event() {
             match event {
@@ -308,7 +312,12 @@ impl Overlay {
                 }
             }
         }
-        let changes = routing.settle();
+        let changes = if routing.due(*routed).is_some_and(|at| at <= now) {
+            *routed = now;
+            routing.settle()
+        } else {
+            Vec::new()
+        };
         for &(node, reachable) in &changes {
             outbox.push(Output::ReachabilityChanged { node, reachable });
             status_sync.handle_reachability(&node, reachable, now);

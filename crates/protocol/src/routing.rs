@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use nuncio_identity::NodeId;
@@ -11,6 +12,12 @@ use crate::{MAX_HOPS, status_sync::Record};
 
 const UNREACHED: u8 = u8::MAX;
 const ME: usize = 0;
+
+/// Up to so many nodes, paths are computed with every change.
+const SMALL: usize = 64;
+
+/// Beyond that, changes of so long are taken together.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The map of the network as this node sees it.
 ///
@@ -22,6 +29,8 @@ pub(crate) struct Routing {
     places: Vec<Place>,
     free: Vec<usize>,
     dirty: bool,
+    /// A link of this node has changed, or a node has gone: paths may lead nowhere.
+    urgent: bool,
     /// Distances from one link to all, without this node; made when an alternative is asked for.
     detours: BTreeMap<usize, Vec<u8>>,
 }
@@ -55,6 +64,7 @@ impl Routing {
             places: vec![place],
             free: Vec::new(),
             dirty: false,
+            urgent: false,
             detours: BTreeMap::new(),
         }
     }
@@ -62,13 +72,13 @@ impl Routing {
     pub(crate) fn link_up(&mut self, peer: NodeId) {
         let slot = self.slot(peer);
         self.insert_edge(ME, slot);
-        self.dirty = true;
+        (self.dirty, self.urgent) = (true, true);
     }
 
     pub(crate) fn link_down(&mut self, peer: &NodeId) {
         if let Some(&slot) = self.slots.get(peer) {
             self.remove_edge(ME, slot);
-            self.dirty = true;
+            (self.dirty, self.urgent) = (true, true);
             self.release(slot);
         }
     }
@@ -86,6 +96,7 @@ impl Routing {
         if same {
             return;
         }
+        let before = self.places[slot].edges.clone();
         self.clear_edges(slot);
         for neighbour in &record.status.neighbours {
             let Some(&other) = self.slots.get(neighbour) else { continue };
@@ -95,7 +106,22 @@ impl Routing {
                 self.insert_edge(other, slot);
             }
         }
-        self.dirty = true;
+        self.detours.clear();
+        self.dirty |= self.matters(slot, &before);
+    }
+
+    /// Whether the change of a place's edges can change a shortest path: an edge of the tree has gone, or a new one
+    /// makes something nearer. Most records of a large network change neither.
+    fn matters(&self, slot: usize, before: &[usize]) -> bool {
+        let place = &self.places[slot];
+        let on_the_tree = |&other: &usize| {
+            let (near, far) = if place.hops < self.places[other].hops { (slot, other) } else { (other, slot) };
+            self.places[far].hops != UNREACHED && self.places[far].parent == near
+        };
+        let nearer = |&other: &usize| place.hops.abs_diff(self.places[other].hops) > 1;
+        let gone = before.iter().filter(|other| !place.edges.contains(other));
+        let new = place.edges.iter().filter(|other| !before.contains(other));
+        gone.into_iter().any(on_the_tree) || new.into_iter().any(nearer)
     }
 
     /// Forgets a node's record.
@@ -106,8 +132,15 @@ impl Routing {
         }
         self.clear_edges(slot);
         self.places[slot].record = None;
-        self.dirty = true;
+        (self.dirty, self.urgent) = (true, true);
         self.release(slot);
+    }
+
+    /// When the paths are to be computed again, if they were computed at `last`; `None` when nothing has changed. In a
+    /// large network, what others say of their links is taken together for a while.
+    pub(crate) fn due(&self, last: Instant) -> Option<Instant> {
+        let pause = if self.urgent || self.places.len() <= SMALL { Duration::ZERO } else { PAUSE };
+        self.dirty.then(|| last + pause)
     }
 
     /// Computes the paths again if anything changed; says whose reachability did.
@@ -115,7 +148,7 @@ impl Routing {
         if !self.dirty {
             return Vec::new();
         }
-        self.dirty = false;
+        (self.dirty, self.urgent) = (false, false);
         self.detours.clear();
         self.search();
         let mut changes = Vec::new();

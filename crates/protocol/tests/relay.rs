@@ -6,7 +6,7 @@ use nuncio_protocol::{Config, Input, Output, Topic};
 use nuncio_testkit::simulator::{Lone, node_id, record, sign};
 
 fn topic(name: &str) -> Topic {
-    Topic::new(name).unwrap()
+    Topic::new(name).expect("a topic")
 }
 
 fn subscribing(

@@ -24,6 +24,7 @@ pub const PROTOCOL: &str = "/nuncio/unicast/1";
 
 /// What follows on the stream of a link: a message, or a word about the link itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "almost every frame is a message")]
 pub enum Frame {
     /// The first frame of each side.
     Hello {

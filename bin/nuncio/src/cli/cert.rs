@@ -111,7 +111,7 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
             let certificate = first(&file)?;
             authority.revoke(&certificate)?;
             tell("revoked", &certificate, &authority.crl_path(), output)?;
-            output.note("name the list in [identity] crl of every node and reload them (SIGHUP)");
+            output.note("name the list in [identity] crl of one node; from there it spreads to all");
             Ok(())
         }
         Action::Renew { file, ca, validity } => {

@@ -36,12 +36,15 @@ pub enum Event<M> {
 pub enum Command {
     /// Say when something arrives next.
     Probe,
-    /// Write what is queued, then say so.
+    /// Write what is queued and give the peer time to read it, then say so.
     Finish,
 }
 
 /// How long a connection may take to write what is queued before it is closed all the same.
 const FINISH: Duration = Duration::from_secs(1);
+
+/// How long the peer may then take to read it and close.
+const LINGER: Duration = Duration::from_millis(300);
 
 impl<M> fmt::Debug for Event<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -64,7 +67,7 @@ pub struct Handler<P: Protocol> {
     heartbeat: Heartbeat,
     probed: bool,
     answered: bool,
-    finishing: Option<Delay>,
+    finishing: Option<Finishing>,
     refused: bool,
     failed: bool,
 }
@@ -81,6 +84,12 @@ struct Heartbeat {
     silence: Duration,
     timer: Delay,
     heard: Instant,
+}
+
+/// The end of a connection.
+struct Finishing {
+    deadline: Delay,
+    lingers: bool,
 }
 
 type Output<P> = ConnectionHandlerEvent<ReadyUpgrade<StreamProtocol>, (), Event<<P as Protocol>::Message>>;
@@ -133,11 +142,15 @@ impl<P: Protocol> Handler<P> {
         Poll::Pending
     }
 
-    /// Whether all that was queued has left, or has had its time.
+    /// Waits until all that was queued has left, and then for the peer to close: what it has not read when we close is
+    /// lost to it.
     fn finish(&mut self, cx: &mut Context<'_>) -> Poll<Output<P>> {
-        let Some(deadline) = &mut self.finishing else { return Poll::Pending };
+        let Some(Finishing { deadline, lingers }) = &mut self.finishing else { return Poll::Pending };
         let written = matches!(&self.outbound, Outbound::Open(writer) if writer.is_idle());
-        if !written && deadline.poll_unpin(cx).is_pending() {
+        if written && !std::mem::replace(lingers, true) {
+            deadline.reset(LINGER);
+        }
+        if deadline.poll_unpin(cx).is_pending() {
             return Poll::Pending;
         }
         self.finishing = None;
@@ -216,7 +229,7 @@ impl<P: Protocol> ConnectionHandler for Handler<P> {
     fn on_behaviour_event(&mut self, event: Self::FromBehaviour) {
         match event {
             Command::Probe => self.probed = true,
-            Command::Finish => self.finishing = Some(Delay::new(FINISH)),
+            Command::Finish => self.finishing = Some(Finishing { deadline: Delay::new(FINISH), lingers: false }),
         }
     }
 

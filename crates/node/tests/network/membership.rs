@@ -29,7 +29,7 @@ async fn a_node_that_stops_is_gone_for_its_peers_without_waiting_for_silence() {
     let b = Node::start(&authority, "b", &[&a]);
     a.sees("b", |snapshot| linked(snapshot) == 1).await;
     let stopped = Instant::now();
-    b.stop().await;
+    b.shutdown.cancel();
     a.sees("nobody", |snapshot| linked(snapshot) == 0).await;
     assert!(stopped.elapsed() < Duration::from_secs(3), "{:?}", stopped.elapsed());
 }
@@ -109,8 +109,6 @@ async fn the_first_of_two_hosts_with_one_key_keeps_its_link_and_the_event_is_cou
     let first = Node::start_as(&authority, stolen.clone(), &[&a]);
     a.sees("b", |snapshot| linked(snapshot) == 1).await;
     let since = a.handle.snapshot().peers[0].connected_since;
-    // The epoch is at least one second later.
-    tokio::time::sleep_until(Instant::now() + Duration::from_millis(1100)).await;
     let second = Node::start_as(&authority, stolen, &[&a]);
     a.sees("the second host", |snapshot| snapshot.duplicate_identities > 0).await;
     assert_eq!(a.handle.snapshot().peers[0].connected_since, since);

@@ -128,7 +128,7 @@ impl Dialer {
     }
 
     pub(super) fn set_reachable(&mut self, node: &NodeId, reachable: bool, now: Instant) {
-        if let Some(learnt) = self.learnt.get_mut(node) {
+        if let Some(learnt) = self.learnt.get_mut(node).filter(|learnt| learnt.reachable != reachable) {
             learnt.reachable = reachable;
             self.wake = earliest(self.wake, Some(learnt.not_before.max(now)));
         }

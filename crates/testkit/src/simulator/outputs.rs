@@ -6,7 +6,7 @@ use nuncio_protocol::{
     amop::{ClientInput, ClientOutput, Kind, PublishSeq, ResultCode},
     peering::{ConnectionId, LinkDownReason, Parting},
     status_sync::{QueryId, Version},
-    unicast::ExchangeId,
+    unicast::{ExchangeId, Reply, UnicastError},
 };
 use rand::RngExt;
 
@@ -95,16 +95,7 @@ impl Simulator {
                 self.note_handler_run(source, &body);
                 self.think(node, Input::Respond { inbound, body });
             }
-            Output::Completed { exchange, outcome } => {
-                let end = (self.now, outcome);
-                match self.observed.requests.get_mut(&(node, exchange)) {
-                    Some(trace) => {
-                        trace.ends += 1;
-                        trace.ended.get_or_insert(end);
-                    }
-                    None => self.observed.stray_ends += 1,
-                }
-            }
+            Output::Completed { exchange, outcome } => self.note_end(node, exchange, outcome),
             Output::Client(output) => self.perform_for_client(node, output),
         }
     }
@@ -228,6 +219,16 @@ impl Simulator {
             && self.carry(node, asker, input)
         {
             self.network.queries.remove(&query);
+        }
+    }
+
+    fn note_end(&mut self, node: usize, exchange: ExchangeId, outcome: Result<Reply, UnicastError>) {
+        match self.observed.requests.get_mut(&(node, exchange)) {
+            Some(trace) => {
+                trace.ends += 1;
+                trace.ended.get_or_insert((self.now, outcome));
+            }
+            None => self.observed.stray_ends += 1,
         }
     }
 

@@ -1,0 +1,131 @@
+# What the lab's tests share: nodes on hosts of the network laboratory, conditions to wait for, statements to check.
+# Sourced by each test; needs root, iproute2, nft and Python 3.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+nuncio=${NUNCIO_BINARY:-$here/../../target/release/nuncio}
+test_name=$(basename "$0" .sh)
+scratch=$(mktemp -d)
+declare -A pids=()
+
+say() { printf '%-18s %s\n' "$test_name" "$*"; }
+fail() {
+    echo "$test_name: FAILED: $*" >&2
+    for log in "$scratch"/*.log; do
+        [ -e "$log" ] || continue
+        echo "--- $(basename "$log")" >&2
+        tail -n 12 "$log" >&2
+    done
+    exit 1
+}
+skip() { echo "$test_name: SKIPPED, $*" >&2; rm -rf "$scratch"; exit 77; }
+
+[ "$(id -u)" -eq 0 ] || skip "the laboratory needs root"
+for tool in ip nft python3; do command -v "$tool" >/dev/null || skip "$tool is not here"; done
+[ -x "$nuncio" ] || { echo "$nuncio is not there; build it with: cargo build --release" >&2; exit 1; }
+nuncio=$(realpath "$nuncio")
+probe=nuncio-probe-$$
+ip netns add "$probe" 2>/dev/null || skip "this machine makes no network namespaces"
+ip netns del "$probe"
+
+export LAB_MAX_S=${LAB_MAX_S:-280}
+# shellcheck source=testnet/lab/netlab.sh
+. "$here/netlab.sh"
+
+# network NODES: hosts n0, n1, … with certificates for a node each, of two agencies in turn.
+network() {
+    local hosts=() i
+    for ((i = 0; i < $1; i++)); do hosts+=("n$i"); done
+    lab_up "${hosts[@]}" || fail "the laboratory did not come up"
+    "$nuncio" testnet create --out "$scratch/net" --nodes "$1" --agencies 2 >/dev/null 2>&1 || fail "no certificates"
+}
+
+address() { echo "$(lab_ip "n$1"):30300"; }
+dir() { echo "$scratch/net/node$1"; }
+
+# configure NODE DEGREE PEER...: which peers a node has and how many links it wants.
+configure() {
+    local node=$1 degree=$2 peer list=
+    shift 2
+    for peer in "$@"; do list+="\"$(address "$peer")\", "; done
+    cat >"$(dir "$node")/nuncio.toml" <<TOML
+[p2p]
+listen = "0.0.0.0:30300"
+external = ["$(address "$node")"]
+peers = [${list%, }]
+target_degree = $degree
+
+[gateway]
+enabled = false
+TOML
+}
+
+# start NODE...
+start() {
+    local node
+    for node in "$@"; do
+        lab_bg "n$node" "$scratch/node$node.log" "$nuncio" run --config "$(dir "$node")/nuncio.toml"
+        pids[$node]=$LAB_PID
+    done
+}
+
+# on NODE COMMAND...: a command of the node's operator.
+on() {
+    local node=$1 command=$2
+    shift 2
+    timeout 60 "$nuncio" "$command" --admin "unix:$(dir "$node")/data/admin.sock" "$@"
+}
+
+id() { on "$1" status --json | sed 's/.*"node_id":"\([0-9a-f]*\)".*/\1/'; }
+links() { on "$1" status --json 2>/dev/null | sed -n 's/.*"peers":\([0-9]*\).*/\1/p'; }
+reachable() { on "$1" nodes --json 2>/dev/null | grep -c '"reachable":true' || true; }
+reaches() { [ "$(reachable "$1")" = "$2" ]; }
+has_links() { [ "$(links "$1")" = "$2" ]; }
+
+now_ms() { echo $(($(date +%s%N) / 1000000)); }
+
+# within SECONDS WHAT COMMAND...: waits for a condition; the time it took, in ms, is in $took.
+within() {
+    local limit=$1 what=$2 began
+    shift 2
+    began=$(now_ms)
+    until "$@" >/dev/null 2>&1; do
+        took=$(($(now_ms) - began))
+        [ "$took" -le $((limit * 1000)) ] || fail "not within $limit s: $what"
+        sleep 0.1
+    done
+    took=$(($(now_ms) - began))
+    say "$what: $((took / 1000)).$(printf '%03d' $((took % 1000))) s (limit $limit s)"
+}
+
+# each_has LINKS NODE...
+each_has() {
+    local count=$1 node
+    shift
+    for node in "$@"; do has_links "$node" "$count" || return 1; done
+}
+
+all_reach() {
+    local count=$1 node
+    shift
+    for node in "$@"; do reaches "$node" "$count" || return 1; done
+}
+
+# echo_at NODE: answers every unicast with its body.
+echo_at() {
+    on "$1" listen --echo >/dev/null 2>"$scratch/echo$1.log" &
+    echoes+=("$!")
+}
+echoes=()
+
+finish() {
+    local status=$?
+    trap - EXIT
+    local pid
+    for pid in "${echoes[@]}"; do kill "$pid" 2>/dev/null || true; done
+    [ "$status" -eq 0 ] || echo "$test_name: ends with $status" >&2
+    lab_down || true
+    rm -rf "$scratch"
+    exit "$status"
+}
+trap finish EXIT
