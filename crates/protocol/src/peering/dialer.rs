@@ -25,6 +25,8 @@ pub(super) struct Dialer {
     rng: SmallRng,
     configured: BTreeMap<Address, Configured>,
     learnt: BTreeMap<NodeId, Learnt>,
+    /// How many of them no path leads to.
+    lost: usize,
     /// Addresses that lead to ourselves.
     own_addresses: BTreeSet<Address>,
     dialing: BTreeSet<Address>,
@@ -64,6 +66,7 @@ impl Dialer {
             rng: SmallRng::seed_from_u64(seed),
             configured: BTreeMap::new(),
             learnt: BTreeMap::new(),
+            lost: 0,
             own_addresses: BTreeSet::new(),
             dialing: BTreeSet::new(),
             wake: None,
@@ -119,17 +122,25 @@ impl Dialer {
         let not_before = now + courtesy + self.rng.random_range(Duration::ZERO..=self.pauses.0);
         let reachable = false;
         let backoff = Backoff::default();
+        self.lost += 1;
         self.learnt.insert(node, Learnt { addresses, next: 0, not_before, backoff, reachable, shunned: false });
         self.wake = earliest(self.wake, Some(not_before));
     }
 
     pub(super) fn forget(&mut self, node: &NodeId) {
-        self.learnt.remove(node);
+        if self.learnt.remove(node).is_some_and(|learnt| !learnt.reachable) {
+            self.lost -= 1;
+        }
     }
 
     pub(super) fn set_reachable(&mut self, node: &NodeId, reachable: bool, now: Instant) {
         if let Some(learnt) = self.learnt.get_mut(node).filter(|learnt| learnt.reachable != reachable) {
             learnt.reachable = reachable;
+            if reachable {
+                self.lost -= 1;
+            } else {
+                self.lost += 1;
+            }
             self.wake = earliest(self.wake, Some(learnt.not_before.max(now)));
         }
     }
@@ -240,7 +251,15 @@ impl Dialer {
         let kept: BTreeSet<NodeId> = self.configured.values().filter_map(|peer| peer.node).collect();
         let (mut due, mut lost, mut always) = (Vec::new(), Vec::new(), Vec::new());
         let mut room = self.target_degree.saturating_sub(links + self.dialing.len());
-        for (node, learnt) in &self.learnt {
+        // With links enough and everyone in reach, only those of configured peers are wanted: a large network is not
+        // looked through for each change.
+        let all = room > 0 || self.lost > 0;
+        let candidates: Box<dyn Iterator<Item = (&NodeId, &Learnt)>> = if all {
+            Box::new(self.learnt.iter())
+        } else {
+            Box::new(kept.iter().filter_map(|node| self.learnt.get_key_value(node)))
+        };
+        for (node, learnt) in candidates {
             let dialable = !learnt.shunned && !learnt.addresses.is_empty() && wanted(node) && !self.busy(learnt);
             let keep = kept.contains(node);
             if !dialable || (!keep && (self.target_degree == 0 || (room == 0 && learnt.reachable))) {

@@ -194,6 +194,7 @@ impl StatusSync {
 
     /// Signs what changed and asks what is wanted; called after every input.
     pub(crate) fn flush(&mut self, facts: impl FnOnce() -> Facts, outbox: &mut Outbox, now: Instant) {
+        self.own.fit_network(self.table.len());
         self.own.flush(facts, outbox, now);
     }
 

@@ -13,6 +13,9 @@ use crate::{
     peering::Address,
 };
 
+/// At a thousand nodes, changes of a second are taken together.
+const COALESCE_PER_NODE: Duration = Duration::from_millis(1);
+
 /// What the other machines know of this node when its status is written.
 #[derive(Debug)]
 pub(crate) struct Facts {
@@ -26,6 +29,8 @@ pub(super) struct OwnStatus {
     /// Node, epoch, names, and what the edge sets; the rest is filled in when signing.
     draft: Status,
     record: Option<Arc<Record>>,
+    /// Between two changes, in a small network and now.
+    shortest: Duration,
     coalesce: Duration,
     /// When the draft changed, until the change is signed.
     touched: bool,
@@ -36,7 +41,16 @@ pub(super) struct OwnStatus {
 
 impl OwnStatus {
     pub(super) const fn new(draft: Status, coalesce: Duration) -> Self {
-        Self { draft, record: None, coalesce, touched: true, chain_changed: false, signing: None, last_signed: None }
+        Self {
+            draft,
+            record: None,
+            shortest: coalesce,
+            coalesce,
+            touched: true,
+            chain_changed: false,
+            signing: None,
+            last_signed: None,
+        }
     }
 
     pub(super) const fn node(&self) -> NodeId {
@@ -49,6 +63,11 @@ impl OwnStatus {
 
     pub(super) const fn record(&self) -> Option<&Arc<Record>> {
         self.record.as_ref()
+    }
+
+    /// The larger the network, the more a change costs all others: the longer changes are taken together.
+    pub(super) fn fit_network(&mut self, nodes: usize) {
+        self.coalesce = self.shortest.max(COALESCE_PER_NODE * nodes as u32);
     }
 
     /// Something the status says may have changed.

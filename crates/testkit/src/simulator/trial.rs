@@ -19,7 +19,7 @@ const REST: Duration = Duration::from_secs(180);
 const GLANCE: Duration = Duration::from_millis(250);
 
 /// Time over which the traffic of a network at rest is measured.
-const MEASURE: Duration = Duration::from_secs(60);
+const MEASURE: Duration = Duration::from_secs(20);
 
 /// The issuer of simulated revocation lists.
 const ISSUER: IssuerId = IssuerId([1; 32]);
