@@ -100,6 +100,20 @@ pub enum LinkDownReason {
     Parted(Parting),
 }
 
+impl LinkDownReason {
+    /// What the peer is told before its connection closes; nothing where it is gone, or went itself.
+    pub const fn parting(&self) -> Option<Parting> {
+        match self {
+            Self::Leaving => Some(Parting::Leaving),
+            Self::Removed => Some(Parting::Removed),
+            Self::Expelled => Some(Parting::Denied),
+            Self::DuplicateIdentity => Some(Parting::DuplicateIdentity),
+            Self::Duplicate => Some(Parting::Duplicate),
+            Self::Closed(_) | Self::Parted(_) => None,
+        }
+    }
+}
+
 /// A kept connection to a peer, as operators see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkView {

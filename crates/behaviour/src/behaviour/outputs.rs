@@ -10,7 +10,7 @@ use nuncio_identity::NodeId;
 use nuncio_protocol::{
     Input, Output, Topic, amop,
     amop::{ClientInput, ClientOutput},
-    peering::{Address, ConnectionId, LinkDownReason, Parting},
+    peering::{Address, ConnectionId, LinkDownReason},
     status_sync::{Query, Version},
     unicast,
 };
@@ -149,7 +149,7 @@ impl Behaviour {
         let Some(connection) = self.connections.by_name(name) else { return };
         let Some(peer) = self.inner.unicast.peer(connection) else { return };
         tracing::debug!(peer = %peer.short(), %reason, "closing a connection");
-        let said = match parting(reason) {
+        let said = match reason.parting() {
             Some(parting) => self.inner.unicast.send(connection, Frame::Goodbye { parting }).is_ok(),
             None => false,
         };
@@ -185,17 +185,5 @@ pub(super) fn join(inner: &mut Inner, topic: &Topic) {
     let topic = IdentTopic::new(multicast::gossip_topic(Some(topic)));
     if let Err(error) = inner.gossip.subscribe(&topic) {
         tracing::warn!(%topic, %error, "cannot subscribe");
-    }
-}
-
-/// What the peer is told; nothing where it is gone already.
-const fn parting(reason: &LinkDownReason) -> Option<Parting> {
-    match reason {
-        LinkDownReason::Leaving => Some(Parting::Leaving),
-        LinkDownReason::Removed => Some(Parting::Removed),
-        LinkDownReason::Expelled => Some(Parting::Denied),
-        LinkDownReason::DuplicateIdentity => Some(Parting::DuplicateIdentity),
-        LinkDownReason::Duplicate => Some(Parting::Duplicate),
-        _ => None,
     }
 }

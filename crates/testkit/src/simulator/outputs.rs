@@ -4,7 +4,7 @@ use nuncio_identity::NodeId;
 use nuncio_protocol::{
     Input, MAX_HOPS, Output,
     amop::{ClientInput, ClientOutput, Kind, PublishSeq, ResultCode},
-    peering::{ConnectionId, LinkDownReason, Parting},
+    peering::{ConnectionId, LinkDownReason},
     status_sync::{QueryId, Version},
     unicast::{ExchangeId, Reply, UnicastError},
 };
@@ -150,7 +150,7 @@ impl Simulator {
         let Some(&(a, b)) = self.network.connections.get(&connection) else { return };
         let open = self.network.is_open(a, b);
         let other = if node == a { b } else { a };
-        if let (true, Some(parting)) = (open, parting(reason)) {
+        if let (true, Some(parting)) = (open, reason.parting()) {
             self.carry_surely(node, other, Input::Farewell { connection, parting });
         }
         let after = if open { Duration::ZERO } else { self.weather.dead_after };
@@ -251,16 +251,4 @@ fn publisher(seq: &[u8; 32]) -> nuncio_protocol::amop::ClientId {
     let mut number = [0; 8];
     number.copy_from_slice(&seq[..8]);
     nuncio_protocol::amop::ClientId(u64::from_be_bytes(number))
-}
-
-/// What the other end is told.
-const fn parting(reason: &LinkDownReason) -> Option<Parting> {
-    match reason {
-        LinkDownReason::Leaving => Some(Parting::Leaving),
-        LinkDownReason::Removed => Some(Parting::Removed),
-        LinkDownReason::Expelled => Some(Parting::Denied),
-        LinkDownReason::DuplicateIdentity => Some(Parting::DuplicateIdentity),
-        LinkDownReason::Duplicate => Some(Parting::Duplicate),
-        _ => None,
-    }
 }
