@@ -88,7 +88,7 @@ pub fn channel_json(data: &[u8]) {
 /// Frames of the unicast stream: cut by length, then read.
 pub fn unicast_frame(data: &[u8]) {
     for_each_frame(data, |header, body| {
-        let _ = unicast::decode(header, body, *SENDER, &READER);
+        let _ = unicast::decode_frame(header, body, *SENDER, &READER);
     });
 }
 

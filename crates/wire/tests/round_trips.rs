@@ -11,7 +11,7 @@ use nuncio_identity::{NodeId, NodeKey};
 use nuncio_protocol::{
     Topic, amop,
     peering::Address,
-    status_sync::{Query, Status, Version},
+    status_sync::{IssuerId, Query, Status, Version},
     unicast::{self, ExchangeId, Refusal},
 };
 use nuncio_wire::{
@@ -226,6 +226,8 @@ fn queries_and_announcements_come_as_they_were() {
         Query::Nodes(vec![(a.node, None), (b.node, Some(version))]),
         Query::All { known: vec![(a.node, version)] },
         Query::All { known: vec![] },
+        Query::Revocations { held: [(IssuerId([7; 32]), 3)].into() },
+        Query::Revocations { held: BTreeMap::new() },
     ] {
         assert_eq!(status::decode_query(status::encode_query(&query).into()), Ok(query));
     }
@@ -253,4 +255,38 @@ fn verdicts_come_as_they_were_and_long_words_are_cut() {
     assert!(bytes.len() <= 2 + Verdict::MAX_LENGTH);
     assert_eq!(usize::from(u16::from_be_bytes([bytes[0], bytes[1]])), bytes.len() - 2);
     assert!(Verdict::decode(&bytes[2..]).unwrap().refusal.unwrap().starts_with('é'));
+}
+
+#[test]
+fn words_about_a_link_come_as_they_were_and_carry_nothing() {
+    use nuncio_protocol::peering::Parting;
+    use nuncio_wire::unicast::{Frame as Word, decode_frame, encode_frame};
+
+    let [a, b, _] = three();
+    let partings =
+        [Parting::Leaving, Parting::Removed, Parting::Denied, Parting::DuplicateIdentity, Parting::Duplicate];
+    let goodbyes = partings.into_iter().map(|parting| Word::Goodbye { parting });
+    for word in goodbyes.chain([Word::Hello { epoch: 0 }, Word::Hello { epoch: u64::MAX }]) {
+        let mut head = BytesMut::new();
+        let body = encode_frame(word.clone(), b.node, &a.context, &mut head);
+        let (header, body) = frame(head, &body);
+        assert_eq!(decode_frame(header.clone(), body, a.node, &b.context), Ok(word));
+        let laden = decode_frame(header.clone(), Bytes::from("x"), a.node, &b.context);
+        assert_eq!(laden, Err(DecodeError::TooLarge { what: "body", bytes: 1, limit: 0 }));
+        let as_message = nuncio_wire::unicast::decode(header, Bytes::new(), a.node, &b.context);
+        assert_eq!(as_message, Err(DecodeError::Field { field: "kind" }));
+    }
+}
+
+#[test]
+fn an_answer_with_revocation_lists_comes_as_it_was_and_is_bounded() {
+    let (lists, agencies) = (vec![Bytes::from("list"), Bytes::from("other")], vec![Bytes::from("agency")]);
+    let read = status::decode_revocations_answer(status::encode_revocations_answer(&lists, &agencies).into());
+    assert_eq!(read, Ok(status::RevocationsAnswer { lists, agencies }));
+    let large = vec![Bytes::from(vec![0; 512 << 10]); 20];
+    let read = status::decode_revocations_answer(status::encode_revocations_answer(&large, &[]).into()).unwrap();
+    assert_eq!(read.lists.len(), 8, "4 MiB in all");
+    let many = vec![Bytes::from("x"); 100];
+    let read = status::decode_revocations_answer(status::encode_revocations_answer(&many, &many).into()).unwrap();
+    assert_eq!((read.lists.len(), read.agencies.len()), (64, 64));
 }
