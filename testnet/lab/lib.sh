@@ -37,6 +37,8 @@ network() {
     local hosts=() i
     for ((i = 0; i < $1; i++)); do hosts+=("n$i"); done
     lab_up "${hosts[@]}" || fail "the laboratory did not come up"
+    # The laboratory's own trap ends with the first thing that is gone already.
+    trap finish EXIT
     "$nuncio" testnet create --out "$scratch/net" --nodes "$1" --agencies 2 >/dev/null 2>&1 || fail "no certificates"
 }
 

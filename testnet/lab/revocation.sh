@@ -19,6 +19,7 @@ within 20 "all reach all" all_reach 4 0 1 2 3
 revoked=$(id 3)
 partner=$(id 2)
 echo_at 2
+within 5 "node0 asks node2" on 0 send "$partner" --data hello --timeout 2s
 (while on 0 send "$partner" --data load --timeout 5s >/dev/null 2>>"$scratch/load.err"; do :; done) &
 load=$!
 "$nuncio" cert revoke --ca "$agency" "$(dir 3)/conf/node.crt" >/dev/null
