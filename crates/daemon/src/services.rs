@@ -21,7 +21,8 @@ use crate::{
     expiry, kept_lists,
     logging::LogControl,
     node_info::SnapshotInfo,
-    open_files, port, watch,
+    open_files, port,
+    watch::Watched,
 };
 
 /// How long gateway and admin API may take to end what is in flight; the node works meanwhile.
@@ -83,6 +84,7 @@ impl Daemon {
     /// What is wrong, where, and what to do about it.
     pub async fn build(self) -> Result<Bound, StartError> {
         let Self { source, config, log } = self;
+        let watched = source.clone().map(Watched::new);
         let credentials = Credentials::load(&config)?;
         let data = DataDir::hold(&config.data_dir)?;
         let state = State::load(config, &data)?;
@@ -123,7 +125,7 @@ impl Daemon {
         let parts = Parts { source, node: handle.clone(), policy, gateway: renewal, log, data };
         let control = Arc::new(Control::new(parts, state));
         let admin = admin::bind(admin_config, handle, control.clone()).await?;
-        Ok(Bound { node, gateway, admin, control, adopted })
+        Ok(Bound { node, gateway, admin, control, adopted, watched })
     }
 }
 
@@ -135,6 +137,7 @@ pub struct Bound {
     admin: admin::Bound,
     control: Arc<Control>,
     adopted: mpsc::UnboundedReceiver<RevocationList>,
+    watched: Option<Watched>,
 }
 
 impl Bound {
@@ -186,7 +189,7 @@ impl Bound {
             let stop = edges_stop.clone();
             edges.spawn(async { name_at_end("gateway", gateway.run(stop)).await });
         }
-        let helpers = helpers(self.control, self.adopted);
+        let helpers = helpers(self.control, self.adopted, self.watched);
         let stop = node_stop.clone();
         node.spawn(async { name_at_end("node", core.run(stop)).await });
 
@@ -257,11 +260,15 @@ impl Credentials {
 }
 
 /// What works beside the node as long as it runs.
-fn helpers(control: Arc<Control>, adopted: mpsc::UnboundedReceiver<RevocationList>) -> JoinSet<()> {
+fn helpers(
+    control: Arc<Control>,
+    adopted: mpsc::UnboundedReceiver<RevocationList>,
+    watched: Option<Watched>,
+) -> JoinSet<()> {
     let mut helpers = JoinSet::new();
     helpers.spawn(expiry::warn(control.node.clone()));
-    if let Some(source) = control.source.clone() {
-        helpers.spawn(watch::watch(source, Reloader(control.clone())));
+    if let Some(watched) = watched {
+        helpers.spawn(watched.reload_when_changed(Reloader(control.clone())));
     }
     helpers.spawn(async move { kept_lists::keep(&control, control.policy.clone(), adopted).await });
     helpers

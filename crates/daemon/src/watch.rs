@@ -20,30 +20,42 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// What a file was when it was looked at; `None` for one that is not there.
 type Look = BTreeMap<PathBuf, Option<(u64, u64, i64, i64)>>;
 
-/// Reloads whenever files have changed and then stayed the same for one interval, so that a half-written one is not
-/// read.
-pub(crate) async fn watch(source: Source, reloader: Reloader) {
-    let mut ticks = interval(INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut files = files_of(&source);
-    let mut loaded = look(&files);
-    let mut last = loaded.clone();
-    loop {
-        ticks.tick().await;
-        let now = look(&files);
-        let settled = now == last;
-        last = now;
-        if settled && last != loaded {
-            let changed: Vec<_> = last
-                .iter()
-                .filter(|(path, look)| loaded.get(*path) != Some(*look))
-                .map(|(path, _)| path.display().to_string())
-                .collect();
+/// The files of a node, as they were when it read them.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    source: Source,
+    files: Vec<PathBuf>,
+    loaded: Look,
+}
+
+impl Watched {
+    /// Looks at the files; to be called before they are read, so that no change falls between.
+    pub(crate) fn new(source: Source) -> Self {
+        let files = files_of(&source);
+        let loaded = look(&files);
+        Self { source, files, loaded }
+    }
+
+    /// Reloads whenever files have changed and then stayed the same for one interval, so that a half-written one is
+    /// not read.
+    pub(crate) async fn reload_when_changed(mut self, reloader: Reloader) {
+        let mut ticks = interval(INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut last = self.loaded.clone();
+        loop {
+            ticks.tick().await;
+            let now = look(&self.files);
+            let settled = now == last;
+            last = now;
+            if !settled || last == self.loaded {
+                continue;
+            }
+            let changed = last.iter().filter(|(path, look)| self.loaded.get(*path) != Some(*look));
+            let changed: Vec<_> = changed.map(|(path, _)| path.display().to_string()).collect();
             tracing::info!(files = changed.join(", "), "files have changed");
+            self = Self::new(self.source);
+            last.clone_from(&self.loaded);
             reload(reloader.clone()).await;
-            files = files_of(&source);
-            loaded = look(&files);
-            last.clone_from(&loaded);
         }
     }
 }

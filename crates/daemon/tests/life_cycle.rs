@@ -206,6 +206,29 @@ async fn a_reload_takes_over_the_good_and_refuses_the_bad() {
 }
 
 /// A request from `first`'s operator that `second`'s application has taken and not answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changed_file_is_taken_over_without_a_signal_and_a_bad_one_changes_nothing() {
+    let authority = TestAuthority::new();
+    let (one, two) = (Home::new(&authority, "one", ""), Home::new(&authority, "two", ""));
+    let (first, second) = (one.start().await, two.start().await);
+    two.write(&peers(&[first.p2p]));
+    second.links(1).await;
+    two.write("peers = [\"nonsense\"]\n");
+    // The bad file has been looked at, and the link stayed, when the next good one is in force.
+    timeout(DEADLINE, async {
+        while second.reloader.reload().await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("the file is bad");
+    assert_eq!(second.configured().await, [first.p2p.to_string()]);
+    two.write("");
+    second.links(0).await;
+    first.stop().await;
+    second.stop().await;
+}
+
 async fn request_in_flight(
     first: &Running,
     second: &Running,
