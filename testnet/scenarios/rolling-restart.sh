@@ -5,10 +5,11 @@
 begin
 target=$(id 5)
 echo_at 5
+within 10 "east asks west" asks 0 "$target"
 touch "$scratch/go"
 (
     while [ -e "$scratch/go" ]; do
-        if asks 0 "$target" >/dev/null 2>&1; then echo ok; else echo lost; fi
+        if error=$(asks 0 "$target" 2>&1 >/dev/null); then echo ok; else echo "lost: $error"; fi
     done >"$scratch/answers"
 ) &
 background+=("$!")
@@ -21,5 +22,5 @@ wait "${background[-1]}" || true
 asked=$(wc -l <"$scratch/answers")
 lost=$(grep -c lost "$scratch/answers" || true)
 [ "$asked" -gt 10 ] || fail "only $asked requests were made"
-[ "$lost" -eq 0 ] || fail "$lost of $asked requests had no answer"
+[ "$lost" -eq 0 ] || fail "$lost of $asked requests had no answer: $(grep lost "$scratch/answers")"
 say "holds: $asked requests, all answered"
