@@ -101,8 +101,10 @@ impl Control {
     }
 
     /// Puts a policy into force; links and SDK sessions that it does not admit are closed.
-    pub(crate) async fn enforce(&self, policy: Policy) {
-        self.policy.store(policy.into());
+    ///
+    /// It is made from the one in force in one step: the node adopts lists from the network meanwhile.
+    pub(crate) async fn enforce(&self, make: impl Fn(&Policy) -> Policy) {
+        self.policy.rcu(|current| make(current));
         self.recheck_sdks();
         self.node.policy_changed().await;
     }
@@ -124,9 +126,8 @@ impl Control {
             return Err(nothing_to_reset(node, &configured));
         }
         access.store(&self.data).map_err(|error| not_kept(&error))?;
-        let policy = restrict((**self.policy.load()).clone(), &access, &configured);
-        self.state().access = access;
-        self.enforce(policy).await;
+        self.state().access = access.clone();
+        self.enforce(|current| restrict(current.clone(), &access, &configured)).await;
         tracing::info!(node = %node.short(), rule = rule.map_or("reset", Rule::as_str), "access changed");
         Ok(())
     }

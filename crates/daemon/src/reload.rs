@@ -75,8 +75,8 @@ impl Control {
         self.node.renew(Arc::new(fresh.identity)).await?;
         *self.state() = after.clone();
         // Lists from the network stay in force until files bring newer ones.
-        let lists = self.policy.load().crls().to_vec();
-        self.enforce(after.restrict(fresh.policy).with_newest(lists)).await;
+        let fresh_policy = after.restrict(fresh.policy);
+        self.enforce(|current| fresh_policy.clone().with_newest(current.crls().to_vec())).await;
         self.change_peers(&before.wanted_peers(), &after.wanted_peers()).await;
         if let (Some((_, renewal)), Some(tls)) = (&self.gateway, &fresh.channel) {
             renewal.renew(tls);

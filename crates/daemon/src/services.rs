@@ -7,10 +7,10 @@ use nuncio_admin::server as admin;
 use nuncio_gateway::Clients;
 use nuncio_node::NodeHandle;
 use nuncio_pki::{
-    Identity, NodeCertificate, Policy, RevocationList,
+    Certificate, Identity, NodeCertificate, Policy,
     tls::{ChannelServerTls, channel_server_config},
 };
-use tokio::{sync::mpsc, task::JoinSet, time::timeout};
+use tokio::{sync::watch, task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -97,14 +97,15 @@ impl Daemon {
         }
 
         let kept = kept_lists::load(&data)?;
-        let policy = Arc::new(ArcSwap::from_pointee(state.restrict(credentials.policy).with_newest(kept)));
+        let policy = Arc::new(ArcSwap::from_pointee(state.restrict(credentials.policy).with_newest(kept.lists)));
         let clients = Arc::new(Clients::new());
         let mut node_config = node_config(&state, credentials.identity, policy.clone());
         if config.gateway.enabled {
             node_config.clients = Some(clients.clone());
         }
-        let (keeper, adopted) = mpsc::unbounded_channel();
-        node_config.adopted_lists = Some(keeper);
+        let (keeper, adoptions) = watch::channel(Vec::new());
+        node_config.agencies = kept.agencies;
+        node_config.adoptions = Some(keeper);
         let node = nuncio_node::build(node_config)?;
         let handle = node.handle();
         let gateway = match credentials.channel {
@@ -125,7 +126,7 @@ impl Daemon {
         let parts = Parts { source, node: handle.clone(), policy, gateway: renewal, log, data };
         let control = Arc::new(Control::new(parts, state));
         let admin = admin::bind(admin_config, handle, control.clone()).await?;
-        Ok(Bound { node, gateway, admin, control, adopted, watched })
+        Ok(Bound { node, gateway, admin, control, adoptions, watched })
     }
 }
 
@@ -136,7 +137,7 @@ pub struct Bound {
     gateway: Option<nuncio_gateway::Bound>,
     admin: admin::Bound,
     control: Arc<Control>,
-    adopted: mpsc::UnboundedReceiver<RevocationList>,
+    adoptions: watch::Receiver<Vec<Certificate>>,
     watched: Option<Watched>,
 }
 
@@ -189,7 +190,7 @@ impl Bound {
             let stop = edges_stop.clone();
             edges.spawn(async { name_at_end("gateway", gateway.run(stop)).await });
         }
-        let helpers = helpers(self.control, self.adopted, self.watched);
+        let helpers = helpers(self.control, self.adoptions, self.watched);
         let stop = node_stop.clone();
         node.spawn(async { name_at_end("node", core.run(stop)).await });
 
@@ -262,7 +263,7 @@ impl Credentials {
 /// What works beside the node as long as it runs.
 fn helpers(
     control: Arc<Control>,
-    adopted: mpsc::UnboundedReceiver<RevocationList>,
+    adoptions: watch::Receiver<Vec<Certificate>>,
     watched: Option<Watched>,
 ) -> JoinSet<()> {
     let mut helpers = JoinSet::new();
@@ -270,7 +271,7 @@ fn helpers(
     if let Some(watched) = watched {
         helpers.spawn(watched.reload_when_changed(Reloader(control.clone())));
     }
-    helpers.spawn(async move { kept_lists::keep(&control, control.policy.clone(), adopted).await });
+    helpers.spawn(async move { kept_lists::keep(&control, adoptions).await });
     helpers
 }
 

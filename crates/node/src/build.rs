@@ -54,6 +54,9 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
     let admissions = Admissions::default();
     let agencies = Agencies::default();
     agencies.meet(&config.identity.chain);
+    for agency in &config.agencies {
+        agencies.remember(agency.der());
+    }
     let identity = SharedIdentity::new(config.identity.clone().into());
     let transport = nuncio_transport::tcp(transport_config(&config, identity.clone()), admissions.clone())?;
     let behaviour = Behaviour::new(behaviour_config(&config, epoch, admissions.clone(), agencies.clone()));
@@ -97,7 +100,7 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
         refusals: Refusals::default(),
         identity,
         agencies,
-        adopted_lists: config.adopted_lists,
+        adoptions: config.adoptions,
         duplicates: 0,
         judged: UnixTime::now(),
     };

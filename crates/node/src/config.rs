@@ -1,16 +1,19 @@
 use std::{fmt, path::PathBuf, sync::Arc};
 
-use nuncio_pki::{Identity, RevocationList, SharedPolicy};
+use nuncio_pki::{Certificate, Identity, SharedPolicy};
 use nuncio_protocol::amop::ClientPort;
-use tokio::sync::mpsc;
+use tokio::sync::watch;
 
 /// What a node needs to run.
 pub struct Config {
     /// Key and certificate chain.
     pub identity: Arc<Identity>,
-    /// Takes every revocation list that came over the network and was adopted, so that it can be kept for the next
-    /// start. The shared policy holds it already.
-    pub adopted_lists: Option<mpsc::UnboundedSender<RevocationList>>,
+    /// Certificates of agencies that signed revocation lists in force and may stand in no peer's chain any more. They
+    /// are not trusted for being here.
+    pub agencies: Vec<Certificate>,
+    /// Told whenever revocation lists of the network were adopted, with the certificates of the agencies that signed
+    /// lists in force, so that both can be kept for the next start. The shared policy holds the lists already.
+    pub adoptions: Option<watch::Sender<Vec<Certificate>>>,
     /// Who is admitted; may be swapped while the node runs, see [`crate::NodeHandle::policy_changed`].
     pub policy: SharedPolicy,
     /// The network's name. Nodes of different networks never link.
@@ -52,7 +55,8 @@ impl Config {
             max_pending_handshakes: 64,
             max_links: 512,
             clients: None,
-            adopted_lists: None,
+            agencies: Vec::new(),
+            adoptions: None,
         }
     }
 }

@@ -14,7 +14,7 @@ use libp2p::{
 };
 use nuncio_behaviour::{Behaviour, Event, from_multiaddr};
 use nuncio_identity::NodeId;
-use nuncio_pki::{Identity, NodeCertificate, RevocationList, SharedPolicy};
+use nuncio_pki::{Certificate, Identity, NodeCertificate, RevocationList, SharedPolicy};
 use nuncio_protocol::{
     amop::ClientInput,
     peering::Address,
@@ -72,7 +72,7 @@ pub(crate) struct EventLoop {
     pub(crate) refusals: Refusals,
     pub(crate) identity: SharedIdentity,
     pub(crate) agencies: Agencies,
-    pub(crate) adopted_lists: Option<mpsc::UnboundedSender<RevocationList>>,
+    pub(crate) adoptions: Option<watch::Sender<Vec<Certificate>>>,
     /// How often a second host with somebody's key was seen.
     pub(crate) duplicates: u64,
     /// Up to when certificates have been judged.
@@ -298,26 +298,22 @@ impl EventLoop {
         let agencies = self.agencies.all();
         let mut adopted = false;
         for der in lists {
-            let judged = RevocationList::from_der(der).map_err(|error| error.to_string()).and_then(|list| {
-                let policy = self.policy.load().adopt(list.clone(), &agencies).map_err(|error| error.to_string())?;
-                Ok(policy.map(|policy| (policy, list)))
-            });
-            match judged {
-                Ok(Some((policy, list))) => {
+            let judged = RevocationList::from_der(der).map_err(|error| error.to_string());
+            match judged.and_then(|list| Ok((adopt(&self.policy, &list, &agencies)?, list))) {
+                Ok((true, list)) => {
                     tracing::info!(peer = %peer.short(), issuer = list.issuer(), number = list.number(), "took a newer revocation list");
-                    self.policy.store(Arc::new(policy));
                     adopted = true;
-                    if let Some(keeper) = &self.adopted_lists {
-                        // Nobody keeps lists any more: the node is about to stop.
-                        let _ = keeper.send(list);
-                    }
                 }
-                Ok(None) => {}
+                Ok((false, _)) => {}
                 Err(error) => tracing::warn!(peer = %peer.short(), %error, "refused a revocation list"),
             }
         }
         if adopted {
             self.judge_again();
+            if let Some(keeper) = &self.adoptions {
+                let policy = self.policy.load();
+                keeper.send_replace(self.agencies.signers_of(&policy.crls().iter().collect::<Vec<_>>()));
+            }
         }
     }
 
@@ -394,4 +390,15 @@ impl EventLoop {
         };
         let _ = tokio::time::timeout(GOODBYE, closed).await;
     }
+}
+
+/// Whether the list was newer than what was in force. One step: the operator changes the policy meanwhile.
+fn adopt(policy: &SharedPolicy, list: &RevocationList, agencies: &[Certificate]) -> Result<bool, String> {
+    let mut outcome = Ok(false);
+    policy.rcu(|current| {
+        let adopted = current.adopt(list.clone(), agencies);
+        outcome = adopted.as_ref().map(Option::is_some).map_err(ToString::to_string);
+        adopted.ok().flatten().map_or_else(|| Arc::clone(current), Arc::new)
+    });
+    outcome
 }
