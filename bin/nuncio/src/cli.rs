@@ -8,6 +8,7 @@ mod ca;
 mod cert;
 mod completions;
 pub(crate) mod config;
+mod doctor;
 mod health;
 mod listen;
 mod log_level;
@@ -87,6 +88,8 @@ enum Command {
     Cert(cert::Arguments),
     /// Configuration files: check, default, show; nothing is bound
     Config(config::Arguments),
+    /// Say why a connection to a p2p or gateway port fails, each finding with its fix
+    Doctor(doctor::Arguments),
     /// Exit 0 when the node is ready, 75 when not yet, 69 when it cannot be reached
     Health(health::Arguments),
     /// Show or change the log filter of a running node
@@ -157,6 +160,7 @@ async fn execute(command: Command, output: Output) -> Result<(), Failure> {
         Command::Ca(arguments) => ca::run(arguments, output),
         Command::Cert(arguments) => cert::run(arguments, output),
         Command::Config(arguments) => config::run(arguments, output),
+        Command::Doctor(arguments) => doctor::run(arguments, output).await,
         Command::Health(arguments) => health::run(arguments, output).await,
         Command::LogLevel(arguments) => log_level::run(arguments, output).await,
         Command::Bench(arguments) => bench::run(arguments, output).await,

@@ -21,5 +21,5 @@ mod verifier;
 pub use admission::{Admission, Admissions};
 pub use diagnosis::{Diagnosis, describe, diagnose, handshake_error};
 pub use error::{HandshakeError, Refusal, Role, SetupError, Stage};
-pub use secure_channel::{Config, SecureChannel, SharedIdentity};
+pub use secure_channel::{Config, PROTOCOL, SecureChannel, SharedIdentity};
 pub use stack::{memory, tcp};

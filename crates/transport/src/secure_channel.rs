@@ -70,7 +70,19 @@ impl SecureChannel {
         Ok(Self { identity, local, policy, terms, admissions, timeout: handshake_timeout })
     }
 
-    async fn secure<C>(self, socket: C, role: Role) -> Result<(PeerId, TlsStream<C>), HandshakeError>
+    /// Secures a connection as its dialer, for programs that need no swarm. Both sides have already agreed on
+    /// [`PROTOCOL`] by multistream-select.
+    ///
+    /// # Errors
+    /// When either side refuses the other, the handshake breaks, or it takes longer than `handshake_timeout`.
+    pub async fn connect<C>(self, socket: C) -> Result<(NodeId, TlsStream<C>), HandshakeError>
+    where
+        C: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.secure(socket, Role::Dialer).await
+    }
+
+    async fn secure<C>(self, socket: C, role: Role) -> Result<(NodeId, TlsStream<C>), HandshakeError>
     where
         C: AsyncRead + AsyncWrite + Unpin,
     {
@@ -82,7 +94,7 @@ impl SecureChannel {
             stage = Stage::Verdict;
             let (node, admission) = agree(&mut stream, role, verifier.take(), &self.terms).await?;
             self.admit(role, node, admission, &policy)?;
-            Ok((PeerId::from(node), stream))
+            Ok((node, stream))
         };
         match within(self.timeout, steps).await {
             Some(outcome) => outcome,
@@ -198,7 +210,7 @@ where
     type Future = BoxFuture<'static, Result<Self::Output, Self::Error>>;
 
     fn upgrade_inbound(self, socket: C, _: Self::Info) -> Self::Future {
-        self.secure(socket, Role::Listener).boxed()
+        named_by_peer_id(self.secure(socket, Role::Listener)).boxed()
     }
 }
 
@@ -211,12 +223,19 @@ where
     type Future = BoxFuture<'static, Result<Self::Output, Self::Error>>;
 
     fn upgrade_outbound(self, socket: C, _: Self::Info) -> Self::Future {
-        self.secure(socket, Role::Dialer).boxed()
+        named_by_peer_id(self.secure(socket, Role::Dialer)).boxed()
     }
 }
 
+async fn named_by_peer_id<S>(
+    secured: impl Future<Output = Result<(NodeId, S), HandshakeError>>,
+) -> Result<(PeerId, S), HandshakeError> {
+    let (node, stream) = secured.await?;
+    Ok((PeerId::from(node), stream))
+}
+
 /// What multistream-select agrees on: not libp2p-tls's own name, since a peer that speaks only that has no chain.
-const PROTOCOL: &str = "/nuncio/tls/1";
+pub const PROTOCOL: &str = "/nuncio/tls/1";
 
 /// Longest network name, in bytes: it travels in every verdict.
 const MAX_NETWORK_NAME: usize = 128;

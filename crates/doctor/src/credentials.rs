@@ -1,0 +1,233 @@
+//! The certificates that the doctor shows, as the operator's node or SDK would.
+
+use std::{
+    fmt, fs,
+    io::Read,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use nuncio_identity::NodeKey;
+use nuncio_pki::{Certificate, DirectoryError, Identity, IdentityPaths, Policy};
+use rustls::{
+    crypto::aws_lc_rs::sign::any_supported_type,
+    sign::{CertifiedKey, SigningKey},
+};
+use rustls_pki_types::{PrivateKeyDer, UnixTime, pem::PemObject};
+use zeroize::Zeroizing;
+
+/// Most bytes read from one file.
+const MAX_FILE: u64 = 4 << 20;
+
+/// Where the files are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CredentialsPaths {
+    /// The private key in PEM, secp256k1 or RSA.
+    pub key: PathBuf,
+    /// Its certificate, then the agency's.
+    pub cert: PathBuf,
+    /// The authorities to trust.
+    pub ca: PathBuf,
+    /// Revocation lists.
+    pub crl: Vec<PathBuf>,
+}
+
+/// Whose certificates they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// A node's: good for p2p ports, and for channel ports too.
+    Node,
+    /// An SDK's: for channel ports only.
+    Sdk,
+}
+
+/// A key, its certificate chain, and whom to trust. They may be expired or of another authority: the doctor says so
+/// instead of giving up.
+#[derive(Clone)]
+pub struct Credentials {
+    /// Where they were read.
+    pub paths: CredentialsPaths,
+    /// Whose they are.
+    pub owner: Owner,
+    /// The chain, leaf first, as in its file.
+    pub chain: Vec<Certificate>,
+    /// The authorities to trust.
+    pub anchors: Vec<Certificate>,
+    key: Arc<dyn SigningKey>,
+    node: Option<(Identity, Policy)>,
+}
+
+impl Credentials {
+    /// Reads `sdk.key`, `sdk.crt` and `ca.crt`, or where there is no `sdk.key`, `node.key`, `node.crt`, `ca.crt` and,
+    /// if it is there, `ca.crl`.
+    ///
+    /// # Errors
+    /// When a file cannot be used; the text names it.
+    pub fn in_directory(directory: &Path) -> Result<Self, CredentialsError> {
+        let of_sdk = directory.join("sdk.key");
+        if of_sdk.exists() {
+            let (cert, ca) = (directory.join("sdk.crt"), directory.join("ca.crt"));
+            return Self::load(CredentialsPaths { key: of_sdk, cert, ca, crl: Vec::new() }, Owner::Sdk);
+        }
+        let IdentityPaths { key, cert, ca, crl } = IdentityPaths::in_directory(directory);
+        Self::load(CredentialsPaths { key, cert, ca, crl }, Owner::Node)
+    }
+
+    /// Reads the files. What is wrong with the certificates in time or issuer is no error.
+    ///
+    /// # Errors
+    /// When a file cannot be used; the text names it.
+    pub fn load(paths: CredentialsPaths, owner: Owner) -> Result<Self, CredentialsError> {
+        let chain = certificates(&paths.cert)?;
+        let anchors = certificates(&paths.ca)?;
+        let pem = read(&paths.key)?;
+        let key = signing_key(&pem).ok_or_else(|| CredentialsError::Key { path: paths.key.clone() })?;
+        let chain = own_first(chain, &pem);
+        let sound = CertifiedKey::new(vec![chain[0].der().clone()], Arc::clone(&key));
+        // `Unknown` is said of what rustls cannot read, such as X.509 version 1.
+        if let Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch)) = sound.keys_match() {
+            let (key, cert) = (paths.key.clone(), paths.cert.clone());
+            return Err(CredentialsError::Mismatch { key, cert, subject: chain[0].subject() });
+        }
+        let node = node(&paths, owner, &chain[0])?;
+        Ok(Self { paths, owner, chain, anchors, key, node })
+    }
+
+    /// What a node needs to speak to nodes; `None` for what is no node's.
+    pub(crate) fn node(&self) -> Option<&(Identity, Policy)> {
+        self.node.as_ref()
+    }
+
+    /// TLS 1.3 has no code point for signatures on secp256k1.
+    pub(crate) fn is_good_for_tls13(&self) -> bool {
+        self.chain.first().is_some_and(|leaf| leaf.node_id().is_none())
+    }
+
+    pub(crate) fn certified_key(&self) -> Arc<CertifiedKey> {
+        let chain = self.chain.iter().map(|one| one.der().clone()).collect();
+        Arc::new(CertifiedKey::new(chain, Arc::clone(&self.key)))
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("paths", &self.paths).field("owner", &self.owner).finish_non_exhaustive()
+    }
+}
+
+/// Why files are no credentials.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CredentialsError {
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A file is far larger than any certificate.
+    #[error("{} is larger than {MAX_FILE} bytes, so it is no key or certificate", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A certificate file holds none, or a damaged one.
+    #[error("{}: {source}", path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: nuncio_pki::CertificateError,
+    },
+    /// The key file holds no key that TLS can use.
+    #[error("{}: no unencrypted secp256k1 or RSA key in PEM", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Key and certificate do not belong together.
+    #[error("{} does not belong to {}, the certificate of {subject}", key.display(), cert.display())]
+    Mismatch {
+        /// The key file.
+        key: PathBuf,
+        /// The certificate file.
+        cert: PathBuf,
+        /// Whom the certificate names.
+        subject: String,
+    },
+    /// A node's files do not make a node.
+    #[error(transparent)]
+    Node(Box<DirectoryError>),
+}
+
+impl CredentialsError {
+    /// What mends it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Read { .. } => {
+                "name the files with --certs DIR, with --key, --cert and --ca, or a node with --config FILE".into()
+            }
+            Self::TooLarge { path } => format!("file {}", path.display()),
+            Self::Certificate { path, .. } => format!("nuncio cert inspect {}", path.display()),
+            Self::Key { path } => format!("openssl pkey -in {} -noout -text shows what it is", path.display()),
+            Self::Mismatch { cert, .. } => {
+                format!("put the matching pair there (nuncio cert inspect {}), or issue a new one", cert.display())
+            }
+            Self::Node(error) => error.hint(),
+        }
+    }
+}
+
+/// The identity at an instant at which the certificate is valid, so that an expired one can still be shown.
+fn node(
+    paths: &CredentialsPaths,
+    owner: Owner,
+    leaf: &Certificate,
+) -> Result<Option<(Identity, Policy)>, CredentialsError> {
+    if owner == Owner::Sdk || leaf.node_id().is_none() {
+        return Ok(None);
+    }
+    let CredentialsPaths { key, cert, ca, crl } = paths.clone();
+    let paths = IdentityPaths { key, cert, ca, crl };
+    let now = UnixTime::now();
+    let instant = now.as_secs().clamp(leaf.not_before().as_secs(), leaf.not_after().as_secs());
+    let instant = UnixTime::since_unix_epoch(std::time::Duration::from_secs(instant));
+    match Identity::load_at(&paths, instant) {
+        Ok(loaded) => Ok(Some(loaded)),
+        // Said as findings, from the chain itself.
+        Err(DirectoryError::Chain { .. }) => Ok(None),
+        Err(error) => Err(CredentialsError::Node(Box::new(error))),
+    }
+}
+
+fn own_first(mut chain: Vec<Certificate>, key: &str) -> Vec<Certificate> {
+    let own = NodeKey::from_pem(key).ok().map(|key| key.node_id());
+    let position = own.and_then(|own| chain.iter().position(|one| one.node_id() == Some(own)));
+    chain[..=position.unwrap_or(0)].rotate_right(1);
+    chain
+}
+
+fn signing_key(pem: &str) -> Option<Arc<dyn SigningKey>> {
+    if let Ok(key) = NodeKey::from_pem(pem) {
+        return Some(Arc::new(nuncio_pki::tls::Secp256k1SigningKey::new(key)));
+    }
+    any_supported_type(&PrivateKeyDer::from_pem_slice(pem.as_bytes()).ok()?).ok()
+}
+
+fn certificates(path: &Path) -> Result<Vec<Certificate>, CredentialsError> {
+    let text = read(path)?;
+    Certificate::from_pem_bundle(&text).map_err(|source| CredentialsError::Certificate { path: path.into(), source })
+}
+
+fn read(path: &Path) -> Result<Zeroizing<String>, CredentialsError> {
+    let mut text = Zeroizing::new(String::new());
+    let failed = |source| CredentialsError::Read { path: path.into(), source };
+    let file = fs::File::open(path).map_err(failed)?;
+    let length = file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(failed)?;
+    if length as u64 > MAX_FILE {
+        return Err(CredentialsError::TooLarge { path: path.into() });
+    }
+    Ok(text)
+}

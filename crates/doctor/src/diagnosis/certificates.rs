@@ -1,0 +1,174 @@
+//! The certificates of both sides.
+
+use std::time::Duration;
+
+use nuncio_pki::Certificate;
+use nuncio_transport::HandshakeError;
+use rustls_pki_types::UnixTime;
+
+use crate::{ChainFault, Check, Credentials, Facts, Finding, P2pOutcome, faults_of};
+
+use super::{length, text};
+
+/// How long before its end a certificate is worth a note.
+const SOON: Duration = Duration::from_secs(14 * 86_400);
+
+pub(super) fn of_own(facts: &Facts) -> Vec<Finding> {
+    let Some(own) = &facts.own else { return Vec::new() };
+    let cert = own.paths.cert.display();
+    let faults = faults_of(&own.chain, &own.anchors, facts.now);
+    if faults.is_empty() {
+        return vec![good(Check::OwnCertificate, "the certificate shown", &own.chain, facts.now, &renewal(own))];
+    }
+    let explain = |fault| {
+        let (what, why) =
+            words(&fault, &format!("the certificate shown ({cert})"), &own.paths.ca.display().to_string());
+        let fix = match fault {
+            ChainFault::Expired { .. } => renewal(own),
+            ChainFault::NotYetValid { .. } => format!(
+                "date -u: set this machine's clock right (chronyc makestep); if it is right, issue the certificate anew \
+                 (nuncio cert inspect {cert})"
+            ),
+            _ => format!(
+                "{cert} must hold the certificate and its agency's, and {} the root above both: nuncio cert inspect {cert}",
+                own.paths.ca.display()
+            ),
+        };
+        Finding::fault(Check::OwnCertificate, what, why, fix)
+    };
+    faults.into_iter().map(explain).collect()
+}
+
+pub(super) fn of_peer(facts: &Facts) -> Vec<Finding> {
+    if let Some(outcome) = &facts.p2p {
+        return in_p2p(outcome).into_iter().collect();
+    }
+    let Some(attempt) = facts.best_handshake().filter(|one| !one.chain.is_empty()) else { return Vec::new() };
+    let mut findings = Vec::new();
+    if attempt.proved == Some(false) {
+        findings.push(Finding::fault(
+            Check::PeerCertificate,
+            "the other side does not hold the key of the certificate it shows",
+            "its signature in the handshake does not hold: key and certificate do not belong together, or somebody is \
+             in between",
+            "put the matching pair of key and certificate on that side (nuncio cert inspect FILE)",
+        ));
+    }
+    let faults = match &facts.own {
+        Some(own) => faults_of(&attempt.chain, &own.anchors, facts.now),
+        // Whom to trust is not known; time can be judged all the same.
+        None => faults_of(&attempt.chain, &[], facts.now).into_iter().filter(ChainFault::is_about_time).collect(),
+    };
+    if faults.is_empty() && findings.is_empty() {
+        findings.push(match &facts.own {
+            Some(_) => {
+                good(Check::PeerCertificate, "the other side's certificate", &attempt.chain, facts.now, RENEW_THERE)
+            }
+            None => unjudged(&attempt.chain[0]),
+        });
+    }
+    findings.extend(faults.iter().map(|fault| of_peer_fault(fault, facts.own.as_ref())));
+    findings
+}
+
+const RENEW_THERE: &str = "on the other side: nuncio cert renew FILE --ca DIR, for the same key";
+
+/// The transport says it in words of its own.
+fn in_p2p(outcome: &P2pOutcome) -> Option<Finding> {
+    match outcome {
+        P2pOutcome::Admitted(node) => {
+            Some(Finding::good(Check::PeerCertificate, format!("node {} is admitted by this side", node.short())))
+        }
+        P2pOutcome::Failed(error @ HandshakeError::Refused { refusal, .. }) => {
+            let node = error.node().map_or_else(|| "the peer".to_owned(), |node| format!("node {}", node.short()));
+            let what = format!("{node} is refused by this side");
+            Some(Finding::fault(Check::PeerCertificate, what, refusal.to_string(), refusal.hint()))
+        }
+        P2pOutcome::Failed(error @ HandshakeError::Leaf { .. }) => Some(Finding::fault(
+            Check::PeerCertificate,
+            "the other side does not prove who it is",
+            error.to_string(),
+            error.hint().unwrap_or_default(),
+        )),
+        P2pOutcome::Failed(_) => None,
+    }
+}
+
+fn of_peer_fault(fault: &ChainFault, own: Option<&Credentials>) -> Finding {
+    let ca = own.map_or_else(|| "ca.crt".to_owned(), |own| own.paths.ca.display().to_string());
+    let (what, why) = words(fault, "the other side's certificate", &ca);
+    let fix = match fault {
+        ChainFault::Expired { .. } => {
+            format!("{RENEW_THERE}; if it should still be valid, compare date -u on both machines")
+        }
+        ChainFault::NotYetValid { .. } => {
+            "compare date -u on both machines and set the wrong clock right (chronyc makestep); if both are right, the \
+             certificate begins too late: issue it anew"
+                .to_owned()
+        }
+        ChainFault::UnknownIssuer { .. } => format!(
+            "if it is the right node, both sides need the ca.crt of one network (sha256sum {ca} on both), and its \
+             node.crt must hold the agency's certificate too; RSA certificates have a root per agency"
+        ),
+        ChainFault::WrongIssuerKey { .. } => format!(
+            "compare the ca.crt of both sides (sha256sum {ca}): two authorities share one name, as networks made twice \
+             with the same names do; copy the right one"
+        ),
+        _ => {
+            "nuncio cert inspect node.crt on the other side, then nuncio cert issue NAME --ca DIR --out DIR".to_owned()
+        }
+    };
+    Finding::fault(Check::PeerCertificate, what, why, fix)
+}
+
+/// What a fault is and where it comes from.
+fn words(fault: &ChainFault, whose: &str, ca: &str) -> (String, String) {
+    match fault {
+        ChainFault::Empty => (format!("{whose} is missing"), String::new()),
+        ChainFault::UnknownIssuer { subject, issuer } => (
+            format!("{whose} is of another authority: it does not lead to {ca}"),
+            format!("{subject} was issued by {issuer}, which is neither there nor in the chain"),
+        ),
+        ChainFault::WrongIssuerKey { subject, issuer } => (
+            format!("{whose} is of another authority that has the same name as ours"),
+            format!("{subject} was issued by {issuer}, but not with the key of {issuer} in {ca}"),
+        ),
+        ChainFault::NotAnAuthority { subject, issuer } => (
+            format!("{whose} was issued by what may not issue"),
+            format!("{subject} was issued by {issuer}, no authority"),
+        ),
+        ChainFault::Expired { subject, not_after } => {
+            (format!("{whose} has expired"), format!("{subject} ended on {} by this machine's clock", text(*not_after)))
+        }
+        ChainFault::NotYetValid { subject, not_before } => (
+            format!("{whose} is not valid yet"),
+            format!("{subject} begins on {} by this machine's clock", text(*not_before)),
+        ),
+    }
+}
+
+fn good(check: Check, whose: &str, chain: &[Certificate], now: UnixTime, renew: &str) -> Finding {
+    let Some(end) = chain.iter().min_by_key(|one| one.not_after().as_secs()) else {
+        return Finding::good(check, format!("{whose} is there"));
+    };
+    let left = Duration::from_secs(end.not_after().as_secs().saturating_sub(now.as_secs()));
+    let subject = chain[0].subject();
+    if left < SOON {
+        let what = format!("{whose} ends in {}", length(left));
+        return Finding::note(check, what, format!("{} ends on {}", end.subject(), text(end.not_after())), renew);
+    }
+    Finding::good(check, format!("{whose} is good: {subject}, until {}", text(end.not_after())))
+}
+
+fn unjudged(leaf: &Certificate) -> Finding {
+    Finding::note(
+        Check::PeerCertificate,
+        format!("the other side is {}, issued by {}", leaf.subject(), leaf.issuer()),
+        "whether to trust that cannot be said without a ca.crt",
+        "--certs DIR, or --config FILE of a node",
+    )
+}
+
+fn renewal(own: &Credentials) -> String {
+    format!("nuncio cert renew {} --ca DIR", own.paths.cert.display())
+}
