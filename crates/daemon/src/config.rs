@@ -104,6 +104,11 @@ impl Config {
         Ok(imported)
     }
 
+    /// The files of groups that belong to a `config.ini`.
+    pub(crate) fn fisco_groups(file: &Path) -> Vec<PathBuf> {
+        fisco::group_files(file)
+    }
+
     /// A configuration file with every key, its meaning and its default.
     pub fn default_text() -> String {
         template::commented(&Self::default())

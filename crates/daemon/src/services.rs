@@ -10,6 +10,7 @@ use nuncio_pki::{
     Certificate, Identity, NodeCertificate, Policy,
     tls::{ChannelServerTls, channel_server_config},
 };
+use nuncio_protocol::amop::PublishLimits;
 use tokio::{sync::watch, task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -294,6 +295,10 @@ fn node_config(state: &State, identity: Identity, policy: nuncio_pki::SharedPoli
     config.overlay.target_degree = p2p.target_degree;
     config.overlay.backoff = (p2p.redial_first.0, p2p.redial_longest.0);
     config.overlay.forget_after = p2p.forget_after.0;
+    let gateway = &state.config.gateway;
+    let [outgoing, per_client, per_topic] =
+        [gateway.outgoing_limit, gateway.client_limit, gateway.topic_limit].map(|limit| limit.map(|size| size.0));
+    config.overlay.publish_limits = PublishLimits { outgoing, per_client, per_topic };
     config
 }
 
@@ -309,6 +314,7 @@ fn gateway_config(config: &Config, tls: ChannelServerTls, access: nuncio_gateway
     // Three quarters, as the gateway's own default: no single host takes all places.
     gateway.limits.connections_per_address = (own.max_clients * 3 / 4).max(1);
     gateway.limits.queue_bytes = own.client_queue.as_usize();
+    gateway.limits.calls_per_second = own.calls_per_second;
     gateway.timeouts.idle = own.client_idle.0;
     gateway
 }

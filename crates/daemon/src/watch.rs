@@ -65,7 +65,8 @@ fn files_of(source: &Source) -> Vec<PathBuf> {
     let (Source::File(path) | Source::Fisco(path)) = source;
     let own = if path.is_dir() { path.join("config.ini") } else { path.clone() };
     let named = source.load().map(|imported| named_by(&imported.config)).unwrap_or_default();
-    std::iter::once(own).chain(named).collect()
+    let groups = if matches!(source, Source::Fisco(_)) { Config::fisco_groups(&own) } else { Vec::new() };
+    std::iter::once(own).chain(groups).chain(named).collect()
 }
 
 fn named_by(config: &Config) -> Vec<PathBuf> {

@@ -75,6 +75,8 @@ pub struct Limits {
     pub window_frames: usize,
     /// Bytes of such messages and of their queued answers; its socket is not read while there are as many.
     pub window_bytes: usize,
+    /// RPC calls of all sessions in a second, and as many at once; further ones are answered with the error −40011.
+    pub calls_per_second: Option<u32>,
     /// Body of a frame that is not an AMOP message, in bytes; longer ones are skipped.
     pub control_body: usize,
 }
@@ -140,7 +142,8 @@ impl Default for Version {
 }
 
 /// 2,048 connections, 1,536 from one address; 1,024 handshakes, 512 from one address; 512 topics; queue 4,096 messages or
-/// 8 MiB; window 256 messages or 32 MiB; control bodies of 1 MiB.
+/// 8 MiB; window 256 messages or 32 MiB; calls unlimited;
+/// control bodies of 1 MiB.
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -153,6 +156,7 @@ impl Default for Limits {
             queue_bytes: 8 << 20,
             window_frames: 256,
             window_bytes: 32 << 20,
+            calls_per_second: None,
             control_body: 1 << 20,
         }
     }

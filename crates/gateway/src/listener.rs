@@ -97,6 +97,7 @@ pub async fn bind(
     let refuse = |source: io::Error| BindError { address: config.listen, hint: bind_hint(&source), source };
     let listener = TcpListener::bind(config.listen).await.map_err(refuse)?;
     let address = listener.local_addr().map_err(refuse)?;
+    let calls_per_second = config.limits.calls_per_second;
     let door = Door {
         places: Places::new(&config.limits, config.timeouts.stale_handshake),
         limits: config.limits,
@@ -104,7 +105,7 @@ pub async fn bind(
         node_version: config.version.supported.clone(),
         clients,
         inputs,
-        rpc: Rpc::new(config.version, info, config.rpc),
+        rpc: Rpc::new(config.version, info, config.rpc, calls_per_second),
         throttle: Throttle::default(),
         guard: Guard::new(config.access),
         same_agency: config.same_agency,

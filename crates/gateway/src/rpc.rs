@@ -3,7 +3,9 @@
 //! A network without a chain answers as a chain of one empty group would: enough for every SDK to start. A chain that
 //! embeds the gateway answers the rest, and whatever it wants to answer itself, through [`RpcHandler`].
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+mod pace;
+
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,7 @@ use crate::{
     config::Version,
     node_info::{NodeFacts, NodeInfo},
 };
+use pace::Pace;
 
 /// Answers RPC calls that the gateway does not, or not well enough.
 pub trait RpcHandler: Send + Sync + 'static {
@@ -56,6 +59,8 @@ impl RpcError {
     pub const INVALID_REQUEST: i64 = -32600;
     /// Not JSON.
     pub const PARSE_ERROR: i64 = -32700;
+    /// FISCO BCOS's "over QPS limit".
+    pub const OVER_LIMIT: i64 = -40011;
 }
 
 /// The answers of one gateway.
@@ -63,6 +68,7 @@ pub(crate) struct Rpc {
     version: Version,
     info: Arc<dyn NodeInfo>,
     handler: Option<Arc<dyn RpcHandler>>,
+    pace: Option<Pace>,
 }
 
 /// The answer to one call.
@@ -72,8 +78,13 @@ pub(crate) enum Answer {
 }
 
 impl Rpc {
-    pub(crate) fn new(version: Version, info: Arc<dyn NodeInfo>, handler: Option<Arc<dyn RpcHandler>>) -> Self {
-        Self { version, info, handler }
+    pub(crate) fn new(
+        version: Version,
+        info: Arc<dyn NodeInfo>,
+        handler: Option<Arc<dyn RpcHandler>>,
+        calls_per_second: Option<u32>,
+    ) -> Self {
+        Self { version, info, handler, pace: calls_per_second.map(Pace::new) }
     }
 
     pub(crate) fn answer(&self, body: &[u8]) -> Answer {
@@ -81,6 +92,10 @@ impl Rpc {
             Ok(call) => call,
             Err(error) => return Answer::Now(encode(&Value::Null, Err(error))),
         };
+        if let Some(pace) = self.pace.as_ref().filter(|pace| !pace.admits(Instant::now())) {
+            let message = format!("over QPS limit: this node answers {pace} calls a second");
+            return Answer::Now(encode(&call.id, Err(RpcError { code: RpcError::OVER_LIMIT, message })));
+        }
         let later = self.handler.as_ref().and_then(|handler| handler.call(call.clone()));
         match later {
             Some(future) => Answer::Later(Box::pin(async move { encode(&call.id, future.await) })),

@@ -9,10 +9,12 @@ mod machine;
 mod memory;
 mod multicast;
 mod publish;
+mod quotas;
 mod subscriptions;
 mod suspects;
 
 pub(crate) use machine::Amop;
+pub use quotas::PublishLimits;
 
 use std::{collections::BTreeSet, time::Duration};
 

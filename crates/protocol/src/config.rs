@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use crate::amop::PublishLimits;
+
 /// What the core can be tuned by. Defaults are stated with each field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -25,6 +27,8 @@ pub struct Config {
     pub amop_candidate_timeout: Duration,
     /// Time for an AMOP unicast in all; Java SDKs give up at 5 s. 4 s.
     pub amop_timeout: Duration,
+    /// How much clients may publish in a second; beyond it a publish is answered 103. No limits.
+    pub publish_limits: PublishLimits,
     /// Most unicast exchanges and most AMOP exchanges in flight, each; further ones are refused. 65 536.
     pub max_exchanges: usize,
 }
@@ -43,6 +47,7 @@ impl Default for Config {
             max_request_timeout: Duration::from_secs(60),
             amop_candidate_timeout: Duration::from_secs(2),
             amop_timeout: Duration::from_secs(4),
+            publish_limits: PublishLimits::default(),
             max_exchanges: 65_536,
         }
     }

@@ -1,6 +1,7 @@
 //! A FISCO BCOS 2.x node directory as a configuration.
 
 use std::{
+    fs, io,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     str::FromStr,
@@ -9,7 +10,7 @@ use std::{
 use super::{
     Config, ConfigError, directory_of,
     ini::{self, Entry},
-    value::Peer,
+    value::{Peer, Sdk, Size, ValueError},
 };
 
 /// A configuration and what was left out of it.
@@ -38,22 +39,60 @@ const WITHOUT_COUNTERPART: &[(&str, &str)] = &[
     ("consensus.", "there is no consensus"),
     ("chain.sm_crypto", "it is false"),
     ("log.", "the log goes to standard error; only its level is taken over"),
-    ("flow_control.", "the gateway has its own limits"),
+    ("flow_control.", "only limit_req and outgoing_bandwidth_limit are taken over"),
 ];
 
+/// Reads the text of a `config.ini`, and the `group.N.ini` files that lie where it says.
 pub(super) fn import(text: &str, file: &Path) -> Result<Imported, ConfigError> {
-    let entries = ini::parse(text).map_err(|bad| ConfigError::Invalid {
+    let mut reader = Reader { file, config: Config::default(), notes: Vec::new(), found: Found::default() };
+    for entry in &entries(text, file)? {
+        reader.take(entry)?;
+    }
+    reader.take_groups()?;
+    reader.finish()
+}
+
+/// The group files of a `config.ini` that can be read.
+pub(super) fn group_files(file: &Path) -> Vec<PathBuf> {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let entries = ini::parse(&text).unwrap_or_default();
+    let directory =
+        entries.iter().find(|one| (one.section, one.key) == GROUP_DIRECTORY).map_or("conf", |one| one.value);
+    groups_in(&directory_of(file).join(directory)).unwrap_or_default()
+}
+
+const GROUP_DIRECTORY: (&str, &str) = ("group", "group_config_path");
+
+/// `group.N.ini`, in order; none where there is no such directory.
+fn groups_in(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.strip_suffix(".ini"))
+            .is_some_and(|name| is_numbered(name, "group."))
+        {
+            files.push(entry.path());
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn entries<'a>(text: &'a str, file: &Path) -> Result<Vec<Entry<'a>>, ConfigError> {
+    ini::parse(text).map_err(|bad| ConfigError::Invalid {
         path: file.to_owned(),
         line: bad.line,
         column: 1,
         key: None,
         message: bad.message.to_owned(),
-    })?;
-    let mut reader = Reader { file, config: Config::default(), notes: Vec::new(), found: Found::default() };
-    for entry in &entries {
-        reader.take(entry)?;
-    }
-    reader.finish()
+    })
 }
 
 struct Reader<'a> {
@@ -75,6 +114,7 @@ struct Found {
     key: Option<PathBuf>,
     cert: Option<PathBuf>,
     ca: Option<PathBuf>,
+    groups: Option<PathBuf>,
     is_rsa_channel: bool,
 }
 
@@ -92,13 +132,11 @@ impl Reader<'_> {
             ("rpc", "channel_listen_ip") => self.found.channel_ip = Some(self.parse(entry, "an IP address")?),
             ("rpc", "channel_listen_port") => self.found.channel_port = Some(self.parse(entry, "a port")?),
             ("certificate_blacklist" | "crl", key) if is_numbered(key, "crl.") => {
-                let node =
-                    entry.value.parse().map_err(|error: super::ValueError| self.invalid(entry, error.to_string()))?;
+                let node = entry.value.parse().map_err(|error: ValueError| self.invalid(entry, error.to_string()))?;
                 self.config.access.deny.push(node);
             }
             ("certificate_whitelist" | "cal", key) if is_numbered(key, "cal.") => {
-                let node =
-                    entry.value.parse().map_err(|error: super::ValueError| self.invalid(entry, error.to_string()))?;
+                let node = entry.value.parse().map_err(|error: ValueError| self.invalid(entry, error.to_string()))?;
                 self.config.access.allow.push(node);
             }
             ("network_security" | "secure", key) => self.take_security(entry, key)?,
@@ -106,6 +144,13 @@ impl Reader<'_> {
             ("storage_security", "enable") if self.flag(entry)? => {
                 return Err(self.unsupported(entry, "node.key is encrypted by a key manager, which is not supported"));
             }
+            ("flow_control", "limit_req") => {
+                self.config.gateway.calls_per_second = Some(self.parse(entry, "a number of calls per second")?);
+            }
+            ("flow_control", "outgoing_bandwidth_limit") => {
+                self.config.gateway.outgoing_limit = Some(self.bandwidth(entry)?);
+            }
+            GROUP_DIRECTORY => self.found.groups = Some(entry.value.into()),
             ("compatibility", "supported_version") => {
                 self.config.gateway.supported_version = entry.value.to_owned();
             }
@@ -140,6 +185,43 @@ impl Reader<'_> {
             _ => self.note(entry),
         }
         Ok(())
+    }
+
+    /// Lists of SDKs stand in the files of groups. Groups are not there, so an SDK on any list is let in, and none else.
+    fn take_groups(&mut self) -> Result<(), ConfigError> {
+        let directory = self.found.groups.clone().unwrap_or_else(|| "conf".into());
+        let directory = directory_of(self.file).join(directory);
+        let unreadable = |path: &Path, source| ConfigError::Read { path: path.to_owned(), source };
+        let mut without = Vec::new();
+        for file in groups_in(&directory).map_err(|source| unreadable(&directory, source))? {
+            let text = fs::read_to_string(&file).map_err(|source| unreadable(&file, source))?;
+            let of_group = allowed_sdks(&text, &file)?;
+            if of_group.is_empty() {
+                without.push(file.display().to_string());
+            }
+            self.config.gateway.allow.extend(of_group);
+        }
+        self.config.gateway.allow.sort();
+        self.config.gateway.allow.dedup();
+        let is_restricted = !self.config.gateway.allow.is_empty();
+        if is_restricted && !without.is_empty() {
+            self.notes.push(format!(
+                "{} has no sdk_allowlist, but another group has one: without groups it holds for all SDKs ([gateway] allow)",
+                without.join(", ")
+            ));
+        }
+        Ok(())
+    }
+
+    /// Megabits per second, as FISCO BCOS counts them: 2^20 bits.
+    fn bandwidth(&self, entry: &Entry<'_>) -> Result<Size, ConfigError> {
+        let megabits: f64 = self.parse(entry, "a number of Mbit/s")?;
+        let bytes = megabits * 131_072.0;
+        if !(1.0..9.0e15).contains(&bytes) {
+            return Err(self.invalid(entry, format!("`{}` is not a bandwidth in Mbit/s above zero", entry.value)));
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "its range is known")]
+        Ok(Size(bytes as u64))
     }
 
     /// FISCO BCOS resolves paths against the directory it is started in: the one of config.ini.
@@ -216,13 +298,7 @@ impl Reader<'_> {
     }
 
     fn invalid(&self, entry: &Entry<'_>, message: String) -> ConfigError {
-        ConfigError::Invalid {
-            path: self.file.to_owned(),
-            line: entry.line,
-            column: 1,
-            key: Some(format!("{}.{}", entry.section, entry.key)),
-            message,
-        }
+        invalid(self.file, entry, message)
     }
 
     fn unsupported(&self, entry: &Entry<'_>, message: &str) -> ConfigError {
@@ -231,6 +307,23 @@ impl Reader<'_> {
             key: format!("{}.{}", entry.section, entry.key),
             message: message.to_owned(),
         }
+    }
+}
+
+/// The SDKs that the file of a group lets in; empty when it lets in everyone.
+fn allowed_sdks(text: &str, file: &Path) -> Result<Vec<Sdk>, ConfigError> {
+    let entries = entries(text, file)?;
+    let named = entries.iter().filter(|one| one.section == "sdk_allowlist" && is_numbered(one.key, "public_key."));
+    named.map(|one| one.value.parse().map_err(|error: ValueError| invalid(file, one, error.to_string()))).collect()
+}
+
+fn invalid(file: &Path, entry: &Entry<'_>, message: String) -> ConfigError {
+    ConfigError::Invalid {
+        path: file.to_owned(),
+        line: entry.line,
+        column: 1,
+        key: Some(format!("{}.{}", entry.section, entry.key)),
+        message,
     }
 }
 

@@ -77,6 +77,19 @@ section! {
         client_queue: Size = Size(8 << 20),
         /// An SDK that says nothing for so long is disconnected. Default: 60s.
         client_idle: Interval = Interval(Duration::from_secs(60)),
+        /// Bytes per second of publishes that leave for other nodes (a multicast counts once for each node with
+        /// subscribers); publishers over it get code 103. Default: no limit.
+        /// Example: "256KiB"
+        outgoing_limit: Option<Size> = None,
+        /// Bytes per second that one SDK publishes; over it, code 103. Default: no limit.
+        /// Example: "1MiB"
+        client_limit: Option<Size> = None,
+        /// Bytes per second that this node's SDKs publish to one topic; over it, code 103. Default: no limit.
+        /// Example: "1MiB"
+        topic_limit: Option<Size> = None,
+        /// JSON-RPC calls of all SDKs in a second; further ones get the error -40011. Default: no limit.
+        /// Example: 1000
+        calls_per_second: Option<u32> = None,
         /// The chain ID that SDKs are told. Default: "1".
         chain_id: String = "1".to_owned(),
         /// The FISCO BCOS version that SDKs are told. Default: "2.9.1".

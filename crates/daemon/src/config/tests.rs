@@ -206,8 +206,8 @@ fn config_ini() -> String {
     max_log_file_size=200
 
 [flow_control]
-    ;limit_req=1000
-    ;outgoing_bandwidth_limit=2
+    limit_req=1000
+    outgoing_bandwidth_limit=2.5
 "
     )
 }
@@ -232,6 +232,8 @@ fn a_fisco_node_directory_is_taken_over() {
     assert!(config.access.allow.is_empty());
     assert_eq!((config.gateway.chain_id.as_str(), config.gateway.supported_version.as_str()), ("3", "2.11.1"));
     assert_eq!(config.log.filter, "warn");
+    assert_eq!(config.gateway.calls_per_second, Some(1000));
+    assert_eq!(config.gateway.outgoing_limit, Some(Size(327_680)));
     let about = |key: &str| notes.iter().filter(|note| note.contains(key)).count();
     for key in ["rpc.jsonrpc_listen_port", "group.group_data_path", "log.log_path", "127.0.0.1:30301 left out"] {
         assert_eq!(about(key), 1, "{key}: {notes:#?}");
@@ -253,6 +255,28 @@ fn old_names_and_fallbacks_of_fisco() {
 }
 
 #[test]
+fn sdk_lists_of_groups_are_taken_over_or_the_directory_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (conf, file) = (dir.path().join("conf"), dir.path().join("config.ini"));
+    fs::create_dir(&conf).unwrap();
+    fs::write(&file, config_ini()).unwrap();
+    fs::write(conf.join("group.1.genesis"), "[sdk_allowlist]\npublic_key.0=nonsense").unwrap();
+    let import = || fisco::import(&config_ini(), &file);
+    assert_eq!(import().unwrap().config.gateway.allow, []);
+    fs::write(conf.join("group.1.ini"), format!("[tx_pool]\nlimit=1\n[sdk_allowlist]\n  public_key.0={NODE}\n"))
+        .unwrap();
+    assert_eq!(import().unwrap().config.gateway.allow, [NODE.parse().unwrap()]);
+    fs::write(conf.join("group.2.ini"), "[sdk_allowlist]\n;public_key.0=\n").unwrap();
+    let Imported { config, notes } = import().unwrap();
+    assert_eq!(config.gateway.allow, [NODE.parse().unwrap()]);
+    assert!(notes.iter().any(|note| note.contains("group.2.ini has no sdk_allowlist")), "{notes:#?}");
+    assert_eq!(fisco::group_files(&file), [conf.join("group.1.ini"), conf.join("group.2.ini")]);
+    fs::write(conf.join("group.2.ini"), "[sdk_allowlist]\npublic_key.0=1234\n").unwrap();
+    let error = import().unwrap_err().to_string();
+    assert!(error.contains("group.2.ini:2:1: sdk_allowlist.public_key.0: `1234` is not an SDK"), "{error}");
+}
+
+#[test]
 fn what_fisco_directories_cannot_ask_for() {
     for (text, said) in [
         ("[p2p]\nlisten_port=x", "/n/node1/config.ini:2:1: p2p.listen_port: `x` is not a port"),
@@ -260,6 +284,11 @@ fn what_fisco_directories_cannot_ask_for() {
         ("[crl]\ncrl.0=12", "/n/node1/config.ini:2:1: crl.crl.0: `12` is not a node ID"),
         ("[p2p]\nnonsense", "/n/node1/config.ini:2:1: expected `key=value`"),
         ("[chain]\nsm_crypto=true", "/n/node1/config.ini: chain.sm_crypto: SM cryptography is not supported"),
+        ("[flow_control]\nlimit_req=-1", "/n/node1/config.ini:2:1: flow_control.limit_req: `-1` is not a number"),
+        (
+            "[flow_control]\noutgoing_bandwidth_limit=0",
+            "/n/node1/config.ini:2:1: flow_control.outgoing_bandwidth_limit",
+        ),
         ("[storage_security]\nenable=true", "/n/node1/config.ini: storage_security.enable: node.key is encrypted"),
     ] {
         let error = import(text).unwrap_err();

@@ -12,6 +12,7 @@ use super::{
     delivery::{Deliveries, Origin},
     exchange::{Exchanges, Fate, Trying},
     memory::{Handed, Multicasts},
+    quotas::Quotas,
     subscriptions::Subscriptions,
     suspects::Suspects,
 };
@@ -29,6 +30,7 @@ pub(crate) struct Amop {
     pub(super) timeout: Duration,
     pub(super) max_exchanges: usize,
     pub(super) rng: SmallRng,
+    pub(super) quotas: Quotas,
     pub(super) subscriptions: Subscriptions,
     pub(super) exchanges: Exchanges,
     pub(super) deliveries: Deliveries,
@@ -50,6 +52,7 @@ impl Amop {
             timeout: config.amop_timeout,
             max_exchanges: config.max_exchanges,
             rng: SmallRng::seed_from_u64(seed),
+            quotas: Quotas::new(config.publish_limits),
             subscriptions: Subscriptions::default(),
             exchanges: Exchanges::default(),
             deliveries: Deliveries::default(),
@@ -236,6 +239,7 @@ impl Amop {
     fn disconnect(&mut self, client: ClientId, turn: &mut Turn<'_>) {
         let Some(gone) = self.subscriptions.disconnect(client) else { return };
         self.topics_changed = true;
+        self.quotas.forget(client);
         self.suspect_clients.clear(&client);
         for message in gone.publishes {
             if let Some(exchange) = self.exchanges.remove(message)

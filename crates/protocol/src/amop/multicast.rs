@@ -18,6 +18,11 @@ impl Amop {
         data: Bytes,
         turn: &mut Turn<'_>,
     ) {
+        if !self.admits_multicast(client, &topic, data.len(), turn) {
+            let (code, data) = (ResultCode::OVER_LIMIT, Bytes::new());
+            turn.outbox.push(Output::Client(ClientOutput::Reply { client, seq, code, topic, data }));
+            return;
+        }
         let (code, echo) = (ResultCode::OK, data.clone());
         turn.outbox.push(Output::Client(ClientOutput::Reply { client, seq, code, topic: topic.clone(), data: echo }));
         if topic.is_block_notification() {
@@ -33,6 +38,13 @@ impl Amop {
         self.next_message += 1;
         let message = self.message(id, Content::Multicast { destinations: Vec::new(), seq, topic, data });
         send(&message, legs, turn);
+    }
+
+    fn admits_multicast(&mut self, client: ClientId, topic: &Topic, length: usize, turn: &Turn<'_>) -> bool {
+        let bytes = topic.as_str().len() + length;
+        let nodes = self.subscriptions.remote(topic).map_or(0, |remote| remote.nodes.len());
+        self.quotas.admit(client, topic, bytes, turn.now)
+            && (nodes == 0 || self.quotas.admit_outgoing(bytes.saturating_mul(nodes), turn.now))
     }
 
     /// Delivers another node's multicast here if we are named, and sends it on to the others named.

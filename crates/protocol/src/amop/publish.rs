@@ -39,7 +39,9 @@ impl Amop {
     ) {
         let refusal = if topic.is_block_notification() {
             Some(ResultCode::NO_SUBSCRIBER)
-        } else if self.exchanges.len() >= self.max_exchanges {
+        } else if self.exchanges.len() >= self.max_exchanges
+            || !self.quotas.admit(client, &topic, topic.as_str().len() + data.len(), turn.now)
+        {
             Some(ResultCode::OVER_LIMIT)
         } else {
             None
@@ -148,6 +150,10 @@ impl Amop {
                     self.run_out(message, turn);
                     return;
                 };
+                if !self.quotas.admit_outgoing(topic.as_str().len() + data.len(), turn.now) {
+                    self.over_limit(message, turn);
+                    return;
+                }
                 let id = self.exchanges.begin(message, ends, Trying::Node { node, via });
                 let time_left = ends.saturating_duration_since(turn.now);
                 let content = Content::Publish { target: node, message, topic, data, time_left };
@@ -235,6 +241,14 @@ impl Amop {
 
     fn run_out(&mut self, message: u64, turn: &mut Turn<'_>) {
         if let Some(code) = self.exchanges.get(message).map(Exchange::code) {
+            self.finish(message, code, Bytes::new(), turn);
+        }
+    }
+
+    /// A message that a subscriber may have seen keeps that as its result.
+    fn over_limit(&mut self, message: u64, turn: &mut Turn<'_>) {
+        if let Some(code) = self.exchanges.get(message).map(Exchange::code) {
+            let code = if code == ResultCode::NO_SUBSCRIBER { ResultCode::OVER_LIMIT } else { code };
             self.finish(message, code, Bytes::new(), turn);
         }
     }

@@ -1,0 +1,144 @@
+use std::{collections::BTreeMap, time::Instant};
+
+use super::ClientId;
+use crate::Topic;
+
+/// How many bytes clients may publish in a second: payloads and topics, uncompressed. `None` is no limit.
+///
+/// A limit lets through what comes while its allowance is not used up; a second's worth of it is saved at most, and a
+/// message larger than what is left is let through and paid off. Messages of other nodes are never limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PublishLimits {
+    /// What leaves for other nodes; a multicast counts once for each node with subscribers.
+    pub outgoing: Option<u64>,
+    /// What one client publishes.
+    pub per_client: Option<u64>,
+    /// What is published to one topic by the clients here.
+    pub per_topic: Option<u64>,
+}
+
+/// Most topics, and most clients, whose allowance is remembered; when full, the lowest name starts anew.
+const MAX_REMEMBERED: usize = 4096;
+
+/// What is left of the allowances.
+#[derive(Debug)]
+pub(super) struct Quotas {
+    limits: PublishLimits,
+    outgoing: Option<Allowance>,
+    clients: BTreeMap<ClientId, Allowance>,
+    topics: BTreeMap<Topic, Allowance>,
+}
+
+/// What may be sent now, in bytes; below zero what was sent on credit.
+#[derive(Debug, Clone, Copy)]
+struct Allowance {
+    left: f64,
+    at: Instant,
+}
+
+impl Quotas {
+    pub(super) const fn new(limits: PublishLimits) -> Self {
+        Self { limits, outgoing: None, clients: BTreeMap::new(), topics: BTreeMap::new() }
+    }
+
+    /// Takes a publish from the allowances of its client and its topic; false, and nothing taken, when either is used up.
+    pub(super) fn admit(&mut self, client: ClientId, topic: &Topic, bytes: usize, now: Instant) -> bool {
+        let of_client = self.limits.per_client.map(|limit| refilled(self.clients.get(&client), limit, now));
+        let of_topic = self.limits.per_topic.map(|limit| refilled(self.topics.get(topic), limit, now));
+        if [of_client, of_topic].into_iter().flatten().any(Allowance::is_used_up) {
+            return false;
+        }
+        if let Some(allowance) = of_client {
+            remember(&mut self.clients, client, allowance.less(bytes));
+        }
+        if let Some(allowance) = of_topic {
+            remember(&mut self.topics, topic.clone(), allowance.less(bytes));
+        }
+        true
+    }
+
+    /// Takes what leaves for other nodes; false, and nothing taken, when that is used up.
+    pub(super) fn admit_outgoing(&mut self, bytes: usize, now: Instant) -> bool {
+        let Some(limit) = self.limits.outgoing else { return true };
+        let allowance = refilled(self.outgoing.as_ref(), limit, now);
+        let admitted = !allowance.is_used_up();
+        self.outgoing = Some(if admitted { allowance.less(bytes) } else { allowance });
+        admitted
+    }
+
+    pub(super) fn forget(&mut self, client: ClientId) {
+        self.clients.remove(&client);
+    }
+}
+
+impl Allowance {
+    fn is_used_up(self) -> bool {
+        self.left <= 0.0
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a byte more or less in 4 PiB does not matter")]
+    fn less(self, bytes: usize) -> Self {
+        Self { left: self.left - bytes as f64, ..self }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a byte more or less in 4 PiB does not matter")]
+fn refilled(before: Option<&Allowance>, limit: u64, now: Instant) -> Allowance {
+    let limit = limit as f64;
+    let left = before.map_or(limit, |before| {
+        let grown = now.saturating_duration_since(before.at).as_secs_f64() * limit;
+        (before.left + grown).min(limit)
+    });
+    Allowance { left, at: now }
+}
+
+fn remember<K: Ord>(allowances: &mut BTreeMap<K, Allowance>, name: K, allowance: Allowance) {
+    if allowances.len() >= MAX_REMEMBERED && !allowances.contains_key(&name) {
+        allowances.pop_first();
+    }
+    allowances.insert(name, allowance);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_second_is_saved_and_credit_is_paid_off() {
+        let start = Instant::now();
+        let mut quotas = Quotas::new(PublishLimits { outgoing: Some(1000), ..PublishLimits::default() });
+        assert!(quotas.admit_outgoing(1000, start));
+        assert!(!quotas.admit_outgoing(1, start));
+        let later = start + Duration::from_secs(60);
+        assert!(quotas.admit_outgoing(3000, later), "however large, while something is left");
+        assert!(!quotas.admit_outgoing(1, later + Duration::from_secs(2)));
+        assert!(quotas.admit_outgoing(1, later + Duration::from_millis(2001)));
+    }
+
+    #[test]
+    fn clients_and_topics_have_allowances_of_their_own() {
+        let now = Instant::now();
+        let limits = PublishLimits { outgoing: None, per_client: Some(100), per_topic: Some(250) };
+        let mut quotas = Quotas::new(limits);
+        let (a, b) = (Topic::new("a").unwrap(), Topic::new("b").unwrap());
+        assert!(quotas.admit(ClientId(1), &a, 100, now) && !quotas.admit(ClientId(1), &a, 1, now));
+        assert!(quotas.admit(ClientId(2), &a, 150, now));
+        assert!(!quotas.admit(ClientId(3), &a, 1, now), "the topic's is used up");
+        assert!(quotas.admit(ClientId(3), &b, 1, now), "and nothing was taken from the client");
+        quotas.forget(ClientId(1));
+        assert!(quotas.admit(ClientId(1), &b, 1, now));
+        assert!(quotas.admit_outgoing(usize::MAX, now));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let now = Instant::now();
+        let mut quotas = Quotas::new(PublishLimits { per_client: Some(1), ..PublishLimits::default() });
+        for client in 0..2 * MAX_REMEMBERED as u64 {
+            assert!(quotas.admit(ClientId(client), &Topic::new("t").unwrap(), 1, now));
+        }
+        assert_eq!(quotas.clients.len(), MAX_REMEMBERED);
+    }
+}
