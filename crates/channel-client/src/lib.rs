@@ -52,6 +52,7 @@ mod driver;
 mod node_error;
 mod options;
 mod pending;
+mod private;
 mod reader;
 mod registry;
 mod session;
@@ -65,6 +66,7 @@ pub use client::{CallError, Client, PublishError};
 pub use delivery::{Delivery, Kind, RespondError};
 pub use node_error::{Attempt, NodeError, Stage};
 pub use nuncio_channel_protocol::{BlockNotification, ProtocolVersion, ResultCode};
+pub use private::{PrivatePublisher, PrivateSubscription, TopicKey, TopicKeyError, TopicPublicKey};
 pub use status::Status;
 pub use subscription::{SubscribeError, Subscription};
 

@@ -1,7 +1,7 @@
 //! The receiving half of a session.
 
 use bytes::BytesMut;
-use nuncio_channel_protocol::{AmopBody, Frame, FrameCodec, FrameKind, ResultCode};
+use nuncio_channel_protocol::{AmopBody, Frame, FrameCodec, FrameKind, ResultCode, TopicVerification};
 use tokio::{
     io::{AsyncReadExt, ReadHalf},
     sync::{mpsc, oneshot},
@@ -58,6 +58,7 @@ impl Reader<'_> {
             FrameKind::Unicast => self.handle_unicast(frame),
             FrameKind::Multicast => self.handle_multicast(frame, Kind::Multicast),
             FrameKind::BlockNotification => self.handle_multicast(frame, Kind::BlockNotification),
+            FrameKind::TopicVerification => self.handle_verification(frame),
             kind => tracing::debug!(%kind, "ignored a frame"),
         }
     }
@@ -79,7 +80,17 @@ impl Reader<'_> {
         } else {
             let _ = reply.send(Err(ResultCode::SUBSCRIBER_GONE));
         }
-        slot.send(Due { seq: frame.seq, topic, outcome, _unanswered: unanswered });
+        slot.send(Due { kind: FrameKind::Answer, seq: frame.seq, topic, outcome, _unanswered: unanswered });
+    }
+
+    fn handle_verification(&self, frame: Frame) {
+        if let Ok(slot) = self.due.try_reserve() {
+            slot.send(Due::nothing(frame.kind, frame.seq));
+        }
+        match TopicVerification::decode(&frame.body) {
+            Ok(verification) => self.desk.shared.verifiers.hand_on(verification),
+            Err(error) => tracing::debug!(reason = %error, "ignored a verification"),
+        }
     }
 
     fn handle_multicast(&self, frame: Frame, kind: Kind) {

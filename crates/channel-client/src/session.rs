@@ -46,9 +46,10 @@ pub(crate) enum Loss {
     Frame(#[from] FrameError),
 }
 
-/// A unicast on its way through the application; becomes its answer frame.
+/// A frame on its way through the application; becomes its answer.
 #[derive(Debug)]
 pub(crate) struct Due {
+    pub(crate) kind: FrameKind,
     pub(crate) seq: FrameSeq,
     pub(crate) topic: String,
     pub(crate) outcome: oneshot::Receiver<Outcome>,
@@ -107,6 +108,13 @@ impl Desk<'_> {
 }
 
 impl Due {
+    /// Frees the seq of a node's question; says nothing, as FISCO BCOS's Java SDK does.
+    pub(crate) fn nothing(kind: FrameKind, seq: FrameSeq) -> Self {
+        let (sender, outcome) = oneshot::channel();
+        let _ = sender.send(Err(ResultCode::OK));
+        Self { kind, seq, topic: String::new(), outcome, _unanswered: None }
+    }
+
     /// Waits for the application and makes the answer.
     pub(crate) async fn answer(self) -> Frame {
         let (result, body) = match self.outcome.await {
@@ -114,7 +122,7 @@ impl Due {
             Ok(Ok(data)) => (ResultCode::OK, pack(&self.topic, data)),
             Err(_) => (ResultCode::OK, pack(&self.topic, Bytes::new())),
         };
-        Frame { kind: FrameKind::Answer, seq: self.seq, result, body }
+        Frame { kind: self.kind, seq: self.seq, result, body }
     }
 }
 

@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use nuncio_channel_protocol::FrameSeq;
 use tokio::sync::watch;
 
-use crate::{Status, options::Options, pending::Pending, registry::Registry};
+use crate::{Status, options::Options, pending::Pending, private::Verifiers, registry::Registry};
 
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) pending: Pending,
     pub(crate) registry: Registry,
+    pub(crate) verifiers: Verifiers,
     pub(crate) seqs: Seqs,
     pub(crate) status: watch::Sender<Status>,
 }
@@ -30,6 +31,7 @@ impl Shared {
             options,
             pending: Pending::default(),
             registry: Registry::default(),
+            verifiers: Verifiers::default(),
             seqs: Seqs { client: rand::random(), count: AtomicU64::new(0) },
             status,
         }

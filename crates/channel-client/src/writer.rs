@@ -95,7 +95,9 @@ impl<'a> Writer<'a> {
                 Next::Due(due) => self.answers.push(due.answer().boxed()),
                 Next::Heartbeat => self.write_heartbeat(self.desk.shared.seqs.next()).await?,
                 Next::Request(frame) => {
-                    if self.desk.shared.pending.mark_sent(&frame.seq) {
+                    // Nobody waits for an answer to a verdict.
+                    let is_one_way = frame.kind == FrameKind::TopicVerified;
+                    if is_one_way || self.desk.shared.pending.mark_sent(&frame.seq) {
                         self.write(frame).await?;
                     }
                 }

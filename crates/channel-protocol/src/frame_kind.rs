@@ -24,9 +24,9 @@ pub enum FrameKind {
     Subscribe,
     /// 0x35: a message for every subscriber, packed as [`crate::AmopBody`].
     Multicast,
-    /// 0x37: the node asks a client to verify subscribers of a private topic.
+    /// 0x37: the node asks a client to verify a subscriber of a private topic, see [`crate::TopicVerification`].
     TopicVerification,
-    /// 0x38: what such a verification found; never answered.
+    /// 0x38: what came of it, see [`crate::TopicVerdict`]; never answered.
     TopicVerified,
     /// 0x1000: a transaction's receipt.
     Receipt,

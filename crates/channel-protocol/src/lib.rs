@@ -29,6 +29,7 @@ mod handshake;
 pub mod heartbeat;
 mod result_code;
 mod subscription;
+mod topic_verification;
 
 pub use amop_body::{AmopBody, AmopBodyError};
 pub use block_notification::{BlockNotification, BlockNotificationError};
@@ -38,6 +39,7 @@ pub use frame_kind::{FrameKind, UnknownKind};
 pub use handshake::{HandshakeAnswer, HandshakeError, HandshakeRequest, NoSuchVersion, ProtocolVersion};
 pub use result_code::ResultCode;
 pub use subscription::{Subscription, SubscriptionError};
+pub use topic_verification::{TopicVerdict, TopicVerification, TopicVerificationError};
 
 /// Length of every frame's header, in bytes.
 pub const HEADER_LENGTH: usize = 42;

@@ -75,6 +75,13 @@ impl ClientPort for Clients {
                 };
                 taken.then_some(()).ok_or(ClientOutput::Deliver { client, delivery, kind, topic, data })
             }
+            ClientOutput::Challenge { client, challenge, topic, channel } => {
+                // One that finds its client gone, or its queue full, is waited for in vain and put again.
+                if let Some(mailbox) = self.mailbox(client) {
+                    mailbox.challenge(challenge, &topic, &channel);
+                }
+                Ok(())
+            }
             ClientOutput::Reply { client, seq, code, topic, data } => {
                 match self.mailbox(client) {
                     Some(mailbox) => mailbox.reply(seq, code, topic, data),

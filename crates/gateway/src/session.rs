@@ -34,6 +34,7 @@ use crate::{
 use close_reason::CloseReason;
 use inbox::{Inbox, Received};
 use link::Link;
+use translate::Verdict;
 use writer::Writer;
 
 /// Serves one client until it goes, breaks a rule, or the gateway shuts down.
@@ -225,6 +226,9 @@ impl Session {
                 self.call(frame);
                 Ok(())
             }
+            FrameKind::TopicVerified => self.judge_proof(&frame).await,
+            // It frees the seq of the node's own question; SDKs put nothing into it.
+            FrameKind::TopicVerification => Ok(()),
             FrameKind::RegisterEventFilter | FrameKind::UnregisterEventFilter => {
                 self.answer(&frame, ResultCode::OK, translate::no_event_filters(frame.body.clone()));
                 Ok(())
@@ -283,6 +287,20 @@ impl Session {
         let (code, data) = translate::acknowledgement(frame);
         let code = amop::ResultCode(code.0);
         self.tell(ClientInput::Acknowledge { client: self.registration.client, delivery, code, data }).await
+    }
+
+    async fn judge_proof(&mut self, frame: &Frame) -> Result<(), CloseReason> {
+        match translate::verdict(&frame.body) {
+            Ok(Verdict { challenge, topic, accepted }) => {
+                let client = self.registration.client;
+                self.tell(ClientInput::ProofJudged { client, challenge, topic, accepted }).await
+            }
+            Err(error) => {
+                self.door.clients.counters().frames_malformed.increment();
+                self.complain(|| format!("its verdict on a subscriber was ignored: {error}"));
+                Ok(())
+            }
+        }
     }
 
     async fn subscribe(&mut self, frame: &Frame) -> Result<(), CloseReason> {

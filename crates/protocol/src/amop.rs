@@ -8,6 +8,7 @@ mod exchange;
 mod machine;
 mod memory;
 mod multicast;
+mod private;
 mod publish;
 mod quotas;
 mod subscriptions;
@@ -30,6 +31,14 @@ pub struct ClientId(pub u64);
 /// One delivery to one client; named by the core, never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeliveryId(pub u64);
+
+/// One challenge to a subscriber of a private topic; named by the core, never used twice.
+///
+/// The channel protocol carries it as a node ID of 128 hexadecimal digits, which SDKs hand back as it is. Three quarters
+/// are the ID of the subscriber's node; the rest is drawn, so that a late verdict is never taken for one on another
+/// challenge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChallengeId(pub [u8; NodeId::LENGTH]);
 
 /// The 32 opaque bytes by which a client recognises the answer to its frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -105,6 +114,17 @@ pub enum ClientInput {
         /// The payload of its answer.
         data: Bytes,
     },
+    /// A client says what came of a challenge (0x38).
+    ProofJudged {
+        /// Who.
+        client: ClientId,
+        /// Which challenge.
+        challenge: ChallengeId,
+        /// The private topic it was about.
+        topic: Topic,
+        /// Whether the subscriber proved itself.
+        accepted: bool,
+    },
     /// The gateway could not hand a delivery over: the client's queue is full, or it is gone.
     DeliveryFailed {
         /// To whom.
@@ -129,6 +149,17 @@ pub enum ClientOutput {
         topic: Topic,
         /// The payload.
         data: Bytes,
+    },
+    /// Ask a publisher of a private topic to challenge a subscriber (0x37).
+    Challenge {
+        /// Whom to ask.
+        client: ClientId,
+        /// What it says its verdict about.
+        challenge: ChallengeId,
+        /// The private topic.
+        topic: Topic,
+        /// Where the subscriber takes challenges.
+        channel: Topic,
     },
     /// Answer a publisher (0x31).
     Reply {

@@ -332,6 +332,7 @@ impl Overlay {
             unicast.handle_routes_changed(turn);
             amop.handle_routes_changed(turn);
         }
+        amop.review_private(turn);
         status_sync.ask(outbox);
         relay.flush(outbox);
         let facts = || Facts { neighbours: peering.neighbours(), topics: amop.topics() };

@@ -6,7 +6,9 @@ use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
     Config, Input, Output, Topic,
-    amop::{ClientId, ClientInput, ClientOutput, Content, DeliveryId, Kind, Message, PublishSeq, ResultCode},
+    amop::{
+        ClientId, ClientInput, ClientOutput, Content, DeliveryId, Kind, Message, PublishLimits, PublishSeq, ResultCode,
+    },
 };
 use nuncio_testkit::simulator::{Lone, node_id};
 
@@ -306,4 +308,27 @@ fn a_relay_carries_both_ways_and_turns_back_what_it_cannot_carry() {
     let outputs = relay.input(Input::BridgeReceived { from: node_id(0), message: message.clone() });
     let (to, passed) = sent(&outputs).remove(0);
     assert_eq!((to, passed.hops_left), (node_id(2), message.hops_left - 1));
+}
+
+#[test]
+fn what_is_over_a_limit_is_answered_103_and_not_sent() {
+    let limits = PublishLimits { outgoing: Some(3), per_client: None, per_topic: None };
+    let mut a = Lone::new(0, Config { target_degree: 0, publish_limits: limits, ..Config::default() });
+    a.subscriber(PUBLISHER.0, &[]);
+    a.link(1, &[0], &[("t", 1)]);
+    assert_eq!(sent(&publish(&mut a)).len(), 1, "three bytes, topic and payload");
+    let outputs = publish(&mut a);
+    assert_eq!(replied(&outputs), Some((ResultCode::OVER_LIMIT, Bytes::new())));
+    assert!(sent(&outputs).is_empty());
+    a.advance(S);
+    assert_eq!(sent(&publish(&mut a)).len(), 1);
+
+    let limits = PublishLimits { outgoing: None, per_client: Some(3), per_topic: None };
+    let mut a = Lone::new(0, Config { target_degree: 0, publish_limits: limits, ..Config::default() });
+    a.subscriber(PUBLISHER.0, &[]);
+    a.subscriber(2, &[]);
+    a.subscriber(3, &["t"]);
+    assert_eq!(delivered(&publish(&mut a)).len(), 1);
+    assert_eq!(replied(&publish(&mut a)).map(|(code, _)| code), Some(ResultCode::OVER_LIMIT));
+    assert_eq!(delivered(&publish_as(&mut a, ClientId(2))).len(), 1, "another client has its own");
 }

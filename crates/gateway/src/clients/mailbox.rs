@@ -7,10 +7,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use nuncio_channel_protocol::{FrameKind, FrameSeq, ResultCode};
+use nuncio_channel_protocol::{FrameKind, FrameSeq, ResultCode, TopicVerification};
 use nuncio_protocol::{
     Topic,
-    amop::{self, DeliveryId, Kind, PublishSeq},
+    amop::{self, ChallengeId, DeliveryId, Kind, PublishSeq},
 };
 
 use super::{deliveries::Deliveries, window::Window};
@@ -145,6 +145,25 @@ impl Mailbox {
         state.window.charge(size);
         let seq = FrameSeq::from_bytes(seq.0);
         self.push(state, Parcel { kind: FrameKind::Answer, seq, result, content, charge: Charge::Window(size) });
+    }
+
+    /// Queues a request to challenge a subscriber, unless the queue is full.
+    pub(super) fn challenge(&self, challenge: ChallengeId, topic: &Topic, channel: &Topic) {
+        let body = TopicVerification {
+            node: hex::encode(challenge.0),
+            topic: topic.as_str().to_owned(),
+            channel: channel.as_str().to_owned(),
+        };
+        let body = body.encode();
+        let (size, seq) = (body.len(), FrameSeq::from_number(rand::random()));
+        let mut state = self.lock();
+        if state.closed || state.queued_frames >= self.queue_frames {
+            return;
+        }
+        state.queued_frames += 1;
+        state.queued_bytes += size;
+        let (kind, content) = (FrameKind::TopicVerification, Content::Plain(body));
+        self.push(state, Parcel { kind, seq, result: ResultCode::OK, content, charge: Charge::Queue(size) });
     }
 
     /// Queues an answer the gateway makes itself.

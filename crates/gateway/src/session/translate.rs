@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use nuncio_channel_protocol::{AmopBody, AmopBodyError, Frame, ResultCode, Subscription, SubscriptionError};
-use nuncio_protocol::{MAX_BODY, Topic, TopicError};
+use nuncio_channel_protocol::{
+    AmopBody, AmopBodyError, Frame, ResultCode, Subscription, SubscriptionError, TopicVerdict, TopicVerificationError,
+};
+use nuncio_identity::NodeId;
+use nuncio_protocol::{MAX_BODY, Topic, TopicError, amop::ChallengeId};
 
 /// The result of a publish whose body is no packed topic and payload, or whose topic cannot exist: no SDK gives it a
 /// meaning of its own, and all report it.
@@ -29,6 +32,25 @@ pub(super) enum PublishError {
     Topic(#[from] TopicError),
     #[error("its payload has {bytes} bytes, over the limit of {MAX_BODY}")]
     TooLarge { bytes: usize },
+}
+
+/// What a client says came of a challenge.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Verdict {
+    pub(super) challenge: ChallengeId,
+    pub(super) topic: Topic,
+    pub(super) accepted: bool,
+}
+
+/// Why a verdict is ignored.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum VerdictError {
+    #[error(transparent)]
+    Body(#[from] TopicVerificationError),
+    #[error("its topic is impossible")]
+    Topic(#[from] TopicError),
+    #[error("its nodeId is not that of a verification")]
+    Challenge,
 }
 
 /// The topics of a list, and how many names in it cannot be topics.
@@ -72,6 +94,14 @@ pub(super) fn topics(body: &[u8], limit: usize) -> Result<Topics, SubscriptionEr
         impossible: topics.iter().filter(|topic| topic.is_err()).count(),
         topics: topics.into_iter().flatten().collect(),
     })
+}
+
+/// Reads the body of 0x38.
+pub(super) fn verdict(body: &[u8]) -> Result<Verdict, VerdictError> {
+    let verdict = TopicVerdict::decode(body)?;
+    let mut challenge = ChallengeId([0; NodeId::LENGTH]);
+    hex::decode_to_slice(&verdict.node, &mut challenge.0).map_err(|_| VerdictError::Challenge)?;
+    Ok(Verdict { challenge, topic: Topic::new(&verdict.topic)?, accepted: verdict.is_accepted() })
 }
 
 /// The answer to 0x15 and 0x16: there are no events here.
@@ -125,6 +155,18 @@ mod tests {
         assert_eq!(read, Topics { topics: expected.into(), impossible: 2 });
         assert!(topics(br#"["a","b"]"#, 1).is_err());
         assert!(topics(b"{}", 1).is_err());
+    }
+
+    #[test]
+    fn a_verdict_names_its_challenge() {
+        let node = "AB".repeat(64);
+        let body = |node: &str, topic: &str| format!(r#"{{"checkResult":1,"nodeId":"{node}","topic":"{topic}"}}"#);
+        let read = verdict(body(&node, "t").as_bytes()).unwrap();
+        let topic = Topic::new("t").unwrap();
+        assert_eq!(read, Verdict { challenge: ChallengeId([0xab; 64]), topic, accepted: false });
+        for body in [body("", "t"), body(&node[2..], "t"), body(&node.replace('A', "x"), "t"), body(&node, "")] {
+            assert!(verdict(body.as_bytes()).is_err(), "{body}");
+        }
     }
 
     #[test]

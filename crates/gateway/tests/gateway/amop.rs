@@ -3,8 +3,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use nuncio_channel_protocol::{AmopBody, Frame, FrameKind, FrameSeq, ResultCode};
 use nuncio_protocol::{
-    MAX_BODY,
-    amop::{self, ClientId, ClientInput, DeliveryId, Kind},
+    MAX_BODY, Topic,
+    amop::{self, ChallengeId, ClientId, ClientInput, ClientOutput, ClientPort, DeliveryId, Kind},
 };
 
 use crate::rig::{Rig, amop_frame, bytes_of, failure, seq};
@@ -191,4 +191,35 @@ async fn the_largest_body_goes_both_ways_and_one_byte_more_is_refused() {
     let (delivery, code, data) = (DeliveryId(2), amop::ResultCode::OVER_LIMIT, Bytes::new());
     assert_eq!(rig.input().await, ClientInput::Acknowledge { client, delivery, code, data });
     sdk.expect_silence().await;
+}
+
+/// The frames of java-sdk 2.10.1 on a private topic, as captured but for the node's ID and the seq.
+#[tokio::test]
+async fn a_publisher_of_a_private_topic_is_asked_and_its_verdict_told() {
+    let mut rig = Rig::new().await;
+    let (mut sdk, client) = rig.connect().await;
+    let (private, suffix) = ("#!$TopicNeedVerify_pt", "8bfa".repeat(8));
+    let channel = format!("#!$VerifyChannel_{private}_{suffix}");
+    let topic = |name: &str| Topic::new(name).unwrap();
+    let challenge = ChallengeId([0xab; 64]);
+    let output = ClientOutput::Challenge { client, challenge, topic: topic(private), channel: topic(&channel) };
+    rig.clients.handle_output(output).unwrap();
+    let asked = sdk.expect_frame().await;
+    let node = "ab".repeat(64);
+    let body = format!("{{\"nodeId\":\"{node}\",\"topic\":\"{private}\",\"topicForCert\":\"{channel}\"}}\n");
+    assert_eq!((asked.kind, &asked.body[..]), (FrameKind::TopicVerification, body.as_bytes()));
+    // Java and web3sdk free the seq with an empty 0x37, Go with a packed 0x31: neither says anything.
+    sdk.send(&Frame::request(FrameKind::TopicVerification, asked.seq, Bytes::new())).await;
+    let packed = AmopBody::new(private, Bytes::new()).unwrap().pack();
+    sdk.send(&Frame::request(FrameKind::Answer, asked.seq, packed)).await;
+    for (check, accepted) in [(0, true), (1, false)] {
+        let body = format!("{{\"checkResult\":{check},\"nodeId\":\"{node}\",\"topic\":\"{private}\"}}");
+        sdk.send(&Frame::request(FrameKind::TopicVerified, FrameSeq::from_number(7), body.into())).await;
+        let judged = ClientInput::ProofJudged { client, challenge, topic: topic(private), accepted };
+        assert_eq!(rig.input().await, judged);
+    }
+    sdk.send(&Frame::request(FrameKind::TopicVerified, FrameSeq::from_number(8), Bytes::from_static(b"{}"))).await;
+    sdk.expect_silence().await;
+    assert!(rig.has_no_input());
+    assert_eq!(rig.clients.statistics().frames_malformed, 1);
 }

@@ -41,9 +41,8 @@ impl Amop {
         if let Some(client) = self.subscriptions.client_mut(client) {
             client.deliveries.insert(delivery);
         }
-        let (topic, data) = (errand.topic.clone(), errand.data.clone());
+        turn.outbox.push(Self::deliver_as(client, delivery, Kind::Unicast, &errand.topic, errand.data.clone()));
         self.deliveries.insert(delivery, Delivery { client, origin: Origin::Peer(errand) });
-        turn.outbox.push(Self::deliver_output(client, delivery, Kind::Unicast, topic, data));
     }
 
     /// Takes a client's acknowledgement; a late, double or foreign one is dropped.
@@ -70,7 +69,7 @@ impl Amop {
     }
 
     fn choose_session(&mut self, errand: &Errand, turn: &Turn<'_>) -> Option<ClientId> {
-        let sessions = self.subscriptions.local(&errand.topic);
+        let sessions = self.sessions_at(&errand.topic, turn).to_vec();
         let had = self.handed.clients(&errand.source, errand.message);
         if sessions.is_empty() {
             return None;

@@ -30,6 +30,8 @@ pub(super) struct Exchange {
     pub(super) tried_clients: Vec<ClientId>,
     /// Once for each attempt.
     pub(super) tried_nodes: Vec<NodeId>,
+    /// Channels of subscribers of a private topic at other nodes.
+    pub(super) tried_channels: Vec<Topic>,
     /// Nodes without another session to try, or without a way to them.
     pub(super) given_up: Vec<NodeId>,
     attempts: u64,
@@ -127,6 +129,7 @@ impl Exchange {
             attempt: None,
             tried_clients: Vec::new(),
             tried_nodes: Vec::new(),
+            tried_channels: Vec::new(),
             given_up: Vec::new(),
             attempts: 0,
             fate: Fate::Unseen,

@@ -12,6 +12,7 @@ use super::{
     delivery::{Deliveries, Origin},
     exchange::{Exchanges, Fate, Trying},
     memory::{Handed, Multicasts},
+    private::Proofs,
     quotas::Quotas,
     subscriptions::Subscriptions,
     suspects::Suspects,
@@ -32,6 +33,9 @@ pub(crate) struct Amop {
     pub(super) rng: SmallRng,
     pub(super) quotas: Quotas,
     pub(super) subscriptions: Subscriptions,
+    pub(super) proofs: Proofs,
+    /// Subscriptions changed since private topics were reviewed.
+    pub(super) private_due: bool,
     pub(super) exchanges: Exchanges,
     pub(super) deliveries: Deliveries,
     pub(super) handed: Handed,
@@ -54,6 +58,8 @@ impl Amop {
             rng: SmallRng::seed_from_u64(seed),
             quotas: Quotas::new(config.publish_limits),
             subscriptions: Subscriptions::default(),
+            proofs: Proofs::default(),
+            private_due: false,
             exchanges: Exchanges::default(),
             deliveries: Deliveries::default(),
             handed: Handed::default(),
@@ -81,7 +87,9 @@ impl Amop {
             ClientInput::Connected { client } => self.subscriptions.connect(client),
             ClientInput::Disconnected { client } => self.disconnect(client, turn),
             ClientInput::Subscribe { client, topics } => {
-                self.topics_changed |= self.subscriptions.subscribe(client, topics);
+                let changed = self.subscriptions.subscribe(client, topics);
+                self.topics_changed |= changed;
+                self.private_due |= changed;
             }
             ClientInput::Publish { client, seq, kind, topic, data } => {
                 if self.subscriptions.client_mut(client).is_none() {
@@ -95,21 +103,24 @@ impl Amop {
             ClientInput::Acknowledge { client, delivery, code, data } => {
                 self.acknowledge(client, delivery, code, data, turn);
             }
+            ClientInput::ProofJudged { client, challenge, topic, accepted } => {
+                self.proof_judged(client, challenge, &topic, accepted, turn);
+            }
             ClientInput::DeliveryFailed { client, delivery } => self.delivery_failed(client, delivery, turn),
         }
     }
 
     pub(crate) fn handle_record(&mut self, record: &Arc<Record>) {
-        self.subscriptions.apply(record);
+        self.private_due |= self.subscriptions.apply(record);
     }
 
     pub(crate) fn handle_forgotten(&mut self, node: &NodeId) {
-        self.subscriptions.forget(node);
+        self.private_due |= self.subscriptions.forget(node);
     }
 
     /// Forgets an expelled node and whatever it wanted.
     pub(crate) fn handle_expelled(&mut self, node: &NodeId) {
-        self.subscriptions.forget(node);
+        self.private_due |= self.subscriptions.forget(node);
         for (delivery, client) in self.deliveries.drop_source(node) {
             if let Some(client) = self.subscriptions.client_mut(client) {
                 client.deliveries.remove(&delivery);
@@ -165,6 +176,7 @@ impl Amop {
 
     /// Nodes went out of reach: what was sent to them is tried elsewhere.
     pub(crate) fn handle_routes_changed(&mut self, turn: &mut Turn<'_>) {
+        self.private_due = true;
         let routing = &*turn.routing;
         let lost = |to: &Trying| matches!(to, Trying::Node { node, .. } if !routing.is_reachable(node));
         for message in self.exchanges.matching(lost) {
@@ -182,6 +194,7 @@ impl Amop {
                 client.deliveries.remove(&id);
             }
         }
+        self.proofs_due(turn);
         if self.next_sweep.is_some_and(|at| at <= turn.now) {
             self.handed.purge(turn.now);
             self.multicasts.purge(turn.now);
@@ -191,7 +204,8 @@ impl Amop {
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        earliest(earliest(self.exchanges.next(), self.deliveries.next()), self.next_sweep)
+        let calls = earliest(self.exchanges.next(), self.deliveries.next());
+        earliest(earliest(calls, self.proofs.next()), self.next_sweep)
     }
 
     /// Something is remembered that must be forgotten one day.
@@ -239,6 +253,7 @@ impl Amop {
     fn disconnect(&mut self, client: ClientId, turn: &mut Turn<'_>) {
         let Some(gone) = self.subscriptions.disconnect(client) else { return };
         self.topics_changed = true;
+        self.private_due = true;
         self.quotas.forget(client);
         self.suspect_clients.clear(&client);
         for message in gone.publishes {

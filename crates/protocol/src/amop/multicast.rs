@@ -4,7 +4,10 @@ use bytes::Bytes;
 use nuncio_identity::NodeId;
 
 use super::{
-    ClientId, ClientOutput, Content, Kind, Message, PublishSeq, ResultCode, exchange::multicast_id, machine::Amop,
+    ClientId, ClientOutput, Content, Kind, Message, PublishSeq, ResultCode,
+    exchange::multicast_id,
+    machine::Amop,
+    private::{Holder, names},
 };
 use crate::{MAX_HOPS, MAX_NODES, Output, Topic, turn::Turn};
 
@@ -18,14 +21,28 @@ impl Amop {
         data: Bytes,
         turn: &mut Turn<'_>,
     ) {
-        if !self.admits_multicast(client, &topic, data.len(), turn) {
-            let (code, data) = (ResultCode::OVER_LIMIT, Bytes::new());
+        let private = names::is_private(&topic).then(|| self.proofs.given(client, &topic).cloned().collect::<Vec<_>>());
+        let refusal = if private.as_ref().is_some_and(Vec::is_empty) {
+            Some(ResultCode::NO_SUBSCRIBER)
+        } else {
+            let nodes = private.as_ref().map_or_else(
+                || self.subscriptions.remote(&topic).map_or(0, |remote| remote.nodes.len()),
+                |subscribers| subscribers.iter().filter(|one| matches!(one.holder, Holder::At(_))).count(),
+            );
+            (!self.admits_multicast(client, &topic, data.len(), nodes, turn)).then_some(ResultCode::OVER_LIMIT)
+        };
+        if let Some(code) = refusal {
+            let data = Bytes::new();
             turn.outbox.push(Output::Client(ClientOutput::Reply { client, seq, code, topic, data }));
             return;
         }
         let (code, echo) = (ResultCode::OK, data.clone());
         turn.outbox.push(Output::Client(ClientOutput::Reply { client, seq, code, topic: topic.clone(), data: echo }));
-        if topic.is_block_notification() {
+        if topic.is_block_notification() || names::is_closed_to_publishers(&topic) {
+            return;
+        }
+        if let Some(subscribers) = private {
+            self.multicast_privately(subscribers, seq, &data, turn);
             return;
         }
         self.deliver_to_all(seq, &topic, &data, turn);
@@ -40,9 +57,15 @@ impl Amop {
         send(&message, legs, turn);
     }
 
-    fn admits_multicast(&mut self, client: ClientId, topic: &Topic, length: usize, turn: &Turn<'_>) -> bool {
+    fn admits_multicast(
+        &mut self,
+        client: ClientId,
+        topic: &Topic,
+        length: usize,
+        nodes: usize,
+        turn: &Turn<'_>,
+    ) -> bool {
         let bytes = topic.as_str().len() + length;
-        let nodes = self.subscriptions.remote(topic).map_or(0, |remote| remote.nodes.len());
         self.quotas.admit(client, topic, bytes, turn.now)
             && (nodes == 0 || self.quotas.admit_outgoing(bytes.saturating_mul(nodes), turn.now))
     }
@@ -64,16 +87,15 @@ impl Amop {
         }
     }
 
-    fn deliver_to_all(&mut self, seq: PublishSeq, topic: &Topic, data: &Bytes, turn: &mut Turn<'_>) {
+    pub(super) fn deliver_to_all(&mut self, seq: PublishSeq, topic: &Topic, data: &Bytes, turn: &mut Turn<'_>) {
         self.sweep_later(turn.now);
         if !self.multicasts.first_time(seq, topic, turn.now) {
             tracing::trace!(topic = %topic, "multicast delivered before, dropped");
             return;
         }
-        for client in self.subscriptions.local(topic) {
+        for client in self.sessions_at(topic, turn).to_vec() {
             let delivery = self.deliveries.name();
-            let (topic, data) = (topic.clone(), data.clone());
-            turn.outbox.push(Self::deliver_output(*client, delivery, Kind::Multicast, topic, data));
+            turn.outbox.push(Self::deliver_as(client, delivery, Kind::Multicast, topic, data.clone()));
         }
     }
 }

@@ -1,3 +1,5 @@
+use std::time::Instant;
+
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use rand::RngExt;
@@ -7,14 +9,17 @@ use super::{
     delivery::{Delivery, Origin},
     exchange::{Exchange, Fate, Trying, message_of},
     machine::Amop,
+    private::{Holder, Subscriber, names},
 };
 use crate::{Output, Topic, turn::Turn};
 
 /// A subscriber, or a node with subscribers, that can be tried.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Candidate {
     Client(ClientId),
     Node(NodeId),
+    /// A subscriber of a private topic at another node.
+    Channel(NodeId, Topic),
 }
 
 /// In which order candidates are used up.
@@ -37,7 +42,7 @@ impl Amop {
         data: Bytes,
         turn: &mut Turn<'_>,
     ) {
-        let refusal = if topic.is_block_notification() {
+        let refusal = if topic.is_block_notification() || names::is_closed_to_publishers(&topic) {
             Some(ResultCode::NO_SUBSCRIBER)
         } else if self.exchanges.len() >= self.max_exchanges
             || !self.quotas.admit(client, &topic, topic.as_str().len() + data.len(), turn.now)
@@ -145,34 +150,61 @@ impl Amop {
                 }
                 turn.outbox.push(Self::deliver_output(client, delivery, Kind::Unicast, topic, data));
             }
-            Candidate::Node(node) => {
-                let Some(via) = turn.routing.next_hop(&node) else {
-                    self.run_out(message, turn);
-                    return;
-                };
-                if !self.quotas.admit_outgoing(topic.as_str().len() + data.len(), turn.now) {
-                    self.over_limit(message, turn);
-                    return;
+            Candidate::Node(node) => self.attempt_at(message, node, topic, data, ends, turn),
+            Candidate::Channel(node, channel) => {
+                let address = names::address_of(&channel);
+                if let Some(exchange) = self.exchanges.get_mut(message) {
+                    exchange.tried_channels.push(channel);
                 }
-                let id = self.exchanges.begin(message, ends, Trying::Node { node, via });
-                let time_left = ends.saturating_duration_since(turn.now);
-                let content = Content::Publish { target: node, message, topic, data, time_left };
-                turn.outbox.push(Output::SendBridge { to: via, message: self.message(id, content) });
+                self.attempt_at(message, node, address, data, ends, turn);
             }
         }
     }
 
+    fn attempt_at(
+        &mut self,
+        message: u64,
+        node: NodeId,
+        topic: Topic,
+        data: Bytes,
+        ends: Instant,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some(via) = turn.routing.next_hop(&node) else {
+            self.run_out(message, turn);
+            return;
+        };
+        if !self.quotas.admit_outgoing(topic.as_str().len() + data.len(), turn.now) {
+            self.over_limit(message, turn);
+            return;
+        }
+        let id = self.exchanges.begin(message, ends, Trying::Node { node, via });
+        let time_left = ends.saturating_duration_since(turn.now);
+        let content = Content::Publish { target: node, message, topic, data, time_left };
+        turn.outbox.push(Output::SendBridge { to: via, message: self.message(id, content) });
+    }
+
     /// Whether nobody else could be tried: then there is no hurry.
     fn is_last(&self, exchange: &Exchange) -> bool {
-        let remote = self.subscriptions.remote(&exchange.topic).map_or(0, |remote| remote.total);
         let tried = exchange.tried_clients.len() + exchange.tried_nodes.len();
-        (remote + self.subscriptions.local(&exchange.topic).len()).saturating_sub(tried) <= 1
+        let subscribers = if names::is_private(&exchange.topic) {
+            self.proofs.given(exchange.client, &exchange.topic).count()
+        } else {
+            let remote = self.subscriptions.remote(&exchange.topic).map_or(0, |remote| remote.total);
+            remote + self.subscriptions.local(&exchange.topic).len()
+        };
+        subscribers.saturating_sub(tried) <= 1
     }
 
     /// Draws one of the subscribers, each with the same chance; falls back to a full look when the drawn one
     /// cannot be used.
     fn choose(&mut self, message: u64, turn: &Turn<'_>) -> Option<Candidate> {
         let exchange = self.exchanges.get(message)?;
+        if names::is_private(&exchange.topic) {
+            let proved = self.proofs.given(exchange.client, &exchange.topic).map(candidate);
+            let usable = proved.filter_map(|candidate| self.ranked(exchange, candidate, turn)).collect();
+            return self.draw_best(usable);
+        }
         let local = self.subscriptions.local(&exchange.topic);
         let remote = self.subscriptions.remote(&exchange.topic);
         let total = local.len() + remote.map_or(0, |remote| remote.total);
@@ -192,17 +224,17 @@ impl Amop {
             });
             Candidate::Node(*hit?.0)
         };
-        if self.rank(exchange, drawn, turn).is_some_and(|(rank, _)| rank == Rank::Good) {
+        if self.rank(exchange, &drawn, turn).is_some_and(|(rank, _)| rank == Rank::Good) {
             return Some(drawn);
         }
         let clients = local.iter().map(|client| Candidate::Client(*client));
         let nodes = remote.into_iter().flat_map(|remote| remote.nodes.keys()).map(|node| Candidate::Node(*node));
-        let usable: Vec<_> = clients
-            .chain(nodes)
-            .filter_map(|candidate| {
-                self.rank(exchange, candidate, turn).map(|(rank, weight)| (rank, weight, candidate))
-            })
-            .collect();
+        let usable = clients.chain(nodes).filter_map(|candidate| self.ranked(exchange, candidate, turn)).collect();
+        self.draw_best(usable)
+    }
+
+    /// Draws one of the best candidates by their weights.
+    fn draw_best(&mut self, usable: Vec<(Rank, usize, Candidate)>) -> Option<Candidate> {
         let best = usable.iter().map(|(rank, _, _)| *rank).min()?;
         let mut draw = {
             let total: usize = usable.iter().filter(|(rank, _, _)| *rank == best).map(|(_, weight, _)| weight).sum();
@@ -218,12 +250,20 @@ impl Amop {
         None
     }
 
+    fn ranked(&self, exchange: &Exchange, candidate: Candidate, turn: &Turn<'_>) -> Option<(Rank, usize, Candidate)> {
+        self.rank(exchange, &candidate, turn).map(|(rank, weight)| (rank, weight, candidate))
+    }
+
     /// How good a candidate is and for how many subscribers it stands; `None` if it cannot be tried (again).
-    fn rank(&self, exchange: &Exchange, candidate: Candidate, turn: &Turn<'_>) -> Option<(Rank, usize)> {
-        match candidate {
+    fn rank(&self, exchange: &Exchange, candidate: &Candidate, turn: &Turn<'_>) -> Option<(Rank, usize)> {
+        match *candidate {
             Candidate::Client(client) if exchange.tried_clients.contains(&client) => None,
             Candidate::Client(client) if client == exchange.client => Some((Rank::Publisher, 1)),
             Candidate::Client(client) => Some((Rank::of(self.suspect_clients.contains(&client, turn.now)), 1)),
+            Candidate::Channel(node, ref channel) => {
+                let usable = !exchange.tried_channels.contains(channel) && turn.routing.is_reachable(&node);
+                usable.then(|| (Rank::of(self.suspect_nodes.contains(&node, turn.now)), 1))
+            }
             Candidate::Node(node) => {
                 let count = *self.subscriptions.remote(&exchange.topic)?.nodes.get(&node)? as usize;
                 let tried = exchange.tried_nodes.iter().filter(|tried| **tried == node).count();
@@ -259,6 +299,13 @@ impl Amop {
             client.publishes.remove(&message);
         }
         turn.outbox.push(Output::Client(ClientOutput::Reply { client, seq, code, topic, data }));
+    }
+}
+
+fn candidate(subscriber: &Subscriber) -> Candidate {
+    match subscriber.holder {
+        Holder::Here(client) => Candidate::Client(client),
+        Holder::At(node) => Candidate::Channel(node, subscriber.channel.clone()),
     }
 }
 

@@ -5,7 +5,10 @@ use std::{
 
 use nuncio_identity::NodeId;
 
-use super::{ClientId, DeliveryId};
+use super::{
+    ClientId, DeliveryId,
+    private::{Holder, Subscriber, names},
+};
 use crate::{Topic, status_sync::Record};
 
 /// Most topics of one client; further ones are left out.
@@ -78,11 +81,11 @@ impl Subscriptions {
         true
     }
 
-    /// Takes the topics of another node's record.
-    pub(super) fn apply(&mut self, record: &Arc<Record>) {
+    /// Takes the topics of another node's record; says whether they changed.
+    pub(super) fn apply(&mut self, record: &Arc<Record>) -> bool {
         let node = record.status.node;
         if self.records.get(&node).is_some_and(|old| old.status.topics == record.status.topics) {
-            return;
+            return false;
         }
         self.forget(&node);
         for (topic, &count) in record.status.topics.iter().filter(|(topic, _)| !topic.is_block_notification()) {
@@ -94,10 +97,12 @@ impl Subscriptions {
             }
         }
         self.records.insert(node, Arc::clone(record));
+        true
     }
 
-    pub(super) fn forget(&mut self, node: &NodeId) {
-        let Some(record) = self.records.remove(node) else { return };
+    /// Says whether there was anything to forget.
+    pub(super) fn forget(&mut self, node: &NodeId) -> bool {
+        let Some(record) = self.records.remove(node) else { return false };
         for topic in record.status.topics.keys() {
             let Some(remote) = self.remote.get_mut(topic) else { continue };
             remote.total -= remote.nodes.remove(node).unwrap_or(0) as usize;
@@ -105,6 +110,7 @@ impl Subscriptions {
                 self.remote.remove(topic);
             }
         }
+        true
     }
 
     pub(super) fn local(&self, topic: &Topic) -> &[ClientId] {
@@ -115,9 +121,49 @@ impl Subscriptions {
         self.remote.get(topic)
     }
 
-    /// What the own status says: topics with their subscribers, block notifications left out.
+    /// The sessions here that publish privately, and the topics they publish to.
+    pub(super) fn private_publishers(&self) -> Vec<(ClientId, Topic)> {
+        let Some(first) = names::beginning_of_publishers() else { return Vec::new() };
+        let names = self.local.range(first..).take_while(|(name, _)| names::is_publisher_channel(name));
+        names
+            .filter_map(|(name, clients)| Some((names::private_of_publisher(name)?, clients)))
+            .flat_map(|(topic, clients)| clients.iter().map(move |client| (*client, topic.clone())))
+            .collect()
+    }
+
+    /// The sessions that subscribe a private topic through a channel that is theirs alone. Nodes out of reach do not
+    /// count: what they say may be over.
+    pub(super) fn private_subscribers(&self, topic: &Topic, is_reachable: impl Fn(&NodeId) -> bool) -> Vec<Subscriber> {
+        let Some(first) = names::beginning_of_channels(topic) else { return Vec::new() };
+        let is_near = |channel: &Topic| channel.as_str().starts_with(first.as_str());
+        let is_its = |channel: &Topic| names::private_of_channel(channel).as_ref() == Some(topic);
+        let here = self.local.range(first.clone()..).take_while(|(channel, _)| is_near(channel));
+        let owners_at = |channel: &Topic| {
+            let nodes = self.remote(channel).into_iter().flat_map(|remote| &remote.nodes);
+            nodes.filter(|(node, _)| is_reachable(node)).map(|(node, &count)| (*node, count)).collect::<Vec<_>>()
+        };
+        let here = here.filter(|(channel, _)| is_its(channel)).filter_map(|(channel, clients)| match clients[..] {
+            [client] if owners_at(channel).is_empty() && self.local(topic).contains(&client) => {
+                Some(Subscriber { holder: Holder::Here(client), channel: channel.clone() })
+            }
+            _ => None,
+        });
+        let subscribed_at = |node: &NodeId| self.remote(topic).is_some_and(|remote| remote.nodes.contains_key(node));
+        let there = self.remote.range(first.clone()..).take_while(|(channel, _)| is_near(channel));
+        let there =
+            there.filter(|(channel, _)| is_its(channel)).filter_map(|(channel, _)| match owners_at(channel)[..] {
+                [(node, 1)] if !self.local.contains_key(channel) && subscribed_at(&node) => {
+                    Some(Subscriber { holder: Holder::At(node), channel: channel.clone() })
+                }
+                _ => None,
+            });
+        here.chain(there).collect()
+    }
+
+    /// What the own status says: topics with their subscribers, but for those that mean something at this node only.
     pub(super) fn counts(&self) -> BTreeMap<Topic, u32> {
-        let advertised = self.local.iter().filter(|(topic, _)| !topic.is_block_notification());
+        let is_own = |topic: &Topic| topic.is_block_notification() || names::is_publisher_channel(topic);
+        let advertised = self.local.iter().filter(|(topic, _)| !is_own(topic));
         advertised.map(|(topic, clients)| (topic.clone(), u32::try_from(clients.len()).unwrap_or(u32::MAX))).collect()
     }
 

@@ -119,6 +119,8 @@ impl Simulator {
                     self.think(node, Input::Client(ClientInput::Acknowledge { client, delivery, code, data }));
                 }
             }
+            // No simulated client publishes privately, so none is asked.
+            ClientOutput::Challenge { .. } => {}
             ClientOutput::Reply { client, seq, code, .. } => {
                 let end = (self.now, code);
                 match self.observed.publishes.get_mut(&(client, seq)) {

@@ -1,0 +1,123 @@
+//! The names of a private topic.
+//!
+//! | name | who subscribes it |
+//! |---|---|
+//! | `#!$TopicNeedVerify_` T | subscribers; publishers publish to it |
+//! | `#!$VerifyChannel_` `#!$TopicNeedVerify_` T `_` 32 characters | one subscriber, to be challenged |
+//! | `#!$PushChannel_` `#!$TopicNeedVerify_` T | publishers |
+//! | `#!$Private_` `#!$TopicNeedVerify_` T `_` 32 characters | nobody: a subscriber's address between nodes, our own |
+
+use crate::Topic;
+
+const PRIVATE: &str = "#!$TopicNeedVerify_";
+const CHANNEL: &str = "#!$VerifyChannel_";
+const PUBLISHER: &str = "#!$PushChannel_";
+const ADDRESS: &str = "#!$Private_";
+
+/// `_` and 32 letters and digits, which tell the channels of one topic apart.
+const SUFFIX: usize = 33;
+
+pub(in crate::amop) fn is_private(topic: &Topic) -> bool {
+    topic.as_str().starts_with(PRIVATE)
+}
+
+/// Whether clients may not publish there: nobody listens, or it is for nodes.
+pub(in crate::amop) fn is_closed_to_publishers(topic: &Topic) -> bool {
+    is_publisher_channel(topic) || topic.as_str().starts_with(ADDRESS)
+}
+
+pub(in crate::amop) fn is_publisher_channel(topic: &Topic) -> bool {
+    topic.as_str().starts_with(PUBLISHER)
+}
+
+/// The private topic that the subscriber of this name publishes to.
+pub(in crate::amop) fn private_of_publisher(topic: &Topic) -> Option<Topic> {
+    private(topic.as_str().strip_prefix(PUBLISHER)?)
+}
+
+/// The private topic that a channel proves a subscriber of. The suffix is cut off by its length, so that the channel of
+/// `ab` is never taken for one of `a`.
+pub(in crate::amop) fn private_of_channel(topic: &Topic) -> Option<Topic> {
+    private(without_suffix(topic.as_str().strip_prefix(CHANNEL)?)?)
+}
+
+/// Where nodes send a message for the owner of a channel. It is shorter than the channel, so it is a topic.
+pub(in crate::amop) fn address_of(channel: &Topic) -> Topic {
+    let rest = channel.as_str().strip_prefix(CHANNEL).unwrap_or(channel.as_str());
+    Topic::new(&format!("{ADDRESS}{rest}")).unwrap_or_else(|_| channel.clone())
+}
+
+/// The channel whose owner an address stands for.
+pub(in crate::amop) fn channel_at(topic: &Topic) -> Option<Topic> {
+    let rest = topic.as_str().strip_prefix(ADDRESS)?;
+    Topic::new(&format!("{CHANNEL}{rest}")).ok()
+}
+
+/// What all channels of a private topic begin with; those of longer topics too. `None` when none could be so long.
+pub(in crate::amop) fn beginning_of_channels(private: &Topic) -> Option<Topic> {
+    Topic::new(&format!("{CHANNEL}{private}_")).ok()
+}
+
+/// What all names that publishers subscribe begin with.
+pub(in crate::amop) fn beginning_of_publishers() -> Option<Topic> {
+    Topic::new(PUBLISHER).ok()
+}
+
+fn private(name: &str) -> Option<Topic> {
+    let named = name.strip_prefix(PRIVATE).is_some_and(|rest| !rest.is_empty());
+    named.then(|| Topic::new(name).ok()).flatten()
+}
+
+fn without_suffix(name: &str) -> Option<&str> {
+    let (name, suffix) = name.split_at_checked(name.len().checked_sub(SUFFIX)?)?;
+    let is_suffix = suffix.starts_with('_') && suffix[1..].bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_suffix.then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEX: &str = "8bfa0123456789abcdef0123456789ab";
+
+    fn topic(name: &str) -> Topic {
+        Topic::new(name).unwrap()
+    }
+
+    #[test]
+    fn a_channel_belongs_to_exactly_one_topic() {
+        let channel = topic(&format!("#!$VerifyChannel_#!$TopicNeedVerify_ab_{HEX}"));
+        assert_eq!(private_of_channel(&channel), Some(topic("#!$TopicNeedVerify_ab")));
+        let nested = topic(&format!("#!$VerifyChannel_#!$TopicNeedVerify_a_{HEX}_{HEX}"));
+        assert_eq!(private_of_channel(&nested), Some(topic(&format!("#!$TopicNeedVerify_a_{HEX}"))));
+        for name in [
+            "#!$VerifyChannel_#!$TopicNeedVerify_a".to_owned(),
+            format!("#!$VerifyChannel_#!$TopicNeedVerify__{HEX}"),
+            format!("#!$VerifyChannel_ab_{HEX}"),
+            format!("#!$VerifyChannel_#!$TopicNeedVerify_ab-{HEX}"),
+            format!("#!$VerifyChannel_#!$TopicNeedVerify_ab_{}é", &HEX[2..]),
+        ] {
+            assert_eq!(private_of_channel(&topic(&name)), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn addresses_lead_back_to_their_channel_at_any_length() {
+        for length in [1, 185] {
+            let channel = topic(&format!("#!$VerifyChannel_#!$TopicNeedVerify_{}_{HEX}", "t".repeat(length)));
+            let address = address_of(&channel);
+            assert!(is_closed_to_publishers(&address) && !is_private(&address));
+            assert_eq!(channel_at(&address), Some(channel));
+        }
+        assert_eq!(channel_at(&topic("t")), None);
+    }
+
+    #[test]
+    fn publishers_name_their_topic() {
+        let push = topic("#!$PushChannel_#!$TopicNeedVerify_ab");
+        assert!(is_closed_to_publishers(&push));
+        assert_eq!(private_of_publisher(&push), Some(topic("#!$TopicNeedVerify_ab")));
+        assert_eq!(private_of_publisher(&topic("#!$PushChannel_ab")), None);
+        assert_eq!(private_of_publisher(&topic("#!$PushChannel_#!$TopicNeedVerify_")), None);
+    }
+}

@@ -1,0 +1,281 @@
+//! Private topics: a subscriber gets nothing before it has proved itself to the publisher's own session.
+
+use std::time::Duration;
+
+use nuncio_protocol::{
+    Config, Input, Output, Topic,
+    amop::{
+        ChallengeId, ClientId, ClientInput, ClientOutput, Content, DeliveryId, Kind, Message, PublishSeq, ResultCode,
+    },
+};
+use nuncio_testkit::simulator::{Lone, node_id, record};
+
+const S: Duration = Duration::from_secs(1);
+const SEQ: PublishSeq = PublishSeq([9; 32]);
+const PUBLISHER: u64 = 1;
+const PRIVATE: &str = "#!$TopicNeedVerify_t";
+const PUSH: &str = "#!$PushChannel_#!$TopicNeedVerify_t";
+
+fn channel(letter: char) -> String {
+    channel_of("t", letter)
+}
+
+fn channel_of(topic: &str, letter: char) -> String {
+    format!("#!$VerifyChannel_#!$TopicNeedVerify_{topic}_{}", letter.to_string().repeat(32))
+}
+
+fn topic(name: &str) -> Topic {
+    Topic::new(name).expect("a valid topic")
+}
+
+fn node(n: usize) -> Lone {
+    Lone::new(n, Config { target_degree: 0, ..Config::default() })
+}
+
+struct Asked {
+    client: ClientId,
+    id: ChallengeId,
+    channel: String,
+}
+
+fn asked(outputs: &[Output]) -> Vec<Asked> {
+    let challenge = |output: &Output| match output {
+        Output::Client(ClientOutput::Challenge { client, challenge, topic, channel }) => {
+            assert_eq!(topic.as_str(), PRIVATE);
+            Some(Asked { client: *client, id: *challenge, channel: channel.as_str().to_owned() })
+        }
+        _ => None,
+    };
+    outputs.iter().filter_map(challenge).collect()
+}
+
+fn subscribe(a: &mut Lone, client: u64, topics: &[&str]) -> Vec<Output> {
+    let client = ClientId(client);
+    let mut outputs = a.client(ClientInput::Connected { client });
+    let topics = topics.iter().map(|name| topic(name)).collect();
+    outputs.extend(a.client(ClientInput::Subscribe { client, topics }));
+    outputs
+}
+
+fn judge(a: &mut Lone, client: u64, challenge: ChallengeId, accepted: bool) -> Vec<Output> {
+    a.client(ClientInput::ProofJudged { client: ClientId(client), challenge, topic: topic(PRIVATE), accepted })
+}
+
+fn publish(a: &mut Lone, kind: Kind, name: &str) -> Vec<Output> {
+    let client = ClientId(PUBLISHER);
+    a.client(ClientInput::Publish { client, seq: SEQ, kind, topic: topic(name), data: "hi".into() })
+}
+
+fn code(outputs: &[Output]) -> Option<ResultCode> {
+    outputs.iter().find_map(|output| match output {
+        Output::Client(ClientOutput::Reply { code, .. }) => Some(*code),
+        _ => None,
+    })
+}
+
+fn sent(outputs: &[Output]) -> Vec<Message> {
+    let message = |output: &Output| match output {
+        Output::SendBridge { message, .. } => Some(message.clone()),
+        _ => None,
+    };
+    outputs.iter().filter_map(message).collect()
+}
+
+fn delivered(outputs: &[Output]) -> Vec<(ClientId, DeliveryId)> {
+    let delivery = |output: &Output| match output {
+        Output::Client(ClientOutput::Deliver { client, delivery, topic, .. }) => {
+            assert_eq!(topic.as_str(), PRIVATE, "under its own name");
+            Some((*client, *delivery))
+        }
+        _ => None,
+    };
+    outputs.iter().filter_map(delivery).collect()
+}
+
+/// Node 0 with a publisher and node 1, one of whose clients has proved itself.
+fn proved() -> Lone {
+    let mut a = node(0);
+    a.link(1, &[0], &[(PRIVATE, 1), (&channel('a'), 1)]);
+    let id = asked(&subscribe(&mut a, PUBLISHER, &[PUSH]))[0].id;
+    judge(&mut a, PUBLISHER, id, true);
+    a
+}
+
+#[test]
+fn nothing_is_sent_before_the_proof_and_only_to_whom_it_was_given() {
+    let mut a = node(0);
+    a.link(1, &[0], &[(PRIVATE, 1), (&channel('a'), 1)]);
+    let open = asked(&subscribe(&mut a, PUBLISHER, &[PUSH]));
+    assert_eq!(open.len(), 1);
+    assert_eq!((open[0].client, &open[0].channel), (ClientId(PUBLISHER), &channel('a')));
+    assert_eq!(open[0].id.0[..48], node_id(1).as_bytes()[..48], "it looks like the node's ID");
+    for kind in [Kind::Unicast, Kind::Multicast] {
+        let outputs = publish(&mut a, kind, PRIVATE);
+        assert_eq!((code(&outputs), sent(&outputs).len()), (Some(ResultCode::NO_SUBSCRIBER), 0));
+    }
+    judge(&mut a, PUBLISHER, open[0].id, true);
+    assert_eq!(sent(&publish(&mut a, Kind::Unicast, PRIVATE)).len(), 1);
+    let outputs = publish(&mut a, Kind::Multicast, PRIVATE);
+    assert_eq!((code(&outputs), sent(&outputs).len()), (Some(ResultCode::OK), 1));
+
+    // Another publisher of this node has to see the proof itself.
+    let other = asked(&subscribe(&mut a, 2, &[PUSH]));
+    assert_eq!((other.len(), other[0].client), (1, ClientId(2)));
+    let client = ClientId(2);
+    let publish =
+        ClientInput::Publish { client, seq: SEQ, kind: Kind::Unicast, topic: topic(PRIVATE), data: "".into() };
+    assert_eq!(code(&a.client(publish)), Some(ResultCode::NO_SUBSCRIBER));
+}
+
+#[test]
+fn the_subscribers_node_hands_the_message_to_the_owner_of_the_channel_alone() {
+    let (mut publisher, mut b) = (proved(), node(1));
+    b.link(0, &[1], &[]);
+    subscribe(&mut b, 5, &[PRIVATE, &channel('a')]);
+    subscribe(&mut b, 6, &[PRIVATE, &channel('b')]);
+    subscribe(&mut b, 7, &[PRIVATE]);
+    for kind in [Kind::Unicast, Kind::Multicast] {
+        let message = sent(&publish(&mut publisher, kind, PRIVATE)).remove(0);
+        let outputs = b.input(Input::BridgeReceived { from: node_id(0), message });
+        let clients: Vec<_> = delivered(&outputs).into_iter().map(|(client, _)| client).collect();
+        assert_eq!(clients, [ClientId(5)]);
+    }
+    // A message to the private name itself, past the proof, reaches nobody.
+    let mut message = sent(&publish(&mut publisher, Kind::Unicast, PRIVATE)).remove(0);
+    if let Content::Publish { topic: name, .. } = &mut message.content {
+        *name = topic(PRIVATE);
+    }
+    message.id += 1 << 20;
+    let outputs = b.input(Input::BridgeReceived { from: node_id(0), message });
+    assert!(delivered(&outputs).is_empty());
+    assert!(matches!(sent(&outputs)[0].content, Content::Result { code: ResultCode::SUBSCRIBER_GONE, .. }));
+}
+
+#[test]
+fn local_subscribers_prove_themselves_too() {
+    let mut a = node(0);
+    subscribe(&mut a, 5, &[PRIVATE, &channel('a')]);
+    subscribe(&mut a, 6, &[&channel('b')]);
+    let open = asked(&subscribe(&mut a, PUBLISHER, &[PUSH]));
+    assert_eq!(open.iter().map(|one| one.channel.clone()).collect::<Vec<_>>(), [channel('a')]);
+    assert_eq!(code(&publish(&mut a, Kind::Unicast, PRIVATE)), Some(ResultCode::NO_SUBSCRIBER));
+    judge(&mut a, PUBLISHER, open[0].id, true);
+    let outputs = publish(&mut a, Kind::Unicast, PRIVATE);
+    let (client, delivery) = delivered(&outputs)[0];
+    assert_eq!(client, ClientId(5));
+    let answer = ClientInput::Acknowledge { client, delivery, code: ResultCode::OK, data: "got it".into() };
+    assert_eq!(code(&a.client(answer)), Some(ResultCode::OK));
+    let outputs = publish(&mut a, Kind::Multicast, PRIVATE);
+    assert_eq!(delivered(&outputs)[0].0, ClientId(5));
+}
+
+#[test]
+fn challenges_are_single_use_and_belong_to_their_session() {
+    let mut a = node(0);
+    subscribe(&mut a, 2, &[]);
+    a.link(1, &[0], &[(PRIVATE, 1), (&channel('a'), 1)]);
+    let id = asked(&subscribe(&mut a, PUBLISHER, &[PUSH]))[0].id;
+    judge(&mut a, 2, id, true);
+    let invented = ChallengeId([7; 64]);
+    judge(&mut a, PUBLISHER, invented, true);
+    let about = ClientInput::ProofJudged {
+        client: ClientId(PUBLISHER),
+        challenge: id,
+        topic: topic("#!$TopicNeedVerify_other"),
+        accepted: true,
+    };
+    a.client(about);
+    assert_eq!(code(&publish(&mut a, Kind::Unicast, PRIVATE)), Some(ResultCode::NO_SUBSCRIBER));
+    judge(&mut a, PUBLISHER, id, false);
+    judge(&mut a, PUBLISHER, id, true);
+    assert_eq!(code(&publish(&mut a, Kind::Unicast, PRIVATE)), Some(ResultCode::NO_SUBSCRIBER), "used already");
+}
+
+#[test]
+fn a_failed_or_silent_subscriber_is_challenged_again_after_a_pause() {
+    let mut a = node(0);
+    a.link(1, &[0], &[(PRIVATE, 1), (&channel('a'), 1)]);
+    let first = asked(&subscribe(&mut a, PUBLISHER, &[PUSH]))[0].id;
+    judge(&mut a, PUBLISHER, first, false);
+    assert!(asked(&a.advance(29 * S)).is_empty());
+    let second = asked(&a.advance(2 * S))[0].id;
+    assert_ne!(first, second);
+    assert!(asked(&a.advance(11 * S)).is_empty(), "silent");
+    judge(&mut a, PUBLISHER, second, true);
+    assert_eq!(code(&publish(&mut a, Kind::Unicast, PRIVATE)), Some(ResultCode::NO_SUBSCRIBER), "too late");
+    let third = asked(&a.advance(31 * S))[0].id;
+    judge(&mut a, PUBLISHER, third, true);
+    assert_eq!(sent(&publish(&mut a, Kind::Unicast, PRIVATE)).len(), 1);
+}
+
+#[test]
+fn a_channel_that_two_sessions_subscribe_proves_nothing() {
+    let mut a = proved();
+    assert_eq!(sent(&publish(&mut a, Kind::Unicast, PRIVATE)).len(), 1);
+    a.link(2, &[0], &[(PRIVATE, 1), (&channel('a'), 1)]);
+    a.outputs();
+    assert_eq!(code(&publish(&mut a, Kind::Unicast, PRIVATE)), Some(ResultCode::NO_SUBSCRIBER));
+    // When the first owner goes, the second one has to prove itself.
+    let outputs = a.answered(1, vec![record(1, 9, &[0], &[(PRIVATE, 1)])]);
+    let open = asked(&outputs);
+    assert_eq!(open.len(), 1);
+    assert_eq!(open[0].id.0[..48], node_id(2).as_bytes()[..48]);
+    assert_eq!(code(&publish(&mut a, Kind::Unicast, PRIVATE)), Some(ResultCode::NO_SUBSCRIBER));
+}
+
+/// A client that moved to another node while its old node was cut off is not taken for two.
+#[test]
+fn a_node_out_of_reach_owns_nothing() {
+    let mut a = node(0);
+    let link = a.link(1, &[0], &[(PRIVATE, 1), (&channel('a'), 1)]);
+    a.link(2, &[0], &[(PRIVATE, 1), (&channel('a'), 1)]);
+    assert!(asked(&subscribe(&mut a, PUBLISHER, &[PUSH])).is_empty(), "two owners");
+    let open = asked(&a.input(Input::ConnectionClosed { connection: link, reason: "reset".into() }));
+    assert_eq!(open.len(), 1);
+    assert_eq!(open[0].id.0[..48], node_id(2).as_bytes()[..48]);
+}
+
+#[test]
+fn a_new_channel_is_a_new_subscriber_and_names_are_exact() {
+    let mut a = proved();
+    let outputs = a.answered(1, vec![record(1, 9, &[0], &[(PRIVATE, 1), (&channel('b'), 1)])]);
+    assert_eq!(asked(&outputs)[0].channel, channel('b'));
+    assert_eq!(code(&publish(&mut a, Kind::Unicast, PRIVATE)), Some(ResultCode::NO_SUBSCRIBER));
+
+    let mut a = node(0);
+    a.link(1, &[0], &[(PRIVATE, 1), ("#!$TopicNeedVerify_tt", 1), (&channel_of("tt", 'a'), 1)]);
+    assert!(asked(&subscribe(&mut a, PUBLISHER, &[PUSH])).is_empty(), "the channel of tt is not one of t");
+}
+
+#[test]
+fn many_subscribers_are_challenged_a_few_at_a_time() {
+    let mut a = node(0);
+    for client in 100..140 {
+        let own = format!("#!$VerifyChannel_{PRIVATE}_{client:032}");
+        subscribe(&mut a, client, &[PRIVATE, &own]);
+    }
+    let mut open = asked(&subscribe(&mut a, PUBLISHER, &[PUSH]));
+    assert_eq!(open.len(), 32);
+    let mut judged = 0;
+    while let Some(one) = open.pop() {
+        open.extend(asked(&judge(&mut a, PUBLISHER, one.id, true)));
+        judged += 1;
+    }
+    assert_eq!(judged, 40);
+    assert_eq!(delivered(&publish(&mut a, Kind::Multicast, PRIVATE)).len(), 40);
+}
+
+#[test]
+fn names_for_nodes_and_publishers_take_no_publishes() {
+    let mut a = node(0);
+    subscribe(&mut a, 5, &[PUSH, "#!$Private_x"]);
+    subscribe(&mut a, PUBLISHER, &[]);
+    for name in [PUSH, "#!$Private_x"] {
+        assert_eq!(code(&publish(&mut a, Kind::Unicast, name)), Some(ResultCode::NO_SUBSCRIBER));
+        assert!(
+            !publish(&mut a, Kind::Multicast, name)
+                .iter()
+                .any(|output| { matches!(output, Output::Client(ClientOutput::Deliver { .. })) })
+        );
+    }
+}
