@@ -2,6 +2,7 @@
 
 mod connecting;
 mod delivering;
+mod private;
 mod publishing;
 mod reconnecting;
 

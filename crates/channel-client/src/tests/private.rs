@@ -1,0 +1,104 @@
+//! Both sides of a private topic.
+
+use nuncio_channel_protocol::{TopicVerdict, TopicVerification};
+
+use super::*;
+use crate::{TopicKey, TopicPublicKey};
+
+const NAME: &str = "#!$TopicNeedVerify_t";
+const CHANNEL: &str = "#!$VerifyChannel_#!$TopicNeedVerify_t_0123456789abcdef0123456789abcdef";
+
+/// A client that publishes to `t` for the owners of `known`, and its node.
+async fn publishing(known: TopicPublicKey) -> (crate::PrivatePublisher, Node) {
+    let (client, mut node, _) = pair(Client::builder()).await;
+    let publishing = client.private_publisher("t", [known]);
+    tokio::pin!(publishing);
+    tokio::select! {
+        biased;
+        _ = &mut publishing => panic!("before the node was told"),
+        () = node.expect_topics(&["#!$PushChannel_#!$TopicNeedVerify_t"]) => {}
+    }
+    let publisher = tokio::select! {
+        publisher = publishing => publisher.unwrap(),
+        frame = node.next() => panic!("an unexpected frame or end: {frame:?}"),
+    };
+    (publisher, node)
+}
+
+/// Asks the client to challenge; gives back the challenge's frame.
+async fn ask(node: &mut Node, id: &str) -> Frame {
+    let asked = TopicVerification { node: id.into(), topic: NAME.into(), channel: CHANNEL.into() };
+    let seq = FrameSeq::from_number(70);
+    node.send(Frame::request(FrameKind::TopicVerification, seq, asked.encode())).await;
+    let freed = node.next().await.unwrap();
+    assert_eq!((freed.kind, freed.seq, freed.body.len()), (FrameKind::TopicVerification, seq, 0));
+    let challenge = node.next().await.unwrap();
+    assert_eq!(challenge.kind, FrameKind::Unicast);
+    assert_eq!(AmopBody::unpack(challenge.body.clone()).unwrap().topic(), CHANNEL);
+    challenge
+}
+
+async fn verdict(node: &mut Node) -> TopicVerdict {
+    let frame = node.next().await.unwrap();
+    assert_eq!(frame.kind, FrameKind::TopicVerified);
+    TopicVerdict::decode(&frame.body).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_is_accepted_by_its_key_only() {
+    let key = TopicKey::generate();
+    let (publisher, mut node) = publishing(key.public()).await;
+    for (signer, accepted) in [(TopicKey::generate(), false), (key, true)] {
+        let challenge = ask(&mut node, "abab").await;
+        let secret = AmopBody::unpack(challenge.body.clone()).unwrap().data;
+        let answer = AmopBody::new(CHANNEL, signer.sign(&secret).into()).unwrap().pack();
+        node.send(challenge.answer(FrameKind::Answer, ResultCode::OK, answer)).await;
+        let said = verdict(&mut node).await;
+        assert_eq!((said.is_accepted(), said.node.as_str(), said.topic.as_str()), (accepted, "abab", NAME));
+    }
+    assert!(soon(publisher.accepted(1)).await);
+    assert_eq!(publisher.refused(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_that_is_gone_is_refused_and_each_challenge_is_new() {
+    let (publisher, mut node) = publishing(TopicKey::generate().public()).await;
+    let mut secrets = Vec::new();
+    for _ in 0..2 {
+        let challenge = ask(&mut node, "abab").await;
+        secrets.push(challenge.body.clone());
+        node.send(challenge.answer(FrameKind::Answer, ResultCode::NO_SUBSCRIBER, Bytes::new())).await;
+        assert!(!verdict(&mut node).await.is_accepted());
+    }
+    assert_ne!(secrets[0], secrets[1]);
+    drop(publisher);
+    node.expect_topics(&[]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_answers_challenges_by_itself() {
+    let (client, mut node, _) = pair(Client::builder()).await;
+    let key = TopicKey::generate();
+    let subscribing = client.subscribe_private("t", key.clone());
+    tokio::pin!(subscribing);
+    let mut channel = None;
+    let mut subscription = loop {
+        tokio::select! {
+            biased;
+            subscription = &mut subscribing => break subscription.unwrap(),
+            frame = node.next() => {
+                let topics = TopicList::decode(&frame.unwrap().body, 512).unwrap().topics;
+                channel = topics.into_iter().find(|topic| topic.starts_with("#!$VerifyChannel_"));
+            }
+        }
+    };
+    let channel = channel.unwrap();
+    assert_eq!(channel.len(), CHANNEL.len());
+    node.send(message(FrameKind::Unicast, 9, &channel, "a challenge")).await;
+    let answer = node.next().await.unwrap();
+    assert_eq!(answer.kind, FrameKind::Answer);
+    let answer = AmopBody::unpack(answer.body).unwrap().data;
+    assert!(key.public().made(&answer, b"a challenge"));
+    node.send(message(FrameKind::Multicast, 10, NAME, "a message")).await;
+    assert_eq!(soon(subscription.next()).await.unwrap().data, "a message");
+}
