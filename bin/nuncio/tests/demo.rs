@@ -3,7 +3,7 @@
 use std::process::Command;
 
 /// What the demonstration must show, in order.
-const STEPS: [&str; 15] = [
+const STEPS: [&str; 16] = [
     "certificates",
     "start",
     "links",
@@ -16,6 +16,7 @@ const STEPS: [&str; 15] = [
     "amop_no_subscriber",
     "amop_multicast",
     "amop_choice",
+    "amop_private",
     "foreign_ca",
     "node_killed",
     "node_restarted",

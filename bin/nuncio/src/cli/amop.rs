@@ -1,13 +1,18 @@
 //! `nuncio amop`: an SDK client on a node's channel port.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use bytes::Bytes;
+use futures::{StreamExt, stream::SelectAll};
 use nuncio_admin::api::Encoding;
-use nuncio_channel_client::{Client, ConnectError, Delivery, Kind, PublishError, ResultCode};
+use nuncio_channel_client::{
+    Client, ConnectError, Delivery, Kind, PrivatePublisher, PublishError, ResultCode, SubscribeError, TopicKey,
+    TopicPublicKey,
+};
 use serde::Serialize;
 use tokio::{
     signal,
@@ -44,6 +49,9 @@ enum Action {
         /// The topics
         #[arg(required = true, value_name = "TOPIC")]
         topics: Vec<String>,
+        /// The topics are private: prove to publishers with this key (secp256k1, PEM) that you may hear them
+        #[arg(long, value_name = "FILE")]
+        topic_key: Option<PathBuf>,
         /// Answer unicasts with this text; else the answer is empty
         #[arg(long, value_name = "TEXT")]
         reply: Option<String>,
@@ -60,6 +68,10 @@ enum Action {
         /// To every subscriber; nobody answers
         #[arg(long)]
         broadcast: bool,
+        /// The topic is private: send only to subscribers that prove to have one of these keys, each a file with a public
+        /// key in PEM or its 128 hexadecimal digits
+        #[arg(long, value_name = "FILE|KEY")]
+        known: Vec<String>,
         /// How long to wait for the answer
         #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = text::duration)]
         timeout: Duration,
@@ -93,18 +105,25 @@ struct Published<'a> {
 pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
     let Arguments { action, gateway, certs } = arguments;
     match action {
-        Action::Subscribe { topics, reply, count } => {
+        Action::Subscribe { topics, topic_key, reply, count } => {
+            let key = topic_key.as_deref().map(read_key).transpose()?;
             let client = connect(&gateway, &certs).await?;
-            let heard = subscribe(&client, topics, reply.unwrap_or_default().into(), count, output).await;
+            let heard = subscribe(&client, topics, key, reply.unwrap_or_default().into(), count, output).await;
             // The last answer may still be on its way.
             client.close().await;
             heard
         }
-        Action::Publish { topic, body, broadcast, timeout } => {
+        Action::Publish { topic, body, broadcast, known, timeout } => {
             let body = body.read()?;
+            let known = known.iter().map(|key| public_key(key)).collect::<Result<Vec<_>, _>>()?;
             let client = connect(&gateway, &certs).await?;
+            let to = if known.is_empty() {
+                Destination::Public(&client, &topic)
+            } else {
+                Destination::Private(private_publisher(&client, &topic, known, timeout).await?)
+            };
             let started = Instant::now();
-            let answer = publish(&client, &topic, body, broadcast, timeout).await;
+            let answer = publish(&to, body, broadcast, timeout).await;
             tell(answer, started.elapsed(), output)
         }
     }
@@ -125,12 +144,22 @@ async fn connect(gateways: &[String], certs: &Path) -> Result<Client, Failure> {
 async fn subscribe(
     client: &Client,
     topics: Vec<String>,
+    key: Option<TopicKey>,
     reply: Bytes,
     count: Option<u64>,
     output: Output,
 ) -> Result<(), Failure> {
-    let subscription = client.subscribe(&topics).await;
-    let mut subscription = subscription.map_err(|error| Failure::operation("subscribe", causes(&error)))?;
+    let failed = |error: SubscribeError| Failure::operation("subscribe", causes(&error));
+    let mut subscription = match key {
+        None => client.subscribe(&topics).await.map_err(failed)?.boxed(),
+        Some(key) => {
+            let mut private = SelectAll::new();
+            for topic in &topics {
+                private.push(client.subscribe_private(topic, key.clone()).await.map_err(failed)?);
+            }
+            private.boxed()
+        }
+    };
     output.note(&format!("subscribed to {}; stop with Ctrl-C", topics.join(", ")));
     let mut left = count.unwrap_or(u64::MAX);
     while left > 0 {
@@ -162,21 +191,72 @@ fn show(delivery: &Delivery, output: Output) -> Result<(), Failure> {
     output.show(&shown, || format!("{kind} {topic}: {data}"))
 }
 
-/// The answer; nobody answers a broadcast.
-async fn publish(
+/// Whereto a message is published.
+enum Destination<'a> {
+    Public(&'a Client, &'a str),
+    Private(PrivatePublisher),
+}
+
+impl Destination<'_> {
+    async fn broadcast(&self, body: Bytes) -> Result<(), PublishError> {
+        match self {
+            Self::Public(client, topic) => client.broadcast(topic, body).await,
+            Self::Private(publisher) => publisher.broadcast(body).await,
+        }
+    }
+
+    async fn publish(&self, body: Bytes) -> Result<Bytes, PublishError> {
+        match self {
+            Self::Public(client, topic) => client.publish(topic, body).await,
+            Self::Private(publisher) => publisher.publish(body).await,
+        }
+    }
+}
+
+/// Waits until a subscriber has proved itself; afterwards nobody may have, which the publish will say.
+async fn private_publisher(
     client: &Client,
     topic: &str,
+    known: Vec<TopicPublicKey>,
+    limit: Duration,
+) -> Result<PrivatePublisher, Failure> {
+    let publisher = client.private_publisher(topic, known).await;
+    let publisher = publisher.map_err(|error| Failure::operation("amop", causes(&error)))?;
+    let _ = timeout(limit, publisher.accepted(1)).await;
+    Ok(publisher)
+}
+
+fn read_key(file: &Path) -> Result<TopicKey, Failure> {
+    TopicKey::from_pem(&read(file)?)
+        .map_err(|error| Failure::configuration("topic_key", format_args!("{}: {error}", file.display())))
+        .map_err(|failure| failure.hint("openssl ecparam -name secp256k1 -genkey -noout -out topic.key makes one"))
+}
+
+/// A key written out, or the file it is in.
+fn public_key(text: &str) -> Result<TopicPublicKey, Failure> {
+    if let Ok(key) = text.parse() {
+        return Ok(key);
+    }
+    read(Path::new(text))?
+        .parse()
+        .map_err(|error| Failure::configuration("topic_key", format_args!("{text}: {error}")))
+        .map_err(|failure| failure.hint("openssl ec -in topic.key -pubout -out topic.pub makes one"))
+}
+
+fn read(file: &Path) -> Result<String, Failure> {
+    fs::read_to_string(file)
+        .map_err(|error| Failure::configuration("topic_key", format_args!("cannot read {}: {error}", file.display())))
+}
+
+/// The answer; nobody answers a broadcast.
+async fn publish(
+    to: &Destination<'_>,
     body: Bytes,
     broadcast: bool,
     limit: Duration,
 ) -> Result<Option<Bytes>, Refusal> {
-    let publishing = async {
-        if broadcast {
-            client.broadcast(topic, body).await.map(|()| None)
-        } else {
-            client.publish(topic, body).await.map(Some)
-        }
-    };
+    let publishing =
+        async { if broadcast { to.broadcast(body).await.map(|()| None) } else { to.publish(body).await.map(Some) } };
     match timeout(limit, publishing).await {
         Ok(answer) => answer.map_err(Refusal::from),
         Err(_) => Err(Refusal {

@@ -6,6 +6,7 @@ mod amop;
 mod ear;
 mod flows;
 mod membership;
+mod private;
 mod refusal;
 mod report;
 mod stage;
@@ -81,7 +82,8 @@ async fn flows(report: &mut Report, stage: &Stage, file: &Path) -> Result<(), Fa
     report.step("amop_unicast", amop::unicast(&sites, "all")).await?;
     report.step("amop_no_subscriber", amop::no_subscriber(&sites)).await?;
     report.step("amop_multicast", amop::multicast(&sites, "all")).await?;
-    report.step("amop_choice", amop::choice(&sites, "all")).await
+    report.step("amop_choice", amop::choice(&sites, "all")).await?;
+    report.step("amop_private", private::private(&sites)).await
 }
 
 /// SIGKILLs a node; the others notice, and still do every flow.

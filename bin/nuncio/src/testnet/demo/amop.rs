@@ -151,7 +151,7 @@ pub(super) async fn choice(sites: &[&Site], round: &str) -> Result<String, Failu
     Err(Failure::operation("wrong_choice", format_args!("{CHOICES} messages were answered by {shares} only")))
 }
 
-async fn connect(site: &Site, certificates: &Path) -> Result<Client, Failure> {
+pub(super) async fn connect(site: &Site, certificates: &Path) -> Result<Client, Failure> {
     let connecting = Client::builder().node(&site.gateway).certificates(certificates).connect();
     let client = within("an SDK client connects", LIMIT, connecting).await?;
     client.map_err(|error| failed(&format!("connecting to {}", site.gateway), &error))
@@ -173,6 +173,6 @@ async fn subscribers_known(site: &Site, topic: &str, wanted: usize) -> Result<()
     .await
 }
 
-fn failed(what: &str, error: &(dyn std::error::Error + 'static)) -> Failure {
+pub(super) fn failed(what: &str, error: &(dyn std::error::Error + 'static)) -> Failure {
     Failure::operation("amop", format_args!("{what}: {}", causes(error)))
 }
