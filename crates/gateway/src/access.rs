@@ -23,6 +23,14 @@ pub enum ClientName {
     Fingerprint(String),
 }
 
+impl ClientName {
+    /// Every name of a client.
+    pub(crate) fn all_of(client: &ClientCertificate) -> Vec<Self> {
+        let fingerprint = Self::Fingerprint(client.fingerprint.clone());
+        client.node_id.map(Self::Key).into_iter().chain([fingerprint]).collect()
+    }
+}
+
 /// A text that names no SDK.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -94,8 +102,8 @@ impl Access {
     /// # Errors
     /// Why it may not stay.
     pub fn judge(&self, client: &ClientCertificate, authorities: &[Certificate]) -> Result<(), Denial> {
-        let names = [client.node_id.map(ClientName::Key), Some(ClientName::Fingerprint(client.fingerprint.clone()))];
-        let listed = |list: &BTreeSet<ClientName>| names.iter().flatten().any(|name| list.contains(name));
+        let names = ClientName::all_of(client);
+        let listed = |list: &BTreeSet<ClientName>| names.iter().any(|name| list.contains(name));
         if listed(&self.deny) {
             return Err(Denial::Denied);
         }

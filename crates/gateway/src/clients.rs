@@ -13,6 +13,8 @@ use std::{
     },
 };
 
+use bytes::Bytes;
+use nuncio_channel_protocol::{BlockNotification, FrameKind, FrameSeq};
 use nuncio_protocol::amop::{ClientId, ClientOutput, ClientPort};
 
 use crate::{
@@ -41,6 +43,26 @@ impl Clients {
     /// What happened so far, in numbers.
     pub fn statistics(&self) -> Statistics {
         self.counters.read()
+    }
+
+    /// Pushes news of a block (0x1001) to every client that subscribes its group's topic, each in the form of its
+    /// protocol version. Says to how many; a client whose queue is full goes without.
+    pub fn notify_block(&self, block: &BlockNotification) -> usize {
+        let mailboxes: Vec<_> =
+            self.mailboxes.read().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect();
+        mailboxes.iter().filter(|mailbox| mailbox.notify_block(block)).count()
+    }
+
+    /// Pushes the receipt (0x1000) of a transaction that came with the call of this seq, as JSON. False when the client
+    /// is gone or its queue is full.
+    pub fn push_receipt(&self, client: ClientId, seq: FrameSeq, receipt: Bytes) -> bool {
+        self.mailbox(client).is_some_and(|mailbox| mailbox.push_news(FrameKind::Receipt, seq, receipt))
+    }
+
+    /// Pushes logs (0x1002) that an event filter of this client matched, as JSON. False when the client is gone or its
+    /// queue is full.
+    pub fn push_event(&self, client: ClientId, logs: Bytes) -> bool {
+        self.mailbox(client).is_some_and(|mailbox| mailbox.push_news(FrameKind::EventLog, FrameSeq::PUSH, logs))
     }
 
     pub(crate) fn counters(&self) -> &Arc<Counters> {

@@ -41,4 +41,5 @@ pub use config::{Config, Limits, Timeouts, Version};
 pub use counters::Statistics;
 pub use listener::{BindError, Bound, Renewal, bind};
 pub use node_info::{NodeFacts, NodeInfo};
+pub use nuncio_channel_protocol::{BlockNotification, FrameSeq};
 pub use tls::{Opening, Refusal};

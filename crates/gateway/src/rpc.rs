@@ -3,65 +3,22 @@
 //! A network without a chain answers as a chain of one empty group would: enough for every SDK to start. A chain that
 //! embeds the gateway answers the rest, and whatever it wants to answer itself, through [`RpcHandler`].
 
+mod call;
 mod pace;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use nuncio_channel_protocol::FrameSeq;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
     config::Version,
     node_info::{NodeFacts, NodeInfo},
 };
+pub use call::{Call, Caller, EventFilter, EventFilterFuture, RpcError, RpcFuture, RpcHandler};
 use pace::Pace;
-
-/// Answers RPC calls that the gateway does not, or not well enough.
-pub trait RpcHandler: Send + Sync + 'static {
-    /// Takes a call, or leaves it (`None`) to the built-in methods.
-    ///
-    /// Called on the session's task, so it returns at once; the work is in the future, which runs on a task of its own and
-    /// holds a place in the session's window until it ends.
-    fn call(&self, call: Call) -> Option<RpcFuture>;
-}
-
-/// An answer in the making.
-pub type RpcFuture = Pin<Box<dyn Future<Output = Result<Value, RpcError>> + Send>>;
-
-/// One call.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Call {
-    /// Echoed in the answer.
-    #[serde(default)]
-    pub id: Value,
-    /// The method's name.
-    pub method: String,
-    /// Its parameters: an array, or null when there are none.
-    #[serde(default)]
-    pub params: Value,
-}
-
-/// The error object of an answer.
-#[derive(Debug, Clone, PartialEq, Serialize, thiserror::Error)]
-#[error("{message} ({code})")]
-pub struct RpcError {
-    /// As JSON-RPC 2.0 numbers them; the application's own otherwise.
-    pub code: i64,
-    /// In words.
-    pub message: String,
-}
-
-impl RpcError {
-    /// The method does not exist.
-    pub const METHOD_NOT_FOUND: i64 = -32601;
-    /// Not a call.
-    pub const INVALID_REQUEST: i64 = -32600;
-    /// Not JSON.
-    pub const PARSE_ERROR: i64 = -32700;
-    /// FISCO BCOS's "over QPS limit".
-    pub const OVER_LIMIT: i64 = -40011;
-}
 
 /// The answers of one gateway.
 pub(crate) struct Rpc {
@@ -87,9 +44,9 @@ impl Rpc {
         Self { version, info, handler, pace: calls_per_second.map(Pace::new) }
     }
 
-    pub(crate) fn answer(&self, body: &[u8]) -> Answer {
+    pub(crate) fn answer(&self, caller: &Caller, seq: FrameSeq, body: &[u8]) -> Answer {
         let call = match read(body) {
-            Ok(call) => call,
+            Ok(Request { id, method, params }) => Call { caller: caller.clone(), seq, id, method, params },
             Err(error) => return Answer::Now(encode(&Value::Null, Err(error))),
         };
         if let Some(pace) = self.pace.as_ref().filter(|pace| !pace.admits(Instant::now())) {
@@ -101,6 +58,11 @@ impl Rpc {
             Some(future) => Answer::Later(Box::pin(async move { encode(&call.id, future.await) })),
             None => Answer::Now(encode(&call.id, self.built_in(&call.method))),
         }
+    }
+
+    /// The future of an event filter's answer, if the embedding chain takes it.
+    pub(crate) fn event_filter(&self, filter: EventFilter) -> Option<EventFilterFuture> {
+        self.handler.as_ref()?.event_filter(filter)
     }
 
     /// Says that a call was over the size limit; its id was not read.
@@ -139,7 +101,17 @@ impl fmt::Debug for Rpc {
     }
 }
 
-fn read(body: &[u8]) -> Result<Call, RpcError> {
+/// The JSON of a call.
+#[derive(Deserialize)]
+struct Request {
+    #[serde(default)]
+    id: Value,
+    method: String,
+    #[serde(default)]
+    params: Value,
+}
+
+fn read(body: &[u8]) -> Result<Request, RpcError> {
     serde_json::from_slice(body).map_err(|error| {
         let code = if error.is_data() { RpcError::INVALID_REQUEST } else { RpcError::PARSE_ERROR };
         RpcError { code, message: format!("not a JSON-RPC call: {error}") }

@@ -26,9 +26,10 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tracing::{debug, info, trace, warn};
 
 use crate::{
+    access::ClientName,
     clients::{Mailbox, Registration},
     listener::{Door, address},
-    rpc::{Answer, Rpc},
+    rpc::{Answer, Caller, EventFilter, Rpc},
     tls::Admitted,
 };
 use close_reason::CloseReason;
@@ -57,6 +58,7 @@ pub(crate) async fn run(door: Arc<Door>, admitted: Admitted, remote: SocketAddr,
 struct Session {
     door: Arc<Door>,
     registration: Registration,
+    caller: Caller,
     remote: SocketAddr,
     version: ProtocolVersion,
     link: Link,
@@ -85,6 +87,7 @@ impl Session {
     ) -> Self {
         let now = Instant::now();
         Self {
+            caller: Caller { client: registration.client, names: ClientName::all_of(&admitted.client) },
             registration,
             remote,
             version: ProtocolVersion::V1,
@@ -230,7 +233,7 @@ impl Session {
             // It frees the seq of the node's own question; SDKs put nothing into it.
             FrameKind::TopicVerification => Ok(()),
             FrameKind::RegisterEventFilter | FrameKind::UnregisterEventFilter => {
-                self.answer(&frame, ResultCode::OK, translate::no_event_filters(frame.body.clone()));
+                self.filter_events(frame);
                 Ok(())
             }
             _ => {
@@ -311,6 +314,7 @@ impl Session {
                         format!("{} names in its topic list cannot be topics and were left out", read.impossible)
                     });
                 }
+                self.mailbox().set_block_groups(translate::block_groups(&read.topics));
                 self.tell(ClientInput::Subscribe { client: self.registration.client, topics: read.topics }).await
             }
             Err(error) => {
@@ -335,17 +339,35 @@ impl Session {
         };
         debug!(client = self.registration.client.0, client_type = offer.client_type, %version, "handshake");
         self.version = version;
+        self.mailbox().set_version(version);
         let answer = HandshakeAnswer { node_version: self.door.node_version.clone(), protocol: version };
         self.answer(frame, ResultCode::OK, answer.encode());
         Ok(())
     }
 
     fn call(&self, frame: Frame) {
-        match self.door.rpc.answer(&frame.body) {
+        match self.door.rpc.answer(&self.caller, frame.seq, &frame.body) {
             Answer::Now(body) => self.answer(&frame, ResultCode::OK, body),
             Answer::Later(future) => {
                 let place = self.mailbox().reserve_answer();
                 tokio::spawn(async move { place.answer(FrameKind::Rpc, frame.seq, future.await) });
+            }
+        }
+    }
+
+    fn filter_events(&self, frame: Frame) {
+        let filter = EventFilter {
+            caller: self.caller.clone(),
+            registers: frame.kind == FrameKind::RegisterEventFilter,
+            request: translate::unpacked(frame.body.clone()),
+        };
+        match self.door.rpc.event_filter(filter) {
+            None => self.answer(&frame, ResultCode::OK, translate::no_event_filters(frame.body.clone())),
+            Some(future) => {
+                let place = self.mailbox().reserve_answer();
+                tokio::spawn(async move {
+                    place.answer(frame.kind, frame.seq, translate::event_answer(&future.await));
+                });
             }
         }
     }

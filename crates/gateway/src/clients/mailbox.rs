@@ -1,5 +1,5 @@
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Waker},
@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use nuncio_channel_protocol::{FrameKind, FrameSeq, ResultCode, TopicVerification};
+use nuncio_channel_protocol::{BlockNotification, FrameKind, FrameSeq, ProtocolVersion, ResultCode, TopicVerification};
 use nuncio_protocol::{
     Topic,
     amop::{self, ChallengeId, DeliveryId, Kind, PublishSeq},
@@ -69,6 +69,8 @@ struct State {
     deliveries: Deliveries,
     window: Window,
     reader: Option<Waker>,
+    version: ProtocolVersion,
+    block_groups: BTreeSet<u32>,
     closed: bool,
 }
 
@@ -85,6 +87,8 @@ impl Mailbox {
                 deliveries: Deliveries::new(limits.queue_frames, acknowledge),
                 window: Window::new(limits.window_frames, limits.window_bytes),
                 reader: None,
+                version: ProtocolVersion::V1,
+                block_groups: BTreeSet::new(),
                 closed: false,
             }),
         }
@@ -154,16 +158,47 @@ impl Mailbox {
             topic: topic.as_str().to_owned(),
             channel: channel.as_str().to_owned(),
         };
-        let body = body.encode();
-        let (size, seq) = (body.len(), FrameSeq::from_number(rand::random()));
+        self.push_news(FrameKind::TopicVerification, FrameSeq::from_number(rand::random()), body.encode());
+    }
+
+    /// Queues what the node says by itself; false, and counted, when the queue is full.
+    pub(super) fn push_news(&self, kind: FrameKind, seq: FrameSeq, body: Bytes) -> bool {
+        let size = body.len();
         let mut state = self.lock();
-        if state.closed || state.queued_frames >= self.queue_frames {
-            return;
+        if state.closed {
+            return false;
+        }
+        if state.queued_frames >= self.queue_frames
+            || state.queued_frames > 0 && state.queued_bytes.saturating_add(size) > self.queue_bytes
+        {
+            self.counters.deliveries_dropped.increment();
+            return false;
         }
         state.queued_frames += 1;
         state.queued_bytes += size;
-        let (kind, content) = (FrameKind::TopicVerification, Content::Plain(body));
+        let content = Content::Plain(body);
         self.push(state, Parcel { kind, seq, result: ResultCode::OK, content, charge: Charge::Queue(size) });
+        true
+    }
+
+    /// Queues news of a block if the client wants them.
+    pub(super) fn notify_block(&self, block: &BlockNotification) -> bool {
+        let version = {
+            let state = self.lock();
+            state.block_groups.contains(&block.group).then_some(state.version)
+        };
+        version
+            .is_some_and(|version| self.push_news(FrameKind::BlockNotification, FrameSeq::PUSH, block.encode(version)))
+    }
+
+    /// Notes in which form the client reads what the node pushes.
+    pub(crate) fn set_version(&self, version: ProtocolVersion) {
+        self.lock().version = version;
+    }
+
+    /// Notes which groups' block notifications the client wants.
+    pub(crate) fn set_block_groups(&self, groups: BTreeSet<u32>) {
+        self.lock().block_groups = groups;
     }
 
     /// Queues an answer the gateway makes itself.

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use nuncio_channel_protocol::{
-    AmopBody, AmopBodyError, Frame, ResultCode, Subscription, SubscriptionError, TopicVerdict, TopicVerificationError,
+    AmopBody, AmopBodyError, BlockNotification, Frame, ResultCode, Subscription, SubscriptionError, TopicVerdict,
+    TopicVerificationError,
 };
 use nuncio_identity::NodeId;
 use nuncio_protocol::{MAX_BODY, Topic, TopicError, amop::ChallengeId};
@@ -104,18 +105,30 @@ pub(super) fn verdict(body: &[u8]) -> Result<Verdict, VerdictError> {
     Ok(Verdict { challenge, topic: Topic::new(&verdict.topic)?, accepted: verdict.is_accepted() })
 }
 
+/// The groups whose block notifications a client wants.
+pub(super) fn block_groups(topics: &BTreeSet<Topic>) -> BTreeSet<u32> {
+    let named = topics.iter().filter_map(|topic| topic.as_str().strip_prefix(BlockNotification::TOPIC_PREFIX));
+    named.filter_map(|group| group.parse().ok()).collect()
+}
+
+/// What is packed behind a topic; empty when nothing is.
+pub(super) fn unpacked(body: Bytes) -> Bytes {
+    AmopBody::unpack(body).map(|body| body.data).unwrap_or_default()
+}
+
+/// The answer to an event filter, packed as SDKs expect it.
+pub(super) fn event_answer(answer: &serde_json::Value) -> Bytes {
+    AmopBody::new("", format!("{answer}\n").into()).expect("an empty topic always fits").pack()
+}
+
 /// The answer to 0x15 and 0x16: there are no events here.
 pub(super) fn no_event_filters(body: Bytes) -> Bytes {
-    let filter = AmopBody::unpack(body)
-        .ok()
-        .and_then(|body| serde_json::from_slice::<EventFilter>(&body.data).ok())
-        .unwrap_or_default();
-    let answer = serde_json::json!({
+    let filter = serde_json::from_slice::<EventFilter>(&unpacked(body)).unwrap_or_default();
+    event_answer(&serde_json::json!({
         "filterID": filter.id,
         "result": NO_GROUP,
         "message": "not a chain node: this node carries messages (AMOP) only and has no blocks or events",
-    });
-    AmopBody::new("", format!("{answer}\n").into()).expect("an empty topic always fits").pack()
+    }))
 }
 
 #[derive(Debug, Default, serde::Deserialize)]

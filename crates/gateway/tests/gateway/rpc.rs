@@ -1,7 +1,10 @@
 use std::sync::Arc;
 
-use nuncio_channel_protocol::{Frame, FrameKind, FrameSeq, ResultCode};
-use nuncio_gateway::rpc::{Call, RpcError, RpcFuture, RpcHandler};
+use nuncio_channel_protocol::{AmopBody, Frame, FrameKind, FrameSeq, ResultCode};
+use nuncio_gateway::{
+    BlockNotification,
+    rpc::{Call, EventFilter, EventFilterFuture, RpcError, RpcFuture, RpcHandler},
+};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -84,10 +87,16 @@ impl RpcHandler for Chain {
             "getBlockNumber" => Some(Box::pin(async { Ok(json!("0x2a")) })),
             "sendRawTransaction" => Some(Box::pin(async move {
                 mined.notified().await;
-                Err(RpcError { code: -40_000, message: format!("{} reverted", call.params[1]) })
+                Err(RpcError::new(-40_000, format!("{} reverted", call.params[1])))
             })),
             _ => None,
         }
+    }
+
+    fn event_filter(&self, filter: EventFilter) -> Option<EventFilterFuture> {
+        let request: Value = serde_json::from_slice(&filter.request).ok()?;
+        let registers = filter.registers;
+        Some(Box::pin(async move { json!({ "filterID": request["filterID"], "result": 0, "registered": registers }) }))
     }
 }
 
@@ -109,4 +118,60 @@ async fn an_embedding_chain_answers_what_it_wants_and_may_take_its_time() {
         answer,
         json!({ "id": 9, "jsonrpc": "2.0", "error": { "code": -40_000, "message": "\"0xff\" reverted" } })
     );
+}
+
+#[tokio::test]
+async fn an_embedding_chain_takes_event_filters_and_pushes_what_happens() {
+    let chain = Arc::new(Chain(Arc::default()));
+    let mut rig = Rig::with(|config| config.rpc = Some(chain)).await;
+    let (mut sdk, client) = rig.connect().await;
+    for (kind, registered) in [(FrameKind::RegisterEventFilter, true), (FrameKind::UnregisterEventFilter, false)] {
+        let body = AmopBody::new("", "{\"filterID\":\"f\"}".into()).unwrap().pack();
+        sdk.send(&Frame::request(kind, FrameSeq::from_number(4), body)).await;
+        let answer = sdk.expect_frame().await;
+        let said = AmopBody::unpack(answer.body).unwrap().data;
+        let said: Value = serde_json::from_slice(&said).unwrap();
+        assert_eq!((answer.kind, said), (kind, json!({ "filterID": "f", "result": 0, "registered": registered })));
+    }
+    let block = BlockNotification { number: 7, group: 1 };
+    assert_eq!(rig.clients.notify_block(&block), 0, "nobody subscribes it yet");
+    sdk.send(&Frame::request(FrameKind::Subscribe, FrameSeq::from_number(5), "[\"_block_notify_1\"]".into())).await;
+    rig.input().await;
+    assert_eq!(rig.clients.notify_block(&BlockNotification { number: 7, group: 2 }), 0);
+    assert_eq!(rig.clients.notify_block(&block), 1);
+    let pushed = sdk.expect_frame().await;
+    assert_eq!(
+        (pushed.kind, pushed.seq, &pushed.body[..]),
+        (FrameKind::BlockNotification, FrameSeq::PUSH, &b"\x10_block_notify_11,7"[..])
+    );
+    let hello = Frame::request(FrameKind::Handshake, FrameSeq::from_number(6), "{\"maximumSupport\":3}".into());
+    sdk.send(&hello).await;
+    sdk.expect_frame().await;
+    assert_eq!(rig.clients.notify_block(&block), 1);
+    assert_eq!(sdk.expect_frame().await.body, "\x10_block_notify_1{\"blockNumber\":7,\"groupID\":1}\n");
+    assert!(rig.clients.push_receipt(client, FrameSeq::from_number(9), "{}".into()));
+    let receipt = sdk.expect_frame().await;
+    assert_eq!(
+        (receipt.kind, receipt.seq, &receipt.body[..]),
+        (FrameKind::Receipt, FrameSeq::from_number(9), &b"{}"[..])
+    );
+    assert!(rig.clients.push_event(client, "[]".into()));
+    let event = sdk.expect_frame().await;
+    assert_eq!((event.kind, event.seq, &event.body[..]), (FrameKind::EventLog, FrameSeq::PUSH, &b"[]"[..]));
+    drop(sdk);
+    assert_eq!(rig.disconnected().await, client);
+    assert!(!rig.clients.push_event(client, "[]".into()));
+}
+
+#[tokio::test]
+async fn calls_beyond_the_limit_are_told_so_in_fiscos_code() {
+    let mut rig = Rig::with(|config| config.limits.calls_per_second = Some(1)).await;
+    let (mut sdk, _) = rig.connect().await;
+    assert_eq!(result(&mut sdk, "getGroupList").await, json!([1]));
+    let mut refused = 0;
+    for _ in 0..5 {
+        let answer = ask(&mut sdk, r#"{"id":5,"method":"getGroupList","params":[]}"#).await;
+        refused += u32::from(answer["error"]["code"] == json!(-40011));
+    }
+    assert!(refused >= 4, "{refused}");
 }
