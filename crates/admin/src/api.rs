@@ -52,6 +52,9 @@ pub struct Status {
     /// How often a second host with the key of this or another node was seen since the start.
     #[serde(default)]
     pub duplicate_identities: u64,
+    /// What the operator should see to, in words; empty when all is well.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// One peer, linked or wanted (`GET /v1/peers`).

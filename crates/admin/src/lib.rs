@@ -12,4 +12,4 @@ mod routes;
 pub mod server;
 
 pub use client::{Address, Client, ClientError};
-pub use operator::Operator;
+pub use operator::{Counter, Operator};

@@ -41,6 +41,20 @@ pub trait Operator: Send + Sync + 'static {
     /// When the filter cannot be read.
     fn set_log_filter(&self, filter: &str) -> Result<(), Failure>;
 
+    /// Numbers that only grow, for monitoring, which the node itself does not count, such as the gateway's.
+    fn counters(&self) -> Vec<Counter>;
+
     /// Conditions of readiness that the node itself does not know, such as the gateway's.
     fn checks(&self) -> Vec<Check>;
+}
+
+/// A number that only grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counter {
+    /// Its name in snake case, without a prefix.
+    pub name: &'static str,
+    /// What it counts.
+    pub help: &'static str,
+    /// Its value.
+    pub value: u64,
 }

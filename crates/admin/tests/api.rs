@@ -15,7 +15,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
 use nuncio_admin::{
-    Address, Client, ClientError, Operator,
+    Address, Client, ClientError, Counter, Operator,
     api::{AccessEntry, Check, Encoding, ErrorCode, Failure, Info, ListenOptions, Message, MessageKind, Reply, Rule},
     client::Messages,
     server,
@@ -90,6 +90,10 @@ impl Operator for Notebook {
         }
         filter.clone_into(&mut self.filter.lock().unwrap());
         Ok(())
+    }
+
+    fn counters(&self) -> Vec<Counter> {
+        vec![Counter { name: "gateway_frames_sent", help: "Frames sent.", value: 7 }]
     }
 
     fn checks(&self) -> Vec<Check> {
@@ -360,6 +364,28 @@ async fn health_is_told_apart_from_reachability() {
     let client = Client::new(Address::Unix(dir.path().join("mute.sock"))).with_timeout(Duration::from_millis(50));
     assert_eq!(code(client.status().await), "interrupted");
     drop(mute);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn monitoring_reads_numbers_and_a_route_is_told_link_by_link() {
+    let (one, two) = pair().await;
+    let answer = raw(&one.socket(), "GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", b"").await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("text/plain; version=0.0.4"), "{answer}");
+    for line in [
+        "nuncio_links 1",
+        "nuncio_nodes_reachable 2",
+        "# TYPE nuncio_gateway_frames_sent_total counter",
+        "nuncio_gateway_frames_sent_total 7",
+        "# TYPE nuncio_revocation_list_number gauge",
+    ] {
+        assert!(answer.lines().any(|found| found == line), "{line} is not in {answer}");
+    }
+    let route = one.client.route(&two.id()[..10]).await.unwrap();
+    let path: Vec<_> = route.path.iter().map(|hop| hop.name.as_str()).collect();
+    assert_eq!((route.node_id, path), (two.id(), vec!["one", "two"]));
+    assert_eq!(code(one.client.route("ffffffffff").await), "not_found");
+    one.stop().await;
+    two.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,15 +4,15 @@ use std::{
     collections::BTreeSet,
     net::SocketAddr,
     path::PathBuf,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use futures::future::{BoxFuture, FutureExt};
 use nuncio_admin::{
-    Operator,
+    Counter, Operator,
     api::{AccessEntry, Check, ErrorCode, Failure, Info, Rule},
 };
-use nuncio_gateway::Renewal;
+use nuncio_gateway::{Clients, Renewal};
 use nuncio_identity::NodeId;
 use nuncio_node::{NodeHandle, Snapshot};
 use nuncio_pki::{Policy, SharedPolicy};
@@ -30,6 +30,7 @@ pub(crate) struct Control {
     pub(crate) node: NodeHandle,
     pub(crate) policy: SharedPolicy,
     pub(crate) gateway: Option<(SocketAddr, Renewal)>,
+    pub(crate) clients: Arc<Clients>,
     pub(crate) log: Option<LogControl>,
     pub(crate) data: DataDir,
     /// One change at a time, a reload included.
@@ -51,6 +52,7 @@ pub(crate) struct Parts {
     pub(crate) node: NodeHandle,
     pub(crate) policy: SharedPolicy,
     pub(crate) gateway: Option<(SocketAddr, Renewal)>,
+    pub(crate) clients: Arc<Clients>,
     pub(crate) log: Option<LogControl>,
     pub(crate) data: DataDir,
 }
@@ -91,9 +93,9 @@ impl State {
 
 impl Control {
     pub(crate) fn new(parts: Parts, state: State) -> Self {
-        let Parts { source, node, policy, gateway, log, data } = parts;
+        let Parts { source, node, policy, gateway, clients, log, data } = parts;
         let (turn, state) = (tokio::sync::Mutex::new(()), Mutex::new(state));
-        Self { source, node, policy, gateway, log, data, turn, state }
+        Self { source, node, policy, gateway, clients, log, data, turn, state }
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -222,6 +224,11 @@ impl Operator for Control {
             .as_ref()
             .ok_or_else(|| Failure::new(ErrorCode::Refused, "this process does not let its node change the log"))?;
         log.set_filter(filter).map_err(|error| bad_request(error.to_string()))
+    }
+
+    fn counters(&self) -> Vec<Counter> {
+        let of_gateway = self.gateway.iter().flat_map(|_| self.clients.statistics().each().collect::<Vec<_>>());
+        of_gateway.map(|(name, help, value)| Counter { name, help, value }).collect()
     }
 
     fn checks(&self) -> Vec<Check> {

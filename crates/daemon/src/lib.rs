@@ -21,6 +21,7 @@ mod kept_lists;
 pub mod logging;
 mod node_info;
 mod open_files;
+mod peer_calls;
 mod port;
 mod reload;
 mod run;

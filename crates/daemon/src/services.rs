@@ -22,7 +22,9 @@ use crate::{
     expiry, kept_lists,
     logging::LogControl,
     node_info::SnapshotInfo,
-    open_files, port,
+    open_files,
+    peer_calls::PeerCalls,
+    port,
     watch::Watched,
 };
 
@@ -109,12 +111,14 @@ impl Daemon {
         node_config.adoptions = Some(keeper);
         let node = nuncio_node::build(node_config)?;
         let handle = node.handle();
+        let (peer_calls, control_place) = PeerCalls::new();
         let gateway = match credentials.channel {
             Some(tls) => {
                 let info = Arc::new(SnapshotInfo::new(handle.clone()));
                 let access = state.sdk_access(&policy.load());
-                let config = gateway_config(config, tls, access);
-                Some(nuncio_gateway::bind(config, clients, handle.client_inputs(), info).await?)
+                let mut config = gateway_config(config, tls, access);
+                config.rpc = Some(Arc::new(peer_calls));
+                Some(nuncio_gateway::bind(config, clients.clone(), handle.client_inputs(), info).await?)
             }
             None => None,
         };
@@ -124,8 +128,10 @@ impl Daemon {
             allow_remote: config.admin.allow_remote,
         };
         let renewal = gateway.as_ref().map(|gateway| (gateway.local_address(), gateway.renewal()));
-        let parts = Parts { source, node: handle.clone(), policy, gateway: renewal, log, data };
+        let parts = Parts { source, node: handle.clone(), policy, gateway: renewal, clients, log, data };
         let control = Arc::new(Control::new(parts, state));
+        // Nobody else has the place.
+        let _ = control_place.set(Arc::downgrade(&control));
         let admin = admin::bind(admin_config, handle, control.clone()).await?;
         Ok(Bound { node, gateway, admin, control, adoptions, watched })
     }

@@ -3,12 +3,20 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    ($(#[doc = $doc:literal] $name:ident,)*) => {
         /// Counts since the start; each only grows, but for `sessions`.
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
         #[non_exhaustive]
         pub struct Statistics {
-            $($(#[$doc])* pub $name: u64,)*
+            $(#[doc = $doc] pub $name: u64,)*
+        }
+
+        impl Statistics {
+            /// Every number that only grows: its name, as `gateway_frames_sent`, what it counts, its value.
+            pub fn each(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+                let all = [$((concat!("gateway_", stringify!($name)), $doc.trim_ascii(), self.$name)),*];
+                all.into_iter().filter(|(name, _, _)| *name != "gateway_sessions")
+            }
         }
 
         #[derive(Debug, Default)]

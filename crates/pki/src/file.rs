@@ -49,6 +49,11 @@ impl FileError {
                     path.display()
                 )
             }
+            Self::Read { path, source }
+                if matches!(source.kind(), io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory) =>
+            {
+                format!("name a file: {} is not one (ls -ld {0} shows what it is)", path.display())
+            }
             Self::Read { path, .. } => format!("check who owns {} and its permissions: ls -l {0}", path.display()),
             Self::TooLarge { path } => format!("check what {} is: file {0}", path.display()),
             Self::Exposed { path, .. } => format!("chmod 600 {}", path.display()),

@@ -14,7 +14,7 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
     let nodes = arguments.node.connect()?.nodes().await?;
-    let header = ["node", "name", "agency", "epoch", "seq", "reachable", "hops", "next hop", "topics"];
+    let header = ["node", "name", "agency", "epoch", "seq", "reachable", "hops", "next hop", "topics", "application"];
     output.rows(&nodes, &header, |node| {
         vec![
             short(&node.node_id),
@@ -26,6 +26,16 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
             or_dash(node.hops),
             or_dash(node.next_hop.as_deref().map(short)),
             node.topics.join(" "),
+            application(&node.application),
         ]
     })
+}
+
+/// The beginning of the field, hexadecimal: it may have 8,192 digits.
+fn application(field: &str) -> String {
+    match field.len() {
+        0 => "-".to_owned(),
+        1..=16 => field.to_owned(),
+        _ => format!("{}… ({} bytes)", &field[..16], field.len() / 2),
+    }
 }

@@ -10,14 +10,16 @@ use axum::{
 use nuncio_node::Snapshot;
 
 use super::{Context, health, network::links};
+use crate::operator::Counter;
 
 pub(super) async fn metrics(State(context): State<Context>) -> Response {
     let snapshot = context.node.snapshot();
     let ready = health::readiness(&snapshot, &*context.operator).iter().all(|check| check.ok);
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text(&snapshot, ready)).into_response()
+    let text = text(&snapshot, ready, &context.operator.counters());
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 
-fn text(snapshot: &Snapshot, ready: bool) -> String {
+fn text(snapshot: &Snapshot, ready: bool, counters: &[Counter]) -> String {
     let mut out = String::new();
     let reachable = snapshot.nodes.iter().filter(|node| node.reachable).count();
     let subscribers: u32 = snapshot.topics.iter().map(|topic| topic.subscribers).sum();
@@ -33,13 +35,31 @@ fn text(snapshot: &Snapshot, ready: bool) -> String {
         ("uptime_seconds", "Time since the node started", snapshot.started.elapsed().as_secs()),
     ];
     for (name, help, value) in gauges {
-        // Writing to a string cannot fail.
-        let _ = write!(out, "# HELP nuncio_{name} {help}\n# TYPE nuncio_{name} gauge\nnuncio_{name} {value}\n");
+        write(&mut out, name, help, "gauge", value);
     }
-    let (name, value) = ("duplicate_identities_total", snapshot.duplicate_identities);
-    let _ = write!(
-        out,
-        "# HELP nuncio_{name} Second hosts seen with the key of a node\n# TYPE nuncio_{name} counter\nnuncio_{name} {value}\n"
-    );
+    let help = "Second hosts seen with the key of a node";
+    write(&mut out, "duplicate_identities_total", help, "counter", snapshot.duplicate_identities);
+    for Counter { name, help, value } in counters {
+        write(&mut out, &format!("{name}_total"), help, "counter", *value);
+    }
+    write_revocations(&mut out, snapshot);
     out
+}
+
+fn write(out: &mut String, name: &str, help: &str, kind: &str, value: u64) {
+    // Writing to a string cannot fail.
+    let _ = write!(out, "# HELP nuncio_{name} {help}\n# TYPE nuncio_{name} {kind}\nnuncio_{name} {value}\n");
+}
+
+/// The newest list of each issuer that this node holds, by the issuer's series.
+fn write_revocations(out: &mut String, snapshot: &Snapshot) {
+    let own = snapshot.nodes.iter().find(|node| node.node_id == snapshot.node_id);
+    let numbers = own.map(|own| &own.revocations).into_iter().flatten();
+    let _ = out.write_str(
+        "# HELP nuncio_revocation_list_number Number of the newest revocation list held, by issuer\n\
+         # TYPE nuncio_revocation_list_number gauge\n",
+    );
+    for (series, number) in numbers {
+        let _ = writeln!(out, "nuncio_revocation_list_number{{issuer=\"{series}\"}} {number}");
+    }
 }

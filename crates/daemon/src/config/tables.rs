@@ -70,6 +70,9 @@ section! {
         allow: Vec<Sdk> = Vec::new(),
         /// SDKs that are refused whatever else is said. Default: none.
         deny: Vec<Sdk> = Vec::new(),
+        /// SDKs, named as in allow, that may add, erase and query peers by JSON-RPC (addPeers, erasePeers, queryPeers).
+        /// Default: none.
+        operators: Vec<Sdk> = Vec::new(),
         /// Most SDK connections; further ones are closed. Default: 2048.
         max_clients: usize = 2048,
         /// Bytes queued for one SDK; when full, unicasts go to another subscriber and multicasts are dropped.

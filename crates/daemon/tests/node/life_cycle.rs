@@ -1,113 +1,18 @@
-//! Whole nodes from configuration files: start, operate, reload, stop, and every way not to start.
+//! Start, operate, stop, and every way not to start.
 
-#![allow(clippy::unwrap_used, reason = "clippy knows #[test] functions only, not their helpers")]
-
-use std::{
-    fs,
-    net::{SocketAddr, TcpListener},
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use nuncio_admin::{
-    Address, Client, ClientError,
+    ClientError,
     api::{ListenOptions, Reply, Rule},
     client::UnicastReply,
 };
-use nuncio_daemon::{Bound, Config, Daemon, DataDirError, Reloader, RunError, Shutdown, Source, StartError};
-use nuncio_identity::NodeId;
-use nuncio_node::{Incoming, NodeHandle, PeerState, Responder, Snapshot};
+use nuncio_daemon::{Config, Daemon, DataDirError, RunError, Source, StartError};
+use nuncio_node::{Incoming, Responder};
 use nuncio_testkit::TestAuthority;
-use tempfile::TempDir;
-use tokio::{
-    task::JoinHandle,
-    time::{Instant, timeout},
-};
+use tokio::{task::JoinHandle, time::timeout};
 
-const DEADLINE: Duration = Duration::from_secs(30);
-
-/// A node directory with `nuncio.toml` and `conf/`.
-struct Home {
-    dir: TempDir,
-    id: NodeId,
-}
-
-impl Home {
-    fn new(authority: &TestAuthority, name: &str, toml: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let id = authority.write_node_directory(&dir.path().join("conf"), name);
-        let home = Self { dir, id };
-        home.write(toml);
-        home
-    }
-
-    fn file(&self) -> PathBuf {
-        self.dir.path().join("nuncio.toml")
-    }
-
-    /// Writes the file with free ports in front; `toml` may go on in `[p2p]`.
-    fn write(&self, toml: &str) {
-        let text = format!("[gateway]\nlisten = \"127.0.0.1:0\"\n[p2p]\nlisten = \"127.0.0.1:0\"\n{toml}");
-        fs::write(self.file(), text).unwrap();
-    }
-
-    fn daemon(&self) -> Daemon {
-        Daemon::from_source(Source::File(self.file())).unwrap()
-    }
-
-    async fn start(&self) -> Running {
-        Running::new(self.daemon().build().await.unwrap())
-    }
-
-    async fn refusal(&self) -> StartError {
-        self.daemon().build().await.unwrap_err()
-    }
-}
-
-struct Running {
-    client: Client,
-    node: NodeHandle,
-    p2p: SocketAddr,
-    gateway: Option<SocketAddr>,
-    reloader: Reloader,
-    shutdown: Shutdown,
-    work: JoinHandle<Result<(), RunError>>,
-}
-
-impl Running {
-    fn new(bound: Bound) -> Self {
-        let client = Client::new(Address::Unix(bound.admin_socket().unwrap().to_owned()));
-        let (p2p, gateway, reloader) = (bound.p2p_addresses()[0], bound.gateway_address(), bound.reloader());
-        let (node, shutdown) = (bound.handle(), Shutdown::new());
-        let work = tokio::spawn(bound.run(shutdown.clone()));
-        Self { client, node, p2p, gateway, reloader, shutdown, work }
-    }
-
-    async fn stop(self) -> Duration {
-        let asked = Instant::now();
-        self.shutdown.drain.cancel();
-        timeout(DEADLINE, self.work).await.expect("stops in time").unwrap().unwrap();
-        asked.elapsed()
-    }
-
-    /// Waits until the number of links is as wanted.
-    async fn links(&self, wanted: usize) {
-        let linked = |now: &Snapshot| now.peers.iter().filter(|peer| peer.state == PeerState::Linked).count();
-        let mut snapshots = self.node.snapshots();
-        let reached = timeout(DEADLINE, snapshots.wait_for(|now| linked(now) == wanted)).await;
-        reached.unwrap_or_else(|_| panic!("not {wanted} links in time")).unwrap();
-    }
-
-    async fn configured(&self) -> Vec<String> {
-        let peers = self.client.peers().await.unwrap();
-        peers.into_iter().filter(|peer| peer.configured).map(|peer| peer.address).collect()
-    }
-}
-
-fn peers(addresses: &[SocketAddr]) -> String {
-    format!("peers = {:?}\n", addresses.iter().map(ToString::to_string).collect::<Vec<_>>())
-}
+use crate::rig::{DEADLINE, Home, Running, peers};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_nodes_link_answer_and_stop() {
@@ -177,58 +82,7 @@ async fn what_operators_change_lasts_across_restarts() {
     first.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reload_takes_over_the_good_and_refuses_the_bad() {
-    let authority = TestAuthority::new();
-    let (one, two) = (Home::new(&authority, "one", ""), Home::new(&authority, "two", ""));
-    let (first, second) = (one.start().await, two.start().await);
-    two.write(&peers(&[first.p2p]));
-    second.reloader.reload().await.unwrap();
-    second.links(1).await;
-
-    let good = fs::read_to_string(two.file()).unwrap();
-    fs::write(two.file(), format!("{good}\n[p2pp]\n")).unwrap();
-    let error = second.reloader.reload().await.unwrap_err();
-    assert!(error.to_string().contains("nuncio.toml:") && !error.hint().is_empty(), "{error}");
-    fs::write(two.file(), format!("{good}\n[access]\ndeny = [\"{}\"]\n", one.id)).unwrap();
-    let ca = fs::read(two.dir.path().join("conf/ca.crt")).unwrap();
-    fs::write(two.dir.path().join("conf/ca.crt"), "no certificate").unwrap();
-    assert!(second.reloader.reload().await.unwrap_err().to_string().contains("ca.crt"));
-    second.links(1).await;
-    assert_eq!(second.client.access().await.unwrap(), []);
-
-    fs::write(two.dir.path().join("conf/ca.crt"), ca).unwrap();
-    second.reloader.reload().await.unwrap();
-    second.links(0).await;
-    assert_eq!(second.client.access().await.unwrap()[0].origin, "config");
-    second.stop().await;
-    first.stop().await;
-}
-
 /// A request from `first`'s operator that `second`'s application has taken and not answered.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_changed_file_is_taken_over_without_a_signal_and_a_bad_one_changes_nothing() {
-    let authority = TestAuthority::new();
-    let (one, two) = (Home::new(&authority, "one", ""), Home::new(&authority, "two", ""));
-    let (first, second) = (one.start().await, two.start().await);
-    two.write(&peers(&[first.p2p]));
-    second.links(1).await;
-    two.write("peers = [\"nonsense\"]\n");
-    // The bad file has been looked at, and the link stayed, when the next good one is in force.
-    timeout(DEADLINE, async {
-        while second.reloader.reload().await.is_ok() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await
-    .expect("the file is bad");
-    assert_eq!(second.configured().await, [first.p2p.to_string()]);
-    two.write("");
-    second.links(0).await;
-    first.stop().await;
-    second.stop().await;
-}
-
 async fn request_in_flight(
     first: &Running,
     second: &Running,

@@ -1,0 +1,8 @@
+//! Whole nodes from configuration files.
+
+#![allow(clippy::unwrap_used, reason = "clippy knows #[test] functions only, not their helpers")]
+
+mod gateway;
+mod life_cycle;
+mod reload;
+mod rig;

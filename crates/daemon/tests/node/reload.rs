@@ -1,0 +1,98 @@
+//! What changes while a node runs.
+
+use std::{fs, path::Path, time::Duration};
+
+use nuncio_testkit::TestAuthority;
+use tokio::time::timeout;
+
+use crate::rig::{Home, peers};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_takes_over_the_good_and_refuses_the_bad() {
+    let authority = TestAuthority::new();
+    let (one, two) = (Home::new(&authority, "one", ""), Home::new(&authority, "two", ""));
+    let (first, second) = (one.start().await, two.start().await);
+    two.write(&peers(&[first.p2p]));
+    second.reloader.reload().await.unwrap();
+    second.links(1).await;
+
+    let good = fs::read_to_string(two.file()).unwrap();
+    fs::write(two.file(), format!("{good}\n[p2pp]\n")).unwrap();
+    let error = second.reloader.reload().await.unwrap_err();
+    assert!(error.to_string().contains("nuncio.toml:") && !error.hint().is_empty(), "{error}");
+    fs::write(two.file(), format!("{good}\n[access]\ndeny = [\"{}\"]\n", one.id)).unwrap();
+    let ca = fs::read(two.dir.path().join("conf/ca.crt")).unwrap();
+    fs::write(two.dir.path().join("conf/ca.crt"), "no certificate").unwrap();
+    assert!(second.reloader.reload().await.unwrap_err().to_string().contains("ca.crt"));
+    second.links(1).await;
+    assert_eq!(second.client.access().await.unwrap(), []);
+
+    fs::write(two.dir.path().join("conf/ca.crt"), ca).unwrap();
+    second.reloader.reload().await.unwrap();
+    second.links(0).await;
+    assert_eq!(second.client.access().await.unwrap()[0].origin, "config");
+    second.stop().await;
+    first.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changed_file_is_taken_over_without_a_signal_and_a_bad_one_changes_nothing() {
+    let authority = TestAuthority::new();
+    let (one, two) = (Home::new(&authority, "one", ""), Home::new(&authority, "two", ""));
+    let (first, second) = (one.start().await, two.start().await);
+    two.write(&peers(&[first.p2p]));
+    second.links(1).await;
+    // The watch takes a file when it has not changed for a second: three later it has seen this one.
+    two.write("peers = [\"nonsense\"]\n");
+    let kept = timeout(Duration::from_secs(3), second.links(0)).await;
+    assert!(kept.is_err(), "a bad file changes nothing");
+    assert_eq!(second.configured().await, [first.p2p.to_string()]);
+    two.write("");
+    second.links(0).await;
+    first.stop().await;
+    second.stop().await;
+}
+
+/// Trusts the authorities of both files from now on.
+fn trust_both(home: &Home, other: &Home) {
+    let ca = |home: &Home| fs::read_to_string(home.dir.path().join("conf/ca.crt")).unwrap();
+    fs::write(home.dir.path().join("conf/ca.crt"), ca(home) + &ca(other)).unwrap();
+}
+
+fn copy(from: &Path, to: &Path, names: &[&str]) {
+    for name in names {
+        fs::copy(from.join(name), to.join(name)).unwrap();
+    }
+}
+
+/// A consortium changes its root: first everyone trusts both, then nodes move over one by one, then the old one goes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_root_is_replaced_while_the_nodes_run() {
+    let (old, new) = (TestAuthority::named("old root", "agency"), TestAuthority::named("new root", "agency"));
+    let (one, two) = (Home::new(&old, "one", ""), Home::new(&old, "two", ""));
+    let (next_one, next_two) = (Home::new(&new, "one", ""), Home::new(&new, "two", ""));
+    let (first, second) = (one.start().await, two.start().await);
+    two.write(&peers(&[first.p2p]));
+    second.reloader.reload().await.unwrap();
+    second.links(1).await;
+
+    trust_both(&one, &next_one);
+    trust_both(&two, &next_two);
+    first.reloader.reload().await.unwrap();
+    second.reloader.reload().await.unwrap();
+    // A node of the new root joins those of the old one.
+    next_two.write(&peers(&[first.p2p]));
+    trust_both(&next_two, &two);
+    let moved = next_two.start().await;
+    moved.links(2).await;
+    first.links(2).await;
+
+    // The old root goes: the node that is still of it is turned away, the one that has moved stays with its own.
+    copy(&next_one.dir.path().join("conf"), &next_two.dir.path().join("conf"), &["ca.crt"]);
+    moved.reloader.reload().await.unwrap();
+    moved.links(0).await;
+    first.links(1).await;
+    moved.stop().await;
+    second.stop().await;
+    first.stop().await;
+}
