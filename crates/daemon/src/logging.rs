@@ -93,7 +93,15 @@ fn read(filter: &str) -> Result<EnvFilter, LogError> {
     if !filter.split(',').all(|word| is_directive(word.trim())) {
         return Err(unusable());
     }
-    EnvFilter::builder().parse(filter.trim()).map_err(|_| unusable())
+    let filter = filter.trim();
+    let parsed = EnvFilter::builder().parse(filter).map_err(|_| unusable())?;
+    // yamux warns of every connection that the other side closes; the node says better why it ended.
+    let is_quiet = filter == "off" || filter.contains("yamux");
+    if is_quiet {
+        Ok(parsed)
+    } else {
+        "yamux=error".parse().map(|quiet| parsed.add_directive(quiet)).map_err(|_| unusable())
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,210 @@
+//! What each real SDK sends, byte for byte as captured, and what it must get; however its writes are cut.
+
+use nuncio_protocol::amop::{ClientInput, Kind};
+
+use crate::rig::{Rig, Sdk, bytes_of};
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    /// The SDK sends this frame.
+    Send(&'static str),
+    /// It gets this frame.
+    Get(&'static str),
+    /// The core is told these topics.
+    Topics(&'static [&'static str]),
+    /// The core is given a publish of this kind, topic and payload.
+    Publish(Kind, &'static str, &'static [u8]),
+    /// The core answers it.
+    Reply(i32, &'static str, &'static [u8]),
+}
+
+use Step::{Get, Publish, Reply, Send, Topics};
+
+const GO: &[Step] = &[
+    Send(
+        "0000006700143133663763343365653734333131663162303037356135353564656439343561000000007b226d696e696d756d537570706f7274223a312c226d6178696d756d537570706f7274223a332c22636c69656e7454797065223a22476f2d53444b227d",
+    ),
+    Get(
+        "0000004f00143133663763343365653734333131663162303037356135353564656439343561000000007b226e6f646556657273696f6e223a22322e392e31222c2270726f746f636f6c223a337d0a",
+    ),
+    Send(
+        "0000003d00323133663837363365653734333131663162303037356135353564656439343561000000005b225f626c6f636b5f6e6f746966795f31225d",
+    ),
+    Topics(&["_block_notify_1"]),
+    Send(
+        "0000004700323133663839613335653734333131663162303037356135353564656439343561000000005b225f626c6f636b5f6e6f746966795f31222c22676f746f706963225d",
+    ),
+    Topics(&["_block_notify_1", "gotopic"]),
+    Send("0000002a0013313065633634376265373438313166316131616235613535356465643934356100000000"),
+    Get(
+        "0000003a0013313065633634376265373438313166316131616235613535356465643934356100000000 7b22686561727442656174223a317d0a",
+    ),
+    Send(
+        "0000005e003031346461656338346537343331316631623864623561353535646564393435610000000008676f746f70696368656c6c6f2c20464953434f2042434f532c204920616d20756e6963617374207075626c6973686572212030",
+    ),
+    Publish(Kind::Unicast, "gotopic", b"hello, FISCO BCOS, I am unicast publisher! 0"),
+    Reply(0, "gotopic", b""),
+    Get("00000032003131346461656338346537343331316631623864623561353535646564393435610000000008676f746f706963"),
+    Send(
+        "00000036003531616530393762336537343331316631623864623561353535646564393435610000000008676f746f706963446f6e65",
+    ),
+    Publish(Kind::Multicast, "gotopic", b"Done"),
+    Reply(0, "gotopic", b"Done"),
+    Get("00000036003131616530393762336537343331316631623864623561353535646564393435610000000008676f746f706963446f6e65"),
+];
+
+const JAVA: &[Step] = &[
+    Send(
+        "0000006900143361633666363035313565383436623938346236353030373438663364393666000000007b226d6178696d756d537570706f7274223a332c226d696e696d756d537570706f7274223a312c22636c69656e7454797065223a226a6176612d73646b227d",
+    ),
+    Get(
+        "0000004f00143361633666363035313565383436623938346236353030373438663364393666000000007b226e6f646556657273696f6e223a22322e392e31222c2270726f746f636f6c223a337d0a",
+    ),
+    Send(
+        "0000003900136261323334666331633138393437666662353535383765386166623833373134000000007b22686561727442656174223a307d",
+    ),
+    Get(
+        "0000003a00136261323334666331633138393437666662353535383765386166623833373134000000007b22686561727442656174223a317d0a",
+    ),
+    Send("0000002c00326365316636393034643965623436643662613035653633363532653236666465000000005b5d"),
+    Topics(&[]),
+    Send("0000003000326533663239386335363661303466633561666264346666393634663065633833000000005b226a74225d"),
+    Topics(&["jt"]),
+    Send("000000300030653735643332656432656330343662323861663133303365303930646637383000000000036a7468656a"),
+    Publish(Kind::Unicast, "jt", b"hej"),
+    Reply(0, "jt", b"jack"),
+    Get("000000310031653735643332656432656330343662323861663133303365303930646637383000000000036a746a61636b"),
+    Send("000000300035336565613163633334636239343735376132356232663230613534383162306600000000036a7468656a"),
+    Publish(Kind::Multicast, "jt", b"hej"),
+    Reply(0, "jt", b"hej"),
+    Get("000000300031336565613163633334636239343735376132356232663230613534383162306600000000036a7468656a"),
+];
+
+const WEB3SDK: &[Step] = &[
+    Send(
+        "0000004200323438653262663831663431653438363739656263636162653333623839313739000000005b227774222c225f626c6f636b5f6e6f746966795f31225d",
+    ),
+    Topics(&["_block_notify_1", "wt"]),
+    Send("000000340030393062373135623565643165343634346131646262316333383136356232323400000000037774773368656c6c6f"),
+    Publish(Kind::Unicast, "wt", b"w3hello"),
+    Reply(100, "wt", b""),
+    Get("0000002a0031393062373135623565643165343634346131646262316333383136356232323400000064"),
+    Send("0000003200356161383361613034653737333430373762356137303238313439343264623432000000000377747733616c6c"),
+    Publish(Kind::Multicast, "wt", b"w3all"),
+    Reply(0, "wt", b"w3all"),
+    Get("0000003200316161383361613034653737333430373762356137303238313439343264623432000000000377747733616c6c"),
+];
+
+/// No handshake, so version 1: its heartbeat without a body gets no answer.
+const PYTHON: &[Step] = &[
+    Send(
+        "0000003600323032333235303265653734613131663161386132303266633030303030303031000000005b227431222c20227432225d",
+    ),
+    Topics(&["t1", "t2"]),
+    Send("0000002f00303033353437356530653734613131663161333266303266633030303030303031000000000374316869"),
+    Publish(Kind::Unicast, "t1", b"hi"),
+    Reply(0, "t1", b"ok"),
+    Get("0000002f00313033353437356530653734613131663161333266303266633030303030303031000000000374316f6b"),
+    Send("000000300035303339653366623865373461313166313963376430326663303030303030303100000000037432616c6c"),
+    Publish(Kind::Multicast, "t2", b"all"),
+    Reply(0, "t2", b"all"),
+    Get("000000300031303339653366623865373461313166313963376430326663303030303030303100000000037432616c6c"),
+    Send(
+        "0000007000123034383039623036653734613131663161386664303266633030303030303031000000007b226a736f6e727063223a2022322e30222c20226d6574686f64223a2022676574426c6f636b4e756d626572222c2022706172616d73223a205b315d2c20226964223a20307d",
+    ),
+    Get(
+        "00000052001230343830396230366537346131316631613866643032666330303030303030310000000 07b226964223a302c226a736f6e727063223a22322e30222c22726573756c74223a22307830227d0a",
+    ),
+];
+
+/// Its seqs are raw bytes.
+const RUST_GEARS: &[Step] = &[
+    Send(
+        "0000006f00143298435af6540ae7329c5db0ab1dbfe09a960c6f6755643f33da137ff095b59e000000007b226d696e696d756d537570706f7274223a312c226d6178696d756d537570706f7274223a332c22636c69656e7454797065223a22727573742d67656172732d73646b227d",
+    ),
+    Get(
+        "0000004f00143298435af6540ae7329c5db0ab1dbfe09a960c6f6755643f33da137ff095b59e000000007b226e6f646556657273696f6e223a22322e392e31222c2270726f746f636f6c223a337d0a",
+    ),
+    Send("0000003000322b205d712e5446cf21407e02dc40aafb1fb5049b4cef655e6f25a83b4bfbf981000000005b227274225d"),
+    Topics(&["rt"]),
+    Send("0000003000308a6217312171abc7f16b141fc10ac04309ad9c82730fbeb2be17cb4f9a14af6d00000000037274686f69"),
+    Publish(Kind::Unicast, "rt", b"hoi"),
+    Reply(0, "rt", b"rusty"),
+    Get("0000003200318a6217312171abc7f16b141fc10ac04309ad9c82730fbeb2be17cb4f9a14af6d000000000372747275737479"),
+    Send("000000300035548d9d14eaf07d36a75f61895de94971ca47e9ebad13b8c741a4f4248f39c74300000000037274686f69"),
+    Publish(Kind::Multicast, "rt", b"hoi"),
+    Reply(0, "rt", b"hoi"),
+    Get("000000300031548d9d14eaf07d36a75f61895de94971ca47e9ebad13b8c741a4f4248f39c74300000000037274686f69"),
+];
+
+/// Neither handshake nor heartbeat.
+const NODEJS: &[Step] = &[
+    Send(
+        "0000003d00323137393764326433633931623465343261613138353038333734666637613932000000005b225f626c6f636b5f6e6f746966795f31225d",
+    ),
+    Topics(&["_block_notify_1"]),
+];
+
+/// How a client's bytes may reach the node.
+#[derive(Debug, Clone, Copy)]
+enum Writes {
+    /// A write for each frame.
+    Whole,
+    /// In pieces of so many bytes.
+    Pieces(usize),
+}
+
+async fn play(script: &[Step], writes: Writes) {
+    let mut rig = Rig::new().await;
+    let (mut sdk, client) = rig.connect().await;
+    let mut asked = None;
+    for step in script {
+        match *step {
+            Send(frame) => send(&mut sdk, &bytes_of(frame), writes).await,
+            Get(frame) => assert_eq!(sdk.expect_frame().await.to_bytes(), bytes_of(frame), "{step:?}"),
+            Topics(wanted) => match rig.input().await {
+                ClientInput::Subscribe { topics, .. } => {
+                    assert_eq!(topics.iter().map(nuncio_protocol::Topic::as_str).collect::<Vec<_>>(), wanted);
+                }
+                other => panic!("{other:?}, not {wanted:?}"),
+            },
+            Publish(wanted, topic, data) => {
+                let (seq, kind, to, payload) = rig.publish().await;
+                assert_eq!((kind, to.as_str(), &payload[..]), (wanted, topic, data));
+                asked = Some(seq);
+            }
+            Reply(code, topic, data) => rig.reply(client, asked.take().unwrap(), code, topic, data),
+        }
+    }
+    drop(sdk);
+    assert_eq!(rig.disconnected().await, client);
+    assert_eq!(rig.clients.statistics().frames_malformed + rig.clients.statistics().frames_ignored, 0);
+}
+
+async fn send(sdk: &mut Sdk, bytes: &[u8], writes: Writes) {
+    let length = match writes {
+        Writes::Whole => bytes.len(),
+        Writes::Pieces(length) => length,
+    };
+    for piece in bytes.chunks(length) {
+        sdk.send_bytes(piece).await;
+    }
+}
+
+#[tokio::test]
+async fn every_sdk_is_served_to_the_byte() {
+    let scripts = [
+        ("go-sdk v2", GO),
+        ("java-sdk 2.10", JAVA),
+        ("web3sdk", WEB3SDK),
+        ("python-sdk", PYTHON),
+        ("rust-gears-sdk", RUST_GEARS),
+        ("nodejs-sdk", NODEJS),
+    ];
+    for (name, script) in scripts {
+        for writes in [Writes::Whole, Writes::Pieces(1), Writes::Pieces(43)] {
+            println!("{name}, {writes:?}");
+            play(script, writes).await;
+        }
+    }
+}
