@@ -2,13 +2,14 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use futures::future::join_all;
 use nuncio_channel_protocol::MAX_BODY;
 use nuncio_pki::tls::{TlsConfigError, channel_client_config};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Attempt, Client,
+    Attempt, Client, Pool,
     client::Core,
     dial::{Dial, TlsDial},
     driver::Driver,
@@ -130,22 +131,64 @@ impl Builder {
         self.connect_with(Box::new(dial)).await
     }
 
+    /// Loads the certificates and connects to every node at once; must run inside tokio. One that serves is enough: the
+    /// others are tried again in the background.
+    ///
+    /// # Errors
+    /// When a setting is missing or unusable, or no node can be used.
+    pub async fn connect_all(self) -> Result<Pool, ConnectError> {
+        let Some(directory) = &self.certificates else {
+            return Err(ConnectError::NoCertificates);
+        };
+        let config = Arc::new(channel_client_config(directory)?);
+        self.connect_all_with(|| Box::new(TlsDial(Arc::clone(&config)))).await
+    }
+
     pub(crate) async fn connect_with(self, dial: Box<dyn Dial>) -> Result<Client, ConnectError> {
+        self.judge()?;
+        let (client, mut driver) = client(dial, self.nodes, self.options);
+        let connection = driver.round().await.map_err(|attempts| ConnectError::NoNodeUsable { attempts })?;
+        tokio::spawn(driver.run(Some(connection)));
+        Ok(client)
+    }
+
+    pub(crate) async fn connect_all_with(self, dial: impl Fn() -> Box<dyn Dial>) -> Result<Pool, ConnectError> {
+        self.judge()?;
+        let tries = self.nodes.iter().map(|node| {
+            let (client, mut driver) = client(dial(), vec![node.clone()], self.options.clone());
+            async move {
+                let outcome = driver.round().await;
+                (client, driver, outcome)
+            }
+        });
+        let (mut clients, mut drivers, mut attempts) = (Vec::new(), Vec::new(), Vec::new());
+        for (client, driver, outcome) in join_all(tries).await {
+            clients.push(client);
+            match outcome {
+                Ok(connection) => drivers.push((driver, Some(connection))),
+                Err(failed) => {
+                    attempts.extend(failed);
+                    drivers.push((driver, None));
+                }
+            }
+        }
+        if attempts.len() == clients.len() {
+            return Err(ConnectError::NoNodeUsable { attempts });
+        }
+        for (driver, connection) in drivers {
+            tokio::spawn(driver.run(connection));
+        }
+        Ok(Pool::new(clients))
+    }
+
+    fn judge(&self) -> Result<(), ConnectError> {
         if self.nodes.is_empty() {
             return Err(ConnectError::NoNode);
         }
-        if let Some(node) = self.nodes.iter().find(|node| !is_address(node)) {
-            return Err(ConnectError::Address { node: node.clone() });
+        match self.nodes.iter().find(|node| !is_address(node)) {
+            Some(node) => Err(ConnectError::Address { node: node.clone() }),
+            None => Ok(()),
         }
-        let in_flight = Semaphore::new(self.options.max_in_flight);
-        let shared = Arc::new(Shared::new(self.options));
-        let (requests, incoming) = mpsc::channel(REQUEST_QUEUE);
-        let stop = CancellationToken::new();
-        let mut driver = Driver::new(dial, self.nodes, Arc::clone(&shared), incoming, stop.clone());
-        let connection = driver.round().await.map_err(|attempts| ConnectError::NoNodeUsable { attempts })?;
-        tokio::spawn(driver.run(connection));
-        let guard = stop.clone().drop_guard();
-        Ok(Client { core: Arc::new(Core { shared, requests, in_flight, stop, _stop_with_last_handle: guard }) })
     }
 }
 
@@ -162,6 +205,18 @@ impl ConnectError {
             }
         }
     }
+}
+
+/// A client without a connection, and what is to make one.
+fn client(dial: Box<dyn Dial>, nodes: Vec<String>, options: Options) -> (Client, Driver) {
+    let in_flight = Semaphore::new(options.max_in_flight);
+    let shared = Arc::new(Shared::new(options));
+    let (requests, incoming) = mpsc::channel(REQUEST_QUEUE);
+    let stop = CancellationToken::new();
+    let driver = Driver::new(dial, nodes, Arc::clone(&shared), incoming, stop.clone());
+    let guard = stop.clone().drop_guard();
+    let core = Core { shared, requests, in_flight, stop, _stop_with_last_handle: guard };
+    (Client { core: Arc::new(core) }, driver)
 }
 
 fn is_address(node: &str) -> bool {

@@ -200,6 +200,11 @@ impl Client {
         response(method, &answer)
     }
 
+    /// Whether a node serves this client now.
+    pub fn is_connected(&self) -> bool {
+        self.core.shared.status.borrow().is_connected()
+    }
+
     /// The state of the connection, now and as it changes.
     pub fn status(&self) -> watch::Receiver<Status> {
         self.core.shared.status.subscribe()

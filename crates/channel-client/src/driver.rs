@@ -63,10 +63,13 @@ impl Driver {
         Err(attempts)
     }
 
-    /// Serves until the client is closed.
-    pub(crate) async fn run(mut self, first: Connection) {
+    /// Serves until the client is closed; tries to connect first if it has no connection yet.
+    pub(crate) async fn run(mut self, first: Option<Connection>) {
         let mut backoff = Backoff::new(self.shared.options.backoff);
-        let mut connection = Some(first);
+        let mut connection = match first {
+            None => self.reconnect(&mut backoff).await,
+            first => first,
+        };
         while let Some(current) = connection {
             let (node, since) = (current.node.clone(), Instant::now());
             tracing::info!(node, protocol = %current.protocol, "connected");

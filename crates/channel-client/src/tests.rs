@@ -2,6 +2,7 @@
 
 mod connecting;
 mod delivering;
+mod pool;
 mod private;
 mod publishing;
 mod reconnecting;
