@@ -1,6 +1,8 @@
 //! SDKs at a whole node.
 
-use nuncio_channel_client::{CallError, Client};
+use std::{fs, path::Path};
+
+use nuncio_channel_client::{CallError, Client, FileError, InboxOptions, PublishError};
 use nuncio_testkit::TestAuthority;
 use serde_json::{Value, json};
 
@@ -47,4 +49,73 @@ async fn an_sdk_of_an_operator_manages_peers_and_no_other_does() {
     assert_eq!(code(client.call("erasePeers", json!([peer])).await), -32603);
     second.stop().await;
     first.stop().await;
+}
+
+/// Two nodes with an SDK at each, and a directory for files.
+async fn correspondents() -> ([Home; 2], [Running; 2], [Client; 2], tempfile::TempDir) {
+    let authority = TestAuthority::new();
+    let homes = [Home::new(&authority, "one", ""), Home::new(&authority, "two", "")];
+    let first = homes[0].start().await;
+    homes[1].write(&crate::rig::peers(&[first.p2p]));
+    let nodes = [first, homes[1].start().await];
+    nodes[1].links(1).await;
+    for home in &homes {
+        authority.write_sdk_directory(&home.dir.path().join("sdk"), false);
+    }
+    let clients = [sdk(&nodes[0], &homes[0]).await, sdk(&nodes[1], &homes[1]).await];
+    (homes, nodes, clients, tempfile::tempdir().unwrap())
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// Sends until the topic is known at the sender's node.
+async fn send(client: &Client, path: &Path, steps: &mut Vec<u64>) -> Result<u64, FileError> {
+    loop {
+        match client.send_file("files", path, |progress| steps.push(progress.received)).await {
+            Err(FileError::Publish(PublishError::NoSubscriber { .. })) => tokio::task::yield_now().await,
+            outcome => return outcome.map(|sent| sent.size),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_go_in_chunks_from_client_to_client() {
+    let (_homes, nodes, [sender, receiver], dir) = correspondents().await;
+    let (out, sent) = (dir.path().join("out"), dir.path().join("report.bin"));
+    fs::create_dir(&out).unwrap();
+    let content: Vec<u8> = (0..(5_u32 << 19) + 77).map(|number| number.to_le_bytes()[1]).collect();
+    fs::write(&sent, &content).unwrap();
+    fs::write(dir.path().join("empty"), "").unwrap();
+    let options = InboxOptions { max_bytes: 4 << 20, ..InboxOptions::new(&out) };
+    let mut inbox = receiver.receive_files("files", options).await.unwrap();
+    let receiving = tokio::spawn(async move {
+        let files = (inbox.next().await.unwrap().unwrap(), inbox.next().await.unwrap().unwrap());
+        // Offers are judged as long as the inbox is read.
+        tokio::select! {
+            more = inbox.next() => panic!("{more:?}"),
+            () = std::future::pending() => files,
+        }
+    });
+    let mut steps = Vec::new();
+    assert_eq!(send(&sender, &sent, &mut steps).await.unwrap(), content.len() as u64);
+    assert_eq!(steps, [1 << 20, 2 << 20, content.len() as u64]);
+    assert_eq!(fs::read(out.join("report.bin")).unwrap(), content);
+    assert_eq!(send(&sender, &dir.path().join("empty"), &mut steps).await.unwrap(), 0);
+    assert_eq!(names(&out), ["empty", "report.bin"]);
+
+    let again = send(&sender, &sent, &mut steps).await.unwrap_err().to_string();
+    assert!(again.contains("report.bin is there already"), "{again}");
+    fs::write(dir.path().join("large"), vec![0; (4 << 20) + 1]).unwrap();
+    let large = send(&sender, &dir.path().join("large"), &mut steps).await.unwrap_err().to_string();
+    assert!(large.contains("over the limit of 4194304"), "{large}");
+    assert!(matches!(send(&sender, Path::new("/"), &mut steps).await, Err(FileError::Name { .. })));
+    receiving.abort();
+    for node in nodes {
+        node.stop().await;
+    }
 }
