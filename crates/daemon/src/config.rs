@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nuncio_pki::{IdentityPaths, tls::ChannelPaths};
+use nuncio_pki::{
+    IdentityPaths,
+    tls::{ChannelPaths, RsaPaths},
+};
 use serde::{Deserialize, Serialize};
 
 mod environment;
@@ -127,8 +130,10 @@ impl Config {
     /// Makes relative paths start at `base`.
     pub fn resolve(&mut self, base: &Path) {
         let files = [&mut self.data_dir, &mut self.identity.key, &mut self.identity.cert, &mut self.identity.ca];
-        let optional = [&mut self.gateway.key, &mut self.gateway.cert, &mut self.gateway.ca, &mut self.admin.socket];
-        let all = files.into_iter().chain(&mut self.identity.crl).chain(optional.into_iter().flatten());
+        let gateway = &mut self.gateway;
+        let second = [&mut gateway.rsa_key, &mut gateway.rsa_cert];
+        let optional = [&mut gateway.key, &mut gateway.cert, &mut gateway.ca, &mut self.admin.socket];
+        let all = files.into_iter().chain(&mut self.identity.crl).chain(optional.into_iter().chain(second).flatten());
         for path in all {
             *path = base.join(&*path);
         }
@@ -145,22 +150,24 @@ impl Config {
         IdentityPaths { key, cert, ca, crl }
     }
 
-    /// The files of the channel port: those named, else those in `channel_cert/` beside the node's certificate, else
-    /// the node's own.
+    /// The files of the channel port: those named, else the node's own and, for RSA, those in `channel_cert/` beside the
+    /// node's certificate.
     pub fn channel_paths(&self) -> ChannelPaths {
+        let named = match (&self.gateway.rsa_key, &self.gateway.rsa_cert) {
+            (Some(key), Some(cert)) => Some(RsaPaths { key: key.clone(), cert: cert.clone(), ca: None }),
+            _ => None,
+        };
         if let (Some(key), Some(cert), Some(ca)) = (&self.gateway.key, &self.gateway.cert, &self.gateway.ca) {
-            return ChannelPaths { key: key.clone(), cert: cert.clone(), ca: ca.clone() };
+            return ChannelPaths { key: key.clone(), cert: cert.clone(), ca: ca.clone(), rsa: named };
         }
         let beside = directory_of(&self.identity.cert).join("channel_cert");
-        if beside.join("node.crt").is_file() {
-            return ChannelPaths {
-                key: beside.join("node.key"),
-                cert: beside.join("node.crt"),
-                ca: beside.join("ca.crt"),
-            };
-        }
+        let found = beside.join("node.crt").is_file().then(|| RsaPaths {
+            key: beside.join("node.key"),
+            cert: beside.join("node.crt"),
+            ca: Some(beside.join("ca.crt")),
+        });
         let Identity { key, cert, ca, .. } = self.identity.clone();
-        ChannelPaths { key, cert, ca }
+        ChannelPaths { key, cert, ca, rsa: named.or(found) }
     }
 
     /// What no single key can say.
@@ -173,6 +180,11 @@ impl Config {
         let named = channel.iter().find(|(_, path)| path.is_some());
         if let (Some((key, _)), Some((missing, _))) = (named, channel.iter().find(|(_, path)| path.is_none())) {
             return Err((key, format!("key, cert and ca are set together or not at all, and {missing} is not set")));
+        }
+        match (&self.gateway.rsa_key, &self.gateway.rsa_cert) {
+            (Some(_), None) => return Err(("gateway.rsa_key", "rsa_cert is not set".to_owned())),
+            (None, Some(_)) => return Err(("gateway.rsa_cert", "rsa_key is not set".to_owned())),
+            _ => {}
         }
         let p2p = self.p2p.listen;
         if self.gateway.enabled && self.gateway.listen.port() != 0 && self.gateway.listen.port() == p2p.port() {

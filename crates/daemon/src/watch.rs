@@ -74,8 +74,7 @@ fn named_by(config: &Config) -> Vec<PathBuf> {
     let mut files = vec![identity.key, identity.cert, identity.ca];
     files.extend(identity.crl);
     if config.gateway.enabled {
-        let channel = config.channel_paths();
-        files.extend([channel.key, channel.cert, channel.ca]);
+        files.extend(config.channel_paths().files().cloned());
     }
     files
 }

@@ -14,9 +14,9 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The TLS side of the port.
     pub tls: ChannelServerTls,
-    /// Whether a client with an elliptic-curve certificate must be of the node's own agency: the issuer of its
-    /// certificate that of the node's. On by default, as FISCO's `check_cert_issuer` is. RSA certificates are not
-    /// compared: for them every agency has its own root.
+    /// Whether a client must be of the node's own agency: the issuer of its certificate that of the node's own certificate
+    /// of the same kind, on an elliptic curve or RSA. A kind that the node has none of is not compared. On by default, as
+    /// FISCO's `check_cert_issuer` is.
     pub same_agency: bool,
     /// Which of the clients that TLS admits may come in; can be replaced, see [`crate::Renewal::set_access`].
     pub access: Access,

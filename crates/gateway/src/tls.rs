@@ -89,8 +89,8 @@ pub enum Opening {
 /// With what handshakes are done; replaced as a whole when certificates are renewed.
 pub(crate) struct TlsSide {
     acceptor: TlsAcceptor,
-    /// Who must have issued a client's elliptic-curve certificate.
-    issuer: Option<String>,
+    /// Who must have issued a client's certificate, on an elliptic curve and RSA; `None` for anyone trusted.
+    issuers: [Option<String>; 2],
     authorities: Arc<[Certificate]>,
 }
 
@@ -135,9 +135,13 @@ impl Refusal {
 
 impl TlsSide {
     pub(crate) fn new(tls: &ChannelServerTls, same_agency: bool) -> Self {
-        let own = tls.certificate();
-        let issuer = (same_agency && own.node_id().is_some()).then(|| own.issuer());
-        Self { acceptor: TlsAcceptor::from(tls.config()), issuer, authorities: tls.authorities().into() }
+        let shown = [Some(tls.certificate()), tls.rsa_certificate()];
+        let issuer_of = |on_curve: bool| {
+            let own = shown.into_iter().flatten().find(|own| own.node_id().is_some() == on_curve);
+            own.filter(|_| same_agency).map(Certificate::issuer)
+        };
+        let issuers = [issuer_of(true), issuer_of(false)];
+        Self { acceptor: TlsAcceptor::from(tls.config()), issuers, authorities: tls.authorities().into() }
     }
 
     /// Does the handshake; whoever calls bounds its time.
@@ -149,14 +153,14 @@ impl TlsSide {
         let stream = self.acceptor.accept(socket).await.map_err(refusal)?;
         let (socket, tls) = stream.into_inner();
         let client = client_of(&tls).ok_or(Refusal::Tls(rustls::Error::NoCertificatesPresented))?;
-        check_agency(&client, self.issuer.as_deref())?;
+        check_agency(&client, &self.issuers)?;
         Ok(Admitted { socket, tls, client, authorities: Arc::clone(&self.authorities) })
     }
 }
 
 impl fmt::Debug for TlsSide {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsSide").field("issuer", &self.issuer).finish_non_exhaustive()
+        f.debug_struct("TlsSide").field("issuers", &self.issuers).finish_non_exhaustive()
     }
 }
 
@@ -176,13 +180,14 @@ async fn peek(socket: &TcpStream) -> io::Result<Option<Opening>> {
     })
 }
 
-/// Compares agencies as FISCO does: not for RSA certificates, where every agency has a root of its own.
-fn check_agency(client: &ClientCertificate, ours: Option<&str>) -> Result<(), Refusal> {
-    match ours {
-        Some(ours) if client.node_id.is_some() && client.issuer != ours => Err(Refusal::OtherAgency {
+/// Compares the agency with that of the node's own certificate of the same kind, where it has one. FISCO BCOS looks at
+/// certificates with extensions only, which its RSA ones are not.
+fn check_agency(client: &ClientCertificate, [on_curve, rsa]: &[Option<String>; 2]) -> Result<(), Refusal> {
+    match if client.node_id.is_some() { on_curve } else { rsa } {
+        Some(ours) if client.issuer != *ours => Err(Refusal::OtherAgency {
             subject: client.subject.clone(),
             theirs: client.issuer.clone(),
-            ours: ours.into(),
+            ours: ours.clone(),
         }),
         _ => Ok(()),
     }

@@ -19,8 +19,8 @@ mod secp256k1;
 pub(crate) mod v1_leaf;
 
 pub use channel::{
-    ChannelPaths, ChannelServerTls, ClientCertificate, TlsConfigError, channel_client_config, channel_server_config,
-    client_of,
+    ChannelPaths, ChannelServerTls, ClientCertificate, RsaPaths, TlsConfigError, channel_client_config,
+    channel_server_config, client_of,
 };
 pub use key_exchange::{SECP256K1, SECP256K1_GROUP};
 pub(crate) use secp256k1::{ECDSA_SECP256K1_SHA1, sign, spki};

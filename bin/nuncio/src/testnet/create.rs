@@ -117,7 +117,8 @@ impl Agency {
         authority.issue(Kind::SdkRsa, "sdk", &sdk_rsa, validity)?;
         let chain = root.certificate().to_pem();
         let trusted_clients = format!("{chain}{}", authority.channel_issuer()?.certificate().to_pem());
-        // The nodes' SDK ports show the nodes' own certificates: an RSA client must trust the chain too.
+        // The nodes' SDK ports show their own certificates to clients that know secp256k1: those of RSA must trust the
+        // chain too.
         write(&sdk_rsa.join("ca.crt"), &trusted_clients)?;
         Ok(Self { name, authority, sdk, sdk_rsa, trusted_clients })
     }
@@ -129,6 +130,7 @@ fn write_node(plan: &Plan, index: usize, agency: &Agency) -> Result<CreatedNode,
     let conf = directory.join("conf");
     let issued = agency.authority.issue(Kind::Node, &name, &conf, Validity::days(CERTIFICATE_DAYS))?;
     let node_id = issued.node_id().map(|node| node.to_string()).unwrap_or_default();
+    agency.authority.issue(Kind::NodeRsa, &name, &conf.join("channel_cert"), Validity::days(CERTIFICATE_DAYS))?;
     write(&conf.join("sdk_ca.crt"), &agency.trusted_clients)?;
     let head = format!("# {name} of {}, written by `nuncio testnet create`.\n", agency.name);
     let rest = "# Every other key has its default; `nuncio config show` prints them all.\n\n";
@@ -169,6 +171,8 @@ fn configuration(plan: &Plan, index: usize) -> Result<Config, Failure> {
     config.gateway.key = Some("conf/node.key".into());
     config.gateway.cert = Some("conf/node.crt".into());
     config.gateway.ca = Some("conf/sdk_ca.crt".into());
+    config.gateway.rsa_key = Some("conf/channel_cert/node.key".into());
+    config.gateway.rsa_cert = Some("conf/channel_cert/node.crt".into());
     Ok(config)
 }
 

@@ -53,8 +53,8 @@ section! {
         enabled: bool = true,
         /// Where SDKs connect (the channel port), ip:port or `[ipv6]:port`. Default: 0.0.0.0:20200.
         listen: SocketAddr = SocketAddr::from(([0, 0, 0, 0], 20200)),
-        /// The key of the channel port. key, cert and ca are set together or not at all. Default: those in
-        /// channel_cert/ beside the node's certificate when that directory is there, else the node's own.
+        /// The key of the channel port. key, cert and ca are set together or not at all. Default: the node's own, with
+        /// those in channel_cert/ beside the node's certificate as rsa_key and rsa_cert when that directory is there.
         /// Example: "conf/channel_cert/node.key"
         key: Option<PathBuf> = None,
         /// The certificate of the channel port; see key.
@@ -63,7 +63,15 @@ section! {
         /// The authorities whose SDKs are admitted; see key.
         /// Example: "conf/channel_cert/ca.crt"
         ca: Option<PathBuf> = None,
-        /// Whether an SDK with a secp256k1 certificate must be of the node's own agency. Default: true.
+        /// The key of a second certificate, RSA, shown to SDKs that cannot use secp256k1 (JDK 16 and later); set together
+        /// with rsa_cert. Default: see key.
+        /// Example: "conf/channel_cert/node.key"
+        rsa_key: Option<PathBuf> = None,
+        /// That certificate; its authority must be in ca, and the node's in the ca.crt of SDKs that know secp256k1.
+        /// Default: see key.
+        /// Example: "conf/channel_cert/node.crt"
+        rsa_cert: Option<PathBuf> = None,
+        /// Whether an SDK must be of the node's own agency, by the node's certificate of the same kind. Default: true.
         same_agency: bool = true,
         /// SDKs by public key or certificate fingerprint; as soon as one is here, all others are refused. Default: none,
         /// everyone.

@@ -107,7 +107,10 @@ fn paths_start_at_the_file() {
     assert_eq!(config.channel_paths().key, config.identity.key);
     fs::create_dir_all(dir.path().join("conf/channel_cert")).unwrap();
     fs::write(dir.path().join("conf/channel_cert/node.crt"), "").unwrap();
-    assert_eq!(config.channel_paths().ca, dir.path().join("conf/channel_cert/ca.crt"));
+    let paths = config.channel_paths();
+    assert_eq!((&paths.ca, paths.files().count()), (&config.identity.ca, 6));
+    assert_eq!(paths.rsa.unwrap().ca, Some(dir.path().join("conf/channel_cert/ca.crt")));
+    assert!(complaint("[gateway]\nrsa_key = \"k\"").contains("rsa_cert is not set"));
     let missing = Config::load(&dir.path().join("none.toml")).unwrap_err();
     assert!(matches!(missing, ConfigError::Read { .. }) && missing.hint().contains("config default"));
 }

@@ -7,7 +7,7 @@ use nuncio_identity::{NodeId, NodeKey};
 use rustls::{
     ClientConfig, ServerConfig, ServerConnection, SupportedProtocolVersion,
     client::Resumption,
-    server::NoServerSessionStorage,
+    server::{ClientHello, NoServerSessionStorage, ResolvesServerCert},
     sign::{CertifiedKey, SigningKey, SingleCertAndKey},
     version::{TLS12, TLS13},
 };
@@ -18,7 +18,7 @@ use crate::{
     directory::read_certificates,
     file,
     path::Anchors,
-    tls::{Secp256k1SigningKey, chain_verifier::ChainVerifier, channel_provider},
+    tls::{SECP256K1_GROUP, Secp256k1SigningKey, chain_verifier::ChainVerifier, channel_provider},
 };
 
 static ONLY_1_2: [&SupportedProtocolVersion; 1] = [&TLS12];
@@ -33,19 +33,48 @@ pub struct ChannelPaths {
     pub cert: PathBuf,
     /// The authorities whose clients may connect.
     pub ca: PathBuf,
+    /// A second certificate, RSA, for clients that cannot use one on secp256k1 (JDK 16 and later); a server's only.
+    pub rsa: Option<RsaPaths>,
+}
+
+/// Where the second certificate of a channel port is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RsaPaths {
+    /// The private key, RSA.
+    pub key: PathBuf,
+    /// The certificate and what leads to its root.
+    pub cert: PathBuf,
+    /// Authorities besides [`ChannelPaths::ca`] whose clients may connect.
+    pub ca: Option<PathBuf>,
 }
 
 impl ChannelPaths {
+    /// Every file named.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let second = self.rsa.iter().flat_map(|rsa| [Some(&rsa.key), Some(&rsa.cert), rsa.ca.as_ref()]);
+        [&self.key, &self.cert, &self.ca].into_iter().chain(second.flatten())
+    }
+
     /// The names FISCO BCOS's tool uses: `node.key`, `node.crt`, `ca.crt`.
     pub fn in_directory(directory: impl AsRef<Path>) -> Self {
         let directory = directory.as_ref();
-        Self { key: directory.join("node.key"), cert: directory.join("node.crt"), ca: directory.join("ca.crt") }
+        Self {
+            key: directory.join("node.key"),
+            cert: directory.join("node.crt"),
+            ca: directory.join("ca.crt"),
+            rsa: None,
+        }
     }
 
     /// The names of an SDK directory: `sdk.key`, `sdk.crt`, `ca.crt`.
     pub fn of_sdk(directory: impl AsRef<Path>) -> Self {
         let directory = directory.as_ref();
-        Self { key: directory.join("sdk.key"), cert: directory.join("sdk.crt"), ca: directory.join("ca.crt") }
+        Self {
+            key: directory.join("sdk.key"),
+            cert: directory.join("sdk.crt"),
+            ca: directory.join("ca.crt"),
+            rsa: None,
+        }
     }
 }
 
@@ -54,6 +83,7 @@ impl ChannelPaths {
 pub struct ChannelServerTls {
     config: Arc<ServerConfig>,
     certificate: Arc<Certificate>,
+    rsa: Option<Arc<Certificate>>,
     authorities: Arc<[Certificate]>,
 }
 
@@ -66,6 +96,11 @@ impl ChannelServerTls {
     /// The certificate shown to clients.
     pub fn certificate(&self) -> &Certificate {
         &self.certificate
+    }
+
+    /// The RSA certificate shown to clients that cannot use the other one, if there is one.
+    pub fn rsa_certificate(&self) -> Option<&Certificate> {
+        self.rsa.as_deref()
     }
 
     /// The authorities whose clients may connect.
@@ -111,7 +146,8 @@ impl ClientCertificate {
 /// Reads the files of the channel port. Clients must present a certificate that chains to `ca`: version 3 on secp256k1
 /// or RSA, or version 1 directly under it. TLS 1.2, and 1.3 where no secp256k1 certificate is in play (TLS 1.3 has no
 /// code point for them). Key exchange on X25519, P-256 and secp256k1; no resumption, no key log; host names in the
-/// client's hello are ignored.
+/// client's hello are ignored. With [`ChannelPaths::rsa`] one port serves all: clients that offer the curve secp256k1 are
+/// shown the first certificate, others the RSA one.
 ///
 /// # Errors
 /// When a file cannot be used; the text names it.
@@ -119,13 +155,20 @@ pub fn channel_server_config(paths: &ChannelPaths) -> Result<ChannelServerTls, T
     let end = ChannelEnd::load(paths)?;
     let certificate = Arc::new(end.leaf.clone());
     let authorities = end.anchors.certificates().into();
+    let (resolver, rsa): (Arc<dyn ResolvesServerCert>, _) = match &paths.rsa {
+        None => (Arc::new(SingleCertAndKey::from(end.identity.clone())), None),
+        Some(second) => {
+            let (identity, leaf) = load_identity(&second.key, &second.cert)?;
+            (Arc::new(ByCurve { first: end.identity.clone().into(), rsa: identity.into() }), Some(Arc::new(leaf)))
+        }
+    };
     let mut config = ServerConfig::builder_with_provider(channel_provider())
         .with_protocol_versions(end.versions())?
         .with_client_cert_verifier(Arc::new(ChainVerifier::new(end.anchors)))
-        .with_cert_resolver(Arc::new(SingleCertAndKey::from(end.identity)));
+        .with_cert_resolver(resolver);
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Ok(ChannelServerTls { config: Arc::new(config), certificate, authorities })
+    Ok(ChannelServerTls { config: Arc::new(config), certificate, rsa, authorities })
 }
 
 /// Reads `ca.crt`, `sdk.crt` and `sdk.key` of an SDK directory, secp256k1 or RSA; in a node's directory, where there
@@ -199,25 +242,17 @@ struct ChannelEnd {
 
 impl ChannelEnd {
     fn load(paths: &ChannelPaths) -> Result<Self, DirectoryError> {
-        let pem = file::read_private_key(&paths.key)?;
-        let bundle = read_certificates(&paths.cert)?;
-        let ca = read_certificates(&paths.ca)?;
-        let key = signing_key(&pem).map_err(|reason| DirectoryError::ChannelKey { path: paths.key.clone(), reason })?;
-        let leaf = bundle[0].clone();
-        if key.public_key().is_none_or(|public| public != *leaf.public_key()) {
-            return Err(DirectoryError::ChannelMismatch {
-                key: paths.key.clone(),
-                cert: paths.cert.clone(),
-                subject: leaf.subject(),
-            });
+        let (identity, leaf) = load_identity(&paths.key, &paths.cert)?;
+        let mut ca = read_certificates(&paths.ca)?;
+        if let Some(more) = paths.rsa.as_ref().and_then(|rsa| rsa.ca.as_ref()) {
+            ca.extend(read_certificates(more)?.into_iter().filter(|one| !ca.contains(one)).collect::<Vec<_>>());
         }
         let names: Vec<_> = ca.iter().map(Who::named_by).collect();
         let anchors = Anchors::new(ca).map_err(|(index, error)| DirectoryError::Policy {
             path: paths.ca.clone(),
             source: PolicyError::NotAnAuthority { who: names[index].clone(), reason: error.to_string() },
         })?;
-        let chain: Vec<CertificateDer<'static>> = bundle.iter().map(|one| one.der().clone()).collect();
-        Ok(Self { identity: CertifiedKey::new(chain, key), leaf, anchors })
+        Ok(Self { identity, leaf, anchors })
     }
 
     fn versions(&self) -> &'static [&'static SupportedProtocolVersion] {
@@ -227,6 +262,34 @@ impl ChannelEnd {
         } else {
             &FROM_1_2
         }
+    }
+}
+
+/// A key with its certificates as they stand in the file, and the first of them.
+fn load_identity(key: &Path, cert: &Path) -> Result<(CertifiedKey, Certificate), DirectoryError> {
+    let pem = file::read_private_key(key)?;
+    let bundle = read_certificates(cert)?;
+    let signing = signing_key(&pem).map_err(|reason| DirectoryError::ChannelKey { path: key.into(), reason })?;
+    let leaf = bundle[0].clone();
+    if signing.public_key().is_none_or(|public| public != *leaf.public_key()) {
+        return Err(DirectoryError::ChannelMismatch { key: key.into(), cert: cert.into(), subject: leaf.subject() });
+    }
+    let chain: Vec<CertificateDer<'static>> = bundle.iter().map(|one| one.der().clone()).collect();
+    Ok((CertifiedKey::new(chain, signing), leaf))
+}
+
+/// Shows the first certificate to clients that know the curve secp256k1, and the RSA one to others.
+#[derive(Debug)]
+struct ByCurve {
+    first: Arc<CertifiedKey>,
+    rsa: Arc<CertifiedKey>,
+}
+
+impl ResolvesServerCert for ByCurve {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let knows_curve = hello.named_groups().is_some_and(|groups| groups.contains(&SECP256K1_GROUP));
+        let can_verify = self.first.key.choose_scheme(hello.signature_schemes()).is_some();
+        Some(Arc::clone(if knows_curve && can_verify { &self.first } else { &self.rsa }))
     }
 }
 
