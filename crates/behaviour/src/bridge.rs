@@ -2,7 +2,10 @@
 
 use bytes::{Bytes, BytesMut};
 use nuncio_identity::NodeId;
-use nuncio_protocol::amop::{Content, Message};
+use nuncio_protocol::{
+    LARGE_BODY,
+    amop::{Content, Message},
+};
 use nuncio_wire::{DecodeError, SigningContext, amop};
 
 use crate::link_stream::Protocol;
@@ -16,6 +19,7 @@ pub struct Bridge(pub(crate) SigningContext);
 impl Protocol for Bridge {
     type Message = Message;
     const NAME: &'static str = amop::PROTOCOL;
+    const LARGE_NAME: &'static str = amop::LARGE_PROTOCOL;
 
     fn encode(&self, message: Message, peer: NodeId, out: &mut BytesMut) -> Bytes {
         amop::encode(message, peer, &self.0, out)
@@ -33,6 +37,13 @@ impl Protocol for Bridge {
             }
         }
     }
+}
+
+/// Whether a message goes on the stream for long ones.
+pub(crate) const fn is_large(message: &Message) -> bool {
+    let (Content::Publish { data, .. } | Content::Result { data, .. } | Content::Multicast { data, .. }) =
+        &message.content;
+    data.len() > LARGE_BODY
 }
 
 /// Whether a message's destinations fit one frame.

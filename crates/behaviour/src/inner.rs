@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     Config,
     bridge::Bridge,
-    link_stream::{self, Behaviour as LinkStreams},
+    link_stream::{self, Behaviour as LinkStreams, Large},
     status_sync::StatusCodec,
     unicast::Unicast,
 };
@@ -35,7 +35,9 @@ const MAX_SUBSCRIPTIONS: usize = MAX_TOPICS_PER_NODE + MAX_RELAYED_TOPICS + 8;
 pub struct Inner {
     limits: connection_limits::Behaviour,
     pub(crate) unicast: LinkStreams<Unicast>,
+    pub(crate) unicast_large: LinkStreams<Large<Unicast>>,
     pub(crate) bridge: LinkStreams<Bridge>,
+    pub(crate) bridge_large: LinkStreams<Large<Bridge>>,
     pub(crate) gossip: gossipsub::Behaviour<gossipsub::IdentityTransform, SubscriptionFilter>,
     pub(crate) status: request_response::Behaviour<StatusCodec>,
     ping: ping::Behaviour,
@@ -64,7 +66,9 @@ impl Inner {
         Self {
             limits: connection_limits::Behaviour::new(limits),
             unicast: LinkStreams::new(Unicast(context.clone()), streams),
+            unicast_large: LinkStreams::new(Large(Unicast(context.clone())), streams),
             bridge: LinkStreams::new(Bridge(context.clone()), streams),
+            bridge_large: LinkStreams::new(Large(Bridge(context.clone())), streams),
             gossip: gossip(),
             status: request_response::Behaviour::with_codec(
                 StatusCodec,

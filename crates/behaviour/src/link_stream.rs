@@ -39,6 +39,8 @@ pub trait Protocol: Clone + Send + 'static {
     type Message: fmt::Debug + Send + 'static;
     /// The name negotiated.
     const NAME: &'static str;
+    /// The name of the stream for long messages, see [`Large`].
+    const LARGE_NAME: &'static str;
 
     /// Appends a frame without its body, and returns the body.
     fn encode(&self, message: Self::Message, peer: NodeId, out: &mut BytesMut) -> Bytes;
@@ -48,6 +50,29 @@ pub trait Protocol: Clone + Send + 'static {
 
     /// How many bytes the message counts for in a queue.
     fn weight(message: &Self::Message) -> usize;
+}
+
+/// The same protocol on a stream of its own, for long messages: on one stream everything behind a long one would wait for
+/// it, on a slow link for most of a minute. The multiplexer lets both streams have their share.
+#[derive(Debug, Clone)]
+pub struct Large<P>(pub(crate) P);
+
+impl<P: Protocol> Protocol for Large<P> {
+    type Message = P::Message;
+    const NAME: &'static str = P::LARGE_NAME;
+    const LARGE_NAME: &'static str = P::LARGE_NAME;
+
+    fn encode(&self, message: Self::Message, peer: NodeId, out: &mut BytesMut) -> Bytes {
+        self.0.encode(message, peer, out)
+    }
+
+    fn decode(&self, header: Bytes, body: Bytes, peer: NodeId) -> Result<Self::Message, DecodeError> {
+        self.0.decode(header, body, peer)
+    }
+
+    fn weight(message: &Self::Message) -> usize {
+        P::weight(message)
+    }
 }
 
 /// Bounds and times.

@@ -2,7 +2,10 @@
 
 use bytes::{Bytes, BytesMut};
 use nuncio_identity::NodeId;
-use nuncio_protocol::unicast::{Content, Message};
+use nuncio_protocol::{
+    LARGE_BODY,
+    unicast::{Content, Message},
+};
 use nuncio_wire::{
     DecodeError, SigningContext,
     unicast::{self, Frame},
@@ -19,6 +22,7 @@ pub struct Unicast(pub(crate) SigningContext);
 impl Protocol for Unicast {
     type Message = Frame;
     const NAME: &'static str = unicast::PROTOCOL;
+    const LARGE_NAME: &'static str = unicast::LARGE_PROTOCOL;
 
     fn encode(&self, frame: Frame, peer: NodeId, out: &mut BytesMut) -> Bytes {
         unicast::encode_frame(frame, peer, &self.0, out)
@@ -36,5 +40,13 @@ impl Protocol for Unicast {
                 }) => body.len(),
                 _ => 0,
             }
+    }
+}
+
+/// Whether a message goes on the stream for long ones.
+pub(crate) const fn is_large(message: &Message) -> bool {
+    match &message.content {
+        Content::Request { body, .. } | Content::Reply { body } => body.len() > LARGE_BODY,
+        Content::Failure { .. } => false,
     }
 }

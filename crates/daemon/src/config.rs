@@ -202,6 +202,9 @@ impl Config {
         if self.p2p.redial_longest < self.p2p.redial_first {
             return Err(("p2p.redial_longest", "is shorter than redial_first".to_owned()));
         }
+        if self.gateway.publish_timeout < self.gateway.candidate_timeout {
+            return Err(("gateway.publish_timeout", "is shorter than candidate_timeout".to_owned()));
+        }
         if self.p2p.max_links == 0 {
             return Err(("p2p.max_links", "must be at least 1".to_owned()));
         }

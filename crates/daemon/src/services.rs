@@ -304,6 +304,8 @@ fn node_config(state: &State, identity: Identity, policy: nuncio_pki::SharedPoli
     let gateway = &state.config.gateway;
     let [outgoing, per_client, per_topic] =
         [gateway.outgoing_limit, gateway.client_limit, gateway.topic_limit].map(|limit| limit.map(|size| size.0));
+    config.overlay.amop_candidate_timeout = gateway.candidate_timeout.0;
+    config.overlay.amop_timeout = gateway.publish_timeout.0;
     config.overlay.publish_limits = PublishLimits { outgoing, per_client, per_topic };
     config
 }
@@ -322,6 +324,8 @@ fn gateway_config(config: &Config, tls: ChannelServerTls, access: nuncio_gateway
     gateway.limits.queue_bytes = own.client_queue.as_usize();
     gateway.limits.calls_per_second = own.calls_per_second;
     gateway.timeouts.idle = own.client_idle.0;
+    // A delivery may be acknowledged as long as anybody waits for it.
+    gateway.timeouts.acknowledge = own.publish_timeout.0 + Duration::from_secs(1);
     gateway
 }
 

@@ -28,8 +28,8 @@ pub mod unicast;
 pub use config::Config;
 pub use input::Input;
 pub use limits::{
-    MAX_APPLICATION_FIELD, MAX_BODY, MAX_HOPS, MAX_ISSUERS, MAX_NEIGHBOURS, MAX_NODES, MAX_RELAYED_TOPICS, MAX_STATUS,
-    MAX_TOPICS_PER_NODE,
+    LARGE_BODY, MAX_APPLICATION_FIELD, MAX_BODY, MAX_HOPS, MAX_ISSUERS, MAX_NEIGHBOURS, MAX_NODES, MAX_RELAYED_TOPICS,
+    MAX_STATUS, MAX_TOPICS_PER_NODE,
 };
 pub use output::Output;
 pub use overlay::{NodeView, Overlay, TopicView};

@@ -3,6 +3,10 @@
 /// Longest body of a unicast, multicast, broadcast or AMOP message, in bytes.
 pub const MAX_BODY: usize = 10 << 20;
 
+/// A message with a longer body travels on a stream of its own, so that it does not hold up what comes behind it; it may
+/// then be overtaken.
+pub const LARGE_BODY: usize = 64 << 10;
+
 /// Longest signed status record with its certificate chain, in bytes.
 pub const MAX_STATUS: usize = 256 << 10;
 

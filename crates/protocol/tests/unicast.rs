@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Config, Input, MAX_BODY, Output,
+    Config, Input, LARGE_BODY, MAX_BODY, Output,
     unicast::{Content, ExchangeId, InboundId, Message, Refusal, Reply, UnicastError},
 };
 use nuncio_testkit::simulator::{Lone, node_id, record};
@@ -257,6 +257,24 @@ fn ids_that_left_the_window_are_not_run_again() {
         b.input(Input::Decline { inbound: InboundId(id - 1), refusal: Refusal::NoHandler });
     }
     assert!((1..=5000).all(|id| runs(&b.input(asked(id))) == 0));
+}
+
+#[test]
+fn a_long_request_that_thousands_overtook_is_run() {
+    let mut b = node(0);
+    b.link(1, &[0], &[]);
+    let asked = |id: u64, bytes: usize| {
+        let content = Content::Request { body: vec![0; bytes].into(), time_left: S };
+        received(1, Message { id: ExchangeId(id), ..answer(1, content) })
+    };
+    let runs = |outputs: &[Output]| outputs.iter().filter(|output| matches!(output, Output::Request { .. })).count();
+    for id in 2..=5000 {
+        b.input(asked(id, 0));
+        b.input(Input::Decline { inbound: InboundId(id - 2), refusal: Refusal::NoHandler });
+    }
+    assert_eq!(runs(&b.input(asked(1, LARGE_BODY + 1))), 1);
+    assert_eq!(runs(&b.input(asked(1, LARGE_BODY + 1))), 0, "and once only");
+    assert_eq!(runs(&b.input(asked(1, LARGE_BODY))), 0, "a small one is as old as its id");
 }
 
 #[test]

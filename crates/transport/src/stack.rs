@@ -37,6 +37,10 @@ use crate::{
 pub fn tcp(config: Config, admissions: Admissions) -> Result<Boxed<(PeerId, StreamMuxerBox)>, SetupError> {
     let limit = config.handshake_timeout;
     let sockets = libp2p::tcp::tokio::Transport::new(libp2p::tcp::Config::default().nodelay(true));
+    let sockets = sockets.map(|stream, _| {
+        limit_unsent(&stream.0);
+        stream
+    });
     let secured = secured(sockets, config, admissions)?;
     let (servers, options) = resolver();
     // DNS outside, so that a name's next address is tried also when the first is not the right node.
@@ -50,6 +54,17 @@ pub fn tcp(config: Config, admissions: Admissions) -> Result<Boxed<(PeerId, Stre
 /// When [`SecureChannel::new`] fails.
 pub fn memory(config: Config, admissions: Admissions) -> Result<Boxed<(PeerId, StreamMuxerBox)>, SetupError> {
     secured(MemoryTransport::default(), config, admissions)
+}
+
+/// Bytes that the system takes of a connection before it has sent them. What it has taken stands before everything else,
+/// also before the frames of streams that the multiplexer would let pass: on a slow link megabytes, by default.
+const UNSENT: u32 = 128 << 10;
+
+fn limit_unsent(socket: &impl std::os::fd::AsFd) {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Err(error) = socket2::SockRef::from(socket).set_tcp_notsent_lowat(UNSENT) {
+        tracing::debug!(%error, "the system takes as much of a connection as it likes");
+    }
 }
 
 /// Streams per connection: this network opens one per direction and protocol, and keeps them.

@@ -21,6 +21,9 @@ use crate::{
 /// The protocol's name.
 pub const PROTOCOL: &str = "/nuncio/bridge/1";
 
+/// The same for messages with long payloads, on a stream of their own.
+pub const LARGE_PROTOCOL: &str = "/nuncio/bridge-large/1";
+
 /// Most destinations one multicast frame names; a longer list is sent in several frames.
 pub const MAX_DESTINATIONS: usize = 512;
 

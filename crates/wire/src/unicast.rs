@@ -22,6 +22,9 @@ use crate::{
 /// The protocol's name.
 pub const PROTOCOL: &str = "/nuncio/unicast/1";
 
+/// The same for messages with long bodies, on a stream of their own.
+pub const LARGE_PROTOCOL: &str = "/nuncio/unicast-large/1";
+
 /// What follows on the stream of a link: a message, or a word about the link itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "almost every frame is a message")]

@@ -72,7 +72,8 @@ impl Behaviour {
 
     pub(super) fn handle_inner_event(&mut self, event: InnerEvent) {
         match event {
-            InnerEvent::Unicast(link_stream::Event::Received { connection, peer, messages }) => {
+            InnerEvent::Unicast(link_stream::Event::Received { connection, peer, messages })
+            | InnerEvent::UnicastLarge(link_stream::Event::Received { connection, peer, messages }) => {
                 let now = Instant::now();
                 for frame in messages {
                     self.handle_frame(connection, peer, frame, now);
@@ -84,8 +85,11 @@ impl Behaviour {
                 }
             }
             InnerEvent::Unicast(link_stream::Event::Finished { connection }) => self.close_now(connection),
-            InnerEvent::Bridge(link_stream::Event::Alive { .. } | link_stream::Event::Finished { .. }) => {}
-            InnerEvent::Bridge(link_stream::Event::Received { peer, messages, .. }) => {
+            InnerEvent::UnicastLarge(link_stream::Event::Alive { .. } | link_stream::Event::Finished { .. })
+            | InnerEvent::Bridge(link_stream::Event::Alive { .. } | link_stream::Event::Finished { .. })
+            | InnerEvent::BridgeLarge(link_stream::Event::Alive { .. } | link_stream::Event::Finished { .. }) => {}
+            InnerEvent::Bridge(link_stream::Event::Received { peer, messages, .. })
+            | InnerEvent::BridgeLarge(link_stream::Event::Received { peer, messages, .. }) => {
                 let now = Instant::now();
                 for message in messages {
                     self.overlay.handle_input(Input::BridgeReceived { from: peer, message }, now);
@@ -93,7 +97,9 @@ impl Behaviour {
                 }
             }
             InnerEvent::Unicast(link_stream::Event::Failed { connection, reason })
-            | InnerEvent::Bridge(link_stream::Event::Failed { connection, reason }) => {
+            | InnerEvent::UnicastLarge(link_stream::Event::Failed { connection, reason })
+            | InnerEvent::Bridge(link_stream::Event::Failed { connection, reason })
+            | InnerEvent::BridgeLarge(link_stream::Event::Failed { connection, reason }) => {
                 self.abandon(connection, &reason);
             }
             InnerEvent::Gossip(event) => self.handle_gossip_event(event),

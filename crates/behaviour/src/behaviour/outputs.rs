@@ -17,7 +17,7 @@ use nuncio_protocol::{
 use nuncio_wire::{multicast, status, unicast::Frame};
 
 use super::Behaviour;
-use crate::{Event, bridge, inner::Inner};
+use crate::{Event, bridge, inner::Inner, unicast::is_large};
 
 impl Behaviour {
     /// Does all the core wants; inputs that this causes are taken at once.
@@ -100,6 +100,9 @@ impl Behaviour {
 
     fn send_unicast(&mut self, to: NodeId, message: unicast::Message, now: Instant) {
         let sent = match self.links.get(&to) {
+            Some(connection) if is_large(&message) => {
+                self.inner.unicast_large.send(*connection, Frame::Message(message))
+            }
             Some(connection) => self.inner.unicast.send(*connection, Frame::Message(message)),
             None => Err(Frame::Message(message)),
         };
@@ -119,6 +122,7 @@ impl Behaviour {
 
     fn send_bridge_frame(&mut self, to: NodeId, message: amop::Message, now: Instant) {
         let sent = match self.links.get(&to) {
+            Some(connection) if bridge::is_large(&message) => self.inner.bridge_large.send(*connection, message),
             Some(connection) => self.inner.bridge.send(*connection, message),
             None => Err(message),
         };

@@ -101,6 +101,10 @@ section! {
         /// JSON-RPC calls of all SDKs in a second; further ones get the error -40011. Default: no limit.
         /// Example: 1000
         calls_per_second: Option<u32> = None,
+        /// How long one subscriber may take to answer before the next one is tried. Default: 2s.
+        candidate_timeout: Interval = Interval(Duration::from_secs(2)),
+        /// How long a publish may take in all; SDKs give up at 5 s. Default: 4s.
+        publish_timeout: Interval = Interval(Duration::from_secs(4)),
         /// The chain ID that SDKs are told. Default: "1".
         chain_id: String = "1".to_owned(),
         /// The FISCO BCOS version that SDKs are told. Default: "2.9.1".

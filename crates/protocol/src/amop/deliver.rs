@@ -7,7 +7,7 @@ use super::{
     delivery::{Delivery, Errand, Origin},
     machine::Amop,
 };
-use crate::{Output, turn::Turn};
+use crate::{LARGE_BODY, Output, turn::Turn};
 
 /// The subscriber's side of a unicast.
 impl Amop {
@@ -16,7 +16,7 @@ impl Amop {
         let Message { source, epoch, id, content, .. } = message;
         let Content::Publish { message, topic, data, time_left, .. } = content else { return };
         self.sweep_later(turn.now);
-        if !self.handed.admit(source, epoch, message, id, turn.now) {
+        if !self.handed.admit((source, data.len() > LARGE_BODY), epoch, message, id, turn.now) {
             tracing::trace!(source = %source.short(), "publish seen before, dropped");
             return;
         }
@@ -37,7 +37,7 @@ impl Amop {
             return;
         };
         let delivery = self.deliveries.name();
-        self.handed.note(&errand.source, errand.message, client);
+        self.handed.note(&errand.sender(), errand.message, client);
         if let Some(client) = self.subscriptions.client_mut(client) {
             client.deliveries.insert(delivery);
         }
@@ -70,7 +70,7 @@ impl Amop {
 
     fn choose_session(&mut self, errand: &Errand, turn: &Turn<'_>) -> Option<ClientId> {
         let sessions = self.sessions_at(&errand.topic, turn).to_vec();
-        let had = self.handed.clients(&errand.source, errand.message);
+        let had = self.handed.clients(&errand.sender(), errand.message);
         if sessions.is_empty() {
             return None;
         }

@@ -3,8 +3,8 @@ use std::{collections::BTreeMap, time::Instant};
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 
-use super::{ClientId, DeliveryId};
-use crate::{Topic, timers::Timers};
+use super::{ClientId, DeliveryId, memory::Sender};
+use crate::{LARGE_BODY, Topic, timers::Timers};
 
 /// Deliveries that wait for their client's acknowledgement.
 ///
@@ -46,6 +46,13 @@ pub(super) struct Errand {
     pub(super) topic: Topic,
     pub(super) data: Bytes,
     pub(super) ends: Instant,
+}
+
+impl Errand {
+    /// As whose it is remembered.
+    pub(super) fn sender(&self) -> Sender {
+        (self.source, self.data.len() > LARGE_BODY)
+    }
 }
 
 impl Deliveries {

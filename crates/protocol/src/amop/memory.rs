@@ -18,11 +18,16 @@ const MAX_MULTICASTS: usize = 65_536;
 
 /// Which of our sessions were handed which message of another node, so that none gets it twice.
 ///
-/// Bound: [`MAX_NODES`] sources, [`MAX_MESSAGES`] each.
+/// Long messages are remembered apart: small ones overtake them.
+///
+/// Bound: twice [`MAX_NODES`] sources, [`MAX_MESSAGES`] each.
 #[derive(Debug, Default)]
 pub(super) struct Handed {
-    sources: BTreeMap<NodeId, Source>,
+    sources: BTreeMap<Sender, Source>,
 }
+
+/// A source, and whether its messages are long ones.
+pub(super) type Sender = (NodeId, bool);
 
 #[derive(Debug)]
 struct Source {
@@ -42,8 +47,8 @@ struct Entry {
 
 impl Handed {
     /// Notes an attempt at a message; `false` for a replay.
-    pub(super) fn admit(&mut self, source: NodeId, epoch: u64, message: u64, attempt: u64, now: Instant) -> bool {
-        if self.sources.len() >= MAX_NODES && !self.sources.contains_key(&source) {
+    pub(super) fn admit(&mut self, source: Sender, epoch: u64, message: u64, attempt: u64, now: Instant) -> bool {
+        if self.sources.len() >= 2 * MAX_NODES && !self.sources.contains_key(&source) {
             self.drop_oldest_source();
         }
         let fresh = || Source { epoch, floor: None, messages: BTreeMap::new(), used: now };
@@ -65,12 +70,12 @@ impl Handed {
         true
     }
 
-    pub(super) fn clients(&self, source: &NodeId, message: u64) -> &[ClientId] {
+    pub(super) fn clients(&self, source: &Sender, message: u64) -> &[ClientId] {
         let entry = self.sources.get(source).and_then(|source| source.messages.get(&message));
         entry.map_or(&[], |entry| &entry.clients)
     }
 
-    pub(super) fn note(&mut self, source: &NodeId, message: u64, client: ClientId) {
+    pub(super) fn note(&mut self, source: &Sender, message: u64, client: ClientId) {
         if let Some(entry) = self.sources.get_mut(source).and_then(|source| source.messages.get_mut(&message)) {
             entry.clients.push(client);
         }

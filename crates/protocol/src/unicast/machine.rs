@@ -9,7 +9,7 @@ use nuncio_identity::NodeId;
 use super::{
     Content, ExchangeId, InboundId, Message, Refusal, Reply, UnicastError,
     exchange::{Exchange, Exchanges},
-    seen::{Seen, Sight},
+    seen::{Lane, Seen, Sight},
     sent_again,
 };
 use crate::{Config, MAX_BODY, MAX_HOPS, Output, timers::earliest, turn::Turn};
@@ -36,6 +36,7 @@ struct Inbound {
     source: NodeId,
     epoch: u64,
     id: ExchangeId,
+    lane: Lane,
     /// The link it came over last.
     via: NodeId,
     arrived: Instant,
@@ -242,13 +243,14 @@ impl Unicast {
         let too_young = turn.now < self.started + sent_again::needed_uptime(&message, self.max_timeout);
         let Message { source, epoch, id, content, .. } = message;
         let Content::Request { body, .. } = content else { return };
-        match self.seen.look(source, epoch, id, InboundId(self.next_inbound)) {
+        let sender = (source, Lane::of(&body));
+        match self.seen.look(sender, epoch, id, InboundId(self.next_inbound)) {
             Sight::New if too_young => {
                 tracing::trace!(source = %source.short(), "an earlier life may have run this request, dropped");
-                self.seen.unsee(&source, id);
+                self.seen.unsee(&sender, id);
             }
             Sight::New if self.inbound.len() >= self.max_exchanges => {
-                self.seen.unsee(&source, id);
+                self.seen.unsee(&sender, id);
                 self.send_answer(from, source, epoch, id, Content::Failure { refusal: Refusal::Busy }, turn);
             }
             Sight::New => self.hand_over(source, epoch, id, from, body, turn),
@@ -265,14 +267,15 @@ impl Unicast {
     fn hand_over(&mut self, source: NodeId, epoch: u64, id: ExchangeId, via: NodeId, body: Bytes, turn: &mut Turn<'_>) {
         let inbound = InboundId(self.next_inbound);
         self.next_inbound += 1;
-        self.inbound.insert(inbound, Inbound { source, epoch, id, via, arrived: turn.now });
+        let (lane, arrived) = (Lane::of(&body), turn.now);
+        self.inbound.insert(inbound, Inbound { source, epoch, id, lane, via, arrived });
         turn.outbox.push(Output::Request { inbound, source, body });
     }
 
     fn answer(&mut self, inbound: InboundId, content: Content, turn: &mut Turn<'_>) {
-        let Some(Inbound { source, epoch, id, via, .. }) = self.inbound.remove(&inbound) else { return };
+        let Some(Inbound { source, epoch, id, lane, via, .. }) = self.inbound.remove(&inbound) else { return };
         if source != self.me {
-            self.seen.answered(&source, epoch, id, &content);
+            self.seen.answered(&(source, lane), epoch, id, &content);
             self.send_answer(via, source, epoch, id, content, turn);
             return;
         }

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, VecDeque};
 use nuncio_identity::NodeId;
 
 use super::{Content, ExchangeId, InboundId};
-use crate::MAX_NODES;
+use crate::{LARGE_BODY, MAX_NODES};
 
 /// Ids remembered for each source; older ones than these are taken for seen.
 const WINDOW: usize = 4096;
@@ -15,14 +15,29 @@ const MAX_KEPT: usize = 4096;
 
 /// Which requests of other nodes were handed to the application.
 ///
-/// Bound: [`MAX_NODES`] sources (the one heard of longest ago goes first; every source is a certified node,
+/// Long requests have a window of their own: small ones overtake them, and would push them out of it.
+///
+/// Bound: twice [`MAX_NODES`] sources (the one heard of longest ago goes first; every source is a certified node,
 /// so an honest network never gets there), [`WINDOW`] ids each, and the kept answers.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    sources: BTreeMap<NodeId, Source>,
+    sources: BTreeMap<(NodeId, Lane), Source>,
     kept: VecDeque<Kept>,
     kept_bytes: usize,
     clock: u64,
+}
+
+/// On which of a link's streams requests of their length come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Lane {
+    Small,
+    Large,
+}
+
+impl Lane {
+    pub(super) const fn of(body: &bytes::Bytes) -> Self {
+        if body.len() > LARGE_BODY { Self::Large } else { Self::Small }
+    }
 }
 
 #[derive(Debug)]
@@ -37,7 +52,7 @@ struct Source {
 /// Where a kept answer is; its length is counted until it leaves this queue.
 #[derive(Debug)]
 struct Kept {
-    source: NodeId,
+    source: (NodeId, Lane),
     epoch: u64,
     id: ExchangeId,
     length: usize,
@@ -64,9 +79,9 @@ pub(super) enum Sight {
 
 impl Seen {
     /// Looks a request up, and notes it if it is new.
-    pub(super) fn look(&mut self, source: NodeId, epoch: u64, id: ExchangeId, inbound: InboundId) -> Sight {
+    pub(super) fn look(&mut self, source: (NodeId, Lane), epoch: u64, id: ExchangeId, inbound: InboundId) -> Sight {
         self.clock += 1;
-        if self.sources.len() >= MAX_NODES && !self.sources.contains_key(&source) {
+        if self.sources.len() >= 2 * MAX_NODES && !self.sources.contains_key(&source) {
             self.drop_oldest_source();
         }
         let entry = self.sources.entry(source).or_insert_with(|| Source::new(epoch));
@@ -94,7 +109,7 @@ impl Seen {
     }
 
     /// Notes the answer; a short one is kept for a while.
-    pub(super) fn answered(&mut self, source: &NodeId, epoch: u64, id: ExchangeId, content: &Content) {
+    pub(super) fn answered(&mut self, source: &(NodeId, Lane), epoch: u64, id: ExchangeId, content: &Content) {
         let length = content.body_length();
         let Some(state) = self.state(source, epoch, id) else { return };
         if length > MAX_KEPT_BODY {
@@ -110,13 +125,13 @@ impl Seen {
     }
 
     /// Takes a new request back: the application did not get it.
-    pub(super) fn unsee(&mut self, source: &NodeId, id: ExchangeId) {
+    pub(super) fn unsee(&mut self, source: &(NodeId, Lane), id: ExchangeId) {
         if let Some(entry) = self.sources.get_mut(source) {
             entry.states.remove(&id);
         }
     }
 
-    fn state(&mut self, source: &NodeId, epoch: u64, id: ExchangeId) -> Option<&mut State> {
+    fn state(&mut self, source: &(NodeId, Lane), epoch: u64, id: ExchangeId) -> Option<&mut State> {
         self.sources.get_mut(source).filter(|entry| entry.epoch == epoch)?.states.get_mut(&id)
     }
 
