@@ -1,4 +1,9 @@
-use std::{fmt, str::FromStr};
+use std::{
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+    str::FromStr,
+};
 
 use secp256k1::{Message, PublicKey};
 
@@ -6,7 +11,7 @@ use crate::Signature;
 
 /// The name of a node: the X and Y coordinates of its secp256k1 public key, 64 bytes, always a point
 /// on the curve. Written as 128 lower-case hexadecimal digits, as FISCO BCOS writes `node.nodeid`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy)]
 pub struct NodeId([u8; NodeId::LENGTH]);
 
 impl NodeId {
@@ -42,6 +47,12 @@ impl NodeId {
         secp256k1::ecdsa::verify(&signature, Message::from_digest(crate::node_key::digest(message)), &key).is_ok()
     }
 
+    /// The first eight bytes, in their order.
+    const fn first(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+
     pub(crate) fn from_public_key(key: &PublicKey) -> Self {
         let mut bytes = [0; Self::LENGTH];
         bytes.copy_from_slice(&key.serialize_uncompressed()[1..]);
@@ -52,6 +63,35 @@ impl NodeId {
         let mut sec1 = [4; Self::LENGTH + 1];
         sec1[1..].copy_from_slice(&self.0);
         PublicKey::from_byte_array_uncompressed(sec1)
+    }
+}
+
+/// Maps by node ID are met at every message: keys almost never have their first eight bytes alike, so these are compared
+/// as a number first.
+impl Ord for NodeId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.first().cmp(&other.first()).then_with(|| self.0.cmp(&other.0))
+    }
+}
+
+impl PartialOrd for NodeId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for NodeId {
+    fn eq(&self, other: &Self) -> bool {
+        self.first() == other.first() && self.0 == other.0
+    }
+}
+
+impl Eq for NodeId {}
+
+/// X alone: only a key and its negative share it.
+impl Hash for NodeId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(&self.0[..Self::LENGTH / 2]);
     }
 }
 

@@ -96,17 +96,20 @@ impl Routing {
         if same {
             return;
         }
-        let before = self.places[slot].edges.clone();
-        self.clear_edges(slot);
-        for neighbour in &record.status.neighbours {
-            let Some(&other) = self.slots.get(neighbour) else { continue };
-            let confirmed = other != ME && other != slot && self.places[other].names(&node);
-            if confirmed {
-                self.insert_edge(slot, other);
-                self.insert_edge(other, slot);
-            }
+        // Neighbours are in the order of edges: by node ID.
+        let others = record.status.neighbours.iter().filter_map(|neighbour| self.slots.get(neighbour).copied());
+        let confirmed = |&other: &usize| other != ME && other != slot && self.places[other].names(&node);
+        let edges: Vec<usize> = others.filter(confirmed).collect();
+        let before = std::mem::replace(&mut self.places[slot].edges, edges.clone());
+        for &other in before.iter().filter(|other| !edges.contains(other)) {
+            self.remove_edge(other, slot);
         }
-        self.detours.clear();
+        for &other in edges.iter().filter(|other| !before.contains(other)) {
+            self.insert_edge(other, slot);
+        }
+        if edges != before {
+            self.detours.clear();
+        }
         self.dirty |= self.matters(slot, &before);
     }
 
