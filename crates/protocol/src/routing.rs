@@ -16,8 +16,9 @@ const ME: usize = 0;
 /// Up to so many nodes, paths are computed with every change.
 const SMALL: usize = 64;
 
-/// Beyond that, changes of so long are taken together.
+/// Beyond that, changes of so long are taken together, for each begun [`LARGE`] nodes.
 const PAUSE: Duration = Duration::from_millis(50);
+const LARGE: usize = 512;
 
 /// The map of the network as this node sees it.
 ///
@@ -142,7 +143,8 @@ impl Routing {
     /// When the paths are to be computed again, if they were computed at `last`; `None` when nothing has changed. In a
     /// large network, what others say of their links is taken together for a while.
     pub(crate) fn due(&self, last: Instant) -> Option<Instant> {
-        let pause = if self.urgent || self.places.len() <= SMALL { Duration::ZERO } else { PAUSE };
+        let is_small = self.urgent || self.places.len() <= SMALL;
+        let pause = if is_small { Duration::ZERO } else { PAUSE * self.places.len().div_ceil(LARGE) as u32 };
         self.dirty.then(|| last + pause)
     }
 

@@ -1,7 +1,7 @@
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::BytesMut;
@@ -29,6 +29,8 @@ const BATCH_BYTES: usize = 1 << 20;
 pub(crate) struct Reader {
     stream: Stream,
     buffer: BytesMut,
+    /// Where the stream puts what it has: asking one that has nothing, which is most of the asking, costs no more.
+    scratch: Vec<u8>,
 }
 
 /// Why a stream gives no more messages.
@@ -51,7 +53,7 @@ pub(crate) struct Batch<M> {
 
 impl Reader {
     pub(crate) fn new(stream: Stream) -> Self {
-        Self { stream, buffer: BytesMut::new() }
+        Self { stream, buffer: BytesMut::new(), scratch: Vec::new() }
     }
 
     /// Reads what is there, up to a batch. Pending only when nothing at all was read.
@@ -102,21 +104,21 @@ impl Reader {
     }
 
     fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let length = self.buffer.len();
-        if self.buffer.capacity() - length < CHUNK {
+        if self.scratch.is_empty() {
+            self.scratch = vec![0; CHUNK];
+        }
+        let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut self.scratch))?;
+        if self.buffer.capacity() - self.buffer.len() < read {
             self.buffer.reserve(ROOM);
         }
-        self.buffer.resize(length + CHUNK, 0);
-        let read = Pin::new(&mut self.stream).poll_read(cx, &mut self.buffer[length..]);
-        let kept = if let Poll::Ready(Ok(read)) = &read { *read } else { 0 };
-        self.buffer.truncate(length + kept);
-        read
+        self.buffer.extend_from_slice(&self.scratch[..read]);
+        Poll::Ready(Ok(read))
     }
 
     /// An idle link keeps no buffer.
     pub(crate) fn rest(&mut self) {
         if self.buffer.is_empty() {
-            self.buffer = BytesMut::new();
+            (self.buffer, self.scratch) = (BytesMut::new(), Vec::new());
         }
     }
 }

@@ -13,6 +13,11 @@ use crate::{Config, MAX_NODES, Output, outbox::Outbox, status_sync::Record, time
 /// How much longer the higher ID waits before it dials a learnt node, so that dials seldom cross.
 const COURTESY: Duration = Duration::from_secs(1);
 
+/// In a network of more nodes than this, they are looked through at most once in [`LOOK`]: when a thousand nodes become
+/// known, each would else be a reason to look through all.
+const CROWD: usize = 64;
+const LOOK: Duration = Duration::from_millis(100);
+
 /// Which addresses to dial, and when.
 ///
 /// Bounds: configured peers as the operator wishes; [`MAX_NODES`] learnt ones, further ones are ignored.
@@ -32,6 +37,8 @@ pub(super) struct Dialer {
     dialing: BTreeSet<Address>,
     /// When the next dial may be due; `None` while nothing waits.
     wake: Option<Instant>,
+    /// When it was last seen to what is due.
+    looked: Option<Instant>,
     /// When a node that is out of reach may be tried though there are links enough.
     next_rescue: Instant,
 }
@@ -70,6 +77,7 @@ impl Dialer {
             own_addresses: BTreeSet::new(),
             dialing: BTreeSet::new(),
             wake: None,
+            looked: None,
             next_rescue: now,
         }
     }
@@ -209,6 +217,12 @@ impl Dialer {
         if self.wake.is_none_or(|at| at > now) {
             return;
         }
+        let rested = self.looked.filter(|_| self.learnt.len() > CROWD).map(|looked| looked + LOOK);
+        if let Some(rested) = rested.filter(|rested| *rested > now) {
+            self.wake = Some(rested);
+            return;
+        }
+        self.looked = Some(now);
         self.wake = None;
         let wanted = |node: Option<NodeId>| node.is_none_or(|node| !is_linked(&node) && !is_expelled(&node));
         for (address, peer) in &mut self.configured {
