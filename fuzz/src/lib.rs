@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use bytes::{Bytes, BytesMut};
 use nuncio_channel_protocol::{
     AmopBody, BlockNotification, FrameCodec, HandshakeAnswer, HandshakeRequest, ProtocolVersion, Subscription,
-    heartbeat,
+    TopicVerdict, TopicVerification, heartbeat,
 };
 use nuncio_identity::{NodeId, NodeKey};
 use nuncio_pki::{Certificate, RevocationList};
@@ -71,13 +71,21 @@ pub fn amop_body(data: &[u8]) {
     }
 }
 
-/// The JSON bodies of the channel port: handshake both ways, subscription, block notification, heartbeat.
+/// The JSON bodies of the channel port: handshake both ways, subscription, verification of a topic and its verdict, block
+/// notification, heartbeat.
 pub fn channel_json(data: &[u8]) {
     let _ = HandshakeRequest::decode(data).map(|request| request.negotiate());
     let _ = HandshakeAnswer::decode(data);
     if let Ok(subscription) = Subscription::decode(data, 64) {
         let again = Subscription::decode(&subscription.encode(), 64).expect("what was read is written well");
         assert_eq!(again, subscription);
+    }
+    if let Ok(verification) = TopicVerification::decode(data) {
+        let again = TopicVerification::decode(&verification.encode()).expect("what was read is written well");
+        assert_eq!(again, verification);
+    }
+    if let Ok(verdict) = TopicVerdict::decode(data) {
+        assert_eq!(TopicVerdict::decode(&verdict.encode()).expect("what was read is written well"), verdict);
     }
     let _ = BlockNotification::decode(Bytes::copy_from_slice(data));
     for version in [ProtocolVersion::V1, ProtocolVersion::V2, ProtocolVersion::V3] {

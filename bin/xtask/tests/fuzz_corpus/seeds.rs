@@ -10,7 +10,8 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use nuncio_channel_protocol::{
-    AmopBody, BlockNotification, Frame, FrameCodec, FrameKind, FrameSeq, HandshakeRequest, Subscription,
+    AmopBody, BlockNotification, Frame, FrameCodec, FrameKind, FrameSeq, HandshakeRequest, Subscription, TopicVerdict,
+    TopicVerification,
 };
 use nuncio_identity::NodeKey;
 use nuncio_pki::{
@@ -53,6 +54,8 @@ pub(crate) fn is_read(target: &str, bytes: &[u8]) -> bool {
         "channel_json" => {
             HandshakeRequest::decode(bytes).is_ok()
                 || Subscription::decode(bytes, 64).is_ok()
+                || TopicVerdict::decode(bytes).is_ok()
+                || TopicVerification::decode(bytes).is_ok()
                 || BlockNotification::decode(owned).is_ok()
         }
         "unicast_frame" | "bridge_frame" => match length_prefixed::decode(&mut BytesMut::from(bytes)) {
@@ -100,6 +103,10 @@ fn channel() -> Vec<Seed> {
     let mut short = frame(FrameKind::Unicast, body.clone());
     short[1..5].copy_from_slice(&41_u32.to_be_bytes());
     let subscription = Subscription { topics: vec!["t1".into(), "#!$TopicNeedVerify_t2".into()] };
+    let (node, topic) = ("ab".repeat(64), "#!$TopicNeedVerify_t2".to_owned());
+    let channel = format!("#!$VerifyChannel_{topic}_{}", "0".repeat(32));
+    let verification = TopicVerification { node: node.clone(), topic: topic.clone(), channel };
+    let verdict = TopicVerdict { check: 0, node, topic };
     vec![
         ("amop_body", "hello", body.to_vec()),
         ("amop_body", "not_long_enough", vec![200, b't']),
@@ -110,6 +117,8 @@ fn channel() -> Vec<Seed> {
         ("channel_frame", "not_a_length_of_41", short),
         ("channel_json", "handshake", HandshakeRequest::new("fuzz").encode().to_vec()),
         ("channel_json", "subscription", subscription.encode().to_vec()),
+        ("channel_json", "verification", verification.encode().to_vec()),
+        ("channel_json", "verdict", verdict.encode().to_vec()),
         ("channel_json", "not_closed", br#"["t1", "#.to_vec()),
         ("channel_json", "not_shallow", b"[".repeat(300)),
     ]
