@@ -70,7 +70,7 @@ enum Action {
     ReceiveFiles {
         /// The topic
         topic: String,
-        /// Where files go
+        /// Where files go; made if absent
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
         /// Longest file that is taken
@@ -147,6 +147,7 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
         }
         Action::ReceiveFiles { topic, out, max_bytes, count } => {
             let client = connect(&gateway, &certs).await?;
+            fs::create_dir_all(&out).map_err(|error| Failure::file("cannot create", &out, &error))?;
             let options = InboxOptions { max_bytes, ..InboxOptions::new(out) };
             let received = receive_files(&client, &topic, options, count, output).await;
             client.close().await;
