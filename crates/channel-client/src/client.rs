@@ -246,7 +246,7 @@ impl Client {
         };
         match timeout(after, work).await {
             Ok(outcome) => outcome,
-            Err(_) if core.shared.status.borrow().is_connected() => Err(RequestError::NoAnswer { after }),
+            Err(_) if self.is_connected() => Err(RequestError::NoAnswer { after }),
             Err(_) => Err(RequestError::Disconnected { sent: false }),
         }
     }

@@ -8,12 +8,9 @@ use std::{
 };
 
 use nuncio_identity::NodeKey;
-use nuncio_pki::{Certificate, DirectoryError, Identity, IdentityPaths, Policy};
-use rustls::{
-    crypto::aws_lc_rs::sign::any_supported_type,
-    sign::{CertifiedKey, SigningKey},
-};
-use rustls_pki_types::{PrivateKeyDer, UnixTime, pem::PemObject};
+use nuncio_pki::{Certificate, DirectoryError, Identity, IdentityPaths, Policy, tls::signing_key};
+use rustls::sign::{CertifiedKey, SigningKey};
+use rustls_pki_types::UnixTime;
 use zeroize::Zeroizing;
 
 /// Most bytes read from one file.
@@ -81,7 +78,7 @@ impl Credentials {
         let chain = certificates(&paths.cert)?;
         let anchors = certificates(&paths.ca)?;
         let pem = read(&paths.key)?;
-        let key = signing_key(&pem).ok_or_else(|| CredentialsError::Key { path: paths.key.clone() })?;
+        let key = signing_key(&pem).map_err(|_| CredentialsError::Key { path: paths.key.clone() })?;
         let chain = own_first(chain, &pem);
         let sound = CertifiedKey::new(vec![chain[0].der().clone()], Arc::clone(&key));
         // `Unknown` is said of what rustls cannot read, such as X.509 version 1.
@@ -207,13 +204,6 @@ fn own_first(mut chain: Vec<Certificate>, key: &str) -> Vec<Certificate> {
     let position = own.and_then(|own| chain.iter().position(|one| one.node_id() == Some(own)));
     chain[..=position.unwrap_or(0)].rotate_right(1);
     chain
-}
-
-fn signing_key(pem: &str) -> Option<Arc<dyn SigningKey>> {
-    if let Ok(key) = NodeKey::from_pem(pem) {
-        return Some(Arc::new(nuncio_pki::tls::Secp256k1SigningKey::new(key)));
-    }
-    any_supported_type(&PrivateKeyDer::from_pem_slice(pem.as_bytes()).ok()?).ok()
 }
 
 fn certificates(path: &Path) -> Result<Vec<Certificate>, CredentialsError> {

@@ -356,13 +356,14 @@ impl Session {
     }
 
     fn filter_events(&self, frame: Frame) {
+        let request = translate::unpacked(frame.body.clone());
         let filter = EventFilter {
             caller: self.caller.clone(),
             registers: frame.kind == FrameKind::RegisterEventFilter,
-            request: translate::unpacked(frame.body.clone()),
+            request: request.clone(),
         };
         match self.door.rpc.event_filter(filter) {
-            None => self.answer(&frame, ResultCode::OK, translate::no_event_filters(frame.body.clone())),
+            None => self.answer(&frame, ResultCode::OK, translate::no_event_filters(&request)),
             Some(future) => {
                 let place = self.mailbox().reserve_answer();
                 tokio::spawn(async move {

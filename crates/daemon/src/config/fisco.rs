@@ -56,9 +56,13 @@ pub(super) fn import(text: &str, file: &Path) -> Result<Imported, ConfigError> {
 pub(super) fn group_files(file: &Path) -> Vec<PathBuf> {
     let text = fs::read_to_string(file).unwrap_or_default();
     let entries = ini::parse(&text).unwrap_or_default();
-    let directory =
-        entries.iter().find(|one| (one.section, one.key) == GROUP_DIRECTORY).map_or("conf", |one| one.value);
-    groups_in(&directory_of(file).join(directory)).unwrap_or_default()
+    let named = entries.iter().find(|one| (one.section, one.key) == GROUP_DIRECTORY);
+    groups_in(&group_directory(file, named.map(|one| one.value.as_ref()))).unwrap_or_default()
+}
+
+/// Where group files are: as the `config.ini` says, or in `conf/` beside it.
+fn group_directory(file: &Path, named: Option<&Path>) -> PathBuf {
+    directory_of(file).join(named.unwrap_or(Path::new("conf")))
 }
 
 const GROUP_DIRECTORY: (&str, &str) = ("group", "group_config_path");
@@ -189,8 +193,7 @@ impl Reader<'_> {
 
     /// Lists of SDKs stand in the files of groups. Groups are not there, so an SDK on any list is let in, and none else.
     fn take_groups(&mut self) -> Result<(), ConfigError> {
-        let directory = self.found.groups.clone().unwrap_or_else(|| "conf".into());
-        let directory = directory_of(self.file).join(directory);
+        let directory = group_directory(self.file, self.found.groups.as_deref());
         let unreadable = |path: &Path, source| ConfigError::Read { path: path.to_owned(), source };
         let mut without = Vec::new();
         for file in groups_in(&directory).map_err(|source| unreadable(&directory, source))? {

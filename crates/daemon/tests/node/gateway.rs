@@ -6,7 +6,7 @@ use nuncio_channel_client::{CallError, Client, FileError, InboxOptions, PublishE
 use nuncio_testkit::TestAuthority;
 use serde_json::{Value, json};
 
-use crate::rig::{Home, Running};
+use crate::rig::{Home, Running, linked_pair};
 
 async fn sdk(node: &Running, home: &Home) -> Client {
     let address = node.gateway.unwrap().to_string();
@@ -54,11 +54,7 @@ async fn an_sdk_of_an_operator_manages_peers_and_no_other_does() {
 /// Two nodes with an SDK at each, and a directory for files.
 async fn correspondents() -> ([Home; 2], [Running; 2], [Client; 2], tempfile::TempDir) {
     let authority = TestAuthority::new();
-    let homes = [Home::new(&authority, "one", ""), Home::new(&authority, "two", "")];
-    let first = homes[0].start().await;
-    homes[1].write(&crate::rig::peers(&[first.p2p]));
-    let nodes = [first, homes[1].start().await];
-    nodes[1].links(1).await;
+    let (homes, nodes) = linked_pair(&authority).await;
     for home in &homes {
         authority.write_sdk_directory(&home.dir.path().join("sdk"), false);
     }

@@ -12,7 +12,7 @@ use nuncio_node::{Incoming, Responder};
 use nuncio_testkit::TestAuthority;
 use tokio::{task::JoinHandle, time::timeout};
 
-use crate::rig::{DEADLINE, Home, Running, peers};
+use crate::rig::{DEADLINE, Home, Running, linked_pair, peers};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_nodes_link_answer_and_stop() {
@@ -97,13 +97,7 @@ async fn request_in_flight(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_in_flight_ends_while_draining() {
-    let authority = TestAuthority::new();
-    let (one, two) = (Home::new(&authority, "one", ""), Home::new(&authority, "two", ""));
-    let first = one.start().await;
-    two.write(&peers(&[first.p2p]));
-    let second = two.start().await;
-    first.links(1).await;
-    second.links(1).await;
+    let (_homes, [first, second]) = linked_pair(&TestAuthority::new()).await;
     let (call, responder) = request_in_flight(&first, &second).await;
     first.shutdown.drain.cancel();
     responder.reply("done".into());
@@ -114,13 +108,7 @@ async fn what_is_in_flight_ends_while_draining() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_signal_ends_at_once() {
-    let authority = TestAuthority::new();
-    let (one, two) = (Home::new(&authority, "one", ""), Home::new(&authority, "two", ""));
-    let first = one.start().await;
-    two.write(&peers(&[first.p2p]));
-    let second = two.start().await;
-    first.links(1).await;
-    second.links(1).await;
+    let (_homes, [first, second]) = linked_pair(&TestAuthority::new()).await;
     let (call, responder) = request_in_flight(&first, &second).await;
     first.shutdown.drain.cancel();
     first.shutdown.now.cancel();

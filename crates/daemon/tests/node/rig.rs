@@ -96,3 +96,14 @@ impl Running {
 pub(crate) fn peers(addresses: &[SocketAddr]) -> String {
     format!("peers = {:?}\n", addresses.iter().map(ToString::to_string).collect::<Vec<_>>())
 }
+
+/// Two running nodes with a link, the second one configured to dial the first.
+pub(crate) async fn linked_pair(authority: &TestAuthority) -> ([Home; 2], [Running; 2]) {
+    let homes = [Home::new(authority, "one", ""), Home::new(authority, "two", "")];
+    let first = homes[0].start().await;
+    homes[1].write(&peers(&[first.p2p]));
+    let second = homes[1].start().await;
+    first.links(1).await;
+    second.links(1).await;
+    (homes, [first, second])
+}

@@ -102,8 +102,7 @@ impl Mailbox {
         if state.closed {
             return false;
         }
-        let full = state.queued_frames >= self.queue_frames
-            || state.queued_frames > 0 && state.queued_bytes.saturating_add(size) > self.queue_bytes;
+        let full = self.is_full(&state, size);
         match kind {
             Kind::Multicast if full => {
                 self.counters.deliveries_dropped.increment();
@@ -119,14 +118,11 @@ impl Mailbox {
                 state.deliveries.insert(seq, delivery, now);
             }
         }
-        state.queued_frames += 1;
-        state.queued_bytes += size;
         let kind = match kind {
             Kind::Unicast => FrameKind::Unicast,
             Kind::Multicast => FrameKind::Multicast,
         };
-        let content = Content::Amop { topic, data };
-        self.push(state, Parcel { kind, seq, result: ResultCode::OK, content, charge: Charge::Queue(size) });
+        self.enqueue(state, kind, seq, Content::Amop { topic, data });
         true
     }
 
@@ -163,21 +159,15 @@ impl Mailbox {
 
     /// Queues what the node says by itself; false, and counted, when the queue is full.
     pub(super) fn push_news(&self, kind: FrameKind, seq: FrameSeq, body: Bytes) -> bool {
-        let size = body.len();
-        let mut state = self.lock();
+        let state = self.lock();
         if state.closed {
             return false;
         }
-        if state.queued_frames >= self.queue_frames
-            || state.queued_frames > 0 && state.queued_bytes.saturating_add(size) > self.queue_bytes
-        {
+        if self.is_full(&state, body.len()) {
             self.counters.deliveries_dropped.increment();
             return false;
         }
-        state.queued_frames += 1;
-        state.queued_bytes += size;
-        let content = Content::Plain(body);
-        self.push(state, Parcel { kind, seq, result: ResultCode::OK, content, charge: Charge::Queue(size) });
+        self.enqueue(state, kind, seq, Content::Plain(body));
         true
     }
 
@@ -271,6 +261,20 @@ impl Mailbox {
         state.closed = true;
         state.parcels = VecDeque::new();
         state.reader = None;
+    }
+
+    /// Whether the queue has no room for so many bytes; one frame is always taken when it is empty.
+    fn is_full(&self, state: &State, size: usize) -> bool {
+        state.queued_frames >= self.queue_frames
+            || state.queued_frames > 0 && state.queued_bytes.saturating_add(size) > self.queue_bytes
+    }
+
+    /// Puts a frame of others, or of the node itself, on the queue's book.
+    fn enqueue(&self, mut state: MutexGuard<'_, State>, kind: FrameKind, seq: FrameSeq, content: Content) {
+        let size = content.size();
+        state.queued_frames += 1;
+        state.queued_bytes += size;
+        self.push(state, Parcel { kind, seq, result: ResultCode::OK, content, charge: Charge::Queue(size) });
     }
 
     fn push(&self, mut state: MutexGuard<'_, State>, parcel: Parcel) {

@@ -293,7 +293,11 @@ impl ResolvesServerCert for ByCurve {
     }
 }
 
-fn signing_key(pem: &str) -> Result<Arc<dyn SigningKey>, String> {
+/// Reads a private key for rustls: secp256k1, or RSA.
+///
+/// # Errors
+/// Why the text holds neither.
+pub fn signing_key(pem: &str) -> Result<Arc<dyn SigningKey>, String> {
     match NodeKey::from_pem(pem) {
         Ok(key) => Ok(Arc::new(Secp256k1SigningKey::new(key))),
         Err(not_a_node_key) => {

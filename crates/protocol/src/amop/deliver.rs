@@ -69,7 +69,7 @@ impl Amop {
     }
 
     fn choose_session(&mut self, errand: &Errand, turn: &Turn<'_>) -> Option<ClientId> {
-        let sessions = self.sessions_at(&errand.topic, turn).to_vec();
+        let sessions = self.subscriptions.sessions_at(&errand.topic, |node| turn.routing.is_reachable(node));
         let had = self.handed.clients(&errand.sender(), errand.message);
         if sessions.is_empty() {
             return None;

@@ -93,9 +93,9 @@ impl Amop {
             tracing::trace!(topic = %topic, "multicast delivered before, dropped");
             return;
         }
-        for client in self.sessions_at(topic, turn).to_vec() {
+        for client in self.subscriptions.sessions_at(topic, |node| turn.routing.is_reachable(node)) {
             let delivery = self.deliveries.name();
-            turn.outbox.push(Self::deliver_as(client, delivery, Kind::Multicast, topic, data.clone()));
+            turn.outbox.push(Self::deliver_as(*client, delivery, Kind::Multicast, topic, data.clone()));
         }
     }
 }

@@ -85,23 +85,6 @@ impl Amop {
         }
     }
 
-    /// The sessions here that a message of another node may go to: at an address its one owner, if it subscribes the
-    /// private topic as well.
-    pub(super) fn sessions_at(&self, topic: &Topic, turn: &Turn<'_>) -> &[ClientId] {
-        let Some(channel) = names::channel_at(topic) else {
-            let is_private = names::is_private(topic);
-            return if is_private { &[] } else { self.subscriptions.local(topic) };
-        };
-        let mut others = self.subscriptions.remote(&channel).into_iter().flat_map(|remote| remote.nodes.keys());
-        if others.any(|node| turn.routing.is_reachable(node)) {
-            return &[];
-        }
-        match (self.subscriptions.local(&channel), names::private_of_channel(&channel)) {
-            (owner @ [client], Some(private)) if self.subscriptions.local(&private).contains(client) => owner,
-            _ => &[],
-        }
-    }
-
     fn challenge(&mut self, turn: &mut Turn<'_>) {
         while let Some((client, topic, subscriber)) = self.proofs.next_wanted() {
             let node = match subscriber.holder {

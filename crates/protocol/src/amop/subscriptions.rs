@@ -160,6 +160,22 @@ impl Subscriptions {
         here.chain(there).collect()
     }
 
+    /// The sessions here that a message of another node may go to: at an address its one owner, if it subscribes the
+    /// private topic as well.
+    pub(super) fn sessions_at(&self, topic: &Topic, is_reachable: impl Fn(&NodeId) -> bool) -> &[ClientId] {
+        let Some(channel) = names::channel_at(topic) else {
+            return if names::is_private(topic) { &[] } else { self.local(topic) };
+        };
+        let mut others = self.remote(&channel).into_iter().flat_map(|remote| remote.nodes.keys());
+        if others.any(is_reachable) {
+            return &[];
+        }
+        match (self.local(&channel), names::private_of_channel(&channel)) {
+            (owner @ [client], Some(private)) if self.local(&private).contains(client) => owner,
+            _ => &[],
+        }
+    }
+
     /// What the own status says: topics with their subscribers, but for those that mean something at this node only.
     pub(super) fn counts(&self) -> BTreeMap<Topic, u32> {
         let is_own = |topic: &Topic| topic.is_block_notification() || names::is_publisher_channel(topic);
