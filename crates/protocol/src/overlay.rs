@@ -9,7 +9,7 @@ use crate::{
     peering::{Event, LinkView, Peering, PendingPeerView},
     relay::Relay,
     routing::Routing,
-    status_sync::{Facts, Record, StatusSync, Version, empty_status},
+    status_sync::{Facts, First, Record, StatusSync, Version, empty_status},
     timers::earliest,
     turn::Turn,
     unicast::Unicast,
@@ -28,6 +28,8 @@ pub struct Overlay {
     unicast: Unicast,
     amop: Amop,
     outbox: Outbox,
+    /// When a machine wants to be called next; found out whenever one of them was at work.
+    due: Option<Instant>,
 }
 
 /// A node of the network, as operators see it.
@@ -79,60 +81,81 @@ impl Overlay {
             unicast: Unicast::new(&config, node, epoch, now),
             amop: Amop::new(&config, node, epoch, seed ^ 3),
             outbox: Outbox::default(),
+            due: None,
         };
         overlay.settle(now);
+        overlay.due = overlay.earliest_due();
         overlay
     }
 
     /// Takes one event.
     pub fn handle_input(&mut self, input: Input, now: Instant) {
+        if self.take(input, now) {
+            self.due = self.earliest_due();
+        }
+    }
+
+    /// Says whether any machine was at work: most announcements are no news.
+    fn take(&mut self, input: Input, now: Instant) -> bool {
         let Self { peering, status_sync, unicast, amop, routing, outbox, .. } = self;
         match input {
             Input::Request { exchange, target, body, timeout } => {
                 let turn = &mut Turn { routing, outbox, now };
                 unicast.handle_request(exchange, target, body, timeout, turn);
-                return;
+                return true;
             }
             Input::Respond { inbound, body } => {
                 unicast.handle_respond(inbound, body, &mut Turn { routing, outbox, now });
-                return;
+                return true;
             }
             Input::Decline { inbound, refusal } => {
                 unicast.handle_decline(inbound, refusal, &mut Turn { routing, outbox, now });
-                return;
+                return true;
             }
             Input::UnicastReceived { from, message } => {
                 if peering.is_linked(&from) && !peering.is_expelled(&message.source) {
                     unicast.handle_received(from, message, &mut Turn { routing, outbox, now });
                 }
-                return;
+                return true;
             }
             Input::UnicastNotSent { to, message } => {
                 unicast.handle_not_sent(to, message, &mut Turn { routing, outbox, now });
-                return;
+                return true;
             }
             Input::BridgeReceived { from, message } => {
                 if peering.is_linked(&from) && !peering.is_expelled(&message.source) {
                     amop.handle_received(from, message, &mut Turn { routing, outbox, now });
                 }
-                return;
+                return true;
             }
             Input::BridgeNotSent { to, message } => {
                 amop.handle_not_sent(to, message, &mut Turn { routing, outbox, now });
-                return;
+                return true;
             }
             Input::Client(input) => {
                 amop.handle_client(input, &mut Turn { routing, outbox, now });
                 if !amop.take_topics_changed() {
-                    return;
+                    return true;
                 }
                 status_sync.touch();
+            }
+            Input::Announced { via, node, version } => {
+                if peering.is_expelled(&node) || !status_sync.handle_announced(via, node, version) {
+                    return false;
+                }
+            }
+            Input::Queried { query, peer, wanted } => {
+                if !peering.is_expelled(&peer) {
+                    status_sync.handle_queried(query, wanted, outbox);
+                }
+                return false;
             }
             Input::Expelled { node } => self.expel(node, now),
             Input::Readmitted { node } => peering.handle_readmitted(&node, outbox, now),
             other => self.handle_membership(other, now),
         }
         self.settle(now);
+        true
     }
 
     /// Does what is due at `now`.
@@ -149,10 +172,15 @@ impl Overlay {
         unicast.handle_timeout(turn);
         amop.handle_timeout(turn);
         self.settle(now);
+        self.due = self.earliest_due();
     }
 
     /// When [`Overlay::handle_timeout`] wants to be called next.
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    pub const fn poll_timeout(&self) -> Option<Instant> {
+        self.due
+    }
+
+    fn earliest_due(&self) -> Option<Instant> {
         let keeping = earliest(self.peering.poll_timeout(), self.status_sync.poll_timeout());
         let keeping = earliest(keeping, self.routing.due(self.routed));
         earliest(keeping, earliest(self.unicast.poll_timeout(), self.amop.poll_timeout()))
@@ -226,6 +254,11 @@ impl Overlay {
         self.routing.path(target)
     }
 
+    /// How often the paths were computed: they are the same as long as this is.
+    pub const fn routings(&self) -> u64 {
+        self.routing.searches()
+    }
+
     /// Inputs that change who is there.
     fn handle_membership(&mut self, input: Input, now: Instant) {
         let Self { peering, status_sync, outbox, .. } = self;
@@ -246,22 +279,12 @@ impl Overlay {
             Input::RevocationLists { numbers } => status_sync.handle_revocation_lists(numbers),
             Input::ApplicationField { bytes } => status_sync.handle_application_field(&bytes),
             Input::Signed { record } => status_sync.handle_signed(record, outbox, now),
-            Input::Announced { via, node, version } => {
-                if !peering.is_expelled(&node) {
-                    status_sync.handle_announced(via, node, version, outbox);
-                }
-            }
-            Input::Queried { query, peer, wanted } => {
-                if !peering.is_expelled(&peer) {
-                    status_sync.handle_queried(query, wanted, outbox);
-                }
-            }
             Input::Answered { peer, records, more } => self.apply(peer, records, more, now),
-            Input::QueryFailed { peer } => status_sync.handle_query_failed(&peer, outbox, now),
+            Input::QueryFailed { peer } => status_sync.handle_query_failed(&peer, now),
             Input::Introduced { connection, epoch } => peering.handle_introduced(connection, epoch, outbox, now),
             Input::Alive { connection } => peering.handle_alive(connection, outbox),
             Input::Farewell { connection, parting } => peering.handle_farewell(connection, parting, outbox, now),
-            Input::RevocationsAnswered { peer } => status_sync.handle_revocations_answered(&peer, outbox),
+            Input::RevocationsAnswered { peer } => status_sync.handle_revocations_answered(&peer),
             Input::CertificateRenewed => status_sync.handle_certificate_renewed(),
             Input::MulticastTopics { topics } => {
                 self.relay.set_own(topics.clone());
@@ -274,14 +297,17 @@ impl Overlay {
 
     fn apply(&mut self, peer: NodeId, mut records: Vec<Arc<Record>>, more: bool, now: Instant) {
         records.retain(|record| !self.peering.is_expelled(&record.status.node));
-        for record in self.status_sync.handle_answered(peer, records, more, &mut self.outbox, now) {
-            let node = record.status.node;
-            self.status_sync.handle_reachability(&node, self.routing.is_reachable(&node), now);
+        for (record, First(is_first)) in self.status_sync.handle_answered(peer, records, more, &mut self.outbox, now) {
             self.routing.apply(&record);
             self.amop.handle_record(&record);
             self.relay.apply(&record);
             self.peering.handle_record(&record, now);
-            self.peering.handle_reachability(&node, self.routing.is_reachable(&node), now);
+            if is_first {
+                let node = record.status.node;
+                let reachable = self.routing.is_reachable(&node);
+                self.status_sync.handle_reachability(&node, reachable, now);
+                self.peering.handle_reachability(&node, reachable, now);
+            }
         }
     }
 
@@ -334,7 +360,7 @@ impl Overlay {
         }
         amop.review_private(turn);
         status_sync.ask(outbox);
-        relay.flush(outbox);
+        relay.flush(|| status_sync.is_full_mesh(), outbox);
         let facts = || Facts { neighbours: peering.neighbours(), topics: amop.topics() };
         status_sync.flush(facts, outbox, now);
     }

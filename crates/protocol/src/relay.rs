@@ -17,9 +17,9 @@ pub(crate) struct Relay {
     own: BTreeSet<Topic>,
     by_node: BTreeMap<NodeId, BTreeSet<Topic>>,
     subscribers: BTreeMap<Topic, usize>,
-    /// How many neighbours each other node has.
-    degrees: BTreeMap<NodeId, usize>,
     told: BTreeSet<Topic>,
+    /// Whether the network was a full mesh when the edge was told.
+    was_full_mesh: bool,
     changed: bool,
 }
 
@@ -31,8 +31,6 @@ impl Relay {
 
     pub(crate) fn apply(&mut self, record: &Record) {
         let (node, topics) = (record.status.node, &record.status.multicast_topics);
-        let degree = record.status.neighbours.len();
-        self.changed |= self.degrees.insert(node, degree) != Some(degree);
         if self.by_node.get(&node).map_or(topics.is_empty(), |known| known == topics) {
             return;
         }
@@ -47,7 +45,6 @@ impl Relay {
     }
 
     pub(crate) fn forget(&mut self, node: &NodeId) {
-        self.changed |= self.degrees.remove(node).is_some();
         self.forget_topics(node);
     }
 
@@ -64,12 +61,15 @@ impl Relay {
     }
 
     /// Tells the edge what to relay when that has changed. In a full mesh every subscriber reaches every other directly.
-    pub(crate) fn flush(&mut self, outbox: &mut Outbox) {
-        if !std::mem::take(&mut self.changed) || (self.subscribers.is_empty() && self.told.is_empty()) {
+    pub(crate) fn flush(&mut self, is_full_mesh: impl FnOnce() -> bool, outbox: &mut Outbox) {
+        if self.subscribers.is_empty() && self.told.is_empty() {
             return;
         }
-        let others = self.degrees.len();
-        let is_full_mesh = self.degrees.values().all(|degree| *degree >= others);
+        let is_full_mesh = is_full_mesh();
+        let same_mesh = std::mem::replace(&mut self.was_full_mesh, is_full_mesh) == is_full_mesh;
+        if !std::mem::take(&mut self.changed) && same_mesh {
+            return;
+        }
         let foreign = self.subscribers.keys().filter(|topic| !is_full_mesh && !self.own.contains(*topic));
         let topics: BTreeSet<_> = foreign.take(MAX_RELAYED_TOPICS).cloned().collect();
         if topics != self.told {

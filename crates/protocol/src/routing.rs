@@ -1,24 +1,25 @@
 //! The next hop to every node: shortest paths over links that both ends name.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use nuncio_identity::NodeId;
+use smallvec::SmallVec;
 
 use crate::{MAX_HOPS, status_sync::Record};
 
 const UNREACHED: u8 = u8::MAX;
-const ME: usize = 0;
+const ME: Slot = Slot(0);
 
 /// Up to so many nodes, paths are computed with every change.
 const SMALL: usize = 64;
 
 /// Beyond that, changes of so long are taken together, for each begun [`LARGE`] nodes.
 const PAUSE: Duration = Duration::from_millis(50);
-const LARGE: usize = 512;
+const LARGE: usize = 256;
 
 /// The map of the network as this node sees it.
 ///
@@ -26,25 +27,43 @@ const LARGE: usize = 512;
 #[derive(Debug)]
 pub(crate) struct Routing {
     /// Where a node's place is; places are used again after removal.
-    slots: BTreeMap<NodeId, usize>,
+    slots: HashMap<NodeId, Slot>,
     places: Vec<Place>,
-    free: Vec<usize>,
+    /// Of each place, where its confirmed edges lead, in order; of this node, its links.
+    edges: Vec<Edges>,
+    /// Of each place, the way to it. Beside the places, as a search looks at these alone.
+    ways: Vec<Way>,
+    /// Places in the order a search met them; kept for its memory.
+    met: Vec<Slot>,
+    free: Vec<Slot>,
     dirty: bool,
     /// A link of this node has changed, or a node has gone: paths may lead nowhere.
     urgent: bool,
+    /// How often the paths were computed.
+    searches: u64,
     /// Distances from one link to all, without this node; made when an alternative is asked for.
-    detours: BTreeMap<usize, Vec<u8>>,
+    detours: BTreeMap<Slot, Vec<u8>>,
 }
+
+/// The number of a place. Small, as a search of a thousand nodes reads more than ten thousand of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Slot(u16);
+
+/// As many as lie in one line of a cache; more go elsewhere.
+type Edges = SmallVec<[Slot; 24]>;
 
 #[derive(Debug)]
 struct Place {
     node: NodeId,
     record: Option<Arc<Record>>,
-    /// Confirmed edges, by node ID; for this node, its links.
-    edges: Vec<usize>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    parent: Slot,
+    first_hop: Slot,
     hops: u8,
-    parent: usize,
-    first_hop: usize,
+    /// Whether it is known outside that there is one.
     reported: bool,
 }
 
@@ -57,21 +76,22 @@ pub(crate) struct Route {
 
 impl Routing {
     pub(crate) fn new(me: NodeId) -> Self {
-        let mut place = Place::new(me);
-        place.hops = 0;
-        place.reported = true;
         Self {
-            slots: BTreeMap::from([(me, ME)]),
-            places: vec![place],
+            slots: HashMap::from([(me, ME)]),
+            places: vec![Place { node: me, record: None }],
+            edges: vec![Edges::new()],
+            ways: vec![Way { hops: 0, reported: true, ..Way::NONE }],
+            met: Vec::new(),
             free: Vec::new(),
             dirty: false,
             urgent: false,
+            searches: 0,
             detours: BTreeMap::new(),
         }
     }
 
     pub(crate) fn link_up(&mut self, peer: NodeId) {
-        let slot = self.slot(peer);
+        let Some(slot) = self.slot(peer) else { return };
         self.insert_edge(ME, slot);
         (self.dirty, self.urgent) = (true, true);
     }
@@ -87,45 +107,41 @@ impl Routing {
     /// Takes a node's record; its edges are those whose other end names the node as well.
     pub(crate) fn apply(&mut self, record: &Arc<Record>) {
         let node = record.status.node;
-        let slot = self.slot(node);
-        if slot == ME {
-            return;
+        let Some(slot) = self.slot(node).filter(|slot| *slot != ME) else { return };
+        let old = self.places[slot.at()].record.replace(Arc::clone(record));
+        let (none, new) = (BTreeSet::new(), &record.status.neighbours);
+        let old = old.as_ref().map_or(&none, |old| &old.status.neighbours);
+        for changed in old.symmetric_difference(new) {
+            let Some(&other) = self.slots.get(changed) else { continue };
+            if !new.contains(changed) {
+                self.disconnect(slot, other);
+            } else if self.places[other.at()].names(&node) {
+                self.connect(slot, other);
+            }
         }
-        let same =
-            self.places[slot].record.as_ref().is_some_and(|old| old.status.neighbours == record.status.neighbours);
-        self.places[slot].record = Some(Arc::clone(record));
-        if same {
-            return;
-        }
-        // Neighbours are in the order of edges: by node ID.
-        let others = record.status.neighbours.iter().filter_map(|neighbour| self.slots.get(neighbour).copied());
-        let confirmed = |&other: &usize| other != ME && other != slot && self.places[other].names(&node);
-        let edges: Vec<usize> = others.filter(confirmed).collect();
-        let before = std::mem::replace(&mut self.places[slot].edges, edges.clone());
-        for &other in before.iter().filter(|other| !edges.contains(other)) {
-            self.remove_edge(other, slot);
-        }
-        for &other in edges.iter().filter(|other| !before.contains(other)) {
-            self.insert_edge(other, slot);
-        }
-        if edges != before {
-            self.detours.clear();
-        }
-        self.dirty |= self.matters(slot, &before);
     }
 
-    /// Whether the change of a place's edges can change a shortest path: an edge of the tree has gone, or a new one
-    /// makes something nearer. Most records of a large network change neither.
-    fn matters(&self, slot: usize, before: &[usize]) -> bool {
-        let place = &self.places[slot];
-        let on_the_tree = |&other: &usize| {
-            let (near, far) = if place.hops < self.places[other].hops { (slot, other) } else { (other, slot) };
-            self.places[far].hops != UNREACHED && self.places[far].parent == near
-        };
-        let nearer = |&other: &usize| place.hops.abs_diff(self.places[other].hops) > 1;
-        let gone = before.iter().filter(|other| !place.edges.contains(other));
-        let new = place.edges.iter().filter(|other| !before.contains(other));
-        gone.into_iter().any(on_the_tree) || new.into_iter().any(nearer)
+    /// Adds an edge. It can change a shortest path only if it makes something nearer; most edges of a large network do
+    /// not.
+    fn connect(&mut self, a: Slot, b: Slot) {
+        if a == b || a == ME || b == ME {
+            return;
+        }
+        self.insert_edge(a, b);
+        self.insert_edge(b, a);
+        self.dirty |= self.ways[a.at()].hops.abs_diff(self.ways[b.at()].hops) > 1;
+    }
+
+    /// Takes an edge away, if there is one. It matters to the shortest paths only if one of them leads over it.
+    fn disconnect(&mut self, a: Slot, b: Slot) {
+        if a == ME || b == ME || !self.has_edge(a, b) {
+            return;
+        }
+        self.remove_edge(a, b);
+        self.remove_edge(b, a);
+        let (near, far) = if self.ways[a.at()].hops < self.ways[b.at()].hops { (a, b) } else { (b, a) };
+        let way = self.ways[far.at()];
+        self.dirty |= way.hops != UNREACHED && way.parent == near;
     }
 
     /// Forgets a node's record.
@@ -134,8 +150,10 @@ impl Routing {
         if slot == ME {
             return;
         }
-        self.clear_edges(slot);
-        self.places[slot].record = None;
+        for other in std::mem::take(&mut self.edges[slot.at()]) {
+            self.remove_edge(other, slot);
+        }
+        self.places[slot.at()].record = None;
         (self.dirty, self.urgent) = (true, true);
         self.release(slot);
     }
@@ -154,18 +172,19 @@ impl Routing {
             return Vec::new();
         }
         (self.dirty, self.urgent) = (false, false);
+        self.searches += 1;
         self.detours.clear();
         self.search();
         let mut changes = Vec::new();
         let mut unused = Vec::new();
-        for (slot, place) in self.places.iter_mut().enumerate().skip(1) {
-            let reachable = place.hops != UNREACHED;
-            if reachable != place.reported {
-                place.reported = reachable;
-                changes.push((place.node, reachable));
+        for (at, way) in self.ways.iter_mut().enumerate().skip(1) {
+            let reachable = way.hops != UNREACHED;
+            if reachable != way.reported {
+                way.reported = reachable;
+                changes.push((self.places[at].node, reachable));
             }
-            if !reachable && place.record.is_none() {
-                unused.push(slot);
+            if !reachable && self.places[at].record.is_none() {
+                unused.push(Slot(at as u16));
             }
         }
         for slot in unused {
@@ -175,19 +194,24 @@ impl Routing {
         changes
     }
 
+    /// How often the paths were computed.
+    pub(crate) const fn searches(&self) -> u64 {
+        self.searches
+    }
+
     pub(crate) fn is_reachable(&self, node: &NodeId) -> bool {
-        self.slots.get(node).is_some_and(|&slot| self.places[slot].hops != UNREACHED)
+        self.way(node).is_some_and(|way| way.hops != UNREACHED)
     }
 
     pub(crate) fn is_linked(&self, node: &NodeId) -> bool {
-        self.slots.get(node).is_some_and(|&slot| self.places[slot].hops == 1)
+        self.way(node).is_some_and(|way| way.hops == 1)
     }
 
     /// How to reach another node.
     pub(crate) fn route(&self, target: &NodeId) -> Option<Route> {
-        let place = &self.places[*self.slots.get(target)?];
-        (place.hops != UNREACHED && place.hops != 0)
-            .then(|| Route { next_hop: self.places[place.first_hop].node, hops: place.hops })
+        let way = self.way(target)?;
+        (way.hops != UNREACHED && way.hops != 0)
+            .then(|| Route { next_hop: self.places[way.first_hop.at()].node, hops: way.hops })
     }
 
     pub(crate) fn next_hop(&self, target: &NodeId) -> Option<NodeId> {
@@ -201,68 +225,71 @@ impl Routing {
             _ => {}
         }
         let &goal = self.slots.get(target)?;
-        let mut best: Option<(u8, usize)> = None;
-        for index in 0..self.places[ME].edges.len() {
-            let link = self.places[ME].edges[index];
-            if excluded.contains(&self.places[link].node) {
+        let mut best: Option<(u8, Slot)> = None;
+        for index in 0..self.edges[ME.at()].len() {
+            let link = self.edges[ME.at()][index];
+            if excluded.contains(&self.places[link.at()].node) {
                 continue;
             }
-            let distance = self.detour(link)[goal];
+            let distance = self.detour(link)[goal.at()];
             if distance < MAX_HOPS && best.is_none_or(|(shortest, _)| distance < shortest) {
                 best = Some((distance, link));
             }
         }
-        best.map(|(_, link)| self.places[link].node)
+        best.map(|(_, link)| self.places[link.at()].node)
     }
 
     /// The nodes on the way, this one first.
     pub(crate) fn path(&self, target: &NodeId) -> Option<Vec<NodeId>> {
         let mut slot = *self.slots.get(target)?;
-        if self.places[slot].hops == UNREACHED {
+        if self.ways[slot.at()].hops == UNREACHED {
             return None;
         }
-        let mut path = vec![self.places[slot].node];
-        while slot != ME {
-            slot = self.places[slot].parent;
-            path.push(self.places[slot].node);
+        let mut path = vec![self.places[slot.at()].node];
+        while slot != ME && path.len() <= usize::from(MAX_HOPS) {
+            slot = self.ways[slot.at()].parent;
+            path.push(self.places[slot.at()].node);
         }
         path.reverse();
         Some(path)
     }
 
     fn search(&mut self) {
-        for place in self.places.iter_mut().skip(1) {
-            place.hops = UNREACHED;
+        let Self { edges, ways, met, .. } = self;
+        for way in ways.iter_mut().skip(1) {
+            way.hops = UNREACHED;
         }
-        let mut queue = VecDeque::from([ME]);
-        while let Some(slot) = queue.pop_front() {
-            let (hops, first_hop) = (self.places[slot].hops, self.places[slot].first_hop);
+        met.clear();
+        met.push(ME);
+        let mut next = 0;
+        while let Some(&slot) = met.get(next) {
+            next += 1;
+            let Way { hops, first_hop, .. } = ways[slot.at()];
             if hops == MAX_HOPS {
-                continue;
+                break;
             }
-            for index in 0..self.places[slot].edges.len() {
-                let next = self.places[slot].edges[index];
-                let place = &mut self.places[next];
-                if place.hops == UNREACHED {
-                    place.hops = hops + 1;
-                    place.parent = slot;
-                    place.first_hop = if slot == ME { next } else { first_hop };
-                    queue.push_back(next);
+            for &other in &edges[slot.at()] {
+                let way = &mut ways[other.at()];
+                if way.hops == UNREACHED {
+                    way.hops = hops + 1;
+                    way.parent = slot;
+                    way.first_hop = if slot == ME { other } else { first_hop };
+                    met.push(other);
                 }
             }
         }
     }
 
-    fn detour(&mut self, link: usize) -> &[u8] {
-        let places = &self.places;
+    fn detour(&mut self, link: Slot) -> &[u8] {
+        let edges = &self.edges;
         self.detours.entry(link).or_insert_with(|| {
-            let mut distances = vec![UNREACHED; places.len()];
-            distances[link] = 0;
+            let mut distances = vec![UNREACHED; edges.len()];
+            distances[link.at()] = 0;
             let mut queue = VecDeque::from([link]);
             while let Some(slot) = queue.pop_front() {
-                for &next in places[slot].edges.iter().filter(|&&next| next != ME) {
-                    if distances[next] == UNREACHED {
-                        distances[next] = distances[slot].saturating_add(1).min(UNREACHED - 1);
+                for &next in edges[slot.at()].iter().filter(|next| **next != ME) {
+                    if distances[next.at()] == UNREACHED {
+                        distances[next.at()] = distances[slot.at()].saturating_add(1).min(UNREACHED - 1);
                         queue.push_back(next);
                     }
                 }
@@ -271,58 +298,73 @@ impl Routing {
         })
     }
 
-    fn slot(&mut self, node: NodeId) -> usize {
+    fn way(&self, node: &NodeId) -> Option<Way> {
+        self.slots.get(node).map(|slot| self.ways[slot.at()])
+    }
+
+    /// The place of a node; `None` if it has none and all are taken, which links and records without limits would need.
+    fn slot(&mut self, node: NodeId) -> Option<Slot> {
         if let Some(&slot) = self.slots.get(&node) {
-            return slot;
+            return Some(slot);
         }
+        let place = Place { node, record: None };
         let slot = match self.free.pop() {
             Some(slot) => {
-                self.places[slot] = Place::new(node);
+                self.places[slot.at()] = place;
+                self.ways[slot.at()] = Way::NONE;
                 slot
             }
             None => {
-                self.places.push(Place::new(node));
-                self.places.len() - 1
+                let slot = Slot(u16::try_from(self.places.len()).ok()?);
+                self.places.push(place);
+                self.edges.push(Edges::new());
+                self.ways.push(Way::NONE);
+                slot
             }
         };
         self.slots.insert(node, slot);
-        slot
+        Some(slot)
     }
 
     /// Gives a place back once nothing is known of its node and its loss has been reported.
-    fn release(&mut self, slot: usize) {
-        let place = &self.places[slot];
-        let linked = self.places[ME].edges.contains(&slot);
-        if place.record.is_none() && !linked && !place.reported && self.slots.get(&place.node) == Some(&slot) {
+    fn release(&mut self, slot: Slot) {
+        let place = &self.places[slot.at()];
+        let unused = place.record.is_none() && !self.has_edge(ME, slot) && !self.ways[slot.at()].reported;
+        if unused && self.slots.get(&place.node) == Some(&slot) {
             self.slots.remove(&place.node);
             self.free.push(slot);
         }
     }
 
-    fn clear_edges(&mut self, slot: usize) {
-        for other in std::mem::take(&mut self.places[slot].edges) {
-            self.remove_edge(other, slot);
+    fn has_edge(&self, from: Slot, to: Slot) -> bool {
+        self.edges[from.at()].contains(&to)
+    }
+
+    fn insert_edge(&mut self, from: Slot, to: Slot) {
+        let edges = &mut self.edges[from.at()];
+        if let Err(at) = edges.binary_search(&to) {
+            edges.insert(at, to);
+            self.detours.clear();
         }
     }
 
-    fn insert_edge(&mut self, from: usize, to: usize) {
-        let node = self.places[to].node;
-        let places = &self.places;
-        if let Err(at) = places[from].edges.binary_search_by(|&slot| places[slot].node.cmp(&node)) {
-            self.places[from].edges.insert(at, to);
-        }
-    }
-
-    fn remove_edge(&mut self, from: usize, to: usize) {
-        self.places[from].edges.retain(|&slot| slot != to);
+    fn remove_edge(&mut self, from: Slot, to: Slot) {
+        self.edges[from.at()].retain(|slot| *slot != to);
+        self.detours.clear();
     }
 }
 
-impl Place {
-    const fn new(node: NodeId) -> Self {
-        Self { node, record: None, edges: Vec::new(), hops: UNREACHED, parent: ME, first_hop: ME, reported: false }
+impl Slot {
+    const fn at(self) -> usize {
+        self.0 as usize
     }
+}
 
+impl Way {
+    const NONE: Self = Self { parent: ME, first_hop: ME, hops: UNREACHED, reported: false };
+}
+
+impl Place {
     fn names(&self, node: &NodeId) -> bool {
         self.record.as_ref().is_some_and(|record| record.status.neighbours.contains(node))
     }

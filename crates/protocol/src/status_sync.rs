@@ -12,6 +12,7 @@ pub use version::Version;
 
 pub(crate) use machine::{StatusSync, empty_status};
 pub(crate) use own_status::Facts;
+pub(crate) use table::First;
 
 use std::collections::BTreeMap;
 

@@ -18,10 +18,10 @@ pub use names::{address, node_id, sign};
 pub use observed::{Entry, Observed, PublishTrace, RequestTrace, Traffic, What};
 pub use scenario::{Action, Scenario, ScenarioKind, Step};
 pub use shrink::shrink;
-pub use trial::{Report, Violation, run};
+pub use trial::{Report, Violation, run, watch};
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     ops::RangeInclusive,
     time::{Duration, Instant},
 };
@@ -65,8 +65,10 @@ pub struct Simulator {
     next_id: u64,
     observed: Observed,
     journal: Journal,
+    /// Whose core was at work last.
+    touched: Option<usize>,
     /// Everything that was ever signed: the bytes of each version of each node.
-    signed: BTreeMap<(NodeId, Version), Bytes>,
+    signed: HashMap<(NodeId, Version), Bytes>,
 }
 
 #[derive(Debug)]
@@ -108,7 +110,8 @@ impl Simulator {
             next_id: 0,
             observed: Observed::default(),
             journal: Journal::default(),
-            signed: BTreeMap::new(),
+            touched: None,
+            signed: HashMap::new(),
         }
     }
 
@@ -120,6 +123,11 @@ impl Simulator {
     /// The journal, oldest line first.
     pub fn journal(&self) -> impl Iterator<Item = &Entry> {
         self.journal.entries()
+    }
+
+    /// The node whose core was at work last.
+    pub const fn touched(&self) -> Option<usize> {
+        self.touched
     }
 
     /// Starts one more node; gives back its number.
@@ -196,6 +204,11 @@ impl Simulator {
 
     /// Lets the next event happen; `false` when nothing will ever happen again.
     pub fn step(&mut self) -> bool {
+        if let Some((at, waiting)) = self.network.given_up() {
+            self.now = self.now.max(at);
+            self.give_up(waiting);
+            return true;
+        }
         let Some((at, event)) = self.network.next_event() else { return false };
         self.now = self.now.max(at);
         self.happen(event);

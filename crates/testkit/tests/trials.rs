@@ -11,8 +11,7 @@ fn every_scenario_keeps_the_promises() {
     for kind in [ScenarioKind::Join, ScenarioKind::Churn, ScenarioKind::Partition, ScenarioKind::Revoke] {
         for seed in 1..6 {
             let scenario = Scenario::generate(kind, 24, seed);
-            let report =
-                run(&scenario, |_| {}).unwrap_or_else(|violation| panic!("{kind:?}, seed {seed}: {violation}"));
+            let report = run(&scenario).unwrap_or_else(|violation| panic!("{kind:?}, seed {seed}: {violation}"));
             assert!(report.links >= report.nodes - 1 && report.idle_bytes_per_second > 0.0, "{report:?}");
         }
     }
@@ -24,7 +23,7 @@ fn the_same_scenario_gives_the_same_run() {
     let read = Scenario::from_json(&scenario.to_json()).unwrap();
     assert_eq!(read, scenario);
     let run = |scenario: &Scenario| {
-        let report = run(scenario, |_| {}).unwrap();
+        let report = run(scenario).unwrap();
         (report.nodes, report.links, report.converged_after, report.busy_bytes_per_second.to_bits())
     };
     assert_eq!(run(&scenario), run(&read));
@@ -35,11 +34,11 @@ fn a_record_that_its_owner_never_signed_is_caught_and_the_scenario_made_small() 
     let mut scenario = Scenario::generate(ScenarioKind::Churn, 16, 3);
     let at_ms = scenario.steps.last().unwrap().at_ms + 1;
     scenario.steps.push(Step { at_ms, action: Action::Forge { node: 1, of: 2 } });
-    let violation = run(&scenario, |_| {}).unwrap_err();
+    let violation = run(&scenario).unwrap_err();
     assert!(violation.promise.contains("never signed"), "{violation}");
     let smallest = shrink(&scenario);
     assert!(smallest.nodes <= 4 && smallest.steps.len() == 1, "{smallest:?}");
-    assert!(run(&Scenario::from_json(&smallest.to_json()).unwrap(), |_| {}).is_err());
+    assert!(run(&Scenario::from_json(&smallest.to_json()).unwrap()).is_err());
 }
 
 #[test]

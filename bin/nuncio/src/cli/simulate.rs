@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use nuncio_testkit::simulator::{Report, Scenario, ScenarioKind, Violation, run as play, shrink};
+use nuncio_testkit::simulator::{Report, Scenario, ScenarioKind, Violation, run as play, shrink, watch};
 use serde_json::json;
 
 use crate::{failure::Failure, output::Output};
@@ -53,7 +53,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         Kind::Revoke => ScenarioKind::Revoke,
     };
     let scenario = Scenario::generate(kind, arguments.nodes as usize, arguments.seed);
-    match play(&scenario, |_| {}) {
+    match play(&scenario) {
         Ok(report) => show(&report, output),
         Err(violation) => {
             output.progress("a promise was not kept; making the scenario smaller");
@@ -73,13 +73,15 @@ pub(crate) fn replay(arguments: &ReplayArguments, output: Output) -> Result<(), 
     let scenario = Scenario::from_json(&text)
         .map_err(|error| Failure::operation("trace", format_args!("{file} is no trace: {error}")))?;
     let mut lost = None;
-    let outcome = play(&scenario, |network| {
-        if arguments.events
-            && let Some(entry) = network.journal().last()
-        {
-            lost = lost.take().or(output.line(&entry.to_string()).err());
-        }
-    });
+    let outcome = if arguments.events {
+        watch(&scenario, |network| {
+            if let Some(entry) = network.journal().last() {
+                lost = lost.take().or(output.line(&entry.to_string()).err());
+            }
+        })
+    } else {
+        play(&scenario)
+    };
     match (lost, outcome) {
         (Some(failure), _) => Err(failure),
         (None, Ok(report)) => show(&report, output),

@@ -24,6 +24,7 @@ pub(super) struct Subscriptions {
     clients: BTreeMap<ClientId, Client>,
     local: BTreeMap<Topic, Vec<ClientId>>,
     remote: BTreeMap<Topic, Remote>,
+    /// The records of nodes with topics.
     records: BTreeMap<NodeId, Arc<Record>>,
 }
 
@@ -84,11 +85,15 @@ impl Subscriptions {
     /// Takes the topics of another node's record; says whether they changed.
     pub(super) fn apply(&mut self, record: &Arc<Record>) -> bool {
         let node = record.status.node;
-        if self.records.get(&node).is_some_and(|old| old.status.topics == record.status.topics) {
+        let topics = &record.status.topics;
+        if self.records.get(&node).map_or(topics.is_empty(), |old| old.status.topics == *topics) {
             return false;
         }
         self.forget(&node);
-        for (topic, &count) in record.status.topics.iter().filter(|(topic, _)| !topic.is_block_notification()) {
+        if topics.is_empty() {
+            return true;
+        }
+        for (topic, &count) in topics.iter().filter(|(topic, _)| !topic.is_block_notification()) {
             let count = count.min(MAX_WEIGHT);
             if count > 0 {
                 let remote = self.remote.entry(topic.clone()).or_default();

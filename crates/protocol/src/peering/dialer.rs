@@ -4,6 +4,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use indexmap::IndexMap;
 use nuncio_identity::NodeId;
 use rand::{RngExt, SeedableRng, rngs::SmallRng, seq::IteratorRandom};
 
@@ -29,9 +30,9 @@ pub(super) struct Dialer {
     healthy_after: Duration,
     rng: SmallRng,
     configured: BTreeMap<Address, Configured>,
-    learnt: BTreeMap<NodeId, Learnt>,
-    /// How many of them no path leads to.
-    lost: usize,
+    learnt: IndexMap<NodeId, Learnt>,
+    /// Those of them that no path leads to.
+    lost: BTreeSet<NodeId>,
     /// Addresses that lead to ourselves.
     own_addresses: BTreeSet<Address>,
     dialing: BTreeSet<Address>,
@@ -72,8 +73,8 @@ impl Dialer {
             healthy_after: config.healthy_after,
             rng: SmallRng::seed_from_u64(seed),
             configured: BTreeMap::new(),
-            learnt: BTreeMap::new(),
-            lost: 0,
+            learnt: IndexMap::new(),
+            lost: BTreeSet::new(),
             own_addresses: BTreeSet::new(),
             dialing: BTreeSet::new(),
             wake: None,
@@ -114,10 +115,10 @@ impl Dialer {
 
     pub(super) fn learn(&mut self, record: &Record, now: Instant) {
         let node = record.status.node;
-        let addresses = record.status.addresses.clone();
+        let addresses = &record.status.addresses;
         if let Some(learnt) = self.learnt.get_mut(&node) {
-            if learnt.addresses != addresses {
-                learnt.addresses = addresses;
+            if learnt.addresses != *addresses {
+                learnt.addresses.clone_from(addresses);
                 learnt.backoff.reset();
                 self.wake = earliest(self.wake, Some(learnt.not_before.max(now)));
             }
@@ -128,26 +129,25 @@ impl Dialer {
         }
         let courtesy = if self.me > node { COURTESY } else { Duration::ZERO };
         let not_before = now + courtesy + self.rng.random_range(Duration::ZERO..=self.pauses.0);
-        let reachable = false;
+        let (addresses, reachable) = (addresses.clone(), false);
         let backoff = Backoff::default();
-        self.lost += 1;
+        self.lost.insert(node);
         self.learnt.insert(node, Learnt { addresses, next: 0, not_before, backoff, reachable, shunned: false });
         self.wake = earliest(self.wake, Some(not_before));
     }
 
     pub(super) fn forget(&mut self, node: &NodeId) {
-        if self.learnt.remove(node).is_some_and(|learnt| !learnt.reachable) {
-            self.lost -= 1;
-        }
+        self.learnt.swap_remove(node);
+        self.lost.remove(node);
     }
 
     pub(super) fn set_reachable(&mut self, node: &NodeId, reachable: bool, now: Instant) {
         if let Some(learnt) = self.learnt.get_mut(node).filter(|learnt| learnt.reachable != reachable) {
             learnt.reachable = reachable;
             if reachable {
-                self.lost -= 1;
+                self.lost.remove(node);
             } else {
-                self.lost += 1;
+                self.lost.insert(*node);
             }
             self.wake = earliest(self.wake, Some(learnt.not_before.max(now)));
         }
@@ -265,13 +265,12 @@ impl Dialer {
         let kept: BTreeSet<NodeId> = self.configured.values().filter_map(|peer| peer.node).collect();
         let (mut due, mut lost, mut always) = (Vec::new(), Vec::new(), Vec::new());
         let mut room = self.target_degree.saturating_sub(links + self.dialing.len());
-        // With links enough and everyone in reach, only those of configured peers are wanted: a large network is not
+        // With links enough, only those of configured peers and those out of reach are wanted: a large network is not
         // looked through for each change.
-        let all = room > 0 || self.lost > 0;
-        let candidates: Box<dyn Iterator<Item = (&NodeId, &Learnt)>> = if all {
+        let candidates: Box<dyn Iterator<Item = (&NodeId, &Learnt)>> = if room > 0 {
             Box::new(self.learnt.iter())
         } else {
-            Box::new(kept.iter().filter_map(|node| self.learnt.get_key_value(node)))
+            Box::new(kept.union(&self.lost).filter_map(|node| self.learnt.get_key_value(node)))
         };
         for (node, learnt) in candidates {
             let dialable = !learnt.shunned && !learnt.addresses.is_empty() && wanted(node) && !self.busy(learnt);

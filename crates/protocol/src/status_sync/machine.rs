@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -8,7 +8,12 @@ use bytes::Bytes;
 use nuncio_identity::NodeId;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
-use super::{IssuerId, Query, QueryId, Record, Status, Version, inquiry::Inquiry, own_status::OwnStatus, table::Table};
+use super::{
+    IssuerId, Query, QueryId, Record, Status, Version,
+    inquiry::Inquiry,
+    own_status::OwnStatus,
+    table::{First, Table},
+};
 use crate::{Config, MAX_NODES, Output, Topic, outbox::Outbox, peering::Address, status_sync::Facts, timers::earliest};
 
 /// Most record bytes in one answer.
@@ -62,6 +67,11 @@ impl StatusSync {
         self.table.records()
     }
 
+    /// Whether every other node names every node but itself as its neighbour.
+    pub(crate) fn is_full_mesh(&self) -> bool {
+        self.table.records().all(|record| record.status.neighbours.len() >= self.table.len())
+    }
+
     /// A fact of the own status may have changed: see [`StatusSync::flush`].
     pub(crate) const fn touch(&mut self) {
         self.own.touch();
@@ -75,9 +85,8 @@ impl StatusSync {
         self.own.set_revocations(numbers);
     }
 
-    pub(crate) fn handle_revocations_answered(&mut self, peer: &NodeId, outbox: &mut Outbox) {
+    pub(crate) fn handle_revocations_answered(&mut self, peer: &NodeId) {
         self.inquiry.lists_answered(peer);
-        self.ask(outbox);
     }
 
     /// The status is signed anew, though it says the same.
@@ -119,12 +128,14 @@ impl StatusSync {
         }
     }
 
-    pub(crate) fn handle_announced(&mut self, via: NodeId, node: NodeId, version: Version, outbox: &mut Outbox) {
+    /// Takes an announcement; says whether it is news.
+    pub(crate) fn handle_announced(&mut self, via: NodeId, node: NodeId, version: Version) -> bool {
         let known = self.table.version(&node);
-        if node != self.own.node() && known.is_none_or(|known| known < version) {
+        let is_news = node != self.own.node() && known.is_none_or(|known| known < version);
+        if is_news {
             self.inquiry.offer(via, node, version);
-            self.ask(outbox);
         }
+        is_news
     }
 
     pub(crate) fn handle_queried(&self, query: QueryId, wanted: Query, outbox: &mut Outbox) {
@@ -143,7 +154,7 @@ impl StatusSync {
         outbox.push(Output::Answer { query, records, more });
     }
 
-    /// Takes an answer; gives back the records that were new.
+    /// Takes an answer; gives back the records that were newer than those known.
     pub(crate) fn handle_answered(
         &mut self,
         peer: NodeId,
@@ -151,20 +162,19 @@ impl StatusSync {
         more: bool,
         outbox: &mut Outbox,
         now: Instant,
-    ) -> Vec<Arc<Record>> {
+    ) -> Vec<(Arc<Record>, First)> {
         let mut applied = Vec::new();
         for record in records {
             if record.status.node == self.own.node() {
                 self.compare_own(record.status.version, outbox);
-            } else if self.table.apply(Arc::clone(&record), now) {
+            } else if let Some(first) = self.table.apply(Arc::clone(&record), now) {
                 outbox.push(Output::NodeChanged { record: Arc::clone(&record) });
                 self.compare_lists(&record.status.node);
-                applied.push(record);
+                applied.push((record, first));
             }
         }
         // An answer that brings nothing new cannot have more of it: do not ask a liar for ever.
         self.inquiry.closed(&peer, Some(more && !applied.is_empty()), &self.table, now);
-        self.ask(outbox);
         applied
     }
 
@@ -177,9 +187,8 @@ impl StatusSync {
         }
     }
 
-    pub(crate) fn handle_query_failed(&mut self, peer: &NodeId, outbox: &mut Outbox, now: Instant) {
+    pub(crate) fn handle_query_failed(&mut self, peer: &NodeId, now: Instant) {
         self.inquiry.closed(peer, None, &self.table, now);
-        self.ask(outbox);
     }
 
     pub(crate) fn handle_reachability(&mut self, node: &NodeId, reachable: bool, now: Instant) {
@@ -192,12 +201,13 @@ impl StatusSync {
         self.inquiry.forget(node);
     }
 
-    /// Signs what changed and asks what is wanted; called after every input.
+    /// Signs what changed; called after every input that may have changed something, as [`StatusSync::ask`] is.
     pub(crate) fn flush(&mut self, facts: impl FnOnce() -> Facts, outbox: &mut Outbox, now: Instant) {
         self.own.fit_network(self.table.len());
         self.own.flush(facts, outbox, now);
     }
 
+    /// Asks what is wanted.
     pub(crate) fn ask(&mut self, outbox: &mut Outbox) {
         self.inquiry.ask((self.own.node(), self.own.version()), self.own.revocations(), &self.table, outbox);
     }
@@ -209,7 +219,6 @@ impl StatusSync {
             self.inquiry.retry_lists();
         }
         self.inquiry.handle_timeout(now);
-        self.ask(outbox);
         if self.next_forgetting > now {
             return Vec::new();
         }
@@ -247,7 +256,7 @@ impl StatusSync {
             // Answered by the edge, which holds the lists.
             Query::Revocations { .. } => Vec::new(),
             Query::All { known } => {
-                let known: BTreeMap<_, _> = known.into_iter().take(MAX_NODES).collect();
+                let known: HashMap<_, _> = known.into_iter().take(MAX_NODES).collect();
                 let newer = |record: &&Arc<Record>| known.get(&record.status.node) < Some(&record.status.version);
                 self.own.record().into_iter().chain(self.table.reachable()).filter(newer).cloned().collect()
             }

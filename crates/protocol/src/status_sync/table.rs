@@ -1,9 +1,9 @@
 use std::{
-    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use indexmap::IndexMap;
 use nuncio_identity::NodeId;
 
 use super::{Record, Version};
@@ -17,14 +17,20 @@ pub(super) const MAX_ADDRESSES: usize = 8;
 /// Bound: [`MAX_NODES`] with this node; the record of a further node is ignored.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
-    entries: BTreeMap<NodeId, Entry>,
+    entries: IndexMap<NodeId, Entry>,
 }
 
 #[derive(Debug)]
 struct Entry {
+    /// The record's, at hand: most announcements are looked up here and name no newer one.
+    version: Version,
     record: Arc<Record>,
     unreachable_since: Option<Instant>,
 }
+
+/// Whether a record is the first of its node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct First(pub(crate) bool);
 
 impl Table {
     pub(crate) fn get(&self, node: &NodeId) -> Option<&Arc<Record>> {
@@ -32,7 +38,7 @@ impl Table {
     }
 
     pub(crate) fn version(&self, node: &NodeId) -> Option<Version> {
-        self.get(node).map(|record| record.status.version)
+        self.entries.get(node).map(|entry| entry.version)
     }
 
     pub(crate) fn records(&self) -> impl Iterator<Item = &Arc<Record>> {
@@ -48,34 +54,33 @@ impl Table {
         self.entries.values().filter(|entry| entry.unreachable_since.is_none()).map(|entry| &entry.record)
     }
 
-    /// Takes a record if it is newer than what is there; says whether it did.
-    pub(super) fn apply(&mut self, record: Arc<Record>, now: Instant) -> bool {
-        let node = record.status.node;
+    /// Takes a record if it is newer than what is there; says whether it is the first of its node, if it did.
+    pub(super) fn apply(&mut self, record: Arc<Record>, now: Instant) -> Option<First> {
+        let (node, version) = (record.status.node, record.status.version);
         if let Some(fault) = fault(&record) {
             tracing::warn!(node = %node.short(), fault, "status record over the limits is ignored");
-            return false;
+            return None;
         }
         if let Some(entry) = self.entries.get_mut(&node) {
-            let (new, known) = (record.status.version, entry.record.status.version);
-            if new == known && record.bytes != entry.record.bytes {
-                tracing::warn!(node = %node.short(), version = %new, "node signed two records with one version; the first is kept");
+            if version == entry.version && record.bytes != entry.record.bytes {
+                tracing::warn!(node = %node.short(), %version, "node signed two records with one version; the first is kept");
             }
-            if new <= known {
-                return false;
+            if version <= entry.version {
+                return None;
             }
-            entry.record = record;
-            return true;
+            (entry.version, entry.record) = (version, record);
+            return Some(First(false));
         }
         if self.entries.len() + 1 >= MAX_NODES {
             tracing::warn!(node = %node.short(), "table of nodes is full, record ignored");
-            return false;
+            return None;
         }
-        self.entries.insert(node, Entry { record, unreachable_since: Some(now) });
-        true
+        self.entries.insert(node, Entry { version, record, unreachable_since: Some(now) });
+        Some(First(true))
     }
 
     pub(super) fn remove(&mut self, node: &NodeId) -> bool {
-        self.entries.remove(node).is_some()
+        self.entries.swap_remove(node).is_some()
     }
 
     pub(super) fn set_reachable(&mut self, node: &NodeId, reachable: bool, now: Instant) {
@@ -89,7 +94,7 @@ impl Table {
         let stale = |entry: &Entry| entry.unreachable_since.is_some_and(|since| now >= since + after);
         let gone: Vec<_> = self.entries.iter().filter(|(_, entry)| stale(entry)).map(|(node, _)| *node).collect();
         for node in &gone {
-            self.entries.remove(node);
+            self.entries.swap_remove(node);
         }
         gone
     }

@@ -1,5 +1,6 @@
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -8,7 +9,7 @@ use nuncio_identity::NodeId;
 use nuncio_protocol::{
     Input,
     peering::{Address, ConnectionId, Direction},
-    status_sync::QueryId,
+    status_sync::{QueryId, Version},
 };
 use rand::RngExt;
 
@@ -16,38 +17,52 @@ use super::{Simulator, What, names};
 
 /// What is to happen.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "most events are arrivals")]
 pub(super) enum Event {
     /// A core's timer.
     Wake { node: usize },
     /// Something arrives, unless the node has stopped since.
-    Arrive { node: usize, generation: u64, input: Input },
+    Arrive { node: usize, generation: u64, input: Box<Input> },
+    /// An announcement arrives: most events are this one.
+    Announced { node: u32, generation: u64, via: u32, origin: u32, version: Version },
     /// A dial arrives at its target.
     Knock { from: usize, generation: u64, address: Address },
     /// A silent connection is given up, if it still is silent.
     Dead { connection: ConnectionId },
-    /// A query was not answered.
-    Unanswered { query: QueryId },
 }
 
 /// Machines and wires.
 #[derive(Debug, Default)]
 pub(super) struct Network {
-    queue: BTreeMap<(Duration, u64), Event>,
-    sequence: u64,
+    /// What is to happen, by time in nanoseconds and in the order it was scheduled, and where it stands in `events`.
+    queue: BinaryHeap<Reverse<(u64, u32, u32)>>,
+    /// Events stand still while the queue is sorted: they are large, and millions.
+    events: Vec<Option<Event>>,
+    free: Vec<u32>,
+    sequence: u32,
     /// Grows when a node stops: what was on its way to it is lost.
     pub(super) generations: Vec<u64>,
     /// Node IDs, by number and back: making one costs a point multiplication.
     pub(super) ids: Vec<NodeId>,
-    pub(super) numbers: BTreeMap<NodeId, usize>,
+    pub(super) numbers: HashMap<NodeId, usize>,
     pub(super) connections: BTreeMap<ConnectionId, (usize, usize)>,
     /// Connections between two nodes.
     adjacent: Vec<BTreeMap<usize, usize>>,
     blocked: BTreeSet<(usize, usize)>,
     /// When the last message from one node to another arrives.
-    last_arrival: BTreeMap<(usize, usize), Duration>,
+    last_arrival: HashMap<(usize, usize), Duration>,
     /// Who waits for an answer from whom.
-    pub(super) queries: BTreeMap<QueryId, (usize, u64, usize)>,
+    queries: HashMap<QueryId, Waiting>,
+    /// When each query is given up, in that order: all wait for the same time. Answered ones may still be among them.
+    patience: VecDeque<(Duration, QueryId)>,
+}
+
+/// A query that is not answered yet.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waiting {
+    pub(super) asker: usize,
+    /// Of the asker, when it asked.
+    pub(super) generation: u64,
+    pub(super) asked: usize,
 }
 
 impl Network {
@@ -61,16 +76,55 @@ impl Network {
     }
 
     pub(super) fn schedule(&mut self, at: Duration, event: Event) {
-        self.sequence += 1;
-        self.queue.insert((at, self.sequence), event);
+        // Begins anew every four thousand million events: what two of them then disagree on is no more than an order.
+        self.sequence = self.sequence.wrapping_add(1);
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.events.push(None);
+            self.events.len() as u32 - 1
+        });
+        self.events[slot as usize] = Some(event);
+        self.queue.push(Reverse((at.as_nanos() as u64, self.sequence, slot)));
     }
 
     pub(super) fn next_at(&self) -> Option<Duration> {
-        self.queue.first_key_value().map(|((at, _), _)| *at)
+        let queued = self.queue.peek().map(|Reverse((at, ..))| Duration::from_nanos(*at));
+        let given_up = self.patience.front().map(|(at, _)| *at);
+        queued.into_iter().chain(given_up).min()
     }
 
     pub(super) fn next_event(&mut self) -> Option<(Duration, Event)> {
-        self.queue.pop_first().map(|((at, _), event)| (at, event))
+        let Reverse((at, _, slot)) = self.queue.pop()?;
+        self.free.push(slot);
+        self.events[slot as usize].take().map(|event| (Duration::from_nanos(at), event))
+    }
+
+    pub(super) fn expect_answer(&mut self, query: QueryId, waiting: Waiting, until: Duration) {
+        self.queries.insert(query, waiting);
+        self.patience.push_back((until, query));
+    }
+
+    pub(super) fn waiting(&self, query: &QueryId) -> Option<Waiting> {
+        self.queries.get(query).copied()
+    }
+
+    /// A query was answered: nobody waits any more.
+    pub(super) fn answered(&mut self, query: &QueryId) {
+        self.queries.remove(query);
+        while self.patience.front().is_some_and(|(_, query)| !self.queries.contains_key(query)) {
+            self.patience.pop_front();
+        }
+    }
+
+    /// Takes a query that is given up before anything else happens.
+    pub(super) fn given_up(&mut self) -> Option<(Duration, Waiting)> {
+        let &(at, query) = self.patience.front()?;
+        if self.queue.peek().is_some_and(|Reverse((next, ..))| Duration::from_nanos(*next) <= at) {
+            return None;
+        }
+        let waiting = self.waiting(&query);
+        self.patience.pop_front();
+        self.answered(&query);
+        waiting.map(|waiting| (at, waiting))
     }
 
     pub(super) fn is_open(&self, a: usize, b: usize) -> bool {
@@ -152,7 +206,14 @@ impl Simulator {
             Event::Wake { node } => self.wake(node),
             Event::Arrive { node, generation, input } => {
                 if self.network.generations[node] == generation {
-                    self.input(node, input);
+                    self.input(node, *input);
+                }
+            }
+            Event::Announced { node, generation, via, origin, version } => {
+                let [node, via, origin] = [node, via, origin].map(|number| number as usize);
+                if self.network.generations[node] == generation {
+                    let [via, origin] = [via, origin].map(|number| self.network.ids[number]);
+                    self.input(node, Input::Announced { via, node: origin, version });
                 }
             }
             Event::Knock { from, generation, address } => self.knock(from, generation, address),
@@ -163,13 +224,12 @@ impl Simulator {
                     self.break_connection(connection, "no sign of life", Duration::ZERO);
                 }
             }
-            Event::Unanswered { query } => {
-                if let Some((asker, generation, asked)) = self.network.queries.remove(&query)
-                    && self.network.generations[asker] == generation
-                {
-                    self.input(asker, Input::QueryFailed { peer: self.network.ids[asked] });
-                }
-            }
+        }
+    }
+
+    pub(super) fn give_up(&mut self, Waiting { asker, generation, asked }: Waiting) {
+        if self.network.generations[asker] == generation {
+            self.input(asker, Input::QueryFailed { peer: self.network.ids[asked] });
         }
     }
 
@@ -197,7 +257,7 @@ impl Simulator {
         let last = self.network.last_arrival.entry((from, to)).or_default();
         *last = at.max(*last + Duration::from_nanos(1));
         let (at, generation) = (*last, self.network.generations[to]);
-        self.network.schedule(at, Event::Arrive { node: to, generation, input });
+        self.network.schedule(at, Event::Arrive { node: to, generation, input: Box::new(input) });
     }
 
     pub(super) fn dial(&mut self, from: usize, address: Address) {
@@ -214,7 +274,7 @@ impl Simulator {
         let Some(to) = open else {
             let at = self.now + self.latency();
             let input = Input::DialFailed { address, reason: "connection refused".into() };
-            self.network.schedule(at, Event::Arrive { node: from, generation, input });
+            self.network.schedule(at, Event::Arrive { node: from, generation, input: Box::new(input) });
             return;
         };
         self.next_id += 1;
@@ -240,7 +300,7 @@ impl Simulator {
                 self.carry_surely(from, to, input);
             } else {
                 let (at, generation) = (self.now + after, self.network.generations[to]);
-                self.network.schedule(at, Event::Arrive { node: to, generation, input });
+                self.network.schedule(at, Event::Arrive { node: to, generation, input: Box::new(input) });
             }
         }
     }
@@ -251,6 +311,7 @@ impl Simulator {
         }
         self.nodes[node].wake = None;
         let instant = self.instant();
+        self.touched = Some(node);
         if let Some(overlay) = &mut self.nodes[node].overlay {
             overlay.handle_timeout(instant);
             self.carry_out(node);
@@ -260,6 +321,7 @@ impl Simulator {
     pub(super) fn input(&mut self, node: usize, input: Input) {
         let instant = self.instant();
         let Some(overlay) = &mut self.nodes[node].overlay else { return };
+        self.touched = Some(node);
         self.journal.push(self.now, node, || What::In(input.clone()));
         overlay.handle_input(input, instant);
         self.carry_out(node);

@@ -26,6 +26,8 @@ pub struct Observed {
     pub duplicates: usize,
     /// Unicast and bridge messages that arrived over more links than allowed.
     pub long_ways: usize,
+    /// Times an application was handed a request that it had had already.
+    pub handler_reruns: usize,
     /// Completions without an open request, replies without an open publish.
     pub stray_ends: usize,
     /// Records that a node took and that their owner never signed.

@@ -5,12 +5,17 @@ use nuncio_protocol::{
     Input, MAX_HOPS, Output,
     amop::{ClientInput, ClientOutput, Kind, PublishSeq, ResultCode},
     peering::{ConnectionId, LinkDownReason},
-    status_sync::{QueryId, Version},
+    status_sync::{QueryId, Record, Version},
     unicast::{ExchangeId, Reply, UnicastError},
 };
 use rand::RngExt;
 
-use super::{Simulator, What, names::sign, network::Event, wire_size};
+use super::{
+    Simulator, What,
+    names::sign,
+    network::{Event, Waiting},
+    wire_size,
+};
 
 /// How long a query waits for its answer.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -50,10 +55,7 @@ impl Simulator {
                 self.observed.link_disorders += usize::from(!was_up);
             }
             Output::LinkMoved { .. } | Output::ReachabilityChanged { .. } => {}
-            Output::NodeChanged { record } => {
-                let signed = self.signed.get(&(record.status.node, record.status.version));
-                self.observed.unsigned += usize::from(signed != Some(&record.bytes));
-            }
+            Output::NodeChanged { record } => self.observed.unsigned += usize::from(!self.is_signed(&record)),
             Output::Sign { status } => {
                 let instant = self.instant();
                 let record = sign(status);
@@ -100,6 +102,15 @@ impl Simulator {
         }
     }
 
+    /// Whether the owner of a record signed it. Most often it is the very buffer that was signed.
+    fn is_signed(&self, record: &Record) -> bool {
+        let signed = self.signed.get(&(record.status.node, record.status.version));
+        signed.is_some_and(|signed| {
+            let same = signed.as_ptr() == record.bytes.as_ptr() && signed.len() == record.bytes.len();
+            same || *signed == record.bytes
+        })
+    }
+
     fn perform_for_client(&mut self, node: usize, output: ClientOutput) {
         match output {
             ClientOutput::Deliver { client, delivery, kind, data, .. } => {
@@ -138,7 +149,7 @@ impl Simulator {
     fn think(&mut self, node: usize, input: Input) {
         let at = self.now + self.rng.random_range(self.weather.thinking.clone());
         let generation = self.network.generations[node];
-        self.network.schedule(at, Event::Arrive { node, generation, input });
+        self.network.schedule(at, Event::Arrive { node, generation, input: Box::new(input) });
     }
 
     fn send(&mut self, from: usize, to: NodeId, input: Input) {
@@ -165,7 +176,7 @@ impl Simulator {
         if self.network.is_open(a, b) {
             let at = self.now + self.rng.random_range(Duration::ZERO..=HEARTBEAT) + self.latency();
             let (generation, input) = (self.network.generations[node], Input::Alive { connection });
-            self.network.schedule(at, Event::Arrive { node, generation, input });
+            self.network.schedule(at, Event::Arrive { node, generation, input: Box::new(input) });
         }
     }
 
@@ -175,7 +186,7 @@ impl Simulator {
             let overlay = simulator.nodes[node].overlay.as_ref()?;
             Some(overlay.record(&simulator.network.ids[node])?.status.revocations.clone())
         };
-        let Some(&(asker, ..)) = self.network.queries.get(&query) else { return };
+        let Some(Waiting { asker, .. }) = self.network.waiting(&query) else { return };
         let mut numbers = lists(self, asker).unwrap_or_default();
         for (issuer, number) in lists(self, node).unwrap_or_default() {
             let newest = numbers.entry(issuer).or_insert(0);
@@ -188,7 +199,7 @@ impl Simulator {
     }
 
     fn announce(&mut self, node: usize, version: Version) {
-        let origin = self.network.ids[node];
+        let origin = node as u32;
         for (to, via, hops) in self.network.gossip_tree(node) {
             // Each node passes it on to its mesh, of 6 peers at the most, but for the one it has it from.
             let copies = (self.network.degree(to).clamp(2, MESH) - 1) as u64;
@@ -197,10 +208,10 @@ impl Simulator {
                 continue;
             }
             self.observed.traffic.announcements += 1;
-            let input = Input::Announced { via: self.network.ids[via], node: origin, version };
             let at = self.now + self.latency() * hops;
             let generation = self.network.generations[to];
-            self.network.schedule(at, Event::Arrive { node: to, generation, input });
+            let [to, via] = [to, via].map(|number| number as u32);
+            self.network.schedule(at, Event::Announced { node: to, generation, via, origin, version });
         }
     }
 
@@ -209,18 +220,17 @@ impl Simulator {
         self.next_id += 1;
         let query = QueryId(self.next_id);
         self.observed.traffic.queries += 1;
-        self.network.queries.insert(query, (asker, self.network.generations[asker], asked));
-        self.network.schedule(self.now + QUERY_TIMEOUT, Event::Unanswered { query });
+        let waiting = Waiting { asker, generation: self.network.generations[asker], asked };
+        self.network.expect_answer(query, waiting, self.now + QUERY_TIMEOUT);
         self.carry(asker, asked, input(query, self.network.ids[asker]));
     }
 
     fn answer(&mut self, node: usize, query: QueryId, input: Input) {
-        let waiting = self.network.queries.get(&query).copied();
-        if let Some((asker, generation, _)) = waiting
+        if let Some(Waiting { asker, generation, .. }) = self.network.waiting(&query)
             && self.network.generations[asker] == generation
             && self.carry(node, asker, input)
         {
-            self.network.queries.remove(&query);
+            self.network.answered(&query);
         }
     }
 
@@ -240,6 +250,7 @@ impl Simulator {
             && let Some(trace) = self.observed.requests.get_mut(&(from, exchange))
         {
             trace.handler_runs += 1;
+            self.observed.handler_reruns += usize::from(trace.handler_runs > 1);
         }
     }
 

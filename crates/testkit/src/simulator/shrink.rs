@@ -11,7 +11,7 @@ pub fn shrink(failing: &Scenario) -> Scenario {
     let mut runs = 0;
     let mut fails = |scenario: &Scenario| {
         runs += 1;
-        runs <= MAX_RUNS && run(scenario, |_| {}).is_err()
+        runs <= MAX_RUNS && run(scenario).is_err()
     };
     while best.nodes > 2 {
         let smaller = Scenario { nodes: (best.nodes / 2).max(2), ..best.clone() };
