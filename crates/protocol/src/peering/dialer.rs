@@ -31,8 +31,8 @@ pub(super) struct Dialer {
     rng: SmallRng,
     configured: BTreeMap<Address, Configured>,
     learnt: IndexMap<NodeId, Learnt>,
-    /// Those of them that no path leads to.
-    lost: BTreeSet<NodeId>,
+    /// Those of them that no path leads to, and since when.
+    lost: BTreeMap<NodeId, Instant>,
     /// Addresses that lead to ourselves.
     own_addresses: BTreeSet<Address>,
     dialing: BTreeSet<Address>,
@@ -74,7 +74,7 @@ impl Dialer {
             rng: SmallRng::seed_from_u64(seed),
             configured: BTreeMap::new(),
             learnt: IndexMap::new(),
-            lost: BTreeSet::new(),
+            lost: BTreeMap::new(),
             own_addresses: BTreeSet::new(),
             dialing: BTreeSet::new(),
             wake: None,
@@ -131,7 +131,7 @@ impl Dialer {
         let not_before = now + courtesy + self.rng.random_range(Duration::ZERO..=self.pauses.0);
         let (addresses, reachable) = (addresses.clone(), false);
         let backoff = Backoff::default();
-        self.lost.insert(node);
+        self.lost.insert(node, now);
         self.learnt.insert(node, Learnt { addresses, next: 0, not_before, backoff, reachable, shunned: false });
         self.wake = earliest(self.wake, Some(not_before));
     }
@@ -147,7 +147,7 @@ impl Dialer {
             if reachable {
                 self.lost.remove(node);
             } else {
-                self.lost.insert(*node);
+                self.lost.insert(*node, now);
             }
             self.wake = earliest(self.wake, Some(learnt.not_before.max(now)));
         }
@@ -259,56 +259,67 @@ impl Dialer {
         pending.map(view).collect()
     }
 
-    /// Dials learnt nodes: those met at configured addresses always, others up to the target degree, and
-    /// now and then one that no path leads to, so that two halves of a network find together again.
+    /// Dials learnt nodes: those met at configured addresses always, others up to the target degree.
     fn dial_learnt(&mut self, links: usize, wanted: impl Fn(&NodeId) -> bool, outbox: &mut Outbox, now: Instant) {
         let kept: BTreeSet<NodeId> = self.configured.values().filter_map(|peer| peer.node).collect();
-        let (mut due, mut lost, mut always) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut due, mut always) = (Vec::new(), Vec::new());
         let mut room = self.target_degree.saturating_sub(links + self.dialing.len());
-        // With links enough, only those of configured peers and those out of reach are wanted: a large network is not
-        // looked through for each change.
+        // With links enough, only those of configured peers are wanted: a large network is not looked through for each
+        // change.
         let candidates: Box<dyn Iterator<Item = (&NodeId, &Learnt)>> = if room > 0 {
             Box::new(self.learnt.iter())
         } else {
-            Box::new(kept.union(&self.lost).filter_map(|node| self.learnt.get_key_value(node)))
+            Box::new(kept.iter().filter_map(|node| self.learnt.get_key_value(node)))
         };
-        for (node, learnt) in candidates {
-            let dialable = !learnt.shunned && !learnt.addresses.is_empty() && wanted(node) && !self.busy(learnt);
-            let keep = kept.contains(node);
-            if !dialable || (!keep && (self.target_degree == 0 || (room == 0 && learnt.reachable))) {
-                continue;
-            }
+        let mut wake = self.wake;
+        for (node, learnt) in candidates.filter(|(node, learnt)| wanted(node) && self.is_dialable(learnt)) {
             if learnt.not_before > now {
-                self.wake = earliest(self.wake, Some(learnt.not_before));
-            } else if keep {
+                wake = earliest(wake, Some(learnt.not_before));
+            } else if kept.contains(node) {
                 always.push(*node);
             } else {
                 due.push(*node);
-                if !learnt.reachable {
-                    lost.push(*node);
-                }
             }
         }
+        self.wake = wake;
         for node in always {
             self.dial_node(node, outbox);
         }
         while room > 0 && !due.is_empty() {
             let node = due.swap_remove(self.rng.random_range(0..due.len()));
-            lost.retain(|other| *other != node);
             self.dial_node(node, outbox);
             room -= 1;
         }
-        if let Some(node) = lost.into_iter().choose(&mut self.rng) {
-            if self.next_rescue <= now {
-                self.next_rescue = now + self.pauses.1 / 8;
-                self.dial_node(node, outbox);
-            }
-            self.wake = earliest(self.wake, Some(self.next_rescue));
+        if self.target_degree > 0 {
+            self.rescue(wanted, outbox, now);
         }
     }
 
-    fn busy(&self, learnt: &Learnt) -> bool {
-        learnt.current().is_some_and(|address| self.dialing.contains(address))
+    /// Dials now and then a node that no path has led to for a while, so that two halves of a network find together
+    /// again. The paths to one that has just become known may yet be found.
+    fn rescue(&mut self, wanted: impl Fn(&NodeId) -> bool, outbox: &mut Outbox, now: Instant) {
+        let pause = self.pauses.1 / 8;
+        let mut due = Vec::new();
+        for (node, since) in &self.lost {
+            let Some(learnt) = self.learnt.get(node).filter(|learnt| wanted(node) && self.is_dialable(learnt)) else {
+                continue;
+            };
+            let from = learnt.not_before.max(*since + pause).max(self.next_rescue);
+            if from <= now {
+                due.push(*node);
+            } else {
+                self.wake = earliest(self.wake, Some(from));
+            }
+        }
+        if let Some(node) = due.into_iter().choose(&mut self.rng) {
+            self.next_rescue = now + pause;
+            self.wake = earliest(self.wake, Some(self.next_rescue));
+            self.dial_node(node, outbox);
+        }
+    }
+
+    fn is_dialable(&self, learnt: &Learnt) -> bool {
+        !learnt.shunned && learnt.current().is_some_and(|address| !self.dialing.contains(address))
     }
 
     fn dial_node(&mut self, node: NodeId, outbox: &mut Outbox) {

@@ -13,8 +13,8 @@ use crate::{
     peering::Address,
 };
 
-/// At a thousand nodes, changes of two seconds are taken together.
-const COALESCE_PER_NODE: Duration = Duration::from_millis(2);
+/// At a thousand nodes, changes of a second are taken together.
+const COALESCE_PER_NODE: Duration = Duration::from_millis(1);
 
 /// What the other machines know of this node when its status is written.
 #[derive(Debug)]
