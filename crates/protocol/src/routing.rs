@@ -19,7 +19,7 @@ const SMALL: usize = 64;
 
 /// Beyond that, changes of so long are taken together, for each begun [`LARGE`] nodes.
 const PAUSE: Duration = Duration::from_millis(50);
-const LARGE: usize = 512;
+const LARGE: usize = 256;
 
 /// The map of the network as this node sees it.
 ///
