@@ -29,7 +29,7 @@ use nuncio_protocol::{
     Input, MAX_BODY, Overlay, Topic,
     amop::{ClientInput, ClientPort},
     peering::Address,
-    status_sync::IssuerId,
+    status_sync::{IssuerId, Record},
     unicast::{ExchangeId, InboundId, Refusal},
 };
 use nuncio_wire::{SigningContext, multicast as wire, status};
@@ -208,13 +208,15 @@ impl Behaviour {
         self.handle(Input::Readmitted { node });
     }
 
-    /// The nodes whose certificate, as their record carries it, the certifier refuses now.
-    pub fn refused_nodes(&self) -> Vec<NodeId> {
-        let refused = |record: &nuncio_protocol::status_sync::Record| {
-            status_sync::prove(record.bytes.clone(), &self.context, &*self.certifier).is_err()
-        };
+    /// Whether the certifier refuses the certificate that a record carries now.
+    pub fn refuses(&self, record: &Record) -> bool {
+        status_sync::prove(record.bytes.clone(), &self.context, &*self.certifier).is_err()
+    }
+
+    /// The records of other nodes whose certificate the certifier refuses now.
+    pub fn refused_records(&self) -> Vec<Arc<Record>> {
         let others = self.overlay.nodes().into_iter().filter(|view| view.node != self.context.node());
-        others.filter(|view| view.record.as_deref().is_some_and(refused)).map(|view| view.node).collect()
+        others.filter_map(|view| view.record).filter(|record| self.refuses(record)).collect()
     }
 
     /// Says where this node can be dialled; goes into its status record.

@@ -1,7 +1,7 @@
 //! From a configuration to a node that listens.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     io,
     net::{SocketAddr, TcpListener},
     sync::Arc,
@@ -23,6 +23,7 @@ use crate::{
     certifier::{PolicyCertifier, revocation_numbers},
     epoch::{self, EpochError},
     event_loop::EventLoop,
+    lifetimes::Lifetimes,
     listeners::Listeners,
     refusals::Refusals,
     view::{self, Facts},
@@ -59,7 +60,14 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
     }
     let identity = SharedIdentity::new(config.identity.clone().into());
     let transport = nuncio_transport::tcp(transport_config(&config, identity.clone()), admissions.clone())?;
-    let behaviour = Behaviour::new(behaviour_config(&config, epoch, admissions.clone(), agencies.clone()));
+    let lifetimes = Lifetimes::default();
+    let certifier = PolicyCertifier {
+        policy: config.policy.clone(),
+        admissions: admissions.clone(),
+        agencies: agencies.clone(),
+        lifetimes: lifetimes.clone(),
+    };
+    let behaviour = Behaviour::new(behaviour_config(&config, epoch, certifier));
     let swarm_config = swarm::Config::with_tokio_executor()
         .with_idle_connection_timeout(Duration::from_secs(60))
         .with_max_negotiating_inbound_streams(16)
@@ -93,7 +101,8 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
         admissions,
         external: config.external,
         learnt_addresses: BTreeSet::new(),
-        expelled: BTreeSet::new(),
+        expelled: BTreeMap::new(),
+        lifetimes,
         exchanges: HashMap::new(),
         listeners: Listeners::default(),
         round_trips: HashMap::new(),
@@ -166,15 +175,9 @@ fn connect(swarm: &mut Swarm<Behaviour>, config: &Config) -> Result<Vec<SocketAd
     Ok(addresses)
 }
 
-fn behaviour_config(
-    config: &Config,
-    epoch: u64,
-    admissions: Admissions,
-    agencies: Agencies,
-) -> nuncio_behaviour::Config {
+fn behaviour_config(config: &Config, epoch: u64, certifier: PolicyCertifier) -> nuncio_behaviour::Config {
     let identity = &config.identity;
     let chain = identity.chain.iter().map(|der| Bytes::copy_from_slice(der)).collect();
-    let certifier = Arc::new(PolicyCertifier { policy: config.policy.clone(), admissions, agencies });
     nuncio_behaviour::Config {
         name: identity.certificate.name.clone(),
         agency: identity.certificate.agency.clone(),
@@ -186,7 +189,7 @@ fn behaviour_config(
         clients: config.clients.clone(),
         max_pending_connections: config.max_pending_handshakes,
         max_connections: config.max_links,
-        ..nuncio_behaviour::Config::new(identity.key.clone(), chain, &config.network, certifier)
+        ..nuncio_behaviour::Config::new(identity.key.clone(), chain, &config.network, Arc::new(certifier))
     }
 }
 

@@ -8,7 +8,7 @@ use nuncio_protocol::status_sync::IssuerId;
 use nuncio_transport::{Admission, Admissions};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-use crate::agencies::Agencies;
+use crate::{agencies::Agencies, lifetimes::Lifetimes};
 
 /// Judges the chains behind status records by the policy that the handshakes use.
 pub(crate) struct PolicyCertifier {
@@ -17,6 +17,8 @@ pub(crate) struct PolicyCertifier {
     pub(crate) admissions: Admissions,
     /// Told of every agency in a chain that holds.
     pub(crate) agencies: Agencies,
+    /// Told until when a certificate lasts that holds.
+    pub(crate) lifetimes: Lifetimes,
 }
 
 impl Certifier for PolicyCertifier {
@@ -28,6 +30,7 @@ impl Certifier for PolicyCertifier {
         }
         let member = Member { name: certificate.name.clone(), agency: certificate.agency.clone() };
         self.agencies.meet(&chain);
+        self.lifetimes.note(node, certificate.not_after);
         self.admissions.renew(node, Admission { certificate, chain });
         Ok(member)
     }

@@ -1,7 +1,7 @@
 //! The swarm's task: commands in, events out. It decides nothing.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -18,9 +18,10 @@ use nuncio_pki::{Certificate, Identity, NodeCertificate, RevocationList, SharedP
 use nuncio_protocol::{
     amop::ClientInput,
     peering::Address,
+    status_sync::Record,
     unicast::{ExchangeId, UnicastError},
 };
-use nuncio_transport::{Admissions, SharedIdentity};
+use nuncio_transport::{Admission, Admissions, SharedIdentity};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -33,6 +34,7 @@ use crate::{
     certifier::revocation_numbers,
     command::Command,
     handle::{AddressError, Answer, MessageId, PublishError, RenewalError, Response},
+    lifetimes::Lifetimes,
     listeners::Listeners,
     refusals::Refusals,
     snapshot::Snapshot,
@@ -65,7 +67,9 @@ pub(crate) struct EventLoop {
     pub(crate) admissions: Admissions,
     pub(crate) external: Vec<String>,
     pub(crate) learnt_addresses: BTreeSet<String>,
-    pub(crate) expelled: BTreeSet<NodeId>,
+    /// Whom this node refuses, though it was let in once.
+    pub(crate) expelled: BTreeMap<NodeId, Grounds>,
+    pub(crate) lifetimes: Lifetimes,
     pub(crate) exchanges: HashMap<ExchangeId, Waiting>,
     pub(crate) listeners: Listeners,
     pub(crate) round_trips: HashMap<NodeId, Duration>,
@@ -77,6 +81,12 @@ pub(crate) struct EventLoop {
     pub(crate) duplicates: u64,
     /// Up to when certificates have been judged.
     pub(crate) judged: UnixTime,
+}
+
+/// The certificate that is refused: as the handshake showed it, or as the record carried it.
+pub(crate) enum Grounds {
+    Admission(Arc<Admission>),
+    Record(Arc<Record>),
 }
 
 /// A caller of [`crate::NodeHandle::request`].
@@ -228,6 +238,7 @@ impl EventLoop {
 
     fn handle_tick(&mut self) {
         self.judge_ended();
+        self.readmit();
         for topic in self.listeners.prune() {
             self.swarm.behaviour_mut().unsubscribe(&topic);
         }
@@ -262,30 +273,56 @@ impl EventLoop {
         !addresses.is_empty()
     }
 
-    /// The handshake judges newcomers by the new policy; here those who are in already are judged again.
+    /// The handshake judges newcomers by the new policy; here those who are in already are judged again, and those who
+    /// were expelled.
     fn judge_again(&mut self) {
+        let (policy, now) = (self.policy.load_full(), UnixTime::now());
         let behaviour = self.swarm.behaviour_mut();
-        for node in std::mem::take(&mut self.expelled) {
+        let is_refused = |grounds: &Grounds| match grounds {
+            Grounds::Admission(admission) => policy.judge(&admission.chain, now).is_err(),
+            Grounds::Record(record) => behaviour.refuses(record),
+        };
+        let (refused, forgiven): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            std::mem::take(&mut self.expelled).into_iter().partition(|(_, grounds)| is_refused(grounds));
+        self.expelled = refused;
+        for node in forgiven.into_keys() {
             behaviour.readmit(node);
         }
-        let policy = self.policy.load();
-        let refused = self.admissions.refused_by(&policy, UnixTime::now());
-        for (node, reason) in &refused {
-            tracing::warn!(node = %node.short(), %reason, "expelled");
+        for record in behaviour.refused_records() {
+            self.expelled.insert(record.status.node, Grounds::Record(record));
         }
-        self.expelled = refused.into_iter().map(|(node, _)| node).chain(behaviour.refused_nodes()).collect();
-        for node in &self.expelled {
+        for (node, reason) in self.admissions.refused_by(&policy, now) {
+            tracing::warn!(node = %node.short(), %reason, "expelled");
+            if let Some(admission) = self.admissions.get(&node) {
+                self.expelled.insert(node, Grounds::Admission(admission));
+            }
+        }
+        // From here on, only what they prove anew counts.
+        self.admissions.retain(|node, _| !self.expelled.contains_key(node));
+        for node in self.expelled.keys() {
+            self.lifetimes.forget(node);
             behaviour.expel(*node);
         }
         behaviour.set_revocation_lists(revocation_numbers(&policy));
         self.snapshot_due = true;
     }
 
-    /// Judges again as soon as the certificate of an admitted node has ended.
+    /// Lets those back in who have shown another certificate since, and one that holds.
+    fn readmit(&mut self) {
+        let proved = |node: &NodeId| self.lifetimes.contains(node) || self.admissions.get(node).is_some();
+        let back: Vec<_> = self.expelled.keys().filter(|node| proved(node)).copied().collect();
+        for node in back {
+            tracing::info!(node = %node.short(), "let in again: it has another certificate");
+            self.expelled.remove(&node);
+            self.swarm.behaviour_mut().readmit(node);
+        }
+    }
+
+    /// Judges again as soon as the certificate of a linked or known node has ended.
     fn judge_ended(&mut self) {
         let now = UnixTime::now();
         let since = std::mem::replace(&mut self.judged, now);
-        if self.admissions.any_ended(since, now) {
+        if self.admissions.any_ended(since, now) || self.lifetimes.any_ended(since, now) {
             self.judge_again();
         }
     }

@@ -34,6 +34,7 @@ mod config;
 mod epoch;
 mod event_loop;
 mod handle;
+mod lifetimes;
 mod listeners;
 mod refusals;
 mod snapshot;

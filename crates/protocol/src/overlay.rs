@@ -140,7 +140,8 @@ impl Overlay {
                 status_sync.touch();
             }
             Input::Announced { via, node, version } => {
-                if peering.is_expelled(&node) || !status_sync.handle_announced(via, node, version) {
+                // Also of an expelled node: it may have another certificate, which is seen when its record is asked for.
+                if !status_sync.handle_announced(via, node, version) {
                     return false;
                 }
             }

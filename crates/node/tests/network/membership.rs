@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use nuncio_node::{Incoming, RenewalError};
+use nuncio_node::{Incoming, RenewalError, Snapshot};
 use nuncio_protocol::Topic;
 use nuncio_testkit::TestAuthority;
 use rustls_pki_types::UnixTime;
@@ -100,6 +100,25 @@ async fn a_link_ends_with_the_certificate_unless_it_was_renewed() {
     })
     .await;
     assert!(UnixTime::now().as_secs() >= stays.certificate.not_after.as_secs(), "not before its end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_certificate_ended_is_gone_everywhere_and_returns_with_another() {
+    let authority = TestAuthority::new();
+    let a = Node::start_aloof(&authority, "a", &[]);
+    let b = Node::start_aloof(&authority, "b", &[&a]);
+    let short = authority.node_for("c", Duration::from_secs(4));
+    let c = Node::start_with(&authority, short.clone(), &[&b], |config| config.overlay.target_degree = 0);
+    a.knows(3).await;
+    let id = c.handle.node_id().to_string();
+    let known = |snapshot: &Snapshot| snapshot.nodes.iter().any(|node| node.node_id == id);
+    a.sees("c no more, though it was never linked", |snapshot| !known(snapshot)).await;
+    b.sees("c no more", |snapshot| linked(snapshot) == 1 && !known(snapshot)).await;
+    assert!(UnixTime::now().as_secs() >= short.certificate.not_after.as_secs(), "not before its end");
+
+    c.handle.renew(Arc::new(authority.renew(&short))).await.expect("the same key and name");
+    a.knows(3).await;
+    b.knows(3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

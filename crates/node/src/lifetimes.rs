@@ -1,0 +1,44 @@
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use nuncio_identity::NodeId;
+use nuncio_protocol::MAX_NODES;
+use rustls_pki_types::UnixTime;
+
+/// Until when the certificates behind status records last; those of linked nodes are in the admissions.
+///
+/// Bound: [`MAX_NODES`]; beyond, the one that lasts longest goes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Lifetimes(Arc<Mutex<HashMap<NodeId, UnixTime>>>);
+
+impl Lifetimes {
+    /// A record of the node was judged, and its certificate lasts until `end`.
+    pub(crate) fn note(&self, node: NodeId, end: UnixTime) {
+        let mut ends = self.ends();
+        ends.insert(node, end);
+        if ends.len() > MAX_NODES
+            && let Some(last) = ends.iter().max_by_key(|(_, end)| end.as_secs()).map(|(node, _)| *node)
+        {
+            ends.remove(&last);
+        }
+    }
+
+    pub(crate) fn forget(&self, node: &NodeId) {
+        self.ends().remove(node);
+    }
+
+    pub(crate) fn contains(&self, node: &NodeId) -> bool {
+        self.ends().contains_key(node)
+    }
+
+    /// Whether a certificate that was valid at `since` is valid no more at `now`.
+    pub(crate) fn any_ended(&self, since: UnixTime, now: UnixTime) -> bool {
+        self.ends().values().any(|end| (since.as_secs()..now.as_secs()).contains(&end.as_secs()))
+    }
+
+    fn ends(&self) -> MutexGuard<'_, HashMap<NodeId, UnixTime>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
