@@ -120,6 +120,53 @@ echo_at() {
 }
 echoes=()
 
+# all_answer FROM-TO...: each gets an answer.
+all_answer() {
+    local pair
+    for pair in "$@"; do
+        on "${pair%-*}" send "$(id "${pair#*-}")" --data hello --timeout 2s || return 1
+    done
+}
+
+# load_begins RATE FROM-TO...: so many requests a second from nodes to nodes that echo, until load_ends.
+load_begins() {
+    local rate=$1 pair names=()
+    shift
+    for pair in "$@"; do names+=("$(dir "${pair%-*}")/data/admin.sock=$(id "${pair#*-}")"); done
+    python3 "$here/load.py" "$rate" "${names[@]}" >"$scratch/load.json" 2>"$scratch/load.err" &
+    load=$!
+}
+
+# load_ends LEAST: every request was answered, and there were so many a second at the least.
+load_ends() {
+    local per_second
+    kill "$load"
+    wait "$load" || fail "the load ended by itself: $(cat "$scratch/load.err")"
+    say "$(cat "$scratch/load.json")"
+    [ "$(figure asked)" = "$(figure answered)" ] || fail "requests were lost"
+    per_second=$(figure per_second)
+    [ "${per_second%.*}" -ge "$1" ] || fail "too few requests to tell"
+}
+
+figure() { python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$scratch/load.json" "$1"; }
+
+# ends_in SECONDS NODE AGENCY: another certificate for a node, that ends so soon; the second is in $end.
+ends_in() {
+    local agency=$scratch/net/agencies/$3 conf work
+    conf=$(dir "$2")/conf
+    work=$(mktemp -d "$scratch/ca.XXXX")
+    end=$(($(date +%s) + $1))
+    : >"$work/index"
+    printf '[ca]\ndefault_ca = it\n[it]\ndatabase = %s/index\nnew_certs_dir = %s\nrand_serial = yes\ndefault_md = sha256\npolicy = any\nx509_extensions = leaf\n[any]\ncommonName = supplied\norganizationName = supplied\norganizationalUnitName = supplied\n[leaf]\nbasicConstraints = CA:FALSE\nkeyUsage = digitalSignature, nonRepudiation, keyEncipherment\n' "$work" "$work" >"$work/ca.cnf"
+    openssl req -new -key "$conf/node.key" -subj "/CN=node$2/O=fisco-bcos/OU=node" -out "$work/request" 2>"$work/err" &&
+        openssl ca -batch -notext -config "$work/ca.cnf" -cert "$agency/agency.crt" -keyfile "$agency/agency.key" \
+            -in "$work/request" -startdate "$(date -u -d "1 hour ago" +%Y%m%d%H%M%SZ)" \
+            -enddate "$(date -u -d "@$end" +%Y%m%d%H%M%SZ)" -out "$work/leaf.crt" 2>"$work/err" ||
+        fail "no certificate: $(cat "$work/err")"
+    cat "$work/leaf.crt" "$agency/agency.crt" "$scratch/net/ca/ca.crt" >"$work/node.crt"
+    mv "$work/node.crt" "$conf/node.crt"
+}
+
 finish() {
     local status=$?
     trap - EXIT

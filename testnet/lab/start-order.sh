@@ -4,7 +4,8 @@
 
 network 5
 for node in 0 1 2 3 4; do configure "$node" 8 $(((node + 1) % 5)); done
-for order in "0 1 2 3 4" "4 3 2 1 0" "2 0 4 1 3" "3 1 4 0 2"; do
+# Ten orders, drawn once.
+for order in "0 1 2 3 4" "4 3 2 1 0" "2 0 4 1 3" "3 1 4 0 2" "1 4 0 3 2" "4 1 2 0 3" "0 3 1 4 2" "2 4 3 0 1" "3 2 0 4 1" "1 0 3 2 4"; do
     for node in $order; do
         start "$node"
         sleep 0.4

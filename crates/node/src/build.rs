@@ -61,12 +61,8 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
     let identity = SharedIdentity::new(config.identity.clone().into());
     let transport = nuncio_transport::tcp(transport_config(&config, identity.clone()), admissions.clone())?;
     let lifetimes = Lifetimes::default();
-    let certifier = PolicyCertifier {
-        policy: config.policy.clone(),
-        admissions: admissions.clone(),
-        agencies: agencies.clone(),
-        lifetimes: lifetimes.clone(),
-    };
+    let certifier =
+        PolicyCertifier::new(config.policy.clone(), admissions.clone(), agencies.clone(), lifetimes.clone());
     let behaviour = Behaviour::new(behaviour_config(&config, epoch, certifier));
     let swarm_config = swarm::Config::with_tokio_executor()
         .with_idle_connection_timeout(Duration::from_secs(60))

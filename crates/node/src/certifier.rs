@@ -12,13 +12,24 @@ use crate::{agencies::Agencies, lifetimes::Lifetimes};
 
 /// Judges the chains behind status records by the policy that the handshakes use.
 pub(crate) struct PolicyCertifier {
-    pub(crate) policy: SharedPolicy,
+    policy: SharedPolicy,
     /// Told when a record shows that a peer's certificate was renewed.
-    pub(crate) admissions: Admissions,
+    admissions: Admissions,
     /// Told of every agency in a chain that holds.
-    pub(crate) agencies: Agencies,
+    agencies: Agencies,
     /// Told until when a certificate lasts that holds.
-    pub(crate) lifetimes: Lifetimes,
+    lifetimes: Lifetimes,
+}
+
+impl PolicyCertifier {
+    pub(crate) const fn new(
+        policy: SharedPolicy,
+        admissions: Admissions,
+        agencies: Agencies,
+        lifetimes: Lifetimes,
+    ) -> Self {
+        Self { policy, admissions, agencies, lifetimes }
+    }
 }
 
 impl Certifier for PolicyCertifier {

@@ -172,12 +172,14 @@ impl Dialer {
         }
     }
 
-    pub(super) fn failed(&mut self, address: &Address, reason: &Arc<str>, now: Instant) {
+    /// A dial failed. A node without any link is out of the network: it tries its peers twice as often.
+    pub(super) fn failed(&mut self, address: &Address, reason: &Arc<str>, alone: bool, now: Instant) {
         self.dialing.remove(address);
         let (pauses, rng) = (self.pauses, &mut self.rng);
         if let Some(configured) = self.configured.get_mut(address) {
+            let longest = if alone { pauses.1 / 2 } else { pauses.1 };
             configured.last_error = Some(Arc::clone(reason));
-            configured.not_before = now + configured.backoff.next(pauses, rng);
+            configured.not_before = now + configured.backoff.next((pauses.0, longest), rng);
         }
         for learnt in self.learnt.values_mut().filter(|learnt| learnt.current() == Some(address)) {
             learnt.next += 1;

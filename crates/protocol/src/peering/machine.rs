@@ -179,7 +179,7 @@ impl Peering {
         outbox: &mut Outbox,
         now: Instant,
     ) {
-        self.dialer.failed(address, reason, now);
+        self.dialer.failed(address, reason, self.links.len() == 0, now);
         self.dial(outbox, now);
     }
 
