@@ -8,7 +8,7 @@ use cargo_metadata::{Dependency, DependencyKind, Metadata, MetadataCommand, Pack
 const USE_LIBP2P: [&str; 3] = ["nuncio-behaviour", "nuncio-node", "nuncio-transport"];
 
 /// All that the core stands on: nothing that opens, waits or runs.
-const CORE_STANDS_ON: [&str; 5] = ["bytes", "nuncio-identity", "rand", "thiserror", "tracing"];
+const CORE_STANDS_ON: [&str; 7] = ["bytes", "indexmap", "nuncio-identity", "rand", "smallvec", "thiserror", "tracing"];
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Floor {

@@ -35,7 +35,8 @@ pub(super) struct Dialer {
     lost: BTreeMap<NodeId, Instant>,
     /// Addresses that lead to ourselves.
     own_addresses: BTreeSet<Address>,
-    dialing: BTreeSet<Address>,
+    /// Dials under way, and whom they are to lead to, if it is known.
+    dialing: BTreeMap<Address, Option<NodeId>>,
     /// When the next dial may be due; `None` while nothing waits.
     wake: Option<Instant>,
     /// When it was last seen to what is due.
@@ -76,7 +77,7 @@ impl Dialer {
             learnt: IndexMap::new(),
             lost: BTreeMap::new(),
             own_addresses: BTreeSet::new(),
-            dialing: BTreeSet::new(),
+            dialing: BTreeMap::new(),
             wake: None,
             looked: None,
             next_rescue: now,
@@ -174,15 +175,15 @@ impl Dialer {
 
     /// A dial failed. A node without any link is out of the network: it tries its peers twice as often.
     pub(super) fn failed(&mut self, address: &Address, reason: &Arc<str>, alone: bool, now: Instant) {
-        self.dialing.remove(address);
+        let expected = self.dialing.remove(address).flatten();
         let (pauses, rng) = (self.pauses, &mut self.rng);
         if let Some(configured) = self.configured.get_mut(address) {
             let longest = if alone { pauses.1 / 2 } else { pauses.1 };
             configured.last_error = Some(Arc::clone(reason));
             configured.not_before = now + configured.backoff.next((pauses.0, longest), rng);
         }
-        for learnt in self.learnt.values_mut().filter(|learnt| learnt.current() == Some(address)) {
-            learnt.next += 1;
+        if let Some(learnt) = expected.and_then(|node| self.learnt.get_mut(&node)) {
+            learnt.next += usize::from(learnt.current() == Some(address));
             learnt.not_before = now + learnt.backoff.next(pauses, rng);
         }
         // The failed dial took the place of another one.
@@ -228,12 +229,12 @@ impl Dialer {
         self.wake = None;
         let wanted = |node: Option<NodeId>| node.is_none_or(|node| !is_linked(&node) && !is_expelled(&node));
         for (address, peer) in &mut self.configured {
-            let idle = !peer.ours && !self.own_addresses.contains(address) && !self.dialing.contains(address);
+            let idle = !peer.ours && !self.own_addresses.contains(address) && !self.dialing.contains_key(address);
             if !idle || !wanted(peer.node) {
                 continue;
             }
             if peer.not_before <= now {
-                self.dialing.insert(address.clone());
+                self.dialing.insert(address.clone(), None);
                 outbox.push(Output::Dial { address: address.clone(), expected: None });
             } else {
                 self.wake = earliest(self.wake, Some(peer.not_before));
@@ -255,7 +256,7 @@ impl Dialer {
         let view = |(address, peer): (&Address, &Configured)| PendingPeerView {
             address: address.clone(),
             node: peer.node,
-            dialing: self.dialing.contains(address),
+            dialing: self.dialing.contains_key(address),
             last_error: peer.last_error.clone(),
         };
         pending.map(view).collect()
@@ -321,21 +322,21 @@ impl Dialer {
     }
 
     fn is_dialable(&self, learnt: &Learnt) -> bool {
-        !learnt.shunned && learnt.current().is_some_and(|address| !self.dialing.contains(address))
+        !learnt.shunned && learnt.current().is_some_and(|address| !self.dialing.contains_key(address))
     }
 
     fn dial_node(&mut self, node: NodeId, outbox: &mut Outbox) {
         let Some(learnt) = self.learnt.get_mut(&node) else { return };
         let usable = (0..learnt.addresses.len()).find_map(|_| {
             let address = learnt.current()?.clone();
-            let usable = !self.own_addresses.contains(&address) && !self.dialing.contains(&address);
+            let usable = !self.own_addresses.contains(&address) && !self.dialing.contains_key(&address);
             if !usable {
                 learnt.next += 1;
             }
             usable.then_some(address)
         });
         if let Some(address) = usable {
-            self.dialing.insert(address.clone());
+            self.dialing.insert(address.clone(), Some(node));
             outbox.push(Output::Dial { address, expected: Some(node) });
         }
     }

@@ -22,12 +22,22 @@ pub(super) enum Event {
     Wake { node: usize },
     /// Something arrives, unless the node has stopped since.
     Arrive { node: usize, generation: u64, input: Box<Input> },
-    /// An announcement arrives: most events are this one.
-    Announced { node: u32, generation: u64, via: u32, origin: u32, version: Version },
+    /// An announcement arrives at the next of those whom gossip carries it to: most events are this one.
+    Announced { origin: usize, version: Version, arrivals: std::vec::IntoIter<Arrival> },
     /// A dial arrives at its target.
     Knock { from: usize, generation: u64, address: Address },
     /// A silent connection is given up, if it still is silent.
     Dead { connection: ConnectionId },
+}
+
+/// Where and when an announcement arrives.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Arrival {
+    pub(super) at: Duration,
+    pub(super) to: usize,
+    /// Of the node it arrives at, when it was sent.
+    pub(super) generation: u64,
+    pub(super) via: usize,
 }
 
 /// Machines and wires.
@@ -209,11 +219,14 @@ impl Simulator {
                     self.input(node, *input);
                 }
             }
-            Event::Announced { node, generation, via, origin, version } => {
-                let [node, via, origin] = [node, via, origin].map(|number| number as usize);
-                if self.network.generations[node] == generation {
-                    let [via, origin] = [via, origin].map(|number| self.network.ids[number]);
-                    self.input(node, Input::Announced { via, node: origin, version });
+            Event::Announced { origin, version, mut arrivals } => {
+                let Some(Arrival { to, generation, via, .. }) = arrivals.next() else { return };
+                if let Some(next) = arrivals.as_slice().first() {
+                    self.network.schedule(next.at, Event::Announced { origin, version, arrivals });
+                }
+                if self.network.generations[to] == generation {
+                    let [via, node] = [via, origin].map(|number| self.network.ids[number]);
+                    self.input(to, Input::Announced { via, node, version });
                 }
             }
             Event::Knock { from, generation, address } => self.knock(from, generation, address),

@@ -13,7 +13,7 @@ use rand::RngExt;
 use super::{
     Simulator, What,
     names::sign,
-    network::{Event, Waiting},
+    network::{Arrival, Event, Waiting},
     wire_size,
 };
 
@@ -198,9 +198,9 @@ impl Simulator {
         self.answer(node, query, Input::RevocationsAnswered { peer: self.network.ids[node] });
     }
 
-    fn announce(&mut self, node: usize, version: Version) {
-        let origin = node as u32;
-        for (to, via, hops) in self.network.gossip_tree(node) {
+    fn announce(&mut self, origin: usize, version: Version) {
+        let mut arrivals = Vec::with_capacity(self.nodes.len());
+        for (to, via, hops) in self.network.gossip_tree(origin) {
             // Each node passes it on to its mesh, of 6 peers at the most, but for the one it has it from.
             let copies = (self.network.degree(to).clamp(2, MESH) - 1) as u64;
             self.observed.traffic.bytes += copies * wire_size::ANNOUNCEMENT;
@@ -209,9 +209,11 @@ impl Simulator {
             }
             self.observed.traffic.announcements += 1;
             let at = self.now + self.latency() * hops;
-            let generation = self.network.generations[to];
-            let [to, via] = [to, via].map(|number| number as u32);
-            self.network.schedule(at, Event::Announced { node: to, generation, via, origin, version });
+            arrivals.push(Arrival { at, to, generation: self.network.generations[to], via });
+        }
+        arrivals.sort_unstable_by_key(|arrival| (arrival.at, arrival.to));
+        if let Some(first) = arrivals.first() {
+            self.network.schedule(first.at, Event::Announced { origin, version, arrivals: arrivals.into_iter() });
         }
     }
 
