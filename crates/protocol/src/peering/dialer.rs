@@ -19,6 +19,10 @@ const COURTESY: Duration = Duration::from_secs(1);
 const CROWD: usize = 64;
 const LOOK: Duration = Duration::from_millis(100);
 
+/// Above so many reachable nodes, each tries those out of reach the more seldom the more they are: one that returns is
+/// not dialled by a thousand at once.
+const RESCUERS: usize = 32;
+
 /// Which addresses to dial, and when.
 ///
 /// Bounds: configured peers as the operator wishes; [`MAX_NODES`] learnt ones, further ones are ignored.
@@ -31,7 +35,7 @@ pub(super) struct Dialer {
     rng: SmallRng,
     configured: BTreeMap<Address, Configured>,
     learnt: IndexMap<NodeId, Learnt>,
-    /// Those of them that no path leads to, and since when.
+    /// Those of them that no path leads to, and when they may be tried though there are links enough.
     lost: BTreeMap<NodeId, Instant>,
     /// Addresses that lead to ourselves.
     own_addresses: BTreeSet<Address>,
@@ -132,7 +136,7 @@ impl Dialer {
         let not_before = now + courtesy + self.rng.random_range(Duration::ZERO..=self.pauses.0);
         let (addresses, reachable) = (addresses.clone(), false);
         let backoff = Backoff::default();
-        self.lost.insert(node, now);
+        self.lose(node, now);
         self.learnt.insert(node, Learnt { addresses, next: 0, not_before, backoff, reachable, shunned: false });
         self.wake = earliest(self.wake, Some(not_before));
     }
@@ -145,12 +149,13 @@ impl Dialer {
     pub(super) fn set_reachable(&mut self, node: &NodeId, reachable: bool, now: Instant) {
         if let Some(learnt) = self.learnt.get_mut(node).filter(|learnt| learnt.reachable != reachable) {
             learnt.reachable = reachable;
+            let from = learnt.not_before.max(now);
             if reachable {
                 self.lost.remove(node);
             } else {
-                self.lost.insert(*node, now);
+                self.lose(*node, now);
             }
-            self.wake = earliest(self.wake, Some(learnt.not_before.max(now)));
+            self.wake = earliest(self.wake, Some(from));
         }
     }
 
@@ -299,15 +304,14 @@ impl Dialer {
     }
 
     /// Dials now and then a node that no path has led to for a while, so that two halves of a network find together
-    /// again. The paths to one that has just become known may yet be found.
+    /// again.
     fn rescue(&mut self, wanted: impl Fn(&NodeId) -> bool, outbox: &mut Outbox, now: Instant) {
-        let pause = self.pauses.1 / 8;
         let mut due = Vec::new();
-        for (node, since) in &self.lost {
+        for (node, not_before) in &self.lost {
             let Some(learnt) = self.learnt.get(node).filter(|learnt| wanted(node) && self.is_dialable(learnt)) else {
                 continue;
             };
-            let from = learnt.not_before.max(*since + pause).max(self.next_rescue);
+            let from = learnt.not_before.max(*not_before).max(self.next_rescue);
             if from <= now {
                 due.push(*node);
             } else {
@@ -315,10 +319,25 @@ impl Dialer {
             }
         }
         if let Some(node) = due.into_iter().choose(&mut self.rng) {
-            self.next_rescue = now + pause;
+            let (shortest, mean) = self.rescue_pauses();
+            self.next_rescue = now + self.rng.random_range(shortest.max(mean / 2)..=shortest.max(mean * 3 / 2));
             self.wake = earliest(self.wake, Some(self.next_rescue));
             self.dial_node(node, outbox);
         }
+    }
+
+    /// No path leads to a node any more, or none yet: the paths to one that has just become known may yet be found.
+    fn lose(&mut self, node: NodeId, now: Instant) {
+        let (shortest, mean) = self.rescue_pauses();
+        let spread = self.rng.random_range(Duration::ZERO..=mean - shortest);
+        self.lost.insert(node, now + shortest + spread);
+    }
+
+    /// Between two rescues, at the least and on average.
+    fn rescue_pauses(&self) -> (Duration, Duration) {
+        let shortest = self.pauses.1 / 8;
+        let reachable = self.learnt.len() - self.lost.len().min(self.learnt.len());
+        (shortest, shortest * reachable.div_ceil(RESCUERS).max(1) as u32)
     }
 
     fn is_dialable(&self, learnt: &Learnt) -> bool {
