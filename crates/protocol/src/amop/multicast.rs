@@ -66,8 +66,7 @@ impl Amop {
         turn: &Turn<'_>,
     ) -> bool {
         let bytes = topic.as_str().len() + length;
-        self.quotas.admit(client, topic, bytes, turn.now)
-            && (nodes == 0 || self.quotas.admit_outgoing(bytes.saturating_mul(nodes), turn.now))
+        self.quotas.admit(client, topic, bytes, bytes.saturating_mul(nodes), turn.now)
     }
 
     /// Delivers another node's multicast here if we are named, and sends it on to the others named.

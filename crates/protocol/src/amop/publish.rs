@@ -45,7 +45,7 @@ impl Amop {
         let refusal = if topic.is_block_notification() || names::is_closed_to_publishers(&topic) {
             Some(ResultCode::NO_SUBSCRIBER)
         } else if self.exchanges.len() >= self.max_exchanges
-            || !self.quotas.admit(client, &topic, topic.as_str().len() + data.len(), turn.now)
+            || !self.quotas.admit(client, &topic, topic.as_str().len() + data.len(), 0, turn.now)
         {
             Some(ResultCode::OVER_LIMIT)
         } else {

@@ -41,11 +41,21 @@ impl Quotas {
         Self { limits, outgoing: None, clients: BTreeMap::new(), topics: BTreeMap::new() }
     }
 
-    /// Takes a publish from the allowances of its client and its topic; false, and nothing taken, when either is used up.
-    pub(super) fn admit(&mut self, client: ClientId, topic: &Topic, bytes: usize, now: Instant) -> bool {
+    /// Takes a publish from the allowances of its client and its topic, and from the node's what of it leaves at once for
+    /// other nodes; false, and nothing taken, when one of them is used up.
+    pub(super) fn admit(
+        &mut self,
+        client: ClientId,
+        topic: &Topic,
+        bytes: usize,
+        outgoing: usize,
+        now: Instant,
+    ) -> bool {
         let of_client = self.limits.per_client.map(|limit| refilled(self.clients.get(&client), limit, now));
         let of_topic = self.limits.per_topic.map(|limit| refilled(self.topics.get(topic), limit, now));
-        if [of_client, of_topic].into_iter().flatten().any(Allowance::is_used_up) {
+        let of_node = self.limits.outgoing.filter(|_| outgoing > 0);
+        let of_node = of_node.map(|limit| refilled(self.outgoing.as_ref(), limit, now));
+        if [of_client, of_topic, of_node].into_iter().flatten().any(Allowance::is_used_up) {
             return false;
         }
         if let Some(allowance) = of_client {
@@ -54,10 +64,13 @@ impl Quotas {
         if let Some(allowance) = of_topic {
             remember(&mut self.topics, topic.clone(), allowance.less(bytes));
         }
+        if let Some(allowance) = of_node {
+            self.outgoing = Some(allowance.less(outgoing));
+        }
         true
     }
 
-    /// Takes what leaves for other nodes; false, and nothing taken, when that is used up.
+    /// Takes what leaves for another node later; false, and nothing taken, when that is used up.
     pub(super) fn admit_outgoing(&mut self, bytes: usize, now: Instant) -> bool {
         let Some(limit) = self.limits.outgoing else { return true };
         let allowance = refilled(self.outgoing.as_ref(), limit, now);
@@ -118,17 +131,27 @@ mod tests {
     }
 
     #[test]
+    fn what_the_node_may_not_send_is_taken_from_nobody() {
+        let now = Instant::now();
+        let limits = PublishLimits { outgoing: Some(100), per_client: Some(100), per_topic: None };
+        let (mut quotas, topic) = (Quotas::new(limits), Topic::new("t").unwrap());
+        assert!(quotas.admit(ClientId(1), &topic, 50, 150, now), "three nodes get it");
+        assert!(!quotas.admit(ClientId(2), &topic, 100, 300, now), "the node's is used up");
+        assert!(quotas.admit(ClientId(2), &topic, 100, 0, now), "and nothing was taken from the client");
+    }
+
+    #[test]
     fn clients_and_topics_have_allowances_of_their_own() {
         let now = Instant::now();
         let limits = PublishLimits { outgoing: None, per_client: Some(100), per_topic: Some(250) };
         let mut quotas = Quotas::new(limits);
         let (a, b) = (Topic::new("a").unwrap(), Topic::new("b").unwrap());
-        assert!(quotas.admit(ClientId(1), &a, 100, now) && !quotas.admit(ClientId(1), &a, 1, now));
-        assert!(quotas.admit(ClientId(2), &a, 150, now));
-        assert!(!quotas.admit(ClientId(3), &a, 1, now), "the topic's is used up");
-        assert!(quotas.admit(ClientId(3), &b, 1, now), "and nothing was taken from the client");
+        assert!(quotas.admit(ClientId(1), &a, 100, 0, now) && !quotas.admit(ClientId(1), &a, 1, 0, now));
+        assert!(quotas.admit(ClientId(2), &a, 150, 0, now));
+        assert!(!quotas.admit(ClientId(3), &a, 1, 0, now), "the topic's is used up");
+        assert!(quotas.admit(ClientId(3), &b, 1, 0, now), "and nothing was taken from the client");
         quotas.forget(ClientId(1));
-        assert!(quotas.admit(ClientId(1), &b, 1, now));
+        assert!(quotas.admit(ClientId(1), &b, 1, 0, now));
         assert!(quotas.admit_outgoing(usize::MAX, now));
     }
 
@@ -137,7 +160,7 @@ mod tests {
         let now = Instant::now();
         let mut quotas = Quotas::new(PublishLimits { per_client: Some(1), ..PublishLimits::default() });
         for client in 0..2 * MAX_REMEMBERED as u64 {
-            assert!(quotas.admit(ClientId(client), &Topic::new("t").unwrap(), 1, now));
+            assert!(quotas.admit(ClientId(client), &Topic::new("t").unwrap(), 1, 0, now));
         }
         assert_eq!(quotas.clients.len(), MAX_REMEMBERED);
     }

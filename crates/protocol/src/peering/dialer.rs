@@ -187,8 +187,13 @@ impl Dialer {
             configured.last_error = Some(Arc::clone(reason));
             configured.not_before = now + configured.backoff.next((pauses.0, longest), rng);
         }
-        if let Some(learnt) = expected.and_then(|node| self.learnt.get_mut(&node)) {
-            learnt.next += usize::from(learnt.current() == Some(address));
+        // Whom a configured address leads to is not known before: whoever says to be there.
+        let tried: Box<dyn Iterator<Item = &mut Learnt>> = match expected {
+            Some(node) => Box::new(self.learnt.get_mut(&node).into_iter()),
+            None => Box::new(self.learnt.values_mut()),
+        };
+        for learnt in tried.filter(|learnt| learnt.current() == Some(address)) {
+            learnt.next += 1;
             learnt.not_before = now + learnt.backoff.next(pauses, rng);
         }
         // The failed dial took the place of another one.
