@@ -78,3 +78,26 @@ fn a_renewed_certificate_is_told_under_a_new_seq() {
     a.advance(Duration::from_secs(1));
     assert!(a.overlay.version().seq > before.seq);
 }
+
+/// The edge sees in the record whether there is another certificate, and readmits the node.
+#[test]
+fn an_expelled_node_that_announces_is_asked_for_but_taken_only_once_readmitted() {
+    let mut a = Lone::new(0, Config { target_degree: 0, ..Config::default() });
+    a.link(1, &[0, 2], &[]);
+    a.answered(1, vec![record(2, 1, &[1], &[])]);
+    a.input(Input::Expelled { node: node_id(2) });
+    let newer = record(2, 2, &[1], &[]);
+    let announced = Input::Announced { via: node_id(1), node: node_id(2), version: newer.status.version };
+    let asked = |outputs: &[Output]| {
+        let names = |wanted: &Query| matches!(wanted, Query::Nodes(nodes) if nodes[0].0 == node_id(2));
+        outputs.iter().any(|output| matches!(output, Output::Query { wanted, .. } if names(wanted)))
+    };
+    assert!(asked(&a.input(announced.clone())));
+    a.answered(1, vec![newer.clone()]);
+    assert!(a.overlay.record(&node_id(2)).is_none(), "it is still expelled");
+    a.input(Input::Readmitted { node: node_id(2) });
+    a.advance(Duration::from_secs(5));
+    a.input(announced);
+    a.answered(1, vec![newer]);
+    assert!(a.overlay.next_hop(&node_id(2)).is_some());
+}
