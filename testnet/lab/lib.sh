@@ -82,6 +82,8 @@ id() { on "$1" status --json | sed 's/.*"node_id":"\([0-9a-f]*\)".*/\1/'; }
 links() { on "$1" status --json 2>/dev/null | sed -n 's/.*"peers":\([0-9]*\).*/\1/p'; }
 reachable() { on "$1" nodes --json 2>/dev/null | grep -c '"reachable":true' || true; }
 reaches() { [ "$(reachable "$1")" = "$2" ]; }
+# gone NODE WHO: no path leads from a node to the one with this node ID.
+gone() { ! on "$1" nodes --json | grep "$2" | grep -q '"reachable":true'; }
 has_links() { [ "$(links "$1")" = "$2" ]; }
 
 now_ms() { echo $(($(date +%s%N) / 1000000)); }

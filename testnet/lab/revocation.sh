@@ -25,10 +25,9 @@ load=$!
 "$nuncio" cert revoke --ca "$agency" "$(dir 3)/conf/node.crt" >/dev/null
 cp "$agency/ca.crl" "$list"
 mv "$list" "$(dir 0)/conf/ca.crl"
-gone() { ! on "$1" nodes --json | grep "$revoked" | grep -q '"reachable":true'; }
-within 5 "out on the node that was given the list" gone 0
-within 5 "out on its neighbour" gone 1
-within 5 "out on the revoked node's own neighbour" gone 2
+within 5 "out on the node that was given the list" gone 0 "$revoked"
+within 5 "out on its neighbour" gone 1 "$revoked"
+within 5 "out on the revoked node's own neighbour" gone 2 "$revoked"
 kill -0 "$load" 2>/dev/null || fail "the load stopped: $(cat "$scratch/load.err")"
 kill "$load" 2>/dev/null || true
 wait "$load" 2>/dev/null || true

@@ -288,21 +288,19 @@ impl EventLoop {
         for node in forgiven.into_keys() {
             behaviour.readmit(node);
         }
-        for record in behaviour.refused_records() {
-            self.expelled.insert(record.status.node, Grounds::Record(record));
-        }
-        for (node, reason) in self.admissions.refused_by(&policy, now) {
+        let records = behaviour.refused_records().into_iter();
+        let mut newly: BTreeMap<_, _> = records.map(|record| (record.status.node, Grounds::Record(record))).collect();
+        for (node, admission, reason) in self.admissions.refused_by(&policy, now) {
             tracing::warn!(node = %node.short(), %reason, "expelled");
-            if let Some(admission) = self.admissions.get(&node) {
-                self.expelled.insert(node, Grounds::Admission(admission));
-            }
+            newly.insert(node, Grounds::Admission(admission));
         }
         // From here on, only what they prove anew counts.
-        self.admissions.retain(|node, _| !self.expelled.contains_key(node));
-        for node in self.expelled.keys() {
+        self.admissions.retain(|node, _| !newly.contains_key(node));
+        for node in newly.keys() {
             self.lifetimes.forget(node);
             behaviour.expel(*node);
         }
+        self.expelled.append(&mut newly);
         behaviour.set_revocation_lists(revocation_numbers(&policy));
         self.snapshot_due = true;
     }

@@ -90,73 +90,74 @@ impl Overlay {
 
     /// Takes one event.
     pub fn handle_input(&mut self, input: Input, now: Instant) {
-        if self.take(input, now) {
-            self.due = self.earliest_due();
+        match input {
+            // Also of an expelled node: it may have another certificate, which is seen when its record is asked for.
+            Input::Announced { via, node, version } => {
+                // Most are no news: then nothing has changed.
+                if !self.status_sync.handle_announced(via, node, version) {
+                    return;
+                }
+                self.settle(now);
+            }
+            Input::Queried { query, peer, wanted } => {
+                if !self.peering.is_expelled(&peer) {
+                    self.status_sync.handle_queried(query, wanted, &mut self.outbox);
+                }
+                return;
+            }
+            other => self.take(other, now),
         }
+        self.due = self.earliest_due();
     }
 
-    /// Says whether any machine was at work: most announcements are no news.
-    fn take(&mut self, input: Input, now: Instant) -> bool {
+    fn take(&mut self, input: Input, now: Instant) {
         let Self { peering, status_sync, unicast, amop, routing, outbox, .. } = self;
         match input {
             Input::Request { exchange, target, body, timeout } => {
                 let turn = &mut Turn { routing, outbox, now };
                 unicast.handle_request(exchange, target, body, timeout, turn);
-                return true;
+                return;
             }
             Input::Respond { inbound, body } => {
                 unicast.handle_respond(inbound, body, &mut Turn { routing, outbox, now });
-                return true;
+                return;
             }
             Input::Decline { inbound, refusal } => {
                 unicast.handle_decline(inbound, refusal, &mut Turn { routing, outbox, now });
-                return true;
+                return;
             }
             Input::UnicastReceived { from, message } => {
                 if peering.is_linked(&from) && !peering.is_expelled(&message.source) {
                     unicast.handle_received(from, message, &mut Turn { routing, outbox, now });
                 }
-                return true;
+                return;
             }
             Input::UnicastNotSent { to, message } => {
                 unicast.handle_not_sent(to, message, &mut Turn { routing, outbox, now });
-                return true;
+                return;
             }
             Input::BridgeReceived { from, message } => {
                 if peering.is_linked(&from) && !peering.is_expelled(&message.source) {
                     amop.handle_received(from, message, &mut Turn { routing, outbox, now });
                 }
-                return true;
+                return;
             }
             Input::BridgeNotSent { to, message } => {
                 amop.handle_not_sent(to, message, &mut Turn { routing, outbox, now });
-                return true;
+                return;
             }
             Input::Client(input) => {
                 amop.handle_client(input, &mut Turn { routing, outbox, now });
                 if !amop.take_topics_changed() {
-                    return true;
+                    return;
                 }
                 status_sync.touch();
-            }
-            Input::Announced { via, node, version } => {
-                // Also of an expelled node: it may have another certificate, which is seen when its record is asked for.
-                if !status_sync.handle_announced(via, node, version) {
-                    return false;
-                }
-            }
-            Input::Queried { query, peer, wanted } => {
-                if !peering.is_expelled(&peer) {
-                    status_sync.handle_queried(query, wanted, outbox);
-                }
-                return false;
             }
             Input::Expelled { node } => self.expel(node, now),
             Input::Readmitted { node } => peering.handle_readmitted(&node, outbox, now),
             other => self.handle_membership(other, now),
         }
         self.settle(now);
-        true
     }
 
     /// Does what is due at `now`.

@@ -50,15 +50,18 @@ impl Admissions {
         self.table().nodes.retain(|node, (_, admission)| keep(node, admission));
     }
 
-    /// Judges every remembered node by `policy` at the time `now` and returns those it would refuse, with the reason.
-    /// Nothing is forgotten.
-    pub fn refused_by(&self, policy: &Policy, now: UnixTime) -> Vec<(NodeId, ChainError)> {
+    /// Judges every remembered node by `policy` at the time `now` and returns those it would refuse, with what they
+    /// proved and the reason. Nothing is forgotten.
+    pub fn refused_by(&self, policy: &Policy, now: UnixTime) -> Vec<(NodeId, Arc<Admission>, ChainError)> {
         // Judged outside the lock: a thousand chains take longer than a handshake should wait.
         let admitted: Vec<_> =
             self.table().nodes.iter().map(|(node, (_, admission))| (*node, Arc::clone(admission))).collect();
         admitted
             .into_iter()
-            .filter_map(|(node, admission)| policy.judge(&admission.chain, now).err().map(|error| (node, error)))
+            .filter_map(|(node, admission)| {
+                let error = policy.judge(&admission.chain, now).err()?;
+                Some((node, admission, error))
+            })
             .collect()
     }
 

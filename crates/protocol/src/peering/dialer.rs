@@ -64,7 +64,6 @@ struct Learnt {
     next: usize,
     not_before: Instant,
     backoff: Backoff,
-    reachable: bool,
     /// Removed by the operator: linked only if it dials.
     shunned: bool,
 }
@@ -134,10 +133,10 @@ impl Dialer {
         }
         let courtesy = if self.me > node { COURTESY } else { Duration::ZERO };
         let not_before = now + courtesy + self.rng.random_range(Duration::ZERO..=self.pauses.0);
-        let (addresses, reachable) = (addresses.clone(), false);
+        let addresses = addresses.clone();
         let backoff = Backoff::default();
         self.lose(node, now);
-        self.learnt.insert(node, Learnt { addresses, next: 0, not_before, backoff, reachable, shunned: false });
+        self.learnt.insert(node, Learnt { addresses, next: 0, not_before, backoff, shunned: false });
         self.wake = earliest(self.wake, Some(not_before));
     }
 
@@ -147,8 +146,7 @@ impl Dialer {
     }
 
     pub(super) fn set_reachable(&mut self, node: &NodeId, reachable: bool, now: Instant) {
-        if let Some(learnt) = self.learnt.get_mut(node).filter(|learnt| learnt.reachable != reachable) {
-            learnt.reachable = reachable;
+        if let Some(learnt) = self.learnt.get(node).filter(|_| self.lost.contains_key(node) == reachable) {
             let from = learnt.not_before.max(now);
             if reachable {
                 self.lost.remove(node);
@@ -325,7 +323,7 @@ impl Dialer {
         }
         if let Some(node) = due.into_iter().choose(&mut self.rng) {
             let (shortest, mean) = self.rescue_pauses();
-            self.next_rescue = now + self.rng.random_range(shortest.max(mean / 2)..=shortest.max(mean * 3 / 2));
+            self.next_rescue = now + self.rng.random_range(shortest.max(mean / 2)..=mean * 3 / 2);
             self.wake = earliest(self.wake, Some(self.next_rescue));
             self.dial_node(node, outbox);
         }
@@ -341,7 +339,7 @@ impl Dialer {
     /// Between two rescues, at the least and on average.
     fn rescue_pauses(&self) -> (Duration, Duration) {
         let shortest = self.pauses.1 / 8;
-        let reachable = self.learnt.len() - self.lost.len().min(self.learnt.len());
+        let reachable = self.learnt.len().saturating_sub(self.lost.len());
         (shortest, shortest * reachable.div_ceil(RESCUERS).max(1) as u32)
     }
 

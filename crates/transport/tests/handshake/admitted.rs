@@ -57,7 +57,7 @@ async fn admissions_hold_the_peer_before_the_connection_is_handed_out() {
 
     let denying = authority.policy().with_access(BTreeSet::new(), BTreeSet::from([alice.node()]));
     let refused = bob.admissions.refused_by(&denying, UnixTime::now());
-    assert_eq!(refused.iter().map(|(node, _)| *node).collect::<Vec<_>>(), [alice.node()]);
+    assert_eq!(refused.iter().map(|(node, ..)| *node).collect::<Vec<_>>(), [alice.node()]);
     assert!(bob.admissions.refused_by(&authority.policy(), UnixTime::now()).is_empty());
 
     bob.admissions.retain(|node, _| *node != alice.node());
