@@ -21,6 +21,13 @@ pub trait Certifier: Send + Sync {
         let _ = held;
         (Vec::new(), Vec::new())
     }
+
+    /// Whether an expelled node has shown, since it was expelled, another certificate that holds. It is then let in
+    /// again at once. Unless this is implemented, only [`Behaviour::readmit`](crate::Behaviour::readmit) does so.
+    fn is_proved_anew(&self, node: &NodeId) -> bool {
+        let _ = node;
+        false
+    }
 }
 
 /// What a member's certificate says.

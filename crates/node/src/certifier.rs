@@ -46,6 +46,10 @@ impl Certifier for PolicyCertifier {
         Ok(member)
     }
 
+    fn is_proved_anew(&self, node: &NodeId) -> bool {
+        self.lifetimes.contains(node) || self.admissions.get(node).is_some()
+    }
+
     fn newer_lists(&self, held: &BTreeMap<IssuerId, u64>) -> (Vec<Bytes>, Vec<Bytes>) {
         let policy = self.policy.load();
         let is_newer =

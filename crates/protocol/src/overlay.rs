@@ -208,6 +208,11 @@ impl Overlay {
         self.status_sync.record(node)
     }
 
+    /// Whether the node is refused since [`Input::Expelled`].
+    pub fn is_expelled(&self, node: &NodeId) -> bool {
+        self.peering.is_expelled(node)
+    }
+
     /// Whether the node is linked, or its record is known: its certificate has been seen, and it is not expelled.
     pub fn is_certified(&self, node: &NodeId) -> bool {
         !self.peering.is_expelled(node) && (self.peering.is_linked(node) || self.record(node).is_some())

@@ -40,6 +40,7 @@ impl Behaviour {
                 let connection = self.connections.open(opened.connection_id);
                 // The queue of a new connection is empty.
                 let _ = self.inner.unicast.send(opened.connection_id, Frame::Hello { epoch: self.epoch });
+                self.readmit_if_proved(peer);
                 self.handle(Input::ConnectionOpened { connection, peer, direction, address });
             }
             FromSwarm::ConnectionClosed(closed) => {
@@ -55,6 +56,13 @@ impl Behaviour {
                 self.handle_dial_failure(address, failure.error);
             }
             _ => {}
+        }
+    }
+
+    /// Before the core sees what an expelled node brings: it would refuse a connection made by the new certificate.
+    fn readmit_if_proved(&mut self, node: NodeId) {
+        if self.overlay.is_expelled(&node) && self.certifier.is_proved_anew(&node) {
+            self.readmit(node);
         }
     }
 
@@ -185,7 +193,10 @@ impl Behaviour {
         let mut records = Vec::with_capacity(encoded.len());
         for bytes in encoded {
             match status_sync::prove(bytes, &self.context, &*self.certifier) {
-                Ok(record) => records.push(record),
+                Ok(record) => {
+                    self.readmit_if_proved(record.status.node);
+                    records.push(record);
+                }
                 Err(reason) => tracing::warn!(peer = %peer.short(), %reason, "refused a status record"),
             }
         }

@@ -73,3 +73,18 @@ async fn a_node_of_another_authority_gets_no_link() {
     let error = tokio::time::timeout(crate::network::DEADLINE, refused).await.expect("the dial is refused");
     assert!(error.contains("ca.crt"), "it says which check failed: {error}");
 }
+
+/// A connection refused once would be tried again only after a pause.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expelled_node_that_proves_itself_anew_is_linked_by_its_first_connection() {
+    let authority = TestAuthority::new();
+    let (mut a, mut b) = (Node::start(&authority, "a"), Node::start(&authority, "b"));
+    let expelled = b.id;
+    a.behaviour(move |behaviour| behaviour.expel(expelled)).await;
+    b.dial(&a).await;
+    a.linked(b.id).await;
+    a.reaches(b.id).await;
+    b.reaches(a.id).await;
+    let ends = |event: &Event| matches!(event, Event::LinkDown { .. });
+    assert!(!a.passed().iter().any(ends) && !b.passed().iter().any(ends), "the link went down first");
+}

@@ -34,17 +34,24 @@ pub(crate) struct Node {
     events: mpsc::Receiver<Event>,
 }
 
-struct PolicyCertifier(SharedPolicy);
+struct PolicyCertifier {
+    policy: SharedPolicy,
+    admissions: Admissions,
+}
 
 impl Certifier for PolicyCertifier {
     fn certify(&self, node: NodeId, chain: &[Bytes]) -> Result<Member, String> {
         let chain: Vec<_> = chain.iter().map(|der| CertificateDer::from(der.as_ref())).collect();
-        let judged = self.0.load().judge(&chain, UnixTime::now()).map_err(|error| error.to_string())?;
+        let judged = self.policy.load().judge(&chain, UnixTime::now()).map_err(|error| error.to_string())?;
         if judged.node == node {
             Ok(Member { name: judged.name, agency: judged.agency })
         } else {
             Err("another node's certificate".into())
         }
+    }
+
+    fn is_proved_anew(&self, node: &NodeId) -> bool {
+        self.admissions.get(node).is_some()
     }
 }
 
@@ -55,14 +62,15 @@ impl Node {
     }
 
     pub(crate) fn start_as(authority: &TestAuthority, identity: Identity, epoch: u64) -> Self {
-        let policy = authority.shared_policy();
+        let (policy, admissions) = (authority.shared_policy(), Admissions::default());
+        let certifier = PolicyCertifier { policy: policy.clone(), admissions: admissions.clone() };
         let chain = identity.chain.iter().map(|der| Bytes::copy_from_slice(der)).collect();
         let config = Config {
             name: identity.certificate.name.clone(),
             agency: identity.certificate.agency.clone(),
             epoch,
             describe_dial_error: Arc::new(|error| nuncio_transport::describe(error)),
-            ..Config::new(identity.key.clone(), chain, "test", Arc::new(PolicyCertifier(policy.clone())))
+            ..Config::new(identity.key.clone(), chain, "test", Arc::new(certifier))
         };
         let transport = nuncio_transport::memory(
             nuncio_transport::Config {
@@ -72,7 +80,7 @@ impl Node {
                 max_body: nuncio_protocol::MAX_BODY as u32,
                 handshake_timeout: Duration::from_secs(5),
             },
-            Admissions::default(),
+            admissions,
         )
         .expect("a transport");
         let id = identity.key.node_id();
