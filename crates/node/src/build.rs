@@ -13,7 +13,6 @@ use libp2p::{PeerId, Swarm, TransportError, multiaddr::Multiaddr, swarm};
 use nuncio_behaviour::{Behaviour, from_multiaddr, to_multiaddr};
 use nuncio_protocol::MAX_BODY;
 use nuncio_transport::{Admissions, SetupError, SharedIdentity};
-use rustls_pki_types::UnixTime;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -107,7 +106,6 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
         agencies,
         adoptions: config.adoptions,
         duplicates: 0,
-        judged: UnixTime::now(),
     };
     Ok(Bound { event_loop, handle, addresses })
 }

@@ -79,8 +79,6 @@ pub(crate) struct EventLoop {
     pub(crate) adoptions: Option<watch::Sender<Vec<Certificate>>>,
     /// How often a second host with somebody's key was seen.
     pub(crate) duplicates: u64,
-    /// Up to when certificates have been judged.
-    pub(crate) judged: UnixTime,
 }
 
 /// The certificate that is refused: as the handshake showed it, or as the record carried it.
@@ -238,7 +236,7 @@ impl EventLoop {
 
     fn handle_tick(&mut self) {
         self.judge_ended();
-        self.readmit();
+        self.note_readmitted();
         for topic in self.listeners.prune() {
             self.swarm.behaviour_mut().unsubscribe(&topic);
         }
@@ -305,22 +303,22 @@ impl EventLoop {
         self.snapshot_due = true;
     }
 
-    /// Lets those back in who have shown another certificate since, and one that holds.
-    fn readmit(&mut self) {
-        let proved = |node: &NodeId| self.lifetimes.contains(node) || self.admissions.get(node).is_some();
-        let back: Vec<_> = self.expelled.keys().filter(|node| proved(node)).copied().collect();
-        for node in back {
-            tracing::info!(node = %node.short(), "let in again: it has another certificate");
-            self.expelled.remove(&node);
-            self.swarm.behaviour_mut().readmit(node);
-        }
+    /// The behaviour lets those back in who show another certificate that holds.
+    fn note_readmitted(&mut self) {
+        let overlay = self.swarm.behaviour().overlay();
+        self.expelled.retain(|node, _| {
+            let is_expelled = overlay.is_expelled(node);
+            if !is_expelled {
+                tracing::info!(node = %node.short(), "let in again: it has another certificate");
+            }
+            is_expelled
+        });
     }
 
     /// Judges again as soon as the certificate of a linked or known node has ended.
     fn judge_ended(&mut self) {
         let now = UnixTime::now();
-        let since = std::mem::replace(&mut self.judged, now);
-        if self.admissions.any_ended(since, now) || self.lifetimes.any_ended(since, now) {
+        if self.lifetimes.take_ended(now) || self.admissions.any_ended(now) {
             self.judge_again();
         }
     }

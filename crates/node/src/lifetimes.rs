@@ -33,9 +33,12 @@ impl Lifetimes {
         self.ends().contains_key(node)
     }
 
-    /// Whether a certificate that was valid at `since` is valid no more at `now`.
-    pub(crate) fn any_ended(&self, since: UnixTime, now: UnixTime) -> bool {
-        self.ends().values().any(|end| (since.as_secs()..now.as_secs()).contains(&end.as_secs()))
+    /// Forgets the certificates that are valid no more at `now`, and says whether there were any.
+    pub(crate) fn take_ended(&self, now: UnixTime) -> bool {
+        let mut ends = self.ends();
+        let before = ends.len();
+        ends.retain(|_, end| *end >= now);
+        ends.len() < before
     }
 
     fn ends(&self) -> MutexGuard<'_, HashMap<NodeId, UnixTime>> {

@@ -42,7 +42,7 @@ pub struct NodeCertificate {
     pub name: String,
     /// The issuer's CN: the agency, or the authority where there is no agency.
     pub agency: String,
-    /// The last instant at which it is valid.
+    /// The last instant at which it is valid, and every authority above it.
     pub not_after: UnixTime,
     /// The serial number, lower-case hexadecimal.
     pub serial: String,
@@ -212,7 +212,7 @@ impl Policy {
             node,
             name: leaf.common_name().unwrap_or_default(),
             agency: leaf.issuer_common_name().unwrap_or_default(),
-            not_after: leaf.not_after(),
+            not_after: verified.not_after(),
             serial: leaf.serial(),
         };
         Ok((certificate, verified))

@@ -99,18 +99,19 @@ impl Anchors {
         Ok(Verified { leaf, intermediates, anchor })
     }
 
-    /// webpki never looks at an anchor's validity. A renewed root (same key) may stand beside the old one.
+    /// webpki never looks at an anchor's validity. A renewed root (same key) may stand beside the old one: the one that
+    /// lasts longest counts.
     fn anchor_of(&self, used: &TrustAnchor<'_>, now: UnixTime) -> Result<Certificate, ChainError> {
-        let mut refusal = None;
-        for (certificate, trust) in self.certificates.iter().zip(&self.trust) {
-            if trust.subject == used.subject && trust.subject_public_key_info == used.subject_public_key_info {
-                match refuse_time(certificate, now) {
-                    Ok(()) => return Ok(certificate.clone()),
-                    Err(error) => refusal = Some(error),
-                }
-            }
+        let is_used = |trust: &TrustAnchor<'_>| {
+            trust.subject == used.subject && trust.subject_public_key_info == used.subject_public_key_info
+        };
+        let namesakes = self.certificates.iter().zip(&self.trust).filter(|(_, trust)| is_used(trust));
+        let (valid, refused): (Vec<_>, Vec<_>) =
+            namesakes.map(|(one, _)| refuse_time(one, now).map(|()| one)).partition(Result::is_ok);
+        match valid.into_iter().flatten().max_by_key(|one| one.not_after().as_secs()) {
+            Some(anchor) => Ok(anchor.clone()),
+            None => Err(refused.into_iter().find_map(Result::err).unwrap_or(ChainError::NoCertificate)),
         }
-        Err(refusal.unwrap_or(ChainError::NoCertificate))
     }
 
     fn holds(&self, certificate: &Certificate) -> bool {
@@ -159,6 +160,12 @@ impl Verified {
         let below = std::iter::once(&self.leaf).chain(&self.intermediates);
         let above = self.intermediates.iter().chain(std::iter::once(&self.anchor));
         below.zip(above)
+    }
+
+    /// The last instant at which every certificate of the path is valid.
+    pub(crate) fn not_after(&self) -> UnixTime {
+        let above = self.intermediates.iter().chain([&self.anchor]);
+        above.map(Certificate::not_after).fold(self.leaf.not_after(), Ord::min)
     }
 }
 

@@ -117,6 +117,13 @@ fn dates_are_checked_on_every_level() {
     let error = refusal(&trust(&root), &node(&old_agency).chain);
     assert!(matches!(&error, ChainError::Expired { who, .. } if who.subject.ends_with("CN=agencyA")), "{error}");
 
+    let short = root.agency("agencyA", days(-10, 1)).unwrap();
+    let ends = |policy: &Policy, issuer: &Issuer| policy.judge(&ders(&node(issuer).chain), now()).unwrap().not_after;
+    assert_eq!(ends(&trust(&root), &short), days(-10, 1).not_after, "a node ends with its agency");
+    let short_root = Issuer::root("chain", days(-10, 1)).unwrap();
+    let below_short = short_root.agency("agencyA", good()).unwrap();
+    assert_eq!(ends(&trust(&short_root), &below_short), days(-10, 1).not_after, "and with the root");
+
     // webpki never looks at the root's dates; we do.
     let old_root = Issuer::root("chain", days(-10, -1)).unwrap();
     let below = node(&old_root.agency("agencyA", good()).unwrap());

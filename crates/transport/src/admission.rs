@@ -51,18 +51,31 @@ impl Admissions {
     }
 
     /// Judges every remembered node by `policy` at the time `now` and returns those it would refuse, with what they
-    /// proved and the reason. Nothing is forgotten.
+    /// proved and the reason. Nothing is forgotten; of the others, what the policy says now is kept.
     pub fn refused_by(&self, policy: &Policy, now: UnixTime) -> Vec<(NodeId, Arc<Admission>, ChainError)> {
         // Judged outside the lock: a thousand chains take longer than a handshake should wait.
         let admitted: Vec<_> =
             self.table().nodes.iter().map(|(node, (_, admission))| (*node, Arc::clone(admission))).collect();
         admitted
             .into_iter()
-            .filter_map(|(node, admission)| {
-                let error = policy.judge(&admission.chain, now).err()?;
-                Some((node, admission, error))
+            .filter_map(|(node, admission)| match policy.judge(&admission.chain, now) {
+                Ok(certificate) => {
+                    self.confirm(&node, &admission, certificate);
+                    None
+                }
+                Err(error) => Some((node, admission, error)),
             })
             .collect()
+    }
+
+    /// A policy with other authorities may let a certificate last longer, or shorter.
+    fn confirm(&self, node: &NodeId, admission: &Arc<Admission>, certificate: NodeCertificate) {
+        if certificate != admission.certificate
+            && let Some((_, held)) = self.table().nodes.get_mut(node)
+            && Arc::ptr_eq(held, admission)
+        {
+            *held = Arc::new(Admission { certificate, chain: admission.chain.clone() });
+        }
     }
 
     /// Replaces what an admitted node proved by a chain that lasts longer, which its record carried and the policy
@@ -76,10 +89,9 @@ impl Admissions {
         }
     }
 
-    /// Whether the certificate of an admitted node was still valid at `since` and is no more at `now`.
-    pub fn any_ended(&self, since: UnixTime, now: UnixTime) -> bool {
-        let ended = |end: u64| since.as_secs() <= end && end < now.as_secs();
-        self.table().nodes.values().any(|(_, admission)| ended(admission.certificate.not_after.as_secs()))
+    /// Whether the certificate of an admitted node is valid no more at `now`.
+    pub fn any_ended(&self, now: UnixTime) -> bool {
+        self.table().nodes.values().any(|(_, admission)| admission.certificate.not_after < now)
     }
 
     pub(crate) fn insert(&self, node: NodeId, admission: Admission) {
