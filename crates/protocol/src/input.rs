@@ -53,7 +53,8 @@ pub enum Input {
         /// Who.
         peer: NodeId,
     },
-    /// The own certificate chain was replaced: the own status is signed again, under a new seq.
+    /// The own certificate chain was replaced: the own status is signed again, under a new seq, and
+    /// peers that could not be linked are dialled again at once.
     CertificateRenewed,
     /// The application topics this node subscribes; they replace what was said before.
     MulticastTopics {

@@ -292,7 +292,10 @@ impl Overlay {
             Input::Alive { connection } => peering.handle_alive(connection, outbox),
             Input::Farewell { connection, parting } => peering.handle_farewell(connection, parting, outbox, now),
             Input::RevocationsAnswered { peer } => status_sync.handle_revocations_answered(&peer),
-            Input::CertificateRenewed => status_sync.handle_certificate_renewed(),
+            Input::CertificateRenewed => {
+                status_sync.handle_certificate_renewed();
+                peering.handle_certificate_renewed(outbox, now);
+            }
             Input::MulticastTopics { topics } => {
                 self.relay.set_own(topics.clone());
                 status_sync.handle_multicast_topics(topics);

@@ -65,6 +65,19 @@ fn a_failed_dial_is_repeated_after_growing_pauses() {
 }
 
 #[test]
+fn another_certificate_is_shown_at_once_to_whoever_refused_the_one_before() {
+    let mut a = Lone::new(0, Config::default());
+    a.input(Input::PeerAdded { address: address(1) });
+    for _ in 0..5 {
+        a.input(Input::DialFailed { address: address(1), reason: "expired".into() });
+        a.advance(60 * S);
+    }
+    let refused = a.input(Input::DialFailed { address: address(1), reason: "expired".into() });
+    assert_eq!(dials(&refused), 0, "it waits");
+    assert_eq!(dials(&a.input(Input::CertificateRenewed)), 1);
+}
+
+#[test]
 fn a_lost_link_is_down_before_it_is_up_again() {
     let mut a = Lone::new(0, Config::default());
     a.input(Input::PeerAdded { address: address(1) });

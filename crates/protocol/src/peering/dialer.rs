@@ -198,6 +198,17 @@ impl Dialer {
         self.wake = Some(now);
     }
 
+    /// Whatever dials have failed for is over: none waits any longer.
+    pub(super) fn start_over(&mut self, now: Instant) {
+        let configured = self.configured.values_mut().map(|peer| (&mut peer.backoff, &mut peer.not_before));
+        let learnt = self.learnt.values_mut().map(|learnt| (&mut learnt.backoff, &mut learnt.not_before));
+        for (backoff, not_before) in configured.chain(learnt) {
+            backoff.reset();
+            *not_before = now;
+        }
+        self.wake = Some(now);
+    }
+
     /// A link ended after so long: its peer is dialled again after a pause.
     pub(super) fn link_down(&mut self, peer: &NodeId, lived: Duration, now: Instant) {
         let healthy = lived >= self.healthy_after;

@@ -92,6 +92,12 @@ impl Peering {
         }
     }
 
+    /// Who refused the certificate before may take this one.
+    pub(crate) fn handle_certificate_renewed(&mut self, outbox: &mut Outbox, now: Instant) {
+        self.dialer.start_over(now);
+        self.dial(outbox, now);
+    }
+
     pub(crate) fn handle_local_addresses(&mut self, addresses: &[Address]) {
         self.dialer.set_own_addresses(addresses);
     }
