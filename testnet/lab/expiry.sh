@@ -31,5 +31,5 @@ until [ "$(date +%s)" -gt $((renewed_before + 2)) ]; do sleep 0.2; done
 has_links 1 1 || fail "node1 lost its link though it was renewed"
 load_ends 150
 "$nuncio" cert renew "$(dir 2)/conf/node.crt" --ca "$scratch/net/agencies/agencyA" >/dev/null
-within 20 "node2 is back with another certificate" all_reach 3 0 1 2
+within 10 "node2 is back with another certificate" all_reach 3 0 1 2
 say "holds: an end is an end, and a renewal is none"
