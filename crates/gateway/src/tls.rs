@@ -152,7 +152,7 @@ impl TlsSide {
         }
         let stream = self.acceptor.accept(socket).await.map_err(refusal)?;
         let (socket, tls) = stream.into_inner();
-        let client = client_of(&tls).ok_or(Refusal::Tls(rustls::Error::NoCertificatesPresented))?;
+        let client = client_of(&tls, &self.authorities).ok_or(Refusal::Tls(rustls::Error::NoCertificatesPresented))?;
         check_agency(&client, &self.issuers)?;
         Ok(Admitted { socket, tls, client, authorities: Arc::clone(&self.authorities) })
     }

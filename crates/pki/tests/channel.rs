@@ -14,8 +14,8 @@ use std::{
 use nuncio_pki::{
     authority::{Issuer, Kind, Validity},
     tls::{
-        ChannelPaths, ClientCertificate, SECP256K1_GROUP, TlsConfigError, channel_client_config, channel_server_config,
-        client_of,
+        ChannelPaths, ChannelServerTls, ClientCertificate, SECP256K1_GROUP, TlsConfigError, channel_client_config,
+        channel_server_config, client_of,
     },
 };
 use rustls::{NamedGroup, ProtocolVersion};
@@ -54,10 +54,9 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (sender, accepted) = mpsc::unbounded_channel();
-        let acceptor = TlsAcceptor::from(tls.config());
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                if sender.send(greet(&acceptor, socket).await).is_err() {
+                if sender.send(greet(&tls, socket).await).is_err() {
                     break;
                 }
             }
@@ -70,11 +69,11 @@ impl Server {
     }
 }
 
-async fn greet(acceptor: &TlsAcceptor, socket: TcpStream) -> Result<Accepted, String> {
-    let mut stream = acceptor.accept(socket).await.map_err(|error| error.to_string())?;
+async fn greet(tls: &ChannelServerTls, socket: TcpStream) -> Result<Accepted, String> {
+    let mut stream = TlsAcceptor::from(tls.config()).accept(socket).await.map_err(|error| error.to_string())?;
     let (_, connection) = stream.get_ref();
     let accepted = Accepted {
-        client: client_of(connection).expect("a certificate is mandatory"),
+        client: client_of(connection, tls.authorities()).expect("a certificate is mandatory"),
         version: connection.protocol_version().unwrap(),
         group: connection.negotiated_key_exchange_group().unwrap().name(),
     };

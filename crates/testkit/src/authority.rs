@@ -61,6 +61,11 @@ impl TestAuthority {
         self.root.certificate()
     }
 
+    /// The root itself.
+    pub fn root(&self) -> &Issuer {
+        &self.root
+    }
+
     /// The agency's certificate.
     pub fn agency_certificate(&self) -> &Certificate {
         self.agency.certificate()

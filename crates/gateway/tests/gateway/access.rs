@@ -1,7 +1,10 @@
 //! Which SDKs may come in and stay.
 
 use nuncio_gateway::{Access, ClientName};
-use nuncio_pki::{Certificate, RevocationList};
+use nuncio_pki::{
+    Certificate, RevocationList,
+    authority::{RevocationDates, Validity},
+};
 use nuncio_protocol::amop::ClientInput;
 
 use super::rig::Rig;
@@ -56,6 +59,18 @@ async fn a_session_ends_when_its_certificate_is_revoked() {
     let forged = RevocationList::from_der(foreign.revoke(&foreign.node("x")).der()).unwrap();
     rig.renewal.set_access(Access { revocations: vec![forged], ..Access::default() });
     assert!(rig.has_no_input(), "a list of somebody else revokes nothing");
+    rig.renewal.set_access(Access { revocations: vec![list], ..Access::default() });
+    is_cut(&mut rig).await;
+    is_refused(&mut rig).await;
+}
+
+#[tokio::test]
+async fn a_session_ends_when_its_agency_is_revoked() {
+    let mut rig = Rig::new().await;
+    let (_sdk, _) = rig.connect().await;
+    let validity = Validity::days(30);
+    let dates = RevocationDates { this_update: validity.not_before, next_update: validity.not_after };
+    let list = rig.authority.root().revoke(&[rig.authority.agency_certificate()], None, dates).unwrap();
     rig.renewal.set_access(Access { revocations: vec![list], ..Access::default() });
     is_cut(&mut rig).await;
     is_refused(&mut rig).await;

@@ -86,17 +86,25 @@ async fn rsa_certificates_work_and_can_take_over_while_running() {
 }
 
 #[tokio::test]
-async fn a_session_ends_with_its_certificate() {
+async fn a_session_ends_with_its_certificate_and_with_its_agencys() {
     let mut rig = Rig::new().await;
     let directory = rig.directory.path().join("brief");
     let now = UnixTime::now().as_secs();
     let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
     let validity = Validity { not_before: at(now - 60), not_after: at(now + 3) };
-    let issued = rig.authority.issuer().issue(Kind::Sdk, "sdk", validity).unwrap();
-    issued.write(&directory, Kind::Sdk).unwrap();
-    let mut sdk = Sdk::connect(rig.address, &directory).await.unwrap();
-    sdk.expect_silence().await;
-    sdk.expect_closed().await;
-    rig.disconnected().await;
+    let brief = rig.authority.issuer().issue(Kind::Sdk, "sdk", validity).unwrap();
+    let below_brief = rig.authority.root().agency("agency", validity).unwrap();
+    let below_brief = below_brief.issue(Kind::Sdk, "sdk", Validity::days(30)).unwrap();
+    let mut sdks = Vec::new();
+    for (name, issued) in [("itself", brief), ("its agency", below_brief)] {
+        issued.write(&directory.join(name), Kind::Sdk).unwrap();
+        let mut sdk = Sdk::connect(rig.address, &directory.join(name)).await.unwrap();
+        sdk.expect_silence().await;
+        sdks.push(sdk);
+    }
+    for mut sdk in sdks {
+        sdk.expect_closed().await;
+        rig.disconnected().await;
+    }
     assert!(UnixTime::now().as_secs() >= now + 3);
 }

@@ -123,23 +123,23 @@ pub struct ClientCertificate {
     pub node_id: Option<NodeId>,
     /// SHA-256 of the certificate, lower-case hexadecimal.
     pub fingerprint: String,
-    /// The last instant at which it is valid.
+    /// The last instant at which it is valid, and every authority above it.
     pub not_after: UnixTime,
-    /// What the client sent, leaf first.
-    chain: Vec<Certificate>,
+    /// It, who issued it, and so on up to an authority of the port, as far as they are known.
+    path: Vec<Certificate>,
 }
 
 impl ClientCertificate {
-    /// The list that revokes the certificate, if one does: signed by one of `authorities` or by an issuer that the
-    /// client itself sent.
+    /// The list that revokes the certificate or an agency above it, if one does: signed by an authority above it or by
+    /// one of `authorities`.
     pub fn revoked_by<'a>(
         &self,
         lists: &'a [RevocationList],
         authorities: &[Certificate],
     ) -> Option<&'a RevocationList> {
-        let (leaf, issuers) = self.chain.split_first()?;
-        let signed = |list: &RevocationList| issuers.iter().chain(authorities).any(|one| list.is_signed_by(one));
-        lists.iter().find(|list| list.lists(leaf) && signed(list))
+        let issuers = || self.path.iter().skip(1).chain(authorities);
+        let signed = |list: &RevocationList| issuers().any(|one| list.is_signed_by(one));
+        lists.iter().find(|list| self.path.iter().any(|one| list.lists(one)) && signed(list))
     }
 }
 
@@ -190,20 +190,42 @@ pub fn channel_client_config(directory: &Path) -> Result<ClientConfig, TlsConfig
     Ok(config)
 }
 
-/// Who the client of an accepted connection is. `None` before the handshake is done.
-pub fn client_of(connection: &ServerConnection) -> Option<ClientCertificate> {
+/// Who the client of an accepted connection is, verified against these authorities. `None` before the handshake is
+/// done.
+pub fn client_of(connection: &ServerConnection, authorities: &[Certificate]) -> Option<ClientCertificate> {
     let sent = connection.peer_certificates()?;
     let chain: Vec<_> = sent.iter().filter_map(|der| Certificate::from_der(der.clone().into_owned()).ok()).collect();
     let leaf = chain.first().filter(|leaf| sent.first() == Some(leaf.der()))?;
+    let path = path_of(leaf, &chain, authorities);
     Some(ClientCertificate {
         subject: leaf.subject(),
         issuer: leaf.issuer(),
         common_name: leaf.common_name(),
         node_id: leaf.node_id(),
         fingerprint: leaf.fingerprint(),
-        not_after: leaf.not_after(),
-        chain,
+        not_after: path.iter().map(Certificate::not_after).min()?,
+        path,
     })
+}
+
+/// From the leaf over the agencies sent to an authority; of a renewed authority the certificate that lasts longest.
+fn path_of(leaf: &Certificate, sent: &[Certificate], authorities: &[Certificate]) -> Vec<Certificate> {
+    let issuer_of = |one: &Certificate, among: &[Certificate]| {
+        let issuers = among.iter().filter(|issuer| one.is_signed_by(issuer));
+        issuers.max_by_key(|issuer| issuer.not_after().as_secs()).cloned()
+    };
+    let mut path = vec![leaf.clone()];
+    let mut last = leaf.clone();
+    for _ in sent {
+        if let Some(authority) = issuer_of(&last, authorities) {
+            path.push(authority);
+            break;
+        }
+        let Some(agency) = issuer_of(&last, sent) else { break };
+        path.push(agency.clone());
+        last = agency;
+    }
+    path
 }
 
 /// Why no TLS configuration can be made of some files.
