@@ -52,7 +52,6 @@ pub(super) struct Dialer {
 #[derive(Debug)]
 struct Configured {
     node: Option<NodeId>,
-    not_before: Instant,
     backoff: Backoff,
     ours: bool,
     last_error: Option<Arc<str>>,
@@ -62,7 +61,6 @@ struct Configured {
 struct Learnt {
     addresses: Vec<Address>,
     next: usize,
-    not_before: Instant,
     backoff: Backoff,
     /// Removed by the operator: linked only if it dials.
     shunned: bool,
@@ -88,12 +86,10 @@ impl Dialer {
     }
 
     pub(super) fn add(&mut self, address: Address, now: Instant) {
-        let fresh =
-            Configured { node: None, not_before: now, backoff: Backoff::default(), ours: false, last_error: None };
+        let fresh = Configured { node: None, backoff: Backoff::new(now), ours: false, last_error: None };
         let peer = self.configured.entry(address).or_insert(fresh);
         peer.ours = false;
-        peer.not_before = now;
-        peer.backoff.reset();
+        peer.backoff = Backoff::new(now);
         let node = peer.node;
         if let Some(learnt) = node.and_then(|node| self.learnt.get_mut(&node)) {
             learnt.shunned = false;
@@ -124,7 +120,7 @@ impl Dialer {
             if learnt.addresses != *addresses {
                 learnt.addresses.clone_from(addresses);
                 learnt.backoff.reset();
-                self.wake = earliest(self.wake, Some(learnt.not_before.max(now)));
+                self.wake = earliest(self.wake, Some(learnt.backoff.not_before().max(now)));
             }
             return;
         }
@@ -134,9 +130,9 @@ impl Dialer {
         let courtesy = if self.me > node { COURTESY } else { Duration::ZERO };
         let not_before = now + courtesy + self.rng.random_range(Duration::ZERO..=self.pauses.0);
         let addresses = addresses.clone();
-        let backoff = Backoff::default();
+        let backoff = Backoff::new(not_before);
         self.lose(node, now);
-        self.learnt.insert(node, Learnt { addresses, next: 0, not_before, backoff, shunned: false });
+        self.learnt.insert(node, Learnt { addresses, next: 0, backoff, shunned: false });
         self.wake = earliest(self.wake, Some(not_before));
     }
 
@@ -147,7 +143,7 @@ impl Dialer {
 
     pub(super) fn set_reachable(&mut self, node: &NodeId, reachable: bool, now: Instant) {
         if let Some(learnt) = self.learnt.get(node).filter(|_| self.lost.contains_key(node) == reachable) {
-            let from = learnt.not_before.max(now);
+            let from = learnt.backoff.not_before().max(now);
             if reachable {
                 self.lost.remove(node);
             } else {
@@ -183,7 +179,7 @@ impl Dialer {
         if let Some(configured) = self.configured.get_mut(address) {
             let longest = if alone { pauses.1 / 2 } else { pauses.1 };
             configured.last_error = Some(Arc::clone(reason));
-            configured.not_before = now + configured.backoff.next((pauses.0, longest), rng);
+            configured.backoff.wait((pauses.0, longest), rng, now);
         }
         // Whom a configured address leads to is not known before: whoever says to be there.
         let tried: Box<dyn Iterator<Item = &mut Learnt>> = match expected {
@@ -192,7 +188,7 @@ impl Dialer {
         };
         for learnt in tried.filter(|learnt| learnt.current() == Some(address)) {
             learnt.next += 1;
-            learnt.not_before = now + learnt.backoff.next(pauses, rng);
+            learnt.backoff.wait(pauses, rng, now);
         }
         // The failed dial took the place of another one.
         self.wake = Some(now);
@@ -200,11 +196,9 @@ impl Dialer {
 
     /// Whatever dials have failed for is over: none waits any longer.
     pub(super) fn start_over(&mut self, now: Instant) {
-        let configured = self.configured.values_mut().map(|peer| (&mut peer.backoff, &mut peer.not_before));
-        let learnt = self.learnt.values_mut().map(|learnt| (&mut learnt.backoff, &mut learnt.not_before));
-        for (backoff, not_before) in configured.chain(learnt) {
-            backoff.reset();
-            *not_before = now;
+        let configured = self.configured.values_mut().map(|peer| &mut peer.backoff);
+        for backoff in configured.chain(self.learnt.values_mut().map(|learnt| &mut learnt.backoff)) {
+            *backoff = Backoff::new(now);
         }
         self.wake = Some(now);
     }
@@ -214,14 +208,13 @@ impl Dialer {
         let healthy = lived >= self.healthy_after;
         let (pauses, rng) = (self.pauses, &mut self.rng);
         let configured = self.configured.values_mut().filter(|configured| configured.node == Some(*peer));
-        let backoffs = configured.map(|configured| (&mut configured.backoff, &mut configured.not_before));
-        let learnt = self.learnt.get_mut(peer).map(|learnt| (&mut learnt.backoff, &mut learnt.not_before));
-        for (backoff, not_before) in backoffs.chain(learnt) {
+        let backoffs = configured.map(|configured| &mut configured.backoff);
+        for backoff in backoffs.chain(self.learnt.get_mut(peer).map(|learnt| &mut learnt.backoff)) {
             if healthy {
                 backoff.reset();
             }
-            *not_before = now + backoff.next(pauses, rng);
-            self.wake = earliest(self.wake, Some(*not_before));
+            backoff.wait(pauses, rng, now);
+            self.wake = earliest(self.wake, Some(backoff.not_before()));
         }
         // Any lost link may leave us short of the target, whoever's it was.
         self.wake = earliest(self.wake, Some(now));
@@ -252,11 +245,11 @@ impl Dialer {
             if !idle || !wanted(peer.node) {
                 continue;
             }
-            if peer.not_before <= now {
+            if peer.backoff.not_before() <= now {
                 self.dialing.insert(address.clone(), None);
                 outbox.push(Output::Dial { address: address.clone(), expected: None });
             } else {
-                self.wake = earliest(self.wake, Some(peer.not_before));
+                self.wake = earliest(self.wake, Some(peer.backoff.not_before()));
             }
         }
         self.dial_learnt(links, |node| wanted(Some(*node)), outbox, now);
@@ -295,8 +288,8 @@ impl Dialer {
         };
         let mut wake = self.wake;
         for (node, learnt) in candidates.filter(|(node, learnt)| wanted(node) && self.is_dialable(learnt)) {
-            if learnt.not_before > now {
-                wake = earliest(wake, Some(learnt.not_before));
+            if learnt.backoff.not_before() > now {
+                wake = earliest(wake, Some(learnt.backoff.not_before()));
             } else if kept.contains(node) {
                 always.push(*node);
             } else {
@@ -325,7 +318,7 @@ impl Dialer {
             let Some(learnt) = self.learnt.get(node).filter(|learnt| wanted(node) && self.is_dialable(learnt)) else {
                 continue;
             };
-            let from = learnt.not_before.max(*not_before).max(self.next_rescue);
+            let from = learnt.backoff.not_before().max(*not_before).max(self.next_rescue);
             if from <= now {
                 due.push(*node);
             } else {
