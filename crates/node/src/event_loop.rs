@@ -306,13 +306,9 @@ impl EventLoop {
     /// The behaviour lets those back in who show another certificate that holds.
     fn note_readmitted(&mut self) {
         let overlay = self.swarm.behaviour().overlay();
-        self.expelled.retain(|node, _| {
-            let is_expelled = overlay.is_expelled(node);
-            if !is_expelled {
-                tracing::info!(node = %node.short(), "let in again: it has another certificate");
-            }
-            is_expelled
-        });
+        for (node, _) in self.expelled.extract_if(.., |node, _| !overlay.is_expelled(node)) {
+            tracing::info!(node = %node.short(), "let in again: it has another certificate");
+        }
     }
 
     /// Judges again as soon as the certificate of a linked or known node has ended.
