@@ -4,7 +4,7 @@ use std::{fmt, io, sync::Arc, time::Duration};
 
 use nuncio_pki::{
     Certificate,
-    tls::{ChannelServerTls, ClientCertificate, client_of},
+    tls::{ChannelServerTls, ClientCertificate},
 };
 use rustls::{AlertDescription, CertificateError, PeerIncompatible, ServerConnection};
 use tokio::net::TcpStream;
@@ -88,6 +88,7 @@ pub enum Opening {
 
 /// With what handshakes are done; replaced as a whole when certificates are renewed.
 pub(crate) struct TlsSide {
+    tls: ChannelServerTls,
     acceptor: TlsAcceptor,
     /// Who must have issued a client's certificate, on an elliptic curve and RSA; `None` for anyone trusted.
     issuers: [Option<String>; 2],
@@ -141,7 +142,8 @@ impl TlsSide {
             own.filter(|_| same_agency).map(Certificate::issuer)
         };
         let issuers = [issuer_of(true), issuer_of(false)];
-        Self { acceptor: TlsAcceptor::from(tls.config()), issuers, authorities: tls.authorities().into() }
+        let (acceptor, authorities) = (TlsAcceptor::from(tls.config()), tls.authorities().into());
+        Self { tls: tls.clone(), acceptor, issuers, authorities }
     }
 
     /// Does the handshake; whoever calls bounds its time.
@@ -152,7 +154,7 @@ impl TlsSide {
         }
         let stream = self.acceptor.accept(socket).await.map_err(refusal)?;
         let (socket, tls) = stream.into_inner();
-        let client = client_of(&tls, &self.authorities).ok_or(Refusal::Tls(rustls::Error::NoCertificatesPresented))?;
+        let client = self.tls.client_of(&tls).map_err(Refusal::Tls)?;
         check_agency(&client, &self.issuers)?;
         Ok(Admitted { socket, tls, client, authorities: Arc::clone(&self.authorities) })
     }

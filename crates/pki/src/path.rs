@@ -19,7 +19,7 @@ pub(crate) struct Anchors {
 }
 
 /// A chain that was verified: leaf, the intermediates that were needed, and the anchor it ends at.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Verified {
     pub(crate) leaf: Certificate,
     pub(crate) intermediates: Vec<Certificate>,
@@ -99,19 +99,13 @@ impl Anchors {
         Ok(Verified { leaf, intermediates, anchor })
     }
 
-    /// webpki never looks at an anchor's validity. A renewed root (same key) may stand beside the old one: the one that
-    /// lasts longest counts.
+    /// webpki never looks at an anchor's validity.
     fn anchor_of(&self, used: &TrustAnchor<'_>, now: UnixTime) -> Result<Certificate, ChainError> {
         let is_used = |trust: &TrustAnchor<'_>| {
             trust.subject == used.subject && trust.subject_public_key_info == used.subject_public_key_info
         };
         let namesakes = self.certificates.iter().zip(&self.trust).filter(|(_, trust)| is_used(trust));
-        let (valid, refused): (Vec<_>, Vec<_>) =
-            namesakes.map(|(one, _)| refuse_time(one, now).map(|()| one)).partition(Result::is_ok);
-        match valid.into_iter().flatten().max_by_key(|one| one.not_after().as_secs()) {
-            Some(anchor) => Ok(anchor.clone()),
-            None => Err(refused.into_iter().find_map(Result::err).unwrap_or(ChainError::NoCertificate)),
-        }
+        longest_valid(namesakes.map(|(one, _)| one), now).cloned()
     }
 
     fn holds(&self, certificate: &Certificate) -> bool {
@@ -158,14 +152,30 @@ impl Verified {
     /// Each certificate below the anchor with the one that issued it.
     pub(crate) fn links(&self) -> impl Iterator<Item = (&Certificate, &Certificate)> {
         let below = std::iter::once(&self.leaf).chain(&self.intermediates);
-        let above = self.intermediates.iter().chain(std::iter::once(&self.anchor));
-        below.zip(above)
+        below.zip(self.issuers())
+    }
+
+    /// The certificates above the leaf, the anchor last.
+    pub(crate) fn issuers(&self) -> impl Iterator<Item = &Certificate> {
+        self.intermediates.iter().chain(std::iter::once(&self.anchor))
     }
 
     /// The last instant at which every certificate of the path is valid.
     pub(crate) fn not_after(&self) -> UnixTime {
-        let above = self.intermediates.iter().chain([&self.anchor]);
-        above.map(Certificate::not_after).fold(self.leaf.not_after(), Ord::min)
+        self.issuers().map(Certificate::not_after).fold(self.leaf.not_after(), Ord::min)
+    }
+}
+
+/// A renewed root (same key) may stand beside the old one: of those valid now, the one that lasts longest counts.
+pub(crate) fn longest_valid<'a>(
+    anchors: impl Iterator<Item = &'a Certificate>,
+    now: UnixTime,
+) -> Result<&'a Certificate, ChainError> {
+    let (valid, refused): (Vec<_>, Vec<_>) =
+        anchors.map(|one| refuse_time(one, now).map(|()| one)).partition(Result::is_ok);
+    match valid.into_iter().flatten().max_by_key(|one| one.not_after().as_secs()) {
+        Some(anchor) => Ok(anchor),
+        None => Err(refused.into_iter().find_map(Result::err).unwrap_or(ChainError::NoCertificate)),
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) mod v1_leaf;
 
 pub use channel::{
     ChannelPaths, ChannelServerTls, ClientCertificate, RsaPaths, TlsConfigError, channel_client_config,
-    channel_server_config, client_of, signing_key,
+    channel_server_config, signing_key,
 };
 pub use key_exchange::{SECP256K1, SECP256K1_GROUP};
 pub(crate) use secp256k1::{ECDSA_SECP256K1_SHA1, sign, spki};

@@ -15,7 +15,7 @@ use nuncio_pki::{
     authority::{Issuer, Kind, Validity},
     tls::{
         ChannelPaths, ChannelServerTls, ClientCertificate, SECP256K1_GROUP, TlsConfigError, channel_client_config,
-        channel_server_config, client_of,
+        channel_server_config,
     },
 };
 use rustls::{NamedGroup, ProtocolVersion};
@@ -73,7 +73,7 @@ async fn greet(tls: &ChannelServerTls, socket: TcpStream) -> Result<Accepted, St
     let mut stream = TlsAcceptor::from(tls.config()).accept(socket).await.map_err(|error| error.to_string())?;
     let (_, connection) = stream.get_ref();
     let accepted = Accepted {
-        client: client_of(connection, tls.authorities()).expect("a certificate is mandatory"),
+        client: tls.client_of(connection).expect("a certificate is mandatory"),
         version: connection.protocol_version().unwrap(),
         group: connection.negotiated_key_exchange_group().unwrap().name(),
     };

@@ -17,7 +17,7 @@ use crate::{
     Certificate, DirectoryError, KeyKind, PolicyError, RevocationList, Who,
     directory::read_certificates,
     file,
-    path::Anchors,
+    path::{Anchors, Leaf, Verified},
     tls::{SECP256K1_GROUP, Secp256k1SigningKey, chain_verifier::ChainVerifier, channel_provider},
 };
 
@@ -84,7 +84,7 @@ pub struct ChannelServerTls {
     config: Arc<ServerConfig>,
     certificate: Arc<Certificate>,
     rsa: Option<Arc<Certificate>>,
-    authorities: Arc<[Certificate]>,
+    anchors: Arc<Anchors>,
 }
 
 impl ChannelServerTls {
@@ -105,7 +105,27 @@ impl ChannelServerTls {
 
     /// The authorities whose clients may connect.
     pub fn authorities(&self) -> &[Certificate] {
-        &self.authorities
+        self.anchors.certificates()
+    }
+
+    /// Who the client of an accepted connection is.
+    ///
+    /// # Errors
+    /// When it has shown no certificate, or the one that the handshake verified has ended since.
+    pub fn client_of(&self, connection: &ServerConnection) -> Result<ClientCertificate, rustls::Error> {
+        let sent = connection.peer_certificates().ok_or(rustls::Error::NoCertificatesPresented)?;
+        let verified = self.anchors.verify(sent, UnixTime::now(), Leaf::Client);
+        let path = verified.map_err(|error| rustls::Error::InvalidCertificate(error.to_certificate_error()))?;
+        let leaf = &path.leaf;
+        Ok(ClientCertificate {
+            subject: leaf.subject(),
+            issuer: leaf.issuer(),
+            common_name: leaf.common_name(),
+            node_id: leaf.node_id(),
+            fingerprint: leaf.fingerprint(),
+            not_after: path.not_after(),
+            path,
+        })
     }
 }
 
@@ -125,8 +145,7 @@ pub struct ClientCertificate {
     pub fingerprint: String,
     /// The last instant at which it is valid, and every authority above it.
     pub not_after: UnixTime,
-    /// It, who issued it, and so on up to an authority of the port, as far as they are known.
-    path: Vec<Certificate>,
+    path: Verified,
 }
 
 impl ClientCertificate {
@@ -137,9 +156,9 @@ impl ClientCertificate {
         lists: &'a [RevocationList],
         authorities: &[Certificate],
     ) -> Option<&'a RevocationList> {
-        let issuers = || self.path.iter().skip(1).chain(authorities);
-        let signed = |list: &RevocationList| issuers().any(|one| list.is_signed_by(one));
-        lists.iter().find(|list| self.path.iter().any(|one| list.lists(one)) && signed(list))
+        let lists_any = |list: &RevocationList| self.path.links().any(|(one, _)| list.lists(one));
+        let signed = |list: &RevocationList| self.path.issuers().chain(authorities).any(|one| list.is_signed_by(one));
+        lists.iter().find(|list| lists_any(list) && signed(list))
     }
 }
 
@@ -154,7 +173,7 @@ impl ClientCertificate {
 pub fn channel_server_config(paths: &ChannelPaths) -> Result<ChannelServerTls, TlsConfigError> {
     let end = ChannelEnd::load(paths)?;
     let certificate = Arc::new(end.leaf.clone());
-    let authorities = end.anchors.certificates().into();
+    let anchors = Arc::new(end.anchors.clone());
     let (resolver, rsa): (Arc<dyn ResolvesServerCert>, _) = match &paths.rsa {
         None => (Arc::new(SingleCertAndKey::from(end.identity.clone())), None),
         Some(second) => {
@@ -168,7 +187,7 @@ pub fn channel_server_config(paths: &ChannelPaths) -> Result<ChannelServerTls, T
         .with_cert_resolver(resolver);
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Ok(ChannelServerTls { config: Arc::new(config), certificate, rsa, authorities })
+    Ok(ChannelServerTls { config: Arc::new(config), certificate, rsa, anchors })
 }
 
 /// Reads `ca.crt`, `sdk.crt` and `sdk.key` of an SDK directory, secp256k1 or RSA; in a node's directory, where there
@@ -188,44 +207,6 @@ pub fn channel_client_config(directory: &Path) -> Result<ClientConfig, TlsConfig
         .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(end.identity)));
     config.resumption = Resumption::disabled();
     Ok(config)
-}
-
-/// Who the client of an accepted connection is, verified against these authorities. `None` before the handshake is
-/// done.
-pub fn client_of(connection: &ServerConnection, authorities: &[Certificate]) -> Option<ClientCertificate> {
-    let sent = connection.peer_certificates()?;
-    let chain: Vec<_> = sent.iter().filter_map(|der| Certificate::from_der(der.clone().into_owned()).ok()).collect();
-    let leaf = chain.first().filter(|leaf| sent.first() == Some(leaf.der()))?;
-    let path = path_of(leaf, &chain, authorities);
-    Some(ClientCertificate {
-        subject: leaf.subject(),
-        issuer: leaf.issuer(),
-        common_name: leaf.common_name(),
-        node_id: leaf.node_id(),
-        fingerprint: leaf.fingerprint(),
-        not_after: path.iter().map(Certificate::not_after).min()?,
-        path,
-    })
-}
-
-/// From the leaf over the agencies sent to an authority; of a renewed authority the certificate that lasts longest.
-fn path_of(leaf: &Certificate, sent: &[Certificate], authorities: &[Certificate]) -> Vec<Certificate> {
-    let issuer_of = |one: &Certificate, among: &[Certificate]| {
-        let issuers = among.iter().filter(|issuer| one.is_signed_by(issuer));
-        issuers.max_by_key(|issuer| issuer.not_after().as_secs()).cloned()
-    };
-    let mut path = vec![leaf.clone()];
-    let mut last = leaf.clone();
-    for _ in sent {
-        if let Some(authority) = issuer_of(&last, authorities) {
-            path.push(authority);
-            break;
-        }
-        let Some(agency) = issuer_of(&last, sent) else { break };
-        path.push(agency.clone());
-        last = agency;
-    }
-    path
 }
 
 /// Why no TLS configuration can be made of some files.

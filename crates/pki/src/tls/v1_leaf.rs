@@ -15,12 +15,10 @@ pub(crate) fn verify(leaf: Certificate, anchors: &[Certificate], now: UnixTime) 
         return Err(ChainError::UnknownIssuer { who: Who::named_by(&leaf), issuer: leaf.issuer() });
     }
     let signers: Vec<&Certificate> = namesakes.filter(|anchor| leaf.is_signed_by(anchor)).collect();
-    let Some(first) = signers.first() else {
+    if signers.is_empty() {
         return Err(ChainError::WrongIssuerKey { who: Who::named_by(&leaf), issuer: leaf.issuer() });
-    };
+    }
     path::refuse_time(&leaf, now)?;
-    // A renewed root (same key) may stand beside the old one.
-    let anchor = signers.iter().find(|anchor| anchor.is_valid_at(now)).unwrap_or(first);
-    path::refuse_time(anchor, now)?;
-    Ok(path::Verified { leaf, intermediates: Vec::new(), anchor: (*anchor).clone() })
+    let anchor = path::longest_valid(signers.into_iter(), now)?.clone();
+    Ok(path::Verified { leaf, intermediates: Vec::new(), anchor })
 }
