@@ -26,7 +26,7 @@ use libp2p::{
 };
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Input, MAX_BODY, Overlay, Topic,
+    AccessInput, Input, MAX_BODY, Overlay, PeeringInput, Start, StatusInput, Topic, UnicastInput,
     amop::{ClientInput, ClientPort},
     peering::Address,
     status_sync::{IssuerId, Record},
@@ -78,16 +78,15 @@ impl Behaviour {
         for topic in [status::ANNOUNCE, wire::BROADCAST] {
             inner.gossip.subscribe(&IdentTopic::new(topic)).expect("the filter lets the overlay's topics pass");
         }
-        let overlay = Overlay::new(
-            config.overlay,
-            context.node(),
-            &config.name,
-            &config.agency,
-            &config.software,
-            config.epoch,
-            config.seed,
-            Instant::now(),
-        );
+        let start = Start {
+            node: context.node(),
+            name: config.name,
+            agency: config.agency,
+            software: config.software,
+            epoch: config.epoch,
+            seed: config.seed,
+        };
+        let overlay = Overlay::new(config.overlay, start, Instant::now());
         let mut behaviour = Self {
             inner,
             overlay,
@@ -120,7 +119,7 @@ impl Behaviour {
     pub fn request(&mut self, target: NodeId, body: Bytes, timeout: Duration) -> ExchangeId {
         self.last_exchange += 1;
         let exchange = ExchangeId(self.last_exchange);
-        self.handle(Input::Request { exchange, target, body, timeout });
+        self.handle(UnicastInput::Request { exchange, target, body, timeout });
         exchange
     }
 
@@ -129,12 +128,12 @@ impl Behaviour {
         if body.len() > MAX_BODY {
             return self.decline(inbound, Refusal::NoHandler);
         }
-        self.handle(Input::Respond { inbound, body });
+        self.handle(UnicastInput::Respond { inbound, body });
     }
 
     /// Refuses an [`Event::Request`].
     pub fn decline(&mut self, inbound: InboundId, refusal: Refusal) {
-        self.handle(Input::Decline { inbound, refusal });
+        self.handle(UnicastInput::Decline { inbound, refusal });
     }
 
     /// Sends to every node that subscribes `topic`, or, without a topic, to every node. Returns the message's epoch
@@ -164,7 +163,7 @@ impl Behaviour {
             if !self.relayed.contains(topic) {
                 outputs::join(&mut self.inner, topic);
             }
-            self.handle(Input::MulticastTopics { topics: self.subscribed.clone() });
+            self.handle(StatusInput::MulticastTopics { topics: self.subscribed.clone() });
         }
     }
 
@@ -174,13 +173,13 @@ impl Behaviour {
             if !self.relayed.contains(topic) {
                 self.inner.gossip.unsubscribe(&IdentTopic::new(wire::gossip_topic(Some(topic))));
             }
-            self.handle(Input::MulticastTopics { topics: self.subscribed.clone() });
+            self.handle(StatusInput::MulticastTopics { topics: self.subscribed.clone() });
         }
     }
 
     /// Takes what an AMOP client does.
     pub fn client(&mut self, input: ClientInput) {
-        self.handle(Input::Client(input));
+        self.handle(input);
     }
 
     /// Wants a link to whoever answers at `address`: `host:port`, `ip:port`, `[ipv6]:port` or a multiaddr.
@@ -189,23 +188,23 @@ impl Behaviour {
     /// What is wrong with the address, in words.
     pub fn add_peer(&mut self, address: &str) -> Result<(), String> {
         to_multiaddr(address)?;
-        self.handle(Input::PeerAdded { address: Address::new(address) });
+        self.handle(PeeringInput::PeerAdded { address: Address::new(address) });
         Ok(())
     }
 
     /// No longer wants a link to the configured `address`; an existing one is closed.
     pub fn remove_peer(&mut self, address: &str) {
-        self.handle(Input::PeerRemoved { address: Address::new(address) });
+        self.handle(PeeringInput::PeerRemoved { address: Address::new(address) });
     }
 
     /// Denies a node: its links close, its record and routes go, what it sends is ignored.
     pub fn expel(&mut self, node: NodeId) {
-        self.handle(Input::Expelled { node });
+        self.handle(AccessInput::Expelled { node });
     }
 
     /// Lets a node back in that was expelled.
     pub fn readmit(&mut self, node: NodeId) {
-        self.handle(Input::Readmitted { node });
+        self.handle(AccessInput::Readmitted { node });
     }
 
     /// Whether the certifier refuses the certificate that a record carries now.
@@ -222,30 +221,30 @@ impl Behaviour {
     /// Says where this node can be dialled; goes into its status record.
     pub fn set_addresses(&mut self, addresses: impl IntoIterator<Item = String>) {
         let addresses = addresses.into_iter().map(|address| Address::new(&address)).collect();
-        self.handle(Input::LocalAddresses { addresses });
+        self.handle(StatusInput::LocalAddresses { addresses });
     }
 
     /// Replaces the certificate chain behind the own status record: DER, leaf first, without the root, for the same
     /// key and names. Links stay.
     pub fn renew(&mut self, chain: Vec<Bytes>) {
         self.chain = chain;
-        self.handle(Input::CertificateRenewed);
+        self.handle(StatusInput::CertificateRenewed);
     }
 
     /// Says goodbye on every link; the connections close by themselves within a second or so.
     pub fn leave(&mut self) {
-        self.handle(Input::Leave);
+        self.handle(PeeringInput::Leave);
     }
 
     /// Says which revocation lists this node holds, by their series and number; goes into its status record.
     pub fn set_revocation_lists(&mut self, numbers: BTreeMap<IssuerId, u64>) {
-        self.handle(Input::RevocationLists { numbers });
+        self.handle(StatusInput::RevocationLists { numbers });
     }
 
     /// Sets the opaque application field of the status record, at most
     /// [`nuncio_protocol::MAX_APPLICATION_FIELD`] bytes.
     pub fn set_application_field(&mut self, bytes: Bytes) {
-        self.handle(Input::ApplicationField { bytes });
+        self.handle(StatusInput::ApplicationField { bytes });
     }
 
     /// The core, for reading.
@@ -253,7 +252,7 @@ impl Behaviour {
         &self.overlay
     }
 
-    fn handle(&mut self, input: Input) {
+    fn handle(&mut self, input: impl Into<Input>) {
         let now = Instant::now();
         self.overlay.handle_input(input, now);
         self.drain(now);

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Config, Input, Output, Overlay, Topic,
+    BridgeInput, Config, Input, Output, Overlay, Topic, UnicastInput,
     amop::{ClientId, ClientInput, ClientOutput, Kind, PublishSeq, ResultCode},
     unicast::ExchangeId,
 };
@@ -60,14 +60,14 @@ fn unicast(a: &mut Lone, b: &mut Lone, in_flight: u64) {
         for n in 0..in_flight {
             let exchange = ExchangeId(wave * in_flight + n + 1);
             let timeout = Duration::from_secs(5);
-            a.overlay.handle_input(Input::Request { exchange, target, body: body.clone(), timeout }, now);
+            a.overlay.handle_input(UnicastInput::Request { exchange, target, body: body.clone(), timeout }, now);
             drain(&mut a.overlay, &mut outputs);
         }
         exchange_unicasts(&mut b.overlay, source, &mut outputs, now);
         exchange_unicasts(&mut b.overlay, source, &mut outputs, now);
         for output in outputs.drain(..) {
             if let Output::SendUnicast { message, .. } = output {
-                a.overlay.handle_input(Input::UnicastReceived { from: target, message }, now);
+                a.overlay.handle_input(UnicastInput::Received { from: target, message }, now);
                 while let Some(output) = a.overlay.poll_output() {
                     ended += u64::from(matches!(output, Output::Completed { outcome: Ok(_), .. }));
                 }
@@ -81,8 +81,8 @@ fn unicast(a: &mut Lone, b: &mut Lone, in_flight: u64) {
 fn exchange_unicasts(b: &mut Overlay, from: NodeId, outputs: &mut Vec<Output>, now: Instant) {
     for output in std::mem::take(outputs) {
         let input = match output {
-            Output::SendUnicast { message, .. } => Input::UnicastReceived { from, message },
-            Output::Request { inbound, body, .. } => Input::Respond { inbound, body },
+            Output::SendUnicast { message, .. } => UnicastInput::Received { from, message },
+            Output::Request { inbound, body, .. } => UnicastInput::Respond { inbound, body },
             _ => continue,
         };
         b.handle_input(input, now);
@@ -110,7 +110,7 @@ fn amop(a: &mut Lone, b: &mut Lone, in_flight: u64) {
         replied.clear();
         for output in outputs.drain(..) {
             if let Output::SendBridge { message, .. } = output {
-                a.overlay.handle_input(Input::BridgeReceived { from: target, message }, now);
+                a.overlay.handle_input(BridgeInput::Received { from: target, message }, now);
                 while let Some(output) = a.overlay.poll_output() {
                     if let Output::Client(ClientOutput::Reply { seq, code: ResultCode::OK, .. }) = output {
                         replied.insert(seq);
@@ -125,7 +125,7 @@ fn amop(a: &mut Lone, b: &mut Lone, in_flight: u64) {
 fn exchange_bridged(b: &mut Overlay, from: NodeId, outputs: &mut Vec<Output>, now: Instant) {
     for output in std::mem::take(outputs) {
         let input = match output {
-            Output::SendBridge { message, .. } => Input::BridgeReceived { from, message },
+            Output::SendBridge { message, .. } => Input::Bridge(BridgeInput::Received { from, message }),
             Output::Client(ClientOutput::Deliver { client, delivery, data, .. }) => {
                 Input::Client(ClientInput::Acknowledge { client, delivery, code: ResultCode::OK, data })
             }

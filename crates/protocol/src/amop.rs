@@ -5,6 +5,7 @@
 mod deliver;
 mod delivery;
 mod exchange;
+mod input;
 mod machine;
 mod memory;
 mod multicast;
@@ -14,6 +15,7 @@ mod quotas;
 mod subscriptions;
 mod suspects;
 
+pub use input::BridgeInput;
 pub(crate) use machine::Amop;
 pub use quotas::PublishLimits;
 

@@ -11,6 +11,7 @@
 
 pub mod amop;
 mod config;
+mod gate;
 mod input;
 mod limits;
 mod outbox;
@@ -25,12 +26,17 @@ mod topic;
 mod turn;
 pub mod unicast;
 
+pub use amop::BridgeInput;
 pub use config::Config;
-pub use input::Input;
+pub use gate::Strike;
+pub use input::{AccessInput, Input};
 pub use limits::{
     LARGE_BODY, MAX_APPLICATION_FIELD, MAX_BODY, MAX_HOPS, MAX_ISSUERS, MAX_NEIGHBOURS, MAX_NODES, MAX_RELAYED_TOPICS,
     MAX_STATUS, MAX_TOPICS_PER_NODE,
 };
 pub use output::Output;
-pub use overlay::{NodeView, Overlay, TopicView};
+pub use overlay::{NodeView, Overlay, Start, TopicView};
+pub use peering::PeeringInput;
+pub use status_sync::StatusInput;
 pub use topic::{Topic, TopicError};
+pub use unicast::UnicastInput;

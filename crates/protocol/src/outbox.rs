@@ -1,13 +1,16 @@
 use std::collections::VecDeque;
 
-use crate::Output;
+use nuncio_identity::NodeId;
 
-/// Outputs in the order they were decided.
+use crate::{Output, gate::Strike};
+
+/// Outputs in the order they were decided, and strikes for the gate.
 ///
 /// Bound: what one input makes, since the driver drains it after every input; nothing is ever dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     queue: VecDeque<Output>,
+    strikes: Vec<(NodeId, Strike)>,
 }
 
 impl Outbox {
@@ -17,5 +20,14 @@ impl Outbox {
 
     pub(crate) fn pop(&mut self) -> Option<Output> {
         self.queue.pop_front()
+    }
+
+    /// A peer broke a rule: the gate will count it.
+    pub(crate) fn strike(&mut self, peer: NodeId, strike: Strike) {
+        self.strikes.push((peer, strike));
+    }
+
+    pub(crate) fn take_strikes(&mut self) -> Vec<(NodeId, Strike)> {
+        std::mem::take(&mut self.strikes)
     }
 }

@@ -17,7 +17,7 @@ use crate::{
 /// All that a node does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// Dial an address. Ends in [`crate::Input::ConnectionOpened`] or [`crate::Input::DialFailed`] with
+    /// Dial an address. Ends in [`crate::PeeringInput::ConnectionOpened`] or [`crate::PeeringInput::DialFailed`] with
     /// the same address.
     Dial {
         /// Where.
@@ -32,7 +32,7 @@ pub enum Output {
         /// Why.
         reason: LinkDownReason,
     },
-    /// Say at once, by [`crate::Input::Alive`], when the next byte arrives on a connection; nothing within
+    /// Say at once, by [`crate::PeeringInput::Alive`], when the next byte arrives on a connection; nothing within
     /// a few heartbeats means that it is dead.
     Probe {
         /// Which.
@@ -80,7 +80,7 @@ pub enum Output {
         /// Whether it can be reached now.
         reachable: bool,
     },
-    /// Sign the own status; answered at once by [`crate::Input::Signed`].
+    /// Sign the own status; answered at once by [`crate::StatusInput::Signed`].
     Sign {
         /// What to sign.
         status: Status,
@@ -90,7 +90,7 @@ pub enum Output {
         /// The version.
         version: Version,
     },
-    /// Ask a linked peer. Ends in [`crate::Input::Answered`] or [`crate::Input::QueryFailed`]; at most
+    /// Ask a linked peer. Ends in [`crate::StatusInput::Answered`] or [`crate::StatusInput::QueryFailed`]; at most
     /// one is open per peer.
     Query {
         /// Whom.
@@ -134,8 +134,8 @@ pub enum Output {
         /// What.
         message: amop::Message,
     },
-    /// A request reached us: the application answers by [`crate::Input::Respond`] or
-    /// [`crate::Input::Decline`].
+    /// A request reached us: the application answers by [`crate::UnicastInput::Respond`] or
+    /// [`crate::UnicastInput::Decline`].
     Request {
         /// Its name.
         inbound: InboundId,
@@ -144,7 +144,7 @@ pub enum Output {
         /// What.
         body: Bytes,
     },
-    /// A request of ours ended. Exactly one per [`crate::Input::Request`].
+    /// A request of ours ended. Exactly one per [`crate::UnicastInput::Request`].
     Completed {
         /// Which.
         exchange: ExchangeId,

@@ -1,15 +1,17 @@
+mod dispatch;
+
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use nuncio_identity::NodeId;
 
 use crate::{
-    Config, Input, Output, Topic,
+    Config, Output, Topic,
     amop::Amop,
     outbox::Outbox,
     peering::{Event, LinkView, Peering, PendingPeerView},
     relay::Relay,
     routing::Routing,
-    status_sync::{Facts, First, Record, StatusSync, Version, empty_status},
+    status_sync::{Facts, Record, StatusSync, Version, empty_status},
     timers::earliest,
     turn::Turn,
     unicast::Unicast,
@@ -30,6 +32,23 @@ pub struct Overlay {
     outbox: Outbox,
     /// When a machine wants to be called next; found out whenever one of them was at work.
     due: Option<Instant>,
+}
+
+/// What a node is when it starts.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// Who.
+    pub node: NodeId,
+    /// The common name in its certificate.
+    pub name: String,
+    /// The common name of the certificate's issuer.
+    pub agency: String,
+    /// Name and version of its software.
+    pub software: String,
+    /// Greater than at every earlier start.
+    pub epoch: u64,
+    /// Feeds jitter and choice.
+    pub seed: u64,
 }
 
 /// A node of the network, as operators see it.
@@ -57,24 +76,13 @@ pub struct TopicView {
 }
 
 impl Overlay {
-    /// A node without links. `name` and `agency` come from its certificate; `epoch` is greater than at
-    /// every earlier start; `seed` feeds jitter and choice.
-    #[expect(clippy::too_many_arguments, reason = "a node is made in one place, from facts of different owners")]
-    pub fn new(
-        config: Config,
-        node: NodeId,
-        name: &str,
-        agency: &str,
-        software: &str,
-        epoch: u64,
-        seed: u64,
-        now: Instant,
-    ) -> Self {
-        let draft = empty_status(node, [name, agency, software], epoch);
+    /// A node without links.
+    pub fn new(config: Config, start: Start, now: Instant) -> Self {
+        let Start { node, epoch, seed, .. } = start;
         let mut overlay = Self {
             node,
             peering: Peering::new(&config, node, seed ^ 1, now),
-            status_sync: StatusSync::new(&config, draft, seed ^ 2, now),
+            status_sync: StatusSync::new(&config, empty_status(start), seed ^ 2, now),
             routing: Routing::new(node),
             routed: now,
             relay: Relay::default(),
@@ -86,78 +94,6 @@ impl Overlay {
         overlay.settle(now);
         overlay.due = overlay.earliest_due();
         overlay
-    }
-
-    /// Takes one event.
-    pub fn handle_input(&mut self, input: Input, now: Instant) {
-        match input {
-            // Also of an expelled node: it may have another certificate, which is seen when its record is asked for.
-            Input::Announced { via, node, version } => {
-                // Most are no news: then nothing has changed.
-                if !self.status_sync.handle_announced(via, node, version) {
-                    return;
-                }
-                self.settle(now);
-            }
-            Input::Queried { query, peer, wanted } => {
-                if !self.peering.is_expelled(&peer) {
-                    self.status_sync.handle_queried(query, wanted, &mut self.outbox);
-                }
-                return;
-            }
-            other => self.take(other, now),
-        }
-        self.due = self.earliest_due();
-    }
-
-    fn take(&mut self, input: Input, now: Instant) {
-        let Self { peering, status_sync, unicast, amop, routing, outbox, .. } = self;
-        match input {
-            Input::Request { exchange, target, body, timeout } => {
-                let turn = &mut Turn { routing, outbox, now };
-                unicast.handle_request(exchange, target, body, timeout, turn);
-                return;
-            }
-            Input::Respond { inbound, body } => {
-                unicast.handle_respond(inbound, body, &mut Turn { routing, outbox, now });
-                return;
-            }
-            Input::Decline { inbound, refusal } => {
-                unicast.handle_decline(inbound, refusal, &mut Turn { routing, outbox, now });
-                return;
-            }
-            Input::UnicastReceived { from, message } => {
-                if peering.is_linked(&from) && !peering.is_expelled(&message.source) {
-                    unicast.handle_received(from, message, &mut Turn { routing, outbox, now });
-                }
-                return;
-            }
-            Input::UnicastNotSent { to, message } => {
-                unicast.handle_not_sent(to, message, &mut Turn { routing, outbox, now });
-                return;
-            }
-            Input::BridgeReceived { from, message } => {
-                if peering.is_linked(&from) && !peering.is_expelled(&message.source) {
-                    amop.handle_received(from, message, &mut Turn { routing, outbox, now });
-                }
-                return;
-            }
-            Input::BridgeNotSent { to, message } => {
-                amop.handle_not_sent(to, message, &mut Turn { routing, outbox, now });
-                return;
-            }
-            Input::Client(input) => {
-                amop.handle_client(input, &mut Turn { routing, outbox, now });
-                if !amop.take_topics_changed() {
-                    return;
-                }
-                status_sync.touch();
-            }
-            Input::Expelled { node } => self.expel(node, now),
-            Input::Readmitted { node } => peering.handle_readmitted(&node, outbox, now),
-            other => self.handle_membership(other, now),
-        }
-        self.settle(now);
     }
 
     /// Does what is due at `now`.
@@ -264,71 +200,6 @@ impl Overlay {
     /// How often the paths were computed: they are the same as long as this is.
     pub const fn routings(&self) -> u64 {
         self.routing.searches()
-    }
-
-    /// Inputs that change who is there.
-    fn handle_membership(&mut self, input: Input, now: Instant) {
-        let Self { peering, status_sync, outbox, .. } = self;
-        match input {
-            Input::PeerAdded { address } => peering.handle_peer_added(address, outbox, now),
-            Input::PeerRemoved { address } => peering.handle_peer_removed(&address, outbox, now),
-            Input::ConnectionOpened { connection, peer, direction, address } => {
-                peering.handle_connection_opened(connection, peer, direction, address, outbox, now);
-            }
-            Input::ConnectionClosed { connection, reason } => {
-                peering.handle_connection_closed(connection, reason, outbox, now);
-            }
-            Input::DialFailed { address, reason } => peering.handle_dial_failed(&address, &reason, outbox, now),
-            Input::LocalAddresses { addresses } => {
-                peering.handle_local_addresses(&addresses);
-                status_sync.handle_local_addresses(addresses);
-            }
-            Input::RevocationLists { numbers } => status_sync.handle_revocation_lists(numbers),
-            Input::ApplicationField { bytes } => status_sync.handle_application_field(&bytes),
-            Input::Signed { record } => status_sync.handle_signed(record, outbox, now),
-            Input::Answered { peer, records, more } => self.apply(peer, records, more, now),
-            Input::QueryFailed { peer } => status_sync.handle_query_failed(&peer, now),
-            Input::Introduced { connection, epoch } => peering.handle_introduced(connection, epoch, outbox, now),
-            Input::Alive { connection } => peering.handle_alive(connection, outbox),
-            Input::Farewell { connection, parting } => peering.handle_farewell(connection, parting, outbox, now),
-            Input::RevocationsAnswered { peer } => status_sync.handle_revocations_answered(&peer),
-            Input::CertificateRenewed => {
-                status_sync.handle_certificate_renewed();
-                peering.handle_certificate_renewed(outbox, now);
-            }
-            Input::MulticastTopics { topics } => {
-                self.relay.set_own(topics.clone());
-                status_sync.handle_multicast_topics(topics);
-            }
-            Input::Leave => peering.handle_leave(outbox),
-            other => debug_assert!(false, "{other:?} is taken elsewhere"),
-        }
-    }
-
-    fn apply(&mut self, peer: NodeId, mut records: Vec<Arc<Record>>, more: bool, now: Instant) {
-        records.retain(|record| !self.peering.is_expelled(&record.status.node));
-        for (record, First(is_first)) in self.status_sync.handle_answered(peer, records, more, &mut self.outbox, now) {
-            self.routing.apply(&record);
-            self.amop.handle_record(&record);
-            self.relay.apply(&record);
-            self.peering.handle_record(&record, now);
-            if is_first {
-                let node = record.status.node;
-                let reachable = self.routing.is_reachable(&node);
-                self.status_sync.handle_reachability(&node, reachable, now);
-                self.peering.handle_reachability(&node, reachable, now);
-            }
-        }
-    }
-
-    fn expel(&mut self, node: NodeId, now: Instant) {
-        let Self { peering, status_sync, unicast, amop, routing, relay, outbox, .. } = self;
-        relay.forget(&node);
-        peering.handle_expelled(node, outbox);
-        status_sync.handle_expelled(&node);
-        routing.forget(&node);
-        unicast.handle_expelled(&node, &mut Turn { routing, outbox, now });
-        amop.handle_expelled(&node);
     }
 
     /// Lets every machine know what the others found out, until there is nothing new.

@@ -2,8 +2,11 @@
 
 mod backoff;
 mod dialer;
+mod input;
 mod link;
 mod machine;
+
+pub use input::PeeringInput;
 
 pub(crate) use machine::{Event, Peering};
 

@@ -1,5 +1,6 @@
 //! Who is at which version, and what each node offers: announce, query, apply.
 
+mod input;
 mod inquiry;
 mod machine;
 mod own_status;
@@ -7,6 +8,7 @@ mod record;
 mod table;
 mod version;
 
+pub use input::StatusInput;
 pub use record::{Record, Status};
 pub use version::Version;
 

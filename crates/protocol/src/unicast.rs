@@ -1,9 +1,12 @@
 //! Node-ID unicast: every request ends in exactly one reply or one error.
 
 mod exchange;
+mod input;
 mod machine;
 mod seen;
 mod sent_again;
+
+pub use input::UnicastInput;
 
 pub(crate) use machine::Unicast;
 

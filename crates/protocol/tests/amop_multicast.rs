@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Config, Input, Output, Topic,
+    BridgeInput, Config, Output, Topic,
     amop::{ClientId, ClientInput, ClientOutput, Content, Kind, Message, PublishSeq, ResultCode},
 };
 use nuncio_testkit::simulator::{Lone, node_id, record};
@@ -91,7 +91,7 @@ fn a_relay_delivers_and_splits_what_is_left() {
     relay.link(2, &[1], &[]);
     relay.link(3, &[1], &[]);
     let client = relay.subscriber(5, &["t"]);
-    let outputs = relay.input(Input::BridgeReceived { from: node_id(0), message });
+    let outputs = relay.input(BridgeInput::Received { from: node_id(0), message });
     assert_eq!(receivers(&outputs), [client]);
     let passed: BTreeSet<_> =
         legs(&outputs).into_iter().map(|(to, leg, message)| (to, leg, message.hops_left)).collect();
@@ -109,7 +109,7 @@ fn every_session_gets_the_same_seq_once_through_however_many_nodes_it_comes() {
         let topic = Topic::new("t").expect("a valid topic");
         let content = Content::Multicast { destinations: vec![node_id(0)], seq: SEQ, topic, data: "hi".into() };
         let message = Message { source: node_id(from), epoch: 1, id, hops_left: 15, content, signature: None };
-        receivers(&a.input(Input::BridgeReceived { from: node_id(from), message }))
+        receivers(&a.input(BridgeInput::Received { from: node_id(from), message }))
     };
     assert_eq!(receive(1, 256), clients);
     assert!(receive(2, 256).is_empty() && receive(1, 512).is_empty());

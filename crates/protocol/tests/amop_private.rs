@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nuncio_protocol::{
-    Config, Input, Output, Topic,
+    BridgeInput, Config, Output, PeeringInput, Topic,
     amop::{
         ChallengeId, ClientId, ClientInput, ClientOutput, Content, DeliveryId, Kind, Message, PublishSeq, ResultCode,
     },
@@ -136,7 +136,7 @@ fn the_subscribers_node_hands_the_message_to_the_owner_of_the_channel_alone() {
     subscribe(&mut b, 7, &[PRIVATE]);
     for kind in [Kind::Unicast, Kind::Multicast] {
         let message = sent(&publish(&mut publisher, kind, PRIVATE)).remove(0);
-        let outputs = b.input(Input::BridgeReceived { from: node_id(0), message });
+        let outputs = b.input(BridgeInput::Received { from: node_id(0), message });
         let clients: Vec<_> = delivered(&outputs).into_iter().map(|(client, _)| client).collect();
         assert_eq!(clients, [ClientId(5)]);
     }
@@ -146,7 +146,7 @@ fn the_subscribers_node_hands_the_message_to_the_owner_of_the_channel_alone() {
         *name = topic(PRIVATE);
     }
     message.id += 1 << 20;
-    let outputs = b.input(Input::BridgeReceived { from: node_id(0), message });
+    let outputs = b.input(BridgeInput::Received { from: node_id(0), message });
     assert!(delivered(&outputs).is_empty());
     assert!(matches!(sent(&outputs)[0].content, Content::Result { code: ResultCode::SUBSCRIBER_GONE, .. }));
 }
@@ -230,7 +230,7 @@ fn a_node_out_of_reach_owns_nothing() {
     let link = a.link(1, &[0], &[(PRIVATE, 1), (&channel('a'), 1)]);
     a.link(2, &[0], &[(PRIVATE, 1), (&channel('a'), 1)]);
     assert!(asked(&subscribe(&mut a, PUBLISHER, &[PUSH])).is_empty(), "two owners");
-    let open = asked(&a.input(Input::ConnectionClosed { connection: link, reason: "reset".into() }));
+    let open = asked(&a.input(PeeringInput::ConnectionClosed { connection: link, reason: "reset".into() }));
     assert_eq!(open.len(), 1);
     assert_eq!(open[0].id.0[..48], node_id(2).as_bytes()[..48]);
 }

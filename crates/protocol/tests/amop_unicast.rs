@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Config, Input, Output, Topic,
+    BridgeInput, Config, Output, PeeringInput, Topic,
     amop::{
         ClientId, ClientInput, ClientOutput, Content, DeliveryId, Kind, Message, PublishLimits, PublishSeq, ResultCode,
     },
@@ -72,9 +72,9 @@ fn acknowledge(a: &mut Lone, (client, delivery): (ClientId, DeliveryId)) -> Vec<
     a.client(ClientInput::Acknowledge { client, delivery, code: ResultCode::OK, data: "got it".into() })
 }
 
-fn result(from: usize, attempt: &Message, code: ResultCode) -> Input {
+fn result(from: usize, attempt: &Message, code: ResultCode) -> BridgeInput {
     let content = Content::Result { target: attempt.source, code, data: Bytes::new() };
-    Input::BridgeReceived {
+    BridgeInput::Received {
         from: node_id(from),
         message: Message { source: node_id(from), content, ..attempt.clone() },
     }
@@ -89,18 +89,18 @@ fn a_message_goes_to_the_subscriber_of_another_node_and_its_answer_comes_back() 
 
     let (to, message) = sent(&publish(&mut publisher)).remove(0);
     assert_eq!(to, node_id(1));
-    let outputs = subscriber.input(Input::BridgeReceived { from: node_id(0), message: message.clone() });
+    let outputs = subscriber.input(BridgeInput::Received { from: node_id(0), message: message.clone() });
     let delivery = delivered(&outputs)[0];
     assert_eq!(delivery.0, client);
 
     let (to, answer) = sent(&acknowledge(&mut subscriber, delivery)).remove(0);
     assert_eq!(to, node_id(0));
-    let outputs = publisher.input(Input::BridgeReceived { from: node_id(1), message: answer.clone() });
+    let outputs = publisher.input(BridgeInput::Received { from: node_id(1), message: answer.clone() });
     assert_eq!(replied(&outputs), Some((ResultCode::OK, "got it".into())));
 
     assert!(acknowledge(&mut subscriber, delivery).is_empty(), "a second acknowledgement is dropped");
-    assert!(publisher.input(Input::BridgeReceived { from: node_id(1), message: answer }).is_empty());
-    let again = subscriber.input(Input::BridgeReceived { from: node_id(0), message });
+    assert!(publisher.input(BridgeInput::Received { from: node_id(1), message: answer }).is_empty());
+    let again = subscriber.input(BridgeInput::Received { from: node_id(0), message });
     assert!(again.is_empty(), "a replayed message is delivered to nobody");
 }
 
@@ -205,7 +205,7 @@ fn a_message_that_was_not_sent_was_not_seen() {
     let mut a = with_publisher();
     a.link(1, &[0], &[("t", 1)]);
     let (to, message) = sent(&publish(&mut a)).remove(0);
-    let outputs = a.input(Input::BridgeNotSent { to, message });
+    let outputs = a.input(BridgeInput::NotSent { to, message });
     assert_eq!(replied(&outputs), Some((ResultCode::NO_SUBSCRIBER, Bytes::new())));
 }
 
@@ -216,7 +216,7 @@ fn a_lost_link_moves_the_message_to_the_next_subscriber() {
     let subscriber = ClientId(2);
     publish(&mut a);
     a.subscriber(subscriber.0, &["t"]);
-    let outputs = a.input(Input::ConnectionClosed { connection, reason: "reset".into() });
+    let outputs = a.input(PeeringInput::ConnectionClosed { connection, reason: "reset".into() });
     assert_eq!(delivered(&outputs)[0].0, subscriber);
 }
 
@@ -242,7 +242,7 @@ fn no_session_gets_a_message_twice() {
     subscriber.link(0, &[1], &[]);
     subscriber.subscriber(5, &["t"]);
     subscriber.subscriber(6, &["t"]);
-    let mut deliver = |message: Message| subscriber.input(Input::BridgeReceived { from: node_id(0), message });
+    let mut deliver = |message: Message| subscriber.input(BridgeInput::Received { from: node_id(0), message });
     let first = deliver(sent(&publish(&mut publisher)).remove(0).1);
     let second = deliver(sent(&publisher.advance(2 * S)).remove(0).1);
     assert_ne!(delivered(&first)[0].0, delivered(&second)[0].0);
@@ -257,14 +257,14 @@ fn a_session_that_leaves_or_is_full_hands_the_message_to_the_next() {
         subscriber.subscriber(client, &["t"]);
     }
     let (_, message) = sent(&publish(&mut publisher)).remove(0);
-    let first = delivered(&subscriber.input(Input::BridgeReceived { from: node_id(0), message }))[0];
+    let first = delivered(&subscriber.input(BridgeInput::Received { from: node_id(0), message }))[0];
     let second = delivered(&subscriber.client(ClientInput::Disconnected { client: first.0 }))[0];
     let (client, delivery) = second;
     let third = delivered(&subscriber.client(ClientInput::DeliveryFailed { client, delivery }))[0];
     assert!(first.0 != second.0 && second.0 != third.0 && first.0 != third.0);
     let outputs = subscriber.client(ClientInput::Disconnected { client: third.0 });
     let (_, answer) = sent(&outputs).remove(0);
-    let outputs = publisher.input(Input::BridgeReceived { from: node_id(1), message: answer });
+    let outputs = publisher.input(BridgeInput::Received { from: node_id(1), message: answer });
     assert_eq!(replied(&outputs), Some((ResultCode::SUBSCRIBER_GONE, Bytes::new())));
 }
 
@@ -298,14 +298,14 @@ fn a_relay_carries_both_ways_and_turns_back_what_it_cannot_carry() {
     publisher.answered(1, vec![nuncio_testkit::simulator::record(2, 1, &[1], &[("t", 1)])]);
     let (to, message) = sent(&publish(&mut publisher)).remove(0);
     assert_eq!(to, node_id(1));
-    let outputs = relay.input(Input::BridgeReceived { from: node_id(0), message: message.clone() });
+    let outputs = relay.input(BridgeInput::Received { from: node_id(0), message: message.clone() });
     let (to, back) = sent(&outputs).remove(0);
     assert_eq!(to, node_id(0), "no way to node 2");
-    let outputs = publisher.input(Input::BridgeReceived { from: node_id(1), message: back });
+    let outputs = publisher.input(BridgeInput::Received { from: node_id(1), message: back });
     assert_eq!(replied(&outputs), Some((ResultCode::NO_SUBSCRIBER, Bytes::new())));
 
     relay.link(2, &[1], &[("t", 1)]);
-    let outputs = relay.input(Input::BridgeReceived { from: node_id(0), message: message.clone() });
+    let outputs = relay.input(BridgeInput::Received { from: node_id(0), message: message.clone() });
     let (to, passed) = sent(&outputs).remove(0);
     assert_eq!((to, passed.hops_left), (node_id(2), message.hops_left - 1));
 }

@@ -1,6 +1,6 @@
 //! Broadcast reaches every node that some path leads to: the core says which those are.
 
-use nuncio_protocol::{Config, Input, Output};
+use nuncio_protocol::{Config, Output, PeeringInput};
 use nuncio_testkit::simulator::{Lone, Simulator, Weather, node_id, record};
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn losing_the_only_link_loses_all_behind_it() {
     let mut a = Lone::new(0, Config { target_degree: 0, ..Config::default() });
     let connection = a.link(1, &[0, 2], &[]);
     a.answered(1, vec![record(2, 1, &[1], &[])]);
-    let outputs = a.input(Input::ConnectionClosed { connection, reason: "reset".into() });
+    let outputs = a.input(PeeringInput::ConnectionClosed { connection, reason: "reset".into() });
     for lost in [1, 2] {
         assert!(outputs.contains(&Output::ReachabilityChanged { node: node_id(lost), reachable: false }));
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nuncio_protocol::{
-    Config, Input, Output,
+    AccessInput, Config, Output, PeeringInput, StatusInput,
     peering::{ConnectionId, Direction, LinkDownReason},
     status_sync::Query,
 };
@@ -36,7 +36,7 @@ fn ordered() -> (usize, usize) {
 #[test]
 fn a_configured_peer_is_dialled_at_once_and_linked_when_it_answers() {
     let mut a = Lone::new(0, Config::default());
-    let outputs = a.input(Input::PeerAdded { address: address(1) });
+    let outputs = a.input(PeeringInput::PeerAdded { address: address(1) });
     assert_eq!(outputs, [Output::Dial { address: address(1), expected: None }]);
 
     let (connection, outputs) = a.connect(1, Direction::Outbound);
@@ -50,10 +50,10 @@ fn a_configured_peer_is_dialled_at_once_and_linked_when_it_answers() {
 #[test]
 fn a_failed_dial_is_repeated_after_growing_pauses() {
     let mut a = Lone::new(0, Config::default());
-    a.input(Input::PeerAdded { address: address(1) });
+    a.input(PeeringInput::PeerAdded { address: address(1) });
     let mut pauses = Vec::new();
     for _ in 0..12 {
-        assert_eq!(dials(&a.input(Input::DialFailed { address: address(1), reason: "refused".into() })), 0);
+        assert_eq!(dials(&a.input(PeeringInput::DialFailed { address: address(1), reason: "refused".into() })), 0);
         let start = a.now;
         while dials(&a.advance(10 * MS)) == 0 {}
         pauses.push(a.now - start);
@@ -67,22 +67,22 @@ fn a_failed_dial_is_repeated_after_growing_pauses() {
 #[test]
 fn another_certificate_is_shown_at_once_to_whoever_refused_the_one_before() {
     let mut a = Lone::new(0, Config::default());
-    a.input(Input::PeerAdded { address: address(1) });
+    a.input(PeeringInput::PeerAdded { address: address(1) });
     for _ in 0..5 {
-        a.input(Input::DialFailed { address: address(1), reason: "expired".into() });
+        a.input(PeeringInput::DialFailed { address: address(1), reason: "expired".into() });
         a.advance(60 * S);
     }
-    let refused = a.input(Input::DialFailed { address: address(1), reason: "expired".into() });
+    let refused = a.input(PeeringInput::DialFailed { address: address(1), reason: "expired".into() });
     assert_eq!(dials(&refused), 0, "it waits");
-    assert_eq!(dials(&a.input(Input::CertificateRenewed)), 1);
+    assert_eq!(dials(&a.input(StatusInput::CertificateRenewed)), 1);
 }
 
 #[test]
 fn a_lost_link_is_down_before_it_is_up_again() {
     let mut a = Lone::new(0, Config::default());
-    a.input(Input::PeerAdded { address: address(1) });
+    a.input(PeeringInput::PeerAdded { address: address(1) });
     let (connection, _) = a.connect(1, Direction::Outbound);
-    let outputs = a.input(Input::ConnectionClosed { connection, reason: "reset".into() });
+    let outputs = a.input(PeeringInput::ConnectionClosed { connection, reason: "reset".into() });
     assert!(outputs.contains(&Output::LinkDown { peer: node_id(1), reason: LinkDownReason::Closed("reset".into()) }));
     assert_eq!(dials(&a.advance(S)), 1, "it is dialled again");
     let (_, outputs) = a.connect(1, Direction::Outbound);
@@ -114,7 +114,7 @@ fn a_second_connection_in_one_direction_replaces_a_half_open_one() {
     let (old, _) = a.connect(1, Direction::Inbound);
     let (new, outputs) = a.connect(1, Direction::Inbound);
     assert!(outputs.contains(&Output::LinkMoved { peer: node_id(1), connection: new }));
-    let outputs = a.input(Input::ConnectionClosed { connection: old, reason: "timeout".into() });
+    let outputs = a.input(PeeringInput::ConnectionClosed { connection: old, reason: "timeout".into() });
     assert!(!outputs.iter().any(|output| matches!(output, Output::LinkDown { .. })), "the link lives on");
 }
 
@@ -124,7 +124,7 @@ fn a_link_moves_to_the_spare_connection_when_its_own_ends() {
     let mut low = Lone::new(lower, Config::default());
     let (spare, _) = low.connect(higher, Direction::Inbound);
     let (carrier, _) = low.connect(higher, Direction::Outbound);
-    let outputs = low.input(Input::ConnectionClosed { connection: carrier, reason: "reset".into() });
+    let outputs = low.input(PeeringInput::ConnectionClosed { connection: carrier, reason: "reset".into() });
     assert_eq!(outputs, [Output::LinkMoved { peer: node_id(higher), connection: spare }]);
     assert!(closes(&low.advance(5 * S)).is_empty(), "the spare one is no longer to be closed");
 }
@@ -142,8 +142,8 @@ fn an_old_link_yields_to_a_new_connection_whoever_dialled() {
 #[test]
 fn an_address_of_our_own_is_given_up() {
     let mut a = Lone::new(0, Config::default());
-    a.input(Input::PeerAdded { address: address(7) });
-    let own = Input::ConnectionOpened {
+    a.input(PeeringInput::PeerAdded { address: address(7) });
+    let own = PeeringInput::ConnectionOpened {
         connection: ConnectionId(1),
         peer: node_id(0),
         direction: Direction::Outbound,
@@ -157,9 +157,9 @@ fn an_address_of_our_own_is_given_up() {
 #[test]
 fn a_removed_peer_is_closed_and_not_dialled_again() {
     let mut a = Lone::new(0, Config::default());
-    a.input(Input::PeerAdded { address: address(1) });
+    a.input(PeeringInput::PeerAdded { address: address(1) });
     let connection = a.link(1, &[0], &[]);
-    let outputs = a.input(Input::PeerRemoved { address: address(1) });
+    let outputs = a.input(PeeringInput::PeerRemoved { address: address(1) });
     assert_eq!(closes(&outputs), [connection]);
     assert!(outputs.contains(&Output::LinkDown { peer: node_id(1), reason: LinkDownReason::Removed }));
     assert_eq!(dials(&a.advance(120 * S)), 0);
@@ -168,10 +168,10 @@ fn a_removed_peer_is_closed_and_not_dialled_again() {
 #[test]
 fn an_expelled_node_is_gone_until_it_is_readmitted() {
     let mut a = Lone::new(0, Config::default());
-    a.input(Input::PeerAdded { address: address(1) });
+    a.input(PeeringInput::PeerAdded { address: address(1) });
     let connection = a.link(1, &[0], &[]);
     assert!(a.overlay.is_certified(&node_id(1)));
-    let outputs = a.input(Input::Expelled { node: node_id(1) });
+    let outputs = a.input(AccessInput::Expelled { node: node_id(1) });
     assert!(outputs.contains(&Output::Close { connection, reason: LinkDownReason::Expelled }));
     assert!(outputs.contains(&Output::ReachabilityChanged { node: node_id(1), reachable: false }));
     assert!(!a.overlay.is_certified(&node_id(1)) && a.overlay.record(&node_id(1)).is_none());
@@ -183,7 +183,7 @@ fn an_expelled_node_is_gone_until_it_is_readmitted() {
     assert!(a.overlay.record(&node_id(1)).is_none(), "nobody can tell us of it");
     assert_eq!(dials(&a.advance(60 * S)), 0);
 
-    a.input(Input::Readmitted { node: node_id(1) });
+    a.input(AccessInput::Readmitted { node: node_id(1) });
     assert_eq!(dials(&a.advance(S)), 1);
     let (_, outputs) = a.connect(1, Direction::Outbound);
     assert!(outputs.iter().any(|output| matches!(output, Output::LinkUp { .. })));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nuncio_protocol::{
-    Config, Input, Output,
+    Config, Output, PeeringInput,
     peering::{ConnectionId, Direction, LinkDownReason, Parting},
 };
 use nuncio_testkit::simulator::{Lone, node_id, record};
@@ -28,7 +28,7 @@ fn the_first_of_two_hosts_keeps_its_link_and_the_second_is_sent_away() {
     assert!(outputs.contains(&Output::Probe { connection: first }), "{outputs:?}");
     a.advance(Duration::from_secs(2));
 
-    let outputs = a.input(Input::Alive { connection: first });
+    let outputs = a.input(PeeringInput::Alive { connection: first });
     let sent_away = Output::Close { connection: second, reason: LinkDownReason::DuplicateIdentity };
     assert!(outputs.contains(&sent_away), "{outputs:?}");
     let told = |output: &Output| matches!(output, Output::DuplicateIdentity { node, epoch: 2, address: Some(_) } if *node == node_id(1));
@@ -59,7 +59,7 @@ fn a_restarted_host_takes_over_as_soon_as_its_old_connection_ends() {
     let (first, _) = a.connect(1, Direction::Inbound);
     let second = ConnectionId(100);
     a.open(second, 1, Direction::Inbound, 2);
-    let outputs = a.input(Input::ConnectionClosed { connection: first, reason: "reset".into() });
+    let outputs = a.input(PeeringInput::ConnectionClosed { connection: first, reason: "reset".into() });
     assert!(down(&outputs).is_some());
     assert!(outputs.iter().any(|output| matches!(output, Output::LinkUp { connection, .. } if *connection == second)));
     assert_eq!(down(&a.advance(Duration::from_secs(20))), None, "the contest is over");
@@ -71,7 +71,7 @@ fn who_does_not_introduce_itself_is_closed() {
     let connection = ConnectionId(7);
     let (peer, direction) = (node_id(1), Direction::Inbound);
     let address = nuncio_testkit::simulator::address(1);
-    a.input(Input::ConnectionOpened { connection, peer, direction, address });
+    a.input(PeeringInput::ConnectionOpened { connection, peer, direction, address });
     assert!(down(&a.advance(Duration::from_millis(4900))).is_none());
     assert!(down(&a.advance(Duration::from_millis(200))).is_some());
 }
@@ -80,7 +80,7 @@ fn who_does_not_introduce_itself_is_closed() {
 fn a_goodbye_ends_the_link_at_once_and_says_why() {
     let mut a = lone();
     let (connection, _) = a.connect(1, Direction::Inbound);
-    let outputs = a.input(Input::Farewell { connection, parting: Parting::Leaving });
+    let outputs = a.input(PeeringInput::Farewell { connection, parting: Parting::Leaving });
     assert_eq!(down(&outputs), Some(&LinkDownReason::Parted(Parting::Leaving)));
     assert!(a.overlay.links().is_empty());
 }
@@ -88,11 +88,11 @@ fn a_goodbye_ends_the_link_at_once_and_says_why() {
 #[test]
 fn a_node_that_leaves_closes_every_link_and_dials_no_more() {
     let mut a = lone();
-    a.input(Input::PeerAdded { address: nuncio_testkit::simulator::address(9) });
+    a.input(PeeringInput::PeerAdded { address: nuncio_testkit::simulator::address(9) });
     for n in 1..4 {
         a.connect(n, Direction::Inbound);
     }
-    let outputs = a.input(Input::Leave);
+    let outputs = a.input(PeeringInput::Leave);
     let goodbyes = |output: &&Output| matches!(output, Output::Close { reason: LinkDownReason::Leaving, .. });
     assert_eq!(outputs.iter().filter(goodbyes).count(), 3);
     let later = a.advance(Duration::from_secs(60));

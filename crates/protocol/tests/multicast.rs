@@ -1,7 +1,7 @@
 //! Node multicast and broadcast travel by gossip at the edge. What the core gives them: whose messages
 //! may be delivered, and who can be reached at all.
 
-use nuncio_protocol::{Config, Input, Output};
+use nuncio_protocol::{AccessInput, Config, Output};
 use nuncio_testkit::simulator::{Lone, node_id, record};
 
 fn node(n: usize) -> Lone {
@@ -23,10 +23,10 @@ fn an_expelled_origin_is_certified_no_longer() {
     let mut a = node(0);
     a.link(1, &[0, 2], &[]);
     a.answered(1, vec![record(2, 1, &[1], &[])]);
-    let outputs = a.input(Input::Expelled { node: node_id(2) });
+    let outputs = a.input(AccessInput::Expelled { node: node_id(2) });
     assert!(outputs.contains(&Output::ReachabilityChanged { node: node_id(2), reachable: false }));
     assert!(!a.overlay.is_certified(&node_id(2)));
-    a.input(Input::Readmitted { node: node_id(2) });
+    a.input(AccessInput::Readmitted { node: node_id(2) });
     a.answered(1, vec![record(2, 2, &[1], &[])]);
     assert!(a.overlay.is_certified(&node_id(2)));
 }

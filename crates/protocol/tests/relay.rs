@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use nuncio_protocol::{Config, Input, Output, Topic};
+use nuncio_protocol::{AccessInput, Config, Output, StatusInput, Topic};
 use nuncio_testkit::simulator::{Lone, node_id, record, sign};
 
 fn topic(name: &str) -> Topic {
@@ -37,7 +37,7 @@ fn a_node_between_subscribers_relays_and_stops_when_they_do() {
     let outputs = a.answered(1, vec![subscribing(2, 1, &[1], &["prices", "news"])]);
     assert_eq!(relayed(&outputs), Some([topic("prices"), topic("news")].into()));
     // What it subscribes itself needs no relay.
-    let outputs = a.input(Input::MulticastTopics { topics: [topic("news")].into() });
+    let outputs = a.input(StatusInput::MulticastTopics { topics: [topic("news")].into() });
     assert_eq!(relayed(&outputs), Some([topic("prices")].into()));
     a.answered(1, vec![subscribing(1, 3, &[0], &[])]);
     let outputs = a.answered(1, vec![subscribing(2, 2, &[1], &[])]);
@@ -49,6 +49,6 @@ fn an_expelled_subscriber_counts_no_more() {
     let mut a = Lone::new(0, Config::default());
     a.link(1, &[0], &[]);
     a.answered(1, vec![subscribing(1, 2, &[0, 2], &[]), subscribing(2, 1, &[1], &["prices"])]);
-    let outputs = a.input(Input::Expelled { node: node_id(2) });
+    let outputs = a.input(AccessInput::Expelled { node: node_id(2) });
     assert_eq!(relayed(&outputs), Some(BTreeSet::new()));
 }

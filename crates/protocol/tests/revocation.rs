@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use nuncio_protocol::{
-    Config, Input, Output,
+    AccessInput, Config, Output, StatusInput,
     status_sync::{IssuerId, Query, QueryId},
 };
 use nuncio_testkit::simulator::{Lone, Simulator, Weather, node_id, record, sign};
@@ -23,12 +23,12 @@ fn with_list(n: usize, seq: u64, number: u64) -> std::sync::Arc<nuncio_protocol:
 #[test]
 fn a_linked_peer_with_a_newer_list_is_asked_for_it() {
     let mut a = Lone::new(0, Config::default());
-    a.input(Input::RevocationLists { numbers: [(ISSUER, 3)].into() });
+    a.input(StatusInput::RevocationLists { numbers: [(ISSUER, 3)].into() });
     a.link(1, &[0], &[]);
     assert!(!asks_for_lists(&a.answered(1, vec![with_list(1, 2, 3)])), "it has the same");
     assert!(asks_for_lists(&a.answered(1, vec![with_list(1, 3, 4)])), "it has a newer one");
-    a.input(Input::RevocationLists { numbers: [(ISSUER, 4)].into() });
-    let outputs = a.input(Input::RevocationsAnswered { peer: node_id(1) });
+    a.input(StatusInput::RevocationLists { numbers: [(ISSUER, 4)].into() });
+    let outputs = a.input(StatusInput::RevocationsAnswered { peer: node_id(1) });
     assert!(!asks_for_lists(&outputs));
 }
 
@@ -37,7 +37,7 @@ fn a_query_for_lists_that_failed_is_repeated_later() {
     let mut a = Lone::new(0, Config::default());
     a.link(1, &[0], &[]);
     assert!(asks_for_lists(&a.answered(1, vec![with_list(1, 2, 1)])));
-    assert!(!asks_for_lists(&a.input(Input::QueryFailed { peer: node_id(1) })));
+    assert!(!asks_for_lists(&a.input(StatusInput::QueryFailed { peer: node_id(1) })));
     assert!(asks_for_lists(&a.advance(Duration::from_secs(3))));
 }
 
@@ -47,7 +47,7 @@ fn a_query_for_lists_is_answered_by_the_edge() {
     a.link(1, &[0], &[]);
     let (query, held) = (QueryId(1), BTreeMap::from([(ISSUER, 2)]));
     let wanted = Query::Revocations { held: held.clone() };
-    let outputs = a.input(Input::Queried { query, peer: node_id(1), wanted });
+    let outputs = a.input(StatusInput::Queried { query, peer: node_id(1), wanted });
     assert!(outputs.contains(&Output::AnswerRevocations { query, held }));
 }
 
@@ -60,7 +60,7 @@ fn a_list_loaded_at_one_end_of_a_line_reaches_the_other_end_within_seconds() {
         simulator.connect(pair[0], pair[1]);
     }
     simulator.run_for(Duration::from_secs(10));
-    simulator.give(nodes[0], Input::RevocationLists { numbers: [(ISSUER, 5)].into() });
+    simulator.give(nodes[0], StatusInput::RevocationLists { numbers: [(ISSUER, 5)].into() });
     simulator.run_for(Duration::from_secs(5));
     for node in nodes {
         let overlay = simulator.overlay(node).expect("it runs");
@@ -74,7 +74,7 @@ fn a_renewed_certificate_is_told_under_a_new_seq() {
     let mut a = Lone::new(0, Config::default());
     a.advance(Duration::from_secs(1));
     let before = a.overlay.version();
-    a.input(Input::CertificateRenewed);
+    a.input(StatusInput::CertificateRenewed);
     a.advance(Duration::from_secs(1));
     assert!(a.overlay.version().seq > before.seq);
 }
@@ -85,9 +85,9 @@ fn an_expelled_node_that_announces_is_asked_for_but_taken_only_once_readmitted()
     let mut a = Lone::new(0, Config { target_degree: 0, ..Config::default() });
     a.link(1, &[0, 2], &[]);
     a.answered(1, vec![record(2, 1, &[1], &[])]);
-    a.input(Input::Expelled { node: node_id(2) });
+    a.input(AccessInput::Expelled { node: node_id(2) });
     let newer = record(2, 2, &[1], &[]);
-    let announced = Input::Announced { via: node_id(1), node: node_id(2), version: newer.status.version };
+    let announced = StatusInput::Announced { via: node_id(1), node: node_id(2), version: newer.status.version };
     let asked = |outputs: &[Output]| {
         let names = |wanted: &Query| matches!(wanted, Query::Nodes(nodes) if nodes[0].0 == node_id(2));
         outputs.iter().any(|output| matches!(output, Output::Query { wanted, .. } if names(wanted)))
@@ -95,7 +95,7 @@ fn an_expelled_node_that_announces_is_asked_for_but_taken_only_once_readmitted()
     assert!(asked(&a.input(announced.clone())));
     a.answered(1, vec![newer.clone()]);
     assert!(a.overlay.record(&node_id(2)).is_none(), "it is still expelled");
-    a.input(Input::Readmitted { node: node_id(2) });
+    a.input(AccessInput::Readmitted { node: node_id(2) });
     a.advance(Duration::from_secs(5));
     a.input(announced);
     a.answered(1, vec![newer]);

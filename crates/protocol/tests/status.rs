@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use nuncio_protocol::{
-    Config, Input, Output,
+    Config, Output, PeeringInput, StatusInput,
     peering::Direction,
     status_sync::{IssuerId, Query, QueryId, Version},
 };
@@ -17,8 +17,8 @@ fn node(n: usize) -> Lone {
     Lone::new(n, Config { target_degree: 0, ..Config::default() })
 }
 
-fn announced(via: usize, node: usize, seq: u64) -> Input {
-    Input::Announced { via: node_id(via), node: node_id(node), version: Version { epoch: 1, seq } }
+fn announced(via: usize, node: usize, seq: u64) -> StatusInput {
+    StatusInput::Announced { via: node_id(via), node: node_id(node), version: Version { epoch: 1, seq } }
 }
 
 fn queries(outputs: &[Output]) -> Vec<(usize, Vec<usize>)> {
@@ -91,10 +91,14 @@ fn when_a_peer_does_not_answer_another_one_is_asked() {
     a.link(2, &[0], &[]);
     assert_eq!(queries(&a.input(announced(1, 5, 1))), [(1, vec![5])]);
     assert!(a.input(announced(2, 5, 1)).is_empty(), "asked already");
-    assert_eq!(queries(&a.input(Input::QueryFailed { peer: node_id(1) })), [(2, vec![5])]);
-    a.input(Input::QueryFailed { peer: node_id(2) });
+    assert_eq!(queries(&a.input(StatusInput::QueryFailed { peer: node_id(1) })), [(2, vec![5])]);
+    a.input(StatusInput::QueryFailed { peer: node_id(2) });
     assert_eq!(queries(&a.input(announced(1, 2, 2))), [(1, vec![2])]);
-    assert_eq!(queries(&a.input(Input::QueryFailed { peer: node_id(1) })), [(2, vec![2])], "the node itself is linked");
+    assert_eq!(
+        queries(&a.input(StatusInput::QueryFailed { peer: node_id(1) })),
+        [(2, vec![2])],
+        "the node itself is linked"
+    );
 }
 
 #[test]
@@ -103,13 +107,13 @@ fn a_peer_gets_what_it_does_not_know() {
     a.link(1, &[0, 2], &[]);
     a.answered(1, vec![record(2, 3, &[1], &[]), record(9, 1, &[], &[])]);
     let wanted = Query::All { known: vec![(node_id(1), Version { epoch: 1, seq: 1 })] };
-    let outputs = a.input(Input::Queried { query: QueryId(4), peer: node_id(1), wanted });
+    let outputs = a.input(StatusInput::Queried { query: QueryId(4), peer: node_id(1), wanted });
     let [Output::Answer { query: QueryId(4), records, more: false }] = &outputs[..] else { panic!("{outputs:?}") };
     let nodes: Vec<_> = records.iter().map(|record| record.status.node).collect();
     assert_eq!(nodes, [node_id(0), node_id(2)], "the own record first; node 9 cannot be reached");
 
     let wanted = Query::Nodes(vec![(node_id(2), Some(Version { epoch: 1, seq: 2 })), (node_id(9), None)]);
-    let outputs = a.input(Input::Queried { query: QueryId(5), peer: node_id(1), wanted });
+    let outputs = a.input(StatusInput::Queried { query: QueryId(5), peer: node_id(1), wanted });
     let [Output::Answer { records, .. }] = &outputs[..] else { panic!("{outputs:?}") };
     assert_eq!(records.len(), 2);
 }
@@ -128,7 +132,7 @@ fn an_answer_is_cut_at_four_mebibytes_and_the_rest_is_asked_for() {
         a.answered(1, vec![sign(first), big.into()]);
     }
     let known = vec![];
-    let outputs = a.input(Input::Queried { query: QueryId(1), peer: node_id(1), wanted: Query::All { known } });
+    let outputs = a.input(StatusInput::Queried { query: QueryId(1), peer: node_id(1), wanted: Query::All { known } });
     let [Output::Answer { records, more: true, .. }] = &outputs[..] else { panic!("{outputs:?}") };
     let bytes: usize = records.iter().map(|record| record.bytes.len()).sum();
     assert!(bytes <= 4 << 20 && bytes > 3 << 20, "{bytes}");
@@ -136,7 +140,7 @@ fn an_answer_is_cut_at_four_mebibytes_and_the_rest_is_asked_for() {
     let mut b = node(50);
     b.link(0, &[], &[]);
     b.answered(0, vec![]);
-    let outputs = b.input(Input::Answered { peer: node_id(0), records: records.clone(), more: true });
+    let outputs = b.input(StatusInput::Answered { peer: node_id(0), records: records.clone(), more: true });
     let asks_on = |output: &Output| matches!(output, Output::Query { wanted: Query::All { .. }, .. });
     assert!(outputs.iter().any(asks_on));
 }
@@ -146,15 +150,15 @@ fn the_seq_grows_on_change_only_and_changes_are_taken_together() {
     let mut a = node(0);
     assert_eq!(a.overlay.version(), Version { epoch: 1, seq: 1 });
     a.advance(S);
-    let outputs = a.input(Input::RevocationLists { numbers: [(IssuerId([1; 32]), 3)].into() });
+    let outputs = a.input(StatusInput::RevocationLists { numbers: [(IssuerId([1; 32]), 3)].into() });
     assert_eq!((a.overlay.version().seq, announcements(&outputs)), (2, 1), "a first change is told at once");
-    a.input(Input::RevocationLists { numbers: [(IssuerId([1; 32]), 4)].into() });
-    a.input(Input::ApplicationField { bytes: "height=7".into() });
-    a.input(Input::LocalAddresses { addresses: vec![address(0)] });
+    a.input(StatusInput::RevocationLists { numbers: [(IssuerId([1; 32]), 4)].into() });
+    a.input(StatusInput::ApplicationField { bytes: "height=7".into() });
+    a.input(StatusInput::LocalAddresses { addresses: vec![address(0)] });
     assert_eq!(a.overlay.version().seq, 2);
     a.advance(100 * MS);
     assert_eq!(a.overlay.version().seq, 3, "three changes, one version");
-    a.input(Input::RevocationLists { numbers: [(IssuerId([1; 32]), 4)].into() });
+    a.input(StatusInput::RevocationLists { numbers: [(IssuerId([1; 32]), 4)].into() });
     a.advance(10 * S);
     assert_eq!(a.overlay.version().seq, 3, "nothing changed");
     let status = &a.overlay.record(&node_id(0)).expect("signed").status;
@@ -195,7 +199,7 @@ fn a_record_over_the_limits_is_refused_whole() {
 fn a_node_out_of_reach_is_forgotten_after_a_while() {
     let mut a = node(0);
     let connection = a.link(1, &[0], &[]);
-    a.input(Input::ConnectionClosed { connection, reason: "reset".into() });
+    a.input(PeeringInput::ConnectionClosed { connection, reason: "reset".into() });
     a.advance(500 * S);
     assert!(a.overlay.record(&node_id(1)).is_some());
     a.advance(200 * S);

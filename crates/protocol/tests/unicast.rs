@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Config, Input, LARGE_BODY, MAX_BODY, Output,
+    AccessInput, Config, LARGE_BODY, MAX_BODY, Output, PeeringInput, UnicastInput,
     unicast::{Content, ExchangeId, InboundId, Message, Refusal, Reply, UnicastError},
 };
 use nuncio_testkit::simulator::{Lone, node_id, record};
@@ -25,8 +25,8 @@ fn ring() -> Lone {
     a
 }
 
-fn request(target: usize) -> Input {
-    Input::Request {
+fn request(target: usize) -> UnicastInput {
+    UnicastInput::Request {
         exchange: ExchangeId(7),
         target: node_id(target),
         body: Bytes::from_static(b"ping"),
@@ -55,8 +55,8 @@ fn answer(from: usize, content: Content) -> Message {
     }
 }
 
-fn received(from: usize, message: Message) -> Input {
-    Input::UnicastReceived { from: node_id(from), message }
+fn received(from: usize, message: Message) -> UnicastInput {
+    UnicastInput::Received { from: node_id(from), message }
 }
 
 fn outcome(outputs: &[Output]) -> Option<Result<Reply, UnicastError>> {
@@ -90,7 +90,7 @@ fn a_request_goes_to_the_linked_target_and_its_reply_comes_back() {
 
     let outputs = b.input(received(0, message.clone()));
     assert_eq!(outputs, [Output::Request { inbound: InboundId(0), source: node_id(0), body: "ping".into() }]);
-    let outputs = sent(&b.input(Input::Respond { inbound: InboundId(0), body: "pong".into() }));
+    let outputs = sent(&b.input(UnicastInput::Respond { inbound: InboundId(0), body: "pong".into() }));
     let (to, reply) = &outputs[0];
     assert_eq!(*to, node_id(0));
 
@@ -106,10 +106,10 @@ fn what_cannot_be_sent_is_refused_at_once() {
     a.link(1, &[0], &[]);
     let (exchange, target, timeout) = (ExchangeId(7), node_id(1), S);
     let body = Bytes::from(vec![0; MAX_BODY + 1]);
-    let outputs = a.input(Input::Request { exchange, target, body, timeout });
+    let outputs = a.input(UnicastInput::Request { exchange, target, body, timeout });
     assert_eq!(outcome(&outputs), Some(Err(UnicastError::TooLarge { bytes: MAX_BODY + 1, limit: MAX_BODY })));
     let body = Bytes::from(vec![0; MAX_BODY]);
-    assert_eq!(sent(&a.input(Input::Request { exchange, target, body, timeout })).len(), 1);
+    assert_eq!(sent(&a.input(UnicastInput::Request { exchange, target, body, timeout })).len(), 1);
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_request_to_ourselves_reaches_our_application() {
     let mut a = node(0);
     let outputs = a.input(request(0));
     assert!(matches!(outputs[..], [Output::Request { inbound: InboundId(0), .. }]), "{outputs:?}");
-    let outputs = a.input(Input::Respond { inbound: InboundId(0), body: "me".into() });
+    let outputs = a.input(UnicastInput::Respond { inbound: InboundId(0), body: "me".into() });
     assert_eq!(outcome(&outputs), Some(Ok(Reply { body: "me".into(), hops: 0 })));
 }
 
@@ -149,7 +149,7 @@ fn a_dead_link_is_passed_by_at_once() {
     let direct = a.link(3, &[0, 1], &[]);
     a.link(1, &[0, 3], &[]);
     assert_eq!(sent(&a.input(request(3)))[0].0, node_id(3));
-    let outputs = a.input(Input::ConnectionClosed { connection: direct, reason: "reset".into() });
+    let outputs = a.input(PeeringInput::ConnectionClosed { connection: direct, reason: "reset".into() });
     let down = outputs.iter().position(|output| matches!(output, Output::LinkDown { .. }));
     let again = outputs.iter().position(|output| matches!(output, Output::SendUnicast { .. }));
     assert!(down < again && down.is_some(), "{outputs:?}");
@@ -174,9 +174,9 @@ fn a_relay_that_refuses_is_passed_by_and_all_refusals_end_the_request() {
 fn a_full_queue_is_passed_by_and_full_queues_everywhere_are_busy() {
     let mut a = ring();
     let (to, message) = sent(&a.input(request(3))).remove(0);
-    let (other, message) = sent(&a.input(Input::UnicastNotSent { to, message })).remove(0);
+    let (other, message) = sent(&a.input(UnicastInput::NotSent { to, message })).remove(0);
     assert_ne!(to, other);
-    let outputs = a.input(Input::UnicastNotSent { to: other, message });
+    let outputs = a.input(UnicastInput::NotSent { to: other, message });
     assert_eq!(outcome(&outputs), Some(Err(UnicastError::Refused(Refusal::Busy))));
 }
 
@@ -204,7 +204,7 @@ fn pending_calls_to_an_expelled_node_end() {
     let mut a = node(0);
     a.link(1, &[0], &[]);
     a.input(request(1));
-    let outputs = a.input(Input::Expelled { node: node_id(1) });
+    let outputs = a.input(AccessInput::Expelled { node: node_id(1) });
     assert_eq!(outcome(&outputs), Some(Err(UnicastError::Refused(Refusal::Denied))));
 }
 
@@ -218,11 +218,11 @@ fn the_target_runs_its_application_once_and_answers_where_it_was_asked_last() {
     };
     assert_eq!(b.input(asked(1)).len(), 1);
     assert!(b.input(asked(2)).is_empty(), "the application has it already");
-    let outputs = sent(&b.input(Input::Respond { inbound: InboundId(0), body: "pong".into() }));
+    let outputs = sent(&b.input(UnicastInput::Respond { inbound: InboundId(0), body: "pong".into() }));
     assert_eq!(outputs[0].0, node_id(2), "the newer way back");
     let outputs = sent(&b.input(asked(1)));
     assert_eq!((outputs[0].0, &outputs[0].1.content), (node_id(1), &pong()), "the kept answer, the newest way back");
-    assert!(b.input(Input::Respond { inbound: InboundId(0), body: "again".into() }).is_empty());
+    assert!(b.input(UnicastInput::Respond { inbound: InboundId(0), body: "again".into() }).is_empty());
 }
 
 #[test]
@@ -230,7 +230,7 @@ fn a_target_that_has_just_started_does_not_run_what_its_earlier_life_may_have_ru
     let mut source = node(0);
     let connection = source.link(1, &[0], &[]);
     let first = sent(&source.input(request(1))).remove(0).1;
-    source.input(Input::ConnectionClosed { connection, reason: "reset".into() });
+    source.input(PeeringInput::ConnectionClosed { connection, reason: "reset".into() });
     let (_, outputs) = source.connect(1, nuncio_protocol::peering::Direction::Outbound);
     let second = sent(&outputs).remove(0).1;
 
@@ -254,7 +254,7 @@ fn ids_that_left_the_window_are_not_run_again() {
     let runs = |outputs: &[Output]| outputs.iter().filter(|output| matches!(output, Output::Request { .. })).count();
     for id in 1..=5000 {
         assert_eq!(runs(&b.input(asked(id))), 1);
-        b.input(Input::Decline { inbound: InboundId(id - 1), refusal: Refusal::NoHandler });
+        b.input(UnicastInput::Decline { inbound: InboundId(id - 1), refusal: Refusal::NoHandler });
     }
     assert!((1..=5000).all(|id| runs(&b.input(asked(id))) == 0));
 }
@@ -270,7 +270,7 @@ fn a_long_request_that_thousands_overtook_is_run() {
     let runs = |outputs: &[Output]| outputs.iter().filter(|output| matches!(output, Output::Request { .. })).count();
     for id in 2..=5000 {
         b.input(asked(id, 0));
-        b.input(Input::Decline { inbound: InboundId(id - 2), refusal: Refusal::NoHandler });
+        b.input(UnicastInput::Decline { inbound: InboundId(id - 2), refusal: Refusal::NoHandler });
     }
     assert_eq!(runs(&b.input(asked(1, LARGE_BODY + 1))), 1);
     assert_eq!(runs(&b.input(asked(1, LARGE_BODY + 1))), 0, "and once only");

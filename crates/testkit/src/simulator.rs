@@ -29,7 +29,7 @@ use std::{
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Config, Input, Overlay, Topic,
+    Config, Input, Overlay, PeeringInput, StatusInput, Topic, UnicastInput,
     amop::{ClientId, ClientInput, Kind, PublishSeq},
     status_sync::Version,
     unicast::ExchangeId,
@@ -149,7 +149,7 @@ impl Simulator {
     /// Configures `to` as a peer of `from`.
     pub fn connect(&mut self, from: usize, to: usize) {
         self.nodes[from].peers.insert(to);
-        self.input(from, Input::PeerAdded { address: address(to) });
+        self.input(from, PeeringInput::PeerAdded { address: address(to) });
     }
 
     /// Virtual time since the start.
@@ -260,17 +260,16 @@ impl Simulator {
         }
         // As the edge keeps it: above the last one, also when the clock has gone back.
         node.epoch = (node.epoch + 1).max(self.now.as_secs().saturating_sub(node.clock_behind));
-        let (config, epoch, name) = (node.config.clone(), node.epoch, format!("node-{number}"));
+        let (config, epoch) = (node.config.clone(), node.epoch);
         let seed = (number as u64) << 32 | epoch;
         let now = self.base + self.now;
-        let id = self.network.ids[number];
-        let overlay = Overlay::new(config, id, &name, "agency", "nuncio/simulated", epoch, seed, now);
+        let overlay = Overlay::new(config, names::start(number, epoch, seed), now);
         node.overlay = Some(overlay);
         let peers = node.peers.clone();
         self.journal.push(self.now, number, || What::World("start"));
-        self.input(number, Input::LocalAddresses { addresses: vec![address(number)] });
+        self.input(number, StatusInput::LocalAddresses { addresses: vec![address(number)] });
         for peer in peers {
-            self.input(number, Input::PeerAdded { address: address(peer) });
+            self.input(number, PeeringInput::PeerAdded { address: address(peer) });
         }
     }
 
@@ -281,7 +280,7 @@ impl Simulator {
 
     /// A node stops in order: it says goodbye first.
     pub fn leave(&mut self, node: usize) {
-        self.input(node, Input::Leave);
+        self.input(node, PeeringInput::Leave);
         self.crash(node);
     }
 
@@ -315,7 +314,7 @@ impl Simulator {
     }
 
     /// Gives a node an input of its operator or application.
-    pub fn give(&mut self, node: usize, input: Input) {
+    pub fn give(&mut self, node: usize, input: impl Into<Input>) {
         self.input(node, input);
     }
 
@@ -328,7 +327,7 @@ impl Simulator {
             let trace = RequestTrace { target: to, deadline, ended: None, ends: 0, handler_runs: 0, orphaned: false };
             self.observed.requests.insert((from, exchange), trace);
             let body = Bytes::copy_from_slice(&exchange.0.to_be_bytes());
-            self.input(from, Input::Request { exchange, target: self.network.ids[to], body, timeout });
+            self.input(from, UnicastInput::Request { exchange, target: self.network.ids[to], body, timeout });
         }
         exchange
     }
@@ -377,7 +376,7 @@ impl Simulator {
 
     fn client_input(&mut self, client: ClientId, input: ClientInput) {
         if let Some(node) = self.clients.get(&client).map(|client| client.node) {
-            self.input(node, Input::Client(input));
+            self.input(node, input);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use nuncio_protocol::{Config, Input};
+use nuncio_protocol::{Config, StatusInput};
 use nuncio_testkit::simulator::{Action, Scenario, ScenarioKind, Simulator, Step, Weather, node_id, run, shrink};
 
 #[test]
@@ -58,7 +58,7 @@ fn a_change_is_seen_by_all_of_a_hundred_nodes_within_three_seconds() {
         network.connect(node, node / 2);
     }
     network.run_for(Duration::from_secs(40));
-    network.give(7, Input::ApplicationField { bytes: Bytes::from("height=8") });
+    network.give(7, StatusInput::ApplicationField { bytes: Bytes::from("height=8") });
     let seen = |network: &Simulator| {
         network.running().all(|(_, overlay)| {
             overlay.record(&node_id(7)).is_some_and(|record| record.status.application == "height=8")

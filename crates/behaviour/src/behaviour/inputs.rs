@@ -11,7 +11,7 @@ use libp2p::{
 };
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Input, Topic,
+    BridgeInput, Input, PeeringInput, StatusInput, Topic, UnicastInput,
     peering::{Address, Direction},
     status_sync::Version,
 };
@@ -41,7 +41,7 @@ impl Behaviour {
                 // The queue of a new connection is empty.
                 let _ = self.inner.unicast.send(opened.connection_id, Frame::Hello { epoch: self.epoch });
                 self.readmit_if_proved(peer);
-                self.handle(Input::ConnectionOpened { connection, peer, direction, address });
+                self.handle(PeeringInput::ConnectionOpened { connection, peer, direction, address });
             }
             FromSwarm::ConnectionClosed(closed) => {
                 let Some(connection) = self.connections.close(closed.connection_id) else { return };
@@ -49,7 +49,7 @@ impl Behaviour {
                     Some(cause) => format!("{cause}").into(),
                     None => Arc::from("closed"),
                 };
-                self.handle(Input::ConnectionClosed { connection, reason });
+                self.handle(PeeringInput::ConnectionClosed { connection, reason });
             }
             FromSwarm::DialFailure(failure) => {
                 let Some(address) = self.connections.dialled(failure.connection_id) else { return };
@@ -70,11 +70,11 @@ impl Behaviour {
         if matches!(error, DialError::LocalPeerId { .. }) {
             let connection = self.connections.unused_name();
             let (peer, direction) = (self.context.node(), Direction::Outbound);
-            self.handle(Input::ConnectionOpened { connection, peer, direction, address });
-            self.handle(Input::ConnectionClosed { connection, reason: "this node itself".into() });
+            self.handle(PeeringInput::ConnectionOpened { connection, peer, direction, address });
+            self.handle(PeeringInput::ConnectionClosed { connection, reason: "this node itself".into() });
         } else {
             let reason = (self.describe_dial_error)(error).into();
-            self.handle(Input::DialFailed { address, reason });
+            self.handle(PeeringInput::DialFailed { address, reason });
         }
     }
 
@@ -89,7 +89,7 @@ impl Behaviour {
             }
             InnerEvent::Unicast(link_stream::Event::Alive { connection }) => {
                 if let Some(connection) = self.connections.name(connection) {
-                    self.handle(Input::Alive { connection });
+                    self.handle(PeeringInput::Alive { connection });
                 }
             }
             InnerEvent::Unicast(link_stream::Event::Finished { connection }) => self.close_now(connection),
@@ -100,7 +100,7 @@ impl Behaviour {
             | InnerEvent::BridgeLarge(link_stream::Event::Received { peer, messages, .. }) => {
                 let now = Instant::now();
                 for message in messages {
-                    self.overlay.handle_input(Input::BridgeReceived { from: peer, message }, now);
+                    self.overlay.handle_input(BridgeInput::Received { from: peer, message }, now);
                     self.drain(now);
                 }
             }
@@ -122,15 +122,15 @@ impl Behaviour {
     }
 
     fn handle_frame(&mut self, connection: ConnectionId, from: NodeId, frame: Frame, now: Instant) {
-        let input = match frame {
-            Frame::Message(message) => Input::UnicastReceived { from, message },
+        let input: Input = match frame {
+            Frame::Message(message) => UnicastInput::Received { from, message }.into(),
             Frame::Hello { epoch } => {
                 let Some(connection) = self.connections.name(connection) else { return };
-                Input::Introduced { connection, epoch }
+                PeeringInput::Introduced { connection, epoch }.into()
             }
             Frame::Goodbye { parting } => {
                 let Some(connection) = self.connections.name(connection) else { return };
-                Input::Farewell { connection, parting }
+                PeeringInput::Farewell { connection, parting }.into()
             }
         };
         self.overlay.handle_input(input, now);
@@ -147,7 +147,7 @@ impl Behaviour {
                 connection: CloseConnection::One(connection),
             });
         }
-        self.handle(Input::ConnectionClosed { connection: name, reason: reason.clone() });
+        self.handle(PeeringInput::ConnectionClosed { connection: name, reason: reason.clone() });
     }
 
     fn handle_status_event(&mut self, event: request_response::Event<Bytes, Bytes>) {
@@ -161,7 +161,7 @@ impl Behaviour {
                             Err(error) => return tracing::warn!(peer = %peer.short(), %error, "bad status query"),
                         };
                         let Some(query) = self.queries.open(channel) else { return };
-                        self.handle(Input::Queried { query, peer, wanted });
+                        self.handle(StatusInput::Queried { query, peer, wanted });
                     }
                     request_response::Message::Response { request_id, response } => {
                         if self.revocation_queries.remove(&request_id) {
@@ -176,7 +176,7 @@ impl Behaviour {
                 self.revocation_queries.remove(&request_id);
                 let Some(peer) = node_of(peer) else { return };
                 tracing::debug!(peer = %peer.short(), %error, "status query failed");
-                self.handle(Input::QueryFailed { peer });
+                self.handle(StatusInput::QueryFailed { peer });
             }
             request_response::Event::InboundFailure { .. } | request_response::Event::ResponseSent { .. } => {}
         }
@@ -187,7 +187,7 @@ impl Behaviour {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::warn!(peer = %peer.short(), %error, "bad status answer");
-                return self.handle(Input::QueryFailed { peer });
+                return self.handle(StatusInput::QueryFailed { peer });
             }
         };
         let mut records = Vec::with_capacity(encoded.len());
@@ -200,7 +200,7 @@ impl Behaviour {
                 Err(reason) => tracing::warn!(peer = %peer.short(), %reason, "refused a status record"),
             }
         }
-        self.handle(Input::Answered { peer, records, more });
+        self.handle(StatusInput::Answered { peer, records, more });
     }
 
     /// The node judges the lists; whether they hold or not, the peer has answered.
@@ -208,11 +208,11 @@ impl Behaviour {
         match status::decode_revocations_answer(response) {
             Ok(status::RevocationsAnswer { lists, agencies }) => {
                 self.actions.push_back(ToSwarm::GenerateEvent(Event::RevocationLists { peer, lists, agencies }));
-                self.handle(Input::RevocationsAnswered { peer });
+                self.handle(StatusInput::RevocationsAnswered { peer });
             }
             Err(error) => {
                 tracing::warn!(peer = %peer.short(), %error, "bad answer to a query for revocation lists");
-                self.handle(Input::QueryFailed { peer });
+                self.handle(StatusInput::QueryFailed { peer });
             }
         }
     }
@@ -242,7 +242,7 @@ impl Behaviour {
         let via = node_of(from)?;
         match status::decode_announcement(data) {
             Ok((node, version)) => {
-                self.handle(Input::Announced { via, node, version });
+                self.handle(StatusInput::Announced { via, node, version });
                 Some(MessageAcceptance::Accept)
             }
             Err(error) => {
@@ -279,7 +279,7 @@ impl Behaviour {
         for held in self.on_hold.hold(topic, gossip, message_id.clone(), from, Instant::now()) {
             self.inner.gossip.report_message_validation_result(&held.message, &held.from, MessageAcceptance::Ignore);
         }
-        self.handle(Input::Announced { via, node, version });
+        self.handle(StatusInput::Announced { via, node, version });
         None
     }
 

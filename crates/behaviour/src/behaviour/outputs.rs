@@ -8,7 +8,7 @@ use libp2p::{
 };
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Input, Output, Topic, amop,
+    BridgeInput, Output, PeeringInput, StatusInput, Topic, UnicastInput, amop,
     amop::{ClientInput, ClientOutput},
     peering::{Address, ConnectionId, LinkDownReason},
     status_sync::{Query, Version},
@@ -54,7 +54,7 @@ impl Behaviour {
             }
             Output::Sign { status } => {
                 let record = Arc::new(status::sign_record(status, &self.chain, &self.context));
-                self.overlay.handle_input(Input::Signed { record }, now);
+                self.overlay.handle_input(StatusInput::Signed { record }, now);
             }
             Output::Announce { version } => self.announce(version),
             Output::Query { peer, wanted } => {
@@ -107,7 +107,7 @@ impl Behaviour {
             None => Err(Frame::Message(message)),
         };
         if let Err(Frame::Message(message)) = sent {
-            self.overlay.handle_input(Input::UnicastNotSent { to, message }, now);
+            self.overlay.handle_input(UnicastInput::NotSent { to, message }, now);
         }
     }
 
@@ -127,7 +127,7 @@ impl Behaviour {
             None => Err(message),
         };
         if let Err(message) = sent {
-            self.overlay.handle_input(Input::BridgeNotSent { to, message }, now);
+            self.overlay.handle_input(BridgeInput::NotSent { to, message }, now);
         }
     }
 
@@ -135,7 +135,7 @@ impl Behaviour {
         let Some(clients) = &self.clients else { return self.tell(Event::Client(output)) };
         if let Err(ClientOutput::Deliver { client, delivery, .. }) = clients.handle_output(output) {
             let failed = ClientInput::DeliveryFailed { client, delivery };
-            self.overlay.handle_input(Input::Client(failed), now);
+            self.overlay.handle_input(failed, now);
         }
     }
 
@@ -143,7 +143,7 @@ impl Behaviour {
         match self.connections.dial(address.clone(), expected) {
             Ok(opts) => self.actions.push_back(ToSwarm::Dial { opts }),
             Err(reason) => {
-                self.overlay.handle_input(Input::DialFailed { address, reason: reason.into() }, now);
+                self.overlay.handle_input(PeeringInput::DialFailed { address, reason: reason.into() }, now);
             }
         }
     }

@@ -1,13 +1,12 @@
 use std::{
     collections::{BTreeSet, VecDeque},
-    sync::Arc,
     time::Instant,
 };
 
 use nuncio_identity::NodeId;
 
 use super::{
-    Address, ConnectionId, Direction, LinkDownReason, LinkView, Parting, PendingPeerView,
+    Address, ConnectionId, Direction, LinkDownReason, LinkView, Parting, PeeringInput, PendingPeerView,
     dialer::Dialer,
     link::{Change, Links},
 };
@@ -65,12 +64,34 @@ impl Peering {
         self.dialer.pending(|node| self.links.contains(node))
     }
 
-    pub(crate) fn handle_peer_added(&mut self, address: Address, outbox: &mut Outbox, now: Instant) {
+    pub(crate) fn handle_input(&mut self, input: PeeringInput, outbox: &mut Outbox, now: Instant) {
+        match input {
+            PeeringInput::PeerAdded { address } => self.handle_peer_added(address, outbox, now),
+            PeeringInput::PeerRemoved { address } => self.handle_peer_removed(&address, outbox, now),
+            PeeringInput::ConnectionOpened { connection, peer, direction, address } => {
+                self.handle_connection_opened(connection, peer, direction, address, outbox, now);
+            }
+            PeeringInput::Introduced { connection, epoch } => self.links.introduced(connection, epoch, outbox, now),
+            PeeringInput::Alive { connection } => self.links.alive(connection, outbox),
+            PeeringInput::Farewell { connection, parting } => self.handle_farewell(connection, parting, outbox, now),
+            PeeringInput::ConnectionClosed { connection, reason } => {
+                let change = self.links.closed(connection, LinkDownReason::Closed(reason), outbox, now);
+                self.note(change, outbox, now);
+            }
+            PeeringInput::DialFailed { address, reason } => {
+                self.dialer.failed(&address, &reason, self.links.len() == 0, now);
+                self.dial(outbox, now);
+            }
+            PeeringInput::Leave => self.handle_leave(outbox),
+        }
+    }
+
+    fn handle_peer_added(&mut self, address: Address, outbox: &mut Outbox, now: Instant) {
         self.dialer.add(address, now);
         self.dial(outbox, now);
     }
 
-    pub(crate) fn handle_peer_removed(&mut self, address: &Address, outbox: &mut Outbox, now: Instant) {
+    fn handle_peer_removed(&mut self, address: &Address, outbox: &mut Outbox, now: Instant) {
         let met = self.dialer.remove(address);
         let nodes = self.links.peers_dialled_at(address).into_iter().chain(met);
         for node in nodes.collect::<BTreeSet<_>>() {
@@ -102,7 +123,7 @@ impl Peering {
         self.dialer.set_own_addresses(addresses);
     }
 
-    pub(crate) fn handle_connection_opened(
+    fn handle_connection_opened(
         &mut self,
         connection: ConnectionId,
         peer: NodeId,
@@ -130,38 +151,7 @@ impl Peering {
         }
     }
 
-    pub(crate) fn handle_connection_closed(
-        &mut self,
-        connection: ConnectionId,
-        reason: Arc<str>,
-        outbox: &mut Outbox,
-        now: Instant,
-    ) {
-        let change = self.links.closed(connection, LinkDownReason::Closed(reason), outbox, now);
-        self.note(change, outbox, now);
-    }
-
-    pub(crate) fn handle_introduced(
-        &mut self,
-        connection: ConnectionId,
-        epoch: u64,
-        outbox: &mut Outbox,
-        now: Instant,
-    ) {
-        self.links.introduced(connection, epoch, outbox, now);
-    }
-
-    pub(crate) fn handle_alive(&mut self, connection: ConnectionId, outbox: &mut Outbox) {
-        self.links.alive(connection, outbox);
-    }
-
-    pub(crate) fn handle_farewell(
-        &mut self,
-        connection: ConnectionId,
-        parting: Parting,
-        outbox: &mut Outbox,
-        now: Instant,
-    ) {
+    fn handle_farewell(&mut self, connection: ConnectionId, parting: Parting, outbox: &mut Outbox, now: Instant) {
         let reason = LinkDownReason::Parted(parting);
         let change = self.links.closed(connection, reason.clone(), outbox, now);
         if change.is_some() {
@@ -171,22 +161,11 @@ impl Peering {
     }
 
     /// Ends every link and dials no more.
-    pub(crate) fn handle_leave(&mut self, outbox: &mut Outbox) {
+    fn handle_leave(&mut self, outbox: &mut Outbox) {
         self.left = true;
         for peer in self.neighbours() {
             self.close(&peer, &LinkDownReason::Leaving, outbox);
         }
-    }
-
-    pub(crate) fn handle_dial_failed(
-        &mut self,
-        address: &Address,
-        reason: &Arc<str>,
-        outbox: &mut Outbox,
-        now: Instant,
-    ) {
-        self.dialer.failed(address, reason, self.links.len() == 0, now);
-        self.dial(outbox, now);
     }
 
     /// Learns where a node can be dialled.

@@ -14,7 +14,9 @@ use super::{
     own_status::OwnStatus,
     table::{First, Table},
 };
-use crate::{Config, MAX_NODES, Output, Topic, outbox::Outbox, peering::Address, status_sync::Facts, timers::earliest};
+use crate::{
+    Config, MAX_NODES, Output, Start, Topic, outbox::Outbox, peering::Address, status_sync::Facts, timers::earliest,
+};
 
 /// Most record bytes in one answer.
 const MAX_ANSWER: usize = 4 << 20;
@@ -265,8 +267,8 @@ impl StatusSync {
 }
 
 /// A status that says nothing yet.
-pub(crate) fn empty_status(node: NodeId, names: [&str; 3], epoch: u64) -> Status {
-    let [name, agency, software] = names.map(str::to_owned);
+pub(crate) fn empty_status(start: Start) -> Status {
+    let Start { node, name, agency, software, epoch, .. } = start;
     Status {
         node,
         version: Version { epoch, seq: 0 },

@@ -7,13 +7,13 @@ use std::{
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Config, Input, Output, Overlay, Topic,
+    Config, Input, Output, Overlay, PeeringInput, StatusInput, Topic,
     amop::{ClientId, ClientInput},
     peering::{ConnectionId, Direction},
     status_sync::{Record, Status, Version},
 };
 
-use super::names::{address, node_id, sign};
+use super::names::{address, node_id, sign, start};
 
 /// One core, driven by hand: what goes in is said, what comes out is given back.
 #[derive(Debug)]
@@ -29,21 +29,21 @@ impl Lone {
     /// The `n`-th node, in its first epoch.
     pub fn new(n: usize, config: Config) -> Self {
         let now = Instant::now();
-        let overlay = Overlay::new(config, node_id(n), &format!("node-{n}"), "agency", "nuncio/test", 1, n as u64, now);
+        let overlay = Overlay::new(config, start(n, 1, n as u64), now);
         let mut lone = Self { overlay, now, connections: 0 };
         lone.outputs();
         lone
     }
 
     /// Gives one input; takes all outputs, `Sign` answered and left out.
-    pub fn input(&mut self, input: Input) -> Vec<Output> {
+    pub fn input(&mut self, input: impl Into<Input>) -> Vec<Output> {
         self.overlay.handle_input(input, self.now);
         self.outputs()
     }
 
     /// Gives one input of a client.
     pub fn client(&mut self, input: ClientInput) -> Vec<Output> {
-        self.input(Input::Client(input))
+        self.input(input)
     }
 
     /// Connects a client that subscribes topics.
@@ -80,9 +80,9 @@ impl Lone {
 
     /// Opens a connection of this name with the `n`-th node, which says at once that it runs in `epoch`.
     pub fn open(&mut self, connection: ConnectionId, n: usize, direction: Direction, epoch: u64) -> Vec<Output> {
-        let input = Input::ConnectionOpened { connection, peer: node_id(n), direction, address: address(n) };
+        let input = PeeringInput::ConnectionOpened { connection, peer: node_id(n), direction, address: address(n) };
         let mut outputs = self.input(input);
-        outputs.extend(self.input(Input::Introduced { connection, epoch }));
+        outputs.extend(self.input(PeeringInput::Introduced { connection, epoch }));
         outputs
     }
 
@@ -95,7 +95,7 @@ impl Lone {
 
     /// Gives an answer of the `n`-th node.
     pub fn answered(&mut self, n: usize, records: Vec<Arc<Record>>) -> Vec<Output> {
-        self.input(Input::Answered { peer: node_id(n), records, more: false })
+        self.input(StatusInput::Answered { peer: node_id(n), records, more: false })
     }
 
     /// Takes all outputs, `Sign` answered and left out.
@@ -103,7 +103,9 @@ impl Lone {
         let mut outputs = Vec::new();
         while let Some(output) = self.overlay.poll_output() {
             match output {
-                Output::Sign { status } => self.overlay.handle_input(Input::Signed { record: sign(status) }, self.now),
+                Output::Sign { status } => {
+                    self.overlay.handle_input(StatusInput::Signed { record: sign(status) }, self.now)
+                }
                 other => outputs.push(other),
             }
         }

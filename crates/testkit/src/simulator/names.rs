@@ -3,6 +3,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
+    Start,
     peering::Address,
     status_sync::{Record, Status},
 };
@@ -14,6 +15,12 @@ static KNOWN: [OnceLock<NodeId>; 2048] = [const { OnceLock::new() }; 2048];
 /// The node ID of the `n`-th simulated node: the same in every run.
 pub fn node_id(n: usize) -> NodeId {
     KNOWN.get(n).map_or_else(|| make(n), |known| *known.get_or_init(|| make(n)))
+}
+
+/// What the `n`-th simulated node is when it starts.
+pub(super) fn start(n: usize, epoch: u64, seed: u64) -> Start {
+    let (name, agency) = (format!("node-{n}"), "agency".to_owned());
+    Start { node: node_id(n), name, agency, software: "nuncio/simulated".to_owned(), epoch, seed }
 }
 
 /// The address of the `n`-th simulated node.

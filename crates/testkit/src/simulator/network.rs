@@ -7,7 +7,7 @@ use std::{
 
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Input,
+    Input, PeeringInput, StatusInput,
     peering::{Address, ConnectionId, Direction},
     status_sync::{QueryId, Version},
 };
@@ -226,7 +226,7 @@ impl Simulator {
                 }
                 if self.network.generations[to] == generation {
                     let [via, node] = [via, origin].map(|number| self.network.ids[number]);
-                    self.input(to, Input::Announced { via, node, version });
+                    self.input(to, StatusInput::Announced { via, node, version });
                 }
             }
             Event::Knock { from, generation, address } => self.knock(from, generation, address),
@@ -242,7 +242,7 @@ impl Simulator {
 
     pub(super) fn give_up(&mut self, Waiting { asker, generation, asked }: Waiting) {
         if self.network.generations[asker] == generation {
-            self.input(asker, Input::QueryFailed { peer: self.network.ids[asked] });
+            self.input(asker, StatusInput::QueryFailed { peer: self.network.ids[asked] });
         }
     }
 
@@ -255,7 +255,7 @@ impl Simulator {
     }
 
     /// Carries something over the link between two nodes, in order; `false` when it is lost.
-    pub(super) fn carry(&mut self, from: usize, to: usize, input: Input) -> bool {
+    pub(super) fn carry(&mut self, from: usize, to: usize, input: impl Into<Input>) -> bool {
         let passes = self.network.is_connected(from, to) && self.network.is_open(from, to);
         if !passes || self.is_lost() {
             return false;
@@ -265,12 +265,12 @@ impl Simulator {
     }
 
     /// As [`Simulator::carry`], for what TCP itself says.
-    pub(super) fn carry_surely(&mut self, from: usize, to: usize, input: Input) {
+    pub(super) fn carry_surely(&mut self, from: usize, to: usize, input: impl Into<Input>) {
         let at = self.now + self.latency();
         let last = self.network.last_arrival.entry((from, to)).or_default();
         *last = at.max(*last + Duration::from_nanos(1));
         let (at, generation) = (*last, self.network.generations[to]);
-        self.network.schedule(at, Event::Arrive { node: to, generation, input: Box::new(input) });
+        self.network.schedule(at, Event::Arrive { node: to, generation, input: Box::new(input.into()) });
     }
 
     pub(super) fn dial(&mut self, from: usize, address: Address) {
@@ -286,20 +286,20 @@ impl Simulator {
         let open = target.filter(|to| self.nodes[*to].overlay.is_some() && self.network.is_open(from, *to));
         let Some(to) = open else {
             let at = self.now + self.latency();
-            let input = Input::DialFailed { address, reason: "connection refused".into() };
-            self.network.schedule(at, Event::Arrive { node: from, generation, input: Box::new(input) });
+            let input = PeeringInput::DialFailed { address, reason: "connection refused".into() };
+            self.network.schedule(at, Event::Arrive { node: from, generation, input: Box::new(input.into()) });
             return;
         };
         self.next_id += 1;
         let connection = ConnectionId(self.next_id);
-        let opened = |peer, direction, address| Input::ConnectionOpened { connection, peer, direction, address };
+        let opened = |peer, direction, address| PeeringInput::ConnectionOpened { connection, peer, direction, address };
         if from != to {
             self.network.open(connection, from, to);
         }
         self.carry_surely(to, from, opened(self.network.ids[to], Direction::Outbound, address));
         let ephemeral = Address::new(&format!("ephemeral-{}", connection.0));
-        self.carry_surely(to, from, Input::Introduced { connection, epoch: self.nodes[to].epoch });
-        self.carry_surely(from, to, Input::Introduced { connection, epoch: self.nodes[from].epoch });
+        self.carry_surely(to, from, PeeringInput::Introduced { connection, epoch: self.nodes[to].epoch });
+        self.carry_surely(from, to, PeeringInput::Introduced { connection, epoch: self.nodes[from].epoch });
         self.input(to, opened(self.network.ids[from], Direction::Inbound, ephemeral));
     }
 
@@ -308,12 +308,12 @@ impl Simulator {
         let Some((a, b)) = self.network.close(connection) else { return };
         let reason: Arc<str> = reason.into();
         for (from, to) in [(a, b), (b, a)] {
-            let input = Input::ConnectionClosed { connection, reason: Arc::clone(&reason) };
+            let input = PeeringInput::ConnectionClosed { connection, reason: Arc::clone(&reason) };
             if after.is_zero() {
                 self.carry_surely(from, to, input);
             } else {
                 let (at, generation) = (self.now + after, self.network.generations[to]);
-                self.network.schedule(at, Event::Arrive { node: to, generation, input: Box::new(input) });
+                self.network.schedule(at, Event::Arrive { node: to, generation, input: Box::new(input.into()) });
             }
         }
     }
@@ -331,8 +331,8 @@ impl Simulator {
         }
     }
 
-    pub(super) fn input(&mut self, node: usize, input: Input) {
-        let instant = self.instant();
+    pub(super) fn input(&mut self, node: usize, input: impl Into<Input>) {
+        let (input, instant) = (input.into(), self.instant());
         let Some(overlay) = &mut self.nodes[node].overlay else { return };
         self.touched = Some(node);
         self.journal.push(self.now, node, || What::In(input.clone()));

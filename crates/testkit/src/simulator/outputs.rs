@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Input, MAX_HOPS, Output,
+    BridgeInput, Input, MAX_HOPS, Output, PeeringInput, StatusInput, UnicastInput,
     amop::{ClientInput, ClientOutput, Kind, PublishSeq, ResultCode},
     peering::{ConnectionId, LinkDownReason},
     status_sync::{QueryId, Record, Version},
@@ -61,13 +61,13 @@ impl Simulator {
                 let record = sign(status);
                 self.signed.insert((record.status.node, record.status.version), record.bytes.clone());
                 if let Some(overlay) = &mut self.nodes[node].overlay {
-                    overlay.handle_input(Input::Signed { record }, instant);
+                    overlay.handle_input(StatusInput::Signed { record }, instant);
                 }
             }
             Output::Announce { version } => self.announce(node, version),
             Output::Query { peer, wanted } => {
                 self.observed.traffic.bytes += wire_size::query(&wanted);
-                self.query(node, peer, |query, peer| Input::Queried { query, peer, wanted })
+                self.query(node, peer, |query, peer| StatusInput::Queried { query, peer, wanted })
             }
             Output::Probe { connection } => self.probe(node, connection),
             Output::AnswerRevocations { query, .. } => self.answer_with_lists(node, query),
@@ -78,24 +78,24 @@ impl Simulator {
                 self.observed.traffic.records += records.len() as u64;
                 self.observed.traffic.record_bytes += bytes as u64;
                 self.observed.traffic.bytes += wire_size::answer(records.len() as u64, bytes as u64);
-                self.answer(node, query, Input::Answered { peer: self.network.ids[node], records, more });
+                self.answer(node, query, StatusInput::Answered { peer: self.network.ids[node], records, more });
             }
             Output::SendUnicast { to, message } => {
                 self.observed.traffic.messages += 1;
                 let too_far = message.hops > MAX_HOPS || message.hops + message.hops_left > MAX_HOPS;
                 self.observed.long_ways += usize::from(too_far);
                 let from = self.network.ids[node];
-                self.send(node, to, Input::UnicastReceived { from, message });
+                self.send(node, to, UnicastInput::Received { from, message });
             }
             Output::SendBridge { to, message } => {
                 self.observed.traffic.messages += 1;
                 self.observed.long_ways += usize::from(message.hops_left >= MAX_HOPS);
                 let from = self.network.ids[node];
-                self.send(node, to, Input::BridgeReceived { from, message });
+                self.send(node, to, BridgeInput::Received { from, message });
             }
             Output::Request { inbound, source, body } => {
                 self.note_handler_run(source, &body);
-                self.think(node, Input::Respond { inbound, body });
+                self.think(node, UnicastInput::Respond { inbound, body });
             }
             Output::Completed { exchange, outcome } => self.note_end(node, exchange, outcome),
             Output::Client(output) => self.perform_for_client(node, output),
@@ -116,7 +116,7 @@ impl Simulator {
             ClientOutput::Deliver { client, delivery, kind, data, .. } => {
                 let Some(state) = self.clients.get(&client) else {
                     let failed = ClientInput::DeliveryFailed { client, delivery };
-                    self.think(node, Input::Client(failed));
+                    self.think(node, failed);
                     return;
                 };
                 let deaf = state.deaf;
@@ -127,7 +127,7 @@ impl Simulator {
                 }
                 if !deaf && kind == Kind::Unicast {
                     let code = ResultCode::OK;
-                    self.think(node, Input::Client(ClientInput::Acknowledge { client, delivery, code, data }));
+                    self.think(node, ClientInput::Acknowledge { client, delivery, code, data });
                 }
             }
             // No simulated client publishes privately, so none is asked.
@@ -146,13 +146,13 @@ impl Simulator {
     }
 
     /// An application or client takes its time, unless the node stops meanwhile.
-    fn think(&mut self, node: usize, input: Input) {
+    fn think(&mut self, node: usize, input: impl Into<Input>) {
         let at = self.now + self.rng.random_range(self.weather.thinking.clone());
         let generation = self.network.generations[node];
-        self.network.schedule(at, Event::Arrive { node, generation, input: Box::new(input) });
+        self.network.schedule(at, Event::Arrive { node, generation, input: Box::new(input.into()) });
     }
 
-    fn send(&mut self, from: usize, to: NodeId, input: Input) {
+    fn send(&mut self, from: usize, to: NodeId, input: impl Into<Input>) {
         if let Some(to) = self.number(&to) {
             self.carry(from, to, input);
         }
@@ -164,7 +164,7 @@ impl Simulator {
         let open = self.network.is_open(a, b);
         let other = if node == a { b } else { a };
         if let (true, Some(parting)) = (open, reason.parting()) {
-            self.carry_surely(node, other, Input::Farewell { connection, parting });
+            self.carry_surely(node, other, PeeringInput::Farewell { connection, parting });
         }
         let after = if open { Duration::ZERO } else { self.weather.dead_after };
         self.break_connection(connection, "closed by peer", after);
@@ -175,8 +175,8 @@ impl Simulator {
         let Some(&(a, b)) = self.network.connections.get(&connection) else { return };
         if self.network.is_open(a, b) {
             let at = self.now + self.rng.random_range(Duration::ZERO..=HEARTBEAT) + self.latency();
-            let (generation, input) = (self.network.generations[node], Input::Alive { connection });
-            self.network.schedule(at, Event::Arrive { node, generation, input: Box::new(input) });
+            let (generation, input) = (self.network.generations[node], PeeringInput::Alive { connection });
+            self.network.schedule(at, Event::Arrive { node, generation, input: Box::new(input.into()) });
         }
     }
 
@@ -193,9 +193,9 @@ impl Simulator {
             *newest = number.max(*newest);
         }
         if self.network.is_connected(node, asker) && self.network.is_open(node, asker) {
-            self.carry_surely(node, asker, Input::RevocationLists { numbers });
+            self.carry_surely(node, asker, StatusInput::RevocationLists { numbers });
         }
-        self.answer(node, query, Input::RevocationsAnswered { peer: self.network.ids[node] });
+        self.answer(node, query, StatusInput::RevocationsAnswered { peer: self.network.ids[node] });
     }
 
     fn announce(&mut self, origin: usize, version: Version) {
@@ -217,7 +217,7 @@ impl Simulator {
         }
     }
 
-    fn query(&mut self, asker: usize, peer: NodeId, input: impl FnOnce(QueryId, NodeId) -> Input) {
+    fn query(&mut self, asker: usize, peer: NodeId, input: impl FnOnce(QueryId, NodeId) -> StatusInput) {
         let Some(asked) = self.number(&peer) else { return };
         self.next_id += 1;
         let query = QueryId(self.next_id);
@@ -227,7 +227,7 @@ impl Simulator {
         self.carry(asker, asked, input(query, self.network.ids[asker]));
     }
 
-    fn answer(&mut self, node: usize, query: QueryId, input: Input) {
+    fn answer(&mut self, node: usize, query: QueryId, input: impl Into<Input>) {
         if let Some(Waiting { asker, generation, .. }) = self.network.waiting(&query)
             && self.network.generations[asker] == generation
             && self.carry(node, asker, input)

@@ -6,7 +6,7 @@ use std::{
 };
 
 use nuncio_protocol::{
-    Config, Input,
+    Config, StatusInput,
     status_sync::{IssuerId, Version},
 };
 
@@ -166,7 +166,7 @@ impl Trial {
                 network.request(from % count, to % count, Duration::from_secs(10));
             }
             Action::LoadList { node, number } => {
-                network.give(node % count, Input::RevocationLists { numbers: [(ISSUER, number)].into() });
+                network.give(node % count, StatusInput::RevocationLists { numbers: [(ISSUER, number)].into() });
             }
             Action::Forge { node, of } => {
                 let (node, of) = (node % count, of % count);
@@ -175,8 +175,10 @@ impl Trial {
                     let mut status = record.status.clone();
                     status.version = Version { seq: status.version.seq + 1000, ..status.version };
                     let record = names::sign(status);
-                    network
-                        .give(node, Input::Answered { peer: names::node_id(of), records: vec![record], more: false });
+                    network.give(
+                        node,
+                        StatusInput::Answered { peer: names::node_id(of), records: vec![record], more: false },
+                    );
                 }
             }
         }

@@ -1,0 +1,22 @@
+use nuncio_identity::NodeId;
+
+use super::Message;
+
+/// What peers send on the bridge streams.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BridgeInput {
+    /// A bridge message arrived; if it was relayed, its signature has been verified.
+    Received {
+        /// The linked peer it came from.
+        from: NodeId,
+        /// The message.
+        message: Message,
+    },
+    /// The link's queue was full: a message of [`crate::Output::SendBridge`] was not sent.
+    NotSent {
+        /// The linked peer it was for.
+        to: NodeId,
+        /// The message.
+        message: Message,
+    },
+}

@@ -1,0 +1,5 @@
+//! Who and what is let in: the one place where messages of the network are judged before a machine sees them.
+
+mod strike;
+
+pub use strike::Strike;

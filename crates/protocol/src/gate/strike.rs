@@ -1,0 +1,71 @@
+use std::fmt;
+
+/// A rule that a peer broke. Nothing that an honest node does, whatever the weather, is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Strike {
+    /// Bytes that are no message.
+    Malformed,
+    /// A signature or seal that does not hold.
+    Forged,
+    /// A message, or an announcement, of a node whose certificate it could not show when it was asked.
+    Uncertified,
+    /// A message that was not for this node, nor to be relayed by it.
+    Misdirected,
+    /// The same message once more, from the node that made it.
+    Replayed,
+    /// More messages, bytes or signatures to check than its budget.
+    Overspent,
+    /// An answer that promises more and has none, or an announcement of a version that does not exist.
+    EmptyPromise,
+    /// A record over the limits, or more changes of its own than a node may make.
+    Restless,
+    /// Two signed statuses with one version.
+    Equivocation,
+}
+
+impl Strike {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Malformed,
+        Self::Forged,
+        Self::Uncertified,
+        Self::Misdirected,
+        Self::Replayed,
+        Self::Overspent,
+        Self::EmptyPromise,
+        Self::Restless,
+        Self::Equivocation,
+    ];
+
+    /// A word for metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Forged => "forged",
+            Self::Uncertified => "uncertified",
+            Self::Misdirected => "misdirected",
+            Self::Replayed => "replayed",
+            Self::Overspent => "overspent",
+            Self::EmptyPromise => "empty-promise",
+            Self::Restless => "restless",
+            Self::Equivocation => "equivocation",
+        }
+    }
+}
+
+impl fmt::Display for Strike {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "it sends bytes that are no message",
+            Self::Forged => "it brings signatures or seals that do not hold",
+            Self::Uncertified => "it brings messages of nodes whose certificates it cannot show",
+            Self::Misdirected => "it sends messages that do not belong here",
+            Self::Replayed => "it sends messages again",
+            Self::Overspent => "it sends more than its budget",
+            Self::EmptyPromise => "it promises records that it has not got",
+            Self::Restless => "its status changes more often, or says more, than a node's may",
+            Self::Equivocation => "it signed two statuses with one version",
+        })
+    }
+}

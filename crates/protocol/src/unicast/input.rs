@@ -1,0 +1,50 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use nuncio_identity::NodeId;
+
+use super::{ExchangeId, InboundId, Message, Refusal};
+
+/// What applications and peers do with requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UnicastInput {
+    /// The application asks a node.
+    Request {
+        /// Its name for the exchange.
+        exchange: ExchangeId,
+        /// Whom.
+        target: NodeId,
+        /// What.
+        body: Bytes,
+        /// How long it waits.
+        timeout: Duration,
+    },
+    /// The application answers a request.
+    Respond {
+        /// Which.
+        inbound: InboundId,
+        /// What; at most [`crate::MAX_BODY`], which the edge has checked.
+        body: Bytes,
+    },
+    /// The application will not answer a request.
+    Decline {
+        /// Which.
+        inbound: InboundId,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// A unicast message arrived; if it was relayed, its signature has been verified.
+    Received {
+        /// The linked peer it came from.
+        from: NodeId,
+        /// The message.
+        message: Message,
+    },
+    /// The link's queue was full: a message of [`crate::Output::SendUnicast`] was not sent.
+    NotSent {
+        /// The linked peer it was for.
+        to: NodeId,
+        /// The message.
+        message: Message,
+    },
+}
