@@ -104,6 +104,11 @@ impl Links {
         })
     }
 
+    /// The epoch in which a linked peer runs, as it said on the connection that carries the link; `None` before.
+    pub(super) fn epoch_of(&self, peer: &NodeId) -> Option<u64> {
+        self.connections.get(&self.links.get(peer)?.connection)?.epoch
+    }
+
     /// The peers met by dialling an address.
     pub(super) fn peers_dialled_at(&self, address: &Address) -> Vec<NodeId> {
         let dialled =
@@ -329,5 +334,35 @@ impl Links {
             connection.closes_at = Some(at);
             self.draining.set(at, id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nuncio_testkit::simulator::node_id;
+
+    use super::*;
+
+    #[test]
+    fn the_epoch_of_a_linked_peer_is_the_one_said_on_the_connection_that_carries_the_link() {
+        let (me, peer, now) = (node_id(0), node_id(1), Instant::now());
+        let mut links = Links::new(me, Duration::ZERO);
+        let mut outbox = Outbox::default();
+        let mut open = |links: &mut Links, id| {
+            links.opened(ConnectionId(id), peer, Direction::Inbound, Address::new("a:1"), &mut outbox, now)
+        };
+        open(&mut links, 1);
+        assert_eq!(links.epoch_of(&peer), None, "it has not said so yet");
+        links.introduced(ConnectionId(1), 5, &mut Outbox::default(), now);
+        assert_eq!(links.epoch_of(&peer), Some(5));
+
+        open(&mut links, 2);
+        links.introduced(ConnectionId(2), 6, &mut Outbox::default(), now);
+        assert_eq!(links.epoch_of(&peer), Some(5), "a second host contests the link, it does not carry it");
+        let dead: LinkDownReason = LinkDownReason::Closed("reset".into());
+        links.closed(ConnectionId(1), dead.clone(), &mut Outbox::default(), now);
+        assert_eq!(links.epoch_of(&peer), Some(6));
+        links.closed(ConnectionId(2), dead, &mut Outbox::default(), now);
+        assert_eq!(links.epoch_of(&peer), None);
     }
 }

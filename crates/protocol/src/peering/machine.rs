@@ -48,6 +48,11 @@ impl Peering {
         self.links.contains(peer)
     }
 
+    /// The epoch in which a linked peer runs, as it said on the connection that carries the link; `None` before.
+    pub(crate) fn epoch_of(&self, peer: &NodeId) -> Option<u64> {
+        self.links.epoch_of(peer)
+    }
+
     pub(crate) fn is_expelled(&self, node: &NodeId) -> bool {
         self.expelled.contains(node)
     }
