@@ -1,5 +1,238 @@
 //! Who and what is let in: the one place where messages of the network are judged before a machine sees them.
+//!
+//! Machines take [`Admitted`] and [`Passing`] only, and only the gate can make them. Admitted means all of this: its
+//! source is *certified*; it is *addressed* to this node, in its present epoch; it is *in time* by its source's clock; it
+//! is *fresh*, or known to be the same again; and it is within its neighbour's *budget*. What may pass on to another node
+//! is of a certified source and within the budget; the rest is its target's to judge.
 
+mod bucket;
+mod held;
+mod memory;
+mod peer;
+mod score;
+mod source;
+mod source_clock;
 mod strike;
 
 pub use strike::Strike;
+
+pub(crate) use bucket::{Bucket, Rate};
+pub(crate) use held::Waiting;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::{Duration, Instant},
+};
+
+use nuncio_identity::NodeId;
+
+use self::{
+    held::Held,
+    memory::Sight,
+    peer::Peer,
+    score::Scores,
+    source::{Era, Source},
+};
+use crate::{MAX_NODES, header::Letter, life::Life, turn::Directory};
+
+/// Judges what comes from the network.
+///
+/// Bounds: four times [`MAX_NODES`] sources, of which those that are certified no more go first; one entry for each link;
+/// what is held, see [`Held`]; scores, see [`Scores`].
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    sources: HashMap<NodeId, Source>,
+    peers: HashMap<NodeId, Peer>,
+    held: Held,
+    scores: Scores,
+}
+
+/// A message for this node that passed every rule.
+#[derive(Debug)]
+pub(crate) struct Admitted<M> {
+    message: M,
+    from: NodeId,
+    time_left: Duration,
+    is_repeated: bool,
+}
+
+/// A message for another node that may pass on.
+#[derive(Debug)]
+pub(crate) struct Passing<M> {
+    message: M,
+    from: NodeId,
+}
+
+/// What becomes of a message.
+#[derive(Debug)]
+pub(crate) enum Verdict<M> {
+    /// It is for this node.
+    Mine(Admitted<M>),
+    /// It is for another one.
+    Passing(Passing<M>),
+    /// It was for an earlier life of this node, and asks: its source learns that from the answer.
+    Outlived(Admitted<M>),
+    /// It waits for its source's record.
+    Held(M),
+    /// The edge could not open it and now can.
+    Sealed(M),
+    /// Dropped.
+    Refused,
+}
+
+impl<M> Admitted<M> {
+    /// The message, and the peer that brought it.
+    pub(crate) fn into_parts(self) -> (NodeId, M) {
+        (self.from, self.message)
+    }
+
+    /// How long it still counts, at the most.
+    pub(crate) const fn time_left(&self) -> Duration {
+        self.time_left
+    }
+
+    /// Whether it has been admitted before.
+    pub(crate) const fn is_repeated(&self) -> bool {
+        self.is_repeated
+    }
+}
+
+impl<M> Passing<M> {
+    /// The message, and the peer that brought it.
+    pub(crate) fn into_parts(self) -> (NodeId, M) {
+        (self.from, self.message)
+    }
+}
+
+impl Gate {
+    /// Judges a message that a peer brought.
+    pub(crate) fn admit<M: Letter>(
+        &mut self,
+        from: NodeId,
+        message: M,
+        life: &Life,
+        directory: Directory<'_>,
+        now: Instant,
+    ) -> Verdict<M> {
+        let header = *message.header();
+        let Some(peer) = self.peers.get_mut(&from) else { return Verdict::Refused };
+        if header.source == life.node || directory.peering.is_expelled(&header.source) {
+            return Verdict::Refused;
+        }
+        if !directory.is_certified(&header.source) {
+            return Verdict::Held(message);
+        }
+        if header.target != life.node {
+            let passes = peer.may_pass(message.length(), now);
+            return if passes { Verdict::Passing(Passing { message, from }) } else { Verdict::Refused };
+        }
+        let epoch = directory.epoch_of(&header.source).unwrap_or(header.source_epoch);
+        let source = self.sources.entry(header.source).or_insert_with(|| Source::new(epoch));
+        match source.era(header.source_epoch) {
+            Era::Present if message.is_sealed() => return Verdict::Sealed(message),
+            Era::Present => {}
+            Era::Past => return Verdict::Refused,
+            Era::Future => return Verdict::Held(message),
+        }
+        let Some(time_left) = source.time_left(&header, now) else { return Verdict::Refused };
+        let mut admitted = Admitted { message, from, time_left, is_repeated: false };
+        if header.target_epoch != life.epoch {
+            return if admitted.message.asks() { Verdict::Outlived(admitted) } else { Verdict::Refused };
+        }
+        // An answer finds what asked only once.
+        if admitted.message.asks() {
+            match source.see(header.number, now) {
+                Sight::New => {}
+                Sight::Seen => admitted.is_repeated = true,
+                Sight::Forgotten => return Verdict::Refused,
+            }
+        }
+        if admitted.is_repeated && !peer.may_repeat(now) {
+            return Verdict::Refused;
+        }
+        Verdict::Mine(admitted)
+    }
+
+    /// Keeps a message until its source's record is here; gives it back when there is no room.
+    pub(crate) fn hold(&mut self, from: NodeId, waiting: Waiting, now: Instant) -> Option<Waiting> {
+        self.held.hold(from, waiting, now)
+    }
+
+    /// Takes what waited for a source's record.
+    pub(crate) fn release(&mut self, source: &NodeId) -> Vec<(NodeId, Waiting)> {
+        self.held.release(source)
+    }
+
+    /// Takes a message back: it was not handed on, and may come again.
+    pub(crate) fn unsee(&mut self, source: &NodeId, number: u64) {
+        if let Some(source) = self.sources.get_mut(source) {
+            source.unsee(number);
+        }
+    }
+
+    pub(crate) fn handle_link_up(&mut self, peer: NodeId, now: Instant) {
+        self.peers.insert(peer, Peer::new(now));
+    }
+
+    pub(crate) fn handle_link_down(&mut self, peer: &NodeId) {
+        self.peers.remove(peer);
+        self.held.forget_peer(peer);
+    }
+
+    /// A peer says in which epoch it runs.
+    pub(crate) fn handle_introduced(&mut self, peer: NodeId, epoch: u64) {
+        self.source(peer, epoch).says_epoch(epoch);
+    }
+
+    /// A record of a node was applied.
+    pub(crate) fn handle_record(&mut self, node: NodeId, epoch: u64, clock: Duration, now: Instant) {
+        let source = self.source(node, epoch);
+        source.recorded(epoch);
+        if source.era(epoch) == Era::Present {
+            source.read_clock(clock, false, now);
+        }
+    }
+
+    /// A node's newest announcement shows its clock.
+    pub(crate) fn handle_clock(&mut self, node: &NodeId, epoch: u64, clock: Duration, now: Instant) {
+        if let Some(source) = self.sources.get_mut(node).filter(|source| source.era(epoch) == Era::Present) {
+            source.read_clock(clock, true, now);
+        }
+    }
+
+    /// Counts a strike; gives back until when the peer is banned for it.
+    pub(crate) fn strike(&mut self, peer: NodeId, strike: Strike, now: Instant) -> Option<Instant> {
+        self.scores.count(peer, strike, now)
+    }
+
+    /// How many strikes there were, by kind.
+    pub(crate) const fn strikes(&self) -> &BTreeMap<Strike, u64> {
+        self.scores.strikes()
+    }
+
+    /// Gives up what was held too long; gives back who brought messages of sources without a certificate.
+    pub(crate) fn handle_timeout(&mut self, directory: Directory<'_>, now: Instant) -> Vec<NodeId> {
+        let given_up = self.held.give_up(now).into_iter();
+        given_up.filter(|(_, source)| !directory.is_certified(source)).map(|(from, _)| from).collect()
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.held.next()
+    }
+
+    /// Makes room for sources of whom nothing is known any more.
+    pub(crate) fn tidy(&mut self, directory: Directory<'_>) {
+        if self.sources.len() > 4 * MAX_NODES {
+            self.sources.retain(|node, _| directory.is_certified(node));
+        }
+    }
+
+    /// Bytes that the memory of all sources takes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.sources.values().map(Source::bytes).sum()
+    }
+
+    fn source(&mut self, node: NodeId, epoch: u64) -> &mut Source {
+        self.sources.entry(node).or_insert_with(|| Source::new(epoch))
+    }
+}

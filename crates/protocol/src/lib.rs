@@ -11,8 +11,11 @@
 
 pub mod amop;
 mod config;
+mod forwarding;
 mod gate;
+mod header;
 mod input;
+mod life;
 mod limits;
 mod outbox;
 mod output;
@@ -29,9 +32,10 @@ pub mod unicast;
 pub use amop::BridgeInput;
 pub use config::Config;
 pub use gate::Strike;
+pub use header::Header;
 pub use input::{AccessInput, Input};
 pub use limits::{
-    LARGE_BODY, MAX_APPLICATION_FIELD, MAX_BODY, MAX_HOPS, MAX_ISSUERS, MAX_NEIGHBOURS, MAX_NODES, MAX_RELAYED_TOPICS,
+    LARGE_BODY, MAX_APPLICATION_FIELD, MAX_BODY, MAX_HOPS, MAX_ISSUERS, MAX_LIFETIME, MAX_NEIGHBOURS, MAX_NODES, MAX_RELAYED_TOPICS,
     MAX_STATUS, MAX_TOPICS_PER_NODE,
 };
 pub use output::Output;

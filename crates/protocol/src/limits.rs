@@ -1,5 +1,7 @@
 //! Constants of the network. Every node has the same; the handshake compares the body limit.
 
+use std::time::Duration;
+
 /// Longest body of a unicast, multicast, broadcast or AMOP message, in bytes.
 pub const MAX_BODY: usize = 10 << 20;
 
@@ -30,3 +32,6 @@ pub const MAX_HOPS: u8 = 16;
 
 /// Longest application field in a status, in bytes.
 pub const MAX_APPLICATION_FIELD: usize = 4 << 10;
+
+/// The longest a message counts after it was sent; so the longest time a request may take.
+pub const MAX_LIFETIME: Duration = Duration::from_secs(60);

@@ -1,11 +1,42 @@
 use std::time::Instant;
 
-use crate::{outbox::Outbox, routing::Routing};
+use nuncio_identity::NodeId;
+
+use crate::{Header, life::Life, outbox::Outbox, peering::Peering, routing::Routing, status_sync::StatusSync};
 
 /// What a machine works with while it takes one input.
 #[derive(Debug)]
 pub(crate) struct Turn<'a> {
     pub(crate) routing: &'a mut Routing,
     pub(crate) outbox: &'a mut Outbox,
+    pub(crate) life: &'a mut Life,
+    pub(crate) directory: Directory<'a>,
     pub(crate) now: Instant,
+}
+
+impl Turn<'_> {
+    /// The header of an answer to its source.
+    pub(crate) fn answering(&self, asked: &Header) -> Header {
+        self.life.header((asked.source, asked.source_epoch), asked.number, asked.lifetime, self.now)
+    }
+}
+
+/// Where to look up what is known of another node.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Directory<'a> {
+    pub(crate) peering: &'a Peering,
+    pub(crate) status_sync: &'a StatusSync,
+}
+
+impl Directory<'_> {
+    /// The epoch in which a node runs: as it said itself where it is linked, else as its record says.
+    pub(crate) fn epoch_of(&self, node: &NodeId) -> Option<u64> {
+        let told = self.peering.epoch_of(node);
+        told.or_else(|| self.status_sync.record(node).map(|record| record.status.version.epoch))
+    }
+
+    /// Whether the node's certificate was seen: in the handshake of its link, or behind its record.
+    pub(crate) fn is_certified(&self, node: &NodeId) -> bool {
+        !self.peering.is_expelled(node) && (self.peering.is_linked(node) || self.status_sync.record(node).is_some())
+    }
 }

@@ -3,19 +3,18 @@
 mod exchange;
 mod input;
 mod machine;
-mod seen;
-mod sent_again;
+mod answers;
 
 pub use input::UnicastInput;
 
-pub(crate) use machine::Unicast;
+pub(crate) use machine::{Taken, Unicast};
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use nuncio_identity::{NodeId, Signature};
+use crate::{Header, header::Letter};
 
-/// A request of ours, named by the edge; never used twice in one epoch. It is also the number that travels.
+/// A request of ours, named by the edge; never used twice in one epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExchangeId(pub u64);
 
@@ -26,24 +25,10 @@ pub struct InboundId(pub u64);
 /// What travels between nodes on the unicast stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Who made it: the requester of a request, the replier of a reply or failure.
-    pub source: NodeId,
-    /// Whom it is for.
-    pub target: NodeId,
-    /// The requester's epoch, in replies and failures too.
-    pub epoch: u64,
-    /// The requester's number for the exchange, in replies and failures too.
-    pub id: ExchangeId,
-    /// Links it may still cross after this one; the source starts at [`crate::MAX_HOPS`] − 1,
-    /// and one to three lower for a request of which an earlier attempt may have come through.
-    pub hops_left: u8,
-    /// Links it has crossed when it arrives; 1 from a neighbour.
-    pub hops: u8,
+    /// Whose, for whom, and until when.
+    pub header: Header,
     /// What it says.
     pub content: Content,
-    /// The source's signature; the edge makes and checks it when the message is relayed. The core only
-    /// carries it.
-    pub signature: Option<Signature>,
 }
 
 /// The content of a [`Message`].
@@ -53,19 +38,62 @@ pub enum Content {
     Request {
         /// The application's bytes.
         body: Bytes,
-        /// How long the requester still waits.
-        time_left: Duration,
     },
     /// The answer.
     Reply {
         /// The application's bytes.
         body: Bytes,
     },
-    /// There will be no answer.
+    /// There will be no answer, and no application has seen the request.
     Failure {
         /// Why.
         refusal: Refusal,
     },
+    /// There will be no answer, though an application had the request.
+    Unanswered,
+    /// The target has started since the epoch that was asked, and has not seen the request in its present one, which is
+    /// the header's.
+    Outlived,
+    /// What only the target can read.
+    Sealed {
+        /// Whether it is a request.
+        asks: bool,
+        /// The rest.
+        bytes: Bytes,
+    },
+}
+
+impl Letter for Message {
+    fn header(&self) -> &Header {
+        &self.header
+    }
+
+    fn header_mut(&mut self) -> &mut Header {
+        &mut self.header
+    }
+
+    fn asks(&self) -> bool {
+        matches!(self.content, Content::Request { .. } | Content::Sealed { asks: true, .. })
+    }
+
+    fn is_sealed(&self) -> bool {
+        matches!(self.content, Content::Sealed { .. })
+    }
+
+    fn length(&self) -> usize {
+        self.content.length()
+    }
+}
+
+impl Content {
+    /// Bytes of a body or of what is sealed.
+    pub const fn length(&self) -> usize {
+        match self {
+            Self::Request { body } | Self::Reply { body } => body.len(),
+            Self::Sealed { bytes, .. } => bytes.len(),
+            Self::Failure { .. } | Self::Unanswered | Self::Outlived => 0,
+        }
+    }
 }
 
 /// Why a request was not handed to the target's application.
@@ -95,6 +123,21 @@ pub struct Reply {
     pub hops: u8,
 }
 
+/// Why nobody will answer a request that may have been seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unknown {
+    /// The node has started since it may have got the request.
+    #[error("the node has restarted since it may have got the request")]
+    Restarted,
+    /// The node's application had it, and gave no answer.
+    #[error("the node's application had the request and gave no answer")]
+    Unanswered,
+    /// The node was denied meanwhile.
+    #[error("the node was denied while it may have had the request")]
+    Expelled,
+}
+
 /// How a request ends when it does not end in a reply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -108,6 +151,9 @@ pub enum UnicastError {
         /// The time it was given.
         after: Duration,
     },
+    /// Nobody will answer any more; the application may have seen the request.
+    #[error("no answer: {0}")]
+    Unknown(Unknown),
     /// Refused; the application did not see the request.
     #[error("refused: {0}")]
     Refused(Refusal),

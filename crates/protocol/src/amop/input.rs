@@ -1,6 +1,6 @@
 use nuncio_identity::NodeId;
 
-use super::Message;
+use super::{Message, Multicast};
 
 /// What peers send on the bridge streams.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +11,13 @@ pub enum BridgeInput {
         from: NodeId,
         /// The message.
         message: Message,
+    },
+    /// A multicast arrived; if it is to be passed on, or was, its signature has been verified.
+    MulticastReceived {
+        /// The linked peer it came from.
+        from: NodeId,
+        /// The multicast.
+        multicast: Multicast,
     },
     /// The link's queue was full: a message of [`crate::Output::SendBridge`] was not sent.
     NotSent {

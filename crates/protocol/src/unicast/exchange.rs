@@ -1,5 +1,5 @@
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     time::{Duration, Instant},
 };
 
@@ -7,33 +7,45 @@ use bytes::Bytes;
 use nuncio_identity::NodeId;
 
 use super::{ExchangeId, Refusal, UnicastError};
-use crate::{routing::Routing, timers::Timers};
+use crate::{Header, routing::Routing, timers::Timers};
 
-/// The requests of this node that have not ended.
+/// The requests of this node that have not ended, by the number they travel under.
 ///
 /// Bound: the configured most exchanges; further requests are refused as busy.
 #[derive(Debug, Default)]
 pub(super) struct Exchanges {
-    open: BTreeMap<ExchangeId, Exchange>,
-    timers: Timers<ExchangeId>,
+    open: BTreeMap<u64, Exchange>,
+    timers: Timers<u64>,
+    names: HashSet<ExchangeId>,
 }
 
 /// One request of this node.
 #[derive(Debug)]
 pub(super) struct Exchange {
+    /// What the edge calls it.
+    pub(super) name: ExchangeId,
     pub(super) target: NodeId,
+    /// In which of its epochs the target may have seen it.
+    pub(super) seen_in: Option<u64>,
+    told_epoch: Option<u64>,
+    began: Instant,
     pub(super) body: Bytes,
     pub(super) timeout: Duration,
     pub(super) deadline: Instant,
     /// The first hop of the present attempt; `None` while it waits for a path, or at this node itself.
-    pub(super) via: Option<NodeId>,
+    pub(super) via: Option<Hop>,
     /// First hops of earlier attempts that failed.
     pub(super) tried: Vec<NodeId>,
-    /// Whether an attempt may have come through.
-    pub(super) maybe_seen: bool,
     /// Why the last attempt failed, where it was refused.
     pub(super) refusal: Refusal,
     wake: Instant,
+}
+
+/// Where the present attempt went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Hop {
+    pub(super) node: NodeId,
+    pub(super) target_epoch: u64,
 }
 
 impl Exchanges {
@@ -41,40 +53,42 @@ impl Exchanges {
         self.open.len()
     }
 
-    pub(super) fn contains(&self, id: ExchangeId) -> bool {
-        self.open.contains_key(&id)
+    pub(super) fn contains(&self, name: ExchangeId) -> bool {
+        self.names.contains(&name)
     }
 
-    pub(super) fn get_mut(&mut self, id: ExchangeId) -> Option<&mut Exchange> {
-        self.open.get_mut(&id)
+    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Exchange> {
+        self.open.get_mut(&number)
     }
 
-    pub(super) fn insert(&mut self, id: ExchangeId, exchange: Exchange) {
-        self.timers.set(exchange.wake, id);
-        self.open.insert(id, exchange);
+    pub(super) fn insert(&mut self, number: u64, exchange: Exchange) {
+        self.timers.set(exchange.wake, number);
+        self.names.insert(exchange.name);
+        self.open.insert(number, exchange);
     }
 
-    pub(super) fn remove(&mut self, id: ExchangeId) -> Option<Exchange> {
-        let exchange = self.open.remove(&id)?;
-        self.timers.cancel(exchange.wake, id);
+    pub(super) fn remove(&mut self, number: u64) -> Option<Exchange> {
+        let exchange = self.open.remove(&number)?;
+        self.names.remove(&exchange.name);
+        self.timers.cancel(exchange.wake, number);
         Some(exchange)
     }
 
     /// The exchanges whose present attempt matches.
-    pub(super) fn matching(&self, test: impl Fn(&Exchange) -> bool) -> Vec<ExchangeId> {
-        self.open.iter().filter(|(_, exchange)| test(exchange)).map(|(id, _)| *id).collect()
+    pub(super) fn matching(&self, test: impl Fn(&Exchange) -> bool) -> Vec<u64> {
+        self.open.iter().filter(|(_, exchange)| test(exchange)).map(|(number, _)| *number).collect()
     }
 
     /// Has an exchange looked at again, no later than its deadline.
-    pub(super) fn wake_at(&mut self, id: ExchangeId, at: Instant) {
-        if let Some(exchange) = self.open.get_mut(&id) {
-            self.timers.cancel(exchange.wake, id);
+    pub(super) fn wake_at(&mut self, number: u64, at: Instant) {
+        if let Some(exchange) = self.open.get_mut(&number) {
+            self.timers.cancel(exchange.wake, number);
             exchange.wake = at.min(exchange.deadline);
-            self.timers.set(exchange.wake, id);
+            self.timers.set(exchange.wake, number);
         }
     }
 
-    pub(super) fn pop_due(&mut self, now: Instant) -> Option<ExchangeId> {
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<u64> {
         self.timers.pop_due(now)
     }
 
@@ -84,26 +98,53 @@ impl Exchanges {
 }
 
 impl Exchange {
-    pub(super) fn new(target: NodeId, body: Bytes, timeout: Duration, now: Instant) -> Self {
+    pub(super) fn new(name: ExchangeId, target: NodeId, body: Bytes, timeout: Duration, now: Instant) -> Self {
         let deadline = now + timeout;
         Self {
+            name,
             target,
+            seen_in: None,
+            told_epoch: None,
+            began: now,
             body,
             timeout,
             deadline,
             via: None,
             tried: Vec::new(),
-            maybe_seen: false,
             refusal: Refusal::NoRoute,
             wake: deadline,
         }
     }
 
-    /// Ends the present attempt; says whether there was one.
+    /// Ends the present attempt, which was refused before its target had it; says whether there was one.
     pub(super) fn give_up_hop(&mut self) -> bool {
         let hop = self.via.take();
-        self.tried.extend(hop);
+        self.tried.extend(hop.map(|hop| hop.node));
         hop.is_some()
+    }
+
+    /// Ends the present attempt, of which it is not known how far it came.
+    pub(super) fn lose_hop(&mut self) {
+        self.seen_in = self.seen_in.or(self.via.map(|hop| hop.target_epoch));
+        self.give_up_hop();
+    }
+
+    /// In which epoch its target runs now: as is known here, or as the target said itself.
+    pub(super) fn epoch_now(&self, known: Option<u64>) -> Option<u64> {
+        self.told_epoch.max(known)
+    }
+
+    /// The target has started since the epoch that was asked. If it had done so before the first attempt, no life of it
+    /// has run the request.
+    pub(super) fn outlived(&mut self, answer: &Header, now: Instant) {
+        self.via = None;
+        self.told_epoch = Some(answer.source_epoch);
+        if answer.sent >= now.saturating_duration_since(self.began) {
+            self.seen_in = None;
+            self.tried.clear();
+        } else {
+            self.seen_in = self.seen_in.or(Some(0));
+        }
     }
 
     /// Another first hop, once all were tried any; `None` where no path exists.
@@ -118,10 +159,10 @@ impl Exchange {
 
     /// How it ends when nothing more can be tried.
     pub(super) const fn failure(&self) -> UnicastError {
-        match (self.maybe_seen, self.refusal) {
-            (true, _) => UnicastError::TimedOut { after: self.timeout },
-            (false, Refusal::NoRoute) => UnicastError::NoRoute,
-            (false, refusal) => UnicastError::Refused(refusal),
+        match (self.seen_in, self.refusal) {
+            (Some(_), _) => UnicastError::TimedOut { after: self.timeout },
+            (None, Refusal::NoRoute) => UnicastError::NoRoute,
+            (None, refusal) => UnicastError::Refused(refusal),
         }
     }
 }

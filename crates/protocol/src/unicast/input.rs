@@ -33,7 +33,12 @@ pub enum UnicastInput {
         /// Why.
         refusal: Refusal,
     },
-    /// A unicast message arrived; if it was relayed, its signature has been verified.
+    /// The application had a request, and will not answer it.
+    Abandon {
+        /// Which.
+        inbound: InboundId,
+    },
+    /// A unicast message arrived; if it was relayed to this node, its seal has been opened and was its source's.
     Received {
         /// The linked peer it came from.
         from: NodeId,

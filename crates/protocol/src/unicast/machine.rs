@@ -7,19 +7,18 @@ use bytes::Bytes;
 use nuncio_identity::NodeId;
 
 use super::{
-    Content, ExchangeId, InboundId, Message, Refusal, Reply, UnicastError,
-    exchange::{Exchange, Exchanges},
-    seen::{Lane, Seen, Sight},
-    sent_again,
+    Content, ExchangeId, InboundId, Message, Refusal, Reply, UnicastError, Unknown,
+    answers::{Answers, Key, State},
+    exchange::{Exchange, Exchanges, Hop},
 };
-use crate::{Config, MAX_BODY, MAX_HOPS, Output, timers::earliest, turn::Turn};
+use crate::{Config, Header, MAX_BODY, MAX_LIFETIME, Output, gate::Admitted, timers::earliest, turn::Turn};
 
-/// Requests out, requests in, and the messages of others on their way.
+/// How soon a request is tried again whose target's epoch is not known yet.
+const EPOCH_WAIT: Duration = Duration::from_millis(50);
+
+/// Requests out and requests in.
 #[derive(Debug)]
 pub(crate) struct Unicast {
-    me: NodeId,
-    epoch: u64,
-    started: Instant,
     hop_timeout: Duration,
     max_timeout: Duration,
     max_exchanges: usize,
@@ -28,39 +27,36 @@ pub(crate) struct Unicast {
     /// refused as busy, and one that is not answered in the longest request time is dropped.
     inbound: BTreeMap<InboundId, Inbound>,
     next_inbound: u64,
-    seen: Seen,
+    answers: Answers,
 }
 
 #[derive(Debug)]
 struct Inbound {
-    source: NodeId,
-    epoch: u64,
-    id: ExchangeId,
-    lane: Lane,
+    /// Who asked, in which epoch, and its number.
+    key: Key,
     /// The link it came over last.
     via: NodeId,
     arrived: Instant,
+    /// Until when its source waits.
+    until: Instant,
 }
 
 impl Unicast {
-    pub(crate) fn new(config: &Config, me: NodeId, epoch: u64, now: Instant) -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
         Self {
-            me,
-            epoch,
-            started: now,
             hop_timeout: config.hop_timeout,
-            max_timeout: config.max_request_timeout,
+            max_timeout: config.max_request_timeout.min(MAX_LIFETIME),
             max_exchanges: config.max_exchanges,
             exchanges: Exchanges::default(),
             inbound: BTreeMap::new(),
             next_inbound: 0,
-            seen: Seen::default(),
+            answers: Answers::default(),
         }
     }
 
     pub(crate) fn handle_request(
         &mut self,
-        id: ExchangeId,
+        name: ExchangeId,
         target: NodeId,
         body: Bytes,
         timeout: Duration,
@@ -75,22 +71,21 @@ impl Unicast {
         } else {
             None
         };
-        if self.exchanges.contains(id) {
-            tracing::warn!(?id, "request number used twice, the second one is ignored");
+        if self.exchanges.contains(name) {
+            tracing::warn!(?name, "request name used twice, the second one is ignored");
             return;
         }
         if let Some(error) = refused {
-            turn.outbox.push(Output::Completed { exchange: id, outcome: Err(error) });
+            turn.outbox.push(Output::Completed { exchange: name, outcome: Err(error) });
             return;
         }
-        let exchange = Exchange::new(target, body, timeout.min(self.max_timeout), turn.now);
-        if target == self.me {
-            let body = exchange.body.clone();
-            self.exchanges.insert(id, exchange);
-            self.hand_over(target, self.epoch, id, target, body, turn);
+        let (number, timeout) = (turn.life.number(), timeout.min(self.max_timeout));
+        self.exchanges.insert(number, Exchange::new(name, target, body.clone(), timeout, turn.now));
+        if target == turn.life.node {
+            let key = (target, turn.life.epoch, number);
+            self.hand_over(key, target, body, timeout, turn);
         } else {
-            self.exchanges.insert(id, exchange);
-            self.attempt(id, false, turn);
+            self.attempt(number, false, turn);
         }
     }
 
@@ -102,237 +97,258 @@ impl Unicast {
         self.answer(inbound, Content::Failure { refusal }, turn);
     }
 
-    pub(crate) fn handle_received(&mut self, from: NodeId, message: Message, turn: &mut Turn<'_>) {
-        if message.source == self.me {
-            tracing::trace!(from = %from.short(), "own message came back, dropped");
-        } else if message.target != self.me {
-            self.relay(from, message, turn);
-        } else if matches!(message.content, Content::Request { .. }) {
-            self.accept(from, message, turn);
-        } else if message.epoch == self.epoch {
-            self.conclude(from, message, turn);
-        }
+    /// The application had a request and will not answer it.
+    pub(crate) fn handle_abandon(&mut self, inbound: InboundId, turn: &mut Turn<'_>) {
+        self.answer(inbound, Content::Unanswered, turn);
     }
 
+    pub(crate) fn handle_received(&mut self, admitted: Admitted<Message>, turn: &mut Turn<'_>) -> Taken {
+        let (time_left, is_repeated) = (admitted.time_left(), admitted.is_repeated());
+        let (from, Message { header, content }) = admitted.into_parts();
+        match content {
+            Content::Request { .. } if is_repeated => self.repeat(from, &header, turn),
+            Content::Request { body } => return self.accept(from, &header, body, time_left, turn),
+            content => self.conclude(from, &header, content, turn),
+        }
+        Taken::Kept
+    }
+
+    /// A request was for an earlier epoch of this node.
+    pub(crate) fn handle_outlived(&self, admitted: Admitted<Message>, turn: &mut Turn<'_>) {
+        let time_left = admitted.time_left();
+        let (from, Message { header, .. }) = admitted.into_parts();
+        send_answer(from, key_of(&header), Content::Outlived, turn.now + time_left, turn);
+    }
+
+    /// The link's queue was full for a message of ours.
     pub(crate) fn handle_not_sent(&mut self, to: NodeId, mut message: Message, turn: &mut Turn<'_>) {
-        let is_request = matches!(message.content, Content::Request { .. });
-        if message.source == self.me && is_request {
-            self.refused(message.id, to, Refusal::Busy, turn);
-        } else if is_request {
-            let hop = turn.routing.next_hop_without(&message.source, &[to]);
-            self.fail(hop, &message, Refusal::Busy, turn);
-        } else if message.source == self.me
-            && message.hops_left > 0
-            && let Some(hop) = turn.routing.next_hop_without(&message.target, &[to])
+        if matches!(message.content, Content::Request { .. }) {
+            self.refused(message.header.number, to, Refusal::Busy, turn);
+        } else if message.header.hops_left > 0
+            && let Some(hop) = turn.routing.next_hop_without(&message.header.target, &[to])
         {
             // Fewer hops at each try, so that two full links do not hand it to each other for ever.
-            message.hops_left -= 1;
+            message.header.hops_left -= 1;
             turn.outbox.push(Output::SendUnicast { to: hop, message });
         }
     }
 
     /// A link is gone: what it carried goes another way.
     pub(crate) fn handle_link_down(&mut self, peer: &NodeId, turn: &mut Turn<'_>) {
-        for id in self.exchanges.matching(|exchange| exchange.via == Some(*peer)) {
-            if let Some(exchange) = self.exchanges.get_mut(id) {
-                exchange.give_up_hop();
-                exchange.maybe_seen = true;
+        for number in self.exchanges.matching(|exchange| exchange.via.is_some_and(|hop| hop.node == *peer)) {
+            if let Some(exchange) = self.exchanges.get_mut(number) {
+                exchange.lose_hop();
             }
-            self.attempt(id, true, turn);
+            self.attempt(number, true, turn);
         }
     }
 
     /// Paths came to be: what waits for one goes on.
     pub(crate) fn handle_routes_changed(&mut self, turn: &mut Turn<'_>) {
         let waiting = |exchange: &Exchange| exchange.via.is_none() && turn.routing.route(&exchange.target).is_some();
-        for id in self.exchanges.matching(waiting) {
-            self.attempt(id, true, turn);
+        for number in self.exchanges.matching(waiting) {
+            self.attempt(number, true, turn);
         }
     }
 
     pub(crate) fn handle_expelled(&mut self, node: &NodeId, turn: &mut Turn<'_>) {
-        for id in self.exchanges.matching(|exchange| exchange.target == *node) {
-            self.complete(id, Err(UnicastError::Refused(Refusal::Denied)), turn);
+        for number in self.exchanges.matching(|exchange| exchange.target == *node) {
+            let Some(exchange) = self.exchanges.get_mut(number) else { continue };
+            let maybe_seen = exchange.seen_in.is_some() || exchange.via.is_some();
+            let seen = UnicastError::Unknown(Unknown::Expelled);
+            let error = if maybe_seen { seen } else { UnicastError::Refused(Refusal::Denied) };
+            self.complete(number, Err(error), turn);
         }
-        self.inbound.retain(|_, inbound| inbound.source != *node);
+        self.inbound.retain(|_, inbound| inbound.key.0 != *node);
+    }
+
+    /// The node is about to stop: who asked is not left to wait.
+    pub(crate) fn handle_leave(&mut self, turn: &mut Turn<'_>) {
+        for inbound in self.inbound.keys().copied().collect::<Vec<_>>() {
+            self.handle_abandon(inbound, turn);
+        }
     }
 
     pub(crate) fn handle_timeout(&mut self, turn: &mut Turn<'_>) {
         while let Some(entry) = self.inbound.first_entry()
             && entry.get().arrived + self.max_timeout <= turn.now
         {
-            entry.remove();
+            self.answers.forget(&entry.remove().key);
         }
-        while let Some(id) = self.exchanges.pop_due(turn.now) {
-            let Some(exchange) = self.exchanges.get_mut(id) else { continue };
+        self.answers.handle_timeout(turn.now);
+        while let Some(number) = self.exchanges.pop_due(turn.now) {
+            let Some(exchange) = self.exchanges.get_mut(number) else { continue };
             if exchange.deadline <= turn.now {
                 let after = exchange.timeout;
-                self.complete(id, Err(UnicastError::TimedOut { after }), turn);
+                self.complete(number, Err(UnicastError::TimedOut { after }), turn);
                 continue;
             }
-            if exchange.give_up_hop() {
-                exchange.maybe_seen = true;
-            }
-            self.attempt(id, true, turn);
+            exchange.lose_hop();
+            self.attempt(number, true, turn);
         }
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let expiry = self.inbound.first_key_value().map(|(_, inbound)| inbound.arrived + self.max_timeout);
-        earliest(self.exchanges.next(), expiry)
+        earliest(self.exchanges.next(), earliest(expiry, self.answers.poll_timeout()))
     }
 
     /// Sends a request over the best first hop not tried yet (`again`: or over a tried one, once all were).
-    fn attempt(&mut self, id: ExchangeId, again: bool, turn: &mut Turn<'_>) {
-        let Some(exchange) = self.exchanges.get_mut(id) else { return };
-        let Some(hop) = exchange.choose_hop(turn.routing, again) else {
-            if exchange.maybe_seen {
-                self.exchanges.wake_at(id, turn.now + self.hop_timeout);
+    fn attempt(&mut self, number: u64, again: bool, turn: &mut Turn<'_>) {
+        let Some(exchange) = self.exchanges.get_mut(number) else { return };
+        let Some(epoch) = exchange.epoch_now(turn.directory.epoch_of(&exchange.target)) else {
+            self.exchanges.wake_at(number, turn.now + EPOCH_WAIT);
+            return;
+        };
+        if exchange.seen_in.is_some_and(|seen_in| seen_in != epoch) {
+            // Its earlier life may have run it: the present one must not.
+            self.complete(number, Err(UnicastError::Unknown(Unknown::Restarted)), turn);
+            return;
+        }
+        let Some(node) = exchange.choose_hop(turn.routing, again) else {
+            if exchange.seen_in.is_some() {
+                self.exchanges.wake_at(number, turn.now + self.hop_timeout);
             } else {
                 let outcome = Err(exchange.failure());
-                self.complete(id, outcome, turn);
+                self.complete(number, outcome, turn);
             }
             return;
         };
-        exchange.via = Some(hop);
-        let is_direct = hop == exchange.target;
+        exchange.via = Some(Hop { node, target_epoch: epoch });
         let time_left = exchange.deadline.saturating_duration_since(turn.now);
-        let content = Content::Request { body: exchange.body.clone(), time_left };
-        let mut message = own_message(self.me, exchange.target, self.epoch, id, content);
-        if exchange.maybe_seen {
-            message.hops_left -= sent_again::fewer_hops(exchange.timeout.saturating_sub(time_left));
-        }
+        let header = turn.life.header((exchange.target, epoch), number, time_left, turn.now);
+        let message = Message { header, content: Content::Request { body: exchange.body.clone() } };
+        let is_direct = node == exchange.target;
         let wake = if is_direct { exchange.deadline } else { turn.now + self.hop_timeout };
-        self.exchanges.wake_at(id, wake);
-        turn.outbox.push(Output::SendUnicast { to: hop, message });
+        self.exchanges.wake_at(number, wake);
+        turn.outbox.push(Output::SendUnicast { to: node, message });
     }
 
     /// The first hop says that the request went no further.
-    fn refused(&mut self, id: ExchangeId, hop: NodeId, refusal: Refusal, turn: &mut Turn<'_>) {
-        if let Some(exchange) = self.exchanges.get_mut(id)
-            && exchange.via == Some(hop)
+    fn refused(&mut self, number: u64, hop: NodeId, refusal: Refusal, turn: &mut Turn<'_>) {
+        if let Some(exchange) = self.exchanges.get_mut(number)
+            && exchange.via.is_some_and(|via| via.node == hop)
         {
             exchange.give_up_hop();
             exchange.refusal = refusal;
-            self.attempt(id, false, turn);
+            self.attempt(number, false, turn);
         }
     }
 
-    /// Takes a reply or a failure for one of our requests.
-    fn conclude(&mut self, from: NodeId, message: Message, turn: &mut Turn<'_>) {
-        let Some(target) = self.exchanges.get_mut(message.id).map(|exchange| exchange.target) else {
-            tracing::trace!(source = %message.source.short(), "answer to no open request, dropped");
+    /// Takes an answer to one of our requests.
+    fn conclude(&mut self, from: NodeId, header: &Header, content: Content, turn: &mut Turn<'_>) {
+        let (number, source) = (header.number, header.source);
+        let Some(exchange) = self.exchanges.get_mut(number) else {
+            tracing::trace!(source = %source.short(), "answer to no open request, dropped");
             return;
         };
-        match message.content {
-            Content::Reply { body } if message.source == target => {
-                self.complete(message.id, Ok(Reply { body, hops: message.hops }), turn);
-            }
-            Content::Failure { refusal } if message.source == target => {
-                self.complete(message.id, Err(UnicastError::Refused(refusal)), turn);
+        let is_targets = source == exchange.target;
+        let outcome = match content {
+            Content::Reply { body } if is_targets => Ok(Reply { body, hops: header.hops }),
+            Content::Failure { refusal } if is_targets => Err(UnicastError::Refused(refusal)),
+            Content::Unanswered if is_targets => Err(UnicastError::Unknown(Unknown::Unanswered)),
+            Content::Outlived if is_targets => {
+                exchange.outlived(header, turn.now);
+                self.attempt(number, true, turn);
+                return;
             }
             Content::Failure { refusal: refusal @ (Refusal::NoRoute | Refusal::Busy) } => {
-                self.refused(message.id, from, refusal, turn);
+                return self.refused(number, from, refusal, turn);
             }
-            _ => tracing::trace!(source = %message.source.short(), "answer of another node, dropped"),
-        }
+            _ => {
+                tracing::trace!(source = %source.short(), "answer of another node, dropped");
+                return;
+            }
+        };
+        self.complete(number, outcome, turn);
     }
 
     /// Takes a request of another node.
-    fn accept(&mut self, from: NodeId, message: Message, turn: &mut Turn<'_>) {
-        let too_young = turn.now < self.started + sent_again::needed_uptime(&message, self.max_timeout);
-        let Message { source, epoch, id, content, .. } = message;
-        let Content::Request { body, .. } = content else { return };
-        let sender = (source, Lane::of(&body));
-        match self.seen.look(sender, epoch, id, InboundId(self.next_inbound)) {
-            Sight::New if too_young => {
-                tracing::trace!(source = %source.short(), "an earlier life may have run this request, dropped");
-                self.seen.unsee(&sender, id);
-            }
-            Sight::New if self.inbound.len() >= self.max_exchanges => {
-                self.seen.unsee(&sender, id);
-                self.send_answer(from, source, epoch, id, Content::Failure { refusal: Refusal::Busy }, turn);
-            }
-            Sight::New => self.hand_over(source, epoch, id, from, body, turn),
-            Sight::Running(inbound) => {
-                if let Some(inbound) = self.inbound.get_mut(&inbound) {
+    fn accept(
+        &mut self,
+        from: NodeId,
+        header: &Header,
+        body: Bytes,
+        time_left: Duration,
+        turn: &mut Turn<'_>,
+    ) -> Taken {
+        let key = key_of(header);
+        if self.inbound.len() >= self.max_exchanges {
+            let busy = Content::Failure { refusal: Refusal::Busy };
+            send_answer(from, key, busy, turn.now + time_left, turn);
+            return Taken::NotSeen { source: header.source, number: header.number };
+        }
+        self.hand_over(key, from, body, time_left, turn);
+        Taken::Kept
+    }
+
+    /// A request that was here before: its answer, or the way by which it goes back, may have been lost.
+    fn repeat(&mut self, from: NodeId, header: &Header, turn: &mut Turn<'_>) {
+        let key = key_of(header);
+        match self.answers.get(&key) {
+            Some(State::Running(inbound)) => {
+                if let Some(inbound) = self.inbound.get_mut(inbound) {
                     inbound.via = from;
                 }
             }
-            Sight::Answered(content) => self.send_answer(from, source, epoch, id, content, turn),
-            Sight::Old => tracing::trace!(source = %source.short(), "request seen before, dropped"),
+            Some(State::Answered(content)) => {
+                send_answer(from, key, content.clone(), turn.now + header.lifetime, turn);
+            }
+            None => tracing::trace!(source = %header.source.short(), "request seen before, dropped"),
         }
     }
 
-    fn hand_over(&mut self, source: NodeId, epoch: u64, id: ExchangeId, via: NodeId, body: Bytes, turn: &mut Turn<'_>) {
+    fn hand_over(&mut self, key: Key, via: NodeId, body: Bytes, time_left: Duration, turn: &mut Turn<'_>) {
         let inbound = InboundId(self.next_inbound);
         self.next_inbound += 1;
-        let (lane, arrived) = (Lane::of(&body), turn.now);
-        self.inbound.insert(inbound, Inbound { source, epoch, id, lane, via, arrived });
-        turn.outbox.push(Output::Request { inbound, source, body });
+        self.inbound.insert(inbound, Inbound { key, via, arrived: turn.now, until: turn.now + time_left });
+        self.answers.run(key, inbound);
+        turn.outbox.push(Output::Request { inbound, source: key.0, body });
     }
 
     fn answer(&mut self, inbound: InboundId, content: Content, turn: &mut Turn<'_>) {
-        let Some(Inbound { source, epoch, id, lane, via, .. }) = self.inbound.remove(&inbound) else { return };
-        if source != self.me {
-            self.seen.answered(&(source, lane), epoch, id, &content);
-            self.send_answer(via, source, epoch, id, content, turn);
+        let Some(Inbound { key, via, until, .. }) = self.inbound.remove(&inbound) else { return };
+        if key.0 != turn.life.node {
+            self.answers.answer(key, &content, until, turn.now);
+            send_answer(via, key, content, until, turn);
             return;
         }
+        self.answers.forget(&key);
         let outcome = match content {
+            Content::Reply { body } => Ok(Reply { body, hops: 0 }),
             Content::Failure { refusal } => Err(UnicastError::Refused(refusal)),
-            Content::Reply { body } | Content::Request { body, .. } => Ok(Reply { body, hops: 0 }),
+            _ => Err(UnicastError::Unknown(Unknown::Unanswered)),
         };
-        self.complete(id, outcome, turn);
+        self.complete(key.2, outcome, turn);
     }
 
-    /// Sends an answer back over the link the request came from, or where the routes lead.
-    fn send_answer(
-        &self,
-        via: NodeId,
-        source: NodeId,
-        epoch: u64,
-        id: ExchangeId,
-        content: Content,
-        turn: &mut Turn<'_>,
-    ) {
-        let hop = if turn.routing.is_linked(&via) { Some(via) } else { turn.routing.next_hop(&source) };
-        if let Some(to) = hop {
-            let message = own_message(self.me, source, epoch, id, content);
-            turn.outbox.push(Output::SendUnicast { to, message });
-        }
-    }
-
-    fn relay(&self, from: NodeId, mut message: Message, turn: &mut Turn<'_>) {
-        let hop = turn.routing.next_hop_without(&message.target, &[from, message.source]);
-        match hop.filter(|_| message.hops_left > 0) {
-            Some(to) => {
-                message.hops_left = message.hops_left.min(MAX_HOPS) - 1;
-                message.hops = message.hops.saturating_add(1);
-                turn.outbox.push(Output::SendUnicast { to, message });
-            }
-            None if matches!(message.content, Content::Request { .. }) => {
-                self.fail(Some(from), &message, Refusal::NoRoute, turn);
-            }
-            None => tracing::trace!(target = %message.target.short(), "no way on for an answer, dropped"),
-        }
-    }
-
-    fn fail(&self, hop: Option<NodeId>, request: &Message, refusal: Refusal, turn: &mut Turn<'_>) {
-        if let Some(to) = hop {
-            let content = Content::Failure { refusal };
-            let message = own_message(self.me, request.source, request.epoch, request.id, content);
-            turn.outbox.push(Output::SendUnicast { to, message });
-        }
-    }
-
-    fn complete(&mut self, id: ExchangeId, outcome: Result<Reply, UnicastError>, turn: &mut Turn<'_>) {
-        if self.exchanges.remove(id).is_some() {
-            turn.outbox.push(Output::Completed { exchange: id, outcome });
+    fn complete(&mut self, number: u64, outcome: Result<Reply, UnicastError>, turn: &mut Turn<'_>) {
+        if let Some(exchange) = self.exchanges.remove(number) {
+            turn.outbox.push(Output::Completed { exchange: exchange.name, outcome });
         }
     }
 }
 
-fn own_message(source: NodeId, target: NodeId, epoch: u64, id: ExchangeId, content: Content) -> Message {
-    Message { source, target, epoch, id, hops_left: MAX_HOPS - 1, hops: 1, content, signature: None }
+/// What became of a request that was admitted.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It is remembered.
+    Kept,
+    /// The application did not get it: it may come again.
+    NotSeen { source: NodeId, number: u64 },
+}
+
+const fn key_of(header: &Header) -> Key {
+    (header.source, header.source_epoch, header.number)
+}
+
+/// Sends an answer back over the link the request came from, or where the routes lead.
+fn send_answer(via: NodeId, key: Key, content: Content, until: Instant, turn: &mut Turn<'_>) {
+    let (source, epoch, number) = key;
+    let hop = if turn.routing.is_linked(&via) { Some(via) } else { turn.routing.next_hop(&source) };
+    if let Some(to) = hop {
+        let lifetime = until.saturating_duration_since(turn.now);
+        let header = turn.life.header((source, epoch), number, lifetime, turn.now);
+        turn.outbox.push(Output::SendUnicast { to, message: Message { header, content } });
+    }
 }

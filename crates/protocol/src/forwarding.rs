@@ -1,0 +1,70 @@
+//! Messages of others on their way.
+
+use nuncio_identity::NodeId;
+
+use crate::{
+    Output, amop,
+    gate::Passing,
+    header::Letter,
+    turn::Turn,
+    unicast::{self, Refusal},
+};
+
+/// A message that this node can pass on, and turn back when there is no way on.
+pub(crate) trait Forwarded: Letter + Sized {
+    /// Sends it to a peer.
+    fn send(self, to: NodeId) -> Output;
+    /// What its source is told when it goes no further.
+    fn turned_back(&self, refusal: Refusal, turn: &Turn<'_>) -> Self;
+}
+
+/// Passes a message on towards its target.
+pub(crate) fn forward<M: Forwarded>(passing: Passing<M>, turn: &mut Turn<'_>) {
+    let (from, mut message) = passing.into_parts();
+    let header = *message.header();
+    let hop = turn.routing.next_hop_without(&header.target, &[from, header.source]);
+    match hop.zip(header.passed_on()) {
+        Some((to, passed_on)) => {
+            *message.header_mut() = passed_on;
+            turn.outbox.push(message.send(to));
+        }
+        None => turn_back(from, &message, Refusal::NoRoute, turn),
+    }
+}
+
+/// The queue of the next link was full for a message of another node.
+pub(crate) fn handle_not_sent<M: Forwarded>(to: NodeId, message: &M, turn: &mut Turn<'_>) {
+    if let Some(hop) = turn.routing.next_hop_without(&message.header().source, &[to]) {
+        turn_back(hop, message, Refusal::Busy, turn);
+    }
+}
+
+fn turn_back<M: Forwarded>(hop: NodeId, message: &M, refusal: Refusal, turn: &mut Turn<'_>) {
+    if message.asks() {
+        let answer = message.turned_back(refusal, turn);
+        turn.outbox.push(answer.send(hop));
+    } else {
+        tracing::trace!(target = %message.header().target.short(), "no way on for an answer, dropped");
+    }
+}
+
+impl Forwarded for unicast::Message {
+    fn send(self, to: NodeId) -> Output {
+        Output::SendUnicast { to, message: self }
+    }
+
+    fn turned_back(&self, refusal: Refusal, turn: &Turn<'_>) -> Self {
+        Self { header: turn.answering(&self.header), content: unicast::Content::Failure { refusal } }
+    }
+}
+
+impl Forwarded for amop::Message {
+    fn send(self, to: NodeId) -> Output {
+        Output::SendBridge { to, message: self }
+    }
+
+    fn turned_back(&self, _: Refusal, turn: &Turn<'_>) -> Self {
+        let (code, data) = (amop::ResultCode::NO_SUBSCRIBER, bytes::Bytes::new());
+        Self { header: turn.answering(&self.header), content: amop::Content::Result { code, data } }
+    }
+}

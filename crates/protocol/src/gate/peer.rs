@@ -1,0 +1,39 @@
+use std::time::{Duration, Instant};
+
+use super::{Bucket, Rate};
+
+/// Messages and bytes that a node passes on for one neighbour.
+const PASSED_MESSAGES: Rate = Rate::of(100_000.0, Duration::from_secs(2));
+const PASSED_BYTES: Rate = Rate::of(512.0 * 1024.0 * 1024.0, Duration::from_secs(2));
+
+/// Requests that one neighbour brings again. When a hop dies silently, all that it swallowed in two seconds comes again.
+const REPEATED: Rate = Rate { per_second: 5_000.0, burst: 100_000.0 };
+
+/// What a linked peer may still have us do.
+#[derive(Debug)]
+pub(super) struct Peer {
+    passed_messages: Bucket,
+    passed_bytes: Bucket,
+    repeated: Bucket,
+}
+
+impl Peer {
+    pub(super) const fn new(now: Instant) -> Self {
+        Self {
+            passed_messages: Bucket::new(PASSED_MESSAGES, now),
+            passed_bytes: Bucket::new(PASSED_BYTES, now),
+            repeated: Bucket::new(REPEATED, now),
+        }
+    }
+
+    /// Whether a message of so many bytes may be passed on for it.
+    #[expect(clippy::cast_precision_loss, reason = "a message is shorter than 2^53 bytes")]
+    pub(super) fn may_pass(&mut self, bytes: usize, now: Instant) -> bool {
+        self.passed_messages.take(1.0, PASSED_MESSAGES, now) && self.passed_bytes.take(bytes as f64, PASSED_BYTES, now)
+    }
+
+    /// Whether it may bring one more message that was here already.
+    pub(super) fn may_repeat(&mut self, now: Instant) -> bool {
+        self.repeated.take(1.0, REPEATED, now)
+    }
+}

@@ -1,0 +1,97 @@
+use std::time::{Duration, Instant};
+
+use super::{
+    memory::{Memory, Sight},
+    source_clock::SourceClock,
+};
+use crate::{Header, MAX_LIFETIME};
+
+/// What is known of a certified node that sends messages: in which epoch it runs, what its clock shows, and what of it
+/// has been seen.
+#[derive(Debug)]
+pub(super) struct Source {
+    epoch: u64,
+    /// The highest epoch it ever had: a lower one is believed only if the node says so over its own link.
+    highest: u64,
+    clock: Option<SourceClock>,
+    memory: Memory,
+}
+
+/// In which of its source's epochs a message was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Era {
+    Present,
+    /// Its source has started since, or has never had it.
+    Past,
+    /// Its source seems to have started: its record will say.
+    Future,
+}
+
+impl Source {
+    pub(super) fn new(epoch: u64) -> Self {
+        Self { epoch, highest: epoch, clock: None, memory: Memory::default() }
+    }
+
+    /// The node says in which epoch it runs, over a link of its own.
+    pub(super) fn says_epoch(&mut self, epoch: u64) {
+        if epoch != self.epoch {
+            self.begin(epoch);
+        }
+    }
+
+    /// A record of the node names an epoch.
+    pub(super) fn recorded(&mut self, epoch: u64) {
+        if epoch > self.highest {
+            self.begin(epoch);
+        }
+    }
+
+    /// The clock starts anew with the epoch, and so do its numbers.
+    fn begin(&mut self, epoch: u64) {
+        *self = Self { highest: self.highest.max(epoch), ..Self::new(epoch) };
+    }
+
+    pub(super) const fn era(&self, epoch: u64) -> Era {
+        if epoch == self.epoch {
+            Era::Present
+        } else if epoch > self.highest {
+            Era::Future
+        } else {
+            Era::Past
+        }
+    }
+
+    /// Reads the clock in a message; gives back how long it still counts, `None` when it counts no more.
+    pub(super) fn time_left(&mut self, header: &Header, now: Instant) -> Option<Duration> {
+        if header.lifetime > MAX_LIFETIME {
+            return None;
+        }
+        let clock = self.clock.get_or_insert(SourceClock::new(header.sent, now));
+        clock.read(header.sent, now);
+        (!clock.is_past(header.sent, header.lifetime, now)).then(|| clock.left(header.sent, header.lifetime, now))
+    }
+
+    /// Takes the clock of an announcement or record of the present epoch.
+    pub(super) fn read_clock(&mut self, reading: Duration, is_newest: bool, now: Instant) {
+        let clock = self.clock.get_or_insert(SourceClock::new(reading, now));
+        if is_newest {
+            clock.read_newest(reading, now);
+        } else {
+            clock.read(reading, now);
+        }
+    }
+
+    pub(super) fn see(&mut self, number: u64, now: Instant) -> Sight {
+        let clock = self.clock.map_or(Duration::ZERO, |clock| clock.shows(now));
+        self.memory.see(number, clock)
+    }
+
+    pub(super) fn unsee(&mut self, number: u64) {
+        self.memory.unsee(number);
+    }
+
+    /// Bytes its memory takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.memory.bytes()
+    }
+}

@@ -1,0 +1,115 @@
+use std::time::{Duration, Instant};
+
+/// How much slower than ours another node's clock may run without a message of it being taken for late: one in so many.
+const DRIFT: u32 = 1000;
+
+/// For how long readings must lag before the clock is believed to have stood still, as that of a suspended machine does.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Readings that lag by less say nothing: so long a message may be on its way.
+const TRANSIT: Duration = Duration::from_secs(2);
+
+/// What another node's clock, the time since its epoch began, shows at the least.
+///
+/// Each message and announcement of the node carries a reading, under its seal or signature. The newest one is known to be
+/// past, so what expired by it has expired: no honest message is ever refused for a reading that took long. Two hosts'
+/// wall clocks are never compared.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SourceClock {
+    reading: Duration,
+    at: Instant,
+    lag: Option<Lag>,
+}
+
+/// Readings behind what the clock should show by now.
+#[derive(Debug, Clone, Copy)]
+struct Lag {
+    since: Instant,
+    least: Duration,
+}
+
+impl SourceClock {
+    pub(super) const fn new(reading: Duration, now: Instant) -> Self {
+        Self { reading, at: now, lag: None }
+    }
+
+    /// What it shows at the least.
+    pub(super) fn shows(&self, now: Instant) -> Duration {
+        let passed = now.saturating_duration_since(self.at);
+        self.reading + (passed - passed / DRIFT)
+    }
+
+    /// Takes a reading that may be old.
+    pub(super) fn read(&mut self, reading: Duration, now: Instant) {
+        if reading >= self.shows(now) {
+            *self = Self::new(reading, now);
+        }
+    }
+
+    /// Takes the reading of an announcement newer than all before. If these lag for long, the clock is behind what was
+    /// believed: its host was suspended.
+    pub(super) fn read_newest(&mut self, reading: Duration, now: Instant) {
+        let behind = self.shows(now).saturating_sub(reading);
+        if behind <= TRANSIT {
+            self.lag = None;
+            return self.read(reading, now);
+        }
+        let lag = self.lag.get_or_insert(Lag { since: now, least: behind });
+        lag.least = lag.least.min(behind);
+        if now.saturating_duration_since(lag.since) >= PATIENCE {
+            *self = Self::new(self.shows(now).saturating_sub(lag.least), now);
+        }
+    }
+
+    /// Whether what was sent at a reading, to count for so long, counts no more.
+    pub(super) fn is_past(&self, sent: Duration, lifetime: Duration, now: Instant) -> bool {
+        sent.saturating_add(lifetime) <= self.shows(now)
+    }
+
+    /// How long something sent then still counts, at the most.
+    pub(super) fn left(&self, sent: Duration, lifetime: Duration, now: Instant) -> Duration {
+        sent.saturating_add(lifetime).saturating_sub(self.shows(now)).min(lifetime)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn what_a_reading_shows_to_be_past_is_past_and_a_slow_reading_makes_nothing_late() {
+        let start = Instant::now();
+        let mut clock = SourceClock::new(100 * S, start);
+        assert!(clock.is_past(95 * S, 5 * S, start));
+        assert!(!clock.is_past(95 * S, 6 * S, start));
+        clock.read(90 * S, start + S);
+        assert!(clock.shows(start + S) > 100 * S, "an old reading changes nothing");
+        clock.read(200 * S, start + S);
+        assert!(clock.is_past(100 * S, 60 * S, start + S));
+    }
+
+    #[test]
+    fn a_clock_that_stood_still_is_believed_after_a_while() {
+        let start = Instant::now();
+        let mut clock = SourceClock::new(100 * S, start);
+        let awake = start + 3600 * S;
+        for second in 0..12 {
+            clock.read_newest((101 + second) * S, awake + u32::try_from(second).unwrap() * S);
+        }
+        let now = awake + 12 * S;
+        assert!(!clock.is_past(112 * S, 5 * S, now), "{:?}", clock.shows(now));
+        assert!(clock.is_past(100 * S, 5 * S, now));
+    }
+
+    #[test]
+    fn one_delayed_announcement_does_not_set_a_clock_back() {
+        let start = Instant::now();
+        let mut clock = SourceClock::new(100 * S, start);
+        clock.read_newest(101 * S, start + 30 * S);
+        clock.read_newest(140 * S, start + 40 * S);
+        clock.read_newest(120 * S, start + 50 * S);
+        assert!(clock.shows(start + 50 * S) > 149 * S);
+    }
+}
