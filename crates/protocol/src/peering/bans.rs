@@ -109,6 +109,7 @@ mod tests {
         assert!(!peering.is_linked(&node_id(1)) && peering.is_banned(&node_id(1), start));
 
         let mut now = start;
+        peering.handle_input(PeeringInput::PeerAdded { address: Address::new("node-1:1") }, outbox, now);
         while let Some(due) = peering.poll_timeout().filter(|due| *due < start + MINUTE) {
             now = due.max(now + Duration::from_millis(1));
             peering.handle_timeout(outbox, now);
