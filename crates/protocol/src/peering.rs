@@ -1,6 +1,7 @@
 //! Which links to keep.
 
 mod backoff;
+mod bans;
 mod dialer;
 mod input;
 mod link;
@@ -74,6 +75,9 @@ pub enum Parting {
     /// It keeps another connection to us.
     #[error("it keeps another connection to this node")]
     Duplicate,
+    /// It holds us to have broken the rules, and refuses us for a while.
+    #[error("it banned this node for a while")]
+    Banned,
 }
 
 /// Why the core closes a connection or calls a link down.
@@ -92,6 +96,9 @@ pub enum LinkDownReason {
     /// The node is denied or revoked.
     #[error("node is denied")]
     Expelled,
+    /// The node broke the rules and is refused for a while.
+    #[error("node is banned: {0}")]
+    Banned(Arc<str>),
     /// This node stops.
     #[error("this node stops")]
     Leaving,
@@ -110,6 +117,7 @@ impl LinkDownReason {
             Self::Leaving => Some(Parting::Leaving),
             Self::Removed => Some(Parting::Removed),
             Self::Expelled => Some(Parting::Denied),
+            Self::Banned(_) => Some(Parting::Banned),
             Self::DuplicateIdentity => Some(Parting::DuplicateIdentity),
             Self::Duplicate => Some(Parting::Duplicate),
             Self::Closed(_) | Self::Parted(_) => None,
@@ -132,6 +140,17 @@ pub struct LinkView {
     pub since: Instant,
     /// The configured address at which the peer was met, if the operator asked for it.
     pub configured: Option<Address>,
+}
+
+/// A node that is refused for a while, as operators see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BanView {
+    /// Who.
+    pub peer: NodeId,
+    /// When it is let in again.
+    pub until: Instant,
+    /// What it did.
+    pub reason: Arc<str>,
 }
 
 /// A configured peer without a link, as operators see it.

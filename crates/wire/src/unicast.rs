@@ -193,6 +193,7 @@ fn encode_parting(parting: Parting) -> proto::Parting {
         Parting::Denied => proto::Parting::Denied,
         Parting::DuplicateIdentity => proto::Parting::DuplicateIdentity,
         Parting::Duplicate => proto::Parting::Duplicate,
+        Parting::Banned => proto::Parting::Banned,
     }
 }
 
@@ -203,6 +204,7 @@ fn decode_parting(parting: proto::Parting) -> Result<Parting, DecodeError> {
         proto::Parting::Denied => Ok(Parting::Denied),
         proto::Parting::DuplicateIdentity => Ok(Parting::DuplicateIdentity),
         proto::Parting::Duplicate => Ok(Parting::Duplicate),
+        proto::Parting::Banned => Ok(Parting::Banned),
         proto::Parting::Unspecified => Err(DecodeError::Field { field: "parting" }),
     }
 }

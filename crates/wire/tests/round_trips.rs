@@ -263,8 +263,8 @@ fn words_about_a_link_come_as_they_were_and_carry_nothing() {
     use nuncio_wire::unicast::{Frame as Word, decode_frame, encode_frame};
 
     let [a, b, _] = three();
-    let partings =
-        [Parting::Leaving, Parting::Removed, Parting::Denied, Parting::DuplicateIdentity, Parting::Duplicate];
+    use Parting::{Banned, Denied, Duplicate, DuplicateIdentity, Leaving, Removed};
+    let partings = [Leaving, Removed, Denied, DuplicateIdentity, Duplicate, Banned];
     let goodbyes = partings.into_iter().map(|parting| Word::Goodbye { parting });
     for word in goodbyes.chain([Word::Hello { epoch: 0 }, Word::Hello { epoch: u64::MAX }]) {
         let mut head = BytesMut::new();

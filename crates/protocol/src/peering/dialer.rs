@@ -225,7 +225,7 @@ impl Dialer {
         &mut self,
         links: usize,
         is_linked: impl Fn(&NodeId) -> bool,
-        is_expelled: impl Fn(&NodeId) -> bool,
+        is_refused: impl Fn(&NodeId) -> bool,
         outbox: &mut Outbox,
         now: Instant,
     ) {
@@ -239,7 +239,7 @@ impl Dialer {
         }
         self.looked = Some(now);
         self.wake = None;
-        let wanted = |node: Option<NodeId>| node.is_none_or(|node| !is_linked(&node) && !is_expelled(&node));
+        let wanted = |node: Option<NodeId>| node.is_none_or(|node| !is_linked(&node) && !is_refused(&node));
         for (address, peer) in &mut self.configured {
             let idle = !peer.ours && !self.own_addresses.contains(address) && !self.dialing.contains_key(address);
             if !idle || !wanted(peer.node) {

@@ -1,12 +1,14 @@
 use std::{
     collections::{BTreeSet, VecDeque},
-    time::Instant,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
 use nuncio_identity::NodeId;
 
 use super::{
-    Address, ConnectionId, Direction, LinkDownReason, LinkView, Parting, PeeringInput, PendingPeerView,
+    Address, BanView, ConnectionId, Direction, LinkDownReason, LinkView, Parting, PeeringInput, PendingPeerView,
+    bans::Bans,
     dialer::Dialer,
     link::{Change, Links},
 };
@@ -18,8 +20,9 @@ pub(crate) struct Peering {
     me: NodeId,
     links: Links,
     dialer: Dialer,
-    /// Denied or revoked nodes. Bound: the operator's and the authority's lists.
+    /// Denied or revoked nodes. Bound: the operator's and the authority's lists; nothing a peer says adds to it.
     expelled: BTreeSet<NodeId>,
+    bans: Bans,
     events: VecDeque<Event>,
     /// The node is about to stop.
     left: bool,
@@ -39,6 +42,7 @@ impl Peering {
             links: Links::new(me, config.drain),
             dialer: Dialer::new(config, me, seed, now),
             expelled: BTreeSet::new(),
+            bans: Bans::default(),
             events: VecDeque::new(),
             left: false,
         }
@@ -55,6 +59,14 @@ impl Peering {
 
     pub(crate) fn is_expelled(&self, node: &NodeId) -> bool {
         self.expelled.contains(node)
+    }
+
+    pub(crate) fn is_banned(&self, node: &NodeId, now: Instant) -> bool {
+        self.bans.reason(node, now).is_some()
+    }
+
+    pub(crate) fn bans(&self) -> Vec<BanView> {
+        self.bans.views()
     }
 
     pub(crate) fn neighbours(&self) -> BTreeSet<NodeId> {
@@ -113,9 +125,25 @@ impl Peering {
 
     pub(crate) fn handle_readmitted(&mut self, node: &NodeId, outbox: &mut Outbox, now: Instant) {
         if self.expelled.remove(node) {
-            self.dialer.link_down(node, std::time::Duration::ZERO, now);
+            self.dialer.link_down(node, Duration::ZERO, now);
             self.dial(outbox, now);
         }
+    }
+
+    /// Refuses a node that broke the rules until then. What is known of it stays.
+    pub(crate) fn handle_banned(
+        &mut self,
+        node: NodeId,
+        until: Instant,
+        reason: Arc<str>,
+        outbox: &mut Outbox,
+        now: Instant,
+    ) {
+        self.close(&node, &LinkDownReason::Banned(Arc::clone(&reason)), outbox);
+        if let Some(ended) = self.bans.insert(node, until, reason) {
+            self.dialer.link_down(&ended, Duration::ZERO, now);
+        }
+        self.dial(outbox, now);
     }
 
     /// Who refused the certificate before may take this one.
@@ -147,8 +175,8 @@ impl Peering {
         if direction == Direction::Outbound {
             self.dialer.connected(&address, peer);
         }
-        if self.expelled.contains(&peer) {
-            outbox.push(Output::Close { connection, reason: LinkDownReason::Expelled });
+        if let Some(reason) = self.refusal(&peer, now) {
+            outbox.push(Output::Close { connection, reason });
             return;
         }
         if self.links.opened(connection, peer, direction, address, outbox, now) == Change::Up {
@@ -187,6 +215,9 @@ impl Peering {
     }
 
     pub(crate) fn handle_timeout(&mut self, outbox: &mut Outbox, now: Instant) {
+        while let Some(node) = self.bans.pop_ended(now) {
+            self.dialer.link_down(&node, Duration::ZERO, now);
+        }
         let changes = self.links.handle_timeout(outbox, now);
         self.note(changes, outbox, now);
         self.dial(outbox, now);
@@ -194,7 +225,7 @@ impl Peering {
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let dialing = if self.left { None } else { self.dialer.poll_timeout() };
-        earliest(self.links.poll_timeout(), dialing)
+        earliest(self.links.poll_timeout(), earliest(self.bans.poll_timeout(), dialing))
     }
 
     pub(crate) fn poll_event(&mut self) -> Option<Event> {
@@ -226,11 +257,18 @@ impl Peering {
         }
     }
 
+    /// Why a node may not have a link, if it may not.
+    fn refusal(&self, node: &NodeId, now: Instant) -> Option<LinkDownReason> {
+        let banned = || self.bans.reason(node, now).cloned().map(LinkDownReason::Banned);
+        self.expelled.contains(node).then_some(LinkDownReason::Expelled).or_else(banned)
+    }
+
     fn dial(&mut self, outbox: &mut Outbox, now: Instant) {
         if self.left {
             return;
         }
-        let Self { links, dialer, expelled, .. } = self;
-        dialer.dial(links.len(), |node| links.contains(node), |node| expelled.contains(node), outbox, now);
+        let Self { links, dialer, expelled, bans, .. } = self;
+        let is_refused = |node: &NodeId| expelled.contains(node) || bans.reason(node, now).is_some();
+        dialer.dial(links.len(), |node| links.contains(node), is_refused, outbox, now);
     }
 }
