@@ -32,7 +32,7 @@ pub use gate::Strike;
 pub use input::{AccessInput, Input};
 pub use limits::{
     LARGE_BODY, MAX_APPLICATION_FIELD, MAX_BODY, MAX_HOPS, MAX_ISSUERS, MAX_NEIGHBOURS, MAX_NODES, MAX_RELAYED_TOPICS,
-    MAX_STATUS, MAX_TOPICS_PER_NODE,
+    MAX_SEALING_KEY, MAX_STATUS, MAX_TOPICS_PER_NODE,
 };
 pub use output::Output;
 pub use overlay::{NodeView, Overlay, Start, TopicView};
