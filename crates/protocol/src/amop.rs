@@ -277,6 +277,13 @@ pub struct SealedPost {
     pub signature: Signature,
 }
 
+impl Destination {
+    /// One whose key is not made yet.
+    pub(crate) const fn open(node: NodeId) -> Self {
+        Self { node, key: Bytes::new() }
+    }
+}
+
 impl Letter for Message {
     fn header(&self) -> &Header {
         &self.header

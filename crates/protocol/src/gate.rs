@@ -33,7 +33,7 @@ use self::{
     score::Scores,
     source::{Era, Source},
 };
-use crate::{MAX_NODES, header::Letter, life::Life, turn::Directory};
+use crate::{MAX_NODES, amop::Multicast, header::Letter, life::Life, turn::Directory};
 
 /// Judges what comes from the network.
 ///
@@ -126,15 +126,14 @@ impl Gate {
             let passes = peer.may_pass(message.length(), now);
             return if passes { Verdict::Passing(Passing { message, from }) } else { Verdict::Refused };
         }
-        let epoch = directory.epoch_of(&header.source).unwrap_or(header.source_epoch);
-        let source = self.sources.entry(header.source).or_insert_with(|| Source::new(epoch));
+        let source = source_of(&mut self.sources, header.source, header.source_epoch, directory);
         match source.era(header.source_epoch) {
             Era::Present if message.is_sealed() => return Verdict::Sealed(message),
             Era::Present => {}
             Era::Past => return Verdict::Refused,
             Era::Future => return Verdict::Held(message),
         }
-        let Some(time_left) = source.time_left(&header, now) else { return Verdict::Refused };
+        let Some(time_left) = source.time_left(header.sent, header.lifetime, now) else { return Verdict::Refused };
         let mut admitted = Admitted { message, from, time_left, is_repeated: false };
         if header.target_epoch != life.epoch {
             return if admitted.message.asks() { Verdict::Outlived(admitted) } else { Verdict::Refused };
@@ -153,8 +152,46 @@ impl Gate {
         Verdict::Mine(admitted)
     }
 
-    /// Keeps a message until its source's record is here; gives it back when there is no room.
-    pub(crate) fn hold(&mut self, from: NodeId, waiting: Waiting, now: Instant) -> Option<Waiting> {
+    /// Judges a multicast that a peer brought: its copies for other nodes are charged to its source and to the peer.
+    pub(crate) fn admit_multicast(
+        &mut self,
+        from: NodeId,
+        multicast: Multicast,
+        life: &Life,
+        directory: Directory<'_>,
+        now: Instant,
+    ) -> Verdict<Multicast> {
+        let Some(peer) = self.peers.get_mut(&from) else { return Verdict::Refused };
+        if multicast.source == life.node || directory.peering.is_expelled(&multicast.source) {
+            return Verdict::Refused;
+        }
+        if !directory.is_certified(&multicast.source) {
+            return Verdict::Held(multicast);
+        }
+        let source = source_of(&mut self.sources, multicast.source, multicast.epoch, directory);
+        match source.era(multicast.epoch) {
+            Era::Present => {}
+            Era::Past => return Verdict::Refused,
+            Era::Future => return Verdict::Held(multicast),
+        }
+        let Some(time_left) = source.time_left(multicast.sent, multicast.lifetime, now) else {
+            return Verdict::Refused;
+        };
+        let is_mine = multicast.destinations.iter().any(|destination| destination.node == life.node);
+        if is_mine && multicast.post.is_none() {
+            return Verdict::Sealed(multicast);
+        }
+        let copies = multicast.destinations.len() - usize::from(is_mine);
+        let bytes = multicast.length() * copies;
+        if copies > 0 && !(peer.may_copy(copies, bytes, now) && source.may_copy(bytes, now)) {
+            return Verdict::Refused;
+        }
+        let is_repeated = is_mine && source.see(multicast.number, now) != Sight::New;
+        Verdict::Mine(Admitted { message: multicast, from, time_left, is_repeated })
+    }
+
+    /// Keeps a message until its source's record is here; says whether there is room.
+    pub(crate) fn hold(&mut self, from: NodeId, waiting: Waiting, now: Instant) -> bool {
         self.held.hold(from, waiting, now)
     }
 
@@ -179,14 +216,9 @@ impl Gate {
         self.held.forget_peer(peer);
     }
 
-    /// A peer says in which epoch it runs.
-    pub(crate) fn handle_introduced(&mut self, peer: NodeId, epoch: u64) {
-        self.source(peer, epoch).says_epoch(epoch);
-    }
-
     /// A record of a node was applied.
     pub(crate) fn handle_record(&mut self, node: NodeId, epoch: u64, clock: Duration, now: Instant) {
-        let source = self.source(node, epoch);
+        let source = self.sources.entry(node).or_insert_with(|| Source::new(epoch));
         source.recorded(epoch);
         if source.era(epoch) == Era::Present {
             source.read_clock(clock, false, now);
@@ -231,8 +263,19 @@ impl Gate {
     pub(crate) fn memory_bytes(&self) -> usize {
         self.sources.values().map(Source::bytes).sum()
     }
+}
 
-    fn source(&mut self, node: NodeId, epoch: u64) -> &mut Source {
-        self.sources.entry(node).or_insert_with(|| Source::new(epoch))
+/// What is known of a certified node. Where it is linked, it said itself in which epoch it runs, a lower one than before
+/// if it lost count.
+fn source_of<'a>(
+    sources: &'a mut HashMap<NodeId, Source>,
+    node: NodeId,
+    epoch: u64,
+    directory: Directory<'_>,
+) -> &'a mut Source {
+    let source = sources.entry(node).or_insert_with(|| Source::new(directory.epoch_of(&node).unwrap_or(epoch)));
+    if let Some(epoch) = directory.peering.epoch_of(&node) {
+        source.says_epoch(epoch);
     }
+    source
 }

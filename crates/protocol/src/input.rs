@@ -1,6 +1,7 @@
 use nuncio_identity::NodeId;
 
 use crate::{
+    Strike,
     amop::{BridgeInput, ClientInput},
     peering::PeeringInput,
     status_sync::StatusInput,
@@ -31,6 +32,13 @@ pub enum AccessInput {
     Expelled {
         /// Who.
         node: NodeId,
+    },
+    /// The edge saw a peer break a rule.
+    Struck {
+        /// Who.
+        peer: NodeId,
+        /// Which.
+        strike: Strike,
     },
     /// An expelled node may come back.
     Readmitted {

@@ -35,10 +35,10 @@ pub use gate::Strike;
 pub use header::Header;
 pub use input::{AccessInput, Input};
 pub use limits::{
-    LARGE_BODY, MAX_APPLICATION_FIELD, MAX_BODY, MAX_HOPS, MAX_ISSUERS, MAX_LIFETIME, MAX_NEIGHBOURS, MAX_NODES, MAX_RELAYED_TOPICS,
-    MAX_STATUS, MAX_TOPICS_PER_NODE,
+    LARGE_BODY, MAX_APPLICATION_FIELD, MAX_BODY, MAX_HOPS, MAX_ISSUERS, MAX_LIFETIME, MAX_NEIGHBOURS, MAX_NODES,
+    MAX_RELAYED_TOPICS, MAX_SEALING_KEY, MAX_STATUS, MAX_TOPICS_PER_NODE,
 };
-pub use output::Output;
+pub use output::{Output, Sealed};
 pub use overlay::{NodeView, Overlay, Start, TopicView};
 pub use peering::PeeringInput;
 pub use status_sync::StatusInput;

@@ -30,6 +30,9 @@ pub const MAX_NODES: usize = 1024;
 /// Most links a message crosses.
 pub const MAX_HOPS: u8 = 16;
 
+/// Longest key that messages to a node are sealed with, in bytes.
+pub const MAX_SEALING_KEY: usize = 64;
+
 /// Longest application field in a status, in bytes.
 pub const MAX_APPLICATION_FIELD: usize = 4 << 10;
 

@@ -1,18 +1,45 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Instant,
 };
 
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 
 use crate::{
-    Topic,
+    Strike, Topic,
     amop::{self, ClientOutput},
     peering::{Address, ConnectionId, LinkDownReason},
     status_sync::{IssuerId, Query, QueryId, Record, Status, Version},
     unicast::{self, ExchangeId, InboundId, Reply, UnicastError},
 };
+
+/// A message whose content only the edge can open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sealed {
+    /// From the unicast stream.
+    Unicast {
+        /// The peer that brought it.
+        from: NodeId,
+        /// The message.
+        message: unicast::Message,
+    },
+    /// From the bridge stream.
+    Bridge {
+        /// The peer that brought it.
+        from: NodeId,
+        /// The message.
+        message: amop::Message,
+    },
+    /// From the bridge stream.
+    Multicast {
+        /// The peer that brought it.
+        from: NodeId,
+        /// The multicast.
+        multicast: amop::Multicast,
+    },
+}
 
 /// All that a node does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,6 +160,25 @@ pub enum Output {
         to: NodeId,
         /// What.
         message: amop::Message,
+    },
+    /// Send on the bridge stream of a linked peer.
+    SendMulticast {
+        /// Whom.
+        to: NodeId,
+        /// What.
+        multicast: amop::Multicast,
+    },
+    /// A message that the edge could not open, for want of its source's key, can be opened now: comes again as it came
+    /// the first time, or not at all.
+    Unseal(Sealed),
+    /// A peer is cut off for what it did.
+    Ban {
+        /// Who.
+        peer: NodeId,
+        /// Until when.
+        until: Instant,
+        /// The rule it broke last.
+        reason: Strike,
     },
     /// A request reached us: the application answers by [`crate::UnicastInput::Respond`] or
     /// [`crate::UnicastInput::Decline`].

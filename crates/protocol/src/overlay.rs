@@ -1,26 +1,30 @@
 mod dispatch;
+mod reception;
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use nuncio_identity::NodeId;
 
 use crate::{
-    Config, Output, Topic,
+    Config, Output, Strike, Topic,
     amop::Amop,
+    gate::Gate,
+    life::Life,
     outbox::Outbox,
-    peering::{Event, LinkView, Peering, PendingPeerView},
+    peering::{BanView, Event, LinkView, Peering, PendingPeerView},
     relay::Relay,
     routing::Routing,
     status_sync::{Facts, Record, StatusSync, Version, empty_status},
     timers::earliest,
-    turn::Turn,
+    turn::{Directory, Turn},
     unicast::Unicast,
 };
 
 /// The core of one node.
 #[derive(Debug)]
 pub struct Overlay {
-    node: NodeId,
+    life: Life,
+    gate: Gate,
     peering: Peering,
     status_sync: StatusSync,
     routing: Routing,
@@ -80,14 +84,15 @@ impl Overlay {
     pub fn new(config: Config, start: Start, now: Instant) -> Self {
         let Start { node, epoch, seed, .. } = start;
         let mut overlay = Self {
-            node,
+            life: Life::new(node, epoch, now),
+            gate: Gate::default(),
             peering: Peering::new(&config, node, seed ^ 1, now),
             status_sync: StatusSync::new(&config, empty_status(start), seed ^ 2, now),
             routing: Routing::new(node),
             routed: now,
             relay: Relay::default(),
-            unicast: Unicast::new(&config, node, epoch, now),
-            amop: Amop::new(&config, node, epoch, seed ^ 3),
+            unicast: Unicast::new(&config),
+            amop: Amop::new(&config, node, seed ^ 3),
             outbox: Outbox::default(),
             due: None,
         };
@@ -98,18 +103,21 @@ impl Overlay {
 
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let Self { peering, status_sync, unicast, amop, routing, outbox, .. } = self;
-        peering.handle_timeout(outbox, now);
-        for node in status_sync.handle_timeout(outbox, now) {
-            peering.handle_forgotten(&node);
-            amop.handle_forgotten(&node);
-            routing.forget(&node);
+        self.peering.handle_timeout(&mut self.outbox, now);
+        for node in self.status_sync.handle_timeout(&mut self.outbox, now) {
+            self.peering.handle_forgotten(&node);
+            self.amop.handle_forgotten(&node);
+            self.routing.forget(&node);
             self.relay.forget(&node);
         }
-        let turn = &mut Turn { routing, outbox, now };
-        unicast.handle_timeout(turn);
-        amop.handle_timeout(turn);
+        let directory = Directory { peering: &self.peering, status_sync: &self.status_sync };
+        for from in self.gate.handle_timeout(directory, now) {
+            self.outbox.strike(from, Strike::Uncertified);
+        }
+        self.with_unicast(now, |unicast, turn| unicast.handle_timeout(turn));
+        self.with_amop(now, |amop, turn| amop.handle_timeout(turn));
         self.settle(now);
+        self.judge(now);
         self.due = self.earliest_due();
     }
 
@@ -120,7 +128,7 @@ impl Overlay {
 
     fn earliest_due(&self) -> Option<Instant> {
         let keeping = earliest(self.peering.poll_timeout(), self.status_sync.poll_timeout());
-        let keeping = earliest(keeping, self.routing.due(self.routed));
+        let keeping = earliest(keeping, earliest(self.routing.due(self.routed), self.gate.poll_timeout()));
         earliest(keeping, earliest(self.unicast.poll_timeout(), self.amop.poll_timeout()))
     }
 
@@ -131,7 +139,7 @@ impl Overlay {
 
     /// This node.
     pub const fn node(&self) -> NodeId {
-        self.node
+        self.life.node
     }
 
     /// The version last signed; seq 0 before the first.
@@ -151,7 +159,17 @@ impl Overlay {
 
     /// Whether the node is linked, or its record is known: its certificate has been seen, and it is not expelled.
     pub fn is_certified(&self, node: &NodeId) -> bool {
-        !self.peering.is_expelled(node) && (self.peering.is_linked(node) || self.record(node).is_some())
+        Directory { peering: &self.peering, status_sync: &self.status_sync }.is_certified(node)
+    }
+
+    /// Peers that are cut off for what they did.
+    pub fn bans(&self) -> Vec<BanView> {
+        self.peering.bans()
+    }
+
+    /// How many rules peers have broken, by kind.
+    pub const fn strikes(&self) -> &BTreeMap<Strike, u64> {
+        self.gate.strikes()
     }
 
     /// The links.
@@ -169,7 +187,7 @@ impl Overlay {
         let recorded = self.status_sync.records().map(|record| record.status.node);
         let mut nodes = self.peering.neighbours();
         nodes.extend(recorded);
-        nodes.insert(self.node);
+        nodes.insert(self.life.node);
         nodes.into_iter().map(|node| self.view(node)).collect()
     }
 
@@ -177,7 +195,7 @@ impl Overlay {
     pub fn topics(&self) -> Vec<TopicView> {
         let mut topics: BTreeMap<Topic, BTreeMap<NodeId, u32>> = BTreeMap::new();
         for (topic, count) in self.amop.topics() {
-            topics.entry(topic).or_default().insert(self.node, count);
+            topics.entry(topic).or_default().insert(self.life.node, count);
         }
         for record in self.status_sync.records().filter(|record| self.routing.is_reachable(&record.status.node)) {
             for (topic, count) in &record.status.topics {
@@ -204,50 +222,66 @@ impl Overlay {
 
     /// Lets every machine know what the others found out, until there is nothing new.
     fn settle(&mut self, now: Instant) {
-        let Self { peering, status_sync, unicast, amop, routing, routed, relay, outbox, .. } = self;
         let mut lost = Vec::new();
-        while let Some(event) = peering.poll_event() {
+        while let Some(event) = self.peering.poll_event() {
             match event {
                 Event::Up(peer) => {
-                    routing.link_up(peer);
-                    status_sync.handle_link_up(peer);
+                    self.gate.handle_link_up(peer, now);
+                    self.routing.link_up(peer);
+                    self.status_sync.handle_link_up(peer);
                 }
                 Event::Down(peer) => {
-                    routing.link_down(&peer);
-                    status_sync.handle_link_down(&peer);
+                    self.gate.handle_link_down(&peer);
+                    self.routing.link_down(&peer);
+                    self.status_sync.handle_link_down(&peer);
                     lost.push(peer);
                 }
             }
         }
-        let changes = if routing.due(*routed).is_some_and(|at| at <= now) {
-            *routed = now;
-            routing.settle()
+        let changes = if self.routing.due(self.routed).is_some_and(|at| at <= now) {
+            self.routed = now;
+            self.routing.settle()
         } else {
             Vec::new()
         };
         for &(node, reachable) in &changes {
-            outbox.push(Output::ReachabilityChanged { node, reachable });
-            status_sync.handle_reachability(&node, reachable, now);
-            peering.handle_reachability(&node, reachable, now);
+            self.outbox.push(Output::ReachabilityChanged { node, reachable });
+            self.status_sync.handle_reachability(&node, reachable, now);
+            self.peering.handle_reachability(&node, reachable, now);
         }
-        let turn = &mut Turn { routing, outbox, now };
         for peer in &lost {
-            unicast.handle_link_down(peer, turn);
-            amop.handle_link_down(peer, turn);
+            self.with_unicast(now, |unicast, turn| unicast.handle_link_down(peer, turn));
+            self.with_amop(now, |amop, turn| amop.handle_link_down(peer, turn));
         }
         if !changes.is_empty() {
-            unicast.handle_routes_changed(turn);
-            amop.handle_routes_changed(turn);
+            self.with_unicast(now, |unicast, turn| unicast.handle_routes_changed(turn));
+            self.with_amop(now, |amop, turn| amop.handle_routes_changed(turn));
         }
-        amop.review_private(turn);
+        self.with_amop(now, |amop, turn| amop.review_private(turn));
+        let Self { peering, status_sync, amop, relay, outbox, .. } = self;
         status_sync.ask(outbox);
         relay.flush(|| status_sync.is_full_mesh(), outbox);
         let facts = || Facts { neighbours: peering.neighbours(), topics: amop.topics() };
         status_sync.flush(facts, outbox, now);
     }
 
+    fn with_unicast<R>(&mut self, now: Instant, act: impl FnOnce(&mut Unicast, &mut Turn<'_>) -> R) -> R {
+        let Self { peering, status_sync, routing, unicast, outbox, life, .. } = self;
+        act(unicast, &mut Turn { routing, outbox, life, directory: Directory { peering, status_sync }, now })
+    }
+
+    fn with_amop<R>(&mut self, now: Instant, act: impl FnOnce(&mut Amop, &mut Turn<'_>) -> R) -> R {
+        let Self { peering, status_sync, routing, amop, outbox, life, .. } = self;
+        act(amop, &mut Turn { routing, outbox, life, directory: Directory { peering, status_sync }, now })
+    }
+
+    fn with_turn(&mut self, now: Instant, act: impl FnOnce(&mut Turn<'_>)) {
+        let Self { peering, status_sync, routing, outbox, life, .. } = self;
+        act(&mut Turn { routing, outbox, life, directory: Directory { peering, status_sync }, now });
+    }
+
     fn view(&self, node: NodeId) -> NodeView {
-        let is_me = node == self.node;
+        let is_me = node == self.life.node;
         let route = self.routing.route(&node);
         NodeView {
             record: self.record(&node).cloned(),

@@ -1,9 +1,9 @@
 //! Node-ID unicast: every request ends in exactly one reply or one error.
 
+mod answers;
 mod exchange;
 mod input;
 mod machine;
-mod answers;
 
 pub use input::UnicastInput;
 
@@ -11,8 +11,8 @@ pub(crate) use machine::{Taken, Unicast};
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use crate::{Header, header::Letter};
+use bytes::Bytes;
 
 /// A request of ours, named by the edge; never used twice in one epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

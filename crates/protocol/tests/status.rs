@@ -166,6 +166,19 @@ fn the_seq_grows_on_change_only_and_changes_are_taken_together() {
 }
 
 #[test]
+fn a_status_says_when_it_was_signed_and_time_alone_is_no_change() {
+    let mut a = node(0);
+    a.advance(90 * S);
+    assert_eq!(a.overlay.version().seq, 1, "time passed, and that is all");
+    a.input(StatusInput::ApplicationField { bytes: "height=7".into() });
+    let clock = |a: &Lone| a.overlay.record(&node_id(0)).expect("signed").status.clock;
+    assert_eq!(clock(&a), 90 * S);
+    a.advance(250 * MS + Duration::from_micros(3));
+    a.input(StatusInput::ApplicationField { bytes: "height=8".into() });
+    assert_eq!(clock(&a), 90 * S + 250 * MS, "whole milliseconds, as it travels");
+}
+
+#[test]
 fn the_own_version_is_announced_again_and_again() {
     let mut a = node(0);
     let count = announcements(&a.advance(60 * S));

@@ -1,11 +1,12 @@
 //! Announcements, queries, answers and the signed status records they are about.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    MAX_APPLICATION_FIELD, MAX_ISSUERS, MAX_NEIGHBOURS, MAX_NODES, MAX_STATUS, MAX_TOPICS_PER_NODE, Topic,
+    MAX_APPLICATION_FIELD, MAX_ISSUERS, MAX_NEIGHBOURS, MAX_NODES, MAX_SEALING_KEY, MAX_STATUS, MAX_TOPICS_PER_NODE,
+    Topic,
     peering::Address,
     status_sync::{IssuerId, Query, Record, Status, Version},
 };
@@ -206,6 +207,8 @@ fn encode_status(status: &Status) -> proto::Status {
         multicast_topics: status.multicast_topics.iter().map(|topic| topic.as_str().to_owned()).collect(),
         revocations: encode_revocations(&status.revocations),
         application: status.application.clone(),
+        sealing_key: status.sealing_key.clone(),
+        clock_ms: status.clock.as_millis() as u64,
     }
 }
 
@@ -219,6 +222,7 @@ fn decode_status(status: proto::Status) -> Result<Status, DecodeError> {
         bounded("name bytes", name.len(), MAX_NAME_LENGTH)?;
     }
     bounded("application bytes", status.application.len(), MAX_APPLICATION_FIELD)?;
+    bounded("sealing key bytes", status.sealing_key.len(), MAX_SEALING_KEY)?;
     let topics = status.topics.into_iter().map(|entry| Ok((Topic::new(&entry.topic)?, entry.subscribers)));
     bounded("multicast topics", status.multicast_topics.len(), MAX_TOPICS_PER_NODE)?;
     let multicast_topics = status.multicast_topics.iter().map(|topic| Ok(Topic::new(topic)?));
@@ -235,6 +239,8 @@ fn decode_status(status: proto::Status) -> Result<Status, DecodeError> {
         multicast_topics: multicast_topics.collect::<Result<_, DecodeError>>()?,
         revocations: decode_revocations(&status.revocations)?,
         application: status.application,
+        sealing_key: status.sealing_key,
+        clock: Duration::from_millis(status.clock_ms),
     })
 }
 

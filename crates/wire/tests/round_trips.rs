@@ -201,6 +201,8 @@ fn a_record_is_read_back_by_anyone_and_refused_when_changed() {
         multicast_topics: BTreeSet::new(),
         revocations: BTreeMap::new(),
         application: Bytes::from("height 7"),
+        sealing_key: Bytes::from(vec![7; 33]),
+        clock: Duration::from_millis(1234),
     };
     let chain = vec![Bytes::from("certificate")];
     let record = status::sign_record(status.clone(), &chain, &a.context);

@@ -223,6 +223,8 @@ fn records() -> Vec<Seed> {
         multicast_topics: BTreeSet::new(),
         revocations: BTreeMap::new(),
         application: "height 7".into(),
+        sealing_key: vec![7; 33].into(),
+        clock: Duration::from_millis(1234),
     };
     let record = status::sign_record(own, &[Bytes::from("certificate")], &context);
     let refused = Verdict { network: "fuzz".into(), max_body: 10 << 20, refusal: Some("denied".into()) };

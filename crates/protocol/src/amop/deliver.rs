@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use rand::RngExt;
@@ -7,21 +9,21 @@ use super::{
     delivery::{Delivery, Errand, Origin},
     machine::Amop,
 };
-use crate::{LARGE_BODY, Output, turn::Turn};
+use crate::{Header, Output, turn::Turn};
+
+/// A result counts at least so long: it may come a little late.
+const RESULT_LIFETIME: Duration = Duration::from_secs(2);
 
 /// The subscriber's side of a unicast.
 impl Amop {
     /// Takes another node's publish.
-    pub(super) fn run_errand(&mut self, from: NodeId, message: Message, turn: &mut Turn<'_>) {
-        let Message { source, epoch, id, content, .. } = message;
-        let Content::Publish { message, topic, data, time_left, .. } = content else { return };
+    pub(super) fn run_errand(&mut self, from: NodeId, message: Message, time_left: Duration, turn: &mut Turn<'_>) {
+        let Message { header: Header { source, source_epoch: epoch, number, .. }, content } = message;
+        let Content::Publish { message, topic, data } = content else { return };
         self.sweep_later(turn.now);
-        if !self.handed.admit((source, data.len() > LARGE_BODY), epoch, message, id, turn.now) {
-            tracing::trace!(source = %source.short(), "publish seen before, dropped");
-            return;
-        }
+        self.handed.admit(source, epoch, message, turn.now);
         let ends = turn.now + time_left.min(self.timeout);
-        let errand = Errand { source, epoch, id, message, via: from, topic, data, ends };
+        let errand = Errand { source, epoch, number, message, via: from, topic, data, ends };
         let is_full = self.deliveries.len() >= 2 * self.max_exchanges;
         if is_full || errand.topic.is_block_notification() {
             self.report(&errand, ResultCode::SUBSCRIBER_GONE, Bytes::new(), turn);
@@ -37,7 +39,7 @@ impl Amop {
             return;
         };
         let delivery = self.deliveries.name();
-        self.handed.note(&errand.sender(), errand.message, client);
+        self.handed.note(&errand.key(), client);
         if let Some(client) = self.subscriptions.client_mut(client) {
             client.deliveries.insert(delivery);
         }
@@ -70,7 +72,7 @@ impl Amop {
 
     fn choose_session(&mut self, errand: &Errand, turn: &Turn<'_>) -> Option<ClientId> {
         let sessions = self.subscriptions.sessions_at(&errand.topic, |node| turn.routing.is_reachable(node));
-        let had = self.handed.clients(&errand.sender(), errand.message);
+        let had = self.handed.clients(&errand.key());
         if sessions.is_empty() {
             return None;
         }
@@ -89,9 +91,10 @@ impl Amop {
     fn report(&self, errand: &Errand, code: ResultCode, data: Bytes, turn: &mut Turn<'_>) {
         let via = turn.routing.is_linked(&errand.via).then_some(errand.via);
         if let Some(to) = via.or_else(|| turn.routing.next_hop(&errand.source)) {
-            let content = Content::Result { target: errand.source, code, data };
-            let message = Message { epoch: errand.epoch, ..self.message(errand.id, content) };
-            turn.outbox.push(Output::SendBridge { to, message });
+            let (asker, lifetime) = ((errand.source, errand.epoch), errand.ends.saturating_duration_since(turn.now));
+            let header = turn.life.header(asker, errand.number, lifetime.max(RESULT_LIFETIME), turn.now);
+            turn.outbox
+                .push(Output::SendBridge { to, message: Message { header, content: Content::Result { code, data } } });
         }
     }
 }

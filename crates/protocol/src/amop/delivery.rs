@@ -3,8 +3,8 @@ use std::{collections::BTreeMap, time::Instant};
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 
-use super::{ClientId, DeliveryId, memory::Sender};
-use crate::{LARGE_BODY, Topic, timers::Timers};
+use super::{ClientId, DeliveryId};
+use crate::{Topic, timers::Timers};
 
 /// Deliveries that wait for their client's acknowledgement.
 ///
@@ -39,7 +39,7 @@ pub(super) enum Origin {
 pub(super) struct Errand {
     pub(super) source: NodeId,
     pub(super) epoch: u64,
-    pub(super) id: u64,
+    pub(super) number: u64,
     pub(super) message: u64,
     /// The link it came over.
     pub(super) via: NodeId,
@@ -49,9 +49,9 @@ pub(super) struct Errand {
 }
 
 impl Errand {
-    /// As whose it is remembered.
-    pub(super) fn sender(&self) -> Sender {
-        (self.source, self.data.len() > LARGE_BODY)
+    /// As what it is remembered.
+    pub(super) const fn key(&self) -> (NodeId, u64, u64) {
+        (self.source, self.epoch, self.message)
     }
 }
 

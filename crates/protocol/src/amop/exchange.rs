@@ -1,4 +1,7 @@
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Instant,
+};
 
 use bytes::Bytes;
 use nuncio_identity::NodeId;
@@ -6,8 +9,8 @@ use nuncio_identity::NodeId;
 use super::{ClientId, DeliveryId, PublishSeq, ResultCode};
 use crate::{Topic, timers::Timers};
 
-/// Attempts of one message are numbered in the low bits of its id.
-const ATTEMPT_BITS: u32 = 8;
+/// Most attempts at one message.
+const MAX_ATTEMPTS: u64 = 256;
 
 /// The publishes of our clients that have no reply yet, by message number.
 ///
@@ -15,6 +18,8 @@ const ATTEMPT_BITS: u32 = 8;
 #[derive(Debug, Default)]
 pub(super) struct Exchanges {
     open: BTreeMap<u64, Exchange>,
+    /// The messages of the present attempts at other nodes, by the attempts' numbers.
+    attempts: HashMap<u64, u64>,
     timers: Timers<u64>,
 }
 
@@ -34,6 +39,8 @@ pub(super) struct Exchange {
     pub(super) tried_channels: Vec<Topic>,
     /// Nodes without another session to try, or without a way to them.
     pub(super) given_up: Vec<NodeId>,
+    /// Of its attempts at other nodes.
+    numbers: Vec<u64>,
     attempts: u64,
     fate: Fate,
     wake: Instant,
@@ -84,23 +91,33 @@ impl Exchanges {
     pub(super) fn remove(&mut self, message: u64) -> Option<Exchange> {
         let exchange = self.open.remove(&message)?;
         self.timers.cancel(exchange.wake, message);
+        for number in &exchange.numbers {
+            self.attempts.remove(number);
+        }
         Some(exchange)
     }
 
-    /// Starts an attempt that ends at an instant; gives back its id.
-    pub(super) fn begin(&mut self, message: u64, ends: Instant, to: Trying) -> u64 {
-        let Some(exchange) = self.open.get_mut(&message) else { return 0 };
-        let id = (message << ATTEMPT_BITS) | exchange.attempts.min((1 << ATTEMPT_BITS) - 1);
+    /// Starts an attempt under a number of its own that ends at an instant.
+    pub(super) fn begin(&mut self, message: u64, number: u64, ends: Instant, to: Trying) {
+        let Some(exchange) = self.open.get_mut(&message) else { return };
         exchange.attempts += 1;
-        exchange.attempt = Some(Attempt { id, to });
+        exchange.attempt = Some(Attempt { id: number, to });
         match to {
             Trying::Client { client, .. } => exchange.tried_clients.push(client),
-            Trying::Node { node, .. } => exchange.tried_nodes.push(node),
+            Trying::Node { node, .. } => {
+                exchange.tried_nodes.push(node);
+                exchange.numbers.push(number);
+                self.attempts.insert(number, message);
+            }
         }
         self.timers.cancel(exchange.wake, message);
         exchange.wake = ends;
         self.timers.set(ends, message);
-        id
+    }
+
+    /// The message that an attempt of this number was made for.
+    pub(super) fn message_of(&self, number: u64) -> Option<u64> {
+        self.attempts.get(&number).copied()
     }
 
     /// The messages whose present attempt matches.
@@ -131,6 +148,7 @@ impl Exchange {
             tried_nodes: Vec::new(),
             tried_channels: Vec::new(),
             given_up: Vec::new(),
+            numbers: Vec::new(),
             attempts: 0,
             fate: Fate::Unseen,
             wake: deadline,
@@ -145,7 +163,7 @@ impl Exchange {
 
     /// Whether more attempts can be told apart.
     pub(super) const fn can_try(&self) -> bool {
-        self.attempts < 1 << ATTEMPT_BITS
+        self.attempts < MAX_ATTEMPTS
     }
 
     /// The reply's code when nobody answered.
@@ -156,14 +174,4 @@ impl Exchange {
             Fate::Silent => ResultCode::TIMEOUT,
         }
     }
-}
-
-/// The message an attempt's id belongs to.
-pub(super) const fn message_of(id: u64) -> u64 {
-    id >> ATTEMPT_BITS
-}
-
-/// The id of a multicast, which has one attempt.
-pub(super) const fn multicast_id(message: u64) -> u64 {
-    message << ATTEMPT_BITS
 }

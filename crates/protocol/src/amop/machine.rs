@@ -17,7 +17,7 @@ use super::{
     subscriptions::Subscriptions,
     suspects::Suspects,
 };
-use crate::{Config, MAX_HOPS, Output, Topic, status_sync::Record, timers::earliest, turn::Turn};
+use crate::{Config, Header, Output, Topic, gate::Admitted, status_sync::Record, timers::earliest, turn::Turn};
 
 /// How often memories that nobody adds to are emptied.
 const SWEEP: Duration = Duration::from_secs(15);
@@ -26,7 +26,6 @@ const SWEEP: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub(crate) struct Amop {
     pub(super) me: NodeId,
-    pub(super) epoch: u64,
     pub(super) candidate_timeout: Duration,
     pub(super) timeout: Duration,
     pub(super) max_exchanges: usize,
@@ -42,16 +41,14 @@ pub(crate) struct Amop {
     pub(super) multicasts: Multicasts,
     pub(super) suspect_nodes: Suspects<NodeId>,
     pub(super) suspect_clients: Suspects<ClientId>,
-    pub(super) next_message: u64,
     next_sweep: Option<Instant>,
     topics_changed: bool,
 }
 
 impl Amop {
-    pub(crate) fn new(config: &Config, me: NodeId, epoch: u64, seed: u64) -> Self {
+    pub(crate) fn new(config: &Config, me: NodeId, seed: u64) -> Self {
         Self {
             me,
-            epoch,
             candidate_timeout: config.amop_candidate_timeout,
             timeout: config.amop_timeout,
             max_exchanges: config.max_exchanges,
@@ -66,7 +63,6 @@ impl Amop {
             multicasts: Multicasts::default(),
             suspect_nodes: Suspects::default(),
             suspect_clients: Suspects::default(),
-            next_message: 1,
             next_sweep: None,
             topics_changed: false,
         }
@@ -128,41 +124,41 @@ impl Amop {
         }
     }
 
-    pub(crate) fn handle_received(&mut self, from: NodeId, message: Message, turn: &mut Turn<'_>) {
-        if message.source == self.me {
-            tracing::trace!(from = %from.short(), "own message came back, dropped");
+    pub(crate) fn handle_received(&mut self, admitted: Admitted<Message>, turn: &mut Turn<'_>) {
+        if admitted.is_repeated() {
+            tracing::trace!("bridge message seen before, dropped");
             return;
         }
+        let time_left = admitted.time_left();
+        let (from, message) = admitted.into_parts();
         match &message.content {
-            Content::Multicast { .. } => self.pass_on(from, message, turn),
-            Content::Publish { target, .. } | Content::Result { target, .. } if *target != self.me => {
-                let target = *target;
-                self.relay(from, target, message, turn);
-            }
-            Content::Publish { .. } => self.run_errand(from, message, turn),
+            Content::Publish { .. } => self.run_errand(from, message, time_left, turn),
             Content::Result { .. } => self.conclude(from, message, turn),
+            Content::Sealed { .. } => {}
         }
     }
 
+    /// A publish was for an earlier epoch of this node: its sessions are gone.
+    pub(crate) fn handle_outlived(admitted: Admitted<Message>, turn: &mut Turn<'_>) {
+        let (from, message) = admitted.into_parts();
+        let (code, data) = (ResultCode::SUBSCRIBER_GONE, bytes::Bytes::new());
+        let header = turn.answering(&message.header);
+        let message = Message { header, content: Content::Result { code, data } };
+        turn.outbox.push(Output::SendBridge { to: from, message });
+    }
+
+    /// The link's queue was full for a message of ours.
     pub(crate) fn handle_not_sent(&mut self, to: NodeId, message: Message, turn: &mut Turn<'_>) {
         match &message.content {
-            Content::Publish { target, .. } if message.source == self.me => {
-                self.unreached(message.id, *target, turn);
-            }
-            Content::Publish { .. } => {
-                let hop = turn.routing.next_hop_without(&message.source, &[to]);
-                self.turn_back(hop, &message, turn);
-            }
-            Content::Result { target, .. } if message.source == self.me && message.hops_left > 0 => {
+            Content::Publish { .. } => self.unreached(message.header.number, message.header.target, turn),
+            Content::Result { .. } if message.header.hops_left > 0 => {
                 // Fewer hops at each try, so that two full links do not hand it to each other for ever.
-                if let Some(hop) = turn.routing.next_hop_without(target, &[to]) {
-                    let message = Message { hops_left: message.hops_left - 1, ..message };
-                    turn.outbox.push(Output::SendBridge { to: hop, message });
+                if let Some(hop) = turn.routing.next_hop_without(&message.header.target, &[to]) {
+                    let header = Header { hops_left: message.header.hops_left - 1, ..message.header };
+                    turn.outbox.push(Output::SendBridge { to: hop, message: Message { header, ..message } });
                 }
             }
-            Content::Result { .. } | Content::Multicast { .. } => {
-                tracing::debug!(to = %to.short(), "queue of the link is full, bridge message dropped");
-            }
+            _ => tracing::debug!(to = %to.short(), "queue of the link is full, bridge message dropped"),
         }
     }
 
@@ -213,21 +209,6 @@ impl Amop {
         self.next_sweep.get_or_insert(now + SWEEP);
     }
 
-    pub(super) fn message(&self, id: u64, content: Content) -> Message {
-        let (source, epoch) = (self.me, self.epoch);
-        Message { source, epoch, id, hops_left: MAX_HOPS - 1, content, signature: None }
-    }
-
-    /// Tells a publisher's node that its message goes no further; a subscriber has not seen it.
-    pub(super) fn turn_back(&self, hop: Option<NodeId>, publish: &Message, turn: &mut Turn<'_>) {
-        if let Some(to) = hop {
-            let (target, code) = (publish.source, ResultCode::NO_SUBSCRIBER);
-            let content = Content::Result { target, code, data: bytes::Bytes::new() };
-            let message = Message { epoch: publish.epoch, ..self.message(publish.id, content) };
-            turn.outbox.push(Output::SendBridge { to, message });
-        }
-    }
-
     pub(super) fn deliver_output(
         client: ClientId,
         delivery: DeliveryId,
@@ -236,18 +217,6 @@ impl Amop {
         data: bytes::Bytes,
     ) -> Output {
         Output::Client(ClientOutput::Deliver { client, delivery, kind, topic, data })
-    }
-
-    fn relay(&self, from: NodeId, target: NodeId, mut message: Message, turn: &mut Turn<'_>) {
-        let hop = turn.routing.next_hop_without(&target, &[from, message.source]);
-        match hop.filter(|_| message.hops_left > 0) {
-            Some(to) => {
-                message.hops_left = message.hops_left.min(MAX_HOPS) - 1;
-                turn.outbox.push(Output::SendBridge { to, message });
-            }
-            None if matches!(message.content, Content::Publish { .. }) => self.turn_back(Some(from), &message, turn),
-            None => tracing::trace!(target = %target.short(), "no way on for a result, dropped"),
-        }
     }
 
     fn disconnect(&mut self, client: ClientId, turn: &mut Turn<'_>) {

@@ -1,115 +1,70 @@
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque, btree_map::Entry},
     time::{Duration, Instant},
 };
 
 use nuncio_identity::NodeId;
 
 use super::{ClientId, PublishSeq};
-use crate::{MAX_NODES, Topic};
+use crate::Topic;
 
 /// How long the sessions that were handed a message are remembered.
 const MESSAGE_MEMORY: Duration = Duration::from_secs(10);
-/// Most messages of one source remembered; the oldest go first.
-const MAX_MESSAGES: usize = 16_384;
+const MAX_MESSAGES: usize = 262_144;
 /// How long a multicast is recognised, and how many of them; the oldest go first.
 const MULTICAST_MEMORY: Duration = Duration::from_secs(60);
 const MAX_MULTICASTS: usize = 65_536;
 
 /// Which of our sessions were handed which message of another node, so that none gets it twice.
 ///
-/// Long messages are remembered apart: small ones overtake them.
-///
-/// Bound: twice [`MAX_NODES`] sources, [`MAX_MESSAGES`] each.
+/// Bound: the messages of the last [`MESSAGE_MEMORY`], [`MAX_MESSAGES`] at the most; the oldest go first.
 #[derive(Debug, Default)]
 pub(super) struct Handed {
-    sources: BTreeMap<Sender, Source>,
+    messages: BTreeMap<Key, Vec<ClientId>>,
+    order: VecDeque<(Instant, Key)>,
 }
 
-/// A source, and whether its messages are long ones.
-pub(super) type Sender = (NodeId, bool);
-
-#[derive(Debug)]
-struct Source {
-    epoch: u64,
-    /// The newest message no longer remembered: it and older ones are replays.
-    floor: Option<u64>,
-    messages: BTreeMap<u64, Entry>,
-    used: Instant,
-}
-
-#[derive(Debug)]
-struct Entry {
-    at: Instant,
-    newest_attempt: u64,
-    clients: Vec<ClientId>,
-}
+/// A source, its epoch, and its message.
+type Key = (NodeId, u64, u64);
 
 impl Handed {
-    /// Notes an attempt at a message; `false` for a replay.
-    pub(super) fn admit(&mut self, source: Sender, epoch: u64, message: u64, attempt: u64, now: Instant) -> bool {
-        if self.sources.len() >= 2 * MAX_NODES && !self.sources.contains_key(&source) {
-            self.drop_oldest_source();
+    /// Notes a message.
+    pub(super) fn admit(&mut self, source: NodeId, epoch: u64, message: u64, now: Instant) {
+        self.purge(now);
+        let key = (source, epoch, message);
+        if let Entry::Vacant(entry) = self.messages.entry(key) {
+            entry.insert(Vec::new());
+            self.order.push_back((now, key));
+            if self.order.len() > MAX_MESSAGES {
+                self.drop_oldest();
+            }
         }
-        let fresh = || Source { epoch, floor: None, messages: BTreeMap::new(), used: now };
-        let entry = self.sources.entry(source).or_insert_with(fresh);
-        if epoch > entry.epoch {
-            *entry = fresh();
-        }
-        entry.used = now;
-        entry.purge(now);
-        if epoch < entry.epoch || entry.floor.is_some_and(|floor| message <= floor) {
-            return false;
-        }
-        if let Some(known) = entry.messages.get_mut(&message) {
-            let newer = attempt > known.newest_attempt;
-            known.newest_attempt = known.newest_attempt.max(attempt);
-            return newer;
-        }
-        entry.messages.insert(message, Entry { at: now, newest_attempt: attempt, clients: Vec::new() });
-        true
     }
 
-    pub(super) fn clients(&self, source: &Sender, message: u64) -> &[ClientId] {
-        let entry = self.sources.get(source).and_then(|source| source.messages.get(&message));
-        entry.map_or(&[], |entry| &entry.clients)
+    pub(super) fn clients(&self, key: &Key) -> &[ClientId] {
+        self.messages.get(key).map_or(&[], Vec::as_slice)
     }
 
-    pub(super) fn note(&mut self, source: &Sender, message: u64, client: ClientId) {
-        if let Some(entry) = self.sources.get_mut(source).and_then(|source| source.messages.get_mut(&message)) {
-            entry.clients.push(client);
+    pub(super) fn note(&mut self, key: &Key, client: ClientId) {
+        if let Some(clients) = self.messages.get_mut(key) {
+            clients.push(client);
         }
     }
 
     /// Frees what is no longer remembered.
     pub(super) fn purge(&mut self, now: Instant) {
-        for source in self.sources.values_mut() {
-            source.purge(now);
+        while self.order.front().is_some_and(|(at, _)| *at + MESSAGE_MEMORY <= now) {
+            self.drop_oldest();
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.sources.values().all(|source| source.messages.is_empty())
+        self.order.is_empty()
     }
 
-    fn drop_oldest_source(&mut self) {
-        let oldest = self.sources.iter().min_by_key(|(_, source)| source.used).map(|(node, _)| *node);
-        if let Some(node) = oldest {
-            self.sources.remove(&node);
-        }
-    }
-}
-
-impl Source {
-    fn purge(&mut self, now: Instant) {
-        while let Some(entry) = self.messages.first_entry()
-            && entry.get().at + MESSAGE_MEMORY <= now
-        {
-            self.floor = Some(*entry.key());
-            entry.remove();
-        }
-        while self.messages.len() >= MAX_MESSAGES {
-            self.floor = self.messages.pop_first().map(|(message, _)| message);
+    fn drop_oldest(&mut self) {
+        if let Some((_, key)) = self.order.pop_front() {
+            self.messages.remove(&key);
         }
     }
 }

@@ -1,15 +1,17 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 
 use super::{
-    ClientId, ClientOutput, Content, Kind, Message, PublishSeq, ResultCode,
-    exchange::multicast_id,
+    ClientId, ClientOutput, Destination, Kind, Multicast, Post, PublishSeq, ResultCode,
     machine::Amop,
     private::{Holder, names},
 };
-use crate::{MAX_HOPS, MAX_NODES, Output, Topic, turn::Turn};
+use crate::{MAX_HOPS, Output, Topic, gate::Admitted, turn::Turn};
+
+/// How long a multicast counts after it was sent.
+const MULTICAST_LIFETIME: Duration = Duration::from_secs(30);
 
 /// Multicast: to every subscriber once, with explicit destinations that each node splits by next hop.
 impl Amop {
@@ -47,14 +49,8 @@ impl Amop {
         }
         self.deliver_to_all(seq, &topic, &data, turn);
         let Some(remote) = self.subscriptions.remote(&topic) else { return };
-        let legs = split(remote.nodes.keys(), &[], turn);
-        if legs.is_empty() {
-            return;
-        }
-        let id = multicast_id(self.next_message);
-        self.next_message += 1;
-        let message = self.message(id, Content::Multicast { destinations: Vec::new(), seq, topic, data });
-        send(&message, legs, turn);
+        let destinations: Vec<_> = remote.nodes.keys().copied().map(Destination::open).collect();
+        post(destinations, Post { seq, topic, data }, turn);
     }
 
     fn admits_multicast(
@@ -70,19 +66,23 @@ impl Amop {
     }
 
     /// Delivers another node's multicast here if we are named, and sends it on to the others named.
-    pub(super) fn pass_on(&mut self, from: NodeId, mut message: Message, turn: &mut Turn<'_>) {
-        let Content::Multicast { destinations, seq, topic, data } = &mut message.content else { return };
-        let mut destinations: BTreeSet<NodeId> = std::mem::take(destinations).into_iter().take(MAX_NODES).collect();
-        if topic.is_block_notification() {
-            return;
+    pub(crate) fn handle_multicast(&mut self, admitted: Admitted<Multicast>, turn: &mut Turn<'_>) {
+        let is_repeated = admitted.is_repeated();
+        let (from, mut multicast) = admitted.into_parts();
+        let me = turn.life.node;
+        let mut destinations = std::mem::take(&mut multicast.destinations);
+        let before = destinations.len();
+        destinations.retain(|destination| destination.node != me);
+        if before > destinations.len()
+            && !is_repeated
+            && let Some(Post { seq, topic, data }) = multicast.post.take()
+            && !topic.is_block_notification()
+        {
+            self.deliver_to_all(seq, &topic, &data, turn);
         }
-        if destinations.remove(&self.me) {
-            self.deliver_to_all(*seq, topic, data, turn);
-        }
-        if message.hops_left > 0 && !destinations.is_empty() {
-            let legs = split(destinations.iter(), &[from, message.source], turn);
-            message.hops_left = message.hops_left.min(MAX_HOPS) - 1;
-            send(&message, legs, turn);
+        if let Some(hops_left) = multicast.hops_left.checked_sub(1).filter(|_| multicast.sealed.is_some()) {
+            let legs = split(destinations, &[from, multicast.source], turn);
+            send(&Multicast { hops_left: hops_left.min(MAX_HOPS - 1), ..multicast }, legs, turn);
         }
     }
 
@@ -99,27 +99,44 @@ impl Amop {
     }
 }
 
+/// Sends a message of ours to these nodes.
+pub(super) fn post(destinations: Vec<Destination>, post: Post, turn: &mut Turn<'_>) {
+    let legs = split(destinations, &[], turn);
+    if legs.is_empty() {
+        return;
+    }
+    let multicast = Multicast {
+        source: turn.life.node,
+        epoch: turn.life.epoch,
+        number: turn.life.number(),
+        sent: turn.life.clock(turn.now),
+        lifetime: MULTICAST_LIFETIME,
+        hops_left: MAX_HOPS - 1,
+        destinations: Vec::new(),
+        post: Some(post),
+        sealed: None,
+    };
+    send(&multicast, legs, turn);
+}
+
 /// The destinations behind each next hop; those without a path are left out.
-fn split<'a>(
-    destinations: impl Iterator<Item = &'a NodeId>,
+fn split(
+    destinations: Vec<Destination>,
     excluded: &[NodeId],
     turn: &mut Turn<'_>,
-) -> BTreeMap<NodeId, Vec<NodeId>> {
-    let mut legs: BTreeMap<NodeId, Vec<NodeId>> = BTreeMap::new();
-    for node in destinations {
-        if let Some(hop) = turn.routing.next_hop_without(node, excluded) {
-            legs.entry(hop).or_default().push(*node);
+) -> BTreeMap<NodeId, Vec<Destination>> {
+    let mut legs: BTreeMap<NodeId, Vec<Destination>> = BTreeMap::new();
+    for destination in destinations {
+        if let Some(hop) = turn.routing.next_hop_without(&destination.node, excluded) {
+            legs.entry(hop).or_default().push(destination);
         }
     }
     legs
 }
 
-fn send(message: &Message, legs: BTreeMap<NodeId, Vec<NodeId>>, turn: &mut Turn<'_>) {
-    for (to, leg) in legs {
-        let mut message = message.clone();
-        if let Content::Multicast { destinations, .. } = &mut message.content {
-            *destinations = leg;
-        }
-        turn.outbox.push(Output::SendBridge { to, message });
+fn send(multicast: &Multicast, legs: BTreeMap<NodeId, Vec<Destination>>, turn: &mut Turn<'_>) {
+    for (to, destinations) in legs {
+        let multicast = Multicast { destinations, ..multicast.clone() };
+        turn.outbox.push(Output::SendMulticast { to, multicast });
     }
 }

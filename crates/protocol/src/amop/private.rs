@@ -14,7 +14,7 @@ use bytes::Bytes;
 use nuncio_identity::NodeId;
 use rand::RngExt;
 
-use super::{ChallengeId, ClientId, ClientOutput, Content, Kind, PublishSeq, exchange::multicast_id, machine::Amop};
+use super::{ChallengeId, ClientId, ClientOutput, Destination, Kind, Post, PublishSeq, machine::Amop, multicast::post};
 use crate::{Output, Topic, turn::Turn};
 pub(super) use proofs::{Holder, Proofs, Subscriber};
 
@@ -74,12 +74,8 @@ impl Amop {
             match holder {
                 Holder::Here(_) => self.deliver_to_all(seq, &address, data, turn),
                 Holder::At(node) => {
-                    let Some(to) = turn.routing.next_hop(&node) else { continue };
-                    let id = multicast_id(self.next_message);
-                    self.next_message += 1;
-                    let content =
-                        Content::Multicast { destinations: vec![node], seq, topic: address, data: data.clone() };
-                    turn.outbox.push(Output::SendBridge { to, message: self.message(id, content) });
+                    let message = Post { seq, topic: address, data: data.clone() };
+                    post(vec![Destination::open(node)], message, turn);
                 }
             }
         }

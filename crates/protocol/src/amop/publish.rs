@@ -7,11 +7,11 @@ use rand::RngExt;
 use super::{
     ClientId, ClientOutput, Content, Kind, Message, PublishSeq, ResultCode,
     delivery::{Delivery, Origin},
-    exchange::{Exchange, Fate, Trying, message_of},
+    exchange::{Exchange, Fate, Trying},
     machine::Amop,
     private::{Holder, Subscriber, names},
 };
-use crate::{Output, Topic, turn::Turn};
+use crate::{Header, Output, Topic, turn::Turn};
 
 /// A subscriber, or a node with subscribers, that can be tried.
 #[derive(Debug, Clone)]
@@ -56,8 +56,7 @@ impl Amop {
             turn.outbox.push(Output::Client(ClientOutput::Reply { client, seq, code, topic, data }));
             return;
         }
-        let message = self.next_message;
-        self.next_message += 1;
+        let message = turn.life.number();
         if let Some(client) = self.subscriptions.client_mut(client) {
             client.publishes.insert(message);
         }
@@ -68,15 +67,18 @@ impl Amop {
 
     /// Takes the result of another node's delivery.
     pub(super) fn conclude(&mut self, from: NodeId, message: Message, turn: &mut Turn<'_>) {
-        let Content::Result { code, data, .. } = message.content else { return };
-        let number = message_of(message.id);
-        let attempt = self.exchanges.get(number).and_then(|exchange| exchange.attempt);
-        let attempt = attempt.filter(|attempt| attempt.id == message.id && message.epoch == self.epoch);
-        let Some(Trying::Node { node, via }) = attempt.map(|attempt| attempt.to) else {
-            tracing::trace!(source = %message.source.short(), "result of no open attempt, dropped");
+        let (Content::Result { code, data, .. }, Header { source, number: id, .. }) = (message.content, message.header)
+        else {
             return;
         };
-        if message.source == node {
+        let number = self.exchanges.message_of(id);
+        let exchange = number.and_then(|number| self.exchanges.get(number));
+        let attempt = exchange.and_then(|exchange| exchange.attempt).filter(|attempt| attempt.id == id);
+        let (Some(number), Some(Trying::Node { node, via })) = (number, attempt.map(|attempt| attempt.to)) else {
+            tracing::trace!(source = %source.short(), "result of no open attempt, dropped");
+            return;
+        };
+        if source == node {
             self.suspect_nodes.clear(&node);
             if code == ResultCode::SUBSCRIBER_GONE {
                 self.give_up(number, node);
@@ -85,7 +87,7 @@ impl Amop {
                 self.finish(number, code, data, turn);
             }
         } else if from == via && code == ResultCode::NO_SUBSCRIBER {
-            self.unreached(message.id, node, turn);
+            self.unreached(id, node, turn);
         }
     }
 
@@ -100,7 +102,7 @@ impl Amop {
 
     /// An attempt did not get to its node.
     pub(super) fn unreached(&mut self, id: u64, node: NodeId, turn: &mut Turn<'_>) {
-        let message = message_of(id);
+        let Some(message) = self.exchanges.message_of(id) else { return };
         let is_present = self.exchanges.get(message).and_then(|exchange| exchange.attempt);
         if is_present.is_some_and(|attempt| attempt.id == id) {
             self.give_up(message, node);
@@ -143,7 +145,7 @@ impl Amop {
         match candidate {
             Candidate::Client(client) => {
                 let delivery = self.deliveries.name();
-                self.exchanges.begin(message, ends, Trying::Client { client, delivery });
+                self.exchanges.begin(message, 0, ends, Trying::Client { client, delivery });
                 self.deliveries.insert(delivery, Delivery { client, origin: Origin::Own { message } });
                 if let Some(client) = self.subscriptions.client_mut(client) {
                     client.deliveries.insert(delivery);
@@ -178,10 +180,15 @@ impl Amop {
             self.over_limit(message, turn);
             return;
         }
-        let id = self.exchanges.begin(message, ends, Trying::Node { node, via });
-        let time_left = ends.saturating_duration_since(turn.now);
-        let content = Content::Publish { target: node, message, topic, data, time_left };
-        turn.outbox.push(Output::SendBridge { to: via, message: self.message(id, content) });
+        let Some(epoch) = turn.directory.epoch_of(&node) else {
+            self.run_out(message, turn);
+            return;
+        };
+        let number = turn.life.number();
+        self.exchanges.begin(message, number, ends, Trying::Node { node, via });
+        let header = turn.life.header((node, epoch), number, ends.saturating_duration_since(turn.now), turn.now);
+        let content = Content::Publish { message, topic, data };
+        turn.outbox.push(Output::SendBridge { to: via, message: Message { header, content } });
     }
 
     /// Whether nobody else could be tried: then there is no hurry.

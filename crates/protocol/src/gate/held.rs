@@ -1,5 +1,5 @@
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -24,6 +24,8 @@ const OVERHEAD: usize = 512;
 pub(super) struct Held {
     queue: VecDeque<Entry>,
     bytes: usize,
+    /// Of each peer, how many and how many bytes.
+    shares: HashMap<NodeId, (usize, usize)>,
 }
 
 /// A message that waits.
@@ -63,22 +65,21 @@ impl Waiting {
 }
 
 impl Held {
-    /// Gives the message back when there is no room for it.
-    pub(super) fn hold(&mut self, from: NodeId, waiting: Waiting, now: Instant) -> Option<Waiting> {
+    /// Says whether there is room for it.
+    pub(super) fn hold(&mut self, from: NodeId, waiting: Waiting, now: Instant) -> bool {
         let weight = waiting.weight();
-        let of_peer = self.queue.iter().filter(|entry| entry.from == from);
-        let (messages, bytes) = of_peer.fold((0, 0), |(messages, bytes), entry| (messages + 1, bytes + entry.weight));
+        let (messages, bytes) = self.shares.get(&from).copied().unwrap_or_default();
         let fits = self.queue.len() < MAX_MESSAGES
             && self.bytes + weight <= MAX_BYTES
             && messages < MAX_MESSAGES_OF_PEER
             && bytes + weight <= MAX_BYTES_OF_PEER;
-        if !fits {
-            return Some(waiting);
+        if fits {
+            self.bytes += weight;
+            self.shares.insert(from, (messages + 1, bytes + weight));
+            let source = waiting.source();
+            self.queue.push_back(Entry { until: now + PATIENCE, from, source, weight, waiting });
         }
-        self.bytes += weight;
-        let source = waiting.source();
-        self.queue.push_back(Entry { until: now + PATIENCE, from, source, weight, waiting });
-        None
+        fits
     }
 
     pub(super) fn release(&mut self, source: &NodeId) -> Vec<(NodeId, Waiting)> {
@@ -86,7 +87,7 @@ impl Held {
     }
 
     pub(super) fn forget_peer(&mut self, peer: &NodeId) {
-        self.take(|entry| entry.from == *peer);
+        drop(self.take(|entry| entry.from == *peer));
     }
 
     /// Gives up what waited too long: who brought it, and its source.
@@ -105,7 +106,15 @@ impl Held {
         let (taken, kept): (VecDeque<_>, _) =
             std::mem::take(&mut self.queue).into_iter().partition(|entry| is_meant(entry));
         self.queue = kept;
-        self.bytes -= taken.iter().map(|entry| entry.weight).sum::<usize>();
+        for Entry { from, weight, .. } in &taken {
+            self.bytes -= weight;
+            if let Some((messages, bytes)) = self.shares.get_mut(from) {
+                (*messages, *bytes) = (*messages - 1, *bytes - weight);
+                if *messages == 0 {
+                    self.shares.remove(from);
+                }
+            }
+        }
         taken.into_iter()
     }
 }

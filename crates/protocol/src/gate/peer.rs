@@ -4,7 +4,11 @@ use super::{Bucket, Rate};
 
 /// Messages and bytes that a node passes on for one neighbour.
 const PASSED_MESSAGES: Rate = Rate::of(100_000.0, Duration::from_secs(2));
-const PASSED_BYTES: Rate = Rate::of(512.0 * 1024.0 * 1024.0, Duration::from_secs(2));
+const PASSED_BYTES: Rate = Rate::of(512.0 * MIB, Duration::from_secs(2));
+const MIB: f64 = 1024.0 * 1024.0;
+
+/// Bytes of copies made of the multicasts that one neighbour brings.
+const COPIED_BYTES: Rate = Rate { per_second: 1024.0 * MIB, burst: 6144.0 * MIB };
 
 /// Requests that one neighbour brings again. When a hop dies silently, all that it swallowed in two seconds comes again.
 const REPEATED: Rate = Rate { per_second: 5_000.0, burst: 100_000.0 };
@@ -14,6 +18,7 @@ const REPEATED: Rate = Rate { per_second: 5_000.0, burst: 100_000.0 };
 pub(super) struct Peer {
     passed_messages: Bucket,
     passed_bytes: Bucket,
+    copied_bytes: Bucket,
     repeated: Bucket,
 }
 
@@ -22,6 +27,7 @@ impl Peer {
         Self {
             passed_messages: Bucket::new(PASSED_MESSAGES, now),
             passed_bytes: Bucket::new(PASSED_BYTES, now),
+            copied_bytes: Bucket::new(COPIED_BYTES, now),
             repeated: Bucket::new(REPEATED, now),
         }
     }
@@ -30,6 +36,13 @@ impl Peer {
     #[expect(clippy::cast_precision_loss, reason = "a message is shorter than 2^53 bytes")]
     pub(super) fn may_pass(&mut self, bytes: usize, now: Instant) -> bool {
         self.passed_messages.take(1.0, PASSED_MESSAGES, now) && self.passed_bytes.take(bytes as f64, PASSED_BYTES, now)
+    }
+
+    /// Whether so many copies, of so many bytes in all, may be made of a multicast that it brings.
+    #[expect(clippy::cast_precision_loss, reason = "copies are shorter than 2^53 bytes")]
+    pub(super) fn may_copy(&mut self, copies: usize, bytes: usize, now: Instant) -> bool {
+        self.passed_messages.take(copies as f64, PASSED_MESSAGES, now)
+            && self.copied_bytes.take(bytes as f64, COPIED_BYTES, now)
     }
 
     /// Whether it may bring one more message that was here already.

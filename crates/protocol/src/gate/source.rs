@@ -1,10 +1,15 @@
 use std::time::{Duration, Instant};
 
 use super::{
+    Bucket, Rate,
     memory::{Memory, Sight},
     source_clock::SourceClock,
 };
-use crate::{Header, MAX_LIFETIME};
+use crate::MAX_LIFETIME;
+
+/// Bytes of copies made here of one source's multicasts for other nodes: one of the longest to five hundred at once.
+const COPIES: Rate = Rate { per_second: 512.0 * MIB, burst: 6144.0 * MIB };
+const MIB: f64 = 1024.0 * 1024.0;
 
 /// What is known of a certified node that sends messages: in which epoch it runs, what its clock shows, and what of it
 /// has been seen.
@@ -15,6 +20,7 @@ pub(super) struct Source {
     highest: u64,
     clock: Option<SourceClock>,
     memory: Memory,
+    copies: Option<Bucket>,
 }
 
 /// In which of its source's epochs a message was made.
@@ -29,7 +35,7 @@ pub(super) enum Era {
 
 impl Source {
     pub(super) fn new(epoch: u64) -> Self {
-        Self { epoch, highest: epoch, clock: None, memory: Memory::default() }
+        Self { epoch, highest: epoch, clock: None, memory: Memory::default(), copies: None }
     }
 
     /// The node says in which epoch it runs, over a link of its own.
@@ -62,13 +68,19 @@ impl Source {
     }
 
     /// Reads the clock in a message; gives back how long it still counts, `None` when it counts no more.
-    pub(super) fn time_left(&mut self, header: &Header, now: Instant) -> Option<Duration> {
-        if header.lifetime > MAX_LIFETIME {
+    pub(super) fn time_left(&mut self, sent: Duration, lifetime: Duration, now: Instant) -> Option<Duration> {
+        if lifetime > MAX_LIFETIME {
             return None;
         }
-        let clock = self.clock.get_or_insert(SourceClock::new(header.sent, now));
-        clock.read(header.sent, now);
-        (!clock.is_past(header.sent, header.lifetime, now)).then(|| clock.left(header.sent, header.lifetime, now))
+        let clock = self.clock.get_or_insert(SourceClock::new(sent, now));
+        clock.read(sent, now);
+        (!clock.is_past(sent, lifetime, now)).then(|| clock.left(sent, lifetime, now))
+    }
+
+    /// Whether so many bytes of copies may be made of its multicasts.
+    #[expect(clippy::cast_precision_loss, reason = "a message is shorter than 2^53 bytes")]
+    pub(super) fn may_copy(&mut self, bytes: usize, now: Instant) -> bool {
+        self.copies.get_or_insert(Bucket::new(COPIES, now)).take(bytes as f64, COPIES, now)
     }
 
     /// Takes the clock of an announcement or record of the present epoch.

@@ -49,7 +49,8 @@ impl SourceClock {
     /// Takes the reading of an announcement newer than all before. If these lag for long, the clock is behind what was
     /// believed: its host was suspended.
     pub(super) fn read_newest(&mut self, reading: Duration, now: Instant) {
-        let behind = self.shows(now).saturating_sub(reading);
+        let shows = self.shows(now);
+        let behind = shows.saturating_sub(reading);
         if behind <= TRANSIT {
             self.lag = None;
             return self.read(reading, now);
@@ -57,7 +58,7 @@ impl SourceClock {
         let lag = self.lag.get_or_insert(Lag { since: now, least: behind });
         lag.least = lag.least.min(behind);
         if now.saturating_duration_since(lag.since) >= PATIENCE {
-            *self = Self::new(self.shows(now).saturating_sub(lag.least), now);
+            *self = Self::new(shows.saturating_sub(lag.least), now);
         }
     }
 

@@ -6,10 +6,11 @@ use nuncio_identity::NodeId;
 
 use super::Overlay;
 use crate::{
-    AccessInput, BridgeInput, Input, PeeringInput, StatusInput, UnicastInput,
+    AccessInput, BridgeInput, Input, Output, PeeringInput, StatusInput, UnicastInput,
     amop::ClientInput,
+    forwarding,
     status_sync::{First, Record},
-    turn::Turn,
+    turn::Directory,
 };
 
 impl Overlay {
@@ -28,18 +29,26 @@ impl Overlay {
             Input::Client(input) => self.handle_client(input, now),
             Input::Access(input) => self.handle_access(input, now),
         }
-        self.judge();
+        self.judge(now);
         self.due = self.earliest_due();
     }
 
     /// Hands what machines found wrong to the gate.
-    fn judge(&mut self) {
+    pub(super) fn judge(&mut self, now: Instant) {
         for (peer, strike) in self.outbox.take_strikes() {
             tracing::debug!(peer = %peer.short(), %strike, "a peer broke a rule");
+            if let Some(until) = self.gate.strike(peer, strike, now) {
+                self.peering.handle_banned(peer, until, strike.to_string().into(), &mut self.outbox, now);
+                self.outbox.push(Output::Ban { peer, until, reason: strike });
+                self.settle(now);
+            }
         }
     }
 
     fn handle_peering(&mut self, input: PeeringInput, now: Instant) {
+        if matches!(input, PeeringInput::Leave) {
+            self.with_unicast(now, |unicast, turn| unicast.handle_leave(turn));
+        }
         self.peering.handle_input(input, &mut self.outbox, now);
         self.settle(now);
     }
@@ -84,41 +93,46 @@ impl Overlay {
     }
 
     fn handle_unicast(&mut self, input: UnicastInput, now: Instant) {
-        let Self { peering, unicast, routing, outbox, .. } = self;
-        let turn = &mut Turn { routing, outbox, now };
         match input {
             UnicastInput::Request { exchange, target, body, timeout } => {
-                unicast.handle_request(exchange, target, body, timeout, turn);
+                self.with_unicast(now, |unicast, turn| unicast.handle_request(exchange, target, body, timeout, turn));
             }
-            UnicastInput::Respond { inbound, body } => unicast.handle_respond(inbound, body, turn),
-            UnicastInput::Decline { inbound, refusal } => unicast.handle_decline(inbound, refusal, turn),
-            UnicastInput::Received { from, message } => {
-                if peering.is_linked(&from) && !peering.is_expelled(&message.source) {
-                    unicast.handle_received(from, message, turn);
-                }
+            UnicastInput::Respond { inbound, body } => {
+                self.with_unicast(now, |unicast, turn| unicast.handle_respond(inbound, body, turn));
             }
-            UnicastInput::NotSent { to, message } => unicast.handle_not_sent(to, message, turn),
+            UnicastInput::Decline { inbound, refusal } => {
+                self.with_unicast(now, |unicast, turn| unicast.handle_decline(inbound, refusal, turn));
+            }
+            UnicastInput::Abandon { inbound } => {
+                self.with_unicast(now, |unicast, turn| unicast.handle_abandon(inbound, turn));
+            }
+            UnicastInput::Received { from, message } => self.receive_unicast(from, message, now),
+            UnicastInput::NotSent { to, message } if message.header.source != self.life.node => {
+                self.with_turn(now, |turn| forwarding::handle_not_sent(to, &message, turn));
+            }
+            UnicastInput::NotSent { to, message } => {
+                self.with_unicast(now, |unicast, turn| unicast.handle_not_sent(to, message, turn));
+            }
         }
     }
 
     fn handle_bridge(&mut self, input: BridgeInput, now: Instant) {
-        let Self { peering, amop, routing, outbox, .. } = self;
-        let turn = &mut Turn { routing, outbox, now };
         match input {
-            BridgeInput::Received { from, message } => {
-                if peering.is_linked(&from) && !peering.is_expelled(&message.source) {
-                    amop.handle_received(from, message, turn);
-                }
+            BridgeInput::Received { from, message } => self.receive_bridge(from, message, now),
+            BridgeInput::MulticastReceived { from, multicast } => self.receive_multicast(from, multicast, now),
+            BridgeInput::NotSent { to, message } if message.header.source != self.life.node => {
+                self.with_turn(now, |turn| forwarding::handle_not_sent(to, &message, turn));
             }
-            BridgeInput::NotSent { to, message } => amop.handle_not_sent(to, message, turn),
+            BridgeInput::NotSent { to, message } => {
+                self.with_amop(now, |amop, turn| amop.handle_not_sent(to, message, turn));
+            }
         }
     }
 
     fn handle_client(&mut self, input: ClientInput, now: Instant) {
-        let Self { status_sync, amop, routing, outbox, .. } = self;
-        amop.handle_client(input, &mut Turn { routing, outbox, now });
-        if amop.take_topics_changed() {
-            status_sync.touch();
+        self.with_amop(now, |amop, turn| amop.handle_client(input, turn));
+        if self.amop.take_topics_changed() {
+            self.status_sync.touch();
             self.settle(now);
         }
     }
@@ -127,6 +141,7 @@ impl Overlay {
         match input {
             AccessInput::Expelled { node } => self.expel(node, now),
             AccessInput::Readmitted { node } => self.peering.handle_readmitted(&node, &mut self.outbox, now),
+            AccessInput::Struck { peer, strike } => self.outbox.strike(peer, strike),
         }
         self.settle(now);
     }
@@ -134,26 +149,28 @@ impl Overlay {
     fn apply(&mut self, peer: NodeId, mut records: Vec<Arc<Record>>, more: bool, now: Instant) {
         records.retain(|record| !self.peering.is_expelled(&record.status.node));
         for (record, First(is_first)) in self.status_sync.handle_answered(peer, records, more, &mut self.outbox, now) {
+            let node = record.status.node;
             self.routing.apply(&record);
             self.amop.handle_record(&record);
             self.relay.apply(&record);
             self.peering.handle_record(&record, now);
+            self.gate.handle_record(node, record.status.version.epoch, record.status.clock, now);
             if is_first {
-                let node = record.status.node;
                 let reachable = self.routing.is_reachable(&node);
                 self.status_sync.handle_reachability(&node, reachable, now);
                 self.peering.handle_reachability(&node, reachable, now);
             }
+            self.release(&node, now);
         }
+        self.gate.tidy(Directory { peering: &self.peering, status_sync: &self.status_sync });
     }
 
     fn expel(&mut self, node: NodeId, now: Instant) {
-        let Self { peering, status_sync, unicast, amop, routing, relay, outbox, .. } = self;
-        relay.forget(&node);
-        peering.handle_expelled(node, outbox);
-        status_sync.handle_expelled(&node);
-        routing.forget(&node);
-        unicast.handle_expelled(&node, &mut Turn { routing, outbox, now });
-        amop.handle_expelled(&node);
+        self.relay.forget(&node);
+        self.peering.handle_expelled(node, &mut self.outbox);
+        self.status_sync.handle_expelled(&node);
+        self.routing.forget(&node);
+        self.with_unicast(now, |unicast, turn| unicast.handle_expelled(&node, turn));
+        self.amop.handle_expelled(&node);
     }
 }

@@ -43,7 +43,7 @@ pub(crate) struct StatusSync {
 impl StatusSync {
     pub(crate) fn new(config: &Config, draft: Status, seed: u64, now: Instant) -> Self {
         Self {
-            own: OwnStatus::new(draft, config.coalesce),
+            own: OwnStatus::new(draft, config.coalesce, now),
             table: Table::default(),
             inquiry: Inquiry::default(),
             rng: SmallRng::seed_from_u64(seed),
@@ -281,5 +281,7 @@ pub(crate) fn empty_status(start: Start) -> Status {
         multicast_topics: BTreeSet::new(),
         revocations: BTreeMap::new(),
         application: Bytes::new(),
+        sealing_key: Bytes::new(),
+        clock: Duration::ZERO,
     }
 }

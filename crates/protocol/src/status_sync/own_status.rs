@@ -28,6 +28,8 @@ pub(crate) struct Facts {
 pub(super) struct OwnStatus {
     /// Node, epoch, names, and what the edge sets; the rest is filled in when signing.
     draft: Status,
+    /// When the epoch began.
+    started: Instant,
     record: Option<Arc<Record>>,
     /// Between two changes, in a small network and now.
     shortest: Duration,
@@ -40,9 +42,10 @@ pub(super) struct OwnStatus {
 }
 
 impl OwnStatus {
-    pub(super) const fn new(draft: Status, coalesce: Duration) -> Self {
+    pub(super) const fn new(draft: Status, coalesce: Duration, now: Instant) -> Self {
         Self {
             draft,
+            started: now,
             record: None,
             shortest: coalesce,
             coalesce,
@@ -132,6 +135,7 @@ impl OwnStatus {
             return;
         }
         self.draft.version.seq += 1;
+        self.draft.clock = Duration::from_millis((now - self.started).as_millis() as u64);
         self.last_signed = Some(now);
         self.signing = Some(self.draft.clone());
         outbox.push(Output::Sign { status: self.draft.clone() });

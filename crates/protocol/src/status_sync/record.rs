@@ -1,4 +1,7 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use nuncio_identity::NodeId;
@@ -31,6 +34,10 @@ pub struct Status {
     pub revocations: BTreeMap<IssuerId, u64>,
     /// Opaque bytes of the embedding application; at most [`crate::MAX_APPLICATION_FIELD`].
     pub application: Bytes,
+    /// What others seal messages to it with, opaque to the core; at most [`crate::MAX_SEALING_KEY`].
+    pub sealing_key: Bytes,
+    /// Its own time when it signed, since its epoch began; whole milliseconds.
+    pub clock: Duration,
 }
 
 /// A status, with the bytes its owner signed. Whoever hands a record to the core has verified signature

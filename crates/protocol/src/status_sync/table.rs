@@ -7,7 +7,9 @@ use indexmap::IndexMap;
 use nuncio_identity::NodeId;
 
 use super::{Record, Version};
-use crate::{MAX_APPLICATION_FIELD, MAX_ISSUERS, MAX_NEIGHBOURS, MAX_NODES, MAX_STATUS, MAX_TOPICS_PER_NODE};
+use crate::{
+    MAX_APPLICATION_FIELD, MAX_ISSUERS, MAX_NEIGHBOURS, MAX_NODES, MAX_SEALING_KEY, MAX_STATUS, MAX_TOPICS_PER_NODE,
+};
 
 /// Most addresses in a status.
 pub(super) const MAX_ADDRESSES: usize = 8;
@@ -117,6 +119,8 @@ fn fault(record: &Record) -> Option<&'static str> {
         Some("addresses")
     } else if status.application.len() > MAX_APPLICATION_FIELD {
         Some("application field")
+    } else if status.sealing_key.len() > MAX_SEALING_KEY {
+        Some("sealing key")
     } else {
         None
     }

@@ -133,5 +133,7 @@ pub fn record(n: usize, seq: u64, neighbours: &[usize], topics: &[(&str, u32)]) 
         multicast_topics: BTreeSet::new(),
         revocations: BTreeMap::new(),
         application: Bytes::new(),
+        sealing_key: Bytes::new(),
+        clock: Duration::ZERO,
     })
 }
