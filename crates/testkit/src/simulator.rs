@@ -13,7 +13,7 @@ mod shrink;
 mod trial;
 mod wire_size;
 
-pub use lone::{Lone, record};
+pub use lone::{Lone, header, record};
 pub use names::{address, node_id, sign};
 pub use observed::{Entry, Observed, PublishTrace, RequestTrace, Traffic, What};
 pub use scenario::{Action, Scenario, ScenarioKind, Step};

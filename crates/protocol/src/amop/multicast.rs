@@ -75,7 +75,7 @@ impl Amop {
         destinations.retain(|destination| destination.node != me);
         if before > destinations.len()
             && !is_repeated
-            && let Some(Post { seq, topic, data }) = multicast.post.take()
+            && let Some(Post { seq, topic, data }) = multicast.post.clone()
             && !topic.is_block_notification()
         {
             self.deliver_to_all(seq, &topic, &data, turn);

@@ -7,7 +7,7 @@ use std::{
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Config, Input, Output, Overlay, PeeringInput, StatusInput, Topic,
+    Config, Header, Input, Output, Overlay, PeeringInput, StatusInput, Topic,
     amop::{ClientId, ClientInput},
     peering::{ConnectionId, Direction},
     status_sync::{Record, Status, Version},
@@ -110,6 +110,21 @@ impl Lone {
             }
         }
         outputs
+    }
+}
+
+/// The header of a message between the `source`-th and the `target`-th node, both in their first epoch, sent at once.
+pub fn header(source: usize, target: usize, number: u64) -> Header {
+    Header {
+        source: node_id(source),
+        source_epoch: 1,
+        target: node_id(target),
+        target_epoch: 1,
+        number,
+        sent: Duration::ZERO,
+        lifetime: Duration::from_secs(5),
+        hops_left: 15,
+        hops: 1,
     }
 }
 

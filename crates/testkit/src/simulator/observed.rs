@@ -32,6 +32,8 @@ pub struct Observed {
     pub stray_ends: usize,
     /// Records that a node took and that their owner never signed.
     pub unsigned: usize,
+    /// How often a node banned a peer.
+    pub bans: usize,
     /// What crossed links.
     pub traffic: Traffic,
 }

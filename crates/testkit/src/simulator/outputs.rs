@@ -1,9 +1,10 @@
 use std::time::Duration;
 
-use nuncio_identity::NodeId;
+use bytes::Bytes;
+use nuncio_identity::{NodeId, Signature};
 use nuncio_protocol::{
     BridgeInput, Input, MAX_HOPS, Output, PeeringInput, StatusInput, UnicastInput,
-    amop::{ClientInput, ClientOutput, Kind, PublishSeq, ResultCode},
+    amop::{ClientInput, ClientOutput, Kind, Multicast, PublishSeq, ResultCode, SealedPost},
     peering::{ConnectionId, LinkDownReason},
     status_sync::{QueryId, Record, Version},
     unicast::{ExchangeId, Reply, UnicastError},
@@ -82,17 +83,34 @@ impl Simulator {
             }
             Output::SendUnicast { to, message } => {
                 self.observed.traffic.messages += 1;
-                let too_far = message.hops > MAX_HOPS || message.hops + message.hops_left > MAX_HOPS;
+                let too_far =
+                    message.header.hops > MAX_HOPS || message.header.hops + message.header.hops_left > MAX_HOPS;
                 self.observed.long_ways += usize::from(too_far);
                 let from = self.network.ids[node];
                 self.send(node, to, UnicastInput::Received { from, message });
             }
             Output::SendBridge { to, message } => {
                 self.observed.traffic.messages += 1;
-                self.observed.long_ways += usize::from(message.hops_left >= MAX_HOPS);
+                self.observed.long_ways += usize::from(message.header.hops_left >= MAX_HOPS);
                 let from = self.network.ids[node];
                 self.send(node, to, BridgeInput::Received { from, message });
             }
+            Output::SendMulticast { to, multicast } => {
+                self.observed.traffic.messages += 1;
+                self.observed.long_ways += usize::from(multicast.hops_left >= MAX_HOPS);
+                let from = self.network.ids[node];
+                // Every node may open what is for it; whether it is to be passed on shows at its destinations.
+                let signature = Signature::from_bytes(&[0; Signature::LENGTH]).expect("as long as one");
+                let sealed = Some(SealedPost { bytes: Bytes::new(), signature });
+                self.send(
+                    node,
+                    to,
+                    BridgeInput::MulticastReceived { from, multicast: Multicast { sealed, ..multicast } },
+                );
+            }
+            // Nothing is sealed here.
+            Output::Unseal(_) => self.observed.unsigned += 1,
+            Output::Ban { .. } => self.observed.bans += 1,
             Output::Request { inbound, source, body } => {
                 self.note_handler_run(source, &body);
                 self.think(node, UnicastInput::Respond { inbound, body });
