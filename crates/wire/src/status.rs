@@ -15,10 +15,7 @@ use prost::Message as _;
 use crate::{DecodeError, SigningContext, field::decode_signature, proto, signing::Statement};
 
 /// The name of the query protocol.
-pub const PROTOCOL: &str = "/nuncio/status/1";
-
-/// The gossipsub topic of announcements.
-pub const ANNOUNCE: &str = "nuncio/seq";
+pub const PROTOCOL: &str = "/nuncio/status/2";
 
 /// Longest encoded query, in bytes.
 pub const MAX_QUERY: usize = 96 * MAX_NODES;
@@ -35,22 +32,6 @@ const MAX_LIST_BYTES: usize = 4 << 20;
 const MAX_ADDRESSES: usize = 8;
 const MAX_ADDRESS_LENGTH: usize = 256;
 const MAX_NAME_LENGTH: usize = 256;
-
-/// Encodes an announcement. `beat` differs from one to the next, for gossipsub drops what it has seen.
-pub fn encode_announcement(node: NodeId, version: Version, beat: u64) -> Vec<u8> {
-    let Version { epoch, seq } = version;
-    proto::Announcement { node: Bytes::copy_from_slice(node.as_bytes()), epoch, seq, beat }.encode_to_vec()
-}
-
-/// Reads an announcement.
-///
-/// # Errors
-/// When it is none.
-pub fn decode_announcement(bytes: &[u8]) -> Result<(NodeId, Version), DecodeError> {
-    let proto::Announcement { node, epoch, seq, .. } = proto::Announcement::decode(bytes)
-        .map_err(|source| DecodeError::Protobuf { message: "announcement", source })?;
-    Ok((NodeId::from_bytes(&node)?, Version { epoch, seq }))
-}
 
 /// Encodes a query.
 pub fn encode_query(query: &Query) -> Vec<u8> {
