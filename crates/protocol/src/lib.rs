@@ -21,6 +21,7 @@ pub mod peering;
 mod relay;
 mod routing;
 pub mod status_sync;
+mod suspects;
 mod timers;
 mod topic;
 mod turn;
