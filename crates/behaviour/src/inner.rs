@@ -14,7 +14,7 @@ use libp2p::{
     swarm::NetworkBehaviour,
 };
 use nuncio_protocol::{MAX_BODY, MAX_RELAYED_TOPICS, MAX_TOPICS_PER_NODE};
-use nuncio_wire::{SigningContext, multicast, status};
+use nuncio_wire::{SigningContext, announcement, multicast, status};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -117,7 +117,9 @@ pub struct OwnTopics;
 impl TopicSubscriptionFilter for OwnTopics {
     fn can_subscribe(&mut self, topic: &TopicHash) -> bool {
         let topic = topic.as_str();
-        topic == status::ANNOUNCE || topic == multicast::BROADCAST || matches!(multicast::topic_of(topic), Ok(Some(_)))
+        topic == announcement::TOPIC
+            || topic == multicast::BROADCAST
+            || matches!(multicast::topic_of(topic), Ok(Some(_)))
     }
 }
 

@@ -13,6 +13,7 @@ pub mod amop;
 mod config;
 mod forwarding;
 mod gate;
+pub mod gossip;
 mod header;
 mod input;
 mod life;
@@ -33,6 +34,7 @@ pub mod unicast;
 pub use amop::BridgeInput;
 pub use config::Config;
 pub use gate::Strike;
+pub use gossip::GossipInput;
 pub use header::Header;
 pub use input::{AccessInput, Input};
 pub use limits::{

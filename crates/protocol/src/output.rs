@@ -10,6 +10,7 @@ use nuncio_identity::NodeId;
 use crate::{
     Strike, Topic,
     amop::{self, ClientOutput},
+    gossip::{GossipId, Judgement},
     peering::{Address, ConnectionId, LinkDownReason},
     status_sync::{IssuerId, Query, QueryId, Record, Status, Version},
     unicast::{self, ExchangeId, InboundId, Reply, UnicastError},
@@ -116,6 +117,13 @@ pub enum Output {
     Announce {
         /// The version.
         version: Version,
+    },
+    /// What becomes of a message of gossip; exactly one for each.
+    Judged {
+        /// Which.
+        id: GossipId,
+        /// What.
+        judgement: Judgement,
     },
     /// Ask a linked peer. Ends in [`crate::StatusInput::Answered`] or [`crate::StatusInput::QueryFailed`]; at most
     /// one is open per peer.

@@ -1,14 +1,20 @@
 mod dispatch;
 mod reception;
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use bytes::Bytes;
 use nuncio_identity::NodeId;
 
 use crate::{
     Config, Output, Strike, Topic,
     amop::Amop,
-    gate::Gate,
+    gate::{Check, Checked, Gate, Waiting},
+    gossip::Stamp,
     life::Life,
     outbox::Outbox,
     peering::{BanView, Event, LinkView, Peering, PendingPeerView},
@@ -51,6 +57,8 @@ pub struct Start {
     pub software: String,
     /// Greater than at every earlier start.
     pub epoch: u64,
+    /// By which others seal messages for it; at most [`crate::MAX_SEALING_KEY`] bytes.
+    pub sealing_key: Bytes,
     /// Feeds jitter and choice.
     pub seed: u64,
 }
@@ -110,9 +118,12 @@ impl Overlay {
             self.routing.forget(&node);
             self.relay.forget(&node);
         }
-        let directory = Directory { peering: &self.peering, status_sync: &self.status_sync };
-        for from in self.gate.handle_timeout(directory, now) {
-            self.outbox.strike(from, Strike::Uncertified);
+        for (from, waiting) in self.gate.give_up(now) {
+            // Whoever passes something on has the record of its source, and was asked for it.
+            if !self.is_certified(&waiting.source()) && !self.is_expelled(&waiting.source()) {
+                self.outbox.strike(from, Strike::Uncertified);
+            }
+            self.drop_gossip(waiting.gossip());
         }
         self.with_unicast(now, |unicast, turn| unicast.handle_timeout(turn));
         self.with_amop(now, |amop, turn| amop.handle_timeout(turn));
@@ -160,6 +171,37 @@ impl Overlay {
     /// Whether the node is linked, or its record is known: its certificate has been seen, and it is not expelled.
     pub fn is_certified(&self, node: &NodeId) -> bool {
         Directory { peering: &self.peering, status_sync: &self.status_sync }.is_certified(node)
+    }
+
+    /// Whether the signature of an announcement is worth checking: within the budgets of the peer that brought it and of
+    /// the node it names. Beyond its own, a peer is struck.
+    pub fn may_check_announcement(&mut self, via: NodeId, node: NodeId, now: Instant) -> bool {
+        self.may_check(via, node, Checked::Announcement, now)
+    }
+
+    /// The same for an application's message of so many bytes.
+    pub fn may_check_gossip(&mut self, via: NodeId, origin: NodeId, length: usize, now: Instant) -> bool {
+        self.may_check(via, origin, Checked::Message(length), now)
+    }
+
+    /// The time since this node's epoch began, as announcements carry it.
+    pub fn clock(&self, now: Instant) -> Duration {
+        self.life.clock(now)
+    }
+
+    /// What a message of so many bytes to many is stamped with; `None` when this node has sent as many as others check.
+    pub fn stamp(&mut self, length: usize, now: Instant) -> Option<Stamp> {
+        self.life.stamp(length, now)
+    }
+
+    fn may_check(&mut self, via: NodeId, origin: NodeId, what: Checked, now: Instant) -> bool {
+        let check = self.gate.may_check(via, origin, what, now);
+        if check == Check::Overspent {
+            self.outbox.strike(via, Strike::Overspent);
+            self.judge(now);
+            self.due = self.earliest_due();
+        }
+        check == Check::Yes
     }
 
     /// Peers that are cut off for what they did.
@@ -231,7 +273,8 @@ impl Overlay {
                     self.status_sync.handle_link_up(peer);
                 }
                 Event::Down(peer) => {
-                    self.gate.handle_link_down(&peer);
+                    let waiting = self.gate.handle_link_down(&peer);
+                    self.drop_gossip(waiting.iter().filter_map(Waiting::gossip));
                     self.routing.link_down(&peer);
                     self.status_sync.handle_link_down(&peer);
                     lost.push(peer);

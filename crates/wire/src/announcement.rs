@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use nuncio_identity::NodeId;
+use nuncio_identity::{NodeId, Signature};
 use nuncio_protocol::status_sync::Version;
 use prost::Message as _;
 
@@ -42,19 +42,40 @@ pub fn encode(version: Version, clock: Duration, context: &SigningContext) -> Ve
     message.encode_to_vec()
 }
 
-/// Reads an announcement and checks its node's signature.
+/// An announcement whose signature has not been checked yet.
+#[derive(Debug, Clone)]
+pub struct Unchecked {
+    announcement: Announcement,
+    signature: Signature,
+}
+
+impl Unchecked {
+    /// Whose it is said to be.
+    pub const fn node(&self) -> NodeId {
+        self.announcement.node
+    }
+
+    /// Checks the signature.
+    ///
+    /// # Errors
+    /// When it does not hold.
+    pub fn check(self, context: &SigningContext) -> Result<Announcement, DecodeError> {
+        context.verify(self.announcement.node, &statement(&self.announcement), &self.signature)?;
+        Ok(self.announcement)
+    }
+}
+
+/// Reads an announcement.
 ///
 /// # Errors
-/// When it is none, or the signature does not hold.
-pub fn decode(bytes: &[u8], context: &SigningContext) -> Result<Announcement, DecodeError> {
+/// When it is none.
+pub fn decode(bytes: &[u8]) -> Result<Unchecked, DecodeError> {
     let proto::Announcement { node, epoch, seq, clock_ms, signature } = proto::Announcement::decode(bytes)
         .map_err(|source| DecodeError::Protobuf { message: "announcement", source })?;
     let node = NodeId::from_bytes(&node)?;
-    let clock = Duration::from_millis(clock_ms);
-    let announcement = Announcement { node, version: Version { epoch, seq }, clock };
     let signature = decode_signature(&signature)?.ok_or(DecodeError::Signature { node })?;
-    context.verify(node, &statement(&announcement), &signature)?;
-    Ok(announcement)
+    let (version, clock) = (Version { epoch, seq }, Duration::from_millis(clock_ms));
+    Ok(Unchecked { announcement: Announcement { node, version, clock }, signature })
 }
 
 fn statement(announcement: &Announcement) -> Statement<'static> {

@@ -32,7 +32,7 @@ const PUBLIC: usize = 32;
 /// opens was sealed by the other; it opens in the present epochs of both only; and what was recorded cannot be opened any
 /// more once either has stopped. Nonces count up and never begin again, as the keys do not outlive the process.
 ///
-/// Bound: twice [`MAX_NODES`] nodes, of 300 bytes or so; further ones are learnt when others were forgotten.
+/// Bound: twice [`MAX_NODES`] nodes, of 300 bytes or so; when full, the owner forgets those without a record.
 pub struct Keyring {
     node: NodeId,
     network: Arc<str>,
@@ -90,22 +90,24 @@ impl Keyring {
         *state = State { epoch, peers: HashMap::new() };
     }
 
-    /// Takes the key in a node's record. One that is none is ignored.
-    pub fn learn(&self, node: NodeId, epoch: u64, public: &Bytes) {
+    /// Takes the key in a node's record; one that is none is ignored. `false` when there is no room.
+    pub fn learn(&self, node: NodeId, epoch: u64, public: &Bytes) -> bool {
         let known = self.peer(&node);
         if public.len() != PUBLIC || known.is_some_and(|known| known.epoch == epoch && known.public == *public) {
-            return;
+            return true;
         }
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        if state.peers.len() < 2 * MAX_NODES || state.peers.contains_key(&node) {
+        let has_room = state.peers.len() < 2 * MAX_NODES || state.peers.contains_key(&node);
+        if has_room {
             let peer = Peer { epoch, own_epoch: state.epoch, public: public.clone(), keys: OnceLock::new() };
             state.peers.insert(node, Arc::new(peer));
         }
+        has_room
     }
 
-    /// Forgets a node.
-    pub fn forget(&self, node: &NodeId) {
-        self.state.write().unwrap_or_else(PoisonError::into_inner).peers.remove(node);
+    /// Forgets all nodes but these.
+    pub fn retain(&self, is_kept: impl Fn(&NodeId) -> bool) {
+        self.state.write().unwrap_or_else(PoisonError::into_inner).peers.retain(|node, _| is_kept(node));
     }
 
     /// The epoch of a node whose key is known.

@@ -27,6 +27,7 @@ impl Overlay {
             Input::Unicast(input) => self.handle_unicast(input, now),
             Input::Bridge(input) => self.handle_bridge(input, now),
             Input::Client(input) => self.handle_client(input, now),
+            Input::Gossip(input) => self.handle_gossip(input, now),
             Input::Access(input) => self.handle_access(input, now),
         }
         self.judge(now);

@@ -268,7 +268,7 @@ impl StatusSync {
 
 /// A status that says nothing yet.
 pub(crate) fn empty_status(start: Start) -> Status {
-    let Start { node, name, agency, software, epoch, .. } = start;
+    let Start { node, name, agency, software, epoch, sealing_key, .. } = start;
     Status {
         node,
         version: Version { epoch, seq: 0 },
@@ -281,7 +281,7 @@ pub(crate) fn empty_status(start: Start) -> Status {
         multicast_topics: BTreeSet::new(),
         revocations: BTreeMap::new(),
         application: Bytes::new(),
-        sealing_key: Bytes::new(),
+        sealing_key,
         clock: Duration::ZERO,
     }
 }
