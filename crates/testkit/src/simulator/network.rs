@@ -7,7 +7,8 @@ use std::{
 
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Input, PeeringInput, StatusInput,
+    GossipInput, Input, PeeringInput, StatusInput,
+    gossip::GossipId,
     peering::{Address, ConnectionId, Direction},
     status_sync::{QueryId, Version},
 };
@@ -23,7 +24,7 @@ pub(super) enum Event {
     /// Something arrives, unless the node has stopped since.
     Arrive { node: usize, generation: u64, input: Box<Input> },
     /// An announcement arrives at the next of those whom gossip carries it to: most events are this one.
-    Announced { origin: usize, version: Version, arrivals: std::vec::IntoIter<Arrival> },
+    Announced { origin: usize, version: Version, clock: Duration, arrivals: std::vec::IntoIter<Arrival> },
     /// A dial arrives at its target.
     Knock { from: usize, generation: u64, address: Address },
     /// A silent connection is given up, if it still is silent.
@@ -219,14 +220,14 @@ impl Simulator {
                     self.input(node, *input);
                 }
             }
-            Event::Announced { origin, version, mut arrivals } => {
+            Event::Announced { origin, version, clock, mut arrivals } => {
                 let Some(Arrival { to, generation, via, .. }) = arrivals.next() else { return };
                 if let Some(next) = arrivals.as_slice().first() {
-                    self.network.schedule(next.at, Event::Announced { origin, version, arrivals });
+                    self.network.schedule(next.at, Event::Announced { origin, version, clock, arrivals });
                 }
                 if self.network.generations[to] == generation {
                     let [via, node] = [via, origin].map(|number| self.network.ids[number]);
-                    self.input(to, StatusInput::Announced { via, node, version });
+                    self.input(to, GossipInput::Announced { id: GossipId(0), via, node, version, clock });
                 }
             }
             Event::Knock { from, generation, address } => self.knock(from, generation, address),

@@ -111,6 +111,8 @@ impl Simulator {
             // Nothing is sealed here.
             Output::Unseal(_) => self.observed.unsigned += 1,
             Output::Ban { .. } => self.observed.bans += 1,
+            // Gossip reaches all whom links reach, whatever one node thinks of it.
+            Output::Judged { .. } => {}
             Output::Request { inbound, source, body } => {
                 self.note_handler_run(source, &body);
                 self.think(node, UnicastInput::Respond { inbound, body });
@@ -217,6 +219,8 @@ impl Simulator {
     }
 
     fn announce(&mut self, origin: usize, version: Version) {
+        let instant = self.instant();
+        let clock = self.overlay(origin).map_or(Duration::ZERO, |overlay| overlay.clock(instant));
         let mut arrivals = Vec::with_capacity(self.nodes.len());
         for (to, via, hops) in self.network.gossip_tree(origin) {
             // Each node passes it on to its mesh, of 6 peers at the most, but for the one it has it from.
@@ -231,7 +235,8 @@ impl Simulator {
         }
         arrivals.sort_unstable_by_key(|arrival| (arrival.at, arrival.to));
         if let Some(first) = arrivals.first() {
-            self.network.schedule(first.at, Event::Announced { origin, version, arrivals: arrivals.into_iter() });
+            self.network
+                .schedule(first.at, Event::Announced { origin, version, clock, arrivals: arrivals.into_iter() });
         }
     }
 
