@@ -70,7 +70,7 @@ pub use files::{FileError, FileInbox, InboxOptions, Progress, ReceivedFile, Sent
 pub use node_error::{Attempt, NodeError, Stage};
 pub use nuncio_channel_protocol::{BlockNotification, ProtocolVersion, ResultCode};
 pub use pool::{Pool, PoolSubscription};
-pub use private::{PrivatePublisher, PrivateSubscription, TopicKey, TopicKeyError, TopicPublicKey};
+pub use private::{Challengers, PrivatePublisher, PrivateSubscription, TopicKey, TopicKeyError, TopicPublicKey};
 pub use status::Status;
 pub use subscription::{SubscribeError, Subscription};
 
