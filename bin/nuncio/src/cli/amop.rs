@@ -12,8 +12,8 @@ use bytes::Bytes;
 use futures::{StreamExt, stream::SelectAll};
 use nuncio_admin::api::Encoding;
 use nuncio_channel_client::{
-    Client, ConnectError, Delivery, Kind, PrivatePublisher, PublishError, ResultCode, SubscribeError, TopicKey,
-    TopicPublicKey,
+    Challengers, Client, ConnectError, Delivery, Kind, PrivatePublisher, PublishError, ResultCode, SubscribeError,
+    TopicKey, TopicPublicKey,
 };
 use serde::Serialize;
 use tokio::{
@@ -54,6 +54,10 @@ enum Action {
         /// The topics are private: prove to publishers with this key (secp256k1, PEM) that you may hear them
         #[arg(long, value_name = "FILE")]
         topic_key: Option<PathBuf>,
+        /// Prove it to Nuncio's publishers only, whose challenges are bound to this subscription; an SDK's are not, and only
+        /// honest nodes keep others from having theirs signed here
+        #[arg(long, requires = "topic_key")]
+        bound_only: bool,
         /// Answer unicasts with this text; else the answer is empty
         #[arg(long, value_name = "TEXT")]
         reply: Option<String>,
@@ -114,8 +118,9 @@ struct Published<'a> {
 pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
     let Arguments { action, gateway, certs } = arguments;
     match action {
-        Action::Subscribe { topics, topic_key, reply, count } => {
-            let key = topic_key.as_deref().map(read_key).transpose()?;
+        Action::Subscribe { topics, topic_key, bound_only, reply, count } => {
+            let challengers = if bound_only { Challengers::Nuncio } else { Challengers::Any };
+            let key = topic_key.as_deref().map(read_key).transpose()?.map(|key| (key, challengers));
             let client = connect(&gateway, &certs).await?;
             let heard = subscribe(&client, topics, key, reply.unwrap_or_default().into(), count, output).await;
             // The last answer may still be on its way.
@@ -160,7 +165,7 @@ async fn connect(gateways: &[String], certs: &Path) -> Result<Client, Failure> {
 async fn subscribe(
     client: &Client,
     topics: Vec<String>,
-    key: Option<TopicKey>,
+    key: Option<(TopicKey, Challengers)>,
     reply: Bytes,
     count: Option<u64>,
     output: Output,
@@ -168,10 +173,10 @@ async fn subscribe(
     let failed = |error: SubscribeError| Failure::operation("subscribe", causes(&error));
     let mut subscription = match key {
         None => client.subscribe(&topics).await.map_err(failed)?.boxed(),
-        Some(key) => {
+        Some((key, challengers)) => {
             let mut private = SelectAll::new();
             for topic in &topics {
-                private.push(client.subscribe_private(topic, key.clone()).await.map_err(failed)?);
+                private.push(client.subscribe_private_for(topic, key.clone(), challengers).await.map_err(failed)?);
             }
             private.boxed()
         }

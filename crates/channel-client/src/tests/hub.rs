@@ -6,6 +6,7 @@ use nuncio_channel_protocol::{TopicVerdict, TopicVerification};
 use tokio::sync::watch;
 
 use super::*;
+use crate::Pool;
 
 /// How long one subscriber may take.
 const CANDIDATE: Duration = Duration::from_secs(2);
@@ -52,7 +53,7 @@ struct Pending {
 impl Hub {
     pub(super) fn new() -> Self {
         let net = Net::default();
-        let mut listener = net.listen("hub:1");
+        let mut ports = [net.listen("hub:1"), net.listen("hub:2")];
         let (events, mut inbox) = mpsc::channel(64);
         let own = events.clone();
         let (told, topics) = watch::channel(BTreeSet::new());
@@ -68,7 +69,13 @@ impl Hub {
         let accepting = events.clone();
         tokio::spawn(async move {
             let mut id = 0;
-            while let Some(stream) = listener.streams.recv().await {
+            loop {
+                let [first, second] = &mut ports;
+                let stream = tokio::select! {
+                    Some(stream) = first.streams.recv() => stream,
+                    Some(stream) = second.streams.recv() => stream,
+                    else => return,
+                };
                 id += 1;
                 tokio::spawn(serve(id, Framed::new(stream, FrameCodec::default()), accepting.clone()));
             }
@@ -78,6 +85,12 @@ impl Hub {
 
     pub(super) async fn client(&self) -> Client {
         self.net.connect(Client::builder().node("hub:1")).await
+    }
+
+    /// Two connections, as to two nodes.
+    pub(super) async fn pool(&self) -> Pool {
+        let (builder, net) = (Client::builder().node("hub:1").node("hub:2"), self.net.clone());
+        builder.connect_all_with(move || Box::new(net.clone())).await.unwrap()
     }
 
     pub(super) async fn cut(&self, topic: &str) {
@@ -93,7 +106,14 @@ impl Hub {
 
     /// Waits until somebody subscribes a topic that begins so.
     pub(super) async fn topic(&self, beginning: &str) -> String {
-        let found = |topics: &BTreeSet<String>| topics.iter().find(|topic| topic.starts_with(beginning)).cloned();
+        self.topic_but(beginning, "").await
+    }
+
+    /// Waits until somebody subscribes a topic that begins so and is not `former`.
+    pub(super) async fn topic_but(&self, beginning: &str, former: &str) -> String {
+        let found = |topics: &BTreeSet<String>| {
+            topics.iter().find(|topic| topic.starts_with(beginning) && *topic != former).cloned()
+        };
         let mut topics = self.topics.clone();
         let topics = topics.wait_for(|topics| found(topics).is_some()).await.unwrap();
         found(&topics).unwrap()

@@ -180,3 +180,47 @@ async fn so_many_challenges_of_sdks_are_signed_a_minute_and_they_take_nothing_fr
     tokio::time::sleep(Duration::from_secs(61)).await;
     assert!(client.publish(&channel, "17 bytes at most").await.is_ok());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_proves_itself_anew_where_it_moves() {
+    let (mut hub, key) = (Hub::new(), TopicKey::generate());
+    let _publisher = hub.client().await.private_publisher("t", [key.public()]).await.unwrap();
+    let mut subscription = hub.pool().await.subscribe_private("t", key.clone(), Challengers::Any).await.unwrap();
+    tokio::spawn(async move {
+        while let Some(delivery) = subscription.next().await {
+            let seen = delivery.data.clone();
+            delivery.respond(seen).unwrap();
+        }
+    });
+    let first = hub.topic(CHANNELS).await;
+    assert!(hub.challenge(NAME, &first).await);
+    hub.cut(&first).await;
+    let second = hub.topic_but(CHANNELS, &first).await;
+    assert!(hub.challenge(NAME, &second).await);
+    assert_eq!(hub.client().await.publish(NAME, "a message").await, Ok("a message".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_of_a_pool_moves_when_its_node_is_lost() {
+    let (mut hub, key) = (Hub::new(), TopicKey::generate());
+    let (mut subscription, channel) = honest(&hub, &key, Challengers::Nuncio).await;
+    let mut publisher = hub.pool().await.private_publisher("t", [key.public()]).await.unwrap();
+    tokio::spawn(async move {
+        while let Some(delivery) = subscription.next().await {
+            delivery.respond("seen").unwrap()
+        }
+    });
+    assert!(hub.challenge(NAME, &channel).await);
+    assert!(publisher.accepted(1).await);
+    hub.cut("#!$PushChannel_#!$TopicNeedVerify_t").await;
+    // The loss may show at the first call only, which says that nothing was sent, or does not know.
+    let answer = loop {
+        match publisher.publish("again").await {
+            Err(PublishError::Disconnected { .. }) => {}
+            outcome => break outcome,
+        }
+    };
+    assert_eq!(answer, Ok(Bytes::from("seen")));
+    assert!(hub.challenge(NAME, &channel).await);
+    assert!(publisher.accepted(1).await);
+}
