@@ -66,11 +66,11 @@ mod writer;
 pub use builder::{Builder, ConnectError};
 pub use client::{CallError, Client, PublishError};
 pub use delivery::{Delivery, Kind, RespondError};
-pub use files::{FileError, FileInbox, InboxOptions, Progress, ReceivedFile, SentFile};
+pub use files::{FileError, FileInbox, InboxOptions, Progress, ReceivedFile, SentFile, message as file_message};
 pub use node_error::{Attempt, NodeError, Stage};
 pub use nuncio_channel_protocol::{BlockNotification, ProtocolVersion, ResultCode};
-pub use pool::{Pool, PoolSubscription};
-pub use private::{PrivatePublisher, PrivateSubscription, TopicKey, TopicKeyError, TopicPublicKey};
+pub use pool::{Pool, PoolPrivatePublisher, PoolSubscription};
+pub use private::{Challengers, PrivatePublisher, PrivateSubscription, TopicKey, TopicKeyError, TopicPublicKey};
 pub use status::Status;
 pub use subscription::{SubscribeError, Subscription};
 

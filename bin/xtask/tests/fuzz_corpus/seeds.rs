@@ -27,9 +27,10 @@ use nuncio_protocol::{
 use nuncio_wire::{length_prefixed, multicast, status, verdict::Verdict};
 use tokio_util::codec::Decoder;
 
+use super::file_messages;
 use crate::decoders::{key_pem, party};
 
-type Seed = (&'static str, &'static str, Vec<u8>);
+pub(super) type Seed = (&'static str, &'static str, Vec<u8>);
 
 /// Target, name and bytes of every seed.
 pub(crate) fn all() -> Vec<Seed> {
@@ -37,6 +38,7 @@ pub(crate) fn all() -> Vec<Seed> {
     seeds.extend(streams());
     seeds.extend(records());
     seeds.extend(files());
+    seeds.extend(file_messages::seeds());
     seeds
 }
 
@@ -84,6 +86,7 @@ pub(crate) fn is_read(target: &str, bytes: &[u8]) -> bool {
                 || Certificate::from_der(bytes.to_vec().into()).is_ok()
                 || RevocationList::from_der(bytes).is_ok()
         }
+        "file_message" => file_messages::is_read(bytes),
         "node_key_pem" => NodeKey::from_pem(text()).is_ok(),
         "config_toml" => nuncio_daemon::Config::parse(text(), Path::new("nuncio.toml")).is_ok(),
         other => panic!("no decoder is known for {other}"),
