@@ -66,6 +66,11 @@ pub struct Limits {
     pub handshakes_per_address: usize,
     /// Topics of one session; a longer list is ignored as a whole and the former one kept.
     pub topics: usize,
+    /// Bytes of frames that all sessions have begun to read, each counted with its whole length from its beginning on; those
+    /// for which there is no room wait unread, first come, first served. Frames under 16 KiB are not counted.
+    pub intake_bytes: usize,
+    /// The same for all sessions with one certificate.
+    pub intake_bytes_per_certificate: usize,
     /// Messages queued for one session; see [`Limits::queue_bytes`].
     pub queue_frames: usize,
     /// Bytes queued for one session. When full, a unicast is given back to the core and a multicast is dropped; one
@@ -88,8 +93,10 @@ pub struct Timeouts {
     pub handshake: Duration,
     /// The age from which a handshake gives way to a newcomer when all places are taken.
     pub stale_handshake: Duration,
-    /// Without a byte read or written, before a session is closed.
+    /// Without a byte read from the client, while the gateway would read, before a session is closed.
     pub idle: Duration,
+    /// For a sixteenth of a frame to come while other frames wait for its room, before its session is closed.
+    pub intake: Duration,
     /// For the socket to take the next 16 KiB, or all there is when that is less, before a session is closed.
     pub write: Duration,
     /// How long an acknowledgement is waited for; later ones are dropped. Longer than the core's whole AMOP budget.
@@ -141,34 +148,42 @@ impl Default for Version {
     }
 }
 
-/// 2,048 connections, 1,536 from one address; 1,024 handshakes, 512 from one address; 512 topics; queue 4,096 messages or
-/// 8 MiB; window 256 messages or 32 MiB; calls unlimited;
-/// control bodies of 1 MiB.
+impl Limits {
+    /// 2,048 connections, 1,536 from one address; 1,024 handshakes, 512 from one address; 512 topics; unfinished frames of
+    /// 256 MiB, 32 MiB for one certificate; queue 4,096 messages or 8 MiB; window 256 messages or 32 MiB; calls unlimited;
+    /// control bodies of 1 MiB.
+    pub const DEFAULT: Self = Self {
+        connections: 2048,
+        connections_per_address: 1536,
+        handshakes: 1024,
+        handshakes_per_address: 512,
+        topics: 512,
+        intake_bytes: 256 << 20,
+        intake_bytes_per_certificate: 32 << 20,
+        queue_frames: 4096,
+        queue_bytes: 8 << 20,
+        window_frames: 256,
+        window_bytes: 32 << 20,
+        calls_per_second: None,
+        control_body: 1 << 20,
+    };
+}
+
+/// [`Limits::DEFAULT`].
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            connections: 2048,
-            connections_per_address: 1536,
-            handshakes: 1024,
-            handshakes_per_address: 512,
-            topics: 512,
-            queue_frames: 4096,
-            queue_bytes: 8 << 20,
-            window_frames: 256,
-            window_bytes: 32 << 20,
-            calls_per_second: None,
-            control_body: 1 << 20,
-        }
+        Self::DEFAULT
     }
 }
 
-/// Handshake 10 s, giving way after 3 s; idle 60 s; write 10 s; acknowledgement 5 s; drain 2 s.
+/// Handshake 10 s, giving way after 3 s; idle 60 s; unfinished frames and write 10 s; acknowledgement 5 s; drain 2 s.
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
             handshake: Duration::from_secs(10),
             stale_handshake: Duration::from_secs(3),
             idle: Duration::from_secs(60),
+            intake: Duration::from_secs(10),
             write: Duration::from_secs(10),
             acknowledge: Duration::from_secs(5),
             drain: Duration::from_secs(2),

@@ -67,18 +67,23 @@ impl Rig {
         Self { address, authority, clients, inputs, shutdown, running, renewal, directory }
     }
 
+    /// Issues one more SDK certificate, into the directory of this name.
+    pub(crate) fn add_sdk(&self, name: &str) {
+        self.authority.write_client_directory(&self.directory.path().join(name), name, false);
+    }
+
     /// Connects an SDK and waits until the core knows it.
     pub(crate) async fn connect(&mut self) -> (Sdk, ClientId) {
-        let sdk = self.sdk().await;
+        self.connect_as("sdk").await
+    }
+
+    /// The same with the certificate of this directory.
+    pub(crate) async fn connect_as(&mut self, directory: &str) -> (Sdk, ClientId) {
+        let sdk = Sdk::connect(self.address, &self.directory.path().join(directory)).await.unwrap();
         match self.input().await {
             ClientInput::Connected { client } => (sdk, client),
             other => panic!("a client connects, not {other:?}"),
         }
-    }
-
-    /// Connects an SDK.
-    pub(crate) async fn sdk(&self) -> Sdk {
-        self.try_sdk().await.unwrap()
     }
 
     /// Connects an SDK, or not.
@@ -264,6 +269,16 @@ fn facts(number: u8, name: &str, topics: &[&str]) -> NodeFacts {
 pub(crate) fn node_id(number: u8) -> NodeId {
     static IDS: OnceLock<[NodeId; 3]> = OnceLock::new();
     IDS.get_or_init(|| [(); 3].map(|()| NodeKey::generate().node_id()))[usize::from(number) - 1]
+}
+
+/// Waits until something that is on its way has come true.
+pub(crate) async fn eventually(mut holds: impl FnMut() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, waiting).await.expect("it comes true");
 }
 
 pub(crate) fn bytes_of(hex: &str) -> Vec<u8> {
