@@ -75,7 +75,7 @@ impl Clients {
     pub(crate) fn register(self: &Arc<Self>, fingerprint: &str, limits: &Limits, timeouts: &Timeouts) -> Registration {
         let tenant = self.tenants.join(fingerprint, limits, &self.counters);
         let client = ClientId(self.named.fetch_add(1, Ordering::Relaxed) + 1);
-        let mailbox = Arc::new(Mailbox::new(limits, timeouts.acknowledge, Arc::clone(&self.counters)));
+        let mailbox = Arc::new(Mailbox::new(client, limits, timeouts.acknowledge, Arc::clone(&self.counters)));
         self.mailboxes.write().unwrap_or_else(PoisonError::into_inner).insert(client, Arc::clone(&mailbox));
         self.counters.sessions.increment();
         self.counters.sessions_opened.increment();

@@ -73,8 +73,8 @@ pub struct Limits {
     pub intake_bytes_per_certificate: usize,
     /// Messages queued for one session; see [`Limits::queue_bytes`].
     pub queue_frames: usize,
-    /// Bytes queued for one session. When full, a unicast is given back to the core and a multicast is dropped; one
-    /// message is always taken when the queue is empty.
+    /// Bytes queued for one session. When full, a unicast is given back to the core and a multicast is dropped; two
+    /// messages are always taken, whatever their length.
     pub queue_bytes: usize,
     /// Messages of one session that wait for their answer; its socket is not read while there are as many.
     pub window_frames: usize,
@@ -97,7 +97,8 @@ pub struct Timeouts {
     pub idle: Duration,
     /// For a sixteenth of a frame to come while other frames wait for its room, before its session is closed.
     pub intake: Duration,
-    /// For the socket to take the next 16 KiB, or all there is when that is less, before a session is closed.
+    /// For the socket to take the next 16 KiB, or all there is when that is less, and for the client's host to acknowledge
+    /// what was sent, before a session is closed.
     pub write: Duration,
     /// How long an acknowledgement is waited for; later ones are dropped. Longer than the core's whole AMOP budget.
     pub acknowledge: Duration,
@@ -150,7 +151,7 @@ impl Default for Version {
 
 impl Limits {
     /// 2,048 connections, 1,536 from one address; 1,024 handshakes, 512 from one address; 512 topics; unfinished frames of
-    /// 256 MiB, 32 MiB for one certificate; queue 4,096 messages or 8 MiB; window 256 messages or 32 MiB; calls unlimited;
+    /// 256 MiB, 32 MiB for one certificate; queue 4,096 messages or 24 MiB; window 256 messages or 32 MiB; calls unlimited;
     /// control bodies of 1 MiB.
     pub const DEFAULT: Self = Self {
         connections: 2048,
@@ -161,7 +162,7 @@ impl Limits {
         intake_bytes: 256 << 20,
         intake_bytes_per_certificate: 32 << 20,
         queue_frames: 4096,
-        queue_bytes: 8 << 20,
+        queue_bytes: 24 << 20,
         window_frames: 256,
         window_bytes: 32 << 20,
         calls_per_second: None,

@@ -95,7 +95,7 @@ impl Session {
             registration,
             remote,
             version: ProtocolVersion::V1,
-            link: Link::new(admitted.socket, admitted.tls),
+            link: Link::new(admitted.socket, admitted.tls, door.timeouts.write),
             inbox: Inbox::new(door.limits.control_body),
             writer: Writer::default(),
             backlog: false,
@@ -131,6 +131,9 @@ impl Session {
         .await;
         reason.count(self.door.clients.counters());
         let client = self.registration.client.0;
+        if let dropped @ 1.. = self.mailbox().dropped() {
+            warn!(remote = %self.remote, client, dropped, "multicasts were dropped because the SDK was too slow");
+        }
         if reason.is_ordinary() {
             info!(remote = %self.remote, client, %reason, "SDK disconnected");
         } else {

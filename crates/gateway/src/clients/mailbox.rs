@@ -10,8 +10,10 @@ use bytes::Bytes;
 use nuncio_channel_protocol::{BlockNotification, FrameKind, FrameSeq, ProtocolVersion, ResultCode, TopicVerification};
 use nuncio_protocol::{
     Topic,
-    amop::{self, ChallengeId, DeliveryId, Kind, PublishSeq},
+    amop::{self, ChallengeId, ClientId, DeliveryId, Kind, PublishSeq},
 };
+
+use tracing::warn;
 
 use super::{deliveries::Deliveries, window::Window};
 use crate::{config::Limits, counters::Counters};
@@ -22,6 +24,7 @@ use crate::{config::Limits, counters::Counters};
 /// by its window. A frame counts until the session has handed it to TLS.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
+    client: ClientId,
     queue_frames: usize,
     queue_bytes: usize,
     counters: Arc<Counters>,
@@ -66,6 +69,7 @@ struct State {
     parcels: VecDeque<Parcel>,
     queued_frames: usize,
     queued_bytes: usize,
+    dropped: u64,
     deliveries: Deliveries,
     window: Window,
     reader: Option<Waker>,
@@ -75,8 +79,9 @@ struct State {
 }
 
 impl Mailbox {
-    pub(super) fn new(limits: &Limits, acknowledge: Duration, counters: Arc<Counters>) -> Self {
+    pub(super) fn new(client: ClientId, limits: &Limits, acknowledge: Duration, counters: Arc<Counters>) -> Self {
         Self {
+            client,
             queue_frames: limits.queue_frames,
             queue_bytes: limits.queue_bytes,
             counters,
@@ -84,6 +89,7 @@ impl Mailbox {
                 parcels: VecDeque::new(),
                 queued_frames: 0,
                 queued_bytes: 0,
+                dropped: 0,
                 deliveries: Deliveries::new(limits.queue_frames, acknowledge),
                 window: Window::new(limits.window_frames, limits.window_bytes),
                 reader: None,
@@ -105,7 +111,7 @@ impl Mailbox {
         let full = self.is_full(&state, size);
         match kind {
             Kind::Multicast if full => {
-                self.counters.deliveries_dropped.increment();
+                self.note_drop(&mut state);
                 return true;
             }
             Kind::Multicast => {}
@@ -159,12 +165,12 @@ impl Mailbox {
 
     /// Queues what the node says by itself; false, and counted, when the queue is full.
     pub(super) fn push_news(&self, kind: FrameKind, seq: FrameSeq, body: Bytes) -> bool {
-        let state = self.lock();
+        let mut state = self.lock();
         if state.closed {
             return false;
         }
         if self.is_full(&state, body.len()) {
-            self.counters.deliveries_dropped.increment();
+            self.note_drop(&mut state);
             return false;
         }
         self.enqueue(state, kind, seq, Content::Plain(body));
@@ -256,6 +262,11 @@ impl Mailbox {
         }
     }
 
+    /// How many frames the client went without.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.lock().dropped
+    }
+
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
@@ -263,10 +274,25 @@ impl Mailbox {
         state.reader = None;
     }
 
-    /// Whether the queue has no room for so many bytes; one frame is always taken when it is empty.
+    /// Whether the queue has no room for so many bytes; two frames are always taken.
     fn is_full(&self, state: &State, size: usize) -> bool {
         state.queued_frames >= self.queue_frames
-            || state.queued_frames > 0 && state.queued_bytes.saturating_add(size) > self.queue_bytes
+            || state.queued_frames >= 2 && state.queued_bytes.saturating_add(size) > self.queue_bytes
+    }
+
+    /// Counts a frame that the client goes without; the first is worth a line.
+    fn note_drop(&self, state: &mut State) {
+        self.counters.deliveries_dropped.increment();
+        state.dropped += 1;
+        if state.dropped == 1 {
+            let (frames, bytes) = (state.queued_frames, state.queued_bytes);
+            warn!(
+                client = self.client.0,
+                frames,
+                bytes,
+                "an SDK is too slow: its queue is full and a multicast was dropped; further ones are counted"
+            );
+        }
     }
 
     /// Puts a frame of others, or of the node itself, on the queue's book.

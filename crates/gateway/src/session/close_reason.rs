@@ -11,7 +11,9 @@ pub(super) enum CloseReason {
     #[error("the client left")]
     ClientLeft,
     #[error("the connection broke: {0}")]
-    Broken(#[from] io::Error),
+    Broken(#[source] io::Error),
+    #[error("its host does not acknowledge what is sent to it")]
+    Vanished,
     #[error("TLS failed: {0}")]
     Tls(#[source] rustls::Error),
     #[error("{0}")]
@@ -40,7 +42,10 @@ pub(super) enum CloseReason {
 impl CloseReason {
     /// Whether the client did nothing wrong.
     pub(super) fn is_ordinary(&self) -> bool {
-        matches!(self, Self::ClientLeft | Self::Broken(_) | Self::Shutdown | Self::CoreGone | Self::Idle { .. })
+        matches!(
+            self,
+            Self::ClientLeft | Self::Broken(_) | Self::Vanished | Self::Shutdown | Self::CoreGone | Self::Idle { .. }
+        )
     }
 
     /// What to look at.
@@ -63,16 +68,22 @@ impl CloseReason {
             Self::Malformed(_) | Self::NoCommonVersion { .. } => counters.sessions_malformed.increment(),
             Self::Unfinished { .. } => counters.sessions_unfinished.increment(),
             Self::Idle { .. } => counters.sessions_idle.increment(),
-            Self::NotDraining { .. } => counters.sessions_not_draining.increment(),
+            Self::NotDraining { .. } | Self::Vanished => counters.sessions_not_draining.increment(),
             _ => {}
         }
+    }
+}
+
+impl From<io::Error> for CloseReason {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::TimedOut { Self::Vanished } else { Self::Broken(error) }
     }
 }
 
 impl From<ReadError> for CloseReason {
     fn from(error: ReadError) -> Self {
         match error {
-            ReadError::Io(error) => Self::Broken(error),
+            ReadError::Io(error) => error.into(),
             ReadError::Tls(error) => Self::Tls(error),
         }
     }

@@ -13,3 +13,4 @@ mod rig;
 mod rpc;
 mod scripts;
 mod sessions;
+mod slow;
