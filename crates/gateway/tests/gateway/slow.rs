@@ -43,13 +43,13 @@ async fn a_small_queue_holds_two_messages_all_the_same() {
 
 #[tokio::test]
 async fn a_reader_that_is_slow_and_goes_on_is_kept_for_as_long_as_it_takes() {
-    let limit = Duration::from_millis(500);
+    let limit = Duration::from_millis(800);
     let mut rig = Rig::with(|config| config.timeouts.write = limit).await;
     let (mut sdk, client) = rig.connect_narrow(64 << 10).await;
-    let (began, body) = (Instant::now(), Bytes::from(vec![3; 3 << 20]));
+    let (began, body) = (Instant::now(), Bytes::from(vec![3; 4 << 20]));
     rig.deliver(client, Kind::Multicast, "t", body.clone(), 1).unwrap();
-    // A megabyte a second.
-    let mut pace = interval(Duration::from_millis(60));
+    // Seven hundred kilobytes a second.
+    let mut pace = interval(Duration::from_millis(90));
     let frame = sdk.frame_at_pace(&mut pace, 64 << 10).await.expect("it is not cut");
     assert_eq!(frame.body[2..], body);
     assert!(began.elapsed() > 3 * limit, "it was slower than the limit: {:?}", began.elapsed());
