@@ -64,8 +64,13 @@ pub struct Limits {
     pub handshakes: usize,
     /// Handshakes at once from one address, with the same rule.
     pub handshakes_per_address: usize,
-    /// Topics of one session; a longer list is ignored as a whole and the former one kept.
-    pub topics: usize,
+    /// Bytes of all sessions' topics. A name counts with 16 bytes more than it has. A list over this limit, or one of the
+    /// next two, is refused as a whole and the former one kept.
+    pub topic_bytes: usize,
+    /// Bytes of the topics of all sessions with one certificate.
+    pub topic_bytes_per_certificate: usize,
+    /// Bytes of one session's topics.
+    pub topic_bytes_per_session: usize,
     /// Bytes of frames that all sessions have begun to read, each counted with its whole length from its beginning on; those
     /// for which there is no room wait unread, first come, first served. Frames under 16 KiB are not counted.
     pub intake_bytes: usize,
@@ -150,15 +155,17 @@ impl Default for Version {
 }
 
 impl Limits {
-    /// 2,048 connections, 1,536 from one address; 1,024 handshakes, 512 from one address; 512 topics; unfinished frames of
-    /// 256 MiB, 32 MiB for one certificate; queue 4,096 messages or 24 MiB; window 256 messages or 32 MiB; calls unlimited;
+    /// 2,048 connections, 1,536 from one address; 1,024 handshakes, 512 from one address; topics of 64 MiB,
+    /// 4 MiB for one certificate, 1 MiB for one session; unfinished frames of 256 MiB, 32 MiB for one certificate; queue 4,096 messages or 24 MiB; window 256 messages or 32 MiB; calls unlimited;
     /// control bodies of 1 MiB.
     pub const DEFAULT: Self = Self {
         connections: 2048,
         connections_per_address: 1536,
         handshakes: 1024,
         handshakes_per_address: 512,
-        topics: 512,
+        topic_bytes: 64 << 20,
+        topic_bytes_per_certificate: 4 << 20,
+        topic_bytes_per_session: 1 << 20,
         intake_bytes: 256 << 20,
         intake_bytes_per_certificate: 32 << 20,
         queue_frames: 4096,

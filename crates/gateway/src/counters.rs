@@ -62,6 +62,8 @@ counters! {
     frames_malformed,
     /// Frames over a size limit, skipped unread.
     frames_oversized,
+    /// Topic lists over a budget of bytes; the former ones stay.
+    subscriptions_refused,
     /// Unicasts given back to the core: the client's queue was full.
     deliveries_refused,
     /// Multicasts dropped: the client's queue was full.

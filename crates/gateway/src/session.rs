@@ -5,6 +5,7 @@ mod inbox;
 mod intake;
 mod link;
 mod requests;
+mod topics;
 mod translate;
 mod writer;
 
@@ -29,12 +30,14 @@ use crate::{
     clients::{Mailbox, Registration},
     listener::{Door, address},
     rpc::Caller,
+    tenants::TopicShare,
     tls::Admitted,
 };
 use close_reason::CloseReason;
 use inbox::{Inbox, Received};
 use intake::Intake;
 use link::Link;
+use topics::Topics;
 use writer::Writer;
 
 /// Serves one client until it goes, breaks a rule, or the gateway shuts down.
@@ -58,6 +61,8 @@ struct Session {
     door: Arc<Door>,
     registration: Registration,
     caller: Caller,
+    subject: String,
+    topics: Topics,
     remote: SocketAddr,
     version: ProtocolVersion,
     link: Link,
@@ -91,6 +96,8 @@ impl Session {
         let now = Instant::now();
         Self {
             caller: Caller { client: registration.client, names: ClientName::all_of(&admitted.client) },
+            topics: Topics::new(TopicShare::new(Arc::clone(&registration.tenant))),
+            subject: admitted.client.subject,
             intake: Intake::new(Arc::clone(&registration.tenant), door.timeouts.intake),
             registration,
             remote,
@@ -113,6 +120,9 @@ impl Session {
     async fn serve(&mut self) -> CloseReason {
         loop {
             if let Err(reason) = self.handle_received().await {
+                return reason;
+            }
+            if let Err(reason) = self.tell_topics().await {
                 return reason;
             }
             if let Err(reason) = poll_fn(|cx| self.poll_io(cx)).await {
@@ -220,10 +230,11 @@ impl Session {
             .writer
             .stalled_since()
             .map(|since| (since + timeouts.write, Some(CloseReason::NotDraining { limit: timeouts.write })));
+        let topics = self.topics.due().map(|at| (at, None));
         let review = self.intake.review_at().map(|at| (at, None));
         let expiry = self.expires.map(|at| (at, Some(CloseReason::CertificateExpired)));
         let leave = self.leaves.map(|at| (at, Some(CloseReason::Shutdown)));
-        let all = [idle, write, review, expiry, leave].into_iter().flatten();
+        let all = [idle, write, topics, review, expiry, leave].into_iter().flatten();
         all.min_by_key(|(at, _)| *at).unwrap_or((Instant::now() + timeouts.idle, None))
     }
 

@@ -1,6 +1,7 @@
 //! What all sessions of one certificate share.
 
 mod pool;
+mod topics;
 
 use std::{
     collections::HashMap,
@@ -11,13 +12,15 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{config::Limits, counters::Counters};
 use pool::Pool;
+use topics::Budget;
+pub(crate) use topics::{TopicShare, TopicsRefused};
 
 /// The certificates that have sessions.
 ///
 /// Bound: one entry for each open session, or fewer; those of certificates without sessions go when the next session opens.
 #[derive(Debug, Default)]
 pub(crate) struct Tenants {
-    common: OnceLock<Arc<Pool>>,
+    common: OnceLock<Arc<Common>>,
     by_certificate: Mutex<HashMap<String, Weak<Tenant>>>,
 }
 
@@ -25,8 +28,16 @@ pub(crate) struct Tenants {
 #[derive(Debug)]
 pub(crate) struct Tenant {
     intake: Pool,
-    common_intake: Arc<Pool>,
+    topics: Budget,
+    common: Arc<Common>,
     counters: Arc<Counters>,
+}
+
+/// What all certificates share.
+#[derive(Debug)]
+struct Common {
+    intake: Pool,
+    topics: Budget,
 }
 
 /// Room for a frame that is being read; given back when dropped.
@@ -41,7 +52,7 @@ pub(crate) struct Lease {
 impl Tenants {
     /// The one with the certificate of this fingerprint. The limits of the first session hold for all.
     pub(crate) fn join(&self, fingerprint: &str, limits: &Limits, counters: &Arc<Counters>) -> Arc<Tenant> {
-        let common = self.common.get_or_init(|| Arc::new(Pool::new(limits.intake_bytes)));
+        let common = self.common.get_or_init(|| Arc::new(Common::new(limits)));
         let mut known = self.by_certificate.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(tenant) = known.get(fingerprint).and_then(Weak::upgrade) {
             return tenant;
@@ -49,11 +60,18 @@ impl Tenants {
         known.retain(|_, tenant| tenant.strong_count() > 0);
         let tenant = Arc::new(Tenant {
             intake: Pool::new(limits.intake_bytes_per_certificate),
-            common_intake: Arc::clone(common),
+            topics: Budget::new(limits.topic_bytes_per_certificate),
+            common: Arc::clone(common),
             counters: Arc::clone(counters),
         });
         known.insert(fingerprint.to_owned(), Arc::downgrade(&tenant));
         tenant
+    }
+}
+
+impl Common {
+    fn new(limits: &Limits) -> Self {
+        Self { intake: Pool::new(limits.intake_bytes), topics: Budget::new(limits.topic_bytes) }
     }
 }
 
@@ -62,14 +80,14 @@ impl Tenant {
     /// Whoever waits for the second holds of the first only, so that no certificate waits for another one's queue.
     pub(crate) async fn lease(self: Arc<Self>, bytes: usize) -> Lease {
         let of_certificate = self.intake.take(bytes).await;
-        let of_all = self.common_intake.take(bytes).await;
+        let of_all = self.common.intake.take(bytes).await;
         self.counters.intake_bytes.add(bytes as u64);
         Lease { bytes, counters: Arc::clone(&self.counters), _of_certificate: of_certificate, _of_all: of_all }
     }
 
     /// Whether somebody waits for room that a session of this certificate holds.
     pub(crate) fn is_contended(&self) -> bool {
-        self.intake.is_waited_for() || self.common_intake.is_waited_for()
+        self.intake.is_waited_for() || self.common.intake.is_waited_for()
     }
 }
 

@@ -1,7 +1,11 @@
 //! What a session does with each kind of frame.
 
+use std::{fmt::Display, time::Instant};
+
 use bytes::Bytes;
-use nuncio_channel_protocol::{Frame, FrameKind, HandshakeAnswer, HandshakeRequest, ResultCode, heartbeat};
+use nuncio_channel_protocol::{
+    Frame, FrameKind, HandshakeAnswer, HandshakeRequest, ResultCode, SubscriptionError, heartbeat,
+};
 use nuncio_protocol::amop::{self, ClientInput, Kind, PublishSeq};
 use tracing::{debug, trace};
 
@@ -110,21 +114,39 @@ impl Session {
     }
 
     async fn subscribe(&mut self, frame: &Frame) -> Result<(), CloseReason> {
-        match translate::topics(&frame.body, self.door.limits.topics) {
-            Ok(read) => {
-                if read.impossible > 0 {
-                    self.complain(|| {
-                        format!("{} names in its topic list cannot be topics and were left out", read.impossible)
-                    });
-                }
-                self.mailbox().set_block_groups(translate::block_groups(&read.topics));
-                self.tell(ClientInput::Subscribe { client: self.registration.client, topics: read.topics }).await
+        let read = match translate::topics(&frame.body, self.door.limits.topic_bytes_per_session) {
+            Ok(read) => read,
+            Err(error @ SubscriptionError::TooLarge { .. }) => {
+                self.refuse_topics(&error);
+                return Ok(());
             }
             Err(error) => {
                 self.door.clients.counters().frames_malformed.increment();
                 self.complain(|| format!("its topic list was ignored, the former one stays: {error}"));
-                Ok(())
+                return Ok(());
             }
+        };
+        if read.impossible > 0 {
+            self.complain(|| format!("{} names in its topic list cannot be topics and were left out", read.impossible));
+        }
+        let block_groups = translate::block_groups(&read.topics);
+        match self.topics.set(read.topics) {
+            Ok(()) => self.mailbox().set_block_groups(block_groups),
+            Err(refused) => self.refuse_topics(&refused),
+        }
+        self.tell_topics().await
+    }
+
+    fn refuse_topics(&self, reason: &dyn Display) {
+        self.door.clients.counters().subscriptions_refused.increment();
+        self.complain(|| format!("the topic list of {:?} was refused, the former one stays: {reason}", self.subject));
+    }
+
+    /// Says the newest topics to the core when it is time.
+    pub(super) async fn tell_topics(&mut self) -> Result<(), CloseReason> {
+        match self.topics.take_due(Instant::now()) {
+            Some(topics) => self.tell(ClientInput::Subscribe { client: self.registration.client, topics }).await,
+            None => Ok(()),
         }
     }
 

@@ -14,3 +14,4 @@ mod rpc;
 mod scripts;
 mod sessions;
 mod slow;
+mod topics;
