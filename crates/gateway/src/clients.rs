@@ -20,7 +20,7 @@ use nuncio_protocol::amop::{ClientId, ClientOutput, ClientPort};
 use crate::{
     config::{Limits, Timeouts},
     counters::{Counters, Statistics},
-    tenants::{Tenant, Tenants},
+    tenants::{FlightShare, Tenant, Tenants},
 };
 pub(crate) use mailbox::{Content, Mailbox, Parcel, Written};
 
@@ -75,7 +75,13 @@ impl Clients {
     pub(crate) fn register(self: &Arc<Self>, fingerprint: &str, limits: &Limits, timeouts: &Timeouts) -> Registration {
         let tenant = self.tenants.join(fingerprint, limits, &self.counters);
         let client = ClientId(self.named.fetch_add(1, Ordering::Relaxed) + 1);
-        let mailbox = Arc::new(Mailbox::new(client, limits, timeouts.acknowledge, Arc::clone(&self.counters)));
+        let mailbox = Arc::new(Mailbox::new(
+            FlightShare::new(Arc::clone(&tenant), client),
+            client,
+            limits,
+            timeouts.acknowledge,
+            Arc::clone(&self.counters),
+        ));
         self.mailboxes.write().unwrap_or_else(PoisonError::into_inner).insert(client, Arc::clone(&mailbox));
         self.counters.sessions.increment();
         self.counters.sessions_opened.increment();

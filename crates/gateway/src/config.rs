@@ -85,6 +85,10 @@ pub struct Limits {
     pub window_frames: usize,
     /// Bytes of such messages and of their queued answers; its socket is not read while there are as many.
     pub window_bytes: usize,
+    /// Such bytes of all sessions; no session's socket is read while there are as many.
+    pub in_flight_bytes: usize,
+    /// Such bytes of all sessions with one certificate; no socket of theirs is read while there are as many.
+    pub in_flight_bytes_per_certificate: usize,
     /// RPC calls of all sessions in a second, and as many at once; further ones are answered with the error −40011.
     pub calls_per_second: Option<u32>,
     /// Body of a frame that is not an AMOP message, in bytes; longer ones are skipped.
@@ -156,7 +160,8 @@ impl Default for Version {
 
 impl Limits {
     /// 2,048 connections, 1,536 from one address; 1,024 handshakes, 512 from one address; topics of 64 MiB,
-    /// 4 MiB for one certificate, 1 MiB for one session; unfinished frames of 256 MiB, 32 MiB for one certificate; queue 4,096 messages or 24 MiB; window 256 messages or 32 MiB; calls unlimited;
+    /// 4 MiB for one certificate, 1 MiB for one session; unfinished frames of 256 MiB, 32 MiB for one certificate; queue 4,096 messages or 24 MiB; window 256 messages or 32 MiB;
+    /// in flight 256 MiB, 64 MiB for one certificate; calls unlimited;
     /// control bodies of 1 MiB.
     pub const DEFAULT: Self = Self {
         connections: 2048,
@@ -172,6 +177,8 @@ impl Limits {
         queue_bytes: 24 << 20,
         window_frames: 256,
         window_bytes: 32 << 20,
+        in_flight_bytes: 256 << 20,
+        in_flight_bytes_per_certificate: 64 << 20,
         calls_per_second: None,
         control_body: 1 << 20,
     };

@@ -182,10 +182,11 @@ impl Session {
         if self.leaves.is_some() && self.mailbox().is_settled() && self.writer.stalled_since().is_none() {
             return Poll::Ready(Err(CloseReason::Shutdown));
         }
-        if self.mailbox().is_open() && self.backlog {
+        let is_open = self.mailbox().poll_open(cx).is_ready();
+        if is_open && self.backlog {
             return Poll::Ready(Ok(()));
         }
-        let may_read = self.mailbox().is_open() && self.poll_room(cx, now).is_ready();
+        let may_read = is_open && self.poll_room(cx, now).is_ready();
         if self.paused && may_read {
             self.heard = now;
         }

@@ -1,5 +1,6 @@
 //! What all sessions of one certificate share.
 
+mod in_flight;
 mod pool;
 mod topics;
 
@@ -11,6 +12,8 @@ use std::{
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{config::Limits, counters::Counters};
+pub(crate) use in_flight::FlightShare;
+use in_flight::InFlight;
 use pool::Pool;
 use topics::Budget;
 pub(crate) use topics::{TopicShare, TopicsRefused};
@@ -29,6 +32,7 @@ pub(crate) struct Tenants {
 pub(crate) struct Tenant {
     intake: Pool,
     topics: Budget,
+    in_flight: InFlight,
     common: Arc<Common>,
     counters: Arc<Counters>,
 }
@@ -38,6 +42,7 @@ pub(crate) struct Tenant {
 struct Common {
     intake: Pool,
     topics: Budget,
+    in_flight: InFlight,
 }
 
 /// Room for a frame that is being read; given back when dropped.
@@ -61,6 +66,7 @@ impl Tenants {
         let tenant = Arc::new(Tenant {
             intake: Pool::new(limits.intake_bytes_per_certificate),
             topics: Budget::new(limits.topic_bytes_per_certificate),
+            in_flight: InFlight::new(limits.in_flight_bytes_per_certificate),
             common: Arc::clone(common),
             counters: Arc::clone(counters),
         });
@@ -71,7 +77,11 @@ impl Tenants {
 
 impl Common {
     fn new(limits: &Limits) -> Self {
-        Self { intake: Pool::new(limits.intake_bytes), topics: Budget::new(limits.topic_bytes) }
+        Self {
+            intake: Pool::new(limits.intake_bytes),
+            topics: Budget::new(limits.topic_bytes),
+            in_flight: InFlight::new(limits.in_flight_bytes),
+        }
     }
 }
 

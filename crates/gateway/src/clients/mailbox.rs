@@ -2,7 +2,7 @@ use std::{
     collections::{BTreeSet, VecDeque},
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
@@ -16,7 +16,7 @@ use nuncio_protocol::{
 use tracing::warn;
 
 use super::{deliveries::Deliveries, window::Window};
-use crate::{config::Limits, counters::Counters};
+use crate::{config::Limits, counters::Counters, tenants::FlightShare};
 
 /// Frames between the core and one client's session, and the books about them.
 ///
@@ -79,7 +79,13 @@ struct State {
 }
 
 impl Mailbox {
-    pub(super) fn new(client: ClientId, limits: &Limits, acknowledge: Duration, counters: Arc<Counters>) -> Self {
+    pub(super) fn new(
+        share: FlightShare,
+        client: ClientId,
+        limits: &Limits,
+        acknowledge: Duration,
+        counters: Arc<Counters>,
+    ) -> Self {
         Self {
             client,
             queue_frames: limits.queue_frames,
@@ -91,7 +97,7 @@ impl Mailbox {
                 queued_bytes: 0,
                 dropped: 0,
                 deliveries: Deliveries::new(limits.queue_frames, acknowledge),
-                window: Window::new(limits.window_frames, limits.window_bytes),
+                window: Window::new(limits.window_frames, limits.window_bytes, share),
                 reader: None,
                 version: ProtocolVersion::V1,
                 block_groups: BTreeSet::new(),
@@ -224,6 +230,11 @@ impl Mailbox {
     /// Whether the client's socket may be read.
     pub(crate) fn is_open(&self) -> bool {
         self.lock().window.is_open()
+    }
+
+    /// The same; when others' bytes in flight are in the way, the task of `cx` is woken when there may be fewer.
+    pub(crate) fn poll_open(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.lock().window.poll_open(cx)
     }
 
     /// Whether the client has got all it asked for and acknowledged all it was asked to.
