@@ -20,7 +20,7 @@ use nuncio_protocol::amop::{ClientId, ClientOutput, ClientPort};
 use crate::{
     config::{Limits, Timeouts},
     counters::{Counters, Statistics},
-    tenants::{FlightShare, Tenant, Tenants},
+    tenants::{Tenant, Tenants},
 };
 pub(crate) use mailbox::{Content, Mailbox, Parcel, Written};
 
@@ -76,7 +76,7 @@ impl Clients {
         let tenant = self.tenants.join(fingerprint, limits, &self.counters);
         let client = ClientId(self.named.fetch_add(1, Ordering::Relaxed) + 1);
         let mailbox = Arc::new(Mailbox::new(
-            FlightShare::new(Arc::clone(&tenant), client),
+            Arc::clone(&tenant),
             client,
             limits,
             timeouts.acknowledge,

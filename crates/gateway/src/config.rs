@@ -79,8 +79,12 @@ pub struct Limits {
     /// Messages queued for one session; see [`Limits::queue_bytes`].
     pub queue_frames: usize,
     /// Bytes queued for one session. When full, a unicast is given back to the core and a multicast is dropped; two
-    /// messages are always taken, whatever their length.
+    /// messages are always taken, whatever their length, when the two following limits allow it.
     pub queue_bytes: usize,
+    /// Bytes queued for all sessions; a message that many of them wait for counts once. When full, as above.
+    pub queue_bytes_of_all: usize,
+    /// Bytes queued for all sessions with one certificate, counted so too.
+    pub queue_bytes_per_certificate: usize,
     /// Messages of one session that wait for their answer; its socket is not read while there are as many.
     pub window_frames: usize,
     /// Bytes of such messages and of their queued answers; its socket is not read while there are as many.
@@ -160,7 +164,8 @@ impl Default for Version {
 
 impl Limits {
     /// 2,048 connections, 1,536 from one address; 1,024 handshakes, 512 from one address; topics of 64 MiB,
-    /// 4 MiB for one certificate, 1 MiB for one session; unfinished frames of 256 MiB, 32 MiB for one certificate; queue 4,096 messages or 24 MiB; window 256 messages or 32 MiB;
+    /// 4 MiB for one certificate, 1 MiB for one session; unfinished frames of 256 MiB, 32 MiB for one certificate; queue 4,096 messages or 24 MiB,
+    /// 512 MiB for all, 96 MiB for one certificate; window 256 messages or 32 MiB;
     /// in flight 256 MiB, 64 MiB for one certificate; calls unlimited;
     /// control bodies of 1 MiB.
     pub const DEFAULT: Self = Self {
@@ -175,6 +180,8 @@ impl Limits {
         intake_bytes_per_certificate: 32 << 20,
         queue_frames: 4096,
         queue_bytes: 24 << 20,
+        queue_bytes_of_all: 512 << 20,
+        queue_bytes_per_certificate: 96 << 20,
         window_frames: 256,
         window_bytes: 32 << 20,
         in_flight_bytes: 256 << 20,

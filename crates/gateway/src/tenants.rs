@@ -2,6 +2,7 @@
 
 mod in_flight;
 mod pool;
+mod queued;
 mod topics;
 
 use std::{
@@ -15,6 +16,8 @@ use crate::{config::Limits, counters::Counters};
 pub(crate) use in_flight::FlightShare;
 use in_flight::InFlight;
 use pool::Pool;
+pub(crate) use queued::QueuePlace;
+use queued::Queued;
 use topics::Budget;
 pub(crate) use topics::{TopicShare, TopicsRefused};
 
@@ -33,6 +36,7 @@ pub(crate) struct Tenant {
     intake: Pool,
     topics: Budget,
     in_flight: InFlight,
+    queued: Queued,
     common: Arc<Common>,
     counters: Arc<Counters>,
 }
@@ -43,6 +47,7 @@ struct Common {
     intake: Pool,
     topics: Budget,
     in_flight: InFlight,
+    queued: Queued,
 }
 
 /// Room for a frame that is being read; given back when dropped.
@@ -67,6 +72,7 @@ impl Tenants {
             intake: Pool::new(limits.intake_bytes_per_certificate),
             topics: Budget::new(limits.topic_bytes_per_certificate),
             in_flight: InFlight::new(limits.in_flight_bytes_per_certificate),
+            queued: Queued::new(limits.queue_bytes_per_certificate),
             common: Arc::clone(common),
             counters: Arc::clone(counters),
         });
@@ -81,6 +87,7 @@ impl Common {
             intake: Pool::new(limits.intake_bytes),
             topics: Budget::new(limits.topic_bytes),
             in_flight: InFlight::new(limits.in_flight_bytes),
+            queued: Queued::new(limits.queue_bytes_of_all),
         }
     }
 }

@@ -16,7 +16,11 @@ use nuncio_protocol::{
 use tracing::warn;
 
 use super::{deliveries::Deliveries, window::Window};
-use crate::{config::Limits, counters::Counters, tenants::FlightShare};
+use crate::{
+    config::Limits,
+    counters::Counters,
+    tenants::{FlightShare, QueuePlace, Tenant},
+};
 
 /// Frames between the core and one client's session, and the books about them.
 ///
@@ -24,6 +28,7 @@ use crate::{config::Limits, counters::Counters, tenants::FlightShare};
 /// by its window. A frame counts until the session has handed it to TLS.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
+    tenant: Arc<Tenant>,
     client: ClientId,
     queue_frames: usize,
     queue_bytes: usize,
@@ -58,9 +63,9 @@ pub(crate) struct AnswerPlace {
 }
 
 /// Which book a parcel is in, and with how many bytes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 enum Charge {
-    Queue(usize),
+    Queue { bytes: usize, _place: QueuePlace },
     Window(usize),
 }
 
@@ -80,13 +85,15 @@ struct State {
 
 impl Mailbox {
     pub(super) fn new(
-        share: FlightShare,
+        tenant: Arc<Tenant>,
         client: ClientId,
         limits: &Limits,
         acknowledge: Duration,
         counters: Arc<Counters>,
     ) -> Self {
+        let share = FlightShare::new(Arc::clone(&tenant), client);
         Self {
+            tenant,
             client,
             queue_frames: limits.queue_frames,
             queue_bytes: limits.queue_bytes,
@@ -114,27 +121,23 @@ impl Mailbox {
         if state.closed {
             return false;
         }
-        let full = self.is_full(&state, size);
-        match kind {
-            Kind::Multicast if full => {
-                self.note_drop(&mut state);
-                return true;
+        let now = Instant::now();
+        let is_wanted = kind == Kind::Multicast || state.deliveries.has_room(now);
+        let Some(place) = is_wanted.then(|| self.place(&state, size, &data)).flatten() else {
+            match kind {
+                Kind::Multicast => self.note_drop(&mut state),
+                Kind::Unicast => self.counters.deliveries_refused.increment(),
             }
-            Kind::Multicast => {}
-            Kind::Unicast => {
-                let now = Instant::now();
-                if full || !state.deliveries.has_room(now) {
-                    self.counters.deliveries_refused.increment();
-                    return false;
-                }
-                state.deliveries.insert(seq, delivery, now);
-            }
-        }
+            return kind == Kind::Multicast;
+        };
         let kind = match kind {
-            Kind::Unicast => FrameKind::Unicast,
+            Kind::Unicast => {
+                state.deliveries.insert(seq, delivery, now);
+                FrameKind::Unicast
+            }
             Kind::Multicast => FrameKind::Multicast,
         };
-        self.enqueue(state, kind, seq, Content::Amop { topic, data });
+        self.enqueue(state, kind, seq, Content::Amop { topic, data }, place);
         true
     }
 
@@ -175,11 +178,11 @@ impl Mailbox {
         if state.closed {
             return false;
         }
-        if self.is_full(&state, body.len()) {
+        let Some(place) = self.place(&state, body.len(), &body) else {
             self.note_drop(&mut state);
             return false;
-        }
-        self.enqueue(state, kind, seq, Content::Plain(body));
+        };
+        self.enqueue(state, kind, seq, Content::Plain(body), place);
         true
     }
 
@@ -285,10 +288,11 @@ impl Mailbox {
         state.reader = None;
     }
 
-    /// Whether the queue has no room for so many bytes; two frames are always taken.
-    fn is_full(&self, state: &State, size: usize) -> bool {
-        state.queued_frames >= self.queue_frames
-            || state.queued_frames >= 2 && state.queued_bytes.saturating_add(size) > self.queue_bytes
+    /// A place in the queue for a frame of `size` bytes; as far as it is the client's own queue, two are always taken.
+    fn place(&self, state: &State, size: usize, message: &Bytes) -> Option<QueuePlace> {
+        let is_full = state.queued_frames >= self.queue_frames
+            || state.queued_frames >= 2 && state.queued_bytes.saturating_add(size) > self.queue_bytes;
+        (!is_full).then(|| self.tenant.queue(message)).flatten()
     }
 
     /// Counts a frame that the client goes without; the first is worth a line.
@@ -307,11 +311,21 @@ impl Mailbox {
     }
 
     /// Puts a frame of others, or of the node itself, on the queue's book.
-    fn enqueue(&self, mut state: MutexGuard<'_, State>, kind: FrameKind, seq: FrameSeq, content: Content) {
+    fn enqueue(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        kind: FrameKind,
+        seq: FrameSeq,
+        content: Content,
+        place: QueuePlace,
+    ) {
         let size = content.size();
         state.queued_frames += 1;
         state.queued_bytes += size;
-        self.push(state, Parcel { kind, seq, result: ResultCode::OK, content, charge: Charge::Queue(size) });
+        self.push(
+            state,
+            Parcel { kind, seq, result: ResultCode::OK, content, charge: Charge::Queue { bytes: size, _place: place } },
+        );
     }
 
     fn push(&self, mut state: MutexGuard<'_, State>, parcel: Parcel) {
@@ -381,7 +395,7 @@ impl Drop for AnswerPlace {
 impl State {
     fn settle(&mut self, charge: Charge) {
         match charge {
-            Charge::Queue(bytes) => {
+            Charge::Queue { bytes, _place } => {
                 self.queued_frames -= 1;
                 self.queued_bytes -= bytes;
             }

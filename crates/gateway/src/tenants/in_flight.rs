@@ -34,8 +34,9 @@ pub(crate) struct FlightShare {
 }
 
 impl InFlight {
+    /// At least one byte, so that frames come one by one when there is no more.
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit, state: Mutex::default() }
+        Self { limit: limit.max(1), state: Mutex::default() }
     }
 
     fn add(&self, bytes: usize) {

@@ -14,8 +14,9 @@ pub(super) struct Pool {
 }
 
 impl Pool {
+    /// At least one byte, so that frames come one by one when there is no more.
     pub(super) fn new(bytes: usize) -> Self {
-        let bytes = u32::try_from(bytes.min(Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
+        let bytes = u32::try_from(bytes.clamp(1, Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
         Self { bytes, room: Arc::new(Semaphore::new(bytes as usize)), waiting: AtomicUsize::new(0) }
     }
 

@@ -75,3 +75,43 @@ async fn a_client_that_says_nothing_is_gone_within_its_idle_time_whatever_is_sen
     assert_eq!(rig.clients.statistics().sessions_idle, 1);
     drop(silent);
 }
+
+#[tokio::test]
+async fn the_queues_of_one_certificate_are_bounded_together_and_what_they_share_counts_once() {
+    let mut rig = Rig::with(|config| {
+        config.limits.queue_bytes_per_certificate = 5 << 19;
+        config.limits.queue_bytes_of_all = 7 << 19;
+    })
+    .await;
+    rig.add_sdk("other");
+    let message = |number: u8| Bytes::from(vec![number; 1 << 20]);
+    let mut sessions = Vec::new();
+    for _ in 0..4 {
+        sessions.push(rig.connect().await);
+    }
+    // The sessions' tasks cannot run before the test awaits something: nothing leaves the queues meanwhile.
+    let shared = message(0);
+    for (_, client) in &sessions {
+        rig.deliver(*client, Kind::Multicast, "t", shared.clone(), 0).unwrap();
+    }
+    rig.deliver(sessions[0].1, Kind::Multicast, "t", message(1), 1).unwrap();
+    assert_eq!(rig.clients.statistics().deliveries_dropped, 0, "two messages in five queues");
+    rig.deliver(sessions[1].1, Kind::Multicast, "t", message(2), 2).unwrap();
+    rig.deliver(sessions[2].1, Kind::Unicast, "t", message(3), 3).expect_err("another subscriber may have room");
+    let statistics = rig.clients.statistics();
+    assert_eq!((statistics.deliveries_dropped, statistics.deliveries_refused), (1, 1));
+
+    for (sdk, _) in &mut sessions {
+        assert_eq!(sdk.expect_frame().await.body[2..], shared);
+    }
+    assert_eq!(sessions[0].0.expect_frame().await.body[2..], message(1));
+    // What was written is counted no more, and another certificate has its own.
+    let (mut other, other_client) = rig.connect_as("other").await;
+    for number in 4..6 {
+        rig.deliver(sessions[2].1, Kind::Multicast, "t", message(number), number.into()).unwrap();
+    }
+    rig.deliver(other_client, Kind::Multicast, "t", message(6), 6).unwrap();
+    rig.deliver(other_client, Kind::Unicast, "t", message(7), 7).expect_err("all together have theirs");
+    assert_eq!(other.expect_frame().await.body[2..], message(6));
+    assert_eq!(rig.clients.statistics().deliveries_dropped, 1);
+}
