@@ -77,8 +77,8 @@ pub fn amop_body(data: &[u8]) {
 pub fn channel_json(data: &[u8]) {
     let _ = HandshakeRequest::decode(data).map(|request| request.negotiate());
     let _ = HandshakeAnswer::decode(data);
-    if let Ok(subscription) = Subscription::decode(data, 64) {
-        let again = Subscription::decode(&subscription.encode(), 64).expect("what was read is written well");
+    if let Ok(subscription) = Subscription::decode(data, 4096) {
+        let again = Subscription::decode(&subscription.encode(), 4096).expect("what was read is written well");
         assert_eq!(again, subscription);
     }
     if let Ok(verification) = TopicVerification::decode(data) {

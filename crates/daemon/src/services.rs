@@ -322,6 +322,15 @@ fn gateway_config(config: &Config, tls: ChannelServerTls, access: nuncio_gateway
     // Three quarters, as the gateway's own default: no single host takes all places.
     gateway.limits.connections_per_address = (own.max_clients * 3 / 4).max(1);
     gateway.limits.queue_bytes = own.client_queue.as_usize();
+    gateway.limits.queue_bytes_per_certificate = own.certificate_queue.as_usize();
+    gateway.limits.queue_bytes_of_all = own.total_queue.as_usize();
+    gateway.limits.intake_bytes_per_certificate = own.certificate_intake.as_usize();
+    gateway.limits.intake_bytes = own.total_intake.as_usize();
+    gateway.limits.in_flight_bytes_per_certificate = own.certificate_in_flight.as_usize();
+    gateway.limits.in_flight_bytes = own.total_in_flight.as_usize();
+    gateway.limits.topic_bytes_per_session = own.client_topics.as_usize();
+    gateway.limits.topic_bytes_per_certificate = own.certificate_topics.as_usize();
+    gateway.limits.topic_bytes = own.total_topics.as_usize();
     gateway.limits.calls_per_second = own.calls_per_second;
     gateway.timeouts.idle = own.client_idle.0;
     // A delivery may be acknowledged as long as anybody waits for it.

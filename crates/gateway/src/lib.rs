@@ -33,6 +33,7 @@ mod listener;
 mod node_info;
 pub mod rpc;
 mod session;
+mod tenants;
 mod tls;
 
 pub use access::{Access, ClientName, ClientNameError, Denial};

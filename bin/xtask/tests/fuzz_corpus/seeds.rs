@@ -55,7 +55,7 @@ pub(crate) fn is_read(target: &str, bytes: &[u8]) -> bool {
         }
         "channel_json" => {
             HandshakeRequest::decode(bytes).is_ok()
-                || Subscription::decode(bytes, 64).is_ok()
+                || Subscription::decode(bytes, 4096).is_ok()
                 || TopicVerdict::decode(bytes).is_ok()
                 || TopicVerification::decode(bytes).is_ok()
                 || BlockNotification::decode(owned).is_ok()

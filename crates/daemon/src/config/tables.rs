@@ -83,9 +83,31 @@ section! {
         operators: Vec<Sdk> = Vec::new(),
         /// Most SDK connections; further ones are closed. Default: 2048.
         max_clients: usize = 2048,
-        /// Bytes queued for one SDK; when full, unicasts go to another subscriber and multicasts are dropped.
-        /// Default: 8MiB.
-        client_queue: Size = Size(8 << 20),
+        /// Bytes queued for one SDK; when full, unicasts go to another subscriber and multicasts are dropped. Two
+        /// messages are taken whatever their length. Default: 24MiB.
+        client_queue: Size = Size(24 << 20),
+        /// Bytes queued for all SDKs with one certificate; a message that many of them wait for counts once.
+        /// Default: 96MiB.
+        certificate_queue: Size = Size(96 << 20),
+        /// Bytes queued for all SDKs. Default: 512MiB.
+        total_queue: Size = Size(512 << 20),
+        /// Bytes of the messages over 16 KiB that SDKs with one certificate have begun to send; others wait unread.
+        /// Default: 32MiB.
+        certificate_intake: Size = Size(32 << 20),
+        /// The same of all SDKs. Default: 256MiB.
+        total_intake: Size = Size(256 << 20),
+        /// Bytes that SDKs with one certificate have published or asked for and not been answered; none of them is read
+        /// while there are as many. Default: 64MiB.
+        certificate_in_flight: Size = Size(64 << 20),
+        /// The same of all SDKs. Default: 256MiB.
+        total_in_flight: Size = Size(256 << 20),
+        /// Bytes of one SDK's topic names, each counted with 16 bytes more than it has; a list over it, or over one of the
+        /// next two, is refused and the former one stays. Default: 1MiB.
+        client_topics: Size = Size(1 << 20),
+        /// The same of all SDKs with one certificate. Default: 4MiB.
+        certificate_topics: Size = Size(4 << 20),
+        /// The same of all SDKs. Default: 64MiB.
+        total_topics: Size = Size(64 << 20),
         /// An SDK that says nothing for so long is disconnected. Default: 60s.
         client_idle: Interval = Interval(Duration::from_secs(60)),
         /// Bytes per second of publishes that leave for other nodes (a multicast counts once for each node with

@@ -2,7 +2,7 @@ use std::{
     collections::{BTreeSet, VecDeque},
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
@@ -10,11 +10,17 @@ use bytes::Bytes;
 use nuncio_channel_protocol::{BlockNotification, FrameKind, FrameSeq, ProtocolVersion, ResultCode, TopicVerification};
 use nuncio_protocol::{
     Topic,
-    amop::{self, ChallengeId, DeliveryId, Kind, PublishSeq},
+    amop::{self, ChallengeId, ClientId, DeliveryId, Kind, PublishSeq},
 };
 
+use tracing::warn;
+
 use super::{deliveries::Deliveries, window::Window};
-use crate::{config::Limits, counters::Counters};
+use crate::{
+    config::Limits,
+    counters::Counters,
+    tenants::{FlightShare, QueuePlace, Tenant},
+};
 
 /// Frames between the core and one client's session, and the books about them.
 ///
@@ -22,6 +28,8 @@ use crate::{config::Limits, counters::Counters};
 /// by its window. A frame counts until the session has handed it to TLS.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
+    tenant: Arc<Tenant>,
+    client: ClientId,
     queue_frames: usize,
     queue_bytes: usize,
     counters: Arc<Counters>,
@@ -55,9 +63,9 @@ pub(crate) struct AnswerPlace {
 }
 
 /// Which book a parcel is in, and with how many bytes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 enum Charge {
-    Queue(usize),
+    Queue { bytes: usize, _place: QueuePlace },
     Window(usize),
 }
 
@@ -66,6 +74,7 @@ struct State {
     parcels: VecDeque<Parcel>,
     queued_frames: usize,
     queued_bytes: usize,
+    dropped: u64,
     deliveries: Deliveries,
     window: Window,
     reader: Option<Waker>,
@@ -75,8 +84,17 @@ struct State {
 }
 
 impl Mailbox {
-    pub(super) fn new(limits: &Limits, acknowledge: Duration, counters: Arc<Counters>) -> Self {
+    pub(super) fn new(
+        tenant: Arc<Tenant>,
+        client: ClientId,
+        limits: &Limits,
+        acknowledge: Duration,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let share = FlightShare::new(Arc::clone(&tenant), client);
         Self {
+            tenant,
+            client,
             queue_frames: limits.queue_frames,
             queue_bytes: limits.queue_bytes,
             counters,
@@ -84,8 +102,9 @@ impl Mailbox {
                 parcels: VecDeque::new(),
                 queued_frames: 0,
                 queued_bytes: 0,
+                dropped: 0,
                 deliveries: Deliveries::new(limits.queue_frames, acknowledge),
-                window: Window::new(limits.window_frames, limits.window_bytes),
+                window: Window::new(limits.window_frames, limits.window_bytes, share),
                 reader: None,
                 version: ProtocolVersion::V1,
                 block_groups: BTreeSet::new(),
@@ -102,27 +121,23 @@ impl Mailbox {
         if state.closed {
             return false;
         }
-        let full = self.is_full(&state, size);
-        match kind {
-            Kind::Multicast if full => {
-                self.counters.deliveries_dropped.increment();
-                return true;
+        let now = Instant::now();
+        let is_wanted = kind == Kind::Multicast || state.deliveries.has_room(now);
+        let Some(place) = is_wanted.then(|| self.place(&state, size, &data)).flatten() else {
+            match kind {
+                Kind::Multicast => self.note_drop(&mut state),
+                Kind::Unicast => self.counters.deliveries_refused.increment(),
             }
-            Kind::Multicast => {}
-            Kind::Unicast => {
-                let now = Instant::now();
-                if full || !state.deliveries.has_room(now) {
-                    self.counters.deliveries_refused.increment();
-                    return false;
-                }
-                state.deliveries.insert(seq, delivery, now);
-            }
-        }
+            return kind == Kind::Multicast;
+        };
         let kind = match kind {
-            Kind::Unicast => FrameKind::Unicast,
+            Kind::Unicast => {
+                state.deliveries.insert(seq, delivery, now);
+                FrameKind::Unicast
+            }
             Kind::Multicast => FrameKind::Multicast,
         };
-        self.enqueue(state, kind, seq, Content::Amop { topic, data });
+        self.enqueue(state, kind, seq, Content::Amop { topic, data }, place);
         true
     }
 
@@ -159,15 +174,15 @@ impl Mailbox {
 
     /// Queues what the node says by itself; false, and counted, when the queue is full.
     pub(super) fn push_news(&self, kind: FrameKind, seq: FrameSeq, body: Bytes) -> bool {
-        let state = self.lock();
+        let mut state = self.lock();
         if state.closed {
             return false;
         }
-        if self.is_full(&state, body.len()) {
-            self.counters.deliveries_dropped.increment();
+        let Some(place) = self.place(&state, body.len(), &body) else {
+            self.note_drop(&mut state);
             return false;
-        }
-        self.enqueue(state, kind, seq, Content::Plain(body));
+        };
+        self.enqueue(state, kind, seq, Content::Plain(body), place);
         true
     }
 
@@ -220,6 +235,11 @@ impl Mailbox {
         self.lock().window.is_open()
     }
 
+    /// The same; when others' bytes in flight are in the way, the task of `cx` is woken when there may be fewer.
+    pub(crate) fn poll_open(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.lock().window.poll_open(cx)
+    }
+
     /// Whether the client has got all it asked for and acknowledged all it was asked to.
     pub(crate) fn is_settled(&self) -> bool {
         let mut state = self.lock();
@@ -256,6 +276,11 @@ impl Mailbox {
         }
     }
 
+    /// How many frames the client went without.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.lock().dropped
+    }
+
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
@@ -263,18 +288,44 @@ impl Mailbox {
         state.reader = None;
     }
 
-    /// Whether the queue has no room for so many bytes; one frame is always taken when it is empty.
-    fn is_full(&self, state: &State, size: usize) -> bool {
-        state.queued_frames >= self.queue_frames
-            || state.queued_frames > 0 && state.queued_bytes.saturating_add(size) > self.queue_bytes
+    /// A place in the queue for a frame of `size` bytes; as far as it is the client's own queue, two are always taken.
+    fn place(&self, state: &State, size: usize, message: &Bytes) -> Option<QueuePlace> {
+        let is_full = state.queued_frames >= self.queue_frames
+            || state.queued_frames >= 2 && state.queued_bytes.saturating_add(size) > self.queue_bytes;
+        (!is_full).then(|| self.tenant.queue(message)).flatten()
+    }
+
+    /// Counts a frame that the client goes without; the first is worth a line.
+    fn note_drop(&self, state: &mut State) {
+        self.counters.deliveries_dropped.increment();
+        state.dropped += 1;
+        if state.dropped == 1 {
+            let (frames, bytes) = (state.queued_frames, state.queued_bytes);
+            warn!(
+                client = self.client.0,
+                frames,
+                bytes,
+                "an SDK is too slow: its queue is full and a multicast was dropped; further ones are counted"
+            );
+        }
     }
 
     /// Puts a frame of others, or of the node itself, on the queue's book.
-    fn enqueue(&self, mut state: MutexGuard<'_, State>, kind: FrameKind, seq: FrameSeq, content: Content) {
+    fn enqueue(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        kind: FrameKind,
+        seq: FrameSeq,
+        content: Content,
+        place: QueuePlace,
+    ) {
         let size = content.size();
         state.queued_frames += 1;
         state.queued_bytes += size;
-        self.push(state, Parcel { kind, seq, result: ResultCode::OK, content, charge: Charge::Queue(size) });
+        self.push(
+            state,
+            Parcel { kind, seq, result: ResultCode::OK, content, charge: Charge::Queue { bytes: size, _place: place } },
+        );
     }
 
     fn push(&self, mut state: MutexGuard<'_, State>, parcel: Parcel) {
@@ -344,7 +395,7 @@ impl Drop for AnswerPlace {
 impl State {
     fn settle(&mut self, charge: Charge) {
         match charge {
-            Charge::Queue(bytes) => {
+            Charge::Queue { bytes, _place } => {
                 self.queued_frames -= 1;
                 self.queued_bytes -= bytes;
             }
