@@ -20,7 +20,7 @@ use crate::{
     Config, NodeHandle,
     agencies::Agencies,
     certifier::{PolicyCertifier, revocation_numbers},
-    epoch::{self, EpochError},
+    epoch::{EpochError, EpochStore},
     event_loop::EventLoop,
     lifetimes::Lifetimes,
     listeners::Listeners,
@@ -50,7 +50,7 @@ pub struct Bound {
 /// What is wrong, where, and what to do about it.
 pub fn build(config: Config) -> Result<Bound, BuildError> {
     let node = config.identity.key.node_id();
-    let epoch = epoch::next(&config.data_dir)?;
+    let epoch = EpochStore::open(&config.data_dir)?.next()?;
     let admissions = Admissions::default();
     let agencies = Agencies::default();
     agencies.meet(&config.identity.chain);
@@ -72,7 +72,6 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
     let addresses = connect(&mut swarm, &config)?;
     let facts = Facts {
         certificate: config.identity.certificate.clone(),
-        epoch,
         software: config.software.clone(),
         started: Instant::now(),
         listen: addresses.iter().map(ToString::to_string).collect(),

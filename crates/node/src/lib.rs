@@ -38,11 +38,12 @@ mod lifetimes;
 mod listeners;
 mod refusals;
 mod snapshot;
+pub mod state_file;
 mod view;
 
 pub use build::{Bound, BuildError, build};
 pub use config::Config;
-pub use epoch::EpochError;
+pub use epoch::{EPOCH_END, EpochError, EpochStore};
 pub use handle::{
     AddressError, Answer, Incoming, Listener, MessageId, NodeHandle, PublishError, RenewalError, Responder,
 };

@@ -16,7 +16,6 @@ use crate::snapshot::{Direction, NodeSnapshot, PeerSnapshot, PeerState, Snapshot
 #[derive(Debug)]
 pub(crate) struct Facts {
     pub(crate) certificate: NodeCertificate,
-    pub(crate) epoch: u64,
     pub(crate) software: String,
     pub(crate) started: Instant,
     pub(crate) listen: Vec<String>,
@@ -37,7 +36,7 @@ pub(crate) fn snapshot(
         node_id: overlay.node().to_string(),
         name: facts.certificate.name.clone(),
         agency: facts.certificate.agency.clone(),
-        epoch: facts.epoch,
+        epoch: overlay.version().epoch,
         seq: overlay.version().seq,
         version: facts.software.clone(),
         started: facts.started,
