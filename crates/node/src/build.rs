@@ -50,7 +50,7 @@ pub struct Bound {
 /// What is wrong, where, and what to do about it.
 pub fn build(config: Config) -> Result<Bound, BuildError> {
     let node = config.identity.key.node_id();
-    let epoch = EpochStore::open(&config.data_dir)?.next()?;
+    let epoch = EpochStore::open(&config.data_dir)?.begin()?;
     let admissions = Admissions::default();
     let agencies = Agencies::default();
     agencies.meet(&config.identity.chain);
@@ -98,7 +98,7 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
         expelled: BTreeMap::new(),
         lifetimes,
         exchanges: HashMap::new(),
-        listeners: Listeners::default(),
+        listeners: Listeners::new(config.listener_queue),
         round_trips: HashMap::new(),
         refusals: Refusals::default(),
         identity,

@@ -50,15 +50,15 @@ impl EpochStore {
     ///
     /// # Errors
     /// When it cannot be written; then it must not be used.
-    pub fn next(&mut self) -> Result<u64, EpochError> {
-        self.next_above(0)
+    pub fn begin(&mut self) -> Result<u64, EpochError> {
+        self.begin_above(0)
     }
 
     /// The same, above `floor` too: the network remembers that epoch of this node, which has forgotten it.
     ///
     /// # Errors
     /// When it cannot be written, or there is none above `floor` ([`EPOCH_END`]); then it must not be used.
-    pub fn next_above(&mut self, floor: u64) -> Result<u64, EpochError> {
+    pub fn begin_above(&mut self, floor: u64) -> Result<u64, EpochError> {
         let past = self.last.max(floor);
         let epoch = clock().max(past.saturating_add(1));
         if epoch >= EPOCH_END {
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     fn restart(data_dir: &Path) -> u64 {
-        EpochStore::open(data_dir).unwrap().next().unwrap()
+        EpochStore::open(data_dir).unwrap().begin().unwrap()
     }
 
     #[test]
@@ -148,7 +148,7 @@ mod tests {
         assert!(error.contains(dir.path().join("epoch").to_str().unwrap()) && error.contains("directory"), "{error}");
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join(".epoch.new")).unwrap();
-        assert!(EpochStore::open(dir.path()).unwrap().next().is_err(), "it cannot be on disk, so it is not used");
+        assert!(EpochStore::open(dir.path()).unwrap().begin().is_err(), "it cannot be on disk, so it is not used");
     }
 
     #[test]
@@ -156,20 +156,20 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut store = EpochStore::open(dir.path()).unwrap();
         let seen = clock() + 1_000_000;
-        assert_eq!(store.next_above(seen).unwrap(), seen + 1);
+        assert_eq!(store.begin_above(seen).unwrap(), seen + 1);
         assert_eq!(fs::read_to_string(dir.path().join("epoch")).unwrap(), format!("{}\n", seen + 1));
-        assert_eq!(store.next_above(7).unwrap(), seen + 2, "an old claim lowers nothing");
+        assert_eq!(store.begin_above(7).unwrap(), seen + 2, "an old claim lowers nothing");
     }
 
     #[test]
     fn an_absurd_claim_of_the_network_is_refused_and_leaves_a_next_epoch() {
         let dir = tempfile::tempdir().unwrap();
         let mut store = EpochStore::open(dir.path()).unwrap();
-        let before = store.next().unwrap();
+        let before = store.begin().unwrap();
         for floor in [u64::MAX, u64::MAX - 1, EPOCH_END, EPOCH_END - 1] {
-            assert!(matches!(store.next_above(floor), Err(EpochError::TooFar { .. })), "{floor}");
+            assert!(matches!(store.begin_above(floor), Err(EpochError::TooFar { .. })), "{floor}");
         }
-        let after = store.next().unwrap();
+        let after = store.begin().unwrap();
         assert!(after > before && after < EPOCH_END / 2);
     }
 }

@@ -198,11 +198,13 @@ impl EventLoop {
                 // The caller may have gone; the message is sent all the same.
                 let _ = answer.send(outcome);
             }
-            Command::Listen { topics, requests, incoming, started } => {
-                for topic in self.listeners.add(topics, requests, incoming) {
-                    behaviour.subscribe(&topic);
+            Command::Listen { topics, requests, started } => {
+                let (listener, fresh) = self.listeners.add(topics, requests);
+                for topic in &fresh {
+                    behaviour.subscribe(topic);
                 }
-                let _ = started.send(());
+                // A caller that has gone is noticed like a listener that was dropped.
+                let _ = started.send(listener);
             }
             Command::AddPeer { address, answer } => {
                 let outcome = behaviour.add_peer(&address);
