@@ -26,6 +26,8 @@
 //! # }
 //! ```
 
+mod addresses;
+mod admission;
 mod agencies;
 mod build;
 mod certifier;
@@ -36,9 +38,10 @@ mod event_loop;
 mod handle;
 mod lifetimes;
 mod listeners;
-mod refusals;
 mod snapshot;
 pub mod state_file;
+mod told;
+mod turn;
 mod view;
 
 pub use build::{Bound, BuildError, build};

@@ -1,5 +1,6 @@
 //! Whole nodes on loopback.
 
+mod access;
 mod cluster;
 mod membership;
 mod rig;
