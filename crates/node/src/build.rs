@@ -86,7 +86,7 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
     let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
     let (client_sender, client_inputs) = mpsc::channel(CLIENT_QUEUE);
     let (response_sender, responses) = mpsc::unbounded_channel();
-    let snapshot = Arc::new(view::snapshot(&facts, swarm.behaviour().overlay(), &admissions, &HashMap::new(), 0));
+    let snapshot = Arc::new(view::snapshot(&facts, swarm.behaviour().overlay(), &admissions, &HashMap::new(), [0; 2]));
     let (snapshot_sender, snapshots) = watch::channel(snapshot);
     let handle = NodeHandle { node, commands: command_sender, snapshots, client_inputs: client_sender };
     let event_loop = EventLoop {

@@ -125,10 +125,8 @@ impl EventLoop {
                     self.swarm.behaviour_mut().decline(inbound, refusal);
                 }
             }
-            Event::Multicast { origin, topic, data, id: (epoch, seq) } => {
-                if self.admission.admits(&origin) {
-                    self.listeners.multicast(origin, topic.as_ref(), &data, MessageId { origin, epoch, seq });
-                }
+            Event::Multicast { origin, topic, data, id: (epoch, seq) } if self.admission.admits(&origin) => {
+                self.listeners.multicast(origin, topic.as_ref(), &data, MessageId { origin, epoch, seq });
             }
             Event::LinkUp { peer } => {
                 self.report_link_up(&peer);
@@ -182,7 +180,8 @@ impl EventLoop {
         }
         if std::mem::take(&mut self.snapshot_due) || self.seq_changed() {
             let overlay = self.swarm.behaviour().overlay();
-            let snapshot = view::snapshot(&self.facts, overlay, &self.admissions, &self.round_trips, self.duplicates);
+            let counts = [self.duplicates, self.listeners.missed()];
+            let snapshot = view::snapshot(&self.facts, overlay, &self.admissions, &self.round_trips, counts);
             self.snapshots.send_replace(Arc::new(snapshot));
         }
     }

@@ -241,7 +241,7 @@ mod tests {
         let mut listeners = Listeners::new(0);
         let topic = Topic::new("prices").unwrap();
         let (gone, fresh) = listeners.add(vec![topic.clone()], false);
-        assert_eq!(fresh, [topic.clone()]);
+        assert_eq!(fresh, std::slice::from_ref(&topic));
         drop(gone);
         broadcast(&mut listeners, 1, &Bytes::new());
         assert_eq!(listeners.missed(), 0);

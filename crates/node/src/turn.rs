@@ -84,7 +84,10 @@ mod tests {
 
     use super::*;
 
-    /// A node flooded from all sides, which ends itself after so many events of the network.
+    /// More events of the network than any test lets through: a turn that never ends fails, and does not hang.
+    const FLOOD: usize = 100_000;
+
+    /// A node flooded by its network, and perhaps by another source.
     struct Flooded {
         events: usize,
         commands: mpsc::UnboundedReceiver<()>,
@@ -97,6 +100,7 @@ mod tests {
     impl Work for Flooded {
         fn poll_work(&mut self, source: Source, cx: &mut Context<'_>) -> Poll<()> {
             match source {
+                Source::Network if self.events == FLOOD => Poll::Pending,
                 Source::Network => {
                     self.events += 1;
                     (self.on_event)(self.events);

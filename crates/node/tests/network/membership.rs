@@ -153,7 +153,7 @@ async fn an_application_field_is_read_from_any_node_and_a_route_names_every_hop(
     a.handle.set_application_field(Bytes::from("height=7")).await;
     let id = a.handle.node_id().to_string();
     let field = hex::encode("height=7");
-    c.sees("the field", |snapshot| snapshot.nodes.iter().any(|node| node.node_id == id && node.application == field))
+    c.sees("the field", |snapshot| snapshot.nodes.iter().any(|node| node.node_id == id && node.application() == field))
         .await;
     let record = c.handle.record(a.handle.node_id()).await.expect("a record");
     assert_eq!(record.status.application, Bytes::from("height=7"));
