@@ -19,7 +19,8 @@ use crate::{
     config::{Config, ConfigError, Source},
     control::{Control, Parts, State},
     data_dir::DataDir,
-    expiry, kept_lists,
+    expiry,
+    kept_lists::{self, Kept},
     logging::LogControl,
     node_info::SnapshotInfo,
     open_files,
@@ -99,7 +100,7 @@ impl Daemon {
             require_free("[gateway] listen", config.gateway.listen)?;
         }
 
-        let kept = kept_lists::load(&data)?;
+        let kept = Kept::load(&data)?;
         let policy = Arc::new(ArcSwap::from_pointee(state.restrict(credentials.policy).with_newest(kept.lists)));
         let clients = Arc::new(Clients::new());
         let mut node_config = node_config(&state, credentials.identity, policy.clone());

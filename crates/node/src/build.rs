@@ -1,7 +1,7 @@
 //! From a configuration to a node that listens.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::HashMap,
     io,
     net::{SocketAddr, TcpListener},
     sync::Arc,
@@ -18,13 +18,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Config, NodeHandle,
+    addresses::OwnAddresses,
+    admission::{Admission, Shared, Unlisted},
     agencies::Agencies,
-    certifier::{PolicyCertifier, revocation_numbers},
-    epoch::{self, EpochError},
-    event_loop::EventLoop,
+    certifier::PolicyCertifier,
+    epoch::{EpochError, EpochStore},
+    event_loop::{self, EventLoop},
     lifetimes::Lifetimes,
     listeners::Listeners,
-    refusals::Refusals,
+    told::Told,
     view::{self, Facts},
 };
 
@@ -50,29 +52,33 @@ pub struct Bound {
 /// What is wrong, where, and what to do about it.
 pub fn build(config: Config) -> Result<Bound, BuildError> {
     let node = config.identity.key.node_id();
-    let epoch = epoch::next(&config.data_dir)?;
-    let admissions = Admissions::default();
-    let agencies = Agencies::default();
+    let epoch = EpochStore::open(&config.data_dir)?.begin()?;
+    let (admissions, agencies) = (Admissions::default(), Agencies::default());
     agencies.meet(&config.identity.chain);
     for agency in &config.agencies {
         agencies.remember(agency.der());
     }
     let identity = SharedIdentity::new(config.identity.clone().into());
     let transport = nuncio_transport::tcp(transport_config(&config, identity.clone()), admissions.clone())?;
-    let lifetimes = Lifetimes::default();
-    let certifier =
-        PolicyCertifier::new(config.policy.clone(), admissions.clone(), agencies.clone(), lifetimes.clone());
-    let behaviour = Behaviour::new(behaviour_config(&config, epoch, certifier));
+    let shared = Shared {
+        policy: config.policy.clone(),
+        admissions: admissions.clone(),
+        agencies: agencies.clone(),
+        lifetimes: Lifetimes::default(),
+        unlisted: Unlisted::default(),
+    };
+    let behaviour = Behaviour::new(behaviour_config(&config, epoch, PolicyCertifier::new(shared.clone())));
     let swarm_config = swarm::Config::with_tokio_executor()
         .with_idle_connection_timeout(Duration::from_secs(60))
         .with_max_negotiating_inbound_streams(16)
         .with_per_connection_event_buffer_size(64);
     let mut swarm = Swarm::new(transport, behaviour, PeerId::from(node), swarm_config);
 
+    let mut admission = Admission::new(node, shared, config.adoptions.clone());
+    admission.begin(swarm.behaviour_mut());
     let addresses = connect(&mut swarm, &config)?;
     let facts = Facts {
         certificate: config.identity.certificate.clone(),
-        epoch,
         software: config.software.clone(),
         started: Instant::now(),
         listen: addresses.iter().map(ToString::to_string).collect(),
@@ -80,11 +86,12 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
     let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
     let (client_sender, client_inputs) = mpsc::channel(CLIENT_QUEUE);
     let (response_sender, responses) = mpsc::unbounded_channel();
-    let snapshot = Arc::new(view::snapshot(&facts, swarm.behaviour().overlay(), &admissions, &HashMap::new(), 0));
+    let snapshot = Arc::new(view::snapshot(&facts, swarm.behaviour().overlay(), &admissions, &HashMap::new(), [0; 2]));
     let (snapshot_sender, snapshots) = watch::channel(snapshot);
     let handle = NodeHandle { node, commands: command_sender, snapshots, client_inputs: client_sender };
     let event_loop = EventLoop {
         swarm,
+        tick: event_loop::ticks(),
         commands,
         client_inputs,
         responses,
@@ -92,19 +99,15 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
         snapshots: snapshot_sender,
         snapshot_due: true,
         facts,
-        policy: config.policy,
+        admission,
         admissions,
-        external: config.external,
-        learnt_addresses: BTreeSet::new(),
-        expelled: BTreeMap::new(),
-        lifetimes,
+        addresses: OwnAddresses::new(config.external),
         exchanges: HashMap::new(),
-        listeners: Listeners::default(),
+        listeners: Listeners::new(config.listener_queue),
         round_trips: HashMap::new(),
-        refusals: Refusals::default(),
+        told: Told::default(),
         identity,
         agencies,
-        adoptions: config.adoptions,
         duplicates: 0,
     };
     Ok(Bound { event_loop, handle, addresses })
@@ -165,7 +168,6 @@ fn connect(swarm: &mut Swarm<Behaviour>, config: &Config) -> Result<Vec<SocketAd
     for text in &config.peers {
         swarm.behaviour_mut().add_peer(text).map_err(|reason| BuildError::address(text, reason))?;
     }
-    swarm.behaviour_mut().set_revocation_lists(revocation_numbers(&config.policy.load()));
     Ok(addresses)
 }
 

@@ -4,15 +4,15 @@ use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_pki::Identity;
 use nuncio_protocol::{Topic, status_sync::Record, unicast::UnicastError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
-use crate::handle::{AddressError, Answer, Incoming, MessageId, PublishError, RenewalError};
+use crate::handle::{AddressError, Answer, Listener, MessageId, PublishError, RenewalError};
 
 /// What a handle asks of the event loop.
 pub(crate) enum Command {
     Request { target: NodeId, body: Bytes, timeout: Duration, answer: oneshot::Sender<Result<Answer, UnicastError>> },
     Publish { topic: Option<Topic>, data: Bytes, answer: oneshot::Sender<Result<MessageId, PublishError>> },
-    Listen { topics: Vec<Topic>, requests: bool, incoming: mpsc::Sender<Incoming>, started: oneshot::Sender<()> },
+    Listen { topics: Vec<Topic>, requests: bool, started: oneshot::Sender<Listener> },
     AddPeer { address: String, answer: oneshot::Sender<Result<(), AddressError>> },
     RemovePeer { peer: String, answer: oneshot::Sender<bool> },
     PolicyChanged,

@@ -34,13 +34,15 @@ pub struct Config {
     pub max_pending_handshakes: u32,
     /// Established connections at most.
     pub max_links: u32,
+    /// Bytes of messages that one listener may be behind; two messages of the greatest length at least.
+    pub listener_queue: usize,
     /// The gateway's clients, if there is a gateway.
     pub clients: Option<Arc<dyn ClientPort>>,
 }
 
 impl Config {
     /// The defaults of a node with this identity: network `nuncio`, no listener, no peers, 64 pending handshakes, 512
-    /// links.
+    /// links, 32 MiB for each listener.
     pub fn new(identity: Arc<Identity>, policy: SharedPolicy, data_dir: PathBuf) -> Self {
         Self {
             identity,
@@ -54,6 +56,7 @@ impl Config {
             overlay: nuncio_protocol::Config::default(),
             max_pending_handshakes: 64,
             max_links: 512,
+            listener_queue: 32 << 20,
             clients: None,
             agencies: Vec::new(),
             adoptions: None,

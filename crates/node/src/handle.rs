@@ -11,11 +11,7 @@ use nuncio_protocol::{
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{command::Command, snapshot::Snapshot};
-
-/// Messages a listener may be behind; further unicasts are declined as busy, further multicasts are dropped and
-/// counted.
-pub(crate) const LISTENER_QUEUE: usize = 1024;
+use crate::{command::Command, listeners::Queued, snapshot::Snapshot};
 
 /// The way to talk to a running node. Cheap to clone; every method may be called from any task.
 #[derive(Clone)]
@@ -65,16 +61,13 @@ impl NodeHandle {
     }
 
     /// Takes what arrives: multicasts of `topics`, every broadcast, and, with `requests`, unicasts. Dropping the
-    /// listener ends that. When several listeners take unicasts, they take turns.
+    /// listener ends that. When several listeners take unicasts, they take turns. One that is behind by more than
+    /// [`crate::Config::listener_queue`] misses multicasts and is passed over for unicasts.
     pub async fn listen(&self, topics: Vec<Topic>, requests: bool) -> Listener {
-        let (incoming, receiver) = mpsc::channel(LISTENER_QUEUE);
-        let (started, is_started) = oneshot::channel();
-        let command = Command::Listen { topics, requests, incoming, started };
-        if self.commands.send(command).await.is_ok() {
-            // A stopped node never starts a listener; then `next` ends at once.
-            let _ = is_started.await;
-        }
-        Listener { receiver }
+        let (started, listener) = oneshot::channel();
+        let _ = self.commands.send(Command::Listen { topics, requests, started }).await;
+        // A stopped node never starts a listener; then `next` ends at once.
+        listener.await.unwrap_or_else(|_| Listener { receiver: mpsc::channel(1).1 })
     }
 
     /// Wants a link to whoever answers at `address`: `host:port`, `ip:port`, `[ipv6]:port` or a multiaddr.
@@ -220,13 +213,13 @@ impl fmt::Display for MessageId {
 /// A stream of messages for the application.
 #[derive(Debug)]
 pub struct Listener {
-    receiver: mpsc::Receiver<Incoming>,
+    pub(crate) receiver: mpsc::Receiver<Queued>,
 }
 
 impl Listener {
     /// The next message; `None` once the node has stopped.
     pub async fn next(&mut self) -> Option<Incoming> {
-        self.receiver.recv().await
+        self.receiver.recv().await.map(|(incoming, _)| incoming)
     }
 }
 
