@@ -24,6 +24,7 @@ mod overlay;
 pub mod peering;
 mod relay;
 mod routing;
+mod schedule;
 pub mod status_sync;
 mod suspects;
 mod timers;
