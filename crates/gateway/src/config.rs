@@ -54,16 +54,13 @@ pub struct Version {
 /// How much a gateway lets in. Whatever is over a limit is refused, dropped or made to wait as its field says, and counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections in all, handshakes included; further ones are closed at once.
+    /// Sessions in all; further connections are closed at once.
     pub connections: usize,
-    /// Connections from one address; further ones are closed at once. Three quarters of all by default: no single host
+    /// Sessions from one address; further ones are closed at once. Three quarters of all by default: no single host
     /// takes the last quarter.
     pub connections_per_address: usize,
-    /// Handshakes at once. When as many are open, the oldest gives way if it has lasted [`Timeouts::stale_handshake`],
-    /// else the newcomer does.
-    pub handshakes: usize,
-    /// Handshakes at once from one address, with the same rule.
-    pub handshakes_per_address: usize,
+    /// Who may stand at the port while its handshake is not done.
+    pub door: nuncio_door::Limits,
     /// Topics of one session; a longer list is ignored as a whole and the former one kept.
     pub topics: usize,
     /// Messages queued for one session; see [`Limits::queue_bytes`].
@@ -86,8 +83,6 @@ pub struct Limits {
 pub struct Timeouts {
     /// From the TCP connection to the end of the TLS handshake, whatever arrives in between.
     pub handshake: Duration,
-    /// The age from which a handshake gives way to a newcomer when all places are taken.
-    pub stale_handshake: Duration,
     /// Without a byte read or written, before a session is closed.
     pub idle: Duration,
     /// For the socket to take the next 16 KiB, or all there is when that is less, before a session is closed.
@@ -141,7 +136,8 @@ impl Default for Version {
     }
 }
 
-/// 2,048 connections, 1,536 from one address; 1,024 handshakes, 512 from one address; 512 topics; queue 4,096 messages or
+/// 2,048 sessions, 1,536 from one address; 1,024 handshakes of strangers at once and 16 connections per second of each
+/// source, 1,024 saved up; 512 topics; queue 4,096 messages or
 /// 8 MiB; window 256 messages or 32 MiB; calls unlimited;
 /// control bodies of 1 MiB.
 impl Default for Limits {
@@ -149,8 +145,7 @@ impl Default for Limits {
         Self {
             connections: 2048,
             connections_per_address: 1536,
-            handshakes: 1024,
-            handshakes_per_address: 512,
+            door: nuncio_door::Limits::new(1024, 16, 1024),
             topics: 512,
             queue_frames: 4096,
             queue_bytes: 8 << 20,
@@ -162,12 +157,11 @@ impl Default for Limits {
     }
 }
 
-/// Handshake 10 s, giving way after 3 s; idle 60 s; write 10 s; acknowledgement 5 s; drain 2 s.
+/// Handshake 5 s; idle 60 s; write 10 s; acknowledgement 5 s; drain 2 s.
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
-            handshake: Duration::from_secs(10),
-            stale_handshake: Duration::from_secs(3),
+            handshake: Duration::from_secs(5),
             idle: Duration::from_secs(60),
             write: Duration::from_secs(10),
             acknowledge: Duration::from_secs(5),
