@@ -53,9 +53,9 @@ impl fmt::Debug for Inner {
 
 impl Inner {
     pub(crate) fn new(config: &Config, context: &SigningContext) -> Self {
+        // Incoming handshakes are bounded by the transport's door, which lets newcomers in when it is full.
         let limits = connection_limits::ConnectionLimits::default()
-            .with_max_pending_incoming(Some(config.max_pending_connections))
-            .with_max_pending_outgoing(Some(config.max_pending_connections))
+            .with_max_pending_outgoing(Some(config.max_pending_dials))
             .with_max_established(Some(config.max_connections))
             .with_max_established_per_peer(Some(4));
         let streams = link_stream::Config {

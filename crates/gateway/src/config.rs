@@ -54,16 +54,13 @@ pub struct Version {
 /// How much a gateway lets in. Whatever is over a limit is refused, dropped or made to wait as its field says, and counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections in all, handshakes included; further ones are closed at once.
+    /// Sessions in all; further connections are closed at once.
     pub connections: usize,
-    /// Connections from one address; further ones are closed at once. Three quarters of all by default: no single host
+    /// Sessions from one address; further ones are closed at once. Three quarters of all by default: no single host
     /// takes the last quarter.
     pub connections_per_address: usize,
-    /// Handshakes at once. When as many are open, the oldest gives way if it has lasted [`Timeouts::stale_handshake`],
-    /// else the newcomer does.
-    pub handshakes: usize,
-    /// Handshakes at once from one address, with the same rule.
-    pub handshakes_per_address: usize,
+    /// Who may stand at the port while its handshake is not done.
+    pub door: nuncio_door::Limits,
     /// Bytes of all sessions' topics. A name counts with 16 bytes more than it has. A list over this limit, or one of the
     /// next two, is refused as a whole and the former one kept.
     pub topic_bytes: usize,
@@ -104,8 +101,6 @@ pub struct Limits {
 pub struct Timeouts {
     /// From the TCP connection to the end of the TLS handshake, whatever arrives in between.
     pub handshake: Duration,
-    /// The age from which a handshake gives way to a newcomer when all places are taken.
-    pub stale_handshake: Duration,
     /// Without a byte read from the client, while the gateway would read, before a session is closed.
     pub idle: Duration,
     /// For a sixteenth of a frame to come while other frames wait for its room, before its session is closed.
@@ -163,7 +158,8 @@ impl Default for Version {
 }
 
 impl Limits {
-    /// 2,048 connections, 1,536 from one address; 1,024 handshakes, 512 from one address; topics of 64 MiB,
+    /// 2,048 connections, 1,536 from one address; 1,024 handshakes of strangers at once and 16 connections per second of
+    /// each source, 1,024 saved up; topics of 64 MiB,
     /// 4 MiB for one certificate, 1 MiB for one session; unfinished frames of 256 MiB, 32 MiB for one certificate; queue 4,096 messages or 24 MiB,
     /// 512 MiB for all, 96 MiB for one certificate; window 256 messages or 32 MiB;
     /// in flight 256 MiB, 64 MiB for one certificate; calls unlimited;
@@ -171,8 +167,7 @@ impl Limits {
     pub const DEFAULT: Self = Self {
         connections: 2048,
         connections_per_address: 1536,
-        handshakes: 1024,
-        handshakes_per_address: 512,
+        door: nuncio_door::Limits::new(1024, 16, 1024),
         topic_bytes: 64 << 20,
         topic_bytes_per_certificate: 4 << 20,
         topic_bytes_per_session: 1 << 20,
@@ -198,12 +193,11 @@ impl Default for Limits {
     }
 }
 
-/// Handshake 10 s, giving way after 3 s; idle 60 s; unfinished frames and write 10 s; acknowledgement 5 s; drain 2 s.
+/// Handshake 5 s; idle 60 s; unfinished frames and write 10 s; acknowledgement 5 s; drain 2 s.
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
-            handshake: Duration::from_secs(10),
-            stale_handshake: Duration::from_secs(3),
+            handshake: Duration::from_secs(5),
             idle: Duration::from_secs(60),
             intake: Duration::from_secs(10),
             write: Duration::from_secs(10),

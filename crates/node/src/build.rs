@@ -9,8 +9,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use libp2p::{PeerId, Swarm, TransportError, multiaddr::Multiaddr, swarm};
+use libp2p::{
+    PeerId, Swarm, TransportError,
+    multiaddr::{Multiaddr, Protocol},
+    swarm,
+};
 use nuncio_behaviour::{Behaviour, from_multiaddr, to_multiaddr};
+use nuncio_door::Door;
 use nuncio_protocol::MAX_BODY;
 use nuncio_transport::{Admissions, SetupError, SharedIdentity};
 use tokio::sync::{mpsc, watch};
@@ -59,7 +64,8 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
         agencies.remember(agency.der());
     }
     let identity = SharedIdentity::new(config.identity.clone().into());
-    let transport = nuncio_transport::tcp(transport_config(&config, identity.clone()), admissions.clone())?;
+    let transport =
+        nuncio_transport::tcp(transport_config(&config, identity.clone()), admissions.clone(), door(&config))?;
     let shared = Shared {
         policy: config.policy.clone(),
         admissions: admissions.clone(),
@@ -152,6 +158,20 @@ fn transport_config(config: &Config, identity: SharedIdentity) -> nuncio_transpo
     }
 }
 
+/// The door of the p2p port. Peers configured by address are expected; those configured by name are no strangers as soon
+/// as this node has linked with them once.
+fn door(config: &Config) -> Door {
+    let door = Door::new(&config.door);
+    for peer in config.peers.iter().filter_map(|peer| to_multiaddr(peer).ok()) {
+        match peer.iter().next() {
+            Some(Protocol::Ip4(address)) => door.expect(address.into()),
+            Some(Protocol::Ip6(address)) => door.expect(address.into()),
+            _ => {}
+        }
+    }
+    door
+}
+
 /// Binds the listeners and names the peers; returns where the node listens.
 fn connect(swarm: &mut Swarm<Behaviour>, config: &Config) -> Result<Vec<SocketAddr>, BuildError> {
     let mut addresses = Vec::new();
@@ -183,7 +203,7 @@ fn behaviour_config(config: &Config, epoch: u64, certifier: PolicyCertifier) -> 
         overlay: config.overlay.clone(),
         describe_dial_error: Arc::new(|error| nuncio_transport::describe(error)),
         clients: config.clients.clone(),
-        max_pending_connections: config.max_pending_handshakes,
+        max_pending_dials: config.max_pending_dials,
         max_connections: config.max_links,
         ..nuncio_behaviour::Config::new(identity.key.clone(), chain, &config.network, Arc::new(certifier))
     }

@@ -35,8 +35,13 @@ section! {
         target_degree: usize = 8,
         /// Most links; further ones are refused. Default: 128.
         max_links: u32 = 128,
-        /// Most connections that are still shaking hands; further ones are closed. Default: 64.
-        max_pending_handshakes: u32 = 64,
+        /// Most connections of strangers that are still shaking hands; half of it for one address (IPv6: /64), three
+        /// quarters for one network (/24, IPv6: /48). When all are taken, the oldest of the most crowded address makes
+        /// room. A quarter more is kept for configured peers and addresses admitted lately. Default: 256.
+        max_pending_handshakes: usize = 256,
+        /// Connections per second of one address (IPv6: /64) in the long run, eight times as many at once; further ones
+        /// are closed before TLS. Default: 16.
+        connections_per_second: u32 = 16,
         /// First pause between dials of an address that does not answer. Default: 250ms.
         redial_first: Interval = Interval(Duration::from_millis(250)),
         /// Longest such pause. Default: 15s.
@@ -83,6 +88,11 @@ section! {
         operators: Vec<Sdk> = Vec::new(),
         /// Most SDK connections; further ones are closed. Default: 2048.
         max_clients: usize = 2048,
+        /// Most SDK connections that are still shaking hands; see the same setting of `[p2p]`. Default: 1024.
+        max_pending_handshakes: usize = 1024,
+        /// Connections per second of one address (IPv6: /64) in the long run, 64 times as many at once; further ones are
+        /// closed before TLS. Default: 16.
+        connections_per_second: u32 = 16,
         /// Bytes queued for one SDK; when full, unicasts go to another subscriber and multicasts are dropped. Two
         /// messages are taken whatever their length. Default: 24MiB.
         client_queue: Size = Size(24 << 20),

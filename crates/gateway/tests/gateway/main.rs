@@ -5,6 +5,7 @@ mod access;
 mod amop;
 mod bounds;
 mod client;
+mod crowded;
 mod intake;
 mod malformed;
 mod records;
