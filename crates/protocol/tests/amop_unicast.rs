@@ -10,7 +10,7 @@ use nuncio_protocol::{
         ClientId, ClientInput, ClientOutput, Content, DeliveryId, Kind, Message, PublishLimits, PublishSeq, ResultCode,
     },
 };
-use nuncio_testkit::simulator::{Lone, node_id};
+use nuncio_testkit::simulator::{Lone, header, node_id, record};
 
 const MS: Duration = Duration::from_millis(1);
 const S: Duration = Duration::from_secs(1);
@@ -73,10 +73,10 @@ fn acknowledge(a: &mut Lone, (client, delivery): (ClientId, DeliveryId)) -> Vec<
 }
 
 fn result(from: usize, attempt: &Message, code: ResultCode) -> BridgeInput {
-    let content = Content::Result { target: attempt.source, code, data: Bytes::new() };
+    let content = Content::Result { code, data: Bytes::new() };
     BridgeInput::Received {
         from: node_id(from),
-        message: Message { source: node_id(from), content, ..attempt.clone() },
+        message: Message { header: header(from, 0, attempt.header.number), content },
     }
 }
 
@@ -295,7 +295,7 @@ fn a_relay_carries_both_ways_and_turns_back_what_it_cannot_carry() {
     relay.link(0, &[1], &[]);
     let mut publisher = with_publisher();
     publisher.link(1, &[0, 2], &[]);
-    publisher.answered(1, vec![nuncio_testkit::simulator::record(2, 1, &[1], &[("t", 1)])]);
+    publisher.answered(1, vec![record(2, 1, &[1], &[("t", 1)])]);
     let (to, message) = sent(&publish(&mut publisher)).remove(0);
     assert_eq!(to, node_id(1));
     let outputs = relay.input(BridgeInput::Received { from: node_id(0), message: message.clone() });
@@ -307,7 +307,7 @@ fn a_relay_carries_both_ways_and_turns_back_what_it_cannot_carry() {
     relay.link(2, &[1], &[("t", 1)]);
     let outputs = relay.input(BridgeInput::Received { from: node_id(0), message: message.clone() });
     let (to, passed) = sent(&outputs).remove(0);
-    assert_eq!((to, passed.hops_left), (node_id(2), message.hops_left - 1));
+    assert_eq!((to, passed.header.hops_left), (node_id(2), message.header.hops_left - 1));
 }
 
 #[test]
