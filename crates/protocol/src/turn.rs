@@ -35,6 +35,11 @@ impl Directory<'_> {
         told.or_else(|| self.status_sync.record(node).map(|record| record.status.version.epoch))
     }
 
+    /// The same, but for a linked node that has not said its epoch yet: its record may be of an earlier one.
+    pub(crate) fn certain_epoch_of(&self, node: &NodeId) -> Option<u64> {
+        if self.peering.is_linked(node) { self.peering.epoch_of(node) } else { self.epoch_of(node) }
+    }
+
     /// Whether the node's certificate was seen: in the handshake of its link, or behind its record.
     pub(crate) fn is_certified(&self, node: &NodeId) -> bool {
         !self.peering.is_expelled(node) && (self.peering.is_linked(node) || self.status_sync.record(node).is_some())

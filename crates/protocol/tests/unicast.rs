@@ -5,10 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    AccessInput, Config, LARGE_BODY, MAX_BODY, Output, PeeringInput, UnicastInput,
-    unicast::{Content, ExchangeId, InboundId, Message, Refusal, Reply, UnicastError},
+    AccessInput, Config, Header, LARGE_BODY, MAX_BODY, Output, PeeringInput, UnicastInput,
+    peering::{ConnectionId, Direction},
+    status_sync::Query,
+    unicast::{Content, ExchangeId, InboundId, Message, Refusal, Reply, UnicastError, Unknown},
 };
-use nuncio_testkit::simulator::{Lone, node_id, record};
+use nuncio_testkit::simulator::{Lone, header, node_id, record, sign};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -42,17 +44,23 @@ fn sent(outputs: &[Output]) -> Vec<(NodeId, Message)> {
     outputs.iter().filter_map(message).collect()
 }
 
+/// An answer to node 0's first request.
 fn answer(from: usize, content: Content) -> Message {
-    Message {
-        source: node_id(from),
-        target: node_id(0),
-        epoch: 1,
-        id: ExchangeId(7),
-        hops_left: 15,
-        hops: 1,
-        content,
-        signature: None,
-    }
+    Message { header: header(from, 0, 1), content }
+}
+
+/// A request to node 0.
+fn asked(source: usize, number: u64, body: Bytes) -> Message {
+    Message { header: header(source, 0, number), content: Content::Request { body } }
+}
+
+/// Over one relay.
+fn relayed(message: Message) -> Message {
+    Message { header: Header { hops: 2, hops_left: 14, ..message.header }, ..message }
+}
+
+fn runs(outputs: &[Output]) -> usize {
+    outputs.iter().filter(|output| matches!(output, Output::Request { .. })).count()
 }
 
 fn received(from: usize, message: Message) -> UnicastInput {
@@ -86,7 +94,7 @@ fn a_request_goes_to_the_linked_target_and_its_reply_comes_back() {
 
     let outputs = sent(&a.input(request(1)));
     let (to, message) = &outputs[0];
-    assert_eq!((*to, message.hops, message.hops_left), (node_id(1), 1, 15));
+    assert_eq!((*to, message.header.hops, message.header.hops_left), (node_id(1), 1, 15));
 
     let outputs = b.input(received(0, message.clone()));
     assert_eq!(outputs, [Output::Request { inbound: InboundId(0), source: node_id(0), body: "ping".into() }]);
@@ -138,8 +146,11 @@ fn a_silent_first_hop_is_passed_by() {
     let second = sent(&a.advance(2 * S));
     assert_eq!((first.len(), second.len()), (1, 1));
     assert_ne!(first[0].0, second[0].0, "another first hop");
-    assert_eq!(first[0].1.id, second[0].1.id, "the same request, so that the target knows it again");
-    let outputs = a.input(received(1, Message { hops: 2, ..answer(3, pong()) }));
+    assert_eq!(
+        first[0].1.header.number, second[0].1.header.number,
+        "the same request, so that the target knows it again"
+    );
+    let outputs = a.input(received(1, relayed(answer(3, pong()))));
     assert_eq!(outcome(&outputs), Some(Ok(Reply { body: "pong".into(), hops: 2 })));
 }
 
@@ -185,7 +196,7 @@ fn only_the_target_can_reply() {
     let mut a = ring();
     a.input(request(3));
     assert_eq!(outcome(&a.input(received(1, answer(1, pong())))), None, "a relay cannot invent the reply");
-    let old = Message { epoch: 0, ..answer(3, pong()) };
+    let old = Message { header: Header { target_epoch: 0, ..header(3, 0, 1) }, content: pong() };
     assert_eq!(outcome(&a.input(received(1, old))), None, "nor repeat one of an earlier life");
     assert!(outcome(&a.input(received(1, answer(3, pong())))).is_some());
 }
@@ -205,17 +216,13 @@ fn pending_calls_to_an_expelled_node_end() {
     a.link(1, &[0], &[]);
     a.input(request(1));
     let outputs = a.input(AccessInput::Expelled { node: node_id(1) });
-    assert_eq!(outcome(&outputs), Some(Err(UnicastError::Refused(Refusal::Denied))));
+    assert_eq!(outcome(&outputs), Some(Err(UnicastError::Unknown(Unknown::Expelled))), "it may have seen it");
 }
 
 #[test]
 fn the_target_runs_its_application_once_and_answers_where_it_was_asked_last() {
     let mut b = ring();
-    let asked = |via: usize| {
-        let body = Bytes::from_static(b"ping");
-        let content = Content::Request { body, time_left: S };
-        received(via, Message { hops: 2, hops_left: 14, ..answer(3, content) })
-    };
+    let asked = |via: usize| received(via, relayed(asked(3, 1, "ping".into())));
     assert_eq!(b.input(asked(1)).len(), 1);
     assert!(b.input(asked(2)).is_empty(), "the application has it already");
     let outputs = sent(&b.input(UnicastInput::Respond { inbound: InboundId(0), body: "pong".into() }));
@@ -226,55 +233,145 @@ fn the_target_runs_its_application_once_and_answers_where_it_was_asked_last() {
 }
 
 #[test]
-fn a_target_that_has_just_started_does_not_run_what_its_earlier_life_may_have_run() {
+fn what_an_earlier_life_of_the_target_may_have_run_is_not_sent_to_the_next_one() {
+    let mut source = node(0);
+    let connection = source.link(1, &[0], &[]);
+    source.input(request(1));
+    source.input(PeeringInput::ConnectionClosed { connection, reason: "reset".into() });
+    let outputs = source.open(ConnectionId(9), 1, Direction::Outbound, 2);
+    let outputs = [outputs, source.advance(S)].concat();
+    assert!(sent(&outputs).is_empty());
+    assert_eq!(outcome(&outputs), Some(Err(UnicastError::Unknown(Unknown::Restarted))));
+}
+
+#[test]
+fn the_same_life_of_the_target_gets_it_again() {
     let mut source = node(0);
     let connection = source.link(1, &[0], &[]);
     let first = sent(&source.input(request(1))).remove(0).1;
     source.input(PeeringInput::ConnectionClosed { connection, reason: "reset".into() });
-    let (_, outputs) = source.connect(1, nuncio_protocol::peering::Direction::Outbound);
-    let second = sent(&outputs).remove(0).1;
-
-    let mut reborn = node(1);
-    reborn.link(0, &[1], &[]);
-    assert!(reborn.input(received(0, second.clone())).is_empty());
-    assert_eq!(reborn.input(received(0, first)).len(), 1, "what is sent for the first time it runs");
-    reborn.advance(4 * S);
-    let other = Message { id: ExchangeId(8), ..second };
-    assert_eq!(reborn.input(received(0, other)).len(), 1, "it was running when the first attempt was made");
+    let outputs = source.open(ConnectionId(9), 1, Direction::Outbound, 1);
+    let outputs = [outputs, source.advance(S)].concat();
+    let again = sent(&outputs).remove(0).1;
+    assert_eq!((again.header.number, again.header.target_epoch), (first.header.number, 1));
 }
 
 #[test]
-fn ids_that_left_the_window_are_not_run_again() {
+fn a_request_for_an_earlier_life_is_not_run_and_its_source_learns_of_the_present_one() {
     let mut b = node(0);
     b.link(1, &[0], &[]);
-    let asked = |id: u64| {
-        let content = Content::Request { body: Bytes::new(), time_left: S };
-        received(1, Message { id: ExchangeId(id), ..answer(1, content) })
-    };
-    let runs = |outputs: &[Output]| outputs.iter().filter(|output| matches!(output, Output::Request { .. })).count();
-    for id in 1..=5000 {
-        assert_eq!(runs(&b.input(asked(id))), 1);
-        b.input(UnicastInput::Decline { inbound: InboundId(id - 1), refusal: Refusal::NoHandler });
-    }
-    assert!((1..=5000).all(|id| runs(&b.input(asked(id))) == 0));
+    let stale = Message { header: Header { target_epoch: 0, ..header(1, 0, 1) }, ..asked(1, 1, Bytes::new()) };
+    let outputs = b.input(received(1, stale));
+    assert_eq!(runs(&outputs), 0);
+    assert_eq!(sent(&outputs)[0].1.content, Content::Outlived);
+    assert_eq!(runs(&b.input(received(1, asked(1, 1, Bytes::new())))), 1, "its number was not used up");
 }
 
 #[test]
-fn a_long_request_that_thousands_overtook_is_run() {
+fn a_target_that_had_started_before_the_request_gets_it_in_its_present_life() {
+    for (uptime, again) in [(Duration::ZERO, false), (3600 * S, true)] {
+        let mut a = ring();
+        a.input(request(3));
+        a.advance(S / 10);
+        let born = Header { source_epoch: 5, sent: uptime, ..header(3, 0, 1) };
+        let outlived = received(1, relayed(Message { header: born, content: Content::Outlived }));
+        assert!(sent(&a.input(outlived)).is_empty(), "its new epoch is not proved yet");
+        let mut status = record(3, 1, &[1, 2], &[]).status.clone();
+        (status.version.epoch, status.clock) = (5, uptime);
+        let outputs = a.answered(1, vec![sign(status)]);
+        let (again_sent, ended) = (sent(&outputs), outcome(&outputs));
+        assert_eq!(again_sent.len(), usize::from(again), "{outputs:?}");
+        assert!(again_sent.iter().all(|(_, message)| message.header.target_epoch == 5));
+        assert_eq!(ended.is_some(), !again, "an earlier life may have run it");
+    }
+}
+
+#[test]
+fn each_number_runs_once_however_many_overtook_it() {
     let mut b = node(0);
     b.link(1, &[0], &[]);
-    let asked = |id: u64, bytes: usize| {
-        let content = Content::Request { body: vec![0; bytes].into(), time_left: S };
-        received(1, Message { id: ExchangeId(id), ..answer(1, content) })
-    };
-    let runs = |outputs: &[Output]| outputs.iter().filter(|output| matches!(output, Output::Request { .. })).count();
-    for id in 2..=5000 {
-        b.input(asked(id, 0));
-        b.input(UnicastInput::Decline { inbound: InboundId(id - 2), refusal: Refusal::NoHandler });
+    let asked = |number: u64, bytes: usize| received(1, asked(1, number, vec![0; bytes].into()));
+    for number in 2..=20_000 {
+        assert_eq!(runs(&b.input(asked(number, 0))), 1);
+        b.input(UnicastInput::Decline { inbound: InboundId(number - 2), refusal: Refusal::NoHandler });
     }
+    assert!((2..=20_000).all(|number| runs(&b.input(asked(number, 0))) == 0));
     assert_eq!(runs(&b.input(asked(1, LARGE_BODY + 1))), 1);
     assert_eq!(runs(&b.input(asked(1, LARGE_BODY + 1))), 0, "and once only");
-    assert_eq!(runs(&b.input(asked(1, LARGE_BODY))), 0, "a small one is as old as its id");
+}
+
+#[test]
+fn what_counts_no_more_is_not_run() {
+    let mut b = node(0);
+    b.link(1, &[0], &[]);
+    let late = Header { lifetime: Duration::ZERO, ..header(1, 0, 1) };
+    let content = Content::Request { body: Bytes::new() };
+    assert_eq!(runs(&b.input(received(1, Message { header: late, content: content.clone() }))), 0);
+    let endless = Header { lifetime: 3600 * S, ..header(1, 0, 2) };
+    assert_eq!(runs(&b.input(received(1, Message { header: endless, content: content.clone() }))), 0);
+    // The source's clock was read to be at 10 s; what it sent at 2 s for 5 s is held back no longer.
+    let read = Header { sent: 10 * S, ..header(1, 0, 3) };
+    assert_eq!(runs(&b.input(received(1, Message { header: read, content: content.clone() }))), 1);
+    let held_back = Header { sent: 2 * S, ..header(1, 0, 4) };
+    assert_eq!(runs(&b.input(received(1, Message { header: held_back, content }))), 0);
+}
+
+#[test]
+fn a_source_that_nobody_has_certified_is_not_heard_until_its_record_comes() {
+    let mut b = ring();
+    let outputs = b.input(received(1, relayed(asked(77, 1, Bytes::new()))));
+    assert_eq!(runs(&outputs), 0);
+    let asks =
+        |output: &Output| matches!(output, Output::Query { peer, wanted: Query::Nodes(_) } if *peer == node_id(1));
+    assert!([outputs, b.answered(1, vec![])].concat().iter().any(asks), "who brought it is asked for the record");
+    assert_eq!(runs(&b.answered(1, vec![record(77, 1, &[3], &[])])), 1, "it comes in with the record");
+}
+
+#[test]
+fn invented_sources_neither_push_an_honest_one_out_nor_go_on() {
+    let mut b = ring();
+    assert_eq!(runs(&b.input(received(1, relayed(asked(3, 1, Bytes::new()))))), 1);
+    b.input(UnicastInput::Respond { inbound: InboundId(0), body: Bytes::new() });
+    let mut banned = false;
+    for n in 100..100 + 2048 {
+        let invented = relayed(asked(n, 1, Bytes::new()));
+        let passing = Message { header: Header { target: node_id(3), ..invented.header }, ..invented.clone() };
+        for message in [invented, passing] {
+            let outputs = b.input(received(1, message));
+            assert!(runs(&outputs) == 0 && sent(&outputs).is_empty());
+        }
+    }
+    banned |= b.advance(6 * S).iter().any(|output| matches!(output, Output::Ban { peer, .. } if *peer == node_id(1)));
+    assert!(banned, "who brings what it cannot show the records of is cut off");
+    assert_eq!(runs(&b.input(received(2, relayed(asked(3, 1, Bytes::new()))))), 0, "a replay finds its number");
+}
+
+#[test]
+fn a_node_that_lost_its_data_is_heard_under_a_lower_epoch_over_its_own_link_and_its_old_life_no_more() {
+    let mut b = node(0);
+    let connection = b.link(1, &[0], &[]);
+    assert_eq!(runs(&b.input(received(1, asked(1, 1, Bytes::new())))), 1);
+    b.input(PeeringInput::ConnectionClosed { connection, reason: "reset".into() });
+    b.open(ConnectionId(9), 1, Direction::Inbound, 0);
+    let of_epoch = |epoch: u64| {
+        let message = asked(1, 1, Bytes::new());
+        received(1, Message { header: Header { source_epoch: epoch, ..message.header }, ..message })
+    };
+    assert_eq!(runs(&b.input(of_epoch(0))), 1);
+    assert_eq!(runs(&b.input(of_epoch(1))), 0, "a replay of its old life");
+}
+
+#[test]
+fn a_stopping_node_tells_who_waits_that_it_may_have_been_seen() {
+    let mut b = node(0);
+    b.link(1, &[0], &[]);
+    b.input(received(1, asked(1, 1, Bytes::new())));
+    assert_eq!(sent(&b.input(PeeringInput::Leave))[0].1.content, Content::Unanswered);
+    let mut a = node(0);
+    a.link(1, &[0], &[]);
+    a.input(request(1));
+    let outputs = a.input(received(1, answer(1, Content::Unanswered)));
+    assert_eq!(outcome(&outputs), Some(Err(UnicastError::Unknown(Unknown::Unanswered))));
 }
 
 #[test]
@@ -282,17 +379,19 @@ fn a_relay_passes_on_and_never_back() {
     let mut relay = node(1);
     relay.link(0, &[1], &[]);
     relay.link(3, &[1], &[]);
-    let content = Content::Request { body: Bytes::new(), time_left: S };
-    let message = Message { source: node_id(0), target: node_id(3), ..answer(0, content) };
+    relay.answered(3, vec![record(4, 1, &[3], &[])]);
+    let content = Content::Request { body: Bytes::new() };
+    let message = Message { header: header(0, 3, 1), content };
     let (to, passed) = sent(&relay.input(received(0, message.clone()))).remove(0);
-    assert_eq!((to, passed.hops, passed.hops_left), (node_id(3), 2, 14));
+    assert_eq!((to, passed.header.hops, passed.header.hops_left), (node_id(3), 2, 14));
 
-    let worn_out = Message { hops_left: 0, ..message.clone() };
+    let worn_out = Message { header: Header { hops_left: 0, ..message.header }, ..message.clone() };
     let (to, failure) = sent(&relay.input(received(0, worn_out))).remove(0);
-    assert_eq!((to, failure.target), (node_id(0), node_id(0)));
+    assert_eq!((to, failure.header.target), (node_id(0), node_id(0)));
     assert_eq!(failure.content, Content::Failure { refusal: Refusal::NoRoute });
 
-    let (to, failure) = sent(&relay.input(received(3, Message { source: node_id(4), ..message }))).remove(0);
+    let returning = Message { header: Header { source: node_id(4), ..message.header }, ..message };
+    let (to, failure) = sent(&relay.input(received(3, returning))).remove(0);
     assert_eq!(to, node_id(3), "the only way on is back: a failure goes there, the message does not");
     assert_eq!(failure.content, Content::Failure { refusal: Refusal::NoRoute });
 }

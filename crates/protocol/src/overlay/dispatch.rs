@@ -49,8 +49,12 @@ impl Overlay {
         if matches!(input, PeeringInput::Leave) {
             self.with_unicast(now, |unicast, turn| unicast.handle_leave(turn));
         }
+        let is_introduced = matches!(input, PeeringInput::Introduced { .. });
         self.peering.handle_input(input, &mut self.outbox, now);
         self.settle(now);
+        if is_introduced {
+            self.with_unicast(now, |unicast, turn| unicast.handle_routes_changed(turn));
+        }
     }
 
     /// Says whether anything may have changed.

@@ -196,7 +196,7 @@ impl Unicast {
     /// Sends a request over the best first hop not tried yet (`again`: or over a tried one, once all were).
     fn attempt(&mut self, number: u64, again: bool, turn: &mut Turn<'_>) {
         let Some(exchange) = self.exchanges.get_mut(number) else { return };
-        let Some(epoch) = exchange.epoch_now(turn.directory.epoch_of(&exchange.target)) else {
+        let Some(epoch) = exchange.epoch_now(turn.directory.certain_epoch_of(&exchange.target)) else {
             self.exchanges.wake_at(number, turn.now + EPOCH_WAIT);
             return;
         };
