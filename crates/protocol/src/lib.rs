@@ -24,6 +24,7 @@ pub mod peering;
 mod relay;
 mod routing;
 pub mod status_sync;
+mod suspects;
 mod timers;
 mod topic;
 mod turn;

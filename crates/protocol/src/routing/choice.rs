@@ -1,0 +1,101 @@
+//! Over which of its peers this node sends what may not go the usual way.
+
+use std::time::Instant;
+
+use nuncio_identity::NodeId;
+
+use super::{
+    Routing,
+    detours::Exposure,
+    places::{ME, Slot},
+};
+use crate::MAX_HOPS;
+
+impl Routing {
+    /// The best next hop that is none of `excluded`.
+    pub(crate) fn next_hop_without(&mut self, target: &NodeId, excluded: &[NodeId]) -> Option<NodeId> {
+        if let Some(hop) = self.next_hop(target).filter(|hop| !excluded.contains(hop)) {
+            return Some(hop);
+        }
+        let (places, detour) = (&self.places, self.detours.to(self.places.slot(target)?, &self.edges));
+        let links = self.edges.of(ME).iter().filter_map(|link| Some((detour.hops(*link), places.node(*link)?)));
+        let usable = links.filter(|(hops, node)| *hops < MAX_HOPS && !excluded.contains(node));
+        usable.min_by_key(|(hops, _)| *hops).map(|(_, node)| node)
+    }
+
+    /// The best next hop for a request of our own that was tried over the hops `excluded` in vain, and may have been
+    /// swallowed by any of `suspects`.
+    ///
+    /// Relays choose their own ways, so only the first hop can be chosen: one from which no shortest way leads over a
+    /// suspect, nor over whoever swallowed other requests of late; else one from which not all do; else any.
+    pub(crate) fn next_hop_avoiding(
+        &mut self,
+        target: &NodeId,
+        excluded: &[NodeId],
+        suspects: &[NodeId],
+        now: Instant,
+    ) -> Option<NodeId> {
+        self.silent.forget_ended(now);
+        let unsuspected = suspects.is_empty() && self.silent.is_empty();
+        if let Some(route) = self.route(target)
+            && (unsuspected || route.hops == 1)
+            && !excluded.contains(&route.next_hop)
+        {
+            return Some(route.next_hop);
+        }
+        let Self { places, edges, silent, detours, .. } = self;
+        let detour = detours.to(places.slot(target)?, edges);
+        let mut links: Vec<_> = edges.of(ME).iter().map(|link| (detour.hops(*link), *link)).collect();
+        links.retain(|(hops, _)| *hops < MAX_HOPS);
+        links.sort_by_key(|(hops, _)| *hops);
+        let is = |suspect: &dyn Fn(&NodeId) -> bool, slot| places.node(slot).is_some_and(|node| suspect(&node));
+        let mut best = None;
+        for (_, link) in links {
+            let tried = is(&|node| excluded.contains(node), link);
+            let met = detour.exposure(link, |slot| is(&|node| suspects.contains(node), slot));
+            let met_of_late = detour.exposure(link, |slot| is(&|node| silent.contains(node), slot));
+            let faults = (tried, met, met_of_late);
+            if best.is_none_or(|(least, _)| faults < least) {
+                best = Some((faults, link));
+            }
+            if faults == (false, Exposure::Never, Exposure::Never) {
+                break;
+            }
+        }
+        best.and_then(|(_, link)| places.node(link))
+    }
+
+    /// Whom a message to `target` may meet on the way when it is sent over `first_hop`, which comes first; the target is
+    /// left out.
+    pub(crate) fn path_via(&mut self, target: &NodeId, first_hop: &NodeId) -> Vec<NodeId> {
+        self.layers(target, first_hop).into_iter().flatten().collect()
+    }
+
+    /// A request sent over `first_hop` stayed without an answer: whoever may have swallowed it is avoided for a while.
+    pub(crate) fn note_silent(&mut self, target: &NodeId, first_hop: &NodeId, now: Instant) {
+        for node in self.path_via(target, first_hop) {
+            self.silent.note(node, now);
+        }
+    }
+
+    /// A request sent over `first_hop` was answered: whoever must have passed it on is trusted again.
+    pub(crate) fn note_answered(&mut self, target: &NodeId, first_hop: &NodeId) {
+        if self.silent.is_empty() {
+            return;
+        }
+        for layer in self.layers(target, first_hop) {
+            if let [node] = layer[..] {
+                self.silent.clear(&node);
+            }
+        }
+    }
+
+    /// Whom a message may meet between a first hop and the target, by how far they are from it.
+    fn layers(&mut self, target: &NodeId, first_hop: &NodeId) -> Vec<Vec<NodeId>> {
+        let (Some(target), Some(first)) = (self.places.slot(target), self.places.slot(first_hop)) else {
+            return Vec::new();
+        };
+        let nodes = |layer: Vec<Slot>| layer.into_iter().filter_map(|slot| self.places.node(slot)).collect();
+        self.detours.to(target, &self.edges).layers(first).map(nodes).collect()
+    }
+}

@@ -1,0 +1,109 @@
+use std::collections::{BTreeMap, VecDeque};
+
+use super::{
+    edges::Edges,
+    places::{ME, Map, Slot},
+    search::UNREACHED,
+};
+
+/// How far it is to targets for who may not pass this node; made when an alternative is asked for.
+///
+/// Bound: a byte for each pair of places, so 1 MiB in a network of [`crate::MAX_NODES`]; emptied with every change of the map.
+#[derive(Debug, Default)]
+pub(super) struct Detours {
+    to: BTreeMap<Slot, Map<u8>>,
+}
+
+/// The shortest ways from elsewhere to one target round this node.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Detour<'a> {
+    hops: &'a Map<u8>,
+    edges: &'a Edges,
+}
+
+/// Whether a message meets one of certain places. Each relay chooses among its shortest ways itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Exposure {
+    Never,
+    Perhaps,
+    Always,
+}
+
+impl Detours {
+    pub(super) fn clear(&mut self) {
+        self.to.clear();
+    }
+
+    pub(super) fn to<'a>(&'a mut self, target: Slot, edges: &'a Edges) -> Detour<'a> {
+        let hops = self.to.entry(target).or_insert_with(|| measure(target, edges));
+        Detour { hops, edges }
+    }
+}
+
+impl Detour<'_> {
+    pub(super) fn hops(&self, from: Slot) -> u8 {
+        self.hops[from]
+    }
+
+    /// What a message meets between `from` and the target, both counted but the target.
+    pub(super) fn exposure(&self, from: Slot, is_suspect: impl Fn(Slot) -> bool) -> Exposure {
+        let mut exposure = Exposure::Never;
+        let mut layer = vec![from];
+        while self.is_on_the_way(&layer) {
+            let all = layer.len();
+            layer.retain(|slot| !is_suspect(*slot));
+            if layer.is_empty() {
+                return Exposure::Always;
+            }
+            if layer.len() < all {
+                exposure = Exposure::Perhaps;
+            }
+            layer = self.next_layer(&layer);
+        }
+        exposure
+    }
+
+    /// The places that a message from `from` may meet before the target, by their distance: `from` alone comes first.
+    pub(super) fn layers(self, from: Slot) -> impl Iterator<Item = Vec<Slot>> {
+        let mut layer = vec![from];
+        std::iter::from_fn(move || {
+            let met = self.is_on_the_way(&layer).then(|| std::mem::take(&mut layer))?;
+            layer = self.next_layer(&met);
+            Some(met)
+        })
+    }
+
+    fn is_on_the_way(&self, layer: &[Slot]) -> bool {
+        layer.first().is_some_and(|slot| !matches!(self.hops[*slot], 0 | UNREACHED))
+    }
+
+    fn next_layer(&self, layer: &[Slot]) -> Vec<Slot> {
+        let nearer = |from: Slot| {
+            let ends = self.edges.of(from).iter().copied();
+            ends.filter(move |to| *to != ME && self.hops[*to] < self.hops[from])
+        };
+        let mut next: Vec<_> = layer.iter().copied().flat_map(nearer).collect();
+        next.sort_unstable();
+        next.dedup();
+        next
+    }
+}
+
+fn measure(target: Slot, edges: &Edges) -> Map<u8> {
+    let mut hops = Map::new(UNREACHED);
+    if target == ME {
+        return hops;
+    }
+    hops[target] = 0;
+    let mut queue = VecDeque::from([target]);
+    while let Some(slot) = queue.pop_front() {
+        let further = hops[slot].saturating_add(1).min(UNREACHED - 1);
+        for &next in edges.of(slot).iter().filter(|next| **next != ME) {
+            if hops[next] == UNREACHED {
+                hops[next] = further;
+                queue.push_back(next);
+            }
+        }
+    }
+    hops
+}

@@ -1,0 +1,85 @@
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use crate::{MAX_NODES, timers::Timers};
+
+/// Who was silent of late: it is tried last, until it is heard again or a while has passed.
+///
+/// Bound: [`MAX_NODES`] names; when there are more, the one noted longest ago is forgotten.
+#[derive(Debug)]
+pub(crate) struct Suspects<K> {
+    memory: Duration,
+    until: BTreeMap<K, Instant>,
+    ends: Timers<K>,
+}
+
+impl<K: Ord + Copy> Suspects<K> {
+    /// Forgets each after `memory`.
+    pub(crate) fn new(memory: Duration) -> Self {
+        Self { memory, until: BTreeMap::new(), ends: Timers::default() }
+    }
+
+    pub(crate) fn note(&mut self, name: K, now: Instant) {
+        self.forget_ended(now);
+        self.clear(&name);
+        self.until.insert(name, now + self.memory);
+        self.ends.set(now + self.memory, name);
+        if let Some(first) = self.ends.next().filter(|_| self.until.len() > MAX_NODES)
+            && let Some(oldest) = self.ends.pop_due(first)
+        {
+            self.until.remove(&oldest);
+        }
+    }
+
+    pub(crate) fn clear(&mut self, name: &K) {
+        if let Some(until) = self.until.remove(name) {
+            self.ends.cancel(until, *name);
+        }
+    }
+
+    pub(crate) fn forget_ended(&mut self, now: Instant) {
+        while let Some(name) = self.ends.pop_due(now) {
+            self.until.remove(&name);
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.until.is_empty()
+    }
+
+    /// Whether the name is among those that are not forgotten yet.
+    pub(crate) fn contains(&self, name: &K) -> bool {
+        self.until.contains_key(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_suspect_is_forgotten_after_a_while_or_when_it_is_heard() {
+        let (now, mut suspects) = (Instant::now(), Suspects::new(30 * S));
+        suspects.note(1, now);
+        suspects.note(2, now);
+        suspects.note(1, now + 10 * S);
+        suspects.forget_ended(now + 30 * S);
+        assert!(suspects.contains(&1) && !suspects.contains(&2));
+        suspects.clear(&1);
+        assert!(suspects.is_empty() && suspects.ends.next().is_none());
+    }
+
+    #[test]
+    fn of_too_many_suspects_the_oldest_is_forgotten() {
+        let (now, mut suspects) = (Instant::now(), Suspects::new(30 * S));
+        for name in (0..=MAX_NODES).rev() {
+            suspects.note(name, now + S / 1000 * (MAX_NODES - name) as u32);
+        }
+        assert_eq!(suspects.until.len(), MAX_NODES);
+        assert!(!suspects.contains(&MAX_NODES) && suspects.contains(&0));
+    }
+}

@@ -1,0 +1,32 @@
+//! The map of the network against members that would break it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use nuncio_protocol::{
+    Config, Output, UnicastInput,
+    unicast::{Content, ExchangeId, Message},
+};
+use nuncio_testkit::simulator::{Lone, node_id, record};
+
+/// A request that a peer passes on in its own name.
+fn asked(from: usize, target: usize, id: u64) -> UnicastInput {
+    let content = Content::Request { body: Bytes::from_static(b"pay 100"), time_left: Duration::from_secs(1) };
+    let (source, target) = (node_id(from), node_id(target));
+    let (epoch, id, hops_left, hops, signature) = (1, ExchangeId(id), 15, 1, None);
+    let message = Message { source, target, epoch, id, hops_left, hops, content, signature };
+    UnicastInput::Received { from: node_id(from), message }
+}
+
+#[test]
+fn a_member_that_asks_the_way_to_a_node_it_has_just_made_known_harms_nobody() {
+    let mut a = Lone::new(0, Config { target_degree: 0, ..Config::default() });
+    a.link(1, &[0, 3], &[]);
+    a.link(2, &[0, 3], &[]);
+    a.answered(1, vec![record(3, 1, &[1, 2], &[])]);
+    a.input(asked(1, 1, 1));
+    a.answered(1, vec![record(9, 1, &[1], &[])]);
+    let outputs = a.input(asked(1, 9, 2));
+    assert!(!outputs.iter().any(|output| matches!(output, Output::Request { .. })), "{outputs:?}");
+    assert_eq!(a.overlay.route(&node_id(3)).map(|path| path.len()), Some(3));
+}
