@@ -23,6 +23,8 @@ fn record(n: usize, neighbours: &BTreeSet<usize>) -> Arc<Record> {
         multicast_topics: BTreeSet::new(),
         revocations: BTreeMap::new(),
         application: Bytes::new(),
+        sealing_key: Bytes::new(),
+        clock: std::time::Duration::ZERO,
     };
     Arc::new(Record { status, bytes: Bytes::new() })
 }
