@@ -113,6 +113,8 @@ impl ClientPort for Clients {
                 }
                 Ok(())
             }
+            // The core has logged it, and the protocol has no frame for it.
+            ClientOutput::SubscriptionRefused { .. } => Ok(()),
             ClientOutput::Reply { client, seq, code, topic, data } => {
                 match self.mailbox(client) {
                     Some(mailbox) => mailbox.reply(seq, code, topic, data),

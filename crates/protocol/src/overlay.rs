@@ -100,7 +100,7 @@ impl Overlay {
             routed: now,
             relay: Relay::default(),
             unicast: Unicast::new(&config),
-            amop: Amop::new(&config, node, seed ^ 3),
+            amop: Amop::new(&config, seed ^ 3),
             outbox: Outbox::default(),
             due: None,
         };

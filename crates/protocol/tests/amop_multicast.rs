@@ -3,10 +3,12 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
-use nuncio_identity::NodeId;
+use nuncio_identity::{NodeId, Signature};
 use nuncio_protocol::{
     BridgeInput, Config, Output, Topic,
-    amop::{ClientId, ClientInput, ClientOutput, Content, Kind, Message, PublishSeq, ResultCode},
+    amop::{
+        ClientId, ClientInput, ClientOutput, Destination, Kind, Multicast, Post, PublishSeq, ResultCode, SealedPost,
+    },
 };
 use nuncio_testkit::simulator::{Lone, node_id, record};
 
@@ -23,15 +25,21 @@ fn publish(a: &mut Lone, topic: &str) -> Vec<Output> {
     a.client(ClientInput::Publish { client, seq, kind, topic, data })
 }
 
-fn legs(outputs: &[Output]) -> Vec<(NodeId, Vec<NodeId>, Message)> {
+fn legs(outputs: &[Output]) -> Vec<(NodeId, Vec<NodeId>, Multicast)> {
     let leg = |output: &Output| match output {
-        Output::SendBridge { to, message } => match &message.content {
-            Content::Multicast { destinations, .. } => Some((*to, destinations.clone(), message.clone())),
-            _ => None,
-        },
+        Output::SendMulticast { to, multicast } => {
+            let nodes = multicast.destinations.iter().map(|destination| destination.node).collect();
+            Some((*to, nodes, multicast.clone()))
+        }
         _ => None,
     };
     outputs.iter().filter_map(leg).collect()
+}
+
+/// As it arrives where it may be passed on.
+fn sealed(multicast: Multicast) -> Multicast {
+    let signature = Signature::from_bytes(&[0; Signature::LENGTH]).expect("as long as one");
+    Multicast { sealed: Some(SealedPost { bytes: Bytes::new(), signature }), ..multicast }
 }
 
 fn receivers(outputs: &[Output]) -> Vec<ClientId> {
@@ -83,7 +91,7 @@ fn a_relay_delivers_and_splits_what_is_left() {
     origin.subscriber(PUBLISHER.0, &[]);
     origin.link(1, &[0, 2, 3], &[("t", 1)]);
     origin.answered(1, vec![record(2, 1, &[1], &[("t", 1)]), record(3, 1, &[1], &[("t", 1)])]);
-    let (to, destinations, message) = legs(&publish(&mut origin, "t")).remove(0);
+    let (to, destinations, multicast) = legs(&publish(&mut origin, "t")).remove(0);
     assert_eq!((to, destinations.len()), (node_id(1), 3));
 
     let mut relay = node(1);
@@ -91,10 +99,10 @@ fn a_relay_delivers_and_splits_what_is_left() {
     relay.link(2, &[1], &[]);
     relay.link(3, &[1], &[]);
     let client = relay.subscriber(5, &["t"]);
-    let outputs = relay.input(BridgeInput::Received { from: node_id(0), message });
+    let outputs = relay.input(BridgeInput::MulticastReceived { from: node_id(0), multicast: sealed(multicast) });
     assert_eq!(receivers(&outputs), [client]);
     let passed: BTreeSet<_> =
-        legs(&outputs).into_iter().map(|(to, leg, message)| (to, leg, message.hops_left)).collect();
+        legs(&outputs).into_iter().map(|(to, leg, multicast)| (to, leg, multicast.hops_left)).collect();
     let expected = [2, 3].map(|n| (node_id(n), vec![node_id(n)], 14));
     assert_eq!(passed, BTreeSet::from(expected));
 }
@@ -105,11 +113,20 @@ fn every_session_gets_the_same_seq_once_through_however_many_nodes_it_comes() {
     a.link(1, &[0], &[]);
     a.link(2, &[0], &[]);
     let clients = [a.subscriber(5, &["t"]), a.subscriber(6, &["t"])];
-    let mut receive = |from: usize, id: u64| {
-        let topic = Topic::new("t").expect("a valid topic");
-        let content = Content::Multicast { destinations: vec![node_id(0)], seq: SEQ, topic, data: "hi".into() };
-        let message = Message { source: node_id(from), epoch: 1, id, hops_left: 15, content, signature: None };
-        receivers(&a.input(BridgeInput::Received { from: node_id(from), message }))
+    let mut receive = |from: usize, number: u64| {
+        let post = Post { seq: SEQ, topic: Topic::new("t").expect("a valid topic"), data: "hi".into() };
+        let multicast = Multicast {
+            source: node_id(from),
+            epoch: 1,
+            number,
+            sent: Duration::ZERO,
+            lifetime: Duration::from_secs(30),
+            hops_left: 15,
+            destinations: vec![Destination { node: node_id(0), key: Bytes::new() }],
+            post: Some(post),
+            sealed: None,
+        };
+        receivers(&a.input(BridgeInput::MulticastReceived { from: node_id(from), multicast }))
     };
     assert_eq!(receive(1, 256), clients);
     assert!(receive(2, 256).is_empty() && receive(1, 512).is_empty());

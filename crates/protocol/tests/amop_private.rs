@@ -5,10 +5,12 @@ use std::time::Duration;
 use nuncio_protocol::{
     BridgeInput, Config, Output, PeeringInput, Topic,
     amop::{
-        ChallengeId, ClientId, ClientInput, ClientOutput, Content, DeliveryId, Kind, Message, PublishSeq, ResultCode,
+        ChallengeId, ClientId, ClientInput, ClientOutput, Content, DeliveryId, Kind, Message, Multicast, PublishSeq,
+        ResultCode,
     },
+    status_sync::Version,
 };
-use nuncio_testkit::simulator::{Lone, node_id, record};
+use nuncio_testkit::simulator::{Lone, header, node_id, record, sign};
 
 const S: Duration = Duration::from_secs(1);
 const SEQ: PublishSeq = PublishSeq([9; 32]);
@@ -81,6 +83,14 @@ fn sent(outputs: &[Output]) -> Vec<Message> {
     outputs.iter().filter_map(message).collect()
 }
 
+fn multicasts(outputs: &[Output]) -> Vec<Multicast> {
+    let multicast = |output: &Output| match output {
+        Output::SendMulticast { multicast, .. } => Some(multicast.clone()),
+        _ => None,
+    };
+    outputs.iter().filter_map(multicast).collect()
+}
+
 fn delivered(outputs: &[Output]) -> Vec<(ClientId, DeliveryId)> {
     let delivery = |output: &Output| match output {
         Output::Client(ClientOutput::Deliver { client, delivery, topic, .. }) => {
@@ -109,14 +119,16 @@ fn nothing_is_sent_before_the_proof_and_only_to_whom_it_was_given() {
     assert_eq!(open.len(), 1);
     assert_eq!((open[0].client, &open[0].channel), (ClientId(PUBLISHER), &channel('a')));
     assert_eq!(open[0].id.0[..48], node_id(1).as_bytes()[..48], "it looks like the node's ID");
-    for kind in [Kind::Unicast, Kind::Multicast] {
+    // A multicast is acknowledged like any other.
+    for (kind, answer) in [(Kind::Unicast, ResultCode::NO_SUBSCRIBER), (Kind::Multicast, ResultCode::OK)] {
         let outputs = publish(&mut a, kind, PRIVATE);
-        assert_eq!((code(&outputs), sent(&outputs).len()), (Some(ResultCode::NO_SUBSCRIBER), 0));
+        assert_eq!(code(&outputs), Some(answer));
+        assert!(sent(&outputs).is_empty() && multicasts(&outputs).is_empty());
     }
     judge(&mut a, PUBLISHER, open[0].id, true);
     assert_eq!(sent(&publish(&mut a, Kind::Unicast, PRIVATE)).len(), 1);
     let outputs = publish(&mut a, Kind::Multicast, PRIVATE);
-    assert_eq!((code(&outputs), sent(&outputs).len()), (Some(ResultCode::OK), 1));
+    assert_eq!((code(&outputs), multicasts(&outputs).len()), (Some(ResultCode::OK), 1));
 
     // Another publisher of this node has to see the proof itself.
     let other = asked(&subscribe(&mut a, 2, &[PUSH]));
@@ -127,28 +139,186 @@ fn nothing_is_sent_before_the_proof_and_only_to_whom_it_was_given() {
     assert_eq!(code(&a.client(publish)), Some(ResultCode::NO_SUBSCRIBER));
 }
 
-#[test]
-fn the_subscribers_node_hands_the_message_to_the_owner_of_the_channel_alone() {
-    let (mut publisher, mut b) = (proved(), node(1));
+/// A node with a publisher, and another one whose client 5 has proved itself; clients 6 and 7 have not.
+fn publisher_and_subscriber() -> (Lone, Lone) {
+    let (mut a, mut b) = (node(0), node(1));
+    a.link(1, &[0], &[]);
     b.link(0, &[1], &[]);
     subscribe(&mut b, 5, &[PRIVATE, &channel('a')]);
+    tell(&mut a, &mut b);
+    let id = asked(&subscribe(&mut a, PUBLISHER, &[PUSH]))[0].id;
+    judge(&mut a, PUBLISHER, id, true);
     subscribe(&mut b, 6, &[PRIVATE, &channel('b')]);
     subscribe(&mut b, 7, &[PRIVATE]);
+    (a, b)
+}
+
+/// The first node learns what the second one says now.
+fn tell(a: &mut Lone, b: &mut Lone) -> Vec<Output> {
+    b.advance(S);
+    let record = b.overlay.record(&node_id(1)).expect("its own record").clone();
+    a.answered(1, vec![record])
+}
+
+/// Hands over what the first node sends the second one.
+fn carry(outputs: &[Output], b: &mut Lone) -> Vec<Output> {
+    let from = node_id(0);
+    let unicasts = sent(outputs).into_iter().map(|message| BridgeInput::Received { from, message });
+    let multicasts =
+        multicasts(outputs).into_iter().map(|multicast| BridgeInput::MulticastReceived { from, multicast });
+    unicasts.chain(multicasts).flat_map(|input| b.input(input)).collect()
+}
+
+fn receivers(outputs: &[Output]) -> Vec<ClientId> {
+    delivered(outputs).into_iter().map(|(client, _)| client).collect()
+}
+
+#[test]
+fn the_subscribers_node_hands_the_message_to_the_proved_session_alone() {
+    let (mut a, mut b) = publisher_and_subscriber();
     for kind in [Kind::Unicast, Kind::Multicast] {
-        let message = sent(&publish(&mut publisher, kind, PRIVATE)).remove(0);
-        let outputs = b.input(BridgeInput::Received { from: node_id(0), message });
-        let clients: Vec<_> = delivered(&outputs).into_iter().map(|(client, _)| client).collect();
-        assert_eq!(clients, [ClientId(5)]);
+        let outputs = publish(&mut a, kind, PRIVATE);
+        assert_eq!(receivers(&carry(&outputs, &mut b)), [ClientId(5)]);
     }
     // A message to the private name itself, past the proof, reaches nobody.
-    let mut message = sent(&publish(&mut publisher, Kind::Unicast, PRIVATE)).remove(0);
+    let mut message = sent(&publish(&mut a, Kind::Unicast, PRIVATE)).remove(0);
     if let Content::Publish { topic: name, .. } = &mut message.content {
         *name = topic(PRIVATE);
     }
-    message.id += 1 << 20;
     let outputs = b.input(BridgeInput::Received { from: node_id(0), message });
     assert!(delivered(&outputs).is_empty());
     assert!(matches!(sent(&outputs)[0].content, Content::Result { code: ResultCode::SUBSCRIBER_GONE, .. }));
+}
+
+#[test]
+fn an_insider_that_names_a_channel_changes_nothing_for_its_owner() {
+    let (mut a, mut b) = publisher_and_subscriber();
+    let claim = || vec![record(2, 1, &[0, 1], &[(PRIVATE, 1), (&channel('a'), 1)])];
+    a.link(2, &[0, 1], &[]);
+    a.answered(2, claim());
+    b.link(2, &[0, 1], &[]);
+    b.answered(2, claim());
+    assert!(asked(&a.advance(60 * S)).is_empty(), "the channel has its owner");
+    for kind in [Kind::Unicast, Kind::Multicast] {
+        let outputs = publish(&mut a, kind, PRIVATE);
+        assert_eq!(receivers(&carry(&outputs, &mut b)), [ClientId(5)]);
+    }
+    // Nor does a session of the owner's node, also when the owner has gone: the name alone is nothing.
+    subscribe(&mut b, 66, &[PRIVATE, &channel('a')]);
+    b.client(ClientInput::Disconnected { client: ClientId(5) });
+    subscribe(&mut b, 66, &[PRIVATE, &channel('a'), "again"]);
+    let outputs = publish(&mut a, Kind::Unicast, PRIVATE);
+    assert!(receivers(&carry(&outputs, &mut b)).is_empty());
+    tell(&mut a, &mut b);
+    assert_eq!(code(&publish(&mut a, Kind::Unicast, PRIVATE)), Some(ResultCode::NO_SUBSCRIBER));
+}
+
+#[test]
+fn of_several_that_name_a_channel_one_is_asked_and_the_next_when_it_fails() {
+    let mut a = node(0);
+    for n in [1, 2] {
+        a.link(n, &[0], &[(PRIVATE, 1), (&channel('a'), 1)]);
+    }
+    let first = asked(&subscribe(&mut a, PUBLISHER, &[PUSH]));
+    assert_eq!(first.len(), 1);
+    let second = asked(&judge(&mut a, PUBLISHER, first[0].id, false));
+    assert_eq!(second.len(), 1);
+    assert_ne!(first[0].id.0[..48], second[0].id.0[..48]);
+    judge(&mut a, PUBLISHER, second[0].id, true);
+    assert_eq!(sent(&publish(&mut a, Kind::Unicast, PRIVATE)).len(), 1);
+    assert!(asked(&a.advance(60 * S)).is_empty(), "it is taken");
+}
+
+/// As java-sdk does with every topic that it adds.
+#[test]
+fn a_session_that_draws_a_new_channel_is_not_lost_until_that_is_decided() {
+    let (mut a, mut b) = publisher_and_subscriber();
+    for (letter, accepted) in [('c', true), ('d', false)] {
+        subscribe(&mut b, 5, &[PRIVATE, &channel(letter), "another"]);
+        let outputs = publish(&mut a, Kind::Unicast, PRIVATE);
+        assert_eq!(receivers(&carry(&outputs, &mut b)), [ClientId(5)], "before the news arrives");
+        let open = asked(&tell(&mut a, &mut b));
+        let new = open.iter().find(|one| one.channel == channel(letter)).expect("asked again");
+        let outputs = publish(&mut a, Kind::Unicast, PRIVATE);
+        assert_eq!(receivers(&carry(&outputs, &mut b)), [ClientId(5)], "while it is asked");
+        judge(&mut a, PUBLISHER, new.id, accepted);
+        let outputs = publish(&mut a, Kind::Unicast, PRIVATE);
+        assert_eq!(receivers(&carry(&outputs, &mut b)).contains(&ClientId(5)), accepted);
+    }
+}
+
+#[test]
+fn a_session_that_no_longer_subscribes_gets_nothing() {
+    let (mut a, mut b) = publisher_and_subscriber();
+    let outputs = publish(&mut a, Kind::Multicast, PRIVATE);
+    subscribe(&mut b, 5, &[&channel('a'), "another"]);
+    assert!(receivers(&carry(&outputs, &mut b)).is_empty());
+}
+
+#[test]
+fn a_restarted_node_has_proved_nothing() {
+    let (mut a, mut b) = publisher_and_subscriber();
+    let mut status = b.overlay.record(&node_id(1)).expect("its own record").status.clone();
+    status.version = Version { epoch: 2, seq: 1 };
+    let open = asked(&a.answered(1, vec![sign(status)]));
+    assert!(!open.is_empty(), "its sessions are others now, though they name the same numbers");
+    assert_eq!(code(&publish(&mut a, Kind::Unicast, PRIVATE)), Some(ResultCode::NO_SUBSCRIBER));
+    b.advance(S);
+}
+
+fn challenge(a: &mut Lone, client: u64, channel: &str, words: &'static str) -> Vec<Output> {
+    let (client, data) = (ClientId(client), words.into());
+    a.client(ClientInput::Publish { client, seq: SEQ, kind: Kind::Unicast, topic: topic(channel), data })
+}
+
+/// All sessions that get something, under whichever name.
+fn reached(outputs: &[Output]) -> Vec<ClientId> {
+    let client = |output: &Output| match output {
+        Output::Client(ClientOutput::Deliver { client, .. }) => Some(*client),
+        _ => None,
+    };
+    outputs.iter().filter_map(client).collect()
+}
+
+#[test]
+fn a_challenge_is_taken_from_who_was_asked_and_goes_to_the_owner_alone() {
+    let mut a = node(0);
+    subscribe(&mut a, 5, &[PRIVATE, &channel('a')]);
+    subscribe(&mut a, 66, &[PRIVATE, &channel('b'), &channel('a')]);
+    assert_eq!(code(&challenge(&mut a, 66, &channel('a'), "sign this")), Some(ResultCode::NO_SUBSCRIBER));
+    assert_eq!(code(&challenge(&mut a, 5, &channel('b'), "sign this")), Some(ResultCode::NO_SUBSCRIBER));
+    let open = asked(&subscribe(&mut a, PUBLISHER, &[PUSH]));
+    assert_eq!(open.len(), 2);
+    assert_eq!(reached(&challenge(&mut a, PUBLISHER, &channel('a'), "who are you")), [ClientId(5)]);
+    let multicast = ClientInput::Publish {
+        client: ClientId(PUBLISHER),
+        seq: SEQ,
+        kind: Kind::Multicast,
+        topic: topic(&channel('a')),
+        data: "who".into(),
+    };
+    assert!(reached(&a.client(multicast)).is_empty(), "a challenge is a unicast");
+}
+
+/// Eve hands the publisher's challenge to the honest subscriber, posing as a publisher herself.
+#[test]
+fn nobody_is_asked_to_sign_what_another_was_asked() {
+    let (mut a, mut b) = publisher_and_subscriber();
+    subscribe(&mut b, 66, &[PRIVATE, &channel('e'), PUSH]);
+    tell(&mut a, &mut b);
+    let words = challenge(&mut a, PUBLISHER, &channel('e'), "0123456789abcdef");
+    assert_eq!(reached(&carry(&words, &mut b)), [ClientId(66)]);
+    let relayed = challenge(&mut b, 66, &channel('a'), "0123456789abcdef");
+    assert_eq!((code(&relayed), reached(&relayed)), (Some(ResultCode::NO_SUBSCRIBER), Vec::new()));
+    // At the publisher's own node neither, and not from another node through which she tries it.
+    subscribe(&mut a, 67, &[PUSH]);
+    assert_eq!(code(&challenge(&mut a, 67, &channel('a'), "0123456789abcdef")), Some(ResultCode::NO_SUBSCRIBER));
+    let content = Content::Publish { message: 900, topic: topic(&channel('a')), data: "0123456789abcdef".into() };
+    b.link(2, &[1], &[]);
+    let message = Message { header: header(2, 1, 900), content };
+    assert!(reached(&b.input(BridgeInput::Received { from: node_id(2), message })).is_empty());
+    // Of her own words he is asked.
+    assert_eq!(reached(&challenge(&mut b, 66, &channel('a'), "other words")), [ClientId(5)]);
 }
 
 #[test]
@@ -208,37 +378,25 @@ fn a_failed_or_silent_subscriber_is_challenged_again_after_a_pause() {
     assert_eq!(sent(&publish(&mut a, Kind::Unicast, PRIVATE)).len(), 1);
 }
 
-#[test]
-fn a_channel_that_two_sessions_subscribe_proves_nothing() {
-    let mut a = proved();
-    assert_eq!(sent(&publish(&mut a, Kind::Unicast, PRIVATE)).len(), 1);
-    a.link(2, &[0], &[(PRIVATE, 1), (&channel('a'), 1)]);
-    a.outputs();
-    assert_eq!(code(&publish(&mut a, Kind::Unicast, PRIVATE)), Some(ResultCode::NO_SUBSCRIBER));
-    // When the first owner goes, the second one has to prove itself.
-    let outputs = a.answered(1, vec![record(1, 9, &[0], &[(PRIVATE, 1)])]);
-    let open = asked(&outputs);
-    assert_eq!(open.len(), 1);
-    assert_eq!(open[0].id.0[..48], node_id(2).as_bytes()[..48]);
-    assert_eq!(code(&publish(&mut a, Kind::Unicast, PRIVATE)), Some(ResultCode::NO_SUBSCRIBER));
-}
-
 /// A client that moved to another node while its old node was cut off is not taken for two.
 #[test]
 fn a_node_out_of_reach_owns_nothing() {
     let mut a = node(0);
     let link = a.link(1, &[0], &[(PRIVATE, 1), (&channel('a'), 1)]);
     a.link(2, &[0], &[(PRIVATE, 1), (&channel('a'), 1)]);
-    assert!(asked(&subscribe(&mut a, PUBLISHER, &[PUSH])).is_empty(), "two owners");
-    let open = asked(&a.input(PeeringInput::ConnectionClosed { connection: link, reason: "reset".into() }));
+    for one in asked(&subscribe(&mut a, PUBLISHER, &[PUSH])) {
+        judge(&mut a, PUBLISHER, one.id, one.id.0[..48] == node_id(1).as_bytes()[..48]);
+    }
+    let mut open = asked(&a.input(PeeringInput::ConnectionClosed { connection: link, reason: "reset".into() }));
+    open.extend(asked(&a.advance(31 * S)));
     assert_eq!(open.len(), 1);
     assert_eq!(open[0].id.0[..48], node_id(2).as_bytes()[..48]);
 }
 
 #[test]
-fn a_new_channel_is_a_new_subscriber_and_names_are_exact() {
+fn another_session_proves_itself_and_names_are_exact() {
     let mut a = proved();
-    let outputs = a.answered(1, vec![record(1, 9, &[0], &[(PRIVATE, 1), (&channel('b'), 1)])]);
+    let outputs = a.answered(1, vec![record(1, 9, &[0], &[(PRIVATE, 1), (&channel('b'), 2)])]);
     assert_eq!(asked(&outputs)[0].channel, channel('b'));
     assert_eq!(code(&publish(&mut a, Kind::Unicast, PRIVATE)), Some(ResultCode::NO_SUBSCRIBER));
 

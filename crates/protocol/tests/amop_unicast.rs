@@ -10,7 +10,7 @@ use nuncio_protocol::{
         ClientId, ClientInput, ClientOutput, Content, DeliveryId, Kind, Message, PublishLimits, PublishSeq, ResultCode,
     },
 };
-use nuncio_testkit::simulator::{Lone, node_id};
+use nuncio_testkit::simulator::{Lone, header, node_id, record};
 
 const MS: Duration = Duration::from_millis(1);
 const S: Duration = Duration::from_secs(1);
@@ -73,10 +73,10 @@ fn acknowledge(a: &mut Lone, (client, delivery): (ClientId, DeliveryId)) -> Vec<
 }
 
 fn result(from: usize, attempt: &Message, code: ResultCode) -> BridgeInput {
-    let content = Content::Result { target: attempt.source, code, data: Bytes::new() };
+    let content = Content::Result { code, data: Bytes::new() };
     BridgeInput::Received {
         from: node_id(from),
-        message: Message { source: node_id(from), content, ..attempt.clone() },
+        message: Message { header: header(from, 0, attempt.header.number), content },
     }
 }
 
@@ -295,7 +295,7 @@ fn a_relay_carries_both_ways_and_turns_back_what_it_cannot_carry() {
     relay.link(0, &[1], &[]);
     let mut publisher = with_publisher();
     publisher.link(1, &[0, 2], &[]);
-    publisher.answered(1, vec![nuncio_testkit::simulator::record(2, 1, &[1], &[("t", 1)])]);
+    publisher.answered(1, vec![record(2, 1, &[1], &[("t", 1)])]);
     let (to, message) = sent(&publish(&mut publisher)).remove(0);
     assert_eq!(to, node_id(1));
     let outputs = relay.input(BridgeInput::Received { from: node_id(0), message: message.clone() });
@@ -307,7 +307,7 @@ fn a_relay_carries_both_ways_and_turns_back_what_it_cannot_carry() {
     relay.link(2, &[1], &[("t", 1)]);
     let outputs = relay.input(BridgeInput::Received { from: node_id(0), message: message.clone() });
     let (to, passed) = sent(&outputs).remove(0);
-    assert_eq!((to, passed.hops_left), (node_id(2), message.hops_left - 1));
+    assert_eq!((to, passed.header.hops_left), (node_id(2), message.header.hops_left - 1));
 }
 
 #[test]
@@ -331,4 +331,131 @@ fn what_is_over_a_limit_is_answered_103_and_not_sent() {
     assert_eq!(delivered(&publish(&mut a)).len(), 1);
     assert_eq!(replied(&publish(&mut a)).map(|(code, _)| code), Some(ResultCode::OVER_LIMIT));
     assert_eq!(delivered(&publish_as(&mut a, ClientId(2))).len(), 1, "another client has its own");
+}
+
+/// Node 0 with a publisher and two ways to the subscriber at node 3: over node 1, and over node 2.
+fn two_paths() -> Lone {
+    let mut a = with_publisher();
+    a.link(1, &[0, 3], &[]);
+    a.link(2, &[0, 3], &[]);
+    a.answered(1, vec![record(3, 1, &[1, 2], &[("t", 1)])]);
+    a
+}
+
+#[test]
+fn a_silent_hop_is_passed_in_time_and_remembered() {
+    let (mut a, mut b) = (two_paths(), node(3));
+    b.link(1, &[3], &[]);
+    b.link(2, &[3], &[]);
+    b.answered(1, vec![record(0, 1, &[1, 2], &[])]);
+    b.subscriber(5, &["t"]);
+    let (hole, first) = sent(&publish(&mut a)).remove(0);
+    let outputs = a.advance(S);
+    let (way, second) = sent(&outputs).remove(0);
+    assert_ne!(hole, way);
+    assert_eq!(first.header.number, second.header.number, "the same attempt");
+    let delivery = delivered(&b.input(BridgeInput::Received { from: way, message: second }))[0];
+    let (to, answer) = sent(&acknowledge(&mut b, delivery)).remove(0);
+    assert_eq!(to, way);
+    let outputs = a.input(BridgeInput::Received { from: way, message: answer });
+    assert_eq!(replied(&outputs), Some((ResultCode::OK, "got it".into())));
+    // Whoever comes next does not wait for the hole again.
+    for _ in 0..20 {
+        let (to, message) = sent(&publish(&mut a)).remove(0);
+        assert_eq!(to, way);
+        a.input(result(3, &message, ResultCode::OK));
+    }
+    assert!(b.input(BridgeInput::Received { from: hole, message: first }).iter().all(|output| {
+        matches!(output, Output::SendBridge { to, message } if *to == hole && matches!(message.content, Content::Result { .. }))
+    }));
+}
+
+#[test]
+fn a_message_on_two_paths_is_delivered_once_and_answered_on_both() {
+    let (mut a, mut b) = (two_paths(), node(3));
+    b.link(1, &[3], &[]);
+    b.link(2, &[3], &[]);
+    b.answered(1, vec![record(0, 1, &[1, 2], &[])]);
+    for client in [5, 6] {
+        b.subscriber(client, &["t"]);
+    }
+    let (_, first) = sent(&publish(&mut a)).remove(0);
+    let (_, second) = sent(&a.advance(S)).remove(0);
+    let delivery = delivered(&b.input(BridgeInput::Received { from: node_id(1), message: first.clone() }))[0];
+    assert!(b.input(BridgeInput::Received { from: node_id(2), message: second.clone() }).is_empty());
+    let answers: Vec<_> = sent(&acknowledge(&mut b, delivery)).into_iter().map(|(to, _)| to).collect();
+    assert_eq!(answers, [node_id(1), node_id(2)]);
+    for (from, message) in [(1, first), (2, second)] {
+        let again = b.input(BridgeInput::Received { from: node_id(from), message });
+        assert!(again.is_empty(), "on each link once");
+    }
+}
+
+#[test]
+fn what_a_hop_turns_back_or_loses_goes_over_another_at_once() {
+    let mut a = two_paths();
+    let (hop, message) = sent(&publish(&mut a)).remove(0);
+    let outputs = a.input(BridgeInput::NotSent { to: hop, message });
+    let (other, message) = sent(&outputs).remove(0);
+    assert_ne!(hop, other);
+    let from = if other == node_id(1) { 1 } else { 2 };
+    let outputs = a.input(result(from, &message, ResultCode::NO_SUBSCRIBER));
+    assert_eq!(replied(&outputs), Some((ResultCode::NO_SUBSCRIBER, Bytes::new())), "both say that nobody saw it");
+}
+
+/// A handler that takes 2.5 s, beside another subscriber: whoever answers first ends the exchange.
+#[test]
+fn a_slow_handler_answers_though_another_one_was_tried_meanwhile() {
+    let mut a = with_publisher();
+    for client in [2, 3] {
+        a.subscriber(client, &["t"]);
+    }
+    let slow = delivered(&publish(&mut a))[0];
+    let silent = delivered(&a.advance(2 * S))[0];
+    assert_ne!(slow.0, silent.0);
+    a.advance(S / 2);
+    assert_eq!(replied(&acknowledge(&mut a, slow)), Some((ResultCode::OK, "got it".into())));
+    assert!(acknowledge(&mut a, silent).is_empty(), "the other one's is late");
+
+    let mut a = with_publisher();
+    a.link(1, &[0], &[("t", 1)]);
+    a.link(2, &[0], &[("t", 1)]);
+    let (slow, message) = sent(&publish(&mut a)).remove(0);
+    let (gone, second) = sent(&a.advance(2 * S)).remove(0);
+    let number = |node| if node == node_id(1) { 1 } else { 2 };
+    assert_eq!(replied(&a.input(result(number(gone), &second, ResultCode::SUBSCRIBER_GONE))), None, "one is left");
+    let outputs = a.input(result(number(slow), &message, ResultCode::OK));
+    assert_eq!(replied(&outputs).map(|(code, _)| code), Some(ResultCode::OK));
+}
+
+#[test]
+fn a_slow_session_of_another_node_answers_though_a_second_one_was_tried() {
+    let (mut publisher, mut subscriber) = (with_publisher(), node(1));
+    publisher.link(1, &[0], &[("t", 2)]);
+    subscriber.link(0, &[1], &[]);
+    subscriber.subscriber(5, &["t"]);
+    subscriber.subscriber(6, &["t"]);
+    let from = node_id(0);
+    let message = sent(&publish(&mut publisher)).remove(0).1;
+    let slow = delivered(&subscriber.input(BridgeInput::Received { from, message }))[0];
+    let message = sent(&publisher.advance(2 * S)).remove(0).1;
+    subscriber.advance(2 * S);
+    subscriber.input(BridgeInput::Received { from, message });
+    subscriber.advance(S / 2);
+    let answer = sent(&acknowledge(&mut subscriber, slow)).remove(0).1;
+    let outputs = publisher.input(BridgeInput::Received { from: node_id(1), message: answer });
+    assert_eq!(replied(&outputs), Some((ResultCode::OK, "got it".into())));
+}
+
+#[test]
+fn a_long_body_has_longer() {
+    let mut a = with_publisher();
+    a.link(1, &[0], &[("t", 1)]);
+    let data = Bytes::from(vec![0; nuncio_protocol::MAX_BODY]);
+    let (client, seq, kind) = (PUBLISHER, SEQ, Kind::Unicast);
+    let outputs = a.client(ClientInput::Publish { client, seq, kind, topic: topic(), data });
+    let (_, message) = sent(&outputs).remove(0);
+    assert_eq!(message.header.lifetime, 14 * S, "a second for each MiB");
+    assert_eq!(replied(&a.advance(14 * S - MS)), None);
+    assert_eq!(replied(&a.advance(MS)).map(|(code, _)| code), Some(ResultCode::TIMEOUT));
 }

@@ -1,76 +1,47 @@
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
+use bytes::Bytes;
 use nuncio_identity::NodeId;
-use rand::{SeedableRng, rngs::SmallRng};
 
 use super::{
-    ClientId, ClientInput, ClientOutput, Content, DeliveryId, Kind, Message, ResultCode,
-    delivery::{Deliveries, Origin},
-    exchange::{Exchanges, Fate, Trying},
-    memory::{Handed, Multicasts},
-    private::Proofs,
+    ClientId, ClientInput, ClientOutput, Content, Kind, Message, Multicast, PublishSeq, ResultCode,
+    deliveries::{Asked, Deliveries, Own},
+    exchanges::{Exchanges, Publish, Reach},
+    multicasts::Multicasts,
+    private::{Private, names},
     quotas::Quotas,
-    subscriptions::Subscriptions,
-    suspects::Suspects,
+    subscriptions::{Changed, Subscriptions, TooMany},
 };
 use crate::{Config, Header, Output, Topic, gate::Admitted, status_sync::Record, timers::earliest, turn::Turn};
 
-/// How often memories that nobody adds to are emptied.
-const SWEEP: Duration = Duration::from_secs(15);
-
-/// Publishers' exchanges, subscribers' deliveries, and the messages of others on their way.
+/// AMOP of one node: each input to its machine, and what one finds out to the others.
 #[derive(Debug)]
 pub(crate) struct Amop {
-    pub(super) me: NodeId,
-    pub(super) candidate_timeout: Duration,
-    pub(super) timeout: Duration,
-    pub(super) max_exchanges: usize,
-    pub(super) rng: SmallRng,
-    pub(super) quotas: Quotas,
-    pub(super) subscriptions: Subscriptions,
-    pub(super) proofs: Proofs,
-    /// Subscriptions changed since private topics were reviewed.
-    pub(super) private_due: bool,
-    pub(super) exchanges: Exchanges,
-    pub(super) deliveries: Deliveries,
-    pub(super) handed: Handed,
-    pub(super) multicasts: Multicasts,
-    pub(super) suspect_nodes: Suspects<NodeId>,
-    pub(super) suspect_clients: Suspects<ClientId>,
-    next_sweep: Option<Instant>,
+    subscriptions: Subscriptions,
+    private: Private,
+    quotas: Quotas,
+    exchanges: Exchanges,
+    deliveries: Deliveries,
+    multicasts: Multicasts,
     topics_changed: bool,
 }
 
 impl Amop {
-    pub(crate) fn new(config: &Config, me: NodeId, seed: u64) -> Self {
+    pub(crate) fn new(config: &Config, seed: u64) -> Self {
         Self {
-            me,
-            candidate_timeout: config.amop_candidate_timeout,
-            timeout: config.amop_timeout,
-            max_exchanges: config.max_exchanges,
-            rng: SmallRng::seed_from_u64(seed),
+            subscriptions: Subscriptions::new(seed ^ 1 << 8),
+            private: Private::new(seed ^ 2 << 8),
             quotas: Quotas::new(config.publish_limits),
-            subscriptions: Subscriptions::default(),
-            proofs: Proofs::default(),
-            private_due: false,
-            exchanges: Exchanges::default(),
-            deliveries: Deliveries::default(),
-            handed: Handed::default(),
+            exchanges: Exchanges::new(config, seed ^ 3 << 8),
+            deliveries: Deliveries::new(seed ^ 4 << 8),
             multicasts: Multicasts::default(),
-            suspect_nodes: Suspects::default(),
-            suspect_clients: Suspects::default(),
-            next_sweep: None,
             topics_changed: false,
         }
     }
 
     /// The own topics for the status.
     pub(crate) fn topics(&self) -> BTreeMap<Topic, u32> {
-        self.subscriptions.counts()
+        self.subscriptions.told()
     }
 
     /// Whether the own topics changed since this was asked last.
@@ -80,77 +51,101 @@ impl Amop {
 
     pub(crate) fn handle_client(&mut self, input: ClientInput, turn: &mut Turn<'_>) {
         match input {
-            ClientInput::Connected { client } => self.subscriptions.connect(client),
+            ClientInput::Connected { client } => self.subscriptions.handle_connected(client),
             ClientInput::Disconnected { client } => self.disconnect(client, turn),
-            ClientInput::Subscribe { client, topics } => {
-                let changed = self.subscriptions.subscribe(client, topics);
-                self.topics_changed |= changed;
-                self.private_due |= changed;
-            }
-            ClientInput::Publish { client, seq, kind, topic, data } => {
-                if self.subscriptions.client_mut(client).is_none() {
-                    return;
+            ClientInput::Subscribe { client, topics } => match self.subscriptions.handle_subscribe(client, topics) {
+                Ok(changed) => self.note(changed),
+                Err(TooMany { bytes, limit }) => {
+                    tracing::warn!(
+                        client = client.0,
+                        bytes,
+                        limit,
+                        "a client's topics are refused: they take too many bytes"
+                    );
+                    turn.outbox.push(Output::Client(ClientOutput::SubscriptionRefused { client, bytes, limit }));
                 }
-                match kind {
-                    Kind::Unicast => self.publish(client, seq, topic, data, turn),
-                    Kind::Multicast => self.multicast(client, seq, topic, data, turn),
+            },
+            ClientInput::Publish { client, seq, kind, topic, data } => {
+                if self.subscriptions.is_connected(client) {
+                    self.publish(kind, Publish { client, seq, topic, data }, turn);
                 }
             }
             ClientInput::Acknowledge { client, delivery, code, data } => {
-                self.acknowledge(client, delivery, code, data, turn);
+                let own = self.deliveries.handle_acknowledged(client, delivery, (code, data), turn);
+                self.conclude(own, turn);
             }
             ClientInput::ProofJudged { client, challenge, topic, accepted } => {
-                self.proof_judged(client, challenge, &topic, accepted, turn);
+                self.private.handle_judged(client, challenge, &topic, accepted, turn);
             }
-            ClientInput::DeliveryFailed { client, delivery } => self.delivery_failed(client, delivery, turn),
+            ClientInput::DeliveryFailed { client, delivery } => {
+                let own = self.deliveries.handle_failed(client, delivery, &self.subscriptions, turn);
+                self.conclude(own, turn);
+            }
         }
+        self.review_private(turn);
     }
 
     pub(crate) fn handle_record(&mut self, record: &Arc<Record>) {
-        self.private_due |= self.subscriptions.apply(record);
+        if self.subscriptions.handle_record(record) {
+            self.private.handle_changed();
+        }
     }
 
     pub(crate) fn handle_forgotten(&mut self, node: &NodeId) {
-        self.private_due |= self.subscriptions.forget(node);
+        if self.subscriptions.handle_forgotten(node) {
+            self.private.handle_changed();
+        }
     }
 
     /// Forgets an expelled node and whatever it wanted.
     pub(crate) fn handle_expelled(&mut self, node: &NodeId) {
-        self.private_due |= self.subscriptions.forget(node);
-        for (delivery, client) in self.deliveries.drop_source(node) {
-            if let Some(client) = self.subscriptions.client_mut(client) {
-                client.deliveries.remove(&delivery);
-            }
-        }
+        self.handle_forgotten(node);
+        self.deliveries.handle_expelled(node);
     }
 
     pub(crate) fn handle_received(&mut self, admitted: Admitted<Message>, turn: &mut Turn<'_>) {
-        if admitted.is_repeated() {
-            tracing::trace!("bridge message seen before, dropped");
-            return;
-        }
-        let time_left = admitted.time_left();
+        let (is_repeated, time_left) = (admitted.is_repeated(), admitted.time_left());
         let (from, message) = admitted.into_parts();
+        let Header { source, source_epoch: epoch, number, .. } = message.header;
         match &message.content {
-            Content::Publish { .. } => self.run_errand(from, message, time_left, turn),
-            Content::Result { .. } => self.conclude(from, message, turn),
+            Content::Publish { .. } if is_repeated => {
+                self.deliveries.handle_repeated(from, &Asked { source, epoch, number }, turn);
+            }
+            Content::Publish { topic, data, .. } => {
+                if names::is_channel(topic) && !self.private.may_carry(topic, data, turn.now) {
+                    let (code, data) = (ResultCode::NO_SUBSCRIBER, Bytes::new());
+                    answer(from, &message.header, Content::Result { code, data }, turn);
+                    return;
+                }
+                self.deliveries.handle_publish(from, message, time_left, &self.subscriptions, turn);
+            }
+            Content::Result { code, data } => {
+                let result = (*code, data.clone());
+                let (exchanges, mut reach) = self.publishing();
+                exchanges.handle_result(from, &message.header, result, &mut reach, turn);
+            }
             Content::Sealed { .. } => {}
         }
+    }
+
+    pub(crate) fn handle_multicast(&mut self, admitted: Admitted<Multicast>, turn: &mut Turn<'_>) {
+        self.multicasts.handle_received(admitted, &self.subscriptions, &mut self.deliveries, turn);
     }
 
     /// A publish was for an earlier epoch of this node: its sessions are gone.
     pub(crate) fn handle_outlived(admitted: Admitted<Message>, turn: &mut Turn<'_>) {
         let (from, message) = admitted.into_parts();
-        let (code, data) = (ResultCode::SUBSCRIBER_GONE, bytes::Bytes::new());
-        let header = turn.answering(&message.header);
-        let message = Message { header, content: Content::Result { code, data } };
-        turn.outbox.push(Output::SendBridge { to: from, message });
+        let (code, data) = (ResultCode::SUBSCRIBER_GONE, Bytes::new());
+        answer(from, &message.header, Content::Result { code, data }, turn);
     }
 
     /// The link's queue was full for a message of ours.
     pub(crate) fn handle_not_sent(&mut self, to: NodeId, message: Message, turn: &mut Turn<'_>) {
         match &message.content {
-            Content::Publish { .. } => self.unreached(message.header.number, message.header.target, turn),
+            Content::Publish { .. } => {
+                let (exchanges, mut reach) = self.publishing();
+                exchanges.handle_not_sent(to, message.header.number, &mut reach, turn);
+            }
             Content::Result { .. } if message.header.hops_left > 0 => {
                 // Fewer hops at each try, so that two full links do not hand it to each other for ever.
                 if let Some(hop) = turn.routing.next_hop_without(&message.header.target, &[to]) {
@@ -162,99 +157,90 @@ impl Amop {
         }
     }
 
-    /// A link is gone: what was sent over it is tried elsewhere.
     pub(crate) fn handle_link_down(&mut self, peer: &NodeId, turn: &mut Turn<'_>) {
-        let lost = |to: &Trying| matches!(to, Trying::Node { via, .. } if via == peer);
-        for message in self.exchanges.matching(lost) {
-            self.attempt_failed(message, Fate::Gone, turn);
-        }
+        let (exchanges, mut reach) = self.publishing();
+        exchanges.handle_link_down(peer, &mut reach, turn);
     }
 
-    /// Nodes went out of reach: what was sent to them is tried elsewhere.
     pub(crate) fn handle_routes_changed(&mut self, turn: &mut Turn<'_>) {
-        self.private_due = true;
-        let routing = &*turn.routing;
-        let lost = |to: &Trying| matches!(to, Trying::Node { node, .. } if !routing.is_reachable(node));
-        for message in self.exchanges.matching(lost) {
-            self.attempt_failed(message, Fate::Gone, turn);
-        }
+        self.private.handle_changed();
+        let (exchanges, mut reach) = self.publishing();
+        exchanges.handle_routes_changed(&mut reach, turn);
+    }
+
+    /// Lets private topics follow what changed.
+    pub(crate) fn review_private(&mut self, turn: &mut Turn<'_>) {
+        self.private.review(&self.subscriptions, turn);
     }
 
     pub(crate) fn handle_timeout(&mut self, turn: &mut Turn<'_>) {
-        while let Some(message) = self.exchanges.pop_due(turn.now) {
-            self.exchange_due(message, turn);
-        }
-        while let Some((id, delivery)) = self.deliveries.pop_due(turn.now) {
-            self.suspect_clients.note(delivery.client, turn.now);
-            if let Some(client) = self.subscriptions.client_mut(delivery.client) {
-                client.deliveries.remove(&id);
-            }
-        }
-        self.proofs_due(turn);
-        if self.next_sweep.is_some_and(|at| at <= turn.now) {
-            self.handed.purge(turn.now);
-            self.multicasts.purge(turn.now);
-            let empty = self.handed.is_empty() && self.multicasts.is_empty();
-            self.next_sweep = (!empty).then(|| turn.now + SWEEP);
-        }
+        let (exchanges, mut reach) = self.publishing();
+        exchanges.handle_timeout(&mut reach, turn);
+        self.deliveries.handle_timeout(turn.now);
+        self.private.handle_timeout(turn);
+        self.multicasts.handle_timeout(turn.now);
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let calls = earliest(self.exchanges.next(), self.deliveries.next());
-        earliest(earliest(calls, self.proofs.next()), self.next_sweep)
+        let calls = earliest(self.exchanges.poll_timeout(), self.deliveries.poll_timeout());
+        earliest(calls, earliest(self.private.poll_timeout(), self.multicasts.poll_timeout()))
     }
 
-    /// Something is remembered that must be forgotten one day.
-    pub(super) fn sweep_later(&mut self, now: Instant) {
-        self.next_sweep.get_or_insert(now + SWEEP);
+    fn publish(&mut self, kind: Kind, publish: Publish, turn: &mut Turn<'_>) {
+        if kind == Kind::Unicast && names::is_channel(&publish.topic) && !self.may_challenge(&publish, turn) {
+            let Publish { client, seq, topic, .. } = publish;
+            refuse(client, seq, topic, turn);
+            return;
+        }
+        let Self { subscriptions, private, quotas, exchanges, deliveries, multicasts, .. } = self;
+        let mut reach = Reach { subscriptions, private, deliveries, quotas };
+        match kind {
+            Kind::Unicast => exchanges.handle_publish(publish, &mut reach, turn),
+            Kind::Multicast => multicasts.handle_publish(publish, &mut reach, turn),
+        }
     }
 
-    pub(super) fn deliver_output(
-        client: ClientId,
-        delivery: DeliveryId,
-        kind: Kind,
-        topic: Topic,
-        data: bytes::Bytes,
-    ) -> Output {
-        Output::Client(ClientOutput::Deliver { client, delivery, kind, topic, data })
+    /// A channel takes challenges only, of sessions that were asked about its owner.
+    fn may_challenge(&mut self, Publish { client, topic, data, .. }: &Publish, turn: &Turn<'_>) -> bool {
+        self.private.challenged(*client, topic).is_some() && self.private.may_carry(topic, data, turn.now)
     }
 
     fn disconnect(&mut self, client: ClientId, turn: &mut Turn<'_>) {
-        let Some(gone) = self.subscriptions.disconnect(client) else { return };
-        self.topics_changed = true;
-        self.private_due = true;
+        let Some(changed) = self.subscriptions.handle_disconnected(client) else { return };
+        self.note(Some(changed));
         self.quotas.forget(client);
-        self.suspect_clients.clear(&client);
-        for message in gone.publishes {
-            if let Some(exchange) = self.exchanges.remove(message)
-                && let Some(attempt) = exchange.attempt
-            {
-                self.withdraw(attempt.to);
-            }
-        }
-        for delivery in gone.deliveries {
-            self.delivery_failed(client, delivery, turn);
+        self.exchanges.handle_disconnected(client, &mut self.deliveries);
+        for own in self.deliveries.handle_disconnected(client, &self.subscriptions, turn) {
+            self.conclude(Some(own), turn);
         }
     }
 
-    /// Forgets the delivery of an attempt that ended; a late acknowledgement finds nothing.
-    pub(super) fn withdraw(&mut self, to: Trying) {
-        if let Trying::Client { client, delivery } = to {
-            self.deliveries.take(delivery, client);
-            if let Some(client) = self.subscriptions.client_mut(client) {
-                client.deliveries.remove(&delivery);
-            }
+    fn note(&mut self, changed: Option<Changed>) {
+        if let Some(Changed { is_told }) = changed {
+            self.topics_changed |= is_told;
+            self.private.handle_changed();
         }
     }
 
-    fn delivery_failed(&mut self, client: ClientId, delivery: DeliveryId, turn: &mut Turn<'_>) {
-        let Some(failed) = self.deliveries.take(delivery, client) else { return };
-        if let Some(client) = self.subscriptions.client_mut(client) {
-            client.deliveries.remove(&delivery);
-        }
-        match failed.origin {
-            Origin::Own { message } => self.attempt_failed(message, Fate::Gone, turn),
-            Origin::Peer(errand) => self.deliver_errand(errand, turn),
+    fn conclude(&mut self, own: Option<Own>, turn: &mut Turn<'_>) {
+        if let Some((which, outcome)) = own {
+            let (exchanges, mut reach) = self.publishing();
+            exchanges.handle_outcome(which, outcome, &mut reach, turn);
         }
     }
+
+    fn publishing(&mut self) -> (&mut Exchanges, Reach<'_>) {
+        let Self { subscriptions, private, quotas, exchanges, deliveries, .. } = self;
+        (exchanges, Reach { subscriptions, private, deliveries, quotas })
+    }
+}
+
+fn answer(to: NodeId, asked: &Header, content: Content, turn: &mut Turn<'_>) {
+    let header = turn.answering(asked);
+    turn.outbox.push(Output::SendBridge { to, message: Message { header, content } });
+}
+
+fn refuse(client: ClientId, seq: PublishSeq, topic: Topic, turn: &mut Turn<'_>) {
+    let (code, data) = (ResultCode::NO_SUBSCRIBER, Bytes::new());
+    turn.outbox.push(Output::Client(ClientOutput::Reply { client, seq, code, topic, data }));
 }

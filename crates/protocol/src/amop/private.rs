@@ -1,38 +1,87 @@
 //! Private topics: a publisher's session has each subscriber's session prove itself before it sends it anything.
 //!
 //! The names are FISCO BCOS's (its nodes' `TopicInfo.h`, its SDKs' topic managers); what is kept is stricter. A proof is
-//! between one publishing session and one subscribing session, local sessions prove themselves too, and a session whose
-//! channel a second one subscribes as well is trusted by nobody. Between nodes a message goes to a subscriber's address,
-//! which only nodes can write to.
+//! between one publishing session and one subscribing session, and local sessions prove themselves too. A channel belongs
+//! to the session that listed it first. A challenge goes to the session it was asked for and nowhere else, and a client
+//! can hand one on only to the subscribers that its node asked it about. Between nodes a message goes to the address of a
+//! session, which only nodes can write to.
+//!
+//! What remains: what SDKs sign names neither the publisher nor the channel. Who poses as a publisher of the topic at one
+//! node and as a subscriber at another can have the one sign what the other was asked, as long as no node sees both; and a
+//! member of the network can hand on a challenge that it should only carry. Only clients that sign a form of their own are
+//! safe from that.
 
+mod carried;
 pub(super) mod names;
 mod proofs;
+mod questions;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use nuncio_identity::NodeId;
-use rand::RngExt;
+use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
-use super::{ChallengeId, ClientId, ClientOutput, Destination, Kind, Post, PublishSeq, machine::Amop, multicast::post};
-use crate::{Output, Topic, turn::Turn};
-pub(super) use proofs::{Holder, Proofs, Subscriber};
+use self::{carried::Carried, proofs::Proofs, questions::Question};
+use super::{ChallengeId, ClientId, ClientOutput, subscriptions::Subscriptions};
+use crate::{Output, Topic, timers::earliest, turn::Turn};
 
 /// Bytes of the subscriber's node in a [`ChallengeId`]; the rest is drawn.
 const NODE_IN_CHALLENGE: usize = 48;
 
-impl Amop {
+/// How long a client may take to say what came of a challenge; SDKs wait 5 s for the subscriber.
+const VERDICT: Duration = Duration::from_secs(10);
+
+/// A session that subscribes a private topic: it is what proves itself, whatever its channel is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Subscriber {
+    pub(super) holder: Holder,
+    /// The number by which its node knows it.
+    pub(super) session: u32,
+}
+
+/// Where a session is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Holder {
+    Here(ClientId),
+    At { node: NodeId, epoch: u64 },
+}
+
+/// Who has proved itself to whom, and the challenges for that.
+#[derive(Debug)]
+pub(super) struct Private {
+    proofs: Proofs,
+    carried: Carried,
+    /// Subscriptions or routes changed since the last review.
+    is_due: bool,
+    rng: SmallRng,
+}
+
+impl Private {
+    pub(super) fn new(seed: u64) -> Self {
+        let (proofs, carried) = (Proofs::default(), Carried::new(VERDICT));
+        Self { proofs, carried, is_due: false, rng: SmallRng::seed_from_u64(seed) }
+    }
+
+    /// Somebody has come or gone.
+    pub(super) const fn handle_changed(&mut self) {
+        self.is_due = true;
+    }
+
     /// Challenges who has come and forgets who is gone, if anything changed since the last time.
-    pub(crate) fn review_private(&mut self, turn: &mut Turn<'_>) {
-        if !std::mem::replace(&mut self.private_due, false) {
+    pub(super) fn review(&mut self, subscriptions: &Subscriptions, turn: &mut Turn<'_>) {
+        if !std::mem::take(&mut self.is_due) {
             return;
         }
-        let mut found: BTreeMap<Topic, Vec<Subscriber>> = BTreeMap::new();
-        let publishers = self.subscriptions.private_publishers();
+        let publishers = subscriptions.private_publishers();
+        let mut found: BTreeMap<Topic, Vec<(Subscriber, Topic)>> = BTreeMap::new();
         for (_, topic) in &publishers {
             if !found.contains_key(topic) {
                 let is_reachable = |node: &NodeId| turn.routing.is_reachable(node);
-                found.insert(topic.clone(), self.subscriptions.private_subscribers(topic, is_reachable));
+                found.insert(topic.clone(), subscriptions.private_subscribers(topic, is_reachable));
             }
         }
         self.proofs.review(&publishers, &found);
@@ -40,7 +89,7 @@ impl Amop {
     }
 
     /// A publisher's client has said whether a subscriber proved itself.
-    pub(super) fn proof_judged(
+    pub(super) fn handle_judged(
         &mut self,
         client: ClientId,
         challenge: ChallengeId,
@@ -55,41 +104,46 @@ impl Amop {
         }
     }
 
-    pub(super) fn proofs_due(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn handle_timeout(&mut self, turn: &mut Turn<'_>) {
+        self.carried.forget(turn.now);
         if self.proofs.handle_timeout(turn.now) {
             self.challenge(turn);
         }
     }
 
-    /// Sends a multicast to every subscriber that has proved itself to this session.
-    pub(super) fn multicast_privately(
-        &mut self,
-        subscribers: Vec<Subscriber>,
-        seq: PublishSeq,
-        data: &Bytes,
-        turn: &mut Turn<'_>,
-    ) {
-        for Subscriber { holder, channel } in subscribers {
-            let address = names::address_of(&channel);
-            match holder {
-                Holder::Here(_) => self.deliver_to_all(seq, &address, data, turn),
-                Holder::At(node) => {
-                    let message = Post { seq, topic: address, data: data.clone() };
-                    post(vec![Destination::open(node)], message, turn);
-                }
-            }
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        earliest(self.proofs.next(), self.carried.next())
+    }
+
+    /// Who may get what this client publishes to a private topic.
+    pub(super) fn proved(&self, client: ClientId, topic: &Topic) -> impl Iterator<Item = Subscriber> {
+        self.proofs.proved(client, topic)
+    }
+
+    /// Whom a challenge of this client at a channel is for: the subscriber it was asked about. `None` when it was asked
+    /// about none.
+    pub(super) fn challenged(&self, client: ClientId, channel: &Topic) -> Option<Subscriber> {
+        self.proofs.asked_about(client, &names::private_of_channel(channel)?, channel)
+    }
+
+    /// Whether a challenge may go to a channel: the same words were not carried to another one of late, so they are not
+    /// somebody else's challenge that is handed on.
+    pub(super) fn may_carry(&mut self, channel: &Topic, challenge: &Bytes, now: Instant) -> bool {
+        let may = self.carried.note(channel, challenge, now);
+        if !may {
+            tracing::warn!(channel = %channel, "a challenge was handed on to another channel: refused");
         }
+        may
     }
 
     fn challenge(&mut self, turn: &mut Turn<'_>) {
-        while let Some((client, topic, subscriber)) = self.proofs.next_wanted() {
+        for Question { client, topic, subscriber, channel } in self.proofs.questions() {
             let node = match subscriber.holder {
-                Holder::Here(_) => self.me,
-                Holder::At(node) => node,
+                Holder::Here(_) => turn.life.node,
+                Holder::At { node, .. } => node,
             };
             let challenge = self.challenge_of(&node);
-            let channel = subscriber.channel.clone();
-            self.proofs.ask(client, topic.clone(), subscriber, challenge, turn.now);
+            self.proofs.ask((client, topic.clone()), subscriber, challenge, turn.now + VERDICT);
             turn.outbox.push(Output::Client(ClientOutput::Challenge { client, challenge, topic, channel }));
         }
     }
@@ -99,17 +153,5 @@ impl Amop {
         let mut id = *node.as_bytes();
         self.rng.fill(&mut id[NODE_IN_CHALLENGE..]);
         ChallengeId(id)
-    }
-
-    /// A private message's kind of delivery: under the private topic's own name.
-    pub(super) fn deliver_as(
-        client: ClientId,
-        delivery: super::DeliveryId,
-        kind: Kind,
-        topic: &Topic,
-        data: Bytes,
-    ) -> Output {
-        let private = names::channel_at(topic).as_ref().and_then(names::private_of_channel);
-        Self::deliver_output(client, delivery, kind, private.unwrap_or_else(|| topic.clone()), data)
     }
 }

@@ -1,4 +1,7 @@
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 use super::ClientId;
 use crate::Topic;
@@ -17,7 +20,8 @@ pub struct PublishLimits {
     pub per_topic: Option<u64>,
 }
 
-/// Most topics, and most clients, whose allowance is remembered; when full, the lowest name starts anew.
+/// Most topics, and most clients, whose allowance is remembered, at less than 1 KiB each; when full, whoever published
+/// longest ago starts anew.
 const MAX_REMEMBERED: usize = 4096;
 
 /// What is left of the allowances.
@@ -25,8 +29,15 @@ const MAX_REMEMBERED: usize = 4096;
 pub(super) struct Quotas {
     limits: PublishLimits,
     outgoing: Option<Allowance>,
-    clients: BTreeMap<ClientId, Allowance>,
-    topics: BTreeMap<Topic, Allowance>,
+    clients: Allowances<ClientId>,
+    topics: Allowances<Topic>,
+}
+
+/// Allowances by name, of which the oldest go first.
+#[derive(Debug)]
+struct Allowances<K> {
+    known: BTreeMap<K, Allowance>,
+    by_age: BTreeSet<(Instant, K)>,
 }
 
 /// What may be sent now, in bytes; below zero what was sent on credit.
@@ -38,7 +49,7 @@ struct Allowance {
 
 impl Quotas {
     pub(super) const fn new(limits: PublishLimits) -> Self {
-        Self { limits, outgoing: None, clients: BTreeMap::new(), topics: BTreeMap::new() }
+        Self { limits, outgoing: None, clients: Allowances::new(), topics: Allowances::new() }
     }
 
     /// Takes a publish from the allowances of its client and its topic, and from the node's what of it leaves at once for
@@ -59,10 +70,10 @@ impl Quotas {
             return false;
         }
         if let Some(allowance) = of_client {
-            remember(&mut self.clients, client, allowance.less(bytes));
+            self.clients.set(client, allowance.less(bytes));
         }
         if let Some(allowance) = of_topic {
-            remember(&mut self.topics, topic.clone(), allowance.less(bytes));
+            self.topics.set(topic.clone(), allowance.less(bytes));
         }
         if let Some(allowance) = of_node {
             self.outgoing = Some(allowance.less(outgoing));
@@ -105,11 +116,31 @@ fn refilled(before: Option<&Allowance>, limit: u64, now: Instant) -> Allowance {
     Allowance { left, at: now }
 }
 
-fn remember<K: Ord>(allowances: &mut BTreeMap<K, Allowance>, name: K, allowance: Allowance) {
-    if allowances.len() >= MAX_REMEMBERED && !allowances.contains_key(&name) {
-        allowances.pop_first();
+impl<K: Ord + Clone> Allowances<K> {
+    const fn new() -> Self {
+        Self { known: BTreeMap::new(), by_age: BTreeSet::new() }
     }
-    allowances.insert(name, allowance);
+
+    fn get(&self, name: &K) -> Option<&Allowance> {
+        self.known.get(name)
+    }
+
+    fn set(&mut self, name: K, allowance: Allowance) {
+        self.remove(&name);
+        if self.known.len() >= MAX_REMEMBERED
+            && let Some((_, oldest)) = self.by_age.pop_first()
+        {
+            self.known.remove(&oldest);
+        }
+        self.by_age.insert((allowance.at, name.clone()));
+        self.known.insert(name, allowance);
+    }
+
+    fn remove(&mut self, name: &K) {
+        if let Some(Allowance { at, .. }) = self.known.remove(name) {
+            self.by_age.remove(&(at, name.clone()));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -156,12 +187,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_bounded() {
-        let now = Instant::now();
-        let mut quotas = Quotas::new(PublishLimits { per_client: Some(1), ..PublishLimits::default() });
-        for client in 0..2 * MAX_REMEMBERED as u64 {
-            assert!(quotas.admit(ClientId(client), &Topic::new("t").unwrap(), 1, 0, now));
+    fn what_is_remembered_is_bounded_and_the_oldest_goes_first() {
+        let (now, topic) = (Instant::now(), Topic::new("t").unwrap());
+        let mut quotas = Quotas::new(PublishLimits { per_client: Some(1000), ..PublishLimits::default() });
+        let most = MAX_REMEMBERED as u64;
+        for client in (0..=most).rev() {
+            assert!(quotas.admit(ClientId(client), &topic, 2000, 0, now + Duration::from_micros(most - client)));
         }
-        assert_eq!(quotas.clients.len(), MAX_REMEMBERED);
+        assert_eq!((quotas.clients.known.len(), quotas.clients.by_age.len()), (MAX_REMEMBERED, MAX_REMEMBERED));
+        let later = now + Duration::from_micros(most);
+        assert!(quotas.admit(ClientId(most), &topic, 1, 0, later), "forgotten");
+        assert!(!quotas.admit(ClientId(0), &topic, 1, 0, later), "the lowest name is not");
     }
 }

@@ -1,129 +1,146 @@
+//! Who subscribes what, here and elsewhere.
+
+mod channels;
+mod elsewhere;
+
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
 use nuncio_identity::NodeId;
 
+use self::{channels::Channels, elsewhere::Elsewhere};
 use super::{
-    ClientId, DeliveryId,
+    ClientId,
     private::{Holder, Subscriber, names},
 };
 use crate::{Topic, status_sync::Record};
 
-/// Most topics of one client; further ones are left out.
-const MAX_TOPICS_PER_CLIENT: usize = 512;
-/// No node counts for more subscribers than this, whatever it says.
-const MAX_WEIGHT: u32 = 4096;
+/// Most bytes of names that one client, and that all clients of a node may subscribe.
+const MAX_OF_CLIENT: usize = 1 << 20;
+const MAX_OF_NODE: usize = 64 << 20;
+/// What a name takes beside its own bytes.
+const PER_NAME: usize = 16;
 
-/// Who subscribes what, here and elsewhere.
+/// The topics of the clients here and of the nodes elsewhere.
 ///
-/// Bound: the gateway's clients with [`MAX_TOPICS_PER_CLIENT`] topics each, and the topics of the known records.
-#[derive(Debug, Default)]
+/// Bounds: [`MAX_OF_CLIENT`] and [`MAX_OF_NODE`] bytes of names here; a client that would take more is refused whole and
+/// keeps what it had. Elsewhere, the topics of the known records.
+#[derive(Debug)]
 pub(super) struct Subscriptions {
-    clients: BTreeMap<ClientId, Client>,
+    clients: BTreeMap<ClientId, BTreeSet<Topic>>,
+    /// Bytes of all names.
+    bytes: usize,
+    /// All topics but channels, with their subscribers.
     local: BTreeMap<Topic, Vec<ClientId>>,
-    remote: BTreeMap<Topic, Remote>,
-    /// The records of nodes with topics.
-    records: BTreeMap<NodeId, Arc<Record>>,
+    channels: Channels,
+    elsewhere: Elsewhere,
 }
 
-/// A connected client.
-#[derive(Debug, Default)]
-pub(super) struct Client {
-    topics: BTreeSet<Topic>,
-    /// Its publishes that have no reply yet.
-    pub(super) publishes: BTreeSet<u64>,
-    /// Deliveries it has not acknowledged.
-    pub(super) deliveries: BTreeSet<DeliveryId>,
+/// A client's topics take too many bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TooMany {
+    pub(super) bytes: usize,
+    pub(super) limit: usize,
 }
 
-/// The subscribers of a topic at other nodes.
-#[derive(Debug, Default)]
-pub(super) struct Remote {
-    pub(super) nodes: BTreeMap<NodeId, u32>,
-    pub(super) total: usize,
+/// What a change of topics means to others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Changed {
+    /// Whether other nodes are told something else now.
+    pub(super) is_told: bool,
 }
 
 impl Subscriptions {
-    pub(super) fn connect(&mut self, client: ClientId) {
+    pub(super) fn new(seed: u64) -> Self {
+        let (clients, local) = (BTreeMap::new(), BTreeMap::new());
+        Self { clients, bytes: 0, local, channels: Channels::new(seed), elsewhere: Elsewhere::default() }
+    }
+
+    pub(super) fn handle_connected(&mut self, client: ClientId) {
         self.clients.entry(client).or_default();
     }
 
-    /// Removes a client and gives it back with what it left open.
-    pub(super) fn disconnect(&mut self, client: ClientId) -> Option<Client> {
+    /// Removes a client; says what that changes, `None` when it was not there.
+    pub(super) fn handle_disconnected(&mut self, client: ClientId) -> Option<Changed> {
         let gone = self.clients.remove(&client)?;
-        for topic in &gone.topics {
-            self.remove_local(topic, client);
+        self.bytes -= bytes_of(&gone);
+        let before = self.channels.advertised(client, &gone);
+        for topic in &gone {
+            self.remove(topic, client);
         }
-        Some(gone)
+        self.channels.forget(client);
+        Some(Changed { is_told: !before.is_empty() || gone.iter().any(is_told) })
     }
 
-    pub(super) fn client_mut(&mut self, client: ClientId) -> Option<&mut Client> {
-        self.clients.get_mut(&client)
-    }
-
-    /// Sets all topics of a client; says whether anything changed.
-    pub(super) fn subscribe(&mut self, client: ClientId, mut topics: BTreeSet<Topic>) -> bool {
-        while topics.len() > MAX_TOPICS_PER_CLIENT {
-            topics.pop_last();
+    /// Sets all topics of a client; says what that changes, `None` when nothing.
+    ///
+    /// # Errors
+    /// When they are too many: the former ones stay.
+    pub(super) fn handle_subscribe(
+        &mut self,
+        client: ClientId,
+        topics: BTreeSet<Topic>,
+    ) -> Result<Option<Changed>, TooMany> {
+        let Some(old) = self.clients.get(&client) else { return Ok(None) };
+        let (bytes, former) = (bytes_of(&topics), bytes_of(old));
+        let limit = MAX_OF_CLIENT.min(MAX_OF_NODE - (self.bytes - former));
+        if bytes > limit && bytes > former {
+            return Err(TooMany { bytes, limit });
         }
-        let Some(entry) = self.clients.get_mut(&client) else { return false };
-        let old = std::mem::replace(&mut entry.topics, topics.clone());
-        if old == topics {
-            return false;
-        }
+        self.bytes = self.bytes - former + bytes;
+        let old = self.clients.insert(client, topics.clone()).unwrap_or_default();
+        let before = self.channels.advertised(client, &old);
         for topic in old.difference(&topics) {
-            self.remove_local(topic, client);
+            self.remove(topic, client);
         }
         for topic in topics.difference(&old) {
-            self.local.entry(topic.clone()).or_default().push(client);
+            if !names::is_channel(topic) {
+                self.local.entry(topic.clone()).or_default().push(client);
+            }
         }
-        true
+        // Also of the names it had: their former owner may be gone.
+        for channel in topics.iter().filter(|topic| names::is_channel(topic)) {
+            self.channels.claim(channel, client);
+        }
+        let after = self.channels.advertised(client, &topics);
+        let is_told = before != after || old.symmetric_difference(&topics).any(is_told);
+        Ok((is_told || old != topics).then_some(Changed { is_told }))
     }
 
     /// Takes the topics of another node's record; says whether they changed.
-    pub(super) fn apply(&mut self, record: &Arc<Record>) -> bool {
-        let node = record.status.node;
-        let topics = &record.status.topics;
-        if self.records.get(&node).map_or(topics.is_empty(), |old| old.status.topics == *topics) {
-            return false;
-        }
-        self.forget(&node);
-        if topics.is_empty() {
-            return true;
-        }
-        for (topic, &count) in topics.iter().filter(|(topic, _)| !topic.is_block_notification()) {
-            let count = count.min(MAX_WEIGHT);
-            if count > 0 {
-                let remote = self.remote.entry(topic.clone()).or_default();
-                remote.nodes.insert(node, count);
-                remote.total += count as usize;
-            }
-        }
-        self.records.insert(node, Arc::clone(record));
-        true
+    pub(super) fn handle_record(&mut self, record: &Arc<Record>) -> bool {
+        self.elsewhere.apply(record)
     }
 
     /// Says whether there was anything to forget.
-    pub(super) fn forget(&mut self, node: &NodeId) -> bool {
-        let Some(record) = self.records.remove(node) else { return false };
-        for topic in record.status.topics.keys() {
-            let Some(remote) = self.remote.get_mut(topic) else { continue };
-            remote.total -= remote.nodes.remove(node).unwrap_or(0) as usize;
-            if remote.nodes.is_empty() {
-                self.remote.remove(topic);
-            }
-        }
-        true
+    pub(super) fn handle_forgotten(&mut self, node: &NodeId) -> bool {
+        self.elsewhere.forget(node)
+    }
+
+    pub(super) fn is_connected(&self, client: ClientId) -> bool {
+        self.clients.contains_key(&client)
     }
 
     pub(super) fn local(&self, topic: &Topic) -> &[ClientId] {
         self.local.get(topic).map_or(&[], Vec::as_slice)
     }
 
-    pub(super) fn remote(&self, topic: &Topic) -> Option<&Remote> {
-        self.remote.get(topic)
+    /// The nodes elsewhere with subscribers of a topic, and how many.
+    pub(super) fn nodes(&self, topic: &Topic) -> impl Iterator<Item = (NodeId, usize)> {
+        self.elsewhere.nodes(topic).map(|(node, count)| (node, count as usize))
+    }
+
+    /// Subscribers elsewhere.
+    pub(super) fn count_elsewhere(&self, topic: &Topic) -> usize {
+        self.elsewhere.total(topic)
+    }
+
+    /// Subscribers at one node.
+    pub(super) fn count_at(&self, topic: &Topic, node: &NodeId) -> usize {
+        self.elsewhere.count(topic, node) as usize
     }
 
     /// The sessions here that publish privately, and the topics they publish to.
@@ -136,59 +153,57 @@ impl Subscriptions {
             .collect()
     }
 
-    /// The sessions that subscribe a private topic through a channel that is theirs alone. Nodes out of reach do not
-    /// count: what they say may be over.
-    pub(super) fn private_subscribers(&self, topic: &Topic, is_reachable: impl Fn(&NodeId) -> bool) -> Vec<Subscriber> {
-        let Some(first) = names::beginning_of_channels(topic) else { return Vec::new() };
-        let is_near = |channel: &Topic| channel.as_str().starts_with(first.as_str());
-        let is_its = |channel: &Topic| names::private_of_channel(channel).as_ref() == Some(topic);
-        let here = self.local.range(first.clone()..).take_while(|(channel, _)| is_near(channel));
-        let owners_at = |channel: &Topic| {
-            let nodes = self.remote(channel).into_iter().flat_map(|remote| &remote.nodes);
-            nodes.filter(|(node, _)| is_reachable(node)).map(|(node, &count)| (*node, count)).collect::<Vec<_>>()
-        };
-        let here = here.filter(|(channel, _)| is_its(channel)).filter_map(|(channel, clients)| match clients[..] {
-            [client] if owners_at(channel).is_empty() && self.local(topic).contains(&client) => {
-                Some(Subscriber { holder: Holder::Here(client), channel: channel.clone() })
-            }
-            _ => None,
+    /// The sessions that subscribe a private topic, each with its channel. Nodes out of reach do not count: what they say
+    /// may be over.
+    pub(super) fn private_subscribers(
+        &self,
+        topic: &Topic,
+        is_reachable: impl Fn(&NodeId) -> bool,
+    ) -> Vec<(Subscriber, Topic)> {
+        let here = self.channels.of(topic).filter(|(_, owner)| self.subscribes(*owner, topic));
+        let here = here.filter_map(|(channel, owner)| {
+            let subscriber = Subscriber { holder: Holder::Here(owner), session: self.channels.session_of(owner)? };
+            Some((subscriber, channel.clone()))
         });
-        let subscribed_at = |node: &NodeId| self.remote(topic).is_some_and(|remote| remote.nodes.contains_key(node));
-        let there = self.remote.range(first.clone()..).take_while(|(channel, _)| is_near(channel));
-        let there =
-            there.filter(|(channel, _)| is_its(channel)).filter_map(|(channel, _)| match owners_at(channel)[..] {
-                [(node, 1)] if !self.local.contains_key(channel) && subscribed_at(&node) => {
-                    Some(Subscriber { holder: Holder::At(node), channel: channel.clone() })
-                }
-                _ => None,
-            });
+        let there = self.elsewhere.channels(topic);
+        let there = there.filter(|(_, node, ..)| is_reachable(node) && self.count_at(topic, node) > 0);
+        let there = there.map(|(channel, node, epoch, session)| {
+            (Subscriber { holder: Holder::At { node, epoch }, session }, channel.clone())
+        });
         here.chain(there).collect()
     }
 
-    /// The sessions here that a message of another node may go to: at an address its one owner, if it subscribes the
-    /// private topic as well.
-    pub(super) fn sessions_at(&self, topic: &Topic, is_reachable: impl Fn(&NodeId) -> bool) -> &[ClientId] {
-        let Some(channel) = names::channel_at(topic) else {
-            return if names::is_private(topic) { &[] } else { self.local(topic) };
+    /// The sessions here that a message of another node may go to: at an address the session it names, if it still
+    /// subscribes the private topic; at a channel its owner.
+    pub(super) fn receivers(&self, topic: &Topic) -> Cow<'_, [ClientId]> {
+        let one = |client: Option<ClientId>, private: &Topic| {
+            client.filter(|client| self.subscribes(*client, private)).into_iter().collect::<Vec<_>>().into()
         };
-        let mut others = self.remote(&channel).into_iter().flat_map(|remote| remote.nodes.keys());
-        if others.any(is_reachable) {
-            return &[];
+        if let Some((private, session)) = names::at_address(topic) {
+            return one(self.channels.client_of(session), &private);
         }
-        match (self.local(&channel), names::private_of_channel(&channel)) {
-            (owner @ [client], Some(private)) if self.local(&private).contains(client) => owner,
-            _ => &[],
+        if let Some(private) = names::private_of_channel(topic) {
+            return one(self.channels.owner(topic), &private);
         }
+        let nobody = names::is_private(topic) || topic.is_block_notification() || names::is_publisher_channel(topic);
+        if nobody { Cow::Borrowed(&[]) } else { Cow::Borrowed(self.local(topic)) }
     }
 
-    /// What the own status says: topics with their subscribers, but for those that mean something at this node only.
-    pub(super) fn counts(&self) -> BTreeMap<Topic, u32> {
-        let is_own = |topic: &Topic| topic.is_block_notification() || names::is_publisher_channel(topic);
-        let advertised = self.local.iter().filter(|(topic, _)| !is_own(topic));
-        advertised.map(|(topic, clients)| (topic.clone(), u32::try_from(clients.len()).unwrap_or(u32::MAX))).collect()
+    /// What the own status says: topics with their subscribers, but for those that mean something at this node only. Of a
+    /// channel it says which session owns it.
+    pub(super) fn told(&self) -> BTreeMap<Topic, u32> {
+        let counts = self.local.iter().filter(|(topic, _)| is_told(topic));
+        let counts = counts.map(|(topic, clients)| (topic.clone(), u32::try_from(clients.len()).unwrap_or(u32::MAX)));
+        let owned = self.clients.iter().flat_map(|(client, topics)| self.channels.advertised(*client, topics));
+        counts.chain(owned).collect()
     }
 
-    fn remove_local(&mut self, topic: &Topic, client: ClientId) {
+    fn subscribes(&self, client: ClientId, topic: &Topic) -> bool {
+        self.clients.get(&client).is_some_and(|topics| topics.contains(topic))
+    }
+
+    fn remove(&mut self, topic: &Topic, client: ClientId) {
+        self.channels.release(topic, client);
         if let Some(clients) = self.local.get_mut(topic) {
             clients.retain(|other| *other != client);
             if clients.is_empty() {
@@ -196,4 +211,14 @@ impl Subscriptions {
             }
         }
     }
+}
+
+fn bytes_of(topics: &BTreeSet<Topic>) -> usize {
+    topics.iter().map(|topic| topic.as_str().len() + PER_NAME).sum()
+}
+
+/// Whether other nodes are told of a topic's subscribers. Of channels they are told if the session that owns it
+/// subscribes the private topic, too.
+fn is_told(topic: &Topic) -> bool {
+    !(topic.is_block_notification() || names::is_publisher_channel(topic) || names::is_channel(topic))
 }

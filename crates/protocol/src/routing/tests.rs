@@ -24,7 +24,7 @@ fn record(n: usize, neighbours: &BTreeSet<usize>) -> Arc<Record> {
         revocations: BTreeMap::new(),
         application: Bytes::new(),
         sealing_key: Bytes::new(),
-        clock: Duration::ZERO,
+        clock: std::time::Duration::ZERO,
     };
     Arc::new(Record { status, bytes: Bytes::new() })
 }

@@ -150,8 +150,8 @@ impl Simulator {
                     self.think(node, ClientInput::Acknowledge { client, delivery, code, data });
                 }
             }
-            // No simulated client publishes privately, so none is asked.
-            ClientOutput::Challenge { .. } => {}
+            // No simulated client publishes privately, so none is asked; none has too many topics.
+            ClientOutput::Challenge { .. } | ClientOutput::SubscriptionRefused { .. } => {}
             ClientOutput::Reply { client, seq, code, .. } => {
                 let end = (self.now, code);
                 match self.observed.publishes.get_mut(&(client, seq)) {

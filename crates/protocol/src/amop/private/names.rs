@@ -5,7 +5,7 @@
 //! | `#!$TopicNeedVerify_` T | subscribers; publishers publish to it |
 //! | `#!$VerifyChannel_` `#!$TopicNeedVerify_` T `_` 32 characters | one subscriber, to be challenged |
 //! | `#!$PushChannel_` `#!$TopicNeedVerify_` T | publishers |
-//! | `#!$Private_` `#!$TopicNeedVerify_` T `_` 32 characters | nobody: a subscriber's address between nodes, our own |
+//! | `#!$Private_` `#!$TopicNeedVerify_` T `_` 8 hexadecimal digits | nobody: a session's address between nodes, our own |
 
 use crate::Topic;
 
@@ -41,16 +41,23 @@ pub(in crate::amop) fn private_of_channel(topic: &Topic) -> Option<Topic> {
     private(without_suffix(topic.as_str().strip_prefix(CHANNEL)?)?)
 }
 
-/// Where nodes send a message for the owner of a channel. It is shorter than the channel, so it is a topic.
-pub(in crate::amop) fn address_of(channel: &Topic) -> Topic {
-    let rest = channel.as_str().strip_prefix(CHANNEL).unwrap_or(channel.as_str());
-    Topic::new(&format!("{ADDRESS}{rest}")).unwrap_or_else(|_| channel.clone())
+/// Whether this is a channel, of whichever private topic.
+pub(in crate::amop) fn is_channel(topic: &Topic) -> bool {
+    topic.as_str().starts_with(CHANNEL) && private_of_channel(topic).is_some()
 }
 
-/// The channel whose owner an address stands for.
-pub(in crate::amop) fn channel_at(topic: &Topic) -> Option<Topic> {
-    let rest = topic.as_str().strip_prefix(ADDRESS)?;
-    Topic::new(&format!("{CHANNEL}{rest}")).ok()
+/// Where nodes send a message for a session that subscribes a private topic. `None` when the topic is longer than one that
+/// channels can be made of.
+pub(in crate::amop) fn address_of(private: &Topic, session: u32) -> Option<Topic> {
+    Topic::new(&format!("{ADDRESS}{private}_{session:08x}")).ok()
+}
+
+/// The private topic and the session that an address stands for.
+pub(in crate::amop) fn at_address(topic: &Topic) -> Option<(Topic, u32)> {
+    let (name, session) = topic.as_str().strip_prefix(ADDRESS)?.rsplit_once('_')?;
+    let is_number = session.len() == 8 && session.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let session = u32::from_str_radix(session, 16).ok().filter(|_| is_number)?;
+    Some((private(name)?, session))
 }
 
 /// What all channels of a private topic begin with; those of longer topics too. `None` when none could be so long.
@@ -102,14 +109,18 @@ mod tests {
     }
 
     #[test]
-    fn addresses_lead_back_to_their_channel_at_any_length() {
+    fn addresses_lead_back_to_their_topic_and_session_at_any_length() {
         for length in [1, 185] {
-            let channel = topic(&format!("#!$VerifyChannel_#!$TopicNeedVerify_{}_{HEX}", "t".repeat(length)));
-            let address = address_of(&channel);
-            assert!(is_closed_to_publishers(&address) && !is_private(&address));
-            assert_eq!(channel_at(&address), Some(channel));
+            let private = topic(&format!("#!$TopicNeedVerify_{}", "t".repeat(length)));
+            for session in [1, u32::MAX] {
+                let address = address_of(&private, session).unwrap();
+                assert!(is_closed_to_publishers(&address) && !is_private(&address));
+                assert_eq!(at_address(&address), Some((private.clone(), session)));
+            }
         }
-        assert_eq!(channel_at(&topic("t")), None);
+        for name in ["t", "#!$Private_t_00000001", "#!$Private_#!$TopicNeedVerify_t_+0000001"] {
+            assert_eq!(at_address(&topic(name)), None, "{name}");
+        }
     }
 
     #[test]

@@ -3,100 +3,73 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nuncio_identity::NodeId;
+use super::{
+    super::{ChallengeId, ClientId},
+    Subscriber,
+    questions::{Question, Questions},
+};
+use crate::{Topic, timers::Timers};
 
-use super::super::{ChallengeId, ClientId};
-use crate::{Topic, timers::earliest};
-
-/// How long a client may take to say what came of a challenge; SDKs wait 5 s for the subscriber.
-const VERDICT: Duration = Duration::from_secs(10);
 /// How long a subscriber that failed or was silent is left alone.
 const PAUSE: Duration = Duration::from_secs(30);
+
 /// Most challenges that one client works at.
 const MAX_ASKED: usize = 32;
-/// Most subscribers of one topic that one client is asked about; further ones get nothing of it.
-const MAX_SUBSCRIBERS: usize = 1024;
-
-/// A session that subscribes a private topic, as others see it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::amop) struct Subscriber {
-    pub(in crate::amop) holder: Holder,
-    pub(in crate::amop) channel: Topic,
-}
-
-/// Whose session it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::amop) enum Holder {
-    Here(ClientId),
-    At(NodeId),
-}
 
 /// What subscribers have proved to the publishers among our clients.
 ///
-/// Bound: our clients' publisher names, [`MAX_SUBSCRIBERS`] each.
+/// Bound: our clients' publisher names, each with its [`Questions`].
 #[derive(Debug, Default)]
-pub(in crate::amop) struct Proofs {
-    publishers: BTreeMap<Publisher, BTreeMap<Subscriber, Proof>>,
+pub(super) struct Proofs {
+    publishers: BTreeMap<Publisher, Questions>,
     asked: BTreeMap<ChallengeId, (Publisher, Subscriber)>,
-    /// No later than the first deadline.
-    wake: Option<Instant>,
+    /// When challenges are given up.
+    verdicts: Timers<ChallengeId>,
+    /// When those that failed may be asked again; no later than the first.
+    retry: Option<Instant>,
 }
 
 /// One client's interest in one private topic.
-type Publisher = (ClientId, Topic);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Proof {
-    Wanted,
-    Asked { challenge: ChallengeId, until: Instant },
-    Given,
-    Refused { until: Instant },
-}
+pub(super) type Publisher = (ClientId, Topic);
 
 impl Proofs {
     /// Takes who publishes and who subscribes now: whoever is gone has to prove itself again when it comes back.
-    pub(super) fn review(&mut self, publishers: &[Publisher], found: &BTreeMap<Topic, Vec<Subscriber>>) {
+    pub(super) fn review(&mut self, publishers: &[Publisher], found: &BTreeMap<Topic, Vec<(Subscriber, Topic)>>) {
         let present: BTreeSet<_> = publishers.iter().collect();
         self.publishers.retain(|publisher, _| present.contains(publisher));
         for publisher in publishers {
             let subscribers = found.get(&publisher.1).map_or(&[][..], Vec::as_slice);
-            let proofs = self.publishers.entry(publisher.clone()).or_default();
-            let there: BTreeSet<_> = subscribers.iter().collect();
-            proofs.retain(|subscriber, _| there.contains(subscriber));
-            for subscriber in subscribers {
-                if proofs.len() < MAX_SUBSCRIBERS || proofs.contains_key(subscriber) {
-                    proofs.entry(subscriber.clone()).or_insert(Proof::Wanted);
-                }
-            }
+            self.publishers.entry(publisher.clone()).or_default().review(subscribers);
         }
         let Self { publishers, asked, .. } = self;
         asked.retain(|challenge, (publisher, subscriber)| {
-            let proof = publishers.get(publisher).and_then(|proofs| proofs.get(subscriber));
-            matches!(proof, Some(Proof::Asked { challenge: open, .. }) if open == challenge)
+            publishers.get(publisher).is_some_and(|questions| questions.is_open(subscriber, *challenge))
         });
     }
 
-    /// A subscriber that is to be challenged, and by whom.
-    pub(super) fn next_wanted(&self) -> Option<(ClientId, Topic, Subscriber)> {
-        let is_free =
-            |client: ClientId| self.asked.values().filter(|((busy, _), _)| *busy == client).count() < MAX_ASKED;
-        self.publishers.iter().find_map(|((client, topic), proofs)| {
-            let wanted = proofs.iter().find(|(_, proof)| **proof == Proof::Wanted).map(|(subscriber, _)| subscriber)?;
-            is_free(*client).then(|| (*client, topic.clone(), wanted.clone()))
-        })
+    /// Whom to challenge now, and who is to do it.
+    pub(super) fn questions(&mut self) -> Vec<Question> {
+        let mut busy: BTreeMap<ClientId, usize> = BTreeMap::new();
+        for ((client, _), _) in self.asked.values() {
+            *busy.entry(*client).or_default() += 1;
+        }
+        let mut asked = Vec::new();
+        for ((client, topic), questions) in &mut self.publishers {
+            let open = busy.entry(*client).or_default();
+            for (subscriber, channel) in questions.take(MAX_ASKED.saturating_sub(*open)) {
+                *open += 1;
+                asked.push(Question { client: *client, topic: topic.clone(), subscriber, channel });
+            }
+        }
+        asked
     }
 
-    pub(super) fn ask(
-        &mut self,
-        client: ClientId,
-        topic: Topic,
-        subscriber: Subscriber,
-        challenge: ChallengeId,
-        now: Instant,
-    ) {
-        let publisher = (client, topic);
-        self.set(&publisher, &subscriber, Proof::Asked { challenge, until: now + VERDICT });
-        self.asked.insert(challenge, (publisher, subscriber));
+    pub(super) fn ask(&mut self, publisher: Publisher, about: Subscriber, challenge: ChallengeId, until: Instant) {
+        if let Some(questions) = self.publishers.get_mut(&publisher) {
+            questions.asked(about, challenge);
+            self.asked.insert(challenge, (publisher, about));
+            self.verdicts.set(until, challenge);
+        }
     }
 
     /// Takes the verdict on a challenge that this client was given, once; false when there is none such.
@@ -112,61 +85,48 @@ impl Proofs {
         if !self.asked.get(&challenge).is_some_and(is_its) {
             return false;
         }
-        if let Some((publisher, subscriber)) = self.asked.remove(&challenge) {
-            let proof = if accepted { Proof::Given } else { Proof::Refused { until: now + PAUSE } };
-            self.set(&publisher, &subscriber, proof);
+        if let Some((publisher, subscriber)) = self.asked.remove(&challenge)
+            && let Some(questions) = self.publishers.get_mut(&publisher)
+        {
+            if accepted {
+                questions.accepted(subscriber);
+            } else {
+                questions.refused(subscriber, now + PAUSE);
+                self.retry.get_or_insert(now + PAUSE);
+            }
         }
         true
     }
 
     /// Who may get what this client publishes to a private topic.
-    pub(in crate::amop) fn given(&self, client: ClientId, topic: &Topic) -> impl Iterator<Item = &Subscriber> {
-        let proofs = self.publishers.get(&(client, topic.clone())).into_iter().flatten();
-        proofs.filter(|(_, proof)| **proof == Proof::Given).map(|(subscriber, _)| subscriber)
+    pub(super) fn proved(&self, client: ClientId, topic: &Topic) -> impl Iterator<Item = Subscriber> {
+        self.publishers.get(&(client, topic.clone())).into_iter().flat_map(Questions::proved)
+    }
+
+    /// The subscriber that a client was asked about by the name of its channel.
+    pub(super) fn asked_about(&self, client: ClientId, topic: &Topic, channel: &Topic) -> Option<Subscriber> {
+        self.publishers.get(&(client, topic.clone()))?.holder_of(channel)
     }
 
     /// Ends what took too long, and pauses; true when somebody may be challenged again.
     pub(super) fn handle_timeout(&mut self, now: Instant) -> bool {
-        if self.wake.is_none_or(|wake| wake > now) {
-            return false;
-        }
-        self.wake = None;
         let mut changed = false;
-        for proof in self.publishers.values_mut().flat_map(BTreeMap::values_mut) {
-            match *proof {
-                Proof::Asked { challenge, until } if until <= now => {
-                    self.asked.remove(&challenge);
-                    *proof = Proof::Refused { until: now + PAUSE };
-                    changed = true;
-                }
-                Proof::Refused { until } if until <= now => {
-                    *proof = Proof::Wanted;
-                    changed = true;
-                }
-                _ => {}
+        while let Some(challenge) = self.verdicts.pop_due(now) {
+            let Some((publisher, subscriber)) = self.asked.remove(&challenge) else { continue };
+            if let Some(questions) = self.publishers.get_mut(&publisher) {
+                questions.silent(subscriber, now + PAUSE);
+                self.retry.get_or_insert(now + PAUSE);
+                changed = true;
             }
-            self.wake = earliest(self.wake, proof.deadline());
+        }
+        if self.retry.is_some_and(|at| at <= now) {
+            self.retry = self.publishers.values_mut().filter_map(|questions| questions.retry(now)).min();
+            changed = true;
         }
         changed
     }
 
-    pub(in crate::amop) const fn next(&self) -> Option<Instant> {
-        self.wake
-    }
-
-    fn set(&mut self, publisher: &Publisher, subscriber: &Subscriber, proof: Proof) {
-        if let Some(known) = self.publishers.get_mut(publisher).and_then(|proofs| proofs.get_mut(subscriber)) {
-            *known = proof;
-            self.wake = earliest(self.wake, proof.deadline());
-        }
-    }
-}
-
-impl Proof {
-    const fn deadline(&self) -> Option<Instant> {
-        match self {
-            Self::Asked { until, .. } | Self::Refused { until } => Some(*until),
-            Self::Wanted | Self::Given => None,
-        }
+    pub(super) fn next(&self) -> Option<Instant> {
+        crate::timers::earliest(self.verdicts.next(), self.retry)
     }
 }

@@ -1,0 +1,8 @@
+//! The subscriber's side of a unicast: messages at clients here that wait for their acknowledgement.
+
+mod errand;
+mod errands;
+mod machine;
+
+pub(super) use errand::Asked;
+pub(super) use machine::{Deliveries, Outcome, Own, shown};

@@ -1,0 +1,297 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use nuncio_identity::NodeId;
+use rand::{RngExt, SeedableRng, rngs::SmallRng};
+
+use super::{
+    super::{
+        ClientId, ClientOutput, Content, DeliveryId, Kind, Message, ResultCode, pace, private::names,
+        subscriptions::Subscriptions,
+    },
+    errand::{Asked, Errand, Stage},
+    errands::Errands,
+};
+use crate::{Output, Topic, suspects::Suspects, turn::Turn};
+
+/// A result counts at least so long: it may come a little late.
+const RESULT_LIFETIME: Duration = Duration::from_secs(2);
+
+/// How long a silence is held against a session.
+const MEMORY: Duration = Duration::from_secs(10);
+
+/// Messages at clients here: of exchanges of ours, and of other nodes.
+///
+/// Bound: one for each attempt of an own exchange, and the [`Errands`].
+#[derive(Debug)]
+pub(in crate::amop) struct Deliveries {
+    open: BTreeMap<DeliveryId, Delivery>,
+    of_client: BTreeSet<(ClientId, DeliveryId)>,
+    errands: Errands,
+    silent: Suspects<ClientId>,
+    rng: SmallRng,
+    next: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Delivery {
+    client: ClientId,
+    origin: Origin,
+}
+
+/// Who wants to know.
+#[derive(Debug, Clone, Copy)]
+enum Origin {
+    /// An exchange of ours.
+    Own { message: u64 },
+    /// Another node.
+    Peer(Asked),
+}
+
+/// What became of a delivery for an exchange of ours.
+#[derive(Debug)]
+pub(in crate::amop) enum Outcome {
+    Answered { code: ResultCode, data: Bytes },
+    Gone,
+}
+
+/// The message and the delivery that an [`Outcome`] is of.
+pub(in crate::amop) type Own = ((u64, DeliveryId), Outcome);
+
+impl Deliveries {
+    pub(in crate::amop) fn new(seed: u64) -> Self {
+        Self {
+            open: BTreeMap::new(),
+            of_client: BTreeSet::new(),
+            errands: Errands::new(),
+            silent: Suspects::new(MEMORY),
+            rng: SmallRng::seed_from_u64(seed),
+            next: 0,
+        }
+    }
+
+    /// A name for a delivery.
+    pub(in crate::amop) const fn name(&mut self) -> DeliveryId {
+        self.next += 1;
+        DeliveryId(self.next)
+    }
+
+    /// Hands a message of an exchange of ours to a client.
+    pub(in crate::amop) fn hand_over(
+        &mut self,
+        client: ClientId,
+        message: u64,
+        topic: Topic,
+        data: Bytes,
+        turn: &mut Turn<'_>,
+    ) -> DeliveryId {
+        let delivery = self.insert(client, Origin::Own { message });
+        turn.outbox.push(Output::Client(ClientOutput::Deliver { client, delivery, kind: Kind::Unicast, topic, data }));
+        delivery
+    }
+
+    /// Forgets a delivery whose exchange has ended.
+    pub(in crate::amop) fn withdraw(&mut self, delivery: DeliveryId) {
+        if let Some(withdrawn) = self.open.remove(&delivery) {
+            self.of_client.remove(&(withdrawn.client, delivery));
+        }
+    }
+
+    /// Takes an attempt of another node for the first time.
+    pub(in crate::amop) fn handle_publish(
+        &mut self,
+        from: NodeId,
+        message: Message,
+        time_left: Duration,
+        subscriptions: &Subscriptions,
+        turn: &mut Turn<'_>,
+    ) {
+        let header = message.header;
+        let Content::Publish { message, topic, data } = message.content else { return };
+        let asked = Asked { source: header.source, epoch: header.source_epoch, number: header.number };
+        let ends = turn.now + time_left;
+        let errand = Errand { message, vias: vec![from], topic, data, ends, stage: Stage::New };
+        if let Err(errand) = self.errands.insert(asked, errand) {
+            tracing::debug!(source = %asked.source.short(), "no room for its messages");
+            report(&asked, &errand, ResultCode::SUBSCRIBER_GONE, Bytes::new(), turn);
+            return;
+        }
+        // It is here again, so whoever has it is silent.
+        for client in self.errands.waiting(&asked) {
+            self.silent.note(client, turn.now);
+        }
+        self.deliver(asked, subscriptions, turn);
+    }
+
+    /// The same attempt came over another path: its answer goes back there, too.
+    pub(in crate::amop) fn handle_repeated(&mut self, from: NodeId, asked: &Asked, turn: &mut Turn<'_>) {
+        let Some(errand) = self.errands.get_mut(asked) else { return };
+        if errand.came_over(from)
+            && let Stage::Answered(Some((code, data))) = &errand.stage
+        {
+            send(asked, from, (*code, data.clone()), errand.ends, turn);
+        }
+    }
+
+    /// Takes a client's acknowledgement; gives it back if it is of an exchange of ours. A late, double or foreign one is
+    /// dropped.
+    pub(in crate::amop) fn handle_acknowledged(
+        &mut self,
+        client: ClientId,
+        delivery: DeliveryId,
+        (code, data): (ResultCode, Bytes),
+        turn: &mut Turn<'_>,
+    ) -> Option<Own> {
+        let Some(origin) = self.take(client, delivery) else {
+            tracing::trace!(?client, ?delivery, "acknowledgement nobody waits for, dropped");
+            return None;
+        };
+        self.silent.clear(&client);
+        match origin {
+            Origin::Own { message } => Some(((message, delivery), Outcome::Answered { code, data })),
+            Origin::Peer(asked) => {
+                self.answer(&asked, code, data, turn);
+                None
+            }
+        }
+    }
+
+    /// A client did not get a delivery: another session gets it, or the exchange of ours that is given back.
+    pub(in crate::amop) fn handle_failed(
+        &mut self,
+        client: ClientId,
+        delivery: DeliveryId,
+        subscriptions: &Subscriptions,
+        turn: &mut Turn<'_>,
+    ) -> Option<Own> {
+        match self.take(client, delivery)? {
+            Origin::Own { message } => Some(((message, delivery), Outcome::Gone)),
+            Origin::Peer(asked) => {
+                self.deliver(asked, subscriptions, turn);
+                None
+            }
+        }
+    }
+
+    /// A client is gone, and all its deliveries failed.
+    pub(in crate::amop) fn handle_disconnected(
+        &mut self,
+        client: ClientId,
+        subscriptions: &Subscriptions,
+        turn: &mut Turn<'_>,
+    ) -> Vec<Own> {
+        self.silent.clear(&client);
+        let theirs = self.of_client.range((client, DeliveryId(0))..=(client, DeliveryId(u64::MAX)));
+        let theirs: Vec<_> = theirs.map(|(_, delivery)| *delivery).collect();
+        theirs.into_iter().filter_map(|delivery| self.handle_failed(client, delivery, subscriptions, turn)).collect()
+    }
+
+    /// Forgets whatever an expelled node wanted.
+    pub(in crate::amop) fn handle_expelled(&mut self, node: &NodeId) {
+        for errand in self.errands.remove_source(node) {
+            if let Stage::At { delivery, .. } = errand.stage {
+                self.withdraw(delivery);
+            }
+        }
+    }
+
+    pub(in crate::amop) fn handle_timeout(&mut self, now: Instant) {
+        self.silent.forget_ended(now);
+        while let Some((_, errand)) = self.errands.pop_due(now) {
+            if let Stage::At { client, delivery } = errand.stage {
+                self.withdraw(delivery);
+                self.silent.note(client, now);
+            }
+        }
+    }
+
+    pub(in crate::amop) fn poll_timeout(&self) -> Option<Instant> {
+        self.errands.next()
+    }
+
+    pub(in crate::amop) fn is_silent(&self, client: ClientId) -> bool {
+        self.silent.contains(&client)
+    }
+
+    pub(in crate::amop) fn note_silent(&mut self, client: ClientId, now: Instant) {
+        self.silent.note(client, now);
+    }
+
+    /// Hands an errand to a session that has not had the message, or reports that there is none.
+    fn deliver(&mut self, asked: Asked, subscriptions: &Subscriptions, turn: &mut Turn<'_>) {
+        let Some(errand) = self.errands.get(&asked).filter(|errand| errand.ends > turn.now) else { return };
+        let (topic, data) = (errand.topic.clone(), errand.data.clone());
+        let Some(client) = self.choose(&asked, &subscriptions.receivers(&topic)) else {
+            self.answer(&asked, ResultCode::SUBSCRIBER_GONE, Bytes::new(), turn);
+            return;
+        };
+        let delivery = self.insert(client, Origin::Peer(asked));
+        self.errands.note_had(&asked, client);
+        if let Some(errand) = self.errands.get_mut(&asked) {
+            errand.stage = Stage::At { client, delivery };
+        }
+        let (kind, topic) = (Kind::Unicast, shown(&topic));
+        turn.outbox.push(Output::Client(ClientOutput::Deliver { client, delivery, kind, topic, data }));
+    }
+
+    fn choose(&mut self, asked: &Asked, sessions: &[ClientId]) -> Option<ClientId> {
+        if sessions.is_empty() {
+            return None;
+        }
+        let had = self.errands.had(asked);
+        let drawn = sessions[self.rng.random_range(0..sessions.len())];
+        if !had.contains(&drawn) && !self.is_silent(drawn) {
+            return Some(drawn);
+        }
+        let unused = || sessions.iter().filter(|client| !had.contains(client));
+        let good: Vec<_> = unused().filter(|client| !self.is_silent(**client)).collect();
+        let pool = if good.is_empty() { unused().collect() } else { good };
+        (!pool.is_empty()).then(|| *pool[self.rng.random_range(0..pool.len())])
+    }
+
+    fn answer(&mut self, asked: &Asked, code: ResultCode, data: Bytes, turn: &mut Turn<'_>) {
+        if let Some(errand) = self.errands.get(asked) {
+            report(asked, errand, code, data.clone(), turn);
+            self.errands.answer(asked, code, data);
+        }
+    }
+
+    fn insert(&mut self, client: ClientId, origin: Origin) -> DeliveryId {
+        let delivery = self.name();
+        self.open.insert(delivery, Delivery { client, origin });
+        self.of_client.insert((client, delivery));
+        delivery
+    }
+
+    /// Takes a delivery if it is this client's.
+    fn take(&mut self, client: ClientId, delivery: DeliveryId) -> Option<Origin> {
+        let origin = self.open.get(&delivery).filter(|open| open.client == client)?.origin;
+        self.withdraw(delivery);
+        Some(origin)
+    }
+}
+
+/// The name under which a client gets a message: a private one's is that of the topic, not of the address.
+pub(in crate::amop) fn shown(topic: &Topic) -> Topic {
+    names::at_address(topic).map_or_else(|| topic.clone(), |(private, _)| private)
+}
+
+/// Tells the publisher's node what became of its attempt, on every link over which it came.
+fn report(asked: &Asked, errand: &Errand, code: ResultCode, data: Bytes, turn: &mut Turn<'_>) {
+    let mut links: Vec<_> = errand.vias.iter().copied().filter(|via| turn.routing.is_linked(via)).collect();
+    if links.is_empty() {
+        links.extend(turn.routing.next_hop(&asked.source));
+    }
+    for to in links {
+        send(asked, to, (code, data.clone()), errand.ends, turn);
+    }
+}
+
+fn send(asked: &Asked, to: NodeId, (code, data): (ResultCode, Bytes), ends: Instant, turn: &mut Turn<'_>) {
+    let lifetime = ends.saturating_duration_since(turn.now).max(RESULT_LIFETIME + pace::travel(data.len()));
+    let header = turn.life.header((asked.source, asked.epoch), asked.number, lifetime, turn.now);
+    turn.outbox.push(Output::SendBridge { to, message: Message { header, content: Content::Result { code, data } } });
+}

@@ -1,0 +1,10 @@
+//! The publisher's side of a unicast: one subscriber after the other is tried until one answers.
+
+mod attempt;
+mod choice;
+mod exchange;
+mod ledger;
+mod machine;
+mod paths;
+
+pub(super) use machine::{Exchanges, Publish, Reach};

@@ -1,0 +1,6 @@
+//! Multicast: to every subscriber once, with explicit destinations that each node splits by next hop.
+
+mod machine;
+mod seen;
+
+pub(super) use machine::Multicasts;

@@ -1,0 +1,84 @@
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::{Duration, Instant},
+};
+
+use super::super::PublishSeq;
+use crate::Topic;
+
+/// How long a multicast is recognised.
+const MEMORY: Duration = Duration::from_secs(60);
+/// Most bytes of what is remembered; when full, the oldest go first.
+const MAX_BYTES: usize = 32 << 20;
+/// What an entry takes beside its topic.
+const PER_ENTRY: usize = 160;
+
+/// Which multicasts were delivered here, by their publishers' seq: a client may hand the same one to several nodes.
+///
+/// Bound: [`MAX_BYTES`]. That no copy of one node's message is delivered again is the gate's work.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    seen: BTreeSet<(PublishSeq, Topic)>,
+    order: VecDeque<(Instant, PublishSeq, Topic)>,
+    bytes: usize,
+}
+
+impl Seen {
+    /// Notes a multicast; `true` the first time.
+    pub(super) fn first_time(&mut self, seq: PublishSeq, topic: &Topic, now: Instant) -> bool {
+        self.forget(now);
+        if !self.seen.insert((seq, topic.clone())) {
+            return false;
+        }
+        self.order.push_back((now + MEMORY, seq, topic.clone()));
+        self.bytes += bytes_of(topic);
+        while self.bytes > MAX_BYTES {
+            self.forget_oldest();
+        }
+        true
+    }
+
+    pub(super) fn forget(&mut self, now: Instant) {
+        while self.order.front().is_some_and(|(at, ..)| *at <= now) {
+            self.forget_oldest();
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some((_, seq, topic)) = self.order.pop_front() {
+            self.bytes -= bytes_of(&topic);
+            self.seen.remove(&(seq, topic));
+        }
+    }
+}
+
+fn bytes_of(topic: &Topic) -> usize {
+    topic.as_str().len() + PER_ENTRY
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_is_bounded_in_bytes() {
+        let (now, mut seen) = (Instant::now(), Seen::default());
+        let topic = Topic::new(&"t".repeat(254)).unwrap();
+        let seq = |n: u32| {
+            let mut seq = [0; 32];
+            seq[..4].copy_from_slice(&n.to_be_bytes());
+            PublishSeq(seq)
+        };
+        for n in 0..100_000 {
+            assert!(seen.first_time(seq(n), &topic, now));
+        }
+        assert!(seen.bytes <= MAX_BYTES && seen.seen.len() == MAX_BYTES / bytes_of(&topic));
+        assert!(!seen.first_time(seq(99_999), &topic, now) && seen.first_time(seq(0), &topic, now));
+        seen.forget(now + MEMORY);
+        assert!(seen.is_empty() && seen.seen.is_empty() && seen.bytes == 0);
+    }
+}

@@ -1,0 +1,157 @@
+//! Who takes more than is due is refused, in bytes, and nobody else is harmed.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use bytes::Bytes;
+use nuncio_protocol::{
+    BridgeInput, Config, MAX_BODY, Output, Topic,
+    amop::{ClientId, ClientInput, ClientOutput, Content, Kind, Message, PublishSeq, ResultCode},
+};
+use nuncio_testkit::simulator::{Lone, header, node_id};
+
+const S: Duration = Duration::from_secs(1);
+const SEQ: PublishSeq = PublishSeq([9; 32]);
+
+fn node(n: usize) -> Lone {
+    Lone::new(n, Config { target_degree: 0, ..Config::default() })
+}
+
+fn topic(name: &str) -> Topic {
+    Topic::new(name).expect("a valid topic")
+}
+
+fn names(count: usize, prefix: &str) -> BTreeSet<Topic> {
+    (0..count).map(|n| topic(&format!("{prefix}{n:0>width$}", width = 254 - prefix.len()))).collect()
+}
+
+fn subscribe(a: &mut Lone, client: u64, topics: BTreeSet<Topic>) -> Vec<Output> {
+    let client = ClientId(client);
+    a.client(ClientInput::Connected { client });
+    a.client(ClientInput::Subscribe { client, topics })
+}
+
+fn is_refused(outputs: &[Output]) -> bool {
+    outputs.iter().any(|output| matches!(output, Output::Client(ClientOutput::SubscriptionRefused { .. })))
+}
+
+fn publish(a: &mut Lone, client: u64, name: &str, data: Bytes) -> Vec<Output> {
+    let (client, kind) = (ClientId(client), Kind::Unicast);
+    a.client(ClientInput::Publish { client, seq: SEQ, kind, topic: topic(name), data })
+}
+
+fn code(outputs: &[Output]) -> Option<ResultCode> {
+    outputs.iter().find_map(|output| match output {
+        Output::Client(ClientOutput::Reply { code, .. }) => Some(*code),
+        _ => None,
+    })
+}
+
+fn receivers(outputs: &[Output]) -> Vec<ClientId> {
+    let client = |output: &Output| match output {
+        Output::Client(ClientOutput::Deliver { client, .. }) => Some(*client),
+        _ => None,
+    };
+    outputs.iter().filter_map(client).collect()
+}
+
+#[test]
+fn whoever_subscribes_too_much_is_refused_whole_and_keeps_what_it_had() {
+    let mut a = node(0);
+    a.subscriber(1, &[]);
+    subscribe(&mut a, 5, BTreeSet::from([topic("orders")]));
+    assert!(!is_refused(&subscribe(&mut a, 6, names(3800, "!"))), "less than 1 MiB");
+    assert!(is_refused(&subscribe(&mut a, 5, names(4000, "~"))), "more than 1 MiB");
+    assert_eq!(receivers(&publish(&mut a, 1, "orders", Bytes::new())), [ClientId(5)]);
+    let first = names(1, "~").pop_first().expect("a name");
+    assert!(receivers(&publish(&mut a, 1, first.as_str(), Bytes::new())).is_empty());
+    let last = names(3800, "!").pop_last().expect("a name");
+    assert_eq!(receivers(&publish(&mut a, 1, last.as_str(), Bytes::new())), [ClientId(6)], "also what sorts last");
+}
+
+#[test]
+fn all_clients_together_have_a_budget_and_who_is_over_it_harms_nobody() {
+    let mut a = node(0);
+    a.subscriber(1, &[]);
+    subscribe(&mut a, 5, BTreeSet::from([topic("orders")]));
+    let mut refused = 0;
+    for client in 100..170 {
+        refused += usize::from(is_refused(&subscribe(&mut a, client, names(3800, &format!("{client}-")))));
+    }
+    assert!(refused > 0 && refused < 10, "{refused}");
+    assert_eq!(receivers(&publish(&mut a, 1, "orders", Bytes::new())), [ClientId(5)]);
+    a.client(ClientInput::Disconnected { client: ClientId(100) });
+    assert!(!is_refused(&subscribe(&mut a, 200, names(3800, "200-"))), "there is room again");
+}
+
+#[test]
+fn publishes_are_held_within_a_budget_and_one_client_takes_a_quarter() {
+    let mut a = node(0);
+    a.link(1, &[0], &[("t", 1)]);
+    for client in [1, 2] {
+        a.subscriber(client, &[]);
+    }
+    let long = Bytes::from(vec![0; MAX_BODY]);
+    let codes: Vec<_> = (0..8).map(|_| code(&publish(&mut a, 1, "t", long.clone()))).collect();
+    assert_eq!(codes[..6], [None; 6]);
+    assert_eq!(codes[6..], [Some(ResultCode::OVER_LIMIT); 2]);
+    assert_eq!(code(&publish(&mut a, 2, "t", long.clone())), None, "another client is not harmed");
+    a.advance(15 * S);
+    assert_eq!(code(&publish(&mut a, 1, "t", long)), None, "when they have ended there is room again");
+}
+
+fn brought(a: &mut Lone, source: usize, number: u64, data: Bytes) -> Vec<Output> {
+    let content = Content::Publish { message: number, topic: topic("t"), data };
+    a.input(BridgeInput::Received {
+        from: node_id(source),
+        message: Message { header: header(source, 0, number), content },
+    })
+}
+
+#[test]
+fn messages_of_other_nodes_are_held_within_a_budget_and_one_node_takes_a_quarter() {
+    let mut a = node(0);
+    for n in [1, 2] {
+        a.link(n, &[0], &[]);
+    }
+    a.subscriber(5, &["t"]);
+    let long = Bytes::from(vec![0; MAX_BODY]);
+    let delivered = (1..=8).filter(|number| !receivers(&brought(&mut a, 1, *number, long.clone())).is_empty()).count();
+    assert_eq!(delivered, 6);
+    assert!(!receivers(&brought(&mut a, 2, 1, long.clone())).is_empty(), "another node is not harmed");
+    a.advance(6 * S);
+    let mut later = header(1, 0, 20);
+    later.sent = 6 * S;
+    let content = Content::Publish { message: 20, topic: topic("t"), data: long };
+    let outputs = a.input(BridgeInput::Received { from: node_id(1), message: Message { header: later, content } });
+    assert_eq!(receivers(&outputs).len(), 1);
+}
+
+#[test]
+fn many_answered_messages_of_one_node_make_room_for_more() {
+    let mut a = node(0);
+    a.link(1, &[0], &[]);
+    let client = a.subscriber(5, &["t"]);
+    for number in 1..=100_000 {
+        let outputs = brought(&mut a, 1, number, Bytes::new());
+        let delivery = outputs.iter().find_map(|output| match output {
+            Output::Client(ClientOutput::Deliver { delivery, .. }) => Some(*delivery),
+            _ => None,
+        });
+        let delivery = delivery.expect("what is answered makes room");
+        a.client(ClientInput::Acknowledge { client, delivery, code: ResultCode::OK, data: Bytes::new() });
+    }
+}
+
+#[test]
+fn a_client_without_topics_for_others_changes_no_status() {
+    let mut a = node(0);
+    a.advance(S);
+    let before = a.overlay.version();
+    for client in 10..20 {
+        a.subscriber(client, &["_block_notify_1", "#!$PushChannel_#!$TopicNeedVerify_t"]);
+        a.advance(S);
+        a.client(ClientInput::Disconnected { client: ClientId(client) });
+        a.advance(S);
+    }
+    assert_eq!(a.overlay.version(), before);
+}
