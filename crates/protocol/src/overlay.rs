@@ -98,19 +98,24 @@ impl Overlay {
 
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let Self { peering, status_sync, unicast, amop, routing, outbox, .. } = self;
-        peering.handle_timeout(outbox, now);
-        for node in status_sync.handle_timeout(outbox, now) {
-            peering.handle_forgotten(&node);
-            amop.handle_forgotten(&node);
-            routing.forget(&node);
-            self.relay.forget(&node);
+        self.peering.handle_timeout(&mut self.outbox, now);
+        for node in self.status_sync.handle_timeout(&mut self.outbox, now) {
+            self.forget(&node);
         }
+        let Self { unicast, amop, routing, outbox, .. } = self;
         let turn = &mut Turn { routing, outbox, now };
         unicast.handle_timeout(turn);
         amop.handle_timeout(turn);
         self.settle(now);
         self.due = self.earliest_due();
+    }
+
+    /// The record of a node has gone.
+    fn forget(&mut self, node: &NodeId) {
+        self.peering.handle_forgotten(node);
+        self.amop.handle_forgotten(node);
+        self.routing.forget(node);
+        self.relay.forget(node);
     }
 
     /// When [`Overlay::handle_timeout`] wants to be called next.

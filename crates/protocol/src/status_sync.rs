@@ -1,5 +1,6 @@
 //! Who is at which version, and what each node offers: announce, query, apply.
 
+mod fault;
 mod input;
 mod inquiry;
 mod machine;
@@ -12,7 +13,7 @@ pub use input::StatusInput;
 pub use record::{Record, Status};
 pub use version::Version;
 
-pub(crate) use machine::{StatusSync, empty_status};
+pub(crate) use machine::{Change, StatusSync, empty_status};
 pub(crate) use own_status::Facts;
 pub(crate) use table::First;
 

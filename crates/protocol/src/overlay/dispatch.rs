@@ -8,7 +8,7 @@ use super::Overlay;
 use crate::{
     AccessInput, BridgeInput, Input, PeeringInput, StatusInput, UnicastInput,
     amop::ClientInput,
-    status_sync::{First, Record},
+    status_sync::{Change, First, Record},
     turn::Turn,
 };
 
@@ -133,7 +133,14 @@ impl Overlay {
 
     fn apply(&mut self, peer: NodeId, mut records: Vec<Arc<Record>>, more: bool, now: Instant) {
         records.retain(|record| !self.peering.is_expelled(&record.status.node));
-        for (record, First(is_first)) in self.status_sync.handle_answered(peer, records, more, &mut self.outbox, now) {
+        for change in self.status_sync.handle_answered(peer, records, more, &mut self.outbox, now) {
+            let (record, is_first) = match change {
+                Change::Applied(record, First(is_first)) => (record, is_first),
+                Change::Forgotten(node) => {
+                    self.forget(&node);
+                    continue;
+                }
+            };
             self.routing.apply(&record);
             self.amop.handle_record(&record);
             self.relay.apply(&record);

@@ -90,6 +90,10 @@ impl Inquiry {
         asking.ripen(peer, &mut self.ripe);
     }
 
+    pub(super) fn is_linked(&self, peer: &NodeId) -> bool {
+        self.peers.contains_key(peer)
+    }
+
     pub(super) fn link_down(&mut self, peer: &NodeId) {
         let Some(asking) = self.peers.swap_remove(peer) else { return };
         self.ripe.retain(|ripe| ripe != peer);

@@ -12,10 +12,11 @@ use super::{
     IssuerId, Query, QueryId, Record, Status, Version,
     inquiry::Inquiry,
     own_status::OwnStatus,
-    table::{First, Table},
+    table::{Applied, Arrival, First, Table},
 };
 use crate::{
-    Config, MAX_NODES, Output, Start, Topic, outbox::Outbox, peering::Address, status_sync::Facts, timers::earliest,
+    Config, MAX_NODES, Output, Start, Strike, Topic, outbox::Outbox, peering::Address, status_sync::Facts,
+    timers::earliest,
 };
 
 /// Most record bytes in one answer.
@@ -38,6 +39,15 @@ pub(crate) struct StatusSync {
     next_forgetting: Instant,
     /// The epoch of another host with our key.
     foreign_epoch: Option<u64>,
+}
+
+/// What an answer changed of the table of nodes.
+#[derive(Debug)]
+pub(crate) enum Change {
+    /// A record was newer than the one known.
+    Applied(Arc<Record>, First),
+    /// A record made room for another one.
+    Forgotten(NodeId),
 }
 
 impl StatusSync {
@@ -156,7 +166,7 @@ impl StatusSync {
         outbox.push(Output::Answer { query, records, more });
     }
 
-    /// Takes an answer; gives back the records that were newer than those known.
+    /// Takes an answer; gives back what it changed, in order.
     pub(crate) fn handle_answered(
         &mut self,
         peer: NodeId,
@@ -164,20 +174,33 @@ impl StatusSync {
         more: bool,
         outbox: &mut Outbox,
         now: Instant,
-    ) -> Vec<(Arc<Record>, First)> {
-        let mut applied = Vec::new();
+    ) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let mut brings_news = false;
         for record in records {
-            if record.status.node == self.own.node() {
+            let node = record.status.node;
+            if node == self.own.node() {
                 self.compare_own(record.status.version, outbox);
-            } else if let Some(first) = self.table.apply(Arc::clone(&record), now) {
-                outbox.push(Output::NodeChanged { record: Arc::clone(&record) });
-                self.compare_lists(&record.status.node);
-                applied.push((record, first));
+                continue;
+            }
+            let inquiry = &self.inquiry;
+            let arrival = Arrival { record: Arc::clone(&record), via: peer, linked: inquiry.is_linked(&node) };
+            let (applied, evicted) = self.table.apply(arrival, |node| inquiry.is_linked(node), now);
+            changes.extend(evicted.into_iter().map(Change::Forgotten));
+            match applied {
+                Applied::Newer(first) => {
+                    brings_news = true;
+                    outbox.push(Output::NodeChanged { record: Arc::clone(&record) });
+                    self.compare_lists(&node);
+                    changes.push(Change::Applied(record, first));
+                }
+                Applied::OverLimits if node == peer => outbox.strike(peer, Strike::Restless),
+                Applied::OverLimits | Applied::Old | Applied::Full => {}
             }
         }
         // An answer that brings nothing new cannot have more of it: do not ask a liar for ever.
-        self.inquiry.closed(&peer, Some(more && !applied.is_empty()), &self.table, now);
-        applied
+        self.inquiry.closed(&peer, Some(more && brings_news), &self.table, now);
+        changes
     }
 
     /// A record of ours that is newer than we are was signed by another host; each is told of once.

@@ -7,7 +7,7 @@ use std::{
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 
-use super::{IssuerId, Record, Status, Version, table::MAX_ADDRESSES};
+use super::{IssuerId, Record, Status, Version, fault::MAX_ADDRESSES};
 use crate::{
     MAX_APPLICATION_FIELD, MAX_ISSUERS, MAX_NEIGHBOURS, MAX_TOPICS_PER_NODE, Output, Topic, outbox::Outbox,
     peering::Address,
