@@ -107,6 +107,11 @@ pub enum Output {
         /// Whether there is more.
         more: bool,
     },
+    /// Leave a peer's query without an answer: it asks more than it may. It hears that its query failed.
+    Ignore {
+        /// Which.
+        query: QueryId,
+    },
     /// Answer a peer's [`Query::Revocations`] with every held list that is newer than what it has.
     AnswerRevocations {
         /// Which.

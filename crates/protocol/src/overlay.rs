@@ -215,11 +215,11 @@ impl Overlay {
             match event {
                 Event::Up(peer) => {
                     routing.link_up(peer);
-                    status_sync.handle_link_up(peer);
+                    status_sync.handle_link_up(peer, now);
                 }
                 Event::Down(peer) => {
                     routing.link_down(&peer);
-                    status_sync.handle_link_down(&peer);
+                    status_sync.handle_link_down(&peer, now);
                     lost.push(peer);
                 }
             }
@@ -245,7 +245,7 @@ impl Overlay {
             amop.handle_routes_changed(turn);
         }
         amop.review_private(turn);
-        status_sync.ask(outbox);
+        status_sync.ask(outbox, now);
         relay.flush(|| status_sync.is_full_mesh(), outbox);
         let facts = || Facts { neighbours: peering.neighbours(), topics: amop.topics() };
         status_sync.flush(facts, outbox, now);

@@ -13,7 +13,7 @@ use nuncio_identity::NodeId;
 use nuncio_protocol::{
     BridgeInput, Input, PeeringInput, StatusInput, Topic, UnicastInput,
     peering::{Address, Direction},
-    status_sync::Version,
+    status_sync::{Answer, Version},
 };
 use nuncio_wire::{multicast as wire, status, unicast::Frame};
 
@@ -23,7 +23,7 @@ use crate::{
     inner::{Inner, InnerEvent, node_of},
     link_stream,
     peering::from_multiaddr,
-    status_sync,
+    status_sync::{self, Refused},
 };
 
 impl Behaviour {
@@ -190,17 +190,21 @@ impl Behaviour {
                 return self.handle(StatusInput::QueryFailed { peer });
             }
         };
-        let mut records = Vec::with_capacity(encoded.len());
+        let mut answer = Answer { more, ..Answer::default() };
         for bytes in encoded {
+            answer.bytes += bytes.len();
             match status_sync::prove(bytes, &self.context, &*self.certifier) {
                 Ok(record) => {
                     self.readmit_if_proved(record.status.node);
-                    records.push(record);
+                    answer.records.push(record);
                 }
-                Err(reason) => tracing::warn!(peer = %peer.short(), %reason, "refused a status record"),
+                Err(Refused { node, reason }) => {
+                    tracing::warn!(peer = %peer.short(), %reason, "refused a status record");
+                    answer.refused.extend(node);
+                }
             }
         }
-        self.handle(StatusInput::Answered { peer, records, more });
+        self.handle(StatusInput::Answered { peer, answer });
     }
 
     /// The node judges the lists; whether they hold or not, the peer has answered.

@@ -78,6 +78,8 @@ impl Behaviour {
                 // The peer may be gone; then it needs no answer.
                 let _ = self.inner.status.send_response(channel, answer.into());
             }
+            // Dropping the channel tells the peer.
+            Output::Ignore { query } => drop(self.queries.close(query)),
             Output::Relay { topics } => self.relay(topics),
             Output::Answer { query, records, more } => {
                 if let Some(channel) = self.queries.close(query) {

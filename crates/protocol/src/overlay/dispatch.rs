@@ -8,7 +8,7 @@ use super::Overlay;
 use crate::{
     AccessInput, BridgeInput, Input, PeeringInput, StatusInput, UnicastInput,
     amop::ClientInput,
-    status_sync::{Change, First, Record},
+    status_sync::{Answer, Change, First, Record},
     turn::Turn,
 };
 
@@ -65,18 +65,18 @@ impl Overlay {
             StatusInput::Signed { record } => status_sync.handle_signed(record, outbox, now),
             // Also of an expelled node: it may have another certificate, which is seen when its record is asked for.
             StatusInput::Announced { via, node, version } => {
-                if !status_sync.handle_announced(via, node, version) {
+                if !status_sync.handle_announced(via, node, version, outbox, now) {
                     return false;
                 }
             }
             StatusInput::Queried { query, peer, wanted } => {
                 if !peering.is_expelled(&peer) {
-                    status_sync.handle_queried(query, wanted, outbox);
+                    status_sync.handle_queried(peer, query, wanted, outbox, now);
                 }
                 return false;
             }
-            StatusInput::Answered { peer, records, more } => self.apply(peer, records, more, now),
-            StatusInput::QueryFailed { peer } => status_sync.handle_query_failed(&peer, now),
+            StatusInput::Answered { peer, answer } => self.apply(peer, answer, now),
+            StatusInput::QueryFailed { peer } => status_sync.handle_query_failed(&peer, outbox, now),
             StatusInput::RevocationsAnswered { peer } => status_sync.handle_revocations_answered(&peer),
         }
         self.settle(now);
@@ -131,9 +131,12 @@ impl Overlay {
         self.settle(now);
     }
 
-    fn apply(&mut self, peer: NodeId, mut records: Vec<Arc<Record>>, more: bool, now: Instant) {
-        records.retain(|record| !self.peering.is_expelled(&record.status.node));
-        for change in self.status_sync.handle_answered(peer, records, more, &mut self.outbox, now) {
+    fn apply(&mut self, peer: NodeId, mut answer: Answer, now: Instant) {
+        let (kept, expelled) =
+            answer.records.into_iter().partition(|record| !self.peering.is_expelled(&record.status.node));
+        answer.records = kept;
+        answer.refused.extend(Vec::into_iter(expelled).map(|record: Arc<Record>| record.status.node));
+        for change in self.status_sync.handle_answered(peer, answer, &mut self.outbox, now) {
             let (record, is_first) = match change {
                 Change::Applied(record, First(is_first)) => (record, is_first),
                 Change::Forgotten(node) => {
@@ -158,7 +161,7 @@ impl Overlay {
         let Self { peering, status_sync, unicast, amop, routing, relay, outbox, .. } = self;
         relay.forget(&node);
         peering.handle_expelled(node, outbox);
-        status_sync.handle_expelled(&node);
+        status_sync.handle_expelled(&node, now);
         routing.forget(&node);
         unicast.handle_expelled(&node, &mut Turn { routing, outbox, now });
         amop.handle_expelled(&node);

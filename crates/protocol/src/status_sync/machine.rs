@@ -9,18 +9,22 @@ use nuncio_identity::NodeId;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
 use super::{
-    IssuerId, Query, QueryId, Record, Status, Version,
-    inquiry::Inquiry,
+    Answer, IssuerId, Query, QueryId, Record, Status, Version,
+    askers::Askers,
+    inquiry::{End, Inquiry},
     own_status::OwnStatus,
     table::{Applied, Arrival, First, Table},
 };
 use crate::{
-    Config, MAX_NODES, Output, Start, Strike, Topic, outbox::Outbox, peering::Address, status_sync::Facts,
+    Config, MAX_NODES, MAX_STATUS, Output, Start, Strike, Topic, outbox::Outbox, peering::Address, status_sync::Facts,
     timers::earliest,
 };
 
 /// Most record bytes in one answer.
 const MAX_ANSWER: usize = 4 << 20;
+
+/// An honest answer has more only when one more record, at the longest, would not have fitted.
+const NEARLY_FULL: usize = MAX_ANSWER - MAX_STATUS;
 
 /// Announcements of all nodes together come no closer than this: the larger the network, the seldomer each node
 /// repeats itself. Changes are announced at once all the same.
@@ -32,6 +36,7 @@ pub(crate) struct StatusSync {
     own: OwnStatus,
     table: Table,
     inquiry: Inquiry,
+    askers: Askers,
     rng: SmallRng,
     announce_interval: Duration,
     forget_after: Duration,
@@ -56,6 +61,7 @@ impl StatusSync {
             own: OwnStatus::new(draft, config.coalesce, now),
             table: Table::default(),
             inquiry: Inquiry::default(),
+            askers: Askers::default(),
             rng: SmallRng::seed_from_u64(seed),
             announce_interval: config.announce_interval,
             forget_after: config.forget_after,
@@ -123,15 +129,15 @@ impl StatusSync {
         self.own.set_application(bytes);
     }
 
-    pub(crate) fn handle_link_up(&mut self, peer: NodeId) {
+    pub(crate) fn handle_link_up(&mut self, peer: NodeId, now: Instant) {
         self.own.touch();
-        self.inquiry.link_up(peer);
+        self.inquiry.link_up(peer, now);
         self.compare_lists(&peer);
     }
 
-    pub(crate) fn handle_link_down(&mut self, peer: &NodeId) {
+    pub(crate) fn handle_link_down(&mut self, peer: &NodeId, now: Instant) {
         self.own.touch();
-        self.inquiry.link_down(peer);
+        self.inquiry.link_down(peer, now);
     }
 
     pub(crate) fn handle_signed(&mut self, record: Arc<Record>, outbox: &mut Outbox, now: Instant) {
@@ -141,41 +147,58 @@ impl StatusSync {
     }
 
     /// Takes an announcement; says whether it is news.
-    pub(crate) fn handle_announced(&mut self, via: NodeId, node: NodeId, version: Version) -> bool {
+    pub(crate) fn handle_announced(
+        &mut self,
+        via: NodeId,
+        node: NodeId,
+        version: Version,
+        outbox: &mut Outbox,
+        now: Instant,
+    ) -> bool {
         let known = self.table.version(&node);
-        let is_news = node != self.own.node() && known.is_none_or(|known| known < version);
-        if is_news {
-            self.inquiry.offer(via, node, version);
+        let is_newer = node != self.own.node() && known.is_none_or(|known| known < version);
+        let is_news = is_newer && self.inquiry.offer(via, node, version, &self.table, now);
+        if is_news && via == node && self.table.restless_until(&node, now).is_some() {
+            outbox.strike(via, Strike::Restless);
         }
         is_news
     }
 
-    pub(crate) fn handle_queried(&self, query: QueryId, wanted: Query, outbox: &mut Outbox) {
-        if let Query::Revocations { held } = wanted {
-            return outbox.push(Output::AnswerRevocations { query, held });
-        }
+    pub(crate) fn handle_queried(
+        &mut self,
+        peer: NodeId,
+        query: QueryId,
+        wanted: Query,
+        outbox: &mut Outbox,
+        now: Instant,
+    ) {
         let (mut records, mut bytes, mut more) = (Vec::new(), 0, false);
-        for record in self.answer(wanted) {
+        for record in self.answer(&wanted) {
             if bytes + record.bytes.len() > MAX_ANSWER {
                 more = true;
                 break;
             }
             bytes += record.bytes.len();
-            records.push(record);
+            records.push(Arc::clone(record));
         }
-        outbox.push(Output::Answer { query, records, more });
+        let admitted = self.askers.admit(peer, &wanted, bytes, outbox, now);
+        outbox.push(match wanted {
+            _ if !admitted => Output::Ignore { query },
+            Query::Revocations { held } => Output::AnswerRevocations { query, held },
+            Query::All { .. } | Query::Nodes(_) => Output::Answer { query, records, more },
+        });
     }
 
     /// Takes an answer; gives back what it changed, in order.
     pub(crate) fn handle_answered(
         &mut self,
         peer: NodeId,
-        records: Vec<Arc<Record>>,
-        more: bool,
+        answer: Answer,
         outbox: &mut Outbox,
         now: Instant,
     ) -> Vec<Change> {
         let mut changes = Vec::new();
+        let Answer { records, refused, bytes, more } = answer;
         let mut brings_news = false;
         for record in records {
             let node = record.status.node;
@@ -195,11 +218,19 @@ impl StatusSync {
                     changes.push(Change::Applied(record, first));
                 }
                 Applied::OverLimits if node == peer => outbox.strike(peer, Strike::Restless),
+                // The newest one is asked for when it is time.
+                Applied::TooSoon => {
+                    self.inquiry.offer(peer, node, record.status.version, &self.table, now);
+                }
                 Applied::OverLimits | Applied::Old | Applied::Full => {}
             }
         }
-        // An answer that brings nothing new cannot have more of it: do not ask a liar for ever.
-        self.inquiry.closed(&peer, Some(more && brings_news), &self.table, now);
+        if more && bytes < NEARLY_FULL {
+            outbox.strike(peer, Strike::EmptyPromise);
+        }
+        // An answer that brings nothing new cannot have more of it.
+        let more = more && bytes >= NEARLY_FULL && brings_news;
+        self.inquiry.closed(&peer, End::Answered { more, refused: &refused }, &self.table, outbox, now);
         changes
     }
 
@@ -212,8 +243,8 @@ impl StatusSync {
         }
     }
 
-    pub(crate) fn handle_query_failed(&mut self, peer: &NodeId, now: Instant) {
-        self.inquiry.closed(peer, None, &self.table, now);
+    pub(crate) fn handle_query_failed(&mut self, peer: &NodeId, outbox: &mut Outbox, now: Instant) {
+        self.inquiry.closed(peer, End::Failed, &self.table, outbox, now);
     }
 
     pub(crate) fn handle_reachability(&mut self, node: &NodeId, reachable: bool, now: Instant) {
@@ -221,9 +252,9 @@ impl StatusSync {
     }
 
     /// Forgets an expelled node.
-    pub(crate) fn handle_expelled(&mut self, node: &NodeId) {
+    pub(crate) fn handle_expelled(&mut self, node: &NodeId, now: Instant) {
         self.table.remove(node);
-        self.inquiry.forget(node);
+        self.inquiry.forget(node, now);
     }
 
     /// Signs what changed; called after every input that may have changed something, as [`StatusSync::ask`] is.
@@ -233,15 +264,15 @@ impl StatusSync {
     }
 
     /// Asks what is wanted.
-    pub(crate) fn ask(&mut self, outbox: &mut Outbox) {
-        self.inquiry.ask((self.own.node(), self.own.version()), self.own.revocations(), &self.table, outbox);
+    pub(crate) fn ask(&mut self, outbox: &mut Outbox, now: Instant) {
+        self.inquiry.ask((self.own.node(), self.own.version()), self.own.revocations(), &self.table, outbox, now);
     }
 
     /// Announces when due; gives back the nodes that are forgotten.
     pub(crate) fn handle_timeout(&mut self, outbox: &mut Outbox, now: Instant) -> Vec<NodeId> {
         if self.next_announcement.is_some_and(|at| at <= now) {
             self.announce(outbox, now);
-            self.inquiry.retry_lists();
+            self.inquiry.retry();
         }
         self.inquiry.handle_timeout(now);
         if self.next_forgetting > now {
@@ -250,7 +281,7 @@ impl StatusSync {
         self.next_forgetting = now + self.forget_after / 8;
         let gone = self.table.forget_unreachable(self.forget_after, now);
         for node in &gone {
-            self.inquiry.forget(node);
+            self.inquiry.forget(node, now);
         }
         gone
     }
@@ -269,21 +300,22 @@ impl StatusSync {
 
     /// The records a peer asked for, the own one first. Nodes that cannot be reached are left out of `All`:
     /// else two nodes would keep a dead one alive by telling each other.
-    fn answer(&self, wanted: Query) -> Vec<Arc<Record>> {
+    fn answer(&self, wanted: &Query) -> Vec<&Arc<Record>> {
         match wanted {
             Query::Nodes(nodes) => {
-                let newer = |(node, known): (NodeId, Option<Version>)| {
-                    self.record(&node).filter(|record| Some(record.status.version) > known).cloned()
+                let newer = |(node, known): (&NodeId, &Option<Version>)| {
+                    self.record(node).filter(|record| Some(record.status.version) > *known)
                 };
-                let unique: BTreeMap<_, _> = nodes.into_iter().take(MAX_NODES).collect();
+                let unique: BTreeMap<_, _> = nodes.iter().take(MAX_NODES).map(|(node, known)| (node, known)).collect();
                 unique.into_iter().filter_map(newer).collect()
             }
             // Answered by the edge, which holds the lists.
             Query::Revocations { .. } => Vec::new(),
             Query::All { known } => {
-                let known: HashMap<_, _> = known.into_iter().take(MAX_NODES).collect();
-                let newer = |record: &&Arc<Record>| known.get(&record.status.node) < Some(&record.status.version);
-                self.own.record().into_iter().chain(self.table.reachable()).filter(newer).cloned().collect()
+                let known: HashMap<_, _> =
+                    known.iter().take(MAX_NODES).map(|(node, version)| (node, version)).collect();
+                let newer = |record: &&Arc<Record>| known.get(&record.status.node) < Some(&&record.status.version);
+                self.own.record().into_iter().chain(self.table.reachable()).filter(newer).collect()
             }
         }
     }

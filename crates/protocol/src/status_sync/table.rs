@@ -18,6 +18,11 @@ pub(crate) const MAX_TABLE_BYTES: usize = 64 << 20;
 /// What a record costs besides its own bytes.
 const ENTRY: usize = 1 << 10;
 
+/// How often a node's record may change on average, and how many changes of longer silence may come at once. A node
+/// itself keeps well below: see `own_status.rs`.
+const CHANGE_EVERY: Duration = Duration::from_millis(500);
+const CHANGES_AT_ONCE: u32 = 20;
+
 /// The newest record of every other node.
 ///
 /// Bound: [`MAX_NODES`] with this node, and [`MAX_TABLE_BYTES`]. When full, nodes that can be reached go before those
@@ -38,6 +43,8 @@ struct Entry {
     /// The peer that brought the first record of the node.
     via: NodeId,
     reached: Reached,
+    /// When its changes so far would have ended if each had taken [`CHANGE_EVERY`].
+    changing_until: Instant,
 }
 
 /// Whether a path to a node exists.
@@ -74,6 +81,8 @@ pub(super) enum Applied {
     OverLimits,
     /// No room for it.
     Full,
+    /// The node's record changes too often.
+    TooSoon,
 }
 
 impl Table {
@@ -119,6 +128,9 @@ impl Table {
             }
             return (Applied::Old, Vec::new());
         }
+        if self.restless_until(&node, now).is_some() {
+            return (Applied::TooSoon, Vec::new());
+        }
         // The old record makes room first; it comes back if that is not enough.
         let old = self.take(&node);
         let mut evicted = Vec::new();
@@ -132,9 +144,19 @@ impl Table {
             evicted.push(victim);
         }
         let first = First(old.is_none());
-        let (via, reached) = old.map_or((via, Reached::Never(now)), |old| (old.via, old.reached));
-        self.put(node, Entry { version, record, via, reached });
+        let entry = match old {
+            Some(old) => Entry { version, record, changing_until: old.changing_until.max(now) + CHANGE_EVERY, ..old },
+            None => Entry { version, record, via, reached: Reached::Never(now), changing_until: now },
+        };
+        self.put(node, entry);
         (Applied::Newer(first), evicted)
+    }
+
+    /// Until when no further change of a node's record is taken, if it has changed too often.
+    pub(super) fn restless_until(&self, node: &NodeId, now: Instant) -> Option<Instant> {
+        let ahead = CHANGE_EVERY * (CHANGES_AT_ONCE - 1);
+        let until = self.entries.get(node)?.changing_until.checked_sub(ahead)?;
+        Some(until).filter(|until| *until > now)
     }
 
     /// Whether the record of a node that is not known would be kept.

@@ -5,7 +5,7 @@ use nuncio_protocol::{
     BridgeInput, Input, MAX_HOPS, Output, PeeringInput, StatusInput, UnicastInput,
     amop::{ClientInput, ClientOutput, Kind, PublishSeq, ResultCode},
     peering::{ConnectionId, LinkDownReason},
-    status_sync::{QueryId, Record, Version},
+    status_sync::{Answer, QueryId, Record, Version},
     unicast::{ExchangeId, Reply, UnicastError},
 };
 use rand::RngExt;
@@ -19,6 +19,9 @@ use super::{
 
 /// How long a query waits for its answer.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long an announcement waits at a node for the record of the node it is about, before it is passed on.
+const HOLD: Duration = Duration::from_secs(5);
 
 /// Peers to which a node passes gossip on.
 const MESH: usize = 6;
@@ -74,11 +77,10 @@ impl Simulator {
             Output::DuplicateIdentity { .. } => self.observed.duplicates += 1,
             Output::Relay { .. } => {}
             Output::Answer { query, records, more } => {
-                let bytes: usize = records.iter().map(|record| record.bytes.len()).sum();
-                self.observed.traffic.records += records.len() as u64;
-                self.observed.traffic.record_bytes += bytes as u64;
-                self.observed.traffic.bytes += wire_size::answer(records.len() as u64, bytes as u64);
-                self.answer(node, query, StatusInput::Answered { peer: self.network.ids[node], records, more });
+                self.answer_with_records(node, query, Answer { more, ..Answer::of(records) });
+            }
+            Output::Ignore { query } => {
+                self.answer(node, query, StatusInput::QueryFailed { peer: self.network.ids[node] });
             }
             Output::SendUnicast { to, message } => {
                 self.observed.traffic.messages += 1;
@@ -180,6 +182,14 @@ impl Simulator {
         }
     }
 
+    fn answer_with_records(&mut self, node: usize, query: QueryId, answer: Answer) {
+        let (records, bytes) = (answer.records.len() as u64, answer.bytes as u64);
+        self.observed.traffic.records += records;
+        self.observed.traffic.record_bytes += bytes;
+        self.observed.traffic.bytes += wire_size::answer(records, bytes);
+        self.answer(node, query, StatusInput::Answered { peer: self.network.ids[node], answer });
+    }
+
     /// The asker takes all lists at once: in the simulation every list is signed well.
     fn answer_with_lists(&mut self, node: usize, query: QueryId) {
         let lists = |simulator: &Self, node: usize| {
@@ -209,7 +219,8 @@ impl Simulator {
             }
             self.observed.traffic.announcements += 1;
             let at = self.now + self.latency() * hops;
-            arrivals.push(Arrival { at, to, generation: self.network.generations[to], via });
+            let (generation, held_until) = (self.network.generations[to], at + HOLD);
+            arrivals.push(Arrival { at, to, generation, via, held_until });
         }
         arrivals.sort_unstable_by_key(|arrival| (arrival.at, arrival.to));
         if let Some(first) = arrivals.first() {

@@ -1,0 +1,40 @@
+use std::time::{Duration, Instant};
+
+/// An allowance that refills: so much a second, so much saved at the most. Beyond it nothing is taken.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bucket {
+    left: f64,
+    at: Instant,
+}
+
+/// How fast a [`Bucket`] refills and how much it holds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Rate {
+    pub(crate) per_second: f64,
+    pub(crate) burst: f64,
+}
+
+impl Bucket {
+    /// A full one.
+    pub(crate) const fn new(rate: Rate, now: Instant) -> Self {
+        Self { left: rate.burst, at: now }
+    }
+
+    /// Takes an amount; `false`, and nothing taken, when there is less.
+    pub(crate) fn take(&mut self, amount: f64, rate: Rate, now: Instant) -> bool {
+        let grown = now.saturating_duration_since(self.at).as_secs_f64() * rate.per_second;
+        (self.left, self.at) = ((self.left + grown).min(rate.burst), self.at.max(now));
+        if amount > self.left {
+            return false;
+        }
+        self.left -= amount;
+        true
+    }
+}
+
+impl Rate {
+    /// So many a second, and those of so long saved.
+    pub(crate) const fn of(per_second: f64, saved: Duration) -> Self {
+        Self { per_second, burst: per_second * saved.as_secs_f64() }
+    }
+}
