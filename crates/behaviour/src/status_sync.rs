@@ -9,7 +9,7 @@ use libp2p::{
     request_response::{self, ResponseChannel},
 };
 use nuncio_identity::NodeId;
-use nuncio_protocol::status_sync::{QueryId, Record};
+use nuncio_protocol::status_sync::{Equivocation, QueryId, Record};
 use nuncio_wire::{SigningContext, status};
 
 use crate::access::Certifier;
@@ -133,4 +133,19 @@ pub(crate) fn prove(bytes: Bytes, context: &SigningContext, certifier: &dyn Cert
         return Err(refused(format!("{} calls itself other than its certificate does", node.short())));
     }
     Ok(Arc::new(record))
+}
+
+/// Reads two records that should contradict each other, and proves them. That their node is a member is asked of one of
+/// them only: the other may carry a certificate that has ended since.
+///
+/// # Errors
+/// What does not hold, in words.
+pub(crate) fn prove_equivocation(
+    [first, second]: [Bytes; 2],
+    context: &SigningContext,
+    certifier: &dyn Certifier,
+) -> Result<Equivocation, String> {
+    let first = prove(first, context, certifier).map_err(|refused| refused.reason)?;
+    let (second, _) = status::decode_record(second, context).map_err(|error| error.to_string())?;
+    Equivocation::of(first, Arc::new(second)).ok_or_else(|| "the records do not contradict each other".to_owned())
 }

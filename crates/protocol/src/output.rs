@@ -10,7 +10,7 @@ use crate::{
     Topic,
     amop::{self, ClientOutput},
     peering::{Address, ConnectionId, LinkDownReason},
-    status_sync::{IssuerId, Query, QueryId, Record, Status, Version},
+    status_sync::{Equivocation, IssuerId, Query, QueryId, Record, Status, Version},
     unicast::{self, ExchangeId, InboundId, Reply, UnicastError},
 };
 
@@ -68,6 +68,11 @@ pub enum Output {
         /// Why.
         reason: LinkDownReason,
     },
+    /// A node is proven to equivocate; it is expelled, but for the own node. Once for each node.
+    Equivocation {
+        /// What proves it.
+        proof: Equivocation,
+    },
     /// A node's record is new or changed (never the own one).
     NodeChanged {
         /// The record now applied.
@@ -104,6 +109,8 @@ pub enum Output {
         query: QueryId,
         /// What it gets; at most 4 MiB of record bytes.
         records: Vec<Arc<Record>>,
+        /// Proofs of equivocation it gets; at most [`crate::status_sync::MAX_PROOFS`], of 3 MiB in all.
+        proofs: Vec<Equivocation>,
         /// Whether there is more.
         more: bool,
     },

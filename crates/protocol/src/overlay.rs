@@ -64,6 +64,8 @@ pub struct NodeView {
     pub hops: Option<u8>,
     /// The peer over which it is reached.
     pub next_hop: Option<NodeId>,
+    /// It is proven to have signed two statuses with one version.
+    pub equivocates: bool,
 }
 
 /// An AMOP topic, as operators see it.
@@ -169,11 +171,12 @@ impl Overlay {
         self.peering.pending_peers()
     }
 
-    /// Every known node, this one included.
+    /// Every known node, this one included, and those that are proven to equivocate.
     pub fn nodes(&self) -> Vec<NodeView> {
         let recorded = self.status_sync.records().map(|record| record.status.node);
         let mut nodes = self.peering.neighbours();
         nodes.extend(recorded);
+        nodes.extend(self.status_sync.convicted());
         nodes.insert(self.node);
         nodes.into_iter().map(|node| self.view(node)).collect()
     }
@@ -260,6 +263,7 @@ impl Overlay {
             reachable: self.routing.is_reachable(&node),
             hops: if is_me { Some(0) } else { route.map(|route| route.hops) },
             next_hop: route.map(|route| route.next_hop),
+            equivocates: self.status_sync.is_convicted(&node),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Who is at which version, and what each node offers: announce, query, apply.
 
 mod askers;
+mod equivocation;
 mod fault;
 mod input;
 mod inquiry;
@@ -12,6 +13,7 @@ mod table;
 mod tests;
 mod version;
 
+pub use equivocation::{Equivocation, MAX_PROOFS};
 pub use input::StatusInput;
 pub use record::{Record, Status};
 pub use version::Version;
@@ -39,6 +41,11 @@ pub enum Query {
         /// What the asker holds.
         held: BTreeMap<IssuerId, u64>,
     },
+    /// The proofs of equivocation against other nodes than those.
+    Proofs {
+        /// Against whom the asker holds one; at most [`MAX_PROOFS`].
+        held: Vec<NodeId>,
+    },
 }
 
 /// What a peer answers.
@@ -46,6 +53,8 @@ pub enum Query {
 pub struct Answer {
     /// Verified records only.
     pub records: Vec<Arc<Record>>,
+    /// Proofs that nodes equivocate, of verified records.
+    pub proofs: Vec<Equivocation>,
     /// Nodes whose records came well signed, but with a certificate that this node refuses.
     pub refused: Vec<NodeId>,
     /// What all records that came weigh, in bytes, verified or not.

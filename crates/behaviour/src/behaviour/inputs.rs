@@ -183,15 +183,21 @@ impl Behaviour {
     }
 
     fn handle_answer(&mut self, peer: NodeId, response: Bytes) {
-        let (encoded, more) = match status::decode_answer(response) {
+        let encoded = match status::decode_answer(response) {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::warn!(peer = %peer.short(), %error, "bad status answer");
                 return self.handle(StatusInput::QueryFailed { peer });
             }
         };
-        let mut answer = Answer { more, ..Answer::default() };
-        for bytes in encoded {
+        let mut answer = Answer { more: encoded.more, ..Answer::default() };
+        for proof in encoded.proofs {
+            match status_sync::prove_equivocation(proof, &self.context, &*self.certifier) {
+                Ok(proof) => answer.proofs.push(proof),
+                Err(reason) => tracing::warn!(peer = %peer.short(), %reason, "refused a proof of equivocation"),
+            }
+        }
+        for bytes in encoded.records {
             answer.bytes += bytes.len();
             match status_sync::prove(bytes, &self.context, &*self.certifier) {
                 Ok(record) => {

@@ -138,9 +138,18 @@ impl Overlay {
         answer.refused.extend(Vec::into_iter(expelled).map(|record: Arc<Record>| record.status.node));
         for change in self.status_sync.handle_answered(peer, answer, &mut self.outbox, now) {
             let (record, is_first) = match change {
+                // Convicted by the same answer.
+                Change::Applied(record, _) if self.peering.is_expelled(&record.status.node) => {
+                    self.status_sync.handle_expelled(&record.status.node, now);
+                    continue;
+                }
                 Change::Applied(record, First(is_first)) => (record, is_first),
                 Change::Forgotten(node) => {
                     self.forget(&node);
+                    continue;
+                }
+                Change::Convicted(node) => {
+                    self.expel(node, now);
                     continue;
                 }
             };

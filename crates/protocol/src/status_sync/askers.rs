@@ -20,7 +20,7 @@ const BYTES: Rate = Rate { per_second: (4 << 20) as f64, burst: MAX_TABLE_BYTES 
 const QUERY: usize = 1 << 10;
 const KNOWN: usize = 96;
 
-/// What revocation lists are taken to weigh; the edge holds them.
+/// What revocation lists and proofs are taken to weigh; there are few, and the edge holds the lists.
 const LISTS: usize = 64 << 10;
 
 /// Queries for all nodes: one for each link that comes up, links being lost again in bad weather.
@@ -59,7 +59,7 @@ impl Askers {
         let (cost, in_rate) = match wanted {
             Query::All { known } => (KNOWN * known.len() + bytes, asker.all.take(1.0, ALL, now)),
             Query::Nodes(nodes) => (KNOWN * nodes.len() + bytes, true),
-            Query::Revocations { .. } => (LISTS, true),
+            Query::Revocations { .. } | Query::Proofs { .. } => (LISTS, true),
         };
         #[expect(clippy::cast_precision_loss, reason = "a byte more or less does not matter")]
         let cost = (QUERY + cost) as f64;

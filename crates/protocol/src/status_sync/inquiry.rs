@@ -15,7 +15,7 @@ use self::{
     asking::{Asking, Open, Want},
     wanted::{Duty, Miss, Offer, State, Wanted},
 };
-use super::{IssuerId, Query, Version, table::Table};
+use super::{IssuerId, Query, Version, equivocation::Proofs, table::Table};
 use crate::{
     Output, Strike,
     outbox::Outbox,
@@ -42,6 +42,13 @@ pub(super) struct Inquiry {
     waking: Timers<NodeId>,
     /// Until when a peer is asked nothing.
     resting: Timers<NodeId>,
+}
+
+/// What this node holds, which is not to be sent to it again.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Held<'a> {
+    pub(super) revocations: &'a BTreeMap<IssuerId, u64>,
+    pub(super) proofs: &'a Proofs,
 }
 
 /// How a query ended.
@@ -186,6 +193,14 @@ impl Inquiry {
         }
     }
 
+    /// Notes that a peer holds more proofs.
+    pub(super) fn want_proofs(&mut self, peer: &NodeId) {
+        if let Some(asking) = self.peers.get_mut(peer) {
+            asking.proofs = Want::Wanted;
+            self.ripen(peer);
+        }
+    }
+
     /// A peer answered a query for its lists.
     pub(super) fn lists_answered(&mut self, peer: &NodeId) {
         if let Some(asking) = self.peers.get_mut(peer)
@@ -199,7 +214,10 @@ impl Inquiry {
     pub(super) fn retry(&mut self) {
         let mut again = Vec::new();
         for (peer, asking) in &mut self.peers {
-            for want in [&mut asking.all, &mut asking.lists].into_iter().filter(|want| **want == Want::Failed) {
+            for want in [&mut asking.all, &mut asking.lists, &mut asking.proofs]
+                .into_iter()
+                .filter(|want| **want == Want::Failed)
+            {
                 *want = Want::Wanted;
                 again.push(*peer);
             }
@@ -219,6 +237,7 @@ impl Inquiry {
                 match open {
                     Some(Open::All) => asking.all = Want::Failed,
                     Some(Open::Lists) => asking.lists = Want::Failed,
+                    Some(Open::Proofs) => asking.proofs = Want::Failed,
                     Some(Open::Nodes(_)) | None => {}
                 }
                 if let Some(until) = asking.rests_until.replace(now + REST) {
@@ -276,7 +295,7 @@ impl Inquiry {
     pub(super) fn ask(
         &mut self,
         own: (NodeId, Version),
-        held: &BTreeMap<IssuerId, u64>,
+        held: Held<'_>,
         table: &Table,
         outbox: &mut Outbox,
         now: Instant,
@@ -288,7 +307,9 @@ impl Inquiry {
                 continue;
             }
             let (open, wanted) = if asking.lists.take() {
-                (Open::Lists, Query::Revocations { held: held.clone() })
+                (Open::Lists, Query::Revocations { held: held.revocations.clone() })
+            } else if asking.proofs.take() {
+                (Open::Proofs, Query::Proofs { held: held.proofs.nodes().collect() })
             } else if asking.all.take() {
                 let known = table.records().map(|record| (record.status.node, record.status.version));
                 (Open::All, Query::All { known: std::iter::once(own).chain(known).collect() })

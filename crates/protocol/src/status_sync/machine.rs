@@ -11,7 +11,8 @@ use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use super::{
     Answer, IssuerId, Query, QueryId, Record, Status, Version,
     askers::Askers,
-    inquiry::{End, Inquiry},
+    equivocation::{Equivocation, Proofs},
+    inquiry::{End, Held, Inquiry},
     own_status::OwnStatus,
     table::{Applied, Arrival, First, Table},
 };
@@ -37,6 +38,7 @@ pub(crate) struct StatusSync {
     table: Table,
     inquiry: Inquiry,
     askers: Askers,
+    proofs: Proofs,
     rng: SmallRng,
     announce_interval: Duration,
     forget_after: Duration,
@@ -53,6 +55,8 @@ pub(crate) enum Change {
     Applied(Arc<Record>, First),
     /// A record made room for another one.
     Forgotten(NodeId),
+    /// A node is proven to equivocate.
+    Convicted(NodeId),
 }
 
 impl StatusSync {
@@ -62,6 +66,7 @@ impl StatusSync {
             table: Table::default(),
             inquiry: Inquiry::default(),
             askers: Askers::default(),
+            proofs: Proofs::default(),
             rng: SmallRng::seed_from_u64(seed),
             announce_interval: config.announce_interval,
             forget_after: config.forget_after,
@@ -116,12 +121,15 @@ impl StatusSync {
         self.own.set_multicast_topics(topics);
     }
 
-    /// Asks a linked peer for its revocation lists if its record says that they are newer.
-    pub(crate) fn compare_lists(&mut self, peer: &NodeId) {
+    /// Asks a linked peer for its revocation lists and proofs if its record says that it has more.
+    fn compare(&mut self, peer: &NodeId) {
         let Some(record) = self.table.get(peer) else { return };
         let held = self.own.revocations();
         if record.status.revocations.iter().any(|(issuer, number)| held.get(issuer).is_none_or(|own| own < number)) {
             self.inquiry.want_lists(peer);
+        }
+        if record.status.proofs as usize > self.proofs.len() {
+            self.inquiry.want_proofs(peer);
         }
     }
 
@@ -132,7 +140,7 @@ impl StatusSync {
     pub(crate) fn handle_link_up(&mut self, peer: NodeId, now: Instant) {
         self.own.touch();
         self.inquiry.link_up(peer, now);
-        self.compare_lists(&peer);
+        self.compare(&peer);
     }
 
     pub(crate) fn handle_link_down(&mut self, peer: &NodeId, now: Instant) {
@@ -185,7 +193,8 @@ impl StatusSync {
         outbox.push(match wanted {
             _ if !admitted => Output::Ignore { query },
             Query::Revocations { held } => Output::AnswerRevocations { query, held },
-            Query::All { .. } | Query::Nodes(_) => Output::Answer { query, records, more },
+            Query::Proofs { held } => Output::Answer { query, records, proofs: self.proofs.beside(&held), more: false },
+            Query::All { .. } | Query::Nodes(_) => Output::Answer { query, records, proofs: Vec::new(), more },
         });
     }
 
@@ -198,7 +207,7 @@ impl StatusSync {
         now: Instant,
     ) -> Vec<Change> {
         let mut changes = Vec::new();
-        let Answer { records, refused, bytes, more } = answer;
+        let Answer { records, proofs, refused, bytes, more } = answer;
         let mut brings_news = false;
         for record in records {
             let node = record.status.node;
@@ -214,7 +223,7 @@ impl StatusSync {
                 Applied::Newer(first) => {
                     brings_news = true;
                     outbox.push(Output::NodeChanged { record: Arc::clone(&record) });
-                    self.compare_lists(&node);
+                    self.compare(&node);
                     changes.push(Change::Applied(record, first));
                 }
                 Applied::OverLimits if node == peer => outbox.strike(peer, Strike::Restless),
@@ -222,8 +231,12 @@ impl StatusSync {
                 Applied::TooSoon => {
                     self.inquiry.offer(peer, node, record.status.version, &self.table, now);
                 }
+                Applied::Contradicts(known) => changes.extend(self.convict(Equivocation::of(known, record), outbox)),
                 Applied::OverLimits | Applied::Old | Applied::Full => {}
             }
+        }
+        for proof in proofs {
+            changes.extend(self.convict(Some(proof), outbox));
         }
         if more && bytes < NEARLY_FULL {
             outbox.strike(peer, Strike::EmptyPromise);
@@ -232,6 +245,29 @@ impl StatusSync {
         let more = more && bytes >= NEARLY_FULL && brings_news;
         self.inquiry.closed(&peer, End::Answered { more, refused: &refused }, &self.table, outbox, now);
         changes
+    }
+
+    /// Keeps a proof that is new and passes it on. The own node has a second host then; it cannot turn itself out.
+    fn convict(&mut self, proof: Option<Equivocation>, outbox: &mut Outbox) -> Option<Change> {
+        let proof = proof.filter(|proof| !self.proofs.contains(&proof.node()))?;
+        let node = proof.node();
+        outbox.push(Output::Equivocation { proof: proof.clone() });
+        self.proofs.keep(proof);
+        self.own.set_proofs(self.proofs.len());
+        (node != self.own.node()).then(|| {
+            outbox.strike(node, Strike::Equivocation);
+            Change::Convicted(node)
+        })
+    }
+
+    /// Whether a node is proven to equivocate.
+    pub(crate) fn is_convicted(&self, node: &NodeId) -> bool {
+        self.proofs.contains(node)
+    }
+
+    /// The nodes that are.
+    pub(crate) fn convicted(&self) -> impl Iterator<Item = NodeId> {
+        self.proofs.nodes()
     }
 
     /// A record of ours that is newer than we are was signed by another host; each is told of once.
@@ -265,7 +301,9 @@ impl StatusSync {
 
     /// Asks what is wanted.
     pub(crate) fn ask(&mut self, outbox: &mut Outbox, now: Instant) {
-        self.inquiry.ask((self.own.node(), self.own.version()), self.own.revocations(), &self.table, outbox, now);
+        let own = (self.own.node(), self.own.version());
+        let held = Held { revocations: self.own.revocations(), proofs: &self.proofs };
+        self.inquiry.ask(own, held, &self.table, outbox, now);
     }
 
     /// Announces when due; gives back the nodes that are forgotten.
@@ -309,8 +347,8 @@ impl StatusSync {
                 let unique: BTreeMap<_, _> = nodes.iter().take(MAX_NODES).map(|(node, known)| (node, known)).collect();
                 unique.into_iter().filter_map(newer).collect()
             }
-            // Answered by the edge, which holds the lists.
-            Query::Revocations { .. } => Vec::new(),
+            // Lists are held by the edge; proofs are no records of nodes.
+            Query::Revocations { .. } | Query::Proofs { .. } => Vec::new(),
             Query::All { known } => {
                 let known: HashMap<_, _> =
                     known.iter().take(MAX_NODES).map(|(node, version)| (node, version)).collect();
@@ -335,6 +373,7 @@ pub(crate) fn empty_status(start: Start) -> Status {
         software,
         multicast_topics: BTreeSet::new(),
         revocations: BTreeMap::new(),
+        proofs: 0,
         application: Bytes::new(),
         sealing_key: Bytes::new(),
         clock: Duration::ZERO,

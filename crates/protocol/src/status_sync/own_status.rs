@@ -93,6 +93,11 @@ impl OwnStatus {
         &self.draft.revocations
     }
 
+    pub(super) const fn set_proofs(&mut self, proofs: usize) {
+        self.draft.proofs = proofs as u32;
+        self.touched = true;
+    }
+
     pub(super) fn set_multicast_topics(&mut self, topics: BTreeSet<Topic>) {
         self.draft.multicast_topics = topics.into_iter().take(MAX_TOPICS_PER_NODE).collect();
         self.touched = true;

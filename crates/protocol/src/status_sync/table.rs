@@ -77,6 +77,8 @@ pub(super) enum Applied {
     Newer(First),
     /// It is known, or older than the one known.
     Old,
+    /// This one is known, which has the same version and says something else.
+    Contradicts(Arc<Record>),
     /// It says more than a record may.
     OverLimits,
     /// No room for it.
@@ -123,10 +125,9 @@ impl Table {
         if let Some(entry) = self.entries.get(&node)
             && version <= entry.version
         {
-            if version == entry.version && record.bytes != entry.record.bytes {
-                tracing::warn!(node = %node.short(), %version, "node signed two records with one version; the first is kept");
-            }
-            return (Applied::Old, Vec::new());
+            let contradicts = version == entry.version && record.status != entry.record.status;
+            let applied = if contradicts { Applied::Contradicts(Arc::clone(&entry.record)) } else { Applied::Old };
+            return (applied, Vec::new());
         }
         if self.restless_until(&node, now).is_some() {
             return (Applied::TooSoon, Vec::new());

@@ -132,6 +132,7 @@ pub fn record(n: usize, seq: u64, neighbours: &[usize], topics: &[(&str, u32)]) 
         software: "nuncio/test".into(),
         multicast_topics: BTreeSet::new(),
         revocations: BTreeMap::new(),
+        proofs: 0,
         application: Bytes::new(),
         sealing_key: Bytes::new(),
         clock: Duration::ZERO,

@@ -74,10 +74,10 @@ impl Simulator {
             }
             Output::Probe { connection } => self.probe(node, connection),
             Output::AnswerRevocations { query, .. } => self.answer_with_lists(node, query),
-            Output::DuplicateIdentity { .. } => self.observed.duplicates += 1,
+            Output::Equivocation { .. } | Output::DuplicateIdentity { .. } => self.observed.duplicates += 1,
             Output::Relay { .. } => {}
-            Output::Answer { query, records, more } => {
-                self.answer_with_records(node, query, Answer { more, ..Answer::of(records) });
+            Output::Answer { query, records, proofs, more } => {
+                self.answer_with_records(node, query, Answer { proofs, more, ..Answer::of(records) });
             }
             Output::Ignore { query } => {
                 self.answer(node, query, StatusInput::QueryFailed { peer: self.network.ids[node] });

@@ -18,6 +18,7 @@ pub(super) struct Asking {
     pub(super) is_ripe: bool,
     pub(super) all: Want,
     pub(super) lists: Want,
+    pub(super) proofs: Want,
     /// The nodes it offers and may be asked for; some may have come from others meanwhile.
     pub(super) ready: Vec<NodeId>,
     /// It did not answer: it is asked nothing until then.
@@ -31,6 +32,7 @@ pub(super) struct Asking {
 pub(super) enum Open {
     All,
     Lists,
+    Proofs,
     Nodes(Vec<NodeId>),
 }
 
@@ -63,6 +65,7 @@ impl Asking {
             is_ripe: false,
             all: Want::Wanted,
             lists: Want::Idle,
+            proofs: Want::Idle,
             ready: Vec::new(),
             rests_until: None,
             strangers: 0,
