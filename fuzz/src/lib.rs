@@ -140,8 +140,8 @@ pub fn status(data: &[u8]) {
         let again = status::decode_query(status::encode_query(&query).into()).expect("what was read is written well");
         assert_eq!(again, query);
     }
-    if let Ok((records, _)) = status::decode_answer(bytes) {
-        for record in records {
+    if let Ok(answer) = status::decode_answer(bytes) {
+        for record in answer.records.into_iter().chain(answer.proofs.into_iter().flatten()) {
             let _ = status::decode_record(record, &READER);
         }
     }

@@ -76,6 +76,8 @@ pub struct NodeView {
     pub hops: Option<u8>,
     /// The peer over which it is reached.
     pub next_hop: Option<NodeId>,
+    /// It is proven to have signed two statuses with one version.
+    pub equivocates: bool,
 }
 
 /// An AMOP topic, as operators see it.
@@ -113,10 +115,7 @@ impl Overlay {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.peering.handle_timeout(&mut self.outbox, now);
         for node in self.status_sync.handle_timeout(&mut self.outbox, now) {
-            self.peering.handle_forgotten(&node);
-            self.amop.handle_forgotten(&node);
-            self.routing.forget(&node);
-            self.relay.forget(&node);
+            self.forget(&node);
         }
         for (from, waiting) in self.gate.give_up(now) {
             // Whoever passes something on has the record of its source, and was asked for it.
@@ -130,6 +129,14 @@ impl Overlay {
         self.settle(now);
         self.judge(now);
         self.due = self.earliest_due();
+    }
+
+    /// The record of a node has gone.
+    fn forget(&mut self, node: &NodeId) {
+        self.peering.handle_forgotten(node);
+        self.amop.handle_forgotten(node);
+        self.routing.forget(node);
+        self.relay.forget(node);
     }
 
     /// When [`Overlay::handle_timeout`] wants to be called next.
@@ -224,11 +231,12 @@ impl Overlay {
         self.peering.pending_peers()
     }
 
-    /// Every known node, this one included.
+    /// Every known node, this one included, and those that are proven to equivocate.
     pub fn nodes(&self) -> Vec<NodeView> {
         let recorded = self.status_sync.records().map(|record| record.status.node);
         let mut nodes = self.peering.neighbours();
         nodes.extend(recorded);
+        nodes.extend(self.status_sync.convicted());
         nodes.insert(self.life.node);
         nodes.into_iter().map(|node| self.view(node)).collect()
     }
@@ -270,13 +278,13 @@ impl Overlay {
                 Event::Up(peer) => {
                     self.gate.handle_link_up(peer, now);
                     self.routing.link_up(peer);
-                    self.status_sync.handle_link_up(peer);
+                    self.status_sync.handle_link_up(peer, now);
                 }
                 Event::Down(peer) => {
                     let waiting = self.gate.handle_link_down(&peer);
                     self.drop_gossip(waiting.iter().filter_map(Waiting::gossip));
                     self.routing.link_down(&peer);
-                    self.status_sync.handle_link_down(&peer);
+                    self.status_sync.handle_link_down(&peer, now);
                     lost.push(peer);
                 }
             }
@@ -302,7 +310,7 @@ impl Overlay {
         }
         self.with_amop(now, |amop, turn| amop.review_private(turn));
         let Self { peering, status_sync, amop, relay, outbox, .. } = self;
-        status_sync.ask(outbox);
+        status_sync.ask(outbox, now);
         relay.flush(|| status_sync.is_full_mesh(), outbox);
         let facts = || Facts { neighbours: peering.neighbours(), topics: amop.topics() };
         status_sync.flush(facts, outbox, now);
@@ -332,6 +340,7 @@ impl Overlay {
             reachable: self.routing.is_reachable(&node),
             hops: if is_me { Some(0) } else { route.map(|route| route.hops) },
             next_hop: route.map(|route| route.next_hop),
+            equivocates: self.status_sync.is_convicted(&node),
         }
     }
 }

@@ -8,7 +8,7 @@ use nuncio_protocol::{
     MAX_APPLICATION_FIELD, MAX_ISSUERS, MAX_NEIGHBOURS, MAX_NODES, MAX_SEALING_KEY, MAX_STATUS, MAX_TOPICS_PER_NODE,
     Topic,
     peering::Address,
-    status_sync::{IssuerId, Query, Record, Status, Version},
+    status_sync::{Equivocation, IssuerId, MAX_PROOFS, Query, Record, Status, Version},
 };
 use prost::Message as _;
 
@@ -42,15 +42,19 @@ pub fn encode_query(query: &Query) -> Vec<u8> {
     let query = match query {
         Query::Nodes(nodes) => {
             let nodes = nodes.iter().map(|(node, version)| known(node, *version)).collect();
-            proto::Query { nodes, all: false, revocations: None }
+            proto::Query { nodes, ..proto::Query::default() }
         }
         Query::All { known: nodes } => {
             let nodes = nodes.iter().map(|(node, version)| known(node, Some(*version))).collect();
-            proto::Query { nodes, all: true, revocations: None }
+            proto::Query { nodes, all: true, ..proto::Query::default() }
         }
         Query::Revocations { held } => {
             let revocations = Some(proto::Held { numbers: encode_revocations(held) });
-            proto::Query { nodes: Vec::new(), all: false, revocations }
+            proto::Query { revocations, ..proto::Query::default() }
+        }
+        Query::Proofs { held } => {
+            let nodes = held.iter().map(|node| Bytes::copy_from_slice(node.as_bytes())).collect();
+            proto::Query { proofs: Some(proto::Proven { nodes }), ..proto::Query::default() }
         }
     };
     query.encode_to_vec()
@@ -64,6 +68,11 @@ pub fn decode_query(bytes: Bytes) -> Result<Query, DecodeError> {
     let query = proto::Query::decode(bytes).map_err(|source| DecodeError::Protobuf { message: "query", source })?;
     if let Some(held) = query.revocations {
         return Ok(Query::Revocations { held: decode_revocations(&held.numbers)? });
+    }
+    if let Some(proofs) = query.proofs {
+        bounded("proven nodes", proofs.nodes.len(), MAX_PROOFS)?;
+        let held = proofs.nodes.iter().map(|node| NodeId::from_bytes(node)).collect::<Result<_, _>>()?;
+        return Ok(Query::Proofs { held });
     }
     bounded("nodes", query.nodes.len(), MAX_NODES)?;
     let known = query.nodes.iter().map(|known| {
@@ -80,19 +89,37 @@ pub fn decode_query(bytes: Bytes) -> Result<Query, DecodeError> {
 }
 
 /// Encodes an answer.
-pub fn encode_answer(records: &[Arc<Record>], more: bool) -> Vec<u8> {
+pub fn encode_answer(records: &[Arc<Record>], proofs: &[Equivocation], more: bool) -> Vec<u8> {
     let records = records.iter().map(|record| record.bytes.clone()).collect();
-    proto::Answer { records, more, lists: Vec::new(), agencies: Vec::new() }.encode_to_vec()
+    let proof = |proof: &Equivocation| {
+        let [first, second] = proof.records().map(|record| record.bytes.clone());
+        proto::Proof { first, second }
+    };
+    let proofs = proofs.iter().map(proof).collect();
+    proto::Answer { records, proofs, more, ..proto::Answer::default() }.encode_to_vec()
 }
 
-/// Reads an answer: encoded records, for [`decode_record`], and whether there is more.
+/// An answer to a query for records or proofs; nothing in it is verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodedAnswer {
+    /// Encoded records, for [`decode_record`].
+    pub records: Vec<Bytes>,
+    /// Two encoded records each, which should contradict each other.
+    pub proofs: Vec<[Bytes; 2]>,
+    /// Whether there is more.
+    pub more: bool,
+}
+
+/// Reads an answer.
 ///
 /// # Errors
-/// When it is none or holds too many records.
-pub fn decode_answer(bytes: Bytes) -> Result<(Vec<Bytes>, bool), DecodeError> {
-    let proto::Answer { records, more, .. } = decode_any_answer(bytes)?;
+/// When it is none or holds too much.
+pub fn decode_answer(bytes: Bytes) -> Result<EncodedAnswer, DecodeError> {
+    let proto::Answer { records, proofs, more, .. } = decode_any_answer(bytes)?;
     bounded("records", records.len(), MAX_NODES)?;
-    Ok((records, more))
+    bounded("proofs", proofs.len(), MAX_PROOFS)?;
+    let proofs = proofs.into_iter().map(|proto::Proof { first, second }| [first, second]).collect();
+    Ok(EncodedAnswer { records, proofs, more })
 }
 
 /// Encodes an answer to a query for revocation lists: lists and agency certificates, DER. Lists beyond
@@ -105,7 +132,7 @@ pub fn encode_revocations_answer(lists: &[Bytes], agencies: &[Bytes]) -> Vec<u8>
     };
     let lists = lists.iter().take(MAX_ISSUERS).take_while(fits).cloned().collect();
     let agencies = agencies.iter().take(MAX_ISSUERS).cloned().collect();
-    proto::Answer { records: Vec::new(), more: false, lists, agencies }.encode_to_vec()
+    proto::Answer { lists, agencies, ..proto::Answer::default() }.encode_to_vec()
 }
 
 /// An answer to a query for revocation lists; nothing in it is verified.
@@ -189,6 +216,7 @@ fn encode_status(status: &Status) -> proto::Status {
         revocations: encode_revocations(&status.revocations),
         application: status.application.clone(),
         sealing_key: status.sealing_key.clone(),
+        proofs: status.proofs,
         clock_ms: status.clock.as_millis() as u64,
     }
 }
@@ -221,6 +249,7 @@ fn decode_status(status: proto::Status) -> Result<Status, DecodeError> {
         revocations: decode_revocations(&status.revocations)?,
         application: status.application,
         sealing_key: status.sealing_key,
+        proofs: status.proofs,
         clock: Duration::from_millis(status.clock_ms),
     })
 }

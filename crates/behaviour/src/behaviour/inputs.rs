@@ -14,6 +14,7 @@ use nuncio_protocol::{
     AccessInput, BridgeInput, GossipInput, Input, PeeringInput, StatusInput, Strike, UnicastInput,
     gossip::{GossipId, Judgement, Stamp},
     peering::{Address, Direction},
+    status_sync::Answer,
 };
 use nuncio_wire::{
     amop,
@@ -29,7 +30,7 @@ use crate::{
     link_stream,
     multicast::{Pending, acceptance},
     peering::from_multiaddr,
-    status_sync,
+    status_sync::{self, Refused},
 };
 
 impl Behaviour {
@@ -193,24 +194,34 @@ impl Behaviour {
     }
 
     fn handle_answer(&mut self, peer: NodeId, response: Bytes) {
-        let (encoded, more) = match status::decode_answer(response) {
+        let encoded = match status::decode_answer(response) {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::warn!(peer = %peer.short(), %error, "bad status answer");
                 return self.handle(StatusInput::QueryFailed { peer });
             }
         };
-        let mut records = Vec::with_capacity(encoded.len());
-        for bytes in encoded {
+        let mut answer = Answer { more: encoded.more, ..Answer::default() };
+        for proof in encoded.proofs {
+            match status_sync::prove_equivocation(proof, &self.context, &*self.certifier) {
+                Ok(proof) => answer.proofs.push(proof),
+                Err(reason) => tracing::warn!(peer = %peer.short(), %reason, "refused a proof of equivocation"),
+            }
+        }
+        for bytes in encoded.records {
+            answer.bytes += bytes.len();
             match status_sync::prove(bytes, &self.context, &*self.certifier) {
                 Ok(record) => {
                     self.readmit_if_proved(record.status.node);
-                    records.push(record);
+                    answer.records.push(record);
                 }
-                Err(reason) => tracing::warn!(peer = %peer.short(), %reason, "refused a status record"),
+                Err(Refused { node, reason }) => {
+                    tracing::warn!(peer = %peer.short(), %reason, "refused a status record");
+                    answer.refused.extend(node);
+                }
             }
         }
-        self.handle(StatusInput::Answered { peer, records, more });
+        self.handle(StatusInput::Answered { peer, answer });
     }
 
     /// The node judges the lists; whether they hold or not, the peer has answered.

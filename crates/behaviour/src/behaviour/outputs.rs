@@ -68,12 +68,7 @@ impl Behaviour {
                 self.overlay.handle_input(StatusInput::Signed { record }, now);
             }
             Output::Announce { version } => self.announce(version, now),
-            Output::Query { peer, wanted } => {
-                let request = self.inner.status.send_request(&peer.into(), status::encode_query(&wanted).into());
-                if matches!(wanted, Query::Revocations { .. }) {
-                    self.revocation_queries.insert(request);
-                }
-            }
+            Output::Query { peer, wanted } => self.query(peer, &wanted),
             Output::Probe { connection } => {
                 if let Some(connection) = self.connections.by_name(connection) {
                     self.inner.unicast.probe(connection);
@@ -89,11 +84,17 @@ impl Behaviour {
                 // The peer may be gone; then it needs no answer.
                 let _ = self.inner.status.send_response(channel, answer.into());
             }
+            // Dropping the channel tells the peer.
+            Output::Ignore { query } => drop(self.queries.close(query)),
             Output::Relay { topics } => self.relay(topics),
-            Output::Answer { query, records, more } => {
+            Output::Equivocation { proof } => {
+                tracing::warn!(node = %proof.node().short(), "a node signed two statuses with one version; it is expelled");
+            }
+            Output::Answer { query, records, proofs, more } => {
                 if let Some(channel) = self.queries.close(query) {
+                    let answer = status::encode_answer(&records, &proofs, more);
                     // The peer may be gone; then it needs no answer.
-                    let _ = self.inner.status.send_response(channel, status::encode_answer(&records, more).into());
+                    let _ = self.inner.status.send_response(channel, answer.into());
                 }
             }
         }
@@ -219,6 +220,13 @@ impl Behaviour {
             self.inner.gossip.unsubscribe(&IdentTopic::new(multicast::gossip_topic(Some(topic))));
         }
         self.relayed = topics;
+    }
+
+    fn query(&mut self, peer: NodeId, wanted: &Query) {
+        let request = self.inner.status.send_request(&peer.into(), status::encode_query(wanted).into());
+        if matches!(wanted, Query::Revocations { .. }) {
+            self.revocation_queries.insert(request);
+        }
     }
 
     fn announce(&mut self, version: Version, now: Instant) {

@@ -91,7 +91,7 @@ impl Overlay {
             return self.hold(via, waiting, version.epoch, now);
         }
         self.outbox.push(Output::Judged { id, judgement: Judgement::Fresh });
-        if self.status_sync.handle_announced(via, node, version) {
+        if self.status_sync.handle_announced(via, node, version, &mut self.outbox, now) {
             self.settle(now);
         }
     }
@@ -102,7 +102,7 @@ impl Overlay {
         let seq = if let Waiting::Announcement { version, .. } = &waiting { version.seq } else { 1 };
         if !self.gate.hold(from, waiting, now) {
             self.drop_gossip(gossip);
-        } else if self.status_sync.handle_announced(from, source, Version { epoch, seq }) {
+        } else if self.status_sync.handle_announced(from, source, Version { epoch, seq }, &mut self.outbox, now) {
             self.settle(now);
         }
     }

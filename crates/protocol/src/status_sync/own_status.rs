@@ -7,7 +7,7 @@ use std::{
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 
-use super::{IssuerId, Record, Status, Version, table::MAX_ADDRESSES};
+use super::{IssuerId, Record, Status, Version, fault::MAX_ADDRESSES};
 use crate::{
     MAX_APPLICATION_FIELD, MAX_ISSUERS, MAX_NEIGHBOURS, MAX_TOPICS_PER_NODE, Output, Topic, outbox::Outbox,
     peering::Address,
@@ -91,6 +91,11 @@ impl OwnStatus {
 
     pub(super) const fn revocations(&self) -> &BTreeMap<IssuerId, u64> {
         &self.draft.revocations
+    }
+
+    pub(super) const fn set_proofs(&mut self, proofs: usize) {
+        self.draft.proofs = proofs as u32;
+        self.touched = true;
     }
 
     pub(super) fn set_multicast_topics(&mut self, topics: BTreeSet<Topic>) {

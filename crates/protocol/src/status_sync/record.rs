@@ -32,6 +32,8 @@ pub struct Status {
     pub multicast_topics: BTreeSet<Topic>,
     /// Number of the newest revocation list it holds of each issuer; at most [`crate::MAX_ISSUERS`].
     pub revocations: BTreeMap<IssuerId, u64>,
+    /// How many proofs of equivocation it holds.
+    pub proofs: u32,
     /// Opaque bytes of the embedding application; at most [`crate::MAX_APPLICATION_FIELD`].
     pub application: Bytes,
     /// What others seal messages to it with, opaque to the core; at most [`crate::MAX_SEALING_KEY`].

@@ -57,6 +57,7 @@ pub fn sign(status: Status) -> Arc<Record> {
     for address in &status.addresses {
         bytes.extend_from_slice(address.as_str().as_bytes());
     }
+    bytes.extend_from_slice(&status.proofs.to_be_bytes());
     bytes.extend_from_slice(&status.application);
     bytes.extend_from_slice(&status.sealing_key);
     bytes.extend_from_slice(&(status.clock.as_millis() as u64).to_be_bytes());

@@ -39,7 +39,12 @@ pub(super) struct Arrival {
     /// Of the node it arrives at, when it was sent.
     pub(super) generation: u64,
     pub(super) via: usize,
+    /// How long whoever passes it on waits for the record of its node.
+    pub(super) held_until: Duration,
 }
+
+/// How often a held announcement is looked at.
+const HELD_STEP: Duration = Duration::from_millis(20);
 
 /// Machines and wires.
 #[derive(Debug, Default)]
@@ -212,6 +217,20 @@ impl Network {
 
 /// What links do.
 impl Simulator {
+    /// An announcement is passed on by those that hold the record of its node.
+    fn passes_on(&self, via: usize, origin: usize) -> bool {
+        let origin_id = self.network.ids[origin];
+        via == origin || self.overlay(via).is_some_and(|overlay| overlay.record(&origin_id).is_some())
+    }
+
+    fn hold(&mut self, arrival: Arrival, origin: usize, version: Version, clock: Duration) {
+        let at = self.now + HELD_STEP;
+        if at < arrival.held_until {
+            let arrivals = vec![Arrival { at, ..arrival }].into_iter();
+            self.network.schedule(at, Event::Announced { origin, version, clock, arrivals });
+        }
+    }
+
     pub(super) fn happen(&mut self, event: Event) {
         match event {
             Event::Wake { node } => self.wake(node),
@@ -221,9 +240,13 @@ impl Simulator {
                 }
             }
             Event::Announced { origin, version, clock, mut arrivals } => {
-                let Some(Arrival { to, generation, via, .. }) = arrivals.next() else { return };
+                let Some(arrival) = arrivals.next() else { return };
                 if let Some(next) = arrivals.as_slice().first() {
                     self.network.schedule(next.at, Event::Announced { origin, version, clock, arrivals });
+                }
+                let Arrival { to, generation, via, .. } = arrival;
+                if !self.passes_on(via, origin) {
+                    return self.hold(arrival, origin, version, clock);
                 }
                 if self.network.generations[to] == generation {
                     let [via, node] = [via, origin].map(|number| self.network.ids[number]);
