@@ -25,6 +25,7 @@ fn record(n: usize, neighbours: &BTreeSet<usize>) -> Arc<Record> {
         application: Bytes::new(),
         sealing_key: Bytes::new(),
         clock: std::time::Duration::ZERO,
+        proofs: 0,
     };
     Arc::new(Record { status, bytes: Bytes::new() })
 }
