@@ -258,6 +258,17 @@ fn a_hole_is_avoided_by_later_requests_until_it_answers_or_a_while_has_passed() 
 }
 
 #[test]
+fn a_silent_target_puts_nobody_under_suspicion_for_long() {
+    let mut routing = paths(&[&[1], &[2]], 9);
+    let now = Instant::now();
+    let mut suspects = routing.note_silent(&node_id(9), &node_id(1), now);
+    suspects.extend(routing.note_silent(&node_id(9), &node_id(2), now));
+    assert_eq!(suspects, ids(&[1, 2]));
+    routing.forgive(&suspects);
+    assert!(routing.silent.is_empty());
+}
+
+#[test]
 fn who_only_may_have_passed_an_answer_on_is_not_cleared_by_it() {
     // From 1 it goes over 5 or 6, as 1 decides.
     let mut routing = paths(&[&[1, 5], &[1, 6], &[2, 5]], 9);
