@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::sync::Notify;
 
 use super::{hub::Hub, *};
-use crate::{FileError, FileInbox, InboxOptions, ReceivedFile, SentFile, file_message::*};
+use crate::{Challengers, FileError, FileInbox, InboxOptions, ReceivedFile, SentFile, TopicKey, file_message::*};
 
 const TOPIC: &str = "files";
 
@@ -230,7 +230,8 @@ async fn a_sender_that_died_resumes() {
         .await;
     }
     // The new offer waits until the old transfer has been silent for long enough to make way.
-    let (came, sent) = served(&mut inbox, scene.send()).await;
+    let sending = soon(scene.sender.send_file_patiently(TOPIC, &path, Duration::from_secs(30), |_| {}));
+    let (came, sent) = served(&mut inbox, sending).await;
     sent.unwrap();
     assert!(matches!(came[0], Err(FileError::Abandoned { bytes, .. }) if bytes >= 1 << 20), "{came:?}");
     assert!(came[1].as_ref().unwrap().resumed >= 1 << 20);
@@ -397,4 +398,23 @@ async fn a_file_that_changed_is_no_file() {
     assert!(matches!(sent, Err(FileError::Refused { .. })), "{sent:?}");
     assert!(matches!(came[0], Err(FileError::Digest { .. })));
     assert!(scene.names().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_on_a_private_topic_goes_to_who_has_a_key() {
+    let mut scene = Scene::new(2 << 20).await;
+    let key = TopicKey::generate();
+    let publisher = scene.sender.private_publisher("t", [key.public()]).await.unwrap();
+    let client = scene.hub.client().await;
+    let receiving = client.receive_private_files("t", key, Challengers::Nuncio, scene.options());
+    let mut inbox = receiving.await.unwrap();
+    let channel = scene.hub.topic("#!$VerifyChannel_").await;
+    let path = scene.file();
+    let (came, sent) = served(&mut inbox, async {
+        assert!(scene.hub.challenge("#!$TopicNeedVerify_t", &channel).await);
+        soon(publisher.send_file(&path, Duration::from_secs(60), |_| {})).await
+    })
+    .await;
+    sent.unwrap();
+    assert_eq!(fs::read(&came[0].as_ref().unwrap().path).unwrap(), content(2 << 20));
 }
