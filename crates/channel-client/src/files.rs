@@ -33,6 +33,7 @@ mod quota;
 mod receive;
 mod send;
 mod sending;
+mod topic;
 
 use std::{io, path::PathBuf, time::Duration};
 

@@ -15,6 +15,7 @@ use super::{
     message::{Chunk, Hex32, KeyPair, Offer, Receipt, Reply, TransferKeys},
     part::Part,
     quota::Share,
+    topic,
 };
 use crate::{Client, Delivery, Subscription};
 
@@ -78,7 +79,7 @@ impl Transfer {
         delivery: Delivery,
     ) -> Result<(ReceivedFile, Farewell), FileError> {
         let own = KeyPair::generate();
-        let topic = format!("file/{}", hex::encode(rand::random::<[u8; 16]>()));
+        let topic = topic::draw();
         let prepared = self.prepare(&offer, &own, &topic, &delivery.data).await;
         let (part, keys, mut chunks) = match prepared {
             Ok(prepared) => prepared,

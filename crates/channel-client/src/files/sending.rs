@@ -14,12 +14,16 @@ use super::{
     message::{CHUNK, Chunk, Hex32, KeyPair, Offer, Receipt, Reply, TransferKeys},
     name,
     send::Offers,
+    topic,
 };
 use crate::{Client, PublishError};
 
 /// How long the receiver's own topic may take to be known everywhere, and how long it may be gone before the file is
 /// offered again.
 const SPREADING: Duration = Duration::from_secs(5);
+
+/// After how long without a word of the receiver the file is offered again though somebody is on its topic.
+const STUCK: Duration = Duration::from_secs(20);
 
 /// Pause after an attempt that did not reach the receiver.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -111,7 +115,7 @@ impl<'a, P: FnMut(Progress) + Send> Sending<'a, P> {
             let offer = offer.encode();
             let answer = offers.publish(offer.clone()).await;
             let (error, waits) = match answer.map(|answer| Reply::decode(&answer)) {
-                Ok(Ok(Reply::Accepted { topic, key, bytes })) if bytes <= self.size => {
+                Ok(Ok(Reply::Accepted { topic, key, bytes })) if bytes <= self.size && topic::is_one(&topic) => {
                     let keys = own.agree(&key, &offer, &key, &topic).map_err(|_| FileError::NotAFile)?;
                     return Ok((Link { topic, keys, number: 0 }, bytes));
                 }
@@ -204,6 +208,9 @@ impl<'a, P: FnMut(Progress) + Send> Sending<'a, P> {
             };
             if self.heard.elapsed() >= self.patience {
                 return Err(error);
+            }
+            if started.elapsed() >= STUCK {
+                return Ok(None);
             }
         }
     }
