@@ -98,6 +98,7 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
         response_sender,
         snapshots: snapshot_sender,
         snapshot_due: true,
+        next_snapshot: Instant::now(),
         facts,
         admission,
         admissions,

@@ -43,6 +43,9 @@ use crate::{
 /// How often the snapshot is made anew when something changed, and dropped listeners are noticed.
 const SNAPSHOT_INTERVAL: Duration = Duration::from_millis(100);
 
+/// A snapshot that took long to make, as in a network of thousands, is the last for so many times as long.
+const SNAPSHOT_PAUSE: u32 = 4;
+
 /// How long the goodbyes may take when the node stops.
 const GOODBYE: Duration = Duration::from_millis(1500);
 
@@ -56,6 +59,7 @@ pub(crate) struct EventLoop {
     pub(crate) response_sender: mpsc::UnboundedSender<Response>,
     pub(crate) snapshots: watch::Sender<Arc<Snapshot>>,
     pub(crate) snapshot_due: bool,
+    pub(crate) next_snapshot: Instant,
     pub(crate) facts: Facts,
     pub(crate) admission: Admission,
     pub(crate) admissions: Admissions,
@@ -178,11 +182,13 @@ impl EventLoop {
         for topic in self.listeners.prune() {
             self.swarm.behaviour_mut().unsubscribe(&topic);
         }
-        if std::mem::take(&mut self.snapshot_due) || self.seq_changed() {
+        let now = Instant::now();
+        if now >= self.next_snapshot && (std::mem::take(&mut self.snapshot_due) || self.seq_changed()) {
             let overlay = self.swarm.behaviour().overlay();
             let counts = [self.duplicates, self.listeners.missed()];
             let snapshot = view::snapshot(&self.facts, overlay, &self.admissions, &self.round_trips, counts);
             self.snapshots.send_replace(Arc::new(snapshot));
+            self.next_snapshot = now + SNAPSHOT_PAUSE * now.elapsed();
         }
     }
 
@@ -203,6 +209,8 @@ impl EventLoop {
         let closed = async {
             while self.swarm.connected_peers().next().is_some() {
                 self.swarm.select_next_some().await;
+                // A peer that floods to the end does not hold up the time limit.
+                tokio::task::consume_budget().await;
             }
         };
         let _ = tokio::time::timeout(GOODBYE, closed).await;
