@@ -2,10 +2,10 @@
 
 mod commands;
 mod reports;
+mod shown;
 
 use std::{
     collections::HashMap,
-    sync::Arc,
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
@@ -21,12 +21,13 @@ use nuncio_protocol::{
 use nuncio_transport::{Admissions, SharedIdentity};
 use rustls_pki_types::UnixTime;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::mpsc,
     time::{Interval, MissedTickBehavior},
 };
 use tokio_util::sync::CancellationToken;
 
 use self::commands::Waiting;
+pub(crate) use self::shown::Shown;
 use crate::{
     addresses::OwnAddresses,
     admission::Admission,
@@ -34,7 +35,6 @@ use crate::{
     command::Command,
     handle::{Answer, MessageId, Response},
     listeners::Listeners,
-    snapshot::Snapshot,
     told::Told,
     turn::{Source, Work, work_until},
     view::{self, Facts},
@@ -42,9 +42,6 @@ use crate::{
 
 /// How often the snapshot is made anew when something changed, and dropped listeners are noticed.
 const SNAPSHOT_INTERVAL: Duration = Duration::from_millis(100);
-
-/// A snapshot that took long to make, as in a network of thousands, is the last for so many times as long.
-const SNAPSHOT_PAUSE: u32 = 4;
 
 /// How long the goodbyes may take when the node stops.
 const GOODBYE: Duration = Duration::from_millis(1500);
@@ -57,9 +54,7 @@ pub(crate) struct EventLoop {
     /// As many wait as requests are open, which the core bounds.
     pub(crate) responses: mpsc::UnboundedReceiver<Response>,
     pub(crate) response_sender: mpsc::UnboundedSender<Response>,
-    pub(crate) snapshots: watch::Sender<Arc<Snapshot>>,
-    pub(crate) snapshot_due: bool,
-    pub(crate) next_snapshot: Instant,
+    pub(crate) shown: Shown,
     pub(crate) facts: Facts,
     pub(crate) admission: Admission,
     pub(crate) admissions: Admissions,
@@ -134,30 +129,32 @@ impl EventLoop {
             }
             Event::LinkUp { peer } => {
                 self.report_link_up(&peer);
-                self.snapshot_due = true;
+                self.shown.touch();
             }
             Event::LinkDown { peer, reason } => {
                 self.report_link_down(&peer, &reason);
                 self.round_trips.remove(&peer);
-                self.snapshot_due = true;
+                self.shown.touch();
             }
             Event::ReachabilityChanged { node, reachable } => {
                 self.report_reachability(&node, reachable);
-                self.snapshot_due = true;
+                self.shown.touch();
             }
-            Event::NodeChanged { .. } => self.snapshot_due = true,
+            Event::NodeChanged { .. } => self.shown.touch(),
             Event::DuplicateIdentity { node, address, epoch } => {
                 self.duplicates += 1;
-                self.snapshot_due = true;
+                self.shown.touch();
                 self.report_duplicate(node, address.as_ref(), epoch);
             }
             Event::RevocationLists { peer, lists, agencies } => {
                 let (behaviour, now) = (self.swarm.behaviour_mut(), UnixTime::now());
-                self.snapshot_due |= self.admission.adopt(peer, [&lists, &agencies], behaviour, now);
+                if self.admission.adopt(peer, [&lists, &agencies], behaviour, now) {
+                    self.shown.touch();
+                }
             }
             Event::RoundTrip { peer, time } => {
                 self.round_trips.insert(peer, time);
-                self.snapshot_due = true;
+                self.shown.touch();
             }
             _ => {}
         }
@@ -173,30 +170,23 @@ impl EventLoop {
 
     fn handle_client_input(&mut self, input: ClientInput) {
         self.swarm.behaviour_mut().client(input);
-        self.snapshot_due = true;
+        self.shown.touch();
     }
 
     fn handle_tick(&mut self) {
         self.told.conclude(Instant::now());
-        self.snapshot_due |= self.admission.handle_tick(self.swarm.behaviour_mut(), UnixTime::now());
+        if self.admission.handle_tick(self.swarm.behaviour_mut(), UnixTime::now()) {
+            self.shown.touch();
+        }
         for topic in self.listeners.prune() {
             self.swarm.behaviour_mut().unsubscribe(&topic);
         }
-        let now = Instant::now();
-        if now >= self.next_snapshot && (std::mem::take(&mut self.snapshot_due) || self.seq_changed()) {
-            let overlay = self.swarm.behaviour().overlay();
+        let (overlay, began) = (self.swarm.behaviour().overlay(), Instant::now());
+        if self.shown.is_due(overlay.version(), began) {
             let counts = [self.duplicates, self.listeners.missed()];
             let snapshot = view::snapshot(&self.facts, overlay, &self.admissions, &self.round_trips, counts);
-            self.snapshots.send_replace(Arc::new(snapshot));
-            self.next_snapshot = now + SNAPSHOT_PAUSE * now.elapsed();
+            self.shown.show(snapshot, began, Instant::now());
         }
-    }
-
-    /// Also while no peer is linked, dials change what there is to see.
-    fn seq_changed(&self) -> bool {
-        let shown = self.snapshots.borrow();
-        let overlay = self.swarm.behaviour().overlay();
-        shown.seq != overlay.version().seq || !shown.ready || shown.peers.iter().any(|peer| peer.node_id.is_none())
     }
 
     fn tell_addresses(&mut self) {
