@@ -35,6 +35,7 @@ use crate::{
     command::Command,
     handle::{Answer, MessageId, Response},
     listeners::Listeners,
+    queue,
     told::Told,
     turn::{Source, Work, work_until},
     view::{self, Facts},
@@ -49,7 +50,7 @@ const GOODBYE: Duration = Duration::from_millis(1500);
 pub(crate) struct EventLoop {
     pub(crate) swarm: Swarm<Behaviour>,
     pub(crate) tick: Interval,
-    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) commands: queue::Receiver<Command>,
     pub(crate) client_inputs: mpsc::Receiver<ClientInput>,
     /// As many wait as requests are open, which the core bounds.
     pub(crate) responses: mpsc::UnboundedReceiver<Response>,
