@@ -6,15 +6,24 @@ use std::{
 use nuncio_channel_protocol::FrameSeq;
 use nuncio_protocol::amop::DeliveryId;
 
+use crate::tenants::QueuePlace;
+
 /// The unicasts one client has yet to acknowledge, by the seq each went out with.
 ///
-/// At most `capacity`: when full, no further one is taken. An entry goes with its acknowledgement or when it expires.
+/// Each has a place in its certificate's queue, besides its message, until it ends. At most `capacity`: when full, no further one is taken. An entry goes with its acknowledgement or when it expires.
 #[derive(Debug)]
 pub(super) struct Deliveries {
     capacity: usize,
     lifetime: Duration,
-    open: HashMap<FrameSeq, DeliveryId>,
+    open: HashMap<FrameSeq, Open>,
     by_age: VecDeque<(Instant, FrameSeq)>,
+}
+
+/// A delivery that waits for its acknowledgement.
+#[derive(Debug)]
+struct Open {
+    delivery: DeliveryId,
+    _place: QueuePlace,
 }
 
 impl Deliveries {
@@ -28,15 +37,15 @@ impl Deliveries {
         self.by_age.len() < self.capacity
     }
 
-    pub(super) fn insert(&mut self, seq: FrameSeq, delivery: DeliveryId, now: Instant) {
-        self.open.insert(seq, delivery);
+    pub(super) fn insert(&mut self, seq: FrameSeq, delivery: DeliveryId, place: QueuePlace, now: Instant) {
+        self.open.insert(seq, Open { delivery, _place: place });
         self.by_age.push_back((now, seq));
     }
 
     /// Which delivery a seq stands for, once.
     pub(super) fn take(&mut self, seq: &FrameSeq, now: Instant) -> Option<DeliveryId> {
         self.expire(now);
-        let delivery = self.open.remove(seq);
+        let delivery = self.open.remove(seq).map(|open| open.delivery);
         // What is left at the front was acknowledged in order: the usual case keeps nothing.
         while self.by_age.front().is_some_and(|(_, seq)| !self.open.contains_key(seq)) {
             self.by_age.pop_front();
@@ -72,7 +81,17 @@ impl Deliveries {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
     use super::*;
+    use crate::{config::Limits, tenants::Tenants};
+
+    fn place() -> QueuePlace {
+        let tenant = Tenants::default().join("a", &Limits::DEFAULT, &Arc::default());
+        tenant.queue(&Bytes::new()).unwrap()
+    }
 
     fn seq(number: u128) -> FrameSeq {
         FrameSeq::from_number(number)
@@ -82,7 +101,7 @@ mod tests {
     fn an_acknowledgement_is_taken_once_and_only_by_its_seq() {
         let now = Instant::now();
         let mut deliveries = Deliveries::new(4, Duration::from_secs(5));
-        deliveries.insert(seq(1), DeliveryId(7), now);
+        deliveries.insert(seq(1), DeliveryId(7), place(), now);
         assert_eq!(deliveries.take(&seq(2), now), None, "another's seq");
         assert_eq!(deliveries.take(&seq(1), now), Some(DeliveryId(7)));
         assert_eq!(deliveries.take(&seq(1), now), None, "twice");
@@ -92,8 +111,8 @@ mod tests {
     fn late_acknowledgements_find_nothing_and_make_room() {
         let start = Instant::now();
         let mut deliveries = Deliveries::new(2, Duration::from_secs(5));
-        deliveries.insert(seq(1), DeliveryId(1), start);
-        deliveries.insert(seq(2), DeliveryId(2), start + Duration::from_secs(1));
+        deliveries.insert(seq(1), DeliveryId(1), place(), start);
+        deliveries.insert(seq(2), DeliveryId(2), place(), start + Duration::from_secs(1));
         assert!(!deliveries.has_room(start + Duration::from_secs(4)));
         assert!(deliveries.has_room(start + Duration::from_secs(5)));
         assert_eq!(deliveries.take(&seq(1), start + Duration::from_secs(5)), None);

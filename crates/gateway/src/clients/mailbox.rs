@@ -59,6 +59,7 @@ pub(crate) enum Content {
 #[derive(Debug)]
 pub(crate) struct AnswerPlace {
     mailbox: Arc<Mailbox>,
+    bytes: usize,
     used: bool,
 }
 
@@ -122,23 +123,30 @@ impl Mailbox {
             return false;
         }
         let now = Instant::now();
-        let is_wanted = kind == Kind::Multicast || state.deliveries.has_room(now);
-        let Some(place) = is_wanted.then(|| self.place(&state, size, &data)).flatten() else {
-            match kind {
-                Kind::Multicast => self.note_drop(&mut state),
-                Kind::Unicast => self.counters.deliveries_refused.increment(),
-            }
-            return kind == Kind::Multicast;
+        let place = match kind {
+            Kind::Multicast => self.place(&state, size, &data),
+            Kind::Unicast => self.place(&state, size, &data).filter(|_| self.expect(&mut state, seq, delivery, now)),
         };
-        let kind = match kind {
-            Kind::Unicast => {
-                state.deliveries.insert(seq, delivery, now);
-                FrameKind::Unicast
+        match (place, kind) {
+            (Some(place), Kind::Multicast) => {
+                self.enqueue(state, FrameKind::Multicast, seq, Content::Amop { topic, data }, place);
             }
-            Kind::Multicast => FrameKind::Multicast,
-        };
-        self.enqueue(state, kind, seq, Content::Amop { topic, data }, place);
+            (Some(place), Kind::Unicast) => {
+                self.enqueue(state, FrameKind::Unicast, seq, Content::Amop { topic, data }, place);
+            }
+            (None, Kind::Multicast) => self.note_drop(&mut state),
+            (None, Kind::Unicast) => {
+                self.counters.deliveries_refused.increment();
+                return false;
+            }
+        }
         true
+    }
+
+    /// Waits for the acknowledgement of a delivery, if there is room for one more.
+    fn expect(&self, state: &mut State, seq: FrameSeq, delivery: DeliveryId, now: Instant) -> bool {
+        let place = state.deliveries.has_room(now).then(|| self.tenant.queue(&Bytes::new())).flatten();
+        place.map(|place| state.deliveries.insert(seq, delivery, place, now)).is_some()
     }
 
     /// Queues the reply to a publish. A failure carries no body, as FISCO's does.
@@ -214,10 +222,10 @@ impl Mailbox {
         self.push(state, Parcel { kind, seq, result, content: Content::Plain(body), charge });
     }
 
-    /// Takes a place for an answer that comes later.
-    pub(crate) fn reserve_answer(self: &Arc<Self>) -> AnswerPlace {
-        self.lock().window.charge(0);
-        AnswerPlace { mailbox: Arc::clone(self), used: false }
+    /// Takes a place for an answer that comes later to a request that takes so many bytes until then.
+    pub(crate) fn reserve_answer(self: &Arc<Self>, bytes: usize) -> AnswerPlace {
+        self.lock().window.charge(bytes);
+        AnswerPlace { mailbox: Arc::clone(self), bytes, used: false }
     }
 
     /// Notes a publish in flight.
@@ -379,7 +387,7 @@ impl AnswerPlace {
             return None;
         }
         let mut state = self.mailbox.lock();
-        state.window.release(0);
+        state.window.release(self.bytes);
         state.reader.take()
     }
 }

@@ -14,7 +14,10 @@ use super::{
     close_reason::CloseReason,
     translate::{self, Verdict},
 };
-use crate::rpc::{Answer, EventFilter, Rpc};
+use crate::{
+    bounds::JSON_GROWTH,
+    rpc::{Answer, EventFilter, Rpc},
+};
 
 impl Session {
     pub(super) async fn handle_frame(&mut self, frame: Frame) -> Result<(), CloseReason> {
@@ -174,7 +177,7 @@ impl Session {
         match self.door.rpc.answer(&self.caller, frame.seq, &frame.body) {
             Answer::Now(body) => self.answer(&frame, ResultCode::OK, body),
             Answer::Later(future) => {
-                let place = self.mailbox().reserve_answer();
+                let place = self.mailbox().reserve_answer(frame.body.len() * JSON_GROWTH);
                 tokio::spawn(async move { place.answer(FrameKind::Rpc, frame.seq, future.await) });
             }
         }
@@ -190,7 +193,7 @@ impl Session {
         match self.door.rpc.event_filter(filter) {
             None => self.answer(&frame, ResultCode::OK, translate::no_event_filters(&request)),
             Some(future) => {
-                let place = self.mailbox().reserve_answer();
+                let place = self.mailbox().reserve_answer(frame.body.len());
                 tokio::spawn(async move {
                     place.answer(frame.kind, frame.seq, translate::event_answer(&future.await));
                 });
