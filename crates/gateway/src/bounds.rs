@@ -24,10 +24,6 @@ pub const QUEUE_ENTRY: usize = 256;
 /// Messages from this length on count once for all queues that hold them, in bytes.
 pub const SHARED_MESSAGE: usize = 4 << 10;
 
-/// What the JSON of an RPC call may grow to in memory, at most, for each byte of its text: a number of one digit and a
-/// comma become a value of 32 bytes.
-pub const JSON_GROWTH: usize = 16;
-
 /// One bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bound {
@@ -77,10 +73,5 @@ mod tests {
     fn the_default_bounds_are_less_than_a_gibibyte_and_a_half() {
         let sum: usize = Limits::DEFAULT.bounds().iter().map(|bound| bound.bytes).sum();
         assert!(sum < 3 << 29, "{sum}");
-    }
-
-    #[test]
-    fn json_grows_by_no_more_than_is_counted() {
-        assert!(std::mem::size_of::<serde_json::Value>() <= 2 * JSON_GROWTH);
     }
 }

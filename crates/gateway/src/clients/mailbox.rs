@@ -1,6 +1,5 @@
 use std::{
     collections::{BTreeSet, VecDeque},
-    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
@@ -12,10 +11,14 @@ use nuncio_protocol::{
     Topic,
     amop::{self, ChallengeId, ClientId, DeliveryId, Kind, PublishSeq},
 };
-
 use tracing::warn;
 
-use super::{deliveries::Deliveries, window::Window};
+use super::{
+    answer_place::AnswerPlace,
+    deliveries::Deliveries,
+    parcel::{Charge, Content, Parcel, Written},
+    window::Window,
+};
 use crate::{
     config::Limits,
     counters::Counters,
@@ -34,40 +37,6 @@ pub(crate) struct Mailbox {
     queue_bytes: usize,
     counters: Arc<Counters>,
     state: Mutex<State>,
-}
-
-/// A frame on its way to the client.
-#[derive(Debug)]
-pub(crate) struct Parcel {
-    pub(crate) kind: FrameKind,
-    pub(crate) seq: FrameSeq,
-    pub(crate) result: ResultCode,
-    pub(crate) content: Content,
-    charge: Charge,
-}
-
-/// The body of a frame.
-#[derive(Debug)]
-pub(crate) enum Content {
-    /// A topic and its payload, which clients of one multicast share: packed when written.
-    Amop { topic: Topic, data: Bytes },
-    /// The body as it is.
-    Plain(Bytes),
-}
-
-/// A place in the window for an answer that is being made; given back when dropped without an answer.
-#[derive(Debug)]
-pub(crate) struct AnswerPlace {
-    mailbox: Arc<Mailbox>,
-    bytes: usize,
-    used: bool,
-}
-
-/// Which book a parcel is in, and with how many bytes.
-#[derive(Debug)]
-enum Charge {
-    Queue { bytes: usize, _place: QueuePlace },
-    Window(usize),
 }
 
 #[derive(Debug)]
@@ -225,7 +194,14 @@ impl Mailbox {
     /// Takes a place for an answer that comes later to a request that takes so many bytes until then.
     pub(crate) fn reserve_answer(self: &Arc<Self>, bytes: usize) -> AnswerPlace {
         self.lock().window.charge(bytes);
-        AnswerPlace { mailbox: Arc::clone(self), bytes, used: false }
+        AnswerPlace::new(Arc::clone(self), bytes)
+    }
+
+    /// Gives the place of an answer back.
+    pub(super) fn release_answer(&self, bytes: usize) {
+        let mut state = self.lock();
+        state.window.release(bytes);
+        wake_reader(state);
     }
 
     /// Notes a publish in flight.
@@ -341,62 +317,11 @@ impl Mailbox {
             return;
         }
         state.parcels.push_back(parcel);
-        let reader = state.reader.take();
-        drop(state);
-        if let Some(reader) = reader {
-            reader.wake();
-        }
+        wake_reader(state);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What remains of a parcel that was handed to TLS.
-#[derive(Debug)]
-pub(crate) struct Written(Charge);
-
-impl Parcel {
-    pub(crate) fn into_written(self) -> Written {
-        Written(self.charge)
-    }
-}
-
-impl Content {
-    pub(crate) fn size(&self) -> usize {
-        match self {
-            Self::Amop { topic, data } => topic.as_str().len() + data.len(),
-            Self::Plain(body) => body.len(),
-        }
-    }
-}
-
-impl AnswerPlace {
-    /// Queues the answer in the place.
-    pub(crate) fn answer(mut self, kind: FrameKind, seq: FrameSeq, body: Bytes) {
-        let reader = self.release();
-        self.mailbox.answer(kind, seq, ResultCode::OK, body);
-        if let Some(reader) = reader {
-            reader.wake();
-        }
-    }
-
-    fn release(&mut self) -> Option<Waker> {
-        if mem::replace(&mut self.used, true) {
-            return None;
-        }
-        let mut state = self.mailbox.lock();
-        state.window.release(self.bytes);
-        state.reader.take()
-    }
-}
-
-impl Drop for AnswerPlace {
-    fn drop(&mut self) {
-        if let Some(reader) = self.release() {
-            reader.wake();
-        }
     }
 }
 
@@ -410,4 +335,10 @@ impl State {
             Charge::Window(bytes) => self.window.release(bytes),
         }
     }
+}
+
+fn wake_reader(mut state: MutexGuard<'_, State>) {
+    let reader = state.reader.take();
+    drop(state);
+    reader.into_iter().for_each(Waker::wake);
 }

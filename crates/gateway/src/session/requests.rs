@@ -14,10 +14,7 @@ use super::{
     close_reason::CloseReason,
     translate::{self, Verdict},
 };
-use crate::{
-    bounds::JSON_GROWTH,
-    rpc::{Answer, EventFilter, Rpc},
-};
+use crate::rpc::{Answer, EventFilter, Rpc};
 
 impl Session {
     pub(super) async fn handle_frame(&mut self, frame: Frame) -> Result<(), CloseReason> {
@@ -176,8 +173,8 @@ impl Session {
     fn call(&self, frame: Frame) {
         match self.door.rpc.answer(&self.caller, frame.seq, &frame.body) {
             Answer::Now(body) => self.answer(&frame, ResultCode::OK, body),
-            Answer::Later(future) => {
-                let place = self.mailbox().reserve_answer(frame.body.len() * JSON_GROWTH);
+            Answer::Later { bytes, future } => {
+                let place = self.mailbox().reserve_answer(bytes);
                 tokio::spawn(async move { place.answer(FrameKind::Rpc, frame.seq, future.await) });
             }
         }
