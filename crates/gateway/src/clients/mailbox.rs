@@ -91,10 +91,9 @@ impl Mailbox {
         if state.closed {
             return false;
         }
-        let now = Instant::now();
         let place = match kind {
             Kind::Multicast => self.place(&state, size, &data),
-            Kind::Unicast => self.place(&state, size, &data).filter(|_| self.expect(&mut state, seq, delivery, now)),
+            Kind::Unicast => self.place(&state, size, &data).filter(|_| self.expect(&mut state, seq, delivery)),
         };
         match (place, kind) {
             (Some(place), Kind::Multicast) => {
@@ -113,9 +112,9 @@ impl Mailbox {
     }
 
     /// Waits for the acknowledgement of a delivery, if there is room for one more.
-    fn expect(&self, state: &mut State, seq: FrameSeq, delivery: DeliveryId, now: Instant) -> bool {
-        let place = state.deliveries.has_room(now).then(|| self.tenant.queue(&Bytes::new())).flatten();
-        place.map(|place| state.deliveries.insert(seq, delivery, place, now)).is_some()
+    fn expect(&self, state: &mut State, seq: FrameSeq, delivery: DeliveryId) -> bool {
+        let place = state.deliveries.has_room(Instant::now()).then(|| self.tenant.queue(&Bytes::new())).flatten();
+        place.map(|place| state.deliveries.insert(seq, delivery, place)).is_some()
     }
 
     /// Queues the reply to a publish. A failure carries no body, as FISCO's does.
@@ -304,11 +303,18 @@ impl Mailbox {
         place: QueuePlace,
     ) {
         let size = content.size();
+        let awaited = (kind == FrameKind::Unicast).then_some(seq);
         state.queued_frames += 1;
         state.queued_bytes += size;
         self.push(
             state,
-            Parcel { kind, seq, result: ResultCode::OK, content, charge: Charge::Queue { bytes: size, _place: place } },
+            Parcel {
+                kind,
+                seq,
+                result: ResultCode::OK,
+                content,
+                charge: Charge::Queue { bytes: size, awaited, _place: place },
+            },
         );
     }
 
@@ -328,7 +334,10 @@ impl Mailbox {
 impl State {
     fn settle(&mut self, charge: Charge) {
         match charge {
-            Charge::Queue { bytes, _place } => {
+            Charge::Queue { bytes, awaited, _place } => {
+                if let Some(seq) = awaited {
+                    self.deliveries.note_written(seq, Instant::now());
+                }
                 self.queued_frames -= 1;
                 self.queued_bytes -= bytes;
             }

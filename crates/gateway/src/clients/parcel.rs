@@ -26,7 +26,12 @@ pub(crate) enum Content {
 /// Which book a parcel is in, and with how many bytes.
 #[derive(Debug)]
 pub(super) enum Charge {
-    Queue { bytes: usize, _place: QueuePlace },
+    Queue {
+        bytes: usize,
+        /// Under which seq its acknowledgement is waited for, from when it is written.
+        awaited: Option<FrameSeq>,
+        _place: QueuePlace,
+    },
     Window(usize),
 }
 
