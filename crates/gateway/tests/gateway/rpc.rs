@@ -136,8 +136,10 @@ async fn a_call_that_waits_counts_with_what_it_takes_in_memory() {
     sdk.send(&Frame::request(FrameKind::Rpc, FrameSeq::from_number(9), call.into())).await;
     eventually(|| rig.clients.statistics().frames_received == 1).await;
     sdk.send(&Frame::request(FrameKind::Heartbeat, FrameSeq::from_number(10), "0".into())).await;
-    other.expect_silence().await;
-    assert_eq!(rig.clients.statistics().frames_received, 2, "the other's heartbeat only");
+    for heard in 2..5 {
+        other.expect_silence().await;
+        assert_eq!(rig.clients.statistics().frames_received, heard, "the other's heartbeats only");
+    }
     mined.notify_one();
     assert_eq!(sdk.expect_frame().await.seq, FrameSeq::from_number(9));
     assert_eq!(sdk.expect_frame().await.seq, FrameSeq::from_number(10));
