@@ -26,6 +26,7 @@
 //! ```
 
 mod access;
+pub mod bounds;
 mod clients;
 mod config;
 mod counters;

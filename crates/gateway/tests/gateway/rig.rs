@@ -161,6 +161,8 @@ impl Sdk {
     async fn over(socket: TcpStream, directory: &Path) -> std::io::Result<Self> {
         let config = channel_client_config(directory).unwrap();
         let name = ServerName::IpAddress(socket.peer_addr()?.ip().into());
+        // What is sent is there at once: "the gateway has not read it" means what it says.
+        socket.set_nodelay(true)?;
         let socket = Tap { socket, raw: Arc::default() };
         let stream = TlsConnector::from(Arc::new(config)).connect(name, socket).await?;
         Ok(Self { stream, received: BytesMut::new() })
