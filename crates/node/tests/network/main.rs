@@ -1,5 +1,6 @@
 //! Whole nodes on loopback.
 
 mod cluster;
+mod crowded;
 mod membership;
 mod rig;
