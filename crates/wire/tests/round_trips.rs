@@ -18,7 +18,7 @@ use nuncio_wire::{
     DecodeError, SigningContext,
     length_prefixed::{self, Frame},
     multicast, status,
-    verdict::Verdict,
+    verdict::{Protocol, Verdict},
 };
 use proptest::prelude::*;
 
@@ -311,15 +311,35 @@ fn gossip_is_bound_to_its_topic() {
     assert_eq!(elsewhere, Err(DecodeError::Signature { node: a.node }));
 }
 
+fn verdict(network: &str, features: usize) -> Verdict {
+    let longest = |number| format!("{number:0>width$}", width = Protocol::MAX_FEATURE_LENGTH);
+    let protocol = Protocol { features: (0..features).map(longest).collect(), ..Protocol::of_this_release() };
+    Verdict { network: network.into(), max_body: 10 << 20, refusal: None, protocol }
+}
+
 #[test]
 fn verdicts_come_as_they_were_and_long_words_are_cut() {
-    let admitted = Verdict { network: "test".into(), max_body: 10 << 20, refusal: None };
-    assert_eq!(Verdict::decode(&admitted.encode()[2..]), Ok(admitted.clone()));
-    let wordy = Verdict { refusal: Some("é".repeat(5000)), ..admitted };
-    let bytes = wordy.encode();
-    assert!(bytes.len() <= 2 + Verdict::MAX_LENGTH);
-    assert_eq!(usize::from(u16::from_be_bytes([bytes[0], bytes[1]])), bytes.len() - 2);
-    assert!(Verdict::decode(&bytes[2..]).unwrap().refusal.unwrap().starts_with('é'));
+    for features in [0, 3, Protocol::MAX_FEATURES] {
+        let admitted = verdict("test", features);
+        assert_eq!(Verdict::decode(&admitted.encode()[2..]), Ok(admitted.clone()));
+        let short = Verdict { refusal: Some("x".repeat(300)), ..verdict(&"n".repeat(512), features) };
+        assert_eq!(Verdict::decode(&short.encode()[2..]), Ok(short), "room is kept for words");
+        let wordy = Verdict { refusal: Some("é".repeat(5000)), ..admitted };
+        let bytes = wordy.encode();
+        assert!(bytes.len() <= 2 + Verdict::MAX_LENGTH);
+        assert_eq!(usize::from(u16::from_be_bytes([bytes[0], bytes[1]])), bytes.len() - 2);
+        assert!(Verdict::decode(&bytes[2..]).unwrap().refusal.unwrap().starts_with('é'));
+    }
+}
+
+#[test]
+fn a_verdict_without_versions_is_of_version_1_and_unknown_fields_are_passed_over() {
+    let of_version_1 = [b"\x0a\x04test".as_slice(), b"\x10\x07"].concat();
+    let read = Verdict::decode(&of_version_1).unwrap();
+    assert_eq!((read.protocol.lowest, read.protocol.highest, read.max_body), (1, 1, 7));
+    // Field 1000, a string, as a later release may send it.
+    let later = [&verdict("test", 1).encode()[2..], b"\xc2\x3e\x03new"].concat();
+    assert_eq!(Verdict::decode(&later), Ok(verdict("test", 1)));
 }
 
 #[test]

@@ -62,7 +62,7 @@ impl Rig {
         configure(&mut config);
         let clients = Arc::new(Clients::new());
         let (sender, inputs) = mpsc::channel(1024);
-        let bound = nuncio_gateway::bind(config, Arc::clone(&clients), sender, Arc::new(Facts)).unwrap();
+        let bound = nuncio_gateway::bind(config, Arc::clone(&clients), sender, Arc::new(Facts)).await.unwrap();
         let (address, renewal, shutdown) = (bound.local_address(), bound.renewal(), CancellationToken::new());
         let running = tokio::spawn(bound.run(shutdown.clone()));
         Self { address, authority, clients, inputs, shutdown, running, renewal, directory }
