@@ -111,6 +111,19 @@ impl Overlay {
         overlay
     }
 
+    /// Goes on in a higher epoch, which is on disk: every link ends and is made anew.
+    pub fn begin_epoch(&mut self, epoch: u64, now: Instant) {
+        if epoch <= self.life.epoch {
+            return;
+        }
+        self.life.begin(epoch, now);
+        self.status_sync.begin_epoch(epoch, now);
+        self.peering.handle_epoch_begun(&mut self.outbox, now);
+        self.with_unicast(now, |unicast, turn| unicast.handle_epoch_begun(turn));
+        self.settle(now);
+        self.due = self.earliest_due();
+    }
+
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.peering.handle_timeout(&mut self.outbox, now);

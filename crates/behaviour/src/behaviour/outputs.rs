@@ -41,6 +41,7 @@ impl Behaviour {
             }
             Output::Unseal(sealed) => self.unseal(sealed, now),
             Output::Judged { id, judgement } => self.conclude_gossip(id, judgement),
+            Output::EpochOutrun { seen } => self.tell(Event::EpochOutrun { seen }),
             Output::Ban { peer, until, reason } => self.tell(Event::Banned { peer, until, reason }),
             Output::Completed { exchange, outcome } => self.tell(Event::Completed { exchange, outcome }),
             Output::Request { inbound, source, body } => self.tell(Event::Request { inbound, source, body }),
@@ -169,7 +170,7 @@ impl Behaviour {
         }
     }
 
-    fn learn_key(&self, status: &Status) {
+    pub(super) fn learn_key(&self, status: &Status) {
         let (keyring, epoch) = (self.context.keyring(), status.version.epoch);
         if !keyring.learn(status.node, epoch, &status.sealing_key) {
             keyring.retain(|node| self.overlay.record(node).is_some());

@@ -112,6 +112,8 @@ impl Simulator {
             }
             // Nothing is sealed here.
             Output::Unseal(_) => self.observed.unsigned += 1,
+            // A simulated node keeps its epochs.
+            Output::EpochOutrun { .. } => {}
             Output::Ban { .. } => self.observed.bans += 1,
             // Gossip reaches all whom links reach, whatever one node thinks of it.
             Output::Judged { .. } => {}
