@@ -43,7 +43,7 @@ use writer::Writer;
 
 /// Serves one client until it goes, breaks a rule, or the gateway shuts down.
 pub(crate) async fn run(door: Arc<Door>, admitted: Admitted, remote: SocketAddr, shutdown: CancellationToken) {
-    let registration = door.clients.register(&admitted.client.fingerprint, &door.limits, &door.timeouts);
+    let registration = door.clients.register(ClientName::of_key(&admitted.client), &door.limits, &door.timeouts);
     let client = registration.client;
     info!(%remote, client = client.0, subject = %admitted.client.subject, "SDK connected");
     if door.inputs.send(ClientInput::Connected { client }).await.is_ok() {

@@ -100,7 +100,7 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
-    use crate::{config::Limits, tenants::Tenants};
+    use crate::{access::ClientName, config::Limits, tenants::Tenants};
 
     const LIMIT: Duration = Duration::from_secs(10);
     const LENGTH: usize = 1600;
@@ -108,7 +108,7 @@ mod tests {
     /// One who holds all room, and one who waits for it.
     fn holder_and_waiter(start: Instant) -> [Intake; 2] {
         let limits = Limits { intake_bytes_per_certificate: LENGTH, ..Limits::DEFAULT };
-        let tenant = Tenants::default().join("a", &limits, &Arc::default());
+        let tenant = Tenants::default().join(ClientName::Fingerprint(String::new()), &limits, &Arc::default());
         let [mut holder, mut waiter] = [(); 2].map(|()| Intake::new(Arc::clone(&tenant), LIMIT));
         let mut cx = Context::from_waker(Waker::noop());
         assert!(holder.poll_room(LENGTH, 0, start, &mut cx).is_ready());
