@@ -7,6 +7,7 @@
 use std::sync::LazyLock;
 
 use bytes::{Bytes, BytesMut};
+use nuncio_channel_client::file_message::{Chunk, Offer, Receipt, Reply, Seal};
 use nuncio_channel_protocol::{
     AmopBody, BlockNotification, FrameCodec, HandshakeAnswer, HandshakeRequest, ProtocolVersion, Subscription,
     TopicVerdict, TopicVerification, heartbeat,
@@ -76,8 +77,8 @@ pub fn amop_body(data: &[u8]) {
 pub fn channel_json(data: &[u8]) {
     let _ = HandshakeRequest::decode(data).map(|request| request.negotiate());
     let _ = HandshakeAnswer::decode(data);
-    if let Ok(subscription) = Subscription::decode(data, 64) {
-        let again = Subscription::decode(&subscription.encode(), 64).expect("what was read is written well");
+    if let Ok(subscription) = Subscription::decode(data, 4096) {
+        let again = Subscription::decode(&subscription.encode(), 4096).expect("what was read is written well");
         assert_eq!(again, subscription);
     }
     if let Ok(verification) = TopicVerification::decode(data) {
@@ -90,6 +91,29 @@ pub fn channel_json(data: &[u8]) {
     let _ = BlockNotification::decode(Bytes::copy_from_slice(data));
     for version in [ProtocolVersion::V1, ProtocolVersion::V2, ProtocolVersion::V3] {
         let _ = heartbeat::answer(version, data);
+    }
+}
+
+/// The key that the corpus's chunks are sealed with: no secret.
+pub const FILE_KEY: [u8; 32] = [7; 32];
+
+/// Messages of file transfers: offers and what is said to them, and sealed chunks and receipts.
+pub fn file_message(data: &[u8]) {
+    if let Ok(offer) = Offer::decode(data) {
+        assert_eq!(Offer::decode(&offer.encode()).expect("what was read is written well"), offer);
+    }
+    if let Ok(reply) = Reply::decode(data) {
+        assert_eq!(Reply::decode(&reply.encode()).expect("what was read is written well"), reply);
+    }
+    let opened = Seal::new(FILE_KEY).open(b"", data);
+    for message in [Some(data.to_vec()), opened.ok().map(|(_, message)| message)].into_iter().flatten() {
+        if let Ok(receipt) = Receipt::decode(&message) {
+            assert_eq!(Receipt::decode(&receipt.encode()).expect("what was read is written well"), receipt);
+        }
+        if let Ok(chunk) = Chunk::decode(&message) {
+            assert_eq!(chunk.encode(), message);
+            assert!(chunk.end() >= chunk.offset);
+        }
     }
 }
 
@@ -116,8 +140,8 @@ pub fn status(data: &[u8]) {
         let again = status::decode_query(status::encode_query(&query).into()).expect("what was read is written well");
         assert_eq!(again, query);
     }
-    if let Ok((records, _)) = status::decode_answer(bytes) {
-        for record in records {
+    if let Ok(answer) = status::decode_answer(bytes) {
+        for record in answer.records.into_iter().chain(answer.proofs.into_iter().flatten()) {
             let _ = status::decode_record(record, &READER);
         }
     }

@@ -8,6 +8,7 @@ mod config_decoder;
 #[expect(unreachable_pub, reason = "a library of the fuzz workspace, too")]
 mod decoders;
 mod fuzz_corpus {
+    mod file_messages;
     pub(crate) mod seeds;
 }
 
@@ -20,13 +21,14 @@ use fuzz_corpus::seeds;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 11] = [
+const TARGETS: [Target; 12] = [
     ("amop_body", decoders::amop_body),
     ("bridge_frame", decoders::bridge_frame),
     ("certificate_pem", decoders::certificate_pem),
     ("channel_frame", decoders::channel_frame),
     ("channel_json", decoders::channel_json),
     ("config_toml", config_decoder::config_toml),
+    ("file_message", decoders::file_message),
     ("gossip", decoders::gossip),
     ("node_key_pem", decoders::node_key_pem),
     ("status", decoders::status),

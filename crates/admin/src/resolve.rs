@@ -72,18 +72,15 @@ mod tests {
                     reachable: true,
                     hops: Some(1),
                     next_hop: None,
-                    topics: vec![],
                     name: String::new(),
                     agency: String::new(),
-                    addresses: vec![],
-                    application: String::new(),
-                    revocations: Default::default(),
+                    record: None,
                 })
                 .collect(),
-            topics: vec![],
             certificate_not_after: 0,
             ready: true,
             duplicate_identities: 0,
+            missed: 0,
         }
     }
 

@@ -121,6 +121,7 @@ impl Served {
         let mut config = nuncio_node::Config::new(Arc::new(authority.node(name)), policy, dir.path().to_owned());
         config.listen = vec!["127.0.0.1:0".into()];
         config.peers = peers.to_vec();
+        config.listener_queue = 20 << 20;
         let bound = nuncio_node::build(config).unwrap();
         let node = bound.handle();
         let p2p = bound.listen_addresses()[0].to_string();
@@ -152,6 +153,12 @@ impl Served {
         self.dir.path().join("admin.sock")
     }
 
+    /// How many messages listeners have missed, once that are `fewest` or more.
+    async fn missed(&self, fewest: u64) -> u64 {
+        let mut snapshots = self.node.snapshots();
+        snapshots.wait_for(|snapshot| snapshot.missed >= fewest).await.unwrap().missed
+    }
+
     async fn stop(self) -> TempDir {
         self.stop.cancel();
         for task in self.tasks {
@@ -164,7 +171,8 @@ impl Served {
     async fn reaches(&self, other: &Self) {
         let id = other.id();
         let mut snapshots = self.node.snapshots();
-        let reached = snapshots.wait_for(|now| now.nodes.iter().any(|node| node.node_id == id && node.reachable));
+        let reached =
+            snapshots.wait_for(|now| now.nodes.iter().any(|node| node.node_id == id && node.reachable && node.seq > 0));
         timeout(DEADLINE, reached).await.expect("a path in time").unwrap();
     }
 }
@@ -286,6 +294,26 @@ async fn multicasts_and_broadcasts_arrive_as_lines() {
     let stopped = tokio::spawn(two.stop());
     timeout(DEADLINE, ended).await.expect("the stream ends");
     stopped.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_reader_misses_what_is_over_its_queue_and_another_hears_everything() {
+    const MESSAGES: u64 = 30;
+    let (one, two) = pair().await;
+    let mut stopped = UnixStream::connect(two.socket()).await.unwrap();
+    stopped.write_all(b"GET /v1/listen HTTP/1.1\r\nhost: n\r\n\r\n").await.unwrap();
+    let mut head = [0; 12];
+    stopped.read_exact(&mut head).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200");
+    let mut healthy = two.client.listen(&ListenOptions::default()).await.unwrap();
+    let body = Bytes::from(vec![b'x'; 1 << 20]);
+    for number in 0..MESSAGES {
+        one.client.broadcast(body.clone()).await.unwrap();
+        assert_eq!(next(&mut healthy).await.kind, MessageKind::Broadcast, "message {number}");
+    }
+    // 20 MiB wait in the node, and the line that is being written with the ones behind it.
+    let missed = timeout(DEADLINE, two.missed(MESSAGES - 24)).await.expect("it misses some");
+    assert!(missed <= MESSAGES - 19, "{missed} missed of {MESSAGES}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

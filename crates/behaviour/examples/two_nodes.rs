@@ -12,6 +12,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use libp2p::{PeerId, Swarm, swarm, swarm::SwarmEvent};
 use nuncio_behaviour::{Behaviour, Certifier, Config, Event, Member};
+use nuncio_door::{Door, Limits};
 use nuncio_identity::NodeId;
 use nuncio_pki::{Identity, SharedPolicy};
 use nuncio_testkit::TestAuthority;
@@ -49,7 +50,7 @@ fn swarm(identity: Identity, policy: SharedPolicy) -> Result<Swarm<Behaviour>, B
         max_body: nuncio_protocol::MAX_BODY as u32,
         handshake_timeout: Duration::from_secs(5),
     };
-    let transport = nuncio_transport::tcp(transport, Admissions::default())?;
+    let transport = nuncio_transport::tcp(transport, Admissions::default(), Door::new(&Limits::new(256, 16, 128)))?;
     let swarm = swarm::Config::with_tokio_executor().with_idle_connection_timeout(Duration::from_secs(60));
     Ok(Swarm::new(transport, Behaviour::new(config), peer, swarm))
 }

@@ -28,18 +28,19 @@ use nuncio_identity::NodeId;
 use nuncio_protocol::{
     AccessInput, Input, MAX_BODY, Overlay, PeeringInput, Start, StatusInput, Topic, UnicastInput,
     amop::{ClientInput, ClientPort},
+    gossip::Stamp,
     peering::Address,
     status_sync::{IssuerId, Record},
     unicast::{ExchangeId, InboundId, Refusal},
 };
-use nuncio_wire::{SigningContext, multicast as wire, status};
+use nuncio_wire::{SigningContext, announcement, multicast as wire};
 
 use crate::{
     Config, Event,
     access::Certifier,
     config::DescribeDialError,
     inner::Inner,
-    multicast::{Delivered, OnHold, PublishError},
+    multicast::{Judging, PublishError},
     peering::{Connections, to_multiaddr},
     status_sync::{self, OpenQueries},
 };
@@ -60,12 +61,9 @@ pub struct Behaviour {
     revocation_queries: HashSet<OutboundRequestId>,
     subscribed: BTreeSet<Topic>,
     relayed: BTreeSet<Topic>,
-    on_hold: OnHold,
-    delivered: Delivered,
+    judging: Judging,
     epoch: u64,
     last_exchange: u64,
-    last_gossip: u64,
-    last_announcement: u64,
     timer: Option<(Instant, Delay)>,
     actions: VecDeque<ToSwarm<Event, THandlerInEvent<Inner>>>,
 }
@@ -75,7 +73,7 @@ impl Behaviour {
     pub fn new(config: Config) -> Self {
         let context = SigningContext::new(config.key.clone(), &config.network);
         let mut inner = Inner::new(&config, &context);
-        for topic in [status::ANNOUNCE, wire::BROADCAST] {
+        for topic in [announcement::TOPIC, wire::BROADCAST] {
             inner.gossip.subscribe(&IdentTopic::new(topic)).expect("the filter lets the overlay's topics pass");
         }
         let start = Start {
@@ -84,8 +82,10 @@ impl Behaviour {
             agency: config.agency,
             software: config.software,
             epoch: config.epoch,
+            sealing_key: context.keyring().public(),
             seed: config.seed,
         };
+        context.keyring().begin(config.epoch);
         let overlay = Overlay::new(config.overlay, start, Instant::now());
         let mut behaviour = Self {
             inner,
@@ -101,12 +101,9 @@ impl Behaviour {
             revocation_queries: HashSet::new(),
             subscribed: BTreeSet::new(),
             relayed: BTreeSet::new(),
-            on_hold: OnHold::default(),
-            delivered: Delivered::default(),
+            judging: Judging::default(),
             epoch: config.epoch,
             last_exchange: 0,
-            last_gossip: 0,
-            last_announcement: 0,
             timer: None,
             actions: VecDeque::new(),
         };
@@ -136,6 +133,12 @@ impl Behaviour {
         self.handle(UnicastInput::Decline { inbound, refusal });
     }
 
+    /// Says that the application had an [`Event::Request`] and will not answer it: who asked learns that it may have been
+    /// seen.
+    pub fn abandon(&mut self, inbound: InboundId) {
+        self.handle(UnicastInput::Abandon { inbound });
+    }
+
     /// Sends to every node that subscribes `topic`, or, without a topic, to every node. Returns the message's epoch
     /// and number. Nobody subscribing is no error.
     ///
@@ -145,15 +148,16 @@ impl Behaviour {
         if data.len() > MAX_BODY {
             return Err(PublishError::TooLarge { bytes: data.len(), limit: MAX_BODY });
         }
-        let seq = self.last_gossip + 1;
+        let now = Instant::now();
+        let Some(Stamp { origin, epoch, number, sent, lifetime }) = self.overlay.stamp(data.len(), now) else {
+            return Err(PublishError::Busy);
+        };
         let gossip_topic = wire::gossip_topic(topic);
-        let message = wire::encode(&gossip_topic, self.epoch, seq, data, &self.context);
+        let gossip = wire::Gossip { origin, epoch, number, sent, lifetime, body: data };
+        let message = wire::encode(&gossip_topic, gossip, &self.context);
         match self.inner.gossip.publish(IdentTopic::new(gossip_topic), message) {
             Err(gossipsub::PublishError::AllQueuesFull(_)) => Err(PublishError::Busy),
-            _ => {
-                self.last_gossip = seq;
-                Ok((self.epoch, seq))
-            }
+            _ => Ok((epoch, number)),
         }
     }
 

@@ -36,8 +36,8 @@ pub struct Config {
     pub describe_dial_error: DescribeDialError,
     /// Where messages for AMOP clients go; without it they come as [`crate::Event::Client`].
     pub clients: Option<Arc<dyn ClientPort>>,
-    /// Connections in handshake at most, each way. 64.
-    pub max_pending_connections: u32,
+    /// Dials under way at most. 64.
+    pub max_pending_dials: u32,
     /// Established connections at most. 512.
     pub max_connections: u32,
     /// Bytes that wait for one connection and protocol at the most; then [`Refusal::Busy`] or the next AMOP
@@ -67,7 +67,7 @@ impl Config {
             certifier,
             describe_dial_error: Arc::new(ToString::to_string),
             clients: None,
-            max_pending_connections: 64,
+            max_pending_dials: 64,
             max_connections: 512,
             link_queue: 32 << 20,
             heartbeat: Duration::from_secs(1),

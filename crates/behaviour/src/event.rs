@@ -1,9 +1,12 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Topic,
+    Strike, Topic,
     amop::ClientOutput,
     peering::{Address, LinkDownReason},
     status_sync::Record,
@@ -64,6 +67,15 @@ pub enum Event {
         data: Bytes,
         /// The origin's epoch and its number of the message.
         id: (u64, u64),
+    },
+    /// A peer broke the rules, and is refused for a while.
+    Banned {
+        /// Who.
+        peer: NodeId,
+        /// Until when.
+        until: Instant,
+        /// The rule it broke last.
+        reason: Strike,
     },
     /// A second host uses the key of a node, perhaps our own; the first keeps its links.
     DuplicateIdentity {

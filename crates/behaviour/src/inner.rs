@@ -13,8 +13,8 @@ use libp2p::{
     request_response::{self, ProtocolSupport},
     swarm::NetworkBehaviour,
 };
-use nuncio_protocol::{MAX_BODY, MAX_RELAYED_TOPICS, MAX_TOPICS_PER_NODE};
-use nuncio_wire::{SigningContext, multicast, status};
+use nuncio_protocol::{MAX_BODY, MAX_MULTICAST_TOPIC_BYTES, MAX_RELAYED_TOPICS, TOPIC_COST};
+use nuncio_wire::{SigningContext, announcement, multicast, status};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -29,7 +29,7 @@ use crate::{
 const GOSSIP_QUEUE: usize = 1024;
 
 /// Of one peer: its own topics, those it relays, and the overlay's.
-const MAX_SUBSCRIPTIONS: usize = MAX_TOPICS_PER_NODE + MAX_RELAYED_TOPICS + 8;
+const MAX_SUBSCRIPTIONS: usize = MAX_MULTICAST_TOPIC_BYTES / TOPIC_COST + MAX_RELAYED_TOPICS + 8;
 
 #[derive(NetworkBehaviour)]
 pub struct Inner {
@@ -53,9 +53,9 @@ impl fmt::Debug for Inner {
 
 impl Inner {
     pub(crate) fn new(config: &Config, context: &SigningContext) -> Self {
+        // Incoming handshakes are bounded by the transport's door, which lets newcomers in when it is full.
         let limits = connection_limits::ConnectionLimits::default()
-            .with_max_pending_incoming(Some(config.max_pending_connections))
-            .with_max_pending_outgoing(Some(config.max_pending_connections))
+            .with_max_pending_outgoing(Some(config.max_pending_dials))
             .with_max_established(Some(config.max_connections))
             .with_max_established_per_peer(Some(4));
         let streams = link_stream::Config {
@@ -117,7 +117,9 @@ pub struct OwnTopics;
 impl TopicSubscriptionFilter for OwnTopics {
     fn can_subscribe(&mut self, topic: &TopicHash) -> bool {
         let topic = topic.as_str();
-        topic == status::ANNOUNCE || topic == multicast::BROADCAST || matches!(multicast::topic_of(topic), Ok(Some(_)))
+        topic == announcement::TOPIC
+            || topic == multicast::BROADCAST
+            || matches!(multicast::topic_of(topic), Ok(Some(_)))
     }
 }
 

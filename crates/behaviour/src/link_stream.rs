@@ -42,8 +42,8 @@ pub trait Protocol: Clone + Send + 'static {
     /// The name of the stream for long messages, see [`Large`].
     const LARGE_NAME: &'static str;
 
-    /// Appends a frame without its body, and returns the body.
-    fn encode(&self, message: Self::Message, peer: NodeId, out: &mut BytesMut) -> Bytes;
+    /// Appends a frame without its body, and returns the body; `None`, and nothing appended, when it cannot be sealed.
+    fn encode(&self, message: Self::Message, peer: NodeId, out: &mut BytesMut) -> Option<Bytes>;
 
     /// Reads a frame.
     fn decode(&self, header: Bytes, body: Bytes, peer: NodeId) -> Result<Self::Message, DecodeError>;
@@ -62,7 +62,7 @@ impl<P: Protocol> Protocol for Large<P> {
     const NAME: &'static str = P::LARGE_NAME;
     const LARGE_NAME: &'static str = P::LARGE_NAME;
 
-    fn encode(&self, message: Self::Message, peer: NodeId, out: &mut BytesMut) -> Bytes {
+    fn encode(&self, message: Self::Message, peer: NodeId, out: &mut BytesMut) -> Option<Bytes> {
         self.0.encode(message, peer, out)
     }
 

@@ -8,7 +8,8 @@ use libp2p::{
     StreamProtocol,
     request_response::{self, ResponseChannel},
 };
-use nuncio_protocol::status_sync::{QueryId, Record};
+use nuncio_identity::NodeId;
+use nuncio_protocol::status_sync::{Equivocation, QueryId, Record};
 use nuncio_wire::{SigningContext, status};
 
 use crate::access::Certifier;
@@ -107,18 +108,44 @@ impl OpenQueries {
     }
 }
 
+/// Why a record of an answer is not taken.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// Its node, where the record is well signed: another node may well take it.
+    pub(crate) node: Option<NodeId>,
+    /// In words.
+    pub(crate) reason: String,
+}
+
 /// Reads a record of an answer and proves it: the owner's signature, and its membership.
 ///
 /// # Errors
-/// What does not hold, in words.
-pub(crate) fn prove(bytes: Bytes, context: &SigningContext, certifier: &dyn Certifier) -> Result<Arc<Record>, String> {
-    let (record, chain) = status::decode_record(bytes, context).map_err(|error| error.to_string())?;
+/// What does not hold.
+pub(crate) fn prove(bytes: Bytes, context: &SigningContext, certifier: &dyn Certifier) -> Result<Arc<Record>, Refused> {
+    let (record, chain) =
+        status::decode_record(bytes, context).map_err(|error| Refused { node: None, reason: error.to_string() })?;
     let node = record.status.node;
+    let refused = |reason| Refused { node: Some(node), reason };
     let member = certifier
         .certify(node, &chain)
-        .map_err(|reason| format!("the certificate of {} does not hold: {reason}", node.short()))?;
+        .map_err(|reason| refused(format!("the certificate of {} does not hold: {reason}", node.short())))?;
     if member.name != record.status.name || member.agency != record.status.agency {
-        return Err(format!("{} calls itself other than its certificate does", node.short()));
+        return Err(refused(format!("{} calls itself other than its certificate does", node.short())));
     }
     Ok(Arc::new(record))
+}
+
+/// Reads two records that should contradict each other, and proves them. That their node is a member is asked of one of
+/// them only: the other may carry a certificate that has ended since.
+///
+/// # Errors
+/// What does not hold, in words.
+pub(crate) fn prove_equivocation(
+    [first, second]: [Bytes; 2],
+    context: &SigningContext,
+    certifier: &dyn Certifier,
+) -> Result<Equivocation, String> {
+    let first = prove(first, context, certifier).map_err(|refused| refused.reason)?;
+    let (second, _) = status::decode_record(second, context).map_err(|error| error.to_string())?;
+    Equivocation::of(first, Arc::new(second)).ok_or_else(|| "the records do not contradict each other".to_owned())
 }

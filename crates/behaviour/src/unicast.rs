@@ -2,10 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use nuncio_identity::NodeId;
-use nuncio_protocol::{
-    LARGE_BODY,
-    unicast::{Content, Message},
-};
+use nuncio_protocol::{LARGE_BODY, unicast::Message};
 use nuncio_wire::{
     DecodeError, SigningContext,
     unicast::{self, Frame},
@@ -24,7 +21,7 @@ impl Protocol for Unicast {
     const NAME: &'static str = unicast::PROTOCOL;
     const LARGE_NAME: &'static str = unicast::LARGE_PROTOCOL;
 
-    fn encode(&self, frame: Frame, peer: NodeId, out: &mut BytesMut) -> Bytes {
+    fn encode(&self, frame: Frame, peer: NodeId, out: &mut BytesMut) -> Option<Bytes> {
         unicast::encode_frame(frame, peer, &self.0, out)
     }
 
@@ -35,18 +32,13 @@ impl Protocol for Unicast {
     fn weight(frame: &Frame) -> usize {
         OVERHEAD
             + match frame {
-                Frame::Message(Message {
-                    content: Content::Request { body, .. } | Content::Reply { body }, ..
-                }) => body.len(),
-                _ => 0,
+                Frame::Message(message) => message.content.length(),
+                Frame::Hello { .. } | Frame::Goodbye { .. } => 0,
             }
     }
 }
 
 /// Whether a message goes on the stream for long ones.
 pub(crate) const fn is_large(message: &Message) -> bool {
-    match &message.content {
-        Content::Request { body, .. } | Content::Reply { body } => body.len() > LARGE_BODY,
-        Content::Failure { .. } => false,
-    }
+    message.content.length() > LARGE_BODY
 }

@@ -41,6 +41,9 @@
 //! | messages not yet taken from a [`Subscription`] | [`Builder::queue`] | unicasts are declined, multicasts dropped and counted ([`Subscription::missed`]) |
 //! | unicasts taken but not answered | 1024 | further ones are declined |
 //! | topics | 512 | [`SubscribeError::TooManyTopics`] |
+//! | files on their way to a [`FileInbox`], and in all | [`InboxOptions`] | offers are refused with the reason |
+//! | challenges of a private topic signed | 600 of Nuncio's publishers, 60 of SDKs a minute | declined and counted |
+//! | challenges of a private topic put | 64 in flight, 64 waiting | the node asks again |
 
 mod backoff;
 mod builder;
@@ -50,6 +53,7 @@ mod delivery;
 mod dial;
 mod driver;
 mod files;
+mod messages;
 mod node_error;
 mod options;
 mod pending;
@@ -66,11 +70,11 @@ mod writer;
 pub use builder::{Builder, ConnectError};
 pub use client::{CallError, Client, PublishError};
 pub use delivery::{Delivery, Kind, RespondError};
-pub use files::{FileError, FileInbox, InboxOptions, Progress, ReceivedFile, SentFile};
+pub use files::{FileError, FileInbox, InboxOptions, Progress, ReceivedFile, SentFile, message as file_message};
 pub use node_error::{Attempt, NodeError, Stage};
 pub use nuncio_channel_protocol::{BlockNotification, ProtocolVersion, ResultCode};
-pub use pool::{Pool, PoolSubscription};
-pub use private::{PrivatePublisher, PrivateSubscription, TopicKey, TopicKeyError, TopicPublicKey};
+pub use pool::{Pool, PoolPrivatePublisher, PoolSubscription};
+pub use private::{Challengers, PrivatePublisher, PrivateSubscription, TopicKey, TopicKeyError, TopicPublicKey};
 pub use status::Status;
 pub use subscription::{SubscribeError, Subscription};
 

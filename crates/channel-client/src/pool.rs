@@ -1,5 +1,7 @@
 //! Connections to several nodes at once.
 
+mod private;
+
 use std::{
     sync::{
         Arc,
@@ -13,7 +15,11 @@ use futures::future::{join_all, select_all};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::{CallError, Client, Delivery, PublishError, Status, SubscribeError, Subscription};
+use crate::{
+    CallError, Challengers, Client, Delivery, PublishError, Status, SubscribeError, TopicKey, messages::Messages,
+};
+
+pub use private::PoolPrivatePublisher;
 
 /// How long it waits for a node to subscribe at before it looks for another.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -34,15 +40,22 @@ pub struct Pool {
 #[must_use = "dropping a subscription unsubscribes"]
 pub struct PoolSubscription {
     pool: Pool,
-    topics: Vec<String>,
+    wanted: Wanted,
     home: Option<Home>,
+}
+
+/// What a subscription subscribes wherever it lives.
+#[derive(Debug)]
+enum Wanted {
+    Topics(Vec<String>),
+    Private { topic: String, key: TopicKey, challengers: Challengers },
 }
 
 /// Where a subscription lives now.
 #[derive(Debug)]
 struct Home {
     status: watch::Receiver<Status>,
-    subscription: Subscription,
+    messages: Messages,
 }
 
 impl Pool {
@@ -104,7 +117,25 @@ impl Pool {
         topics: impl IntoIterator<Item = T>,
     ) -> Result<PoolSubscription, SubscribeError> {
         let topics = topics.into_iter().map(|topic| topic.as_ref().to_owned()).collect();
-        let mut subscription = PoolSubscription { pool: self.clone(), topics, home: None };
+        self.settle(Wanted::Topics(topics)).await
+    }
+
+    /// Subscribes a private topic at one of the nodes, as [`Client::subscribe_private_for`]. Publishers challenge it anew
+    /// wherever it moves.
+    ///
+    /// # Errors
+    /// As [`Client::subscribe_private`].
+    pub async fn subscribe_private(
+        &self,
+        topic: &str,
+        key: TopicKey,
+        challengers: Challengers,
+    ) -> Result<PoolSubscription, SubscribeError> {
+        self.settle(Wanted::Private { topic: topic.to_owned(), key, challengers }).await
+    }
+
+    async fn settle(&self, wanted: Wanted) -> Result<PoolSubscription, SubscribeError> {
+        let mut subscription = PoolSubscription { pool: self.clone(), wanted, home: None };
         let client = self.in_turn().into_iter().next().unwrap_or(&self.clients[0]);
         subscription.move_to(client).await?;
         Ok(subscription)
@@ -166,7 +197,7 @@ impl PoolSubscription {
                 let lost = home.status.wait_for(|status| !status.is_connected());
                 tokio::select! {
                     biased;
-                    delivery = home.subscription.next() => if delivery.is_some() {
+                    delivery = home.messages.next() => if delivery.is_some() {
                         return delivery;
                     },
                     _ = lost => {}
@@ -190,8 +221,13 @@ impl PoolSubscription {
     }
 
     async fn move_to(&mut self, client: &Client) -> Result<(), SubscribeError> {
-        let subscription = client.subscribe(&self.topics).await?;
-        self.home = Some(Home { status: client.status(), subscription });
+        let messages = match &self.wanted {
+            Wanted::Topics(topics) => Messages::Public(client.subscribe(topics).await?),
+            Wanted::Private { topic, key, challengers } => {
+                Messages::Private(client.subscribe_private_for(topic, key.clone(), *challengers).await?)
+            }
+        };
+        self.home = Some(Home { status: client.status(), messages });
         Ok(())
     }
 }

@@ -2,6 +2,8 @@
 
 mod connecting;
 mod delivering;
+mod files;
+mod hub;
 mod pool;
 mod private;
 mod publishing;

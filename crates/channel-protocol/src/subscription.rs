@@ -16,10 +16,13 @@ pub struct Subscription {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubscriptionError {
-    /// The list has more topics than the limit; reading stopped there.
-    #[error("more than {limit} topics")]
-    TooMany {
-        /// The limit given.
+    /// The topics take more bytes than the limit; reading stopped there.
+    #[error(
+        "its topics take more than {limit} bytes, each counted with {} bytes more than it has",
+        Subscription::ENTRY
+    )]
+    TooLarge {
+        /// The limit given, in bytes.
         limit: usize,
     },
     /// Not a JSON array of strings.
@@ -28,10 +31,13 @@ pub enum SubscriptionError {
 }
 
 impl Subscription {
-    /// Reads a body, taking at most `limit` topics.
+    /// What a topic counts besides the bytes of its name, in bytes: short and empty names are not free.
+    pub const ENTRY: usize = 16;
+
+    /// Reads a body whose topics take at most `limit` bytes, each counted with [`Self::ENTRY`] bytes more than its name has.
     ///
     /// # Errors
-    /// When the body is not a JSON array of strings, or has more than `limit` of them.
+    /// When the body is not a JSON array of strings, or they take more bytes.
     pub fn decode(body: &[u8], limit: usize) -> Result<Self, SubscriptionError> {
         let mut overflow = false;
         let mut reader = serde_json::Deserializer::from_slice(body);
@@ -40,7 +46,7 @@ impl Subscription {
             .and_then(|topics| reader.end().map(|()| topics));
         match topics {
             Ok(topics) => Ok(Self { topics }),
-            Err(_) if overflow => Err(SubscriptionError::TooMany { limit }),
+            Err(_) if overflow => Err(SubscriptionError::TooLarge { limit }),
             Err(source) => Err(SubscriptionError::Malformed(source)),
         }
     }
@@ -60,16 +66,17 @@ impl<'de> Visitor<'de> for Topics<'_> {
     type Value = Vec<String>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "at most {} strings", self.limit)
+        write!(f, "strings of at most {} bytes", self.limit)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<String>, A::Error> {
-        let mut topics = Vec::new();
-        while let Some(topic) = list.next_element()? {
-            if topics.len() == self.limit {
+        let (mut topics, mut left) = (Vec::new(), self.limit);
+        while let Some(topic) = list.next_element::<String>()? {
+            let Some(rest) = left.checked_sub(topic.len() + Subscription::ENTRY) else {
                 *self.overflow = true;
-                return Err(serde::de::Error::custom("too many topics"));
-            }
+                return Err(serde::de::Error::custom("too large"));
+            };
+            left = rest;
             topics.push(topic);
         }
         Ok(topics)

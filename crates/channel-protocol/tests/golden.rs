@@ -52,7 +52,7 @@ fn assert_handshake(digits: &str, seq: &str, client_type: &str) {
 fn assert_subscription(digits: &str, seq: &str, topics: &[&str]) {
     let frame = read(digits);
     assert_header(&frame, FrameKind::Subscribe, seq, ResultCode::OK);
-    let subscription = Subscription::decode(&frame.body, 512).unwrap();
+    let subscription = Subscription::decode(&frame.body, 1 << 20).unwrap();
     assert_eq!(subscription.topics, topics);
 }
 

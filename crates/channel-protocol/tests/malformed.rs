@@ -216,13 +216,17 @@ fn heartbeats_by_version() {
 #[test]
 fn topic_lists() {
     assert_eq!(Subscription::decode(b"[]", 0).unwrap().topics, [""; 0]);
-    assert_eq!(Subscription::decode(br#" [ "a" , "a", "\u00e9" ] "#, 3).unwrap().topics, ["a", "a", "é"]);
-    assert!(matches!(Subscription::decode(br#"["a","b"]"#, 1), Err(SubscriptionError::TooMany { limit: 1 })));
+    assert_eq!(Subscription::decode(br#" [ "a" , "a", "\u00e9" ] "#, 52).unwrap().topics, ["a", "a", "é"]);
+    assert!(Subscription::decode(br#"["a","b"]"#, 34).is_ok(), "two names of one byte and 16 bytes for each");
+    for (body, limit) in [(&br#"["a","b"]"#[..], 33), (br#"["",""]"#, 31), (br#"[""]"#, 0)] {
+        let refused = Subscription::decode(body, limit);
+        assert!(matches!(refused, Err(SubscriptionError::TooLarge { limit: told }) if told == limit), "{refused:?}");
+    }
     for body in ["", "{}", "\"a\"", "[1]", "[\"a\"", "[\"a\"]x", "[[\"a\"]]", "null"] {
-        let outcome = Subscription::decode(body.as_bytes(), 8);
+        let outcome = Subscription::decode(body.as_bytes(), 99);
         assert!(matches!(outcome, Err(SubscriptionError::Malformed(_))), "{body:?}: {outcome:?}");
     }
-    assert!(matches!(Subscription::decode(b"[\"\xff\"]", 8), Err(SubscriptionError::Malformed(_))));
+    assert!(matches!(Subscription::decode(b"[\"\xff\"]", 99), Err(SubscriptionError::Malformed(_))));
 }
 
 #[test]

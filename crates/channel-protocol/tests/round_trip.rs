@@ -116,7 +116,7 @@ proptest! {
     #[test]
     fn subscriptions(topics in vec(any::<String>(), 0..20)) {
         let subscription = Subscription { topics };
-        prop_assert_eq!(Subscription::decode(&subscription.encode(), 20).unwrap(), subscription);
+        prop_assert_eq!(Subscription::decode(&subscription.encode(), 1 << 20).unwrap(), subscription);
     }
 
     #[test]
@@ -148,7 +148,7 @@ proptest! {
         if let Ok(body) = AmopBody::unpack(bytes.clone().into()) {
             prop_assert_eq!(body.pack(), &bytes[..]);
         }
-        let _ = Subscription::decode(&bytes, 4);
+        let _ = Subscription::decode(&bytes, 64);
         let _ = HandshakeRequest::decode(&bytes);
         let _ = HandshakeAnswer::decode(&bytes);
         let _ = BlockNotification::decode(bytes.clone().into());

@@ -13,11 +13,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     config::{Access, Node, Peer},
-    data_dir::DataDir,
+    data_dir::{DataDir, StateFile},
 };
-
-const PEERS_FILE: &str = "peers.toml";
-const ACCESS_FILE: &str = "access.toml";
 
 /// Peers added to and removed from those of the configuration file. An address is in one list at most.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,11 +26,11 @@ pub(crate) struct PeerChanges {
 
 impl PeerChanges {
     pub(crate) fn load(data: &DataDir) -> Result<Self, ChangesError> {
-        load(data, PEERS_FILE)
+        load(data)
     }
 
     pub(crate) fn store(&self, data: &DataDir) -> Result<(), ChangesError> {
-        store(data, PEERS_FILE, self, "peers added and removed by `nuncio peers`")
+        store(data, self)
     }
 
     /// The peers that are wanted.
@@ -72,11 +69,11 @@ pub(crate) struct AccessChanges {
 
 impl AccessChanges {
     pub(crate) fn load(data: &DataDir) -> Result<Self, ChangesError> {
-        load(data, ACCESS_FILE)
+        load(data)
     }
 
     pub(crate) fn store(&self, data: &DataDir) -> Result<(), ChangesError> {
-        store(data, ACCESS_FILE, self, "nodes allowed and denied by `nuncio access`")
+        store(data, self)
     }
 
     /// Sets a rule, or takes it back; says whether anything changed.
@@ -105,61 +102,97 @@ impl AccessChanges {
     }
 }
 
-/// Why changes cannot be read or kept.
+impl StateFile for PeerChanges {
+    const NAME: &'static str = "peers.toml";
+    const LOST: &'static str = "compare `nuncio peers` with the copy, and add or remove peers again";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        parse(text)
+    }
+
+    fn salvage(text: &str) -> (Self, String) {
+        let left: Self = beginning(text);
+        let words = format!("{} peers added and {} removed", left.added.len(), left.removed.len());
+        (left, words)
+    }
+
+    fn to_text(&self) -> String {
+        to_text("peers added and removed by `nuncio peers`", self)
+    }
+}
+
+impl StateFile for AccessChanges {
+    const NAME: &'static str = "access.toml";
+    const LOST: &'static str =
+        "whom else you denied or allowed at run time is so no more: compare `nuncio access` with the copy";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        parse(text)
+    }
+
+    fn salvage(text: &str) -> (Self, String) {
+        let left: Self = beginning(text);
+        let words = format!("{} nodes denied and {} allowed", left.deny.len(), left.allow.len());
+        (left, words)
+    }
+
+    fn to_text(&self) -> String {
+        to_text("nodes allowed and denied by `nuncio access`", self)
+    }
+}
+
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    toml::from_str(text).map_err(|error: toml::de::Error| error.message().to_owned())
+}
+
+/// The longest beginning that is a list of whole entries: a torn file ends within an entry, or between two.
+fn beginning<T: DeserializeOwned + Default>(text: &str) -> T {
+    let cuts = text.rmatch_indices('"').take(3).map(|(at, _)| format!("{}]", &text[..=at]));
+    cuts.into_iter().find_map(|cut| parse(&cut).ok()).unwrap_or_default()
+}
+
+fn to_text(about: &str, changes: &impl Serialize) -> String {
+    let lists = toml::to_string(changes).expect("lists of words are TOML");
+    format!("# {about}; written by the node\n{lists}")
+}
+
+/// What operators changed cannot be read or kept.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ChangesError {
-    /// The file cannot be read or written.
-    #[error("{}: {source}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The file says something that cannot be.
-    #[error("{}: {message}", path.display())]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        message: String,
-    },
+#[error("{}: {source}", path.display())]
+pub struct ChangesError {
+    /// The file.
+    path: PathBuf,
+    /// Why.
+    source: io::Error,
 }
 
 impl ChangesError {
     /// What the operator can do about it.
     pub fn hint(&self) -> String {
-        match self {
-            Self::File { path, source } if source.kind() == io::ErrorKind::StorageFull => {
-                format!("free space on the disk of {}", path.display())
-            }
-            Self::File { path, .. } => {
-                format!("make {} readable and writable for the user that runs the node", path.display())
-            }
-            Self::Invalid { path, .. } => {
-                format!("correct {} or remove it; the configuration file alone holds then", path.display())
-            }
+        let Self { path, source } = self;
+        match source.kind() {
+            io::ErrorKind::StorageFull => format!("free space on the disk of {}", path.display()),
+            io::ErrorKind::IsADirectory => format!("{} must be a file: move the directory away", path.display()),
+            _ => format!("make {} readable and writable for the user that runs the node", path.display()),
         }
     }
 }
 
-fn load<T: DeserializeOwned + Default>(data: &DataDir, name: &str) -> Result<T, ChangesError> {
-    let path = data.path().join(name);
-    match data.read(name) {
-        Ok(None) => Ok(T::default()),
-        Ok(Some(text)) => toml::from_str(&text)
-            .map_err(|error: toml::de::Error| ChangesError::Invalid { path, message: error.message().to_owned() }),
-        Err(source) => Err(ChangesError::File { path, source }),
-    }
+/// Reads a file of the data directory.
+///
+/// # Errors
+/// See [`DataDir::load`].
+pub(crate) fn load<T: StateFile>(data: &DataDir) -> Result<T, ChangesError> {
+    data.load().map_err(|source| ChangesError { path: data.path().join(T::NAME), source })
 }
 
-fn store(data: &DataDir, name: &str, changes: &impl Serialize, about: &str) -> Result<(), ChangesError> {
-    let path = data.path().join(name);
-    let text = toml::to_string(changes)
-        .map_err(|error| ChangesError::Invalid { path: path.clone(), message: error.to_string() })?;
-    let text = format!("# {about}; written by the node\n{text}");
-    data.write(name, &text).map_err(|source| ChangesError::File { path, source })
+/// Keeps a file of the data directory for the next start.
+///
+/// # Errors
+/// See [`DataDir::write`].
+pub(crate) fn store<T: StateFile>(data: &DataDir, changes: &T) -> Result<(), ChangesError> {
+    let written = data.write(T::NAME, &changes.to_text());
+    written.map_err(|source| ChangesError { path: data.path().join(T::NAME), source })
 }
 
 #[cfg(test)]
@@ -210,11 +243,36 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_file_is_named() {
+    fn a_torn_file_keeps_whoever_stands_whole_in_it() {
         let dir = tempfile::tempdir().unwrap();
         let data = DataDir::hold(dir.path()).unwrap();
-        data.write(PEERS_FILE, "added = [\"nonsense\"]").unwrap();
+        let [a, b] = [(); 2].map(|()| NodeKey::generate().node_id());
+        let mut changes = AccessChanges::default();
+        changes.set(a, Some(Rule::Deny));
+        changes.set(b, Some(Rule::Deny));
+        let whole = changes.to_text();
+        let mut denied = Vec::new();
+        for length in 0..whole.len() {
+            data.write(AccessChanges::NAME, &whole[..length]).unwrap();
+            denied.push(AccessChanges::load(&data).unwrap().deny.len());
+            assert_eq!(AccessChanges::load(&data).unwrap().deny.len(), denied[length], "it is mended");
+        }
+        assert!(denied.is_sorted() && denied.contains(&1) && denied.last() == Some(&2), "{denied:?}");
+        data.write(AccessChanges::NAME, &format!("{}\0\0\0", &whole[..whole.len() - 9])).unwrap();
+        assert_eq!(AccessChanges::load(&data).unwrap().deny.len(), 1);
+    }
+
+    #[test]
+    fn nonsense_stops_no_start_but_a_directory_in_the_way_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = DataDir::hold(dir.path()).unwrap();
+        for nonsense in ["added = [\"nonsense\"]", "unheard = 1", "\0", "\"", "[[[["] {
+            data.write(PeerChanges::NAME, nonsense).unwrap();
+            assert_eq!(PeerChanges::load(&data).unwrap(), PeerChanges::default(), "{nonsense:?}");
+        }
+        std::fs::remove_file(dir.path().join(PeerChanges::NAME)).unwrap();
+        std::fs::create_dir(dir.path().join(PeerChanges::NAME)).unwrap();
         let error = PeerChanges::load(&data).unwrap_err();
-        assert!(error.to_string().contains("peers.toml: ") && error.hint().contains("remove it"), "{error}");
+        assert!(error.to_string().contains("peers.toml: ") && error.hint().contains("must be a file"), "{error}");
     }
 }

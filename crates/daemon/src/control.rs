@@ -14,7 +14,7 @@ use nuncio_admin::{
 };
 use nuncio_gateway::{Clients, Renewal};
 use nuncio_identity::NodeId;
-use nuncio_node::{NodeHandle, Snapshot};
+use nuncio_node::{NodeHandle, NodeSnapshot, Snapshot};
 use nuncio_pki::{Policy, SharedPolicy};
 
 use crate::{
@@ -247,9 +247,10 @@ fn restrict(policy: Policy, changes: &AccessChanges, configured: &Access) -> Pol
 
 fn addresses_of(node: NodeId, snapshot: &Snapshot) -> BTreeSet<String> {
     let id = node.to_string();
-    let peers = snapshot.peers.iter().filter(|peer| peer.node_id.as_ref() == Some(&id)).map(|peer| &peer.address);
-    let told = snapshot.nodes.iter().filter(|node| node.node_id == id).flat_map(|node| &node.addresses);
-    peers.chain(told).cloned().collect()
+    let peers =
+        snapshot.peers.iter().filter(|peer| peer.node_id.as_ref() == Some(&id)).map(|peer| peer.address.clone());
+    let told = snapshot.nodes.iter().filter(|node| node.node_id == id).flat_map(NodeSnapshot::addresses);
+    peers.chain(told).collect()
 }
 
 fn absolute(path: PathBuf) -> PathBuf {

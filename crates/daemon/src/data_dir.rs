@@ -1,13 +1,17 @@
 //! The directory of what a node must remember: one node at a time, nobody else.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{DirBuilder, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
+use nuncio_node::state_file;
 use rustix::fs::{FlockOperation, flock};
+
+/// Longest file read from the directory, in bytes: the revocation lists of a policy are far shorter.
+const MAX_FILE: u64 = 64 << 20;
 
 /// A data directory that this process holds until it is dropped.
 #[derive(Debug)]
@@ -55,22 +59,54 @@ impl DataDir {
     /// # Errors
     /// When it cannot be written; the old one stays.
     pub(crate) fn write(&self, name: &str, text: &str) -> io::Result<()> {
-        let new = self.path.join(format!(".{name}.new"));
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, self.path.join(name))?;
-        File::open(&self.path)?.sync_all()
+        state_file::replace(&self.path.join(name), text.as_bytes())
     }
 
-    /// Reads a small file; `None` when there is none.
-    pub(crate) fn read(&self, name: &str) -> io::Result<Option<String>> {
-        match fs::read_to_string(self.path.join(name)) {
-            Ok(text) => Ok(Some(text)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+    /// Reads a small file, the default when there is none. One that is empty, torn or nonsense stops no start: it is
+    /// told, kept as `NAME.broken`, and made anew of what can still be read in it.
+    ///
+    /// # Errors
+    /// When it cannot be read, or not be made anew.
+    pub(crate) fn load<T: StateFile>(&self) -> io::Result<T> {
+        let path = self.path.join(T::NAME);
+        let text = match state_file::read(&path, MAX_FILE) {
+            Ok(None) => return Ok(T::default()),
+            Ok(Some(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => String::new(),
+            Err(error) => return Err(error),
+        };
+        let parsed = if text.trim().is_empty() { Err("it is empty".to_owned()) } else { T::parse(&text) };
+        parsed.or_else(|reason| self.mend(&path, &reason, &text))
     }
+
+    fn mend<T: StateFile>(&self, path: &Path, reason: &str, text: &str) -> io::Result<T> {
+        let aside = state_file::copy_aside(path)?;
+        let (mended, left) = T::salvage(text);
+        self.write(T::NAME, &mended.to_text())?;
+        tracing::warn!(path = %path.display(), kept_as = %aside.display(), %reason, "a broken file was made anew with {left}: {}", T::LOST);
+        Ok(mended)
+    }
+}
+
+/// What a node remembers in one small file of its data directory.
+pub(crate) trait StateFile: Default {
+    /// The file's name.
+    const NAME: &'static str;
+
+    /// What to do about what could not be read.
+    const LOST: &'static str;
+
+    /// Reads a whole file.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    fn parse(text: &str) -> Result<Self, String>;
+
+    /// What can still be read in a broken file, and how much that is, in words.
+    fn salvage(text: &str) -> (Self, String);
+
+    /// What [`StateFile::parse`] reads; never empty.
+    fn to_text(&self) -> String;
 }
 
 /// Why a data directory cannot be had.
@@ -115,7 +151,7 @@ impl DataDirError {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::{fs, os::unix::fs::PermissionsExt};
 
     use super::*;
 
@@ -140,15 +176,49 @@ mod tests {
         assert!(error.hint().contains("set data_dir"));
     }
 
+    #[derive(Debug, Default, PartialEq)]
+    struct Words(Vec<String>);
+
+    impl StateFile for Words {
+        const NAME: &'static str = "words";
+        const LOST: &'static str = "say the others again";
+
+        fn parse(text: &str) -> Result<Self, String> {
+            let words = text.strip_suffix(" end").ok_or("it has no end")?;
+            Ok(Self(words.split(' ').map(Into::into).collect()))
+        }
+
+        fn salvage(text: &str) -> (Self, String) {
+            let words: Vec<_> = text.split(' ').filter(|word| word.is_ascii() && !word.is_empty()).collect();
+            (Self(words.iter().map(ToString::to_string).collect()), format!("{} words", words.len()))
+        }
+
+        fn to_text(&self) -> String {
+            format!("{} end", self.0.join(" "))
+        }
+    }
+
     #[test]
-    fn small_files_are_replaced_as_a_whole() {
+    fn a_broken_file_is_kept_aside_and_made_anew_of_what_is_left() {
         let dir = tempfile::tempdir().unwrap();
         let held = DataDir::hold(dir.path()).unwrap();
-        assert_eq!(held.read("x.toml").unwrap(), None);
-        held.write("x.toml", "a").unwrap();
-        held.write("x.toml", "b").unwrap();
-        assert_eq!(held.read("x.toml").unwrap().as_deref(), Some("b"));
-        let names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(names.len(), 2, "{names:?}");
+        assert_eq!(held.load::<Words>().unwrap(), Words::default());
+        fs::write(dir.path().join("words"), b"a b \xff\xfe").unwrap();
+        for _ in 0..2 {
+            let words = held.load::<Words>().unwrap();
+            assert_eq!(words.0, ["a", "b"], "also at the next start");
+        }
+        assert_eq!(fs::read(dir.path().join("words.broken")).unwrap(), b"a b \xff\xfe");
+        fs::write(dir.path().join("words"), "").unwrap();
+        held.load::<Words>().unwrap();
+        assert_eq!(fs::read_to_string(dir.path().join("words")).unwrap(), " end");
+    }
+
+    #[test]
+    fn what_is_no_file_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = DataDir::hold(dir.path()).unwrap();
+        fs::create_dir(dir.path().join("words")).unwrap();
+        assert_eq!(held.load::<Words>().unwrap_err().kind(), io::ErrorKind::IsADirectory);
     }
 }

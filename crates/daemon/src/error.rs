@@ -83,7 +83,7 @@ impl StartError {
 
     /// Whether configuration or certificates are bad, rather than the machine not able.
     pub const fn is_configuration(&self) -> bool {
-        matches!(self, Self::Identity(_) | Self::ChannelTls(_) | Self::Changes(ChangesError::Invalid { .. }))
+        matches!(self, Self::Identity(_) | Self::ChannelTls(_))
     }
 
     /// A stable name in snake case, for programs.

@@ -1,14 +1,17 @@
 //! Revocation lists taken from the network, kept for the next start with the agencies that signed them:
 //! `revocations.pem` in the data directory.
 
-use std::io;
-
-use nuncio_pki::{Certificate, CertificateError, Policy, RevocationList};
+use nuncio_pki::{Certificate, Policy, RevocationList};
 use tokio::sync::watch;
 
-use crate::{changes::ChangesError, control::Control, data_dir::DataDir};
+use crate::{
+    changes::{ChangesError, load, store},
+    control::Control,
+    data_dir::{DataDir, StateFile},
+};
 
-const FILE: &str = "revocations.pem";
+/// How a file begins.
+const HEADER: &str = "# taken from the network; written by the node\n";
 
 /// What former runs took from the network.
 #[derive(Debug, Default, PartialEq)]
@@ -18,25 +21,12 @@ pub(crate) struct Kept {
     pub(crate) agencies: Vec<Certificate>,
 }
 
-/// What former runs kept.
-///
-/// # Errors
-/// When the file cannot be read.
-pub(crate) fn load(data: &DataDir) -> Result<Kept, ChangesError> {
-    let path = data.path().join(FILE);
-    match data.read(FILE) {
-        Ok(None) => Ok(Kept::default()),
-        Ok(Some(text)) => Kept::from_pem(&text).map_err(|message| ChangesError::Invalid { path, message }),
-        Err(source) => Err(ChangesError::File { path, source }),
-    }
-}
-
 /// Keeps every list in force whenever one was adopted, until the node has ended.
 pub(crate) async fn keep(control: &Control, mut adoptions: watch::Receiver<Vec<Certificate>>) {
     while adoptions.changed().await.is_ok() {
         let agencies = adoptions.borrow_and_update().clone();
         control.recheck_sdks();
-        match store(&control.data, &control.policy.load(), &agencies) {
+        match Kept::of(&control.policy.load(), agencies).store(&control.data) {
             Ok(()) => tracing::info!("revocation lists kept"),
             Err(error) => {
                 tracing::error!(%error, "a revocation list from the network is in force, but cannot be kept for the next start")
@@ -45,20 +35,78 @@ pub(crate) async fn keep(control: &Control, mut adoptions: watch::Receiver<Vec<C
     }
 }
 
-fn store(data: &DataDir, policy: &Policy, agencies: &[Certificate]) -> io::Result<()> {
-    let lists = policy.crls().iter().map(RevocationList::to_pem);
-    let text: String = lists.chain(agencies.iter().map(Certificate::to_pem)).collect();
-    data.write(FILE, &text)
+impl Kept {
+    /// What former runs kept.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) fn load(data: &DataDir) -> Result<Self, ChangesError> {
+        load(data)
+    }
+
+    fn of(policy: &Policy, agencies: Vec<Certificate>) -> Self {
+        Self { lists: policy.crls().to_vec(), agencies }
+    }
+
+    fn store(&self, data: &DataDir) -> Result<(), ChangesError> {
+        store(data, self)
+    }
 }
 
-impl Kept {
-    fn from_pem(text: &str) -> Result<Self, String> {
-        let lists = RevocationList::from_pem_bundle(text).map_err(|error| error.to_string())?;
-        match Certificate::from_pem_bundle(text) {
-            Ok(agencies) => Ok(Self { lists, agencies }),
-            Err(CertificateError::Empty) => Ok(Self { lists, agencies: Vec::new() }),
-            Err(error) => Err(error.to_string()),
+impl StateFile for Kept {
+    const NAME: &'static str = "revocations.pem";
+    const LOST: &'static str = "peers send what they hold of the others";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let blocks = blocks(text).collect::<Result<Vec<_>, _>>()?;
+        if blocks.is_empty() && text != HEADER {
+            return Err("it holds no PEM block".to_owned());
         }
+        Ok(blocks.into_iter().collect())
+    }
+
+    fn salvage(text: &str) -> (Self, String) {
+        let kept: Self = blocks(text).filter_map(Result::ok).collect();
+        let words = format!("{} revocation lists and {} agencies", kept.lists.len(), kept.agencies.len());
+        (kept, words)
+    }
+
+    fn to_text(&self) -> String {
+        let lists = self.lists.iter().map(RevocationList::to_pem);
+        let blocks = lists.chain(self.agencies.iter().map(Certificate::to_pem));
+        std::iter::once(HEADER.to_owned()).chain(blocks).collect()
+    }
+}
+
+enum Block {
+    List(RevocationList),
+    Agency(Certificate),
+}
+
+/// Each for itself: one that is torn does not take the others with it.
+fn blocks(text: &str) -> impl Iterator<Item = Result<Block, String>> {
+    text.split("-----BEGIN ").skip(1).map(|rest| {
+        let block = format!("-----BEGIN {rest}");
+        if rest.starts_with("X509 CRL-----") {
+            let mut lists = RevocationList::from_pem_bundle(&block).map_err(|error| error.to_string())?;
+            lists.pop().map(Block::List).ok_or_else(String::new)
+        } else {
+            let mut agencies = Certificate::from_pem_bundle(&block).map_err(|error| error.to_string())?;
+            agencies.pop().map(Block::Agency).ok_or_else(String::new)
+        }
+    })
+}
+
+impl FromIterator<Block> for Kept {
+    fn from_iter<T: IntoIterator<Item = Block>>(blocks: T) -> Self {
+        let mut kept = Self::default();
+        for block in blocks {
+            match block {
+                Block::List(list) => kept.lists.push(list),
+                Block::Agency(agency) => kept.agencies.push(agency),
+            }
+        }
+        kept
     }
 }
 
@@ -69,21 +117,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_in_force_are_read_back_and_a_broken_file_is_named() {
+    fn lists_in_force_are_read_back_with_their_agencies() {
         let dir = tempfile::tempdir().unwrap();
         let data = DataDir::hold(dir.path()).unwrap();
-        assert_eq!(load(&data).unwrap(), Kept::default());
+        assert_eq!(Kept::load(&data).unwrap(), Kept::default());
         let authority = TestAuthority::new();
         let list = authority.revoke(&authority.node("a"));
         let agency = Certificate::from_der(authority.node("b").chain[1].clone()).unwrap();
         let policy = authority.policy().with_newest([list.clone()]);
-        store(&data, &policy, &[]).unwrap();
-        assert_eq!(load(&data).unwrap(), Kept { lists: vec![list.clone()], agencies: Vec::new() });
-        store(&data, &policy, std::slice::from_ref(&agency)).unwrap();
-        let kept = load(&data).unwrap();
-        assert!(kept.lists[0].is_signed_by(&kept.agencies[0]));
-        assert_eq!(kept, Kept { lists: vec![list], agencies: vec![agency] });
-        data.write(FILE, "-----BEGIN X509 CRL-----\nnonsense\n-----END X509 CRL-----\n").unwrap();
-        assert!(load(&data).unwrap_err().to_string().contains(FILE));
+        for agencies in [Vec::new(), vec![agency]] {
+            Kept::of(&policy, agencies.clone()).store(&data).unwrap();
+            let kept = Kept::load(&data).unwrap();
+            assert!(kept.agencies.iter().all(|agency| list.is_signed_by(agency)));
+            assert_eq!(kept, Kept { lists: vec![list.clone()], agencies });
+        }
+    }
+
+    #[test]
+    fn a_torn_file_keeps_the_lists_that_stand_whole_in_it_and_nonsense_stops_no_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = DataDir::hold(dir.path()).unwrap();
+        let authority = TestAuthority::new();
+        let list = authority.revoke(&authority.node("a"));
+        let agency = Certificate::from_der(authority.node("b").chain[1].clone()).unwrap();
+        let whole = Kept { lists: vec![list.clone()], agencies: vec![agency] }.to_text();
+        data.write(Kept::NAME, &whole[..whole.len() - 40]).unwrap();
+        for _ in 0..2 {
+            assert_eq!(Kept::load(&data).unwrap(), Kept { lists: vec![list.clone()], agencies: Vec::new() });
+        }
+        let nonsense = "-----BEGIN X509 CRL-----\nnonsense\n-----END X509 CRL-----\n";
+        data.write(Kept::NAME, &format!("{nonsense}{}", list.to_pem())).unwrap();
+        assert_eq!(Kept::load(&data).unwrap().lists, [list]);
+        for nonsense in [nonsense, "", "\0\0", "-----BEGIN X509 CRL-----"] {
+            data.write(Kept::NAME, nonsense).unwrap();
+            assert_eq!(Kept::load(&data).unwrap(), Kept::default(), "{nonsense:?}");
+        }
     }
 }

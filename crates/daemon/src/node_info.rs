@@ -2,7 +2,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use nuncio_gateway::{NodeFacts, NodeInfo};
 use nuncio_identity::NodeId;
-use nuncio_node::{NodeHandle, PeerState, Snapshot};
+use nuncio_node::{NodeHandle, NodeSnapshot, PeerState, Snapshot};
 
 use crate::config::Peer;
 
@@ -54,7 +54,7 @@ impl NodeInfo for SnapshotInfo {
 }
 
 fn topics_of(snapshot: &Snapshot, node: &str) -> Vec<String> {
-    snapshot.nodes.iter().find(|other| other.node_id == node).map(|node| node.topics.clone()).unwrap_or_default()
+    snapshot.nodes.iter().find(|other| other.node_id == node).map(NodeSnapshot::topics).unwrap_or_default()
 }
 
 /// SDKs expect `ip:port`; a multiaddr is written so.

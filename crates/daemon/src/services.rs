@@ -4,6 +4,7 @@ use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use nuncio_admin::server as admin;
+use nuncio_door::Limits;
 use nuncio_gateway::Clients;
 use nuncio_node::NodeHandle;
 use nuncio_pki::{
@@ -19,7 +20,8 @@ use crate::{
     config::{Config, ConfigError, Source},
     control::{Control, Parts, State},
     data_dir::DataDir,
-    expiry, kept_lists,
+    expiry,
+    kept_lists::{self, Kept},
     logging::LogControl,
     node_info::SnapshotInfo,
     open_files,
@@ -92,14 +94,13 @@ impl Daemon {
         let data = DataDir::hold(&config.data_dir)?;
         let state = State::load(config, &data)?;
         let config = &state.config;
-        let gateway_clients = if config.gateway.enabled { config.gateway.max_clients } else { 0 };
-        open_files::prepare(u64::from(config.p2p.max_links) + gateway_clients as u64)?;
+        open_files::prepare(most_connections(config))?;
         require_free("[p2p] listen", config.p2p.listen)?;
         if config.gateway.enabled {
             require_free("[gateway] listen", config.gateway.listen)?;
         }
 
-        let kept = kept_lists::load(&data)?;
+        let kept = Kept::load(&data)?;
         let policy = Arc::new(ArcSwap::from_pointee(state.restrict(credentials.policy).with_newest(kept.lists)));
         let clients = Arc::new(Clients::new());
         let mut node_config = node_config(&state, credentials.identity, policy.clone());
@@ -118,7 +119,7 @@ impl Daemon {
                 let access = state.sdk_access(&policy.load());
                 let mut config = gateway_config(config, tls, access);
                 config.rpc = Some(Arc::new(peer_calls));
-                Some(nuncio_gateway::bind(config, clients.clone(), handle.client_inputs(), info).await?)
+                Some(nuncio_gateway::bind(config, clients.clone(), handle.client_inputs(), info)?)
             }
             None => None,
         };
@@ -289,6 +290,15 @@ fn require_free(key: &'static str, address: SocketAddr) -> Result<(), StartError
     })
 }
 
+/// Links, SDKs, and whoever may stand at the two doors, on kept places too.
+fn most_connections(config: &Config) -> u64 {
+    let (p2p, gateway) = (&config.p2p, &config.gateway);
+    let at_the_door = |door: &Limits| door.places + door.kept_places;
+    let nodes = p2p.max_links as usize + at_the_door(&p2p_door(config));
+    let sdks = if gateway.enabled { gateway.max_clients + at_the_door(&sdk_door(config)) } else { 0 };
+    (nodes + sdks) as u64
+}
+
 fn node_config(state: &State, identity: Identity, policy: nuncio_pki::SharedPolicy) -> nuncio_node::Config {
     let p2p = &state.config.p2p;
     let mut config = nuncio_node::Config::new(Arc::new(identity), policy, state.config.data_dir.clone());
@@ -297,7 +307,7 @@ fn node_config(state: &State, identity: Identity, policy: nuncio_pki::SharedPoli
     config.external = p2p.external.iter().map(ToString::to_string).collect();
     config.peers = state.wanted_peers().iter().map(ToString::to_string).collect();
     config.max_links = p2p.max_links;
-    config.max_pending_handshakes = p2p.max_pending_handshakes;
+    config.door = p2p_door(&state.config);
     config.overlay.target_degree = p2p.target_degree;
     config.overlay.backoff = (p2p.redial_first.0, p2p.redial_longest.0);
     config.overlay.forget_after = p2p.forget_after.0;
@@ -308,6 +318,18 @@ fn node_config(state: &State, identity: Identity, policy: nuncio_pki::SharedPoli
     config.overlay.amop_timeout = gateway.publish_timeout.0;
     config.overlay.publish_limits = PublishLimits { outgoing, per_client, per_topic };
     config
+}
+
+/// One address may make up for eight seconds at once: all nodes behind it come back after a power failure.
+fn p2p_door(config: &Config) -> Limits {
+    let p2p = &config.p2p;
+    Limits::new(p2p.max_pending_handshakes, p2p.connections_per_second, p2p.connections_per_second.saturating_mul(8))
+}
+
+/// One address may make up for a minute at once: all SDKs of a host come back after their node's restart.
+fn sdk_door(config: &Config) -> Limits {
+    let own = &config.gateway;
+    Limits::new(own.max_pending_handshakes, own.connections_per_second, own.connections_per_second.saturating_mul(64))
 }
 
 fn gateway_config(config: &Config, tls: ChannelServerTls, access: nuncio_gateway::Access) -> nuncio_gateway::Config {
@@ -321,7 +343,17 @@ fn gateway_config(config: &Config, tls: ChannelServerTls, access: nuncio_gateway
     gateway.limits.connections = own.max_clients;
     // Three quarters, as the gateway's own default: no single host takes all places.
     gateway.limits.connections_per_address = (own.max_clients * 3 / 4).max(1);
+    gateway.limits.door = sdk_door(config);
     gateway.limits.queue_bytes = own.client_queue.as_usize();
+    gateway.limits.queue_bytes_per_certificate = own.certificate_queue.as_usize();
+    gateway.limits.queue_bytes_of_all = own.total_queue.as_usize();
+    gateway.limits.intake_bytes_per_certificate = own.certificate_intake.as_usize();
+    gateway.limits.intake_bytes = own.total_intake.as_usize();
+    gateway.limits.in_flight_bytes_per_certificate = own.certificate_in_flight.as_usize();
+    gateway.limits.in_flight_bytes = own.total_in_flight.as_usize();
+    gateway.limits.topic_bytes_per_session = own.client_topics.as_usize();
+    gateway.limits.topic_bytes_per_certificate = own.certificate_topics.as_usize();
+    gateway.limits.topic_bytes = own.total_topics.as_usize();
     gateway.limits.calls_per_second = own.calls_per_second;
     gateway.timeouts.idle = own.client_idle.0;
     // A delivery may be acknowledged as long as anybody waits for it.

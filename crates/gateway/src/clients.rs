@@ -1,7 +1,9 @@
 //! The connected clients, as the core reaches them.
 
+mod answer_place;
 mod deliveries;
 mod mailbox;
+mod parcel;
 mod window;
 
 use std::{
@@ -20,8 +22,10 @@ use nuncio_protocol::amop::{ClientId, ClientOutput, ClientPort};
 use crate::{
     config::{Limits, Timeouts},
     counters::{Counters, Statistics},
+    tenants::{Tenant, Tenants},
 };
-pub(crate) use mailbox::{Content, Mailbox, Parcel, Written};
+pub(crate) use mailbox::Mailbox;
+pub(crate) use parcel::{Content, Parcel, Written};
 
 /// The registry of connected clients: the core's way to them.
 ///
@@ -30,6 +34,7 @@ pub(crate) use mailbox::{Content, Mailbox, Parcel, Written};
 #[derive(Default)]
 pub struct Clients {
     mailboxes: RwLock<HashMap<ClientId, Arc<Mailbox>>>,
+    tenants: Tenants,
     named: AtomicU64,
     counters: Arc<Counters>,
 }
@@ -69,14 +74,21 @@ impl Clients {
         &self.counters
     }
 
-    /// Names a client and gives it a mailbox; the guard takes both away.
-    pub(crate) fn register(self: &Arc<Self>, limits: &Limits, timeouts: &Timeouts) -> Registration {
+    /// Names a client, that has the certificate of this fingerprint, and gives it a mailbox; the guard takes both away.
+    pub(crate) fn register(self: &Arc<Self>, fingerprint: &str, limits: &Limits, timeouts: &Timeouts) -> Registration {
+        let tenant = self.tenants.join(fingerprint, limits, &self.counters);
         let client = ClientId(self.named.fetch_add(1, Ordering::Relaxed) + 1);
-        let mailbox = Arc::new(Mailbox::new(limits, timeouts.acknowledge, Arc::clone(&self.counters)));
+        let mailbox = Arc::new(Mailbox::new(
+            Arc::clone(&tenant),
+            client,
+            limits,
+            timeouts.acknowledge,
+            Arc::clone(&self.counters),
+        ));
         self.mailboxes.write().unwrap_or_else(PoisonError::into_inner).insert(client, Arc::clone(&mailbox));
         self.counters.sessions.increment();
         self.counters.sessions_opened.increment();
-        Registration { clients: Arc::clone(self), client, mailbox }
+        Registration { clients: Arc::clone(self), client, tenant, mailbox }
     }
 
     fn mailbox(&self, client: ClientId) -> Option<Arc<Mailbox>> {
@@ -127,6 +139,7 @@ impl fmt::Debug for Clients {
 pub(crate) struct Registration {
     clients: Arc<Clients>,
     pub(crate) client: ClientId,
+    pub(crate) tenant: Arc<Tenant>,
     pub(crate) mailbox: Arc<Mailbox>,
 }
 

@@ -54,27 +54,42 @@ pub struct Version {
 /// How much a gateway lets in. Whatever is over a limit is refused, dropped or made to wait as its field says, and counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections in all, handshakes included; further ones are closed at once.
+    /// Sessions in all; further connections are closed at once.
     pub connections: usize,
-    /// Connections from one address; further ones are closed at once. Three quarters of all by default: no single host
+    /// Sessions from one address; further ones are closed at once. Three quarters of all by default: no single host
     /// takes the last quarter.
     pub connections_per_address: usize,
-    /// Handshakes at once. When as many are open, the oldest gives way if it has lasted [`Timeouts::stale_handshake`],
-    /// else the newcomer does.
-    pub handshakes: usize,
-    /// Handshakes at once from one address, with the same rule.
-    pub handshakes_per_address: usize,
-    /// Topics of one session; a longer list is ignored as a whole and the former one kept.
-    pub topics: usize,
+    /// Who may stand at the port while its handshake is not done.
+    pub door: nuncio_door::Limits,
+    /// Bytes of all sessions' topics. A name counts with 16 bytes more than it has. A list over this limit, or one of the
+    /// next two, is refused as a whole and the former one kept.
+    pub topic_bytes: usize,
+    /// Bytes of the topics of all sessions with one certificate.
+    pub topic_bytes_per_certificate: usize,
+    /// Bytes of one session's topics.
+    pub topic_bytes_per_session: usize,
+    /// Bytes of frames that all sessions have begun to read, each counted with its whole length from its beginning on; those
+    /// for which there is no room wait unread, first come, first served. Frames under 16 KiB are not counted.
+    pub intake_bytes: usize,
+    /// The same for all sessions with one certificate.
+    pub intake_bytes_per_certificate: usize,
     /// Messages queued for one session; see [`Limits::queue_bytes`].
     pub queue_frames: usize,
-    /// Bytes queued for one session. When full, a unicast is given back to the core and a multicast is dropped; one
-    /// message is always taken when the queue is empty.
+    /// Bytes queued for one session. When full, a unicast is given back to the core and a multicast is dropped; two
+    /// messages are always taken, whatever their length, when the two following limits allow it.
     pub queue_bytes: usize,
+    /// Bytes queued for all sessions; a message that many of them wait for counts once. When full, as above.
+    pub queue_bytes_of_all: usize,
+    /// Bytes queued for all sessions with one certificate, counted so too.
+    pub queue_bytes_per_certificate: usize,
     /// Messages of one session that wait for their answer; its socket is not read while there are as many.
     pub window_frames: usize,
     /// Bytes of such messages and of their queued answers; its socket is not read while there are as many.
     pub window_bytes: usize,
+    /// Such bytes of all sessions; no session's socket is read while there are as many.
+    pub in_flight_bytes: usize,
+    /// Such bytes of all sessions with one certificate; no socket of theirs is read while there are as many.
+    pub in_flight_bytes_per_certificate: usize,
     /// RPC calls of all sessions in a second, and as many at once; further ones are answered with the error −40011.
     pub calls_per_second: Option<u32>,
     /// Body of a frame that is not an AMOP message, in bytes; longer ones are skipped.
@@ -86,13 +101,15 @@ pub struct Limits {
 pub struct Timeouts {
     /// From the TCP connection to the end of the TLS handshake, whatever arrives in between.
     pub handshake: Duration,
-    /// The age from which a handshake gives way to a newcomer when all places are taken.
-    pub stale_handshake: Duration,
-    /// Without a byte read or written, before a session is closed.
+    /// Without a byte read from the client, while the gateway would read, before a session is closed.
     pub idle: Duration,
-    /// For the socket to take the next 16 KiB, or all there is when that is less, before a session is closed.
+    /// For a sixteenth of a frame to come while other frames wait for its room, before its session is closed.
+    pub intake: Duration,
+    /// For the socket to take the next 16 KiB, or all there is when that is less, and for the client's host to acknowledge
+    /// what was sent, before a session is closed.
     pub write: Duration,
-    /// How long an acknowledgement is waited for; later ones are dropped. Longer than the core's whole AMOP budget.
+    /// How long an acknowledgement is waited for from when its delivery was written; later ones are dropped. Longer than
+    /// the core's whole AMOP budget.
     pub acknowledge: Duration,
     /// At shutdown, for messages in flight to be answered and answers to be written.
     pub drain: Duration,
@@ -141,34 +158,49 @@ impl Default for Version {
     }
 }
 
-/// 2,048 connections, 1,536 from one address; 1,024 handshakes, 512 from one address; 512 topics; queue 4,096 messages or
-/// 8 MiB; window 256 messages or 32 MiB; calls unlimited;
-/// control bodies of 1 MiB.
+impl Limits {
+    /// 2,048 connections, 1,536 from one address; 1,024 handshakes of strangers at once and 16 connections per second of
+    /// each source, 1,024 saved up; topics of 64 MiB,
+    /// 4 MiB for one certificate, 1 MiB for one session; unfinished frames of 256 MiB, 32 MiB for one certificate; queue 4,096 messages or 24 MiB,
+    /// 512 MiB for all, 96 MiB for one certificate; window 256 messages or 32 MiB;
+    /// in flight 256 MiB, 64 MiB for one certificate; calls unlimited;
+    /// control bodies of 1 MiB.
+    pub const DEFAULT: Self = Self {
+        connections: 2048,
+        connections_per_address: 1536,
+        door: nuncio_door::Limits::new(1024, 16, 1024),
+        topic_bytes: 64 << 20,
+        topic_bytes_per_certificate: 4 << 20,
+        topic_bytes_per_session: 1 << 20,
+        intake_bytes: 256 << 20,
+        intake_bytes_per_certificate: 32 << 20,
+        queue_frames: 4096,
+        queue_bytes: 24 << 20,
+        queue_bytes_of_all: 512 << 20,
+        queue_bytes_per_certificate: 96 << 20,
+        window_frames: 256,
+        window_bytes: 32 << 20,
+        in_flight_bytes: 256 << 20,
+        in_flight_bytes_per_certificate: 64 << 20,
+        calls_per_second: None,
+        control_body: 1 << 20,
+    };
+}
+
+/// [`Limits::DEFAULT`].
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            connections: 2048,
-            connections_per_address: 1536,
-            handshakes: 1024,
-            handshakes_per_address: 512,
-            topics: 512,
-            queue_frames: 4096,
-            queue_bytes: 8 << 20,
-            window_frames: 256,
-            window_bytes: 32 << 20,
-            calls_per_second: None,
-            control_body: 1 << 20,
-        }
+        Self::DEFAULT
     }
 }
 
-/// Handshake 10 s, giving way after 3 s; idle 60 s; write 10 s; acknowledgement 5 s; drain 2 s.
+/// Handshake 5 s; idle 60 s; unfinished frames and write 10 s; acknowledgement 5 s; drain 2 s.
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
-            handshake: Duration::from_secs(10),
-            stale_handshake: Duration::from_secs(3),
+            handshake: Duration::from_secs(5),
             idle: Duration::from_secs(60),
+            intake: Duration::from_secs(10),
             write: Duration::from_secs(10),
             acknowledge: Duration::from_secs(5),
             drain: Duration::from_secs(2),

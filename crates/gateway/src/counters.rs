@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
     ($(#[doc = $doc:literal] $name:ident,)*) => {
-        /// Counts since the start; each only grows, but for `sessions`.
+        /// Counts since the start; each only grows, but for `sessions` and `intake_bytes`.
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
         #[non_exhaustive]
         pub struct Statistics {
@@ -15,7 +15,7 @@ macro_rules! counters {
             /// Every number that only grows: its name, as `gateway_frames_sent`, what it counts, its value.
             pub fn each(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
                 let all = [$((concat!("gateway_", stringify!($name)), $doc.trim_ascii(), self.$name)),*];
-                all.into_iter().filter(|(name, _, _)| *name != "gateway_sessions")
+                all.into_iter().filter(|(name, _, _)| !NOW.contains(name))
             }
         }
 
@@ -32,16 +32,23 @@ macro_rules! counters {
     };
 }
 
+/// What may become less.
+const NOW: [&str; 2] = ["gateway_sessions", "gateway_intake_bytes"];
+
 counters! {
     /// Sessions open now.
     sessions,
+    /// Bytes for which there is room now in frames that are being read.
+    intake_bytes,
     /// Sessions opened.
     sessions_opened,
     /// Connections closed before they were sessions: TLS refused, no place, no hello.
     connections_refused,
     /// Sessions closed because the client did not take its data in time.
     sessions_not_draining,
-    /// Sessions closed because nothing was read or written for too long.
+    /// Sessions closed because a frame did not come on while others waited for its room.
+    sessions_unfinished,
+    /// Sessions closed because nothing was read for too long.
     sessions_idle,
     /// Sessions closed because the stream could not be read on, or the versions had nothing in common.
     sessions_malformed,
@@ -55,6 +62,8 @@ counters! {
     frames_malformed,
     /// Frames over a size limit, skipped unread.
     frames_oversized,
+    /// Topic lists over a budget of bytes; the former ones stay.
+    subscriptions_refused,
     /// Unicasts given back to the core: the client's queue was full.
     deliveries_refused,
     /// Multicasts dropped: the client's queue was full.
@@ -80,8 +89,12 @@ impl Counter {
         self.add(1);
     }
 
+    pub(crate) fn subtract(&self, number: u64) {
+        self.0.fetch_sub(number, Ordering::Relaxed);
+    }
+
     pub(crate) fn decrement(&self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.subtract(1);
     }
 
     pub(crate) fn read(&self) -> u64 {

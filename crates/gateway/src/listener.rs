@@ -1,20 +1,21 @@
 //! The channel port: lets connections in, one task each.
 
-mod places;
-mod throttle;
+mod sessions;
 
 use std::{
     io,
+    mem::{Discriminant, discriminant},
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
 
 use arc_swap::ArcSwap;
+use nuncio_door::{BACKLOG, Place, Throttle};
 use nuncio_pki::tls::ChannelServerTls;
 use nuncio_protocol::amop::ClientInput;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::mpsc,
     time::{Instant, sleep, timeout, timeout_at},
 };
@@ -30,8 +31,7 @@ use crate::{
     session,
     tls::{Admitted, Refusal, TlsSide},
 };
-use places::{Place, Places};
-pub(crate) use throttle::Throttle;
+use sessions::Sessions;
 
 /// How long the listener rests when the system gives it no connection, for want of file descriptors most likely.
 const REST: Duration = Duration::from_millis(200);
@@ -70,9 +70,13 @@ pub(crate) struct Door {
     pub(crate) clients: Arc<Clients>,
     pub(crate) inputs: mpsc::Sender<ClientInput>,
     pub(crate) rpc: Rpc,
-    pub(crate) throttle: Throttle,
+    /// Of what sessions say about their clients, by address.
+    pub(crate) throttle: Throttle<IpAddr>,
     pub(crate) guard: Guard,
-    places: Places,
+    /// Of connections that become no session, by reason.
+    refusals: Throttle<Discriminant<Refusal>>,
+    door: nuncio_door::Door,
+    sessions: Sessions,
     same_agency: bool,
     tls: ArcSwap<TlsSide>,
 }
@@ -88,18 +92,23 @@ pub struct Renewal(Arc<Door>);
 ///
 /// # Errors
 /// When the address cannot be listened on.
-pub async fn bind(
+///
+/// # Panics
+/// Outside a tokio runtime.
+pub fn bind(
     config: Config,
     clients: Arc<Clients>,
     inputs: mpsc::Sender<ClientInput>,
     info: Arc<dyn NodeInfo>,
 ) -> Result<Bound, BindError> {
     let refuse = |source: io::Error| BindError { address: config.listen, hint: bind_hint(&source), source };
-    let listener = TcpListener::bind(config.listen).await.map_err(refuse)?;
+    let listener = listen(config.listen).map_err(refuse)?;
     let address = listener.local_addr().map_err(refuse)?;
     let calls_per_second = config.limits.calls_per_second;
     let door = Door {
-        places: Places::new(&config.limits, config.timeouts.stale_handshake),
+        refusals: Throttle::default(),
+        door: nuncio_door::Door::new(&config.limits.door),
+        sessions: Sessions::new(&config.limits),
         limits: config.limits,
         timeouts: config.timeouts,
         node_version: config.version.supported.clone(),
@@ -112,6 +121,14 @@ pub async fn bind(
         tls: ArcSwap::from_pointee(TlsSide::new(&config.tls, config.same_agency)),
     };
     Ok(Bound { listener, address, door: Arc::new(door) })
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A restarted node must not wait for the last connections of the one before.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 impl Bound {
@@ -175,7 +192,7 @@ impl Door {
         tasks: &TaskTracker,
         shutdown: &CancellationToken,
     ) {
-        match self.places.take(address(remote)) {
+        match self.place(address(remote)) {
             Ok(place) => {
                 tasks.spawn(Arc::clone(self).serve(socket, remote, place, shutdown.clone()));
             }
@@ -183,15 +200,26 @@ impl Door {
         }
     }
 
-    async fn serve(self: Arc<Self>, socket: TcpStream, remote: SocketAddr, place: Place, shutdown: CancellationToken) {
+    fn place(&self, address: IpAddr) -> Result<Place, Refusal> {
+        self.sessions.check(address)?;
+        Ok(self.door.knock(address)?)
+    }
+
+    async fn serve(
+        self: Arc<Self>,
+        socket: TcpStream,
+        remote: SocketAddr,
+        mut place: Place,
+        shutdown: CancellationToken,
+    ) {
         let admitted = tokio::select! {
             () = shutdown.cancelled() => return,
-            () = place.gives_way() => Err(Refusal::GaveWay),
+            () = place.given_away() => Err(Refusal::GaveWay),
             admitted = self.admit(socket) => admitted,
         };
-        match admitted {
-            Ok(admitted) => {
-                place.leave_door();
+        match admitted.and_then(|admitted| Ok((admitted, self.sessions.begin(address(remote))?))) {
+            Ok((admitted, _seat)) => {
+                place.admitted();
                 session::run(self, admitted, remote, shutdown).await;
             }
             Err(refusal) => self.refuse(remote, &refusal),
@@ -212,9 +240,9 @@ impl Door {
 
     fn refuse(&self, remote: SocketAddr, refusal: &Refusal) {
         self.clients.counters().connections_refused.increment();
-        if refusal.is_noteworthy() && self.throttle.allows(address(remote)) {
+        if refusal.is_noteworthy() && self.refusals.allows(discriminant(refusal)) {
             let hint = refusal.hint().unwrap_or_default();
-            warn!(%remote, reason = %refusal, hint, "SDK connection refused");
+            warn!(%remote, reason = %refusal, hint, "SDK connection refused, and maybe others");
         } else {
             debug!(%remote, reason = %refusal, "SDK connection refused");
         }

@@ -2,7 +2,10 @@
 
 mod close_reason;
 mod inbox;
+mod intake;
 mod link;
+mod requests;
+mod topics;
 mod translate;
 mod writer;
 
@@ -15,32 +18,31 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use nuncio_channel_protocol::{
-    Frame, FrameKind, HandshakeAnswer, HandshakeRequest, ProtocolVersion, ResultCode, heartbeat,
-};
-use nuncio_protocol::amop::{self, ClientInput, Kind, PublishSeq};
+use nuncio_channel_protocol::ProtocolVersion;
+use nuncio_protocol::amop::ClientInput;
 use rustls_pki_types::UnixTime;
 use tokio::time::{Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tracing::{debug, info, trace, warn};
+use tracing::{info, warn};
 
 use crate::{
     access::ClientName,
     clients::{Mailbox, Registration},
     listener::{Door, address},
-    rpc::{Answer, Caller, EventFilter, Rpc},
+    rpc::Caller,
+    tenants::TopicShare,
     tls::Admitted,
 };
 use close_reason::CloseReason;
 use inbox::{Inbox, Received};
+use intake::Intake;
 use link::Link;
-use translate::Verdict;
+use topics::Topics;
 use writer::Writer;
 
 /// Serves one client until it goes, breaks a rule, or the gateway shuts down.
 pub(crate) async fn run(door: Arc<Door>, admitted: Admitted, remote: SocketAddr, shutdown: CancellationToken) {
-    let registration = door.clients.register(&door.limits, &door.timeouts);
+    let registration = door.clients.register(&admitted.client.fingerprint, &door.limits, &door.timeouts);
     let client = registration.client;
     info!(%remote, client = client.0, subject = %admitted.client.subject, "SDK connected");
     if door.inputs.send(ClientInput::Connected { client }).await.is_ok() {
@@ -59,14 +61,20 @@ struct Session {
     door: Arc<Door>,
     registration: Registration,
     caller: Caller,
+    subject: String,
+    topics: Topics,
     remote: SocketAddr,
     version: ProtocolVersion,
     link: Link,
     inbox: Inbox,
+    intake: Intake,
     writer: Writer,
     /// Frames may lie unread in the inbox, because the window was full.
     backlog: bool,
-    active: Instant,
+    /// When something was last read, or the gateway last began to read again.
+    heard: Instant,
+    /// The socket is not read: the window is full, or there is no room for the next frame.
+    paused: bool,
     timer: Pin<Box<Sleep>>,
     shutdown: Pin<Box<WaitForCancellationFutureOwned>>,
     /// Done when the client may no longer stay.
@@ -88,14 +96,18 @@ impl Session {
         let now = Instant::now();
         Self {
             caller: Caller { client: registration.client, names: ClientName::all_of(&admitted.client) },
+            topics: Topics::new(TopicShare::new(Arc::clone(&registration.tenant))),
+            subject: admitted.client.subject,
+            intake: Intake::new(Arc::clone(&registration.tenant), door.timeouts.intake),
             registration,
             remote,
             version: ProtocolVersion::V1,
-            link: Link::new(admitted.socket, admitted.tls),
+            link: Link::new(admitted.socket, admitted.tls, door.timeouts.write),
             inbox: Inbox::new(door.limits.control_body),
             writer: Writer::default(),
             backlog: false,
-            active: now,
+            heard: now,
+            paused: false,
             timer: Box::pin(sleep_until((now + door.timeouts.idle).into())),
             shutdown: Box::pin(shutdown.cancelled_owned()),
             cut: Box::pin(cut.cancelled_owned()),
@@ -108,6 +120,9 @@ impl Session {
     async fn serve(&mut self) -> CloseReason {
         loop {
             if let Err(reason) = self.handle_received().await {
+                return reason;
+            }
+            if let Err(reason) = self.tell_topics().await {
                 return reason;
             }
             if let Err(reason) = poll_fn(|cx| self.poll_io(cx)).await {
@@ -126,6 +141,9 @@ impl Session {
         .await;
         reason.count(self.door.clients.counters());
         let client = self.registration.client.0;
+        if let dropped @ 1.. = self.mailbox().dropped() {
+            warn!(remote = %self.remote, client, dropped, "multicasts were dropped because the SDK was too slow");
+        }
         if reason.is_ordinary() {
             info!(remote = %self.remote, client, %reason, "SDK disconnected");
         } else {
@@ -138,7 +156,10 @@ impl Session {
         self.backlog = false;
         while self.mailbox().is_open() {
             match self.inbox.next()? {
-                Some(Received::Frame(frame)) => self.handle_frame(frame).await?,
+                Some(Received::Frame(frame)) => {
+                    self.handle_frame(frame).await?;
+                    self.intake.free();
+                }
                 Some(Received::Oversized { header, length }) => self.handle_oversized(header, length).await?,
                 None => return Ok(()),
             }
@@ -153,232 +174,69 @@ impl Session {
             return Poll::Ready(Err(CloseReason::NoLongerAdmitted));
         }
         let now = Instant::now();
-        let sent = self.writer.drain(cx, &mut self.link, &self.registration.mailbox, self.door.clients.counters())?;
-        if sent > 0 {
-            self.active = now;
-        }
+        self.intake.review(self.inbox.received.len(), now)?;
+        self.writer.drain(cx, &mut self.link, &self.registration.mailbox, self.door.clients.counters())?;
         if self.leaves.is_none() && self.shutdown.as_mut().poll(cx).is_ready() {
             self.leaves = Some(now + self.door.timeouts.drain);
         }
         if self.leaves.is_some() && self.mailbox().is_settled() && self.writer.stalled_since().is_none() {
             return Poll::Ready(Err(CloseReason::Shutdown));
         }
-        if self.mailbox().is_open() {
-            if self.backlog {
-                return Poll::Ready(Ok(()));
-            }
-            if let Poll::Ready(read) = self.link.poll_read(cx, &mut self.inbox.received) {
-                self.active = now;
-                return Poll::Ready(if read? == 0 { Err(CloseReason::ClientLeft) } else { Ok(()) });
-            }
+        let is_open = self.mailbox().poll_open(cx).is_ready();
+        if is_open && self.backlog {
+            return Poll::Ready(Ok(()));
+        }
+        let may_read = is_open && self.poll_room(cx, now).is_ready();
+        if self.paused && may_read {
+            self.heard = now;
+        }
+        self.paused = !may_read;
+        if may_read && let Poll::Ready(read) = self.link.poll_read(cx, &mut self.inbox.received) {
+            self.heard = now;
+            return Poll::Ready(if read? == 0 { Err(CloseReason::ClientLeft) } else { Ok(()) });
         }
         self.poll_deadlines(cx, now)
     }
 
+    /// Ready when what comes next can be held.
+    fn poll_room(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
+        match self.inbox.unfinished() {
+            Some(length) => self.intake.poll_room(length, self.inbox.received.len(), now, cx),
+            None => Poll::Ready(()),
+        }
+    }
+
+    /// Ready when a deadline is over: with the reason to close for it, or with none when there is something to look after.
     fn poll_deadlines(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Result<(), CloseReason>> {
+        let mut now = now;
         loop {
             let (deadline, reason) = self.next_deadline();
             if deadline <= now {
-                return Poll::Ready(Err(reason));
+                return Poll::Ready(reason.map_or(Ok(()), Err));
             }
             // The timer may go off early and is then set again: it is not touched with every byte.
-            if self.timer.deadline() > deadline.into() {
+            if self.timer.deadline() > deadline.into() || self.timer.is_elapsed() {
                 self.timer.as_mut().reset(deadline.into());
             }
             ready!(self.timer.as_mut().poll(cx));
-            let now = Instant::now();
-            let (deadline, reason) = self.next_deadline();
-            if deadline <= now {
-                return Poll::Ready(Err(reason));
-            }
-            self.timer.as_mut().reset(deadline.into());
+            now = Instant::now();
         }
     }
 
-    fn next_deadline(&self) -> (Instant, CloseReason) {
+    fn next_deadline(&self) -> (Instant, Option<CloseReason>) {
         let timeouts = &self.door.timeouts;
-        let idle = (self.active + timeouts.idle, CloseReason::Idle { limit: timeouts.idle });
+        let idle =
+            (!self.paused).then(|| (self.heard + timeouts.idle, Some(CloseReason::Idle { limit: timeouts.idle })));
         let write = self
             .writer
             .stalled_since()
-            .map(|since| (since + timeouts.write, CloseReason::NotDraining { limit: timeouts.write }));
-        let expiry = self.expires.map(|at| (at, CloseReason::CertificateExpired));
-        let leave = self.leaves.map(|at| (at, CloseReason::Shutdown));
-        [write, expiry, leave]
-            .into_iter()
-            .flatten()
-            .fold(idle, |first, next| if next.0 < first.0 { next } else { first })
-    }
-
-    async fn handle_frame(&mut self, frame: Frame) -> Result<(), CloseReason> {
-        trace!(client = self.registration.client.0, kind = %frame.kind, seq = %frame.seq, "frame received");
-        self.door.clients.counters().frames_received.increment();
-        match frame.kind {
-            FrameKind::Unicast => self.publish(frame, Kind::Unicast).await,
-            FrameKind::Multicast => self.publish(frame, Kind::Multicast).await,
-            FrameKind::Answer => self.acknowledge(frame).await,
-            FrameKind::Subscribe => self.subscribe(&frame).await,
-            FrameKind::Heartbeat => {
-                if let Some(body) = heartbeat::answer(self.version, &frame.body) {
-                    self.answer(&frame, ResultCode::OK, body);
-                }
-                Ok(())
-            }
-            FrameKind::Handshake => self.shake_hands(&frame),
-            FrameKind::Rpc => {
-                self.call(frame);
-                Ok(())
-            }
-            FrameKind::TopicVerified => self.judge_proof(&frame).await,
-            // It frees the seq of the node's own question; SDKs put nothing into it.
-            FrameKind::TopicVerification => Ok(()),
-            FrameKind::RegisterEventFilter | FrameKind::UnregisterEventFilter => {
-                self.filter_events(frame);
-                Ok(())
-            }
-            _ => {
-                self.door.clients.counters().frames_ignored.increment();
-                Ok(())
-            }
-        }
-    }
-
-    /// Answers a frame that is skipped, where an answer is waited for.
-    async fn handle_oversized(&mut self, header: Frame, length: usize) -> Result<(), CloseReason> {
-        self.door.clients.counters().frames_oversized.increment();
-        self.complain(|| format!("a frame {} of {length} bytes is over the limit and was skipped", header.kind));
-        match header.kind {
-            FrameKind::Unicast | FrameKind::Multicast => self.refuse(&header, ResultCode::OVER_LIMIT),
-            FrameKind::Rpc => {
-                let body = Rpc::too_large(self.door.limits.control_body);
-                self.answer(&header, ResultCode::OK, body);
-            }
-            FrameKind::Answer => {
-                return self.acknowledge(Frame { result: ResultCode::OVER_LIMIT, body: Bytes::new(), ..header }).await;
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    async fn publish(&mut self, frame: Frame, kind: Kind) -> Result<(), CloseReason> {
-        let seq = PublishSeq(frame.seq.into_bytes());
-        let bytes = frame.body.len();
-        match translate::publish(frame.body.clone()) {
-            Ok(_) if self.leaves.is_some() => self.refuse(&frame, ResultCode::NO_SUBSCRIBER),
-            Ok(publish) => {
-                self.mailbox().open_publish(seq, bytes);
-                let (topic, data) = (publish.topic, publish.data);
-                return self
-                    .tell(ClientInput::Publish { client: self.registration.client, seq, kind, topic, data })
-                    .await;
-            }
-            Err(error) => {
-                self.door.clients.counters().frames_malformed.increment();
-                self.complain(|| format!("a publish {} was refused: {error}", frame.kind));
-                self.refuse(&frame, error.result());
-            }
-        }
-        Ok(())
-    }
-
-    async fn acknowledge(&mut self, frame: Frame) -> Result<(), CloseReason> {
-        let Some(delivery) = self.mailbox().take_acknowledged(&frame.seq) else {
-            self.door.clients.counters().acknowledgements_dropped.increment();
-            return Ok(());
-        };
-        let (code, data) = translate::acknowledgement(frame);
-        let code = amop::ResultCode(code.0);
-        self.tell(ClientInput::Acknowledge { client: self.registration.client, delivery, code, data }).await
-    }
-
-    async fn judge_proof(&mut self, frame: &Frame) -> Result<(), CloseReason> {
-        match translate::verdict(&frame.body) {
-            Ok(Verdict { challenge, topic, accepted }) => {
-                let client = self.registration.client;
-                self.tell(ClientInput::ProofJudged { client, challenge, topic, accepted }).await
-            }
-            Err(error) => {
-                self.door.clients.counters().frames_malformed.increment();
-                self.complain(|| format!("its verdict on a subscriber was ignored: {error}"));
-                Ok(())
-            }
-        }
-    }
-
-    async fn subscribe(&mut self, frame: &Frame) -> Result<(), CloseReason> {
-        match translate::topics(&frame.body, self.door.limits.topics) {
-            Ok(read) => {
-                if read.impossible > 0 {
-                    self.complain(|| {
-                        format!("{} names in its topic list cannot be topics and were left out", read.impossible)
-                    });
-                }
-                self.mailbox().set_block_groups(translate::block_groups(&read.topics));
-                self.tell(ClientInput::Subscribe { client: self.registration.client, topics: read.topics }).await
-            }
-            Err(error) => {
-                self.door.clients.counters().frames_malformed.increment();
-                self.complain(|| format!("its topic list was ignored, the former one stays: {error}"));
-                Ok(())
-            }
-        }
-    }
-
-    fn shake_hands(&mut self, frame: &Frame) -> Result<(), CloseReason> {
-        let offer = match HandshakeRequest::decode(&frame.body) {
-            Ok(offer) => offer,
-            Err(error) => {
-                self.door.clients.counters().frames_malformed.increment();
-                self.complain(|| format!("its handshake was ignored: {error}"));
-                return Ok(());
-            }
-        };
-        let Some(version) = offer.negotiate() else {
-            return Err(CloseReason::NoCommonVersion { minimum: offer.minimum, maximum: offer.maximum });
-        };
-        debug!(client = self.registration.client.0, client_type = offer.client_type, %version, "handshake");
-        self.version = version;
-        self.mailbox().set_version(version);
-        let answer = HandshakeAnswer { node_version: self.door.node_version.clone(), protocol: version };
-        self.answer(frame, ResultCode::OK, answer.encode());
-        Ok(())
-    }
-
-    fn call(&self, frame: Frame) {
-        match self.door.rpc.answer(&self.caller, frame.seq, &frame.body) {
-            Answer::Now(body) => self.answer(&frame, ResultCode::OK, body),
-            Answer::Later(future) => {
-                let place = self.mailbox().reserve_answer();
-                tokio::spawn(async move { place.answer(FrameKind::Rpc, frame.seq, future.await) });
-            }
-        }
-    }
-
-    fn filter_events(&self, frame: Frame) {
-        let request = translate::unpacked(frame.body.clone());
-        let filter = EventFilter {
-            caller: self.caller.clone(),
-            registers: frame.kind == FrameKind::RegisterEventFilter,
-            request: request.clone(),
-        };
-        match self.door.rpc.event_filter(filter) {
-            None => self.answer(&frame, ResultCode::OK, translate::no_event_filters(&request)),
-            Some(future) => {
-                let place = self.mailbox().reserve_answer();
-                tokio::spawn(async move {
-                    place.answer(frame.kind, frame.seq, translate::event_answer(&future.await));
-                });
-            }
-        }
-    }
-
-    fn answer(&self, request: &Frame, result: ResultCode, body: Bytes) {
-        self.mailbox().answer(request.kind, request.seq, result, body);
-    }
-
-    fn refuse(&self, request: &Frame, result: ResultCode) {
-        self.mailbox().answer(FrameKind::Answer, request.seq, result, Bytes::new());
+            .map(|since| (since + timeouts.write, Some(CloseReason::NotDraining { limit: timeouts.write })));
+        let topics = self.topics.due().map(|at| (at, None));
+        let review = self.intake.review_at().map(|at| (at, None));
+        let expiry = self.expires.map(|at| (at, Some(CloseReason::CertificateExpired)));
+        let leave = self.leaves.map(|at| (at, Some(CloseReason::Shutdown)));
+        let all = [idle, write, topics, review, expiry, leave].into_iter().flatten();
+        all.min_by_key(|(at, _)| *at).unwrap_or((Instant::now() + timeouts.idle, None))
     }
 
     async fn tell(&self, input: ClientInput) -> Result<(), CloseReason> {

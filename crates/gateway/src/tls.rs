@@ -28,9 +28,9 @@ pub enum Refusal {
         /// The limit.
         limit: usize,
     },
-    /// All places for handshakes are taken.
-    #[error("too many handshakes are under way")]
-    FullOfHandshakes,
+    /// It got no place at the door.
+    #[error(transparent)]
+    Door(#[from] nuncio_door::Refusal),
     /// Gave way to a newcomer.
     #[error("its handshake had made no end when its place was needed")]
     GaveWay,
@@ -113,7 +113,7 @@ impl Refusal {
             Self::FullForAddress { .. } => {
                 "raise the gateway's limit per address if one host really runs that many SDKs"
             }
-            Self::FullOfHandshakes | Self::GaveWay | Self::HungUp(_) => return None,
+            Self::Door(_) | Self::GaveWay | Self::HungUp(_) => return None,
             Self::TooSlow { .. } => "look for a port scanner, or for a firewall that swallows large packets",
             Self::NotTls(Opening::Peer) => "a node dialled the gateway: use the p2p port in its peer list",
             Self::NotTls(Opening::Http) => "this is the channel port for SDKs; there is no HTTP here",

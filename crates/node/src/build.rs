@@ -1,7 +1,7 @@
 //! From a configuration to a node that listens.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::HashMap,
     io,
     net::{SocketAddr, TcpListener},
     sync::Arc,
@@ -9,8 +9,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use libp2p::{PeerId, Swarm, TransportError, multiaddr::Multiaddr, swarm};
+use libp2p::{
+    PeerId, Swarm, TransportError,
+    multiaddr::{Multiaddr, Protocol},
+    swarm,
+};
 use nuncio_behaviour::{Behaviour, from_multiaddr, to_multiaddr};
+use nuncio_door::Door;
 use nuncio_protocol::MAX_BODY;
 use nuncio_transport::{Admissions, SetupError, SharedIdentity};
 use tokio::sync::{mpsc, watch};
@@ -18,18 +23,24 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Config, NodeHandle,
+    addresses::OwnAddresses,
+    admission::{Admission, Shared, Unlisted},
     agencies::Agencies,
-    certifier::{PolicyCertifier, revocation_numbers},
-    epoch::{self, EpochError},
-    event_loop::EventLoop,
+    certifier::PolicyCertifier,
+    epoch::{EpochError, EpochStore},
+    event_loop::{self, EventLoop, Shown},
     lifetimes::Lifetimes,
     listeners::Listeners,
-    refusals::Refusals,
+    queue,
+    told::Told,
     view::{self, Facts},
 };
 
 /// Commands of handles that wait at the most; callers wait beyond that.
 const COMMAND_QUEUE: usize = 1024;
+
+/// Bytes of their bodies.
+const COMMAND_BYTES: usize = 64 << 20;
 
 /// Inputs of the gateway that wait at the most; its sessions stop reading beyond that.
 const CLIENT_QUEUE: usize = 1024;
@@ -50,61 +61,62 @@ pub struct Bound {
 /// What is wrong, where, and what to do about it.
 pub fn build(config: Config) -> Result<Bound, BuildError> {
     let node = config.identity.key.node_id();
-    let epoch = epoch::next(&config.data_dir)?;
-    let admissions = Admissions::default();
-    let agencies = Agencies::default();
+    let epoch = EpochStore::open(&config.data_dir)?.begin()?;
+    let (admissions, agencies) = (Admissions::default(), Agencies::default());
     agencies.meet(&config.identity.chain);
     for agency in &config.agencies {
         agencies.remember(agency.der());
     }
     let identity = SharedIdentity::new(config.identity.clone().into());
-    let transport = nuncio_transport::tcp(transport_config(&config, identity.clone()), admissions.clone())?;
-    let lifetimes = Lifetimes::default();
-    let certifier =
-        PolicyCertifier::new(config.policy.clone(), admissions.clone(), agencies.clone(), lifetimes.clone());
-    let behaviour = Behaviour::new(behaviour_config(&config, epoch, certifier));
+    let transport =
+        nuncio_transport::tcp(transport_config(&config, identity.clone()), admissions.clone(), door(&config))?;
+    let shared = Shared {
+        policy: config.policy.clone(),
+        admissions: admissions.clone(),
+        agencies: agencies.clone(),
+        lifetimes: Lifetimes::default(),
+        unlisted: Unlisted::default(),
+    };
+    let behaviour = Behaviour::new(behaviour_config(&config, epoch, PolicyCertifier::new(shared.clone())));
     let swarm_config = swarm::Config::with_tokio_executor()
         .with_idle_connection_timeout(Duration::from_secs(60))
         .with_max_negotiating_inbound_streams(16)
         .with_per_connection_event_buffer_size(64);
     let mut swarm = Swarm::new(transport, behaviour, PeerId::from(node), swarm_config);
 
+    let mut admission = Admission::new(node, shared, config.adoptions.clone());
+    admission.begin(swarm.behaviour_mut());
     let addresses = connect(&mut swarm, &config)?;
     let facts = Facts {
         certificate: config.identity.certificate.clone(),
-        epoch,
         software: config.software.clone(),
         started: Instant::now(),
         listen: addresses.iter().map(ToString::to_string).collect(),
     };
-    let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
+    let (command_sender, commands) = queue::channel(COMMAND_QUEUE, COMMAND_BYTES);
     let (client_sender, client_inputs) = mpsc::channel(CLIENT_QUEUE);
     let (response_sender, responses) = mpsc::unbounded_channel();
-    let snapshot = Arc::new(view::snapshot(&facts, swarm.behaviour().overlay(), &admissions, &HashMap::new(), 0));
+    let snapshot = Arc::new(view::snapshot(&facts, swarm.behaviour().overlay(), &admissions, &HashMap::new(), [0; 2]));
     let (snapshot_sender, snapshots) = watch::channel(snapshot);
     let handle = NodeHandle { node, commands: command_sender, snapshots, client_inputs: client_sender };
     let event_loop = EventLoop {
         swarm,
+        tick: event_loop::ticks(),
         commands,
         client_inputs,
         responses,
         response_sender,
-        snapshots: snapshot_sender,
-        snapshot_due: true,
+        shown: Shown::new(snapshot_sender),
         facts,
-        policy: config.policy,
+        admission,
         admissions,
-        external: config.external,
-        learnt_addresses: BTreeSet::new(),
-        expelled: BTreeMap::new(),
-        lifetimes,
+        addresses: OwnAddresses::new(config.external),
         exchanges: HashMap::new(),
-        listeners: Listeners::default(),
+        listeners: Listeners::new(config.listener_queue),
         round_trips: HashMap::new(),
-        refusals: Refusals::default(),
+        told: Told::default(),
         identity,
         agencies,
-        adoptions: config.adoptions,
         duplicates: 0,
     };
     Ok(Bound { event_loop, handle, addresses })
@@ -149,6 +161,20 @@ fn transport_config(config: &Config, identity: SharedIdentity) -> nuncio_transpo
     }
 }
 
+/// The door of the p2p port. Peers configured by address are expected; those configured by name are no strangers as soon
+/// as this node has linked with them once.
+fn door(config: &Config) -> Door {
+    let door = Door::new(&config.door);
+    for peer in config.peers.iter().filter_map(|peer| to_multiaddr(peer).ok()) {
+        match peer.iter().next() {
+            Some(Protocol::Ip4(address)) => door.expect(address.into()),
+            Some(Protocol::Ip6(address)) => door.expect(address.into()),
+            _ => {}
+        }
+    }
+    door
+}
+
 /// Binds the listeners and names the peers; returns where the node listens.
 fn connect(swarm: &mut Swarm<Behaviour>, config: &Config) -> Result<Vec<SocketAddr>, BuildError> {
     let mut addresses = Vec::new();
@@ -165,7 +191,6 @@ fn connect(swarm: &mut Swarm<Behaviour>, config: &Config) -> Result<Vec<SocketAd
     for text in &config.peers {
         swarm.behaviour_mut().add_peer(text).map_err(|reason| BuildError::address(text, reason))?;
     }
-    swarm.behaviour_mut().set_revocation_lists(revocation_numbers(&config.policy.load()));
     Ok(addresses)
 }
 
@@ -181,7 +206,7 @@ fn behaviour_config(config: &Config, epoch: u64, certifier: PolicyCertifier) -> 
         overlay: config.overlay.clone(),
         describe_dial_error: Arc::new(|error| nuncio_transport::describe(error)),
         clients: config.clients.clone(),
-        max_pending_connections: config.max_pending_handshakes,
+        max_pending_dials: config.max_pending_dials,
         max_connections: config.max_links,
         ..nuncio_behaviour::Config::new(identity.key.clone(), chain, &config.network, Arc::new(certifier))
     }

@@ -3,59 +3,58 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use nuncio_behaviour::{Certifier, Member};
 use nuncio_identity::NodeId;
-use nuncio_pki::{Policy, RevocationList, SharedPolicy};
+use nuncio_pki::{Certificate, ChainError, Policy, RevocationList};
 use nuncio_protocol::status_sync::IssuerId;
-use nuncio_transport::{Admission, Admissions};
+use nuncio_transport::Admission;
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-use crate::{agencies::Agencies, lifetimes::Lifetimes};
+use crate::admission::Shared;
 
-/// Judges the chains behind status records by the policy that the handshakes use.
-pub(crate) struct PolicyCertifier {
-    policy: SharedPolicy,
-    /// Told when a record shows that a peer's certificate was renewed.
-    admissions: Admissions,
-    /// Told of every agency in a chain that holds.
-    agencies: Agencies,
-    /// Told until when a certificate lasts that holds.
-    lifetimes: Lifetimes,
-}
+/// Judges the chains behind status records by the policy that the handshakes use, its lists of allowed and denied nodes
+/// included.
+pub(crate) struct PolicyCertifier(Shared);
 
 impl PolicyCertifier {
-    pub(crate) const fn new(
-        policy: SharedPolicy,
-        admissions: Admissions,
-        agencies: Agencies,
-        lifetimes: Lifetimes,
-    ) -> Self {
-        Self { policy, admissions, agencies, lifetimes }
+    /// Tells what it finds: that a peer's certificate was renewed, which agencies stand in chains that hold, until when
+    /// certificates last, and whom the lists refuse.
+    pub(crate) const fn new(shared: Shared) -> Self {
+        Self(shared)
     }
 }
 
 impl Certifier for PolicyCertifier {
     fn certify(&self, node: NodeId, chain: &[Bytes]) -> Result<Member, String> {
+        let shared = &self.0;
+        let policy = shared.policy.load();
         let chain: Vec<_> = chain.iter().map(|der| CertificateDer::from(der.to_vec())).collect();
-        let certificate = self.policy.load().judge(&chain, UnixTime::now()).map_err(|error| error.to_string())?;
+        let judged = policy.judge(&chain, UnixTime::now());
+        // Only who has a certificate is remembered: keys cost nothing.
+        if let Err(ChainError::Denied { .. } | ChainError::NotAllowed { .. }) = judged
+            && is_of(node, &chain)
+        {
+            shared.unlisted.note(node);
+        }
+        let certificate = judged.map_err(|error| error.to_string())?;
         if certificate.node != node {
             return Err(format!("it is the certificate of {}", certificate.node.short()));
         }
         let member = Member { name: certificate.name.clone(), agency: certificate.agency.clone() };
-        self.agencies.meet(&chain);
-        self.lifetimes.note(node, certificate.not_after);
-        self.admissions.renew(node, Admission { certificate, chain });
+        shared.agencies.meet(&chain);
+        shared.lifetimes.note(node, certificate.not_after);
+        shared.admissions.renew(node, Admission { certificate, chain });
         Ok(member)
     }
 
     fn is_proved_anew(&self, node: &NodeId) -> bool {
-        self.lifetimes.contains(node) || self.admissions.get(node).is_some()
+        self.0.lifetimes.contains(node) || self.0.admissions.get(node).is_some()
     }
 
     fn newer_lists(&self, held: &BTreeMap<IssuerId, u64>) -> (Vec<Bytes>, Vec<Bytes>) {
-        let policy = self.policy.load();
+        let policy = self.0.policy.load();
         let is_newer =
             |list: &&RevocationList| held.get(&IssuerId(list.series())).is_none_or(|number| *number < list.number());
         let lists: Vec<_> = policy.crls().iter().filter(is_newer).collect();
-        let agencies = self.agencies.signers_of(&lists);
+        let agencies = self.0.agencies.signers_of(&lists);
         (
             lists.iter().map(|list| Bytes::copy_from_slice(list.der())).collect(),
             agencies.iter().map(|agency| Bytes::copy_from_slice(agency.der())).collect(),
@@ -66,4 +65,9 @@ impl Certifier for PolicyCertifier {
 /// The numbers of the lists in force, as the status tells them.
 pub(crate) fn revocation_numbers(policy: &Policy) -> BTreeMap<IssuerId, u64> {
     policy.crl_numbers().into_iter().map(|(series, number)| (IssuerId(series), number)).collect()
+}
+
+fn is_of(node: NodeId, chain: &[CertificateDer<'static>]) -> bool {
+    let leaf = chain.first().and_then(|der| Certificate::from_der(der.clone()).ok());
+    leaf.and_then(|leaf| leaf.node_id()) == Some(node)
 }

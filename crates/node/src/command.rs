@@ -4,15 +4,15 @@ use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_pki::Identity;
 use nuncio_protocol::{Topic, status_sync::Record, unicast::UnicastError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
-use crate::handle::{AddressError, Answer, Incoming, MessageId, PublishError, RenewalError};
+use crate::handle::{AddressError, Answer, Listener, MessageId, PublishError, RenewalError};
 
 /// What a handle asks of the event loop.
 pub(crate) enum Command {
     Request { target: NodeId, body: Bytes, timeout: Duration, answer: oneshot::Sender<Result<Answer, UnicastError>> },
     Publish { topic: Option<Topic>, data: Bytes, answer: oneshot::Sender<Result<MessageId, PublishError>> },
-    Listen { topics: Vec<Topic>, requests: bool, incoming: mpsc::Sender<Incoming>, started: oneshot::Sender<()> },
+    Listen { topics: Vec<Topic>, requests: bool, started: oneshot::Sender<Listener> },
     AddPeer { address: String, answer: oneshot::Sender<Result<(), AddressError>> },
     RemovePeer { peer: String, answer: oneshot::Sender<bool> },
     PolicyChanged,
@@ -20,4 +20,16 @@ pub(crate) enum Command {
     Route { target: NodeId, answer: oneshot::Sender<Option<Vec<NodeId>>> },
     Record { node: NodeId, answer: oneshot::Sender<Option<Arc<Record>>> },
     ApplicationField { bytes: Bytes },
+}
+
+impl Command {
+    /// What it counts in the queue of commands: the body.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Request { body: data, .. } | Self::Publish { data, .. } | Self::ApplicationField { bytes: data } => {
+                data.len()
+            }
+            _ => 0,
+        }
+    }
 }

@@ -1,5 +1,6 @@
 use std::{fmt, path::PathBuf, sync::Arc};
 
+use nuncio_door::Limits;
 use nuncio_pki::{Certificate, Identity, SharedPolicy};
 use nuncio_protocol::amop::ClientPort;
 use tokio::sync::watch;
@@ -30,17 +31,22 @@ pub struct Config {
     pub software: String,
     /// The core's knobs.
     pub overlay: nuncio_protocol::Config,
-    /// Connections in handshake at most, each way.
-    pub max_pending_handshakes: u32,
+    /// Who may stand at the p2p port while its handshake is not done.
+    pub door: Limits,
+    /// Dials under way at most.
+    pub max_pending_dials: u32,
     /// Established connections at most.
     pub max_links: u32,
+    /// Bytes of messages that one listener may be behind; two messages of the greatest length at least.
+    pub listener_queue: usize,
     /// The gateway's clients, if there is a gateway.
     pub clients: Option<Arc<dyn ClientPort>>,
 }
 
 impl Config {
-    /// The defaults of a node with this identity: network `nuncio`, no listener, no peers, 64 pending handshakes, 512
-    /// links.
+    /// The defaults of a node with this identity: network `nuncio`, no listener, no peers, 256 handshakes of strangers
+    /// at once and 16 connections per second of each source, 128 saved up; 64 pending dials, 512 links, 32 MiB
+    /// for each listener.
     pub fn new(identity: Arc<Identity>, policy: SharedPolicy, data_dir: PathBuf) -> Self {
         Self {
             identity,
@@ -52,8 +58,10 @@ impl Config {
             data_dir,
             software: concat!("nuncio ", env!("CARGO_PKG_VERSION")).into(),
             overlay: nuncio_protocol::Config::default(),
-            max_pending_handshakes: 64,
+            door: Limits::new(256, 16, 128),
+            max_pending_dials: 64,
             max_links: 512,
+            listener_queue: 32 << 20,
             clients: None,
             agencies: Vec::new(),
             adoptions: None,

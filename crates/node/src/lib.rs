@@ -26,6 +26,8 @@
 //! # }
 //! ```
 
+mod addresses;
+mod admission;
 mod agencies;
 mod build;
 mod certifier;
@@ -36,13 +38,16 @@ mod event_loop;
 mod handle;
 mod lifetimes;
 mod listeners;
-mod refusals;
+mod queue;
 mod snapshot;
+pub mod state_file;
+mod told;
+mod turn;
 mod view;
 
 pub use build::{Bound, BuildError, build};
 pub use config::Config;
-pub use epoch::EpochError;
+pub use epoch::{EPOCH_END, EpochError, EpochStore};
 pub use handle::{
     AddressError, Answer, Incoming, Listener, MessageId, NodeHandle, PublishError, RenewalError, Responder,
 };

@@ -2,21 +2,38 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Topic,
+    MAX_BODY, Topic,
     unicast::{InboundId, Refusal},
 };
-use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::mpsc::{UnboundedSender, error::TrySendError};
 
-use crate::handle::{Incoming, MessageId, Responder, Response};
+use crate::{
+    handle::{Incoming, Listener, MessageId, Responder, Response},
+    queue,
+};
+
+/// Messages that wait for one listener at the most, however short they are.
+const MAX_MESSAGES: usize = 1024;
+
+/// What a message counts beside its body: its place in the queue, its topic, its names.
+const OVERHEAD: usize = 512;
+
+/// Fewest bytes of a queue: two messages of the greatest length.
+const MIN_QUEUE: usize = 2 * (MAX_BODY + OVERHEAD);
 
 /// All listeners of a node.
-#[derive(Debug, Default)]
+///
+/// Bound: the application's; each queue holds so many bytes as [`Listeners::new`] was given. When one is full, its
+/// listener misses multicasts, and other listeners are asked to take unicasts.
+#[derive(Debug)]
 pub(crate) struct Listeners {
     entries: Vec<Entry>,
     topics: BTreeMap<Topic, usize>,
     turn: usize,
+    queue: usize,
     missed: u64,
 }
 
@@ -24,12 +41,19 @@ pub(crate) struct Listeners {
 struct Entry {
     topics: Vec<Topic>,
     requests: bool,
-    incoming: mpsc::Sender<Incoming>,
+    incoming: queue::Sender<Incoming>,
+    missed: u64,
 }
 
 impl Listeners {
-    /// Adds a listener; returns the topics nobody listened to before.
-    pub(crate) fn add(&mut self, topics: Vec<Topic>, requests: bool, incoming: mpsc::Sender<Incoming>) -> Vec<Topic> {
+    /// No listener; each may be behind by `queue` bytes, and by two messages of the greatest length in any case.
+    pub(crate) fn new(queue: usize) -> Self {
+        let queue = queue.max(MIN_QUEUE);
+        Self { entries: Vec::new(), topics: BTreeMap::new(), turn: 0, queue, missed: 0 }
+    }
+
+    /// Adds a listener; returns it with the topics nobody listened to before.
+    pub(crate) fn add(&mut self, topics: Vec<Topic>, requests: bool) -> (Listener, Vec<Topic>) {
         let mut fresh = Vec::new();
         for topic in &topics {
             let listeners = self.topics.entry(topic.clone()).or_default();
@@ -38,14 +62,18 @@ impl Listeners {
                 fresh.push(topic.clone());
             }
         }
-        self.entries.push(Entry { topics, requests, incoming });
-        fresh
+        let (incoming, receiver) = queue::channel(MAX_MESSAGES, self.queue);
+        self.entries.push(Entry { topics, requests, incoming, missed: 0 });
+        (Listener { receiver }, fresh)
     }
 
     /// Forgets listeners that were dropped; returns the topics nobody listens to any more.
     pub(crate) fn prune(&mut self) -> Vec<Topic> {
         let mut abandoned = Vec::new();
         for entry in self.entries.extract_if(.., |entry| entry.incoming.is_closed()) {
+            if entry.missed > 0 {
+                tracing::info!(missed = entry.missed, "a listener that was too slow has gone");
+            }
             for topic in entry.topics {
                 let Some(listeners) = self.topics.get_mut(&topic) else { continue };
                 *listeners -= 1;
@@ -58,6 +86,11 @@ impl Listeners {
         abandoned
     }
 
+    /// How many multicasts and broadcasts were missed since the start, each once per listener.
+    pub(crate) const fn missed(&self) -> u64 {
+        self.missed
+    }
+
     /// Gives a request to the listener whose turn it is.
     ///
     /// # Errors
@@ -65,9 +98,9 @@ impl Listeners {
     pub(crate) fn request(
         &mut self,
         from: NodeId,
-        body: bytes::Bytes,
+        body: Bytes,
         inbound: InboundId,
-        responses: &mpsc::UnboundedSender<Response>,
+        responses: &UnboundedSender<Response>,
     ) -> Result<(), Refusal> {
         let mut refusal = Refusal::NoHandler;
         for step in 0..self.entries.len() {
@@ -76,7 +109,7 @@ impl Listeners {
             if !entry.requests {
                 continue;
             }
-            match entry.incoming.try_reserve() {
+            match entry.incoming.try_reserve(body.len() + OVERHEAD) {
                 Ok(place) => {
                     let responder = Responder { inbound, commands: Some(responses.clone()) };
                     place.send(Incoming::Unicast { from, body, responder });
@@ -91,8 +124,8 @@ impl Listeners {
     }
 
     /// Gives a multicast to the listeners of its topic, a broadcast to all. Those who are too far behind miss it.
-    pub(crate) fn multicast(&mut self, from: NodeId, topic: Option<&Topic>, data: &bytes::Bytes, id: MessageId) {
-        for entry in &self.entries {
+    pub(crate) fn multicast(&mut self, from: NodeId, topic: Option<&Topic>, data: &Bytes, id: MessageId) {
+        for entry in &mut self.entries {
             let incoming = match topic {
                 Some(topic) if entry.topics.contains(topic) => {
                     Incoming::Multicast { from, topic: topic.clone(), data: data.clone(), id }
@@ -100,12 +133,106 @@ impl Listeners {
                 Some(_) => continue,
                 None => Incoming::Broadcast { from, data: data.clone(), id },
             };
-            if let Err(TrySendError::Full(_)) = entry.incoming.try_send(incoming) {
+            if !entry.take(incoming, data.len()) {
                 self.missed += 1;
-                if self.missed.is_power_of_two() {
-                    tracing::warn!(missed = self.missed, "a listener is too slow and misses messages");
-                }
             }
         }
+    }
+}
+
+impl Entry {
+    /// Whether it has room for a message, or is gone.
+    fn take(&mut self, incoming: Incoming, length: usize) -> bool {
+        match self.incoming.try_reserve(length + OVERHEAD) {
+            Ok(place) => place.send(incoming),
+            Err(TrySendError::Closed(())) => {}
+            Err(TrySendError::Full(())) => {
+                self.missed += 1;
+                if self.missed == 1 {
+                    tracing::warn!(topics = ?self.topics, "a listener is too slow: it misses messages from here on; they are counted");
+                }
+                return false;
+            }
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nuncio_identity::NodeKey;
+
+    use super::*;
+
+    fn broadcast(listeners: &mut Listeners, seq: u64, data: &Bytes) {
+        let origin = NodeKey::generate().node_id();
+        listeners.multicast(origin, None, data, MessageId { origin, epoch: 1, seq });
+    }
+
+    fn waiting(listener: &mut Listener) -> Vec<u64> {
+        let mut seqs = Vec::new();
+        while let Some(Incoming::Broadcast { id, .. }) = listener.receiver.try_recv() {
+            seqs.push(id.seq);
+        }
+        seqs
+    }
+
+    #[test]
+    fn a_stopped_listener_holds_the_bytes_of_its_queue_and_others_hear_everything() {
+        let mut listeners = Listeners::new(0);
+        let (mut stopped, _) = listeners.add(Vec::new(), false);
+        let (mut healthy, _) = listeners.add(Vec::new(), false);
+        let largest = Bytes::from(vec![0; MAX_BODY]);
+        for seq in 0..20 {
+            broadcast(&mut listeners, seq, &largest);
+            assert_eq!(waiting(&mut healthy), [seq]);
+        }
+        assert_eq!(waiting(&mut stopped), [0, 1], "two of the greatest length");
+        assert_eq!(listeners.missed(), 18);
+        broadcast(&mut listeners, 20, &largest);
+        assert_eq!(waiting(&mut stopped), [20], "once it reads again, it hears again");
+    }
+
+    #[test]
+    fn short_messages_are_counted_one_by_one() {
+        let mut listeners = Listeners::new(1 << 30);
+        let (mut stopped, _) = listeners.add(Vec::new(), false);
+        for seq in 0..2 * MAX_MESSAGES as u64 {
+            broadcast(&mut listeners, seq, &Bytes::new());
+        }
+        assert_eq!(waiting(&mut stopped).len(), MAX_MESSAGES);
+        assert_eq!(listeners.missed(), MAX_MESSAGES as u64);
+    }
+
+    #[test]
+    fn a_request_goes_past_a_listener_without_room_and_is_busy_when_there_is_no_other() {
+        let mut listeners = Listeners::new(0);
+        let (responses, _kept) = tokio::sync::mpsc::unbounded_channel();
+        let (_stopped, _) = listeners.add(Vec::new(), true);
+        let from = NodeKey::generate().node_id();
+        let largest = Bytes::from(vec![0; MAX_BODY]);
+        let ask =
+            |listeners: &mut Listeners, number| listeners.request(from, largest.clone(), InboundId(number), &responses);
+        assert_eq!(
+            (0..3).map(|number| ask(&mut listeners, number)).collect::<Vec<_>>(),
+            [Ok(()), Ok(()), Err(Refusal::Busy)]
+        );
+        let (mut healthy, _) = listeners.add(Vec::new(), true);
+        for number in 3..9 {
+            assert_eq!(ask(&mut listeners, number), Ok(()));
+            assert!(healthy.receiver.try_recv().is_some());
+        }
+    }
+
+    #[test]
+    fn a_listener_that_was_dropped_misses_nothing() {
+        let mut listeners = Listeners::new(0);
+        let topic = Topic::new("prices").unwrap();
+        let (gone, fresh) = listeners.add(vec![topic.clone()], false);
+        assert_eq!(fresh, std::slice::from_ref(&topic));
+        drop(gone);
+        broadcast(&mut listeners, 1, &Bytes::new());
+        assert_eq!(listeners.missed(), 0);
+        assert_eq!(listeners.prune(), [topic]);
     }
 }

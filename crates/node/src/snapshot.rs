@@ -1,9 +1,10 @@
-use std::{collections::BTreeMap, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
-use serde::Serialize;
+use nuncio_protocol::{Topic, status_sync::Record};
 
-/// What a node knows at one moment; replaced as a whole a few times a second when something changed.
-#[derive(Debug, Clone, Serialize)]
+/// What a node knows at one moment; replaced as a whole a few times a second when something changed. So it shares the
+/// records of nodes: what is long in them becomes text when it is read, on the reader's task.
+#[derive(Debug, Clone)]
 pub struct Snapshot {
     /// This node, 128 hexadecimal digits.
     pub node_id: String,
@@ -18,7 +19,6 @@ pub struct Snapshot {
     /// Name and version of the software.
     pub version: String,
     /// When the node started.
-    #[serde(skip)]
     pub started: Instant,
     /// The addresses it listens at.
     pub listen: Vec<String>,
@@ -26,18 +26,37 @@ pub struct Snapshot {
     pub peers: Vec<PeerSnapshot>,
     /// Every known node, this one included.
     pub nodes: Vec<NodeSnapshot>,
-    /// Every AMOP topic of reachable nodes.
-    pub topics: Vec<TopicSnapshot>,
     /// When the own certificate expires, in seconds since 1970.
     pub certificate_not_after: u64,
     /// Whether it listens and every configured peer has been dialled once.
     pub ready: bool,
     /// How often a second host with the key of this or another node was seen since the start.
     pub duplicate_identities: u64,
+    /// How many multicasts and broadcasts listeners missed because they were too slow, each once per listener.
+    pub missed: u64,
+}
+
+impl Snapshot {
+    /// Every AMOP topic of reachable nodes, in order.
+    pub fn topics(&self) -> Vec<TopicSnapshot> {
+        let mut topics: BTreeMap<&Topic, TopicSnapshot> = BTreeMap::new();
+        for node in self.nodes.iter().filter(|node| node.reachable) {
+            for (topic, count) in node.record.iter().flat_map(|record| &record.status.topics) {
+                let entry = topics.entry(topic).or_insert_with(|| TopicSnapshot {
+                    topic: topic.to_string(),
+                    nodes: Vec::new(),
+                    subscribers: 0,
+                });
+                entry.nodes.push(node.node_id.clone());
+                entry.subscribers = entry.subscribers.saturating_add(*count);
+            }
+        }
+        topics.into_values().collect()
+    }
 }
 
 /// A link, or a configured peer without one.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct PeerSnapshot {
     /// The peer, once known.
     pub node_id: Option<String>,
@@ -48,7 +67,6 @@ pub struct PeerSnapshot {
     /// Where it stands.
     pub state: PeerState,
     /// Since when the link is up.
-    #[serde(skip)]
     pub connected_since: Option<Instant>,
     /// Round trip time last measured, in microseconds.
     pub rtt_us: Option<u64>,
@@ -63,8 +81,7 @@ pub struct PeerSnapshot {
 }
 
 /// Who dialled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// The peer.
     Inbound,
@@ -73,8 +90,7 @@ pub enum Direction {
 }
 
 /// Where a peer stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerState {
     /// It has a link.
     Linked,
@@ -85,7 +101,7 @@ pub enum PeerState {
 }
 
 /// A known node.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct NodeSnapshot {
     /// 128 hexadecimal digits.
     pub node_id: String,
@@ -99,22 +115,44 @@ pub struct NodeSnapshot {
     pub hops: Option<u8>,
     /// The peer over which it is reached.
     pub next_hop: Option<String>,
-    /// Its AMOP topics.
-    pub topics: Vec<String>,
     /// The name in its certificate.
     pub name: String,
     /// The agency in its certificate.
     pub agency: String,
+    /// Its last record; `None` before the first.
+    pub record: Option<Arc<Record>>,
+}
+
+impl NodeSnapshot {
+    /// Its AMOP topics.
+    pub fn topics(&self) -> Vec<String> {
+        self.read(|record| record.status.topics.keys().map(ToString::to_string).collect())
+    }
+
     /// Where it can be dialled.
-    pub addresses: Vec<String>,
+    pub fn addresses(&self) -> Vec<String> {
+        self.read(|record| record.status.addresses.iter().map(ToString::to_string).collect())
+    }
+
     /// The opaque field of its application, hexadecimal.
-    pub application: String,
+    pub fn application(&self) -> String {
+        self.read(|record| hex::encode(&record.status.application))
+    }
+
     /// The newest revocation list it holds of each issuer: the series, hexadecimal, and the number.
-    pub revocations: BTreeMap<String, u64>,
+    pub fn revocations(&self) -> BTreeMap<String, u64> {
+        self.read(|record| {
+            record.status.revocations.iter().map(|(issuer, number)| (hex::encode(issuer.0), *number)).collect()
+        })
+    }
+
+    fn read<T: Default>(&self, read: impl FnOnce(&Record) -> T) -> T {
+        self.record.as_deref().map(read).unwrap_or_default()
+    }
 }
 
 /// An AMOP topic.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct TopicSnapshot {
     /// Its name.
     pub topic: String,

@@ -1,22 +1,21 @@
 //! The snapshot, made of what the core, the admissions and the configuration know.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     time::{Duration, Instant},
 };
 
 use nuncio_identity::NodeId;
 use nuncio_pki::NodeCertificate;
-use nuncio_protocol::{NodeView, Overlay, TopicView, peering};
+use nuncio_protocol::{NodeView, Overlay, peering};
 use nuncio_transport::Admissions;
 
-use crate::snapshot::{Direction, NodeSnapshot, PeerSnapshot, PeerState, Snapshot, TopicSnapshot};
+use crate::snapshot::{Direction, NodeSnapshot, PeerSnapshot, PeerState, Snapshot};
 
 /// What does not change while a node runs.
 #[derive(Debug)]
 pub(crate) struct Facts {
     pub(crate) certificate: NodeCertificate,
-    pub(crate) epoch: u64,
     pub(crate) software: String,
     pub(crate) started: Instant,
     pub(crate) listen: Vec<String>,
@@ -27,7 +26,7 @@ pub(crate) fn snapshot(
     overlay: &Overlay,
     admissions: &Admissions,
     round_trips: &HashMap<NodeId, Duration>,
-    duplicate_identities: u64,
+    [duplicate_identities, missed]: [u64; 2],
 ) -> Snapshot {
     let pending = overlay.pending_peers();
     let ready = pending.iter().all(|peer| peer.last_error.is_some());
@@ -37,17 +36,17 @@ pub(crate) fn snapshot(
         node_id: overlay.node().to_string(),
         name: facts.certificate.name.clone(),
         agency: facts.certificate.agency.clone(),
-        epoch: facts.epoch,
+        epoch: overlay.version().epoch,
         seq: overlay.version().seq,
         version: facts.software.clone(),
         started: facts.started,
         listen: facts.listen.clone(),
         peers,
         nodes: overlay.nodes().into_iter().map(node).collect(),
-        topics: overlay.topics().into_iter().map(topic).collect(),
         certificate_not_after: facts.certificate.not_after.as_secs(),
         ready,
         duplicate_identities,
+        missed,
     }
 }
 
@@ -86,6 +85,7 @@ fn waiting(peer: peering::PendingPeerView, admissions: &Admissions) -> PeerSnaps
     }
 }
 
+/// No more than names and numbers is copied: a record may hold a thousand topics.
 fn node(view: NodeView) -> NodeSnapshot {
     let status = view.record.as_ref().map(|record| &record.status);
     NodeSnapshot {
@@ -95,21 +95,50 @@ fn node(view: NodeView) -> NodeSnapshot {
         reachable: view.reachable,
         hops: view.hops,
         next_hop: view.next_hop.map(|node| node.to_string()),
-        topics: status.map_or_else(Vec::new, |status| status.topics.keys().map(ToString::to_string).collect()),
         name: status.map_or_else(String::new, |status| status.name.clone()),
         agency: status.map_or_else(String::new, |status| status.agency.clone()),
-        application: status.map_or_else(String::new, |status| hex::encode(&status.application)),
-        revocations: status.map_or_else(BTreeMap::new, |status| {
-            status.revocations.iter().map(|(issuer, number)| (hex::encode(issuer.0), *number)).collect()
-        }),
-        addresses: status.map_or_else(Vec::new, |status| status.addresses.iter().map(ToString::to_string).collect()),
+        record: view.record,
     }
 }
 
-fn topic(view: TopicView) -> TopicSnapshot {
-    TopicSnapshot {
-        topic: view.topic.to_string(),
-        subscribers: view.nodes.values().sum(),
-        nodes: view.nodes.into_keys().map(|node| node.to_string()).collect(),
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use nuncio_testkit::{
+        TestAuthority,
+        simulator::{Lone, node_id},
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_snapshot_shares_the_records_and_topics_are_put_together_where_they_are_read() {
+        let config = nuncio_protocol::Config { target_degree: 0, ..nuncio_protocol::Config::default() };
+        let mut lone = Lone::new(0, config);
+        let names: Vec<String> = (0..1000).map(|i| format!("company/instrument/{i:03}")).collect();
+        let topics: Vec<(&str, u32)> = names.iter().map(|name| (name.as_str(), 2)).collect();
+        for n in 1..=100 {
+            lone.link(n, &[0], &topics[n..]);
+        }
+        lone.advance(Duration::from_secs(2));
+        let facts = Facts {
+            certificate: TestAuthority::new().node("0").certificate,
+            software: String::new(),
+            started: Instant::now(),
+            listen: Vec::new(),
+        };
+        let snapshot = snapshot(&facts, &lone.overlay, &Admissions::default(), &HashMap::new(), [0; 2]);
+        for node in snapshot.nodes.iter().filter(|node| node.hops != Some(0)) {
+            let held = lone.overlay.record(&node.node_id.parse().unwrap()).unwrap();
+            assert!(Arc::ptr_eq(node.record.as_ref().unwrap(), held));
+        }
+        let topics = snapshot.topics();
+        assert!(topics.is_sorted_by_key(|topic| &topic.topic));
+        assert_eq!(topics.len(), 999, "the first is nobody's");
+        let second = &topics[1];
+        let mut nodes = [node_id(1), node_id(2)].map(|node| node.to_string());
+        nodes.sort_unstable();
+        assert_eq!((&second.nodes[..], second.subscribers), (&nodes[..], 4));
     }
 }

@@ -135,6 +135,11 @@ impl Policy {
         &self.deny
     }
 
+    /// Whether the lists let this node in; its certificate is another question.
+    pub fn admits(&self, node: &NodeId) -> bool {
+        !self.deny.contains(node) && (self.allow.is_empty() || self.allow.contains(node))
+    }
+
     /// One number that grows whenever a list is renewed: the sum of the lists' numbers, 0 without any.
     pub fn crl_number(&self) -> u64 {
         self.crls.iter().fold(0, |sum, list| sum.saturating_add(list.number()))
@@ -205,7 +210,7 @@ impl Policy {
         if self.deny.contains(&node) {
             return Err(ChainError::Denied { who });
         }
-        if !self.allow.is_empty() && !self.allow.contains(&node) {
+        if !self.admits(&node) {
             return Err(ChainError::NotAllowed { who });
         }
         let certificate = NodeCertificate {

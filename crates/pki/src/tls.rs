@@ -22,7 +22,7 @@ pub use channel::{
     ChannelPaths, ChannelServerTls, ClientCertificate, RsaPaths, TlsConfigError, channel_client_config,
     channel_server_config, signing_key,
 };
-pub use key_exchange::{SECP256K1, SECP256K1_GROUP};
+pub use key_exchange::{HYBRID_GROUPS, SECP256K1, SECP256K1_GROUP};
 pub(crate) use secp256k1::{ECDSA_SECP256K1_SHA1, sign, spki};
 pub use secp256k1::{ECDSA_SECP256K1_SHA256, Secp256k1SigningKey};
 
@@ -44,9 +44,9 @@ pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(provider)
 }
 
-/// The same with the groups of the channel port only: X25519, P-256, secp256k1.
+/// The same with the groups of the channel port only: [`HYBRID_GROUPS`], P-256, secp256k1.
 fn channel_provider() -> Arc<CryptoProvider> {
     let mut provider = aws_lc_rs::default_provider();
-    provider.kx_groups = vec![aws_lc_rs::kx_group::X25519, aws_lc_rs::kx_group::SECP256R1, SECP256K1];
+    provider.kx_groups = [HYBRID_GROUPS, &[aws_lc_rs::kx_group::SECP256R1, SECP256K1]].concat();
     Arc::new(provider)
 }

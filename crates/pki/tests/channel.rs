@@ -269,15 +269,28 @@ async fn run_quietly(program: &str, arguments: &[&str]) -> Option<()> {
 #[tokio::test]
 async fn our_client_connects_with_both_kinds() {
     let fisco = Fisco::new();
-    for (node, sdk, version) in
-        [("node", "sdk", ProtocolVersion::TLSv1_2), ("rsa-node", "rsa-sdk", ProtocolVersion::TLSv1_3)]
-    {
+    for (node, sdk, version, group) in [
+        ("node", "sdk", ProtocolVersion::TLSv1_2, NamedGroup::X25519),
+        ("rsa-node", "rsa-sdk", ProtocolVersion::TLSv1_3, NamedGroup::X25519MLKEM768),
+    ] {
         let mut server = fisco.server(node).await;
         assert_eq!(rust_client(server.address, &fisco.folder(sdk)).await.unwrap(), GREETING);
-        assert_eq!(server.next().await.unwrap().version, version);
+        let accepted = server.next().await.unwrap();
+        assert_eq!((accepted.version, accepted.group), (version, group));
         // Never resumed: each connection shows its certificate again.
         assert_eq!(rust_client(server.address, &fisco.folder(sdk)).await.unwrap(), GREETING);
         server.next().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_client_without_the_hybrid_group_connects_on_x25519() {
+    let fisco = Fisco::new();
+    for version in ["-tls1_3", "-tls1_2"] {
+        let mut server = fisco.server("rsa-node").await;
+        let text = s_client(server.address, &fisco.folder("rsa-sdk"), &format!("{version} -groups X25519")).await;
+        assert!(greeted(&text), "{version}: {text}");
+        assert_eq!(server.next().await.unwrap().group, NamedGroup::X25519);
     }
 }
 

@@ -6,6 +6,7 @@
 //! is of a certified source and within the budget; the rest is its target's to judge.
 
 mod bucket;
+mod cast;
 mod held;
 mod memory;
 mod peer;
@@ -17,6 +18,7 @@ mod strike;
 pub use strike::Strike;
 
 pub(crate) use bucket::{Bucket, Rate};
+pub(crate) use cast::{Cast, CastRate};
 pub(crate) use held::Waiting;
 
 use std::{
@@ -33,7 +35,34 @@ use self::{
     score::Scores,
     source::{Era, Source},
 };
-use crate::{MAX_NODES, amop::Multicast, header::Letter, life::Life, turn::Directory};
+use crate::{
+    MAX_NODES,
+    amop::Multicast,
+    gossip::{Judgement, Stamp},
+    header::Letter,
+    life::Life,
+    turn::Directory,
+};
+
+/// Gossip whose signature is to be checked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Checked {
+    /// An announcement.
+    Announcement,
+    /// An application's message of so many bytes.
+    Message(usize),
+}
+
+/// Whether it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Check {
+    /// It is within the budgets of the peer that brought it and of who is said to have made it.
+    Yes,
+    /// It is beyond the budget of who is said to have made it, or nobody's.
+    No,
+    /// It is beyond the budget of the peer that brought it.
+    Overspent,
+}
 
 /// Judges what comes from the network.
 ///
@@ -190,6 +219,41 @@ impl Gate {
         Verdict::Mine(Admitted { message: multicast, from, time_left, is_repeated })
     }
 
+    /// Whether the signature of gossip that a peer brings is worth checking.
+    pub(crate) fn may_check(&mut self, via: NodeId, origin: NodeId, what: Checked, now: Instant) -> Check {
+        let Some(peer) = self.peers.get_mut(&via) else { return Check::No };
+        let by_peer = peer.may_bring(what, now);
+        let by_origin = self.sources.get_mut(&origin).is_none_or(|source| source.may_send(what, now));
+        if !by_peer || (!by_origin && via == origin) {
+            Check::Overspent
+        } else if by_origin {
+            Check::Yes
+        } else {
+            Check::No
+        }
+    }
+
+    /// Judges a message of gossip whose signature holds.
+    pub(crate) fn admit_gossip(&mut self, stamp: &Stamp, directory: Directory<'_>, now: Instant) -> Option<Judgement> {
+        if directory.peering.is_expelled(&stamp.origin) {
+            return Some(Judgement::Dropped);
+        }
+        if !directory.is_certified(&stamp.origin) {
+            return None;
+        }
+        let source = source_of(&mut self.sources, stamp.origin, stamp.epoch, directory);
+        match source.era(stamp.epoch) {
+            Era::Present => {}
+            Era::Past => return Some(Judgement::Dropped),
+            Era::Future => return None,
+        }
+        if source.time_left(stamp.sent, stamp.lifetime, now).is_none() {
+            return Some(Judgement::Dropped);
+        }
+        let is_new = source.see(stamp.number, now) == Sight::New;
+        Some(if is_new { Judgement::Fresh } else { Judgement::Dropped })
+    }
+
     /// Keeps a message until its source's record is here; says whether there is room.
     pub(crate) fn hold(&mut self, from: NodeId, waiting: Waiting, now: Instant) -> bool {
         self.held.hold(from, waiting, now)
@@ -211,9 +275,10 @@ impl Gate {
         self.peers.insert(peer, Peer::new(now));
     }
 
-    pub(crate) fn handle_link_down(&mut self, peer: &NodeId) {
+    /// Gives back what the peer had brought and what waits no longer.
+    pub(crate) fn handle_link_down(&mut self, peer: &NodeId) -> Vec<Waiting> {
         self.peers.remove(peer);
-        self.held.forget_peer(peer);
+        self.held.forget_peer(peer)
     }
 
     /// A record of a node was applied.
@@ -242,10 +307,9 @@ impl Gate {
         self.scores.strikes()
     }
 
-    /// Gives up what was held too long; gives back who brought messages of sources without a certificate.
-    pub(crate) fn handle_timeout(&mut self, directory: Directory<'_>, now: Instant) -> Vec<NodeId> {
-        let given_up = self.held.give_up(now).into_iter();
-        given_up.filter(|(_, source)| !directory.is_certified(source)).map(|(from, _)| from).collect()
+    /// Gives up what was held too long, with who brought it.
+    pub(crate) fn give_up(&mut self, now: Instant) -> Vec<(NodeId, Waiting)> {
+        self.held.give_up(now)
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {

@@ -3,6 +3,7 @@ use nuncio_identity::NodeId;
 use crate::{
     Strike,
     amop::{BridgeInput, ClientInput},
+    gossip::GossipInput,
     peering::PeeringInput,
     status_sync::StatusInput,
     unicast::UnicastInput,
@@ -21,6 +22,8 @@ pub enum Input {
     Bridge(BridgeInput),
     /// AMOP's clients.
     Client(ClientInput),
+    /// What gossip brings.
+    Gossip(GossipInput),
     /// Who may take part.
     Access(AccessInput),
 }
@@ -63,5 +66,6 @@ input_of!(
     Unicast: UnicastInput,
     Bridge: BridgeInput,
     Client: ClientInput,
+    Gossip: GossipInput,
     Access: AccessInput
 );

@@ -13,6 +13,7 @@ pub mod amop;
 mod config;
 mod forwarding;
 mod gate;
+pub mod gossip;
 mod header;
 mod input;
 mod life;
@@ -23,6 +24,7 @@ mod overlay;
 pub mod peering;
 mod relay;
 mod routing;
+mod schedule;
 pub mod status_sync;
 mod suspects;
 mod timers;
@@ -33,11 +35,12 @@ pub mod unicast;
 pub use amop::BridgeInput;
 pub use config::Config;
 pub use gate::Strike;
+pub use gossip::GossipInput;
 pub use header::Header;
 pub use input::{AccessInput, Input};
 pub use limits::{
-    LARGE_BODY, MAX_APPLICATION_FIELD, MAX_BODY, MAX_HOPS, MAX_ISSUERS, MAX_LIFETIME, MAX_NEIGHBOURS, MAX_NODES,
-    MAX_RELAYED_TOPICS, MAX_SEALING_KEY, MAX_STATUS, MAX_TOPICS_PER_NODE,
+    LARGE_BODY, MAX_APPLICATION_FIELD, MAX_BODY, MAX_HOPS, MAX_ISSUERS, MAX_LIFETIME, MAX_MULTICAST_TOPIC_BYTES,
+    MAX_NEIGHBOURS, MAX_NODES, MAX_RELAYED_TOPICS, MAX_SEALING_KEY, MAX_STATUS, MAX_TOPIC_BYTES, TOPIC_COST,
 };
 pub use output::{Output, Sealed};
 pub use overlay::{NodeView, Overlay, Start, TopicView};

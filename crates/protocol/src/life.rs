@@ -2,7 +2,17 @@ use std::time::{Duration, Instant};
 
 use nuncio_identity::NodeId;
 
-use crate::{Header, MAX_HOPS, MAX_LIFETIME};
+use crate::{
+    Header, MAX_HOPS, MAX_LIFETIME,
+    gate::{Cast, CastRate},
+    gossip::Stamp,
+};
+
+/// How long a message to many counts after it was sent.
+const GOSSIP_LIFETIME: Duration = Duration::from_secs(30);
+
+/// What this node sends to many: less than what others put up with.
+const GOSSIP: CastRate = CastRate::times(0.8);
 
 /// This node in its present epoch: what it stamps on all it sends.
 #[derive(Debug)]
@@ -11,11 +21,12 @@ pub(crate) struct Life {
     pub(crate) epoch: u64,
     began: Instant,
     last_number: u64,
+    gossip: Cast,
 }
 
 impl Life {
     pub(crate) const fn new(node: NodeId, epoch: u64, now: Instant) -> Self {
-        Self { node, epoch, began: now, last_number: 0 }
+        Self { node, epoch, began: now, last_number: 0, gossip: Cast::new(GOSSIP, now) }
     }
 
     /// The time since the epoch began, in whole milliseconds, as it travels.
@@ -27,6 +38,15 @@ impl Life {
     pub(crate) const fn number(&mut self) -> u64 {
         self.last_number += 1;
         self.last_number
+    }
+
+    /// What a message of so many bytes to all is stamped with; `None` when others would not check as many signatures.
+    pub(crate) fn stamp(&mut self, length: usize, now: Instant) -> Option<Stamp> {
+        if !self.gossip.take(length, GOSSIP, now) {
+            return None;
+        }
+        let (origin, epoch, number) = (self.node, self.epoch, self.number());
+        Some(Stamp { origin, epoch, number, sent: self.clock(now), lifetime: GOSSIP_LIFETIME })
     }
 
     /// The header of a message of ours.

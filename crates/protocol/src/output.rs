@@ -10,8 +10,9 @@ use nuncio_identity::NodeId;
 use crate::{
     Strike, Topic,
     amop::{self, ClientOutput},
+    gossip::{GossipId, Judgement},
     peering::{Address, ConnectionId, LinkDownReason},
-    status_sync::{IssuerId, Query, QueryId, Record, Status, Version},
+    status_sync::{Equivocation, IssuerId, Query, QueryId, Record, Status, Version},
     unicast::{self, ExchangeId, InboundId, Reply, UnicastError},
 };
 
@@ -95,6 +96,11 @@ pub enum Output {
         /// Why.
         reason: LinkDownReason,
     },
+    /// A node is proven to equivocate; it is expelled, but for the own node. Once for each node.
+    Equivocation {
+        /// What proves it.
+        proof: Equivocation,
+    },
     /// A node's record is new or changed (never the own one).
     NodeChanged {
         /// The record now applied.
@@ -117,6 +123,13 @@ pub enum Output {
         /// The version.
         version: Version,
     },
+    /// What becomes of a message of gossip; exactly one for each.
+    Judged {
+        /// Which.
+        id: GossipId,
+        /// What.
+        judgement: Judgement,
+    },
     /// Ask a linked peer. Ends in [`crate::StatusInput::Answered`] or [`crate::StatusInput::QueryFailed`]; at most
     /// one is open per peer.
     Query {
@@ -131,8 +144,15 @@ pub enum Output {
         query: QueryId,
         /// What it gets; at most 4 MiB of record bytes.
         records: Vec<Arc<Record>>,
+        /// Proofs of equivocation it gets; at most [`crate::status_sync::MAX_PROOFS`], of 3 MiB in all.
+        proofs: Vec<Equivocation>,
         /// Whether there is more.
         more: bool,
+    },
+    /// Leave a peer's query without an answer: it asks more than it may. It hears that its query failed.
+    Ignore {
+        /// Which.
+        query: QueryId,
     },
     /// Answer a peer's [`Query::Revocations`] with every held list that is newer than what it has.
     AnswerRevocations {

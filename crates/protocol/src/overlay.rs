@@ -1,14 +1,20 @@
 mod dispatch;
 mod reception;
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use bytes::Bytes;
 use nuncio_identity::NodeId;
 
 use crate::{
     Config, Output, Strike, Topic,
     amop::{self, Amop},
-    gate::Gate,
+    gate::{Check, Checked, Gate, Waiting},
+    gossip::Stamp,
     life::Life,
     outbox::Outbox,
     peering::{BanView, Event, LinkView, Peering, PendingPeerView},
@@ -51,6 +57,8 @@ pub struct Start {
     pub software: String,
     /// Greater than at every earlier start.
     pub epoch: u64,
+    /// By which others seal messages for it; at most [`crate::MAX_SEALING_KEY`] bytes.
+    pub sealing_key: Bytes,
     /// Feeds jitter and choice.
     pub seed: u64,
 }
@@ -68,6 +76,8 @@ pub struct NodeView {
     pub hops: Option<u8>,
     /// The peer over which it is reached.
     pub next_hop: Option<NodeId>,
+    /// It is proven to have signed two statuses with one version.
+    pub equivocates: bool,
 }
 
 /// An AMOP topic, as operators see it.
@@ -105,20 +115,28 @@ impl Overlay {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.peering.handle_timeout(&mut self.outbox, now);
         for node in self.status_sync.handle_timeout(&mut self.outbox, now) {
-            self.peering.handle_forgotten(&node);
-            self.amop.handle_forgotten(&node);
-            self.routing.forget(&node);
-            self.relay.forget(&node);
+            self.forget(&node);
         }
-        let directory = Directory { peering: &self.peering, status_sync: &self.status_sync };
-        for from in self.gate.handle_timeout(directory, now) {
-            self.outbox.strike(from, Strike::Uncertified);
+        for (from, waiting) in self.gate.give_up(now) {
+            // Whoever passes something on has the record of its source, and was asked for it.
+            if !self.is_certified(&waiting.source()) && !self.is_expelled(&waiting.source()) {
+                self.outbox.strike(from, Strike::Uncertified);
+            }
+            self.drop_gossip(waiting.gossip());
         }
         self.with_unicast(now, |unicast, turn| unicast.handle_timeout(turn));
         self.with_amop(now, |amop, turn| amop.handle_timeout(turn));
         self.settle(now);
         self.judge(now);
         self.due = self.earliest_due();
+    }
+
+    /// The record of a node has gone.
+    fn forget(&mut self, node: &NodeId) {
+        self.peering.handle_forgotten(node);
+        self.amop.handle_forgotten(node);
+        self.routing.forget(node);
+        self.relay.forget(node);
     }
 
     /// When [`Overlay::handle_timeout`] wants to be called next.
@@ -162,6 +180,37 @@ impl Overlay {
         Directory { peering: &self.peering, status_sync: &self.status_sync }.is_certified(node)
     }
 
+    /// Whether the signature of an announcement is worth checking: within the budgets of the peer that brought it and of
+    /// the node it names. Beyond its own, a peer is struck.
+    pub fn may_check_announcement(&mut self, via: NodeId, node: NodeId, now: Instant) -> bool {
+        self.may_check(via, node, Checked::Announcement, now)
+    }
+
+    /// The same for an application's message of so many bytes.
+    pub fn may_check_gossip(&mut self, via: NodeId, origin: NodeId, length: usize, now: Instant) -> bool {
+        self.may_check(via, origin, Checked::Message(length), now)
+    }
+
+    /// The time since this node's epoch began, as announcements carry it.
+    pub fn clock(&self, now: Instant) -> Duration {
+        self.life.clock(now)
+    }
+
+    /// What a message of so many bytes to many is stamped with; `None` when this node has sent as many as others check.
+    pub fn stamp(&mut self, length: usize, now: Instant) -> Option<Stamp> {
+        self.life.stamp(length, now)
+    }
+
+    fn may_check(&mut self, via: NodeId, origin: NodeId, what: Checked, now: Instant) -> bool {
+        let check = self.gate.may_check(via, origin, what, now);
+        if check == Check::Overspent {
+            self.outbox.strike(via, Strike::Overspent);
+            self.judge(now);
+            self.due = self.earliest_due();
+        }
+        check == Check::Yes
+    }
+
     /// Peers that are cut off for what they did.
     pub fn bans(&self) -> Vec<BanView> {
         self.peering.bans()
@@ -182,11 +231,12 @@ impl Overlay {
         self.peering.pending_peers()
     }
 
-    /// Every known node, this one included.
+    /// Every known node, this one included, and those that are proven to equivocate.
     pub fn nodes(&self) -> Vec<NodeView> {
         let recorded = self.status_sync.records().map(|record| record.status.node);
         let mut nodes = self.peering.neighbours();
         nodes.extend(recorded);
+        nodes.extend(self.status_sync.convicted());
         nodes.insert(self.life.node);
         nodes.into_iter().map(|node| self.view(node)).collect()
     }
@@ -230,12 +280,13 @@ impl Overlay {
                 Event::Up(peer) => {
                     self.gate.handle_link_up(peer, now);
                     self.routing.link_up(peer);
-                    self.status_sync.handle_link_up(peer);
+                    self.status_sync.handle_link_up(peer, now);
                 }
                 Event::Down(peer) => {
-                    self.gate.handle_link_down(&peer);
+                    let waiting = self.gate.handle_link_down(&peer);
+                    self.drop_gossip(waiting.iter().filter_map(Waiting::gossip));
                     self.routing.link_down(&peer);
-                    self.status_sync.handle_link_down(&peer);
+                    self.status_sync.handle_link_down(&peer, now);
                     lost.push(peer);
                 }
             }
@@ -261,7 +312,7 @@ impl Overlay {
         }
         self.with_amop(now, |amop, turn| amop.review_private(turn));
         let Self { peering, status_sync, amop, relay, outbox, .. } = self;
-        status_sync.ask(outbox);
+        status_sync.ask(outbox, now);
         relay.flush(|| status_sync.is_full_mesh(), outbox);
         let facts = || Facts { neighbours: peering.neighbours(), topics: amop.topics() };
         status_sync.flush(facts, outbox, now);
@@ -291,6 +342,7 @@ impl Overlay {
             reachable: self.routing.is_reachable(&node),
             hops: if is_me { Some(0) } else { route.map(|route| route.hops) },
             next_hop: route.map(|route| route.next_hop),
+            equivocates: self.status_sync.is_convicted(&node),
         }
     }
 }

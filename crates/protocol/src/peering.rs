@@ -6,6 +6,7 @@ mod dialer;
 mod input;
 mod link;
 mod machine;
+mod pace;
 
 pub use input::PeeringInput;
 

@@ -1,22 +1,29 @@
 //! Who is at which version, and what each node offers: announce, query, apply.
 
+mod askers;
+mod equivocation;
+mod fault;
 mod input;
 mod inquiry;
 mod machine;
 mod own_status;
+mod pace;
 mod record;
 mod table;
+#[cfg(test)]
+mod tests;
 mod version;
 
+pub use equivocation::{Equivocation, MAX_PROOFS};
 pub use input::StatusInput;
 pub use record::{Record, Status};
 pub use version::Version;
 
-pub(crate) use machine::{StatusSync, empty_status};
+pub(crate) use machine::{Change, StatusSync, empty_status};
 pub(crate) use own_status::Facts;
 pub(crate) use table::First;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use nuncio_identity::NodeId;
 
@@ -35,6 +42,34 @@ pub enum Query {
         /// What the asker holds.
         held: BTreeMap<IssuerId, u64>,
     },
+    /// The proofs of equivocation against other nodes than those.
+    Proofs {
+        /// Against whom the asker holds one; at most [`MAX_PROOFS`].
+        held: Vec<NodeId>,
+    },
+}
+
+/// What a peer answers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// Verified records only.
+    pub records: Vec<Arc<Record>>,
+    /// Proofs that nodes equivocate, of verified records.
+    pub proofs: Vec<Equivocation>,
+    /// Nodes whose records came well signed, but with a certificate that this node refuses.
+    pub refused: Vec<NodeId>,
+    /// What all records that came weigh, in bytes, verified or not.
+    pub bytes: usize,
+    /// Whether the peer says that it has more than fitted.
+    pub more: bool,
+}
+
+impl Answer {
+    /// An answer that is whole, and of which nothing was refused.
+    pub fn of(records: Vec<Arc<Record>>) -> Self {
+        let bytes = records.iter().map(|record| record.bytes.len()).sum();
+        Self { records, bytes, ..Self::default() }
+    }
 }
 
 /// An issuer of revocation lists: SHA-256 of its subject public key info.

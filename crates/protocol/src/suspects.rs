@@ -1,9 +1,6 @@
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use crate::{MAX_NODES, timers::Timers};
+use crate::{MAX_NODES, schedule::Schedule};
 
 /// Who was silent of late: it is tried last, until it is heard again or a while has passed.
 ///
@@ -11,47 +8,38 @@ use crate::{MAX_NODES, timers::Timers};
 #[derive(Debug)]
 pub(crate) struct Suspects<K> {
     memory: Duration,
-    until: BTreeMap<K, Instant>,
-    ends: Timers<K>,
+    until: Schedule<K>,
 }
 
-impl<K: Ord + Copy> Suspects<K> {
+impl<K: Ord + Clone> Suspects<K> {
     /// Forgets each after `memory`.
     pub(crate) fn new(memory: Duration) -> Self {
-        Self { memory, until: BTreeMap::new(), ends: Timers::default() }
+        Self { memory, until: Schedule::default() }
     }
 
     pub(crate) fn note(&mut self, name: K, now: Instant) {
         self.forget_ended(now);
-        self.clear(&name);
-        self.until.insert(name, now + self.memory);
-        self.ends.set(now + self.memory, name);
-        if let Some(first) = self.ends.next().filter(|_| self.until.len() > MAX_NODES)
-            && let Some(oldest) = self.ends.pop_due(first)
-        {
-            self.until.remove(&oldest);
+        self.until.set(name, now + self.memory);
+        if self.until.len() > MAX_NODES {
+            self.until.pop_first();
         }
     }
 
     pub(crate) fn clear(&mut self, name: &K) {
-        if let Some(until) = self.until.remove(name) {
-            self.ends.cancel(until, *name);
-        }
+        self.until.cancel(name);
     }
 
     pub(crate) fn forget_ended(&mut self, now: Instant) {
-        while let Some(name) = self.ends.pop_due(now) {
-            self.until.remove(&name);
-        }
+        while self.until.pop_due(now).is_some() {}
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.until.is_empty()
+        self.until.len() == 0
     }
 
     /// Whether the name is among those that are not forgotten yet.
     pub(crate) fn contains(&self, name: &K) -> bool {
-        self.until.contains_key(name)
+        self.until.get(name).is_some()
     }
 }
 
@@ -70,7 +58,7 @@ mod tests {
         suspects.forget_ended(now + 30 * S);
         assert!(suspects.contains(&1) && !suspects.contains(&2));
         suspects.clear(&1);
-        assert!(suspects.is_empty() && suspects.ends.next().is_none());
+        assert!(suspects.is_empty());
     }
 
     #[test]

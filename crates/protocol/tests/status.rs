@@ -6,7 +6,7 @@ use bytes::Bytes;
 use nuncio_protocol::{
     Config, Output, PeeringInput, StatusInput,
     peering::Direction,
-    status_sync::{IssuerId, Query, QueryId, Version},
+    status_sync::{Answer, IssuerId, Query, QueryId, Version},
 };
 use nuncio_testkit::simulator::{Lone, Simulator, Weather, address, node_id, record, sign};
 
@@ -49,12 +49,12 @@ fn a_newer_version_is_asked_for_and_applied() {
 }
 
 #[test]
-fn older_records_and_second_records_of_one_version_are_ignored() {
+fn older_records_are_ignored() {
     let mut a = node(0);
     a.link(1, &[0], &[]);
     let kept = record(1, 5, &[0], &[]);
     a.answered(1, vec![kept.clone()]);
-    for other in [record(1, 4, &[], &[]), record(1, 5, &[9], &[])] {
+    for other in [record(1, 4, &[], &[]), record(1, 5, &[0], &[])] {
         assert!(a.answered(1, vec![other]).is_empty());
         assert_eq!(a.overlay.record(&node_id(1)), Some(&kept));
     }
@@ -73,42 +73,13 @@ fn a_restarted_node_is_newer_whatever_its_seq() {
 }
 
 #[test]
-fn one_query_is_open_per_peer_and_wanted_nodes_collect() {
-    let mut a = node(0);
-    a.link(1, &[0], &[]);
-    assert_eq!(queries(&a.input(announced(1, 5, 1))), [(1, vec![5])]);
-    assert!(a.input(announced(1, 6, 1)).is_empty() && a.input(announced(1, 7, 1)).is_empty());
-    let outputs = a.answered(1, vec![record(5, 1, &[1], &[])]);
-    let mut next = queries(&outputs);
-    next[0].1.sort_unstable();
-    assert_eq!(next, [(1, vec![6, 7])]);
-}
-
-#[test]
-fn when_a_peer_does_not_answer_another_one_is_asked() {
-    let mut a = node(0);
-    a.link(1, &[0], &[]);
-    a.link(2, &[0], &[]);
-    assert_eq!(queries(&a.input(announced(1, 5, 1))), [(1, vec![5])]);
-    assert!(a.input(announced(2, 5, 1)).is_empty(), "asked already");
-    assert_eq!(queries(&a.input(StatusInput::QueryFailed { peer: node_id(1) })), [(2, vec![5])]);
-    a.input(StatusInput::QueryFailed { peer: node_id(2) });
-    assert_eq!(queries(&a.input(announced(1, 2, 2))), [(1, vec![2])]);
-    assert_eq!(
-        queries(&a.input(StatusInput::QueryFailed { peer: node_id(1) })),
-        [(2, vec![2])],
-        "the node itself is linked"
-    );
-}
-
-#[test]
 fn a_peer_gets_what_it_does_not_know() {
     let mut a = node(0);
     a.link(1, &[0, 2], &[]);
     a.answered(1, vec![record(2, 3, &[1], &[]), record(9, 1, &[], &[])]);
     let wanted = Query::All { known: vec![(node_id(1), Version { epoch: 1, seq: 1 })] };
     let outputs = a.input(StatusInput::Queried { query: QueryId(4), peer: node_id(1), wanted });
-    let [Output::Answer { query: QueryId(4), records, more: false }] = &outputs[..] else { panic!("{outputs:?}") };
+    let [Output::Answer { query: QueryId(4), records, more: false, .. }] = &outputs[..] else { panic!("{outputs:?}") };
     let nodes: Vec<_> = records.iter().map(|record| record.status.node).collect();
     assert_eq!(nodes, [node_id(0), node_id(2)], "the own record first; node 9 cannot be reached");
 
@@ -138,9 +109,10 @@ fn an_answer_is_cut_at_four_mebibytes_and_the_rest_is_asked_for() {
     assert!(bytes <= 4 << 20 && bytes > 3 << 20, "{bytes}");
 
     let mut b = node(50);
-    b.link(0, &[], &[]);
+    b.connect(0, Direction::Outbound);
     b.answered(0, vec![]);
-    let outputs = b.input(StatusInput::Answered { peer: node_id(0), records: records.clone(), more: true });
+    let answer = Answer { more: true, ..Answer::of(records.clone()) };
+    let outputs = b.input(StatusInput::Answered { peer: node_id(0), answer });
     let asks_on = |output: &Output| matches!(output, Output::Query { wanted: Query::All { .. }, .. });
     assert!(outputs.iter().any(asks_on));
 }
@@ -261,4 +233,64 @@ fn a_hundred_nodes_come_to_know_each_other() {
     let tables = tables(&network);
     assert!(tables.iter().all(|table| *table == tables[0]), "all tables are equal");
     assert_eq!(network.observed().link_disorders, 0);
+}
+
+fn subscribe(a: &mut Lone, client: u64, names: impl Iterator<Item = String>) {
+    let names: Vec<String> = names.collect();
+    a.subscriber(client, &names.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+fn advertised(a: &Lone) -> &std::collections::BTreeMap<nuncio_protocol::Topic, u32> {
+    &a.overlay.record(&node_id(0)).expect("signed").status.topics
+}
+
+/// T13, T14.
+#[test]
+fn topics_of_two_clients_with_long_early_names_push_out_nobodys() {
+    let mut a = node(0);
+    a.subscriber(1, &["orders"]);
+    a.advance(S);
+    for client in 2..4 {
+        subscribe(&mut a, client, (0..512).map(|i| format!("!{client}-{i:0>250}")));
+    }
+    a.advance(2 * S);
+    assert_eq!(advertised(&a).len(), 1 + 1024, "all of them fit");
+    subscribe(&mut a, 4, (0..512).map(|i| format!("!!{i:0>250}")));
+    a.subscriber(5, &["!"]);
+    a.advance(2 * S);
+    let bytes: usize = advertised(&a).keys().map(nuncio_protocol::Topic::cost).sum();
+    assert!(bytes <= nuncio_protocol::MAX_TOPIC_BYTES);
+    let known = |name: &str| advertised(&a).contains_key(&nuncio_protocol::Topic::new(name).expect("a topic"));
+    assert!(known("orders"), "it came first");
+    assert!((2..4).all(|client| (0..512).all(|i| known(&format!("!{client}-{i:0>250}")))), "so did they");
+    assert!(!known(&format!("!!{:0>250}", 511)), "who came last is left out");
+}
+
+/// T17.
+#[test]
+fn a_client_that_toggles_makes_few_versions_and_the_last_word_counts() {
+    let mut a = node(0);
+    a.advance(10 * S);
+    let client = a.subscriber(5, &["t"]);
+    let before = a.overlay.version().seq;
+    for i in 0..199 {
+        let topics = if i % 2 == 0 { [].into() } else { [nuncio_protocol::Topic::new("t").expect("a topic")].into() };
+        a.client(nuncio_protocol::amop::ClientInput::Subscribe { client, topics });
+        a.advance(50 * MS);
+    }
+    let versions = a.overlay.version().seq - before;
+    assert!((5..=20).contains(&versions), "{versions} in 10 s");
+    a.advance(S);
+    assert!(advertised(&a).is_empty());
+}
+
+#[test]
+fn a_node_with_many_links_names_them_all() {
+    let mut a = node(0);
+    for n in 1..400 {
+        a.connect(n, Direction::Inbound);
+    }
+    a.advance(3 * S);
+    let status = &a.overlay.record(&node_id(0)).expect("signed").status;
+    assert_eq!(status.neighbours.len(), 399);
 }

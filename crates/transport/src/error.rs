@@ -120,6 +120,9 @@ pub enum HandshakeError {
         /// What the socket says.
         source: io::Error,
     },
+    /// It had to make room for another, who knocked while too many handshakes were under way.
+    #[error("its handshake had made no end when its place was needed")]
+    GaveWay,
     /// The deadline passed.
     #[error("the peer did not answer {stage} within {after:?}")]
     TimedOut {
@@ -196,6 +199,7 @@ impl HandshakeError {
             | Self::Verdict { role, .. }
             | Self::Connection { role, .. }
             | Self::TimedOut { role, .. } => *role,
+            Self::GaveWay => Role::Listener,
         }
     }
 
@@ -233,6 +237,7 @@ impl HandshakeError {
             Self::Tls { .. } => "the peer's log has its reason; if it is no nuncio node, check the address and port",
             Self::Verdict { .. } => "run the same version of nuncio on both nodes",
             Self::Connection { .. } => "the peer's log has its reason, unless the network broke",
+            Self::GaveWay => "look for a port scanner, or for many nodes that connect from one address",
             Self::TimedOut { .. } => "check that the address leads to the p2p port of a nuncio node that is running",
         };
         Some(hint.to_owned())

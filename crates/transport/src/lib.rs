@@ -5,12 +5,15 @@
 //! and a connection is handed out only when both admit and agree on the network's constants. So no behaviour of the
 //! network ever sees a peer that was not admitted, and either operator reads why not.
 //!
+//! Before any of it, the [`nuncio_door`] decides who may stand at the port while its handshake is not done.
+//!
 //! [`tcp`] is the transport of a node, [`memory`] the same for tests in one process, [`SecureChannel`] the upgrade
 //! alone. [`diagnose`] turns whatever libp2p reports into one line an operator can act on.
 
 mod admission;
 mod deadline;
 mod diagnosis;
+mod doorway;
 mod error;
 mod secure_channel;
 mod stack;

@@ -17,8 +17,11 @@ use libp2p::{
     dns, yamux,
 };
 
+use nuncio_door::{BACKLOG, Door};
+
 use crate::{
     admission::Admissions,
+    doorway::Doorway,
     error::SetupError,
     secure_channel::{Config, SecureChannel},
 };
@@ -29,19 +32,23 @@ use crate::{
 /// extend it. A name is resolved again at every dial, nothing is kept; each of its addresses is tried with a deadline
 /// of its own, four deadlines in all.
 ///
+/// An incoming connection needs a place at `door` from before TLS until its multiplexer stands; it is closed when it
+/// gets none, and when it has to make room for another.
+///
 /// # Errors
 /// When [`SecureChannel::new`] fails.
 ///
 /// # Panics
 /// Dialling and listening need a tokio runtime.
-pub fn tcp(config: Config, admissions: Admissions) -> Result<Boxed<(PeerId, StreamMuxerBox)>, SetupError> {
+pub fn tcp(config: Config, admissions: Admissions, door: Door) -> Result<Boxed<(PeerId, StreamMuxerBox)>, SetupError> {
     let limit = config.handshake_timeout;
-    let sockets = libp2p::tcp::tokio::Transport::new(libp2p::tcp::Config::default().nodelay(true));
+    let sockets =
+        libp2p::tcp::tokio::Transport::new(libp2p::tcp::Config::default().nodelay(true).listen_backlog(BACKLOG));
     let sockets = sockets.map(|stream, _| {
         limit_unsent(&stream.0);
         stream
     });
-    let secured = secured(sockets, config, admissions)?;
+    let secured = Doorway::new(secured(sockets, config, admissions)?, door);
     let (servers, options) = resolver();
     // DNS outside, so that a name's next address is tried also when the first is not the right node.
     let named = dns::tokio::Transport::custom(secured, servers, options).boxed();

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use libp2p::identity::Keypair;
-use nuncio_pki::Identity;
+use nuncio_pki::{Identity, tls::HYBRID_GROUPS};
 use rustls::{
     ClientConfig, ServerConfig,
     client::Resumption,
     crypto::{
         CryptoProvider,
-        aws_lc_rs::{self, cipher_suite, kx_group, sign::any_ecdsa_type},
+        aws_lc_rs::{self, cipher_suite, sign::any_ecdsa_type},
     },
     server::NoServerSessionStorage,
     sign::{CertifiedKey, SingleCertAndKey},
@@ -66,13 +66,11 @@ impl LocalCertificate {
     }
 }
 
-/// AES-GCM first, since every machine this runs on has AES instructions, and AES-128 before 256 as the faster. X25519
-/// alone: both ends are this program, so a second group would only be a way to be downgraded, and a post-quantum hybrid
-/// would add over a kilobyte to each hello while the identities it protects are secp256k1 signatures anyway.
+/// AES-GCM first, since every machine this runs on has AES instructions, and AES-128 before 256 as the faster.
 fn provider() -> CryptoProvider {
     CryptoProvider {
         cipher_suites: vec![cipher_suite::TLS13_AES_128_GCM_SHA256, cipher_suite::TLS13_AES_256_GCM_SHA384],
-        kx_groups: vec![kx_group::X25519],
+        kx_groups: HYBRID_GROUPS.to_vec(),
         ..aws_lc_rs::default_provider()
     }
 }

@@ -1,173 +1,174 @@
-//! `/nuncio/bridge/1`: AMOP messages between nodes.
+//! `/nuncio/bridge/2`: AMOP messages between nodes.
+
+mod multicast;
+
+pub use multicast::{MAX_DESTINATIONS, open_multicast};
 
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    MAX_BODY, Topic,
-    amop::{Content, Message, PublishSeq, ResultCode},
+    Header, MAX_BODY, Topic,
+    amop::{Content, Message, Multicast, ResultCode},
 };
 use prost::Message as _;
 
 use crate::{
     DecodeError, SigningContext,
-    field::{decode_hops, decode_node, decode_signature, encode_millis, encode_node, encode_signature},
+    field::{decode_hops, decode_node, encode_clock, encode_millis, encode_node},
+    header::{Associated, bounded},
     length_prefixed,
-    proto::{self, BridgeHeader, bridge_header},
-    signing::Statement,
+    proto::{self, BridgeContent, BridgeHeader, SealedBridge, bridge_content, bridge_header},
 };
 
 /// The protocol's name.
-pub const PROTOCOL: &str = "/nuncio/bridge/1";
+pub const PROTOCOL: &str = "/nuncio/bridge/2";
 
 /// The same for messages with long payloads, on a stream of their own.
-pub const LARGE_PROTOCOL: &str = "/nuncio/bridge-large/1";
+pub const LARGE_PROTOCOL: &str = "/nuncio/bridge-large/2";
 
-/// Most destinations one multicast frame names; a longer list is sent in several frames.
-pub const MAX_DESTINATIONS: usize = 512;
+/// What seals are bound to.
+const STREAM: &str = "bridge";
 
-/// Appends the frame of `message` for the linked peer `peer`, all but its payload, and returns the payload. Signs what
-/// is ours and will be relayed.
-pub fn encode(message: Message, peer: NodeId, context: &SigningContext, out: &mut BytesMut) -> Bytes {
-    let Message { source, epoch, id, hops_left, content, signature } = message;
-    let me = context.node();
-    let ends_at_peer = target(&content).is_some_and(|target| target == peer)
-        || matches!(&content, Content::Multicast { destinations, .. } if destinations[..] == [peer]);
-    let signature = match signature {
-        None if source == me && !ends_at_peer => Some(context.sign(&statement(source, epoch, id, &content))),
-        carried => carried,
-    };
-    let (content, body) = encode_content(content, peer);
-    let header = BridgeHeader {
-        id,
-        epoch,
-        hops_left: hops_left.into(),
-        source: encode_node(source, me),
-        signature: encode_signature(signature),
-        content: Some(content),
-    };
-    length_prefixed::encode(&header, body.len(), out);
-    body
+/// What follows on the stream of a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "most frames are messages")]
+pub enum Frame {
+    /// From one node to another.
+    Message(Message),
+    /// To many.
+    Multicast(Multicast),
 }
 
-/// Reads a frame that came from the linked peer `peer`. A message that was relayed must carry its source's signature;
-/// it is checked at every node that delivers it, and carried on where it only passes.
+/// Appends a frame for the linked peer `peer`, all but its payload, and returns the payload. Seals what is ours and will be
+/// relayed; `None`, and nothing appended, when the key of its target's epoch is not known, or of none of its destinations.
+pub fn encode_frame(frame: Frame, peer: NodeId, context: &SigningContext, out: &mut BytesMut) -> Option<Bytes> {
+    match frame {
+        Frame::Message(message) => encode(message, peer, context, out),
+        Frame::Multicast(multicast) => multicast::encode(multicast, peer, context, out),
+    }
+}
+
+/// Reads a frame that came from the linked peer `peer`. What was relayed to this node is opened, which proves its source;
+/// it stays sealed where its source's key is not known yet, and where it only passes. The signature of a multicast that
+/// was relayed, or will be, is checked.
 ///
 /// # Errors
-/// When the header is no header, a field is out of bounds, or the signature does not hold.
-pub fn decode(header: Bytes, body: Bytes, peer: NodeId, context: &SigningContext) -> Result<Message, DecodeError> {
-    if body.len() > MAX_BODY {
-        return Err(DecodeError::TooLarge { what: "payload", bytes: body.len(), limit: MAX_BODY });
-    }
-    let header =
+/// When the header is no header, a field is out of bounds, or a seal or signature does not hold.
+pub fn decode_frame(header: Bytes, body: Bytes, peer: NodeId, context: &SigningContext) -> Result<Frame, DecodeError> {
+    let fields =
         BridgeHeader::decode(header).map_err(|source| DecodeError::Protobuf { message: "bridge header", source })?;
-    let me = context.node();
-    let source = decode_node(&header.source, peer)?;
-    let signature = decode_signature(&header.signature)?;
-    let content = decode_content(header.content.ok_or(DecodeError::Field { field: "content" })?, body, me)?;
-    let ends_here = match &content {
-        Content::Multicast { destinations, .. } => destinations.contains(&me),
-        other => target(other) == Some(me),
+    if let Some(bridge_header::Content::Multicast(inner)) = &fields.content {
+        return multicast::decode(&fields, inner, body, peer, context).map(Frame::Multicast);
+    }
+    decode_message(fields, body, peer, context).map(Frame::Message)
+}
+
+/// Opens a message of which only the key was missing; gives back the same when it still is.
+///
+/// # Errors
+/// When the seal does not hold, or a field in it is out of bounds.
+pub fn open(message: Message, context: &SigningContext) -> Result<Message, DecodeError> {
+    let Message { header, content: Content::Sealed { asks, bytes } } = message else { return Ok(message) };
+    let opened = Associated::new(STREAM, asks, &header).open(&header, "sealed bridge message", &bytes, context)?;
+    let Some((BridgeContent { content }, data)) = opened else {
+        return Ok(Message { header, content: Content::Sealed { asks, bytes } });
     };
-    if source != peer && ends_here {
-        let signature = signature.ok_or(DecodeError::Signature { node: source })?;
-        context.verify(source, &statement(source, header.epoch, header.id, &content), &signature)?;
-    }
-    Ok(Message {
-        source,
-        epoch: header.epoch,
-        id: header.id,
-        hops_left: decode_hops(header.hops_left),
-        content,
-        signature,
-    })
+    bounded(&data, MAX_BODY, false)?;
+    let content = match content.ok_or(DecodeError::Field { field: "content" })? {
+        bridge_content::Content::Publish(publish) if asks => decode_publish(publish, data)?,
+        bridge_content::Content::Result(result) if !asks => Content::Result { code: ResultCode(result.code), data },
+        _ => return Err(DecodeError::Field { field: "content" }),
+    };
+    Ok(Message { header, content })
 }
 
-fn target(content: &Content) -> Option<NodeId> {
-    match content {
-        Content::Publish { target, .. } | Content::Result { target, .. } => Some(*target),
-        Content::Multicast { .. } => None,
-    }
-}
-
-fn encode_content(content: Content, peer: NodeId) -> (bridge_header::Content, Bytes) {
-    match content {
-        Content::Publish { target, message, topic, data, time_left } => {
-            let publish = proto::Publish {
-                target: encode_node(target, peer),
-                message,
-                topic: topic.as_str().to_owned(),
-                time_left_ms: encode_millis(time_left),
-            };
-            (bridge_header::Content::Publish(publish), data)
-        }
-        Content::Result { target, code, data } => {
-            let result = proto::Result { target: encode_node(target, peer), code: code.0 };
-            (bridge_header::Content::Result(result), data)
-        }
-        Content::Multicast { destinations, seq, topic, data } => {
-            let multicast = proto::Multicast {
-                destinations: destinations.iter().map(|node| Bytes::copy_from_slice(node.as_bytes())).collect(),
-                seq: Bytes::copy_from_slice(&seq.0),
-                topic: topic.as_str().to_owned(),
-            };
-            (bridge_header::Content::Multicast(multicast), data)
-        }
-    }
-}
-
-fn decode_content(content: bridge_header::Content, data: Bytes, me: NodeId) -> Result<Content, DecodeError> {
-    Ok(match content {
-        bridge_header::Content::Publish(publish) => Content::Publish {
-            target: decode_node(&publish.target, me)?,
-            message: publish.message,
-            topic: Topic::new(&publish.topic)?,
-            data,
-            time_left: Duration::from_millis(publish.time_left_ms.into()),
-        },
-        bridge_header::Content::Result(result) => {
-            Content::Result { target: decode_node(&result.target, me)?, code: ResultCode(result.code), data }
-        }
-        bridge_header::Content::Multicast(multicast) => {
-            let count = multicast.destinations.len();
-            if count > MAX_DESTINATIONS {
-                return Err(DecodeError::TooMany { what: "destinations", count, limit: MAX_DESTINATIONS });
-            }
-            let seq = multicast.seq.as_ref().try_into().map_err(|_| DecodeError::Field { field: "seq" })?;
-            let destinations = multicast.destinations.iter().map(|node| NodeId::from_bytes(node));
-            Content::Multicast {
-                destinations: destinations.collect::<Result<_, _>>()?,
-                seq: PublishSeq(seq),
-                topic: Topic::new(&multicast.topic)?,
-                data,
+fn encode(message: Message, peer: NodeId, context: &SigningContext, out: &mut BytesMut) -> Option<Bytes> {
+    let Message { header, content } = message;
+    let me = context.node();
+    let is_relayed = header.source == me && header.target != peer;
+    let (content, body) = match content {
+        Content::Sealed { asks, bytes } => (bridge_header::Content::Sealed(SealedBridge { asks }), bytes),
+        Content::Publish { message, topic, data } => {
+            let publish = proto::Publish { message, topic: topic.as_str().to_owned() };
+            if is_relayed {
+                seal(&header, bridge_content::Content::Publish(publish), &data, context)?
+            } else {
+                (bridge_header::Content::Publish(publish), data)
             }
         }
-    })
+        Content::Result { code, data } => {
+            let result = proto::Result { code: code.0 };
+            if is_relayed {
+                seal(&header, bridge_content::Content::Result(result), &data, context)?
+            } else {
+                (bridge_header::Content::Result(result), data)
+            }
+        }
+    };
+    let fields = BridgeHeader {
+        number: header.number,
+        source_epoch: header.source_epoch,
+        hops_left: header.hops_left.into(),
+        hops: header.hops.into(),
+        source: encode_node(header.source, me),
+        target: encode_node(header.target, peer),
+        sent_ms: encode_clock(header.sent),
+        lifetime_ms: encode_millis(header.lifetime),
+        target_epoch: header.target_epoch,
+        content: Some(content),
+    };
+    length_prefixed::encode(&fields, body.len(), out);
+    Some(body)
 }
 
-/// Hops, the time left and a multicast's destinations change on the way, so they are outside.
-fn statement(source: NodeId, epoch: u64, id: u64, content: &Content) -> Statement<'_> {
-    let mut fields = Vec::with_capacity(2 * NodeId::LENGTH + 64);
-    fields.extend_from_slice(source.as_bytes());
-    fields.extend_from_slice(&epoch.to_be_bytes());
-    fields.extend_from_slice(&id.to_be_bytes());
-    match content {
-        Content::Publish { target, message, topic, data, .. } => {
-            fields.extend_from_slice(target.as_bytes());
-            fields.extend_from_slice(&message.to_be_bytes());
-            fields.extend_from_slice(topic.as_str().as_bytes());
-            Statement { kind: "amop publish", fields, body: data }
+fn seal(
+    header: &Header,
+    content: bridge_content::Content,
+    data: &Bytes,
+    context: &SigningContext,
+) -> Option<(bridge_header::Content, Bytes)> {
+    let asks = matches!(content, bridge_content::Content::Publish(_));
+    let inner = BridgeContent { content: Some(content) };
+    let sealed = Associated::new(STREAM, asks, header).seal(header, &inner, data, context)?;
+    Some((bridge_header::Content::Sealed(SealedBridge { asks }), sealed))
+}
+
+fn decode_message(
+    fields: BridgeHeader,
+    body: Bytes,
+    peer: NodeId,
+    context: &SigningContext,
+) -> Result<Message, DecodeError> {
+    let me = context.node();
+    let content = fields.content.ok_or(DecodeError::Field { field: "content" })?;
+    bounded(&body, MAX_BODY, matches!(content, bridge_header::Content::Sealed(_)))?;
+    let header = Header {
+        source: decode_node(&fields.source, peer)?,
+        source_epoch: fields.source_epoch,
+        target: decode_node(&fields.target, me)?,
+        target_epoch: fields.target_epoch,
+        number: fields.number,
+        sent: Duration::from_millis(fields.sent_ms),
+        lifetime: Duration::from_millis(fields.lifetime_ms.into()),
+        hops_left: decode_hops(fields.hops_left),
+        hops: decode_hops(fields.hops).max(1),
+    };
+    let in_clear = header.source == peer && header.target == me;
+    let content = match content {
+        bridge_header::Content::Sealed(SealedBridge { asks }) => {
+            let message = Message { header, content: Content::Sealed { asks, bytes: body } };
+            return if header.target == me { open(message, context) } else { Ok(message) };
         }
-        Content::Result { target, code, data } => {
-            fields.extend_from_slice(target.as_bytes());
-            fields.extend_from_slice(&code.0.to_be_bytes());
-            Statement { kind: "amop result", fields, body: data }
-        }
-        Content::Multicast { seq, topic, data, .. } => {
-            fields.extend_from_slice(&seq.0);
-            fields.extend_from_slice(topic.as_str().as_bytes());
-            Statement { kind: "amop multicast", fields, body: data }
-        }
-    }
+        _ if !in_clear => return Err(DecodeError::Seal { node: header.source }),
+        bridge_header::Content::Publish(publish) => decode_publish(publish, body)?,
+        bridge_header::Content::Result(result) => Content::Result { code: ResultCode(result.code), data: body },
+        bridge_header::Content::Multicast(_) => return Err(DecodeError::Field { field: "content" }),
+    };
+    Ok(Message { header, content })
+}
+
+fn decode_publish(publish: proto::Publish, data: Bytes) -> Result<Content, DecodeError> {
+    Ok(Content::Publish { message: publish.message, topic: Topic::new(&publish.topic)?, data })
 }

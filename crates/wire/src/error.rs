@@ -53,6 +53,12 @@ pub enum DecodeError {
         /// Its name.
         field: &'static str,
     },
+    /// A relayed message that its source has not sealed for this node, or that was changed since.
+    #[error("the seal of {node:?} does not hold")]
+    Seal {
+        /// The claimed source.
+        node: NodeId,
+    },
     /// A relayed message without a valid signature of its source.
     #[error("the signature of {node:?} does not hold")]
     Signature {

@@ -35,3 +35,8 @@ pub(crate) fn decode_hops(hops: u32) -> u8 {
 pub(crate) fn encode_millis(time: Duration) -> u32 {
     u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }
+
+/// A node's clock: the milliseconds since its epoch began.
+pub(crate) fn encode_clock(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

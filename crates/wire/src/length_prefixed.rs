@@ -12,8 +12,11 @@ use crate::DecodeError;
 /// Longest header, in bytes.
 pub const MAX_HEADER: usize = 60 << 10;
 
+/// What a sealed body may be longer than the longest one in clear, in bytes.
+pub const MAX_SEALED_OVERHEAD: usize = 1 << 10;
+
 /// Longest frame without its length field, in bytes.
-pub const MAX_FRAME: usize = 2 + MAX_HEADER + MAX_BODY;
+pub const MAX_FRAME: usize = 2 + MAX_HEADER + MAX_BODY + MAX_SEALED_OVERHEAD;
 
 const LENGTH: usize = 4;
 const HEADER_LENGTH: usize = 2;

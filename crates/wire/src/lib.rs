@@ -4,8 +4,11 @@
 //! the network reaches the core unchecked, and none sizes an allocation.
 
 pub mod amop;
+pub mod announcement;
 mod error;
 mod field;
+mod header;
+mod keyring;
 pub mod length_prefixed;
 pub mod multicast;
 mod proto;
@@ -15,4 +18,5 @@ pub mod unicast;
 pub mod verdict;
 
 pub use error::DecodeError;
+pub use keyring::Keyring;
 pub use signing::SigningContext;

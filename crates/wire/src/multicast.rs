@@ -1,11 +1,18 @@
 //! What gossipsub carries for applications: multicast and broadcast, signed by their origin.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use nuncio_identity::NodeId;
+use nuncio_identity::{NodeId, Signature};
 use nuncio_protocol::{MAX_BODY, Topic, TopicError};
 use prost::Message as _;
 
-use crate::{DecodeError, SigningContext, field::decode_signature, proto, signing::Statement};
+use crate::{
+    DecodeError, SigningContext,
+    field::{decode_signature, encode_clock, encode_millis},
+    proto,
+    signing::Statement,
+};
 
 /// The gossipsub topic of broadcasts.
 pub const BROADCAST: &str = "nuncio/broadcast";
@@ -37,46 +44,76 @@ pub struct Gossip {
     /// The origin's epoch.
     pub epoch: u64,
     /// The origin's number of the message within its epoch.
-    pub seq: u64,
+    pub number: u64,
+    /// The origin's clock when it was sent.
+    pub sent: Duration,
+    /// How long after that it counts.
+    pub lifetime: Duration,
     /// The application's bytes; at most [`MAX_BODY`].
     pub body: Bytes,
 }
 
-/// Signs a message of ours and encodes it for a gossipsub topic.
-pub fn encode(gossip_topic: &str, epoch: u64, seq: u64, body: Bytes, context: &SigningContext) -> Vec<u8> {
-    let origin = context.node();
-    let signature = context.sign(&statement(gossip_topic, origin, epoch, seq, &body));
+/// Signs a message of ours and encodes it for a gossipsub topic; its origin is this node, whatever it says.
+pub fn encode(gossip_topic: &str, gossip: Gossip, context: &SigningContext) -> Vec<u8> {
+    let gossip = Gossip { origin: context.node(), ..gossip };
+    let signature = context.sign(&statement(gossip_topic, &gossip));
     let message = proto::Gossip {
-        origin: Bytes::copy_from_slice(origin.as_bytes()),
-        epoch,
-        seq,
-        body,
+        origin: Bytes::copy_from_slice(gossip.origin.as_bytes()),
+        epoch: gossip.epoch,
+        number: gossip.number,
+        body: gossip.body,
         signature: Bytes::copy_from_slice(signature.as_bytes()),
+        sent_ms: encode_clock(gossip.sent),
+        lifetime_ms: encode_millis(gossip.lifetime),
     };
     message.encode_to_vec()
 }
 
-/// Reads a message that came over a gossipsub topic and checks its origin's signature.
+/// A message whose origin's signature has not been checked yet: only then it is worth more than its length.
+#[derive(Debug, Clone)]
+pub struct Unchecked {
+    gossip: Gossip,
+    signature: Signature,
+}
+
+impl Unchecked {
+    /// Who is said to have sent it.
+    pub const fn origin(&self) -> NodeId {
+        self.gossip.origin
+    }
+
+    /// Checks the signature; the gossipsub topic is the one it came over.
+    ///
+    /// # Errors
+    /// When it does not hold.
+    pub fn check(self, gossip_topic: &str, context: &SigningContext) -> Result<Gossip, DecodeError> {
+        context.verify(self.gossip.origin, &statement(gossip_topic, &self.gossip), &self.signature)?;
+        Ok(self.gossip)
+    }
+}
+
+/// Reads a message that came over a gossipsub topic.
 ///
 /// # Errors
-/// When it is no such message, is too long, or the signature does not hold.
-pub fn decode(gossip_topic: &str, bytes: Bytes, context: &SigningContext) -> Result<Gossip, DecodeError> {
+/// When it is no such message, or is too long.
+pub fn decode(bytes: Bytes) -> Result<Unchecked, DecodeError> {
     let message = proto::Gossip::decode(bytes).map_err(|source| DecodeError::Protobuf { message: "gossip", source })?;
-    let proto::Gossip { origin, epoch, seq, body, signature } = message;
+    let proto::Gossip { origin, epoch, number, body, signature, sent_ms, lifetime_ms } = message;
     if body.len() > MAX_BODY {
         return Err(DecodeError::TooLarge { what: "body", bytes: body.len(), limit: MAX_BODY });
     }
     let origin = NodeId::from_bytes(&origin)?;
     let signature = decode_signature(&signature)?.ok_or(DecodeError::Signature { node: origin })?;
-    context.verify(origin, &statement(gossip_topic, origin, epoch, seq, &body), &signature)?;
-    Ok(Gossip { origin, epoch, seq, body })
+    let (sent, lifetime) = (Duration::from_millis(sent_ms), Duration::from_millis(lifetime_ms.into()));
+    Ok(Unchecked { gossip: Gossip { origin, epoch, number, sent, lifetime, body }, signature })
 }
 
-fn statement<'a>(gossip_topic: &str, origin: NodeId, epoch: u64, seq: u64, body: &'a [u8]) -> Statement<'a> {
-    let mut fields = Vec::with_capacity(NodeId::LENGTH + 16 + gossip_topic.len());
-    fields.extend_from_slice(origin.as_bytes());
-    fields.extend_from_slice(&epoch.to_be_bytes());
-    fields.extend_from_slice(&seq.to_be_bytes());
+fn statement<'a>(gossip_topic: &str, gossip: &'a Gossip) -> Statement<'a> {
+    let mut fields = Vec::with_capacity(NodeId::LENGTH + 32 + gossip_topic.len());
+    fields.extend_from_slice(gossip.origin.as_bytes());
+    for number in [gossip.epoch, gossip.number, encode_clock(gossip.sent), encode_millis(gossip.lifetime).into()] {
+        fields.extend_from_slice(&number.to_be_bytes());
+    }
     fields.extend_from_slice(gossip_topic.as_bytes());
-    Statement { kind: "gossip", fields, body }
+    Statement { kind: "gossip", fields, body: &gossip.body }
 }

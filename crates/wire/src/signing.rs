@@ -3,25 +3,32 @@ use std::sync::Arc;
 use nuncio_identity::{NodeId, NodeKey, Signature};
 use sha2::{Digest, Sha256};
 
-use crate::DecodeError;
+use crate::{DecodeError, keyring::Keyring};
 
-/// Signs and checks what may be relayed. Every signature is bound to the network and to the kind of message, so
-/// that none can be used in another place.
+/// Signs and checks what goes to many, and seals and opens what is relayed to one. Every signature is bound to the network
+/// and to the kind of message, so that none can be used in another place.
 #[derive(Debug, Clone)]
 pub struct SigningContext {
     key: Arc<NodeKey>,
     network: Arc<str>,
+    keyring: Arc<Keyring>,
 }
 
 impl SigningContext {
     /// Signs as `key`'s node in `network`.
     pub fn new(key: NodeKey, network: &str) -> Self {
-        Self { key: Arc::new(key), network: network.into() }
+        let keyring = Arc::new(Keyring::new(key.node_id(), network));
+        Self { key: Arc::new(key), network: network.into(), keyring }
     }
 
     /// The node that signs.
     pub fn node(&self) -> NodeId {
         self.key.node_id()
+    }
+
+    /// The keys shared with other nodes.
+    pub fn keyring(&self) -> &Keyring {
+        &self.keyring
     }
 
     pub(crate) fn sign(&self, statement: &Statement<'_>) -> Signature {
@@ -55,7 +62,7 @@ impl Statement<'_> {
     /// Each part goes in behind its length, so that no two statements have the same bytes.
     fn digest(&self, network: &str) -> [u8; 32] {
         let mut hash = Sha256::new();
-        for part in [b"nuncio/1", network.as_bytes(), self.kind.as_bytes(), &self.fields, self.body] {
+        for part in [b"nuncio/2", network.as_bytes(), self.kind.as_bytes(), &self.fields, self.body] {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }

@@ -5,20 +5,17 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    MAX_APPLICATION_FIELD, MAX_ISSUERS, MAX_NEIGHBOURS, MAX_NODES, MAX_SEALING_KEY, MAX_STATUS, MAX_TOPICS_PER_NODE,
-    Topic,
+    MAX_APPLICATION_FIELD, MAX_ISSUERS, MAX_MULTICAST_TOPIC_BYTES, MAX_NEIGHBOURS, MAX_NODES, MAX_SEALING_KEY,
+    MAX_STATUS, MAX_TOPIC_BYTES, TOPIC_COST, Topic,
     peering::Address,
-    status_sync::{IssuerId, Query, Record, Status, Version},
+    status_sync::{Equivocation, IssuerId, MAX_PROOFS, Query, Record, Status, Version},
 };
 use prost::Message as _;
 
 use crate::{DecodeError, SigningContext, field::decode_signature, proto, signing::Statement};
 
 /// The name of the query protocol.
-pub const PROTOCOL: &str = "/nuncio/status/1";
-
-/// The gossipsub topic of announcements.
-pub const ANNOUNCE: &str = "nuncio/seq";
+pub const PROTOCOL: &str = "/nuncio/status/2";
 
 /// Longest encoded query, in bytes.
 pub const MAX_QUERY: usize = 96 * MAX_NODES;
@@ -36,22 +33,6 @@ const MAX_ADDRESSES: usize = 8;
 const MAX_ADDRESS_LENGTH: usize = 256;
 const MAX_NAME_LENGTH: usize = 256;
 
-/// Encodes an announcement. `beat` differs from one to the next, for gossipsub drops what it has seen.
-pub fn encode_announcement(node: NodeId, version: Version, beat: u64) -> Vec<u8> {
-    let Version { epoch, seq } = version;
-    proto::Announcement { node: Bytes::copy_from_slice(node.as_bytes()), epoch, seq, beat }.encode_to_vec()
-}
-
-/// Reads an announcement.
-///
-/// # Errors
-/// When it is none.
-pub fn decode_announcement(bytes: &[u8]) -> Result<(NodeId, Version), DecodeError> {
-    let proto::Announcement { node, epoch, seq, .. } = proto::Announcement::decode(bytes)
-        .map_err(|source| DecodeError::Protobuf { message: "announcement", source })?;
-    Ok((NodeId::from_bytes(&node)?, Version { epoch, seq }))
-}
-
 /// Encodes a query.
 pub fn encode_query(query: &Query) -> Vec<u8> {
     let known = |node: &NodeId, version: Option<Version>| {
@@ -61,15 +42,19 @@ pub fn encode_query(query: &Query) -> Vec<u8> {
     let query = match query {
         Query::Nodes(nodes) => {
             let nodes = nodes.iter().map(|(node, version)| known(node, *version)).collect();
-            proto::Query { nodes, all: false, revocations: None }
+            proto::Query { nodes, ..proto::Query::default() }
         }
         Query::All { known: nodes } => {
             let nodes = nodes.iter().map(|(node, version)| known(node, Some(*version))).collect();
-            proto::Query { nodes, all: true, revocations: None }
+            proto::Query { nodes, all: true, ..proto::Query::default() }
         }
         Query::Revocations { held } => {
             let revocations = Some(proto::Held { numbers: encode_revocations(held) });
-            proto::Query { nodes: Vec::new(), all: false, revocations }
+            proto::Query { revocations, ..proto::Query::default() }
+        }
+        Query::Proofs { held } => {
+            let nodes = held.iter().map(|node| Bytes::copy_from_slice(node.as_bytes())).collect();
+            proto::Query { proofs: Some(proto::Proven { nodes }), ..proto::Query::default() }
         }
     };
     query.encode_to_vec()
@@ -83,6 +68,11 @@ pub fn decode_query(bytes: Bytes) -> Result<Query, DecodeError> {
     let query = proto::Query::decode(bytes).map_err(|source| DecodeError::Protobuf { message: "query", source })?;
     if let Some(held) = query.revocations {
         return Ok(Query::Revocations { held: decode_revocations(&held.numbers)? });
+    }
+    if let Some(proofs) = query.proofs {
+        bounded("proven nodes", proofs.nodes.len(), MAX_PROOFS)?;
+        let held = proofs.nodes.iter().map(|node| NodeId::from_bytes(node)).collect::<Result<_, _>>()?;
+        return Ok(Query::Proofs { held });
     }
     bounded("nodes", query.nodes.len(), MAX_NODES)?;
     let known = query.nodes.iter().map(|known| {
@@ -99,19 +89,37 @@ pub fn decode_query(bytes: Bytes) -> Result<Query, DecodeError> {
 }
 
 /// Encodes an answer.
-pub fn encode_answer(records: &[Arc<Record>], more: bool) -> Vec<u8> {
+pub fn encode_answer(records: &[Arc<Record>], proofs: &[Equivocation], more: bool) -> Vec<u8> {
     let records = records.iter().map(|record| record.bytes.clone()).collect();
-    proto::Answer { records, more, lists: Vec::new(), agencies: Vec::new() }.encode_to_vec()
+    let proof = |proof: &Equivocation| {
+        let [first, second] = proof.records().map(|record| record.bytes.clone());
+        proto::Proof { first, second }
+    };
+    let proofs = proofs.iter().map(proof).collect();
+    proto::Answer { records, proofs, more, ..proto::Answer::default() }.encode_to_vec()
 }
 
-/// Reads an answer: encoded records, for [`decode_record`], and whether there is more.
+/// An answer to a query for records or proofs; nothing in it is verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodedAnswer {
+    /// Encoded records, for [`decode_record`].
+    pub records: Vec<Bytes>,
+    /// Two encoded records each, which should contradict each other.
+    pub proofs: Vec<[Bytes; 2]>,
+    /// Whether there is more.
+    pub more: bool,
+}
+
+/// Reads an answer.
 ///
 /// # Errors
-/// When it is none or holds too many records.
-pub fn decode_answer(bytes: Bytes) -> Result<(Vec<Bytes>, bool), DecodeError> {
-    let proto::Answer { records, more, .. } = decode_any_answer(bytes)?;
+/// When it is none or holds too much.
+pub fn decode_answer(bytes: Bytes) -> Result<EncodedAnswer, DecodeError> {
+    let proto::Answer { records, proofs, more, .. } = decode_any_answer(bytes)?;
     bounded("records", records.len(), MAX_NODES)?;
-    Ok((records, more))
+    bounded("proofs", proofs.len(), MAX_PROOFS)?;
+    let proofs = proofs.into_iter().map(|proto::Proof { first, second }| [first, second]).collect();
+    Ok(EncodedAnswer { records, proofs, more })
 }
 
 /// Encodes an answer to a query for revocation lists: lists and agency certificates, DER. Lists beyond
@@ -124,7 +132,7 @@ pub fn encode_revocations_answer(lists: &[Bytes], agencies: &[Bytes]) -> Vec<u8>
     };
     let lists = lists.iter().take(MAX_ISSUERS).take_while(fits).cloned().collect();
     let agencies = agencies.iter().take(MAX_ISSUERS).cloned().collect();
-    proto::Answer { records: Vec::new(), more: false, lists, agencies }.encode_to_vec()
+    proto::Answer { lists, agencies, ..proto::Answer::default() }.encode_to_vec()
 }
 
 /// An answer to a query for revocation lists; nothing in it is verified.
@@ -208,6 +216,7 @@ fn encode_status(status: &Status) -> proto::Status {
         revocations: encode_revocations(&status.revocations),
         application: status.application.clone(),
         sealing_key: status.sealing_key.clone(),
+        proofs: status.proofs,
         clock_ms: status.clock.as_millis() as u64,
     }
 }
@@ -215,7 +224,6 @@ fn encode_status(status: &Status) -> proto::Status {
 fn decode_status(status: proto::Status) -> Result<Status, DecodeError> {
     bounded("addresses", status.addresses.len(), MAX_ADDRESSES)?;
     bounded("neighbours", status.neighbours.len(), MAX_NEIGHBOURS)?;
-    bounded("topics", status.topics.len(), MAX_TOPICS_PER_NODE)?;
     let longest_address = status.addresses.iter().map(String::len).max().unwrap_or(0);
     bounded("address bytes", longest_address, MAX_ADDRESS_LENGTH)?;
     for name in [&status.name, &status.agency, &status.software] {
@@ -223,8 +231,11 @@ fn decode_status(status: proto::Status) -> Result<Status, DecodeError> {
     }
     bounded("application bytes", status.application.len(), MAX_APPLICATION_FIELD)?;
     bounded("sealing key bytes", status.sealing_key.len(), MAX_SEALING_KEY)?;
+    let topic_bytes = status.topics.iter().map(|entry| entry.topic.len() + TOPIC_COST).sum();
+    bounded("topic bytes", topic_bytes, MAX_TOPIC_BYTES)?;
+    let multicast_topic_bytes = status.multicast_topics.iter().map(|topic| topic.len() + TOPIC_COST).sum();
+    bounded("multicast topic bytes", multicast_topic_bytes, MAX_MULTICAST_TOPIC_BYTES)?;
     let topics = status.topics.into_iter().map(|entry| Ok((Topic::new(&entry.topic)?, entry.subscribers)));
-    bounded("multicast topics", status.multicast_topics.len(), MAX_TOPICS_PER_NODE)?;
     let multicast_topics = status.multicast_topics.iter().map(|topic| Ok(Topic::new(topic)?));
     let neighbours = status.neighbours.iter().map(|node| NodeId::from_bytes(node));
     Ok(Status {
@@ -240,6 +251,7 @@ fn decode_status(status: proto::Status) -> Result<Status, DecodeError> {
         revocations: decode_revocations(&status.revocations)?,
         application: status.application,
         sealing_key: status.sealing_key,
+        proofs: status.proofs,
         clock: Duration::from_millis(status.clock_ms),
     })
 }

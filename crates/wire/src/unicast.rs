@@ -1,29 +1,32 @@
-//! `/nuncio/unicast/1`: requests, replies and failures between nodes.
+//! `/nuncio/unicast/2`: requests and answers between nodes.
 
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    MAX_BODY,
+    Header, MAX_BODY,
     peering::Parting,
-    unicast::{Content, ExchangeId, Message, Refusal},
+    unicast::{Content, Message, Refusal},
 };
 use prost::Message as _;
 
 use crate::{
     DecodeError, SigningContext,
-    field::{decode_hops, decode_node, decode_signature, encode_millis, encode_node, encode_signature},
+    field::{decode_hops, decode_node, encode_clock, encode_millis, encode_node},
+    header::{Associated, bounded},
     length_prefixed,
-    proto::{self, UnicastHeader, UnicastKind},
-    signing::Statement,
+    proto::{self, SealedUnicast, UnicastHeader, UnicastKind},
 };
 
 /// The protocol's name.
-pub const PROTOCOL: &str = "/nuncio/unicast/1";
+pub const PROTOCOL: &str = "/nuncio/unicast/2";
 
 /// The same for messages with long bodies, on a stream of their own.
-pub const LARGE_PROTOCOL: &str = "/nuncio/unicast-large/1";
+pub const LARGE_PROTOCOL: &str = "/nuncio/unicast-large/2";
+
+/// What seals are bound to.
+const STREAM: &str = "unicast";
 
 /// What follows on the stream of a link: a message, or a word about the link itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,11 +46,13 @@ pub enum Frame {
     Message(Message),
 }
 
-/// Appends a frame for the linked peer `peer`, all but its body, and returns the body.
-pub fn encode_frame(frame: Frame, peer: NodeId, context: &SigningContext, out: &mut BytesMut) -> Bytes {
+/// Appends a frame for the linked peer `peer`, all but its body, and returns the body; as [`encode`] does.
+pub fn encode_frame(frame: Frame, peer: NodeId, context: &SigningContext, out: &mut BytesMut) -> Option<Bytes> {
     let header = match frame {
         Frame::Message(message) => return encode(message, peer, context, out),
-        Frame::Hello { epoch } => UnicastHeader { kind: UnicastKind::Hello.into(), epoch, ..UnicastHeader::default() },
+        Frame::Hello { epoch } => {
+            UnicastHeader { kind: UnicastKind::Hello.into(), source_epoch: epoch, ..UnicastHeader::default() }
+        }
         Frame::Goodbye { parting } => UnicastHeader {
             kind: UnicastKind::Goodbye.into(),
             parting: encode_parting(parting).into(),
@@ -55,7 +60,7 @@ pub fn encode_frame(frame: Frame, peer: NodeId, context: &SigningContext, out: &
         },
     };
     length_prefixed::encode(&header, 0, out);
-    Bytes::new()
+    Some(Bytes::new())
 }
 
 /// Reads a frame that came from the linked peer `peer`; a message as [`decode`] does.
@@ -68,50 +73,70 @@ pub fn decode_frame(header: Bytes, body: Bytes, peer: NodeId, context: &SigningC
         UnicastKind::Hello | UnicastKind::Goodbye if !body.is_empty() => {
             Err(DecodeError::TooLarge { what: "body", bytes: body.len(), limit: 0 })
         }
-        UnicastKind::Hello => Ok(Frame::Hello { epoch: header.epoch }),
+        UnicastKind::Hello => Ok(Frame::Hello { epoch: header.source_epoch }),
         UnicastKind::Goodbye => Ok(Frame::Goodbye { parting: decode_parting(header.parting())? }),
         _ => decode_message(&header, body, peer, context).map(Frame::Message),
     }
 }
 
-/// Appends the frame of `message` for the linked peer `peer`, all but its body, and returns the body. Signs what is
-/// ours and will be relayed.
-pub fn encode(message: Message, peer: NodeId, context: &SigningContext, out: &mut BytesMut) -> Bytes {
-    let Message { source, target, epoch, id, hops_left, hops, content, signature } = message;
-    let (kind, time_left, refusal, body) = match content {
-        Content::Request { body, time_left } => (UnicastKind::Request, time_left, None, body),
-        Content::Reply { body } => (UnicastKind::Reply, Duration::ZERO, None, body),
-        Content::Failure { refusal } => (UnicastKind::Failure, Duration::ZERO, Some(refusal), Bytes::new()),
-    };
+/// Appends the frame of `message` for the linked peer `peer`, all but its body, and returns the body. Seals what is ours
+/// and will be relayed; `None`, and nothing appended, when the key of the target's epoch is not known.
+pub fn encode(message: Message, peer: NodeId, context: &SigningContext, out: &mut BytesMut) -> Option<Bytes> {
+    let Message { header, content } = message;
     let me = context.node();
-    let mut header = UnicastHeader {
-        id: id.0,
-        epoch,
-        hops_left: hops_left.into(),
-        hops: hops.into(),
-        source: encode_node(source, me),
-        target: encode_node(target, peer),
+    let is_relayed = header.source == me && header.target != peer && !matches!(content, Content::Sealed { .. });
+    let (kind, refusal, body) = encode_content(content);
+    let (kind, refusal, body) = if is_relayed {
+        let asks = kind == UnicastKind::Request;
+        let inner = SealedUnicast { kind: kind.into(), refusal };
+        let sealed = Associated::new(STREAM, asks, &header).seal(&header, &inner, &body, context)?;
+        (if asks { UnicastKind::SealedRequest } else { UnicastKind::SealedAnswer }, 0, sealed)
+    } else {
+        (kind, refusal, body)
+    };
+    let header = UnicastHeader {
+        number: header.number,
+        source_epoch: header.source_epoch,
+        hops_left: header.hops_left.into(),
+        hops: header.hops.into(),
+        source: encode_node(header.source, me),
+        target: encode_node(header.target, peer),
         kind: kind.into(),
-        time_left_ms: encode_millis(time_left),
-        refusal: refusal.map_or(0, |refusal| encode_refusal(refusal).into()),
-        signature: Bytes::new(),
+        sent_ms: encode_clock(header.sent),
+        lifetime_ms: encode_millis(header.lifetime),
+        target_epoch: header.target_epoch,
+        refusal,
         parting: 0,
     };
-    header.signature = encode_signature(match signature {
-        None if source == me && target != peer => Some(context.sign(&statement(&header, source, target, &body))),
-        carried => carried,
-    });
     length_prefixed::encode(&header, body.len(), out);
-    body
+    Some(body)
 }
 
-/// Reads a frame that came from the linked peer `peer`. A message that was relayed must carry its source's signature;
-/// it is checked where the message ends, and carried on where it passes.
+/// Reads a frame that came from the linked peer `peer`. What was relayed to this node is opened, which proves its source;
+/// it stays sealed where its source's key is not known yet, and where it only passes.
 ///
 /// # Errors
-/// When the header is no header, a field is out of bounds, or the signature does not hold.
+/// When the header is no header, a field is out of bounds, or the seal does not hold.
 pub fn decode(header: Bytes, body: Bytes, peer: NodeId, context: &SigningContext) -> Result<Message, DecodeError> {
     decode_message(&decode_header(header)?, body, peer, context)
+}
+
+/// Opens a message of which only the key was missing; gives back the same when it still is.
+///
+/// # Errors
+/// When the seal does not hold, or a field in it is out of bounds.
+pub fn open(message: Message, context: &SigningContext) -> Result<Message, DecodeError> {
+    let Message { header, content: Content::Sealed { asks, bytes } } = message else { return Ok(message) };
+    let opened = Associated::new(STREAM, asks, &header).open(&header, "sealed unicast", &bytes, context)?;
+    let Some((inner, body)): Option<(SealedUnicast, _)> = opened else {
+        return Ok(Message { header, content: Content::Sealed { asks, bytes } });
+    };
+    bounded(&body, MAX_BODY, false)?;
+    let content = decode_content(inner.kind(), inner.refusal(), body)?;
+    if asks != matches!(content, Content::Request { .. }) {
+        return Err(DecodeError::Field { field: "kind" });
+    }
+    Ok(Message { header, content })
 }
 
 fn decode_header(header: Bytes) -> Result<UnicastHeader, DecodeError> {
@@ -119,54 +144,59 @@ fn decode_header(header: Bytes) -> Result<UnicastHeader, DecodeError> {
 }
 
 fn decode_message(
-    header: &UnicastHeader,
+    fields: &UnicastHeader,
     body: Bytes,
     peer: NodeId,
     context: &SigningContext,
 ) -> Result<Message, DecodeError> {
-    if body.len() > MAX_BODY {
-        return Err(DecodeError::TooLarge { what: "body", bytes: body.len(), limit: MAX_BODY });
-    }
     let me = context.node();
-    let source = decode_node(&header.source, peer)?;
-    let target = decode_node(&header.target, me)?;
-    let signature = decode_signature(&header.signature)?;
-    if source != peer && target == me {
-        let signature = signature.ok_or(DecodeError::Signature { node: source })?;
-        context.verify(source, &statement(header, source, target, &body), &signature)?;
-    }
-    let content = match header.kind() {
-        UnicastKind::Request => Content::Request { body, time_left: Duration::from_millis(header.time_left_ms.into()) },
-        UnicastKind::Reply => Content::Reply { body },
-        UnicastKind::Failure => Content::Failure { refusal: decode_refusal(header.refusal())? },
-        UnicastKind::Unspecified | UnicastKind::Hello | UnicastKind::Goodbye => {
-            return Err(DecodeError::Field { field: "kind" });
-        }
+    let kind = fields.kind();
+    let is_sealed = matches!(kind, UnicastKind::SealedRequest | UnicastKind::SealedAnswer);
+    bounded(&body, MAX_BODY, is_sealed)?;
+    let header = Header {
+        source: decode_node(&fields.source, peer)?,
+        source_epoch: fields.source_epoch,
+        target: decode_node(&fields.target, me)?,
+        target_epoch: fields.target_epoch,
+        number: fields.number,
+        sent: Duration::from_millis(fields.sent_ms),
+        lifetime: Duration::from_millis(fields.lifetime_ms.into()),
+        hops_left: decode_hops(fields.hops_left),
+        hops: decode_hops(fields.hops).max(1),
     };
-    Ok(Message {
-        source,
-        target,
-        epoch: header.epoch,
-        id: ExchangeId(header.id),
-        hops_left: decode_hops(header.hops_left),
-        hops: decode_hops(header.hops).max(1),
-        content,
-        signature,
-    })
+    if is_sealed {
+        let content = Content::Sealed { asks: kind == UnicastKind::SealedRequest, bytes: body };
+        let message = Message { header, content };
+        return if header.target == me { open(message, context) } else { Ok(message) };
+    }
+    if header.source != peer || header.target != me {
+        return Err(DecodeError::Seal { node: header.source });
+    }
+    Ok(Message { header, content: decode_content(kind, fields.refusal(), body)? })
 }
 
-/// Hops and the time left change on the way, so they are outside.
-fn statement<'a>(header: &UnicastHeader, source: NodeId, target: NodeId, body: &'a [u8]) -> Statement<'a> {
-    let mut fields = Vec::with_capacity(2 * NodeId::LENGTH + 24);
-    fields.extend_from_slice(source.as_bytes());
-    fields.extend_from_slice(target.as_bytes());
-    fields.extend_from_slice(&header.epoch.to_be_bytes());
-    fields.extend_from_slice(&header.id.to_be_bytes());
-    fields.extend_from_slice(&header.kind.to_be_bytes());
-    fields.extend_from_slice(&header.refusal.to_be_bytes());
-    Statement { kind: "unicast", fields, body }
+fn encode_content(content: Content) -> (UnicastKind, i32, Bytes) {
+    match content {
+        Content::Request { body } => (UnicastKind::Request, 0, body),
+        Content::Reply { body } => (UnicastKind::Reply, 0, body),
+        Content::Failure { refusal } => (UnicastKind::Failure, encode_refusal(refusal).into(), Bytes::new()),
+        Content::Unanswered => (UnicastKind::Unanswered, 0, Bytes::new()),
+        Content::Outlived => (UnicastKind::Outlived, 0, Bytes::new()),
+        Content::Sealed { asks: true, bytes } => (UnicastKind::SealedRequest, 0, bytes),
+        Content::Sealed { asks: false, bytes } => (UnicastKind::SealedAnswer, 0, bytes),
+    }
 }
 
+fn decode_content(kind: UnicastKind, refusal: proto::Refusal, body: Bytes) -> Result<Content, DecodeError> {
+    match kind {
+        UnicastKind::Request => Ok(Content::Request { body }),
+        UnicastKind::Reply => Ok(Content::Reply { body }),
+        UnicastKind::Failure => Ok(Content::Failure { refusal: decode_refusal(refusal)? }),
+        UnicastKind::Unanswered => Ok(Content::Unanswered),
+        UnicastKind::Outlived => Ok(Content::Outlived),
+        _ => Err(DecodeError::Field { field: "kind" }),
+    }
+}
 fn encode_refusal(refusal: Refusal) -> proto::Refusal {
     match refusal {
         Refusal::NoRoute => proto::Refusal::NoRoute,

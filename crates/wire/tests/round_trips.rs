@@ -9,9 +9,9 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use nuncio_identity::{NodeId, NodeKey};
 use nuncio_protocol::{
-    Topic, amop,
+    MAX_APPLICATION_FIELD, MAX_MULTICAST_TOPIC_BYTES, MAX_NEIGHBOURS, MAX_TOPIC_BYTES, TOPIC_COST, Topic, amop,
     peering::Address,
-    status_sync::{IssuerId, Query, Status, Version},
+    status_sync::{Equivocation, IssuerId, Query, Status, Version},
     unicast::{self, ExchangeId, Refusal},
 };
 use nuncio_wire::{
@@ -186,23 +186,38 @@ fn amop_publishes_and_results_come_as_they_were() {
     }
 }
 
+fn empty(node: NodeId, version: Version) -> Status {
+    Status {
+        node,
+        version,
+        addresses: Vec::new(),
+        neighbours: BTreeSet::new(),
+        topics: BTreeMap::new(),
+        name: "node0".into(),
+        agency: "agencyA".into(),
+        software: String::new(),
+        multicast_topics: BTreeSet::new(),
+        revocations: BTreeMap::new(),
+        proofs: 0,
+        application: Bytes::new(),
+        sealing_key: Bytes::new(),
+        clock: Duration::ZERO,
+    }
+}
+
 #[test]
 fn a_record_is_read_back_by_anyone_and_refused_when_changed() {
     let [a, b, _] = three();
     let status = Status {
-        node: a.node,
-        version: Version { epoch: 3, seq: 4 },
         addresses: vec![Address::new("127.0.0.1:30300")],
         neighbours: [b.node].into(),
         topics: BTreeMap::from([(Topic::new("t1").unwrap(), 2)]),
-        name: "node0".into(),
-        agency: "agencyA".into(),
         software: "nuncio".into(),
-        multicast_topics: BTreeSet::new(),
-        revocations: BTreeMap::new(),
         application: Bytes::from("height 7"),
+        proofs: 3,
         sealing_key: Bytes::from(vec![7; 33]),
         clock: Duration::from_millis(1234),
+        ..empty(a.node, Version { epoch: 3, seq: 4 })
     };
     let chain = vec![Bytes::from("certificate")];
     let record = status::sign_record(status.clone(), &chain, &a.context);
@@ -215,9 +230,55 @@ fn a_record_is_read_back_by_anyone_and_refused_when_changed() {
     let refused = status::decode_record(changed.into(), &b.context);
     assert_eq!(refused.unwrap_err(), DecodeError::Signature { node: a.node });
 
-    let (records, more) =
-        status::decode_answer(status::encode_answer(&[Arc::new(record.clone())], true).into()).unwrap();
-    assert_eq!((records, more), (vec![record.bytes], true));
+    let answer = status::decode_answer(status::encode_answer(&[Arc::new(record.clone())], &[], true).into()).unwrap();
+    assert_eq!(answer, status::EncodedAnswer { records: vec![record.bytes], proofs: vec![], more: true });
+}
+
+#[test]
+fn a_record_that_says_all_that_it_may_fits() {
+    let [a, _, _] = three();
+    let names = |budget: usize, length: usize| {
+        (0..budget / (length + TOPIC_COST)).map(move |n| Topic::new(&format!("{n:0>length$}")).unwrap())
+    };
+    let nodes: BTreeSet<_> = (0..MAX_NEIGHBOURS).map(|_| NodeKey::generate().node_id()).collect();
+    for length in [5, Topic::MAX_LENGTH] {
+        let status = Status {
+            addresses: vec![Address::new(&"a".repeat(256)); 8],
+            neighbours: nodes.clone(),
+            topics: names(MAX_TOPIC_BYTES, length).map(|topic| (topic, u32::MAX)).collect(),
+            multicast_topics: names(MAX_MULTICAST_TOPIC_BYTES, length).collect(),
+            revocations: (0..64).map(|n| (IssuerId([n; 32]), u64::MAX)).collect(),
+            application: vec![0; MAX_APPLICATION_FIELD].into(),
+            ..empty(a.node, Version { epoch: u64::MAX, seq: u64::MAX })
+        };
+        let record = status::sign_record(status.clone(), &vec![Bytes::from(vec![0; 4 << 10]); 5], &a.context);
+        assert_eq!(status::decode_record(record.bytes, &a.context).map(|(read, _)| read.status), Ok(status));
+    }
+}
+
+#[test]
+fn topics_over_their_budget_are_refused() {
+    let [a, _, _] = three();
+    let topics = (0..1200).map(|n| (Topic::new(&format!("{n:0>254}")).unwrap(), 1)).collect();
+    let status = Status { topics, ..empty(a.node, Version { epoch: 1, seq: 1 }) };
+    let refused = status::decode_record(status::sign_record(status, &[], &a.context).bytes, &a.context);
+    assert!(matches!(refused, Err(DecodeError::TooMany { what: "topic bytes", .. })));
+}
+
+#[test]
+fn a_proof_of_equivocation_can_be_judged_by_anyone() {
+    let [a, b, _] = three();
+    let own = |name: &str| {
+        let version = Version { epoch: 3, seq: 4 };
+        let status = Status { name: name.into(), ..empty(a.node, version) };
+        Arc::new(status::sign_record(status, &[], &a.context))
+    };
+    let proof = Equivocation::of(own("one"), own("another")).unwrap();
+    let bytes = status::encode_answer(&[], std::slice::from_ref(&proof), false);
+    let [[first, second]] = status::decode_answer(bytes.into()).unwrap().proofs.try_into().unwrap();
+    let read = |record| Arc::new(status::decode_record(record, &b.context).unwrap().0);
+    assert_eq!(Equivocation::of(read(first), read(second)), Some(proof));
+    assert_eq!(Equivocation::of(own("one"), own("one")), None);
 }
 
 #[test]
@@ -230,6 +291,8 @@ fn queries_and_announcements_come_as_they_were() {
         Query::All { known: vec![] },
         Query::Revocations { held: [(IssuerId([7; 32]), 3)].into() },
         Query::Revocations { held: BTreeMap::new() },
+        Query::Proofs { held: vec![a.node] },
+        Query::Proofs { held: vec![] },
     ] {
         assert_eq!(status::decode_query(status::encode_query(&query).into()), Ok(query));
     }

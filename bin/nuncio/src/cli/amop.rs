@@ -1,5 +1,7 @@
 //! `nuncio amop`: an SDK client on a node's channel port.
 
+mod files;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -10,8 +12,8 @@ use bytes::Bytes;
 use futures::{StreamExt, stream::SelectAll};
 use nuncio_admin::api::Encoding;
 use nuncio_channel_client::{
-    Client, ConnectError, Delivery, InboxOptions, Kind, PrivatePublisher, Progress, PublishError, ResultCode,
-    SubscribeError, TopicKey, TopicPublicKey,
+    Challengers, Client, ConnectError, Delivery, Kind, PrivatePublisher, PublishError, ResultCode, SubscribeError,
+    TopicKey, TopicPublicKey,
 };
 use serde::Serialize;
 use tokio::{
@@ -52,6 +54,10 @@ enum Action {
         /// The topics are private: prove to publishers with this key (secp256k1, PEM) that you may hear them
         #[arg(long, value_name = "FILE")]
         topic_key: Option<PathBuf>,
+        /// Prove it to Nuncio's publishers only, whose challenges are bound to this subscription; an SDK's are not, and only
+        /// honest nodes keep others from having theirs signed here
+        #[arg(long, requires = "topic_key")]
+        bound_only: bool,
         /// Answer unicasts with this text; else the answer is empty
         #[arg(long, value_name = "TEXT")]
         reply: Option<String>,
@@ -59,27 +65,13 @@ enum Action {
         #[arg(long, value_name = "N")]
         count: Option<u64>,
     },
-    /// Send a file in chunks to one client that receives files on a topic
-    SendFile {
-        /// The topic
-        topic: String,
-        /// The file
-        file: PathBuf,
-    },
+    /// Send a file in chunks to one client that receives files on a topic; resumed where it was left
+    SendFile(files::SendArguments),
     /// Receive files sent to a topic; one that is there already is not replaced
-    ReceiveFiles {
-        /// The topic
-        topic: String,
-        /// Where files go; made if absent
-        #[arg(long, value_name = "DIR")]
-        out: PathBuf,
-        /// Longest file that is taken
-        #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
-        max_bytes: u64,
-        /// Stop after this many files
-        #[arg(long, value_name = "N")]
-        count: Option<u64>,
-    },
+    ///
+    /// Anybody who may publish to the topic may send. What is on its way is removed by Ctrl-C, and kept to be resumed when
+    /// its sender goes silent or this program dies.
+    ReceiveFiles(files::ReceiveArguments),
     /// Send a message to one subscriber and print its answer, or to all
     Publish {
         /// The topic
@@ -97,13 +89,6 @@ enum Action {
         #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = text::duration)]
         timeout: Duration,
     },
-}
-
-#[derive(Debug, Serialize)]
-struct File<'a> {
-    path: &'a Path,
-    size: u64,
-    sha256: &'a str,
 }
 
 #[derive(Debug, Serialize)]
@@ -133,23 +118,19 @@ struct Published<'a> {
 pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
     let Arguments { action, gateway, certs } = arguments;
     match action {
-        Action::Subscribe { topics, topic_key, reply, count } => {
-            let key = topic_key.as_deref().map(read_key).transpose()?;
+        Action::Subscribe { topics, topic_key, bound_only, reply, count } => {
+            let challengers = if bound_only { Challengers::Nuncio } else { Challengers::Any };
+            let key = topic_key.as_deref().map(read_key).transpose()?.map(|key| (key, challengers));
             let client = connect(&gateway, &certs).await?;
             let heard = subscribe(&client, topics, key, reply.unwrap_or_default().into(), count, output).await;
             // The last answer may still be on its way.
             client.close().await;
             heard
         }
-        Action::SendFile { topic, file } => {
+        Action::SendFile(arguments) => files::send(&connect(&gateway, &certs).await?, arguments, output).await,
+        Action::ReceiveFiles(arguments) => {
             let client = connect(&gateway, &certs).await?;
-            send_file(&client, &topic, &file, output).await
-        }
-        Action::ReceiveFiles { topic, out, max_bytes, count } => {
-            let client = connect(&gateway, &certs).await?;
-            fs::create_dir_all(&out).map_err(|error| Failure::file("cannot create", &out, &error))?;
-            let options = InboxOptions { max_bytes, ..InboxOptions::new(out) };
-            let received = receive_files(&client, &topic, options, count, output).await;
+            let received = files::receive(&client, arguments, output).await;
             client.close().await;
             received
         }
@@ -184,7 +165,7 @@ async fn connect(gateways: &[String], certs: &Path) -> Result<Client, Failure> {
 async fn subscribe(
     client: &Client,
     topics: Vec<String>,
-    key: Option<TopicKey>,
+    key: Option<(TopicKey, Challengers)>,
     reply: Bytes,
     count: Option<u64>,
     output: Output,
@@ -192,10 +173,10 @@ async fn subscribe(
     let failed = |error: SubscribeError| Failure::operation("subscribe", causes(&error));
     let mut subscription = match key {
         None => client.subscribe(&topics).await.map_err(failed)?.boxed(),
-        Some(key) => {
+        Some((key, challengers)) => {
             let mut private = SelectAll::new();
             for topic in &topics {
-                private.push(client.subscribe_private(topic, key.clone()).await.map_err(failed)?);
+                private.push(client.subscribe_private_for(topic, key.clone(), challengers).await.map_err(failed)?);
             }
             private.boxed()
         }
@@ -215,50 +196,6 @@ async fn subscribe(
             output.note(&format!("the answer was lost: {error}"));
         }
         left -= 1;
-    }
-    Ok(())
-}
-
-async fn send_file(client: &Client, topic: &str, file: &Path, output: Output) -> Result<(), Failure> {
-    let mut last = Instant::now();
-    let told = |progress: Progress| {
-        if last.elapsed() >= Duration::from_secs(1) {
-            last = Instant::now();
-            output.note(&format!("{} of {} bytes", progress.received, progress.size));
-        }
-    };
-    let sent = client.send_file(topic, file, told).await;
-    let sent = sent.map_err(|error| Failure::operation("file", causes(&error)))?;
-    let shown = File { path: file, size: sent.size, sha256: &sent.sha256 };
-    output.show(&shown, || format!("{} bytes, sha256 {}, checked by the receiver", sent.size, sent.sha256))
-}
-
-/// A file that was given up is told and the next awaited.
-async fn receive_files(
-    client: &Client,
-    topic: &str,
-    options: InboxOptions,
-    count: Option<u64>,
-    output: Output,
-) -> Result<(), Failure> {
-    let inbox = client.receive_files(topic, options).await;
-    let mut inbox = inbox.map_err(|error| Failure::operation("subscribe", causes(&error)))?;
-    output.note(&format!("receiving files on {topic}; stop with Ctrl-C"));
-    let mut left = count.unwrap_or(u64::MAX);
-    while left > 0 {
-        let ended = tokio::select! {
-            ended = inbox.next() => ended.ok_or_else(Failure::from_stopped_node)?,
-            _ = signal::ctrl_c() => return Ok(()),
-        };
-        match ended {
-            Ok(file) => {
-                let shown = File { path: &file.path, size: file.size, sha256: &file.sha256 };
-                output
-                    .show(&shown, || format!("{}: {} bytes, sha256 {}", file.path.display(), file.size, file.sha256))?;
-                left -= 1;
-            }
-            Err(error) => output.note(&causes(&error)),
-        }
     }
     Ok(())
 }

@@ -21,15 +21,16 @@ use nuncio_pki::{
 use nuncio_protocol::{
     Topic, amop,
     peering::Address,
-    status_sync::{Query, Status, Version},
+    status_sync::{Equivocation, Query, Status, Version},
     unicast::{self, ExchangeId, Refusal},
 };
 use nuncio_wire::{length_prefixed, multicast, status, verdict::Verdict};
 use tokio_util::codec::Decoder;
 
+use super::file_messages;
 use crate::decoders::{key_pem, party};
 
-type Seed = (&'static str, &'static str, Vec<u8>);
+pub(super) type Seed = (&'static str, &'static str, Vec<u8>);
 
 /// Target, name and bytes of every seed.
 pub(crate) fn all() -> Vec<Seed> {
@@ -37,6 +38,7 @@ pub(crate) fn all() -> Vec<Seed> {
     seeds.extend(streams());
     seeds.extend(records());
     seeds.extend(files());
+    seeds.extend(file_messages::seeds());
     seeds
 }
 
@@ -53,7 +55,7 @@ pub(crate) fn is_read(target: &str, bytes: &[u8]) -> bool {
         }
         "channel_json" => {
             HandshakeRequest::decode(bytes).is_ok()
-                || Subscription::decode(bytes, 64).is_ok()
+                || Subscription::decode(bytes, 4096).is_ok()
                 || TopicVerdict::decode(bytes).is_ok()
                 || TopicVerification::decode(bytes).is_ok()
                 || BlockNotification::decode(owned).is_ok()
@@ -84,6 +86,7 @@ pub(crate) fn is_read(target: &str, bytes: &[u8]) -> bool {
                 || Certificate::from_der(bytes.to_vec().into()).is_ok()
                 || RevocationList::from_der(bytes).is_ok()
         }
+        "file_message" => file_messages::is_read(bytes),
         "node_key_pem" => NodeKey::from_pem(text()).is_ok(),
         "config_toml" => nuncio_daemon::Config::parse(text(), Path::new("nuncio.toml")).is_ok(),
         other => panic!("no decoder is known for {other}"),
@@ -223,10 +226,14 @@ fn records() -> Vec<Seed> {
         multicast_topics: BTreeSet::new(),
         revocations: BTreeMap::new(),
         application: "height 7".into(),
+        proofs: 3,
         sealing_key: vec![7; 33].into(),
         clock: Duration::from_millis(1234),
     };
-    let record = status::sign_record(own, &[Bytes::from("certificate")], &context);
+    let signed = |own| Arc::new(status::sign_record(own, &[Bytes::from("certificate")], &context));
+    let record = signed(own.clone());
+    let other = signed(Status { name: "another name".into(), ..own });
+    let proof = Equivocation::of(Arc::clone(&record), other).unwrap();
     let refused = Verdict { network: "fuzz".into(), max_body: 10 << 20, refusal: Some("denied".into()) };
     let topic = multicast::gossip_topic(Some(&Topic::new("t1").unwrap()));
     vec![
@@ -234,7 +241,9 @@ fn records() -> Vec<Seed> {
         ("status", "announcement", status::encode_announcement(sender, version, 1)),
         ("status", "query", status::encode_query(&Query::Nodes(vec![(sender, None), (reader, Some(version))]))),
         ("status", "query_all", status::encode_query(&Query::All { known: vec![(reader, version)] })),
-        ("status", "answer", status::encode_answer(&[Arc::new(record)], true)),
+        ("status", "query_proofs", status::encode_query(&Query::Proofs { held: vec![reader] })),
+        ("status", "answer", status::encode_answer(&[Arc::clone(&record)], &[], true)),
+        ("status", "answer_proofs", status::encode_answer(&[], &[proof], false)),
         ("gossip", "broadcast", multicast::encode(multicast::BROADCAST, 1, 2, "all".into(), &context)),
         ("gossip", "topic", multicast::encode(&topic, 1, 3, "some".into(), &context)),
         ("gossip", "not_of_these_topics", multicast::encode("nuncio/topic/t2", 1, 4, "few".into(), &context)),

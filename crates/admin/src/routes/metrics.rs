@@ -7,7 +7,7 @@ use axum::{
     http::header::CONTENT_TYPE,
     response::{IntoResponse, Response},
 };
-use nuncio_node::Snapshot;
+use nuncio_node::{NodeSnapshot, Snapshot};
 
 use super::{Context, health, network::links};
 use crate::operator::Counter;
@@ -22,14 +22,15 @@ pub(super) async fn metrics(State(context): State<Context>) -> Response {
 fn text(snapshot: &Snapshot, ready: bool, counters: &[Counter]) -> String {
     let mut out = String::new();
     let reachable = snapshot.nodes.iter().filter(|node| node.reachable).count();
-    let subscribers: u32 = snapshot.topics.iter().map(|topic| topic.subscribers).sum();
+    let topics = snapshot.topics();
+    let subscribers: u64 = topics.iter().map(|topic| u64::from(topic.subscribers)).sum();
     let gauges: [(&str, &str, u64); 9] = [
         ("ready", "1 when the node does its work", u64::from(ready)),
         ("links", "Links to other nodes that are up", links(snapshot) as u64),
         ("nodes", "Nodes known, this one included", snapshot.nodes.len() as u64),
         ("nodes_reachable", "Nodes to which a path is known", reachable as u64),
-        ("topics", "AMOP topics known in the network", snapshot.topics.len() as u64),
-        ("topic_subscribers", "AMOP subscriptions known in the network", subscribers.into()),
+        ("topics", "AMOP topics known in the network", topics.len() as u64),
+        ("topic_subscribers", "AMOP subscriptions known in the network", subscribers),
         ("status_seq", "Version of the own status within the epoch", snapshot.seq),
         ("certificate_expiry_seconds", "End of the own certificate, Unix time", snapshot.certificate_not_after),
         ("uptime_seconds", "Time since the node started", snapshot.started.elapsed().as_secs()),
@@ -39,6 +40,8 @@ fn text(snapshot: &Snapshot, ready: bool, counters: &[Counter]) -> String {
     }
     let help = "Second hosts seen with the key of a node";
     write(&mut out, "duplicate_identities_total", help, "counter", snapshot.duplicate_identities);
+    let help = "Messages that listeners missed because they were too slow";
+    write(&mut out, "listener_missed_total", help, "counter", snapshot.missed);
     for Counter { name, help, value } in counters {
         write(&mut out, &format!("{name}_total"), help, "counter", *value);
     }
@@ -54,7 +57,7 @@ fn write(out: &mut String, name: &str, help: &str, kind: &str, value: u64) {
 /// The newest list of each issuer that this node holds, by the issuer's series.
 fn write_revocations(out: &mut String, snapshot: &Snapshot) {
     let own = snapshot.nodes.iter().find(|node| node.node_id == snapshot.node_id);
-    let numbers = own.map(|own| &own.revocations).into_iter().flatten();
+    let numbers = own.map(NodeSnapshot::revocations).into_iter().flatten();
     let _ = out.write_str(
         "# HELP nuncio_revocation_list_number Number of the newest revocation list held, by issuer\n\
          # TYPE nuncio_revocation_list_number gauge\n",

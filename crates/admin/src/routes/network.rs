@@ -5,7 +5,7 @@ use axum::{
     extract::{Path, State},
 };
 use nuncio_identity::NodeId;
-use nuncio_node::{NodeSnapshot, PeerState, Snapshot};
+use nuncio_node::{NodeSnapshot, PeerState, Snapshot, TopicSnapshot};
 
 use crate::{
     api::{ErrorCode, Failure, Hop, Info, Node, Route, Status, Topic},
@@ -30,7 +30,7 @@ pub(super) async fn status(State(context): State<Context>) -> Json<Status> {
         uptime_s: snapshot.started.elapsed().as_secs(),
         peers: links(&snapshot),
         nodes: snapshot.nodes.len(),
-        topics: snapshot.topics.len(),
+        topics: snapshot.topics().len(),
         ready,
         name: snapshot.name.clone(),
         agency: snapshot.agency.clone(),
@@ -74,12 +74,12 @@ pub(super) async fn nodes(State(context): State<Context>) -> Json<Vec<Node>> {
                 reachable: node.reachable,
                 hops: node.hops,
                 next_hop: node.next_hop.clone(),
-                topics: node.topics.clone(),
+                topics: node.topics(),
                 name: node.name.clone(),
                 agency: node.agency.clone(),
-                addresses: node.addresses.clone(),
-                application: node.application.clone(),
-                revocations: node.revocations.clone(),
+                addresses: node.addresses(),
+                application: node.application(),
+                revocations: node.revocations(),
             })
             .collect(),
     )
@@ -103,18 +103,8 @@ pub(super) async fn route(State(context): State<Context>, Path(node): Path<Strin
 }
 
 pub(super) async fn topics(State(context): State<Context>) -> Json<Vec<Topic>> {
-    let snapshot = context.node.snapshot();
-    Json(
-        snapshot
-            .topics
-            .iter()
-            .map(|topic| Topic {
-                topic: topic.topic.clone(),
-                nodes: topic.nodes.clone(),
-                subscribers: topic.subscribers,
-            })
-            .collect(),
-    )
+    let topics = context.node.snapshot().topics().into_iter();
+    Json(topics.map(|TopicSnapshot { topic, nodes, subscribers }| Topic { topic, nodes, subscribers }).collect())
 }
 
 pub(super) async fn info(State(context): State<Context>) -> Json<Info> {
@@ -142,10 +132,10 @@ mod tests {
             listen: Vec::new(),
             peers: Vec::new(),
             nodes: Vec::new(),
-            topics: Vec::new(),
             certificate_not_after: 100 * DAY,
             ready: true,
             duplicate_identities: 0,
+            missed: 0,
         };
         assert!(warnings(&snapshot, 69 * DAY).is_empty());
         assert!(warnings(&snapshot, 71 * DAY)[0].contains("in 29 days"));

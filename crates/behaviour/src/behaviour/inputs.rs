@@ -11,19 +11,26 @@ use libp2p::{
 };
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    BridgeInput, Input, PeeringInput, StatusInput, Topic, UnicastInput,
+    AccessInput, BridgeInput, GossipInput, Input, PeeringInput, StatusInput, Strike, UnicastInput,
+    gossip::{GossipId, Judgement, Stamp},
     peering::{Address, Direction},
-    status_sync::Version,
+    status_sync::Answer,
 };
-use nuncio_wire::{multicast as wire, status, unicast::Frame};
+use nuncio_wire::{
+    amop,
+    announcement::{self, Announcement},
+    multicast as wire, status,
+    unicast::Frame,
+};
 
 use super::Behaviour;
 use crate::{
     Event,
     inner::{Inner, InnerEvent, node_of},
     link_stream,
+    multicast::{Pending, acceptance},
     peering::from_multiaddr,
-    status_sync,
+    status_sync::{self, Refused},
 };
 
 impl Behaviour {
@@ -100,7 +107,11 @@ impl Behaviour {
             | InnerEvent::BridgeLarge(link_stream::Event::Received { peer, messages, .. }) => {
                 let now = Instant::now();
                 for message in messages {
-                    self.overlay.handle_input(BridgeInput::Received { from: peer, message }, now);
+                    let input = match message {
+                        amop::Frame::Message(message) => BridgeInput::Received { from: peer, message },
+                        amop::Frame::Multicast(multicast) => BridgeInput::MulticastReceived { from: peer, multicast },
+                    };
+                    self.overlay.handle_input(input, now);
                     self.drain(now);
                 }
             }
@@ -108,7 +119,7 @@ impl Behaviour {
             | InnerEvent::UnicastLarge(link_stream::Event::Failed { connection, reason })
             | InnerEvent::Bridge(link_stream::Event::Failed { connection, reason })
             | InnerEvent::BridgeLarge(link_stream::Event::Failed { connection, reason }) => {
-                self.abandon(connection, &reason);
+                self.give_up(connection, &reason);
             }
             InnerEvent::Gossip(event) => self.handle_gossip_event(event),
             InnerEvent::Status(event) => self.handle_status_event(event),
@@ -138,7 +149,7 @@ impl Behaviour {
     }
 
     /// Tells the core at once: the swarm may take its time to close a connection that hangs.
-    fn abandon(&mut self, connection: ConnectionId, reason: &Arc<str>) {
+    fn give_up(&mut self, connection: ConnectionId, reason: &Arc<str>) {
         let Some(name) = self.connections.close(connection) else { return };
         if let Some(peer) = self.inner.unicast.peer(connection) {
             tracing::debug!(peer = %peer.short(), %reason, "closing a connection");
@@ -183,24 +194,34 @@ impl Behaviour {
     }
 
     fn handle_answer(&mut self, peer: NodeId, response: Bytes) {
-        let (encoded, more) = match status::decode_answer(response) {
+        let encoded = match status::decode_answer(response) {
             Ok(answer) => answer,
             Err(error) => {
                 tracing::warn!(peer = %peer.short(), %error, "bad status answer");
                 return self.handle(StatusInput::QueryFailed { peer });
             }
         };
-        let mut records = Vec::with_capacity(encoded.len());
-        for bytes in encoded {
+        let mut answer = Answer { more: encoded.more, ..Answer::default() };
+        for proof in encoded.proofs {
+            match status_sync::prove_equivocation(proof, &self.context, &*self.certifier) {
+                Ok(proof) => answer.proofs.push(proof),
+                Err(reason) => tracing::warn!(peer = %peer.short(), %reason, "refused a proof of equivocation"),
+            }
+        }
+        for bytes in encoded.records {
+            answer.bytes += bytes.len();
             match status_sync::prove(bytes, &self.context, &*self.certifier) {
                 Ok(record) => {
                     self.readmit_if_proved(record.status.node);
-                    records.push(record);
+                    answer.records.push(record);
                 }
-                Err(reason) => tracing::warn!(peer = %peer.short(), %reason, "refused a status record"),
+                Err(Refused { node, reason }) => {
+                    tracing::warn!(peer = %peer.short(), %reason, "refused a status record");
+                    answer.refused.extend(node);
+                }
             }
         }
-        self.handle(StatusInput::Answered { peer, records, more });
+        self.handle(StatusInput::Answered { peer, answer });
     }
 
     /// The node judges the lists; whether they hold or not, the peer has answered.
@@ -220,10 +241,12 @@ impl Behaviour {
     fn handle_gossip_event(&mut self, event: gossipsub::Event) {
         match event {
             gossipsub::Event::Message { propagation_source, message_id, message } => {
-                let acceptance = if message.topic.as_str() == status::ANNOUNCE {
-                    self.handle_announcement(propagation_source, &message.data)
-                } else {
-                    self.handle_gossip(propagation_source, &message_id, message)
+                let acceptance = match node_of(propagation_source) {
+                    Some(via) if message.topic.as_str() == announcement::TOPIC => {
+                        self.handle_announcement(via, &message_id, &message.data)
+                    }
+                    Some(via) => self.handle_gossip(via, &message_id, message),
+                    None => Some(MessageAcceptance::Ignore),
                 };
                 if let Some(acceptance) = acceptance {
                     self.inner.gossip.report_message_validation_result(&message_id, &propagation_source, acceptance);
@@ -238,69 +261,82 @@ impl Behaviour {
         }
     }
 
-    fn handle_announcement(&mut self, from: libp2p::PeerId, data: &[u8]) -> Option<MessageAcceptance> {
-        let via = node_of(from)?;
-        match status::decode_announcement(data) {
-            Ok((node, version)) => {
-                self.handle(StatusInput::Announced { via, node, version });
-                Some(MessageAcceptance::Accept)
+    /// `None` when the core will judge it.
+    fn handle_announcement(
+        &mut self,
+        via: NodeId,
+        message: &gossipsub::MessageId,
+        data: &[u8],
+    ) -> Option<MessageAcceptance> {
+        let now = Instant::now();
+        let unchecked = match announcement::decode(data) {
+            Ok(unchecked) => unchecked,
+            Err(error) => return Some(self.refuse_gossip(via, Strike::Malformed, &error)),
+        };
+        if !self.overlay.may_check_announcement(via, unchecked.node(), now) {
+            self.drain(now);
+            return Some(MessageAcceptance::Ignore);
+        }
+        match unchecked.check(&self.context) {
+            Ok(Announcement { node, version, clock }) => {
+                let id = self.judging.add(Pending { message: message.clone(), from: via.into(), post: None });
+                self.handle(GossipInput::Announced { id, via, node, version, clock });
+                None
             }
-            Err(error) => {
-                tracing::warn!(peer = %via.short(), %error, "bad announcement");
-                Some(MessageAcceptance::Reject)
-            }
+            Err(error) => Some(self.refuse_gossip(via, Strike::Forged, &error)),
         }
     }
 
-    /// `None` while the origin's certificate is being asked for.
+    /// `None` when the core will judge it.
     fn handle_gossip(
         &mut self,
-        from: libp2p::PeerId,
+        via: NodeId,
         message_id: &gossipsub::MessageId,
         message: gossipsub::Message,
     ) -> Option<MessageAcceptance> {
-        let via = node_of(from)?;
-        let name = message.topic.as_str();
-        let decoded = wire::topic_of(name).map_err(|error| error.to_string()).and_then(|topic| {
-            let gossip = wire::decode(name, message.data.into(), &self.context).map_err(|error| error.to_string())?;
-            Ok((topic, gossip))
-        });
-        let (topic, gossip) = match decoded {
-            Ok(decoded) => decoded,
-            Err(error) => {
-                tracing::warn!(peer = %via.short(), %error, "refused a gossip message");
-                return Some(MessageAcceptance::Reject);
-            }
+        let now = Instant::now();
+        let (name, length) = (message.topic.as_str().to_owned(), message.data.len());
+        let topic = match wire::topic_of(&name) {
+            Ok(topic) => topic,
+            Err(error) => return Some(self.refuse_gossip(via, Strike::Malformed, &error)),
         };
-        if self.overlay.is_certified(&gossip.origin) {
-            return Some(self.deliver(topic, gossip));
+        let unchecked = match wire::decode(message.data.into()) {
+            Ok(unchecked) => unchecked,
+            Err(error) => return Some(self.refuse_gossip(via, Strike::Malformed, &error)),
+        };
+        if !self.overlay.may_check_gossip(via, unchecked.origin(), length, now) {
+            self.drain(now);
+            return Some(MessageAcceptance::Ignore);
         }
-        let (node, version) = (gossip.origin, Version { epoch: gossip.epoch, seq: 1 });
-        for held in self.on_hold.hold(topic, gossip, message_id.clone(), from, Instant::now()) {
-            self.inner.gossip.report_message_validation_result(&held.message, &held.from, MessageAcceptance::Ignore);
+        match unchecked.check(&name, &self.context) {
+            Ok(gossip) => {
+                let wire::Gossip { origin, epoch, number, sent, lifetime, .. } = gossip;
+                let stamp = Stamp { origin, epoch, number, sent, lifetime };
+                let (message, post) = (message_id.clone(), Some((topic, gossip)));
+                let id = self.judging.add(Pending { message, from: via.into(), post });
+                self.handle(GossipInput::Received { id, via, stamp, length });
+                None
+            }
+            Err(error) => Some(self.refuse_gossip(via, Strike::Forged, &error)),
         }
-        self.handle(StatusInput::Announced { via, node, version });
-        None
     }
 
-    pub(super) fn release_held(&mut self, origin: NodeId) {
-        for held in self.on_hold.release(origin) {
-            let acceptance = self.deliver(held.topic, held.gossip);
-            self.inner.gossip.report_message_validation_result(&held.message, &held.from, acceptance);
-        }
+    fn refuse_gossip(&mut self, via: NodeId, strike: Strike, error: &dyn std::error::Error) -> MessageAcceptance {
+        tracing::debug!(peer = %via.short(), %error, "refused gossip");
+        self.handle(AccessInput::Struck { peer: via, strike });
+        MessageAcceptance::Reject
     }
 
-    fn deliver(&mut self, topic: Option<Topic>, gossip: wire::Gossip) -> MessageAcceptance {
-        let wire::Gossip { origin, epoch, seq, body } = gossip;
-        if origin == self.context.node() || !self.delivered.mark(origin, epoch, seq) {
-            return MessageAcceptance::Ignore;
+    /// The core has judged a message of gossip.
+    pub(super) fn conclude_gossip(&mut self, id: GossipId, judgement: Judgement) {
+        let Some(Pending { message, from, post }) = self.judging.remove(id) else { return };
+        self.inner.gossip.report_message_validation_result(&message, &from, acceptance(judgement));
+        let Some((topic, gossip)) = post.filter(|_| judgement == Judgement::Fresh) else { return };
+        if topic.as_ref().is_none_or(|topic| self.subscribed.contains(topic)) {
+            let id = (gossip.epoch, gossip.number);
+            let event = Event::Multicast { origin: gossip.origin, topic, data: gossip.body, id };
+            self.actions.push_back(ToSwarm::GenerateEvent(event));
         }
-        if topic.as_ref().is_some_and(|topic| !self.subscribed.contains(topic)) {
-            return MessageAcceptance::Accept;
-        }
-        let event = Event::Multicast { origin, topic, data: body, id: (epoch, seq) };
-        self.actions.push_back(ToSwarm::GenerateEvent(event));
-        MessageAcceptance::Accept
     }
 }
 

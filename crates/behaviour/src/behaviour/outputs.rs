@@ -8,13 +8,16 @@ use libp2p::{
 };
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    BridgeInput, Output, PeeringInput, StatusInput, Topic, UnicastInput, amop,
+    BridgeInput, Input, Output, PeeringInput, Sealed, StatusInput, Topic, UnicastInput,
     amop::{ClientInput, ClientOutput},
     peering::{Address, ConnectionId, LinkDownReason},
-    status_sync::{Query, Version},
-    unicast,
+    status_sync::{Query, Status, Version},
+    unicast::Message,
 };
-use nuncio_wire::{multicast, status, unicast::Frame};
+use nuncio_wire::{
+    amop, announcement, multicast, status,
+    unicast::{self, Frame},
+};
 
 use super::Behaviour;
 use crate::{Event, bridge, inner::Inner, unicast::is_large};
@@ -30,7 +33,15 @@ impl Behaviour {
     fn perform(&mut self, output: Output, now: Instant) {
         match output {
             Output::SendUnicast { to, message } => self.send_unicast(to, message, now),
-            Output::SendBridge { to, message } => self.send_bridge(to, message, now),
+            Output::SendBridge { to, message } => self.send_bridge(to, amop::Frame::Message(message), now),
+            Output::SendMulticast { to, multicast } => {
+                for part in bridge::split(multicast) {
+                    self.send_bridge(to, amop::Frame::Multicast(part), now);
+                }
+            }
+            Output::Unseal(sealed) => self.unseal(sealed, now),
+            Output::Judged { id, judgement } => self.conclude_gossip(id, judgement),
+            Output::Ban { peer, until, reason } => self.tell(Event::Banned { peer, until, reason }),
             Output::Completed { exchange, outcome } => self.tell(Event::Completed { exchange, outcome }),
             Output::Request { inbound, source, body } => self.tell(Event::Request { inbound, source, body }),
             Output::Client(output) => self.hand_to_client(output, now),
@@ -46,7 +57,7 @@ impl Behaviour {
                 self.tell(Event::LinkDown { peer, reason });
             }
             Output::NodeChanged { record } => {
-                self.release_held(record.status.node);
+                self.learn_key(&record.status);
                 self.tell(Event::NodeChanged { record });
             }
             Output::ReachabilityChanged { node, reachable } => {
@@ -56,13 +67,8 @@ impl Behaviour {
                 let record = Arc::new(status::sign_record(status, &self.chain, &self.context));
                 self.overlay.handle_input(StatusInput::Signed { record }, now);
             }
-            Output::Announce { version } => self.announce(version),
-            Output::Query { peer, wanted } => {
-                let request = self.inner.status.send_request(&peer.into(), status::encode_query(&wanted).into());
-                if matches!(wanted, Query::Revocations { .. }) {
-                    self.revocation_queries.insert(request);
-                }
-            }
+            Output::Announce { version } => self.announce(version, now),
+            Output::Query { peer, wanted } => self.query(peer, &wanted),
             Output::Probe { connection } => {
                 if let Some(connection) = self.connections.by_name(connection) {
                     self.inner.unicast.probe(connection);
@@ -78,11 +84,17 @@ impl Behaviour {
                 // The peer may be gone; then it needs no answer.
                 let _ = self.inner.status.send_response(channel, answer.into());
             }
+            // Dropping the channel tells the peer.
+            Output::Ignore { query } => drop(self.queries.close(query)),
             Output::Relay { topics } => self.relay(topics),
-            Output::Answer { query, records, more } => {
+            Output::Equivocation { proof } => {
+                tracing::warn!(node = %proof.node().short(), "a node signed two statuses with one version; it is expelled");
+            }
+            Output::Answer { query, records, proofs, more } => {
                 if let Some(channel) = self.queries.close(query) {
+                    let answer = status::encode_answer(&records, &proofs, more);
                     // The peer may be gone; then it needs no answer.
-                    let _ = self.inner.status.send_response(channel, status::encode_answer(&records, more).into());
+                    let _ = self.inner.status.send_response(channel, answer.into());
                 }
             }
         }
@@ -98,7 +110,7 @@ impl Behaviour {
         }
     }
 
-    fn send_unicast(&mut self, to: NodeId, message: unicast::Message, now: Instant) {
+    fn send_unicast(&mut self, to: NodeId, message: Message, now: Instant) {
         let sent = match self.links.get(&to) {
             Some(connection) if is_large(&message) => {
                 self.inner.unicast_large.send(*connection, Frame::Message(message))
@@ -111,23 +123,57 @@ impl Behaviour {
         }
     }
 
-    fn send_bridge(&mut self, to: NodeId, message: amop::Message, now: Instant) {
-        if bridge::fits(&message) {
-            return self.send_bridge_frame(to, message, now);
-        }
-        for part in bridge::split(&message) {
-            self.send_bridge_frame(to, part, now);
+    fn send_bridge(&mut self, to: NodeId, frame: amop::Frame, now: Instant) {
+        let sent = match self.links.get(&to) {
+            Some(connection) if bridge::is_large(&frame) => self.inner.bridge_large.send(*connection, frame),
+            Some(connection) => self.inner.bridge.send(*connection, frame),
+            None => Err(frame),
+        };
+        match sent {
+            Err(amop::Frame::Message(message)) => {
+                self.overlay.handle_input(BridgeInput::NotSent { to, message }, now);
+            }
+            Err(amop::Frame::Multicast(_)) => {
+                tracing::debug!(to = %to.short(), "queue of the link is full, multicast dropped");
+            }
+            Ok(()) => {}
         }
     }
 
-    fn send_bridge_frame(&mut self, to: NodeId, message: amop::Message, now: Instant) {
-        let sent = match self.links.get(&to) {
-            Some(connection) if bridge::is_large(&message) => self.inner.bridge_large.send(*connection, message),
-            Some(connection) => self.inner.bridge.send(*connection, message),
-            None => Err(message),
+    /// What could not be opened before is opened now, or dropped.
+    fn unseal(&mut self, sealed: Sealed, now: Instant) {
+        let input: Result<Input, _> = match sealed {
+            Sealed::Unicast { from, message } => {
+                unicast::open(message, &self.context).map(|message| UnicastInput::Received { from, message }.into())
+            }
+            Sealed::Bridge { from, message } => {
+                amop::open(message, &self.context).map(|message| BridgeInput::Received { from, message }.into())
+            }
+            Sealed::Multicast { from, multicast } => amop::open_multicast(multicast, &self.context)
+                .map(|multicast| BridgeInput::MulticastReceived { from, multicast }.into()),
         };
-        if let Err(message) = sent {
-            self.overlay.handle_input(BridgeInput::NotSent { to, message }, now);
+        let is_open = |input: &Input| match input {
+            Input::Unicast(UnicastInput::Received { message, .. }) => {
+                !matches!(message.content, nuncio_protocol::unicast::Content::Sealed { .. })
+            }
+            Input::Bridge(BridgeInput::Received { message, .. }) => {
+                !matches!(message.content, nuncio_protocol::amop::Content::Sealed { .. })
+            }
+            Input::Bridge(BridgeInput::MulticastReceived { multicast, .. }) => multicast.post.is_some(),
+            _ => false,
+        };
+        match input {
+            Ok(input) if is_open(&input) => self.overlay.handle_input(input, now),
+            Ok(_) => tracing::debug!("dropped a message: its source's record has no key that fits"),
+            Err(error) => tracing::debug!(%error, "dropped a message"),
+        }
+    }
+
+    fn learn_key(&self, status: &Status) {
+        let (keyring, epoch) = (self.context.keyring(), status.version.epoch);
+        if !keyring.learn(status.node, epoch, &status.sealing_key) {
+            keyring.retain(|node| self.overlay.record(node).is_some());
+            keyring.learn(status.node, epoch, &status.sealing_key);
         }
     }
 
@@ -176,11 +222,17 @@ impl Behaviour {
         self.relayed = topics;
     }
 
-    fn announce(&mut self, version: Version) {
-        self.last_announcement += 1;
-        let announcement = status::encode_announcement(self.context.node(), version, self.last_announcement);
+    fn query(&mut self, peer: NodeId, wanted: &Query) {
+        let request = self.inner.status.send_request(&peer.into(), status::encode_query(wanted).into());
+        if matches!(wanted, Query::Revocations { .. }) {
+            self.revocation_queries.insert(request);
+        }
+    }
+
+    fn announce(&mut self, version: Version, now: Instant) {
+        let announcement = announcement::encode(version, self.overlay.clock(now), &self.context);
         // Nobody to tell yet: the next announcement comes soon.
-        let _ = self.inner.gossip.publish(IdentTopic::new(status::ANNOUNCE), announcement);
+        let _ = self.inner.gossip.publish(IdentTopic::new(announcement::TOPIC), announcement);
     }
 }
 

@@ -93,8 +93,8 @@ impl Reader {
                 Some(Frame::Alive) => {}
                 Some(Frame::Message { header, body }) => match protocol.decode(header, body, peer) {
                     Ok(message) => batch.messages.push(message),
-                    Err(DecodeError::Signature { node }) => {
-                        tracing::debug!(peer = %peer.short(), source = %node.short(), "dropped a message: its source's signature does not hold");
+                    Err(DecodeError::Signature { node } | DecodeError::Seal { node }) => {
+                        tracing::debug!(peer = %peer.short(), source = %node.short(), "dropped a message: its source's seal or signature does not hold");
                     }
                     Err(error) => return Err(error.into()),
                 },

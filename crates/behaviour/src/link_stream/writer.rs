@@ -93,7 +93,10 @@ impl<M> Writer<M> {
         }
         while self.head.len() < BATCH {
             let Some(message) = self.batch.pop_front() else { break };
-            let body = protocol.encode(message, peer, &mut self.head);
+            let Some(body) = protocol.encode(message, peer, &mut self.head) else {
+                tracing::debug!(peer = %peer.short(), "dropped a message: no key of its target's epoch is known");
+                continue;
+            };
             if body.len() > COPIED {
                 self.body = body;
                 break;

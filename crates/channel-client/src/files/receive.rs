@@ -1,44 +1,29 @@
 use std::{
     io,
-    path::{Path, PathBuf},
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use sha2::{Digest, Sha256};
-use tokio::{
-    fs::{self, File, OpenOptions},
-    io::AsyncWriteExt,
-    task::JoinSet,
-    time::timeout,
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    FileError, InboxOptions,
+    desk::{Desk, Farewell, Opened, say},
+    leftovers,
+    message::{Chunk, Hex32, KeyPair, Offer, Receipt, Reply, TransferKeys},
+    part::Part,
+    quota::Share,
+    topic,
 };
+use crate::{Client, Delivery, Subscription};
 
-use super::{CHUNK, FileError, OFFSET, Offer, Reply, is_plain_name};
-use crate::{Client, Delivery, Kind, SubscribeError, Subscription};
+/// How long the first chunk may take: the sender may have gone with another receiver.
+const FIRST_CHUNK: Duration = Duration::from_secs(15);
 
-/// How long a sender may still ask whether its file came whole.
-const LAST_WORDS: Duration = Duration::from_secs(10);
-
-/// Where files go, and which are taken.
-#[derive(Debug, Clone)]
-pub struct InboxOptions {
-    /// An existing directory. A file that is there already is not replaced.
-    pub directory: PathBuf,
-    /// Longest file that is taken, in bytes.
-    pub max_bytes: u64,
-    /// Files at once; further ones are refused.
-    pub max_files: usize,
-    /// How long a sender may be silent before its file is given up.
-    pub patience: Duration,
-}
-
-/// Receives files offered on a topic. Dropping it ends what is on its way.
-#[derive(Debug)]
-pub struct FileInbox {
-    client: Client,
-    offers: Subscription,
-    options: InboxOptions,
-    open: JoinSet<Result<ReceivedFile, FileError>>,
-}
+/// After how long a silent sender's transfer makes way for a new one of the same file.
+const QUIET: Duration = Duration::from_secs(10);
 
 /// A file that came whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,188 +34,218 @@ pub struct ReceivedFile {
     pub size: u64,
     /// Its SHA-256, lower-case hexadecimal.
     pub sha256: String,
+    /// How many of its bytes an earlier attempt had brought.
+    pub resumed: u64,
+    /// Messages to the transfer's topic that were not its sender's.
+    pub ignored: u64,
 }
 
-/// A file on its way.
-struct Incoming {
+/// One transfer at its receiver, before it is accepted.
+pub(super) struct Transfer {
+    pub(super) client: Client,
+    pub(super) options: InboxOptions,
+    pub(super) line: Arc<Line>,
+}
+
+/// What an inbox knows of a transfer while it lasts.
+#[derive(Debug)]
+pub(super) struct Line {
+    heard: Mutex<Instant>,
+    makes_way: CancellationToken,
+}
+
+/// An accepted transfer.
+struct Incoming<'a> {
     offer: Offer,
-    part: PathBuf,
-    file: File,
-    hash: Sha256,
-    received: u64,
+    desk: Desk,
+    part: Part,
+    share: Share,
+    line: &'a Line,
 }
 
-impl InboxOptions {
-    /// Files of at most 1 GiB, 8 at once, with senders that are silent for at most 60 s.
-    pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: directory.into(), max_bytes: 1 << 30, max_files: 8, patience: Duration::from_secs(60) }
+/// How the taking of chunks ended.
+enum Filled {
+    /// The file has its SHA-256; the chunk asks whether it is whole.
+    Whole(Opened),
+    /// The sender is gone, or makes way.
+    Silent,
+}
+
+impl Transfer {
+    pub(super) async fn run(
+        self,
+        offer: Offer,
+        share: Share,
+        delivery: Delivery,
+    ) -> Result<(ReceivedFile, Farewell), FileError> {
+        let own = KeyPair::generate();
+        let topic = topic::draw();
+        let prepared = self.prepare(&offer, &own, &topic, &delivery.data).await;
+        let (part, keys, mut chunks) = match prepared {
+            Ok(prepared) => prepared,
+            Err((error, reply)) => {
+                say(delivery, reply.encode());
+                return Err(error);
+            }
+        };
+        let resumed = part.length();
+        say(delivery, Reply::Accepted { topic, key: own.public, bytes: resumed }.encode());
+        let desk = Desk::new(keys);
+        let mut incoming = Incoming { offer, desk, part, share, line: &self.line };
+        match incoming.fill(&mut chunks, self.options.patience).await? {
+            Filled::Whole(last) => incoming.finish(&self.options, resumed, last, chunks).await,
+            Filled::Silent => {
+                let (name, bytes) = (incoming.offer.name, incoming.part.length());
+                incoming.part.keep();
+                leftovers::tidy_later(&self.options.directory, self.options.max_total_bytes).await;
+                Err(FileError::Abandoned { name, bytes })
+            }
+        }
+    }
+
+    async fn prepare(
+        &self,
+        offer: &Offer,
+        own: &KeyPair,
+        topic: &str,
+        offered: &[u8],
+    ) -> Result<(Part, TransferKeys, Subscription), (FileError, Reply)> {
+        let refused = |error, reason: &str, again| (error, Reply::Refused { reason: reason.into(), again });
+        let own_problem = |error| refused(error, "the receiver has a problem of its own", false);
+        let keys = own.agree(&offer.key, offered, &own.public, topic);
+        let keys = keys.map_err(|_| refused(FileError::NotAFile, "its key is none", false))?;
+        let part = Part::open(&self.options.directory, offer).await.map_err(|source| {
+            let is_open = source.kind() == io::ErrorKind::WouldBlock;
+            let error = FileError::File { path: self.options.directory.join(&offer.name), source };
+            if is_open { refused(error, "it is on its way already", true) } else { own_problem(error) }
+        })?;
+        match self.client.subscribe([topic]).await {
+            Ok(chunks) => Ok((part, keys, chunks)),
+            Err(error) => {
+                part.keep();
+                Err(own_problem(error.into()))
+            }
+        }
     }
 }
 
-impl Client {
-    /// Subscribes a topic for files.
-    ///
-    /// # Errors
-    /// As [`Client::subscribe`].
-    pub async fn receive_files(&self, topic: &str, options: InboxOptions) -> Result<FileInbox, SubscribeError> {
-        let offers = self.subscribe([topic]).await?;
-        Ok(FileInbox { client: self.clone(), offers, options, open: JoinSet::new() })
-    }
-}
-
-impl FileInbox {
-    /// The next file that came whole or was given up; `None` once the client is closed. Offers are taken while this is
-    /// awaited.
-    pub async fn next(&mut self) -> Option<Result<ReceivedFile, FileError>> {
+impl Incoming<'_> {
+    /// Takes chunks until all is there.
+    async fn fill(&mut self, chunks: &mut Subscription, patience: Duration) -> Result<Filled, FileError> {
+        let mut deadline = Instant::now() + patience.min(FIRST_CHUNK);
         loop {
-            tokio::select! {
-                Some(ended) = self.open.join_next() => {
-                    if let Ok(outcome) = ended {
-                        return Some(outcome);
-                    }
-                }
-                delivery = self.offers.next() => self.take_offer(delivery?),
-            }
-        }
-    }
-
-    fn take_offer(&mut self, delivery: Delivery) {
-        if delivery.kind != Kind::Unicast {
-            return;
-        }
-        match self.judge(&delivery.data) {
-            Ok(offer) => {
-                let (client, options) = (self.client.clone(), self.options.clone());
-                self.open.spawn(receive(client, options, offer, delivery));
-            }
-            Err(reason) => say(delivery, &Reply::Refused { reason }),
-        }
-    }
-
-    fn judge(&self, offer: &[u8]) -> Result<Offer, String> {
-        let offer: Offer = serde_json::from_slice(offer).map_err(|_| "this topic takes files only".to_owned())?;
-        if !is_plain_name(&offer.name) {
-            return Err("its name is no plain file name".into());
-        }
-        if offer.size > self.options.max_bytes {
-            return Err(format!("it has {} bytes, over the limit of {}", offer.size, self.options.max_bytes));
-        }
-        if self.options.directory.join(&offer.name).exists() {
-            return Err(format!("{} is there already", offer.name));
-        }
-        if self.open.len() >= self.options.max_files {
-            return Err("too many files are on their way".into());
-        }
-        Ok(offer)
-    }
-}
-
-async fn receive(
-    client: Client,
-    options: InboxOptions,
-    offer: Offer,
-    delivery: Delivery,
-) -> Result<ReceivedFile, FileError> {
-    let topic = format!("file/{}", hex::encode(rand::random::<[u8; 16]>()));
-    let chunks = client.subscribe([&topic]).await;
-    let prepared = match Incoming::create(&options.directory, offer).await {
-        Ok(incoming) => chunks.map(|chunks| (incoming, chunks)).map_err(FileError::from),
-        Err(error) => Err(error),
-    };
-    let (mut incoming, mut chunks) = match prepared {
-        Ok(prepared) => prepared,
-        Err(error) => {
-            say(delivery, &Reply::Refused { reason: "the receiver has a problem of its own".into() });
-            return Err(error);
-        }
-    };
-    say(delivery, &Reply::Accepted { topic });
-    let outcome = incoming.fill(&mut chunks, &options).await;
-    match &outcome {
-        Ok(file) => drop(tokio::spawn(repeat_the_last_word(chunks, file.size))),
-        Err(_) => drop(fs::remove_file(&incoming.part).await),
-    }
-    outcome
-}
-
-/// The sender sends its last chunk again when the answer to it was lost.
-async fn repeat_the_last_word(mut chunks: Subscription, bytes: u64) {
-    while let Ok(Some(delivery)) = timeout(LAST_WORDS, chunks.next()).await {
-        say(delivery, &Reply::Received { bytes });
-    }
-}
-
-impl Incoming {
-    async fn create(directory: &Path, offer: Offer) -> Result<Self, FileError> {
-        let part = directory.join(format!(".{}.part", hex::encode(rand::random::<[u8; 8]>())));
-        let file = OpenOptions::new().write(true).create_new(true).open(&part).await;
-        let file = file.map_err(|source| FileError::File { path: part.clone(), source })?;
-        Ok(Self { offer, part, file, hash: Sha256::new(), received: 0 })
-    }
-
-    async fn fill(&mut self, chunks: &mut Subscription, options: &InboxOptions) -> Result<ReceivedFile, FileError> {
-        loop {
-            let abandoned = || FileError::Abandoned { name: self.offer.name.clone(), bytes: self.received };
-            let next = timeout(options.patience, chunks.next()).await.map_err(|_| abandoned())?;
-            let delivery = next.ok_or_else(abandoned)?;
-            let whole = match self.take(&delivery.data).await {
-                Ok(whole) => whole,
-                Err(error) => {
-                    say(delivery, &Reply::Refused { reason: "the file could not be taken".into() });
-                    return Err(error);
-                }
+            let next = tokio::select! {
+                next = timeout_at(deadline, chunks.next()) => next,
+                () = self.line.makes_way.cancelled() => return Ok(Filled::Silent),
             };
-            if !whole {
-                say(delivery, &Reply::Received { bytes: self.received });
-                continue;
+            let Ok(Some(delivery)) = next else { return Ok(Filled::Silent) };
+            let Some(chunk) = self.desk.open(delivery) else { continue };
+            let before = self.part.length();
+            if let Err(error) = self.take(&chunk.message).await {
+                self.desk.answer(chunk, &Receipt::Refused { reason: "the file could not be taken".into() });
+                return Err(error);
             }
-            let ended = self.finish(&options.directory).await;
-            let answer = match &ended {
-                Ok(_) => Reply::Received { bytes: self.received },
-                Err(error) => Reply::Refused { reason: error.to_string() },
-            };
-            say(delivery, &answer);
-            return ended;
+            // A chunk recorded and sent again by somebody else is no word of the sender.
+            if self.part.length() > before {
+                self.line.hear();
+                deadline = Instant::now() + patience;
+            }
+            if self.part.length() < self.offer.size {
+                self.desk.answer(chunk, &Receipt::Received { bytes: self.part.length() });
+            } else if self.digest(chunks).await? == self.offer.sha256 {
+                return Ok(Filled::Whole(chunk));
+            } else if self.part.is_resumed() {
+                // Somebody else may have begun it, or it was torn: what is wrong in it cannot be told.
+                self.part.restart().await.map_err(|source| self.failed(source))?;
+                deadline = Instant::now() + patience;
+                self.desk.answer(chunk, &Receipt::Received { bytes: 0 });
+            } else {
+                let error = FileError::Digest { name: self.offer.name.clone() };
+                self.desk.answer(chunk, &Receipt::Refused { reason: error.to_string() });
+                return Err(error);
+            }
         }
     }
 
-    /// Writes a chunk, or nothing of one that came before; true when all is there.
-    async fn take(&mut self, chunk: &[u8]) -> Result<bool, FileError> {
-        let (offset, data) = chunk.split_first_chunk::<OFFSET>().ok_or(FileError::NotAFile)?;
-        let offset = u64::from_be_bytes(*offset);
-        let end = offset.checked_add(data.len() as u64).filter(|end| *end <= self.offer.size);
-        if end.is_none() || offset > self.received || data.len() > CHUNK {
+    /// Writes a chunk, or nothing of one that came before or does not follow.
+    async fn take(&mut self, message: &[u8]) -> Result<(), FileError> {
+        let chunk = Chunk::decode(message).map_err(|_| FileError::NotAFile)?;
+        if chunk.end() > self.offer.size {
             return Err(FileError::NotAFile);
         }
-        if offset == self.received {
-            let failed = |source| FileError::File { path: self.part.clone(), source };
-            self.file.write_all(data).await.map_err(failed)?;
-            self.hash.update(data);
-            self.received += data.len() as u64;
+        if chunk.offset != self.part.length() || chunk.data.is_empty() {
+            return Ok(());
         }
-        Ok(self.received == self.offer.size)
+        if !self.share.spend(chunk.data.len() as u64) {
+            return Err(FileError::Quota { name: self.offer.name.clone() });
+        }
+        self.part.append(chunk.data).await.map_err(|source| self.failed(source))
     }
 
-    /// Puts the file in its place, if it is what was offered and nothing is there.
-    async fn finish(&mut self, directory: &Path) -> Result<ReceivedFile, FileError> {
-        let sha256 = hex::encode(self.hash.clone().finalize());
-        if sha256 != self.offer.sha256 {
-            return Err(FileError::Digest { name: self.offer.name.clone() });
+    /// Computes the whole's SHA-256; a sender that asks meanwhile hears that all has come.
+    async fn digest(&mut self, chunks: &mut Subscription) -> Result<Hex32, FileError> {
+        let computing = self.part.digest();
+        tokio::pin!(computing);
+        loop {
+            tokio::select! {
+                biased;
+                digest = &mut computing => return digest.map_err(|source| self.failed(source)),
+                Some(delivery) = chunks.next() => if let Some(chunk) = self.desk.open(delivery) {
+                    self.line.hear();
+                    self.desk.answer(chunk, &Receipt::Received { bytes: self.offer.size });
+                },
+            }
         }
-        let path = directory.join(&self.offer.name);
-        let placed = async {
-            self.file.sync_all().await?;
-            // A link, unlike a renaming, does not replace what came there meanwhile.
-            fs::hard_link(&self.part, &path).await?;
-            fs::remove_file(&self.part).await
-        };
-        placed.await.map_err(|source: io::Error| FileError::File { path: path.clone(), source })?;
-        Ok(ReceivedFile { path, size: self.received, sha256 })
+    }
+
+    /// Puts the file in its place, if nothing is there.
+    async fn finish(
+        self,
+        options: &InboxOptions,
+        resumed: u64,
+        last: Opened,
+        chunks: Subscription,
+    ) -> Result<(ReceivedFile, Farewell), FileError> {
+        let Self { offer, mut desk, part, mut share, .. } = self;
+        let path = options.directory.join(&offer.name);
+        if let Err(source) = part.place(&path).await {
+            let error = match source.kind() {
+                io::ErrorKind::AlreadyExists => FileError::Taken { name: offer.name },
+                _ => FileError::File { path, source },
+            };
+            let reason = match &error {
+                FileError::Taken { .. } => error.to_string(),
+                _ => "the receiver has a problem of its own".into(),
+            };
+            desk.answer(last, &Receipt::Refused { reason });
+            return Err(error);
+        }
+        share.count();
+        desk.answer(last, &Receipt::Complete);
+        let (size, sha256) = (offer.size, offer.sha256.to_string());
+        Ok((ReceivedFile { path, size, sha256, resumed, ignored: desk.ignored }, Farewell::new(chunks, desk)))
+    }
+
+    fn failed(&self, source: io::Error) -> FileError {
+        FileError::File { path: self.part.path().into(), source }
     }
 }
 
-fn say(delivery: Delivery, reply: &Reply) {
-    if let Err(error) = delivery.respond(reply.encode()) {
-        tracing::debug!(%error, "an answer to a sender was lost");
+impl Line {
+    fn hear(&self) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Ends the transfer if its sender is silent: it may have died, and the new offer be its own.
+    pub(super) fn yield_if_silent(&self) {
+        if self.heard.lock().unwrap_or_else(PoisonError::into_inner).elapsed() >= QUIET {
+            self.makes_way.cancel();
+        }
+    }
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self { heard: Mutex::new(Instant::now()), makes_way: CancellationToken::new() }
     }
 }

@@ -5,8 +5,11 @@ use nuncio_channel_protocol::{Frame, FrameKind, TopicVerdict, TopicVerification}
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{TopicPublicKey, name, publisher_name, verifiers::Inquiries};
+use super::{TopicPublicKey, challenge, is_channel_of, name, publisher_name, verifiers::Inquiries};
 use crate::{Client, PublishError, SubscribeError, Subscription};
+
+/// Most challenges in flight; the node's further questions wait.
+const MAX_OPEN: usize = 64;
 
 /// Publishes to a private topic, to subscribers that have proved themselves with one of the known keys.
 ///
@@ -64,6 +67,10 @@ impl Client {
 }
 
 impl PrivatePublisher {
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Sends a message to one subscriber that has proved itself and waits for its answer.
     ///
     /// # Errors
@@ -94,13 +101,12 @@ impl PrivatePublisher {
 }
 
 impl Challenger {
-    /// As many challenges are open as the node puts: it waits for verdicts.
     async fn run(self, mut inquiries: Inquiries) {
         let mut open = JoinSet::new();
         loop {
             tokio::select! {
-                Some(asked) = inquiries.next() => {
-                    open.spawn(challenge(self.client.clone(), Arc::clone(&self.known), asked));
+                Some(asked) = inquiries.next(), if open.len() < MAX_OPEN => {
+                    open.spawn(put_to_the_proof(self.client.clone(), Arc::clone(&self.known), asked));
                 }
                 Some(judged) = open.join_next() => self.note(judged.unwrap_or(false)),
                 () = self.client.core.closed() => return,
@@ -119,20 +125,23 @@ impl Challenger {
     }
 }
 
-/// Puts one subscriber to the proof and tells the node; true when it was accepted.
-async fn challenge(client: Client, known: Arc<[TopicPublicKey]>, asked: TopicVerification) -> bool {
-    // Letters and digits, as the Java SDK sends them.
-    let secret = hex::encode(rand::random::<[u8; 16]>());
-    let accepted = match client.publish(&asked.channel, secret.clone()).await {
-        Ok(answer) => known.iter().any(|key| key.made(&answer, secret.as_bytes())),
-        Err(error) => {
-            tracing::debug!(topic = asked.topic, reason = %error, "a subscriber was not challenged");
-            false
-        }
-    };
+/// Challenges one subscriber and tells the node; true when it was accepted.
+async fn put_to_the_proof(client: Client, known: Arc<[TopicPublicKey]>, asked: TopicVerification) -> bool {
+    let accepted = is_channel_of(&asked.channel, &asked.topic) && is_proved(&client, &known, &asked).await;
     tracing::debug!(topic = asked.topic, accepted, "a subscriber was challenged");
     let verdict = TopicVerdict { check: i64::from(!accepted), node: asked.node, topic: asked.topic };
     let core = &client.core;
     let frame = Frame::request(FrameKind::TopicVerified, core.shared.seqs.next(), verdict.encode());
     core.requests.send(frame).await.is_ok() && accepted
+}
+
+async fn is_proved(client: &Client, known: &[TopicPublicKey], asked: &TopicVerification) -> bool {
+    let challenge = challenge::draw(&asked.channel);
+    match client.publish(&asked.channel, challenge.clone()).await {
+        Ok(answer) => known.iter().any(|key| key.made(&answer, challenge.as_bytes())),
+        Err(error) => {
+            tracing::debug!(topic = asked.topic, reason = %error, "a subscriber was not challenged");
+            false
+        }
+    }
 }

@@ -2,8 +2,8 @@
 
 use nuncio_channel_protocol::{TopicVerdict, TopicVerification};
 
-use super::*;
-use crate::{TopicKey, TopicPublicKey};
+use super::{hub::Hub, *};
+use crate::{Challengers, PrivateSubscription, PublishError, TopicKey, TopicPublicKey};
 
 const NAME: &str = "#!$TopicNeedVerify_t";
 const CHANNEL: &str = "#!$VerifyChannel_#!$TopicNeedVerify_t_0123456789abcdef0123456789abcdef";
@@ -101,4 +101,126 @@ async fn a_subscriber_answers_challenges_by_itself() {
     assert!(key.public().made(&answer, b"a challenge"));
     node.send(message(FrameKind::Multicast, 10, NAME, "a message")).await;
     assert_eq!(soon(subscription.next()).await.unwrap().data, "a message");
+}
+
+/// What is left of a subscriber's channel when its topic's name is cut off.
+const CHANNELS: &str = "#!$VerifyChannel_#!$TopicNeedVerify_t_";
+
+/// Subscribes `t` at a hub; the channel, too.
+async fn honest(hub: &Hub, key: &TopicKey, challengers: Challengers) -> (PrivateSubscription, String) {
+    let client = hub.client().await;
+    let subscription = client.subscribe_private_for("t", key.clone(), challengers).await.unwrap();
+    (subscription, hub.topic(CHANNELS).await)
+}
+
+/// The case of `eve`: a certificate but no key. What comes to her channel she hands to the victim's, and its answer back.
+async fn eve(hub: &Hub, victim: String) {
+    let client = hub.client().await;
+    let mut challenges = client.subscribe([CHANNEL]).await.unwrap();
+    tokio::spawn(async move {
+        while let Some(challenge) = challenges.next().await {
+            match client.publish(&victim, challenge.data.clone()).await {
+                Ok(signature) => drop(challenge.respond(signature)),
+                Err(_) => challenge.decline(),
+            }
+        }
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signature_proves_the_subscriber_that_made_it_and_nobody_else() {
+    let (mut hub, key) = (Hub::new(), TopicKey::generate());
+    let (subscription, channel) = honest(&hub, &key, Challengers::Any).await;
+    let publisher = hub.client().await.private_publisher("t", [key.public()]).await.unwrap();
+    eve(&hub, channel.clone()).await;
+    assert!(!hub.challenge(NAME, CHANNEL).await, "the nodes let her, the subscriber does not");
+    assert_eq!(subscription.declined_challenges(), 1);
+    assert!(hub.challenge(NAME, &channel).await);
+    assert_eq!((publisher.refused(), subscription.declined_challenges()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_challenges_channels_of_its_topic_only() {
+    let (mut hub, key) = (Hub::new(), TopicKey::generate());
+    let _publisher = hub.client().await.private_publisher("t", [key.public()]).await.unwrap();
+    let mut elsewhere = hub.client().await.subscribe(["orders"]).await.unwrap();
+    assert!(!hub.challenge(NAME, "orders").await);
+    assert!(futures::FutureExt::now_or_never(elsewhere.next()).is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn challenges_of_sdks_are_signed_for_who_wants_it_and_no_other_bytes_ever() {
+    let (key, sdk) = (TopicKey::generate(), "0123456789abcdef0123456789abcdef");
+    for (challengers, signs) in [(Challengers::Any, true), (Challengers::Nuncio, false)] {
+        let hub = Hub::new();
+        let (subscription, channel) = honest(&hub, &key, challengers).await;
+        let client = hub.client().await;
+        let answer = client.publish(&channel, sdk).await;
+        assert_eq!(answer.is_ok_and(|answer| key.public().made(&answer, sdk.as_bytes())), signs);
+        for other in ["", "a transaction, say", &"0".repeat(64)] {
+            let answer = client.publish(&channel, other.to_owned()).await;
+            assert!(matches!(answer, Err(PublishError::SubscriberGone { .. })), "{answer:?}");
+        }
+        assert_eq!(subscription.declined_challenges(), 3 + u64::from(!signs));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_many_challenges_of_sdks_are_signed_a_minute_and_they_take_nothing_from_ours() {
+    let (mut hub, key) = (Hub::new(), TopicKey::generate());
+    let (_subscription, channel) = honest(&hub, &key, Challengers::Any).await;
+    let _publisher = hub.client().await.private_publisher("t", [key.public()]).await.unwrap();
+    let client = hub.client().await;
+    let mut signed = 0;
+    for _ in 0..100 {
+        signed += u32::from(client.publish(&channel, "17 bytes at most").await.is_ok());
+    }
+    assert_eq!(signed, 60);
+    assert!(hub.challenge(NAME, &channel).await);
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    assert!(client.publish(&channel, "17 bytes at most").await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_proves_itself_anew_where_it_moves() {
+    let (mut hub, key) = (Hub::new(), TopicKey::generate());
+    let _publisher = hub.client().await.private_publisher("t", [key.public()]).await.unwrap();
+    let mut subscription = hub.pool().await.subscribe_private("t", key.clone(), Challengers::Any).await.unwrap();
+    tokio::spawn(async move {
+        while let Some(delivery) = subscription.next().await {
+            let seen = delivery.data.clone();
+            delivery.respond(seen).unwrap();
+        }
+    });
+    let first = hub.topic(CHANNELS).await;
+    assert!(hub.challenge(NAME, &first).await);
+    hub.cut(&first).await;
+    let second = hub.topic_but(CHANNELS, &first).await;
+    assert!(hub.challenge(NAME, &second).await);
+    assert_eq!(hub.client().await.publish(NAME, "a message").await, Ok("a message".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_of_a_pool_moves_when_its_node_is_lost() {
+    let (mut hub, key) = (Hub::new(), TopicKey::generate());
+    let (mut subscription, channel) = honest(&hub, &key, Challengers::Nuncio).await;
+    let mut publisher = hub.pool().await.private_publisher("t", [key.public()]).await.unwrap();
+    tokio::spawn(async move {
+        while let Some(delivery) = subscription.next().await {
+            delivery.respond("seen").unwrap()
+        }
+    });
+    assert!(hub.challenge(NAME, &channel).await);
+    assert!(publisher.accepted(1).await);
+    hub.cut("#!$PushChannel_#!$TopicNeedVerify_t").await;
+    // The loss may show at the first call only, which says that nothing was sent, or does not know.
+    let answer = loop {
+        match publisher.publish("again").await {
+            Err(PublishError::Disconnected { .. }) => {}
+            outcome => break outcome,
+        }
+    };
+    assert_eq!(answer, Ok(Bytes::from("seen")));
+    assert!(hub.challenge(NAME, &channel).await);
+    assert!(publisher.accepted(1).await);
 }

@@ -35,8 +35,13 @@ section! {
         target_degree: usize = 8,
         /// Most links; further ones are refused. Default: 128.
         max_links: u32 = 128,
-        /// Most connections that are still shaking hands; further ones are closed. Default: 64.
-        max_pending_handshakes: u32 = 64,
+        /// Most connections of strangers that are still shaking hands; half of it for one address (IPv6: /64), three
+        /// quarters for one network (/24, IPv6: /48). When all are taken, the oldest of the most crowded address makes
+        /// room. A quarter more is kept for configured peers and addresses admitted lately. Default: 256.
+        max_pending_handshakes: usize = 256,
+        /// Connections per second of one address (IPv6: /64) in the long run, eight times as many at once; further ones
+        /// are closed before TLS. Default: 16.
+        connections_per_second: u32 = 16,
         /// First pause between dials of an address that does not answer. Default: 250ms.
         redial_first: Interval = Interval(Duration::from_millis(250)),
         /// Longest such pause. Default: 15s.
@@ -83,9 +88,36 @@ section! {
         operators: Vec<Sdk> = Vec::new(),
         /// Most SDK connections; further ones are closed. Default: 2048.
         max_clients: usize = 2048,
-        /// Bytes queued for one SDK; when full, unicasts go to another subscriber and multicasts are dropped.
-        /// Default: 8MiB.
-        client_queue: Size = Size(8 << 20),
+        /// Most SDK connections that are still shaking hands; see the same setting of `[p2p]`. Default: 1024.
+        max_pending_handshakes: usize = 1024,
+        /// Connections per second of one address (IPv6: /64) in the long run, 64 times as many at once; further ones are
+        /// closed before TLS. Default: 16.
+        connections_per_second: u32 = 16,
+        /// Bytes queued for one SDK; when full, unicasts go to another subscriber and multicasts are dropped. Two
+        /// messages are taken whatever their length. Default: 24MiB.
+        client_queue: Size = Size(24 << 20),
+        /// Bytes queued for all SDKs with one certificate; a message that many of them wait for counts once.
+        /// Default: 96MiB.
+        certificate_queue: Size = Size(96 << 20),
+        /// Bytes queued for all SDKs. Default: 512MiB.
+        total_queue: Size = Size(512 << 20),
+        /// Bytes of the messages over 16 KiB that SDKs with one certificate have begun to send; others wait unread.
+        /// Default: 32MiB.
+        certificate_intake: Size = Size(32 << 20),
+        /// The same of all SDKs. Default: 256MiB.
+        total_intake: Size = Size(256 << 20),
+        /// Bytes that SDKs with one certificate have published or asked for and not been answered; none of them is read
+        /// while there are as many. Default: 64MiB.
+        certificate_in_flight: Size = Size(64 << 20),
+        /// The same of all SDKs. Default: 256MiB.
+        total_in_flight: Size = Size(256 << 20),
+        /// Bytes of one SDK's topic names, each counted with 16 bytes more than it has; a list over it, or over one of the
+        /// next two, is refused and the former one stays. Default: 1MiB.
+        client_topics: Size = Size(1 << 20),
+        /// The same of all SDKs with one certificate. Default: 4MiB.
+        certificate_topics: Size = Size(4 << 20),
+        /// The same of all SDKs. Default: 64MiB.
+        total_topics: Size = Size(64 << 20),
         /// An SDK that says nothing for so long is disconnected. Default: 60s.
         client_idle: Interval = Interval(Duration::from_secs(60)),
         /// Bytes per second of publishes that leave for other nodes (a multicast counts once for each node with

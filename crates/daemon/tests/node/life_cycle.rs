@@ -163,11 +163,32 @@ async fn bad_files_are_named_with_what_mends_them() {
     }
     let home = Home::new(&authority, "one", "[identity]\ncrl = [\"conf/none.crl\"]");
     assert!(home.refusal().await.to_string().contains("none.crl"));
-    let home = Home::new(&authority, "one", "");
-    fs::create_dir(home.dir.path().join("data")).unwrap();
-    fs::write(home.dir.path().join("data/access.toml"), "deny = 1").unwrap();
-    let error = home.refusal().await;
-    assert!(error.to_string().contains("access.toml") && error.is_configuration(), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn broken_state_files_stop_no_start_and_are_kept_aside() {
+    let authority = TestAuthority::new();
+    let files = ["epoch", "peers.toml", "access.toml", "revocations.pem"];
+    for text in ["", "\0\0\0\0", "deny = 1", "-----BEGIN X509 CRL-----\nMIIB"] {
+        let home = Home::new(&authority, "one", "");
+        let data = home.dir.path().join("data");
+        fs::create_dir(&data).unwrap();
+        for file in files {
+            fs::write(data.join(file), text).unwrap();
+        }
+        home.start().await.stop().await;
+        for file in &files[1..] {
+            assert_eq!(fs::read_to_string(data.join(format!("{file}.broken"))).unwrap(), text, "{file}");
+            assert_ne!(fs::read_to_string(data.join(file)).unwrap(), text, "{file} is made anew");
+        }
+        assert!(fs::read_to_string(data.join("epoch")).unwrap().trim().parse::<u64>().is_ok(), "and so is the epoch");
+    }
+    for file in files {
+        let home = Home::new(&authority, "one", "");
+        fs::create_dir_all(home.dir.path().join("data").join(file)).unwrap();
+        let error = home.refusal().await;
+        assert!(error.to_string().contains(file) && !error.hint().is_empty(), "{error}");
+    }
 }
 
 /// Removes the file, or writes other text, or only changes its mode.

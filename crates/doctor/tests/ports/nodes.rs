@@ -10,6 +10,7 @@ use libp2p::{
     multiaddr::Protocol,
 };
 use nuncio_doctor::{Check, Credentials, Port};
+use nuncio_door::{Door, Limits};
 use nuncio_pki::Identity;
 use nuncio_testkit::TestAuthority;
 use nuncio_transport::{Admissions, Config};
@@ -25,7 +26,8 @@ async fn node(authority: &TestAuthority, identity: Identity) -> SocketAddr {
         max_body: u32::try_from(nuncio_protocol::MAX_BODY).unwrap(),
         handshake_timeout: PATIENCE,
     };
-    let mut transport = nuncio_transport::tcp(config, Admissions::default()).unwrap();
+    let mut transport =
+        nuncio_transport::tcp(config, Admissions::default(), Door::new(&Limits::new(16, 16, 128))).unwrap();
     transport.listen_on(ListenerId::next(), "/ip4/127.0.0.1/tcp/0".parse().unwrap()).unwrap();
     let port = loop {
         if let Some(TransportEvent::NewAddress { listen_addr, .. }) = transport.next().await {

@@ -1,8 +1,7 @@
 use std::{
     collections::{BTreeSet, VecDeque},
-    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
@@ -10,11 +9,21 @@ use bytes::Bytes;
 use nuncio_channel_protocol::{BlockNotification, FrameKind, FrameSeq, ProtocolVersion, ResultCode, TopicVerification};
 use nuncio_protocol::{
     Topic,
-    amop::{self, ChallengeId, DeliveryId, Kind, PublishSeq},
+    amop::{self, ChallengeId, ClientId, DeliveryId, Kind, PublishSeq},
 };
+use tracing::warn;
 
-use super::{deliveries::Deliveries, window::Window};
-use crate::{config::Limits, counters::Counters};
+use super::{
+    answer_place::AnswerPlace,
+    deliveries::Deliveries,
+    parcel::{Charge, Content, Parcel, Written},
+    window::Window,
+};
+use crate::{
+    config::Limits,
+    counters::Counters,
+    tenants::{FlightShare, QueuePlace, Tenant},
+};
 
 /// Frames between the core and one client's session, and the books about them.
 ///
@@ -22,43 +31,12 @@ use crate::{config::Limits, counters::Counters};
 /// by its window. A frame counts until the session has handed it to TLS.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
+    tenant: Arc<Tenant>,
+    client: ClientId,
     queue_frames: usize,
     queue_bytes: usize,
     counters: Arc<Counters>,
     state: Mutex<State>,
-}
-
-/// A frame on its way to the client.
-#[derive(Debug)]
-pub(crate) struct Parcel {
-    pub(crate) kind: FrameKind,
-    pub(crate) seq: FrameSeq,
-    pub(crate) result: ResultCode,
-    pub(crate) content: Content,
-    charge: Charge,
-}
-
-/// The body of a frame.
-#[derive(Debug)]
-pub(crate) enum Content {
-    /// A topic and its payload, which clients of one multicast share: packed when written.
-    Amop { topic: Topic, data: Bytes },
-    /// The body as it is.
-    Plain(Bytes),
-}
-
-/// A place in the window for an answer that is being made; given back when dropped without an answer.
-#[derive(Debug)]
-pub(crate) struct AnswerPlace {
-    mailbox: Arc<Mailbox>,
-    used: bool,
-}
-
-/// Which book a parcel is in, and with how many bytes.
-#[derive(Debug, Clone, Copy)]
-enum Charge {
-    Queue(usize),
-    Window(usize),
 }
 
 #[derive(Debug)]
@@ -66,6 +44,7 @@ struct State {
     parcels: VecDeque<Parcel>,
     queued_frames: usize,
     queued_bytes: usize,
+    dropped: u64,
     deliveries: Deliveries,
     window: Window,
     reader: Option<Waker>,
@@ -75,8 +54,17 @@ struct State {
 }
 
 impl Mailbox {
-    pub(super) fn new(limits: &Limits, acknowledge: Duration, counters: Arc<Counters>) -> Self {
+    pub(super) fn new(
+        tenant: Arc<Tenant>,
+        client: ClientId,
+        limits: &Limits,
+        acknowledge: Duration,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let share = FlightShare::new(Arc::clone(&tenant), client);
         Self {
+            tenant,
+            client,
             queue_frames: limits.queue_frames,
             queue_bytes: limits.queue_bytes,
             counters,
@@ -84,8 +72,9 @@ impl Mailbox {
                 parcels: VecDeque::new(),
                 queued_frames: 0,
                 queued_bytes: 0,
+                dropped: 0,
                 deliveries: Deliveries::new(limits.queue_frames, acknowledge),
-                window: Window::new(limits.window_frames, limits.window_bytes),
+                window: Window::new(limits.window_frames, limits.window_bytes, share),
                 reader: None,
                 version: ProtocolVersion::V1,
                 block_groups: BTreeSet::new(),
@@ -102,28 +91,30 @@ impl Mailbox {
         if state.closed {
             return false;
         }
-        let full = self.is_full(&state, size);
-        match kind {
-            Kind::Multicast if full => {
-                self.counters.deliveries_dropped.increment();
-                return true;
+        let place = match kind {
+            Kind::Multicast => self.place(&state, size, &data),
+            Kind::Unicast => self.place(&state, size, &data).filter(|_| self.expect(&mut state, seq, delivery)),
+        };
+        match (place, kind) {
+            (Some(place), Kind::Multicast) => {
+                self.enqueue(state, FrameKind::Multicast, seq, Content::Amop { topic, data }, place);
             }
-            Kind::Multicast => {}
-            Kind::Unicast => {
-                let now = Instant::now();
-                if full || !state.deliveries.has_room(now) {
-                    self.counters.deliveries_refused.increment();
-                    return false;
-                }
-                state.deliveries.insert(seq, delivery, now);
+            (Some(place), Kind::Unicast) => {
+                self.enqueue(state, FrameKind::Unicast, seq, Content::Amop { topic, data }, place);
+            }
+            (None, Kind::Multicast) => self.note_drop(&mut state),
+            (None, Kind::Unicast) => {
+                self.counters.deliveries_refused.increment();
+                return false;
             }
         }
-        let kind = match kind {
-            Kind::Unicast => FrameKind::Unicast,
-            Kind::Multicast => FrameKind::Multicast,
-        };
-        self.enqueue(state, kind, seq, Content::Amop { topic, data });
         true
+    }
+
+    /// Waits for the acknowledgement of a delivery, if there is room for one more.
+    fn expect(&self, state: &mut State, seq: FrameSeq, delivery: DeliveryId) -> bool {
+        let place = state.deliveries.has_room(Instant::now()).then(|| self.tenant.queue(&Bytes::new())).flatten();
+        place.map(|place| state.deliveries.insert(seq, delivery, place)).is_some()
     }
 
     /// Queues the reply to a publish. A failure carries no body, as FISCO's does.
@@ -159,15 +150,15 @@ impl Mailbox {
 
     /// Queues what the node says by itself; false, and counted, when the queue is full.
     pub(super) fn push_news(&self, kind: FrameKind, seq: FrameSeq, body: Bytes) -> bool {
-        let state = self.lock();
+        let mut state = self.lock();
         if state.closed {
             return false;
         }
-        if self.is_full(&state, body.len()) {
-            self.counters.deliveries_dropped.increment();
+        let Some(place) = self.place(&state, body.len(), &body) else {
+            self.note_drop(&mut state);
             return false;
-        }
-        self.enqueue(state, kind, seq, Content::Plain(body));
+        };
+        self.enqueue(state, kind, seq, Content::Plain(body), place);
         true
     }
 
@@ -199,10 +190,17 @@ impl Mailbox {
         self.push(state, Parcel { kind, seq, result, content: Content::Plain(body), charge });
     }
 
-    /// Takes a place for an answer that comes later.
-    pub(crate) fn reserve_answer(self: &Arc<Self>) -> AnswerPlace {
-        self.lock().window.charge(0);
-        AnswerPlace { mailbox: Arc::clone(self), used: false }
+    /// Takes a place for an answer that comes later to a request that takes so many bytes until then.
+    pub(crate) fn reserve_answer(self: &Arc<Self>, bytes: usize) -> AnswerPlace {
+        self.lock().window.charge(bytes);
+        AnswerPlace::new(Arc::clone(self), bytes)
+    }
+
+    /// Gives the place of an answer back.
+    pub(super) fn release_answer(&self, bytes: usize) {
+        let mut state = self.lock();
+        state.window.release(bytes);
+        wake_reader(state);
     }
 
     /// Notes a publish in flight.
@@ -218,6 +216,11 @@ impl Mailbox {
     /// Whether the client's socket may be read.
     pub(crate) fn is_open(&self) -> bool {
         self.lock().window.is_open()
+    }
+
+    /// The same; when others' bytes in flight are in the way, the task of `cx` is woken when there may be fewer.
+    pub(crate) fn poll_open(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.lock().window.poll_open(cx)
     }
 
     /// Whether the client has got all it asked for and acknowledged all it was asked to.
@@ -256,6 +259,11 @@ impl Mailbox {
         }
     }
 
+    /// How many frames the client went without.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.lock().dropped
+    }
+
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
@@ -263,18 +271,51 @@ impl Mailbox {
         state.reader = None;
     }
 
-    /// Whether the queue has no room for so many bytes; one frame is always taken when it is empty.
-    fn is_full(&self, state: &State, size: usize) -> bool {
-        state.queued_frames >= self.queue_frames
-            || state.queued_frames > 0 && state.queued_bytes.saturating_add(size) > self.queue_bytes
+    /// A place in the queue for a frame of `size` bytes; as far as it is the client's own queue, two are always taken.
+    fn place(&self, state: &State, size: usize, message: &Bytes) -> Option<QueuePlace> {
+        let is_full = state.queued_frames >= self.queue_frames
+            || state.queued_frames >= 2 && state.queued_bytes.saturating_add(size) > self.queue_bytes;
+        (!is_full).then(|| self.tenant.queue(message)).flatten()
+    }
+
+    /// Counts a frame that the client goes without; the first is worth a line.
+    fn note_drop(&self, state: &mut State) {
+        self.counters.deliveries_dropped.increment();
+        state.dropped += 1;
+        if state.dropped == 1 {
+            let (frames, bytes) = (state.queued_frames, state.queued_bytes);
+            warn!(
+                client = self.client.0,
+                frames,
+                bytes,
+                "an SDK is too slow: its queue is full and a multicast was dropped; further ones are counted"
+            );
+        }
     }
 
     /// Puts a frame of others, or of the node itself, on the queue's book.
-    fn enqueue(&self, mut state: MutexGuard<'_, State>, kind: FrameKind, seq: FrameSeq, content: Content) {
+    fn enqueue(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        kind: FrameKind,
+        seq: FrameSeq,
+        content: Content,
+        place: QueuePlace,
+    ) {
         let size = content.size();
+        let awaited = (kind == FrameKind::Unicast).then_some(seq);
         state.queued_frames += 1;
         state.queued_bytes += size;
-        self.push(state, Parcel { kind, seq, result: ResultCode::OK, content, charge: Charge::Queue(size) });
+        self.push(
+            state,
+            Parcel {
+                kind,
+                seq,
+                result: ResultCode::OK,
+                content,
+                charge: Charge::Queue { bytes: size, awaited, _place: place },
+            },
+        );
     }
 
     fn push(&self, mut state: MutexGuard<'_, State>, parcel: Parcel) {
@@ -282,11 +323,7 @@ impl Mailbox {
             return;
         }
         state.parcels.push_back(parcel);
-        let reader = state.reader.take();
-        drop(state);
-        if let Some(reader) = reader {
-            reader.wake();
-        }
+        wake_reader(state);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -294,61 +331,23 @@ impl Mailbox {
     }
 }
 
-/// What remains of a parcel that was handed to TLS.
-#[derive(Debug)]
-pub(crate) struct Written(Charge);
-
-impl Parcel {
-    pub(crate) fn into_written(self) -> Written {
-        Written(self.charge)
-    }
-}
-
-impl Content {
-    pub(crate) fn size(&self) -> usize {
-        match self {
-            Self::Amop { topic, data } => topic.as_str().len() + data.len(),
-            Self::Plain(body) => body.len(),
-        }
-    }
-}
-
-impl AnswerPlace {
-    /// Queues the answer in the place.
-    pub(crate) fn answer(mut self, kind: FrameKind, seq: FrameSeq, body: Bytes) {
-        let reader = self.release();
-        self.mailbox.answer(kind, seq, ResultCode::OK, body);
-        if let Some(reader) = reader {
-            reader.wake();
-        }
-    }
-
-    fn release(&mut self) -> Option<Waker> {
-        if mem::replace(&mut self.used, true) {
-            return None;
-        }
-        let mut state = self.mailbox.lock();
-        state.window.release(0);
-        state.reader.take()
-    }
-}
-
-impl Drop for AnswerPlace {
-    fn drop(&mut self) {
-        if let Some(reader) = self.release() {
-            reader.wake();
-        }
-    }
-}
-
 impl State {
     fn settle(&mut self, charge: Charge) {
         match charge {
-            Charge::Queue(bytes) => {
+            Charge::Queue { bytes, awaited, _place } => {
+                if let Some(seq) = awaited {
+                    self.deliveries.note_written(seq, Instant::now());
+                }
                 self.queued_frames -= 1;
                 self.queued_bytes -= bytes;
             }
             Charge::Window(bytes) => self.window.release(bytes),
         }
     }
+}
+
+fn wake_reader(mut state: MutexGuard<'_, State>) {
+    let reader = state.reader.take();
+    drop(state);
+    reader.into_iter().for_each(Waker::wake);
 }

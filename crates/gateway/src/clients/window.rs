@@ -1,6 +1,11 @@
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    task::{Context, Poll},
+};
 
 use nuncio_protocol::amop::PublishSeq;
+
+use crate::tenants::FlightShare;
 
 /// What one client has asked for and not yet been given: publishes in flight, answers being made, answers queued.
 ///
@@ -11,6 +16,7 @@ pub(super) struct Window {
     max_bytes: usize,
     frames: usize,
     bytes: usize,
+    share: FlightShare,
     publishes: HashMap<PublishSeq, Publishes>,
 }
 
@@ -22,11 +28,20 @@ struct Publishes {
 }
 
 impl Window {
-    pub(super) fn new(max_frames: usize, max_bytes: usize) -> Self {
-        Self { max_frames, max_bytes, frames: 0, bytes: 0, publishes: HashMap::new() }
+    pub(super) fn new(max_frames: usize, max_bytes: usize, share: FlightShare) -> Self {
+        Self { max_frames, max_bytes, frames: 0, bytes: 0, share, publishes: HashMap::new() }
     }
 
     pub(super) fn is_open(&self) -> bool {
+        self.has_room() && self.share.is_open()
+    }
+
+    /// The same; when its own room is there, but not that which it shares, the task of `cx` is woken when it may be.
+    pub(super) fn poll_open(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.has_room() { self.share.poll_open(cx) } else { Poll::Pending }
+    }
+
+    fn has_room(&self) -> bool {
         self.frames < self.max_frames && self.bytes < self.max_bytes
     }
 
@@ -64,23 +79,35 @@ impl Window {
     pub(super) fn charge(&mut self, bytes: usize) {
         self.frames += 1;
         self.bytes += bytes;
+        self.share.add(bytes);
     }
 
     pub(super) fn release(&mut self, bytes: usize) {
         self.frames -= 1;
         self.bytes -= bytes;
+        self.share.remove(bytes);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use nuncio_protocol::amop::ClientId;
+
     use super::*;
+    use crate::{config::Limits, tenants::Tenants};
+
+    fn window(frames: usize, bytes: usize) -> Window {
+        let tenant = Tenants::default().join("a", &Limits::DEFAULT, &Arc::default());
+        Window::new(frames, bytes, FlightShare::new(tenant, ClientId(1)))
+    }
 
     const SEQ: PublishSeq = PublishSeq([7; 32]);
 
     #[test]
     fn the_window_closes_at_its_messages_and_opens_when_one_ends() {
-        let mut window = Window::new(2, 1000);
+        let mut window = window(2, 1000);
         window.open_publish(SEQ, 10);
         assert!(window.is_open());
         window.open_publish(PublishSeq([8; 32]), 10);
@@ -92,7 +119,7 @@ mod tests {
 
     #[test]
     fn one_seq_used_twice_is_two_publishes_and_gives_all_its_bytes_back() {
-        let mut window = Window::new(9, 100);
+        let mut window = window(9, 100);
         window.open_publish(SEQ, 100);
         window.open_publish(SEQ, 1);
         assert!(!window.is_open(), "its bytes are full");

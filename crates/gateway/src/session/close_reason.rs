@@ -11,15 +11,22 @@ pub(super) enum CloseReason {
     #[error("the client left")]
     ClientLeft,
     #[error("the connection broke: {0}")]
-    Broken(#[from] io::Error),
+    Broken(#[source] io::Error),
+    #[error("its host does not acknowledge what is sent to it")]
+    Vanished,
     #[error("TLS failed: {0}")]
     Tls(#[source] rustls::Error),
     #[error("{0}")]
     Malformed(#[from] FrameError),
     #[error("it speaks protocol versions {minimum} to {maximum}, the gateway 1 to 3")]
     NoCommonVersion { minimum: i64, maximum: i64 },
-    #[error("nothing was read or written for {limit:?}")]
+    #[error("nothing was read from it for {limit:?}")]
     Idle { limit: Duration },
+    #[error(
+        "less than a sixteenth of a frame of {length} bytes came in {limit:?}, {received} bytes in all, while others waited \
+         for its room"
+    )]
+    Unfinished { length: usize, received: usize, limit: Duration },
     #[error("it did not take its data for {limit:?}")]
     NotDraining { limit: Duration },
     #[error("it is no longer admitted: denied, or its certificate revoked")]
@@ -35,7 +42,10 @@ pub(super) enum CloseReason {
 impl CloseReason {
     /// Whether the client did nothing wrong.
     pub(super) fn is_ordinary(&self) -> bool {
-        matches!(self, Self::ClientLeft | Self::Broken(_) | Self::Shutdown | Self::CoreGone | Self::Idle { .. })
+        matches!(
+            self,
+            Self::ClientLeft | Self::Broken(_) | Self::Vanished | Self::Shutdown | Self::CoreGone | Self::Idle { .. }
+        )
     }
 
     /// What to look at.
@@ -45,6 +55,7 @@ impl CloseReason {
             Self::Malformed(_) => "the client's frames have a wrong length field",
             Self::NoCommonVersion { .. } => "use an SDK of the FISCO BCOS 2.x line",
             Self::NotDraining { .. } => "the SDK hangs or its line is too slow; it may connect again",
+            Self::Unfinished { .. } => "the SDK hangs or its line is too slow for messages of this size",
             Self::NoLongerAdmitted => "see the lists in [gateway] allow and deny, and the revocation lists",
             Self::CertificateExpired => "renew the SDK's certificate",
             Self::Tls(_) => "something between the SDK and the node alters the bytes",
@@ -55,17 +66,24 @@ impl CloseReason {
     pub(super) fn count(&self, counters: &Counters) {
         match self {
             Self::Malformed(_) | Self::NoCommonVersion { .. } => counters.sessions_malformed.increment(),
+            Self::Unfinished { .. } => counters.sessions_unfinished.increment(),
             Self::Idle { .. } => counters.sessions_idle.increment(),
-            Self::NotDraining { .. } => counters.sessions_not_draining.increment(),
+            Self::NotDraining { .. } | Self::Vanished => counters.sessions_not_draining.increment(),
             _ => {}
         }
+    }
+}
+
+impl From<io::Error> for CloseReason {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::TimedOut { Self::Vanished } else { Self::Broken(error) }
     }
 }
 
 impl From<ReadError> for CloseReason {
     fn from(error: ReadError) -> Self {
         match error {
-            ReadError::Io(error) => Self::Broken(error),
+            ReadError::Io(error) => error.into(),
             ReadError::Tls(error) => Self::Tls(error),
         }
     }

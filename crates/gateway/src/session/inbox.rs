@@ -2,12 +2,14 @@ use bytes::{Buf as _, BytesMut};
 use nuncio_channel_protocol::{Frame, FrameCodec, FrameError, FrameKind, HEADER_LENGTH, MAX_FRAME};
 use tokio_util::codec::Decoder as _;
 
+use crate::bounds::SMALL_FRAME;
+
 /// Longest frame that is skipped, in bytes (100 MiB): FISCO's own limit, beyond which a length is taken for a lie.
 const MAX_SKIPPED: usize = 100 << 20;
 
 /// Cuts what a client sends into frames.
 ///
-/// Holds at most one frame and one read of the socket. A frame over its limit is not held: its header is reported and the
+/// Holds at most one frame and one read of the socket; longer frames than [`SMALL_FRAME`] have a lease, see [`super::intake`]. A frame over its limit is not held: its header is reported and the
 /// rest thrown away as it comes.
 #[derive(Debug)]
 pub(super) struct Inbox {
@@ -57,6 +59,14 @@ impl Inbox {
             self.received = BytesMut::new();
         }
         Ok(frame.map(Received::Frame))
+    }
+
+    /// Length of the frame that has begun, when it is a long one and will be held; meaningful after [`Self::next`] said `None`.
+    pub(super) fn unfinished(&self) -> Option<usize> {
+        let header = self.received.first_chunk::<HEADER_LENGTH>().filter(|_| self.skip == 0)?;
+        let [first, second, third, fourth, ..] = *header;
+        let length = usize::try_from(u32::from_be_bytes([first, second, third, fourth])).unwrap_or(usize::MAX);
+        (length > SMALL_FRAME).then_some(length)
     }
 
     fn oversized(&mut self) -> Result<Option<Received>, FrameError> {

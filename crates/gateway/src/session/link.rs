@@ -2,6 +2,7 @@ use std::{
     io::{self, BufRead as _, IoSlice, Read, Write},
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::BytesMut;
@@ -10,9 +11,9 @@ use tokio::{
     io::{AsyncRead as _, AsyncWrite as _, ReadBuf},
     net::TcpStream,
 };
+use tracing::debug;
 
-/// Plaintext gathered before the session looks at it, in bytes.
-const READ_BATCH: usize = 64 << 10;
+use crate::bounds::{READ_BATCH, UNSENT};
 
 /// A TLS connection after its handshake, driven by hand: what is written begins a record of its own, and many records leave
 /// in one system call.
@@ -32,7 +33,11 @@ pub(super) enum ReadError {
 }
 
 impl Link {
-    pub(super) fn new(socket: TcpStream, tls: ServerConnection) -> Self {
+    /// The connection breaks when its client's host acknowledges nothing of what was sent for `unacknowledged`.
+    pub(super) fn new(socket: TcpStream, tls: ServerConnection, unacknowledged: Duration) -> Self {
+        if let Err(error) = tune(&socket, unacknowledged) {
+            debug!(%error, "the system waits for vanished clients as long as it likes");
+        }
         Self { socket, tls }
     }
 
@@ -106,6 +111,18 @@ impl Link {
         }
         Ok(())
     }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn tune(socket: &TcpStream, unacknowledged: Duration) -> io::Result<()> {
+    let socket = socket2::SockRef::from(socket);
+    socket.set_tcp_notsent_lowat(UNSENT)?;
+    socket.set_tcp_user_timeout(Some(unacknowledged))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn tune(_: &TcpStream, _: Duration) -> io::Result<()> {
+    Ok(())
 }
 
 /// A socket as `std::io` sees it, within one poll: pending becomes [`io::ErrorKind::WouldBlock`].

@@ -91,6 +91,38 @@ async fn a_publisher_over_its_windows_bytes_is_not_read_either() {
 }
 
 #[tokio::test]
+async fn publishes_in_flight_of_one_certificate_stop_its_sessions_and_no_other() {
+    let mut rig = Rig::with(|config| {
+        config.limits.in_flight_bytes_per_certificate = 100_000;
+        config.limits.in_flight_bytes = 150_000;
+    })
+    .await;
+    rig.add_sdk("other");
+    let publish = |number| amop_frame(FrameKind::Unicast, number, "t", vec![0; 60_000].into());
+    let (mut first, client) = rig.connect().await;
+    let (mut second, _) = rig.connect().await;
+    let (mut other, other_client) = rig.connect_as("other").await;
+    for number in 0..2 {
+        first.send(&publish(number)).await;
+        assert_eq!(rig.publish().await.0, seq(number));
+    }
+    second.send(&publish(2)).await;
+    other.send(&publish(3)).await;
+    assert_eq!(rig.publish().await.0, seq(3), "another certificate is read");
+    // All together have 180,000 now: nobody is read until one is answered.
+    other.send(&publish(4)).await;
+    let _newcomer = rig.connect_as("other").await;
+    assert!(rig.has_no_input(), "neither the second session nor the other's second publish is read");
+    rig.reply(client, seq(0), 0, "t", b"");
+    assert_eq!(first.expect_frame().await.seq, FrameSeq::from_number(0));
+    let next = rig.publish().await.0;
+    rig.reply(other_client, seq(3), 0, "t", b"");
+    assert_eq!(other.expect_frame().await.seq, FrameSeq::from_number(3));
+    let heard = [next, rig.publish().await.0];
+    assert!(heard.contains(&seq(2)) && heard.contains(&seq(4)), "who was paused goes on: {heard:?}");
+}
+
+#[tokio::test]
 async fn answers_that_nobody_reads_stop_the_reading() {
     let mut rig = Rig::with(|config| {
         config.limits.window_frames = 8;
@@ -124,7 +156,7 @@ async fn a_frozen_reader_loses_multicasts_gives_unicasts_back_and_is_cut() {
     for number in 0..40 {
         rig.deliver(client, Kind::Multicast, "t", piece.clone(), number).unwrap();
     }
-    assert!(rig.clients.statistics().deliveries_dropped > 0, "the queue holds 8 MiB, the socket not 32");
+    assert!(rig.clients.statistics().deliveries_dropped > 0, "the queue holds 24 MiB");
     let returned = rig.deliver(client, Kind::Unicast, "t", piece.clone(), 99).unwrap_err();
     assert!(matches!(returned, ClientOutput::Deliver { kind: Kind::Unicast, .. }));
     rig.deliver(other, Kind::Unicast, "t", piece.clone(), 100).unwrap();

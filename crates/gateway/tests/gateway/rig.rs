@@ -24,13 +24,14 @@ use rustls_pki_types::ServerName;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     sync::mpsc::{self, error::TryRecvError},
     task::JoinHandle,
-    time::timeout,
+    time::{Interval, timeout},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_util::{codec::Decoder as _, sync::CancellationToken};
+use tracing::subscriber::DefaultGuard;
 
 /// What every wait ends with: far more than anything here takes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -61,24 +62,41 @@ impl Rig {
         configure(&mut config);
         let clients = Arc::new(Clients::new());
         let (sender, inputs) = mpsc::channel(1024);
-        let bound = nuncio_gateway::bind(config, Arc::clone(&clients), sender, Arc::new(Facts)).await.unwrap();
+        let bound = nuncio_gateway::bind(config, Arc::clone(&clients), sender, Arc::new(Facts)).unwrap();
         let (address, renewal, shutdown) = (bound.local_address(), bound.renewal(), CancellationToken::new());
         let running = tokio::spawn(bound.run(shutdown.clone()));
         Self { address, authority, clients, inputs, shutdown, running, renewal, directory }
     }
 
+    /// Issues one more SDK certificate, into the directory of this name.
+    pub(crate) fn add_sdk(&self, name: &str) {
+        self.authority.write_client_directory(&self.directory.path().join(name), name, false);
+    }
+
     /// Connects an SDK and waits until the core knows it.
     pub(crate) async fn connect(&mut self) -> (Sdk, ClientId) {
-        let sdk = self.sdk().await;
+        self.connect_as("sdk").await
+    }
+
+    /// The same with the certificate of this directory.
+    pub(crate) async fn connect_as(&mut self, directory: &str) -> (Sdk, ClientId) {
+        let sdk = Sdk::connect(self.address, &self.directory.path().join(directory)).await.unwrap();
         match self.input().await {
             ClientInput::Connected { client } => (sdk, client),
             other => panic!("a client connects, not {other:?}"),
         }
     }
 
-    /// Connects an SDK.
-    pub(crate) async fn sdk(&self) -> Sdk {
-        self.try_sdk().await.unwrap()
+    /// Connects an SDK whose system keeps few bytes for it.
+    pub(crate) async fn connect_narrow(&mut self, receive_buffer: u32) -> (Sdk, ClientId) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(receive_buffer).unwrap();
+        let socket = socket.connect(self.address).await.unwrap();
+        let sdk = Sdk::over(socket, &self.directory.path().join("sdk")).await.unwrap();
+        match self.input().await {
+            ClientInput::Connected { client } => (sdk, client),
+            other => panic!("a client connects, not {other:?}"),
+        }
     }
 
     /// Connects an SDK, or not.
@@ -137,9 +155,15 @@ pub(crate) struct Sdk {
 
 impl Sdk {
     pub(crate) async fn connect(address: SocketAddr, directory: &Path) -> std::io::Result<Self> {
+        Self::over(TcpStream::connect(address).await?, directory).await
+    }
+
+    async fn over(socket: TcpStream, directory: &Path) -> std::io::Result<Self> {
         let config = channel_client_config(directory).unwrap();
-        let socket = Tap { socket: TcpStream::connect(address).await?, raw: Arc::default() };
-        let name = ServerName::IpAddress(address.ip().into());
+        let name = ServerName::IpAddress(socket.peer_addr()?.ip().into());
+        // What is sent is there at once: "the gateway has not read it" means what it says.
+        socket.set_nodelay(true)?;
+        let socket = Tap { socket, raw: Arc::default() };
         let stream = TlsConnector::from(Arc::new(config)).connect(name, socket).await?;
         Ok(Self { stream, received: BytesMut::new() })
     }
@@ -174,6 +198,22 @@ impl Sdk {
             match timeout(PATIENCE, self.stream.read_buf(&mut self.received)).await.expect("a frame or the end comes") {
                 Ok(0) | Err(_) => return None,
                 Ok(_) => {}
+            }
+        }
+    }
+
+    /// The next frame, read in pieces of so many bytes, one at each tick.
+    pub(crate) async fn frame_at_pace(&mut self, pace: &mut Interval, piece: usize) -> Option<Frame> {
+        let mut codec = FrameCodec::default();
+        let mut taken = vec![0; piece];
+        loop {
+            if let Some(frame) = codec.decode(&mut self.received).unwrap() {
+                return Some(frame);
+            }
+            pace.tick().await;
+            match timeout(PATIENCE, self.stream.read(&mut taken)).await.expect("a frame or the end comes") {
+                Ok(0) | Err(_) => return None,
+                Ok(read) => self.received.extend_from_slice(&taken[..read]),
             }
         }
     }
@@ -234,6 +274,43 @@ impl AsyncWrite for Tap {
     }
 }
 
+/// What this thread's tasks have logged from warnings up, until it is dropped.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    pub(crate) fn capture() -> (Self, DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_max_level(tracing::Level::WARN)
+            .with_writer(move || writer.clone())
+            .finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    /// How many lines say this.
+    pub(crate) fn count(&self, what: &str) -> usize {
+        self.text().lines().filter(|line| line.contains(what)).count()
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 struct Facts;
 
 impl NodeInfo for Facts {
@@ -264,6 +341,16 @@ fn facts(number: u8, name: &str, topics: &[&str]) -> NodeFacts {
 pub(crate) fn node_id(number: u8) -> NodeId {
     static IDS: OnceLock<[NodeId; 3]> = OnceLock::new();
     IDS.get_or_init(|| [(); 3].map(|()| NodeKey::generate().node_id()))[usize::from(number) - 1]
+}
+
+/// Waits until something that is on its way has come true.
+pub(crate) async fn eventually(mut holds: impl FnMut() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, waiting).await.expect("it comes true");
 }
 
 pub(crate) fn bytes_of(hex: &str) -> Vec<u8> {

@@ -182,20 +182,18 @@ async fn topic_lists_replace_each_other_and_impossible_ones_change_nothing() {
     let mut rig = Rig::new().await;
     let (mut sdk, client) = rig.connect().await;
     let many: Vec<String> = (0..513).map(|number| format!("topic{number}")).collect();
-    let too_many = serde_json::to_vec(&many).unwrap();
-    for ignored in [&b""[..], b"{}", b"[1]", b"[\"a\"", b"\"a\"", &too_many] {
+    for ignored in [&b""[..], b"{}", b"[1]", b"[\"a\"", b"\"a\""] {
         sdk.send(&Frame::request(FrameKind::Subscribe, FrameSeq::PUSH, Bytes::copy_from_slice(ignored))).await;
     }
-    sdk.send(&Frame::request(FrameKind::Subscribe, FrameSeq::PUSH, serde_json::to_vec(&many[..512]).unwrap().into()))
-        .await;
-    let expected: Vec<&str> = many[..512].iter().map(String::as_str).collect();
+    sdk.send(&Frame::request(FrameKind::Subscribe, FrameSeq::PUSH, serde_json::to_vec(&many).unwrap().into())).await;
+    let expected: Vec<&str> = many.iter().map(String::as_str).collect();
     assert_eq!(rig.input().await, ClientInput::Subscribe { client, topics: topics(&expected) });
     let long = "x".repeat(255);
     let list = serde_json::to_vec(&["a", "", &long, "a\u{7}b"]).unwrap();
     sdk.send(&Frame::request(FrameKind::Subscribe, FrameSeq::PUSH, list.into())).await;
     assert_eq!(rig.input().await, ClientInput::Subscribe { client, topics: topics(&["a"]) });
     sdk.expect_silence().await;
-    assert_eq!(rig.clients.statistics().frames_malformed, 6);
+    assert_eq!(rig.clients.statistics().frames_malformed, 5);
     drop(sdk);
     assert_eq!(rig.input().await, ClientInput::Disconnected { client });
 }

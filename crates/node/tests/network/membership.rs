@@ -9,18 +9,7 @@ use nuncio_testkit::TestAuthority;
 use rustls_pki_types::UnixTime;
 use tokio::{sync::watch, time::Instant};
 
-use super::rig::{DEADLINE, Node, linked};
-
-/// `a — b — c`, nobody dials more than it was told.
-async fn line(authority: &TestAuthority) -> [Node; 3] {
-    let a = Node::start_aloof(authority, "a", &[]);
-    let b = Node::start_aloof(authority, "b", &[&a]);
-    let c = Node::start_aloof(authority, "c", &[&b]);
-    for node in [&a, &b, &c] {
-        node.knows(3).await;
-    }
-    [a, b, c]
-}
+use super::rig::{DEADLINE, Node, line, linked};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_stops_is_gone_for_its_peers_without_waiting_for_silence() {
@@ -164,7 +153,7 @@ async fn an_application_field_is_read_from_any_node_and_a_route_names_every_hop(
     a.handle.set_application_field(Bytes::from("height=7")).await;
     let id = a.handle.node_id().to_string();
     let field = hex::encode("height=7");
-    c.sees("the field", |snapshot| snapshot.nodes.iter().any(|node| node.node_id == id && node.application == field))
+    c.sees("the field", |snapshot| snapshot.nodes.iter().any(|node| node.node_id == id && node.application() == field))
         .await;
     let record = c.handle.record(a.handle.node_id()).await.expect("a record");
     assert_eq!(record.status.application, Bytes::from("height=7"));

@@ -31,7 +31,7 @@ impl Node {
 
     /// A node that dials its configured peers only.
     pub(crate) fn start_aloof(authority: &TestAuthority, name: &str, peers: &[&Self]) -> Self {
-        Self::start_with(authority, authority.node(name), peers, |config| config.overlay.target_degree = 0)
+        Self::start_with(authority, authority.node(name), peers, aloof)
     }
 
     pub(crate) fn start_with(
@@ -76,6 +76,22 @@ impl Node {
     }
 }
 
+/// Dials configured peers only.
+pub(crate) fn aloof(config: &mut Config) {
+    config.overlay.target_degree = 0;
+}
+
 pub(crate) fn linked(snapshot: &Snapshot) -> usize {
     snapshot.peers.iter().filter(|peer| peer.state == PeerState::Linked).count()
+}
+
+/// `a — b — c`, nobody dials more than it was told.
+pub(crate) async fn line(authority: &TestAuthority) -> [Node; 3] {
+    let a = Node::start_aloof(authority, "a", &[]);
+    let b = Node::start_aloof(authority, "b", &[&a]);
+    let c = Node::start_aloof(authority, "c", &[&b]);
+    for node in [&a, &b, &c] {
+        node.knows(3).await;
+    }
+    [a, b, c]
 }

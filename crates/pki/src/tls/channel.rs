@@ -164,7 +164,8 @@ impl ClientCertificate {
 
 /// Reads the files of the channel port. Clients must present a certificate that chains to `ca`: version 3 on secp256k1
 /// or RSA, or version 1 directly under it. TLS 1.2, and 1.3 where no secp256k1 certificate is in play (TLS 1.3 has no
-/// code point for them). Key exchange on X25519, P-256 and secp256k1; no resumption, no key log; host names in the
+/// code point for them). Key exchange on [`HYBRID_GROUPS`](super::HYBRID_GROUPS), P-256 and
+/// secp256k1; no resumption, no key log; host names in the
 /// client's hello are ignored. With [`ChannelPaths::rsa`] one port serves all: clients that offer the curve secp256k1 are
 /// shown the first certificate, others the RSA one.
 ///

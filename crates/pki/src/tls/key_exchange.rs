@@ -1,10 +1,15 @@
 use rustls::{
     Error, NamedGroup, PeerMisbehaved, ProtocolVersion,
-    crypto::{ActiveKeyExchange, GetRandomFailed, SharedSecret, SupportedKxGroup},
+    crypto::{ActiveKeyExchange, GetRandomFailed, SharedSecret, SupportedKxGroup, aws_lc_rs::kx_group},
     ffdhe_groups::FfdheGroup,
 };
 use secp256k1::{PublicKey, SecretKey, ecdh};
 use zeroize::Zeroize;
+
+/// X25519 together with ML-KEM-768, then X25519 alone. What is recorded today stays closed to who has a quantum computer
+/// later, as long as either of the two holds; certificates need that less, since nobody can sign into the past. For TLS 1.3
+/// only; TLS 1.2 takes the second.
+pub static HYBRID_GROUPS: &[&dyn SupportedKxGroup] = &[kx_group::X25519MLKEM768, kx_group::X25519];
 
 /// The TLS code point of secp256k1, 0x0016. rustls has no name for it.
 pub const SECP256K1_GROUP: NamedGroup = NamedGroup::Unknown(0x0016);

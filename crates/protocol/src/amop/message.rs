@@ -132,7 +132,7 @@ impl Letter for Message {
 
 impl Multicast {
     /// Bytes of its content.
-    pub(crate) fn length(&self) -> usize {
+    pub fn length(&self) -> usize {
         let sealed = self.sealed.as_ref().map(|sealed| sealed.bytes.len());
         sealed.or_else(|| self.post.as_ref().map(|post| post.data.len())).unwrap_or_default()
     }

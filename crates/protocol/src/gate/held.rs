@@ -5,7 +5,13 @@ use std::{
 
 use nuncio_identity::NodeId;
 
-use crate::{amop, header::Letter, unicast};
+use crate::{
+    amop,
+    gossip::{GossipId, Stamp},
+    header::Letter,
+    status_sync::Version,
+    unicast,
+};
 
 /// How long a message waits for the record of its source.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -34,6 +40,8 @@ pub(crate) enum Waiting {
     Unicast(unicast::Message),
     Bridge(amop::Message),
     Multicast(amop::Multicast),
+    Gossip { id: GossipId, stamp: Stamp, length: usize },
+    Announcement { id: GossipId, node: NodeId, version: Version, clock: Duration },
 }
 
 #[derive(Debug)]
@@ -51,6 +59,16 @@ impl Waiting {
             Self::Unicast(message) => message.header.source,
             Self::Bridge(message) => message.header.source,
             Self::Multicast(multicast) => multicast.source,
+            Self::Gossip { stamp, .. } => stamp.origin,
+            Self::Announcement { node, .. } => *node,
+        }
+    }
+
+    /// Its name, of gossip.
+    pub(crate) const fn gossip(&self) -> Option<GossipId> {
+        match self {
+            Self::Gossip { id, .. } | Self::Announcement { id, .. } => Some(*id),
+            Self::Unicast(_) | Self::Bridge(_) | Self::Multicast(_) => None,
         }
     }
 
@@ -60,6 +78,8 @@ impl Waiting {
                 Self::Unicast(message) => message.length(),
                 Self::Bridge(message) => message.length(),
                 Self::Multicast(multicast) => multicast.length(),
+                Self::Gossip { length, .. } => *length,
+                Self::Announcement { .. } => 0,
             }
     }
 }
@@ -86,16 +106,16 @@ impl Held {
         self.take(|entry| entry.source == *source).map(|entry| (entry.from, entry.waiting)).collect()
     }
 
-    pub(super) fn forget_peer(&mut self, peer: &NodeId) {
-        drop(self.take(|entry| entry.from == *peer));
+    pub(super) fn forget_peer(&mut self, peer: &NodeId) -> Vec<Waiting> {
+        self.take(|entry| entry.from == *peer).map(|entry| entry.waiting).collect()
     }
 
-    /// Gives up what waited too long: who brought it, and its source.
-    pub(super) fn give_up(&mut self, now: Instant) -> Vec<(NodeId, NodeId)> {
+    /// Gives up what waited too long, with who brought it.
+    pub(super) fn give_up(&mut self, now: Instant) -> Vec<(NodeId, Waiting)> {
         if self.next().is_none_or(|next| next > now) {
             return Vec::new();
         }
-        self.take(|entry| entry.until <= now).map(|entry| (entry.from, entry.source)).collect()
+        self.take(|entry| entry.until <= now).map(|entry| (entry.from, entry.waiting)).collect()
     }
 
     pub(super) fn next(&self) -> Option<Instant> {

@@ -1,6 +1,9 @@
 use std::time::{Duration, Instant};
 
-use super::{Bucket, Rate};
+use super::{
+    Bucket, Checked, Rate,
+    cast::{Cast, CastRate},
+};
 
 /// Messages and bytes that a node passes on for one neighbour.
 const PASSED_MESSAGES: Rate = Rate::of(100_000.0, Duration::from_secs(2));
@@ -9,6 +12,12 @@ const MIB: f64 = 1024.0 * 1024.0;
 
 /// Bytes of copies made of the multicasts that one neighbour brings.
 const COPIED_BYTES: Rate = Rate { per_second: 1024.0 * MIB, burst: 6144.0 * MIB };
+
+/// Announcements of all nodes that one neighbour brings. A thousand nodes make fifty a second when nothing happens.
+const ANNOUNCEMENTS: Rate = Rate { per_second: 1_000.0, burst: 10_000.0 };
+
+/// Applications' messages of all nodes that one neighbour brings by gossip.
+const GOSSIP: CastRate = CastRate::times(4.0);
 
 /// Requests that one neighbour brings again. When a hop dies silently, all that it swallowed in two seconds comes again.
 const REPEATED: Rate = Rate { per_second: 5_000.0, burst: 100_000.0 };
@@ -20,6 +29,8 @@ pub(super) struct Peer {
     passed_bytes: Bucket,
     copied_bytes: Bucket,
     repeated: Bucket,
+    announcements: Bucket,
+    gossip: Cast,
 }
 
 impl Peer {
@@ -29,6 +40,8 @@ impl Peer {
             passed_bytes: Bucket::new(PASSED_BYTES, now),
             copied_bytes: Bucket::new(COPIED_BYTES, now),
             repeated: Bucket::new(REPEATED, now),
+            announcements: Bucket::new(ANNOUNCEMENTS, now),
+            gossip: Cast::new(GOSSIP, now),
         }
     }
 
@@ -43,6 +56,14 @@ impl Peer {
     pub(super) fn may_copy(&mut self, copies: usize, bytes: usize, now: Instant) -> bool {
         self.passed_messages.take(copies as f64, PASSED_MESSAGES, now)
             && self.copied_bytes.take(bytes as f64, COPIED_BYTES, now)
+    }
+
+    /// Whether it may have one more signature of gossip checked.
+    pub(super) fn may_bring(&mut self, what: Checked, now: Instant) -> bool {
+        match what {
+            Checked::Announcement => self.announcements.take(1.0, ANNOUNCEMENTS, now),
+            Checked::Message(length) => self.gossip.take(length, GOSSIP, now),
+        }
     }
 
     /// Whether it may bring one more message that was here already.

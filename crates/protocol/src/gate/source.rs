@@ -1,11 +1,18 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    Bucket, Rate,
+    Bucket, Checked, Rate,
+    cast::{Cast, CastRate},
     memory::{Memory, Sight},
     source_clock::SourceClock,
 };
 use crate::MAX_LIFETIME;
+
+/// Announcements of one node: one every two seconds and one at each change.
+const ANNOUNCEMENTS: Rate = Rate { per_second: 10.0, burst: 100.0 };
+
+/// Its applications' messages to many by gossip.
+const GOSSIP: CastRate = CastRate::times(1.0);
 
 /// Bytes of copies made here of one source's multicasts for other nodes: one of the longest to five hundred at once.
 const COPIES: Rate = Rate { per_second: 512.0 * MIB, burst: 6144.0 * MIB };
@@ -21,6 +28,8 @@ pub(super) struct Source {
     clock: Option<SourceClock>,
     memory: Memory,
     copies: Option<Bucket>,
+    announcements: Option<Bucket>,
+    gossip: Option<Cast>,
 }
 
 /// In which of its source's epochs a message was made.
@@ -35,7 +44,15 @@ pub(super) enum Era {
 
 impl Source {
     pub(super) fn new(epoch: u64) -> Self {
-        Self { epoch, highest: epoch, clock: None, memory: Memory::default(), copies: None }
+        Self {
+            epoch,
+            highest: epoch,
+            clock: None,
+            memory: Memory::default(),
+            copies: None,
+            announcements: None,
+            gossip: None,
+        }
     }
 
     /// The node says in which epoch it runs, over a link of its own.
@@ -75,6 +92,16 @@ impl Source {
         let clock = self.clock.get_or_insert(SourceClock::new(sent, now));
         clock.read(sent, now);
         (!clock.is_past(sent, lifetime, now)).then(|| clock.left(sent, lifetime, now))
+    }
+
+    /// Whether one more signature of its gossip is checked.
+    pub(super) fn may_send(&mut self, what: Checked, now: Instant) -> bool {
+        match what {
+            Checked::Announcement => {
+                self.announcements.get_or_insert(Bucket::new(ANNOUNCEMENTS, now)).take(1.0, ANNOUNCEMENTS, now)
+            }
+            Checked::Message(length) => self.gossip.get_or_insert(Cast::new(GOSSIP, now)).take(length, GOSSIP, now),
+        }
     }
 
     /// Whether so many bytes of copies may be made of its multicasts.

@@ -9,7 +9,7 @@ use crate::{
     AccessInput, BridgeInput, Input, Output, PeeringInput, StatusInput, UnicastInput,
     amop::ClientInput,
     forwarding,
-    status_sync::{First, Record},
+    status_sync::{Answer, Change, First, Record},
     turn::Directory,
 };
 
@@ -27,6 +27,7 @@ impl Overlay {
             Input::Unicast(input) => self.handle_unicast(input, now),
             Input::Bridge(input) => self.handle_bridge(input, now),
             Input::Client(input) => self.handle_client(input, now),
+            Input::Gossip(input) => self.handle_gossip(input, now),
             Input::Access(input) => self.handle_access(input, now),
         }
         self.judge(now);
@@ -78,18 +79,18 @@ impl Overlay {
             StatusInput::Signed { record } => status_sync.handle_signed(record, outbox, now),
             // Also of an expelled node: it may have another certificate, which is seen when its record is asked for.
             StatusInput::Announced { via, node, version } => {
-                if !status_sync.handle_announced(via, node, version) {
+                if !status_sync.handle_announced(via, node, version, outbox, now) {
                     return false;
                 }
             }
             StatusInput::Queried { query, peer, wanted } => {
                 if !peering.is_expelled(&peer) {
-                    status_sync.handle_queried(query, wanted, outbox);
+                    status_sync.handle_queried(peer, query, wanted, outbox, now);
                 }
                 return false;
             }
-            StatusInput::Answered { peer, records, more } => self.apply(peer, records, more, now),
-            StatusInput::QueryFailed { peer } => status_sync.handle_query_failed(&peer, now),
+            StatusInput::Answered { peer, answer } => self.apply(peer, answer, now),
+            StatusInput::QueryFailed { peer } => status_sync.handle_query_failed(&peer, outbox, now),
             StatusInput::RevocationsAnswered { peer } => status_sync.handle_revocations_answered(&peer),
         }
         self.settle(now);
@@ -150,9 +151,28 @@ impl Overlay {
         self.settle(now);
     }
 
-    fn apply(&mut self, peer: NodeId, mut records: Vec<Arc<Record>>, more: bool, now: Instant) {
-        records.retain(|record| !self.peering.is_expelled(&record.status.node));
-        for (record, First(is_first)) in self.status_sync.handle_answered(peer, records, more, &mut self.outbox, now) {
+    fn apply(&mut self, peer: NodeId, mut answer: Answer, now: Instant) {
+        let (kept, expelled) =
+            answer.records.into_iter().partition(|record| !self.peering.is_expelled(&record.status.node));
+        answer.records = kept;
+        answer.refused.extend(Vec::into_iter(expelled).map(|record: Arc<Record>| record.status.node));
+        for change in self.status_sync.handle_answered(peer, answer, &mut self.outbox, now) {
+            let (record, is_first) = match change {
+                // Convicted by the same answer.
+                Change::Applied(record, _) if self.peering.is_expelled(&record.status.node) => {
+                    self.status_sync.handle_expelled(&record.status.node, now);
+                    continue;
+                }
+                Change::Applied(record, First(is_first)) => (record, is_first),
+                Change::Forgotten(node) => {
+                    self.forget(&node);
+                    continue;
+                }
+                Change::Convicted(node) => {
+                    self.expel(node, now);
+                    continue;
+                }
+            };
             let node = record.status.node;
             self.routing.apply(&record);
             self.amop.handle_record(&record);
@@ -172,7 +192,7 @@ impl Overlay {
     fn expel(&mut self, node: NodeId, now: Instant) {
         self.relay.forget(&node);
         self.peering.handle_expelled(node, &mut self.outbox);
-        self.status_sync.handle_expelled(&node);
+        self.status_sync.handle_expelled(&node, now);
         self.routing.forget(&node);
         self.with_unicast(now, |unicast, turn| unicast.handle_expelled(&node, turn));
         self.amop.handle_expelled(&node);

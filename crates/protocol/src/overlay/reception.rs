@@ -1,6 +1,6 @@
 //! What peers bring goes through the gate, and from there to its machine.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nuncio_identity::NodeId;
 
@@ -10,6 +10,7 @@ use crate::{
     amop::{self, Amop},
     forwarding,
     gate::{Verdict, Waiting},
+    gossip::{GossipId, GossipInput, Judgement},
     status_sync::Version,
     turn::Directory,
     unicast::{self, Taken},
@@ -66,13 +67,50 @@ impl Overlay {
         }
     }
 
+    pub(super) fn handle_gossip(&mut self, input: GossipInput, now: Instant) {
+        match input {
+            GossipInput::Announced { id, via, node, version, clock } => {
+                self.announced(id, via, (node, version, clock), now);
+            }
+            GossipInput::Received { id, via, stamp, length } => {
+                let directory = Directory { peering: &self.peering, status_sync: &self.status_sync };
+                match self.gate.admit_gossip(&stamp, directory, now) {
+                    Some(judgement) => self.outbox.push(Output::Judged { id, judgement }),
+                    None => self.hold(via, Waiting::Gossip { id, stamp, length }, stamp.epoch, now),
+                }
+            }
+        }
+    }
+
+    fn announced(&mut self, id: GossipId, via: NodeId, announced: (NodeId, Version, Duration), now: Instant) {
+        let (node, version, clock) = announced;
+        self.gate.handle_clock(&node, version.epoch, clock, now);
+        if node != self.life.node && !self.is_certified(&node) {
+            // Also of an expelled node: it may have another certificate, which is seen when its record is asked for.
+            let waiting = Waiting::Announcement { id, node, version, clock };
+            return self.hold(via, waiting, version.epoch, now);
+        }
+        self.outbox.push(Output::Judged { id, judgement: Judgement::Fresh });
+        if self.status_sync.handle_announced(via, node, version, &mut self.outbox, now) {
+            self.settle(now);
+        }
+    }
+
     /// Keeps a message until the record of its source is here, and asks for that.
     fn hold(&mut self, from: NodeId, waiting: Waiting, epoch: u64, now: Instant) {
-        let source = waiting.source();
-        if self.gate.hold(from, waiting, now)
-            && self.status_sync.handle_announced(from, source, Version { epoch, seq: 1 })
-        {
+        let (source, gossip) = (waiting.source(), waiting.gossip());
+        let seq = if let Waiting::Announcement { version, .. } = &waiting { version.seq } else { 1 };
+        if !self.gate.hold(from, waiting, now) {
+            self.drop_gossip(gossip);
+        } else if self.status_sync.handle_announced(from, source, Version { epoch, seq }, &mut self.outbox, now) {
             self.settle(now);
+        }
+    }
+
+    /// What was held is given up: gossip goes no further.
+    pub(super) fn drop_gossip(&mut self, ids: impl IntoIterator<Item = GossipId>) {
+        for id in ids {
+            self.outbox.push(Output::Judged { id, judgement: Judgement::Dropped });
         }
     }
 
@@ -83,6 +121,12 @@ impl Overlay {
                 Waiting::Unicast(message) => self.receive_unicast(from, message, now),
                 Waiting::Bridge(message) => self.receive_bridge(from, message, now),
                 Waiting::Multicast(multicast) => self.receive_multicast(from, multicast, now),
+                Waiting::Gossip { id, stamp, length } => {
+                    self.handle_gossip(GossipInput::Received { id, via: from, stamp, length }, now);
+                }
+                Waiting::Announcement { id, node, version, clock } => {
+                    self.announced(id, from, (node, version, clock), now);
+                }
             }
         }
     }

@@ -113,6 +113,7 @@ impl Peering {
         let nodes = self.links.peers_dialled_at(address).into_iter().chain(met);
         for node in nodes.collect::<BTreeSet<_>>() {
             self.close(&node, &LinkDownReason::Removed, outbox);
+            self.dialer.link_down(&node, Duration::ZERO, now);
         }
         self.dial(outbox, now);
     }
@@ -167,16 +168,18 @@ impl Peering {
     ) {
         if peer == self.me {
             if direction == Direction::Outbound {
-                self.dialer.is_ours(&address);
+                self.dialer.is_ours(&address, now);
             }
             outbox.push(Output::Close { connection, reason: LinkDownReason::Closed("connected to ourselves".into()) });
+            self.dial(outbox, now);
             return;
         }
         if direction == Direction::Outbound {
-            self.dialer.connected(&address, peer);
+            self.dialer.connected(&address, peer, now);
         }
         if let Some(reason) = self.refusal(&peer, now) {
             outbox.push(Output::Close { connection, reason });
+            self.dial(outbox, now);
             return;
         }
         if self.links.opened(connection, peer, direction, address, outbox, now) == Change::Up {
@@ -186,11 +189,17 @@ impl Peering {
 
     fn handle_farewell(&mut self, connection: ConnectionId, parting: Parting, outbox: &mut Outbox, now: Instant) {
         let reason = LinkDownReason::Parted(parting);
-        let change = self.links.closed(connection, reason.clone(), outbox, now);
-        if change.is_some() {
-            outbox.push(Output::Close { connection, reason });
+        let Some((peer, change)) = self.links.closed(connection, reason.clone(), outbox, now) else { return };
+        outbox.push(Output::Close { connection, reason });
+        // The second host with a key: whoever has a link with the first one sends it away.
+        let is_second = parting == Parting::DuplicateIdentity;
+        if is_second && self.links.len() == 0 {
+            self.dialer.rest(now);
         }
-        self.note(change, outbox, now);
+        self.note([(peer, change)], outbox, now);
+        if is_second {
+            self.dialer.sent_away(&peer, now);
+        }
     }
 
     /// Ends every link and dials no more.
@@ -269,6 +278,6 @@ impl Peering {
         }
         let Self { links, dialer, expelled, bans, .. } = self;
         let is_refused = |node: &NodeId| expelled.contains(node) || bans.reason(node, now).is_some();
-        dialer.dial(links.len(), |node| links.contains(node), is_refused, outbox, now);
+        dialer.dial(links.len(), |node| !links.contains(node) && !is_refused(node), outbox, now);
     }
 }

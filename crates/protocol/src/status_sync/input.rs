@@ -6,7 +6,7 @@ use std::{
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 
-use super::{IssuerId, Query, QueryId, Record, Version};
+use super::{Answer, IssuerId, Query, QueryId, Record, Version};
 use crate::{Topic, peering::Address};
 
 /// What concerns the own status and those of others.
@@ -27,7 +27,7 @@ pub enum StatusInput {
     CertificateRenewed,
     /// The application topics this node subscribes; they replace what was said before.
     MulticastTopics {
-        /// All of them; at most [`crate::MAX_TOPICS_PER_NODE`].
+        /// All of them; beyond [`crate::MAX_MULTICAST_TOPIC_BYTES`] those that came last are not told to others.
         topics: BTreeSet<Topic>,
     },
     /// The application's opaque status field.
@@ -62,10 +62,8 @@ pub enum StatusInput {
     Answered {
         /// Who.
         peer: NodeId,
-        /// Verified records only.
-        records: Vec<Arc<Record>>,
-        /// Whether the peer has more than fitted.
-        more: bool,
+        /// What.
+        answer: Answer,
     },
     /// A peer did not answer.
     QueryFailed {

@@ -1,316 +1,349 @@
+//! Whom to ask for what.
+
+mod asking;
+mod wanted;
+
 use std::{
-    collections::{BTreeMap, HashMap, hash_map::Entry},
+    collections::{BTreeMap, HashMap},
     time::{Duration, Instant},
 };
 
 use indexmap::IndexMap;
 use nuncio_identity::NodeId;
 
-use super::{IssuerId, Query, Version, table::Table};
-use crate::{MAX_NODES, Output, outbox::Outbox};
+use self::{
+    asking::{Asking, Open, Want},
+    wanted::{Duty, Miss, Offer, State, Wanted},
+};
+use super::{IssuerId, Query, Version, equivocation::Proofs, table::Table};
+use crate::{
+    Output, Strike,
+    outbox::Outbox,
+    timers::{Timers, earliest},
+};
 
-/// The first pause before a question is put again; each further one is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// How long a node is left to the peer that was asked for it, if another one offers it too.
+const PATIENCE: Duration = Duration::from_millis(300);
 
-/// Questions put again at the most; after that, the next announcement asks.
-const MAX_TRIES: u8 = 5;
+/// How long a peer that did not answer is asked nothing.
+const REST: Duration = Duration::from_millis(250);
 
 /// Whom to ask for what: one open query per linked peer, wanted nodes collect meanwhile.
 ///
-/// Bound: one [`Asking`] per link, each with at most [`MAX_NODES`] offers; further offers are ignored and
-/// come again with the next announcement.
+/// Bound: one [`Asking`] per link; each offers the nodes that are known, those that are linked, and a few others.
 #[derive(Debug, Default)]
 pub(super) struct Inquiry {
     peers: IndexMap<NodeId, Asking>,
     /// The nodes of which peers announced newer versions.
-    wanted: HashMap<NodeId, Wanted>,
+    nodes: HashMap<NodeId, Wanted>,
     /// Peers of whom there may be something to ask that there was not before.
     ripe: Vec<NodeId>,
-    /// Questions that came too early, by the time and in the order they are put again.
-    again: BTreeMap<(Instant, u64), Again>,
-    next_again: u64,
+    /// When there may be something to ask about a node.
+    waking: Timers<NodeId>,
+    /// Until when a peer is asked nothing.
+    resting: Timers<NodeId>,
 }
 
-#[derive(Debug, Default)]
-struct Asking {
-    open: bool,
-    /// Whether it is among the ripe ones.
-    ripe: bool,
-    wants_all: bool,
-    lists: Lists,
-    /// The nodes of the open query.
-    nodes: Vec<NodeId>,
-    /// The nodes it offers and may be asked for; some may have come from others meanwhile.
-    ready: Vec<NodeId>,
-    /// How many nodes it offers.
-    offers: usize,
-}
-
-/// A node whose newer version is wanted.
-#[derive(Debug, Default)]
-struct Wanted {
-    /// It is in an open query: no second peer is asked for it.
-    asked: bool,
-    /// Who should have which version: one for each peer.
-    offers: Vec<Offer>,
-}
-
-/// A version that a peer should have.
+/// What this node holds, which is not to be sent to it again.
 #[derive(Debug, Clone, Copy)]
-struct Offer {
-    peer: NodeId,
-    version: Version,
-    /// How often it was asked and had not got it yet itself.
-    tries: u8,
-    /// Whether it is among what the peer may be asked for.
-    ready: bool,
+pub(super) struct Held<'a> {
+    pub(super) revocations: &'a BTreeMap<IssuerId, u64>,
+    pub(super) proofs: &'a Proofs,
 }
 
-/// A question to put once more.
-#[derive(Debug)]
-struct Again {
-    node: NodeId,
-    offer: Offer,
-}
-
-/// Whether a peer's revocation lists are asked for.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Lists {
-    #[default]
-    Idle,
-    Wanted,
-    Open,
-    /// It did not answer: once more after a while.
+/// How a query ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum End<'a> {
     Failed,
+    Answered {
+        /// The peer has more.
+        more: bool,
+        /// Nodes whose records it brought, and the edge refused.
+        refused: &'a [NodeId],
+    },
 }
 
 impl Inquiry {
-    pub(super) fn link_up(&mut self, peer: NodeId) {
-        let asking = self.peers.entry(peer).insert_entry(Asking { wants_all: true, ..Asking::default() }).into_mut();
-        asking.ripen(peer, &mut self.ripe);
+    pub(super) fn link_up(&mut self, peer: NodeId, now: Instant) {
+        self.peers.insert(peer, Asking::new(now));
+        self.ripen(&peer);
     }
 
-    pub(super) fn link_down(&mut self, peer: &NodeId) {
+    pub(super) fn link_down(&mut self, peer: &NodeId, now: Instant) {
         let Some(asking) = self.peers.swap_remove(peer) else { return };
         self.ripe.retain(|ripe| ripe != peer);
-        for node in asking.nodes {
-            self.set_free(peer, &node, None);
+        if let Some(until) = asking.rests_until {
+            self.resting.cancel(until, *peer);
         }
-        self.wanted.retain(|_, wanted| {
-            wanted.offers.retain(|offer| offer.peer != *peer);
-            wanted.asked || !wanted.offers.is_empty()
-        });
-    }
-
-    /// Notes that a peer knows of a newer version.
-    pub(super) fn offer(&mut self, peer: NodeId, node: NodeId, version: Version) {
-        self.take_offer(node, Offer { peer, version, tries: 0, ready: false });
-    }
-
-    fn take_offer(&mut self, node: NodeId, offer: Offer) {
-        let Some(asking) = self.peers.get_mut(&offer.peer) else { return };
-        let full = asking.offers >= MAX_NODES;
-        let entry = match self.wanted.entry(node) {
-            Entry::Vacant(_) if full => return,
-            entry => entry.or_default(),
-        };
-        let known = match entry.offers.iter_mut().find(|known| known.peer == offer.peer) {
-            Some(known) => {
-                if offer.version > known.version {
-                    *known = Offer { ready: known.ready, ..offer };
-                }
-                known
-            }
-            None if full => return,
-            None => {
-                asking.offers += 1;
-                entry.offers.push_mut(offer)
-            }
-        };
-        if !entry.asked && !known.ready {
-            known.ready = true;
-            asking.ready.push(node);
-            asking.ripen(offer.peer, &mut self.ripe);
+        let offered = self.nodes.iter().filter(|(_, wanted)| wanted.offer(peer).is_some());
+        for node in offered.map(|(node, _)| *node).collect::<Vec<_>>() {
+            self.drop_offer(peer, &node, now);
         }
     }
 
-    /// A node is no longer in the open query of a peer: whoever else offers a version newer than the known one may be
-    /// asked. Gives back what the peer itself had offered, if that is newer.
-    fn set_free(&mut self, peer: &NodeId, node: &NodeId, known: Option<Version>) -> Option<Offer> {
-        let Entry::Occupied(mut entry) = self.wanted.entry(*node) else { return None };
-        let wanted = entry.get_mut();
-        wanted.asked = false;
-        let own = wanted.offers.iter().position(|offer| offer.peer == *peer).map(|at| wanted.offers.swap_remove(at));
-        if own.is_some()
+    pub(super) fn is_linked(&self, peer: &NodeId) -> bool {
+        self.peers.contains_key(peer)
+    }
+
+    /// Notes that a peer knows of a newer version; says whether it had not said so before.
+    pub(super) fn offer(&mut self, peer: NodeId, node: NodeId, version: Version, table: &Table, now: Instant) -> bool {
+        if let Some(known) = self.nodes.get_mut(&node).and_then(|wanted| wanted.offer_mut(&peer)) {
+            let is_news = version > known.version;
+            if is_news {
+                known.version = version;
+            }
+            return is_news;
+        }
+        let is_stranger = table.version(&node).is_none() && !self.is_linked(&node);
+        let Some(asking) = self.peers.get_mut(&peer) else { return false };
+        if is_stranger && !(table.takes_strangers() && asking.takes_stranger(now)) {
+            return false;
+        }
+        let duty = if is_stranger || node == peer { Duty::Show } else { Duty::None };
+        self.take_offer(Offer { is_stranger, duty, ..Offer::new(peer, version, now) }, node, now);
+        true
+    }
+
+    fn take_offer(&mut self, offer: Offer, node: NodeId, now: Instant) {
+        let wanted = self.nodes.entry(node).or_default();
+        if wanted.offer(&offer.peer).is_none() {
+            wanted.offers.push(offer);
+        }
+        self.refresh(&node, now);
+    }
+
+    fn drop_offer(&mut self, peer: &NodeId, node: &NodeId, now: Instant) {
+        let Some(wanted) = self.nodes.get_mut(node) else { return };
+        let Some(at) = wanted.offers.iter().position(|offer| offer.peer == *peer) else { return };
+        let offer = wanted.offers.swap_remove(at);
+        wanted.left_to.take_if(|(asked, _)| asked == peer);
+        if offer.is_stranger
             && let Some(asking) = self.peers.get_mut(peer)
         {
-            asking.offers -= 1;
+            asking.forget_stranger();
         }
-        for offer in wanted.offers.iter_mut().filter(|offer| !offer.ready) {
-            if let Some(asking) = self.peers.get_mut(&offer.peer) {
-                offer.ready = true;
-                asking.ready.push(*node);
-                asking.ripen(offer.peer, &mut self.ripe);
-            }
-        }
-        if wanted.offers.is_empty() {
-            entry.remove();
-        }
-        own.filter(|offer| Some(offer.version) > known)
+        self.refresh(node, now);
     }
 
-    /// Puts the questions again that are due.
+    /// Finds out who may be asked for a node now, and when that has to be done next. Called whenever anything about the
+    /// node has changed.
+    fn refresh(&mut self, node: &NodeId, now: Instant) {
+        let Some(wanted) = self.nodes.get_mut(node) else { return };
+        if let Some(at) = wanted.wakes.take() {
+            self.waking.cancel(at, *node);
+        }
+        if wanted.offers.is_empty() {
+            self.nodes.remove(node);
+            return;
+        }
+        let held = wanted.held_until(now);
+        let mut ready = Vec::new();
+        for offer in wanted.offers.iter_mut().filter(|offer| offer.state == State::Waiting) {
+            let from = held.unwrap_or(now).max(offer.from);
+            if from > now {
+                wanted.wakes = earliest(wanted.wakes, Some(from));
+            } else {
+                offer.state = State::Ready;
+                ready.push(offer.peer);
+            }
+        }
+        if let Some(at) = wanted.wakes {
+            self.waking.set(at, *node);
+        }
+        for peer in ready {
+            if let Some(asking) = self.peers.get_mut(&peer) {
+                asking.ready.push(*node);
+                self.ripen(&peer);
+            }
+        }
+    }
+
+    /// There may be something new to ask of this peer.
+    fn ripen(&mut self, peer: &NodeId) {
+        if let Some(asking) = self.peers.get_mut(peer)
+            && !std::mem::replace(&mut asking.is_ripe, true)
+        {
+            self.ripe.push(*peer);
+        }
+    }
+
     pub(super) fn handle_timeout(&mut self, now: Instant) {
-        while let Some(entry) = self.again.first_entry().filter(|entry| entry.key().0 <= now) {
-            let Again { node, offer } = entry.remove();
-            self.take_offer(node, offer);
+        while let Some(node) = self.waking.pop_due(now) {
+            self.refresh(&node, now);
+        }
+        while let Some(peer) = self.resting.pop_due(now) {
+            if let Some(asking) = self.peers.get_mut(&peer) {
+                asking.rests_until = None;
+                self.ripen(&peer);
+            }
         }
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.again.first_key_value().map(|((at, _), _)| *at)
-    }
-
-    /// An announcement overtakes the record it is about: whoever passed it on may still be asking itself.
-    fn ask_again(&mut self, node: NodeId, offer: Offer, now: Instant) {
-        if offer.tries < MAX_TRIES && self.again.len() < MAX_NODES {
-            let at = now + FIRST_PAUSE * 2u32.pow(offer.tries.into());
-            let offer = Offer { tries: offer.tries + 1, ..offer };
-            self.next_again += 1;
-            self.again.insert((at, self.next_again), Again { node, offer });
-        }
+        earliest(self.waking.next(), self.resting.next())
     }
 
     /// Notes that a peer holds newer revocation lists.
     pub(super) fn want_lists(&mut self, peer: &NodeId) {
         if let Some(asking) = self.peers.get_mut(peer)
-            && asking.lists != Lists::Open
+            && !matches!(asking.open, Some(Open::Lists))
         {
-            asking.lists = Lists::Wanted;
-            asking.ripen(*peer, &mut self.ripe);
+            asking.lists = Want::Wanted;
+            self.ripen(peer);
+        }
+    }
+
+    /// Notes that a peer holds more proofs.
+    pub(super) fn want_proofs(&mut self, peer: &NodeId) {
+        if let Some(asking) = self.peers.get_mut(peer) {
+            asking.proofs = Want::Wanted;
+            self.ripen(peer);
         }
     }
 
     /// A peer answered a query for its lists.
     pub(super) fn lists_answered(&mut self, peer: &NodeId) {
         if let Some(asking) = self.peers.get_mut(peer)
-            && asking.lists == Lists::Open
+            && asking.open.take_if(|open| matches!(open, Open::Lists)).is_some()
         {
-            (asking.lists, asking.open) = (Lists::Idle, false);
-            asking.ripen(*peer, &mut self.ripe);
+            self.ripen(peer);
         }
     }
 
     /// Asks again those that did not answer.
-    pub(super) fn retry_lists(&mut self) {
-        for (peer, asking) in self.peers.iter_mut().filter(|(_, asking)| asking.lists == Lists::Failed) {
-            asking.lists = Lists::Wanted;
-            asking.ripen(*peer, &mut self.ripe);
+    pub(super) fn retry(&mut self) {
+        let mut again = Vec::new();
+        for (peer, asking) in &mut self.peers {
+            for want in [&mut asking.all, &mut asking.lists, &mut asking.proofs]
+                .into_iter()
+                .filter(|want| **want == Want::Failed)
+            {
+                *want = Want::Wanted;
+                again.push(*peer);
+            }
+        }
+        for peer in again {
+            self.ripen(&peer);
         }
     }
 
-    /// The open query of a peer ended: without an answer, or with one that had more to say or not. What it did not
-    /// bring is asked of the node itself where it is linked, else once more of the same peer.
-    pub(super) fn closed(&mut self, peer: &NodeId, answer: Option<bool>, table: &Table, now: Instant) {
+    /// The open query of a peer ended. What it did not bring is asked of the node itself where it is linked, else once
+    /// more of the same peer.
+    pub(super) fn closed(&mut self, peer: &NodeId, end: End<'_>, table: &Table, outbox: &mut Outbox, now: Instant) {
         let Some(asking) = self.peers.get_mut(peer) else { return };
-        asking.open = false;
-        asking.ripen(*peer, &mut self.ripe);
-        if asking.lists == Lists::Open {
-            asking.lists = Lists::Failed;
-            return;
-        }
-        asking.wants_all |= answer == Some(true);
-        for node in std::mem::take(&mut asking.nodes) {
-            let Some(offered) = self.set_free(peer, &node, table.version(&node)) else { continue };
-            let offered = Offer { ready: false, ..offered };
-            match answer {
-                Some(true) => self.take_offer(node, offered),
-                _ if self.peers.contains_key(&node) && node != *peer => {
-                    self.take_offer(node, Offer { peer: node, ..offered });
+        let open = asking.open.take();
+        match (end, &open) {
+            (End::Failed, open) => {
+                match open {
+                    Some(Open::All) => asking.all = Want::Failed,
+                    Some(Open::Lists) => asking.lists = Want::Failed,
+                    Some(Open::Proofs) => asking.proofs = Want::Failed,
+                    Some(Open::Nodes(_)) | None => {}
                 }
-                Some(false) => self.ask_again(node, offered, now),
-                None => {}
+                if let Some(until) = asking.rests_until.replace(now + REST) {
+                    self.resting.cancel(until, *peer);
+                }
+                self.resting.set(now + REST, *peer);
+            }
+            (End::Answered { more: true, .. }, _) => asking.all = Want::Wanted,
+            (End::Answered { .. }, _) => {}
+        }
+        self.ripen(peer);
+        if let Some(Open::Nodes(nodes)) = open {
+            for node in nodes {
+                self.judge(peer, node, end, table, outbox, now);
             }
         }
     }
 
-    pub(super) fn forget(&mut self, node: &NodeId) {
-        let wanted = self.wanted.remove(node).unwrap_or_default();
-        for offer in wanted.offers {
-            if let Some(asking) = self.peers.get_mut(&offer.peer) {
-                asking.offers -= 1;
-                asking.ready.retain(|ready| ready != node);
-            }
+    /// What an answer means for a node that was asked for.
+    fn judge(&mut self, peer: &NodeId, node: NodeId, end: End<'_>, table: &Table, outbox: &mut Outbox, now: Instant) {
+        let can_ask_itself = node != *peer && self.is_linked(&node);
+        let Some(wanted) = self.nodes.get_mut(&node) else { return };
+        wanted.left_to.take_if(|(asked, _)| asked == peer);
+        let Some(offer) = wanted.offer_mut(peer) else { return self.refresh(&node, now) };
+        offer.state = State::Waiting;
+        let version = offer.version;
+        let end = match end {
+            _ if Some(version) <= table.version(&node) => Miss::GotIt,
+            End::Answered { more: true, .. } => Miss::AskAgain,
+            End::Answered { refused, .. } if refused.contains(&node) => Miss::GotIt,
+            End::Answered { .. } if !can_ask_itself => offer.missed(now),
+            End::Answered { .. } | End::Failed => Miss::GiveUp,
+        };
+        if end == Miss::Lie {
+            outbox.strike(*peer, Strike::EmptyPromise);
         }
-        self.again.retain(|_, again| again.node != *node);
+        if end == Miss::AskAgain {
+            return self.refresh(&node, now);
+        }
+        self.drop_offer(peer, &node, now);
+        if end == Miss::GiveUp && can_ask_itself {
+            self.take_offer(Offer::new(node, version, now), node, now);
+        }
+    }
+
+    pub(super) fn forget(&mut self, node: &NodeId, now: Instant) {
+        let offers =
+            self.nodes.get(node).map(|wanted| wanted.offers.iter().map(|offer| offer.peer).collect::<Vec<_>>());
+        for peer in offers.into_iter().flatten() {
+            self.drop_offer(&peer, node, now);
+        }
     }
 
     /// Opens every query that can be opened now.
     pub(super) fn ask(
         &mut self,
         own: (NodeId, Version),
-        held: &BTreeMap<IssuerId, u64>,
+        held: Held<'_>,
         table: &Table,
         outbox: &mut Outbox,
+        now: Instant,
     ) {
-        for peer in self.ripe.drain(..) {
+        for peer in std::mem::take(&mut self.ripe) {
             let Some(asking) = self.peers.get_mut(&peer) else { continue };
-            asking.ripe = false;
-            if asking.open {
+            asking.is_ripe = false;
+            if asking.open.is_some() || asking.rests_until.is_some() {
                 continue;
             }
-            let wanted = if asking.lists == Lists::Wanted {
-                asking.lists = Lists::Open;
-                Query::Revocations { held: held.clone() }
-            } else if asking.wants_all {
-                asking.wants_all = false;
+            let (open, wanted) = if asking.lists.take() {
+                (Open::Lists, Query::Revocations { held: held.revocations.clone() })
+            } else if asking.proofs.take() {
+                (Open::Proofs, Query::Proofs { held: held.proofs.nodes().collect() })
+            } else if asking.all.take() {
                 let known = table.records().map(|record| (record.status.node, record.status.version));
-                Query::All { known: std::iter::once(own).chain(known).collect() }
+                (Open::All, Query::All { known: std::iter::once(own).chain(known).collect() })
             } else {
                 let ready = std::mem::take(&mut asking.ready).into_iter();
-                let missing: Vec<_> =
-                    ready.filter_map(|node| asking.claim(&mut self.wanted, peer, node, table)).collect();
+                let missing: Vec<_> = ready.filter_map(|node| self.claim(&peer, node, table, now)).collect();
                 if missing.is_empty() {
                     continue;
                 }
-                asking.nodes = missing.iter().map(|(node, _)| *node).collect();
-                Query::Nodes(missing)
+                (Open::Nodes(missing.iter().map(|(node, _)| *node).collect()), Query::Nodes(missing))
             };
-            asking.open = true;
+            if let Some(asking) = self.peers.get_mut(&peer) {
+                asking.open = Some(open);
+            }
             outbox.push(Output::Query { peer, wanted });
         }
     }
-}
 
-impl Asking {
-    /// There may be something new to ask of this peer.
-    fn ripen(&mut self, peer: NodeId, ripe: &mut Vec<NodeId>) {
-        if !std::mem::replace(&mut self.ripe, true) {
-            ripe.push(peer);
-        }
-    }
-
-    /// Whether its peer is to be asked for a node that it offered, and which version is known.
-    fn claim(
-        &mut self,
-        all: &mut HashMap<NodeId, Wanted>,
-        peer: NodeId,
-        node: NodeId,
-        table: &Table,
-    ) -> Option<(NodeId, Option<Version>)> {
-        let Entry::Occupied(mut entry) = all.entry(node) else { return None };
-        let wanted = entry.get_mut();
-        let at = wanted.offers.iter().position(|offer| offer.peer == peer)?;
-        wanted.offers[at].ready = false;
+    /// Whether a peer is to be asked for a node that it offered, and which version is known.
+    fn claim(&mut self, peer: &NodeId, node: NodeId, table: &Table, now: Instant) -> Option<(NodeId, Option<Version>)> {
+        let wanted = self.nodes.get_mut(&node)?;
+        wanted.not_before = table.restless_until(&node, now);
+        let is_held = wanted.held_until(now).is_some();
+        let offer = wanted.offer_mut(peer).filter(|offer| offer.state == State::Ready)?;
         let known = table.version(&node);
-        if Some(wanted.offers[at].version) <= known {
-            wanted.offers.swap_remove(at);
-            self.offers -= 1;
-            if wanted.offers.is_empty() && !wanted.asked {
-                entry.remove();
-            }
+        if Some(offer.version) <= known {
+            self.drop_offer(peer, &node, now);
             return None;
         }
-        (!std::mem::replace(&mut wanted.asked, true)).then_some((node, known))
+        offer.state = if is_held { State::Waiting } else { State::Asked };
+        if !is_held {
+            wanted.left_to = Some((*peer, now + PATIENCE));
+        }
+        self.refresh(&node, now);
+        (!is_held).then_some((node, known))
     }
 }

@@ -9,17 +9,23 @@ use nuncio_identity::NodeId;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
 use super::{
-    IssuerId, Query, QueryId, Record, Status, Version,
-    inquiry::Inquiry,
+    Answer, IssuerId, Query, QueryId, Record, Status, Version,
+    askers::Askers,
+    equivocation::{Equivocation, Proofs},
+    inquiry::{End, Held, Inquiry},
     own_status::OwnStatus,
-    table::{First, Table},
+    table::{Applied, Arrival, First, Table},
 };
 use crate::{
-    Config, MAX_NODES, Output, Start, Topic, outbox::Outbox, peering::Address, status_sync::Facts, timers::earliest,
+    Config, MAX_NODES, MAX_STATUS, Output, Start, Strike, Topic, outbox::Outbox, peering::Address, status_sync::Facts,
+    timers::earliest,
 };
 
 /// Most record bytes in one answer.
 const MAX_ANSWER: usize = 4 << 20;
+
+/// An honest answer has more only when one more record, at the longest, would not have fitted.
+const NEARLY_FULL: usize = MAX_ANSWER - MAX_STATUS;
 
 /// Announcements of all nodes together come no closer than this: the larger the network, the seldomer each node
 /// repeats itself. Changes are announced at once all the same.
@@ -31,6 +37,8 @@ pub(crate) struct StatusSync {
     own: OwnStatus,
     table: Table,
     inquiry: Inquiry,
+    askers: Askers,
+    proofs: Proofs,
     rng: SmallRng,
     announce_interval: Duration,
     forget_after: Duration,
@@ -40,12 +48,25 @@ pub(crate) struct StatusSync {
     foreign_epoch: Option<u64>,
 }
 
+/// What an answer changed of the table of nodes.
+#[derive(Debug)]
+pub(crate) enum Change {
+    /// A record was newer than the one known.
+    Applied(Arc<Record>, First),
+    /// A record made room for another one.
+    Forgotten(NodeId),
+    /// A node is proven to equivocate.
+    Convicted(NodeId),
+}
+
 impl StatusSync {
     pub(crate) fn new(config: &Config, draft: Status, seed: u64, now: Instant) -> Self {
         Self {
             own: OwnStatus::new(draft, config.coalesce, now),
             table: Table::default(),
             inquiry: Inquiry::default(),
+            askers: Askers::default(),
+            proofs: Proofs::default(),
             rng: SmallRng::seed_from_u64(seed),
             announce_interval: config.announce_interval,
             forget_after: config.forget_after,
@@ -100,12 +121,15 @@ impl StatusSync {
         self.own.set_multicast_topics(topics);
     }
 
-    /// Asks a linked peer for its revocation lists if its record says that they are newer.
-    pub(crate) fn compare_lists(&mut self, peer: &NodeId) {
+    /// Asks a linked peer for its revocation lists and proofs if its record says that it has more.
+    fn compare(&mut self, peer: &NodeId) {
         let Some(record) = self.table.get(peer) else { return };
         let held = self.own.revocations();
         if record.status.revocations.iter().any(|(issuer, number)| held.get(issuer).is_none_or(|own| own < number)) {
             self.inquiry.want_lists(peer);
+        }
+        if record.status.proofs as usize > self.proofs.len() {
+            self.inquiry.want_proofs(peer);
         }
     }
 
@@ -113,15 +137,15 @@ impl StatusSync {
         self.own.set_application(bytes);
     }
 
-    pub(crate) fn handle_link_up(&mut self, peer: NodeId) {
+    pub(crate) fn handle_link_up(&mut self, peer: NodeId, now: Instant) {
         self.own.touch();
-        self.inquiry.link_up(peer);
-        self.compare_lists(&peer);
+        self.inquiry.link_up(peer, now);
+        self.compare(&peer);
     }
 
-    pub(crate) fn handle_link_down(&mut self, peer: &NodeId) {
+    pub(crate) fn handle_link_down(&mut self, peer: &NodeId, now: Instant) {
         self.own.touch();
-        self.inquiry.link_down(peer);
+        self.inquiry.link_down(peer, now);
     }
 
     pub(crate) fn handle_signed(&mut self, record: Arc<Record>, outbox: &mut Outbox, now: Instant) {
@@ -131,53 +155,121 @@ impl StatusSync {
     }
 
     /// Takes an announcement; says whether it is news.
-    pub(crate) fn handle_announced(&mut self, via: NodeId, node: NodeId, version: Version) -> bool {
+    pub(crate) fn handle_announced(
+        &mut self,
+        via: NodeId,
+        node: NodeId,
+        version: Version,
+        outbox: &mut Outbox,
+        now: Instant,
+    ) -> bool {
         let known = self.table.version(&node);
-        let is_news = node != self.own.node() && known.is_none_or(|known| known < version);
-        if is_news {
-            self.inquiry.offer(via, node, version);
+        let is_newer = node != self.own.node() && known.is_none_or(|known| known < version);
+        let is_news = is_newer && self.inquiry.offer(via, node, version, &self.table, now);
+        // Who starts again and again is only left waiting: a crash is no offence.
+        let same_life = known.is_some_and(|known| known.epoch == version.epoch);
+        if is_news && via == node && same_life && self.table.restless_until(&node, now).is_some() {
+            outbox.strike(via, Strike::Restless);
         }
         is_news
     }
 
-    pub(crate) fn handle_queried(&self, query: QueryId, wanted: Query, outbox: &mut Outbox) {
-        if let Query::Revocations { held } = wanted {
-            return outbox.push(Output::AnswerRevocations { query, held });
-        }
+    pub(crate) fn handle_queried(
+        &mut self,
+        peer: NodeId,
+        query: QueryId,
+        wanted: Query,
+        outbox: &mut Outbox,
+        now: Instant,
+    ) {
         let (mut records, mut bytes, mut more) = (Vec::new(), 0, false);
-        for record in self.answer(wanted) {
+        for record in self.answer(&wanted) {
             if bytes + record.bytes.len() > MAX_ANSWER {
                 more = true;
                 break;
             }
             bytes += record.bytes.len();
-            records.push(record);
+            records.push(Arc::clone(record));
         }
-        outbox.push(Output::Answer { query, records, more });
+        let admitted = self.askers.admit(peer, &wanted, bytes, outbox, now);
+        outbox.push(match wanted {
+            _ if !admitted => Output::Ignore { query },
+            Query::Revocations { held } => Output::AnswerRevocations { query, held },
+            Query::Proofs { held } => Output::Answer { query, records, proofs: self.proofs.beside(&held), more: false },
+            Query::All { .. } | Query::Nodes(_) => Output::Answer { query, records, proofs: Vec::new(), more },
+        });
     }
 
-    /// Takes an answer; gives back the records that were newer than those known.
+    /// Takes an answer; gives back what it changed, in order.
     pub(crate) fn handle_answered(
         &mut self,
         peer: NodeId,
-        records: Vec<Arc<Record>>,
-        more: bool,
+        answer: Answer,
         outbox: &mut Outbox,
         now: Instant,
-    ) -> Vec<(Arc<Record>, First)> {
-        let mut applied = Vec::new();
+    ) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let Answer { records, proofs, refused, bytes, more } = answer;
+        let mut brings_news = false;
         for record in records {
-            if record.status.node == self.own.node() {
+            let node = record.status.node;
+            if node == self.own.node() {
                 self.compare_own(record.status.version, outbox);
-            } else if let Some(first) = self.table.apply(Arc::clone(&record), now) {
-                outbox.push(Output::NodeChanged { record: Arc::clone(&record) });
-                self.compare_lists(&record.status.node);
-                applied.push((record, first));
+                continue;
+            }
+            let inquiry = &self.inquiry;
+            let arrival = Arrival { record: Arc::clone(&record), via: peer, linked: inquiry.is_linked(&node) };
+            let (applied, evicted) = self.table.apply(arrival, |node| inquiry.is_linked(node), now);
+            changes.extend(evicted.into_iter().map(Change::Forgotten));
+            match applied {
+                Applied::Newer(first) => {
+                    brings_news = true;
+                    outbox.push(Output::NodeChanged { record: Arc::clone(&record) });
+                    self.compare(&node);
+                    changes.push(Change::Applied(record, first));
+                }
+                Applied::OverLimits if node == peer => outbox.strike(peer, Strike::Restless),
+                // The newest one is asked for when it is time.
+                Applied::TooSoon => {
+                    self.inquiry.offer(peer, node, record.status.version, &self.table, now);
+                }
+                Applied::Contradicts(known) => changes.extend(self.convict(Equivocation::of(known, record), outbox)),
+                Applied::OverLimits | Applied::Old | Applied::Full => {}
             }
         }
-        // An answer that brings nothing new cannot have more of it: do not ask a liar for ever.
-        self.inquiry.closed(&peer, Some(more && !applied.is_empty()), &self.table, now);
-        applied
+        for proof in proofs {
+            changes.extend(self.convict(Some(proof), outbox));
+        }
+        if more && bytes < NEARLY_FULL {
+            outbox.strike(peer, Strike::EmptyPromise);
+        }
+        // An answer that brings nothing new cannot have more of it.
+        let more = more && bytes >= NEARLY_FULL && brings_news;
+        self.inquiry.closed(&peer, End::Answered { more, refused: &refused }, &self.table, outbox, now);
+        changes
+    }
+
+    /// Keeps a proof that is new and passes it on. The own node has a second host then; it cannot turn itself out.
+    fn convict(&mut self, proof: Option<Equivocation>, outbox: &mut Outbox) -> Option<Change> {
+        let proof = proof.filter(|proof| !self.proofs.contains(&proof.node()))?;
+        let node = proof.node();
+        outbox.push(Output::Equivocation { proof: proof.clone() });
+        self.proofs.keep(proof);
+        self.own.set_proofs(self.proofs.len());
+        (node != self.own.node()).then(|| {
+            outbox.strike(node, Strike::Equivocation);
+            Change::Convicted(node)
+        })
+    }
+
+    /// Whether a node is proven to equivocate.
+    pub(crate) fn is_convicted(&self, node: &NodeId) -> bool {
+        self.proofs.contains(node)
+    }
+
+    /// The nodes that are.
+    pub(crate) fn convicted(&self) -> impl Iterator<Item = NodeId> {
+        self.proofs.nodes()
     }
 
     /// A record of ours that is newer than we are was signed by another host; each is told of once.
@@ -189,8 +281,8 @@ impl StatusSync {
         }
     }
 
-    pub(crate) fn handle_query_failed(&mut self, peer: &NodeId, now: Instant) {
-        self.inquiry.closed(peer, None, &self.table, now);
+    pub(crate) fn handle_query_failed(&mut self, peer: &NodeId, outbox: &mut Outbox, now: Instant) {
+        self.inquiry.closed(peer, End::Failed, &self.table, outbox, now);
     }
 
     pub(crate) fn handle_reachability(&mut self, node: &NodeId, reachable: bool, now: Instant) {
@@ -198,9 +290,9 @@ impl StatusSync {
     }
 
     /// Forgets an expelled node.
-    pub(crate) fn handle_expelled(&mut self, node: &NodeId) {
+    pub(crate) fn handle_expelled(&mut self, node: &NodeId, now: Instant) {
         self.table.remove(node);
-        self.inquiry.forget(node);
+        self.inquiry.forget(node, now);
     }
 
     /// Signs what changed; called after every input that may have changed something, as [`StatusSync::ask`] is.
@@ -210,15 +302,17 @@ impl StatusSync {
     }
 
     /// Asks what is wanted.
-    pub(crate) fn ask(&mut self, outbox: &mut Outbox) {
-        self.inquiry.ask((self.own.node(), self.own.version()), self.own.revocations(), &self.table, outbox);
+    pub(crate) fn ask(&mut self, outbox: &mut Outbox, now: Instant) {
+        let own = (self.own.node(), self.own.version());
+        let held = Held { revocations: self.own.revocations(), proofs: &self.proofs };
+        self.inquiry.ask(own, held, &self.table, outbox, now);
     }
 
     /// Announces when due; gives back the nodes that are forgotten.
     pub(crate) fn handle_timeout(&mut self, outbox: &mut Outbox, now: Instant) -> Vec<NodeId> {
         if self.next_announcement.is_some_and(|at| at <= now) {
             self.announce(outbox, now);
-            self.inquiry.retry_lists();
+            self.inquiry.retry();
         }
         self.inquiry.handle_timeout(now);
         if self.next_forgetting > now {
@@ -227,7 +321,7 @@ impl StatusSync {
         self.next_forgetting = now + self.forget_after / 8;
         let gone = self.table.forget_unreachable(self.forget_after, now);
         for node in &gone {
-            self.inquiry.forget(node);
+            self.inquiry.forget(node, now);
         }
         gone
     }
@@ -246,21 +340,22 @@ impl StatusSync {
 
     /// The records a peer asked for, the own one first. Nodes that cannot be reached are left out of `All`:
     /// else two nodes would keep a dead one alive by telling each other.
-    fn answer(&self, wanted: Query) -> Vec<Arc<Record>> {
+    fn answer(&self, wanted: &Query) -> Vec<&Arc<Record>> {
         match wanted {
             Query::Nodes(nodes) => {
-                let newer = |(node, known): (NodeId, Option<Version>)| {
-                    self.record(&node).filter(|record| Some(record.status.version) > known).cloned()
+                let newer = |(node, known): (&NodeId, &Option<Version>)| {
+                    self.record(node).filter(|record| Some(record.status.version) > *known)
                 };
-                let unique: BTreeMap<_, _> = nodes.into_iter().take(MAX_NODES).collect();
+                let unique: BTreeMap<_, _> = nodes.iter().take(MAX_NODES).map(|(node, known)| (node, known)).collect();
                 unique.into_iter().filter_map(newer).collect()
             }
-            // Answered by the edge, which holds the lists.
-            Query::Revocations { .. } => Vec::new(),
+            // Lists are held by the edge; proofs are no records of nodes.
+            Query::Revocations { .. } | Query::Proofs { .. } => Vec::new(),
             Query::All { known } => {
-                let known: HashMap<_, _> = known.into_iter().take(MAX_NODES).collect();
-                let newer = |record: &&Arc<Record>| known.get(&record.status.node) < Some(&record.status.version);
-                self.own.record().into_iter().chain(self.table.reachable()).filter(newer).cloned().collect()
+                let known: HashMap<_, _> =
+                    known.iter().take(MAX_NODES).map(|(node, version)| (node, version)).collect();
+                let newer = |record: &&Arc<Record>| known.get(&record.status.node) < Some(&&record.status.version);
+                self.own.record().into_iter().chain(self.table.reachable()).filter(newer).collect()
             }
         }
     }
@@ -268,7 +363,7 @@ impl StatusSync {
 
 /// A status that says nothing yet.
 pub(crate) fn empty_status(start: Start) -> Status {
-    let Start { node, name, agency, software, epoch, .. } = start;
+    let Start { node, name, agency, software, epoch, sealing_key, .. } = start;
     Status {
         node,
         version: Version { epoch, seq: 0 },
@@ -280,8 +375,9 @@ pub(crate) fn empty_status(start: Start) -> Status {
         software,
         multicast_topics: BTreeSet::new(),
         revocations: BTreeMap::new(),
+        proofs: 0,
         application: Bytes::new(),
-        sealing_key: Bytes::new(),
+        sealing_key,
         clock: Duration::ZERO,
     }
 }

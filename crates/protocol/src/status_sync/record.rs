@@ -21,7 +21,7 @@ pub struct Status {
     /// The nodes it has a link to; at most [`crate::MAX_NEIGHBOURS`].
     pub neighbours: BTreeSet<NodeId>,
     /// Its AMOP topics and how many of its clients subscribe each, or, of a channel of a private topic, which session has
-    /// it; at most [`crate::MAX_TOPICS_PER_NODE`].
+    /// it; at most [`crate::MAX_TOPIC_BYTES`].
     pub topics: BTreeMap<Topic, u32>,
     /// The common name in its certificate.
     pub name: String,
@@ -29,10 +29,12 @@ pub struct Status {
     pub agency: String,
     /// Name and version of its software.
     pub software: String,
-    /// The application topics it subscribes; at most [`crate::MAX_TOPICS_PER_NODE`].
+    /// The application topics it subscribes; at most [`crate::MAX_MULTICAST_TOPIC_BYTES`].
     pub multicast_topics: BTreeSet<Topic>,
     /// Number of the newest revocation list it holds of each issuer; at most [`crate::MAX_ISSUERS`].
     pub revocations: BTreeMap<IssuerId, u64>,
+    /// How many proofs of equivocation it holds.
+    pub proofs: u32,
     /// Opaque bytes of the embedding application; at most [`crate::MAX_APPLICATION_FIELD`].
     pub application: Bytes,
     /// What others seal messages to it with, opaque to the core; at most [`crate::MAX_SEALING_KEY`].

@@ -1,3 +1,5 @@
+mod unreachable;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -6,20 +8,34 @@ use std::{
 use indexmap::IndexMap;
 use nuncio_identity::NodeId;
 
-use super::{Record, Version};
-use crate::{
-    MAX_APPLICATION_FIELD, MAX_ISSUERS, MAX_NEIGHBOURS, MAX_NODES, MAX_SEALING_KEY, MAX_STATUS, MAX_TOPICS_PER_NODE,
+use self::unreachable::Unreachable;
+use super::{
+    Record, Version,
+    fault::fault,
+    pace::{Pace, Rate},
 };
+use crate::MAX_NODES;
 
-/// Most addresses in a status.
-pub(super) const MAX_ADDRESSES: usize = 8;
+/// Most bytes of all records together, each counted with [`ENTRY`] bytes for what stands around it.
+pub(crate) const MAX_TABLE_BYTES: usize = 64 << 20;
+
+/// What a record costs besides its own bytes.
+const ENTRY: usize = 1 << 10;
+
+/// How often a node's record may change on average, and how many changes of longer silence may come at once. A node
+/// itself keeps well below: see `own_status.rs`.
+const CHANGES: Rate = Rate { every: Duration::from_millis(500), at_once: 20 };
 
 /// The newest record of every other node.
 ///
-/// Bound: [`MAX_NODES`] with this node; the record of a further node is ignored.
+/// Bound: [`MAX_NODES`] with this node, and [`MAX_TABLE_BYTES`]. When full, nodes that can be reached go before those
+/// that cannot: see [`Unreachable`]. Where all can be reached, only the record of a linked peer finds room, in place of
+/// a node's that is not linked.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     entries: IndexMap<NodeId, Entry>,
+    bytes: usize,
+    unreachable: Unreachable,
 }
 
 #[derive(Debug)]
@@ -27,12 +43,51 @@ struct Entry {
     /// The record's, at hand: most announcements are looked up here and name no newer one.
     version: Version,
     record: Arc<Record>,
-    unreachable_since: Option<Instant>,
+    /// The peer that brought the first record of the node.
+    via: NodeId,
+    reached: Reached,
+    changes: Pace,
+}
+
+/// Whether a path to a node exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reached {
+    Now,
+    /// Not since then, but before.
+    Before(Instant),
+    /// Never since then, when its record came.
+    Never(Instant),
+}
+
+/// A record as it comes.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    pub(super) record: Arc<Record>,
+    /// The peer that brought it.
+    pub(super) via: NodeId,
+    /// Whether its node is linked.
+    pub(super) linked: bool,
 }
 
 /// Whether a record is the first of its node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct First(pub(crate) bool);
+
+/// What became of a record.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Applied {
+    Newer(First),
+    /// It is known, or older than the one known.
+    Old,
+    /// This one is known, which has the same version and says something else.
+    Contradicts(Arc<Record>),
+    /// It says more than a record may.
+    OverLimits,
+    /// No room for it.
+    Full,
+    /// The node's record changes too often.
+    TooSoon,
+}
 
 impl Table {
     pub(crate) fn get(&self, node: &NodeId) -> Option<&Arc<Record>> {
@@ -53,75 +108,114 @@ impl Table {
 
     /// Records of nodes that can be reached.
     pub(super) fn reachable(&self) -> impl Iterator<Item = &Arc<Record>> {
-        self.entries.values().filter(|entry| entry.unreachable_since.is_none()).map(|entry| &entry.record)
+        self.entries.values().filter(|entry| entry.reached == Reached::Now).map(|entry| &entry.record)
     }
 
-    /// Takes a record if it is newer than what is there; says whether it is the first of its node, if it did.
-    pub(super) fn apply(&mut self, record: Arc<Record>, now: Instant) -> Option<First> {
+    /// Takes a record if it is newer than what is there; gives the nodes whose records made room for it.
+    pub(super) fn apply(
+        &mut self,
+        arrival: Arrival,
+        is_linked: impl Fn(&NodeId) -> bool,
+        now: Instant,
+    ) -> (Applied, Vec<NodeId>) {
+        let Arrival { record, via, linked } = arrival;
         let (node, version) = (record.status.node, record.status.version);
         if let Some(fault) = fault(&record) {
-            tracing::warn!(node = %node.short(), fault, "status record over the limits is ignored");
-            return None;
+            tracing::debug!(node = %node.short(), fault, "status record over the limits is ignored");
+            return (Applied::OverLimits, Vec::new());
         }
-        if let Some(entry) = self.entries.get_mut(&node) {
-            if version == entry.version && record.bytes != entry.record.bytes {
-                tracing::warn!(node = %node.short(), %version, "node signed two records with one version; the first is kept");
-            }
-            if version <= entry.version {
-                return None;
-            }
-            (entry.version, entry.record) = (version, record);
-            return Some(First(false));
+        if let Some(entry) = self.entries.get(&node)
+            && version <= entry.version
+        {
+            let contradicts = version == entry.version && record.status != entry.record.status;
+            let applied = if contradicts { Applied::Contradicts(Arc::clone(&entry.record)) } else { Applied::Old };
+            return (applied, Vec::new());
         }
-        if self.entries.len() + 1 >= MAX_NODES {
-            tracing::warn!(node = %node.short(), "table of nodes is full, record ignored");
-            return None;
+        if self.restless_until(&node, now).is_some() {
+            return (Applied::TooSoon, Vec::new());
         }
-        self.entries.insert(node, Entry { version, record, unreachable_since: Some(now) });
-        Some(First(true))
+        // The old record makes room first; it comes back if that is not enough.
+        let old = self.take(&node);
+        let mut evicted = Vec::new();
+        while !self.has_room(cost(&record)) {
+            let Some(victim) = self.victim(linked, &is_linked) else {
+                tracing::debug!(node = %node.short(), "table of nodes is full, record ignored");
+                old.into_iter().for_each(|old| self.put(node, old));
+                return (Applied::Full, evicted);
+            };
+            self.take(&victim);
+            evicted.push(victim);
+        }
+        let first = First(old.is_none());
+        let mut entry = match old {
+            Some(old) => Entry { version, record, ..old },
+            None => Entry { version, record, via, reached: Reached::Never(now), changes: Pace::new(now) },
+        };
+        if !first.0 {
+            entry.changes.count(CHANGES, now);
+        }
+        self.put(node, entry);
+        (Applied::Newer(first), evicted)
     }
 
-    pub(super) fn remove(&mut self, node: &NodeId) -> bool {
-        self.entries.swap_remove(node).is_some()
+    /// Until when no further change of a node's record is taken, if it has changed too often.
+    pub(super) fn restless_until(&self, node: &NodeId, now: Instant) -> Option<Instant> {
+        let until = self.entries.get(node)?.changes.next(CHANGES);
+        Some(until).filter(|until| *until > now)
+    }
+
+    /// Whether the record of a node that is not known would be kept.
+    pub(super) fn takes_strangers(&self) -> bool {
+        self.has_room(0) || self.unreachable.first().is_some()
+    }
+
+    fn has_room(&self, cost: usize) -> bool {
+        self.entries.len() + 1 < MAX_NODES && self.bytes + cost <= MAX_TABLE_BYTES
+    }
+
+    /// Whose record makes room.
+    fn victim(&self, for_linked: bool, is_linked: impl Fn(&NodeId) -> bool) -> Option<NodeId> {
+        let reachable = || self.entries.keys().rev().find(|node| !is_linked(node)).copied().filter(|_| for_linked);
+        self.unreachable.first().or_else(reachable)
+    }
+
+    fn put(&mut self, node: NodeId, entry: Entry) {
+        self.bytes += cost(&entry.record);
+        self.unreachable.insert(node, &entry);
+        self.entries.insert(node, entry);
+    }
+
+    fn take(&mut self, node: &NodeId) -> Option<Entry> {
+        let entry = self.entries.swap_remove(node)?;
+        self.bytes -= cost(&entry.record);
+        self.unreachable.remove(node, &entry);
+        Some(entry)
+    }
+
+    pub(super) fn remove(&mut self, node: &NodeId) {
+        self.take(node);
     }
 
     pub(super) fn set_reachable(&mut self, node: &NodeId, reachable: bool, now: Instant) {
-        if let Some(entry) = self.entries.get_mut(node) {
-            entry.unreachable_since = if reachable { None } else { entry.unreachable_since.or(Some(now)) };
-        }
+        let Some(entry) = self.entries.get_mut(node) else { return };
+        self.unreachable.remove(node, entry);
+        entry.reached = match entry.reached {
+            _ if reachable => Reached::Now,
+            Reached::Now => Reached::Before(now),
+            still => still,
+        };
+        self.unreachable.insert(*node, entry);
     }
 
-    /// Drops the records of nodes that could not be reached for so long.
+    /// Drops the records of nodes that could not be reached for so long, and those over their bringers' budgets.
     pub(super) fn forget_unreachable(&mut self, after: Duration, now: Instant) -> Vec<NodeId> {
-        let stale = |entry: &Entry| entry.unreachable_since.is_some_and(|since| now >= since + after);
-        let gone: Vec<_> = self.entries.iter().filter(|(_, entry)| stale(entry)).map(|(node, _)| *node).collect();
-        for node in &gone {
-            self.entries.swap_remove(node);
-        }
+        let mut gone = self.unreachable.over_budget();
+        gone.extend(now.checked_sub(after).into_iter().flat_map(|until| self.unreachable.since(until)));
+        gone.retain(|node| self.take(node).is_some());
         gone
     }
 }
 
-/// What makes a record too big to keep.
-fn fault(record: &Record) -> Option<&'static str> {
-    let status = &record.status;
-    if record.bytes.len() > MAX_STATUS {
-        Some("bytes")
-    } else if status.neighbours.len() > MAX_NEIGHBOURS {
-        Some("neighbours")
-    } else if status.topics.len() > MAX_TOPICS_PER_NODE {
-        Some("topics")
-    } else if status.multicast_topics.len() > MAX_TOPICS_PER_NODE {
-        Some("multicast topics")
-    } else if status.revocations.len() > MAX_ISSUERS {
-        Some("issuers of revocation lists")
-    } else if status.addresses.len() > MAX_ADDRESSES {
-        Some("addresses")
-    } else if status.application.len() > MAX_APPLICATION_FIELD {
-        Some("application field")
-    } else if status.sealing_key.len() > MAX_SEALING_KEY {
-        Some("sealing key")
-    } else {
-        None
-    }
+fn cost(record: &Record) -> usize {
+    record.bytes.len() + ENTRY
 }

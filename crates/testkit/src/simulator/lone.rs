@@ -10,7 +10,7 @@ use nuncio_protocol::{
     Config, Header, Input, Output, Overlay, PeeringInput, StatusInput, Topic,
     amop::{ClientId, ClientInput},
     peering::{ConnectionId, Direction},
-    status_sync::{Record, Status, Version},
+    status_sync::{Answer, Record, Status, Version},
 };
 
 use super::names::{address, node_id, sign, start};
@@ -95,7 +95,7 @@ impl Lone {
 
     /// Gives an answer of the `n`-th node.
     pub fn answered(&mut self, n: usize, records: Vec<Arc<Record>>) -> Vec<Output> {
-        self.input(StatusInput::Answered { peer: node_id(n), records, more: false })
+        self.input(StatusInput::Answered { peer: node_id(n), answer: Answer::of(records) })
     }
 
     /// Takes all outputs, `Sign` answered and left out.
@@ -147,6 +147,7 @@ pub fn record(n: usize, seq: u64, neighbours: &[usize], topics: &[(&str, u32)]) 
         software: "nuncio/test".into(),
         multicast_topics: BTreeSet::new(),
         revocations: BTreeMap::new(),
+        proofs: 0,
         application: Bytes::new(),
         sealing_key: Bytes::new(),
         clock: Duration::ZERO,

@@ -20,7 +20,8 @@ pub fn node_id(n: usize) -> NodeId {
 /// What the `n`-th simulated node is when it starts.
 pub(super) fn start(n: usize, epoch: u64, seed: u64) -> Start {
     let (name, agency) = (format!("node-{n}"), "agency".to_owned());
-    Start { node: node_id(n), name, agency, software: "nuncio/simulated".to_owned(), epoch, seed }
+    let (software, sealing_key) = ("nuncio/simulated".to_owned(), Bytes::new());
+    Start { node: node_id(n), name, agency, software, epoch, sealing_key, seed }
 }
 
 /// The address of the `n`-th simulated node.
@@ -56,6 +57,7 @@ pub fn sign(status: Status) -> Arc<Record> {
     for address in &status.addresses {
         bytes.extend_from_slice(address.as_str().as_bytes());
     }
+    bytes.extend_from_slice(&status.proofs.to_be_bytes());
     bytes.extend_from_slice(&status.application);
     bytes.extend_from_slice(&status.sealing_key);
     bytes.extend_from_slice(&(status.clock.as_millis() as u64).to_be_bytes());

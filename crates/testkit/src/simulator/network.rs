@@ -7,7 +7,8 @@ use std::{
 
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Input, PeeringInput, StatusInput,
+    GossipInput, Input, PeeringInput, StatusInput,
+    gossip::GossipId,
     peering::{Address, ConnectionId, Direction},
     status_sync::{QueryId, Version},
 };
@@ -23,7 +24,7 @@ pub(super) enum Event {
     /// Something arrives, unless the node has stopped since.
     Arrive { node: usize, generation: u64, input: Box<Input> },
     /// An announcement arrives at the next of those whom gossip carries it to: most events are this one.
-    Announced { origin: usize, version: Version, arrivals: std::vec::IntoIter<Arrival> },
+    Announced { origin: usize, version: Version, clock: Duration, arrivals: std::vec::IntoIter<Arrival> },
     /// A dial arrives at its target.
     Knock { from: usize, generation: u64, address: Address },
     /// A silent connection is given up, if it still is silent.
@@ -38,7 +39,12 @@ pub(super) struct Arrival {
     /// Of the node it arrives at, when it was sent.
     pub(super) generation: u64,
     pub(super) via: usize,
+    /// How long whoever passes it on waits for the record of its node.
+    pub(super) held_until: Duration,
 }
+
+/// How often a held announcement is looked at.
+const HELD_STEP: Duration = Duration::from_millis(20);
 
 /// Machines and wires.
 #[derive(Debug, Default)]
@@ -211,6 +217,20 @@ impl Network {
 
 /// What links do.
 impl Simulator {
+    /// An announcement is passed on by those that hold the record of its node.
+    fn passes_on(&self, via: usize, origin: usize) -> bool {
+        let origin_id = self.network.ids[origin];
+        via == origin || self.overlay(via).is_some_and(|overlay| overlay.record(&origin_id).is_some())
+    }
+
+    fn hold(&mut self, arrival: Arrival, origin: usize, version: Version, clock: Duration) {
+        let at = self.now + HELD_STEP;
+        if at < arrival.held_until {
+            let arrivals = vec![Arrival { at, ..arrival }].into_iter();
+            self.network.schedule(at, Event::Announced { origin, version, clock, arrivals });
+        }
+    }
+
     pub(super) fn happen(&mut self, event: Event) {
         match event {
             Event::Wake { node } => self.wake(node),
@@ -219,14 +239,18 @@ impl Simulator {
                     self.input(node, *input);
                 }
             }
-            Event::Announced { origin, version, mut arrivals } => {
-                let Some(Arrival { to, generation, via, .. }) = arrivals.next() else { return };
+            Event::Announced { origin, version, clock, mut arrivals } => {
+                let Some(arrival) = arrivals.next() else { return };
                 if let Some(next) = arrivals.as_slice().first() {
-                    self.network.schedule(next.at, Event::Announced { origin, version, arrivals });
+                    self.network.schedule(next.at, Event::Announced { origin, version, clock, arrivals });
+                }
+                let Arrival { to, generation, via, .. } = arrival;
+                if !self.passes_on(via, origin) {
+                    return self.hold(arrival, origin, version, clock);
                 }
                 if self.network.generations[to] == generation {
                     let [via, node] = [via, origin].map(|number| self.network.ids[number]);
-                    self.input(to, StatusInput::Announced { via, node, version });
+                    self.input(to, GossipInput::Announced { id: GossipId(0), via, node, version, clock });
                 }
             }
             Event::Knock { from, generation, address } => self.knock(from, generation, address),

@@ -6,7 +6,7 @@ use nuncio_protocol::{
     BridgeInput, Input, MAX_HOPS, Output, PeeringInput, StatusInput, UnicastInput,
     amop::{ClientInput, ClientOutput, Kind, Multicast, PublishSeq, ResultCode, SealedPost},
     peering::{ConnectionId, LinkDownReason},
-    status_sync::{QueryId, Record, Version},
+    status_sync::{Answer, QueryId, Record, Version},
     unicast::{ExchangeId, Reply, UnicastError},
 };
 use rand::RngExt;
@@ -20,6 +20,9 @@ use super::{
 
 /// How long a query waits for its answer.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long an announcement waits at a node for the record of the node it is about, before it is passed on.
+const HOLD: Duration = Duration::from_secs(5);
 
 /// Peers to which a node passes gossip on.
 const MESH: usize = 6;
@@ -72,14 +75,13 @@ impl Simulator {
             }
             Output::Probe { connection } => self.probe(node, connection),
             Output::AnswerRevocations { query, .. } => self.answer_with_lists(node, query),
-            Output::DuplicateIdentity { .. } => self.observed.duplicates += 1,
+            Output::Equivocation { .. } | Output::DuplicateIdentity { .. } => self.observed.duplicates += 1,
             Output::Relay { .. } => {}
-            Output::Answer { query, records, more } => {
-                let bytes: usize = records.iter().map(|record| record.bytes.len()).sum();
-                self.observed.traffic.records += records.len() as u64;
-                self.observed.traffic.record_bytes += bytes as u64;
-                self.observed.traffic.bytes += wire_size::answer(records.len() as u64, bytes as u64);
-                self.answer(node, query, StatusInput::Answered { peer: self.network.ids[node], records, more });
+            Output::Answer { query, records, proofs, more } => {
+                self.answer_with_records(node, query, Answer { proofs, more, ..Answer::of(records) });
+            }
+            Output::Ignore { query } => {
+                self.answer(node, query, StatusInput::QueryFailed { peer: self.network.ids[node] });
             }
             Output::SendUnicast { to, message } => {
                 self.observed.traffic.messages += 1;
@@ -111,6 +113,8 @@ impl Simulator {
             // Nothing is sealed here.
             Output::Unseal(_) => self.observed.unsigned += 1,
             Output::Ban { .. } => self.observed.bans += 1,
+            // Gossip reaches all whom links reach, whatever one node thinks of it.
+            Output::Judged { .. } => {}
             Output::Request { inbound, source, body } => {
                 self.note_handler_run(source, &body);
                 self.think(node, UnicastInput::Respond { inbound, body });
@@ -198,6 +202,14 @@ impl Simulator {
         }
     }
 
+    fn answer_with_records(&mut self, node: usize, query: QueryId, answer: Answer) {
+        let (records, bytes) = (answer.records.len() as u64, answer.bytes as u64);
+        self.observed.traffic.records += records;
+        self.observed.traffic.record_bytes += bytes;
+        self.observed.traffic.bytes += wire_size::answer(records, bytes);
+        self.answer(node, query, StatusInput::Answered { peer: self.network.ids[node], answer });
+    }
+
     /// The asker takes all lists at once: in the simulation every list is signed well.
     fn answer_with_lists(&mut self, node: usize, query: QueryId) {
         let lists = |simulator: &Self, node: usize| {
@@ -217,6 +229,8 @@ impl Simulator {
     }
 
     fn announce(&mut self, origin: usize, version: Version) {
+        let instant = self.instant();
+        let clock = self.overlay(origin).map_or(Duration::ZERO, |overlay| overlay.clock(instant));
         let mut arrivals = Vec::with_capacity(self.nodes.len());
         for (to, via, hops) in self.network.gossip_tree(origin) {
             // Each node passes it on to its mesh, of 6 peers at the most, but for the one it has it from.
@@ -227,11 +241,13 @@ impl Simulator {
             }
             self.observed.traffic.announcements += 1;
             let at = self.now + self.latency() * hops;
-            arrivals.push(Arrival { at, to, generation: self.network.generations[to], via });
+            let (generation, held_until) = (self.network.generations[to], at + HOLD);
+            arrivals.push(Arrival { at, to, generation, via, held_until });
         }
         arrivals.sort_unstable_by_key(|arrival| (arrival.at, arrival.to));
         if let Some(first) = arrivals.first() {
-            self.network.schedule(first.at, Event::Announced { origin, version, arrivals: arrivals.into_iter() });
+            self.network
+                .schedule(first.at, Event::Announced { origin, version, clock, arrivals: arrivals.into_iter() });
         }
     }
 

@@ -7,7 +7,7 @@ use std::{
 
 use nuncio_protocol::{
     Config, StatusInput,
-    status_sync::{IssuerId, Version},
+    status_sync::{Answer, IssuerId, Version},
 };
 
 use super::{Action, Scenario, Simulator, Weather, names, scenario::steady, wire_size};
@@ -177,7 +177,7 @@ impl Trial {
                     let record = names::sign(status);
                     network.give(
                         node,
-                        StatusInput::Answered { peer: names::node_id(of), records: vec![record], more: false },
+                        StatusInput::Answered { peer: names::node_id(of), answer: Answer::of(vec![record]) },
                     );
                 }
             }

@@ -18,6 +18,7 @@ pub(super) fn query(wanted: &Query) -> u64 {
     let known = match wanted {
         Query::Nodes(nodes) => nodes.len() as u64 * NODE_AND_VERSION,
         Query::All { known } => known.len() as u64 * NODE_AND_VERSION,
+        Query::Proofs { held } => held.len() as u64 * 66,
         Query::Revocations { held } => held.len() as u64 * 40,
     };
     known + 4 + 60 + FRAME

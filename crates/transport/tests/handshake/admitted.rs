@@ -113,7 +113,7 @@ async fn many_handshakes_at_once_do_not_disturb_each_other() {
 }
 
 #[tokio::test]
-async fn tls_is_1_3_with_aes_128_x25519_our_protocol_and_no_resumption() {
+async fn tls_is_1_3_with_aes_128_x25519_and_ml_kem_our_protocol_and_no_resumption() {
     let authority = TestAuthority::new();
     let alice = Party::new(authority.node("alice"), authority.policy());
     let bob = Party::new(authority.node("bob"), authority.policy());
@@ -131,7 +131,7 @@ async fn tls_is_1_3_with_aes_128_x25519_our_protocol_and_no_resumption() {
             let suite = state.negotiated_cipher_suite().unwrap().suite();
             assert_eq!(suite, rustls::CipherSuite::TLS13_AES_128_GCM_SHA256);
             let group = state.negotiated_key_exchange_group().unwrap().name();
-            assert_eq!(group, rustls::NamedGroup::X25519);
+            assert_eq!(group, rustls::NamedGroup::X25519MLKEM768);
             assert_eq!(state.alpn_protocol(), Some(b"nuncio/1".as_slice()));
             assert_eq!(state.handshake_kind(), Some(rustls::HandshakeKind::Full));
             assert_eq!(state.peer_certificates().unwrap().len(), 1 + alice.config.identity.load().chain.len());

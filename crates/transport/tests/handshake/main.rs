@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, missing_debug_implementations, reason = "helpers of tests may panic")]
 
 mod admitted;
+mod crowded;
 mod deadline;
 mod diagnosed;
 mod impostor;

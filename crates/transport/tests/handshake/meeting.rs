@@ -13,6 +13,7 @@ use libp2p::{
     },
     swarm::{DialError, ListenError},
 };
+use nuncio_door::Limits;
 use nuncio_identity::NodeId;
 use nuncio_pki::{Identity, Policy};
 use nuncio_transport::{Admissions, Config};
@@ -36,6 +37,7 @@ pub(crate) const MEDIA: [Medium; 2] = [Medium::Memory, Medium::Tcp];
 pub(crate) struct Party {
     pub(crate) config: Config,
     pub(crate) admissions: Admissions,
+    pub(crate) limits: Limits,
 }
 
 impl Party {
@@ -47,7 +49,7 @@ impl Party {
             max_body: 10 << 20,
             handshake_timeout: Duration::from_secs(20),
         };
-        Self { config, admissions: Admissions::default() }
+        Self { config, admissions: Admissions::default(), limits: Limits::new(256, 16, 128) }
     }
 
     pub(crate) fn in_network(mut self, network: &str) -> Self {
@@ -65,6 +67,11 @@ impl Party {
         self
     }
 
+    pub(crate) fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
     pub(crate) fn node(&self) -> NodeId {
         self.config.identity.load().key.node_id()
     }
@@ -73,7 +80,7 @@ impl Party {
         let (config, admissions) = (self.config.clone(), self.admissions.clone());
         match medium {
             Medium::Memory => nuncio_transport::memory(config, admissions),
-            Medium::Tcp => nuncio_transport::tcp(config, admissions),
+            Medium::Tcp => nuncio_transport::tcp(config, admissions, nuncio_door::Door::new(&self.limits)),
         }
         .expect("the transport of a test")
     }
@@ -112,6 +119,15 @@ impl Door {
 
     pub(crate) async fn outcome(&mut self) -> Result<Connection, ListenError> {
         soon(self.outcomes.recv()).await.expect("the listener lives as long as its door")
+    }
+
+    /// Waits for somebody who gets in, whoever else does not.
+    pub(crate) async fn admitted(&mut self) -> Connection {
+        loop {
+            if let Ok(connection) = self.outcome().await {
+                return connection;
+            }
+        }
     }
 }
 

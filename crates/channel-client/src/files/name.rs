@@ -1,0 +1,70 @@
+//! Names of files that others chose.
+
+/// Names that mean a device on some systems, whatever follows their first dot.
+const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
+
+/// Whether a name names a file in a directory and nothing else, on any system, and shows as what it is.
+pub(super) fn is_plain(name: &str) -> bool {
+    (1..=255).contains(&name.len())
+        && !name.starts_with(['.', '-', ' '])
+        && !name.ends_with(['.', ' '])
+        && !name.contains(is_strange)
+        && !is_device(name)
+}
+
+/// What a remote said, fit to be shown: cut, and without what moves a terminal's cursor or reverses a text.
+pub(super) fn fit_to_show(text: &str) -> String {
+    text.chars().take(200).map(|c| if is_invisible(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+fn is_strange(c: char) -> bool {
+    matches!(c, '/' | '\\')
+        || is_invisible(c)
+        || (cfg!(windows) && matches!(c, ':' | '*' | '?' | '"' | '<' | '>' | '|'))
+}
+
+/// Control and formatting characters, which hide or reorder what stands around them.
+fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}')
+        || ('\u{200b}'..='\u{200f}').contains(&c)
+        || ('\u{2028}'..='\u{202e}').contains(&c)
+        || ('\u{2060}'..='\u{206f}').contains(&c)
+        || ('\u{e0000}'..='\u{e007f}').contains(&c)
+}
+
+fn is_device(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or(name).trim_end().to_ascii_lowercase();
+    let port =
+        |prefix| stem.strip_prefix(prefix).is_some_and(|number: &str| matches!(number.as_bytes(), [b'0'..=b'9']));
+    DEVICES.contains(&&*stem) || port("com") || port("lpt")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_nowhere_else() {
+        for name in ["a", "report 1.pdf", "数据.csv", "console.log", "com10", "a..b", "nul-1"] {
+            assert!(is_plain(name), "{name}");
+        }
+        let long = "x".repeat(256);
+        for name in ["", ".", "..", ".ssh", "a/b", "..\\b", "a\nb", "a\u{1b}[2Jb", &long] {
+            assert!(!is_plain(name), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_what_they_show() {
+        for name in ["-rf", " a", "a ", "a.", "NUL", "con.txt", "Com1", "lpt9.tar.gz", "fdp\u{202e}exe", "a\u{200b}b"] {
+            assert!(!is_plain(name), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn words_of_remotes_cannot_move_the_cursor() {
+        assert_eq!(fit_to_show("no\u{1b}[2J\r\nroom\u{202e}"), "no\u{fffd}[2J\u{fffd}\u{fffd}room\u{fffd}");
+        assert_eq!(fit_to_show(&"é".repeat(5000)).chars().count(), 200);
+    }
+}

@@ -1,0 +1,208 @@
+//! What a session does with each kind of frame.
+
+use std::{fmt::Display, time::Instant};
+
+use bytes::Bytes;
+use nuncio_channel_protocol::{
+    Frame, FrameKind, HandshakeAnswer, HandshakeRequest, ResultCode, SubscriptionError, heartbeat,
+};
+use nuncio_protocol::amop::{self, ClientInput, Kind, PublishSeq};
+use tracing::{debug, trace};
+
+use super::{
+    Session,
+    close_reason::CloseReason,
+    translate::{self, Verdict},
+};
+use crate::rpc::{Answer, EventFilter, Rpc};
+
+impl Session {
+    pub(super) async fn handle_frame(&mut self, frame: Frame) -> Result<(), CloseReason> {
+        trace!(client = self.registration.client.0, kind = %frame.kind, seq = %frame.seq, "frame received");
+        self.door.clients.counters().frames_received.increment();
+        match frame.kind {
+            FrameKind::Unicast => self.publish(frame, Kind::Unicast).await,
+            FrameKind::Multicast => self.publish(frame, Kind::Multicast).await,
+            FrameKind::Answer => self.acknowledge(frame).await,
+            FrameKind::Subscribe => self.subscribe(&frame).await,
+            FrameKind::Heartbeat => {
+                if let Some(body) = heartbeat::answer(self.version, &frame.body) {
+                    self.answer(&frame, ResultCode::OK, body);
+                }
+                Ok(())
+            }
+            FrameKind::Handshake => self.shake_hands(&frame),
+            FrameKind::Rpc => {
+                self.call(frame);
+                Ok(())
+            }
+            FrameKind::TopicVerified => self.judge_proof(&frame).await,
+            // It frees the seq of the node's own question; SDKs put nothing into it.
+            FrameKind::TopicVerification => Ok(()),
+            FrameKind::RegisterEventFilter | FrameKind::UnregisterEventFilter => {
+                self.filter_events(frame);
+                Ok(())
+            }
+            _ => {
+                self.door.clients.counters().frames_ignored.increment();
+                Ok(())
+            }
+        }
+    }
+
+    /// Answers a frame that is skipped, where an answer is waited for.
+    pub(super) async fn handle_oversized(&mut self, header: Frame, length: usize) -> Result<(), CloseReason> {
+        self.door.clients.counters().frames_oversized.increment();
+        self.complain(|| format!("a frame {} of {length} bytes is over the limit and was skipped", header.kind));
+        match header.kind {
+            FrameKind::Unicast | FrameKind::Multicast => self.refuse(&header, ResultCode::OVER_LIMIT),
+            FrameKind::Rpc => {
+                let body = Rpc::too_large(self.door.limits.control_body);
+                self.answer(&header, ResultCode::OK, body);
+            }
+            FrameKind::Answer => {
+                return self.acknowledge(Frame { result: ResultCode::OVER_LIMIT, body: Bytes::new(), ..header }).await;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn publish(&mut self, frame: Frame, kind: Kind) -> Result<(), CloseReason> {
+        let seq = PublishSeq(frame.seq.into_bytes());
+        let bytes = frame.body.len();
+        match translate::publish(frame.body.clone()) {
+            Ok(_) if self.leaves.is_some() => self.refuse(&frame, ResultCode::NO_SUBSCRIBER),
+            Ok(publish) => {
+                self.mailbox().open_publish(seq, bytes);
+                let (topic, data) = (publish.topic, publish.data);
+                return self
+                    .tell(ClientInput::Publish { client: self.registration.client, seq, kind, topic, data })
+                    .await;
+            }
+            Err(error) => {
+                self.door.clients.counters().frames_malformed.increment();
+                self.complain(|| format!("a publish {} was refused: {error}", frame.kind));
+                self.refuse(&frame, error.result());
+            }
+        }
+        Ok(())
+    }
+
+    async fn acknowledge(&mut self, frame: Frame) -> Result<(), CloseReason> {
+        let Some(delivery) = self.mailbox().take_acknowledged(&frame.seq) else {
+            self.door.clients.counters().acknowledgements_dropped.increment();
+            return Ok(());
+        };
+        let (code, data) = translate::acknowledgement(frame);
+        let code = amop::ResultCode(code.0);
+        self.tell(ClientInput::Acknowledge { client: self.registration.client, delivery, code, data }).await
+    }
+
+    async fn judge_proof(&mut self, frame: &Frame) -> Result<(), CloseReason> {
+        match translate::verdict(&frame.body) {
+            Ok(Verdict { challenge, topic, accepted }) => {
+                let client = self.registration.client;
+                self.tell(ClientInput::ProofJudged { client, challenge, topic, accepted }).await
+            }
+            Err(error) => {
+                self.door.clients.counters().frames_malformed.increment();
+                self.complain(|| format!("its verdict on a subscriber was ignored: {error}"));
+                Ok(())
+            }
+        }
+    }
+
+    async fn subscribe(&mut self, frame: &Frame) -> Result<(), CloseReason> {
+        let read = match translate::topics(&frame.body, self.door.limits.topic_bytes_per_session) {
+            Ok(read) => read,
+            Err(error @ SubscriptionError::TooLarge { .. }) => {
+                self.refuse_topics(&error);
+                return Ok(());
+            }
+            Err(error) => {
+                self.door.clients.counters().frames_malformed.increment();
+                self.complain(|| format!("its topic list was ignored, the former one stays: {error}"));
+                return Ok(());
+            }
+        };
+        if read.impossible > 0 {
+            self.complain(|| format!("{} names in its topic list cannot be topics and were left out", read.impossible));
+        }
+        let block_groups = translate::block_groups(&read.topics);
+        match self.topics.set(read.topics) {
+            Ok(()) => self.mailbox().set_block_groups(block_groups),
+            Err(refused) => self.refuse_topics(&refused),
+        }
+        self.tell_topics().await
+    }
+
+    fn refuse_topics(&self, reason: &dyn Display) {
+        self.door.clients.counters().subscriptions_refused.increment();
+        self.complain(|| format!("the topic list of {:?} was refused, the former one stays: {reason}", self.subject));
+    }
+
+    /// Says the newest topics to the core when it is time.
+    pub(super) async fn tell_topics(&mut self) -> Result<(), CloseReason> {
+        match self.topics.take_due(Instant::now()) {
+            Some(topics) => self.tell(ClientInput::Subscribe { client: self.registration.client, topics }).await,
+            None => Ok(()),
+        }
+    }
+
+    fn shake_hands(&mut self, frame: &Frame) -> Result<(), CloseReason> {
+        let offer = match HandshakeRequest::decode(&frame.body) {
+            Ok(offer) => offer,
+            Err(error) => {
+                self.door.clients.counters().frames_malformed.increment();
+                self.complain(|| format!("its handshake was ignored: {error}"));
+                return Ok(());
+            }
+        };
+        let Some(version) = offer.negotiate() else {
+            return Err(CloseReason::NoCommonVersion { minimum: offer.minimum, maximum: offer.maximum });
+        };
+        debug!(client = self.registration.client.0, client_type = offer.client_type, %version, "handshake");
+        self.version = version;
+        self.mailbox().set_version(version);
+        let answer = HandshakeAnswer { node_version: self.door.node_version.clone(), protocol: version };
+        self.answer(frame, ResultCode::OK, answer.encode());
+        Ok(())
+    }
+
+    fn call(&self, frame: Frame) {
+        match self.door.rpc.answer(&self.caller, frame.seq, &frame.body) {
+            Answer::Now(body) => self.answer(&frame, ResultCode::OK, body),
+            Answer::Later { bytes, future } => {
+                let place = self.mailbox().reserve_answer(bytes);
+                tokio::spawn(async move { place.answer(FrameKind::Rpc, frame.seq, future.await) });
+            }
+        }
+    }
+
+    fn filter_events(&self, frame: Frame) {
+        let request = translate::unpacked(frame.body.clone());
+        let filter = EventFilter {
+            caller: self.caller.clone(),
+            registers: frame.kind == FrameKind::RegisterEventFilter,
+            request: request.clone(),
+        };
+        match self.door.rpc.event_filter(filter) {
+            None => self.answer(&frame, ResultCode::OK, translate::no_event_filters(&request)),
+            Some(future) => {
+                let place = self.mailbox().reserve_answer(frame.body.len());
+                tokio::spawn(async move {
+                    place.answer(frame.kind, frame.seq, translate::event_answer(&future.await));
+                });
+            }
+        }
+    }
+
+    fn answer(&self, request: &Frame, result: ResultCode, body: Bytes) {
+        self.mailbox().answer(request.kind, request.seq, result, body);
+    }
+
+    fn refuse(&self, request: &Frame, result: ResultCode) {
+        self.mailbox().answer(FrameKind::Answer, request.seq, result, Bytes::new());
+    }
+}

@@ -1,0 +1,86 @@
+use std::{
+    future::Future,
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use super::*;
+
+const LIMITS: Limits = Limits { intake_bytes: 100, intake_bytes_per_certificate: 60, ..Limits::DEFAULT };
+
+fn tenants<const N: usize>(names: [&str; N]) -> [Arc<Tenant>; N] {
+    let (tenants, counters) = (Tenants::default(), Arc::new(Counters::default()));
+    names.map(|name| tenants.join(name, &LIMITS, &counters))
+}
+
+fn poll<T>(future: impl Future<Output = T> + Unpin) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    }
+}
+
+fn lease(tenant: &Arc<Tenant>, bytes: usize) -> std::pin::Pin<Box<impl Future<Output = Lease>>> {
+    Box::pin(Arc::clone(tenant).lease(bytes))
+}
+
+#[test]
+fn sessions_of_one_certificate_share_its_room_and_leave_others_theirs() {
+    let [first, again, other] = tenants(["a", "a", "b"]);
+    let held = poll(lease(&first, 40)).expect("there is room");
+    let mut waits = lease(&again, 30);
+    assert!(poll(&mut waits).is_none(), "its certificate has only 20 left");
+    assert!(first.is_contended() && !other.is_contended());
+    let _others = poll(lease(&other, 60)).expect("another certificate has its own");
+    drop(held);
+    let _again = poll(&mut waits).expect("what was given back is taken");
+    assert!(!first.is_contended());
+}
+
+#[test]
+fn whoever_asked_first_is_served_first_and_small_frames_do_not_overtake() {
+    let [tenant] = tenants(["a"]);
+    let held = poll(lease(&tenant, 50)).unwrap();
+    let (mut large, mut small) = (lease(&tenant, 60), lease(&tenant, 5));
+    assert!(poll(&mut large).is_none());
+    assert!(poll(&mut small).is_none(), "five are free, but the large one was first");
+    drop(held);
+    assert!(poll(&mut small).is_none());
+    let large = poll(&mut large).expect("all is free");
+    drop(large);
+    assert!(poll(&mut small).is_some());
+}
+
+#[test]
+fn the_room_of_all_is_bounded_and_its_holders_know_that_others_wait() {
+    let [a, b, c] = tenants(["a", "b", "c"]);
+    let (_first, second) = (poll(lease(&a, 60)).unwrap(), poll(lease(&b, 40)).unwrap());
+    let mut third = lease(&c, 30);
+    assert!(poll(&mut third).is_none(), "100 are taken");
+    assert!(a.is_contended() && b.is_contended());
+    drop(second);
+    assert!(poll(&mut third).is_some());
+}
+
+#[test]
+fn a_frame_larger_than_the_room_takes_all_of_it_and_who_gives_up_leaves_nothing_behind() {
+    let [a, b] = tenants(["a", "b"]);
+    let whole = poll(lease(&a, 1000)).expect("nobody waits for ever");
+    let mut waits = lease(&a, 1);
+    assert!(poll(&mut waits).is_none());
+    drop(waits);
+    assert!(!a.is_contended());
+    assert_eq!(a.counters.intake_bytes.read(), 1000);
+    drop(whole);
+    assert_eq!(a.counters.intake_bytes.read(), 0);
+    assert!(poll(lease(&b, 60)).is_some() && poll(lease(&a, 60)).is_some());
+}
+
+#[test]
+fn certificates_without_sessions_are_forgotten() {
+    let (tenants, counters) = (Tenants::default(), Arc::new(Counters::default()));
+    for number in 0..100 {
+        tenants.join(&number.to_string(), &LIMITS, &counters);
+    }
+    assert_eq!(tenants.by_certificate.lock().unwrap().len(), 1);
+}

@@ -1,0 +1,56 @@
+//! Strangers at the door.
+
+use std::time::Duration;
+
+use nuncio_door::Limits;
+use nuncio_testkit::crowd::Crowd;
+use tokio::time::{Instant, timeout};
+
+use crate::rig::{PATIENCE, Rig};
+
+/// A TLS record of a ClientHello, of which the rest drips.
+const OPENING: &[u8] = b"\x16\x03\x01\x02\x00\x01";
+
+/// T3.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_thousand_silent_and_dripping_connections_keep_no_sdk_out_and_are_cut() {
+    let mut rig = Rig::new().await;
+    let crowd = Crowd::gather(rig.address, 50, 2000, OPENING).await;
+    // The middle one of five: the crowd runs on the same processors as the port.
+    let mut taken = Vec::new();
+    for _ in 0..5 {
+        let started = Instant::now();
+        let (mut sdk, _) = rig.connect().await;
+        taken.push(started.elapsed());
+        sdk.expect_silence().await;
+        drop(sdk);
+        rig.disconnected().await;
+    }
+    taken.sort();
+    assert!(taken[2] < Duration::from_secs(2), "it took {taken:?}");
+    timeout(Duration::from_secs(10), crowd.is_cut()).await.expect("all are cut within ten seconds");
+}
+
+#[tokio::test]
+async fn strangers_at_the_door_take_no_session_and_make_room_for_an_sdk() {
+    let mut rig = Rig::with(|config| {
+        config.limits.connections = 1;
+        config.limits.door = Limits { places: 1, places_per_source: 1, ..Limits::new(1, 16, 16) };
+    })
+    .await;
+    let crowd = Crowd::gather(rig.address, 1, 1, OPENING).await;
+    let (mut sdk, _) = rig.connect().await;
+    timeout(PATIENCE, crowd.is_cut()).await.expect("it has made room");
+    sdk.expect_silence().await;
+    assert!(rig.clients.statistics().connections_refused >= 1);
+}
+
+/// T4: what comes too often costs no TLS.
+#[tokio::test]
+async fn an_address_that_connects_too_often_is_closed_before_tls_until_time_has_passed() {
+    let rig = Rig::with(|config| config.limits.door = Limits::new(64, 1, 2)).await;
+    let all_at_once = futures::future::join_all((0..20).map(|_| rig.try_sdk())).await;
+    let admitted = all_at_once.iter().filter(|sdk| sdk.is_ok()).count();
+    assert!((2..20).contains(&admitted), "{admitted} of 20, two at once and one a second");
+    timeout(PATIENCE, async { while rig.try_sdk().await.is_err() {} }).await.expect("time passes");
+}

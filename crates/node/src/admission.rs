@@ -1,0 +1,248 @@
+//! Who belongs: the decisions about nodes that are in already, or known. Newcomers are judged in the handshake, records in
+//! the certifier, both by the same policy.
+
+mod unlisted;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Instant,
+};
+
+use bytes::Bytes;
+use nuncio_behaviour::Behaviour;
+use nuncio_identity::NodeId;
+use nuncio_pki::{Certificate, Policy, RevocationList, SharedPolicy};
+use nuncio_protocol::status_sync::{IssuerId, Record};
+use nuncio_transport::Admissions;
+use rustls_pki_types::{CertificateDer, UnixTime};
+use tokio::sync::watch;
+
+pub(crate) use self::unlisted::Unlisted;
+use crate::{
+    agencies::Agencies,
+    certifier::revocation_numbers,
+    lifetimes::Lifetimes,
+    told::{News, Told},
+};
+
+/// What the decisions are carried out on.
+pub(crate) trait Network {
+    /// Denies a node: links, record and routes go, what it sends is ignored.
+    fn expel(&mut self, node: NodeId);
+    /// Lets it in again.
+    fn readmit(&mut self, node: NodeId);
+    /// Whether it is denied now.
+    fn is_expelled(&self, node: &NodeId) -> bool;
+    /// Whether the certificate that a record carries is refused now.
+    fn refuses(&self, record: &Record) -> bool;
+    /// The records of other nodes whose certificate is refused now.
+    fn refused_records(&self) -> Vec<Arc<Record>>;
+    /// Tells the others which revocation lists are held.
+    fn set_revocation_lists(&mut self, numbers: BTreeMap<IssuerId, u64>);
+}
+
+/// What is shared with handshakes and the certifier, which judge at the same time.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared {
+    pub(crate) policy: SharedPolicy,
+    pub(crate) admissions: Admissions,
+    pub(crate) agencies: Agencies,
+    pub(crate) lifetimes: Lifetimes,
+    pub(crate) unlisted: Unlisted,
+}
+
+/// Judges linked and known nodes again whenever the policy or the time has changed.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    own: NodeId,
+    shared: Shared,
+    /// Whom this node refuses. Bound: the deny list, and the nodes that had a certificate.
+    expelled: BTreeMap<NodeId, Grounds>,
+    /// Told of the agencies behind the lists in force, when lists were adopted.
+    adoptions: Option<watch::Sender<Vec<Certificate>>>,
+    told: Told,
+}
+
+/// Why a node is refused, to be looked at again.
+#[derive(Debug)]
+enum Grounds {
+    /// The certificate that it showed in the handshake.
+    Admission(Arc<nuncio_transport::Admission>),
+    /// The certificate that its record carried.
+    Record(Arc<Record>),
+    /// The policy's lists, whatever its certificate.
+    Lists,
+}
+
+impl Admission {
+    pub(crate) fn new(own: NodeId, shared: Shared, adoptions: Option<watch::Sender<Vec<Certificate>>>) -> Self {
+        Self { own, shared, expelled: BTreeMap::new(), adoptions, told: Told::default() }
+    }
+
+    /// Before any link: who is denied is expelled, so that not even what others relay for it is taken.
+    pub(crate) fn begin(&mut self, network: &mut impl Network) {
+        let policy = self.shared.policy.load_full();
+        self.expel(self.denied(&policy), network);
+        network.set_revocation_lists(revocation_numbers(&policy));
+    }
+
+    /// Whether the policy's lists let a node through to the application, certified or not.
+    pub(crate) fn admits(&self, node: &NodeId) -> bool {
+        self.shared.policy.load().admits(node)
+    }
+
+    /// The name in the certificate of a node that was admitted.
+    pub(crate) fn name_of(&self, node: &NodeId) -> String {
+        self.shared.admissions.get(node).map(|admission| admission.certificate.name.clone()).unwrap_or_default()
+    }
+
+    /// Does what time asks for; says whether anything changed.
+    pub(crate) fn handle_tick(&mut self, network: &mut impl Network, now: UnixTime) -> bool {
+        self.told.conclude(Instant::now());
+        let unlisted = self.shared.unlisted.take().into_iter().filter(|node| !self.admits(node));
+        let unlisted: BTreeMap<_, _> = unlisted.map(|node| (node, Grounds::Lists)).collect();
+        let is_changed = !unlisted.is_empty();
+        self.expel(unlisted, network);
+        self.note_readmitted(network);
+        let is_ended = self.shared.lifetimes.take_ended(now) || self.shared.admissions.any_ended(now);
+        if is_ended {
+            self.judge_again(network, now);
+        }
+        is_changed || is_ended
+    }
+
+    /// Judges those who are in by the policy in force, and those who were expelled.
+    pub(crate) fn judge_again(&mut self, network: &mut impl Network, now: UnixTime) {
+        let policy = self.shared.policy.load_full();
+        let (refused, forgiven) = std::mem::take(&mut self.expelled).into_iter().partition(|(node, grounds)| {
+            !policy.admits(node)
+                || match grounds {
+                    Grounds::Admission(admission) => policy.judge(&admission.chain, now).is_err(),
+                    Grounds::Record(record) => network.refuses(record),
+                    Grounds::Lists => false,
+                }
+        });
+        self.expelled = refused;
+        let forgiven: BTreeMap<NodeId, Grounds> = forgiven;
+        for node in forgiven.into_keys() {
+            network.readmit(node);
+        }
+        let mut newly = self.denied(&policy);
+        let records = network.refused_records().into_iter();
+        newly.extend(records.map(|record| (record.status.node, Grounds::Record(record))));
+        for (node, admission, reason) in self.shared.admissions.refused_by(&policy, now) {
+            if let Some(News { left_out }) = self.told.event("expelled", Instant::now()) {
+                tracing::warn!(node = %node.short(), %reason, left_out, "expelled");
+            }
+            newly.insert(node, Grounds::Admission(admission));
+        }
+        self.expel(newly, network);
+        network.set_revocation_lists(revocation_numbers(&policy));
+    }
+
+    /// Takes revocation lists from the network: each must be signed by an authority trusted here. Says whether any was
+    /// newer; then all have been judged again.
+    pub(crate) fn adopt(
+        &mut self,
+        peer: NodeId,
+        [lists, agencies]: [&[Bytes]; 2],
+        network: &mut impl Network,
+        now: UnixTime,
+    ) -> bool {
+        for der in agencies {
+            self.shared.agencies.remember(&CertificateDer::from(der.to_vec()));
+        }
+        let agencies = self.shared.agencies.all();
+        let mut is_changed = false;
+        for der in lists {
+            let judged = RevocationList::from_der(der).map_err(|error| error.to_string());
+            match judged.and_then(|list| Ok((adopt(&self.shared.policy, &list, &agencies)?, list))) {
+                Ok((true, list)) => {
+                    tracing::info!(peer = %peer.short(), issuer = list.issuer(), number = list.number(), "took a newer revocation list");
+                    is_changed = true;
+                }
+                Ok((false, _)) => {}
+                Err(error) => {
+                    if let Some(News { left_out }) = self.told.event("refused a revocation list", Instant::now()) {
+                        tracing::warn!(peer = %peer.short(), %error, left_out, "refused a revocation list");
+                    }
+                }
+            }
+        }
+        if is_changed {
+            self.judge_again(network, now);
+            if let Some(keeper) = &self.adoptions {
+                let policy = self.shared.policy.load();
+                keeper.send_replace(self.shared.agencies.signers_of(&policy.crls().iter().collect::<Vec<_>>()));
+            }
+        }
+        is_changed
+    }
+
+    fn denied(&self, policy: &Policy) -> BTreeMap<NodeId, Grounds> {
+        let news = |node: &&NodeId| **node != self.own && !self.expelled.contains_key(node);
+        policy.deny().iter().filter(news).map(|node| (*node, Grounds::Lists)).collect()
+    }
+
+    fn expel(&mut self, mut newly: BTreeMap<NodeId, Grounds>, network: &mut impl Network) {
+        // From here on, only what they prove anew counts.
+        self.shared.admissions.retain(|node, _| !newly.contains_key(node));
+        for node in newly.keys() {
+            self.shared.lifetimes.forget(node);
+            network.expel(*node);
+        }
+        self.expelled.append(&mut newly);
+    }
+
+    /// The behaviour lets those back in who show another certificate that holds.
+    fn note_readmitted(&mut self, network: &impl Network) {
+        let readmitted: BTreeSet<NodeId> =
+            self.expelled.extract_if(.., |node, _| !network.is_expelled(node)).map(|(node, _)| node).collect();
+        for node in readmitted {
+            if let Some(News { left_out }) = self.told.event("let in again", Instant::now()) {
+                tracing::info!(node = %node.short(), left_out, "let in again: it has another certificate");
+            }
+        }
+    }
+}
+
+impl Network for Behaviour {
+    fn expel(&mut self, node: NodeId) {
+        self.expel(node);
+    }
+
+    fn readmit(&mut self, node: NodeId) {
+        self.readmit(node);
+    }
+
+    fn is_expelled(&self, node: &NodeId) -> bool {
+        self.overlay().is_expelled(node)
+    }
+
+    fn refuses(&self, record: &Record) -> bool {
+        self.refuses(record)
+    }
+
+    fn refused_records(&self) -> Vec<Arc<Record>> {
+        self.refused_records()
+    }
+
+    fn set_revocation_lists(&mut self, numbers: BTreeMap<IssuerId, u64>) {
+        self.set_revocation_lists(numbers);
+    }
+}
+
+/// Whether the list was newer than what was in force. One step: the operator changes the policy meanwhile.
+fn adopt(policy: &SharedPolicy, list: &RevocationList, agencies: &[Certificate]) -> Result<bool, String> {
+    let mut outcome = Ok(false);
+    policy.rcu(|current| {
+        let adopted = current.adopt(list.clone(), agencies);
+        outcome = adopted.as_ref().map(Option::is_some).map_err(ToString::to_string);
+        adopted.ok().flatten().map_or_else(|| Arc::clone(current), Arc::new)
+    });
+    outcome
+}

@@ -1,0 +1,107 @@
+//! What handles ask for.
+
+use std::{sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use nuncio_identity::NodeId;
+use nuncio_pki::{Identity, NodeCertificate};
+use nuncio_protocol::{peering::Address, unicast::UnicastError};
+use rustls_pki_types::UnixTime;
+use tokio::sync::oneshot;
+
+use super::EventLoop;
+use crate::{
+    command::Command,
+    handle::{AddressError, Answer, MessageId, PublishError, RenewalError},
+};
+
+/// A caller of [`crate::NodeHandle::request`].
+pub(crate) struct Waiting {
+    pub(super) answer: oneshot::Sender<Result<Answer, UnicastError>>,
+    pub(super) since: Instant,
+}
+
+impl EventLoop {
+    pub(super) fn handle_command(&mut self, command: Command) {
+        let behaviour = self.swarm.behaviour_mut();
+        match command {
+            Command::Request { target, body, timeout, answer } => {
+                let exchange = behaviour.request(target, body, timeout);
+                self.exchanges.insert(exchange, Waiting { answer, since: Instant::now() });
+            }
+            Command::Publish { topic, data, answer } => {
+                let outcome = behaviour.publish(topic.as_ref(), data);
+                let origin = self.facts.certificate.node;
+                let outcome = outcome.map(|(epoch, seq)| MessageId { origin, epoch, seq });
+                let outcome = outcome.map_err(PublishError::from);
+                // The caller may have gone; the message is sent all the same.
+                let _ = answer.send(outcome);
+            }
+            Command::Listen { topics, requests, started } => {
+                let (listener, fresh) = self.listeners.add(topics, requests);
+                for topic in &fresh {
+                    behaviour.subscribe(topic);
+                }
+                // A caller that has gone is noticed like a listener that was dropped.
+                let _ = started.send(listener);
+            }
+            Command::AddPeer { address, answer } => {
+                let outcome = behaviour.add_peer(&address);
+                self.shown.touch();
+                let _ = answer.send(outcome.map_err(|reason| AddressError { text: address, reason }));
+            }
+            Command::RemovePeer { peer, answer } => {
+                let _ = answer.send(self.remove_peer(&peer));
+            }
+            Command::PolicyChanged => {
+                self.admission.judge_again(behaviour, UnixTime::now());
+                self.shown.touch();
+            }
+            Command::Renew { identity, answer } => {
+                let _ = answer.send(self.renew(&identity));
+            }
+            Command::Route { target, answer } => {
+                let _ = answer.send(behaviour.overlay().route(&target));
+            }
+            Command::Record { node, answer } => {
+                let _ = answer.send(behaviour.overlay().record(&node).cloned());
+            }
+            Command::ApplicationField { bytes } => behaviour.set_application_field(bytes),
+        }
+    }
+
+    /// Takes a configured address, or a node ID or its beginning.
+    fn remove_peer(&mut self, peer: &str) -> bool {
+        let overlay = self.swarm.behaviour().overlay();
+        let links = overlay.links().into_iter().filter_map(|link| Some((link.configured?, Some(link.peer))));
+        let pending = overlay.pending_peers().into_iter().map(|pending| (pending.address, pending.node));
+        let is_meant = |address: &Address, node: Option<NodeId>| {
+            address.as_str() == peer || node.is_some_and(|node| node.to_string().starts_with(&peer.to_lowercase()))
+        };
+        let meant = links.chain(pending).filter(|(address, node)| is_meant(address, *node));
+        let addresses: Vec<Address> = meant.map(|(address, _)| address).collect();
+        for address in &addresses {
+            self.swarm.behaviour_mut().remove_peer(address.as_str());
+        }
+        self.shown.touch();
+        !addresses.is_empty()
+    }
+
+    fn renew(&mut self, identity: &Arc<Identity>) -> Result<(), RenewalError> {
+        let (new, own) = (&identity.certificate, &self.facts.certificate);
+        if new.node != own.node {
+            return Err(RenewalError::OtherKey { new: new.node.short(), own: own.node.short() });
+        }
+        let named = |one: &NodeCertificate| format!("{} of {}", one.name, one.agency);
+        if (&new.name, &new.agency) != (&own.name, &own.agency) {
+            return Err(RenewalError::OtherName { new: named(new), own: named(own) });
+        }
+        self.identity.store(Arc::clone(identity));
+        self.agencies.meet(&identity.chain);
+        self.facts.certificate = new.clone();
+        let chain = identity.chain.iter().map(|der| Bytes::copy_from_slice(der)).collect();
+        self.swarm.behaviour_mut().renew(chain);
+        self.shown.touch();
+        Ok(())
+    }
+}

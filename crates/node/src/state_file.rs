@@ -1,0 +1,117 @@
+//! Small files of a data directory: after a crash there is the old one or the new one, whole and on disk.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+/// Reads a file; `None` when there is none.
+///
+/// # Errors
+/// When it cannot be read, or is longer than `limit` bytes ([`io::ErrorKind::FileTooLarge`]).
+pub fn read(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is longer than {limit} bytes")));
+    }
+    Ok(Some(bytes))
+}
+
+/// Replaces a file as a whole, readable for its owner only. When this returns, it is on disk, and so is its name.
+///
+/// # Errors
+/// When it cannot be written; the old one stays.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let new = new_path(path)?;
+    // One that a crash left behind, whoever may write it.
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    sync_directory(path)
+}
+
+/// Keeps a copy of a file that holds nonsense, as `NAME.broken`, in the place of an earlier one, and returns its path.
+///
+/// # Errors
+/// When it cannot be read or written.
+pub fn copy_aside(path: &Path) -> io::Result<PathBuf> {
+    let mut name = file_name(path)?;
+    name.push(".broken");
+    let aside = path.with_file_name(name);
+    fs::copy(path, &aside)?;
+    File::open(&aside)?.sync_all()?;
+    sync_directory(path)?;
+    Ok(aside)
+}
+
+fn new_path(path: &Path) -> io::Result<PathBuf> {
+    let mut name = OsString::from(".");
+    name.push(file_name(path)?);
+    name.push(".new");
+    Ok(path.with_file_name(name))
+}
+
+fn file_name(path: &Path) -> io::Result<OsString> {
+    path.file_name().map(Into::into).ok_or_else(|| io::ErrorKind::InvalidFilename.into())
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(directory)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole_also_when_a_crash_left_the_new_one_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        assert_eq!(read(&path, 9).unwrap(), None);
+        replace(&path, b"a").unwrap();
+        fs::write(dir.path().join(".x.new"), "half of wh").unwrap();
+        fs::set_permissions(dir.path().join(".x.new"), fs::Permissions::from_mode(0o000)).unwrap();
+        replace(&path, b"b").unwrap();
+        assert_eq!(read(&path, 9).unwrap().as_deref(), Some(&b"b"[..]));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing else stays");
+    }
+
+    #[test]
+    fn no_more_is_read_than_was_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        fs::write(&path, "1234").unwrap();
+        assert_eq!(read(&path, 4).unwrap().as_deref(), Some(&b"1234"[..]));
+        assert_eq!(read(&path, 3).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+    }
+
+    #[test]
+    fn of_nonsense_the_last_is_kept_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        for text in ["first, longer", "second"] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(copy_aside(&path).unwrap(), dir.path().join("x.broken"));
+        }
+        assert_eq!(fs::read(dir.path().join("x.broken")).unwrap(), b"second");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+}

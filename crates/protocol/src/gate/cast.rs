@@ -1,0 +1,48 @@
+use std::time::Instant;
+
+use super::{Bucket, Rate};
+
+/// Messages a second by which one node may have all others check its signatures, and how many at once.
+const MESSAGES: f64 = 2_500.0;
+const MESSAGES_AT_ONCE: f64 = 10_000.0;
+
+/// Bytes a second of such messages, and how many at once.
+const BYTES: f64 = 256.0 * MIB;
+const BYTES_AT_ONCE: f64 = 1024.0 * MIB;
+const MIB: f64 = 1024.0 * 1024.0;
+
+/// A budget of messages that go to many.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cast {
+    messages: Bucket,
+    bytes: Bucket,
+}
+
+/// Its rates.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CastRate {
+    messages: Rate,
+    bytes: Rate,
+}
+
+impl CastRate {
+    /// So many times what one node may send.
+    pub(crate) const fn times(factor: f64) -> Self {
+        Self {
+            messages: Rate { per_second: factor * MESSAGES, burst: factor * MESSAGES_AT_ONCE },
+            bytes: Rate { per_second: factor * BYTES, burst: factor * BYTES_AT_ONCE },
+        }
+    }
+}
+
+impl Cast {
+    pub(crate) const fn new(rate: CastRate, now: Instant) -> Self {
+        Self { messages: Bucket::new(rate.messages, now), bytes: Bucket::new(rate.bytes, now) }
+    }
+
+    /// Takes a message of so many bytes; `false` when there is no allowance for it.
+    #[expect(clippy::cast_precision_loss, reason = "a message is shorter than 2^53 bytes")]
+    pub(crate) fn take(&mut self, length: usize, rate: CastRate, now: Instant) -> bool {
+        self.messages.take(1.0, rate.messages, now) && self.bytes.take(length as f64, rate.bytes, now)
+    }
+}

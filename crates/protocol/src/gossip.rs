@@ -1,0 +1,67 @@
+//! What gossip carries: announcements, and applications' messages to many. The edge keeps the bytes and checks
+//! signatures; what becomes of each is decided here.
+
+use std::time::Duration;
+
+use nuncio_identity::NodeId;
+
+use crate::status_sync::Version;
+
+/// A message of gossip that waits for its judgement; named by the edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GossipId(pub u64);
+
+/// What an application's message to many says of itself, under its origin's signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// Who sent it.
+    pub origin: NodeId,
+    /// In which of its epochs.
+    pub epoch: u64,
+    /// The origin's number.
+    pub number: u64,
+    /// The origin's clock when it was sent.
+    pub sent: Duration,
+    /// How long after that it counts.
+    pub lifetime: Duration,
+}
+
+/// What becomes of a message of gossip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judgement {
+    /// It is new here: to be handed to the application and passed on.
+    Fresh,
+    /// To be passed on, though it says nothing new here.
+    Known,
+    /// Not to be passed on.
+    Dropped,
+}
+
+/// Gossip whose signature holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GossipInput {
+    /// A node's version and clock.
+    Announced {
+        /// Names it.
+        id: GossipId,
+        /// The linked peer that brought it.
+        via: NodeId,
+        /// Whose.
+        node: NodeId,
+        /// Its version.
+        version: Version,
+        /// The time since its epoch began.
+        clock: Duration,
+    },
+    /// An application's message.
+    Received {
+        /// Names it.
+        id: GossipId,
+        /// The linked peer that brought it.
+        via: NodeId,
+        /// What it says of itself.
+        stamp: Stamp,
+        /// Its length, in bytes.
+        length: usize,
+    },
+}

@@ -1,0 +1,87 @@
+use std::{collections::HashMap, time::Instant};
+
+use nuncio_identity::NodeId;
+
+use super::{Query, table::MAX_TABLE_BYTES};
+use crate::{
+    MAX_NODES, Strike,
+    gate::{Bucket, Rate},
+    outbox::Outbox,
+};
+
+/// What answers may weigh: the first sync of a full table at once, and what honest nodes change afterwards.
+///
+/// An answer may be far longer than its query, for that is what a first sync is; so each peer has it once, and after that
+/// in the course of time. What it has saved is kept when its link ends: a new link does not fill the bucket.
+#[expect(clippy::cast_precision_loss, reason = "a byte more or less does not matter")]
+const BYTES: Rate = Rate { per_second: (4 << 20) as f64, burst: MAX_TABLE_BYTES as f64 };
+
+/// What a query costs besides its answer, and what each node costs that it names.
+const QUERY: usize = 1 << 10;
+const KNOWN: usize = 96;
+
+/// What revocation lists and proofs are taken to weigh; there are few, and the edge holds the lists.
+const LISTS: usize = 64 << 10;
+
+/// Queries for all nodes: one for each link that comes up, links being lost again in bad weather.
+const ALL: Rate = Rate { per_second: 0.2, burst: 16.0 };
+
+/// Queries that are not answered before that is a strike: an honest peer pauses when it gets no answer.
+const REFUSED: Rate = Rate { per_second: 5.0, burst: 50.0 };
+
+/// How much peers may ask.
+///
+/// Bound: [`MAX_NODES`] peers; when full, the one that asked longest ago is forgotten.
+#[derive(Debug, Default)]
+pub(super) struct Askers {
+    peers: HashMap<NodeId, Asker>,
+}
+
+#[derive(Debug)]
+struct Asker {
+    bytes: Bucket,
+    all: Bucket,
+    refused: Bucket,
+    last: Instant,
+}
+
+impl Askers {
+    /// Whether a peer's query is answered, by so many bytes; if not, and that happens too often, it is struck.
+    pub(super) fn admit(
+        &mut self,
+        peer: NodeId,
+        wanted: &Query,
+        bytes: usize,
+        outbox: &mut Outbox,
+        now: Instant,
+    ) -> bool {
+        let asker = self.asker(peer, now);
+        let (cost, in_rate) = match wanted {
+            Query::All { known } => (KNOWN * known.len() + bytes, asker.all.take(1.0, ALL, now)),
+            Query::Nodes(nodes) => (KNOWN * nodes.len() + bytes, true),
+            Query::Revocations { .. } | Query::Proofs { .. } => (LISTS, true),
+        };
+        #[expect(clippy::cast_precision_loss, reason = "a byte more or less does not matter")]
+        let cost = (QUERY + cost) as f64;
+        let admitted = in_rate && asker.bytes.take(cost, BYTES, now);
+        if !admitted && !asker.refused.take(1.0, REFUSED, now) {
+            outbox.strike(peer, Strike::Overspent);
+        }
+        admitted
+    }
+
+    fn asker(&mut self, peer: NodeId, now: Instant) -> &mut Asker {
+        if self.peers.len() >= MAX_NODES && !self.peers.contains_key(&peer) {
+            let longest_ago = self.peers.iter().min_by_key(|(_, asker)| asker.last).map(|(peer, _)| *peer);
+            longest_ago.and_then(|peer| self.peers.remove(&peer));
+        }
+        let asker = self.peers.entry(peer).or_insert_with(|| Asker {
+            bytes: Bucket::new(BYTES, now),
+            all: Bucket::new(ALL, now),
+            refused: Bucket::new(REFUSED, now),
+            last: now,
+        });
+        asker.last = now;
+        asker
+    }
+}

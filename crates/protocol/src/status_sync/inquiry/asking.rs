@@ -1,0 +1,86 @@
+use std::time::{Duration, Instant};
+
+use nuncio_identity::NodeId;
+
+use crate::gate::{Bucket, Rate};
+
+/// Nodes that nothing is known of and that one peer may offer at a time.
+const MAX_STRANGERS: usize = 64;
+
+/// How many of them it may offer anew. Whole networks become known by the query for all.
+const NEW_STRANGERS: Rate = Rate::of(8.0, Duration::from_secs(8));
+
+/// What there is to ask of a linked peer.
+#[derive(Debug)]
+pub(super) struct Asking {
+    pub(super) open: Option<Open>,
+    /// Whether it is among the ripe ones.
+    pub(super) is_ripe: bool,
+    pub(super) all: Want,
+    pub(super) lists: Want,
+    pub(super) proofs: Want,
+    /// The nodes it offers and may be asked for; some may have come from others meanwhile.
+    pub(super) ready: Vec<NodeId>,
+    /// It did not answer: it is asked nothing until then.
+    pub(super) rests_until: Option<Instant>,
+    strangers: usize,
+    new_strangers: Bucket,
+}
+
+/// What an open query is about.
+#[derive(Debug)]
+pub(super) enum Open {
+    All,
+    Lists,
+    Proofs,
+    Nodes(Vec<NodeId>),
+}
+
+/// Whether something is to be asked for.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Want {
+    #[default]
+    Idle,
+    Wanted,
+    /// There was no answer: once more after a while.
+    Failed,
+}
+
+impl Want {
+    /// Whether it is; then it is no more.
+    pub(super) fn take(&mut self) -> bool {
+        let is_wanted = *self == Self::Wanted;
+        if is_wanted {
+            *self = Self::Idle;
+        }
+        is_wanted
+    }
+}
+
+impl Asking {
+    /// A peer just linked: all that it knows is wanted.
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            open: None,
+            is_ripe: false,
+            all: Want::Wanted,
+            lists: Want::Idle,
+            proofs: Want::Idle,
+            ready: Vec::new(),
+            rests_until: None,
+            strangers: 0,
+            new_strangers: Bucket::new(NEW_STRANGERS, now),
+        }
+    }
+
+    /// Counts an offer of a node that nothing is known of, if the peer may make one more.
+    pub(super) fn takes_stranger(&mut self, now: Instant) -> bool {
+        let takes = self.strangers < MAX_STRANGERS && self.new_strangers.take(1.0, NEW_STRANGERS, now);
+        self.strangers += usize::from(takes);
+        takes
+    }
+
+    pub(super) const fn forget_stranger(&mut self) {
+        self.strangers -= 1;
+    }
+}

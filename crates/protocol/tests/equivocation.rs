@@ -1,0 +1,138 @@
+//! Two signed records of one version prove that their node tells different things to different nodes: it is expelled, and
+//! the proof spreads.
+
+use std::{sync::Arc, time::Duration};
+
+use nuncio_protocol::{
+    Config, Output, StatusInput,
+    status_sync::{Answer, Equivocation, Query, QueryId, Record},
+};
+use nuncio_testkit::simulator::{Lone, node_id, record, sign};
+
+const S: Duration = Duration::from_secs(1);
+
+fn node(n: usize) -> Lone {
+    Lone::new(n, Config { target_degree: 0, ..Config::default() })
+}
+
+fn proof(n: usize) -> Equivocation {
+    Equivocation::of(record(n, 7, &[1], &[]), record(n, 7, &[2], &[])).expect("they contradict each other")
+}
+
+fn told(outputs: &[Output]) -> usize {
+    outputs.iter().filter(|output| matches!(output, Output::Equivocation { .. })).count()
+}
+
+fn holding(n: usize, seq: u64, proofs: u32) -> Arc<Record> {
+    let mut status = record(n, seq, &[0], &[]).status.clone();
+    status.proofs = proofs;
+    sign(status)
+}
+
+#[test]
+fn a_node_that_signs_two_statuses_of_one_version_is_expelled() {
+    let mut a = node(0);
+    a.link(1, &[0, 2], &[]);
+    a.link(2, &[0, 1], &[]);
+    a.answered(1, vec![record(1, 2, &[0, 2], &[("t", 1)])]);
+    let outputs = a.answered(2, vec![record(1, 2, &[0], &[]), record(1, 3, &[0, 2], &[])]);
+    assert_eq!(told(&outputs), 1);
+    assert!(a.overlay.is_expelled(&node_id(1)) && a.overlay.record(&node_id(1)).is_none());
+    assert_eq!(a.overlay.route(&node_id(1)), None);
+    let view = a.overlay.nodes().into_iter().find(|view| view.node == node_id(1)).expect("operators see it");
+    assert!(view.equivocates && !view.reachable);
+    assert_eq!(told(&a.answered(2, vec![record(1, 2, &[0], &[]), record(1, 2, &[5], &[])])), 0, "told once");
+}
+
+#[test]
+fn another_signature_or_chain_of_the_same_status_proves_nothing() {
+    let mut a = node(0);
+    a.link(1, &[0], &[]);
+    let mut again = (*record(1, 1, &[0], &[])).clone();
+    again.bytes = b"the same, signed with another nonce, behind a renewed chain".as_slice().into();
+    assert_eq!(told(&a.answered(1, vec![again.into()])), 0);
+    assert!(!a.overlay.is_expelled(&node_id(1)));
+    let twin = |epoch| {
+        let mut status = record(1, 1, &[epoch as usize], &[]).status.clone();
+        status.version.epoch = epoch;
+        sign(status)
+    };
+    assert_eq!(told(&a.answered(1, vec![twin(2), twin(3)])), 0, "a second host with the same key is told of elsewhere");
+}
+
+#[test]
+fn a_peer_that_holds_more_proofs_is_asked_for_them_and_they_expel() {
+    let mut a = node(0);
+    a.link(1, &[0, 5], &[]);
+    a.answered(1, vec![record(5, 1, &[1], &[])]);
+    let outputs = a.answered(1, vec![holding(1, 2, 1)]);
+    let asks =
+        |output: &Output| matches!(output, Output::Query { wanted: Query::Proofs { held }, .. } if held.is_empty());
+    assert!(outputs.iter().any(asks));
+    let answer = Answer { proofs: vec![proof(5)], ..Answer::default() };
+    assert_eq!(told(&a.input(StatusInput::Answered { peer: node_id(1), answer })), 1);
+    assert!(a.overlay.is_expelled(&node_id(5)));
+    a.advance(S);
+    let own = a.overlay.record(&node_id(0)).expect("signed");
+    assert_eq!(own.status.proofs, 1, "others are told that there is one to ask for");
+    let queried = |a: &mut Lone, held| {
+        let wanted = Query::Proofs { held };
+        match &a.input(StatusInput::Queried { query: QueryId(1), peer: node_id(1), wanted })[..] {
+            [Output::Answer { proofs, .. }] => proofs.len(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!((queried(&mut a, vec![]), queried(&mut a, vec![node_id(5)])), (1, 0));
+}
+
+#[test]
+fn a_query_for_proofs_that_failed_is_put_again() {
+    let mut a = node(0);
+    a.link(1, &[0], &[]);
+    a.answered(1, vec![holding(1, 2, 1)]);
+    a.input(StatusInput::QueryFailed { peer: node_id(1) });
+    let outputs = a.advance(3 * S);
+    assert!(outputs.iter().any(|output| matches!(output, Output::Query { wanted: Query::Proofs { .. }, .. })));
+}
+
+#[test]
+fn a_proof_against_this_node_itself_is_told_and_does_not_turn_it_out() {
+    let mut a = node(0);
+    a.link(1, &[0], &[]);
+    let answer = Answer { proofs: vec![proof(0)], ..Answer::default() };
+    assert_eq!(told(&a.input(StatusInput::Answered { peer: node_id(1), answer })), 1);
+    assert!(!a.overlay.is_expelled(&node_id(0)));
+}
+
+#[test]
+fn proofs_that_are_kept_are_bounded() {
+    let mut a = node(0);
+    a.link(1, &[0], &[]);
+    let answer = Answer { proofs: (100..200).map(proof).collect(), ..Answer::default() };
+    assert_eq!(told(&a.input(StatusInput::Answered { peer: node_id(1), answer })), 100);
+    assert!((100..200).all(|n| a.overlay.is_expelled(&node_id(n))), "all are expelled");
+    a.advance(S);
+    assert_eq!(a.overlay.record(&node_id(0)).map(|record| record.status.proofs), Some(64));
+}
+
+#[test]
+fn a_proof_passes_from_node_to_node() {
+    let (mut a, mut b) = (node(1), node(0));
+    a.link(2, &[1], &[]);
+    a.link(0, &[1], &[]);
+    a.answered(2, vec![record(5, 7, &[1], &[]), record(5, 7, &[2], &[])]);
+    a.advance(S);
+    b.link(1, &[0], &[]);
+    let said = a.overlay.record(&node_id(1)).expect("signed").clone();
+    let outputs = b.answered(1, vec![said]);
+    let asked = outputs.into_iter().find_map(|output| match output {
+        Output::Query { wanted: wanted @ Query::Proofs { .. }, .. } => Some(wanted),
+        _ => None,
+    });
+    let wanted = asked.expect("b asks a for the proof");
+    let outputs = a.input(StatusInput::Queried { query: QueryId(1), peer: node_id(0), wanted });
+    let [Output::Answer { proofs, .. }] = &outputs[..] else { panic!("{outputs:?}") };
+    let answer = Answer { proofs: proofs.clone(), ..Answer::default() };
+    b.input(StatusInput::Answered { peer: node_id(1), answer });
+    assert!(b.overlay.is_expelled(&node_id(5)));
+}

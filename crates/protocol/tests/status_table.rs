@@ -1,0 +1,97 @@
+//! The table of nodes is bounded: when it is full, nodes that matter go before nodes that nobody reaches.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use nuncio_protocol::{Config, MAX_NODES};
+use nuncio_testkit::simulator::{Lone, node_id, record};
+
+const S: Duration = Duration::from_secs(1);
+
+fn node(n: usize) -> Lone {
+    Lone::new(n, Config { target_degree: 0, ..Config::default() })
+}
+
+/// The peer brings records of so many nodes that nobody reaches.
+fn fill(a: &mut Lone, peer: usize, nodes: std::ops::Range<usize>) {
+    for chunk in nodes.collect::<Vec<_>>().chunks(100) {
+        a.answered(peer, chunk.iter().map(|n| record(*n, 1, &[], &[])).collect());
+        a.advance(Duration::from_millis(1));
+    }
+}
+
+fn known(a: &Lone, nodes: std::ops::Range<usize>) -> usize {
+    nodes.filter(|n| a.overlay.record(&node_id(*n)).is_some()).count()
+}
+
+#[test]
+fn a_linked_newcomer_finds_room_among_records_of_nodes_that_nobody_reaches() {
+    let mut a = node(0);
+    a.link(1, &[0], &[]);
+    fill(&mut a, 1, 10..10 + MAX_NODES + 100);
+    a.link(2, &[0], &[("t", 1)]);
+    assert!(a.overlay.record(&node_id(2)).is_some());
+    assert!(a.overlay.record(&node_id(1)).is_some());
+    assert_eq!(a.overlay.nodes().len(), MAX_NODES, "full, and no more than that");
+}
+
+#[test]
+fn a_peer_that_fills_the_table_pushes_out_its_own_records_only() {
+    let mut a = node(0);
+    a.link(1, &[0, 3], &[]);
+    a.link(2, &[0], &[]);
+    fill(&mut a, 1, 100..110);
+    a.answered(1, vec![record(3, 1, &[1], &[])]);
+    a.answered(1, vec![record(1, 2, &[0], &[])]);
+    assert_eq!(a.overlay.route(&node_id(3)), None, "node 3 was reached before");
+    fill(&mut a, 2, 200..200 + MAX_NODES);
+    assert_eq!(known(&a, 100..110), 10);
+    assert_eq!(known(&a, 3..4), 1);
+    let (oldest, others) = (known(&a, 200..300), known(&a, 300..200 + MAX_NODES));
+    assert!(oldest < 100, "the peer that brought most lost its oldest");
+    assert_eq!((others, a.overlay.nodes().len()), (MAX_NODES - 100, MAX_NODES));
+}
+
+#[test]
+fn records_of_nodes_that_were_never_reached_have_a_budget_per_bringer() {
+    let mut a = node(0);
+    a.link(1, &[0], &[]);
+    a.link(2, &[0], &[]);
+    fill(&mut a, 1, 100..600);
+    fill(&mut a, 2, 700..720);
+    assert_eq!(known(&a, 100..600), 500, "a node that joins learns all before it has a path");
+    a.advance(80 * S);
+    assert_eq!(known(&a, 100..600), 256);
+    assert_eq!(known(&a, 700..720), 20, "the other one is within its budget");
+}
+
+#[test]
+fn the_table_is_bounded_in_bytes() {
+    let mut a = node(0);
+    a.link(1, &[0], &[]);
+    for n in 10..310 {
+        let mut big = (*record(n, 1, &[], &[])).clone();
+        big.bytes = Bytes::from(vec![n as u8; 256 << 10]);
+        a.answered(1, vec![big.into()]);
+    }
+    assert_eq!(known(&a, 10..310), 254, "64 MiB of 256 KiB and a little each, beside the record of node 1");
+    assert_eq!(known(&a, 1..2), 1);
+}
+
+#[test]
+fn where_all_are_reached_a_linked_newcomer_goes_before_a_node_that_is_not_linked() {
+    let mut a = node(0);
+    for (peer, nodes) in (1..=4).zip([100..355, 400..655, 700..955, 1000..1254]) {
+        let nodes: Vec<usize> = nodes.collect();
+        a.link(peer, &[&[0], &nodes[..]].concat(), &[]);
+        a.answered(peer, nodes.iter().map(|n| record(*n, 1, &[peer], &[])).collect());
+    }
+    a.advance(S);
+    let reached = a.overlay.nodes().iter().filter(|view| view.reachable).count();
+    assert_eq!(reached, MAX_NODES, "the table is full, and all are reached");
+    a.answered(1, vec![record(50, 1, &[1], &[])]);
+    assert_eq!(known(&a, 50..51), 0, "no room for one more that is not linked");
+    a.link(5, &[0], &[]);
+    assert_eq!(known(&a, 1..6), 5, "linked ones have their place");
+    assert_eq!(a.overlay.nodes().len(), MAX_NODES);
+}

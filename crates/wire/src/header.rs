@@ -1,0 +1,84 @@
+//! The header of a message between two nodes, and the seal over its content.
+
+use bytes::{Buf, BufMut, Bytes};
+use nuncio_identity::NodeId;
+use nuncio_protocol::Header;
+use prost::Message;
+
+use crate::{
+    DecodeError, SigningContext,
+    field::{encode_clock, encode_millis},
+    keyring::{self, OpenError},
+    length_prefixed::MAX_SEALED_OVERHEAD,
+};
+
+/// Bytes of the length in front of a sealed message's own header.
+const LENGTH: usize = 2;
+
+/// What is sealed along with the content: all of the header that must not change on the way.
+pub(crate) struct Associated(Vec<u8>);
+
+impl Associated {
+    pub(crate) fn new(stream: &'static str, asks: bool, header: &Header) -> Self {
+        let mut bytes = Vec::with_capacity(2 * NodeId::LENGTH + 64);
+        bytes.extend_from_slice(stream.as_bytes());
+        bytes.put_u8(asks.into());
+        bytes.extend_from_slice(header.source.as_bytes());
+        bytes.put_u64(header.source_epoch);
+        bytes.extend_from_slice(header.target.as_bytes());
+        bytes.put_u64(header.target_epoch);
+        bytes.put_u64(header.number);
+        bytes.put_u64(encode_clock(header.sent));
+        bytes.put_u32(encode_millis(header.lifetime));
+        Self(bytes)
+    }
+
+    /// Seals a message for the target; `None` when its key is not known.
+    pub(crate) fn seal(
+        &self,
+        header: &Header,
+        inner: &impl Message,
+        body: &[u8],
+        context: &SigningContext,
+    ) -> Option<Bytes> {
+        let length = inner.encoded_len();
+        let mut plain = keyring::buffer(LENGTH + length + body.len());
+        plain.put_u16(u16::try_from(length).ok()?);
+        inner.encode_raw(&mut plain);
+        plain.extend_from_slice(body);
+        context.keyring().seal((header.target, header.target_epoch), &self.0, plain)
+    }
+
+    /// Opens what the source sealed; `None` when its key is not known.
+    pub(crate) fn open<M: Message + Default>(
+        &self,
+        header: &Header,
+        what: &'static str,
+        sealed: &Bytes,
+        context: &SigningContext,
+    ) -> Result<Option<(M, Bytes)>, DecodeError> {
+        let node = header.source;
+        let mut plain = match context.keyring().open((node, header.source_epoch), &self.0, sealed) {
+            Ok(plain) => plain,
+            Err(OpenError::NoKey) => return Ok(None),
+            Err(OpenError::Forged) => return Err(DecodeError::Seal { node }),
+        };
+        let beyond = DecodeError::Field { field: "sealed header" };
+        let length = plain.try_get_u16().map_err(|_| beyond.clone())?;
+        if usize::from(length) > plain.len() {
+            return Err(beyond);
+        }
+        let inner = M::decode(plain.split_to(length.into()));
+        let inner = inner.map_err(|source| DecodeError::Protobuf { message: what, source })?;
+        Ok(Some((inner, plain)))
+    }
+}
+
+/// A body that is longer than allowed, sealed or in clear.
+pub(crate) fn bounded(body: &Bytes, limit: usize, is_sealed: bool) -> Result<(), DecodeError> {
+    let limit = if is_sealed { limit + MAX_SEALED_OVERHEAD } else { limit };
+    if body.len() > limit {
+        return Err(DecodeError::TooLarge { what: "body", bytes: body.len(), limit });
+    }
+    Ok(())
+}
