@@ -12,7 +12,7 @@ use nuncio_identity::NodeId;
 
 use crate::{
     Config, Output, Strike, Topic,
-    amop::Amop,
+    amop::{self, Amop},
     gate::{Check, Checked, Gate, Waiting},
     gossip::Stamp,
     life::Life,
@@ -258,11 +258,13 @@ impl Overlay {
     pub fn topics(&self) -> Vec<TopicView> {
         let mut topics: BTreeMap<Topic, BTreeMap<NodeId, u32>> = BTreeMap::new();
         for (topic, count) in self.amop.topics() {
-            topics.entry(topic).or_default().insert(self.life.node, count);
+            let subscribers = amop::subscribers(&topic, count);
+            topics.entry(topic).or_default().insert(self.life.node, subscribers);
         }
         for record in self.status_sync.records().filter(|record| self.routing.is_reachable(&record.status.node)) {
             for (topic, count) in &record.status.topics {
-                topics.entry(topic.clone()).or_default().insert(record.status.node, *count);
+                let subscribers = amop::subscribers(topic, *count);
+                topics.entry(topic.clone()).or_default().insert(record.status.node, subscribers);
             }
         }
         topics.into_iter().map(|(topic, nodes)| TopicView { topic, nodes }).collect()

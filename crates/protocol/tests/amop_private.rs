@@ -248,6 +248,16 @@ fn a_session_that_draws_a_new_channel_is_not_lost_until_that_is_decided() {
 }
 
 #[test]
+fn a_channel_is_shown_with_one_subscriber() {
+    let (mut a, mut b) = publisher_and_subscriber();
+    tell(&mut a, &mut b);
+    for overlay in [&a.overlay, &b.overlay] {
+        let view = overlay.topics().into_iter().find(|view| view.topic.as_str() == channel('a')).expect("a channel");
+        assert_eq!(view.nodes.into_iter().collect::<Vec<_>>(), [(node_id(1), 1)]);
+    }
+}
+
+#[test]
 fn a_session_that_no_longer_subscribes_gets_nothing() {
     let (mut a, mut b) = publisher_and_subscriber();
     let outputs = publish(&mut a, Kind::Multicast, PRIVATE);

@@ -20,7 +20,8 @@ pub struct Status {
     pub addresses: Vec<Address>,
     /// The nodes it has a link to; at most [`crate::MAX_NEIGHBOURS`].
     pub neighbours: BTreeSet<NodeId>,
-    /// Its AMOP topics and how many of its clients subscribe each; at most [`crate::MAX_TOPIC_BYTES`].
+    /// Its AMOP topics and how many of its clients subscribe each, or, of a channel of a private topic, which session has
+    /// it; at most [`crate::MAX_TOPIC_BYTES`].
     pub topics: BTreeMap<Topic, u32>,
     /// The common name in its certificate.
     pub name: String,
