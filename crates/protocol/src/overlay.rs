@@ -183,6 +183,11 @@ impl Overlay {
         self.status_sync.record(node)
     }
 
+    /// The records of all known nodes, this one included, for reading: what they say is not cloned.
+    pub fn records(&self) -> impl Iterator<Item = &Arc<Record>> {
+        self.record(&self.node).into_iter().chain(self.status_sync.records())
+    }
+
     /// Whether the node is refused since [`Input::Expelled`].
     pub fn is_expelled(&self, node: &NodeId) -> bool {
         self.peering.is_expelled(node)

@@ -1,7 +1,7 @@
 //! What is encoded is read back as it was, at a neighbour and behind a relay.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -11,7 +11,7 @@ use nuncio_identity::{NodeId, NodeKey};
 use nuncio_protocol::{
     MAX_APPLICATION_FIELD, MAX_MULTICAST_TOPIC_BYTES, MAX_NEIGHBOURS, MAX_TOPIC_BYTES, TOPIC_COST, Topic, amop,
     peering::Address,
-    status_sync::{Equivocation, IssuerId, Query, Status, Version},
+    status_sync::{Equivocation, IssuerId, PageDigest, Query, Status, Version},
     unicast::{self, ExchangeId, Refusal},
 };
 use nuncio_wire::{
@@ -230,7 +230,9 @@ fn a_record_is_read_back_by_anyone_and_refused_when_changed() {
     let refused = status::decode_record(changed.into(), &b.context);
     assert_eq!(refused.unwrap_err(), DecodeError::Signature { node: a.node });
 
-    let answer = status::decode_answer(status::encode_answer(&[Arc::new(record.clone())], &[], true).into()).unwrap();
+    let answer =
+        status::decode_answer(status::encode_answer(&[Arc::new(record.clone())], &HashSet::new(), &[], true).into())
+            .unwrap();
     assert_eq!(answer, status::EncodedAnswer { records: vec![record.bytes], proofs: vec![], more: true });
 }
 
@@ -256,6 +258,52 @@ fn a_record_that_says_all_that_it_may_fits() {
     }
 }
 
+fn with_topics(node: NodeId, seq: u64, topics: impl Iterator<Item = u32>) -> Status {
+    let topics = topics.map(|n| (Topic::new(&format!("topic {n}")).expect("a topic"), n)).collect();
+    let multicast_topics = [Topic::new("prices").expect("a topic")].into();
+    Status { topics, multicast_topics, ..empty(node, Version { epoch: 1, seq }) }
+}
+
+#[test]
+fn few_topics_are_in_the_status_and_many_are_on_pages() {
+    let [a, b, _] = three();
+    for (count, are_on_pages) in [(0, false), (63, false), (64, true), (3500, true)] {
+        let status = with_topics(a.node, 1, 0..count);
+        let record = status::sign_record(status.clone(), &[], &a.context);
+        assert_eq!(!record.pages.is_empty(), are_on_pages, "{count}");
+        assert_eq!(status::decode_record(record.bytes.clone(), &b.context), Ok((record, vec![])));
+    }
+}
+
+#[test]
+fn a_changed_topic_changes_one_page_and_the_others_do_not_travel_again() {
+    let [a, b, _] = three();
+    let old = status::sign_record(with_topics(a.node, 1, 0..3500), &[], &a.context);
+    let new = Arc::new(status::sign_record(with_topics(a.node, 2, 0..3501), &[], &a.context));
+    let held: HashSet<_> = old.pages.iter().copied().collect();
+    assert_eq!(new.pages.iter().filter(|page| !held.contains(page)).count(), 1);
+
+    let answer = status::encode_answer(&[Arc::clone(&new)], &held, &[], false);
+    assert!(answer.len() * 5 < new.bytes.len(), "{} bytes of {}", answer.len(), new.bytes.len());
+    let [short] = status::decode_answer(answer.into()).unwrap().records.try_into().unwrap();
+    assert!(status::decode_record(short.clone(), &b.context).is_err(), "pages are missing");
+    let whole = status::complete(short.clone(), |node| (node == a.node.as_bytes()).then_some(&old)).unwrap();
+    assert_eq!(status::decode_record(whole, &b.context).unwrap().0, *new);
+    let incomplete = status::complete(short, |_| None).unwrap();
+    assert!(status::decode_record(incomplete, &b.context).is_err(), "the old record has gone in between");
+}
+
+#[test]
+fn a_page_that_its_node_did_not_name_is_refused() {
+    let [a, b, _] = three();
+    let record = status::sign_record(with_topics(a.node, 1, 0..200), &[], &a.context);
+    let place = record.bytes.windows(9).position(|bytes| bytes == b"topic 100").unwrap();
+    let mut changed = record.bytes.to_vec();
+    changed[place + 8] = b'x';
+    let refused = status::decode_record(changed.into(), &b.context);
+    assert_eq!(refused.unwrap_err(), DecodeError::Field { field: "pages" });
+}
+
 #[test]
 fn topics_over_their_budget_are_refused() {
     let [a, _, _] = three();
@@ -274,7 +322,7 @@ fn a_proof_of_equivocation_can_be_judged_by_anyone() {
         Arc::new(status::sign_record(status, &[], &a.context))
     };
     let proof = Equivocation::of(own("one"), own("another")).unwrap();
-    let bytes = status::encode_answer(&[], std::slice::from_ref(&proof), false);
+    let bytes = status::encode_answer(&[], &HashSet::new(), std::slice::from_ref(&proof), false);
     let [[first, second]] = status::decode_answer(bytes.into()).unwrap().proofs.try_into().unwrap();
     let read = |record| Arc::new(status::decode_record(record, &b.context).unwrap().0);
     assert_eq!(Equivocation::of(read(first), read(second)), Some(proof));
@@ -294,7 +342,9 @@ fn queries_and_announcements_come_as_they_were() {
         Query::Proofs { held: vec![a.node] },
         Query::Proofs { held: vec![] },
     ] {
-        assert_eq!(status::decode_query(status::encode_query(&query).into()), Ok(query));
+        let held = [PageDigest([1; 32]), PageDigest([2; 32])];
+        let bytes = status::encode_query(&query, held);
+        assert_eq!(status::decode_query(bytes.into()), Ok((query, held.into())));
     }
     let first = status::encode_announcement(a.node, version, 1);
     assert_eq!(status::decode_announcement(&first), Ok((a.node, version)));

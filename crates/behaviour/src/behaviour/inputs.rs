@@ -30,7 +30,7 @@ use crate::{
     link_stream,
     multicast::{Pending, acceptance},
     peering::from_multiaddr,
-    status_sync::{self, Refused},
+    status_sync::{self, OpenQuery, Refused},
 };
 
 impl Behaviour {
@@ -167,11 +167,11 @@ impl Behaviour {
                 let Some(peer) = node_of(peer) else { return };
                 match message {
                     request_response::Message::Request { request, channel, .. } => {
-                        let wanted = match status::decode_query(request) {
-                            Ok(wanted) => wanted,
+                        let (wanted, held) = match status::decode_query(request) {
+                            Ok(query) => query,
                             Err(error) => return tracing::warn!(peer = %peer.short(), %error, "bad status query"),
                         };
-                        let Some(query) = self.queries.open(channel) else { return };
+                        let Some(query) = self.queries.open(OpenQuery { channel, held }) else { return };
                         self.handle(StatusInput::Queried { query, peer, wanted });
                     }
                     request_response::Message::Response { request_id, response } => {
@@ -209,6 +209,7 @@ impl Behaviour {
             }
         }
         for bytes in encoded.records {
+            let bytes = self.complete(bytes);
             answer.bytes += bytes.len();
             match status_sync::prove(bytes, &self.context, &*self.certifier) {
                 Ok(record) => {
@@ -222,6 +223,13 @@ impl Behaviour {
             }
         }
         self.handle(StatusInput::Answered { peer, answer });
+    }
+
+    /// Puts the pages into a record that were not sent, as they are held.
+    fn complete(&self, record: Bytes) -> Bytes {
+        let held = |node: &[u8]| NodeId::from_bytes(node).ok().and_then(|node| self.overlay.record(&node));
+        // What is no record is refused when it is read.
+        status::complete(record.clone(), |node| held(node).map(|held| &**held)).unwrap_or(record)
     }
 
     /// The node judges the lists; whether they hold or not, the peer has answered.

@@ -49,6 +49,12 @@ pub struct Status {
 pub struct Record {
     /// The content.
     pub status: Status,
-    /// Signed status, signature and certificate chain, as they travel; at most [`crate::MAX_STATUS`].
+    /// Signed status, signature, certificate chain and pages, as they travel; at most [`crate::MAX_STATUS`].
     pub bytes: Bytes,
+    /// The pages that its topics are on, if they are many.
+    pub pages: Vec<PageDigest>,
 }
+
+/// Names a page of topics: SHA-256 of its bytes. Opaque to the core, which passes whole records on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PageDigest(pub [u8; 32]);
