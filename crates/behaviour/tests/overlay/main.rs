@@ -1,8 +1,10 @@
 //! The behaviour between real swarms: memory transport, real TLS with CA admission.
 
 mod amop;
+mod deaf;
 mod links;
 mod multicast;
 mod network;
+mod slow;
 mod status;
 mod unicast;

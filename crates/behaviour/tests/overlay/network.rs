@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use futures::StreamExt;
-use libp2p::{PeerId, Swarm, swarm, swarm::SwarmEvent};
+use libp2p::{PeerId, Swarm, Transport, core::muxing::StreamMuxerBox, swarm, swarm::SwarmEvent};
 use nuncio_behaviour::{Behaviour, Certifier, Config, Event, Member};
 use nuncio_identity::NodeId;
 use nuncio_pki::{Identity, SharedPolicy};
@@ -19,6 +19,8 @@ use nuncio_testkit::TestAuthority;
 use nuncio_transport::Admissions;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use tokio::sync::{mpsc, oneshot};
+
+use crate::deaf::Ears;
 
 /// How long any single event may take.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -62,16 +64,32 @@ impl Node {
     }
 
     pub(crate) fn start_as(authority: &TestAuthority, identity: Identity, epoch: u64) -> Self {
+        Self::start_with(authority, identity, |config| config.epoch = epoch, |muxer| muxer)
+    }
+
+    /// A node that says alive, but reads only what its ears let through.
+    pub(crate) fn start_deaf(authority: &TestAuthority, name: &str, ears: &Ears) -> Self {
+        let ears = ears.clone();
+        let patient = |config: &mut Config| config.silence = Duration::from_secs(600);
+        Self::start_with(authority, authority.node(name), patient, move |muxer| ears.of(muxer))
+    }
+
+    fn start_with(
+        authority: &TestAuthority,
+        identity: Identity,
+        configure: impl FnOnce(&mut Config),
+        wrap: impl Fn(StreamMuxerBox) -> StreamMuxerBox + Clone + Send + 'static,
+    ) -> Self {
         let (policy, admissions) = (authority.shared_policy(), Admissions::default());
         let certifier = PolicyCertifier { policy: policy.clone(), admissions: admissions.clone() };
         let chain = identity.chain.iter().map(|der| Bytes::copy_from_slice(der)).collect();
-        let config = Config {
+        let mut config = Config {
             name: identity.certificate.name.clone(),
             agency: identity.certificate.agency.clone(),
-            epoch,
             describe_dial_error: Arc::new(|error| nuncio_transport::describe(error)),
             ..Config::new(identity.key.clone(), chain, "test", Arc::new(certifier))
         };
+        configure(&mut config);
         let transport = nuncio_transport::memory(
             nuncio_transport::Config {
                 identity: Arc::new(Arc::new(identity.clone()).into()),
@@ -83,6 +101,7 @@ impl Node {
             admissions,
         )
         .expect("a transport");
+        let transport = Transport::map(transport, move |(peer, muxer), _| (peer, wrap(muxer))).boxed();
         let id = identity.key.node_id();
         let address = format!("/memory/{}", PORTS.fetch_add(1, Ordering::Relaxed));
         let swarm = swarm::Config::with_tokio_executor().with_idle_connection_timeout(DEADLINE);
@@ -153,7 +172,12 @@ impl Node {
 
 /// Two linked nodes.
 pub(crate) async fn pair(authority: &TestAuthority) -> (Node, Node) {
-    let (mut a, mut b) = (Node::start(authority, "a"), Node::start(authority, "b"));
+    pair_with(authority, &Ears::default()).await
+}
+
+/// Two linked nodes, of which the second reads what its ears let through.
+pub(crate) async fn pair_with(authority: &TestAuthority, ears: &Ears) -> (Node, Node) {
+    let (mut a, mut b) = (Node::start(authority, "a"), Node::start_deaf(authority, "b", ears));
     a.dial(&b).await;
     a.linked(b.id).await;
     b.linked(a.id).await;

@@ -1,0 +1,110 @@
+//! Queries and answers about the status of nodes.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use libp2p::{request_response, swarm::ToSwarm};
+use nuncio_identity::NodeId;
+use nuncio_protocol::{AccessInput, StatusInput, Strike, status_sync::Answer};
+use nuncio_wire::{DecodeError, status};
+
+use super::Behaviour;
+use crate::{
+    Event,
+    inner::node_of,
+    status_sync::{self, Refused},
+};
+
+impl Behaviour {
+    pub(super) fn handle_status_event(&mut self, event: request_response::Event<Bytes, Bytes>) {
+        match event {
+            request_response::Event::Message { peer, message, .. } => {
+                let Some(peer) = node_of(peer) else { return };
+                match message {
+                    request_response::Message::Request { request, channel, .. } => {
+                        let wanted = match status::decode_query(request) {
+                            Ok(wanted) => wanted,
+                            Err(error) => return self.refuse_status(peer, &error),
+                        };
+                        let Some(query) = self.queries.open(channel) else { return };
+                        self.handle(StatusInput::Queried { query, peer, wanted });
+                    }
+                    request_response::Message::Response { request_id, response } => {
+                        if self.revocation_queries.remove(&request_id) {
+                            self.handle_revocations_answer(peer, response);
+                        } else {
+                            self.handle_answer(peer, response);
+                        }
+                    }
+                }
+            }
+            request_response::Event::OutboundFailure { peer, error, request_id, .. } => {
+                self.revocation_queries.remove(&request_id);
+                let Some(peer) = node_of(peer) else { return };
+                tracing::debug!(peer = %peer.short(), %error, "status query failed");
+                self.handle(StatusInput::QueryFailed { peer });
+            }
+            request_response::Event::InboundFailure { .. } | request_response::Event::ResponseSent { .. } => {}
+        }
+    }
+
+    fn handle_answer(&mut self, peer: NodeId, response: Bytes) {
+        let encoded = match status::decode_answer(response) {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.refuse_status(peer, &error);
+                return self.handle(StatusInput::QueryFailed { peer });
+            }
+        };
+        let mut answer = Answer { more: encoded.more, ..Answer::default() };
+        for proof in encoded.proofs {
+            match status_sync::prove_equivocation(proof, &self.context, &*self.certifier) {
+                Ok(proof) => answer.proofs.push(proof),
+                Err(refused) => self.refuse_record(peer, &refused),
+            }
+        }
+        for bytes in encoded.records {
+            answer.bytes += bytes.len();
+            match status_sync::prove(bytes, &self.context, &*self.certifier) {
+                Ok(record) => {
+                    self.readmit_if_proved(record.status.node);
+                    answer.records.push(record);
+                }
+                Err(refused) => {
+                    self.refuse_record(peer, &refused);
+                    answer.refused.extend(refused.node);
+                }
+            }
+        }
+        self.handle(StatusInput::Answered { peer, answer });
+    }
+
+    /// The node judges the lists; whether they hold or not, the peer has answered.
+    fn handle_revocations_answer(&mut self, peer: NodeId, response: Bytes) {
+        match status::decode_revocations_answer(response) {
+            Ok(status::RevocationsAnswer { lists, agencies }) => {
+                self.actions.push_back(ToSwarm::GenerateEvent(Event::RevocationLists { peer, lists, agencies }));
+                self.handle(StatusInput::RevocationsAnswered { peer });
+            }
+            Err(error) => {
+                self.refuse_status(peer, &error);
+                self.handle(StatusInput::QueryFailed { peer });
+            }
+        }
+    }
+
+    /// A query or an answer that is none.
+    fn refuse_status(&mut self, peer: NodeId, error: &DecodeError) {
+        tracing::debug!(peer = %peer.short(), %error, "refused a status message");
+        self.handle(AccessInput::Struck { peer, strike: Strike::Malformed });
+    }
+
+    fn refuse_record(&mut self, peer: NodeId, Refused { reason, strike, .. }: &Refused) {
+        if let Some(kept_back) = self.refused_records.line(Instant::now()) {
+            tracing::warn!(peer = %peer.short(), %reason, kept_back, "refused a status record");
+        }
+        if let Some(strike) = *strike {
+            self.handle(AccessInput::Struck { peer, strike });
+        }
+    }
+}
