@@ -47,6 +47,7 @@ use crate::{
     multicast::{Judging, PublishError},
     pace::Pace,
     peering::{Connections, to_multiaddr},
+    prover::Prover,
     status_sync::{self, OpenQueries},
 };
 
@@ -66,6 +67,7 @@ pub struct Behaviour {
     revocation_queries: HashSet<OutboundRequestId>,
     subscribed: BTreeSet<Topic>,
     relayed: BTreeSet<Topic>,
+    prover: Prover,
     judging: Judging,
     pulse: GossipPulse,
     /// No long gossip before then: nobody takes it, and gossipsub keeps for a while also what it could hand to nobody.
@@ -102,10 +104,12 @@ impl Behaviour {
         };
         context.keyring().begin(config.epoch);
         let overlay = Overlay::new(config.overlay, start, Instant::now());
+        let prover = Prover::new(context.clone(), config.certifier.clone());
         let mut behaviour = Self {
             inner,
             overlay,
             context,
+            prover,
             chain: config.chain,
             certifier: config.certifier,
             describe_dial_error: config.describe_dial_error,
@@ -243,8 +247,10 @@ impl Behaviour {
         status_sync::prove(record.bytes.clone(), &self.context, &*self.certifier).is_err()
     }
 
-    /// The records of other nodes whose certificate the certifier refuses now.
+    /// The records of other nodes whose certificate the certifier refuses now. To be asked whenever it may say something else
+    /// than before: records being proved meanwhile are proved anew.
     pub fn refused_records(&self) -> Vec<Arc<Record>> {
+        self.prover.change_rules();
         let others = self.overlay.nodes().into_iter().filter(|view| view.node != self.context.node());
         others.filter_map(|view| view.record).filter(|record| self.refuses(record)).collect()
     }
@@ -374,6 +380,10 @@ impl NetworkBehaviour for Behaviour {
         loop {
             if let Some(action) = self.actions.pop_front() {
                 return Poll::Ready(action);
+            }
+            if let Poll::Ready((peer, finding)) = self.prover.poll(cx) {
+                self.handle_finding(peer, finding);
+                continue;
             }
             match self.inner.poll(cx) {
                 Poll::Ready(ToSwarm::GenerateEvent(event)) => self.handle_inner_event(event),

@@ -63,6 +63,7 @@ mod link_stream;
 mod multicast;
 mod pace;
 mod peering;
+mod prover;
 mod status_sync;
 mod unicast;
 

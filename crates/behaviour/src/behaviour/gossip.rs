@@ -6,7 +6,7 @@ use std::{
 };
 
 use libp2p::{
-    gossipsub::{self, IdentTopic, MessageAcceptance},
+    gossipsub::{self, IdentTopic, MessageAcceptance, MessageId},
     swarm::ToSwarm,
 };
 use nuncio_identity::NodeId;
@@ -27,6 +27,7 @@ use crate::{
     gossip_pulse::{self, MAX_PULSE},
     inner::node_of,
     multicast::{Pending, acceptance},
+    prover::{Finding, Job},
 };
 
 impl Behaviour {
@@ -93,44 +94,36 @@ impl Behaviour {
         true
     }
 
-    /// `None` when the core will judge it.
+    /// `None` when it is being checked.
     fn handle_announcement(
         &mut self,
         lane: Lane,
         via: NodeId,
-        message: &gossipsub::MessageId,
+        message: &MessageId,
         data: &[u8],
     ) -> Option<MessageAcceptance> {
-        let now = Instant::now();
         let unchecked = match announcement::decode(data) {
             Ok(unchecked) => unchecked,
             Err(error) => return Some(self.refuse_gossip(via, Strike::Malformed, &error)),
         };
+        let now = Instant::now();
         if !self.overlay.may_check_announcement(via, unchecked.node(), now) {
             self.drain(now);
             return Some(MessageAcceptance::Ignore);
         }
-        match unchecked.check(&self.context) {
-            Ok(Announcement { node, version, clock }) => {
-                let id = self.judging.add(Pending { lane, message: message.clone(), from: via.into(), post: None });
-                self.handle(GossipInput::Announced { id, via, node, version, clock });
-                None
-            }
-            Err(error) => Some(self.refuse_gossip(via, Strike::Forged, &error)),
-        }
+        self.check_gossip(via, Job::Announcement { lane, message: message.clone(), unchecked })
     }
 
-    /// `None` when the core will judge it.
+    /// `None` when it is being checked.
     fn handle_message(
         &mut self,
         lane: Lane,
         via: NodeId,
-        message_id: &gossipsub::MessageId,
+        message_id: &MessageId,
         message: gossipsub::Message,
     ) -> Option<MessageAcceptance> {
-        let now = Instant::now();
-        let (name, length) = (message.topic.as_str().to_owned(), message.data.len());
-        let topic = match wire::topic_of(&name) {
+        let length = message.data.len();
+        let topic = match wire::topic_of(message.topic.as_str()) {
             Ok(topic) => topic,
             Err(error) => return Some(self.refuse_gossip(via, Strike::Malformed, &error)),
         };
@@ -138,20 +131,37 @@ impl Behaviour {
             Ok(unchecked) => unchecked,
             Err(error) => return Some(self.refuse_gossip(via, Strike::Malformed, &error)),
         };
+        let now = Instant::now();
         if !self.overlay.may_check_gossip(via, unchecked.origin(), length, now) {
             self.drain(now);
             return Some(MessageAcceptance::Ignore);
         }
-        match unchecked.check(&name, &self.context) {
-            Ok(gossip) => {
+        self.check_gossip(via, Job::Message { lane, message: message_id.clone(), topic, length, unchecked })
+    }
+
+    /// Too much of one peer is not checked; that is no strike, since its budget let it pass.
+    fn check_gossip(&self, via: NodeId, job: Job) -> Option<MessageAcceptance> {
+        self.prover.push(via, job).is_err().then_some(MessageAcceptance::Ignore)
+    }
+
+    pub(super) fn handle_finding(&mut self, from: NodeId, finding: Finding) {
+        match finding {
+            Finding::Answer { answer, refused, rules } => self.handle_proved(from, answer, &refused, rules),
+            Finding::Announcement { lane, message, checked: Ok(Announcement { node, version, clock }) } => {
+                let id = self.judging.add(Pending { lane, message, from: from.into(), post: None });
+                self.handle(GossipInput::Announced { id, via: from, node, version, clock });
+            }
+            Finding::Message { lane, message, topic, length, checked: Ok(gossip) } => {
                 let wire::Gossip { origin, epoch, number, sent, lifetime, .. } = gossip;
                 let stamp = Stamp { origin, epoch, number, sent, lifetime };
-                let (message, post) = (message_id.clone(), Some((topic, gossip)));
-                let id = self.judging.add(Pending { lane, message, from: via.into(), post });
-                self.handle(GossipInput::Received { id, via, stamp, length });
-                None
+                let id = self.judging.add(Pending { lane, message, from: from.into(), post: Some((topic, gossip)) });
+                self.handle(GossipInput::Received { id, via: from, stamp, length });
             }
-            Err(error) => Some(self.refuse_gossip(via, Strike::Forged, &error)),
+            Finding::Announcement { lane, message, checked: Err(error) }
+            | Finding::Message { lane, message, checked: Err(error), .. } => {
+                let acceptance = self.refuse_gossip(from, Strike::Forged, &error);
+                self.inner.lane(lane).report_message_validation_result(&message, &from.into(), acceptance);
+            }
         }
     }
 

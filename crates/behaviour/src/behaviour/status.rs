@@ -9,11 +9,7 @@ use nuncio_protocol::{AccessInput, StatusInput, Strike, status_sync::Answer};
 use nuncio_wire::{DecodeError, status};
 
 use super::Behaviour;
-use crate::{
-    Event,
-    inner::node_of,
-    status_sync::{self, Refused},
-};
+use crate::{Event, inner::node_of, prover::Unproved, status_sync::Refused};
 
 impl Behaviour {
     pub(super) fn handle_status_event(&mut self, event: request_response::Event<Bytes, Bytes>) {
@@ -56,25 +52,20 @@ impl Behaviour {
                 return self.handle(StatusInput::QueryFailed { peer });
             }
         };
-        let mut answer = Answer { more: encoded.more, ..Answer::default() };
-        for proof in encoded.proofs {
-            match status_sync::prove_equivocation(proof, &self.context, &*self.certifier) {
-                Ok(proof) => answer.proofs.push(proof),
-                Err(refused) => self.refuse_record(peer, &refused),
-            }
+        self.prover.prove(peer, Unproved::of(encoded));
+    }
+
+    /// An answer is proved, though perhaps by rules that have changed meanwhile: then its records are proved once more, for
+    /// nobody looks at them again.
+    pub(super) fn handle_proved(&mut self, peer: NodeId, answer: Answer, refused: &[Refused], rules: u64) {
+        for refused in refused {
+            self.refuse_record(peer, refused);
         }
-        for bytes in encoded.records {
-            answer.bytes += bytes.len();
-            match status_sync::prove(bytes, &self.context, &*self.certifier) {
-                Ok(record) => {
-                    self.readmit_if_proved(record.status.node);
-                    answer.records.push(record);
-                }
-                Err(refused) => {
-                    self.refuse_record(peer, &refused);
-                    answer.refused.extend(refused.node);
-                }
-            }
+        if rules != self.prover.rules() {
+            return self.prover.prove(peer, Unproved::again(answer));
+        }
+        for record in &answer.records {
+            self.readmit_if_proved(record.status.node);
         }
         self.handle(StatusInput::Answered { peer, answer });
     }

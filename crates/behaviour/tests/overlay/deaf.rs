@@ -1,18 +1,25 @@
-//! A multiplexer that stops reading when it is told to, and goes on writing.
+//! A multiplexer that stops reading when it is told to, and goes on writing, or writes nonsense.
 
 use std::{
     io,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
 };
 
 use futures::{AsyncRead, AsyncWrite};
 use libp2p::core::muxing::{StreamMuxer, StreamMuxerBox, StreamMuxerEvent, SubstreamBox};
 
-/// Which streams are read: all but those of this protocol; none when it is empty.
+/// What a node hears and says.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Ears(Arc<Mutex<Option<String>>>);
+pub(crate) struct Ears {
+    /// Which streams are read: all but those of this protocol; none when it is empty.
+    closed_to: Arc<Mutex<Option<String>>>,
+    babbles: Arc<AtomicBool>,
+}
 
 impl Ears {
     pub(crate) fn close(&self) {
@@ -20,17 +27,22 @@ impl Ears {
     }
 
     pub(crate) fn close_to(&self, protocol: &str) {
-        *self.0.lock().expect("not poisoned") = Some(protocol.to_owned());
+        *self.closed_to.lock().expect("not poisoned") = Some(protocol.to_owned());
     }
 
     /// Streams opened from now on are read again.
     pub(crate) fn open(&self) {
-        *self.0.lock().expect("not poisoned") = None;
+        *self.closed_to.lock().expect("not poisoned") = None;
+    }
+
+    /// From now on a stream says nonsense where it should say that the node lives.
+    pub(crate) fn babble(&self) {
+        self.babbles.store(true, Ordering::Relaxed);
     }
 
     fn are_closed_to(&self, start: &[u8]) -> bool {
         let start = String::from_utf8_lossy(start);
-        self.0.lock().expect("not poisoned").as_ref().is_some_and(|protocol| start.contains(protocol.as_str()))
+        self.closed_to.lock().expect("not poisoned").as_ref().is_some_and(|protocol| start.contains(protocol.as_str()))
     }
 
     pub(crate) fn of(&self, muxer: StreamMuxerBox) -> StreamMuxerBox {
@@ -94,7 +106,8 @@ impl AsyncRead for DeafStream {
 
 impl AsyncWrite for DeafStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let babbles = bytes == [0; 4] && self.ears.babbles.load(Ordering::Relaxed);
+        Pin::new(&mut self.stream).poll_write(cx, if babbles { &[0xff; 4] } else { bytes })
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

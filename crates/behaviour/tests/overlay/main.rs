@@ -2,6 +2,7 @@
 
 mod amop;
 mod deaf;
+mod hostile;
 mod links;
 mod multicast;
 mod network;

@@ -74,6 +74,12 @@ impl Node {
         Self::start_with(authority, authority.node(name), patient, move |muxer| ears.of(muxer))
     }
 
+    /// A node whose signatures are for another network.
+    pub(crate) fn start_in(authority: &TestAuthority, name: &str, network: &str) -> Self {
+        let configure = |config: &mut Config| config.network = network.to_owned();
+        Self::start_with(authority, authority.node(name), configure, |muxer| muxer)
+    }
+
     fn start_with(
         authority: &TestAuthority,
         identity: Identity,
