@@ -105,10 +105,13 @@ mod tests {
         SigningContext::new(NodeKey::generate(), "test")
     }
 
-    fn announced(context: &SigningContext, number: u64) -> Job {
-        let bytes = announcement::encode(Version { epoch: 1, seq: number }, std::time::Duration::ZERO, context);
-        let unchecked = announcement::decode(&bytes).unwrap();
-        Job::Announcement { lane: Lane::Short, message: MessageId::new(&number.to_be_bytes()), unchecked }
+    fn announced(context: &SigningContext, seq: u64) -> Job {
+        job(&announcement::encode(Version { epoch: 1, seq }, std::time::Duration::ZERO, context))
+    }
+
+    fn job(bytes: &[u8]) -> Job {
+        let (message, unchecked) = (MessageId::new(b"message"), announcement::decode(bytes).unwrap());
+        Job::Announcement { lane: Lane::Short, message, unchecked }
     }
 
     fn seq(finding: &Finding) -> Option<u64> {
@@ -144,13 +147,14 @@ mod tests {
     fn what_waits_of_one_peer_is_bounded_also_when_it_is_done_and_nobody_takes_it() {
         let (mut work, context) = (Work::default(), context());
         let (flooder, other) = (NodeKey::generate().node_id(), NodeKey::generate().node_id());
-        let taken = (0..).take_while(|_| work.push(flooder, announced(&context, 1)).is_ok()).count();
+        let bytes = announcement::encode(Version { epoch: 1, seq: 1 }, std::time::Duration::ZERO, &context);
+        let taken = (0..=MAX_JOBS).take_while(|_| work.push(flooder, job(&bytes)).is_ok()).count();
         assert_eq!(taken, MAX_JOBS);
-        let (peer, job) = work.next().unwrap();
-        work.put_back(peer, job.step(&context, &Nobody));
-        work.push(flooder, announced(&context, 1)).unwrap_err();
-        work.push(other, announced(&context, 1)).unwrap();
+        let (peer, done) = work.next().unwrap();
+        work.put_back(peer, done.step(&context, &Nobody));
+        work.push(flooder, job(&bytes)).unwrap_err();
+        work.push(other, job(&bytes)).unwrap();
         work.take().unwrap();
-        work.push(flooder, announced(&context, 1)).unwrap();
+        work.push(flooder, job(&bytes)).unwrap();
     }
 }

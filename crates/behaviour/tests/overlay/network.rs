@@ -3,8 +3,8 @@
 use std::{
     fmt::Debug,
     sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -57,6 +57,39 @@ impl Certifier for PolicyCertifier {
     }
 }
 
+/// Waits with what it has judged until it is let go on; may be told to refuse all from then on.
+pub(crate) struct SecondThought {
+    first: OnceLock<Arc<dyn Certifier>>,
+    refuses: AtomicBool,
+    judged: mpsc::Sender<()>,
+    goes_on: Mutex<std::sync::mpsc::Receiver<()>>,
+}
+
+impl SecondThought {
+    /// With it, what says that it has judged, and what lets it go on.
+    pub(crate) fn new() -> (Arc<Self>, mpsc::Receiver<()>, std::sync::mpsc::Sender<()>) {
+        let (judged, has_judged) = mpsc::channel(1024);
+        let (go_on, goes_on) = std::sync::mpsc::channel();
+        let (first, refuses) = (OnceLock::new(), AtomicBool::new(false));
+        (Arc::new(Self { first, refuses, judged, goes_on: Mutex::new(goes_on) }), has_judged, go_on)
+    }
+
+    pub(crate) fn refuse_from_now(&self) {
+        self.refuses.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Certifier for SecondThought {
+    fn certify(&self, node: NodeId, chain: &[Bytes]) -> Result<Member, String> {
+        let refused = self.refuses.load(Ordering::SeqCst).then(|| "nobody is a member now".to_owned());
+        let verdict = refused.map_or_else(|| self.first.get().expect("set at the start").certify(node, chain), Err);
+        self.judged.try_send(()).expect("seldom asked");
+        // Let go for good when the test ends.
+        let _ = self.goes_on.lock().expect("not poisoned").recv();
+        verdict
+    }
+}
+
 impl Node {
     /// A node of the authority's network that listens and has no peers.
     pub(crate) fn start(authority: &TestAuthority, name: &str) -> Self {
@@ -77,6 +110,16 @@ impl Node {
     /// A node whose signatures are for another network.
     pub(crate) fn start_in(authority: &TestAuthority, name: &str, network: &str) -> Self {
         let configure = |config: &mut Config| config.network = network.to_owned();
+        Self::start_with(authority, authority.node(name), configure, |muxer| muxer)
+    }
+
+    /// A node whose certifier asks `second` after it has judged.
+    pub(crate) fn start_judged(authority: &TestAuthority, name: &str, second: &Arc<SecondThought>) -> Self {
+        let second = second.clone();
+        let configure = |config: &mut Config| {
+            second.first.set(config.certifier.clone()).unwrap_or_else(|_| panic!("one node only"));
+            config.certifier = second;
+        };
         Self::start_with(authority, authority.node(name), configure, |muxer| muxer)
     }
 
