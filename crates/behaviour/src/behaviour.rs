@@ -1,7 +1,9 @@
 //! The behaviour: what applications call, and how libp2p drives it.
 
+mod gossip;
 mod inputs;
 mod outputs;
+mod status;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
@@ -39,9 +41,13 @@ use crate::{
     Config, Event,
     access::Certifier,
     config::DescribeDialError,
+    gossip::Lane,
+    gossip_pulse::{self, GossipPulse},
     inner::Inner,
     multicast::{Judging, PublishError},
+    pace::Pace,
     peering::{Connections, to_multiaddr},
+    prover::Prover,
     status_sync::{self, OpenQueries},
 };
 
@@ -61,20 +67,31 @@ pub struct Behaviour {
     revocation_queries: HashSet<OutboundRequestId>,
     subscribed: BTreeSet<Topic>,
     relayed: BTreeSet<Topic>,
+    prover: Prover,
     judging: Judging,
+    pulse: GossipPulse,
+    /// No long gossip before then: nobody takes it, and gossipsub keeps for a while also what it could hand to nobody.
+    long_gossip_from: Option<Instant>,
+    refused_records: Pace,
+    deaf_peers: Pace,
     epoch: u64,
     last_exchange: u64,
     timer: Option<(Instant, Delay)>,
+    /// What one event of the behaviours below, or one call of the application, causes: no further event is taken before the
+    /// swarm has taken all of it.
     actions: VecDeque<ToSwarm<Event, THandlerInEvent<Inner>>>,
 }
+
+/// How long long gossip waits when the queues to all peers are full of it.
+const LONG_GOSSIP_PAUSE: Duration = Duration::from_millis(100);
 
 impl Behaviour {
     /// The overlay of the node with this key; it has no links yet.
     pub fn new(config: Config) -> Self {
         let context = SigningContext::new(config.key.clone(), &config.network);
         let mut inner = Inner::new(&config, &context);
-        for topic in [announcement::TOPIC, wire::BROADCAST] {
-            inner.gossip.subscribe(&IdentTopic::new(topic)).expect("the filter lets the overlay's topics pass");
+        for topic in [announcement::TOPIC, wire::BROADCAST, gossip_pulse::TOPIC] {
+            inner.join(topic).expect("the filter lets the overlay's topics pass");
         }
         let start = Start {
             node: context.node(),
@@ -87,10 +104,12 @@ impl Behaviour {
         };
         context.keyring().begin(config.epoch);
         let overlay = Overlay::new(config.overlay, start, Instant::now());
+        let prover = Prover::new(context.clone(), config.certifier.clone());
         let mut behaviour = Self {
             inner,
             overlay,
             context,
+            prover,
             chain: config.chain,
             certifier: config.certifier,
             describe_dial_error: config.describe_dial_error,
@@ -102,6 +121,10 @@ impl Behaviour {
             subscribed: BTreeSet::new(),
             relayed: BTreeSet::new(),
             judging: Judging::default(),
+            pulse: GossipPulse::default(),
+            long_gossip_from: None,
+            refused_records: Pace::default(),
+            deaf_peers: Pace::default(),
             epoch: config.epoch,
             last_exchange: 0,
             timer: None,
@@ -148,15 +171,23 @@ impl Behaviour {
         if data.len() > MAX_BODY {
             return Err(PublishError::TooLarge { bytes: data.len(), limit: MAX_BODY });
         }
-        let now = Instant::now();
+        let (now, lane) = (Instant::now(), Lane::of(data.len()));
+        if lane == Lane::Long && self.long_gossip_from.is_some_and(|from| now < from) {
+            return Err(PublishError::Busy);
+        }
         let Some(Stamp { origin, epoch, number, sent, lifetime }) = self.overlay.stamp(data.len(), now) else {
             return Err(PublishError::Busy);
         };
         let gossip_topic = wire::gossip_topic(topic);
         let gossip = wire::Gossip { origin, epoch, number, sent, lifetime, body: data };
         let message = wire::encode(&gossip_topic, gossip, &self.context);
-        match self.inner.gossip.publish(IdentTopic::new(gossip_topic), message) {
-            Err(gossipsub::PublishError::AllQueuesFull(_)) => Err(PublishError::Busy),
+        match self.inner.lane(lane).publish(IdentTopic::new(gossip_topic), message) {
+            Err(gossipsub::PublishError::AllQueuesFull(_)) => {
+                if lane == Lane::Long {
+                    self.long_gossip_from = Some(now + LONG_GOSSIP_PAUSE);
+                }
+                Err(PublishError::Busy)
+            }
             _ => Ok((epoch, number)),
         }
     }
@@ -175,7 +206,7 @@ impl Behaviour {
     pub fn unsubscribe(&mut self, topic: &Topic) {
         if self.subscribed.remove(topic) {
             if !self.relayed.contains(topic) {
-                self.inner.gossip.unsubscribe(&IdentTopic::new(wire::gossip_topic(Some(topic))));
+                self.inner.leave(&wire::gossip_topic(Some(topic)));
             }
             self.handle(StatusInput::MulticastTopics { topics: self.subscribed.clone() });
         }
@@ -216,8 +247,10 @@ impl Behaviour {
         status_sync::prove(record.bytes.clone(), &self.context, &*self.certifier).is_err()
     }
 
-    /// The records of other nodes whose certificate the certifier refuses now.
+    /// The records of other nodes whose certificate the certifier refuses now. To be asked whenever it may say something else
+    /// than before: records being proved meanwhile are proved anew.
     pub fn refused_records(&self) -> Vec<Arc<Record>> {
+        self.prover.change_rules();
         let others = self.overlay.nodes().into_iter().filter(|view| view.node != self.context.node());
         others.filter_map(|view| view.record).filter(|record| self.refuses(record)).collect()
     }
@@ -360,13 +393,17 @@ impl NetworkBehaviour for Behaviour {
             if let Some(action) = self.actions.pop_front() {
                 return Poll::Ready(action);
             }
+            if let Poll::Ready((peer, finding)) = self.prover.poll(cx) {
+                self.handle_finding(peer, finding);
+                continue;
+            }
             match self.inner.poll(cx) {
                 Poll::Ready(ToSwarm::GenerateEvent(event)) => self.handle_inner_event(event),
                 Poll::Ready(action) => {
                     return Poll::Ready(action.map_out(|_| unreachable!("events were taken above")));
                 }
                 Poll::Pending => {
-                    if !self.poll_timer(cx) {
+                    if !self.poll_timer(cx) && !self.poll_pulse(cx) {
                         return Poll::Pending;
                     }
                 }

@@ -56,10 +56,14 @@ mod behaviour;
 mod bridge;
 mod config;
 mod event;
+mod gossip;
+mod gossip_pulse;
 mod inner;
 mod link_stream;
 mod multicast;
+mod pace;
 mod peering;
+mod prover;
 mod status_sync;
 mod unicast;
 

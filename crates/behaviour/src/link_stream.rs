@@ -26,6 +26,7 @@ use libp2p::{
     },
 };
 use nuncio_identity::NodeId;
+use nuncio_protocol::Strike;
 use nuncio_wire::DecodeError;
 
 use self::{
@@ -90,14 +91,14 @@ pub(crate) struct Config {
 /// What happened on a connection.
 #[derive(Debug)]
 pub enum Event<M> {
-    /// Messages arrived, in order.
-    Received { connection: ConnectionId, peer: NodeId, messages: Vec<M> },
+    /// Messages arrived, in order, and so many more that the peer forged.
+    Received { connection: ConnectionId, peer: NodeId, messages: Vec<M>, forged: usize },
     /// Something arrived since [`Behaviour::probe`].
     Alive { connection: ConnectionId },
     /// All that was queued before [`Behaviour::finish`] is written, or had its time.
     Finished { connection: ConnectionId },
-    /// The connection is of no use any more.
-    Failed { connection: ConnectionId, reason: Arc<str> },
+    /// The connection is of no use any more, perhaps because the peer broke a rule.
+    Failed { connection: ConnectionId, peer: NodeId, reason: Arc<str>, strike: Option<Strike> },
 }
 
 /// Runs one protocol on every connection.
@@ -105,6 +106,7 @@ pub struct Behaviour<P: Protocol> {
     protocol: P,
     config: Config,
     connections: HashMap<ConnectionId, Connection<P::Message>>,
+    /// At most what one connection has read: the swarm takes all before it asks another.
     events: VecDeque<Event<P::Message>>,
     commands: VecDeque<(NodeId, ConnectionId, Command)>,
 }
@@ -200,12 +202,12 @@ impl<P: Protocol> NetworkBehaviour for Behaviour<P> {
     }
 
     fn on_connection_handler_event(&mut self, _: PeerId, connection: ConnectionId, event: THandlerOutEvent<Self>) {
-        let Some((peer, _)) = self.connections.get(&connection) else { return };
+        let Some(&(peer, _)) = self.connections.get(&connection) else { return };
         self.events.push_back(match event {
-            handler::Event::Received(messages) => Event::Received { connection, peer: *peer, messages },
+            handler::Event::Received { messages, forged } => Event::Received { connection, peer, messages, forged },
             handler::Event::Alive => Event::Alive { connection },
             handler::Event::Finished => Event::Finished { connection },
-            handler::Event::Failed(reason) => Event::Failed { connection, reason },
+            handler::Event::Failed { reason, strike } => Event::Failed { connection, peer, reason, strike },
         });
     }
 

@@ -12,9 +12,12 @@ use nuncio_protocol::{
 };
 use nuncio_wire::multicast::Gossip;
 
+use crate::gossip::Lane;
+
 /// A message of gossip that the core has not judged yet.
 #[derive(Debug)]
 pub(crate) struct Pending {
+    pub(crate) lane: Lane,
     pub(crate) message: MessageId,
     pub(crate) from: PeerId,
     /// What the application gets if it is fresh; nothing of an announcement.

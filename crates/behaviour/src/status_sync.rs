@@ -13,8 +13,11 @@ use libp2p::{
     request_response::{self, ResponseChannel},
 };
 use nuncio_identity::NodeId;
-use nuncio_protocol::status_sync::{Equivocation, PageDigest, QueryId, Record};
-use nuncio_wire::{SigningContext, status};
+use nuncio_protocol::{
+    Strike,
+    status_sync::{Equivocation, PageDigest, QueryId, Record},
+};
+use nuncio_wire::{DecodeError, SigningContext, status};
 
 use crate::access::Certifier;
 
@@ -127,6 +130,19 @@ pub(crate) struct Refused {
     pub(crate) node: Option<NodeId>,
     /// In words.
     pub(crate) reason: String,
+    /// What the peer that brought it did wrong. That our policy refuses a certificate is not its fault.
+    pub(crate) strike: Option<Strike>,
+}
+
+impl From<DecodeError> for Refused {
+    fn from(error: DecodeError) -> Self {
+        let strike = match error {
+            DecodeError::Signature { .. } => Strike::Forged,
+            DecodeError::TooLarge { .. } | DecodeError::TooMany { .. } => Strike::Restless,
+            _ => Strike::Malformed,
+        };
+        Self { node: None, reason: error.to_string(), strike: Some(strike) }
+    }
 }
 
 /// Reads a record of an answer and proves it: the owner's signature, and its membership.
@@ -134,15 +150,15 @@ pub(crate) struct Refused {
 /// # Errors
 /// What does not hold.
 pub(crate) fn prove(bytes: Bytes, context: &SigningContext, certifier: &dyn Certifier) -> Result<Arc<Record>, Refused> {
-    let (record, chain) =
-        status::decode_record(bytes, context).map_err(|error| Refused { node: None, reason: error.to_string() })?;
+    let (record, chain) = status::decode_record(bytes, context)?;
     let node = record.status.node;
-    let refused = |reason| Refused { node: Some(node), reason };
+    let refused = |reason, strike| Refused { node: Some(node), reason, strike };
     let member = certifier
         .certify(node, &chain)
-        .map_err(|reason| refused(format!("the certificate of {} does not hold: {reason}", node.short())))?;
+        .map_err(|reason| refused(format!("the certificate of {} does not hold: {reason}", node.short()), None))?;
     if member.name != record.status.name || member.agency != record.status.agency {
-        return Err(refused(format!("{} calls itself other than its certificate does", node.short())));
+        let reason = format!("{} calls itself other than its certificate does", node.short());
+        return Err(refused(reason, Some(Strike::Forged)));
     }
     Ok(Arc::new(record))
 }
@@ -151,13 +167,16 @@ pub(crate) fn prove(bytes: Bytes, context: &SigningContext, certifier: &dyn Cert
 /// them only: the other may carry a certificate that has ended since.
 ///
 /// # Errors
-/// What does not hold, in words.
+/// What does not hold.
 pub(crate) fn prove_equivocation(
     [first, second]: [Bytes; 2],
     context: &SigningContext,
     certifier: &dyn Certifier,
-) -> Result<Equivocation, String> {
-    let first = prove(first, context, certifier).map_err(|refused| refused.reason)?;
-    let (second, _) = status::decode_record(second, context).map_err(|error| error.to_string())?;
-    Equivocation::of(first, Arc::new(second)).ok_or_else(|| "the records do not contradict each other".to_owned())
+) -> Result<Equivocation, Refused> {
+    let first = prove(first, context, certifier)?;
+    let (node, (second, _)) = (first.status.node, status::decode_record(second, context)?);
+    Equivocation::of(first, Arc::new(second)).ok_or_else(|| {
+        let reason = "the records do not contradict each other".to_owned();
+        Refused { node: Some(node), reason, strike: Some(Strike::Forged) }
+    })
 }

@@ -185,7 +185,7 @@ impl Overlay {
 
     /// The records of all known nodes, this one included, for reading: what they say is not cloned.
     pub fn records(&self) -> impl Iterator<Item = &Arc<Record>> {
-        self.record(&self.node).into_iter().chain(self.status_sync.records())
+        self.record(&self.life.node).into_iter().chain(self.status_sync.records())
     }
 
     /// Whether the node is refused since [`Input::Expelled`].

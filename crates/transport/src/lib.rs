@@ -15,6 +15,7 @@ mod deadline;
 mod diagnosis;
 mod doorway;
 mod error;
+mod progress;
 mod secure_channel;
 mod stack;
 mod tls_config;

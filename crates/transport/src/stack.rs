@@ -23,6 +23,7 @@ use crate::{
     admission::Admissions,
     doorway::Doorway,
     error::SetupError,
+    progress::Watched,
     secure_channel::{Config, SecureChannel},
 };
 
@@ -117,7 +118,8 @@ where
         .multiplex(multiplexer)
         // Boxed between the layers, so that each layer's error has a type that a diagnosis can name.
         .boxed();
-    Ok(TransportTimeout::new(connections, limit).boxed())
+    let connections = TransportTimeout::new(connections, limit);
+    Ok(connections.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(Watched::new(muxer)))).boxed())
 }
 
 /// The system's name servers, without a cache: after a peer has moved, its old address must not be dialled until the

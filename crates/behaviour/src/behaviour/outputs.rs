@@ -55,6 +55,7 @@ impl Behaviour {
             Output::LinkMoved { peer, connection } => self.bind(peer, connection),
             Output::LinkDown { peer, reason } => {
                 self.links.remove(&peer);
+                self.pulse.forget(&peer);
                 self.tell(Event::LinkDown { peer, reason });
             }
             Output::NodeChanged { record } => {
@@ -108,6 +109,7 @@ impl Behaviour {
     fn bind(&mut self, peer: NodeId, connection: ConnectionId) {
         if let Some(connection) = self.connections.by_name(connection) {
             self.links.insert(peer, connection);
+            self.pulse.watch(peer);
         }
     }
 
@@ -218,7 +220,7 @@ impl Behaviour {
             join(&mut self.inner, topic);
         }
         for topic in self.relayed.iter().filter(|topic| !topics.contains(topic) && !self.subscribed.contains(topic)) {
-            self.inner.gossip.unsubscribe(&IdentTopic::new(multicast::gossip_topic(Some(topic))));
+            self.inner.leave(&multicast::gossip_topic(Some(topic)));
         }
         self.relayed = topics;
     }
@@ -245,8 +247,7 @@ impl Behaviour {
 
 /// Takes part in a topic's gossip.
 pub(super) fn join(inner: &mut Inner, topic: &Topic) {
-    let topic = IdentTopic::new(multicast::gossip_topic(Some(topic)));
-    if let Err(error) = inner.gossip.subscribe(&topic) {
+    if let Err(error) = inner.join(&multicast::gossip_topic(Some(topic))) {
         tracing::warn!(%topic, %error, "cannot subscribe");
     }
 }

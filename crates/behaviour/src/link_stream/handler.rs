@@ -15,20 +15,21 @@ use libp2p::{
     },
 };
 use nuncio_identity::NodeId;
+use nuncio_protocol::Strike;
 
 use super::{
     Config, Protocol,
     queue::Queue,
-    reader::{Batch, Reader},
+    reader::{Batch, ReadError, Reader},
     writer::Writer,
 };
 
 /// What a connection tells the behaviour.
 pub enum Event<M> {
-    Received(Vec<M>),
+    Received { messages: Vec<M>, forged: usize },
     Alive,
     Finished,
-    Failed(Arc<str>),
+    Failed { reason: Arc<str>, strike: Option<Strike> },
 }
 
 /// What the behaviour wants of a connection.
@@ -49,10 +50,10 @@ const LINGER: Duration = Duration::from_millis(300);
 impl<M> fmt::Debug for Event<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Received(messages) => write!(f, "Received({} messages)", messages.len()),
+            Self::Received { messages, .. } => write!(f, "Received({} messages)", messages.len()),
             Self::Alive => f.write_str("Alive"),
             Self::Finished => f.write_str("Finished"),
-            Self::Failed(reason) => write!(f, "Failed({reason})"),
+            Self::Failed { reason, .. } => write!(f, "Failed({reason})"),
         }
     }
 }
@@ -118,24 +119,32 @@ impl<P: Protocol> Handler<P> {
     }
 
     fn fail(&mut self, reason: String) -> Poll<Output<P>> {
+        self.fail_by(reason, None)
+    }
+
+    fn fail_by(&mut self, reason: String, strike: Option<Strike>) -> Poll<Output<P>> {
         self.failed = true;
         self.inbound = None;
-        Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(Event::Failed(reason.into())))
+        Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(Event::Failed { reason: reason.into(), strike }))
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> Poll<Output<P>> {
         while let Some(reader) = &mut self.inbound {
             match reader.poll(&self.protocol, self.peer, cx) {
-                Poll::Ready(Ok(Batch { messages, bytes_read })) => {
+                Poll::Ready(Ok(Batch { messages, bytes_read, forged })) => {
                     if bytes_read > 0 {
                         self.heartbeat.heard = Instant::now();
                     }
                     self.answered |= bytes_read > 0 && std::mem::take(&mut self.probed);
-                    if !messages.is_empty() {
-                        return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(Event::Received(messages)));
+                    if !messages.is_empty() || forged > 0 {
+                        let received = Event::Received { messages, forged };
+                        return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(received));
                     }
                 }
-                Poll::Ready(Err(error)) => return self.fail(error.to_string()),
+                Poll::Ready(Err(error)) => {
+                    let strike = matches!(error, ReadError::Malformed(_)).then_some(Strike::Malformed);
+                    return self.fail_by(error.to_string(), strike);
+                }
                 Poll::Pending => break,
             }
         }

@@ -49,6 +49,18 @@ pub(crate) enum ReadError {
 pub(crate) struct Batch<M> {
     pub(crate) messages: Vec<M>,
     pub(crate) bytes_read: usize,
+    /// Messages dropped that nobody but the peer can have forged.
+    pub(crate) forged: usize,
+}
+
+impl<M> Batch<M> {
+    fn is_empty(&self) -> bool {
+        self.messages.is_empty() && self.forged == 0
+    }
+
+    const fn is_full(&self) -> bool {
+        self.messages.len() + self.forged >= BATCH_MESSAGES
+    }
 }
 
 impl Reader {
@@ -63,10 +75,10 @@ impl Reader {
         peer: NodeId,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Batch<P::Message>, ReadError>> {
-        let mut batch = Batch { messages: Vec::new(), bytes_read: 0 };
+        let mut batch = Batch { messages: Vec::new(), bytes_read: 0, forged: 0 };
         loop {
             self.parse(protocol, peer, &mut batch)?;
-            if batch.messages.len() >= BATCH_MESSAGES || batch.bytes_read >= BATCH_BYTES {
+            if batch.is_full() || batch.bytes_read >= BATCH_BYTES {
                 return Poll::Ready(Ok(batch));
             }
             match self.fill(cx) {
@@ -74,26 +86,29 @@ impl Reader {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Ok(batch)),
                 Poll::Ready(Ok(read)) => batch.bytes_read += read,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
-                Poll::Pending if batch.bytes_read == 0 && batch.messages.is_empty() => return Poll::Pending,
+                Poll::Pending if batch.bytes_read == 0 && batch.is_empty() => return Poll::Pending,
                 Poll::Pending => return Poll::Ready(Ok(batch)),
             }
         }
     }
 
-    /// A signature that does not hold spoils its message, not the stream: the linked peer may only have relayed it.
+    /// A seal or signature that does not hold spoils its message, not the stream. A relay cannot check seals, so the peer is
+    /// to blame for one only where it is the source; what is signed it had to check before it passed it on.
     fn parse<P: Protocol>(
         &mut self,
         protocol: &P,
         peer: NodeId,
         batch: &mut Batch<P::Message>,
     ) -> Result<(), ReadError> {
-        while batch.messages.len() < BATCH_MESSAGES {
+        while !batch.is_full() {
             match length_prefixed::decode(&mut self.buffer)? {
                 None => break,
                 Some(Frame::Alive) => {}
                 Some(Frame::Message { header, body }) => match protocol.decode(header, body, peer) {
                     Ok(message) => batch.messages.push(message),
-                    Err(DecodeError::Signature { node } | DecodeError::Seal { node }) => {
+                    Err(error @ (DecodeError::Signature { node } | DecodeError::Seal { node })) => {
+                        let is_its_fault = node == peer || matches!(error, DecodeError::Signature { .. });
+                        batch.forged += usize::from(is_its_fault);
                         tracing::debug!(peer = %peer.short(), source = %node.short(), "dropped a message: its source's seal or signature does not hold");
                     }
                     Err(error) => return Err(error.into()),

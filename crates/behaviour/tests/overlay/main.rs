@@ -1,8 +1,11 @@
 //! The behaviour between real swarms: memory transport, real TLS with CA admission.
 
 mod amop;
+mod deaf;
+mod hostile;
 mod links;
 mod multicast;
 mod network;
+mod slow;
 mod status;
 mod unicast;

@@ -16,12 +16,17 @@ async fn received(node: &mut Node) -> (NodeId, Option<Topic>, Bytes) {
     .await
 }
 
-/// Gossipsub needs a moment to learn of subscriptions: publish until the receiver has it.
-async fn publish_until(publisher: &Node, topic: Option<&Topic>, receiver: &mut Node) -> (NodeId, Option<Topic>, Bytes) {
+/// Gossipsub needs a moment to learn of subscriptions: publish until the receiver has it. So many bytes follow the text.
+pub(crate) async fn publish_until(
+    publisher: &Node,
+    topic: Option<&Topic>,
+    receiver: &mut Node,
+    padding: usize,
+) -> (NodeId, Option<Topic>, Bytes) {
     let mut number = 0_u32;
     loop {
         number += 1;
-        let (topic, data) = (topic.cloned(), Bytes::from(format!("message {number}")));
+        let (topic, data) = (topic.cloned(), Bytes::from(format!("message {number}{}", " ".repeat(padding))));
         publisher.behaviour(move |behaviour| behaviour.publish(topic.as_ref(), data)).await.expect("published");
         let arrival = tokio::time::timeout(std::time::Duration::from_millis(200), received(receiver));
         if let Ok(found) = arrival.await {
@@ -35,7 +40,7 @@ async fn publish_until(publisher: &Node, topic: Option<&Topic>, receiver: &mut N
 async fn a_broadcast_crosses_the_network_and_names_its_origin() {
     let mut nodes = line(&TestAuthority::new(), 4).await;
     let mut last = nodes.pop().unwrap();
-    let (origin, topic, data) = publish_until(&nodes[0], None, &mut last).await;
+    let (origin, topic, data) = publish_until(&nodes[0], None, &mut last, 0).await;
     assert_eq!((origin, topic), (nodes[0].id, None));
     assert!(data.starts_with(b"message "));
 }
@@ -47,7 +52,7 @@ async fn a_multicast_reaches_only_those_who_subscribe_its_topic() {
     let subscribed = topic.clone();
     nodes[1].behaviour(move |behaviour| behaviour.subscribe(&subscribed)).await;
     let publisher = nodes.remove(0);
-    let (origin, got, _) = publish_until(&publisher, Some(&topic), &mut nodes[0]).await;
+    let (origin, got, _) = publish_until(&publisher, Some(&topic), &mut nodes[0], 0).await;
     assert_eq!((origin, got), (publisher.id, Some(topic)));
     let others = nodes[1].passed();
     assert!(!others.iter().any(|event| matches!(event, Event::Multicast { .. })), "{others:?}");
@@ -57,7 +62,7 @@ async fn a_multicast_reaches_only_those_who_subscribe_its_topic() {
 async fn a_message_of_ten_mebibytes_is_gossiped_and_more_is_refused() {
     let mut nodes = line(&TestAuthority::new(), 2).await;
     let mut last = nodes.pop().unwrap();
-    publish_until(&nodes[0], None, &mut last).await;
+    publish_until(&nodes[0], None, &mut last, 0).await;
     let largest = Bytes::from(vec![3; nuncio_protocol::MAX_BODY]);
     let data = largest.clone();
     nodes[0].behaviour(move |behaviour| behaviour.publish(None, data)).await.expect("published");
@@ -69,5 +74,5 @@ async fn a_message_of_ten_mebibytes_is_gossiped_and_more_is_refused() {
     let more = Bytes::from(vec![3; nuncio_protocol::MAX_BODY + 1]);
     nodes[0].behaviour(move |behaviour| behaviour.publish(None, more)).await.expect_err("too large");
     // The link has not gone deaf: gossip goes on.
-    publish_until(&nodes[0], None, &mut last).await;
+    publish_until(&nodes[0], None, &mut last, 0).await;
 }

@@ -3,15 +3,15 @@
 use std::{
     fmt::Debug,
     sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use bytes::Bytes;
 use futures::StreamExt;
-use libp2p::{PeerId, Swarm, swarm, swarm::SwarmEvent};
+use libp2p::{PeerId, Swarm, Transport, core::muxing::StreamMuxerBox, swarm, swarm::SwarmEvent};
 use nuncio_behaviour::{Behaviour, Certifier, Config, Event, Member};
 use nuncio_identity::NodeId;
 use nuncio_pki::{Identity, SharedPolicy};
@@ -19,6 +19,8 @@ use nuncio_testkit::TestAuthority;
 use nuncio_transport::Admissions;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use tokio::sync::{mpsc, oneshot};
+
+use crate::deaf::Ears;
 
 /// How long any single event may take.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -55,6 +57,39 @@ impl Certifier for PolicyCertifier {
     }
 }
 
+/// Waits with what it has judged until it is let go on; may be told to refuse all from then on.
+pub(crate) struct SecondThought {
+    first: OnceLock<Arc<dyn Certifier>>,
+    refuses: AtomicBool,
+    judged: mpsc::Sender<()>,
+    goes_on: Mutex<std::sync::mpsc::Receiver<()>>,
+}
+
+impl SecondThought {
+    /// With it, what says that it has judged, and what lets it go on.
+    pub(crate) fn new() -> (Arc<Self>, mpsc::Receiver<()>, std::sync::mpsc::Sender<()>) {
+        let (judged, has_judged) = mpsc::channel(1024);
+        let (go_on, goes_on) = std::sync::mpsc::channel();
+        let (first, refuses) = (OnceLock::new(), AtomicBool::new(false));
+        (Arc::new(Self { first, refuses, judged, goes_on: Mutex::new(goes_on) }), has_judged, go_on)
+    }
+
+    pub(crate) fn refuse_from_now(&self) {
+        self.refuses.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Certifier for SecondThought {
+    fn certify(&self, node: NodeId, chain: &[Bytes]) -> Result<Member, String> {
+        let refused = self.refuses.load(Ordering::SeqCst).then(|| "nobody is a member now".to_owned());
+        let verdict = refused.map_or_else(|| self.first.get().expect("set at the start").certify(node, chain), Err);
+        self.judged.try_send(()).expect("seldom asked");
+        // Let go for good when the test ends.
+        let _ = self.goes_on.lock().expect("not poisoned").recv();
+        verdict
+    }
+}
+
 impl Node {
     /// A node of the authority's network that listens and has no peers.
     pub(crate) fn start(authority: &TestAuthority, name: &str) -> Self {
@@ -62,16 +97,48 @@ impl Node {
     }
 
     pub(crate) fn start_as(authority: &TestAuthority, identity: Identity, epoch: u64) -> Self {
+        Self::start_with(authority, identity, |config| config.epoch = epoch, |muxer| muxer)
+    }
+
+    /// A node that says alive, but reads only what its ears let through.
+    pub(crate) fn start_deaf(authority: &TestAuthority, name: &str, ears: &Ears) -> Self {
+        let ears = ears.clone();
+        let patient = |config: &mut Config| config.silence = Duration::from_secs(600);
+        Self::start_with(authority, authority.node(name), patient, move |muxer| ears.of(muxer))
+    }
+
+    /// A node whose signatures are for another network.
+    pub(crate) fn start_in(authority: &TestAuthority, name: &str, network: &str) -> Self {
+        let configure = |config: &mut Config| config.network = network.to_owned();
+        Self::start_with(authority, authority.node(name), configure, |muxer| muxer)
+    }
+
+    /// A node whose certifier asks `second` after it has judged.
+    pub(crate) fn start_judged(authority: &TestAuthority, name: &str, second: &Arc<SecondThought>) -> Self {
+        let second = second.clone();
+        let configure = |config: &mut Config| {
+            second.first.set(config.certifier.clone()).unwrap_or_else(|_| panic!("one node only"));
+            config.certifier = second;
+        };
+        Self::start_with(authority, authority.node(name), configure, |muxer| muxer)
+    }
+
+    fn start_with(
+        authority: &TestAuthority,
+        identity: Identity,
+        configure: impl FnOnce(&mut Config),
+        wrap: impl Fn(StreamMuxerBox) -> StreamMuxerBox + Clone + Send + 'static,
+    ) -> Self {
         let (policy, admissions) = (authority.shared_policy(), Admissions::default());
         let certifier = PolicyCertifier { policy: policy.clone(), admissions: admissions.clone() };
         let chain = identity.chain.iter().map(|der| Bytes::copy_from_slice(der)).collect();
-        let config = Config {
+        let mut config = Config {
             name: identity.certificate.name.clone(),
             agency: identity.certificate.agency.clone(),
-            epoch,
             describe_dial_error: Arc::new(|error| nuncio_transport::describe(error)),
             ..Config::new(identity.key.clone(), chain, "test", Arc::new(certifier))
         };
+        configure(&mut config);
         let transport = nuncio_transport::memory(
             nuncio_transport::Config {
                 identity: Arc::new(Arc::new(identity.clone()).into()),
@@ -83,6 +150,7 @@ impl Node {
             admissions,
         )
         .expect("a transport");
+        let transport = Transport::map(transport, move |(peer, muxer), _| (peer, wrap(muxer))).boxed();
         let id = identity.key.node_id();
         let address = format!("/memory/{}", PORTS.fetch_add(1, Ordering::Relaxed));
         let swarm = swarm::Config::with_tokio_executor().with_idle_connection_timeout(DEADLINE);
@@ -153,7 +221,12 @@ impl Node {
 
 /// Two linked nodes.
 pub(crate) async fn pair(authority: &TestAuthority) -> (Node, Node) {
-    let (mut a, mut b) = (Node::start(authority, "a"), Node::start(authority, "b"));
+    pair_with(authority, &Ears::default()).await
+}
+
+/// Two linked nodes, of which the second reads what its ears let through.
+pub(crate) async fn pair_with(authority: &TestAuthority, ears: &Ears) -> (Node, Node) {
+    let (mut a, mut b) = (Node::start(authority, "a"), Node::start_deaf(authority, "b", ears));
     a.dial(&b).await;
     a.linked(b.id).await;
     b.linked(a.id).await;

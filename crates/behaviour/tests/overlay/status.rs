@@ -8,7 +8,7 @@ use nuncio_protocol::{
 };
 use nuncio_testkit::TestAuthority;
 
-use crate::network::line;
+use crate::network::{DEADLINE, Node, SecondThought, line};
 
 #[tokio::test]
 async fn a_change_is_seen_by_every_node_with_a_higher_seq() {
@@ -49,5 +49,26 @@ async fn many_topics_travel_on_pages_and_a_change_of_one_follows() {
             _ => None,
         });
         assert!(pages.await > 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_was_being_proved_when_the_rules_changed_is_proved_by_the_new_ones() {
+    let authority = TestAuthority::new();
+    let (second, mut judged, go_on) = SecondThought::new();
+    let (mut a, b) = (Node::start_judged(&authority, "a", &second), Node::start(&authority, "b"));
+    b.dial(&a).await;
+    tokio::time::timeout(DEADLINE, judged.recv()).await.expect("its record was asked for").expect("a verdict");
+    second.refuse_from_now();
+    assert!(a.behaviour(|behaviour| behaviour.refused_records()).await.is_empty(), "it is not here yet");
+    go_on.send(()).expect("it waits");
+    let other = b.id;
+    let taken = a.wait("the record", |event| match event {
+        Event::NodeChanged { record } if record.status.node == other => Some(()),
+        _ => None,
+    });
+    tokio::select! {
+        () = taken => panic!("the record was taken by rules of the past"),
+        _ = judged.recv() => {}
     }
 }

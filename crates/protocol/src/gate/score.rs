@@ -30,28 +30,31 @@ pub(super) struct Scores {
 #[derive(Debug)]
 struct Score {
     patience: Bucket,
+    banned_until: Instant,
     bans: u32,
     last: Instant,
 }
 
 impl Scores {
-    /// Counts a strike; gives back until when the peer is banned for it.
+    /// Counts a strike; gives back until when the peer is banned for it. What was under way when it was banned does not make
+    /// the ban longer.
     pub(super) fn count(&mut self, peer: NodeId, strike: Strike, now: Instant) -> Option<Instant> {
         *self.strikes.entry(strike).or_insert(0) += 1;
         if self.peers.len() >= MAX_NODES && !self.peers.contains_key(&peer) {
             let oldest = self.peers.iter().min_by_key(|(_, score)| score.last).map(|(peer, _)| *peer);
             oldest.and_then(|oldest| self.peers.remove(&oldest));
         }
-        let fresh = || Score { patience: Bucket::new(PATIENCE, now), bans: 0, last: now };
+        let fresh = || Score { patience: Bucket::new(PATIENCE, now), banned_until: now, bans: 0, last: now };
         let score = self.peers.entry(peer).or_insert_with(fresh);
         score.last = now;
-        if score.patience.take(weight(strike), PATIENCE, now) {
+        if now < score.banned_until || score.patience.take(weight(strike), PATIENCE, now) {
             return None;
         }
         let ban = FIRST_BAN.saturating_mul(4u32.saturating_pow(score.bans)).min(LONGEST_BAN);
         score.bans += 1;
-        score.patience = Bucket::new(PATIENCE, now + ban);
-        Some(now + ban)
+        score.banned_until = now + ban;
+        score.patience = Bucket::new(PATIENCE, score.banned_until);
+        Some(score.banned_until)
     }
 
     /// How many strikes there were, by kind.
@@ -89,6 +92,7 @@ mod tests {
         for ban in [60, 240, 960, 3600, 3600] {
             let until = (0..=20).find_map(|_| scores.count(peer, Strike::Overspent, now)).expect("it is banned");
             assert_eq!(until, now + ban * S);
+            assert!((0..100).all(|_| scores.count(peer, Strike::Overspent, now).is_none()), "it is banned already");
             now = until + 200 * S;
         }
         assert_eq!(scores.strikes()[&Strike::Replayed], 60);

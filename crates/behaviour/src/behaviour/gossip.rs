@@ -1,0 +1,185 @@
+//! Gossip: what came is checked and judged before it is passed on; and whether it comes at all.
+
+use std::{
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use libp2p::{
+    gossipsub::{self, IdentTopic, MessageAcceptance, MessageId},
+    swarm::ToSwarm,
+};
+use nuncio_identity::NodeId;
+use nuncio_protocol::{
+    AccessInput, GossipInput, Strike,
+    gossip::{GossipId, Judgement, Stamp},
+};
+use nuncio_wire::{
+    DecodeError,
+    announcement::{self, Announcement},
+    multicast as wire,
+};
+
+use super::Behaviour;
+use crate::{
+    Event,
+    gossip::Lane,
+    gossip_pulse::{self, MAX_PULSE},
+    inner::node_of,
+    multicast::{Pending, acceptance},
+    prover::{Finding, Job},
+};
+
+impl Behaviour {
+    pub(super) fn handle_gossip_event(&mut self, lane: Lane, event: gossipsub::Event) {
+        match event {
+            gossipsub::Event::Message { propagation_source, message_id, message } => {
+                let length = message.data.len();
+                let acceptance = match (node_of(propagation_source), message.topic.as_str()) {
+                    (None, _) => Some(MessageAcceptance::Ignore),
+                    (Some(via), gossip_pulse::TOPIC) => Some(self.handle_pulse(lane, via, length)),
+                    (Some(via), _) if length > lane.longest() => {
+                        let error = DecodeError::TooLarge { what: "gossip", bytes: length, limit: lane.longest() };
+                        Some(self.refuse_gossip(via, Strike::Malformed, &error))
+                    }
+                    (Some(via), announcement::TOPIC) => self.handle_announcement(lane, via, &message_id, &message.data),
+                    (Some(via), _) => self.handle_message(lane, via, &message_id, message),
+                };
+                if let Some(acceptance) = acceptance {
+                    self.inner.lane(lane).report_message_validation_result(
+                        &message_id,
+                        &propagation_source,
+                        acceptance,
+                    );
+                }
+            }
+            gossipsub::Event::SlowPeer { peer_id, .. } => {
+                if let Some(peer) = node_of(peer_id) {
+                    tracing::debug!(peer = %peer.short(), "a peer takes gossip slower than it comes; some was dropped");
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// It says only that the peer's gossip comes; it is not passed on.
+    fn handle_pulse(&mut self, lane: Lane, via: NodeId, length: usize) -> MessageAcceptance {
+        if length > MAX_PULSE {
+            let error = DecodeError::TooLarge { what: "pulse", bytes: length, limit: MAX_PULSE };
+            return self.refuse_gossip(via, Strike::Malformed, &error);
+        }
+        let now = Instant::now();
+        if self.overlay.may_check_announcement(via, via, now) {
+            self.pulse.heard(&via, lane);
+        } else {
+            self.drain(now);
+        }
+        MessageAcceptance::Ignore
+    }
+
+    /// Whether a pulse was due. A link on which none has come for long is ended, and made anew by the core.
+    pub(super) fn poll_pulse(&mut self, cx: &mut Context<'_>) -> bool {
+        let Poll::Ready(beat) = self.pulse.poll(self.context.node(), cx) else { return false };
+        for lane in [Lane::Short, Lane::Long] {
+            // Nobody is linked, or the queues are full: then it is missed, which is what it is for.
+            let _ = self.inner.lane(lane).publish(IdentTopic::new(gossip_pulse::TOPIC), beat.pulse.clone());
+        }
+        for peer in beat.dead {
+            let Some(connection) = self.links.get(&peer).copied() else { continue };
+            if let Some(kept_back) = self.deaf_peers.line(Instant::now()) {
+                tracing::warn!(peer = %peer.short(), kept_back, "a link is alive but its gossip is dead; it is made anew");
+            }
+            self.give_up(connection, &"its gossip is dead".into());
+        }
+        true
+    }
+
+    /// `None` when it is being checked.
+    fn handle_announcement(
+        &mut self,
+        lane: Lane,
+        via: NodeId,
+        message: &MessageId,
+        data: &[u8],
+    ) -> Option<MessageAcceptance> {
+        let unchecked = match announcement::decode(data) {
+            Ok(unchecked) => unchecked,
+            Err(error) => return Some(self.refuse_gossip(via, Strike::Malformed, &error)),
+        };
+        let now = Instant::now();
+        if !self.overlay.may_check_announcement(via, unchecked.node(), now) {
+            self.drain(now);
+            return Some(MessageAcceptance::Ignore);
+        }
+        self.check_gossip(via, Job::Announcement { lane, message: message.clone(), unchecked })
+    }
+
+    /// `None` when it is being checked.
+    fn handle_message(
+        &mut self,
+        lane: Lane,
+        via: NodeId,
+        message_id: &MessageId,
+        message: gossipsub::Message,
+    ) -> Option<MessageAcceptance> {
+        let length = message.data.len();
+        let topic = match wire::topic_of(message.topic.as_str()) {
+            Ok(topic) => topic,
+            Err(error) => return Some(self.refuse_gossip(via, Strike::Malformed, &error)),
+        };
+        let unchecked = match wire::decode(message.data.into()) {
+            Ok(unchecked) => unchecked,
+            Err(error) => return Some(self.refuse_gossip(via, Strike::Malformed, &error)),
+        };
+        let now = Instant::now();
+        if !self.overlay.may_check_gossip(via, unchecked.origin(), length, now) {
+            self.drain(now);
+            return Some(MessageAcceptance::Ignore);
+        }
+        self.check_gossip(via, Job::Message { lane, message: message_id.clone(), topic, length, unchecked })
+    }
+
+    /// Too much of one peer is not checked; that is no strike, since its budget let it pass.
+    fn check_gossip(&self, via: NodeId, job: Job) -> Option<MessageAcceptance> {
+        self.prover.push(via, job).is_err().then_some(MessageAcceptance::Ignore)
+    }
+
+    pub(super) fn handle_finding(&mut self, from: NodeId, finding: Finding) {
+        match finding {
+            Finding::Answer { answer, refused, rules } => self.handle_proved(from, answer, &refused, rules),
+            Finding::Announcement { lane, message, checked: Ok(Announcement { node, version, clock }) } => {
+                let id = self.judging.add(Pending { lane, message, from: from.into(), post: None });
+                self.handle(GossipInput::Announced { id, via: from, node, version, clock });
+            }
+            Finding::Message { lane, message, topic, length, checked: Ok(gossip) } => {
+                let wire::Gossip { origin, epoch, number, sent, lifetime, .. } = gossip;
+                let stamp = Stamp { origin, epoch, number, sent, lifetime };
+                let id = self.judging.add(Pending { lane, message, from: from.into(), post: Some((topic, gossip)) });
+                self.handle(GossipInput::Received { id, via: from, stamp, length });
+            }
+            Finding::Announcement { lane, message, checked: Err(error) }
+            | Finding::Message { lane, message, checked: Err(error), .. } => {
+                let acceptance = self.refuse_gossip(from, Strike::Forged, &error);
+                self.inner.lane(lane).report_message_validation_result(&message, &from.into(), acceptance);
+            }
+        }
+    }
+
+    fn refuse_gossip(&mut self, via: NodeId, strike: Strike, error: &dyn std::error::Error) -> MessageAcceptance {
+        tracing::debug!(peer = %via.short(), %error, "refused gossip");
+        self.handle(AccessInput::Struck { peer: via, strike });
+        MessageAcceptance::Reject
+    }
+
+    /// The core has judged a message of gossip.
+    pub(super) fn conclude_gossip(&mut self, id: GossipId, judgement: Judgement) {
+        let Some(Pending { lane, message, from, post }) = self.judging.remove(id) else { return };
+        self.inner.lane(lane).report_message_validation_result(&message, &from, acceptance(judgement));
+        let Some((topic, gossip)) = post.filter(|_| judgement == Judgement::Fresh) else { return };
+        if topic.as_ref().is_none_or(|topic| self.subscribed.contains(topic)) {
+            let id = (gossip.epoch, gossip.number);
+            let event = Event::Multicast { origin: gossip.origin, topic, data: gossip.body, id };
+            self.actions.push_back(ToSwarm::GenerateEvent(event));
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Queries and answers about the status of nodes.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use libp2p::{request_response, swarm::ToSwarm};
+use nuncio_identity::NodeId;
+use nuncio_protocol::{AccessInput, StatusInput, Strike, status_sync::Answer};
+use nuncio_wire::{DecodeError, status};
+
+use super::Behaviour;
+use crate::{
+    Event,
+    inner::node_of,
+    prover::Unproved,
+    status_sync::{OpenQuery, Refused},
+};
+
+impl Behaviour {
+    pub(super) fn handle_status_event(&mut self, event: request_response::Event<Bytes, Bytes>) {
+        match event {
+            request_response::Event::Message { peer, message, .. } => {
+                let Some(peer) = node_of(peer) else { return };
+                match message {
+                    request_response::Message::Request { request, channel, .. } => {
+                        let (wanted, held) = match status::decode_query(request) {
+                            Ok(query) => query,
+                            Err(error) => return self.refuse_status(peer, &error),
+                        };
+                        let Some(query) = self.queries.open(OpenQuery { channel, held }) else { return };
+                        self.handle(StatusInput::Queried { query, peer, wanted });
+                    }
+                    request_response::Message::Response { request_id, response } => {
+                        if self.revocation_queries.remove(&request_id) {
+                            self.handle_revocations_answer(peer, response);
+                        } else {
+                            self.handle_answer(peer, response);
+                        }
+                    }
+                }
+            }
+            request_response::Event::OutboundFailure { peer, error, request_id, .. } => {
+                self.revocation_queries.remove(&request_id);
+                let Some(peer) = node_of(peer) else { return };
+                tracing::debug!(peer = %peer.short(), %error, "status query failed");
+                self.handle(StatusInput::QueryFailed { peer });
+            }
+            request_response::Event::InboundFailure { .. } | request_response::Event::ResponseSent { .. } => {}
+        }
+    }
+
+    fn handle_answer(&mut self, peer: NodeId, response: Bytes) {
+        let mut encoded = match status::decode_answer(response) {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.refuse_status(peer, &error);
+                return self.handle(StatusInput::QueryFailed { peer });
+            }
+        };
+        for record in &mut encoded.records {
+            *record = self.complete(std::mem::take(record));
+        }
+        self.prover.prove(peer, Unproved::of(encoded));
+    }
+
+    /// Puts the pages into a record that were not sent, as they are held.
+    fn complete(&self, record: Bytes) -> Bytes {
+        let held = |node: &[u8]| NodeId::from_bytes(node).ok().and_then(|node| self.overlay.record(&node));
+        // What is no record is refused when it is read.
+        status::complete(record.clone(), |node| held(node).map(|held| &**held)).unwrap_or(record)
+    }
+
+    /// An answer is proved, though perhaps by rules that have changed meanwhile: then its records are proved once more, for
+    /// nobody looks at them again.
+    pub(super) fn handle_proved(&mut self, peer: NodeId, answer: Answer, refused: &[Refused], rules: u64) {
+        for refused in refused {
+            self.refuse_record(peer, refused);
+        }
+        if rules != self.prover.rules() {
+            return self.prover.prove(peer, Unproved::again(answer));
+        }
+        for record in &answer.records {
+            self.readmit_if_proved(record.status.node);
+        }
+        self.handle(StatusInput::Answered { peer, answer });
+    }
+
+    /// The node judges the lists; whether they hold or not, the peer has answered.
+    fn handle_revocations_answer(&mut self, peer: NodeId, response: Bytes) {
+        match status::decode_revocations_answer(response) {
+            Ok(status::RevocationsAnswer { lists, agencies }) => {
+                self.actions.push_back(ToSwarm::GenerateEvent(Event::RevocationLists { peer, lists, agencies }));
+                self.handle(StatusInput::RevocationsAnswered { peer });
+            }
+            Err(error) => {
+                self.refuse_status(peer, &error);
+                self.handle(StatusInput::QueryFailed { peer });
+            }
+        }
+    }
+
+    /// A query or an answer that is none.
+    fn refuse_status(&mut self, peer: NodeId, error: &DecodeError) {
+        tracing::debug!(peer = %peer.short(), %error, "refused a status message");
+        self.handle(AccessInput::Struck { peer, strike: Strike::Malformed });
+    }
+
+    fn refuse_record(&mut self, peer: NodeId, Refused { reason, strike, .. }: &Refused) {
+        if let Some(kept_back) = self.refused_records.line(Instant::now()) {
+            tracing::warn!(peer = %peer.short(), %reason, kept_back, "refused a status record");
+        }
+        if let Some(strike) = *strike {
+            self.handle(AccessInput::Struck { peer, strike });
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Checks of signatures and certificates, outside the swarm's task.
+//!
+//! One thread does them. Peers take turns, and an answer is checked a few records at a time, so that the thousand records
+//! of one peer hold up nobody else; what one peer brought is checked in order.
+
+mod job;
+mod work;
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    thread::JoinHandle,
+};
+
+use nuncio_identity::NodeId;
+use nuncio_wire::SigningContext;
+
+use self::{job::Step, work::Work};
+use crate::access::Certifier;
+
+pub(crate) use job::{Finding, Job, Unproved};
+
+/// Hands jobs to the thread, and back what it found.
+pub(crate) struct Prover {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    wake: Condvar,
+    /// Counts changes of what the certifier says.
+    rules: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    work: Work,
+    waker: Option<Waker>,
+    is_closed: bool,
+}
+
+impl Prover {
+    pub(crate) fn new(context: SigningContext, certifier: Arc<dyn Certifier>) -> Self {
+        let shared = Arc::new(Shared { state: Mutex::default(), wake: Condvar::new(), rules: AtomicU64::new(0) });
+        let worker = shared.clone();
+        let thread = std::thread::Builder::new().name("nuncio-prover".into());
+        let thread = thread.spawn(move || worker.run(&context, &*certifier)).expect("the system has a thread left");
+        Self { shared, thread: Some(thread) }
+    }
+
+    /// Has something checked that a peer brought.
+    ///
+    /// # Errors
+    /// Gives it back when too much of that peer's waits already.
+    pub(crate) fn push(&self, peer: NodeId, job: Job) -> Result<(), Job> {
+        self.shared.lock().work.push(peer, job)?;
+        self.shared.wake.notify_one();
+        Ok(())
+    }
+
+    /// Has records of an answer proved: there is one for each query that was sent, so they have no other bound.
+    pub(crate) fn prove(&self, peer: NodeId, mut unproved: Unproved) {
+        unproved.rules = self.rules();
+        self.shared.lock().work.push_always(peer, Job::Answer(Box::new(unproved)));
+        self.shared.wake.notify_one();
+    }
+
+    /// The certifier may say something else from now on.
+    pub(crate) fn change_rules(&self) {
+        self.shared.rules.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How often it has.
+    pub(crate) fn rules(&self) -> u64 {
+        self.shared.rules.load(Ordering::Acquire)
+    }
+
+    /// What was found about something that a peer brought.
+    pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<(NodeId, Finding)> {
+        let mut state = self.shared.lock();
+        let Some(found) = state.work.take() else {
+            state.waker = Some(cx.waker().clone());
+            return Poll::Pending;
+        };
+        Poll::Ready(found)
+    }
+}
+
+impl Drop for Prover {
+    fn drop(&mut self) {
+        self.shared.lock().is_closed = true;
+        self.shared.wake.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // What panicked there was said when it did.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for Prover {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prover").finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self, context: &SigningContext, certifier: &dyn Certifier) {
+        let mut state = self.lock();
+        while !state.is_closed {
+            let Some((peer, job)) = state.work.next() else {
+                state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            drop(state);
+            let step = job.step(context, certifier);
+            state = self.lock();
+            let is_done = matches!(step, Step::Done(_));
+            state.work.put_back(peer, step);
+            if is_done && let Some(waker) = state.waker.take() {
+                waker.wake();
+            }
+        }
+    }
+}

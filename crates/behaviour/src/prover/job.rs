@@ -1,0 +1,145 @@
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use libp2p::gossipsub::MessageId;
+use nuncio_protocol::{Topic, status_sync::Answer};
+use nuncio_wire::{
+    DecodeError, SigningContext,
+    announcement::{self, Announcement},
+    multicast::{self, Gossip},
+    status::EncodedAnswer,
+};
+
+use crate::{
+    access::Certifier,
+    gossip::Lane,
+    status_sync::{self, Refused},
+};
+
+/// Records of an answer that are checked at a time.
+const SLICE: usize = 16;
+
+/// Bytes that a job takes besides those that came.
+const OVERHEAD: usize = 512;
+
+/// Something to check.
+#[derive(Debug)]
+pub(crate) enum Job {
+    Announcement { lane: Lane, message: MessageId, unchecked: announcement::Unchecked },
+    Message { lane: Lane, message: MessageId, topic: Option<Topic>, length: usize, unchecked: multicast::Unchecked },
+    Answer(Box<Unproved>),
+}
+
+/// An answer of which not all is proved.
+#[derive(Debug, Default)]
+pub(crate) struct Unproved {
+    records: VecDeque<Bytes>,
+    proofs: VecDeque<[Bytes; 2]>,
+    answer: Answer,
+    refused: Vec<Refused>,
+    pub(super) rules: u64,
+}
+
+/// What a check showed.
+#[derive(Debug)]
+pub(crate) enum Finding {
+    Announcement {
+        lane: Lane,
+        message: MessageId,
+        checked: Result<Announcement, DecodeError>,
+    },
+    Message {
+        lane: Lane,
+        message: MessageId,
+        topic: Option<Topic>,
+        length: usize,
+        checked: Result<Gossip, DecodeError>,
+    },
+    /// By which of the rules, too.
+    Answer {
+        answer: Answer,
+        refused: Vec<Refused>,
+        rules: u64,
+    },
+}
+
+/// How far a job has come.
+#[derive(Debug)]
+pub(super) enum Step {
+    More(Job),
+    Done(Finding),
+}
+
+impl Unproved {
+    pub(crate) fn of(encoded: EncodedAnswer) -> Self {
+        let bytes = encoded.records.iter().map(Bytes::len).sum();
+        let answer = Answer { more: encoded.more, bytes, ..Answer::default() };
+        Self { records: encoded.records.into(), proofs: encoded.proofs.into(), answer, ..Self::default() }
+    }
+
+    /// What was proved, to be proved once more.
+    pub(crate) fn again(mut answer: Answer) -> Self {
+        let records = answer.records.drain(..).map(|record| record.bytes.clone()).collect();
+        Self { records, answer, ..Self::default() }
+    }
+
+    fn step(mut self: Box<Self>, context: &SigningContext, certifier: &dyn Certifier) -> Step {
+        for proof in self.proofs.drain(..self.proofs.len().min(SLICE)) {
+            match status_sync::prove_equivocation(proof, context, certifier) {
+                Ok(proof) => self.answer.proofs.push(proof),
+                Err(refused) => self.refused.push(refused),
+            }
+        }
+        for record in self.records.drain(..self.records.len().min(SLICE)) {
+            match status_sync::prove(record, context, certifier) {
+                Ok(record) => self.answer.records.push(record),
+                Err(refused) => {
+                    self.answer.refused.extend(refused.node);
+                    self.refused.push(refused);
+                }
+            }
+        }
+        if !self.records.is_empty() || !self.proofs.is_empty() {
+            return Step::More(Job::Answer(self));
+        }
+        let Self { answer, refused, rules, .. } = *self;
+        Step::Done(Finding::Answer { answer, refused, rules })
+    }
+}
+
+impl Job {
+    /// How many bytes it counts for.
+    pub(super) fn weight(&self) -> usize {
+        OVERHEAD
+            + match self {
+                Self::Announcement { .. } => 0,
+                Self::Message { length, .. } => *length,
+                Self::Answer(unproved) => unproved.answer.bytes,
+            }
+    }
+
+    pub(super) fn step(self, context: &SigningContext, certifier: &dyn Certifier) -> Step {
+        match self {
+            Self::Announcement { lane, message, unchecked } => {
+                Step::Done(Finding::Announcement { lane, message, checked: unchecked.check(context) })
+            }
+            Self::Message { lane, message, topic, length, unchecked } => {
+                let checked = unchecked.check(&multicast::gossip_topic(topic.as_ref()), context);
+                Step::Done(Finding::Message { lane, message, topic, length, checked })
+            }
+            Self::Answer(unproved) => unproved.step(context, certifier),
+        }
+    }
+}
+
+impl Finding {
+    /// The weight of the job it comes of.
+    pub(super) fn weight(&self) -> usize {
+        OVERHEAD
+            + match self {
+                Self::Announcement { .. } => 0,
+                Self::Message { length, .. } => *length,
+                Self::Answer { answer, .. } => answer.bytes,
+            }
+    }
+}

@@ -1,0 +1,160 @@
+use std::collections::{BTreeMap, VecDeque};
+
+use nuncio_identity::NodeId;
+
+use super::job::{Finding, Job, Step};
+
+/// Jobs and bytes of one peer that wait, or are done and not taken.
+const MAX_JOBS: usize = 4096;
+const MAX_BYTES: usize = 32 << 20;
+
+/// What is to be checked, by peer, and what was found.
+///
+/// Bound, for each connected peer: [`MAX_JOBS`] and [`MAX_BYTES`], of which the last job may pass the latter; when full, the
+/// job is given back.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    peers: BTreeMap<NodeId, Peer>,
+    turns: VecDeque<NodeId>,
+    found: VecDeque<(NodeId, Finding)>,
+}
+
+/// It is in `turns` once while it has jobs of which none is being done.
+#[derive(Debug, Default)]
+struct Peer {
+    jobs: VecDeque<Job>,
+    is_served: bool,
+    /// Jobs waiting, being done, and done but not taken; and their bytes.
+    count: usize,
+    bytes: usize,
+}
+
+impl Work {
+    pub(super) fn push(&mut self, peer: NodeId, job: Job) -> Result<(), Job> {
+        if self.peers.get(&peer).is_some_and(|peer| peer.count >= MAX_JOBS || peer.bytes >= MAX_BYTES) {
+            return Err(job);
+        }
+        self.push_always(peer, job);
+        Ok(())
+    }
+
+    pub(super) fn push_always(&mut self, node: NodeId, job: Job) {
+        let peer = self.peers.entry(node).or_default();
+        peer.count += 1;
+        peer.bytes += job.weight();
+        if peer.jobs.is_empty() && !peer.is_served {
+            self.turns.push_back(node);
+        }
+        peer.jobs.push_back(job);
+    }
+
+    /// The next job, of the peer whose turn it is.
+    pub(super) fn next(&mut self) -> Option<(NodeId, Job)> {
+        let node = self.turns.pop_front()?;
+        let peer = self.peers.get_mut(&node)?;
+        peer.is_served = true;
+        Some((node, peer.jobs.pop_front()?))
+    }
+
+    /// What has become of a job.
+    pub(super) fn put_back(&mut self, node: NodeId, step: Step) {
+        let Some(peer) = self.peers.get_mut(&node) else { return };
+        peer.is_served = false;
+        match step {
+            Step::More(job) => peer.jobs.push_front(job),
+            Step::Done(finding) => self.found.push_back((node, finding)),
+        }
+        if !peer.jobs.is_empty() {
+            self.turns.push_back(node);
+        }
+    }
+
+    /// What was found first.
+    pub(super) fn take(&mut self) -> Option<(NodeId, Finding)> {
+        let (node, finding) = self.found.pop_front()?;
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.count -= 1;
+            peer.bytes -= finding.weight();
+            if peer.count == 0 {
+                self.peers.remove(&node);
+            }
+        }
+        Some((node, finding))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use libp2p::gossipsub::MessageId;
+    use nuncio_identity::NodeKey;
+    use nuncio_protocol::status_sync::Version;
+    use nuncio_wire::{SigningContext, announcement, status::EncodedAnswer};
+
+    use super::*;
+    use crate::{access::Member, gossip::Lane, prover::Unproved};
+
+    struct Nobody;
+
+    impl crate::Certifier for Nobody {
+        fn certify(&self, _: NodeId, _: &[bytes::Bytes]) -> Result<Member, String> {
+            Err("nobody is a member".into())
+        }
+    }
+
+    fn context() -> SigningContext {
+        SigningContext::new(NodeKey::generate(), "test")
+    }
+
+    fn announced(context: &SigningContext, seq: u64) -> Job {
+        job(&announcement::encode(Version { epoch: 1, seq }, std::time::Duration::ZERO, context))
+    }
+
+    fn job(bytes: &[u8]) -> Job {
+        let (message, unchecked) = (MessageId::new(b"message"), announcement::decode(bytes).unwrap());
+        Job::Announcement { lane: Lane::Short, message, unchecked }
+    }
+
+    fn seq(finding: &Finding) -> Option<u64> {
+        match finding {
+            Finding::Announcement { checked, .. } => Some(checked.as_ref().unwrap().version.seq),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_thousand_records_of_one_peer_hold_up_nobody_else_and_what_one_peer_brings_stays_in_order() {
+        let (mut work, context) = (Work::default(), context());
+        let (greedy, honest) = (NodeKey::generate().node_id(), NodeKey::generate().node_id());
+        let records = vec![bytes::Bytes::from_static(b"no record"); 1000];
+        let answer = Unproved::of(EncodedAnswer { records, proofs: Vec::new(), more: false });
+        work.push_always(greedy, Job::Answer(Box::new(answer)));
+        work.push(greedy, announced(&context, 1)).unwrap();
+        for number in [2, 3, 4] {
+            work.push(honest, announced(&context, number)).unwrap();
+        }
+        let mut order = Vec::new();
+        while let Some((peer, job)) = work.next() {
+            let step = job.step(&context, &Nobody);
+            work.put_back(peer, step);
+            order.extend(work.take().map(|(peer, finding)| (peer, seq(&finding))));
+        }
+        let expected = [(honest, Some(2)), (honest, Some(3)), (honest, Some(4)), (greedy, None), (greedy, Some(1))];
+        assert_eq!(order, expected);
+        assert!(work.peers.is_empty() && work.turns.is_empty());
+    }
+
+    #[test]
+    fn what_waits_of_one_peer_is_bounded_also_when_it_is_done_and_nobody_takes_it() {
+        let (mut work, context) = (Work::default(), context());
+        let (flooder, other) = (NodeKey::generate().node_id(), NodeKey::generate().node_id());
+        let bytes = announcement::encode(Version { epoch: 1, seq: 1 }, std::time::Duration::ZERO, &context);
+        let taken = (0..=MAX_JOBS).take_while(|_| work.push(flooder, job(&bytes)).is_ok()).count();
+        assert_eq!(taken, MAX_JOBS);
+        let (peer, done) = work.next().unwrap();
+        work.put_back(peer, done.step(&context, &Nobody));
+        work.push(flooder, job(&bytes)).unwrap_err();
+        work.push(other, job(&bytes)).unwrap();
+        work.take().unwrap();
+        work.push(flooder, job(&bytes)).unwrap();
+    }
+}

@@ -1,0 +1,120 @@
+//! A multiplexer that stops reading when it is told to, and goes on writing, or writes nonsense.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use futures::{AsyncRead, AsyncWrite};
+use libp2p::core::muxing::{StreamMuxer, StreamMuxerBox, StreamMuxerEvent, SubstreamBox};
+
+/// What a node hears and says.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ears {
+    /// Which streams are read: all but those of this protocol; none when it is empty.
+    closed_to: Arc<Mutex<Option<String>>>,
+    babbles: Arc<AtomicBool>,
+}
+
+impl Ears {
+    pub(crate) fn close(&self) {
+        self.close_to("");
+    }
+
+    pub(crate) fn close_to(&self, protocol: &str) {
+        *self.closed_to.lock().expect("not poisoned") = Some(protocol.to_owned());
+    }
+
+    /// Streams opened from now on are read again.
+    pub(crate) fn open(&self) {
+        *self.closed_to.lock().expect("not poisoned") = None;
+    }
+
+    /// From now on a stream says nonsense where it should say that the node lives.
+    pub(crate) fn babble(&self) {
+        self.babbles.store(true, Ordering::Relaxed);
+    }
+
+    fn are_closed_to(&self, start: &[u8]) -> bool {
+        let start = String::from_utf8_lossy(start);
+        self.closed_to.lock().expect("not poisoned").as_ref().is_some_and(|protocol| start.contains(protocol.as_str()))
+    }
+
+    pub(crate) fn of(&self, muxer: StreamMuxerBox) -> StreamMuxerBox {
+        StreamMuxerBox::new(Deaf { muxer, ears: self.clone() })
+    }
+}
+
+struct Deaf {
+    muxer: StreamMuxerBox,
+    ears: Ears,
+}
+
+struct DeafStream {
+    stream: SubstreamBox,
+    ears: Ears,
+    /// What was read first, which names the protocol.
+    start: Vec<u8>,
+}
+
+impl Deaf {
+    fn stream(&self, stream: SubstreamBox) -> DeafStream {
+        DeafStream { stream, ears: self.ears.clone(), start: Vec::new() }
+    }
+}
+
+impl StreamMuxer for Deaf {
+    type Substream = DeafStream;
+    type Error = io::Error;
+
+    fn poll_inbound(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<DeafStream>> {
+        Pin::new(&mut self.muxer).poll_inbound(cx).map_ok(|stream| self.stream(stream))
+    }
+
+    fn poll_outbound(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<DeafStream>> {
+        Pin::new(&mut self.muxer).poll_outbound(cx).map_ok(|stream| self.stream(stream))
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.muxer).poll_close(cx)
+    }
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<StreamMuxerEvent>> {
+        Pin::new(&mut self.muxer).poll(cx)
+    }
+}
+
+impl AsyncRead for DeafStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        if self.ears.are_closed_to(&self.start) {
+            return Poll::Pending;
+        }
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if let Poll::Ready(Ok(read)) = read
+            && self.start.len() < 256
+        {
+            self.start.extend_from_slice(&buffer[..read]);
+        }
+        read
+    }
+}
+
+impl AsyncWrite for DeafStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let babbles = bytes == [0; 4] && self.ears.babbles.load(Ordering::Relaxed);
+        Pin::new(&mut self.stream).poll_write(cx, if babbles { &[0xff; 4] } else { bytes })
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_close(cx)
+    }
+}

@@ -1,0 +1,143 @@
+//! The write deadline: a connection ends whose peer reads nothing.
+//!
+//! What waits for a peer is bounded where it waits, but a peer that keeps its link alive and reads nothing would hold that
+//! much for ever, on whichever of its streams it likes. So all streams are watched where they are made.
+
+use std::{
+    collections::HashMap,
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures::{AsyncRead, AsyncWrite, FutureExt};
+use futures_timer::Delay;
+use libp2p::core::muxing::{StreamMuxer, StreamMuxerBox, StreamMuxerEvent, SubstreamBox};
+
+/// Time is counted in ticks while the connection runs: when this process was stopped, or too busy to serve the connection,
+/// that is not its peer's fault.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Ticks for which a stream may have something to write of which the peer takes nothing.
+const DEADLINE: u32 = 10;
+
+/// A multiplexer whose streams are watched.
+pub(crate) struct Watched {
+    muxer: StreamMuxerBox,
+    stalls: Arc<Stalls>,
+    tick: Delay,
+    streams: u64,
+}
+
+/// A stream that tells when it cannot write, and when it can again.
+pub(crate) struct WatchedStream {
+    stream: SubstreamBox,
+    stalls: Arc<Stalls>,
+    name: u64,
+    is_stalled: bool,
+}
+
+/// The streams that cannot write, with the ticks since then. Bound: the streams of a connection.
+#[derive(Default)]
+struct Stalls(Mutex<HashMap<u64, u32>>);
+
+impl Stalls {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, u32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a tick; says whether a stream has passed its deadline.
+    fn tick(&self) -> bool {
+        let mut stalls = self.lock();
+        stalls.values_mut().for_each(|ticks| *ticks += 1);
+        stalls.values().any(|ticks| *ticks >= DEADLINE)
+    }
+}
+
+impl Watched {
+    pub(crate) fn new(muxer: StreamMuxerBox) -> Self {
+        Self { muxer, stalls: Arc::default(), tick: Delay::new(TICK), streams: 0 }
+    }
+
+    fn watch(&mut self, stream: SubstreamBox) -> WatchedStream {
+        self.streams += 1;
+        WatchedStream { stream, stalls: self.stalls.clone(), name: self.streams, is_stalled: false }
+    }
+}
+
+impl StreamMuxer for Watched {
+    type Substream = WatchedStream;
+    type Error = io::Error;
+
+    fn poll_inbound(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<WatchedStream>> {
+        Pin::new(&mut self.muxer).poll_inbound(cx).map_ok(|stream| self.watch(stream))
+    }
+
+    fn poll_outbound(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<WatchedStream>> {
+        Pin::new(&mut self.muxer).poll_outbound(cx).map_ok(|stream| self.watch(stream))
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.muxer).poll_close(cx)
+    }
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<StreamMuxerEvent>> {
+        while self.tick.poll_unpin(cx).is_ready() {
+            self.tick.reset(TICK);
+            if self.stalls.tick() {
+                let seconds = (TICK * DEADLINE).as_secs();
+                let error = format!("the peer reads nothing for {seconds} s");
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, error)));
+            }
+        }
+        Pin::new(&mut self.muxer).poll(cx)
+    }
+}
+
+impl WatchedStream {
+    fn note<T>(&mut self, outcome: Poll<T>) -> Poll<T> {
+        if outcome.is_pending() != self.is_stalled {
+            self.is_stalled = outcome.is_pending();
+            let mut stalls = self.stalls.lock();
+            if self.is_stalled {
+                stalls.insert(self.name, 0);
+            } else {
+                stalls.remove(&self.name);
+            }
+        }
+        outcome
+    }
+}
+
+impl Drop for WatchedStream {
+    fn drop(&mut self) {
+        if self.is_stalled {
+            self.stalls.lock().remove(&self.name);
+        }
+    }
+}
+
+impl AsyncRead for WatchedStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for WatchedStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.note(outcome)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let outcome = Pin::new(&mut self.stream).poll_flush(cx);
+        self.note(outcome)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let outcome = Pin::new(&mut self.stream).poll_close(cx);
+        self.note(outcome)
+    }
+}
