@@ -13,7 +13,7 @@ use libp2p::{
     request_response::{self, ProtocolSupport},
     swarm::NetworkBehaviour,
 };
-use nuncio_protocol::{MAX_BODY, MAX_RELAYED_TOPICS, MAX_TOPICS_PER_NODE};
+use nuncio_protocol::{MAX_BODY, MAX_MULTICAST_TOPIC_BYTES, MAX_RELAYED_TOPICS, TOPIC_COST};
 use nuncio_wire::{SigningContext, announcement, multicast, status};
 use sha2::{Digest, Sha256};
 
@@ -29,7 +29,7 @@ use crate::{
 const GOSSIP_QUEUE: usize = 1024;
 
 /// Of one peer: its own topics, those it relays, and the overlay's.
-const MAX_SUBSCRIPTIONS: usize = MAX_TOPICS_PER_NODE + MAX_RELAYED_TOPICS + 8;
+const MAX_SUBSCRIPTIONS: usize = MAX_MULTICAST_TOPIC_BYTES / TOPIC_COST + MAX_RELAYED_TOPICS + 8;
 
 #[derive(NetworkBehaviour)]
 pub struct Inner {

@@ -7,8 +7,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use nuncio_identity::NodeId;
-use nuncio_protocol::status_sync::{Equivocation, Status, Version};
+use nuncio_identity::{NodeId, NodeKey};
+use nuncio_protocol::{
+    MAX_APPLICATION_FIELD, MAX_MULTICAST_TOPIC_BYTES, MAX_NEIGHBOURS, MAX_TOPIC_BYTES, TOPIC_COST, Topic,
+    peering::Address,
+    status_sync::{Equivocation, IssuerId, Status, Version},
+};
 use nuncio_wire::{DecodeError, status};
 
 use super::party::{lone, parties};
@@ -43,6 +47,38 @@ fn a_record_is_read_by_anyone_in_its_network_and_refused_when_changed() {
     let mut changed = record.bytes.to_vec();
     changed[place + 7] = b'8';
     assert_eq!(status::decode_record(changed.into(), &b.context), refused);
+}
+
+#[test]
+fn a_record_that_says_all_that_it_may_fits() {
+    let [a] = parties();
+    let names = |budget: usize, length: usize| {
+        (0..budget / (length + TOPIC_COST)).map(move |n| Topic::new(&format!("{n:0>length$}")).unwrap())
+    };
+    let nodes: BTreeSet<_> = (0..MAX_NEIGHBOURS).map(|_| NodeKey::generate().node_id()).collect();
+    for length in [5, Topic::MAX_LENGTH] {
+        let status = Status {
+            version: Version { epoch: u64::MAX, seq: u64::MAX },
+            addresses: vec![Address::new(&"a".repeat(256)); 8],
+            neighbours: nodes.clone(),
+            topics: names(MAX_TOPIC_BYTES, length).map(|topic| (topic, u32::MAX)).collect(),
+            multicast_topics: names(MAX_MULTICAST_TOPIC_BYTES, length).collect(),
+            revocations: (0..64).map(|n| (IssuerId([n; 32]), u64::MAX)).collect(),
+            application: vec![0; MAX_APPLICATION_FIELD].into(),
+            ..empty(a.node)
+        };
+        let record = status::sign_record(status.clone(), &vec![Bytes::from(vec![0; 4 << 10]); 5], &a.context);
+        assert_eq!(status::decode_record(record.bytes, &a.context).map(|(read, _)| read.status), Ok(status));
+    }
+}
+
+#[test]
+fn topics_over_their_budget_are_refused() {
+    let [a] = parties();
+    let topics = (0..1200).map(|n| (Topic::new(&format!("{n:0>254}")).unwrap(), 1)).collect();
+    let status = Status { topics, ..empty(a.node) };
+    let refused = status::decode_record(status::sign_record(status, &[], &a.context).bytes, &a.context);
+    assert!(matches!(refused, Err(DecodeError::TooMany { what: "topic bytes", .. })));
 }
 
 #[test]

@@ -11,7 +11,11 @@ use nuncio_protocol::{
     status_sync::{IssuerId, Query, Status, Version},
     unicast::{self, Refusal},
 };
-use nuncio_wire::{multicast::Gossip, unicast::Frame, verdict::Verdict};
+use nuncio_wire::{
+    multicast::Gossip,
+    unicast::Frame,
+    verdict::{Protocol, Verdict},
+};
 use proptest::{collection, option, prelude::*, sample::select};
 
 /// A node and the epoch it is in.
@@ -79,6 +83,7 @@ pub(super) fn amop(source: Place, target: Place) -> impl Strategy<Value = amop::
             data
         }),
         (any::<i32>(), bytes(600)).prop_map(|(code, data)| Content::Result { code: ResultCode(code), data }),
+        Just(Content::Received),
     ];
     (header(source, target), content).prop_map(|(header, content)| amop::Message { header, content })
 }
@@ -161,9 +166,12 @@ pub(super) fn query(nodes: Vec<NodeId>) -> impl Strategy<Value = Query> {
 }
 
 pub(super) fn verdict() -> impl Strategy<Value = Verdict> {
-    ("[ -~é]{0,100}", any::<u32>(), option::of("[ -~é]{0,400}")).prop_map(|(network, max_body, refusal)| Verdict {
-        network,
-        max_body,
-        refusal,
-    })
+    let protocol = (any::<u32>(), any::<u32>(), collection::btree_set("[a-z0-9-]{1,32}", 0..=8));
+    let protocol = protocol.prop_map(|(one, other, features)| {
+        // 0 is what is absent in version 1.
+        let (lowest, highest) = (one.min(other).max(1), one.max(other).max(1));
+        Protocol { lowest, highest, features }
+    });
+    ("[ -~é]{0,100}", any::<u32>(), option::of("[ -~é]{0,400}"), protocol)
+        .prop_map(|(network, max_body, refusal, protocol)| Verdict { network, max_body, refusal, protocol })
 }
