@@ -161,7 +161,7 @@ pub fn gossip(data: &[u8]) {
 pub fn verdict(data: &[u8]) {
     if let Ok(verdict) = Verdict::decode(data) {
         let again = Verdict::decode(&verdict.encode()[2..]).expect("what was read is written well");
-        assert_eq!(again.max_body, verdict.max_body);
+        assert_eq!((again.max_body, again.protocol), (verdict.max_body, verdict.protocol));
     }
 }
 

@@ -61,6 +61,7 @@ fn length(frame: &Frame) -> usize {
     match frame {
         Frame::Message(message) => match &message.content {
             Content::Publish { data, .. } | Content::Result { data, .. } => data.len(),
+            Content::Received => 0,
             Content::Sealed { bytes, .. } => bytes.len(),
         },
         Frame::Multicast(multicast) => multicast.length(),

@@ -3,14 +3,15 @@
 //! Gossipsub bounds what waits for a peer in messages, not in bytes. So long ones wait in a short queue of their own, and
 //! short ones, announcements among them, do not wait behind them.
 
+use std::time::Duration;
+
 use libp2p::gossipsub::{
     self, IdentityTransform, MaxCountSubscriptionFilter, MessageAuthenticity, MessageId, TopicHash,
     TopicSubscriptionFilter, ValidationMode,
 };
-use nuncio_protocol::{LARGE_BODY, MAX_BODY, MAX_RELAYED_TOPICS, MAX_TOPICS_PER_NODE};
+use nuncio_protocol::{LARGE_BODY, MAX_BODY, MAX_MULTICAST_TOPIC_BYTES, MAX_RELAYED_TOPICS, TOPIC_COST};
 use nuncio_wire::{announcement, multicast};
 use sha2::{Digest, Sha256};
-use std::time::Duration;
 
 /// One lane.
 pub(crate) type Gossipsub = gossipsub::Behaviour<IdentityTransform, SubscriptionFilter>;
@@ -32,7 +33,7 @@ const SHORT_QUEUE: usize = 1024;
 const LONG_QUEUE: usize = 8;
 
 /// Of one peer: its own topics, those it relays, and the overlay's.
-const MAX_SUBSCRIPTIONS: usize = MAX_TOPICS_PER_NODE + MAX_RELAYED_TOPICS + 8;
+const MAX_SUBSCRIPTIONS: usize = MAX_MULTICAST_TOPIC_BYTES / TOPIC_COST + MAX_RELAYED_TOPICS + 8;
 
 /// Bytes that one of them takes when a peer tells all at once.
 const SUBSCRIPTION: usize = 300;

@@ -13,7 +13,8 @@
 //! that the chunk is sent again. Knowing the offer, the topic or recorded messages helps nobody. A list of hashes in the
 //! offer would bind chunks as well, but not receipts, and would grow with the file.
 //!
-//! Who *may* offer, and accept, is whoever is let to the agreed topic. Each offer is a transfer of its own; of two with one
+//! Who *may* offer, and accept, is whoever is let to the agreed topic: on a private one, who has a key of it may accept
+//! ([`PrivatePublisher::send_file`](crate::PrivatePublisher::send_file)). Each offer is a transfer of its own; of two with one
 //! name the first that is whole has it, the other is told so. Nobody can end a transfer of others; who takes part in an
 //! open topic can still take a receiver's places ([`InboxOptions::max_at_once`]) and its quota.
 //!
@@ -22,6 +23,7 @@
 //! the receiver dies, and the next offer of the same goes on behind it. Only the SHA-256 of the whole decides: a file that was
 //! resumed and does not have it is fetched once more from its beginning. A sender that loses its receiver offers again.
 
+mod desk;
 mod inbox;
 mod leftovers;
 pub mod message;
@@ -30,6 +32,8 @@ mod part;
 mod quota;
 mod receive;
 mod send;
+mod sending;
+mod topic;
 
 use std::{io, path::PathBuf, time::Duration};
 

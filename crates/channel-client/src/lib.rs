@@ -41,6 +41,9 @@
 //! | messages not yet taken from a [`Subscription`] | [`Builder::queue`] | unicasts are declined, multicasts dropped and counted ([`Subscription::missed`]) |
 //! | unicasts taken but not answered | 1024 | further ones are declined |
 //! | topics | 512 | [`SubscribeError::TooManyTopics`] |
+//! | files on their way to a [`FileInbox`], and in all | [`InboxOptions`] | offers are refused with the reason |
+//! | challenges of a private topic signed | 600 of Nuncio's publishers, 60 of SDKs a minute | declined and counted |
+//! | challenges of a private topic put | 64 in flight, 64 waiting | the node asks again |
 
 mod backoff;
 mod builder;
@@ -50,6 +53,7 @@ mod delivery;
 mod dial;
 mod driver;
 mod files;
+mod messages;
 mod node_error;
 mod options;
 mod pending;

@@ -16,8 +16,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::{
-    CallError, Challengers, Client, Delivery, PrivateSubscription, PublishError, Status, SubscribeError, Subscription,
-    TopicKey,
+    CallError, Challengers, Client, Delivery, PublishError, Status, SubscribeError, TopicKey, messages::Messages,
 };
 
 pub use private::PoolPrivatePublisher;
@@ -57,12 +56,6 @@ enum Wanted {
 struct Home {
     status: watch::Receiver<Status>,
     messages: Messages,
-}
-
-#[derive(Debug)]
-enum Messages {
-    Public(Subscription),
-    Private(PrivateSubscription),
 }
 
 impl Pool {
@@ -236,14 +229,5 @@ impl PoolSubscription {
         };
         self.home = Some(Home { status: client.status(), messages });
         Ok(())
-    }
-}
-
-impl Messages {
-    async fn next(&mut self) -> Option<Delivery> {
-        match self {
-            Self::Public(subscription) => subscription.next().await,
-            Self::Private(subscription) => subscription.next().await,
-        }
     }
 }

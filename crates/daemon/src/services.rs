@@ -119,7 +119,7 @@ impl Daemon {
                 let access = state.sdk_access(&policy.load());
                 let mut config = gateway_config(config, tls, access);
                 config.rpc = Some(Arc::new(peer_calls));
-                Some(nuncio_gateway::bind(config, clients.clone(), handle.client_inputs(), info)?)
+                Some(nuncio_gateway::bind(config, clients.clone(), handle.client_inputs(), info).await?)
             }
             None => None,
         };

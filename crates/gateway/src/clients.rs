@@ -1,7 +1,9 @@
 //! The connected clients, as the core reaches them.
 
+mod answer_place;
 mod deliveries;
 mod mailbox;
+mod parcel;
 mod window;
 
 use std::{
@@ -22,7 +24,8 @@ use crate::{
     counters::{Counters, Statistics},
     tenants::{Tenant, Tenants},
 };
-pub(crate) use mailbox::{Content, Mailbox, Parcel, Written};
+pub(crate) use mailbox::Mailbox;
+pub(crate) use parcel::{Content, Parcel, Written};
 
 /// The registry of connected clients: the core's way to them.
 ///

@@ -108,7 +108,8 @@ pub struct Timeouts {
     /// For the socket to take the next 16 KiB, or all there is when that is less, and for the client's host to acknowledge
     /// what was sent, before a session is closed.
     pub write: Duration,
-    /// How long an acknowledgement is waited for; later ones are dropped. Longer than the core's whole AMOP budget.
+    /// How long an acknowledgement is waited for from when its delivery was written; later ones are dropped. Longer than
+    /// the core's whole AMOP budget.
     pub acknowledge: Duration,
     /// At shutdown, for messages in flight to be answered and answers to be written.
     pub drain: Duration,

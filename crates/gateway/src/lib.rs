@@ -18,7 +18,7 @@
 //!
 //! let clients = Arc::new(Clients::new());
 //! let (inputs, core) = mpsc::channel(1024);
-//! let gateway = nuncio_gateway::bind(config, Arc::clone(&clients), inputs, info)?;
+//! let gateway = nuncio_gateway::bind(config, Arc::clone(&clients), inputs, info).await?;
 //! tokio::spawn(gateway.run(CancellationToken::new()));
 //! # drop(core);
 //! # Ok(())
@@ -26,6 +26,7 @@
 //! ```
 
 mod access;
+pub mod bounds;
 mod clients;
 mod config;
 mod counters;

@@ -92,10 +92,7 @@ pub struct Renewal(Arc<Door>);
 ///
 /// # Errors
 /// When the address cannot be listened on.
-///
-/// # Panics
-/// Outside a tokio runtime.
-pub fn bind(
+pub async fn bind(
     config: Config,
     clients: Arc<Clients>,
     inputs: mpsc::Sender<ClientInput>,

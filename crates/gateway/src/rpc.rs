@@ -31,7 +31,11 @@ pub(crate) struct Rpc {
 /// The answer to one call.
 pub(crate) enum Answer {
     Now(Bytes),
-    Later(Pin<Box<dyn Future<Output = Bytes> + Send>>),
+    Later {
+        /// What the call takes in memory until then.
+        bytes: usize,
+        future: Pin<Box<dyn Future<Output = Bytes> + Send>>,
+    },
 }
 
 impl Rpc {
@@ -55,7 +59,10 @@ impl Rpc {
         }
         let later = self.handler.as_ref().and_then(|handler| handler.call(call.clone()));
         match later {
-            Some(future) => Answer::Later(Box::pin(async move { encode(&call.id, future.await) })),
+            Some(future) => {
+                let bytes = call::memory(&call.params) + call::memory(&call.id);
+                Answer::Later { bytes, future: Box::pin(async move { encode(&call.id, future.await) }) }
+            }
             None => Answer::Now(encode(&call.id, self.built_in(&call.method))),
         }
     }

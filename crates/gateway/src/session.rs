@@ -157,8 +157,8 @@ impl Session {
         while self.mailbox().is_open() {
             match self.inbox.next()? {
                 Some(Received::Frame(frame)) => {
-                    self.intake.free();
                     self.handle_frame(frame).await?;
+                    self.intake.free();
                 }
                 Some(Received::Oversized { header, length }) => self.handle_oversized(header, length).await?,
                 None => return Ok(()),

@@ -28,15 +28,19 @@ use crate::{
     agencies::Agencies,
     certifier::PolicyCertifier,
     epoch::{EpochError, EpochStore},
-    event_loop::{self, EventLoop},
+    event_loop::{self, EventLoop, Shown},
     lifetimes::Lifetimes,
     listeners::Listeners,
+    queue,
     told::Told,
     view::{self, Facts},
 };
 
 /// Commands of handles that wait at the most; callers wait beyond that.
 const COMMAND_QUEUE: usize = 1024;
+
+/// Bytes of their bodies.
+const COMMAND_BYTES: usize = 64 << 20;
 
 /// Inputs of the gateway that wait at the most; its sessions stop reading beyond that.
 const CLIENT_QUEUE: usize = 1024;
@@ -89,7 +93,7 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
         started: Instant::now(),
         listen: addresses.iter().map(ToString::to_string).collect(),
     };
-    let (command_sender, commands) = mpsc::channel(COMMAND_QUEUE);
+    let (command_sender, commands) = queue::channel(COMMAND_QUEUE, COMMAND_BYTES);
     let (client_sender, client_inputs) = mpsc::channel(CLIENT_QUEUE);
     let (response_sender, responses) = mpsc::unbounded_channel();
     let snapshot = Arc::new(view::snapshot(&facts, swarm.behaviour().overlay(), &admissions, &HashMap::new(), [0; 2]));
@@ -102,8 +106,7 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
         client_inputs,
         responses,
         response_sender,
-        snapshots: snapshot_sender,
-        snapshot_due: true,
+        shown: Shown::new(snapshot_sender),
         facts,
         admission,
         admissions,

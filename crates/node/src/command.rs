@@ -21,3 +21,15 @@ pub(crate) enum Command {
     Record { node: NodeId, answer: oneshot::Sender<Option<Arc<Record>>> },
     ApplicationField { bytes: Bytes },
 }
+
+impl Command {
+    /// What it counts in the queue of commands: the body.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Request { body: data, .. } | Self::Publish { data, .. } | Self::ApplicationField { bytes: data } => {
+                data.len()
+            }
+            _ => 0,
+        }
+    }
+}

@@ -2,10 +2,10 @@
 
 mod commands;
 mod reports;
+mod shown;
 
 use std::{
     collections::HashMap,
-    sync::Arc,
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
@@ -21,12 +21,13 @@ use nuncio_protocol::{
 use nuncio_transport::{Admissions, SharedIdentity};
 use rustls_pki_types::UnixTime;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::mpsc,
     time::{Interval, MissedTickBehavior},
 };
 use tokio_util::sync::CancellationToken;
 
 use self::commands::Waiting;
+pub(crate) use self::shown::Shown;
 use crate::{
     addresses::OwnAddresses,
     admission::Admission,
@@ -34,7 +35,7 @@ use crate::{
     command::Command,
     handle::{Answer, MessageId, Response},
     listeners::Listeners,
-    snapshot::Snapshot,
+    queue,
     told::Told,
     turn::{Source, Work, work_until},
     view::{self, Facts},
@@ -49,13 +50,12 @@ const GOODBYE: Duration = Duration::from_millis(1500);
 pub(crate) struct EventLoop {
     pub(crate) swarm: Swarm<Behaviour>,
     pub(crate) tick: Interval,
-    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) commands: queue::Receiver<Command>,
     pub(crate) client_inputs: mpsc::Receiver<ClientInput>,
     /// As many wait as requests are open, which the core bounds.
     pub(crate) responses: mpsc::UnboundedReceiver<Response>,
     pub(crate) response_sender: mpsc::UnboundedSender<Response>,
-    pub(crate) snapshots: watch::Sender<Arc<Snapshot>>,
-    pub(crate) snapshot_due: bool,
+    pub(crate) shown: Shown,
     pub(crate) facts: Facts,
     pub(crate) admission: Admission,
     pub(crate) admissions: Admissions,
@@ -130,30 +130,32 @@ impl EventLoop {
             }
             Event::LinkUp { peer } => {
                 self.report_link_up(&peer);
-                self.snapshot_due = true;
+                self.shown.touch();
             }
             Event::LinkDown { peer, reason } => {
                 self.report_link_down(&peer, &reason);
                 self.round_trips.remove(&peer);
-                self.snapshot_due = true;
+                self.shown.touch();
             }
             Event::ReachabilityChanged { node, reachable } => {
                 self.report_reachability(&node, reachable);
-                self.snapshot_due = true;
+                self.shown.touch();
             }
-            Event::NodeChanged { .. } => self.snapshot_due = true,
+            Event::NodeChanged { .. } => self.shown.touch(),
             Event::DuplicateIdentity { node, address, epoch } => {
                 self.duplicates += 1;
-                self.snapshot_due = true;
+                self.shown.touch();
                 self.report_duplicate(node, address.as_ref(), epoch);
             }
             Event::RevocationLists { peer, lists, agencies } => {
                 let (behaviour, now) = (self.swarm.behaviour_mut(), UnixTime::now());
-                self.snapshot_due |= self.admission.adopt(peer, [&lists, &agencies], behaviour, now);
+                if self.admission.adopt(peer, [&lists, &agencies], behaviour, now) {
+                    self.shown.touch();
+                }
             }
             Event::RoundTrip { peer, time } => {
                 self.round_trips.insert(peer, time);
-                self.snapshot_due = true;
+                self.shown.touch();
             }
             _ => {}
         }
@@ -169,28 +171,23 @@ impl EventLoop {
 
     fn handle_client_input(&mut self, input: ClientInput) {
         self.swarm.behaviour_mut().client(input);
-        self.snapshot_due = true;
+        self.shown.touch();
     }
 
     fn handle_tick(&mut self) {
         self.told.conclude(Instant::now());
-        self.snapshot_due |= self.admission.handle_tick(self.swarm.behaviour_mut(), UnixTime::now());
+        if self.admission.handle_tick(self.swarm.behaviour_mut(), UnixTime::now()) {
+            self.shown.touch();
+        }
         for topic in self.listeners.prune() {
             self.swarm.behaviour_mut().unsubscribe(&topic);
         }
-        if std::mem::take(&mut self.snapshot_due) || self.seq_changed() {
-            let overlay = self.swarm.behaviour().overlay();
+        let (overlay, began) = (self.swarm.behaviour().overlay(), Instant::now());
+        if self.shown.is_due(overlay.version(), began) {
             let counts = [self.duplicates, self.listeners.missed()];
             let snapshot = view::snapshot(&self.facts, overlay, &self.admissions, &self.round_trips, counts);
-            self.snapshots.send_replace(Arc::new(snapshot));
+            self.shown.show(snapshot, began, Instant::now());
         }
-    }
-
-    /// Also while no peer is linked, dials change what there is to see.
-    fn seq_changed(&self) -> bool {
-        let shown = self.snapshots.borrow();
-        let overlay = self.swarm.behaviour().overlay();
-        shown.seq != overlay.version().seq || !shown.ready || shown.peers.iter().any(|peer| peer.node_id.is_none())
     }
 
     fn tell_addresses(&mut self) {
@@ -203,6 +200,8 @@ impl EventLoop {
         let closed = async {
             while self.swarm.connected_peers().next().is_some() {
                 self.swarm.select_next_some().await;
+                // A peer that floods to the end does not hold up the time limit.
+                tokio::task::consume_budget().await;
             }
         };
         let _ = tokio::time::timeout(GOODBYE, closed).await;

@@ -11,13 +11,13 @@ use nuncio_protocol::{
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{command::Command, listeners::Queued, snapshot::Snapshot};
+use crate::{command::Command, queue, snapshot::Snapshot};
 
 /// The way to talk to a running node. Cheap to clone; every method may be called from any task.
 #[derive(Clone)]
 pub struct NodeHandle {
     pub(crate) node: NodeId,
-    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) commands: queue::Sender<Command>,
     pub(crate) snapshots: watch::Receiver<Arc<Snapshot>>,
     pub(crate) client_inputs: mpsc::Sender<ClientInput>,
 }
@@ -38,7 +38,7 @@ impl NodeHandle {
         }
         let (answer, outcome) = oneshot::channel();
         let stopped = UnicastError::Refused(Refusal::NoRoute);
-        if self.commands.send(Command::Request { target, body, timeout, answer }).await.is_err() {
+        if self.ask(Command::Request { target, body, timeout, answer }).await.is_err() {
             return Err(stopped);
         }
         outcome.await.unwrap_or(Err(stopped))
@@ -65,9 +65,9 @@ impl NodeHandle {
     /// [`crate::Config::listener_queue`] misses multicasts and is passed over for unicasts.
     pub async fn listen(&self, topics: Vec<Topic>, requests: bool) -> Listener {
         let (started, listener) = oneshot::channel();
-        let _ = self.commands.send(Command::Listen { topics, requests, started }).await;
+        let _ = self.ask(Command::Listen { topics, requests, started }).await;
         // A stopped node never starts a listener; then `next` ends at once.
-        listener.await.unwrap_or_else(|_| Listener { receiver: mpsc::channel(1).1 })
+        listener.await.unwrap_or_else(|_| Listener { receiver: queue::channel(1, 1).1 })
     }
 
     /// Wants a link to whoever answers at `address`: `host:port`, `ip:port`, `[ipv6]:port` or a multiaddr.
@@ -77,7 +77,7 @@ impl NodeHandle {
     pub async fn add_peer(&self, address: String) -> Result<(), AddressError> {
         let (answer, outcome) = oneshot::channel();
         let stopped = || AddressError { text: String::new(), reason: "the node has stopped".into() };
-        self.commands.send(Command::AddPeer { address, answer }).await.map_err(|_| stopped())?;
+        self.ask(Command::AddPeer { address, answer }).await.map_err(|_| stopped())?;
         outcome.await.unwrap_or_else(|_| Err(stopped()))
     }
 
@@ -85,13 +85,13 @@ impl NodeHandle {
     /// such a peer.
     pub async fn remove_peer(&self, peer: String) -> bool {
         let (answer, outcome) = oneshot::channel();
-        let _ = self.commands.send(Command::RemovePeer { peer, answer }).await;
+        let _ = self.ask(Command::RemovePeer { peer, answer }).await;
         outcome.await.unwrap_or(false)
     }
 
     /// Tells the node that the shared policy was replaced: links that it no longer admits are closed.
     pub async fn policy_changed(&self) {
-        let _ = self.commands.send(Command::PolicyChanged).await;
+        let _ = self.ask(Command::PolicyChanged).await;
     }
 
     /// Shows a renewed certificate from now on: to peers that connect, and in the status record, from which linked
@@ -102,28 +102,28 @@ impl NodeHandle {
     pub async fn renew(&self, identity: Arc<Identity>) -> Result<(), RenewalError> {
         let (answer, outcome) = oneshot::channel();
         let command = Command::Renew { identity, answer };
-        self.commands.send(command).await.map_err(|_| RenewalError::Stopped)?;
+        self.ask(command).await.map_err(|_| RenewalError::Stopped)?;
         outcome.await.unwrap_or(Err(RenewalError::Stopped))
     }
 
     /// The nodes on the path to `target`, this node first; `None` when it cannot be reached.
     pub async fn route(&self, target: NodeId) -> Option<Vec<NodeId>> {
         let (answer, outcome) = oneshot::channel();
-        self.commands.send(Command::Route { target, answer }).await.ok()?;
+        self.ask(Command::Route { target, answer }).await.ok()?;
         outcome.await.ok().flatten()
     }
 
     /// The newest status record of a node, its application field included; `None` when none is known.
     pub async fn record(&self, node: NodeId) -> Option<Arc<Record>> {
         let (answer, outcome) = oneshot::channel();
-        self.commands.send(Command::Record { node, answer }).await.ok()?;
+        self.ask(Command::Record { node, answer }).await.ok()?;
         outcome.await.ok().flatten()
     }
 
     /// Sets the opaque application field of the own status, at most
     /// [`nuncio_protocol::MAX_APPLICATION_FIELD`] bytes.
     pub async fn set_application_field(&self, bytes: Bytes) {
-        let _ = self.commands.send(Command::ApplicationField { bytes }).await;
+        let _ = self.ask(Command::ApplicationField { bytes }).await;
     }
 
     /// What the node knows now.
@@ -141,12 +141,18 @@ impl NodeHandle {
         self.client_inputs.clone()
     }
 
+    /// Waits for room in the node's queue.
+    async fn ask(&self, command: Command) -> Result<(), queue::Closed> {
+        let bytes = command.bytes();
+        self.commands.send(command, bytes).await
+    }
+
     async fn gossip(&self, topic: Option<Topic>, data: Bytes) -> Result<MessageId, PublishError> {
         if data.len() > MAX_BODY {
             return Err(PublishError::TooLarge { bytes: data.len(), limit: MAX_BODY });
         }
         let (answer, outcome) = oneshot::channel();
-        self.commands.send(Command::Publish { topic, data, answer }).await.map_err(|_| PublishError::Stopped)?;
+        self.ask(Command::Publish { topic, data, answer }).await.map_err(|_| PublishError::Stopped)?;
         outcome.await.unwrap_or(Err(PublishError::Stopped))
     }
 }
@@ -213,13 +219,13 @@ impl fmt::Display for MessageId {
 /// A stream of messages for the application.
 #[derive(Debug)]
 pub struct Listener {
-    pub(crate) receiver: mpsc::Receiver<Queued>,
+    pub(crate) receiver: queue::Receiver<Incoming>,
 }
 
 impl Listener {
     /// The next message; `None` once the node has stopped.
     pub async fn next(&mut self) -> Option<Incoming> {
-        self.receiver.recv().await.map(|(incoming, _)| incoming)
+        self.receiver.recv().await
     }
 }
 

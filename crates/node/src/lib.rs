@@ -38,6 +38,7 @@ mod event_loop;
 mod handle;
 mod lifetimes;
 mod listeners;
+mod queue;
 mod snapshot;
 pub mod state_file;
 mod told;

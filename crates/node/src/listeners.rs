@@ -1,6 +1,6 @@
 //! The application's listeners: who gets which message.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use nuncio_identity::NodeId;
@@ -8,12 +8,12 @@ use nuncio_protocol::{
     MAX_BODY, Topic,
     unicast::{InboundId, Refusal},
 };
-use tokio::sync::{
-    OwnedSemaphorePermit, Semaphore,
-    mpsc::{self, error::TrySendError},
-};
+use tokio::sync::mpsc::{UnboundedSender, error::TrySendError};
 
-use crate::handle::{Incoming, Listener, MessageId, Responder, Response};
+use crate::{
+    handle::{Incoming, Listener, MessageId, Responder, Response},
+    queue,
+};
 
 /// Messages that wait for one listener at the most, however short they are.
 const MAX_MESSAGES: usize = 1024;
@@ -23,9 +23,6 @@ const OVERHEAD: usize = 512;
 
 /// Fewest bytes of a queue: two messages of the greatest length.
 const MIN_QUEUE: usize = 2 * (MAX_BODY + OVERHEAD);
-
-/// A message on its way to a listener, and its share of the listener's queue.
-pub(crate) type Queued = (Incoming, OwnedSemaphorePermit);
 
 /// All listeners of a node.
 ///
@@ -44,15 +41,14 @@ pub(crate) struct Listeners {
 struct Entry {
     topics: Vec<Topic>,
     requests: bool,
-    incoming: mpsc::Sender<Queued>,
-    room: Arc<Semaphore>,
+    incoming: queue::Sender<Incoming>,
     missed: u64,
 }
 
 impl Listeners {
     /// No listener; each may be behind by `queue` bytes, and by two messages of the greatest length in any case.
     pub(crate) fn new(queue: usize) -> Self {
-        let queue = queue.clamp(MIN_QUEUE, Semaphore::MAX_PERMITS);
+        let queue = queue.max(MIN_QUEUE);
         Self { entries: Vec::new(), topics: BTreeMap::new(), turn: 0, queue, missed: 0 }
     }
 
@@ -66,9 +62,8 @@ impl Listeners {
                 fresh.push(topic.clone());
             }
         }
-        let (incoming, receiver) = mpsc::channel(MAX_MESSAGES);
-        let room = Arc::new(Semaphore::new(self.queue));
-        self.entries.push(Entry { topics, requests, incoming, room, missed: 0 });
+        let (incoming, receiver) = queue::channel(MAX_MESSAGES, self.queue);
+        self.entries.push(Entry { topics, requests, incoming, missed: 0 });
         (Listener { receiver }, fresh)
     }
 
@@ -105,7 +100,7 @@ impl Listeners {
         from: NodeId,
         body: Bytes,
         inbound: InboundId,
-        responses: &mpsc::UnboundedSender<Response>,
+        responses: &UnboundedSender<Response>,
     ) -> Result<(), Refusal> {
         let mut refusal = Refusal::NoHandler;
         for step in 0..self.entries.len() {
@@ -114,16 +109,15 @@ impl Listeners {
             if !entry.requests {
                 continue;
             }
-            let room = entry.room(body.len());
-            match (room, entry.incoming.try_reserve()) {
-                (Some(room), Ok(place)) => {
+            match entry.incoming.try_reserve(body.len() + OVERHEAD) {
+                Ok(place) => {
                     let responder = Responder { inbound, commands: Some(responses.clone()) };
-                    place.send((Incoming::Unicast { from, body, responder }, room));
+                    place.send(Incoming::Unicast { from, body, responder });
                     self.turn = index + 1;
                     return Ok(());
                 }
-                (_, Err(TrySendError::Closed(()))) => {}
-                (None, _) | (_, Err(TrySendError::Full(()))) => refusal = Refusal::Busy,
+                Err(TrySendError::Full(())) => refusal = Refusal::Busy,
+                Err(TrySendError::Closed(())) => {}
             }
         }
         Err(refusal)
@@ -147,26 +141,20 @@ impl Listeners {
 }
 
 impl Entry {
-    fn room(&self, length: usize) -> Option<OwnedSemaphorePermit> {
-        let bytes = u32::try_from(length + OVERHEAD).ok()?;
-        self.room.clone().try_acquire_many_owned(bytes).ok()
-    }
-
     /// Whether it has room for a message, or is gone.
     fn take(&mut self, incoming: Incoming, length: usize) -> bool {
-        if let Some(room) = self.room(length) {
-            match self.incoming.try_send((incoming, room)) {
-                Ok(()) | Err(TrySendError::Closed(_)) => return true,
-                Err(TrySendError::Full(_)) => {}
+        match self.incoming.try_reserve(length + OVERHEAD) {
+            Ok(place) => place.send(incoming),
+            Err(TrySendError::Closed(())) => {}
+            Err(TrySendError::Full(())) => {
+                self.missed += 1;
+                if self.missed == 1 {
+                    tracing::warn!(topics = ?self.topics, "a listener is too slow: it misses messages from here on; they are counted");
+                }
+                return false;
             }
-        } else if self.incoming.is_closed() {
-            return true;
         }
-        self.missed += 1;
-        if self.missed == 1 {
-            tracing::warn!(topics = ?self.topics, "a listener is too slow: it misses messages from here on; they are counted");
-        }
-        false
+        true
     }
 }
 
@@ -183,7 +171,7 @@ mod tests {
 
     fn waiting(listener: &mut Listener) -> Vec<u64> {
         let mut seqs = Vec::new();
-        while let Ok((Incoming::Broadcast { id, .. }, _)) = listener.receiver.try_recv() {
+        while let Some(Incoming::Broadcast { id, .. }) = listener.receiver.try_recv() {
             seqs.push(id.seq);
         }
         seqs
@@ -219,7 +207,7 @@ mod tests {
     #[test]
     fn a_request_goes_past_a_listener_without_room_and_is_busy_when_there_is_no_other() {
         let mut listeners = Listeners::new(0);
-        let (responses, _kept) = mpsc::unbounded_channel();
+        let (responses, _kept) = tokio::sync::mpsc::unbounded_channel();
         let (_stopped, _) = listeners.add(Vec::new(), true);
         let from = NodeKey::generate().node_id();
         let largest = Bytes::from(vec![0; MAX_BODY]);
@@ -232,7 +220,7 @@ mod tests {
         let (mut healthy, _) = listeners.add(Vec::new(), true);
         for number in 3..9 {
             assert_eq!(ask(&mut listeners, number), Ok(()));
-            assert!(healthy.receiver.try_recv().is_ok());
+            assert!(healthy.receiver.try_recv().is_some());
         }
     }
 

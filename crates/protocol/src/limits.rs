@@ -9,11 +9,18 @@ pub const MAX_BODY: usize = 10 << 20;
 /// then be overtaken.
 pub const LARGE_BODY: usize = 64 << 10;
 
-/// Longest signed status record with its certificate chain, in bytes.
-pub const MAX_STATUS: usize = 256 << 10;
+/// Longest signed status record with its certificate chain, in bytes: room for all that it may say.
+pub const MAX_STATUS: usize = 448 << 10;
 
-/// Most AMOP topics one node may advertise.
-pub const MAX_TOPICS_PER_NODE: usize = 1024;
+/// Most bytes of the AMOP topics that one node may advertise: their names and [`TOPIC_COST`] for each. A thousand names of
+/// the greatest length fit, and eight thousand short ones.
+pub const MAX_TOPIC_BYTES: usize = 288 << 10;
+
+/// Most bytes of the application topics that one node may subscribe, counted likewise.
+pub const MAX_MULTICAST_TOPIC_BYTES: usize = 32 << 10;
+
+/// What a topic counts besides its name, in bytes.
+pub const TOPIC_COST: usize = 16;
 
 /// Most topics one node relays multicasts of without subscribing them.
 pub const MAX_RELAYED_TOPICS: usize = 4096;
@@ -21,8 +28,8 @@ pub const MAX_RELAYED_TOPICS: usize = 4096;
 /// Most issuers of revocation lists one status names.
 pub const MAX_ISSUERS: usize = 64;
 
-/// Most neighbours one node may name.
-pub const MAX_NEIGHBOURS: usize = 256;
+/// Most neighbours one node may name: 64 KiB of its record. As many as there are nodes.
+pub const MAX_NEIGHBOURS: usize = MAX_NODES;
 
 /// Most nodes one node keeps records of; further ones are ignored.
 pub const MAX_NODES: usize = 1024;

@@ -11,7 +11,7 @@ use crate::{MAX_RELAYED_TOPICS, Output, Topic, outbox::Outbox, status_sync::Reco
 
 /// Who subscribes which application topics, and what the edge was told to relay.
 ///
-/// Bound: the records known, each with at most [`crate::MAX_TOPICS_PER_NODE`] topics.
+/// Bound: the records known, each with at most [`crate::MAX_MULTICAST_TOPIC_BYTES`] of topics.
 #[derive(Debug, Default)]
 pub(crate) struct Relay {
     own: BTreeSet<Topic>,
@@ -70,11 +70,29 @@ impl Relay {
         if !std::mem::take(&mut self.changed) && same_mesh {
             return;
         }
-        let foreign = self.subscribers.keys().filter(|topic| !is_full_mesh && !self.own.contains(*topic));
-        let topics: BTreeSet<_> = foreign.take(MAX_RELAYED_TOPICS).cloned().collect();
+        let topics = if is_full_mesh { BTreeSet::new() } else { self.share() };
         if topics != self.told {
             self.told.clone_from(&topics);
             outbox.push(Output::Relay { topics });
         }
+    }
+
+    /// What is relayed: of every node as many topics as of any other. When there are too many, the nodes that subscribe the
+    /// most lose those that only they subscribe.
+    fn share(&self) -> BTreeSet<Topic> {
+        let is_foreign = |topic: &&Topic| !self.own.contains(*topic);
+        if self.subscribers.len() <= MAX_RELAYED_TOPICS {
+            return self.subscribers.keys().filter(is_foreign).cloned().collect();
+        }
+        let mut nodes: Vec<_> = self.by_node.values().map(|topics| topics.iter().filter(is_foreign)).collect();
+        let mut relayed = BTreeSet::new();
+        while !nodes.is_empty() {
+            nodes.retain_mut(|topics| {
+                let next = topics.next().filter(|_| relayed.len() < MAX_RELAYED_TOPICS);
+                relayed.extend(next.cloned());
+                next.is_some()
+            });
+        }
+        relayed
     }
 }

@@ -7,6 +7,7 @@ mod input;
 mod inquiry;
 mod machine;
 mod own_status;
+mod pace;
 mod record;
 mod table;
 #[cfg(test)]

@@ -1,5 +1,7 @@
 use std::{fmt, sync::Arc};
 
+use crate::TOPIC_COST;
+
 /// The name of a topic: 1 to 254 bytes of UTF-8 without control characters, compared byte by byte.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Topic(Arc<str>);
@@ -28,6 +30,11 @@ impl Topic {
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// What it counts where topics have a budget in bytes.
+    pub fn cost(&self) -> usize {
+        self.0.len() + TOPIC_COST
     }
 
     /// Whether this is a block notification topic: known to its own node only, never published to.

@@ -131,14 +131,15 @@ fn many_answered_messages_of_one_node_make_room_for_more() {
     let mut a = node(0);
     a.link(1, &[0], &[]);
     let client = a.subscriber(5, &["t"]);
-    for number in 1..=100_000 {
+    let long = Bytes::from(vec![0; 1 << 20]);
+    for number in 1..=1000 {
         let outputs = brought(&mut a, 1, number, Bytes::new());
         let delivery = outputs.iter().find_map(|output| match output {
             Output::Client(ClientOutput::Deliver { delivery, .. }) => Some(*delivery),
             _ => None,
         });
         let delivery = delivery.expect("what is answered makes room");
-        a.client(ClientInput::Acknowledge { client, delivery, code: ResultCode::OK, data: Bytes::new() });
+        a.client(ClientInput::Acknowledge { client, delivery, code: ResultCode::OK, data: long.clone() });
     }
 }
 

@@ -5,12 +5,13 @@ use std::{collections::BTreeSet, time::Duration};
 use bytes::Bytes;
 use nuncio_identity::{NodeId, Signature};
 use nuncio_protocol::{
-    BridgeInput, Config, Output, Topic,
+    BridgeInput, Config, MAX_BODY, Output, Topic,
     amop::{
-        ClientId, ClientInput, ClientOutput, Destination, Kind, Multicast, Post, PublishSeq, ResultCode, SealedPost,
+        ClientId, ClientInput, ClientOutput, Content, Destination, Kind, Message, Multicast, Post, PublishSeq,
+        ResultCode, SealedPost,
     },
 };
-use nuncio_testkit::simulator::{Lone, node_id, record};
+use nuncio_testkit::simulator::{Lone, header, node_id, record};
 
 const SEQ: PublishSeq = PublishSeq([9; 32]);
 const PUBLISHER: ClientId = ClientId(1);
@@ -150,4 +151,87 @@ fn a_publisher_that_subscribes_gets_its_own_message() {
     let mut a = node(0);
     a.subscriber(PUBLISHER.0, &["t"]);
     assert_eq!(receivers(&publish(&mut a, "t")), [PUBLISHER]);
+}
+
+/// Node 0 with a publisher; subscribers at node 3, behind nodes 1 and 2, and at node 1 itself.
+fn two_paths() -> Lone {
+    let mut a = node(0);
+    a.subscriber(PUBLISHER.0, &[]);
+    a.link(1, &[0, 3], &[("t", 1)]);
+    a.link(2, &[0, 3], &[]);
+    a.answered(1, vec![record(3, 1, &[1, 2], &[("t", 1)])]);
+    a
+}
+
+fn acknowledgement(from: usize, source: usize, number: u64) -> BridgeInput {
+    let message = Message { header: header(source, 0, number), content: Content::Received };
+    BridgeInput::Received { from: node_id(from), message }
+}
+
+#[test]
+fn what_a_silent_hop_swallows_goes_over_another_one_under_the_same_number() {
+    let (mut a, mut b) = (two_paths(), node(3));
+    let first = legs(&publish(&mut a, "t"));
+    let (hole, _, multicast) = first.iter().find(|(_, nodes, _)| nodes.contains(&node_id(3))).expect("a leg").clone();
+    let again = legs(&a.advance(Duration::from_secs(1)));
+    assert_eq!(again.len(), 1, "a linked node is not waited for");
+    let (way, nodes, second) = again[0].clone();
+    assert_ne!(hole, way);
+    assert_eq!((nodes, second.number), (vec![node_id(3)], multicast.number));
+
+    b.link(1, &[3], &[]);
+    b.link(2, &[3], &[]);
+    b.answered(1, vec![record(0, 1, &[1, 2], &[])]);
+    let client = b.subscriber(5, &["t"]);
+    let outputs = b.input(BridgeInput::MulticastReceived { from: way, multicast: sealed(second) });
+    assert_eq!(receivers(&outputs), [client]);
+    let (to, message) = outputs
+        .iter()
+        .find_map(|output| match output {
+            Output::SendBridge { to, message } => Some((*to, message.clone())),
+            _ => None,
+        })
+        .expect("an acknowledgement");
+    assert_eq!((to, &message.content), (way, &Content::Received));
+    assert!(
+        receivers(&b.input(BridgeInput::MulticastReceived { from: hole, multicast: sealed(multicast) })).is_empty()
+    );
+    a.input(BridgeInput::Received { from: way, message });
+    assert!(legs(&a.advance(Duration::from_secs(10))).is_empty());
+    // The hole is remembered.
+    let next = legs(&publish(&mut a, "t"));
+    assert!(next.iter().any(|(to, nodes, _)| *to == way && nodes.contains(&node_id(3))));
+}
+
+#[test]
+fn what_is_acknowledged_is_not_sent_again_and_nothing_is_sent_for_ever() {
+    let mut a = two_paths();
+    let number = legs(&publish(&mut a, "t"))[0].2.number;
+    let via = if legs(&publish(&mut a, "t")).iter().any(|(to, nodes, _)| *to == node_id(1) && nodes.len() == 2) {
+        1
+    } else {
+        2
+    };
+    a.input(acknowledgement(via, 3, number));
+    a.input(acknowledgement(via, 3, number + 1));
+    assert!(legs(&a.advance(Duration::from_secs(20))).is_empty());
+    publish(&mut a, "t");
+    assert!(legs(&a.advance(Duration::from_secs(60))).len() <= 2);
+    // Nor for a publisher that is gone.
+    publish(&mut a, "t");
+    a.client(ClientInput::Disconnected { client: PUBLISHER });
+    assert!(legs(&a.advance(Duration::from_secs(60))).is_empty());
+}
+
+#[test]
+fn what_waits_for_acknowledgements_is_bounded_in_bytes() {
+    let mut a = two_paths();
+    let data = Bytes::from(vec![0; MAX_BODY]);
+    for n in 0..20 {
+        let (client, kind, topic) = (PUBLISHER, Kind::Multicast, Topic::new("t").expect("a valid topic"));
+        a.client(ClientInput::Publish { client, seq: PublishSeq([n; 32]), kind, topic, data: data.clone() });
+    }
+    let again = legs(&a.advance(Duration::from_secs(7)));
+    assert_eq!(again.len(), 1, "of one client's 200 MiB a quarter of the 64 MiB is kept");
+    assert_eq!(again[0].2.post.as_ref().map(|post| post.seq), Some(PublishSeq([19; 32])), "the newest");
 }

@@ -68,6 +68,19 @@ fn no_record_has_a_bystander_dialled_more_than_five_times_in_half_a_minute() {
 }
 
 #[test]
+fn where_a_node_was_met_nobody_else_is_looked_for() {
+    let mut a = Lone::new(0, Config::default());
+    let connection = a.link(1, &[0], &[]);
+    let mut outputs = a.answered(1, (2..22).map(|n| at(n, 1, vec![address(1)])).collect());
+    outputs.extend(a.advance(60 * S));
+    assert!(!outputs.iter().any(|output| matches!(output, Output::Dial { .. })));
+    outputs = a.input(PeeringInput::ConnectionClosed { connection, reason: "reset".into() });
+    outputs.extend(a.advance(S));
+    let dialled = Output::Dial { address: address(1), expected: Some(node_id(1)) };
+    assert!(outputs.contains(&dialled), "its owner has its turn at once");
+}
+
+#[test]
 fn a_node_that_always_names_new_addresses_is_dialled_no_more_often_than_another() {
     let (mut a, mut dials) = (Lone::new(0, Config::default()), Dials::default());
     a.link(1, &[0], &[]);

@@ -1,20 +1,16 @@
 //! The map of the network against members that would break it.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use nuncio_protocol::{
     Config, Output, UnicastInput,
-    unicast::{Content, ExchangeId, Message},
+    unicast::{Content, Message},
 };
-use nuncio_testkit::simulator::{Lone, node_id, record};
+use nuncio_testkit::simulator::{Lone, header, node_id, record};
 
 /// A request that a peer passes on in its own name.
-fn asked(from: usize, target: usize, id: u64) -> UnicastInput {
-    let content = Content::Request { body: Bytes::from_static(b"pay 100"), time_left: Duration::from_secs(1) };
-    let (source, target) = (node_id(from), node_id(target));
-    let (epoch, id, hops_left, hops, signature) = (1, ExchangeId(id), 15, 1, None);
-    let message = Message { source, target, epoch, id, hops_left, hops, content, signature };
+fn asked(from: usize, target: usize, number: u64) -> UnicastInput {
+    let content = Content::Request { body: Bytes::from_static(b"pay 100") };
+    let message = Message { header: header(from, target, number), content };
     UnicastInput::Received { from: node_id(from), message }
 }
 

@@ -52,3 +52,26 @@ fn an_expelled_subscriber_counts_no_more() {
     let outputs = a.input(AccessInput::Expelled { node: node_id(2) });
     assert_eq!(relayed(&outputs), Some(BTreeSet::new()));
 }
+
+/// T7: early names and many of them.
+#[test]
+fn nodes_that_subscribe_very_much_stop_nobody_elses_topics() {
+    let mut a = Lone::new(0, Config::default());
+    a.link(1, &[0], &[]);
+    let outputs =
+        a.answered(1, vec![subscribing(2, 1, &[1], &["prices"]), subscribing(3, 1, &[1], &["prices", "zebra"])]);
+    let mut last = relayed(&outputs);
+    for n in 10..14 {
+        let names: Vec<String> = (0..1400).map(|i| format!("!{n}{i}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        last = relayed(&a.answered(1, vec![subscribing(n, 1, &[1], &names)])).or(last);
+    }
+    let last = last.expect("told");
+    assert!(last.contains(&topic("prices")) && last.contains(&topic("zebra")));
+    assert_eq!(last.len(), nuncio_protocol::MAX_RELAYED_TOPICS);
+    let of = |n: usize| last.iter().filter(|topic| topic.as_str().starts_with(&format!("!{n}"))).count();
+    assert!((10..14).all(|n| of(n).abs_diff(MAX_SHARE) <= 1), "each of them as many as the others");
+}
+
+/// What is left for each of four.
+const MAX_SHARE: usize = (nuncio_protocol::MAX_RELAYED_TOPICS - 2) / 4;

@@ -234,3 +234,63 @@ fn a_hundred_nodes_come_to_know_each_other() {
     assert!(tables.iter().all(|table| *table == tables[0]), "all tables are equal");
     assert_eq!(network.observed().link_disorders, 0);
 }
+
+fn subscribe(a: &mut Lone, client: u64, names: impl Iterator<Item = String>) {
+    let names: Vec<String> = names.collect();
+    a.subscriber(client, &names.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+fn advertised(a: &Lone) -> &std::collections::BTreeMap<nuncio_protocol::Topic, u32> {
+    &a.overlay.record(&node_id(0)).expect("signed").status.topics
+}
+
+/// T13, T14.
+#[test]
+fn topics_of_two_clients_with_long_early_names_push_out_nobodys() {
+    let mut a = node(0);
+    a.subscriber(1, &["orders"]);
+    a.advance(S);
+    for client in 2..4 {
+        subscribe(&mut a, client, (0..512).map(|i| format!("!{client}-{i:0>250}")));
+    }
+    a.advance(2 * S);
+    assert_eq!(advertised(&a).len(), 1 + 1024, "all of them fit");
+    subscribe(&mut a, 4, (0..512).map(|i| format!("!!{i:0>250}")));
+    a.subscriber(5, &["!"]);
+    a.advance(2 * S);
+    let bytes: usize = advertised(&a).keys().map(nuncio_protocol::Topic::cost).sum();
+    assert!(bytes <= nuncio_protocol::MAX_TOPIC_BYTES);
+    let known = |name: &str| advertised(&a).contains_key(&nuncio_protocol::Topic::new(name).expect("a topic"));
+    assert!(known("orders"), "it came first");
+    assert!((2..4).all(|client| (0..512).all(|i| known(&format!("!{client}-{i:0>250}")))), "so did they");
+    assert!(!known(&format!("!!{:0>250}", 511)), "who came last is left out");
+}
+
+/// T17.
+#[test]
+fn a_client_that_toggles_makes_few_versions_and_the_last_word_counts() {
+    let mut a = node(0);
+    a.advance(10 * S);
+    let client = a.subscriber(5, &["t"]);
+    let before = a.overlay.version().seq;
+    for i in 0..199 {
+        let topics = if i % 2 == 0 { [].into() } else { [nuncio_protocol::Topic::new("t").expect("a topic")].into() };
+        a.client(nuncio_protocol::amop::ClientInput::Subscribe { client, topics });
+        a.advance(50 * MS);
+    }
+    let versions = a.overlay.version().seq - before;
+    assert!((5..=20).contains(&versions), "{versions} in 10 s");
+    a.advance(S);
+    assert!(advertised(&a).is_empty());
+}
+
+#[test]
+fn a_node_with_many_links_names_them_all() {
+    let mut a = node(0);
+    for n in 1..400 {
+        a.connect(n, Direction::Inbound);
+    }
+    a.advance(3 * S);
+    let status = &a.overlay.record(&node_id(0)).expect("signed").status;
+    assert_eq!(status.neighbours.len(), 399);
+}

@@ -17,7 +17,7 @@ use tokio::{
 const DRIP: Duration = Duration::from_millis(500);
 
 /// Until one who was cut comes again.
-const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// Connections that are opened again whenever they are cut, until the crowd is told to calm down. All end when dropped.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ use std::{
 
 use nuncio_identity::NodeId;
 use nuncio_pki::{ChainError, NodeCertificate, Policy};
+use nuncio_wire::verdict::Agreed;
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 /// What a peer proved when it was admitted.
@@ -32,7 +33,12 @@ impl Admissions {
 
     /// What `node` proved when it was last admitted.
     pub fn get(&self, node: &NodeId) -> Option<Arc<Admission>> {
-        self.table().nodes.get(node).map(|(_, admission)| Arc::clone(admission))
+        self.table().nodes.get(node).map(|admitted| Arc::clone(&admitted.admission))
+    }
+
+    /// The version and features of the link protocol that `node` and this node agreed on when it was last admitted.
+    pub fn agreed(&self, node: &NodeId) -> Option<Arc<Agreed>> {
+        self.table().nodes.get(node).map(|admitted| Arc::clone(&admitted.agreed))
     }
 
     /// How many nodes are remembered.
@@ -47,7 +53,7 @@ impl Admissions {
 
     /// Forgets every node for which `keep` says no, such as those without a link.
     pub fn retain(&self, mut keep: impl FnMut(&NodeId, &Admission) -> bool) {
-        self.table().nodes.retain(|node, (_, admission)| keep(node, admission));
+        self.table().nodes.retain(|node, admitted| keep(node, &admitted.admission));
     }
 
     /// Judges every remembered node by `policy` at the time `now` and returns those it would refuse, with what they
@@ -55,7 +61,7 @@ impl Admissions {
     pub fn refused_by(&self, policy: &Policy, now: UnixTime) -> Vec<(NodeId, Arc<Admission>, ChainError)> {
         // Judged outside the lock: a thousand chains take longer than a handshake should wait.
         let admitted: Vec<_> =
-            self.table().nodes.iter().map(|(node, (_, admission))| (*node, Arc::clone(admission))).collect();
+            self.table().nodes.iter().map(|(node, admitted)| (*node, Arc::clone(&admitted.admission))).collect();
         admitted
             .into_iter()
             .filter_map(|(node, admission)| match policy.judge(&admission.chain, now) {
@@ -71,10 +77,10 @@ impl Admissions {
     /// A policy with other authorities may let a certificate last longer, or shorter.
     fn confirm(&self, node: &NodeId, admission: &Arc<Admission>, certificate: NodeCertificate) {
         if certificate != admission.certificate
-            && let Some((_, held)) = self.table().nodes.get_mut(node)
-            && Arc::ptr_eq(held, admission)
+            && let Some(held) = self.table().nodes.get_mut(node)
+            && Arc::ptr_eq(&held.admission, admission)
         {
-            *held = Arc::new(Admission { certificate, chain: admission.chain.clone() });
+            held.admission = Arc::new(Admission { certificate, chain: admission.chain.clone() });
         }
     }
 
@@ -82,25 +88,26 @@ impl Admissions {
     /// has judged. A node that was not admitted stays unknown.
     pub fn renew(&self, node: NodeId, admission: Admission) {
         let mut table = self.table();
-        if let Some((_, old)) = table.nodes.get_mut(&node)
-            && old.certificate.not_after < admission.certificate.not_after
+        if let Some(old) = table.nodes.get_mut(&node)
+            && old.admission.certificate.not_after < admission.certificate.not_after
         {
-            *old = Arc::new(admission);
+            old.admission = Arc::new(admission);
         }
     }
 
     /// Whether the certificate of an admitted node is valid no more at `now`.
     pub fn any_ended(&self, now: UnixTime) -> bool {
-        self.table().nodes.values().any(|(_, admission)| admission.certificate.not_after < now)
+        self.table().nodes.values().any(|admitted| admitted.admission.certificate.not_after < now)
     }
 
-    pub(crate) fn insert(&self, node: NodeId, admission: Admission) {
+    pub(crate) fn insert(&self, node: NodeId, admission: Admission, agreed: Agreed) {
         let mut table = self.table();
         table.admitted += 1;
         let order = table.admitted;
-        table.nodes.insert(node, (order, Arc::new(admission)));
+        let admitted = Admitted { order, admission: Arc::new(admission), agreed: Arc::new(agreed) };
+        table.nodes.insert(node, admitted);
         if table.nodes.len() > Self::CAPACITY {
-            let oldest = table.nodes.iter().min_by_key(|(_, (order, _))| *order).map(|(node, _)| *node);
+            let oldest = table.nodes.iter().min_by_key(|(_, admitted)| admitted.order).map(|(node, _)| *node);
             if let Some(oldest) = oldest {
                 table.nodes.remove(&oldest);
             }
@@ -118,9 +125,16 @@ impl Admissions {
 
 #[derive(Debug, Default)]
 struct Table {
-    /// The admission and its place in the order of all admissions.
-    nodes: HashMap<NodeId, (u64, Arc<Admission>)>,
+    nodes: HashMap<NodeId, Admitted>,
     admitted: u64,
+}
+
+#[derive(Debug)]
+struct Admitted {
+    /// Its place in the order of all admissions.
+    order: u64,
+    admission: Arc<Admission>,
+    agreed: Arc<Agreed>,
 }
 
 #[cfg(test)]
@@ -130,6 +144,10 @@ mod tests {
     use nuncio_identity::NodeKey;
 
     use super::*;
+
+    fn agreed() -> Agreed {
+        Agreed { version: 2, features: [].into() }
+    }
 
     fn admission(node: NodeId) -> Admission {
         let not_after = UnixTime::since_unix_epoch(Duration::from_secs(1));
@@ -141,12 +159,12 @@ mod tests {
     fn the_node_admitted_longest_ago_makes_room() {
         let admissions = Admissions::default();
         let [first, second] = [(); 2].map(|()| NodeKey::generate().node_id());
-        admissions.insert(first, admission(first));
-        admissions.insert(second, admission(second));
-        admissions.insert(first, admission(first));
+        admissions.insert(first, admission(first), agreed());
+        admissions.insert(second, admission(second), agreed());
+        admissions.insert(first, admission(first), agreed());
         for _ in 2..=Admissions::CAPACITY {
             let node = NodeKey::generate().node_id();
-            admissions.insert(node, admission(node));
+            admissions.insert(node, admission(node), agreed());
         }
         assert_eq!(admissions.len(), Admissions::CAPACITY);
         assert!(admissions.get(&first).is_some(), "admitted again since");

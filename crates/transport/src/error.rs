@@ -4,7 +4,10 @@ use jiff::Timestamp;
 use libp2p::PeerId;
 use nuncio_identity::NodeId;
 use nuncio_pki::ChainError;
-use nuncio_wire::DecodeError;
+use nuncio_wire::{
+    DecodeError,
+    verdict::{Behind, Protocol},
+};
 use rustls_pki_types::UnixTime;
 
 /// Which end of the connection this node was.
@@ -65,6 +68,23 @@ pub enum HandshakeError {
         ours: String,
         /// The peer's.
         theirs: String,
+    },
+    /// Both admit each other, but there is no version of the protocol that both speak.
+    #[error(
+        "node {} speaks {theirs} of the protocol, this node {ours}: {} has to be upgraded",
+        node.short(), if *behind == Behind::Us { "this node" } else { "that node" }
+    )]
+    NoCommonVersion {
+        /// This node's end.
+        role: Role,
+        /// The peer.
+        node: NodeId,
+        /// What this node speaks.
+        ours: Box<Protocol>,
+        /// What the peer speaks.
+        theirs: Box<Protocol>,
+        /// Which side has to be upgraded.
+        behind: Behind,
     },
     /// Both admit each other, but their longest bodies differ, which breaks multicast.
     #[error("node {} takes bodies up to {theirs} bytes, this node up to {ours}", node.short())]
@@ -193,6 +213,7 @@ impl HandshakeError {
             | Self::RefusedByPeer { role, .. }
             | Self::OtherNetwork { role, .. }
             | Self::OtherMaxBody { role, .. }
+            | Self::NoCommonVersion { role, .. }
             | Self::Leaf { role, .. }
             | Self::ApplicationProtocol { role }
             | Self::Tls { role, .. }
@@ -210,6 +231,7 @@ impl HandshakeError {
             Self::RefusedByPeer { node, .. }
             | Self::OtherNetwork { node, .. }
             | Self::OtherMaxBody { node, .. }
+            | Self::NoCommonVersion { node, .. }
             | Self::Verdict { node, .. } => Some(*node),
             _ => None,
         }
@@ -226,6 +248,9 @@ impl HandshakeError {
             Self::OtherNetwork { .. } => {
                 "both nodes need the same network name in nuncio.toml; if they belong to different networks, remove \
                  the address from the peers"
+            }
+            Self::NoCommonVersion { .. } => {
+                "a release of nuncio speaks with the one before it: upgrade nodes one release at a time"
             }
             Self::OtherMaxBody { .. } => "run the same version of nuncio on both nodes",
             Self::Leaf { .. } | Self::ApplicationProtocol { .. } => {

@@ -9,7 +9,7 @@ use libp2p::{
 };
 use nuncio_identity::NodeId;
 use nuncio_pki::{Identity, Policy, SharedPolicy};
-use nuncio_wire::verdict::Verdict;
+use nuncio_wire::verdict::{Agreed, Protocol, Verdict};
 use rustls_pki_types::{ServerName, UnixTime};
 
 use crate::{
@@ -66,7 +66,7 @@ impl SecureChannel {
         let current = identity.load_full();
         let certificate = LocalCertificate::new(&current)?;
         let local = Arc::new(ArcSwap::from_pointee(Shown { identity: current, certificate }));
-        let terms = Arc::new(Terms { network, max_body });
+        let terms = Arc::new(Terms { network, max_body, protocol: Protocol::of_this_release() });
         Ok(Self { identity, local, policy, terms, admissions, timeout: handshake_timeout })
     }
 
@@ -92,8 +92,8 @@ impl SecureChannel {
         let steps = async {
             let mut stream = self.handshake(socket, role, &verifier).await?;
             stage = Stage::Verdict;
-            let (node, admission) = agree(&mut stream, role, verifier.take(), &self.terms).await?;
-            self.admit(role, node, admission, &policy)?;
+            let (node, admission, agreed) = agree(&mut stream, role, verifier.take(), &self.terms).await?;
+            self.admit(role, node, admission, agreed, &policy)?;
             Ok((node, stream))
         };
         match within(self.timeout, steps).await {
@@ -169,10 +169,11 @@ impl SecureChannel {
         role: Role,
         node: NodeId,
         admission: Admission,
+        agreed: Agreed,
         judged_by: &Arc<Policy>,
     ) -> Result<(), HandshakeError> {
         let chain = admission.chain.clone();
-        self.admissions.insert(node, admission);
+        self.admissions.insert(node, admission, agreed);
         let current = self.policy.load_full();
         if Arc::ptr_eq(&current, judged_by) {
             return Ok(());
@@ -246,28 +247,33 @@ struct Shown {
     certificate: LocalCertificate,
 }
 
-/// What both ends must have alike.
+/// What both ends must have alike or in common.
 #[derive(Debug)]
 struct Terms {
     network: String,
     max_body: u32,
+    protocol: Protocol,
 }
 
 impl Terms {
     fn verdict(&self, refusal: Option<String>) -> Verdict {
-        Verdict { network: self.network.clone(), max_body: self.max_body, refusal }
+        Verdict { network: self.network.clone(), max_body: self.max_body, refusal, protocol: self.protocol.clone() }
     }
 
-    fn compare(&self, role: Role, node: NodeId, theirs: &Verdict) -> Result<(), HandshakeError> {
+    fn compare(&self, role: Role, node: NodeId, theirs: &Verdict) -> Result<Agreed, HandshakeError> {
         if theirs.network != self.network {
             let (ours, theirs) = (self.network.clone(), plain(&theirs.network, MAX_NETWORK_NAME));
             return Err(HandshakeError::OtherNetwork { role, node, ours, theirs });
         }
+        let agreed = self.protocol.agree(&theirs.protocol).map_err(|behind| {
+            let (ours, theirs) = (Box::new(self.protocol.clone()), Box::new(theirs.protocol.clone()));
+            HandshakeError::NoCommonVersion { role, node, ours, theirs, behind }
+        })?;
         if theirs.max_body != self.max_body {
             let (ours, theirs) = (self.max_body, theirs.max_body);
             return Err(HandshakeError::OtherMaxBody { role, node, ours, theirs });
         }
-        Ok(())
+        Ok(agreed)
     }
 }
 
@@ -277,7 +283,7 @@ async fn agree<S>(
     role: Role,
     judgement: Option<Judgement>,
     terms: &Terms,
-) -> Result<(NodeId, Admission), HandshakeError>
+) -> Result<(NodeId, Admission, Agreed), HandshakeError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -300,8 +306,8 @@ where
         return Err(HandshakeError::RefusedByPeer { role, node, reason: plain(&reason, MAX_WORDS) });
     }
     sent.map_err(|source| HandshakeError::from_io(role, Stage::Verdict, source))?;
-    terms.compare(role, node, &theirs)?;
-    Ok((node, admission))
+    let agreed = terms.compare(role, node, &theirs)?;
+    Ok((node, admission, agreed))
 }
 
 /// Tells the peer why it is refused, makes sure it can read that, and returns what it has against this node.

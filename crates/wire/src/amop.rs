@@ -79,6 +79,7 @@ pub fn open(message: Message, context: &SigningContext) -> Result<Message, Decod
     let content = match content.ok_or(DecodeError::Field { field: "content" })? {
         bridge_content::Content::Publish(publish) if asks => decode_publish(publish, data)?,
         bridge_content::Content::Result(result) if !asks => Content::Result { code: ResultCode(result.code), data },
+        bridge_content::Content::Received(_) if !asks => Content::Received,
         _ => return Err(DecodeError::Field { field: "content" }),
     };
     Ok(Message { header, content })
@@ -106,6 +107,10 @@ fn encode(message: Message, peer: NodeId, context: &SigningContext, out: &mut By
                 (bridge_header::Content::Result(result), data)
             }
         }
+        Content::Received if is_relayed => {
+            seal(&header, bridge_content::Content::Received(proto::Received {}), &Bytes::new(), context)?
+        }
+        Content::Received => (bridge_header::Content::Received(proto::Received {}), Bytes::new()),
     };
     let fields = BridgeHeader {
         number: header.number,
@@ -164,6 +169,7 @@ fn decode_message(
         _ if !in_clear => return Err(DecodeError::Seal { node: header.source }),
         bridge_header::Content::Publish(publish) => decode_publish(publish, body)?,
         bridge_header::Content::Result(result) => Content::Result { code: ResultCode(result.code), data: body },
+        bridge_header::Content::Received(_) => Content::Received,
         bridge_header::Content::Multicast(_) => return Err(DecodeError::Field { field: "content" }),
     };
     Ok(Message { header, content })

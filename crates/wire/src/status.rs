@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    MAX_APPLICATION_FIELD, MAX_ISSUERS, MAX_NEIGHBOURS, MAX_NODES, MAX_SEALING_KEY, MAX_STATUS, MAX_TOPICS_PER_NODE,
-    Topic,
+    MAX_APPLICATION_FIELD, MAX_ISSUERS, MAX_MULTICAST_TOPIC_BYTES, MAX_NEIGHBOURS, MAX_NODES, MAX_SEALING_KEY,
+    MAX_STATUS, MAX_TOPIC_BYTES, TOPIC_COST, Topic,
     peering::Address,
     status_sync::{Equivocation, IssuerId, MAX_PROOFS, Query, Record, Status, Version},
 };
@@ -224,7 +224,6 @@ fn encode_status(status: &Status) -> proto::Status {
 fn decode_status(status: proto::Status) -> Result<Status, DecodeError> {
     bounded("addresses", status.addresses.len(), MAX_ADDRESSES)?;
     bounded("neighbours", status.neighbours.len(), MAX_NEIGHBOURS)?;
-    bounded("topics", status.topics.len(), MAX_TOPICS_PER_NODE)?;
     let longest_address = status.addresses.iter().map(String::len).max().unwrap_or(0);
     bounded("address bytes", longest_address, MAX_ADDRESS_LENGTH)?;
     for name in [&status.name, &status.agency, &status.software] {
@@ -232,8 +231,11 @@ fn decode_status(status: proto::Status) -> Result<Status, DecodeError> {
     }
     bounded("application bytes", status.application.len(), MAX_APPLICATION_FIELD)?;
     bounded("sealing key bytes", status.sealing_key.len(), MAX_SEALING_KEY)?;
+    let topic_bytes = status.topics.iter().map(|entry| entry.topic.len() + TOPIC_COST).sum();
+    bounded("topic bytes", topic_bytes, MAX_TOPIC_BYTES)?;
+    let multicast_topic_bytes = status.multicast_topics.iter().map(|topic| topic.len() + TOPIC_COST).sum();
+    bounded("multicast topic bytes", multicast_topic_bytes, MAX_MULTICAST_TOPIC_BYTES)?;
     let topics = status.topics.into_iter().map(|entry| Ok((Topic::new(&entry.topic)?, entry.subscribers)));
-    bounded("multicast topics", status.multicast_topics.len(), MAX_TOPICS_PER_NODE)?;
     let multicast_topics = status.multicast_topics.iter().map(|topic| Ok(Topic::new(topic)?));
     let neighbours = status.neighbours.iter().map(|node| NodeId::from_bytes(node));
     Ok(Status {

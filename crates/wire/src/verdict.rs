@@ -1,10 +1,14 @@
-//! The verdict: the first message after the TLS handshake, in both directions.
+//! The verdict: the first message after the TLS handshake, in both directions. Whatever changes later, its fields keep
+//! their meaning: by it two releases find out what both speak.
+
+mod protocol;
 
 use prost::Message;
 
+pub use self::protocol::{Agreed, Behind, Protocol};
 use crate::{DecodeError, proto};
 
-/// Whether the sender admits the receiver, and the constants both must share.
+/// Whether the sender admits the receiver, what the sender speaks, and the constants both must share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
     /// The sender's network.
@@ -13,6 +17,8 @@ pub struct Verdict {
     pub max_body: u32,
     /// Why the receiver is refused; `None` when it is admitted.
     pub refusal: Option<String>,
+    /// The versions and features that the sender speaks.
+    pub protocol: Protocol,
 }
 
 impl Verdict {
@@ -22,12 +28,18 @@ impl Verdict {
     /// The bytes to send: length as two bytes, big-endian, then the protobuf message. A refusal too long for the
     /// limit is cut.
     pub fn encode(&self) -> Vec<u8> {
-        let fit = Self::MAX_LENGTH - 64 - self.network.len().min(512);
-        let message = proto::Verdict {
+        let features: Vec<_> = self.protocol.features.iter().take(Protocol::MAX_FEATURES).cloned().collect();
+        let mut message = proto::Verdict {
             network: cut(&self.network, 512).to_owned(),
             max_body: self.max_body,
-            refusal: self.refusal.as_deref().map(|text| cut(text, fit).to_owned()),
+            refusal: None,
+            lowest_version: self.protocol.lowest,
+            highest_version: self.protocol.highest,
+            features,
         };
+        // The refusal's own tag and length take at most four bytes.
+        let fit = Self::MAX_LENGTH.saturating_sub(message.encoded_len() + 4);
+        message.refusal = self.refusal.as_deref().map(|text| cut(text, fit).to_owned());
         let length = u16::try_from(message.encoded_len()).unwrap_or(u16::MAX);
         let mut bytes = Vec::with_capacity(2 + usize::from(length));
         bytes.extend_from_slice(&length.to_be_bytes());
@@ -35,7 +47,7 @@ impl Verdict {
         bytes
     }
 
-    /// Reads the protobuf part.
+    /// Reads the protobuf part. Fields that this release does not know are passed over.
     ///
     /// # Errors
     /// When it is too long or no verdict.
@@ -43,9 +55,10 @@ impl Verdict {
         if bytes.len() > Self::MAX_LENGTH {
             return Err(DecodeError::TooLarge { what: "verdict", bytes: bytes.len(), limit: Self::MAX_LENGTH });
         }
-        let proto::Verdict { network, max_body, refusal } =
+        let proto::Verdict { network, max_body, refusal, lowest_version, highest_version, features } =
             proto::Verdict::decode(bytes).map_err(|source| DecodeError::Protobuf { message: "verdict", source })?;
-        Ok(Self { network, max_body, refusal })
+        let protocol = Protocol::from_wire(lowest_version, highest_version, features)?;
+        Ok(Self { network, max_body, refusal, protocol })
     }
 }
 

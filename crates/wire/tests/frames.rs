@@ -5,7 +5,7 @@ use nuncio_protocol::MAX_BODY;
 use nuncio_wire::{
     DecodeError,
     length_prefixed::{self, Frame, MAX_FRAME},
-    verdict::Verdict,
+    verdict::{Protocol, Verdict},
 };
 
 #[test]
@@ -58,7 +58,8 @@ fn frames_are_found_wherever_the_stream_is_cut() {
 /// Any whole frame with a body.
 fn nuncio_frame_header() -> BytesMut {
     let mut frame = BytesMut::new();
-    let body = Verdict { network: "n".into(), max_body: 1, refusal: None }.encode();
+    let body =
+        Verdict { network: "n".into(), max_body: 1, refusal: None, protocol: Protocol::of_this_release() }.encode();
     frame.put_u32(2 + body.len() as u32);
     frame.put_u16(0);
     frame.extend_from_slice(&body);

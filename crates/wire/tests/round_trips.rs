@@ -9,7 +9,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use nuncio_identity::{NodeId, NodeKey};
 use nuncio_protocol::{
-    Topic, amop,
+    MAX_APPLICATION_FIELD, MAX_MULTICAST_TOPIC_BYTES, MAX_NEIGHBOURS, MAX_TOPIC_BYTES, TOPIC_COST, Topic, amop,
     peering::Address,
     status_sync::{Equivocation, IssuerId, Query, Status, Version},
     unicast::{self, ExchangeId, Refusal},
@@ -18,7 +18,7 @@ use nuncio_wire::{
     DecodeError, SigningContext,
     length_prefixed::{self, Frame},
     multicast, status,
-    verdict::Verdict,
+    verdict::{Protocol, Verdict},
 };
 use proptest::prelude::*;
 
@@ -235,6 +235,37 @@ fn a_record_is_read_back_by_anyone_and_refused_when_changed() {
 }
 
 #[test]
+fn a_record_that_says_all_that_it_may_fits() {
+    let [a, _, _] = three();
+    let names = |budget: usize, length: usize| {
+        (0..budget / (length + TOPIC_COST)).map(move |n| Topic::new(&format!("{n:0>length$}")).unwrap())
+    };
+    let nodes: BTreeSet<_> = (0..MAX_NEIGHBOURS).map(|_| NodeKey::generate().node_id()).collect();
+    for length in [5, Topic::MAX_LENGTH] {
+        let status = Status {
+            addresses: vec![Address::new(&"a".repeat(256)); 8],
+            neighbours: nodes.clone(),
+            topics: names(MAX_TOPIC_BYTES, length).map(|topic| (topic, u32::MAX)).collect(),
+            multicast_topics: names(MAX_MULTICAST_TOPIC_BYTES, length).collect(),
+            revocations: (0..64).map(|n| (IssuerId([n; 32]), u64::MAX)).collect(),
+            application: vec![0; MAX_APPLICATION_FIELD].into(),
+            ..empty(a.node, Version { epoch: u64::MAX, seq: u64::MAX })
+        };
+        let record = status::sign_record(status.clone(), &vec![Bytes::from(vec![0; 4 << 10]); 5], &a.context);
+        assert_eq!(status::decode_record(record.bytes, &a.context).map(|(read, _)| read.status), Ok(status));
+    }
+}
+
+#[test]
+fn topics_over_their_budget_are_refused() {
+    let [a, _, _] = three();
+    let topics = (0..1200).map(|n| (Topic::new(&format!("{n:0>254}")).unwrap(), 1)).collect();
+    let status = Status { topics, ..empty(a.node, Version { epoch: 1, seq: 1 }) };
+    let refused = status::decode_record(status::sign_record(status, &[], &a.context).bytes, &a.context);
+    assert!(matches!(refused, Err(DecodeError::TooMany { what: "topic bytes", .. })));
+}
+
+#[test]
 fn a_proof_of_equivocation_can_be_judged_by_anyone() {
     let [a, b, _] = three();
     let own = |name: &str| {
@@ -280,15 +311,35 @@ fn gossip_is_bound_to_its_topic() {
     assert_eq!(elsewhere, Err(DecodeError::Signature { node: a.node }));
 }
 
+fn verdict(network: &str, features: usize) -> Verdict {
+    let longest = |number| format!("{number:0>width$}", width = Protocol::MAX_FEATURE_LENGTH);
+    let protocol = Protocol { features: (0..features).map(longest).collect(), ..Protocol::of_this_release() };
+    Verdict { network: network.into(), max_body: 10 << 20, refusal: None, protocol }
+}
+
 #[test]
 fn verdicts_come_as_they_were_and_long_words_are_cut() {
-    let admitted = Verdict { network: "test".into(), max_body: 10 << 20, refusal: None };
-    assert_eq!(Verdict::decode(&admitted.encode()[2..]), Ok(admitted.clone()));
-    let wordy = Verdict { refusal: Some("é".repeat(5000)), ..admitted };
-    let bytes = wordy.encode();
-    assert!(bytes.len() <= 2 + Verdict::MAX_LENGTH);
-    assert_eq!(usize::from(u16::from_be_bytes([bytes[0], bytes[1]])), bytes.len() - 2);
-    assert!(Verdict::decode(&bytes[2..]).unwrap().refusal.unwrap().starts_with('é'));
+    for features in [0, 3, Protocol::MAX_FEATURES] {
+        let admitted = verdict("test", features);
+        assert_eq!(Verdict::decode(&admitted.encode()[2..]), Ok(admitted.clone()));
+        let short = Verdict { refusal: Some("x".repeat(300)), ..verdict(&"n".repeat(512), features) };
+        assert_eq!(Verdict::decode(&short.encode()[2..]), Ok(short), "room is kept for words");
+        let wordy = Verdict { refusal: Some("é".repeat(5000)), ..admitted };
+        let bytes = wordy.encode();
+        assert!(bytes.len() <= 2 + Verdict::MAX_LENGTH);
+        assert_eq!(usize::from(u16::from_be_bytes([bytes[0], bytes[1]])), bytes.len() - 2);
+        assert!(Verdict::decode(&bytes[2..]).unwrap().refusal.unwrap().starts_with('é'));
+    }
+}
+
+#[test]
+fn a_verdict_without_versions_is_of_version_1_and_unknown_fields_are_passed_over() {
+    let of_version_1 = [b"\x0a\x04test".as_slice(), b"\x10\x07"].concat();
+    let read = Verdict::decode(&of_version_1).unwrap();
+    assert_eq!((read.protocol.lowest, read.protocol.highest, read.max_body), (1, 1, 7));
+    // Field 1000, a string, as a later release may send it.
+    let later = [&verdict("test", 1).encode()[2..], b"\xc2\x3e\x03new"].concat();
+    assert_eq!(Verdict::decode(&later), Ok(verdict("test", 1)));
 }
 
 #[test]

@@ -24,7 +24,10 @@ use nuncio_protocol::{
     status_sync::{Equivocation, Query, Status, Version},
     unicast::{self, ExchangeId, Refusal},
 };
-use nuncio_wire::{length_prefixed, multicast, status, verdict::Verdict};
+use nuncio_wire::{
+    length_prefixed, multicast, status,
+    verdict::{Protocol, Verdict},
+};
 use tokio_util::codec::Decoder;
 
 use super::file_messages;
@@ -234,7 +237,8 @@ fn records() -> Vec<Seed> {
     let record = signed(own.clone());
     let other = signed(Status { name: "another name".into(), ..own });
     let proof = Equivocation::of(Arc::clone(&record), other).unwrap();
-    let refused = Verdict { network: "fuzz".into(), max_body: 10 << 20, refusal: Some("denied".into()) };
+    let protocol = Protocol { highest: 3, features: ["later".to_owned()].into(), ..Protocol::of_this_release() };
+    let refused = Verdict { network: "fuzz".into(), max_body: 10 << 20, refusal: Some("denied".into()), protocol };
     let topic = multicast::gossip_topic(Some(&Topic::new("t1").unwrap()));
     vec![
         ("status", "record", record.bytes.to_vec()),
@@ -249,7 +253,9 @@ fn records() -> Vec<Seed> {
         ("gossip", "not_of_these_topics", multicast::encode("nuncio/topic/t2", 1, 4, "few".into(), &context)),
         ("verdict", "refused", refused.encode()[2..].to_vec()),
         ("verdict", "admitted", Verdict { refusal: None, ..refused }.encode()[2..].to_vec()),
+        ("verdict", "of_version_1", b"\x0a\x04fuzz\x10\x07".to_vec()),
         ("verdict", "not_a_verdict", vec![0xff; 12]),
+        ("verdict", "not_a_range", b"\x20\x03\x28\x02".to_vec()),
     ]
 }
 

@@ -9,13 +9,15 @@ use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    FileError, PATIENCE, leftovers,
+    FileError, PATIENCE,
+    desk::{Farewell, say},
+    leftovers,
     message::{Offer, Reply},
     name, part,
     quota::{Quota, Share},
-    receive::{Farewell, Line, ReceivedFile, Transfer, say},
+    receive::{Line, ReceivedFile, Transfer},
 };
-use crate::{Client, Delivery, Kind, SubscribeError, Subscription};
+use crate::{Challengers, Client, Delivery, Kind, SubscribeError, TopicKey, messages::Messages};
 
 /// Most transfers that have ended and still answer their sender's last chunk.
 const MAX_FAREWELLS: usize = 64;
@@ -45,7 +47,7 @@ pub struct InboxOptions {
 #[derive(Debug)]
 pub struct FileInbox {
     client: Client,
-    offers: Subscription,
+    offers: Messages,
     options: InboxOptions,
     quota: Arc<Quota>,
     /// By the name of their part; bounded by `max_at_once`.
@@ -74,22 +76,41 @@ impl Client {
     /// # Errors
     /// As [`Client::subscribe`].
     pub async fn receive_files(&self, topic: &str, options: InboxOptions) -> Result<FileInbox, SubscribeError> {
-        let offers = self.subscribe([topic]).await?;
+        let offers = Messages::Public(self.subscribe([topic]).await?);
+        Ok(FileInbox::new(self, offers, options).await)
+    }
+
+    /// Subscribes a private topic for files: nobody without a key of the topic is offered them.
+    ///
+    /// # Errors
+    /// As [`Client::subscribe_private`].
+    pub async fn receive_private_files(
+        &self,
+        topic: &str,
+        key: TopicKey,
+        challengers: Challengers,
+        options: InboxOptions,
+    ) -> Result<FileInbox, SubscribeError> {
+        let offers = Messages::Private(self.subscribe_private_for(topic, key, challengers).await?);
+        Ok(FileInbox::new(self, offers, options).await)
+    }
+}
+
+impl FileInbox {
+    async fn new(client: &Client, offers: Messages, options: InboxOptions) -> Self {
         leftovers::tidy_later(&options.directory, options.max_total_bytes).await;
         let quota = Quota::new(options.max_total_bytes, options.max_total_files);
-        Ok(FileInbox {
-            client: self.clone(),
+        Self {
+            client: client.clone(),
             offers,
             options,
             quota,
             lines: HashMap::new(),
             open: JoinSet::new(),
             farewells: VecDeque::new(),
-        })
+        }
     }
-}
 
-impl FileInbox {
     /// The next file that came whole or was given up; `None` once the client is closed. Offers are taken while this is
     /// awaited. Cancel safe.
     pub async fn next(&mut self) -> Option<Result<ReceivedFile, FileError>> {

@@ -39,7 +39,7 @@ pub struct Offer {
 pub enum Reply {
     /// Chunks are taken on a topic.
     Accepted {
-        /// Subscribed for this transfer only.
+        /// Subscribed for this transfer only: `file/` and 32 hexadecimal digits.
         topic: String,
         /// The receiver's X25519 public key, fresh for this transfer.
         key: Hex32,

@@ -9,15 +9,15 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    FileError, InboxOptions, leftovers,
+    FileError, InboxOptions,
+    desk::{Desk, Farewell, Opened, say},
+    leftovers,
     message::{Chunk, Hex32, KeyPair, Offer, Receipt, Reply, TransferKeys},
     part::Part,
     quota::Share,
+    topic,
 };
-use crate::{Client, Delivery, Kind, Subscription};
-
-/// How long a sender may still ask whether its file came whole.
-const LAST_WORDS: Duration = Duration::from_secs(10);
+use crate::{Client, Delivery, Subscription};
 
 /// How long the first chunk may take: the sender may have gone with another receiver.
 const FIRST_CHUNK: Duration = Duration::from_secs(15);
@@ -45,29 +45,6 @@ pub(super) struct Transfer {
     pub(super) client: Client,
     pub(super) options: InboxOptions,
     pub(super) line: Arc<Line>,
-}
-
-/// Tells a sender once more that its file came whole: the answer to its last chunk may be lost.
-#[derive(Debug)]
-pub(super) struct Farewell {
-    chunks: Subscription,
-    desk: Desk,
-}
-
-/// Opens chunks and seals receipts.
-#[derive(Debug)]
-struct Desk {
-    keys: TransferKeys,
-    /// The number of the next receipt.
-    number: u64,
-    ignored: u64,
-}
-
-/// A chunk of the transfer's sender.
-struct Opened {
-    delivery: Delivery,
-    number: u64,
-    message: Vec<u8>,
 }
 
 /// What an inbox knows of a transfer while it lasts.
@@ -102,7 +79,7 @@ impl Transfer {
         delivery: Delivery,
     ) -> Result<(ReceivedFile, Farewell), FileError> {
         let own = KeyPair::generate();
-        let topic = format!("file/{}", hex::encode(rand::random::<[u8; 16]>()));
+        let topic = topic::draw();
         let prepared = self.prepare(&offer, &own, &topic, &delivery.data).await;
         let (part, keys, mut chunks) = match prepared {
             Ok(prepared) => prepared,
@@ -113,7 +90,7 @@ impl Transfer {
         };
         let resumed = part.length();
         say(delivery, Reply::Accepted { topic, key: own.public, bytes: resumed }.encode());
-        let desk = Desk { keys, number: 0, ignored: 0 };
+        let desk = Desk::new(keys);
         let mut incoming = Incoming { offer, desk, part, share, line: &self.line };
         match incoming.fill(&mut chunks, self.options.patience).await? {
             Filled::Whole(last) => incoming.finish(&self.options, resumed, last, chunks).await,
@@ -246,43 +223,11 @@ impl Incoming<'_> {
         share.count();
         desk.answer(last, &Receipt::Complete);
         let (size, sha256) = (offer.size, offer.sha256.to_string());
-        Ok((ReceivedFile { path, size, sha256, resumed, ignored: desk.ignored }, Farewell { chunks, desk }))
+        Ok((ReceivedFile { path, size, sha256, resumed, ignored: desk.ignored }, Farewell::new(chunks, desk)))
     }
 
     fn failed(&self, source: io::Error) -> FileError {
         FileError::File { path: self.part.path().into(), source }
-    }
-}
-
-impl Desk {
-    /// A chunk of the sender. Anything else is somebody else's: declined, so that the node may try another subscriber, and
-    /// counted.
-    fn open(&mut self, delivery: Delivery) -> Option<Opened> {
-        if delivery.kind == Kind::Unicast
-            && let Ok((number, message)) = self.keys.chunks.open(b"", &delivery.data)
-        {
-            return Some(Opened { delivery, number, message });
-        }
-        self.ignored += 1;
-        delivery.decline();
-        None
-    }
-
-    fn answer(&mut self, chunk: Opened, receipt: &Receipt) {
-        let sealed = self.keys.receipts.seal(self.number, &chunk.number.to_be_bytes(), receipt.encode());
-        self.number += 1;
-        say(chunk.delivery, sealed);
-    }
-}
-
-impl Farewell {
-    pub(super) async fn say(mut self) {
-        let deadline = Instant::now() + LAST_WORDS;
-        while let Ok(Some(delivery)) = timeout_at(deadline, self.chunks.next()).await {
-            if let Some(chunk) = self.desk.open(delivery) {
-                self.desk.answer(chunk, &Receipt::Complete);
-            }
-        }
     }
 }
 
@@ -302,11 +247,5 @@ impl Line {
 impl Default for Line {
     fn default() -> Self {
         Self { heard: Mutex::new(Instant::now()), makes_way: CancellationToken::new() }
-    }
-}
-
-pub(super) fn say(delivery: Delivery, answer: Vec<u8>) {
-    if let Err(error) = delivery.respond(answer) {
-        tracing::debug!(%error, "an answer to a sender was lost");
     }
 }

@@ -67,6 +67,10 @@ impl Client {
 }
 
 impl PrivatePublisher {
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Sends a message to one subscriber that has proved itself and waits for its answer.
     ///
     /// # Errors

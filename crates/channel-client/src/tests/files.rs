@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::sync::Notify;
 
 use super::{hub::Hub, *};
-use crate::{FileError, FileInbox, InboxOptions, ReceivedFile, SentFile, file_message::*};
+use crate::{Challengers, FileError, FileInbox, InboxOptions, ReceivedFile, SentFile, TopicKey, file_message::*};
 
 const TOPIC: &str = "files";
 
@@ -181,6 +181,15 @@ async fn a_broken_link_of_the_receiver_does_not_end_a_transfer() {
 
 #[tokio::test(start_paused = true)]
 async fn a_receiver_that_died_resumes_and_the_sender_offers_again() {
+    resume_after_a_death(false).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_third_party_that_stays_on_a_dead_receivers_topic_does_not_keep_the_sender_there() {
+    resume_after_a_death(true).await;
+}
+
+async fn resume_after_a_death(mallory_stays: bool) {
     let scene = Scene::new(6 << 20).await;
     let mut first = scene.inbox(scene.options()).await;
     let (begun, path) = (Notify::new(), scene.file());
@@ -197,6 +206,9 @@ async fn a_receiver_that_died_resumes_and_the_sender_offers_again() {
         }
     })
     .await;
+    let mallory = scene.hub.client().await;
+    let topic = scene.hub.topic("file/").await;
+    let _stays = if mallory_stays { Some(mallory.subscribe([topic]).await.unwrap()) } else { None };
     // Killed: what is open is closed, nothing is removed.
     let part = scene.names().pop().unwrap();
     let kept = scene.dir.path().join("kept");
@@ -230,7 +242,8 @@ async fn a_sender_that_died_resumes() {
         .await;
     }
     // The new offer waits until the old transfer has been silent for long enough to make way.
-    let (came, sent) = served(&mut inbox, scene.send()).await;
+    let sending = soon(scene.sender.send_file_patiently(TOPIC, &path, Duration::from_secs(30), |_| {}));
+    let (came, sent) = served(&mut inbox, sending).await;
     sent.unwrap();
     assert!(matches!(came[0], Err(FileError::Abandoned { bytes, .. }) if bytes >= 1 << 20), "{came:?}");
     assert!(came[1].as_ref().unwrap().resumed >= 1 << 20);
@@ -397,4 +410,33 @@ async fn a_file_that_changed_is_no_file() {
     assert!(matches!(sent, Err(FileError::Refused { .. })), "{sent:?}");
     assert!(matches!(came[0], Err(FileError::Digest { .. })));
     assert!(scene.names().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_on_a_private_topic_goes_to_who_has_a_key() {
+    let mut scene = Scene::new(2 << 20).await;
+    let key = TopicKey::generate();
+    let publisher = scene.sender.private_publisher("t", [key.public()]).await.unwrap();
+    let client = scene.hub.client().await;
+    let receiving = client.receive_private_files("t", key, Challengers::Nuncio, scene.options());
+    let mut inbox = receiving.await.unwrap();
+    let channel = scene.hub.topic("#!$VerifyChannel_").await;
+    let path = scene.file();
+    let (came, sent) = served(&mut inbox, async {
+        assert!(scene.hub.challenge("#!$TopicNeedVerify_t", &channel).await);
+        soon(publisher.send_file(&path, Duration::from_secs(60), |_| {})).await
+    })
+    .await;
+    sent.unwrap();
+    assert_eq!(fs::read(&came[0].as_ref().unwrap().path).unwrap(), content(2 << 20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sender_is_not_led_to_topics_of_others() {
+    let scene = Scene::new(10).await;
+    let orders = Reply::Accepted { topic: "orders".into(), key: a_key(), bytes: 0 }.encode();
+    impostor(&scene.hub.client().await, TOPIC, orders.leak()).await;
+    let mut others = scene.hub.client().await.subscribe(["orders"]).await.unwrap();
+    assert!(matches!(scene.send().await, Err(FileError::NotAFile)));
+    assert!(futures::FutureExt::now_or_never(others.next()).is_none());
 }

@@ -22,7 +22,7 @@ impl Gateway {
         let tls = channel_server_config(&ChannelPaths::in_directory(directory)).unwrap();
         let config = Config::new("127.0.0.1:0".parse().unwrap(), tls);
         let (inputs, mut received) = mpsc::channel(16);
-        let bound = nuncio_gateway::bind(config, Arc::new(Clients::new()), inputs, Arc::new(Nobody)).unwrap();
+        let bound = nuncio_gateway::bind(config, Arc::new(Clients::new()), inputs, Arc::new(Nobody)).await.unwrap();
         let (address, shutdown) = (bound.local_address(), CancellationToken::new());
         tokio::spawn(bound.run(shutdown.clone()));
         tokio::spawn(async move { while received.recv().await.is_some() {} });

@@ -1,6 +1,5 @@
 use std::{
     collections::{BTreeSet, VecDeque},
-    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
@@ -12,10 +11,14 @@ use nuncio_protocol::{
     Topic,
     amop::{self, ChallengeId, ClientId, DeliveryId, Kind, PublishSeq},
 };
-
 use tracing::warn;
 
-use super::{deliveries::Deliveries, window::Window};
+use super::{
+    answer_place::AnswerPlace,
+    deliveries::Deliveries,
+    parcel::{Charge, Content, Parcel, Written},
+    window::Window,
+};
 use crate::{
     config::Limits,
     counters::Counters,
@@ -34,39 +37,6 @@ pub(crate) struct Mailbox {
     queue_bytes: usize,
     counters: Arc<Counters>,
     state: Mutex<State>,
-}
-
-/// A frame on its way to the client.
-#[derive(Debug)]
-pub(crate) struct Parcel {
-    pub(crate) kind: FrameKind,
-    pub(crate) seq: FrameSeq,
-    pub(crate) result: ResultCode,
-    pub(crate) content: Content,
-    charge: Charge,
-}
-
-/// The body of a frame.
-#[derive(Debug)]
-pub(crate) enum Content {
-    /// A topic and its payload, which clients of one multicast share: packed when written.
-    Amop { topic: Topic, data: Bytes },
-    /// The body as it is.
-    Plain(Bytes),
-}
-
-/// A place in the window for an answer that is being made; given back when dropped without an answer.
-#[derive(Debug)]
-pub(crate) struct AnswerPlace {
-    mailbox: Arc<Mailbox>,
-    used: bool,
-}
-
-/// Which book a parcel is in, and with how many bytes.
-#[derive(Debug)]
-enum Charge {
-    Queue { bytes: usize, _place: QueuePlace },
-    Window(usize),
 }
 
 #[derive(Debug)]
@@ -121,24 +91,30 @@ impl Mailbox {
         if state.closed {
             return false;
         }
-        let now = Instant::now();
-        let is_wanted = kind == Kind::Multicast || state.deliveries.has_room(now);
-        let Some(place) = is_wanted.then(|| self.place(&state, size, &data)).flatten() else {
-            match kind {
-                Kind::Multicast => self.note_drop(&mut state),
-                Kind::Unicast => self.counters.deliveries_refused.increment(),
-            }
-            return kind == Kind::Multicast;
+        let place = match kind {
+            Kind::Multicast => self.place(&state, size, &data),
+            Kind::Unicast => self.place(&state, size, &data).filter(|_| self.expect(&mut state, seq, delivery)),
         };
-        let kind = match kind {
-            Kind::Unicast => {
-                state.deliveries.insert(seq, delivery, now);
-                FrameKind::Unicast
+        match (place, kind) {
+            (Some(place), Kind::Multicast) => {
+                self.enqueue(state, FrameKind::Multicast, seq, Content::Amop { topic, data }, place);
             }
-            Kind::Multicast => FrameKind::Multicast,
-        };
-        self.enqueue(state, kind, seq, Content::Amop { topic, data }, place);
+            (Some(place), Kind::Unicast) => {
+                self.enqueue(state, FrameKind::Unicast, seq, Content::Amop { topic, data }, place);
+            }
+            (None, Kind::Multicast) => self.note_drop(&mut state),
+            (None, Kind::Unicast) => {
+                self.counters.deliveries_refused.increment();
+                return false;
+            }
+        }
         true
+    }
+
+    /// Waits for the acknowledgement of a delivery, if there is room for one more.
+    fn expect(&self, state: &mut State, seq: FrameSeq, delivery: DeliveryId) -> bool {
+        let place = state.deliveries.has_room(Instant::now()).then(|| self.tenant.queue(&Bytes::new())).flatten();
+        place.map(|place| state.deliveries.insert(seq, delivery, place)).is_some()
     }
 
     /// Queues the reply to a publish. A failure carries no body, as FISCO's does.
@@ -214,10 +190,17 @@ impl Mailbox {
         self.push(state, Parcel { kind, seq, result, content: Content::Plain(body), charge });
     }
 
-    /// Takes a place for an answer that comes later.
-    pub(crate) fn reserve_answer(self: &Arc<Self>) -> AnswerPlace {
-        self.lock().window.charge(0);
-        AnswerPlace { mailbox: Arc::clone(self), used: false }
+    /// Takes a place for an answer that comes later to a request that takes so many bytes until then.
+    pub(crate) fn reserve_answer(self: &Arc<Self>, bytes: usize) -> AnswerPlace {
+        self.lock().window.charge(bytes);
+        AnswerPlace::new(Arc::clone(self), bytes)
+    }
+
+    /// Gives the place of an answer back.
+    pub(super) fn release_answer(&self, bytes: usize) {
+        let mut state = self.lock();
+        state.window.release(bytes);
+        wake_reader(state);
     }
 
     /// Notes a publish in flight.
@@ -320,11 +303,18 @@ impl Mailbox {
         place: QueuePlace,
     ) {
         let size = content.size();
+        let awaited = (kind == FrameKind::Unicast).then_some(seq);
         state.queued_frames += 1;
         state.queued_bytes += size;
         self.push(
             state,
-            Parcel { kind, seq, result: ResultCode::OK, content, charge: Charge::Queue { bytes: size, _place: place } },
+            Parcel {
+                kind,
+                seq,
+                result: ResultCode::OK,
+                content,
+                charge: Charge::Queue { bytes: size, awaited, _place: place },
+            },
         );
     }
 
@@ -333,11 +323,7 @@ impl Mailbox {
             return;
         }
         state.parcels.push_back(parcel);
-        let reader = state.reader.take();
-        drop(state);
-        if let Some(reader) = reader {
-            reader.wake();
-        }
+        wake_reader(state);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -345,61 +331,23 @@ impl Mailbox {
     }
 }
 
-/// What remains of a parcel that was handed to TLS.
-#[derive(Debug)]
-pub(crate) struct Written(Charge);
-
-impl Parcel {
-    pub(crate) fn into_written(self) -> Written {
-        Written(self.charge)
-    }
-}
-
-impl Content {
-    pub(crate) fn size(&self) -> usize {
-        match self {
-            Self::Amop { topic, data } => topic.as_str().len() + data.len(),
-            Self::Plain(body) => body.len(),
-        }
-    }
-}
-
-impl AnswerPlace {
-    /// Queues the answer in the place.
-    pub(crate) fn answer(mut self, kind: FrameKind, seq: FrameSeq, body: Bytes) {
-        let reader = self.release();
-        self.mailbox.answer(kind, seq, ResultCode::OK, body);
-        if let Some(reader) = reader {
-            reader.wake();
-        }
-    }
-
-    fn release(&mut self) -> Option<Waker> {
-        if mem::replace(&mut self.used, true) {
-            return None;
-        }
-        let mut state = self.mailbox.lock();
-        state.window.release(0);
-        state.reader.take()
-    }
-}
-
-impl Drop for AnswerPlace {
-    fn drop(&mut self) {
-        if let Some(reader) = self.release() {
-            reader.wake();
-        }
-    }
-}
-
 impl State {
     fn settle(&mut self, charge: Charge) {
         match charge {
-            Charge::Queue { bytes, _place } => {
+            Charge::Queue { bytes, awaited, _place } => {
+                if let Some(seq) = awaited {
+                    self.deliveries.note_written(seq, Instant::now());
+                }
                 self.queued_frames -= 1;
                 self.queued_bytes -= bytes;
             }
             Charge::Window(bytes) => self.window.release(bytes),
         }
     }
+}
+
+fn wake_reader(mut state: MutexGuard<'_, State>) {
+    let reader = state.reader.take();
+    drop(state);
+    reader.into_iter().for_each(Waker::wake);
 }

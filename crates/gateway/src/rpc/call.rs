@@ -1,4 +1,4 @@
-use std::{future::Future, pin::Pin};
+use std::{future::Future, mem, pin::Pin};
 
 use bytes::Bytes;
 use nuncio_channel_protocol::FrameSeq;
@@ -95,5 +95,33 @@ impl RpcError {
     /// An error with its words.
     pub fn new(code: i64, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
+    }
+}
+
+/// What a value takes in memory, in bytes, about: many times its text when that is a list of small numbers.
+pub(super) fn memory(value: &Value) -> usize {
+    let within = match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.capacity(),
+        Value::Array(list) => {
+            let unused = list.capacity() - list.len();
+            unused * mem::size_of::<Value>() + list.iter().map(memory).sum::<usize>()
+        }
+        Value::Object(map) => map.iter().map(|(name, value)| 2 * name.capacity() + memory(value)).sum(),
+    };
+    mem::size_of::<Value>() + within
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_small_numbers_counts_as_what_it_takes_and_a_text_as_its_length() {
+        let numbers = format!("[{}0]", "0,".repeat(9_999));
+        let numbers: Value = serde_json::from_str(&numbers).unwrap();
+        assert!(memory(&numbers) >= 10_000 * mem::size_of::<Value>());
+        let text = Value::String("x".repeat(20_000));
+        assert!((20_000..21_000).contains(&memory(&text)));
     }
 }

@@ -2,15 +2,14 @@ use bytes::{Buf as _, BytesMut};
 use nuncio_channel_protocol::{Frame, FrameCodec, FrameError, FrameKind, HEADER_LENGTH, MAX_FRAME};
 use tokio_util::codec::Decoder as _;
 
+use crate::bounds::SMALL_FRAME;
+
 /// Longest frame that is skipped, in bytes (100 MiB): FISCO's own limit, beyond which a length is taken for a lie.
 const MAX_SKIPPED: usize = 100 << 20;
 
-/// Frames up to this length are read without asking for room, in bytes.
-const SMALL: usize = 16 << 10;
-
 /// Cuts what a client sends into frames.
 ///
-/// Holds at most one frame and one read of the socket; longer frames than [`SMALL`] have a lease, see [`super::intake`]. A frame over its limit is not held: its header is reported and the
+/// Holds at most one frame and one read of the socket; longer frames than [`SMALL_FRAME`] have a lease, see [`super::intake`]. A frame over its limit is not held: its header is reported and the
 /// rest thrown away as it comes.
 #[derive(Debug)]
 pub(super) struct Inbox {
@@ -67,7 +66,7 @@ impl Inbox {
         let header = self.received.first_chunk::<HEADER_LENGTH>().filter(|_| self.skip == 0)?;
         let [first, second, third, fourth, ..] = *header;
         let length = usize::try_from(u32::from_be_bytes([first, second, third, fourth])).unwrap_or(usize::MAX);
-        (length > SMALL).then_some(length)
+        (length > SMALL_FRAME).then_some(length)
     }
 
     fn oversized(&mut self) -> Result<Option<Received>, FrameError> {

@@ -13,12 +13,7 @@ use tokio::{
 };
 use tracing::debug;
 
-/// Plaintext gathered before the session looks at it, in bytes.
-const READ_BATCH: usize = 64 << 10;
-
-/// Bytes that the system takes of a connection before it has sent them. By default it takes megabytes, and takes more only
-/// when a third of them is gone: a slow reader would look like one that reads nothing.
-const UNSENT: u32 = 128 << 10;
+use crate::bounds::{READ_BATCH, UNSENT};
 
 /// A TLS connection after its handshake, driven by hand: what is written begins a record of its own, and many records leave
 /// in one system call.

@@ -173,8 +173,8 @@ impl Session {
     fn call(&self, frame: Frame) {
         match self.door.rpc.answer(&self.caller, frame.seq, &frame.body) {
             Answer::Now(body) => self.answer(&frame, ResultCode::OK, body),
-            Answer::Later(future) => {
-                let place = self.mailbox().reserve_answer();
+            Answer::Later { bytes, future } => {
+                let place = self.mailbox().reserve_answer(bytes);
                 tokio::spawn(async move { place.answer(FrameKind::Rpc, frame.seq, future.await) });
             }
         }
@@ -190,7 +190,7 @@ impl Session {
         match self.door.rpc.event_filter(filter) {
             None => self.answer(&frame, ResultCode::OK, translate::no_event_filters(&request)),
             Some(future) => {
-                let place = self.mailbox().reserve_answer();
+                let place = self.mailbox().reserve_answer(frame.body.len());
                 tokio::spawn(async move {
                     place.answer(frame.kind, frame.seq, translate::event_answer(&future.await));
                 });

@@ -10,12 +10,10 @@ use nuncio_channel_protocol::{AmopBody, Frame, RECORD_LENGTH};
 
 use super::link::Link;
 use crate::{
+    bounds::WRITE_BATCH,
     clients::{Content, Mailbox, Parcel, Written},
     counters::Counters,
 };
-
-/// Plaintext encrypted before it is handed to the socket, in bytes; under rustls's own bound of 64 KiB.
-const BATCH: usize = 48 << 10;
 
 /// Batches written before the session reads again: a client with much to receive is still heard.
 const ROUNDS: usize = 16;
@@ -90,7 +88,7 @@ impl Writer {
         counters: &Counters,
     ) -> io::Result<bool> {
         let mut filled = 0;
-        while filled < BATCH {
+        while filled < WRITE_BATCH {
             let Some(current) = self.current(cx, mailbox) else {
                 break;
             };
@@ -110,7 +108,7 @@ impl Writer {
     fn current(&mut self, cx: &mut Context<'_>, mailbox: &Mailbox) -> Option<&mut Current> {
         if self.current.is_none() {
             if self.batch.is_empty() {
-                mailbox.exchange(&mut self.batch, &mut self.written, BATCH, cx);
+                mailbox.exchange(&mut self.batch, &mut self.written, WRITE_BATCH, cx);
             }
             match self.batch.pop_front() {
                 Some(parcel) => self.current = Some(Current::new(parcel)),

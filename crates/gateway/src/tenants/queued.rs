@@ -9,12 +9,7 @@ use std::{
 use bytes::Bytes;
 
 use super::Tenant;
-
-/// What a queued message counts besides its bytes, in bytes: about what the books about it take.
-const ENTRY: usize = 256;
-
-/// Messages from this length on are counted once for all queues that hold them, in bytes.
-const SHARED: usize = 4 << 10;
+use crate::bounds::{QUEUE_ENTRY, SHARED_MESSAGE};
 
 /// Bytes that wait in the queues of a certificate's sessions, or in all. A multicast that many of them hold is in memory
 /// once and counts once.
@@ -62,7 +57,7 @@ impl Queued {
     }
 
     fn take(&self, message: &Bytes) -> bool {
-        if message.len() < SHARED {
+        if message.len() < SHARED_MESSAGE {
             return self.add(message.len());
         }
         let mut shared = self.shared();
@@ -78,7 +73,7 @@ impl Queued {
     }
 
     fn give_back(&self, message: &Bytes) {
-        if message.len() >= SHARED {
+        if message.len() >= SHARED_MESSAGE {
             let mut shared = self.shared();
             if let Some(holders) = shared.get_mut(&place_of(message)).filter(|holders| **holders > 1) {
                 *holders -= 1;
@@ -86,11 +81,11 @@ impl Queued {
             }
             shared.remove(&place_of(message));
         }
-        self.used.fetch_sub(message.len() + ENTRY, Ordering::Relaxed);
+        self.used.fetch_sub(message.len() + QUEUE_ENTRY, Ordering::Relaxed);
     }
 
     fn add(&self, bytes: usize) -> bool {
-        let added = |used: usize| Some(used + bytes + ENTRY).filter(|after| *after <= self.limit);
+        let added = |used: usize| Some(used + bytes + QUEUE_ENTRY).filter(|after| *after <= self.limit);
         self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, added).is_ok()
     }
 
@@ -113,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_long_message_in_many_queues_counts_once_and_until_the_last_has_it_no_more() {
-        let queued = Queued::new(10_000 + ENTRY);
+        let queued = Queued::new(10_000 + QUEUE_ENTRY);
         let long = message(10_000);
         assert!(queued.take(&long) && queued.take(&long));
         assert!(!queued.take(&message(0)), "it is full");
@@ -127,7 +122,7 @@ mod tests {
 
     #[test]
     fn short_messages_count_each_and_empty_ones_are_not_free() {
-        let queued = Queued::new(4 * ENTRY);
+        let queued = Queued::new(4 * QUEUE_ENTRY);
         let taken = (0..9).filter(|_| queued.take(&Bytes::new())).count();
         assert_eq!(taken, 4);
         queued.give_back(&Bytes::new());

@@ -62,7 +62,7 @@ impl Rig {
         configure(&mut config);
         let clients = Arc::new(Clients::new());
         let (sender, inputs) = mpsc::channel(1024);
-        let bound = nuncio_gateway::bind(config, Arc::clone(&clients), sender, Arc::new(Facts)).unwrap();
+        let bound = nuncio_gateway::bind(config, Arc::clone(&clients), sender, Arc::new(Facts)).await.unwrap();
         let (address, renewal, shutdown) = (bound.local_address(), bound.renewal(), CancellationToken::new());
         let running = tokio::spawn(bound.run(shutdown.clone()));
         Self { address, authority, clients, inputs, shutdown, running, renewal, directory }
@@ -161,6 +161,8 @@ impl Sdk {
     async fn over(socket: TcpStream, directory: &Path) -> std::io::Result<Self> {
         let config = channel_client_config(directory).unwrap();
         let name = ServerName::IpAddress(socket.peer_addr()?.ip().into());
+        // What is sent is there at once: "the gateway has not read it" means what it says.
+        socket.set_nodelay(true)?;
         let socket = Tap { socket, raw: Arc::default() };
         let stream = TlsConnector::from(Arc::new(config)).connect(name, socket).await?;
         Ok(Self { stream, received: BytesMut::new() })

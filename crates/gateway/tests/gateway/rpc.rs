@@ -8,7 +8,7 @@ use nuncio_gateway::{
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::rig::{Rig, Sdk, node_id};
+use crate::rig::{Rig, Sdk, eventually, node_id};
 
 async fn ask(sdk: &mut Sdk, call: &str) -> Value {
     let frame = Frame::request(FrameKind::Rpc, FrameSeq::from_number(7), call.to_owned().into());
@@ -118,6 +118,31 @@ async fn an_embedding_chain_answers_what_it_wants_and_may_take_its_time() {
         answer,
         json!({ "id": 9, "jsonrpc": "2.0", "error": { "code": -40_000, "message": "\"0xff\" reverted" } })
     );
+}
+
+#[tokio::test]
+async fn a_call_that_waits_counts_with_what_it_takes_in_memory() {
+    let mined = Arc::new(Notify::new());
+    let chain = Arc::new(Chain(Arc::clone(&mined)));
+    let mut rig = Rig::with(|config| {
+        config.rpc = Some(chain);
+        config.limits.window_bytes = 100_000;
+    })
+    .await;
+    let (mut sdk, _) = rig.connect().await;
+    let (mut other, _) = rig.connect().await;
+    // Ten kilobytes of text are 160 of values.
+    let call = format!(r#"{{"id":9,"method":"sendRawTransaction","params":[{}0]}}"#, "0,".repeat(5_000));
+    sdk.send(&Frame::request(FrameKind::Rpc, FrameSeq::from_number(9), call.into())).await;
+    eventually(|| rig.clients.statistics().frames_received == 1).await;
+    sdk.send(&Frame::request(FrameKind::Heartbeat, FrameSeq::from_number(10), "0".into())).await;
+    for heard in 2..5 {
+        other.expect_silence().await;
+        assert_eq!(rig.clients.statistics().frames_received, heard, "the other's heartbeats only");
+    }
+    mined.notify_one();
+    assert_eq!(sdk.expect_frame().await.seq, FrameSeq::from_number(9));
+    assert_eq!(sdk.expect_frame().await.seq, FrameSeq::from_number(10));
 }
 
 #[tokio::test]

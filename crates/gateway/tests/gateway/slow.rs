@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use nuncio_gateway::bounds::QUEUE_ENTRY;
 use nuncio_protocol::{MAX_BODY, amop::Kind};
 use tokio::time::{interval, timeout};
 
@@ -114,4 +115,18 @@ async fn the_queues_of_one_certificate_are_bounded_together_and_what_they_share_
     rig.deliver(other_client, Kind::Unicast, "t", message(7), 7).expect_err("all together have theirs");
     assert_eq!(other.expect_frame().await.body[2..], message(6));
     assert_eq!(rig.clients.statistics().deliveries_dropped, 1);
+}
+
+#[tokio::test]
+async fn deliveries_that_are_not_acknowledged_take_room_after_they_were_written() {
+    let mut rig = Rig::with(|config| config.limits.queue_bytes_per_certificate = 8 * QUEUE_ENTRY).await;
+    let (mut sdk, client) = rig.connect().await;
+    let mut taken = 0;
+    while rig.deliver(client, Kind::Unicast, "t", Bytes::new(), taken).is_ok() {
+        sdk.expect_frame().await;
+        taken += 1;
+    }
+    // One place is the message's own, until it is written.
+    assert!((6..=8).contains(&taken), "{taken} deliveries");
+    assert_eq!(rig.clients.statistics().deliveries_refused, 1);
 }

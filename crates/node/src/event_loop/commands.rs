@@ -47,7 +47,7 @@ impl EventLoop {
             }
             Command::AddPeer { address, answer } => {
                 let outcome = behaviour.add_peer(&address);
-                self.snapshot_due = true;
+                self.shown.touch();
                 let _ = answer.send(outcome.map_err(|reason| AddressError { text: address, reason }));
             }
             Command::RemovePeer { peer, answer } => {
@@ -55,7 +55,7 @@ impl EventLoop {
             }
             Command::PolicyChanged => {
                 self.admission.judge_again(behaviour, UnixTime::now());
-                self.snapshot_due = true;
+                self.shown.touch();
             }
             Command::Renew { identity, answer } => {
                 let _ = answer.send(self.renew(&identity));
@@ -83,7 +83,7 @@ impl EventLoop {
         for address in &addresses {
             self.swarm.behaviour_mut().remove_peer(address.as_str());
         }
-        self.snapshot_due = true;
+        self.shown.touch();
         !addresses.is_empty()
     }
 
@@ -101,7 +101,7 @@ impl EventLoop {
         self.facts.certificate = new.clone();
         let chain = identity.chain.iter().map(|der| Bytes::copy_from_slice(der)).collect();
         self.swarm.behaviour_mut().renew(chain);
-        self.snapshot_due = true;
+        self.shown.touch();
         Ok(())
     }
 }

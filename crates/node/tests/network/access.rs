@@ -7,7 +7,7 @@ use nuncio_identity::NodeId;
 use nuncio_node::{Incoming, Listener, Snapshot};
 use nuncio_pki::Policy;
 use nuncio_testkit::TestAuthority;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::rig::{DEADLINE, Node, aloof, line};
 
@@ -65,6 +65,7 @@ async fn a_hears_nothing_of_c([a, b, c]: [&Node; 3], heard: &mut Listener) {
 }
 
 async fn a_hears_c([a, _, c]: [&Node; 3], heard: &mut Listener) {
+    let since = Instant::now();
     let (target, source) = (a.handle.node_id(), c.handle.node_id());
     let call = async {
         while c.handle.request(target, Bytes::from("again"), WINDOW).await.is_err() {}
@@ -80,6 +81,7 @@ async fn a_hears_c([a, _, c]: [&Node; 3], heard: &mut Listener) {
     };
     let (from, ()) = timeout(DEADLINE, async { tokio::join!(hears, call) }).await.expect("it is heard");
     assert_eq!(from, source);
+    assert!(since.elapsed() < 5 * WINDOW, "within seconds: {:?}", since.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -162,8 +162,8 @@ async fn a_port_in_use_and_a_bad_peer_are_start_errors_with_a_hint() {
 #[tokio::test(flavor = "multi_thread")]
 async fn peers_are_added_and_removed_while_the_node_runs() {
     let authority = TestAuthority::new();
-    let a = Node::start(&authority, "a", &[]);
-    let b = Node::start(&authority, "b", &[]);
+    let a = Node::start_aloof(&authority, "a", &[]);
+    let b = Node::start_aloof(&authority, "b", &[]);
     b.handle.add_peer(a.address.clone()).await.expect("an address");
     b.sees("a link", |snapshot| linked(snapshot) == 1).await;
     assert!(b.handle.add_peer("nowhere".into()).await.is_err());

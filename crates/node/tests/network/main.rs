@@ -3,5 +3,6 @@
 mod access;
 mod amop;
 mod cluster;
+mod crowded;
 mod membership;
 mod rig;

@@ -34,7 +34,7 @@ impl Amop {
             quotas: Quotas::new(config.publish_limits),
             exchanges: Exchanges::new(config, seed ^ 3 << 8),
             deliveries: Deliveries::new(seed ^ 4 << 8),
-            multicasts: Multicasts::default(),
+            multicasts: Multicasts::new(),
             topics_changed: false,
         }
     }
@@ -124,6 +124,7 @@ impl Amop {
                 let (exchanges, mut reach) = self.publishing();
                 exchanges.handle_result(from, &message.header, result, &mut reach, turn);
             }
+            Content::Received => self.multicasts.handle_acknowledged(from, &message.header, turn),
             Content::Sealed { .. } => {}
         }
     }
@@ -178,7 +179,7 @@ impl Amop {
         exchanges.handle_timeout(&mut reach, turn);
         self.deliveries.handle_timeout(turn.now);
         self.private.handle_timeout(turn);
-        self.multicasts.handle_timeout(turn.now);
+        self.multicasts.handle_timeout(&mut self.quotas, turn);
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
@@ -210,6 +211,7 @@ impl Amop {
         self.note(Some(changed));
         self.quotas.forget(client);
         self.exchanges.handle_disconnected(client, &mut self.deliveries);
+        self.multicasts.handle_disconnected(client);
         for own in self.deliveries.handle_disconnected(client, &self.subscriptions, turn) {
             self.conclude(Some(own), turn);
         }

@@ -34,6 +34,8 @@ pub enum Content {
         /// The subscriber's answer.
         data: Bytes,
     },
+    /// The multicast of this number is here; said to its source by a node that it reached over others.
+    Received,
     /// What only the target can read.
     Sealed {
         /// Whether it is a publish.
@@ -122,6 +124,7 @@ impl Letter for Message {
     fn length(&self) -> usize {
         match &self.content {
             Content::Publish { data, .. } | Content::Result { data, .. } => data.len(),
+            Content::Received => 0,
             Content::Sealed { bytes, .. } => bytes.len(),
         }
     }

@@ -3,54 +3,47 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 use nuncio_identity::NodeId;
 
 use super::BanView;
-use crate::{MAX_NODES, timers::Timers};
+use crate::{MAX_NODES, schedule::Schedule};
 
 /// Nodes that broke the rules and are refused for a while.
 ///
-/// Bound: [`MAX_NODES`] bans of about 100 bytes each; when there are more, the one that ends first ends at once.
+/// Bound: [`MAX_NODES`] bans of about 250 bytes each; when there are more, the one that ends first ends at once.
 #[derive(Debug, Default)]
 pub(super) struct Bans {
-    bans: BTreeMap<NodeId, Ban>,
-    ends: Timers<NodeId>,
-}
-
-#[derive(Debug)]
-struct Ban {
-    until: Instant,
-    reason: Arc<str>,
+    reasons: BTreeMap<NodeId, Arc<str>>,
+    until: Schedule<NodeId>,
 }
 
 impl Bans {
     /// Begins or lengthens a ban; gives back whose ban ended to make room, perhaps this very node's.
     pub(super) fn insert(&mut self, node: NodeId, until: Instant, reason: Arc<str>) -> Option<NodeId> {
-        let until = self.bans.get(&node).map_or(until, |ban| ban.until.max(until));
-        if let Some(old) = self.bans.insert(node, Ban { until, reason }) {
-            self.ends.cancel(old.until, node);
-        }
-        self.ends.set(until, node);
-        let first = self.ends.next().filter(|_| self.bans.len() > MAX_NODES)?;
-        self.pop_ended(first)
+        let until = self.until.get(&node).map_or(until, |old| old.max(until));
+        self.until.set(node, until);
+        self.reasons.insert(node, reason);
+        let ended = if self.until.len() > MAX_NODES { self.until.pop_first() } else { None };
+        ended.inspect(|node| drop(self.reasons.remove(node)))
     }
 
     /// Why a node is refused, if it is.
     pub(super) fn reason(&self, node: &NodeId, now: Instant) -> Option<&Arc<str>> {
-        self.bans.get(node).filter(|ban| ban.until > now).map(|ban| &ban.reason)
+        self.reasons.get(node).filter(|_| self.until.get(node).is_some_and(|until| until > now))
     }
 
     /// Takes a node whose ban has ended.
     pub(super) fn pop_ended(&mut self, now: Instant) -> Option<NodeId> {
-        let node = self.ends.pop_due(now)?;
-        self.bans.remove(&node);
-        Some(node)
+        self.until.pop_due(now).inspect(|node| drop(self.reasons.remove(node)))
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.ends.next()
+        self.until.next()
     }
 
     pub(super) fn views(&self) -> Vec<BanView> {
-        let view = |(peer, ban): (&NodeId, &Ban)| BanView { peer: *peer, until: ban.until, reason: ban.reason.clone() };
-        self.bans.iter().map(view).collect()
+        let view = |(peer, reason): (&NodeId, &Arc<str>)| {
+            let until = self.until.get(peer)?;
+            Some(BanView { peer: *peer, until, reason: Arc::clone(reason) })
+        };
+        self.reasons.iter().filter_map(view).collect()
     }
 }
 

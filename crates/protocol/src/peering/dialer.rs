@@ -20,7 +20,7 @@ const COURTESY: Duration = Duration::from_secs(1);
 /// Which addresses to dial, and when.
 ///
 /// Bounds: configured peers as the operator wishes; [`MAX_NODES`] learnt ones with the eight addresses of up to 256 bytes that
-/// a record may have, so 2 MiB; further ones are ignored. The schedule has one entry for each.
+/// a record may have, so 2 MiB; further ones are ignored. As many are remembered where they were met; the one met longest ago is forgotten. The schedule has one entry for each.
 #[derive(Debug)]
 pub(super) struct Dialer {
     me: NodeId,
@@ -34,6 +34,8 @@ pub(super) struct Dialer {
     lost: IndexSet<NodeId>,
     /// Those of them that may be dialled when a link is wanted.
     ready: IndexSet<NodeId>,
+    /// Where who answered when it was dialled last, the newest at the end: nobody else is looked for there.
+    met: IndexMap<NodeId, Address>,
     /// Addresses that lead to ourselves, as the node was told.
     own_addresses: BTreeSet<Address>,
     /// Dials under way, and whom they are to lead to, if it is known.
@@ -85,6 +87,7 @@ impl Dialer {
             learnt: IndexMap::new(),
             lost: IndexSet::new(),
             ready: IndexSet::new(),
+            met: IndexMap::new(),
             own_addresses: BTreeSet::new(),
             dialing: BTreeMap::new(),
             schedule: Schedule::default(),
@@ -152,6 +155,7 @@ impl Dialer {
         self.learnt.swap_remove(node);
         self.lost.swap_remove(node);
         self.ready.swap_remove(node);
+        self.met.shift_remove(node);
         self.schedule.cancel(&Candidate::Learnt(*node));
     }
 
@@ -167,6 +171,11 @@ impl Dialer {
     pub(super) fn connected(&mut self, address: &Address, peer: NodeId, now: Instant) {
         if let Some(expected) = self.dialing.remove(address).flatten().filter(|expected| *expected != peer) {
             self.try_another_address(expected, now);
+        }
+        self.met.shift_remove(&peer);
+        self.met.insert(peer, address.clone());
+        if self.met.len() > MAX_NODES {
+            self.met.shift_remove_index(0);
         }
         if let Some(configured) = self.configured.get_mut(address) {
             configured.node = Some(peer);

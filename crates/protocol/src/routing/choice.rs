@@ -71,10 +71,21 @@ impl Routing {
         self.layers(target, first_hop).into_iter().flatten().collect()
     }
 
-    /// A request sent over `first_hop` stayed without an answer: whoever may have swallowed it is avoided for a while.
-    pub(crate) fn note_silent(&mut self, target: &NodeId, first_hop: &NodeId, now: Instant) {
-        for node in self.path_via(target, first_hop) {
-            self.silent.note(node, now);
+    /// A request sent over `first_hop` stayed without an answer: whoever may have swallowed it is avoided for a while, and
+    /// given back.
+    pub(crate) fn note_silent(&mut self, target: &NodeId, first_hop: &NodeId, now: Instant) -> Vec<NodeId> {
+        let suspects = self.path_via(target, first_hop);
+        for node in &suspects {
+            self.silent.note(*node, now);
+        }
+        suspects
+    }
+
+    /// A request found no answer on ways round its suspects either: it is the target that is silent. Else a member that
+    /// answers nobody could have the relays before it avoided for good.
+    pub(crate) fn forgive(&mut self, suspects: &[NodeId]) {
+        for node in suspects {
+            self.silent.clear(node);
         }
     }
 

@@ -25,6 +25,7 @@ fn record(n: usize, neighbours: &BTreeSet<usize>) -> Arc<Record> {
         application: Bytes::new(),
         sealing_key: Bytes::new(),
         clock: std::time::Duration::ZERO,
+        proofs: 0,
     };
     Arc::new(Record { status, bytes: Bytes::new() })
 }
@@ -254,6 +255,17 @@ fn a_hole_is_avoided_by_later_requests_until_it_answers_or_a_while_has_passed() 
     routing.note_answered(&node_id(9), &node_id(2));
     assert_eq!(next(&mut routing, start), Some(node_id(2)), "one answer clears all it came over");
     assert_eq!(next(&mut routing, start + SILENCE), Some(node_id(1)));
+}
+
+#[test]
+fn a_silent_target_puts_nobody_under_suspicion_for_long() {
+    let mut routing = paths(&[&[1], &[2]], 9);
+    let now = Instant::now();
+    let mut suspects = routing.note_silent(&node_id(9), &node_id(1), now);
+    suspects.extend(routing.note_silent(&node_id(9), &node_id(2), now));
+    assert_eq!(suspects, ids(&[1, 2]));
+    routing.forgive(&suspects);
+    assert!(routing.silent.is_empty());
 }
 
 #[test]

@@ -1,5 +1,8 @@
 use super::Record;
-use crate::{MAX_APPLICATION_FIELD, MAX_ISSUERS, MAX_NEIGHBOURS, MAX_SEALING_KEY, MAX_STATUS, MAX_TOPICS_PER_NODE};
+use crate::{
+    MAX_APPLICATION_FIELD, MAX_ISSUERS, MAX_MULTICAST_TOPIC_BYTES, MAX_NEIGHBOURS, MAX_SEALING_KEY, MAX_STATUS,
+    MAX_TOPIC_BYTES, Topic,
+};
 
 /// Most addresses in a status.
 pub(super) const MAX_ADDRESSES: usize = 8;
@@ -11,9 +14,9 @@ pub(super) fn fault(record: &Record) -> Option<&'static str> {
         Some("bytes")
     } else if status.neighbours.len() > MAX_NEIGHBOURS {
         Some("neighbours")
-    } else if status.topics.len() > MAX_TOPICS_PER_NODE {
+    } else if status.topics.keys().map(Topic::cost).sum::<usize>() > MAX_TOPIC_BYTES {
         Some("topics")
-    } else if status.multicast_topics.len() > MAX_TOPICS_PER_NODE {
+    } else if status.multicast_topics.iter().map(Topic::cost).sum::<usize>() > MAX_MULTICAST_TOPIC_BYTES {
         Some("multicast topics")
     } else if status.revocations.len() > MAX_ISSUERS {
         Some("issuers of revocation lists")

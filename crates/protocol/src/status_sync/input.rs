@@ -27,7 +27,7 @@ pub enum StatusInput {
     CertificateRenewed,
     /// The application topics this node subscribes; they replace what was said before.
     MulticastTopics {
-        /// All of them; at most [`crate::MAX_TOPICS_PER_NODE`].
+        /// All of them; beyond [`crate::MAX_MULTICAST_TOPIC_BYTES`] those that came last are not told to others.
         topics: BTreeSet<Topic>,
     },
     /// The application's opaque status field.

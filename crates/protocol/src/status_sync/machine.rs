@@ -166,7 +166,9 @@ impl StatusSync {
         let known = self.table.version(&node);
         let is_newer = node != self.own.node() && known.is_none_or(|known| known < version);
         let is_news = is_newer && self.inquiry.offer(via, node, version, &self.table, now);
-        if is_news && via == node && self.table.restless_until(&node, now).is_some() {
+        // Who starts again and again is only left waiting: a crash is no offence.
+        let same_life = known.is_some_and(|known| known.epoch == version.epoch);
+        if is_news && via == node && same_life && self.table.restless_until(&node, now).is_some() {
             outbox.strike(via, Strike::Restless);
         }
         is_news

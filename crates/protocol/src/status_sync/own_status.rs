@@ -7,14 +7,22 @@ use std::{
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 
-use super::{IssuerId, Record, Status, Version, fault::MAX_ADDRESSES};
+use super::{
+    IssuerId, Record, Status, Version,
+    fault::MAX_ADDRESSES,
+    pace::{Pace, Rate},
+};
 use crate::{
-    MAX_APPLICATION_FIELD, MAX_ISSUERS, MAX_NEIGHBOURS, MAX_TOPICS_PER_NODE, Output, Topic, outbox::Outbox,
-    peering::Address,
+    MAX_APPLICATION_FIELD, MAX_ISSUERS, MAX_MULTICAST_TOPIC_BYTES, MAX_NEIGHBOURS, MAX_TOPIC_BYTES, Output, Topic,
+    outbox::Outbox, peering::Address,
 };
 
 /// At a thousand nodes, changes of a second are taken together.
 const COALESCE_PER_NODE: Duration = Duration::from_millis(1);
+
+/// How often the own record changes: at once after a silence, then less than twice a second, however a client toggles.
+/// Other nodes take two changes a second and count more as an offence.
+const CHANGES: Rate = Rate { every: Duration::from_millis(667), at_once: 4 };
 
 /// What the other machines know of this node when its status is written.
 #[derive(Debug)]
@@ -39,6 +47,7 @@ pub(super) struct OwnStatus {
     chain_changed: bool,
     signing: Option<Status>,
     last_signed: Option<Instant>,
+    changes: Pace,
 }
 
 impl OwnStatus {
@@ -53,6 +62,7 @@ impl OwnStatus {
             chain_changed: false,
             signing: None,
             last_signed: None,
+            changes: Pace::new(now),
         }
     }
 
@@ -99,7 +109,9 @@ impl OwnStatus {
     }
 
     pub(super) fn set_multicast_topics(&mut self, topics: BTreeSet<Topic>) {
-        self.draft.multicast_topics = topics.into_iter().take(MAX_TOPICS_PER_NODE).collect();
+        let is_named = |topic: &Topic| self.draft.multicast_topics.contains(topic);
+        let kept = within(MAX_MULTICAST_TOPIC_BYTES, topics, Topic::cost, is_named);
+        self.draft.multicast_topics = kept.into_iter().collect();
         self.touched = true;
     }
 
@@ -116,25 +128,23 @@ impl OwnStatus {
 
     /// When [`OwnStatus::flush`] has something to do.
     pub(super) fn due(&self) -> Option<Instant> {
-        match self.last_signed {
-            Some(at) if self.touched && self.signing.is_none() => Some(at + self.coalesce),
-            _ => None,
-        }
+        let waits = self.touched && self.signing.is_none();
+        self.next_change().filter(|_| waits)
+    }
+
+    /// When the next change may be signed; `None` for the first.
+    fn next_change(&self) -> Option<Instant> {
+        self.last_signed.map(|at| self.changes.next(CHANGES).max(at + self.coalesce))
     }
 
     /// Has the status signed under the next seq if it says something new.
     pub(super) fn flush(&mut self, facts: impl FnOnce() -> Facts, outbox: &mut Outbox, now: Instant) {
-        let waits = self.last_signed.is_some_and(|at| now < at + self.coalesce);
+        let waits = self.next_change().is_some_and(|at| now < at);
         if !self.touched || self.signing.is_some() || waits {
             return;
         }
         self.touched = false;
-        let Facts { neighbours, topics } = facts();
-        if neighbours.len() > MAX_NEIGHBOURS || topics.len() > MAX_TOPICS_PER_NODE {
-            tracing::warn!(neighbours = neighbours.len(), topics = topics.len(), "own status is cut to the limits");
-        }
-        self.draft.neighbours = neighbours.into_iter().take(MAX_NEIGHBOURS).collect();
-        self.draft.topics = topics.into_iter().take(MAX_TOPICS_PER_NODE).collect();
+        self.write(facts());
         let says_the_same = self.record.as_ref().is_some_and(|record| record.status == self.draft);
         if says_the_same && !std::mem::take(&mut self.chain_changed) {
             return;
@@ -142,8 +152,29 @@ impl OwnStatus {
         self.draft.version.seq += 1;
         self.draft.clock = Duration::from_millis((now - self.started).as_millis() as u64);
         self.last_signed = Some(now);
+        self.changes.count(CHANGES, now);
         self.signing = Some(self.draft.clone());
         outbox.push(Output::Sign { status: self.draft.clone() });
+    }
+
+    /// Writes into the draft what the other machines know, within the limits.
+    fn write(&mut self, Facts { neighbours, topics }: Facts) {
+        let before = &self.draft;
+        let wanted = (neighbours.len(), topics.len());
+        let neighbours = within(MAX_NEIGHBOURS, neighbours, |_| 1, |node| before.neighbours.contains(node));
+        let is_named = |(topic, _): &(Topic, u32)| before.topics.contains_key(topic);
+        let topics = within(MAX_TOPIC_BYTES, topics, |(topic, _)| topic.cost(), is_named);
+        let left_out = (wanted.0 - neighbours.len(), wanted.1 - topics.len());
+        if left_out != (0, 0) {
+            let (neighbours, topics) = left_out;
+            tracing::warn!(
+                neighbours,
+                topics,
+                "own status is full: what came last is left out, nobody will know of it"
+            );
+        }
+        self.draft.neighbours = neighbours.into_iter().collect();
+        self.draft.topics = topics.into_iter().collect();
     }
 
     /// Takes the signed record; says whether it was the one waited for.
@@ -157,4 +188,21 @@ impl OwnStatus {
         }
         awaited
     }
+}
+
+/// What fits into a budget: what was named before has its place, so nobody is pushed out by who comes later.
+fn within<T>(
+    budget: usize,
+    wanted: impl IntoIterator<Item = T>,
+    cost: impl Fn(&T) -> usize,
+    is_named: impl Fn(&T) -> bool,
+) -> Vec<T> {
+    let (named, new): (Vec<_>, Vec<_>) = wanted.into_iter().partition(is_named);
+    let mut left = budget;
+    let fits = |item: &T| {
+        let rest = left.checked_sub(cost(item));
+        left = rest.unwrap_or(left);
+        rest.is_some()
+    };
+    named.into_iter().chain(new).filter(fits).collect()
 }

@@ -20,7 +20,7 @@ pub struct Status {
     pub addresses: Vec<Address>,
     /// The nodes it has a link to; at most [`crate::MAX_NEIGHBOURS`].
     pub neighbours: BTreeSet<NodeId>,
-    /// Its AMOP topics and how many of its clients subscribe each; at most [`crate::MAX_TOPICS_PER_NODE`].
+    /// Its AMOP topics and how many of its clients subscribe each; at most [`crate::MAX_TOPIC_BYTES`].
     pub topics: BTreeMap<Topic, u32>,
     /// The common name in its certificate.
     pub name: String,
@@ -28,7 +28,7 @@ pub struct Status {
     pub agency: String,
     /// Name and version of its software.
     pub software: String,
-    /// The application topics it subscribes; at most [`crate::MAX_TOPICS_PER_NODE`].
+    /// The application topics it subscribes; at most [`crate::MAX_MULTICAST_TOPIC_BYTES`].
     pub multicast_topics: BTreeSet<Topic>,
     /// Number of the newest revocation list it holds of each issuer; at most [`crate::MAX_ISSUERS`].
     pub revocations: BTreeMap<IssuerId, u64>,

@@ -9,7 +9,11 @@ use indexmap::IndexMap;
 use nuncio_identity::NodeId;
 
 use self::unreachable::Unreachable;
-use super::{Record, Version, fault::fault};
+use super::{
+    Record, Version,
+    fault::fault,
+    pace::{Pace, Rate},
+};
 use crate::MAX_NODES;
 
 /// Most bytes of all records together, each counted with [`ENTRY`] bytes for what stands around it.
@@ -20,8 +24,7 @@ const ENTRY: usize = 1 << 10;
 
 /// How often a node's record may change on average, and how many changes of longer silence may come at once. A node
 /// itself keeps well below: see `own_status.rs`.
-const CHANGE_EVERY: Duration = Duration::from_millis(500);
-const CHANGES_AT_ONCE: u32 = 20;
+const CHANGES: Rate = Rate { every: Duration::from_millis(500), at_once: 20 };
 
 /// The newest record of every other node.
 ///
@@ -43,8 +46,7 @@ struct Entry {
     /// The peer that brought the first record of the node.
     via: NodeId,
     reached: Reached,
-    /// When its changes so far would have ended if each had taken [`CHANGE_EVERY`].
-    changing_until: Instant,
+    changes: Pace,
 }
 
 /// Whether a path to a node exists.
@@ -145,18 +147,20 @@ impl Table {
             evicted.push(victim);
         }
         let first = First(old.is_none());
-        let entry = match old {
-            Some(old) => Entry { version, record, changing_until: old.changing_until.max(now) + CHANGE_EVERY, ..old },
-            None => Entry { version, record, via, reached: Reached::Never(now), changing_until: now },
+        let mut entry = match old {
+            Some(old) => Entry { version, record, ..old },
+            None => Entry { version, record, via, reached: Reached::Never(now), changes: Pace::new(now) },
         };
+        if !first.0 {
+            entry.changes.count(CHANGES, now);
+        }
         self.put(node, entry);
         (Applied::Newer(first), evicted)
     }
 
     /// Until when no further change of a node's record is taken, if it has changed too often.
     pub(super) fn restless_until(&self, node: &NodeId, now: Instant) -> Option<Instant> {
-        let ahead = CHANGE_EVERY * (CHANGES_AT_ONCE - 1);
-        let until = self.entries.get(node)?.changing_until.checked_sub(ahead)?;
+        let until = self.entries.get(node)?.changes.next(CHANGES);
         Some(until).filter(|until| *until > now)
     }
 

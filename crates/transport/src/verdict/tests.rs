@@ -1,5 +1,7 @@
 use futures::{executor::block_on, io::Cursor};
 
+use nuncio_wire::verdict::Protocol;
+
 use super::*;
 
 #[test]
@@ -11,8 +13,12 @@ fn a_peer_cannot_write_to_our_terminal() {
 
 #[test]
 fn a_verdict_is_read_back() {
-    let verdict =
-        Verdict { network: "chain".to_owned(), max_body: 7, refusal: Some("certificate has expired".to_owned()) };
+    let verdict = Verdict {
+        network: "chain".to_owned(),
+        max_body: 7,
+        refusal: Some("certificate has expired".to_owned()),
+        protocol: Protocol::of_this_release(),
+    };
     let mut stream = Cursor::new(Vec::new());
     block_on(send(&mut stream, &verdict)).unwrap();
     stream.set_position(0);

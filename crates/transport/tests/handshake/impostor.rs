@@ -19,7 +19,7 @@ use libp2p::{
     yamux,
 };
 use nuncio_testkit::authority::TestAuthority;
-use nuncio_wire::verdict::Verdict;
+use nuncio_wire::verdict::{Protocol, Verdict};
 use rustls::{
     ClientConfig, DigitallySignedStruct, DistinguishedName, Error, HandshakeKind, ServerConfig, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -291,7 +291,7 @@ impl ClientCertVerifier for Credulous {
 }
 
 fn honest_verdict() -> Verdict {
-    Verdict { network: "test".to_owned(), max_body: 10 << 20, refusal: None }
+    Verdict { network: "test".to_owned(), max_body: 10 << 20, refusal: None, protocol: Protocol::of_this_release() }
 }
 
 /// In both roles and over both media, what the honest node reads.
@@ -426,6 +426,43 @@ async fn a_verdict_that_is_none_is_refused() {
     honest_reads(&honest, &too_long, &["cannot be read: verdict of 65535 bytes is over the limit of 2048"]).await;
     let garbage = impostor.then(Then::Sends(vec![0, 3, 0xff, 0xff, 0xff]));
     honest_reads(&honest, &garbage, &["the verdict of node", "cannot be read"]).await;
+}
+
+/// What the nodes of other releases say of themselves.
+fn speaking(lowest: u32, highest: u32, features: &[&str]) -> Verdict {
+    let features = features.iter().map(|name| (*name).to_owned()).collect();
+    Verdict { protocol: Protocol { lowest, highest, features }, ..honest_verdict() }
+}
+
+#[tokio::test]
+async fn without_a_common_version_the_words_say_which_side_to_upgrade() {
+    let authority = TestAuthority::new();
+    let honest = Party::new(authority.node("honest"), authority.policy());
+    let impostor = Impostor::of_node(&authority.node("peer"));
+    // As version 1 wrote it, without versions.
+    let of_version_1 = [b"\x00\x0b\x0a\x04test\x10\x80\x80\x80\x05".as_slice()].concat();
+    for (sent, theirs, upgraded) in [
+        (of_version_1, "version 1 of the protocol", "that node has to be upgraded"),
+        (speaking(3, 5, &[]).encode(), "versions 3 to 5 of the protocol", "this node has to be upgraded"),
+    ] {
+        let other = impostor.clone().then(Then::Sends(sent));
+        honest_reads(&honest, &other, &[theirs, "this node version 2", upgraded, "hint: "]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_newer_release_that_speaks_our_version_too_is_admitted_and_what_it_adds_is_ignored() {
+    let authority = TestAuthority::new();
+    let judge = Party::new(authority.node("judge"), authority.policy());
+    let peer = authority.node("peer");
+    let newer = speaking(2, 3, &["unheard-of"]);
+    let impostor = Impostor::of_node(&peer).then(Then::Behaves(newer));
+    for medium in MEDIA {
+        let met = meet(&mut impostor.transport(medium), judge.transport(medium), medium).await;
+        let _connections = (met.dialer.unwrap(), met.listener.unwrap());
+        let agreed = judge.admissions.agreed(&peer.key.node_id()).expect("it is admitted");
+        assert_eq!((agreed.version, agreed.features.len()), (2, 0));
+    }
 }
 
 #[tokio::test]

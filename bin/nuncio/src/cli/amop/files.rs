@@ -6,11 +6,11 @@ use std::{
     time::Duration,
 };
 
-use nuncio_channel_client::{Client, InboxOptions, Progress};
+use nuncio_channel_client::{Challengers, Client, InboxOptions, Progress};
 use serde::Serialize;
 use tokio::{signal, time::Instant};
 
-use super::text;
+use super::{private_publisher, public_key, read_key, text};
 use crate::{
     failure::{Failure, causes},
     output::Output,
@@ -22,6 +22,10 @@ pub(super) struct SendArguments {
     topic: String,
     /// The file
     file: PathBuf,
+    /// The topic is private: send only to a receiver that proves to have one of these keys, each a file with a public key in
+    /// PEM or its 128 hexadecimal digits
+    #[arg(long, value_name = "FILE|KEY")]
+    known: Vec<String>,
     /// How long to wait for a receiver that is gone, or has no room now, before giving up
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = text::duration)]
     patience: Duration,
@@ -34,6 +38,9 @@ pub(super) struct ReceiveArguments {
     /// Where files go; made if absent
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// The topic is private: prove to senders with this key (secp256k1, PEM) that you may receive
+    #[arg(long, value_name = "FILE")]
+    topic_key: Option<PathBuf>,
     /// Longest file that is taken
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
     max_bytes: u64,
@@ -64,7 +71,7 @@ struct File<'a> {
 }
 
 pub(super) async fn send(client: &Client, arguments: SendArguments, output: Output) -> Result<(), Failure> {
-    let SendArguments { topic, file, patience } = arguments;
+    let SendArguments { topic, file, known, patience } = arguments;
     let mut last = Instant::now();
     let told = |progress: Progress| {
         if last.elapsed() >= Duration::from_secs(1) {
@@ -72,7 +79,12 @@ pub(super) async fn send(client: &Client, arguments: SendArguments, output: Outp
             output.note(&format!("{} of {} bytes", progress.received, progress.size));
         }
     };
-    let sent = client.send_file_patiently(&topic, &file, patience, told).await;
+    let sent = if known.is_empty() {
+        client.send_file_patiently(&topic, &file, patience, told).await
+    } else {
+        let known = known.iter().map(|key| public_key(key)).collect::<Result<Vec<_>, _>>()?;
+        private_publisher(client, &topic, known, patience).await?.send_file(&file, patience, told).await
+    };
     let sent = sent.map_err(|error| Failure::operation("file", causes(&error)))?;
     tell_ignored(sent.ignored, output);
     let (size, sha256, ignored) = (sent.size, &*sent.sha256, sent.ignored);
@@ -82,10 +94,15 @@ pub(super) async fn send(client: &Client, arguments: SendArguments, output: Outp
 
 /// A file that was given up is told and the next awaited. Ctrl-C removes what is on its way.
 pub(super) async fn receive(client: &Client, arguments: ReceiveArguments, output: Output) -> Result<(), Failure> {
-    let ReceiveArguments { topic, out, max_bytes, max_total, max_files, patience, count } = arguments;
+    let ReceiveArguments { topic, out, topic_key, max_bytes, max_total, max_files, patience, count } = arguments;
     fs::create_dir_all(&out).map_err(|error| Failure::file("cannot create", &out, &error))?;
     let totals = InboxOptions { max_total_bytes: max_total, max_total_files: max_files, ..InboxOptions::new(out) };
-    let inbox = client.receive_files(&topic, InboxOptions { max_bytes, patience, ..totals }).await;
+    let options = InboxOptions { max_bytes, patience, ..totals };
+    let inbox = match topic_key {
+        None => client.receive_files(&topic, options).await,
+        // Only this client sends files, so no SDK has to be answered.
+        Some(key) => client.receive_private_files(&topic, read_key(&key)?, Challengers::Nuncio, options).await,
+    };
     let mut inbox = inbox.map_err(|error| Failure::operation("subscribe", causes(&error)))?;
     output.note(&format!("receiving files on {topic}; stop with Ctrl-C"));
     let mut left = count.unwrap_or(u64::MAX);

@@ -44,17 +44,20 @@ impl Errands {
         }
     }
 
-    /// Takes an attempt; gives it back when there is no room.
-    pub(super) fn insert(&mut self, asked: Asked, errand: Errand) -> Result<(), Errand> {
-        let bytes = errand.bytes();
-        while !self.budget.take(asked.source, bytes) {
-            if !self.forget_answered(&asked.source) {
-                return Err(errand);
+    /// Makes room for an attempt; `false` when there is none.
+    pub(super) fn make_room(&mut self, source: &NodeId, errand: &Errand) -> bool {
+        while !self.budget.take(*source, errand.bytes()) {
+            if !self.forget_answered(source) {
+                return false;
             }
         }
+        true
+    }
+
+    /// Takes an attempt for which room was made.
+    pub(super) fn insert(&mut self, asked: Asked, errand: Errand) {
         self.timers.set(errand.ends, asked);
         self.known.insert(asked, errand);
-        Ok(())
     }
 
     pub(super) fn get(&self, asked: &Asked) -> Option<&Errand> {

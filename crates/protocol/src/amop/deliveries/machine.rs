@@ -114,11 +114,12 @@ impl Deliveries {
         let asked = Asked { source: header.source, epoch: header.source_epoch, number: header.number };
         let ends = turn.now + time_left;
         let errand = Errand { message, vias: vec![from], topic, data, ends, stage: Stage::New };
-        if let Err(errand) = self.errands.insert(asked, errand) {
+        if !self.errands.make_room(&asked.source, &errand) {
             tracing::debug!(source = %asked.source.short(), "no room for its messages");
             report(&asked, &errand, ResultCode::SUBSCRIBER_GONE, Bytes::new(), turn);
             return;
         }
+        self.errands.insert(asked, errand);
         // It is here again, so whoever has it is silent.
         for client in self.errands.waiting(&asked) {
             self.silent.note(client, turn.now);

@@ -1,22 +1,22 @@
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 
 use super::{
     super::{
-        ClientOutput, Destination, Kind, Multicast, Post, PublishSeq, ResultCode,
+        ClientId, ClientOutput, Content, Kind, Message, Multicast, Post, PublishSeq, ResultCode,
         deliveries::{Deliveries, shown},
         exchanges::{Publish, Reach},
         private::{Holder, Subscriber, names},
+        quotas::Quotas,
         subscriptions::Subscriptions,
     },
+    pending::{Pending, Sent},
+    routes,
     seen::Seen,
 };
-use crate::{MAX_HOPS, Output, Topic, gate::Admitted, turn::Turn};
+use crate::{Header, MAX_HOPS, Output, Topic, gate::Admitted, timers::earliest, turn::Turn};
 
 /// How long a multicast counts after it was sent.
 const LIFETIME: Duration = Duration::from_secs(30);
@@ -25,13 +25,21 @@ const LIFETIME: Duration = Duration::from_secs(30);
 const SWEEP: Duration = Duration::from_secs(15);
 
 /// The multicasts of the clients here, and those that come for them.
-#[derive(Debug, Default)]
+///
+/// A node that is reached over others acknowledges a multicast to its source, which sends it over other first hops to those
+/// that do not: a hop may swallow it without a sign.
+#[derive(Debug)]
 pub(in crate::amop) struct Multicasts {
+    pending: Pending,
     seen: Seen,
     next_sweep: Option<Instant>,
 }
 
 impl Multicasts {
+    pub(in crate::amop) fn new() -> Self {
+        Self { pending: Pending::new(), seen: Seen::default(), next_sweep: None }
+    }
+
     /// Acknowledges a client's multicast at once and sends it to every subscriber.
     pub(in crate::amop) fn handle_publish(&mut self, publish: Publish, reach: &mut Reach<'_>, turn: &mut Turn<'_>) {
         let Publish { client, seq, topic, data } = publish;
@@ -51,11 +59,11 @@ impl Multicasts {
             return;
         }
         match private {
-            Some(subscribers) => self.post_privately(subscribers, seq, &topic, &data, reach, turn),
+            Some(subscribers) => self.post_privately(Publish { client, seq, topic, data }, subscribers, reach, turn),
             None => {
                 self.deliver(seq, &topic, &data, reach.subscriptions, reach.deliveries, turn);
-                let destinations = reach.subscriptions.nodes(&topic).map(|(node, _)| Destination::open(node));
-                post(destinations.collect(), Post { seq, topic, data }, turn);
+                let nodes: Vec<_> = reach.subscriptions.nodes(&topic).map(|(node, _)| node).collect();
+                self.post(client, nodes, Post { seq, topic, data }, turn);
             }
         }
     }
@@ -75,48 +83,99 @@ impl Multicasts {
         let before = destinations.len();
         destinations.retain(|destination| destination.node != me);
         if before > destinations.len()
-            && !is_repeated
             && let Some(Post { seq, topic, data }) = multicast.post.clone()
-            && !names::is_channel(&topic)
         {
-            self.deliver(seq, &topic, &data, subscriptions, deliveries, turn);
+            if !is_repeated && !names::is_channel(&topic) {
+                self.deliver(seq, &topic, &data, subscriptions, deliveries, turn);
+            }
+            if from != multicast.source {
+                acknowledge(&multicast, from, turn);
+            }
         }
         if let Some(hops_left) = multicast.hops_left.checked_sub(1).filter(|_| multicast.sealed.is_some()) {
-            let legs = split(destinations, &[from, multicast.source], turn);
-            send(&Multicast { hops_left: hops_left.min(MAX_HOPS - 1), ..multicast }, legs, turn);
+            let legs = routes::onward(destinations, &[from, multicast.source], turn);
+            routes::send(&Multicast { hops_left: hops_left.min(MAX_HOPS - 1), ..multicast }, legs, turn);
         }
     }
 
-    pub(in crate::amop) fn handle_timeout(&mut self, now: Instant) {
-        if self.next_sweep.is_some_and(|at| at <= now) {
-            self.seen.forget(now);
-            self.next_sweep = (!self.seen.is_empty()).then(|| now + SWEEP);
+    /// Another node has a multicast of ours.
+    pub(in crate::amop) fn handle_acknowledged(&mut self, from: NodeId, header: &Header, turn: &mut Turn<'_>) {
+        if self.pending.acknowledge(header.number, &header.source) {
+            turn.routing.note_answered(&header.source, &from);
         }
     }
 
-    pub(in crate::amop) const fn poll_timeout(&self) -> Option<Instant> {
-        self.next_sweep
+    /// A publisher is gone: what it sent is not sent again.
+    pub(in crate::amop) fn handle_disconnected(&mut self, client: ClientId) {
+        self.pending.handle_disconnected(client);
+    }
+
+    pub(in crate::amop) fn handle_timeout(&mut self, quotas: &mut Quotas, turn: &mut Turn<'_>) {
+        while let Some((number, sent)) = self.pending.pop_due(turn.now) {
+            self.send_again(number, sent, quotas, turn);
+        }
+        if self.next_sweep.is_some_and(|at| at <= turn.now) {
+            self.seen.forget(turn.now);
+            self.next_sweep = (!self.seen.is_empty()).then(|| turn.now + SWEEP);
+        }
+    }
+
+    pub(in crate::amop) fn poll_timeout(&self) -> Option<Instant> {
+        earliest(self.pending.next(), self.next_sweep)
     }
 
     /// Sends a multicast to every subscriber that has proved itself to this session.
     fn post_privately(
         &mut self,
+        Publish { client, seq, topic: private, data }: Publish,
         subscribers: Vec<Subscriber>,
-        seq: PublishSeq,
-        private: &Topic,
-        data: &Bytes,
         reach: &mut Reach<'_>,
         turn: &mut Turn<'_>,
     ) {
         for Subscriber { holder, session } in subscribers {
-            let Some(address) = names::address_of(private, session) else { continue };
+            let Some(topic) = names::address_of(&private, session) else { continue };
             match holder {
-                Holder::Here(_) => self.deliver(seq, &address, data, reach.subscriptions, reach.deliveries, turn),
+                Holder::Here(_) => self.deliver(seq, &topic, &data, reach.subscriptions, reach.deliveries, turn),
                 Holder::At { node, .. } => {
-                    post(vec![Destination::open(node)], Post { seq, topic: address, data: data.clone() }, turn);
+                    self.post(client, vec![node], Post { seq, topic, data: data.clone() }, turn);
                 }
             }
         }
+    }
+
+    /// Sends a message of ours to these nodes.
+    fn post(&mut self, client: ClientId, nodes: Vec<NodeId>, post: Post, turn: &mut Turn<'_>) {
+        let hops = routes::first_hops(nodes.into_iter(), turn);
+        if hops.is_empty() {
+            return;
+        }
+        let number = turn.life.number();
+        let multicast = multicast(number, post.clone(), turn);
+        routes::send(&multicast, routes::legs(hops.iter().copied()), turn);
+        let relayed = hops.into_iter().filter(|(node, via)| node != via);
+        self.pending.insert(number, client, post, relayed, turn.now);
+    }
+
+    /// Sends a multicast over other first hops to those that have not said that they have it.
+    fn send_again(&mut self, number: u64, mut sent: Sent, quotas: &mut Quotas, turn: &mut Turn<'_>) {
+        let mut hops = Vec::new();
+        if sent.may_go_again() {
+            for (node, tried) in &mut sent.waiting {
+                if let Some(hop) = routes::another(node, tried, turn) {
+                    tried.push(hop);
+                    hops.push((*node, hop));
+                }
+            }
+        }
+        sent.waiting.retain(|node, _| hops.iter().any(|(again, _)| again == node));
+        let bytes = (sent.post.topic.as_str().len() + sent.post.data.len()).saturating_mul(hops.len());
+        if !hops.is_empty() && quotas.admit_outgoing(bytes, turn.now) {
+            let multicast = multicast(number, sent.post.clone(), turn);
+            routes::send(&multicast, routes::legs(hops), turn);
+        } else {
+            sent.waiting.clear();
+        }
+        self.pending.put_back(number, sent, turn.now);
     }
 
     /// Hands a multicast to all sessions here that it is for.
@@ -142,44 +201,24 @@ impl Multicasts {
     }
 }
 
-/// Sends a message of ours to these nodes.
-fn post(destinations: Vec<Destination>, post: Post, turn: &mut Turn<'_>) {
-    let legs = split(destinations, &[], turn);
-    if legs.is_empty() {
-        return;
-    }
-    let multicast = Multicast {
+/// Tells its source that a multicast is here.
+fn acknowledge(multicast: &Multicast, to: NodeId, turn: &mut Turn<'_>) {
+    let Multicast { source, epoch, number, lifetime, .. } = *multicast;
+    let header = turn.life.header((source, epoch), number, lifetime, turn.now);
+    turn.outbox.push(Output::SendBridge { to, message: Message { header, content: Content::Received } });
+}
+
+/// A multicast of ours under a number.
+fn multicast(number: u64, post: Post, turn: &Turn<'_>) -> Multicast {
+    Multicast {
         source: turn.life.node,
         epoch: turn.life.epoch,
-        number: turn.life.number(),
+        number,
         sent: turn.life.clock(turn.now),
         lifetime: LIFETIME,
         hops_left: MAX_HOPS - 1,
         destinations: Vec::new(),
         post: Some(post),
         sealed: None,
-    };
-    send(&multicast, legs, turn);
-}
-
-/// The destinations behind each next hop; those without a path are left out.
-fn split(
-    destinations: Vec<Destination>,
-    excluded: &[NodeId],
-    turn: &mut Turn<'_>,
-) -> BTreeMap<NodeId, Vec<Destination>> {
-    let mut legs: BTreeMap<NodeId, Vec<Destination>> = BTreeMap::new();
-    for destination in destinations {
-        if let Some(hop) = turn.routing.next_hop_without(&destination.node, excluded) {
-            legs.entry(hop).or_default().push(destination);
-        }
-    }
-    legs
-}
-
-fn send(multicast: &Multicast, legs: BTreeMap<NodeId, Vec<Destination>>, turn: &mut Turn<'_>) {
-    for (to, destinations) in legs {
-        let multicast = Multicast { destinations, ..multicast.clone() };
-        turn.outbox.push(Output::SendMulticast { to, multicast });
     }
 }

@@ -31,6 +31,7 @@ impl Dialer {
         if let Some(learnt) = self.learnt.get_mut(&node) {
             learnt.next += 1;
         }
+        self.met.shift_remove(&node);
         self.pause_node(node, self.pauses, now);
     }
 

@@ -79,29 +79,42 @@ impl Dialer {
 
     /// Dials a node at the next of its addresses that may be dialled; if none may yet, it has its turn later.
     fn dial_node(&mut self, node: NodeId, is_wanted: &impl Fn(&NodeId) -> bool, outbox: &mut Outbox, now: Instant) {
-        if self.dialing.values().any(|expected| *expected == Some(node)) {
-            return;
-        }
-        let Some(learnt) = self.learnt.get_mut(&node).filter(|learnt| !learnt.shunned && is_wanted(&node)) else {
+        let is_dialled = self.dialing.values().any(|expected| *expected == Some(node));
+        let Some(learnt) = self.learnt.get(&node).filter(|learnt| !learnt.shunned && !is_dialled && is_wanted(&node))
+        else {
             return;
         };
-        let mut later: Option<Instant> = None;
-        for _ in 0..learnt.addresses.len() {
-            let address = &learnt.addresses[learnt.next % learnt.addresses.len()];
-            if !self.own_addresses.contains(address) {
-                let busy = self.dialing.contains_key(address);
-                let from = if busy { now + self.pauses.0 } else { self.pace.allows(address, now) };
-                if from <= now {
-                    let address = address.clone();
-                    return self.start(address, Some(node), outbox, now);
+        let count = learnt.addresses.len();
+        let from_next_on = (learnt.next..learnt.next + count).map(|n| (n % count, &learnt.addresses[n % count]));
+        let dialable =
+            from_next_on.filter_map(|(n, address)| Some((self.dialable_from(address, &node, now)?, n, address)));
+        match dialable.min_by_key(|(from, ..)| *from) {
+            Some((from, n, address)) if from <= now => {
+                let address = address.clone();
+                if let Some(learnt) = self.learnt.get_mut(&node) {
+                    learnt.next = n;
                 }
-                later = Some(later.map_or(from, |at| at.min(from)));
+                self.start(address, Some(node), outbox, now);
             }
-            learnt.next += 1;
+            Some((from, ..)) => self.schedule_node(node, from),
+            None => {}
         }
-        if let Some(at) = later {
-            self.schedule_node(node, at);
+    }
+
+    /// From when on an address may be dialled to find a node; `None` if it leads to ourselves.
+    fn dialable_from(&self, address: &Address, node: &NodeId, now: Instant) -> Option<Instant> {
+        if self.own_addresses.contains(address) {
+            return None;
         }
+        let (first, longest) = self.pauses;
+        // Unless it has moved since.
+        let still_names =
+            |other: &NodeId| self.learnt.get(other).is_some_and(|other| other.addresses.contains(address));
+        if self.met.iter().any(|(other, met)| other != node && met == address && still_names(other)) {
+            return Some(now + longest);
+        }
+        let is_dialled = self.dialing.contains_key(address);
+        Some(if is_dialled { now + first } else { self.pace.allows(address, now) })
     }
 
     fn start(&mut self, address: Address, expected: Option<NodeId>, outbox: &mut Outbox, now: Instant) {

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# 2,000 silent or dripping connections from 50 addresses at each port of a node: a node joins within 3 s, an SDK within
+# 2 s, and after the attack the node has the files and the memory it had before (T3).
+. "$(dirname "$0")/lib.sh"
+
+network 3
+configure 0 8
+configure 1 8 0
+sed -i '/\[gateway\]/,$d' "$(dir 0)/nuncio.toml"
+printf '[gateway]\nlisten = "0.0.0.0:20200"\n' >>"$(dir 0)/nuncio.toml"
+strangers=()
+for ((i = 101; i <= 150; i++)); do
+    strangers+=("$LAB_NET.$i")
+    ip -n "$LAB-n2" addr add "$LAB_NET.$i/24" dev e0
+done
+
+files() { find "/proc/${pids[0]}/fd" -type l | wc -l; }
+memory() { sed -n 's/^VmRSS: *\([0-9]*\) kB/\1/p' "/proc/${pids[0]}/status"; }
+publishes() {
+    lab_exec n1 timeout 10 "$nuncio" amop publish prices --data 42 --broadcast --gateway "$(lab_ip n0):20200" \
+        --certs "$scratch/net/sdk"
+}
+# gather PORT: the process is in $LAB_PID.
+gather() {
+    lab_bg n2 "$scratch/crowd$1.log" "$LAB_PY" "$here/crowd.py" "$(lab_ip n0)" "$1" 2000 "${strangers[@]}"
+    crowds+=("$LAB_PID")
+    lab_wait "$scratch/crowd$1.log" gathered 30 || fail "the crowd did not gather at port $1"
+}
+at_base() { [ "$(files)" -le $((base_files + 4)) ] && [ "$(memory)" -le $((base_memory + 16 * 1024)) ]; }
+
+crowds=()
+ulimit -n 8192
+start 0
+within 10 "the node serves" reaches 0 1
+publishes >/dev/null || fail "an SDK without an attack"
+base_files=$(files)
+base_memory=$(memory)
+gather 30300
+gather 20200
+say "under attack: $(files) files, $(($(memory) / 1024)) MiB; before: $base_files files, $((base_memory / 1024)) MiB"
+start 1
+within 3 "a node joins" has_links 1 1
+for turn in 1 2 3; do within 2 "an SDK publishes, turn $turn" publishes; done
+[ "$(grep -c "closed a connection before its handshake" "$scratch/node0.log")" -le 120 ] || fail "the log is flooded"
+kill "${crowds[@]}"
+within 10 "files and memory are as before" at_base
+say "after: $(files) files, $(($(memory) / 1024)) MiB; $(wc -l <"$scratch/node0.log") lines in the log"
+say "holds: strangers keep nobody out"
