@@ -3,6 +3,8 @@
 //! Gossipsub bounds what waits for a peer in messages, not in bytes. So long ones wait in a short queue of their own, and
 //! short ones, announcements among them, do not wait behind them.
 
+use std::time::Duration;
+
 use libp2p::gossipsub::{
     self, IdentityTransform, MaxCountSubscriptionFilter, MessageAuthenticity, MessageId, TopicHash,
     TopicSubscriptionFilter, ValidationMode,
@@ -10,7 +12,6 @@ use libp2p::gossipsub::{
 use nuncio_protocol::{LARGE_BODY, MAX_BODY, MAX_MULTICAST_TOPIC_BYTES, MAX_RELAYED_TOPICS, TOPIC_COST};
 use nuncio_wire::{announcement, multicast};
 use sha2::{Digest, Sha256};
-use std::time::Duration;
 
 /// One lane.
 pub(crate) type Gossipsub = gossipsub::Behaviour<IdentityTransform, SubscriptionFilter>;

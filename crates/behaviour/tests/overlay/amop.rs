@@ -12,9 +12,9 @@ use nuncio_testkit::TestAuthority;
 
 use crate::network::{Node, line};
 
-const CLIENT: ClientId = ClientId(1);
+pub(crate) const CLIENT: ClientId = ClientId(1);
 
-async fn subscribe(node: &Node, topic: &Topic) {
+pub(crate) async fn subscribe(node: &Node, topic: &Topic) {
     let topics = BTreeSet::from([topic.clone()]);
     node.behaviour(move |behaviour| {
         behaviour.client(ClientInput::Connected { client: CLIENT });
@@ -48,7 +48,7 @@ async fn replied(node: &mut Node) -> (PublishSeq, ResultCode, Bytes) {
     .await
 }
 
-async fn knows_topic(node: &mut Node, topic: &Topic) {
+pub(crate) async fn knows_topic(node: &mut Node, topic: &Topic) {
     node.wait("the topic", |event| match event {
         Event::NodeChanged { record } if record.status.topics.contains_key(topic) => Some(()),
         _ => None,

@@ -19,6 +19,7 @@ pub(crate) struct Ears {
     /// Which streams are read: all but those of this protocol; none when it is empty.
     closed_to: Arc<Mutex<Option<String>>>,
     babbles: Arc<AtomicBool>,
+    tampers: Arc<AtomicBool>,
 }
 
 impl Ears {
@@ -38,6 +39,11 @@ impl Ears {
     /// From now on a stream says nonsense where it should say that the node lives.
     pub(crate) fn babble(&self) {
         self.babbles.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on the last byte of whatever is written to the bridge is another one.
+    pub(crate) fn tamper(&self) {
+        self.tampers.store(true, Ordering::Relaxed);
     }
 
     fn are_closed_to(&self, start: &[u8]) -> bool {
@@ -107,7 +113,13 @@ impl AsyncRead for DeafStream {
 impl AsyncWrite for DeafStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let babbles = bytes == [0; 4] && self.ears.babbles.load(Ordering::Relaxed);
-        Pin::new(&mut self.stream).poll_write(cx, if babbles { &[0xff; 4] } else { bytes })
+        let is_bridge = String::from_utf8_lossy(&self.start).contains("/nuncio/bridge");
+        let tampers = is_bridge && bytes.len() > 100 && self.ears.tampers.load(Ordering::Relaxed);
+        let mut said = if babbles { vec![0xff; 4] } else { bytes.to_vec() };
+        if let Some(last) = said.last_mut().filter(|_| tampers) {
+            *last ^= 1;
+        }
+        Pin::new(&mut self.stream).poll_write(cx, &said)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
