@@ -136,6 +136,7 @@ mod tests {
             ready: true,
             duplicate_identities: 0,
             missed: 0,
+            strikes: std::collections::BTreeMap::new(),
         };
         assert!(warnings(&snapshot, 69 * DAY).is_empty());
         assert!(warnings(&snapshot, 71 * DAY)[0].contains("in 29 days"));

@@ -105,8 +105,9 @@ fn record(node: NodeId) -> Arc<Record> {
         application: Bytes::new(),
         sealing_key: Bytes::new(),
         clock: std::time::Duration::ZERO,
+        proofs: 0,
     };
-    Arc::new(Record { status, bytes: Bytes::new() })
+    Arc::new(Record { status, bytes: Bytes::new(), pages: Vec::new() })
 }
 
 #[test]

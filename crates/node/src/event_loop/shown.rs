@@ -73,6 +73,7 @@ mod tests {
             ready: true,
             duplicate_identities: 0,
             missed: 0,
+            strikes: std::collections::BTreeMap::new(),
         }
     }
 
