@@ -136,12 +136,14 @@ pub fn status(data: &[u8]) {
     let bytes = Bytes::copy_from_slice(data);
     let _ = status::decode_record(bytes.clone(), &READER);
     let _ = status::decode_announcement(data);
-    if let Ok(query) = status::decode_query(bytes.clone()) {
-        let again = status::decode_query(status::encode_query(&query).into()).expect("what was read is written well");
-        assert_eq!(again, query);
+    if let Ok((query, held)) = status::decode_query(bytes.clone()) {
+        let written = status::encode_query(&query, held.iter().copied());
+        let again = status::decode_query(written.into()).expect("what was read is written well");
+        assert_eq!(again, (query, held));
     }
     if let Ok(answer) = status::decode_answer(bytes) {
         for record in answer.records.into_iter().chain(answer.proofs.into_iter().flatten()) {
+            let _ = status::complete(record.clone(), |_| None);
             let _ = status::decode_record(record, &READER);
         }
     }

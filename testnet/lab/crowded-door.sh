@@ -15,14 +15,16 @@ for ((i = 101; i <= 150; i++)); do
 done
 
 files() { find "/proc/${pids[0]}/fd" -type l | wc -l; }
-memory() { sed -n 's/^VmRSS: *\([0-9]*\) kB/\1/p' "/proc/${pids[0]}/status"; }
+memory() { sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/${pids[0]}/status"; }
 publishes() {
-    lab_exec n1 timeout 10 "$nuncio" amop publish prices --data 42 --broadcast --gateway "$(lab_ip n0):20200" \
+    lab_exec n1 timeout 2 "$nuncio" amop publish prices --data 42 --broadcast --gateway "$(lab_ip n0):20200" \
         --certs "$scratch/net/sdk"
 }
-# gather PORT: the process is in $LAB_PID.
+# gather PORT OPENING: the process is in $LAB_PID.
 gather() {
-    lab_bg n2 "$scratch/crowd$1.log" "$LAB_PY" "$here/crowd.py" "$(lab_ip n0)" "$1" 2000 "${strangers[@]}"
+    # Strangers have processors of their own.
+    lab_bg n2 "$scratch/crowd$1.log" nice -n 19 "$LAB_PY" "$here/crowd.py" "$(lab_ip n0)" "$1" 2000 "$2" \
+        "${strangers[@]}"
     crowds+=("$LAB_PID")
     lab_wait "$scratch/crowd$1.log" gathered 30 || fail "the crowd did not gather at port $1"
 }
@@ -35,8 +37,8 @@ within 10 "the node serves" reaches 0 1
 publishes >/dev/null || fail "an SDK without an attack"
 base_files=$(files)
 base_memory=$(memory)
-gather 30300
-gather 20200
+gather 30300 7f
+gather 20200 16030102000100
 say "under attack: $(files) files, $(($(memory) / 1024)) MiB; before: $base_files files, $((base_memory / 1024)) MiB"
 start 1
 within 3 "a node joins" has_links 1 1

@@ -66,7 +66,7 @@ pub struct Peer {
     pub address: String,
     /// `inbound` or `outbound`; absent without a connection.
     pub direction: Option<String>,
-    /// `linked`, `dialing` or `waiting`.
+    /// `linked`, `dialing`, `waiting`, or `banned` for what it did.
     pub state: String,
     /// Seconds since the link is up.
     pub connected_for_s: Option<u64>,

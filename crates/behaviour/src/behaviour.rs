@@ -268,6 +268,18 @@ impl Behaviour {
         self.handle(StatusInput::CertificateRenewed);
     }
 
+    /// Goes on in a higher epoch, which is on disk: see [`Event::EpochOutrun`]. All links begin anew.
+    pub fn begin_epoch(&mut self, epoch: u64) {
+        self.epoch = epoch;
+        self.context.keyring().begin(epoch);
+        for record in self.overlay.nodes().into_iter().filter_map(|view| view.record) {
+            self.learn_key(&record.status);
+        }
+        let now = Instant::now();
+        self.overlay.begin_epoch(epoch, now);
+        self.drain(now);
+    }
+
     /// Says goodbye on every link; the connections close by themselves within a second or so.
     pub fn leave(&mut self) {
         self.handle(PeeringInput::Leave);

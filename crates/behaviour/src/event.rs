@@ -77,6 +77,12 @@ pub enum Event {
         /// The rule it broke last.
         reason: Strike,
     },
+    /// The network knows this node in a higher epoch than its own: take one above it, and call
+    /// [`crate::Behaviour::begin_epoch`] when it is on disk.
+    EpochOutrun {
+        /// The epoch known.
+        seen: u64,
+    },
     /// A second host uses the key of a node, perhaps our own; the first keeps its links.
     DuplicateIdentity {
         /// Whose key.

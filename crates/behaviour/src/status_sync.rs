@@ -1,6 +1,10 @@
 //! Status queries over request-response.
 
-use std::{collections::BTreeMap, io, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    io,
+    sync::Arc,
+};
 
 use bytes::{Bytes, BytesMut};
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -11,7 +15,7 @@ use libp2p::{
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
     Strike,
-    status_sync::{Equivocation, QueryId, Record},
+    status_sync::{Equivocation, PageDigest, QueryId, Record},
 };
 use nuncio_wire::{DecodeError, SigningContext, status};
 
@@ -92,22 +96,30 @@ async fn write<T: AsyncWrite + Unpin + Send>(io: &mut T, bytes: &[u8]) -> io::Re
 #[derive(Debug, Default)]
 pub(crate) struct OpenQueries {
     next: u64,
-    channels: BTreeMap<QueryId, ResponseChannel<Bytes>>,
+    open: BTreeMap<QueryId, OpenQuery>,
+}
+
+/// A peer's query.
+#[derive(Debug)]
+pub(crate) struct OpenQuery {
+    pub(crate) channel: ResponseChannel<Bytes>,
+    /// The pages that the peer holds already.
+    pub(crate) held: HashSet<PageDigest>,
 }
 
 impl OpenQueries {
-    pub(crate) fn open(&mut self, channel: ResponseChannel<Bytes>) -> Option<QueryId> {
-        if self.channels.len() >= MAX_OPEN {
+    pub(crate) fn open(&mut self, query: OpenQuery) -> Option<QueryId> {
+        if self.open.len() >= MAX_OPEN {
             return None;
         }
         self.next += 1;
-        let query = QueryId(self.next);
-        self.channels.insert(query, channel);
-        Some(query)
+        let id = QueryId(self.next);
+        self.open.insert(id, query);
+        Some(id)
     }
 
-    pub(crate) fn close(&mut self, query: QueryId) -> Option<ResponseChannel<Bytes>> {
-        self.channels.remove(&query)
+    pub(crate) fn close(&mut self, query: QueryId) -> Option<OpenQuery> {
+        self.open.remove(&query)
     }
 }
 

@@ -93,7 +93,7 @@ async fn session<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(mut fr
                 frame.answer(FrameKind::Heartbeat, ResultCode::OK, body)
             }
             FrameKind::Subscribe => {
-                topics = Subscription::decode(&frame.body, 1 << 20).unwrap().topics;
+                topics = Subscription::decode(&frame.body, 512).unwrap().topics;
                 continue;
             }
             FrameKind::Unicast | FrameKind::Multicast => {

@@ -14,7 +14,15 @@ use crate::{
 
 /// A door; clones are the same door.
 #[derive(Debug, Clone)]
-pub struct Door(Arc<Mutex<Machine<Ticket>>>);
+pub struct Door(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    machine: Machine<Ticket>,
+    /// Places not dropped yet, also by those who have lost theirs and have not noticed.
+    alive: usize,
+    most_alive: usize,
+}
 
 /// A connection's place at the door; free again when dropped.
 #[derive(Debug)]
@@ -30,7 +38,8 @@ type Ticket = oneshot::Sender<()>;
 impl Door {
     /// A door with nobody at it.
     pub fn new(limits: &Limits) -> Self {
-        Self(Arc::new(Mutex::new(Machine::new(limits))))
+        let most_alive = limits.places.saturating_add(limits.kept_places).saturating_mul(2);
+        Self(Arc::new(Mutex::new(State { machine: Machine::new(limits), alive: 0, most_alive })))
     }
 
     /// A place for a connection from there. Nothing is read or written before it is taken.
@@ -39,15 +48,22 @@ impl Door {
     /// When the connection is to be closed at once.
     pub fn knock(&self, address: IpAddr) -> Result<Place, Refusal> {
         let (ticket, given_away) = oneshot::channel();
-        let (spot, out) = self.machine().handle_knock(address.into(), ticket, Instant::now())?;
-        // Whoever made room is woken without the lock.
+        let mut state = self.state();
+        // Whoever made room is gone when its task has run: on a busy machine that takes a while.
+        if state.alive >= state.most_alive {
+            return Err(Refusal::Crowd);
+        }
+        let (spot, out) = state.machine.handle_knock(address.into(), ticket, Instant::now())?;
+        state.alive += 1;
+        drop(state);
+        // Woken without the lock.
         drop(out);
         Ok(Place { door: self.clone(), spot, given_away })
     }
 
     /// Keeps places for connections from there, for good: the operator has named the address.
     pub fn expect(&self, address: IpAddr) {
-        self.machine().handle_named(address.into());
+        self.state().machine.handle_named(address.into());
     }
 
     /// Keeps places for connections from there, as long as it is among the 1,024 sources admitted last.
@@ -56,10 +72,10 @@ impl Door {
     }
 
     fn admitted_source(&self, source: Source) {
-        self.machine().handle_admitted(source);
+        self.state().machine.handle_admitted(source);
     }
 
-    fn machine(&self) -> MutexGuard<'_, Machine<Ticket>> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -79,7 +95,9 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.door.machine().handle_left(self.spot);
+        let mut state = self.door.state();
+        state.alive -= 1;
+        state.machine.handle_left(self.spot);
     }
 }
 
@@ -100,6 +118,16 @@ mod tests {
         assert_eq!(door.knock(second).unwrap_err(), Refusal::Full);
         drop((oldest, newcomer));
         door.knock(second).unwrap();
+    }
+
+    #[test]
+    fn those_who_have_lost_their_place_and_are_not_gone_yet_are_bounded_too() {
+        let door = Door::new(&Limits::new(1, 1000, 1000));
+        let knock = |network: u8| door.knock(IpAddr::from([10, network, 0, 1]));
+        let mut alive: Vec<_> = (0..4).map(|network| knock(network).unwrap()).collect();
+        assert_eq!(knock(4).unwrap_err(), Refusal::Crowd, "twice one place and one kept");
+        alive.remove(0);
+        knock(4).unwrap();
     }
 
     #[test]

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Names an SDK in a list: by its public key (128 hexadecimal digits, as node IDs are written) or by the SHA-256
 /// fingerprint of its certificate (64 digits; the only name of an RSA client).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ClientName {
     /// Its key, whatever certificate it shows.
     Key(NodeId),
@@ -24,6 +24,12 @@ pub enum ClientName {
 }
 
 impl ClientName {
+    /// The name that a new certificate for the same key, or the same certificate in other bytes, does not change, where
+    /// there is one.
+    pub(crate) fn of_key(client: &ClientCertificate) -> Self {
+        client.node_id.map_or_else(|| Self::Fingerprint(client.fingerprint.clone()), Self::Key)
+    }
+
     /// Every name of a client.
     pub(crate) fn all_of(client: &ClientCertificate) -> Vec<Self> {
         let fingerprint = Self::Fingerprint(client.fingerprint.clone());

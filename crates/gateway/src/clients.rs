@@ -20,6 +20,7 @@ use nuncio_channel_protocol::{BlockNotification, FrameKind, FrameSeq};
 use nuncio_protocol::amop::{ClientId, ClientOutput, ClientPort};
 
 use crate::{
+    access::ClientName,
     config::{Limits, Timeouts},
     counters::{Counters, Statistics},
     tenants::{Tenant, Tenants},
@@ -74,9 +75,9 @@ impl Clients {
         &self.counters
     }
 
-    /// Names a client, that has the certificate of this fingerprint, and gives it a mailbox; the guard takes both away.
-    pub(crate) fn register(self: &Arc<Self>, fingerprint: &str, limits: &Limits, timeouts: &Timeouts) -> Registration {
-        let tenant = self.tenants.join(fingerprint, limits, &self.counters);
+    /// Numbers a client, whose certificate has this name, and gives it a mailbox; the guard takes both away.
+    pub(crate) fn register(self: &Arc<Self>, name: ClientName, limits: &Limits, timeouts: &Timeouts) -> Registration {
+        let tenant = self.tenants.join(name, limits, &self.counters);
         let client = ClientId(self.named.fetch_add(1, Ordering::Relaxed) + 1);
         let mailbox = Arc::new(Mailbox::new(
             Arc::clone(&tenant),

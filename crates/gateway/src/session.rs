@@ -1,6 +1,7 @@
 //! One SDK's connection: its frames in, the core's outputs out, on one task.
 
 mod close_reason;
+mod deadlines;
 mod inbox;
 mod intake;
 mod link;
@@ -14,7 +15,7 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
@@ -42,7 +43,7 @@ use writer::Writer;
 
 /// Serves one client until it goes, breaks a rule, or the gateway shuts down.
 pub(crate) async fn run(door: Arc<Door>, admitted: Admitted, remote: SocketAddr, shutdown: CancellationToken) {
-    let registration = door.clients.register(&admitted.client.fingerprint, &door.limits, &door.timeouts);
+    let registration = door.clients.register(ClientName::of_key(&admitted.client), &door.limits, &door.timeouts);
     let client = registration.client;
     info!(%remote, client = client.0, subject = %admitted.client.subject, "SDK connected");
     if door.inputs.send(ClientInput::Connected { client }).await.is_ok() {
@@ -174,7 +175,6 @@ impl Session {
             return Poll::Ready(Err(CloseReason::NoLongerAdmitted));
         }
         let now = Instant::now();
-        self.intake.review(self.inbox.received.len(), now)?;
         self.writer.drain(cx, &mut self.link, &self.registration.mailbox, self.door.clients.counters())?;
         if self.leaves.is_none() && self.shutdown.as_mut().poll(cx).is_ready() {
             self.leaves = Some(now + self.door.timeouts.drain);
@@ -195,6 +195,12 @@ impl Session {
             self.heard = now;
             return Poll::Ready(if read? == 0 { Err(CloseReason::ClientLeft) } else { Ok(()) });
         }
+        let has = self.inbox.received.len();
+        if is_open {
+            self.intake.review(has, now)?;
+        } else {
+            self.intake.restart(has, now);
+        }
         self.poll_deadlines(cx, now)
     }
 
@@ -204,39 +210,6 @@ impl Session {
             Some(length) => self.intake.poll_room(length, self.inbox.received.len(), now, cx),
             None => Poll::Ready(()),
         }
-    }
-
-    /// Ready when a deadline is over: with the reason to close for it, or with none when there is something to look after.
-    fn poll_deadlines(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Result<(), CloseReason>> {
-        let mut now = now;
-        loop {
-            let (deadline, reason) = self.next_deadline();
-            if deadline <= now {
-                return Poll::Ready(reason.map_or(Ok(()), Err));
-            }
-            // The timer may go off early and is then set again: it is not touched with every byte.
-            if self.timer.deadline() > deadline.into() || self.timer.is_elapsed() {
-                self.timer.as_mut().reset(deadline.into());
-            }
-            ready!(self.timer.as_mut().poll(cx));
-            now = Instant::now();
-        }
-    }
-
-    fn next_deadline(&self) -> (Instant, Option<CloseReason>) {
-        let timeouts = &self.door.timeouts;
-        let idle =
-            (!self.paused).then(|| (self.heard + timeouts.idle, Some(CloseReason::Idle { limit: timeouts.idle })));
-        let write = self
-            .writer
-            .stalled_since()
-            .map(|since| (since + timeouts.write, Some(CloseReason::NotDraining { limit: timeouts.write })));
-        let topics = self.topics.due().map(|at| (at, None));
-        let review = self.intake.review_at().map(|at| (at, None));
-        let expiry = self.expires.map(|at| (at, Some(CloseReason::CertificateExpired)));
-        let leave = self.leaves.map(|at| (at, Some(CloseReason::Shutdown)));
-        let all = [idle, write, topics, review, expiry, leave].into_iter().flatten();
-        all.min_by_key(|(at, _)| *at).unwrap_or((Instant::now() + timeouts.idle, None))
     }
 
     async fn tell(&self, input: ClientInput) -> Result<(), CloseReason> {

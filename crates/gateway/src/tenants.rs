@@ -12,7 +12,7 @@ use std::{
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::{config::Limits, counters::Counters};
+use crate::{access::ClientName, config::Limits, counters::Counters};
 pub(crate) use in_flight::FlightShare;
 use in_flight::InFlight;
 use pool::Pool;
@@ -27,7 +27,7 @@ pub(crate) use topics::{TopicShare, TopicsRefused};
 #[derive(Debug, Default)]
 pub(crate) struct Tenants {
     common: OnceLock<Arc<Common>>,
-    by_certificate: Mutex<HashMap<String, Weak<Tenant>>>,
+    by_certificate: Mutex<HashMap<ClientName, Weak<Tenant>>>,
 }
 
 /// One certificate: as many programs as its owner runs have it, and together they get one share of what there is.
@@ -60,11 +60,11 @@ pub(crate) struct Lease {
 }
 
 impl Tenants {
-    /// The one with the certificate of this fingerprint. The limits of the first session hold for all.
-    pub(crate) fn join(&self, fingerprint: &str, limits: &Limits, counters: &Arc<Counters>) -> Arc<Tenant> {
+    /// The one whose certificate has this name. The limits of the first session hold for all.
+    pub(crate) fn join(&self, name: ClientName, limits: &Limits, counters: &Arc<Counters>) -> Arc<Tenant> {
         let common = self.common.get_or_init(|| Arc::new(Common::new(limits)));
         let mut known = self.by_certificate.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(tenant) = known.get(fingerprint).and_then(Weak::upgrade) {
+        if let Some(tenant) = known.get(&name).and_then(Weak::upgrade) {
             return tenant;
         }
         known.retain(|_, tenant| tenant.strong_count() > 0);
@@ -76,7 +76,7 @@ impl Tenants {
             common: Arc::clone(common),
             counters: Arc::clone(counters),
         });
-        known.insert(fingerprint.to_owned(), Arc::downgrade(&tenant));
+        known.insert(name, Arc::downgrade(&tenant));
         tenant
     }
 }

@@ -27,7 +27,7 @@ use crate::{
     admission::{Admission, Shared, Unlisted},
     agencies::Agencies,
     certifier::PolicyCertifier,
-    epoch::{EpochError, EpochStore},
+    epoch::{EpochError, EpochStore, Outrun},
     event_loop::{self, EventLoop, Shown},
     lifetimes::Lifetimes,
     listeners::Listeners,
@@ -61,7 +61,8 @@ pub struct Bound {
 /// What is wrong, where, and what to do about it.
 pub fn build(config: Config) -> Result<Bound, BuildError> {
     let node = config.identity.key.node_id();
-    let epoch = EpochStore::open(&config.data_dir)?.begin()?;
+    let mut epochs = EpochStore::open(&config.data_dir)?;
+    let epoch = epochs.begin()?;
     let (admissions, agencies) = (Admissions::default(), Agencies::default());
     agencies.meet(&config.identity.chain);
     for agency in &config.agencies {
@@ -111,6 +112,7 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
         admission,
         admissions,
         addresses: OwnAddresses::new(config.external),
+        epochs: Outrun::new(epochs),
         exchanges: HashMap::new(),
         listeners: Listeners::new(config.listener_queue),
         round_trips: HashMap::new(),

@@ -33,6 +33,7 @@ use crate::{
     admission::Admission,
     agencies::Agencies,
     command::Command,
+    epoch::{EpochError, Outrun},
     handle::{Answer, MessageId, Response},
     listeners::Listeners,
     queue,
@@ -60,6 +61,7 @@ pub(crate) struct EventLoop {
     pub(crate) admission: Admission,
     pub(crate) admissions: Admissions,
     pub(crate) addresses: OwnAddresses,
+    pub(crate) epochs: Outrun,
     pub(crate) exchanges: HashMap<ExchangeId, Waiting>,
     pub(crate) listeners: Listeners,
     pub(crate) round_trips: HashMap<NodeId, Duration>,
@@ -147,6 +149,17 @@ impl EventLoop {
                 self.shown.touch();
                 self.report_duplicate(node, address.as_ref(), epoch);
             }
+            Event::EpochOutrun { seen } => {
+                tracing::warn!(
+                    seen,
+                    "the network knows this node in a later epoch: its data directory was lost, and its clock is behind; it takes a later one"
+                );
+                self.epochs.begin_above(seen, tokio::time::Instant::now());
+            }
+            Event::Banned { peer, until, reason } => {
+                self.report_ban(&peer, until, reason);
+                self.shown.touch();
+            }
             Event::RevocationLists { peer, lists, agencies } => {
                 let (behaviour, now) = (self.swarm.behaviour_mut(), UnixTime::now());
                 if self.admission.adopt(peer, [&lists, &agencies], behaviour, now) {
@@ -165,7 +178,8 @@ impl EventLoop {
         let behaviour = self.swarm.behaviour_mut();
         match body {
             Some(body) => behaviour.respond(inbound, body),
-            None => behaviour.decline(inbound, Refusal::NoHandler),
+            // A listener had it.
+            None => behaviour.abandon(inbound),
         }
     }
 
@@ -187,6 +201,17 @@ impl EventLoop {
             let counts = [self.duplicates, self.listeners.missed()];
             let snapshot = view::snapshot(&self.facts, overlay, &self.admissions, &self.round_trips, counts);
             self.shown.show(snapshot, began, Instant::now());
+        }
+    }
+
+    fn handle_epoch(&mut self, taken: Result<u64, EpochError>) {
+        match taken {
+            Ok(epoch) => {
+                tracing::info!(epoch, "goes on in a later epoch");
+                self.swarm.behaviour_mut().begin_epoch(epoch);
+                self.shown.touch();
+            }
+            Err(error) => tracing::error!(%error, "cannot take a later epoch: others do not hear this node"),
         }
     }
 
@@ -228,6 +253,10 @@ impl Work for EventLoop {
                 Some(input) => self.handle_client_input(input),
                 None => return Poll::Pending,
             },
+            Source::Epoch => {
+                let taken = ready!(self.epochs.poll_epoch(cx));
+                self.handle_epoch(taken);
+            }
             Source::Network => {
                 let event = ready!(self.swarm.select_next_some().poll_unpin(cx));
                 self.handle_event(event);

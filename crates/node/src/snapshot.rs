@@ -34,6 +34,8 @@ pub struct Snapshot {
     pub duplicate_identities: u64,
     /// How many multicasts and broadcasts listeners missed because they were too slow, each once per listener.
     pub missed: u64,
+    /// How many rules peers have broken since the start, by kind.
+    pub strikes: BTreeMap<&'static str, u64>,
 }
 
 impl Snapshot {
@@ -98,6 +100,8 @@ pub enum PeerState {
     Dialing,
     /// The next dial waits for its time.
     Waiting,
+    /// It broke the rules and is refused for a while.
+    Banned,
 }
 
 /// A known node.

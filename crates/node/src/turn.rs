@@ -21,16 +21,19 @@ pub(crate) enum Source {
     Responses,
     /// The gateway's clients.
     ClientInputs,
+    /// The disk, where a higher epoch was written.
+    Epoch,
     /// The swarm.
     Network,
 }
 
 /// Pieces of work of each source in one turn at the most. A piece of the network's is one event.
-const BUDGETS: [(Source, usize); 5] = [
+const BUDGETS: [(Source, usize); 6] = [
     (Source::Tick, 1),
     (Source::Commands, 128),
     (Source::Responses, 128),
     (Source::ClientInputs, 128),
+    (Source::Epoch, 1),
     (Source::Network, 64),
 ];
 

@@ -31,7 +31,11 @@ pub(crate) fn snapshot(
     let pending = overlay.pending_peers();
     let ready = pending.iter().all(|peer| peer.last_error.is_some());
     let links = overlay.links().into_iter().map(|link| linked(link, admissions, round_trips));
-    let peers = links.chain(pending.into_iter().map(|peer| waiting(peer, admissions))).collect();
+    let bans = overlay.bans();
+    let is_banned =
+        |peer: &peering::PendingPeerView| peer.node.is_some_and(|node| bans.iter().any(|ban| ban.peer == node));
+    let pending = pending.into_iter().filter(|peer| !is_banned(peer)).map(|peer| waiting(peer, admissions));
+    let peers = links.chain(pending).chain(bans.iter().map(|ban| banned(ban, admissions))).collect();
     Snapshot {
         node_id: overlay.node().to_string(),
         name: facts.certificate.name.clone(),
@@ -47,6 +51,7 @@ pub(crate) fn snapshot(
         ready,
         duplicate_identities,
         missed,
+        strikes: overlay.strikes().iter().map(|(strike, count)| (strike.name(), *count)).collect(),
     }
 }
 
@@ -82,6 +87,23 @@ fn waiting(peer: peering::PendingPeerView, admissions: &Admissions) -> PeerSnaps
         name: admission.as_ref().map(|admission| admission.certificate.name.clone()),
         configured: true,
         last_error: peer.last_error.map(|error| error.to_string()),
+    }
+}
+
+fn banned(ban: &peering::BanView, admissions: &Admissions) -> PeerSnapshot {
+    let admission = admissions.get(&ban.peer);
+    let seconds = ban.until.saturating_duration_since(Instant::now()).as_secs();
+    PeerSnapshot {
+        node_id: Some(ban.peer.to_string()),
+        address: String::new(),
+        direction: None,
+        state: PeerState::Banned,
+        connected_since: None,
+        rtt_us: None,
+        agency: admission.as_ref().map(|admission| admission.certificate.agency.clone()),
+        name: admission.as_ref().map(|admission| admission.certificate.name.clone()),
+        configured: false,
+        last_error: Some(format!("banned for {seconds} s: {}", ban.reason)),
     }
 }
 

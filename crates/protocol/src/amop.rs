@@ -24,3 +24,11 @@ pub use input::BridgeInput;
 pub(crate) use machine::Amop;
 pub use message::{Content, Destination, Message, Multicast, Post, SealedPost};
 pub use quotas::PublishLimits;
+
+use crate::Topic;
+
+/// How many subscribers the number beside a topic in a status stands for: beside a channel of a private topic it tells
+/// which session has it.
+pub(crate) fn subscribers(topic: &Topic, told: u32) -> u32 {
+    if private::names::is_channel(topic) { told.min(1) } else { told }
+}

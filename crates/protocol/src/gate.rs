@@ -322,11 +322,6 @@ impl Gate {
             self.sources.retain(|node, _| directory.is_certified(node));
         }
     }
-
-    /// Bytes that the memory of all sources takes.
-    pub(crate) fn memory_bytes(&self) -> usize {
-        self.sources.values().map(Source::bytes).sum()
-    }
 }
 
 /// What is known of a certified node. Where it is linked, it said itself in which epoch it runs, a lower one than before

@@ -29,6 +29,11 @@ impl Life {
         Self { node, epoch, began: now, last_number: 0, gossip: Cast::new(GOSSIP, now) }
     }
 
+    /// Goes on in a higher epoch; numbers do not begin again.
+    pub(crate) const fn begin(&mut self, epoch: u64, now: Instant) {
+        (self.epoch, self.began) = (epoch, now);
+    }
+
     /// The time since the epoch began, in whole milliseconds, as it travels.
     pub(crate) fn clock(&self, now: Instant) -> Duration {
         Duration::from_millis(now.saturating_duration_since(self.began).as_millis() as u64)

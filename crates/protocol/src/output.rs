@@ -75,6 +75,12 @@ pub enum Output {
         /// The second host's epoch.
         epoch: u64,
     },
+    /// The network knows this node in a higher epoch: its data was lost, and its clock is behind. Answered by
+    /// [`crate::Overlay::begin_epoch`] once an epoch above this one is on disk.
+    EpochOutrun {
+        /// The epoch known.
+        seen: u64,
+    },
     /// A peer is linked.
     LinkUp {
         /// Who.

@@ -12,7 +12,7 @@ use nuncio_identity::NodeId;
 
 use crate::{
     Config, Output, Strike, Topic,
-    amop::Amop,
+    amop::{self, Amop},
     gate::{Check, Checked, Gate, Waiting},
     gossip::Stamp,
     life::Life,
@@ -111,6 +111,19 @@ impl Overlay {
         overlay
     }
 
+    /// Goes on in a higher epoch, which is on disk: every link ends and is made anew.
+    pub fn begin_epoch(&mut self, epoch: u64, now: Instant) {
+        if epoch <= self.life.epoch {
+            return;
+        }
+        self.life.begin(epoch, now);
+        self.status_sync.begin_epoch(epoch, now);
+        self.peering.handle_epoch_begun(&mut self.outbox, now);
+        self.with_unicast(now, |unicast, turn| unicast.handle_epoch_begun(turn));
+        self.settle(now);
+        self.due = self.earliest_due();
+    }
+
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.peering.handle_timeout(&mut self.outbox, now);
@@ -168,6 +181,11 @@ impl Overlay {
     /// The record of a node, this one included.
     pub fn record(&self, node: &NodeId) -> Option<&Arc<Record>> {
         self.status_sync.record(node)
+    }
+
+    /// The records of all known nodes, this one included, for reading: what they say is not cloned.
+    pub fn records(&self) -> impl Iterator<Item = &Arc<Record>> {
+        self.record(&self.life.node).into_iter().chain(self.status_sync.records())
     }
 
     /// Whether the node is refused since [`Input::Expelled`].
@@ -245,11 +263,13 @@ impl Overlay {
     pub fn topics(&self) -> Vec<TopicView> {
         let mut topics: BTreeMap<Topic, BTreeMap<NodeId, u32>> = BTreeMap::new();
         for (topic, count) in self.amop.topics() {
-            topics.entry(topic).or_default().insert(self.life.node, count);
+            let subscribers = amop::subscribers(&topic, count);
+            topics.entry(topic).or_default().insert(self.life.node, subscribers);
         }
         for record in self.status_sync.records().filter(|record| self.routing.is_reachable(&record.status.node)) {
             for (topic, count) in &record.status.topics {
-                topics.entry(topic.clone()).or_default().insert(record.status.node, *count);
+                let subscribers = amop::subscribers(topic, *count);
+                topics.entry(topic.clone()).or_default().insert(record.status.node, subscribers);
             }
         }
         topics.into_iter().map(|(topic, nodes)| TopicView { topic, nodes }).collect()

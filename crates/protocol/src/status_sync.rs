@@ -16,7 +16,7 @@ mod version;
 
 pub use equivocation::{Equivocation, MAX_PROOFS};
 pub use input::StatusInput;
-pub use record::{Record, Status};
+pub use record::{PageDigest, Record, Status};
 pub use version::Version;
 
 pub(crate) use machine::{Change, StatusSync, empty_status};

@@ -127,7 +127,7 @@ pub struct Reply {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unknown {
-    /// The node has started since it may have got the request.
+    /// The node, or this one, has started since it may have got the request.
     #[error("the node has restarted since it may have got the request")]
     Restarted,
     /// The node's application had it, and gave no answer.

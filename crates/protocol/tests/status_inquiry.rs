@@ -62,6 +62,17 @@ fn when_a_peer_does_not_answer_another_one_is_asked() {
 }
 
 #[test]
+fn what_only_a_peer_that_answers_nothing_announced_is_asked_of_another() {
+    let mut a = node(0);
+    a.link(1, &[0, 5], &[]);
+    a.link(2, &[0, 5], &[]);
+    a.answered(2, vec![record(5, 1, &[1, 2], &[])]);
+    assert_eq!(queries(&a.input(announced(1, 5, 2))), [(1, vec![5])]);
+    let outputs = a.input(StatusInput::QueryFailed { peer: node_id(1) });
+    assert_eq!(queries(&[outputs, a.advance(S)].concat()), [(2, vec![5])]);
+}
+
+#[test]
 fn a_silent_peer_holds_nobodys_changes_back_for_long() {
     let mut a = node(0);
     a.link(1, &[0], &[]);

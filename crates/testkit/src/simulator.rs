@@ -11,6 +11,7 @@ mod outputs;
 mod scenario;
 mod shrink;
 mod trial;
+mod vice;
 mod wire_size;
 
 pub use lone::{Lone, header, record};
@@ -19,6 +20,7 @@ pub use observed::{Entry, Observed, PublishTrace, RequestTrace, Traffic, What};
 pub use scenario::{Action, Scenario, ScenarioKind, Step};
 pub use shrink::shrink;
 pub use trial::{Report, Violation, run, watch};
+pub use vice::Vice;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -38,6 +40,7 @@ use rand::{SeedableRng, rngs::SmallRng};
 
 use network::{Event, Network};
 use observed::Journal;
+use vice::Hostile;
 
 /// How the simulated links behave.
 #[derive(Debug, Clone)]
@@ -67,8 +70,8 @@ pub struct Simulator {
     journal: Journal,
     /// Whose core was at work last.
     touched: Option<usize>,
-    /// Everything that was ever signed: the bytes of each version of each node.
-    signed: HashMap<(NodeId, Version), Bytes>,
+    /// Everything that was ever signed: the bytes of each version of each node, of which an honest one has one.
+    signed: HashMap<(NodeId, Version), Vec<Bytes>>,
 }
 
 #[derive(Debug)]
@@ -81,6 +84,7 @@ struct Node {
     wake: Option<Duration>,
     /// Seconds by which its clock was set back.
     clock_behind: u64,
+    hostile: Option<Hostile>,
 }
 
 #[derive(Debug)]
@@ -133,7 +137,8 @@ impl Simulator {
     /// Starts one more node; gives back its number.
     pub fn add_node(&mut self, config: Config) -> usize {
         let number = self.nodes.len();
-        self.nodes.push(Node { config, overlay: None, epoch: 0, peers: BTreeSet::new(), wake: None, clock_behind: 0 });
+        let (overlay, peers, wake, hostile) = (None, BTreeSet::new(), None, None);
+        self.nodes.push(Node { config, overlay, epoch: 0, peers, wake, clock_behind: 0, hostile });
         self.network.add_node();
         self.restart(number);
         number

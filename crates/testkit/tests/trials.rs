@@ -18,6 +18,16 @@ fn every_scenario_keeps_the_promises() {
 }
 
 #[test]
+fn honest_nodes_converge_and_are_answered_among_hostile_ones_of_every_kind() {
+    // Two vices each, all of them together.
+    for seed in [6, 0, 2, 4] {
+        let scenario = Scenario::generate(ScenarioKind::Hostile, 24, seed);
+        let report = run(&scenario).unwrap_or_else(|violation| panic!("seed {seed}: {violation}"));
+        assert_eq!(report.nodes, 24);
+    }
+}
+
+#[test]
 fn the_same_scenario_gives_the_same_run() {
     let scenario = Scenario::generate(ScenarioKind::Churn, 16, 7);
     let read = Scenario::from_json(&scenario.to_json()).unwrap();

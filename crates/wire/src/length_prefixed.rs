@@ -82,6 +82,9 @@ pub fn decode(buffer: &mut BytesMut) -> Result<Option<Frame>, DecodeError> {
         return Err(beyond(HEADER_LENGTH));
     }
     let header_length = usize::from(frame.get_u16());
+    if header_length > MAX_HEADER {
+        return Err(DecodeError::TooLarge { what: "header", bytes: header_length, limit: MAX_HEADER });
+    }
     if header_length > frame.len() {
         return Err(beyond(header_length));
     }

@@ -4,7 +4,7 @@ use bytes::{BufMut, BytesMut};
 use nuncio_protocol::MAX_BODY;
 use nuncio_wire::{
     DecodeError,
-    length_prefixed::{self, Frame, MAX_FRAME},
+    length_prefixed::{self, Frame, MAX_FRAME, MAX_HEADER},
     verdict::{Protocol, Verdict},
 };
 
@@ -34,6 +34,16 @@ fn a_header_beyond_its_frame_is_an_error() {
     assert_eq!(length_prefixed::decode(&mut buffer), Err(DecodeError::HeaderBeyondFrame { frame: 3, header: 9 }));
     let mut buffer = BytesMut::from(&[0, 0, 0, 1, 0][..]);
     assert_eq!(length_prefixed::decode(&mut buffer), Err(DecodeError::HeaderBeyondFrame { frame: 1, header: 2 }));
+}
+
+#[test]
+fn a_header_over_its_limit_is_an_error() {
+    let mut buffer = BytesMut::new();
+    buffer.put_u32(2 + u32::from(u16::MAX));
+    buffer.put_u16(u16::MAX);
+    buffer.put_bytes(0, usize::from(u16::MAX));
+    let error = DecodeError::TooLarge { what: "header", bytes: usize::from(u16::MAX), limit: MAX_HEADER };
+    assert_eq!(length_prefixed::decode(&mut buffer), Err(error));
 }
 
 #[test]

@@ -33,6 +33,8 @@ enum Kind {
     Partition,
     /// A revocation list is loaded on one node
     Revoke,
+    /// One node in twenty follows the protocol badly
+    Hostile,
 }
 
 #[derive(Debug, clap::Args)]
@@ -51,6 +53,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         Kind::Churn => ScenarioKind::Churn,
         Kind::Partition => ScenarioKind::Partition,
         Kind::Revoke => ScenarioKind::Revoke,
+        Kind::Hostile => ScenarioKind::Hostile,
     };
     let scenario = Scenario::generate(kind, arguments.nodes as usize, arguments.seed);
     match play(&scenario) {

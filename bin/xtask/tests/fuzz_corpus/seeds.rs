@@ -1,7 +1,7 @@
 //! Inputs made by our own encoders, from which fuzzers start.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     fs,
     path::Path,
     sync::Arc,
@@ -21,7 +21,7 @@ use nuncio_pki::{
 use nuncio_protocol::{
     Topic, amop,
     peering::Address,
-    status_sync::{Equivocation, Query, Status, Version},
+    status_sync::{Equivocation, PageDigest, Query, Status, Version},
     unicast::{self, ExchangeId, Refusal},
 };
 use nuncio_wire::{
@@ -235,6 +235,8 @@ fn records() -> Vec<Seed> {
     };
     let signed = |own| Arc::new(status::sign_record(own, &[Bytes::from("certificate")], &context));
     let record = signed(own.clone());
+    let many = (0..100).map(|n| (Topic::new(&format!("t{n}")).unwrap(), n)).collect();
+    let paged = signed(Status { topics: many, ..own.clone() });
     let other = signed(Status { name: "another name".into(), ..own });
     let proof = Equivocation::of(Arc::clone(&record), other).unwrap();
     let protocol = Protocol { highest: 3, features: ["later".to_owned()].into(), ..Protocol::of_this_release() };
@@ -242,12 +244,17 @@ fn records() -> Vec<Seed> {
     let topic = multicast::gossip_topic(Some(&Topic::new("t1").unwrap()));
     vec![
         ("status", "record", record.bytes.to_vec()),
+        ("status", "record_with_pages", paged.bytes.to_vec()),
         ("status", "announcement", status::encode_announcement(sender, version, 1)),
-        ("status", "query", status::encode_query(&Query::Nodes(vec![(sender, None), (reader, Some(version))]))),
-        ("status", "query_all", status::encode_query(&Query::All { known: vec![(reader, version)] })),
-        ("status", "query_proofs", status::encode_query(&Query::Proofs { held: vec![reader] })),
-        ("status", "answer", status::encode_answer(&[Arc::clone(&record)], &[], true)),
-        ("status", "answer_proofs", status::encode_answer(&[], &[proof], false)),
+        ("status", "query", status::encode_query(&Query::Nodes(vec![(sender, None), (reader, Some(version))]), [])),
+        (
+            "status",
+            "query_all",
+            status::encode_query(&Query::All { known: vec![(reader, version)] }, [PageDigest([7; 32])]),
+        ),
+        ("status", "query_proofs", status::encode_query(&Query::Proofs { held: vec![reader] }, [])),
+        ("status", "answer", status::encode_answer(&[Arc::clone(&record)], &HashSet::new(), &[], true)),
+        ("status", "answer_proofs", status::encode_answer(&[], &HashSet::new(), &[proof], false)),
         ("gossip", "broadcast", multicast::encode(multicast::BROADCAST, 1, 2, "all".into(), &context)),
         ("gossip", "topic", multicast::encode(&topic, 1, 3, "some".into(), &context)),
         ("gossip", "not_of_these_topics", multicast::encode("nuncio/topic/t2", 1, 4, "few".into(), &context)),

@@ -7,7 +7,7 @@ use axum::{
     http::header::CONTENT_TYPE,
     response::{IntoResponse, Response},
 };
-use nuncio_node::{NodeSnapshot, Snapshot};
+use nuncio_node::{NodeSnapshot, PeerState, Snapshot};
 
 use super::{Context, health, network::links};
 use crate::operator::Counter;
@@ -24,9 +24,11 @@ fn text(snapshot: &Snapshot, ready: bool, counters: &[Counter]) -> String {
     let reachable = snapshot.nodes.iter().filter(|node| node.reachable).count();
     let topics = snapshot.topics();
     let subscribers: u64 = topics.iter().map(|topic| u64::from(topic.subscribers)).sum();
-    let gauges: [(&str, &str, u64); 9] = [
+    let banned = snapshot.peers.iter().filter(|peer| peer.state == PeerState::Banned).count();
+    let gauges: [(&str, &str, u64); 10] = [
         ("ready", "1 when the node does its work", u64::from(ready)),
         ("links", "Links to other nodes that are up", links(snapshot) as u64),
+        ("peers_banned", "Peers refused for a while for what they did", banned as u64),
         ("nodes", "Nodes known, this one included", snapshot.nodes.len() as u64),
         ("nodes_reachable", "Nodes to which a path is known", reachable as u64),
         ("topics", "AMOP topics known in the network", topics.len() as u64),
@@ -45,6 +47,7 @@ fn text(snapshot: &Snapshot, ready: bool, counters: &[Counter]) -> String {
     for Counter { name, help, value } in counters {
         write(&mut out, &format!("{name}_total"), help, "counter", *value);
     }
+    write_strikes(&mut out, snapshot);
     write_revocations(&mut out, snapshot);
     out
 }
@@ -52,6 +55,16 @@ fn text(snapshot: &Snapshot, ready: bool, counters: &[Counter]) -> String {
 fn write(out: &mut String, name: &str, help: &str, kind: &str, value: u64) {
     // Writing to a string cannot fail.
     let _ = write!(out, "# HELP nuncio_{name} {help}\n# TYPE nuncio_{name} {kind}\nnuncio_{name} {value}\n");
+}
+
+/// The rules that peers have broken, by kind.
+fn write_strikes(out: &mut String, snapshot: &Snapshot) {
+    let _ = out.write_str(
+        "# HELP nuncio_strikes_total Rules that peers have broken, by kind\n# TYPE nuncio_strikes_total counter\n",
+    );
+    for (kind, count) in &snapshot.strikes {
+        let _ = writeln!(out, "nuncio_strikes_total{{kind=\"{kind}\"}} {count}");
+    }
 }
 
 /// The newest list of each issuer that this node holds, by the issuer's series.

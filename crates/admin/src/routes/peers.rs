@@ -65,5 +65,6 @@ const fn state_name(state: PeerState) -> &'static str {
         PeerState::Linked => "linked",
         PeerState::Dialing => "dialing",
         PeerState::Waiting => "waiting",
+        PeerState::Banned => "banned",
     }
 }

@@ -20,7 +20,7 @@ use nuncio_wire::{
 };
 
 use super::Behaviour;
-use crate::{Event, bridge, inner::Inner, unicast::is_large};
+use crate::{Event, bridge, inner::Inner, status_sync::OpenQuery, unicast::is_large};
 
 impl Behaviour {
     /// Does all the core wants; inputs that this causes are taken at once.
@@ -41,6 +41,7 @@ impl Behaviour {
             }
             Output::Unseal(sealed) => self.unseal(sealed, now),
             Output::Judged { id, judgement } => self.conclude_gossip(id, judgement),
+            Output::EpochOutrun { seen } => self.tell(Event::EpochOutrun { seen }),
             Output::Ban { peer, until, reason } => self.tell(Event::Banned { peer, until, reason }),
             Output::Completed { exchange, outcome } => self.tell(Event::Completed { exchange, outcome }),
             Output::Request { inbound, source, body } => self.tell(Event::Request { inbound, source, body }),
@@ -79,7 +80,7 @@ impl Behaviour {
                 self.tell(Event::DuplicateIdentity { node, address, epoch });
             }
             Output::AnswerRevocations { query, held } => {
-                let Some(channel) = self.queries.close(query) else { return };
+                let Some(OpenQuery { channel, .. }) = self.queries.close(query) else { return };
                 let (lists, agencies) = self.certifier.newer_lists(&held);
                 let answer = status::encode_revocations_answer(&lists, &agencies);
                 // The peer may be gone; then it needs no answer.
@@ -92,8 +93,8 @@ impl Behaviour {
                 tracing::warn!(node = %proof.node().short(), "a node signed two statuses with one version; it is expelled");
             }
             Output::Answer { query, records, proofs, more } => {
-                if let Some(channel) = self.queries.close(query) {
-                    let answer = status::encode_answer(&records, &proofs, more);
+                if let Some(OpenQuery { channel, held }) = self.queries.close(query) {
+                    let answer = status::encode_answer(&records, &held, &proofs, more);
                     // The peer may be gone; then it needs no answer.
                     let _ = self.inner.status.send_response(channel, answer.into());
                 }
@@ -171,7 +172,7 @@ impl Behaviour {
         }
     }
 
-    fn learn_key(&self, status: &Status) {
+    pub(super) fn learn_key(&self, status: &Status) {
         let (keyring, epoch) = (self.context.keyring(), status.version.epoch);
         if !keyring.learn(status.node, epoch, &status.sealing_key) {
             keyring.retain(|node| self.overlay.record(node).is_some());
@@ -225,7 +226,13 @@ impl Behaviour {
     }
 
     fn query(&mut self, peer: NodeId, wanted: &Query) {
-        let request = self.inner.status.send_request(&peer.into(), status::encode_query(wanted).into());
+        let pages = |node: NodeId| self.overlay.record(&node).map(|record| record.pages.clone()).unwrap_or_default();
+        let held: Vec<_> = match wanted {
+            Query::Nodes(nodes) => nodes.iter().flat_map(|(node, _)| pages(*node)).collect(),
+            Query::All { known } => known.iter().flat_map(|(node, _)| pages(*node)).collect(),
+            Query::Revocations { .. } | Query::Proofs { .. } => Vec::new(),
+        };
+        let request = self.inner.status.send_request(&peer.into(), status::encode_query(wanted, held).into());
         if matches!(wanted, Query::Revocations { .. }) {
             self.revocation_queries.insert(request);
         }

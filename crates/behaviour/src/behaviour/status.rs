@@ -9,7 +9,12 @@ use nuncio_protocol::{AccessInput, StatusInput, Strike, status_sync::Answer};
 use nuncio_wire::{DecodeError, status};
 
 use super::Behaviour;
-use crate::{Event, inner::node_of, prover::Unproved, status_sync::Refused};
+use crate::{
+    Event,
+    inner::node_of,
+    prover::Unproved,
+    status_sync::{OpenQuery, Refused},
+};
 
 impl Behaviour {
     pub(super) fn handle_status_event(&mut self, event: request_response::Event<Bytes, Bytes>) {
@@ -18,11 +23,11 @@ impl Behaviour {
                 let Some(peer) = node_of(peer) else { return };
                 match message {
                     request_response::Message::Request { request, channel, .. } => {
-                        let wanted = match status::decode_query(request) {
-                            Ok(wanted) => wanted,
+                        let (wanted, held) = match status::decode_query(request) {
+                            Ok(query) => query,
                             Err(error) => return self.refuse_status(peer, &error),
                         };
-                        let Some(query) = self.queries.open(channel) else { return };
+                        let Some(query) = self.queries.open(OpenQuery { channel, held }) else { return };
                         self.handle(StatusInput::Queried { query, peer, wanted });
                     }
                     request_response::Message::Response { request_id, response } => {
@@ -45,14 +50,24 @@ impl Behaviour {
     }
 
     fn handle_answer(&mut self, peer: NodeId, response: Bytes) {
-        let encoded = match status::decode_answer(response) {
+        let mut encoded = match status::decode_answer(response) {
             Ok(answer) => answer,
             Err(error) => {
                 self.refuse_status(peer, &error);
                 return self.handle(StatusInput::QueryFailed { peer });
             }
         };
+        for record in &mut encoded.records {
+            *record = self.complete(std::mem::take(record));
+        }
         self.prover.prove(peer, Unproved::of(encoded));
+    }
+
+    /// Puts the pages into a record that were not sent, as they are held.
+    fn complete(&self, record: Bytes) -> Bytes {
+        let held = |node: &[u8]| NodeId::from_bytes(node).ok().and_then(|node| self.overlay.record(&node));
+        // What is no record is refused when it is read.
+        status::complete(record.clone(), |node| held(node).map(|held| &**held)).unwrap_or(record)
     }
 
     /// An answer is proved, though perhaps by rules that have changed meanwhile: then its records are proved once more, for

@@ -2,6 +2,10 @@
 
 use bytes::Bytes;
 use nuncio_behaviour::Event;
+use nuncio_protocol::{
+    Topic,
+    amop::{ClientId, ClientInput},
+};
 use nuncio_testkit::TestAuthority;
 
 use crate::network::{DEADLINE, Node, SecondThought, line};
@@ -28,6 +32,24 @@ async fn a_record_carries_name_agency_and_neighbours_of_its_node() {
     let record = nodes[2].behaviour(move |it| it.overlay().record(&first).cloned()).await.expect("a record");
     assert_eq!((record.status.name.as_str(), record.status.agency.as_str()), ("n0", "agencyA"));
     assert!(record.status.neighbours.contains(&middle));
+}
+
+#[tokio::test]
+async fn many_topics_travel_on_pages_and_a_change_of_one_follows() {
+    let mut nodes = line(&TestAuthority::new(), 3).await;
+    let (owner, client) = (nodes[0].id, ClientId(1));
+    nodes[0].behaviour(move |it| it.client(ClientInput::Connected { client })).await;
+    for count in [500, 501] {
+        let topics = (0..count).map(|n| Topic::new(&format!("topic {n}")).unwrap()).collect();
+        nodes[0].behaviour(move |it| it.client(ClientInput::Subscribe { client, topics })).await;
+        let pages = nodes[2].wait("all topics", |event| match event {
+            Event::NodeChanged { record } if record.status.node == owner && record.status.topics.len() == count => {
+                Some(record.pages.len())
+            }
+            _ => None,
+        });
+        assert!(pages.await > 0);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -46,6 +46,13 @@ fn in_a_full_room_the_oldest_of_the_most_crowded_source_makes_room_however_young
 }
 
 #[test]
+fn of_equally_crowded_sources_the_one_with_the_oldest_handshake_makes_room() {
+    let mut rig = Rig::new(4, 4, 4);
+    [1, 2, 2, 1].into_iter().for_each(|host| rig.fill(source(1, host), 1));
+    assert_eq!(rig.enter(source(1, 3)), Ok(Some(0)));
+}
+
+#[test]
 fn many_sources_of_one_network_do_not_crowd_out_another_network() {
     let mut rig = Rig::new(8, 8, 8);
     rig.fill(source(2, 1), 2);

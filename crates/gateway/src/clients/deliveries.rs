@@ -95,10 +95,10 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::{config::Limits, tenants::Tenants};
+    use crate::{access::ClientName, config::Limits, tenants::Tenants};
 
     fn place() -> QueuePlace {
-        let tenant = Tenants::default().join("a", &Limits::DEFAULT, &Arc::default());
+        let tenant = Tenants::default().join(ClientName::Fingerprint(String::new()), &Limits::DEFAULT, &Arc::default());
         tenant.queue(&Bytes::new()).unwrap()
     }
 

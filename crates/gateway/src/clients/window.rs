@@ -96,10 +96,10 @@ mod tests {
     use nuncio_protocol::amop::ClientId;
 
     use super::*;
-    use crate::{config::Limits, tenants::Tenants};
+    use crate::{access::ClientName, config::Limits, tenants::Tenants};
 
     fn window(frames: usize, bytes: usize) -> Window {
-        let tenant = Tenants::default().join("a", &Limits::DEFAULT, &Arc::default());
+        let tenant = Tenants::default().join(ClientName::Fingerprint(String::new()), &Limits::DEFAULT, &Arc::default());
         Window::new(frames, bytes, FlightShare::new(tenant, ClientId(1)))
     }
 

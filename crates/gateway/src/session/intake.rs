@@ -70,6 +70,13 @@ impl Intake {
         }
     }
 
+    /// The gateway does not read now: progress is measured from here.
+    pub(super) fn restart(&mut self, has: usize, now: Instant) {
+        if let State::Held(held) = &mut self.state {
+            (held.since, held.had) = (now, has);
+        }
+    }
+
     /// Judges the frame's progress when it is time: it has `has` bytes now.
     ///
     /// # Errors
@@ -85,5 +92,57 @@ impl Intake {
             (held.since, held.had) = (now, has);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+    use crate::{access::ClientName, config::Limits, tenants::Tenants};
+
+    const LIMIT: Duration = Duration::from_secs(10);
+    const LENGTH: usize = 1600;
+
+    /// One who holds all room, and one who waits for it.
+    fn holder_and_waiter(start: Instant) -> [Intake; 2] {
+        let limits = Limits { intake_bytes_per_certificate: LENGTH, ..Limits::DEFAULT };
+        let tenant = Tenants::default().join(ClientName::Fingerprint(String::new()), &limits, &Arc::default());
+        let [mut holder, mut waiter] = [(); 2].map(|()| Intake::new(Arc::clone(&tenant), LIMIT));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(holder.poll_room(LENGTH, 0, start, &mut cx).is_ready());
+        assert!(waiter.poll_room(LENGTH, 0, start, &mut cx).is_pending());
+        [holder, waiter]
+    }
+
+    #[test]
+    fn a_frame_is_kept_while_a_sixteenth_of_it_comes_each_time_and_cut_when_less_does() {
+        let start = Instant::now();
+        let [mut holder, _waiter] = holder_and_waiter(start);
+        assert!(holder.review(0, start + LIMIT / 2).is_ok(), "it is not time");
+        assert!(holder.review(100, start + LIMIT).is_ok());
+        let cut = holder.review(199, start + 2 * LIMIT).unwrap_err();
+        assert!(matches!(cut, CloseReason::Unfinished { length: LENGTH, received: 199, .. }), "{cut}");
+    }
+
+    #[test]
+    fn time_in_which_the_gateway_did_not_read_does_not_count() {
+        let start = Instant::now();
+        let [mut holder, _waiter] = holder_and_waiter(start);
+        holder.restart(50, start + LIMIT);
+        assert!(holder.review(50, start + LIMIT).is_ok());
+        assert_eq!(holder.review_at(), Some(start + 2 * LIMIT));
+        assert!(holder.review(50, start + 2 * LIMIT).is_err());
+    }
+
+    #[test]
+    fn a_frame_that_nobody_waits_for_is_kept_however_slow_it_is() {
+        let start = Instant::now();
+        let [mut holder, waiter] = holder_and_waiter(start);
+        drop(waiter);
+        assert!(holder.review(0, start + LIMIT).is_ok());
+        holder.free();
+        assert_eq!(holder.review_at(), None);
     }
 }

@@ -10,7 +10,11 @@ const LIMITS: Limits = Limits { intake_bytes: 100, intake_bytes_per_certificate:
 
 fn tenants<const N: usize>(names: [&str; N]) -> [Arc<Tenant>; N] {
     let (tenants, counters) = (Tenants::default(), Arc::new(Counters::default()));
-    names.map(|name| tenants.join(name, &LIMITS, &counters))
+    names.map(|name| tenants.join(named(name), &LIMITS, &counters))
+}
+
+fn named(name: &str) -> ClientName {
+    ClientName::Fingerprint(name.to_owned())
 }
 
 fn poll<T>(future: impl Future<Output = T> + Unpin) -> Option<T> {
@@ -80,7 +84,7 @@ fn a_frame_larger_than_the_room_takes_all_of_it_and_who_gives_up_leaves_nothing_
 fn certificates_without_sessions_are_forgotten() {
     let (tenants, counters) = (Tenants::default(), Arc::new(Counters::default()));
     for number in 0..100 {
-        tenants.join(&number.to_string(), &LIMITS, &counters);
+        tenants.join(named(&number.to_string()), &LIMITS, &counters);
     }
     assert_eq!(tenants.by_certificate.lock().unwrap().len(), 1);
 }

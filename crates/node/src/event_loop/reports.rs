@@ -8,7 +8,10 @@ use libp2p::{
 };
 use nuncio_behaviour::from_multiaddr;
 use nuncio_identity::NodeId;
-use nuncio_protocol::peering::{Address, LinkDownReason};
+use nuncio_protocol::{
+    Strike,
+    peering::{Address, LinkDownReason},
+};
 
 use super::EventLoop;
 use crate::told::News;
@@ -40,6 +43,15 @@ impl EventLoop {
             tracing::error!(%from, epoch, left_out, "another host runs with the key of this node: stop one of them, or issue it a certificate of its own");
         } else {
             tracing::error!(node = %node.short(), %name, %from, epoch, left_out, "two hosts run with the key of one node: the first keeps its links; stop the second, or issue it a certificate of its own");
+        }
+    }
+
+    pub(super) fn report_ban(&mut self, peer: &NodeId, until: Instant, reason: Strike) {
+        let now = Instant::now();
+        if let Some(News { left_out }) = self.told.event("banned", now) {
+            let name = self.admission.name_of(peer);
+            let seconds = until.saturating_duration_since(now).as_secs();
+            tracing::warn!(peer = %peer, %name, seconds, left_out, "banned a peer: {reason}");
         }
     }
 

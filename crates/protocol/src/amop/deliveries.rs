@@ -3,6 +3,7 @@
 mod errand;
 mod errands;
 mod machine;
+mod report;
 
 pub(super) use errand::Asked;
-pub(super) use machine::{Deliveries, Outcome, Own, shown};
+pub(super) use machine::{Deliveries, Outcome, Own};

@@ -6,5 +6,7 @@ mod exchange;
 mod ledger;
 mod machine;
 mod paths;
+mod reach;
 
-pub(super) use machine::{Exchanges, Publish, Reach};
+pub(super) use machine::Exchanges;
+pub(super) use reach::{Publish, Reach};

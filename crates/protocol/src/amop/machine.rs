@@ -4,7 +4,7 @@ use bytes::Bytes;
 use nuncio_identity::NodeId;
 
 use super::{
-    ClientId, ClientInput, ClientOutput, Content, Kind, Message, Multicast, PublishSeq, ResultCode,
+    ClientId, ClientInput, ClientOutput, Content, Kind, Message, Multicast, ResultCode,
     deliveries::{Asked, Deliveries, Own},
     exchanges::{Exchanges, Publish, Reach},
     multicasts::Multicasts,
@@ -189,8 +189,7 @@ impl Amop {
 
     fn publish(&mut self, kind: Kind, publish: Publish, turn: &mut Turn<'_>) {
         if kind == Kind::Unicast && names::is_channel(&publish.topic) && !self.may_challenge(&publish, turn) {
-            let Publish { client, seq, topic, .. } = publish;
-            refuse(client, seq, topic, turn);
+            turn.outbox.push(publish.refused(ResultCode::NO_SUBSCRIBER));
             return;
         }
         let Self { subscriptions, private, quotas, exchanges, deliveries, multicasts, .. } = self;
@@ -240,9 +239,4 @@ impl Amop {
 fn answer(to: NodeId, asked: &Header, content: Content, turn: &mut Turn<'_>) {
     let header = turn.answering(asked);
     turn.outbox.push(Output::SendBridge { to, message: Message { header, content } });
-}
-
-fn refuse(client: ClientId, seq: PublishSeq, topic: Topic, turn: &mut Turn<'_>) {
-    let (code, data) = (ResultCode::NO_SUBSCRIBER, Bytes::new());
-    turn.outbox.push(Output::Client(ClientOutput::Reply { client, seq, code, topic, data }));
 }

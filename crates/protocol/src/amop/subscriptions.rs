@@ -222,3 +222,34 @@ fn bytes_of(topics: &BTreeSet<Topic>) -> usize {
 fn is_told(topic: &Topic) -> bool {
     !(topic.is_block_notification() || names::is_publisher_channel(topic) || names::is_channel(topic))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PRIVATE: &str = "#!$TopicNeedVerify_t";
+
+    fn set(subscriptions: &mut Subscriptions, client: u64, topics: &[&str]) -> Option<Changed> {
+        let topics = topics.iter().map(|topic| Topic::new(topic).unwrap()).collect();
+        subscriptions.handle_connected(ClientId(client));
+        subscriptions.handle_subscribe(ClientId(client), topics).unwrap()
+    }
+
+    #[test]
+    fn others_are_told_only_what_is_news_to_them() {
+        let mut subscriptions = Subscriptions::new(1);
+        let (own, told) = (Some(Changed { is_told: false }), Some(Changed { is_told: true }));
+        let channel = format!("#!$VerifyChannel_{PRIVATE}_{}", "a".repeat(32));
+        assert_eq!(set(&mut subscriptions, 1, &["_block_notify_1", "#!$PushChannel_#!$TopicNeedVerify_t"]), own);
+        assert_eq!(subscriptions.handle_disconnected(ClientId(1)), own);
+        assert_eq!(set(&mut subscriptions, 2, &["t"]), told);
+        assert_eq!(set(&mut subscriptions, 2, &["t"]), None);
+        assert_eq!(set(&mut subscriptions, 2, &["t", &channel]), own, "a channel without its topic");
+        assert_eq!(set(&mut subscriptions, 2, &["t", &channel, PRIVATE]), told);
+        assert_eq!(set(&mut subscriptions, 3, &[&channel]), own, "it has an owner");
+        assert_eq!(subscriptions.handle_disconnected(ClientId(3)), own);
+        assert_eq!(subscriptions.told().len(), 3);
+        assert_eq!(subscriptions.handle_disconnected(ClientId(2)), told);
+        assert!(subscriptions.told().is_empty() && subscriptions.bytes == 0);
+    }
+}

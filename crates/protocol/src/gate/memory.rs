@@ -82,7 +82,8 @@ impl Memory {
     }
 
     /// Bytes it takes.
-    pub(super) fn bytes(&self) -> usize {
+    #[cfg(test)]
+    fn bytes(&self) -> usize {
         self.words.len() * size_of::<u64>()
     }
 

@@ -128,9 +128,4 @@ impl Source {
     pub(super) fn unsee(&mut self, number: u64) {
         self.memory.unsee(number);
     }
-
-    /// Bytes its memory takes.
-    pub(super) fn bytes(&self) -> usize {
-        self.memory.bytes()
-    }
 }

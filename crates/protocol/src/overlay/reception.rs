@@ -85,7 +85,9 @@ impl Overlay {
     fn announced(&mut self, id: GossipId, via: NodeId, announced: (NodeId, Version, Duration), now: Instant) {
         let (node, version, clock) = announced;
         self.gate.handle_clock(&node, version.epoch, clock, now);
-        if node != self.life.node && !self.is_certified(&node) {
+        let has_record = !self.is_expelled(&node) && self.record(&node).is_some();
+        if node != self.life.node && !has_record {
+            // Whoever passes an announcement on can show the record when it is asked: so none is passed on before.
             // Also of an expelled node: it may have another certificate, which is seen when its record is asked for.
             let waiting = Waiting::Announcement { id, node, version, clock };
             return self.hold(via, waiting, version.epoch, now);

@@ -61,6 +61,7 @@ impl Peering {
         self.expelled.contains(node)
     }
 
+    #[cfg(test)]
     pub(crate) fn is_banned(&self, node: &NodeId, now: Instant) -> bool {
         self.bans.reason(node, now).is_some()
     }
@@ -144,6 +145,15 @@ impl Peering {
         if let Some(ended) = self.bans.insert(node, until, reason) {
             self.dialer.link_down(&ended, Duration::ZERO, now);
         }
+        self.dial(outbox, now);
+    }
+
+    /// Peers know this node by the epoch that it said when a link began: all begin anew.
+    pub(crate) fn handle_epoch_begun(&mut self, outbox: &mut Outbox, now: Instant) {
+        for peer in self.neighbours() {
+            self.close(&peer, &LinkDownReason::Leaving, outbox);
+        }
+        self.dialer.start_over(now);
         self.dial(outbox, now);
     }
 

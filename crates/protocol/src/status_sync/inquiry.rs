@@ -258,7 +258,7 @@ impl Inquiry {
 
     /// What an answer means for a node that was asked for.
     fn judge(&mut self, peer: &NodeId, node: NodeId, end: End<'_>, table: &Table, outbox: &mut Outbox, now: Instant) {
-        let can_ask_itself = node != *peer && self.is_linked(&node);
+        let (can_ask_itself, has_failed) = (node != *peer && self.is_linked(&node), matches!(end, End::Failed));
         let Some(wanted) = self.nodes.get_mut(&node) else { return };
         wanted.left_to.take_if(|(asked, _)| asked == peer);
         let Some(offer) = wanted.offer_mut(peer) else { return self.refresh(&node, now) };
@@ -278,9 +278,20 @@ impl Inquiry {
             return self.refresh(&node, now);
         }
         self.drop_offer(peer, &node, now);
-        if end == Miss::GiveUp && can_ask_itself {
-            self.take_offer(Offer::new(node, version, now), node, now);
+        if end == Miss::GiveUp {
+            let is_lost = has_failed && !self.nodes.contains_key(&node);
+            let other = if can_ask_itself { Some(node) } else { self.instead_of(peer).filter(|_| is_lost) };
+            if let Some(other) = other {
+                self.take_offer(Offer::new(other, version, now), node, now);
+            }
         }
+    }
+
+    /// Whom to ask for what a peer announced and did not show when asked: gossip brings each announcement once, and if a
+    /// peer that answers nothing is always the first to bring it, nobody else is heard to have the record.
+    fn instead_of(&self, peer: &NodeId) -> Option<NodeId> {
+        let is_idle = |asking: &Asking| asking.open.is_none() && asking.rests_until.is_none();
+        self.peers.iter().find(|(other, asking)| *other != peer && is_idle(asking)).map(|(other, _)| *other)
     }
 
     pub(super) fn forget(&mut self, node: &NodeId, now: Instant) {

@@ -27,6 +27,9 @@ const MAX_ANSWER: usize = 4 << 20;
 /// An honest answer has more only when one more record, at the longest, would not have fitted.
 const NEARLY_FULL: usize = MAX_ANSWER - MAX_STATUS;
 
+/// For how long after its start a node takes a record of its own with a higher epoch for one of its own past.
+const OUTRUN: Duration = Duration::from_secs(30);
+
 /// Announcements of all nodes together come no closer than this: the larger the network, the seldomer each node
 /// repeats itself. Changes are announced at once all the same.
 const ANNOUNCE_SPACING: Duration = Duration::from_millis(20);
@@ -46,6 +49,7 @@ pub(crate) struct StatusSync {
     next_forgetting: Instant,
     /// The epoch of another host with our key.
     foreign_epoch: Option<u64>,
+    started: Instant,
 }
 
 /// What an answer changed of the table of nodes.
@@ -73,6 +77,7 @@ impl StatusSync {
             next_announcement: None,
             next_forgetting: now + config.forget_after / 8,
             foreign_epoch: None,
+            started: now,
         }
     }
 
@@ -214,7 +219,7 @@ impl StatusSync {
         for record in records {
             let node = record.status.node;
             if node == self.own.node() {
-                self.compare_own(record.status.version, outbox);
+                self.compare_own(record.status.version, outbox, now);
                 continue;
             }
             let inquiry = &self.inquiry;
@@ -273,12 +278,24 @@ impl StatusSync {
     }
 
     /// A record of ours that is newer than we are was signed by another host; each is told of once.
-    fn compare_own(&mut self, version: Version, outbox: &mut Outbox) {
+    ///
+    /// Soon after the start it is our own, from before our data was lost: then a higher epoch is taken, once.
+    fn compare_own(&mut self, version: Version, outbox: &mut Outbox, now: Instant) {
         let (epoch, own) = (version.epoch, self.own.version().epoch);
-        if epoch > own && self.foreign_epoch != Some(epoch) {
-            self.foreign_epoch = Some(epoch);
-            outbox.push(Output::DuplicateIdentity { node: self.own.node(), address: None, epoch });
+        if epoch <= own || self.foreign_epoch == Some(epoch) {
+            return;
         }
+        let is_first = self.foreign_epoch.replace(epoch).is_none();
+        outbox.push(if is_first && now <= self.started + OUTRUN {
+            Output::EpochOutrun { seen: epoch }
+        } else {
+            Output::DuplicateIdentity { node: self.own.node(), address: None, epoch }
+        });
+    }
+
+    /// The node goes on in a higher epoch.
+    pub(crate) fn begin_epoch(&mut self, epoch: u64, now: Instant) {
+        self.own.begin_epoch(epoch, now);
     }
 
     pub(crate) fn handle_query_failed(&mut self, peer: &NodeId, outbox: &mut Outbox, now: Instant) {

@@ -66,6 +66,13 @@ impl OwnStatus {
         }
     }
 
+    /// Says the same in a higher epoch.
+    pub(super) const fn begin_epoch(&mut self, epoch: u64, now: Instant) {
+        self.draft.version = Version { epoch, seq: 0 };
+        self.started = now;
+        self.touched = true;
+    }
+
     pub(super) const fn node(&self) -> NodeId {
         self.draft.node
     }

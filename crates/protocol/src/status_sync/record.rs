@@ -20,7 +20,8 @@ pub struct Status {
     pub addresses: Vec<Address>,
     /// The nodes it has a link to; at most [`crate::MAX_NEIGHBOURS`].
     pub neighbours: BTreeSet<NodeId>,
-    /// Its AMOP topics and how many of its clients subscribe each; at most [`crate::MAX_TOPIC_BYTES`].
+    /// Its AMOP topics and how many of its clients subscribe each, or, of a channel of a private topic, which session has
+    /// it; at most [`crate::MAX_TOPIC_BYTES`].
     pub topics: BTreeMap<Topic, u32>,
     /// The common name in its certificate.
     pub name: String,
@@ -48,6 +49,12 @@ pub struct Status {
 pub struct Record {
     /// The content.
     pub status: Status,
-    /// Signed status, signature and certificate chain, as they travel; at most [`crate::MAX_STATUS`].
+    /// Signed status, signature, certificate chain and pages, as they travel; at most [`crate::MAX_STATUS`].
     pub bytes: Bytes,
+    /// The pages that its topics are on, if they are many.
+    pub pages: Vec<PageDigest>,
 }
+
+/// Names a page of topics: SHA-256 of its bytes. Opaque to the core, which passes whole records on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PageDigest(pub [u8; 32]);

@@ -36,6 +36,8 @@ pub(super) struct Exchange {
     pub(super) via: Option<Hop>,
     /// First hops of earlier attempts that failed.
     pub(super) tried: Vec<NodeId>,
+    /// Nodes that may have swallowed an earlier attempt.
+    pub(super) suspects: Vec<NodeId>,
     /// Why the last attempt failed, where it was refused.
     pub(super) refusal: Refusal,
     wake: Instant,
@@ -111,6 +113,7 @@ impl Exchange {
             deadline,
             via: None,
             tried: Vec::new(),
+            suspects: Vec::new(),
             refusal: Refusal::NoRoute,
             wake: deadline,
         }
@@ -147,14 +150,19 @@ impl Exchange {
         }
     }
 
-    /// Another first hop, once all were tried any; `None` where no path exists.
-    pub(super) fn choose_hop(&mut self, routing: &mut Routing, again: bool) -> Option<NodeId> {
-        let hop = routing.next_hop_without(&self.target, &self.tried);
-        if hop.is_some() || !again {
-            return hop;
+    /// Ends the present attempt, to which nobody answered: whoever is on its way is avoided from now on.
+    pub(super) fn silent_hop(&mut self, routing: &mut Routing, now: Instant) {
+        if let Some(hop) = self.via.filter(|hop| hop.node != self.target) {
+            let met = routing.note_silent(&self.target, &hop.node, now);
+            self.suspects.extend(met);
         }
-        self.tried.clear();
-        routing.next_hop(&self.target)
+        self.lose_hop();
+    }
+
+    /// The best first hop not tried yet, once all were tried any; `None` where no path exists.
+    pub(super) fn choose_hop(&self, routing: &mut Routing, again: bool, now: Instant) -> Option<NodeId> {
+        let hop = routing.next_hop_avoiding(&self.target, &self.tried, &self.suspects, now);
+        hop.filter(|hop| again || !self.tried.contains(hop))
     }
 
     /// How it ends when nothing more can be tried.

@@ -162,6 +162,13 @@ impl Unicast {
         self.inbound.retain(|_, inbound| inbound.key.0 != *node);
     }
 
+    /// The node goes on in another epoch: answers to what it asked in the former one are not for it any more.
+    pub(crate) fn handle_epoch_begun(&mut self, turn: &mut Turn<'_>) {
+        for number in self.exchanges.matching(|exchange| exchange.seen_in.is_some() || exchange.via.is_some()) {
+            self.complete(number, Err(UnicastError::Unknown(Unknown::Restarted)), turn);
+        }
+    }
+
     /// The node is about to stop: who asked is not left to wait.
     pub(crate) fn handle_leave(&mut self, turn: &mut Turn<'_>) {
         for inbound in self.inbound.keys().copied().collect::<Vec<_>>() {
@@ -180,10 +187,14 @@ impl Unicast {
             let Some(exchange) = self.exchanges.get_mut(number) else { continue };
             if exchange.deadline <= turn.now {
                 let after = exchange.timeout;
+                if exchange.tried.len() > 1 {
+                    // Over several ways: it is the target that is silent.
+                    turn.routing.forgive(&exchange.suspects);
+                }
                 self.complete(number, Err(UnicastError::TimedOut { after }), turn);
                 continue;
             }
-            exchange.lose_hop();
+            exchange.silent_hop(turn.routing, turn.now);
             self.attempt(number, true, turn);
         }
     }
@@ -205,7 +216,7 @@ impl Unicast {
             self.complete(number, Err(UnicastError::Unknown(Unknown::Restarted)), turn);
             return;
         }
-        let Some(node) = exchange.choose_hop(turn.routing, again) else {
+        let Some(node) = exchange.choose_hop(turn.routing, again, turn.now) else {
             if exchange.seen_in.is_some() {
                 self.exchanges.wake_at(number, turn.now + self.hop_timeout);
             } else {
@@ -243,6 +254,9 @@ impl Unicast {
             return;
         };
         let is_targets = source == exchange.target;
+        if let Some(via) = exchange.via.filter(|_| is_targets) {
+            turn.routing.note_answered(&source, &via.node);
+        }
         let outcome = match content {
             Content::Reply { body } if is_targets => Ok(Reply { body, hops: header.hops }),
             Content::Failure { refusal } if is_targets => Err(UnicastError::Refused(refusal)),

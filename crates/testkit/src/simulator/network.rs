@@ -29,6 +29,8 @@ pub(super) enum Event {
     Knock { from: usize, generation: u64, address: Address },
     /// A silent connection is given up, if it still is silent.
     Dead { connection: ConnectionId },
+    /// A hostile node acts.
+    Mischief { node: usize },
 }
 
 /// Where and when an announcement arrives.
@@ -164,6 +166,11 @@ impl Network {
         self.adjacent[node].len()
     }
 
+    /// The nodes a node has connections with.
+    pub(super) fn neighbours(&self, node: usize) -> Vec<usize> {
+        self.adjacent[node].keys().copied().collect()
+    }
+
     /// Links of all nodes.
     pub(super) fn link_count(&self) -> usize {
         self.adjacent.iter().map(BTreeMap::len).sum::<usize>() / 2
@@ -235,8 +242,10 @@ impl Simulator {
         match event {
             Event::Wake { node } => self.wake(node),
             Event::Arrive { node, generation, input } => {
-                if self.network.generations[node] == generation {
-                    self.input(node, *input);
+                if self.network.generations[node] == generation
+                    && let Some(input) = self.open(node, *input)
+                {
+                    self.input(node, input);
                 }
             }
             Event::Announced { origin, version, clock, mut arrivals } => {
@@ -254,6 +263,7 @@ impl Simulator {
                 }
             }
             Event::Knock { from, generation, address } => self.knock(from, generation, address),
+            Event::Mischief { node } => self.mischief(node),
             Event::Dead { connection } => {
                 if let Some(&(a, b)) = self.network.connections.get(&connection)
                     && !self.network.is_open(a, b)

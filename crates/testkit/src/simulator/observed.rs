@@ -34,6 +34,10 @@ pub struct Observed {
     pub unsigned: usize,
     /// How often a node banned a peer.
     pub bans: usize,
+    /// How often an honest node banned an honest one.
+    pub unjust_bans: usize,
+    /// Requests handed to an application of whose source the node had seen no certificate.
+    pub uncertified: usize,
     /// What crossed links.
     pub traffic: Traffic,
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use nuncio_identity::{NodeId, Signature};
 use nuncio_protocol::{
-    BridgeInput, Input, MAX_HOPS, Output, PeeringInput, StatusInput, UnicastInput,
+    BridgeInput, Input, MAX_HOPS, Output, Overlay, PeeringInput, StatusInput, UnicastInput,
     amop::{ClientInput, ClientOutput, Kind, Multicast, PublishSeq, ResultCode, SealedPost},
     peering::{ConnectionId, LinkDownReason},
     status_sync::{Answer, QueryId, Record, Version},
@@ -46,7 +46,8 @@ impl Simulator {
         }
     }
 
-    fn perform(&mut self, node: usize, output: Output) {
+    pub(super) fn perform(&mut self, node: usize, output: Output) {
+        let Some(output) = self.spoil(node, output) else { return };
         match output {
             Output::Dial { address, .. } => self.dial(node, address),
             Output::Close { connection, reason } => self.close(node, connection, &reason),
@@ -62,8 +63,8 @@ impl Simulator {
             Output::NodeChanged { record } => self.observed.unsigned += usize::from(!self.is_signed(&record)),
             Output::Sign { status } => {
                 let instant = self.instant();
-                let record = sign(status);
-                self.signed.insert((record.status.node, record.status.version), record.bytes.clone());
+                let (record, node_id) = (sign(status), self.network.ids[node]);
+                self.signed.entry((node_id, record.status.version)).or_default().push(record.bytes.clone());
                 if let Some(overlay) = &mut self.nodes[node].overlay {
                     overlay.handle_input(StatusInput::Signed { record }, instant);
                 }
@@ -110,12 +111,20 @@ impl Simulator {
                     BridgeInput::MulticastReceived { from, multicast: Multicast { sealed, ..multicast } },
                 );
             }
-            // Nothing is sealed here.
-            Output::Unseal(_) => self.observed.unsigned += 1,
-            Output::Ban { .. } => self.observed.bans += 1,
+            // A simulated node keeps its epochs.
+            Output::EpochOutrun { .. } => {}
+            // Only what was forged is sealed here, and no key opens it.
+            Output::Unseal(_) => {}
+            Output::Ban { peer, .. } => {
+                let is_unjust = self.is_honest(node) && self.number(&peer).is_some_and(|peer| self.is_honest(peer));
+                self.observed.bans += 1;
+                self.observed.unjust_bans += usize::from(is_unjust);
+            }
             // Gossip reaches all whom links reach, whatever one node thinks of it.
             Output::Judged { .. } => {}
             Output::Request { inbound, source, body } => {
+                let knows = |overlay: &Overlay| source == overlay.node() || overlay.is_certified(&source);
+                self.observed.uncertified += usize::from(!self.overlay(node).is_some_and(knows));
                 self.note_handler_run(source, &body);
                 self.think(node, UnicastInput::Respond { inbound, body });
             }
@@ -127,7 +136,7 @@ impl Simulator {
     /// Whether the owner of a record signed it. Most often it is the very buffer that was signed.
     fn is_signed(&self, record: &Record) -> bool {
         let signed = self.signed.get(&(record.status.node, record.status.version));
-        signed.is_some_and(|signed| {
+        signed.into_iter().flatten().any(|signed| {
             let same = signed.as_ptr() == record.bytes.as_ptr() && signed.len() == record.bytes.len();
             same || *signed == record.bytes
         })
@@ -174,7 +183,7 @@ impl Simulator {
         self.network.schedule(at, Event::Arrive { node, generation, input: Box::new(input.into()) });
     }
 
-    fn send(&mut self, from: usize, to: NodeId, input: impl Into<Input>) {
+    pub(super) fn send(&mut self, from: usize, to: NodeId, input: impl Into<Input>) {
         if let Some(to) = self.number(&to) {
             self.carry(from, to, input);
         }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use serde::{Deserialize, Serialize};
 
+use super::Vice;
+
 /// A network, its weather, and what happens to it. The same scenario gives the same run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -85,6 +87,13 @@ pub enum Action {
         /// Its number.
         number: u64,
     },
+    /// A node begins to follow the protocol badly.
+    Corrupt {
+        /// Which.
+        node: usize,
+        /// In what way.
+        vice: Vice,
+    },
     /// A node takes a record of another that it never signed: no network lets this pass, so a run must fail on it.
     Forge {
         /// Who takes it.
@@ -105,6 +114,9 @@ pub enum ScenarioKind {
     Partition,
     /// A revocation list is loaded on one node.
     Revoke,
+    /// One node in twenty, and not fewer than two, follows the protocol badly, each in a way of its own, while honest nodes
+    /// ask each other.
+    Hostile,
 }
 
 /// How long all nodes have to meet before anything happens to them.
@@ -147,6 +159,25 @@ impl Scenario {
             ScenarioKind::Partition => {
                 at(start, Action::Partition { below: nodes / 2 });
                 at(start + 20_000, Action::Heal);
+            }
+            ScenarioKind::Hostile => {
+                // Those that others are told the address of are honest: who knows enemies only, joins no network.
+                let first = steady(nodes).min(nodes - 1);
+                let hostile = (nodes / 20).max(2).min(nodes - first);
+                let step = (nodes - first) / hostile;
+                let hostile: Vec<_> = (0..hostile).map(|n| first + n * step).collect();
+                for (n, node) in hostile.iter().enumerate() {
+                    at(0, Action::Corrupt { node: *node, vice: Vice::ALL[(seed as usize + n) % Vice::ALL.len()] });
+                }
+                for turn in 0..(4 * nodes as u64).min(1000) {
+                    let mut honest = || loop {
+                        let node = rng.random_range(0..nodes);
+                        if !hostile.contains(&node) {
+                            break node;
+                        }
+                    };
+                    at(start + turn * 50, Action::Request { from: honest(), to: honest() });
+                }
             }
             ScenarioKind::Revoke => at(start, Action::LoadList { node: 0, number: 1 }),
         }

@@ -6,11 +6,11 @@ use std::{
 };
 
 use nuncio_protocol::{
-    Config, StatusInput,
+    Config, Overlay, StatusInput,
     status_sync::{Answer, IssuerId, Version},
 };
 
-use super::{Action, Scenario, Simulator, Weather, names, scenario::steady, wire_size};
+use super::{Action, Scenario, Simulator, Step, Weather, names, scenario::steady, wire_size};
 
 /// Time in which a network must have come to rest after the last step.
 const REST: Duration = Duration::from_secs(180);
@@ -97,6 +97,7 @@ fn play(mut trial: Trial, scenario: &Scenario, mut seen: impl FnMut(&Simulator))
     let (nodes, busy) = (trial.network.running().count(), trial.network.observed().traffic);
     let calm = trial.network.observed().traffic.bytes;
     trial.pass_until(converged + MEASURE, &mut seen)?;
+    trial.judge_answers(scenario)?;
     let links = trial.network.link_count();
     let idle = trial.network.observed().traffic.bytes - calm;
     let node_seconds = nodes.max(1) as f64 * converged.as_secs_f64().max(1.0);
@@ -168,6 +169,7 @@ impl Trial {
             Action::LoadList { node, number } => {
                 network.give(node % count, StatusInput::RevocationLists { numbers: [(ISSUER, number)].into() });
             }
+            Action::Corrupt { node, vice } => network.corrupt(node % count, vice),
             Action::Forge { node, of } => {
                 let (node, of) = (node % count, of % count);
                 let known = network.overlay(node).and_then(|overlay| overlay.record(&names::node_id(of)).cloned());
@@ -188,6 +190,12 @@ impl Trial {
         let observed = self.network.observed();
         if observed.unsigned > 0 {
             return self.fail("a node took a record that its owner never signed".to_owned());
+        }
+        if observed.uncertified > 0 {
+            return self.fail("an application got a request of a node whose certificate nobody had shown".to_owned());
+        }
+        if observed.unjust_bans > 0 {
+            return self.fail("an honest node banned an honest one".to_owned());
         }
         if observed.link_disorders > 0 {
             return self.fail("a link came up twice, or went down that was not up".to_owned());
@@ -230,13 +238,12 @@ impl Trial {
 
     /// What keeps the network from rest: somebody without a path to somebody, or with an old record.
     fn difference(&self) -> Option<String> {
-        let newest: Vec<_> = self.network.running().map(|(number, overlay)| (number, overlay.version())).collect();
+        let newest: Vec<_> = self.honest().map(|(number, overlay)| (number, overlay.version())).collect();
         let list = self
-            .network
-            .running()
+            .honest()
             .filter_map(|(_, overlay)| overlay.record(&overlay.node())?.status.revocations.get(&ISSUER).copied());
         let list = list.max();
-        for (number, overlay) in self.network.running() {
+        for (number, overlay) in self.honest() {
             for (other, version) in &newest {
                 let id = names::node_id(*other);
                 let known = overlay.record(&id).map(|record| record.status.version);
@@ -250,6 +257,26 @@ impl Trial {
             }
         }
         None
+    }
+
+    fn honest(&self) -> impl Iterator<Item = (usize, &Overlay)> {
+        self.network.running().filter(|(number, _)| self.network.is_honest(*number))
+    }
+
+    /// Every request between honest nodes that stayed where they were is answered, whatever the others do.
+    fn judge_answers(&self, scenario: &Scenario) -> Result<(), Violation> {
+        let is_still = |step: &Step| matches!(step.action, Action::Request { .. } | Action::Corrupt { .. });
+        if scenario.loss > 0.0 || !scenario.steps.iter().all(is_still) {
+            return Ok(());
+        }
+        for ((from, exchange), trace) in &self.network.observed().requests {
+            let is_answered = matches!(trace.ended, Some((_, Ok(_)))) && trace.handler_runs == 1;
+            if self.network.is_honest(*from) && self.network.is_honest(trace.target) && !is_answered {
+                return self
+                    .fail(format!("{exchange:?} of node {from} to node {} ended {:?}", trace.target, trace.ended));
+            }
+        }
+        Ok(())
     }
 
     fn fail<T>(&self, promise: String) -> Result<T, Violation> {

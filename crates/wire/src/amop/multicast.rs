@@ -27,8 +27,9 @@ use crate::{
 /// Most destinations one multicast frame names; a longer list is sent in several frames.
 pub const MAX_DESTINATIONS: usize = 384;
 
-/// Bytes of a content key, and of a publisher's seq.
+/// Bytes of a content key, the same sealed, and of a publisher's seq.
 const KEY: usize = 32;
+const SEALED_KEY: usize = KEY + keyring::OVERHEAD;
 const SEQ: usize = 32;
 
 pub(super) fn encode(
@@ -80,6 +81,10 @@ pub(super) fn decode(
         return Err(DecodeError::TooMany { what: "destinations", count, limit: MAX_DESTINATIONS });
     }
     let destinations = inner.destinations.iter().map(|destination| {
+        // It is passed on as it is, so the headers we make are bounded by what we take.
+        if destination.key.len() > SEALED_KEY {
+            return Err(DecodeError::Field { field: "key" });
+        }
         Ok(Destination { node: NodeId::from_bytes(&destination.node)?, key: destination.key.clone() })
     });
     let mut multicast = Multicast {

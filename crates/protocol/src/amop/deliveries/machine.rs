@@ -9,16 +9,14 @@ use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
 use super::{
     super::{
-        ClientId, ClientOutput, Content, DeliveryId, Kind, Message, ResultCode, pace, private::names,
+        ClientId, ClientOutput, Content, DeliveryId, Kind, Message, ResultCode, private::names::shown,
         subscriptions::Subscriptions,
     },
     errand::{Asked, Errand, Stage},
     errands::Errands,
+    report::{report, send},
 };
 use crate::{Output, Topic, suspects::Suspects, turn::Turn};
-
-/// A result counts at least so long: it may come a little late.
-const RESULT_LIFETIME: Duration = Duration::from_secs(2);
 
 /// How long a silence is held against a session.
 const MEMORY: Duration = Duration::from_secs(10);
@@ -273,26 +271,4 @@ impl Deliveries {
         self.withdraw(delivery);
         Some(origin)
     }
-}
-
-/// The name under which a client gets a message: a private one's is that of the topic, not of the address.
-pub(in crate::amop) fn shown(topic: &Topic) -> Topic {
-    names::at_address(topic).map_or_else(|| topic.clone(), |(private, _)| private)
-}
-
-/// Tells the publisher's node what became of its attempt, on every link over which it came.
-fn report(asked: &Asked, errand: &Errand, code: ResultCode, data: Bytes, turn: &mut Turn<'_>) {
-    let mut links: Vec<_> = errand.vias.iter().copied().filter(|via| turn.routing.is_linked(via)).collect();
-    if links.is_empty() {
-        links.extend(turn.routing.next_hop(&asked.source));
-    }
-    for to in links {
-        send(asked, to, (code, data.clone()), errand.ends, turn);
-    }
-}
-
-fn send(asked: &Asked, to: NodeId, (code, data): (ResultCode, Bytes), ends: Instant, turn: &mut Turn<'_>) {
-    let lifetime = ends.saturating_duration_since(turn.now).max(RESULT_LIFETIME + pace::travel(data.len()));
-    let header = turn.life.header((asked.source, asked.epoch), asked.number, lifetime, turn.now);
-    turn.outbox.push(Output::SendBridge { to, message: Message { header, content: Content::Result { code, data } } });
 }

@@ -4,10 +4,11 @@ use bytes::Bytes;
 use nuncio_identity::NodeId;
 
 use super::{
-    super::{ClientId, DeliveryId, PublishSeq, ResultCode, private::Subscriber},
+    super::{ClientId, ClientOutput, DeliveryId, PublishSeq, ResultCode, deliveries::Deliveries, private::Subscriber},
     attempt::{Attempt, Candidate, Fate, Present},
+    reach::Publish,
 };
-use crate::Topic;
+use crate::{Output, Topic};
 
 /// Most attempts at one message.
 const MAX_ATTEMPTS: usize = 256;
@@ -30,7 +31,7 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) const fn new(client: ClientId, seq: PublishSeq, topic: Topic, data: Bytes, deadline: Instant) -> Self {
+    pub(super) fn new(Publish { client, seq, topic, data }: Publish, deadline: Instant) -> Self {
         Self {
             client,
             seq,
@@ -90,6 +91,18 @@ impl Exchange {
 
     pub(super) fn times_tried(&self, node: &NodeId) -> usize {
         self.attempts.iter().filter(|attempt| attempt.candidate == Candidate::Node(*node)).count()
+    }
+
+    /// Takes its deliveries back: a late acknowledgement finds nothing.
+    pub(super) fn withdraw(&self, deliveries: &mut Deliveries) {
+        for delivery in self.attempts.iter().filter_map(|attempt| attempt.delivery) {
+            deliveries.withdraw(delivery);
+        }
+    }
+
+    pub(super) fn reply(self, code: ResultCode, data: Bytes) -> Output {
+        let Self { client, seq, topic, .. } = self;
+        Output::Client(ClientOutput::Reply { client, seq, code, topic, data })
     }
 
     /// The reply's code when nobody answered.

@@ -79,14 +79,12 @@ impl Ledger {
         Some(exchange)
     }
 
-    /// Adds an attempt; gives back its index.
-    pub(super) fn begin(&mut self, message: u64, attempt: Attempt) -> Option<usize> {
-        let exchange = self.open.get_mut(&message)?;
+    pub(super) fn begin(&mut self, message: u64, attempt: Attempt) {
+        let Some(exchange) = self.open.get_mut(&message) else { return };
         if attempt.delivery.is_none() {
             self.numbers.insert(attempt.number, message);
         }
         exchange.attempts.push(attempt);
-        Some(exchange.attempts.len() - 1)
     }
 
     /// Sets the timer by what the exchange waits for.

@@ -1,4 +1,4 @@
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use nuncio_identity::NodeId;
@@ -6,23 +6,22 @@ use rand::{SeedableRng, rngs::SmallRng};
 
 use super::{
     super::{
-        ClientId, ClientOutput, DeliveryId, PublishSeq, ResultCode,
+        ClientId, DeliveryId, ResultCode,
         deliveries::{Deliveries, Outcome},
         pace::Pace,
-        private::{Private, names},
-        quotas::Quotas,
-        subscriptions::Subscriptions,
+        private::names,
     },
     attempt::{Attempt, Candidate, Fate, Present},
     choice::Choice,
     exchange::Exchange,
     ledger::Ledger,
     paths,
+    reach::{Publish, Reach},
 };
-use crate::{Config, Header, Output, Topic, suspects::Suspects, turn::Turn};
+use crate::{Config, Header, suspects::Suspects, turn::Turn};
 
 /// How long a silence is held against a node.
-const MEMORY: std::time::Duration = std::time::Duration::from_secs(10);
+const MEMORY: Duration = Duration::from_secs(10);
 
 /// The unicasts of the clients here.
 ///
@@ -36,23 +35,6 @@ pub(in crate::amop) struct Exchanges {
     rng: SmallRng,
 }
 
-/// What an exchange looks at, and works through.
-pub(in crate::amop) struct Reach<'a> {
-    pub(in crate::amop) subscriptions: &'a Subscriptions,
-    pub(in crate::amop) private: &'a Private,
-    pub(in crate::amop) deliveries: &'a mut Deliveries,
-    pub(in crate::amop) quotas: &'a mut Quotas,
-}
-
-/// What a client publishes.
-#[derive(Debug)]
-pub(in crate::amop) struct Publish {
-    pub(in crate::amop) client: ClientId,
-    pub(in crate::amop) seq: PublishSeq,
-    pub(in crate::amop) topic: Topic,
-    pub(in crate::amop) data: Bytes,
-}
-
 impl Exchanges {
     pub(in crate::amop) fn new(config: &Config, seed: u64) -> Self {
         Self {
@@ -64,21 +46,24 @@ impl Exchanges {
     }
 
     pub(in crate::amop) fn handle_publish(&mut self, publish: Publish, reach: &mut Reach<'_>, turn: &mut Turn<'_>) {
-        let Publish { client, seq, topic, data } = publish;
-        let bytes = paths::bytes(&topic, &data);
-        if topic.is_block_notification() || names::is_closed_to_publishers(&topic) {
-            return reply(client, seq, ResultCode::NO_SUBSCRIBER, topic, Bytes::new(), turn);
+        let Publish { client, ref topic, ref data, .. } = publish;
+        let bytes = paths::bytes(topic, data);
+        if topic.is_block_notification() || names::is_closed_to_publishers(topic) {
+            turn.outbox.push(publish.refused(ResultCode::NO_SUBSCRIBER));
+            return;
         }
         if !self.ledger.reserve(client, bytes) {
-            return reply(client, seq, ResultCode::OVER_LIMIT, topic, Bytes::new(), turn);
+            turn.outbox.push(publish.refused(ResultCode::OVER_LIMIT));
+            return;
         }
-        if !reach.quotas.admit(client, &topic, bytes, 0, turn.now) {
+        if !reach.quotas.admit(client, topic, bytes, 0, turn.now) {
             self.ledger.release(client, bytes);
-            return reply(client, seq, ResultCode::OVER_LIMIT, topic, Bytes::new(), turn);
+            turn.outbox.push(publish.refused(ResultCode::OVER_LIMIT));
+            return;
         }
-        let message = turn.life.number();
         let deadline = turn.now + self.pace.whole(data.len());
-        self.ledger.insert(message, Exchange::new(client, seq, topic, data, deadline));
+        let message = turn.life.number();
+        self.ledger.insert(message, Exchange::new(publish, deadline));
         self.advance(message, reach, turn);
     }
 
@@ -161,7 +146,7 @@ impl Exchanges {
     pub(in crate::amop) fn handle_disconnected(&mut self, client: ClientId, deliveries: &mut Deliveries) {
         for message in self.ledger.of_client(client) {
             if let Some(exchange) = self.ledger.remove(message) {
-                withdraw(&exchange, deliveries);
+                exchange.withdraw(deliveries);
             }
         }
     }
@@ -185,7 +170,7 @@ impl Exchanges {
         if !is_over && present.again_at.is_some_and(|at| at <= turn.now) {
             present.again_at = None;
             let index = present.index;
-            self.send_again(message, index, true, reach, turn);
+            paths::send_again(exchange, message, index, true, reach.quotas, turn);
             self.ledger.set_timer(message);
             return;
         }
@@ -252,53 +237,18 @@ impl Exchanges {
         let attempt = match candidate {
             Candidate::Client(client) => {
                 let (topic, data) = (exchange.topic.clone(), exchange.data.clone());
-                Attempt::at_client(client, reach.deliveries.hand_over(client, message, topic, data, turn))
+                Some(Attempt::at_client(client, reach.deliveries.hand_over(client, message, topic, data, turn)))
             }
             Candidate::Node(node) | Candidate::Session(node, _) => {
-                let via = turn.routing.next_hop_avoiding(&node, &[], &[], turn.now);
-                let Some(via) = via.filter(|_| paths::epoch_of(&candidate, turn).is_some()) else {
-                    exchange.given_up.push(node);
-                    return false;
-                };
-                if !reach.quotas.admit_outgoing(paths::bytes(&exchange.topic, &exchange.data), turn.now) {
-                    exchange.is_over_limit = true;
-                    return false;
-                }
-                let attempt = Attempt::at_node(candidate, turn.life.number(), via);
-                paths::send(exchange, message, &attempt, via, turn);
-                attempt
+                paths::begin(exchange, message, candidate, node, reach.quotas, turn)
             }
         };
+        let Some(attempt) = attempt else { return false };
         let (patience, path) = (self.pace.candidate(exchange.data.len()), self.pace.path(exchange.data.len()));
         let again_at = attempt.delivery.is_none().then(|| turn.now + path);
-        if let Some(index) = self.ledger.begin(message, attempt)
-            && let Some(exchange) = self.ledger.get_mut(message)
-        {
-            exchange.present = Some(Present { index, again_at, until: turn.now + patience });
-        }
-        true
-    }
-
-    /// Makes an attempt once more over another path; `false` when there is none.
-    fn send_again(
-        &mut self,
-        message: u64,
-        index: usize,
-        was_silent: bool,
-        reach: &mut Reach<'_>,
-        turn: &mut Turn<'_>,
-    ) -> bool {
-        let Some(exchange) = self.ledger.get_mut(message) else { return false };
-        let attempt = &exchange.attempts[index];
-        let Some(via) = paths::another(attempt, turn.routing, turn.now) else { return false };
-        if !reach.quotas.admit_outgoing(paths::bytes(&exchange.topic, &exchange.data), turn.now) {
-            return false;
-        }
-        if was_silent && let Some((node, last)) = attempt.candidate.node().zip(attempt.paths.last()) {
-            turn.routing.note_silent(&node, &last.via, turn.now);
-        }
-        paths::send(exchange, message, attempt, via, turn);
-        exchange.attempts[index].add_path(via);
+        let index = exchange.attempts.len();
+        exchange.present = Some(Present { index, again_at, until: turn.now + patience });
+        self.ledger.begin(message, attempt);
         true
     }
 
@@ -315,7 +265,7 @@ impl Exchanges {
         let Some(exchange) = self.ledger.get_mut(message) else { return };
         let all_failed = exchange.attempts[index].fail_path(via);
         exchange.fate = exchange.fate.max(fate);
-        if all_failed && !self.send_again(message, index, false, reach, turn) {
+        if all_failed && !paths::send_again(exchange, message, index, false, reach.quotas, turn) {
             self.give_up(message, index);
             self.end_attempt(message, index, fate, reach, turn);
         }
@@ -345,19 +295,7 @@ impl Exchanges {
 
     fn finish(&mut self, message: u64, code: ResultCode, data: Bytes, reach: &mut Reach<'_>, turn: &mut Turn<'_>) {
         let Some(exchange) = self.ledger.remove(message) else { return };
-        withdraw(&exchange, reach.deliveries);
-        let Exchange { client, seq, topic, .. } = exchange;
-        reply(client, seq, code, topic, data, turn);
+        exchange.withdraw(reach.deliveries);
+        turn.outbox.push(exchange.reply(code, data));
     }
-}
-
-/// A late acknowledgement finds nothing.
-fn withdraw(exchange: &Exchange, deliveries: &mut Deliveries) {
-    for delivery in exchange.attempts.iter().filter_map(|attempt| attempt.delivery) {
-        deliveries.withdraw(delivery);
-    }
-}
-
-fn reply(client: ClientId, seq: PublishSeq, code: ResultCode, topic: Topic, data: Bytes, turn: &mut Turn<'_>) {
-    turn.outbox.push(Output::Client(ClientOutput::Reply { client, seq, code, topic, data }));
 }

@@ -6,9 +6,12 @@ use nuncio_identity::NodeId;
 use super::{
     super::{
         ClientId, ClientOutput, Content, Kind, Message, Multicast, Post, PublishSeq, ResultCode,
-        deliveries::{Deliveries, shown},
+        deliveries::Deliveries,
         exchanges::{Publish, Reach},
-        private::{Holder, Subscriber, names},
+        private::{
+            Holder, Subscriber,
+            names::{self, shown},
+        },
         quotas::Quotas,
         subscriptions::Subscriptions,
     },

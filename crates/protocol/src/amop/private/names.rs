@@ -60,6 +60,11 @@ pub(in crate::amop) fn at_address(topic: &Topic) -> Option<(Topic, u32)> {
     Some((private(name)?, session))
 }
 
+/// The name under which a client gets a message: a private one's is that of the topic, not of the address.
+pub(in crate::amop) fn shown(topic: &Topic) -> Topic {
+    at_address(topic).map_or_else(|| topic.clone(), |(private, _)| private)
+}
+
 /// What all channels of a private topic begin with; those of longer topics too. `None` when none could be so long.
 pub(in crate::amop) fn beginning_of_channels(private: &Topic) -> Option<Topic> {
     Topic::new(&format!("{CHANNEL}{private}_")).ok()

@@ -1,0 +1,337 @@
+//! Members that follow the protocol badly: what they send runs nothing, is multiplied by nobody, and has them cut off while
+//! others are served.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use nuncio_identity::{NodeId, Signature};
+use nuncio_protocol::{
+    AccessInput, BridgeInput, Config, Header, Input, MAX_BODY, Output, StatusInput, Strike, Topic, UnicastInput,
+    amop::{self, ClientOutput, Destination, Multicast, Post, PublishSeq, SealedPost},
+    gossip::{GossipId, GossipInput, Judgement, Stamp},
+    status_sync::{Answer, Version},
+    unicast::{Content, InboundId, Message},
+};
+use nuncio_testkit::simulator::{Lone, Simulator, Weather, What, header, node_id, record};
+
+const S: Duration = Duration::from_secs(1);
+
+fn node(n: usize) -> Lone {
+    Lone::new(n, Config { target_degree: 0, ..Config::default() })
+}
+
+/// Node 0 in a ring with node 3 opposite: 0 – 1 – 3 and 0 – 2 – 3.
+fn ring() -> Lone {
+    let mut a = node(0);
+    a.link(1, &[0, 3], &[]);
+    a.link(2, &[0, 3], &[]);
+    a.answered(1, vec![record(3, 1, &[1, 2], &[])]);
+    a
+}
+
+fn topic() -> Topic {
+    Topic::new("t").expect("a valid topic")
+}
+
+/// A request of a linked node to node 0.
+fn asked(source: usize, number: u64, sent: Duration) -> UnicastInput {
+    let header = Header { sent, ..header(source, 0, number) };
+    UnicastInput::Received {
+        from: node_id(source),
+        message: Message { header, content: Content::Request { body: Bytes::new() } },
+    }
+}
+
+fn runs(outputs: &[Output]) -> usize {
+    outputs.iter().filter(|output| matches!(output, Output::Request { .. })).count()
+}
+
+fn deliveries(outputs: &[Output]) -> usize {
+    outputs.iter().filter(|output| matches!(output, Output::Client(ClientOutput::Deliver { .. }))).count()
+}
+
+fn copies(outputs: &[Output]) -> usize {
+    outputs.iter().filter(|output| matches!(output, Output::SendMulticast { .. })).count()
+}
+
+fn bans(outputs: &[Output]) -> Vec<NodeId> {
+    let banned = |output: &Output| match output {
+        Output::Ban { peer, .. } => Some(*peer),
+        _ => None,
+    };
+    outputs.iter().filter_map(banned).collect()
+}
+
+fn judgements(outputs: &[Output]) -> Vec<Judgement> {
+    let judgement = |output: &Output| match output {
+        Output::Judged { judgement, .. } => Some(*judgement),
+        _ => None,
+    };
+    outputs.iter().filter_map(judgement).collect()
+}
+
+/// As it comes over more than one link, opened by the edge.
+fn multicast(source: usize, destinations: impl IntoIterator<Item = usize>, data: Bytes) -> Multicast {
+    let destination = |n| Destination { node: node_id(n), key: Bytes::new() };
+    let signature = Signature::from_bytes(&[0; Signature::LENGTH]).expect("as long as one");
+    Multicast {
+        source: node_id(source),
+        epoch: 1,
+        number: 1,
+        sent: Duration::ZERO,
+        lifetime: 30 * S,
+        hops_left: 15,
+        destinations: destinations.into_iter().map(destination).collect(),
+        post: Some(Post { seq: PublishSeq([9; 32]), topic: topic(), data: data.clone() }),
+        sealed: Some(SealedPost { bytes: data, signature }),
+    }
+}
+
+fn brought(from: usize, multicast: &Multicast) -> BridgeInput {
+    BridgeInput::MulticastReceived { from: node_id(from), multicast: multicast.clone() }
+}
+
+/// T2: a source that nobody has certified.
+#[test]
+fn an_invented_source_is_not_delivered_by_amop() {
+    let mut a = ring();
+    a.subscriber(5, &["t"]);
+    let content = amop::Content::Publish { message: 1, topic: topic(), data: Bytes::new() };
+    let message = amop::Message { header: Header { hops: 2, ..header(77, 0, 1) }, content };
+    let outputs = a.input(BridgeInput::Received { from: node_id(1), message: message.clone() });
+    assert_eq!(deliveries(&outputs), 0);
+    assert_eq!(deliveries(&a.input(brought(1, &multicast(77, [0], Bytes::new())))), 0);
+    let certified = amop::Message { header: Header { hops: 2, ..header(3, 0, 1) }, ..message };
+    let outputs = a.input(BridgeInput::Received { from: node_id(1), message: certified });
+    assert_eq!(deliveries(&outputs), 1, "an honest source is");
+}
+
+/// T4: a captured request, given to its target in the target's next life.
+#[test]
+fn a_request_replayed_after_a_restart_of_its_target_is_not_run() {
+    let mut network = Simulator::new(4, Weather::default());
+    network.keep_journal(10_000);
+    network.add_nodes(2, &Config { target_degree: 0, ..Config::default() });
+    network.connect(0, 1);
+    network.run_for(5 * S);
+    network.request(0, 1, 5 * S);
+    network.run_for(S);
+    let is_request = |input: &Input| matches!(input, Input::Unicast(UnicastInput::Received { message, .. }) if matches!(message.content, Content::Request { .. }));
+    let captured = network
+        .journal()
+        .find_map(|entry| match &entry.what {
+            What::In(input) if entry.node == 1 && is_request(input) => Some(input.clone()),
+            _ => None,
+        })
+        .expect("it arrived");
+    for pause in [S, 10 * S, 3600 * S] {
+        network.crash(1);
+        network.restart(1);
+        network.run_for(pause);
+        assert!(network.is_open(0, 1) && network.overlay(1).is_some_and(|target| target.links().len() == 1));
+        network.give(1, captured.clone());
+    }
+    assert_eq!(network.observed().requests.values().map(|trace| trace.handler_runs).collect::<Vec<_>>(), [1]);
+}
+
+/// T6: what every session has had once.
+#[test]
+fn a_multicast_replayed_within_a_minute_or_after_ten_is_delivered_once() {
+    let mut a = ring();
+    a.subscriber(5, &["t"]);
+    let captured = multicast(3, [0], "hi".into());
+    assert_eq!(deliveries(&a.input(brought(1, &captured))), 1);
+    for pause in [Duration::ZERO, S, 28 * S, 32 * S, 600 * S] {
+        a.advance(pause);
+        for from in [1, 2] {
+            assert_eq!(deliveries(&a.input(brought(from, &captured))), 0, "{pause:?}");
+        }
+    }
+}
+
+/// T7: what an earlier life of its source made, and what counts no more.
+#[test]
+fn a_multicast_of_an_earlier_life_or_past_its_time_is_neither_delivered_nor_passed_on() {
+    for stale in [
+        Multicast { epoch: 0, ..multicast(1, [0, 2], Bytes::new()) },
+        Multicast { lifetime: Duration::ZERO, ..multicast(1, [0, 2], Bytes::new()) },
+        Multicast { lifetime: 3600 * S, ..multicast(1, [0, 2], Bytes::new()) },
+        Multicast { source: node_id(0), ..multicast(1, [0, 2], Bytes::new()) },
+    ] {
+        let mut a = ring();
+        a.subscriber(5, &["t"]);
+        let outputs = a.input(brought(1, &stale));
+        assert_eq!((deliveries(&outputs), copies(&outputs)), (0, 0), "{stale:?}");
+        let outputs = a.input(brought(1, &multicast(1, [0, 2], Bytes::new())));
+        assert_eq!((deliveries(&outputs), copies(&outputs)), (1, 1), "an honest one is");
+    }
+}
+
+/// T16: one message in, fifty out.
+#[test]
+fn a_multicast_of_an_invented_source_is_multiplied_by_nobody_and_those_of_a_member_are_bounded() {
+    let mut hub = node(0);
+    for n in 1..=50 {
+        hub.link(n, &[0], &[]);
+    }
+    let data = Bytes::from(vec![0; MAX_BODY]);
+    let of = |source: usize| Multicast { sent: S, ..multicast(source, 2..=50, data.clone()) };
+    assert_eq!(copies(&hub.input(brought(1, &of(777)))), 0);
+    let sent: usize = (1..=100).map(|number| copies(&hub.input(brought(1, &Multicast { number, ..of(1) })))).sum();
+    assert!(sent >= 49, "one that comes alone reaches all");
+    assert!(sent * MAX_BODY <= 6 << 30, "{sent} copies of 10 MiB at once");
+    let others = hub.input(brought(2, &multicast(2, 3..=50, "hi".into())));
+    assert_eq!(copies(&others), 48, "another peer's are passed on");
+}
+
+/// T14: announcements of nodes that nobody can show.
+#[test]
+fn a_member_that_announces_made_up_nodes_is_cut_off_within_ten_seconds_and_others_are_served() {
+    let mut a = ring();
+    let mut banned = None;
+    for n in 0..50_000 {
+        a.advance(S / 5000);
+        let (via, made_up) = (node_id(1), node_id(100 + n % 1000));
+        let now = a.now;
+        if a.overlay.may_check_announcement(via, made_up, now) {
+            let version = Version { epoch: 1 << 40, seq: n as u64 };
+            a.input(GossipInput::Announced {
+                id: GossipId(n as u64),
+                via,
+                node: made_up,
+                version,
+                clock: Duration::ZERO,
+            });
+        }
+        let outputs = a.outputs();
+        if !bans(&outputs).is_empty() {
+            assert_eq!(bans(&outputs), [node_id(1)]);
+            banned = Some(n);
+            break;
+        }
+        if n % 500 == 0 {
+            let sent = S / 5000 * n as u32;
+            let outputs = a.input(asked(2, 1 + n as u64, sent));
+            assert_eq!(runs(&outputs), 1, "after {sent:?}");
+        }
+    }
+    assert!(banned.is_some(), "it floods on");
+    assert_eq!(a.overlay.links().len(), 1);
+    assert_eq!(a.overlay.route(&node_id(3)), Some(vec![node_id(0), node_id(2), node_id(3)]), "another way is taken");
+}
+
+/// T13: broadcasts beyond all measure.
+#[test]
+fn a_member_that_broadcasts_beyond_all_measure_is_cut_off_and_whoever_passed_it_on_is_not() {
+    let mut a = ring();
+    let stamp = |n: usize, number: u64, sent| Stamp { origin: node_id(n), epoch: 1, number, sent, lifetime: 30 * S };
+    let (mut banned, mut honest) = (None, 0);
+    for n in 0..50_000u64 {
+        a.advance(S / 5000);
+        let (now, sent) = (a.now, S / 5000 * n as u32);
+        // The flooder itself, and an honest peer that others have it from.
+        for via in [1, 2] {
+            if a.overlay.may_check_gossip(node_id(via), node_id(1), 100, now) {
+                let stamp = stamp(1, n + 1, sent);
+                a.input(GossipInput::Received { id: GossipId(n), via: node_id(via), stamp, length: 100 });
+            }
+        }
+        if n % 10 == 0 {
+            assert!(a.overlay.may_check_gossip(node_id(2), node_id(3), 100, now), "an honest origin at 500 a second");
+            let stamp = stamp(3, n + 1, sent);
+            let outputs = a.input(GossipInput::Received { id: GossipId(n), via: node_id(2), stamp, length: 100 });
+            honest += judgements(&outputs).iter().filter(|judgement| **judgement == Judgement::Fresh).count() as u64;
+            assert_eq!(honest, n / 10 + 1);
+        }
+        if banned.is_none() && a.overlay.bans().iter().any(|ban| ban.peer == node_id(1)) {
+            banned = Some(sent);
+        }
+    }
+    assert!(banned.is_some_and(|after| after < 10 * S), "{banned:?}");
+    assert_eq!(a.overlay.bans().len(), 1);
+    assert_eq!(a.overlay.links().len(), 1, "who passed it on is linked still");
+}
+
+/// T5: gossip, as a relay would have it.
+#[test]
+fn gossip_is_fresh_once_and_only_of_a_certified_origin_in_its_present_life_and_in_time() {
+    let mut a = ring();
+    let honest = Stamp { origin: node_id(3), epoch: 1, number: 1, sent: S, lifetime: 30 * S };
+    let mut judged = |stamp: Stamp| {
+        let input = GossipInput::Received { id: GossipId(1), via: node_id(1), stamp, length: 100 };
+        judgements(&a.input(input))
+    };
+    assert_eq!(judged(Stamp { origin: node_id(77), ..honest }), [], "held until its record comes");
+    assert_eq!(judged(Stamp { epoch: 0, ..honest }), [Judgement::Dropped]);
+    assert_eq!(judged(Stamp { lifetime: Duration::ZERO, ..honest }), [Judgement::Dropped]);
+    assert_eq!(judged(Stamp { lifetime: 3600 * S, ..honest }), [Judgement::Dropped]);
+    assert_eq!(judged(honest), [Judgement::Fresh]);
+    assert_eq!(judged(honest), [Judgement::Dropped]);
+    let after = judgements(&a.advance(6 * S));
+    assert_eq!(after, [Judgement::Dropped], "nobody could show who it was of");
+    a.input(AccessInput::Expelled { node: node_id(3) });
+    let stamp = Stamp { number: 2, ..honest };
+    let input = GossipInput::Received { id: GossipId(1), via: node_id(1), stamp, length: 100 };
+    assert_eq!(judgements(&a.input(input)), [Judgement::Dropped]);
+}
+
+/// T15: answers that always have more.
+#[test]
+fn a_member_whose_answers_always_have_more_is_cut_off_within_ten_seconds() {
+    let mut a = ring();
+    let answer = Answer { more: true, ..Answer::default() };
+    let mut answers = (0..1000).map(|_| {
+        let outputs = a.input(StatusInput::Answered { peer: node_id(1), answer: answer.clone() });
+        bans(&[outputs, a.advance(S / 100)].concat())
+    });
+    assert_eq!(answers.find(|banned| !banned.is_empty()), Some(vec![node_id(1)]));
+    assert_eq!(a.overlay.links().len(), 1);
+}
+
+/// T12: bytes that are no message, as the edge tells of them.
+#[test]
+fn a_member_that_sends_what_is_no_message_is_cut_off_soon_and_what_it_had_open_ends() {
+    let mut a = ring();
+    a.input(asked(1, 1, Duration::ZERO));
+    let struck = AccessInput::Struck { peer: node_id(1), strike: Strike::Malformed };
+    let banned: Vec<_> = (0..3).flat_map(|_| bans(&a.input(struck.clone()))).collect();
+    assert_eq!(banned, [node_id(1)]);
+    assert_eq!(runs(&a.input(asked(1, 2, Duration::ZERO))), 0);
+    let late = a.input(UnicastInput::Respond { inbound: InboundId(0), body: Bytes::new() });
+    assert!(!late.iter().any(|output| matches!(output, Output::SendUnicast { to, .. } if *to == node_id(1))));
+}
+
+/// T11: a hop that dies while thousands of requests are on their way. `break_hop` gets the node before the target.
+fn lose_a_hop(pairs: &[(usize, usize)], relay: usize, break_hop: impl Fn(&mut Simulator, usize)) {
+    const RATE: u32 = 8000;
+    let mut network = Simulator::new(3, Weather::default());
+    network.add_nodes(5, &Config { target_degree: 0, ..Config::default() });
+    for (a, b) in pairs {
+        network.connect(*a, *b);
+    }
+    network.run_for(10 * S);
+    let path = network.overlay(relay).and_then(|overlay| overlay.route(&node_id(4))).expect("a path");
+    let victim = if path[1] == node_id(2) { 2 } else { 3 };
+    for n in 0..RATE {
+        network.request(0, 4, 10 * S);
+        network.run_for(S / RATE);
+        if n == RATE / 2 {
+            break_hop(&mut network, victim);
+        }
+    }
+    network.run_for(10 * S);
+    let requests = &network.observed().requests;
+    let failed = requests.values().filter(|trace| !matches!(trace.ended, Some((_, Ok(_))))).count();
+    assert_eq!((requests.len(), failed), (RATE as usize, 0));
+    assert!(requests.values().all(|trace| trace.handler_runs == 1));
+}
+
+#[test]
+fn of_eight_thousand_requests_a_second_none_fails_when_a_relay_crashes() {
+    lose_a_hop(&[(0, 1), (1, 2), (1, 3), (2, 4), (3, 4)], 1, |network, victim| network.crash(victim));
+}
+
+#[test]
+fn of_eight_thousand_requests_a_second_none_fails_when_a_hop_falls_silent() {
+    lose_a_hop(&[(0, 2), (0, 3), (2, 4), (3, 4), (1, 4)], 0, |network, victim| network.cut(victim, 4));
+}

@@ -1,0 +1,13 @@
+//! What is encoded is read back as it was, at a neighbour and behind a relay; a relay reads nothing and changes nothing.
+
+mod wire {
+    mod gossip;
+    mod pages;
+    mod party;
+    mod properties;
+    mod relay_changes_nothing;
+    mod relay_reads_nothing;
+    mod status_sync;
+    mod values;
+    mod words;
+}

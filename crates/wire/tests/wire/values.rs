@@ -1,0 +1,177 @@
+//! Every value that travels, within its bounds.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use nuncio_identity::NodeId;
+use nuncio_protocol::{
+    Header, Topic,
+    amop::{self, Destination, Multicast, Post, PublishSeq, ResultCode},
+    peering::{Address, Parting},
+    status_sync::{IssuerId, Query, Status, Version},
+    unicast::{self, Refusal},
+};
+use nuncio_wire::{
+    multicast::Gossip,
+    unicast::Frame,
+    verdict::{Protocol, Verdict},
+};
+use proptest::{collection, option, prelude::*, sample::select};
+
+/// A node and the epoch it is in.
+pub(super) type Place = (NodeId, u64);
+
+pub(super) fn bytes(length: usize) -> impl Strategy<Value = Bytes> {
+    collection::vec(any::<u8>(), 0..=length).prop_map(Bytes::from)
+}
+
+/// Milliseconds, as clocks and lifetimes travel.
+fn clock() -> impl Strategy<Value = Duration> {
+    any::<u64>().prop_map(Duration::from_millis)
+}
+
+fn lifetime() -> impl Strategy<Value = Duration> {
+    any::<u32>().prop_map(|millis| Duration::from_millis(millis.into()))
+}
+
+pub(super) fn topic() -> impl Strategy<Value = Topic> {
+    let name = "[a-zA-Z0-9#!$_/é]{1,40}|[a-z]{127}é[a-z]{125}";
+    name.prop_map(|name| Topic::new(&name).expect("a good name"))
+}
+
+pub(super) fn header(source: Place, target: Place) -> impl Strategy<Value = Header> {
+    (any::<u64>(), clock(), lifetime(), 0..=16_u8, 1..=16_u8).prop_map(
+        move |(number, sent, lifetime, hops_left, hops)| {
+            let ((source, source_epoch), (target, target_epoch)) = (source, target);
+            Header { source, source_epoch, target, target_epoch, number, sent, lifetime, hops_left, hops }
+        },
+    )
+}
+
+pub(super) fn unicast(source: Place, target: Place) -> impl Strategy<Value = unicast::Message> {
+    use unicast::Content;
+
+    let refusal = select(vec![Refusal::NoRoute, Refusal::Busy, Refusal::NoHandler, Refusal::Denied]);
+    let content = prop_oneof![
+        bytes(600).prop_map(|body| Content::Request { body }),
+        bytes(600).prop_map(|body| Content::Reply { body }),
+        refusal.prop_map(|refusal| Content::Failure { refusal }),
+        Just(Content::Unanswered),
+        Just(Content::Outlived),
+    ];
+    (header(source, target), content).prop_map(|(header, content)| unicast::Message { header, content })
+}
+
+/// What neighbours say about their link.
+pub(super) fn word() -> impl Strategy<Value = Frame> {
+    use Parting::{Banned, Denied, Duplicate, DuplicateIdentity, Leaving, Removed};
+
+    let parting = select(vec![Leaving, Removed, Denied, DuplicateIdentity, Duplicate, Banned]);
+    prop_oneof![
+        any::<u64>().prop_map(|epoch| Frame::Hello { epoch }),
+        parting.prop_map(|parting| Frame::Goodbye { parting }),
+    ]
+}
+
+pub(super) fn amop(source: Place, target: Place) -> impl Strategy<Value = amop::Message> {
+    use amop::Content;
+
+    let content = prop_oneof![
+        (any::<u64>(), topic(), bytes(600)).prop_map(|(message, topic, data)| Content::Publish {
+            message,
+            topic,
+            data
+        }),
+        (any::<i32>(), bytes(600)).prop_map(|(code, data)| Content::Result { code: ResultCode(code), data }),
+        Just(Content::Received),
+    ];
+    (header(source, target), content).prop_map(|(header, content)| amop::Message { header, content })
+}
+
+/// A multicast as its source makes it.
+pub(super) fn multicast(source: Place, destinations: Vec<NodeId>) -> impl Strategy<Value = Multicast> {
+    let post = (any::<[u8; 32]>(), topic(), bytes(600)).prop_map(|(seq, topic, data)| Post {
+        seq: PublishSeq(seq),
+        topic,
+        data,
+    });
+    (any::<u64>(), clock(), lifetime(), 0..=16_u8, post).prop_map(move |(number, sent, lifetime, hops_left, post)| {
+        let destinations = destinations.iter().map(|&node| Destination { node, key: Bytes::new() }).collect();
+        let ((source, epoch), post) = (source, Some(post));
+        Multicast { source, epoch, number, sent, lifetime, hops_left, destinations, post, sealed: None }
+    })
+}
+
+pub(super) fn gossip(origin: Place) -> impl Strategy<Value = Gossip> {
+    (any::<u64>(), clock(), lifetime(), bytes(600)).prop_map(move |(number, sent, lifetime, body)| {
+        let (origin, epoch) = origin;
+        Gossip { origin, epoch, number, sent, lifetime, body }
+    })
+}
+
+/// A version that somebody may have.
+pub(super) fn version() -> impl Strategy<Value = Version> {
+    (1..=u64::MAX, any::<u64>()).prop_map(|(epoch, seq)| Version { epoch, seq })
+}
+
+fn issuers() -> impl Strategy<Value = std::collections::BTreeMap<IssuerId, u64>> {
+    collection::btree_map(any::<[u8; 32]>().prop_map(IssuerId), any::<u64>(), 0..4)
+}
+
+pub(super) fn status(node: NodeId, others: Vec<NodeId>) -> impl Strategy<Value = Status> {
+    let name = || "[ -~é]{0,40}";
+    let names = (name(), name(), name());
+    let addresses = collection::vec("[a-z0-9.:]{1,40}".prop_map(|text| Address::new(&text)), 0..=8);
+    let neighbours = collection::btree_set(select(others), 0..4);
+    let topics = (collection::btree_map(topic(), any::<u32>(), 0..4), collection::btree_set(topic(), 0..4));
+    let opaque = (bytes(100), bytes(64));
+    let counts = (version(), issuers(), any::<u32>(), clock());
+    (names, addresses, neighbours, topics, opaque, counts).prop_map(
+        move |(names, addresses, neighbours, topics, opaque, counts)| {
+            let (name, agency, software) = names;
+            let (topics, multicast_topics) = topics;
+            let (application, sealing_key) = opaque;
+            let (version, revocations, proofs, clock) = counts;
+            Status {
+                node,
+                version,
+                addresses,
+                neighbours,
+                topics,
+                name,
+                agency,
+                software,
+                multicast_topics,
+                revocations,
+                proofs,
+                application,
+                sealing_key,
+                clock,
+            }
+        },
+    )
+}
+
+pub(super) fn query(nodes: Vec<NodeId>) -> impl Strategy<Value = Query> {
+    let node = select(nodes);
+    let asked = collection::vec((node.clone(), option::of(version())), 0..8);
+    let known = collection::vec((node.clone(), (any::<u64>(), any::<u64>())), 0..8)
+        .prop_map(|known| known.into_iter().map(|(node, (epoch, seq))| (node, Version { epoch, seq })).collect());
+    prop_oneof![
+        asked.prop_map(Query::Nodes),
+        known.prop_map(|known| Query::All { known }),
+        issuers().prop_map(|held| Query::Revocations { held }),
+        collection::vec(node, 0..8).prop_map(|held| Query::Proofs { held }),
+    ]
+}
+
+pub(super) fn verdict() -> impl Strategy<Value = Verdict> {
+    let protocol = (any::<u32>(), any::<u32>(), collection::btree_set("[a-z0-9-]{1,32}", 0..=8));
+    let protocol = protocol.prop_map(|(one, other, features)| {
+        // 0 is what is absent in version 1.
+        let (lowest, highest) = (one.min(other).max(1), one.max(other).max(1));
+        Protocol { lowest, highest, features }
+    });
+    ("[ -~é]{0,100}", any::<u32>(), option::of("[ -~é]{0,400}"), protocol)
+        .prop_map(|(network, max_body, refusal, protocol)| Verdict { network, max_body, refusal, protocol })
+}
