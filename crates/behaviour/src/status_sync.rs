@@ -137,11 +137,13 @@ pub(crate) struct Refused {
 impl From<DecodeError> for Refused {
     fn from(error: DecodeError) -> Self {
         let strike = match error {
-            DecodeError::Signature { .. } => Strike::Forged,
-            DecodeError::TooLarge { .. } | DecodeError::TooMany { .. } => Strike::Restless,
-            _ => Strike::Malformed,
+            DecodeError::Signature { .. } => Some(Strike::Forged),
+            DecodeError::TooLarge { .. } | DecodeError::TooMany { .. } => Some(Strike::Restless),
+            // Pages that this node held when it asked, and holds no more, were left out for good reason.
+            DecodeError::Field { field: "pages" } => None,
+            _ => Some(Strike::Malformed),
         };
-        Self { node: None, reason: error.to_string(), strike: Some(strike) }
+        Self { node: None, reason: error.to_string(), strike }
     }
 }
 
@@ -179,4 +181,63 @@ pub(crate) fn prove_equivocation(
         let reason = "the records do not contradict each other".to_owned();
         Refused { node: Some(node), reason, strike: Some(Strike::Forged) }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use nuncio_identity::NodeKey;
+    use nuncio_protocol::{Output, Overlay, Start, StatusInput, Topic, status_sync::Status};
+
+    use super::*;
+    use crate::access::Member;
+
+    struct Nobody;
+
+    impl Certifier for Nobody {
+        fn certify(&self, _: NodeId, _: &[Bytes]) -> Result<Member, String> {
+            Err("it is revoked here".into())
+        }
+    }
+
+    /// A status of so many topics that they travel on pages.
+    fn long_status(context: &SigningContext) -> Status {
+        let (now, text) = (Instant::now(), String::new);
+        let (node, sealing_key) = (context.node(), context.keyring().public());
+        let start = Start { node, name: text(), agency: text(), software: text(), epoch: 1, sealing_key, seed: 0 };
+        let mut overlay = Overlay::new(nuncio_protocol::Config::default(), start, now);
+        let topics = (0..500).map(|number| Topic::new(&format!("topic {number}")).unwrap()).collect();
+        overlay.handle_input(StatusInput::MulticastTopics { topics }, now);
+        let mut last = None;
+        for second in 0..5 {
+            overlay.handle_timeout(now + Duration::from_secs(second));
+            while let Some(output) = overlay.poll_output() {
+                if let Output::Sign { status } = output {
+                    let record = Arc::new(status::sign_record(status.clone(), &[], context));
+                    overlay.handle_input(StatusInput::Signed { record }, now + Duration::from_secs(second));
+                    last = Some(status);
+                }
+            }
+        }
+        last.unwrap()
+    }
+
+    #[test]
+    fn who_brings_a_bad_record_is_to_blame_only_for_what_it_could_see() {
+        let key = NodeKey::generate();
+        let (context, foreign) = (SigningContext::new(key.clone(), "test"), SigningContext::new(key, "elsewhere"));
+        let strike = |bytes: Bytes| prove(bytes, &context, &Nobody).unwrap_err().strike;
+        let status = long_status(&context);
+        let record = Arc::new(status::sign_record(status.clone(), &[], &context));
+        assert!(!record.pages.is_empty(), "it has pages");
+        assert_eq!(strike(record.bytes.clone()), None, "another node may take its certificate");
+        let held = record.pages.iter().copied().collect();
+        let answer = status::encode_answer(&[record], &held, &[], false).into();
+        let without_pages = status::decode_answer(answer).unwrap().records.remove(0);
+        assert_eq!(strike(without_pages), None, "we said that we hold its pages");
+        assert_eq!(strike(status::sign_record(status, &[], &foreign).bytes), Some(Strike::Forged));
+        assert_eq!(strike(Bytes::from_static(b"no record")), Some(Strike::Malformed));
+        assert_eq!(strike(vec![0; nuncio_protocol::MAX_STATUS + 1].into()), Some(Strike::Restless));
+    }
 }

@@ -1,6 +1,6 @@
 //! Queries and answers about the status of nodes.
 
-use std::time::Instant;
+use std::{collections::HashSet, time::Instant};
 
 use bytes::Bytes;
 use libp2p::{request_response, swarm::ToSwarm};
@@ -57,15 +57,19 @@ impl Behaviour {
                 return self.handle(StatusInput::QueryFailed { peer });
             }
         };
+        let mut completed = HashSet::new();
         for record in &mut encoded.records {
-            *record = self.complete(std::mem::take(record));
+            *record = self.complete(std::mem::take(record), &mut completed);
         }
         self.prover.prove(peer, Unproved::of(encoded));
     }
 
-    /// Puts the pages into a record that were not sent, as they are held.
-    fn complete(&self, record: Bytes) -> Bytes {
-        let held = |node: &[u8]| NodeId::from_bytes(node).ok().and_then(|node| self.overlay.record(&node));
+    /// Puts the pages into a record that were not sent, as they are held. Once for a node, whose record comes once: so all of
+    /// them together become no longer than what is held.
+    fn complete(&self, record: Bytes, completed: &mut HashSet<NodeId>) -> Bytes {
+        let is_first = |node: &NodeId| completed.insert(*node);
+        let held =
+            |node: &[u8]| NodeId::from_bytes(node).ok().filter(is_first).and_then(|node| self.overlay.record(&node));
         // What is no record is refused when it is read.
         status::complete(record.clone(), |node| held(node).map(|held| &**held)).unwrap_or(record)
     }

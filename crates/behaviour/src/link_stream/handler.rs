@@ -2,7 +2,7 @@ use std::{
     fmt,
     sync::Arc,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures::FutureExt;
@@ -84,7 +84,9 @@ struct Heartbeat {
     interval: Duration,
     silence: Duration,
     timer: Delay,
-    heard: Instant,
+    /// For how long nothing was heard while the connection was served: when this process was stopped, or too busy for it,
+    /// that is not the peer's silence.
+    quiet: Duration,
 }
 
 /// The end of a connection.
@@ -102,7 +104,7 @@ impl<P: Protocol> Handler<P> {
         queue: Arc<Queue<P::Message>>,
         Config { heartbeat: interval, silence, .. }: Config,
     ) -> Self {
-        let heartbeat = Heartbeat { interval, silence, timer: Delay::new(interval), heard: Instant::now() };
+        let heartbeat = Heartbeat { interval, silence, timer: Delay::new(interval), quiet: Duration::ZERO };
         Self {
             protocol,
             peer,
@@ -133,7 +135,7 @@ impl<P: Protocol> Handler<P> {
             match reader.poll(&self.protocol, self.peer, cx) {
                 Poll::Ready(Ok(Batch { messages, bytes_read, forged })) => {
                     if bytes_read > 0 {
-                        self.heartbeat.heard = Instant::now();
+                        self.heartbeat.quiet = Duration::ZERO;
                     }
                     self.answered |= bytes_read > 0 && std::mem::take(&mut self.probed);
                     if !messages.is_empty() || forged > 0 {
@@ -176,9 +178,10 @@ impl<P: Protocol> Handler<P> {
             if let Some(reader) = &mut self.inbound {
                 reader.rest();
             }
-            let silent = heartbeat.heard.elapsed();
-            if silent > heartbeat.silence {
-                return self.fail(format!("nothing heard for {:.1} s", silent.as_secs_f32()));
+            heartbeat.quiet += heartbeat.interval;
+            if heartbeat.quiet > heartbeat.silence {
+                let reason = format!("nothing heard for {:.1} s", heartbeat.quiet.as_secs_f32());
+                return self.fail(reason);
             }
         }
         Poll::Pending

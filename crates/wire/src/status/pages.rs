@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 use nuncio_protocol::{
-    Topic,
+    MAX_STATUS, Topic,
     status_sync::{PageDigest, Record, Status},
 };
 use prost::Message as _;
@@ -114,9 +114,15 @@ pub fn complete<'a>(bytes: Bytes, held: impl FnOnce(&[u8]) -> Option<&'a Record>
     let Some(held) = held(&status.node) else { return Ok(bytes) };
     let known = record(held.bytes.clone())?.pages;
     let wanted = read_digests(&status.pages)?;
+    // A page may be named often: the record would be refused, but not before it is as long as all of that.
+    let mut room = MAX_STATUS;
     for (page, digest) in encoded.pages.iter_mut().zip(wanted).filter(|(page, _)| page.is_empty()) {
-        if let Some(at) = held.pages.iter().position(|held| *held == digest) {
-            page.clone_from(&known[at]);
+        let known = held.pages.iter().position(|held| *held == digest).and_then(|at| known.get(at));
+        if let Some(known) = known
+            && let Some(left) = room.checked_sub(known.len())
+        {
+            room = left;
+            page.clone_from(known);
         }
     }
     Ok(encoded.encode_to_vec().into())
