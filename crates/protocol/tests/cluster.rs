@@ -10,7 +10,7 @@ use nuncio_protocol::{
     amop::{ClientId, Kind, ResultCode},
 };
 use nuncio_testkit::simulator::{Simulator, Weather, node_id};
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::FileFailurePersistence};
 
 const MS: Duration = Duration::from_millis(1);
 const S: Duration = Duration::from_secs(1);
@@ -133,6 +133,14 @@ fn invariant_links_go_down_before_they_come_up(network: &Simulator) {
     assert_eq!(network.observed().link_disorders, 0);
 }
 
+fn invariant_no_honest_node_is_banned(network: &Simulator) {
+    assert_eq!(network.observed().unjust_bans, 0);
+}
+
+fn invariant_nothing_is_delivered_without_a_certified_source(network: &Simulator) {
+    assert_eq!(network.observed().uncertified, 0);
+}
+
 fn invariants(network: &Simulator, watch: &mut Watch) {
     invariant_routes_have_no_loops(network);
     invariant_handlers_run_at_most_once(network);
@@ -141,6 +149,48 @@ fn invariants(network: &Simulator, watch: &mut Watch) {
     invariant_no_session_gets_a_message_twice(network);
     invariant_no_message_crosses_more_links_than_allowed(network);
     invariant_links_go_down_before_they_come_up(network);
+    invariant_no_honest_node_is_banned(network);
+    invariant_nothing_is_delivered_without_a_certified_source(network);
+}
+
+/// Each node chooses its next hop by itself: where all hold the same records, no way leads in circles, and each arrives.
+fn invariant_hops_lead_on_where_records_agree(network: &Simulator) {
+    let numbers: BTreeMap<_, _> = (0..network.len()).map(|number| (node_id(number), number)).collect();
+    for island in islands(network) {
+        if !island.iter().all(|a| island.iter().all(|b| records_agree(network, *a, *b))) {
+            continue;
+        }
+        for (from, to) in island.iter().flat_map(|from| island.iter().map(move |to| (*from, *to))) {
+            let (mut here, mut steps) = (from, 0);
+            while let Some(next) = network.overlay(here).and_then(|overlay| overlay.next_hop(&node_id(to))) {
+                (here, steps) = (numbers[&next], steps + 1);
+                assert!(steps <= island.len(), "a loop between {from} and {to}");
+            }
+        }
+    }
+}
+
+/// Whether the two hold the same record of `b`, and it names the links that `b` has.
+fn records_agree(network: &Simulator, a: usize, b: usize) -> bool {
+    let (Some(overlay), Some(other)) = (network.overlay(a), network.overlay(b)) else { return false };
+    let own = other.record(&other.node());
+    let links: BTreeSet<_> = other.links().into_iter().map(|link| link.peer).collect();
+    overlay.record(&other.node()) == own && own.is_some_and(|own| own.status.neighbours == links)
+}
+
+/// A core that refuses everything breaks no other promise.
+fn at_rest_every_request_is_answered(network: &mut Simulator) {
+    let mut asked = Vec::new();
+    for island in islands(network) {
+        for (from, to) in island.iter().flat_map(|from| island.iter().map(move |to| (*from, *to))) {
+            asked.push((from, network.request(from, to, 5 * S)));
+        }
+    }
+    network.run_for(6 * S);
+    for request in asked {
+        let trace = &network.observed().requests[&request];
+        assert!(matches!(trace.ended, Some((_, Ok(_)))) && trace.handler_runs == 1, "{request:?}: {trace:?}");
+    }
 }
 
 /// Nodes that links connect, as the links themselves are.
@@ -254,6 +304,7 @@ fn play(scenario: &Scenario) {
             Action::Heal => network.heal(),
         }
         go(&mut network, &mut watch, 30 * MS);
+        invariant_hops_lead_on_where_records_agree(&network);
     }
     network.heal();
     network.calm();
@@ -263,6 +314,7 @@ fn play(scenario: &Scenario) {
     at_rest_links_agree(&network);
     at_rest_a_path_is_a_route_and_tables_are_equal(&network);
     at_rest_following_next_hops_arrives(&network);
+    at_rest_every_request_is_answered(&mut network);
 }
 
 /// 64, or what `PROPTEST_CASES` says.
@@ -271,7 +323,13 @@ fn cases() -> u32 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: cases(),
+        max_shrink_iters: 400,
+        // Kept in the repository: what failed once is tried first ever after.
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct("tests/cluster.failures"))),
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn promises_hold_in_any_weather(scenario in scenario()) {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use nuncio_identity::{NodeId, Signature};
 use nuncio_protocol::{
-    AccessInput, BridgeInput, Config, Header, Input, MAX_BODY, Output, StatusInput, Strike, Topic, UnicastInput,
+    AccessInput, BridgeInput, Config, Header, Input, MAX_BODY, MAX_HOPS, Output, StatusInput, Strike, Topic,
+    UnicastInput,
     amop::{self, ClientOutput, Destination, Multicast, Post, PublishSeq, SealedPost},
     gossip::{GossipId, GossipInput, Judgement, Stamp},
     status_sync::{Answer, Version},
@@ -275,6 +276,37 @@ fn gossip_is_fresh_once_and_only_of_a_certified_origin_in_its_present_life_and_i
     assert_eq!(judgements(&a.input(input)), [Judgement::Dropped]);
 }
 
+/// T13: true announcements of one node, over and over.
+#[test]
+fn a_member_that_brings_more_announcements_than_a_network_makes_is_cut_off() {
+    let mut a = ring();
+    let now = a.now;
+    let checked = (0..20_000).filter(|_| a.overlay.may_check_announcement(node_id(1), node_id(3), now)).count();
+    assert_eq!(checked, 100, "as many as one node may make at once");
+    assert_eq!(bans(&a.outputs()), [node_id(1)]);
+}
+
+/// T14: messages of nodes whose records never come.
+#[test]
+fn what_waits_for_records_is_bounded_for_each_peer_and_in_all() {
+    let mut a = node(0);
+    for n in 1..=20 {
+        a.link(n, &[0], &[]);
+    }
+    let mut dropped = |via: usize, length: usize, count: u64| {
+        let received = |number: u64| {
+            let origin = node_id(1000 + via);
+            let stamp = Stamp { origin, epoch: 1, number, sent: Duration::ZERO, lifetime: 30 * S };
+            GossipInput::Received { id: GossipId(number), via: node_id(via), stamp, length }
+        };
+        (1..=count).map(|number| judgements(&a.input(received(number))).len()).sum::<usize>()
+    };
+    assert_eq!(dropped(1, 0, 200), 200 - 128, "of one peer");
+    assert_eq!(dropped(2, 300 << 10, 5), 2, "one MiB of one peer");
+    let others: usize = (3..=20).map(|via| dropped(via, 0, 128)).sum();
+    assert_eq!(others, 18 * 128 - (1024 - 128 - 3), "of all peers");
+}
+
 /// T15: answers that always have more.
 #[test]
 fn a_member_whose_answers_always_have_more_is_cut_off_within_ten_seconds() {
@@ -299,6 +331,30 @@ fn a_member_that_sends_what_is_no_message_is_cut_off_soon_and_what_it_had_open_e
     assert_eq!(runs(&a.input(asked(1, 2, Duration::ZERO))), 0);
     let late = a.input(UnicastInput::Respond { inbound: InboundId(0), body: Bytes::new() });
     assert!(!late.iter().any(|output| matches!(output, Output::SendUnicast { to, .. } if *to == node_id(1))));
+}
+
+/// T10: a message that says it may travel for ever.
+#[test]
+fn a_message_that_claims_more_hops_than_any_may_have_gets_no_more() {
+    let mut relay = ring();
+    let far = Header { hops_left: u8::MAX, ..header(1, 2, 1) };
+    let message = Message { header: far, content: Content::Request { body: Bytes::new() } };
+    let outputs = relay.input(UnicastInput::Received { from: node_id(1), message });
+    let sent = outputs.iter().find_map(|output| match output {
+        Output::SendUnicast { to, message } if *to == node_id(2) => Some(message.header.hops_left),
+        _ => None,
+    });
+    assert_eq!(sent, Some(MAX_HOPS - 1));
+}
+
+/// T2: only the edge opens seals, and only with the key of a certified node.
+#[test]
+fn what_is_still_sealed_is_given_to_the_edge_and_runs_nothing() {
+    let mut a = ring();
+    let content = Content::Sealed { asks: true, bytes: Bytes::from_static(b"sealed") };
+    let message = Message { header: Header { hops: 2, ..header(3, 0, 1) }, content };
+    let outputs = a.input(UnicastInput::Received { from: node_id(1), message });
+    assert!(matches!(outputs[..], [Output::Unseal(_)]), "{outputs:?}");
 }
 
 /// T11: a hop that dies while thousands of requests are on their way. `break_hop` gets the node before the target.

@@ -127,7 +127,7 @@ mod tests {
         assert_eq!(memory.see(500_000, 200 * S), Sight::New);
         assert_ne!(memory.see(1, 200 * S), Sight::New);
         assert_ne!(memory.see(8000 * 57, 200 * S), Sight::New);
-        assert!(memory.bytes() < 200_000, "{}", memory.bytes());
+        assert!(memory.bytes() < 20_000, "{}", memory.bytes());
     }
 
     #[test]
