@@ -4,6 +4,7 @@
 //! stream at its start and frames follow each other on it. What waits is bounded in bytes per connection.
 
 mod handler;
+mod heartbeat;
 mod queue;
 mod reader;
 mod writer;

@@ -53,14 +53,11 @@ impl Prover {
         Self { shared, thread: Some(thread) }
     }
 
-    /// Has something checked that a peer brought.
-    ///
-    /// # Errors
-    /// Gives it back when too much of that peer's waits already.
-    pub(crate) fn push(&self, peer: NodeId, job: Job) -> Result<(), Job> {
-        self.shared.lock().work.push(peer, job)?;
+    /// Has something checked that a peer brought; `false` when too much of that peer's waits already.
+    pub(crate) fn push(&self, peer: NodeId, job: Job) -> bool {
+        let is_taken = self.shared.lock().work.push(peer, job);
         self.shared.wake.notify_one();
-        Ok(())
+        is_taken
     }
 
     /// Has records of an answer proved: there is one for each query that was sent, so they have no other bound.

@@ -141,7 +141,7 @@ impl Behaviour {
 
     /// Too much of one peer is not checked; that is no strike, since its budget let it pass.
     fn check_gossip(&self, via: NodeId, job: Job) -> Option<MessageAcceptance> {
-        self.prover.push(via, job).is_err().then_some(MessageAcceptance::Ignore)
+        (!self.prover.push(via, job)).then_some(MessageAcceptance::Ignore)
     }
 
     pub(super) fn handle_finding(&mut self, from: NodeId, finding: Finding) {

@@ -11,7 +11,7 @@ use nuncio_protocol::{
     BridgeInput, Input, Output, PeeringInput, Sealed, StatusInput, Topic, UnicastInput,
     amop::{ClientInput, ClientOutput},
     peering::{Address, ConnectionId, LinkDownReason},
-    status_sync::{Query, Status, Version},
+    status_sync::{Status, Version},
     unicast::Message,
 };
 use nuncio_wire::{
@@ -20,7 +20,7 @@ use nuncio_wire::{
 };
 
 use super::Behaviour;
-use crate::{Event, bridge, inner::Inner, status_sync::OpenQuery, unicast::is_large};
+use crate::{Event, bridge, inner::Inner, unicast::is_large};
 
 impl Behaviour {
     /// Does all the core wants; inputs that this causes are taken at once.
@@ -79,26 +79,14 @@ impl Behaviour {
             Output::DuplicateIdentity { node, address, epoch } => {
                 self.tell(Event::DuplicateIdentity { node, address, epoch });
             }
-            Output::AnswerRevocations { query, held } => {
-                let Some(OpenQuery { channel, .. }) = self.queries.close(query) else { return };
-                let (lists, agencies) = self.certifier.newer_lists(&held);
-                let answer = status::encode_revocations_answer(&lists, &agencies);
-                // The peer may be gone; then it needs no answer.
-                let _ = self.inner.status.send_response(channel, answer.into());
-            }
+            Output::AnswerRevocations { query, held } => self.answer_revocations(query, &held),
             // Dropping the channel tells the peer.
             Output::Ignore { query } => drop(self.queries.close(query)),
             Output::Relay { topics } => self.relay(topics),
             Output::Equivocation { proof } => {
                 tracing::warn!(node = %proof.node().short(), "a node signed two statuses with one version; it is expelled");
             }
-            Output::Answer { query, records, proofs, more } => {
-                if let Some(OpenQuery { channel, held }) = self.queries.close(query) {
-                    let answer = status::encode_answer(&records, &held, &proofs, more);
-                    // The peer may be gone; then it needs no answer.
-                    let _ = self.inner.status.send_response(channel, answer.into());
-                }
-            }
+            Output::Answer { query, records, proofs, more } => self.answer(query, &records, &proofs, more),
         }
     }
 
@@ -223,19 +211,6 @@ impl Behaviour {
             self.inner.leave(&multicast::gossip_topic(Some(topic)));
         }
         self.relayed = topics;
-    }
-
-    fn query(&mut self, peer: NodeId, wanted: &Query) {
-        let pages = |node: NodeId| self.overlay.record(&node).map(|record| record.pages.clone()).unwrap_or_default();
-        let held: Vec<_> = match wanted {
-            Query::Nodes(nodes) => nodes.iter().flat_map(|(node, _)| pages(*node)).collect(),
-            Query::All { known } => known.iter().flat_map(|(node, _)| pages(*node)).collect(),
-            Query::Revocations { .. } | Query::Proofs { .. } => Vec::new(),
-        };
-        let request = self.inner.status.send_request(&peer.into(), status::encode_query(wanted, held).into());
-        if matches!(wanted, Query::Revocations { .. }) {
-            self.revocation_queries.insert(request);
-        }
     }
 
     fn announce(&mut self, version: Version, now: Instant) {

@@ -1,11 +1,18 @@
 //! Queries and answers about the status of nodes.
 
-use std::{collections::HashSet, time::Instant};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Instant,
+};
 
 use bytes::Bytes;
 use libp2p::{request_response, swarm::ToSwarm};
 use nuncio_identity::NodeId;
-use nuncio_protocol::{AccessInput, StatusInput, Strike, status_sync::Answer};
+use nuncio_protocol::{
+    AccessInput, StatusInput, Strike,
+    status_sync::{Answer, Equivocation, IssuerId, Query, QueryId, Record},
+};
 use nuncio_wire::{DecodeError, status};
 
 use super::Behaviour;
@@ -101,6 +108,33 @@ impl Behaviour {
                 self.handle(StatusInput::QueryFailed { peer });
             }
         }
+    }
+
+    pub(super) fn query(&mut self, peer: NodeId, wanted: &Query) {
+        let pages = |node: NodeId| self.overlay.record(&node).map(|record| record.pages.clone()).unwrap_or_default();
+        let held: Vec<_> = match wanted {
+            Query::Nodes(nodes) => nodes.iter().flat_map(|(node, _)| pages(*node)).collect(),
+            Query::All { known } => known.iter().flat_map(|(node, _)| pages(*node)).collect(),
+            Query::Revocations { .. } | Query::Proofs { .. } => Vec::new(),
+        };
+        let request = self.inner.status.send_request(&peer.into(), status::encode_query(wanted, held).into());
+        if matches!(wanted, Query::Revocations { .. }) {
+            self.revocation_queries.insert(request);
+        }
+    }
+
+    /// The peer may be gone; then it needs no answer.
+    pub(super) fn answer(&mut self, query: QueryId, records: &[Arc<Record>], proofs: &[Equivocation], more: bool) {
+        let Some(OpenQuery { channel, held }) = self.queries.close(query) else { return };
+        let answer = status::encode_answer(records, &held, proofs, more);
+        let _ = self.inner.status.send_response(channel, answer.into());
+    }
+
+    pub(super) fn answer_revocations(&mut self, query: QueryId, held: &BTreeMap<IssuerId, u64>) {
+        let Some(OpenQuery { channel, .. }) = self.queries.close(query) else { return };
+        let (lists, agencies) = self.certifier.newer_lists(held);
+        let answer = status::encode_revocations_answer(&lists, &agencies);
+        let _ = self.inner.status.send_response(channel, answer.into());
     }
 
     /// A query or an answer that is none.

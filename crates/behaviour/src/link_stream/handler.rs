@@ -19,6 +19,7 @@ use nuncio_protocol::Strike;
 
 use super::{
     Config, Protocol,
+    heartbeat::Heartbeat,
     queue::Queue,
     reader::{Batch, ReadError, Reader},
     writer::Writer,
@@ -66,6 +67,7 @@ pub struct Handler<P: Protocol> {
     outbound: Outbound<P::Message>,
     inbound: Option<Reader>,
     heartbeat: Heartbeat,
+    silence: Duration,
     probed: bool,
     answered: bool,
     finishing: Option<Finishing>,
@@ -78,15 +80,6 @@ enum Outbound<M> {
     Wanted,
     Opening,
     Open(Box<Writer<M>>),
-}
-
-struct Heartbeat {
-    interval: Duration,
-    silence: Duration,
-    timer: Delay,
-    /// For how long nothing was heard while the connection was served: when this process was stopped, or too busy for it,
-    /// that is not the peer's silence.
-    quiet: Duration,
 }
 
 /// The end of a connection.
@@ -102,16 +95,16 @@ impl<P: Protocol> Handler<P> {
         protocol: P,
         peer: NodeId,
         queue: Arc<Queue<P::Message>>,
-        Config { heartbeat: interval, silence, .. }: Config,
+        Config { heartbeat, silence, .. }: Config,
     ) -> Self {
-        let heartbeat = Heartbeat { interval, silence, timer: Delay::new(interval), quiet: Duration::ZERO };
         Self {
             protocol,
             peer,
             queue,
             outbound: Outbound::Wanted,
             inbound: None,
-            heartbeat,
+            heartbeat: Heartbeat::new(heartbeat),
+            silence,
             probed: false,
             answered: false,
             finishing: None,
@@ -135,7 +128,7 @@ impl<P: Protocol> Handler<P> {
             match reader.poll(&self.protocol, self.peer, cx) {
                 Poll::Ready(Ok(Batch { messages, bytes_read, forged })) => {
                     if bytes_read > 0 {
-                        self.heartbeat.quiet = Duration::ZERO;
+                        self.heartbeat.heard();
                     }
                     self.answered |= bytes_read > 0 && std::mem::take(&mut self.probed);
                     if !messages.is_empty() || forged > 0 {
@@ -169,19 +162,15 @@ impl<P: Protocol> Handler<P> {
     }
 
     fn beat(&mut self, cx: &mut Context<'_>) -> Poll<Output<P>> {
-        let heartbeat = &mut self.heartbeat;
-        while heartbeat.timer.poll_unpin(cx).is_ready() {
-            heartbeat.timer.reset(heartbeat.interval);
+        while let Poll::Ready(quiet) = self.heartbeat.poll(cx) {
             if let Outbound::Open(writer) = &mut self.outbound {
                 writer.keep_alive();
             }
             if let Some(reader) = &mut self.inbound {
                 reader.rest();
             }
-            heartbeat.quiet += heartbeat.interval;
-            if heartbeat.quiet > heartbeat.silence {
-                let reason = format!("nothing heard for {:.1} s", heartbeat.quiet.as_secs_f32());
-                return self.fail(reason);
+            if quiet > self.silence {
+                return self.fail(format!("nothing heard for {:.1} s", quiet.as_secs_f32()));
             }
         }
         Poll::Pending

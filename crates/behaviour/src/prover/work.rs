@@ -11,7 +11,7 @@ const MAX_BYTES: usize = 32 << 20;
 /// What is to be checked, by peer, and what was found.
 ///
 /// Bound, for each connected peer: [`MAX_JOBS`] and [`MAX_BYTES`], of which the last job may pass the latter; when full, the
-/// job is given back.
+/// job is dropped.
 #[derive(Debug, Default)]
 pub(super) struct Work {
     peers: BTreeMap<NodeId, Peer>,
@@ -30,12 +30,13 @@ struct Peer {
 }
 
 impl Work {
-    pub(super) fn push(&mut self, peer: NodeId, job: Job) -> Result<(), Job> {
-        if self.peers.get(&peer).is_some_and(|peer| peer.count >= MAX_JOBS || peer.bytes >= MAX_BYTES) {
-            return Err(job);
+    /// Says whether there was room.
+    pub(super) fn push(&mut self, peer: NodeId, job: Job) -> bool {
+        let is_full = self.peers.get(&peer).is_some_and(|peer| peer.count >= MAX_JOBS || peer.bytes >= MAX_BYTES);
+        if !is_full {
+            self.push_always(peer, job);
         }
-        self.push_always(peer, job);
-        Ok(())
+        !is_full
     }
 
     pub(super) fn push_always(&mut self, node: NodeId, job: Job) {
@@ -128,9 +129,9 @@ mod tests {
         let records = vec![bytes::Bytes::from_static(b"no record"); 1000];
         let answer = Unproved::of(EncodedAnswer { records, proofs: Vec::new(), more: false });
         work.push_always(greedy, Job::Answer(Box::new(answer)));
-        work.push(greedy, announced(&context, 1)).unwrap();
+        assert!(work.push(greedy, announced(&context, 1)));
         for number in [2, 3, 4] {
-            work.push(honest, announced(&context, number)).unwrap();
+            assert!(work.push(honest, announced(&context, number)));
         }
         let mut order = Vec::new();
         while let Some((peer, job)) = work.next() {
@@ -148,13 +149,13 @@ mod tests {
         let (mut work, context) = (Work::default(), context());
         let (flooder, other) = (NodeKey::generate().node_id(), NodeKey::generate().node_id());
         let bytes = announcement::encode(Version { epoch: 1, seq: 1 }, std::time::Duration::ZERO, &context);
-        let taken = (0..=MAX_JOBS).take_while(|_| work.push(flooder, job(&bytes)).is_ok()).count();
+        let taken = (0..=MAX_JOBS).take_while(|_| work.push(flooder, job(&bytes))).count();
         assert_eq!(taken, MAX_JOBS);
         let (peer, done) = work.next().unwrap();
         work.put_back(peer, done.step(&context, &Nobody));
-        work.push(flooder, job(&bytes)).unwrap_err();
-        work.push(other, job(&bytes)).unwrap();
+        assert!(!work.push(flooder, job(&bytes)));
+        assert!(work.push(other, job(&bytes)));
         work.take().unwrap();
-        work.push(flooder, job(&bytes)).unwrap();
+        assert!(work.push(flooder, job(&bytes)));
     }
 }
