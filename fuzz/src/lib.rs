@@ -15,7 +15,7 @@ use nuncio_channel_protocol::{
 use nuncio_identity::{NodeId, NodeKey};
 use nuncio_pki::{Certificate, RevocationList};
 use nuncio_wire::{
-    SigningContext, amop,
+    SigningContext, amop, announcement,
     length_prefixed::{self, Frame},
     multicast, status, unicast,
     verdict::Verdict,
@@ -25,9 +25,20 @@ use tokio_util::codec::Decoder;
 /// The network of the corpus.
 pub const NETWORK: &str = "fuzz";
 
-/// The node that reads, the peer that sent, and a third: fixed keys, so that the corpus stays valid.
+/// The epoch that every party is in.
+pub const EPOCH: u64 = 7;
+
+/// The node that reads, which has no key to open with, and the peer that sent: fixed keys, so that the corpus stays valid.
 pub static READER: LazyLock<SigningContext> = LazyLock::new(|| party(1).1);
 static SENDER: LazyLock<NodeId> = LazyLock::new(|| party(2).0);
+
+/// A target and a source of which the target has the key to open with, whatever they are: they are new in every run, so
+/// nothing in the corpus opens, but everything in it that is sealed is tried.
+static OPENER: LazyLock<SigningContext> = LazyLock::new(|| {
+    let ((source, sealing), (_, context)) = (party(3), party(1));
+    context.keyring().learn(source, EPOCH, &sealing.keyring().public());
+    context
+});
 
 /// Party number `number` of the corpus, with its key.
 ///
@@ -35,7 +46,9 @@ static SENDER: LazyLock<NodeId> = LazyLock::new(|| party(2).0);
 /// Never for the numbers 1 to 255.
 pub fn party(number: u8) -> (NodeId, SigningContext) {
     let key = NodeKey::from_pem(&key_pem(number)).expect("a small number is a key");
-    (key.node_id(), SigningContext::new(key, NETWORK))
+    let (node, context) = (key.node_id(), SigningContext::new(key, NETWORK));
+    context.keyring().begin(EPOCH);
+    (node, context)
 }
 
 /// Frames of the channel port, however they are cut.
@@ -120,22 +133,44 @@ pub fn file_message(data: &[u8]) {
 /// Frames of the unicast stream: cut by length, then read.
 pub fn unicast_frame(data: &[u8]) {
     for_each_frame(data, |header, body| {
-        let _ = unicast::decode_frame(header, body, *SENDER, &READER);
+        let _ = unicast::decode_frame(header.clone(), body.clone(), *SENDER, &OPENER);
+        let Ok(frame) = unicast::decode_frame(header, body, *SENDER, &READER) else { return };
+        let mut again = BytesMut::new();
+        // As the sender said it, and passed on to it as from here.
+        let own = unicast::encode_frame(frame.clone(), *SENDER, &READER, &mut again);
+        again.extend_from_slice(&own.expect("nothing of another's is sealed"));
+        if let unicast::Frame::Message(message) = &frame {
+            assert_eq!(unicast::open(message.clone(), &READER).as_ref(), Ok(message), "there is no key");
+        }
+        assert!(matches!(length_prefixed::decode(&mut again), Ok(Some(Frame::Message { .. }))));
     });
 }
 
 /// Frames of the bridge stream: cut by length, then read.
 pub fn bridge_frame(data: &[u8]) {
     for_each_frame(data, |header, body| {
-        let _ = amop::decode(header, body, *SENDER, &READER);
+        let _ = amop::decode_frame(header.clone(), body.clone(), *SENDER, &OPENER);
+        let Ok(frame) = amop::decode_frame(header, body, *SENDER, &READER) else { return };
+        let mut again = BytesMut::new();
+        let Some(body) = amop::encode_frame(frame, *SENDER, &READER, &mut again) else { return };
+        again.extend_from_slice(&body);
+        assert!(matches!(length_prefixed::decode(&mut again), Ok(Some(Frame::Message { .. }))));
     });
 }
 
-/// Records, announcements, queries and answers of status sync.
+/// Announcements of versions.
+pub fn announcement(data: &[u8]) {
+    let _ = announcement::decode(data).map(|read| read.check(&READER));
+}
+
+/// Records, queries and answers of status sync.
 pub fn status(data: &[u8]) {
     let bytes = Bytes::copy_from_slice(data);
     let _ = status::decode_record(bytes.clone(), &READER);
-    let _ = status::decode_announcement(data);
+    if let Ok(answer) = status::decode_revocations_answer(bytes.clone()) {
+        let again = status::encode_revocations_answer(&answer.lists, &answer.agencies);
+        assert!(status::decode_revocations_answer(again.into()).is_ok(), "what was read is written well");
+    }
     if let Ok((query, held)) = status::decode_query(bytes.clone()) {
         let written = status::encode_query(&query, held.iter().copied());
         let again = status::decode_query(written.into()).expect("what was read is written well");
@@ -152,7 +187,7 @@ pub fn status(data: &[u8]) {
 /// Multicast and broadcast.
 pub fn gossip(data: &[u8]) {
     for topic in [multicast::BROADCAST, "nuncio/topic/t1"] {
-        let _ = multicast::decode(topic, Bytes::copy_from_slice(data), &READER);
+        let _ = multicast::decode(Bytes::copy_from_slice(data)).map(|read| read.check(topic, &READER));
     }
     if let Ok(name) = str::from_utf8(data) {
         let _ = multicast::topic_of(name);

@@ -10,6 +10,7 @@ mod decoders;
 mod fuzz_corpus {
     mod file_messages;
     pub(crate) mod seeds;
+    mod streams;
 }
 
 use std::{
@@ -21,8 +22,9 @@ use fuzz_corpus::seeds;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 12] = [
+const TARGETS: [Target; 13] = [
     ("amop_body", decoders::amop_body),
+    ("announcement", decoders::announcement),
     ("bridge_frame", decoders::bridge_frame),
     ("certificate_pem", decoders::certificate_pem),
     ("channel_frame", decoders::channel_frame),

@@ -1,8 +1,9 @@
 //! Test support: throwaway authorities (feature `authority`), strangers at a port (feature
-//! `crowd`), and the simulator, which `nuncio simulate` runs too.
+//! `crowd`), what `conformance.toml` says, and the simulator, which `nuncio simulate` runs too.
 
 #[cfg(feature = "authority")]
 pub mod authority;
+pub mod conformance;
 #[cfg(feature = "crowd")]
 pub mod crowd;
 pub mod simulator;

@@ -4,6 +4,9 @@ mod multicast;
 
 pub use multicast::{MAX_DESTINATIONS, open_multicast};
 
+#[cfg(test)]
+pub(crate) use multicast::seal_for_each;
+
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};

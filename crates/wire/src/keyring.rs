@@ -73,7 +73,16 @@ pub(crate) enum OpenError {
 
 impl Keyring {
     pub(crate) fn new(node: NodeId, network: &str) -> Self {
-        let private = PrivateKey::generate(&X25519).expect("the operating system gives randomness");
+        Self::of(node, network, PrivateKey::generate(&X25519).expect("the operating system gives randomness"))
+    }
+
+    /// With a secret that is none: what it seals is the same in every run.
+    #[cfg(test)]
+    pub(crate) fn of_secret(node: NodeId, network: &str, secret: &[u8; 32]) -> Self {
+        Self::of(node, network, PrivateKey::from_private_key(&X25519, secret).expect("any 32 bytes are a key"))
+    }
+
+    fn of(node: NodeId, network: &str, private: PrivateKey) -> Self {
         let public = private.compute_public_key().expect("a private key has a public half");
         let public = Bytes::copy_from_slice(public.as_ref());
         Self { node, network: network.into(), private, public, state: RwLock::default(), sealed: AtomicU64::new(0) }

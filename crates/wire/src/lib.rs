@@ -3,8 +3,14 @@
 //! Definitions are in `proto/nuncio/v1`. Every decoder bounds what it reads: no length, count or name from
 //! the network reaches the core unchecked, and none sizes an allocation.
 
+// The values that the conformance test shares with the tests outside.
+#[cfg(test)]
+extern crate self as nuncio_wire;
+
 pub mod amop;
 pub mod announcement;
+#[cfg(test)]
+mod conformance;
 mod error;
 mod field;
 mod header;

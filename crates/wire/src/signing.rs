@@ -17,8 +17,12 @@ pub struct SigningContext {
 impl SigningContext {
     /// Signs as `key`'s node in `network`.
     pub fn new(key: NodeKey, network: &str) -> Self {
-        let keyring = Arc::new(Keyring::new(key.node_id(), network));
-        Self { key: Arc::new(key), network: network.into(), keyring }
+        let keyring = Keyring::new(key.node_id(), network);
+        Self::with_keyring(key, network, keyring)
+    }
+
+    pub(crate) fn with_keyring(key: NodeKey, network: &str, keyring: Keyring) -> Self {
+        Self { key: Arc::new(key), network: network.into(), keyring: Arc::new(keyring) }
     }
 
     /// The node that signs.

@@ -1,4 +1,5 @@
 //! What is encoded is read back as it was, at a neighbour and behind a relay; a relay reads nothing and changes nothing.
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking, in its helpers too")]
 
 mod wire {
     mod gossip;

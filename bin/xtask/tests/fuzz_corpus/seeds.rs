@@ -19,26 +19,27 @@ use nuncio_pki::{
     authority::{Authority, Kind, Validity},
 };
 use nuncio_protocol::{
-    Topic, amop,
+    Topic,
     peering::Address,
-    status_sync::{Equivocation, PageDigest, Query, Status, Version},
-    unicast::{self, ExchangeId, Refusal},
+    status_sync::{Equivocation, IssuerId, PageDigest, Query, Status, Version},
 };
 use nuncio_wire::{
-    length_prefixed, multicast, status,
+    announcement,
+    multicast::{self, Gossip},
+    status,
     verdict::{Protocol, Verdict},
 };
 use tokio_util::codec::Decoder;
 
-use super::file_messages;
-use crate::decoders::{key_pem, party};
+use super::{file_messages, streams};
+use crate::decoders::{EPOCH, key_pem, party};
 
 pub(super) type Seed = (&'static str, &'static str, Vec<u8>);
 
 /// Target, name and bytes of every seed.
 pub(crate) fn all() -> Vec<Seed> {
     let mut seeds = channel();
-    seeds.extend(streams());
+    seeds.extend(streams::seeds());
     seeds.extend(records());
     seeds.extend(files());
     seeds.extend(file_messages::seeds());
@@ -48,7 +49,6 @@ pub(crate) fn all() -> Vec<Seed> {
 /// Whether the decoder that a seed is for accepts it.
 pub(crate) fn is_read(target: &str, bytes: &[u8]) -> bool {
     let owned = Bytes::copy_from_slice(bytes);
-    let (sender, _) = party(2);
     let (_, reader) = party(1);
     let text = || str::from_utf8(bytes).unwrap_or_default();
     match target {
@@ -63,25 +63,17 @@ pub(crate) fn is_read(target: &str, bytes: &[u8]) -> bool {
                 || TopicVerification::decode(bytes).is_ok()
                 || BlockNotification::decode(owned).is_ok()
         }
-        "unicast_frame" | "bridge_frame" => match length_prefixed::decode(&mut BytesMut::from(bytes)) {
-            Ok(Some(length_prefixed::Frame::Message { header, body })) if target == "unicast_frame" => {
-                nuncio_wire::unicast::decode(header, body, sender, &reader).is_ok()
-            }
-            Ok(Some(length_prefixed::Frame::Message { header, body })) => {
-                nuncio_wire::amop::decode(header, body, sender, &reader).is_ok()
-            }
-            Ok(Some(_)) => true,
-            _ => false,
-        },
+        "unicast_frame" | "bridge_frame" => streams::is_read(target, bytes),
+        "announcement" => announcement::decode(bytes).is_ok_and(|read| read.check(&reader).is_ok()),
         "status" => {
             status::decode_record(owned.clone(), &reader).is_ok()
                 || status::decode_query(owned.clone()).is_ok()
-                || status::decode_answer(owned).is_ok()
-                || status::decode_announcement(bytes).is_ok()
+                || status::decode_answer(owned.clone()).is_ok()
+                || status::decode_revocations_answer(owned).is_ok()
         }
         "gossip" => [multicast::BROADCAST, "nuncio/topic/t1"]
             .iter()
-            .any(|topic| multicast::decode(topic, owned.clone(), &reader).is_ok()),
+            .any(|topic| multicast::decode(owned.clone()).is_ok_and(|read| read.check(topic, &reader).is_ok())),
         "verdict" => Verdict::decode(bytes).is_ok(),
         "certificate_pem" => {
             Certificate::from_pem_bundle(text()).is_ok()
@@ -130,93 +122,10 @@ fn channel() -> Vec<Seed> {
     ]
 }
 
-fn streams() -> Vec<Seed> {
-    let (reader, _) = party(1);
-    let (sender, _) = party(2);
-    let (third, third_context) = party(3);
-    let request = |source, target| unicast::Message {
-        source,
-        target,
-        epoch: 7,
-        id: ExchangeId(9),
-        hops_left: 15,
-        hops: 1,
-        content: unicast::Content::Request { body: "hello".into(), time_left: Duration::from_secs(2) },
-        signature: None,
-    };
-    let failure = unicast::Content::Failure { refusal: Refusal::Denied };
-    let failure = unicast::Message { content: failure, ..request(sender, reader) };
-    let publish = amop::Content::Publish {
-        target: reader,
-        message: 5,
-        topic: Topic::new("t1").unwrap(),
-        data: "hello".into(),
-        time_left: Duration::from_secs(2),
-    };
-    let result = amop::Content::Result { target: reader, code: amop::ResultCode(0), data: "Yes".into() };
-    let multicast = |destinations| amop::Content::Multicast {
-        destinations,
-        seq: amop::PublishSeq([3; 32]),
-        topic: Topic::new("t1").unwrap(),
-        data: "hello".into(),
-    };
-    let bridged =
-        |content| bridged(amop::Message { source: sender, epoch: 7, id: 1, hops_left: 15, content, signature: None });
-    let mut alive = BytesMut::new();
-    length_prefixed::encode_alive(&mut alive);
-    // Written by the third party for its neighbour, the sender, it is signed for the reader behind it.
-    let mut relayed = BytesMut::new();
-    let body = nuncio_wire::unicast::encode(request(third, reader), sender, &third_context, &mut relayed);
-    relayed.extend_from_slice(&body);
-    vec![
-        ("unicast_frame", "request", unicast_bytes(request(sender, reader))),
-        ("unicast_frame", "failure", unicast_bytes(failure)),
-        ("unicast_frame", "relayed", behind_sender(&relayed, third, reader)),
-        ("unicast_frame", "alive", alive.to_vec()),
-        ("unicast_frame", "not_4_gib", vec![0xff, 0xff, 0xff, 0xff, 0, 1, 0]),
-        ("unicast_frame", "not_a_header_beyond_the_frame", vec![0, 0, 0, 3, 0xff, 0xff, 0]),
-        ("bridge_frame", "publish", bridged(publish)),
-        ("bridge_frame", "result", bridged(result)),
-        ("bridge_frame", "multicast", bridged(multicast(vec![reader]))),
-        ("bridge_frame", "multicast_to_two", bridged(multicast(vec![reader, third]))),
-    ]
-}
-
-fn unicast_bytes(message: unicast::Message) -> Vec<u8> {
-    let (reader, _) = party(1);
-    let (_, context) = party(2);
-    let mut bytes = BytesMut::new();
-    let body = nuncio_wire::unicast::encode(message, reader, &context, &mut bytes);
-    bytes.extend_from_slice(&body);
-    bytes.to_vec()
-}
-
-/// The frame that the sender makes of one that came to it from `source`.
-fn behind_sender(bytes: &[u8], source: nuncio_identity::NodeId, target: nuncio_identity::NodeId) -> Vec<u8> {
-    let (_, context) = party(2);
-    let Ok(Some(length_prefixed::Frame::Message { header, body })) =
-        length_prefixed::decode(&mut BytesMut::from(bytes))
-    else {
-        panic!("a frame was made")
-    };
-    let message = nuncio_wire::unicast::decode(header, body, source, &context).unwrap();
-    assert_eq!(message.target, target);
-    unicast_bytes(message)
-}
-
-fn bridged(message: amop::Message) -> Vec<u8> {
-    let (reader, _) = party(1);
-    let (_, context) = party(2);
-    let mut bytes = BytesMut::new();
-    let body = nuncio_wire::amop::encode(message, reader, &context, &mut bytes);
-    bytes.extend_from_slice(&body);
-    bytes.to_vec()
-}
-
 fn records() -> Vec<Seed> {
     let (reader, _) = party(1);
     let (sender, context) = party(2);
-    let version = Version { epoch: 3, seq: 4 };
+    let version = Version { epoch: EPOCH, seq: 4 };
     let own = Status {
         node: sender,
         version,
@@ -230,7 +139,7 @@ fn records() -> Vec<Seed> {
         revocations: BTreeMap::new(),
         application: "height 7".into(),
         proofs: 3,
-        sealing_key: vec![7; 33].into(),
+        sealing_key: vec![7; 32].into(),
         clock: Duration::from_millis(1234),
     };
     let signed = |own| Arc::new(status::sign_record(own, &[Bytes::from("certificate")], &context));
@@ -242,10 +151,19 @@ fn records() -> Vec<Seed> {
     let protocol = Protocol { highest: 3, features: ["later".to_owned()].into(), ..Protocol::of_this_release() };
     let refused = Verdict { network: "fuzz".into(), max_body: 10 << 20, refusal: Some("denied".into()), protocol };
     let topic = multicast::gossip_topic(Some(&Topic::new("t1").unwrap()));
+    let held = BTreeMap::from([(IssuerId([5; 32]), 3)]);
+    let gossip = |topic: &str, body: &'static str| {
+        let (sent, lifetime) = (Duration::from_millis(1234), Duration::from_secs(60));
+        let gossip = Gossip { origin: sender, epoch: EPOCH, number: 2, sent, lifetime, body: body.into() };
+        multicast::encode(topic, gossip, &context)
+    };
+    let mut signed_by_nobody = announcement::encode(version, Duration::ZERO, &context);
+    *signed_by_nobody.last_mut().unwrap() ^= 1;
     vec![
         ("status", "record", record.bytes.to_vec()),
+        ("announcement", "own", announcement::encode(version, Duration::from_millis(1234), &context)),
+        ("announcement", "not_signed", signed_by_nobody),
         ("status", "record_with_pages", paged.bytes.to_vec()),
-        ("status", "announcement", status::encode_announcement(sender, version, 1)),
         ("status", "query", status::encode_query(&Query::Nodes(vec![(sender, None), (reader, Some(version))]), [])),
         (
             "status",
@@ -255,9 +173,12 @@ fn records() -> Vec<Seed> {
         ("status", "query_proofs", status::encode_query(&Query::Proofs { held: vec![reader] }, [])),
         ("status", "answer", status::encode_answer(&[Arc::clone(&record)], &HashSet::new(), &[], true)),
         ("status", "answer_proofs", status::encode_answer(&[], &HashSet::new(), &[proof], false)),
-        ("gossip", "broadcast", multicast::encode(multicast::BROADCAST, 1, 2, "all".into(), &context)),
-        ("gossip", "topic", multicast::encode(&topic, 1, 3, "some".into(), &context)),
-        ("gossip", "not_of_these_topics", multicast::encode("nuncio/topic/t2", 1, 4, "few".into(), &context)),
+        ("status", "query_revocations", status::encode_query(&Query::Revocations { held }, [])),
+        ("status", "answer_revocations", status::encode_revocations_answer(&["list".into()], &["agency".into()])),
+        ("status", "not_an_answer", vec![0xff; 12]),
+        ("gossip", "broadcast", gossip(multicast::BROADCAST, "all")),
+        ("gossip", "topic", gossip(&topic, "some")),
+        ("gossip", "not_of_these_topics", gossip("nuncio/topic/t2", "few")),
         ("verdict", "refused", refused.encode()[2..].to_vec()),
         ("verdict", "admitted", Verdict { refusal: None, ..refused }.encode()[2..].to_vec()),
         ("verdict", "of_version_1", b"\x0a\x04fuzz\x10\x07".to_vec()),

@@ -48,7 +48,9 @@ pub(super) fn encode(
             (proto::Multicast { destinations, seq, topic, signature: Bytes::new() }, post.data.clone())
         }
         (None, Some(post)) if multicast.source == me => {
-            let (destinations, sealed) = seal(&multicast, post, context)?;
+            let mut secret = [0; KEY];
+            rand::fill(&mut secret).ok()?;
+            let (destinations, sealed) = seal_for_each(&multicast, post, secret, context)?;
             sealed_part(&destinations, &sealed)
         }
         _ => return None,
@@ -139,11 +141,14 @@ pub fn open_multicast(mut multicast: Multicast, context: &SigningContext) -> Res
     Ok(multicast)
 }
 
-/// Seals for every destination whose key is known; the others are left out.
-fn seal(multicast: &Multicast, post: &Post, context: &SigningContext) -> Option<(Vec<Destination>, SealedPost)> {
+/// Seals for every destination whose key is known, under a secret of this multicast alone; the others are left out.
+pub(crate) fn seal_for_each(
+    multicast: &Multicast,
+    post: &Post,
+    secret: [u8; KEY],
+    context: &SigningContext,
+) -> Option<(Vec<Destination>, SealedPost)> {
     let associated = associated(multicast);
-    let mut secret = [0; KEY];
-    rand::fill(&mut secret).ok()?;
     let seal_for = |destination: &Destination| {
         let mut plain = keyring::buffer(KEY);
         plain.extend_from_slice(&secret);

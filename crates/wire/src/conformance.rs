@@ -1,0 +1,145 @@
+//! The bytes of every wire type: `conformance.toml`.
+//!
+//! Signatures are deterministic (RFC 6979); what is sealed is so here because the sealing keys are fixed.
+
+#[path = "../tests/wire/values.rs"]
+mod values;
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use nuncio_identity::{NodeId, NodeKey};
+use nuncio_protocol::{
+    amop::Multicast,
+    status_sync::{Equivocation, Status},
+};
+use nuncio_testkit::conformance::{Table, Transcript, check};
+use proptest::{
+    collection,
+    prelude::any,
+    strategy::{Strategy, ValueTree},
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
+
+use crate::{SigningContext, amop, announcement, keyring::Keyring, multicast, status, unicast};
+
+/// Values of each type.
+const VALUES: usize = 4096;
+
+const EPOCH: u64 = 7;
+
+/// Source, relay and target: fixed keys, so that every run has the same.
+fn three() -> ([NodeId; 3], SigningContext) {
+    let parties = [1, 2, 3].map(|number| {
+        // A SEC1 key whose secret is the number.
+        let digit = char::from(b'A' + number);
+        let base64 = format!("MC4CAQEEI{}AA{digit}oAcGBSuBBAAK", "A".repeat(40));
+        let key = format!("-----BEGIN EC PRIVATE KEY-----\n{base64}\n-----END EC PRIVATE KEY-----\n");
+        let key = NodeKey::from_pem(&key).unwrap();
+        let keyring = Keyring::of_secret(key.node_id(), "conformance", &[number; 32]);
+        SigningContext::with_keyring(key, "conformance", keyring)
+    });
+    let [source, others @ ..] = &parties;
+    source.keyring().begin(EPOCH);
+    for other in others {
+        source.keyring().learn(other.node(), EPOCH, &other.keyring().public());
+    }
+    (parties.each_ref().map(SigningContext::node), source.clone())
+}
+
+fn hash<S: Strategy>(strategy: S, mut encode: impl FnMut(S::Value) -> Vec<u8>) -> String {
+    let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let mut transcript = Transcript::default();
+    for _ in 0..VALUES {
+        transcript.add(&encode(strategy.new_tree(&mut runner).unwrap().current()));
+    }
+    transcript.finish()
+}
+
+/// A frame as it leaves for a peer.
+fn frame<F>(
+    encode: fn(F, NodeId, &SigningContext, &mut BytesMut) -> Option<Bytes>,
+    peer: NodeId,
+) -> impl FnMut(F) -> Vec<u8> {
+    let (_, context) = three();
+    move |value| {
+        let mut bytes = BytesMut::new();
+        let body = encode(value, peer, &context, &mut bytes).unwrap();
+        bytes.extend_from_slice(&body);
+        bytes.to_vec()
+    }
+}
+
+fn streams() -> Vec<(&'static str, String)> {
+    let ([source, relay, target], context) = three();
+    let (from, to) = ((source, EPOCH), (target, EPOCH));
+    let unicasts = || values::unicast(from, to).prop_map(unicast::Frame::Message);
+    let messages = || values::amop(from, to).prop_map(amop::Frame::Message);
+    let sealed = |multicast: Multicast| {
+        let post = multicast.post.as_ref().unwrap();
+        let (destinations, sealed) = amop::seal_for_each(&multicast, post, post.seq.0, &context).unwrap();
+        amop::Frame::Multicast(Multicast { destinations, sealed: Some(sealed), ..multicast })
+    };
+    let to_one = values::multicast(from, vec![target]).prop_map(amop::Frame::Multicast);
+    let to_many = values::multicast(from, vec![relay, target]).prop_map(sealed);
+    vec![
+        ("unicast", hash(unicasts(), frame(unicast::encode_frame, target))),
+        ("unicast_relayed", hash(unicasts(), frame(unicast::encode_frame, relay))),
+        ("unicast_word", hash(values::word(), frame(unicast::encode_frame, target))),
+        ("bridge", hash(messages(), frame(amop::encode_frame, target))),
+        ("bridge_relayed", hash(messages(), frame(amop::encode_frame, relay))),
+        ("bridge_multicast", hash(to_one, frame(amop::encode_frame, target))),
+        ("bridge_multicast_relayed", hash(to_many, frame(amop::encode_frame, relay))),
+    ]
+}
+
+fn documents() -> Vec<(&'static str, String)> {
+    let (nodes, context) = three();
+    let [source, ..] = nodes;
+    let gossip = (values::topic(), values::gossip((source, EPOCH)));
+    let record =
+        || (values::status(source, nodes.to_vec()), collection::vec(values::bytes(100), 0..=status::MAX_CHAIN));
+    let signed = |(own, chain): (_, Vec<Bytes>)| status::sign_record(own, &chain, &context);
+    let lists = || collection::vec(values::bytes(100), 0..4);
+    vec![
+        (
+            "announcement",
+            hash((values::version(), any::<u64>()), |(version, clock)| {
+                announcement::encode(version, Duration::from_millis(clock), &context)
+            }),
+        ),
+        (
+            "gossip",
+            hash(gossip, |(topic, gossip)| multicast::encode(&multicast::gossip_topic(Some(&topic)), gossip, &context)),
+        ),
+        ("status_record", hash(record(), |record| signed(record).bytes.to_vec())),
+        ("status_query", hash(values::query(nodes.to_vec()), |query| status::encode_query(&query))),
+        (
+            "status_answer",
+            hash((record(), any::<bool>()), |(record, more)| {
+                status::encode_answer(&[Arc::new(signed(record))], &[], more)
+            }),
+        ),
+        (
+            "status_proofs",
+            hash(record(), |(own, chain)| {
+                let other = Status { proofs: !own.proofs, ..own.clone() };
+                let [first, second] = [own, other].map(|own| Arc::new(signed((own, chain.clone()))));
+                let proof = Equivocation::of(first, second).unwrap();
+                status::encode_answer(&[], &[proof], false)
+            }),
+        ),
+        (
+            "revocations_answer",
+            hash((lists(), lists()), |(lists, agencies)| status::encode_revocations_answer(&lists, &agencies)),
+        ),
+        ("verdict", hash(values::verdict(), |verdict| verdict.encode())),
+    ]
+}
+
+#[test]
+fn the_wire_conforms() {
+    let mut found = streams();
+    found.extend(documents());
+    check("wire", found.into_iter().map(|(name, hash)| (name.to_owned(), hash)).collect::<Table>());
+}
