@@ -19,8 +19,8 @@ fn every_scenario_keeps_the_promises() {
 
 #[test]
 fn honest_nodes_converge_and_are_answered_among_hostile_ones_of_every_kind() {
-    // Two vices each, all of them together.
-    for seed in [6, 0, 2, 4] {
+    // Four vices each.
+    for seed in [0, 4] {
         let scenario = Scenario::generate(ScenarioKind::Hostile, 24, seed);
         let report = run(&scenario).unwrap_or_else(|violation| panic!("seed {seed}: {violation}"));
         assert_eq!(report.nodes, 24);
