@@ -13,7 +13,7 @@ use nuncio_protocol::{
     status_sync::{Answer, Version},
     unicast::{Content, InboundId, Message},
 };
-use nuncio_testkit::simulator::{Lone, Simulator, Weather, What, header, node_id, record};
+use nuncio_testkit::simulator::{Lone, Simulator, Weather, What, header, node_id, record, sign};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -133,6 +133,23 @@ fn a_request_replayed_after_a_restart_of_its_target_is_not_run() {
         network.give(1, captured.clone());
     }
     assert_eq!(network.observed().requests.values().map(|trace| trace.handler_runs).collect::<Vec<_>>(), [1]);
+}
+
+/// T5: a captured request of an earlier life of its source, whose number the present one has not used.
+#[test]
+fn what_an_earlier_life_of_its_source_asked_runs_no_more() {
+    let mut a = ring();
+    let mut status = record(3, 1, &[1, 2], &[]).status.clone();
+    status.version.epoch = 2;
+    a.answered(1, vec![sign(status)]);
+    let asked = |source_epoch: u64| {
+        let header = Header { source_epoch, hops: 2, ..header(3, 0, 7) };
+        let message = Message { header, content: Content::Request { body: Bytes::new() } };
+        UnicastInput::Received { from: node_id(1), message }
+    };
+    assert_eq!(runs(&a.input(asked(1))), 0);
+    assert_eq!(runs(&a.input(asked(2))), 1);
+    assert_eq!(runs(&a.input(asked(3))), 0, "it waits for the record of that life");
 }
 
 /// T6: what every session has had once.

@@ -19,24 +19,28 @@ fn every_scenario_keeps_the_promises() {
 
 #[test]
 fn honest_nodes_converge_and_are_answered_among_hostile_ones_of_every_kind() {
-    // Two vices each, all of them together.
-    for seed in [6, 0, 2, 4] {
+    // Four vices each.
+    for seed in [0, 4] {
         let scenario = Scenario::generate(ScenarioKind::Hostile, 24, seed);
         let report = run(&scenario).unwrap_or_else(|violation| panic!("seed {seed}: {violation}"));
         assert_eq!(report.nodes, 24);
+        // Measured: 8,600 and 10,100 bytes for each node and second.
+        assert!(report.idle_bytes_per_second < 32_768.0, "{report:?}");
     }
 }
 
 #[test]
 fn the_same_scenario_gives_the_same_run() {
-    let scenario = Scenario::generate(ScenarioKind::Churn, 16, 7);
-    let read = Scenario::from_json(&scenario.to_json()).unwrap();
-    assert_eq!(read, scenario);
-    let run = |scenario: &Scenario| {
-        let report = run(scenario).unwrap();
-        (report.nodes, report.links, report.converged_after, report.busy_bytes_per_second.to_bits())
-    };
-    assert_eq!(run(&scenario), run(&read));
+    for kind in [ScenarioKind::Churn, ScenarioKind::Hostile] {
+        let scenario = Scenario::generate(kind, 16, 7);
+        let read = Scenario::from_json(&scenario.to_json()).unwrap();
+        assert_eq!(read, scenario);
+        let run = |scenario: &Scenario| {
+            let report = run(scenario).unwrap();
+            (report.nodes, report.links, report.converged_after, report.busy_bytes_per_second.to_bits())
+        };
+        assert_eq!(run(&scenario), run(&read));
+    }
 }
 
 #[test]

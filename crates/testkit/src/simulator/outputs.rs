@@ -299,7 +299,7 @@ impl Simulator {
         }
     }
 
-    fn number(&self, node: &NodeId) -> Option<usize> {
+    pub(super) fn number(&self, node: &NodeId) -> Option<usize> {
         self.network.numbers.get(node).copied()
     }
 }

@@ -114,8 +114,8 @@ pub enum ScenarioKind {
     Partition,
     /// A revocation list is loaded on one node.
     Revoke,
-    /// One node in twenty, and not fewer than two, follows the protocol badly, each in a way of its own, while honest nodes
-    /// ask each other.
+    /// One node in twenty, or four of a few, follows the protocol badly, each in a way of its own, while honest nodes ask
+    /// each other.
     Hostile,
 }
 
@@ -163,7 +163,7 @@ impl Scenario {
             ScenarioKind::Hostile => {
                 // Those that others are told the address of are honest: who knows enemies only, joins no network.
                 let first = steady(nodes).min(nodes - 1);
-                let hostile = (nodes / 20).max(2).min(nodes - first);
+                let hostile = (nodes / 20).max((nodes / 6).min(4)).clamp(1, nodes - first);
                 let step = (nodes - first) / hostile;
                 let hostile: Vec<_> = (0..hostile).map(|n| first + n * step).collect();
                 for (n, node) in hostile.iter().enumerate() {

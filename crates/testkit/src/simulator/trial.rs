@@ -6,7 +6,7 @@ use std::{
 };
 
 use nuncio_protocol::{
-    Config, Overlay, StatusInput,
+    Config, MAX_HOPS, Overlay, StatusInput,
     status_sync::{Answer, IssuerId, Version},
 };
 
@@ -60,7 +60,8 @@ pub struct Violation {
 ///
 /// After every event, the requests' handler runs, the links' order, and records without their owner's signature are
 /// judged, and, where a node has computed its paths anew, whether those to some other nodes, different ones each time,
-/// are free of loops. At rest every path is judged, and that all tables are equal.
+/// are free of loops. At rest every path is judged, as one node sees it and
+/// from hop to hop, and that all tables are equal. What hostile nodes hold is not judged.
 ///
 /// # Errors
 /// The first promise that was not kept.
@@ -221,6 +222,7 @@ impl Trial {
         for node in 0..self.network.len() {
             for target in 0..self.network.len() {
                 self.judge_path(node, target)?;
+                self.judge_hops(node, target)?;
             }
         }
         Ok(())
@@ -234,6 +236,18 @@ impl Trial {
             return Ok(());
         }
         self.fail(format!("the path of node {node} to node {target} goes in circles"))
+    }
+
+    /// Each node chooses its next hop by itself: at rest, from hop to hop, no way leads in circles.
+    fn judge_hops(&self, from: usize, target: usize) -> Result<(), Violation> {
+        let (id, mut here) = (names::node_id(target), from);
+        for _ in 0..=MAX_HOPS {
+            let overlay = self.network.overlay(here).filter(|_| self.network.is_honest(here));
+            let next = overlay.and_then(|overlay| overlay.next_hop(&id));
+            let Some(next) = next.and_then(|next| self.network.number(&next)) else { return Ok(()) };
+            here = next;
+        }
+        self.fail(format!("the hops from node {from} to node {target} lead in circles"))
     }
 
     /// What keeps the network from rest: somebody without a path to somebody, or with an old record.

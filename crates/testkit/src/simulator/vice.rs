@@ -1,6 +1,6 @@
 //! Nodes that follow the protocol badly: an honest core runs in each, and its edge spoils what it sends.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use nuncio_identity::NodeId;
@@ -130,9 +130,16 @@ impl Simulator {
                 }
                 Some(output)
             }
-            (Vice::Liar, Output::Sign { status }) => Some(Output::Sign { status: self.boast(status) }),
-            (Vice::Equivocator, Output::Answer { query, records, proofs, more }) => {
-                let records = records.into_iter().flat_map(|record| self.versions(me, query.0, record)).collect();
+            (vice @ (Vice::Liar | Vice::Equivocator), Output::Answer { query, records, proofs, more }) => {
+                let (own, mut records): (Vec<_>, Vec<_>) =
+                    records.into_iter().partition(|record| record.status.node == me);
+                for record in own {
+                    let other = if vice == Vice::Liar { self.boast(&record) } else { other_face(&record) };
+                    self.signed.entry((me, other.status.version)).or_default().push(other.bytes.clone());
+                    // Of three queries, one gets the own record, one another record of the same version, and one both.
+                    records.extend((vice == Vice::Equivocator && query.0 % 3 != 1).then_some(record));
+                    records.extend((vice == Vice::Liar || query.0 % 3 != 0).then_some(other));
+                }
                 Some(Output::Answer { query, records, proofs, more })
             }
             (_, output) => Some(output),
@@ -182,24 +189,11 @@ impl Simulator {
         }
     }
 
-    fn boast(&self, mut status: Status) -> Status {
+    fn boast(&self, record: &Record) -> Arc<Record> {
+        let mut status = record.status.clone();
         status.neighbours.extend(self.network.ids.iter().filter(|id| **id != status.node));
         status.topics.insert(Topic::new("t").expect("a valid topic"), 1000);
-        status
-    }
-
-    /// Of three queries, one gets the own record, one another record of the same version, and one both.
-    fn versions(&mut self, me: NodeId, query: u64, record: std::sync::Arc<Record>) -> Vec<std::sync::Arc<Record>> {
-        if record.status.node != me {
-            return vec![record];
-        }
-        let twin = sign(Status { application: Bytes::from_static(b"the other face"), ..record.status.clone() });
-        self.signed.entry((me, twin.status.version)).or_default().push(twin.bytes.clone());
-        match query % 3 {
-            0 => vec![record],
-            1 => vec![twin],
-            _ => vec![record, twin],
-        }
+        sign(status)
     }
 
     fn multicast_to_all(&self, node: usize, turn: u64) -> Multicast {
@@ -221,6 +215,10 @@ impl Simulator {
             sealed: None,
         }
     }
+}
+
+fn other_face(record: &Record) -> Arc<Record> {
+    sign(Status { application: Bytes::from_static(b"the other face"), ..record.status.clone() })
 }
 
 fn is_forged(content: &Content) -> bool {
