@@ -5,7 +5,7 @@
 #[path = "../tests/wire/values.rs"]
 mod values;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use nuncio_identity::{NodeId, NodeKey};
@@ -113,11 +113,11 @@ fn documents() -> Vec<(&'static str, String)> {
             hash(gossip, |(topic, gossip)| multicast::encode(&multicast::gossip_topic(Some(&topic)), gossip, &context)),
         ),
         ("status_record", hash(record(), |record| signed(record).bytes.to_vec())),
-        ("status_query", hash(values::query(nodes.to_vec()), |query| status::encode_query(&query))),
+        ("status_query", hash(values::query(nodes.to_vec()), |query| status::encode_query(&query, []))),
         (
             "status_answer",
             hash((record(), any::<bool>()), |(record, more)| {
-                status::encode_answer(&[Arc::new(signed(record))], &[], more)
+                status::encode_answer(&[Arc::new(signed(record))], &HashSet::new(), &[], more)
             }),
         ),
         (
@@ -126,7 +126,7 @@ fn documents() -> Vec<(&'static str, String)> {
                 let other = Status { proofs: !own.proofs, ..own.clone() };
                 let [first, second] = [own, other].map(|own| Arc::new(signed((own, chain.clone()))));
                 let proof = Equivocation::of(first, second).unwrap();
-                status::encode_answer(&[], &[proof], false)
+                status::encode_answer(&[], &HashSet::new(), &[proof], false)
             }),
         ),
         (
