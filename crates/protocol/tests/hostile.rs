@@ -10,7 +10,7 @@ use nuncio_protocol::{
     UnicastInput,
     amop::{self, ClientOutput, Destination, Multicast, Post, PublishSeq, SealedPost},
     gossip::{GossipId, GossipInput, Judgement, Stamp},
-    status_sync::{Answer, Version},
+    status_sync::{Answer, Query, QueryId, Version},
     unicast::{Content, InboundId, Message},
 };
 use nuncio_testkit::simulator::{Lone, Simulator, Weather, What, header, node_id, record, sign};
@@ -335,6 +335,21 @@ fn a_member_whose_answers_always_have_more_is_cut_off_within_ten_seconds() {
     });
     assert_eq!(answers.find(|banned| !banned.is_empty()), Some(vec![node_id(1)]));
     assert_eq!(a.overlay.links().len(), 1);
+}
+
+/// T15: questions without end.
+#[test]
+fn a_member_that_asks_for_everything_all_the_time_is_cut_off_within_ten_seconds_and_others_are_answered() {
+    let mut a = ring();
+    let mut ask = |peer: usize, number: u64| {
+        let wanted = Query::All { known: Vec::new() };
+        let outputs = a.input(StatusInput::Queried { query: QueryId(number), peer: node_id(peer), wanted });
+        let is_answered = outputs.iter().any(|output| matches!(output, Output::Answer { .. }));
+        (is_answered, [bans(&outputs), bans(&a.advance(S / 100))].concat())
+    };
+    let banned = (0..1000).find_map(|n| ask(1, n).1.first().copied());
+    assert_eq!(banned, Some(node_id(1)));
+    assert_eq!(ask(2, 1000), (true, vec![]));
 }
 
 /// T12: bytes that are no message, as the edge tells of them.

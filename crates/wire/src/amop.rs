@@ -36,7 +36,6 @@ const STREAM: &str = "bridge";
 
 /// What follows on the stream of a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "most frames are messages")]
 pub enum Frame {
     /// From one node to another.
     Message(Message),

@@ -97,7 +97,7 @@ mod tests {
         let mut clock = SourceClock::new(100 * S, start);
         let awake = start + 3600 * S;
         for second in 0..12 {
-            clock.read_newest((101 + second) * S, awake + u32::try_from(second).unwrap() * S);
+            clock.read_newest((101 + second) * S, awake + second * S);
         }
         let now = awake + 12 * S;
         assert!(!clock.is_past(112 * S, 5 * S, now), "{:?}", clock.shows(now));

@@ -6,7 +6,7 @@ use nuncio_protocol::{
     BridgeInput, Input, MAX_HOPS, Output, Overlay, PeeringInput, StatusInput, UnicastInput,
     amop::{ClientInput, ClientOutput, Kind, Multicast, PublishSeq, ResultCode, SealedPost},
     peering::{ConnectionId, LinkDownReason},
-    status_sync::{Answer, QueryId, Record, Version},
+    status_sync::{Answer, QueryId, Record, Status, Version},
     unicast::{ExchangeId, Reply, UnicastError},
 };
 use rand::RngExt;
@@ -59,16 +59,16 @@ impl Simulator {
                 let was_up = self.observed.links.entry(node).or_default().remove(&peer);
                 self.observed.link_disorders += usize::from(!was_up);
             }
-            Output::LinkMoved { .. } | Output::ReachabilityChanged { .. } => {}
+            // Gossip reaches all whom links reach, whatever one node thinks of it. Only what was forged is sealed here, and
+            // no key opens it. A simulated node keeps its epochs.
+            Output::LinkMoved { .. }
+            | Output::EpochOutrun { .. }
+            | Output::ReachabilityChanged { .. }
+            | Output::Relay { .. }
+            | Output::Judged { .. }
+            | Output::Unseal(_) => {}
             Output::NodeChanged { record } => self.observed.unsigned += usize::from(!self.is_signed(&record)),
-            Output::Sign { status } => {
-                let instant = self.instant();
-                let (record, node_id) = (sign(status), self.network.ids[node]);
-                self.signed.entry((node_id, record.status.version)).or_default().push(record.bytes.clone());
-                if let Some(overlay) = &mut self.nodes[node].overlay {
-                    overlay.handle_input(StatusInput::Signed { record }, instant);
-                }
-            }
+            Output::Sign { status } => self.sign(node, status),
             Output::Announce { version } => self.announce(node, version),
             Output::Query { peer, wanted } => {
                 self.observed.traffic.bytes += wire_size::query(&wanted);
@@ -77,60 +77,63 @@ impl Simulator {
             Output::Probe { connection } => self.probe(node, connection),
             Output::AnswerRevocations { query, .. } => self.answer_with_lists(node, query),
             Output::Equivocation { .. } | Output::DuplicateIdentity { .. } => self.observed.duplicates += 1,
-            Output::Relay { .. } => {}
             Output::Answer { query, records, proofs, more } => {
                 self.answer_with_records(node, query, Answer { proofs, more, ..Answer::of(records) });
             }
             Output::Ignore { query } => {
                 self.answer(node, query, StatusInput::QueryFailed { peer: self.network.ids[node] });
             }
-            Output::SendUnicast { to, message } => {
-                self.observed.traffic.messages += 1;
-                let too_far =
-                    message.header.hops > MAX_HOPS || message.header.hops + message.header.hops_left > MAX_HOPS;
-                self.observed.long_ways += usize::from(too_far);
-                let from = self.network.ids[node];
-                self.send(node, to, UnicastInput::Received { from, message });
+            Output::SendUnicast { .. } | Output::SendBridge { .. } | Output::SendMulticast { .. } => {
+                self.send_message(node, output);
             }
-            Output::SendBridge { to, message } => {
-                self.observed.traffic.messages += 1;
-                self.observed.long_ways += usize::from(message.header.hops_left >= MAX_HOPS);
-                let from = self.network.ids[node];
-                self.send(node, to, BridgeInput::Received { from, message });
-            }
-            Output::SendMulticast { to, multicast } => {
-                self.observed.traffic.messages += 1;
-                self.observed.long_ways += usize::from(multicast.hops_left >= MAX_HOPS);
-                let from = self.network.ids[node];
-                // Every node may open what is for it; whether it is to be passed on shows at its destinations.
-                let signature = Signature::from_bytes(&[0; Signature::LENGTH]).expect("as long as one");
-                let sealed = Some(SealedPost { bytes: Bytes::new(), signature });
-                self.send(
-                    node,
-                    to,
-                    BridgeInput::MulticastReceived { from, multicast: Multicast { sealed, ..multicast } },
-                );
-            }
-            // A simulated node keeps its epochs.
-            Output::EpochOutrun { .. } => {}
-            // Only what was forged is sealed here, and no key opens it.
-            Output::Unseal(_) => {}
-            Output::Ban { peer, .. } => {
-                let is_unjust = self.is_honest(node) && self.number(&peer).is_some_and(|peer| self.is_honest(peer));
-                self.observed.bans += 1;
-                self.observed.unjust_bans += usize::from(is_unjust);
-            }
-            // Gossip reaches all whom links reach, whatever one node thinks of it.
-            Output::Judged { .. } => {}
+            Output::Ban { peer, .. } => self.note_ban(node, &peer),
             Output::Request { inbound, source, body } => {
-                let knows = |overlay: &Overlay| source == overlay.node() || overlay.is_certified(&source);
-                self.observed.uncertified += usize::from(!self.overlay(node).is_some_and(knows));
-                self.note_handler_run(source, &body);
+                self.note_handler_run(node, source, &body);
                 self.think(node, UnicastInput::Respond { inbound, body });
             }
             Output::Completed { exchange, outcome } => self.note_end(node, exchange, outcome),
             Output::Client(output) => self.perform_for_client(node, output),
         }
+    }
+
+    fn send_message(&mut self, node: usize, output: Output) {
+        let from = self.network.ids[node];
+        self.observed.traffic.messages += 1;
+        let (to, input, is_too_far): (_, Input, _) = match output {
+            Output::SendUnicast { to, message } => {
+                let (hops, left) = (message.header.hops, message.header.hops_left);
+                (to, UnicastInput::Received { from, message }.into(), hops > MAX_HOPS || hops + left > MAX_HOPS)
+            }
+            Output::SendBridge { to, message } => {
+                let left = message.header.hops_left;
+                (to, BridgeInput::Received { from, message }.into(), left >= MAX_HOPS)
+            }
+            Output::SendMulticast { to, multicast } => {
+                // Every node may open what is for it; whether it is to be passed on shows at its destinations.
+                let signature = Signature::from_bytes(&[0; Signature::LENGTH]).expect("as long as one");
+                let (left, sealed) = (multicast.hops_left, Some(SealedPost { bytes: Bytes::new(), signature }));
+                let multicast = Multicast { sealed, ..multicast };
+                (to, BridgeInput::MulticastReceived { from, multicast }.into(), left >= MAX_HOPS)
+            }
+            _ => return,
+        };
+        self.observed.long_ways += usize::from(is_too_far);
+        self.send(node, to, input);
+    }
+
+    fn sign(&mut self, node: usize, status: Status) {
+        let (record, instant) = (sign(status), self.instant());
+        let version = (self.network.ids[node], record.status.version);
+        self.signed.entry(version).or_default().push(record.bytes.clone());
+        if let Some(overlay) = &mut self.nodes[node].overlay {
+            overlay.handle_input(StatusInput::Signed { record }, instant);
+        }
+    }
+
+    fn note_ban(&mut self, node: usize, peer: &NodeId) {
+        let is_unjust = self.is_honest(node) && self.number(peer).is_some_and(|peer| self.is_honest(peer));
+        self.observed.bans += 1;
+        self.observed.unjust_bans += usize::from(is_unjust);
     }
 
     /// Whether the owner of a record signed it. Most often it is the very buffer that was signed.
@@ -289,7 +292,9 @@ impl Simulator {
         }
     }
 
-    fn note_handler_run(&mut self, source: NodeId, body: &[u8]) {
+    fn note_handler_run(&mut self, node: usize, source: NodeId, body: &[u8]) {
+        let knows = |overlay: &Overlay| source == overlay.node() || overlay.is_certified(&source);
+        self.observed.uncertified += usize::from(!self.overlay(node).is_some_and(knows));
         let exchange = body.try_into().map(|bytes| ExchangeId(u64::from_be_bytes(bytes)));
         if let (Some(from), Ok(exchange)) = (self.number(&source), exchange)
             && let Some(trace) = self.observed.requests.get_mut(&(from, exchange))
