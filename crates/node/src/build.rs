@@ -79,11 +79,7 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
         unlisted: Unlisted::default(),
     };
     let behaviour = Behaviour::new(behaviour_config(&config, epoch, PolicyCertifier::new(shared.clone())));
-    let swarm_config = swarm::Config::with_tokio_executor()
-        .with_idle_connection_timeout(Duration::from_secs(60))
-        .with_max_negotiating_inbound_streams(16)
-        .with_per_connection_event_buffer_size(64);
-    let mut swarm = Swarm::new(transport, behaviour, PeerId::from(node), swarm_config);
+    let mut swarm = Swarm::new(transport, behaviour, PeerId::from(node), swarm_config());
 
     let mut admission = Admission::new(node, shared, config.adoptions.clone());
     admission.begin(swarm.behaviour_mut());
@@ -122,6 +118,13 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
         duplicates: 0,
     };
     Ok(Bound { event_loop, handle, addresses })
+}
+
+fn swarm_config() -> swarm::Config {
+    swarm::Config::with_tokio_executor()
+        .with_idle_connection_timeout(Duration::from_secs(60))
+        .with_max_negotiating_inbound_streams(16)
+        .with_per_connection_event_buffer_size(64)
 }
 
 impl Bound {

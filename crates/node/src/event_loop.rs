@@ -149,13 +149,7 @@ impl EventLoop {
                 self.shown.touch();
                 self.report_duplicate(node, address.as_ref(), epoch);
             }
-            Event::EpochOutrun { seen } => {
-                tracing::warn!(
-                    seen,
-                    "the network knows this node in a later epoch: its data directory was lost, and its clock is behind; it takes a later one"
-                );
-                self.epochs.begin_above(seen, tokio::time::Instant::now());
-            }
+            Event::EpochOutrun { seen } => self.outrun(seen),
             Event::Banned { peer, until, reason } => {
                 self.report_ban(&peer, until, reason);
                 self.shown.touch();
@@ -202,6 +196,14 @@ impl EventLoop {
             let snapshot = view::snapshot(&self.facts, overlay, &self.admissions, &self.round_trips, counts);
             self.shown.show(snapshot, began, Instant::now());
         }
+    }
+
+    fn outrun(&mut self, seen: u64) {
+        tracing::warn!(
+            seen,
+            "the network knows this node in a later epoch: its data directory was lost, and its clock is behind; it takes a later one"
+        );
+        self.epochs.begin_above(seen, tokio::time::Instant::now());
     }
 
     fn handle_epoch(&mut self, taken: Result<u64, EpochError>) {

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use nuncio_identity::{NodeId, NodeKey};
 use nuncio_protocol::{
     amop::Multicast,
-    status_sync::{Equivocation, Status},
+    status_sync::{Equivocation, Record, Status},
 };
 use nuncio_testkit::conformance::{Table, Transcript, check};
 use proptest::{
@@ -97,9 +97,10 @@ fn documents() -> Vec<(&'static str, String)> {
     let (nodes, context) = three();
     let [source, ..] = nodes;
     let gossip = (values::topic(), values::gossip((source, EPOCH)));
-    let record =
-        || (values::status(source, nodes.to_vec()), collection::vec(values::bytes(100), 0..=status::MAX_CHAIN));
-    let signed = |(own, chain): (_, Vec<Bytes>)| status::sign_record(own, &chain, &context);
+    let own = || values::status(source, nodes.to_vec());
+    let record = (own(), collection::vec(values::bytes(100), 0..=status::MAX_CHAIN));
+    // In an answer, records are bytes as they came.
+    let carried = |status, bytes| Arc::new(Record { status, bytes });
     let lists = || collection::vec(values::bytes(100), 0..4);
     vec![
         (
@@ -112,20 +113,19 @@ fn documents() -> Vec<(&'static str, String)> {
             "gossip",
             hash(gossip, |(topic, gossip)| multicast::encode(&multicast::gossip_topic(Some(&topic)), gossip, &context)),
         ),
-        ("status_record", hash(record(), |record| signed(record).bytes.to_vec())),
+        ("status_record", hash(record, |(own, chain)| status::sign_record(own, &chain, &context).bytes.to_vec())),
         ("status_query", hash(values::query(nodes.to_vec()), |query| status::encode_query(&query, []))),
         (
             "status_answer",
-            hash((record(), any::<bool>()), |(record, more)| {
-                status::encode_answer(&[Arc::new(signed(record))], &HashSet::new(), &[], more)
+            hash((own(), values::bytes(600), any::<bool>()), |(own, bytes, more)| {
+                status::encode_answer(&[carried(own, bytes)], &HashSet::new(), &[], more)
             }),
         ),
         (
             "status_proofs",
-            hash(record(), |(own, chain)| {
-                let other = Status { proofs: !own.proofs, ..own.clone() };
-                let [first, second] = [own, other].map(|own| Arc::new(signed((own, chain.clone()))));
-                let proof = Equivocation::of(first, second).unwrap();
+            hash((own(), values::bytes(600), values::bytes(600)), |(own, one, other)| {
+                let differs = Status { proofs: !own.proofs, ..own.clone() };
+                let proof = Equivocation::of(carried(own, one), carried(differs, other)).unwrap();
                 status::encode_answer(&[], &HashSet::new(), &[proof], false)
             }),
         ),

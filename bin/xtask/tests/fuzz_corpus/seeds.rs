@@ -41,6 +41,7 @@ pub(crate) fn all() -> Vec<Seed> {
     let mut seeds = channel();
     seeds.extend(streams::seeds());
     seeds.extend(records());
+    seeds.extend(verdicts());
     seeds.extend(files());
     seeds.extend(file_messages::seeds());
     seeds
@@ -148,8 +149,6 @@ fn records() -> Vec<Seed> {
     let paged = signed(Status { topics: many, ..own.clone() });
     let other = signed(Status { name: "another name".into(), ..own });
     let proof = Equivocation::of(Arc::clone(&record), other).unwrap();
-    let protocol = Protocol { highest: 3, features: ["later".to_owned()].into(), ..Protocol::of_this_release() };
-    let refused = Verdict { network: "fuzz".into(), max_body: 10 << 20, refusal: Some("denied".into()), protocol };
     let topic = multicast::gossip_topic(Some(&Topic::new("t1").unwrap()));
     let held = BTreeMap::from([(IssuerId([5; 32]), 3)]);
     let gossip = |topic: &str, body: &'static str| {
@@ -179,6 +178,13 @@ fn records() -> Vec<Seed> {
         ("gossip", "broadcast", gossip(multicast::BROADCAST, "all")),
         ("gossip", "topic", gossip(&topic, "some")),
         ("gossip", "not_of_these_topics", gossip("nuncio/topic/t2", "few")),
+    ]
+}
+
+fn verdicts() -> Vec<Seed> {
+    let protocol = Protocol { highest: 3, features: ["later".to_owned()].into(), ..Protocol::of_this_release() };
+    let refused = Verdict { network: "fuzz".into(), max_body: 10 << 20, refusal: Some("denied".into()), protocol };
+    vec![
         ("verdict", "refused", refused.encode()[2..].to_vec()),
         ("verdict", "admitted", Verdict { refusal: None, ..refused }.encode()[2..].to_vec()),
         ("verdict", "of_version_1", b"\x0a\x04fuzz\x10\x07".to_vec()),
