@@ -27,9 +27,9 @@ fn network(seed: u64) -> Simulator {
         network.subscribe(*client, &[&topic]);
     }
     network.run_for(4 * second);
-    for from in 0..NODES {
+    for (from, client) in clients.iter().enumerate() {
         network.request(from, (from + 3) % NODES, 5 * second);
-        network.publish(clients[from], if from % 2 == 0 { Kind::Unicast } else { Kind::Multicast }, &topic);
+        network.publish(*client, if from % 2 == 0 { Kind::Unicast } else { Kind::Multicast }, &topic);
         network.run_for(second / 4);
     }
     network.crash(1);
