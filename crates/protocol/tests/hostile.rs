@@ -337,6 +337,24 @@ fn a_member_whose_answers_always_have_more_is_cut_off_within_ten_seconds() {
     assert_eq!(a.overlay.links().len(), 1);
 }
 
+/// T14: slower than any budget, but untrue.
+#[test]
+fn a_member_that_cannot_show_what_it_announced_is_struck_for_each_and_cut_off() {
+    let mut a = ring();
+    let mut banned = Vec::new();
+    for n in 100..120 {
+        let (via, version) = (node_id(1), Version { epoch: 1, seq: 1 });
+        a.input(StatusInput::Announced { via, node: node_id(n), version });
+        for _ in 0..2 {
+            banned.extend(bans(&a.answered(1, vec![])));
+            banned.extend(bans(&a.advance(S)));
+        }
+    }
+    assert_eq!(banned.first(), Some(&node_id(1)));
+    assert!(a.overlay.strikes()[&Strike::EmptyPromise] >= 10);
+    assert_eq!(a.overlay.strikes().len(), 1, "for nothing else");
+}
+
 /// T15: questions without end.
 #[test]
 fn a_member_that_asks_for_everything_all_the_time_is_cut_off_within_ten_seconds_and_others_are_answered() {
