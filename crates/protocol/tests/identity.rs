@@ -109,6 +109,27 @@ fn another_host_with_our_own_key_is_told_of_once() {
     let told = |outputs: &[Output]| {
         outputs.iter().filter(|output| matches!(output, Output::DuplicateIdentity { epoch: 9, .. })).count()
     };
+    a.advance(Duration::from_secs(31));
     assert_eq!(told(&a.answered(1, vec![ours.clone()])), 1);
     assert_eq!(told(&a.answered(1, vec![ours])), 0);
+}
+
+#[test]
+fn a_node_that_lost_its_data_and_whose_clock_is_behind_goes_on_above_what_is_remembered_of_it() {
+    let mut a = lone();
+    a.link(1, &[0], &[]);
+    let mut remembered = record(0, 7, &[], &[]).status.clone();
+    remembered.version.epoch = 9;
+    let remembered = nuncio_testkit::simulator::sign(remembered);
+    let outputs = a.answered(1, vec![remembered.clone()]);
+    assert!(outputs.contains(&Output::EpochOutrun { seen: 9 }), "{outputs:?}");
+    assert!(!a.answered(1, vec![remembered]).contains(&Output::EpochOutrun { seen: 9 }), "once");
+
+    let now = a.now;
+    a.overlay.begin_epoch(10, now);
+    let outputs = [a.outputs(), a.advance(Duration::from_secs(3))].concat();
+    let ended = |output: &Output| matches!(output, Output::LinkDown { reason: LinkDownReason::Leaving, .. });
+    assert!(outputs.iter().any(ended), "links begin anew: {outputs:?}");
+    assert_eq!(a.overlay.version().epoch, 10);
+    assert_eq!(a.overlay.record(&node_id(0)).map(|own| own.status.version.epoch), Some(10));
 }

@@ -9,8 +9,6 @@ extern crate self as nuncio_wire;
 
 pub mod amop;
 pub mod announcement;
-#[cfg(test)]
-mod conformance;
 mod error;
 mod field;
 mod header;
@@ -20,6 +18,8 @@ pub mod multicast;
 mod proto;
 mod signing;
 pub mod status;
+#[cfg(test)]
+mod tests;
 pub mod unicast;
 pub mod verdict;
 

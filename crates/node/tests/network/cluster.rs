@@ -6,7 +6,7 @@ use bytes::Bytes;
 use nuncio_node::{BuildError, Config, Incoming, build};
 use nuncio_protocol::{
     MAX_BODY, Topic,
-    unicast::{Refusal, UnicastError},
+    unicast::{Refusal, UnicastError, Unknown},
 };
 use nuncio_testkit::TestAuthority;
 
@@ -73,7 +73,8 @@ async fn a_request_nobody_takes_is_refused_with_the_reason() {
     let request = tokio::spawn(async move { asker.request(target, Bytes::from("?"), DEADLINE).await });
     let Some(Incoming::Unicast { responder, .. }) = listener.next().await else { panic!("a request") };
     drop(responder);
-    assert_eq!(request.await.unwrap(), Err(UnicastError::Refused(Refusal::NoHandler)));
+    let unanswered = UnicastError::Unknown(Unknown::Unanswered);
+    assert_eq!(request.await.unwrap(), Err(unanswered), "a listener had it");
 }
 
 #[tokio::test(flavor = "multi_thread")]

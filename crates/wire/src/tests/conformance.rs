@@ -2,7 +2,7 @@
 //!
 //! Signatures are deterministic (RFC 6979); what is sealed is so here because the sealing keys are fixed.
 
-#[path = "../tests/wire/values.rs"]
+#[path = "../../tests/wire/values.rs"]
 mod values;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
