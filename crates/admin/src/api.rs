@@ -111,6 +111,9 @@ pub struct Node {
     /// The newest revocation list it holds of each issuer: the series, hexadecimal, and the number.
     #[serde(default)]
     pub revocations: BTreeMap<String, u64>,
+    /// Whether it is expelled: it signed two statuses with one version, and the proof is held.
+    #[serde(default)]
+    pub equivocates: bool,
 }
 
 /// The way to a node (`GET /v1/route/{node}`).

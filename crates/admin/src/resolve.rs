@@ -74,6 +74,7 @@ mod tests {
                     next_hop: None,
                     name: String::new(),
                     agency: String::new(),
+                    equivocates: false,
                     record: None,
                 })
                 .collect(),

@@ -123,6 +123,8 @@ pub struct NodeSnapshot {
     pub name: String,
     /// The agency in its certificate.
     pub agency: String,
+    /// Whether it is expelled for two statuses that it signed with one version.
+    pub equivocates: bool,
     /// Its last record; `None` before the first.
     pub record: Option<Arc<Record>>,
 }

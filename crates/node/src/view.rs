@@ -119,6 +119,7 @@ fn node(view: NodeView) -> NodeSnapshot {
         next_hop: view.next_hop.map(|node| node.to_string()),
         name: status.map_or_else(String::new, |status| status.name.clone()),
         agency: status.map_or_else(String::new, |status| status.agency.clone()),
+        equivocates: view.equivocates,
         record: view.record,
     }
 }

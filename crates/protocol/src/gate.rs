@@ -107,6 +107,8 @@ pub(crate) enum Verdict<M> {
     Sealed(M),
     /// Dropped.
     Refused,
+    /// Dropped, and whoever brought it broke a rule.
+    Struck(Strike),
 }
 
 impl<M> Admitted<M> {
@@ -176,7 +178,7 @@ impl Gate {
             }
         }
         if admitted.is_repeated && !peer.may_repeat(now) {
-            return Verdict::Refused;
+            return Verdict::Struck(Strike::Replayed);
         }
         Verdict::Mine(admitted)
     }
@@ -191,6 +193,9 @@ impl Gate {
         now: Instant,
     ) -> Verdict<Multicast> {
         let Some(peer) = self.peers.get_mut(&from) else { return Verdict::Refused };
+        if multicast.destinations.is_empty() {
+            return Verdict::Struck(Strike::Misdirected);
+        }
         if multicast.source == life.node || directory.peering.is_expelled(&multicast.source) {
             return Verdict::Refused;
         }

@@ -137,6 +137,35 @@ fn a_request_replayed_after_a_restart_of_its_target_is_not_run() {
 
 /// T5: a captured request of an earlier life of its source, whose number the present one has not used.
 #[test]
+fn a_member_that_brings_a_captured_request_again_and_again_is_cut_off_within_ten_seconds() {
+    let mut b = ring();
+    let captured = |via: usize, number: u64| UnicastInput::Received {
+        from: node_id(via),
+        message: Message { header: header(3, 0, number), content: Content::Request { body: Bytes::new() } },
+    };
+    assert_eq!(runs(&b.input(captured(1, 1))), 1);
+    let mut banned = Vec::new();
+    for _ in 0..100_000 {
+        let outputs = b.input(captured(1, 1));
+        assert_eq!(runs(&outputs), 0);
+        banned.extend(bans(&outputs));
+        banned.extend(bans(&b.advance(S / 10_000)));
+        if !banned.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(banned, [node_id(1)]);
+    assert_eq!(runs(&b.input(captured(2, 2))), 1, "whom it replayed is heard over others");
+}
+
+#[test]
+fn a_member_that_sends_multicasts_for_nobody_is_cut_off() {
+    let mut a = ring();
+    let banned = (0..30).flat_map(|_| bans(&a.input(brought(1, &multicast(3, [], Bytes::new()))))).collect::<Vec<_>>();
+    assert_eq!(banned, [node_id(1)]);
+}
+
+#[test]
 fn what_an_earlier_life_of_its_source_asked_runs_no_more() {
     let mut a = ring();
     let mut status = record(3, 1, &[1, 2], &[]).status.clone();

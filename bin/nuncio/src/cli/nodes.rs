@@ -22,7 +22,12 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
             node.agency.clone(),
             node.epoch.to_string(),
             node.seq.to_string(),
-            if node.reachable { "yes" } else { "no" }.to_owned(),
+            match (node.equivocates, node.reachable) {
+                (true, _) => "expelled: it signed two statuses with one version",
+                (false, true) => "yes",
+                (false, false) => "no",
+            }
+            .to_owned(),
             or_dash(node.hops),
             or_dash(node.next_hop.as_deref().map(short)),
             node.topics.join(" "),

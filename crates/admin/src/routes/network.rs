@@ -80,6 +80,7 @@ pub(super) async fn nodes(State(context): State<Context>) -> Json<Vec<Node>> {
                 addresses: node.addresses(),
                 application: node.application(),
                 revocations: node.revocations(),
+                equivocates: node.equivocates,
             })
             .collect(),
     )

@@ -20,7 +20,7 @@ const ANNOUNCEMENTS: Rate = Rate { per_second: 1_000.0, burst: 10_000.0 };
 const GOSSIP: CastRate = CastRate::times(4.0);
 
 /// Requests that one neighbour brings again. When a hop dies silently, all that it swallowed in two seconds comes again.
-const REPEATED: Rate = Rate { per_second: 5_000.0, burst: 100_000.0 };
+const REPEATED: Rate = Rate { per_second: 2_000.0, burst: 30_000.0 };
 
 /// What a linked peer may still have us do.
 #[derive(Debug)]

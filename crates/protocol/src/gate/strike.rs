@@ -10,9 +10,9 @@ pub enum Strike {
     Forged,
     /// A message, or an announcement, of a node whose certificate it could not show when it was asked.
     Uncertified,
-    /// A message that was not for this node, nor to be relayed by it.
+    /// A message that is for nobody.
     Misdirected,
-    /// The same message once more, from the node that made it.
+    /// The same messages again and again, more than any hop that fell silent could have swallowed.
     Replayed,
     /// More messages, bytes or signatures to check than its budget.
     Overspent,
@@ -60,7 +60,7 @@ impl fmt::Display for Strike {
             Self::Malformed => "it sends bytes that are no message",
             Self::Forged => "it brings signatures or seals that do not hold",
             Self::Uncertified => "it brings messages of nodes whose certificates it cannot show",
-            Self::Misdirected => "it sends messages that do not belong here",
+            Self::Misdirected => "it sends messages that are for nobody",
             Self::Replayed => "it sends messages again",
             Self::Overspent => "it sends more than its budget",
             Self::EmptyPromise => "it promises records that it has not got",

@@ -35,6 +35,7 @@ impl Overlay {
                 let epoch = message.header.source_epoch;
                 self.hold(from, Waiting::Unicast(message), epoch, now);
             }
+            Verdict::Struck(strike) => self.outbox.strike(from, strike),
             Verdict::Refused => {}
         }
     }
@@ -50,6 +51,7 @@ impl Overlay {
                 let epoch = message.header.source_epoch;
                 self.hold(from, Waiting::Bridge(message), epoch, now);
             }
+            Verdict::Struck(strike) => self.outbox.strike(from, strike),
             Verdict::Refused => {}
         }
     }
@@ -63,6 +65,7 @@ impl Overlay {
                 let epoch = multicast.epoch;
                 self.hold(from, Waiting::Multicast(multicast), epoch, now);
             }
+            Verdict::Struck(strike) => self.outbox.strike(from, strike),
             Verdict::Passing(_) | Verdict::Outlived(_) | Verdict::Refused => {}
         }
     }
