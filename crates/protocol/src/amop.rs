@@ -1,6 +1,6 @@
 //! AMOP: publish, deliver, acknowledge, reply.
 //!
-//! What clients see follows FISCO BCOS 2.x; what nodes say to each other is our own. [`Amop`] is one machine made of
+//! What clients see follows FISCO BCOS 2.x; what nodes say to each other is our own. Its machine is one made of
 //! five: subscriptions (who subscribes what), exchanges (the publisher's side of a unicast), deliveries (the subscriber's
 //! side), multicasts, and private topics (who has proved itself to whom).
 

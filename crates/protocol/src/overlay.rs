@@ -188,7 +188,7 @@ impl Overlay {
         self.record(&self.life.node).into_iter().chain(self.status_sync.records())
     }
 
-    /// Whether the node is refused since [`Input::Expelled`].
+    /// Whether the node is refused since [`crate::AccessInput::Expelled`].
     pub fn is_expelled(&self, node: &NodeId) -> bool {
         self.peering.is_expelled(node)
     }
