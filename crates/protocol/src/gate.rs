@@ -260,8 +260,8 @@ impl Gate {
     }
 
     /// Keeps a message until its source's record is here; says whether there is room.
-    pub(crate) fn hold(&mut self, from: NodeId, waiting: Waiting, now: Instant) -> bool {
-        self.held.hold(from, waiting, now)
+    pub(crate) fn hold(&mut self, from: NodeId, waiting: Waiting, is_asked: bool, now: Instant) -> bool {
+        self.held.hold(from, waiting, is_asked, now)
     }
 
     /// Takes what waited for a source's record.
@@ -312,8 +312,8 @@ impl Gate {
         self.scores.strikes()
     }
 
-    /// Gives up what was held too long, with who brought it.
-    pub(crate) fn give_up(&mut self, now: Instant) -> Vec<(NodeId, Waiting)> {
+    /// Gives up what was held too long; with who brought it, if that was asked for the record.
+    pub(crate) fn give_up(&mut self, now: Instant) -> Vec<(Option<NodeId>, Waiting)> {
         self.held.give_up(now)
     }
 

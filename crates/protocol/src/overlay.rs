@@ -131,8 +131,9 @@ impl Overlay {
             self.forget(&node);
         }
         for (from, waiting) in self.gate.give_up(now) {
-            // Whoever passes something on has the record of its source, and was asked for it.
-            if !self.is_certified(&waiting.source()) && !self.is_expelled(&waiting.source()) {
+            let is_unknown = !self.is_certified(&waiting.source()) && !self.is_expelled(&waiting.source());
+            // Whoever passes something on has the record of its source; it was asked for that.
+            if let Some(from) = from.filter(|_| is_unknown) {
                 self.outbox.strike(from, Strike::Uncertified);
             }
             self.drop_gossip(waiting.gossip());

@@ -50,6 +50,8 @@ struct Entry {
     from: NodeId,
     source: NodeId,
     weight: usize,
+    /// Whether who brought it is asked for the record of its source.
+    is_asked: bool,
     waiting: Waiting,
 }
 
@@ -86,7 +88,7 @@ impl Waiting {
 
 impl Held {
     /// Says whether there is room for it.
-    pub(super) fn hold(&mut self, from: NodeId, waiting: Waiting, now: Instant) -> bool {
+    pub(super) fn hold(&mut self, from: NodeId, waiting: Waiting, is_asked: bool, now: Instant) -> bool {
         let weight = waiting.weight();
         let (messages, bytes) = self.shares.get(&from).copied().unwrap_or_default();
         let fits = self.queue.len() < MAX_MESSAGES
@@ -97,7 +99,7 @@ impl Held {
             self.bytes += weight;
             self.shares.insert(from, (messages + 1, bytes + weight));
             let source = waiting.source();
-            self.queue.push_back(Entry { until: now + PATIENCE, from, source, weight, waiting });
+            self.queue.push_back(Entry { until: now + PATIENCE, from, source, weight, is_asked, waiting });
         }
         fits
     }
@@ -110,12 +112,14 @@ impl Held {
         self.take(|entry| entry.from == *peer).map(|entry| entry.waiting).collect()
     }
 
-    /// Gives up what waited too long, with who brought it.
-    pub(super) fn give_up(&mut self, now: Instant) -> Vec<(NodeId, Waiting)> {
+    /// Gives up what waited too long; with who brought it, if that was asked for the record.
+    pub(super) fn give_up(&mut self, now: Instant) -> Vec<(Option<NodeId>, Waiting)> {
         if self.next().is_none_or(|next| next > now) {
             return Vec::new();
         }
-        self.take(|entry| entry.until <= now).map(|entry| (entry.from, entry.waiting)).collect()
+        self.take(|entry| entry.until <= now)
+            .map(|entry| (entry.is_asked.then_some(entry.from), entry.waiting))
+            .collect()
     }
 
     pub(super) fn next(&self) -> Option<Instant> {

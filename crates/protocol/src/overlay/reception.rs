@@ -105,9 +105,13 @@ impl Overlay {
     fn hold(&mut self, from: NodeId, waiting: Waiting, epoch: u64, now: Instant) {
         let (source, gossip) = (waiting.source(), waiting.gossip());
         let seq = if let Waiting::Announcement { version, .. } = &waiting { version.seq } else { 1 };
-        if !self.gate.hold(from, waiting, now) {
+        // Of a crowd of unknown nodes only so many are asked for at once.
+        let version = Version { epoch, seq };
+        let is_asked = self.status_sync.handle_announced(from, source, version, &mut self.outbox, now);
+        if !self.gate.hold(from, waiting, is_asked, now) {
             self.drop_gossip(gossip);
-        } else if self.status_sync.handle_announced(from, source, Version { epoch, seq }, &mut self.outbox, now) {
+        }
+        if is_asked {
             self.settle(now);
         }
     }

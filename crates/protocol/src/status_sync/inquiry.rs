@@ -271,7 +271,9 @@ impl Inquiry {
             End::Answered { .. } if !can_ask_itself => offer.missed(now),
             End::Answered { .. } | End::Failed => Miss::GiveUp,
         };
-        if end == Miss::Lie {
+        // Whoever showed any record of the node told the truth, as the announcement was signed: it may lag behind it itself.
+        let has_shown = node != *peer && table.version(&node).is_some();
+        if end == Miss::Lie && !has_shown {
             outbox.strike(*peer, Strike::EmptyPromise);
         }
         if end == Miss::AskAgain {
