@@ -7,8 +7,6 @@ pub use multicast::{MAX_DESTINATIONS, open_multicast};
 #[cfg(test)]
 pub(crate) use multicast::seal_for_each;
 
-use std::time::Duration;
-
 use bytes::{Bytes, BytesMut};
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
@@ -19,7 +17,6 @@ use prost::Message as _;
 
 use crate::{
     DecodeError, SigningContext,
-    field::{decode_hops, decode_node, encode_clock, encode_millis, encode_node},
     header::{Associated, bounded},
     length_prefixed,
     proto::{self, BridgeContent, BridgeHeader, SealedBridge, bridge_content, bridge_header},
@@ -114,18 +111,7 @@ fn encode(message: Message, peer: NodeId, context: &SigningContext, out: &mut By
         }
         Content::Received => (bridge_header::Content::Received(proto::Received {}), Bytes::new()),
     };
-    let fields = BridgeHeader {
-        number: header.number,
-        source_epoch: header.source_epoch,
-        hops_left: header.hops_left.into(),
-        hops: header.hops.into(),
-        source: encode_node(header.source, me),
-        target: encode_node(header.target, peer),
-        sent_ms: encode_clock(header.sent),
-        lifetime_ms: encode_millis(header.lifetime),
-        target_epoch: header.target_epoch,
-        content: Some(content),
-    };
+    let fields = BridgeHeader { content: Some(content), ..BridgeHeader::of(&header, me, peer) };
     length_prefixed::encode(&fields, body.len(), out);
     Some(body)
 }
@@ -149,19 +135,9 @@ fn decode_message(
     context: &SigningContext,
 ) -> Result<Message, DecodeError> {
     let me = context.node();
+    let header = fields.header(me, peer)?;
     let content = fields.content.ok_or(DecodeError::Field { field: "content" })?;
     bounded(&body, MAX_BODY, matches!(content, bridge_header::Content::Sealed(_)))?;
-    let header = Header {
-        source: decode_node(&fields.source, peer)?,
-        source_epoch: fields.source_epoch,
-        target: decode_node(&fields.target, me)?,
-        target_epoch: fields.target_epoch,
-        number: fields.number,
-        sent: Duration::from_millis(fields.sent_ms),
-        lifetime: Duration::from_millis(fields.lifetime_ms.into()),
-        hops_left: decode_hops(fields.hops_left),
-        hops: decode_hops(fields.hops).max(1),
-    };
     let in_clear = header.source == peer && header.target == me;
     let content = match content {
         bridge_header::Content::Sealed(SealedBridge { asks }) => {

@@ -1,5 +1,7 @@
 //! The header of a message between two nodes, and the seal over its content.
 
+use std::time::Duration;
+
 use bytes::{Buf, BufMut, Bytes};
 use nuncio_identity::NodeId;
 use nuncio_protocol::Header;
@@ -7,13 +9,53 @@ use prost::Message;
 
 use crate::{
     DecodeError, SigningContext,
-    field::{encode_clock, encode_millis},
+    field::{decode_hops, decode_node, encode_clock, encode_millis, encode_node},
     keyring::{self, OpenError},
     length_prefixed::MAX_SEALED_OVERHEAD,
+    proto::{BridgeHeader, UnicastHeader},
 };
 
 /// Bytes of the length in front of a sealed message's own header.
 const LENGTH: usize = 2;
+
+macro_rules! carries_header {
+    ($($fields:ty),+) => {
+        $(impl $fields {
+            /// The fields of the header of a message for the linked peer `peer`; all others are empty.
+            pub(crate) fn of(header: &Header, me: NodeId, peer: NodeId) -> Self {
+                Self {
+                    number: header.number,
+                    source_epoch: header.source_epoch,
+                    hops_left: header.hops_left.into(),
+                    hops: header.hops.into(),
+                    source: encode_node(header.source, me),
+                    target: encode_node(header.target, peer),
+                    sent_ms: encode_clock(header.sent),
+                    lifetime_ms: encode_millis(header.lifetime),
+                    target_epoch: header.target_epoch,
+                    ..Self::default()
+                }
+            }
+
+            /// The header of a message that came from the linked peer `peer`.
+            pub(crate) fn header(&self, me: NodeId, peer: NodeId) -> Result<Header, DecodeError> {
+                Ok(Header {
+                    source: decode_node(&self.source, peer)?,
+                    source_epoch: self.source_epoch,
+                    target: decode_node(&self.target, me)?,
+                    target_epoch: self.target_epoch,
+                    number: self.number,
+                    sent: Duration::from_millis(self.sent_ms),
+                    lifetime: Duration::from_millis(self.lifetime_ms.into()),
+                    hops_left: decode_hops(self.hops_left),
+                    hops: decode_hops(self.hops).max(1),
+                })
+            }
+        })+
+    };
+}
+
+carries_header!(BridgeHeader, UnicastHeader);
 
 /// What is sealed along with the content: all of the header that must not change on the way.
 pub(crate) struct Associated(Vec<u8>);

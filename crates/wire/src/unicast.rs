@@ -1,11 +1,9 @@
 //! `/nuncio/unicast/2`: requests and answers between nodes.
 
-use std::time::Duration;
-
 use bytes::{Bytes, BytesMut};
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Header, MAX_BODY,
+    MAX_BODY,
     peering::Parting,
     unicast::{Content, Message, Refusal},
 };
@@ -13,7 +11,6 @@ use prost::Message as _;
 
 use crate::{
     DecodeError, SigningContext,
-    field::{decode_hops, decode_node, encode_clock, encode_millis, encode_node},
     header::{Associated, bounded},
     length_prefixed,
     proto::{self, SealedUnicast, UnicastHeader, UnicastKind},
@@ -94,21 +91,8 @@ pub fn encode(message: Message, peer: NodeId, context: &SigningContext, out: &mu
     } else {
         (kind, refusal, body)
     };
-    let header = UnicastHeader {
-        number: header.number,
-        source_epoch: header.source_epoch,
-        hops_left: header.hops_left.into(),
-        hops: header.hops.into(),
-        source: encode_node(header.source, me),
-        target: encode_node(header.target, peer),
-        kind: kind.into(),
-        sent_ms: encode_clock(header.sent),
-        lifetime_ms: encode_millis(header.lifetime),
-        target_epoch: header.target_epoch,
-        refusal,
-        parting: 0,
-    };
-    length_prefixed::encode(&header, body.len(), out);
+    let fields = UnicastHeader { kind: kind.into(), refusal, ..UnicastHeader::of(&header, me, peer) };
+    length_prefixed::encode(&fields, body.len(), out);
     Some(body)
 }
 
@@ -153,17 +137,7 @@ fn decode_message(
     let kind = fields.kind();
     let is_sealed = matches!(kind, UnicastKind::SealedRequest | UnicastKind::SealedAnswer);
     bounded(&body, MAX_BODY, is_sealed)?;
-    let header = Header {
-        source: decode_node(&fields.source, peer)?,
-        source_epoch: fields.source_epoch,
-        target: decode_node(&fields.target, me)?,
-        target_epoch: fields.target_epoch,
-        number: fields.number,
-        sent: Duration::from_millis(fields.sent_ms),
-        lifetime: Duration::from_millis(fields.lifetime_ms.into()),
-        hops_left: decode_hops(fields.hops_left),
-        hops: decode_hops(fields.hops).max(1),
-    };
+    let header = fields.header(me, peer)?;
     if is_sealed {
         let content = Content::Sealed { asks: kind == UnicastKind::SealedRequest, bytes: body };
         let message = Message { header, content };
