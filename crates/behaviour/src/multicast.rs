@@ -49,7 +49,7 @@ impl Judging {
 /// What gossipsub is told.
 pub(crate) const fn acceptance(judgement: Judgement) -> MessageAcceptance {
     match judgement {
-        Judgement::Fresh | Judgement::Known => MessageAcceptance::Accept,
+        Judgement::Fresh => MessageAcceptance::Accept,
         Judgement::Dropped => MessageAcceptance::Ignore,
     }
 }

@@ -31,8 +31,6 @@ pub struct Stamp {
 pub enum Judgement {
     /// It is new here: to be handed to the application and passed on.
     Fresh,
-    /// To be passed on, though it says nothing new here.
-    Known,
     /// Not to be passed on.
     Dropped,
 }
