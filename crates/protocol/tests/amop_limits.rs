@@ -4,17 +4,13 @@ use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
 use nuncio_protocol::{
-    BridgeInput, Config, MAX_BODY, Output, Topic,
+    BridgeInput, MAX_BODY, Output, Topic,
     amop::{ClientId, ClientInput, ClientOutput, Content, Kind, Message, PublishSeq, ResultCode},
 };
 use nuncio_testkit::simulator::{Lone, header, node_id};
 
 const S: Duration = Duration::from_secs(1);
 const SEQ: PublishSeq = PublishSeq([9; 32]);
-
-fn node(n: usize) -> Lone {
-    Lone::new(n, Config { target_degree: 0, ..Config::default() })
-}
 
 fn topic(name: &str) -> Topic {
     Topic::new(name).expect("a valid topic")
@@ -56,7 +52,7 @@ fn receivers(outputs: &[Output]) -> Vec<ClientId> {
 
 #[test]
 fn whoever_subscribes_too_much_is_refused_whole_and_keeps_what_it_had() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.subscriber(1, &[]);
     subscribe(&mut a, 5, BTreeSet::from([topic("orders")]));
     assert!(!is_refused(&subscribe(&mut a, 6, names(3800, "!"))), "less than 1 MiB");
@@ -70,7 +66,7 @@ fn whoever_subscribes_too_much_is_refused_whole_and_keeps_what_it_had() {
 
 #[test]
 fn all_clients_together_have_a_budget_and_who_is_over_it_harms_nobody() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.subscriber(1, &[]);
     subscribe(&mut a, 5, BTreeSet::from([topic("orders")]));
     let mut refused = 0;
@@ -85,7 +81,7 @@ fn all_clients_together_have_a_budget_and_who_is_over_it_harms_nobody() {
 
 #[test]
 fn publishes_are_held_within_a_budget_and_one_client_takes_a_quarter() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0], &[("t", 1)]);
     for client in [1, 2] {
         a.subscriber(client, &[]);
@@ -109,7 +105,7 @@ fn brought(a: &mut Lone, source: usize, number: u64, data: Bytes) -> Vec<Output>
 
 #[test]
 fn messages_of_other_nodes_are_held_within_a_budget_and_one_node_takes_a_quarter() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     for n in [1, 2] {
         a.link(n, &[0], &[]);
     }
@@ -128,7 +124,7 @@ fn messages_of_other_nodes_are_held_within_a_budget_and_one_node_takes_a_quarter
 
 #[test]
 fn many_answered_messages_of_one_node_make_room_for_more() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0], &[]);
     let client = a.subscriber(5, &["t"]);
     let long = Bytes::from(vec![0; 1 << 20]);

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use bytes::Bytes;
 use nuncio_identity::{NodeId, Signature};
 use nuncio_protocol::{
-    BridgeInput, Config, MAX_BODY, Output, Topic,
+    BridgeInput, MAX_BODY, Output, Topic,
     amop::{
         ClientId, ClientInput, ClientOutput, Content, Destination, Kind, Message, Multicast, Post, PublishSeq,
         ResultCode, SealedPost,
@@ -15,10 +15,6 @@ use nuncio_testkit::simulator::{Lone, header, node_id, record};
 
 const SEQ: PublishSeq = PublishSeq([9; 32]);
 const PUBLISHER: ClientId = ClientId(1);
-
-fn node(n: usize) -> Lone {
-    Lone::new(n, Config { target_degree: 0, ..Config::default() })
-}
 
 fn publish(a: &mut Lone, topic: &str) -> Vec<Output> {
     let topic = Topic::new(topic).expect("a valid topic");
@@ -59,7 +55,7 @@ fn is_acknowledged(outputs: &[Output]) -> bool {
 
 #[test]
 fn the_publisher_is_answered_with_an_echo_even_without_subscribers() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.subscriber(PUBLISHER.0, &[]);
     let outputs = publish(&mut a, "t");
     assert!(is_acknowledged(&outputs));
@@ -68,7 +64,7 @@ fn the_publisher_is_answered_with_an_echo_even_without_subscribers() {
 
 #[test]
 fn one_message_leaves_per_next_hop_and_names_its_destinations() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.subscriber(PUBLISHER.0, &[]);
     a.link(1, &[0, 3, 4], &[("t", 1)]);
     a.link(2, &[0], &[("t", 2)]);
@@ -88,14 +84,14 @@ fn one_message_leaves_per_next_hop_and_names_its_destinations() {
 
 #[test]
 fn a_relay_delivers_and_splits_what_is_left() {
-    let mut origin = node(0);
+    let mut origin = Lone::passive(0);
     origin.subscriber(PUBLISHER.0, &[]);
     origin.link(1, &[0, 2, 3], &[("t", 1)]);
     origin.answered(1, vec![record(2, 1, &[1], &[("t", 1)]), record(3, 1, &[1], &[("t", 1)])]);
     let (to, destinations, multicast) = legs(&publish(&mut origin, "t")).remove(0);
     assert_eq!((to, destinations.len()), (node_id(1), 3));
 
-    let mut relay = node(1);
+    let mut relay = Lone::passive(1);
     relay.link(0, &[1], &[]);
     relay.link(2, &[1], &[]);
     relay.link(3, &[1], &[]);
@@ -110,7 +106,7 @@ fn a_relay_delivers_and_splits_what_is_left() {
 
 #[test]
 fn every_session_gets_the_same_seq_once_through_however_many_nodes_it_comes() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0], &[]);
     a.link(2, &[0], &[]);
     let clients = [a.subscriber(5, &["t"]), a.subscriber(6, &["t"])];
@@ -138,7 +134,7 @@ fn every_session_gets_the_same_seq_once_through_however_many_nodes_it_comes() {
 
 #[test]
 fn block_notifications_are_acknowledged_and_go_nowhere() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0], &[("_block_notify_1", 1)]);
     a.subscriber(PUBLISHER.0, &["_block_notify_1"]);
     let outputs = publish(&mut a, "_block_notify_1");
@@ -148,14 +144,14 @@ fn block_notifications_are_acknowledged_and_go_nowhere() {
 
 #[test]
 fn a_publisher_that_subscribes_gets_its_own_message() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.subscriber(PUBLISHER.0, &["t"]);
     assert_eq!(receivers(&publish(&mut a, "t")), [PUBLISHER]);
 }
 
 /// Node 0 with a publisher; subscribers at node 3, behind nodes 1 and 2, and at node 1 itself.
 fn two_paths() -> Lone {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.subscriber(PUBLISHER.0, &[]);
     a.link(1, &[0, 3], &[("t", 1)]);
     a.link(2, &[0, 3], &[]);
@@ -170,7 +166,7 @@ fn acknowledgement(from: usize, source: usize, number: u64) -> BridgeInput {
 
 #[test]
 fn what_a_silent_hop_swallows_goes_over_another_one_under_the_same_number() {
-    let (mut a, mut b) = (two_paths(), node(3));
+    let (mut a, mut b) = (two_paths(), Lone::passive(3));
     let first = legs(&publish(&mut a, "t"));
     let (hole, _, multicast) = first.iter().find(|(_, nodes, _)| nodes.contains(&node_id(3))).expect("a leg").clone();
     let again = legs(&a.advance(Duration::from_secs(1)));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nuncio_protocol::{
-    BridgeInput, Config, Output, PeeringInput, Topic,
+    BridgeInput, Output, PeeringInput, Topic,
     amop::{
         ChallengeId, ClientId, ClientInput, ClientOutput, Content, DeliveryId, Kind, Message, Multicast, PublishSeq,
         ResultCode,
@@ -28,10 +28,6 @@ fn channel_of(topic: &str, letter: char) -> String {
 
 fn topic(name: &str) -> Topic {
     Topic::new(name).expect("a valid topic")
-}
-
-fn node(n: usize) -> Lone {
-    Lone::new(n, Config { target_degree: 0, ..Config::default() })
 }
 
 struct Asked {
@@ -104,7 +100,7 @@ fn delivered(outputs: &[Output]) -> Vec<(ClientId, DeliveryId)> {
 
 /// Node 0 with a publisher and node 1, one of whose clients has proved itself.
 fn proved() -> Lone {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0], &[(PRIVATE, 1), (&channel('a'), 1)]);
     let id = asked(&subscribe(&mut a, PUBLISHER, &[PUSH]))[0].id;
     judge(&mut a, PUBLISHER, id, true);
@@ -113,7 +109,7 @@ fn proved() -> Lone {
 
 #[test]
 fn nothing_is_sent_before_the_proof_and_only_to_whom_it_was_given() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0], &[(PRIVATE, 1), (&channel('a'), 1)]);
     let open = asked(&subscribe(&mut a, PUBLISHER, &[PUSH]));
     assert_eq!(open.len(), 1);
@@ -141,7 +137,7 @@ fn nothing_is_sent_before_the_proof_and_only_to_whom_it_was_given() {
 
 /// A node with a publisher, and another one whose client 5 has proved itself; clients 6 and 7 have not.
 fn publisher_and_subscriber() -> (Lone, Lone) {
-    let (mut a, mut b) = (node(0), node(1));
+    let (mut a, mut b) = (Lone::passive(0), Lone::passive(1));
     a.link(1, &[0], &[]);
     b.link(0, &[1], &[]);
     subscribe(&mut b, 5, &[PRIVATE, &channel('a')]);
@@ -215,7 +211,7 @@ fn an_insider_that_names_a_channel_changes_nothing_for_its_owner() {
 
 #[test]
 fn of_several_that_name_a_channel_one_is_asked_and_the_next_when_it_fails() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     for n in [1, 2] {
         a.link(n, &[0], &[(PRIVATE, 1), (&channel('a'), 1)]);
     }
@@ -291,7 +287,7 @@ fn reached(outputs: &[Output]) -> Vec<ClientId> {
 
 #[test]
 fn a_challenge_is_taken_from_who_was_asked_and_goes_to_the_owner_alone() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     subscribe(&mut a, 5, &[PRIVATE, &channel('a')]);
     subscribe(&mut a, 66, &[PRIVATE, &channel('b'), &channel('a')]);
     assert_eq!(code(&challenge(&mut a, 66, &channel('a'), "sign this")), Some(ResultCode::NO_SUBSCRIBER));
@@ -332,7 +328,7 @@ fn nobody_is_asked_to_sign_what_another_was_asked() {
 
 #[test]
 fn local_subscribers_prove_themselves_too() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     subscribe(&mut a, 5, &[PRIVATE, &channel('a')]);
     subscribe(&mut a, 6, &[&channel('b')]);
     let open = asked(&subscribe(&mut a, PUBLISHER, &[PUSH]));
@@ -350,7 +346,7 @@ fn local_subscribers_prove_themselves_too() {
 
 #[test]
 fn challenges_are_single_use_and_belong_to_their_session() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     subscribe(&mut a, 2, &[]);
     a.link(1, &[0], &[(PRIVATE, 1), (&channel('a'), 1)]);
     let id = asked(&subscribe(&mut a, PUBLISHER, &[PUSH]))[0].id;
@@ -372,7 +368,7 @@ fn challenges_are_single_use_and_belong_to_their_session() {
 
 #[test]
 fn a_failed_or_silent_subscriber_is_challenged_again_after_a_pause() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0], &[(PRIVATE, 1), (&channel('a'), 1)]);
     let first = asked(&subscribe(&mut a, PUBLISHER, &[PUSH]))[0].id;
     judge(&mut a, PUBLISHER, first, false);
@@ -390,7 +386,7 @@ fn a_failed_or_silent_subscriber_is_challenged_again_after_a_pause() {
 /// A client that moved to another node while its old node was cut off is not taken for two.
 #[test]
 fn a_node_out_of_reach_owns_nothing() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     let link = a.link(1, &[0], &[(PRIVATE, 1), (&channel('a'), 1)]);
     a.link(2, &[0], &[(PRIVATE, 1), (&channel('a'), 1)]);
     for one in asked(&subscribe(&mut a, PUBLISHER, &[PUSH])) {
@@ -409,14 +405,14 @@ fn another_session_proves_itself_and_names_are_exact() {
     assert_eq!(asked(&outputs)[0].channel, channel('b'));
     assert_eq!(code(&publish(&mut a, Kind::Unicast, PRIVATE)), Some(ResultCode::NO_SUBSCRIBER));
 
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0], &[(PRIVATE, 1), ("#!$TopicNeedVerify_tt", 1), (&channel_of("tt", 'a'), 1)]);
     assert!(asked(&subscribe(&mut a, PUBLISHER, &[PUSH])).is_empty(), "the channel of tt is not one of t");
 }
 
 #[test]
 fn many_subscribers_are_challenged_a_few_at_a_time() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     for client in 100..140 {
         let own = format!("#!$VerifyChannel_{PRIVATE}_{client:032}");
         subscribe(&mut a, client, &[PRIVATE, &own]);
@@ -434,7 +430,7 @@ fn many_subscribers_are_challenged_a_few_at_a_time() {
 
 #[test]
 fn names_for_nodes_and_publishers_take_no_publishes() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     subscribe(&mut a, 5, &[PUSH, "#!$Private_x"]);
     subscribe(&mut a, PUBLISHER, &[]);
     for name in [PUSH, "#!$Private_x"] {

@@ -17,17 +17,13 @@ const S: Duration = Duration::from_secs(1);
 const SEQ: PublishSeq = PublishSeq([9; 32]);
 const PUBLISHER: ClientId = ClientId(1);
 
-fn node(n: usize) -> Lone {
-    Lone::new(n, Config { target_degree: 0, ..Config::default() })
-}
-
 fn topic() -> Topic {
     Topic::new("t").expect("a valid topic")
 }
 
 /// Node 0 with a publisher.
 fn with_publisher() -> Lone {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.subscriber(PUBLISHER.0, &[]);
     a
 }
@@ -82,7 +78,7 @@ fn result(from: usize, attempt: &Message, code: ResultCode) -> BridgeInput {
 
 #[test]
 fn a_message_goes_to_the_subscriber_of_another_node_and_its_answer_comes_back() {
-    let (mut publisher, mut subscriber) = (with_publisher(), node(1));
+    let (mut publisher, mut subscriber) = (with_publisher(), Lone::passive(1));
     publisher.link(1, &[0], &[("t", 1)]);
     subscriber.link(0, &[1], &[]);
     let client = subscriber.subscriber(5, &["t"]);
@@ -222,7 +218,7 @@ fn a_lost_link_moves_the_message_to_the_next_subscriber() {
 
 #[test]
 fn the_publishers_own_session_comes_last() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.subscriber(PUBLISHER.0, &["t"]);
     let delivery = delivered(&publish(&mut a))[0];
     assert_eq!(delivery.0, PUBLISHER, "the only subscriber there is");
@@ -237,7 +233,7 @@ fn the_publishers_own_session_comes_last() {
 
 #[test]
 fn no_session_gets_a_message_twice() {
-    let (mut publisher, mut subscriber) = (with_publisher(), node(1));
+    let (mut publisher, mut subscriber) = (with_publisher(), Lone::passive(1));
     publisher.link(1, &[0], &[("t", 2)]);
     subscriber.link(0, &[1], &[]);
     subscriber.subscriber(5, &["t"]);
@@ -250,7 +246,7 @@ fn no_session_gets_a_message_twice() {
 
 #[test]
 fn a_session_that_leaves_or_is_full_hands_the_message_to_the_next() {
-    let (mut publisher, mut subscriber) = (with_publisher(), node(1));
+    let (mut publisher, mut subscriber) = (with_publisher(), Lone::passive(1));
     publisher.link(1, &[0], &[("t", 3)]);
     subscriber.link(0, &[1], &[]);
     for client in 5..8 {
@@ -291,7 +287,7 @@ fn a_publisher_that_leaves_gets_nothing_more() {
 
 #[test]
 fn a_relay_carries_both_ways_and_turns_back_what_it_cannot_carry() {
-    let mut relay = node(1);
+    let mut relay = Lone::passive(1);
     relay.link(0, &[1], &[]);
     let mut publisher = with_publisher();
     publisher.link(1, &[0, 2], &[]);
@@ -344,7 +340,7 @@ fn two_paths() -> Lone {
 
 #[test]
 fn a_silent_hop_is_passed_in_time_and_remembered() {
-    let (mut a, mut b) = (two_paths(), node(3));
+    let (mut a, mut b) = (two_paths(), Lone::passive(3));
     b.link(1, &[3], &[]);
     b.link(2, &[3], &[]);
     b.answered(1, vec![record(0, 1, &[1, 2], &[])]);
@@ -372,7 +368,7 @@ fn a_silent_hop_is_passed_in_time_and_remembered() {
 
 #[test]
 fn a_message_on_two_paths_is_delivered_once_and_answered_on_both() {
-    let (mut a, mut b) = (two_paths(), node(3));
+    let (mut a, mut b) = (two_paths(), Lone::passive(3));
     b.link(1, &[3], &[]);
     b.link(2, &[3], &[]);
     b.answered(1, vec![record(0, 1, &[1, 2], &[])]);
@@ -430,7 +426,7 @@ fn a_slow_handler_answers_though_another_one_was_tried_meanwhile() {
 
 #[test]
 fn a_slow_session_of_another_node_answers_though_a_second_one_was_tried() {
-    let (mut publisher, mut subscriber) = (with_publisher(), node(1));
+    let (mut publisher, mut subscriber) = (with_publisher(), Lone::passive(1));
     publisher.link(1, &[0], &[("t", 2)]);
     subscriber.link(0, &[1], &[]);
     subscriber.subscriber(5, &["t"]);

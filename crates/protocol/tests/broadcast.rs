@@ -19,7 +19,7 @@ fn every_node_of_a_line_is_reachable_from_its_end() {
 
 #[test]
 fn losing_the_only_link_loses_all_behind_it() {
-    let mut a = Lone::new(0, Config { target_degree: 0, ..Config::default() });
+    let mut a = Lone::passive(0);
     let connection = a.link(1, &[0, 2], &[]);
     a.answered(1, vec![record(2, 1, &[1], &[])]);
     let outputs = a.input(PeeringInput::ConnectionClosed { connection, reason: "reset".into() });

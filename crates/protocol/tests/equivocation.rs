@@ -4,16 +4,12 @@
 use std::{sync::Arc, time::Duration};
 
 use nuncio_protocol::{
-    Config, Output, StatusInput,
+    Output, StatusInput,
     status_sync::{Answer, Equivocation, Query, QueryId, Record},
 };
 use nuncio_testkit::simulator::{Lone, node_id, record, sign};
 
 const S: Duration = Duration::from_secs(1);
-
-fn node(n: usize) -> Lone {
-    Lone::new(n, Config { target_degree: 0, ..Config::default() })
-}
 
 fn proof(n: usize) -> Equivocation {
     Equivocation::of(record(n, 7, &[1], &[]), record(n, 7, &[2], &[])).expect("they contradict each other")
@@ -31,7 +27,7 @@ fn holding(n: usize, seq: u64, proofs: u32) -> Arc<Record> {
 
 #[test]
 fn a_node_that_signs_two_statuses_of_one_version_is_expelled() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0, 2], &[]);
     a.link(2, &[0, 1], &[]);
     a.answered(1, vec![record(1, 2, &[0, 2], &[("t", 1)])]);
@@ -46,7 +42,7 @@ fn a_node_that_signs_two_statuses_of_one_version_is_expelled() {
 
 #[test]
 fn another_signature_or_chain_of_the_same_status_proves_nothing() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0], &[]);
     let mut again = (*record(1, 1, &[0], &[])).clone();
     again.bytes = b"the same, signed with another nonce, behind a renewed chain".as_slice().into();
@@ -62,7 +58,7 @@ fn another_signature_or_chain_of_the_same_status_proves_nothing() {
 
 #[test]
 fn a_peer_that_holds_more_proofs_is_asked_for_them_and_they_expel() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0, 5], &[]);
     a.answered(1, vec![record(5, 1, &[1], &[])]);
     let outputs = a.answered(1, vec![holding(1, 2, 1)]);
@@ -87,7 +83,7 @@ fn a_peer_that_holds_more_proofs_is_asked_for_them_and_they_expel() {
 
 #[test]
 fn a_query_for_proofs_that_failed_is_put_again() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0], &[]);
     a.answered(1, vec![holding(1, 2, 1)]);
     a.input(StatusInput::QueryFailed { peer: node_id(1) });
@@ -97,7 +93,7 @@ fn a_query_for_proofs_that_failed_is_put_again() {
 
 #[test]
 fn a_proof_against_this_node_itself_is_told_and_does_not_turn_it_out() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0], &[]);
     let answer = Answer { proofs: vec![proof(0)], ..Answer::default() };
     assert_eq!(told(&a.input(StatusInput::Answered { peer: node_id(1), answer })), 1);
@@ -106,7 +102,7 @@ fn a_proof_against_this_node_itself_is_told_and_does_not_turn_it_out() {
 
 #[test]
 fn proofs_that_are_kept_are_bounded() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0], &[]);
     let answer = Answer { proofs: (100..200).map(proof).collect(), ..Answer::default() };
     assert_eq!(told(&a.input(StatusInput::Answered { peer: node_id(1), answer })), 100);
@@ -117,7 +113,7 @@ fn proofs_that_are_kept_are_bounded() {
 
 #[test]
 fn a_proof_passes_from_node_to_node() {
-    let (mut a, mut b) = (node(1), node(0));
+    let (mut a, mut b) = (Lone::passive(1), Lone::passive(0));
     a.link(2, &[1], &[]);
     a.link(0, &[1], &[]);
     a.answered(2, vec![record(5, 7, &[1], &[]), record(5, 7, &[2], &[])]);

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use nuncio_protocol::{
-    Config, Output, UnicastInput,
+    Output, UnicastInput,
     unicast::{Content, Message},
 };
 use nuncio_testkit::simulator::{Lone, header, node_id, record};
@@ -16,7 +16,7 @@ fn asked(from: usize, target: usize, number: u64) -> UnicastInput {
 
 #[test]
 fn a_member_that_asks_the_way_to_a_node_it_has_just_made_known_harms_nobody() {
-    let mut a = Lone::new(0, Config { target_degree: 0, ..Config::default() });
+    let mut a = Lone::passive(0);
     a.link(1, &[0, 3], &[]);
     a.link(2, &[0, 3], &[]);
     a.answered(1, vec![record(3, 1, &[1, 2], &[])]);

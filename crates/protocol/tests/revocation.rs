@@ -6,7 +6,7 @@ use nuncio_protocol::{
     AccessInput, Config, Output, StatusInput,
     status_sync::{IssuerId, Query, QueryId},
 };
-use nuncio_testkit::simulator::{Lone, Simulator, Weather, node_id, record, sign};
+use nuncio_testkit::simulator::{Lone, Simulator, Weather, announced, node_id, record, sign};
 
 const ISSUER: IssuerId = IssuerId([7; 32]);
 
@@ -82,12 +82,12 @@ fn a_renewed_certificate_is_told_under_a_new_seq() {
 /// The edge sees in the record whether there is another certificate, and readmits the node.
 #[test]
 fn an_expelled_node_that_announces_is_asked_for_but_taken_only_once_readmitted() {
-    let mut a = Lone::new(0, Config { target_degree: 0, ..Config::default() });
+    let mut a = Lone::passive(0);
     a.link(1, &[0, 2], &[]);
     a.answered(1, vec![record(2, 1, &[1], &[])]);
     a.input(AccessInput::Expelled { node: node_id(2) });
     let newer = record(2, 2, &[1], &[]);
-    let announced = StatusInput::Announced { via: node_id(1), node: node_id(2), version: newer.status.version };
+    let announced = announced(1, 2, newer.status.version.seq);
     let asked = |outputs: &[Output]| {
         let names = |wanted: &Query| matches!(wanted, Query::Nodes(nodes) if nodes[0].0 == node_id(2));
         outputs.iter().any(|output| matches!(output, Output::Query { wanted, .. } if names(wanted)))

@@ -8,29 +8,10 @@ use nuncio_protocol::{
     peering::Direction,
     status_sync::{Answer, IssuerId, Query, QueryId, Version},
 };
-use nuncio_testkit::simulator::{Lone, Simulator, Weather, address, node_id, record, sign};
+use nuncio_testkit::simulator::{Lone, Simulator, Weather, address, announced, node_id, queried, record, sign};
 
 const MS: Duration = Duration::from_millis(1);
 const S: Duration = Duration::from_secs(1);
-
-fn node(n: usize) -> Lone {
-    Lone::new(n, Config { target_degree: 0, ..Config::default() })
-}
-
-fn announced(via: usize, node: usize, seq: u64) -> StatusInput {
-    StatusInput::Announced { via: node_id(via), node: node_id(node), version: Version { epoch: 1, seq } }
-}
-
-fn queries(outputs: &[Output]) -> Vec<(usize, Vec<usize>)> {
-    let number = |node| (0..20).find(|n| node_id(*n) == node).expect("a small number");
-    let query = |output: &Output| match output {
-        Output::Query { peer, wanted: Query::Nodes(nodes) } => {
-            Some((number(*peer), nodes.iter().map(|(node, _)| number(*node)).collect()))
-        }
-        _ => None,
-    };
-    outputs.iter().filter_map(query).collect()
-}
 
 fn announcements(outputs: &[Output]) -> usize {
     outputs.iter().filter(|output| matches!(output, Output::Announce { .. })).count()
@@ -38,10 +19,10 @@ fn announcements(outputs: &[Output]) -> usize {
 
 #[test]
 fn a_newer_version_is_asked_for_and_applied() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0], &[]);
-    assert!(queries(&a.input(announced(1, 1, 1))).is_empty(), "known already");
-    assert_eq!(queries(&a.input(announced(1, 1, 2))), [(1, vec![1])]);
+    assert!(queried(&a.input(announced(1, 1, 1))).is_empty(), "known already");
+    assert_eq!(queried(&a.input(announced(1, 1, 2))), [(1, vec![1])]);
     let new = record(1, 2, &[0, 4], &[]);
     let outputs = a.answered(1, vec![new.clone()]);
     assert!(outputs.contains(&Output::NodeChanged { record: new.clone() }));
@@ -50,7 +31,7 @@ fn a_newer_version_is_asked_for_and_applied() {
 
 #[test]
 fn older_records_are_ignored() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0], &[]);
     let kept = record(1, 5, &[0], &[]);
     a.answered(1, vec![kept.clone()]);
@@ -62,7 +43,7 @@ fn older_records_are_ignored() {
 
 #[test]
 fn a_restarted_node_is_newer_whatever_its_seq() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0], &[]);
     a.answered(1, vec![record(1, u64::MAX, &[0], &[])]);
     let mut status = record(1, 1, &[0], &[]).status.clone();
@@ -74,7 +55,7 @@ fn a_restarted_node_is_newer_whatever_its_seq() {
 
 #[test]
 fn a_peer_gets_what_it_does_not_know() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0, 2], &[]);
     a.answered(1, vec![record(2, 3, &[1], &[]), record(9, 1, &[], &[])]);
     let wanted = Query::All { known: vec![(node_id(1), Version { epoch: 1, seq: 1 })] };
@@ -91,7 +72,7 @@ fn a_peer_gets_what_it_does_not_know() {
 
 #[test]
 fn an_answer_is_cut_at_four_mebibytes_and_the_rest_is_asked_for() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0], &[]);
     let neighbours: Vec<usize> = (0..100).collect();
     for n in 2..40 {
@@ -108,7 +89,7 @@ fn an_answer_is_cut_at_four_mebibytes_and_the_rest_is_asked_for() {
     let bytes: usize = records.iter().map(|record| record.bytes.len()).sum();
     assert!(bytes <= 4 << 20 && bytes > 3 << 20, "{bytes}");
 
-    let mut b = node(50);
+    let mut b = Lone::passive(50);
     b.connect(0, Direction::Outbound);
     b.answered(0, vec![]);
     let answer = Answer { more: true, ..Answer::of(records.clone()) };
@@ -119,7 +100,7 @@ fn an_answer_is_cut_at_four_mebibytes_and_the_rest_is_asked_for() {
 
 #[test]
 fn the_seq_grows_on_change_only_and_changes_are_taken_together() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     assert_eq!(a.overlay.version(), Version { epoch: 1, seq: 1 });
     a.advance(S);
     let outputs = a.input(StatusInput::RevocationLists { numbers: [(IssuerId([1; 32]), 3)].into() });
@@ -139,7 +120,7 @@ fn the_seq_grows_on_change_only_and_changes_are_taken_together() {
 
 #[test]
 fn a_status_says_when_it_was_signed_and_time_alone_is_no_change() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.advance(90 * S);
     assert_eq!(a.overlay.version().seq, 1, "time passed, and that is all");
     a.input(StatusInput::ApplicationField { bytes: "height=7".into() });
@@ -152,14 +133,14 @@ fn a_status_says_when_it_was_signed_and_time_alone_is_no_change() {
 
 #[test]
 fn the_own_version_is_announced_again_and_again() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     let count = announcements(&a.advance(60 * S));
     assert!((27..=34).contains(&count), "{count} in a minute, every 2 s or so");
 }
 
 #[test]
 fn links_and_topics_are_in_the_status_and_block_notifications_are_not() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.connect(1, Direction::Inbound);
     a.subscriber(1, &["t", "_block_notify_1"]);
     a.subscriber(2, &["t"]);
@@ -172,7 +153,7 @@ fn links_and_topics_are_in_the_status_and_block_notifications_are_not() {
 
 #[test]
 fn a_record_over_the_limits_is_refused_whole() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0], &[]);
     let mut status = record(1, 2, &[0], &[]).status.clone();
     status.addresses = (0..9).map(address).collect();
@@ -182,7 +163,7 @@ fn a_record_over_the_limits_is_refused_whole() {
 
 #[test]
 fn a_node_out_of_reach_is_forgotten_after_a_while() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     let connection = a.link(1, &[0], &[]);
     a.input(PeeringInput::ConnectionClosed { connection, reason: "reset".into() });
     a.advance(500 * S);
@@ -193,7 +174,7 @@ fn a_node_out_of_reach_is_forgotten_after_a_while() {
 
 #[test]
 fn an_edge_counts_when_both_ends_name_it() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0, 2], &[]);
     a.answered(1, vec![record(2, 1, &[], &[])]);
     assert_eq!(a.overlay.route(&node_id(2)), None, "node 2 does not name node 1");
@@ -247,7 +228,7 @@ fn advertised(a: &Lone) -> &std::collections::BTreeMap<nuncio_protocol::Topic, u
 /// T13, T14.
 #[test]
 fn topics_of_two_clients_with_long_early_names_push_out_nobodys() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.subscriber(1, &["orders"]);
     a.advance(S);
     for client in 2..4 {
@@ -269,7 +250,7 @@ fn topics_of_two_clients_with_long_early_names_push_out_nobodys() {
 /// T17.
 #[test]
 fn a_client_that_toggles_makes_few_versions_and_the_last_word_counts() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.advance(10 * S);
     let client = a.subscriber(5, &["t"]);
     let before = a.overlay.version().seq;
@@ -286,7 +267,7 @@ fn a_client_that_toggles_makes_few_versions_and_the_last_word_counts() {
 
 #[test]
 fn a_node_with_many_links_names_them_all() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     for n in 1..400 {
         a.connect(n, Direction::Inbound);
     }

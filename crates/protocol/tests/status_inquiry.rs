@@ -3,59 +3,39 @@
 use std::time::Duration;
 
 use nuncio_protocol::{
-    Config, Output, StatusInput,
-    status_sync::{Answer, Query, QueryId, Version},
+    Output, StatusInput,
+    status_sync::{Answer, Query, QueryId},
 };
-use nuncio_testkit::simulator::{Lone, node_id, record};
+use nuncio_testkit::simulator::{Lone, announced, node_id, queried, record};
 
 const MS: Duration = Duration::from_millis(1);
 const S: Duration = Duration::from_secs(1);
 
-fn node(n: usize) -> Lone {
-    Lone::new(n, Config { target_degree: 0, ..Config::default() })
-}
-
-fn announced(via: usize, node: usize, seq: u64) -> StatusInput {
-    StatusInput::Announced { via: node_id(via), node: node_id(node), version: Version { epoch: 1, seq } }
-}
-
-/// Who is asked for which nodes.
-fn queries(outputs: &[Output]) -> Vec<(usize, Vec<usize>)> {
-    let number = |node| (0..2000).find(|n| node_id(*n) == node).expect("a small number");
-    let query = |output: &Output| match output {
-        Output::Query { peer, wanted: Query::Nodes(nodes) } => {
-            Some((number(*peer), nodes.iter().map(|(node, _)| number(*node)).collect()))
-        }
-        _ => None,
-    };
-    outputs.iter().filter_map(query).collect()
-}
-
 #[test]
 fn one_query_is_open_per_peer_and_wanted_nodes_collect() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0], &[]);
-    assert_eq!(queries(&a.input(announced(1, 5, 1))), [(1, vec![5])]);
+    assert_eq!(queried(&a.input(announced(1, 5, 1))), [(1, vec![5])]);
     assert!(a.input(announced(1, 6, 1)).is_empty() && a.input(announced(1, 7, 1)).is_empty());
     let outputs = a.answered(1, vec![record(5, 1, &[1], &[])]);
-    let mut next = queries(&outputs);
+    let mut next = queried(&outputs);
     next[0].1.sort_unstable();
     assert_eq!(next, [(1, vec![6, 7])]);
 }
 
 #[test]
 fn when_a_peer_does_not_answer_another_one_is_asked() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0], &[]);
     a.link(2, &[0], &[]);
-    assert_eq!(queries(&a.input(announced(1, 5, 1))), [(1, vec![5])]);
+    assert_eq!(queried(&a.input(announced(1, 5, 1))), [(1, vec![5])]);
     assert!(a.input(announced(2, 5, 1)).is_empty(), "asked already");
-    assert_eq!(queries(&a.input(StatusInput::QueryFailed { peer: node_id(1) })), [(2, vec![5])]);
+    assert_eq!(queried(&a.input(StatusInput::QueryFailed { peer: node_id(1) })), [(2, vec![5])]);
     a.input(StatusInput::QueryFailed { peer: node_id(2) });
     assert!(a.input(announced(1, 2, 2)).is_empty(), "a peer that did not answer has a short rest");
-    assert_eq!(queries(&a.advance(250 * MS)), [(1, vec![2])]);
+    assert_eq!(queried(&a.advance(250 * MS)), [(1, vec![2])]);
     assert_eq!(
-        queries(&a.input(StatusInput::QueryFailed { peer: node_id(1) })),
+        queried(&a.input(StatusInput::QueryFailed { peer: node_id(1) })),
         [(2, vec![2])],
         "the node itself is linked"
     );
@@ -63,62 +43,62 @@ fn when_a_peer_does_not_answer_another_one_is_asked() {
 
 #[test]
 fn what_only_a_peer_that_answers_nothing_announced_is_asked_of_another() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0, 5], &[]);
     a.link(2, &[0, 5], &[]);
     a.answered(2, vec![record(5, 1, &[1, 2], &[])]);
-    assert_eq!(queries(&a.input(announced(1, 5, 2))), [(1, vec![5])]);
+    assert_eq!(queried(&a.input(announced(1, 5, 2))), [(1, vec![5])]);
     let outputs = a.input(StatusInput::QueryFailed { peer: node_id(1) });
-    assert_eq!(queries(&[outputs, a.advance(S)].concat()), [(2, vec![5])]);
+    assert_eq!(queried(&[outputs, a.advance(S)].concat()), [(2, vec![5])]);
 }
 
 #[test]
 fn a_silent_peer_holds_nobodys_changes_back_for_long() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0], &[]);
     a.link(2, &[0], &[]);
     a.answered(2, vec![record(5, 1, &[2], &[])]);
-    assert_eq!(queries(&a.input(announced(1, 5, 2))), [(1, vec![5])]);
+    assert_eq!(queried(&a.input(announced(1, 5, 2))), [(1, vec![5])]);
     assert!(a.input(announced(2, 5, 2)).is_empty(), "it is left to the first one for a moment");
-    assert!(queries(&a.advance(299 * MS)).is_empty());
-    assert_eq!(queries(&a.advance(MS)), [(2, vec![5])]);
+    assert!(queried(&a.advance(299 * MS)).is_empty());
+    assert_eq!(queried(&a.advance(MS)), [(2, vec![5])]);
     a.answered(2, vec![record(5, 2, &[2], &[])]);
-    assert!(queries(&a.answered(1, vec![record(5, 2, &[2], &[])])).is_empty(), "what came late changes nothing");
+    assert!(queried(&a.answered(1, vec![record(5, 2, &[2], &[])])).is_empty(), "what came late changes nothing");
 }
 
 /// T10.
 #[test]
 fn an_announcement_of_a_node_that_nobody_can_show_costs_two_queries() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0], &[]);
-    let mut asked = queries(&a.input(announced(1, 500, 1)));
+    let mut asked = queried(&a.input(announced(1, 500, 1)));
     for seq in 0..100 {
-        asked.extend(queries(&a.answered(1, vec![])));
+        asked.extend(queried(&a.answered(1, vec![])));
         if seq < 5 {
             a.input(announced(1, 500, seq));
         }
-        asked.extend(queries(&a.advance(S / 10)));
+        asked.extend(queried(&a.advance(S / 10)));
     }
     assert_eq!(asked, [(1, vec![500]), (1, vec![500])]);
 }
 
 #[test]
 fn a_peer_offers_few_nodes_that_nothing_is_known_of_at_a_time() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0], &[]);
     a.link(2, &[0], &[]);
     let mut asked = 0;
     for n in 100..600 {
         let outputs = a.input(announced(1, n, 1));
-        asked += queries(&outputs).iter().map(|(_, nodes)| nodes.len()).sum::<usize>();
+        asked += queried(&outputs).iter().map(|(_, nodes)| nodes.len()).sum::<usize>();
     }
     let outputs = a.answered(1, vec![]);
-    asked += queries(&outputs).iter().map(|(_, nodes)| nodes.len()).sum::<usize>();
+    asked += queried(&outputs).iter().map(|(_, nodes)| nodes.len()).sum::<usize>();
     assert_eq!(asked, 64);
-    assert_eq!(queries(&a.input(announced(2, 700, 1))), [(2, vec![700])], "others are not hindered");
-    assert_eq!(queries(&a.input(announced(2, 1, 2))), [] as [(usize, Vec<usize>); 0], "a query is open");
+    assert_eq!(queried(&a.input(announced(2, 700, 1))), [(2, vec![700])], "others are not hindered");
+    assert_eq!(queried(&a.input(announced(2, 1, 2))), [] as [(usize, Vec<usize>); 0], "a query is open");
     assert_eq!(
-        queries(&a.answered(2, vec![record(700, 1, &[2], &[])])),
+        queried(&a.answered(2, vec![record(700, 1, &[2], &[])])),
         [(2, vec![1])],
         "nor are nodes that are known"
     );
@@ -126,17 +106,17 @@ fn a_peer_offers_few_nodes_that_nothing_is_known_of_at_a_time() {
 
 #[test]
 fn a_record_that_this_node_refuses_is_no_lie_of_whoever_brought_it() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0], &[]);
-    assert_eq!(queries(&a.input(announced(1, 5, 1))), [(1, vec![5])]);
+    assert_eq!(queried(&a.input(announced(1, 5, 1))), [(1, vec![5])]);
     let answer = Answer { refused: vec![node_id(5)], bytes: 900, ..Answer::default() };
     a.input(StatusInput::Answered { peer: node_id(1), answer });
-    assert!(queries(&a.advance(5 * S)).is_empty(), "it is not asked for once more");
+    assert!(queried(&a.advance(5 * S)).is_empty(), "it is not asked for once more");
 }
 
 #[test]
 fn an_answer_that_has_more_although_it_is_short_is_not_believed() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0], &[]);
     let asks_on = |outputs: Vec<Output>| {
         outputs.iter().any(|output| matches!(output, Output::Query { wanted: Query::All { .. }, .. }))
@@ -149,7 +129,7 @@ fn an_answer_that_has_more_although_it_is_short_is_not_believed() {
 
 #[test]
 fn a_query_for_all_that_failed_is_put_again() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     let outputs = a.connect(1, nuncio_protocol::peering::Direction::Outbound).1;
     let asks_all = |outputs: &[Output]| {
         outputs.iter().filter(|output| matches!(output, Output::Query { wanted: Query::All { .. }, .. })).count()
@@ -161,7 +141,7 @@ fn a_query_for_all_that_failed_is_put_again() {
 
 #[test]
 fn a_node_that_changes_all_the_time_is_asked_for_twice_a_second_and_the_newest_version_wins() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0, 5], &[]);
     a.answered(1, vec![record(5, 1, &[1], &[])]);
     let mut asked = 0;
@@ -170,21 +150,21 @@ fn a_node_that_changes_all_the_time_is_asked_for_twice_a_second_and_the_newest_v
         newest += 1;
         let mut outputs = a.input(announced(1, 5, newest));
         outputs.extend(a.advance(10 * MS));
-        if !queries(&outputs).is_empty() {
+        if !queried(&outputs).is_empty() {
             asked += 1;
             a.answered(1, vec![record(5, newest, &[1], &[])]);
         }
     }
     assert!((30..=42).contains(&asked), "{asked} in 10 s: 20 at once, then 2 a second");
     let outputs = a.advance(S);
-    assert_eq!(queries(&outputs).len(), 1);
+    assert_eq!(queried(&outputs).len(), 1);
     a.answered(1, vec![record(5, newest, &[1], &[])]);
     assert_eq!(a.overlay.record(&node_id(5)).map(|record| record.status.version.seq), Some(newest));
 }
 
 #[test]
 fn who_asks_too_much_gets_no_answer_for_a_while_and_others_do() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0], &[]);
     a.link(2, &[0], &[]);
     let answered = |a: &mut Lone, peer: usize| {
@@ -204,7 +184,7 @@ fn who_asks_too_much_gets_no_answer_for_a_while_and_others_do() {
 
 #[test]
 fn answers_to_one_peer_are_bounded_in_bytes() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0, 5], &[]);
     let mut big = (*record(5, 1, &[1], &[])).clone();
     big.bytes = vec![5; 256 << 10].into();

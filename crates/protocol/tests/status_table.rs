@@ -3,14 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use nuncio_protocol::{Config, MAX_NODES};
+use nuncio_protocol::MAX_NODES;
 use nuncio_testkit::simulator::{Lone, node_id, record};
 
 const S: Duration = Duration::from_secs(1);
-
-fn node(n: usize) -> Lone {
-    Lone::new(n, Config { target_degree: 0, ..Config::default() })
-}
 
 /// The peer brings records of so many nodes that nobody reaches.
 fn fill(a: &mut Lone, peer: usize, nodes: std::ops::Range<usize>) {
@@ -26,7 +22,7 @@ fn known(a: &Lone, nodes: std::ops::Range<usize>) -> usize {
 
 #[test]
 fn a_linked_newcomer_finds_room_among_records_of_nodes_that_nobody_reaches() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0], &[]);
     fill(&mut a, 1, 10..10 + MAX_NODES + 100);
     a.link(2, &[0], &[("t", 1)]);
@@ -37,7 +33,7 @@ fn a_linked_newcomer_finds_room_among_records_of_nodes_that_nobody_reaches() {
 
 #[test]
 fn a_peer_that_fills_the_table_pushes_out_its_own_records_only() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0, 3], &[]);
     a.link(2, &[0], &[]);
     fill(&mut a, 1, 100..110);
@@ -54,7 +50,7 @@ fn a_peer_that_fills_the_table_pushes_out_its_own_records_only() {
 
 #[test]
 fn records_of_nodes_that_were_never_reached_have_a_budget_per_bringer() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0], &[]);
     a.link(2, &[0], &[]);
     fill(&mut a, 1, 100..600);
@@ -67,7 +63,7 @@ fn records_of_nodes_that_were_never_reached_have_a_budget_per_bringer() {
 
 #[test]
 fn the_table_is_bounded_in_bytes() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0], &[]);
     for n in 10..310 {
         let mut big = (*record(n, 1, &[], &[])).clone();
@@ -80,7 +76,7 @@ fn the_table_is_bounded_in_bytes() {
 
 #[test]
 fn where_all_are_reached_a_linked_newcomer_goes_before_a_node_that_is_not_linked() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     for (peer, nodes) in (1..=4).zip([100..355, 400..655, 700..955, 1000..1254]) {
         let nodes: Vec<usize> = nodes.collect();
         a.link(peer, &[&[0], &nodes[..]].concat(), &[]);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    AccessInput, Config, Header, LARGE_BODY, MAX_BODY, Output, PeeringInput, UnicastInput,
+    AccessInput, Header, LARGE_BODY, MAX_BODY, Output, PeeringInput, UnicastInput,
     peering::{ConnectionId, Direction},
     status_sync::Query,
     unicast::{Content, ExchangeId, InboundId, Message, Refusal, Reply, UnicastError, Unknown},
@@ -13,19 +13,6 @@ use nuncio_protocol::{
 use nuncio_testkit::simulator::{Lone, header, node_id, record, sign};
 
 const S: Duration = Duration::from_secs(1);
-
-fn node(n: usize) -> Lone {
-    Lone::new(n, Config { target_degree: 0, ..Config::default() })
-}
-
-/// Node 0 in a ring with node 3 opposite: 0 – 1 – 3 and 0 – 2 – 3.
-fn ring() -> Lone {
-    let mut a = node(0);
-    a.link(1, &[0, 3], &[]);
-    a.link(2, &[0, 3], &[]);
-    a.answered(1, vec![record(3, 1, &[1, 2], &[])]);
-    a
-}
 
 fn request(target: usize) -> UnicastInput {
     UnicastInput::Request {
@@ -88,7 +75,7 @@ fn pong() -> Content {
 
 #[test]
 fn a_request_goes_to_the_linked_target_and_its_reply_comes_back() {
-    let (mut a, mut b) = (node(0), node(1));
+    let (mut a, mut b) = (Lone::passive(0), Lone::passive(1));
     a.link(1, &[0], &[]);
     b.link(0, &[1], &[]);
 
@@ -109,7 +96,7 @@ fn a_request_goes_to_the_linked_target_and_its_reply_comes_back() {
 
 #[test]
 fn what_cannot_be_sent_is_refused_at_once() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     assert_eq!(outcome(&a.input(request(1))), Some(Err(UnicastError::NoRoute)));
     a.link(1, &[0], &[]);
     let (exchange, target, timeout) = (ExchangeId(7), node_id(1), S);
@@ -122,7 +109,7 @@ fn what_cannot_be_sent_is_refused_at_once() {
 
 #[test]
 fn a_request_to_ourselves_reaches_our_application() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     let outputs = a.input(request(0));
     assert!(matches!(outputs[..], [Output::Request { inbound: InboundId(0), .. }]), "{outputs:?}");
     let outputs = a.input(UnicastInput::Respond { inbound: InboundId(0), body: "me".into() });
@@ -131,7 +118,7 @@ fn a_request_to_ourselves_reaches_our_application() {
 
 #[test]
 fn silence_ends_at_the_deadline() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0], &[]);
     a.input(request(1));
     let outputs = a.advance(5 * S - Duration::from_millis(1));
@@ -141,7 +128,7 @@ fn silence_ends_at_the_deadline() {
 
 #[test]
 fn a_silent_first_hop_is_passed_by() {
-    let mut a = ring();
+    let mut a = Lone::ring();
     let first = sent(&a.input(request(3)));
     let second = sent(&a.advance(2 * S));
     assert_eq!((first.len(), second.len()), (1, 1));
@@ -156,7 +143,7 @@ fn a_silent_first_hop_is_passed_by() {
 
 #[test]
 fn a_dead_link_is_passed_by_at_once() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     let direct = a.link(3, &[0, 1], &[]);
     a.link(1, &[0, 3], &[]);
     assert_eq!(sent(&a.input(request(3)))[0].0, node_id(3));
@@ -169,7 +156,7 @@ fn a_dead_link_is_passed_by_at_once() {
 
 #[test]
 fn a_relay_that_refuses_is_passed_by_and_all_refusals_end_the_request() {
-    let mut a = ring();
+    let mut a = Lone::ring();
     let first = sent(&a.input(request(3)))[0].0;
     let (first, second) = if first == node_id(1) { (1, 2) } else { (2, 1) };
     let stuck = Content::Failure { refusal: Refusal::NoRoute };
@@ -183,7 +170,7 @@ fn a_relay_that_refuses_is_passed_by_and_all_refusals_end_the_request() {
 
 #[test]
 fn a_full_queue_is_passed_by_and_full_queues_everywhere_are_busy() {
-    let mut a = ring();
+    let mut a = Lone::ring();
     let (to, message) = sent(&a.input(request(3))).remove(0);
     let (other, message) = sent(&a.input(UnicastInput::NotSent { to, message })).remove(0);
     assert_ne!(to, other);
@@ -193,7 +180,7 @@ fn a_full_queue_is_passed_by_and_full_queues_everywhere_are_busy() {
 
 #[test]
 fn only_the_target_can_reply() {
-    let mut a = ring();
+    let mut a = Lone::ring();
     a.input(request(3));
     assert_eq!(outcome(&a.input(received(1, answer(1, pong())))), None, "a relay cannot invent the reply");
     let old = Message { header: Header { target_epoch: 0, ..header(3, 0, 1) }, content: pong() };
@@ -203,7 +190,7 @@ fn only_the_target_can_reply() {
 
 #[test]
 fn the_target_declines() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0], &[]);
     a.input(request(1));
     let outputs = a.input(received(1, answer(1, Content::Failure { refusal: Refusal::NoHandler })));
@@ -212,7 +199,7 @@ fn the_target_declines() {
 
 #[test]
 fn pending_calls_to_an_expelled_node_end() {
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0], &[]);
     a.input(request(1));
     let outputs = a.input(AccessInput::Expelled { node: node_id(1) });
@@ -221,7 +208,7 @@ fn pending_calls_to_an_expelled_node_end() {
 
 #[test]
 fn the_target_runs_its_application_once_and_answers_where_it_was_asked_last() {
-    let mut b = ring();
+    let mut b = Lone::ring();
     let asked = |via: usize| received(via, relayed(asked(3, 1, "ping".into())));
     assert_eq!(b.input(asked(1)).len(), 1);
     assert!(b.input(asked(2)).is_empty(), "the application has it already");
@@ -234,7 +221,7 @@ fn the_target_runs_its_application_once_and_answers_where_it_was_asked_last() {
 
 #[test]
 fn what_an_earlier_life_of_the_target_may_have_run_is_not_sent_to_the_next_one() {
-    let mut source = node(0);
+    let mut source = Lone::passive(0);
     let connection = source.link(1, &[0], &[]);
     source.input(request(1));
     source.input(PeeringInput::ConnectionClosed { connection, reason: "reset".into() });
@@ -246,7 +233,7 @@ fn what_an_earlier_life_of_the_target_may_have_run_is_not_sent_to_the_next_one()
 
 #[test]
 fn the_same_life_of_the_target_gets_it_again() {
-    let mut source = node(0);
+    let mut source = Lone::passive(0);
     let connection = source.link(1, &[0], &[]);
     let first = sent(&source.input(request(1))).remove(0).1;
     source.input(PeeringInput::ConnectionClosed { connection, reason: "reset".into() });
@@ -258,7 +245,7 @@ fn the_same_life_of_the_target_gets_it_again() {
 
 #[test]
 fn a_request_for_an_earlier_life_is_not_run_and_its_source_learns_of_the_present_one() {
-    let mut b = node(0);
+    let mut b = Lone::passive(0);
     b.link(1, &[0], &[]);
     let stale = Message { header: Header { target_epoch: 0, ..header(1, 0, 1) }, ..asked(1, 1, Bytes::new()) };
     let outputs = b.input(received(1, stale));
@@ -270,7 +257,7 @@ fn a_request_for_an_earlier_life_is_not_run_and_its_source_learns_of_the_present
 #[test]
 fn a_target_that_had_started_before_the_request_gets_it_in_its_present_life() {
     for (uptime, again) in [(Duration::ZERO, false), (3600 * S, true)] {
-        let mut a = ring();
+        let mut a = Lone::ring();
         a.input(request(3));
         a.advance(S / 10);
         let born = Header { source_epoch: 5, sent: uptime, ..header(3, 0, 1) };
@@ -288,7 +275,7 @@ fn a_target_that_had_started_before_the_request_gets_it_in_its_present_life() {
 
 #[test]
 fn each_number_runs_once_however_many_overtook_it() {
-    let mut b = node(0);
+    let mut b = Lone::passive(0);
     b.link(1, &[0], &[]);
     let asked = |number: u64, bytes: usize| received(1, asked(1, number, vec![0; bytes].into()));
     for number in 2..=20_000 {
@@ -302,7 +289,7 @@ fn each_number_runs_once_however_many_overtook_it() {
 
 #[test]
 fn what_counts_no_more_is_not_run() {
-    let mut b = node(0);
+    let mut b = Lone::passive(0);
     b.link(1, &[0], &[]);
     let late = Header { lifetime: Duration::ZERO, ..header(1, 0, 1) };
     let content = Content::Request { body: Bytes::new() };
@@ -318,7 +305,7 @@ fn what_counts_no_more_is_not_run() {
 
 #[test]
 fn a_source_that_nobody_has_certified_is_not_heard_until_its_record_comes() {
-    let mut b = ring();
+    let mut b = Lone::ring();
     let outputs = b.input(received(1, relayed(asked(77, 1, Bytes::new()))));
     assert_eq!(runs(&outputs), 0);
     let asks =
@@ -329,7 +316,7 @@ fn a_source_that_nobody_has_certified_is_not_heard_until_its_record_comes() {
 
 #[test]
 fn invented_sources_neither_push_an_honest_one_out_nor_go_on() {
-    let mut b = ring();
+    let mut b = Lone::ring();
     assert_eq!(runs(&b.input(received(1, relayed(asked(3, 1, Bytes::new()))))), 1);
     b.input(UnicastInput::Respond { inbound: InboundId(0), body: Bytes::new() });
     let mut banned = false;
@@ -348,7 +335,7 @@ fn invented_sources_neither_push_an_honest_one_out_nor_go_on() {
 
 #[test]
 fn a_node_that_lost_its_data_is_heard_under_a_lower_epoch_over_its_own_link_and_its_old_life_no_more() {
-    let mut b = node(0);
+    let mut b = Lone::passive(0);
     let connection = b.link(1, &[0], &[]);
     assert_eq!(runs(&b.input(received(1, asked(1, 1, Bytes::new())))), 1);
     b.input(PeeringInput::ConnectionClosed { connection, reason: "reset".into() });
@@ -363,11 +350,11 @@ fn a_node_that_lost_its_data_is_heard_under_a_lower_epoch_over_its_own_link_and_
 
 #[test]
 fn a_stopping_node_tells_who_waits_that_it_may_have_been_seen() {
-    let mut b = node(0);
+    let mut b = Lone::passive(0);
     b.link(1, &[0], &[]);
     b.input(received(1, asked(1, 1, Bytes::new())));
     assert_eq!(sent(&b.input(PeeringInput::Leave))[0].1.content, Content::Unanswered);
-    let mut a = node(0);
+    let mut a = Lone::passive(0);
     a.link(1, &[0], &[]);
     a.input(request(1));
     let outputs = a.input(received(1, answer(1, Content::Unanswered)));
@@ -376,7 +363,7 @@ fn a_stopping_node_tells_who_waits_that_it_may_have_been_seen() {
 
 #[test]
 fn a_relay_passes_on_and_never_back() {
-    let mut relay = node(1);
+    let mut relay = Lone::passive(1);
     relay.link(0, &[1], &[]);
     relay.link(3, &[1], &[]);
     relay.answered(3, vec![record(4, 1, &[3], &[])]);

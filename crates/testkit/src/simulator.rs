@@ -14,7 +14,7 @@ mod trial;
 mod vice;
 mod wire_size;
 
-pub use lone::{Lone, header, record};
+pub use lone::{Lone, announced, header, queried, record};
 pub use names::{address, node_id, sign};
 pub use observed::{Entry, Observed, PublishTrace, RequestTrace, Traffic, What};
 pub use scenario::{Action, Scenario, ScenarioKind, Step};

@@ -18,12 +18,7 @@ impl Overlay {
     pub fn handle_input(&mut self, input: impl Into<Input>, now: Instant) {
         match input.into() {
             Input::Peering(input) => self.handle_peering(input, now),
-            Input::Status(input) => {
-                // Most announcements are no news, and there are more of them than of anything else.
-                if !self.handle_status(input, now) {
-                    return;
-                }
-            }
+            Input::Status(input) => self.handle_status(input, now),
             Input::Unicast(input) => self.handle_unicast(input, now),
             Input::Bridge(input) => self.handle_bridge(input, now),
             Input::Client(input) => self.handle_client(input, now),
@@ -58,8 +53,7 @@ impl Overlay {
         }
     }
 
-    /// Says whether anything may have changed.
-    fn handle_status(&mut self, input: StatusInput, now: Instant) -> bool {
+    fn handle_status(&mut self, input: StatusInput, now: Instant) {
         let Self { peering, status_sync, relay, outbox, .. } = self;
         match input {
             StatusInput::LocalAddresses { addresses } => {
@@ -77,24 +71,17 @@ impl Overlay {
             }
             StatusInput::ApplicationField { bytes } => status_sync.handle_application_field(&bytes),
             StatusInput::Signed { record } => status_sync.handle_signed(record, outbox, now),
-            // Also of an expelled node: it may have another certificate, which is seen when its record is asked for.
-            StatusInput::Announced { via, node, version } => {
-                if !status_sync.handle_announced(via, node, version, outbox, now) {
-                    return false;
-                }
-            }
             StatusInput::Queried { query, peer, wanted } => {
                 if !peering.is_expelled(&peer) {
                     status_sync.handle_queried(peer, query, wanted, outbox, now);
                 }
-                return false;
+                return;
             }
             StatusInput::Answered { peer, answer } => self.apply(peer, answer, now),
             StatusInput::QueryFailed { peer } => status_sync.handle_query_failed(&peer, outbox, now),
             StatusInput::RevocationsAnswered { peer } => status_sync.handle_revocations_answered(&peer),
         }
         self.settle(now);
-        true
     }
 
     fn handle_unicast(&mut self, input: UnicastInput, now: Instant) {

@@ -6,7 +6,7 @@ use std::{
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 
-use super::{Answer, IssuerId, Query, QueryId, Record, Version};
+use super::{Answer, IssuerId, Query, QueryId, Record};
 use crate::{Topic, peering::Address};
 
 /// What concerns the own status and those of others.
@@ -39,15 +39,6 @@ pub enum StatusInput {
     Signed {
         /// The own record.
         record: Arc<Record>,
-    },
-    /// A node's version was heard of.
-    Announced {
-        /// The linked peer that passed it on.
-        via: NodeId,
-        /// Whose version.
-        node: NodeId,
-        /// The version.
-        version: Version,
     },
     /// A peer asks.
     Queried {

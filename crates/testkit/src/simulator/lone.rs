@@ -9,8 +9,9 @@ use nuncio_identity::NodeId;
 use nuncio_protocol::{
     Config, Header, Input, Output, Overlay, PeeringInput, StatusInput, Topic,
     amop::{ClientId, ClientInput},
+    gossip::{GossipId, GossipInput},
     peering::{ConnectionId, Direction},
-    status_sync::{Answer, Record, Status, Version},
+    status_sync::{Answer, Query, Record, Status, Version},
 };
 
 use super::names::{address, node_id, sign, start};
@@ -32,6 +33,20 @@ impl Lone {
         let overlay = Overlay::new(config, start(n, 1, n as u64), now);
         let mut lone = Self { overlay, now, connections: 0 };
         lone.outputs();
+        lone
+    }
+
+    /// The `n`-th node, in its first epoch; it dials nobody.
+    pub fn passive(n: usize) -> Self {
+        Self::new(n, Config { target_degree: 0, ..Config::default() })
+    }
+
+    /// Node 0 in a ring with node 3 opposite: 0 – 1 – 3 and 0 – 2 – 3.
+    pub fn ring() -> Self {
+        let mut lone = Self::passive(0);
+        lone.link(1, &[0, 3], &[]);
+        lone.link(2, &[0, 3], &[]);
+        lone.answered(1, vec![record(3, 1, &[1, 2], &[])]);
         lone
     }
 
@@ -126,6 +141,29 @@ pub fn header(source: usize, target: usize, number: u64) -> Header {
         hops_left: 15,
         hops: 1,
     }
+}
+
+/// The `via`-th node passes on that the `node`-th one is at this version of its first epoch, which has just begun.
+pub fn announced(via: usize, node: usize, seq: u64) -> GossipInput {
+    GossipInput::Announced {
+        id: GossipId(0),
+        via: node_id(via),
+        node: node_id(node),
+        version: Version { epoch: 1, seq },
+        clock: Duration::ZERO,
+    }
+}
+
+/// Which nodes are asked for the records of which.
+pub fn queried(outputs: &[Output]) -> Vec<(usize, Vec<usize>)> {
+    let number = |node| (0..2000).find(|n| node_id(*n) == node).expect("a small number");
+    let query = |output: &Output| match output {
+        Output::Query { peer, wanted: Query::Nodes(nodes) } => {
+            Some((number(*peer), nodes.iter().map(|(node, _)| number(*node)).collect()))
+        }
+        _ => None,
+    };
+    outputs.iter().filter_map(query).collect()
 }
 
 /// A record of the `n`-th node in its first epoch.
