@@ -6,6 +6,8 @@ mod participants;
 pub(crate) mod point;
 pub(crate) mod roles;
 
+use std::ops::Range;
+
 use serde::Serialize;
 
 use self::{
@@ -15,7 +17,10 @@ use self::{
 };
 use crate::{
     failure::Failure,
-    testnet::create::{Plan, create},
+    testnet::{
+        create::{Plan, create},
+        topology::Topology,
+    },
 };
 
 /// One line of output.
@@ -25,6 +30,7 @@ pub(crate) struct Line {
     work: String,
     payload: usize,
     in_flight: usize,
+    relays: usize,
     msgs_per_s: f64,
     mb_per_s: f64,
     /// The same again, as programs that compare systems read it.
@@ -46,12 +52,16 @@ pub(crate) async fn measure(point: &Point) -> Result<Line, Failure> {
         .tempdir()
         .map_err(|error| Failure::operation("file", format_args!("cannot make a directory: {error}")))?;
     let network = directory.path().join("net");
-    let nodes = if point.work == Work::Multicast { point.subscribers + 1 } else { 2 };
-    create(&Plan::on_loopback(network.clone(), nodes, 1)?)?;
+    let (nodes, topology) = match point.work {
+        Work::Multicast => (point.subscribers + 1, Topology::Full),
+        Work::Amop => (2, Topology::Full),
+        Work::Unicast | Work::Bulk => (point.relays + 2, Topology::Line),
+    };
+    create(&Plan { topology, ..Plan::on_loopback(network.clone(), nodes, 1)? })?;
 
     let mut participants = Participants::default();
-    for (role, count) in passive(point) {
-        for index in 0..count {
+    for (role, places) in passive(point) {
+        for index in places {
             participants.start(role, index, point, &network).await?;
         }
     }
@@ -65,6 +75,7 @@ pub(crate) async fn measure(point: &Point) -> Result<Line, Failure> {
         work: point.label.clone().unwrap_or_else(|| point.work.name().to_owned()),
         payload: point.payload,
         in_flight: point.in_flight,
+        relays: point.relays,
         msgs_per_s: per_second,
         mb_per_s,
         mb_per_s_again: mb_per_s,
@@ -78,11 +89,11 @@ pub(crate) async fn measure(point: &Point) -> Result<Line, Failure> {
     })
 }
 
-/// The processes that wait for the load, in the order of their start.
-fn passive(point: &Point) -> Vec<(Role, usize)> {
+/// The processes that wait for the load, in the order of their start, and which of the nodes they are.
+fn passive(point: &Point) -> Vec<(Role, Range<usize>)> {
     match point.work {
-        Work::Unicast | Work::Bulk => vec![(Role::Responder, 1)],
-        Work::Multicast => vec![(Role::Subscriber, point.subscribers)],
-        Work::Amop => vec![(Role::Node, 2), (Role::AmopSubscriber, 1)],
+        Work::Unicast | Work::Bulk => vec![(Role::Responder, 0..1), (Role::Node, 1..point.relays + 1)],
+        Work::Multicast => vec![(Role::Subscriber, 0..point.subscribers)],
+        Work::Amop => vec![(Role::Node, 0..2), (Role::AmopSubscriber, 0..1)],
     }
 }

@@ -14,6 +14,8 @@ pub(crate) struct Point {
     pub(crate) in_flight: usize,
     /// Of a multicast.
     pub(crate) subscribers: usize,
+    /// Nodes between the two ends of a request.
+    pub(crate) relays: usize,
     pub(crate) warmup: Duration,
     pub(crate) measure: Duration,
     pub(crate) max_messages: u64,

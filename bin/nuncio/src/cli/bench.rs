@@ -27,6 +27,9 @@ pub(crate) struct Arguments {
     /// Subscribers of a multicast, each a process
     #[arg(long, value_name = "N", default_value_t = 3)]
     subscribers: usize,
+    /// Nodes in a line between the two ends of a request, each a process
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(..15))]
+    relays: u8,
     /// Milliseconds measured
     #[arg(long, value_name = "MS", default_value_t = 2000)]
     measure_ms: u64,
@@ -66,6 +69,7 @@ fn points(arguments: &Arguments) -> Result<Vec<Point>, Failure> {
         payload: 64,
         in_flight: 1,
         subscribers: arguments.subscribers,
+        relays: arguments.relays.into(),
         warmup: Duration::from_millis(arguments.warmup_ms),
         measure: Duration::from_millis(arguments.measure_ms),
         max_messages: arguments.max_messages,
@@ -78,6 +82,7 @@ fn points(arguments: &Arguments) -> Result<Vec<Point>, Failure> {
             payload: variable("PB_PAYLOAD")?.unwrap_or(base.payload),
             in_flight: variable("PB_IN_FLIGHT")?.unwrap_or(base.in_flight),
             subscribers: variable("PB_SUBS")?.unwrap_or(base.subscribers),
+            relays: base.relays,
             warmup: variable("PB_WARMUP_MS")?.map_or(base.warmup, Duration::from_millis),
             measure: variable("PB_MEASURE_MS")?.map_or(base.measure, Duration::from_millis),
             max_messages: variable("PB_MAX_MSGS")?.unwrap_or(base.max_messages),
@@ -86,6 +91,9 @@ fn points(arguments: &Arguments) -> Result<Vec<Point>, Failure> {
     let works = arguments.work.map_or_else(|| Work::ALL.to_vec(), |work| vec![work]);
     let mut points = Vec::new();
     for work in works {
+        if arguments.relays > 0 && !matches!(work, Work::Unicast | Work::Bulk) {
+            return Err(Failure::usage("--relays goes with `unicast` and `bulk`"));
+        }
         for &payload in &arguments.payload {
             for &in_flight in &arguments.in_flight {
                 if in_flight == 0 || payload > nuncio_protocol::MAX_BODY {

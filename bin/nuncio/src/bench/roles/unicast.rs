@@ -1,6 +1,7 @@
 use std::{path::Path, time::Duration};
 
 use bytes::Bytes;
+use nuncio_identity::NodeId;
 use nuncio_node::Incoming;
 
 use super::{linked, say, start};
@@ -30,16 +31,16 @@ pub(super) async fn respond(directory: &Path, index: usize, echo: bool) -> Resul
 /// Asks node 0.
 pub(super) async fn load(point: &Point, directory: &Path, index: usize) -> Result<(), Failure> {
     let node = start(directory, index).await?;
-    linked(&node, 1).await?;
-    let me = node.node_id();
-    let peer = node.snapshot().peers.iter().filter_map(|peer| peer.node_id.clone()).find_map(|id| id.parse().ok());
-    let peer = peer.filter(|peer| *peer != me).ok_or_else(|| Failure::operation("bench", "no peer"))?;
+    linked(&node, point.relays + 1).await?;
+    let target = directory.join("node0/conf/node.nodeid");
+    let target = std::fs::read_to_string(target).map_err(|error| Failure::operation("file", error))?;
+    let target: NodeId = target.trim().parse().map_err(|error| Failure::operation("bench", error))?;
     let payload = Bytes::from(vec![0x5a; point.payload]);
     let expected = if point.work == Work::Unicast { payload.len() } else { 0 };
     round_trips(point, move || {
         let (node, payload) = (node.clone(), payload.clone());
         async move {
-            let answer = node.request(peer, payload, TIMEOUT).await;
+            let answer = node.request(target, payload, TIMEOUT).await;
             let answer = answer.map_err(|error| Failure::operation("bench", causes(&error)))?;
             if answer.body.len() == expected {
                 Ok(())
