@@ -16,7 +16,7 @@ fn one_query_is_open_per_peer_and_wanted_nodes_collect() {
     let mut a = Lone::passive(0);
     a.link(1, &[0], &[]);
     assert_eq!(queried(&a.input(announced(1, 5, 1))), [(1, vec![5])]);
-    assert!(a.input(announced(1, 6, 1)).is_empty() && a.input(announced(1, 7, 1)).is_empty());
+    assert!(queried(&a.input(announced(1, 6, 1))).is_empty() && a.input(announced(1, 7, 1)).is_empty());
     let outputs = a.answered(1, vec![record(5, 1, &[1], &[])]);
     let mut next = queried(&outputs);
     next[0].1.sort_unstable();
@@ -29,10 +29,10 @@ fn when_a_peer_does_not_answer_another_one_is_asked() {
     a.link(1, &[0], &[]);
     a.link(2, &[0], &[]);
     assert_eq!(queried(&a.input(announced(1, 5, 1))), [(1, vec![5])]);
-    assert!(a.input(announced(2, 5, 1)).is_empty(), "asked already");
+    assert!(queried(&a.input(announced(2, 5, 1))).is_empty(), "asked already");
     assert_eq!(queried(&a.input(StatusInput::QueryFailed { peer: node_id(1) })), [(2, vec![5])]);
     a.input(StatusInput::QueryFailed { peer: node_id(2) });
-    assert!(a.input(announced(1, 2, 2)).is_empty(), "a peer that did not answer has a short rest");
+    assert!(queried(&a.input(announced(1, 2, 2))).is_empty(), "a peer that did not answer has a short rest");
     assert_eq!(queried(&a.advance(250 * MS)), [(1, vec![2])]);
     assert_eq!(
         queried(&a.input(StatusInput::QueryFailed { peer: node_id(1) })),
@@ -59,7 +59,7 @@ fn a_silent_peer_holds_nobodys_changes_back_for_long() {
     a.link(2, &[0], &[]);
     a.answered(2, vec![record(5, 1, &[2], &[])]);
     assert_eq!(queried(&a.input(announced(1, 5, 2))), [(1, vec![5])]);
-    assert!(a.input(announced(2, 5, 2)).is_empty(), "it is left to the first one for a moment");
+    assert!(queried(&a.input(announced(2, 5, 2))).is_empty(), "it is left to the first one for a moment");
     assert!(queried(&a.advance(299 * MS)).is_empty());
     assert_eq!(queried(&a.advance(MS)), [(2, vec![5])]);
     a.answered(2, vec![record(5, 2, &[2], &[])]);
@@ -176,10 +176,10 @@ fn who_asks_too_much_gets_no_answer_for_a_while_and_others_do() {
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!((0..100).filter(|_| answered(&mut a, 1)).count(), 16);
+    assert_eq!((0..40).filter(|_| answered(&mut a, 1)).count(), 16);
     assert!(answered(&mut a, 2));
     a.advance(10 * S);
-    assert_eq!((0..100).filter(|_| answered(&mut a, 1)).count(), 2, "one in five seconds");
+    assert_eq!((0..20).filter(|_| answered(&mut a, 1)).count(), 2, "one in five seconds");
 }
 
 #[test]
