@@ -2,13 +2,17 @@
 
 use std::io;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
 use crate::{Frame, FrameKind, FrameSeq, HEADER_LENGTH, MAX_FRAME, ResultCode};
 
 /// How far ahead of the bytes received memory is asked for, in bytes.
 const STEP: usize = 64 << 10;
+
+/// Frames from this length on share the buffer that they were received in. A shorter one gets bytes of its own: whoever
+/// keeps it, and counts its length, would keep all that was received with it.
+const SHARED_FROM: usize = 16 << 10;
 
 /// A codec for `tokio_util::codec`; keeps no state between frames.
 ///
@@ -83,7 +87,7 @@ impl Decoder for FrameCodec {
             received.reserve((length - received.len()).min(STEP));
             return Ok(None);
         }
-        let frame = parse(received.split_to(length));
+        let frame = parse(take(received, length));
         if length > STEP {
             // What follows must not keep the memory of a long frame alive.
             *received = BytesMut::from(&received[..]);
@@ -119,13 +123,40 @@ impl Encoder<Frame> for FrameCodec {
     }
 }
 
+fn take(received: &mut BytesMut, length: usize) -> Bytes {
+    if length >= SHARED_FROM {
+        return received.split_to(length).freeze();
+    }
+    let frame = Bytes::copy_from_slice(&received[..length]);
+    received.advance(length);
+    frame
+}
+
 /// Takes a whole frame apart; `bytes` holds at least the header.
-fn parse(bytes: BytesMut) -> Frame {
-    let mut bytes = bytes.freeze();
+fn parse(mut bytes: Bytes) -> Frame {
     bytes.advance(4);
     let kind = FrameKind::from_code(bytes.get_u16());
     let mut seq = [0; 32];
     bytes.copy_to_slice(&mut seq);
     let result = ResultCode(bytes.get_i32());
     Frame { kind, seq: FrameSeq::from_bytes(seq), result, body: bytes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_keeps_a_short_frame_does_not_keep_what_was_received_with_it() {
+        for (body, is_shared) in [(10, false), (SHARED_FROM, true)] {
+            let seq = FrameSeq::from_bytes([7; 32]);
+            let body = Bytes::from(vec![0; body]);
+            let frame = Frame { kind: FrameKind::Multicast, seq, result: ResultCode::OK, body };
+            let mut received = BytesMut::from(&frame.to_bytes()[..]);
+            received.resize(4 * SHARED_FROM, 0);
+            let range = received.as_ptr_range();
+            let body = FrameCodec::default().decode(&mut received).unwrap().unwrap().body;
+            assert_eq!(range.contains(&body.as_ptr()), is_shared, "{} bytes", body.len());
+        }
+    }
 }

@@ -24,6 +24,10 @@ const HEADER_LENGTH: usize = 2;
 /// How far ahead of the bytes received a buffer grows for a long frame.
 const GROWTH: usize = 256 << 10;
 
+/// Frames from this length on share the buffer that they were received in. A shorter one gets bytes of its own: whoever
+/// keeps it, and counts its length, would keep all that was received with it.
+const SHARED_FROM: usize = 16 << 10;
+
 /// One frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
@@ -76,7 +80,7 @@ pub fn decode(buffer: &mut BytesMut) -> Result<Option<Frame>, DecodeError> {
         return Ok(None);
     }
     buffer.advance(LENGTH);
-    let mut frame = buffer.split_to(length).freeze();
+    let mut frame = take(buffer, length);
     let beyond = |header| DecodeError::HeaderBeyondFrame { frame: length, header };
     if frame.len() < HEADER_LENGTH {
         return Err(beyond(HEADER_LENGTH));
@@ -89,5 +93,43 @@ pub fn decode(buffer: &mut BytesMut) -> Result<Option<Frame>, DecodeError> {
         return Err(beyond(header_length));
     }
     let header = frame.split_to(header_length);
-    Ok(Some(Frame::Message { header, body: frame }))
+    let body = if frame.len() < header.len() { Bytes::copy_from_slice(&frame) } else { frame };
+    Ok(Some(Frame::Message { header, body }))
+}
+
+fn take(buffer: &mut BytesMut, length: usize) -> Bytes {
+    if length >= SHARED_FROM {
+        return buffer.split_to(length).freeze();
+    }
+    let frame = Bytes::copy_from_slice(&buffer[..length]);
+    buffer.advance(length);
+    frame
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(header: usize, body: usize) -> BytesMut {
+        let mut buffer = BytesMut::new();
+        buffer.put_u32((HEADER_LENGTH + header + body) as u32);
+        buffer.put_u16(header as u16);
+        buffer.put_bytes(0, header + body + 4 * SHARED_FROM);
+        buffer
+    }
+
+    #[test]
+    fn what_keeps_a_short_body_does_not_keep_what_was_received_with_it() {
+        for (header, body, is_shared) in [(10, 10, false), (MAX_HEADER, 10, false), (10, SHARED_FROM, true)] {
+            let mut buffer = frame(header, body);
+            let received = buffer.as_ptr_range();
+            let Frame::Message { body, .. } = decode(&mut buffer).unwrap().unwrap() else { panic!("a message") };
+            assert_eq!(
+                received.contains(&body.as_ptr()),
+                is_shared,
+                "{header} bytes of header, {} of body",
+                body.len()
+            );
+        }
+    }
 }
