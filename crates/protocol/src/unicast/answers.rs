@@ -1,5 +1,5 @@
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::BTreeMap,
     time::{Duration, Instant},
 };
 
@@ -26,8 +26,7 @@ const SWEEP: Duration = Duration::from_secs(15);
 /// Bound: the requests at the application, and [`MAX_BYTES`] of answers, each kept while its request counts.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
-    states: HashMap<Key, State>,
-    nodes: HashMap<NodeId, Queue>,
+    nodes: BTreeMap<NodeId, Kept>,
     bytes: usize,
     next_sweep: Option<Instant>,
 }
@@ -36,60 +35,79 @@ pub(super) struct Answers {
 pub(super) type Key = (NodeId, u64, u64);
 
 /// What became of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum State {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State<'a> {
     /// The application has it.
     Running(InboundId),
     /// It was answered so.
-    Answered(Content),
+    Answered(&'a Content),
 }
 
-/// The answers kept for one node, oldest first.
+/// What is kept for one node, by epoch and number, which is from the oldest to the newest.
 #[derive(Debug, Default)]
-struct Queue {
-    kept: VecDeque<Kept>,
+struct Kept {
+    running: BTreeMap<(u64, u64), InboundId>,
+    answered: BTreeMap<(u64, u64), Answer>,
     bytes: usize,
 }
 
 #[derive(Debug)]
-struct Kept {
-    key: Key,
+struct Answer {
+    content: Content,
     until: Instant,
-    weight: usize,
+}
+
+impl Answer {
+    fn weight(&self) -> usize {
+        OVERHEAD + self.content.length()
+    }
 }
 
 impl Answers {
-    pub(super) fn run(&mut self, key: Key, inbound: InboundId) {
-        self.states.insert(key, State::Running(inbound));
+    pub(super) fn run(&mut self, (node, epoch, number): Key, inbound: InboundId) {
+        self.nodes.entry(node).or_default().running.insert((epoch, number), inbound);
     }
 
-    pub(super) fn get(&self, key: &Key) -> Option<&State> {
-        self.states.get(key)
+    pub(super) fn get(&self, (node, epoch, number): &Key) -> Option<State<'_>> {
+        let (kept, number) = (self.nodes.get(node)?, (*epoch, *number));
+        let running = || kept.running.get(&number).map(|inbound| State::Running(*inbound));
+        running().or_else(|| kept.answered.get(&number).map(|answer| State::Answered(&answer.content)))
     }
 
-    pub(super) fn forget(&mut self, key: &Key) {
-        self.states.remove(key);
+    /// The application will not answer it.
+    pub(super) fn forget(&mut self, (node, epoch, number): &Key) {
+        let Some(kept) = self.nodes.get_mut(node) else { return };
+        kept.running.remove(&(*epoch, *number));
+        if kept.is_empty() {
+            self.nodes.remove(node);
+        }
     }
 
-    /// Keeps a short answer while its request counts.
+    /// The node is not answered any more.
+    pub(super) fn forget_node(&mut self, node: &NodeId) {
+        self.bytes -= self.nodes.remove(node).map_or(0, |kept| kept.bytes);
+    }
+
+    /// Keeps a short answer to what was running while its request counts.
     pub(super) fn answer(&mut self, key: Key, content: &Content, until: Instant, now: Instant) {
         if content.length() > MAX_KEPT_BODY {
-            self.states.remove(&key);
+            return self.forget(&key);
+        }
+        let (node, epoch, number) = key;
+        let Some(kept) = self.nodes.get_mut(&node) else { return };
+        if kept.running.remove(&(epoch, number)).is_none() {
             return;
         }
-        let weight = OVERHEAD + content.length();
-        self.states.insert(key, State::Answered(content.clone()));
-        let queue = self.nodes.entry(key.0).or_default();
-        queue.kept.push_back(Kept { key, until, weight });
-        queue.bytes += weight;
-        self.bytes += weight;
-        self.drop_while(&key.0, |queue, oldest| oldest.until <= now || queue.bytes > MAX_BYTES_OF_NODE);
+        let answer = Answer { content: content.clone(), until };
+        kept.bytes += answer.weight();
+        self.bytes += answer.weight();
+        kept.answered.insert((epoch, number), answer);
+        self.bytes -= kept.drop_while(|bytes, oldest| oldest.until <= now || bytes > MAX_BYTES_OF_NODE);
         while self.bytes > MAX_BYTES
-            && let Some(fullest) = self.nodes.iter().max_by_key(|(_, queue)| queue.bytes).map(|(node, _)| *node)
+            && let Some(fullest) = self.nodes.values_mut().max_by_key(|kept| kept.bytes)
         {
-            let excess = self.bytes - MAX_BYTES;
-            let enough = self.nodes[&fullest].bytes.saturating_sub(excess);
-            self.drop_while(&fullest, |queue, _| queue.bytes > enough);
+            let enough = fullest.bytes.saturating_sub(self.bytes - MAX_BYTES);
+            self.bytes -= fullest.drop_while(|bytes, _| bytes > enough);
         }
         self.next_sweep.get_or_insert(now + SWEEP);
     }
@@ -99,27 +117,32 @@ impl Answers {
         if self.next_sweep.is_none_or(|at| at > now) {
             return;
         }
-        for node in self.nodes.keys().copied().collect::<Vec<_>>() {
-            self.drop_while(&node, |_, oldest| oldest.until <= now);
+        for kept in self.nodes.values_mut() {
+            self.bytes -= kept.drop_while(|_, oldest| oldest.until <= now);
         }
+        self.nodes.retain(|_, kept| !kept.is_empty());
         self.next_sweep = (!self.nodes.is_empty()).then_some(now + SWEEP);
     }
 
     pub(super) const fn poll_timeout(&self) -> Option<Instant> {
         self.next_sweep
     }
+}
 
-    fn drop_while(&mut self, node: &NodeId, drops: impl Fn(&Queue, &Kept) -> bool) {
-        let Some(queue) = self.nodes.get_mut(node) else { return };
-        while queue.kept.front().is_some_and(|oldest| drops(queue, oldest)) {
-            let Some(Kept { key, weight, .. }) = queue.kept.pop_front() else { break };
-            queue.bytes -= weight;
-            self.bytes -= weight;
-            self.states.remove(&key);
+impl Kept {
+    fn is_empty(&self) -> bool {
+        self.running.is_empty() && self.answered.is_empty()
+    }
+
+    /// Drops answers from the oldest on; says how many bytes went.
+    fn drop_while(&mut self, drops: impl Fn(usize, &Answer) -> bool) -> usize {
+        let before = self.bytes;
+        while let Some(oldest) = self.answered.first_entry()
+            && drops(self.bytes, oldest.get())
+        {
+            self.bytes -= oldest.remove().weight();
         }
-        if queue.kept.is_empty() {
-            self.nodes.remove(node);
-        }
+        before - self.bytes
     }
 }
 
@@ -130,8 +153,9 @@ mod tests {
 
     use super::*;
 
-    fn reply(length: usize) -> Content {
-        Content::Reply { body: Bytes::from(vec![0; length]) }
+    fn reply(answers: &mut Answers, key: Key, length: usize, until: Instant, now: Instant) {
+        answers.run(key, InboundId(1));
+        answers.answer(key, &Content::Reply { body: Bytes::from(vec![0; length]) }, until, now);
     }
 
     #[test]
@@ -139,24 +163,48 @@ mod tests {
         let (mut answers, now) = (Answers::default(), Instant::now());
         let [quiet, loud] = [(); 2].map(|()| NodeKey::generate().node_id());
         let until = now + Duration::from_secs(60);
-        answers.answer((quiet, 1, 1), &reply(10), until, now);
+        answers.run((loud, 0, 1), InboundId(7));
+        reply(&mut answers, (quiet, 1, 1), 10, until, now);
         for number in 0..2000 {
-            answers.answer((loud, 1, number), &reply(MAX_KEPT_BODY), until, now);
+            reply(&mut answers, (loud, 1, number), MAX_KEPT_BODY, until, now);
         }
         assert!(answers.bytes <= MAX_BYTES_OF_NODE + OVERHEAD + 10);
         assert!(answers.get(&(quiet, 1, 1)).is_some() && answers.get(&(loud, 1, 1999)).is_some());
         assert!(answers.get(&(loud, 1, 0)).is_none());
+        assert_eq!(answers.get(&(loud, 0, 1)), Some(State::Running(InboundId(7))), "it is still at the application");
+    }
+
+    #[test]
+    fn all_together_stay_within_their_bytes_and_the_fullest_gives_way() {
+        let (mut answers, now) = (Answers::default(), Instant::now());
+        let until = now + Duration::from_secs(60);
+        let nodes: Vec<_> = (0..6).map(|_| NodeKey::generate().node_id()).collect();
+        for node in &nodes[1..] {
+            for number in 0..300 {
+                reply(&mut answers, (*node, 1, number), MAX_KEPT_BODY, until, now);
+            }
+        }
+        reply(&mut answers, (nodes[0], 1, 1), 10, until, now);
+        assert!(answers.bytes <= MAX_BYTES, "{}", answers.bytes);
+        assert!(answers.get(&(nodes[0], 1, 1)).is_some());
+        assert!(nodes[1..].iter().all(|node| answers.get(&(*node, 1, 299)).is_some()));
     }
 
     #[test]
     fn answers_go_when_nobody_can_ask_for_them_any_more() {
         let (mut answers, now) = (Answers::default(), Instant::now());
         let node = NodeKey::generate().node_id();
-        answers.answer((node, 1, 1), &reply(10), now + Duration::from_secs(1), now);
-        answers.answer((node, 1, 2), &reply(MAX_KEPT_BODY + 1), now + Duration::from_secs(1), now);
+        let until = now + Duration::from_secs(1);
+        reply(&mut answers, (node, 1, 1), 10, until, now);
+        reply(&mut answers, (node, 1, 2), MAX_KEPT_BODY + 1, until, now);
         assert!(answers.get(&(node, 1, 2)).is_none(), "a long one is not kept");
+        reply(&mut answers, (node, 1, 3), 10, until, now);
+        answers.run((node, 1, 4), InboundId(1));
+        answers.forget_node(&node);
+        assert_eq!((answers.bytes, answers.nodes.len()), (0, 0), "an expelled node leaves nothing");
+        reply(&mut answers, (node, 1, 5), 10, until, now);
         let swept = answers.poll_timeout().unwrap();
         answers.handle_timeout(swept);
-        assert_eq!((answers.bytes, answers.states.len(), answers.poll_timeout()), (0, 0, None));
+        assert_eq!((answers.bytes, answers.nodes.len(), answers.poll_timeout()), (0, 0, None));
     }
 }

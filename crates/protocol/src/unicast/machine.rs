@@ -160,6 +160,7 @@ impl Unicast {
             self.complete(number, Err(error), turn);
         }
         self.inbound.retain(|_, inbound| inbound.key.0 != *node);
+        self.answers.forget_node(node);
     }
 
     /// The node goes on in another epoch: answers to what it asked in the former one are not for it any more.
@@ -301,7 +302,7 @@ impl Unicast {
         let key = key_of(header);
         match self.answers.get(&key) {
             Some(State::Running(inbound)) => {
-                if let Some(inbound) = self.inbound.get_mut(inbound) {
+                if let Some(inbound) = self.inbound.get_mut(&inbound) {
                     inbound.via = from;
                 }
             }
