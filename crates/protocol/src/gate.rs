@@ -22,7 +22,7 @@ pub(crate) use cast::{Cast, CastRate};
 pub(crate) use held::Waiting;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     time::{Duration, Instant},
 };
 
@@ -39,6 +39,7 @@ use crate::{
     MAX_NODES,
     amop::Multicast,
     gossip::{Judgement, Stamp},
+    hashed::HashMap,
     header::Letter,
     life::Life,
     turn::Directory,
@@ -164,14 +165,14 @@ impl Gate {
             Era::Past => return Verdict::Refused,
             Era::Future => return Verdict::Held(message),
         }
-        let Some(time_left) = source.time_left(header.sent, header.lifetime, now) else { return Verdict::Refused };
-        let mut admitted = Admitted { message, from, time_left, is_repeated: false };
+        let Some(in_time) = source.in_time(header.sent, header.lifetime, now) else { return Verdict::Refused };
+        let mut admitted = Admitted { message, from, time_left: in_time.left, is_repeated: false };
         if header.target_epoch != life.epoch {
             return if admitted.message.asks() { Verdict::Outlived(admitted) } else { Verdict::Refused };
         }
         // An answer finds what asked only once.
         if admitted.message.asks() {
-            match source.see(header.number, now) {
+            match source.see(header.number, &in_time) {
                 Sight::New => {}
                 Sight::Seen => admitted.is_repeated = true,
                 Sight::Forgotten => return Verdict::Refused,
@@ -208,9 +209,7 @@ impl Gate {
             Era::Past => return Verdict::Refused,
             Era::Future => return Verdict::Held(multicast),
         }
-        let Some(time_left) = source.time_left(multicast.sent, multicast.lifetime, now) else {
-            return Verdict::Refused;
-        };
+        let Some(in_time) = source.in_time(multicast.sent, multicast.lifetime, now) else { return Verdict::Refused };
         let is_mine = multicast.destinations.iter().any(|destination| destination.node == life.node);
         if is_mine && multicast.post.is_none() {
             return Verdict::Sealed(multicast);
@@ -220,8 +219,8 @@ impl Gate {
         if copies > 0 && !(peer.may_copy(copies, bytes, now) && source.may_copy(bytes, now)) {
             return Verdict::Refused;
         }
-        let is_repeated = is_mine && source.see(multicast.number, now) != Sight::New;
-        Verdict::Mine(Admitted { message: multicast, from, time_left, is_repeated })
+        let is_repeated = is_mine && source.see(multicast.number, &in_time) != Sight::New;
+        Verdict::Mine(Admitted { message: multicast, from, time_left: in_time.left, is_repeated })
     }
 
     /// Whether the signature of gossip that a peer brings is worth checking.
@@ -252,10 +251,8 @@ impl Gate {
             Era::Past => return Some(Judgement::Dropped),
             Era::Future => return None,
         }
-        if source.time_left(stamp.sent, stamp.lifetime, now).is_none() {
-            return Some(Judgement::Dropped);
-        }
-        let is_new = source.see(stamp.number, now) == Sight::New;
+        let Some(in_time) = source.in_time(stamp.sent, stamp.lifetime, now) else { return Some(Judgement::Dropped) };
+        let is_new = source.see(stamp.number, &in_time) == Sight::New;
         Some(if is_new { Judgement::Fresh } else { Judgement::Dropped })
     }
 

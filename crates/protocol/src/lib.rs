@@ -14,6 +14,7 @@ mod config;
 mod forwarding;
 mod gate;
 pub mod gossip;
+mod hashed;
 mod header;
 mod input;
 mod life;

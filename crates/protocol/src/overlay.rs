@@ -40,8 +40,6 @@ pub struct Overlay {
     unicast: Unicast,
     amop: Amop,
     outbox: Outbox,
-    /// When a machine wants to be called next; found out whenever one of them was at work.
-    due: Option<Instant>,
 }
 
 /// What a node is when it starts.
@@ -104,10 +102,8 @@ impl Overlay {
             unicast: Unicast::new(&config),
             amop: Amop::new(&config, seed ^ 3),
             outbox: Outbox::default(),
-            due: None,
         };
         overlay.settle(now);
-        overlay.due = overlay.earliest_due();
         overlay
     }
 
@@ -121,7 +117,6 @@ impl Overlay {
         self.peering.handle_epoch_begun(&mut self.outbox, now);
         self.with_unicast(now, |unicast, turn| unicast.handle_epoch_begun(turn));
         self.settle(now);
-        self.due = self.earliest_due();
     }
 
     /// Does what is due at `now`.
@@ -142,7 +137,6 @@ impl Overlay {
         self.with_amop(now, |amop, turn| amop.handle_timeout(turn));
         self.settle(now);
         self.judge(now);
-        self.due = self.earliest_due();
     }
 
     /// The record of a node has gone.
@@ -154,11 +148,7 @@ impl Overlay {
     }
 
     /// When [`Overlay::handle_timeout`] wants to be called next.
-    pub const fn poll_timeout(&self) -> Option<Instant> {
-        self.due
-    }
-
-    fn earliest_due(&self) -> Option<Instant> {
+    pub fn poll_timeout(&self) -> Option<Instant> {
         let keeping = earliest(self.peering.poll_timeout(), self.status_sync.poll_timeout());
         let keeping = earliest(keeping, earliest(self.routing.due(self.routed), self.gate.poll_timeout()));
         earliest(keeping, earliest(self.unicast.poll_timeout(), self.amop.poll_timeout()))
@@ -225,7 +215,6 @@ impl Overlay {
         if check == Check::Overspent {
             self.outbox.strike(via, Strike::Overspent);
             self.judge(now);
-            self.due = self.earliest_due();
         }
         check == Check::Yes
     }

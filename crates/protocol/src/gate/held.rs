@@ -1,5 +1,5 @@
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     time::{Duration, Instant},
 };
 
@@ -8,6 +8,7 @@ use nuncio_identity::NodeId;
 use crate::{
     amop,
     gossip::{GossipId, Stamp},
+    hashed::HashMap,
     header::Letter,
     status_sync::Version,
     unicast,

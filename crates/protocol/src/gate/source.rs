@@ -4,7 +4,7 @@ use super::{
     Bucket, Checked, Rate,
     cast::{Cast, CastRate},
     memory::{Memory, Sight},
-    source_clock::SourceClock,
+    source_clock::{self, SourceClock},
 };
 use crate::MAX_LIFETIME;
 
@@ -40,6 +40,15 @@ pub(super) enum Era {
     Past,
     /// Its source seems to have started: its record will say.
     Future,
+}
+
+/// A message counts still.
+#[derive(Debug)]
+pub(super) struct InTime {
+    /// For how long, at the most.
+    pub(super) left: Duration,
+    /// What its source's clock shows.
+    clock: Duration,
 }
 
 impl Source {
@@ -84,14 +93,13 @@ impl Source {
         }
     }
 
-    /// Reads the clock in a message; gives back how long it still counts, `None` when it counts no more.
-    pub(super) fn time_left(&mut self, sent: Duration, lifetime: Duration, now: Instant) -> Option<Duration> {
+    /// Reads the clock in a message; `None` when that counts no more.
+    pub(super) fn in_time(&mut self, sent: Duration, lifetime: Duration, now: Instant) -> Option<InTime> {
         if lifetime > MAX_LIFETIME {
             return None;
         }
-        let clock = self.clock.get_or_insert(SourceClock::new(sent, now));
-        clock.read(sent, now);
-        (!clock.is_past(sent, lifetime, now)).then(|| clock.left(sent, lifetime, now))
+        let clock = self.clock.get_or_insert(SourceClock::new(sent, now)).read(sent, now);
+        source_clock::left(sent, lifetime, clock).map(|left| InTime { left, clock })
     }
 
     /// Whether one more signature of its gossip is checked.
@@ -120,9 +128,8 @@ impl Source {
         }
     }
 
-    pub(super) fn see(&mut self, number: u64, now: Instant) -> Sight {
-        let clock = self.clock.map_or(Duration::ZERO, |clock| clock.shows(now));
-        self.memory.see(number, clock)
+    pub(super) fn see(&mut self, number: u64, in_time: &InTime) -> Sight {
+        self.memory.see(number, in_time.clock)
     }
 
     pub(super) fn unsee(&mut self, number: u64) {

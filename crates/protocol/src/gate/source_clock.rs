@@ -39,11 +39,14 @@ impl SourceClock {
         self.reading + (passed - passed / DRIFT)
     }
 
-    /// Takes a reading that may be old.
-    pub(super) fn read(&mut self, reading: Duration, now: Instant) {
-        if reading >= self.shows(now) {
-            *self = Self::new(reading, now);
+    /// Takes a reading that may be old; gives back what the clock shows then.
+    pub(super) fn read(&mut self, reading: Duration, now: Instant) -> Duration {
+        let shows = self.shows(now);
+        if reading < shows {
+            return shows;
         }
+        *self = Self::new(reading, now);
+        reading
     }
 
     /// Takes the reading of an announcement newer than all before. If these lag for long, the clock is behind what was
@@ -53,7 +56,8 @@ impl SourceClock {
         let behind = shows.saturating_sub(reading);
         if behind <= TRANSIT {
             self.lag = None;
-            return self.read(reading, now);
+            self.read(reading, now);
+            return;
         }
         let lag = self.lag.get_or_insert(Lag { since: now, least: behind });
         lag.least = lag.least.min(behind);
@@ -61,16 +65,12 @@ impl SourceClock {
             *self = Self::new(shows.saturating_sub(lag.least), now);
         }
     }
+}
 
-    /// Whether what was sent at a reading, to count for so long, counts no more.
-    pub(super) fn is_past(&self, sent: Duration, lifetime: Duration, now: Instant) -> bool {
-        sent.saturating_add(lifetime) <= self.shows(now)
-    }
-
-    /// How long something sent then still counts, at the most.
-    pub(super) fn left(&self, sent: Duration, lifetime: Duration, now: Instant) -> Duration {
-        sent.saturating_add(lifetime).saturating_sub(self.shows(now)).min(lifetime)
-    }
+/// How long something sent at a reading, to count for so long, still counts at the most; `None` when it counts no more.
+pub(super) fn left(sent: Duration, lifetime: Duration, shows: Duration) -> Option<Duration> {
+    let left = sent.saturating_add(lifetime).saturating_sub(shows);
+    (!left.is_zero()).then(|| left.min(lifetime))
 }
 
 #[cfg(test)]
@@ -79,16 +79,20 @@ mod tests {
 
     const S: Duration = Duration::from_secs(1);
 
+    fn is_past(clock: &SourceClock, sent: Duration, lifetime: Duration, now: Instant) -> bool {
+        left(sent, lifetime, clock.shows(now)).is_none()
+    }
+
     #[test]
     fn what_a_reading_shows_to_be_past_is_past_and_a_slow_reading_makes_nothing_late() {
         let start = Instant::now();
         let mut clock = SourceClock::new(100 * S, start);
-        assert!(clock.is_past(95 * S, 5 * S, start));
-        assert!(!clock.is_past(95 * S, 6 * S, start));
+        assert!(is_past(&clock, 95 * S, 5 * S, start));
+        assert!(!is_past(&clock, 95 * S, 6 * S, start));
         clock.read(90 * S, start + S);
         assert!(clock.shows(start + S) > 100 * S, "an old reading changes nothing");
         clock.read(200 * S, start + S);
-        assert!(clock.is_past(100 * S, 60 * S, start + S));
+        assert!(is_past(&clock, 100 * S, 60 * S, start + S));
     }
 
     #[test]
@@ -100,8 +104,8 @@ mod tests {
             clock.read_newest((101 + second) * S, awake + second * S);
         }
         let now = awake + 12 * S;
-        assert!(!clock.is_past(112 * S, 5 * S, now), "{:?}", clock.shows(now));
-        assert!(clock.is_past(100 * S, 5 * S, now));
+        assert!(!is_past(&clock, 112 * S, 5 * S, now), "{:?}", clock.shows(now));
+        assert!(is_past(&clock, 100 * S, 5 * S, now));
     }
 
     #[test]

@@ -26,7 +26,6 @@ impl Overlay {
             Input::Access(input) => self.handle_access(input, now),
         }
         self.judge(now);
-        self.due = self.earliest_due();
     }
 
     /// Hands what machines found wrong to the gate.

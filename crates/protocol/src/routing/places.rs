@@ -1,12 +1,11 @@
 use std::{
-    collections::HashMap,
     ops::{Index, IndexMut},
     sync::Arc,
 };
 
 use nuncio_identity::NodeId;
 
-use crate::status_sync::Record;
+use crate::{hashed::HashMap, status_sync::Record};
 
 /// This node's own place.
 pub(super) const ME: Slot = Slot(0);
@@ -33,7 +32,7 @@ struct Place {
 
 impl Places {
     pub(super) fn new(me: NodeId) -> Self {
-        Self { slots: HashMap::from([(me, ME)]), places: vec![Place { node: me, record: None }], free: Vec::new() }
+        Self { slots: HashMap::from_iter([(me, ME)]), places: vec![Place { node: me, record: None }], free: Vec::new() }
     }
 
     pub(super) fn len(&self) -> usize {

@@ -1,4 +1,4 @@
-use std::{collections::HashMap, time::Instant};
+use std::time::Instant;
 
 use nuncio_identity::NodeId;
 
@@ -6,6 +6,7 @@ use super::{Query, table::MAX_TABLE_BYTES};
 use crate::{
     MAX_NODES, Strike,
     gate::{Bucket, Rate},
+    hashed::HashMap,
     outbox::Outbox,
 };
 

@@ -4,7 +4,7 @@ mod asking;
 mod wanted;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     time::{Duration, Instant},
 };
 
@@ -18,6 +18,7 @@ use self::{
 use super::{IssuerId, Query, Version, equivocation::Proofs, table::Table};
 use crate::{
     Output, Strike,
+    hashed::HashMap,
     outbox::Outbox,
     timers::{Timers, earliest},
 };

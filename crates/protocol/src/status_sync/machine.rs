@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -17,8 +17,8 @@ use super::{
     table::{Applied, Arrival, First, Table},
 };
 use crate::{
-    Config, MAX_NODES, MAX_STATUS, Output, Start, Strike, Topic, outbox::Outbox, peering::Address, status_sync::Facts,
-    timers::earliest,
+    Config, MAX_NODES, MAX_STATUS, Output, Start, Strike, Topic, hashed::HashMap, outbox::Outbox, peering::Address,
+    status_sync::Facts, timers::earliest,
 };
 
 /// Most record bytes in one answer.

@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::BTreeMap,
     time::{Duration, Instant},
 };
 
@@ -7,7 +7,7 @@ use bytes::Bytes;
 use nuncio_identity::NodeId;
 
 use super::{ExchangeId, Refusal, UnicastError};
-use crate::{Header, routing::Routing, timers::Timers};
+use crate::{Header, hashed::HashSet, routing::Routing, timers::Timers};
 
 /// The requests of this node that have not ended, by the number they travel under.
 ///
@@ -83,10 +83,12 @@ impl Exchanges {
 
     /// Has an exchange looked at again, no later than its deadline.
     pub(super) fn wake_at(&mut self, number: u64, at: Instant) {
-        if let Some(exchange) = self.open.get_mut(&number) {
+        let Some(exchange) = self.open.get_mut(&number) else { return };
+        let at = at.min(exchange.deadline);
+        if at != exchange.wake {
             self.timers.cancel(exchange.wake, number);
-            exchange.wake = at.min(exchange.deadline);
-            self.timers.set(exchange.wake, number);
+            exchange.wake = at;
+            self.timers.set(at, number);
         }
     }
 

@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     time::Instant,
 };
 
@@ -8,7 +8,7 @@ use super::{
     attempt::Attempt,
     exchange::Exchange,
 };
-use crate::timers::Timers;
+use crate::{hashed::HashMap, timers::Timers};
 
 /// Most bytes of open publishes, a quarter of them of one client.
 const MAX_BYTES: usize = 256 << 20;
@@ -37,8 +37,8 @@ impl Ledger {
             most,
             open: BTreeMap::new(),
             of_client: BTreeSet::new(),
-            numbers: HashMap::new(),
-            wakes: HashMap::new(),
+            numbers: HashMap::default(),
+            wakes: HashMap::default(),
             timers: Timers::default(),
             budget: Budget::new(MAX_BYTES),
         }

@@ -1,11 +1,13 @@
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     time::Instant,
 };
 
 use nuncio_identity::NodeId;
 
 use super::{Entry, Reached, cost};
+
+use crate::hashed::HashMap;
 
 /// What one peer may have brought of nodes that were never reached: so many records, of so many bytes.
 ///

@@ -1,0 +1,10 @@
+//! Maps and sets by hash. What is hashed may be chosen by others, so the hasher has a random key; it is met at every message,
+//! so it is a quick one.
+
+use std::collections;
+
+use foldhash::fast::RandomState;
+
+pub(crate) type HashMap<K, V> = collections::HashMap<K, V, RandomState>;
+
+pub(crate) type HashSet<K> = collections::HashSet<K, RandomState>;
