@@ -11,6 +11,7 @@
 //! alone. [`diagnose`] turns whatever libp2p reports into one line an operator can act on.
 
 mod admission;
+mod cork;
 mod deadline;
 mod diagnosis;
 mod doorway;

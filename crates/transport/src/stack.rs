@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, time::Duration};
 
-use futures::{AsyncRead, AsyncWrite};
+use futures::{AsyncRead, AsyncWrite, io::BufReader};
 use hickory_resolver::{
     config::{ResolverConfig, ResolverOpts},
     system_conf::read_system_conf,
@@ -21,6 +21,7 @@ use nuncio_door::{BACKLOG, Door};
 
 use crate::{
     admission::Admissions,
+    cork::Corking,
     doorway::Doorway,
     error::SetupError,
     progress::Watched,
@@ -47,7 +48,7 @@ pub fn tcp(config: Config, admissions: Admissions, door: Door) -> Result<Boxed<(
         libp2p::tcp::tokio::Transport::new(libp2p::tcp::Config::default().nodelay(true).listen_backlog(BACKLOG));
     let sockets = sockets.map(|stream, _| {
         limit_unsent(&stream.0);
-        stream
+        BufReader::with_capacity(RECEIVED, stream)
     });
     let secured = Doorway::new(secured(sockets, config, admissions)?, door);
     let (servers, options) = resolver();
@@ -63,6 +64,9 @@ pub fn tcp(config: Config, admissions: Admissions, door: Door) -> Result<Boxed<(
 pub fn memory(config: Config, admissions: Admissions) -> Result<Boxed<(PeerId, StreamMuxerBox)>, SetupError> {
     secured(MemoryTransport::default(), config, admissions)
 }
+
+/// Bytes read of a socket at a time: several TLS records, where TLS by itself asks for a quarter of one.
+const RECEIVED: usize = 64 << 10;
 
 /// Bytes that the system takes of a connection before it has sent them. What it has taken stands before everything else,
 /// also before the frames of streams that the multiplexer would let pass: on a slow link megabytes, by default.
@@ -115,7 +119,7 @@ where
         .map_err(SocketError)
         .upgrade(Version::V1)
         .authenticate(channel)
-        .multiplex(multiplexer)
+        .multiplex(Corking(multiplexer))
         // Boxed between the layers, so that each layer's error has a type that a diagnosis can name.
         .boxed();
     let connections = TransportTimeout::new(connections, limit);
