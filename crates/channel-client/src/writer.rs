@@ -7,7 +7,7 @@ use nuncio_channel_protocol::{Frame, FrameKind, FrameSeq, ProtocolVersion, Subsc
 use tokio::{
     io::{AsyncWriteExt, WriteHalf},
     sync::mpsc,
-    task::unconstrained,
+    task::{unconstrained, yield_now},
     time::{Interval, MissedTickBehavior, interval, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -82,8 +82,7 @@ impl<'a> Writer<'a> {
     async fn serve(&mut self) -> Result<(), Loss> {
         self.write_topics().await?;
         loop {
-            // What is ready leaves together; nothing waits for more to come.
-            let next = match unconstrained(self.next()).now_or_never() {
+            let next = match self.ready().await {
                 Some(next) => next,
                 None => {
                     self.flush().await?;
@@ -105,6 +104,16 @@ impl<'a> Writer<'a> {
                 Next::Topics => self.write_topics().await?,
             }
         }
+    }
+
+    /// What is there to do now. What is ready leaves together, also what tasks that have been woken are about to hand over;
+    /// nothing waits for more to come.
+    async fn ready(&mut self) -> Option<Next> {
+        if let Some(next) = unconstrained(self.next()).now_or_never() {
+            return Some(next);
+        }
+        yield_now().await;
+        unconstrained(self.next()).now_or_never()
     }
 
     async fn next(&mut self) -> Next {
