@@ -2,7 +2,7 @@
 
 use std::io;
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
 use crate::{Frame, FrameKind, FrameSeq, HEADER_LENGTH, MAX_FRAME, ResultCode};
@@ -83,12 +83,7 @@ impl Decoder for FrameCodec {
             received.reserve((length - received.len()).min(STEP));
             return Ok(None);
         }
-        let frame = parse(received.split_to(length));
-        if length > STEP {
-            // What follows must not keep the memory of a long frame alive.
-            *received = BytesMut::from(&received[..]);
-        }
-        Ok(Some(frame))
+        Ok(Some(parse(take(received, length))))
     }
 
     fn decode_eof(&mut self, received: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
@@ -119,9 +114,20 @@ impl Encoder<Frame> for FrameCodec {
     }
 }
 
+/// Takes a whole frame off the front: what is kept of one, and what follows, keep each other's memory not alive.
+fn take(received: &mut BytesMut, length: usize) -> Bytes {
+    if length <= STEP {
+        let frame = Bytes::copy_from_slice(&received[..length]);
+        received.advance(length);
+        return frame;
+    }
+    let frame = received.split_to(length).freeze();
+    *received = BytesMut::from(&received[..]);
+    frame
+}
+
 /// Takes a whole frame apart; `bytes` holds at least the header.
-fn parse(bytes: BytesMut) -> Frame {
-    let mut bytes = bytes.freeze();
+fn parse(mut bytes: Bytes) -> Frame {
     bytes.advance(4);
     let kind = FrameKind::from_code(bytes.get_u16());
     let mut seq = [0; 32];

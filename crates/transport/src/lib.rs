@@ -11,10 +11,12 @@
 //! alone. [`diagnose`] turns whatever libp2p reports into one line an operator can act on.
 
 mod admission;
+mod bounds;
 mod deadline;
 mod diagnosis;
 mod doorway;
 mod error;
+mod multiplexer;
 mod progress;
 mod secure_channel;
 mod stack;
@@ -23,6 +25,7 @@ mod verdict;
 mod verifier;
 
 pub use admission::{Admission, Admissions};
+pub use bounds::bounds;
 pub use diagnosis::{Diagnosis, describe, diagnose, handshake_error};
 pub use error::{HandshakeError, Refusal, Role, SetupError, Stage};
 pub use secure_channel::{Config, PROTOCOL, SecureChannel, SharedIdentity};

@@ -21,6 +21,10 @@ pub const MAX_FRAME: usize = 2 + MAX_HEADER + MAX_BODY + MAX_SEALED_OVERHEAD;
 const LENGTH: usize = 4;
 const HEADER_LENGTH: usize = 2;
 
+/// Frames up to here are copied out of the buffer they came in: what is kept of one, for a minute perhaps, must not keep
+/// all that came with it.
+const COPIED: usize = 64 << 10;
+
 /// How far ahead of the bytes received a buffer grows for a long frame.
 const GROWTH: usize = 256 << 10;
 
@@ -76,7 +80,7 @@ pub fn decode(buffer: &mut BytesMut) -> Result<Option<Frame>, DecodeError> {
         return Ok(None);
     }
     buffer.advance(LENGTH);
-    let mut frame = buffer.split_to(length).freeze();
+    let mut frame = take(buffer, length);
     let beyond = |header| DecodeError::HeaderBeyondFrame { frame: length, header };
     if frame.len() < HEADER_LENGTH {
         return Err(beyond(HEADER_LENGTH));
@@ -90,4 +94,36 @@ pub fn decode(buffer: &mut BytesMut) -> Result<Option<Frame>, DecodeError> {
     }
     let header = frame.split_to(header_length);
     Ok(Some(Frame::Message { header, body: frame }))
+}
+
+/// Takes bytes off the front of a buffer that nothing else keeps alive.
+fn take(buffer: &mut BytesMut, length: usize) -> Bytes {
+    if length <= COPIED {
+        let frame = Bytes::copy_from_slice(&buffer[..length]);
+        buffer.advance(length);
+        return frame;
+    }
+    let frame = buffer.split_to(length).freeze();
+    *buffer = BytesMut::from(&buffer[..]);
+    frame
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_that_is_kept_keeps_nothing_of_what_came_with_it() {
+        for body in [1, COPIED, COPIED + 1] {
+            let mut buffer = BytesMut::new();
+            for _ in 0..3 {
+                buffer.put_u32((HEADER_LENGTH + body) as u32);
+                buffer.put_u16(0);
+                buffer.put_bytes(7, body);
+            }
+            let Ok(Some(Frame::Message { header, body })) = decode(&mut buffer) else { panic!("a frame") };
+            drop(header);
+            assert!(body.is_unique(), "{} bytes", body.len());
+        }
+    }
 }
