@@ -270,6 +270,19 @@ pub enum Encoding {
     Base64,
 }
 
+/// Text up to here is never written in base64, in bytes.
+const SHORT: usize = 4 << 10;
+
+/// Bytes that text has in JSON.
+fn escaped(text: &[u8]) -> usize {
+    let length = |byte: &u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
+        0x00..=0x1f => 6,
+        _ => 1,
+    };
+    text.iter().map(length).sum()
+}
+
 impl Encoding {
     /// `utf8` or `base64`.
     pub const fn as_str(self) -> &'static str {
@@ -279,12 +292,18 @@ impl Encoding {
         }
     }
 
-    /// Writes bytes as text: as they are when they are UTF-8, else in base64.
+    /// Writes bytes as text: as they are when they are UTF-8, else in base64; also long ones that JSON would make longer than
+    /// that.
     pub fn of(bytes: &[u8]) -> (String, Self) {
         match std::str::from_utf8(bytes) {
-            Ok(text) => (text.to_owned(), Self::Utf8),
-            Err(_) => (BASE64.encode(bytes), Self::Base64),
+            Ok(text) if bytes.len() < SHORT || escaped(bytes) <= bytes.len() / 3 * 4 => (text.to_owned(), Self::Utf8),
+            _ => (BASE64.encode(bytes), Self::Base64),
         }
+    }
+
+    /// Most bytes that so many become in a line of JSON.
+    pub(crate) const fn longest(bytes: usize) -> usize {
+        bytes.div_ceil(3) * 4 + 6 * SHORT
     }
 
     /// Reads the bytes back; `None` when the text is not base64.

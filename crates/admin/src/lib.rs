@@ -5,11 +5,13 @@
 //! made with mode 0600, and file permissions are the only lock.
 
 pub mod api;
+mod bounds;
 pub mod client;
 mod operator;
 mod resolve;
 mod routes;
 pub mod server;
 
+pub use bounds::{LISTENERS, bounds};
 pub use client::{Address, Client, ClientError};
 pub use operator::{Counter, Operator};

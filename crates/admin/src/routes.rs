@@ -20,7 +20,7 @@ use crate::{
 };
 
 mod access;
-mod body;
+pub(crate) mod body;
 mod health;
 mod listen;
 mod log_level;
@@ -30,7 +30,7 @@ mod network;
 mod peers;
 
 /// Listening streams at a time; further ones are refused as busy.
-const MAX_LISTENERS: usize = 64;
+pub(crate) const MAX_LISTENERS: usize = 16;
 
 /// Longest JSON body, in bytes.
 const MAX_JSON: usize = 64 << 10;

@@ -19,6 +19,7 @@ mod limited;
 mod socket;
 
 use limited::Limited;
+pub(crate) use limited::MAX_CONNECTIONS;
 use socket::Socket;
 
 /// Where the API listens.

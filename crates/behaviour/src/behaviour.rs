@@ -40,9 +40,11 @@ use nuncio_wire::{SigningContext, announcement, multicast as wire};
 use crate::{
     Config, Event,
     access::Certifier,
+    answering::Answering,
     config::DescribeDialError,
     gossip::Lane,
     gossip_pulse::{self, GossipPulse},
+    gossip_recent::Recent,
     inner::Inner,
     multicast::{Judging, PublishError},
     pace::Pace,
@@ -63,6 +65,8 @@ pub struct Behaviour {
     connections: Connections,
     links: HashMap<NodeId, ConnectionId>,
     queries: OpenQueries,
+    answering: Answering,
+    recent: Recent,
     /// At most one per peer.
     revocation_queries: HashSet<OutboundRequestId>,
     subscribed: BTreeSet<Topic>,
@@ -117,6 +121,8 @@ impl Behaviour {
             connections: Connections::default(),
             links: HashMap::new(),
             queries: OpenQueries::default(),
+            answering: Answering::default(),
+            recent: Recent::default(),
             revocation_queries: HashSet::new(),
             subscribed: BTreeSet::new(),
             relayed: BTreeSet::new(),
@@ -178,6 +184,9 @@ impl Behaviour {
         let Some(Stamp { origin, epoch, number, sent, lifetime }) = self.overlay.stamp(data.len(), now) else {
             return Err(PublishError::Busy);
         };
+        if !self.recent.note(origin, data.len(), now) {
+            return Err(PublishError::Busy);
+        }
         let gossip_topic = wire::gossip_topic(topic);
         let gossip = wire::Gossip { origin, epoch, number, sent, lifetime, body: data };
         let message = wire::encode(&gossip_topic, gossip, &self.context);

@@ -45,6 +45,8 @@ pub struct Config {
     ///
     /// [`Refusal::Busy`]: nuncio_protocol::unicast::Refusal::Busy
     pub link_queue: usize,
+    /// Bytes that wait for all connections together; each may have as many as it leaves free. 256 MiB.
+    pub link_queues: usize,
     /// A link that wrote nothing for so long says that it lives; so it is heard at least every second time. 1 s.
     pub heartbeat: Duration,
     /// A link on which nothing is heard for so long is closed. 7 s.
@@ -52,6 +54,9 @@ pub struct Config {
 }
 
 impl Config {
+    /// The default of [`Config::link_queues`].
+    pub const LINK_QUEUES: usize = 256 << 20;
+
     /// The defaults of a node with this key.
     pub fn new(key: NodeKey, chain: Vec<Bytes>, network: &str, certifier: Arc<dyn Certifier>) -> Self {
         Self {
@@ -70,6 +75,7 @@ impl Config {
             max_pending_dials: 64,
             max_connections: 512,
             link_queue: 32 << 20,
+            link_queues: Self::LINK_QUEUES,
             heartbeat: Duration::from_secs(1),
             silence: Duration::from_secs(7),
         }

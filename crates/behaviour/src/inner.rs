@@ -1,7 +1,7 @@
 //! The libp2p behaviours under the overlay. Gates come first: a connection that a later one denied would leave state
 //! in request-response for ever.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use libp2p::{
     PeerId, StreamProtocol, connection_limits,
@@ -10,16 +10,36 @@ use libp2p::{
     request_response::{self, ProtocolSupport},
     swarm::NetworkBehaviour,
 };
-use nuncio_wire::{SigningContext, status};
+use nuncio_bounds::SharedBytes;
+use nuncio_protocol::LARGE_BODY;
+use nuncio_wire::{
+    SigningContext,
+    length_prefixed::{MAX_FRAME, MAX_HEADER, MAX_SEALED_OVERHEAD},
+    status,
+};
 
 use crate::{
     Config,
     bridge::Bridge,
     gossip::{Gossipsub, Lane},
-    link_stream::{self, Behaviour as LinkStreams, Large},
+    link_stream::{self, Behaviour as LinkStreams, Large, Room},
     status_sync::StatusCodec,
     unicast::Unicast,
 };
+
+/// Longest frame on a stream for short messages: its length, its header, and what may be sealed.
+pub(crate) const SHORT_FRAME: usize = 2 + MAX_HEADER + LARGE_BODY + MAX_SEALED_OVERHEAD;
+
+/// Bytes of short messages that one stream has brought and the swarm's task has not taken; it is not read while there are
+/// as many.
+pub(crate) const SHORT_INTAKE: usize = 512 << 10;
+
+/// The same of long messages of all streams, each counted from its beginning on.
+pub(crate) const LONG_INTAKE: usize = 256 << 20;
+
+/// Status queries under way on a connection, of both sides together: there is one of each at a time, while those before
+/// end.
+pub(crate) const MAX_QUERIES: usize = 4;
 
 #[derive(NetworkBehaviour)]
 pub struct Inner {
@@ -47,23 +67,30 @@ impl Inner {
             .with_max_pending_outgoing(Some(config.max_pending_dials))
             .with_max_established(Some(config.max_connections))
             .with_max_established_per_peer(Some(4));
-        let streams = link_stream::Config {
+        let short = link_stream::Config {
             queue_bytes: config.link_queue,
+            queues: Arc::new(SharedBytes::new(config.link_queues)),
+            longest: SHORT_FRAME,
+            intake: Room::Each(SHORT_INTAKE),
             heartbeat: config.heartbeat,
             silence: config.silence,
         };
+        let intake = Room::All(Arc::new(SharedBytes::new(LONG_INTAKE)));
+        let long = link_stream::Config { longest: MAX_FRAME, intake, ..short.clone() };
         Self {
             limits: connection_limits::Behaviour::new(limits),
-            unicast: LinkStreams::new(Unicast(context.clone()), streams),
-            unicast_large: LinkStreams::new(Large(Unicast(context.clone())), streams),
-            bridge: LinkStreams::new(Bridge(context.clone()), streams),
-            bridge_large: LinkStreams::new(Large(Bridge(context.clone())), streams),
+            unicast: LinkStreams::new(Unicast(context.clone()), short.clone()),
+            unicast_large: LinkStreams::new(Large(Unicast(context.clone())), long.clone()),
+            bridge: LinkStreams::new(Bridge(context.clone()), short),
+            bridge_large: LinkStreams::new(Large(Bridge(context.clone())), long),
             gossip: Lane::Short.gossipsub(),
             gossip_large: Lane::Long.gossipsub(),
             status: request_response::Behaviour::with_codec(
                 StatusCodec,
                 [(StreamProtocol::new(status::PROTOCOL), ProtocolSupport::Full)],
-                request_response::Config::default().with_request_timeout(Duration::from_secs(5)),
+                request_response::Config::default()
+                    .with_request_timeout(Duration::from_secs(5))
+                    .with_max_concurrent_streams(MAX_QUERIES),
             ),
             ping: ping::Behaviour::new(ping::Config::new().with_interval(Duration::from_secs(10))),
         }

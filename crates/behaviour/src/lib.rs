@@ -52,12 +52,15 @@
 //! ```
 
 mod access;
+mod answering;
 mod behaviour;
+mod bounds;
 mod bridge;
 mod config;
 mod event;
 mod gossip;
 mod gossip_pulse;
+mod gossip_recent;
 mod inner;
 mod link_stream;
 mod multicast;
@@ -69,6 +72,7 @@ mod unicast;
 
 pub use access::{Certifier, Member};
 pub use behaviour::Behaviour;
+pub use bounds::bounds;
 pub use config::{Config, DescribeDialError};
 pub use event::Event;
 pub use multicast::PublishError;

@@ -5,6 +5,7 @@
 
 mod handler;
 mod heartbeat;
+mod intake;
 mod queue;
 mod reader;
 mod writer;
@@ -26,13 +27,16 @@ use libp2p::{
         THandlerOutEvent, ToSwarm,
     },
 };
+use nuncio_bounds::{Bound, SharedBytes};
 use nuncio_identity::NodeId;
 use nuncio_protocol::Strike;
-use nuncio_wire::DecodeError;
+use nuncio_wire::{DecodeError, length_prefixed::MAX_HEADER};
 
 use self::{
     handler::{Command, Handler},
+    intake::Load,
     queue::Queue,
+    writer::BATCH,
 };
 
 /// What travels on the streams, and how.
@@ -78,10 +82,16 @@ impl<P: Protocol> Protocol for Large<P> {
 }
 
 /// Bounds and times.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Config {
     /// Most bytes that wait for one connection; one message more is taken however large it is.
     pub(crate) queue_bytes: usize,
+    /// What all queues together may take.
+    pub(crate) queues: Arc<SharedBytes>,
+    /// Longest frame that a peer may send.
+    pub(crate) longest: usize,
+    /// Room for what peers send until it is taken.
+    pub(crate) intake: Room,
     /// Say that we are alive when nothing was written for so long.
     pub(crate) heartbeat: Duration,
     /// Call the peer silent when nothing was read for so long. Each stream is watched: a peer that drops one is not
@@ -89,11 +99,48 @@ pub(crate) struct Config {
     pub(crate) silence: Duration,
 }
 
+/// Room for what streams bring.
+#[derive(Debug, Clone)]
+pub(crate) enum Room {
+    /// So many bytes for each.
+    Each(usize),
+    /// What all of them share.
+    All(Arc<SharedBytes>),
+}
+
+/// What peers can make the streams of so many links hold, two for short messages and two for long ones each.
+pub(crate) fn bounds(queues: usize, short_intake: usize, long_intake: usize, links: usize) -> [Bound; 4] {
+    // A buffer that grows holds its old content besides.
+    let growing = 2;
+    let encoded = 4 * (2 * BATCH + MAX_HEADER);
+    [
+        Bound::of_bytes("messages for linked peers", queues, "a request is refused as busy or goes another way"),
+        Bound::of_bytes("what is put together to be written", encoded, "the rest waits").per("link", links),
+        Bound::of_bytes("short messages that have come", growing * 2 * short_intake, "the stream is not read")
+            .per("link", links),
+        Bound::of_bytes(
+            "long messages that have come, or have begun to",
+            growing * long_intake,
+            "further ones wait unread; one that comes too slowly meanwhile ends its link",
+        ),
+    ]
+}
+
+impl Room {
+    /// Of a new stream.
+    fn share(&self) -> Arc<SharedBytes> {
+        match self {
+            Self::Each(bytes) => Arc::new(SharedBytes::for_one(*bytes)),
+            Self::All(shared) => Arc::clone(shared),
+        }
+    }
+}
+
 /// What happened on a connection.
 #[derive(Debug)]
 pub enum Event<M> {
-    /// Messages arrived, in order, and so many more that the peer forged.
-    Received { connection: ConnectionId, peer: NodeId, messages: Vec<M>, forged: usize },
+    /// Messages arrived, in order, and so many more that the peer forged. They take room as long as the load is there.
+    Received { connection: ConnectionId, peer: NodeId, messages: Vec<M>, forged: usize, load: Option<Load> },
     /// Something arrived since [`Behaviour::probe`].
     Alive { connection: ConnectionId },
     /// All that was queued before [`Behaviour::finish`] is written, or had its time.
@@ -154,9 +201,9 @@ impl<P: Protocol> Behaviour<P> {
 
     fn handler(&mut self, connection: ConnectionId, peer: PeerId) -> Result<Handler<P>, ConnectionDenied> {
         let node = NodeId::try_from(peer).map_err(ConnectionDenied::new)?;
-        let queue = Arc::new(Queue::new(self.config.queue_bytes, P::weight));
+        let queue = Arc::new(Queue::new(self.config.queue_bytes, P::weight, self.config.queues.clone()));
         self.connections.insert(connection, (node, queue.clone()));
-        Ok(Handler::new(self.protocol.clone(), node, queue, self.config))
+        Ok(Handler::new(self.protocol.clone(), node, queue, self.config.clone()))
     }
 }
 
@@ -205,7 +252,9 @@ impl<P: Protocol> NetworkBehaviour for Behaviour<P> {
     fn on_connection_handler_event(&mut self, _: PeerId, connection: ConnectionId, event: THandlerOutEvent<Self>) {
         let Some(&(peer, _)) = self.connections.get(&connection) else { return };
         self.events.push_back(match event {
-            handler::Event::Received { messages, forged } => Event::Received { connection, peer, messages, forged },
+            handler::Event::Received { messages, forged, load } => {
+                Event::Received { connection, peer, messages, forged, load }
+            }
             handler::Event::Alive => Event::Alive { connection },
             handler::Event::Finished => Event::Finished { connection },
             handler::Event::Failed { reason, strike } => Event::Failed { connection, peer, reason, strike },

@@ -16,6 +16,7 @@ use std::{
     thread::JoinHandle,
 };
 
+use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 use nuncio_wire::SigningContext;
 
@@ -45,6 +46,8 @@ struct State {
 }
 
 impl Prover {
+    pub(crate) const BOUND: Bound = Work::BOUND;
+
     pub(crate) fn new(context: SigningContext, certifier: Arc<dyn Certifier>) -> Self {
         let shared = Arc::new(Shared { state: Mutex::default(), wake: Condvar::new(), rules: AtomicU64::new(0) });
         let worker = shared.clone();

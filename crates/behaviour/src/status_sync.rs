@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use libp2p::{
     StreamProtocol,
-    request_response::{self, ResponseChannel},
+    request_response::{self, InboundRequestId, ResponseChannel},
 };
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
@@ -103,6 +103,8 @@ pub(crate) struct OpenQueries {
 #[derive(Debug)]
 pub(crate) struct OpenQuery {
     pub(crate) channel: ResponseChannel<Bytes>,
+    pub(crate) name: InboundRequestId,
+    pub(crate) peer: NodeId,
     /// The pages that the peer holds already.
     pub(crate) held: HashSet<PageDigest>,
 }

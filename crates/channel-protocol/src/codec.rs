@@ -87,12 +87,7 @@ impl Decoder for FrameCodec {
             received.reserve((length - received.len()).min(STEP));
             return Ok(None);
         }
-        let frame = parse(take(received, length));
-        if length > STEP {
-            // What follows must not keep the memory of a long frame alive.
-            *received = BytesMut::from(&received[..]);
-        }
-        Ok(Some(frame))
+        Ok(Some(parse(take(received, length))))
     }
 
     fn decode_eof(&mut self, received: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
@@ -124,11 +119,16 @@ impl Encoder<Frame> for FrameCodec {
 }
 
 fn take(received: &mut BytesMut, length: usize) -> Bytes {
-    if length >= SHARED_FROM {
-        return received.split_to(length).freeze();
+    if length < SHARED_FROM {
+        let frame = Bytes::copy_from_slice(&received[..length]);
+        received.advance(length);
+        return frame;
     }
-    let frame = Bytes::copy_from_slice(&received[..length]);
-    received.advance(length);
+    let frame = received.split_to(length).freeze();
+    if length > STEP {
+        // What follows must not keep the memory of a long frame alive.
+        *received = BytesMut::from(&received[..]);
+    }
     frame
 }
 

@@ -11,6 +11,7 @@
 //! # }
 //! ```
 
+mod bounds;
 mod changes;
 pub mod config;
 mod control;
@@ -29,6 +30,7 @@ mod services;
 mod shutdown;
 mod watch;
 
+pub use bounds::bounds;
 pub use changes::ChangesError;
 pub use config::{Config, ConfigError, Imported, Source};
 pub use data_dir::{DataDir, DataDirError};

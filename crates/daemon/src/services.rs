@@ -308,20 +308,26 @@ fn node_config(state: &State, identity: Identity, policy: nuncio_pki::SharedPoli
     config.peers = state.wanted_peers().iter().map(ToString::to_string).collect();
     config.max_links = p2p.max_links;
     config.door = p2p_door(&state.config);
-    config.overlay.target_degree = p2p.target_degree;
-    config.overlay.backoff = (p2p.redial_first.0, p2p.redial_longest.0);
-    config.overlay.forget_after = p2p.forget_after.0;
-    let gateway = &state.config.gateway;
-    let [outgoing, per_client, per_topic] =
-        [gateway.outgoing_limit, gateway.client_limit, gateway.topic_limit].map(|limit| limit.map(|size| size.0));
-    config.overlay.amop_candidate_timeout = gateway.candidate_timeout.0;
-    config.overlay.amop_timeout = gateway.publish_timeout.0;
-    config.overlay.publish_limits = PublishLimits { outgoing, per_client, per_topic };
+    config.overlay = overlay_config(&state.config);
     config
 }
 
+/// The core's settings.
+pub(crate) fn overlay_config(config: &Config) -> nuncio_protocol::Config {
+    let (p2p, gateway, mut overlay) = (&config.p2p, &config.gateway, nuncio_protocol::Config::default());
+    overlay.target_degree = p2p.target_degree;
+    overlay.backoff = (p2p.redial_first.0, p2p.redial_longest.0);
+    overlay.forget_after = p2p.forget_after.0;
+    let [outgoing, per_client, per_topic] =
+        [gateway.outgoing_limit, gateway.client_limit, gateway.topic_limit].map(|limit| limit.map(|size| size.0));
+    overlay.amop_candidate_timeout = gateway.candidate_timeout.0;
+    overlay.amop_timeout = gateway.publish_timeout.0;
+    overlay.publish_limits = PublishLimits { outgoing, per_client, per_topic };
+    overlay
+}
+
 /// One address may make up for eight seconds at once: all nodes behind it come back after a power failure.
-fn p2p_door(config: &Config) -> Limits {
+pub(crate) fn p2p_door(config: &Config) -> Limits {
     let p2p = &config.p2p;
     Limits::new(p2p.max_pending_handshakes, p2p.connections_per_second, p2p.connections_per_second.saturating_mul(8))
 }
@@ -340,25 +346,32 @@ fn gateway_config(config: &Config, tls: ChannelServerTls, access: nuncio_gateway
     gateway.version.chain_id.clone_from(&own.chain_id);
     gateway.version.supported.clone_from(&own.supported_version);
     gateway.version.fisco_bcos.clone_from(&own.supported_version);
-    gateway.limits.connections = own.max_clients;
-    // Three quarters, as the gateway's own default: no single host takes all places.
-    gateway.limits.connections_per_address = (own.max_clients * 3 / 4).max(1);
-    gateway.limits.door = sdk_door(config);
-    gateway.limits.queue_bytes = own.client_queue.as_usize();
-    gateway.limits.queue_bytes_per_certificate = own.certificate_queue.as_usize();
-    gateway.limits.queue_bytes_of_all = own.total_queue.as_usize();
-    gateway.limits.intake_bytes_per_certificate = own.certificate_intake.as_usize();
-    gateway.limits.intake_bytes = own.total_intake.as_usize();
-    gateway.limits.in_flight_bytes_per_certificate = own.certificate_in_flight.as_usize();
-    gateway.limits.in_flight_bytes = own.total_in_flight.as_usize();
-    gateway.limits.topic_bytes_per_session = own.client_topics.as_usize();
-    gateway.limits.topic_bytes_per_certificate = own.certificate_topics.as_usize();
-    gateway.limits.topic_bytes = own.total_topics.as_usize();
-    gateway.limits.calls_per_second = own.calls_per_second;
+    gateway.limits = gateway_limits(config);
     gateway.timeouts.idle = own.client_idle.0;
     // A delivery may be acknowledged as long as anybody waits for it.
     gateway.timeouts.acknowledge = own.publish_timeout.0 + Duration::from_secs(1);
     gateway
+}
+
+/// How much the gateway lets in.
+pub(crate) fn gateway_limits(config: &Config) -> nuncio_gateway::Limits {
+    let (own, mut limits) = (&config.gateway, nuncio_gateway::Limits::default());
+    limits.connections = own.max_clients;
+    // Three quarters, as the gateway's own default: no single host takes all places.
+    limits.connections_per_address = (own.max_clients * 3 / 4).max(1);
+    limits.door = sdk_door(config);
+    limits.queue_bytes = own.client_queue.as_usize();
+    limits.queue_bytes_per_certificate = own.certificate_queue.as_usize();
+    limits.queue_bytes_of_all = own.total_queue.as_usize();
+    limits.intake_bytes_per_certificate = own.certificate_intake.as_usize();
+    limits.intake_bytes = own.total_intake.as_usize();
+    limits.in_flight_bytes_per_certificate = own.certificate_in_flight.as_usize();
+    limits.in_flight_bytes = own.total_in_flight.as_usize();
+    limits.topic_bytes_per_session = own.client_topics.as_usize();
+    limits.topic_bytes_per_certificate = own.certificate_topics.as_usize();
+    limits.topic_bytes = own.total_topics.as_usize();
+    limits.calls_per_second = own.calls_per_second;
+    limits
 }
 
 async fn name_at_end(part: &'static str, work: impl Future<Output = ()>) -> &'static str {

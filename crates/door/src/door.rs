@@ -38,8 +38,7 @@ type Ticket = oneshot::Sender<()>;
 impl Door {
     /// A door with nobody at it.
     pub fn new(limits: &Limits) -> Self {
-        let most_alive = limits.places.saturating_add(limits.kept_places).saturating_mul(2);
-        Self(Arc::new(Mutex::new(State { machine: Machine::new(limits), alive: 0, most_alive })))
+        Self(Arc::new(Mutex::new(State { machine: Machine::new(limits), alive: 0, most_alive: limits.most_alive() })))
     }
 
     /// A place for a connection from there. Nothing is read or written before it is taken.

@@ -1,5 +1,7 @@
 use std::collections::{HashMap, HashSet};
 
+use nuncio_bounds::Bound;
+
 use crate::source::Source;
 
 /// Sources that are no strangers: those that the operator has named, and [`Familiar::ADMITTED`] from where somebody was
@@ -15,6 +17,13 @@ pub(crate) struct Familiar {
 impl Familiar {
     /// Most sources remembered for an admission.
     const ADMITTED: usize = 1024;
+
+    pub(crate) const BOUND: Bound = Bound::of_entries::<(Source, u64)>(
+        "sources of those admitted lately",
+        Self::ADMITTED,
+        0,
+        "the one admitted longest ago is a stranger again",
+    );
 
     pub(crate) fn contains(&self, source: Source) -> bool {
         self.named.contains(&source) || self.admitted.contains_key(&source)

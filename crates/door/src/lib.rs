@@ -11,12 +11,7 @@
 //!
 //! How long a handshake may last is for the port to say; it drops the [`Place`] then.
 //!
-//! | what grows | bound | when full |
-//! |---|---|---|
-//! | places | [`Limits::places`] and [`Limits::kept_places`], about 150 bytes each | the most crowded source makes room |
-//! | those who made room and are not gone yet | as many as there are places | newcomers are refused |
-//! | buckets | 4,096 sources of 64 bytes | a source without a bucket is refused until one is full again |
-//! | sources admitted lately | 1,024 of 64 bytes | the one admitted longest ago is a stranger again |
+//! What grows is bounded, see [`Limits::bounds`].
 
 mod door;
 mod familiar;

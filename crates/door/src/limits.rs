@@ -1,8 +1,15 @@
 use std::time::Duration;
 
+use nuncio_bounds::Bound;
+
+use crate::{familiar::Familiar, rates::Rates};
+
 /// Connections that the system may hold for a listener until it takes them. Beyond, it drops packets of newcomers, and
 /// those have to wait a second or more; systems cut it to a limit of their own, 4,096 commonly.
 pub const BACKLOG: u32 = 4096;
+
+/// What a place takes, in bytes.
+const PLACE: usize = 512;
 
 /// How much a [`crate::Door`] lets in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +37,25 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// What newcomers can make a door hold, each of whose handshakes takes so many bytes.
+    pub fn bounds(&self, handshake: usize) -> [Bound; 3] {
+        [
+            Bound::of_bytes(
+                "handshakes",
+                handshake + PLACE,
+                "the most crowded source makes room, or the newcomer is refused",
+            )
+            .per("place at the door", self.most_alive()),
+            Rates::BOUND,
+            Familiar::BOUND,
+        ]
+    }
+
+    /// Most connections that have a place, or have lost one and are not gone yet.
+    pub(crate) const fn most_alive(&self) -> usize {
+        self.places.saturating_add(self.kept_places).saturating_mul(2)
+    }
+
     /// For so many handshakes of strangers at once, and so many connections of one source per second and saved up: half of
     /// the places for one source, three quarters for one network, a quarter more that are kept; 1,024 strangers per
     /// second in all, and twice as many saved up; patience of 1 s.

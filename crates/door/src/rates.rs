@@ -3,6 +3,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nuncio_bounds::Bound;
+
 use crate::{Limits, machine::Refusal, source::Source};
 
 /// Token buckets: one per source that is not full, and one for all strangers. The emptier that one is, the fuller must be
@@ -35,6 +37,13 @@ struct Rate {
 impl Rates {
     /// Most buckets at once.
     const SOURCES: usize = 4096;
+
+    pub(crate) const BOUND: Bound = Bound::of_entries::<(Source, Bucket)>(
+        "how often sources connect",
+        Self::SOURCES,
+        0,
+        "a source without a bucket is refused until one is full again",
+    );
 
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {

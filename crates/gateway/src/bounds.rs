@@ -1,6 +1,8 @@
 //! What clients can make a gateway hold, in bytes: every bound, and what happens when it is full.
 
+use nuncio_bounds::Bound;
 use nuncio_channel_protocol::{MAX_FRAME, RECORD_LENGTH};
+use nuncio_protocol::TOPIC_COST;
 
 use crate::config::Limits;
 
@@ -24,44 +26,49 @@ pub const QUEUE_ENTRY: usize = 256;
 /// Messages from this length on count once for all queues that hold them, in bytes.
 pub const SHARED_MESSAGE: usize = 4 << 10;
 
-/// One bound.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bound {
-    /// What is bounded.
-    pub what: &'static str,
-    /// The bound, for all sessions together, in bytes.
-    pub bytes: usize,
-    /// What happens when it is reached.
-    pub when_full: &'static str,
-}
+/// What TLS and the handshake of a connection hold, in bytes.
+const TLS: usize = 128 << 10;
+
+/// What a session takes beside what it reads and writes: its task, its books and its certificate, in bytes.
+const SESSION: usize = 32 << 10;
+
+/// What a topic takes at the most where it counts a byte and [`TOPIC_COST`] more, in bytes.
+const TOPIC: usize = 128;
 
 impl Limits {
     /// Every bound on what clients can make a gateway hold.
-    pub fn bounds(&self) -> [Bound; 5] {
-        let bound = |what, bytes, when_full| Bound { what, bytes, when_full };
-        [
-            bound(
-                "frames that are being received",
+    pub fn bounds(&self) -> Vec<Bound> {
+        let topics = self.topic_bytes / (TOPIC_COST + 1);
+        let own = [
+            Bound::of_bytes(
+                "sessions, and what is read and written ahead for each",
+                SESSION + TLS + READ_BATCH + RECORD_LENGTH + WRITE_BATCH,
+                "further connections are closed",
+            )
+            .per("SDK", self.connections),
+            Bound::of_bytes(
+                "frames that are being received, and acknowledgements on their way",
                 self.intake_bytes,
                 "further ones wait unread, first come, first served; one that makes no progress meanwhile is cut",
             ),
-            bound(
-                "what is read and written ahead for each connection",
-                self.connections * (READ_BATCH + RECORD_LENGTH + WRITE_BATCH),
-                "further connections are closed",
-            ),
-            bound(
+            Bound::of_bytes(
                 "publishes, calls and answers in flight, and the one that crosses the bound",
                 self.in_flight_bytes.saturating_add(MAX_FRAME),
                 "no session that adds to them is read",
             ),
-            bound(
+            Bound::of_bytes(
                 "messages queued for clients, and deliveries that they have not acknowledged",
                 self.queue_bytes_of_all,
                 "multicasts are dropped, unicasts go to other subscribers",
             ),
-            bound("topics", self.topic_bytes, "a list over it is refused, the former one stays"),
-        ]
+            Bound::of_bytes(
+                "topics, until the core has them",
+                topics * TOPIC,
+                "a list over it is refused, the former one stays",
+            )
+            .in_entries(topics),
+        ];
+        own.into_iter().chain(self.door.bounds(TLS)).collect()
     }
 }
 
@@ -70,8 +77,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_bounds_are_less_than_a_gibibyte_and_a_half() {
-        let sum: usize = Limits::DEFAULT.bounds().iter().map(|bound| bound.bytes).sum();
-        assert!(sum < 3 << 29, "{sum}");
+    fn the_default_bounds_are_less_than_two_and_a_quarter_gibibytes() {
+        let sum: usize = Limits::DEFAULT.bounds().iter().map(Bound::sum).sum();
+        assert!(sum < 9 << 28, "{sum}");
     }
 }

@@ -160,7 +160,7 @@ impl Default for Version {
 
 impl Limits {
     /// 2,048 connections, 1,536 from one address; 1,024 handshakes of strangers at once and 16 connections per second of
-    /// each source, 1,024 saved up; topics of 64 MiB,
+    /// each source, 1,024 saved up; topics of 16 MiB,
     /// 4 MiB for one certificate, 1 MiB for one session; unfinished frames of 256 MiB, 32 MiB for one certificate; queue 4,096 messages or 24 MiB,
     /// 512 MiB for all, 96 MiB for one certificate; window 256 messages or 32 MiB;
     /// in flight 256 MiB, 64 MiB for one certificate; calls unlimited;
@@ -169,7 +169,7 @@ impl Limits {
         connections: 2048,
         connections_per_address: 1536,
         door: nuncio_door::Limits::new(1024, 16, 1024),
-        topic_bytes: 64 << 20,
+        topic_bytes: 16 << 20,
         topic_bytes_per_certificate: 4 << 20,
         topic_bytes_per_session: 1 << 20,
         intake_bytes: 256 << 20,

@@ -2,11 +2,20 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use nuncio_pki::{Certificate, RevocationList};
+use nuncio_bounds::Bound;
+use nuncio_pki::{Certificate, MAX_CHAIN_BYTES, RevocationList};
 use rustls_pki_types::CertificateDer;
 
 /// Most agencies remembered; further ones are not.
 const MAX: usize = 256;
+
+/// Each as it came and as it was read.
+pub(crate) const BOUND: Bound = Bound::of_entries::<Certificate>(
+    "certificates of agencies",
+    MAX,
+    2 * MAX_CHAIN_BYTES,
+    "further ones are not remembered",
+);
 
 /// The agencies known, shared between the certifier, which meets them, and the event loop, which verifies revocation
 /// lists by them. They are not judged here.
@@ -21,10 +30,10 @@ impl Agencies {
         }
     }
 
-    /// Remembers one certificate.
+    /// Remembers one certificate, unless it is longer than a chain may be.
     pub(crate) fn remember(&self, der: &CertificateDer<'static>) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MAX || known.iter().any(|one| one.der() == der) {
+        if known.len() >= MAX || der.len() > MAX_CHAIN_BYTES || known.iter().any(|one| one.der() == der) {
             return;
         }
         known.extend(Certificate::from_der(der.clone()).ok().filter(Certificate::is_ca));

@@ -32,18 +32,23 @@ use crate::{
     lifetimes::Lifetimes,
     listeners::Listeners,
     queue,
+    replies::Replies,
     told::Told,
     view::{self, Facts},
 };
 
 /// Commands of handles that wait at the most; callers wait beyond that.
-const COMMAND_QUEUE: usize = 1024;
+pub(crate) const COMMAND_QUEUE: usize = 1024;
 
 /// Bytes of their bodies.
-const COMMAND_BYTES: usize = 64 << 20;
+pub(crate) const COMMAND_BYTES: usize = 64 << 20;
 
 /// Inputs of the gateway that wait at the most; its sessions stop reading beyond that.
-const CLIENT_QUEUE: usize = 1024;
+pub(crate) const CLIENT_QUEUE: usize = 1024;
+
+/// Events of a connection that wait for the swarm's task, beside one; beyond, it is not read. One may hold a message of the
+/// greatest length, or hundreds of short ones.
+const EVENTS: usize = 0;
 
 /// How long a connection may take from the first byte until it is admitted.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -92,7 +97,7 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
     };
     let (command_sender, commands) = queue::channel(COMMAND_QUEUE, COMMAND_BYTES);
     let (client_sender, client_inputs) = mpsc::channel(CLIENT_QUEUE);
-    let (response_sender, responses) = mpsc::unbounded_channel();
+    let (replies, taken_replies) = Replies::new();
     let snapshot = Arc::new(view::snapshot(&facts, swarm.behaviour().overlay(), &admissions, &HashMap::new(), [0; 2]));
     let (snapshot_sender, snapshots) = watch::channel(snapshot);
     let handle = NodeHandle { node, commands: command_sender, snapshots, client_inputs: client_sender };
@@ -101,8 +106,8 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
         tick: event_loop::ticks(),
         commands,
         client_inputs,
-        responses,
-        response_sender,
+        replies,
+        taken_replies,
         shown: Shown::new(snapshot_sender),
         facts,
         admission,
@@ -124,7 +129,7 @@ fn swarm_config() -> swarm::Config {
     swarm::Config::with_tokio_executor()
         .with_idle_connection_timeout(Duration::from_secs(60))
         .with_max_negotiating_inbound_streams(16)
-        .with_per_connection_event_buffer_size(64)
+        .with_per_connection_event_buffer_size(EVENTS)
 }
 
 impl Bound {

@@ -44,8 +44,11 @@ pub struct Config {
 }
 
 impl Config {
+    /// The default of [`Config::listener_queue`].
+    pub const LISTENER_QUEUE: usize = 24 << 20;
+
     /// The defaults of a node with this identity: network `nuncio`, no listener, no peers, 256 handshakes of strangers
-    /// at once and 16 connections per second of each source, 128 saved up; 64 pending dials, 512 links, 32 MiB
+    /// at once and 16 connections per second of each source, 128 saved up; 64 pending dials, 512 links, 24 MiB
     /// for each listener.
     pub fn new(identity: Arc<Identity>, policy: SharedPolicy, data_dir: PathBuf) -> Self {
         Self {
@@ -61,7 +64,7 @@ impl Config {
             door: Limits::new(256, 16, 128),
             max_pending_dials: 64,
             max_links: 512,
-            listener_queue: 32 << 20,
+            listener_queue: Self::LISTENER_QUEUE,
             clients: None,
             agencies: Vec::new(),
             adoptions: None,

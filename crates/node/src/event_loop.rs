@@ -26,7 +26,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::commands::Waiting;
+pub(crate) use self::commands::Waiting;
 pub(crate) use self::shown::Shown;
 use crate::{
     addresses::OwnAddresses,
@@ -34,9 +34,10 @@ use crate::{
     agencies::Agencies,
     command::Command,
     epoch::{EpochError, Outrun},
-    handle::{Answer, MessageId, Response},
+    handle::{Answer, MessageId},
     listeners::Listeners,
     queue,
+    replies::{Replies, Reply},
     told::Told,
     turn::{Source, Work, work_until},
     view::{self, Facts},
@@ -53,9 +54,8 @@ pub(crate) struct EventLoop {
     pub(crate) tick: Interval,
     pub(crate) commands: queue::Receiver<Command>,
     pub(crate) client_inputs: mpsc::Receiver<ClientInput>,
-    /// As many wait as requests are open, which the core bounds.
-    pub(crate) responses: mpsc::UnboundedReceiver<Response>,
-    pub(crate) response_sender: mpsc::UnboundedSender<Response>,
+    pub(crate) replies: Replies,
+    pub(crate) taken_replies: mpsc::UnboundedReceiver<Reply>,
     pub(crate) shown: Shown,
     pub(crate) facts: Facts,
     pub(crate) admission: Admission,
@@ -119,7 +119,7 @@ impl EventLoop {
             }
             Event::Request { inbound, source, body } => {
                 let taken = if self.admission.admits(&source) {
-                    self.listeners.request(source, body, inbound, &self.response_sender)
+                    self.listeners.request(source, body, inbound, &self.replies)
                 } else {
                     Err(Refusal::NoHandler)
                 };
@@ -168,8 +168,9 @@ impl EventLoop {
         }
     }
 
-    fn handle_response(&mut self, Response { inbound, body }: Response) {
-        let behaviour = self.swarm.behaviour_mut();
+    fn handle_reply(&mut self, reply: Reply) {
+        self.replies.taken(&reply);
+        let (Reply { inbound, body }, behaviour) = (reply, self.swarm.behaviour_mut());
         match body {
             Some(body) => behaviour.respond(inbound, body),
             // A listener had it.
@@ -247,8 +248,8 @@ impl Work for EventLoop {
                 Some(command) => self.handle_command(command),
                 None => return Poll::Pending,
             },
-            Source::Responses => match ready!(self.responses.poll_recv(cx)) {
-                Some(response) => self.handle_response(response),
+            Source::Responses => match ready!(self.taken_replies.poll_recv(cx)) {
+                Some(reply) => self.handle_reply(reply),
                 None => return Poll::Pending,
             },
             Source::ClientInputs => match ready!(self.client_inputs.poll_recv(cx)) {

@@ -11,7 +11,7 @@ use nuncio_protocol::{
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{command::Command, queue, snapshot::Snapshot};
+use crate::{command::Command, queue, replies::Replies, snapshot::Snapshot};
 
 /// The way to talk to a running node. Cheap to clone; every method may be called from any task.
 #[derive(Clone)]
@@ -268,14 +268,7 @@ pub enum Incoming {
 #[derive(Debug)]
 pub struct Responder {
     pub(crate) inbound: InboundId,
-    pub(crate) commands: Option<mpsc::UnboundedSender<Response>>,
-}
-
-/// A response on its way to the event loop.
-#[derive(Debug)]
-pub(crate) struct Response {
-    pub(crate) inbound: InboundId,
-    pub(crate) body: Option<Bytes>,
+    pub(crate) replies: Option<Replies>,
 }
 
 impl Responder {
@@ -287,9 +280,8 @@ impl Responder {
     }
 
     fn respond(&mut self, body: Option<Bytes>) {
-        if let Some(commands) = self.commands.take() {
-            // A stopped node needs no reply.
-            let _ = commands.send(Response { inbound: self.inbound, body });
+        if let Some(replies) = self.replies.take() {
+            replies.send(self.inbound, body);
         }
     }
 }

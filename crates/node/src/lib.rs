@@ -29,6 +29,7 @@
 mod addresses;
 mod admission;
 mod agencies;
+mod bounds;
 mod build;
 mod certifier;
 mod command;
@@ -39,12 +40,14 @@ mod handle;
 mod lifetimes;
 mod listeners;
 mod queue;
+mod replies;
 mod snapshot;
 pub mod state_file;
 mod told;
 mod turn;
 mod view;
 
+pub use bounds::bounds;
 pub use build::{Bound, BuildError, build};
 pub use config::Config;
 pub use epoch::{EPOCH_END, EpochError, EpochStore};

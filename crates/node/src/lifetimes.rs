@@ -3,6 +3,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 use nuncio_protocol::MAX_NODES;
 use rustls_pki_types::UnixTime;
@@ -14,6 +15,13 @@ use rustls_pki_types::UnixTime;
 pub(crate) struct Lifetimes(Arc<Mutex<HashMap<NodeId, UnixTime>>>);
 
 impl Lifetimes {
+    pub(crate) const BOUND: Bound = Bound::of_entries::<(NodeId, UnixTime)>(
+        "how long certificates last",
+        MAX_NODES,
+        0,
+        "the one that lasts longest is forgotten",
+    );
+
     /// A record of the node was judged, and its certificate lasts until `end`.
     pub(crate) fn note(&self, node: NodeId, end: UnixTime) {
         let mut ends = self.ends();

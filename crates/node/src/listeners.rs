@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
     MAX_BODY, Topic,
     unicast::{InboundId, Refusal},
 };
-use tokio::sync::mpsc::{UnboundedSender, error::TrySendError};
+use tokio::sync::mpsc::error::TrySendError;
 
 use crate::{
-    handle::{Incoming, Listener, MessageId, Responder, Response},
+    handle::{Incoming, Listener, MessageId, Responder},
     queue,
+    replies::Replies,
 };
 
 /// Messages that wait for one listener at the most, however short they are.
@@ -46,6 +48,14 @@ struct Entry {
 }
 
 impl Listeners {
+    /// Of so many listeners with queues of so many bytes.
+    pub(crate) fn bound(queue: usize, listeners: usize) -> Bound {
+        let when_full = "it misses multicasts, and others are asked to take unicasts";
+        Bound::of_bytes("messages for a listener", queue.max(MIN_QUEUE), when_full)
+            .in_entries(MAX_MESSAGES)
+            .per("listener", listeners)
+    }
+
     /// No listener; each may be behind by `queue` bytes, and by two messages of the greatest length in any case.
     pub(crate) fn new(queue: usize) -> Self {
         let queue = queue.max(MIN_QUEUE);
@@ -100,7 +110,7 @@ impl Listeners {
         from: NodeId,
         body: Bytes,
         inbound: InboundId,
-        responses: &UnboundedSender<Response>,
+        replies: &Replies,
     ) -> Result<(), Refusal> {
         let mut refusal = Refusal::NoHandler;
         for step in 0..self.entries.len() {
@@ -111,7 +121,7 @@ impl Listeners {
             }
             match entry.incoming.try_reserve(body.len() + OVERHEAD) {
                 Ok(place) => {
-                    let responder = Responder { inbound, commands: Some(responses.clone()) };
+                    let responder = Responder { inbound, replies: Some(replies.clone()) };
                     place.send(Incoming::Unicast { from, body, responder });
                     self.turn = index + 1;
                     return Ok(());
@@ -207,12 +217,12 @@ mod tests {
     #[test]
     fn a_request_goes_past_a_listener_without_room_and_is_busy_when_there_is_no_other() {
         let mut listeners = Listeners::new(0);
-        let (responses, _kept) = tokio::sync::mpsc::unbounded_channel();
+        let (replies, _kept) = Replies::new();
         let (_stopped, _) = listeners.add(Vec::new(), true);
         let from = NodeKey::generate().node_id();
         let largest = Bytes::from(vec![0; MAX_BODY]);
         let ask =
-            |listeners: &mut Listeners, number| listeners.request(from, largest.clone(), InboundId(number), &responses);
+            |listeners: &mut Listeners, number| listeners.request(from, largest.clone(), InboundId(number), &replies);
         assert_eq!(
             (0..3).map(|number| ask(&mut listeners, number)).collect::<Vec<_>>(),
             [Ok(()), Ok(()), Err(Refusal::Busy)]

@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nuncio_bounds::Bound;
+
 /// Lines about one cause that may come at once, such as the links of a node that starts.
 const BURST: u32 = 16;
 
@@ -42,6 +44,13 @@ pub(crate) struct News {
 }
 
 impl Told {
+    pub(crate) const BOUND: Bound = Bound::of_entries::<((&str, String), (String, Instant))>(
+        "sources of log lines",
+        MAX_SOURCES,
+        2 * MAX_WORDS,
+        "all are forgotten",
+    );
+
     /// Whether something that happens now is worth a line.
     pub(crate) fn event(&mut self, cause: &'static str, now: Instant) -> Option<News> {
         let entry = self.causes.entry(cause).or_insert(Cause { lines: BURST, since: now, left_out: 0 });

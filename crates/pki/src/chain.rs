@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Most revocation lists in one policy.
-const MAX_LISTS: usize = 64;
+pub const MAX_REVOCATION_LISTS: usize = 64;
 
 /// What makes a node certificate acceptable: the authorities, their revocation lists, and who is allowed or denied.
 /// Immutable; a running node swaps it as a whole ([`SharedPolicy`]).
@@ -74,7 +74,7 @@ impl Policy {
     /// # Errors
     /// When a list carries an authority's name but not its signature, or there are more than 64.
     pub fn with_crls(mut self, crls: Vec<RevocationList>) -> Result<Self, PolicyError> {
-        if crls.len() > MAX_LISTS {
+        if crls.len() > MAX_REVOCATION_LISTS {
             return Err(PolicyError::TooManyLists { lists: crls.len() });
         }
         for list in &crls {
@@ -100,7 +100,7 @@ impl Policy {
             match self.crls.iter().position(|known| known.series() == list.series()) {
                 Some(index) if self.crls[index].number() < list.number() => self.crls[index] = list,
                 Some(_) => {}
-                None if self.crls.len() < MAX_LISTS => self.crls.push(list),
+                None if self.crls.len() < MAX_REVOCATION_LISTS => self.crls.push(list),
                 None => {}
             }
         }
@@ -179,7 +179,7 @@ impl Policy {
         match known {
             Some(index) if self.crls[index].number() >= list.number() => return Ok(None),
             Some(index) => next.crls[index] = list,
-            None if next.crls.len() >= MAX_LISTS => {
+            None if next.crls.len() >= MAX_REVOCATION_LISTS => {
                 return Err(PolicyError::TooManyLists { lists: next.crls.len() + 1 });
             }
             None => next.crls.push(list),
@@ -256,7 +256,7 @@ pub enum PolicyError {
         reason: String,
     },
     /// More lists than a policy holds.
-    #[error("{lists} revocation lists; a node holds at most {MAX_LISTS}")]
+    #[error("{lists} revocation lists; a node holds at most {MAX_REVOCATION_LISTS}")]
     TooManyLists {
         /// How many.
         lists: usize,

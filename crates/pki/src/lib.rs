@@ -29,10 +29,11 @@ pub mod tls;
 
 pub use authority::AuthorityError;
 pub use certificate::{Certificate, CertificateError, KeyKind};
-pub use chain::{NodeCertificate, Policy, PolicyError, SharedPolicy};
+pub use chain::{MAX_REVOCATION_LISTS, NodeCertificate, Policy, PolicyError, SharedPolicy};
 pub use chain_error::{ChainError, Who};
 pub use directory::{DirectoryError, Identity, IdentityPaths};
 pub use file::FileError;
 pub use inspect::{Summary, inspect};
+pub use path::MAX_CHAIN_BYTES;
 pub use request::{CertificateRequest, RequestError};
 pub use revocation::{RevocationError, RevocationList};

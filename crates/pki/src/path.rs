@@ -9,7 +9,7 @@ use crate::{Certificate, ChainError, Who, tls};
 pub(crate) const MAX_CERTIFICATES: usize = 5;
 
 /// Most bytes in a presented chain.
-pub(crate) const MAX_BYTES: usize = 16 * 1024;
+pub const MAX_CHAIN_BYTES: usize = 16 * 1024;
 
 /// The authorities trusted for something.
 #[derive(Debug, Clone)]
@@ -193,7 +193,7 @@ pub(crate) fn refuse_time(certificate: &Certificate, now: UnixTime) -> Result<()
 
 fn read(chain: &[CertificateDer<'_>]) -> Result<Vec<Certificate>, ChainError> {
     let bytes = chain.iter().map(|one| one.len()).sum();
-    if chain.len() > MAX_CERTIFICATES || bytes > MAX_BYTES {
+    if chain.len() > MAX_CERTIFICATES || bytes > MAX_CHAIN_BYTES {
         return Err(ChainError::TooLong { certificates: chain.len(), bytes });
     }
     chain

@@ -13,6 +13,7 @@ mod peer;
 mod score;
 mod source;
 mod source_clock;
+mod sources;
 mod strike;
 
 pub use strike::Strike;
@@ -26,17 +27,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 
-use self::{
-    held::Held,
-    memory::Sight,
-    peer::Peer,
-    score::Scores,
-    source::{Era, Source},
-};
+use self::{held::Held, memory::Sight, peer::Peer, score::Scores, source::Era, sources::Sources};
 use crate::{
-    MAX_NODES,
     amop::Multicast,
     gossip::{Judgement, Stamp},
     hashed::HashMap,
@@ -67,11 +62,10 @@ pub(crate) enum Check {
 
 /// Judges what comes from the network.
 ///
-/// Bounds: four times [`MAX_NODES`] sources, of which those that are certified no more go first; one entry for each link;
-/// what is held, see [`Held`]; scores, see [`Scores`].
+/// Bounds: see [`Sources`], [`Held`] and [`Scores`]; and one entry for each link.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
-    sources: HashMap<NodeId, Source>,
+    sources: Sources,
     peers: HashMap<NodeId, Peer>,
     held: Held,
     scores: Scores,
@@ -158,7 +152,7 @@ impl Gate {
             let passes = peer.may_pass(message.length(), now);
             return if passes { Verdict::Passing(Passing { message, from }) } else { Verdict::Refused };
         }
-        let source = source_of(&mut self.sources, header.source, header.source_epoch, directory);
+        let source = self.sources.of(header.source, header.source_epoch, directory);
         match source.era(header.source_epoch) {
             Era::Present if message.is_sealed() => return Verdict::Sealed(message),
             Era::Present => {}
@@ -172,7 +166,7 @@ impl Gate {
         }
         // An answer finds what asked only once.
         if admitted.message.asks() {
-            match source.see(header.number, &in_time) {
+            match self.sources.see(&header.source, header.number, &in_time) {
                 Sight::New => {}
                 Sight::Seen => admitted.is_repeated = true,
                 Sight::Forgotten => return Verdict::Refused,
@@ -203,7 +197,7 @@ impl Gate {
         if !directory.is_certified(&multicast.source) {
             return Verdict::Held(multicast);
         }
-        let source = source_of(&mut self.sources, multicast.source, multicast.epoch, directory);
+        let source = self.sources.of(multicast.source, multicast.epoch, directory);
         match source.era(multicast.epoch) {
             Era::Present => {}
             Era::Past => return Verdict::Refused,
@@ -219,7 +213,7 @@ impl Gate {
         if copies > 0 && !(peer.may_copy(copies, bytes, now) && source.may_copy(bytes, now)) {
             return Verdict::Refused;
         }
-        let is_repeated = is_mine && source.see(multicast.number, &in_time) != Sight::New;
+        let is_repeated = is_mine && self.sources.see(&multicast.source, multicast.number, &in_time) != Sight::New;
         Verdict::Mine(Admitted { message: multicast, from, time_left: in_time.left, is_repeated })
     }
 
@@ -245,14 +239,14 @@ impl Gate {
         if !directory.is_certified(&stamp.origin) {
             return None;
         }
-        let source = source_of(&mut self.sources, stamp.origin, stamp.epoch, directory);
+        let source = self.sources.of(stamp.origin, stamp.epoch, directory);
         match source.era(stamp.epoch) {
             Era::Present => {}
             Era::Past => return Some(Judgement::Dropped),
             Era::Future => return None,
         }
         let Some(in_time) = source.in_time(stamp.sent, stamp.lifetime, now) else { return Some(Judgement::Dropped) };
-        let is_new = source.see(stamp.number, &in_time) == Sight::New;
+        let is_new = self.sources.see(&stamp.origin, stamp.number, &in_time) == Sight::New;
         Some(if is_new { Judgement::Fresh } else { Judgement::Dropped })
     }
 
@@ -285,9 +279,7 @@ impl Gate {
 
     /// A record of a node was applied.
     pub(crate) fn handle_record(&mut self, node: NodeId, epoch: u64, clock: Duration, now: Instant) {
-        let source = self.sources.entry(node).or_insert_with(|| Source::new(epoch));
-        source.recorded(epoch);
-        if source.era(epoch) == Era::Present {
+        if let Some(source) = self.sources.recorded(node, epoch) {
             source.read_clock(clock, false, now);
         }
     }
@@ -320,23 +312,18 @@ impl Gate {
 
     /// Makes room for sources of whom nothing is known any more.
     pub(crate) fn tidy(&mut self, directory: Directory<'_>) {
-        if self.sources.len() > 4 * MAX_NODES {
-            self.sources.retain(|node, _| directory.is_certified(node));
-        }
+        self.sources.tidy(directory);
     }
-}
 
-/// What is known of a certified node. Where it is linked, it said itself in which epoch it runs, a lower one than before
-/// if it lost count.
-fn source_of<'a>(
-    sources: &'a mut HashMap<NodeId, Source>,
-    node: NodeId,
-    epoch: u64,
-    directory: Directory<'_>,
-) -> &'a mut Source {
-    let source = sources.entry(node).or_insert_with(|| Source::new(directory.epoch_of(&node).unwrap_or(epoch)));
-    if let Some(epoch) = directory.peering.epoch_of(&node) {
-        source.says_epoch(epoch);
+    /// Most messages of gossip that a peer may bring in so long.
+    pub(crate) fn most_brought(time: Duration) -> usize {
+        Peer::most_brought(time)
     }
-    source
+
+    /// What the gate can be made to hold.
+    pub(crate) fn bounds(links: usize) -> Vec<Bound> {
+        let peers =
+            Bound::of_entries::<(NodeId, Peer)>("budgets of neighbours", links, 0, "as many as there are links");
+        [&Sources::BOUNDS[..], &[peers, Held::BOUND, Scores::BOUND]].concat()
+    }
 }

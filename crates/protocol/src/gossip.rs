@@ -5,7 +5,12 @@ use std::time::Duration;
 
 use nuncio_identity::NodeId;
 
-use crate::status_sync::Version;
+use crate::{gate::Gate, status_sync::Version};
+
+/// Most messages of gossip that a peer brings in so long: one that brings more is banned.
+pub fn most_brought(time: Duration) -> usize {
+    Gate::most_brought(time)
+}
 
 /// A message of gossip that waits for its judgement; named by the edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

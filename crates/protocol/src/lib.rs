@@ -10,6 +10,7 @@
 //! [`Overlay::poll_timeout`] and [`Overlay::poll_output`]. After every input it drains the outputs.
 
 pub mod amop;
+mod bounds;
 mod config;
 mod forwarding;
 mod gate;
@@ -34,14 +35,16 @@ mod turn;
 pub mod unicast;
 
 pub use amop::BridgeInput;
+pub use bounds::bounds;
 pub use config::Config;
 pub use gate::Strike;
 pub use gossip::GossipInput;
 pub use header::Header;
 pub use input::{AccessInput, Input};
 pub use limits::{
-    LARGE_BODY, MAX_APPLICATION_FIELD, MAX_BODY, MAX_HOPS, MAX_ISSUERS, MAX_LIFETIME, MAX_MULTICAST_TOPIC_BYTES,
-    MAX_NEIGHBOURS, MAX_NODES, MAX_RELAYED_TOPICS, MAX_SEALING_KEY, MAX_STATUS, MAX_TOPIC_BYTES, TOPIC_COST,
+    LARGE_BODY, MAX_APPLICATION_FIELD, MAX_BODY, MAX_EXPELLED, MAX_HOPS, MAX_ISSUERS, MAX_LIFETIME,
+    MAX_MULTICAST_TOPIC_BYTES, MAX_NEIGHBOURS, MAX_NODES, MAX_RELAYED_TOPICS, MAX_SEALING_KEY, MAX_STATUS,
+    MAX_TOPIC_BYTES, TOPIC_COST,
 };
 pub use output::{Output, Sealed};
 pub use overlay::{NodeView, Overlay, Start, TopicView};

@@ -34,6 +34,9 @@ pub const MAX_NEIGHBOURS: usize = MAX_NODES;
 /// Most nodes one node keeps records of; further ones are ignored.
 pub const MAX_NODES: usize = 1024;
 
+/// Most nodes that are expelled at a time; further ones are refused by their certificates alone.
+pub const MAX_EXPELLED: usize = MAX_NODES;
+
 /// Most links a message crosses.
 pub const MAX_HOPS: u8 = 16;
 

@@ -16,6 +16,9 @@ use std::{fmt, sync::Arc, time::Instant};
 
 use nuncio_identity::NodeId;
 
+/// Longest address that a record may name, in bytes.
+const MAX_ADDRESS: usize = 256;
+
 /// Where a node can be dialled, as text the edge understands (`host:port`, a multiaddr). The core only
 /// compares it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

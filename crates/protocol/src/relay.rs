@@ -5,13 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 
 use crate::{MAX_RELAYED_TOPICS, Output, Topic, outbox::Outbox, status_sync::Record};
 
 /// Who subscribes which application topics, and what the edge was told to relay.
 ///
-/// Bound: the records known, each with at most [`crate::MAX_MULTICAST_TOPIC_BYTES`] of topics.
+/// Bound: the application topics of the records known, which the table of nodes counts, and [`MAX_RELAYED_TOPICS`] to relay.
 #[derive(Debug, Default)]
 pub(crate) struct Relay {
     own: BTreeSet<Topic>,
@@ -24,6 +25,13 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
+    pub(crate) const BOUND: Bound = Bound::of_entries::<[Topic; 2]>(
+        "application topics relayed for others",
+        MAX_RELAYED_TOPICS,
+        0,
+        "the nodes that subscribe the most lose those that only they subscribe",
+    );
+
     pub(crate) fn set_own(&mut self, topics: BTreeSet<Topic>) {
         self.own = topics;
         self.changed = true;

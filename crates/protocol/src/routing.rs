@@ -15,9 +15,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 
-use crate::{MAX_HOPS, status_sync::Record, suspects::Suspects};
+use crate::{MAX_HOPS, MAX_NODES, status_sync::Record, suspects::Suspects};
 use detours::Detours;
 use edges::Edges;
 use places::{ME, Places, Slot};
@@ -55,6 +56,18 @@ pub(crate) struct Route {
 }
 
 impl Routing {
+    /// What peers can make it hold.
+    pub(crate) const fn bounds(links: usize) -> [Bound; 2] {
+        let places = MAX_NODES + links;
+        // For each place its edges and its distances to all others.
+        let map = Bound::of_bytes(
+            "the map of the network",
+            places * (places * 3 + 1024),
+            "links and records have bounds; edges that one end alone names do not count",
+        );
+        [map.in_entries(places), Suspects::<NodeId>::bound("nodes that may have swallowed a request")]
+    }
+
     pub(crate) fn new(me: NodeId) -> Self {
         Self {
             places: Places::new(me),

@@ -19,6 +19,7 @@ pub use input::StatusInput;
 pub use record::{PageDigest, Record, Status};
 pub use version::Version;
 
+pub(crate) use fault::MAX_ADDRESSES;
 pub(crate) use machine::{Change, StatusSync, empty_status};
 pub(crate) use own_status::Facts;
 pub(crate) use table::First;

@@ -1,5 +1,7 @@
 use std::time::{Duration, Instant};
 
+use nuncio_bounds::Bound;
+
 use crate::{MAX_NODES, schedule::Schedule};
 
 /// Who was silent of late: it is tried last, until it is heard again or a while has passed.
@@ -12,6 +14,10 @@ pub(crate) struct Suspects<K> {
 }
 
 impl<K: Ord + Clone> Suspects<K> {
+    pub(crate) const fn bound(what: &'static str) -> Bound {
+        Bound::of_entries::<[(Instant, K); 2]>(what, MAX_NODES, 0, "the one noted longest ago is forgotten")
+    }
+
     /// Forgets each after `memory`.
     pub(crate) fn new(memory: Duration) -> Self {
         Self { memory, until: Schedule::default() }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use nuncio_identity::{NodeId, Signature};
 use nuncio_protocol::{
-    AccessInput, BridgeInput, Config, Header, Input, MAX_BODY, MAX_HOPS, Output, StatusInput, Strike, Topic,
-    UnicastInput,
+    AccessInput, BridgeInput, Config, Header, Input, MAX_BODY, MAX_EXPELLED, MAX_HOPS, Output, StatusInput, Strike,
+    Topic, UnicastInput,
     amop::{self, ClientOutput, Destination, Multicast, Post, PublishSeq, SealedPost},
     gossip::{GossipId, GossipInput, Judgement, Stamp},
     status_sync::{Answer, Query, QueryId, Version},
@@ -458,4 +458,33 @@ fn of_eight_thousand_requests_a_second_none_fails_when_a_relay_crashes() {
 #[test]
 fn of_eight_thousand_requests_a_second_none_fails_when_a_hop_falls_silent() {
     lose_a_hop(&[(0, 2), (0, 3), (2, 4), (3, 4), (1, 4)], 0, |network, victim| network.cut(victim, 4));
+}
+
+/// What waits for a record counts with its destinations: a short multicast may have hundreds.
+#[test]
+fn multicasts_that_wait_for_their_source_are_counted_with_their_destinations() {
+    let mut a = Lone::ring();
+    a.subscriber(5, &["t"]);
+    for number in 1..=128 {
+        let mut one = multicast(77, 0..384, Bytes::new());
+        one.number = number;
+        one.post = one.post.map(|post| Post { seq: PublishSeq([number as u8; 32]), ..post });
+        a.input(brought(1, &one));
+    }
+    let delivered = deliveries(&a.answered(1, vec![record(77, 1, &[1], &[])]));
+    assert!((20..40).contains(&delivered), "{delivered} of 40 KiB each in 1 MiB");
+}
+
+/// However many nodes an authority certifies and somebody has to turn out, what is kept of them is bounded.
+#[test]
+fn so_many_nodes_are_expelled_at_a_time_and_no_more() {
+    let mut a = Lone::passive(0);
+    for n in 1..=MAX_EXPELLED + 1 {
+        a.input(AccessInput::Expelled { node: node_id(n) });
+    }
+    assert!(a.overlay.is_expelled(&node_id(1)) && a.overlay.is_expelled(&node_id(MAX_EXPELLED)));
+    assert!(!a.overlay.is_expelled(&node_id(MAX_EXPELLED + 1)));
+    a.input(AccessInput::Readmitted { node: node_id(1) });
+    a.input(AccessInput::Expelled { node: node_id(MAX_EXPELLED + 1) });
+    assert!(a.overlay.is_expelled(&node_id(MAX_EXPELLED + 1)), "there is room again");
 }

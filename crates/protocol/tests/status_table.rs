@@ -65,12 +65,12 @@ fn records_of_nodes_that_were_never_reached_have_a_budget_per_bringer() {
 fn the_table_is_bounded_in_bytes() {
     let mut a = Lone::passive(0);
     a.link(1, &[0], &[]);
-    for n in 10..310 {
+    for n in 10..610 {
         let mut big = (*record(n, 1, &[], &[])).clone();
         big.bytes = Bytes::from(vec![n as u8; 256 << 10]);
         a.answered(1, vec![big.into()]);
     }
-    assert_eq!(known(&a, 10..310), 254, "64 MiB of 256 KiB and a little each, beside the record of node 1");
+    assert_eq!(known(&a, 10..610), 510, "128 MiB of 256 KiB and a little each, beside the record of node 1");
     assert_eq!(known(&a, 1..2), 1);
 }
 
@@ -90,4 +90,30 @@ fn where_all_are_reached_a_linked_newcomer_goes_before_a_node_that_is_not_linked
     a.link(5, &[0], &[]);
     assert_eq!(known(&a, 1..6), 5, "linked ones have their place");
     assert_eq!(a.overlay.nodes().len(), MAX_NODES);
+}
+
+#[test]
+fn where_bytes_are_short_whoever_takes_the_most_makes_room_for_who_takes_its_share() {
+    let large = |n: usize| {
+        let mut large = (*record(n, 1, &[1], &[])).clone();
+        large.bytes = Bytes::from(vec![n as u8; 440 << 10]);
+        large.into()
+    };
+    let mut a = Lone::passive(0);
+    a.link(1, &[&[0], &(10..900).collect::<Vec<_>>()[..]].concat(), &[]);
+    for n in 10..400 {
+        a.answered(1, vec![large(n)]);
+        a.advance(Duration::from_millis(1));
+    }
+    a.advance(S);
+    assert_eq!(known(&a, 10..400), 296, "128 MiB, all of them reached");
+    for n in 500..800 {
+        a.answered(1, vec![record(n, 1, &[1], &[])]);
+        a.advance(S / 4);
+    }
+    assert_eq!((known(&a, 500..800), known(&a, 1..2)), (300, 1));
+    assert!((294..296).contains(&known(&a, 10..400)), "few large records made room for many small ones");
+    a.answered(1, vec![large(450), large(451)]);
+    assert!(known(&a, 450..452) < 2, "nobody makes room for one more large one");
+    assert_eq!(known(&a, 500..800), 300);
 }

@@ -382,3 +382,23 @@ fn a_relay_passes_on_and_never_back() {
     assert_eq!(to, node_id(3), "the only way on is back: a failure goes there, the message does not");
     assert_eq!(failure.content, Content::Failure { refusal: Refusal::NoRoute });
 }
+
+#[test]
+fn requests_that_have_not_ended_are_bounded_in_bytes_and_further_ones_are_refused_as_busy() {
+    let mut a = Lone::ring();
+    let body = Bytes::from(vec![0; MAX_BODY]);
+    let ask = |a: &mut Lone, exchange| {
+        let exchange = ExchangeId(exchange);
+        let asked = UnicastInput::Request { exchange, target: node_id(3), body: body.clone(), timeout: 5 * S };
+        a.input(asked).into_iter().find_map(|output| match output {
+            Output::Completed { outcome, .. } => Some(outcome),
+            _ => None,
+        })
+    };
+    for exchange in 0..12 {
+        assert_eq!(ask(&mut a, exchange), None, "{exchange}");
+    }
+    assert_eq!(ask(&mut a, 12), Some(Err(UnicastError::Refused(Refusal::Busy))));
+    a.advance(6 * S);
+    assert_eq!(ask(&mut a, 13), None, "when they have ended there is room again");
+}

@@ -3,8 +3,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
-use nuncio_pki::{ChainError, NodeCertificate, Policy};
+use nuncio_pki::{ChainError, MAX_CHAIN_BYTES, NodeCertificate, Policy};
 use nuncio_wire::verdict::Agreed;
 use rustls_pki_types::{CertificateDer, UnixTime};
 
@@ -30,6 +31,14 @@ pub struct Admissions {
 impl Admissions {
     /// Most nodes remembered: the size of the largest network meant to be served.
     pub const CAPACITY: usize = 1024;
+
+    /// Each with its chain, as it came and as it was read.
+    pub(crate) const BOUND: Bound = Bound::of_entries::<(NodeId, Admitted)>(
+        "what nodes proved when they were admitted",
+        Self::CAPACITY,
+        2 * MAX_CHAIN_BYTES,
+        "the node admitted longest ago is forgotten",
+    );
 
     /// What `node` proved when it was last admitted.
     pub fn get(&self, node: &NodeId) -> Option<Arc<Admission>> {

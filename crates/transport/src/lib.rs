@@ -11,11 +11,13 @@
 //! alone. [`diagnose`] turns whatever libp2p reports into one line an operator can act on.
 
 mod admission;
+mod bounds;
 mod cork;
 mod deadline;
 mod diagnosis;
 mod doorway;
 mod error;
+mod multiplexer;
 mod progress;
 mod secure_channel;
 mod stack;
@@ -24,6 +26,7 @@ mod verdict;
 mod verifier;
 
 pub use admission::{Admission, Admissions};
+pub use bounds::bounds;
 pub use diagnosis::{Diagnosis, describe, diagnose, handshake_error};
 pub use error::{HandshakeError, Refusal, Role, SetupError, Stage};
 pub use secure_channel::{Config, PROTOCOL, SecureChannel, SharedIdentity};

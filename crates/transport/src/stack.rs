@@ -14,21 +14,21 @@ use libp2p::{
         transport::{Boxed, MemoryTransport, timeout::TransportTimeout},
         upgrade::Version,
     },
-    dns, yamux,
+    dns,
 };
 
 use nuncio_door::{BACKLOG, Door};
 
 use crate::{
     admission::Admissions,
-    cork::Corking,
     doorway::Doorway,
     error::SetupError,
+    multiplexer::Multiplexer,
     progress::Watched,
     secure_channel::{Config, SecureChannel},
 };
 
-/// TCP with names resolved by DNS, TLS with admission, yamux with at most 64 streams per connection.
+/// TCP with names resolved by DNS, TLS with admission, yamux with a bound on streams and on what is not read.
 ///
 /// `handshake_timeout` is absolute: from connecting or accepting to the multiplexer, bytes that trickle in do not
 /// extend it. A name is resolved again at every dial, nothing is kept; each of its addresses is tried with a deadline
@@ -79,9 +79,6 @@ fn limit_unsent(socket: &impl std::os::fd::AsFd) {
     }
 }
 
-/// Streams per connection: this network opens one per direction and protocol, and keeps them.
-const MAX_STREAMS: usize = 64;
-
 /// Deadlines that the addresses of one name may take together.
 const ADDRESS_DEADLINES: u32 = 4;
 
@@ -111,15 +108,13 @@ where
 {
     let limit = config.handshake_timeout;
     let channel = SecureChannel::new(config, admissions)?;
-    let mut multiplexer = yamux::Config::default();
-    multiplexer.set_max_num_streams(MAX_STREAMS);
     // V1, not V1Lazy: links live long, so the round trips saved count for little. In return no TLS byte goes to what
     // has not agreed to speak our protocol, and a wrong port is told apart from a failed handshake.
     let connections = sockets
         .map_err(SocketError)
         .upgrade(Version::V1)
         .authenticate(channel)
-        .multiplex(Corking(multiplexer))
+        .multiplex(Multiplexer)
         // Boxed between the layers, so that each layer's error has a type that a diagnosis can name.
         .boxed();
     let connections = TransportTimeout::new(connections, limit);

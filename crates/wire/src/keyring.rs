@@ -13,6 +13,7 @@ use aws_lc_rs::{
     hkdf::{HKDF_SHA256, Salt},
 };
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 use nuncio_protocol::MAX_NODES;
 
@@ -72,6 +73,14 @@ pub(crate) enum OpenError {
 }
 
 impl Keyring {
+    /// Keys that other nodes' records make it hold.
+    pub const BOUND: Bound = Bound::of_entries::<(NodeId, Arc<Peer>)>(
+        "keys of other nodes",
+        2 * MAX_NODES,
+        size_of::<Peer>() + PUBLIC,
+        "those without a record are forgotten",
+    );
+
     pub(crate) fn new(node: NodeId, network: &str) -> Self {
         Self::of(node, network, PrivateKey::generate(&X25519).expect("the operating system gives randomness"))
     }

@@ -98,11 +98,16 @@ pub fn decode(buffer: &mut BytesMut) -> Result<Option<Frame>, DecodeError> {
 }
 
 fn take(buffer: &mut BytesMut, length: usize) -> Bytes {
-    if length >= SHARED_FROM {
-        return buffer.split_to(length).freeze();
+    if length < SHARED_FROM {
+        let frame = Bytes::copy_from_slice(&buffer[..length]);
+        buffer.advance(length);
+        return frame;
     }
-    let frame = Bytes::copy_from_slice(&buffer[..length]);
-    buffer.advance(length);
+    let frame = buffer.split_to(length).freeze();
+    if length > GROWTH {
+        // What follows must not keep the memory of a long frame alive.
+        *buffer = BytesMut::from(&buffer[..]);
+    }
     frame
 }
 

@@ -1,5 +1,7 @@
 //! `nuncio config`: configuration files. Nothing is bound and nothing is dialled.
 
+mod bounds;
+
 use std::path::{Path, PathBuf};
 
 use nuncio_admin::client::Address;
@@ -26,6 +28,18 @@ enum Action {
     Default,
     /// Print what a file and the environment come to
     Show(Which),
+    /// Print how much memory others can make a node with this configuration take, at the most
+    ///
+    /// Every map and queue that peers, SDKs, strangers or operators can grow, with its bound and with what happens when it is
+    /// reached; then what a link, an SDK and so on can cost, and the sum: what a machine or container must have for it beside
+    /// the program itself. Without FILE and without ./nuncio.toml, the defaults count.
+    ///
+    /// With --json, one object: `rooms`, a list of objects with `name`, `bytes` and `bounds`, each of which has `what`, `per`
+    /// (node, link, SDK, …), `count` (how many of those there may be), `entries` (null where bytes alone are counted), `bytes`
+    /// (of one), `sum` (of all) and `when_full`; `per`, a list of objects with `name`, `count`, `bytes` (of one) and `sum`; and
+    /// `bytes`, the sum of all.
+    #[command(verbatim_doc_comment)]
+    Bounds(Which),
     /// Print the configuration of a FISCO BCOS 2.x node directory as a nuncio.toml
     Import {
         /// The directory, or its config.ini
@@ -45,6 +59,12 @@ struct Which {
 }
 
 impl Which {
+    /// The configuration; the defaults where none is named and none is here.
+    fn config_or_default(self) -> Result<Config, Failure> {
+        let (is_named, path) = (self.file.is_some() || self.config.is_some(), self.path());
+        if !is_named && !path.exists() { Ok(Config::default()) } else { Ok(Config::load(&path)?) }
+    }
+
     fn path(self) -> PathBuf {
         self.file.or(self.config).unwrap_or_else(|| "nuncio.toml".into())
     }
@@ -55,6 +75,7 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
         Action::Check(which) => check(&which.path(), output),
         Action::Default => output.bytes(Config::default_text().as_bytes()),
         Action::Show(which) => show(&Config::load(&which.path())?, output),
+        Action::Bounds(which) => bounds::show(&which.config_or_default()?, output),
         Action::Import { file } => {
             let imported = Config::import_fisco(&file)?;
             imported.notes.iter().for_each(|note| output.note(note));

@@ -17,7 +17,7 @@ use super::bad_request;
 const ROOM: usize = 1 << 20;
 
 /// Bodies in memory at a time, in KiB; further ones wait in their sockets.
-const BUDGET_KIB: usize = 256 << 10;
+pub(crate) const BUDGET_KIB: usize = 256 << 10;
 
 /// The budget that all bodies share.
 pub(super) fn budget() -> Arc<Semaphore> {

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 /// Connections served at a time; further ones wait in the kernel's queue.
-const MAX_CONNECTIONS: usize = 256;
+pub(crate) const MAX_CONNECTIONS: usize = 256;
 
 /// A listener that accepts so many connections at a time as it may serve.
 pub(super) struct Limited<L> {

@@ -136,6 +136,9 @@ impl Behaviour {
             self.drain(now);
             return Some(MessageAcceptance::Ignore);
         }
+        if !self.recent.note(unchecked.origin(), length, now) {
+            return Some(MessageAcceptance::Ignore);
+        }
         self.check_gossip(via, Job::Message { lane, message: message_id.clone(), topic, length, unchecked })
     }
 

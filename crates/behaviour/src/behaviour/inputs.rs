@@ -77,8 +77,8 @@ impl Behaviour {
 
     pub(super) fn handle_inner_event(&mut self, event: InnerEvent) {
         match event {
-            InnerEvent::Unicast(link_stream::Event::Received { connection, peer, messages, forged })
-            | InnerEvent::UnicastLarge(link_stream::Event::Received { connection, peer, messages, forged }) => {
+            InnerEvent::Unicast(link_stream::Event::Received { connection, peer, messages, forged, .. })
+            | InnerEvent::UnicastLarge(link_stream::Event::Received { connection, peer, messages, forged, .. }) => {
                 let now = Instant::now();
                 self.strike(peer, Strike::Forged, forged);
                 for frame in messages {

@@ -7,7 +7,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use libp2p::{request_response, swarm::ToSwarm};
+use libp2p::{
+    request_response::{self, InboundRequestId, ResponseChannel},
+    swarm::ToSwarm,
+};
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
     AccessInput, StatusInput, Strike,
@@ -29,12 +32,12 @@ impl Behaviour {
             request_response::Event::Message { peer, message, .. } => {
                 let Some(peer) = node_of(peer) else { return };
                 match message {
-                    request_response::Message::Request { request, channel, .. } => {
+                    request_response::Message::Request { request, channel, request_id: name } => {
                         let (wanted, held) = match status::decode_query(request) {
                             Ok(query) => query,
                             Err(error) => return self.refuse_status(peer, &error),
                         };
-                        let Some(query) = self.queries.open(OpenQuery { channel, held }) else { return };
+                        let Some(query) = self.queries.open(OpenQuery { channel, name, peer, held }) else { return };
                         self.handle(StatusInput::Queried { query, peer, wanted });
                     }
                     request_response::Message::Response { request_id, response } => {
@@ -52,7 +55,8 @@ impl Behaviour {
                 tracing::debug!(peer = %peer.short(), %error, "status query failed");
                 self.handle(StatusInput::QueryFailed { peer });
             }
-            request_response::Event::InboundFailure { .. } | request_response::Event::ResponseSent { .. } => {}
+            request_response::Event::InboundFailure { request_id, .. }
+            | request_response::Event::ResponseSent { request_id, .. } => self.answering.end(request_id),
         }
     }
 
@@ -125,16 +129,27 @@ impl Behaviour {
 
     /// The peer may be gone; then it needs no answer.
     pub(super) fn answer(&mut self, query: QueryId, records: &[Arc<Record>], proofs: &[Equivocation], more: bool) {
-        let Some(OpenQuery { channel, held }) = self.queries.close(query) else { return };
+        let Some(OpenQuery { channel, name, peer, held }) = self.queries.close(query) else { return };
         let answer = status::encode_answer(records, &held, proofs, more);
-        let _ = self.inner.status.send_response(channel, answer.into());
+        self.send_answer(channel, (name, peer), answer.into());
     }
 
     pub(super) fn answer_revocations(&mut self, query: QueryId, held: &BTreeMap<IssuerId, u64>) {
-        let Some(OpenQuery { channel, .. }) = self.queries.close(query) else { return };
+        let Some(OpenQuery { channel, name, peer, .. }) = self.queries.close(query) else { return };
         let (lists, agencies) = self.certifier.newer_lists(held);
         let answer = status::encode_revocations_answer(&lists, &agencies);
-        let _ = self.inner.status.send_response(channel, answer.into());
+        self.send_answer(channel, (name, peer), answer.into());
+    }
+
+    fn send_answer(
+        &mut self,
+        channel: ResponseChannel<Bytes>,
+        (query, peer): (InboundRequestId, NodeId),
+        answer: Bytes,
+    ) {
+        if self.answering.begin(query, peer, answer.len()) {
+            let _ = self.inner.status.send_response(channel, answer);
+        }
     }
 
     /// A query or an answer that is none.

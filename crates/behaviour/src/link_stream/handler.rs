@@ -18,8 +18,9 @@ use nuncio_identity::NodeId;
 use nuncio_protocol::Strike;
 
 use super::{
-    Config, Protocol,
+    Config, Protocol, Room,
     heartbeat::Heartbeat,
+    intake::{Intake, Load},
     queue::Queue,
     reader::{Batch, ReadError, Reader},
     writer::Writer,
@@ -27,7 +28,7 @@ use super::{
 
 /// What a connection tells the behaviour.
 pub enum Event<M> {
-    Received { messages: Vec<M>, forged: usize },
+    Received { messages: Vec<M>, forged: usize, load: Option<Load> },
     Alive,
     Finished,
     Failed { reason: Arc<str>, strike: Option<Strike> },
@@ -67,6 +68,8 @@ pub struct Handler<P: Protocol> {
     outbound: Outbound<P::Message>,
     inbound: Option<Reader>,
     heartbeat: Heartbeat,
+    longest: usize,
+    intake: Room,
     silence: Duration,
     probed: bool,
     answered: bool,
@@ -95,7 +98,7 @@ impl<P: Protocol> Handler<P> {
         protocol: P,
         peer: NodeId,
         queue: Arc<Queue<P::Message>>,
-        Config { heartbeat, silence, .. }: Config,
+        Config { heartbeat, silence, intake, longest, .. }: Config,
     ) -> Self {
         Self {
             protocol,
@@ -104,6 +107,8 @@ impl<P: Protocol> Handler<P> {
             outbound: Outbound::Wanted,
             inbound: None,
             heartbeat: Heartbeat::new(heartbeat),
+            longest,
+            intake,
             silence,
             probed: false,
             answered: false,
@@ -126,13 +131,13 @@ impl<P: Protocol> Handler<P> {
     fn read(&mut self, cx: &mut Context<'_>) -> Poll<Output<P>> {
         while let Some(reader) = &mut self.inbound {
             match reader.poll(&self.protocol, self.peer, cx) {
-                Poll::Ready(Ok(Batch { messages, bytes_read, forged })) => {
+                Poll::Ready(Ok(Batch { messages, bytes_read, forged, load })) => {
                     if bytes_read > 0 {
                         self.heartbeat.heard();
                     }
                     self.answered |= bytes_read > 0 && std::mem::take(&mut self.probed);
                     if !messages.is_empty() || forged > 0 {
-                        let received = Event::Received { messages, forged };
+                        let received = Event::Received { messages, forged, load };
                         return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(received));
                     }
                 }
@@ -140,7 +145,13 @@ impl<P: Protocol> Handler<P> {
                     let strike = matches!(error, ReadError::Malformed(_)).then_some(Strike::Malformed);
                     return self.fail_by(error.to_string(), strike);
                 }
-                Poll::Pending => break,
+                Poll::Pending => {
+                    if reader.is_paused() {
+                        // It may have said much that waits to be read.
+                        self.heartbeat.heard();
+                    }
+                    break;
+                }
             }
         }
         Poll::Pending
@@ -168,6 +179,9 @@ impl<P: Protocol> Handler<P> {
             }
             if let Some(reader) = &mut self.inbound {
                 reader.rest();
+                if reader.is_slow() {
+                    return self.fail("its message comes too slowly while others wait for room".to_owned());
+                }
             }
             if quiet > self.silence {
                 return self.fail(format!("nothing heard for {:.1} s", quiet.as_secs_f32()));
@@ -236,7 +250,10 @@ impl<P: Protocol> ConnectionHandler for Handler<P> {
 
     fn on_connection_event(&mut self, event: ConnectionEvent<'_, Self::InboundProtocol, Self::OutboundProtocol>) {
         match event {
-            ConnectionEvent::FullyNegotiatedInbound(stream) => self.inbound = Some(Reader::new(stream.protocol)),
+            ConnectionEvent::FullyNegotiatedInbound(stream) => {
+                let intake = Intake::new(self.intake.share());
+                self.inbound = Some(Reader::new(stream.protocol, self.longest, intake));
+            }
             ConnectionEvent::FullyNegotiatedOutbound(stream) => {
                 self.outbound = Outbound::Open(Box::new(Writer::new(stream.protocol)));
             }

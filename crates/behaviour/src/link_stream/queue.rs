@@ -1,29 +1,36 @@
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Waker},
 };
 
-/// Messages on their way from the swarm's task to a connection's task. Bounded in bytes; a full queue gives the
-/// message back.
+use nuncio_bounds::SharedBytes;
+
+/// Messages on their way from the swarm's task to a connection's task.
+///
+/// Bound: `limit`, which the last message may pass, and a share of what all queues have. A message counts until it has left
+/// for the stream; a full queue gives it back.
 #[derive(Debug)]
 pub(crate) struct Queue<M> {
     state: Mutex<State<M>>,
     limit: usize,
     weight: fn(&M) -> usize,
+    shared: Arc<SharedBytes>,
 }
 
 #[derive(Debug)]
 struct State<M> {
     messages: VecDeque<M>,
+    /// Of all messages, and of those that are being written.
     bytes: usize,
+    leaving: usize,
     waker: Option<Waker>,
 }
 
 impl<M> Queue<M> {
-    pub(crate) fn new(limit: usize, weight: fn(&M) -> usize) -> Self {
-        let state = State { messages: VecDeque::new(), bytes: 0, waker: None };
-        Self { state: Mutex::new(state), limit, weight }
+    pub(crate) fn new(limit: usize, weight: fn(&M) -> usize, shared: Arc<SharedBytes>) -> Self {
+        let state = State { messages: VecDeque::new(), bytes: 0, leaving: 0, waker: None };
+        Self { state: Mutex::new(state), limit, weight, shared }
     }
 
     /// Queues a message and wakes the writer.
@@ -32,10 +39,11 @@ impl<M> Queue<M> {
     /// Gives the message back when as many bytes as allowed wait already.
     pub(crate) fn push(&self, message: M) -> Result<(), M> {
         let mut state = self.lock();
-        if state.bytes >= self.limit {
+        let weight = (self.weight)(&message);
+        if state.bytes >= self.limit || !self.shared.take(state.bytes, weight) {
             return Err(message);
         }
-        state.bytes += (self.weight)(&message);
+        state.bytes += weight;
         state.messages.push_back(message);
         let waker = state.waker.take();
         drop(state);
@@ -46,16 +54,19 @@ impl<M> Queue<M> {
     }
 
     /// Moves messages of at most about `bytes` into `batch`, at least one if there is one; otherwise arranges to be
-    /// woken by the next.
+    /// woken by the next. What was taken before has been written.
     pub(crate) fn take(&self, batch: &mut VecDeque<M>, bytes: usize, cx: &Context<'_>) {
         let mut state = self.lock();
+        let left = std::mem::take(&mut state.leaving);
+        state.bytes -= left;
+        self.shared.give_back(left);
         let mut taken = 0;
         while taken < bytes {
             let Some(message) = state.messages.pop_front() else { break };
             taken += (self.weight)(&message);
             batch.push_back(message);
         }
-        state.bytes -= taken;
+        state.leaving = taken;
         if batch.is_empty() {
             state.waker = Some(cx.waker().clone());
         }
@@ -63,5 +74,52 @@ impl<M> Queue<M> {
 
     fn lock(&self) -> MutexGuard<'_, State<M>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<M> Drop for Queue<M> {
+    fn drop(&mut self) {
+        self.shared.give_back(self.lock().bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fill(queue: &Queue<usize>) -> usize {
+        (0..).take_while(|_| queue.push(10).is_ok()).count() * 10
+    }
+
+    #[test]
+    fn links_that_take_nothing_leave_room_for_others_and_give_it_back() {
+        let shared = Arc::new(SharedBytes::new(1 << 20));
+        let queue = || Queue::new(200_000, |bytes| *bytes, shared.clone());
+        let dead: Vec<_> = (0..20).map(|_| queue()).collect();
+        let held: Vec<_> = dead.iter().map(fill).collect();
+        assert_eq!(held[0], 200_000, "its own limit");
+        assert!(held.iter().sum::<usize>() <= 1 << 20);
+        let (living, cx, batch) = (queue(), Context::from_waker(Waker::noop()), &mut VecDeque::new());
+        for _ in 0..100 {
+            living.push(10).expect("there is room");
+            living.take(batch, 100, &cx);
+            assert_eq!(batch.pop_front(), Some(10));
+        }
+        living.take(batch, 100, &cx);
+        drop(dead);
+        assert!(!shared.is_short() && shared.take(0, 3 << 18), "all is given back");
+    }
+
+    #[test]
+    fn what_is_being_written_still_counts() {
+        let shared = Arc::new(SharedBytes::new(1000));
+        let queue = Queue::new(20, |bytes| *bytes, shared);
+        let (cx, batch) = (Context::from_waker(Waker::noop()), &mut VecDeque::new());
+        assert_eq!(fill(&queue), 20);
+        queue.take(batch, 100, &cx);
+        assert_eq!((batch.len(), queue.push(10)), (2, Err(10)));
+        batch.clear();
+        queue.take(batch, 100, &cx);
+        assert_eq!(queue.push(10), Ok(()), "it has left");
     }
 }

@@ -13,7 +13,10 @@ use nuncio_wire::{
     length_prefixed::{self, Frame},
 };
 
-use super::Protocol;
+use super::{
+    Protocol,
+    intake::{Intake, Load},
+};
 
 /// Bytes asked of the stream at a time: a multiplexer's frame, of which a read never gives more than one.
 const CHUNK: usize = 16 << 10;
@@ -25,9 +28,19 @@ const ROOM: usize = 4 * CHUNK;
 const BATCH_MESSAGES: usize = 512;
 const BATCH_BYTES: usize = 1 << 20;
 
+/// How many beats a sixteenth of a message may take while others may wait for its room.
+const PATIENCE: u32 = 10;
+const PART: usize = 16;
+
 /// Reads messages from a stream.
 pub(crate) struct Reader {
     stream: Stream,
+    longest: usize,
+    intake: Intake,
+    /// It is not read, for want of room.
+    is_paused: bool,
+    /// How much of a message had come, and how many beats ago.
+    mark: (usize, u32),
     buffer: BytesMut,
     /// Where the stream puts what it has: asking one that has nothing, which is most of the asking, costs no more.
     scratch: Vec<u8>,
@@ -51,6 +64,8 @@ pub(crate) struct Batch<M> {
     pub(crate) bytes_read: usize,
     /// Messages dropped that nobody but the peer can have forged.
     pub(crate) forged: usize,
+    /// The room that the messages take.
+    pub(crate) load: Option<Load>,
 }
 
 impl<M> Batch<M> {
@@ -64,8 +79,10 @@ impl<M> Batch<M> {
 }
 
 impl Reader {
-    pub(crate) fn new(stream: Stream) -> Self {
-        Self { stream, buffer: BytesMut::new(), scratch: Vec::new() }
+    /// Of a stream with messages of at most `longest` bytes.
+    pub(crate) fn new(stream: Stream, longest: usize, intake: Intake) -> Self {
+        let (is_paused, mark, buffer, scratch) = (false, (0, 0), BytesMut::new(), Vec::new());
+        Self { stream, longest, intake, is_paused, mark, buffer, scratch }
     }
 
     /// Reads what is there, up to a batch. Pending only when nothing at all was read.
@@ -75,21 +92,49 @@ impl Reader {
         peer: NodeId,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Batch<P::Message>, ReadError>> {
-        let mut batch = Batch { messages: Vec::new(), bytes_read: 0, forged: 0 };
+        let mut batch = Batch { messages: Vec::new(), bytes_read: 0, forged: 0, load: None };
         loop {
             self.parse(protocol, peer, &mut batch)?;
             if batch.is_full() || batch.bytes_read >= BATCH_BYTES {
-                return Poll::Ready(Ok(batch));
+                break;
             }
             match self.fill(cx) {
                 Poll::Ready(Ok(0)) if batch.bytes_read == 0 => return Poll::Ready(Err(ReadError::Closed)),
-                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(batch)),
+                Poll::Ready(Ok(0)) => break,
                 Poll::Ready(Ok(read)) => batch.bytes_read += read,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
                 Poll::Pending if batch.bytes_read == 0 && batch.is_empty() => return Poll::Pending,
-                Poll::Pending => return Poll::Ready(Ok(batch)),
+                Poll::Pending => break,
             }
         }
+        let unfinished = self.unfinished();
+        batch.load =
+            Some(self.intake.hand_over(if self.intake.has(unfinished) { unfinished } else { self.buffer.len() }));
+        Poll::Ready(Ok(batch))
+    }
+
+    /// Bytes of the message that has begun, and of one read more; nothing when none has.
+    fn unfinished(&self) -> usize {
+        let length = self.buffer.first_chunk().map_or(0, |length| u32::from_be_bytes(*length) as usize);
+        if self.buffer.is_empty() { 0 } else { self.buffer.len().max(size_of::<u32>() + length) + CHUNK }
+    }
+
+    /// Whether there is no room for what comes.
+    pub(crate) const fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
+    /// Counts a beat; says whether a message comes too slowly while others may wait for its room.
+    pub(crate) fn is_slow(&mut self) -> bool {
+        let (came, beats) = self.mark;
+        let part = self.unfinished() / PART;
+        if self.is_paused || self.buffer.len() <= CHUNK || self.buffer.len() < came || self.buffer.len() >= came + part
+        {
+            self.mark = (self.buffer.len(), 0);
+            return false;
+        }
+        self.mark = (came, beats + 1);
+        beats >= PATIENCE && self.intake.is_short()
     }
 
     /// A seal or signature that does not hold spoils its message, not the stream. A relay cannot check seals, so the peer is
@@ -101,6 +146,11 @@ impl Reader {
         batch: &mut Batch<P::Message>,
     ) -> Result<(), ReadError> {
         while !batch.is_full() {
+            if let Some(length) = self.buffer.first_chunk().map(|length| u32::from_be_bytes(*length) as usize)
+                && length > self.longest
+            {
+                return Err(DecodeError::TooLarge { what: "frame", bytes: length, limit: self.longest }.into());
+            }
             match length_prefixed::decode(&mut self.buffer)? {
                 None => break,
                 Some(Frame::Alive) => {}
@@ -119,6 +169,11 @@ impl Reader {
     }
 
     fn fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let room = self.unfinished().max(CHUNK);
+        self.is_paused = self.intake.poll_room(room, cx).is_pending();
+        if self.is_paused {
+            return Poll::Pending;
+        }
         if self.scratch.is_empty() {
             self.scratch = vec![0; CHUNK];
         }
@@ -133,6 +188,7 @@ impl Reader {
     /// An idle link keeps no buffer.
     pub(crate) fn rest(&mut self) {
         if self.buffer.is_empty() {
+            drop(self.intake.hand_over(0));
             (self.buffer, self.scratch) = (BytesMut::new(), Vec::new());
         }
     }

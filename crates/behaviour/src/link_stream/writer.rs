@@ -17,7 +17,7 @@ use super::{Protocol, queue::Queue};
 const COPIED: usize = 16 << 10;
 
 /// How many bytes are put together before they are written.
-const BATCH: usize = 64 << 10;
+pub(super) const BATCH: usize = 64 << 10;
 
 /// Writes queued messages to a stream, many to a write where many wait.
 pub(crate) struct Writer<M> {

@@ -20,7 +20,7 @@ use crate::{
 const SLICE: usize = 16;
 
 /// Bytes that a job takes besides those that came.
-const OVERHEAD: usize = 512;
+pub(super) const OVERHEAD: usize = 512;
 
 /// Something to check.
 #[derive(Debug)]

@@ -1,19 +1,25 @@
 use std::collections::{BTreeMap, VecDeque};
 
+use nuncio_bounds::{Bound, SharedBytes};
 use nuncio_identity::NodeId;
 
-use super::job::{Finding, Job, Step};
+use super::job::{Finding, Job, OVERHEAD, Step};
 
 /// Jobs and bytes of one peer that wait, or are done and not taken.
 const MAX_JOBS: usize = 4096;
 const MAX_BYTES: usize = 32 << 20;
 
+/// Bytes of all peers' jobs that are no answers.
+const MAX_BYTES_OF_ALL: usize = 128 << 20;
+
 /// What is to be checked, by peer, and what was found.
 ///
 /// Bound, for each connected peer: [`MAX_JOBS`] and [`MAX_BYTES`], of which the last job may pass the latter; when full, the
-/// job is dropped.
-#[derive(Debug, Default)]
+/// job is dropped. For all, [`MAX_BYTES_OF_ALL`], of which a peer has at most as many as are free. Answers are taken always: there
+/// is one for each query of ours.
+#[derive(Debug)]
 pub(super) struct Work {
+    all: SharedBytes,
     peers: BTreeMap<NodeId, Peer>,
     turns: VecDeque<NodeId>,
     found: VecDeque<(NodeId, Finding)>,
@@ -29,14 +35,26 @@ struct Peer {
     bytes: usize,
 }
 
+impl Default for Work {
+    fn default() -> Self {
+        let (peers, turns, found) = (BTreeMap::new(), VecDeque::new(), VecDeque::new());
+        Self { all: SharedBytes::new(MAX_BYTES_OF_ALL), peers, turns, found }
+    }
+}
+
 impl Work {
+    pub(super) const BOUND: Bound =
+        Bound::of_bytes("gossip whose signature is to be checked", MAX_BYTES_OF_ALL, "it is not passed on")
+            .in_entries(MAX_BYTES_OF_ALL / OVERHEAD);
+
     /// Says whether there was room.
     pub(super) fn push(&mut self, peer: NodeId, job: Job) -> bool {
-        let is_full = self.peers.get(&peer).is_some_and(|peer| peer.count >= MAX_JOBS || peer.bytes >= MAX_BYTES);
-        if !is_full {
+        let (count, bytes) = self.peers.get(&peer).map_or((0, 0), |peer| (peer.count, peer.bytes));
+        let has_room = count < MAX_JOBS && bytes < MAX_BYTES && self.all.take(bytes, job.weight());
+        if has_room {
             self.push_always(peer, job);
         }
-        !is_full
+        has_room
     }
 
     pub(super) fn push_always(&mut self, node: NodeId, job: Job) {
@@ -73,6 +91,9 @@ impl Work {
     /// What was found first.
     pub(super) fn take(&mut self) -> Option<(NodeId, Finding)> {
         let (node, finding) = self.found.pop_front()?;
+        if !matches!(finding, Finding::Answer { .. }) {
+            self.all.give_back(finding.weight());
+        }
         if let Some(peer) = self.peers.get_mut(&node) {
             peer.count -= 1;
             peer.bytes -= finding.weight();

@@ -116,8 +116,8 @@ section! {
         client_topics: Size = Size(1 << 20),
         /// The same of all SDKs with one certificate. Default: 4MiB.
         certificate_topics: Size = Size(4 << 20),
-        /// The same of all SDKs. Default: 64MiB.
-        total_topics: Size = Size(64 << 20),
+        /// The same of all SDKs. Default: 16MiB.
+        total_topics: Size = Size(16 << 20),
         /// An SDK that says nothing for so long is disconnected. Default: 60s.
         client_idle: Interval = Interval(Duration::from_secs(60)),
         /// Bytes per second of publishes that leave for other nodes (a multicast counts once for each node with

@@ -33,7 +33,7 @@ enum State {
 }
 
 struct Held {
-    _lease: Lease,
+    lease: Lease,
     length: usize,
     /// The progress is measured from here: when, and with how many bytes of the frame.
     since: Instant,
@@ -52,9 +52,17 @@ impl Intake {
         }
         if let State::Waiting(lease) = &mut self.state {
             let lease = ready!(lease.as_mut().poll(cx));
-            self.state = State::Held(Held { _lease: lease, length, since: now, had });
+            self.state = State::Held(Held { lease, length, since: now, had });
         }
         Poll::Ready(())
+    }
+
+    /// The frame is whole and goes on with its room, if it needed any.
+    pub(super) fn take(&mut self) -> Option<Lease> {
+        match std::mem::replace(&mut self.state, State::Free) {
+            State::Held(held) => Some(held.lease),
+            State::Free | State::Waiting(_) => None,
+        }
     }
 
     /// The frame is whole and handed on.

@@ -14,7 +14,10 @@ use super::{
     close_reason::CloseReason,
     translate::{self, Verdict},
 };
-use crate::rpc::{Answer, EventFilter, Rpc};
+use crate::{
+    rpc::{Answer, EventFilter, Rpc},
+    tenants::Lease,
+};
 
 impl Session {
     pub(super) async fn handle_frame(&mut self, frame: Frame) -> Result<(), CloseReason> {
@@ -96,6 +99,11 @@ impl Session {
         };
         let (code, data) = translate::acknowledgement(frame);
         let code = amop::ResultCode(code.0);
+        // It takes its room until nobody has it: no window counts it.
+        let data = match self.intake.take() {
+            Some(lease) => Bytes::from_owner(Leased { data, _lease: lease }),
+            None => data,
+        };
         self.tell(ClientInput::Acknowledge { client: self.registration.client, delivery, code, data }).await
     }
 
@@ -204,5 +212,17 @@ impl Session {
 
     fn refuse(&self, request: &Frame, result: ResultCode) {
         self.mailbox().answer(FrameKind::Answer, request.seq, result, Bytes::new());
+    }
+}
+
+/// Bytes with their room.
+struct Leased {
+    data: Bytes,
+    _lease: Lease,
+}
+
+impl AsRef<[u8]> for Leased {
+    fn as_ref(&self) -> &[u8] {
+        &self.data
     }
 }

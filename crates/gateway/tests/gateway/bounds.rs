@@ -1,11 +1,11 @@
 use std::{io, time::Duration};
 
 use bytes::Bytes;
-use nuncio_channel_protocol::{Frame, FrameKind, FrameSeq, HEADER_LENGTH};
+use nuncio_channel_protocol::{AmopBody, Frame, FrameKind, FrameSeq, HEADER_LENGTH, ResultCode};
 use nuncio_protocol::amop::{ClientInput, ClientOutput, Kind};
 use tokio::{io::AsyncReadExt as _, net::TcpStream, time::timeout};
 
-use crate::rig::{PATIENCE, Rig, amop_frame, failure, seq};
+use crate::rig::{PATIENCE, Rig, amop_frame, eventually, failure, seq};
 
 /// A limit short enough to wait for; nothing that must not hit it is slow by design.
 const SHORT: Duration = Duration::from_millis(300);
@@ -255,4 +255,19 @@ async fn at_shutdown_answers_that_do_not_come_are_not_waited_for() {
 
 fn assert_ended(read: io::Result<usize>) {
     assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
+}
+
+#[tokio::test]
+async fn a_long_acknowledgement_takes_its_room_until_nobody_has_it() {
+    let mut rig = Rig::new().await;
+    let (mut sdk, client) = rig.connect().await;
+    rig.deliver(client, Kind::Unicast, "t", Bytes::new(), 1).unwrap();
+    let delivered = sdk.expect_frame().await;
+    let body = AmopBody::new("t", vec![7; 1 << 20].into()).unwrap().pack();
+    sdk.send(&delivered.answer(FrameKind::Answer, ResultCode::OK, body)).await;
+    let ClientInput::Acknowledge { data, .. } = rig.input().await else { panic!("an acknowledgement") };
+    assert_eq!(data.len(), 1 << 20);
+    assert!(rig.clients.statistics().intake_bytes >= 1 << 20, "the core has it");
+    drop(data);
+    eventually(|| rig.clients.statistics().intake_bytes == 0).await;
 }

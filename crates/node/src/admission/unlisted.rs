@@ -3,6 +3,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 use nuncio_protocol::MAX_NODES;
 
@@ -13,6 +14,13 @@ use nuncio_protocol::MAX_NODES;
 pub(crate) struct Unlisted(Arc<Mutex<BTreeSet<NodeId>>>);
 
 impl Unlisted {
+    pub(crate) const BOUND: Bound = Bound::of_entries::<NodeId>(
+        "nodes that the lists refuse, until they are expelled",
+        MAX_NODES,
+        0,
+        "further ones are noted when their record comes again",
+    );
+
     /// A record signed by the node was refused.
     pub(crate) fn note(&self, node: NodeId) {
         let mut nodes = self.0.lock().unwrap_or_else(PoisonError::into_inner);

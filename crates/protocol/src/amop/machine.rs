@@ -1,6 +1,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use bytes::Bytes;
+use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 
 use super::{
@@ -37,6 +38,18 @@ impl Amop {
             multicasts: Multicasts::new(),
             topics_changed: false,
         }
+    }
+
+    /// What clients and other nodes can make it hold.
+    pub(crate) fn bounds(config: &Config) -> Vec<Bound> {
+        [
+            &[Subscriptions::BOUND, Quotas::BOUND][..],
+            &Private::BOUNDS,
+            &Exchanges::bounds(config),
+            &Deliveries::BOUNDS,
+            &Multicasts::BOUNDS,
+        ]
+        .concat()
     }
 
     /// The own topics for the status.

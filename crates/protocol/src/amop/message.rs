@@ -136,4 +136,10 @@ impl Multicast {
         let sealed = self.sealed.as_ref().map(|sealed| sealed.bytes.len());
         sealed.or_else(|| self.post.as_ref().map(|post| post.data.len())).unwrap_or_default()
     }
+
+    /// Bytes that it takes with its destinations.
+    pub fn weight(&self) -> usize {
+        let destinations = self.destinations.iter().map(|one| size_of::<Destination>() + one.key.len());
+        self.length() + destinations.sum::<usize>()
+    }
 }

@@ -22,6 +22,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
@@ -61,6 +62,8 @@ pub(super) struct Private {
 }
 
 impl Private {
+    pub(super) const BOUNDS: [Bound; 2] = [Proofs::BOUND, Carried::BOUND];
+
     pub(super) fn new(seed: u64) -> Self {
         let (proofs, carried) = (Proofs::default(), Carried::new(VERDICT));
         Self { proofs, carried, is_due: false, rng: SmallRng::seed_from_u64(seed) }

@@ -3,6 +3,8 @@ use std::{
     time::Instant,
 };
 
+use nuncio_bounds::Bound;
+
 use super::ClientId;
 use crate::Topic;
 
@@ -20,8 +22,7 @@ pub struct PublishLimits {
     pub per_topic: Option<u64>,
 }
 
-/// Most topics, and most clients, whose allowance is remembered, at less than 1 KiB each; when full, whoever published
-/// longest ago starts anew.
+/// Most topics, and most clients, whose allowance is remembered; when full, whoever published longest ago starts anew.
 const MAX_REMEMBERED: usize = 4096;
 
 /// What is left of the allowances.
@@ -48,6 +49,13 @@ struct Allowance {
 }
 
 impl Quotas {
+    pub(super) const BOUND: Bound = Bound::of_entries::<[(Topic, Allowance, ClientId); 2]>(
+        "allowances of topics and clients",
+        MAX_REMEMBERED,
+        Topic::MAX_LENGTH + 32,
+        "whoever published longest ago starts anew",
+    );
+
     pub(super) const fn new(limits: PublishLimits) -> Self {
         Self { limits, outgoing: None, clients: Allowances::new(), topics: Allowances::new() }
     }

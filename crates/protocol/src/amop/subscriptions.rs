@@ -9,6 +9,7 @@ use std::{
     sync::Arc,
 };
 
+use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 
 use self::{channels::Channels, elsewhere::Elsewhere};
@@ -20,9 +21,10 @@ use crate::{Topic, status_sync::Record};
 
 /// Most bytes of names that one client, and that all clients of a node may subscribe.
 const MAX_OF_CLIENT: usize = 1 << 20;
-const MAX_OF_NODE: usize = 64 << 20;
-/// What a name takes beside its own bytes.
+const MAX_OF_NODE: usize = 16 << 20;
+/// What a name counts beside its own bytes, and what it takes at the most.
 const PER_NAME: usize = 16;
+const TAKEN: usize = 256;
 
 /// The topics of the clients here and of the nodes elsewhere.
 ///
@@ -54,6 +56,13 @@ pub(super) struct Changed {
 }
 
 impl Subscriptions {
+    pub(super) const BOUND: Bound = Bound::of_bytes(
+        "topics that clients here subscribe",
+        MAX_OF_NODE / (PER_NAME + 1) * TAKEN,
+        "a list that is too long is refused whole, and the former one stays",
+    )
+    .in_entries(MAX_OF_NODE / (PER_NAME + 1));
+
     pub(super) fn new(seed: u64) -> Self {
         let (clients, local) = (BTreeMap::new(), BTreeMap::new());
         Self { clients, bytes: 0, local, channels: Channels::new(seed), elsewhere: Elsewhere::default() }

@@ -33,6 +33,11 @@ impl Bucket {
 }
 
 impl Rate {
+    /// The most that is taken in so long.
+    pub(crate) fn most_in(self, time: Duration) -> usize {
+        (self.burst + self.per_second * time.as_secs_f64()).ceil() as usize
+    }
+
     /// So many a second, and those of so long saved.
     pub(crate) const fn of(per_second: f64, saved: Duration) -> Self {
         Self { per_second, burst: per_second * saved.as_secs_f64() }

@@ -1,4 +1,4 @@
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Bucket, Rate};
 
@@ -32,6 +32,13 @@ impl CastRate {
             messages: Rate { per_second: factor * MESSAGES, burst: factor * MESSAGES_AT_ONCE },
             bytes: Rate { per_second: factor * BYTES, burst: factor * BYTES_AT_ONCE },
         }
+    }
+}
+
+impl CastRate {
+    /// Most messages in so long.
+    pub(crate) fn messages_in(self, time: Duration) -> usize {
+        self.messages.most_in(time)
     }
 }
 

@@ -3,6 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 
 use crate::{
@@ -80,7 +81,7 @@ impl Waiting {
             + match self {
                 Self::Unicast(message) => message.length(),
                 Self::Bridge(message) => message.length(),
-                Self::Multicast(multicast) => multicast.length(),
+                Self::Multicast(multicast) => multicast.weight(),
                 Self::Gossip { length, .. } => *length,
                 Self::Announcement { .. } => 0,
             }
@@ -88,6 +89,13 @@ impl Waiting {
 }
 
 impl Held {
+    pub(super) const BOUND: Bound = Bound::of_bytes(
+        "messages whose source's record has not come",
+        MAX_BYTES,
+        "further ones are dropped, of one peer from an eighth on",
+    )
+    .in_entries(MAX_MESSAGES);
+
     /// Says whether there is room for it.
     pub(super) fn hold(&mut self, from: NodeId, waiting: Waiting, is_asked: bool, now: Instant) -> bool {
         let weight = waiting.weight();

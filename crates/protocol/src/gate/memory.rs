@@ -82,9 +82,16 @@ impl Memory {
     }
 
     /// Bytes it takes.
-    #[cfg(test)]
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.words.len() * size_of::<u64>()
+    }
+
+    /// Refuses the older half of the numbers above the floor from now on; says how many bytes fewer it takes.
+    pub(super) fn forget_older_half(&mut self) -> usize {
+        let before = self.bytes();
+        self.raise(self.floor + 64 * (self.words.len() as u64).div_ceil(2));
+        self.words.shrink_to_fit();
+        before - self.bytes()
     }
 
     /// By whole words: up to 63 numbers below the new floor stay remembered.

@@ -45,6 +45,11 @@ impl Peer {
         }
     }
 
+    /// Most messages of gossip that it may bring in so long.
+    pub(super) fn most_brought(time: Duration) -> usize {
+        ANNOUNCEMENTS.most_in(time) + GOSSIP.messages_in(time)
+    }
+
     /// Whether a message of so many bytes may be passed on for it.
     #[expect(clippy::cast_precision_loss, reason = "a message is shorter than 2^53 bytes")]
     pub(super) fn may_pass(&mut self, bytes: usize, now: Instant) -> bool {

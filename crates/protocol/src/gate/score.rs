@@ -3,6 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 
 use super::{
@@ -36,6 +37,13 @@ struct Score {
 }
 
 impl Scores {
+    pub(super) const BOUND: Bound = Bound::of_entries::<(NodeId, Score)>(
+        "strikes of peers",
+        MAX_NODES,
+        0,
+        "the one struck longest ago is forgotten",
+    );
+
     /// Counts a strike; gives back until when the peer is banned for it. What was under way when it was banned does not make
     /// the ban longer.
     pub(super) fn count(&mut self, peer: NodeId, strike: Strike, now: Instant) -> Option<Instant> {

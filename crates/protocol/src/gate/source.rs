@@ -48,7 +48,7 @@ pub(super) struct InTime {
     /// For how long, at the most.
     pub(super) left: Duration,
     /// What its source's clock shows.
-    clock: Duration,
+    pub(super) clock: Duration,
 }
 
 impl Source {
@@ -134,5 +134,15 @@ impl Source {
 
     pub(super) fn unsee(&mut self, number: u64) {
         self.memory.unsee(number);
+    }
+
+    /// Bytes of the numbers it remembers.
+    pub(super) fn bytes(&self) -> usize {
+        self.memory.bytes()
+    }
+
+    /// Forgets the older half of them; says how many bytes fewer it takes.
+    pub(super) fn forget_older_half(&mut self) -> usize {
+        self.memory.forget_older_half()
     }
 }

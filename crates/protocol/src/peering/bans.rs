@@ -1,5 +1,6 @@
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
+use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 
 use super::BanView;
@@ -7,7 +8,7 @@ use crate::{MAX_NODES, schedule::Schedule};
 
 /// Nodes that broke the rules and are refused for a while.
 ///
-/// Bound: [`MAX_NODES`] bans of about 250 bytes each; when there are more, the one that ends first ends at once.
+/// Bound: [`MAX_NODES`] bans; when there are more, the one that ends first ends at once.
 #[derive(Debug, Default)]
 pub(super) struct Bans {
     reasons: BTreeMap<NodeId, Arc<str>>,
@@ -15,6 +16,13 @@ pub(super) struct Bans {
 }
 
 impl Bans {
+    pub(super) const BOUND: Bound = Bound::of_entries::<(NodeId, Arc<str>, [(Instant, NodeId); 2])>(
+        "bans",
+        MAX_NODES,
+        64,
+        "the one that ends first ends at once",
+    );
+
     /// Begins or lengthens a ban; gives back whose ban ended to make room, perhaps this very node's.
     pub(super) fn insert(&mut self, node: NodeId, until: Instant, reason: Arc<str>) -> Option<NodeId> {
         let until = self.until.get(&node).map_or(until, |old| old.max(until));

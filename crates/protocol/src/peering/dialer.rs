@@ -8,11 +8,16 @@ use std::{
 };
 
 use indexmap::{IndexMap, IndexSet};
+use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
-use super::{Address, PendingPeerView, backoff::Backoff, pace::Pace};
-use crate::{Config, MAX_NODES, schedule::Schedule, status_sync::Record};
+use super::{Address, MAX_ADDRESS, PendingPeerView, backoff::Backoff, pace::Pace};
+use crate::{
+    Config, MAX_NODES,
+    schedule::Schedule,
+    status_sync::{MAX_ADDRESSES, Record},
+};
 
 /// How much longer the higher ID waits before it dials a learnt node, so that dials seldom cross.
 const COURTESY: Duration = Duration::from_secs(1);
@@ -76,6 +81,16 @@ struct Learnt {
 }
 
 impl Dialer {
+    pub(super) fn bounds(config: &Config) -> [Bound; 2] {
+        let learnt = Bound::of_entries::<(NodeId, Learnt, [NodeId; 3], Address, [(Instant, Candidate); 2])>(
+            "where nodes can be dialled",
+            MAX_NODES,
+            (MAX_ADDRESSES + 1) * (MAX_ADDRESS + 2 * size_of::<Address>()),
+            "further nodes are not dialled",
+        );
+        [learnt, Pace::bound(spacing(config))]
+    }
+
     pub(super) fn new(config: &Config, me: NodeId, seed: u64, now: Instant) -> Self {
         Self {
             me,
@@ -91,7 +106,7 @@ impl Dialer {
             own_addresses: BTreeSet::new(),
             dialing: BTreeMap::new(),
             schedule: Schedule::default(),
-            pace: Pace::new(config.backoff.1 * 2 / 3),
+            pace: Pace::new(spacing(config)),
             rests_until: now,
         }
     }
@@ -265,4 +280,9 @@ impl Dialer {
     fn is_kept(&self, node: &NodeId) -> bool {
         self.configured.values().any(|peer| peer.node == Some(*node))
     }
+}
+
+/// Between two dials of an address that others name.
+fn spacing(config: &Config) -> Duration {
+    config.backoff.1 * 2 / 3
 }

@@ -5,9 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 
-use super::{Address, ConnectionId, Direction, LinkDownReason, LinkView};
+use super::{Address, ConnectionId, Direction, LinkDownReason, LinkView, MAX_ADDRESS};
 use crate::{Output, outbox::Outbox, schedule::Schedule};
 
 /// How long a peer may take to introduce itself.
@@ -67,6 +68,16 @@ pub(super) enum Change {
 }
 
 impl Links {
+    pub(super) fn bound(links: usize) -> Bound {
+        let when_full = "further connections are closed";
+        Bound::of_entries::<(ConnectionId, Connection, NodeId, Link, [(Instant, Due); 6])>(
+            "connections and links",
+            links,
+            MAX_ADDRESS,
+            when_full,
+        )
+    }
+
     pub(super) fn new(me: NodeId, drain: Duration) -> Self {
         Self { me, drain, connections: BTreeMap::new(), links: BTreeMap::new(), due: Schedule::default() }
     }

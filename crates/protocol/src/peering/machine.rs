@@ -4,6 +4,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
     dialer::Dialer,
     link::{Change, Links},
 };
-use crate::{Config, Output, outbox::Outbox, status_sync::Record, timers::earliest};
+use crate::{Config, MAX_EXPELLED, Output, outbox::Outbox, status_sync::Record, timers::earliest};
 
 /// Keeps the links.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ pub(crate) struct Peering {
     me: NodeId,
     links: Links,
     dialer: Dialer,
-    /// Denied or revoked nodes. Bound: the operator's and the authority's lists; nothing a peer says adds to it.
+    /// Denied or revoked nodes, and those that are proven to equivocate. Bound: [`MAX_EXPELLED`].
     expelled: BTreeSet<NodeId>,
     bans: Bans,
     events: VecDeque<Event>,
@@ -46,6 +47,11 @@ impl Peering {
             events: VecDeque::new(),
             left: false,
         }
+    }
+
+    /// What peers can make it hold.
+    pub(crate) fn bounds(config: &Config, links: usize) -> Vec<Bound> {
+        [&[Links::bound(links), Bans::BOUND][..], &Dialer::bounds(config)].concat()
     }
 
     pub(crate) fn is_linked(&self, peer: &NodeId) -> bool {
@@ -120,7 +126,11 @@ impl Peering {
     }
 
     pub(crate) fn handle_expelled(&mut self, node: NodeId, outbox: &mut Outbox) {
-        self.expelled.insert(node);
+        if self.expelled.len() < MAX_EXPELLED {
+            self.expelled.insert(node);
+        } else {
+            tracing::warn!(node = %node.short(), "so many nodes are expelled that this one is refused by its certificate alone");
+        }
         self.dialer.forget(&node);
         self.close(&node, &LinkDownReason::Expelled, outbox);
     }

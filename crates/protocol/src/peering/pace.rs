@@ -3,7 +3,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::Address;
+use nuncio_bounds::Bound;
+
+use super::{Address, MAX_ADDRESS};
 use crate::schedule::Schedule;
 
 /// Most dials in any second.
@@ -13,8 +15,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// How often anything is dialled: at most [`MAX_DIALS`] times in a second in all, and an address that others name at most
 /// twice and then once in each `spacing`, whoever names it and however often a dial succeeds.
 ///
-/// Bound: each dial is remembered for two spacings at most, so ten addresses for each second of a spacing: 100 of up to 256
-/// bytes with pauses as they are by default.
+/// Bound: each dial is remembered for two spacings at most, so ten addresses for each second of a spacing.
 #[derive(Debug)]
 pub(super) struct Pace {
     spacing: Duration,
@@ -25,6 +26,17 @@ pub(super) struct Pace {
 }
 
 impl Pace {
+    pub(super) fn bound(spacing: Duration) -> Bound {
+        let seconds = usize::try_from(spacing.as_secs() + 1).unwrap_or(usize::MAX);
+        let dials = seconds.saturating_mul(2 * MAX_DIALS);
+        Bound::of_entries::<[(Instant, Address); 2]>(
+            "addresses dialled lately",
+            dials,
+            MAX_ADDRESS,
+            "dials wait their turn",
+        )
+    }
+
     pub(super) fn new(spacing: Duration) -> Self {
         Self { spacing, whole: Schedule::default(), newest: VecDeque::new() }
     }

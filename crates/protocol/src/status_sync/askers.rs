@@ -1,5 +1,6 @@
 use std::time::Instant;
 
+use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 
 use super::{Query, table::MAX_TABLE_BYTES};
@@ -10,12 +11,15 @@ use crate::{
     outbox::Outbox,
 };
 
+/// Encoded records of a full table, which takes at least twice as much.
+const FIRST_SYNC: usize = MAX_TABLE_BYTES / 2;
+
 /// What answers may weigh: the first sync of a full table at once, and what honest nodes change afterwards.
 ///
 /// An answer may be far longer than its query, for that is what a first sync is; so each peer has it once, and after that
 /// in the course of time. What it has saved is kept when its link ends: a new link does not fill the bucket.
 #[expect(clippy::cast_precision_loss, reason = "a byte more or less does not matter")]
-const BYTES: Rate = Rate { per_second: (4 << 20) as f64, burst: MAX_TABLE_BYTES as f64 };
+const BYTES: Rate = Rate { per_second: (4 << 20) as f64, burst: FIRST_SYNC as f64 };
 
 /// What a query costs besides its answer, and what each node costs that it names.
 const QUERY: usize = 1 << 10;
@@ -47,6 +51,13 @@ struct Asker {
 }
 
 impl Askers {
+    pub(super) const BOUND: Bound = Bound::of_entries::<(NodeId, Asker)>(
+        "who asked how much",
+        MAX_NODES,
+        0,
+        "the one that asked longest ago is forgotten",
+    );
+
     /// Whether a peer's query is answered, by so many bytes; if not, and that happens too often, it is struck.
     pub(super) fn admit(
         &mut self,

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 
 use super::Record;
@@ -53,6 +54,13 @@ impl Equivocation {
 }
 
 impl Proofs {
+    pub(super) const BOUND: Bound = Bound::of_bytes(
+        "proofs of equivocation",
+        MAX_PROOF_BYTES,
+        "further ones expel their nodes here and are not passed on",
+    )
+    .in_entries(MAX_PROOFS);
+
     pub(super) fn contains(&self, node: &NodeId) -> bool {
         self.held.contains_key(node)
     }

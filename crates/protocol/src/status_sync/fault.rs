@@ -5,7 +5,7 @@ use crate::{
 };
 
 /// Most addresses in a status.
-pub(super) const MAX_ADDRESSES: usize = 8;
+pub(crate) const MAX_ADDRESSES: usize = 8;
 
 /// What makes a record too big to keep.
 pub(super) fn fault(record: &Record) -> Option<&'static str> {

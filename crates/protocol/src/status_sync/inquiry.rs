@@ -9,15 +9,16 @@ use std::{
 };
 
 use indexmap::IndexMap;
+use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 
 use self::{
-    asking::{Asking, Open, Want},
+    asking::{Asking, MAX_STRANGERS, Open, Want},
     wanted::{Duty, Miss, Offer, State, Wanted},
 };
 use super::{IssuerId, Query, Version, equivocation::Proofs, table::Table};
 use crate::{
-    Output, Strike,
+    MAX_NODES, Output, Strike,
     hashed::HashMap,
     outbox::Outbox,
     timers::{Timers, earliest},
@@ -65,6 +66,12 @@ pub(super) enum End<'a> {
 }
 
 impl Inquiry {
+    pub(super) fn bound(links: usize) -> Bound {
+        let each = MAX_NODES + MAX_STRANGERS;
+        let when_full = "further nodes that nothing is known of are not asked for";
+        Bound::of_entries::<(Offer, NodeId, Wanted)>("what is asked of a peer", each, 0, when_full).per("link", links)
+    }
+
     pub(super) fn link_up(&mut self, peer: NodeId, now: Instant) {
         self.peers.insert(peer, Asking::new(now));
         self.ripen(&peer);

@@ -5,6 +5,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
@@ -79,6 +80,11 @@ impl StatusSync {
             foreign_epoch: None,
             started: now,
         }
+    }
+
+    /// What peers can make it hold.
+    pub(crate) fn bounds(links: usize) -> Vec<Bound> {
+        vec![Table::BOUND, OwnStatus::BOUND, Proofs::BOUND, Inquiry::bound(links), Askers::BOUND]
     }
 
     pub(crate) fn version(&self) -> Version {

@@ -5,6 +5,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 
 use super::{
@@ -13,8 +14,8 @@ use super::{
     pace::{Pace, Rate},
 };
 use crate::{
-    MAX_APPLICATION_FIELD, MAX_ISSUERS, MAX_MULTICAST_TOPIC_BYTES, MAX_NEIGHBOURS, MAX_TOPIC_BYTES, Output, Topic,
-    outbox::Outbox, peering::Address,
+    MAX_APPLICATION_FIELD, MAX_ISSUERS, MAX_MULTICAST_TOPIC_BYTES, MAX_NEIGHBOURS, MAX_STATUS, MAX_TOPIC_BYTES, Output,
+    Topic, outbox::Outbox, peering::Address,
 };
 
 /// At a thousand nodes, changes of a second are taken together.
@@ -51,6 +52,15 @@ pub(super) struct OwnStatus {
 }
 
 impl OwnStatus {
+    /// As it is wanted, as it is signed, and as it was signed last; topics are named once.
+    pub(super) const BOUND: Bound = Bound::of_bytes(
+        "the own status",
+        2 * MAX_STATUS
+            + 3 * (MAX_TOPIC_BYTES + MAX_MULTICAST_TOPIC_BYTES)
+            + 3 * 2 * size_of::<NodeId>() * MAX_NEIGHBOURS,
+        "what comes last is left out, with a warning",
+    );
+
     pub(super) const fn new(draft: Status, coalesce: Duration, now: Instant) -> Self {
         Self {
             draft,

@@ -6,21 +6,28 @@ use std::{
 };
 
 use indexmap::IndexMap;
+use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 
 use self::unreachable::Unreachable;
 use super::{
-    Record, Version,
+    Record, Status, Version,
     fault::fault,
     pace::{Pace, Rate},
 };
 use crate::MAX_NODES;
 
-/// Most bytes of all records together, each counted with [`ENTRY`] bytes for what stands around it.
-pub(crate) const MAX_TABLE_BYTES: usize = 64 << 20;
+/// Most bytes of all records together, counted as [`cost`] does.
+pub(crate) const MAX_TABLE_BYTES: usize = 128 << 20;
 
-/// What a record costs besides its own bytes.
+/// A record that costs more than this is over its share: where bytes are short, the largest such record makes room.
+const SHARE: usize = MAX_TABLE_BYTES / MAX_NODES;
+
+/// What a record costs besides its own bytes, and what each neighbour and topic in it does, beside its name: as they are
+/// read, and where other parts of the core look them up.
 const ENTRY: usize = 1 << 10;
+const NEIGHBOUR: usize = 128;
+const TOPIC: usize = 256;
 
 /// How often a node's record may change on average, and how many changes of longer silence may come at once. A node
 /// itself keeps well below: see `own_status.rs`.
@@ -29,8 +36,8 @@ const CHANGES: Rate = Rate { every: Duration::from_millis(500), at_once: 20 };
 /// The newest record of every other node.
 ///
 /// Bound: [`MAX_NODES`] with this node, and [`MAX_TABLE_BYTES`]. When full, nodes that can be reached go before those
-/// that cannot: see [`Unreachable`]. Where all can be reached, only the record of a linked peer finds room, in place of
-/// a node's that is not linked.
+/// that cannot: see [`Unreachable`]. Where all can be reached, a record within its [`SHARE`] takes the place of the largest
+/// one that is not; and else only that of a linked peer finds room, in place of a node's that is not linked.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     entries: IndexMap<NodeId, Entry>,
@@ -43,6 +50,8 @@ struct Entry {
     /// The record's, at hand: most announcements are looked up here and name no newer one.
     version: Version,
     record: Arc<Record>,
+    /// What it takes, which is long to count.
+    cost: usize,
     /// The peer that brought the first record of the node.
     via: NodeId,
     reached: Reached,
@@ -90,6 +99,13 @@ pub(super) enum Applied {
 }
 
 impl Table {
+    pub(super) const BOUND: Bound = Bound::of_bytes(
+        "records of nodes, and their topics as they are looked up",
+        MAX_TABLE_BYTES,
+        "unreachable nodes make room, then whoever takes the most and more than its share; further ones are ignored",
+    )
+    .in_entries(MAX_NODES);
+
     pub(crate) fn get(&self, node: &NodeId) -> Option<&Arc<Record>> {
         self.entries.get(node).map(|entry| &entry.record)
     }
@@ -136,9 +152,9 @@ impl Table {
         }
         // The old record makes room first; it comes back if that is not enough.
         let old = self.take(&node);
-        let mut evicted = Vec::new();
-        while !self.has_room(cost(&record)) {
-            let Some(victim) = self.victim(linked, &is_linked) else {
+        let (cost, mut evicted) = (cost(&record), Vec::new());
+        while !self.has_room(cost) {
+            let Some(victim) = self.victim(cost, linked, &is_linked) else {
                 tracing::debug!(node = %node.short(), "table of nodes is full, record ignored");
                 old.into_iter().for_each(|old| self.put(node, old));
                 return (Applied::Full, evicted);
@@ -148,8 +164,8 @@ impl Table {
         }
         let first = First(old.is_none());
         let mut entry = match old {
-            Some(old) => Entry { version, record, ..old },
-            None => Entry { version, record, via, reached: Reached::Never(now), changes: Pace::new(now) },
+            Some(old) => Entry { version, record, cost, ..old },
+            None => Entry { version, record, cost, via, reached: Reached::Never(now), changes: Pace::new(now) },
         };
         if !first.0 {
             entry.changes.count(CHANGES, now);
@@ -174,20 +190,29 @@ impl Table {
     }
 
     /// Whose record makes room.
-    fn victim(&self, for_linked: bool, is_linked: impl Fn(&NodeId) -> bool) -> Option<NodeId> {
+    fn victim(&self, newcomer: usize, for_linked: bool, is_linked: impl Fn(&NodeId) -> bool) -> Option<NodeId> {
+        let fits_its_share = newcomer <= SHARE;
         let reachable = || self.entries.keys().rev().find(|node| !is_linked(node)).copied().filter(|_| for_linked);
-        self.unreachable.first().or_else(reachable)
+        let in_its_share = || self.largest().or_else(reachable).filter(|_| fits_its_share);
+        self.unreachable.first().or_else(in_its_share)
+    }
+
+    /// Whose record takes the most where bytes are short, and more than its share.
+    fn largest(&self) -> Option<NodeId> {
+        let costs = self.entries.iter().map(|(node, entry)| (entry.cost, *node));
+        let (most, node) = costs.max().filter(|_| self.bytes + SHARE > MAX_TABLE_BYTES)?;
+        (most > SHARE).then_some(node)
     }
 
     fn put(&mut self, node: NodeId, entry: Entry) {
-        self.bytes += cost(&entry.record);
+        self.bytes += entry.cost;
         self.unreachable.insert(node, &entry);
         self.entries.insert(node, entry);
     }
 
     fn take(&mut self, node: &NodeId) -> Option<Entry> {
         let entry = self.entries.swap_remove(node)?;
-        self.bytes -= cost(&entry.record);
+        self.bytes -= entry.cost;
         self.unreachable.remove(node, &entry);
         Some(entry)
     }
@@ -216,6 +241,9 @@ impl Table {
     }
 }
 
+/// Bytes that a record takes.
 fn cost(record: &Record) -> usize {
-    record.bytes.len() + ENTRY
+    let Status { neighbours, topics, multicast_topics, .. } = &record.status;
+    let named = topics.keys().chain(multicast_topics).map(|topic| TOPIC + topic.as_str().len());
+    record.bytes.len() + ENTRY + NEIGHBOUR * neighbours.len() + named.sum::<usize>()
 }

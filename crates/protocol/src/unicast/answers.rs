@@ -3,6 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 
 use super::{Content, InboundId};
@@ -16,7 +17,7 @@ const MAX_BYTES: usize = 64 << 20;
 const MAX_BYTES_OF_NODE: usize = MAX_BYTES / 4;
 
 /// What an answer takes besides its body.
-const OVERHEAD: usize = 256;
+const OVERHEAD: usize = 512;
 
 /// How often answers that nobody can ask for any more are dropped.
 const SWEEP: Duration = Duration::from_secs(15);
@@ -64,6 +65,12 @@ impl Answer {
 }
 
 impl Answers {
+    pub(super) const BOUND: Bound = Bound::of_bytes(
+        "answers that may be asked for again",
+        MAX_BYTES,
+        "the oldest of the node with the most are forgotten, of one node from a quarter on",
+    );
+
     pub(super) fn run(&mut self, (node, epoch, number): Key, inbound: InboundId) {
         self.nodes.entry(node).or_default().running.insert((epoch, number), inbound);
     }

@@ -4,16 +4,24 @@ use std::{
 };
 
 use bytes::Bytes;
+use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 
 use super::{ExchangeId, Refusal, UnicastError};
 use crate::{Header, hashed::HashSet, routing::Routing, timers::Timers};
 
+/// Most bytes of requests that have not ended.
+const MAX_BYTES: usize = 128 << 20;
+
+/// What a request takes besides its body.
+const PER_EXCHANGE: usize = 1 << 10;
+
 /// The requests of this node that have not ended, by the number they travel under.
 ///
-/// Bound: the configured most exchanges; further requests are refused as busy.
+/// Bound: the configured most exchanges, and [`MAX_BYTES`]; further requests are refused as busy.
 #[derive(Debug, Default)]
 pub(super) struct Exchanges {
+    bytes: usize,
     open: BTreeMap<u64, Exchange>,
     timers: Timers<u64>,
     names: HashSet<ExchangeId>,
@@ -51,8 +59,16 @@ pub(super) struct Hop {
 }
 
 impl Exchanges {
+    pub(super) const BOUND: Bound =
+        Bound::of_bytes("requests that have not ended", MAX_BYTES, "further ones are refused as busy");
+
     pub(super) fn len(&self) -> usize {
         self.open.len()
+    }
+
+    /// Whether there is room for a request of so many bytes.
+    pub(super) const fn has_room(&self, bytes: usize) -> bool {
+        self.bytes + bytes + PER_EXCHANGE <= MAX_BYTES
     }
 
     pub(super) fn contains(&self, name: ExchangeId) -> bool {
@@ -66,12 +82,14 @@ impl Exchanges {
     pub(super) fn insert(&mut self, number: u64, exchange: Exchange) {
         self.timers.set(exchange.wake, number);
         self.names.insert(exchange.name);
+        self.bytes += exchange.body.len() + PER_EXCHANGE;
         self.open.insert(number, exchange);
     }
 
     pub(super) fn remove(&mut self, number: u64) -> Option<Exchange> {
         let exchange = self.open.remove(&number)?;
         self.names.remove(&exchange.name);
+        self.bytes -= exchange.body.len() + PER_EXCHANGE;
         self.timers.cancel(exchange.wake, number);
         Some(exchange)
     }

@@ -4,6 +4,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 
 use super::{
@@ -54,6 +55,17 @@ impl Unicast {
         }
     }
 
+    /// What it can be made to hold.
+    pub(crate) fn bounds(config: &Config) -> [Bound; 3] {
+        let inbound = Bound::of_entries::<(InboundId, Inbound, Key, State)>(
+            "requests at the application",
+            config.max_exchanges,
+            0,
+            "further ones are refused as busy",
+        );
+        [Exchanges::BOUND.in_entries(config.max_exchanges), inbound, Answers::BOUND]
+    }
+
     pub(crate) fn handle_request(
         &mut self,
         name: ExchangeId,
@@ -64,7 +76,7 @@ impl Unicast {
     ) {
         let refused = if body.len() > MAX_BODY {
             Some(UnicastError::TooLarge { bytes: body.len(), limit: MAX_BODY })
-        } else if self.exchanges.len() >= self.max_exchanges {
+        } else if self.exchanges.len() >= self.max_exchanges || !self.exchanges.has_room(body.len()) {
             Some(UnicastError::Refused(Refusal::Busy))
         } else if !turn.routing.is_reachable(&target) {
             Some(UnicastError::NoRoute)

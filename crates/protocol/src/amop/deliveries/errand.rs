@@ -43,7 +43,7 @@ pub(super) enum Stage {
 const MAX_VIAS: usize = 4;
 
 /// What an errand takes beside topic and payload.
-const PER_ERRAND: usize = 768;
+const PER_ERRAND: usize = 1536;
 
 impl Errand {
     /// Says whether it had not come over this link before: on each the answer is sent once.

@@ -4,6 +4,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 
 use super::{
@@ -34,6 +35,12 @@ pub(super) struct Errands {
 type Message = (NodeId, u64, u64);
 
 impl Errands {
+    pub(super) const BOUND: Bound = Bound::of_bytes(
+        "other nodes' messages for clients here, and the answers to them",
+        MAX_BYTES,
+        "the oldest answered ones of a node are forgotten, from a quarter of all on; what does not fit is not taken",
+    );
+
     pub(super) fn new() -> Self {
         Self {
             known: BTreeMap::new(),

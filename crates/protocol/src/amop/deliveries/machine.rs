@@ -4,6 +4,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
@@ -60,6 +61,9 @@ pub(in crate::amop) enum Outcome {
 pub(in crate::amop) type Own = ((u64, DeliveryId), Outcome);
 
 impl Deliveries {
+    pub(in crate::amop) const BOUNDS: [Bound; 2] =
+        [Errands::BOUND, Suspects::<ClientId>::bound("clients that were silent lately")];
+
     pub(in crate::amop) fn new(seed: u64) -> Self {
         Self {
             open: BTreeMap::new(),

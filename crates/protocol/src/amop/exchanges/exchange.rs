@@ -28,6 +28,8 @@ pub(super) struct Exchange {
     pub(super) fate: Fate,
     /// Nothing more may be sent for it.
     pub(super) is_over_limit: bool,
+    /// For how many attempts room was taken.
+    pub(super) paid: usize,
 }
 
 impl Exchange {
@@ -43,6 +45,7 @@ impl Exchange {
             given_up: Vec::new(),
             fate: Fate::Unseen,
             is_over_limit: false,
+            paid: 0,
         }
     }
 

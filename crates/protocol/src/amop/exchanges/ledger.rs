@@ -3,6 +3,8 @@ use std::{
     time::Instant,
 };
 
+use nuncio_bounds::Bound;
+
 use super::{
     super::{ClientId, budget::Budget},
     attempt::Attempt,
@@ -12,8 +14,10 @@ use crate::{hashed::HashMap, timers::Timers};
 
 /// Most bytes of open publishes, a quarter of them of one client.
 const MAX_BYTES: usize = 256 << 20;
-/// What an exchange takes beside its topic and payload, attempts at a handful of candidates included.
+/// What an exchange takes beside its topic and payload, and what each attempt does; room is taken for a few at a time.
 const PER_EXCHANGE: usize = 1024;
+const PER_ATTEMPT: usize = 512;
+const ATTEMPTS: usize = 4;
 
 /// The publishes of our clients that have no reply yet, by message number.
 ///
@@ -44,6 +48,12 @@ impl Ledger {
         }
     }
 
+    pub(super) const BOUND: Bound = Bound::of_bytes(
+        "publishes without an answer",
+        MAX_BYTES,
+        "further ones are answered 103, of one client from a quarter on",
+    );
+
     /// Takes the room for a publish of so many bytes; `false` when there is none.
     pub(super) fn reserve(&mut self, client: ClientId, bytes: usize) -> bool {
         self.open.len() < self.most && self.budget.take(client, bytes + PER_EXCHANGE)
@@ -51,6 +61,15 @@ impl Ledger {
 
     pub(super) fn release(&mut self, client: ClientId, bytes: usize) {
         self.budget.give_back(client, bytes + PER_EXCHANGE);
+    }
+
+    /// Takes the room for one more attempt, if there is any.
+    pub(super) fn may_try(&mut self, message: u64) -> bool {
+        let Some(exchange) = self.open.get_mut(&message) else { return false };
+        if exchange.attempts.len() >= exchange.paid && self.budget.take(exchange.client, ATTEMPTS * PER_ATTEMPT) {
+            exchange.paid += ATTEMPTS;
+        }
+        exchange.attempts.len() < exchange.paid
     }
 
     pub(super) fn insert(&mut self, message: u64, exchange: Exchange) {
@@ -75,6 +94,7 @@ impl Ledger {
         if let Some(at) = self.wakes.remove(&message) {
             self.timers.cancel(at, message);
         }
+        self.budget.give_back(exchange.client, exchange.paid * PER_ATTEMPT);
         self.release(exchange.client, exchange.topic.as_str().len() + exchange.data.len());
         Some(exchange)
     }
@@ -124,5 +144,38 @@ impl Ledger {
 
     pub(super) fn next(&self) -> Option<Instant> {
         self.timers.next()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+
+    use super::{super::reach::Publish, *};
+    use crate::{Topic, amop::PublishSeq};
+
+    #[test]
+    fn attempts_take_room_and_give_it_back() {
+        let (mut ledger, client, now) = (Ledger::new(10), ClientId(1), Instant::now());
+        let publish = |_| Publish {
+            client,
+            seq: PublishSeq([0; 32]),
+            topic: Topic::new("t").expect("a valid topic"),
+            data: Bytes::new(),
+        };
+        let rest = MAX_BYTES / 4 - 2 * PER_EXCHANGE - 1 - ATTEMPTS * PER_ATTEMPT;
+        assert!(ledger.reserve(client, 1) && ledger.reserve(client, rest));
+        ledger.insert(7, Exchange::new(publish(()), now + Duration::from_secs(4)));
+        for n in 0..ATTEMPTS as u64 {
+            assert!(ledger.may_try(7));
+            ledger.begin(7, Attempt::at_client(ClientId(n), crate::amop::DeliveryId(n)));
+        }
+        assert!(!ledger.may_try(7), "the client's share is used up");
+        ledger.release(client, rest);
+        assert!(ledger.may_try(7));
+        ledger.remove(7);
+        assert!(ledger.reserve(client, MAX_BYTES / 4 - PER_EXCHANGE), "nothing is left of it");
     }
 }

@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 use rand::{SeedableRng, rngs::SmallRng};
 
@@ -43,6 +44,11 @@ impl Exchanges {
             silent: Suspects::new(MEMORY),
             rng: SmallRng::seed_from_u64(seed),
         }
+    }
+
+    pub(in crate::amop) fn bounds(config: &Config) -> [Bound; 2] {
+        let silent = Suspects::<NodeId>::bound("nodes that were silent lately");
+        [Ledger::BOUND.in_entries(config.max_exchanges), silent]
     }
 
     pub(in crate::amop) fn handle_publish(&mut self, publish: Publish, reach: &mut Reach<'_>, turn: &mut Turn<'_>) {
@@ -218,6 +224,9 @@ impl Exchanges {
     }
 
     fn choose(&mut self, message: u64, reach: &Reach<'_>, turn: &Turn<'_>) -> Option<Candidate> {
+        if !self.ledger.may_try(message) {
+            return None;
+        }
         let Reach { subscriptions, private, deliveries, .. } = reach;
         let choice = Choice {
             exchange: self.ledger.get(message)?,

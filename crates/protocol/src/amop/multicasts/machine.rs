@@ -1,6 +1,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 
 use super::{
@@ -39,6 +40,8 @@ pub(in crate::amop) struct Multicasts {
 }
 
 impl Multicasts {
+    pub(in crate::amop) const BOUNDS: [Bound; 2] = [Pending::BOUND, Seen::BOUND];
+
     pub(in crate::amop) fn new() -> Self {
         Self { pending: Pending::new(), seen: Seen::default(), next_sweep: None }
     }

@@ -3,6 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 
 use super::super::{ClientId, Post, budget::Budget, pace};
@@ -17,7 +18,7 @@ const MAX_RESENDS: u8 = 2;
 const MAX_BYTES: usize = 64 << 20;
 /// What an entry takes beside its payload, and for each node that it waits for.
 const PER_MULTICAST: usize = 512;
-const PER_NODE: usize = 256;
+const PER_NODE: usize = 448;
 
 /// Multicasts of clients here that not all nodes have acknowledged. A link of its own needs no acknowledgement.
 ///
@@ -44,6 +45,12 @@ pub(super) struct Sent {
 }
 
 impl Pending {
+    pub(super) const BOUND: Bound = Bound::of_bytes(
+        "multicasts that not all nodes have acknowledged",
+        MAX_BYTES,
+        "the client's oldest are no longer waited for, of one client from a quarter on",
+    );
+
     pub(super) fn new() -> Self {
         let (open, of_client) = (BTreeMap::new(), BTreeSet::new());
         Self { open, of_client, timers: Timers::default(), budget: Budget::new(MAX_BYTES) }

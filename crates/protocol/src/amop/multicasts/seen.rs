@@ -3,6 +3,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nuncio_bounds::Bound;
+
 use super::super::PublishSeq;
 use crate::Topic;
 
@@ -11,7 +13,7 @@ const MEMORY: Duration = Duration::from_secs(60);
 /// Most bytes of what is remembered; when full, the oldest go first.
 const MAX_BYTES: usize = 32 << 20;
 /// What an entry takes beside its topic.
-const PER_ENTRY: usize = 160;
+const PER_ENTRY: usize = 256;
 
 /// Which multicasts were delivered here, by their publishers' seq: a client may hand the same one to several nodes.
 ///
@@ -24,6 +26,9 @@ pub(super) struct Seen {
 }
 
 impl Seen {
+    pub(super) const BOUND: Bound =
+        Bound::of_bytes("multicasts delivered lately", MAX_BYTES, "the oldest are forgotten");
+
     /// Notes a multicast; `true` the first time.
     pub(super) fn first_time(&mut self, seq: PublishSeq, topic: &Topic, now: Instant) -> bool {
         self.forget(now);

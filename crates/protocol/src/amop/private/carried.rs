@@ -4,6 +4,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use nuncio_bounds::Bound;
 
 use crate::Topic;
 
@@ -27,6 +28,9 @@ pub(super) struct Carried {
 }
 
 impl Carried {
+    pub(super) const BOUND: Bound =
+        Bound::of_bytes("challenges that passed lately", MAX_BYTES, "the oldest are forgotten");
+
     pub(super) const fn new(memory: Duration) -> Self {
         Self { memory, channels: BTreeMap::new(), order: VecDeque::new(), bytes: 0 }
     }

@@ -3,6 +3,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nuncio_bounds::Bound;
+
 use super::{
     super::{ChallengeId, ClientId},
     Subscriber,
@@ -16,9 +18,15 @@ const PAUSE: Duration = Duration::from_secs(30);
 /// Most challenges that one client works at.
 const MAX_ASKED: usize = 32;
 
+/// Most subscribers that are known to all publishers together, and to those of one client; further ones get nothing.
+const MAX_KNOWN: usize = 64 << 10;
+const MAX_KNOWN_TO_CLIENT: usize = MAX_KNOWN / 4;
+/// What one takes.
+const PER_KNOWN: usize = 768;
+
 /// What subscribers have proved to the publishers among our clients.
 ///
-/// Bound: our clients' publisher names, each with its [`Questions`].
+/// Bound: our clients' publisher names, each with its [`Questions`], and [`MAX_KNOWN`] subscribers of all of them.
 #[derive(Debug, Default)]
 pub(super) struct Proofs {
     publishers: BTreeMap<Publisher, Questions>,
@@ -33,13 +41,28 @@ pub(super) struct Proofs {
 pub(super) type Publisher = (ClientId, Topic);
 
 impl Proofs {
+    pub(super) const BOUND: Bound = Bound::of_bytes(
+        "what subscribers of private topics have proved",
+        MAX_KNOWN * PER_KNOWN,
+        "further subscribers get nothing, of one publisher's client from a quarter on",
+    )
+    .in_entries(MAX_KNOWN);
+
     /// Takes who publishes and who subscribes now: whoever is gone has to prove itself again when it comes back.
     pub(super) fn review(&mut self, publishers: &[Publisher], found: &BTreeMap<Topic, Vec<(Subscriber, Topic)>>) {
         let present: BTreeSet<_> = publishers.iter().collect();
         self.publishers.retain(|publisher, _| present.contains(publisher));
+        let (mut all, mut of_client) = (0, BTreeMap::<ClientId, usize>::new());
+        for ((client, _), questions) in &self.publishers {
+            all += questions.len();
+            *of_client.entry(*client).or_default() += questions.len();
+        }
         for publisher in publishers {
             let subscribers = found.get(&publisher.1).map_or(&[][..], Vec::as_slice);
-            self.publishers.entry(publisher.clone()).or_default().review(subscribers);
+            let questions = self.publishers.entry(publisher.clone()).or_default();
+            let (own, before) = (of_client.entry(publisher.0).or_default(), questions.len());
+            questions.review(subscribers, before + (MAX_KNOWN - all).min(MAX_KNOWN_TO_CLIENT - *own));
+            (all, *own) = (all - before + questions.len(), *own - before + questions.len());
         }
         let Self { publishers, asked, .. } = self;
         asked.retain(|challenge, (publisher, subscriber)| {
@@ -128,5 +151,52 @@ impl Proofs {
 
     pub(super) fn next(&self) -> Option<Instant> {
         crate::timers::earliest(self.verdicts.next(), self.retry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nuncio_testkit::simulator::node_id;
+
+    use super::{super::Holder, *};
+
+    fn topic(name: &str) -> Topic {
+        Topic::new(name).expect("a valid topic")
+    }
+
+    /// A thousand subscribers of a topic at four other nodes.
+    fn subscribers(name: &str) -> Vec<(Subscriber, Topic)> {
+        let at = |n: u32| Holder::At { node: node_id(n as usize % 4), epoch: 1 };
+        (0..1024).map(|n| (Subscriber { holder: at(n), session: n }, topic(&format!("{name}-{n}")))).collect()
+    }
+
+    fn known(proofs: &Proofs, is_meant: impl Fn(&Publisher) -> bool) -> usize {
+        proofs
+            .publishers
+            .iter()
+            .filter(|(publisher, _)| is_meant(publisher))
+            .map(|(_, questions)| questions.len())
+            .sum()
+    }
+
+    #[test]
+    fn whoever_publishes_to_many_private_topics_leaves_room_for_others() {
+        let names: Vec<_> = (0..40).map(|n| format!("t{n}")).collect();
+        let found: BTreeMap<_, _> = names.iter().map(|name| (topic(name), subscribers(name))).collect();
+        let mut publishers: Vec<Publisher> = names.iter().map(|name| (ClientId(1), topic(name))).collect();
+        let mut proofs = Proofs::default();
+        proofs.review(&publishers, &found);
+        assert_eq!(known(&proofs, |_| true), MAX_KNOWN_TO_CLIENT);
+        publishers.extend((2..100).map(|client| (ClientId(client), topic("t0"))));
+        proofs.review(&publishers, &found);
+        assert_eq!(known(&proofs, |_| true), MAX_KNOWN);
+        assert_eq!(known(&proofs, |(client, _)| *client == ClientId(2)), 1024, "it has all of its topic");
+        publishers.retain(|(client, _)| *client != ClientId(1));
+        proofs.review(&publishers, &found);
+        assert_eq!(
+            known(&proofs, |(client, _)| *client == ClientId(60)),
+            1024,
+            "who is gone leaves its room to others"
+        );
     }
 }

@@ -59,9 +59,13 @@ enum Stage {
 }
 
 impl Questions {
-    /// Takes all subscribers that there are now. One with a new channel is asked again; what it proved counts until that is
+    pub(super) fn len(&self) -> usize {
+        self.subscribers.len()
+    }
+
+    /// Takes all subscribers that there are now, as long as there are at most so many. One with a new channel is asked again; what it proved counts until that is
     /// decided.
-    pub(super) fn review(&mut self, found: &[(Subscriber, Topic)]) {
+    pub(super) fn review(&mut self, found: &[(Subscriber, Topic)], most: usize) {
         let present: BTreeMap<_, _> = found.iter().map(|(subscriber, channel)| (*subscriber, channel)).collect();
         let gone: Vec<_> = self.subscribers.keys().filter(|one| !present.contains_key(one)).copied().collect();
         for subscriber in gone {
@@ -74,7 +78,7 @@ impl Questions {
             }
             let was_proved = self.subscribers.get(&subscriber).is_some_and(|known| known.is_proved);
             self.forget(&subscriber);
-            if self.has_room(&subscriber.holder) {
+            if self.len() < most && self.has_room(&subscriber.holder) {
                 self.learn(subscriber, channel.clone(), was_proved);
             }
         }

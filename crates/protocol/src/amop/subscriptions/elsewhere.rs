@@ -1,4 +1,8 @@
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+};
 
 use nuncio_identity::NodeId;
 
@@ -10,7 +14,7 @@ const MAX_WEIGHT: u32 = 4096;
 
 /// The topics of other nodes.
 ///
-/// Bound: the topics of the known records.
+/// Bound: the topics of the known records, which the table of nodes counts.
 #[derive(Debug, Default)]
 pub(super) struct Elsewhere {
     topics: BTreeMap<Topic, Nodes>,
@@ -19,52 +23,66 @@ pub(super) struct Elsewhere {
 }
 
 /// The nodes with subscribers of a topic.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Nodes {
-    /// How many subscribers; of a channel, which session owns it.
-    counts: BTreeMap<NodeId, u32>,
+    /// How many subscribers; of a channel, which session owns it. In the order of the nodes; most topics have one.
+    counts: Vec<(NodeId, u32)>,
     total: usize,
 }
 
 impl Elsewhere {
     /// Takes the topics of a record; says whether they changed, or the epoch of the sessions in it.
     pub(super) fn apply(&mut self, record: &Arc<Record>) -> bool {
-        let (node, epoch, topics) = (record.status.node, record.status.version.epoch, &record.status.topics);
-        let same = |old: &Arc<Record>| old.status.topics == *topics && old.status.version.epoch == epoch;
-        if self.records.get(&node).map_or(topics.is_empty(), same) {
-            return false;
-        }
-        self.forget(&node);
-        if topics.is_empty() {
-            return true;
-        }
-        for (topic, &count) in topics.iter().filter(|(topic, _)| !topic.is_block_notification()) {
-            let count = if names::is_channel(topic) { count } else { count.min(MAX_WEIGHT) };
-            if count > 0 {
-                let nodes = self.topics.entry(topic.clone()).or_default();
-                nodes.counts.insert(node, count);
-                nodes.total += count as usize;
+        let (node, topics) = (record.status.node, &record.status.topics);
+        let old = self.records.remove(&node);
+        let life = |record: &Arc<Record>| record.status.version.epoch;
+        let before = old.as_ref().map(|old| &old.status.topics);
+        for change in changes(before, topics) {
+            match change {
+                Change::Gone(topic) => self.remove(topic, &node),
+                Change::Now(topic, count) => self.set(topic, node, count),
             }
         }
-        self.records.insert(node, Arc::clone(record));
-        true
+        let is_same = before.map_or(topics.is_empty(), |before| before == topics)
+            && old.as_ref().is_none_or(|old| life(old) == life(record));
+        if !topics.is_empty() {
+            self.records.insert(node, Arc::clone(record));
+        }
+        !is_same
     }
 
     /// Says whether there was anything to forget.
     pub(super) fn forget(&mut self, node: &NodeId) -> bool {
         let Some(record) = self.records.remove(node) else { return false };
         for topic in record.status.topics.keys() {
-            let Some(nodes) = self.topics.get_mut(topic) else { continue };
-            nodes.total -= nodes.counts.remove(node).unwrap_or(0) as usize;
-            if nodes.counts.is_empty() {
-                self.topics.remove(topic);
-            }
+            self.remove(topic, node);
         }
         true
     }
 
+    fn set(&mut self, topic: &Topic, node: NodeId, count: u32) {
+        let count = if names::is_channel(topic) { count } else { count.min(MAX_WEIGHT) };
+        if count == 0 || topic.is_block_notification() {
+            return self.remove(topic, &node);
+        }
+        match self.topics.entry(topic.clone()) {
+            Entry::Vacant(place) => {
+                place.insert(Nodes { counts: vec![(node, count)], total: count as usize });
+            }
+            Entry::Occupied(mut known) => known.get_mut().set(node, count),
+        }
+    }
+
+    fn remove(&mut self, topic: &Topic, node: &NodeId) {
+        let Some(nodes) = self.topics.get_mut(topic) else { return };
+        nodes.remove(node);
+        if nodes.counts.is_empty() {
+            self.topics.remove(topic);
+        }
+    }
+
     pub(super) fn nodes(&self, topic: &Topic) -> impl Iterator<Item = (NodeId, u32)> {
-        self.topics.get(topic).into_iter().flat_map(|nodes| &nodes.counts).map(|(node, count)| (*node, *count))
+        self.topics.get(topic).into_iter().flat_map(|nodes| nodes.counts.iter().copied())
     }
 
     pub(super) fn total(&self, topic: &Topic) -> usize {
@@ -72,7 +90,7 @@ impl Elsewhere {
     }
 
     pub(super) fn count(&self, topic: &Topic, node: &NodeId) -> u32 {
-        self.topics.get(topic).and_then(|nodes| nodes.counts.get(node)).copied().unwrap_or_default()
+        self.topics.get(topic).map_or(0, |nodes| nodes.place(node).map_or(0, |at| nodes.counts[at].1))
     }
 
     /// The channels of a private topic: whose node, in which of its epochs, and which of its sessions.
@@ -91,5 +109,115 @@ impl Elsewhere {
                 })
             },
         )
+    }
+}
+
+impl Nodes {
+    fn place(&self, node: &NodeId) -> Result<usize, usize> {
+        self.counts.binary_search_by_key(node, |(node, _)| *node)
+    }
+
+    fn set(&mut self, node: NodeId, count: u32) {
+        self.remove(&node);
+        if let Err(at) = self.place(&node) {
+            self.counts.insert(at, (node, count));
+            self.total += count as usize;
+        }
+    }
+
+    fn remove(&mut self, node: &NodeId) {
+        if let Ok(at) = self.place(node) {
+            self.total -= self.counts.remove(at).1 as usize;
+        }
+    }
+}
+
+/// What is other about a topic.
+enum Change<'a> {
+    Gone(&'a Topic),
+    Now(&'a Topic, u32),
+}
+
+/// What is other in a map than before: of a hundred thousand topics one may have changed.
+fn changes<'a>(
+    before: Option<&'a BTreeMap<Topic, u32>>,
+    after: &'a BTreeMap<Topic, u32>,
+) -> impl Iterator<Item = Change<'a>> {
+    let (mut old, mut new) = (before.into_iter().flatten().peekable(), after.iter().peekable());
+    std::iter::from_fn(move || {
+        loop {
+            let order = match (old.peek(), new.peek()) {
+                (None, None) => return None,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some((old, _)), Some((new, _))) => old.cmp(new),
+            };
+            let gone = if order.is_le() { old.next() } else { None };
+            let now = if order.is_ge() { new.next() } else { None };
+            match (gone, now) {
+                (Some((topic, _)), None) => return Some(Change::Gone(topic)),
+                (before, Some((topic, count))) if before.is_none_or(|(_, before)| before != count) => {
+                    return Some(Change::Now(topic, *count));
+                }
+                _ => {}
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use nuncio_testkit::simulator::node_id;
+
+    use super::*;
+    use crate::{Start, status_sync::empty_status};
+
+    fn record(n: usize, seq: u64, topics: &[(&str, u32)]) -> Arc<Record> {
+        let start = Start {
+            node: node_id(n),
+            name: String::new(),
+            agency: String::new(),
+            software: String::new(),
+            epoch: 1,
+            sealing_key: bytes::Bytes::new(),
+            seed: 0,
+        };
+        let mut status = empty_status(start);
+        status.version.seq = seq;
+        status.topics = topics.iter().map(|(name, count)| (Topic::new(name).expect("a valid topic"), *count)).collect();
+        Arc::new(Record { status, bytes: bytes::Bytes::new(), pages: Vec::new() })
+    }
+
+    #[test]
+    fn what_changes_of_a_record_ends_in_what_it_says() {
+        let mut elsewhere = Elsewhere::default();
+        let says: [&[(&str, u32)]; 6] = [
+            &[("a", 1), ("b", 2), ("d", 1)],
+            &[("b", 2), ("c", 9000)],
+            &[],
+            &[("d", 1)],
+            &[("d", 0), ("e", 3)],
+            &[("d", 2)],
+        ];
+        assert!(elsewhere.apply(&record(2, 1, &[("b", 5), ("d", 7)])));
+        for (seq, topics) in says.iter().enumerate() {
+            let record = record(1, seq as u64 + 1, topics);
+            assert!(elsewhere.apply(&record), "{topics:?}");
+            assert!(!elsewhere.apply(&record), "it is the same");
+            for name in ["a", "b", "c", "d", "e"] {
+                let topic = Topic::new(name).expect("a valid topic");
+                let own =
+                    topics.iter().find(|(other, _)| *other == name).map_or(0, |(_, count)| *count).min(MAX_WEIGHT);
+                let others = match name {
+                    "b" => 5,
+                    "d" => 7,
+                    _ => 0,
+                };
+                assert_eq!(elsewhere.count(&topic, &node_id(1)), own, "{name} of {topics:?}");
+                assert_eq!(elsewhere.total(&topic), (own + others) as usize, "{name} of {topics:?}");
+            }
+        }
+        assert!(elsewhere.forget(&node_id(1)) && elsewhere.forget(&node_id(2)));
+        assert!(elsewhere.topics.is_empty() && elsewhere.records.is_empty());
     }
 }

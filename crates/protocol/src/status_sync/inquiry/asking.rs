@@ -5,7 +5,7 @@ use nuncio_identity::NodeId;
 use crate::gate::{Bucket, Rate};
 
 /// Nodes that nothing is known of and that one peer may offer at a time.
-const MAX_STRANGERS: usize = 64;
+pub(super) const MAX_STRANGERS: usize = 64;
 
 /// How many of them it may offer anew. Whole networks become known by the query for all.
 const NEW_STRANGERS: Rate = Rate::of(8.0, Duration::from_secs(8));

@@ -5,7 +5,7 @@ use std::{
 
 use nuncio_identity::NodeId;
 
-use super::{Entry, Reached, cost};
+use super::{Entry, Reached};
 
 use crate::hashed::HashMap;
 
@@ -42,8 +42,8 @@ impl Unreachable {
             }
             Reached::Never(since) => {
                 let brought = self.never.entry(entry.via).or_default();
-                brought.nodes.insert((since, node), cost(&entry.record));
-                brought.bytes += cost(&entry.record);
+                brought.nodes.insert((since, node), entry.cost);
+                brought.bytes += entry.cost;
             }
         }
     }
@@ -57,7 +57,7 @@ impl Unreachable {
             Reached::Never(since) => {
                 let Some(brought) = self.never.get_mut(&entry.via) else { return };
                 brought.nodes.remove(&(since, *node));
-                brought.bytes -= cost(&entry.record);
+                brought.bytes -= entry.cost;
                 if brought.nodes.is_empty() {
                     self.never.remove(&entry.via);
                 }

@@ -1,0 +1,32 @@
+//! What clients of the API can make it hold.
+
+use nuncio_bounds::Bound;
+use nuncio_protocol::MAX_BODY;
+
+use crate::{
+    api::Encoding,
+    routes::{MAX_LISTENERS, body::BUDGET_KIB},
+    server::MAX_CONNECTIONS,
+};
+
+/// What HTTP holds of a connection, in bytes.
+const HTTP: usize = 512 << 10;
+
+/// Most listening streams at a time, each of which is one of the node's listeners.
+pub const LISTENERS: usize = MAX_LISTENERS;
+
+/// Every bound of the API.
+pub fn bounds() -> Vec<Bound> {
+    vec![
+        Bound::of_bytes("connections", HTTP, "further ones wait in the system's queue")
+            .per("operator", MAX_CONNECTIONS),
+        Bound::of_bytes("messages to send", BUDGET_KIB << 10, "further ones wait in their sockets"),
+        // The message, as text, and as a line.
+        Bound::of_bytes(
+            "a message that a listener reads",
+            MAX_BODY + 2 * Encoding::longest(MAX_BODY),
+            "the next one waits",
+        )
+        .per("listener", LISTENERS),
+    ]
+}
