@@ -57,6 +57,7 @@ mod bridge;
 mod config;
 mod event;
 mod gossip;
+mod gossip_meter;
 mod gossip_pulse;
 mod inner;
 mod link_stream;
