@@ -21,7 +21,7 @@ const ANNOUNCEMENTS: Rate = Rate { per_second: 1_000.0, burst: 10_000.0 };
 const GOSSIP: CastRate = CastRate::times(4.0);
 
 /// Messages that one neighbour brings again. When a hop dies silently, all that it swallowed in two seconds comes again.
-const REPEATED: Rate = Rate { per_second: 2_000.0, burst: 24_000.0 };
+const REPEATED: Rate = Rate { per_second: 2_000.0, burst: 20_000.0 };
 
 /// Messages of gossip that one neighbour brings again: only one that was asked for comes twice.
 const GOSSIP_REPEATED: Rate = Rate { per_second: 100.0, burst: 1_000.0 };
