@@ -139,7 +139,7 @@ ip -n "$LAB-n4" addr add "$bait/24" dev e0
 lab_exec n4 nft add table inet bait
 lab_exec n4 nft add chain inet bait input '{ type filter hook input priority 0; }'
 lab_exec n4 nft add rule inet bait input ip daddr "$bait" 'tcp flags & (syn | ack) == syn' counter
-broadcasts=() faults=()
+faults=()
 broadcasts_begin 2 10 1024
 load_begins 200 0-1 1-0
 sleep "$base_seconds" # of load

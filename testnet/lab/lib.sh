@@ -121,6 +121,7 @@ echo_at() {
     echoes+=("$!")
 }
 echoes=()
+broadcasts=()
 
 # all_answer FROM-TO...: each gets an answer.
 all_answer() {
@@ -184,7 +185,7 @@ finish() {
     local status=$?
     trap - EXIT
     local pid
-    for pid in "${echoes[@]}"; do kill "$pid" 2>/dev/null || true; done
+    for pid in "${echoes[@]}" "${broadcasts[@]}" ${load:+"$load"}; do kill "$pid" 2>/dev/null || true; done
     [ "$status" -eq 0 ] || echo "$test_name: ends with $status" >&2
     lab_down || true
     rm -rf "$scratch"
