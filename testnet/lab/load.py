@@ -3,8 +3,9 @@
 
     load.py RATE SOCKET=NODEID [SOCKET=NODEID ...]
 
-Each pair is a node's admin socket and whom it asks; RATE is requests a second of all pairs together. A request counts
-as answered when its body comes back.
+Each pair is a node's admin socket and whom it asks, or "all:BYTES" for broadcasts; RATE is requests or broadcasts a second
+of all pairs together. A request counts as answered when its body comes back; the latencies are those of
+answered requests, in milliseconds.
 """
 import http.client
 import json
@@ -44,15 +45,30 @@ def ask(connection, target, body):
     return None if body in answer else f"another body: {answer[:80]!r}"
 
 
+def broadcast(connection, body):
+    """A network that is busy takes it later; that is no fault."""
+    try:
+        connection.request("POST", "/v1/broadcast", body=body)
+        connection.getresponse().read()
+    except (OSError, http.client.HTTPException):
+        connection.close()
+
+
 def pair(name, pause, stop, result):
     path, target = name.split("=")
     connection, due, number = Admin(path), time.monotonic(), 0
     while not stop.is_set():
         number += 1
+        began = time.monotonic()
+        if target.startswith("all:"):
+            broadcast(connection, f"{number:{target[4:]}}".encode())
+            stop.wait(max(0.0, began + pause - time.monotonic()))
+            continue
         result["asked"] += 1
         fault = ask(connection, target, f"request {number}".encode())
         if fault is None:
             result["answered"] += 1
+            result["latencies"].append(time.monotonic() - began)
         else:
             result["faults"].append(f"{target[:8]}: {fault}")
         due = max(due + pause, time.monotonic() - 1)
@@ -63,7 +79,7 @@ def main():
     rate, names = float(sys.argv[1]), sys.argv[2:]
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    results = [{"asked": 0, "answered": 0, "faults": []} for _ in names]
+    results = [{"asked": 0, "answered": 0, "faults": [], "latencies": []} for _ in names]
     began = time.monotonic()
     threads = [
         threading.Thread(target=pair, args=(name, len(names) / rate, stop, result))
@@ -76,8 +92,13 @@ def main():
         thread.join()
     faults = [fault for result in results for fault in result["faults"]]
     asked, answered = (sum(result[key] for result in results) for key in ("asked", "answered"))
+    latencies = sorted(latency for result in results for latency in result["latencies"])
     seconds = time.monotonic() - began
-    print(json.dumps({"asked": asked, "answered": answered, "per_second": round(asked / seconds, 1), "faults": faults[:5]}))
+    report = {"asked": asked, "answered": answered, "per_second": round(asked / seconds, 1)}
+    for name, share in (("p50", 0.5), ("p99", 0.99)):
+        report[name] = round(1e3 * latencies[int(share * len(latencies))], 2) if latencies else 1e9
+    print(json.dumps(report | {"faults": faults[:5]}))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -16,7 +16,7 @@ fi
 failed=()
 for name in "${names[@]}"; do
     outcome=0
-    timeout 300 "./$name.sh" || outcome=$?
+    timeout 1200 "./$name.sh" || outcome=$?
     [ "$outcome" -ne 77 ] || exit 77
     [ "$outcome" -eq 0 ] || failed+=("$name")
 done

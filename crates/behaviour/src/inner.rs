@@ -22,6 +22,7 @@ use crate::{
     Config,
     bridge::Bridge,
     gossip::{Gossipsub, Lane},
+    gossip_meter::Metered,
     link_stream::{self, Behaviour as LinkStreams, Large, Room},
     status_sync::StatusCodec,
     unicast::Unicast,
@@ -48,8 +49,8 @@ pub struct Inner {
     pub(crate) unicast_large: LinkStreams<Large<Unicast>>,
     pub(crate) bridge: LinkStreams<Bridge>,
     pub(crate) bridge_large: LinkStreams<Large<Bridge>>,
-    pub(crate) gossip: Gossipsub,
-    pub(crate) gossip_large: Gossipsub,
+    pub(crate) gossip: Metered,
+    pub(crate) gossip_large: Metered,
     pub(crate) status: request_response::Behaviour<StatusCodec>,
     ping: ping::Behaviour,
 }
@@ -83,8 +84,8 @@ impl Inner {
             unicast_large: LinkStreams::new(Large(Unicast(context.clone())), long.clone()),
             bridge: LinkStreams::new(Bridge(context.clone()), short),
             bridge_large: LinkStreams::new(Large(Bridge(context.clone())), long),
-            gossip: Lane::Short.gossipsub(),
-            gossip_large: Lane::Long.gossipsub(),
+            gossip: Metered::new(Lane::Short.gossipsub()),
+            gossip_large: Metered::new(Lane::Long.gossipsub()),
             status: request_response::Behaviour::with_codec(
                 StatusCodec,
                 [(StreamProtocol::new(status::PROTOCOL), ProtocolSupport::Full)],
@@ -98,23 +99,25 @@ impl Inner {
 
     pub(crate) fn lane(&mut self, lane: Lane) -> &mut Gossipsub {
         match lane {
-            Lane::Short => &mut self.gossip,
-            Lane::Long => &mut self.gossip_large,
+            Lane::Short => &mut self.gossip.gossipsub,
+            Lane::Long => &mut self.gossip_large.gossipsub,
         }
     }
 
     /// Takes part in a topic's gossip, in both lanes.
     pub(crate) fn join(&mut self, topic: &str) -> Result<(), SubscriptionError> {
         let topic = IdentTopic::new(topic);
-        self.gossip.subscribe(&topic)?;
-        self.gossip_large.subscribe(&topic)?;
+        for lane in [Lane::Short, Lane::Long] {
+            self.lane(lane).subscribe(&topic)?;
+        }
         Ok(())
     }
 
     pub(crate) fn leave(&mut self, topic: &str) {
         let topic = IdentTopic::new(topic);
-        self.gossip.unsubscribe(&topic);
-        self.gossip_large.unsubscribe(&topic);
+        for lane in [Lane::Short, Lane::Long] {
+            self.lane(lane).unsubscribe(&topic);
+        }
     }
 }
 

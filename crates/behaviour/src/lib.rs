@@ -59,6 +59,7 @@ mod bridge;
 mod config;
 mod event;
 mod gossip;
+mod gossip_meter;
 mod gossip_pulse;
 mod gossip_recent;
 mod inner;

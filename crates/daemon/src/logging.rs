@@ -6,8 +6,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use nuncio_door::Throttle;
+use tracing::{Event, Level, Metadata, callsite::Identifier};
 use tracing_subscriber::{
-    EnvFilter, Registry, fmt as lines, layer::SubscriberExt, registry, reload, util::SubscriberInitExt,
+    EnvFilter, Layer, Registry, fmt as lines,
+    layer::{Context, Filter, SubscriberExt},
+    registry, reload,
+    util::SubscriberInitExt,
 };
 
 use crate::config::{Log, LogFormat};
@@ -29,12 +34,32 @@ pub fn start(log: &Log) -> Result<LogControl, LogError> {
     let started = match log.format {
         LogFormat::Human => {
             let in_colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
-            base.with(lines::layer().with_writer(io::stderr).with_ansi(in_colour)).try_init()
+            let layer = lines::layer().with_writer(io::stderr).with_ansi(in_colour);
+            base.with(layer.with_filter(Libraries::default())).try_init()
         }
-        LogFormat::Json => base.with(lines::layer().json().flatten_event(true).with_writer(io::stderr)).try_init(),
+        LogFormat::Json => {
+            let layer = lines::layer().json().flatten_event(true).with_writer(io::stderr);
+            base.with(layer.with_filter(Libraries::default())).try_init()
+        }
     };
     started.map_err(|_| LogError::Started)?;
     Ok(LogControl { handle, filter: Arc::new(Mutex::new(log.filter.clone())) })
+}
+
+/// What libraries say, which a peer can make them say as often as it likes, is written once a second for each cause. The
+/// program's own parts bound theirs themselves, and whoever asks for more than information wants all of it.
+#[derive(Debug, Default)]
+struct Libraries(Throttle<Identifier>);
+
+impl<S> Filter<S> for Libraries {
+    fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        true
+    }
+
+    fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
+        let line = event.metadata();
+        line.target().starts_with("nuncio") || *line.level() > Level::INFO || self.0.allows(line.callsite())
+    }
 }
 
 impl LogControl {
@@ -107,6 +132,38 @@ fn read(filter: &str) -> Result<EnvFilter, LogError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_a_peer_makes_a_library_say_does_not_fill_the_log() {
+        let written = Lines::default();
+        let writer = written.clone();
+        let layer = lines::layer().with_writer(move || writer.clone()).with_filter(Libraries::default());
+        tracing::subscriber::with_default(registry().with(layer), || {
+            for number in 0..1000 {
+                tracing::warn!(target: "libp2p_gossipsub::backoff", number, "a library");
+                tracing::warn!(target: "nuncio_node::told", number, "ourselves");
+                tracing::debug!(target: "libp2p_gossipsub", number, "asked for");
+            }
+        });
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        let count = |words| text.lines().filter(|line| line.contains(words)).count();
+        assert!((1..=5).contains(&count("a library")), "{} lines", count("a library"));
+        assert_eq!((count("ourselves"), count("asked for")), (1000, 1000));
+    }
 
     #[test]
     fn filters_that_can_be_read() {

@@ -23,8 +23,13 @@ const MAX_MESSAGES: usize = 1024;
 /// What a message counts beside its body: its place in the queue, its topic, its names.
 const OVERHEAD: usize = 512;
 
+/// Of those, and of the bytes, what is left to requests: whoever broadcasts as much as a member may must not make the
+/// listener busy for them.
+const LEFT_TO_REQUESTS: usize = MAX_MESSAGES / 4;
+const BYTES_LEFT_TO_REQUESTS: usize = 1 << 20;
+
 /// Fewest bytes of a queue: two messages of the greatest length.
-const MIN_QUEUE: usize = 2 * (MAX_BODY + OVERHEAD);
+const MIN_QUEUE: usize = 2 * (MAX_BODY + OVERHEAD) + BYTES_LEFT_TO_REQUESTS;
 
 /// All listeners of a node.
 ///
@@ -153,7 +158,8 @@ impl Listeners {
 impl Entry {
     /// Whether it has room for a message, or is gone.
     fn take(&mut self, incoming: Incoming, length: usize) -> bool {
-        match self.incoming.try_reserve(length + OVERHEAD) {
+        let left = (LEFT_TO_REQUESTS, BYTES_LEFT_TO_REQUESTS);
+        match self.incoming.try_reserve_beside(left, length + OVERHEAD) {
             Ok(place) => place.send(incoming),
             Err(TrySendError::Closed(())) => {}
             Err(TrySendError::Full(())) => {
@@ -210,8 +216,25 @@ mod tests {
         for seq in 0..2 * MAX_MESSAGES as u64 {
             broadcast(&mut listeners, seq, &Bytes::new());
         }
-        assert_eq!(waiting(&mut stopped).len(), MAX_MESSAGES);
-        assert_eq!(listeners.missed(), MAX_MESSAGES as u64);
+        assert_eq!(waiting(&mut stopped).len(), MAX_MESSAGES - LEFT_TO_REQUESTS);
+        assert_eq!(listeners.missed(), (MAX_MESSAGES + LEFT_TO_REQUESTS) as u64);
+    }
+
+    #[test]
+    fn broadcasts_without_end_leave_room_for_requests() {
+        let (mut listeners, (replies, _kept)) = (Listeners::new(0), Replies::new());
+        let from = NodeKey::generate().node_id();
+        let body = Bytes::from(vec![0; 1024]);
+        let ask =
+            |listeners: &mut Listeners, number| listeners.request(from, body.clone(), InboundId(number), &replies);
+        for length in [0, MAX_BODY] {
+            let ((_slow, _), data) = (listeners.add(Vec::new(), true), Bytes::from(vec![0; length]));
+            for seq in 0..2 * MAX_MESSAGES as u64 {
+                broadcast(&mut listeners, seq, &data);
+            }
+            assert!((0..LEFT_TO_REQUESTS as u64).all(|number| ask(&mut listeners, number).is_ok()), "{length} bytes");
+            listeners.entries.clear();
+        }
     }
 
     #[test]

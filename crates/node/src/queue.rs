@@ -53,6 +53,16 @@ impl<T> Sender<T> {
         Ok(Place(place, room.map_err(|_| TrySendError::Full(()))?))
     }
 
+    /// The same for what may not take the last places: so many messages and bytes are left.
+    pub(crate) fn try_reserve_beside(
+        &self,
+        (messages, left): (usize, usize),
+        bytes: usize,
+    ) -> Result<Place<'_, T>, TrySendError<()>> {
+        let has_room = self.sender.capacity() > messages && self.room.available_permits() >= bytes + left;
+        if has_room || self.is_closed() { self.try_reserve(bytes) } else { Err(TrySendError::Full(())) }
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.sender.is_closed()
     }

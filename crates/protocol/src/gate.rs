@@ -33,7 +33,7 @@ use nuncio_identity::NodeId;
 use self::{held::Held, memory::Sight, peer::Peer, score::Scores, source::Era, sources::Sources};
 use crate::{
     amop::Multicast,
-    gossip::{Judgement, Stamp},
+    gossip::{Counted, Judgement, Stamp},
     hashed::HashMap,
     header::Letter,
     life::Life,
@@ -214,6 +214,9 @@ impl Gate {
             return Verdict::Refused;
         }
         let is_repeated = is_mine && self.sources.see(&multicast.source, multicast.number, &in_time) != Sight::New;
+        if is_repeated && !peer.may_repeat(now) {
+            return Verdict::Struck(Strike::Replayed);
+        }
         Verdict::Mine(Admitted { message: multicast, from, time_left: in_time.left, is_repeated })
     }
 
@@ -229,6 +232,14 @@ impl Gate {
         } else {
             Check::No
         }
+    }
+
+    /// Charges a peer for what it does with gossip; beyond its budget that is a strike.
+    pub(crate) fn charge(&mut self, peer: &NodeId, what: Counted, count: usize, now: Instant) -> Result<(), Strike> {
+        if self.peers.get_mut(peer).is_none_or(|peer| peer.may_do(what, count, now)) {
+            return Ok(());
+        }
+        Err(if what == Counted::Repeated { Strike::Replayed } else { Strike::Overspent })
     }
 
     /// Judges a message of gossip whose signature holds.

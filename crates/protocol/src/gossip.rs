@@ -40,7 +40,18 @@ pub enum Judgement {
     Dropped,
 }
 
-/// Gossip whose signature holds.
+/// What a peer does with gossip besides bringing it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    /// Messages that it had brought before.
+    Repeated,
+    /// Grafts, prunes, promises and wishes.
+    Control,
+    /// Subscriptions begun and ended.
+    Subscriptions,
+}
+
+/// Gossip whose signature holds; and what peers do with gossip besides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GossipInput {
     /// A node's version and clock.
@@ -66,5 +77,14 @@ pub enum GossipInput {
         stamp: Stamp,
         /// Its length, in bytes.
         length: usize,
+    },
+    /// What a peer did with gossip besides bringing it.
+    Counted {
+        /// The peer.
+        via: NodeId,
+        /// What.
+        what: Counted,
+        /// How often.
+        count: usize,
     },
 }

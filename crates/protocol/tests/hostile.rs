@@ -9,7 +9,7 @@ use nuncio_protocol::{
     AccessInput, BridgeInput, Config, Header, Input, MAX_BODY, MAX_EXPELLED, MAX_HOPS, Output, StatusInput, Strike,
     Topic, UnicastInput,
     amop::{self, ClientOutput, Destination, Multicast, Post, PublishSeq, SealedPost},
-    gossip::{GossipId, GossipInput, Judgement, Stamp},
+    gossip::{Counted, GossipId, GossipInput, Judgement, Stamp},
     status_sync::{Answer, Query, QueryId, Version},
     unicast::{Content, InboundId, Message},
 };
@@ -143,6 +143,37 @@ fn a_member_that_brings_a_captured_request_again_and_again_is_cut_off_within_ten
     }
     assert_eq!(banned, [node_id(1)]);
     assert_eq!(runs(&b.input(captured(2, 2))), 1, "whom it replayed is heard over others");
+}
+
+/// How many times a peer, at five thousand a second, may do something before it is banned.
+fn until_banned(node: &mut Lone, peer: usize, mut does: impl FnMut() -> Input) -> Option<u32> {
+    (0..100_000_u32).find(|_| {
+        let outputs = [node.input(does()), node.advance(S / 5_000)].concat();
+        bans(&outputs) == [node_id(peer)]
+    })
+}
+
+#[test]
+fn a_member_that_brings_a_captured_multicast_again_and_again_is_cut_off_within_ten_seconds() {
+    let mut a = Lone::ring();
+    let captured = multicast(3, [0], "hi".into());
+    let brought_again = until_banned(&mut a, 1, || brought(1, &captured).into());
+    assert!(brought_again.is_some_and(|times| times < 50_000), "{brought_again:?}");
+}
+
+#[test]
+fn a_member_that_does_more_with_gossip_than_any_has_cause_to_is_cut_off_within_ten_seconds() {
+    let counted =
+        |via: usize, what: Counted, count: usize| Input::from(GossipInput::Counted { via: node_id(via), what, count });
+    for (what, once, at_5000_a_second) in
+        [(Counted::Repeated, 1, 1), (Counted::Control, 500, 4), (Counted::Subscriptions, 6_152, 1)]
+    {
+        let mut a = Lone::ring();
+        assert_eq!(bans(&a.input(counted(2, what, once))), [], "{what:?}: an honest one");
+        let times = until_banned(&mut a, 1, || counted(1, what, at_5000_a_second));
+        assert!(times.is_some_and(|times| times < 50_000), "{what:?}: {times:?}");
+        assert_eq!(bans(&a.input(counted(2, what, once))), [], "{what:?}: an honest one");
+    }
 }
 
 #[test]

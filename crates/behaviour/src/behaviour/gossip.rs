@@ -24,6 +24,7 @@ use super::Behaviour;
 use crate::{
     Event,
     gossip::Lane,
+    gossip_meter,
     gossip_pulse::{self, MAX_PULSE},
     inner::node_of,
     multicast::{Pending, acceptance},
@@ -31,7 +32,23 @@ use crate::{
 };
 
 impl Behaviour {
-    pub(super) fn handle_gossip_event(&mut self, lane: Lane, event: gossipsub::Event) {
+    pub(super) fn handle_metered(&mut self, lane: Lane, event: gossip_meter::Event) {
+        match event {
+            gossip_meter::Event::Gossip(event) => self.handle_gossip_event(lane, event),
+            gossip_meter::Event::Counted { peer, what, count } => {
+                if let Some(via) = node_of(peer) {
+                    self.handle(GossipInput::Counted { via, what, count });
+                }
+            }
+            gossip_meter::Event::Reopened { peer } => {
+                if let Some(peer) = node_of(peer) {
+                    self.handle(AccessInput::Struck { peer, strike: Strike::Malformed });
+                }
+            }
+        }
+    }
+
+    fn handle_gossip_event(&mut self, lane: Lane, event: gossipsub::Event) {
         match event {
             gossipsub::Event::Message { propagation_source, message_id, message } => {
                 let length = message.data.len();

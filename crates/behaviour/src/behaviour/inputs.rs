@@ -116,8 +116,8 @@ impl Behaviour {
                 }
                 self.give_up(connection, &reason);
             }
-            InnerEvent::Gossip(event) => self.handle_gossip_event(Lane::Short, event),
-            InnerEvent::GossipLarge(event) => self.handle_gossip_event(Lane::Long, event),
+            InnerEvent::Gossip(event) => self.handle_metered(Lane::Short, event),
+            InnerEvent::GossipLarge(event) => self.handle_metered(Lane::Long, event),
             InnerEvent::Status(event) => self.handle_status_event(event),
             InnerEvent::Ping(ping::Event { peer, result: Ok(time), .. }) => {
                 if let Some(peer) = node_of(peer) {

@@ -20,7 +20,7 @@ use nuncio_wire::{
 };
 
 use super::Behaviour;
-use crate::{Event, bridge, inner::Inner, unicast::is_large};
+use crate::{Event, bridge, gossip::Lane, inner::Inner, unicast::is_large};
 
 impl Behaviour {
     /// Does all the core wants; inputs that this causes are taken at once.
@@ -216,7 +216,7 @@ impl Behaviour {
     fn announce(&mut self, version: Version, now: Instant) {
         let announcement = announcement::encode(version, self.overlay.clock(now), &self.context);
         // Nobody to tell yet: the next announcement comes soon.
-        let _ = self.inner.gossip.publish(IdentTopic::new(announcement::TOPIC), announcement);
+        let _ = self.inner.lane(Lane::Short).publish(IdentTopic::new(announcement::TOPIC), announcement);
     }
 }
 

@@ -4,6 +4,7 @@ use super::{
     Bucket, Checked, Rate,
     cast::{Cast, CastRate},
 };
+use crate::gossip::Counted;
 
 /// Messages and bytes that a node passes on for one neighbour.
 const PASSED_MESSAGES: Rate = Rate::of(100_000.0, Duration::from_secs(2));
@@ -19,8 +20,18 @@ const ANNOUNCEMENTS: Rate = Rate { per_second: 1_000.0, burst: 10_000.0 };
 /// Applications' messages of all nodes that one neighbour brings by gossip.
 const GOSSIP: CastRate = CastRate::times(4.0);
 
-/// Requests that one neighbour brings again. When a hop dies silently, all that it swallowed in two seconds comes again.
-const REPEATED: Rate = Rate { per_second: 2_000.0, burst: 30_000.0 };
+/// Messages that one neighbour brings again. When a hop dies silently, all that it swallowed in two seconds comes again.
+const REPEATED: Rate = Rate { per_second: 2_000.0, burst: 20_000.0 };
+
+/// Messages of gossip that one neighbour brings again: only one that was asked for comes twice.
+const GOSSIP_REPEATED: Rate = Rate { per_second: 100.0, burst: 1_000.0 };
+
+/// Grafts, prunes, promises and wishes of one neighbour, of which there may be one for each message.
+const CONTROL: Rate = Rate { per_second: 10_000.0, burst: 40_000.0 };
+
+/// Subscriptions that one neighbour begins and ends. At first it tells all that it has, of which there are six thousand at
+/// the most.
+const SUBSCRIPTIONS: Rate = Rate { per_second: 200.0, burst: 8_000.0 };
 
 /// What a linked peer may still have us do.
 #[derive(Debug)]
@@ -31,6 +42,9 @@ pub(super) struct Peer {
     repeated: Bucket,
     announcements: Bucket,
     gossip: Cast,
+    gossip_repeated: Bucket,
+    control: Bucket,
+    subscriptions: Bucket,
 }
 
 impl Peer {
@@ -42,6 +56,9 @@ impl Peer {
             repeated: Bucket::new(REPEATED, now),
             announcements: Bucket::new(ANNOUNCEMENTS, now),
             gossip: Cast::new(GOSSIP, now),
+            gossip_repeated: Bucket::new(GOSSIP_REPEATED, now),
+            control: Bucket::new(CONTROL, now),
+            subscriptions: Bucket::new(SUBSCRIPTIONS, now),
         }
     }
 
@@ -69,6 +86,17 @@ impl Peer {
             Checked::Announcement => self.announcements.take(1.0, ANNOUNCEMENTS, now),
             Checked::Message(length) => self.gossip.take(length, GOSSIP, now),
         }
+    }
+
+    /// Whether it may do so much more with gossip.
+    #[expect(clippy::cast_precision_loss, reason = "so many do not fit in one message")]
+    pub(super) fn may_do(&mut self, what: Counted, count: usize, now: Instant) -> bool {
+        let (bucket, rate) = match what {
+            Counted::Repeated => (&mut self.gossip_repeated, GOSSIP_REPEATED),
+            Counted::Control => (&mut self.control, CONTROL),
+            Counted::Subscriptions => (&mut self.subscriptions, SUBSCRIPTIONS),
+        };
+        bucket.take(count as f64, rate, now)
     }
 
     /// Whether it may bring one more message that was here already.

@@ -82,6 +82,11 @@ impl Overlay {
                     None => self.hold(via, Waiting::Gossip { id, stamp, length }, stamp.epoch, now),
                 }
             }
+            GossipInput::Counted { via, what, count } => {
+                if let Err(strike) = self.gate.charge(&via, what, count, now) {
+                    self.outbox.strike(via, strike);
+                }
+            }
         }
     }
 

@@ -1,0 +1,17 @@
+use std::{
+    io,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use super::Scene;
+use crate::link::Link;
+
+/// Which stream is next: the victim ends a connection with the first.
+static NEXT: AtomicUsize = AtomicUsize::new(0);
+
+/// Writes bytes that are no frames to one of the streams of a link, at each link another one.
+pub(super) async fn frames(link: &Link, scene: &Scene) -> io::Result<()> {
+    let streams = [&link.unicast, &link.unicast_large, &link.bridge, &link.bridge_large];
+    let stream = streams[NEXT.fetch_add(1, Ordering::Relaxed) % streams.len()];
+    scene.flood(stream, &[vec![0xff; 1024]]).await
+}

@@ -1,0 +1,71 @@
+//! What was sent once, again and again.
+
+use std::{io, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use nuncio_protocol::{
+    Header, Topic,
+    amop::{Destination, Multicast, Post, PublishSeq},
+    unicast::{Content, Message},
+};
+use nuncio_wire::{amop, unicast};
+
+use super::Scene;
+use crate::link::Link;
+
+const LIFETIME: Duration = Duration::from_secs(60);
+
+/// What the victim has passed on.
+pub(super) async fn gossip(link: &Link, scene: &Scene) -> io::Result<()> {
+    let captured = loop {
+        let captured = link.heard().messages();
+        if !captured.is_empty() {
+            break captured;
+        }
+        if link.connection.has_ended() {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    scene.flood(&link.gossip, &captured).await
+}
+
+/// A request of its own.
+pub(super) async fn request(link: &Link, scene: &Scene) -> io::Result<()> {
+    let member = &link.member;
+    let header = Header {
+        source: member.node(),
+        source_epoch: member.epoch,
+        target: link.victim,
+        target_epoch: link.victim_epoch(),
+        number: member.number(),
+        sent: member.clock(),
+        lifetime: LIFETIME,
+        hops_left: 8,
+        hops: 1,
+    };
+    let content = Content::Request { body: Bytes::from_static(b"again") };
+    let (mut frame, message) = (BytesMut::new(), unicast::Frame::Message(Message { header, content }));
+    let body = unicast::encode_frame(message, link.victim, &member.context, &mut frame);
+    scene.flood(&link.unicast, &[[&frame[..], &body.unwrap_or_default()].concat()]).await
+}
+
+/// A multicast of its own, for the victim alone.
+pub(super) async fn multicast(link: &Link, scene: &Scene) -> io::Result<()> {
+    let member = &link.member;
+    let topic = Topic::new("prices").map_err(io::Error::other)?;
+    let multicast = Multicast {
+        source: member.node(),
+        epoch: member.epoch,
+        number: member.number(),
+        sent: member.clock(),
+        lifetime: LIFETIME,
+        hops_left: 8,
+        destinations: vec![Destination { node: link.victim, key: Bytes::new() }],
+        post: Some(Post { seq: PublishSeq([7; 32]), topic, data: Bytes::from_static(b"again") }),
+        sealed: None,
+    };
+    let (mut frame, message) = (BytesMut::new(), amop::Frame::Multicast(multicast));
+    let body = amop::encode_frame(message, link.victim, &member.context, &mut frame);
+    scene.flood(&link.bridge, &[[&frame[..], &body.unwrap_or_default()].concat()]).await
+}

@@ -1,0 +1,130 @@
+//! What peers do with gossip that gossipsub does not tell.
+//!
+//! It drops what it has seen without a word, does what control messages say however many there are, and gives up a stream
+//! that cannot be read only to take the next one. So all of it is counted before gossipsub has it.
+
+mod brought;
+mod handler;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    task::{Context, Poll},
+};
+
+use libp2p::{
+    Multiaddr, PeerId,
+    core::{Endpoint, transport::PortUse},
+    gossipsub,
+    swarm::{
+        ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent,
+        ToSwarm,
+    },
+};
+use nuncio_protocol::gossip::Counted;
+
+use self::{
+    brought::Brought,
+    handler::{Handler, Told},
+};
+use crate::gossip::Gossipsub;
+
+/// What a connection of gossipsub heard.
+type Heard = THandlerOutEvent<Gossipsub>;
+
+/// Gossipsub, metered.
+pub struct Metered {
+    pub(crate) gossipsub: Gossipsub,
+    /// Bound: an entry for each peer, see [`Brought`].
+    brought: HashMap<PeerId, Brought>,
+    /// At most what one message of a connection causes.
+    events: VecDeque<Event>,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Event {
+    /// What gossipsub tells.
+    Gossip(gossipsub::Event),
+    /// What a peer did besides, and how often.
+    Counted { peer: PeerId, what: Counted, count: usize },
+    /// A peer opened one more stream, though none of its streams fails unless it sends what cannot be read.
+    Reopened { peer: PeerId },
+}
+
+impl Metered {
+    pub(crate) fn new(gossipsub: Gossipsub) -> Self {
+        Self { gossipsub, brought: HashMap::new(), events: VecDeque::new() }
+    }
+
+    fn meter(&mut self, peer: PeerId, heard: &Heard) {
+        let Heard::Message { rpc, .. } = heard else { return };
+        let brought = self.brought.entry(peer).or_default();
+        let repeated = rpc.messages.iter().filter(|message| brought.has_brought(&message.topic, &message.data)).count();
+        let counts = [
+            (Counted::Repeated, repeated),
+            (Counted::Control, rpc.control_msgs.len()),
+            (Counted::Subscriptions, rpc.subscriptions.len()),
+        ];
+        let counts = counts.into_iter().filter(|(_, count)| *count > 0);
+        self.events.extend(counts.map(|(what, count)| Event::Counted { peer, what, count }));
+    }
+}
+
+impl fmt::Debug for Metered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metered").finish_non_exhaustive()
+    }
+}
+
+impl NetworkBehaviour for Metered {
+    type ConnectionHandler = Handler<THandler<Gossipsub>>;
+    type ToSwarm = Event;
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        connection: ConnectionId,
+        peer: PeerId,
+        local: &Multiaddr,
+        remote: &Multiaddr,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.gossipsub.handle_established_inbound_connection(connection, peer, local, remote).map(Handler::new)
+    }
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        connection: ConnectionId,
+        peer: PeerId,
+        address: &Multiaddr,
+        role: Endpoint,
+        port: PortUse,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.gossipsub.handle_established_outbound_connection(connection, peer, address, role, port).map(Handler::new)
+    }
+
+    fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
+        self.gossipsub.on_swarm_event(event);
+        if let FromSwarm::ConnectionClosed(closed) = event
+            && closed.remaining_established == 0
+        {
+            self.brought.remove(&closed.peer_id);
+        }
+    }
+
+    fn on_connection_handler_event(&mut self, peer: PeerId, connection: ConnectionId, event: THandlerOutEvent<Self>) {
+        match event {
+            Told::Reopened => self.events.push_back(Event::Reopened { peer }),
+            Told::Heard(heard) => {
+                self.meter(peer, &heard);
+                self.gossipsub.on_connection_handler_event(peer, connection, heard);
+            }
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
+        if let Some(event) = self.events.pop_front() {
+            return Poll::Ready(ToSwarm::GenerateEvent(event));
+        }
+        self.gossipsub.poll(cx).map(|action| action.map_out(Event::Gossip))
+    }
+}
