@@ -55,7 +55,7 @@ fn a_node_directory_verifies() {
     assert_eq!(node_id.len(), 129);
     assert_eq!(fs::metadata(out.join("node.key")).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(openssl(path, "pkey -in node0/node.key -noout -check").contains("valid"));
-    let bundle = Certificate::from_pem_bundle(&fs::read_to_string(out.join("node.crt")).unwrap()).unwrap();
+    let bundle = Certificate::from_pem_bundle(fs::read_to_string(out.join("node.crt")).unwrap()).unwrap();
     assert_eq!(bundle.len(), 3, "leaf, agency, root");
     Identity::load(&IdentityPaths::in_directory(&out)).unwrap();
 }
@@ -125,7 +125,7 @@ fn requests_go_both_ways_and_renewal_keeps_the_key() {
 
     openssl(path, "ecparam -name secp256k1 -genkey -noout -out theirs.key");
     openssl(path, "req -new -key theirs.key -subj /CN=node8/O=else -out theirs.csr");
-    let theirs = CertificateRequest::from_pem(&fs::read_to_string(path.join("theirs.csr")).unwrap()).unwrap();
+    let theirs = CertificateRequest::from_pem(fs::read_to_string(path.join("theirs.csr")).unwrap()).unwrap();
     let days = Validity::days(30);
     let leaf = agency.sign_request(&theirs, Kind::Node, &path.join("theirs.crt"), days).unwrap();
     assert_eq!(leaf.subject(), "OU=node,O=fisco-bcos,CN=node8");
