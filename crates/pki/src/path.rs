@@ -11,7 +11,7 @@ mod constraints;
 mod rules;
 
 use rules::Top;
-pub(crate) use rules::refuse_time;
+pub(crate) use rules::{refuse_issuing, refuse_time};
 
 /// Most certificates in a presented chain, roots included.
 pub(crate) const MAX_CERTIFICATES: usize = 5;

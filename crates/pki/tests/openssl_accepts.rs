@@ -194,3 +194,22 @@ fn nothing_outlives_its_authority() {
     let issued = root.issue(Kind::Node, "node0", &directory.path().join("node0"), Validity::days(100)).unwrap();
     assert_eq!(issued.certificate().not_after(), root.certificate().not_after());
 }
+
+#[test]
+fn an_authority_that_may_not_issue_is_not_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    for (says, reason) in [
+        ("basicConstraints=CA:FALSE", "CA:FALSE"),
+        ("keyUsage=keyCertSign", "basicConstraints"),
+        ("basicConstraints=CA:TRUE\nkeyUsage=digitalSignature", "keyCertSign"),
+    ] {
+        openssl(path, "ecparam -name secp256k1 -genkey -noout -out ca.key");
+        fs::set_permissions(path.join("ca.key"), fs::Permissions::from_mode(0o600)).unwrap();
+        fs::write(path.join("ca.cnf"), format!("[req]\ndistinguished_name=d\n[d]\n[x]\n{says}\n")).unwrap();
+        openssl(path, "req -new -x509 -config ca.cnf -extensions x -key ca.key -subj /CN=chain -out ca.crt");
+        let error = Authority::open(path).unwrap_err();
+        assert!(matches!(&error, AuthorityError::MayNotIssue { .. }), "{error}");
+        assert!(error.to_string().contains(reason) && error.hint().is_some(), "{error}");
+    }
+}

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Certificate, CertificateRequest, DirectoryError, KeyFile, KeyFileError, RevocationList,
-    directory::read_certificates, file, instant,
+    directory::read_certificates, file, instant, path::refuse_issuing,
 };
 
 /// A root or an agency in a folder.
@@ -202,6 +202,9 @@ fn open_issuer(directory: &Path, base: &str, above: &[Certificate]) -> Result<Is
     let certificate = read_certificates(&path)?.swap_remove(0);
     if certificate.public_key().as_ref() != key.spki_der()? {
         return Err(AuthorityError::Mismatch { key: key_path, cert: path });
+    }
+    if let Err(reason) = refuse_issuing(&certificate) {
+        return Err(AuthorityError::MayNotIssue { path, reason });
     }
     let issuer = above.iter().find(|one| certificate.is_signed_by(one)).cloned();
     if issuer.is_none() && !above.is_empty() {

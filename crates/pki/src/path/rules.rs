@@ -100,6 +100,11 @@ fn refuse_purpose(certificate: &Certificate, purpose: Leaf) -> Result<(), String
     }
 }
 
+/// Refuses what nobody would take for an authority, were it trusted.
+pub(crate) fn refuse_issuing(authority: &Certificate) -> Result<(), String> {
+    refuse_issuer(authority, &[], true)
+}
+
 /// Refuses what may not issue, or not the last of `below`.
 fn refuse_issuer(issuer: &Certificate, below: &[&Certificate], is_trusted: bool) -> Result<(), String> {
     let extensions = issuer.extensions();
