@@ -13,7 +13,7 @@ use nuncio_channel_protocol::{
     TopicVerdict, TopicVerification, heartbeat,
 };
 use nuncio_identity::{NodeId, NodeKey};
-use nuncio_pki::{Certificate, RevocationList};
+use nuncio_pki::{Certificate, KeyFile, RevocationList};
 use nuncio_wire::{
     SigningContext, amop, announcement,
     length_prefixed::{self, Frame},
@@ -45,7 +45,9 @@ static OPENER: LazyLock<SigningContext> = LazyLock::new(|| {
 /// # Panics
 /// Never for the numbers 1 to 255.
 pub fn party(number: u8) -> (NodeId, SigningContext) {
-    let key = NodeKey::from_pem(&key_pem(number)).expect("a small number is a key");
+    let mut secret = [0; 32];
+    secret[31] = number;
+    let key = NodeKey::from_secret_bytes(&secret).expect("a small number is a key");
     let (node, context) = (key.node_id(), SigningContext::new(key, NETWORK));
     context.keyring().begin(EPOCH);
     (node, context)
@@ -206,20 +208,19 @@ pub fn verdict(data: &[u8]) {
 pub fn certificate_pem(data: &[u8]) {
     let _ = RevocationList::from_der(data);
     let _ = Certificate::from_der(data.to_vec().into()).map(|certificate| describe(&certificate));
-    let Ok(text) = str::from_utf8(data) else { return };
-    let _ = RevocationList::from_pem_bundle(text);
-    for certificate in Certificate::from_pem_bundle(text).unwrap_or_default() {
+    let _ = RevocationList::from_pem_bundle(data);
+    for certificate in Certificate::from_pem_bundle(data).unwrap_or_default() {
         describe(&certificate);
-        let again = Certificate::from_pem_bundle(&certificate.to_pem()).expect("what was read is written well");
+        let again = Certificate::from_pem_bundle(certificate.to_pem()).expect("what was read is written well");
         assert_eq!(again.len(), 1);
     }
 }
 
-/// Keys of nodes, PKCS#8 and SEC1.
+/// Keys of nodes, PKCS#8 and SEC1, in PEM and DER.
 pub fn node_key_pem(data: &[u8]) {
-    let Ok(text) = str::from_utf8(data) else { return };
-    if let Ok(key) = NodeKey::from_pem(text) {
-        let again = NodeKey::from_pem(&key.to_pem()).expect("what was read is written well");
+    let read = |data: &[u8]| KeyFile::read(data).and_then(KeyFile::into_node_key);
+    if let Ok(key) = read(data) {
+        let again = read(key.to_pem().as_bytes()).expect("what was read is written well");
         assert_eq!(again.node_id(), key.node_id());
     }
 }

@@ -1,9 +1,6 @@
 //! The configuration: read and judged here, before anything is opened or bound.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use nuncio_pki::{
     IdentityPaths,
@@ -19,6 +16,7 @@ mod position;
 mod section;
 mod tables;
 mod template;
+mod text;
 mod value;
 
 pub use error::ConfigError;
@@ -67,7 +65,7 @@ impl Config {
     /// # Errors
     /// With file, line, column and key of what is wrong.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let text = text::of_toml(path)?;
         let config = Self::parse(&text, path)?;
         let mut config = environment::overlay(config, environment_variables())?;
         config.resolve(directory_of(path));
@@ -101,8 +99,8 @@ impl Config {
     /// With file, line and key of what is wrong or not supported.
     pub fn import_fisco(path: &Path) -> Result<Imported, ConfigError> {
         let file = if path.is_dir() { path.join("config.ini") } else { path.to_owned() };
-        let text = fs::read_to_string(&file).map_err(|source| ConfigError::Read { path: file.clone(), source })?;
-        let mut imported = fisco::import(&text, &file)?;
+        fisco::refuse_version_3(&file)?;
+        let mut imported = fisco::import(&text::of_ini(&file)?, &file)?;
         imported.config = environment::overlay(imported.config, environment_variables())?;
         Ok(imported)
     }

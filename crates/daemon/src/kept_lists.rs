@@ -79,7 +79,7 @@ impl StateFile for Kept {
 }
 
 enum Block {
-    List(RevocationList),
+    List(Box<RevocationList>),
     Agency(Certificate),
 }
 
@@ -89,7 +89,7 @@ fn blocks(text: &str) -> impl Iterator<Item = Result<Block, String>> {
         let block = format!("-----BEGIN {rest}");
         if rest.starts_with("X509 CRL-----") {
             let mut lists = RevocationList::from_pem_bundle(&block).map_err(|error| error.to_string())?;
-            lists.pop().map(Block::List).ok_or_else(String::new)
+            lists.pop().map(|list| Block::List(Box::new(list))).ok_or_else(String::new)
         } else {
             let mut agencies = Certificate::from_pem_bundle(&block).map_err(|error| error.to_string())?;
             agencies.pop().map(Block::Agency).ok_or_else(String::new)
@@ -102,7 +102,7 @@ impl FromIterator<Block> for Kept {
         let mut kept = Self::default();
         for block in blocks {
             match block {
-                Block::List(list) => kept.lists.push(list),
+                Block::List(list) => kept.lists.push(*list),
                 Block::Agency(agency) => kept.agencies.push(agency),
             }
         }

@@ -7,8 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use nuncio_identity::NodeKey;
-use nuncio_pki::{Certificate, DirectoryError, Identity, IdentityPaths, Policy, tls::signing_key};
+use nuncio_pki::{Anchors, Certificate, DirectoryError, Identity, IdentityPaths, KeyError, KeyFile, Leaf, Policy};
 use rustls::sign::{CertifiedKey, SigningKey};
 use rustls_pki_types::UnixTime;
 use zeroize::Zeroizing;
@@ -49,7 +48,7 @@ pub struct Credentials {
     /// The chain, leaf first, as in its file.
     pub chain: Vec<Certificate>,
     /// The authorities to trust.
-    pub anchors: Vec<Certificate>,
+    pub anchors: Anchors,
     key: Arc<dyn SigningKey>,
     node: Option<(Identity, Policy)>,
 }
@@ -76,16 +75,13 @@ impl Credentials {
     /// When a file cannot be used; the text names it.
     pub fn load(paths: CredentialsPaths, owner: Owner) -> Result<Self, CredentialsError> {
         let chain = certificates(&paths.cert)?;
-        let anchors = certificates(&paths.ca)?;
-        let pem = read(&paths.key)?;
-        let key = signing_key(&pem).map_err(|_| CredentialsError::Key { path: paths.key.clone() })?;
-        let chain = own_first(chain, &pem);
-        let sound = CertifiedKey::new(vec![chain[0].der().clone()], Arc::clone(&key));
-        // `Unknown` is said of what rustls cannot read, such as X.509 version 1.
-        if let Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch)) = sound.keys_match() {
-            let (key, cert) = (paths.key.clone(), paths.cert.clone());
-            return Err(CredentialsError::Mismatch { key, cert, subject: chain[0].subject() });
-        }
+        let anchors = Anchors::new(certificates(&paths.ca)?);
+        let key = KeyFile::read(&read(&paths.key)?).and_then(KeyFile::into_signing_key);
+        let key = key.map_err(|source| CredentialsError::Key { path: paths.key.clone(), source })?;
+        let subject = chain[0].subject();
+        let Some(chain) = own_first(chain, &*key) else {
+            return Err(CredentialsError::Mismatch { key: paths.key, cert: paths.cert, subject });
+        };
         let node = node(&paths, owner, &chain[0])?;
         Ok(Self { paths, owner, chain, anchors, key, node })
     }
@@ -93,6 +89,12 @@ impl Credentials {
     /// What a node needs to speak to nodes; `None` for what is no node's.
     pub(crate) fn node(&self) -> Option<&(Identity, Policy)> {
         self.node.as_ref()
+    }
+
+    /// What they are shown for.
+    pub(crate) fn purpose(&self) -> Leaf {
+        let is_node = self.owner == Owner::Node && self.chain.first().is_some_and(|leaf| leaf.node_id().is_some());
+        if is_node { Leaf::Node } else { Leaf::Client }
     }
 
     /// TLS 1.3 has no code point for signatures on secp256k1.
@@ -139,10 +141,12 @@ pub enum CredentialsError {
         source: nuncio_pki::CertificateError,
     },
     /// The key file holds no key that TLS can use.
-    #[error("{}: no unencrypted secp256k1 or RSA key in PEM", path.display())]
+    #[error("{}: {source}", path.display())]
     Key {
         /// The file.
         path: PathBuf,
+        /// Why.
+        source: KeyError,
     },
     /// Key and certificate do not belong together.
     #[error("{} does not belong to {}, the certificate of {subject}", key.display(), cert.display())]
@@ -168,7 +172,7 @@ impl CredentialsError {
             }
             Self::TooLarge { path } => format!("file {}", path.display()),
             Self::Certificate { path, .. } => format!("nuncio cert inspect {}", path.display()),
-            Self::Key { path } => format!("openssl pkey -in {} -noout -text shows what it is", path.display()),
+            Self::Key { path, .. } => format!("openssl pkey -in {} -noout -text shows what it is", path.display()),
             Self::Mismatch { cert, .. } => {
                 format!("put the matching pair there (nuncio cert inspect {}), or issue a new one", cert.display())
             }
@@ -199,25 +203,26 @@ fn node(
     }
 }
 
-fn own_first(mut chain: Vec<Certificate>, key: &str) -> Vec<Certificate> {
-    let own = NodeKey::from_pem(key).ok().map(|key| key.node_id());
-    let position = own.and_then(|own| chain.iter().position(|one| one.node_id() == Some(own)));
-    chain[..=position.unwrap_or(0)].rotate_right(1);
-    chain
+/// Its own certificate first, whatever the order in the file.
+fn own_first(mut chain: Vec<Certificate>, key: &dyn SigningKey) -> Option<Vec<Certificate>> {
+    let public = key.public_key()?;
+    let own = chain.iter().position(|one| *one.public_key() == public)?;
+    chain[..=own].rotate_right(1);
+    Some(chain)
 }
 
 fn certificates(path: &Path) -> Result<Vec<Certificate>, CredentialsError> {
-    let text = read(path)?;
-    Certificate::from_pem_bundle(&text).map_err(|source| CredentialsError::Certificate { path: path.into(), source })
+    Certificate::from_pem_bundle(read(path)?)
+        .map_err(|source| CredentialsError::Certificate { path: path.into(), source })
 }
 
-fn read(path: &Path) -> Result<Zeroizing<String>, CredentialsError> {
-    let mut text = Zeroizing::new(String::new());
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, CredentialsError> {
+    let mut bytes = Zeroizing::new(Vec::new());
     let failed = |source| CredentialsError::Read { path: path.into(), source };
     let file = fs::File::open(path).map_err(failed)?;
-    let length = file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(failed)?;
+    let length = file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
     if length as u64 > MAX_FILE {
         return Err(CredentialsError::TooLarge { path: path.into() });
     }
-    Ok(text)
+    Ok(bytes)
 }

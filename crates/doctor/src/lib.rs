@@ -18,7 +18,6 @@
 //! # }
 //! ```
 
-mod chain;
 mod credentials;
 mod diagnosis;
 mod facts;
@@ -26,7 +25,6 @@ mod finding;
 mod probe;
 mod target;
 
-pub use chain::{ChainFault, faults_of};
 pub use credentials::{Credentials, CredentialsError, CredentialsPaths, Owner};
 pub use diagnosis::diagnose;
 pub use facts::{

@@ -19,5 +19,5 @@ mod node_key;
 mod peer_id;
 
 pub use node_id::{NodeId, ParseNodeIdError};
-pub use node_key::{KeyError, NodeKey, Signature};
+pub use node_key::{NodeKey, Signature};
 pub use peer_id::NotANodeError;

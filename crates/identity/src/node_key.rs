@@ -1,6 +1,6 @@
 use std::fmt;
 
-use k256::pkcs8::{DecodePrivateKey, EncodePrivateKey, LineEnding};
+use k256::pkcs8::{EncodePrivateKey, LineEnding};
 use secp256k1::{Message, SecretKey, ecdsa};
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, Zeroizing};
@@ -20,7 +20,7 @@ impl NodeKey {
     pub fn generate() -> Self {
         loop {
             let mut bytes: [u8; 32] = rand::random();
-            let key = if bytes[0] == 0 { None } else { Self::from_secret(&bytes).ok() };
+            let key = if bytes[0] == 0 { None } else { Self::from_secret_bytes(&bytes) };
             bytes.zeroize();
             if let Some(key) = key {
                 return key;
@@ -28,23 +28,11 @@ impl NodeKey {
         }
     }
 
-    /// Reads a PEM file's text: PKCS#8 (`BEGIN PRIVATE KEY`) or SEC1 (`BEGIN EC PRIVATE KEY`, with or
-    /// without the `BEGIN EC PARAMETERS` block that OpenSSL puts before it).
-    ///
-    /// # Errors
-    /// When there is no such block, or its key is not on secp256k1.
-    pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
-        let secret = match pem.find("-----BEGIN EC PRIVATE KEY-----") {
-            Some(start) => k256::SecretKey::from_sec1_pem(&pem[start..])
-                .map_err(|source| KeyError::NotSecp256k1 { reason: source.to_string() })?,
-            None if pem.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") => return Err(KeyError::Encrypted),
-            None => {
-                let start = pem.find("-----BEGIN PRIVATE KEY-----").ok_or(KeyError::NoKey)?;
-                k256::SecretKey::from_pkcs8_pem(&pem[start..])
-                    .map_err(|source| KeyError::NotSecp256k1 { reason: source.to_string() })?
-            }
-        };
-        Self::from_secret(&secret.to_bytes().into())
+    /// Takes the 32 secret bytes; `None` when they are no scalar of the curve.
+    pub fn from_secret_bytes(bytes: &[u8; 32]) -> Option<Self> {
+        let secret = SecretKey::from_secret_bytes(*bytes).ok()?;
+        let id = NodeId::from_public_key(&secret.public_key());
+        Some(Self { secret, id })
     }
 
     /// The key as PKCS#8 PEM, the form `build_chain.sh` writes.
@@ -77,13 +65,6 @@ impl NodeKey {
 
     fn to_k256(&self) -> k256::SecretKey {
         k256::SecretKey::from_slice(self.secret_bytes().as_slice()).expect("both libraries hold the same valid scalar")
-    }
-
-    fn from_secret(bytes: &[u8; 32]) -> Result<Self, KeyError> {
-        let secret = SecretKey::from_secret_bytes(*bytes)
-            .map_err(|source| KeyError::NotSecp256k1 { reason: source.to_string() })?;
-        let id = NodeId::from_public_key(&secret.public_key());
-        Ok(Self { secret, id })
     }
 }
 
@@ -118,22 +99,4 @@ impl Signature {
     pub(crate) fn to_ecdsa(self) -> Result<ecdsa::Signature, secp256k1::Error> {
         ecdsa::Signature::from_compact(&self.0)
     }
-}
-
-/// Why a file is not a usable node key.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum KeyError {
-    /// No private key block.
-    #[error("no private key in it: expected a PEM block BEGIN PRIVATE KEY or BEGIN EC PRIVATE KEY")]
-    NoKey,
-    /// The key is under a passphrase.
-    #[error("the private key is encrypted; nodes need it in clear (openssl pkcs8 -in KEY -out node.key -nocrypt)")]
-    Encrypted,
-    /// Another curve, another algorithm, or damaged.
-    #[error("not a secp256k1 private key: {reason}")]
-    NotSecp256k1 {
-        /// What the decoder says.
-        reason: String,
-    },
 }

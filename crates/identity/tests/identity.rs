@@ -1,7 +1,7 @@
 //! The bijection, and the key files that OpenSSL writes.
 
 use libp2p_identity::PeerId;
-use nuncio_identity::{KeyError, NodeId, NodeKey, ParseNodeIdError, Signature};
+use nuncio_identity::{NodeId, NodeKey, ParseNodeIdError, Signature};
 
 #[test]
 fn node_id_and_peer_id_convert_into_each_other() {
@@ -41,21 +41,8 @@ fn signatures_bind_key_and_message() {
 }
 
 #[test]
-fn keys_of_openssl_load_in_both_forms() {
-    let sec1 = include_str!("keys/sec1.pem");
-    let pkcs8 = include_str!("keys/pkcs8.pem");
-    let id = include_str!("keys/node.nodeid");
-    for pem in [sec1, pkcs8] {
-        let key = NodeKey::from_pem(pem).unwrap();
-        assert_eq!(key.node_id().to_string(), id.trim());
-        assert_eq!(NodeKey::from_pem(&key.to_pem()).unwrap().node_id(), key.node_id());
-    }
-}
-
-#[test]
-fn other_keys_are_refused_with_the_reason() {
-    assert_eq!(NodeKey::from_pem("nothing").unwrap_err(), KeyError::NoKey);
-    assert_eq!(NodeKey::from_pem("-----BEGIN ENCRYPTED PRIVATE KEY-----\n").unwrap_err(), KeyError::Encrypted);
-    let p256 = include_str!("keys/p256.pem");
-    assert!(matches!(NodeKey::from_pem(p256), Err(KeyError::NotSecp256k1 { .. })));
+fn a_key_is_its_secret_bytes() {
+    let key = NodeKey::generate();
+    assert_eq!(NodeKey::from_secret_bytes(&key.secret_bytes()).unwrap().node_id(), key.node_id());
+    assert!(NodeKey::from_secret_bytes(&[0; 32]).is_none() && NodeKey::from_secret_bytes(&[0xff; 32]).is_none());
 }

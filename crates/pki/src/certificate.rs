@@ -1,37 +1,78 @@
 //! Reading certificates.
 
-use std::fmt;
+use std::{fmt, path::Path, sync::Arc};
 
 use der::{
-    Decode, Encode, Sequence,
-    asn1::{AnyRef, BitStringRef},
-    referenced::OwnedToRef,
+    Decode, Encode, Reader, Sequence, SliceReader, Tag, Tagged,
+    asn1::{AnyRef, BitStringRef, IntRef, ObjectIdentifier, OctetStringRef, Utf8StringRef},
 };
 use nuncio_identity::NodeId;
-use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime, pem::PemObject};
+use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 use sha2::{Digest, Sha256};
-use x509_cert::{Version, ext::pkix::BasicConstraints, name::Name};
+use x509_cert::time::Validity;
 
-use crate::instant;
+use crate::{
+    DirectoryError,
+    blocks::{Block, Damaged, blocks},
+    curve,
+    extensions::{Extension, Extensions},
+    instant,
+    name::Named,
+    pss,
+    signature::{Outer, Signed, Unsigned},
+};
 
-const EC_PUBLIC_KEY: &str = "1.2.840.10045.2.1";
-const SECP256K1: &str = "1.3.132.0.10";
-const RSA: &str = "1.2.840.113549.1.1.1";
-const COMMON_NAME: &str = "2.5.4.3";
+const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
-/// A parsed X.509 certificate, version 1 or 3. It keeps its DER; nothing about it has been verified.
+/// A parsed X.509 certificate, version 1 or 3. It keeps its DER; nothing about it has been verified. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Certificate {
+pub struct Certificate(Arc<Parsed>);
+
+#[derive(PartialEq, Eq)]
+struct Parsed {
     der: CertificateDer<'static>,
-    version: Version,
+    version: u8,
     subject: Named,
     issuer: Named,
     not_before: u64,
     not_after: u64,
     serial: Vec<u8>,
     key: PublicKey,
-    ca: bool,
+    extensions: Extensions,
     signed: Signed,
+}
+
+/// The signed part. Names and serial are kept as they are written: OpenSSL is no stricter.
+#[derive(Sequence)]
+struct Tbs<'a> {
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", default = "Default::default")]
+    version: u8,
+    serial: IntRef<'a>,
+    algorithm: AnyRef<'a>,
+    issuer: AnyRef<'a>,
+    validity: Validity,
+    subject: AnyRef<'a>,
+    key: Spki<'a>,
+    #[asn1(context_specific = "1", tag_mode = "IMPLICIT", optional = "true")]
+    issuer_id: Option<BitStringRef<'a>>,
+    #[asn1(context_specific = "2", tag_mode = "IMPLICIT", optional = "true")]
+    subject_id: Option<BitStringRef<'a>>,
+    #[asn1(context_specific = "3", tag_mode = "EXPLICIT", optional = "true")]
+    extensions: Option<Vec<Extension<'a>>>,
+}
+
+#[derive(Sequence)]
+pub(crate) struct Spki<'a> {
+    algorithm: AlgorithmIdentifier<'a>,
+    bits: BitStringRef<'a>,
+}
+
+#[derive(Sequence)]
+struct AlgorithmIdentifier<'a> {
+    oid: ObjectIdentifier,
+    #[asn1(optional = "true")]
+    parameters: Option<AnyRef<'a>>,
 }
 
 /// What kind of key a certificate names.
@@ -59,40 +100,29 @@ impl Certificate {
     /// When the bytes are not an X.509 certificate.
     pub fn from_der(der: CertificateDer<'static>) -> Result<Self, CertificateError> {
         let outer = Outer::from_der(&der).map_err(CertificateError::malformed)?;
-        let parsed = x509_cert::Certificate::from_der(&der).map_err(CertificateError::malformed)?;
-        let tbs = parsed.tbs_certificate();
-        // A v1 certificate has no extensions; a broken basicConstraints makes no CA.
-        let ca = matches!(tbs.get_extension::<BasicConstraints>(), Ok(Some((_, constraints))) if constraints.ca);
-        let spki = tbs.subject_public_key_info().to_der().map_err(CertificateError::malformed)?;
-        Ok(Self {
-            version: tbs.version(),
-            subject: Named::new(tbs.subject())?,
-            issuer: Named::new(tbs.issuer())?,
-            not_before: instant::of(tbs.validity().not_before).as_secs(),
-            not_after: instant::of(tbs.validity().not_after).as_secs(),
-            serial: tbs.serial_number().as_bytes().to_vec(),
-            key: PublicKey::new(spki, tbs.subject_public_key_info()),
-            ca,
-            signed: outer.signed()?,
-            der,
-        })
+        let parsed = Parsed::read(&der, &outer).map_err(CertificateError::malformed)?;
+        Ok(Self(Arc::new(parsed)))
     }
 
-    /// Reads every `CERTIFICATE` block of a PEM text: order is kept, repeated certificates are dropped, text around
-    /// the blocks is ignored. At most [`MAX_BUNDLE`](Self::MAX_BUNDLE) blocks are read.
+    /// Reads every certificate of a PEM text (`CERTIFICATE`, `X509 CERTIFICATE`, `TRUSTED CERTIFICATE`), or a DER file:
+    /// order is kept, repeated certificates are dropped, text around the blocks is ignored. At most
+    /// [`MAX_BUNDLE`](Self::MAX_BUNDLE) are read.
     ///
     /// # Errors
-    /// When there is no such block, too many, or one is damaged; the error names its position.
-    pub fn from_pem_bundle(pem: &str) -> Result<Vec<Self>, CertificateError> {
+    /// When there is none, too many, or one is damaged; the error names its position.
+    pub fn from_pem_bundle(file: impl AsRef<[u8]>) -> Result<Vec<Self>, CertificateError> {
         let mut bundle: Vec<Self> = Vec::new();
-        for (index, block) in CertificateDer::pem_slice_iter(pem.as_bytes()).enumerate() {
+        let is_certificate = |label: &str| label == PLAIN || label == OLD || label == TRUSTED;
+        for (index, block) in blocks(file.as_ref(), is_certificate).enumerate() {
             let position = index + 1;
             if position > Self::MAX_BUNDLE {
                 return Err(CertificateError::TooMany);
             }
-            let der = block.map_err(|source| CertificateError::Pem { position, reason: source.to_string() })?;
-            let certificate =
-                Self::from_der(der).map_err(|source| CertificateError::Block { position, source: Box::new(source) })?;
+            let Block { label, der, .. } =
+                block.map_err(|Damaged { position, reason }| CertificateError::Pem { position, reason })?;
+            let certificate = plain(&label, &der)
+                .and_then(|der| Self::from_der(der.to_vec().into()))
+                .map_err(|source| CertificateError::Block { position, source: Box::new(source) })?;
             if !bundle.contains(&certificate) {
                 bundle.push(certificate);
             }
@@ -100,120 +130,208 @@ impl Certificate {
         if bundle.is_empty() { Err(CertificateError::Empty) } else { Ok(bundle) }
     }
 
+    /// Reads a file of certificates, see [`from_pem_bundle`](Self::from_pem_bundle).
+    ///
+    /// # Errors
+    /// When it cannot be read or used.
+    pub fn load(path: &Path) -> Result<Vec<Self>, DirectoryError> {
+        crate::directory::read_certificates(path)
+    }
+
     /// The certificate's bytes.
-    pub const fn der(&self) -> &CertificateDer<'static> {
-        &self.der
+    pub fn der(&self) -> &CertificateDer<'static> {
+        &self.0.der
     }
 
     /// One PEM block, ended by a newline.
     pub fn to_pem(&self) -> String {
-        pem_block("CERTIFICATE", &self.der)
+        pem_block("CERTIFICATE", &self.0.der)
     }
 
     /// The node that the key names; `None` unless the key is on secp256k1.
-    pub const fn node_id(&self) -> Option<NodeId> {
-        self.key.node
+    pub fn node_id(&self) -> Option<NodeId> {
+        self.0.key.node
     }
 
     /// The subject, as RFC 4514 writes it: most specific part first.
     pub fn subject(&self) -> String {
-        self.subject.text.clone()
+        self.0.subject.text.clone()
     }
 
     /// The issuer, as RFC 4514 writes it.
     pub fn issuer(&self) -> String {
-        self.issuer.text.clone()
+        self.0.issuer.text.clone()
     }
 
     /// The subject's CN.
     pub fn common_name(&self) -> Option<String> {
-        self.subject.common_name.clone()
+        self.0.subject.common_name.clone()
     }
 
     /// The issuer's CN: the agency, in a consortium's node certificate.
     pub fn issuer_common_name(&self) -> Option<String> {
-        self.issuer.common_name.clone()
+        self.0.issuer.common_name.clone()
     }
 
     /// The first instant at which it is valid.
     pub fn not_before(&self) -> UnixTime {
-        instant::at(self.not_before)
+        instant::at(self.0.not_before)
     }
 
     /// The last instant at which it is valid.
     pub fn not_after(&self) -> UnixTime {
-        instant::at(self.not_after)
+        instant::at(self.0.not_after)
     }
 
     /// The serial number in lower-case hexadecimal.
     pub fn serial(&self) -> String {
-        hex::encode(&self.serial)
+        hex::encode(&self.0.serial)
     }
 
     /// The SHA-256 of the DER in lower-case hexadecimal.
     pub fn fingerprint(&self) -> String {
-        hex::encode(Sha256::digest(&self.der))
+        hex::encode(Sha256::digest(&self.0.der))
     }
 
     /// Whether it is version 1, the form without extensions that FISCO BCOS's tool makes for roots and RSA
     /// certificates.
     pub fn is_v1(&self) -> bool {
-        self.version == Version::V1
+        self.0.version == 1
     }
 
     /// The version as people count: 1, 2 or 3.
-    pub const fn version(&self) -> u8 {
-        self.version as u8 + 1
+    pub fn version(&self) -> u8 {
+        self.0.version
     }
 
     /// Whether basicConstraints says CA:TRUE. A v1 root cannot say so.
-    pub const fn is_ca(&self) -> bool {
-        self.ca
+    pub fn is_ca(&self) -> bool {
+        matches!(self.0.extensions.basic, Some(basic) if basic.ca)
     }
 
     /// Whether subject and issuer are one name, as in a root.
     pub fn is_self_issued(&self) -> bool {
-        self.subject.der == self.issuer.der
+        self.0.subject.is(&self.0.issuer)
     }
 
     /// What kind of key it names.
     pub fn key_kind(&self) -> KeyKind {
-        self.key.kind.clone()
+        self.0.key.kind.clone()
     }
 
     /// Whether `now` lies within its validity.
     pub fn is_valid_at(&self, now: UnixTime) -> bool {
-        (self.not_before..=self.not_after).contains(&now.as_secs())
+        (self.0.not_before..=self.0.not_after).contains(&now.as_secs())
     }
 
     /// Whether `issuer`'s key made the signature on this certificate and `issuer`'s subject is its issuer. Nothing else
     /// is checked.
     pub fn is_signed_by(&self, issuer: &Self) -> bool {
-        self.issuer.der == issuer.subject.der && self.signed.verify(issuer.public_key())
+        self.0.issuer.is(&issuer.0.subject) && self.check_signature(issuer).is_ok()
+    }
+
+    /// Whether `issuer`'s key made the signature, whatever the names.
+    pub(crate) fn check_signature(&self, issuer: &Self) -> Result<(), Unsigned> {
+        self.0.signed.verify(&issuer.0.key)
+    }
+
+    pub(crate) fn signature_algorithm(&self) -> String {
+        self.0.signed.algorithm()
+    }
+
+    pub(crate) fn extensions(&self) -> &Extensions {
+        &self.0.extensions
+    }
+
+    pub(crate) fn subject_name(&self) -> &Named {
+        &self.0.subject
+    }
+
+    pub(crate) fn issuer_name(&self) -> &Named {
+        &self.0.issuer
     }
 
     pub(crate) fn subject_der(&self) -> &[u8] {
-        &self.subject.der
+        &self.0.subject.der
     }
 
     pub(crate) fn issuer_der(&self) -> &[u8] {
-        &self.issuer.der
+        &self.0.issuer.der
     }
 
     pub(crate) fn serial_bytes(&self) -> &[u8] {
-        &self.serial
+        &self.0.serial
     }
 
-    pub(crate) const fn public_key(&self) -> &SubjectPublicKeyInfoDer<'static> {
-        &self.key.der
+    pub(crate) fn key(&self) -> &PublicKey {
+        &self.0.key
     }
+
+    /// Its SubjectPublicKeyInfo; a key on secp256k1 always has the same form.
+    pub fn public_key(&self) -> &SubjectPublicKeyInfoDer<'static> {
+        &self.0.key.der
+    }
+}
+
+impl Parsed {
+    fn read(der: &CertificateDer<'static>, outer: &Outer<'_>) -> der::Result<Self> {
+        let tbs: Tbs<'_> = outer.tbs.decode_as()?;
+        if tbs.version > 2 {
+            return Err(Tag::Integer.value_error().into());
+        }
+        Ok(Self {
+            version: tbs.version + 1,
+            subject: Named::from_der(&tbs.subject.to_der()?)?,
+            issuer: Named::from_der(&tbs.issuer.to_der()?)?,
+            not_before: instant::of(tbs.validity.not_before).as_secs(),
+            not_after: instant::of(tbs.validity.not_after).as_secs(),
+            serial: tbs.serial.as_bytes().to_vec(),
+            key: PublicKey::read(&tbs.key)?,
+            extensions: Extensions::read(&tbs.extensions.unwrap_or_default()),
+            signed: outer.signed()?.with_inner(tbs.algorithm),
+            der: der.clone(),
+        })
+    }
+}
+
+const PLAIN: &str = "CERTIFICATE";
+const OLD: &str = "X509 CERTIFICATE";
+/// With what `openssl x509 -trustout` adds.
+const TRUSTED: &str = "TRUSTED CERTIFICATE";
+
+/// The certificate of a block, without OpenSSL's additions.
+fn plain<'a>(label: &str, block: &'a [u8]) -> Result<&'a [u8], CertificateError> {
+    if label != TRUSTED {
+        return Ok(block);
+    }
+    let mut reader = SliceReader::new(block).map_err(CertificateError::malformed)?;
+    let certificate = reader.tlv_bytes().map_err(CertificateError::malformed)?;
+    let rest = &block[certificate.len()..];
+    let settings = if rest.is_empty() { Ok(Settings::default()) } else { Settings::from_der(rest) };
+    match settings.map_err(CertificateError::malformed)? {
+        Settings { trusted: None, rejected: None, .. } => Ok(certificate),
+        _ => Err(CertificateError::TrustSettings),
+    }
+}
+
+/// OpenSSL's X509_CERT_AUX.
+#[derive(Default, Sequence)]
+struct Settings<'a> {
+    #[asn1(optional = "true")]
+    trusted: Option<Vec<ObjectIdentifier>>,
+    #[asn1(context_specific = "0", tag_mode = "IMPLICIT", optional = "true")]
+    rejected: Option<Vec<ObjectIdentifier>>,
+    #[asn1(optional = "true")]
+    alias: Option<Utf8StringRef<'a>>,
+    #[asn1(optional = "true")]
+    id: Option<&'a OctetStringRef>,
 }
 
 impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Certificate")
-            .field("subject", &self.subject.text)
-            .field("issuer", &self.issuer.text)
+            .field("subject", &self.0.subject.text)
+            .field("issuer", &self.0.issuer.text)
             .field("version", &self.version())
             .finish_non_exhaustive()
     }
@@ -255,6 +373,11 @@ pub enum CertificateError {
         /// Why.
         source: Box<CertificateError>,
     },
+    /// OpenSSL's trust settings, which mean something to OpenSSL only.
+    #[error(
+        "it has OpenSSL's trust settings (openssl x509 -trustout), which are not read here: write it anew without -trustout"
+    )]
+    TrustSettings,
     /// The bytes do not follow X.509.
     #[error("not an X.509 certificate: {reason}")]
     Malformed {
@@ -270,56 +393,83 @@ impl CertificateError {
     }
 }
 
-/// A distinguished name in the forms that are asked for.
+/// The public key of a certificate or request.
 #[derive(Clone, PartialEq, Eq)]
-struct Named {
-    der: Vec<u8>,
-    text: String,
-    common_name: Option<String>,
-}
-
-impl Named {
-    fn new(name: &Name) -> Result<Self, CertificateError> {
-        Ok(Self {
-            der: name.to_der().map_err(CertificateError::malformed)?,
-            text: printable(&name.to_string()),
-            common_name: common_name(name),
-        })
-    }
-}
-
-/// The first CN of a name, without control characters.
-pub(crate) fn common_name(name: &Name) -> Option<String> {
-    name.iter()
-        .find(|attribute| attribute.oid.to_string() == COMMON_NAME)
-        .map(|attribute| printable(&String::from_utf8_lossy(attribute.value.value())))
-}
-
-/// A name comes from strangers and ends up in logs and terminals.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
-#[derive(Clone, PartialEq, Eq)]
-struct PublicKey {
+pub(crate) struct PublicKey {
+    /// SubjectPublicKeyInfo; of a key on secp256k1 always the same, however it was written.
     der: SubjectPublicKeyInfoDer<'static>,
+    algorithm: Vec<u8>,
+    bits: Vec<u8>,
     kind: KeyKind,
     node: Option<NodeId>,
+    curve_is_written_out: bool,
 }
 
 impl PublicKey {
-    fn new(der: Vec<u8>, spki: &x509_cert::SubjectPublicKeyInfo) -> Self {
-        let algorithm = spki.algorithm.oid.to_string();
-        let curve = spki.algorithm.owned_to_ref().parameters_oid().ok().map(|oid| oid.to_string());
-        let bits = spki.subject_public_key.raw_bytes();
-        let kind = match (algorithm.as_str(), curve) {
-            (EC_PUBLIC_KEY, Some(curve)) if curve == SECP256K1 => KeyKind::Secp256k1,
-            (EC_PUBLIC_KEY, Some(curve)) => KeyKind::Other(curve),
-            (RSA, _) => KeyKind::Rsa { bits: modulus_bits(bits) },
-            _ => KeyKind::Other(algorithm),
+    /// Reads a SubjectPublicKeyInfo.
+    pub(crate) fn from_der(der: &[u8]) -> der::Result<Self> {
+        Self::read(&Spki::from_der(der)?)
+    }
+
+    fn read(spki: &Spki<'_>) -> der::Result<Self> {
+        let (AlgorithmIdentifier { oid, parameters }, bits) = (&spki.algorithm, spki.bits.raw_bytes());
+        let is_name = |curve: &AnyRef<'_>| curve.tag() == Tag::ObjectIdentifier;
+        let kind = match (*oid, parameters) {
+            (EC_PUBLIC_KEY, Some(curve)) if curve::is_secp256k1(*curve) => KeyKind::Secp256k1,
+            (EC_PUBLIC_KEY, Some(curve)) => {
+                let named = curve.decode_as::<ObjectIdentifier>();
+                KeyKind::Other(named.map_or_else(|_| "explicit curve parameters".to_owned(), |curve| curve.to_string()))
+            }
+            (RSA | pss::OID, _) => KeyKind::Rsa { bits: modulus_bits(bits) },
+            _ => KeyKind::Other(oid.to_string()),
         };
-        let node = if kind == KeyKind::Secp256k1 { node_of(bits) } else { None };
-        Self { der: der.into(), kind, node }
+        let node = (kind == KeyKind::Secp256k1).then(|| node_of(bits)).flatten();
+        let der = node.map_or_else(|| spki.to_der(), |node| Ok(crate::tls::spki_of(node)))?;
+        // Said anew, so that one key has one form.
+        let written = Spki::from_der(&der)?;
+        Ok(Self {
+            algorithm: AnyRef::from_der(&written.algorithm.to_der()?)?.value().to_vec(),
+            bits: written.bits.raw_bytes().to_vec(),
+            der: der.clone().into(),
+            kind,
+            node,
+            curve_is_written_out: *oid == EC_PUBLIC_KEY && !parameters.as_ref().is_some_and(is_name),
+        })
+    }
+
+    /// Whether its curve is not named.
+    pub(crate) const fn curve_is_written_out(&self) -> bool {
+        self.curve_is_written_out
+    }
+
+    pub(crate) const fn der(&self) -> &SubjectPublicKeyInfoDer<'static> {
+        &self.der
+    }
+
+    pub(crate) const fn node(&self) -> Option<NodeId> {
+        self.node
+    }
+
+    /// The content of its AlgorithmIdentifier.
+    pub(crate) fn algorithm(&self) -> &[u8] {
+        &self.algorithm
+    }
+
+    /// What stands in its bit string.
+    pub(crate) fn bits(&self) -> &[u8] {
+        &self.bits
+    }
+
+    pub(crate) const fn rsa_bits(&self) -> Option<usize> {
+        match self.kind {
+            KeyKind::Rsa { bits } => Some(bits),
+            _ => None,
+        }
+    }
+
+    /// The PKCS#1 form of an RSA key.
+    pub(crate) fn rsa(&self) -> Option<&[u8]> {
+        self.rsa_bits().map(|_| &*self.bits)
     }
 }
 
@@ -339,42 +489,6 @@ fn modulus_bits(public_key: &[u8]) -> usize {
         let leading = modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
         modulus.len() * 8 - leading
     })
-}
-
-/// Certificates, requests and revocation lists share this frame.
-#[derive(Sequence)]
-pub(crate) struct Outer<'a> {
-    tbs: AnyRef<'a>,
-    algorithm: AnyRef<'a>,
-    signature: BitStringRef<'a>,
-}
-
-impl Outer<'_> {
-    pub(crate) fn signed(&self) -> Result<Signed, CertificateError> {
-        Ok(Signed {
-            tbs: self.tbs.to_der().map_err(CertificateError::malformed)?,
-            algorithm: self.algorithm.value().to_vec(),
-            signature: self.signature.raw_bytes().to_vec(),
-        })
-    }
-}
-
-/// The signed part of a certificate, request or revocation list, byte for byte, and its signature.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Signed {
-    tbs: Vec<u8>,
-    algorithm: Vec<u8>,
-    signature: Vec<u8>,
-}
-
-impl Signed {
-    pub(crate) fn verify(&self, key: &SubjectPublicKeyInfoDer<'_>) -> bool {
-        let Ok(key) = webpki::RawPublicKeyEntity::try_from(key) else { return false };
-        crate::tls::CERTIFICATE_ALGORITHMS
-            .iter()
-            .filter(|algorithm| *algorithm.signature_alg_id() == *self.algorithm)
-            .any(|algorithm| key.verify_signature(*algorithm, &self.tbs, &self.signature).is_ok())
-    }
 }
 
 /// One PEM block, ended by a newline.

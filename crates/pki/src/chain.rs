@@ -60,11 +60,7 @@ impl Policy {
         if let Some(one) = anchors.iter().find(|one| one.version() == 3 && !one.is_ca()) {
             return Err(PolicyError::NotAnAuthority { who: Who::named_by(one), reason: "it says CA:FALSE".into() });
         }
-        let names: Vec<_> = anchors.iter().map(Who::named_by).collect();
-        let anchors = Anchors::new(anchors).map_err(|(index, error)| PolicyError::NotAnAuthority {
-            who: names[index].clone(),
-            reason: error.to_string(),
-        })?;
+        let anchors = Anchors::new(anchors);
         Ok(Self { anchors, crls: Vec::new(), allow: BTreeSet::new(), deny: BTreeSet::new() })
     }
 
@@ -196,12 +192,21 @@ impl Policy {
     }
 
     /// Judges and also says which certificates between leaf and authority were needed.
-    pub(crate) fn path(
+    fn path(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<(NodeCertificate, Verified), ChainError> {
+        self.admit(self.anchors.verify(chain, now, Leaf::Node)?)
+    }
+
+    /// The same for certificates from a file, in which more may stand than a peer reads.
+    pub(crate) fn path_in_file(
         &self,
-        chain: &[CertificateDer<'_>],
+        leaf: &Certificate,
+        others: &[Certificate],
         now: UnixTime,
     ) -> Result<(NodeCertificate, Verified), ChainError> {
-        let verified = self.anchors.verify(chain, now, Leaf::Node)?;
+        self.admit(self.anchors.verify_read(leaf, others, now, Leaf::Node)?)
+    }
+
+    fn admit(&self, verified: Verified) -> Result<(NodeCertificate, Verified), ChainError> {
         let leaf = &verified.leaf;
         let who = Who::named_by(leaf);
         let node =

@@ -92,12 +92,14 @@ pub enum ChainError {
         issuer: String,
     },
     /// It was issued by something that may not issue.
-    #[error("certificate of {who} was issued by {issuer}, which is not an authority")]
+    #[error("certificate of {who} was issued by {issuer}, which may not issue it: {reason}")]
     NotAnAuthority {
         /// Whose.
         who: Box<Who>,
         /// What issued it.
         issuer: String,
+        /// What forbids it.
+        reason: String,
     },
     /// An authority's own certificate was presented as a node's.
     #[error("certificate of {who} is an authority's; a node needs one of its own")]

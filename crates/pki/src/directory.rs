@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use nuncio_identity::{KeyError, NodeId, NodeKey};
+use nuncio_identity::{NodeId, NodeKey};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::{
-    Certificate, CertificateError, ChainError, FileError, NodeCertificate, Policy, PolicyError, RevocationError,
-    RevocationList, Who, file,
+    Certificate, CertificateError, ChainError, FileError, KeyError, KeyFile, KeyFileError, NodeCertificate, Policy,
+    PolicyError, RevocationError, RevocationList, Who, file, path,
 };
 
 /// Who this node is: its key, and the chain that proves it.
@@ -63,18 +63,16 @@ impl Identity {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn load_at(paths: &IdentityPaths, now: UnixTime) -> Result<(Self, Policy), DirectoryError> {
-        let key = NodeKey::from_pem(&file::read_private_key(&paths.key)?)
-            .map_err(|source| DirectoryError::Key { path: paths.key.clone(), source })?;
+        let key = KeyFile::load(&paths.key).and_then(|file| Ok(file.into_node_key()?));
+        let key = key.map_err(|error| DirectoryError::key(&paths.key, error))?;
         let bundle = read_certificates(&paths.cert)?;
         let policy = load_policy(&paths.ca, &paths.crl)?;
-        let chain = leaf_first(&key, bundle, paths)?;
-        let (certificate, verified) = policy.path(&chain, now).map_err(|source| DirectoryError::Chain {
-            path: paths.cert.clone(),
-            ca: paths.ca.clone(),
-            source,
-        })?;
-        let chain =
-            std::iter::once(&verified.leaf).chain(&verified.intermediates).map(|one| one.der().clone()).collect();
+        let bundle = leaf_first(&key, bundle, paths)?;
+        let refused = |source| DirectoryError::Chain { path: paths.cert.clone(), ca: paths.ca.clone(), source };
+        let (certificate, verified) = policy.path_in_file(&bundle[0], &bundle[1..], now).map_err(refused)?;
+        let used = std::iter::once(&verified.leaf).chain(&verified.intermediates);
+        let chain: Vec<_> = used.map(|one| one.der().clone()).collect();
+        path::refuse_long(&chain).map_err(refused)?;
         Ok((Self { key, chain, certificate }, policy))
     }
 }
@@ -91,7 +89,7 @@ fn load_policy(ca: &Path, crls: &[PathBuf]) -> Result<Policy, DirectoryError> {
     let policy = Policy::new(read_certificates(ca)?).map_err(policy_error(ca))?;
     let mut lists = Vec::new();
     for path in crls {
-        let read = RevocationList::from_pem_bundle(&file::read_text(path)?)
+        let read = RevocationList::from_pem_bundle(&file::read_public(path)?)
             .map_err(|source| DirectoryError::Crl { path: path.clone(), source })?;
         policy.clone().with_crls(read.clone()).map_err(policy_error(path))?;
         lists.extend(read);
@@ -110,16 +108,16 @@ impl Policy {
 }
 
 pub(crate) fn read_certificates(path: &Path) -> Result<Vec<Certificate>, DirectoryError> {
-    Certificate::from_pem_bundle(&file::read_text(path)?)
+    Certificate::from_pem_bundle(&file::read_public(path)?)
         .map_err(|source| DirectoryError::Certificate { path: path.into(), source })
 }
 
 /// The chain with the key's own certificate first, whatever the order in the file.
 fn leaf_first(
     key: &NodeKey,
-    bundle: Vec<Certificate>,
+    mut bundle: Vec<Certificate>,
     paths: &IdentityPaths,
-) -> Result<Vec<CertificateDer<'static>>, DirectoryError> {
+) -> Result<Vec<Certificate>, DirectoryError> {
     let own = bundle.iter().position(|one| one.node_id() == Some(key.node_id()));
     let Some(own) = own else {
         return Err(DirectoryError::Mismatch {
@@ -129,10 +127,8 @@ fn leaf_first(
             who: Who::named_by(&bundle[0]),
         });
     };
-    let mut chain: Vec<_> = bundle.into_iter().map(|one| one.der().clone()).collect();
-    let leaf = chain.remove(own);
-    chain.insert(0, leaf);
-    Ok(chain)
+    bundle[..=own].rotate_right(1);
+    Ok(bundle)
 }
 
 /// Why a node's directory cannot be used.
@@ -151,12 +147,12 @@ pub enum DirectoryError {
         source: KeyError,
     },
     /// The key file of a channel port or SDK holds no usable key.
-    #[error("{}: {reason}", path.display())]
+    #[error("{}: {source}", path.display())]
     ChannelKey {
         /// The file.
         path: PathBuf,
         /// Why.
-        reason: String,
+        source: KeyError,
     },
     /// A certificate file cannot be read.
     #[error("{}: {source}", path.display())]
@@ -223,6 +219,13 @@ pub enum DirectoryError {
 }
 
 impl DirectoryError {
+    fn key(path: &Path, error: KeyFileError) -> Self {
+        match error {
+            KeyFileError::File(error) => Self::File(error),
+            KeyFileError::Key(source) => Self::Key { path: path.into(), source },
+        }
+    }
+
     /// The command or file that mends it.
     pub fn hint(&self) -> String {
         match self {
@@ -232,10 +235,7 @@ impl DirectoryError {
                 path.display()
             ),
             Self::ChannelKey { path, .. } => {
-                format!(
-                    "{} must be an unencrypted secp256k1 or RSA key in PEM: openssl pkey -in {0} -noout",
-                    path.display()
-                )
+                format!("{} must be an unencrypted secp256k1 or RSA key: openssl pkey -in {0} -noout", path.display())
             }
             Self::Certificate { path, .. } => format!("nuncio cert inspect {}", path.display()),
             Self::Mismatch { cert, .. } | Self::ChannelMismatch { cert, .. } => {

@@ -29,7 +29,7 @@ pub enum FileError {
         /// The file.
         path: PathBuf,
     },
-    /// It is a private key that others can read.
+    /// It is a private key that others can read. A file of root's that the process's group may read is accepted.
     #[error("private key {} can be read by others (mode {mode:04o})", path.display())]
     Exposed {
         /// The file.
@@ -61,18 +61,15 @@ impl FileError {
     }
 }
 
-pub(crate) fn read_text(path: &Path) -> Result<String, FileError> {
-    let file = open(path)?;
-    let bytes = read(path, file)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+pub(crate) fn read_public(path: &Path) -> Result<Vec<u8>, FileError> {
+    read(path, open(path)?)
 }
 
-/// Refuses a key that group or others may read or write.
-pub(crate) fn read_private_key(path: &Path) -> Result<Zeroizing<String>, FileError> {
+/// Refuses a key that others than this process may read, or write.
+pub(crate) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
     let file = open(path)?;
     refuse_exposed(path, &file)?;
-    let bytes = Zeroizing::new(read(path, file)?);
-    Ok(Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()))
+    Ok(Zeroizing::new(read(path, file)?))
 }
 
 fn open(path: &Path) -> Result<File, FileError> {
@@ -87,10 +84,85 @@ fn read(path: &Path, file: File) -> Result<Vec<u8>, FileError> {
 
 #[cfg(unix)]
 fn refuse_exposed(path: &Path, file: &File) -> Result<(), FileError> {
-    use std::os::unix::fs::PermissionsExt;
     let metadata = file.metadata().map_err(|source| FileError::Read { path: path.into(), source })?;
-    let mode = metadata.permissions().mode() & 0o7777;
-    if mode & 0o077 == 0 { Ok(()) } else { Err(FileError::Exposed { path: path.into(), mode }) }
+    match access::exposed(&metadata) {
+        Some(mode) => Err(FileError::Exposed { path: path.into(), mode }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(unix)]
+mod access {
+    //! Whether others than this process can read a file.
+
+    use std::{fs::Metadata, os::unix::fs::MetadataExt};
+
+    use rustix::process::{getegid, geteuid, getgroups};
+
+    /// The permission bits of a file that others than this process may use.
+    pub(super) fn exposed(metadata: &Metadata) -> Option<u32> {
+        let owned = Owned { mode: metadata.mode() & 0o7777, user: metadata.uid(), group: metadata.gid() };
+        let groups = getgroups().unwrap_or_default().into_iter().chain([getegid()]);
+        let process = Process { user: geteuid().as_raw(), groups: groups.map(|group| group.as_raw()).collect() };
+        owned.is_exposed_to_others_than(&process).then_some(owned.mode)
+    }
+
+    struct Owned {
+        mode: u32,
+        user: u32,
+        group: u32,
+    }
+
+    struct Process {
+        user: u32,
+        groups: Vec<u32>,
+    }
+
+    const ROOT: u32 = 0;
+    const GROUP_READS: u32 = 0o040;
+
+    impl Owned {
+        /// What Kubernetes hands out is root's, and read by the group made for the process. What root keeps for its own
+        /// group, root could keep for itself.
+        fn is_exposed_to_others_than(&self, process: &Process) -> bool {
+            let others = self.mode & 0o077;
+            let is_lent = self.user == ROOT
+                && (self.group != ROOT || process.user != ROOT)
+                && process.groups.contains(&self.group);
+            others != 0 && !(others == GROUP_READS && is_lent)
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn what_root_lends_to_the_group_of_the_process_is_not_exposed() {
+            let of_kubernetes = Process { user: 65532, groups: vec![65532] };
+            let of_openshift = Process { user: 1_000_650_000, groups: vec![0] };
+            let root = Process { user: 0, groups: vec![0, 65532] };
+            let table = [
+                (0o600, 1000, 1000, &of_kubernetes, false),
+                (0o400, 65532, 65532, &of_kubernetes, false),
+                (0o440, 0, 65532, &of_kubernetes, false),
+                (0o640, 0, 65532, &of_kubernetes, false),
+                (0o440, 0, 0, &of_openshift, false),
+                (0o440, 0, 65532, &root, false),
+                (0o440, 0, 1000, &of_kubernetes, true),
+                (0o440, 65532, 65532, &of_kubernetes, true),
+                (0o640, 0, 0, &root, true),
+                (0o660, 0, 65532, &of_kubernetes, true),
+                (0o444, 0, 65532, &of_kubernetes, true),
+                (0o604, 0, 65532, &of_kubernetes, true),
+                (0o644, 65532, 65532, &of_kubernetes, true),
+            ];
+            for (mode, user, group, process, exposed) in table {
+                let owned = Owned { mode, user, group };
+                assert_eq!(owned.is_exposed_to_others_than(process), exposed, "{mode:o} {user}:{group}");
+            }
+        }
+    }
 }
 
 #[cfg(not(unix))]

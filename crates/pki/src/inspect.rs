@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rustls_pki_types::{CertificateDer, UnixTime};
+use rustls_pki_types::UnixTime;
 use serde::Serialize;
 
 use crate::{
@@ -84,21 +84,13 @@ impl Summary {
 
 fn problem(chain: &[Certificate], anchors: &[Certificate], now: UnixTime) -> Option<String> {
     let certificate = &chain[0];
-    if let Err(error) = crate::path::refuse_time(certificate, now) {
-        return Some(error.to_string());
-    }
-    if anchors.contains(certificate) {
-        return None;
-    }
-    if certificate.is_ca() {
-        // webpki judges leaves only; an agency stands directly under its root.
-        let issued = anchors.iter().any(|root| certificate.is_signed_by(root) && root.is_valid_at(now));
-        return (!issued).then(|| format!("no authority in ca.crt issued it; its issuer is {}", certificate.issuer()));
-    }
-    let anchors = match Anchors::new(anchors.to_vec()) {
-        Ok(anchors) => anchors,
-        Err((_, error)) => return Some(format!("ca.crt: {error}")),
+    let anchors = Anchors::new(anchors.to_vec());
+    let faults = if anchors.certificates().contains(certificate) {
+        crate::path::refuse_time(certificate, now).err().into_iter().collect()
+    } else if certificate.is_ca() {
+        anchors.faults_of_authority(chain, now)
+    } else {
+        anchors.faults(chain, now, Leaf::Client)
     };
-    let ders: Vec<CertificateDer<'_>> = chain.iter().take(5).map(|one| one.der().clone()).collect();
-    anchors.verify(&ders, now, Leaf::Client).err().map(|error| error.to_string())
+    (!faults.is_empty()).then(|| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
 }

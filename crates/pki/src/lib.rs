@@ -15,16 +15,23 @@
 //! ```
 
 pub mod authority;
+mod blocks;
 mod certificate;
 mod chain;
 mod chain_error;
+mod curve;
 mod directory;
+mod extensions;
 mod file;
 mod inspect;
 mod instant;
+mod key;
+mod name;
 mod path;
+mod pss;
 mod request;
 mod revocation;
+mod signature;
 pub mod tls;
 
 pub use authority::AuthorityError;
@@ -34,6 +41,7 @@ pub use chain_error::{ChainError, Who};
 pub use directory::{DirectoryError, Identity, IdentityPaths};
 pub use file::FileError;
 pub use inspect::{Summary, inspect};
-pub use path::MAX_CHAIN_BYTES;
+pub use key::{KeyError, KeyFile, KeyFileError, read_public_key};
+pub use path::{Anchors, Leaf, MAX_CHAIN_BYTES};
 pub use request::{CertificateRequest, RequestError};
 pub use revocation::{RevocationError, RevocationList};

@@ -1,9 +1,17 @@
-//! From a leaf to an authority: what all checks of this crate share.
+//! From a leaf to an authority: the one verifier of chains, for every door, tool and diagnosis.
+//!
+//! It asks what `openssl verify -partial_chain -purpose sslclient` (or `sslserver`) asks; `tests/openssl_verdicts.rs`
+//! holds the two against each other and names where they differ, and why.
 
-use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
-use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyUsage};
+use rustls_pki_types::{CertificateDer, UnixTime};
 
-use crate::{Certificate, ChainError, Who, tls};
+use crate::{Certificate, ChainError, Who, signature::Unsigned};
+
+mod constraints;
+mod rules;
+
+use rules::Top;
+pub(crate) use rules::{refuse_issuing, refuse_time};
 
 /// Most certificates in a presented chain, roots included.
 pub(crate) const MAX_CERTIFICATES: usize = 5;
@@ -11,11 +19,13 @@ pub(crate) const MAX_CERTIFICATES: usize = 5;
 /// Most bytes in a presented chain.
 pub const MAX_CHAIN_BYTES: usize = 16 * 1024;
 
+/// Most signatures checked in the search for one path: whoever presents a maze of certificates costs no more than that.
+const MAX_SIGNATURES: usize = 100;
+
 /// The authorities trusted for something.
 #[derive(Debug, Clone)]
-pub(crate) struct Anchors {
+pub struct Anchors {
     certificates: Vec<Certificate>,
-    trust: Vec<TrustAnchor<'static>>,
 }
 
 /// A chain that was verified: leaf, the intermediates that were needed, and the anchor it ends at.
@@ -28,124 +38,201 @@ pub(crate) struct Verified {
 
 /// What the leaf is presented for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Leaf {
+pub enum Leaf {
     /// A node of the overlay, on either side of a connection: version 3.
     Node,
-    /// A client of the channel port: version 1 too, directly under an anchor.
+    /// A client of the channel port: version 1 too.
     Client,
     /// The server of the channel port, likewise.
     Server,
 }
 
 impl Anchors {
-    /// Fails on the certificate (counted from 0) that cannot be an authority.
-    pub(crate) fn new(certificates: Vec<Certificate>) -> Result<Self, (usize, webpki::Error)> {
-        let trust = certificates
-            .iter()
-            .enumerate()
-            .map(|(index, certificate)| {
-                webpki::anchor_from_trusted_cert(certificate.der())
-                    .map(|anchor| anchor.to_owned())
-                    .map_err(|error| (index, error))
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Self { certificates, trust })
+    /// Trusts these certificates; whether each may be an authority shows when a chain ends at it.
+    pub const fn new(certificates: Vec<Certificate>) -> Self {
+        Self { certificates }
     }
 
-    pub(crate) fn certificates(&self) -> &[Certificate] {
+    /// Those trusted.
+    pub fn certificates(&self) -> &[Certificate] {
         &self.certificates
     }
 
-    /// Checks signatures, validity (the anchor's too), versions and authority flags. Names are never compared.
+    /// Everything that is wrong with a chain (leaf first, the others in any order), not only the first thing. Revocation,
+    /// access lists and host names are not looked at.
+    pub fn faults(&self, chain: &[Certificate], now: UnixTime, purpose: Leaf) -> Vec<ChainError> {
+        match chain.split_first() {
+            Some((leaf, presented)) => self.search(leaf, presented, now, purpose).err().unwrap_or_default(),
+            None => vec![ChainError::NoCertificate],
+        }
+    }
+
+    /// The same for a chain that begins with an authority below an anchor.
+    pub(crate) fn faults_of_authority(&self, chain: &[Certificate], now: UnixTime) -> Vec<ChainError> {
+        let faults = self.faults(chain, now, Leaf::Client);
+        faults.into_iter().filter(|fault| !matches!(fault, ChainError::AuthorityAsNode { .. })).collect()
+    }
+
+    /// Checks a presented chain. Names of hosts are never compared.
     pub(crate) fn verify(
         &self,
         chain: &[CertificateDer<'_>],
         now: UnixTime,
         purpose: Leaf,
     ) -> Result<Verified, ChainError> {
-        let mut certificates = read(chain)?.into_iter();
-        let leaf = certificates.next().ok_or(ChainError::NoCertificate)?;
-        if leaf.version() != 3 {
-            if purpose != Leaf::Node && leaf.is_v1() {
-                return tls::v1_leaf::verify(leaf, &self.certificates, now);
-            }
-            return Err(ChainError::NotVersion3 { who: Who::named_by(&leaf), version: leaf.version() });
-        }
-        // Roots prove nothing by being presented, and webpki would report their version instead of the missing issuer.
-        let intermediates: Vec<Certificate> =
-            certificates.filter(|one| one.version() == 3 && !one.is_self_issued() && !self.holds(one)).collect();
-        let usage = if purpose == Leaf::Server { KeyUsage::server_auth() } else { KeyUsage::client_auth() };
-        self.verify_v3(leaf, &intermediates, now, usage)
+        let chain = read(chain)?;
+        let (leaf, presented) = chain.split_first().ok_or(ChainError::NoCertificate)?;
+        self.verify_read(leaf, presented, now, purpose)
     }
 
-    fn verify_v3(
+    /// The same for certificates from a file, of which there may be more.
+    pub(crate) fn verify_read(
         &self,
-        leaf: Certificate,
-        presented: &[Certificate],
-        now: UnixTime,
-        usage: impl ExtendedKeyUsageValidator,
-    ) -> Result<Verified, ChainError> {
-        let explain = |error| self.explain(error, &leaf, presented, now);
-        let ders: Vec<CertificateDer<'_>> = presented.iter().map(|one| one.der().clone()).collect();
-        let end_entity = EndEntityCert::try_from(leaf.der()).map_err(explain)?;
-        let path = end_entity
-            .verify_for_usage(tls::CERTIFICATE_ALGORITHMS, &self.trust, &ders, now, usage, None, None)
-            .map_err(explain)?;
-        let intermediates = path
-            .intermediate_certificates()
-            .filter_map(|used| presented.iter().find(|one| *one.der() == used.der()).cloned())
-            .collect();
-        let anchor = self.anchor_of(path.anchor(), now)?;
-        Ok(Verified { leaf, intermediates, anchor })
-    }
-
-    /// webpki never looks at an anchor's validity.
-    fn anchor_of(&self, used: &TrustAnchor<'_>, now: UnixTime) -> Result<Certificate, ChainError> {
-        let is_used = |trust: &TrustAnchor<'_>| {
-            trust.subject == used.subject && trust.subject_public_key_info == used.subject_public_key_info
-        };
-        let namesakes = self.certificates.iter().zip(&self.trust).filter(|(_, trust)| is_used(trust));
-        longest_valid(namesakes.map(|(one, _)| one), now).cloned()
-    }
-
-    fn holds(&self, certificate: &Certificate) -> bool {
-        self.certificates.contains(certificate)
-    }
-
-    fn explain(
-        &self,
-        error: webpki::Error,
         leaf: &Certificate,
         presented: &[Certificate],
         now: UnixTime,
-    ) -> ChainError {
-        use webpki::Error as E;
-        let who = Who::named_by(leaf);
-        match error {
-            E::CertExpired { .. } | E::CertNotValidYet { .. } | E::InvalidCertValidity => std::iter::once(leaf)
-                .chain(presented)
-                .find_map(|one| refuse_time(one, now).err())
-                .unwrap_or_else(|| ChainError::Unacceptable { who, reason: error.to_string() }),
-            E::UnknownIssuer => {
-                let last = top(leaf, presented);
-                ChainError::UnknownIssuer { who, issuer: last.issuer() }
-            }
-            E::InvalidSignatureForPublicKey | E::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
-                let forged = std::iter::once(leaf).chain(presented).find(|one| self.has_namesake_of_issuer(one));
-                ChainError::WrongIssuerKey { who, issuer: forged.unwrap_or(leaf).issuer() }
-            }
-            E::EndEntityUsedAsCa | E::PathLenConstraintViolated => {
-                ChainError::NotAnAuthority { who, issuer: leaf.issuer() }
-            }
-            E::CaUsedAsEndEntity => ChainError::AuthorityAsNode { who },
-            other => ChainError::Unacceptable { who, reason: other.to_string() },
+        purpose: Leaf,
+    ) -> Result<Verified, ChainError> {
+        let path = self.search(leaf, presented, now, purpose);
+        let path = path.map_err(|faults| faults.into_iter().next().unwrap_or(ChainError::NoCertificate))?;
+        let [leaf, intermediates @ .., anchor] = &path[..] else { return Err(ChainError::NoCertificate) };
+        let intermediates = intermediates.iter().copied().cloned().collect();
+        Ok(Verified { leaf: (*leaf).clone(), intermediates, anchor: (*anchor).clone() })
+    }
+
+    /// The first path from leaf to anchor without a fault; else what is wrong with the one that has the fewest.
+    fn search<'a>(
+        &'a self,
+        leaf: &'a Certificate,
+        presented: &'a [Certificate],
+        now: UnixTime,
+        purpose: Leaf,
+    ) -> Result<Vec<&'a Certificate>, Vec<ChainError>> {
+        if self.certificates.contains(leaf) {
+            return Err(vec![ChainError::AuthorityAsNode { who: Who::named_by(leaf) }]);
+        }
+        let mut search = Search {
+            anchors: self.by_end(now),
+            presented: presented.iter().filter(|one| !self.certificates.contains(one) && !is_root(one)).collect(),
+            now,
+            purpose,
+            signatures: 0,
+            faults: None,
+            dead_end: vec![leaf],
+        };
+        match search.climb(&mut vec![leaf]) {
+            Some(path) => Ok(path),
+            None => Err(search.faults.take().unwrap_or_else(|| search.faults_of_dead_end())),
         }
     }
 
-    fn has_namesake_of_issuer(&self, certificate: &Certificate) -> bool {
-        let namesakes = || self.certificates.iter().filter(|one| one.subject_der() == certificate.issuer_der());
-        namesakes().count() > 0 && !namesakes().any(|one| certificate.is_signed_by(one))
+    /// A renewed root (same key) may stand beside the old one: of those valid now, the one that lasts longest comes first.
+    fn by_end(&self, now: UnixTime) -> Vec<&Certificate> {
+        let mut anchors: Vec<_> = self.certificates.iter().collect();
+        anchors.sort_by_key(|one| std::cmp::Reverse((one.is_valid_at(now), one.not_after().as_secs())));
+        anchors
     }
+}
+
+/// Roots prove nothing by being presented.
+fn is_root(certificate: &Certificate) -> bool {
+    certificate.is_self_issued() && certificate.is_signed_by(certificate)
+}
+
+struct Search<'a> {
+    anchors: Vec<&'a Certificate>,
+    presented: Vec<&'a Certificate>,
+    now: UnixTime,
+    purpose: Leaf,
+    signatures: usize,
+    /// Of the best path that reached an anchor.
+    faults: Option<Vec<ChainError>>,
+    /// The longest path that did not.
+    dead_end: Vec<&'a Certificate>,
+}
+
+impl<'a> Search<'a> {
+    /// Depth first: anchors before what was presented.
+    fn climb(&mut self, path: &mut Vec<&'a Certificate>) -> Option<Vec<&'a Certificate>> {
+        let top = *path.last()?;
+        for anchor in self.anchors.clone() {
+            if self.is_issuer(top, anchor) {
+                path.push(anchor);
+                let faults = rules::faults(path, Top::Trusted, self.now, self.purpose);
+                if faults.is_empty() {
+                    return Some(path.clone());
+                }
+                if self.faults.as_ref().is_none_or(|best| faults.len() < best.len()) {
+                    self.faults = Some(faults);
+                }
+                path.pop();
+            }
+        }
+        for issuer in self.presented.clone() {
+            if !path.contains(&issuer) && self.is_issuer(top, issuer) {
+                path.push(issuer);
+                if path.len() > self.dead_end.len() {
+                    self.dead_end.clone_from(path);
+                }
+                let found = self.climb(path);
+                if found.is_some() {
+                    return found;
+                }
+                path.pop();
+            }
+        }
+        None
+    }
+
+    fn is_issuer(&mut self, certificate: &Certificate, issuer: &Certificate) -> bool {
+        if !certificate.issuer_name().is(issuer.subject_name()) || !names_key_of(certificate, issuer) {
+            return false;
+        }
+        self.signatures += 1;
+        self.signatures <= MAX_SIGNATURES && certificate.check_signature(issuer).is_ok()
+    }
+
+    /// What is wrong with a path that reached no anchor.
+    fn faults_of_dead_end(&self) -> Vec<ChainError> {
+        let missing = self.missing_issuer();
+        std::iter::once(missing).chain(rules::faults(&self.dead_end, Top::Open, self.now, self.purpose)).collect()
+    }
+
+    fn missing_issuer(&self) -> ChainError {
+        let top = self.dead_end[self.dead_end.len() - 1];
+        let (who, issuer) = (Who::named_by(self.dead_end[0]), top.issuer());
+        if self.signatures > MAX_SIGNATURES {
+            let reason = format!("no way to an authority was found within {MAX_SIGNATURES} signatures");
+            return ChainError::Unacceptable { who, reason };
+        }
+        let mut namesakes = self
+            .anchors
+            .iter()
+            .chain(&self.presented)
+            .filter(|one| top.issuer_name().is(one.subject_name()) && !self.dead_end.contains(one));
+        let Some(namesake) = namesakes.next() else { return ChainError::UnknownIssuer { who, issuer } };
+        let who_top = || Who::named_by(top);
+        match top.check_signature(namesake) {
+            Err(Unsigned::OtherKey) => ChainError::WrongIssuerKey { who, issuer },
+            Err(problem) => {
+                let reason = format!("its signature ({}) does not count: {problem}", top.signature_algorithm());
+                ChainError::Unacceptable { who: who_top(), reason }
+            }
+            Ok(()) => ChainError::Unacceptable {
+                who: who_top(),
+                reason: format!("its authorityKeyIdentifier names another certificate than that of {issuer}"),
+            },
+        }
+    }
+}
+
+/// Whether the authorityKeyIdentifier, as far as there is one, means this issuer.
+fn names_key_of(certificate: &Certificate, issuer: &Certificate) -> bool {
+    let named = &certificate.extensions().issuer_key;
+    let other_key =
+        named.key.is_some() && issuer.extensions().own_key.is_some() && named.key != issuer.extensions().own_key;
+    let other_serial = named.serial.as_ref().is_some_and(|serial| *serial != issuer.serial_bytes());
+    !other_key && !other_serial
 }
 
 impl Verified {
@@ -166,36 +253,8 @@ impl Verified {
     }
 }
 
-/// A renewed root (same key) may stand beside the old one: of those valid now, the one that lasts longest counts.
-pub(crate) fn longest_valid<'a>(
-    anchors: impl Iterator<Item = &'a Certificate>,
-    now: UnixTime,
-) -> Result<&'a Certificate, ChainError> {
-    let (valid, refused): (Vec<_>, Vec<_>) =
-        anchors.map(|one| refuse_time(one, now).map(|()| one)).partition(Result::is_ok);
-    match valid.into_iter().flatten().max_by_key(|one| one.not_after().as_secs()) {
-        Some(anchor) => Ok(anchor),
-        None => Err(refused.into_iter().find_map(Result::err).unwrap_or(ChainError::NoCertificate)),
-    }
-}
-
-/// Refuses a certificate outside its validity.
-pub(crate) fn refuse_time(certificate: &Certificate, now: UnixTime) -> Result<(), ChainError> {
-    let who = || Who::named_by(certificate);
-    if now.as_secs() > certificate.not_after().as_secs() {
-        Err(ChainError::Expired { who: who(), not_after: certificate.not_after() })
-    } else if now.as_secs() < certificate.not_before().as_secs() {
-        Err(ChainError::NotYetValid { who: who(), not_before: certificate.not_before() })
-    } else {
-        Ok(())
-    }
-}
-
 fn read(chain: &[CertificateDer<'_>]) -> Result<Vec<Certificate>, ChainError> {
-    let bytes = chain.iter().map(|one| one.len()).sum();
-    if chain.len() > MAX_CERTIFICATES || bytes > MAX_CHAIN_BYTES {
-        return Err(ChainError::TooLong { certificates: chain.len(), bytes });
-    }
+    refuse_long(chain)?;
     chain
         .iter()
         .enumerate()
@@ -206,14 +265,11 @@ fn read(chain: &[CertificateDer<'_>]) -> Result<Vec<Certificate>, ChainError> {
         .collect()
 }
 
-/// The last certificate that can be reached from the leaf by names: the one whose issuer is missing.
-fn top<'a>(leaf: &'a Certificate, presented: &'a [Certificate]) -> &'a Certificate {
-    let mut last = leaf;
-    for _ in 0..presented.len() {
-        match presented.iter().find(|one| one.subject_der() == last.issuer_der()) {
-            Some(issuer) => last = issuer,
-            None => break,
-        }
+/// Refuses a chain that no peer would read.
+pub(crate) fn refuse_long(chain: &[CertificateDer<'_>]) -> Result<(), ChainError> {
+    let bytes = chain.iter().map(|one| one.len()).sum();
+    if chain.len() > MAX_CERTIFICATES || bytes > MAX_CHAIN_BYTES {
+        return Err(ChainError::TooLong { certificates: chain.len(), bytes });
     }
-    last
+    Ok(())
 }

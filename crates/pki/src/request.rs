@@ -4,19 +4,17 @@ use std::fmt;
 
 use der::{Decode, Encode};
 use nuncio_identity::{NodeId, NodeKey};
-use rustls_pki_types::{CertificateSigningRequestDer, SubjectPublicKeyInfoDer, pem::PemObject};
-use x509_cert::{
-    SubjectPublicKeyInfo,
-    request::{CertReq, CertReqInfo},
-};
+use rustls_pki_types::SubjectPublicKeyInfoDer;
+use x509_cert::request::{CertReq, CertReqInfo};
 
 use crate::{
     AuthorityError,
     authority::{Kind, PrivateKey, sign_structure, subject_of},
-    certificate::{Outer, Signed, common_name, pem_block, printable},
+    blocks::blocks,
+    certificate::{PublicKey, pem_block},
+    name::Named,
+    signature::{Outer, Signed},
 };
-
-const SECP256K1: &str = "1.3.132.0.10";
 
 /// A request for a certificate: a name and a public key, signed by that key.
 #[derive(Clone)]
@@ -24,8 +22,7 @@ pub struct CertificateRequest {
     der: Vec<u8>,
     subject: String,
     common_name: String,
-    public_key: SubjectPublicKeyInfoDer<'static>,
-    node: Option<NodeId>,
+    public_key: PublicKey,
     signed: Signed,
 }
 
@@ -53,24 +50,26 @@ impl CertificateRequest {
         let malformed = |source: der::Error| RequestError::Malformed { reason: source.to_string() };
         let outer = Outer::from_der(bytes).map_err(malformed)?;
         let info = CertReq::from_der(bytes).map_err(malformed)?.info;
+        let subject = info.subject.to_der().and_then(|der| Named::from_der(&der)).map_err(malformed)?;
         Ok(Self {
             der: bytes.to_vec(),
-            subject: printable(&info.subject.to_string()),
-            common_name: common_name(&info.subject).unwrap_or_default(),
-            node: node_of(&info.public_key),
-            public_key: info.public_key.to_der().map_err(malformed)?.into(),
-            signed: outer.signed().map_err(|source| RequestError::Malformed { reason: source.to_string() })?,
+            common_name: subject.common_name.unwrap_or_default(),
+            subject: subject.text,
+            public_key: PublicKey::from_der(&info.public_key.to_der().map_err(malformed)?).map_err(malformed)?,
+            signed: outer.signed().map_err(malformed)?,
         })
     }
 
-    /// Reads the `CERTIFICATE REQUEST` block of a PEM text.
+    /// Reads the first `CERTIFICATE REQUEST` block of a PEM text, or a DER file.
     ///
     /// # Errors
     /// When there is none or it is damaged.
-    pub fn from_pem(pem: &str) -> Result<Self, RequestError> {
-        let der = CertificateSigningRequestDer::from_pem_slice(pem.as_bytes())
-            .map_err(|source| RequestError::Malformed { reason: source.to_string() })?;
-        Self::from_der(&der)
+    pub fn from_pem(file: impl AsRef<[u8]>) -> Result<Self, RequestError> {
+        let malformed = |reason: String| RequestError::Malformed { reason };
+        let is_request = |label: &str| matches!(label, "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST");
+        let block = blocks(file.as_ref(), is_request).next();
+        let block = block.ok_or_else(|| malformed("there is no PEM block BEGIN CERTIFICATE REQUEST".into()))?;
+        Self::from_der(&block.map_err(|damaged| malformed(damaged.reason))?.der)
     }
 
     /// One PEM block, ended by a newline.
@@ -90,7 +89,7 @@ impl CertificateRequest {
 
     /// The node that the key names; `None` unless it is on secp256k1.
     pub const fn node_id(&self) -> Option<NodeId> {
-        self.node
+        self.public_key.node()
     }
 
     /// Whether the key asked for fits the kind and signed the request.
@@ -98,10 +97,10 @@ impl CertificateRequest {
     /// # Errors
     /// When it does not.
     pub fn verify(&self, kind: Kind) -> Result<(), RequestError> {
-        if kind.is_rsa() == self.node.is_some() {
+        if kind.is_rsa() == self.node_id().is_some() {
             return Err(RequestError::OtherKey { subject: self.subject() });
         }
-        if self.signed.verify(&self.public_key) {
+        if self.signed.verify(&self.public_key).is_ok() {
             Ok(())
         } else {
             Err(RequestError::NotSigned { subject: self.subject() })
@@ -109,7 +108,7 @@ impl CertificateRequest {
     }
 
     pub(crate) const fn public_key(&self) -> &SubjectPublicKeyInfoDer<'static> {
-        &self.public_key
+        self.public_key.der()
     }
 }
 
@@ -117,7 +116,7 @@ impl fmt::Debug for CertificateRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CertificateRequest")
             .field("subject", &self.subject)
-            .field("node", &self.node)
+            .field("node", &self.node_id())
             .finish_non_exhaustive()
     }
 }
@@ -157,13 +156,4 @@ impl RequestError {
             Self::OtherKey { .. } => "openssl ecparam -name secp256k1 -genkey -noout makes a node key".into(),
         }
     }
-}
-
-fn node_of(key: &SubjectPublicKeyInfo) -> Option<NodeId> {
-    use der::referenced::OwnedToRef;
-    let curve = key.algorithm.owned_to_ref().parameters_oid().ok()?;
-    if curve.to_string() != SECP256K1 {
-        return None;
-    }
-    crate::certificate::node_of(key.subject_public_key.raw_bytes())
 }

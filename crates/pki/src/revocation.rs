@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use der::{Decode, Encode};
-use rustls_pki_types::{CertificateRevocationListDer, UnixTime, pem::PemObject};
+use rustls_pki_types::UnixTime;
 use sha2::{Digest, Sha256};
 use x509_cert::{
     crl::CertificateList,
@@ -12,8 +12,11 @@ use x509_cert::{
 
 use crate::{
     Certificate,
-    certificate::{Outer, Signed, pem_block, printable},
+    blocks::blocks,
+    certificate::pem_block,
     instant,
+    name::printable,
+    signature::{Outer, Signed},
 };
 
 const AUTHORITY_KEY_IDENTIFIER: &str = "2.5.29.35";
@@ -67,22 +70,22 @@ impl RevocationList {
             this_update: instant::of(tbs.this_update).as_secs(),
             next_update: tbs.next_update.map(|time| instant::of(time).as_secs()),
             entries,
-            signed: outer.signed().map_err(|source| RevocationError::Malformed { reason: source.to_string() })?,
+            signed: outer.signed().map_err(RevocationError::malformed)?,
         })
     }
 
-    /// Reads every `X509 CRL` block of a PEM text, at most 64.
+    /// Reads every `X509 CRL` block of a PEM text, at most 64, or a DER file.
     ///
     /// # Errors
     /// When there is none, too many, or one is damaged.
-    pub fn from_pem_bundle(pem: &str) -> Result<Vec<Self>, RevocationError> {
+    pub fn from_pem_bundle(file: impl AsRef<[u8]>) -> Result<Vec<Self>, RevocationError> {
         let mut lists = Vec::new();
-        for block in CertificateRevocationListDer::pem_slice_iter(pem.as_bytes()) {
-            let block = block.map_err(|source| RevocationError::Malformed { reason: source.to_string() })?;
+        for block in blocks(file.as_ref(), |label| label == "X509 CRL") {
+            let block = block.map_err(|damaged| RevocationError::Malformed { reason: damaged.reason })?;
             if lists.len() == Certificate::MAX_BUNDLE {
                 return Err(RevocationError::TooMany);
             }
-            lists.push(Self::from_der(&block)?);
+            lists.push(Self::from_der(&block.der)?);
         }
         if lists.is_empty() { Err(RevocationError::Empty) } else { Ok(lists) }
     }
@@ -145,7 +148,7 @@ impl RevocationList {
 
     /// Whether `issuer` has the list's name and its key signed the list.
     pub fn is_signed_by(&self, issuer: &Certificate) -> bool {
-        self.is_issued_in_name_of(issuer) && self.signed.verify(issuer.public_key())
+        self.is_issued_in_name_of(issuer) && self.signed.verify(issuer.key()).is_ok()
     }
 
     /// Serial number to the second of revocation.

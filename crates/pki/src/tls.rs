@@ -10,31 +10,19 @@
 use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls_pki_types::SignatureVerificationAlgorithm;
 
 mod chain_verifier;
 mod channel;
 mod key_exchange;
 mod secp256k1;
-pub(crate) mod v1_leaf;
 
 pub use channel::{
     ChannelPaths, ChannelServerTls, ClientCertificate, RsaPaths, TlsConfigError, channel_client_config,
-    channel_server_config, signing_key,
+    channel_server_config,
 };
 pub use key_exchange::{HYBRID_GROUPS, SECP256K1, SECP256K1_GROUP};
-pub(crate) use secp256k1::{ECDSA_SECP256K1_SHA1, sign, spki};
+pub(crate) use secp256k1::{ECDSA_SECP256K1_SHA1, ECDSA_SECP256K1_SHA384, ECDSA_SECP256K1_SHA512, sign, spki, spki_of};
 pub use secp256k1::{ECDSA_SECP256K1_SHA256, Secp256k1SigningKey};
-
-/// The signature algorithms accepted in certificates and revocation lists.
-pub static CERTIFICATE_ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
-    ECDSA_SECP256K1_SHA256,
-    webpki::aws_lc_rs::RSA_PKCS1_2048_8192_SHA256,
-    webpki::aws_lc_rs::RSA_PKCS1_2048_8192_SHA384,
-    webpki::aws_lc_rs::RSA_PKCS1_2048_8192_SHA512,
-    webpki::aws_lc_rs::ECDSA_P256_SHA256,
-    webpki::aws_lc_rs::ECDSA_P384_SHA384,
-];
 
 /// aws-lc-rs with its usual suites (all AEAD, all ECDHE) and groups, and key exchange on secp256k1 after them. The
 /// secp256k1 group is for TLS 1.2 only: TLS 1.3 has no such group.

@@ -5,7 +5,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use nuncio_pki::{
-    Certificate, ChainError, Policy, PolicyError, RevocationList,
+    Anchors, Certificate, ChainError, Leaf, Policy, PolicyError, RevocationList,
     authority::{Issued, Issuer, Kind, RevocationDates, Validity},
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -299,4 +299,27 @@ fn judging_uses_nothing_of_the_presented_order_but_the_leaf() {
     let [leaf, middle, top] = <[Certificate; 3]>::try_from(issued.chain).unwrap();
     let shuffled = [leaf, top.clone(), middle.clone(), middle, top];
     assert!(trust(&root).judge(&ders(&shuffled), now()).is_ok());
+}
+
+#[test]
+fn every_fault_of_a_chain_is_named_not_only_the_first() {
+    let (root, namesake, other) = (
+        Issuer::root("chain", good()).unwrap(),
+        Issuer::root("chain", good()).unwrap(),
+        Issuer::root("other", good()).unwrap(),
+    );
+    let anchors = Anchors::new(vec![root.certificate().clone()]);
+    let faults = |chain: &[Certificate]| anchors.faults(chain, now(), Leaf::Node);
+    let below =
+        |root: &Issuer, validity| root.agency("agencyA", good()).unwrap().issue(Kind::Node, "n", validity).unwrap();
+    assert_eq!(faults(&below(&root, good()).chain), []);
+    assert_eq!(faults(&[]), [ChainError::NoCertificate]);
+    let foreign = faults(&below(&other, good()).chain);
+    assert!(matches!(&foreign[..], [ChainError::UnknownIssuer { issuer, .. }] if issuer.contains("other")));
+    let both = faults(&below(&namesake, days(-9, -1)).chain);
+    assert!(matches!(&both[..], [ChainError::WrongIssuerKey { .. }, ChainError::Expired { .. }]), "{both:?}");
+    let early = faults(&below(&root, days(1, 9)).chain);
+    assert!(matches!(&early[..], [ChainError::NotYetValid { .. }]), "{early:?}");
+    let leaf_only = faults(&below(&root, good()).chain[..1]);
+    assert!(matches!(&leaf_only[..], [ChainError::UnknownIssuer { issuer, .. }] if issuer.contains("agencyA")));
 }

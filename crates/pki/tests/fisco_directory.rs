@@ -116,7 +116,7 @@ fn every_broken_file_is_named() {
     let foreign = break_it(&paths.ca, &other_root);
     assert!(foreign.to_string().contains("another key"), "{foreign}");
     // The agency is missing in the bundle.
-    let leaf = Certificate::from_pem_bundle(&fs::read_to_string(&paths.cert).unwrap()).unwrap().remove(0);
+    let leaf = Certificate::from_pem_bundle(fs::read_to_string(&paths.cert).unwrap()).unwrap().remove(0);
     let alone = break_it(&paths.cert, &leaf.to_pem());
     assert!(alone.to_string().contains("OU=agency,O=fisco-bcos,CN=agency is neither there nor"), "{alone}");
 
@@ -149,6 +149,6 @@ fn inspection_tells_nodes_agencies_roots_and_rsa_apart() {
     let foreign = inspect(&directory.path().join("sdk.crt"), Some(&paths.ca), UnixTime::now()).unwrap();
     assert!(!foreign[0].chain_valid);
     assert!(foreign[0].chain_problem.as_ref().unwrap().contains("does not chain to ca.crt"));
-    let leaf = Certificate::from_pem_bundle(&fs::read_to_string(directory.path().join("sdk.crt")).unwrap()).unwrap();
+    let leaf = Certificate::from_pem_bundle(fs::read_to_string(directory.path().join("sdk.crt")).unwrap()).unwrap();
     assert_eq!(leaf[0].key_kind(), KeyKind::Rsa { bits: 2048 });
 }

@@ -55,7 +55,7 @@ fn a_node_directory_verifies() {
     assert_eq!(node_id.len(), 129);
     assert_eq!(fs::metadata(out.join("node.key")).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(openssl(path, "pkey -in node0/node.key -noout -check").contains("valid"));
-    let bundle = Certificate::from_pem_bundle(&fs::read_to_string(out.join("node.crt")).unwrap()).unwrap();
+    let bundle = Certificate::from_pem_bundle(fs::read_to_string(out.join("node.crt")).unwrap()).unwrap();
     assert_eq!(bundle.len(), 3, "leaf, agency, root");
     Identity::load(&IdentityPaths::in_directory(&out)).unwrap();
 }
@@ -125,7 +125,7 @@ fn requests_go_both_ways_and_renewal_keeps_the_key() {
 
     openssl(path, "ecparam -name secp256k1 -genkey -noout -out theirs.key");
     openssl(path, "req -new -key theirs.key -subj /CN=node8/O=else -out theirs.csr");
-    let theirs = CertificateRequest::from_pem(&fs::read_to_string(path.join("theirs.csr")).unwrap()).unwrap();
+    let theirs = CertificateRequest::from_pem(fs::read_to_string(path.join("theirs.csr")).unwrap()).unwrap();
     let days = Validity::days(30);
     let leaf = agency.sign_request(&theirs, Kind::Node, &path.join("theirs.crt"), days).unwrap();
     assert_eq!(leaf.subject(), "OU=node,O=fisco-bcos,CN=node8");
@@ -193,4 +193,23 @@ fn nothing_outlives_its_authority() {
     let root = Authority::init(&directory.path().join("ca"), "chain", Validity::days(10)).unwrap();
     let issued = root.issue(Kind::Node, "node0", &directory.path().join("node0"), Validity::days(100)).unwrap();
     assert_eq!(issued.certificate().not_after(), root.certificate().not_after());
+}
+
+#[test]
+fn an_authority_that_may_not_issue_is_not_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    for (says, reason) in [
+        ("basicConstraints=CA:FALSE", "CA:FALSE"),
+        ("keyUsage=keyCertSign", "basicConstraints"),
+        ("basicConstraints=CA:TRUE\nkeyUsage=digitalSignature", "keyCertSign"),
+    ] {
+        openssl(path, "ecparam -name secp256k1 -genkey -noout -out ca.key");
+        fs::set_permissions(path.join("ca.key"), fs::Permissions::from_mode(0o600)).unwrap();
+        fs::write(path.join("ca.cnf"), format!("[req]\ndistinguished_name=d\n[d]\n[x]\n{says}\n")).unwrap();
+        openssl(path, "req -new -x509 -config ca.cnf -extensions x -key ca.key -subj /CN=chain -out ca.crt");
+        let error = Authority::open(path).unwrap_err();
+        assert!(matches!(&error, AuthorityError::MayNotIssue { .. }), "{error}");
+        assert!(error.to_string().contains(reason) && error.hint().is_some(), "{error}");
+    }
 }

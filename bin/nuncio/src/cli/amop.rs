@@ -15,6 +15,7 @@ use nuncio_channel_client::{
     Challengers, Client, ConnectError, Delivery, Kind, PrivatePublisher, PublishError, ResultCode, SubscribeError,
     TopicKey, TopicPublicKey,
 };
+use nuncio_pki::KeyFileError;
 use serde::Serialize;
 use tokio::{
     signal,
@@ -248,9 +249,11 @@ async fn private_publisher(
 }
 
 fn read_key(file: &Path) -> Result<TopicKey, Failure> {
-    TopicKey::from_pem(&read(file)?)
-        .map_err(|error| Failure::configuration("topic_key", format_args!("{}: {error}", file.display())))
-        .map_err(|failure| failure.hint("openssl ecparam -name secp256k1 -genkey -noout -out topic.key makes one"))
+    TopicKey::load(file).map_err(|error| match error {
+        KeyFileError::File(error) => Failure::configuration("topic_key", &error).hint(error.hint()),
+        error => Failure::configuration("topic_key", format_args!("{}: {error}", file.display()))
+            .hint("openssl ecparam -name secp256k1 -genkey -noout -out topic.key makes one"),
+    })
 }
 
 /// A key written out, or the file it is in.
@@ -258,15 +261,11 @@ fn public_key(text: &str) -> Result<TopicPublicKey, Failure> {
     if let Ok(key) = text.parse() {
         return Ok(key);
     }
-    read(Path::new(text))?
-        .parse()
+    let file = fs::read(text)
+        .map_err(|error| Failure::configuration("topic_key", format_args!("cannot read {text}: {error}")))?;
+    TopicPublicKey::from_file(&file)
         .map_err(|error| Failure::configuration("topic_key", format_args!("{text}: {error}")))
         .map_err(|failure| failure.hint("openssl ec -in topic.key -pubout -out topic.pub makes one"))
-}
-
-fn read(file: &Path) -> Result<String, Failure> {
-    fs::read_to_string(file)
-        .map_err(|error| Failure::configuration("topic_key", format_args!("cannot read {}: {error}", file.display())))
 }
 
 /// The answer; nobody answers a broadcast.

@@ -1,9 +1,6 @@
 //! `nuncio cert`: certificates of nodes and SDK clients.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use clap::{ValueEnum, value_parser};
 use nuncio_pki::{
@@ -160,12 +157,9 @@ fn show(summaries: &[Summary], output: Output) -> Result<(), Failure> {
 }
 
 fn first(file: &Path) -> Result<Certificate, Failure> {
-    let text = fs::read_to_string(file).map_err(|error| Failure::file("cannot read", file, &error))?;
-    let unusable = |why: String| Failure::configuration("certificates", format_args!("{}: {why}", file.display()));
-    let mut bundle = Certificate::from_pem_bundle(&text).map_err(|error| unusable(causes(&error)))?;
-    if bundle.is_empty() {
-        return Err(unusable("there is no certificate in it".to_owned()));
-    }
+    let bundle = Certificate::load(file);
+    let mut bundle =
+        bundle.map_err(|error| Failure::configuration("certificates", causes(&error)).hint(error.hint()))?;
     Ok(bundle.swap_remove(0))
 }
 

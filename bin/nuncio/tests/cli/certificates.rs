@@ -87,6 +87,24 @@ fn a_private_key_is_closed_to_others() {
 }
 
 #[test]
+fn a_topic_key_that_others_can_read_is_refused() {
+    let chain = Chain::new();
+    let key = chain.text("topic.key");
+    openssl(&["ecparam", "-name", "secp256k1", "-genkey", "-noout", "-out", key]);
+    let subscribe = || {
+        // Nobody listens there: a key that is taken leads to another error.
+        let to = ["--gateway", "127.0.0.1:1", "--certs", chain.text("none")];
+        nuncio(["amop", "subscribe", "t", "--topic-key", key].into_iter().chain(to))
+    };
+    fs::set_permissions(key, fs::Permissions::from_mode(0o644)).unwrap();
+    let run = subscribe();
+    run.must_be_one_line_and_a_hint();
+    assert!(run.stderr.contains("can be read by others (mode 0644)"), "{}", run.stderr);
+    fs::set_permissions(key, fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(!subscribe().stderr.contains("read by others"));
+}
+
+#[test]
 fn inspect_tells_who_a_certificate_is_for_and_whether_its_chain_holds() {
     let chain = Chain::new();
     chain.issue("node0", &[]);

@@ -13,9 +13,8 @@ use nuncio_channel_protocol::{
     AmopBody, BlockNotification, Frame, FrameCodec, FrameKind, FrameSeq, HandshakeRequest, Subscription, TopicVerdict,
     TopicVerification,
 };
-use nuncio_identity::NodeKey;
 use nuncio_pki::{
-    Certificate, RevocationList,
+    Certificate, KeyFile, RevocationList,
     authority::{Authority, Kind, Validity},
 };
 use nuncio_protocol::{
@@ -77,13 +76,13 @@ pub(crate) fn is_read(target: &str, bytes: &[u8]) -> bool {
             .any(|topic| multicast::decode(owned.clone()).is_ok_and(|read| read.check(topic, &reader).is_ok())),
         "verdict" => Verdict::decode(bytes).is_ok(),
         "certificate_pem" => {
-            Certificate::from_pem_bundle(text()).is_ok()
-                || RevocationList::from_pem_bundle(text()).is_ok()
+            Certificate::from_pem_bundle(bytes).is_ok()
+                || RevocationList::from_pem_bundle(bytes).is_ok()
                 || Certificate::from_der(bytes.to_vec().into()).is_ok()
                 || RevocationList::from_der(bytes).is_ok()
         }
         "file_message" => file_messages::is_read(bytes),
-        "node_key_pem" => NodeKey::from_pem(text()).is_ok(),
+        "node_key_pem" => KeyFile::read(bytes).and_then(KeyFile::into_node_key).is_ok(),
         "config_toml" => nuncio_daemon::Config::parse(text(), Path::new("nuncio.toml")).is_ok(),
         other => panic!("no decoder is known for {other}"),
     }
@@ -205,7 +204,7 @@ fn files() -> Vec<Seed> {
     let bundle = fs::read_to_string(at("node/node.crt")).unwrap();
     let certificate = Certificate::from_pem_bundle(&bundle).unwrap().remove(0);
     let crl = agency.revoke(&certificate).unwrap();
-    let pkcs8 = NodeKey::from_pem(&key_pem(1)).unwrap().to_pem().as_bytes().to_vec();
+    let pkcs8 = KeyFile::read(key_pem(1).as_bytes()).unwrap().into_node_key().unwrap().to_pem().as_bytes().to_vec();
     let configuration = "[p2p]\nlisten = \"127.0.0.1:30300\"\npeers = [\"node1:30301\", \"[::1]:30302\"]\n\n[gateway]\nenabled = true\n";
     vec![
         ("certificate_pem", "node", read("node/node.crt")),

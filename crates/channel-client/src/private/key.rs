@@ -1,10 +1,8 @@
-use std::{fmt, str::FromStr};
+use std::{fmt, path::Path, str::FromStr};
 
-use k256::{
-    PublicKey, SecretKey,
-    ecdsa::{Signature, SigningKey, VerifyingKey, signature::hazmat::PrehashVerifier},
-    pkcs8::{DecodePrivateKey, DecodePublicKey},
-};
+use k256::ecdsa::{Signature, SigningKey, VerifyingKey, signature::hazmat::PrehashVerifier};
+use nuncio_identity::{NodeId, NodeKey};
+use nuncio_pki::{KeyError, KeyFile, KeyFileError};
 use sha3::{Digest, Keccak256};
 
 /// A subscriber's key of a private topic, secp256k1.
@@ -19,11 +17,8 @@ pub struct TopicPublicKey(VerifyingKey);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TopicKeyError {
-    /// Not an unencrypted PEM private key on secp256k1.
-    #[error("not a private key on secp256k1 in PEM (PKCS#8 or SEC1, unencrypted)")]
-    Private,
     /// Neither a PEM public key on secp256k1 nor its 128 hexadecimal digits.
-    #[error("not a public key on secp256k1: PEM (BEGIN PUBLIC KEY) or 128 hexadecimal digits")]
+    #[error("not a public key on secp256k1: PEM (BEGIN PUBLIC KEY), DER or 128 hexadecimal digits")]
     Public,
 }
 
@@ -40,18 +35,25 @@ impl TopicKey {
         }
     }
 
-    /// Reads a PEM text, as `openssl ecparam -name secp256k1 -genkey` and FISCO BCOS's `get_account.sh` write it.
+    /// Reads a file that nobody else can read, as `openssl ecparam -name secp256k1 -genkey` and FISCO BCOS's
+    /// `get_account.sh` write it.
     ///
     /// # Errors
-    /// When it holds no unencrypted secp256k1 key.
-    pub fn from_pem(pem: &str) -> Result<Self, TopicKeyError> {
-        let block = |label: &str| pem.find(&format!("-----BEGIN {label}-----")).map(|start| &pem[start..]);
-        let secret = match (block("EC PRIVATE KEY"), block("PRIVATE KEY")) {
-            (Some(pem), _) => SecretKey::from_sec1_pem(pem).ok(),
-            (None, Some(pem)) => SecretKey::from_pkcs8_pem(pem).ok(),
-            (None, None) => None,
-        };
-        secret.map(|secret| Self(secret.into())).ok_or(TopicKeyError::Private)
+    /// When others can read it too, or it holds no secp256k1 key in clear.
+    pub fn load(path: &Path) -> Result<Self, KeyFileError> {
+        Ok(Self::of(KeyFile::load(path)?.into_node_key()?))
+    }
+
+    /// Reads the bytes of such a file.
+    ///
+    /// # Errors
+    /// When they hold no secp256k1 key in clear.
+    pub fn from_pem(file: impl AsRef<[u8]>) -> Result<Self, KeyError> {
+        Ok(Self::of(KeyFile::read(file.as_ref())?.into_node_key()?))
+    }
+
+    fn of(key: NodeKey) -> Self {
+        Self(SigningKey::from_slice(&*key.secret_bytes()).expect("both libraries hold the same valid scalar"))
     }
 
     /// What publishers have to know.
@@ -67,6 +69,17 @@ impl TopicKey {
 }
 
 impl TopicPublicKey {
+    /// Reads the bytes of a file: PEM, DER or the 128 hexadecimal digits.
+    ///
+    /// # Errors
+    /// When it is none of them.
+    pub fn from_file(file: &[u8]) -> Result<Self, TopicKeyError> {
+        let written = || str::from_utf8(file).ok()?.parse::<NodeId>().ok();
+        let node = nuncio_pki::read_public_key(file).or_else(written).ok_or(TopicKeyError::Public)?;
+        let point = [&[4], &node.as_bytes()[..]].concat();
+        VerifyingKey::from_sec1_bytes(&point).map(Self).map_err(|_| TopicKeyError::Public)
+    }
+
     /// Whether the key's owner made this answer to a challenge. Only r and s are looked at.
     pub(crate) fn made(&self, answer: &[u8], challenge: &[u8]) -> bool {
         let signature = answer.get(..SIGNATURE - 1).filter(|_| answer.len() == SIGNATURE);
@@ -81,14 +94,7 @@ impl FromStr for TopicPublicKey {
     type Err = TopicKeyError;
 
     fn from_str(text: &str) -> Result<Self, TopicKeyError> {
-        let text = text.trim();
-        let key = if text.contains("-----BEGIN PUBLIC KEY-----") {
-            PublicKey::from_public_key_pem(text).ok()
-        } else {
-            let mut point = [4; 65];
-            hex::decode_to_slice(text, &mut point[1..]).ok().and_then(|()| PublicKey::from_sec1_bytes(&point).ok())
-        };
-        key.map(|key| Self(key.into())).ok_or(TopicKeyError::Public)
+        Self::from_file(text.as_bytes())
     }
 }
 
@@ -129,6 +135,6 @@ mod tests {
         for text in ["", "12", &"0".repeat(128), "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"] {
             assert_eq!(text.parse::<TopicPublicKey>(), Err(TopicKeyError::Public), "{text}");
         }
-        assert!(matches!(TopicKey::from_pem("nonsense"), Err(TopicKeyError::Private)));
+        assert!(matches!(TopicKey::from_pem("nonsense"), Err(KeyError::NoKey)));
     }
 }

@@ -10,6 +10,7 @@ use std::{
 use super::{
     Config, ConfigError, directory_of,
     ini::{self, Entry},
+    text,
     value::{Peer, Sdk, Size, ValueError},
 };
 
@@ -44,17 +45,59 @@ const WITHOUT_COUNTERPART: &[(&str, &str)] = &[
 
 /// Reads the text of a `config.ini`, and the `group.N.ini` files that lie where it says.
 pub(super) fn import(text: &str, file: &Path) -> Result<Imported, ConfigError> {
+    let entries = entries(text, file)?;
+    if let Some(entry) = entries.iter().find(|entry| is_of_version_3(entry)) {
+        return Err(unsupported(file, entry, VERSION_3));
+    }
     let mut reader = Reader { file, config: Config::default(), notes: Vec::new(), found: Found::default() };
-    for entry in &entries(text, file)? {
+    for entry in &entries {
         reader.take(entry)?;
     }
     reader.take_groups()?;
     reader.finish()
 }
 
+/// What a directory of FISCO BCOS 3.x is told.
+const VERSION_3: &str = "this is a node directory of FISCO BCOS 3.x, whose nodes have RSA certificates (ssl.key, ssl.crt) and \
+    speak another protocol; directories of 2.x are taken over";
+
+/// Keys that only 3.x has; whole sections end in a dot.
+const OF_VERSION_3: &[&str] = &[
+    "p2p.nodes_file",
+    "p2p.nodes_path",
+    "p2p.sm_ssl",
+    "rpc.sm_ssl",
+    "rpc.thread_count",
+    "cert.",
+    "security.private_key_path",
+    "chain.group_id",
+    "chain.chain_id",
+    "service.",
+    "executor.",
+];
+
+fn is_of_version_3(entry: &Entry<'_>) -> bool {
+    let name = format!("{}.{}", entry.section, entry.key);
+    OF_VERSION_3.iter().any(|known| if known.ends_with('.') { name.starts_with(known) } else { name == *known })
+}
+
+/// Refuses a directory of 3.x whose `config.ini` is not there or lies elsewhere, as in its Pro and Max editions.
+pub(super) fn refuse_version_3(file: &Path) -> Result<(), ConfigError> {
+    let directory = directory_of(file);
+    let trace = ["config.genesis", "nodes.json", "conf/nodes.json"].iter().find(|name| directory.join(name).is_file());
+    match trace {
+        Some(trace) if !file.is_file() => Err(ConfigError::Unsupported {
+            path: directory.to_owned(),
+            key: (*trace).to_owned(),
+            message: VERSION_3.to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// The group files of a `config.ini` that can be read.
 pub(super) fn group_files(file: &Path) -> Vec<PathBuf> {
-    let text = fs::read_to_string(file).unwrap_or_default();
+    let text = text::of_ini(file).unwrap_or_default();
     let entries = ini::parse(&text).unwrap_or_default();
     let named = entries.iter().find(|one| (one.section, one.key) == GROUP_DIRECTORY);
     groups_in(&group_directory(file, named.map(|one| one.value.as_ref()))).unwrap_or_default()
@@ -194,11 +237,10 @@ impl Reader<'_> {
     /// Lists of SDKs stand in the files of groups. Groups are not there, so an SDK on any list is let in, and none else.
     fn take_groups(&mut self) -> Result<(), ConfigError> {
         let directory = group_directory(self.file, self.found.groups.as_deref());
-        let unreadable = |path: &Path, source| ConfigError::Read { path: path.to_owned(), source };
+        let unreadable = |source| ConfigError::Read { path: directory.clone(), source };
         let mut without = Vec::new();
-        for file in groups_in(&directory).map_err(|source| unreadable(&directory, source))? {
-            let text = fs::read_to_string(&file).map_err(|source| unreadable(&file, source))?;
-            let of_group = allowed_sdks(&text, &file)?;
+        for file in groups_in(&directory).map_err(unreadable)? {
+            let of_group = allowed_sdks(&text::of_ini(&file)?, &file)?;
             if of_group.is_empty() {
                 without.push(file.display().to_string());
             }
@@ -305,11 +347,7 @@ impl Reader<'_> {
     }
 
     fn unsupported(&self, entry: &Entry<'_>, message: &str) -> ConfigError {
-        ConfigError::Unsupported {
-            path: self.file.to_owned(),
-            key: format!("{}.{}", entry.section, entry.key),
-            message: message.to_owned(),
-        }
+        unsupported(self.file, entry, message)
     }
 }
 
@@ -327,6 +365,14 @@ fn invalid(file: &Path, entry: &Entry<'_>, message: String) -> ConfigError {
         column: 1,
         key: Some(format!("{}.{}", entry.section, entry.key)),
         message,
+    }
+}
+
+fn unsupported(file: &Path, entry: &Entry<'_>, message: &str) -> ConfigError {
+    ConfigError::Unsupported {
+        path: file.to_owned(),
+        key: format!("{}.{}", entry.section, entry.key),
+        message: message.to_owned(),
     }
 }
 

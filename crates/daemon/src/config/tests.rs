@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, fs, time::Duration};
 
 use super::*;
 
@@ -298,4 +298,65 @@ fn what_fisco_directories_cannot_ask_for() {
         assert!(error.to_string().starts_with(said), "{error}");
         assert!(!error.hint().is_empty());
     }
+}
+
+#[test]
+fn a_fisco_directory_is_read_as_editors_in_china_save_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("config.ini");
+    let plain = config_ini();
+    let crlf = plain.replace('\n', "\r\n").into_bytes();
+    let utf16 = plain.encode_utf16().flat_map(u16::to_le_bytes);
+    // "listening port" in Chinese: as UTF-8, as GBK, and a letter that is neither.
+    let forms = [
+        crlf,
+        [b"\xef\xbb\xbf", plain.as_bytes()].concat(),
+        [b"\xff\xfe".to_vec(), utf16.collect()].concat(),
+        format!("; \u{76d1}\u{542c}\u{7aef}\u{53e3}\n{plain}").into_bytes(),
+        [b"; \xbc\xe0\xcc\xfd\xb6\xcb\xbf\xda\n", plain.as_bytes()].concat(),
+        [b"; f\xfcr \xff\n", plain.as_bytes()].concat(),
+    ];
+    fs::write(&file, &plain).unwrap();
+    let expected = Config::import_fisco(&file).unwrap().config;
+    for form in forms {
+        fs::write(&file, &form).unwrap();
+        assert_eq!(Config::import_fisco(dir.path()).unwrap().config, expected, "{}", String::from_utf8_lossy(&form));
+    }
+    // In a value, too.
+    fs::write(&file, b"[network_security]\ndata_path=\xd6\xa4\xca\xe9\n").unwrap();
+    let config = Config::import_fisco(&file).unwrap().config;
+    assert_eq!(config.identity.key, dir.path().join("\u{8bc1}\u{4e66}/node.key"));
+}
+
+#[test]
+fn a_toml_is_utf_8_or_said_not_to_be_with_the_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("nuncio.toml");
+    let text = "[p2p]\nmax_links = 3\n";
+    let utf16 = text.encode_utf16().flat_map(u16::to_be_bytes);
+    fs::write(&file, [b"\xfe\xff".to_vec(), utf16.collect()].concat()).unwrap();
+    assert_eq!(Config::load(&file).unwrap().p2p.max_links, 3);
+    fs::write(&file, [text.as_bytes(), b"# \xbc\xe0\n"].concat()).unwrap();
+    let error = Config::load(&file).unwrap_err().to_string();
+    assert!(error.contains("nuncio.toml:3:3: is not UTF-8 from here on"), "{error}");
+}
+
+#[test]
+fn a_directory_of_fisco_3_is_said_to_be_one() {
+    for text in [
+        "[p2p]\nlisten_port=30300\nnodes_path=./\nnodes_file=nodes.json",
+        "[p2p]\nsm_ssl=false",
+        "[cert]\nca_path=./conf\nnode_key=ssl.key",
+        "[security]\nprivate_key_path=conf/node.pem",
+        "[chain]\nsm_crypto=false\ngroup_id=group0",
+        "[rpc]\nlisten_port=20200\nthread_count=4",
+    ] {
+        let error = import(text).unwrap_err().to_string();
+        assert!(error.contains("a node directory of FISCO BCOS 3.x"), "{error}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    assert!(matches!(Config::import_fisco(dir.path()), Err(ConfigError::Read { .. })));
+    fs::write(dir.path().join("config.genesis"), "").unwrap();
+    let error = Config::import_fisco(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("config.genesis: this is a node directory of FISCO BCOS 3.x"), "{error}");
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use nuncio_pki::Certificate;
+use nuncio_pki::{Anchors, Certificate, ChainError, Leaf};
 use nuncio_transport::HandshakeError;
 use rustls_pki_types::UnixTime;
 
-use crate::{ChainFault, Check, Credentials, Facts, Finding, P2pOutcome, faults_of};
+use crate::{Check, Credentials, Facts, Finding, P2pOutcome};
 
 use super::{length, text};
 
@@ -16,7 +16,7 @@ const SOON: Duration = Duration::from_secs(14 * 86_400);
 pub(super) fn of_own(facts: &Facts) -> Vec<Finding> {
     let Some(own) = &facts.own else { return Vec::new() };
     let cert = own.paths.cert.display();
-    let faults = faults_of(&own.chain, &own.anchors, facts.now);
+    let faults = own.anchors.faults(&own.chain, facts.now, own.purpose());
     if faults.is_empty() {
         return vec![good(Check::OwnCertificate, "the certificate shown", &own.chain, facts.now, &renewal(own))];
     }
@@ -24,15 +24,16 @@ pub(super) fn of_own(facts: &Facts) -> Vec<Finding> {
         let (what, why) =
             words(&fault, &format!("the certificate shown ({cert})"), &own.paths.ca.display().to_string());
         let fix = match fault {
-            ChainFault::Expired { .. } => renewal(own),
-            ChainFault::NotYetValid { .. } => format!(
+            ChainError::Expired { .. } => renewal(own),
+            ChainError::NotYetValid { .. } => format!(
                 "date -u: set this machine's clock right (chronyc makestep); if it is right, issue the certificate anew \
                  (nuncio cert inspect {cert})"
             ),
-            _ => format!(
+            ChainError::UnknownIssuer { .. } | ChainError::WrongIssuerKey { .. } => format!(
                 "{cert} must hold the certificate and its agency's, and {} the root above both: nuncio cert inspect {cert}",
                 own.paths.ca.display()
             ),
+            other => other.hint(),
         };
         Finding::fault(Check::OwnCertificate, what, why, fix)
     };
@@ -55,9 +56,12 @@ pub(super) fn of_peer(facts: &Facts) -> Vec<Finding> {
         ));
     }
     let faults = match &facts.own {
-        Some(own) => faults_of(&attempt.chain, &own.anchors, facts.now),
+        Some(own) => own.anchors.faults(&attempt.chain, facts.now, Leaf::Server),
         // Whom to trust is not known; time can be judged all the same.
-        None => faults_of(&attempt.chain, &[], facts.now).into_iter().filter(ChainFault::is_about_time).collect(),
+        None => {
+            let faults = Anchors::new(Vec::new()).faults(&attempt.chain, facts.now, Leaf::Server);
+            faults.into_iter().filter(is_about_time).collect()
+        }
     };
     if faults.is_empty() && findings.is_empty() {
         findings.push(match &facts.own {
@@ -69,6 +73,11 @@ pub(super) fn of_peer(facts: &Facts) -> Vec<Finding> {
     }
     findings.extend(faults.iter().map(|fault| of_peer_fault(fault, facts.own.as_ref())));
     findings
+}
+
+/// Whether another clock could make it go away.
+const fn is_about_time(fault: &ChainError) -> bool {
+    matches!(fault, ChainError::Expired { .. } | ChainError::NotYetValid { .. })
 }
 
 const RENEW_THERE: &str = "on the other side: nuncio cert renew FILE --ca DIR, for the same key";
@@ -94,26 +103,29 @@ fn in_p2p(outcome: &P2pOutcome) -> Option<Finding> {
     }
 }
 
-fn of_peer_fault(fault: &ChainFault, own: Option<&Credentials>) -> Finding {
+fn of_peer_fault(fault: &ChainError, own: Option<&Credentials>) -> Finding {
     let ca = own.map_or_else(|| "ca.crt".to_owned(), |own| own.paths.ca.display().to_string());
     let (what, why) = words(fault, "the other side's certificate", &ca);
     let fix = match fault {
-        ChainFault::Expired { .. } => {
+        ChainError::Expired { .. } => {
             format!("{RENEW_THERE}; if it should still be valid, compare date -u on both machines")
         }
-        ChainFault::NotYetValid { .. } => {
+        ChainError::NotYetValid { .. } => {
             "compare date -u on both machines and set the wrong clock right (chronyc makestep); if both are right, the \
              certificate begins too late: issue it anew"
                 .to_owned()
         }
-        ChainFault::UnknownIssuer { .. } => format!(
+        ChainError::UnknownIssuer { .. } => format!(
             "if it is the right node, both sides need the ca.crt of one network (sha256sum {ca} on both), and its \
              node.crt must hold the agency's certificate too; RSA certificates have a root per agency"
         ),
-        ChainFault::WrongIssuerKey { .. } => format!(
+        ChainError::WrongIssuerKey { .. } => format!(
             "compare the ca.crt of both sides (sha256sum {ca}): two authorities share one name, as networks made twice \
              with the same names do; copy the right one"
         ),
+        ChainError::Unacceptable { .. } | ChainError::NotAnAuthority { .. } => {
+            format!("on the other side: {}", fault.hint())
+        }
         _ => {
             "nuncio cert inspect node.crt on the other side, then nuncio cert issue NAME --ca DIR --out DIR".to_owned()
         }
@@ -122,28 +134,25 @@ fn of_peer_fault(fault: &ChainFault, own: Option<&Credentials>) -> Finding {
 }
 
 /// What a fault is and where it comes from.
-fn words(fault: &ChainFault, whose: &str, ca: &str) -> (String, String) {
+fn words(fault: &ChainError, whose: &str, ca: &str) -> (String, String) {
     match fault {
-        ChainFault::Empty => (format!("{whose} is missing"), String::new()),
-        ChainFault::UnknownIssuer { subject, issuer } => (
+        ChainError::UnknownIssuer { who, issuer } => (
             format!("{whose} is of another authority: it does not lead to {ca}"),
-            format!("{subject} was issued by {issuer}, which is neither there nor in the chain"),
+            format!("that of {who} leads to {issuer}, which is neither there nor in the chain"),
         ),
-        ChainFault::WrongIssuerKey { subject, issuer } => (
+        ChainError::WrongIssuerKey { who, issuer } => (
             format!("{whose} is of another authority that has the same name as ours"),
-            format!("{subject} was issued by {issuer}, but not with the key of {issuer} in {ca}"),
+            format!("that of {who} leads to {issuer}, but not to the key of {issuer} in {ca}"),
         ),
-        ChainFault::NotAnAuthority { subject, issuer } => (
-            format!("{whose} was issued by what may not issue"),
-            format!("{subject} was issued by {issuer}, no authority"),
-        ),
-        ChainFault::Expired { subject, not_after } => {
-            (format!("{whose} has expired"), format!("{subject} ended on {} by this machine's clock", text(*not_after)))
+        ChainError::Expired { who, not_after } => {
+            (format!("{whose} has expired"), format!("{who} ended on {} by this machine's clock", text(*not_after)))
         }
-        ChainFault::NotYetValid { subject, not_before } => (
+        ChainError::NotYetValid { who, not_before } => (
             format!("{whose} is not valid yet"),
-            format!("{subject} begins on {} by this machine's clock", text(*not_before)),
+            format!("{who} begins on {} by this machine's clock", text(*not_before)),
         ),
+        ChainError::NotAnAuthority { .. } => (format!("{whose} was issued by what may not issue"), fault.to_string()),
+        other => (format!("{whose} is refused"), other.to_string()),
     }
 }
 

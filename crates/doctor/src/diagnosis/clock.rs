@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use nuncio_transport::HandshakeError;
 use rustls_pki_types::UnixTime;
 
-use crate::{Check, Facts, Finding, HttpAnswer, Inside, P2pOutcome, chain::issued_by};
+use crate::{Check, Facts, Finding, HttpAnswer, Inside, P2pOutcome};
 
 use super::{length, text};
 
@@ -29,7 +29,7 @@ pub(super) fn findings(facts: &Facts) -> Option<Finding> {
     }
     // Without a reading, certificates give a bound: nothing is issued in the future.
     let chain = facts.best_handshake().map(|one| one.chain.as_slice()).unwrap_or_default();
-    let begun = issued_by(chain)?;
+    let begun = chain.iter().map(|one| Duration::from_secs(one.not_before().as_secs())).max()?;
     let behind = begun.checked_sub(Duration::from_secs(facts.now.as_secs())).filter(|behind| !behind.is_zero())?;
     Some(Finding::note(
         Check::Clock,

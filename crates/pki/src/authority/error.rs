@@ -43,6 +43,14 @@ pub enum AuthorityError {
         /// Why not.
         reason: String,
     },
+    /// The authority's certificate does not let it issue: nobody would accept what it signs.
+    #[error("{} is no authority's certificate: {reason}", path.display())]
+    MayNotIssue {
+        /// The file.
+        path: PathBuf,
+        /// What forbids it.
+        reason: String,
+    },
     /// The authority's key is not its certificate's.
     #[error("{} does not belong to {}", key.display(), cert.display())]
     Mismatch {
@@ -113,6 +121,9 @@ impl AuthorityError {
                 )
             }
             Self::Key { path, .. } => format!("openssl pkey -in {} -noout -text shows what it is", path.display()),
+            Self::MayNotIssue { path, .. } => {
+                format!("nuncio cert inspect {}; nuncio ca agency makes a good one", path.display())
+            }
             Self::Mismatch { cert, .. } => format!("nuncio cert inspect {}", cert.display()),
             Self::NotARoot { .. } => "give the root's folder with --ca".into(),
             Self::Expired { .. } => "make a new root with nuncio ca init and add it to every ca.crt first".into(),

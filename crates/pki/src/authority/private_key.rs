@@ -11,11 +11,11 @@ use der::{
     asn1::{Any, ObjectIdentifier},
 };
 use nuncio_identity::NodeKey;
-use rustls_pki_types::{PrivateKeyDer, pem::PemObject};
+use rustls_pki_types::PrivateKeyDer;
 use x509_cert::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 use zeroize::Zeroizing;
 
-use crate::{AuthorityError, certificate::pem_block, tls};
+use crate::{AuthorityError, KeyError, KeyFile, certificate::pem_block, tls};
 
 const ECDSA_WITH_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
 const SHA256_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.11");
@@ -43,22 +43,21 @@ impl PrivateKey {
         RsaKeyPair::generate(KeySize::Rsa2048).map(Self::Rsa).map_err(|_| rsa_error("no key could be generated"))
     }
 
-    /// Reads PKCS#8, SEC1 or PKCS#1 PEM.
+    /// Takes what a file holds.
     ///
     /// # Errors
-    /// What is wrong, in words.
-    pub fn from_pem(pem: &str) -> Result<Self, String> {
-        let on_secp256k1 = match NodeKey::from_pem(pem) {
-            Ok(key) => return Ok(Self::Secp256k1(key)),
-            Err(error) => error.to_string(),
+    /// When it is neither on secp256k1 nor RSA.
+    pub fn from_file(file: KeyFile) -> Result<Self, KeyError> {
+        let key = match &file {
+            KeyFile::Secp256k1(key) => return Ok(Self::Secp256k1(key.clone())),
+            KeyFile::Other(PrivateKeyDer::Pkcs8(der)) => RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).ok(),
+            KeyFile::Other(PrivateKeyDer::Pkcs1(der)) => RsaKeyPair::from_der(der.secret_pkcs1_der()).ok(),
+            KeyFile::Other(_) => None,
         };
-        let key = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| on_secp256k1)?;
-        let key = match &key {
-            PrivateKeyDer::Pkcs8(der) => RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()),
-            PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der()),
-            _ => return Err("neither a secp256k1 nor an RSA key".into()),
-        };
-        key.map(Self::Rsa).map_err(|error| format!("neither a secp256k1 nor an RSA key: {error}"))
+        match key {
+            Some(key) => Ok(Self::Rsa(key)),
+            None => file.into_node_key().map(Self::Secp256k1),
+        }
     }
 
     /// The key as PKCS#8 PEM.

@@ -9,7 +9,8 @@ use super::{
     layout::{bundle, create_directory, create_private, replace},
 };
 use crate::{
-    Certificate, CertificateRequest, DirectoryError, RevocationList, directory::read_certificates, file, instant,
+    Certificate, CertificateRequest, DirectoryError, KeyFile, KeyFileError, RevocationList,
+    directory::read_certificates, file, instant, path::refuse_issuing,
 };
 
 /// A root or an agency in a folder.
@@ -122,7 +123,7 @@ impl Authority {
     pub fn revoke(&self, certificate: &Certificate) -> Result<RevocationList, AuthorityError> {
         let path = self.crl_path();
         let lists = if path.exists() {
-            RevocationList::from_pem_bundle(&file::read_text(&path)?)
+            RevocationList::from_pem_bundle(&file::read_public(&path)?)
                 .map_err(|source| DirectoryError::Crl { path: path.clone(), source })?
         } else {
             Vec::new()
@@ -193,11 +194,17 @@ impl Authority {
 
 fn open_issuer(directory: &Path, base: &str, above: &[Certificate]) -> Result<Issuer, AuthorityError> {
     let (key_path, path) = (directory.join(format!("{base}.key")), directory.join(format!("{base}.crt")));
-    let key = PrivateKey::from_pem(&file::read_private_key(&key_path)?)
-        .map_err(|reason| AuthorityError::Key { path: key_path.clone(), reason })?;
+    let key =
+        KeyFile::load(&key_path).and_then(|file| Ok(PrivateKey::from_file(file)?)).map_err(|error| match error {
+            KeyFileError::File(error) => AuthorityError::from(error),
+            KeyFileError::Key(source) => AuthorityError::Key { path: key_path.clone(), reason: source.to_string() },
+        })?;
     let certificate = read_certificates(&path)?.swap_remove(0);
     if certificate.public_key().as_ref() != key.spki_der()? {
         return Err(AuthorityError::Mismatch { key: key_path, cert: path });
+    }
+    if let Err(reason) = refuse_issuing(&certificate) {
+        return Err(AuthorityError::MayNotIssue { path, reason });
     }
     let issuer = above.iter().find(|one| certificate.is_signed_by(one)).cloned();
     if issuer.is_none() && !above.is_empty() {

@@ -3,22 +3,21 @@ use std::{
     sync::Arc,
 };
 
-use nuncio_identity::{NodeId, NodeKey};
+use nuncio_identity::NodeId;
 use rustls::{
     ClientConfig, ServerConfig, ServerConnection, SupportedProtocolVersion,
     client::Resumption,
     server::{ClientHello, NoServerSessionStorage, ResolvesServerCert},
-    sign::{CertifiedKey, SigningKey, SingleCertAndKey},
+    sign::{CertifiedKey, SingleCertAndKey},
     version::{TLS12, TLS13},
 };
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject};
+use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::{
-    Certificate, DirectoryError, KeyKind, PolicyError, RevocationList, Who,
+    Certificate, DirectoryError, KeyFile, KeyFileError, KeyKind, RevocationList,
     directory::read_certificates,
-    file,
     path::{Anchors, Leaf, Verified},
-    tls::{SECP256K1_GROUP, Secp256k1SigningKey, chain_verifier::ChainVerifier, channel_provider},
+    tls::{SECP256K1_GROUP, chain_verifier::ChainVerifier, channel_provider},
 };
 
 static ONLY_1_2: [&SupportedProtocolVersion; 1] = [&TLS12];
@@ -162,8 +161,7 @@ impl ClientCertificate {
     }
 }
 
-/// Reads the files of the channel port. Clients must present a certificate that chains to `ca`: version 3 on secp256k1
-/// or RSA, or version 1 directly under it. TLS 1.2, and 1.3 where no secp256k1 certificate is in play (TLS 1.3 has no
+/// Reads the files of the channel port. Clients must present a certificate that chains to `ca`, of version 3 or 1. TLS 1.2, and 1.3 where no secp256k1 certificate is in play (TLS 1.3 has no
 /// code point for them). Key exchange on [`HYBRID_GROUPS`](super::HYBRID_GROUPS), P-256 and
 /// secp256k1; no resumption, no key log; host names in the
 /// client's hello are ignored. With [`ChannelPaths::rsa`] one port serves all: clients that offer the curve secp256k1 are
@@ -251,11 +249,7 @@ impl ChannelEnd {
         if let Some(more) = paths.rsa.as_ref().and_then(|rsa| rsa.ca.as_ref()) {
             ca.extend(read_certificates(more)?.into_iter().filter(|one| !ca.contains(one)).collect::<Vec<_>>());
         }
-        let names: Vec<_> = ca.iter().map(Who::named_by).collect();
-        let anchors = Anchors::new(ca).map_err(|(index, error)| DirectoryError::Policy {
-            path: paths.ca.clone(),
-            source: PolicyError::NotAnAuthority { who: names[index].clone(), reason: error.to_string() },
-        })?;
+        let anchors = Anchors::new(ca);
         Ok(Self { identity, leaf, anchors })
     }
 
@@ -269,17 +263,23 @@ impl ChannelEnd {
     }
 }
 
-/// A key with its certificates as they stand in the file, and the first of them.
+/// A key with the certificates of its file, its own first, and that one.
 fn load_identity(key: &Path, cert: &Path) -> Result<(CertifiedKey, Certificate), DirectoryError> {
-    let pem = file::read_private_key(key)?;
-    let bundle = read_certificates(cert)?;
-    let signing = signing_key(&pem).map_err(|reason| DirectoryError::ChannelKey { path: key.into(), reason })?;
-    let leaf = bundle[0].clone();
-    if signing.public_key().is_none_or(|public| public != *leaf.public_key()) {
-        return Err(DirectoryError::ChannelMismatch { key: key.into(), cert: cert.into(), subject: leaf.subject() });
-    }
+    let signing = KeyFile::load(key).and_then(|file| Ok(file.into_signing_key()?));
+    let signing = signing.map_err(|error| match error {
+        KeyFileError::File(error) => DirectoryError::File(error),
+        KeyFileError::Key(source) => DirectoryError::ChannelKey { path: key.into(), source },
+    })?;
+    let mut bundle = read_certificates(cert)?;
+    let public = signing.public_key();
+    let own = bundle.iter().position(|one| public.as_ref() == Some(one.public_key()));
+    let Some(own) = own else {
+        let subject = bundle[0].subject();
+        return Err(DirectoryError::ChannelMismatch { key: key.into(), cert: cert.into(), subject });
+    };
+    bundle[..=own].rotate_right(1);
     let chain: Vec<CertificateDer<'static>> = bundle.iter().map(|one| one.der().clone()).collect();
-    Ok((CertifiedKey::new(chain, signing), leaf))
+    Ok((CertifiedKey::new(chain, signing), bundle.swap_remove(0)))
 }
 
 /// Shows the first certificate to clients that know the curve secp256k1, and the RSA one to others.
@@ -294,20 +294,5 @@ impl ResolvesServerCert for ByCurve {
         let knows_curve = hello.named_groups().is_some_and(|groups| groups.contains(&SECP256K1_GROUP));
         let can_verify = self.first.key.choose_scheme(hello.signature_schemes()).is_some();
         Some(Arc::clone(if knows_curve && can_verify { &self.first } else { &self.rsa }))
-    }
-}
-
-/// Reads a private key for rustls: secp256k1, or RSA.
-///
-/// # Errors
-/// Why the text holds neither.
-pub fn signing_key(pem: &str) -> Result<Arc<dyn SigningKey>, String> {
-    match NodeKey::from_pem(pem) {
-        Ok(key) => Ok(Arc::new(Secp256k1SigningKey::new(key))),
-        Err(not_a_node_key) => {
-            let key = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| not_a_node_key.to_string())?;
-            rustls::crypto::aws_lc_rs::sign::any_supported_type(&key)
-                .map_err(|error| format!("neither a secp256k1 nor an RSA key: {error}"))
-        }
     }
 }

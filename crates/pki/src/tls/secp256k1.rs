@@ -1,5 +1,5 @@
 use aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY;
-use nuncio_identity::NodeKey;
+use nuncio_identity::{NodeId, NodeKey};
 use rustls::{
     Error, SignatureAlgorithm, SignatureScheme,
     sign::{Signer, SigningKey},
@@ -8,11 +8,17 @@ use rustls_pki_types::{
     AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer, alg_id,
 };
 use secp256k1::{Message, PublicKey, ecdsa};
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha384, Sha512};
 
 /// ECDSA with SHA-256 on secp256k1 by libsecp256k1, for webpki. Signatures with a high S are accepted: OpenSSL makes
 /// them half of the time.
 pub static ECDSA_SECP256K1_SHA256: &dyn SignatureVerificationAlgorithm = &Verification { hash: Hash::Sha256 };
+
+/// The same with SHA-384.
+pub(crate) static ECDSA_SECP256K1_SHA384: &dyn SignatureVerificationAlgorithm = &Verification { hash: Hash::Sha384 };
+
+/// The same with SHA-512.
+pub(crate) static ECDSA_SECP256K1_SHA512: &dyn SignatureVerificationAlgorithm = &Verification { hash: Hash::Sha512 };
 
 /// The same with SHA-1, for the handshakes of clients that can do nothing better with such a key.
 pub(crate) static ECDSA_SECP256K1_SHA1: &dyn SignatureVerificationAlgorithm = &Verification { hash: Hash::Sha1 };
@@ -68,17 +74,24 @@ pub(crate) fn sign(key: &NodeKey, message: &[u8]) -> Vec<u8> {
 
 /// The SubjectPublicKeyInfo of a node's key, the point uncompressed.
 pub(crate) fn spki(key: &NodeKey) -> Vec<u8> {
+    spki_of(key.node_id())
+}
+
+/// The same, of a node's ID.
+pub(crate) fn spki_of(node: NodeId) -> Vec<u8> {
     let algorithm: &[u8] = alg_id::ECDSA_P256K1.as_ref();
     let mut der = vec![0x30, 0x56, 0x30, 0x10];
     der.extend_from_slice(algorithm);
     der.extend_from_slice(&[0x03, 0x42, 0x00, 0x04]);
-    der.extend_from_slice(key.node_id().as_bytes());
+    der.extend_from_slice(node.as_bytes());
     der
 }
 
 #[derive(Debug)]
 enum Hash {
     Sha256,
+    Sha384,
+    Sha512,
     Sha1,
 }
 
@@ -102,16 +115,20 @@ impl SignatureVerificationAlgorithm for Verification {
     fn signature_alg_id(&self) -> AlgorithmIdentifier {
         match self.hash {
             Hash::Sha256 => alg_id::ECDSA_SHA256,
+            Hash::Sha384 => alg_id::ECDSA_SHA384,
+            Hash::Sha512 => alg_id::ECDSA_SHA512,
             Hash::Sha1 => ECDSA_WITH_SHA1,
         }
     }
 }
 
 impl Verification {
-    /// A shorter digest is the same number with leading zeros.
+    /// A shorter digest is the same number with leading zeros; of a longer one the first 32 bytes count.
     fn digest(&self, message: &[u8]) -> [u8; 32] {
         match self.hash {
             Hash::Sha256 => Sha256::digest(message).into(),
+            Hash::Sha384 => *Sha384::digest(message).first_chunk().expect("48 bytes are more than 32"),
+            Hash::Sha512 => *Sha512::digest(message).first_chunk().expect("64 bytes are more than 32"),
             Hash::Sha1 => {
                 let mut digest = [0; 32];
                 digest[12..].copy_from_slice(aws_lc_rs::digest::digest(&SHA1_FOR_LEGACY_USE_ONLY, message).as_ref());

@@ -31,11 +31,9 @@ const EPOCH: u64 = 7;
 /// Source, relay and target: fixed keys, so that every run has the same.
 fn three() -> ([NodeId; 3], SigningContext) {
     let parties = [1, 2, 3].map(|number| {
-        // A SEC1 key whose secret is the number.
-        let digit = char::from(b'A' + number);
-        let base64 = format!("MC4CAQEEI{}AA{digit}oAcGBSuBBAAK", "A".repeat(40));
-        let key = format!("-----BEGIN EC PRIVATE KEY-----\n{base64}\n-----END EC PRIVATE KEY-----\n");
-        let key = NodeKey::from_pem(&key).unwrap();
+        let mut secret = [0; 32];
+        secret[31] = number;
+        let key = NodeKey::from_secret_bytes(&secret).unwrap();
         let keyring = Keyring::of_secret(key.node_id(), "conformance", &[number; 32]);
         SigningContext::with_keyring(key, "conformance", keyring)
     });

@@ -1,0 +1,240 @@
+//! Files of private keys: what `openssl pkey` reads, PEM or DER.
+
+use std::{path::Path, sync::Arc};
+
+use der::{
+    Decode, Reader, Sequence, SliceReader, Tagged,
+    asn1::{AnyRef, BitStringRef, ObjectIdentifier, OctetStringRef},
+    oid::db::DB,
+};
+use nuncio_identity::{NodeId, NodeKey};
+use rustls::sign::SigningKey;
+use rustls_pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
+use zeroize::Zeroizing;
+
+use crate::{
+    FileError,
+    blocks::{Block, blocks},
+    certificate::{PublicKey, node_of},
+    curve, file,
+    tls::Secp256k1SigningKey,
+};
+
+/// A private key as a file holds it.
+#[derive(Debug)]
+pub enum KeyFile {
+    /// On secp256k1: a node's, an SDK's, an authority's, a topic's.
+    Secp256k1(NodeKey),
+    /// Any other, in the form it was read in.
+    Other(PrivateKeyDer<'static>),
+}
+
+/// Why a file is not a usable private key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// No private key.
+    #[error("no private key in it: expected a PEM block BEGIN PRIVATE KEY or BEGIN EC PRIVATE KEY, or DER")]
+    NoKey,
+    /// The key is under a passphrase.
+    #[error("the private key is encrypted; it is needed in clear (openssl pkcs8 -in KEY -out node.key -nocrypt)")]
+    Encrypted,
+    /// Another curve or another algorithm.
+    #[error("not a secp256k1 private key: it is {kind}")]
+    NotSecp256k1 {
+        /// What it is.
+        kind: String,
+    },
+    /// Neither of the forms, or damaged.
+    #[error("the private key is damaged: {reason}")]
+    Damaged {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A good key that TLS cannot use.
+    #[error("the private key cannot be used here: {reason}")]
+    Unsupported {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Why a file of a private key cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyFileError {
+    /// It cannot be read, or others can read it.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// What is in it is no usable key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+impl KeyFile {
+    /// Reads a file that nobody else can read.
+    ///
+    /// # Errors
+    /// When others can read it too, or it holds no key in clear.
+    pub fn load(path: &Path) -> Result<Self, KeyFileError> {
+        Ok(Self::read(&file::read_private(path)?)?)
+    }
+
+    /// Reads the first key of a file: PKCS#8, SEC1 or PKCS#1, in PEM with anything around it, or DER. The curve may be
+    /// named or written out.
+    ///
+    /// # Errors
+    /// When there is none, or it is encrypted or damaged.
+    pub fn read(file: &[u8]) -> Result<Self, KeyError> {
+        let first = blocks(file, |label| label.ends_with("PRIVATE KEY")).next().ok_or(KeyError::NoKey)?;
+        let Block { label, der, encrypted } = first.map_err(|damaged| KeyError::Damaged { reason: damaged.reason })?;
+        match &*label {
+            _ if encrypted => Err(KeyError::Encrypted),
+            "ENCRYPTED PRIVATE KEY" => Err(KeyError::Encrypted),
+            "PRIVATE KEY" => pkcs8(&der).ok_or_else(|| damaged("it is not PKCS#8"))?,
+            "EC PRIVATE KEY" => sec1(&der, None).ok_or_else(|| damaged("it is not SEC1"))?,
+            "RSA PRIVATE KEY" => Ok(pkcs1(&der)),
+            "" => unlabelled(&der),
+            other => Err(KeyError::Unsupported { reason: format!("it is a {other}") }),
+        }
+    }
+
+    /// The key of a node.
+    ///
+    /// # Errors
+    /// When it is on another curve, or RSA.
+    pub fn into_node_key(self) -> Result<NodeKey, KeyError> {
+        match self {
+            Self::Secp256k1(key) => Ok(key),
+            Self::Other(der) => Err(KeyError::NotSecp256k1 { kind: kind_of(&der) }),
+        }
+    }
+
+    /// For rustls.
+    ///
+    /// # Errors
+    /// When TLS cannot use it.
+    pub fn into_signing_key(self) -> Result<Arc<dyn SigningKey>, KeyError> {
+        match self {
+            Self::Secp256k1(key) => Ok(Arc::new(Secp256k1SigningKey::new(key))),
+            Self::Other(der) => rustls::crypto::aws_lc_rs::sign::any_supported_type(&der)
+                .map_err(|_| KeyError::Unsupported { reason: format!("it is {}, or damaged", kind_of(&der)) }),
+        }
+    }
+}
+
+/// Reads the public key on secp256k1 of a file, PEM (`PUBLIC KEY`) or DER; `None` when there is none.
+pub fn read_public_key(file: &[u8]) -> Option<NodeId> {
+    let block = blocks(file, |label| label == "PUBLIC KEY").next()?.ok()?;
+    PublicKey::from_der(&block.der).ok()?.node()
+}
+
+type Key = Result<KeyFile, KeyError>;
+
+/// The three forms begin differently; `None` where one is not met.
+fn unlabelled(der: &[u8]) -> Key {
+    if let Some(key) = pkcs8(der).or_else(|| sec1(der, None)) {
+        return key;
+    }
+    let numbers: Option<Vec<AnyRef<'_>>> = Vec::from_der(der).ok();
+    match numbers {
+        Some(numbers) if numbers.len() >= 9 && numbers.iter().take(9).all(is_integer) => Ok(pkcs1(der)),
+        // EncryptedPrivateKeyInfo: an algorithm and what came out of it.
+        Some(parts) if parts.len() == 2 => Err(KeyError::Encrypted),
+        _ => Err(KeyError::NoKey),
+    }
+}
+
+fn is_integer(value: &AnyRef<'_>) -> bool {
+    value.tag() == der::Tag::Integer
+}
+
+#[derive(Sequence)]
+struct Algorithm<'a> {
+    oid: ObjectIdentifier,
+    #[asn1(optional = "true")]
+    parameters: Option<AnyRef<'a>>,
+}
+
+const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+
+/// PrivateKeyInfo, or OneAsymmetricKey: what follows the key is not needed.
+fn pkcs8(der: &[u8]) -> Option<Key> {
+    let (algorithm, key) = parts_of_pkcs8(der)?;
+    match algorithm {
+        Algorithm { oid: EC_PUBLIC_KEY, parameters: Some(curve) } if curve::is_secp256k1(curve) => {
+            Some(sec1(key, Some(curve)).unwrap_or_else(|| Err(damaged("the key within is not SEC1"))))
+        }
+        _ => Some(Ok(KeyFile::Other(PrivatePkcs8KeyDer::from(der.to_vec()).into()))),
+    }
+}
+
+fn parts_of_pkcs8(der: &[u8]) -> Option<(Algorithm<'_>, &[u8])> {
+    let mut reader = SliceReader::new(AnyRef::from_der(der).ok()?.value()).ok()?;
+    u8::decode(&mut reader).ok()?;
+    let algorithm = Algorithm::decode(&mut reader).ok()?;
+    let key = <&OctetStringRef>::decode(&mut reader).ok()?;
+    Some((algorithm, key.as_bytes()))
+}
+
+/// ECPrivateKey. Within PKCS#8 the curve is named outside.
+fn sec1(der: &[u8], curve: Option<AnyRef<'_>>) -> Option<Key> {
+    let mut reader = SliceReader::new(AnyRef::from_der(der).ok()?.value()).ok()?;
+    u8::decode(&mut reader).ok()?;
+    let secret = <&OctetStringRef>::decode(&mut reader).ok()?.as_bytes();
+    let (mut curve, mut public) = (curve, None);
+    while !reader.is_finished() {
+        let part = AnyRef::decode(&mut reader).ok()?;
+        match part.tag().number().value() {
+            0 => curve = Some(AnyRef::from_der(part.value()).ok()?),
+            1 => public = Some(BitStringRef::from_der(part.value()).ok()?.raw_bytes()),
+            _ => return None,
+        }
+    }
+    if curve.is_some_and(|curve| !curve::is_secp256k1(curve)) {
+        return Some(Ok(KeyFile::Other(PrivateSec1KeyDer::from(der.to_vec()).into())));
+    }
+    Some(node_key(secret, public).map(KeyFile::Secp256k1))
+}
+
+/// Leading zeros may be missing: some tools write the secret as a number.
+fn node_key(secret: &[u8], public: Option<&[u8]>) -> Result<NodeKey, KeyError> {
+    let missing = 32_usize.checked_sub(secret.len()).ok_or_else(|| damaged("its secret is longer than 32 bytes"))?;
+    let mut bytes = Zeroizing::new([0; 32]);
+    bytes[missing..].copy_from_slice(secret);
+    let key = NodeKey::from_secret_bytes(&bytes).ok_or_else(|| damaged("its secret is out of range"))?;
+    let fits = |point| node_of(point) == Some(key.node_id());
+    if public.is_some_and(|point| !fits(point)) {
+        return Err(damaged("the public key in it is not that of its secret"));
+    }
+    Ok(key)
+}
+
+fn pkcs1(der: &[u8]) -> KeyFile {
+    KeyFile::Other(PrivatePkcs1KeyDer::from(der.to_vec()).into())
+}
+
+/// In words.
+fn kind_of(der: &PrivateKeyDer<'_>) -> String {
+    let on_curve = |curve: Option<AnyRef<'_>>| match curve.map(|curve| curve.decode_as::<ObjectIdentifier>()) {
+        Some(Ok(curve)) => format!("an EC key on {}", name_of(curve)),
+        _ => "an EC key on another curve".to_owned(),
+    };
+    match der {
+        PrivateKeyDer::Pkcs1(_) => "an RSA key".to_owned(),
+        PrivateKeyDer::Pkcs8(der) => match parts_of_pkcs8(der.secret_pkcs8_der()) {
+            Some((Algorithm { oid: EC_PUBLIC_KEY, parameters }, _)) => on_curve(parameters),
+            Some((algorithm, _)) => format!("a key of kind {}", name_of(algorithm.oid)),
+            None => "no PKCS#8".to_owned(),
+        },
+        _ => on_curve(None),
+    }
+}
+
+fn name_of(oid: ObjectIdentifier) -> String {
+    DB.by_oid(&oid).map_or_else(|| oid.to_string(), str::to_owned)
+}
+
+fn damaged(reason: &str) -> KeyError {
+    KeyError::Damaged { reason: reason.into() }
+}
