@@ -1,6 +1,7 @@
 //! The workspace's task runner: what is generated from the code, and whether the committed copy is still the same.
 
 mod reference;
+mod rights;
 
 use std::{
     env, fs, io,
@@ -11,8 +12,10 @@ use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-/// The committed reference of the commands, from the workspace's root.
-const CLI_REFERENCE: &str = "docs/reference/cli.md";
+/// What is generated: where it is committed, from the workspace's root, and what it says now.
+fn pages() -> [(&'static str, String); 2] {
+    [("docs/reference/cli.md", reference::of(nuncio::cli())), ("docs/book/who-may-do-what.md", rights::page())]
+}
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", about = "Generated references, man pages and completions")]
@@ -23,9 +26,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Write docs/reference/cli.md from the commands' own help
+    /// Write the reference of the commands from their help, and the page about roles from the types that enforce them
     Generate,
-    /// Fail when docs/reference/cli.md is not what `generate` would write
+    /// Fail when a page is not what `generate` would write
     Check,
     /// Write man pages and shell completions
     Package {
@@ -52,28 +55,34 @@ fn root() -> anyhow::Result<PathBuf> {
 }
 
 fn generate(root: &Path) -> anyhow::Result<()> {
-    let path = root.join(CLI_REFERENCE);
-    make_directory(path.parent().unwrap_or(root))?;
-    fs::write(&path, reference::of(nuncio::cli())).with_context(|| format!("cannot write {}", path.display()))
+    for (place, fresh) in pages() {
+        let path = root.join(place);
+        make_directory(path.parent().unwrap_or(root))?;
+        fs::write(&path, fresh).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
 }
 
 fn check(root: &Path) -> anyhow::Result<()> {
-    let path = root.join(CLI_REFERENCE);
+    pages().iter().try_for_each(|(place, fresh)| compare(root, place, fresh))
+}
+
+fn compare(root: &Path, place: &str, fresh: &str) -> anyhow::Result<()> {
+    let path = root.join(place);
     let committed = match fs::read_to_string(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         read => read.with_context(|| format!("cannot read {}", path.display()))?,
     };
-    let fresh = reference::of(nuncio::cli());
     if committed == fresh {
         return Ok(());
     }
     let common = committed.lines().zip(fresh.lines()).take_while(|(old, new)| old == new).count();
     let line = |text: &str| text.lines().nth(common).unwrap_or("(end of file)").to_owned();
     bail!(
-        "{CLI_REFERENCE}:{}: not what the commands say now; run `cargo xtask generate`\n  committed: {}\n  generated: {}",
+        "{place}:{}: not what the code says now; run `cargo xtask generate`\n  committed: {}\n  generated: {}",
         common + 1,
         line(&committed),
-        line(&fresh)
+        line(fresh)
     )
 }
 

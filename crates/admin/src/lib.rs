@@ -6,10 +6,12 @@
 
 pub mod api;
 pub mod client;
+mod lifetime;
 mod operator;
 mod resolve;
 mod routes;
 pub mod server;
 
 pub use client::{Address, Client, ClientError};
+pub use lifetime::Lifetime;
 pub use operator::{Counter, Operator};

@@ -79,8 +79,8 @@ impl StateFile for Kept {
 }
 
 enum Block {
-    List(RevocationList),
-    Agency(Certificate),
+    List(Box<RevocationList>),
+    Agency(Box<Certificate>),
 }
 
 /// Each for itself: one that is torn does not take the others with it.
@@ -89,10 +89,10 @@ fn blocks(text: &str) -> impl Iterator<Item = Result<Block, String>> {
         let block = format!("-----BEGIN {rest}");
         if rest.starts_with("X509 CRL-----") {
             let mut lists = RevocationList::from_pem_bundle(&block).map_err(|error| error.to_string())?;
-            lists.pop().map(Block::List).ok_or_else(String::new)
+            lists.pop().map(|list| Block::List(Box::new(list))).ok_or_else(String::new)
         } else {
             let mut agencies = Certificate::from_pem_bundle(&block).map_err(|error| error.to_string())?;
-            agencies.pop().map(Block::Agency).ok_or_else(String::new)
+            agencies.pop().map(|agency| Block::Agency(Box::new(agency))).ok_or_else(String::new)
         }
     })
 }
@@ -102,8 +102,8 @@ impl FromIterator<Block> for Kept {
         let mut kept = Self::default();
         for block in blocks {
             match block {
-                Block::List(list) => kept.lists.push(list),
-                Block::Agency(agency) => kept.agencies.push(agency),
+                Block::List(list) => kept.lists.push(*list),
+                Block::Agency(agency) => kept.agencies.push(*agency),
             }
         }
         kept

@@ -12,7 +12,7 @@ use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime, pem::P
 use sha2::{Digest, Sha256};
 use x509_cert::{Version, ext::pkix::BasicConstraints, name::Name};
 
-use crate::instant;
+use crate::{Stated, instant};
 
 const EC_PUBLIC_KEY: &str = "1.2.840.10045.2.1";
 const SECP256K1: &str = "1.3.132.0.10";
@@ -31,6 +31,7 @@ pub struct Certificate {
     serial: Vec<u8>,
     key: PublicKey,
     ca: bool,
+    stated: Stated,
     signed: Signed,
 }
 
@@ -64,6 +65,7 @@ impl Certificate {
         // A v1 certificate has no extensions; a broken basicConstraints makes no CA.
         let ca = matches!(tbs.get_extension::<BasicConstraints>(), Ok(Some((_, constraints))) if constraints.ca);
         let spki = tbs.subject_public_key_info().to_der().map_err(CertificateError::malformed)?;
+        let key = PublicKey::new(spki, tbs.subject_public_key_info());
         Ok(Self {
             version: tbs.version(),
             subject: Named::new(tbs.subject())?,
@@ -71,7 +73,8 @@ impl Certificate {
             not_before: instant::of(tbs.validity().not_before).as_secs(),
             not_after: instant::of(tbs.validity().not_after).as_secs(),
             serial: tbs.serial_number().as_bytes().to_vec(),
-            key: PublicKey::new(spki, tbs.subject_public_key_info()),
+            stated: Stated::by(tbs, &key.kind),
+            key,
             ca,
             signed: outer.signed()?,
             der,
@@ -145,6 +148,11 @@ impl Certificate {
         instant::at(self.not_after)
     }
 
+    /// The last instant, RFC 3339.
+    pub fn not_after_text(&self) -> String {
+        instant::text(self.not_after())
+    }
+
     /// The serial number in lower-case hexadecimal.
     pub fn serial(&self) -> String {
         hex::encode(&self.serial)
@@ -174,6 +182,11 @@ impl Certificate {
     /// Whether subject and issuer are one name, as in a root.
     pub fn is_self_issued(&self) -> bool {
         self.subject.der == self.issuer.der
+    }
+
+    /// The roles it states, whoever made it.
+    pub const fn stated_roles(&self) -> &Stated {
+        &self.stated
     }
 
     /// What kind of key it names.

@@ -10,7 +10,7 @@
 //!
 //! let (identity, policy) = Identity::load(&IdentityPaths::in_directory("node0/conf"))?;
 //! let judged = policy.judge(&identity.chain, rustls_pki_types::UnixTime::now());
-//! assert_eq!(judged?.node, identity.key.node_id());
+//! assert_eq!(judged?.node_id, Some(identity.key.node_id()));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -18,6 +18,7 @@ pub mod authority;
 mod certificate;
 mod chain;
 mod chain_error;
+mod credential;
 mod directory;
 mod file;
 mod inspect;
@@ -29,8 +30,9 @@ pub mod tls;
 
 pub use authority::AuthorityError;
 pub use certificate::{Certificate, CertificateError, KeyKind};
-pub use chain::{NodeCertificate, Policy, PolicyError, SharedPolicy};
+pub use chain::{Policy, PolicyError, SharedPolicy};
 pub use chain_error::{ChainError, Who};
+pub use credential::{Credential, Door, Role, RoleRule, Stated};
 pub use directory::{DirectoryError, Identity, IdentityPaths};
 pub use file::FileError;
 pub use inspect::{Summary, inspect};

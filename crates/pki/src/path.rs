@@ -3,7 +3,7 @@
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyUsage};
 
-use crate::{Certificate, ChainError, Who, tls};
+use crate::{Certificate, ChainError, Door, RoleRule, Stated, Who, tls};
 
 /// Most certificates in a presented chain, roots included.
 pub(crate) const MAX_CERTIFICATES: usize = 5;
@@ -16,6 +16,7 @@ pub(crate) const MAX_BYTES: usize = 16 * 1024;
 pub(crate) struct Anchors {
     certificates: Vec<Certificate>,
     trust: Vec<TrustAnchor<'static>>,
+    roles: RoleRule,
 }
 
 /// A chain that was verified: leaf, the intermediates that were needed, and the anchor it ends at.
@@ -35,6 +36,8 @@ pub(crate) enum Leaf {
     Client,
     /// The server of the channel port, likewise.
     Server,
+    /// To be looked at only.
+    Sight,
 }
 
 impl Anchors {
@@ -49,20 +52,45 @@ impl Anchors {
                     .map_err(|error| (index, error))
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { certificates, trust })
+        Ok(Self { certificates, trust, roles: RoleRule::default() })
+    }
+
+    pub(crate) fn with_roles(self, roles: RoleRule) -> Self {
+        Self { roles, ..self }
+    }
+
+    pub(crate) const fn roles(&self) -> RoleRule {
+        self.roles
     }
 
     pub(crate) fn certificates(&self) -> &[Certificate] {
         &self.certificates
     }
 
-    /// Checks signatures, validity (the anchor's too), versions and authority flags. Names are never compared.
+    /// Checks signatures, validity (the anchor's too), versions, authority flags, and the role. Names are never compared.
     pub(crate) fn verify(
         &self,
         chain: &[CertificateDer<'_>],
         now: UnixTime,
         purpose: Leaf,
     ) -> Result<Verified, ChainError> {
+        let verified = self.verify_chain(chain, now, purpose)?;
+        let leaf = &verified.leaf;
+        match purpose.door() {
+            Some(door) if !self.admits(leaf.stated_roles(), door) => Err(ChainError::OtherRole {
+                who: Who::named_by(leaf),
+                stated: leaf.stated_roles().clone(),
+                role: door.role(),
+            }),
+            _ => Ok(verified),
+        }
+    }
+
+    fn admits(&self, stated: &Stated, door: Door) -> bool {
+        self.roles.admits(door.role(), stated) || (door.takes_unstated() && *stated == Stated::Nothing)
+    }
+
+    fn verify_chain(&self, chain: &[CertificateDer<'_>], now: UnixTime, purpose: Leaf) -> Result<Verified, ChainError> {
         let mut certificates = read(chain)?.into_iter();
         let leaf = certificates.next().ok_or(ChainError::NoCertificate)?;
         if leaf.version() != 3 {
@@ -145,6 +173,17 @@ impl Anchors {
     fn has_namesake_of_issuer(&self, certificate: &Certificate) -> bool {
         let namesakes = || self.certificates.iter().filter(|one| one.subject_der() == certificate.issuer_der());
         namesakes().count() > 0 && !namesakes().any(|one| certificate.is_signed_by(one))
+    }
+}
+
+impl Leaf {
+    const fn door(self) -> Option<Door> {
+        match self {
+            Self::Node => Some(Door::P2p),
+            Self::Client => Some(Door::SdkPort),
+            Self::Server => Some(Door::SdkServer),
+            Self::Sight => None,
+        }
     }
 }
 

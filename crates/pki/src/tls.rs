@@ -19,7 +19,7 @@ mod secp256k1;
 pub(crate) mod v1_leaf;
 
 pub use channel::{
-    ChannelPaths, ChannelServerTls, ClientCertificate, RsaPaths, TlsConfigError, channel_client_config,
+    ChannelPaths, ChannelServerTls, RsaPaths, TlsConfigError, channel_client_config, channel_client_roles,
     channel_server_config, signing_key,
 };
 pub use key_exchange::{HYBRID_GROUPS, SECP256K1, SECP256K1_GROUP};
