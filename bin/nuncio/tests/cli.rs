@@ -4,6 +4,8 @@
 mod certificates;
 #[path = "cli/fisco.rs"]
 mod fisco;
+#[path = "cli/hostile_words.rs"]
+mod hostile_words;
 #[path = "cli/processes.rs"]
 mod processes;
 #[path = "cli/support.rs"]

@@ -1,7 +1,7 @@
 use futures::future::BoxFuture;
 use nuncio_identity::NodeId;
 
-use crate::api::{AccessEntry, Check, Failure, Info, Rule};
+use crate::api::{AccessEntry, Check, Failure, HeldList, Info, Rule};
 
 /// What the API needs besides the node itself: whoever keeps configuration, lists and logs. The daemon is one.
 ///
@@ -43,6 +43,12 @@ pub trait Operator: Send + Sync + 'static {
 
     /// Numbers that only grow, for monitoring, which the node itself does not count, such as the gateway's.
     fn counters(&self) -> Vec<Counter>;
+
+    /// The revocation lists in force whose signer is known.
+    fn lists(&self) -> Vec<HeldList>;
+
+    /// What the operator should see to, beyond what the node itself says, in words.
+    fn warnings(&self) -> Vec<String>;
 
     /// Conditions of readiness that the node itself does not know, such as the gateway's.
     fn checks(&self) -> Vec<Check>;

@@ -10,17 +10,19 @@ use std::{
 use futures::future::{BoxFuture, FutureExt};
 use nuncio_admin::{
     Counter, Operator,
-    api::{AccessEntry, Check, ErrorCode, Failure, Info, Rule},
+    api::{AccessEntry, Check, ErrorCode, Failure, HeldList, Info, Rule},
 };
 use nuncio_gateway::{Clients, Renewal};
 use nuncio_identity::NodeId;
 use nuncio_node::{NodeHandle, NodeSnapshot, Snapshot};
 use nuncio_pki::{Policy, SharedPolicy};
+use rustls_pki_types::UnixTime;
 
 use crate::{
     changes::{AccessChanges, ChangesError, PeerChanges},
     config::{Access, Config, Peer, Source},
     data_dir::DataDir,
+    list_expiry,
     logging::LogControl,
 };
 
@@ -80,14 +82,13 @@ impl State {
         nuncio_gateway::Access {
             allow: named(&self.config.gateway.allow),
             deny: named(&self.config.gateway.deny),
-            revocations: policy.crls().to_vec(),
-            authorities: policy.anchors().to_vec(),
+            lists: policy.lists().clone(),
         }
     }
 
     /// A policy with the access lists in force.
     pub(crate) fn restrict(&self, policy: Policy) -> Policy {
-        restrict(policy, &self.access, &self.config.access)
+        restrict(policy, &self.access, &self.config.access).with_crl_policy(self.config.identity.crl_policy.into())
     }
 }
 
@@ -229,6 +230,16 @@ impl Operator for Control {
     fn counters(&self) -> Vec<Counter> {
         let of_gateway = self.gateway.iter().flat_map(|_| self.clients.statistics().each().collect::<Vec<_>>());
         of_gateway.map(|(name, help, value)| Counter { name, help, value }).collect()
+    }
+
+    fn lists(&self) -> Vec<HeldList> {
+        let policy = self.policy.load();
+        let lists = policy.lists().iter().filter_map(|list| Some((policy.lists().series_of(list)?, list.issuer())));
+        lists.map(|(series, issuer)| HeldList { series: hex::encode(series), issuer }).collect()
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        list_expiry::warnings(self.policy.load().lists(), UnixTime::now())
     }
 
     fn checks(&self) -> Vec<Check> {

@@ -18,6 +18,7 @@ mod data_dir;
 mod error;
 mod expiry;
 mod kept_lists;
+mod list_expiry;
 pub mod logging;
 mod node_info;
 mod open_files;

@@ -66,7 +66,7 @@ impl Credentials {
             let (cert, ca) = (directory.join("sdk.crt"), directory.join("ca.crt"));
             return Self::load(CredentialsPaths { key: of_sdk, cert, ca, crl: Vec::new() }, Owner::Sdk);
         }
-        let IdentityPaths { key, cert, ca, crl } = IdentityPaths::in_directory(directory);
+        let IdentityPaths { key, cert, ca, crl, .. } = IdentityPaths::in_directory(directory);
         Self::load(CredentialsPaths { key, cert, ca, crl }, Owner::Node)
     }
 
@@ -187,7 +187,7 @@ fn node(
         return Ok(None);
     }
     let CredentialsPaths { key, cert, ca, crl } = paths.clone();
-    let paths = IdentityPaths { key, cert, ca, crl };
+    let paths = IdentityPaths { key, cert, ca, crl, sdk_ca: Vec::new() };
     let now = UnixTime::now();
     let instant = now.as_secs().clamp(leaf.not_before().as_secs(), leaf.not_after().as_secs());
     let instant = UnixTime::since_unix_epoch(std::time::Duration::from_secs(instant));

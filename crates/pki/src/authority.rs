@@ -8,6 +8,7 @@ mod error;
 mod issuer;
 mod layout;
 mod private_key;
+mod revoking;
 mod store;
 mod template;
 

@@ -18,6 +18,7 @@ const EC_PUBLIC_KEY: &str = "1.2.840.10045.2.1";
 const SECP256K1: &str = "1.3.132.0.10";
 const RSA: &str = "1.2.840.113549.1.1.1";
 const COMMON_NAME: &str = "2.5.4.3";
+const ORGANISATIONAL_UNIT: &str = "2.5.4.11";
 
 /// A parsed X.509 certificate, version 1 or 3. It keeps its DER; nothing about it has been verified.
 #[derive(Clone, PartialEq, Eq)]
@@ -130,6 +131,11 @@ impl Certificate {
         self.subject.common_name.clone()
     }
 
+    /// The subject's OU: what the authority says that it is for.
+    pub fn unit(&self) -> Option<String> {
+        self.subject.unit.clone()
+    }
+
     /// The issuer's CN: the agency, in a consortium's node certificate.
     pub fn issuer_common_name(&self) -> Option<String> {
         self.issuer.common_name.clone()
@@ -148,11 +154,6 @@ impl Certificate {
     /// The serial number in lower-case hexadecimal.
     pub fn serial(&self) -> String {
         hex::encode(&self.serial)
-    }
-
-    /// The SHA-256 of the DER in lower-case hexadecimal.
-    pub fn fingerprint(&self) -> String {
-        hex::encode(Sha256::digest(&self.der))
     }
 
     /// Whether it is version 1, the form without extensions that FISCO BCOS's tool makes for roots and RSA
@@ -190,6 +191,13 @@ impl Certificate {
     /// is checked.
     pub fn is_signed_by(&self, issuer: &Self) -> bool {
         self.issuer.der == issuer.subject.der && self.signed.verify(issuer.public_key())
+    }
+
+    /// The SHA-256 of its public key, whatever certificate names it: of a node ID where there is one, else of the subject
+    /// public key info.
+    pub fn key_id(&self) -> [u8; 32] {
+        let key = &self.key;
+        key.node.as_ref().map_or_else(|| Sha256::digest(&key.der), |node| Sha256::digest(node.as_bytes())).into()
     }
 
     pub(crate) fn subject_der(&self) -> &[u8] {
@@ -276,28 +284,29 @@ struct Named {
     der: Vec<u8>,
     text: String,
     common_name: Option<String>,
+    unit: Option<String>,
 }
 
 impl Named {
     fn new(name: &Name) -> Result<Self, CertificateError> {
         Ok(Self {
             der: name.to_der().map_err(CertificateError::malformed)?,
-            text: printable(&name.to_string()),
+            text: nuncio_plain::line(&name.to_string()).into_owned(),
             common_name: common_name(name),
+            unit: attribute(name, ORGANISATIONAL_UNIT),
         })
     }
 }
 
 /// The first CN of a name, without control characters.
 pub(crate) fn common_name(name: &Name) -> Option<String> {
-    name.iter()
-        .find(|attribute| attribute.oid.to_string() == COMMON_NAME)
-        .map(|attribute| printable(&String::from_utf8_lossy(attribute.value.value())))
+    attribute(name, COMMON_NAME)
 }
 
-/// A name comes from strangers and ends up in logs and terminals.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+fn attribute(name: &Name, oid: &str) -> Option<String> {
+    name.iter()
+        .find(|attribute| attribute.oid.to_string() == oid)
+        .map(|attribute| nuncio_plain::line(&String::from_utf8_lossy(attribute.value.value())).into_owned())
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -368,6 +377,11 @@ pub(crate) struct Signed {
 }
 
 impl Signed {
+    /// What is signed.
+    pub(crate) fn content(&self) -> &[u8] {
+        &self.tbs
+    }
+
     pub(crate) fn verify(&self, key: &SubjectPublicKeyInfoDer<'_>) -> bool {
         let Ok(key) = webpki::RawPublicKeyEntity::try_from(key) else { return false };
         crate::tls::CERTIFICATE_ALGORITHMS

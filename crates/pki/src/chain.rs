@@ -1,31 +1,28 @@
 //! What makes a node certificate acceptable.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use arc_swap::ArcSwap;
 use nuncio_identity::NodeId;
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::{
-    Certificate, ChainError, RevocationList, Who,
+    Certificate, ChainError, CrlPolicy, Edition, Lists, RevocationList, SignerError, Who,
+    lists::{MAX_BYTES, MAX_LISTS},
     path::{Anchors, Leaf, Verified},
 };
-
-/// Most revocation lists in one policy.
-const MAX_LISTS: usize = 64;
 
 /// What makes a node certificate acceptable: the authorities, their revocation lists, and who is allowed or denied.
 /// Immutable; a running node swaps it as a whole ([`SharedPolicy`]).
 ///
-/// A revocation list past its `nextUpdate` still revokes what it lists and does not stop the rest of the network:
-/// see [`stale_crls`](Self::stale_crls).
+/// A revocation list past its `nextUpdate` still revokes what it lists; whether it stops newcomers is the
+/// [`CrlPolicy`]'s.
 #[derive(Debug, Clone)]
 pub struct Policy {
     anchors: Anchors,
-    crls: Vec<RevocationList>,
+    /// Authorities of SDKs: they admit no node, but their lists count and spread likewise.
+    sdk_authorities: Vec<Certificate>,
+    lists: Lists,
     allow: BTreeSet<NodeId>,
     deny: BTreeSet<NodeId>,
 }
@@ -65,46 +62,80 @@ impl Policy {
             who: names[index].clone(),
             reason: error.to_string(),
         })?;
-        Ok(Self { anchors, crls: Vec::new(), allow: BTreeSet::new(), deny: BTreeSet::new() })
+        let (sdk_authorities, lists) = (Vec::new(), Lists::default());
+        Ok(Self { anchors, sdk_authorities, lists, allow: BTreeSet::new(), deny: BTreeSet::new() })
     }
 
-    /// Replaces the revocation lists. A list of an authority here must be signed by it; a list of an agency is checked
-    /// against that agency's certificate whenever a chain shows it.
+    /// Takes revocation lists of these authorities of SDKs too.
+    #[must_use]
+    pub fn with_sdk_authorities(mut self, authorities: Vec<Certificate>) -> Self {
+        self.sdk_authorities = authorities;
+        self
+    }
+
+    /// Sets what a missing or overdue list means.
+    #[must_use]
+    pub const fn with_crl_policy(mut self, policy: CrlPolicy) -> Self {
+        self.lists.policy = policy;
+        self
+    }
+
+    /// Replaces the revocation lists; of one authority's the newest stays. A list of an authority here must be signed by
+    /// it; a list of an agency counts for chains that show its certificate, and spreads once that is known, see
+    /// [`claim`](Self::claim).
     ///
     /// # Errors
-    /// When a list carries an authority's name but not its signature, or there are more than 64.
-    pub fn with_crls(mut self, crls: Vec<RevocationList>) -> Result<Self, PolicyError> {
-        if crls.len() > MAX_LISTS {
-            return Err(PolicyError::TooManyLists { lists: crls.len() });
-        }
-        for list in &crls {
-            let mut namesakes = self.anchors().iter().filter(|one| list.is_issued_in_name_of(one)).peekable();
-            if namesakes.peek().is_some() && !namesakes.any(|one| list.is_signed_by(one)) {
-                return Err(PolicyError::ForeignList { issuer: list.issuer(), number: list.number() });
+    /// When a list carries an authority's name but not its signature, or they are too many or too long.
+    pub fn with_crls(self, crls: Vec<RevocationList>) -> Result<Self, PolicyError> {
+        let mut lists = Lists::under(self.lists.policy);
+        for list in crls {
+            let namesakes = || self.authorities().filter(|one| list.is_issued_in_name_of(one));
+            match namesakes().find(|one| list.is_signed_by(one)) {
+                Some(signer) => drop(lists.put(list, signer)?),
+                None if namesakes().next().is_some() => return Err(PolicyError::foreign(&list)),
+                None => lists.hold(list)?,
             }
         }
-        self.crls = crls;
-        Ok(self)
+        Ok(Self { lists, ..self })
     }
 
-    /// Adds lists from elsewhere, such as those taken from the network in a former run: of each series the newest
-    /// stays. A list in the name of an authority here without its signature is left out, and so is what is over the
-    /// limit of 64.
+    /// Looks among `known` for the signers of lists whose signer was not known; they must stand below an authority.
     #[must_use]
-    pub fn with_newest(mut self, others: impl IntoIterator<Item = RevocationList>) -> Self {
+    pub fn claim(mut self, known: &[Certificate], now: UnixTime) -> Self {
+        for list in self.lists.take_unclaimed() {
+            let signer = known.iter().find(|one| list.is_signed_by(one) && self.vouch(one, known, now).is_ok());
+            // It had room before.
+            let _ = match signer {
+                Some(signer) => self.lists.put(list, signer).map(drop),
+                None => self.lists.hold(list),
+            };
+        }
+        self
+    }
+
+    /// Adds lists from elsewhere, such as those taken from the network in a former run, by the rules of
+    /// [`adopt`](Self::adopt); what these refuse is left out.
+    #[must_use]
+    pub fn with_newest(
+        mut self,
+        others: impl IntoIterator<Item = RevocationList>,
+        known: &[Certificate],
+        now: UnixTime,
+    ) -> Self {
         for list in others {
-            let mut namesakes = self.anchors().iter().filter(|one| list.is_issued_in_name_of(one)).peekable();
-            if namesakes.peek().is_some() && !namesakes.any(|one| list.is_signed_by(one)) {
-                continue;
-            }
-            match self.crls.iter().position(|known| known.series() == list.series()) {
-                Some(index) if self.crls[index].number() < list.number() => self.crls[index] = list,
-                Some(_) => {}
-                None if self.crls.len() < MAX_LISTS => self.crls.push(list),
-                None => {}
+            if let Ok(Some(newer)) = self.adopt(list, known, now) {
+                self = newer;
             }
         }
         self
+    }
+
+    /// The same with the lists in force under another policy, such as the one before a reload.
+    #[must_use]
+    pub fn with_newest_of(self, other: &Self, now: UnixTime) -> Self {
+        let signers: Vec<_> = other.lists.signers().cloned().collect();
+        let lists: Vec<_> = other.lists.iter().cloned().collect();
+        self.with_newest(lists, &signers, now)
     }
 
     /// Sets who may connect: an empty `allow` means everyone with a good certificate, `deny` beats `allow`.
@@ -120,9 +151,14 @@ impl Policy {
         self.anchors.certificates()
     }
 
+    /// Those whose lists are taken: the trusted authorities and those of SDKs.
+    pub(crate) fn authorities(&self) -> impl Iterator<Item = &Certificate> {
+        self.anchors().iter().chain(&self.sdk_authorities)
+    }
+
     /// The revocation lists in force.
-    pub fn crls(&self) -> &[RevocationList] {
-        &self.crls
+    pub const fn lists(&self) -> &Lists {
+        &self.lists
     }
 
     /// Who is allowed; empty means everyone.
@@ -140,51 +176,29 @@ impl Policy {
         !self.deny.contains(node) && (self.allow.is_empty() || self.allow.contains(node))
     }
 
-    /// One number that grows whenever a list is renewed: the sum of the lists' numbers, 0 without any.
-    pub fn crl_number(&self) -> u64 {
-        self.crls.iter().fold(0, |sum, list| sum.saturating_add(list.number()))
-    }
-
-    /// The newest number of each series of lists, see [`RevocationList::series`].
-    pub fn crl_numbers(&self) -> BTreeMap<[u8; 32], u64> {
-        let mut numbers = BTreeMap::new();
-        for list in &self.crls {
-            let newest = numbers.entry(list.series()).or_insert(0);
-            *newest = list.number().max(*newest);
-        }
-        numbers
-    }
-
-    /// Lists past their `nextUpdate`: they still revoke, but their authority should write new ones.
-    pub fn stale_crls(&self, now: UnixTime) -> impl Iterator<Item = &RevocationList> {
-        self.crls.iter().filter(move |list| list.next_update().is_some_and(|next| next.as_secs() < now.as_secs()))
-    }
-
-    /// Takes a list that came over the network, if it is news: signed by an authority here, or by one of `agencies`
-    /// that an authority here issued, and with a higher number than the list it replaces. `None` when it is not
-    /// newer.
+    /// Takes a list that came over the network, if it is news: signed by an authority here or of SDKs, or by one of
+    /// `known` that stands below them, neither ended nor revoked. `None` when it is not newer than the one it would
+    /// replace.
     ///
     /// # Errors
-    /// When nobody known signed it.
-    pub fn adopt(&self, list: RevocationList, agencies: &[Certificate]) -> Result<Option<Self>, PolicyError> {
-        let issued_here = |one: &&Certificate| one.is_ca() && self.anchors().iter().any(|root| one.is_signed_by(root));
-        let signer = self
-            .anchors()
-            .iter()
-            .chain(agencies.iter().filter(issued_here))
-            .find(|one| list.is_signed_by(one))
-            .ok_or_else(|| PolicyError::ForeignList { issuer: list.issuer(), number: list.number() })?;
-        let known = self.crls.iter().position(|old| old.is_signed_by(signer));
-        let mut next = self.clone();
-        match known {
-            Some(index) if self.crls[index].number() >= list.number() => return Ok(None),
-            Some(index) => next.crls[index] = list,
-            None if next.crls.len() >= MAX_LISTS => {
-                return Err(PolicyError::TooManyLists { lists: next.crls.len() + 1 });
+    /// When nobody known signed it, its signer may not, or there is no room.
+    pub fn adopt(
+        &self,
+        list: RevocationList,
+        known: &[Certificate],
+        now: UnixTime,
+    ) -> Result<Option<Self>, PolicyError> {
+        let mut refusal = PolicyError::foreign(&list);
+        for signer in self.authorities().chain(known).filter(|one| list.is_signed_by(one)) {
+            match self.vouch(signer, known, now) {
+                Ok(_) => {
+                    let mut next = self.clone();
+                    return Ok(next.lists.put(list, signer)?.then_some(next));
+                }
+                Err(source) => refusal = PolicyError::bad_signer(&list, source),
             }
-            None => next.crls.push(list),
         }
-        Ok(Some(next))
+        Err(refusal)
     }
 
     /// Judges a presented chain, leaf first, roots welcome and ignored: at most 5 certificates and 16 KiB.
@@ -193,6 +207,17 @@ impl Policy {
     /// The first check that failed, see [`ChainError`].
     pub fn judge(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<NodeCertificate, ChainError> {
         self.path(chain, now).map(|(certificate, _)| certificate)
+    }
+
+    /// Judges a newcomer's chain: as [`judge`](Self::judge) does, and where lists are required, whether each authority on
+    /// the way has a current one.
+    ///
+    /// # Errors
+    /// The first check that failed.
+    pub fn admit(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<NodeCertificate, ChainError> {
+        let (certificate, verified) = self.path(chain, now)?;
+        self.lists.refuse_unlisted(&verified, now)?;
+        Ok(certificate)
     }
 
     /// Judges and also says which certificates between leaf and authority were needed.
@@ -223,20 +248,20 @@ impl Policy {
         Ok((certificate, verified))
     }
 
-    /// A list counts only for certificates of the very key that signed it: two authorities may share one name.
     fn refuse_revoked(&self, verified: &Verified) -> Result<(), ChainError> {
-        for (certificate, issuer) in verified.links() {
-            let list = self.crls.iter().find(|list| list.lists(certificate) && list.is_signed_by(issuer));
-            if let Some(list) = list {
-                return Err(ChainError::Revoked {
-                    who: Who::named_by(certificate),
-                    serial: certificate.serial(),
-                    issuer: list.issuer(),
-                    crl_number: list.number(),
-                });
-            }
+        verified.links().try_for_each(|(certificate, issuer)| self.refuse_listed(certificate, issuer))
+    }
+
+    pub(crate) fn refuse_listed(&self, certificate: &Certificate, issuer: &Certificate) -> Result<(), ChainError> {
+        match self.lists.revoking(certificate, issuer) {
+            Some(list) => Err(ChainError::Revoked {
+                who: Who::named_by(certificate),
+                serial: certificate.serial(),
+                issuer: list.issuer(),
+                edition: list.edition().clone().into(),
+            }),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -261,24 +286,51 @@ pub enum PolicyError {
         /// How many.
         lists: usize,
     },
+    /// Longer lists than a policy holds.
+    #[error("revocation lists of {bytes} bytes in all; a node holds at most {MAX_BYTES}")]
+    TooLongLists {
+        /// Their bytes.
+        bytes: usize,
+    },
     /// A list by a stranger.
-    #[error("revocation list {number} of {issuer} is not signed by an authority that is trusted here")]
+    #[error("revocation list {edition} of {issuer} is not signed by an authority that is trusted here")]
     ForeignList {
         /// The name on it.
         issuer: String,
-        /// Its number.
-        number: u64,
+        /// Which it is.
+        edition: Edition,
+    },
+    /// A list by somebody who may not sign it.
+    #[error("revocation list {edition} of {issuer} does not count: {source}")]
+    BadSigner {
+        /// The name on it.
+        issuer: String,
+        /// Which it is.
+        edition: Edition,
+        /// Why.
+        source: Box<SignerError>,
     },
 }
 
 impl PolicyError {
+    fn foreign(list: &RevocationList) -> Self {
+        Self::ForeignList { issuer: list.issuer(), edition: list.edition().clone() }
+    }
+
+    fn bad_signer(list: &RevocationList, source: SignerError) -> Self {
+        Self::BadSigner { issuer: list.issuer(), edition: list.edition().clone(), source: source.into() }
+    }
+
     /// What mends it.
     pub fn hint(&self) -> String {
         match self {
             Self::NoAuthority | Self::NotAnAuthority { .. } => {
                 "nuncio cert inspect ca.crt; it must hold the consortium's root".into()
             }
-            Self::TooManyLists { .. } => "remove lists of authorities that are gone".into(),
+            Self::TooManyLists { .. } | Self::TooLongLists { .. } => {
+                "remove lists of authorities that are gone, and expired serials from lists".into()
+            }
+            Self::BadSigner { .. } => "nuncio cert inspect shows the list and the certificate of who signed it".into(),
             Self::ForeignList { .. } => {
                 "openssl crl -in ca.crl -noout -CAfile ca.crt; nuncio cert revoke writes a good list".into()
             }

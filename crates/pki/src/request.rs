@@ -13,7 +13,7 @@ use x509_cert::{
 use crate::{
     AuthorityError,
     authority::{Kind, PrivateKey, sign_structure, subject_of},
-    certificate::{Outer, Signed, common_name, pem_block, printable},
+    certificate::{Outer, Signed, common_name, pem_block},
 };
 
 const SECP256K1: &str = "1.3.132.0.10";
@@ -55,7 +55,7 @@ impl CertificateRequest {
         let info = CertReq::from_der(bytes).map_err(malformed)?.info;
         Ok(Self {
             der: bytes.to_vec(),
-            subject: printable(&info.subject.to_string()),
+            subject: nuncio_plain::line(&info.subject.to_string()).into_owned(),
             common_name: common_name(&info.subject).unwrap_or_default(),
             node: node_of(&info.public_key),
             public_key: info.public_key.to_der().map_err(malformed)?.into(),

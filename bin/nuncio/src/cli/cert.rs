@@ -7,9 +7,9 @@ use std::{
 
 use clap::{ValueEnum, value_parser};
 use nuncio_pki::{
-    Certificate, Summary,
+    Certificate, ListSummary, RevocationFile, Summary,
     authority::{Authority, CERTIFICATE_DAYS, Kind, Validity},
-    inspect,
+    inspect, inspect_lists,
 };
 use rustls_pki_types::UnixTime;
 use serde_json::json;
@@ -18,6 +18,9 @@ use crate::{
     failure::{Failure, causes},
     output::Output,
 };
+
+/// How a revocation list begins in PEM.
+const PEM_LIST: &[u8] = b"-----BEGIN X509 CRL-----";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -43,20 +46,23 @@ enum Action {
         #[command(flatten)]
         validity: Days,
     },
-    /// Say who a certificate is for, until when, and whether its chain holds
+    /// Say who a certificate is for, until when, and whether its chain holds and it is revoked; or what a revocation list says
     Inspect {
-        /// A PEM file with one certificate or more
+        /// A file with certificates (PEM), or with revocation lists (PEM or DER)
         file: PathBuf,
         /// The authorities to trust [default: ca.crt beside the file, else a root in the file]
         #[arg(long, value_name = "FILE")]
         ca: Option<PathBuf>,
+        /// The revocation lists to look in [default: ca.crl beside the file]
+        #[arg(long, value_name = "FILE")]
+        crl: Option<PathBuf>,
     },
-    /// Put a certificate on the authority's revocation list, ca.crl in its directory
+    /// Put a certificate on the revocation list of the authority that issued it, ca.crl in its directory
     Revoke {
-        /// The certificate
+        /// The certificate, or the directory with node.crt or sdk.crt
         file: PathBuf,
-        /// The directory of the authority that issued it
-        #[arg(long, value_name = "DIR")]
+        /// The directory of that authority, or one with it somewhere below
+        #[arg(long, value_name = "DIR", default_value = ".")]
         ca: PathBuf,
     },
     /// Replace a certificate by a new one for the same name and key
@@ -105,10 +111,15 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
             let issued = authority.issue(kind.into(), &name, &out, Validity::days(validity.days))?;
             tell("issued", issued.certificate(), &out, output)
         }
-        Action::Inspect { file, ca } => show(&inspect(&file, ca.as_deref(), UnixTime::now())?, output),
+        Action::Inspect { file, ca, .. } if holds_lists(&file) => {
+            inspect_lists(&file, ca.as_deref(), UnixTime::now())?.iter().try_for_each(|list| show_list(list, output))
+        }
+        Action::Inspect { file, ca, crl } => {
+            show(&inspect(&file, ca.as_deref(), crl.as_deref(), UnixTime::now())?, output)
+        }
         Action::Revoke { file, ca } => {
-            let authority = Authority::open(&ca)?;
-            let certificate = first(&file)?;
+            let certificate = first(&certificate_of(file))?;
+            let authority = Authority::open_issuer_of(&certificate, &ca)?;
             authority.revoke(&certificate)?;
             tell("revoked", &certificate, &authority.crl_path(), output)?;
             output.note("name the list in [identity] crl of one node; from there it spreads to all");
@@ -131,32 +142,68 @@ fn tell(done: &str, certificate: &Certificate, place: &Path, output: Output) -> 
 }
 
 fn show(summaries: &[Summary], output: Output) -> Result<(), Failure> {
-    if output.json {
-        return summaries.iter().try_for_each(|summary| output.object(summary));
+    summaries.iter().try_for_each(|summary| output.show_lines(summary, || lines_of(summary, output)))
+}
+
+fn lines_of(summary: &Summary, output: Output) -> Vec<String> {
+    let chain = match &summary.chain_problem {
+        None => output.good("valid"),
+        Some(problem) => format!("{}: {problem}", output.bad("not valid")),
+    };
+    let kind = if summary.is_ca { "authority" } else { "leaf" };
+    let mut lines = vec![
+        summary.subject.clone(),
+        format!("  issuer      {}", summary.issuer),
+        format!("  valid       {} to {}", summary.not_before, summary.not_after),
+        format!("  chain       {chain}"),
+    ];
+    if let Some(list) = &summary.revoked {
+        lines.push(format!("  revoked     {}", output.bad(&format!("yes, by revocation list {list}"))));
     }
-    for summary in summaries {
-        let chain = match &summary.chain_problem {
-            None => output.good("valid"),
-            Some(problem) => format!("{}: {problem}", output.bad("not valid")),
+    lines.extend([
+        format!("  key         {}, {kind}, X.509 v{}", summary.key, summary.version),
+        format!("  serial      {}", summary.serial),
+        format!("  fingerprint {}", summary.fingerprint),
+    ]);
+    if !summary.is_ca {
+        lines.extend(summary.node_id.iter().map(|node| format!("  node        {node}")));
+        lines.push(format!("  in lists    key:{}", summary.key_id));
+        lines.push(format!("              {}@{}", summary.serial, summary.issuer));
+    }
+    lines
+}
+
+fn show_list(list: &ListSummary, output: Output) -> Result<(), Failure> {
+    output.show_lines(list, || {
+        let next = match &list.next_update {
+            Some(next) if list.current => next.clone(),
+            Some(next) => output.bad(&format!("{next}, overdue")),
+            None => "not said".to_owned(),
         };
-        let kind = if summary.is_ca { "authority" } else { "leaf" };
-        output.line(&format!(
-            "{}\n  issuer      {}\n  valid       {} to {}\n  chain       {chain}\n  key         {}, {kind}, X.509 v{}\n  \
-             serial      {}\n  fingerprint {}",
-            summary.subject,
-            summary.issuer,
-            summary.not_before,
-            summary.not_after,
-            summary.key,
-            summary.version,
-            summary.serial,
-            summary.fingerprint,
-        ))?;
-        if let Some(node) = summary.node_id.as_ref().filter(|_| !summary.is_ca) {
-            output.line(&format!("  node        {node}"))?;
-        }
+        let signature = if list.signature_valid {
+            output.good("valid")
+        } else {
+            output.bad("by nobody in ca.crt; --ca names the authorities")
+        };
+        let mut lines = vec![
+            format!("revocation list {} of {}", list.number, list.issuer),
+            format!("  made        {}", list.this_update),
+            format!("  next        {next}"),
+            format!("  signature   {signature}"),
+            format!("  revokes     {} certificates", list.serials.len()),
+        ];
+        lines.extend(list.serials.iter().map(|serial| format!("              {serial}")));
+        lines
+    })
+}
+
+/// Whether a file holds revocation lists rather than certificates.
+fn holds_lists(file: &Path) -> bool {
+    let Ok(content) = fs::read(file) else { return false };
+    match RevocationFile::parse(&content) {
+        Ok(_) => true,
+        Err(_) => content.windows(PEM_LIST.len()).any(|window| window == PEM_LIST),
     }
-    Ok(())
 }
 
 fn first(file: &Path) -> Result<Certificate, Failure> {

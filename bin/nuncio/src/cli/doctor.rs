@@ -120,11 +120,11 @@ fn show(finding: &Finding, output: Output) -> Result<(), Failure> {
     let hint = (!finding.fix.is_empty()).then_some(finding.fix.as_str());
     let (check, severity) = (finding.check.as_str(), finding.severity.as_str());
     let shown = Shown { check, ok, severity, detail: finding.detail(), hint };
-    output.show(&shown, || {
+    output.show_lines(&shown, || {
         let mark = format!("{severity:5}");
         let mark = if ok { output.good(&mark) } else { output.bad(&mark) };
-        let fix = hint.map(|hint| format!("\n      hint: {hint}")).unwrap_or_default();
-        format!("{mark} {check}: {}{fix}", finding.detail())
+        let fix = hint.map(|hint| format!("      hint: {hint}"));
+        std::iter::once(format!("{mark} {check}: {}", finding.detail())).chain(fix).collect()
     })
 }
 

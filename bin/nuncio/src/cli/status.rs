@@ -2,6 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use nuncio_admin::api::Status;
+
 use super::{
     node::NodeArguments,
     text::{age, or_dash},
@@ -19,7 +21,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
     let client = arguments.node.connect()?;
     let status = client.status().await?;
-    output.show(&status, || {
+    output.show_lines(&status, || {
         let ready = if status.ready { output.good("ready") } else { output.bad("not ready") };
         [
             format!("node      {}", status.node_id),
@@ -33,8 +35,8 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
         ]
         .into_iter()
         .chain(duplicates_line(status.duplicate_identities, output))
-        .collect::<Vec<_>>()
-        .join("\n")
+        .chain(lists_lines(&status, output))
+        .collect()
     })
 }
 
@@ -50,6 +52,12 @@ fn certificate_line(end: u64, output: Output) -> String {
         7..30 => format!("cert      {words}; renew it: nuncio cert renew"),
         _ => format!("cert      {words}"),
     }
+}
+
+/// What the node warns of about revocation lists.
+fn lists_lines(status: &Status, output: Output) -> Vec<String> {
+    let about_lists = status.warnings.iter().filter(|warning| warning.contains("revocation list"));
+    about_lists.map(|warning| format!("lists     {}", output.bad(warning))).collect()
 }
 
 fn duplicates_line(count: u64, output: Output) -> Option<String> {

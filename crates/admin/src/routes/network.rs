@@ -14,7 +14,7 @@ use crate::{
 
 use super::{Context, health};
 
-const DAY: u64 = 86_400;
+pub(super) const DAY: u64 = 86_400;
 
 /// Days before the certificate's end from which the status warns.
 const WARNED_DAYS: u64 = 30;
@@ -38,12 +38,12 @@ pub(super) async fn status(State(context): State<Context>) -> Json<Status> {
         gateway: context.operator.info().gateway,
         certificate_not_after: snapshot.certificate_not_after,
         duplicate_identities: snapshot.duplicate_identities,
-        warnings: warnings(&snapshot, now()),
+        warnings: warnings(&snapshot, now()).into_iter().chain(context.operator.warnings()).collect(),
     })
 }
 
 /// Seconds since 1970.
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 

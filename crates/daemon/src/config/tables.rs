@@ -2,7 +2,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::{
     section::section,
-    value::{Interval, LogFormat, Node, Peer, Sdk, Size},
+    value::{CrlPolicy, Interval, LogFormat, Node, Peer, Sdk, Size},
 };
 
 section! {
@@ -14,8 +14,12 @@ section! {
         cert: PathBuf = "conf/node.crt".into(),
         /// The authorities whose nodes are admitted. Default: conf/ca.crt.
         ca: PathBuf = "conf/ca.crt".into(),
-        /// Certificate revocation lists of these authorities. Default: none.
+        /// Certificate revocation lists of these authorities, of agencies below them and of the authorities of SDKs: PEM or
+        /// DER, one or more in a file. Default: none.
         crl: Vec<PathBuf> = Vec::new(),
+        /// What it means that an authority has no list here, or one past its nextUpdate. soft: nothing. hard: nobody of that
+        /// authority is admitted, no node and no SDK; who is in stays. Default: soft.
+        crl_policy: CrlPolicy = CrlPolicy::Soft,
     }
 }
 
@@ -78,8 +82,8 @@ section! {
         rsa_cert: Option<PathBuf> = None,
         /// Whether an SDK must be of the node's own agency, by the node's certificate of the same kind. Default: true.
         same_agency: bool = true,
-        /// SDKs by public key or certificate fingerprint; as soon as one is here, all others are refused. Default: none,
-        /// everyone.
+        /// SDKs by key (128 hexadecimal digits or key:HASH), by certificate (SERIAL@ISSUER) or by its SHA-256 fingerprint, as
+        /// `nuncio cert inspect` shows them; as soon as one is here, all others are refused. Default: none, everyone.
         allow: Vec<Sdk> = Vec::new(),
         /// SDKs that are refused whatever else is said. Default: none.
         deny: Vec<Sdk> = Vec::new(),

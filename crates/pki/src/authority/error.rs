@@ -83,6 +83,14 @@ pub enum AuthorityError {
         /// Who was asked.
         authority: String,
     },
+    /// The revocation list in the folder is not the last that was made there.
+    #[error("{} is not the last list made here, which had the number 0x{number}: a new one would take revocations back", path.display())]
+    ListLost {
+        /// The list's file.
+        path: PathBuf,
+        /// The last number, hexadecimal.
+        number: String,
+    },
     /// No RSA key could be made or used.
     #[error("RSA: {reason}")]
     Rsa {
@@ -117,6 +125,10 @@ impl AuthorityError {
             Self::NotARoot { .. } => "give the root's folder with --ca".into(),
             Self::Expired { .. } => "make a new root with nuncio ca init and add it to every ca.crt first".into(),
             Self::NotIssuedHere { issuer, .. } => format!("give the folder of {issuer} with --ca"),
+            Self::ListLost { path, .. } => format!(
+                "put the last list back as {}: nodes keep it in revocations.pem of their data directory",
+                path.display()
+            ),
             Self::Name { .. } | Self::Rsa { .. } | Self::Encoding { .. } => return None,
         })
     }

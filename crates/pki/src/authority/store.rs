@@ -1,16 +1,13 @@
 use std::path::{Path, PathBuf};
 
-use rustls_pki_types::UnixTime;
 use x509_cert::Version;
 
 use super::{
-    AuthorityError, Issued, Issuer, Kind, PrivateKey, REVOCATION_DAYS, RevocationDates, Validity,
+    AuthorityError, Issued, Issuer, Kind, PrivateKey, Validity,
     issuer::new_key,
     layout::{bundle, create_directory, create_private, replace},
 };
-use crate::{
-    Certificate, CertificateRequest, DirectoryError, RevocationList, directory::read_certificates, file, instant,
-};
+use crate::{Certificate, CertificateRequest, directory::read_certificates, file, instant};
 
 /// A root or an agency in a folder.
 ///
@@ -114,31 +111,6 @@ impl Authority {
         Ok(chain[0].clone())
     }
 
-    /// Revokes a certificate that this authority issued: `ca.crl` in its folder gets a list with a higher number.
-    /// Lists of others in that file stay.
-    ///
-    /// # Errors
-    /// When this authority did not issue it, or `ca.crl` cannot be read or written.
-    pub fn revoke(&self, certificate: &Certificate) -> Result<RevocationList, AuthorityError> {
-        let path = self.crl_path();
-        let lists = if path.exists() {
-            RevocationList::from_pem_bundle(&file::read_text(&path)?)
-                .map_err(|source| DirectoryError::Crl { path: path.clone(), source })?
-        } else {
-            Vec::new()
-        };
-        let (own, others): (Vec<_>, Vec<_>) =
-            lists.into_iter().partition(|list| list.is_signed_by(self.issuer.certificate()));
-        let newest = own.iter().max_by_key(|list| list.number());
-        let now = UnixTime::now();
-        let dates =
-            RevocationDates { this_update: now, next_update: Validity::days_from(now, REVOCATION_DAYS).not_after };
-        let list = self.issuer.revoke(&[certificate], newest, dates)?;
-        let text: String = std::iter::once(&list).chain(&others).map(RevocationList::to_pem).collect();
-        replace(&path, text.as_bytes())?;
-        Ok(list)
-    }
-
     /// Where [`revoke`](Self::revoke) writes.
     pub fn crl_path(&self) -> PathBuf {
         self.directory.join("ca.crl")
@@ -164,7 +136,7 @@ impl Authority {
     /// # Errors
     /// When it cannot be read or written.
     pub fn channel_issuer(&self) -> Result<Issuer, AuthorityError> {
-        let directory = self.directory.join("channel");
+        let directory = channel_directory(&self.directory);
         if directory.join("ca.key").exists() {
             return open_issuer(&directory, "ca", &[]);
         }
@@ -189,6 +161,11 @@ impl Authority {
         }
         Ok(Validity { not_after: instant::at(validity.not_after.as_secs().min(last)), ..validity })
     }
+}
+
+/// Where the RSA authority of an authority in this folder is.
+pub(super) fn channel_directory(directory: &Path) -> PathBuf {
+    directory.join("channel")
 }
 
 fn open_issuer(directory: &Path, base: &str, above: &[Certificate]) -> Result<Issuer, AuthorityError> {

@@ -14,7 +14,7 @@ use rustls::{
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject};
 
 use crate::{
-    Certificate, DirectoryError, KeyKind, PolicyError, RevocationList, Who,
+    Certificate, ChainError, DirectoryError, KeyKind, Lists, PolicyError, RevocationList, Who,
     directory::read_certificates,
     file,
     path::{Anchors, Leaf, Verified},
@@ -108,6 +108,15 @@ impl ChannelServerTls {
         self.anchors.certificates()
     }
 
+    /// Judges a client again by the authorities here, which may be others than it was admitted by.
+    ///
+    /// # Errors
+    /// Why it would not be admitted.
+    pub fn judge_again(&self, client: &ClientCertificate) -> Result<(), ChainError> {
+        let chain: Vec<_> = client.path.presented().map(|one| one.der().clone()).collect();
+        self.anchors.verify(&chain, UnixTime::now(), Leaf::Client).map(drop)
+    }
+
     /// Who the client of an accepted connection is.
     ///
     /// # Errors
@@ -122,7 +131,6 @@ impl ChannelServerTls {
             issuer: leaf.issuer(),
             common_name: leaf.common_name(),
             node_id: leaf.node_id(),
-            fingerprint: leaf.fingerprint(),
             not_after: path.not_after(),
             path,
         })
@@ -141,24 +149,29 @@ pub struct ClientCertificate {
     pub common_name: Option<String>,
     /// The public key in a node ID's form; `None` for RSA clients.
     pub node_id: Option<NodeId>,
-    /// SHA-256 of the certificate, lower-case hexadecimal.
-    pub fingerprint: String,
     /// The last instant at which it is valid, and every authority above it.
     pub not_after: UnixTime,
     path: Verified,
 }
 
 impl ClientCertificate {
-    /// The list that revokes the certificate or an agency above it, if one does: signed by an authority above it or by
-    /// one of `authorities`.
-    pub fn revoked_by<'a>(
-        &self,
-        lists: &'a [RevocationList],
-        authorities: &[Certificate],
-    ) -> Option<&'a RevocationList> {
-        let lists_any = |list: &RevocationList| self.path.links().any(|(one, _)| list.lists(one));
-        let signed = |list: &RevocationList| self.path.issuers().chain(authorities).any(|one| list.is_signed_by(one));
-        lists.iter().find(|list| lists_any(list) && signed(list))
+    /// The certificate itself.
+    pub const fn certificate(&self) -> &Certificate {
+        &self.path.leaf
+    }
+
+    /// The list that revokes the certificate or an agency above it, if one does: signed by the very key that issued what
+    /// it revokes.
+    pub fn revoked_by<'a>(&'a self, lists: &'a Lists) -> Option<&'a RevocationList> {
+        self.path.links().find_map(|(certificate, issuer)| lists.revoking(certificate, issuer))
+    }
+
+    /// Where lists are required: refuses a client of an authority that has none that is current.
+    ///
+    /// # Errors
+    /// [`ChainError::NoCurrentList`].
+    pub fn refuse_unlisted(&self, lists: &Lists, now: UnixTime) -> Result<(), ChainError> {
+        lists.refuse_unlisted(&self.path, now)
     }
 }
 

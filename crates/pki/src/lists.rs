@@ -1,0 +1,178 @@
+//! The revocation lists in force.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use rustls_pki_types::UnixTime;
+use sha2::{Digest, Sha256};
+
+use crate::{Certificate, ChainError, PolicyError, RevocationList, SignerId, Who, path::Verified, revocation::Told};
+
+/// Most lists in force, and in all of them most bytes.
+pub(crate) const MAX_LISTS: usize = 64;
+pub(crate) const MAX_BYTES: usize = 64 << 20;
+
+/// What an authority's missing or overdue list means for those who want to come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum CrlPolicy {
+    /// Nothing: lists revoke what they name, whatever their age.
+    #[default]
+    Soft,
+    /// Nobody of that authority comes in. Who is in stays, or no newer list could come.
+    Hard,
+}
+
+/// The revocation lists in force, of each key that signs some the newest. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Lists {
+    signed: Vec<InForce>,
+    /// Of signers not met yet. They count for a chain that shows their signer.
+    unclaimed: Vec<RevocationList>,
+    pub(crate) policy: CrlPolicy,
+}
+
+#[derive(Debug, Clone)]
+struct InForce {
+    list: RevocationList,
+    signer: Arc<Certificate>,
+    id: SignerId,
+}
+
+impl Lists {
+    /// None yet.
+    pub(crate) fn under(policy: CrlPolicy) -> Self {
+        Self { policy, ..Self::default() }
+    }
+
+    /// Whether an authority without a current list is shut out.
+    pub const fn policy(&self) -> CrlPolicy {
+        self.policy
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &RevocationList> {
+        self.signed.iter().map(|one| &one.list).chain(&self.unclaimed)
+    }
+
+    /// Who signed them, as far as they are known, one for each list.
+    pub fn signers(&self) -> impl Iterator<Item = &Certificate> {
+        self.signed.iter().map(|one| &*one.signer)
+    }
+
+    /// How the lists are told to other nodes: the series, and the place in it, which grows.
+    pub fn told(&self) -> BTreeMap<[u8; 32], u64> {
+        self.signed.iter().map(InForce::told).collect()
+    }
+
+    /// The lists that are newer than, or missing from, what another node told, each with its signer.
+    pub fn newer_than<'a>(
+        &'a self,
+        held: &'a BTreeMap<[u8; 32], u64>,
+    ) -> impl Iterator<Item = (&'a RevocationList, &'a Certificate)> {
+        let is_newer = |one: &&InForce| {
+            let (series, place) = one.told();
+            held.get(&series).is_none_or(|held| *held < place)
+        };
+        self.signed.iter().filter(is_newer).map(|one| (&one.list, &*one.signer))
+    }
+
+    /// The series of a list, if its signer is known; see [`told`](Self::told).
+    pub fn series_of(&self, list: &RevocationList) -> Option<[u8; 32]> {
+        self.signed.iter().find(|one| one.list == *list).map(|one| one.told().0)
+    }
+
+    /// Whether there are lists whose signer is not known.
+    pub fn has_unclaimed(&self) -> bool {
+        !self.unclaimed.is_empty()
+    }
+
+    /// Those whose signer is not known: they are not told to others.
+    pub fn unclaimed(&self) -> &[RevocationList] {
+        &self.unclaimed
+    }
+
+    /// The list that revokes `certificate`, signed by the very key of `issuer`: two authorities may share one name.
+    pub(crate) fn revoking<'a>(
+        &'a self,
+        certificate: &Certificate,
+        issuer: &'a Certificate,
+    ) -> Option<&'a RevocationList> {
+        self.of(issuer).find(|list| list.lists(certificate))
+    }
+
+    /// Where lists are required: refuses a chain of which an authority has none that is current.
+    pub(crate) fn refuse_unlisted(&self, chain: &Verified, now: UnixTime) -> Result<(), ChainError> {
+        if self.policy == CrlPolicy::Soft {
+            return Ok(());
+        }
+        for (certificate, issuer) in chain.links() {
+            if !self.of(issuer).any(|list| list.is_current(now)) {
+                let overdue = self.of(issuer).find_map(RevocationList::next_update);
+                let who = Who::named_by(certificate);
+                return Err(ChainError::NoCurrentList { who, issuer: issuer.subject(), overdue });
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a list into force if it is newer than what its signer has there; says whether it is.
+    pub(crate) fn put(&mut self, list: RevocationList, signer: &Certificate) -> Result<bool, PolicyError> {
+        let id = SignerId::of(signer);
+        let known = self.signed.iter().position(|one| one.id == id);
+        if known.is_some_and(|index| !list.edition().is_newer_than(self.signed[index].list.edition())) {
+            return Ok(false);
+        }
+        let others = self.iter().filter(|one| known.is_none_or(|index| **one != self.signed[index].list));
+        require_room(&list, others)?;
+        let entry = InForce { list, signer: Arc::new(signer.clone()), id };
+        match known {
+            Some(index) => self.signed[index] = entry,
+            None => self.signed.push(entry),
+        }
+        Ok(true)
+    }
+
+    /// Holds a list whose signer is not known.
+    pub(crate) fn hold(&mut self, list: RevocationList) -> Result<(), PolicyError> {
+        require_room(&list, self.iter())?;
+        self.unclaimed.push(list);
+        Ok(())
+    }
+
+    /// Takes the lists out whose signer is not known.
+    pub(crate) fn take_unclaimed(&mut self) -> Vec<RevocationList> {
+        std::mem::take(&mut self.unclaimed)
+    }
+
+    fn of<'a>(&'a self, issuer: &'a Certificate) -> impl Iterator<Item = &'a RevocationList> {
+        let id = SignerId::of(issuer);
+        let signed = self.signed.iter().filter(move |one| one.id == id).map(|one| &one.list);
+        signed.chain(self.unclaimed.iter().filter(|list| list.is_signed_by(issuer)))
+    }
+}
+
+impl InForce {
+    fn told(&self) -> ([u8; 32], u64) {
+        match self.list.edition().told() {
+            Told::Numbered(number) => (self.id.0, number),
+            Told::Dated(second) => {
+                (Sha256::new().chain_update(self.id.0).chain_update(b"dated").finalize().into(), second)
+            }
+        }
+    }
+}
+
+fn require_room<'a>(
+    list: &RevocationList,
+    others: impl Iterator<Item = &'a RevocationList>,
+) -> Result<(), PolicyError> {
+    let count = |(lists, bytes), one: &RevocationList| (lists + 1, bytes + one.der().len());
+    let (lists, bytes) = others.fold((1, list.der().len()), count);
+    if lists > MAX_LISTS {
+        Err(PolicyError::TooManyLists { lists })
+    } else if bytes > MAX_BYTES {
+        Err(PolicyError::TooLongLists { bytes })
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,109 @@
+//! Who may sign revocation lists: an authority trusted here, or whom one of them, perhaps through others, has certified
+//! for it.
+
+use der::Decode;
+use rustls_pki_types::UnixTime;
+use sha2::{Digest, Sha256};
+use x509_cert::ext::pkix::KeyUsage;
+
+use crate::{Certificate, ChainError, Policy, Who, path};
+
+/// Most certificates between a signer and the authority above it.
+const MAX_DEPTH: usize = 3;
+
+/// A key and the name it signs under: to it belongs a series of lists. SHA-256 of both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SignerId(pub(crate) [u8; 32]);
+
+impl SignerId {
+    /// Of an authority's certificate.
+    pub fn of(certificate: &Certificate) -> Self {
+        let name = certificate.subject_der();
+        let length = (name.len() as u64).to_be_bytes();
+        Self(Sha256::new().chain_update(length).chain_update(name).chain_update(certificate.key_id()).finalize().into())
+    }
+}
+
+/// Why a certificate may not vouch for a list or an agency.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignerError {
+    /// No way leads from it to an authority.
+    #[error("{who} is not below an authority that is trusted here")]
+    Untrusted {
+        /// Whose certificate.
+        who: Box<Who>,
+    },
+    /// Its certificate says that it signs no lists.
+    #[error("the certificate of {who} does not let it sign revocation lists (key usage)")]
+    Usage {
+        /// Whose certificate.
+        who: Box<Who>,
+    },
+    /// It, or one above it, is outside its time or revoked.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+}
+
+impl Policy {
+    /// The authority at the top of the way on which `signer` may sign lists: an authority of nodes or SDKs here, or one
+    /// of `known` (at most three of them on the way). Every certificate on the way is in its time and not revoked.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub fn vouch<'a>(
+        &'a self,
+        signer: &'a Certificate,
+        known: &'a [Certificate],
+        now: UnixTime,
+    ) -> Result<&'a Certificate, SignerError> {
+        if !may_sign_lists(signer) {
+            return Err(SignerError::Usage { who: Who::named_by(signer) });
+        }
+        self.top_of(signer, known, now, MAX_DEPTH)
+    }
+
+    /// Goes up from a certificate to the one directly below an authority, or to the authority itself.
+    fn top_of<'a>(
+        &'a self,
+        certificate: &'a Certificate,
+        known: &'a [Certificate],
+        now: UnixTime,
+        depth: usize,
+    ) -> Result<&'a Certificate, SignerError> {
+        path::refuse_time(certificate, now)?;
+        if self.authorities().any(|one| one == certificate) {
+            return Ok(certificate);
+        }
+        let mut found = Err(SignerError::Untrusted { who: Who::named_by(certificate) });
+        let is_issuer = |one: &&Certificate| certificate.is_signed_by(one);
+        for authority in self.authorities().filter(is_issuer) {
+            let judged = path::refuse_time(authority, now);
+            match judged.and_then(|()| self.refuse_listed(certificate, authority)) {
+                Ok(()) => return Ok(certificate),
+                Err(error) => found = Err(error.into()),
+            }
+        }
+        if depth == 0 {
+            return found;
+        }
+        for issuer in known.iter().filter(|one| one.is_ca() && *one != certificate).filter(is_issuer) {
+            let top = self.top_of(issuer, known, now, depth - 1);
+            match top.and_then(|top| Ok(self.refuse_listed(certificate, issuer).map(|()| top)?)) {
+                Ok(top) => return Ok(top),
+                Err(error) => found = Err(error),
+            }
+        }
+        found
+    }
+}
+
+/// An authority whose certificate does not restrict its key, or anybody whose certificate names this use.
+fn may_sign_lists(certificate: &Certificate) -> bool {
+    let Ok(parsed) = x509_cert::Certificate::from_der(certificate.der()) else { return false };
+    match parsed.tbs_certificate().get_extension::<KeyUsage>() {
+        Ok(Some((_, usage))) => usage.crl_sign(),
+        Ok(None) => certificate.is_ca() || certificate.is_v1(),
+        Err(_) => false,
+    }
+}
