@@ -187,7 +187,7 @@ impl Admission {
             self.judge_again(network, now);
             if let Some(keeper) = &self.adoptions {
                 let policy = self.shared.policy.load();
-                keeper.send_replace(self.shared.agencies.behind(policy.lists().signers()));
+                keeper.send_replace(policy.lists().signers());
             }
         }
         is_changed

@@ -55,8 +55,7 @@ impl Certifier for PolicyCertifier {
     fn newer_lists(&self, held: &BTreeMap<IssuerId, u64>) -> (Vec<Bytes>, Vec<Bytes>) {
         let policy = self.0.policy.load();
         let held = held.iter().map(|(IssuerId(series), place)| (*series, *place)).collect();
-        let (lists, signers): (Vec<_>, Vec<_>) = policy.lists().newer_than(&held).unzip();
-        let agencies = self.0.agencies.behind(signers.into_iter());
+        let (lists, agencies) = policy.lists().newer_than(&held);
         (
             lists.iter().map(|list| Bytes::copy_from_slice(list.der())).collect(),
             agencies.iter().map(|agency| Bytes::copy_from_slice(agency.der())).collect(),

@@ -7,7 +7,7 @@ use nuncio_identity::NodeId;
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::{
-    Certificate, ChainError, CrlPolicy, Edition, Lists, RevocationList, SignerError, Who,
+    Certificate, ChainError, CrlPolicy, Edition, Lists, RevocationList, SignerError, SignerId, Who,
     lists::{MAX_BYTES, MAX_LISTS},
     path::{Anchors, Leaf, Verified},
 };
@@ -91,7 +91,7 @@ impl Policy {
         for list in crls {
             let namesakes = || self.authorities().filter(|one| list.is_issued_in_name_of(one));
             match namesakes().find(|one| list.is_signed_by(one)) {
-                Some(signer) => drop(lists.put(list, signer)?),
+                Some(signer) => drop(lists.put(list, SignerId::of(signer), Vec::new())?),
                 None if namesakes().next().is_some() => return Err(PolicyError::foreign(&list)),
                 None => lists.hold(list)?,
             }
@@ -103,10 +103,11 @@ impl Policy {
     #[must_use]
     pub fn claim(mut self, known: &[Certificate], now: UnixTime) -> Self {
         for list in self.lists.take_unclaimed() {
-            let signer = known.iter().find(|one| list.is_signed_by(one) && self.vouch(one, known, now).is_ok());
+            let mut signers = known.iter().filter(|one| list.is_signed_by(one));
+            let found = signers.find_map(|one| Some((SignerId::of(one), self.vouch(one, known, now).ok()?)));
             // It had room before.
-            let _ = match signer {
-                Some(signer) => self.lists.put(list, signer).map(drop),
+            let _ = match found {
+                Some((signer, way)) => self.lists.put(list, signer, way).map(drop),
                 None => self.lists.hold(list),
             };
         }
@@ -133,9 +134,8 @@ impl Policy {
     /// The same with the lists in force under another policy, such as the one before a reload.
     #[must_use]
     pub fn with_newest_of(self, other: &Self, now: UnixTime) -> Self {
-        let signers: Vec<_> = other.lists.signers().cloned().collect();
         let lists: Vec<_> = other.lists.iter().cloned().collect();
-        self.with_newest(lists, &signers, now)
+        self.with_newest(lists, &other.lists.signers(), now)
     }
 
     /// Sets who may connect: an empty `allow` means everyone with a good certificate, `deny` beats `allow`.
@@ -191,9 +191,9 @@ impl Policy {
         let mut refusal = PolicyError::foreign(&list);
         for signer in self.authorities().chain(known).filter(|one| list.is_signed_by(one)) {
             match self.vouch(signer, known, now) {
-                Ok(_) => {
+                Ok(way) => {
                     let mut next = self.clone();
-                    return Ok(next.lists.put(list, signer)?.then_some(next));
+                    return Ok(next.lists.put(list, SignerId::of(signer), way)?.then_some(next));
                 }
                 Err(source) => refusal = PolicyError::bad_signer(&list, source),
             }

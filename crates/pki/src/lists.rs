@@ -34,8 +34,9 @@ pub struct Lists {
 #[derive(Debug, Clone)]
 struct InForce {
     list: RevocationList,
-    signer: Arc<Certificate>,
     id: SignerId,
+    /// What others need to verify it: see [`Policy::vouch`](crate::Policy::vouch).
+    way: Arc<[Certificate]>,
 }
 
 impl Lists {
@@ -54,9 +55,9 @@ impl Lists {
         self.signed.iter().map(|one| &one.list).chain(&self.unclaimed)
     }
 
-    /// Who signed them, as far as they are known, one for each list.
-    pub fn signers(&self) -> impl Iterator<Item = &Certificate> {
-        self.signed.iter().map(|one| &*one.signer)
+    /// The certificates that lead from their signers up to authorities here, each once.
+    pub fn signers(&self) -> Vec<Certificate> {
+        distinct(self.signed.iter().flat_map(|one| one.way.iter()))
     }
 
     /// How the lists are told to other nodes: the series, and the place in it, which grows.
@@ -64,16 +65,16 @@ impl Lists {
         self.signed.iter().map(InForce::told).collect()
     }
 
-    /// The lists that are newer than, or missing from, what another node told, each with its signer.
-    pub fn newer_than<'a>(
-        &'a self,
-        held: &'a BTreeMap<[u8; 32], u64>,
-    ) -> impl Iterator<Item = (&'a RevocationList, &'a Certificate)> {
+    /// The lists that are newer than, or missing from, what another node told, and the certificates that lead from their
+    /// signers up to authorities, each once.
+    pub fn newer_than(&self, held: &BTreeMap<[u8; 32], u64>) -> (Vec<RevocationList>, Vec<Certificate>) {
         let is_newer = |one: &&InForce| {
             let (series, place) = one.told();
             held.get(&series).is_none_or(|held| *held < place)
         };
-        self.signed.iter().filter(is_newer).map(|one| (&one.list, &*one.signer))
+        let newer: Vec<_> = self.signed.iter().filter(is_newer).collect();
+        let lists = newer.iter().map(|one| one.list.clone()).collect();
+        (lists, distinct(newer.iter().flat_map(|one| one.way.iter())))
     }
 
     /// The series of a list, if its signer is known; see [`told`](Self::told).
@@ -115,16 +116,21 @@ impl Lists {
         Ok(())
     }
 
-    /// Puts a list into force if it is newer than what its signer has there; says whether it is.
-    pub(crate) fn put(&mut self, list: RevocationList, signer: &Certificate) -> Result<bool, PolicyError> {
-        let id = SignerId::of(signer);
+    /// Puts a list into force if it is newer than what its signer has there; says whether it is. `way` leads from the
+    /// signer up to an authority.
+    pub(crate) fn put(
+        &mut self,
+        list: RevocationList,
+        id: SignerId,
+        way: Vec<Certificate>,
+    ) -> Result<bool, PolicyError> {
         let known = self.signed.iter().position(|one| one.id == id);
         if known.is_some_and(|index| !list.edition().is_newer_than(self.signed[index].list.edition())) {
             return Ok(false);
         }
         let others = self.iter().filter(|one| known.is_none_or(|index| **one != self.signed[index].list));
         require_room(&list, others)?;
-        let entry = InForce { list, signer: Arc::new(signer.clone()), id };
+        let entry = InForce { list, id, way: way.into() };
         match known {
             Some(index) => self.signed[index] = entry,
             None => self.signed.push(entry),
@@ -160,6 +166,16 @@ impl InForce {
             }
         }
     }
+}
+
+fn distinct<'a>(certificates: impl Iterator<Item = &'a Certificate>) -> Vec<Certificate> {
+    let mut distinct = Vec::new();
+    for certificate in certificates {
+        if !distinct.contains(certificate) {
+            distinct.push(certificate.clone());
+        }
+    }
+    distinct
 }
 
 fn require_room<'a>(

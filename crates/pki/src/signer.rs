@@ -46,41 +46,41 @@ pub enum SignerError {
 }
 
 impl Policy {
-    /// The authority at the top of the way on which `signer` may sign lists: an authority of nodes or SDKs here, or one
-    /// of `known` (at most three of them on the way). Every certificate on the way is in its time and not revoked.
+    /// The way on which `signer` may sign lists: itself, then the certificates of `known` above it (at most three), up to the
+    /// one below an authority of nodes or SDKs here; empty when it is such an authority. Every certificate on the way is in
+    /// its time and not revoked.
     ///
     /// # Errors
     /// Why it may not.
-    pub fn vouch<'a>(
-        &'a self,
-        signer: &'a Certificate,
-        known: &'a [Certificate],
+    pub fn vouch(
+        &self,
+        signer: &Certificate,
+        known: &[Certificate],
         now: UnixTime,
-    ) -> Result<&'a Certificate, SignerError> {
+    ) -> Result<Vec<Certificate>, SignerError> {
         if !may_sign_lists(signer) {
             return Err(SignerError::Usage { who: Who::named_by(signer) });
         }
-        self.top_of(signer, known, now, MAX_DEPTH)
+        self.way_up(signer, known, now, MAX_DEPTH)
     }
 
-    /// Goes up from a certificate to the one directly below an authority, or to the authority itself.
-    fn top_of<'a>(
-        &'a self,
-        certificate: &'a Certificate,
-        known: &'a [Certificate],
+    fn way_up(
+        &self,
+        certificate: &Certificate,
+        known: &[Certificate],
         now: UnixTime,
         depth: usize,
-    ) -> Result<&'a Certificate, SignerError> {
+    ) -> Result<Vec<Certificate>, SignerError> {
         path::refuse_time(certificate, now)?;
         if self.authorities().any(|one| one == certificate) {
-            return Ok(certificate);
+            return Ok(Vec::new());
         }
         let mut found = Err(SignerError::Untrusted { who: Who::named_by(certificate) });
         let is_issuer = |one: &&Certificate| certificate.is_signed_by(one);
         for authority in self.authorities().filter(is_issuer) {
             let judged = path::refuse_time(authority, now);
             match judged.and_then(|()| self.refuse_listed(certificate, authority)) {
-                Ok(()) => return Ok(certificate),
+                Ok(()) => return Ok(vec![certificate.clone()]),
                 Err(error) => found = Err(error.into()),
             }
         }
@@ -88,9 +88,9 @@ impl Policy {
             return found;
         }
         for issuer in known.iter().filter(|one| one.is_ca() && *one != certificate).filter(is_issuer) {
-            let top = self.top_of(issuer, known, now, depth - 1);
-            match top.and_then(|top| Ok(self.refuse_listed(certificate, issuer).map(|()| top)?)) {
-                Ok(top) => return Ok(top),
+            let above = self.way_up(issuer, known, now, depth - 1);
+            match above.and_then(|above| Ok(self.refuse_listed(certificate, issuer).map(|()| above)?)) {
+                Ok(above) => return Ok(std::iter::once(certificate.clone()).chain(above).collect()),
                 Err(error) => found = Err(error),
             }
         }

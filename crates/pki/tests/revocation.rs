@@ -97,14 +97,14 @@ fn lists_without_a_number_follow_each_other_by_their_date() {
     assert!(adopt(&policy, &first).is_none() && adopt(&policy, &second).is_none());
     let held = policy.lists().told();
     let newer = adopt(&policy, &third).unwrap();
-    assert_eq!(newer.lists().newer_than(&held).map(|(list, _)| list.clone()).collect::<Vec<_>>(), [third]);
+    assert_eq!(newer.lists().newer_than(&held).0, [third]);
     // The authority begins to number its lists.
     fs::write(directory.path().join("number"), "01\n").unwrap();
     let numbered = gencrl(directory.path(), "numbered", "");
     let held = newer.lists().told();
     let newest = adopt(&newer, &numbered).unwrap();
     assert_eq!(newest.lists().iter().count(), 1, "it replaces the other");
-    assert_eq!(newest.lists().newer_than(&held).count(), 1, "and others are told of it");
+    assert_eq!(newest.lists().newer_than(&held).0.len(), 1, "and others are told of it");
 }
 
 #[test]
@@ -236,6 +236,35 @@ fn the_authority_that_issued_a_certificate_is_found_below_a_folder() {
     let foreign = consortium().agency.issuer().issue(Kind::Node, "x", Validity::days(9)).unwrap();
     let error = Authority::open_issuer_of(foreign.certificate(), directory.path()).unwrap_err();
     assert!(matches!(&error, AuthorityError::NotIssuedHere { .. }), "{error}");
+}
+
+#[test]
+fn the_list_of_an_rsa_authority_spreads_among_nodes_that_do_not_trust_it() {
+    let Consortium { directory, root, agency } = consortium();
+    let sdk = agency.issue(Kind::SdkRsa, "sdk", &directory.path().join("sdk"), Validity::days(9)).unwrap();
+    let list = agency.revoke(sdk.certificate()).unwrap();
+    let file = RevocationFile::read(&agency.crl_path()).unwrap();
+    let policy = Policy::new(vec![root.certificate().clone()]).unwrap();
+    let loaded = policy.clone().with_crls(file.lists).unwrap();
+    assert!(loaded.lists().has_unclaimed() && loaded.lists().told().is_empty());
+    let loaded = loaded.claim(&file.certificates, now());
+    assert_eq!(loaded.lists().told().len(), 1, "with what stands beside it in the file");
+    assert!(policy.adopt(list.clone(), &file.certificates, now()).unwrap().is_some());
+    // A node that trusts the authority itself tells of it under the same name.
+    let rsa = agency.channel_issuer().unwrap();
+    let serving = policy.clone().with_sdk_authorities(vec![rsa.certificate().clone()]);
+    let adopted = serving.adopt(list, &[], now()).unwrap().unwrap();
+    assert_eq!(adopted.lists().told(), loaded.lists().told());
+    // What lets it sign lists lets it issue nothing.
+    let node = rsa.issue(Kind::Node, "node", Validity::days(9)).unwrap();
+    let shown = [&node.chain[..1], &file.certificates].concat();
+    assert!(policy.judge(&chain(&shown), now()).is_err());
+    // A leaf signs no lists.
+    let leaf = agency.issuer().issue(Kind::Node, "node", Validity::days(9)).unwrap();
+    let certificate = leaf.certificate().clone();
+    let by_leaf = Issuer::from_parts(leaf.key, vec![certificate.clone()]).revoke(&[], None, dates()).unwrap();
+    let known = [certificate, agency.certificate().clone()];
+    assert!(policy.adopt(by_leaf, &known, now()).unwrap_err().to_string().contains("key usage"));
 }
 
 #[test]

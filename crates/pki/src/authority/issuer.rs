@@ -213,6 +213,24 @@ impl Issuer {
             .map_err(|source| AuthorityError::Encoding { reason: source.to_string() })
     }
 
+    /// A certificate by which this issuer lets another authority's key sign revocation lists, and nothing else, under that
+    /// authority's name: so nodes that do not trust that authority take and pass on its lists.
+    ///
+    /// # Errors
+    /// When a value does not fit X.509.
+    pub fn vouch_for_lists_of(&self, authority: &Certificate) -> Result<Certificate, AuthorityError> {
+        let own = self.certificate();
+        let template = Template {
+            role: Role::Lists,
+            version: Version::V3,
+            subject: Name::from_der(authority.subject_der())?,
+            key: SubjectPublicKeyInfo::from_der(authority.public_key().as_ref())?,
+            validity: Validity { not_before: own.not_before(), not_after: own.not_after() },
+            issuer: Some(own),
+        };
+        template.sign(&self.key)
+    }
+
     /// Its own certificate.
     pub fn certificate(&self) -> &Certificate {
         &self.chain[0]

@@ -14,7 +14,7 @@ use super::{
     store::channel_directory,
 };
 use crate::{
-    Certificate, RevocationFile, RevocationList,
+    Certificate, RevocationFile, RevocationList, SignerId,
     directory::read_certificates,
     file, instant,
     revocation::{compare, newest},
@@ -82,11 +82,25 @@ impl Authority {
         }
         let list = issuer.revoke(&[certificate], last.as_ref(), dates(last.as_ref()))?;
         let lists = std::iter::once(&list).chain(&others).map(RevocationList::to_pem);
-        let text: String = lists.chain(held.certificates.iter().map(Certificate::to_pem)).collect();
+        let certificates = self.with_signers(held.certificates, issuer)?;
+        let text: String = lists.chain(certificates.iter().map(Certificate::to_pem)).collect();
         replace(&path, text.as_bytes())?;
         let number = list.edition().number().map(hex::encode).unwrap_or_default();
         replace(&numbers, format!("{number}\n").as_bytes())?;
         Ok(list)
+    }
+
+    /// What nodes need that know neither this agency nor its RSA authority, beside the lists.
+    fn with_signers(&self, mut held: Vec<Certificate>, signer: &Issuer) -> Result<Vec<Certificate>, AuthorityError> {
+        let (own, signer) = (self.certificate(), signer.certificate());
+        if self.issuer().chain().len() > 1 && !held.contains(own) {
+            held.push(own.clone());
+        }
+        let is_vouched = |one: &Certificate| SignerId::of(one) == SignerId::of(signer) && one.is_signed_by(own);
+        if signer != own && !held.iter().any(is_vouched) {
+            held.push(self.issuer().vouch_for_lists_of(signer)?);
+        }
+        Ok(held)
     }
 
     /// The RSA authority and its folder, if it issued the certificate and this authority itself did not.

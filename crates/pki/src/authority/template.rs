@@ -63,6 +63,8 @@ pub(crate) enum Role {
     Agency,
     Node,
     Sdk,
+    /// Signs revocation lists and nothing else.
+    Lists,
 }
 
 /// Everything a certificate says.
@@ -93,6 +95,7 @@ pub(crate) fn subject(role: Role, name: &str) -> Result<Name, AuthorityError> {
         Role::Agency => "agency",
         Role::Node => "node",
         Role::Sdk => "sdk",
+        Role::Lists => "lists",
     };
     // RFC 4514 text runs backwards: the tool's subjects begin with the CN.
     Name::from_str(&format!("OU={unit},O={ORGANISATION},CN={name}")).map_err(|_| refusal())
@@ -126,10 +129,12 @@ impl Template<'_> {
     fn extensions(&self) -> Result<Extensions, AuthorityError> {
         let ca = matches!(self.role, Role::Root | Role::Agency);
         let path_len_constraint = (self.role == Role::Agency).then_some(0);
-        let usages: FlagSet<KeyUsages> = if ca {
-            KeyUsages::KeyCertSign | KeyUsages::CRLSign
-        } else {
-            KeyUsages::DigitalSignature | KeyUsages::NonRepudiation | KeyUsages::KeyEncipherment
+        let usages: FlagSet<KeyUsages> = match self.role {
+            Role::Root | Role::Agency => KeyUsages::KeyCertSign | KeyUsages::CRLSign,
+            Role::Node | Role::Sdk => {
+                KeyUsages::DigitalSignature | KeyUsages::NonRepudiation | KeyUsages::KeyEncipherment
+            }
+            Role::Lists => KeyUsages::CRLSign.into(),
         };
         let own = key_identifier(&self.key)?;
         let mut extensions = vec![
