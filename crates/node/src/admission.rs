@@ -195,7 +195,7 @@ impl Admission {
 
     /// Finds the signers of lists that came from files before their agencies were known; says whether there were any.
     fn claim(&self, now: UnixTime) -> bool {
-        if !self.shared.policy.load().lists().has_unclaimed() {
+        if !self.shared.policy.load().lacks_signers() {
             return false;
         }
         let agencies = self.shared.agencies.all();

@@ -99,9 +99,21 @@ impl Policy {
         Ok(Self { lists, ..self })
     }
 
-    /// Looks among `known` for the signers of lists whose signer was not known; they must stand below an authority.
+    /// Whether [`claim`](Self::claim) has something to look for.
+    pub fn lacks_signers(&self) -> bool {
+        !self.lists.unclaimed().is_empty() || self.lists.without_a_way(self.anchors()).next().is_some()
+    }
+
+    /// Looks among `known` for the signers of lists whose signer was not known, and for the ways to lists of SDK
+    /// authorities, which others may not trust; they must stand below an authority.
     #[must_use]
     pub fn claim(mut self, known: &[Certificate], now: UnixTime) -> Self {
+        for id in self.lists.without_a_way(self.anchors()).collect::<Vec<_>>() {
+            let mut signers = known.iter().filter(|one| SignerId::of(one) == id);
+            if let Some(way) = signers.find_map(|one| self.vouch(one, known, now).ok()) {
+                self.lists.set_way(id, way);
+            }
+        }
         for list in self.lists.take_unclaimed() {
             let mut signers = known.iter().filter(|one| list.is_signed_by(one));
             let found = signers.find_map(|one| Some((SignerId::of(one), self.vouch(one, known, now).ok()?)));
@@ -189,7 +201,9 @@ impl Policy {
         now: UnixTime,
     ) -> Result<Option<Self>, PolicyError> {
         let mut refusal = PolicyError::foreign(&list);
-        for signer in self.authorities().chain(known).filter(|one| list.is_signed_by(one)) {
+        // Those of SDKs last: others may need the way to them.
+        let signers = self.anchors().iter().chain(known).chain(&self.sdk_authorities);
+        for signer in signers.filter(|one| list.is_signed_by(one)) {
             match self.vouch(signer, known, now) {
                 Ok(way) => {
                     let mut next = self.clone();

@@ -82,11 +82,6 @@ impl Lists {
         self.signed.iter().find(|one| one.list == *list).map(|one| one.told().0)
     }
 
-    /// Whether there are lists whose signer is not known.
-    pub fn has_unclaimed(&self) -> bool {
-        !self.unclaimed.is_empty()
-    }
-
     /// Those whose signer is not known: they are not told to others.
     pub fn unclaimed(&self) -> &[RevocationList] {
         &self.unclaimed
@@ -143,6 +138,19 @@ impl Lists {
         require_room(&list, self.iter())?;
         self.unclaimed.push(list);
         Ok(())
+    }
+
+    /// The signers that are no authorities of nodes, and to whom no way is known that others could verify.
+    pub(crate) fn without_a_way(&self, anchors: &[Certificate]) -> impl Iterator<Item = SignerId> {
+        let anchors: Vec<_> = anchors.iter().map(SignerId::of).collect();
+        let lacks = move |one: &&InForce| one.way.is_empty() && !anchors.contains(&one.id);
+        self.signed.iter().filter(lacks).map(|one| one.id)
+    }
+
+    pub(crate) fn set_way(&mut self, signer: SignerId, way: Vec<Certificate>) {
+        if let Some(one) = self.signed.iter_mut().find(|one| one.id == signer) {
+            one.way = way.into();
+        }
     }
 
     /// Takes the lists out whose signer is not known.

@@ -246,15 +246,21 @@ fn the_list_of_an_rsa_authority_spreads_among_nodes_that_do_not_trust_it() {
     let file = RevocationFile::read(&agency.crl_path()).unwrap();
     let policy = Policy::new(vec![root.certificate().clone()]).unwrap();
     let loaded = policy.clone().with_crls(file.lists).unwrap();
-    assert!(loaded.lists().has_unclaimed() && loaded.lists().told().is_empty());
+    assert!(loaded.lacks_signers() && loaded.lists().told().is_empty());
     let loaded = loaded.claim(&file.certificates, now());
     assert_eq!(loaded.lists().told().len(), 1, "with what stands beside it in the file");
     assert!(policy.adopt(list.clone(), &file.certificates, now()).unwrap().is_some());
     // A node that trusts the authority itself tells of it under the same name.
     let rsa = agency.channel_issuer().unwrap();
     let serving = policy.clone().with_sdk_authorities(vec![rsa.certificate().clone()]);
-    let adopted = serving.adopt(list, &[], now()).unwrap().unwrap();
+    let adopted = serving.adopt(list.clone(), &[], now()).unwrap().unwrap();
     assert_eq!(adopted.lists().told(), loaded.lists().told());
+    // It passes on what others need, whether the list came with it or before it.
+    assert!(adopted.lists().signers().is_empty() && adopted.lacks_signers());
+    let with_way = serving.adopt(list, &file.certificates, now()).unwrap().unwrap();
+    for passing in [adopted.claim(&file.certificates, now()), with_way] {
+        assert_eq!(passing.lists().signers().len(), 2, "who signed it, and the agency");
+    }
     // What lets it sign lists lets it issue nothing.
     let node = rsa.issue(Kind::Node, "node", Validity::days(9)).unwrap();
     let shown = [&node.chain[..1], &file.certificates].concat();
