@@ -13,7 +13,7 @@ use nuncio_channel_protocol::{
     TopicVerdict, TopicVerification, heartbeat,
 };
 use nuncio_identity::{NodeId, NodeKey};
-use nuncio_pki::{Certificate, KeyFile, RevocationList};
+use nuncio_pki::{Certificate, KeyFile, RevocationFile, RevocationList};
 use nuncio_wire::{
     SigningContext, amop, announcement,
     length_prefixed::{self, Frame},
@@ -207,6 +207,7 @@ pub fn verdict(data: &[u8]) {
 /// Certificates and revocation lists.
 pub fn certificate_pem(data: &[u8]) {
     let _ = RevocationList::from_der(data);
+    let _ = RevocationFile::parse(data);
     let _ = Certificate::from_der(data.to_vec().into()).map(|certificate| describe(&certificate));
     let _ = RevocationList::from_pem_bundle(data);
     for certificate in Certificate::from_pem_bundle(data).unwrap_or_default() {

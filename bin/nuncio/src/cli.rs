@@ -6,6 +6,7 @@ mod bench;
 mod broadcast;
 mod ca;
 mod cert;
+mod certs;
 mod completions;
 pub(crate) mod config;
 mod doctor;
@@ -66,6 +67,8 @@ enum Command {
     Peers(peers::Arguments),
     /// Every node known in the network, linked or not
     Nodes(nodes::Arguments),
+    /// The certificates of the whole network: who, until when, by whom, and which revocation lists each node holds
+    Certs(certs::Arguments),
     /// The way to a node, hop by hop
     Route(route::Arguments),
     /// AMOP topics known in the network
@@ -149,6 +152,7 @@ async fn execute(command: Command, output: Output) -> Result<(), Failure> {
         Command::Status(arguments) => status::run(arguments, output).await,
         Command::Peers(arguments) => peers::run(arguments, output).await,
         Command::Nodes(arguments) => nodes::run(arguments, output).await,
+        Command::Certs(arguments) => certs::run(arguments, output).await,
         Command::Route(arguments) => route::run(arguments, output).await,
         Command::Topics(arguments) => topics::run(arguments, output).await,
         Command::Access(arguments) => access::run(arguments, output).await,

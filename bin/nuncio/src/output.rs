@@ -10,6 +10,10 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 
+const GREEN: &str = "\x1b[32m";
+const RED: &str = "\x1b[31m";
+const PLAIN: &str = "\x1b[0m";
+
 /// How this run of the program speaks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Output {
@@ -33,21 +37,32 @@ impl Output {
         }
     }
 
-    /// One line of data.
+    /// One line of data. What is harmful in it becomes visible: remotes may have written parts of it.
     pub(crate) fn line(self, text: &str) -> Result<(), Failure> {
-        self.bytes(format!("{text}\n").as_bytes())
+        self.bytes(format!("{}\n", self.harmless(text)).as_bytes())
+    }
+
+    /// Several lines, written at once.
+    pub(crate) fn lines(self, lines: impl IntoIterator<Item = impl AsRef<str>>) -> Result<(), Failure> {
+        let lines = lines.into_iter().map(|line| format!("{}\n", self.harmless(line.as_ref())));
+        self.bytes(lines.collect::<String>().as_bytes())
     }
 
     /// One JSON object on a line of its own.
     pub(crate) fn object(self, value: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string(value)
             .map_err(|error| Failure::operation("internal", format_args!("cannot write JSON: {error}")))?;
-        self.line(&text)
+        self.bytes(format!("{}\n", nuncio_plain::json(&text)).as_bytes())
     }
 
-    /// The object with `--json`, else the text.
+    /// The object with `--json`, else the text as one line.
     pub(crate) fn show(self, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
         if self.json { self.object(value) } else { self.line(&text()) }
+    }
+
+    /// The object with `--json`, else the lines.
+    pub(crate) fn show_lines(self, value: &impl Serialize, lines: impl FnOnce() -> Vec<String>) -> Result<(), Failure> {
+        if self.json { self.object(value) } else { self.lines(lines()) }
     }
 
     /// One object per row with `--json`, else a table.
@@ -69,32 +84,57 @@ impl Output {
 
     /// A table without lines, as wide as its content.
     pub(crate) fn table(self, header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Result<(), Failure> {
-        self.line(&layout(header, rows))
+        let harmless = |cell: String| nuncio_plain::line(&cell).into_owned();
+        let rows = rows.map(|row| row.into_iter().map(harmless).collect());
+        self.bytes(format!("{}\n", layout(header, rows)).as_bytes())
     }
 
     /// A fact for the reader that is not data, on standard error.
     pub(crate) fn note(self, text: &str) {
         // Nobody is left to tell when standard error is gone.
-        let _ = writeln!(io::stderr(), "{text}");
+        let _ = writeln!(io::stderr(), "{}", nuncio_plain::line(text));
+    }
+
+    /// Whether the reader says yes; no without a terminal.
+    pub(crate) fn ask(self, question: &str) -> bool {
+        if self.json || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+            return false;
+        }
+        let mut stderr = io::stderr();
+        let _ = write!(stderr, "{} [y/N] ", nuncio_plain::line(question));
+        let _ = stderr.flush();
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer).is_ok_and(|_| matches!(answer.trim(), "y" | "Y" | "yes"))
     }
 
     /// A passing line on a terminal, replaced by the next; nothing elsewhere.
     pub(crate) fn progress(self, text: &str) {
         if self.progress {
             let mut stderr = io::stderr();
-            let _ = write!(stderr, "\r\x1b[2K{text}");
+            let _ = write!(stderr, "\r\x1b[2K{}", nuncio_plain::line(text));
             let _ = stderr.flush();
         }
     }
 
     /// The text in green, or plain.
     pub(crate) fn good(self, text: &str) -> String {
-        if self.colour { format!("\x1b[32m{text}\x1b[0m") } else { text.to_owned() }
+        if self.colour { format!("{GREEN}{text}{PLAIN}") } else { text.to_owned() }
     }
 
     /// The text in red, or plain.
     pub(crate) fn bad(self, text: &str) -> String {
-        if self.colour { format!("\x1b[31m{text}\x1b[0m") } else { text.to_owned() }
+        if self.colour { format!("{RED}{text}{PLAIN}") } else { text.to_owned() }
+    }
+
+    /// The text as one line in which nothing works on the terminal but, on a terminal, [`good`](Self::good) and
+    /// [`bad`](Self::bad).
+    fn harmless(self, text: &str) -> String {
+        let harmless = nuncio_plain::line(text);
+        if !self.colour {
+            return harmless.into_owned();
+        }
+        let ours = [GREEN, RED, PLAIN];
+        ours.iter().fold(harmless.into_owned(), |text, colour| text.replace(&*nuncio_plain::line(colour), colour))
     }
 
     /// Data as it is.
@@ -110,9 +150,9 @@ impl Output {
 /// The failure on standard error: with `--json` also one object there.
 pub(crate) fn report(failure: &Failure, json: bool) {
     let mut stderr = io::stderr();
-    let mut text = format!("error: {}\n", failure.message);
+    let mut text = format!("error: {}\n", nuncio_plain::line(&failure.message));
     if let Some(hint) = &failure.hint {
-        text.push_str(&format!("hint: {hint}\n"));
+        text.push_str(&format!("hint: {}\n", nuncio_plain::line(hint)));
     }
     let _ = stderr.write_all(text.as_bytes());
     if json {
@@ -122,7 +162,8 @@ pub(crate) fn report(failure: &Failure, json: bool) {
 
 /// The JSON form of a failure, on standard error.
 pub(crate) fn report_object(code: &str, message: &str) {
-    let _ = writeln!(io::stderr(), "{}", serde_json::json!({ "error": code, "message": message }));
+    let object = serde_json::json!({ "error": code, "message": message }).to_string();
+    let _ = writeln!(io::stderr(), "{}", nuncio_plain::json(&object));
 }
 
 fn layout(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
@@ -139,6 +180,23 @@ fn layout(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const EVIL: &str = "a\u{1b}[2J\r\nunicast from b: forged\u{202e}\u{9b}";
+
+    fn output(json: bool, colour: bool) -> Output {
+        Output { json, colour, progress: false }
+    }
+
+    #[test]
+    fn nothing_that_a_remote_wrote_works_on_the_terminal() {
+        for colour in [false, true] {
+            let shown = output(false, colour).harmless(EVIL);
+            assert_eq!(shown, "a␛[2J␍␊unicast from b: forged��");
+        }
+        let coloured = output(false, true);
+        assert_eq!(coloured.harmless(&coloured.bad(EVIL)), format!("{RED}a␛[2J␍␊unicast from b: forged��{PLAIN}"));
+        assert!(!coloured.harmless("\u{1b}[2K\u{1b}]0;title\u{7}").contains('\u{1b}'));
+    }
 
     #[test]
     fn columns_line_up() {

@@ -6,6 +6,8 @@ mod bounds;
 mod certificates;
 #[path = "cli/fisco.rs"]
 mod fisco;
+#[path = "cli/hostile_words.rs"]
+mod hostile_words;
 #[path = "cli/processes.rs"]
 mod processes;
 #[path = "cli/support.rs"]

@@ -116,6 +116,39 @@ pub struct Node {
     pub equivocates: bool,
 }
 
+/// One node's certificate (`GET /v1/certificates`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeCertificate {
+    /// The node's ID.
+    pub node_id: String,
+    /// Name in its certificate.
+    pub name: String,
+    /// The roles that the certificate states: `node`, `sdk`, `operator`; none when it states none.
+    pub role: Option<String>,
+    /// The issuer, RFC 4514.
+    pub issuer: String,
+    /// The serial number, lower-case hexadecimal.
+    pub serial: String,
+    /// The last second at which it is valid, and every certificate that the node shows above it, in Unix seconds.
+    pub not_after: u64,
+    /// Whole days until then; negative when it is over.
+    pub days_left: i64,
+    /// Whether a path to the node is known.
+    pub reachable: bool,
+    /// The revocation lists that the node holds: the issuer's name, where this node holds a list of it too, else the
+    /// series in hexadecimal; and the number, or the date for lists without one.
+    pub lists: BTreeMap<String, String>,
+}
+
+/// One revocation list in force at the node that answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldList {
+    /// The series, hexadecimal, as [`Node::revocations`] names it.
+    pub series: String,
+    /// The issuer, RFC 4514.
+    pub issuer: String,
+}
+
 /// The way to a node (`GET /v1/route/{node}`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
@@ -243,7 +276,7 @@ pub enum MessageKind {
     Broadcast,
 }
 
-/// One line of `GET /v1/listen`.
+/// One line of `POST /v1/listen`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// How it came.
@@ -315,7 +348,7 @@ impl Encoding {
     }
 }
 
-/// What `GET /v1/listen` shall report and answer.
+/// What `POST /v1/listen` shall report and answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ListenOptions {
     /// Multicast topics to hear; broadcasts are always heard.

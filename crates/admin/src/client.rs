@@ -10,8 +10,8 @@ use hyper::Method;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::api::{
-    AccessChange, AccessEntry, ErrorCode, Failure, HOPS_HEADER, Health, Info, ListenOptions, LogLevel, Node, Peer,
-    PeerAddress, Published, RTT_HEADER, Reply, Route, Rule, Status, Topic,
+    AccessChange, AccessEntry, ErrorCode, Failure, HOPS_HEADER, Health, Info, ListenOptions, LogLevel, Node,
+    NodeCertificate, Peer, PeerAddress, Published, RTT_HEADER, Reply, Route, Rule, Status, Topic,
 };
 
 mod connection;
@@ -132,6 +132,14 @@ impl Client {
     /// [`ClientError`].
     pub async fn nodes(&self) -> Result<Vec<Node>, ClientError> {
         self.read("/v1/nodes").await
+    }
+
+    /// The certificate of every node known in the network, and the revocation lists each holds.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn certificates(&self) -> Result<Vec<NodeCertificate>, ClientError> {
+        self.read("/v1/certificates").await
     }
 
     /// The way to a node: its ID or an unambiguous prefix.

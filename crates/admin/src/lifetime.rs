@@ -1,4 +1,4 @@
-const DAY: u64 = 86_400;
+pub(crate) const DAY: u64 = 86_400;
 
 /// When something ends that the node shows or trusts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -18,20 +18,20 @@ impl Lifetime {
         i64::try_from(left.div_euclid(i128::from(DAY))).unwrap_or(i64::MAX)
     }
 
-    /// Days before the end at which operators are warned. To replace an authority takes longer than a leaf, and a list is
-    /// replaced often: 0 is its end itself.
+    /// Days before the end at which operators are warned. To replace an authority takes longer than a leaf; of lists the
+    /// operator's own part warns, since what an overdue one means is set there.
     pub fn limits(&self) -> Vec<u64> {
         match self.kind {
             "agency" | "root" | "sdk_authority" => vec![90, 30, 7, 1],
-            "revocation_list" => vec![0],
+            "revocation_list" => Vec::new(),
             _ => vec![30, 7, 1],
         }
     }
 
     /// Whether operators are warned of it at `now`.
     pub fn is_close(&self, now: u64) -> bool {
-        let widest = self.limits().into_iter().max().unwrap_or_default();
-        self.not_after <= now || self.not_after - now < widest * DAY
+        let widest = self.limits().into_iter().max();
+        widest.is_some_and(|days| self.not_after <= now || self.not_after - now < days * DAY)
     }
 
     /// What ends, when, and what mends it.
@@ -41,14 +41,11 @@ impl Lifetime {
             "agency" => format!("the certificate of the agency {}", self.subject),
             "root" => format!("the root {}", self.subject),
             "sdk_authority" => format!("the authority of SDKs {}", self.subject),
-            "revocation_list" => format!("the next revocation list of {}", self.subject),
             _ => format!("the certificate of the SDK port {}", self.subject),
         };
-        match (self.kind, self.days_left(now)) {
-            ("revocation_list", ..0) => format!("{what} is overdue: nuncio cert revoke writes one"),
-            ("revocation_list", days) => format!("{what} is due in {days} days"),
-            (_, ..0) => format!("{what} has ended: nuncio cert renew FILE --ca DIR"),
-            (_, days) => format!("{what} ends in {days} days: nuncio cert renew FILE --ca DIR"),
+        match self.days_left(now) {
+            ..0 => format!("{what} has ended: nuncio cert renew FILE --ca DIR"),
+            days => format!("{what} ends in {days} days: nuncio cert renew FILE --ca DIR"),
         }
     }
 }
@@ -70,7 +67,6 @@ mod tests {
         assert_eq!((node.days_left(99 * DAY), node.days_left(101 * DAY)), (1, -1));
         assert!(ending("agency").is_close(11 * DAY) && ending("agency").warning(11 * DAY).contains("CN=a"));
         let list = ending("revocation_list");
-        assert!(!list.is_close(99 * DAY) && list.is_close(100 * DAY));
-        assert!(list.warning(101 * DAY).contains("overdue"));
+        assert!(!list.is_close(99 * DAY) && !list.is_close(101 * DAY), "others warn of lists");
     }
 }

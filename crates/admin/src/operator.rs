@@ -3,7 +3,7 @@ use nuncio_identity::NodeId;
 
 use crate::{
     Lifetime,
-    api::{AccessEntry, Check, Failure, Info, Rule},
+    api::{AccessEntry, Check, Failure, HeldList, Info, Rule},
 };
 
 /// What the API needs besides the node itself: whoever keeps configuration, lists and logs. The daemon is one.
@@ -49,6 +49,9 @@ pub trait Operator: Send + Sync + 'static {
 
     /// When what the node shows or trusts ends: certificates, authorities, revocation lists.
     fn lifetimes(&self) -> Vec<Lifetime>;
+
+    /// The revocation lists in force whose signer is known.
+    fn lists(&self) -> Vec<HeldList>;
 
     /// What the operator should see to besides, in words; empty when all is well.
     fn warnings(&self) -> Vec<String>;

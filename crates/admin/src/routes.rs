@@ -21,6 +21,7 @@ use crate::{
 
 mod access;
 pub(crate) mod body;
+mod certificates;
 mod health;
 mod listen;
 mod log_level;
@@ -68,7 +69,8 @@ pub(crate) fn router(node: NodeHandle, operator: Arc<dyn Operator>, shutdown: Ca
         .route("/v1/unicast/{node}", post(messages::unicast))
         .route("/v1/multicast/{topic}", post(messages::multicast))
         .route("/v1/broadcast", post(messages::broadcast))
-        .route("/v1/listen", get(listen::listen))
+        .route("/v1/listen", post(listen::listen))
+        .route("/v1/certificates", get(certificates::list))
         .route("/v1/log-level", get(log_level::get).put(log_level::set))
         .fallback(async || Failure::new(ErrorCode::NotFound, "there is nothing under this path"))
         .method_not_allowed_fallback(async || Failure::new(ErrorCode::NotFound, "this path does not know this method"))

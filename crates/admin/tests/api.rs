@@ -16,7 +16,10 @@ use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
 use nuncio_admin::{
     Address, Client, ClientError, Counter, Lifetime, Operator,
-    api::{AccessEntry, Check, Encoding, ErrorCode, Failure, Info, ListenOptions, Message, MessageKind, Reply, Rule},
+    api::{
+        AccessEntry, Check, Encoding, ErrorCode, Failure, HeldList, Info, ListenOptions, Message, MessageKind, Reply,
+        Rule,
+    },
     client::Messages,
     server,
 };
@@ -100,6 +103,10 @@ impl Operator for Notebook {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let ending = |kind, days: u64| Lifetime { kind, subject: "CN=a".into(), not_after: now + days * 86_400 + 60 };
         vec![ending("node", 300), ending("agency", 40), ending("agency", 4000)]
+    }
+
+    fn lists(&self) -> Vec<HeldList> {
+        vec![]
     }
 
     fn warnings(&self) -> Vec<String> {
@@ -311,7 +318,7 @@ async fn a_stopped_reader_misses_what_is_over_its_queue_and_another_hears_everyt
     const MESSAGES: u64 = 30;
     let (one, two) = pair().await;
     let mut stopped = UnixStream::connect(two.socket()).await.unwrap();
-    stopped.write_all(b"GET /v1/listen HTTP/1.1\r\nhost: n\r\n\r\n").await.unwrap();
+    stopped.write_all(b"POST /v1/listen HTTP/1.1\r\nhost: n\r\n\r\n").await.unwrap();
     let mut head = [0; 12];
     stopped.read_exact(&mut head).await.unwrap();
     assert_eq!(&head, b"HTTP/1.1 200");
@@ -437,8 +444,9 @@ async fn what_is_no_operation_is_refused_as_json() {
     for (request, status, error) in [
         ("GET /v1/nothing", 404, "not_found"),
         ("DELETE /v1/status", 404, "not_found"),
-        ("GET /v1/listen?what=1", 400, "bad_request"),
-        ("GET /v1/listen?topic=", 400, "bad_request"),
+        ("POST /v1/listen?what=1", 400, "bad_request"),
+        ("POST /v1/listen?topic=", 400, "bad_request"),
+        ("GET /v1/listen?unicast=1", 404, "not_found"),
         ("POST /v1/peers", 400, "bad_request"),
         ("POST /v1/unicast/abcdef?timeout_ms=soon", 400, "bad_request"),
         ("POST /v1/unicast/abcdef?timeout_ms=0", 400, "bad_request"),
@@ -454,6 +462,16 @@ async fn what_is_no_operation_is_refused_as_json() {
         "POST /v1/broadcast HTTP/1.1\r\nhost: {port}\r\norigin: http://evil.example\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    timeout(DEADLINE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+
+    // An image on a web page: no origin, but fetch metadata.
+    let mut stream = TcpStream::connect(&port).await.unwrap();
+    let image = format!(
+        "GET /v1/status HTTP/1.1\r\nhost: {port}\r\nsec-fetch-site: cross-site\r\nsec-fetch-mode: no-cors\r\nconnection: close\r\n\r\n"
+    );
+    stream.write_all(image.as_bytes()).await.unwrap();
     let mut answer = String::new();
     timeout(DEADLINE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
     assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");

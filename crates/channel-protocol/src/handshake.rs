@@ -17,7 +17,7 @@ pub struct HandshakeRequest {
     /// The highest version it speaks; 1 when it does not say.
     #[serde(rename = "maximumSupport", default = "first")]
     pub maximum: i64,
-    /// What it is, for logs: at most 64 characters, no control characters; `unknown` when it does not say.
+    /// What it is, for logs: at most 64 characters that show as what they are; `unknown` when it does not say.
     #[serde(rename = "clientType", default = "unknown")]
     pub client_type: String,
 }
@@ -65,7 +65,11 @@ impl HandshakeRequest {
     /// An offer of every version.
     pub fn new(client_type: &str) -> Self {
         let (minimum, maximum) = ProtocolVersion::SUPPORTED.into_inner();
-        Self { minimum: minimum.into(), maximum: maximum.into(), client_type: clean(client_type) }
+        Self {
+            minimum: minimum.into(),
+            maximum: maximum.into(),
+            client_type: nuncio_plain::short(client_type, MAX_CLIENT_TYPE),
+        }
     }
 
     /// Reads a request. Unknown fields are ignored, missing ones have their defaults.
@@ -74,7 +78,7 @@ impl HandshakeRequest {
     /// When the body is not a JSON object with fields of the right types. A node then does not answer.
     pub fn decode(body: &[u8]) -> Result<Self, HandshakeError> {
         let request: Self = object(body)?;
-        Ok(Self { client_type: clean(&request.client_type), ..request })
+        Ok(Self { client_type: nuncio_plain::short(&request.client_type, MAX_CLIENT_TYPE), ..request })
     }
 
     /// Writes the body.
@@ -147,10 +151,6 @@ fn first() -> i64 {
 
 fn unknown() -> String {
     "unknown".into()
-}
-
-fn clean(client_type: &str) -> String {
-    client_type.chars().filter(|character| !character.is_control()).take(MAX_CLIENT_TYPE).collect()
 }
 
 /// serde would take an array for a struct too.

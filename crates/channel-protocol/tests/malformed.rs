@@ -196,7 +196,7 @@ fn a_client_type_is_safe_to_log() {
     let body = format!(r#"{{"clientType":"evil\n\u001b[2J{}"}}"#, "x".repeat(1000));
     let client_type = HandshakeRequest::decode(body.as_bytes()).unwrap().client_type;
     assert_eq!(client_type.chars().count(), 64);
-    assert!(client_type.starts_with("evil[2Jx"));
+    assert!(client_type.starts_with("evil␊␛[2Jx"));
 }
 
 #[test]

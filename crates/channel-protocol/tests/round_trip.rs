@@ -121,7 +121,8 @@ proptest! {
 
     #[test]
     fn handshakes(minimum in any::<i64>(), maximum in any::<i64>(), client_type in "\\PC{0,64}", version in any_version()) {
-        let request = HandshakeRequest { minimum, maximum, client_type: client_type.clone() };
+        let shown = nuncio_plain::short(&client_type, 64);
+        let request = HandshakeRequest { minimum, maximum, client_type: shown };
         prop_assert_eq!(HandshakeRequest::decode(&request.encode()).unwrap(), request);
         let answer = HandshakeAnswer { node_version: client_type, protocol: version };
         prop_assert_eq!(HandshakeAnswer::decode(&answer.encode()).unwrap(), answer);

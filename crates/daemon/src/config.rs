@@ -22,7 +22,7 @@ mod value;
 pub use error::ConfigError;
 pub use fisco::Imported;
 pub use tables::{Access, Admin, Gateway, Identity, Log, P2p};
-pub use value::{Interval, LogFormat, Node, Peer, Sdk, Size, ValueError};
+pub use value::{CrlPolicy, Interval, LogFormat, Node, Peer, Sdk, Size, ValueError};
 
 /// Everything a node is told. Every key has a default, stated with it; `Config::default()` is a node whose files
 /// lie in `conf/` and `data/`.
@@ -144,8 +144,17 @@ impl Config {
 
     /// The files of the node's identity.
     pub fn identity_paths(&self) -> IdentityPaths {
-        let Identity { key, cert, ca, crl, roles } = self.identity.clone();
-        IdentityPaths { key, cert, ca, crl, roles }
+        let Identity { key, cert, ca, crl, roles, .. } = self.identity.clone();
+        IdentityPaths { key, cert, ca, crl, roles, sdk_ca: self.sdk_authorities() }
+    }
+
+    /// The files with the authorities whose SDKs are served.
+    fn sdk_authorities(&self) -> Vec<PathBuf> {
+        if !self.gateway.enabled {
+            return Vec::new();
+        }
+        let channel = self.channel_paths();
+        std::iter::once(channel.ca).chain(channel.rsa.and_then(|rsa| rsa.ca)).collect()
     }
 
     /// The files of the channel port: those named, else the node's own and, for RSA, those in `channel_cert/` beside the

@@ -11,18 +11,19 @@ use arc_swap::ArcSwap;
 use futures::future::{BoxFuture, FutureExt};
 use nuncio_admin::{
     Counter, Lifetime, Operator,
-    api::{AccessEntry, Check, ErrorCode, Failure, Info, Rule},
+    api::{AccessEntry, Check, ErrorCode, Failure, HeldList, Info, Rule},
 };
 use nuncio_gateway::{Clients, Renewal};
 use nuncio_identity::NodeId;
 use nuncio_node::{NodeHandle, NodeSnapshot, Snapshot};
 use nuncio_pki::{Policy, RoleRule, SharedPolicy};
+use rustls_pki_types::UnixTime;
 
 use crate::{
     changes::{AccessChanges, ChangesError, PeerChanges},
     config::{Access, Config, Peer, Source},
     data_dir::DataDir,
-    lifetimes,
+    lifetimes, list_expiry,
     logging::LogControl,
 };
 
@@ -85,15 +86,14 @@ impl State {
         nuncio_gateway::Access {
             allow: named(&self.config.gateway.allow),
             deny: named(&self.config.gateway.deny),
-            revocations: policy.crls().to_vec(),
-            authorities: policy.anchors().to_vec(),
+            lists: policy.lists().clone(),
             roles: policy.roles(),
         }
     }
 
     /// A policy with the access lists in force.
     pub(crate) fn restrict(&self, policy: Policy) -> Policy {
-        restrict(policy, &self.access, &self.config.access)
+        restrict(policy, &self.access, &self.config.access).with_crl_policy(self.config.identity.crl_policy.into())
     }
 }
 
@@ -243,8 +243,16 @@ impl Operator for Control {
         shown.iter().cloned().chain(lifetimes::of_policy(&self.policy.load())).collect()
     }
 
+    fn lists(&self) -> Vec<HeldList> {
+        let policy = self.policy.load();
+        let lists = policy.lists().iter().filter_map(|list| Some((policy.lists().series_of(list)?, list.issuer())));
+        lists.map(|(series, issuer)| HeldList { series: hex::encode(series), issuer }).collect()
+    }
+
     fn warnings(&self) -> Vec<String> {
-        roles_warning(self.policy.load().roles()).map(str::to_owned).into_iter().collect()
+        let policy = self.policy.load();
+        let about_roles = roles_warning(policy.roles()).map(str::to_owned);
+        about_roles.into_iter().chain(list_expiry::warnings(policy.lists(), UnixTime::now())).collect()
     }
 
     fn checks(&self) -> Vec<Check> {

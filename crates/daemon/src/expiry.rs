@@ -69,12 +69,12 @@ mod tests {
     }
 
     #[test]
-    fn authorities_are_warned_of_earlier_and_lists_when_they_are_due() {
+    fn authorities_are_warned_of_earlier_and_lists_elsewhere() {
         let mut warned = Warned::default();
         let all = || ["node", "agency", "root", "revocation_list"].map(|kind| ending(kind, 100)).to_vec();
         let mut kinds = |now: u64| warned.due(all(), now).iter().map(|(one, _)| one.kind).collect::<Vec<_>>();
         assert_eq!(kinds(20 * DAY), ["agency", "root"]);
         assert_eq!(kinds(75 * DAY), ["node", "agency", "root"]);
-        assert_eq!(kinds(100 * DAY), ["node", "agency", "root", "revocation_list"]);
+        assert_eq!(kinds(100 * DAY), ["node", "agency", "root"]);
     }
 }

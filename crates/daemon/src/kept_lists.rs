@@ -45,7 +45,7 @@ impl Kept {
     }
 
     fn of(policy: &Policy, agencies: Vec<Certificate>) -> Self {
-        Self { lists: policy.crls().to_vec(), agencies }
+        Self { lists: policy.lists().iter().cloned().collect(), agencies }
     }
 
     fn store(&self, data: &DataDir) -> Result<(), ChangesError> {
@@ -79,7 +79,7 @@ impl StateFile for Kept {
 }
 
 enum Block {
-    List(Box<RevocationList>),
+    List(RevocationList),
     Agency(Certificate),
 }
 
@@ -89,7 +89,7 @@ fn blocks(text: &str) -> impl Iterator<Item = Result<Block, String>> {
         let block = format!("-----BEGIN {rest}");
         if rest.starts_with("X509 CRL-----") {
             let mut lists = RevocationList::from_pem_bundle(&block).map_err(|error| error.to_string())?;
-            lists.pop().map(|list| Block::List(Box::new(list))).ok_or_else(String::new)
+            lists.pop().map(Block::List).ok_or_else(String::new)
         } else {
             let mut agencies = Certificate::from_pem_bundle(&block).map_err(|error| error.to_string())?;
             agencies.pop().map(Block::Agency).ok_or_else(String::new)
@@ -102,7 +102,7 @@ impl FromIterator<Block> for Kept {
         let mut kept = Self::default();
         for block in blocks {
             match block {
-                Block::List(list) => kept.lists.push(*list),
+                Block::List(list) => kept.lists.push(list),
                 Block::Agency(agency) => kept.agencies.push(agency),
             }
         }
@@ -113,6 +113,7 @@ impl FromIterator<Block> for Kept {
 #[cfg(test)]
 mod tests {
     use nuncio_testkit::TestAuthority;
+    use rustls_pki_types::UnixTime;
 
     use super::*;
 
@@ -124,7 +125,8 @@ mod tests {
         let authority = TestAuthority::new();
         let list = authority.revoke(&authority.node("a"));
         let agency = Certificate::from_der(authority.node("b").chain[1].clone()).unwrap();
-        let policy = authority.policy().with_newest([list.clone()]);
+        let policy =
+            authority.policy().with_newest([list.clone()], &[authority.agency_certificate().clone()], UnixTime::now());
         for agencies in [Vec::new(), vec![agency]] {
             Kept::of(&policy, agencies.clone()).store(&data).unwrap();
             let kept = Kept::load(&data).unwrap();

@@ -20,6 +20,7 @@ mod error;
 mod expiry;
 mod kept_lists;
 mod lifetimes;
+mod list_expiry;
 pub mod logging;
 mod node_info;
 mod open_files;

@@ -21,7 +21,7 @@ pub(crate) fn of_own(identity: &Identity, channel: Option<&ChannelServerTls>, po
 /// Of what is trusted now: roots, and revocation lists, which the network renews too.
 pub(crate) fn of_policy(policy: &Policy) -> Vec<Lifetime> {
     let roots = policy.anchors().iter().map(|root| of("root", root));
-    let lists = policy.crls().iter().filter_map(|list| {
+    let lists = policy.lists().iter().filter_map(|list| {
         let due = list.next_update()?.as_secs();
         Some(Lifetime { kind: "revocation_list", subject: list.issuer(), not_after: due })
     });

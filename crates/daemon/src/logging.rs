@@ -7,11 +7,18 @@ use std::{
 };
 
 use nuncio_door::Throttle;
-use tracing::{Event, Level, Metadata, callsite::Identifier};
+use tracing::{Event, Level, Metadata, Subscriber, callsite::Identifier};
 use tracing_subscriber::{
-    EnvFilter, Layer, Registry, fmt as lines,
+    EnvFilter, Layer, Registry,
+    field::RecordFields,
+    fmt::{
+        self as lines, FormatFields, MakeWriter,
+        format::{DefaultFields, Writer},
+    },
     layer::{Context, Filter, SubscriberExt},
-    registry, reload,
+    registry,
+    registry::LookupSpan,
+    reload,
     util::SubscriberInitExt,
 };
 
@@ -34,13 +41,9 @@ pub fn start(log: &Log) -> Result<LogControl, LogError> {
     let started = match log.format {
         LogFormat::Human => {
             let in_colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
-            let layer = lines::layer().with_writer(io::stderr).with_ansi(in_colour);
-            base.with(layer.with_filter(Libraries::default())).try_init()
+            base.with(human(io::stderr, in_colour).with_filter(Libraries::default())).try_init()
         }
-        LogFormat::Json => {
-            let layer = lines::layer().json().flatten_event(true).with_writer(io::stderr);
-            base.with(layer.with_filter(Libraries::default())).try_init()
-        }
+        LogFormat::Json => base.with(json(io::stderr).with_filter(Libraries::default())).try_init(),
     };
     started.map_err(|_| LogError::Started)?;
     Ok(LogControl { handle, filter: Arc::new(Mutex::new(log.filter.clone())) })
@@ -59,6 +62,58 @@ impl<S> Filter<S> for Libraries {
     fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
         let line = event.metadata();
         line.target().starts_with("nuncio") || *line.level() > Level::INFO || self.0.allows(line.callsite())
+    }
+}
+
+/// For people: what remotes said in it works on no terminal and forges no line.
+fn human<S, W>(writer: W, in_colour: bool) -> impl Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'w> MakeWriter<'w> + 'static,
+{
+    lines::layer().fmt_fields(PlainFields).with_writer(writer).with_ansi(in_colour)
+}
+
+/// One object per line.
+fn json<S, W>(writer: W) -> impl Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'w> MakeWriter<'w> + 'static,
+{
+    lines::layer().json().flatten_event(true).with_writer(EscapedJson(writer))
+}
+
+/// Messages and fields as tracing writes them, through the sanitizer.
+struct PlainFields;
+
+impl<'w> FormatFields<'w> for PlainFields {
+    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'w>, fields: R) -> fmt::Result {
+        let mut text = String::new();
+        DefaultFields::new().format_fields(Writer::new(&mut text), fields)?;
+        writer.write_str(&nuncio_plain::line(&text))
+    }
+}
+
+/// Lines of JSON, through the sanitizer.
+struct EscapedJson<W>(W);
+
+impl<'w, W: MakeWriter<'w>> MakeWriter<'w> for EscapedJson<W> {
+    type Writer = EscapedJson<W::Writer>;
+
+    fn make_writer(&'w self) -> Self::Writer {
+        EscapedJson(self.0.make_writer())
+    }
+}
+
+impl<W: io::Write> io::Write for EscapedJson<W> {
+    /// Gets each line whole.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.write_all(nuncio_plain::json(&String::from_utf8_lossy(line)).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 
@@ -133,13 +188,13 @@ fn read(filter: &str) -> Result<EnvFilter, LogError> {
 mod tests {
     use super::*;
 
+    /// A log in memory.
     #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
+    struct Memory(Arc<Mutex<Vec<u8>>>);
 
-    impl io::Write for Lines {
+    impl io::Write for Memory {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
+            self.0.lock().unwrap().write(bytes)
         }
 
         fn flush(&mut self) -> io::Result<()> {
@@ -149,7 +204,7 @@ mod tests {
 
     #[test]
     fn what_a_peer_makes_a_library_say_does_not_fill_the_log() {
-        let written = Lines::default();
+        let written = Memory::default();
         let writer = written.clone();
         let layer = lines::layer().with_writer(move || writer.clone()).with_filter(Libraries::default());
         tracing::subscriber::with_default(registry().with(layer), || {
@@ -163,6 +218,32 @@ mod tests {
         let count = |words| text.lines().filter(|line| line.contains(words)).count();
         assert!((1..=5).contains(&count("a library")), "{} lines", count("a library"));
         assert_eq!((count("ourselves"), count("asked for")), (1000, 1000));
+    }
+
+    fn logged<L>(layer: impl FnOnce(Memory) -> L) -> String
+    where
+        L: Layer<Registry> + Send + Sync,
+    {
+        const EVIL: &str = "a\u{1b}[2J\r\n2026 ERROR forged\u{202e}\u{9b}1m";
+        let memory = Memory::default();
+        tracing::subscriber::with_default(registry().with(layer(memory.clone())), || {
+            let _span = tracing::info_span!("span", name = EVIL).entered();
+            tracing::warn!(name = %EVIL, reason = ?EVIL, plain = EVIL, "{EVIL}");
+        });
+        let bytes = memory.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn what_remotes_said_forges_no_line_and_works_on_no_terminal() {
+        let human = |in_colour: bool| logged(move |memory| human(move || memory.clone(), in_colour));
+        for log in [human(false), logged(|memory| json(move || memory.clone()))] {
+            assert_eq!(log.lines().count(), 1, "{log:?}");
+            assert!(log.trim_end_matches('\n').chars().all(nuncio_plain::is_harmless), "{log:?}");
+        }
+        let coloured = human(true);
+        assert_eq!(coloured.lines().count(), 1);
+        assert!(!coloured.contains("\u{1b}[2J") && !coloured.contains('\u{202e}'), "{coloured:?}");
     }
 
     #[test]

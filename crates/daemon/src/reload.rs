@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use nuncio_node::RenewalError;
 use nuncio_pki::{Identity, Policy, tls::channel_server_config};
+use rustls_pki_types::UnixTime;
 
 use crate::{
     StartError,
@@ -82,7 +83,7 @@ impl Control {
         *self.state() = after.clone();
         // Lists from the network stay in force until files bring newer ones.
         let fresh_policy = after.restrict(fresh.policy);
-        self.enforce(|current| fresh_policy.clone().with_newest(current.crls().to_vec())).await;
+        self.enforce(|current| fresh_policy.clone().with_newest_of(current, UnixTime::now())).await;
         self.change_peers(&before.wanted_peers(), &after.wanted_peers()).await;
         if let (Some((_, renewal)), Some(tls)) = (&self.gateway, &fresh.channel) {
             renewal.renew(tls);

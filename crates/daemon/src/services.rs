@@ -12,6 +12,7 @@ use nuncio_pki::{
     tls::{ChannelServerTls, channel_server_config},
 };
 use nuncio_protocol::amop::PublishLimits;
+use rustls_pki_types::UnixTime;
 use tokio::{sync::watch, task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +23,7 @@ use crate::{
     data_dir::DataDir,
     expiry,
     kept_lists::{self, Kept},
-    lifetimes,
+    lifetimes, list_expiry,
     logging::LogControl,
     node_info::SnapshotInfo,
     open_files,
@@ -106,7 +107,8 @@ impl Daemon {
             tracing::warn!("{warning}");
         }
         let kept = Kept::load(&data)?;
-        let policy = Arc::new(ArcSwap::from_pointee(state.restrict(credentials.policy).with_newest(kept.lists)));
+        let policy = state.restrict(credentials.policy).with_newest(kept.lists, &kept.agencies, UnixTime::now());
+        let policy = Arc::new(ArcSwap::from_pointee(policy));
         let clients = Arc::new(Clients::new());
         let mut node_config = node_config(&state, credentials.identity, policy.clone());
         if config.gateway.enabled {
@@ -281,6 +283,7 @@ fn helpers(
 ) -> JoinSet<()> {
     let mut helpers = JoinSet::new();
     helpers.spawn(expiry::warn(control.clone()));
+    helpers.spawn(list_expiry::warn(control.policy.clone()));
     if let Some(watched) = watched {
         helpers.spawn(watched.reload_when_changed(Reloader(control.clone())));
     }

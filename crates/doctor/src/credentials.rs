@@ -82,7 +82,7 @@ impl Credentials {
                 Owner::Sdk,
             );
         }
-        let IdentityPaths { key, cert, ca, crl, roles } = IdentityPaths::in_directory(directory);
+        let IdentityPaths { key, cert, ca, crl, roles, .. } = IdentityPaths::in_directory(directory);
         Self::load(CredentialsPaths { key, cert, ca, crl, roles }, Owner::Node)
     }
 
@@ -208,7 +208,7 @@ fn node(
         return Ok(None);
     }
     let CredentialsPaths { key, cert, ca, crl, roles } = paths.clone();
-    let paths = IdentityPaths { key, cert, ca, crl, roles };
+    let paths = IdentityPaths { key, cert, ca, crl, sdk_ca: Vec::new(), roles };
     let now = UnixTime::now();
     let instant = now.as_secs().clamp(leaf.not_before().as_secs(), leaf.not_after().as_secs());
     let instant = UnixTime::since_unix_epoch(std::time::Duration::from_secs(instant));

@@ -72,10 +72,5 @@ fn length(duration: Duration) -> String {
 
 /// Foreign bytes as one short harmless line.
 fn printable(bytes: &[u8]) -> String {
-    let text: String = bytes
-        .iter()
-        .take(32)
-        .map(|byte| if byte.is_ascii_graphic() || *byte == b' ' { char::from(*byte) } else { '.' })
-        .collect();
-    format!("{:?}", text.trim_end_matches('.'))
+    format!("{:?}", nuncio_plain::bytes(bytes, 32))
 }

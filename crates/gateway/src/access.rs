@@ -9,38 +9,49 @@ use std::{
 
 use arc_swap::ArcSwap;
 use nuncio_identity::NodeId;
-use nuncio_pki::{Certificate, Credential, RevocationList, Role, RoleRule, Stated};
+use nuncio_pki::{ChainError, Credential, Edition, Lists, Role, RoleRule, Stated, tls::ChannelServerTls};
 use nuncio_protocol::amop::ClientId;
+use rustls_pki_types::UnixTime;
 use tokio_util::sync::CancellationToken;
 
-/// Names an SDK in a list: by its public key (128 hexadecimal digits, as node IDs are written) or by the SHA-256
-/// fingerprint of its certificate (64 digits; the only name of an RSA client).
+/// Names an SDK in a list.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ClientName {
-    /// Its key, whatever certificate it shows.
+    /// Its key on secp256k1, whatever certificate it shows: 128 hexadecimal digits, as node IDs are written.
     Key(NodeId),
-    /// One certificate, lower-case hexadecimal.
+    /// Its key of any kind, likewise: `key:` and the SHA-256 of the key, see [`key_id`](nuncio_pki::Certificate::key_id), 64 digits.
+    KeyHash([u8; 32]),
+    /// One certificate, by its issuer and serial number: `SERIAL@ISSUER`, the issuer as RFC 4514 writes it.
+    Issued {
+        /// Lower-case hexadecimal without leading zeros.
+        serial: String,
+        /// The issuer's name.
+        issuer: String,
+    },
+    /// One certificate, by its SHA-256 fingerprint, lower-case hexadecimal; the twin of its signature changes nothing.
     Fingerprint(String),
 }
 
 impl ClientName {
-    /// The name that a new certificate for the same key, or the same certificate in other bytes, does not change, where
-    /// there is one.
+    /// The name that a new certificate for the same key, or the same certificate in other bytes, does not change.
     pub(crate) fn of_key(client: &Credential) -> Self {
-        client.node_id.map_or_else(|| Self::Fingerprint(client.fingerprint.clone()), Self::Key)
+        client.node_id.map_or_else(|| Self::KeyHash(client.certificate().key_id()), Self::Key)
     }
 
     /// Every name of a client.
     pub(crate) fn all_of(client: &Credential) -> Vec<Self> {
-        let fingerprint = Self::Fingerprint(client.fingerprint.clone());
-        client.node_id.map(Self::Key).into_iter().chain([fingerprint]).collect()
+        let certificate = client.certificate();
+        let issued = Self::Issued { serial: significant(&certificate.serial()), issuer: certificate.issuer() };
+        let fingerprints = certificate.fingerprints().into_iter().map(Self::Fingerprint);
+        let others = [Self::KeyHash(certificate.key_id()), issued];
+        client.node_id.map(Self::Key).into_iter().chain(fingerprints).chain(others).collect()
     }
 }
 
 /// A text that names no SDK.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{text:?} names no SDK: write its public key (128 hexadecimal digits) or the SHA-256 fingerprint of its certificate (64 digits); `nuncio cert inspect` shows both"
+    "{text:?} names no SDK: write its public key (128 hexadecimal digits), key:HASH, SERIAL@ISSUER or the SHA-256 fingerprint of its certificate (64 digits); `nuncio cert inspect` shows them"
 )]
 pub struct ClientNameError {
     text: String,
@@ -50,13 +61,19 @@ impl FromStr for ClientName {
     type Err = ClientNameError;
 
     fn from_str(text: &str) -> Result<Self, ClientNameError> {
-        let digits: String = text.chars().filter(|c| *c != ':').collect::<String>().to_ascii_lowercase();
-        let is_fingerprint = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-        match digits.parse() {
-            Ok(node) => Ok(Self::Key(node)),
-            Err(_) if is_fingerprint => Ok(Self::Fingerprint(digits)),
-            Err(_) => Err(ClientNameError { text: text.chars().take(160).collect() }),
-        }
+        let read = if let Some((serial, issuer)) = text.split_once('@') {
+            let serial = digits(serial).filter(|serial| !serial.is_empty() && !issuer.trim().is_empty());
+            serial.map(|serial| Self::Issued { serial: significant(&serial), issuer: issuer.trim().to_owned() })
+        } else if let Some(hash) = text.trim().strip_prefix("key:") {
+            let hash = digits(hash).and_then(|hash| hex::decode(hash).ok()?.try_into().ok());
+            hash.map(Self::KeyHash)
+        } else {
+            digits(text).and_then(|digits| match digits.parse() {
+                Ok(node) => Some(Self::Key(node)),
+                Err(_) => (digits.len() == 64).then_some(Self::Fingerprint(digits)),
+            })
+        };
+        read.ok_or_else(|| ClientNameError { text: text.chars().take(160).collect() })
     }
 }
 
@@ -64,9 +81,21 @@ impl fmt::Display for ClientName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Key(node) => node.fmt(f),
+            Self::KeyHash(hash) => write!(f, "key:{}", hex::encode(hash)),
+            Self::Issued { serial, issuer } => write!(f, "{serial}@{issuer}"),
             Self::Fingerprint(digits) => f.write_str(digits),
         }
     }
+}
+
+/// Hexadecimal digits, lower case, without the colons between them.
+fn digits(text: &str) -> Option<String> {
+    let digits: String = text.trim().chars().filter(|c| *c != ':').collect::<String>().to_ascii_lowercase();
+    digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(digits)
+}
+
+fn significant(serial: &str) -> String {
+    serial.trim_start_matches('0').to_owned()
 }
 
 /// Who may use the gateway. Replaced as a whole while it runs, see [`crate::Renewal::set_access`].
@@ -76,10 +105,8 @@ pub struct Access {
     pub allow: BTreeSet<ClientName>,
     /// Never these; beats `allow`.
     pub deny: BTreeSet<ClientName>,
-    /// Revocation lists in force.
-    pub revocations: Vec<RevocationList>,
-    /// Who may have signed them, besides the issuers that a client sends and the authorities of the port itself.
-    pub authorities: Vec<Certificate>,
+    /// Revocation lists in force, and whether they are required.
+    pub lists: Lists,
     /// Whether a certificate must state that it is an SDK's; for the sessions that are open, as TLS judges the new ones.
     pub roles: RoleRule,
 }
@@ -101,21 +128,33 @@ pub enum Denial {
     #[error("it is not on the list of allowed SDKs")]
     NotAllowed,
     /// Its certificate is revoked.
-    #[error("its certificate is on revocation list {number} of {issuer}")]
+    #[error("its certificate is on revocation list {edition} of {issuer}")]
     Revoked {
-        /// The list's number.
-        number: u64,
+        /// Which list.
+        edition: Edition,
         /// Who revoked it.
         issuer: String,
     },
+    /// Its chain holds no more, or cannot be checked.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
 }
 
 impl Access {
-    /// Judges a client that TLS has verified against `authorities`.
+    /// Judges a client that TLS has verified and that wants to come in.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub fn admit(&self, client: &Credential) -> Result<(), Denial> {
+        self.judge(client)?;
+        Ok(client.refuse_unlisted(&self.lists, UnixTime::now())?)
+    }
+
+    /// Judges a client that is in.
     ///
     /// # Errors
     /// Why it may not stay.
-    pub fn judge(&self, client: &Credential, authorities: &[Certificate]) -> Result<(), Denial> {
+    pub fn judge(&self, client: &Credential) -> Result<(), Denial> {
         if !self.roles.admits(Role::Sdk, &client.stated) {
             return Err(Denial::OtherRole { stated: client.stated.clone() });
         }
@@ -127,51 +166,42 @@ impl Access {
         if !self.allow.is_empty() && !listed(&self.allow) {
             return Err(Denial::NotAllowed);
         }
-        let revoking = client
-            .revoked_by(&self.revocations, authorities)
-            .or_else(|| client.revoked_by(&self.revocations, &self.authorities));
-        match revoking {
-            Some(list) => Err(Denial::Revoked { number: list.number(), issuer: list.issuer() }),
+        match client.revoked_by(&self.lists) {
+            Some(list) => Err(Denial::Revoked { edition: list.edition().clone(), issuer: list.issuer() }),
             None => Ok(()),
         }
     }
 }
 
-/// The access in force and the sessions under it.
-#[derive(Debug, Default)]
+/// The access and the authorities in force, and the sessions under them.
+#[derive(Debug)]
 pub(crate) struct Guard {
     access: ArcSwap<Access>,
+    tls: ArcSwap<ChannelServerTls>,
     sessions: Mutex<HashMap<ClientId, Watched>>,
 }
 
 #[derive(Debug)]
 struct Watched {
     certificate: Credential,
-    authorities: Vec<Certificate>,
     cut: CancellationToken,
 }
 
 impl Guard {
-    pub(crate) fn new(access: Access) -> Self {
-        Self { access: ArcSwap::from_pointee(access), sessions: Mutex::default() }
+    pub(crate) fn new(access: Access, tls: ChannelServerTls) -> Self {
+        Self { access: ArcSwap::from_pointee(access), tls: ArcSwap::from_pointee(tls), sessions: Mutex::default() }
     }
 
-    pub(crate) fn judge(&self, client: &Credential, authorities: &[Certificate]) -> Result<(), Denial> {
-        self.access.load().judge(client, authorities)
+    pub(crate) fn admit(&self, client: &Credential) -> Result<(), Denial> {
+        self.access.load().admit(client)
     }
 
     /// Watches a session from now on: the token is cancelled when it may no longer stay, perhaps at once.
-    pub(crate) fn watch(
-        &self,
-        client: ClientId,
-        certificate: Credential,
-        authorities: Vec<Certificate>,
-    ) -> CancellationToken {
+    pub(crate) fn watch(&self, client: ClientId, certificate: Credential) -> CancellationToken {
         let cut = CancellationToken::new();
-        let watched = Watched { certificate: certificate.clone(), authorities: authorities.clone(), cut: cut.clone() };
-        self.sessions().insert(client, watched);
-        // The lists may have been replaced since the handshake was judged.
-        if self.judge(&certificate, &authorities).is_err() {
+        self.sessions().insert(client, Watched { certificate: certificate.clone(), cut: cut.clone() });
+        // Lists and authorities may have been replaced since the handshake was judged.
+        if self.judge(&certificate).is_err() {
             cut.cancel();
         }
         cut
@@ -182,10 +212,25 @@ impl Guard {
     }
 
     /// Puts lists into force and cuts the sessions that they do not admit.
-    pub(crate) fn set(&self, access: Access) {
+    pub(crate) fn set_access(&self, access: Access) {
         self.access.store(access.into());
+        self.judge_all();
+    }
+
+    /// Puts authorities into force and cuts the sessions that they do not admit.
+    pub(crate) fn set_tls(&self, tls: ChannelServerTls) {
+        self.tls.store(tls.into());
+        self.judge_all();
+    }
+
+    fn judge(&self, client: &Credential) -> Result<(), Denial> {
+        self.access.load().judge(client)?;
+        Ok(self.tls.load().judge_again(client)?)
+    }
+
+    fn judge_all(&self) {
         for (client, watched) in &*self.sessions() {
-            if let Err(denial) = self.judge(&watched.certificate, &watched.authorities) {
+            if let Err(denial) = self.judge(&watched.certificate) {
                 tracing::warn!(client = client.0, subject = %watched.certificate.subject, reason = %denial, "SDK session is cut");
                 watched.cut.cancel();
             }
@@ -202,13 +247,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_is_named_by_its_key_or_its_fingerprint() {
+    fn a_client_is_named_by_its_key_its_fingerprint_or_its_issuer_and_serial() {
         let key = nuncio_identity::NodeKey::generate().node_id();
         assert_eq!(key.to_string().parse(), Ok(ClientName::Key(key)));
         let colons = ["AB"; 32].join(":");
         assert_eq!(colons.parse(), Ok(ClientName::Fingerprint("ab".repeat(32))));
-        for bad in ["", "ab", "zz", &"0".repeat(65)] {
-            assert!(bad.parse::<ClientName>().unwrap_err().to_string().contains("cert inspect"));
+        assert_eq!(format!("key:{colons}").parse(), Ok(ClientName::KeyHash([0xab; 32])));
+        let issued = ClientName::Issued { serial: "4f01".into(), issuer: "CN=a@b,O=fisco-bcos".into() };
+        assert_eq!("00:4F:01@CN=a@b,O=fisco-bcos".parse(), Ok(issued.clone()));
+        for name in [ClientName::Key(key), ClientName::KeyHash([1; 32]), issued] {
+            assert_eq!(name.to_string().parse(), Ok(name));
+        }
+        for bad in ["", "ab", "zz", &"0".repeat(65), "key:ab", "@CN=a", "zz@CN=a", "ab@ "] {
+            assert!(bad.parse::<ClientName>().unwrap_err().to_string().contains("cert inspect"), "{bad}");
         }
     }
 }

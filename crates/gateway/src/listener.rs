@@ -113,7 +113,7 @@ pub async fn bind(
         inputs,
         rpc: Rpc::new(config.version, info, config.rpc, calls_per_second),
         throttle: Throttle::default(),
-        guard: Guard::new(config.access),
+        guard: Guard::new(config.access, config.tls.clone()),
         same_agency: config.same_agency,
         tls: ArcSwap::from_pointee(TlsSide::new(&config.tls, config.same_agency)),
     };
@@ -169,14 +169,16 @@ impl Bound {
 }
 
 impl Renewal {
-    /// Does handshakes from now on with these certificates; open sessions go on.
+    /// Does handshakes from now on with these certificates. Open sessions go on, but for those whose authority is trusted no
+    /// more: they are cut at once.
     pub fn renew(&self, tls: &ChannelServerTls) {
         self.0.tls.store(Arc::new(TlsSide::new(tls, self.0.same_agency)));
+        self.0.guard.set_tls(tls.clone());
     }
 
     /// Lets in, from now on, whom these lists admit; sessions of others are cut at once.
     pub fn set_access(&self, access: Access) {
-        self.0.guard.set(access);
+        self.0.guard.set_access(access);
     }
 }
 
@@ -229,7 +231,7 @@ impl Door {
         let tls = self.tls.load_full();
         let admitted = timeout_at(Instant::now() + limit, tls.accept(socket)).await;
         let admitted = admitted.unwrap_or(Err(Refusal::TooSlow { limit }))?;
-        match self.guard.judge(&admitted.client, &admitted.authorities) {
+        match self.guard.admit(&admitted.client) {
             Ok(()) => Ok(admitted),
             Err(denial) => Err(Refusal::NotAdmitted { subject: admitted.client.subject, denial }),
         }

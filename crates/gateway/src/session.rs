@@ -47,7 +47,7 @@ pub(crate) async fn run(door: Arc<Door>, admitted: Admitted, remote: SocketAddr,
     let client = registration.client;
     info!(%remote, client = client.0, subject = %admitted.client.subject, "SDK connected");
     if door.inputs.send(ClientInput::Connected { client }).await.is_ok() {
-        let cut = door.guard.watch(client, admitted.client.clone(), admitted.authorities.to_vec());
+        let cut = door.guard.watch(client, admitted.client.clone());
         let mut session = Session::new(Arc::clone(&door), registration, admitted, remote, (shutdown, cut));
         let reason = session.serve().await;
         session.farewell(&reason).await;

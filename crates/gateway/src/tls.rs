@@ -1,6 +1,6 @@
 //! From a TCP connection to a TLS session, or to a reason in words why not.
 
-use std::{fmt, io, sync::Arc, time::Duration};
+use std::{fmt, io, time::Duration};
 
 use nuncio_pki::{Certificate, Credential, tls::ChannelServerTls};
 use rustls::{AlertDescription, CertificateError, PeerIncompatible, ServerConnection};
@@ -89,7 +89,6 @@ pub(crate) struct TlsSide {
     acceptor: TlsAcceptor,
     /// Who must have issued a client's certificate, on an elliptic curve and RSA; `None` for anyone trusted.
     issuers: [Option<String>; 2],
-    authorities: Arc<[Certificate]>,
 }
 
 /// A connection after its handshake.
@@ -98,8 +97,6 @@ pub(crate) struct Admitted {
     pub(crate) socket: TcpStream,
     pub(crate) tls: ServerConnection,
     pub(crate) client: Credential,
-    /// Under which it was verified.
-    pub(crate) authorities: Arc<[Certificate]>,
 }
 
 impl Refusal {
@@ -124,6 +121,9 @@ impl Refusal {
             Self::NotAdmitted { denial: Denial::OtherRole { .. }, .. } => {
                 "nuncio cert issue NAME --ca DIR --out DIR --kind sdk"
             }
+            Self::NotAdmitted { denial: Denial::Chain(_), .. } => {
+                "name a current list of that authority in [identity] crl: [identity] crl_policy is hard"
+            }
             Self::NotAdmitted { .. } => "the lists are in [gateway] allow and deny of this node's configuration",
         })
     }
@@ -142,8 +142,7 @@ impl TlsSide {
             own.filter(|_| same_agency).map(Certificate::issuer)
         };
         let issuers = [issuer_of(true), issuer_of(false)];
-        let (acceptor, authorities) = (TlsAcceptor::from(tls.config()), tls.authorities().into());
-        Self { tls: tls.clone(), acceptor, issuers, authorities }
+        Self { tls: tls.clone(), acceptor: TlsAcceptor::from(tls.config()), issuers }
     }
 
     /// Does the handshake; whoever calls bounds its time.
@@ -156,7 +155,7 @@ impl TlsSide {
         let (socket, tls) = stream.into_inner();
         let client = self.tls.client_of(&tls).map_err(Refusal::Tls)?;
         check_agency(&client, &self.issuers)?;
-        Ok(Admitted { socket, tls, client, authorities: Arc::clone(&self.authorities) })
+        Ok(Admitted { socket, tls, client })
     }
 }
 

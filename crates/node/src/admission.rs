@@ -24,7 +24,7 @@ use tokio::sync::watch;
 pub(crate) use self::unlisted::Unlisted;
 use crate::{
     agencies::Agencies,
-    certifier::revocation_numbers,
+    certifier::told_lists,
     lifetimes::Lifetimes,
     told::{News, Told},
 };
@@ -83,11 +83,17 @@ impl Admission {
         Self { own, shared, expelled: BTreeMap::new(), adoptions, told: Told::default() }
     }
 
+    /// The certificates behind this node's own, renewed.
+    pub(crate) fn meet(&self, chain: &[CertificateDer<'static>]) {
+        self.shared.agencies.meet(chain, &self.shared.policy.load(), UnixTime::now());
+    }
+
     /// Before any link: who is denied is expelled, so that not even what others relay for it is taken.
     pub(crate) fn begin(&mut self, network: &mut impl Network) {
         let policy = self.shared.policy.load_full();
         self.expel(self.denied(&policy), network);
-        network.set_revocation_lists(revocation_numbers(&policy));
+        self.claim(UnixTime::now());
+        self.tell(network);
     }
 
     /// Whether the policy's lists let a node through to the application, certified or not.
@@ -108,6 +114,9 @@ impl Admission {
         let is_changed = !unlisted.is_empty();
         self.expel(unlisted, network);
         self.note_readmitted(network);
+        if self.shared.agencies.take_news() && self.claim(now) {
+            self.tell(network);
+        }
         let is_ended = self.shared.lifetimes.take_ended(now) || self.shared.admissions.any_ended(now);
         if is_ended {
             self.judge_again(network, now);
@@ -117,6 +126,8 @@ impl Admission {
 
     /// Judges those who are in by the policy in force, and those who were expelled.
     pub(crate) fn judge_again(&mut self, network: &mut impl Network, now: UnixTime) {
+        self.shared.agencies.judge_again(&self.shared.policy.load(), now);
+        self.claim(now);
         let policy = self.shared.policy.load_full();
         let (refused, forgiven) = std::mem::take(&mut self.expelled).into_iter().partition(|(node, grounds)| {
             !policy.admits(node)
@@ -141,11 +152,11 @@ impl Admission {
             newly.insert(node, Grounds::Admission(admission));
         }
         self.expel(newly, network);
-        network.set_revocation_lists(revocation_numbers(&policy));
+        self.tell(network);
     }
 
-    /// Takes revocation lists from the network: each must be signed by an authority trusted here. Says whether any was
-    /// newer; then all have been judged again.
+    /// Takes revocation lists from the network: each must be signed by an authority trusted here, or by one below it. Says
+    /// whether any was newer; then all have been judged again.
     pub(crate) fn adopt(
         &mut self,
         peer: NodeId,
@@ -153,16 +164,15 @@ impl Admission {
         network: &mut impl Network,
         now: UnixTime,
     ) -> bool {
-        for der in agencies {
-            self.shared.agencies.remember(&CertificateDer::from(der.to_vec()));
-        }
+        let agencies: Vec<_> = agencies.iter().map(|der| CertificateDer::from(der.to_vec())).collect();
+        self.shared.agencies.meet_all(&agencies, &self.shared.policy.load(), now);
         let agencies = self.shared.agencies.all();
         let mut is_changed = false;
         for der in lists {
             let judged = RevocationList::from_der(der).map_err(|error| error.to_string());
-            match judged.and_then(|list| Ok((adopt(&self.shared.policy, &list, &agencies)?, list))) {
+            match judged.and_then(|list| Ok((adopt(&self.shared.policy, &list, &agencies, now)?, list))) {
                 Ok((true, list)) => {
-                    tracing::info!(peer = %peer.short(), issuer = list.issuer(), number = list.number(), "took a newer revocation list");
+                    tracing::info!(peer = %peer.short(), issuer = list.issuer(), edition = %list.edition(), revoked = list.len(), "took a newer revocation list");
                     is_changed = true;
                 }
                 Ok((false, _)) => {}
@@ -177,10 +187,24 @@ impl Admission {
             self.judge_again(network, now);
             if let Some(keeper) = &self.adoptions {
                 let policy = self.shared.policy.load();
-                keeper.send_replace(self.shared.agencies.signers_of(&policy.crls().iter().collect::<Vec<_>>()));
+                keeper.send_replace(policy.lists().signers());
             }
         }
         is_changed
+    }
+
+    /// Finds the signers of lists that came from files before their agencies were known; says whether there were any.
+    fn claim(&self, now: UnixTime) -> bool {
+        if !self.shared.policy.load().lacks_signers() {
+            return false;
+        }
+        let agencies = self.shared.agencies.all();
+        self.shared.policy.rcu(|current| Policy::clone(current).claim(&agencies, now));
+        true
+    }
+
+    fn tell(&self, network: &mut impl Network) {
+        network.set_revocation_lists(told_lists(&self.shared.policy.load()));
     }
 
     fn denied(&self, policy: &Policy) -> BTreeMap<NodeId, Grounds> {
@@ -237,10 +261,15 @@ impl Network for Behaviour {
 }
 
 /// Whether the list was newer than what was in force. One step: the operator changes the policy meanwhile.
-fn adopt(policy: &SharedPolicy, list: &RevocationList, agencies: &[Certificate]) -> Result<bool, String> {
+fn adopt(
+    policy: &SharedPolicy,
+    list: &RevocationList,
+    agencies: &[Certificate],
+    now: UnixTime,
+) -> Result<bool, String> {
     let mut outcome = Ok(false);
     policy.rcu(|current| {
-        let adopted = current.adopt(list.clone(), agencies);
+        let adopted = current.adopt(list.clone(), agencies, now);
         outcome = adopted.as_ref().map(Option::is_some).map_err(ToString::to_string);
         adopted.ok().flatten().map_or_else(|| Arc::clone(current), Arc::new)
     });

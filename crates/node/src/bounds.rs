@@ -2,7 +2,7 @@
 
 use nuncio_bounds::{Bound, Room};
 use nuncio_door::Limits;
-use nuncio_pki::{MAX_REVOCATION_LISTS, RevocationList};
+use nuncio_pki::Lists;
 use nuncio_protocol::{MAX_EXPELLED, MAX_NODES, MAX_STATUS, amop::ClientInput, unicast::ExchangeId};
 
 use crate::{
@@ -54,12 +54,8 @@ fn own(overlay: &nuncio_protocol::Config, listeners: usize) -> Vec<Bound> {
         ),
         Listeners::bound(Config::LISTENER_QUEUE, listeners),
         replies::BOUND.in_entries(overlay.max_exchanges),
-        Bound::of_bytes(
-            "revocation lists",
-            LIST_GROWTH * MAX_REVOCATION_LISTS * RevocationList::MAX_LENGTH,
-            "longer or further ones are refused",
-        )
-        .in_entries(MAX_REVOCATION_LISTS),
+        Bound::of_bytes("revocation lists", LIST_GROWTH * Lists::MAX_BYTES, "longer or further ones are refused")
+            .in_entries(Lists::MAX),
         Bound::of_entries::<[u64; 16]>(
             "expelled nodes, with what was refused",
             MAX_EXPELLED,

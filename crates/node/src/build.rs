@@ -18,6 +18,7 @@ use nuncio_behaviour::{Behaviour, from_multiaddr, to_multiaddr};
 use nuncio_door::Door;
 use nuncio_protocol::MAX_BODY;
 use nuncio_transport::{Admissions, SetupError, SharedIdentity};
+use rustls_pki_types::UnixTime;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -69,17 +70,18 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
     let mut epochs = EpochStore::open(&config.data_dir)?;
     let epoch = epochs.begin()?;
     let (admissions, agencies) = (Admissions::default(), Agencies::default());
-    agencies.meet(&config.identity.chain);
-    for agency in &config.agencies {
-        agencies.remember(agency.der());
-    }
+    let (policy, now) = (config.policy.load(), UnixTime::now());
+    agencies.meet(&config.identity.chain, &policy, now);
+    let kept: Vec<_> = config.agencies.iter().map(|agency| agency.der().clone()).collect();
+    agencies.meet_all(&kept, &policy, now);
+    drop(policy);
     let identity = SharedIdentity::new(config.identity.clone().into());
     let transport =
         nuncio_transport::tcp(transport_config(&config, identity.clone()), admissions.clone(), door(&config))?;
     let shared = Shared {
         policy: config.policy.clone(),
         admissions: admissions.clone(),
-        agencies: agencies.clone(),
+        agencies,
         lifetimes: Lifetimes::default(),
         unlisted: Unlisted::default(),
     };
@@ -119,7 +121,6 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
         round_trips: HashMap::new(),
         told: Told::default(),
         identity,
-        agencies,
         duplicates: 0,
     };
     Ok(Bound { event_loop, handle, addresses })

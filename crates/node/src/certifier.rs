@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use nuncio_behaviour::{Certifier, Member};
 use nuncio_identity::NodeId;
-use nuncio_pki::{Certificate, ChainError, Policy, RevocationList};
+use nuncio_pki::{Certificate, ChainError, Policy};
 use nuncio_protocol::status_sync::IssuerId;
 use nuncio_transport::Admission;
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -34,12 +34,15 @@ impl Certifier for PolicyCertifier {
         {
             shared.unlisted.note(node);
         }
+        // Also a revoked node shows who may sign the list that revokes it.
+        if matches!(judged, Ok(_) | Err(ChainError::Revoked { .. })) {
+            shared.agencies.meet(&chain, &policy, UnixTime::now());
+        }
         let certificate = judged.map_err(|error| error.to_string())?;
         if certificate.node_id != Some(node) {
             return Err(format!("it is the certificate of {}", certificate.subject));
         }
         let member = Member { name: certificate.name.clone(), agency: certificate.agency.clone() };
-        shared.agencies.meet(&chain);
         shared.lifetimes.note(node, certificate.not_after);
         shared.admissions.renew(node, Admission { certificate, chain });
         Ok(member)
@@ -51,10 +54,8 @@ impl Certifier for PolicyCertifier {
 
     fn newer_lists(&self, held: &BTreeMap<IssuerId, u64>) -> (Vec<Bytes>, Vec<Bytes>) {
         let policy = self.0.policy.load();
-        let is_newer =
-            |list: &&RevocationList| held.get(&IssuerId(list.series())).is_none_or(|number| *number < list.number());
-        let lists: Vec<_> = policy.crls().iter().filter(is_newer).collect();
-        let agencies = self.0.agencies.signers_of(&lists);
+        let held = held.iter().map(|(IssuerId(series), place)| (*series, *place)).collect();
+        let (lists, agencies) = policy.lists().newer_than(&held);
         (
             lists.iter().map(|list| Bytes::copy_from_slice(list.der())).collect(),
             agencies.iter().map(|agency| Bytes::copy_from_slice(agency.der())).collect(),
@@ -62,9 +63,9 @@ impl Certifier for PolicyCertifier {
     }
 }
 
-/// The numbers of the lists in force, as the status tells them.
-pub(crate) fn revocation_numbers(policy: &Policy) -> BTreeMap<IssuerId, u64> {
-    policy.crl_numbers().into_iter().map(|(series, number)| (IssuerId(series), number)).collect()
+/// The lists in force, as the status tells them.
+pub(crate) fn told_lists(policy: &Policy) -> BTreeMap<IssuerId, u64> {
+    policy.lists().told().into_iter().map(|(series, number)| (IssuerId(series), number)).collect()
 }
 
 fn is_of(node: NodeId, chain: &[CertificateDer<'static>]) -> bool {

@@ -31,7 +31,6 @@ pub(crate) use self::shown::Shown;
 use crate::{
     addresses::OwnAddresses,
     admission::Admission,
-    agencies::Agencies,
     command::Command,
     epoch::{EpochError, Outrun},
     handle::{Answer, MessageId},
@@ -67,7 +66,6 @@ pub(crate) struct EventLoop {
     pub(crate) round_trips: HashMap<NodeId, Duration>,
     pub(crate) told: Told,
     pub(crate) identity: SharedIdentity,
-    pub(crate) agencies: Agencies,
     /// How often a second host with somebody's key was seen.
     pub(crate) duplicates: u64,
 }

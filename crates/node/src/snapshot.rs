@@ -1,6 +1,9 @@
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
+use nuncio_pki::Certificate;
 use nuncio_protocol::{Topic, status_sync::Record};
+use nuncio_wire::status;
+use rustls_pki_types::CertificateDer;
 
 /// What a node knows at one moment; replaced as a whole a few times a second when something changed. So it shares the
 /// records of nodes: what is long in them becomes text when it is read, on the reader's task.
@@ -143,6 +146,15 @@ impl NodeSnapshot {
     /// The opaque field of its application, hexadecimal.
     pub fn application(&self) -> String {
         self.read(|record| hex::encode(&record.status.application))
+    }
+
+    /// The certificates behind its last record, its own first; they were judged when the record came. Empty before the
+    /// first.
+    pub fn chain(&self) -> Vec<Certificate> {
+        self.read(|record| {
+            let chain = status::chain_of(record.bytes.clone()).unwrap_or_default();
+            chain.iter().filter_map(|der| Certificate::from_der(CertificateDer::from(der.to_vec())).ok()).collect()
+        })
     }
 
     /// The newest revocation list it holds of each issuer: the series, hexadecimal, and the number.

@@ -11,6 +11,7 @@ mod layout;
 mod private_key;
 mod profile;
 mod renewal;
+mod revoking;
 mod store;
 mod template;
 

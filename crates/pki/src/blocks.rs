@@ -57,7 +57,7 @@ pub(crate) fn blocks<'a>(
 }
 
 /// A file that is one SEQUENCE and nothing else. No text begins so: 0x30 is the digit 0, and a length follows.
-fn is_der(file: &[u8]) -> bool {
+pub(crate) fn is_der(file: &[u8]) -> bool {
     let Ok(mut reader) = SliceReader::new(file) else { return false };
     file.first() == Some(&0x30) && AnyRef::decode(&mut reader).is_ok() && reader.is_finished()
 }
@@ -154,7 +154,7 @@ fn find(text: &[u8], wanted: &[u8], from: usize) -> Option<usize> {
 }
 
 fn printable(label: &str) -> String {
-    crate::name::printable(if label.is_empty() { "nothing" } else { label })
+    nuncio_plain::line(if label.is_empty() { "nothing" } else { label }).into_owned()
 }
 
 #[cfg(test)]

@@ -198,11 +198,6 @@ impl Certificate {
         hex::encode(&self.0.serial)
     }
 
-    /// The SHA-256 of the DER in lower-case hexadecimal.
-    pub fn fingerprint(&self) -> String {
-        hex::encode(Sha256::digest(&self.0.der))
-    }
-
     /// Whether it is version 1, the form without extensions that FISCO BCOS's tool makes for roots and RSA
     /// certificates.
     pub fn is_v1(&self) -> bool {
@@ -266,12 +261,15 @@ impl Certificate {
         &self.0.issuer
     }
 
-    pub(crate) fn subject_der(&self) -> &[u8] {
-        &self.0.subject.der
+    /// The SHA-256 of its public key, whatever certificate names it: of a node ID where there is one, else of the subject
+    /// public key info.
+    pub fn key_id(&self) -> [u8; 32] {
+        let key = &self.0.key;
+        key.node.as_ref().map_or_else(|| Sha256::digest(&key.der), |node| Sha256::digest(node.as_bytes())).into()
     }
 
-    pub(crate) fn issuer_der(&self) -> &[u8] {
-        &self.0.issuer.der
+    pub(crate) fn subject_der(&self) -> &[u8] {
+        &self.0.subject.der
     }
 
     pub(crate) fn serial_bytes(&self) -> &[u8] {

@@ -1,31 +1,28 @@
 //! What makes a node certificate acceptable.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use arc_swap::ArcSwap;
 use nuncio_identity::NodeId;
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::{
-    Certificate, ChainError, Credential, Door, RevocationList, RoleRule, Who,
+    Certificate, ChainError, Credential, CrlPolicy, Door, Edition, Lists, RevocationList, RoleRule, SignerError,
+    SignerId, Who,
     path::{Anchors, Leaf, Verified},
 };
-
-/// Most revocation lists in one policy.
-pub const MAX_REVOCATION_LISTS: usize = 64;
 
 /// What makes a node certificate acceptable: the authorities, their revocation lists, and who is allowed or denied.
 /// Immutable; a running node swaps it as a whole ([`SharedPolicy`]).
 ///
-/// A revocation list past its `nextUpdate` still revokes what it lists and does not stop the rest of the network:
-/// see [`stale_crls`](Self::stale_crls).
+/// A revocation list past its `nextUpdate` still revokes what it lists; whether it stops newcomers is the
+/// [`CrlPolicy`]'s.
 #[derive(Debug, Clone)]
 pub struct Policy {
     anchors: Anchors,
-    crls: Vec<RevocationList>,
+    /// Authorities of SDKs: they admit no node, but their lists count and spread likewise.
+    sdk_authorities: Vec<Certificate>,
+    lists: Lists,
     allow: BTreeSet<NodeId>,
     deny: BTreeSet<NodeId>,
 }
@@ -45,47 +42,92 @@ impl Policy {
         if let Some(one) = anchors.iter().find(|one| one.version() == 3 && !one.is_ca()) {
             return Err(PolicyError::NotAnAuthority { who: Who::named_by(one), reason: "it says CA:FALSE".into() });
         }
-        let anchors = Anchors::new(anchors);
-        Ok(Self { anchors, crls: Vec::new(), allow: BTreeSet::new(), deny: BTreeSet::new() })
+        let (anchors, sdk_authorities, lists) = (Anchors::new(anchors), Vec::new(), Lists::default());
+        Ok(Self { anchors, sdk_authorities, lists, allow: BTreeSet::new(), deny: BTreeSet::new() })
     }
 
-    /// Replaces the revocation lists. A list of an authority here must be signed by it; a list of an agency is checked
-    /// against that agency's certificate whenever a chain shows it.
+    /// Takes revocation lists of these authorities of SDKs too.
+    #[must_use]
+    pub fn with_sdk_authorities(mut self, authorities: Vec<Certificate>) -> Self {
+        self.sdk_authorities = authorities;
+        self
+    }
+
+    /// Sets what a missing or overdue list means.
+    #[must_use]
+    pub const fn with_crl_policy(mut self, policy: CrlPolicy) -> Self {
+        self.lists.policy = policy;
+        self
+    }
+
+    /// Replaces the revocation lists; of one authority's the newest stays. A list of an authority here must be signed by
+    /// it; a list of an agency counts for chains that show its certificate, and spreads once that is known, see
+    /// [`claim`](Self::claim).
     ///
     /// # Errors
-    /// When a list carries an authority's name but not its signature, or there are more than 64.
-    pub fn with_crls(mut self, crls: Vec<RevocationList>) -> Result<Self, PolicyError> {
-        if crls.len() > MAX_REVOCATION_LISTS {
-            return Err(PolicyError::TooManyLists { lists: crls.len() });
-        }
-        for list in &crls {
-            let mut namesakes = self.anchors().iter().filter(|one| list.is_issued_in_name_of(one)).peekable();
-            if namesakes.peek().is_some() && !namesakes.any(|one| list.is_signed_by(one)) {
-                return Err(PolicyError::ForeignList { issuer: list.issuer(), number: list.number() });
+    /// When a list carries an authority's name but not its signature, or they are too many or too long.
+    pub fn with_crls(self, crls: Vec<RevocationList>) -> Result<Self, PolicyError> {
+        let mut lists = Lists::under(self.lists.policy);
+        for list in crls {
+            let namesakes = || self.authorities().filter(|one| list.is_issued_in_name_of(one));
+            match namesakes().find(|one| list.is_signed_by(one)) {
+                Some(signer) => drop(lists.put(list, SignerId::of(signer), Vec::new())?),
+                None if namesakes().next().is_some() => return Err(PolicyError::foreign(&list)),
+                None => lists.hold(list)?,
             }
         }
-        self.crls = crls;
-        Ok(self)
+        Ok(Self { lists, ..self })
     }
 
-    /// Adds lists from elsewhere, such as those taken from the network in a former run: of each series the newest
-    /// stays. A list in the name of an authority here without its signature is left out, and so is what is over the
-    /// limit of 64.
+    /// Whether [`claim`](Self::claim) has something to look for.
+    pub fn lacks_signers(&self) -> bool {
+        !self.lists.unclaimed().is_empty() || self.lists.without_a_way(self.anchors()).next().is_some()
+    }
+
+    /// Looks among `known` for the signers of lists whose signer was not known, and for the ways to lists of SDK
+    /// authorities, which others may not trust; they must stand below an authority.
     #[must_use]
-    pub fn with_newest(mut self, others: impl IntoIterator<Item = RevocationList>) -> Self {
-        for list in others {
-            let mut namesakes = self.anchors().iter().filter(|one| list.is_issued_in_name_of(one)).peekable();
-            if namesakes.peek().is_some() && !namesakes.any(|one| list.is_signed_by(one)) {
-                continue;
+    pub fn claim(mut self, known: &[Certificate], now: UnixTime) -> Self {
+        for id in self.lists.without_a_way(self.anchors()).collect::<Vec<_>>() {
+            let mut signers = known.iter().filter(|one| SignerId::of(one) == id);
+            if let Some(way) = signers.find_map(|one| self.vouch(one, known, now).ok()) {
+                self.lists.set_way(id, way);
             }
-            match self.crls.iter().position(|known| known.series() == list.series()) {
-                Some(index) if self.crls[index].number() < list.number() => self.crls[index] = list,
-                Some(_) => {}
-                None if self.crls.len() < MAX_REVOCATION_LISTS => self.crls.push(list),
-                None => {}
+        }
+        for list in self.lists.take_unclaimed() {
+            let mut signers = known.iter().filter(|one| list.is_signed_by(one));
+            let found = signers.find_map(|one| Some((SignerId::of(one), self.vouch(one, known, now).ok()?)));
+            // It had room before.
+            let _ = match found {
+                Some((signer, way)) => self.lists.put(list, signer, way).map(drop),
+                None => self.lists.hold(list),
+            };
+        }
+        self
+    }
+
+    /// Adds lists from elsewhere, such as those taken from the network in a former run, by the rules of
+    /// [`adopt`](Self::adopt); what these refuse is left out.
+    #[must_use]
+    pub fn with_newest(
+        mut self,
+        others: impl IntoIterator<Item = RevocationList>,
+        known: &[Certificate],
+        now: UnixTime,
+    ) -> Self {
+        for list in others {
+            if let Ok(Some(newer)) = self.adopt(list, known, now) {
+                self = newer;
             }
         }
         self
+    }
+
+    /// The same with the lists in force under another policy, such as the one before a reload.
+    #[must_use]
+    pub fn with_newest_of(self, other: &Self, now: UnixTime) -> Self {
+        let lists: Vec<_> = other.lists.iter().cloned().collect();
+        self.with_newest(lists, &other.lists.signers(), now)
     }
 
     /// Sets who may connect: an empty `allow` means everyone with a good certificate, `deny` beats `allow`.
@@ -112,9 +154,14 @@ impl Policy {
         self.anchors.certificates()
     }
 
+    /// Those whose lists are taken: the trusted authorities and those of SDKs.
+    pub(crate) fn authorities(&self) -> impl Iterator<Item = &Certificate> {
+        self.anchors().iter().chain(&self.sdk_authorities)
+    }
+
     /// The revocation lists in force.
-    pub fn crls(&self) -> &[RevocationList] {
-        &self.crls
+    pub const fn lists(&self) -> &Lists {
+        &self.lists
     }
 
     /// Who is allowed; empty means everyone.
@@ -132,51 +179,31 @@ impl Policy {
         !self.deny.contains(node) && (self.allow.is_empty() || self.allow.contains(node))
     }
 
-    /// One number that grows whenever a list is renewed: the sum of the lists' numbers, 0 without any.
-    pub fn crl_number(&self) -> u64 {
-        self.crls.iter().fold(0, |sum, list| sum.saturating_add(list.number()))
-    }
-
-    /// The newest number of each series of lists, see [`RevocationList::series`].
-    pub fn crl_numbers(&self) -> BTreeMap<[u8; 32], u64> {
-        let mut numbers = BTreeMap::new();
-        for list in &self.crls {
-            let newest = numbers.entry(list.series()).or_insert(0);
-            *newest = list.number().max(*newest);
-        }
-        numbers
-    }
-
-    /// Lists past their `nextUpdate`: they still revoke, but their authority should write new ones.
-    pub fn stale_crls(&self, now: UnixTime) -> impl Iterator<Item = &RevocationList> {
-        self.crls.iter().filter(move |list| list.next_update().is_some_and(|next| next.as_secs() < now.as_secs()))
-    }
-
-    /// Takes a list that came over the network, if it is news: signed by an authority here, or by one of `agencies`
-    /// that an authority here issued, and with a higher number than the list it replaces. `None` when it is not
-    /// newer.
+    /// Takes a list that came over the network, if it is news: signed by an authority here or of SDKs, or by one of
+    /// `known` that stands below them, neither ended nor revoked. `None` when it is not newer than the one it would
+    /// replace.
     ///
     /// # Errors
-    /// When nobody known signed it.
-    pub fn adopt(&self, list: RevocationList, agencies: &[Certificate]) -> Result<Option<Self>, PolicyError> {
-        let issued_here = |one: &&Certificate| one.is_ca() && self.anchors().iter().any(|root| one.is_signed_by(root));
-        let signer = self
-            .anchors()
-            .iter()
-            .chain(agencies.iter().filter(issued_here))
-            .find(|one| list.is_signed_by(one))
-            .ok_or_else(|| PolicyError::ForeignList { issuer: list.issuer(), number: list.number() })?;
-        let known = self.crls.iter().position(|old| old.is_signed_by(signer));
-        let mut next = self.clone();
-        match known {
-            Some(index) if self.crls[index].number() >= list.number() => return Ok(None),
-            Some(index) => next.crls[index] = list,
-            None if next.crls.len() >= MAX_REVOCATION_LISTS => {
-                return Err(PolicyError::TooManyLists { lists: next.crls.len() + 1 });
+    /// When nobody known signed it, its signer may not, or there is no room.
+    pub fn adopt(
+        &self,
+        list: RevocationList,
+        known: &[Certificate],
+        now: UnixTime,
+    ) -> Result<Option<Self>, PolicyError> {
+        let mut refusal = PolicyError::foreign(&list);
+        // Those of SDKs last: others may need the way to them.
+        let signers = self.anchors().iter().chain(known).chain(&self.sdk_authorities);
+        for signer in signers.filter(|one| list.is_signed_by(one)) {
+            match self.vouch(signer, known, now) {
+                Ok(way) => {
+                    let mut next = self.clone();
+                    return Ok(next.lists.put(list, SignerId::of(signer), way)?.then_some(next));
+                }
+                Err(source) => refusal = PolicyError::bad_signer(&list, source),
             }
-            None => next.crls.push(list),
         }
-        Ok(Some(next))
+        Err(refusal)
     }
 
     /// Judges a presented chain, leaf first, roots welcome and ignored: at most 5 certificates and 16 KiB.
@@ -187,9 +214,20 @@ impl Policy {
         Ok(Credential::new(self.path(chain, now)?, Door::P2p))
     }
 
+    /// Judges a newcomer's chain: as [`judge`](Self::judge) does, and where lists are required, whether each authority on
+    /// the way has a current one.
+    ///
+    /// # Errors
+    /// The first check that failed.
+    pub fn admit(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<Credential, ChainError> {
+        let verified = self.path(chain, now)?;
+        self.lists.refuse_unlisted(&verified, now)?;
+        Ok(Credential::new(verified, Door::P2p))
+    }
+
     /// Judges and says which certificates between leaf and authority were needed.
     fn path(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<Verified, ChainError> {
-        self.admit(self.anchors.verify(chain, now, Leaf::Node)?)
+        self.accept(self.anchors.verify(chain, now, Leaf::Node)?)
     }
 
     /// The same for certificates from a file, in which more may stand than a peer reads.
@@ -199,10 +237,10 @@ impl Policy {
         others: &[Certificate],
         now: UnixTime,
     ) -> Result<Verified, ChainError> {
-        self.admit(self.anchors.verify_read(leaf, others, now, Leaf::Node)?)
+        self.accept(self.anchors.verify_read(leaf, others, now, Leaf::Node)?)
     }
 
-    fn admit(&self, verified: Verified) -> Result<Verified, ChainError> {
+    fn accept(&self, verified: Verified) -> Result<Verified, ChainError> {
         let leaf = &verified.leaf;
         let who = Who::named_by(leaf);
         let node =
@@ -217,20 +255,20 @@ impl Policy {
         Ok(verified)
     }
 
-    /// A list counts only for certificates of the very key that signed it: two authorities may share one name.
     fn refuse_revoked(&self, verified: &Verified) -> Result<(), ChainError> {
-        for (certificate, issuer) in verified.links() {
-            let list = self.crls.iter().find(|list| list.lists(certificate) && list.is_signed_by(issuer));
-            if let Some(list) = list {
-                return Err(ChainError::Revoked {
-                    who: Who::named_by(certificate),
-                    serial: certificate.serial(),
-                    issuer: list.issuer(),
-                    crl_number: list.number(),
-                });
-            }
+        verified.links().try_for_each(|(certificate, issuer)| self.refuse_listed(certificate, issuer))
+    }
+
+    pub(crate) fn refuse_listed(&self, certificate: &Certificate, issuer: &Certificate) -> Result<(), ChainError> {
+        match self.lists.revoking(certificate, issuer) {
+            Some(list) => Err(ChainError::Revoked {
+                who: Who::named_by(certificate),
+                serial: certificate.serial(),
+                issuer: list.issuer(),
+                edition: list.edition().clone().into(),
+            }),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -250,29 +288,56 @@ pub enum PolicyError {
         reason: String,
     },
     /// More lists than a policy holds.
-    #[error("{lists} revocation lists; a node holds at most {MAX_REVOCATION_LISTS}")]
+    #[error("{lists} revocation lists; a node holds at most {}", Lists::MAX)]
     TooManyLists {
         /// How many.
         lists: usize,
     },
+    /// Longer lists than a policy holds.
+    #[error("revocation lists of {bytes} bytes in all; a node holds at most {}", Lists::MAX_BYTES)]
+    TooLongLists {
+        /// Their bytes.
+        bytes: usize,
+    },
     /// A list by a stranger.
-    #[error("revocation list {number} of {issuer} is not signed by an authority that is trusted here")]
+    #[error("revocation list {edition} of {issuer} is not signed by an authority that is trusted here")]
     ForeignList {
         /// The name on it.
         issuer: String,
-        /// Its number.
-        number: u64,
+        /// Which it is.
+        edition: Edition,
+    },
+    /// A list by somebody who may not sign it.
+    #[error("revocation list {edition} of {issuer} does not count: {source}")]
+    BadSigner {
+        /// The name on it.
+        issuer: String,
+        /// Which it is.
+        edition: Edition,
+        /// Why.
+        source: Box<SignerError>,
     },
 }
 
 impl PolicyError {
+    fn foreign(list: &RevocationList) -> Self {
+        Self::ForeignList { issuer: list.issuer(), edition: list.edition().clone() }
+    }
+
+    fn bad_signer(list: &RevocationList, source: SignerError) -> Self {
+        Self::BadSigner { issuer: list.issuer(), edition: list.edition().clone(), source: source.into() }
+    }
+
     /// What mends it.
     pub fn hint(&self) -> String {
         match self {
             Self::NoAuthority | Self::NotAnAuthority { .. } => {
                 "nuncio cert inspect ca.crt; it must hold the consortium's root".into()
             }
-            Self::TooManyLists { .. } => "remove lists of authorities that are gone".into(),
+            Self::TooManyLists { .. } | Self::TooLongLists { .. } => {
+                "remove lists of authorities that are gone, and expired serials from lists".into()
+            }
+            Self::BadSigner { .. } => "nuncio cert inspect shows the list and the certificate of who signed it".into(),
             Self::ForeignList { .. } => {
                 "openssl crl -in ca.crl -noout -CAfile ca.crt; nuncio cert revoke writes a good list".into()
             }

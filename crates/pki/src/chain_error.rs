@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use nuncio_identity::NodeId;
 use rustls_pki_types::UnixTime;
 
-use crate::{Certificate, CertificateError, KeyKind, Role, Stated, instant};
+use crate::{Certificate, CertificateError, Edition, KeyKind, Role, Stated, instant};
 
 /// Whom a refused certificate names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,7 +134,7 @@ pub enum ChainError {
         not_before: UnixTime,
     },
     /// A revocation list names a certificate of the chain.
-    #[error("certificate of {who} is revoked: serial {serial} is on revocation list {crl_number} of {issuer}")]
+    #[error("certificate of {who} is revoked: serial {serial} is on revocation list {edition} of {issuer}")]
     Revoked {
         /// Whose.
         who: Box<Who>,
@@ -142,8 +142,22 @@ pub enum ChainError {
         serial: String,
         /// Who revoked it.
         issuer: String,
-        /// The list's number.
-        crl_number: u64,
+        /// Which list.
+        edition: Box<Edition>,
+    },
+    /// Lists are required, and an authority has none that is current.
+    #[error(
+        "certificate of {who} cannot be checked: its issuer {issuer} has no current revocation list here{}, and [identity] \
+         crl_policy is hard",
+        overdue.map(|due| format!(" (the next was due on {})", instant::text(due))).unwrap_or_default()
+    )]
+    NoCurrentList {
+        /// Whose.
+        who: Box<Who>,
+        /// Whose list is missing.
+        issuer: String,
+        /// When the list that is here should have been replaced.
+        overdue: Option<UnixTime>,
     },
     /// The node is on the deny list.
     #[error("{who} is on the deny list")]
@@ -199,9 +213,18 @@ impl ChainError {
                 "check the clocks of both machines (date -u), then nuncio cert inspect node.crt".into()
             }
             Self::Revoked { .. } => "ask the authority for a new key and certificate: nuncio cert issue".into(),
-            Self::Denied { who } | Self::NotAllowed { who } => match &who.node {
-                Some(node) => format!("nuncio access allow {node}, or [access] in nuncio.toml"),
-                None => "see [access] in nuncio.toml".into(),
+            Self::NoCurrentList { .. } => {
+                "ask that authority for its list, and name it in [identity] crl of nuncio.toml; \
+                `nuncio cert inspect ca.crl` shows until when a list lasts"
+                    .into()
+            }
+            Self::Denied { who } => match &who.node {
+                Some(node) => format!("nuncio access reset {node}, or [access] deny in nuncio.toml"),
+                None => "see [access] deny in nuncio.toml".into(),
+            },
+            Self::NotAllowed { who } => match &who.node {
+                Some(node) => format!("nuncio access allow {node}, or [access] allow in nuncio.toml"),
+                None => "see [access] allow in nuncio.toml".into(),
             },
         }
     }
@@ -214,6 +237,7 @@ impl ChainError {
             Self::Expired { .. } => Tls::Expired,
             Self::NotYetValid { .. } => Tls::NotValidYet,
             Self::Revoked { .. } => Tls::Revoked,
+            Self::NoCurrentList { .. } => Tls::UnknownRevocationStatus,
             Self::Denied { .. } | Self::NotAllowed { .. } | Self::OtherRole { .. } => {
                 Tls::ApplicationVerificationFailure
             }

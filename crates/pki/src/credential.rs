@@ -12,7 +12,7 @@ pub use self::{
     door::Door,
     role::{Role, RoleRule, Stated},
 };
-use crate::{Certificate, KeyKind, RevocationList, path::Verified};
+use crate::{Certificate, ChainError, KeyKind, Lists, RevocationList, path::Verified};
 
 /// What a verified chain says of its holder, who passed a door that demands [`role`](Self::role). Nothing else makes one:
 /// see [`Policy::judge`](crate::Policy::judge) for nodes,
@@ -37,8 +37,6 @@ pub struct Credential {
     pub key: KeyKind,
     /// The serial number, lower-case hexadecimal.
     pub serial: String,
-    /// SHA-256 of the certificate, lower-case hexadecimal.
-    pub fingerprint: String,
     /// The first instant at which the certificate itself is valid: of two, the newer begins later.
     pub not_before: UnixTime,
     /// The last instant at which it is valid, and every authority above it.
@@ -59,7 +57,6 @@ impl Credential {
             node_id: leaf.node_id(),
             key: leaf.key_kind(),
             serial: leaf.serial(),
-            fingerprint: leaf.fingerprint(),
             not_before: leaf.not_before(),
             not_after: path.not_after(),
             path: Arc::new(path),
@@ -72,15 +69,27 @@ impl Credential {
         age(self) > age(other)
     }
 
-    /// The list that revokes the certificate or an agency above it, if one does: signed by an authority above it or by
-    /// one of `authorities`.
-    pub fn revoked_by<'a>(
-        &self,
-        lists: &'a [RevocationList],
-        authorities: &[Certificate],
-    ) -> Option<&'a RevocationList> {
-        let lists_any = |list: &RevocationList| self.path.links().any(|(one, _)| list.lists(one));
-        let signed = |list: &RevocationList| self.path.issuers().chain(authorities).any(|one| list.is_signed_by(one));
-        lists.iter().find(|list| lists_any(list) && signed(list))
+    /// The certificate itself.
+    pub fn certificate(&self) -> &Certificate {
+        &self.path.leaf
+    }
+
+    /// The list that revokes the certificate or an agency above it, if one does: signed by the very key that issued what
+    /// it revokes.
+    pub fn revoked_by<'a>(&'a self, lists: &'a Lists) -> Option<&'a RevocationList> {
+        self.path.links().find_map(|(certificate, issuer)| lists.revoking(certificate, issuer))
+    }
+
+    /// Where lists are required: refuses whoever is of an authority that has none that is current.
+    ///
+    /// # Errors
+    /// [`ChainError::NoCurrentList`].
+    pub fn refuse_unlisted(&self, lists: &Lists, now: UnixTime) -> Result<(), ChainError> {
+        lists.refuse_unlisted(&self.path, now)
+    }
+
+    /// The certificates below the anchor, leaf first.
+    pub(crate) fn presented(&self) -> impl Iterator<Item = &Certificate> {
+        self.path.presented()
     }
 }

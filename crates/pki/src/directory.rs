@@ -7,7 +7,7 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::{
     Certificate, CertificateError, ChainError, Credential, Door, FileError, KeyError, KeyFile, KeyFileError, Policy,
-    PolicyError, RevocationError, RevocationList, RoleRule, Who, file, path,
+    PolicyError, RevocationError, RevocationFile, RoleRule, Who, file, path,
 };
 
 /// Who this node is: its key, and the chain that proves it.
@@ -32,6 +32,8 @@ pub struct IdentityPaths {
     pub ca: PathBuf,
     /// Revocation lists, each file with one or more.
     pub crl: Vec<PathBuf>,
+    /// Authorities of SDKs: they admit no node, but their lists count.
+    pub sdk_ca: Vec<PathBuf>,
     /// Whether certificates must state their role.
     pub roles: RoleRule,
 }
@@ -46,6 +48,7 @@ impl IdentityPaths {
             cert: directory.join("node.crt"),
             ca: directory.join("ca.crt"),
             crl: if crl.exists() { vec![crl] } else { Vec::new() },
+            sdk_ca: Vec::new(),
             roles: RoleRule::default(),
         }
     }
@@ -69,45 +72,36 @@ impl Identity {
         let key = KeyFile::load(&paths.key).and_then(|file| Ok(file.into_node_key()?));
         let key = key.map_err(|error| DirectoryError::key(&paths.key, error))?;
         let bundle = read_certificates(&paths.cert)?;
-        let policy = load_policy(&paths.ca, &paths.crl)?.with_roles(paths.roles);
+        let policy = load_policy(paths, now)?.with_roles(paths.roles).claim(&bundle, now);
         let bundle = leaf_first(&key, bundle, paths)?;
         let refused = |source| DirectoryError::Chain { path: paths.cert.clone(), ca: paths.ca.clone(), source };
         let verified = policy.path_in_file(&bundle[0], &bundle[1..], now).map_err(refused)?;
-        let used = std::iter::once(&verified.leaf).chain(&verified.intermediates);
-        let chain: Vec<_> = used.map(|one| one.der().clone()).collect();
+        let chain: Vec<_> = verified.presented().map(|one| one.der().clone()).collect();
         path::refuse_long(&chain).map_err(refused)?;
         Ok((Self { key, chain, certificate: Credential::new(verified, Door::P2p) }, policy))
     }
 }
 
-/// Reads the authorities and revocation lists of a node, for a reload without touching its identity.
-///
-/// # Errors
-/// The first file that cannot be used.
-fn load_policy(ca: &Path, crls: &[PathBuf]) -> Result<Policy, DirectoryError> {
+/// Reads the authorities and revocation lists of a node.
+fn load_policy(paths: &IdentityPaths, now: UnixTime) -> Result<Policy, DirectoryError> {
     let policy_error = |path: &Path| {
         let path = path.to_path_buf();
         move |source| DirectoryError::Policy { path, source }
     };
-    let policy = Policy::new(read_certificates(ca)?).map_err(policy_error(ca))?;
-    let mut lists = Vec::new();
-    for path in crls {
-        let read = RevocationList::from_pem_bundle(&file::read_public(path)?)
-            .map_err(|source| DirectoryError::Crl { path: path.clone(), source })?;
+    // Whoever opens the port for SDKs says what is wrong with these files.
+    let sdk_authorities: Vec<_> = paths.sdk_ca.iter().filter_map(|path| read_certificates(path).ok()).collect();
+    let policy = Policy::new(read_certificates(&paths.ca)?)
+        .map_err(policy_error(&paths.ca))?
+        .with_sdk_authorities(sdk_authorities.concat());
+    let (mut lists, mut signers) = (Vec::new(), Vec::new());
+    for path in &paths.crl {
+        let RevocationFile { lists: read, certificates } = RevocationFile::read(path)?;
         policy.clone().with_crls(read.clone()).map_err(policy_error(path))?;
         lists.extend(read);
+        signers.extend(certificates);
     }
-    policy.with_crls(lists).map_err(policy_error(crls.first().map_or(ca, PathBuf::as_path)))
-}
-
-impl Policy {
-    /// Reads authorities and revocation lists only, as a reload does. Access lists are empty.
-    ///
-    /// # Errors
-    /// The first file that cannot be used.
-    pub fn load(ca: &Path, crls: &[PathBuf]) -> Result<Self, DirectoryError> {
-        load_policy(ca, crls)
-    }
+    let all = policy.with_crls(lists).map_err(policy_error(paths.crl.first().unwrap_or(&paths.ca)))?;
+    Ok(all.claim(&signers, now))
 }
 
 pub(crate) fn read_certificates(path: &Path) -> Result<Vec<Certificate>, DirectoryError> {

@@ -130,6 +130,7 @@ impl KeyUsage {
     pub(crate) const KEY_ENCIPHERMENT: u16 = 1 << 13;
     pub(crate) const KEY_AGREEMENT: u16 = 1 << 11;
     pub(crate) const CERT_SIGN: u16 = 1 << 10;
+    pub(crate) const CRL_SIGN: u16 = 1 << 9;
 
     fn read(value: &[u8]) -> der::Result<Self> {
         let mut bits = BitStringRef::from_der(value)?.raw_bytes().iter().copied();

@@ -8,7 +8,9 @@ use std::{
 
 use zeroize::Zeroizing;
 
-/// Most bytes read from one key, certificate or revocation file.
+use crate::revocation;
+
+/// Most bytes read from one key or certificate file.
 pub(crate) const MAX_FILE: u64 = 4 * 1024 * 1024;
 
 /// Why a file could not be used at all.
@@ -24,10 +26,12 @@ pub enum FileError {
         source: io::Error,
     },
     /// It is far larger than any key or certificate file.
-    #[error("{} is larger than {MAX_FILE} bytes, so it is no key, certificate or revocation list", path.display())]
+    #[error("{} is larger than {most} bytes, so it is no key, certificate or revocation list", path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
+        /// Most bytes that are read.
+        most: u64,
     },
     /// It is a private key that others can read. A file of root's that the process's group may read is accepted.
     #[error("private key {} can be read by others (mode {mode:04o})", path.display())]
@@ -55,31 +59,36 @@ impl FileError {
                 format!("name a file: {} is not one (ls -ld {0} shows what it is)", path.display())
             }
             Self::Read { path, .. } => format!("check who owns {} and its permissions: ls -l {0}", path.display()),
-            Self::TooLarge { path } => format!("check what {} is: file {0}", path.display()),
+            Self::TooLarge { path, .. } => format!("check what {} is: file {0}", path.display()),
             Self::Exposed { path, .. } => format!("chmod 600 {}", path.display()),
         }
     }
 }
 
 pub(crate) fn read_public(path: &Path) -> Result<Vec<u8>, FileError> {
-    read(path, open(path)?)
+    read(path, open(path)?, MAX_FILE)
+}
+
+/// The bytes of a file with revocation lists.
+pub(crate) fn read_lists(path: &Path) -> Result<Vec<u8>, FileError> {
+    read(path, open(path)?, revocation::MAX_FILE)
 }
 
 /// Refuses a key that others than this process may read, or write.
 pub(crate) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
     let file = open(path)?;
     refuse_exposed(path, &file)?;
-    Ok(Zeroizing::new(read(path, file)?))
+    Ok(Zeroizing::new(read(path, file, MAX_FILE)?))
 }
 
 fn open(path: &Path) -> Result<File, FileError> {
     File::open(path).map_err(|source| FileError::Read { path: path.into(), source })
 }
 
-fn read(path: &Path, file: File) -> Result<Vec<u8>, FileError> {
+fn read(path: &Path, file: File, most: u64) -> Result<Vec<u8>, FileError> {
     let mut bytes = Vec::new();
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|source| FileError::Read { path: path.into(), source })?;
-    if bytes.len() as u64 > MAX_FILE { Err(FileError::TooLarge { path: path.into() }) } else { Ok(bytes) }
+    file.take(most + 1).read_to_end(&mut bytes).map_err(|source| FileError::Read { path: path.into(), source })?;
+    if bytes.len() as u64 > most { Err(FileError::TooLarge { path: path.into(), most }) } else { Ok(bytes) }
 }
 
 #[cfg(unix)]

@@ -5,8 +5,11 @@ use std::path::Path;
 use rustls_pki_types::UnixTime;
 use serde::Serialize;
 
+mod lists;
+
+pub use self::lists::{ListSummary, inspect_lists};
 use crate::{
-    Certificate, DirectoryError,
+    Certificate, DirectoryError, RevocationFile,
     directory::read_certificates,
     instant,
     path::{Anchors, Leaf},
@@ -30,10 +33,14 @@ pub struct Summary {
     pub chain_valid: bool,
     /// Why not.
     pub chain_problem: Option<String>,
+    /// The list of the issuer that revokes it, `NUMBER of ISSUER`, if one does.
+    pub revoked: Option<String>,
     /// Lower-case hexadecimal.
     pub serial: String,
     /// `secp256k1`, `RSA-2048`, …
     pub key: String,
+    /// SHA-256 of the key, see [`Certificate::key_id`], lower-case hexadecimal.
+    pub key_id: String,
     /// SHA-256, lower-case hexadecimal.
     pub fingerprint: String,
     /// 1, 2 or 3.
@@ -45,20 +52,43 @@ pub struct Summary {
 }
 
 /// Reads a certificate file and says of each certificate what it is. `ca` names the authorities; without it, `ca.crt`
-/// beside the file is taken, and where there is none the roots in the file.
+/// beside the file is taken, and where there is none the roots in the file. `crl` names a file of revocation lists; without
+/// it, `ca.crl` beside the file is taken if there is one.
 ///
 /// # Errors
 /// When a file cannot be read.
-pub fn inspect(path: &Path, ca: Option<&Path>, now: UnixTime) -> Result<Vec<Summary>, DirectoryError> {
+pub fn inspect(
+    path: &Path,
+    ca: Option<&Path>,
+    crl: Option<&Path>,
+    now: UnixTime,
+) -> Result<Vec<Summary>, DirectoryError> {
     let bundle = read_certificates(path)?;
-    let beside = path.with_file_name("ca.crt");
-    let anchors = match ca {
-        Some(ca) => read_certificates(ca)?,
-        None if beside.exists() => read_certificates(&beside)?,
-        None => bundle.iter().filter(|one| one.is_self_issued()).cloned().collect(),
+    let anchors =
+        anchors(path, ca)?.unwrap_or_else(|| bundle.iter().filter(|one| one.is_self_issued()).cloned().collect());
+    let beside = path.with_file_name("ca.crl");
+    let file = match crl {
+        Some(crl) => RevocationFile::read(crl)?,
+        None if beside.exists() => RevocationFile::read(&beside)?,
+        None => RevocationFile::default(),
     };
-    let summaries = (0..bundle.len()).map(|index| Summary::of(&bundle[index..], &anchors, now));
+    let issuers: Vec<_> = [&bundle, &anchors, &file.certificates].into_iter().flatten().cloned().collect();
+    let summaries = (0..bundle.len()).map(|index| {
+        let mut summary = Summary::of(&bundle[index..], &anchors, now);
+        summary.revoked = lists::revoking(&bundle[index], &issuers, &file.lists);
+        summary
+    });
     Ok(summaries.collect())
+}
+
+/// The certificates that `ca` names, or `ca.crt` beside the file.
+fn anchors(path: &Path, ca: Option<&Path>) -> Result<Option<Vec<Certificate>>, DirectoryError> {
+    let beside = path.with_file_name("ca.crt");
+    match ca {
+        Some(ca) => read_certificates(ca).map(Some),
+        None if beside.exists() => read_certificates(&beside).map(Some),
+        None => Ok(None),
+    }
 }
 
 impl Summary {
@@ -75,7 +105,9 @@ impl Summary {
             not_after: instant::text(certificate.not_after()),
             chain_valid: problem.is_none(),
             chain_problem: problem,
+            revoked: None,
             serial: certificate.serial(),
+            key_id: hex::encode(certificate.key_id()),
             key: certificate.key_kind().to_string(),
             fingerprint: certificate.fingerprint(),
             version: certificate.version(),

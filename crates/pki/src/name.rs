@@ -37,7 +37,8 @@ impl Named {
         Ok(Self {
             der: der.to_vec(),
             text: shown.collect::<Vec<_>>().join(","),
-            common_name: first_cn.map(|one| printable(&one.text.clone().unwrap_or_else(|| one.hexadecimal()))),
+            common_name: first_cn
+                .map(|one| nuncio_plain::line(&one.text.clone().unwrap_or_else(|| one.hexadecimal())).into_owned()),
             canonical: attributes.iter().map(|rdn| canonical(rdn)).collect(),
             attributes,
         })
@@ -47,6 +48,11 @@ impl Named {
     /// make no difference (RFC 5280, 7.1, as OpenSSL does it).
     pub(crate) fn is(&self, other: &Self) -> bool {
         self.canonical == other.canonical
+    }
+
+    /// One form for all that [`is`](Self::is) takes for the same name.
+    pub(crate) fn canonical(&self) -> Vec<u8> {
+        self.canonical.iter().flat_map(|rdn| [&(rdn.len() as u64).to_be_bytes(), &rdn[..]].concat()).collect()
     }
 
     /// Whether it lies in the subtree below `base`.
@@ -185,10 +191,5 @@ fn escaped(text: &str) -> String {
             _ => escaped.push(c),
         }
     }
-    printable(&escaped)
-}
-
-/// A name comes from strangers and ends up in logs and terminals.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    nuncio_plain::line(&escaped).into_owned()
 }

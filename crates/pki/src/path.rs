@@ -267,8 +267,12 @@ impl Leaf {
 impl Verified {
     /// Each certificate below the anchor with the one that issued it.
     pub(crate) fn links(&self) -> impl Iterator<Item = (&Certificate, &Certificate)> {
-        let below = std::iter::once(&self.leaf).chain(&self.intermediates);
-        below.zip(self.issuers())
+        self.presented().zip(self.issuers())
+    }
+
+    /// The certificates below the anchor, leaf first.
+    pub(crate) fn presented(&self) -> impl Iterator<Item = &Certificate> {
+        std::iter::once(&self.leaf).chain(&self.intermediates)
     }
 
     /// The certificates above the leaf, the anchor last.

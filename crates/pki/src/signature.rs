@@ -76,6 +76,11 @@ pub(crate) struct Signed {
 }
 
 impl Signed {
+    /// What is signed.
+    pub(crate) fn content(&self) -> &[u8] {
+        &self.tbs
+    }
+
     /// Notes the algorithm that the signed part itself names, which must be the same.
     pub(crate) fn with_inner(mut self, algorithm: AnyRef<'_>) -> Self {
         self.agrees = self.algorithm == algorithm.value();

@@ -442,7 +442,7 @@ fn version_1_never_stands_in_the_middle() {
         issued.write(&folder, Kind::SdkRsa).unwrap();
         let bundle: String = issued.chain.iter().map(nuncio_pki::Certificate::to_pem).collect();
         fs::write(folder.join("bundle.crt"), bundle).unwrap();
-        let summary = nuncio_pki::inspect(&folder.join("bundle.crt"), None, UnixTime::now()).unwrap();
+        let summary = nuncio_pki::inspect(&folder.join("bundle.crt"), None, None, UnixTime::now()).unwrap();
         assert!(!summary[0].chain_valid, "{summary:?}");
         assert!(summary[1].chain_valid, "its own certificate is good: {summary:?}");
     }

@@ -129,7 +129,7 @@ fn inspection_tells_nodes_agencies_roots_and_rsa_apart() {
     let directory = tempfile::tempdir().unwrap();
     let paths = fisco_conf(directory.path());
     let now = UnixTime::now();
-    let summaries = inspect(&paths.cert, None, now).unwrap();
+    let summaries = inspect(&paths.cert, None, None, now).unwrap();
     assert_eq!(summaries.len(), 3);
     assert!(summaries.iter().all(|one| one.chain_valid), "{summaries:#?}");
     assert_eq!(summaries.iter().map(|one| one.version).collect::<Vec<_>>(), [3, 3, 1]);
@@ -142,11 +142,12 @@ fn inspection_tells_nodes_agencies_roots_and_rsa_apart() {
     assert_eq!(summaries[0].serial, serial.split('=').nth(1).unwrap().trim().to_lowercase());
 
     build_rsa(directory.path(), &["sdk"]);
-    let rsa = inspect(&directory.path().join("sdk.crt"), Some(&directory.path().join("rsa-ca.crt")), UnixTime::now())
-        .unwrap();
+    let rsa =
+        inspect(&directory.path().join("sdk.crt"), Some(&directory.path().join("rsa-ca.crt")), None, UnixTime::now())
+            .unwrap();
     assert!(rsa[0].chain_valid, "{rsa:?}");
     assert_eq!((rsa[0].key.as_str(), rsa[0].version, rsa[0].node_id.as_deref()), ("RSA-2048", 1, None));
-    let foreign = inspect(&directory.path().join("sdk.crt"), Some(&paths.ca), UnixTime::now()).unwrap();
+    let foreign = inspect(&directory.path().join("sdk.crt"), Some(&paths.ca), None, UnixTime::now()).unwrap();
     assert!(!foreign[0].chain_valid);
     assert!(foreign[0].chain_problem.as_ref().unwrap().contains("does not chain to ca.crt"));
     let leaf = Certificate::from_pem_bundle(fs::read_to_string(directory.path().join("sdk.crt")).unwrap()).unwrap();

@@ -117,7 +117,7 @@ fn openssl_takes_our_certificates_for_what_they_are_used_for() {
         }
         let text = openssl(&folder, &format!("x509 -in {name}.crt -noout -text"));
         assert!(text.contains(&kind.role().usage()), "{text}");
-        let summary = inspect(&folder.join(format!("{name}.crt")), None, UnixTime::now()).unwrap().swap_remove(0);
+        let summary = inspect(&folder.join(format!("{name}.crt")), None, None, UnixTime::now()).unwrap().swap_remove(0);
         assert_eq!((summary.roles, summary.chain_problem), (vec![name], None));
     }
 }

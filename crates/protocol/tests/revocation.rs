@@ -33,6 +33,19 @@ fn a_linked_peer_with_a_newer_list_is_asked_for_it() {
 }
 
 #[test]
+fn a_peer_is_not_asked_again_for_lists_that_were_refused() {
+    let mut a = Lone::new(0, Config::default());
+    a.link(1, &[0], &[]);
+    assert!(asks_for_lists(&a.answered(1, vec![with_list(1, 2, 1)])));
+    a.input(StatusInput::RevocationsAnswered { peer: node_id(1) });
+    assert!(!asks_for_lists(&a.answered(1, vec![with_list(1, 3, 1)])), "it tells the same");
+    assert!(asks_for_lists(&a.answered(1, vec![with_list(1, 4, 2)])), "it tells of another");
+    a.input(StatusInput::RevocationsAnswered { peer: node_id(1) });
+    a.input(StatusInput::RevocationLists { numbers: BTreeMap::new() });
+    assert!(asks_for_lists(&a.answered(1, vec![with_list(1, 5, 2)])), "the rules here may have changed");
+}
+
+#[test]
 fn a_query_for_lists_that_failed_is_repeated_later() {
     let mut a = Lone::new(0, Config::default());
     a.link(1, &[0], &[]);

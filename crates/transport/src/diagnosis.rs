@@ -16,10 +16,7 @@ use libp2p::{
 };
 use nuncio_identity::NodeId;
 
-use crate::{
-    error::{HandshakeError, Role},
-    verdict::plain,
-};
+use crate::error::{HandshakeError, Role};
 
 /// What went wrong with a connection, and what can be done about it. As text: `message (hint: …)`, one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +41,10 @@ pub fn diagnose(error: &(dyn Error + 'static)) -> Diagnosis {
     } else {
         of_causes(error, None)
     };
-    Diagnosis { message: plain(&found.message, MAX_MESSAGE), hint: found.hint.map(|hint| plain(&hint, MAX_MESSAGE)) }
+    Diagnosis {
+        message: nuncio_plain::short(&found.message, MAX_MESSAGE),
+        hint: found.hint.map(|hint| nuncio_plain::short(&hint, MAX_MESSAGE)),
+    }
 }
 
 /// [`diagnose`] as text.

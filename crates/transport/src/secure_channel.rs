@@ -17,7 +17,7 @@ use crate::{
     deadline::within,
     error::{HandshakeError, Refusal, Role, SetupError, Stage},
     tls_config::{ALPN, LocalCertificate},
-    verdict::{self, LINGER, MAX_WORDS, ReceiveError, plain},
+    verdict::{self, LINGER, MAX_WORDS, ReceiveError},
     verifier::{Judgement, PeerVerifier},
 };
 
@@ -179,7 +179,7 @@ impl SecureChannel {
             return Ok(());
         }
         let judged_at = UnixTime::now();
-        current.judge(&chain, judged_at).map(drop).map_err(|source| {
+        current.admit(&chain, judged_at).map(drop).map_err(|source| {
             self.admissions.remove(&node);
             let refusal = Box::new(Refusal::Chain { source, judged_at });
             HandshakeError::Refused { role, peer: node.into(), refusal, answer: None }
@@ -262,7 +262,7 @@ impl Terms {
 
     fn compare(&self, role: Role, node: NodeId, theirs: &Verdict) -> Result<Agreed, HandshakeError> {
         if theirs.network != self.network {
-            let (ours, theirs) = (self.network.clone(), plain(&theirs.network, MAX_NETWORK_NAME));
+            let (ours, theirs) = (self.network.clone(), nuncio_plain::short(&theirs.network, MAX_NETWORK_NAME));
             return Err(HandshakeError::OtherNetwork { role, node, ours, theirs });
         }
         let agreed = self.protocol.agree(&theirs.protocol).map_err(|behind| {
@@ -303,7 +303,7 @@ where
         ReceiveError::Io(source) => HandshakeError::from_io(role, Stage::Verdict, source),
     })?;
     if let Some(reason) = theirs.refusal {
-        return Err(HandshakeError::RefusedByPeer { role, node, reason: plain(&reason, MAX_WORDS) });
+        return Err(HandshakeError::RefusedByPeer { role, node, reason: nuncio_plain::short(&reason, MAX_WORDS) });
     }
     sent.map_err(|source| HandshakeError::from_io(role, Stage::Verdict, source))?;
     let agreed = terms.compare(role, node, &theirs)?;
@@ -315,10 +315,13 @@ async fn refuse<S>(stream: &mut S, refusal: &Refusal, terms: &Terms) -> Option<S
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let words = plain(&refusal.to_string(), MAX_WORDS);
+    let words = nuncio_plain::short(&refusal.to_string(), MAX_WORDS);
     // A peer that does not take it does not need it.
     let _ = verdict::send(stream, &terms.verdict(Some(words))).await;
     let theirs = within(LINGER, verdict::receive(stream)).await;
     verdict::linger(stream).await;
-    theirs.and_then(Result::ok).and_then(|verdict| verdict.refusal).map(|reason| plain(&reason, MAX_WORDS))
+    theirs
+        .and_then(Result::ok)
+        .and_then(|verdict| verdict.refusal)
+        .map(|reason| nuncio_plain::short(&reason, MAX_WORDS))
 }

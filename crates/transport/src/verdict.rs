@@ -63,28 +63,5 @@ pub(crate) async fn linger<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) {
     within(LINGER, drain).await;
 }
 
-/// A peer's text as one harmless line: at most `limit` characters, control characters and those that change the
-/// direction or visibility of text left out, line breaks as spaces.
-pub(crate) fn plain(text: &str, limit: usize) -> String {
-    text.chars()
-        .map(|character| if matches!(character, '\n' | '\t') { ' ' } else { character })
-        .filter(|character| !character.is_control() && !is_invisible(*character))
-        .take(limit)
-        .collect()
-}
-
-fn is_invisible(character: char) -> bool {
-    matches!(
-        character,
-        '\u{00ad}'
-            | '\u{061c}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}'
-    )
-}
-
 #[cfg(test)]
 mod tests;

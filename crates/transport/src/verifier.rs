@@ -140,7 +140,7 @@ fn judge(policy: &Policy, peer: PeerId, chain: &[CertificateDer<'_>], now: UnixT
     if let Some(refusal) = key_mismatch(host, chain.first()) {
         return Judgement::Refused { peer, refusal };
     }
-    match policy.judge(chain, now) {
+    match policy.admit(chain, now) {
         Ok(certificate) if certificate.node_id == Some(host) => {
             let chain = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
             Judgement::Admitted { node: host, admission: Admission { certificate, chain } }

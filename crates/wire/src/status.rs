@@ -4,7 +4,7 @@ mod pages;
 mod record;
 
 pub use pages::complete;
-pub use record::{MAX_CHAIN, decode_record, sign_record};
+pub use record::{MAX_CHAIN, chain_of, decode_record, sign_record};
 
 use std::{
     collections::{BTreeMap, HashSet},

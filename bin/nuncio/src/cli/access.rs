@@ -1,6 +1,6 @@
 //! `nuncio access`: run-time lists of denied and allowed nodes.
 
-use nuncio_admin::api::Rule;
+use nuncio_admin::{api::Rule, client::Client};
 use serde_json::json;
 
 use super::{node::NodeArguments, text::short};
@@ -25,10 +25,15 @@ enum Action {
         node: String,
     },
     /// Name a node as welcome; as soon as one is named, all others are refused
+    ///
+    /// To take back a denial, use reset.
     Allow {
         /// The node
         #[arg(value_name = "NODEID")]
         node: String,
+        /// Go ahead though nobody is named yet, which cuts all others off
+        #[arg(long)]
+        cut_others: bool,
     },
     /// Take back what was said at run time about a node
     Reset {
@@ -51,13 +56,11 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
             client.set_access(&node, Rule::Deny).await?;
             changed(output, &node, "deny")
         }
-        Action::Allow { node } => {
-            let first = !client.access().await?.iter().any(|entry| entry.rule == Rule::Allow);
-            client.set_access(&node, Rule::Allow).await?;
-            if first {
-                output
-                    .note("the list of allowed nodes was empty and admitted everyone; now it admits its members only");
+        Action::Allow { node, cut_others } => {
+            if !cut_others {
+                confirm(&client, &node, output).await?;
             }
+            client.set_access(&node, Rule::Allow).await?;
             changed(output, &node, "allow")
         }
         Action::Reset { node } => {
@@ -65,6 +68,32 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
             changed(output, &node, "reset")
         }
     }
+}
+
+/// The first node that is named cuts all others off.
+async fn confirm(client: &Client, node: &str, output: Output) -> Result<(), Failure> {
+    let entries = client.access().await?;
+    if entries.iter().any(|entry| entry.rule == Rule::Allow) {
+        return Ok(());
+    }
+    let is_meant = |id: &str| id.starts_with(&node.to_lowercase());
+    let peers = client.peers().await?;
+    let linked = peers.iter().filter(|peer| peer.state == "linked");
+    let cut = linked.filter(|peer| !peer.node_id.as_deref().is_some_and(is_meant)).count();
+    let words = format!(
+        "no node is named as allowed, so all are admitted; with {} named, every other node is refused, and {cut} links end",
+        short(node)
+    );
+    if output.ask(&format!("{words}. Go on?")) {
+        return Ok(());
+    }
+    let is_denied = entries.iter().any(|entry| entry.rule == Rule::Deny && is_meant(&entry.node_id));
+    let hint = if is_denied {
+        format!("to take its denial back: nuncio access reset {}; else add --cut-others", short(node))
+    } else {
+        "to admit only those who are named, add --cut-others".to_owned()
+    };
+    Err(Failure::usage(words).hint(hint))
 }
 
 fn changed(output: Output, node: &str, rule: &str) -> Result<(), Failure> {

@@ -1,12 +1,15 @@
 //! `nuncio cert`: certificates of nodes and SDK clients.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use clap::{ValueEnum, value_parser};
 use nuncio_pki::{
-    Certificate, Summary,
+    Certificate, ListSummary, RevocationFile, Summary,
     authority::{Authority, CERTIFICATE_DAYS, Kind, Validity, request},
-    inspect,
+    inspect, inspect_lists,
 };
 use rustls_pki_types::UnixTime;
 use serde_json::json;
@@ -15,6 +18,9 @@ use crate::{
     failure::{Failure, causes},
     output::Output,
 };
+
+/// How a revocation list begins in PEM.
+const PEM_LIST: &[u8] = b"-----BEGIN X509 CRL-----";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -51,20 +57,23 @@ enum Action {
         #[arg(long, value_enum, default_value_t = For::Node)]
         kind: For,
     },
-    /// Say who a certificate is for, until when, and whether its chain holds
+    /// Say who a certificate is for, until when, and whether its chain holds and it is revoked; or what a revocation list says
     Inspect {
-        /// A PEM file with one certificate or more
+        /// A file with certificates (PEM), or with revocation lists (PEM or DER)
         file: PathBuf,
         /// The authorities to trust [default: ca.crt beside the file, else a root in the file]
         #[arg(long, value_name = "FILE")]
         ca: Option<PathBuf>,
+        /// The revocation lists to look in [default: ca.crl beside the file]
+        #[arg(long, value_name = "FILE")]
+        crl: Option<PathBuf>,
     },
-    /// Put a certificate on the authority's revocation list, ca.crl in its directory
+    /// Put a certificate on the revocation list of the authority that issued it, ca.crl in its directory
     Revoke {
-        /// The certificate
+        /// The certificate, or the directory with node.crt or sdk.crt
         file: PathBuf,
-        /// The directory of the authority that issued it
-        #[arg(long, value_name = "DIR")]
+        /// The directory of that authority, or one with it somewhere below
+        #[arg(long, value_name = "DIR", default_value = ".")]
         ca: PathBuf,
     },
     /// Replace a certificate by a new one for the same name, key and purpose; authorities' too, a root's by itself
@@ -127,10 +136,15 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
             output.note("give the .csr to the authority: nuncio ca sign FILE --ca DIR --out FILE");
             Ok(())
         }
-        Action::Inspect { file, ca } => show(&inspect(&file, ca.as_deref(), UnixTime::now())?, output),
+        Action::Inspect { file, ca, .. } if holds_lists(&file) => {
+            inspect_lists(&file, ca.as_deref(), UnixTime::now())?.iter().try_for_each(|list| show_list(list, output))
+        }
+        Action::Inspect { file, ca, crl } => {
+            show(&inspect(&file, ca.as_deref(), crl.as_deref(), UnixTime::now())?, output)
+        }
         Action::Revoke { file, ca } => {
-            let authority = Authority::open(&ca)?;
-            let certificate = first(&file)?;
+            let certificate = first(&certificate_of(file))?;
+            let authority = Authority::open_issuer_of(&certificate, &ca)?;
             authority.revoke(&certificate)?;
             tell("revoked", &certificate, &authority.crl_path(), output)?;
             output.note("name the list in [identity] crl of one node; from there it spreads to all");
@@ -155,37 +169,74 @@ pub(super) fn tell(done: &str, certificate: &Certificate, place: &Path, output: 
 }
 
 fn show(summaries: &[Summary], output: Output) -> Result<(), Failure> {
-    if output.json {
-        return summaries.iter().try_for_each(|summary| output.object(summary));
+    summaries.iter().try_for_each(|summary| output.show_lines(summary, || lines_of(summary, output)))
+}
+
+fn lines_of(summary: &Summary, output: Output) -> Vec<String> {
+    let chain = match &summary.chain_problem {
+        None => output.good("valid"),
+        Some(problem) => format!("{}: {problem}", output.bad("not valid")),
+    };
+    let kind = if summary.is_ca { "authority" } else { "leaf" };
+    let role = match summary.roles[..] {
+        _ if summary.is_ca => "none, an authority".to_owned(),
+        [] => "none stated, so no door lets it in by default".to_owned(),
+        _ => summary.roles.join(", "),
+    };
+    let mut lines = vec![
+        summary.subject.clone(),
+        format!("  issuer      {}", summary.issuer),
+        format!("  role        {role}"),
+        format!("  valid       {} to {}", summary.not_before, summary.not_after),
+        format!("  chain       {chain}"),
+    ];
+    if let Some(list) = &summary.revoked {
+        lines.push(format!("  revoked     {}", output.bad(&format!("yes, by revocation list {list}"))));
     }
-    for summary in summaries {
-        let chain = match &summary.chain_problem {
-            None => output.good("valid"),
-            Some(problem) => format!("{}: {problem}", output.bad("not valid")),
-        };
-        let kind = if summary.is_ca { "authority" } else { "leaf" };
-        let role = match summary.roles[..] {
-            _ if summary.is_ca => "none, an authority".to_owned(),
-            [] => "none stated, so no door lets it in by default".to_owned(),
-            _ => summary.roles.join(", "),
-        };
-        output.line(&format!(
-            "{}\n  issuer      {}\n  role        {role}\n  valid       {} to {}\n  chain       {chain}\n  key         {}, {kind}, X.509 v{}\n  \
-             serial      {}\n  fingerprint {}",
-            summary.subject,
-            summary.issuer,
-            summary.not_before,
-            summary.not_after,
-            summary.key,
-            summary.version,
-            summary.serial,
-            summary.fingerprint,
-        ))?;
-        if let Some(node) = summary.node_id.as_ref().filter(|_| !summary.is_ca) {
-            output.line(&format!("  node        {node}"))?;
-        }
+    lines.extend([
+        format!("  key         {}, {kind}, X.509 v{}", summary.key, summary.version),
+        format!("  serial      {}", summary.serial),
+        format!("  fingerprint {}", summary.fingerprint),
+    ]);
+    if !summary.is_ca {
+        lines.extend(summary.node_id.iter().map(|node| format!("  node        {node}")));
+        lines.push(format!("  in lists    key:{}", summary.key_id));
+        lines.push(format!("              {}@{}", summary.serial, summary.issuer));
     }
-    Ok(())
+    lines
+}
+
+fn show_list(list: &ListSummary, output: Output) -> Result<(), Failure> {
+    output.show_lines(list, || {
+        let next = match &list.next_update {
+            Some(next) if list.current => next.clone(),
+            Some(next) => output.bad(&format!("{next}, overdue")),
+            None => "not said".to_owned(),
+        };
+        let signature = if list.signature_valid {
+            output.good("valid")
+        } else {
+            output.bad("by nobody in ca.crt; --ca names the authorities")
+        };
+        let mut lines = vec![
+            format!("revocation list {} of {}", list.number, list.issuer),
+            format!("  made        {}", list.this_update),
+            format!("  next        {next}"),
+            format!("  signature   {signature}"),
+            format!("  revokes     {} certificates", list.serials.len()),
+        ];
+        lines.extend(list.serials.iter().map(|serial| format!("              {serial}")));
+        lines
+    })
+}
+
+/// Whether a file holds revocation lists rather than certificates.
+fn holds_lists(file: &Path) -> bool {
+    let Ok(content) = fs::read(file) else { return false };
+    match RevocationFile::parse(&content) {
+        Ok(_) => true,
+        Err(_) => content.windows(PEM_LIST.len()).any(|window| window == PEM_LIST),
+    }
 }
 
 fn first(file: &Path) -> Result<Certificate, Failure> {

@@ -110,7 +110,7 @@ fn question(arguments: Arguments) -> Result<Question, Failure> {
 
 fn of_node(question: Question, file: &Path) -> Result<Question, Failure> {
     let config = Config::load(file)?;
-    let IdentityPaths { key, cert, ca, crl, roles } = config.identity_paths();
+    let IdentityPaths { key, cert, ca, crl, roles, .. } = config.identity_paths();
     let paths = CredentialsPaths { key, cert, ca, crl, roles };
     let own = Credentials::load(paths, Owner::Node)?;
     Ok(question.with_credentials(own).in_network(config.p2p.network))
@@ -121,11 +121,11 @@ fn show(finding: &Finding, output: Output) -> Result<(), Failure> {
     let hint = (!finding.fix.is_empty()).then_some(finding.fix.as_str());
     let (check, severity) = (finding.check.as_str(), finding.severity.as_str());
     let shown = Shown { check, ok, severity, detail: finding.detail(), hint };
-    output.show(&shown, || {
+    output.show_lines(&shown, || {
         let mark = format!("{severity:5}");
         let mark = if ok { output.good(&mark) } else { output.bad(&mark) };
-        let fix = hint.map(|hint| format!("\n      hint: {hint}")).unwrap_or_default();
-        format!("{mark} {check}: {}{fix}", finding.detail())
+        let fix = hint.map(|hint| format!("      hint: {hint}"));
+        std::iter::once(format!("{mark} {check}: {}", finding.detail())).chain(fix).collect()
     })
 }
 

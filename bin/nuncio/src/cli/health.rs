@@ -33,7 +33,7 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
         Ok(health) => health,
         Err(error) => return Err(error.into()),
     };
-    output.show(&health, || describe(&health, output))?;
+    output.show_lines(&health, || describe(&health, output))?;
     if health.ok {
         return Ok(());
     }
@@ -57,11 +57,11 @@ async fn wait_until_ready(client: &Client, wait: Duration, output: Output) -> Re
     }
 }
 
-fn describe(health: &Health, output: Output) -> String {
+fn describe(health: &Health, output: Output) -> Vec<String> {
     let mut lines = vec![if health.ok { output.good("ready") } else { output.bad("not ready") }];
     lines.extend(health.checks.iter().map(|check| {
         let mark = if check.ok { output.good("ok") } else { output.bad("no") };
         format!("{mark:4} {}: {}", check.check, check.detail)
     }));
-    lines.join("\n")
+    lines
 }

@@ -14,10 +14,10 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
     let route = arguments.node.connect()?.route(&arguments.target).await?;
-    output.show(&route, || {
+    output.show_lines(&route, || {
         let line = |(hops, hop): (usize, &nuncio_admin::api::Hop)| {
             format!("{hops:>2}  {}  {} of {}", short(&hop.node_id), hop.name, hop.agency)
         };
-        route.path.iter().enumerate().map(line).collect::<Vec<_>>().join("\n")
+        route.path.iter().enumerate().map(line).collect()
     })
 }

@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
     let client = arguments.node.connect()?;
     let status = client.status().await?;
-    output.show(&status, || {
+    output.show_lines(&status, || {
         let ready = if status.ready { output.good("ready") } else { output.bad("not ready") };
         [
             format!("node      {}", status.node_id),
@@ -33,8 +33,7 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
         ]
         .into_iter()
         .chain(status.warnings.iter().map(|warning| format!("warning   {}", output.bad(warning))))
-        .collect::<Vec<_>>()
-        .join("\n")
+        .collect()
     })
 }
 

@@ -159,6 +159,35 @@ fn a_revoked_certificate_is_in_the_list_that_openssl_reads() {
 }
 
 #[test]
+fn inspect_tells_what_is_revoked_and_what_a_list_says() {
+    let chain = Chain::new();
+    chain.issue("node0", &[]);
+    chain.issue("node1", &[]);
+    chain.issue("sdk", &["--kind", "sdk-rsa"]);
+    let above = chain.text("");
+    nuncio(["cert", "revoke", chain.text("node0"), "--ca", above]).must_succeed();
+    nuncio(["cert", "revoke", chain.text("sdk/sdk.crt"), "--ca", above]).must_succeed();
+    let list = chain.text("agencyA/ca.crl");
+    let inspected = |certificate: &str| {
+        nuncio(["--json", "cert", "inspect", certificate, "--crl", list]).must_succeed().objects().swap_remove(0)
+    };
+    let revoked = inspected(chain.text("node0/node.crt"));
+    assert!(revoked["revoked"].as_str().is_some_and(|by| by.starts_with("1 of ")), "{revoked}");
+    assert!(inspected(chain.text("sdk/sdk.crt"))["revoked"].is_string());
+    assert!(inspected(chain.text("node1/node.crt"))["revoked"].is_null());
+    let shown = nuncio(["cert", "inspect", chain.text("node0/node.crt"), "--crl", list]).must_succeed().stdout;
+    assert!(shown.contains("revoked     yes, by revocation list 1 of "), "{shown}");
+
+    let lists = nuncio(["--json", "cert", "inspect", list]).must_succeed().objects();
+    assert_eq!(lists.len(), 2, "{lists:?}");
+    assert!(lists.iter().any(|one| one["serials"] == serde_json::json!([revoked["serial"]])), "{lists:?}");
+    assert!(lists.iter().all(|one| one["signature_valid"] == true && one["current"] == true), "{lists:?}");
+    openssl(&["crl", "-in", list, "-outform", "DER", "-out", chain.text("list.der")]);
+    let shown = nuncio(["cert", "inspect", chain.text("list.der"), "--ca", chain.text("agencyA/agency.crt")]);
+    assert!(shown.must_succeed().stdout.contains("revokes     1 certificates"));
+}
+
+#[test]
 fn a_renewed_certificate_keeps_the_node_id() {
     let chain = Chain::new();
     chain.issue("node0", &["--days", "1"]);

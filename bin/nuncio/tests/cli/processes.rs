@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader},
     net::{Ipv4Addr, TcpListener},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
@@ -12,12 +12,12 @@ use super::support::{Run, command, nuncio};
 /// Far more than any of it takes.
 const LIMIT: Duration = Duration::from_secs(60);
 
-struct Net {
+pub(super) struct Net {
     directory: tempfile::TempDir,
 }
 
 impl Net {
-    fn create(nodes: u16, topology: &str) -> Self {
+    pub(super) fn create(nodes: u16, topology: &str) -> Self {
         let net = Self { directory: tempfile::tempdir().expect("a directory") };
         let (nodes_text, port) = (nodes.to_string(), free_base_port(nodes).to_string());
         let arguments = ["--nodes", &nodes_text, "--topology", topology, "--base-port", &port];
@@ -25,11 +25,11 @@ impl Net {
         net
     }
 
-    fn text(&self, name: &str) -> String {
+    pub(super) fn text(&self, name: &str) -> String {
         self.directory.path().join(name).display().to_string()
     }
 
-    fn config(&self, node: usize) -> String {
+    pub(super) fn config(&self, node: usize) -> String {
         self.text(&format!("net/node{node}/nuncio.toml"))
     }
 
@@ -44,6 +44,14 @@ pub(super) struct Kept(Child);
 impl Kept {
     pub(super) fn spawn(command: &mut Command) -> Self {
         Self(command.spawn().expect("the program runs"))
+    }
+
+    pub(super) fn stdout(&mut self) -> ChildStdout {
+        self.0.stdout.take().expect("a pipe")
+    }
+
+    pub(super) fn stderr(&mut self) -> ChildStderr {
+        self.0.stderr.take().expect("a pipe")
     }
 
     fn ended(&mut self) -> ExitStatus {
@@ -120,7 +128,7 @@ fn a_line_of_nodes_relays_and_none_outlives_the_program_that_started_it() {
     let mut up = Kept::spawn(
         command(["testnet", "up", &net.text("net"), "--json"]).stdout(Stdio::piped()).stderr(Stdio::null()),
     );
-    let stdout = BufReader::new(up.0.stdout.take().expect("a pipe"));
+    let stdout = BufReader::new(up.stdout());
     let rows: Vec<serde_json::Value> = stdout
         .lines()
         .take(3)
@@ -151,6 +159,26 @@ fn a_line_of_nodes_relays_and_none_outlives_the_program_that_started_it() {
     assert_eq!((&reply["reply"], &reply["reply_encoding"]), (&"pong".into(), &"utf8".into()), "{reply}");
     assert_eq!(reply["hops"], 2, "{reply}");
     assert!(listener.ended().success());
+
+    // The first that is named as allowed would cut the others off.
+    let allow = ["access", "allow", &far[..12]];
+    let refused = net.ask(1, &allow);
+    assert_eq!((refused.code, refused.objects().len()), (2, 0), "{refused:?}");
+    assert!(refused.stderr.contains("2 links") || refused.stderr.contains("1 links"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("--cut-others"), "{}", refused.stderr);
+    assert!(net.ask(1, &["access", "list"]).must_succeed().objects().is_empty());
+    net.ask(1, &["access", "deny", &far[..12]]).must_succeed();
+    assert!(net.ask(1, &allow).stderr.contains("nuncio access reset"));
+    net.ask(1, &["access", "reset", &far[..12]]).must_succeed();
+    net.ask(1, &["access", "allow", &far[..12], "--cut-others"]).must_succeed();
+    net.ask(1, &["access", "reset", &far[..12]]).must_succeed();
+
+    let certificates = net.ask(0, &["certs"]).must_succeed().objects();
+    assert_eq!(certificates.len(), 3, "{certificates:?}");
+    for one in &certificates {
+        assert_eq!(one["role"], "node");
+        assert!(one["days_left"].as_i64().is_some_and(|days| days > 300), "{one}");
+    }
 
     up.0.kill().expect("it runs");
     for node in 0..3 {

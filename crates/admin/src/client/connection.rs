@@ -63,10 +63,10 @@ pub(super) async fn call(
     timeout(limit, whole).await.unwrap_or_else(|_| Err(too_slow(address, limit)))
 }
 
-/// One request whose answer has no end; `limit` is for its beginning.
+/// One POST whose answer has no end; `limit` is for its beginning.
 pub(super) async fn stream(address: &Address, path: &str, limit: Duration) -> Result<Incoming, ClientError> {
     let beginning = async {
-        let response = send(address, Method::GET, path, Bytes::new()).await?;
+        let response = send(address, Method::POST, path, Bytes::new()).await?;
         if response.status().is_success() {
             return Ok(response.into_body());
         }

@@ -92,7 +92,7 @@ fn unicast_failure(error: UnicastError) -> Failure {
         UnicastError::Refused(Refusal::NoHandler) => Failure::new(ErrorCode::NoHandler, message)
             .with_hint("run `nuncio listen --echo` (or --reply TEXT) at that node"),
         UnicastError::Refused(Refusal::Denied) => Failure::new(ErrorCode::Denied, message)
-            .with_hint("its operator can run `nuncio access allow` with this node's ID"),
+            .with_hint("its operator sees why in `nuncio access list`; `nuncio access reset` with this node's ID takes a denial back"),
         _ => Failure::new(ErrorCode::Refused, message),
     }
 }

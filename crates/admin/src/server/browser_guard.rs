@@ -1,15 +1,19 @@
 use axum::{
     extract::Request,
-    http::{HeaderMap, header},
+    http::{HeaderMap, HeaderName, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 
 use crate::api::{ErrorCode, Failure};
 
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
 /// Keeps web pages out of a loopback port. A page of any site can make the browser of this machine send requests
-/// here; such requests carry an `Origin` of that site, or, after the site's name was made to point here, a
-/// `Host` that is a name.
+/// here; such requests carry an `Origin` of that site, or (images, links, frames) none but a `Sec-Fetch-Site` that says
+/// so, or, after the site's name was made to point here, a `Host` that is a name. A browser so old that it sends neither
+/// header gets no further than to reading: what changes anything is behind other methods than GET, for which all send
+/// `Origin`.
 pub(super) async fn refuse_browsers(request: Request, next: Next) -> Response {
     if is_acceptable(request.headers()) {
         return next.run(request).await;
@@ -20,14 +24,16 @@ pub(super) async fn refuse_browsers(request: Request, next: Next) -> Response {
 }
 
 fn is_acceptable(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let Some(host) = text(header::HOST) else { return false };
     let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((ipv6, _)) => ipv6,
         None => host.rsplit_once(':').map_or(host, |(name, _)| name),
     };
     let is_local = name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok();
-    is_local && text(header::ORIGIN).is_none_or(|origin| origin == format!("http://{host}"))
+    // `none`: an address that the user has typed.
+    let is_own = text(SEC_FETCH_SITE).is_none_or(|site| matches!(site, "same-origin" | "none"));
+    is_local && is_own && text(header::ORIGIN).is_none_or(|origin| origin == format!("http://{host}"))
 }
 
 #[cfg(test)]
@@ -51,6 +57,14 @@ mod tests {
         assert!(!judge("127.0.0.1:80", Some("http://evil.example")));
         assert!(!judge("127.0.0.1:80", Some("null")));
         assert!(!judge("evil.example:80", None));
+        for (site, passes) in
+            [("same-origin", true), ("none", true), ("same-site", false), ("cross-site", false), ("?", false)]
+        {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, "127.0.0.1:80".parse().unwrap());
+            headers.insert(SEC_FETCH_SITE, site.parse().unwrap());
+            assert_eq!(is_acceptable(&headers), passes, "{site}");
+        }
         assert!(!is_acceptable(&HeaderMap::new()));
     }
 }

@@ -12,25 +12,10 @@ pub(super) fn is_plain(name: &str) -> bool {
         && !is_device(name)
 }
 
-/// What a remote said, fit to be shown: cut, and without what moves a terminal's cursor or reverses a text.
-pub(super) fn fit_to_show(text: &str) -> String {
-    text.chars().take(200).map(|c| if is_invisible(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
-}
-
 fn is_strange(c: char) -> bool {
     matches!(c, '/' | '\\')
-        || is_invisible(c)
+        || !nuncio_plain::is_harmless(c)
         || (cfg!(windows) && matches!(c, ':' | '*' | '?' | '"' | '<' | '>' | '|'))
-}
-
-/// Control and formatting characters, which hide or reorder what stands around them.
-fn is_invisible(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}')
-        || ('\u{200b}'..='\u{200f}').contains(&c)
-        || ('\u{2028}'..='\u{202e}').contains(&c)
-        || ('\u{2060}'..='\u{206f}').contains(&c)
-        || ('\u{e0000}'..='\u{e007f}').contains(&c)
 }
 
 fn is_device(name: &str) -> bool {
@@ -60,11 +45,5 @@ mod tests {
         for name in ["-rf", " a", "a ", "a.", "NUL", "con.txt", "Com1", "lpt9.tar.gz", "fdp\u{202e}exe", "a\u{200b}b"] {
             assert!(!is_plain(name), "{name:?}");
         }
-    }
-
-    #[test]
-    fn words_of_remotes_cannot_move_the_cursor() {
-        assert_eq!(fit_to_show("no\u{1b}[2J\r\nroom\u{202e}"), "no\u{fffd}[2J\u{fffd}\u{fffd}room\u{fffd}");
-        assert_eq!(fit_to_show(&"é".repeat(5000)).chars().count(), 200);
     }
 }

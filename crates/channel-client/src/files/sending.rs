@@ -28,6 +28,9 @@ const STUCK: Duration = Duration::from_secs(20);
 /// Pause after an attempt that did not reach the receiver.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Most characters of a receiver's reason that are shown.
+const MAX_REASON: usize = 200;
+
 /// Pause before a refused offer is made again.
 const LATER: Duration = Duration::from_secs(1);
 
@@ -120,7 +123,7 @@ impl<'a, P: FnMut(Progress) + Send> Sending<'a, P> {
                     return Ok((Link { topic, keys, number: 0 }, bytes));
                 }
                 Ok(Ok(Reply::Refused { reason, again })) => {
-                    (FileError::Refused { reason: name::fit_to_show(&reason) }, again)
+                    (FileError::Refused { reason: nuncio_plain::short(&reason, MAX_REASON) }, again)
                 }
                 Ok(_) => (FileError::NotAFile, again),
                 Err(error) => {
@@ -160,7 +163,7 @@ impl<'a, P: FnMut(Progress) + Send> Sending<'a, P> {
                     at = bytes;
                 }
                 Receipt::Refused { reason } => {
-                    return Err(FileError::Refused { reason: name::fit_to_show(&reason) });
+                    return Err(FileError::Refused { reason: nuncio_plain::short(&reason, MAX_REASON) });
                 }
                 _ => return Err(FileError::NotAFile),
             }

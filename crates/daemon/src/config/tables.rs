@@ -4,7 +4,7 @@ use nuncio_pki::RoleRule;
 
 use super::{
     section::section,
-    value::{Interval, LogFormat, Node, Peer, Sdk, Size},
+    value::{CrlPolicy, Interval, LogFormat, Node, Peer, Sdk, Size},
 };
 
 section! {
@@ -16,11 +16,15 @@ section! {
         cert: PathBuf = "conf/node.crt".into(),
         /// The authorities whose nodes are admitted. Default: conf/ca.crt.
         ca: PathBuf = "conf/ca.crt".into(),
-        /// Certificate revocation lists of these authorities. Default: none.
+        /// Certificate revocation lists of these authorities, of agencies below them and of the authorities of SDKs: PEM or
+        /// DER, one or more in a file. Default: none.
         crl: Vec<PathBuf> = Vec::new(),
         /// Whether a certificate must state the role of whoever shows it, node or SDK: "required", or "any" for a network
         /// whose certificates do not tell them apart; then an SDK's certificate makes a node. Default: required.
         roles: RoleRule = RoleRule::Required,
+        /// What it means that an authority has no list here, or one past its nextUpdate. soft: nothing. hard: nobody of that
+        /// authority is admitted, no node and no SDK; who is in stays. Default: soft.
+        crl_policy: CrlPolicy = CrlPolicy::Soft,
     }
 }
 
@@ -83,8 +87,8 @@ section! {
         rsa_cert: Option<PathBuf> = None,
         /// Whether an SDK must be of the node's own agency, by the node's certificate of the same kind. Default: true.
         same_agency: bool = true,
-        /// SDKs by public key or certificate fingerprint; as soon as one is here, all others are refused. Default: none,
-        /// everyone.
+        /// SDKs by key (128 hexadecimal digits or key:HASH), by certificate (SERIAL@ISSUER) or by its SHA-256 fingerprint, as
+        /// `nuncio cert inspect` shows them; as soon as one is here, all others are refused. Default: none, everyone.
         allow: Vec<Sdk> = Vec::new(),
         /// SDKs that are refused whatever else is said. Default: none.
         deny: Vec<Sdk> = Vec::new(),

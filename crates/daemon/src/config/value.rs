@@ -104,8 +104,8 @@ impl FromStr for Sdk {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let expected = "an SDK: write its public key (128 hexadecimal digits) or the SHA-256 fingerprint of its \
-                        certificate (64 digits); `nuncio cert inspect` shows both";
+        let expected = "an SDK: write its public key (128 hexadecimal digits), key:HASH, SERIAL@ISSUER or the SHA-256 \
+                        fingerprint of its certificate (64 digits); `nuncio cert inspect` shows them";
         text.parse().map(Self).map_err(|_| ValueError::new(text, expected))
     }
 }
@@ -191,6 +191,37 @@ impl FromStr for LogFormat {
             "human" => Ok(Self::Human),
             "json" => Ok(Self::Json),
             _ => Err(ValueError::new(text, "a log format: write human or json")),
+        }
+    }
+}
+
+/// Whether revocation lists are required.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CrlPolicy {
+    /// Lists revoke what they name.
+    Soft,
+    /// Whose authority has no current list does not come in.
+    Hard,
+}
+
+impl FromStr for CrlPolicy {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text {
+            "soft" => Ok(Self::Soft),
+            "hard" => Ok(Self::Hard),
+            _ => Err(ValueError::new(text, "a policy for revocation lists: write soft or hard")),
+        }
+    }
+}
+
+impl From<CrlPolicy> for nuncio_pki::CrlPolicy {
+    fn from(policy: CrlPolicy) -> Self {
+        match policy {
+            CrlPolicy::Soft => Self::Soft,
+            CrlPolicy::Hard => Self::Hard,
         }
     }
 }

@@ -70,7 +70,9 @@ fn of_objection(facts: &Facts, objection: Objection) -> Finding {
         Objection::Denied => (
             format!("it denies access to {cert}"),
             "its alert says so: a list of allowed or denied nodes",
-            "on that node: nuncio access list, then nuncio access allow NODEID".to_owned(),
+            "on that node: nuncio access list; nuncio access reset NODEID takes a denial back, nuncio access allow NODEID adds a \
+             name to an allow list"
+                .to_owned(),
         ),
         Objection::Unproved => (
             format!("it does not take the signature made with the key of {cert}"),

@@ -41,7 +41,7 @@ where
 pub(super) fn parse(head: &[u8], received: UnixTime) -> Option<HttpAnswer> {
     let text = String::from_utf8_lossy(head.strip_prefix(b"HTTP/").map(|_| head)?);
     let mut lines = text.lines();
-    let status: String = lines.next()?.chars().filter(|c| !c.is_control()).take(MAX_STATUS).collect();
+    let status: String = nuncio_plain::short(lines.next()?, MAX_STATUS);
     let date = lines
         .take_while(|line| !line.is_empty())
         .filter_map(|line| line.split_once(':'))

@@ -62,8 +62,7 @@ fn understand(received: &[u8]) -> Option<Inside> {
         FrameKind::BlockNotification => Some("an old version".to_owned()),
         _ => None,
     };
-    let clean = |text: String| text.chars().filter(|c| !c.is_control()).take(MAX_VERSION).collect();
-    version.map(|version| Inside::Channel(clean(version)))
+    version.map(|version| Inside::Channel(nuncio_plain::short(&version, MAX_VERSION)))
 }
 
 /// The frame with which a FISCO BCOS 2.x node greets another: protocol 2 (topics), packet 1 (its seq in decimal digits).

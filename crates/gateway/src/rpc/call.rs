@@ -36,7 +36,7 @@ pub type EventFilterFuture = Pin<Box<dyn Future<Output = Value> + Send>>;
 pub struct Caller {
     /// Its session.
     pub client: ClientId,
-    /// The names of its certificate: its fingerprint and, of a secp256k1 one, its key.
+    /// Every name by which a list can name it.
     pub names: Vec<ClientName>,
 }
 

@@ -2,11 +2,12 @@
 
 use nuncio_gateway::{Access, ClientName};
 use nuncio_pki::{
-    Certificate, RevocationList, RoleRule,
+    Certificate, CrlPolicy, RevocationList, RoleRule,
     authority::{RevocationDates, Validity},
     tls::{ChannelPaths, channel_server_config},
 };
 use nuncio_protocol::amop::ClientInput;
+use nuncio_testkit::TestAuthority;
 
 use super::rig::Rig;
 
@@ -28,6 +29,11 @@ async fn is_refused(rig: &mut Rig) {
     assert!(rig.has_no_input());
 }
 
+fn holding(authority: &TestAuthority, list: RevocationList) -> Access {
+    let policy = authority.policy().with_crls(vec![list]).unwrap();
+    Access { lists: policy.lists().clone(), ..Access::default() }
+}
+
 #[tokio::test]
 async fn an_sdk_that_is_denied_while_connected_is_cut_and_refused_until_it_is_let_in() {
     let mut rig = Rig::new().await;
@@ -38,6 +44,48 @@ async fn an_sdk_that_is_denied_while_connected_is_cut_and_refused_until_it_is_le
     is_refused(&mut rig).await;
     rig.renewal.set_access(Access::default());
     rig.connect().await;
+}
+
+#[tokio::test]
+async fn a_denied_sdk_stays_denied_by_every_name_and_however_it_writes_its_certificate() {
+    let mut rig = Rig::new().await;
+    let certificate = sdk_certificate(&rig);
+    let twin = certificate.fingerprints().into_iter().nth(1).expect("its signature has a twin");
+    let issued = format!("{}@{}", certificate.serial(), certificate.issuer());
+    for name in [twin, issued, format!("key:{}", hex::encode(certificate.key_id()))] {
+        rig.renewal.set_access(Access { deny: [name.parse().unwrap()].into(), ..Access::default() });
+        is_refused(&mut rig).await;
+    }
+    rig.renewal.set_access(Access::default());
+    rig.connect().await;
+}
+
+#[tokio::test]
+async fn a_session_ends_when_its_authority_is_trusted_no_more() {
+    let mut rig = Rig::new().await;
+    let (_sdk, _) = rig.connect().await;
+    let node = rig.directory.path().join("node");
+    rig.renewal.renew(&channel_server_config(&ChannelPaths::in_directory(&node)).unwrap());
+    assert!(rig.has_no_input(), "the same authority");
+    TestAuthority::new().write_node_directory(&rig.directory.path().join("other"), "node0");
+    let others = ChannelPaths::in_directory(rig.directory.path().join("other"));
+    rig.renewal.renew(&channel_server_config(&others).unwrap());
+    is_cut(&mut rig).await;
+}
+
+#[tokio::test]
+async fn where_lists_are_required_nobody_comes_in_without_a_current_one_and_who_is_in_stays() {
+    let mut rig = Rig::new().await;
+    let (_sdk, _) = rig.connect().await;
+    let policy = rig.authority.policy().with_crl_policy(CrlPolicy::Hard);
+    rig.renewal.set_access(Access { lists: policy.lists().clone(), ..Access::default() });
+    is_refused(&mut rig).await;
+    let (validity, root) = (Validity::days(30), rig.authority.root());
+    let dates = RevocationDates { this_update: validity.not_before, next_update: validity.not_after };
+    let lists = vec![root.revoke(&[], None, dates).unwrap(), rig.authority.issuer().revoke(&[], None, dates).unwrap()];
+    let policy = policy.with_crls(lists).unwrap();
+    rig.renewal.set_access(Access { lists: policy.lists().clone(), ..Access::default() });
+    let (_sdk, _) = rig.connect().await;
 }
 
 #[tokio::test]
@@ -56,11 +104,11 @@ async fn a_session_ends_when_its_certificate_is_revoked() {
     let mut rig = Rig::new().await;
     let (_sdk, _) = rig.connect().await;
     let list = rig.authority.revoke_certificate(&sdk_certificate(&rig));
-    let foreign = nuncio_testkit::TestAuthority::named("chain", "agency");
+    let foreign = TestAuthority::named("chain", "agency");
     let forged = RevocationList::from_der(foreign.revoke(&foreign.node("x")).der()).unwrap();
-    rig.renewal.set_access(Access { revocations: vec![forged], ..Access::default() });
+    rig.renewal.set_access(holding(&foreign, forged));
     assert!(rig.has_no_input(), "a list of somebody else revokes nothing");
-    rig.renewal.set_access(Access { revocations: vec![list], ..Access::default() });
+    rig.renewal.set_access(holding(&rig.authority, list));
     is_cut(&mut rig).await;
     is_refused(&mut rig).await;
 }
@@ -72,7 +120,7 @@ async fn a_session_ends_when_its_agency_is_revoked() {
     let validity = Validity::days(30);
     let dates = RevocationDates { this_update: validity.not_before, next_update: validity.not_after };
     let list = rig.authority.root().revoke(&[rig.authority.agency_certificate()], None, dates).unwrap();
-    rig.renewal.set_access(Access { revocations: vec![list], ..Access::default() });
+    rig.renewal.set_access(holding(&rig.authority, list));
     is_cut(&mut rig).await;
     is_refused(&mut rig).await;
 }

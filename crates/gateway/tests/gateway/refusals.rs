@@ -96,7 +96,7 @@ async fn rsa_certificates_work_and_can_take_over_while_running() {
     rig.renewal.renew(&channel_server_config(&ChannelPaths::in_directory(root.join("channel"))).unwrap());
     assert!(is_admitted(&mut rig, &root.join("sdk-rsa")).await);
     assert!(!is_admitted(&mut rig, &root.join("sdk")).await);
-    former.expect_silence().await;
+    former.expect_closed().await;
 }
 
 #[tokio::test]

@@ -98,7 +98,7 @@ impl EventLoop {
             return Err(RenewalError::OtherName { new: named(new), own: named(own) });
         }
         self.identity.store(Arc::clone(identity));
-        self.agencies.meet(&identity.chain);
+        self.admission.meet(&identity.chain);
         self.facts.certificate = new.clone();
         let chain = identity.chain.iter().map(|der| Bytes::copy_from_slice(der)).collect();
         self.swarm.behaviour_mut().renew(chain);

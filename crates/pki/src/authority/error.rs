@@ -105,6 +105,14 @@ pub enum AuthorityError {
         /// Why.
         source: Box<ChainError>,
     },
+    /// The revocation list in the folder is not the last that was made there.
+    #[error("{} is not the last list made here, which had the number 0x{number}: a new one would take revocations back", path.display())]
+    ListLost {
+        /// The list's file.
+        path: PathBuf,
+        /// The last number, hexadecimal.
+        number: String,
+    },
     /// No RSA key could be made or used.
     #[error("RSA: {reason}")]
     Rsa {
@@ -144,6 +152,10 @@ impl AuthorityError {
             Self::NotIssuedHere { issuer, .. } => format!("give the folder of {issuer} with --ca"),
             Self::Changed { .. } => "report it with the output of nuncio cert inspect of the certificate".into(),
             Self::Unsound { source, .. } => source.hint(),
+            Self::ListLost { path, .. } => format!(
+                "put the last list back as {}: nodes keep it in revocations.pem of their data directory",
+                path.display()
+            ),
             Self::Name { .. } | Self::Rsa { .. } | Self::Encoding { .. } => return None,
         })
     }

@@ -1,16 +1,9 @@
 use std::path::Path;
 
-use der::{Decode, Encode};
+use der::{Decode, asn1::Uint};
 use nuncio_identity::NodeId;
 use rustls_pki_types::UnixTime;
-use x509_cert::{
-    SubjectPublicKeyInfo, Version,
-    certificate::Rfc5280,
-    crl::{RevokedCert, TbsCertList},
-    ext::pkix::CrlNumber,
-    name::Name,
-    serial_number::SerialNumber,
-};
+use x509_cert::{SubjectPublicKeyInfo, ext::pkix::CrlNumber, name::Name};
 
 use super::{
     AuthorityError, PrivateKey, Validity,
@@ -18,7 +11,7 @@ use super::{
     profile::{Profile, authority_key_identifier, extension},
     template::{Template, sign, subject},
 };
-use crate::{Certificate, CertificateRequest, RevocationList, Role, instant};
+use crate::{Certificate, CertificateRequest, RevocationList, Role, instant, revocation};
 
 /// A root or an agency in memory: its certificate, its key, and what stands above it.
 #[derive(Debug)]
@@ -182,7 +175,7 @@ impl Issuer {
     }
 
     /// A complete revocation list of this issuer: what `previous` revoked, and `certificates`. Its number is one more
-    /// than `previous` has.
+    /// than `previous` has, 1 where that has none.
     ///
     /// # Errors
     /// When this issuer did not make one of the certificates or the previous list.
@@ -195,7 +188,7 @@ impl Issuer {
         let mut entries = std::collections::BTreeMap::new();
         if let Some(list) = previous {
             if !list.is_signed_by(self.certificate()) {
-                return Err(self.foreign(format!("revocation list {}", list.number()), list.issuer()));
+                return Err(self.foreign(format!("revocation list {}", list.edition()), list.issuer()));
             }
             entries.clone_from(list.entries());
         }
@@ -203,31 +196,33 @@ impl Issuer {
             self.refuse_foreign(certificate)?;
             entries.entry(certificate.serial_bytes().to_vec()).or_insert(dates.this_update.as_secs());
         }
-        let number = previous.map_or(0, RevocationList::number).saturating_add(1);
-        let revoked = entries
-            .iter()
-            .map(|(serial, second)| {
-                Ok(RevokedCert::<Rfc5280> {
-                    serial_number: SerialNumber::new(serial)?,
-                    revocation_date: instant::encoded(instant::at(*second)),
-                    crl_entry_extensions: None,
-                })
-            })
-            .collect::<Result<Vec<_>, der::Error>>()?;
-        let tbs = TbsCertList::<Rfc5280> {
-            version: Version::V2,
-            signature: self.key.signature_algorithm(),
+        let number = successor(previous.and_then(|list| list.edition().number()).unwrap_or_default());
+        let draft = revocation::Draft {
+            algorithm: self.key.signature_algorithm(),
             issuer: Name::from_der(self.certificate().subject_der())?,
             this_update: instant::encoded(dates.this_update),
-            next_update: Some(instant::encoded(dates.next_update)),
-            revoked_certificates: (!revoked.is_empty()).then_some(revoked),
-            crl_extensions: Some(vec![
+            next_update: instant::encoded(dates.next_update),
+            extensions: vec![
                 authority_key_identifier(self.certificate())?,
-                extension(false, &CrlNumber::try_from(number)?)?,
-            ]),
+                extension(false, &CrlNumber(Uint::new(&number)?))?,
+            ],
         };
-        RevocationList::from_der(&sign(&tbs.to_der()?, &self.key)?)
+        let tbs = revocation::write(draft, &entries)?;
+        RevocationList::from_der(&sign(&tbs, &self.key)?)
             .map_err(|source| AuthorityError::Encoding { reason: source.to_string() })
+    }
+
+    /// A certificate by which this issuer lets another authority's key sign revocation lists, and nothing else, under that
+    /// authority's name: so nodes that do not trust that authority take and pass on its lists.
+    ///
+    /// # Errors
+    /// When a value does not fit X.509.
+    pub fn vouch_for_lists_of(&self, authority: &Certificate) -> Result<Certificate, AuthorityError> {
+        let own = self.certificate();
+        let subject = Name::from_der(authority.subject_der())?;
+        let key = SubjectPublicKeyInfo::from_der(authority.public_key().as_ref())?;
+        let validity = Validity { not_before: own.not_before(), not_after: own.not_after() };
+        self.certify(Profile::lists(&key)?, subject, key, validity)
     }
 
     /// Its own certificate.
@@ -309,6 +304,19 @@ impl Issuer {
     fn foreign(&self, subject: String, issuer: String) -> AuthorityError {
         AuthorityError::NotIssuedHere { subject, issuer, authority: self.certificate().subject() }
     }
+}
+
+/// The number after a big-endian one.
+fn successor(number: &[u8]) -> Vec<u8> {
+    let mut next = number.to_vec();
+    for byte in next.iter_mut().rev() {
+        *byte = byte.wrapping_add(1);
+        if *byte != 0 {
+            return next;
+        }
+    }
+    next.insert(0, 1);
+    next
 }
 
 pub(crate) fn new_key(kind: Kind) -> Result<PrivateKey, AuthorityError> {

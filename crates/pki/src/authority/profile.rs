@@ -57,6 +57,11 @@ impl Profile {
         Ok(Self { extensions: Some(extensions), names_issuer: true })
     }
 
+    /// May sign revocation lists, and nothing else.
+    pub(crate) fn lists(key: &SubjectPublicKeyInfo) -> Result<Self, AuthorityError> {
+        Ok(Self { extensions: Some(Self::basic(key, false, None, KeyUsages::CRLSign)?), names_issuer: true })
+    }
+
     /// What a certificate that exists lets its key do.
     pub(crate) fn of(certificate: &Certificate) -> Result<Self, AuthorityError> {
         let parsed = x509_cert::Certificate::from_der(certificate.der())?;

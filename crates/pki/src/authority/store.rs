@@ -1,19 +1,13 @@
 use std::path::{Path, PathBuf};
 
-use rustls_pki_types::UnixTime;
-
 use super::{
-    AGENCY_DAYS, AuthorityError, CERTIFICATE_DAYS, Issued, Issuer, Kind, PrivateKey, REVOCATION_DAYS, ROOT_DAYS,
-    RevocationDates, Validity,
+    AGENCY_DAYS, AuthorityError, CERTIFICATE_DAYS, Issued, Issuer, Kind, PrivateKey, ROOT_DAYS, Validity,
     draft::Draft,
     issuer::new_key,
     layout::{bundle, create_directory, keep_key, key_without_certificate, read_key, trust},
     renewal,
 };
-use crate::{
-    Certificate, CertificateRequest, DirectoryError, RevocationList, directory::read_certificates, file, instant,
-    path::refuse_issuing,
-};
+use crate::{Certificate, CertificateRequest, directory::read_certificates, instant, path::refuse_issuing};
 
 /// A root or an agency in a folder.
 ///
@@ -138,34 +132,6 @@ impl Authority {
         renewal::renew(file, issuer, if is_own { validity } else { capped(issuer, validity)? })
     }
 
-    /// Revokes a certificate that this authority issued: `ca.crl` in its folder gets a list with a higher number.
-    /// Lists of others in that file stay.
-    ///
-    /// # Errors
-    /// When this authority did not issue it, or `ca.crl` cannot be read or written.
-    pub fn revoke(&self, certificate: &Certificate) -> Result<RevocationList, AuthorityError> {
-        let path = self.crl_path();
-        let lists = if path.exists() {
-            RevocationList::from_pem_bundle(&file::read_public(&path)?)
-                .map_err(|source| DirectoryError::Crl { path: path.clone(), source })?
-        } else {
-            Vec::new()
-        };
-        let (own, others): (Vec<_>, Vec<_>) =
-            lists.into_iter().partition(|list| list.is_signed_by(self.issuer.certificate()));
-        let newest = own.iter().max_by_key(|list| list.number());
-        let now = UnixTime::now();
-        let dates =
-            RevocationDates { this_update: now, next_update: Validity::days_from(now, REVOCATION_DAYS).not_after };
-        let list = self.issuer.revoke(&[certificate], newest, dates)?;
-        let text: String = std::iter::once(&list).chain(&others).map(RevocationList::to_pem).collect();
-        let draft = Draft::public(&path, &text)?;
-        RevocationList::from_pem_bundle(&file::read_public(draft.written())?)
-            .map_err(|source| DirectoryError::Crl { path: path.clone(), source })?;
-        draft.replace()?;
-        Ok(list)
-    }
-
     /// Where [`revoke`](Self::revoke) writes.
     pub fn crl_path(&self) -> PathBuf {
         self.directory.join("ca.crl")
@@ -194,7 +160,7 @@ impl Authority {
         if let Some(issuer) = self.channel_issuer_there()? {
             return Ok(issuer);
         }
-        let directory = self.directory.join("channel");
+        let directory = channel_directory(&self.directory);
         let own = self.certificate();
         let validity = Validity { not_before: own.not_before(), not_after: own.not_after() };
         let name = own.common_name().unwrap_or_else(|| "channel".into());
@@ -205,8 +171,8 @@ impl Authority {
         Ok(issuer)
     }
 
-    fn channel_issuer_there(&self) -> Result<Option<Issuer>, AuthorityError> {
-        let directory = self.directory.join("channel");
+    pub(super) fn channel_issuer_there(&self) -> Result<Option<Issuer>, AuthorityError> {
+        let directory = channel_directory(&self.directory);
         directory.join("ca.crt").exists().then(|| open_issuer(&directory, "ca", &[])).transpose()
     }
 }
@@ -243,6 +209,11 @@ fn capped(issuer: &Issuer, validity: Validity) -> Result<Validity, AuthorityErro
 fn write_issuer(directory: &Path, base: &str, issuer: &Issuer) -> Result<(), AuthorityError> {
     keep_key(&directory.join(format!("{base}.key")), issuer.key())?;
     Draft::public(&directory.join(format!("{base}.crt")), &issuer.certificate().to_pem())?.create()
+}
+
+/// Where the RSA authority of an authority in this folder is.
+pub(super) fn channel_directory(directory: &Path) -> PathBuf {
+    directory.join("channel")
 }
 
 fn open_issuer(directory: &Path, base: &str, above: &[Certificate]) -> Result<Issuer, AuthorityError> {

@@ -118,7 +118,7 @@ impl Borne<'_> {
     fn shown(&self) -> String {
         match self {
             Self::Directory(name) => name.text.clone(),
-            Self::Dns(name) | Self::Email(name) | Self::Uri(name) => crate::name::printable(name),
+            Self::Dns(name) | Self::Email(name) | Self::Uri(name) => nuncio_plain::line(name).into_owned(),
             Self::Address(address) => hex::encode(address),
             Self::Other(_) => "of another kind".into(),
         }

@@ -13,7 +13,7 @@ use rustls::{
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::{
-    Certificate, Credential, DirectoryError, Door, KeyFile, KeyFileError, KeyKind, RoleRule, Stated,
+    Certificate, ChainError, Credential, DirectoryError, Door, KeyFile, KeyFileError, KeyKind, RoleRule, Stated,
     directory::read_certificates,
     path::{Anchors, Leaf},
     tls::{SECP256K1_GROUP, chain_verifier::ChainVerifier, channel_provider},
@@ -113,6 +113,15 @@ impl ChannelServerTls {
     /// Whether certificates of clients must state the role of an SDK.
     pub fn roles(&self) -> RoleRule {
         self.anchors.roles()
+    }
+
+    /// Judges a client again by the authorities here, which may be others than it was admitted by.
+    ///
+    /// # Errors
+    /// Why it would not be admitted.
+    pub fn judge_again(&self, client: &Credential) -> Result<(), ChainError> {
+        let chain: Vec<_> = client.presented().map(|one| one.der().clone()).collect();
+        self.anchors.verify(&chain, UnixTime::now(), Leaf::Client).map(drop)
     }
 
     /// Who the client of an accepted connection is.

@@ -191,11 +191,13 @@ impl Inquiry {
         earliest(self.waking.next(), self.resting.next())
     }
 
-    /// Notes that a peer holds newer revocation lists.
-    pub(super) fn want_lists(&mut self, peer: &NodeId) {
-        if let Some(asking) = self.peers.get_mut(peer)
-            && !matches!(asking.open, Some(Open::Lists))
-        {
+    /// Notes that a peer tells of newer revocation lists than those held.
+    pub(super) fn want_lists(&mut self, peer: &NodeId, told: &BTreeMap<IssuerId, u64>, held: &BTreeMap<IssuerId, u64>) {
+        let Some(asking) = self.peers.get_mut(peer) else { return };
+        let is_settled = asking.lists_answered && (&asking.lists_asked.0, &asking.lists_asked.1) == (told, held);
+        if !is_settled && !matches!(asking.open, Some(Open::Lists)) {
+            asking.lists_asked = (told.clone(), held.clone());
+            asking.lists_answered = false;
             asking.lists = Want::Wanted;
             self.ripen(peer);
         }
@@ -209,11 +211,17 @@ impl Inquiry {
         }
     }
 
+    /// What was refused may be taken now.
+    pub(super) fn lists_count_anew(&mut self) {
+        self.peers.values_mut().for_each(|asking| asking.lists_answered = false);
+    }
+
     /// A peer answered a query for its lists.
     pub(super) fn lists_answered(&mut self, peer: &NodeId) {
         if let Some(asking) = self.peers.get_mut(peer)
             && asking.open.take_if(|open| matches!(open, Open::Lists)).is_some()
         {
+            asking.lists_answered = true;
             self.ripen(peer);
         }
     }

@@ -117,6 +117,7 @@ impl StatusSync {
 
     pub(crate) fn handle_revocation_lists(&mut self, numbers: BTreeMap<IssuerId, u64>) {
         self.own.set_revocations(numbers);
+        self.inquiry.lists_count_anew();
     }
 
     pub(crate) fn handle_revocations_answered(&mut self, peer: &NodeId) {
@@ -137,7 +138,7 @@ impl StatusSync {
         let Some(record) = self.table.get(peer) else { return };
         let held = self.own.revocations();
         if record.status.revocations.iter().any(|(issuer, number)| held.get(issuer).is_none_or(|own| own < number)) {
-            self.inquiry.want_lists(peer);
+            self.inquiry.want_lists(peer, &record.status.revocations, held);
         }
         if record.status.proofs as usize > self.proofs.len() {
             self.inquiry.want_proofs(peer);

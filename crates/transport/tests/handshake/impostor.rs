@@ -474,7 +474,7 @@ async fn the_words_of_a_peer_are_shown_as_plain_text() {
     let impostor = Impostor::of_node(&authority.node("peer")).then(Then::Sends(hostile.encode()));
     let Meeting { listener, .. } =
         meet(&mut impostor.transport(Medium::Tcp), honest.transport(Medium::Tcp), Medium::Tcp).await;
-    assert_says(&listener, &["refuses this node: go[2J  away x"], "listening");
+    assert_says(&listener, &["refuses this node: go␛[2J ␊away� x"], "listening");
     let text = nuncio_transport::describe(&listener.err().unwrap());
     assert!(text.matches('x').count() < 520, "{text}");
 }

@@ -147,13 +147,13 @@ async fn a_denied_node_and_one_that_is_not_allowed() {
     let outcast = authority.node("outcast");
     let id = outcast.key.node_id();
     let someone = authority.node("someone").key.node_id();
-    for (allow, deny, reason) in [
-        (BTreeSet::new(), BTreeSet::from([id]), "is on the deny list"),
-        (BTreeSet::from([someone]), BTreeSet::new(), "is not on the allow list"),
+    for (allow, deny, reason, mends) in [
+        (BTreeSet::new(), BTreeSet::from([id]), "is on the deny list", "reset"),
+        (BTreeSet::from([someone]), BTreeSet::new(), "is not on the allow list", "allow"),
     ] {
         Case {
             judge: Party::new(authority.node("judge"), authority.policy().with_access(allow, deny)),
-            judge_reads: &["this node refuses node", reason, &format!("nuncio access allow {id}")],
+            judge_reads: &["this node refuses node", reason, &format!("nuncio access {mends} {id}")],
             refused: Party::new(outcast.clone(), authority.policy()),
             refused_reads: &["refuses this node: ", reason],
         }

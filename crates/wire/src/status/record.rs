@@ -61,6 +61,15 @@ pub fn decode_record(bytes: Bytes, context: &SigningContext) -> Result<(Record, 
     Ok((Record { status, bytes, pages }, chain))
 }
 
+/// The certificates in an encoded record, DER, the owner's first. Nothing is verified.
+///
+/// # Errors
+/// When it is no record.
+pub fn chain_of(bytes: Bytes) -> Result<Vec<Bytes>, DecodeError> {
+    let record = proto::Record::decode(bytes).map_err(|source| DecodeError::Protobuf { message: "record", source })?;
+    Ok(record.chain)
+}
+
 fn statement(encoded: &[u8]) -> Statement<'_> {
     Statement { kind: "status", fields: Vec::new(), body: encoded }
 }

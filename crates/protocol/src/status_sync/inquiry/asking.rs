@@ -1,8 +1,17 @@
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use nuncio_identity::NodeId;
 
-use crate::gate::{Bucket, Rate};
+use crate::{
+    gate::{Bucket, Rate},
+    status_sync::IssuerId,
+};
+
+/// The number of the newest list of each issuer.
+type ListNumbers = BTreeMap<IssuerId, u64>;
 
 /// Nodes that nothing is known of and that one peer may offer at a time.
 pub(super) const MAX_STRANGERS: usize = 64;
@@ -18,6 +27,10 @@ pub(super) struct Asking {
     pub(super) is_ripe: bool,
     pub(super) all: Want,
     pub(super) lists: Want,
+    /// What it told of its lists, and what was held, when it was asked for them last, and whether it has answered. To ask
+    /// for the same once more would bring what was refused once more.
+    pub(super) lists_asked: (ListNumbers, ListNumbers),
+    pub(super) lists_answered: bool,
     pub(super) proofs: Want,
     /// The nodes it offers and may be asked for; some may have come from others meanwhile.
     pub(super) ready: Vec<NodeId>,
@@ -65,6 +78,8 @@ impl Asking {
             is_ripe: false,
             all: Want::Wanted,
             lists: Want::Idle,
+            lists_asked: Default::default(),
+            lists_answered: false,
             proofs: Want::Idle,
             ready: Vec::new(),
             rests_until: None,

@@ -1,0 +1,42 @@
+use std::collections::BTreeMap;
+
+use axum::{Json, extract::State};
+use nuncio_node::NodeSnapshot;
+
+use crate::{
+    api::{HeldList, NodeCertificate},
+    lifetime::DAY,
+};
+
+use super::{Context, network::now};
+
+pub(super) async fn list(State(context): State<Context>) -> Json<Vec<NodeCertificate>> {
+    let (snapshot, held, now) = (context.node.snapshot(), context.operator.lists(), now());
+    Json(snapshot.nodes.iter().filter_map(|node| describe(node, &held, now)).collect())
+}
+
+/// `None` while the node's record is not known.
+fn describe(node: &NodeSnapshot, held: &[HeldList], now: u64) -> Option<NodeCertificate> {
+    let chain = node.chain();
+    let leaf = chain.first()?;
+    let not_after = chain.iter().map(|one| one.not_after().as_secs()).min()?;
+    let left = i64::try_from(not_after).ok()? - i64::try_from(now).ok()?;
+    let roles: Vec<_> = leaf.stated_roles().roles().iter().map(|role| role.as_str()).collect();
+    Some(NodeCertificate {
+        node_id: node.node_id.clone(),
+        name: leaf.common_name().unwrap_or_default(),
+        role: (!roles.is_empty()).then(|| roles.join(", ")),
+        issuer: leaf.issuer(),
+        serial: leaf.serial(),
+        not_after,
+        days_left: left.div_euclid(i64::try_from(DAY).ok()?),
+        reachable: node.reachable,
+        lists: lists(node, held),
+    })
+}
+
+fn lists(node: &NodeSnapshot, held: &[HeldList]) -> BTreeMap<String, String> {
+    let name = |series: &String| held.iter().find(|list| list.series == *series).map(|list| list.issuer.clone());
+    let told = node.revocations().into_iter();
+    told.map(|(series, place)| (name(&series).unwrap_or(series), place.to_string())).collect()
+}

@@ -1,0 +1,55 @@
+use nuncio_pki::{
+    KeyFile,
+    authority::{Issuer, PrivateKey, Validity},
+};
+use nuncio_testkit::TestAuthority;
+
+use super::*;
+
+fn of_a_stranger(name: &str) -> CertificateDer<'static> {
+    let root = Issuer::root(name, Validity::days(30)).unwrap();
+    root.agency("made up", Validity::days(30)).unwrap().certificate().der().clone()
+}
+
+#[test]
+fn self_made_agencies_do_not_fill_the_memory_of_genuine_ones() {
+    let authority = TestAuthority::new();
+    let (agencies, policy, now) = (Agencies::default(), authority.policy(), UnixTime::now());
+    let made_up: Vec<_> = (0..MAX + 10).map(|number| of_a_stranger(&format!("root {number}"))).collect();
+    agencies.meet_all(&made_up, &policy, now);
+    assert!(agencies.all().is_empty());
+    // A member may put anything into the chain that it shows.
+    let node = authority.node("a");
+    let chain: Vec<_> = node.chain.iter().chain(&made_up[..3]).cloned().collect();
+    agencies.meet(&chain, &policy, now);
+    assert_eq!(agencies.all(), [authority.agency_certificate().clone()]);
+    assert!(agencies.take_news() && !agencies.take_news());
+}
+
+#[test]
+fn an_agency_that_makes_authorities_gets_few_places() {
+    let authority = TestAuthority::new();
+    let (agencies, policy, now) = (Agencies::default(), authority.policy(), UnixTime::now());
+    let rogue = authority.root().agency("rogue", Validity::days(30)).unwrap();
+    let key = PrivateKey::from_file(KeyFile::read(rogue.key().to_pem().unwrap().as_bytes()).unwrap()).unwrap();
+    // Without what stands above it, it passes for a root.
+    let rogue = Issuer::from_parts(key, vec![rogue.certificate().clone()]);
+    let below =
+        |number: u32| rogue.agency(&format!("sub {number}"), Validity::days(30)).unwrap().certificate().der().clone();
+    let many: Vec<_> = std::iter::once(rogue.certificate().der().clone()).chain((0..20).map(below)).collect();
+    agencies.meet_all(&many, &policy, now);
+    assert_eq!(agencies.all().len(), 1 + MAX_BELOW_ONE);
+    agencies.meet_all(&[authority.agency_certificate().der().clone()], &policy, now);
+    assert_eq!(agencies.all().len(), 2 + MAX_BELOW_ONE, "others keep theirs");
+}
+
+#[test]
+fn an_agency_is_forgotten_with_the_authority_above_it() {
+    let authority = TestAuthority::new();
+    let (agencies, now) = (Agencies::default(), UnixTime::now());
+    agencies.meet_all(&[authority.agency_certificate().der().clone()], &authority.policy(), now);
+    agencies.judge_again(&authority.policy(), now);
+    assert_eq!(agencies.all().len(), 1);
+    agencies.judge_again(&TestAuthority::new().policy(), now);
+    assert!(agencies.all().is_empty());
+}

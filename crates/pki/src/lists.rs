@@ -1,0 +1,204 @@
+//! The revocation lists in force.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use rustls_pki_types::UnixTime;
+use sha2::{Digest, Sha256};
+
+use crate::{Certificate, ChainError, PolicyError, RevocationList, SignerId, Who, path::Verified, revocation::Told};
+
+/// What an authority's missing or overdue list means for those who want to come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum CrlPolicy {
+    /// Nothing: lists revoke what they name, whatever their age.
+    #[default]
+    Soft,
+    /// Nobody of that authority comes in. Who is in stays, or no newer list could come.
+    Hard,
+}
+
+/// The revocation lists in force, of each key that signs some the newest. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Lists {
+    signed: Vec<InForce>,
+    /// Of signers not met yet. They count for a chain that shows their signer.
+    unclaimed: Vec<RevocationList>,
+    pub(crate) policy: CrlPolicy,
+}
+
+#[derive(Debug, Clone)]
+struct InForce {
+    list: RevocationList,
+    id: SignerId,
+    /// What others need to verify it: see [`Policy::vouch`](crate::Policy::vouch).
+    way: Arc<[Certificate]>,
+}
+
+impl Lists {
+    /// Most lists in force.
+    pub const MAX: usize = 64;
+
+    /// Most bytes in all of them.
+    pub const MAX_BYTES: usize = 64 << 20;
+
+    /// None yet.
+    pub(crate) fn under(policy: CrlPolicy) -> Self {
+        Self { policy, ..Self::default() }
+    }
+
+    /// Whether an authority without a current list is shut out.
+    pub const fn policy(&self) -> CrlPolicy {
+        self.policy
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &RevocationList> {
+        self.signed.iter().map(|one| &one.list).chain(&self.unclaimed)
+    }
+
+    /// The certificates that lead from their signers up to authorities here, each once.
+    pub fn signers(&self) -> Vec<Certificate> {
+        distinct(self.signed.iter().flat_map(|one| one.way.iter()))
+    }
+
+    /// How the lists are told to other nodes: the series, and the place in it, which grows.
+    pub fn told(&self) -> BTreeMap<[u8; 32], u64> {
+        self.signed.iter().map(InForce::told).collect()
+    }
+
+    /// The lists that are newer than, or missing from, what another node told, and the certificates that lead from their
+    /// signers up to authorities, each once.
+    pub fn newer_than(&self, held: &BTreeMap<[u8; 32], u64>) -> (Vec<RevocationList>, Vec<Certificate>) {
+        let is_newer = |one: &&InForce| {
+            let (series, place) = one.told();
+            held.get(&series).is_none_or(|held| *held < place)
+        };
+        let newer: Vec<_> = self.signed.iter().filter(is_newer).collect();
+        let lists = newer.iter().map(|one| one.list.clone()).collect();
+        (lists, distinct(newer.iter().flat_map(|one| one.way.iter())))
+    }
+
+    /// The series of a list, if its signer is known; see [`told`](Self::told).
+    pub fn series_of(&self, list: &RevocationList) -> Option<[u8; 32]> {
+        self.signed.iter().find(|one| one.list == *list).map(|one| one.told().0)
+    }
+
+    /// Those whose signer is not known: they are not told to others.
+    pub fn unclaimed(&self) -> &[RevocationList] {
+        &self.unclaimed
+    }
+
+    /// The list that revokes `certificate`, signed by the very key of `issuer`: two authorities may share one name.
+    pub(crate) fn revoking<'a>(
+        &'a self,
+        certificate: &Certificate,
+        issuer: &'a Certificate,
+    ) -> Option<&'a RevocationList> {
+        self.of(issuer).find(|list| list.lists(certificate))
+    }
+
+    /// Where lists are required: refuses a chain of which an authority has none that is current.
+    pub(crate) fn refuse_unlisted(&self, chain: &Verified, now: UnixTime) -> Result<(), ChainError> {
+        if self.policy == CrlPolicy::Soft {
+            return Ok(());
+        }
+        for (certificate, issuer) in chain.links() {
+            if !self.of(issuer).any(|list| list.is_current(now)) {
+                let overdue = self.of(issuer).find_map(RevocationList::next_update);
+                let who = Who::named_by(certificate);
+                return Err(ChainError::NoCurrentList { who, issuer: issuer.subject(), overdue });
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a list into force if it is newer than what its signer has there; says whether it is. `way` leads from the
+    /// signer up to an authority.
+    pub(crate) fn put(
+        &mut self,
+        list: RevocationList,
+        id: SignerId,
+        way: Vec<Certificate>,
+    ) -> Result<bool, PolicyError> {
+        let known = self.signed.iter().position(|one| one.id == id);
+        if known.is_some_and(|index| !list.edition().is_newer_than(self.signed[index].list.edition())) {
+            return Ok(false);
+        }
+        let others = self.iter().filter(|one| known.is_none_or(|index| **one != self.signed[index].list));
+        require_room(&list, others)?;
+        let entry = InForce { list, id, way: way.into() };
+        match known {
+            Some(index) => self.signed[index] = entry,
+            None => self.signed.push(entry),
+        }
+        Ok(true)
+    }
+
+    /// Holds a list whose signer is not known.
+    pub(crate) fn hold(&mut self, list: RevocationList) -> Result<(), PolicyError> {
+        require_room(&list, self.iter())?;
+        self.unclaimed.push(list);
+        Ok(())
+    }
+
+    /// The signers that are no authorities of nodes, and to whom no way is known that others could verify.
+    pub(crate) fn without_a_way(&self, anchors: &[Certificate]) -> impl Iterator<Item = SignerId> {
+        let anchors: Vec<_> = anchors.iter().map(SignerId::of).collect();
+        let lacks = move |one: &&InForce| one.way.is_empty() && !anchors.contains(&one.id);
+        self.signed.iter().filter(lacks).map(|one| one.id)
+    }
+
+    pub(crate) fn set_way(&mut self, signer: SignerId, way: Vec<Certificate>) {
+        if let Some(one) = self.signed.iter_mut().find(|one| one.id == signer) {
+            one.way = way.into();
+        }
+    }
+
+    /// Takes the lists out whose signer is not known.
+    pub(crate) fn take_unclaimed(&mut self) -> Vec<RevocationList> {
+        std::mem::take(&mut self.unclaimed)
+    }
+
+    fn of<'a>(&'a self, issuer: &'a Certificate) -> impl Iterator<Item = &'a RevocationList> {
+        let id = SignerId::of(issuer);
+        let signed = self.signed.iter().filter(move |one| one.id == id).map(|one| &one.list);
+        signed.chain(self.unclaimed.iter().filter(|list| list.is_signed_by(issuer)))
+    }
+}
+
+impl InForce {
+    fn told(&self) -> ([u8; 32], u64) {
+        match self.list.edition().told() {
+            Told::Numbered(number) => (self.id.0, number),
+            Told::Dated(second) => {
+                (Sha256::new().chain_update(self.id.0).chain_update(b"dated").finalize().into(), second)
+            }
+        }
+    }
+}
+
+fn distinct<'a>(certificates: impl Iterator<Item = &'a Certificate>) -> Vec<Certificate> {
+    let mut distinct = Vec::new();
+    for certificate in certificates {
+        if !distinct.contains(certificate) {
+            distinct.push(certificate.clone());
+        }
+    }
+    distinct
+}
+
+fn require_room<'a>(
+    list: &RevocationList,
+    others: impl Iterator<Item = &'a RevocationList>,
+) -> Result<(), PolicyError> {
+    let count = |(lists, bytes), one: &RevocationList| (lists + 1, bytes + one.der().len());
+    let (lists, bytes) = others.fold((1, list.der().len()), count);
+    if lists > Lists::MAX {
+        Err(PolicyError::TooManyLists { lists })
+    } else if bytes > Lists::MAX_BYTES {
+        Err(PolicyError::TooLongLists { bytes })
+    } else {
+        Ok(())
+    }
+}
