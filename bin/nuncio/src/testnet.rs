@@ -1,5 +1,6 @@
 //! Networks on this machine: written to a directory, run as processes, and shown at work.
 
+pub(crate) mod claim;
 pub(crate) mod condition;
 pub(crate) mod create;
 pub(crate) mod demo;

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod reference;
+mod rights;
 
 use std::{
     env, fs, io,
@@ -13,8 +14,12 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 /// The committed pages that are written from the code, from the workspace's root, and what they say now.
-fn pages() -> [(&'static str, String); 2] {
-    [("docs/reference/cli.md", reference::of(nuncio::cli())), ("docs/book/bounds.md", bounds::page())]
+fn pages() -> [(&'static str, String); 3] {
+    [
+        ("docs/reference/cli.md", reference::of(nuncio::cli())),
+        ("docs/book/bounds.md", bounds::page()),
+        ("docs/book/who-may-do-what.md", rights::page()),
+    ]
 }
 
 #[derive(Debug, Parser)]
@@ -26,9 +31,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Write docs/reference/cli.md from the commands' own help, and docs/book/bounds.md from the bounds in the code
+    /// Write the reference of the commands from their help, and the pages about bounds and roles from the code that enforces them
     Generate,
-    /// Fail when one of them is not what `generate` would write
+    /// Fail when a page is not what `generate` would write
     Check,
     /// Write man pages and shell completions
     Package {

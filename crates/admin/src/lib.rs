@@ -7,6 +7,7 @@
 pub mod api;
 mod bounds;
 pub mod client;
+mod lifetime;
 mod operator;
 mod resolve;
 mod routes;
@@ -14,4 +15,5 @@ pub mod server;
 
 pub use bounds::{LISTENERS, bounds};
 pub use client::{Address, Client, ClientError};
+pub use lifetime::Lifetime;
 pub use operator::{Counter, Operator};

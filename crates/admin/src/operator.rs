@@ -1,7 +1,10 @@
 use futures::future::BoxFuture;
 use nuncio_identity::NodeId;
 
-use crate::api::{AccessEntry, Check, Failure, Info, Rule};
+use crate::{
+    Lifetime,
+    api::{AccessEntry, Check, Failure, Info, Rule},
+};
 
 /// What the API needs besides the node itself: whoever keeps configuration, lists and logs. The daemon is one.
 ///
@@ -43,6 +46,12 @@ pub trait Operator: Send + Sync + 'static {
 
     /// Numbers that only grow, for monitoring, which the node itself does not count, such as the gateway's.
     fn counters(&self) -> Vec<Counter>;
+
+    /// When what the node shows or trusts ends: certificates, authorities, revocation lists.
+    fn lifetimes(&self) -> Vec<Lifetime>;
+
+    /// What the operator should see to besides, in words; empty when all is well.
+    fn warnings(&self) -> Vec<String>;
 
     /// Conditions of readiness that the node itself does not know, such as the gateway's.
     fn checks(&self) -> Vec<Check>;

@@ -8,14 +8,14 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
 use nuncio_admin::{
-    Address, Client, ClientError, Counter, Operator,
+    Address, Client, ClientError, Counter, Lifetime, Operator,
     api::{AccessEntry, Check, Encoding, ErrorCode, Failure, Info, ListenOptions, Message, MessageKind, Reply, Rule},
     client::Messages,
     server,
@@ -94,6 +94,16 @@ impl Operator for Notebook {
 
     fn counters(&self) -> Vec<Counter> {
         vec![Counter { name: "gateway_frames_sent", help: "Frames sent.", value: 7 }]
+    }
+
+    fn lifetimes(&self) -> Vec<Lifetime> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let ending = |kind, days: u64| Lifetime { kind, subject: "CN=a".into(), not_after: now + days * 86_400 + 60 };
+        vec![ending("node", 300), ending("agency", 40), ending("agency", 4000)]
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        vec!["as told".into()]
     }
 
     fn checks(&self) -> Vec<Check> {
@@ -405,9 +415,14 @@ async fn monitoring_reads_numbers_and_a_route_is_told_link_by_link() {
         "# TYPE nuncio_gateway_frames_sent_total counter",
         "nuncio_gateway_frames_sent_total 7",
         "# TYPE nuncio_revocation_list_number gauge",
+        "nuncio_certificate_days_left{kind=\"node\"} 300",
+        "nuncio_certificate_days_left{kind=\"agency\"} 40",
     ] {
         assert!(answer.lines().any(|found| found == line), "{line} is not in {answer}");
     }
+    let warnings = one.client.status().await.unwrap().warnings;
+    let agency = "the certificate of the agency CN=a ends in 40 days: nuncio cert renew FILE --ca DIR";
+    assert_eq!(warnings, [agency, "as told"]);
     let route = one.client.route(&two.id()[..10]).await.unwrap();
     let path: Vec<_> = route.path.iter().map(|hop| hop.name.as_str()).collect();
     assert_eq!((route.node_id, path), (two.id(), vec!["one", "two"]));

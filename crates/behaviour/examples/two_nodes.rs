@@ -28,7 +28,7 @@ impl Certifier for PolicyCertifier {
     fn certify(&self, node: NodeId, chain: &[Bytes]) -> Result<Member, String> {
         let chain: Vec<_> = chain.iter().map(|der| CertificateDer::from(der.as_ref())).collect();
         let judged = self.0.load().judge(&chain, UnixTime::now()).map_err(|error| error.to_string())?;
-        if judged.node != node {
+        if judged.node_id != Some(node) {
             return Err("it is another node's certificate".into());
         }
         Ok(Member { name: judged.name, agency: judged.agency })

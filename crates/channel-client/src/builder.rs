@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use nuncio_channel_protocol::MAX_BODY;
-use nuncio_pki::tls::{TlsConfigError, channel_client_config};
+use nuncio_pki::tls::TlsConfigError;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -127,7 +127,7 @@ impl Builder {
         let Some(directory) = &self.certificates else {
             return Err(ConnectError::NoCertificates);
         };
-        let dial = TlsDial(Arc::new(channel_client_config(directory)?));
+        let dial = TlsDial::load(directory)?;
         self.connect_with(Box::new(dial)).await
     }
 
@@ -140,8 +140,8 @@ impl Builder {
         let Some(directory) = &self.certificates else {
             return Err(ConnectError::NoCertificates);
         };
-        let config = Arc::new(channel_client_config(directory)?);
-        self.connect_all_with(|| Box::new(TlsDial(Arc::clone(&config)))).await
+        let dial = TlsDial::load(directory)?;
+        self.connect_all_with(|| Box::new(dial.clone())).await
     }
 
     pub(crate) async fn connect_with(self, dial: Box<dyn Dial>) -> Result<Client, ConnectError> {

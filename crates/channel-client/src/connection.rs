@@ -33,6 +33,10 @@ pub(crate) struct Connection {
 impl Connection {
     /// Opens a stream to `node` and makes the channel handshake, all within the connect time-out.
     pub(crate) async fn open(dial: &dyn Dial, node: &str, seq: FrameSeq, options: &Options) -> Result<Self, NodeError> {
+        Self::try_open(dial, node, seq, options).await.map_err(|error| dial.explain(error))
+    }
+
+    async fn try_open(dial: &dyn Dial, node: &str, seq: FrameSeq, options: &Options) -> Result<Self, NodeError> {
         let deadline = Instant::now() + options.connect_timeout;
         let mut stream = dial.dial(node, deadline, options).await?;
         let mut received = BytesMut::with_capacity(READ_ROOM);

@@ -1,8 +1,12 @@
 //! Opening a stream to a node.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
 use futures::future::BoxFuture;
+use nuncio_pki::{
+    Stated,
+    tls::{TlsConfigError, channel_client_config, channel_client_roles},
+};
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncWrite, BufWriter},
@@ -27,13 +31,30 @@ pub(crate) trait Dial: Send + Sync + 'static {
         deadline: Instant,
         options: &'a Options,
     ) -> BoxFuture<'a, Result<Box<dyn Stream>, NodeError>>;
+
+    /// Says more about a refusal where the certificate shown explains it.
+    fn explain(&self, error: NodeError) -> NodeError {
+        error
+    }
 }
 
 /// Bytes put together before they are written.
 const WRITE_BUFFER: usize = 32 << 10;
 
 /// TCP and TLS. The node proves itself by its chain, not by its host name.
-pub(crate) struct TlsDial(pub(crate) Arc<ClientConfig>);
+#[derive(Clone)]
+pub(crate) struct TlsDial {
+    config: Arc<ClientConfig>,
+    /// The roles that the certificate states.
+    stated: Stated,
+}
+
+impl TlsDial {
+    pub(crate) fn load(directory: &Path) -> Result<Self, TlsConfigError> {
+        let stated = channel_client_roles(directory)?;
+        Ok(Self { config: Arc::new(channel_client_config(directory)?), stated })
+    }
+}
 
 impl Dial for TlsDial {
     fn dial<'a>(
@@ -51,13 +72,17 @@ impl Dial for TlsDial {
             tcp.set_nodelay(true).map_err(|source| NodeError::Unreachable { source })?;
             // Each frame begins a record of its own, and many records leave in one write.
             let tcp = BufWriter::with_capacity(WRITE_BUFFER, tcp);
-            let connector = TlsConnector::from(Arc::clone(&self.0));
+            let connector = TlsConnector::from(Arc::clone(&self.config));
             let tls = timeout_at(deadline, connector.connect(server_name(node), tcp))
                 .await
                 .map_err(|_| timed_out(Stage::Tls))?
                 .map_err(|source| NodeError::from_tls(source, Stage::Tls))?;
             Ok(Box::new(tls) as Box<dyn Stream>)
         })
+    }
+
+    fn explain(&self, error: NodeError) -> NodeError {
+        error.beside(&self.stated)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{fmt, io, time::Duration};
 
 use nuncio_channel_protocol::{FrameError, HandshakeError};
+use nuncio_pki::{Role, Stated};
 use rustls::AlertDescription;
 
 /// A step on the way to a node that serves us.
@@ -55,6 +56,12 @@ pub enum NodeError {
         /// What it said.
         alert: AlertDescription,
     },
+    /// The node takes SDKs' certificates only, and this client's is of another role.
+    #[error("the node refused this client's certificate: it has {stated}, and an SDK port takes role sdk only")]
+    OtherRole {
+        /// What the certificate states.
+        stated: Stated,
+    },
     /// TLS failed otherwise.
     #[error("TLS failed: {source}")]
     Tls {
@@ -100,6 +107,11 @@ impl NodeError {
                 "sdk.crt has expired, or the node's clock is wrong: issue a new one"
             }
             Self::Refused { alert: AlertDescription::CertificateRevoked } => "sdk.crt was revoked: issue a new one",
+            Self::OtherRole { .. } => {
+                "nuncio cert issue NAME --ca DIR --out DIR --kind sdk makes an SDK's certificate (nuncio cert inspect shows the \
+                 role of one); for a network whose certificates do not tell nodes from SDKs, the node can set [identity] \
+                 roles = \"any\""
+            }
             Self::Refused { .. } | Self::Tls { .. } => {
                 "check ca.crt, sdk.crt and sdk.key in the certificate directory; the node's log says which check failed"
             }
@@ -108,6 +120,16 @@ impl NodeError {
                  default)"
             }
             Self::Frame(_) | Self::Handshake(_) => "check that this is the node's channel port (20200 by default)",
+        }
+    }
+
+    /// What a refusal means when this client's certificate states these roles.
+    pub(crate) fn beside(self, stated: &Stated) -> Self {
+        match self {
+            Self::Refused { alert: AlertDescription::AccessDenied } if !stated.roles().contains(&Role::Sdk) => {
+                Self::OtherRole { stated: stated.clone() }
+            }
+            other => other,
         }
     }
 

@@ -144,19 +144,20 @@ impl Config {
 
     /// The files of the node's identity.
     pub fn identity_paths(&self) -> IdentityPaths {
-        let Identity { key, cert, ca, crl } = self.identity.clone();
-        IdentityPaths { key, cert, ca, crl }
+        let Identity { key, cert, ca, crl, roles } = self.identity.clone();
+        IdentityPaths { key, cert, ca, crl, roles }
     }
 
     /// The files of the channel port: those named, else the node's own and, for RSA, those in `channel_cert/` beside the
     /// node's certificate.
     pub fn channel_paths(&self) -> ChannelPaths {
+        let roles = self.identity.roles;
         let named = match (&self.gateway.rsa_key, &self.gateway.rsa_cert) {
             (Some(key), Some(cert)) => Some(RsaPaths { key: key.clone(), cert: cert.clone(), ca: None }),
             _ => None,
         };
         if let (Some(key), Some(cert), Some(ca)) = (&self.gateway.key, &self.gateway.cert, &self.gateway.ca) {
-            return ChannelPaths { key: key.clone(), cert: cert.clone(), ca: ca.clone(), rsa: named };
+            return ChannelPaths { key: key.clone(), cert: cert.clone(), ca: ca.clone(), rsa: named, roles };
         }
         let beside = directory_of(&self.identity.cert).join("channel_cert");
         let found = beside.join("node.crt").is_file().then(|| RsaPaths {
@@ -165,7 +166,7 @@ impl Config {
             ca: Some(beside.join("ca.crt")),
         });
         let Identity { key, cert, ca, .. } = self.identity.clone();
-        ChannelPaths { key, cert, ca, rsa: named.or(found) }
+        ChannelPaths { key, cert, ca, rsa: named.or(found), roles }
     }
 
     /// What no single key can say.

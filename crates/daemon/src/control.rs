@@ -7,20 +7,22 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use arc_swap::ArcSwap;
 use futures::future::{BoxFuture, FutureExt};
 use nuncio_admin::{
-    Counter, Operator,
+    Counter, Lifetime, Operator,
     api::{AccessEntry, Check, ErrorCode, Failure, Info, Rule},
 };
 use nuncio_gateway::{Clients, Renewal};
 use nuncio_identity::NodeId;
 use nuncio_node::{NodeHandle, NodeSnapshot, Snapshot};
-use nuncio_pki::{Policy, SharedPolicy};
+use nuncio_pki::{Policy, RoleRule, SharedPolicy};
 
 use crate::{
     changes::{AccessChanges, ChangesError, PeerChanges},
     config::{Access, Config, Peer, Source},
     data_dir::DataDir,
+    lifetimes,
     logging::LogControl,
 };
 
@@ -33,6 +35,8 @@ pub(crate) struct Control {
     pub(crate) clients: Arc<Clients>,
     pub(crate) log: Option<LogControl>,
     pub(crate) data: DataDir,
+    /// Of the certificates that this node shows.
+    pub(crate) lifetimes: ArcSwap<Vec<Lifetime>>,
     /// One change at a time, a reload included.
     pub(crate) turn: tokio::sync::Mutex<()>,
     state: Mutex<State>,
@@ -55,6 +59,7 @@ pub(crate) struct Parts {
     pub(crate) clients: Arc<Clients>,
     pub(crate) log: Option<LogControl>,
     pub(crate) data: DataDir,
+    pub(crate) lifetimes: Vec<Lifetime>,
 }
 
 impl std::fmt::Debug for Control {
@@ -82,6 +87,7 @@ impl State {
             deny: named(&self.config.gateway.deny),
             revocations: policy.crls().to_vec(),
             authorities: policy.anchors().to_vec(),
+            roles: policy.roles(),
         }
     }
 
@@ -93,9 +99,10 @@ impl State {
 
 impl Control {
     pub(crate) fn new(parts: Parts, state: State) -> Self {
-        let Parts { source, node, policy, gateway, clients, log, data } = parts;
+        let Parts { source, node, policy, gateway, clients, log, data, lifetimes } = parts;
         let (turn, state) = (tokio::sync::Mutex::new(()), Mutex::new(state));
-        Self { source, node, policy, gateway, clients, log, data, turn, state }
+        let lifetimes = ArcSwap::from_pointee(lifetimes);
+        Self { source, node, policy, gateway, clients, log, data, lifetimes, turn, state }
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -231,12 +238,28 @@ impl Operator for Control {
         of_gateway.map(|(name, help, value)| Counter { name, help, value }).collect()
     }
 
+    fn lifetimes(&self) -> Vec<Lifetime> {
+        let shown = self.lifetimes.load();
+        shown.iter().cloned().chain(lifetimes::of_policy(&self.policy.load())).collect()
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        roles_warning(self.policy.load().roles()).map(str::to_owned).into_iter().collect()
+    }
+
     fn checks(&self) -> Vec<Check> {
         self.gateway
             .iter()
             .map(|(address, _)| Check { check: "gateway".to_owned(), ok: true, detail: address.to_string() })
             .collect()
     }
+}
+
+/// What is at risk while certificates need not state a role.
+pub(crate) fn roles_warning(rule: RoleRule) -> Option<&'static str> {
+    (rule == RoleRule::Any).then_some(
+        "[identity] roles = \"any\": whoever has an SDK's certificate can run a node with it, and hears what nodes hear",
+    )
 }
 
 fn restrict(policy: Policy, changes: &AccessChanges, configured: &Access) -> Policy {

@@ -1,54 +1,50 @@
-//! Warns before the node's certificate ends.
+//! Warns in the log before anything ends that this node shows or trusts.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-use nuncio_node::NodeHandle;
+use nuncio_admin::{Lifetime, Operator};
 use tokio::time::interval;
 
-/// Days before the end at which the operator is warned, each once per certificate.
-const WARNINGS: [u64; 3] = [30, 7, 1];
+use crate::control::Control;
 
 const INTERVAL: Duration = Duration::from_secs(60);
 
 const DAY: u64 = 86_400;
 
-/// Warns at start and whenever the certificate comes within the next limit.
-pub(crate) async fn warn(node: NodeHandle) {
+/// Warns at start and whenever something comes within the next limit.
+pub(crate) async fn warn(control: Arc<Control>) {
     let mut ticks = interval(INTERVAL);
     let mut warned = Warned::default();
     loop {
         ticks.tick().await;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        if let Some(left) = warned.due(node.snapshot().certificate_not_after, now) {
-            tracing::warn!(
-                days = left / DAY,
-                hours = left % DAY / 3600,
-                "the certificate of this node ends soon; its peers will close their links then. Renew it: nuncio cert renew"
-            );
+        for (lifetime, left) in warned.due(control.lifetimes(), now) {
+            let (days, hours) = (left / DAY, left % DAY / 3600);
+            tracing::warn!(kind = lifetime.kind, subject = %lifetime.subject, days, hours, "{}", lifetime.warning(now));
         }
     }
 }
 
-/// The warning given last.
+/// The limits at which was warned, in days, by what ends when. Bound: as many as there are lifetimes.
 #[derive(Debug, Default)]
-struct Warned {
-    end: u64,
-    limit: Option<u64>,
-}
+struct Warned(HashMap<Lifetime, u64>);
 
 impl Warned {
-    /// The seconds left, when a warning is due.
-    fn due(&mut self, end: u64, now: u64) -> Option<u64> {
-        if self.end != end {
-            *self = Self { end, limit: None };
-        }
-        let left = end.saturating_sub(now);
-        let limit = WARNINGS.into_iter().filter(|days| left < days * DAY).min()?;
-        if self.limit.is_some_and(|given| given <= limit) {
-            return None;
-        }
-        self.limit = Some(limit);
-        Some(left)
+    /// What a warning is due for, and the seconds left.
+    fn due(&mut self, lifetimes: Vec<Lifetime>, now: u64) -> Vec<(Lifetime, u64)> {
+        self.0.retain(|warned, _| lifetimes.contains(warned));
+        let due = lifetimes.into_iter().filter_map(|lifetime| {
+            let left = lifetime.not_after.saturating_sub(now);
+            let limit =
+                lifetime.limits().into_iter().filter(|days| left < days * DAY || lifetime.not_after <= now).min()?;
+            let last = self.0.insert(lifetime.clone(), limit);
+            last.is_none_or(|last| limit < last).then_some((lifetime, left))
+        });
+        due.collect()
     }
 }
 
@@ -56,14 +52,29 @@ impl Warned {
 mod tests {
     use super::*;
 
+    fn ending(kind: &'static str, days: u64) -> Lifetime {
+        Lifetime { kind, subject: String::new(), not_after: days * DAY }
+    }
+
     #[test]
     fn each_limit_warns_once_and_a_renewed_certificate_anew() {
-        let (mut warned, end) = (Warned::default(), 100 * DAY);
-        let due = |warned: &mut Warned, days: u64| warned.due(end, end - days * DAY).is_some();
-        assert!(!due(&mut warned, 31));
-        assert!(due(&mut warned, 29) && !due(&mut warned, 28));
-        assert!(due(&mut warned, 6) && !due(&mut warned, 5));
-        assert!(due(&mut warned, 0) && !due(&mut warned, 0));
-        assert!(warned.due(200 * DAY, 190 * DAY).is_some(), "another certificate");
+        let mut warned = Warned::default();
+        let mut due = |days: u64| !warned.due(vec![ending("node", 100)], (100 - days) * DAY).is_empty();
+        assert!(!due(31));
+        assert!(due(29) && !due(28));
+        assert!(due(6) && !due(5));
+        assert!(due(0) && !due(0));
+        assert!(!warned.due(vec![ending("node", 200)], 190 * DAY).is_empty(), "another certificate");
+        assert_eq!(warned.0.len(), 1);
+    }
+
+    #[test]
+    fn authorities_are_warned_of_earlier_and_lists_when_they_are_due() {
+        let mut warned = Warned::default();
+        let all = || ["node", "agency", "root", "revocation_list"].map(|kind| ending(kind, 100)).to_vec();
+        let mut kinds = |now: u64| warned.due(all(), now).iter().map(|(one, _)| one.kind).collect::<Vec<_>>();
+        assert_eq!(kinds(20 * DAY), ["agency", "root"]);
+        assert_eq!(kinds(75 * DAY), ["node", "agency", "root"]);
+        assert_eq!(kinds(100 * DAY), ["node", "agency", "root", "revocation_list"]);
     }
 }

@@ -19,6 +19,7 @@ mod data_dir;
 mod error;
 mod expiry;
 mod kept_lists;
+mod lifetimes;
 pub mod logging;
 mod node_info;
 mod open_files;

@@ -8,7 +8,8 @@ use nuncio_pki::{Identity, Policy, tls::channel_server_config};
 use crate::{
     StartError,
     config::{Config, ConfigError, Peer},
-    control::Control,
+    control::{Control, roles_warning},
+    lifetimes,
 };
 
 /// Why a reload changed nothing.
@@ -72,7 +73,12 @@ impl Control {
         for table in tables_that_need_a_restart(&before.config, &after.config) {
             tracing::warn!(table, "a change there takes effect at the next start");
         }
+        let lifetimes = lifetimes::of_own(&fresh.identity, fresh.channel.as_ref(), &fresh.policy);
+        if let Some(warning) = roles_warning(fresh.policy.roles()) {
+            tracing::warn!("{warning}");
+        }
         self.node.renew(Arc::new(fresh.identity)).await?;
+        self.lifetimes.store(Arc::new(lifetimes));
         *self.state() = after.clone();
         // Lists from the network stay in force until files bring newer ones.
         let fresh_policy = after.restrict(fresh.policy);

@@ -8,7 +8,7 @@ use nuncio_door::Limits;
 use nuncio_gateway::Clients;
 use nuncio_node::NodeHandle;
 use nuncio_pki::{
-    Certificate, Identity, NodeCertificate, Policy,
+    Certificate, Credential, Identity, Policy,
     tls::{ChannelServerTls, channel_server_config},
 };
 use nuncio_protocol::amop::PublishLimits;
@@ -18,10 +18,11 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     ReloadError, RunError, Shutdown, StartError,
     config::{Config, ConfigError, Source},
-    control::{Control, Parts, State},
+    control::{Control, Parts, State, roles_warning},
     data_dir::DataDir,
     expiry,
     kept_lists::{self, Kept},
+    lifetimes,
     logging::LogControl,
     node_info::SnapshotInfo,
     open_files,
@@ -79,7 +80,7 @@ impl Daemon {
     ///
     /// # Errors
     /// What [`Daemon::build`] would say about them.
-    pub fn check(&self) -> Result<NodeCertificate, StartError> {
+    pub fn check(&self) -> Result<Credential, StartError> {
         Credentials::load(&self.config).map(|credentials| credentials.identity.certificate)
     }
 
@@ -100,6 +101,10 @@ impl Daemon {
             require_free("[gateway] listen", config.gateway.listen)?;
         }
 
+        let lifetimes = lifetimes::of_own(&credentials.identity, credentials.channel.as_ref(), &credentials.policy);
+        if let Some(warning) = roles_warning(credentials.policy.roles()) {
+            tracing::warn!("{warning}");
+        }
         let kept = Kept::load(&data)?;
         let policy = Arc::new(ArcSwap::from_pointee(state.restrict(credentials.policy).with_newest(kept.lists)));
         let clients = Arc::new(Clients::new());
@@ -129,7 +134,7 @@ impl Daemon {
             allow_remote: config.admin.allow_remote,
         };
         let renewal = gateway.as_ref().map(|gateway| (gateway.local_address(), gateway.renewal()));
-        let parts = Parts { source, node: handle.clone(), policy, gateway: renewal, clients, log, data };
+        let parts = Parts { source, node: handle.clone(), policy, gateway: renewal, clients, log, data, lifetimes };
         let control = Arc::new(Control::new(parts, state));
         // Nobody else has the place.
         let _ = control_place.set(Arc::downgrade(&control));
@@ -275,7 +280,7 @@ fn helpers(
     watched: Option<Watched>,
 ) -> JoinSet<()> {
     let mut helpers = JoinSet::new();
-    helpers.spawn(expiry::warn(control.node.clone()));
+    helpers.spawn(expiry::warn(control.clone()));
     if let Some(watched) = watched {
         helpers.spawn(watched.reload_when_changed(Reloader(control.clone())));
     }

@@ -7,7 +7,9 @@ use std::{
     sync::Arc,
 };
 
-use nuncio_pki::{Anchors, Certificate, DirectoryError, Identity, IdentityPaths, KeyError, KeyFile, Leaf, Policy};
+use nuncio_pki::{
+    Anchors, Certificate, DirectoryError, Identity, IdentityPaths, KeyError, KeyFile, Leaf, Policy, Role, RoleRule,
+};
 use rustls::sign::{CertifiedKey, SigningKey};
 use rustls_pki_types::UnixTime;
 use zeroize::Zeroizing;
@@ -26,15 +28,27 @@ pub struct CredentialsPaths {
     pub ca: PathBuf,
     /// Revocation lists.
     pub crl: Vec<PathBuf>,
+    /// Whether certificates must state their role here.
+    pub roles: RoleRule,
 }
 
 /// Whose certificates they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
-    /// A node's: good for p2p ports, and for channel ports too.
+    /// A node's: good for p2p ports.
     Node,
-    /// An SDK's: for channel ports only.
+    /// An SDK's: good for channel ports.
     Sdk,
+}
+
+impl Owner {
+    /// The role that its certificate should state.
+    pub const fn role(self) -> Role {
+        match self {
+            Self::Node => Role::Node,
+            Self::Sdk => Role::Sdk,
+        }
+    }
 }
 
 /// A key, its certificate chain, and whom to trust. They may be expired or of another authority: the doctor says so
@@ -63,10 +77,13 @@ impl Credentials {
         let of_sdk = directory.join("sdk.key");
         if of_sdk.exists() {
             let (cert, ca) = (directory.join("sdk.crt"), directory.join("ca.crt"));
-            return Self::load(CredentialsPaths { key: of_sdk, cert, ca, crl: Vec::new() }, Owner::Sdk);
+            return Self::load(
+                CredentialsPaths { key: of_sdk, cert, ca, crl: Vec::new(), roles: RoleRule::default() },
+                Owner::Sdk,
+            );
         }
-        let IdentityPaths { key, cert, ca, crl } = IdentityPaths::in_directory(directory);
-        Self::load(CredentialsPaths { key, cert, ca, crl }, Owner::Node)
+        let IdentityPaths { key, cert, ca, crl, roles } = IdentityPaths::in_directory(directory);
+        Self::load(CredentialsPaths { key, cert, ca, crl, roles }, Owner::Node)
     }
 
     /// Reads the files. What is wrong with the certificates in time or issuer is no error.
@@ -190,8 +207,8 @@ fn node(
     if owner == Owner::Sdk || leaf.node_id().is_none() {
         return Ok(None);
     }
-    let CredentialsPaths { key, cert, ca, crl } = paths.clone();
-    let paths = IdentityPaths { key, cert, ca, crl };
+    let CredentialsPaths { key, cert, ca, crl, roles } = paths.clone();
+    let paths = IdentityPaths { key, cert, ca, crl, roles };
     let now = UnixTime::now();
     let instant = now.as_secs().clamp(leaf.not_before().as_secs(), leaf.not_after().as_secs());
     let instant = UnixTime::since_unix_epoch(std::time::Duration::from_secs(instant));

@@ -9,7 +9,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use nuncio_identity::NodeId;
-use nuncio_pki::{Certificate, RevocationList, tls::ClientCertificate};
+use nuncio_pki::{Certificate, Credential, RevocationList, Role, RoleRule, Stated};
 use nuncio_protocol::amop::ClientId;
 use tokio_util::sync::CancellationToken;
 
@@ -26,12 +26,12 @@ pub enum ClientName {
 impl ClientName {
     /// The name that a new certificate for the same key, or the same certificate in other bytes, does not change, where
     /// there is one.
-    pub(crate) fn of_key(client: &ClientCertificate) -> Self {
+    pub(crate) fn of_key(client: &Credential) -> Self {
         client.node_id.map_or_else(|| Self::Fingerprint(client.fingerprint.clone()), Self::Key)
     }
 
     /// Every name of a client.
-    pub(crate) fn all_of(client: &ClientCertificate) -> Vec<Self> {
+    pub(crate) fn all_of(client: &Credential) -> Vec<Self> {
         let fingerprint = Self::Fingerprint(client.fingerprint.clone());
         client.node_id.map(Self::Key).into_iter().chain([fingerprint]).collect()
     }
@@ -80,6 +80,8 @@ pub struct Access {
     pub revocations: Vec<RevocationList>,
     /// Who may have signed them, besides the issuers that a client sends and the authorities of the port itself.
     pub authorities: Vec<Certificate>,
+    /// Whether a certificate must state that it is an SDK's; for the sessions that are open, as TLS judges the new ones.
+    pub roles: RoleRule,
 }
 
 /// Why an SDK may not stay.
@@ -89,6 +91,12 @@ pub enum Denial {
     /// It is on the deny list.
     #[error("it is on the list of denied SDKs")]
     Denied,
+    /// Its certificate is of another role.
+    #[error("its certificate has {stated}, and this port takes role sdk only")]
+    OtherRole {
+        /// What it states.
+        stated: Stated,
+    },
     /// There is an allow list without it.
     #[error("it is not on the list of allowed SDKs")]
     NotAllowed,
@@ -107,7 +115,10 @@ impl Access {
     ///
     /// # Errors
     /// Why it may not stay.
-    pub fn judge(&self, client: &ClientCertificate, authorities: &[Certificate]) -> Result<(), Denial> {
+    pub fn judge(&self, client: &Credential, authorities: &[Certificate]) -> Result<(), Denial> {
+        if !self.roles.admits(Role::Sdk, &client.stated) {
+            return Err(Denial::OtherRole { stated: client.stated.clone() });
+        }
         let names = ClientName::all_of(client);
         let listed = |list: &BTreeSet<ClientName>| names.iter().any(|name| list.contains(name));
         if listed(&self.deny) {
@@ -135,7 +146,7 @@ pub(crate) struct Guard {
 
 #[derive(Debug)]
 struct Watched {
-    certificate: ClientCertificate,
+    certificate: Credential,
     authorities: Vec<Certificate>,
     cut: CancellationToken,
 }
@@ -145,7 +156,7 @@ impl Guard {
         Self { access: ArcSwap::from_pointee(access), sessions: Mutex::default() }
     }
 
-    pub(crate) fn judge(&self, client: &ClientCertificate, authorities: &[Certificate]) -> Result<(), Denial> {
+    pub(crate) fn judge(&self, client: &Credential, authorities: &[Certificate]) -> Result<(), Denial> {
         self.access.load().judge(client, authorities)
     }
 
@@ -153,7 +164,7 @@ impl Guard {
     pub(crate) fn watch(
         &self,
         client: ClientId,
-        certificate: ClientCertificate,
+        certificate: Credential,
         authorities: Vec<Certificate>,
     ) -> CancellationToken {
         let cut = CancellationToken::new();

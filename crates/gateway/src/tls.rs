@@ -2,10 +2,7 @@
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
-use nuncio_pki::{
-    Certificate,
-    tls::{ChannelServerTls, ClientCertificate},
-};
+use nuncio_pki::{Certificate, Credential, tls::ChannelServerTls};
 use rustls::{AlertDescription, CertificateError, PeerIncompatible, ServerConnection};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -100,7 +97,7 @@ pub(crate) struct TlsSide {
 pub(crate) struct Admitted {
     pub(crate) socket: TcpStream,
     pub(crate) tls: ServerConnection,
-    pub(crate) client: ClientCertificate,
+    pub(crate) client: Credential,
     /// Under which it was verified.
     pub(crate) authorities: Arc<[Certificate]>,
 }
@@ -124,6 +121,9 @@ impl Refusal {
                 "connect to a node of the SDK's own agency, or switch the gateway's same-agency check off"
             }
             Self::NotAdmitted { denial: Denial::Revoked { .. }, .. } => "issue the SDK a new certificate",
+            Self::NotAdmitted { denial: Denial::OtherRole { .. }, .. } => {
+                "nuncio cert issue NAME --ca DIR --out DIR --kind sdk"
+            }
             Self::NotAdmitted { .. } => "the lists are in [gateway] allow and deny of this node's configuration",
         })
     }
@@ -184,7 +184,7 @@ async fn peek(socket: &TcpStream) -> io::Result<Option<Opening>> {
 
 /// Compares the agency with that of the node's own certificate of the same kind, where it has one. FISCO BCOS looks at
 /// certificates with extensions only, which its RSA ones are not.
-fn check_agency(client: &ClientCertificate, [on_curve, rsa]: &[Option<String>; 2]) -> Result<(), Refusal> {
+fn check_agency(client: &Credential, [on_curve, rsa]: &[Option<String>; 2]) -> Result<(), Refusal> {
     match if client.node_id.is_some() { on_curve } else { rsa } {
         Some(ours) if client.issuer != *ours => Err(Refusal::OtherAgency {
             subject: client.subject.clone(),
@@ -217,6 +217,10 @@ fn tls_hint(error: &rustls::Error) -> Option<&'static str> {
         }
         InvalidCertificate(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }) => {
             "one of the two clocks is wrong: the SDK's certificate is not valid yet"
+        }
+        InvalidCertificate(CertificateError::ApplicationVerificationFailure) => {
+            "its certificate is no SDK's, as the line before says: nuncio cert issue NAME --ca DIR --out DIR --kind sdk; if \
+             this network's certificates do not tell nodes from SDKs, set [identity] roles = \"any\" in nuncio.toml"
         }
         InvalidCertificate(CertificateError::Revoked) => "the SDK's certificate was revoked: issue a new one",
         InvalidCertificate(_) => "give the SDK a certificate issued under this network's authority",

@@ -35,8 +35,8 @@ impl Certifier for PolicyCertifier {
             shared.unlisted.note(node);
         }
         let certificate = judged.map_err(|error| error.to_string())?;
-        if certificate.node != node {
-            return Err(format!("it is the certificate of {}", certificate.node.short()));
+        if certificate.node_id != Some(node) {
+            return Err(format!("it is the certificate of {}", certificate.subject));
         }
         let member = Member { name: certificate.name.clone(), agency: certificate.agency.clone() };
         shared.agencies.meet(&chain);

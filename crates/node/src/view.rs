@@ -6,7 +6,7 @@ use std::{
 };
 
 use nuncio_identity::NodeId;
-use nuncio_pki::NodeCertificate;
+use nuncio_pki::Credential;
 use nuncio_protocol::{NodeView, Overlay, peering};
 use nuncio_transport::Admissions;
 
@@ -15,7 +15,7 @@ use crate::snapshot::{Direction, NodeSnapshot, PeerSnapshot, PeerState, Snapshot
 /// What does not change while a node runs.
 #[derive(Debug)]
 pub(crate) struct Facts {
-    pub(crate) certificate: NodeCertificate,
+    pub(crate) certificate: Credential,
     pub(crate) software: String,
     pub(crate) started: Instant,
     pub(crate) listen: Vec<String>,

@@ -4,10 +4,13 @@
 //! `build_chain.sh`, and writes directories that nodes and SDKs use as they are. Everything is plain X.509: the
 //! `openssl` command reads, verifies and continues it.
 
+mod draft;
 mod error;
 mod issuer;
 mod layout;
 mod private_key;
+mod profile;
+mod renewal;
 mod store;
 mod template;
 
@@ -15,15 +18,18 @@ pub use error::AuthorityError;
 pub(crate) use issuer::subject_of;
 pub use issuer::{Issued, Issuer, Kind, RevocationDates};
 pub use private_key::PrivateKey;
-pub use store::Authority;
+pub use store::{Authority, request};
 pub use template::Validity;
 pub(crate) use template::sign as sign_structure;
 
-/// Days a root is valid by default, as `build_chain.sh` has it: to the year 2126.
-pub const AUTHORITY_DAYS: u32 = 36_500;
+/// Days a root is valid by default.
+pub const ROOT_DAYS: u32 = 20 * 365;
 
-/// Days a node's or SDK's certificate is valid by default.
-pub const CERTIFICATE_DAYS: u32 = 3_650;
+/// Days an agency is valid by default.
+pub const AGENCY_DAYS: u32 = 10 * 365;
+
+/// Days a certificate of a node, an SDK or an operator is valid by default.
+pub const CERTIFICATE_DAYS: u32 = 365;
 
 /// Days until a revocation list asks for its successor.
 pub const REVOCATION_DAYS: u32 = 365;

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use x509_cert::time::Validity;
 
 use crate::{
-    DirectoryError,
+    DirectoryError, Stated,
     blocks::{Block, Damaged, blocks},
     curve,
     extensions::{Extension, Extensions},
@@ -21,6 +21,10 @@ use crate::{
     pss,
     signature::{Outer, Signed, Unsigned},
 };
+
+mod error;
+
+pub use error::CertificateError;
 
 const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
@@ -40,6 +44,7 @@ struct Parsed {
     serial: Vec<u8>,
     key: PublicKey,
     extensions: Extensions,
+    stated: Stated,
     signed: Signed,
 }
 
@@ -183,6 +188,11 @@ impl Certificate {
         instant::at(self.0.not_after)
     }
 
+    /// The last instant, RFC 3339.
+    pub fn not_after_text(&self) -> String {
+        instant::text(self.not_after())
+    }
+
     /// The serial number in lower-case hexadecimal.
     pub fn serial(&self) -> String {
         hex::encode(&self.0.serial)
@@ -212,6 +222,11 @@ impl Certificate {
     /// Whether subject and issuer are one name, as in a root.
     pub fn is_self_issued(&self) -> bool {
         self.0.subject.is(&self.0.issuer)
+    }
+
+    /// The roles it states, whoever made it.
+    pub fn stated_roles(&self) -> &Stated {
+        &self.0.stated
     }
 
     /// What kind of key it names.
@@ -279,15 +294,19 @@ impl Parsed {
         if tbs.version > 2 {
             return Err(Tag::Integer.value_error().into());
         }
+        let subject = Named::from_der(&tbs.subject.to_der()?)?;
+        let key = PublicKey::read(&tbs.key)?;
+        let extensions = Extensions::read(&tbs.extensions.unwrap_or_default());
         Ok(Self {
             version: tbs.version + 1,
-            subject: Named::from_der(&tbs.subject.to_der()?)?,
+            stated: Stated::by(&extensions, &subject, &key.kind),
+            subject,
             issuer: Named::from_der(&tbs.issuer.to_der()?)?,
             not_before: instant::of(tbs.validity.not_before).as_secs(),
             not_after: instant::of(tbs.validity.not_after).as_secs(),
             serial: tbs.serial.as_bytes().to_vec(),
-            key: PublicKey::read(&tbs.key)?,
-            extensions: Extensions::read(&tbs.extensions.unwrap_or_default()),
+            key,
+            extensions,
             signed: outer.signed()?.with_inner(tbs.algorithm),
             der: der.clone(),
         })
@@ -344,52 +363,6 @@ impl fmt::Display for KeyKind {
             Self::Rsa { bits } => write!(f, "RSA-{bits}"),
             Self::Other(oid) => write!(f, "algorithm {oid}"),
         }
-    }
-}
-
-/// Why bytes or text are not a certificate.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum CertificateError {
-    /// No `CERTIFICATE` block.
-    #[error("no certificate in it: expected a PEM block BEGIN CERTIFICATE")]
-    Empty,
-    /// More blocks than a bundle may have.
-    #[error("more than {} certificates in one file", Certificate::MAX_BUNDLE)]
-    TooMany,
-    /// A block is not base64, or does not end.
-    #[error("PEM block {position} is damaged: {reason}")]
-    Pem {
-        /// Which block, counted from 1.
-        position: usize,
-        /// What the decoder says.
-        reason: String,
-    },
-    /// A block holds no certificate.
-    #[error("PEM block {position} holds no certificate")]
-    Block {
-        /// Which block, counted from 1.
-        position: usize,
-        /// Why.
-        source: Box<CertificateError>,
-    },
-    /// OpenSSL's trust settings, which mean something to OpenSSL only.
-    #[error(
-        "it has OpenSSL's trust settings (openssl x509 -trustout), which are not read here: write it anew without -trustout"
-    )]
-    TrustSettings,
-    /// The bytes do not follow X.509.
-    #[error("not an X.509 certificate: {reason}")]
-    Malformed {
-        /// What the decoder says.
-        reason: String,
-    },
-}
-
-impl CertificateError {
-    #[allow(clippy::needless_pass_by_value, reason = "so that map_err takes it")]
-    fn malformed(source: der::Error) -> Self {
-        Self::Malformed { reason: source.to_string() }
     }
 }
 

@@ -10,7 +10,7 @@ use nuncio_identity::NodeId;
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::{
-    Certificate, ChainError, RevocationList, Who,
+    Certificate, ChainError, Credential, Door, RevocationList, RoleRule, Who,
     path::{Anchors, Leaf, Verified},
 };
 
@@ -32,21 +32,6 @@ pub struct Policy {
 
 /// The policy of a running node, swapped as a whole.
 pub type SharedPolicy = Arc<ArcSwap<Policy>>;
-
-/// A node certificate that was judged acceptable.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeCertificate {
-    /// The node it names.
-    pub node: NodeId,
-    /// The subject's CN: the node's name.
-    pub name: String,
-    /// The issuer's CN: the agency, or the authority where there is no agency.
-    pub agency: String,
-    /// The last instant at which it is valid, and every authority above it.
-    pub not_after: UnixTime,
-    /// The serial number, lower-case hexadecimal.
-    pub serial: String,
-}
 
 impl Policy {
     /// Trusts the authorities of a `ca.crt`: roots of version 1 or 3, several allowed, two of one name too.
@@ -109,6 +94,17 @@ impl Policy {
         self.allow = allow;
         self.deny = deny;
         self
+    }
+
+    /// Sets whether a node's certificate must state its role. By default it must.
+    #[must_use]
+    pub fn with_roles(self, roles: RoleRule) -> Self {
+        Self { anchors: self.anchors.with_roles(roles), ..self }
+    }
+
+    /// Whether a certificate must state its role.
+    pub const fn roles(&self) -> RoleRule {
+        self.anchors.roles()
     }
 
     /// The trusted authorities.
@@ -187,12 +183,12 @@ impl Policy {
     ///
     /// # Errors
     /// The first check that failed, see [`ChainError`].
-    pub fn judge(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<NodeCertificate, ChainError> {
-        self.path(chain, now).map(|(certificate, _)| certificate)
+    pub fn judge(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<Credential, ChainError> {
+        Ok(Credential::new(self.path(chain, now)?, Door::P2p))
     }
 
-    /// Judges and also says which certificates between leaf and authority were needed.
-    fn path(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<(NodeCertificate, Verified), ChainError> {
+    /// Judges and says which certificates between leaf and authority were needed.
+    fn path(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<Verified, ChainError> {
         self.admit(self.anchors.verify(chain, now, Leaf::Node)?)
     }
 
@@ -202,11 +198,11 @@ impl Policy {
         leaf: &Certificate,
         others: &[Certificate],
         now: UnixTime,
-    ) -> Result<(NodeCertificate, Verified), ChainError> {
+    ) -> Result<Verified, ChainError> {
         self.admit(self.anchors.verify_read(leaf, others, now, Leaf::Node)?)
     }
 
-    fn admit(&self, verified: Verified) -> Result<(NodeCertificate, Verified), ChainError> {
+    fn admit(&self, verified: Verified) -> Result<Verified, ChainError> {
         let leaf = &verified.leaf;
         let who = Who::named_by(leaf);
         let node =
@@ -218,14 +214,7 @@ impl Policy {
         if !self.admits(&node) {
             return Err(ChainError::NotAllowed { who });
         }
-        let certificate = NodeCertificate {
-            node,
-            name: leaf.common_name().unwrap_or_default(),
-            agency: leaf.issuer_common_name().unwrap_or_default(),
-            not_after: verified.not_after(),
-            serial: leaf.serial(),
-        };
-        Ok((certificate, verified))
+        Ok(verified)
     }
 
     /// A list counts only for certificates of the very key that signed it: two authorities may share one name.

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use nuncio_identity::NodeId;
 use rustls_pki_types::UnixTime;
 
-use crate::{Certificate, CertificateError, KeyKind, instant};
+use crate::{Certificate, CertificateError, KeyKind, Role, Stated, instant};
 
 /// Whom a refused certificate names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +70,16 @@ pub enum ChainError {
         who: Box<Who>,
         /// What it has.
         kind: KeyKind,
+    },
+    /// It is of another role than the door demands.
+    #[error("certificate of {who} has {stated}, and this door takes role {role} only")]
+    OtherRole {
+        /// Whose.
+        who: Box<Who>,
+        /// What it states.
+        stated: Stated,
+        /// What the door demands.
+        role: Role,
     },
     /// No way from the leaf to an authority.
     #[error(
@@ -171,6 +181,7 @@ impl ChainError {
             Self::NotVersion3 { .. } | Self::NotSecp256k1 { .. } | Self::AuthorityAsNode { .. } => {
                 "nuncio cert issue NAME --ca DIR --out DIR --kind node makes a node certificate".into()
             }
+            Self::OtherRole { stated, role, .. } => role_hint(stated, *role),
             Self::UnknownIssuer { .. } => "nuncio cert inspect node.crt; node.crt must hold the agency's certificate \
                 too, and both nodes must have the same ca.crt"
                 .into(),
@@ -203,9 +214,22 @@ impl ChainError {
             Self::Expired { .. } => Tls::Expired,
             Self::NotYetValid { .. } => Tls::NotValidYet,
             Self::Revoked { .. } => Tls::Revoked,
-            Self::Denied { .. } | Self::NotAllowed { .. } => Tls::ApplicationVerificationFailure,
+            Self::Denied { .. } | Self::NotAllowed { .. } | Self::OtherRole { .. } => {
+                Tls::ApplicationVerificationFailure
+            }
             Self::Unreadable { .. } => Tls::BadEncoding,
             _ => Tls::Other(rustls::OtherError(Arc::new(self.clone()))),
         }
+    }
+}
+
+fn role_hint(stated: &Stated, role: Role) -> String {
+    let issue = format!("nuncio cert issue NAME --ca DIR --out DIR --kind {role} makes one of that role");
+    match stated {
+        Stated::ByUsage(_) => issue,
+        Stated::ByUnit(_) | Stated::Nothing => format!(
+            "{issue}; if this network's certificates do not tell nodes from SDKs, as those of another tool may, set [identity] \
+             roles = \"any\" in nuncio.toml"
+        ),
     }
 }

@@ -6,8 +6,8 @@ use nuncio_identity::{NodeId, NodeKey};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::{
-    Certificate, CertificateError, ChainError, FileError, KeyError, KeyFile, KeyFileError, NodeCertificate, Policy,
-    PolicyError, RevocationError, RevocationList, Who, file, path,
+    Certificate, CertificateError, ChainError, Credential, Door, FileError, KeyError, KeyFile, KeyFileError, Policy,
+    PolicyError, RevocationError, RevocationList, RoleRule, Who, file, path,
 };
 
 /// Who this node is: its key, and the chain that proves it.
@@ -18,10 +18,10 @@ pub struct Identity {
     /// The chain to present: leaf, then intermediates in order, no root.
     pub chain: Vec<CertificateDer<'static>>,
     /// What the chain says.
-    pub certificate: NodeCertificate,
+    pub certificate: Credential,
 }
 
-/// Where a node's files are.
+/// Where a node's files are, and how they are judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityPaths {
     /// The private key, PKCS#8 or SEC1 PEM, readable by its owner only.
@@ -32,6 +32,8 @@ pub struct IdentityPaths {
     pub ca: PathBuf,
     /// Revocation lists, each file with one or more.
     pub crl: Vec<PathBuf>,
+    /// Whether certificates must state their role.
+    pub roles: RoleRule,
 }
 
 impl IdentityPaths {
@@ -44,13 +46,14 @@ impl IdentityPaths {
             cert: directory.join("node.crt"),
             ca: directory.join("ca.crt"),
             crl: if crl.exists() { vec![crl] } else { Vec::new() },
+            roles: RoleRule::default(),
         }
     }
 }
 
 impl Identity {
     /// Reads and checks a node's files: the key is readable by its owner only, the certificate is the key's, it chains
-    /// to `ca` and is valid now, and no revocation list names it.
+    /// to `ca` and is valid now, it is a node's, and no revocation list names it.
     ///
     /// # Errors
     /// The first thing that is wrong; the text names the file, [`DirectoryError::hint`] what mends it.
@@ -66,14 +69,14 @@ impl Identity {
         let key = KeyFile::load(&paths.key).and_then(|file| Ok(file.into_node_key()?));
         let key = key.map_err(|error| DirectoryError::key(&paths.key, error))?;
         let bundle = read_certificates(&paths.cert)?;
-        let policy = load_policy(&paths.ca, &paths.crl)?;
+        let policy = load_policy(&paths.ca, &paths.crl)?.with_roles(paths.roles);
         let bundle = leaf_first(&key, bundle, paths)?;
         let refused = |source| DirectoryError::Chain { path: paths.cert.clone(), ca: paths.ca.clone(), source };
-        let (certificate, verified) = policy.path_in_file(&bundle[0], &bundle[1..], now).map_err(refused)?;
+        let verified = policy.path_in_file(&bundle[0], &bundle[1..], now).map_err(refused)?;
         let used = std::iter::once(&verified.leaf).chain(&verified.intermediates);
         let chain: Vec<_> = used.map(|one| one.der().clone()).collect();
         path::refuse_long(&chain).map_err(refused)?;
-        Ok((Self { key, chain, certificate }, policy))
+        Ok((Self { key, chain, certificate: Credential::new(verified, Door::P2p) }, policy))
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Summary {
     pub version: u8,
     /// Whether it may issue certificates.
     pub is_ca: bool,
+    /// The roles it states: `node`, `sdk`, `operator`. An authority has none.
+    pub roles: Vec<&'static str>,
 }
 
 /// Reads a certificate file and says of each certificate what it is. `ca` names the authorities; without it, `ca.crt`
@@ -78,6 +80,7 @@ impl Summary {
             fingerprint: certificate.fingerprint(),
             version: certificate.version(),
             is_ca: certificate.is_ca() || (certificate.is_v1() && certificate.is_signed_by(certificate)),
+            roles: certificate.stated_roles().roles().iter().map(|role| role.as_str()).collect(),
         }
     }
 }

@@ -10,7 +10,7 @@
 //!
 //! let (identity, policy) = Identity::load(&IdentityPaths::in_directory("node0/conf"))?;
 //! let judged = policy.judge(&identity.chain, rustls_pki_types::UnixTime::now());
-//! assert_eq!(judged?.node, identity.key.node_id());
+//! assert_eq!(judged?.node_id, Some(identity.key.node_id()));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -19,6 +19,7 @@ mod blocks;
 mod certificate;
 mod chain;
 mod chain_error;
+mod credential;
 mod curve;
 mod directory;
 mod extensions;
@@ -36,8 +37,9 @@ pub mod tls;
 
 pub use authority::AuthorityError;
 pub use certificate::{Certificate, CertificateError, KeyKind};
-pub use chain::{MAX_REVOCATION_LISTS, NodeCertificate, Policy, PolicyError, SharedPolicy};
+pub use chain::{MAX_REVOCATION_LISTS, Policy, PolicyError, SharedPolicy};
 pub use chain_error::{ChainError, Who};
+pub use credential::{Credential, Door, Role, RoleRule, Stated};
 pub use directory::{DirectoryError, Identity, IdentityPaths};
 pub use file::FileError;
 pub use inspect::{Summary, inspect};

@@ -5,7 +5,7 @@
 
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-use crate::{Certificate, ChainError, Who, signature::Unsigned};
+use crate::{Certificate, ChainError, Door, RoleRule, Stated, Who, signature::Unsigned};
 
 mod constraints;
 mod rules;
@@ -26,6 +26,7 @@ const MAX_SIGNATURES: usize = 100;
 #[derive(Debug, Clone)]
 pub struct Anchors {
     certificates: Vec<Certificate>,
+    roles: RoleRule,
 }
 
 /// A chain that was verified: leaf, the intermediates that were needed, and the anchor it ends at.
@@ -49,8 +50,17 @@ pub enum Leaf {
 
 impl Anchors {
     /// Trusts these certificates; whether each may be an authority shows when a chain ends at it.
-    pub const fn new(certificates: Vec<Certificate>) -> Self {
-        Self { certificates }
+    pub fn new(certificates: Vec<Certificate>) -> Self {
+        Self { certificates, roles: RoleRule::default() }
+    }
+
+    /// Sets whether a leaf must state its role.
+    pub(crate) fn with_roles(self, roles: RoleRule) -> Self {
+        Self { roles, ..self }
+    }
+
+    pub(crate) const fn roles(&self) -> RoleRule {
+        self.roles
     }
 
     /// Those trusted.
@@ -59,7 +69,7 @@ impl Anchors {
     }
 
     /// Everything that is wrong with a chain (leaf first, the others in any order), not only the first thing. Revocation,
-    /// access lists and host names are not looked at.
+    /// access lists, roles and host names are not looked at.
     pub fn faults(&self, chain: &[Certificate], now: UnixTime, purpose: Leaf) -> Vec<ChainError> {
         match chain.split_first() {
             Some((leaf, presented)) => self.search(leaf, presented, now, purpose).err().unwrap_or_default(),
@@ -73,7 +83,7 @@ impl Anchors {
         faults.into_iter().filter(|fault| !matches!(fault, ChainError::AuthorityAsNode { .. })).collect()
     }
 
-    /// Checks a presented chain. Names of hosts are never compared.
+    /// Checks a presented chain, and the role that its leaf states. Names of hosts are never compared.
     pub(crate) fn verify(
         &self,
         chain: &[CertificateDer<'_>],
@@ -96,8 +106,17 @@ impl Anchors {
         let path = self.search(leaf, presented, now, purpose);
         let path = path.map_err(|faults| faults.into_iter().next().unwrap_or(ChainError::NoCertificate))?;
         let [leaf, intermediates @ .., anchor] = &path[..] else { return Err(ChainError::NoCertificate) };
+        self.refuse_role(leaf, purpose.door())?;
         let intermediates = intermediates.iter().copied().cloned().collect();
         Ok(Verified { leaf: (*leaf).clone(), intermediates, anchor: (*anchor).clone() })
+    }
+
+    fn refuse_role(&self, leaf: &Certificate, door: Door) -> Result<(), ChainError> {
+        let stated = leaf.stated_roles();
+        if self.roles.admits(door.role(), stated) || (door.takes_unstated() && *stated == Stated::Nothing) {
+            return Ok(());
+        }
+        Err(ChainError::OtherRole { who: Who::named_by(leaf), stated: stated.clone(), role: door.role() })
     }
 
     /// The first path from leaf to anchor without a fault; else what is wrong with the one that has the fewest.
@@ -233,6 +252,16 @@ fn names_key_of(certificate: &Certificate, issuer: &Certificate) -> bool {
         named.key.is_some() && issuer.extensions().own_key.is_some() && named.key != issuer.extensions().own_key;
     let other_serial = named.serial.as_ref().is_some_and(|serial| *serial != issuer.serial_bytes());
     !other_key && !other_serial
+}
+
+impl Leaf {
+    const fn door(self) -> Door {
+        match self {
+            Self::Node => Door::P2p,
+            Self::Client => Door::SdkPort,
+            Self::Server => Door::SdkServer,
+        }
+    }
 }
 
 impl Verified {

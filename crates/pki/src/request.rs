@@ -3,7 +3,7 @@
 use std::fmt;
 
 use der::{Decode, Encode};
-use nuncio_identity::{NodeId, NodeKey};
+use nuncio_identity::NodeId;
 use rustls_pki_types::SubjectPublicKeyInfoDer;
 use x509_cert::request::{CertReq, CertReqInfo};
 
@@ -27,19 +27,18 @@ pub struct CertificateRequest {
 }
 
 impl CertificateRequest {
-    /// A node's request.
+    /// A request for a certificate of this kind. What it will be for is decided by who signs it.
     ///
     /// # Errors
     /// When the name cannot be a common name.
-    pub fn create(key: &NodeKey, name: &str) -> Result<Self, AuthorityError> {
-        let key = PrivateKey::Secp256k1(key.clone());
+    pub fn create(key: &PrivateKey, kind: Kind, name: &str) -> Result<Self, AuthorityError> {
         let info = CertReqInfo {
             version: x509_cert::request::Version::V1,
-            subject: subject_of(Kind::Node, name)?,
+            subject: subject_of(kind, name)?,
             public_key: key.spki()?,
             attributes: Default::default(),
         };
-        Ok(Self::from_der(&sign_structure(&info.to_der()?, &key)?)?)
+        Ok(Self::from_der(&sign_structure(&info.to_der()?, key)?)?)
     }
 
     /// Reads one request.

@@ -17,7 +17,7 @@ mod key_exchange;
 mod secp256k1;
 
 pub use channel::{
-    ChannelPaths, ChannelServerTls, ClientCertificate, RsaPaths, TlsConfigError, channel_client_config,
+    ChannelPaths, ChannelServerTls, RsaPaths, TlsConfigError, channel_client_config, channel_client_roles,
     channel_server_config,
 };
 pub use key_exchange::{HYBRID_GROUPS, SECP256K1, SECP256K1_GROUP};

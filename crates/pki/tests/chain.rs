@@ -58,7 +58,7 @@ fn a_good_chain_is_judged_with_and_without_its_root() {
     let issued = node(&agency);
     for length in [2, 3] {
         let judged = trust(&root).judge(&ders(&issued.chain[..length]), now()).unwrap();
-        assert_eq!(Some(judged.node), issued.node_id());
+        assert_eq!(judged.node_id, issued.node_id());
         assert_eq!((judged.name.as_str(), judged.agency.as_str()), ("node0", "agencyA"));
         assert_eq!(judged.serial, issued.certificate().serial());
     }
@@ -147,7 +147,7 @@ fn only_authorities_issue() {
     // Version 1, directly under the root: good enough for SDKs, not for nodes.
     let v1 = root.issue_v1(Kind::Node, "node0", good()).unwrap();
     assert!(matches!(refusal(&policy, &v1.chain), ChainError::NotVersion3 { version: 1, .. }));
-    let rsa = agency.issue(Kind::SdkRsa, "sdk", good()).unwrap();
+    let rsa = agency.issue(Kind::NodeRsa, "node0", good()).unwrap();
     assert!(matches!(refusal(&policy, &rsa.chain), ChainError::NotSecp256k1 { .. }));
     // A leaf is no anchor.
     let leaf = node(&root).chain.swap_remove(0);

@@ -12,10 +12,10 @@ use std::{
 };
 
 use nuncio_pki::{
+    Credential, Role, RoleRule, Stated,
     authority::{Issuer, Kind, Validity},
     tls::{
-        ChannelPaths, ChannelServerTls, ClientCertificate, SECP256K1_GROUP, TlsConfigError, channel_client_config,
-        channel_server_config,
+        ChannelPaths, ChannelServerTls, SECP256K1_GROUP, TlsConfigError, channel_client_config, channel_server_config,
     },
 };
 use rustls::{NamedGroup, ProtocolVersion};
@@ -38,7 +38,7 @@ const GREETING: &[u8] = b"welcome to the channel\n";
 
 /// What the server saw of one connection.
 struct Accepted {
-    client: ClientCertificate,
+    client: Credential,
     version: ProtocolVersion,
     group: NamedGroup,
 }
@@ -171,7 +171,7 @@ async fn openssl_connects_with_secp256k1_alone() {
     assert!(greeted(&text), "{text}");
     let accepted = server.next().await.unwrap();
     assert_eq!((accepted.version, accepted.group), (ProtocolVersion::TLSv1_2, SECP256K1_GROUP));
-    assert_eq!(accepted.client.common_name.as_deref(), Some("sdk0"));
+    assert_eq!(accepted.client.name, "sdk0");
     assert_eq!(accepted.client.issuer, "OU=agency,O=fisco-bcos,CN=agency");
     assert!(accepted.client.node_id.is_some());
 
@@ -224,7 +224,7 @@ async fn rsa_version_1_certificates_work_in_both_versions() {
         let accepted = server.next().await.unwrap();
         assert_eq!((accepted.version, accepted.group), (version, group), "{options}");
         assert_eq!(accepted.client.node_id, None);
-        assert_eq!(accepted.client.common_name.as_deref(), Some("FISCO-BCOS"));
+        assert_eq!(accepted.client.name, "FISCO-BCOS");
     }
 }
 
@@ -392,6 +392,28 @@ async fn dates_are_checked_for_versions_1_and_3() {
     let server = Server::start(&ChannelPaths::in_directory(folder("old-root"))).await;
     let refused = rust_client(server.address, &folder("sdk-of-old-root")).await.unwrap_err();
     assert!(refused.contains("Expired"), "{refused}");
+}
+
+/// The port takes SDKs, and our client takes nodes; FISCO BCOS's RSA certificates are either.
+#[tokio::test]
+async fn each_end_demands_the_role_of_the_other() {
+    let fisco = Fisco::new();
+    let mut server = fisco.server("node").await;
+    let refused = rust_client(server.address, &fisco.folder("node")).await.unwrap_err();
+    assert!(refused.contains("AccessDenied"), "{refused}");
+    assert!(server.next().await.is_err_and(|error| error.contains("ApplicationVerificationFailure")));
+
+    let paths = ChannelPaths { roles: RoleRule::Any, ..ChannelPaths::in_directory(fisco.folder("node")) };
+    let mut lenient = Server::start(&paths).await;
+    assert_eq!(rust_client(lenient.address, &fisco.folder("node")).await.unwrap(), GREETING);
+    let client = lenient.next().await.unwrap().client;
+    assert_eq!((client.role, client.stated), (Role::Sdk, Stated::ByUnit(vec![Role::Node])));
+
+    for (sdk, is_told) in [("sdk", true), ("rsa-sdk", false)] {
+        let server = Server::start(&ChannelPaths::of_sdk(fisco.folder(sdk))).await;
+        let answer = rust_client(server.address, &fisco.folder(sdk)).await;
+        assert_eq!(answer.is_err_and(|error| error.contains("ApplicationVerificationFailure")), is_told, "{sdk}");
+    }
 }
 
 #[tokio::test]

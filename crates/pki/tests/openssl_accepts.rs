@@ -4,10 +4,9 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use nuncio_identity::NodeKey;
 use nuncio_pki::{
     Certificate, CertificateRequest, Identity, IdentityPaths, RequestError,
-    authority::{AUTHORITY_DAYS, Authority, AuthorityError, CERTIFICATE_DAYS, Kind, Validity},
+    authority::{AGENCY_DAYS, Authority, AuthorityError, CERTIFICATE_DAYS, Kind, ROOT_DAYS, Validity, request},
 };
 
 #[path = "support/openssl.rs"]
@@ -22,8 +21,8 @@ struct Consortium {
 
 fn consortium() -> Consortium {
     let directory = tempfile::tempdir().unwrap();
-    let root = Authority::init(&directory.path().join("ca"), "chain", Validity::days(AUTHORITY_DAYS)).unwrap();
-    let agency = root.agency("agencyA", &directory.path().join("agencyA"), Validity::days(AUTHORITY_DAYS)).unwrap();
+    let root = Authority::init(&directory.path().join("ca"), "chain", Validity::days(ROOT_DAYS)).unwrap();
+    let agency = root.agency("agencyA", &directory.path().join("agencyA"), Validity::days(AGENCY_DAYS)).unwrap();
     Consortium { directory, root, agency }
 }
 
@@ -118,10 +117,22 @@ fn revocation_lists_verify_and_grow() {
 fn requests_go_both_ways_and_renewal_keeps_the_key() {
     let Consortium { directory, agency, .. } = consortium();
     let path = directory.path();
-    let key = NodeKey::generate();
-    let request = CertificateRequest::create(&key, "node7").unwrap();
-    fs::write(path.join("ours.csr"), request.to_pem()).unwrap();
-    assert!(openssl(path, "req -in ours.csr -noout -verify").contains("OK"));
+    for (kind, name) in [(Kind::Node, "node"), (Kind::SdkRsa, "sdk"), (Kind::Operator, "operator")] {
+        request(kind, "node7", &path.join(name)).unwrap();
+        let file = path.join(name).join(format!("{name}.csr"));
+        assert!(openssl(path, &format!("req -in {name}/{name}.csr -noout -verify")).contains("OK"));
+        // The same key asks again.
+        let again = request(kind, "node7", &path.join(name)).unwrap();
+        let before = CertificateRequest::from_pem(&fs::read_to_string(&file).unwrap()).unwrap();
+        assert_eq!(again.node_id(), before.node_id());
+        let leaf =
+            agency.sign_request(&again, kind, &path.join(name).join(format!("{name}.crt")), Validity::days(9)).unwrap();
+        assert_eq!(leaf.stated_roles().roles(), [kind.role()]);
+    }
+    fs::copy(path.join("ca/ca.crt"), path.join("node/ca.crt")).unwrap();
+    Identity::load(&IdentityPaths::in_directory(path.join("node"))).unwrap();
+    assert!(openssl(path, "verify -CAfile agencyA/channel/ca.crt sdk/sdk.crt").contains("OK"));
+    let ours = CertificateRequest::from_pem(&fs::read_to_string(path.join("node/node.csr")).unwrap()).unwrap();
 
     openssl(path, "ecparam -name secp256k1 -genkey -noout -out theirs.key");
     openssl(path, "req -new -key theirs.key -subj /CN=node8/O=else -out theirs.csr");
@@ -131,7 +142,7 @@ fn requests_go_both_ways_and_renewal_keeps_the_key() {
     assert_eq!(leaf.subject(), "OU=node,O=fisco-bcos,CN=node8");
     assert!(openssl(path, "verify -CAfile ca/ca.crt -untrusted agencyA/agency.crt theirs.crt").contains("OK"));
 
-    let renewed = agency.renew(&path.join("theirs.crt"), Validity::days(60)).unwrap();
+    let renewed = agency.renew(&path.join("theirs.crt"), Some(60)).unwrap();
     assert_eq!((renewed.node_id(), renewed.subject()), (leaf.node_id(), leaf.subject()));
     assert_ne!(renewed.serial(), leaf.serial());
     assert!(renewed.not_after().as_secs() > leaf.not_after().as_secs());
@@ -143,7 +154,7 @@ fn requests_go_both_ways_and_renewal_keeps_the_key() {
     forged[last] ^= 1;
     let forged = CertificateRequest::from_der(&forged).unwrap();
     assert!(matches!(forged.verify(Kind::Node), Err(RequestError::NotSigned { .. })));
-    assert!(matches!(request.verify(Kind::SdkRsa), Err(RequestError::OtherKey { .. })));
+    assert!(matches!(ours.verify(Kind::SdkRsa), Err(RequestError::OtherKey { .. })));
 }
 
 fn pem_bytes(pem: &str) -> Vec<u8> {

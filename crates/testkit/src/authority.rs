@@ -8,8 +8,8 @@ use std::{
 
 use nuncio_identity::{NodeId, NodeKey};
 use nuncio_pki::{
-    Certificate, Identity, Policy, RevocationList, SharedPolicy,
-    authority::{Issued, Issuer, Kind, RevocationDates, Validity},
+    Certificate, CertificateRequest, Identity, Policy, RevocationList, SharedPolicy,
+    authority::{Issued, Issuer, Kind, PrivateKey, RevocationDates, Validity},
 };
 use rustls_pki_types::UnixTime;
 
@@ -117,6 +117,20 @@ impl TestAuthority {
         self.judged(identity.key.clone(), &chain, UnixTime::now())
     }
 
+    /// A certificate of this agency for the key and name of any node, which begins now and ends so long from now.
+    ///
+    /// # Panics
+    /// Never for a node made here.
+    pub fn certify(&self, identity: &Identity, lasts: Duration) -> Identity {
+        let key = PrivateKey::Secp256k1(identity.key.clone());
+        let request = CertificateRequest::create(&key, Kind::Node, &identity.certificate.name).expect("a node's name");
+        let now = UnixTime::now();
+        let end = UnixTime::since_unix_epoch(Duration::from_secs(now.as_secs()) + lasts);
+        let validity = Validity { not_before: now, not_after: end };
+        let chain = self.agency.sign_request(&request, Kind::Node, validity).expect("signed by its key");
+        self.judged(identity.key.clone(), &chain, now)
+    }
+
     /// A node whose certificate ended yesterday.
     ///
     /// # Panics
@@ -144,6 +158,17 @@ impl TestAuthority {
     pub fn mismatched_node(&self, name: &str) -> Identity {
         let (own, other) = (self.node(name), self.node("thief"));
         Identity { key: other.key, ..own }
+    }
+
+    /// The files of an SDK as a node's: its key and chain.
+    ///
+    /// # Panics
+    /// When the name cannot be a common name.
+    pub fn sdk_as_node(&self, name: &str) -> Identity {
+        let issued = self.agency.issue(Kind::Sdk, name, Validity::days(DAYS)).expect("an SDK");
+        let key = issued.key.node_key().expect("an SDK's key is on secp256k1").clone();
+        let chain = issued.chain[..2].iter().map(|one| one.der().clone()).collect();
+        Identity { key, chain, ..self.node(name) }
     }
 
     /// Revokes a node: the agency's list with everything revoked so far.

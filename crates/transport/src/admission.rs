@@ -5,7 +5,7 @@ use std::{
 
 use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
-use nuncio_pki::{ChainError, MAX_CHAIN_BYTES, NodeCertificate, Policy};
+use nuncio_pki::{ChainError, Credential, MAX_CHAIN_BYTES, Policy};
 use nuncio_wire::verdict::Agreed;
 use rustls_pki_types::{CertificateDer, UnixTime};
 
@@ -13,7 +13,7 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 #[derive(Debug, Clone)]
 pub struct Admission {
     /// The certificate it was admitted by.
-    pub certificate: NodeCertificate,
+    pub certificate: Credential,
     /// The CA-issued chain it sent, its own certificate first: to be judged again when the policy changes.
     pub chain: Vec<CertificateDer<'static>>,
 }
@@ -84,7 +84,7 @@ impl Admissions {
     }
 
     /// A policy with other authorities may let a certificate last longer, or shorter.
-    fn confirm(&self, node: &NodeId, admission: &Arc<Admission>, certificate: NodeCertificate) {
+    fn confirm(&self, node: &NodeId, admission: &Arc<Admission>, certificate: Credential) {
         if certificate != admission.certificate
             && let Some(held) = self.table().nodes.get_mut(node)
             && Arc::ptr_eq(&held.admission, admission)
@@ -93,12 +93,13 @@ impl Admissions {
         }
     }
 
-    /// Replaces what an admitted node proved by a chain that lasts longer, which its record carried and the policy
-    /// has judged. A node that was not admitted stays unknown.
+    /// Replaces what an admitted node proved by a newer chain, which its record carried and the policy has judged, also where
+    /// it ends sooner. An older one changes nothing: anybody may show an old record again. A node that was not admitted
+    /// stays unknown.
     pub fn renew(&self, node: NodeId, admission: Admission) {
         let mut table = self.table();
         if let Some(old) = table.nodes.get_mut(&node)
-            && old.admission.certificate.not_after < admission.certificate.not_after
+            && admission.certificate.is_newer_than(&old.admission.certificate)
         {
             old.admission = Arc::new(admission);
         }
@@ -151,6 +152,8 @@ mod tests {
     use std::time::Duration;
 
     use nuncio_identity::NodeKey;
+    use nuncio_pki::Identity;
+    use nuncio_testkit::TestAuthority;
 
     use super::*;
 
@@ -158,25 +161,43 @@ mod tests {
         Agreed { version: 2, features: [].into() }
     }
 
-    fn admission(node: NodeId) -> Admission {
-        let not_after = UnixTime::since_unix_epoch(Duration::from_secs(1));
-        let (name, agency, serial) = ("node".to_owned(), "agency".to_owned(), "1".to_owned());
-        Admission { certificate: NodeCertificate { node, name, agency, not_after, serial }, chain: Vec::new() }
-    }
-
     #[test]
     fn the_node_admitted_longest_ago_makes_room() {
         let admissions = Admissions::default();
+        let certificate = TestAuthority::new().node("a").certificate;
+        let admission = || Admission { certificate: certificate.clone(), chain: Vec::new() };
         let [first, second] = [(); 2].map(|()| NodeKey::generate().node_id());
-        admissions.insert(first, admission(first), agreed());
-        admissions.insert(second, admission(second), agreed());
-        admissions.insert(first, admission(first), agreed());
+        admissions.insert(first, admission(), agreed());
+        admissions.insert(second, admission(), agreed());
+        admissions.insert(first, admission(), agreed());
         for _ in 2..=Admissions::CAPACITY {
             let node = NodeKey::generate().node_id();
-            admissions.insert(node, admission(node), agreed());
+            admissions.insert(node, admission(), agreed());
         }
         assert_eq!(admissions.len(), Admissions::CAPACITY);
         assert!(admissions.get(&first).is_some(), "admitted again since");
         assert!(admissions.get(&second).is_none(), "the oldest stayed");
+    }
+
+    /// As in a rotation: the newer chain is another root's, and ends sooner.
+    #[test]
+    fn the_newest_chain_counts_whichever_lasts_longer() {
+        let (old, new) = (TestAuthority::new(), TestAuthority::new());
+        let shown = old.node("a");
+        let brief = new.certify(&shown, Duration::from_secs(3600));
+        let both = [&old, &new].map(|authority| authority.root_certificate().clone()).to_vec();
+        let both = Policy::new(both).unwrap();
+        let admission = |identity: &Identity| {
+            let certificate = both.judge(&identity.chain, UnixTime::now()).unwrap();
+            Admission { certificate, chain: identity.chain.clone() }
+        };
+        let (node, admissions) = (shown.key.node_id(), Admissions::default());
+        admissions.insert(node, admission(&shown), agreed());
+        admissions.renew(node, admission(&brief));
+        // Somebody shows the old record once more.
+        admissions.renew(node, admission(&shown));
+        assert_eq!(admissions.get(&node).unwrap().chain, brief.chain);
+        assert!(admissions.refused_by(&new.policy(), UnixTime::now()).is_empty(), "the old root is gone");
+        assert_eq!(admissions.refused_by(&old.policy(), UnixTime::now()).len(), 1);
     }
 }

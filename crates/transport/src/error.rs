@@ -242,8 +242,9 @@ impl HandshakeError {
         let hint = match self {
             Self::Refused { refusal, .. } => return Some(refusal.hint()),
             Self::RefusedByPeer { .. } => {
-                "compare this node's node.crt with what the peer trusts: nuncio cert inspect node.crt; if the reason \
-                 is a list or a revocation, ask the peer's operator"
+                "compare this node's node.crt with what the peer trusts: nuncio cert inspect node.crt; if the reason is its \
+                 role, issue one of the role it wants: nuncio cert issue NAME --ca DIR --out DIR --kind node; if it is a \
+                 list or a revocation, ask the peer's operator"
             }
             Self::OtherNetwork { .. } => {
                 "both nodes need the same network name in nuncio.toml; if they belong to different networks, remove \

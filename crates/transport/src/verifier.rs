@@ -141,14 +141,12 @@ fn judge(policy: &Policy, peer: PeerId, chain: &[CertificateDer<'_>], now: UnixT
         return Judgement::Refused { peer, refusal };
     }
     match policy.judge(chain, now) {
-        Ok(certificate) if certificate.node == host => {
+        Ok(certificate) if certificate.node_id == Some(host) => {
             let chain = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
             Judgement::Admitted { node: host, admission: Admission { certificate, chain } }
         }
-        Ok(certificate) => Judgement::Refused {
-            peer,
-            refusal: Refusal::KeyMismatch { subject: certificate.name, certificate: certificate.node, host },
-        },
+        // Every chain that holds names a node, and another one was refused above.
+        Ok(_) => Judgement::Refused { peer, refusal: Refusal::NotANode },
         Err(source) => Judgement::Refused { peer, refusal: Refusal::Chain { source, judged_at: now } },
     }
 }

@@ -1,13 +1,14 @@
 //! `nuncio ca`: the chain's root and its agencies.
 
-use std::path::PathBuf;
+use std::{fs, path::PathBuf};
 
 use nuncio_pki::{
-    DirectoryError,
-    authority::{AUTHORITY_DAYS, Authority, AuthorityError, Validity},
+    CertificateRequest, DirectoryError,
+    authority::{AGENCY_DAYS, Authority, AuthorityError, ROOT_DAYS, Validity},
 };
 use serde_json::json;
 
+use super::cert::{self, Days, For};
 use crate::{
     exit_code::Exit,
     failure::{Failure, causes},
@@ -31,7 +32,7 @@ enum Action {
         #[arg(long, default_value = "chain")]
         name: String,
         /// How long it is valid
-        #[arg(long, value_name = "N", default_value_t = AUTHORITY_DAYS, value_parser = clap::value_parser!(u32).range(1..))]
+        #[arg(long, value_name = "N", default_value_t = ROOT_DAYS, value_parser = clap::value_parser!(u32).range(1..))]
         days: u32,
     },
     /// Make an agency below the root: agency.crt and agency.key
@@ -44,9 +45,26 @@ enum Action {
         /// The directory to write
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
-        /// How long it is valid
-        #[arg(long, value_name = "N", default_value_t = AUTHORITY_DAYS, value_parser = clap::value_parser!(u32).range(1..))]
+        /// How long it is valid; never longer than the root
+        #[arg(long, value_name = "N", default_value_t = AGENCY_DAYS, value_parser = clap::value_parser!(u32).range(1..))]
         days: u32,
+    },
+    /// Issue a certificate for a request, which `cert request` or openssl made
+    Sign {
+        /// The request
+        #[arg(value_name = "FILE.csr")]
+        request: PathBuf,
+        /// The directory of the agency (or of the root)
+        #[arg(long, value_name = "DIR")]
+        ca: PathBuf,
+        /// The certificate to write, with what stands above it
+        #[arg(long, value_name = "FILE.crt")]
+        out: PathBuf,
+        /// For whom it is; the request does not decide it
+        #[arg(long, value_enum, default_value_t = For::Node)]
+        kind: For,
+        #[command(flatten)]
+        validity: Days,
     },
 }
 
@@ -55,6 +73,13 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
         Action::Init { out, name, days } => (Authority::init(&out, &name, Validity::days(days))?, "root"),
         Action::Agency { name, ca, out, days } => {
             (Authority::open(&ca)?.agency(&name, &out, Validity::days(days))?, "agency")
+        }
+        Action::Sign { request, ca, out, kind, validity } => {
+            let text = fs::read_to_string(&request).map_err(|error| Failure::file("cannot read", &request, &error))?;
+            let request = CertificateRequest::from_pem(&text).map_err(AuthorityError::from)?;
+            let days = Validity::days(validity.days);
+            let certificate = Authority::open(&ca)?.sign_request(&request, kind.into(), &out, days)?;
+            return cert::tell("signed", &certificate, &out, output);
         }
     };
     let subject = authority.certificate().subject();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nuncio_admin::client::Address;
 use nuncio_daemon::{Config, ConfigError};
-use nuncio_pki::{Identity, tls::channel_server_config};
+use nuncio_pki::{Identity, RoleRule, tls::channel_server_config};
 use serde_json::json;
 
 use crate::{
@@ -99,10 +99,13 @@ fn check(file: &Path, output: Output) -> Result<(), Failure> {
             Failure::configuration("certificates", format_args!("[gateway]: {}", causes(&error))).hint(error.hint())
         })?;
     }
-    let certificate = &identity.certificate;
+    if config.identity.roles == RoleRule::Any {
+        output.note("[identity] roles = \"any\": whoever has an SDK's certificate can run a node with it");
+    }
+    let (certificate, node) = (&identity.certificate, identity.key.node_id().to_string());
     let object = json!({
         "ok": true,
-        "node_id": certificate.node.to_string(),
+        "node_id": node,
         "name": certificate.name,
         "agency": certificate.agency,
         "p2p": config.p2p.listen.to_string(),
@@ -110,7 +113,7 @@ fn check(file: &Path, output: Output) -> Result<(), Failure> {
         "admin": config.admin_socket().display().to_string(),
     });
     output.show(&object, || {
-        format!("{} is good: {} of {}, node {}", file.display(), certificate.name, certificate.agency, certificate.node)
+        format!("{} is good: {} of {}, node {}", file.display(), certificate.name, certificate.agency, node)
     })
 }
 

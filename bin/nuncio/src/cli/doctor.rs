@@ -9,6 +9,7 @@ use nuncio_daemon::Config;
 use nuncio_doctor::{
     Credentials, CredentialsError, CredentialsPaths, Finding, Owner, Port, Question, Severity, Target,
 };
+use nuncio_pki::{IdentityPaths, RoleRule};
 use serde::Serialize;
 
 use super::text;
@@ -93,7 +94,7 @@ fn question(arguments: Arguments) -> Result<Question, Failure> {
         question = question.expecting(expected.into());
     }
     if let (Some(key), Some(cert), Some(ca)) = (key, cert, ca) {
-        let paths = CredentialsPaths { key, cert, ca, crl: Vec::new() };
+        let paths = CredentialsPaths { key, cert, ca, crl: Vec::new(), roles: RoleRule::default() };
         let owner = if matches!(expect, Some(Expected::Channel)) { Owner::Sdk } else { Owner::Node };
         return Ok(question.with_credentials(Credentials::load(paths, owner)?));
     }
@@ -109,8 +110,8 @@ fn question(arguments: Arguments) -> Result<Question, Failure> {
 
 fn of_node(question: Question, file: &Path) -> Result<Question, Failure> {
     let config = Config::load(file)?;
-    let paths = config.identity_paths();
-    let paths = CredentialsPaths { key: paths.key, cert: paths.cert, ca: paths.ca, crl: paths.crl };
+    let IdentityPaths { key, cert, ca, crl, roles } = config.identity_paths();
+    let paths = CredentialsPaths { key, cert, ca, crl, roles };
     let own = Credentials::load(paths, Owner::Node)?;
     Ok(question.with_credentials(own).in_network(config.p2p.network))
 }

@@ -32,7 +32,7 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
             certificate_line(status.certificate_not_after, output),
         ]
         .into_iter()
-        .chain(duplicates_line(status.duplicate_identities, output))
+        .chain(status.warnings.iter().map(|warning| format!("warning   {}", output.bad(warning))))
         .collect::<Vec<_>>()
         .join("\n")
     })
@@ -42,17 +42,11 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
 fn certificate_line(end: u64, output: Output) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let Some(left) = end.checked_sub(now) else {
-        return format!("cert      {}", output.bad("has ended; renew it: nuncio cert renew"));
+        return format!("cert      {}", output.bad("has ended"));
     };
     let words = format!("ends in {} days", left / DAY);
     match left / DAY {
-        0..7 => format!("cert      {}", output.bad(&format!("{words}; renew it: nuncio cert renew"))),
-        7..30 => format!("cert      {words}; renew it: nuncio cert renew"),
+        0..7 => format!("cert      {}", output.bad(&words)),
         _ => format!("cert      {words}"),
     }
-}
-
-fn duplicates_line(count: u64, output: Output) -> Option<String> {
-    let words = format!("a second host with the key of a node was seen {count} times: see the log");
-    (count > 0).then(|| format!("identity  {}", output.bad(&words)))
 }

@@ -7,10 +7,10 @@ use std::{
 };
 
 use nuncio_daemon::Config;
-use nuncio_pki::authority::{AUTHORITY_DAYS, Authority, CERTIFICATE_DAYS, Kind, Validity};
+use nuncio_pki::authority::{AGENCY_DAYS, Authority, CERTIFICATE_DAYS, Kind, ROOT_DAYS, Validity};
 use serde::Serialize;
 
-use super::{ports::free_ports, topology::Topology};
+use super::{claim::Claim, ports::free_ports, topology::Topology};
 use crate::failure::Failure;
 
 /// What shall be written.
@@ -93,15 +93,17 @@ struct Agency {
 /// Writes a testnet: `ca/`, `agencies/NAME/`, `node0/…`, and for SDK clients `sdk/` (of the first agency),
 /// `sdk/NAME/` and `sdk/NAME-rsa/`.
 pub(crate) fn create(plan: &Plan) -> Result<Created, Failure> {
-    claim(&plan.directory)?;
-    let root = Authority::init(&plan.directory.join("ca"), plan.chain, Validity::days(AUTHORITY_DAYS))?;
+    let claim = Claim::take(&plan.directory)?;
+    let root = Authority::init(&plan.directory.join("ca"), plan.chain, Validity::days(ROOT_DAYS))?;
     let agencies = (0..plan.agencies).map(|index| Agency::create(plan, &root, index)).collect::<Result<Vec<_>, _>>()?;
     let sdk = plan.directory.join("sdk");
     for file in ["ca.crt", "sdk.crt", "sdk.key", "sdk.publickey"] {
         copy(&agencies[0].sdk.join(file), &sdk.join(file))?;
     }
     let nodes = (0..plan.nodes.len()).map(|index| write_node(plan, index, &agencies[index % agencies.len()]));
-    Ok(Created { nodes: nodes.collect::<Result<_, _>>()? })
+    let created = Created { nodes: nodes.collect::<Result<_, _>>()? };
+    claim.fulfil()?;
+    Ok(created)
 }
 
 impl Agency {
@@ -109,7 +111,7 @@ impl Agency {
         let letter = char::from(b'A' + u8::try_from(index).unwrap_or(25).min(25));
         let name = format!("agency{letter}");
         let directory = plan.directory.join("agencies").join(&name);
-        let authority = root.agency(&name, &directory, Validity::days(AUTHORITY_DAYS))?;
+        let authority = root.agency(&name, &directory, Validity::days(AGENCY_DAYS))?;
         let sdk = plan.directory.join("sdk").join(&name);
         let sdk_rsa = plan.directory.join("sdk").join(format!("{name}-rsa"));
         let validity = Validity::days(CERTIFICATE_DAYS);
@@ -181,17 +183,6 @@ fn address(host: &str, port: u16) -> String {
         Ok(ip) => SocketAddr::new(ip, port).to_string(),
         Err(_) => format!("{host}:{port}"),
     }
-}
-
-/// Makes the directory; what is in it is never touched.
-fn claim(directory: &Path) -> Result<(), Failure> {
-    fs::create_dir_all(directory).map_err(|error| Failure::file("cannot create", directory, &error))?;
-    let mut entries = fs::read_dir(directory).map_err(|error| Failure::file("cannot read", directory, &error))?;
-    if entries.next().is_none() {
-        return Ok(());
-    }
-    Err(Failure::operation("exists", format_args!("{} is not empty", directory.display()))
-        .hint("name another directory with --out, or remove this one first"))
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {

@@ -171,6 +171,102 @@ fn a_renewed_certificate_keeps_the_node_id() {
     assert_eq!(run.objects()[0]["node_id"], before.trim());
 }
 
+/// An SDK's files under a node's names: no check and no start takes them, and each says what they are and what mends it.
+#[test]
+fn an_sdks_certificate_runs_no_node() {
+    let chain = Chain::new();
+    chain.issue("conf", &["--kind", "sdk"]);
+    for ending in ["key", "crt"] {
+        fs::rename(chain.path(&format!("conf/sdk.{ending}")), chain.path(&format!("conf/node.{ending}"))).unwrap();
+    }
+    let run = nuncio(["cert", "inspect", chain.text("conf/node.crt")]).must_succeed();
+    assert!(run.stdout.contains("role        sdk"), "{}", run.stdout);
+    let run = nuncio(["--json", "cert", "inspect", chain.text("conf/node.crt")]).must_succeed();
+    assert_eq!(run.objects()[0]["roles"], serde_json::json!(["sdk"]));
+    // What it states by a usage of ours holds under any rule.
+    for rule in ["required", "any"] {
+        fs::write(chain.path("nuncio.toml"), format!("[identity]\nroles = {rule:?}\n")).unwrap();
+        for command in
+            [&["config", "check", chain.text("nuncio.toml")][..], &["run", "--config", chain.text("nuncio.toml")]]
+        {
+            let run = nuncio(command);
+            assert_eq!(run.code, 78, "{}", run.stderr);
+            for words in ["has role sdk, and this door takes role node only", "nuncio cert issue", "--kind node"] {
+                assert!(run.stderr.contains(words), "{words} is not in {}", run.stderr);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_kind_states_its_role_and_ends_when_it_should() {
+    let chain = Chain::new();
+    for (kind, file, role) in [
+        ("node", "node.crt", "node"),
+        ("sdk", "sdk.crt", "sdk"),
+        ("sdk-rsa", "sdk.crt", "sdk"),
+        ("operator", "operator.crt", "operator"),
+    ] {
+        chain.issue(kind, &["--kind", kind]);
+        let run = nuncio(["--json", "cert", "inspect", chain.text(&format!("{kind}/{file}"))]).must_succeed();
+        assert_eq!(run.objects()[0]["roles"], serde_json::json!([role]), "{kind}");
+    }
+    for (file, days) in [("node/node.crt", 365), ("agencyA/agency.crt", 3650), ("ca/ca.crt", 7300)] {
+        let lasts = |days: i64| {
+            let end = (days * 86_400).to_string();
+            let check = ["x509", "-in", chain.text(file), "-noout", "-checkend", &end];
+            Command::new("openssl").args(check).output().unwrap().status.success()
+        };
+        assert!(lasts(days - 1) && !lasts(days + 1), "{file}");
+    }
+}
+
+#[test]
+fn authorities_are_renewed_as_authorities() {
+    let chain = Chain::new();
+    chain.issue("node0", &[]);
+    let kept = |file: &str| openssl(&["x509", "-in", chain.text(file), "-noout", "-ext", "basicConstraints,keyUsage"]);
+    for file in ["agencyA/agency.crt", "ca/ca.crt"] {
+        let (before, extensions) = (fs::read(chain.path(file)).unwrap(), kept(file));
+        assert!(extensions.contains("CA:TRUE"), "{extensions}");
+        nuncio(["cert", "renew", chain.text(file), "--ca", chain.text("ca")]).must_succeed();
+        assert_ne!(fs::read(chain.path(file)).unwrap(), before);
+        assert_eq!(kept(file), extensions);
+        assert!(chain.openssl_accepts(&chain.path("node0/node.crt")), "after {file}");
+    }
+    chain.issue("node1", &[]);
+    assert!(chain.openssl_accepts(&chain.path("node1/node.crt")));
+    let before = fs::read(chain.path("agencyA/agency.crt")).unwrap();
+    let run = nuncio(["cert", "renew", chain.text("agencyA/agency.crt"), "--ca", chain.text("agencyA")]);
+    assert_eq!(run.code, 78, "{}", run.stderr);
+    assert_eq!(fs::read(chain.path("agencyA/agency.crt")).unwrap(), before);
+}
+
+#[test]
+fn a_request_is_signed_without_its_key() {
+    let chain = Chain::new();
+    nuncio(["cert", "request", "node7", "--out", chain.text("node7")]).must_succeed();
+    let key = fs::read(chain.path("node7/node.key")).unwrap();
+    fs::create_dir(chain.path("there")).unwrap();
+    fs::copy(chain.path("node7/node.csr"), chain.path("there/node.csr")).unwrap();
+    let sign = |out: &str| {
+        nuncio(["ca", "sign", chain.text("there/node.csr"), "--ca", chain.text("agencyA"), "--out", chain.text(out)])
+    };
+    sign("there/node.crt").must_succeed();
+    assert_ne!(sign("there/node.crt").code, 0, "nothing is overwritten");
+    fs::copy(chain.path("there/node.crt"), chain.path("node7/node.crt")).unwrap();
+    fs::copy(chain.path("ca/ca.crt"), chain.path("node7/ca.crt")).unwrap();
+    let config = format!(
+        "[identity]\nkey = {:?}\ncert = {:?}\nca = {:?}\n",
+        chain.path("node7/node.key"),
+        chain.path("node7/node.crt"),
+        chain.path("node7/ca.crt")
+    );
+    fs::write(chain.path("nuncio.toml"), config).unwrap();
+    nuncio(["config", "check", chain.text("nuncio.toml")]).must_succeed();
+    assert_eq!(fs::read(chain.path("node7/node.key")).unwrap(), key);
+}
+
 #[test]
 fn nothing_is_overwritten() {
     let chain = Chain::new();

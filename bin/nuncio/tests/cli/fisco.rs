@@ -133,3 +133,33 @@ fn a_directory_of_build_chain_runs_and_joins_a_node_of_ours() {
         });
     }
 }
+
+/// FISCO BCOS's script writes SDK certificates on secp256k1 like nodes', but for the OU.
+#[test]
+fn an_sdks_certificate_of_build_chain_runs_no_node_unless_the_rule_is_any() {
+    let workshop = Workshop::new();
+    let port = free_base_port(1);
+    workshop.build_chain(port, port);
+    workshop.request("sdk", "/CN=sdk/O=fisco-bcos/OU=sdk");
+    let agency = ["-CA", "agency/agency.crt", "-CAkey", "agency/agency.key", "-CAcreateserial"];
+    workshop.sign("sdk", &[&agency[..], &["-extfile", "cnf", "-extensions", "leaf"]].concat());
+    let three: String = ["sdk.crt", "agency/agency.crt", "ca.crt"]
+        .iter()
+        .map(|file| fs::read_to_string(workshop.path(file)).expect("written"))
+        .collect();
+    fs::write(workshop.path("fisco/conf/node.crt"), three).expect("written");
+    fs::copy(workshop.path("sdk.key"), workshop.path("fisco/conf/node.key")).expect("copied");
+    let fisco = workshop.path("fisco");
+    let fisco = fisco.to_str().expect("text");
+    let refused = nuncio(["run", "--fisco", fisco]);
+    assert_eq!(refused.code, 78, "{}", refused.stderr);
+    assert!(refused.stderr.contains("has role sdk, and this door takes role node only"), "{}", refused.stderr);
+
+    let mut node = command(["run", "--stop-with-stdin", "--fisco", fisco]);
+    let _node = Kept::spawn(node.env("NUNCIO_IDENTITY__ROLES", "any").stdin(Stdio::piped()).stderr(Stdio::null()));
+    let status = eventually("the node answers", || {
+        let run = nuncio(["--json", "status", "--config", fisco]);
+        (run.code == 0).then(|| run.objects().remove(0))
+    });
+    assert!(status["warnings"].to_string().contains("roles = "), "{status}");
+}

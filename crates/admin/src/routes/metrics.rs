@@ -1,6 +1,6 @@
 //! The numbers an operator's monitoring wants, in Prometheus' text format 0.0.4.
 
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
 use axum::{
     extract::State,
@@ -9,13 +9,17 @@ use axum::{
 };
 use nuncio_node::{NodeSnapshot, PeerState, Snapshot};
 
-use super::{Context, health, network::links};
-use crate::operator::Counter;
+use super::{
+    Context, health,
+    network::{self, links},
+};
+use crate::{Lifetime, operator::Counter};
 
 pub(super) async fn metrics(State(context): State<Context>) -> Response {
     let snapshot = context.node.snapshot();
     let ready = health::readiness(&snapshot, &*context.operator).iter().all(|check| check.ok);
-    let text = text(&snapshot, ready, &context.operator.counters());
+    let mut text = text(&snapshot, ready, &context.operator.counters());
+    write_lifetimes(&mut text, &context.operator.lifetimes(), network::now());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 
@@ -64,6 +68,22 @@ fn write_strikes(out: &mut String, snapshot: &Snapshot) {
     );
     for (kind, count) in &snapshot.strikes {
         let _ = writeln!(out, "nuncio_strikes_total{{kind=\"{kind}\"}} {count}");
+    }
+}
+
+/// The fewest days that anything of a kind is valid, which is when somebody has to act.
+fn write_lifetimes(out: &mut String, lifetimes: &[Lifetime], now: u64) {
+    let mut left: BTreeMap<&str, i64> = BTreeMap::new();
+    for lifetime in lifetimes {
+        let days = lifetime.days_left(now);
+        left.entry(lifetime.kind).and_modify(|fewest| *fewest = days.min(*fewest)).or_insert(days);
+    }
+    let _ = out.write_str(
+        "# HELP nuncio_certificate_days_left Days until the first certificate or revocation list ends, by kind\n\
+         # TYPE nuncio_certificate_days_left gauge\n",
+    );
+    for (kind, days) in left {
+        let _ = writeln!(out, "nuncio_certificate_days_left{{kind=\"{kind}\"}} {days}");
     }
 }
 

@@ -8,16 +8,12 @@ use nuncio_identity::NodeId;
 use nuncio_node::{NodeSnapshot, PeerState, Snapshot, TopicSnapshot};
 
 use crate::{
+    Operator,
     api::{ErrorCode, Failure, Hop, Info, Node, Route, Status, Topic},
     resolve,
 };
 
 use super::{Context, health};
-
-const DAY: u64 = 86_400;
-
-/// Days before the certificate's end from which the status warns.
-const WARNED_DAYS: u64 = 30;
 
 pub(super) async fn status(State(context): State<Context>) -> Json<Status> {
     let snapshot = context.node.snapshot();
@@ -38,27 +34,22 @@ pub(super) async fn status(State(context): State<Context>) -> Json<Status> {
         gateway: context.operator.info().gateway,
         certificate_not_after: snapshot.certificate_not_after,
         duplicate_identities: snapshot.duplicate_identities,
-        warnings: warnings(&snapshot, now()),
+        warnings: warnings(&snapshot, &*context.operator, now()),
     })
 }
 
 /// Seconds since 1970.
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-fn warnings(snapshot: &Snapshot, now: u64) -> Vec<String> {
-    let end = snapshot.certificate_not_after;
-    let certificate = if end <= now {
-        Some("the certificate has ended: nuncio cert renew".to_owned())
-    } else {
-        let days = (end - now) / DAY;
-        (days < WARNED_DAYS).then(|| format!("the certificate ends in {days} days: nuncio cert renew"))
-    };
+fn warnings(snapshot: &Snapshot, operator: &dyn Operator, now: u64) -> Vec<String> {
+    let close = operator.lifetimes().into_iter().filter(|lifetime| lifetime.is_close(now));
+    let close = close.map(|lifetime| lifetime.warning(now));
     let count = snapshot.duplicate_identities;
     let duplicates =
         (count > 0).then(|| format!("a second host with the key of a node was seen {count} times: see the log"));
-    certificate.into_iter().chain(duplicates).collect()
+    close.chain(operator.warnings()).chain(duplicates).collect()
 }
 
 pub(super) async fn nodes(State(context): State<Context>) -> Json<Vec<Node>> {
@@ -114,35 +105,4 @@ pub(super) async fn info(State(context): State<Context>) -> Json<Info> {
 
 pub(super) fn links(snapshot: &Snapshot) -> usize {
     snapshot.peers.iter().filter(|peer| peer.state == PeerState::Linked).count()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_operator_is_warned_of_what_ends_and_of_what_is_there_twice() {
-        let mut snapshot = Snapshot {
-            node_id: String::new(),
-            name: String::new(),
-            agency: String::new(),
-            epoch: 1,
-            seq: 1,
-            version: String::new(),
-            started: std::time::Instant::now(),
-            listen: Vec::new(),
-            peers: Vec::new(),
-            nodes: Vec::new(),
-            certificate_not_after: 100 * DAY,
-            ready: true,
-            duplicate_identities: 0,
-            missed: 0,
-            strikes: std::collections::BTreeMap::new(),
-        };
-        assert!(warnings(&snapshot, 69 * DAY).is_empty());
-        assert!(warnings(&snapshot, 71 * DAY)[0].contains("in 29 days"));
-        assert!(warnings(&snapshot, 101 * DAY)[0].contains("has ended"));
-        snapshot.duplicate_identities = 2;
-        assert!(warnings(&snapshot, 0)[0].contains("2 times"));
-    }
 }

@@ -45,7 +45,7 @@ impl Certifier for PolicyCertifier {
     fn certify(&self, node: NodeId, chain: &[Bytes]) -> Result<Member, String> {
         let chain: Vec<_> = chain.iter().map(|der| CertificateDer::from(der.as_ref())).collect();
         let judged = self.policy.load().judge(&chain, UnixTime::now()).map_err(|error| error.to_string())?;
-        if judged.node == node {
+        if judged.node_id == Some(node) {
             Ok(Member { name: judged.name, agency: judged.agency })
         } else {
             Err("another node's certificate".into())

@@ -1,5 +1,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use nuncio_pki::RoleRule;
+
 use super::{
     section::section,
     value::{Interval, LogFormat, Node, Peer, Sdk, Size},
@@ -16,6 +18,9 @@ section! {
         ca: PathBuf = "conf/ca.crt".into(),
         /// Certificate revocation lists of these authorities. Default: none.
         crl: Vec<PathBuf> = Vec::new(),
+        /// Whether a certificate must state the role of whoever shows it, node or SDK: "required", or "any" for a network
+        /// whose certificates do not tell them apart; then an SDK's certificate makes a node. Default: required.
+        roles: RoleRule = RoleRule::Required,
     }
 }
 

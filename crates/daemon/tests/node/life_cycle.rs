@@ -20,7 +20,7 @@ async fn two_nodes_link_answer_and_stop() {
     let (one, two) = (Home::new(&authority, "one", ""), Home::new(&authority, "two", ""));
     let first = one.start().await;
     two.write(&peers(&[first.p2p]));
-    assert_eq!(two.daemon().check().unwrap().node, two.id);
+    assert_eq!(two.daemon().check().unwrap().node_id, Some(two.id));
     let second = two.start().await;
     second.links(1).await;
     first.links(1).await;

@@ -1,8 +1,9 @@
 //! Whether the other side lets in whoever asks.
 
+use nuncio_pki::Role;
 use nuncio_transport::HandshakeError;
 
-use crate::{Check, Facts, Finding, Handshake, Inside, Opening, P2pOutcome, Port};
+use crate::{Check, Credentials, Facts, Finding, Handshake, Inside, Opening, Owner, P2pOutcome, Port};
 
 use super::alert::{Objection, objection};
 
@@ -33,6 +34,9 @@ pub(super) fn findings(facts: &Facts) -> Option<Finding> {
 
 fn of_objection(facts: &Facts, objection: Objection) -> Finding {
     let own = facts.own.as_ref();
+    if let Some(finding) = own.filter(|_| objection == Objection::Denied).and_then(|own| of_role(facts, own)) {
+        return finding;
+    }
     let cert = own.map_or_else(|| "the certificate".to_owned(), |own| own.paths.cert.display().to_string());
     let issuer = own.and_then(|own| own.chain.first()).map(nuncio_pki::Certificate::issuer).unwrap_or_default();
     let (what, why, fix) = match objection {
@@ -75,6 +79,24 @@ fn of_objection(facts: &Facts, objection: Objection) -> Finding {
         ),
     };
     Finding::fault(Check::Admission, what, why, fix)
+}
+
+/// A channel port that denies who is no SDK. With a node's own certificate that is as it should be.
+fn of_role(facts: &Facts, own: &Credentials) -> Option<Finding> {
+    let stated = own.chain.first()?.stated_roles();
+    if stated.roles().contains(&Role::Sdk) {
+        return None;
+    }
+    let what = format!("it refuses {}, which has {stated}: channel ports take role sdk only", own.paths.cert.display());
+    let why = "its alert says that the certificate is good, and may not come in";
+    let fix =
+        "look with an SDK's certificate: --certs DIR; nuncio cert issue NAME --ca DIR --out DIR --kind sdk makes one";
+    let is_meant = own.owner == Owner::Sdk || facts.expected == Some(Port::Channel);
+    Some(if is_meant {
+        Finding::fault(Check::Admission, what, why, fix)
+    } else {
+        Finding::note(Check::Admission, what, why, fix)
+    })
 }
 
 /// The handshake was done, and the connection closed without an answer.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nuncio_pki::{Anchors, Certificate, ChainError, Leaf};
+use nuncio_pki::{Anchors, Certificate, ChainError, Leaf, Stated};
 use nuncio_transport::HandshakeError;
 use rustls_pki_types::UnixTime;
 
@@ -17,6 +17,9 @@ pub(super) fn of_own(facts: &Facts) -> Vec<Finding> {
     let Some(own) = &facts.own else { return Vec::new() };
     let cert = own.paths.cert.display();
     let faults = own.anchors.faults(&own.chain, facts.now, own.purpose());
+    if let Some(finding) = of_role(own).filter(|_| faults.is_empty()) {
+        return vec![finding];
+    }
     if faults.is_empty() {
         return vec![good(Check::OwnCertificate, "the certificate shown", &own.chain, facts.now, &renewal(own))];
     }
@@ -38,6 +41,25 @@ pub(super) fn of_own(facts: &Facts) -> Vec<Finding> {
         Finding::fault(Check::OwnCertificate, what, why, fix)
     };
     faults.into_iter().map(explain).collect()
+}
+
+/// Files of one role under the names of another.
+fn of_role(own: &Credentials) -> Option<Finding> {
+    let (role, stated) = (own.owner.role(), own.chain.first()?.stated_roles());
+    if own.paths.roles.admits(role, stated) {
+        return None;
+    }
+    let cert = own.paths.cert.display();
+    let what = format!("the certificate shown ({cert}) has {stated}, and its file is named as one of role {role}");
+    let fix = format!(
+        "nuncio cert issue NAME --ca DIR --out DIR --kind {role}; if no certificate of this network tells nodes from SDKs: \
+         [identity] roles = \"any\" in nuncio.toml of each node"
+    );
+    let why = "each port takes one role: p2p ports nodes, channel ports SDKs";
+    Some(match stated {
+        Stated::Nothing => Finding::note(Check::OwnCertificate, what, why, fix),
+        _ => Finding::fault(Check::OwnCertificate, what, why, fix),
+    })
 }
 
 pub(super) fn of_peer(facts: &Facts) -> Vec<Finding> {

@@ -82,6 +82,21 @@ async fn a_channel_port_where_a_p2p_port_was_meant_is_told() {
     assert!(check == Check::Port && words.contains("channel port") && words.contains("[p2p] listen"), "{words}");
 }
 
+/// A node that looks at its own SDK port is no fault; whoever meant to be let in is told what is missing.
+#[tokio::test]
+async fn a_nodes_certificate_at_a_channel_port_is_told() {
+    let rig = Rig::new();
+    let gateway = gateway(&rig).await;
+    let own = rig.node_of(&rig.authority, "node1");
+    let findings = examine(question(gateway.address).with_credentials(own.clone()), PATIENCE).await;
+    assert_healthy(&findings);
+    let note = findings.iter().find(|one| one.check == Check::Admission).unwrap().to_string();
+    assert!(note.contains("has role node: channel ports take role sdk only") && note.contains("--kind sdk"), "{note}");
+    let (check, words) =
+        fault(question(gateway.address).with_credentials(own).expecting(Port::Channel), PATIENCE).await;
+    assert!(check == Check::Admission && words.contains("has role node"), "{words}");
+}
+
 #[tokio::test]
 async fn a_missing_certificate_is_told() {
     let rig = Rig::new();

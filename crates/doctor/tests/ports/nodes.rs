@@ -94,6 +94,21 @@ async fn an_expired_certificate_is_told_on_either_side() {
 }
 
 #[tokio::test]
+async fn an_sdks_files_as_a_nodes_are_told() {
+    let rig = Rig::new();
+    let address = node(&rig.authority, rig.authority.node("node0")).await;
+    rig.sdk();
+    for ending in ["key", "crt"] {
+        std::fs::rename(rig.path("sdk").join(format!("sdk.{ending}")), rig.path("sdk").join(format!("node.{ending}")))
+            .unwrap();
+    }
+    let own = Credentials::in_directory(&rig.path("sdk")).unwrap();
+    let (check, words) = fault(question(address).with_credentials(own).expecting(Port::P2p), PATIENCE).await;
+    assert!(check == Check::OwnCertificate && words.contains("has role sdk"), "{words}");
+    assert!(words.contains("role node") && words.contains("--kind node"), "{words}");
+}
+
+#[tokio::test]
 async fn another_network_is_told() {
     let rig = Rig::new();
     let address = node(&rig.authority, rig.authority.node("node0")).await;

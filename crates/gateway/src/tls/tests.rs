@@ -94,6 +94,9 @@ async fn certificate_refusals_say_what_to_do() {
     let (reason, hint) = door.refusal_of(with_certificates(&door.path("other"))).await;
     assert!(reason.contains("otherAgency") && hint.contains("same-agency"), "{reason} / {hint}");
 
+    let (reason, hint) = door.refusal_of(with_certificates(&door.path("node"))).await;
+    assert!(reason.contains("ApplicationVerificationFailure") && hint.contains("--kind sdk"), "{reason} / {hint}");
+
     TestAuthority::new().write_sdk_directory(&door.path("distrustful"), false);
     let (reason, hint) = door.refusal_of(with_certificates(&door.path("distrustful"))).await;
     assert!(reason.contains("alert") && hint.contains("ca.crt"), "{reason} / {hint}");

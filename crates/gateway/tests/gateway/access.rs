@@ -2,8 +2,9 @@
 
 use nuncio_gateway::{Access, ClientName};
 use nuncio_pki::{
-    Certificate, RevocationList,
+    Certificate, RevocationList, RoleRule,
     authority::{RevocationDates, Validity},
+    tls::{ChannelPaths, channel_server_config},
 };
 use nuncio_protocol::amop::ClientInput;
 
@@ -74,4 +75,23 @@ async fn a_session_ends_when_its_agency_is_revoked() {
     rig.renewal.set_access(Access { revocations: vec![list], ..Access::default() });
     is_cut(&mut rig).await;
     is_refused(&mut rig).await;
+}
+
+/// A version 1 certificate has nothing but its OU to state a role by.
+#[tokio::test]
+async fn sessions_of_another_role_are_cut_when_the_rule_is_back() {
+    let mut rig = Rig::new().await;
+    let channel = rig.directory.path().join("channel");
+    rig.authority.write_channel_directory(&channel);
+    let serve = |roles| channel_server_config(&ChannelPaths { roles, ..ChannelPaths::in_directory(&channel) }).unwrap();
+    rig.renewal.renew(&serve(RoleRule::Any));
+    rig.renewal.set_access(Access { roles: RoleRule::Any, ..Access::default() });
+    let (_sdk, _) = rig.connect_as("channel").await;
+    rig.renewal.renew(&serve(RoleRule::Required));
+    rig.renewal.set_access(Access::default());
+    is_cut(&mut rig).await;
+    if let Ok(mut sdk) = super::rig::Sdk::connect(rig.address, &channel).await {
+        sdk.expect_closed().await;
+    }
+    assert!(rig.has_no_input());
 }

@@ -62,6 +62,20 @@ async fn certificates_of_others_are_refused() {
 }
 
 #[tokio::test]
+async fn only_sdks_are_let_in() {
+    let mut rig = Rig::new().await;
+    let root = rig.directory.path().to_owned();
+    let operator = rig.authority.issuer().issue(Kind::Operator, "ops", Validity::days(30)).unwrap();
+    // Under the names that the client looks for.
+    operator.write(&root.join("operator"), Kind::Sdk).unwrap();
+    for other in ["node", "operator"] {
+        assert!(!is_admitted(&mut rig, &root.join(other)).await, "{other}");
+    }
+    assert!(rig.has_no_input());
+    assert!(is_admitted(&mut rig, &root.join("sdk")).await);
+}
+
+#[tokio::test]
 async fn another_agencys_sdk_is_refused_unless_the_check_is_off() {
     for same_agency in [true, false] {
         let mut rig = Rig::with(|config| config.same_agency = same_agency).await;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use nuncio_identity::NodeId;
-use nuncio_pki::{Identity, NodeCertificate};
+use nuncio_pki::{Credential, Identity};
 use nuncio_protocol::{peering::Address, unicast::UnicastError};
 use rustls_pki_types::UnixTime;
 use tokio::sync::oneshot;
@@ -31,7 +31,7 @@ impl EventLoop {
             }
             Command::Publish { topic, data, answer } => {
                 let outcome = behaviour.publish(topic.as_ref(), data);
-                let origin = self.facts.certificate.node;
+                let origin = self.swarm.behaviour().overlay().node();
                 let outcome = outcome.map(|(epoch, seq)| MessageId { origin, epoch, seq });
                 let outcome = outcome.map_err(PublishError::from);
                 // The caller may have gone; the message is sent all the same.
@@ -89,10 +89,11 @@ impl EventLoop {
 
     fn renew(&mut self, identity: &Arc<Identity>) -> Result<(), RenewalError> {
         let (new, own) = (&identity.certificate, &self.facts.certificate);
-        if new.node != own.node {
-            return Err(RenewalError::OtherKey { new: new.node.short(), own: own.node.short() });
+        let (key, node) = (identity.key.node_id(), self.swarm.behaviour().overlay().node());
+        if key != node {
+            return Err(RenewalError::OtherKey { new: key.short(), own: node.short() });
         }
-        let named = |one: &NodeCertificate| format!("{} of {}", one.name, one.agency);
+        let named = |one: &Credential| format!("{} of {}", one.name, one.agency);
         if (&new.name, &new.agency) != (&own.name, &own.agency) {
             return Err(RenewalError::OtherName { new: named(new), own: named(own) });
         }

@@ -39,7 +39,7 @@ impl EventLoop {
         let Some(News { left_out }) = self.told.event("two hosts with one key", Instant::now()) else { return };
         let from = address.map_or_else(|| "elsewhere in the network".to_owned(), ToString::to_string);
         let name = self.admission.name_of(&node);
-        if node == self.facts.certificate.node {
+        if node == self.swarm.behaviour().overlay().node() {
             tracing::error!(%from, epoch, left_out, "another host runs with the key of this node: stop one of them, or issue it a certificate of its own");
         } else {
             tracing::error!(node = %node.short(), %name, %from, epoch, left_out, "two hosts run with the key of one node: the first keeps its links; stop the second, or issue it a certificate of its own");

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use nuncio_node::{Incoming, RenewalError, Snapshot};
+use nuncio_pki::Policy;
 use nuncio_protocol::Topic;
 use nuncio_testkit::TestAuthority;
 use rustls_pki_types::UnixTime;
@@ -72,6 +73,36 @@ async fn a_renewed_certificate_is_shown_without_dropping_a_link() {
 
     let other = b.handle.renew(Arc::new(authority.node("b"))).await;
     assert!(matches!(other, Err(RenewalError::OtherKey { .. })), "{other:?}");
+}
+
+/// The end of a rotation: the root under which the link was made is trusted no more, and the peer has another certificate.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_outlives_the_root_under_which_it_was_made() {
+    let (old, new) = (TestAuthority::new(), TestAuthority::new());
+    let roots = [&old, &new].map(|authority| authority.root_certificate().clone()).to_vec();
+    let both = Arc::new(Policy::new(roots).expect("two roots"));
+    let trusting_both = |config: &mut nuncio_node::Config| config.policy.store(Arc::clone(&both));
+    let a = Node::start_with(&old, new.node("a"), &[], trusting_both);
+    let shown = old.node("b");
+    let b = Node::start_with(&old, shown.clone(), &[&a], trusting_both);
+    a.sees("b", |snapshot| linked(snapshot) == 1).await;
+    let since = a.handle.snapshot().peers[0].connected_since;
+
+    let before = b.handle.snapshot().seq;
+    b.handle.renew(Arc::new(new.certify(&shown, Duration::from_secs(3600)))).await.expect("the same key and name");
+    let id = b.handle.node_id().to_string();
+    a.sees("the new record", |snapshot| snapshot.nodes.iter().any(|node| node.node_id == id && node.seq > before))
+        .await;
+    a.policy.store(Arc::new(new.policy()));
+    a.handle.policy_changed().await;
+    assert_eq!(linked(&a.handle.snapshot()), 1, "the link stayed");
+    assert_eq!(a.handle.snapshot().peers[0].connected_since, since);
+    // What is trusted no more still counts for whoever has nothing else.
+    let c = Node::start_with(&old, old.node("c"), &[&a], trusting_both);
+    c.sees("the refusal", |snapshot| {
+        snapshot.peers.iter().any(|peer| peer.last_error.as_ref().is_some_and(|error| error.contains("ca.crt")))
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

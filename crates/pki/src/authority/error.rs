@@ -1,6 +1,6 @@
 use std::{io, path::PathBuf};
 
-use crate::{DirectoryError, FileError, RequestError};
+use crate::{ChainError, DirectoryError, FileError, RequestError};
 
 /// Why an authority cannot do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +91,20 @@ pub enum AuthorityError {
         /// Who was asked.
         authority: String,
     },
+    /// A renewed certificate would not be for what the old one was; nothing was overwritten.
+    #[error("the new certificate of {subject} would not be for the same purpose as the old one; nothing was changed")]
+    Changed {
+        /// Whose.
+        subject: String,
+    },
+    /// A renewed certificate would not hold; nothing was overwritten.
+    #[error("the new certificate of {subject} would not hold, so nothing was changed: {source}")]
+    Unsound {
+        /// Whose.
+        subject: String,
+        /// Why.
+        source: Box<ChainError>,
+    },
     /// No RSA key could be made or used.
     #[error("RSA: {reason}")]
     Rsa {
@@ -128,6 +142,8 @@ impl AuthorityError {
             Self::NotARoot { .. } => "give the root's folder with --ca".into(),
             Self::Expired { .. } => "make a new root with nuncio ca init and add it to every ca.crt first".into(),
             Self::NotIssuedHere { issuer, .. } => format!("give the folder of {issuer} with --ca"),
+            Self::Changed { .. } => "report it with the output of nuncio cert inspect of the certificate".into(),
+            Self::Unsound { source, .. } => source.hint(),
             Self::Name { .. } | Self::Rsa { .. } | Self::Encoding { .. } => return None,
         })
     }

@@ -15,9 +15,10 @@ use x509_cert::{
 use super::{
     AuthorityError, PrivateKey, Validity,
     layout::write_leaf,
-    template::{Role, Template, authority_key_identifier, extension, sign, subject},
+    profile::{Profile, authority_key_identifier, extension},
+    template::{Template, sign, subject},
 };
-use crate::{Certificate, CertificateRequest, RevocationList, instant};
+use crate::{Certificate, CertificateRequest, RevocationList, Role, instant};
 
 /// A root or an agency in memory: its certificate, its key, and what stands above it.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ pub enum Kind {
     SdkRsa,
     /// A node's channel port with an RSA key, under the agency's RSA authority.
     NodeRsa,
+    /// An operator, on secp256k1.
+    Operator,
 }
 
 impl Kind {
@@ -47,10 +50,12 @@ impl Kind {
         matches!(self, Self::SdkRsa | Self::NodeRsa)
     }
 
-    const fn role(self) -> Role {
+    /// The role that it states.
+    pub const fn role(self) -> Role {
         match self {
             Self::Node | Self::NodeRsa => Role::Node,
             Self::Sdk | Self::SdkRsa => Role::Sdk,
+            Self::Operator => Role::Operator,
         }
     }
 }
@@ -101,7 +106,7 @@ impl Issuer {
     /// # Errors
     /// When the name cannot be a common name.
     pub fn root(name: &str, validity: Validity) -> Result<Self, AuthorityError> {
-        Self::self_signed(name, PrivateKey::secp256k1(), validity, Version::V3)
+        Self::self_signed(name, PrivateKey::secp256k1(), validity, false)
     }
 
     /// A new self-signed RSA root for the channel port. With `version1` it has no extensions, as FISCO BCOS's tool
@@ -110,7 +115,7 @@ impl Issuer {
     /// # Errors
     /// When the name cannot be a common name, or no RSA key can be made.
     pub fn rsa_root(name: &str, validity: Validity, version1: bool) -> Result<Self, AuthorityError> {
-        Self::self_signed(name, PrivateKey::rsa()?, validity, version(version1))
+        Self::self_signed(name, PrivateKey::rsa()?, validity, version1)
     }
 
     /// Continues an authority that exists. `chain` is its own certificate, then what stands above it; whether it may
@@ -124,12 +129,7 @@ impl Issuer {
     /// # Errors
     /// When this is an agency itself, or the name cannot be a common name.
     pub fn agency(&self, name: &str, validity: Validity) -> Result<Self, AuthorityError> {
-        if self.chain.len() > 1 {
-            return Err(AuthorityError::NotARoot { authority: self.certificate().subject() });
-        }
-        let key = PrivateKey::secp256k1();
-        let certificate = self.certify(Role::Agency, Version::V3, name, key.spki()?, validity)?;
-        Ok(Self { key, chain: self.below(certificate) })
+        self.agency_for(PrivateKey::secp256k1(), name, validity)
     }
 
     /// A leaf with a new key, RSA if the kind says so (whatever this issuer's own key is).
@@ -137,7 +137,7 @@ impl Issuer {
     /// # Errors
     /// When the name cannot be a common name, or no RSA key can be made.
     pub fn issue(&self, kind: Kind, name: &str, validity: Validity) -> Result<Issued, AuthorityError> {
-        self.issue_for(new_key(kind)?, kind, name, validity, Version::V3)
+        self.issue_for(new_key(kind)?, kind, name, validity)
     }
 
     /// The same as X.509 version 1: no extensions, as FISCO BCOS's tool makes RSA leaves.
@@ -145,7 +145,9 @@ impl Issuer {
     /// # Errors
     /// As [`issue`](Self::issue).
     pub fn issue_v1(&self, kind: Kind, name: &str, validity: Validity) -> Result<Issued, AuthorityError> {
-        self.issue_for(new_key(kind)?, kind, name, validity, Version::V1)
+        let key = new_key(kind)?;
+        let leaf = self.certify(Profile::bare(), subject_of(kind, name)?, key.spki()?, validity)?;
+        Ok(Issued { key, chain: self.below(leaf) })
     }
 
     /// A leaf for the key and name of a request, which must be signed by that key. Of the request's subject the CN
@@ -161,25 +163,22 @@ impl Issuer {
     ) -> Result<Vec<Certificate>, AuthorityError> {
         request.verify(kind)?;
         let key = SubjectPublicKeyInfo::from_der(request.public_key().as_ref())?;
-        let leaf = self.certify(kind.role(), Version::V3, &request.common_name(), key, validity)?;
+        let leaf =
+            self.certify(Profile::leaf(&key, kind.role())?, subject_of(kind, &request.common_name())?, key, validity)?;
         Ok(self.below(leaf))
     }
 
-    /// A new certificate with the subject and key of one that this issuer made.
+    /// A new certificate with the subject, key and extensions of one that this issuer made, its own included.
     ///
     /// # Errors
     /// When this issuer did not make it.
     pub fn renew(&self, certificate: &Certificate, validity: Validity) -> Result<Vec<Certificate>, AuthorityError> {
         self.refuse_foreign(certificate)?;
-        let template = Template {
-            role: Role::Node,
-            version: if certificate.is_v1() { Version::V1 } else { Version::V3 },
-            subject: Name::from_der(certificate.subject_der())?,
-            key: SubjectPublicKeyInfo::from_der(certificate.public_key().as_ref())?,
-            validity,
-            issuer: Some(self.certificate()),
-        };
-        Ok(self.below(template.sign(&self.key)?))
+        let subject = Name::from_der(certificate.subject_der())?;
+        let key = SubjectPublicKeyInfo::from_der(certificate.public_key().as_ref())?;
+        let renewed = self.certify(Profile::of(certificate)?, subject, key, validity)?;
+        let is_own = renewed.public_key() == self.certificate().public_key();
+        Ok(if is_own { vec![renewed] } else { self.below(renewed) })
     }
 
     /// A complete revocation list of this issuer: what `previous` revoked, and `certificates`. Its number is one more
@@ -251,53 +250,60 @@ impl Issuer {
         &self.key
     }
 
+    pub(crate) fn agency_for(&self, key: PrivateKey, name: &str, validity: Validity) -> Result<Self, AuthorityError> {
+        if self.chain.len() > 1 {
+            return Err(AuthorityError::NotARoot { authority: self.certificate().subject() });
+        }
+        let public = key.spki()?;
+        let certificate = self.certify(Profile::agency(&public)?, subject("agency", name)?, public, validity)?;
+        Ok(Self { key, chain: self.below(certificate) })
+    }
+
     pub(crate) fn issue_for(
         &self,
         key: PrivateKey,
         kind: Kind,
         name: &str,
         validity: Validity,
-        version: Version,
     ) -> Result<Issued, AuthorityError> {
-        let leaf = self.certify(kind.role(), version, name, key.spki()?, validity)?;
+        let public = key.spki()?;
+        let leaf = self.certify(Profile::leaf(&public, kind.role())?, subject_of(kind, name)?, public, validity)?;
         Ok(Issued { key, chain: self.below(leaf) })
     }
 
-    fn self_signed(name: &str, key: PrivateKey, validity: Validity, version: Version) -> Result<Self, AuthorityError> {
-        let template = Template {
-            role: Role::Root,
-            version,
-            subject: subject(Role::Root, name)?,
-            key: key.spki()?,
-            validity,
-            issuer: None,
-        };
+    pub(crate) fn self_signed(
+        name: &str,
+        key: PrivateKey,
+        validity: Validity,
+        version1: bool,
+    ) -> Result<Self, AuthorityError> {
+        let public = key.spki()?;
+        let profile = if version1 { Profile::bare() } else { Profile::root(&public)? };
+        let template = Template { profile, subject: subject("chain", name)?, key: public, validity, issuer: None };
         let certificate = template.sign(&key)?;
         Ok(Self { key, chain: vec![certificate] })
     }
 
     fn certify(
         &self,
-        role: Role,
-        version: Version,
-        name: &str,
+        profile: Profile,
+        subject: Name,
         key: SubjectPublicKeyInfo,
         validity: Validity,
     ) -> Result<Certificate, AuthorityError> {
-        let subject = subject(role, name)?;
-        Template { role, version, subject, key, validity, issuer: Some(self.certificate()) }.sign(&self.key)
+        Template { profile, subject, key, validity, issuer: Some(self.certificate()) }.sign(&self.key)
     }
 
     fn below(&self, certificate: Certificate) -> Vec<Certificate> {
         std::iter::once(certificate).chain(self.chain.iter().cloned()).collect()
     }
 
+    pub(crate) fn foreign_certificate(&self, certificate: &Certificate) -> AuthorityError {
+        self.foreign(certificate.subject(), certificate.issuer())
+    }
+
     fn refuse_foreign(&self, certificate: &Certificate) -> Result<(), AuthorityError> {
-        if certificate.is_signed_by(self.certificate()) {
-            Ok(())
-        } else {
-            Err(self.foreign(certificate.subject(), certificate.issuer()))
-        }
+        if certificate.is_signed_by(self.certificate()) { Ok(()) } else { Err(self.foreign_certificate(certificate)) }
     }
 
     fn foreign(&self, subject: String, issuer: String) -> AuthorityError {
@@ -309,11 +315,7 @@ pub(crate) fn new_key(kind: Kind) -> Result<PrivateKey, AuthorityError> {
     if kind.is_rsa() { PrivateKey::rsa() } else { Ok(PrivateKey::secp256k1()) }
 }
 
-const fn version(version1: bool) -> Version {
-    if version1 { Version::V1 } else { Version::V3 }
-}
-
 /// The subject of a leaf.
 pub(crate) fn subject_of(kind: Kind, name: &str) -> Result<Name, AuthorityError> {
-    subject(kind.role(), name)
+    subject(kind.role().as_str(), name)
 }

@@ -1,40 +1,66 @@
-//! File names as FISCO BCOS's `build_chain.sh` has them, and how files are written.
+//! File names as FISCO BCOS's `build_chain.sh` has them.
+//!
+//! A certificate is written last: a folder without it is an interrupted run's, and what lies there is taken up.
 
-use std::{
-    fs,
-    io::{self, Write},
-    path::Path,
-};
+use std::{fs, path::Path};
 
-use super::{AuthorityError, Issued, Kind};
-use crate::Certificate;
+use super::{AuthorityError, Issued, Kind, PrivateKey, draft::Draft};
+use crate::{Certificate, KeyFile, KeyFileError, directory::read_certificates};
 
-const PRIVATE: u32 = 0o600;
-const PUBLIC: u32 = 0o644;
-
-/// `node.*` or `sdk.*` and `ca.crt`, in a folder that may exist but must not hold such a key yet.
+/// `node.*`, `sdk.*` or `operator.*`, and `ca.crt`, in a folder that may exist but must not hold such a certificate yet.
 pub(super) fn write_leaf(directory: &Path, kind: Kind, issued: &Issued) -> Result<(), AuthorityError> {
-    let base = base_name(kind);
-    let key = directory.join(format!("{base}.key"));
+    let base = kind.role().as_str();
     create_directory(directory)?;
-    create_private(&key, issued.key.to_pem()?.as_bytes())?;
+    keep_key(&directory.join(format!("{base}.key")), &issued.key)?;
     // FISCO BCOS's RSA files hold one certificate each, its secp256k1 files the whole chain.
     let shown = if kind.is_rsa() { &issued.chain[..1] } else { &issued.chain[..] };
-    replace(&directory.join(format!("{base}.crt")), bundle(shown).as_bytes())?;
-    let root = issued.chain.last().map(Certificate::to_pem).unwrap_or_default();
-    replace(&directory.join("ca.crt"), root.as_bytes())?;
-    if let Some(node) = issued.node_id() {
-        let name = if kind == Kind::Node { "node.nodeid" } else { "sdk.publickey" };
-        replace(&directory.join(name), format!("{node}\n").as_bytes())?;
+    if let Some(root) = issued.chain.last() {
+        trust(&directory.join("ca.crt"), root)?;
     }
-    Ok(())
+    if let Some(node) = issued.node_id() {
+        let name = if kind == Kind::Node { "node.nodeid".to_owned() } else { format!("{base}.publickey") };
+        Draft::public(&directory.join(name), &format!("{node}\n"))?.replace()?;
+    }
+    Draft::public(&directory.join(format!("{base}.crt")), &bundle(shown))?.create()
 }
 
-pub(super) const fn base_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Node | Kind::NodeRsa => "node",
-        Kind::Sdk | Kind::SdkRsa => "sdk",
+/// The key in a folder that has no certificate for it yet, or else a new one.
+pub(super) fn key_without_certificate(
+    directory: &Path,
+    base: &str,
+    new: impl FnOnce() -> Result<PrivateKey, AuthorityError>,
+) -> Result<PrivateKey, AuthorityError> {
+    let (key, certificate) = (directory.join(format!("{base}.key")), directory.join(format!("{base}.crt")));
+    match (key.exists(), certificate.exists()) {
+        (true, true) => Err(AuthorityError::Exists { path: key }),
+        (false, true) => Err(AuthorityError::Exists { path: certificate }),
+        (true, false) => read_key(&key),
+        (false, false) => new(),
     }
+}
+
+pub(super) fn read_key(path: &Path) -> Result<PrivateKey, AuthorityError> {
+    KeyFile::load(path).and_then(|file| Ok(PrivateKey::from_file(file)?)).map_err(|error| match error {
+        KeyFileError::File(error) => AuthorityError::from(error),
+        KeyFileError::Key(source) => AuthorityError::Key { path: path.into(), reason: source.to_string() },
+    })
+}
+
+/// Writes a key where it is not kept yet; another one is never overwritten.
+pub(super) fn keep_key(path: &Path, key: &PrivateKey) -> Result<(), AuthorityError> {
+    if path.exists() && read_key(path)?.spki_der()? == key.spki_der()? {
+        return Ok(());
+    }
+    Draft::private(path, &key.to_pem()?)?.create()
+}
+
+/// Writes a `ca.crt`, or leaves the one that names this root among others.
+pub(super) fn trust(path: &Path, root: &Certificate) -> Result<(), AuthorityError> {
+    if path.exists() {
+        let trusted = read_certificates(path)?.contains(root);
+        return if trusted { Ok(()) } else { Err(AuthorityError::Exists { path: path.into() }) };
+    }
+    Draft::public(path, &root.to_pem())?.create()
 }
 
 pub(super) fn bundle(chain: &[Certificate]) -> String {
@@ -43,47 +69,4 @@ pub(super) fn bundle(chain: &[Certificate]) -> String {
 
 pub(super) fn create_directory(path: &Path) -> Result<(), AuthorityError> {
     fs::create_dir_all(path).map_err(|source| AuthorityError::Write { path: path.into(), source })
-}
-
-/// Never overwrites: a lost key is lost for good.
-pub(super) fn create_private(path: &Path, content: &[u8]) -> Result<(), AuthorityError> {
-    let written = options(PRIVATE).create_new(true).open(path).and_then(|mut file| {
-        file.write_all(content)?;
-        file.sync_all()
-    });
-    written.map_err(|source| {
-        if source.kind() == io::ErrorKind::AlreadyExists {
-            AuthorityError::Exists { path: path.into() }
-        } else {
-            AuthorityError::Write { path: path.into(), source }
-        }
-    })
-}
-
-/// Whole or not at all: readers see the old file or the new one.
-pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), AuthorityError> {
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(".new");
-    let draft = Path::new(&draft);
-    let written = options(PUBLIC).create(true).truncate(true).open(draft).and_then(|mut file| {
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(draft, path)
-    });
-    written.map_err(|source| AuthorityError::Write { path: path.into(), source })
-}
-
-#[cfg(unix)]
-fn options(mode: u32) -> fs::OpenOptions {
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut options = fs::OpenOptions::new();
-    options.write(true).mode(mode);
-    options
-}
-
-#[cfg(not(unix))]
-fn options(_: u32) -> fs::OpenOptions {
-    let mut options = fs::OpenOptions::new();
-    options.write(true);
-    options
 }

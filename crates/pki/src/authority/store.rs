@@ -1,16 +1,18 @@
 use std::path::{Path, PathBuf};
 
 use rustls_pki_types::UnixTime;
-use x509_cert::Version;
 
 use super::{
-    AuthorityError, Issued, Issuer, Kind, PrivateKey, REVOCATION_DAYS, RevocationDates, Validity,
+    AGENCY_DAYS, AuthorityError, CERTIFICATE_DAYS, Issued, Issuer, Kind, PrivateKey, REVOCATION_DAYS, ROOT_DAYS,
+    RevocationDates, Validity,
+    draft::Draft,
     issuer::new_key,
-    layout::{bundle, create_directory, create_private, replace},
+    layout::{bundle, create_directory, keep_key, key_without_certificate, read_key, trust},
+    renewal,
 };
 use crate::{
-    Certificate, CertificateRequest, DirectoryError, KeyFile, KeyFileError, RevocationList,
-    directory::read_certificates, file, instant, path::refuse_issuing,
+    Certificate, CertificateRequest, DirectoryError, RevocationList, directory::read_certificates, file, instant,
+    path::refuse_issuing,
 };
 
 /// A root or an agency in a folder.
@@ -29,11 +31,11 @@ impl Authority {
     /// # Errors
     /// When the folder holds one already, cannot be written, or the name cannot be a common name.
     pub fn init(directory: &Path, name: &str, validity: Validity) -> Result<Self, AuthorityError> {
-        let issuer = Issuer::root(name, validity)?;
-        create_directory(directory)?;
         refuse_existing(&directory.join("ca.crt"))?;
-        create_private(&directory.join("ca.key"), issuer.key().to_pem()?.as_bytes())?;
-        replace(&directory.join("ca.crt"), issuer.certificate().to_pem().as_bytes())?;
+        let key = key_without_certificate(directory, "ca", || Ok(PrivateKey::secp256k1()))?;
+        let issuer = Issuer::self_signed(name, key, validity, false)?;
+        create_directory(directory)?;
+        write_issuer(directory, "ca", &issuer)?;
         Ok(Self { directory: directory.into(), issuer })
     }
 
@@ -42,9 +44,10 @@ impl Authority {
     /// # Errors
     /// When there is no authority in it, or its files do not fit together.
     pub fn open(directory: &Path) -> Result<Self, AuthorityError> {
-        let issuer = if directory.join("agency.key").exists() {
+        let holds = |base: &str| ["key", "crt"].iter().all(|kind| directory.join(format!("{base}.{kind}")).exists());
+        let issuer = if holds("agency") {
             open_issuer(directory, "agency", &read_certificates(&directory.join("ca.crt"))?)?
-        } else if directory.join("ca.key").exists() {
+        } else if holds("ca") {
             open_issuer(directory, "ca", &[])?
         } else {
             return Err(AuthorityError::NoAuthority { path: directory.into() });
@@ -57,13 +60,13 @@ impl Authority {
     /// # Errors
     /// When this is an agency, the folder holds one already, or the name cannot be a common name.
     pub fn agency(&self, name: &str, directory: &Path, validity: Validity) -> Result<Self, AuthorityError> {
-        let issuer = self.issuer.agency(name, self.capped(validity)?)?;
+        let key = key_without_certificate(directory, "agency", || Ok(PrivateKey::secp256k1()))?;
+        let issuer = self.issuer.agency_for(key, name, capped(&self.issuer, validity)?)?;
         create_directory(directory)?;
-        create_private(&directory.join("agency.key"), issuer.key().to_pem()?.as_bytes())?;
-        replace(&directory.join("agency.crt"), issuer.certificate().to_pem().as_bytes())?;
-        replace(&directory.join("ca.crt"), issuer.root_certificate().to_pem().as_bytes())?;
+        trust(&directory.join("ca.crt"), issuer.root_certificate())?;
         let agency = Self { directory: directory.into(), issuer };
         agency.channel_issuer()?;
+        write_issuer(directory, "agency", &agency.issuer)?;
         Ok(agency)
     }
 
@@ -79,16 +82,23 @@ impl Authority {
         directory: &Path,
         validity: Validity,
     ) -> Result<Issued, AuthorityError> {
-        let issued = if kind.is_rsa() {
-            self.channel_issuer()?.issue(kind, name, validity)?
-        } else {
-            self.issuer.issue_for(new_key(kind)?, kind, name, self.capped(validity)?, Version::V3)?
-        };
+        let key = key_without_certificate(directory, kind.role().as_str(), || new_key(kind))?;
+        if key.node_key().is_none() != kind.is_rsa() {
+            let path = directory.join(format!("{}.key", kind.role()));
+            return Err(AuthorityError::Key {
+                path,
+                reason: "the key that lies there is not of the kind asked for".into(),
+            });
+        }
+        let channel = if kind.is_rsa() { Some(self.channel_issuer()?) } else { None };
+        let issuer = channel.as_ref().unwrap_or(&self.issuer);
+        let issued = issuer.issue_for(key, kind, name, capped(issuer, validity)?)?;
         issued.write(directory, kind)?;
         Ok(issued)
     }
 
-    /// Issues a certificate for a request and writes it, with what stands above it, to `file`.
+    /// Issues a certificate for a request and writes it to `file`, which must not be there yet; one on secp256k1 with what
+    /// stands above it.
     ///
     /// # Errors
     /// When the request is not acceptable or the file cannot be written.
@@ -99,20 +109,33 @@ impl Authority {
         file: &Path,
         validity: Validity,
     ) -> Result<Certificate, AuthorityError> {
-        let chain = self.issuer.sign_request(request, kind, self.capped(validity)?)?;
-        replace(file, bundle(&chain).as_bytes())?;
+        let channel = if kind.is_rsa() { Some(self.channel_issuer()?) } else { None };
+        let issuer = channel.as_ref().unwrap_or(&self.issuer);
+        let chain = issuer.sign_request(request, kind, capped(issuer, validity)?)?;
+        let shown = if kind.is_rsa() { &chain[..1] } else { &chain[..] };
+        Draft::public(file, &bundle(shown))?.create()?;
         Ok(chain[0].clone())
     }
 
-    /// Replaces the first certificate of `file` by a new one for the same name and key. The key is not needed.
+    /// Replaces the first certificate of `file` by a new one for the same name, key and purpose, which ends `days` from now
+    /// or with this authority; without `days`, as many as such a certificate has by default. An authority's own certificate is
+    /// renewed like any other, a root's by itself. The key is not needed, and the file stays as it is unless the new
+    /// certificate holds.
     ///
     /// # Errors
-    /// When this authority did not issue it.
-    pub fn renew(&self, file: &Path, validity: Validity) -> Result<Certificate, AuthorityError> {
-        let old = read_certificates(file)?;
-        let chain = self.issuer.renew(&old[0], self.capped(validity)?)?;
-        replace(file, bundle(&chain).as_bytes())?;
-        Ok(chain[0].clone())
+    /// When neither this authority nor its RSA authority issued it.
+    pub fn renew(&self, file: &Path, days: Option<u32>) -> Result<Certificate, AuthorityError> {
+        let old = read_certificates(file)?.swap_remove(0);
+        let channel = self.channel_issuer_there()?.filter(|channel| old.is_signed_by(channel.certificate()));
+        let issuer = channel.as_ref().unwrap_or(&self.issuer);
+        let is_own = old.public_key() == issuer.certificate().public_key();
+        let default = match (is_own, old.is_ca()) {
+            (true, _) => ROOT_DAYS,
+            (false, true) => AGENCY_DAYS,
+            (false, false) => CERTIFICATE_DAYS,
+        };
+        let validity = Validity::days(days.unwrap_or(default));
+        renewal::renew(file, issuer, if is_own { validity } else { capped(issuer, validity)? })
     }
 
     /// Revokes a certificate that this authority issued: `ca.crl` in its folder gets a list with a higher number.
@@ -136,7 +159,10 @@ impl Authority {
             RevocationDates { this_update: now, next_update: Validity::days_from(now, REVOCATION_DAYS).not_after };
         let list = self.issuer.revoke(&[certificate], newest, dates)?;
         let text: String = std::iter::once(&list).chain(&others).map(RevocationList::to_pem).collect();
-        replace(&path, text.as_bytes())?;
+        let draft = Draft::public(&path, &text)?;
+        RevocationList::from_pem_bundle(&file::read_public(draft.written())?)
+            .map_err(|source| DirectoryError::Crl { path: path.clone(), source })?;
+        draft.replace()?;
         Ok(list)
     }
 
@@ -165,40 +191,63 @@ impl Authority {
     /// # Errors
     /// When it cannot be read or written.
     pub fn channel_issuer(&self) -> Result<Issuer, AuthorityError> {
-        let directory = self.directory.join("channel");
-        if directory.join("ca.key").exists() {
-            return open_issuer(&directory, "ca", &[]);
+        if let Some(issuer) = self.channel_issuer_there()? {
+            return Ok(issuer);
         }
+        let directory = self.directory.join("channel");
         let own = self.certificate();
         let validity = Validity { not_before: own.not_before(), not_after: own.not_after() };
         let name = own.common_name().unwrap_or_else(|| "channel".into());
-        let issuer = Issuer::rsa_root(&name, validity, false)?;
+        let key = key_without_certificate(&directory, "ca", PrivateKey::rsa)?;
+        let issuer = Issuer::self_signed(&name, key, validity, false)?;
         create_directory(&directory)?;
-        create_private(&directory.join("ca.key"), issuer.key().to_pem()?.as_bytes())?;
-        replace(&directory.join("ca.crt"), issuer.certificate().to_pem().as_bytes())?;
+        write_issuer(&directory, "ca", &issuer)?;
         Ok(issuer)
     }
 
-    /// Nothing outlives who vouches for it.
-    fn capped(&self, validity: Validity) -> Result<Validity, AuthorityError> {
-        let own = self.certificate();
-        let last = self.issuer.chain().iter().map(|one| one.not_after().as_secs()).min();
-        let last = last.unwrap_or_else(|| own.not_after().as_secs());
-        if last <= validity.not_before.as_secs() {
-            let not_after = instant::text(instant::at(last));
-            return Err(AuthorityError::Expired { authority: own.subject(), not_after });
-        }
-        Ok(Validity { not_after: instant::at(validity.not_after.as_secs().min(last)), ..validity })
+    fn channel_issuer_there(&self) -> Result<Option<Issuer>, AuthorityError> {
+        let directory = self.directory.join("channel");
+        directory.join("ca.crt").exists().then(|| open_issuer(&directory, "ca", &[])).transpose()
     }
+}
+
+/// Makes a request in a folder, such as `node.csr`, with the key that lies there or a new one: `node.key`. The key goes
+/// nowhere.
+///
+/// # Errors
+/// When the name cannot be a common name, or a file cannot be read or written.
+pub fn request(kind: Kind, name: &str, directory: &Path) -> Result<CertificateRequest, AuthorityError> {
+    let base = kind.role().as_str();
+    let place = directory.join(format!("{base}.key"));
+    let key = if place.exists() { read_key(&place)? } else { new_key(kind)? };
+    let request = CertificateRequest::create(&key, kind, name)?;
+    request.verify(kind)?;
+    create_directory(directory)?;
+    keep_key(&place, &key)?;
+    Draft::public(&directory.join(format!("{base}.csr")), &request.to_pem())?.replace()?;
+    Ok(request)
+}
+
+/// Nothing outlives who vouches for it.
+fn capped(issuer: &Issuer, validity: Validity) -> Result<Validity, AuthorityError> {
+    let own = issuer.certificate();
+    let last = issuer.chain().iter().map(|one| one.not_after().as_secs()).min();
+    let last = last.unwrap_or_else(|| own.not_after().as_secs());
+    if last <= validity.not_before.as_secs() {
+        let not_after = instant::text(instant::at(last));
+        return Err(AuthorityError::Expired { authority: own.subject(), not_after });
+    }
+    Ok(Validity { not_after: instant::at(validity.not_after.as_secs().min(last)), ..validity })
+}
+
+fn write_issuer(directory: &Path, base: &str, issuer: &Issuer) -> Result<(), AuthorityError> {
+    keep_key(&directory.join(format!("{base}.key")), issuer.key())?;
+    Draft::public(&directory.join(format!("{base}.crt")), &issuer.certificate().to_pem())?.create()
 }
 
 fn open_issuer(directory: &Path, base: &str, above: &[Certificate]) -> Result<Issuer, AuthorityError> {
     let (key_path, path) = (directory.join(format!("{base}.key")), directory.join(format!("{base}.crt")));
-    let key =
-        KeyFile::load(&key_path).and_then(|file| Ok(PrivateKey::from_file(file)?)).map_err(|error| match error {
-            KeyFileError::File(error) => AuthorityError::from(error),
-            KeyFileError::Key(source) => AuthorityError::Key { path: key_path.clone(), reason: source.to_string() },
-        })?;
+    let key = read_key(&key_path)?;
     let certificate = read_certificates(&path)?.swap_remove(0);
     if certificate.public_key().as_ref() != key.spki_der()? {
         return Err(AuthorityError::Mismatch { key: key_path, cert: path });

@@ -2,23 +2,14 @@ use std::{str::FromStr, time::Duration};
 
 use der::{
     Decode, Encode, Sequence,
-    asn1::{Any, BitString, OctetString},
-    flagset::FlagSet,
-    oid::AssociatedOid,
+    asn1::{Any, BitString},
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
-use sha2::{Digest, Sha256};
 use x509_cert::{
-    AlgorithmIdentifier, SubjectPublicKeyInfo, Version,
-    ext::{
-        Extension, Extensions,
-        pkix::{AuthorityKeyIdentifier, BasicConstraints, KeyUsage, KeyUsages, SubjectKeyIdentifier},
-    },
-    name::Name,
-    serial_number::SerialNumber,
+    AlgorithmIdentifier, SubjectPublicKeyInfo, Version, ext::Extensions, name::Name, serial_number::SerialNumber,
 };
 
-use super::{AuthorityError, PrivateKey};
+use super::{AuthorityError, PrivateKey, profile::Profile};
 use crate::{Certificate, instant};
 
 const ORGANISATION: &str = "fisco-bcos";
@@ -56,20 +47,9 @@ impl Validity {
     }
 }
 
-/// What a certificate may be used for, with the OU that FISCO BCOS's tool gives it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
-    Root,
-    Agency,
-    Node,
-    Sdk,
-}
-
 /// Everything a certificate says.
 pub(crate) struct Template<'a> {
-    pub(crate) role: Role,
-    /// `Version::V1` leaves the extensions out.
-    pub(crate) version: Version,
+    pub(crate) profile: Profile,
     pub(crate) subject: Name,
     pub(crate) key: SubjectPublicKeyInfo,
     pub(crate) validity: Validity,
@@ -77,8 +57,8 @@ pub(crate) struct Template<'a> {
     pub(crate) issuer: Option<&'a Certificate>,
 }
 
-/// The subject that FISCO BCOS's tool gives a certificate of this role.
-pub(crate) fn subject(role: Role, name: &str) -> Result<Name, AuthorityError> {
+/// A subject as FISCO BCOS's tool gives it, with its OU.
+pub(crate) fn subject(unit: &str, name: &str) -> Result<Name, AuthorityError> {
     let refusal = || AuthorityError::Name { name: name.into() };
     let inner = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
     let good = name.chars().count() <= 64
@@ -88,12 +68,6 @@ pub(crate) fn subject(role: Role, name: &str) -> Result<Name, AuthorityError> {
     if !good {
         return Err(refusal());
     }
-    let unit = match role {
-        Role::Root => "chain",
-        Role::Agency => "agency",
-        Role::Node => "node",
-        Role::Sdk => "sdk",
-    };
     // RFC 4514 text runs backwards: the tool's subjects begin with the CN.
     Name::from_str(&format!("OU={unit},O={ORGANISATION},CN={name}")).map_err(|_| refusal())
 }
@@ -104,60 +78,20 @@ impl Template<'_> {
             Some(certificate) => Name::from_der(certificate.subject_der())?,
             None => self.subject.clone(),
         };
-        let extensions = match self.version {
-            Version::V3 => Some(self.extensions()?),
-            _ => None,
-        };
         let tbs = ToBeSigned {
-            version: self.version,
+            version: self.profile.version(),
             serial_number: serial()?,
             signature: key.signature_algorithm(),
             issuer,
             validity: self.validity.encoded(),
             subject: self.subject,
             subject_public_key_info: self.key,
-            extensions,
+            extensions: self.profile.extensions(self.issuer)?,
         };
         let der = sign(&tbs.to_der()?, key)?;
         Certificate::from_der(CertificateDer::from(der))
             .map_err(|source| AuthorityError::Encoding { reason: source.to_string() })
     }
-
-    fn extensions(&self) -> Result<Extensions, AuthorityError> {
-        let ca = matches!(self.role, Role::Root | Role::Agency);
-        let path_len_constraint = (self.role == Role::Agency).then_some(0);
-        let usages: FlagSet<KeyUsages> = if ca {
-            KeyUsages::KeyCertSign | KeyUsages::CRLSign
-        } else {
-            KeyUsages::DigitalSignature | KeyUsages::NonRepudiation | KeyUsages::KeyEncipherment
-        };
-        let own = key_identifier(&self.key)?;
-        let mut extensions = vec![
-            extension(ca, &BasicConstraints { ca, path_len_constraint })?,
-            extension(ca, &KeyUsage(usages))?,
-            extension(false, &SubjectKeyIdentifier(own))?,
-        ];
-        if let Some(issuer) = self.issuer {
-            extensions.push(authority_key_identifier(issuer)?);
-        }
-        Ok(extensions)
-    }
-}
-
-/// Names the issuer's key, so that OpenSSL picks the right one of two namesakes. OpenSSL accepts any identifier from an
-/// issuer that carries none of its own.
-pub(crate) fn authority_key_identifier(issuer: &Certificate) -> Result<Extension, AuthorityError> {
-    let parsed = x509_cert::Certificate::from_der(issuer.der())?;
-    let stated = parsed.tbs_certificate().get_extension::<SubjectKeyIdentifier>().ok().flatten();
-    let identifier = match stated {
-        Some((_, identifier)) => identifier.0,
-        None => key_identifier(parsed.tbs_certificate().subject_public_key_info())?,
-    };
-    extension(false, &AuthorityKeyIdentifier { key_identifier: Some(identifier), ..Default::default() })
-}
-
-pub(crate) fn extension<T: Encode + AssociatedOid>(critical: bool, value: &T) -> Result<Extension, AuthorityError> {
-    Ok(Extension { extn_id: T::OID, critical, extn_value: OctetString::new(value.to_der()?)? })
 }
 
 /// Signs any of the structures that X.509 frames alike.
@@ -168,12 +102,6 @@ pub(crate) fn sign(tbs: &[u8], key: &PrivateKey) -> Result<Vec<u8>, AuthorityErr
         signature: BitString::from_bytes(&key.sign(tbs)?)?,
     };
     Ok(signed.to_der()?)
-}
-
-/// RFC 7093, method 1.
-fn key_identifier(key: &SubjectPublicKeyInfo) -> Result<OctetString, AuthorityError> {
-    let digest = Sha256::digest(key.subject_public_key.raw_bytes());
-    Ok(OctetString::new(&digest[..20])?)
 }
 
 /// 127 random bits, positive, and not shortened by leading zeros.

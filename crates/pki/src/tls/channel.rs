@@ -3,7 +3,6 @@ use std::{
     sync::Arc,
 };
 
-use nuncio_identity::NodeId;
 use rustls::{
     ClientConfig, ServerConfig, ServerConnection, SupportedProtocolVersion,
     client::Resumption,
@@ -14,9 +13,9 @@ use rustls::{
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::{
-    Certificate, DirectoryError, KeyFile, KeyFileError, KeyKind, RevocationList,
+    Certificate, Credential, DirectoryError, Door, KeyFile, KeyFileError, KeyKind, RoleRule, Stated,
     directory::read_certificates,
-    path::{Anchors, Leaf, Verified},
+    path::{Anchors, Leaf},
     tls::{SECP256K1_GROUP, chain_verifier::ChainVerifier, channel_provider},
 };
 
@@ -34,6 +33,8 @@ pub struct ChannelPaths {
     pub ca: PathBuf,
     /// A second certificate, RSA, for clients that cannot use one on secp256k1 (JDK 16 and later); a server's only.
     pub rsa: Option<RsaPaths>,
+    /// Whether certificates of clients must state the role of an SDK.
+    pub roles: RoleRule,
 }
 
 /// Where the second certificate of a channel port is.
@@ -62,6 +63,7 @@ impl ChannelPaths {
             cert: directory.join("node.crt"),
             ca: directory.join("ca.crt"),
             rsa: None,
+            roles: RoleRule::default(),
         }
     }
 
@@ -73,6 +75,7 @@ impl ChannelPaths {
             cert: directory.join("sdk.crt"),
             ca: directory.join("ca.crt"),
             rsa: None,
+            roles: RoleRule::default(),
         }
     }
 }
@@ -107,57 +110,20 @@ impl ChannelServerTls {
         self.anchors.certificates()
     }
 
+    /// Whether certificates of clients must state the role of an SDK.
+    pub fn roles(&self) -> RoleRule {
+        self.anchors.roles()
+    }
+
     /// Who the client of an accepted connection is.
     ///
     /// # Errors
     /// When it has shown no certificate, or the one that the handshake verified has ended since.
-    pub fn client_of(&self, connection: &ServerConnection) -> Result<ClientCertificate, rustls::Error> {
+    pub fn client_of(&self, connection: &ServerConnection) -> Result<Credential, rustls::Error> {
         let sent = connection.peer_certificates().ok_or(rustls::Error::NoCertificatesPresented)?;
         let verified = self.anchors.verify(sent, UnixTime::now(), Leaf::Client);
         let path = verified.map_err(|error| rustls::Error::InvalidCertificate(error.to_certificate_error()))?;
-        let leaf = &path.leaf;
-        Ok(ClientCertificate {
-            subject: leaf.subject(),
-            issuer: leaf.issuer(),
-            common_name: leaf.common_name(),
-            node_id: leaf.node_id(),
-            fingerprint: leaf.fingerprint(),
-            not_after: path.not_after(),
-            path,
-        })
-    }
-}
-
-/// What a connected client's certificate says. It was verified in the handshake.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ClientCertificate {
-    /// The subject, RFC 4514.
-    pub subject: String,
-    /// The issuer, RFC 4514: its agency.
-    pub issuer: String,
-    /// The subject's CN.
-    pub common_name: Option<String>,
-    /// The public key in a node ID's form; `None` for RSA clients.
-    pub node_id: Option<NodeId>,
-    /// SHA-256 of the certificate, lower-case hexadecimal.
-    pub fingerprint: String,
-    /// The last instant at which it is valid, and every authority above it.
-    pub not_after: UnixTime,
-    path: Verified,
-}
-
-impl ClientCertificate {
-    /// The list that revokes the certificate or an agency above it, if one does: signed by an authority above it or by
-    /// one of `authorities`.
-    pub fn revoked_by<'a>(
-        &self,
-        lists: &'a [RevocationList],
-        authorities: &[Certificate],
-    ) -> Option<&'a RevocationList> {
-        let lists_any = |list: &RevocationList| self.path.links().any(|(one, _)| list.lists(one));
-        let signed = |list: &RevocationList| self.path.issuers().chain(authorities).any(|one| list.is_signed_by(one));
-        lists.iter().find(|list| lists_any(list) && signed(list))
+        Ok(Credential::new(path, Door::SdkPort))
     }
 }
 
@@ -190,15 +156,13 @@ pub fn channel_server_config(paths: &ChannelPaths) -> Result<ChannelServerTls, T
 }
 
 /// Reads `ca.crt`, `sdk.crt` and `sdk.key` of an SDK directory, secp256k1 or RSA; in a node's directory, where there
-/// is no `sdk.key`, `node.crt` and `node.key`. The server's chain is checked, its name is not: node certificates have
-/// none.
+/// is no `sdk.key`, `node.crt` and `node.key`. The server's chain is checked, and that it is no SDK's; its name is not:
+/// node certificates have none.
 ///
 /// # Errors
 /// When a file cannot be used; the text names it.
 pub fn channel_client_config(directory: &Path) -> Result<ClientConfig, TlsConfigError> {
-    let sdk = ChannelPaths::of_sdk(directory);
-    let node = ChannelPaths::in_directory(directory);
-    let end = ChannelEnd::load(if !sdk.key.exists() && node.key.exists() { &node } else { &sdk })?;
+    let end = ChannelEnd::load(&client_paths(directory))?;
     let mut config = ClientConfig::builder_with_provider(channel_provider())
         .with_protocol_versions(end.versions())?
         .dangerous()
@@ -206,6 +170,19 @@ pub fn channel_client_config(directory: &Path) -> Result<ClientConfig, TlsConfig
         .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(end.identity)));
     config.resumption = Resumption::disabled();
     Ok(config)
+}
+
+/// The roles that the certificate states which [`channel_client_config`] shows.
+///
+/// # Errors
+/// When the certificate cannot be read.
+pub fn channel_client_roles(directory: &Path) -> Result<Stated, TlsConfigError> {
+    Ok(read_certificates(&client_paths(directory).cert)?[0].stated_roles().clone())
+}
+
+fn client_paths(directory: &Path) -> ChannelPaths {
+    let (sdk, node) = (ChannelPaths::of_sdk(directory), ChannelPaths::in_directory(directory));
+    if !sdk.key.exists() && node.key.exists() { node } else { sdk }
 }
 
 /// Why no TLS configuration can be made of some files.
@@ -249,7 +226,7 @@ impl ChannelEnd {
         if let Some(more) = paths.rsa.as_ref().and_then(|rsa| rsa.ca.as_ref()) {
             ca.extend(read_certificates(more)?.into_iter().filter(|one| !ca.contains(one)).collect::<Vec<_>>());
         }
-        let anchors = Anchors::new(ca);
+        let anchors = Anchors::new(ca).with_roles(paths.roles);
         Ok(Self { identity, leaf, anchors })
     }
 

@@ -92,6 +92,15 @@ async fn an_expired_certificate() {
 }
 
 #[tokio::test]
+async fn an_sdks_certificate_makes_no_node() {
+    let authority = TestAuthority::new();
+    let sdk = authority.sdk_as_node("app");
+    let reason = "CN=app (node ";
+    one_side_refuses(&authority, sdk.clone(), reason, "nuncio cert issue NAME --ca DIR --out DIR --kind node").await;
+    one_side_refuses(&authority, sdk, "has role sdk, and this door takes role node only", "nuncio cert").await;
+}
+
+#[tokio::test]
 async fn a_certificate_that_is_not_valid_yet_names_the_clock() {
     let authority = TestAuthority::new();
     let early = authority.not_yet_valid_node("early");

@@ -24,7 +24,7 @@ fn nodes_are_dealt_out_to_the_agencies_and_load_with_what_was_written() {
     for node in &created.nodes {
         let config = Config::load(&node.directory.join("nuncio.toml")).unwrap();
         let (identity, _) = nuncio_pki::Identity::load(&config.identity_paths()).unwrap();
-        assert_eq!(identity.certificate.node.to_string(), node.node_id);
+        assert_eq!(identity.key.node_id().to_string(), node.node_id);
         assert_eq!(identity.certificate.agency, node.agency);
         assert_eq!(config.p2p.peers.len(), 2);
         nuncio_pki::tls::channel_server_config(&config.channel_paths()).unwrap();

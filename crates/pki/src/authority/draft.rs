@@ -1,0 +1,127 @@
+//! How files of an authority come to be: written beside their place, synced, looked at, and only then put there. Whoever
+//! reads sees the old file or the new one, and an interrupted run leaves the old one.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use super::AuthorityError;
+
+const PRIVATE: u32 = 0o600;
+const PUBLIC: u32 = 0o644;
+
+/// A file that is written and not in its place yet; it goes when this is dropped.
+#[derive(Debug)]
+pub(super) struct Draft {
+    place: PathBuf,
+    written: PathBuf,
+}
+
+impl Draft {
+    /// For everybody to read.
+    pub(super) fn public(place: &Path, content: &str) -> Result<Self, AuthorityError> {
+        Self::write(place, content.as_bytes(), PUBLIC)
+    }
+
+    /// For its owner only.
+    pub(super) fn private(place: &Path, content: &str) -> Result<Self, AuthorityError> {
+        Self::write(place, content.as_bytes(), PRIVATE)
+    }
+
+    /// Where it can be read before it is put into its place.
+    pub(super) fn written(&self) -> &Path {
+        &self.written
+    }
+
+    /// Puts it into its place, over what is there.
+    pub(super) fn replace(self) -> Result<(), AuthorityError> {
+        let renamed = fs::rename(&self.written, &self.place).and_then(|()| sync_directory(&self.place));
+        renamed.map_err(|source| self.failed(source))
+    }
+
+    /// Puts it into its place, where nothing may be: a lost key is lost for good.
+    pub(super) fn create(self) -> Result<(), AuthorityError> {
+        let linked = fs::hard_link(&self.written, &self.place).or_else(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => Err(error),
+            // A file system without hard links.
+            _ if self.place.exists() => Err(io::ErrorKind::AlreadyExists.into()),
+            _ => fs::rename(&self.written, &self.place),
+        });
+        linked.and_then(|()| sync_directory(&self.place)).map_err(|source| self.failed(source))
+    }
+
+    /// Named after this process, so that two that write at once do not meet.
+    fn write(place: &Path, content: &[u8], mode: u32) -> Result<Self, AuthorityError> {
+        let name = place.file_name().unwrap_or_default().to_string_lossy();
+        let written = place.with_file_name(format!(".{name}.{}.new", std::process::id()));
+        let draft = Self { place: place.into(), written };
+        let result = options(mode).open(&draft.written).and_then(|mut file| {
+            file.write_all(content)?;
+            file.sync_all()
+        });
+        result.map_err(|source| draft.failed(source))?;
+        Ok(draft)
+    }
+
+    fn failed(&self, source: io::Error) -> AuthorityError {
+        if source.kind() == io::ErrorKind::AlreadyExists {
+            AuthorityError::Exists { path: self.place.clone() }
+        } else {
+            AuthorityError::Write { path: self.place.clone(), source }
+        }
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // Gone already where it was renamed.
+        let _ = fs::remove_file(&self.written);
+    }
+}
+
+/// A rename lasts once its directory is on the disk.
+fn sync_directory(place: &Path) -> io::Result<()> {
+    let directory = place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(directory)?.sync_all()
+}
+
+#[cfg(unix)]
+fn options(mode: u32) -> OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(mode);
+    options
+}
+
+#[cfg(not(unix))]
+fn options(_: u32) -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = fs::read_dir(directory).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn a_draft_that_is_given_up_leaves_what_is_there_and_nothing_beside_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("ca.crt");
+        Draft::public(&place, "old").unwrap().create().unwrap();
+        drop(Draft::public(&place, "new").unwrap());
+        assert_eq!(fs::read_to_string(&place).unwrap(), "old");
+        assert!(matches!(Draft::private(&place, "new").unwrap().create(), Err(AuthorityError::Exists { .. })));
+        assert_eq!(fs::read_to_string(&place).unwrap(), "old");
+        Draft::public(&place, "new").unwrap().replace().unwrap();
+        assert_eq!(fs::read_to_string(&place).unwrap(), "new");
+        assert_eq!(names(directory.path()), ["ca.crt"]);
+    }
+}

@@ -1,0 +1,86 @@
+//! Who somebody is, as a chain that was verified says it.
+
+mod door;
+mod role;
+
+use std::sync::Arc;
+
+use nuncio_identity::NodeId;
+use rustls_pki_types::UnixTime;
+
+pub use self::{
+    door::Door,
+    role::{Role, RoleRule, Stated},
+};
+use crate::{Certificate, KeyKind, RevocationList, path::Verified};
+
+/// What a verified chain says of its holder, who passed a door that demands [`role`](Self::role). Nothing else makes one:
+/// see [`Policy::judge`](crate::Policy::judge) for nodes,
+/// [`ChannelServerTls::client_of`](crate::tls::ChannelServerTls::client_of) for SDKs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// The role that the door demands.
+    pub role: Role,
+    /// The roles that the certificate itself states.
+    pub stated: Stated,
+    /// The subject's CN: the holder's name; empty when there is none.
+    pub name: String,
+    /// The issuer's CN: the agency, or the authority where there is no agency; empty when there is none.
+    pub agency: String,
+    /// The subject, RFC 4514.
+    pub subject: String,
+    /// The issuer, RFC 4514.
+    pub issuer: String,
+    /// The public key in a node ID's form; `None` unless it is on secp256k1.
+    pub node_id: Option<NodeId>,
+    /// What kind of key it is.
+    pub key: KeyKind,
+    /// The serial number, lower-case hexadecimal.
+    pub serial: String,
+    /// SHA-256 of the certificate, lower-case hexadecimal.
+    pub fingerprint: String,
+    /// The first instant at which the certificate itself is valid: of two, the newer begins later.
+    pub not_before: UnixTime,
+    /// The last instant at which it is valid, and every authority above it.
+    pub not_after: UnixTime,
+    path: Arc<Verified>,
+}
+
+impl Credential {
+    pub(crate) fn new(path: Verified, door: Door) -> Self {
+        let leaf = &path.leaf;
+        Self {
+            role: door.role(),
+            stated: leaf.stated_roles().clone(),
+            name: leaf.common_name().unwrap_or_default(),
+            agency: leaf.issuer_common_name().unwrap_or_default(),
+            subject: leaf.subject(),
+            issuer: leaf.issuer(),
+            node_id: leaf.node_id(),
+            key: leaf.key_kind(),
+            serial: leaf.serial(),
+            fingerprint: leaf.fingerprint(),
+            not_before: leaf.not_before(),
+            not_after: path.not_after(),
+            path: Arc::new(path),
+        }
+    }
+
+    /// Whether it was issued later than `other`, or at the same time for longer.
+    pub fn is_newer_than(&self, other: &Self) -> bool {
+        let age = |one: &Self| (one.not_before.as_secs(), one.not_after.as_secs());
+        age(self) > age(other)
+    }
+
+    /// The list that revokes the certificate or an agency above it, if one does: signed by an authority above it or by
+    /// one of `authorities`.
+    pub fn revoked_by<'a>(
+        &self,
+        lists: &'a [RevocationList],
+        authorities: &[Certificate],
+    ) -> Option<&'a RevocationList> {
+        let lists_any = |list: &RevocationList| self.path.links().any(|(one, _)| list.lists(one));
+        let signed = |list: &RevocationList| self.path.issuers().chain(authorities).any(|one| list.is_signed_by(one));
+        lists.iter().find(|list| lists_any(list) && signed(list))
+    }
+}
