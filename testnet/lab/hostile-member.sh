@@ -18,7 +18,7 @@ declare -A fate=(
     [replay-gossip]=banned [replay-request]=banned [replay-multicast]=banned
     [junk-frames]=banned [junk-gossip]=banned [junk-queries]=banned [oversize]=banned
     [invented-sources]=banned [foreign-seals]=held [forged-multicasts]=banned [forged-statuses]=banned
-    [equivocation]=banned [churn]=banned [streams]=banned [control]=banned
+    [equivocation]=banned [churn]=banned [streams]=cut [control]=banned
     [bait]=held [silent-reader]=cut
 )
 order=(nothing made-up-nodes forged-announcements broadcasts more queries replay-gossip replay-request replay-multicast
@@ -96,6 +96,10 @@ echo_anew() {
     within 10 "they answer" all_answer 0-1 1-0 >/dev/null
 }
 
+# Until they are over the budget that an honest node has too, broadcasts are checked and passed on by everybody: here by four
+# nodes that share two cores with the attacker.
+limit_of_attack() { if [ "$attack" = broadcasts ]; then echo 150; else echo "$limit_ms"; fi; }
+
 # The same as load_ends, without judging.
 load_ends_quietly() {
     kill "$load"
@@ -120,7 +124,7 @@ judge() {
     [ "$attack" != bait ] || [ "$(bait_syns)" -le $((5 * ${#honest[@]})) ] || wrong "$(bait_syns) SYNs went to the bait"
     if [ "$(figure asked)" != "$(figure answered)" ]; then wrong "requests were lost: $(figure faults)"; fi
     [ "$(figure answered)" -gt 1000 ] || wrong "too few answers to tell"
-    at_most "$(figure p99)" "$limit_ms" || wrong "p99 is $(figure p99) ms, the limit $limit_ms ms"
+    at_most "$(figure p99)" "$(limit_of_attack)" || wrong "p99 is $(figure p99) ms, the limit $(limit_of_attack) ms"
     [ "$growth" -le "$growth_kib" ] || wrong "a node grew by $((growth / 1024)) MiB"
     # A second for each that it went on, and those that Told lets through at once.
     [ "$most" -le $((seconds + 8 + 16)) ] || wrong "$most lines in a log: $most_words"

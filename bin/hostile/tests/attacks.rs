@@ -5,14 +5,18 @@ use std::{process::Stdio, sync::Arc, time::Duration};
 
 use nuncio_node::{Config, PeerSnapshot, PeerState, build};
 use nuncio_testkit::TestAuthority;
-use tokio::process::Command;
+use tokio::{process::Command, sync::Mutex};
 use tokio_util::sync::CancellationToken;
 
 /// Until a ban, with the time that the attacker takes to start on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(30);
 
+/// An attack takes a processor by itself: one at a time.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
 /// What the node says of a member that attacks it.
 async fn banned_for(attack: &str) -> String {
+    let _alone = ALONE.lock().await;
     let (authority, data) = (TestAuthority::new(), tempfile::tempdir().expect("a directory"));
     let certs = data.path().join("hostile");
     let attacker = authority.write_node_directory(&certs, "hostile").to_string();

@@ -26,6 +26,9 @@ const TAIL: &str = "
 RSA certificates of `build_chain.sh` have the OU `agency` at both ends of the SDK port: they count as either, and are no
 nodes', whose keys are on secp256k1. An authority has no role, and no door takes it.
 
+A certificate that has neither a usage of Nuncio's nor any OU was made by a tool that knows no roles: every door takes it. An
+authority that wants its nodes and SDKs told apart writes one of the two.
+
 `gen_node_cert.sh` writes the OU `node` for SDKs too, and other tools write what they like. For a network of such certificates
 there is `[identity] roles = \"any\"`: only Nuncio's usages count then, and who states none is let in at every door. Whoever has an
 SDK's certificate can run a node with it. The node says so at every start and in the warnings of `nuncio status`.

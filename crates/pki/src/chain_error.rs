@@ -251,7 +251,7 @@ fn role_hint(stated: &Stated, role: Role) -> String {
     let issue = format!("nuncio cert issue NAME --ca DIR --out DIR --kind {role} makes one of that role");
     match stated {
         Stated::ByUsage(_) => issue,
-        Stated::ByUnit(_) | Stated::Nothing => format!(
+        Stated::ByUnit(_) | Stated::Nothing | Stated::Unmarked => format!(
             "{issue}; if this network's certificates do not tell nodes from SDKs, as those of another tool may, set [identity] \
              roles = \"any\" in nuncio.toml"
         ),

@@ -114,7 +114,7 @@ fn requests_go_both_ways_and_renewal_keeps_the_key() {
         assert!(openssl(path, &format!("req -in {name}/{name}.csr -noout -verify")).contains("OK"));
         // The same key asks again.
         let again = request(kind, "node7", &path.join(name)).unwrap();
-        let before = CertificateRequest::from_pem(&fs::read_to_string(&file).unwrap()).unwrap();
+        let before = CertificateRequest::from_pem(fs::read_to_string(&file).unwrap()).unwrap();
         assert_eq!(again.node_id(), before.node_id());
         let leaf =
             agency.sign_request(&again, kind, &path.join(name).join(format!("{name}.crt")), Validity::days(9)).unwrap();
@@ -123,7 +123,7 @@ fn requests_go_both_ways_and_renewal_keeps_the_key() {
     fs::copy(path.join("ca/ca.crt"), path.join("node/ca.crt")).unwrap();
     Identity::load(&IdentityPaths::in_directory(path.join("node"))).unwrap();
     assert!(openssl(path, "verify -CAfile agencyA/channel/ca.crt sdk/sdk.crt").contains("OK"));
-    let ours = CertificateRequest::from_pem(&fs::read_to_string(path.join("node/node.csr")).unwrap()).unwrap();
+    let ours = CertificateRequest::from_pem(fs::read_to_string(path.join("node/node.csr")).unwrap()).unwrap();
 
     openssl(path, "ecparam -name secp256k1 -genkey -noout -out theirs.key");
     openssl(path, "req -new -key theirs.key -subj /CN=node8/O=else -out theirs.csr");

@@ -17,7 +17,7 @@ mod openssl;
 use openssl::{build_agency, build_leaf, build_root, openssl};
 
 fn read(path: &Path) -> Vec<Certificate> {
-    Certificate::from_pem_bundle(&fs::read_to_string(path).unwrap()).unwrap()
+    Certificate::from_pem_bundle(fs::read_to_string(path).unwrap()).unwrap()
 }
 
 fn days_left(certificate: &Certificate) -> u64 {

@@ -16,7 +16,7 @@ mod openssl;
 use openssl::{build_agency, build_leaf, build_root, build_rsa, openssl};
 
 fn read(path: &Path) -> Vec<Certificate> {
-    Certificate::from_pem_bundle(&fs::read_to_string(path).unwrap()).unwrap()
+    Certificate::from_pem_bundle(fs::read_to_string(path).unwrap()).unwrap()
 }
 
 fn judge(policy: &Policy, chain: &[Certificate]) -> Result<Role, ChainError> {
@@ -42,6 +42,20 @@ fn of_ours_only_a_nodes_certificate_makes_a_node_whatever_the_rule() {
             assert!(refused.hint().contains("nuncio cert issue NAME --ca DIR --out DIR --kind node"), "{refused}");
         }
     }
+}
+
+/// A tool that knows no roles made it; whoever tells nodes and SDKs apart writes an OU.
+#[test]
+fn a_certificate_without_any_ou_passes_every_door() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    build_root(path);
+    build_agency(path);
+    // OpenSSL leaves out an attribute without a value.
+    build_leaf(path, "unmarked", "");
+    let chain = read(&path.join("unmarked.crt"));
+    assert_eq!(*chain[0].stated_roles(), Stated::Unmarked);
+    assert_eq!(judge(&Policy::new(read(&path.join("ca.crt"))).unwrap(), &chain), Ok(Role::Node));
 }
 
 /// FISCO BCOS's script writes the role as OU; other tools write what they like.

@@ -41,8 +41,10 @@ pub enum Stated {
     ByUsage(Vec<Role>),
     /// By the subject's OU, as FISCO BCOS's script writes it.
     ByUnit(Vec<Role>),
-    /// None.
+    /// None: its OU names something else.
     Nothing,
+    /// None, and it has no OU either: made by a tool that knows no roles. Whoever tells them apart writes an OU.
+    Unmarked,
 }
 
 /// Whether a certificate must state the role that a door demands.
@@ -103,14 +105,20 @@ impl Stated {
         }
         let says = |role: &Role| units(subject).any(|unit| means(unit, *role, key));
         let roles: Vec<Role> = Role::ALL.into_iter().filter(says).collect();
-        if roles.is_empty() { Self::Nothing } else { Self::ByUnit(roles) }
+        if !roles.is_empty() {
+            Self::ByUnit(roles)
+        } else if units(subject).next().is_none() {
+            Self::Unmarked
+        } else {
+            Self::Nothing
+        }
     }
 
     /// The roles; empty when none is stated.
     pub fn roles(&self) -> &[Role] {
         match self {
             Self::ByUsage(roles) | Self::ByUnit(roles) => roles,
-            Self::Nothing => &[],
+            Self::Nothing | Self::Unmarked => &[],
         }
     }
 }
@@ -118,7 +126,11 @@ impl Stated {
 impl RoleRule {
     /// Whether a door that demands `role` takes a certificate that states these.
     pub fn admits(self, role: Role, stated: &Stated) -> bool {
-        stated.roles().contains(&role) || (self == Self::Any && !matches!(stated, Stated::ByUsage(_)))
+        match stated {
+            Stated::Unmarked => true,
+            Stated::ByUsage(roles) => roles.contains(&role),
+            Stated::ByUnit(_) | Stated::Nothing => self == Self::Any || stated.roles().contains(&role),
+        }
     }
 }
 

@@ -75,7 +75,7 @@ impl Scores {
 const fn weight(strike: Strike) -> f64 {
     match strike {
         Strike::Equivocation => 101.0,
-        Strike::Malformed => 50.0,
+        Strike::Malformed => 51.0,
         Strike::Forged | Strike::Misdirected | Strike::EmptyPromise => 10.0,
         Strike::Uncertified | Strike::Restless | Strike::Overspent => 5.0,
         Strike::Replayed => 2.0,
