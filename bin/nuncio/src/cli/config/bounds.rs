@@ -31,7 +31,8 @@ pub(super) fn show(config: &Config, output: Output) -> Result<(), Failure> {
         vec![(*per).to_owned(), count.to_string(), written(*bytes), written(bytes.saturating_mul(*count))]
     });
     output.table(&["each", "count", "bytes", "sum"], rows)?;
-    output.line(&format!("\nall together: {} ({bytes} bytes)", written(bytes)))
+    output.line("")?;
+    output.line(&format!("all together: {} ({bytes} bytes)", written(bytes)))
 }
 
 fn row((room, bound): (&str, &Bound)) -> Vec<String> {
