@@ -92,14 +92,15 @@ impl Driver {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let Poll::Ready(stream) = Pin::new(&mut self.muxer).poll_inbound(cx)? {
-            // Whom nobody listens to is dropped, as is what comes too fast.
-            let _ = self.taken.try_send(stream);
-        }
-        while let Poll::Ready(event) = Pin::new(&mut self.muxer).poll(cx)? {
-            let _ = event;
-        }
         loop {
+            // Again after each stream that was opened: only then is it seen that something is written to it.
+            while let Poll::Ready(stream) = Pin::new(&mut self.muxer).poll_inbound(cx)? {
+                // Whom nobody listens to is dropped, as is what comes too fast.
+                let _ = self.taken.try_send(stream);
+            }
+            while let Poll::Ready(event) = Pin::new(&mut self.muxer).poll(cx)? {
+                let _ = event;
+            }
             if self.wish.is_none() {
                 self.wish = ready!(self.wished.poll_recv(cx));
             }
