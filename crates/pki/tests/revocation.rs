@@ -145,7 +145,7 @@ fn an_agency_whose_certificate_does_not_let_it_sign_lists_signs_none() {
         path,
         "x509 -req -in a.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 9 -sha256 -extfile ext -out a.crt",
     );
-    let certificate = Certificate::from_pem_bundle(&fs::read_to_string(path.join("a.crt")).unwrap()).unwrap().remove(0);
+    let certificate = Certificate::from_pem_bundle(fs::read_to_string(path.join("a.crt")).unwrap()).unwrap().remove(0);
     let key = PrivateKey::from_file(KeyFile::load(&path.join("a.key")).unwrap()).unwrap();
     let agency = Issuer::from_parts(key, vec![certificate.clone()]);
     let list = agency.revoke(&[], None, dates()).unwrap();
