@@ -22,7 +22,7 @@ mod value;
 pub use error::ConfigError;
 pub use fisco::Imported;
 pub use tables::{Access, Admin, Gateway, Identity, Log, P2p};
-pub use value::{CrlPolicy, Interval, LogFormat, Node, Peer, Sdk, Size, ValueError};
+pub use value::{Interval, LogFormat, Node, Peer, Sdk, Size, ValueError};
 
 /// Everything a node is told. Every key has a default, stated with it; `Config::default()` is a node whose files
 /// lie in `conf/` and `data/`.

@@ -93,7 +93,7 @@ impl State {
 
     /// A policy with the access lists in force.
     pub(crate) fn restrict(&self, policy: Policy) -> Policy {
-        restrict(policy, &self.access, &self.config.access).with_crl_policy(self.config.identity.crl_policy.into())
+        restrict(policy, &self.access, &self.config.access).with_crl_policy(self.config.identity.crl_policy)
     }
 }
 

@@ -3,12 +3,14 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use rustls_pki_types::UnixTime;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{Certificate, ChainError, PolicyError, RevocationList, SignerId, Who, path::Verified, revocation::Told};
 
 /// What an authority's missing or overdue list means for those who want to come in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum CrlPolicy {
     /// Nothing: lists revoke what they name, whatever their age.

@@ -58,6 +58,16 @@ fn a_certificate_without_any_ou_passes_every_door() {
     assert_eq!(judge(&Policy::new(read(&path.join("ca.crt"))).unwrap(), &chain), Ok(Role::Node));
 }
 
+#[test]
+fn nobody_becomes_an_operator_by_saying_nothing() {
+    for stated in [Stated::Unmarked, Stated::Nothing, Stated::ByUnit(vec![Role::Node])] {
+        for rule in [RoleRule::Required, RoleRule::Any] {
+            assert!(!rule.admits(Role::Operator, &stated), "{rule:?} {stated:?}");
+        }
+    }
+    assert!(RoleRule::Required.admits(Role::Operator, &Stated::ByUsage(vec![Role::Operator])));
+}
+
 /// FISCO BCOS's script writes the role as OU; other tools write what they like.
 #[test]
 fn certificates_of_other_tools_are_told_apart_by_their_ou_unless_the_rule_is_any() {

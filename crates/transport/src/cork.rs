@@ -11,7 +11,7 @@ use std::{
 use futures::{AsyncRead, AsyncWrite, io::BufWriter};
 
 /// Bytes gathered before they are written without waiting for the end of the poll: four TLS records.
-const GATHERED: usize = 64 << 10;
+pub(crate) const GATHERED: usize = 64 << 10;
 
 /// What is written gathers here; to be shared with a multiplexer, which writes while it is polled only and flushes then.
 #[derive(Debug)]

@@ -9,7 +9,6 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use crate::cork::Corked;
 use futures::{AsyncRead, AsyncWrite};
 use libp2p::core::{
     StreamMuxer,
@@ -18,6 +17,8 @@ use libp2p::core::{
 };
 use nuncio_bounds::Bound;
 use yamux::{Connection, ConnectionError, Mode, Stream};
+
+use crate::cork::Corked;
 
 /// Streams per connection: this network opens one per direction and protocol, and keeps them.
 const MAX_STREAMS: usize = 32;

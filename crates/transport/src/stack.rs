@@ -66,7 +66,7 @@ pub fn memory(config: Config, admissions: Admissions) -> Result<Boxed<(PeerId, S
 }
 
 /// Bytes read of a socket at a time: several TLS records, where TLS by itself asks for a quarter of one.
-const RECEIVED: usize = 64 << 10;
+pub(crate) const RECEIVED: usize = 64 << 10;
 
 /// Bytes that the system takes of a connection before it has sent them. What it has taken stands before everything else,
 /// also before the frames of streams that the multiplexer would let pass: on a slow link megabytes, by default.

@@ -1,10 +1,10 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use nuncio_pki::RoleRule;
+use nuncio_pki::{CrlPolicy, RoleRule};
 
 use super::{
     section::section,
-    value::{CrlPolicy, Interval, LogFormat, Node, Peer, Sdk, Size},
+    value::{Interval, LogFormat, Node, Peer, Sdk, Size},
 };
 
 section! {

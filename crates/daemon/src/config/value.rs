@@ -195,37 +195,6 @@ impl FromStr for LogFormat {
     }
 }
 
-/// Whether revocation lists are required.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CrlPolicy {
-    /// Lists revoke what they name.
-    Soft,
-    /// Whose authority has no current list does not come in.
-    Hard,
-}
-
-impl FromStr for CrlPolicy {
-    type Err = ValueError;
-
-    fn from_str(text: &str) -> Result<Self, ValueError> {
-        match text {
-            "soft" => Ok(Self::Soft),
-            "hard" => Ok(Self::Hard),
-            _ => Err(ValueError::new(text, "a policy for revocation lists: write soft or hard")),
-        }
-    }
-}
-
-impl From<CrlPolicy> for nuncio_pki::CrlPolicy {
-    fn from(policy: CrlPolicy) -> Self {
-        match policy {
-            CrlPolicy::Soft => Self::Soft,
-            CrlPolicy::Hard => Self::Hard,
-        }
-    }
-}
-
 fn split_authority(text: &str) -> Option<(&str, u16)> {
     let (host, port) = text.rsplit_once(':')?;
     let port = port.parse().ok().filter(|_| !port.starts_with('+'))?;

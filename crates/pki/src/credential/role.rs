@@ -126,10 +126,14 @@ impl Stated {
 impl RoleRule {
     /// Whether a door that demands `role` takes a certificate that states these.
     pub fn admits(self, role: Role, stated: &Stated) -> bool {
+        // What no OU can state is never presumed: nobody becomes an operator by saying nothing.
+        let may_be_presumed = role.unit().is_some();
         match stated {
-            Stated::Unmarked => true,
+            Stated::Unmarked => may_be_presumed,
             Stated::ByUsage(roles) => roles.contains(&role),
-            Stated::ByUnit(_) | Stated::Nothing => self == Self::Any || stated.roles().contains(&role),
+            Stated::ByUnit(_) | Stated::Nothing => {
+                stated.roles().contains(&role) || (self == Self::Any && may_be_presumed)
+            }
         }
     }
 }
