@@ -20,7 +20,7 @@ pub(super) async fn set(
     Path(node): Path<String>,
     JsonBody(change): JsonBody<AccessChange>,
 ) -> Result<Json<AccessEntry>, Failure> {
-    let node = resolve::node(&node, &context.node.snapshot())?;
+    let node = find(&context, &node)?;
     context.operator.set_access(node, Some(change.rule)).await?;
     Ok(Json(AccessEntry { node_id: node.to_string(), rule: change.rule, origin: "runtime".to_owned() }))
 }
