@@ -9,6 +9,7 @@ use crate::{
     gossip_recent::Recent,
     inner::{LONG_INTAKE, MAX_QUERIES, SHORT_FRAME, SHORT_INTAKE},
     link_stream,
+    names::Names,
     prover::Prover,
 };
 
@@ -27,6 +28,7 @@ pub fn bounds(links: usize, link_queues: usize) -> Vec<Bound> {
         Prover::BOUND,
         Recent::BOUND,
         Keyring::BOUND,
+        Names::BOUND,
     ];
     [&streams[..], &Lane::Short.bounds(links), &Lane::Long.bounds(links), &own].concat()
 }

@@ -120,8 +120,3 @@ impl Inner {
         }
     }
 }
-
-/// The peer's node ID; admission lets none in without.
-pub(crate) fn node_of(peer: PeerId) -> Option<nuncio_identity::NodeId> {
-    peer.try_into().ok()
-}

@@ -65,6 +65,7 @@ mod gossip_recent;
 mod inner;
 mod link_stream;
 mod multicast;
+mod names;
 mod pace;
 mod peering;
 mod prover;

@@ -26,7 +26,6 @@ use crate::{
     gossip::Lane,
     gossip_meter,
     gossip_pulse::{self, MAX_PULSE},
-    inner::node_of,
     multicast::{Pending, acceptance},
     prover::{Finding, Job},
 };
@@ -36,12 +35,12 @@ impl Behaviour {
         match event {
             gossip_meter::Event::Gossip(event) => self.handle_gossip_event(lane, event),
             gossip_meter::Event::Counted { peer, what, count } => {
-                if let Some(via) = node_of(peer) {
+                if let Some(via) = self.names.of(peer) {
                     self.handle(GossipInput::Counted { via, what, count });
                 }
             }
             gossip_meter::Event::Reopened { peer } => {
-                if let Some(peer) = node_of(peer) {
+                if let Some(peer) = self.names.of(peer) {
                     self.handle(AccessInput::Struck { peer, strike: Strike::Malformed });
                 }
             }
@@ -52,7 +51,7 @@ impl Behaviour {
         match event {
             gossipsub::Event::Message { propagation_source, message_id, message } => {
                 let length = message.data.len();
-                let acceptance = match (node_of(propagation_source), message.topic.as_str()) {
+                let acceptance = match (self.names.of(propagation_source), message.topic.as_str()) {
                     (None, _) => Some(MessageAcceptance::Ignore),
                     (Some(via), gossip_pulse::TOPIC) => Some(self.handle_pulse(lane, via, length)),
                     (Some(via), _) if length > lane.longest() => {
@@ -71,7 +70,7 @@ impl Behaviour {
                 }
             }
             gossipsub::Event::SlowPeer { peer_id, .. } => {
-                if let Some(peer) = node_of(peer_id) {
+                if let Some(peer) = self.names.of(peer_id) {
                     tracing::debug!(peer = %peer.short(), "a peer takes gossip slower than it comes; some was dropped");
                 }
             }

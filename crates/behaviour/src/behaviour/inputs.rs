@@ -18,7 +18,7 @@ use super::Behaviour;
 use crate::{
     Event,
     gossip::Lane,
-    inner::{Inner, InnerEvent, node_of},
+    inner::{Inner, InnerEvent},
     link_stream,
     peering::from_multiaddr,
 };
@@ -27,7 +27,7 @@ impl Behaviour {
     pub(super) fn handle_swarm_event(&mut self, event: FromSwarm<'_>) {
         match event {
             FromSwarm::ConnectionEstablished(opened) => {
-                let Some(peer) = node_of(opened.peer_id) else { return };
+                let Some(peer) = self.names.of(opened.peer_id) else { return };
                 let (direction, address) = match opened.endpoint {
                     ConnectedPoint::Dialer { address, .. } => (Direction::Outbound, address),
                     ConnectedPoint::Listener { send_back_addr, .. } => (Direction::Inbound, send_back_addr),
@@ -120,7 +120,7 @@ impl Behaviour {
             InnerEvent::GossipLarge(event) => self.handle_metered(Lane::Long, event),
             InnerEvent::Status(event) => self.handle_status_event(event),
             InnerEvent::Ping(ping::Event { peer, result: Ok(time), .. }) => {
-                if let Some(peer) = node_of(peer) {
+                if let Some(peer) = self.names.of(peer) {
                     self.actions.push_back(ToSwarm::GenerateEvent(Event::RoundTrip { peer, time }));
                 }
             }

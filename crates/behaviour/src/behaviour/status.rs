@@ -21,7 +21,6 @@ use nuncio_wire::{DecodeError, status};
 use super::Behaviour;
 use crate::{
     Event,
-    inner::node_of,
     prover::Unproved,
     status_sync::{OpenQuery, Refused},
 };
@@ -30,7 +29,7 @@ impl Behaviour {
     pub(super) fn handle_status_event(&mut self, event: request_response::Event<Bytes, Bytes>) {
         match event {
             request_response::Event::Message { peer, message, .. } => {
-                let Some(peer) = node_of(peer) else { return };
+                let Some(peer) = self.names.of(peer) else { return };
                 match message {
                     request_response::Message::Request { request, channel, request_id: name } => {
                         let (wanted, held) = match status::decode_query(request) {
@@ -51,7 +50,7 @@ impl Behaviour {
             }
             request_response::Event::OutboundFailure { peer, error, request_id, .. } => {
                 self.revocation_queries.remove(&request_id);
-                let Some(peer) = node_of(peer) else { return };
+                let Some(peer) = self.names.of(peer) else { return };
                 tracing::debug!(peer = %peer.short(), %error, "status query failed");
                 self.handle(StatusInput::QueryFailed { peer });
             }
