@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # A member with a good certificate attacks one of four nodes that serve 200 requests a second: one attack after the other,
 # each under another key. It is banned within 10 s of its link and named, or held off in the way that the table says;
-# every honest request is answered, with a p99 of three times that without attack; no log has more than a line a second
-# about one cause; no node grows by more than 32 MiB (T6-T8, T10, T15-T21, F14).
+# every honest request is answered, with a p99 of three times that of the same load without attack; no log has more than
+# a line a second about one cause; no node grows by more than 32 MiB (T6-T8, T10, T15-T21, F14).
 #
 #   hostile-member.sh [ATTACK...]       needs nuncio-hostile beside nuncio: cargo build --release -p nuncio-hostile
 export LAB_MAX_S=${LAB_MAX_S:-1100}
@@ -14,13 +14,15 @@ hostile=${NUNCIO_HOSTILE:-$(dirname "$nuncio")/nuncio-hostile}
 # What becomes of each: banned; cut, its link ends; held, its link stays and it harms nobody.
 declare -A fate=(
     [nothing]=held
-    [made-up-nodes]=banned [forged-announcements]=banned [broadcasts]=banned [more]=banned [queries]=banned
+    [made-up-nodes]=banned [forged-announcements]=banned [broadcasts]=banned [heavy-broadcasts]=held [more]=banned [queries]=banned
     [replay-gossip]=banned [replay-request]=banned [replay-multicast]=banned
     [junk-frames]=banned [junk-gossip]=banned [junk-queries]=banned [oversize]=banned
     [invented-sources]=banned [foreign-seals]=held [forged-multicasts]=banned [forged-statuses]=banned
     [equivocation]=banned [churn]=banned [streams]=cut [control]=banned
     [bait]=held [silent-reader]=cut
 )
+# Not among those that are tried without a name: heavy-broadcasts, which is no more than the network can carry, since who
+# sends it is read as fast as that only, and still slows requests down on two cores.
 order=(nothing made-up-nodes forged-announcements broadcasts more queries replay-gossip replay-request replay-multicast
     junk-frames junk-gossip junk-queries oversize invented-sources foreign-seals forged-multicasts forged-statuses
     equivocation churn streams control bait silent-reader)
@@ -61,8 +63,7 @@ attack_once() {
         before_memory[node]=$(memory "$node")
         before_lines[node]=$(lines "$node")
     done
-    broadcasts_begin 2 10 1024
-    [ "$attack" != silent-reader ] || broadcasts_begin 1 4 1048576
+    honest_broadcasts "$attack"
     load_begins 200 0-1 1-0
     lab_bg n4 "$scratch/attack.out" "$hostile" "$attack" --certs "$conf" --victim "$(address 0)" \
         --seconds "$seconds" --bait "$bait:1"
@@ -96,9 +97,21 @@ echo_anew() {
     within 10 "they answer" all_answer 0-1 1-0 >/dev/null
 }
 
-# Until they are over the budget that an honest node has too, broadcasts are checked and passed on by everybody: here by four
-# nodes that share two cores with the attacker.
-limit_of_attack() { if [ "$attack" = broadcasts ]; then echo 150; else echo "$limit_ms"; fi; }
+# What honest nodes send each other during an attack, beside the requests: a slow reader matters where much waits for it.
+honest_broadcasts() {
+    broadcasts_begin 2 10 1024
+    [ "$1" != silent-reader ] || broadcasts_begin 1 4 1048576
+}
+# base ATTACK: its limit, from the same load without it.
+base() {
+    honest_broadcasts "$1"
+    load_begins 200 0-1 1-0
+    sleep "$base_seconds" # of load
+    load_ends 150
+    broadcasts_end
+    limit_ms=$(p99_limit "$(figure p99)")
+    say "without attack: p50 $(figure p50) ms, p99 $(figure p99) ms; limit $limit_ms ms"
+}
 
 # The same as load_ends, without judging.
 load_ends_quietly() {
@@ -124,7 +137,7 @@ judge() {
     [ "$attack" != bait ] || [ "$(bait_syns)" -le $((5 * ${#honest[@]})) ] || wrong "$(bait_syns) SYNs went to the bait"
     if [ "$(figure asked)" != "$(figure answered)" ]; then wrong "requests were lost: $(figure faults)"; fi
     [ "$(figure answered)" -gt 1000 ] || wrong "too few answers to tell"
-    at_most "$(figure p99)" "$(limit_of_attack)" || wrong "p99 is $(figure p99) ms, the limit $(limit_of_attack) ms"
+    at_most "$(figure p99)" "$limit_ms" || wrong "p99 is $(figure p99) ms, the limit $limit_ms ms"
     [ "$growth" -le "$growth_kib" ] || wrong "a node grew by $((growth / 1024)) MiB"
     # A second for each that it went on, and those that Told lets through at once.
     [ "$most" -le $((seconds + 8 + 16)) ] || wrong "$most lines in a log: $most_words"
@@ -144,17 +157,11 @@ lab_exec n4 nft add table inet bait
 lab_exec n4 nft add chain inet bait input '{ type filter hook input priority 0; }'
 lab_exec n4 nft add rule inet bait input ip daddr "$bait" 'tcp flags & (syn | ack) == syn' counter
 faults=()
-broadcasts_begin 2 10 1024
-load_begins 200 0-1 1-0
-sleep "$base_seconds" # of load
-load_ends 150
-broadcasts_end
-base_p99=$(figure p99)
-limit_ms=$(p99_limit "$base_p99")
-say "without attack: p50 $(figure p50) ms, p99 $base_p99 ms; limit $limit_ms ms"
+base nothing
 printf '%-21s %-7s %7s %6s  %6s %7s  %11s %5s %6s  %s\n' attack fate after/s sent p50/ms p99/ms answered MiB lines strikes
 for attack in "${@:-${order[@]}}"; do
     [ -n "${fate[$attack]:-}" ] || fail "no attack has this name: $attack"
+    [ "$attack" != silent-reader ] || base "$attack"
     attack_once
 done
 [ "${#faults[@]}" -eq 0 ] || fail "$(printf '%s\n' '' "${faults[@]}")"

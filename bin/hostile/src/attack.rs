@@ -39,6 +39,8 @@ pub(crate) enum Attack {
     ForgedAnnouncements,
     /// Broadcasts of 64 bytes, each as it should be.
     Broadcasts,
+    /// Broadcasts of a mebibyte, each as it should be, a hundred a second.
+    HeavyBroadcasts,
     /// Answers every query for statuses with: nothing, and there is more.
     More,
     /// Queries for all statuses.
@@ -123,6 +125,7 @@ impl Attack {
             Self::MadeUpNodes | Self::ForgedAnnouncements | Self::Broadcasts => {
                 scene.flood(&link.gossip, &scene.stock).await
             }
+            Self::HeavyBroadcasts => broadcasts::of_a_mebibyte(link, scene).await,
             Self::Queries => queries::ask_for_all(link, scene).await,
             Self::ReplayGossip => replay::gossip(link, scene).await,
             Self::ReplayRequest => replay::request(link, scene).await,

@@ -4,7 +4,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use libp2p::{
-    PeerId, StreamProtocol, connection_limits,
+    StreamProtocol, connection_limits,
     gossipsub::{IdentTopic, SubscriptionError},
     ping,
     request_response::{self, ProtocolSupport},

@@ -34,6 +34,9 @@ pub(crate) struct Writer<'a> {
     heartbeats: Interval,
     /// The change of the registry whose topics this node was told last.
     told: Option<u64>,
+    /// Frames written since the last flush, and those that the flush before took along.
+    unflushed: usize,
+    flushed: usize,
     stop: &'a CancellationToken,
 }
 
@@ -59,7 +62,7 @@ impl<'a> Writer<'a> {
         let mut heartbeats = interval(desk.shared.options.heartbeat);
         heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let answers = FuturesUnordered::new();
-        Self { desk, output, protocol, requests, dues, answers, heartbeats, told: None, stop }
+        Self { desk, output, protocol, requests, dues, answers, heartbeats, told: None, unflushed: 0, flushed: 0, stop }
     }
 
     /// Writes until the connection is lost or the client is closed.
@@ -106,11 +109,14 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// What is there to do now. What is ready leaves together, also what tasks that have been woken are about to hand over;
-    /// nothing waits for more to come.
+    /// What is there to do now. What is ready leaves together; of a client that is busy also what tasks that have been woken
+    /// are about to hand over. A frame that comes alone waits for nothing.
     async fn ready(&mut self) -> Option<Next> {
         if let Some(next) = unconstrained(self.next()).now_or_never() {
             return Some(next);
+        }
+        if self.unflushed.max(self.flushed) < 2 {
+            return None;
         }
         yield_now().await;
         unconstrained(self.next()).now_or_never()
@@ -169,10 +175,15 @@ impl<'a> Writer<'a> {
         for piece in std::iter::once(&first[..]).chain(rest.chunks(PIECE)) {
             timeout(after, self.output.write_all(piece)).await.map_err(|_| Loss::Stalled { after })??;
         }
+        self.unflushed += 1;
         Ok(())
     }
 
     async fn flush(&mut self) -> Result<(), Loss> {
+        if self.unflushed == 0 {
+            return Ok(());
+        }
+        self.flushed = std::mem::take(&mut self.unflushed);
         let after = self.desk.shared.options.silence;
         timeout(after, self.output.flush()).await.map_err(|_| Loss::Stalled { after })??;
         Ok(())

@@ -4,11 +4,11 @@ use super::{Bucket, Rate};
 
 /// Messages a second by which one node may have all others check its signatures, and how many at once.
 const MESSAGES: f64 = 2_500.0;
-const MESSAGES_AT_ONCE: f64 = 10_000.0;
+const MESSAGES_AT_ONCE: f64 = 1_250.0;
 
 /// Bytes a second of such messages, and how many at once.
-const BYTES: f64 = 256.0 * MIB;
-const BYTES_AT_ONCE: f64 = 1024.0 * MIB;
+const BYTES: f64 = 64.0 * MIB;
+const BYTES_AT_ONCE: f64 = 128.0 * MIB;
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// A budget of messages that go to many.
