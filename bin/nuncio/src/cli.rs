@@ -85,7 +85,7 @@ enum Command {
     Listen(listen::Arguments),
     /// Be an SDK client on a node's channel port
     Amop(amop::Arguments),
-    /// Certificate authority: the chain's root and its agencies
+    /// Certificate authority: the chain's root and its agencies, and their replacement
     Ca(ca::Arguments),
     /// Certificates: issue, inspect, renew, revoke
     Cert(cert::Arguments),
@@ -161,7 +161,7 @@ async fn execute(command: Command, output: Output) -> Result<(), Failure> {
         Command::Broadcast(arguments) => broadcast::run(arguments, output).await,
         Command::Listen(arguments) => listen::run(arguments, output).await,
         Command::Amop(arguments) => amop::run(arguments, output).await,
-        Command::Ca(arguments) => ca::run(arguments, output),
+        Command::Ca(arguments) => ca::run(arguments, output).await,
         Command::Cert(arguments) => cert::run(arguments, output),
         Command::Config(arguments) => config::run(arguments, output),
         Command::Doctor(arguments) => doctor::run(arguments, output).await,
