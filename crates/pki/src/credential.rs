@@ -93,7 +93,7 @@ impl Credential {
     }
 
     /// The certificates below the anchor, leaf first.
-    pub(crate) fn presented(&self) -> impl Iterator<Item = &Certificate> {
+    pub fn presented(&self) -> impl Iterator<Item = &Certificate> {
         self.path.presented()
     }
 }

@@ -1,5 +1,7 @@
 //! `nuncio ca rotate`, and keys under a passphrase.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::{
     fs,
     os::unix::fs::PermissionsExt,

@@ -1,5 +1,7 @@
 //! Authorities whose keys are in a PKCS#11 token: SoftHSM of Debian (`apt-get install softhsm2`).
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -22,6 +24,7 @@ struct Token {
 
 impl Token {
     /// `None`, loudly, where there is no SoftHSM; with `NUNCIO_NEEDS_SOFTHSM`, as in CI, that is a failure.
+    #[expect(clippy::print_stderr, reason = "a test that did not run says so")]
     fn new() -> Option<Self> {
         let module = MODULES.into_iter().find(|path| Path::new(path).exists());
         let is_there = module.is_some() && Command::new("softhsm2-util").arg("--version").output().is_ok();

@@ -226,7 +226,8 @@ impl Rotation {
         for name in ["ca.crt", "ca.crl", "ca.crl.number"] {
             if self.directory.join(name).exists() && !(base == "ca" && name == "ca.crt") {
                 let path = self.directory.join(name);
-                let text = fs::read_to_string(&path).map_err(|source| AuthorityError::Write { path, source })?;
+                let text = String::from_utf8(file::read_lists(&path).map_err(AuthorityError::from)?)
+                    .map_err(|_| not_pem(&path))?;
                 copies.push((name.to_owned(), text));
             }
         }
@@ -306,8 +307,11 @@ fn end_trust(trust: Vec<Found>, succession: &Succession<'_>) -> Result<Done, Rot
 
 fn copy_key(from: &Path, write: impl FnOnce(&str) -> Result<(), AuthorityError>) -> Result<(), AuthorityError> {
     let content = file::read_private(from)?;
-    let refused = |_| AuthorityError::Key { path: from.into(), reason: "it is not PEM".into() };
-    write(str::from_utf8(&content).map_err(refused)?)
+    write(str::from_utf8(&content).map_err(|_| not_pem(from))?)
+}
+
+fn not_pem(path: &Path) -> AuthorityError {
+    AuthorityError::Key { path: path.into(), reason: "it is not PEM".into() }
 }
 
 fn not_issued(missing: &Certificate, path: &Path) -> RotationError {
