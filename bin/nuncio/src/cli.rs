@@ -39,6 +39,8 @@ use crate::{
 const AFTER_HELP: &str = "\
 Commands that talk to a running node find it by --admin, else --config, else ./nuncio.toml, else $NUNCIO_ADMIN.
 NODEID may be any unambiguous prefix of at least 6 hexadecimal digits.
+The passphrase of an encrypted key is in the file $NUNCIO_KEY_PASSPHRASE_FILE, else $NUNCIO_KEY_PASSPHRASE, else it is
+asked for.
 
 Exit codes: 0 done · 1 the operation failed · 2 usage · 69 the node cannot be reached · 75 not ready yet · \
 78 bad configuration or certificate.

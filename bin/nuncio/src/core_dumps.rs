@@ -12,7 +12,8 @@ pub(crate) fn forbid() -> io::Result<()> {
     Ok(())
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(target_os = "linux")]
+#[cfg(test)]
 mod tests {
     use rustix::process::{DumpableBehavior, dumpable_behavior, getrlimit};
 
