@@ -8,7 +8,7 @@ set -euo pipefail
 
 cd "$(dirname "$0")"
 names=("$@")
-[ "${#names[@]}" -gt 0 ] || names=(join leave crash partition rolling-restart certificate-revoked)
+[ "${#names[@]}" -gt 0 ] || names=(join leave crash partition rolling-restart certificate-revoked rotation)
 failed=()
 for name in "${names[@]}"; do
     outcome=0

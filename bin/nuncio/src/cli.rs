@@ -39,6 +39,8 @@ use crate::{
 const AFTER_HELP: &str = "\
 Commands that talk to a running node find it by --admin, else --config, else ./nuncio.toml, else $NUNCIO_ADMIN.
 NODEID may be any unambiguous prefix of at least 6 hexadecimal digits.
+The passphrase of an encrypted key is in the file $NUNCIO_KEY_PASSPHRASE_FILE, else $NUNCIO_KEY_PASSPHRASE, else it is
+asked for.
 
 Exit codes: 0 done · 1 the operation failed · 2 usage · 69 the node cannot be reached · 75 not ready yet · \
 78 bad configuration or certificate.
@@ -85,7 +87,7 @@ enum Command {
     Listen(listen::Arguments),
     /// Be an SDK client on a node's channel port
     Amop(amop::Arguments),
-    /// Certificate authority: the chain's root and its agencies
+    /// Certificate authority: the chain's root and its agencies, and their replacement
     Ca(ca::Arguments),
     /// Certificates: issue, inspect, renew, revoke
     Cert(cert::Arguments),
@@ -161,7 +163,7 @@ async fn execute(command: Command, output: Output) -> Result<(), Failure> {
         Command::Broadcast(arguments) => broadcast::run(arguments, output).await,
         Command::Listen(arguments) => listen::run(arguments, output).await,
         Command::Amop(arguments) => amop::run(arguments, output).await,
-        Command::Ca(arguments) => ca::run(arguments, output),
+        Command::Ca(arguments) => ca::run(arguments, output).await,
         Command::Cert(arguments) => cert::run(arguments, output),
         Command::Config(arguments) => config::run(arguments, output),
         Command::Doctor(arguments) => doctor::run(arguments, output).await,

@@ -4,6 +4,7 @@
 mod bench;
 mod body;
 mod cli;
+mod core_dumps;
 mod exit_code;
 mod failure;
 mod output;
@@ -23,5 +24,8 @@ pub fn cli() -> clap::Command {
 
 /// Runs the program with the arguments of this process.
 pub fn main() -> ExitCode {
+    if let Err(error) = core_dumps::forbid() {
+        output::warn(&format!("core dumps are not switched off: {error}"));
+    }
     cli::main()
 }

@@ -147,6 +147,11 @@ impl Output {
     }
 }
 
+/// A warning before anything is known of how this run speaks.
+pub(crate) fn warn(text: &str) {
+    let _ = writeln!(io::stderr(), "warning: {}", nuncio_plain::line(text));
+}
+
 /// The failure on standard error: with `--json` also one object there.
 pub(crate) fn report(failure: &Failure, json: bool) {
     let mut stderr = io::stderr();

@@ -10,9 +10,13 @@ mod fisco;
 mod hostile_words;
 #[path = "cli/processes.rs"]
 mod processes;
+#[path = "cli/rotation.rs"]
+mod rotation;
 #[path = "cli/support.rs"]
 mod support;
 #[path = "cli/testnet.rs"]
 mod testnet;
+#[path = "cli/token.rs"]
+mod token;
 #[path = "cli/usage.rs"]
 mod usage;

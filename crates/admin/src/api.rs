@@ -138,6 +138,9 @@ pub struct NodeCertificate {
     /// The revocation lists that the node holds: the issuer's name, where this node holds a list of it too, else the
     /// series in hexadecimal; and the number, or the date for lists without one.
     pub lists: BTreeMap<String, String>,
+    /// The certificates that it shows, its own first, each in PEM.
+    #[serde(default)]
+    pub chain: Vec<String>,
 }
 
 /// One revocation list in force at the node that answers.

@@ -5,7 +5,8 @@ use nuncio_pki::{Certificate, Identity, Policy, tls::ChannelServerTls};
 
 /// Of the certificates that this node shows, and of the authorities of its SDK port besides the roots of nodes.
 pub(crate) fn of_own(identity: &Identity, channel: Option<&ChannelServerTls>, policy: &Policy) -> Vec<Lifetime> {
-    let chain: Vec<_> = identity.chain.iter().filter_map(|der| Certificate::from_der(der.clone()).ok()).collect();
+    // What another root says for this one is shown too, and not missed when it ends.
+    let chain: Vec<_> = identity.certificate.presented().cloned().collect();
     let kinds = ["node"].into_iter().chain(std::iter::repeat("agency"));
     let mut lifetimes: Vec<_> = kinds.zip(&chain).map(|(kind, one)| of(kind, one)).collect();
     if let Some(channel) = channel {

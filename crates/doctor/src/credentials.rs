@@ -93,7 +93,7 @@ impl Credentials {
     pub fn load(paths: CredentialsPaths, owner: Owner) -> Result<Self, CredentialsError> {
         let chain = certificates(&paths.cert)?;
         let anchors = Anchors::new(certificates(&paths.ca)?);
-        let key = KeyFile::read(&read(&paths.key)?).and_then(KeyFile::into_signing_key);
+        let key = KeyFile::open(&read(&paths.key)?, &paths.key).and_then(KeyFile::into_signing_key);
         let key = key.map_err(|source| CredentialsError::Key { path: paths.key.clone(), source })?;
         let subject = chain[0].subject();
         let Some(chain) = own_first(chain, &*key) else {

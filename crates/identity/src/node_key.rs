@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use k256::pkcs8::{EncodePrivateKey, LineEnding};
 use secp256k1::{Message, SecretKey, ecdsa};
@@ -7,11 +7,26 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::NodeId;
 
-/// A node's secp256k1 private key, as `node.key` holds it.
+/// A node's secp256k1 private key, as `node.key` holds it. What is cloned shares one place in memory, which is erased when
+/// the last of them is dropped.
 #[derive(Clone)]
 pub struct NodeKey {
-    secret: SecretKey,
+    secret: Arc<Secret>,
     id: NodeId,
+}
+
+struct Secret(SecretKey);
+
+impl Secret {
+    fn erase(&mut self) {
+        self.0.non_secure_erase();
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.erase();
+    }
 }
 
 impl NodeKey {
@@ -30,9 +45,9 @@ impl NodeKey {
 
     /// Takes the 32 secret bytes; `None` when they are no scalar of the curve.
     pub fn from_secret_bytes(bytes: &[u8; 32]) -> Option<Self> {
-        let secret = SecretKey::from_secret_bytes(*bytes).ok()?;
-        let id = NodeId::from_public_key(&secret.public_key());
-        Some(Self { secret, id })
+        let secret = Secret(SecretKey::from_secret_bytes(*bytes).ok()?);
+        let id = NodeId::from_public_key(&secret.0.public_key());
+        Some(Self { secret: Arc::new(secret), id })
     }
 
     /// The key as PKCS#8 PEM, the form `build_chain.sh` writes.
@@ -47,20 +62,20 @@ impl NodeKey {
 
     /// Signs the SHA-256 of `message` (ECDSA, RFC 6979 nonce, low S).
     pub fn sign(&self, message: &[u8]) -> Signature {
-        let signature = ecdsa::sign(Message::from_digest(digest(message)), &self.secret);
+        let signature = ecdsa::sign(Message::from_digest(digest(message)), &self.secret.0);
         Signature(signature.serialize_compact())
     }
 
     /// The same key for libp2p.
     pub fn to_libp2p(&self) -> libp2p_identity::Keypair {
-        let secret = libp2p_identity::secp256k1::SecretKey::try_from_bytes(self.secret.to_secret_bytes())
+        let secret = libp2p_identity::secp256k1::SecretKey::try_from_bytes(self.secret_bytes().as_mut_slice())
             .expect("both libraries hold the same valid scalar");
         libp2p_identity::secp256k1::Keypair::from(secret).into()
     }
 
     /// The 32 secret bytes, for a signer that needs its own key type.
     pub fn secret_bytes(&self) -> Zeroizing<[u8; 32]> {
-        Zeroizing::new(self.secret.to_secret_bytes())
+        Zeroizing::new(self.secret.0.to_secret_bytes())
     }
 
     fn to_k256(&self) -> k256::SecretKey {
@@ -98,5 +113,20 @@ impl Signature {
 
     pub(crate) fn to_ecdsa(self) -> Result<ecdsa::Signature, secp256k1::Error> {
         ecdsa::Signature::from_compact(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_dropped_is_erased_first_and_clones_share_one_place() {
+        let key = NodeKey::generate();
+        let clone = key.clone();
+        assert!(Arc::ptr_eq(&key.secret, &clone.secret));
+        let mut secret = Secret(SecretKey::from_secret_bytes(*key.secret_bytes()).unwrap());
+        secret.erase();
+        assert_ne!(secret.0.to_secret_bytes(), *key.secret_bytes());
     }
 }

@@ -63,9 +63,13 @@ impl Credential {
         }
     }
 
-    /// Whether it was issued later than `other`, or at the same time for longer.
+    /// Whether it was issued later than `other`; or else an authority that is shown with it was, as when a root is rotated and
+    /// leaves stay; or else it is for longer.
     pub fn is_newer_than(&self, other: &Self) -> bool {
-        let age = |one: &Self| (one.not_before.as_secs(), one.not_after.as_secs());
+        let age = |one: &Self| {
+            let youngest = one.path.intermediates.iter().map(|above| above.not_before().as_secs()).max();
+            (one.not_before.as_secs(), youngest, one.not_after.as_secs())
+        };
         age(self) > age(other)
     }
 
@@ -89,7 +93,7 @@ impl Credential {
     }
 
     /// The certificates below the anchor, leaf first.
-    pub(crate) fn presented(&self) -> impl Iterator<Item = &Certificate> {
+    pub fn presented(&self) -> impl Iterator<Item = &Certificate> {
         self.path.presented()
     }
 }

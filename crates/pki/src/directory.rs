@@ -15,7 +15,8 @@ use crate::{
 pub struct Identity {
     /// The node's private key.
     pub key: NodeKey,
-    /// The chain to present: leaf, then intermediates in order, no root.
+    /// The chain to present: leaf, then intermediates in order, no root; last what other roots say for this one, while a root is
+    /// rotated.
     pub chain: Vec<CertificateDer<'static>>,
     /// What the chain says.
     pub certificate: Credential,
@@ -76,8 +77,14 @@ impl Identity {
         let bundle = leaf_first(&key, bundle, paths)?;
         let refused = |source| DirectoryError::Chain { path: paths.cert.clone(), ca: paths.ca.clone(), source };
         let verified = policy.path_in_file(&bundle[0], &bundle[1..], now).map_err(refused)?;
-        let chain: Vec<_> = verified.presented().map(|one| one.der().clone()).collect();
+        let mut chain: Vec<_> = verified.presented().map(|one| one.der().clone()).collect();
         path::refuse_long(&chain).map_err(refused)?;
+        for one in verified.vouching(&bundle, now) {
+            chain.push(one.der().clone());
+            if path::refuse_long(&chain).is_err() {
+                chain.pop();
+            }
+        }
         Ok((Self { key, chain, certificate: Credential::new(verified, Door::P2p) }, policy))
     }
 }
@@ -227,12 +234,15 @@ impl DirectoryError {
     pub fn hint(&self) -> String {
         match self {
             Self::File(error) => error.hint(),
+            Self::Key { source, .. } | Self::ChannelKey { source, .. } if source.hint().is_some() => {
+                source.hint().unwrap_or_default()
+            }
             Self::Key { path, .. } => format!(
-                "{} must be an unencrypted secp256k1 key: openssl pkey -in {0} -noout -text shows what it is",
+                "{} must be a secp256k1 key: openssl pkey -in {0} -noout -text shows what it is",
                 path.display()
             ),
             Self::ChannelKey { path, .. } => {
-                format!("{} must be an unencrypted secp256k1 or RSA key: openssl pkey -in {0} -noout", path.display())
+                format!("{} must be a secp256k1 or RSA key: openssl pkey -in {0} -noout", path.display())
             }
             Self::Certificate { path, .. } => format!("nuncio cert inspect {}", path.display()),
             Self::Mismatch { cert, .. } | Self::ChannelMismatch { cert, .. } => {

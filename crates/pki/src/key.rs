@@ -16,8 +16,9 @@ use crate::{
     FileError,
     blocks::{Block, blocks},
     certificate::{PublicKey, node_of},
-    curve, file,
+    curve, encrypted, file, passphrase,
     tls::Secp256k1SigningKey,
+    token::{self, TokenKey},
 };
 
 /// A private key as a file holds it.
@@ -25,8 +26,10 @@ use crate::{
 pub enum KeyFile {
     /// On secp256k1: a node's, an SDK's, an authority's, a topic's.
     Secp256k1(NodeKey),
+    /// On secp256k1, in a PKCS#11 token: an authority's or an SDK port's.
+    Token(TokenKey),
     /// Any other, in the form it was read in.
-    Other(PrivateKeyDer<'static>),
+    Other(Zeroizing<PrivateKeyDer<'static>>),
 }
 
 /// Why a file is not a usable private key.
@@ -36,9 +39,18 @@ pub enum KeyError {
     /// No private key.
     #[error("no private key in it: expected a PEM block BEGIN PRIVATE KEY or BEGIN EC PRIVATE KEY, or DER")]
     NoKey,
-    /// The key is under a passphrase.
-    #[error("the private key is encrypted; it is needed in clear (openssl pkcs8 -in KEY -out node.key -nocrypt)")]
+    /// The key is under a passphrase, in a form of old that is not read.
+    #[error("the private key is encrypted in a form that is not read (openssl pkcs8 -topk8 -in KEY -out node.key)")]
     Encrypted,
+    /// The key is under a passphrase, and nobody says it.
+    #[error("the private key is encrypted, and there is no passphrase: {reason}")]
+    NoPassphrase {
+        /// Why not.
+        reason: String,
+    },
+    /// The passphrase does not open the key.
+    #[error("the passphrase does not open the private key")]
+    WrongPassphrase,
     /// Another curve or another algorithm.
     #[error("not a secp256k1 private key: it is {kind}")]
     NotSecp256k1 {
@@ -51,12 +63,39 @@ pub enum KeyError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The key is in a PKCS#11 token, which does not give it to use.
+    #[error("the PKCS#11 token: {reason}")]
+    Token {
+        /// Why not.
+        reason: String,
+    },
     /// A good key that TLS cannot use.
     #[error("the private key cannot be used here: {reason}")]
     Unsupported {
         /// Why.
         reason: String,
     },
+}
+
+impl KeyError {
+    /// What mends it, where it is not the key that must be another one.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoPassphrase { .. } => Some(format!(
+                "name a file with the passphrase in {}, readable by its owner only, or start it at a terminal",
+                passphrase::PASSPHRASE_FILE
+            )),
+            Self::Token { .. } => Some(
+                "pkcs11-tool --module MODULE --login --list-objects shows what the token holds; the key file is a line such as \
+                 pkcs11:token=LABEL;object=NAME?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:/run/pin"
+                    .into(),
+            ),
+            Self::WrongPassphrase => {
+                Some("openssl pkey -in KEY -noout asks for it too, and says whether it is right".into())
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Why a file of a private key cannot be used.
@@ -72,12 +111,25 @@ pub enum KeyFileError {
 }
 
 impl KeyFile {
-    /// Reads a file that nobody else can read.
+    /// Reads a file that nobody else can read. Instead of a key there may be a PKCS#11 URI (`pkcs11:…`) in it. The passphrase of an encrypted one is the first line of the file that
+    /// `NUNCIO_KEY_PASSPHRASE_FILE` names, else `NUNCIO_KEY_PASSPHRASE`, else somebody at the terminal is asked, once for a
+    /// process.
     ///
     /// # Errors
-    /// When others can read it too, or it holds no key in clear.
+    /// When others can read it too, or it holds no key that can be opened.
     pub fn load(path: &Path) -> Result<Self, KeyFileError> {
-        Ok(Self::read(&file::read_private(path)?)?)
+        Ok(Self::open(&file::read_private(path)?, path)?)
+    }
+
+    /// The same of the content of the file at `path`, whoever can read it.
+    ///
+    /// # Errors
+    /// When it holds no key that can be opened.
+    pub fn open(file: &[u8], path: &Path) -> Result<Self, KeyError> {
+        if token::is_uri(file) {
+            return TokenKey::open(file, path).map(Self::Token);
+        }
+        passphrase::unlock_if(encrypted::is_sealed(file), path, |passphrase| Self::read_with(file, passphrase))
     }
 
     /// Reads the first key of a file: PKCS#8, SEC1 or PKCS#1, in PEM with anything around it, or DER. The curve may be
@@ -86,14 +138,18 @@ impl KeyFile {
     /// # Errors
     /// When there is none, or it is encrypted or damaged.
     pub fn read(file: &[u8]) -> Result<Self, KeyError> {
-        let first = blocks(file, |label| label.ends_with("PRIVATE KEY")).next().ok_or(KeyError::NoKey)?;
-        let Block { label, der, encrypted } = first.map_err(|damaged| KeyError::Damaged { reason: damaged.reason })?;
+        Self::read_with(file, None)
+    }
+
+    pub(crate) fn read_with(file: &[u8], passphrase: Option<&str>) -> Result<Self, KeyError> {
+        let Block { label, der, encrypted } = first_block(file)?;
         match &*label {
             _ if encrypted => Err(KeyError::Encrypted),
-            "ENCRYPTED PRIVATE KEY" => Err(KeyError::Encrypted),
+            encrypted::LABEL => unseal(&der, passphrase),
             "PRIVATE KEY" => pkcs8(&der).ok_or_else(|| damaged("it is not PKCS#8"))?,
             "EC PRIVATE KEY" => sec1(&der, None).ok_or_else(|| damaged("it is not SEC1"))?,
             "RSA PRIVATE KEY" => Ok(pkcs1(&der)),
+            "" if encrypted::is_sealed(file) => unseal(&der, passphrase),
             "" => unlabelled(&der),
             other => Err(KeyError::Unsupported { reason: format!("it is a {other}") }),
         }
@@ -106,6 +162,9 @@ impl KeyFile {
     pub fn into_node_key(self) -> Result<NodeKey, KeyError> {
         match self {
             Self::Secp256k1(key) => Ok(key),
+            Self::Token(_) => {
+                Err(KeyError::Token { reason: "it holds this key, and here one is needed that a file holds".into() })
+            }
             Self::Other(der) => Err(KeyError::NotSecp256k1 { kind: kind_of(&der) }),
         }
     }
@@ -117,6 +176,7 @@ impl KeyFile {
     pub fn into_signing_key(self) -> Result<Arc<dyn SigningKey>, KeyError> {
         match self {
             Self::Secp256k1(key) => Ok(Arc::new(Secp256k1SigningKey::new(key))),
+            Self::Token(key) => Ok(Arc::new(key)),
             Self::Other(der) => rustls::crypto::aws_lc_rs::sign::any_supported_type(&der)
                 .map_err(|_| KeyError::Unsupported { reason: format!("it is {}, or damaged", kind_of(&der)) }),
         }
@@ -131,6 +191,18 @@ pub fn read_public_key(file: &[u8]) -> Option<NodeId> {
 
 type Key = Result<KeyFile, KeyError>;
 
+pub(crate) fn first_block(file: &[u8]) -> Result<Block, KeyError> {
+    let first = blocks(file, |label| label.ends_with("PRIVATE KEY")).next().ok_or(KeyError::NoKey)?;
+    first.map_err(|damaged| KeyError::Damaged { reason: damaged.reason })
+}
+
+fn unseal(der: &[u8], passphrase: Option<&str>) -> Key {
+    let Some(passphrase) = passphrase else {
+        return Err(KeyError::NoPassphrase { reason: "none is asked for here".into() });
+    };
+    pkcs8(&encrypted::open(der, passphrase)?).ok_or_else(|| damaged("what it encrypts is not PKCS#8"))?
+}
+
 /// The three forms begin differently; `None` where one is not met.
 fn unlabelled(der: &[u8]) -> Key {
     if let Some(key) = pkcs8(der).or_else(|| sec1(der, None)) {
@@ -139,8 +211,6 @@ fn unlabelled(der: &[u8]) -> Key {
     let numbers: Option<Vec<AnyRef<'_>>> = Vec::from_der(der).ok();
     match numbers {
         Some(numbers) if numbers.len() >= 9 && numbers.iter().take(9).all(is_integer) => Ok(pkcs1(der)),
-        // EncryptedPrivateKeyInfo: an algorithm and what came out of it.
-        Some(parts) if parts.len() == 2 => Err(KeyError::Encrypted),
         _ => Err(KeyError::NoKey),
     }
 }
@@ -165,7 +235,7 @@ fn pkcs8(der: &[u8]) -> Option<Key> {
         Algorithm { oid: EC_PUBLIC_KEY, parameters: Some(curve) } if curve::is_secp256k1(curve) => {
             Some(sec1(key, Some(curve)).unwrap_or_else(|| Err(damaged("the key within is not SEC1"))))
         }
-        _ => Some(Ok(KeyFile::Other(PrivatePkcs8KeyDer::from(der.to_vec()).into()))),
+        _ => Some(Ok(other(PrivatePkcs8KeyDer::from(der.to_vec())))),
     }
 }
 
@@ -192,7 +262,7 @@ fn sec1(der: &[u8], curve: Option<AnyRef<'_>>) -> Option<Key> {
         }
     }
     if curve.is_some_and(|curve| !curve::is_secp256k1(curve)) {
-        return Some(Ok(KeyFile::Other(PrivateSec1KeyDer::from(der.to_vec()).into())));
+        return Some(Ok(other(PrivateSec1KeyDer::from(der.to_vec()))));
     }
     Some(node_key(secret, public).map(KeyFile::Secp256k1))
 }
@@ -211,7 +281,11 @@ fn node_key(secret: &[u8], public: Option<&[u8]>) -> Result<NodeKey, KeyError> {
 }
 
 fn pkcs1(der: &[u8]) -> KeyFile {
-    KeyFile::Other(PrivatePkcs1KeyDer::from(der.to_vec()).into())
+    other(PrivatePkcs1KeyDer::from(der.to_vec()))
+}
+
+fn other(der: impl Into<PrivateKeyDer<'static>>) -> KeyFile {
+    KeyFile::Other(Zeroizing::new(der.into()))
 }
 
 /// In words.

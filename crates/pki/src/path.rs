@@ -280,6 +280,21 @@ impl Verified {
         self.intermediates.iter().chain(std::iter::once(&self.anchor))
     }
 
+    /// Certificates by which other roots vouch for the key of this path's anchor: peers that do not trust it yet find a way.
+    pub(crate) fn vouching<'a>(
+        &self,
+        others: &'a [Certificate],
+        now: UnixTime,
+    ) -> impl Iterator<Item = &'a Certificate> {
+        let vouches = move |one: &&Certificate| {
+            one.public_key() == self.anchor.public_key()
+                && one.subject_name().is(self.anchor.subject_name())
+                && !one.is_signed_by(one)
+                && one.is_valid_at(now)
+        };
+        others.iter().filter(vouches)
+    }
+
     /// The last instant at which every certificate of the path is valid.
     pub(crate) fn not_after(&self) -> UnixTime {
         self.issuers().map(Certificate::not_after).fold(self.leaf.not_after(), Ord::min)

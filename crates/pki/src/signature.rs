@@ -9,6 +9,8 @@ use der::{
 };
 use rustls_pki_types::SignatureVerificationAlgorithm;
 
+use x509_cert::AlgorithmIdentifier as AlgorithmIdentifierOwned;
+
 use crate::{certificate::PublicKey, pss, tls};
 
 /// The signature algorithms accepted in certificates, requests and revocation lists; RSA-PSS beside them.
@@ -76,6 +78,13 @@ pub(crate) struct Signed {
 }
 
 impl Signed {
+    /// A signature that stands beside what it is on.
+    pub(crate) fn of(content: &[u8], algorithm: &AlgorithmIdentifierOwned, signature: &[u8]) -> der::Result<Self> {
+        let algorithm = algorithm.to_der()?;
+        let algorithm = AnyRef::from_der(&algorithm)?.value().to_vec();
+        Ok(Self { tbs: content.to_vec(), algorithm, signature: signature.to_vec(), agrees: true })
+    }
+
     /// What is signed.
     pub(crate) fn content(&self) -> &[u8] {
         &self.tbs

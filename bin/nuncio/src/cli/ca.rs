@@ -1,5 +1,7 @@
 //! `nuncio ca`: the chain's root and its agencies.
 
+mod rotate;
+
 use std::{fs, path::PathBuf};
 
 use nuncio_pki::{
@@ -66,9 +68,11 @@ enum Action {
         #[command(flatten)]
         validity: Days,
     },
+    /// Replace a root or an agency while its network runs, step by step
+    Rotate(rotate::Arguments),
 }
 
-pub(crate) fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
+pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
     let (authority, what) = match arguments.action {
         Action::Init { out, name, days } => (Authority::init(&out, &name, Validity::days(days))?, "root"),
         Action::Agency { name, ca, out, days } => {
@@ -81,6 +85,7 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
             let certificate = Authority::open(&ca)?.sign_request(&request, kind.into(), &out, days)?;
             return cert::tell("signed", &certificate, &out, output);
         }
+        Action::Rotate(arguments) => return rotate::run(arguments, output).await,
     };
     let subject = authority.certificate().subject();
     let directory = authority.directory().display().to_string();

@@ -32,6 +32,7 @@ fn describe(node: &NodeSnapshot, held: &[HeldList], now: u64) -> Option<NodeCert
         days_left: left.div_euclid(i64::try_from(DAY).ok()?),
         reachable: node.reachable,
         lists: lists(node, held),
+        chain: chain.iter().map(|one| one.to_pem()).collect(),
     })
 }
 

@@ -1,6 +1,6 @@
 use std::{io, path::PathBuf};
 
-use crate::{ChainError, DirectoryError, FileError, RequestError};
+use crate::{ChainError, DirectoryError, FileError, KeyError, RequestError};
 
 /// Why an authority cannot do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +42,20 @@ pub enum AuthorityError {
         path: PathBuf,
         /// Why not.
         reason: String,
+    },
+    /// The key is under a passphrase that is not known here.
+    #[error("{}: {source}", path.display())]
+    Locked {
+        /// The file.
+        path: PathBuf,
+        /// Why it does not open.
+        source: KeyError,
+    },
+    /// A PKCS#11 token does not sign.
+    #[error(transparent)]
+    Token {
+        /// Why not.
+        source: KeyError,
     },
     /// The authority's certificate does not let it issue: nobody would accept what it signs.
     #[error("{} is no authority's certificate: {reason}", path.display())]
@@ -143,6 +157,7 @@ impl AuthorityError {
                 )
             }
             Self::Key { path, .. } => format!("openssl pkey -in {} -noout -text shows what it is", path.display()),
+            Self::Locked { source, .. } | Self::Token { source } => return source.hint(),
             Self::MayNotIssue { path, .. } => {
                 format!("nuncio cert inspect {}; nuncio ca agency makes a good one", path.display())
             }

@@ -9,6 +9,7 @@ use super::{
     AuthorityError, PrivateKey, Validity,
     layout::write_leaf,
     profile::{Profile, authority_key_identifier, extension},
+    store::capped,
     template::{Template, sign, subject},
 };
 use crate::{Certificate, CertificateRequest, RevocationList, Role, instant, revocation};
@@ -19,6 +20,8 @@ pub struct Issuer {
     key: PrivateKey,
     /// Own certificate first, the root last.
     chain: Vec<Certificate>,
+    /// Certificates by which other roots vouch for this one.
+    vouching: Vec<Certificate>,
 }
 
 /// What a leaf is for.
@@ -114,7 +117,12 @@ impl Issuer {
     /// Continues an authority that exists. `chain` is its own certificate, then what stands above it; whether it may
     /// issue shows when somebody judges what it issued.
     pub const fn from_parts(key: PrivateKey, chain: Vec<Certificate>) -> Self {
-        Self { key, chain }
+        Self { key, chain, vouching: Vec::new() }
+    }
+
+    /// Shows these certificates, by which other roots vouch for its own, in all that it issues.
+    pub(super) fn vouched_by(self, vouching: Vec<Certificate>) -> Self {
+        Self { vouching, ..self }
     }
 
     /// A new agency below this root, on secp256k1.
@@ -251,7 +259,35 @@ impl Issuer {
         }
         let public = key.spki()?;
         let certificate = self.certify(Profile::agency(&public)?, subject("agency", name)?, public, validity)?;
-        Ok(Self { key, chain: self.below(certificate) })
+        Ok(Self::from_parts(key, self.below(certificate)))
+    }
+
+    /// An agency below this root that takes another one's place under its name.
+    pub(super) fn successor_of(
+        &self,
+        agency: &Certificate,
+        key: PrivateKey,
+        validity: Validity,
+    ) -> Result<Self, AuthorityError> {
+        let public = key.spki()?;
+        let subject = Name::from_der(agency.subject_der())?;
+        let certificate = self.certify(Profile::agency(&public)?, subject, public, capped(self, validity)?)?;
+        Ok(Self::from_parts(key, self.below(certificate)))
+    }
+
+    /// A certificate by this root for the key and name of another, so that who trusts this one accepts what that one issues.
+    /// It ends when one of the two does.
+    pub(super) fn vouch_for_root(&self, root: &Certificate) -> Result<Certificate, AuthorityError> {
+        let key = SubjectPublicKeyInfo::from_der(root.public_key().as_ref())?;
+        let validity = Validity { not_before: root.not_before(), not_after: root.not_after() };
+        self.certify(Profile::cross(&key)?, Name::from_der(root.subject_der())?, key, capped(self, validity)?)
+    }
+
+    /// A certificate with the subject, key and extensions of one that another authority issued.
+    pub(super) fn reissue(&self, certificate: &Certificate, validity: Validity) -> Result<Certificate, AuthorityError> {
+        let subject = Name::from_der(certificate.subject_der())?;
+        let key = SubjectPublicKeyInfo::from_der(certificate.public_key().as_ref())?;
+        self.certify(Profile::of(certificate)?.naming_its_issuer(), subject, key, validity)
     }
 
     pub(crate) fn issue_for(
@@ -276,7 +312,7 @@ impl Issuer {
         let profile = if version1 { Profile::bare() } else { Profile::root(&public)? };
         let template = Template { profile, subject: subject("chain", name)?, key: public, validity, issuer: None };
         let certificate = template.sign(&key)?;
-        Ok(Self { key, chain: vec![certificate] })
+        Ok(Self::from_parts(key, vec![certificate]))
     }
 
     fn certify(
@@ -290,7 +326,10 @@ impl Issuer {
     }
 
     fn below(&self, certificate: Certificate) -> Vec<Certificate> {
-        std::iter::once(certificate).chain(self.chain.iter().cloned()).collect()
+        let mut chain: Vec<_> = std::iter::once(certificate).chain(self.chain.iter().cloned()).collect();
+        let root = chain.len() - 1;
+        chain.splice(root..root, self.vouching.iter().cloned());
+        chain
     }
 
     pub(crate) fn foreign_certificate(&self, certificate: &Certificate) -> AuthorityError {

@@ -5,7 +5,11 @@
 use std::{fs, path::Path};
 
 use super::{AuthorityError, Issued, Kind, PrivateKey, draft::Draft};
-use crate::{Certificate, KeyFile, KeyFileError, directory::read_certificates};
+use zeroize::Zeroizing;
+
+use crate::{
+    Certificate, KeyFile, KeyFileError, directory::read_certificates, encrypted, file, key::first_block, passphrase,
+};
 
 /// `node.*`, `sdk.*` or `operator.*`, and `ca.crt`, in a folder that may exist but must not hold such a certificate yet.
 pub(super) fn write_leaf(directory: &Path, kind: Kind, issued: &Issued) -> Result<(), AuthorityError> {
@@ -42,6 +46,7 @@ pub(super) fn key_without_certificate(
 pub(super) fn read_key(path: &Path) -> Result<PrivateKey, AuthorityError> {
     KeyFile::load(path).and_then(|file| Ok(PrivateKey::from_file(file)?)).map_err(|error| match error {
         KeyFileError::File(error) => AuthorityError::from(error),
+        KeyFileError::Key(source) if source.hint().is_some() => AuthorityError::Locked { path: path.into(), source },
         KeyFileError::Key(source) => AuthorityError::Key { path: path.into(), reason: source.to_string() },
     })
 }
@@ -52,6 +57,17 @@ pub(super) fn keep_key(path: &Path, key: &PrivateKey) -> Result<(), AuthorityErr
         return Ok(());
     }
     Draft::private(path, &key.to_pem()?)?.create()
+}
+
+/// The key in PEM, under the passphrase of the key in `predecessor` if that is under one.
+pub(super) fn pem_like(key: &PrivateKey, predecessor: &Path) -> Result<Zeroizing<String>, AuthorityError> {
+    let pem = key.to_pem()?;
+    if !encrypted::is_sealed(&file::read_private(predecessor)?) {
+        return Ok(pem);
+    }
+    let sealed =
+        first_block(pem.as_bytes()).and_then(|block| encrypted::seal(&block.der, &passphrase::again(predecessor)?));
+    sealed.map_err(|source| AuthorityError::Locked { path: predecessor.into(), source })
 }
 
 /// Writes a `ca.crt`, or leaves the one that names this root among others.

@@ -37,6 +37,16 @@ impl Profile {
         Self { extensions: None, names_issuer: false }
     }
 
+    /// What a root may, certified by another one.
+    pub(crate) fn cross(key: &SubjectPublicKeyInfo) -> Result<Self, AuthorityError> {
+        Self::authority(key, None)
+    }
+
+    /// Names its issuer's key too, which tells that from another key of the same name. Version 1 cannot.
+    pub(crate) fn naming_its_issuer(self) -> Self {
+        Self { names_issuer: true, ..self }
+    }
+
     /// May issue agencies and leaves.
     pub(crate) fn root(key: &SubjectPublicKeyInfo) -> Result<Self, AuthorityError> {
         Ok(Self { names_issuer: false, ..Self::authority(key, None)? })

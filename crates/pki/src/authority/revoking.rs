@@ -140,21 +140,21 @@ fn refuse_lost(path: &Path, last: Option<&RevocationList>, numbers: &Path) -> Re
 }
 
 /// Waits until no other process has the lock, which ends with the file.
-fn lock(path: &Path) -> Result<File, AuthorityError> {
+pub(super) fn lock(path: &Path) -> Result<File, AuthorityError> {
     let failed = |source| AuthorityError::Write { path: path.into(), source };
     let file = File::options().create(true).truncate(false).write(true).open(path).map_err(failed)?;
     file.lock().map_err(failed)?;
     Ok(file)
 }
 
-fn beside(path: &Path, ending: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()
 }
 
 /// The folder and those below it, near ones first. A root's `ca.crt` lies in many; what they hold the key of counts.
-fn folders(directory: &Path) -> Vec<PathBuf> {
+pub(super) fn folders(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut waiting = VecDeque::from([(directory.to_owned(), 0)]);
     while let Some((folder, depth)) = waiting.pop_front() {

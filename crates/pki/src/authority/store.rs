@@ -77,7 +77,7 @@ impl Authority {
         validity: Validity,
     ) -> Result<Issued, AuthorityError> {
         let key = key_without_certificate(directory, kind.role().as_str(), || new_key(kind))?;
-        if key.node_key().is_none() != kind.is_rsa() {
+        if key.is_rsa() != kind.is_rsa() {
             let path = directory.join(format!("{}.key", kind.role()));
             return Err(AuthorityError::Key {
                 path,
@@ -152,6 +152,10 @@ impl Authority {
         &self.issuer
     }
 
+    pub(super) fn into_issuer(self) -> Issuer {
+        self.issuer
+    }
+
     /// The RSA authority for the channel port, made when first asked for and then kept in `channel/`.
     ///
     /// # Errors
@@ -195,7 +199,7 @@ pub fn request(kind: Kind, name: &str, directory: &Path) -> Result<CertificateRe
 }
 
 /// Nothing outlives who vouches for it.
-fn capped(issuer: &Issuer, validity: Validity) -> Result<Validity, AuthorityError> {
+pub(super) fn capped(issuer: &Issuer, validity: Validity) -> Result<Validity, AuthorityError> {
     let own = issuer.certificate();
     let last = issuer.chain().iter().map(|one| one.not_after().as_secs()).min();
     let last = last.unwrap_or_else(|| own.not_after().as_secs());
@@ -206,7 +210,7 @@ fn capped(issuer: &Issuer, validity: Validity) -> Result<Validity, AuthorityErro
     Ok(Validity { not_after: instant::at(validity.not_after.as_secs().min(last)), ..validity })
 }
 
-fn write_issuer(directory: &Path, base: &str, issuer: &Issuer) -> Result<(), AuthorityError> {
+pub(super) fn write_issuer(directory: &Path, base: &str, issuer: &Issuer) -> Result<(), AuthorityError> {
     keep_key(&directory.join(format!("{base}.key")), issuer.key())?;
     Draft::public(&directory.join(format!("{base}.crt")), &issuer.certificate().to_pem())?.create()
 }
@@ -216,10 +220,11 @@ pub(super) fn channel_directory(directory: &Path) -> PathBuf {
     directory.join("channel")
 }
 
-fn open_issuer(directory: &Path, base: &str, above: &[Certificate]) -> Result<Issuer, AuthorityError> {
+pub(super) fn open_issuer(directory: &Path, base: &str, above: &[Certificate]) -> Result<Issuer, AuthorityError> {
     let (key_path, path) = (directory.join(format!("{base}.key")), directory.join(format!("{base}.crt")));
     let key = read_key(&key_path)?;
-    let certificate = read_certificates(&path)?.swap_remove(0);
+    let mut bundle = read_certificates(&path)?;
+    let certificate = bundle.remove(0);
     if certificate.public_key().as_ref() != key.spki_der()? {
         return Err(AuthorityError::Mismatch { key: key_path, cert: path });
     }
@@ -234,7 +239,14 @@ fn open_issuer(directory: &Path, base: &str, above: &[Certificate]) -> Result<Is
             authority: above[0].subject(),
         });
     }
-    Ok(Issuer::from_parts(key, std::iter::once(certificate).chain(issuer).collect()))
+    let vouching =
+        bundle.into_iter().filter(|one| issuer.as_ref().is_some_and(|issuer| vouches(one, issuer))).collect();
+    Ok(Issuer::from_parts(key, std::iter::once(certificate).chain(issuer).collect()).vouched_by(vouching))
+}
+
+/// Whether it is another authority's certificate for a root's key, as there is one while a root is rotated.
+fn vouches(one: &Certificate, root: &Certificate) -> bool {
+    one.public_key() == root.public_key() && one.subject_name().is(root.subject_name()) && !one.is_signed_by(one)
 }
 
 fn refuse_existing(path: &Path) -> Result<(), AuthorityError> {

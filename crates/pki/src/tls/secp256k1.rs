@@ -66,7 +66,12 @@ impl Signer for Secp256k1SigningKey {
 
 /// The DER of an ECDSA signature over the SHA-256 of `message`.
 pub(crate) fn sign(key: &NodeKey, message: &[u8]) -> Vec<u8> {
-    ecdsa::Signature::from_compact(key.sign(message).as_bytes())
+    signature_der(&key.sign(message))
+}
+
+/// A signature in DER.
+pub(crate) fn signature_der(signature: &nuncio_identity::Signature) -> Vec<u8> {
+    ecdsa::Signature::from_compact(signature.as_bytes())
         .expect("a signature just made is in range")
         .serialize_der()
         .to_vec()

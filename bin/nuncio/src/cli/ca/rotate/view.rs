@@ -1,0 +1,71 @@
+//! The network as a running node sees it, or as it was written down where the authority has no network.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use nuncio_admin::api::NodeCertificate;
+use nuncio_pki::{Certificate, authority::Seen};
+
+use crate::{cli::node::NodeArguments, failure::Failure};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct View {
+    /// What `nuncio certs --json` printed on a node, for a machine without network
+    #[arg(long, value_name = "FILE")]
+    seen: Option<PathBuf>,
+    #[command(flatten)]
+    node: NodeArguments,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct MaybeView {
+    /// Look at no network: the directories at hand are all there is
+    #[arg(long, conflicts_with = "seen")]
+    offline: bool,
+    #[command(flatten)]
+    view: View,
+}
+
+impl MaybeView {
+    pub(super) async fn look(&self) -> Result<Vec<Seen>, Failure> {
+        if self.offline { Ok(Vec::new()) } else { self.view.look().await }
+    }
+}
+
+impl View {
+    pub(super) async fn look(&self) -> Result<Vec<Seen>, Failure> {
+        let nodes = match &self.seen {
+            Some(file) => read(file)?,
+            None => self.node.connect()?.certificates().await?,
+        };
+        nodes.into_iter().map(seen).collect()
+    }
+}
+
+fn read(file: &Path) -> Result<Vec<NodeCertificate>, Failure> {
+    let text = fs::read_to_string(file).map_err(|error| Failure::file("cannot read", file, &error))?;
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    lines
+        .map(|(index, line)| {
+            serde_json::from_str(line).map_err(|error| {
+                let place = format_args!("{} line {}: {error}", file.display(), index + 1).to_string();
+                Failure::configuration("seen", place).hint("nuncio certs --json on a node of the network writes it")
+            })
+        })
+        .collect()
+}
+
+/// A chain proves itself; that it is this node's is compared.
+fn seen(node: NodeCertificate) -> Result<Seen, Failure> {
+    let refuse = |reason: String| {
+        Failure::configuration("seen", format_args!("the certificates of node {}: {reason}", node.node_id))
+            .hint("the node that was asked must be of this release or a later one")
+    };
+    let chain = Certificate::from_pem_bundle(node.chain.concat()).map_err(|error| refuse(error.to_string()))?;
+    if chain[0].node_id().map(|id| id.to_string()).as_deref() != Some(node.node_id.as_str()) {
+        return Err(refuse("they are another node's".into()));
+    }
+    Ok(Seen { node_id: node.node_id, name: node.name, chain, reachable: node.reachable })
+}

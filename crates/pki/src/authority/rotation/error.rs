@@ -1,0 +1,165 @@
+use std::path::PathBuf;
+
+use super::{Seen, Step};
+use crate::{AuthorityError, DirectoryError};
+
+/// Why a step of a rotation was not taken. What was there is as it was, or as the step had left it when it was
+/// interrupted; the same step can be asked for again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RotationError {
+    /// The authority, or a file.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
+    /// Nothing was planned there.
+    #[error("{} is not being rotated", path.display())]
+    NotPlanned {
+        /// The authority's folder.
+        path: PathBuf,
+    },
+    /// A rotation is further than planned.
+    #[error("{} is being rotated already: it is {}", path.display(), step.as_str())]
+    Underway {
+        /// The authority's folder.
+        path: PathBuf,
+        /// How far it is.
+        step: Step,
+    },
+    /// Another process is at it.
+    #[error("another nuncio ca rotate works on {} at this moment", path.display())]
+    Busy {
+        /// The authority's folder.
+        path: PathBuf,
+    },
+    /// The state file cannot be read, or is not what this tool wrote.
+    #[error("{} is not as this tool wrote it: {reason}", path.display())]
+    Altered {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A folder cannot be used.
+    #[error("a folder of the rotation cannot be used: {reason}")]
+    Folder {
+        /// Why.
+        reason: String,
+    },
+    /// Steps come in their order.
+    #[error("the rotation is {}, so {wanted} is not its next step", step.as_str())]
+    OutOfOrder {
+        /// How far it is.
+        step: Step,
+        /// What was asked for.
+        wanted: &'static str,
+    },
+    /// An agency's successor needs the root.
+    #[error("{agency} is an agency: the root must certify the key of its successor")]
+    RootNeeded {
+        /// Whose.
+        agency: String,
+    },
+    /// The root in the folder given is not the agency's.
+    #[error("{root} is not the root that {agency} trusts")]
+    OtherRoot {
+        /// The one given.
+        root: String,
+        /// The agency.
+        agency: String,
+    },
+    /// Something that the old authority issued was not issued anew.
+    #[error("the certificate of {subject} in {} was not issued anew", path.display())]
+    NotIssued {
+        /// Whose.
+        subject: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A certificate issued anew does not hold; nothing was overwritten.
+    #[error("the new certificates for {} would not hold, so it was not changed: {reason}", path.display())]
+    Unsound {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A file at hand is not switched.
+    #[error("{} still holds the old certificates", path.display())]
+    NotSwitched {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Nobody looked at the network.
+    #[error("no node of this authority is seen, so nothing says that the old one can go")]
+    NothingSeen,
+    /// Nodes that would be cut off.
+    #[error("{}", still_old(old, unseen))]
+    TooEarly {
+        /// They show certificates of the old authority.
+        old: Vec<Seen>,
+        /// They were seen before and are not now: ID and name.
+        unseen: Vec<(String, String)>,
+    },
+}
+
+/// Most nodes named in one sentence.
+const NAMED: usize = 8;
+
+fn still_old(old: &[Seen], unseen: &[(String, String)]) -> String {
+    let names = |nodes: Vec<String>| {
+        let more = nodes.len().saturating_sub(NAMED);
+        let shown = nodes[..nodes.len() - more].join(", ");
+        if more > 0 { format!("{shown} and {more} more") } else { shown }
+    };
+    let name = |node: &str, name: &str| format!("{name} ({})", node.get(..8).unwrap_or(node));
+    let mut parts = Vec::new();
+    if !old.is_empty() {
+        let list = names(old.iter().map(|seen| name(&seen.node_id, &seen.name)).collect());
+        parts.push(format!("certificates of the old authority are still shown by {list}"));
+    }
+    if !unseen.is_empty() {
+        let list = names(unseen.iter().map(|(node, called)| name(node, called)).collect());
+        parts.push(format!("nobody sees now, though once they were there: {list}"));
+    }
+    format!("it is too early: {}", parts.join("; "))
+}
+
+impl RotationError {
+    /// What mends it.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Authority(error) => return error.hint(),
+            Self::NotPlanned { path } => format!("nuncio ca rotate plan --ca {}", path.display()),
+            Self::Underway { path, .. } => format!("nuncio ca rotate status --ca {} says what is next", path.display()),
+            Self::Busy { .. } => "wait until it has ended; nothing is lost".into(),
+            Self::Altered { path, .. } => format!(
+                "put it back from your backup, or move {} away and begin with plan: no certificate is lost by that",
+                path.parent().unwrap_or(path).display()
+            ),
+            Self::Folder { .. } => "name folders that exist with --at".into(),
+            Self::OutOfOrder { step, .. } => match step {
+                Step::Planned => "nuncio ca rotate prepare".into(),
+                Step::Prepared => "nuncio ca rotate issue".into(),
+                Step::Issued => "nuncio ca rotate switch".into(),
+                Step::Switched | Step::Retired => "nuncio ca rotate retire".into(),
+            },
+            Self::RootNeeded { .. } => "name the root's folder with --root".into(),
+            Self::OtherRoot { .. } => "name the folder of the root that stands in the agency's ca.crt".into(),
+            Self::NotIssued { .. } => "nuncio ca rotate issue again".into(),
+            Self::Unsound { path, .. } => format!("nuncio cert inspect {}", path.display()),
+            Self::NotSwitched { .. } => "nuncio ca rotate switch again".into(),
+            Self::NothingSeen => "ask a node of the network, with --config or --admin, or give --seen FILE".into(),
+            Self::TooEarly { .. } => {
+                "hand these nodes their files from rotation/issued; a node that will not come back is \
+                 given up with --without NODEID"
+                    .into()
+            }
+        })
+    }
+}
+
+impl From<DirectoryError> for RotationError {
+    fn from(error: DirectoryError) -> Self {
+        Self::Authority(error.into())
+    }
+}

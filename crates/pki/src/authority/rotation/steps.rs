@@ -1,0 +1,340 @@
+//! The steps themselves.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use rustls_pki_types::UnixTime;
+
+use super::{
+    Done, Rank, Rotation, RotationError, Seen, Step, Successor,
+    files::{AtHand, Found, certificates, find, replace},
+    succession::Succession,
+};
+use crate::{
+    Certificate,
+    authority::{
+        Authority, AuthorityError, Issuer, PrivateKey, Validity,
+        draft::Draft,
+        layout::{bundle, create_directory, key_without_certificate, pem_like, read_key},
+        revoking::{beside, lock},
+        store::write_issuer,
+    },
+    directory::read_certificates,
+    file,
+};
+
+impl Rotation {
+    /// Makes the new authority: a root with a certificate for its key by the old one, or an agency by the root.
+    ///
+    /// # Errors
+    /// When an agency's root is missing or another one, or a file cannot be written.
+    pub fn prepare(&mut self, root: Option<&Authority>) -> Result<&Certificate, RotationError> {
+        if self.new.is_none() {
+            let place = self.folder().join("new");
+            create_directory(&place)?;
+            let base = self.state.rank.base();
+            let key =
+                key_without_certificate(&place, base, || like(self.old.key(), &place.join(format!("{base}.key"))));
+            self.new = Some(match self.state.rank {
+                Rank::Root => self.new_root(&place, key)?,
+                Rank::Agency => self.new_agency(&place, key?, root)?,
+            });
+        }
+        self.advance(Step::Prepared)?;
+        Ok(self.require(Step::Prepared, "prepare")?.issuer.certificate())
+    }
+
+    /// Issues anew what the old authority issued: of the files at hand, and of what nodes show. Keys, names and purposes stay,
+    /// and so do lifetimes. What has ended or is revoked is left out. For each node and agency `issued/` gets a file to hand
+    /// out.
+    ///
+    /// # Errors
+    /// When it is not prepared, or a file cannot be written.
+    pub fn issue(&mut self, seen: &[Seen]) -> Result<Done, RotationError> {
+        self.note(seen)?;
+        let new = self.require(Step::Prepared, "issue")?;
+        let mut succession = self.succession(new)?;
+        let files = certificates(&self.state.folders, &self.directory);
+        let at_hand = files.iter().filter_map(|path| read_certificates(path).ok());
+        let bundles: Vec<_> = at_hand.chain(seen.iter().map(|seen| seen.chain.clone())).collect();
+        let (now, mut done) = (UnixTime::now(), Done::default());
+        let bundles: Vec<_> = bundles
+            .into_iter()
+            .filter(|bundle| !bundle.is_empty() && !succession.is_trust(bundle) && succession.concerns(bundle))
+            .collect();
+        let mut kept = Vec::new();
+        for bundle in bundles {
+            match succession.over(&bundle, now) {
+                Some(reason) => done.left_out.push(reason),
+                None => kept.push(bundle),
+            }
+        }
+        create_directory(&self.issued())?;
+        for bundle in kept {
+            let originals: Vec<_> = succession.by_old(&bundle).cloned().collect();
+            for original in originals {
+                succession.issue(&original, now)?;
+            }
+            done.written.extend(self.hand_out(&bundle, &succession, now)?);
+        }
+        done.left_out.sort();
+        done.left_out.dedup();
+        self.advance(Step::Issued)?;
+        Ok(done)
+    }
+
+    /// Puts the new authority to use: files at hand trust both and show the new certificates, and the authority's folder
+    /// becomes the new one's.
+    ///
+    /// # Errors
+    /// When something at hand was not issued anew, or a file cannot be written.
+    pub fn switch(&mut self) -> Result<Done, RotationError> {
+        let new = self.require(Step::Issued, "switch")?;
+        let succession = self.succession(new)?;
+        let AtHand { trust, chains } = find(&self.state.folders, &self.directory, &succession);
+        let (now, mut done) = (UnixTime::now(), Done::default());
+        let mut changes = Vec::new();
+        for Found { path, content } in chains {
+            match after(&path, &content, &succession, now)? {
+                After::Changed(next) => changes.push((path, next)),
+                After::Same => {}
+                After::Over(reason) => done.left_out.push(format!("{}: {reason}", path.display())),
+            }
+        }
+        // Whom to trust comes first, so that nobody meets what he does not trust yet.
+        for Found { path, content } in trust {
+            let both = succession.both(&content);
+            if both != content {
+                replace(&path, &both, |_| Ok(()))?;
+                done.written.push(path);
+            }
+        }
+        for (path, next) in changes {
+            replace(&path, &next, |written| succession.refuse_unsound(&path, written, now))?;
+            done.written.push(path);
+        }
+        self.take_over(new)?;
+        self.advance(Step::Switched)?;
+        Ok(done)
+    }
+
+    /// Ends the trust in the old authority in the files at hand, and with the root's folder revokes an old agency. `seen` is
+    /// the whole network; `given_up` are the IDs of nodes that may be cut off.
+    ///
+    /// # Errors
+    /// While a node shows the old one or is missed, or a file at hand is not switched.
+    pub fn retire(
+        mut self,
+        seen: &[Seen],
+        given_up: &BTreeSet<String>,
+        root: Option<&Authority>,
+    ) -> Result<Done, RotationError> {
+        if self.state.step < Step::Retired {
+            self.note(seen)?;
+            let new = self.require(Step::Switched, "retire")?;
+            self.refuse_early(seen, given_up)?;
+            let succession = self.succession(new)?;
+            let found = find(&self.state.folders, &self.directory, &succession);
+            refuse_unswitched(&found, &succession)?;
+            if let Some(root) = root.filter(|_| self.state.rank == Rank::Agency) {
+                root.revoke(self.old.certificate())?;
+            }
+            let done = end_trust(found.trust, &succession)?;
+            self.advance(Step::Retired)?;
+            self.put_away()?;
+            return Ok(done);
+        }
+        self.put_away()?;
+        Ok(Done::default())
+    }
+
+    /// Keeps a new key, under the old one's passphrase if that has one.
+    fn keep(&self, key: &PrivateKey, place: &Path) -> Result<(), RotationError> {
+        let name = format!("{}.key", self.state.rank.base());
+        if !place.join(&name).exists() {
+            Draft::private(&place.join(&name), &pem_like(key, &self.directory.join(&name))?)?.create()?;
+        }
+        Ok(())
+    }
+
+    fn new_root(&self, place: &Path, key: Result<PrivateKey, AuthorityError>) -> Result<Successor, RotationError> {
+        let issuer = match key {
+            // Only the cross-certificate was missing.
+            Err(AuthorityError::Exists { .. }) => super::open_rank(place, "ca")?,
+            key => {
+                let name = self.state.name.as_deref().unwrap_or("chain");
+                let key = key?;
+                self.keep(&key, place)?;
+                let issuer = Issuer::self_signed(name, key, Validity::days(self.state.days), false)?;
+                write_issuer(place, "ca", &issuer)?;
+                issuer
+            }
+        };
+        let cross = self.old.vouch_for_root(issuer.certificate())?;
+        Draft::public(&self.folder().join("cross.crt"), &cross.to_pem())?.replace()?;
+        Ok(Successor { issuer, cross: Some(cross) })
+    }
+
+    fn new_agency(&self, place: &Path, key: PrivateKey, root: Option<&Authority>) -> Result<Successor, RotationError> {
+        let agency = self.old.certificate();
+        let root = root.ok_or_else(|| RotationError::RootNeeded { agency: agency.subject() })?;
+        let trusted = read_certificates(&self.directory.join("ca.crt"))?;
+        if !trusted.contains(root.certificate()) {
+            let (root, agency) = (root.certificate().subject(), agency.subject());
+            return Err(RotationError::OtherRoot { root, agency });
+        }
+        self.keep(&key, place)?;
+        let issuer = root.issuer().successor_of(agency, key, Validity::days(self.state.days))?;
+        Draft::public(&place.join("ca.crt"), &bundle(&trusted))?.replace()?;
+        write_issuer(place, "agency", &issuer)?;
+        Ok(Successor { issuer, cross: None })
+    }
+
+    /// Writes the file for whom a bundle is, unless it is there.
+    fn hand_out(
+        &self,
+        bundle_now: &[Certificate],
+        succession: &Succession<'_>,
+        now: UnixTime,
+    ) -> Result<Option<PathBuf>, RotationError> {
+        let path = self.issued().join(file_name(&bundle_now[0]));
+        let replaced = succession.replaced(bundle_now).map_err(|missing| not_issued(&missing, &path))?;
+        let Some(next) = replaced else { return Ok(None) };
+        if path.exists() && read_certificates(&path).is_ok_and(|held| held == next) {
+            return Ok(None);
+        }
+        replace(&path, &next, |written| succession.refuse_unsound(&path, written, now))?;
+        Ok(Some(path))
+    }
+
+    /// Keeps the old key and certificate in `former/` and puts the new ones into their place. Interrupted between key and
+    /// certificate, the folder opens for nobody but this.
+    fn take_over(&self, new: &Successor) -> Result<(), RotationError> {
+        let (base, former) = (self.state.rank.base(), self.former());
+        let _turn = lock(&beside(&self.directory.join("ca.crl"), ".lock"))?;
+        create_directory(&former)?;
+        let (key, certificate) = (format!("{base}.key"), format!("{base}.crt"));
+        if !former.join(&key).exists() {
+            // As it is, under its passphrase if it has one.
+            copy_key(&self.directory.join(&key), |to| Draft::private(&former.join(&key), to)?.create())?;
+        }
+        let own = self.old.certificate().to_pem();
+        let mut copies = vec![(format!("{base}.crt"), own)];
+        for name in ["ca.crt", "ca.crl", "ca.crl.number"] {
+            if self.directory.join(name).exists() && !(base == "ca" && name == "ca.crt") {
+                let path = self.directory.join(name);
+                let text = String::from_utf8(file::read_lists(&path).map_err(AuthorityError::from)?)
+                    .map_err(|_| not_pem(&path))?;
+                copies.push((name.to_owned(), text));
+            }
+        }
+        for (name, text) in copies {
+            if !former.join(&name).exists() {
+                Draft::public(&former.join(&name), &text)?.create()?;
+            }
+        }
+        let place = self.directory.join(&key);
+        if read_key(&place)?.spki_der()? != new.issuer.key().spki_der()? {
+            // The numbers of lists go with the key that signed them.
+            let numbers = self.directory.join("ca.crl.number");
+            if numbers.exists() {
+                fs::remove_file(&numbers).map_err(|source| AuthorityError::Write { path: numbers, source })?;
+            }
+            copy_key(&self.folder().join("new").join(&key), |to| Draft::private(&place, to)?.replace())?;
+        }
+        let place = self.directory.join(&certificate);
+        let wanted = new.issuer.certificate();
+        if read_certificates(&place)?.first() != Some(wanted) {
+            replace(&place, std::slice::from_ref(wanted), |_| Ok(()))?;
+        }
+        Ok(())
+    }
+
+    /// The rotation's folder goes to the old authority's; another can be planned.
+    fn put_away(&self) -> Result<(), RotationError> {
+        let place = self.former().join("rotation");
+        fs::rename(self.folder(), &place).map_err(|source| AuthorityError::Write { path: place, source }.into())
+    }
+}
+
+/// What becomes of a file at hand.
+enum After {
+    Changed(Vec<Certificate>),
+    Same,
+    Over(String),
+}
+
+fn after(
+    path: &Path,
+    content: &[Certificate],
+    succession: &Succession<'_>,
+    now: UnixTime,
+) -> Result<After, RotationError> {
+    if let Some(reason) = succession.over(content, now) {
+        return Ok(After::Over(reason));
+    }
+    Ok(match succession.replaced(content).map_err(|missing| not_issued(&missing, path))? {
+        Some(next) if next != content => After::Changed(next),
+        _ => After::Same,
+    })
+}
+
+fn refuse_unswitched(found: &AtHand, succession: &Succession<'_>) -> Result<(), RotationError> {
+    let now = UnixTime::now();
+    for Found { path, content } in &found.chains {
+        if matches!(after(path, content, succession, now)?, After::Changed(_)) {
+            return Err(RotationError::NotSwitched { path: path.clone() });
+        }
+    }
+    match found.trust.iter().find(|Found { content, .. }| succession.both(content) != *content) {
+        Some(Found { path, .. }) => Err(RotationError::NotSwitched { path: path.clone() }),
+        None => Ok(()),
+    }
+}
+
+fn end_trust(trust: Vec<Found>, succession: &Succession<'_>) -> Result<Done, RotationError> {
+    let mut done = Done::default();
+    for Found { path, mut content } in trust {
+        content.retain(|one| !succession.is_old(one));
+        replace(&path, &content, |_| Ok(()))?;
+        done.written.push(path);
+    }
+    Ok(done)
+}
+
+fn copy_key(from: &Path, write: impl FnOnce(&str) -> Result<(), AuthorityError>) -> Result<(), AuthorityError> {
+    let content = file::read_private(from)?;
+    write(str::from_utf8(&content).map_err(|_| not_pem(from))?)
+}
+
+fn not_pem(path: &Path) -> AuthorityError {
+    AuthorityError::Key { path: path.into(), reason: "it is not PEM".into() }
+}
+
+fn not_issued(missing: &Certificate, path: &Path) -> RotationError {
+    RotationError::NotIssued { subject: missing.subject(), path: path.into() }
+}
+
+/// A new key of the same kind. What was in a token is not followed by a key in a file.
+fn like(key: &PrivateKey, place: &Path) -> Result<PrivateKey, AuthorityError> {
+    match key {
+        PrivateKey::Secp256k1(_) => Ok(PrivateKey::secp256k1()),
+        PrivateKey::Rsa(_) => PrivateKey::rsa(),
+        PrivateKey::Token(_) => Err(AuthorityError::Key {
+            path: place.into(),
+            reason: "the old key is in a PKCS#11 token: make the new one there too and write its URI to this file"
+                .into(),
+        }),
+    }
+}
+
+/// Somebody else chose the name; the key makes it unique.
+fn file_name(certificate: &Certificate) -> String {
+    let name = certificate.common_name().unwrap_or_default();
+    let safe = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '_' };
+    let name: String = name.chars().take(64).map(safe).collect();
+    format!("{name}-{}.crt", &hex::encode(certificate.key_id())[..12])
+}

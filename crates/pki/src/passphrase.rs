@@ -1,0 +1,93 @@
+//! The passphrase of an encrypted key: from a file, from the environment, or from whoever sits at the terminal.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    io::{self, IsTerminal},
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use zeroize::Zeroizing;
+
+use crate::{KeyError, file};
+
+/// Names the file whose first line is the passphrase; nobody else may be able to read it.
+pub const PASSPHRASE_FILE: &str = "NUNCIO_KEY_PASSPHRASE_FILE";
+
+/// Is the passphrase itself.
+pub const PASSPHRASE: &str = "NUNCIO_KEY_PASSPHRASE";
+
+/// How often somebody at the terminal is asked.
+const ATTEMPTS: usize = 3;
+
+type Passphrase = Zeroizing<String>;
+
+/// What was typed and was right: a node that reads its files again asks nobody. Bound: the key files of one process.
+static TYPED: Mutex<BTreeMap<PathBuf, Passphrase>> = Mutex::new(BTreeMap::new());
+
+/// Opens the key of a file, with its passphrase if it is under one.
+pub(crate) fn unlock_if<T>(
+    is_sealed: bool,
+    key: &Path,
+    open: impl Fn(Option<&str>) -> Result<T, KeyError>,
+) -> Result<T, KeyError> {
+    if !is_sealed { open(None) } else { unlock(key, |passphrase| open(Some(passphrase))) }
+}
+
+fn unlock<T>(key: &Path, open: impl Fn(&str) -> Result<T, KeyError>) -> Result<T, KeyError> {
+    if let Some(passphrase) = given()? {
+        return open(&passphrase);
+    }
+    // Keys of one authority often share a passphrase.
+    if let Some(opened) = typed().values().find_map(|passphrase| open(passphrase).ok()) {
+        return Ok(opened);
+    }
+    let mut attempts = (1..=ATTEMPTS).rev();
+    loop {
+        let left = attempts.next();
+        let passphrase = ask(key)?;
+        match open(&passphrase) {
+            Err(KeyError::WrongPassphrase) if left > Some(1) => {}
+            Err(error) => return Err(error),
+            Ok(opened) => {
+                typed().insert(key.into(), passphrase);
+                return Ok(opened);
+            }
+        }
+    }
+}
+
+/// The passphrase that opened the key of a file: that of its successor.
+pub(crate) fn again(key: &Path) -> Result<Passphrase, KeyError> {
+    let known = given()?.or_else(|| typed().get(key).cloned());
+    known.map_or_else(|| ask(key), Ok)
+}
+
+fn typed() -> MutexGuard<'static, BTreeMap<PathBuf, Passphrase>> {
+    TYPED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the file or the environment says.
+fn given() -> Result<Option<Passphrase>, KeyError> {
+    if let Some(path) = env::var_os(PASSPHRASE_FILE).filter(|path| !path.is_empty()) {
+        let content = file::read_private(Path::new(&path)).map_err(|error| {
+            let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+            KeyError::NoPassphrase { reason: format!("{PASSPHRASE_FILE}: {error}{source}") }
+        })?;
+        let text = str::from_utf8(&content).map_err(|_| KeyError::NoPassphrase {
+            reason: format!("{PASSPHRASE_FILE} names a file that is no UTF-8"),
+        })?;
+        return Ok(Some(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned())));
+    }
+    Ok(env::var(PASSPHRASE).ok().filter(|text| !text.is_empty()).map(Zeroizing::new))
+}
+
+fn ask(key: &Path) -> Result<Passphrase, KeyError> {
+    if !io::stdin().is_terminal() {
+        let reason = format!("neither {PASSPHRASE_FILE} nor {PASSPHRASE} is set, and there is no terminal to ask at");
+        return Err(KeyError::NoPassphrase { reason });
+    }
+    let typed = rpassword::prompt_password(format!("passphrase of {}: ", key.display()));
+    typed.map(Zeroizing::new).map_err(|error| KeyError::NoPassphrase { reason: error.to_string() })
+}

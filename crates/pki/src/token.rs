@@ -1,0 +1,237 @@
+//! Keys in a PKCS#11 token, a hardware module or SoftHSM: they sign there and never leave it.
+
+mod uri;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use cryptoki::{
+    context::{CInitializeArgs, CInitializeFlags, Pkcs11},
+    error::{Error, RvError},
+    mechanism::Mechanism,
+    object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle},
+    session::{Session, SessionState, UserType},
+    slot::Slot,
+    types::AuthPin,
+};
+use nuncio_identity::{NodeId, Signature};
+use rustls::{
+    SignatureAlgorithm, SignatureScheme,
+    sign::{Signer, SigningKey},
+};
+use rustls_pki_types::SubjectPublicKeyInfoDer;
+use secp256k1::ecdsa;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::{KeyError, file, passphrase, tls};
+use uri::Uri;
+pub(crate) use uri::is_uri;
+
+/// secp256k1 as an object identifier, DER.
+const SECP256K1: [u8; 7] = [0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a];
+
+/// Every module that this process has loaded: each is initialized once. Bound: those that its key files name.
+static MODULES: Mutex<BTreeMap<PathBuf, Pkcs11>> = Mutex::new(BTreeMap::new());
+
+/// A secp256k1 key in a token.
+#[derive(Clone)]
+pub struct TokenKey(Arc<Inner>);
+
+struct Inner {
+    uri: Uri,
+    file: PathBuf,
+    node: NodeId,
+    /// One signature at a time; opened again once when the token has forgotten it.
+    opened: Mutex<Opened>,
+}
+
+struct Opened {
+    session: Session,
+    key: ObjectHandle,
+}
+
+impl TokenKey {
+    /// Opens the key that a key file names. The PIN is the first line of the URI's `pin-source`, else what a passphrase
+    /// would be.
+    pub(crate) fn open(content: &[u8], file: &Path) -> Result<Self, KeyError> {
+        let uri = Uri::parse(content)?;
+        let opened = open(&uri, file)?;
+        let node = public_key(&opened)?;
+        let key = Self(Arc::new(Inner { uri, file: file.into(), node, opened: Mutex::new(opened) }));
+        // A token that signs by another key than it shows is found out before anything is issued.
+        key.sign(b"nuncio")?;
+        Ok(key)
+    }
+
+    /// The node ID that the key would have.
+    pub fn node_id(&self) -> NodeId {
+        self.0.node
+    }
+
+    /// ECDSA over the SHA-256 of `message`, with a low S.
+    ///
+    /// # Errors
+    /// When the token does not answer, or signs with another key.
+    pub fn sign(&self, message: &[u8]) -> Result<Signature, KeyError> {
+        let digest = Sha256::digest(message);
+        let mut opened = self.0.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let sign = |opened: &Opened| opened.session.sign(&Mechanism::Ecdsa, opened.key, &digest);
+        let made = match sign(&opened) {
+            Ok(made) => made,
+            Err(_) => {
+                *opened = open(&self.0.uri, &self.0.file)?;
+                sign(&opened).map_err(|error| failed("it does not sign", &error))?
+            }
+        };
+        let wrong = || KeyError::Token { reason: "the token's signature is not by the key that it shows".into() };
+        let mut signature = ecdsa::Signature::from_compact(&made).map_err(|_| wrong())?;
+        signature.normalize_s();
+        let signature = Signature::from_bytes(&signature.serialize_compact()).ok_or_else(wrong)?;
+        if self.0.node.verify(message, &signature) { Ok(signature) } else { Err(wrong()) }
+    }
+
+    /// The same in DER, as X.509 and TLS have it.
+    pub(crate) fn sign_der(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        Ok(tls::signature_der(&self.sign(message)?))
+    }
+}
+
+fn open(uri: &Uri, file: &Path) -> Result<Opened, KeyError> {
+    let module = module(&uri.module)?;
+    let slot = slot(&module, uri)?;
+    let session = module.open_ro_session(slot).map_err(|error| failed("no session", &error))?;
+    let info = session.get_session_info().map_err(|error| failed("no session", &error))?;
+    // All sessions of a process share one login.
+    if !matches!(info.session_state(), SessionState::RoUser | SessionState::RwUser) {
+        log_in(&session, uri, file)?;
+    }
+    let key = only(find(&session, uri, ObjectClass::PRIVATE_KEY)?, "private EC keys of that name")?;
+    Ok(Opened { session, key })
+}
+
+fn module(path: &Path) -> Result<Pkcs11, KeyError> {
+    let mut modules = MODULES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(module) = modules.get(path) {
+        return Ok(module.clone());
+    }
+    let named = |error| failed(&format!("{} cannot be loaded", path.display()), &error);
+    let module = Pkcs11::new(path).map_err(named)?;
+    match module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
+        Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => {}
+        Err(error) => return Err(named(error)),
+    }
+    modules.insert(path.into(), module.clone());
+    Ok(module)
+}
+
+fn slot(module: &Pkcs11, uri: &Uri) -> Result<Slot, KeyError> {
+    let slots = module.get_slots_with_initialized_token().map_err(|error| failed("no tokens", &error))?;
+    let fits = |slot: &Slot| {
+        module.get_token_info(*slot).is_ok_and(|info| {
+            uri.token.as_deref().is_none_or(|label| label == info.label().trim_end())
+                && uri.serial.as_deref().is_none_or(|serial| serial == info.serial_number().trim_end())
+        })
+    };
+    only(slots.into_iter().filter(fits).collect(), "tokens of that name")
+}
+
+/// Once and no more: a token locks itself after a few wrong PINs.
+fn log_in(session: &Session, uri: &Uri, file: &Path) -> Result<(), KeyError> {
+    let pin = match &uri.pin_source {
+        Some(source) => pin_in(source)?,
+        None => passphrase::again(file)?,
+    };
+    match session.login(UserType::User, Some(&AuthPin::from(pin.as_str()))) {
+        Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(()),
+        Err(Error::Pkcs11(RvError::PinIncorrect, _)) => Err(KeyError::Token { reason: "the PIN is wrong".into() }),
+        Err(error) => Err(failed("it lets nobody in", &error)),
+    }
+}
+
+fn pin_in(source: &Path) -> Result<Zeroizing<String>, KeyError> {
+    let content = file::read_private(source)
+        .map_err(|error| KeyError::NoPassphrase { reason: format!("pin-source: {error}") })?;
+    let text = str::from_utf8(&content)
+        .map_err(|_| KeyError::NoPassphrase { reason: format!("{} is no UTF-8", source.display()) })?;
+    Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
+}
+
+fn find(session: &Session, uri: &Uri, class: ObjectClass) -> Result<Vec<ObjectHandle>, KeyError> {
+    let mut wanted = vec![Attribute::Class(class), Attribute::KeyType(KeyType::EC)];
+    wanted.extend(uri.object.as_ref().map(|label| Attribute::Label(label.as_bytes().to_vec())));
+    wanted.extend(uri.id.clone().map(Attribute::Id));
+    session.find_objects(&wanted).map_err(|error| failed("it cannot be searched", &error))
+}
+
+/// Of the public key that has the private one's identifier.
+fn public_key(opened: &Opened) -> Result<NodeId, KeyError> {
+    let unreadable = |error| failed("the key's attributes cannot be read", &error);
+    let session = &opened.session;
+    let id = session.get_attributes(opened.key, &[AttributeType::Id]).map_err(unreadable)?;
+    let wanted = [vec![Attribute::Class(ObjectClass::PUBLIC_KEY), Attribute::KeyType(KeyType::EC)], id].concat();
+    let public =
+        only(session.find_objects(&wanted).map_err(unreadable)?, "public keys with the identifier of the private one")?;
+    let attributes = [AttributeType::EcParams, AttributeType::EcPoint];
+    let (mut curve, mut point) = (Vec::new(), Vec::new());
+    for attribute in session.get_attributes(public, &attributes).map_err(unreadable)? {
+        match attribute {
+            Attribute::EcParams(value) => curve = value,
+            Attribute::EcPoint(value) => point = value,
+            _ => {}
+        }
+    }
+    if curve != SECP256K1 {
+        return Err(KeyError::NotSecp256k1 { kind: "a key in a token, on another curve".into() });
+    }
+    // An OCTET STRING around the point, which some tokens leave out.
+    let bare = point.strip_prefix(&[0x04, 0x41]).filter(|bare| bare.len() == 65).unwrap_or(&point);
+    crate::certificate::node_of(bare)
+        .ok_or_else(|| KeyError::Token { reason: "its public key is no point of secp256k1".into() })
+}
+
+fn only<T>(mut found: Vec<T>, what: &str) -> Result<T, KeyError> {
+    match found.len() {
+        1 => Ok(found.swap_remove(0)),
+        count => Err(KeyError::Token { reason: format!("there are {count} {what}, and one is needed") }),
+    }
+}
+
+fn failed(what: &str, error: &Error) -> KeyError {
+    KeyError::Token { reason: format!("{what}: {error}") }
+}
+
+impl fmt::Debug for TokenKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TokenKey({})", self.0.node.short())
+    }
+}
+
+/// For the SDKs' port: as ecdsa_sha256 in TLS 1.2.
+impl SigningKey for TokenKey {
+    fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
+        offered.contains(&SignatureScheme::ECDSA_NISTP256_SHA256).then(|| Box::new(self.clone()) as Box<dyn Signer>)
+    }
+
+    fn public_key(&self) -> Option<SubjectPublicKeyInfoDer<'_>> {
+        Some(tls::spki_of(self.0.node).into())
+    }
+
+    fn algorithm(&self) -> SignatureAlgorithm {
+        SignatureAlgorithm::ECDSA
+    }
+}
+
+impl Signer for TokenKey {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rustls::Error> {
+        self.sign_der(message).map_err(|error| rustls::Error::General(error.to_string()))
+    }
+
+    fn scheme(&self) -> SignatureScheme {
+        SignatureScheme::ECDSA_NISTP256_SHA256
+    }
+}

@@ -1,0 +1,391 @@
+//! Authorities are replaced while their certificates are in use, whatever interrupts it and whoever disagrees.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use nuncio_pki::{
+    Certificate, Identity, IdentityPaths, Policy, RevocationFile,
+    authority::{Authority, Kind, Plan, Rotation, RotationError, Seen, Shown, Step, Validity},
+};
+use rustls_pki_types::UnixTime;
+
+#[path = "support/openssl.rs"]
+mod openssl;
+use openssl::{build_agency, build_leaf, build_root, openssl};
+
+/// A root, an agency, nodes and an SDK, each in a folder.
+struct Chain {
+    directory: tempfile::TempDir,
+}
+
+const NODES: [&str; 3] = ["node0", "node1", "node2"];
+
+impl Chain {
+    fn new() -> Self {
+        let chain = Self { directory: tempfile::tempdir().unwrap() };
+        let root = Authority::init(&chain.path("ca"), "chain", Validity::days(100)).unwrap();
+        let an_hour_ago = UnixTime::since_unix_epoch(Duration::from_secs(UnixTime::now().as_secs() - 3600));
+        let agency = root.agency("agencyA", &chain.path("agencyA"), Validity::days_from(an_hour_ago, 90)).unwrap();
+        for name in NODES {
+            agency.issue(Kind::Node, name, &chain.path(name), Validity::days(20)).unwrap();
+        }
+        agency.issue(Kind::Sdk, "sdk", &chain.path("sdk"), Validity::days(20)).unwrap();
+        agency.issue(Kind::SdkRsa, "rsa", &chain.path("rsa"), Validity::days(20)).unwrap();
+        chain
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> Vec<Certificate> {
+        read(&self.path(name))
+    }
+
+    fn identity(&self, node: &str) -> (Identity, Policy) {
+        Identity::load(&IdentityPaths::in_directory(self.path(node))).unwrap()
+    }
+
+    /// What the network sees.
+    fn seen(&self, nodes: &[&str]) -> Vec<Seen> {
+        nodes
+            .iter()
+            .map(|name| {
+                let (identity, _) = self.identity(name);
+                let chain = identity.chain.iter().map(|der| Certificate::from_der(der.clone()).unwrap()).collect();
+                Seen { node_id: identity.key.node_id().to_string(), name: (*name).into(), chain, reachable: true }
+            })
+            .collect()
+    }
+
+    fn plan(&self, authority: &str, folders: &[&str]) -> Rotation {
+        let folders = folders.iter().map(|name| self.path(name)).collect();
+        Rotation::plan(&self.path(authority), Plan { folders, ..Plan::default() }).unwrap()
+    }
+
+    fn open(&self, authority: &str) -> Rotation {
+        Rotation::open(&self.path(authority)).unwrap()
+    }
+
+    fn step(&self, step: Step) {
+        let mut rotation = self.open("ca");
+        match step {
+            Step::Prepared => drop(rotation.prepare(None).unwrap().clone()),
+            Step::Issued => drop(rotation.issue(&self.seen(&NODES)).unwrap()),
+            Step::Switched => drop(rotation.switch().unwrap()),
+            _ => drop(rotation.retire(&self.seen(&NODES), &BTreeSet::new(), None).unwrap()),
+        }
+    }
+
+    /// The folder with these files and no others.
+    fn restore(&self, files: &BTreeMap<&PathBuf, &Vec<u8>>) {
+        for entry in fs::read_dir(self.directory.path()).unwrap() {
+            fs::remove_dir_all(entry.unwrap().path()).unwrap();
+        }
+        for (path, content) in files {
+            let path = self.directory.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, content).unwrap();
+            if path.extension().is_some_and(|ending| ending == "key") {
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            }
+        }
+    }
+
+    /// Everything in the folder, and when it was written.
+    fn files(&self) -> BTreeMap<PathBuf, (std::time::SystemTime, Vec<u8>)> {
+        let mut found = BTreeMap::new();
+        let mut waiting = vec![self.directory.path().to_owned()];
+        while let Some(folder) = waiting.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    waiting.push(path);
+                } else {
+                    let written = fs::metadata(&path).unwrap().modified().unwrap();
+                    let content = fs::read(&path).unwrap();
+                    found.insert(path.strip_prefix(self.directory.path()).unwrap().to_owned(), (written, content));
+                }
+            }
+        }
+        found
+    }
+}
+
+fn read(path: &Path) -> Vec<Certificate> {
+    Certificate::from_pem_bundle(fs::read(path).unwrap()).unwrap()
+}
+
+fn accepts(trusted: &[Certificate], identity: &Identity) -> bool {
+    Policy::new(trusted.to_vec()).unwrap().judge(&identity.chain, UnixTime::now()).is_ok()
+}
+
+#[test]
+fn a_root_is_replaced_and_nobody_is_cut_off_on_the_way() {
+    let chain = Chain::new();
+    let old = chain.read("ca/ca.crt");
+    let ids = NODES.map(|name| chain.identity(name).0.key.node_id());
+    let rsa = fs::read(chain.path("rsa/sdk.crt")).unwrap();
+    let before = chain.identity("node0").0;
+    let all = ["agencyA", "node0", "node1", "node2", "sdk", "rsa"];
+    let mut rotation = chain.plan("ca", &all);
+    rotation.prepare(None).unwrap();
+    rotation.issue(&chain.seen(&NODES)).unwrap();
+    assert_eq!(chain.read("ca/ca.crt"), old, "nothing in use has changed");
+    assert!(NODES.iter().all(|name| chain.read(&format!("{name}/ca.crt")) == old));
+    rotation.switch().unwrap();
+    drop(rotation);
+
+    let new = chain.read("ca/ca.crt");
+    assert_eq!(new[0].common_name().as_deref(), Some("chain-2"));
+    for (name, id) in NODES.iter().zip(ids) {
+        let (identity, policy) = chain.identity(name);
+        assert_eq!(identity.key.node_id(), id);
+        assert_eq!(policy.anchors(), [old[0].clone(), new[0].clone()]);
+        for trusted in [&old, &new] {
+            assert!(accepts(trusted, &identity), "who trusts {} alone", trusted[0].subject());
+        }
+    }
+    // Peers that hold the old chain take the new one, though its leaf is the same, and never the reverse.
+    let policy = chain.identity("node0").1;
+    let judged = |identity: &Identity| policy.judge(&identity.chain, UnixTime::now()).unwrap();
+    let (older, newer) = (judged(&before), judged(&chain.identity("node0").0));
+    assert!(newer.is_newer_than(&older) && !older.is_newer_than(&newer));
+    fs::write(chain.path("old.crt"), old[0].to_pem()).unwrap();
+    for trusted in ["old.crt", "ca/ca.crt"] {
+        let verify = format!("verify -x509_strict -CAfile {trusted} -untrusted node0/node.crt node0/node.crt");
+        openssl(chain.directory.path(), &verify);
+    }
+    // What is issued from now on is accepted by both too.
+    let agency = Authority::open(&chain.path("agencyA")).unwrap();
+    agency.issue(Kind::Node, "late", &chain.path("late"), Validity::days(5)).unwrap();
+    for trusted in [&old, &new] {
+        assert!(accepts(trusted, &chain.identity("late").0));
+    }
+
+    let done = chain.open("ca").retire(&chain.seen(&NODES), &BTreeSet::new(), None).unwrap();
+    assert_eq!(done.written.len(), 5, "{done:?}");
+    for name in NODES {
+        assert_eq!(chain.read(&format!("{name}/ca.crt")), new);
+        assert!(accepts(&old, &chain.identity(name).0), "who was told nothing yet is not cut off");
+    }
+    assert_eq!(fs::read(chain.path("rsa/sdk.crt")).unwrap(), rsa, "another authority's");
+    assert!(matches!(Rotation::open(&chain.path("ca")), Err(RotationError::NotPlanned { .. })));
+    assert!(chain.path("ca").join("former").join(&hex::encode(old[0].key_id())[..16]).join("ca.key").exists());
+    chain.plan("ca", &["node0"]);
+}
+
+#[test]
+fn an_agency_is_replaced_under_its_name_and_the_old_one_revoked() {
+    let chain = Chain::new();
+    let agency = Authority::open(&chain.path("agencyA")).unwrap();
+    agency.issue(Kind::Node, "lost", &chain.path("lost"), Validity::days(20)).unwrap();
+    agency.revoke(&chain.read("lost/node.crt")[0]).unwrap();
+    let before = NODES.map(|name| chain.read(&format!("{name}/node.crt")));
+    let root = Authority::open(&chain.path("ca")).unwrap();
+    let mut rotation = chain.plan("agencyA", &["node0", "node1", "node2", "sdk", "lost"]);
+    assert!(matches!(rotation.prepare(None), Err(RotationError::RootNeeded { .. })));
+    let stranger = Authority::init(&chain.path("other"), "other", Validity::days(9)).unwrap();
+    assert!(matches!(rotation.prepare(Some(&stranger)), Err(RotationError::OtherRoot { .. })));
+    rotation.prepare(Some(&root)).unwrap();
+    let done = rotation.issue(&chain.seen(&NODES)).unwrap();
+    assert_eq!(done.left_out.len(), 1, "the revoked one: {done:?}");
+    let done = rotation.switch().unwrap();
+    assert!(done.left_out[0].contains("revoked"), "{done:?}");
+    for (name, old) in NODES.iter().zip(&before) {
+        let new = chain.read(&format!("{name}/node.crt"));
+        assert_eq!(new[0].public_key(), old[0].public_key());
+        assert_eq!(new[0].stated_roles(), old[0].stated_roles());
+        assert_ne!(new[1].public_key(), old[1].public_key());
+        assert_eq!(new[1].subject(), old[1].subject());
+        let life = |one: &Certificate| one.not_after().as_secs() - one.not_before().as_secs();
+        assert!(life(&new[0]).abs_diff(life(&old[0])) < 10, "as long as it was made for");
+        assert_eq!(chain.identity(name).0.certificate.agency, "agencyA");
+    }
+    let old = rotation.old().clone();
+    rotation.retire(&chain.seen(&NODES), &BTreeSet::new(), Some(&root)).unwrap();
+    let lists = RevocationFile::read(&chain.path("ca/ca.crl")).unwrap().lists;
+    assert!(lists[0].lists(&old));
+    let policy = Policy::new(chain.read("ca/ca.crt")).unwrap().with_crls(lists).unwrap();
+    assert!(policy.judge(&chain.identity("node0").0.chain, UnixTime::now()).is_ok());
+    assert!(policy.judge(&[before[0][0].der().clone(), before[0][1].der().clone()], UnixTime::now()).is_err());
+    // Both agencies have lists of their own.
+    let now = Authority::open(&chain.path("agencyA")).unwrap();
+    now.revoke(&chain.read("node2/node.crt")[0]).unwrap();
+    let former = Authority::open_issuer_of(&before[1][0], &chain.path("agencyA")).unwrap();
+    former.revoke(&before[1][0]).unwrap();
+}
+
+/// After each file that a step writes, it is interrupted and run again.
+#[test]
+fn a_step_that_was_interrupted_anywhere_is_run_again() {
+    let chain = Chain::new();
+    let root = Authority::open(&chain.path("ca")).unwrap();
+    // Lists and their numbers go with the key that signed them.
+    let spare = root.agency("spare", &chain.path("spare"), Validity::days(9)).unwrap();
+    root.revoke(spare.certificate()).unwrap();
+    chain.plan("ca", &["agencyA", "node0", "node1", "node2", "sdk"]);
+    let mut cuts = 0;
+    for step in [Step::Prepared, Step::Issued, Step::Switched, Step::Retired] {
+        let before = chain.files();
+        chain.step(step);
+        let after = chain.files();
+        let is_news = |path: &PathBuf, content: &Vec<u8>| before.get(path).is_none_or(|(_, old)| old != content);
+        let mut written: Vec<_> = after
+            .iter()
+            .filter(|(path, (_, content))| is_news(path, content))
+            // The last act of all is to move the rotation's folder away.
+            .filter(|(path, _)| step != Step::Retired || !path.starts_with("ca/former"))
+            .map(|(path, (time, content))| (*time, path.clone(), content.clone()))
+            .collect();
+        // The clock of files is coarse; of those of one moment, this is the order.
+        let place = |path: &Path| match path.to_str() {
+            Some("ca/ca.key") => 2,
+            Some("ca/ca.crt") => 3,
+            Some("ca/rotation/state.json") => 4,
+            _ => u8::from(path.extension().is_none_or(|ending| ending != "key")),
+        };
+        written.sort_by_key(|(time, path, _)| (*time, place(path), path.clone()));
+        for count in 0..written.len() {
+            cuts += 1;
+            let mut files: BTreeMap<_, _> = before.iter().map(|(path, (_, content))| (path, content)).collect();
+            // What goes away goes before the key that it belonged to.
+            if written[..count].iter().any(|(_, path, _)| path == Path::new("ca/ca.key")) {
+                files.retain(|path, _| after.contains_key(*path));
+            }
+            files.extend(written[..count].iter().map(|(_, path, content)| (path, content)));
+            chain.restore(&files);
+            chain.step(step);
+            NODES.iter().for_each(|name| drop(chain.identity(name)));
+            let (now, wanted) = (chain.files(), after.keys().collect::<Vec<_>>());
+            assert_eq!(now.keys().collect::<Vec<_>>(), wanted, "{step:?} after {count} files");
+        }
+    }
+    assert!(cuts > 20, "{cuts}");
+}
+
+#[test]
+fn nobody_retires_an_authority_too_early() {
+    let chain = Chain::new();
+    let others = Chain::new();
+    chain.plan("ca", &["agencyA", "node0"]);
+    let none = BTreeSet::new();
+    let retire = |seen: &[Seen], given_up: &BTreeSet<String>| chain.open("ca").retire(seen, given_up, None);
+    assert!(matches!(retire(&chain.seen(&NODES), &none), Err(RotationError::OutOfOrder { .. })));
+    chain.step(Step::Prepared);
+    chain.step(Step::Issued);
+    chain.step(Step::Switched);
+    let before = fs::read(chain.path("node0/ca.crt")).unwrap();
+    // node1 and node2 are not at hand, and one of them was once seen.
+    let seen = chain.seen(&NODES);
+    assert_eq!(chain.open("ca").shown_by(&seen[0].chain), Shown::New);
+    assert_eq!(chain.open("ca").shown_by(&others.seen(&["node0"])[0].chain), Shown::Other);
+    let error = retire(&seen[..2], &none).unwrap_err();
+    let RotationError::TooEarly { old, unseen } = &error else { panic!("{error}") };
+    assert_eq!(old.iter().map(|seen| seen.name.as_str()).collect::<Vec<_>>(), ["node1"]);
+    assert_eq!(unseen.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>(), ["node2"]);
+    assert!(error.to_string().contains("node1 (") && error.to_string().contains("node2 ("), "{error}");
+    assert!(matches!(retire(&[], &none), Err(RotationError::NothingSeen)));
+    assert!(matches!(retire(&others.seen(&NODES), &none), Err(RotationError::NothingSeen)));
+    assert_eq!(fs::read(chain.path("node0/ca.crt")).unwrap(), before);
+    // A file at hand that was put back counts as well.
+    let good = fs::read(chain.path("node0/node.crt")).unwrap();
+    let bundle = [chain.read("node0/node.crt")[0].to_pem(), chain.read("node1/node.crt")[1].to_pem()].concat();
+    fs::write(chain.path("node0/node.crt"), bundle).unwrap();
+    let late: BTreeSet<_> = seen[1..].iter().map(|seen| seen.node_id.clone()).collect();
+    assert!(matches!(retire(&seen, &late), Err(RotationError::NotSwitched { .. })));
+    fs::write(chain.path("node0/node.crt"), good).unwrap();
+    retire(&seen, &late).unwrap();
+}
+
+#[test]
+fn a_state_that_was_altered_is_refused_and_two_do_not_work_at_once() {
+    let chain = Chain::new();
+    let held = chain.plan("ca", &["node0"]);
+    assert!(matches!(Rotation::open(&chain.path("ca")), Err(RotationError::Busy { .. })));
+    drop(held);
+    let state = chain.path("ca/rotation/state.json");
+    let text = fs::read_to_string(&state).unwrap();
+    let key = hex::encode(chain.read("ca/ca.crt")[0].key_id());
+    for altered in [
+        text.replace("planned", "switched"),
+        text.replace("node0", "node1"),
+        text.replace(&key, &"0".repeat(64)),
+        text.replace(&key, "../../../etc"),
+        text.replace("\"nodes\": {}", "\"nodes\": {\"a\": \"b\"}"),
+        text.replace("\"days\"", "\"more\": 1, \"days\""),
+        text[..text.len() / 2].to_owned(),
+        String::new(),
+    ] {
+        assert_ne!(altered, text);
+        fs::write(&state, altered).unwrap();
+        assert!(matches!(Rotation::open(&chain.path("ca")), Err(RotationError::Altered { .. })));
+    }
+    fs::write(&state, &text).unwrap();
+    // A step that was left out by hand is no step.
+    let early = chain.open("ca").issue(&[]).unwrap_err();
+    assert!(matches!(early, RotationError::OutOfOrder { step: Step::Planned, .. }));
+    chain.step(Step::Prepared);
+    let again = Rotation::plan(&chain.path("ca"), Plan::default());
+    assert!(matches!(again, Err(RotationError::Underway { step: Step::Prepared, .. })));
+    // A state that is lost after the switch does not make the new root its own successor.
+    chain.step(Step::Issued);
+    chain.step(Step::Switched);
+    fs::remove_file(&state).unwrap();
+    drop(chain.plan("ca", &["node0"]));
+    assert!(matches!(Rotation::open(&chain.path("ca")), Err(RotationError::Altered { .. })));
+}
+
+#[test]
+fn what_build_chain_made_is_rotated_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    build_root(path);
+    build_agency(path);
+    build_leaf(path, "node", "node");
+    let node = path.join("conf");
+    fs::create_dir_all(&node).unwrap();
+    fs::create_dir_all(path.join("root")).unwrap();
+    fs::create_dir_all(path.join("agency")).unwrap();
+    let copies = [
+        ("ca.crt", "root"),
+        ("ca.key", "root"),
+        ("ca.crt", "agency"),
+        ("agency.crt", "agency"),
+        ("agency.key", "agency"),
+        ("ca.crt", "conf"),
+        ("node.crt", "conf"),
+        ("node.key", "conf"),
+    ];
+    for (name, folder) in copies {
+        fs::copy(path.join(name), path.join(folder).join(name)).unwrap();
+    }
+    let plan = Plan { folders: vec![path.join("agency"), path.join("conf")], ..Plan::default() };
+    let mut rotation = Rotation::plan(&path.join("root"), plan).unwrap();
+    rotation.prepare(None).unwrap();
+    rotation.issue(&[]).unwrap();
+    rotation.switch().unwrap();
+    let (identity, _) = Identity::load(&IdentityPaths::in_directory(&node)).unwrap();
+    for trusted in [read(&path.join("ca.crt")), read(&path.join("root/ca.crt"))] {
+        assert!(accepts(&trusted, &identity));
+    }
+    drop(rotation);
+    // Its agency too, under the new root.
+    let root = Authority::open(&path.join("root")).unwrap();
+    let plan = Plan { folders: vec![node.clone()], ..Plan::default() };
+    let mut rotation = Rotation::plan(&path.join("agency"), plan).unwrap();
+    rotation.prepare(Some(&root)).unwrap();
+    rotation.issue(&[]).unwrap();
+    rotation.switch().unwrap();
+    let (identity, _) = Identity::load(&IdentityPaths::in_directory(&node)).unwrap();
+    for trusted in [read(&path.join("ca.crt")), read(&path.join("root/ca.crt"))] {
+        assert!(accepts(&trusted, &identity));
+    }
+}
