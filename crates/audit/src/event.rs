@@ -128,10 +128,10 @@ events! {
         /// In which epoch it runs.
         epoch: u64,
     };
-    /// A newer revocation list was taken from the network.
+    /// A newer revocation list is in force.
     ListTaken = "list_taken", Member {
-        /// Who sent it.
-        peer: NodeIdText,
+        /// Who sent it; nobody, when it comes from a file of this node.
+        peer: Option<NodeIdText>,
         /// Its issuer, RFC 4514.
         issuer: Text,
         /// Its number or date.
@@ -190,6 +190,13 @@ events! {
         actor: Actor,
         /// Why.
         cause: Text,
+    };
+    /// Other authorities are trusted from now on.
+    AuthoritiesChanged = "authorities_changed", Operator {
+        /// Those that were not trusted before: subject and fingerprint.
+        added: Vec<Text>,
+        /// Those that are trusted no longer.
+        removed: Vec<Text>,
     };
     /// The node shows another certificate from now on.
     CertificateRenewed = "certificate_renewed", Operator {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::{Act, Actor, Event, NodeIdText, Outcome, Told, told::News};
+use crate::{Act, Actor, Event, NodeIdText, Outcome, Text, Told, told::News};
 
 /// Writes it, unless there were too many of its kind.
 pub(crate) fn write(event: &Event, told: &mut Told, now: Instant) {
@@ -20,6 +20,7 @@ pub(crate) fn write(event: &Event, told: &mut Told, now: Instant) {
         Event::SdkAdmitted { .. } | Event::SdkRefused { .. } | Event::SdkExpelled { .. } => of_sdk(event, left_out),
         Event::ConfigurationChanged { .. }
         | Event::ConfigurationRefused { .. }
+        | Event::AuthoritiesChanged { .. }
         | Event::CertificateEnding { .. }
         | Event::OperatorActed { .. }
         | Event::OperatorSent { .. }
@@ -38,6 +39,7 @@ fn news(event: &Event, told: &mut Told, now: Instant) -> Option<News> {
         Event::SdkRefused { address, cause, .. } => told.attempt(kind, host(address.as_str()), cause.as_str(), now),
         Event::ConfigurationChanged { .. }
         | Event::ConfigurationRefused { .. }
+        | Event::AuthoritiesChanged { .. }
         | Event::CertificateRenewed { .. }
         | Event::CertificateEnding { .. }
         | Event::Started { .. }
@@ -67,7 +69,7 @@ fn of_peer(event: &Event, left_out: Option<u64>) {
             tracing::warn!(node = short(node), reason = %cause, left_out, "expelled");
         }
         Event::NodeReadmitted { node } => {
-            tracing::info!(node = short(node), left_out, "let in again: it has another certificate");
+            tracing::info!(node = short(node), left_out, "let in again");
         }
         Event::NodeBanned { node, name, seconds, cause } => {
             tracing::warn!(peer = %node.0, %name, seconds, left_out, "banned a peer: {cause}");
@@ -79,7 +81,7 @@ fn of_peer(event: &Event, left_out: Option<u64>) {
             tracing::error!(node = short(node), %name, from = %address, epoch, left_out, "two hosts run with the key of one node: the first keeps its links; stop the second, or issue it a certificate of its own");
         }
         Event::ListTaken { peer, issuer, edition, revoked } => {
-            tracing::info!(peer = short(peer), %issuer, %edition, revoked, left_out, "took a newer revocation list");
+            tracing::info!(peer = peer.as_ref().map(short), %issuer, %edition, revoked, left_out, "took a newer revocation list");
         }
         Event::ListRefused { peer, cause } => {
             tracing::warn!(peer = short(peer), error = %cause, left_out, "refused a revocation list");
@@ -122,6 +124,9 @@ fn of_operator(event: &Event, left_out: Option<u64>) {
         Event::ConfigurationRefused { actor, cause } => {
             tracing::error!(%actor, "the configuration was not reloaded; the former one stays in force: {cause}");
         }
+        Event::AuthoritiesChanged { added, removed } => {
+            tracing::warn!(added = joined(added), removed = joined(removed), "other authorities are trusted from now on");
+        }
         Event::CertificateEnding { of, subject, warning } => tracing::warn!(kind = of, %subject, "{warning}"),
         Event::OperatorActed { actor, action, outcome } => acted(actor, action, outcome, left_out),
         Event::OperatorSent { actor, action, outcome } => {
@@ -142,6 +147,10 @@ fn acted(actor: &Actor, action: &Act, outcome: &Outcome, left_out: Option<u64>) 
         Outcome::Done => tracing::info!(%actor, left_out, "{action}"),
         Outcome::Failed { cause, .. } => tracing::info!(%actor, left_out, "not done: {action}: {cause}"),
     }
+}
+
+fn joined(texts: &[Text]) -> String {
+    texts.iter().map(Text::as_str).collect::<Vec<_>>().join("; ")
 }
 
 fn short(node: &NodeIdText) -> String {
