@@ -15,14 +15,15 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
 use nuncio_admin::{
-    Address, Client, ClientError, Counter, Lifetime, Operator,
+    Address, Client, ClientError, Counter, Lifetime, Operator, TokenFile,
     api::{
-        AccessEntry, Check, Encoding, ErrorCode, Failure, HeldList, Info, ListenOptions, Message, MessageKind, Reply,
+        AccessEntry, AuditStatus, Check, ConfigurationKey, Encoding, ErrorCode, Failure, HeldList, Info, ListenOptions, Message, MessageKind, Reply,
         Rule,
     },
     client::Messages,
     server,
 };
+use nuncio_audit::{Audit, Scope};
 use nuncio_identity::NodeId;
 use nuncio_node::NodeHandle;
 use nuncio_testkit::TestAuthority;
@@ -45,6 +46,7 @@ struct Notebook {
     access: Mutex<Vec<AccessEntry>>,
     filter: Mutex<String>,
     gateway_is_up: AtomicBool,
+    audit: Audit,
 }
 
 impl Operator for Notebook {
@@ -93,6 +95,18 @@ impl Operator for Notebook {
         }
         filter.clone_into(&mut self.filter.lock().unwrap());
         Ok(())
+    }
+
+    fn configuration(&self) -> Vec<ConfigurationKey> {
+        vec![]
+    }
+
+    fn audit(&self) -> &Audit {
+        &self.audit
+    }
+
+    fn audit_status(&self) -> AuditStatus {
+        AuditStatus { directory: None, written_to: None, failing: None, missed: self.audit.missed() }
     }
 
     fn counters(&self) -> Vec<Counter> {
@@ -148,15 +162,18 @@ impl Served {
             access: Mutex::default(),
             filter: Mutex::new("info".into()),
             gateway_is_up: AtomicBool::new(true),
+            audit: Audit::default(),
         });
         let config = server::Config {
             socket: Some(dir.path().join("admin.sock")),
             listen: Some("127.0.0.1:0".parse().unwrap()),
-            allow_remote: false,
+            tokens: Some(dir.path().join("tokens.toml")),
+            ..server::Config::default()
         };
+        let token = TokenFile::new(dir.path().join("tokens.toml")).make("test", Scope::Full, None).unwrap();
         let api = server::bind(config, node.clone(), operator.clone()).await.unwrap();
         let client = Client::new(Address::Unix(dir.path().join("admin.sock")));
-        let over_tcp = Client::new(Address::Http(api.local_address().unwrap().to_string()));
+        let over_tcp = Client::new(Address::Http(api.local_address().unwrap().to_string())).with_token(token);
         let stop = CancellationToken::new();
         let tasks = vec![tokio::spawn(bound.run(stop.clone())), tokio::spawn(api.run(stop.clone()))];
         Self { dir, client, over_tcp, operator, node, p2p, stop, tasks }
