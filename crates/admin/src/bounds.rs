@@ -21,8 +21,12 @@ pub fn bounds() -> Vec<Bound> {
         Bound::of_bytes("connections", HTTP, "further ones wait in the system's queue")
             .per("operator", MAX_CONNECTIONS),
         // Twice: who lost a place may not have noticed.
-        Bound::of_bytes("whoever has not proved who asks", 64 << 10, "the oldest makes room; after 10 s each is closed")
-            .per("stranger", 2 * MAX_STRANGERS),
+        Bound::of_bytes(
+            "whoever has not proved who asks",
+            64 << 10,
+            "the oldest makes room; after 10 s each is closed",
+        )
+        .per("stranger", 2 * MAX_STRANGERS),
         Bound::of_bytes("messages to send", BUDGET_KIB << 10, "further ones wait in their sockets"),
         // The message, as text, and as a line.
         Bound::of_bytes(

@@ -11,8 +11,9 @@ use rustls::ClientConfig;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::api::{
-    AccessChange, AccessEntry, AuditStatus, ConfigurationKey, ErrorCode, Failure, HOPS_HEADER, Health, Info, ListenOptions, LogLevel, Node,
-    NodeCertificate, Peer, PeerAddress, Published, RTT_HEADER, Reply, Route, Rule, Status, Topic,
+    AccessChange, AccessEntry, AuditStatus, ConfigurationKey, ErrorCode, Failure, HOPS_HEADER, Health, Info,
+    ListenOptions, LogLevel, Node, NodeCertificate, Peer, PeerAddress, Published, RTT_HEADER, Reply, Route, Rule,
+    Status, Topic,
 };
 
 mod connection;
@@ -287,7 +288,8 @@ impl Client {
             Reply::Text(text) => pairs.push(("reply", text)),
             Reply::Echo => pairs.push(("echo", "1")),
         }
-        let body = connection::stream(&self.place, Method::POST, &path::with_query("/v1/listen", &pairs), self.timeout).await?;
+        let body = connection::stream(&self.place, Method::POST, &path::with_query("/v1/listen", &pairs), self.timeout)
+            .await?;
         Ok(Messages::new(body, self.place.address.clone()))
     }
 

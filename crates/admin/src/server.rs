@@ -24,8 +24,8 @@ mod limited;
 mod peer;
 mod socket;
 
-pub use authority::Certificates;
 use authority::Authority;
+pub use authority::Certificates;
 use doorway::Doorway;
 pub(crate) use doorway::MAX_STRANGERS;
 pub(crate) use guard::needed;
@@ -125,8 +125,8 @@ impl Bound {
         let Self { unix, tcp, metrics, tls, authority, node, operator } = self;
         let before_all = Guard { authority, audit: operator.audit().clone() };
         let only_metrics = routes::metrics_alone(node.clone(), operator.clone(), shutdown.clone());
-        let all = routes::router(node, operator, shutdown.clone())
-            .layer(middleware::from_fn_with_state(before_all, guard));
+        let all =
+            routes::router(node, operator, shutdown.clone()).layer(middleware::from_fn_with_state(before_all, guard));
         let over_tcp = async {
             if let Some(listener) = tcp {
                 serve(Limited::new(Doorway::new(listener, tls)), all.clone(), shutdown.clone()).await;
@@ -150,7 +150,10 @@ impl Bound {
 
 impl std::fmt::Debug for Bound {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Bound").field("unix", &self.socket()).field("tcp", &self.local_address()).finish_non_exhaustive()
+        f.debug_struct("Bound")
+            .field("unix", &self.socket())
+            .field("tcp", &self.local_address())
+            .finish_non_exhaustive()
     }
 }
 

@@ -21,7 +21,8 @@ const MAX_FILE: u64 = 1 << 20;
 /// What a token begins with, so that people and scanners of leaked secrets know it.
 const PREFIX: &str = "nuncio_";
 
-const HEAD: &str = "# Tokens of the admin API, as hashes; written by `nuncio token`. Their names stand in the audit log.\n\n";
+const HEAD: &str =
+    "# Tokens of the admin API, as hashes; written by `nuncio token`. Their names stand in the audit log.\n\n";
 
 /// One token, without what proves it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,7 +104,10 @@ impl TokenFile {
     /// # Errors
     /// When there is one of that name, or the file cannot be used.
     pub fn make(&self, name: &str, scope: Scope, ends: Option<Timestamp>) -> Result<String, TokenError> {
-        if name.is_empty() || name.len() > 64 || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
+        if name.is_empty()
+            || name.len() > 64
+            || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        {
             return Err(TokenError::Name { name: name.chars().take(64).collect() });
         }
         let _alone = self.lock()?;

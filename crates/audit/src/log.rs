@@ -125,7 +125,11 @@ fn of_operator(event: &Event, left_out: Option<u64>) {
             tracing::error!(%actor, "the configuration was not reloaded; the former one stays in force: {cause}");
         }
         Event::AuthoritiesChanged { added, removed } => {
-            tracing::warn!(added = joined(added), removed = joined(removed), "other authorities are trusted from now on");
+            tracing::warn!(
+                added = joined(added),
+                removed = joined(removed),
+                "other authorities are trusted from now on"
+            );
         }
         Event::CertificateEnding { of, subject, warning } => tracing::warn!(kind = of, %subject, "{warning}"),
         Event::OperatorActed { actor, action, outcome } => acted(actor, action, outcome, left_out),

@@ -121,7 +121,9 @@ impl Verifier {
         if let Some(noted) = self.noted.filter(|_| !self.is_noted_seen) {
             let place = self.last.map_or(Place { file: "the log".into(), line: 0 }, |last| last.place);
             let found = match &self.report.last {
-                Some(last) if last.seq < noted.seq => format!("the log ends with line {}: its end was cut off", last.seq),
+                Some(last) if last.seq < noted.seq => {
+                    format!("the log ends with line {}: its end was cut off", last.seq)
+                }
                 _ => "it is not there".to_owned(),
             };
             return Err(place.broken(Fault::NotAsNoted { seq: noted.seq, found }));
@@ -194,8 +196,8 @@ impl Verifier {
 
     fn sealed(&mut self, line: &[u8], time: Timestamp) -> Result<(), Fault> {
         let Some(node) = self.node else { return Err(Fault::Unreadable { reason: "no node was named".to_owned() }) };
-        let holds = split_signature(line)
-            .is_some_and(|(beginning, signature)| node.verify(&signed(beginning), &signature));
+        let holds =
+            split_signature(line).is_some_and(|(beginning, signature)| node.verify(&signed(beginning), &signature));
         if !holds {
             return Err(Fault::Signature { node: node.short() });
         }

@@ -37,7 +37,8 @@ fn file(chain: &mut Chain, key: &NodeKey, events: usize) -> Vec<String> {
     let mut lines = vec![chain.append(at(0), &Entry::Mark(opened))];
     for number in 0..events {
         let address = Text::from(format!("10.0.0.1:{number}"));
-        let event = Event::NodeRefused { address, node: Some(key.node_id().into()), cause: "a reason, \"quoted\"".into() };
+        let event =
+            Event::NodeRefused { address, node: Some(key.node_id().into()), cause: "a reason, \"quoted\"".into() };
         lines.push(chain.append(at(number), &Entry::Event(&event)));
         if number % 3 == 2 {
             lines.push(chain.seal(at(number), key));
@@ -196,5 +197,8 @@ fn files_removed_for_age_are_accounted_for_by_a_signed_line_only() {
     let mut without = pruned(true);
     without.files.pop();
     assert!(matches!(without.verify().unwrap_err().fault, Fault::BeginningMissing { missing: 6 }));
-    assert!(matches!(pruned(false).verify().unwrap_err().fault, Fault::BeginningMissing { .. }), "anybody may have said so");
+    assert!(
+        matches!(pruned(false).verify().unwrap_err().fault, Fault::BeginningMissing { .. }),
+        "anybody may have said so"
+    );
 }

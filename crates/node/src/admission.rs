@@ -22,11 +22,7 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 use tokio::sync::watch;
 
 pub(crate) use self::unlisted::Unlisted;
-use crate::{
-    agencies::Agencies,
-    certifier::told_lists,
-    lifetimes::Lifetimes,
-};
+use crate::{agencies::Agencies, certifier::told_lists, lifetimes::Lifetimes};
 
 /// What the decisions are carried out on.
 pub(crate) trait Network {

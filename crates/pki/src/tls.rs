@@ -23,8 +23,8 @@ pub use channel::{
     channel_server_config,
 };
 pub use key_exchange::{HYBRID_GROUPS, SECP256K1, SECP256K1_GROUP};
-pub(crate) use secp256k1::{ECDSA_SECP256K1_SHA1, ECDSA_SECP256K1_SHA384, ECDSA_SECP256K1_SHA512, sign, spki, spki_of};
 pub use operator::{operator_client_config, operator_server_config};
+pub(crate) use secp256k1::{ECDSA_SECP256K1_SHA1, ECDSA_SECP256K1_SHA384, ECDSA_SECP256K1_SHA512, sign, spki, spki_of};
 pub use secp256k1::{ECDSA_SECP256K1_SHA256, Secp256k1SigningKey};
 
 /// aws-lc-rs with its usual suites (all AEAD, all ECDHE) and groups, and key exchange on secp256k1 after them. The

@@ -45,7 +45,8 @@ fn kind((key, value): &(String, String)) -> Result<Kind, Failure> {
     let known = || Kind::ALL.iter().find(|kind| kind.as_str() == value);
     (key == "kind").then(known).flatten().copied().ok_or_else(|| {
         let all: Vec<_> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
-        bad_request(format!("`{key}={value}` is no kind of event")).with_hint(format!("kind is one of {}", all.join(", ")))
+        bad_request(format!("`{key}={value}` is no kind of event"))
+            .with_hint(format!("kind is one of {}", all.join(", ")))
     })
 }
 

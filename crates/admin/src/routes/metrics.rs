@@ -82,7 +82,13 @@ fn write_audit(out: &mut String, audit: &Audit, is_written: bool) {
     for (kind, count) in audit.counts() {
         let _ = writeln!(out, "nuncio_audit_events_total{{kind=\"{kind}\"}} {count}");
     }
-    write(out, "audit_missed_total", "Events that were counted only, for there were too many", "counter", audit.missed());
+    write(
+        out,
+        "audit_missed_total",
+        "Events that were counted only, for there were too many",
+        "counter",
+        audit.missed(),
+    );
     write(out, "audit_written", "0 when the audit log cannot be written", "gauge", u64::from(is_written));
 }
 

@@ -73,9 +73,8 @@ impl Certificates {
     /// Judged at each request: who was revoked meanwhile is refused on a connection that stands.
     fn asker(&self, guest: &Guest) -> Result<Asker, Failure> {
         let judged = self.policy.load().admit_operator(&guest.chain, UnixTime::now());
-        let operator = judged.map_err(|error| {
-            Failure::new(ErrorCode::Unauthorized, error.to_string()).with_hint(error.hint())
-        })?;
+        let operator =
+            judged.map_err(|error| Failure::new(ErrorCode::Unauthorized, error.to_string()).with_hint(error.hint()))?;
         let scope = if self.read_only.contains(&operator.name) { Scope::Read } else { self.scope };
         let (name, issuer, serial) = (operator.name.into(), operator.issuer.into(), operator.serial.into());
         Ok(Asker { actor: Actor::Certificate { name, issuer, serial }, scope })

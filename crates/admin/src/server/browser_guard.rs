@@ -29,10 +29,12 @@ fn is_acceptable(headers: &HeaderMap, is_tls: bool) -> bool {
     let is_local = is_tls || name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok();
     // `none`: an address that the user has typed.
     let is_own = text(SEC_FETCH_SITE).is_none_or(|site| matches!(site, "same-origin" | "none"));
-    is_local && is_own && text(header::ORIGIN).is_none_or(|origin| {
-        let scheme = if is_tls { "https" } else { "http" };
-        origin == format!("{scheme}://{host}")
-    })
+    is_local
+        && is_own
+        && text(header::ORIGIN).is_none_or(|origin| {
+            let scheme = if is_tls { "https" } else { "http" };
+            origin == format!("{scheme}://{host}")
+        })
 }
 
 #[cfg(test)]

@@ -50,8 +50,9 @@ pub(super) async fn guard(
     }
     if asker.scope < needed {
         let message = format!("this needs the role {needed}, and {} has the role {}", asker.actor, asker.scope);
-        let failure = Failure::new(ErrorCode::Forbidden, message)
-            .with_hint("ask an operator with the role full, or see [admin] full_users, read_only and `nuncio token list`");
+        let failure = Failure::new(ErrorCode::Forbidden, message).with_hint(
+            "ask an operator with the role full, or see [admin] full_users, read_only and `nuncio token list`",
+        );
         return guard.refuse(&peer, Some(asker.actor), call, failure);
     }
     let sends = routes::is_message(request.uri().path());
@@ -76,9 +77,7 @@ impl Guard {
     fn record(&self, actor: Actor, call: Act, sends: bool, response: &Response) {
         let action = response.extensions().get::<Act>().cloned().unwrap_or(call);
         let outcome = match response.extensions().get::<Failure>() {
-            Some(failure) => {
-                Outcome::Failed { error: failure.error.as_str().into(), cause: (&failure.message).into() }
-            }
+            Some(failure) => Outcome::Failed { error: failure.error.as_str().into(), cause: (&failure.message).into() },
             None if response.status().is_success() => Outcome::Done,
             None => Outcome::Failed { error: response.status().as_str().into(), cause: "".into() },
         };

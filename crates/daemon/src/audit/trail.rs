@@ -133,16 +133,16 @@ impl Trail {
             (self.chain, self.unsealed) = (Some(chain), end.unsealed);
             break;
         }
+        let unsealed = self.unsealed;
         if self.current.is_none() {
             self.begin_file(Chain::default())?;
         }
-        self.tell_of_the_end(&aside)
+        self.tell_of_the_end(unsealed, &aside)
     }
 
     /// What a former run left.
-    fn tell_of_the_end(&mut self, aside: &[(u64, PathBuf)]) -> io::Result<()> {
-        if self.unsealed > 0 {
-            let unsealed = self.unsealed;
+    fn tell_of_the_end(&mut self, unsealed: u64, aside: &[(u64, PathBuf)]) -> io::Result<()> {
+        if unsealed > 0 {
             self.write(|chain, _| chain.append(Timestamp::now(), &Entry::Mark(Mark::Resumed { unsealed })))?;
         }
         for (bytes, kept_as) in aside {
@@ -154,7 +154,7 @@ impl Trail {
             let mark = Mark::Repaired { bytes: *bytes, kept_as };
             self.write(|chain, _| chain.append(Timestamp::now(), &Entry::Mark(mark.clone())))?;
         }
-        if self.unsealed > 0 || !aside.is_empty() { self.seal() } else { Ok(()) }
+        if unsealed > 0 || !aside.is_empty() { self.seal() } else { Ok(()) }
     }
 
     /// After a failure: what was written of a line that failed is taken out again.

@@ -1,7 +1,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
-use nuncio_behaviour::Certifier;
 use nuncio_audit::Audit;
+use nuncio_behaviour::Certifier;
 use nuncio_identity::NodeKey;
 use nuncio_pki::Identity;
 use nuncio_protocol::status_sync::{Status, Version};

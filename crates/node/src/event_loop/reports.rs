@@ -69,7 +69,11 @@ impl EventLoop {
         let words = nuncio_transport::describe(error);
         if let Some((address, refused)) = refusal_of(error) {
             let node = refused.node().map(Into::into);
-            self.audit.record(Event::NodeRefused { address: from_multiaddr(address).into(), node, cause: words.into() });
+            self.audit.record(Event::NodeRefused {
+                address: from_multiaddr(address).into(),
+                node,
+                cause: words.into(),
+            });
             return;
         }
         let source = peer.map_or_else(|| words.clone(), |peer| peer.to_string());
