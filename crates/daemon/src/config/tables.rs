@@ -167,7 +167,7 @@ section! {
         /// which means everybody who can open it.
         /// Example: [1000]
         restart full_users: Vec<u32> = Vec::new(),
-        /// A TCP address besides. Whoever asks there shows a token (`nuncio operator token`) or, with tls, an operator's
+        /// A TCP address besides. Whoever asks there shows a token (`nuncio token`) or, with tls, an operator's
         /// certificate; nobody is answered without. Default: none.
         /// Example: "127.0.0.1:8545"
         restart listen: Option<SocketAddr> = None,
@@ -182,7 +182,7 @@ section! {
         /// Without tls, take a listen address that is not loopback: tokens cross the network readable; only where something
         /// else keeps strangers out. Default: false.
         restart allow_remote: bool = false,
-        /// The file of the tokens, readable by its owner only; what `nuncio operator token` changes in it counts at once.
+        /// The file of the tokens, readable by its owner only; what `nuncio token` changes in it counts at once.
         /// Default: tokens.toml in data_dir.
         /// Example: "data/tokens.toml"
         restart tokens: Option<PathBuf> = None,
