@@ -61,15 +61,15 @@ fn of_node(event: &Event) {
 
 fn of_peer(event: &Event, left_out: Option<u64>) {
     match event {
-        Event::NodeAdmitted { node, name, .. } => tracing::info!(node = short(node), %name, left_out, "link up"),
+        Event::NodeAdmitted { node, name, .. } => tracing::info!(node = %short(node), %name, left_out, "link up"),
         Event::NodeRefused { address, cause, .. } => {
             tracing::warn!(from = %address, left_out, "refused a connection: {cause}");
         }
         Event::NodeExpelled { node, cause } => {
-            tracing::warn!(node = short(node), reason = %cause, left_out, "expelled");
+            tracing::warn!(node = %short(node), reason = %cause, left_out, "expelled");
         }
         Event::NodeReadmitted { node } => {
-            tracing::info!(node = short(node), left_out, "let in again");
+            tracing::info!(node = %short(node), left_out, "let in again");
         }
         Event::NodeBanned { node, name, seconds, cause } => {
             tracing::warn!(peer = %node.0, %name, seconds, left_out, "banned a peer: {cause}");
@@ -78,13 +78,13 @@ fn of_peer(event: &Event, left_out: Option<u64>) {
             tracing::error!(from = %address, epoch, left_out, "another host runs with the key of this node: stop one of them, or issue it a certificate of its own");
         }
         Event::DuplicateIdentity { node, name, address, epoch, .. } => {
-            tracing::error!(node = short(node), %name, from = %address, epoch, left_out, "two hosts run with the key of one node: the first keeps its links; stop the second, or issue it a certificate of its own");
+            tracing::error!(node = %short(node), %name, from = %address, epoch, left_out, "two hosts run with the key of one node: the first keeps its links; stop the second, or issue it a certificate of its own");
         }
         Event::ListTaken { peer, issuer, edition, revoked } => {
-            tracing::info!(peer = peer.as_ref().map(short), %issuer, %edition, revoked, left_out, "took a newer revocation list");
+            tracing::info!(peer = peer.as_ref().map(short).map(tracing::field::display), %issuer, %edition, revoked, left_out, "took a newer revocation list");
         }
         Event::ListRefused { peer, cause } => {
-            tracing::warn!(peer = short(peer), error = %cause, left_out, "refused a revocation list");
+            tracing::warn!(peer = %short(peer), error = %cause, left_out, "refused a revocation list");
         }
         _ => {}
     }

@@ -8,7 +8,7 @@ pub struct Text(Box<str>);
 
 impl Text {
     /// Most characters; the rest is cut off.
-    pub const MAX: usize = 512;
+    pub const MAX: usize = 768;
 
     /// The words.
     pub fn as_str(&self) -> &str {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nuncio_audit::{Actor, Change, Event};
+use nuncio_audit::{Actor, Change, Event, Text};
 use nuncio_node::RenewalError;
 use nuncio_pki::{
     Identity, Policy, RevocationList,
@@ -63,6 +63,9 @@ impl ReloadError {
         }
     }
 }
+
+/// Authorities named in one event at the most.
+const MAX_NAMED: usize = 16;
 
 /// What was read and found good, before any of it is in force.
 struct Fresh {
@@ -149,7 +152,11 @@ impl Control {
     fn tell_policy(&self, before: &Policy, after: &Policy) {
         let beyond = |one: &Policy, other: &Policy| {
             let only = one.anchors().iter().filter(|anchor| !other.anchors().contains(anchor));
-            only.map(|anchor| format!("{} ({})", anchor.subject(), anchor.serial()).into()).collect::<Vec<_>>()
+            let mut names: Vec<Text> = only.map(|one| format!("{} ({})", one.subject(), one.serial()).into()).collect();
+            let further = names.len().saturating_sub(MAX_NAMED);
+            names.truncate(MAX_NAMED);
+            names.extend((further > 0).then(|| format!("and {further} more").into()));
+            names
         };
         let (added, removed) = (beyond(after, before), beyond(before, after));
         if !added.is_empty() || !removed.is_empty() {

@@ -111,7 +111,7 @@ impl Admission {
         let unlisted = self.shared.unlisted.take().into_iter().filter(|node| !self.admits(node));
         let unlisted: BTreeMap<_, _> = unlisted.map(|node| (node, Grounds::Lists)).collect();
         let is_changed = !unlisted.is_empty();
-        self.tell_expelled(&unlisted);
+        self.tell_expelled(self.causes(&unlisted));
         self.expel(unlisted, network);
         self.note_readmitted(network);
         if self.shared.agencies.take_news() && self.claim(now) {
@@ -146,11 +146,12 @@ impl Admission {
         let mut newly = self.denied(&policy);
         let records = network.refused_records().into_iter();
         newly.extend(records.map(|record| (record.status.node, Grounds::Record(record))));
-        self.tell_expelled(&newly);
+        let mut causes = self.causes(&newly);
         for (node, admission, reason) in self.shared.admissions.refused_by(&policy, now) {
-            self.audit.record(Event::NodeExpelled { node: node.into(), cause: reason.to_string().into() });
+            causes.insert(node, reason.to_string());
             newly.insert(node, Grounds::Admission(admission));
         }
+        self.tell_expelled(causes);
         self.expel(newly, network);
         self.tell(network);
     }
@@ -213,13 +214,19 @@ impl Admission {
         policy.deny().iter().filter(news).map(|node| (*node, Grounds::Lists)).collect()
     }
 
-    fn tell_expelled(&self, newly: &BTreeMap<NodeId, Grounds>) {
-        for (node, grounds) in newly {
-            let cause = match grounds {
-                Grounds::Lists => "the lists of allowed and denied nodes refuse it",
-                Grounds::Record(_) | Grounds::Admission(_) => "its certificate is refused now",
-            };
-            self.audit.record(Event::NodeExpelled { node: (*node).into(), cause: cause.into() });
+    /// Why those are expelled who were not before.
+    fn causes(&self, newly: &BTreeMap<NodeId, Grounds>) -> BTreeMap<NodeId, String> {
+        let news = newly.iter().filter(|(node, _)| !self.expelled.contains_key(node));
+        let cause = |grounds: &Grounds| match grounds {
+            Grounds::Lists => "the lists of allowed and denied nodes refuse it",
+            Grounds::Record(_) | Grounds::Admission(_) => "its certificate is refused now",
+        };
+        news.map(|(node, grounds)| (*node, cause(grounds).to_owned())).collect()
+    }
+
+    fn tell_expelled(&self, causes: BTreeMap<NodeId, String>) {
+        for (node, cause) in causes {
+            self.audit.record(Event::NodeExpelled { node: node.into(), cause: cause.into() });
         }
     }
 

@@ -81,7 +81,7 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
 
 fn list(file: &TokenFile, output: Output) -> Result<(), Failure> {
     let now = Timestamp::now();
-    let objects: Vec<_> = file.list()?.into_iter().map(|token| {
+    let objects = file.list()?.into_iter().map(|token| {
         let ended = token.has_ended(now);
         let (made, ends) = (token.made.to_string(), token.ends.map(|end| end.to_string()));
         json!({ "name": token.name, "scope": token.scope, "made": made, "ends": ends, "ended": ended })
