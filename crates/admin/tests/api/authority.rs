@@ -1,6 +1,6 @@
 //! Who may ask what: over the socket, with tokens, with operators' certificates, and with nothing.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use nuncio_admin::{Address, Client, ClientError, TokenFile, api::ErrorCode, routes, server};
@@ -10,7 +10,7 @@ use nuncio_testkit::TestAuthority;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpStream, UnixStream},
+    net::{TcpSocket, TcpStream, UnixStream},
     task::JoinHandle,
     time::timeout,
 };
@@ -286,8 +286,10 @@ async fn strangers_that_say_nothing_keep_no_operator_out() {
     let one = Served::start(|_| {}).await;
     let client = one.client().with_token(one.token(Scope::Read));
     let mut silent = Vec::new();
-    for _ in 0..400 {
-        silent.push(TcpStream::connect(&one.http).await.unwrap());
+    for number in 0..400_u32 {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from(([127, 0, 1, (1 + number % 50) as u8], 0))).unwrap();
+        silent.push(socket.connect(one.http.parse().unwrap()).await.unwrap());
     }
     client.status().await.unwrap();
     one.stop().await;

@@ -17,6 +17,9 @@ const TICK: Duration = Duration::from_secs(1);
 /// A line stays unsigned so long at the most.
 const SEAL: Duration = Duration::from_secs(10);
 
+/// Lines are unsigned at the most.
+const MOST_UNSEALED: u64 = 256;
+
 /// How often it is said that events were missed, at the most.
 const GAP: Duration = Duration::from_secs(10);
 
@@ -58,6 +61,9 @@ impl Writer {
                 Next::Nothing => {}
                 Next::End => return self.end(),
             }
+            if self.trail.unsealed() >= MOST_UNSEALED {
+                self.seal(Instant::now());
+            }
             if self.ticked.elapsed() >= TICK {
                 self.tick(Instant::now());
             }
@@ -77,7 +83,13 @@ impl Writer {
         }
         if self.trail.unsealed() == 0 {
             self.sealed = now;
-        } else if self.failing.is_none() && now.saturating_duration_since(self.sealed) >= SEAL {
+        } else if now.saturating_duration_since(self.sealed) >= SEAL {
+            self.seal(now);
+        }
+    }
+
+    fn seal(&mut self, now: Instant) {
+        if self.failing.is_none() {
             let sealed = self.trail.seal();
             self.note(sealed);
             self.sealed = now;
@@ -122,9 +134,8 @@ impl Writer {
     fn end(mut self) {
         self.missed.merge(self.records.take_missed());
         self.tell_missed(Instant::now());
-        if self.failing.is_none() && self.trail.unsealed() > 0 {
-            let sealed = self.trail.seal();
-            self.note(sealed);
+        if self.trail.unsealed() > 0 {
+            self.seal(Instant::now());
         }
     }
 }
