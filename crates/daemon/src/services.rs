@@ -105,10 +105,7 @@ impl Daemon {
         let state = State::load(config, &data)?;
         let config = &state.config;
         open_files::prepare(most_connections(config))?;
-        require_free("[p2p] listen", config.p2p.listen)?;
-        if config.gateway.enabled {
-            require_free("[gateway] listen", config.gateway.listen)?;
-        }
+        require_free_ports(config)?;
 
         let lifetimes = lifetimes::of_own(&credentials.identity, credentials.channel.as_ref(), &credentials.policy);
         if let Some(warning) = roles_warning(credentials.policy.roles()) {
@@ -125,18 +122,15 @@ impl Daemon {
             node_config.clients = Some(clients.clone());
         }
         let (adopter, adoptions) = watch::channel(Vec::new());
-        node_config.agencies = kept.agencies;
-        node_config.adoptions = Some(adopter);
+        (node_config.agencies, node_config.adoptions) = (kept.agencies, Some(adopter));
         let node = nuncio_node::build(node_config)?;
         let handle = node.handle();
         let (peer_calls, control_place) = PeerCalls::new();
         let gateway = match credentials.channel {
             Some(tls) => {
+                let mut config = gateway_config(config, tls, state.sdk_access(&policy.load()));
+                (config.rpc, config.audit) = (Some(Arc::new(peer_calls)), audit.clone());
                 let info = Arc::new(SnapshotInfo::new(handle.clone()));
-                let access = state.sdk_access(&policy.load());
-                let mut config = gateway_config(config, tls, access);
-                config.rpc = Some(Arc::new(peer_calls));
-                config.audit = audit.clone();
                 Some(nuncio_gateway::bind(config, clients.clone(), handle.client_inputs(), info).await?)
             }
             None => None,
@@ -328,6 +322,14 @@ fn helpers(
     }
     helpers.spawn(async move { kept_lists::keep(&control, adoptions).await });
     helpers
+}
+
+fn require_free_ports(config: &Config) -> Result<(), StartError> {
+    require_free("[p2p] listen", config.p2p.listen)?;
+    if config.gateway.enabled {
+        require_free("[gateway] listen", config.gateway.listen)?;
+    }
+    Ok(())
 }
 
 fn require_free(key: &'static str, address: SocketAddr) -> Result<(), StartError> {

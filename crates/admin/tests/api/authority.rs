@@ -22,7 +22,6 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 struct Served {
     dir: TempDir,
-    authority: TestAuthority,
     operator: Arc<Notebook>,
     http: String,
     tokens: TokenFile,
@@ -61,7 +60,7 @@ impl Served {
         let stop = CancellationToken::new();
         let tasks = vec![tokio::spawn(bound.run(stop.clone())), tokio::spawn(api.run(stop.clone()))];
         let tokens = TokenFile::new(dir.path().join("tokens.toml"));
-        Self { dir, authority, operator, http, tokens, stop, tasks }
+        Self { dir, operator, http, tokens, stop, tasks }
     }
 
     fn socket(&self) -> PathBuf {
