@@ -117,7 +117,10 @@ impl Audit {
         if let Some(count) = self.0.counts.get(kind as usize) {
             count.fetch_add(1, Ordering::Relaxed);
         }
-        log::write(&event, &mut lock(&self.0.told), now);
+        let news = log::news(&event, &mut lock(&self.0.told), now);
+        if let Some(news) = news {
+            log::write(&event, news);
+        }
         if !lock(&self.0.paces).take(kind, now) {
             self.miss(kind, time);
             return;

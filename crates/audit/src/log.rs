@@ -4,9 +4,8 @@ use std::time::Instant;
 
 use crate::{Act, Actor, Event, NodeIdText, Outcome, Text, Told, told::News};
 
-/// Writes it, unless there were too many of its kind.
-pub(crate) fn write(event: &Event, told: &mut Told, now: Instant) {
-    let Some(News { left_out }) = news(event, told, now) else { return };
+/// Writes it.
+pub(crate) fn write(event: &Event, News { left_out }: News) {
     match event {
         Event::Started { .. } | Event::Stopped | Event::CertificateRenewed { .. } => of_node(event),
         Event::NodeAdmitted { .. }
@@ -29,7 +28,7 @@ pub(crate) fn write(event: &Event, told: &mut Told, now: Instant) {
 }
 
 /// Whether it is worth a line. What is tried again and again by one source is told once, and when its words change.
-fn news(event: &Event, told: &mut Told, now: Instant) -> Option<News> {
+pub(crate) fn news(event: &Event, told: &mut Told, now: Instant) -> Option<News> {
     let kind = event.kind().as_str();
     match event {
         Event::NodeRefused { address, cause, .. } | Event::OperatorRefused { address, cause, .. } => {

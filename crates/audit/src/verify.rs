@@ -149,7 +149,7 @@ impl Verifier {
         match kind {
             "opened" => self.opened(text("node")?)?,
             "seal" => self.sealed(line, time)?,
-            "gap" => self.report.missed += missed(&entry),
+            "gap" => self.report.missed = self.report.missed.saturating_add(missed(&entry)),
             "removed" => self.removed.extend(entry["through"].as_u64().zip(entry["hash"].as_str().map(str::to_owned))),
             "resumed" => self.resumed(&entry),
             _ => {}
@@ -175,7 +175,9 @@ impl Verifier {
                 self.report.first = seq;
                 self.beginning = Some((place.clone(), seq - 1, prev.to_owned()));
             }
-            Some(last) if seq != last.seq + 1 => return Err(Fault::Number { expected: last.seq + 1, found: seq }),
+            Some(last) if last.seq.checked_add(1) != Some(seq) => {
+                return Err(Fault::Number { expected: last.seq.saturating_add(1), found: seq });
+            }
             Some(last) if prev != last.hash => {
                 return Err(Fault::Changed { before: format!("{}:{}", last.place.file, last.place.line) });
             }
@@ -212,7 +214,8 @@ impl Verifier {
 
     /// Who has no key can write lines too, but for the signature after them: what they say does not count.
     fn resumed(&mut self, entry: &Value) {
-        self.report.unvouched += entry["unsealed"].as_u64().unwrap_or_default();
+        let unsealed = entry["unsealed"].as_u64().unwrap_or_default();
+        self.report.unvouched = self.report.unvouched.saturating_add(unsealed);
         self.removed.clear();
     }
 

@@ -125,6 +125,22 @@ fn the_first_broken_line_is_named_with_what_is_wrong() {
 }
 
 #[test]
+fn numbers_beyond_all_numbers_are_read_by_nobody_and_break_nothing() {
+    let line = |seq: u64| {
+        format!(
+            "{{\"seq\":{seq},\"time\":\"2026-01-01T00:00:00Z\",\"kind\":\"opened\",\"node\":\"x\",\"prev\":\"\"}}\n"
+        )
+    };
+    let key = NodeKey::generate();
+    let opened = line(u64::MAX).replace("\"x\"", &format!("\"{}\"", key.node_id()));
+    let text = opened.clone() + &opened;
+    assert!(matches!(read(&key, &[text.into_bytes()], None).unwrap_err().fault, Fault::Number { .. }));
+    let gap = "\"kind\":\"gap\",\"missed\":{\"a\":18446744073709551615,\"b\":1}";
+    let text = line(0).replace("\"kind\":\"opened\"", gap);
+    assert!(matches!(read(&key, &[text.into_bytes()], None).unwrap_err().fault, Fault::Changed { .. }));
+}
+
+#[test]
 fn another_rotation_is_not_spliced_in() {
     let (mut log, other) = (Log::of(&[3, 3, 3]), Log::of(&[3, 4, 3]));
     log.files[1].clone_from(&other.files[1]);

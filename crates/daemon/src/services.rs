@@ -129,19 +129,19 @@ impl Daemon {
         let gateway = match credentials.channel {
             Some(tls) => {
                 let mut config = gateway_config(config, tls, state.sdk_access(&policy.load()));
-                (config.rpc, config.audit) = (Some(Arc::new(peer_calls)), audit.clone());
+                config.rpc = Some(Arc::new(peer_calls));
+                config.audit = audit.clone();
                 let info = Arc::new(SnapshotInfo::new(handle.clone()));
                 Some(nuncio_gateway::bind(config, clients.clone(), handle.client_inputs(), info).await?)
             }
             None => None,
         };
         let admin_config = admin_config(config, admin_tls.clone(), &policy);
-        let renewal = gateway.as_ref().map(|gateway| (gateway.local_address(), gateway.renewal()));
         let parts = Parts {
             source,
             node: handle.clone(),
             policy,
-            gateway: renewal,
+            gateway: gateway.as_ref().map(|gateway| (gateway.local_address(), gateway.renewal())),
             clients,
             log,
             data,

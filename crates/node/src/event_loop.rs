@@ -148,6 +148,10 @@ impl EventLoop {
                 self.shown.touch();
                 self.report_duplicate(node, address.as_ref(), epoch);
             }
+            Event::Equivocation { node } => {
+                self.report_equivocation(node);
+                self.shown.touch();
+            }
             Event::EpochOutrun { seen } => self.outrun(seen),
             Event::Banned { peer, until, reason } => {
                 self.report_ban(&peer, until, reason);

@@ -56,7 +56,8 @@ impl Authority {
 
     fn guest(&self, guest: &Guest, headers: &HeaderMap) -> Result<Asker, Failure> {
         if let Some(shown) = headers.get(header::AUTHORIZATION) {
-            let token = shown.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
+            let token = shown.to_str().ok().and_then(|text| text.split_once(' '));
+            let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token);
             let token = token.ok_or_else(|| unproved("`authorization` is not `Bearer TOKEN`"))?;
             let tokens = self.tokens.as_ref().ok_or_else(|| unproved("no tokens are taken here"))?;
             let token = tokens.find(token.trim()).map_err(refused)?;

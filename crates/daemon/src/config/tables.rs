@@ -161,7 +161,8 @@ section! {
         /// Default: admin.sock in data_dir.
         /// Example: "data/admin.sock"
         restart socket: Option<PathBuf> = None,
-        /// The mode of the socket: who may open it. Default: 0600, the user that runs the node, and root.
+        /// The mode of the socket: who may open it. For others than its owner, put the socket outside data_dir, which is closed
+        /// to them. Default: 0600, the user that runs the node, and root.
         restart socket_mode: Mode = Mode(0o600),
         /// Users, by number, who may change anything over the socket; others that can open it may only look. Default: none,
         /// which means everybody who can open it.

@@ -62,6 +62,11 @@ impl EventLoop {
         });
     }
 
+    pub(super) fn report_equivocation(&self, node: NodeId) {
+        let cause = "it signed two statuses with one version".into();
+        self.audit.record(Event::NodeExpelled { node: node.into(), cause });
+    }
+
     pub(super) fn report_dial(&mut self, peer: Option<PeerId>, error: &DialError) {
         if matches!(error, DialError::LocalPeerId { .. } | DialError::Aborted | DialError::DialPeerConditionFalse(_)) {
             return;
