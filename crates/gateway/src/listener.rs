@@ -4,13 +4,13 @@ mod sessions;
 
 use std::{
     io,
-    mem::{Discriminant, discriminant},
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
 
 use arc_swap::ArcSwap;
+use nuncio_audit::{Audit, Event};
 use nuncio_door::{BACKLOG, Place, Throttle};
 use nuncio_pki::tls::ChannelServerTls;
 use nuncio_protocol::amop::ClientInput;
@@ -20,7 +20,7 @@ use tokio::{
     time::{Instant, sleep, timeout, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use crate::{
     access::{Access, Guard},
@@ -73,8 +73,7 @@ pub(crate) struct Door {
     /// Of what sessions say about their clients, by address.
     pub(crate) throttle: Throttle<IpAddr>,
     pub(crate) guard: Guard,
-    /// Of connections that become no session, by reason.
-    refusals: Throttle<Discriminant<Refusal>>,
+    pub(crate) audit: Audit,
     door: nuncio_door::Door,
     sessions: Sessions,
     same_agency: bool,
@@ -103,7 +102,6 @@ pub async fn bind(
     let address = listener.local_addr().map_err(refuse)?;
     let calls_per_second = config.limits.calls_per_second;
     let door = Door {
-        refusals: Throttle::default(),
         door: nuncio_door::Door::new(&config.limits.door),
         sessions: Sessions::new(&config.limits),
         limits: config.limits,
@@ -113,7 +111,8 @@ pub async fn bind(
         inputs,
         rpc: Rpc::new(config.version, info, config.rpc, calls_per_second),
         throttle: Throttle::default(),
-        guard: Guard::new(config.access, config.tls.clone()),
+        guard: Guard::new(config.access, config.tls.clone(), config.audit.clone()),
+        audit: config.audit,
         same_agency: config.same_agency,
         tls: ArcSwap::from_pointee(TlsSide::new(&config.tls, config.same_agency)),
     };
@@ -239,12 +238,12 @@ impl Door {
 
     fn refuse(&self, remote: SocketAddr, refusal: &Refusal) {
         self.clients.counters().connections_refused.increment();
-        if refusal.is_noteworthy() && self.refusals.allows(discriminant(refusal)) {
-            let hint = refusal.hint().unwrap_or_default();
-            warn!(%remote, reason = %refusal, hint, "SDK connection refused, and maybe others");
-        } else {
-            debug!(%remote, reason = %refusal, "SDK connection refused");
-        }
+        self.audit.record(Event::SdkRefused {
+            address: remote.to_string().into(),
+            cause: refusal.to_string().into(),
+            hint: refusal.hint().unwrap_or_default().into(),
+            noise: !refusal.is_noteworthy(),
+        });
     }
 }
 

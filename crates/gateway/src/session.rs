@@ -19,6 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nuncio_audit::Event;
 use nuncio_channel_protocol::ProtocolVersion;
 use nuncio_protocol::amop::ClientInput;
 use rustls_pki_types::UnixTime;
@@ -45,7 +46,12 @@ use writer::Writer;
 pub(crate) async fn run(door: Arc<Door>, admitted: Admitted, remote: SocketAddr, shutdown: CancellationToken) {
     let registration = door.clients.register(ClientName::of_key(&admitted.client), &door.limits, &door.timeouts);
     let client = registration.client;
-    info!(%remote, client = client.0, subject = %admitted.client.subject, "SDK connected");
+    door.audit.record(Event::SdkAdmitted {
+        address: remote.to_string().into(),
+        client: client.0,
+        subject: (&admitted.client.subject).into(),
+        serial: (&admitted.client.serial).into(),
+    });
     if door.inputs.send(ClientInput::Connected { client }).await.is_ok() {
         let cut = door.guard.watch(client, admitted.client.clone());
         let mut session = Session::new(Arc::clone(&door), registration, admitted, remote, (shutdown, cut));

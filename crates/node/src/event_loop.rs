@@ -12,6 +12,7 @@ use std::{
 
 use futures::{FutureExt, StreamExt};
 use libp2p::{Swarm, swarm::SwarmEvent};
+use nuncio_audit::{Audit, Told};
 use nuncio_behaviour::{Behaviour, Event, from_multiaddr};
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
@@ -37,7 +38,6 @@ use crate::{
     listeners::Listeners,
     queue,
     replies::{Replies, Reply},
-    told::Told,
     turn::{Source, Work, work_until},
     view::{self, Facts},
 };
@@ -65,6 +65,7 @@ pub(crate) struct EventLoop {
     pub(crate) listeners: Listeners,
     pub(crate) round_trips: HashMap<NodeId, Duration>,
     pub(crate) told: Told,
+    pub(crate) audit: Audit,
     pub(crate) identity: SharedIdentity,
     /// How often a second host with somebody's key was seen.
     pub(crate) duplicates: u64,
@@ -147,6 +148,10 @@ impl EventLoop {
                 self.shown.touch();
                 self.report_duplicate(node, address.as_ref(), epoch);
             }
+            Event::Equivocation { node } => {
+                self.report_equivocation(node);
+                self.shown.touch();
+            }
             Event::EpochOutrun { seen } => self.outrun(seen),
             Event::Banned { peer, until, reason } => {
                 self.report_ban(&peer, until, reason);
@@ -183,6 +188,7 @@ impl EventLoop {
 
     fn handle_tick(&mut self) {
         self.told.conclude(Instant::now());
+        self.audit.conclude(Instant::now());
         if self.admission.handle_tick(self.swarm.behaviour_mut(), UnixTime::now()) {
             self.shown.touch();
         }

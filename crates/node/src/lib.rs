@@ -43,7 +43,6 @@ mod queue;
 mod replies;
 mod snapshot;
 pub mod state_file;
-mod told;
 mod turn;
 mod view;
 

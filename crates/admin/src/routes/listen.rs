@@ -1,6 +1,7 @@
 use std::convert::Infallible;
 
 use axum::{
+    Extension,
     body::Body,
     extract::{Query, State},
     http::header,
@@ -8,6 +9,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures::stream;
+use nuncio_audit::Act;
 use nuncio_node::{Incoming, Listener, Responder};
 use nuncio_protocol::Topic;
 use tokio::sync::OwnedSemaphorePermit;
@@ -34,13 +36,14 @@ pub(super) async fn listen(
         Failure::new(ErrorCode::Busy, format!("{} listeners are there already", super::MAX_LISTENERS))
             .with_hint("end some `nuncio listen` first")
     })?;
+    let act = Act::Listen { topics: options.topics.join(", ").into(), unicast: options.unicast };
     let listener = context.node.listen(topics, options.unicast).await;
     let session = Session { listener, reply: options.reply, shutdown: context.shutdown, _permit: permit };
     let lines = stream::unfold(session, |mut session| async move {
         let line = session.next_line().await?;
         Some((Ok::<_, Infallible>(line), session))
     });
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
+    Ok((Extension(act), [(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
 }
 
 struct Session {
