@@ -139,7 +139,7 @@ pub(crate) struct Refused {
 impl From<DecodeError> for Refused {
     fn from(error: DecodeError) -> Self {
         let strike = match error {
-            DecodeError::Signature { .. } => Some(Strike::Forged),
+            DecodeError::Signature { .. } | DecodeError::ForeignChain { .. } => Some(Strike::Forged),
             DecodeError::TooLarge { .. } | DecodeError::TooMany { .. } => Some(Strike::Restless),
             // Pages that this node held when it asked, and holds no more, were left out for good reason.
             DecodeError::Field { field: "pages" } => None,
@@ -238,7 +238,11 @@ mod tests {
         let answer = status::encode_answer(&[record], &held, &[], false).into();
         let without_pages = status::decode_answer(answer).unwrap().records.remove(0);
         assert_eq!(strike(without_pages), None, "we said that we hold its pages");
-        assert_eq!(strike(status::sign_record(status, &[], &foreign).bytes), Some(Strike::Forged));
+        assert_eq!(strike(status::sign_record(status.clone(), &[], &foreign).bytes), Some(Strike::Forged));
+        let mut sent = status::sign_record(status, &[Bytes::from_static(b"a leaf")], &context).bytes.to_vec();
+        let leaf = sent.windows(6).position(|bytes| bytes == b"a leaf").unwrap();
+        sent[leaf] = b'A';
+        assert_eq!(strike(sent.into()), Some(Strike::Forged), "it has other certificates than its owner sent");
         assert_eq!(strike(Bytes::from_static(b"no record")), Some(Strike::Malformed));
         assert_eq!(strike(vec![0; nuncio_protocol::MAX_STATUS + 1].into()), Some(Strike::Restless));
     }

@@ -65,4 +65,10 @@ pub enum DecodeError {
         /// The claimed source.
         node: NodeId,
     },
+    /// A status behind other certificates than its owner sent it with.
+    #[error("the certificates are not those that {node:?} sent with its status")]
+    ForeignChain {
+        /// Its owner.
+        node: NodeId,
+    },
 }

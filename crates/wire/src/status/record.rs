@@ -12,6 +12,7 @@ use nuncio_protocol::{
     status_sync::{PageDigest, Record, Status, Version},
 };
 use prost::Message as _;
+use sha2::{Digest as _, Sha256};
 
 use super::{bounded, decode_revocations, encode_revocations, pages};
 use crate::{DecodeError, SigningContext, field::decode_signature, proto, signing::Statement};
@@ -27,7 +28,7 @@ const MAX_NAME_LENGTH: usize = 256;
 pub fn sign_record(status: Status, chain: &[Bytes], context: &SigningContext) -> Record {
     let pages = pages::split(&status);
     let digests: Vec<_> = pages.iter().map(|page| pages::digest(page)).collect();
-    let encoded = Bytes::from(encode_status(&status, &digests).encode_to_vec());
+    let encoded = Bytes::from(encode_status(&status, &digests, chain).encode_to_vec());
     let signature = context.sign(&statement(&encoded));
     let record = proto::Record {
         status: encoded,
@@ -38,8 +39,8 @@ pub fn sign_record(status: Status, chain: &[Bytes], context: &SigningContext) ->
     Record { status, bytes: record.encode_to_vec().into(), pages: digests }
 }
 
-/// Reads a record and checks its owner's signature. Whether the chain behind it proves the owner's membership is the
-/// caller's to check: it is returned for that, the owner's certificate first.
+/// Reads a record and checks its owner's signature, and that it has the certificates that its owner sent with it. Whether
+/// they prove the owner's membership is the caller's to check: they are returned for that, the owner's certificate first.
 ///
 /// # Errors
 /// When it is no record, a bound is passed, or the signature does not hold.
@@ -53,11 +54,15 @@ pub fn decode_record(bytes: Bytes, context: &SigningContext) -> Result<(Record, 
     let mut status =
         proto::Status::decode(encoded.clone()).map_err(|source| DecodeError::Protobuf { message: "status", source })?;
     let pages = pages::join(&mut status, &pages)?;
+    let is_its_chain = status.chain == chain_digest(&chain)[..];
     let status = decode_status(status)?;
     let node = status.node;
     let signature = decode_signature(&signature)?;
     let signature = signature.ok_or(DecodeError::Signature { node })?;
     context.verify(node, &statement(&encoded), &signature)?;
+    if !is_its_chain {
+        return Err(DecodeError::ForeignChain { node });
+    }
     Ok((Record { status, bytes, pages }, chain))
 }
 
@@ -70,6 +75,15 @@ pub fn chain_of(bytes: Bytes) -> Result<Vec<Bytes>, DecodeError> {
     Ok(record.chain)
 }
 
+fn chain_digest(chain: &[Bytes]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for certificate in chain {
+        hash.update((certificate.len() as u32).to_be_bytes());
+        hash.update(certificate);
+    }
+    hash.finalize().into()
+}
+
 fn statement(encoded: &[u8]) -> Statement<'_> {
     Statement { kind: "status", fields: Vec::new(), body: encoded }
 }
@@ -79,7 +93,7 @@ pub(super) fn encode_topics(topics: &BTreeMap<Topic, u32>) -> impl Iterator<Item
 }
 
 /// With these pages, or, without any, with all topics in it.
-fn encode_status(status: &Status, pages: &[PageDigest]) -> proto::Status {
+fn encode_status(status: &Status, pages: &[PageDigest], chain: &[Bytes]) -> proto::Status {
     let is_inline = pages.is_empty();
     let (none, no_multicast) = (BTreeMap::new(), BTreeSet::new());
     let topics = if is_inline { &status.topics } else { &none };
@@ -101,6 +115,7 @@ fn encode_status(status: &Status, pages: &[PageDigest]) -> proto::Status {
         sealing_key: status.sealing_key.clone(),
         proofs: status.proofs,
         clock_ms: status.clock.as_millis() as u64,
+        chain: Bytes::copy_from_slice(&chain_digest(chain)),
     }
 }
 

@@ -50,6 +50,25 @@ fn a_record_is_read_by_anyone_in_its_network_and_refused_when_changed() {
 }
 
 #[test]
+fn nobody_puts_other_certificates_behind_a_status() {
+    let [a, b] = parties();
+    let chain = [Bytes::from_static(b"the leaf"), Bytes::from_static(b"the agency")];
+    let record = status::sign_record(empty(a.node), &chain, &a.context).bytes;
+    let refused = Err(DecodeError::ForeignChain { node: a.node });
+    let swapped = replaced(&record, b"the agency", b"another CA");
+    assert_eq!(status::decode_record(swapped.into(), &b.context), refused);
+    let without = replaced(&record, b"\x1a\x0athe agency", b"");
+    assert_eq!(status::decode_record(without.into(), &b.context), refused);
+    let moved = replaced(&record, b"\x1a\x08the leaf\x1a\x0athe agency", b"\x1a\x09the leaft\x1a\x09he agency");
+    assert_eq!(status::decode_record(moved.into(), &b.context), refused, "the same bytes, cut elsewhere");
+}
+
+fn replaced(bytes: &[u8], what: &[u8], by: &[u8]) -> Vec<u8> {
+    let at = bytes.windows(what.len()).position(|window| window == what).expect("it is in there");
+    [&bytes[..at], by, &bytes[at + what.len()..]].concat()
+}
+
+#[test]
 fn a_record_that_says_all_that_it_may_fits() {
     let [a] = parties();
     let names = |budget: usize, length: usize| {
