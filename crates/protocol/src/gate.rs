@@ -33,10 +33,11 @@ use nuncio_identity::NodeId;
 use self::{held::Held, memory::Sight, peer::Peer, score::Scores, source::Era, sources::Sources};
 use crate::{
     amop::Multicast,
-    gossip::{Counted, Judgement, Stamp},
+    gossip::{Counted, GossipId, Judgement, Stamp},
     hashed::HashMap,
     header::Letter,
     life::Life,
+    timers::earliest,
     turn::Directory,
 };
 
@@ -63,12 +64,21 @@ pub(crate) enum Check {
 /// Judges what comes from the network.
 ///
 /// Bounds: see [`Sources`], [`Held`] and [`Scores`]; and one entry for each link.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Gate {
     sources: Sources,
     peers: HashMap<NodeId, Peer>,
     held: Held,
+    /// Announcements that are passed on when the newer record is here.
+    news: Held,
     scores: Scores,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        let (sources, peers, scores) = Default::default();
+        Self { sources, peers, held: Held::of_strangers(), news: Held::of_news(), scores }
+    }
 }
 
 /// A message for this node that passed every rule.
@@ -266,9 +276,16 @@ impl Gate {
         self.held.hold(from, waiting, is_asked, now)
     }
 
+    /// Keeps the announcement of a known node until the record is here; says whether there is room.
+    pub(crate) fn hold_news(&mut self, from: NodeId, waiting: Waiting, now: Instant) -> bool {
+        self.news.hold(from, waiting, false, now)
+    }
+
     /// Takes what waited for a source's record.
     pub(crate) fn release(&mut self, source: &NodeId) -> Vec<(NodeId, Waiting)> {
-        self.held.release(source)
+        let mut released = self.held.release(source);
+        released.append(&mut self.news.release(source));
+        released
     }
 
     /// Takes a message back: it was not handed on, and may come again.
@@ -285,7 +302,9 @@ impl Gate {
     /// Gives back what the peer had brought and what waits no longer.
     pub(crate) fn handle_link_down(&mut self, peer: &NodeId) -> Vec<Waiting> {
         self.peers.remove(peer);
-        self.held.forget_peer(peer)
+        let mut forgotten = self.held.forget_peer(peer);
+        forgotten.append(&mut self.news.forget_peer(peer));
+        forgotten
     }
 
     /// A record of a node was applied.
@@ -317,8 +336,13 @@ impl Gate {
         self.held.give_up(now)
     }
 
+    /// Announcements of known nodes whose record has not come in time.
+    pub(crate) fn give_up_news(&mut self, now: Instant) -> impl Iterator<Item = GossipId> {
+        self.news.give_up(now).into_iter().filter_map(|(_, waiting)| waiting.gossip())
+    }
+
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.held.next()
+        earliest(self.held.next(), self.news.next())
     }
 
     /// Makes room for sources of whom nothing is known any more.
@@ -335,6 +359,6 @@ impl Gate {
     pub(crate) fn bounds(links: usize) -> Vec<Bound> {
         let peers =
             Bound::of_entries::<(NodeId, Peer)>("budgets of neighbours", links, 0, "as many as there are links");
-        [&Sources::BOUNDS[..], &[peers, Held::BOUND, Scores::BOUND]].concat()
+        [&Sources::BOUNDS[..], &[peers, Held::BOUND, Held::BOUND_OF_NEWS, Scores::BOUND]].concat()
     }
 }

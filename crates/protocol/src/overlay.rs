@@ -14,7 +14,7 @@ use crate::{
     Config, Output, Strike, Topic,
     amop::{self, Amop},
     gate::{Check, Checked, Gate, Waiting},
-    gossip::Stamp,
+    gossip::{Judgement, Stamp},
     life::Life,
     outbox::Outbox,
     peering::{BanView, Event, LinkView, Peering, PendingPeerView},
@@ -132,6 +132,10 @@ impl Overlay {
                 self.outbox.strike(from, Strike::Uncertified);
             }
             self.drop_gossip(waiting.gossip());
+        }
+        // Its signature holds, and others may have the record.
+        for id in self.gate.give_up_news(now).collect::<Vec<_>>() {
+            self.conclude(id, Judgement::Fresh);
         }
         self.with_unicast(now, |unicast, turn| unicast.handle_timeout(turn));
         self.with_amop(now, |amop, turn| amop.handle_timeout(turn));

@@ -50,6 +50,7 @@ struct Scenario {
     links: Vec<(usize, usize)>,
     degree: usize,
     loss: f64,
+    full: f64,
     latency_ms: u32,
     actions: Vec<Action>,
 }
@@ -57,11 +58,12 @@ struct Scenario {
 fn scenario() -> impl Strategy<Value = Scenario> {
     let links = proptest::collection::vec((0..8usize, 0..8usize), 1..8);
     let loss = prop_oneof![Just(0.0), Just(0.02), Just(0.2)];
+    let full = prop_oneof![2 => Just(0.0), 1 => Just(0.1)];
     let actions = proptest::collection::vec(action(), 1..40);
-    (any::<u64>(), 2..=8usize, links, prop_oneof![Just(0), Just(3)], loss, 1..80u32, actions).prop_map(
-        |(seed, nodes, links, degree, loss, latency_ms, actions)| {
+    (any::<u64>(), 2..=8usize, links, prop_oneof![Just(0), Just(3)], (loss, full), 1..80u32, actions).prop_map(
+        |(seed, nodes, links, degree, (loss, full), latency_ms, actions)| {
             let links = links.into_iter().map(|(a, b)| (a % nodes, b % nodes)).filter(|(a, b)| a != b).collect();
-            Scenario { seed, nodes, links, degree, loss, latency_ms, actions }
+            Scenario { seed, nodes, links, degree, loss, full, latency_ms, actions }
         },
     )
 }
@@ -260,7 +262,8 @@ fn at_rest_following_next_hops_arrives(network: &Simulator) {
 
 fn play(scenario: &Scenario) {
     let latency = scenario.latency_ms * MS / 2..=scenario.latency_ms * MS;
-    let mut network = Simulator::new(scenario.seed, Weather { latency, loss: scenario.loss, ..Weather::default() });
+    let weather = Weather { latency, loss: scenario.loss, full: scenario.full, ..Weather::default() };
+    let mut network = Simulator::new(scenario.seed, weather);
     network.keep_journal(400);
     let config = Config { target_degree: scenario.degree, max_request_timeout: 10 * S, ..Config::default() };
     network.add_nodes(scenario.nodes, &config);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use nuncio_protocol::{
     Output, StatusInput,
+    gossip::Judgement,
     status_sync::{Answer, Query, QueryId},
 };
 use nuncio_testkit::simulator::{Lone, announced, node_id, queried, record};
@@ -21,6 +22,35 @@ fn one_query_is_open_per_peer_and_wanted_nodes_collect() {
     let mut next = queried(&outputs);
     next[0].1.sort_unstable();
     assert_eq!(next, [(1, vec![6, 7])]);
+}
+
+/// What becomes of announcements.
+fn judged(outputs: &[Output]) -> Vec<Judgement> {
+    let judgement = |output: &Output| match output {
+        Output::Judged { judgement, .. } => Some(*judgement),
+        _ => None,
+    };
+    outputs.iter().filter_map(judgement).collect()
+}
+
+#[test]
+fn news_is_passed_on_with_its_record_or_after_a_moment_and_what_is_old_is_not() {
+    let mut a = Lone::ring();
+    assert_eq!(judged(&a.input(announced(1, 3, 1))), [Judgement::Fresh], "its record is here");
+    assert_eq!(judged(&a.input(announced(1, 3, 2))), []);
+    assert_eq!(judged(&a.answered(1, vec![record(3, 2, &[1, 2], &[])])), [Judgement::Fresh]);
+    assert_eq!(judged(&a.input(announced(2, 3, 1))), [Judgement::Dropped], "a newer one is under way");
+    assert_eq!(judged(&a.input(announced(1, 3, 3))), []);
+    assert_eq!(judged(&a.advance(740 * MS)), []);
+    assert_eq!(judged(&a.advance(20 * MS)), [Judgement::Fresh], "others may have the record");
+}
+
+/// T14: a peer announces newer and newer versions that it never shows.
+#[test]
+fn news_that_waits_for_its_record_is_bounded_for_each_peer() {
+    let mut a = Lone::ring();
+    let passed: usize = (2..=200).map(|seq| judged(&a.input(announced(1, 3, seq))).len()).sum();
+    assert_eq!(passed, 199 - 128, "what finds no room is passed on at once");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //!
 //! Nothing here judges: [`Observed`] collects what an outsider would see, tests judge it.
 
+mod gossip;
 mod lone;
 mod names;
 mod network;
@@ -38,6 +39,7 @@ use nuncio_protocol::{
 };
 use rand::{SeedableRng, rngs::SmallRng};
 
+use gossip::Judging;
 use network::{Event, Network};
 use observed::Journal;
 use vice::Hostile;
@@ -49,6 +51,8 @@ pub struct Weather {
     pub latency: RangeInclusive<Duration>,
     /// Share of unicast messages, bridge messages, queries, answers and announcements that get lost, 0 to 1.
     pub loss: f64,
+    /// Share of unicast and bridge messages for which the queue of the link is full, 0 to 1.
+    pub full: f64,
     /// How long a link that carries nothing is taken for alive.
     pub dead_after: Duration,
     /// Time an application takes for a request, and a client for a delivery.
@@ -85,6 +89,7 @@ struct Node {
     /// Seconds by which its clock was set back.
     clock_behind: u64,
     hostile: Option<Hostile>,
+    judging: Judging,
 }
 
 #[derive(Debug)]
@@ -96,7 +101,7 @@ struct Client {
 impl Default for Weather {
     fn default() -> Self {
         let ms = Duration::from_millis;
-        Self { latency: ms(1)..=ms(5), loss: 0.0, dead_after: ms(8000), thinking: ms(0)..=ms(2) }
+        Self { latency: ms(1)..=ms(5), loss: 0.0, full: 0.0, dead_after: ms(8000), thinking: ms(0)..=ms(2) }
     }
 }
 
@@ -137,8 +142,9 @@ impl Simulator {
     /// Starts one more node; gives back its number.
     pub fn add_node(&mut self, config: Config) -> usize {
         let number = self.nodes.len();
-        let (overlay, peers, wake, hostile) = (None, BTreeSet::new(), None, None);
-        self.nodes.push(Node { config, overlay, epoch: 0, peers, wake, clock_behind: 0, hostile });
+        let (peers, judging) = (BTreeSet::new(), Judging::default());
+        let node = Node { config, overlay: None, epoch: 0, peers, wake: None, clock_behind: 0, hostile: None, judging };
+        self.nodes.push(node);
         self.network.add_node();
         self.restart(number);
         number
@@ -250,6 +256,7 @@ impl Simulator {
         self.journal.push(self.now, node, || What::World("crash"));
         self.network.generations[node] += 1;
         self.nodes[node].wake = None;
+        self.judge_no_more(node);
         self.observed.links.remove(&node);
         for connection in self.network.connections_of(node) {
             self.break_connection(connection, "reset by peer", Duration::ZERO);
@@ -313,9 +320,9 @@ impl Simulator {
         self.network.unblock_all();
     }
 
-    /// Loses nothing any more.
+    /// Loses nothing any more, and every queue has room.
     pub const fn calm(&mut self) {
-        self.weather.loss = 0.0;
+        (self.weather.loss, self.weather.full) = (0.0, 0.0);
     }
 
     /// Gives a node an input of its operator or application.

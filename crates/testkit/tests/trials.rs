@@ -50,7 +50,7 @@ fn a_record_that_its_owner_never_signed_is_caught_and_the_scenario_made_small() 
     scenario.steps.push(Step { at_ms, action: Action::Forge { node: 1, of: 2 } });
     let violation = run(&scenario).unwrap_err();
     assert!(violation.promise.contains("never signed"), "{violation}");
-    let smallest = shrink(&scenario);
+    let smallest = shrink(&scenario, &violation);
     assert!(smallest.nodes <= 4 && smallest.steps.len() == 1, "{smallest:?}");
     assert!(run(&Scenario::from_json(&smallest.to_json()).unwrap()).is_err());
 }

@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         Ok(report) => show(&report, output),
         Err(violation) => {
             output.progress("a promise was not kept; making the scenario smaller");
-            let smallest = shrink(&scenario);
+            let smallest = shrink(&scenario, &violation);
             fs::write(&arguments.trace, smallest.to_json()).map_err(|error| {
                 Failure::operation("trace", format_args!("cannot write {}: {error}", arguments.trace.display()))
             })?;

@@ -1,5 +1,5 @@
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -18,6 +18,9 @@ use crate::{
 /// How long a message waits for the record of its source.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long an announcement of a known node waits for its newest record: gossipsub may keep it for no more than a second.
+const PATIENCE_WITH_NEWS: Duration = Duration::from_millis(750);
+
 /// How many messages of how many bytes wait, in all and brought by one peer. Further ones are dropped: who asked asks again.
 const MAX_MESSAGES: usize = 1024;
 const MAX_BYTES: usize = 8 << 20;
@@ -27,10 +30,17 @@ const MAX_BYTES_OF_PEER: usize = 1 << 20;
 /// What a message counts for besides its content.
 const OVERHEAD: usize = 512;
 
-/// Messages whose source's record, or newest record, has not come yet; the oldest first.
-#[derive(Debug, Default)]
+/// Messages whose source's record, or newest record, has not come yet.
+///
+/// A network is learnt record by record, and with each one is asked what waited for it: so that is looked up, not sought.
+#[derive(Debug)]
 pub(super) struct Held {
-    queue: VecDeque<Entry>,
+    patience: Duration,
+    /// By the order in which they came, which is also that in which they are given up.
+    entries: BTreeMap<u64, Entry>,
+    came: u64,
+    /// Of each source, which ones; the oldest first.
+    of_source: HashMap<NodeId, VecDeque<u64>>,
     bytes: usize,
     /// Of each peer, how many and how many bytes.
     shares: HashMap<NodeId, (usize, usize)>,
@@ -89,6 +99,21 @@ impl Waiting {
 }
 
 impl Held {
+    /// Messages of nodes that nothing is known of.
+    pub(super) fn of_strangers() -> Self {
+        Self::new(PATIENCE)
+    }
+
+    /// Announcements of newer records of known nodes.
+    pub(super) fn of_news() -> Self {
+        Self::new(PATIENCE_WITH_NEWS)
+    }
+
+    fn new(patience: Duration) -> Self {
+        let (entries, of_source, shares) = (BTreeMap::new(), HashMap::default(), HashMap::default());
+        Self { patience, entries, came: 0, of_source, bytes: 0, shares }
+    }
+
     pub(super) const BOUND: Bound = Bound::of_bytes(
         "messages whose source's record has not come",
         MAX_BYTES,
@@ -96,58 +121,73 @@ impl Held {
     )
     .in_entries(MAX_MESSAGES);
 
+    pub(super) const BOUND_OF_NEWS: Bound = Bound::of_bytes(
+        "announcements whose record has not come",
+        MAX_MESSAGES * OVERHEAD,
+        "further ones are passed on at once, of one peer from an eighth on",
+    )
+    .in_entries(MAX_MESSAGES);
+
     /// Says whether there is room for it.
     pub(super) fn hold(&mut self, from: NodeId, waiting: Waiting, is_asked: bool, now: Instant) -> bool {
         let weight = waiting.weight();
         let (messages, bytes) = self.shares.get(&from).copied().unwrap_or_default();
-        let fits = self.queue.len() < MAX_MESSAGES
+        let fits = self.entries.len() < MAX_MESSAGES
             && self.bytes + weight <= MAX_BYTES
             && messages < MAX_MESSAGES_OF_PEER
             && bytes + weight <= MAX_BYTES_OF_PEER;
         if fits {
             self.bytes += weight;
             self.shares.insert(from, (messages + 1, bytes + weight));
+            self.came += 1;
             let source = waiting.source();
-            self.queue.push_back(Entry { until: now + PATIENCE, from, source, weight, is_asked, waiting });
+            self.of_source.entry(source).or_default().push_back(self.came);
+            let entry = Entry { until: now + self.patience, from, source, weight, is_asked, waiting };
+            self.entries.insert(self.came, entry);
         }
         fits
     }
 
     pub(super) fn release(&mut self, source: &NodeId) -> Vec<(NodeId, Waiting)> {
-        self.take(|entry| entry.source == *source).map(|entry| (entry.from, entry.waiting)).collect()
+        let theirs = self.of_source.remove(source).into_iter().flatten().collect();
+        self.take(theirs).map(|entry| (entry.from, entry.waiting)).collect()
     }
 
     pub(super) fn forget_peer(&mut self, peer: &NodeId) -> Vec<Waiting> {
-        self.take(|entry| entry.from == *peer).map(|entry| entry.waiting).collect()
+        if !self.shares.contains_key(peer) {
+            return Vec::new();
+        }
+        let theirs = self.entries.iter().filter(|(_, entry)| entry.from == *peer).map(|(came, _)| *came).collect();
+        self.take(theirs).map(|entry| entry.waiting).collect()
     }
 
     /// Gives up what waited too long; with who brought it, if that was asked for the record.
     pub(super) fn give_up(&mut self, now: Instant) -> Vec<(Option<NodeId>, Waiting)> {
-        if self.next().is_none_or(|next| next > now) {
-            return Vec::new();
-        }
-        self.take(|entry| entry.until <= now)
-            .map(|entry| (entry.is_asked.then_some(entry.from), entry.waiting))
-            .collect()
+        let late = self.entries.iter().take_while(|(_, entry)| entry.until <= now).map(|(came, _)| *came).collect();
+        self.take(late).map(|entry| (entry.is_asked.then_some(entry.from), entry.waiting)).collect()
     }
 
     pub(super) fn next(&self) -> Option<Instant> {
-        self.queue.front().map(|entry| entry.until)
+        self.entries.first_key_value().map(|(_, entry)| entry.until)
     }
 
-    fn take(&mut self, is_meant: impl Fn(&Entry) -> bool) -> impl Iterator<Item = Entry> {
-        let (taken, kept): (VecDeque<_>, _) =
-            std::mem::take(&mut self.queue).into_iter().partition(|entry| is_meant(entry));
-        self.queue = kept;
-        for Entry { from, weight, .. } in &taken {
-            self.bytes -= weight;
-            if let Some((messages, bytes)) = self.shares.get_mut(from) {
-                (*messages, *bytes) = (*messages - 1, *bytes - weight);
+    fn take(&mut self, which: Vec<u64>) -> impl Iterator<Item = Entry> {
+        which.into_iter().filter_map(|came| {
+            let entry = self.entries.remove(&came)?;
+            self.bytes -= entry.weight;
+            if let Some((messages, bytes)) = self.shares.get_mut(&entry.from) {
+                (*messages, *bytes) = (*messages - 1, *bytes - entry.weight);
                 if *messages == 0 {
-                    self.shares.remove(from);
+                    self.shares.remove(&entry.from);
                 }
             }
-        }
-        taken.into_iter()
+            if let Some(theirs) = self.of_source.get_mut(&entry.source) {
+                theirs.retain(|other| *other != came);
+                if theirs.is_empty() {
+                    self.of_source.remove(&entry.source);
+                }
+            }
+            Some(entry)
+        })
     }
 }

@@ -26,9 +26,16 @@ pub(super) struct Source {
     /// The highest epoch it ever had: a lower one is believed only if the node says so over its own link.
     highest: u64,
     clock: Option<SourceClock>,
+    announcements: Option<Bucket>,
+    /// Most nodes of a large network announce themselves and send nothing here.
+    sent: Option<Box<Sent>>,
+}
+
+/// What has been seen of its messages, and what it may still send.
+#[derive(Debug, Default)]
+struct Sent {
     memory: Memory,
     copies: Option<Bucket>,
-    announcements: Option<Bucket>,
     gossip: Option<Cast>,
 }
 
@@ -52,16 +59,11 @@ pub(super) struct InTime {
 }
 
 impl Source {
+    /// Bytes of it that stand elsewhere, beside the numbers it remembers.
+    pub(super) const SENT: usize = size_of::<Sent>();
+
     pub(super) fn new(epoch: u64) -> Self {
-        Self {
-            epoch,
-            highest: epoch,
-            clock: None,
-            memory: Memory::default(),
-            copies: None,
-            announcements: None,
-            gossip: None,
-        }
+        Self { epoch, highest: epoch, clock: None, announcements: None, sent: None }
     }
 
     /// The node says in which epoch it runs, over a link of its own.
@@ -108,14 +110,16 @@ impl Source {
             Checked::Announcement => {
                 self.announcements.get_or_insert(Bucket::new(ANNOUNCEMENTS, now)).take(1.0, ANNOUNCEMENTS, now)
             }
-            Checked::Message(length) => self.gossip.get_or_insert(Cast::new(GOSSIP, now)).take(length, GOSSIP, now),
+            Checked::Message(length) => {
+                self.sent().gossip.get_or_insert(Cast::new(GOSSIP, now)).take(length, GOSSIP, now)
+            }
         }
     }
 
     /// Whether so many bytes of copies may be made of its multicasts.
     #[expect(clippy::cast_precision_loss, reason = "a message is shorter than 2^53 bytes")]
     pub(super) fn may_copy(&mut self, bytes: usize, now: Instant) -> bool {
-        self.copies.get_or_insert(Bucket::new(COPIES, now)).take(bytes as f64, COPIES, now)
+        self.sent().copies.get_or_insert(Bucket::new(COPIES, now)).take(bytes as f64, COPIES, now)
     }
 
     /// Takes the clock of an announcement or record of the present epoch.
@@ -129,20 +133,24 @@ impl Source {
     }
 
     pub(super) fn see(&mut self, number: u64, in_time: &InTime) -> Sight {
-        self.memory.see(number, in_time.clock)
+        self.sent().memory.see(number, in_time.clock)
     }
 
     pub(super) fn unsee(&mut self, number: u64) {
-        self.memory.unsee(number);
+        self.sent().memory.unsee(number);
     }
 
     /// Bytes of the numbers it remembers.
     pub(super) fn bytes(&self) -> usize {
-        self.memory.bytes()
+        self.sent.as_ref().map_or(0, |sent| sent.memory.bytes())
     }
 
     /// Forgets the older half of them; says how many bytes fewer it takes.
     pub(super) fn forget_older_half(&mut self) -> usize {
-        self.memory.forget_older_half()
+        self.sent().memory.forget_older_half()
+    }
+
+    fn sent(&mut self) -> &mut Sent {
+        self.sent.get_or_insert_default()
     }
 }

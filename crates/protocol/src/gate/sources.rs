@@ -30,7 +30,7 @@ impl Sources {
         Bound::of_entries::<(NodeId, Source)>(
             "sources of messages",
             MAX_SOURCES,
-            0,
+            Source::SENT,
             "those that are certified no more are forgotten",
         ),
         // A queue that has grown is half empty.

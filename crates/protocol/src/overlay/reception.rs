@@ -93,17 +93,39 @@ impl Overlay {
     fn announced(&mut self, id: GossipId, via: NodeId, announced: (NodeId, Version, Duration), now: Instant) {
         let (node, version, clock) = announced;
         self.gate.handle_clock(&node, version.epoch, clock, now);
-        let has_record = !self.is_expelled(&node) && self.record(&node).is_some();
-        if node != self.life.node && !has_record {
+        let known = self.status_sync.version_of(&node).filter(|_| !self.is_expelled(&node));
+        let waiting = Waiting::Announcement { id, node, version, clock };
+        match known {
+            _ if node == self.life.node => self.conclude(id, Judgement::Fresh),
             // Whoever passes an announcement on can show the record when it is asked: so none is passed on before.
             // Also of an expelled node: it may have another certificate, which is seen when its record is asked for.
-            let waiting = Waiting::Announcement { id, node, version, clock };
-            return self.hold(via, waiting, version.epoch, now);
+            None => self.hold(via, waiting, version.epoch, now),
+            Some(known) if version > known => self.hold_news(via, waiting, (node, version, id), now),
+            Some(known) => {
+                // Who announced a newer version is heard everywhere soon.
+                self.conclude(id, if version == known { Judgement::Fresh } else { Judgement::Dropped });
+            }
         }
-        self.outbox.push(Output::Judged { id, judgement: Judgement::Fresh });
-        if self.status_sync.handle_announced(via, node, version, &mut self.outbox, now) {
+    }
+
+    fn hold_news(
+        &mut self,
+        via: NodeId,
+        news: Waiting,
+        (node, version, id): (NodeId, Version, GossipId),
+        now: Instant,
+    ) {
+        let is_news = self.status_sync.handle_announced(via, node, version, &mut self.outbox, now);
+        if !self.gate.hold_news(via, news, now) {
+            self.conclude(id, Judgement::Fresh);
+        }
+        if is_news {
             self.settle(now);
         }
+    }
+
+    pub(super) fn conclude(&mut self, id: GossipId, judgement: Judgement) {
+        self.outbox.push(Output::Judged { id, judgement });
     }
 
     /// Keeps a message until the record of its source is here, and asks for that.

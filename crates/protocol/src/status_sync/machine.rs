@@ -96,6 +96,11 @@ impl StatusSync {
         if *node == self.own.node() { self.own.record() } else { self.table.get(node) }
     }
 
+    /// The version of another node's record.
+    pub(crate) fn version_of(&self, node: &NodeId) -> Option<Version> {
+        self.table.version(node)
+    }
+
     /// The records of all other nodes.
     pub(crate) fn records(&self) -> impl Iterator<Item = &Arc<Record>> {
         self.table.records()

@@ -7,14 +7,17 @@ use std::{
 
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    GossipInput, Input, PeeringInput, StatusInput,
-    gossip::GossipId,
+    Input, PeeringInput, StatusInput,
     peering::{Address, ConnectionId, Direction},
-    status_sync::{QueryId, Version},
+    status_sync::QueryId,
 };
 use rand::RngExt;
 
-use super::{Simulator, What, names};
+use super::{
+    Simulator, What,
+    gossip::{Hop, Waves},
+    names,
+};
 
 /// What is to happen.
 #[derive(Debug)]
@@ -23,8 +26,8 @@ pub(super) enum Event {
     Wake { node: usize },
     /// Something arrives, unless the node has stopped since.
     Arrive { node: usize, generation: u64, input: Box<Input> },
-    /// An announcement arrives at the next of those whom gossip carries it to: most events are this one.
-    Announced { origin: usize, version: Version, clock: Duration, arrivals: std::vec::IntoIter<Arrival> },
+    /// An announcement arrives: most events are this one.
+    Announced(Hop),
     /// A dial arrives at its target.
     Knock { from: usize, generation: u64, address: Address },
     /// A silent connection is given up, if it still is silent.
@@ -33,26 +36,29 @@ pub(super) enum Event {
     Mischief { node: usize },
 }
 
-/// Where and when an announcement arrives.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Arrival {
-    pub(super) at: Duration,
-    pub(super) to: usize,
-    /// Of the node it arrives at, when it was sent.
-    pub(super) generation: u64,
-    pub(super) via: usize,
-    /// How long whoever passes it on waits for the record of its node.
-    pub(super) held_until: Duration,
+impl Event {
+    /// At which node, where it matters: see [`tick`].
+    const fn node(&self) -> usize {
+        match self {
+            Self::Wake { node } | Self::Arrive { node, .. } | Self::Mischief { node } => *node,
+            Self::Announced(hop) => hop.to,
+            Self::Knock { from, .. } => *from,
+            Self::Dead { .. } => 0,
+        }
+    }
 }
 
-/// How often a held announcement is looked at.
-const HELD_STEP: Duration = Duration::from_millis(20);
+/// What arrives in one millisecond arrives at its end, node by node: a network of a thousand nodes does not fit into any
+/// processor's cache, one node does.
+fn tick(at: Duration) -> Duration {
+    Duration::from_millis(at.as_nanos().div_ceil(1_000_000) as u64)
+}
 
 /// Machines and wires.
 #[derive(Debug, Default)]
 pub(super) struct Network {
-    /// What is to happen, by time in nanoseconds and in the order it was scheduled, and where it stands in `events`.
-    queue: BinaryHeap<Reverse<(u64, u32, u32)>>,
+    /// What is to happen, by time in nanoseconds, node, and in the order it was scheduled, and where it stands in `events`.
+    queue: BinaryHeap<Reverse<(u64, u32, u32, u32)>>,
     /// Events stand still while the queue is sorted: they are large, and millions.
     events: Vec<Option<Event>>,
     free: Vec<u32>,
@@ -68,6 +74,7 @@ pub(super) struct Network {
     blocked: BTreeSet<(usize, usize)>,
     /// When the last message from one node to another arrives.
     last_arrival: HashMap<(usize, usize), Duration>,
+    pub(super) waves: Waves,
     /// Who waits for an answer from whom.
     queries: HashMap<QueryId, Waiting>,
     /// When each query is given up, in that order: all wait for the same time. Answered ones may still be among them.
@@ -100,8 +107,9 @@ impl Network {
             self.events.push(None);
             self.events.len() as u32 - 1
         });
+        let node = event.node() as u32;
         self.events[slot as usize] = Some(event);
-        self.queue.push(Reverse((at.as_nanos() as u64, self.sequence, slot)));
+        self.queue.push(Reverse((at.as_nanos() as u64, node, self.sequence, slot)));
     }
 
     pub(super) fn next_at(&self) -> Option<Duration> {
@@ -111,7 +119,7 @@ impl Network {
     }
 
     pub(super) fn next_event(&mut self) -> Option<(Duration, Event)> {
-        let Reverse((at, _, slot)) = self.queue.pop()?;
+        let Reverse((at, .., slot)) = self.queue.pop()?;
         self.free.push(slot);
         self.events[slot as usize].take().map(|event| (Duration::from_nanos(at), event))
     }
@@ -203,41 +211,10 @@ impl Network {
         }
         Some((a, b))
     }
-
-    /// Every node that gossip from `origin` reaches: whence it came last, and over how many links.
-    pub(super) fn gossip_tree(&self, origin: usize) -> Vec<(usize, usize, u32)> {
-        let mut seen = vec![false; self.adjacent.len()];
-        seen[origin] = true;
-        let (mut tree, mut queue) = (Vec::new(), VecDeque::from([(origin, 0)]));
-        while let Some((node, hops)) = queue.pop_front() {
-            for &next in self.adjacent[node].keys() {
-                if !seen[next] && self.is_open(node, next) {
-                    seen[next] = true;
-                    tree.push((next, node, hops + 1));
-                    queue.push_back((next, hops + 1));
-                }
-            }
-        }
-        tree
-    }
 }
 
 /// What links do.
 impl Simulator {
-    /// An announcement is passed on by those that hold the record of its node.
-    fn passes_on(&self, via: usize, origin: usize) -> bool {
-        let origin_id = self.network.ids[origin];
-        via == origin || self.overlay(via).is_some_and(|overlay| overlay.record(&origin_id).is_some())
-    }
-
-    fn hold(&mut self, arrival: Arrival, origin: usize, version: Version, clock: Duration) {
-        let at = self.now + HELD_STEP;
-        if at < arrival.held_until {
-            let arrivals = vec![Arrival { at, ..arrival }].into_iter();
-            self.network.schedule(at, Event::Announced { origin, version, clock, arrivals });
-        }
-    }
-
     pub(super) fn happen(&mut self, event: Event) {
         match event {
             Event::Wake { node } => self.wake(node),
@@ -248,20 +225,7 @@ impl Simulator {
                     self.input(node, input);
                 }
             }
-            Event::Announced { origin, version, clock, mut arrivals } => {
-                let Some(arrival) = arrivals.next() else { return };
-                if let Some(next) = arrivals.as_slice().first() {
-                    self.network.schedule(next.at, Event::Announced { origin, version, clock, arrivals });
-                }
-                let Arrival { to, generation, via, .. } = arrival;
-                if !self.passes_on(via, origin) {
-                    return self.hold(arrival, origin, version, clock);
-                }
-                if self.network.generations[to] == generation {
-                    let [via, node] = [via, origin].map(|number| self.network.ids[number]);
-                    self.input(to, GossipInput::Announced { id: GossipId(0), via, node, version, clock });
-                }
-            }
+            Event::Announced(hop) => self.hear(hop),
             Event::Knock { from, generation, address } => self.knock(from, generation, address),
             Event::Mischief { node } => self.mischief(node),
             Event::Dead { connection } => {
@@ -280,8 +244,9 @@ impl Simulator {
         }
     }
 
-    pub(super) fn latency(&mut self) -> Duration {
-        self.rng.random_range(self.weather.latency.clone())
+    /// When something sent now arrives.
+    pub(super) fn arrival(&mut self) -> Duration {
+        tick(self.now + self.rng.random_range(self.weather.latency.clone()))
     }
 
     pub(super) fn is_lost(&mut self) -> bool {
@@ -300,15 +265,15 @@ impl Simulator {
 
     /// As [`Simulator::carry`], for what TCP itself says.
     pub(super) fn carry_surely(&mut self, from: usize, to: usize, input: impl Into<Input>) {
-        let at = self.now + self.latency();
+        let at = self.arrival();
         let last = self.network.last_arrival.entry((from, to)).or_default();
-        *last = at.max(*last + Duration::from_nanos(1));
+        *last = at.max(*last);
         let (at, generation) = (*last, self.network.generations[to]);
         self.network.schedule(at, Event::Arrive { node: to, generation, input: Box::new(input.into()) });
     }
 
     pub(super) fn dial(&mut self, from: usize, address: Address) {
-        let (at, generation) = (self.now + self.latency(), self.network.generations[from]);
+        let (at, generation) = (self.arrival(), self.network.generations[from]);
         self.network.schedule(at, Event::Knock { from, generation, address });
     }
 
@@ -319,7 +284,7 @@ impl Simulator {
         let target = names::node_at(&address).filter(|to| *to < self.nodes.len());
         let open = target.filter(|to| self.nodes[*to].overlay.is_some() && self.network.is_open(from, *to));
         let Some(to) = open else {
-            let at = self.now + self.latency();
+            let at = self.arrival();
             let input = PeeringInput::DialFailed { address, reason: "connection refused".into() };
             self.network.schedule(at, Event::Arrive { node: from, generation, input: Box::new(input.into()) });
             return;

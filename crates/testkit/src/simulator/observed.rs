@@ -38,6 +38,8 @@ pub struct Observed {
     pub unjust_bans: usize,
     /// Requests handed to an application of whose source the node had seen no certificate.
     pub uncertified: usize,
+    /// Unicast and bridge messages that a link did not take, of which the core was told.
+    pub not_sent: usize,
     /// What crossed links.
     pub traffic: Traffic,
 }

@@ -6,26 +6,21 @@ use nuncio_protocol::{
     BridgeInput, Input, MAX_HOPS, Output, Overlay, PeeringInput, StatusInput, UnicastInput,
     amop::{ClientInput, ClientOutput, Kind, Multicast, PublishSeq, ResultCode, SealedPost},
     peering::{ConnectionId, LinkDownReason},
-    status_sync::{Answer, QueryId, Record, Status, Version},
+    status_sync::{Answer, QueryId, Record, Status},
     unicast::{ExchangeId, Reply, UnicastError},
 };
 use rand::RngExt;
 
 use super::{
     Simulator, What,
+    gossip::Announcement,
     names::sign,
-    network::{Arrival, Event, Waiting},
+    network::{Event, Waiting},
     wire_size,
 };
 
 /// How long a query waits for its answer.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long an announcement waits at a node for the record of the node it is about, before it is passed on.
-const HOLD: Duration = Duration::from_secs(5);
-
-/// Peers to which a node passes gossip on.
-const MESH: usize = 6;
 
 /// How often a peer says that it is alive.
 const HEARTBEAT: Duration = Duration::from_secs(2);
@@ -65,11 +60,15 @@ impl Simulator {
             | Output::EpochOutrun { .. }
             | Output::ReachabilityChanged { .. }
             | Output::Relay { .. }
-            | Output::Judged { .. }
             | Output::Unseal(_) => {}
             Output::NodeChanged { record } => self.observed.unsigned += usize::from(!self.is_signed(&record)),
             Output::Sign { status } => self.sign(node, status),
-            Output::Announce { version } => self.announce(node, version),
+            Output::Announce { version } => {
+                let instant = self.instant();
+                let clock = self.overlay(node).map_or(Duration::ZERO, |overlay| overlay.clock(instant));
+                self.announce(node, Announcement { node: self.network.ids[node], version, clock });
+            }
+            Output::Judged { id, judgement } => self.conclude(node, id, judgement),
             Output::Query { peer, wanted } => {
                 self.observed.traffic.bytes += wire_size::query(&wanted);
                 self.query(node, peer, |query, peer| StatusInput::Queried { query, peer, wanted })
@@ -98,6 +97,7 @@ impl Simulator {
 
     fn send_message(&mut self, node: usize, output: Output) {
         let from = self.network.ids[node];
+        let Some(output) = self.queue(node, output) else { return };
         self.observed.traffic.messages += 1;
         let (to, input, is_too_far): (_, Input, _) = match output {
             Output::SendUnicast { to, message } => {
@@ -119,6 +119,26 @@ impl Simulator {
         };
         self.observed.long_ways += usize::from(is_too_far);
         self.send(node, to, input);
+    }
+
+    /// Puts a message into the queue of its link; where that is full, the core is told at once.
+    fn queue(&mut self, node: usize, output: Output) -> Option<Output> {
+        let is_full = self.weather.full > 0.0 && self.rng.random_bool(self.weather.full);
+        if !is_full {
+            return Some(output);
+        }
+        let input: Input = match output {
+            Output::SendUnicast { to, message } => UnicastInput::NotSent { to, message }.into(),
+            Output::SendBridge { to, message } => BridgeInput::NotSent { to, message }.into(),
+            _ => return None,
+        };
+        self.observed.not_sent += 1;
+        let instant = self.instant();
+        self.journal.push(self.now, node, || What::In(input.clone()));
+        if let Some(overlay) = &mut self.nodes[node].overlay {
+            overlay.handle_input(input, instant);
+        }
+        None
     }
 
     fn sign(&mut self, node: usize, status: Status) {
@@ -208,7 +228,7 @@ impl Simulator {
     fn probe(&mut self, node: usize, connection: ConnectionId) {
         let Some(&(a, b)) = self.network.connections.get(&connection) else { return };
         if self.network.is_open(a, b) {
-            let at = self.now + self.rng.random_range(Duration::ZERO..=HEARTBEAT) + self.latency();
+            let at = self.arrival() + self.rng.random_range(Duration::ZERO..=HEARTBEAT);
             let (generation, input) = (self.network.generations[node], PeeringInput::Alive { connection });
             self.network.schedule(at, Event::Arrive { node, generation, input: Box::new(input.into()) });
         }
@@ -238,29 +258,6 @@ impl Simulator {
             self.carry_surely(node, asker, StatusInput::RevocationLists { numbers });
         }
         self.answer(node, query, StatusInput::RevocationsAnswered { peer: self.network.ids[node] });
-    }
-
-    fn announce(&mut self, origin: usize, version: Version) {
-        let instant = self.instant();
-        let clock = self.overlay(origin).map_or(Duration::ZERO, |overlay| overlay.clock(instant));
-        let mut arrivals = Vec::with_capacity(self.nodes.len());
-        for (to, via, hops) in self.network.gossip_tree(origin) {
-            // Each node passes it on to its mesh, of 6 peers at the most, but for the one it has it from.
-            let copies = (self.network.degree(to).clamp(2, MESH) - 1) as u64;
-            self.observed.traffic.bytes += copies * wire_size::ANNOUNCEMENT;
-            if self.is_lost() {
-                continue;
-            }
-            self.observed.traffic.announcements += 1;
-            let at = self.now + self.latency() * hops;
-            let (generation, held_until) = (self.network.generations[to], at + HOLD);
-            arrivals.push(Arrival { at, to, generation, via, held_until });
-        }
-        arrivals.sort_unstable_by_key(|arrival| (arrival.at, arrival.to));
-        if let Some(first) = arrivals.first() {
-            self.network
-                .schedule(first.at, Event::Announced { origin, version, clock, arrivals: arrivals.into_iter() });
-        }
     }
 
     fn query(&mut self, asker: usize, peer: NodeId, input: impl FnOnce(QueryId, NodeId) -> StatusInput) {

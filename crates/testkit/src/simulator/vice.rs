@@ -5,9 +5,8 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    BridgeInput, GossipInput, Header, Input, Output, Topic, UnicastInput,
+    BridgeInput, Header, Input, Output, Topic, UnicastInput,
     amop::{Destination, Multicast, Post, PublishSeq},
-    gossip::GossipId,
     status_sync::{Query, Record, Status, Version},
     unicast::{Content, Message},
 };
@@ -15,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Simulator,
+    gossip::Announcement,
     names::{node_id, sign},
     network::Event,
 };
@@ -37,7 +37,7 @@ pub enum Vice {
     Equivocator,
     /// Answers no query.
     Mute,
-    /// Has its peers copy multicasts to all nodes, and asks them for all records, ten times a second.
+    /// Has its peers, one after another, copy a multicast to all nodes, and asks them for all records, ten times a second.
     Amplifier,
 }
 
@@ -87,15 +87,9 @@ impl Simulator {
     /// What an edge does with what arrives before its core sees it: it opens seals, and checks no more signatures than its
     /// core allows.
     pub(super) fn open(&mut self, node: usize, input: Input) -> Option<Input> {
-        let (instant, me) = (self.instant(), self.network.ids[node]);
+        let me = self.network.ids[node];
         let overlay = self.nodes[node].overlay.as_mut()?;
         match input {
-            Input::Gossip(GossipInput::Announced { via, node, .. })
-                if !overlay.may_check_announcement(via, node, instant) =>
-            {
-                self.carry_out(self.network.numbers[&me]);
-                None
-            }
             Input::Unicast(UnicastInput::Received { from, mut message })
                 if message.header.target == me && is_forged(&message.content) =>
             {
@@ -150,7 +144,6 @@ impl Simulator {
     pub(super) fn mischief(&mut self, node: usize) {
         self.network.schedule(self.now + PAUSE, Event::Mischief { node });
         let peers = self.network.neighbours(node);
-        let me = self.network.ids[node];
         let super::Node { hostile: Some(hostile), overlay: Some(_), .. } = &mut self.nodes[node] else { return };
         hostile.turn += 1;
         let turn = hostile.turn;
@@ -161,15 +154,16 @@ impl Simulator {
                 }
             }
             Vice::Flooder => {
-                for (to, n) in peers.iter().flat_map(|to| (0..ANNOUNCEMENTS).map(move |n| (*to, n))) {
+                for n in 0..ANNOUNCEMENTS {
                     let invented = node_id(self.nodes.len() + ((turn * ANNOUNCEMENTS + n) % 512) as usize);
-                    let (id, version, clock) = (GossipId(n), Version { epoch: 1 << 40, seq: turn }, Duration::ZERO);
-                    self.carry(node, to, GossipInput::Announced { id, via: me, node: invented, version, clock });
+                    let (version, clock) = (Version { epoch: 1 << 40, seq: turn }, Duration::ZERO);
+                    self.announce(node, Announcement { node: invented, version, clock });
                 }
             }
             Vice::Amplifier => {
-                for to in peers {
-                    let (peer, multicast) = (self.network.ids[to], self.multicast_to_all(node, turn));
+                // One after another, or a large network would do nothing else than copy.
+                if let Some(to) = peers.get(turn as usize % peers.len().max(1)) {
+                    let (peer, multicast) = (self.network.ids[*to], self.multicast_to_all(node, turn));
                     self.perform(node, Output::SendMulticast { to: peer, multicast });
                     self.perform(node, Output::Query { peer, wanted: Query::All { known: Vec::new() } });
                 }
