@@ -37,7 +37,7 @@ pub enum Vice {
     Equivocator,
     /// Answers no query.
     Mute,
-    /// Has its peers, one after another, copy a multicast to all nodes, and asks them for all records, ten times a second.
+    /// Has its peers copy multicasts to all nodes, and asks them for all records, ten times a second.
     Amplifier,
 }
 
@@ -161,9 +161,8 @@ impl Simulator {
                 }
             }
             Vice::Amplifier => {
-                // One after another, or a large network would do nothing else than copy.
-                if let Some(to) = peers.get(turn as usize % peers.len().max(1)) {
-                    let (peer, multicast) = (self.network.ids[*to], self.multicast_to_all(node, turn));
+                for to in peers {
+                    let (peer, multicast) = (self.network.ids[to], self.multicast_to_all(node, turn));
                     self.perform(node, Output::SendMulticast { to: peer, multicast });
                     self.perform(node, Output::Query { peer, wanted: Query::All { known: Vec::new() } });
                 }
