@@ -17,6 +17,7 @@ mod node;
 mod nodes;
 mod peers;
 mod publish;
+mod rights;
 mod route;
 mod run;
 mod send;
@@ -73,6 +74,8 @@ enum Command {
     Route(route::Arguments),
     /// AMOP topics known in the network
     Topics(topics::Arguments),
+    /// Who may publish, subscribe and see which topics, by a configuration file
+    Rights(rights::Arguments),
     /// Run-time lists of denied and allowed nodes
     Access(access::Arguments),
     /// Send a message to one node and print its reply
@@ -155,6 +158,7 @@ async fn execute(command: Command, output: Output) -> Result<(), Failure> {
         Command::Certs(arguments) => certs::run(arguments, output).await,
         Command::Route(arguments) => route::run(arguments, output).await,
         Command::Topics(arguments) => topics::run(arguments, output).await,
+        Command::Rights(arguments) => rights::run(arguments, output),
         Command::Access(arguments) => access::run(arguments, output).await,
         Command::Send(arguments) => send::run(arguments, output).await,
         Command::Publish(arguments) => publish::run(arguments, output).await,

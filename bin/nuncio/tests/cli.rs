@@ -10,6 +10,8 @@ mod fisco;
 mod hostile_words;
 #[path = "cli/processes.rs"]
 mod processes;
+#[path = "cli/rights.rs"]
+mod rights;
 #[path = "cli/support.rs"]
 mod support;
 #[path = "cli/testnet.rs"]

@@ -3,7 +3,7 @@ use nuncio_identity::NodeId;
 
 use crate::{
     Lifetime,
-    api::{AccessEntry, Check, Failure, HeldList, Info, Rule},
+    api::{AccessEntry, Check, DeniedTopic, Failure, HeldList, Info, Rule},
 };
 
 /// What the API needs besides the node itself: whoever keeps configuration, lists and logs. The daemon is one.
@@ -34,6 +34,9 @@ pub trait Operator: Send + Sync + 'static {
     /// # Errors
     /// When there is no such peer, or the change cannot be kept.
     fn remove_peer(&self, peer: String) -> BoxFuture<'_, Result<(), Failure>>;
+
+    /// The topics that SDKs here have listed and may not subscribe.
+    fn denied_topics(&self) -> Vec<DeniedTopic>;
 
     /// The log filter in force.
     fn log_filter(&self) -> String;

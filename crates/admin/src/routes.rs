@@ -62,6 +62,7 @@ pub(crate) fn router(node: NodeHandle, operator: Arc<dyn Operator>, shutdown: Ca
         .route("/v1/route/{node}", get(network::route))
         .route("/metrics", get(metrics::metrics))
         .route("/v1/topics", get(network::topics))
+        .route("/v1/topics/denied", get(network::denied_topics))
         .route("/v1/info", get(network::info))
         .route("/v1/peers", get(peers::list).post(peers::add).delete(peers::remove))
         .route("/v1/access", get(access::list))

@@ -83,6 +83,10 @@ impl Operator for Notebook {
         async { Err(Failure::new(ErrorCode::NotFound, "no such peer")) }.boxed()
     }
 
+    fn denied_topics(&self) -> Vec<DeniedTopic> {
+        vec![DeniedTopic { client: "CN=sdk".into(), topic: Some("secret".into()), reason: "a rule".into() }]
+    }
+
     fn log_filter(&self) -> String {
         self.filter.lock().unwrap().clone()
     }

@@ -13,6 +13,7 @@ mod error;
 mod fisco;
 mod ini;
 mod position;
+mod rights;
 mod section;
 mod tables;
 mod template;
@@ -21,6 +22,7 @@ mod value;
 
 pub use error::ConfigError;
 pub use fisco::Imported;
+pub use rights::Rights;
 pub use tables::{Access, Admin, Gateway, Identity, Log, P2p};
 pub use value::{Interval, LogFormat, Node, Peer, Sdk, Size, ValueError};
 
@@ -41,6 +43,8 @@ pub struct Config {
     pub admin: Admin,
     /// Which nodes are welcome.
     pub access: Access,
+    /// Who may do what with topics.
+    pub rights: Rights,
     /// What is logged.
     pub log: Log,
 }
@@ -54,6 +58,7 @@ impl Default for Config {
             gateway: Gateway::default(),
             admin: Admin::default(),
             access: Access::default(),
+            rights: Rights::default(),
             log: Log::default(),
         }
     }
@@ -216,6 +221,7 @@ impl Config {
         if self.p2p.max_links == 0 {
             return Err(("p2p.max_links", "must be at least 1".to_owned()));
         }
+        self.rights.in_force()?;
         crate::logging::judge_filter(&self.log.filter).map_err(|error| ("log.filter", error.to_string()))
     }
 }

@@ -85,6 +85,7 @@ impl Control {
         let fresh_policy = after.restrict(fresh.policy);
         self.enforce(|current| fresh_policy.clone().with_newest_of(current, UnixTime::now())).await;
         self.change_peers(&before.wanted_peers(), &after.wanted_peers()).await;
+        self.change_rights(&before.config, &after.config).await;
         if let (Some((_, renewal)), Some(tls)) = (&self.gateway, &fresh.channel) {
             renewal.renew(tls);
         }
@@ -110,6 +111,19 @@ impl Control {
             None
         };
         Ok(Fresh { config, policy, identity, channel })
+    }
+
+    async fn change_rights(&self, before: &Config, after: &Config) {
+        if before.rights == after.rights {
+            return;
+        }
+        // The configuration was judged when it was read.
+        let Ok(rights) = after.rights.in_force().map(Arc::new) else { return };
+        if let Some((_, gateway)) = &self.gateway {
+            gateway.set_rights(Arc::clone(&rights));
+        }
+        self.node.set_rights(rights).await;
+        tracing::info!("other rights are in force");
     }
 
     async fn change_peers(&self, before: &[Peer], after: &[Peer]) {
@@ -155,6 +169,7 @@ mod tests {
         after.gateway.cert = Some("x".into());
         after.log.filter = "debug".into();
         after.identity.crl = vec!["y".into()];
+        after.rights.default = nuncio_rights::Fallback::Deny;
         assert!(tables_that_need_a_restart(&before, &after).is_empty());
         after.p2p.max_links = 1;
         after.admin.allow_remote = true;

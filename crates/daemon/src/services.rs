@@ -12,6 +12,7 @@ use nuncio_pki::{
     tls::{ChannelServerTls, channel_server_config},
 };
 use nuncio_protocol::amop::PublishLimits;
+use nuncio_rights::Party;
 use rustls_pki_types::UnixTime;
 use tokio::{sync::watch, task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -110,7 +111,11 @@ impl Daemon {
         let policy = state.restrict(credentials.policy).with_newest(kept.lists, &kept.agencies, UnixTime::now());
         let policy = Arc::new(ArcSwap::from_pointee(policy));
         let clients = Arc::new(Clients::new());
+        // The configuration was judged when it was read.
+        let rights = Arc::new(config.rights.in_force().unwrap_or_default());
+        let own = own_party(&credentials.identity);
         let mut node_config = node_config(&state, credentials.identity, policy.clone());
+        node_config.rights = Arc::clone(&rights);
         if config.gateway.enabled {
             node_config.clients = Some(clients.clone());
         }
@@ -126,6 +131,8 @@ impl Daemon {
                 let access = state.sdk_access(&policy.load());
                 let mut config = gateway_config(config, tls, access);
                 config.rpc = Some(Arc::new(peer_calls));
+                config.rights = rights;
+                config.node = Some(own);
                 Some(nuncio_gateway::bind(config, clients.clone(), handle.client_inputs(), info).await?)
             }
             None => None,
@@ -318,6 +325,12 @@ fn node_config(state: &State, identity: Identity, policy: nuncio_pki::SharedPoli
     config.door = p2p_door(&state.config);
     config.overlay = overlay_config(&state.config);
     config
+}
+
+/// This node, as rules name it.
+fn own_party(identity: &Identity) -> Party {
+    let own = &identity.certificate;
+    Party::node(own.agency_path(), own.name.clone(), identity.key.node_id().as_bytes())
 }
 
 /// The core's settings.

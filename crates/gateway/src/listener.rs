@@ -14,6 +14,7 @@ use arc_swap::ArcSwap;
 use nuncio_door::{BACKLOG, Place, Throttle};
 use nuncio_pki::tls::ChannelServerTls;
 use nuncio_protocol::amop::ClientInput;
+use nuncio_rights::{Party, Rights};
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     sync::mpsc,
@@ -73,6 +74,8 @@ pub(crate) struct Door {
     /// Of what sessions say about their clients, by address.
     pub(crate) throttle: Throttle<IpAddr>,
     pub(crate) guard: Guard,
+    pub(crate) rights: ArcSwap<Rights>,
+    pub(crate) node: Option<Party>,
     /// Of connections that become no session, by reason.
     refusals: Throttle<Discriminant<Refusal>>,
     door: nuncio_door::Door,
@@ -114,6 +117,8 @@ pub async fn bind(
         rpc: Rpc::new(config.version, info, config.rpc, calls_per_second),
         throttle: Throttle::default(),
         guard: Guard::new(config.access, config.tls.clone()),
+        rights: ArcSwap::new(config.rights),
+        node: config.node,
         same_agency: config.same_agency,
         tls: ArcSwap::from_pointee(TlsSide::new(&config.tls, config.same_agency)),
     };
@@ -180,6 +185,13 @@ impl Renewal {
     pub fn set_access(&self, access: Access) {
         self.0.guard.set_access(access);
     }
+
+    /// Puts rights into force: the next publish is judged by them, and so are the topics that open sessions have listed.
+    /// Sessions beyond a quota stay.
+    pub fn set_rights(&self, rights: Arc<Rights>) {
+        self.0.rights.store(rights);
+        self.0.clients.wake_all();
+    }
 }
 
 impl Door {
@@ -237,7 +249,7 @@ impl Door {
         }
     }
 
-    fn refuse(&self, remote: SocketAddr, refusal: &Refusal) {
+    pub(crate) fn refuse(&self, remote: SocketAddr, refusal: &Refusal) {
         self.clients.counters().connections_refused.increment();
         if refusal.is_noteworthy() && self.refusals.allows(discriminant(refusal)) {
             let hint = refusal.hint().unwrap_or_default();

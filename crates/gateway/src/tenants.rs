@@ -1,6 +1,7 @@
-//! What all sessions of one certificate share.
+//! What all sessions of one certificate share, and all of one agency.
 
 mod in_flight;
+mod meter;
 mod pool;
 mod queued;
 mod topics;
@@ -8,18 +9,22 @@ mod topics;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
+    time::Instant,
 };
 
+use nuncio_rights::{Party, Rights};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{access::ClientName, config::Limits, counters::Counters};
 pub(crate) use in_flight::FlightShare;
 use in_flight::InFlight;
+use meter::Meter;
 use pool::Pool;
 pub(crate) use queued::QueuePlace;
 use queued::Queued;
-use topics::Budget;
-pub(crate) use topics::{TopicShare, TopicsRefused};
+pub use topics::OverBudget;
+pub(crate) use topics::TopicShare;
+use topics::{Budget, ITS_AGENCY, ITS_CERTIFICATE};
 
 /// The certificates that have sessions.
 ///
@@ -27,7 +32,15 @@ pub(crate) use topics::{TopicShare, TopicsRefused};
 #[derive(Debug, Default)]
 pub(crate) struct Tenants {
     common: OnceLock<Arc<Common>>,
-    by_certificate: Mutex<HashMap<ClientName, Weak<Tenant>>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// One key may have certificates of several agencies.
+    certificates: HashMap<(ClientName, String), Weak<Tenant>>,
+    /// By the agency that the root has named.
+    agencies: HashMap<String, Weak<Agency>>,
 }
 
 /// One certificate: as many programs as its owner runs have it, and together they get one share of what there is.
@@ -35,10 +48,23 @@ pub(crate) struct Tenants {
 pub(crate) struct Tenant {
     intake: Pool,
     topics: Budget,
-    in_flight: InFlight,
+    meter: Meter,
     queued: Queued,
+    agency: Arc<Agency>,
     common: Arc<Common>,
     counters: Arc<Counters>,
+}
+
+/// What all certificates of one agency share, where it has a quota.
+#[derive(Debug)]
+struct Agency {
+    meter: Meter,
+}
+
+/// A session's place in the quotas of its certificate and its agency; free again when dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) tenant: Arc<Tenant>,
 }
 
 /// What all certificates share.
@@ -60,23 +86,37 @@ pub(crate) struct Lease {
 }
 
 impl Tenants {
-    /// The one whose certificate has this name. The limits of the first session hold for all.
-    pub(crate) fn join(&self, name: ClientName, limits: &Limits, counters: &Arc<Counters>) -> Arc<Tenant> {
+    /// The one whose certificate has this name, of this agency. The limits of the first session hold for all.
+    pub(crate) fn join(
+        &self,
+        name: ClientName,
+        agency: &str,
+        limits: &Limits,
+        counters: &Arc<Counters>,
+    ) -> Arc<Tenant> {
         let common = self.common.get_or_init(|| Arc::new(Common::new(limits)));
-        let mut known = self.by_certificate.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(tenant) = known.get(&name).and_then(Weak::upgrade) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (name, agency.to_owned());
+        if let Some(tenant) = known.certificates.get(&key).and_then(Weak::upgrade) {
             return tenant;
         }
-        known.retain(|_, tenant| tenant.strong_count() > 0);
+        known.certificates.retain(|_, tenant| tenant.strong_count() > 0);
+        known.agencies.retain(|_, agency| agency.strong_count() > 0);
+        let of_agency = known.agencies.get(agency).and_then(Weak::upgrade).unwrap_or_else(|| {
+            let new = Arc::new(Agency { meter: Meter::new(usize::MAX) });
+            known.agencies.insert(agency.to_owned(), Arc::downgrade(&new));
+            new
+        });
         let tenant = Arc::new(Tenant {
             intake: Pool::new(limits.intake_bytes_per_certificate),
-            topics: Budget::new(limits.topic_bytes_per_certificate),
-            in_flight: InFlight::new(limits.in_flight_bytes_per_certificate),
+            topics: Budget::new("bytes of topics", limits.topic_bytes_per_certificate),
+            meter: Meter::new(limits.in_flight_bytes_per_certificate),
             queued: Queued::new(limits.queue_bytes_per_certificate),
+            agency: of_agency,
             common: Arc::clone(common),
             counters: Arc::clone(counters),
         });
-        known.insert(name, Arc::downgrade(&tenant));
+        known.certificates.insert(key, Arc::downgrade(&tenant));
         tenant
     }
 }
@@ -85,7 +125,7 @@ impl Common {
     fn new(limits: &Limits) -> Self {
         Self {
             intake: Pool::new(limits.intake_bytes),
-            topics: Budget::new(limits.topic_bytes),
+            topics: Budget::new("bytes of topics", limits.topic_bytes),
             in_flight: InFlight::new(limits.in_flight_bytes),
             queued: Queued::new(limits.queue_bytes_of_all),
         }
@@ -102,9 +142,42 @@ impl Tenant {
         Lease { bytes, counters: Arc::clone(&self.counters), _of_certificate: of_certificate, _of_all: of_all }
     }
 
+    /// Takes a place for a session, by the quotas that this right gives.
+    ///
+    /// # Errors
+    /// When the certificate or its agency has as many sessions as it may.
+    pub(crate) fn sit(self: &Arc<Self>, party: &Party, rights: &Rights) -> Result<Place, OverBudget> {
+        self.follow(party, rights);
+        self.meter.sessions.exchange(0, 1, ITS_CERTIFICATE)?;
+        if let Err(over) = self.agency.meter.sessions.exchange(0, 1, ITS_AGENCY) {
+            let _ = self.meter.sessions.exchange(1, 0, ITS_CERTIFICATE);
+            return Err(over);
+        }
+        Ok(Place { tenant: Arc::clone(self) })
+    }
+
+    /// Puts the quotas of these rights into force.
+    pub(crate) fn follow(&self, party: &Party, rights: &Rights) {
+        let quotas = rights.quotas(&party.subject());
+        self.meter.set(quotas.credential);
+        self.agency.meter.set(quotas.agency);
+    }
+
+    /// Takes a message of so many bytes from the quotas; false, and nothing taken, when one of them is used up.
+    pub(crate) fn admit(&self, bytes: usize, now: Instant) -> bool {
+        Meter::admit(&self.meter, &self.agency.meter, bytes, now)
+    }
+
     /// Whether somebody waits for room that a session of this certificate holds.
     pub(crate) fn is_contended(&self) -> bool {
         self.intake.is_waited_for() || self.common.intake.is_waited_for()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = self.tenant.meter.sessions.exchange(1, 0, ITS_CERTIFICATE);
+        let _ = self.tenant.agency.meter.sessions.exchange(1, 0, ITS_AGENCY);
     }
 }
 

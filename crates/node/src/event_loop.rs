@@ -37,6 +37,7 @@ use crate::{
     listeners::Listeners,
     queue,
     replies::{Replies, Reply},
+    rights::Hearing,
     told::Told,
     turn::{Source, Work, work_until},
     view::{self, Facts},
@@ -63,6 +64,7 @@ pub(crate) struct EventLoop {
     pub(crate) epochs: Outrun,
     pub(crate) exchanges: HashMap<ExchangeId, Waiting>,
     pub(crate) listeners: Listeners,
+    pub(crate) hearing: Hearing,
     pub(crate) round_trips: HashMap<NodeId, Duration>,
     pub(crate) told: Told,
     pub(crate) identity: SharedIdentity,
@@ -126,7 +128,10 @@ impl EventLoop {
                 }
             }
             Event::Multicast { origin, topic, data, id: (epoch, seq) } if self.admission.admits(&origin) => {
-                self.listeners.multicast(origin, topic.as_ref(), &data, MessageId { origin, epoch, seq });
+                let record = self.swarm.behaviour().overlay().record(&origin).map(|record| &**record);
+                if self.hearing.hears(record, topic.as_ref(), data.len()) {
+                    self.listeners.multicast(origin, topic.as_ref(), &data, MessageId { origin, epoch, seq });
+                }
             }
             Event::LinkUp { peer } => {
                 self.report_link_up(&peer);
@@ -191,7 +196,8 @@ impl EventLoop {
         }
         let (overlay, began) = (self.swarm.behaviour().overlay(), Instant::now());
         if self.shown.is_due(overlay.version(), began) {
-            let counts = [self.duplicates, self.listeners.missed()];
+            let [denied, over_quota] = self.hearing.refused(overlay.refused());
+            let counts = [self.duplicates, self.listeners.missed(), denied, over_quota];
             let snapshot = view::snapshot(&self.facts, overlay, &self.admissions, &self.round_trips, counts);
             self.shown.show(snapshot, began, Instant::now());
         }

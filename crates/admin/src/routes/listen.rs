@@ -10,12 +10,13 @@ use bytes::Bytes;
 use futures::stream;
 use nuncio_node::{Incoming, Listener, Responder};
 use nuncio_protocol::Topic;
+use nuncio_rights::Act;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Encoding, ErrorCode, Failure, ListenOptions, Message, MessageKind, Reply};
 
-use super::{Context, bad_request};
+use super::{Context, bad_request, messages::denied};
 
 /// Most topics of one listener.
 const MAX_TOPICS: usize = 64;
@@ -30,6 +31,10 @@ pub(super) async fn listen(
     let options = options(pairs)?;
     let topics = options.topics.iter().map(|topic| Topic::new(topic)).collect::<Result<Vec<_>, _>>();
     let topics = topics.map_err(|error| bad_request(error.to_string()))?;
+    for topic in &topics {
+        let refuse = |reason| denied(format!("this node may not subscribe {topic:?}: {reason}"));
+        context.node.judge(Act::Subscribe, topic).map_err(refuse)?;
+    }
     let permit = context.listeners.clone().try_acquire_owned().map_err(|_| {
         Failure::new(ErrorCode::Busy, format!("{} listeners are there already", super::MAX_LISTENERS))
             .with_hint("end some `nuncio listen` first")

@@ -1,7 +1,7 @@
 use std::fmt::Write;
 
 use super::{
-    Config,
+    Config, Rights,
     tables::{Access, Admin, Gateway, Identity, Log, P2p},
 };
 
@@ -19,6 +19,7 @@ const TABLES: &[(&str, &str, Keys)] = &[
     ("gateway", "The port for FISCO BCOS 2.x SDKs.", Gateway::KEYS),
     ("admin", "The operator's API.", Admin::KEYS),
     ("access", "Which certified nodes are welcome.", Access::KEYS),
+    ("rights", "Who may publish, subscribe and see which topics, and how much.", Rights::KEYS),
     ("log", "What is written to standard error.", Log::KEYS),
 ];
 

@@ -10,7 +10,7 @@ const LIMITS: Limits = Limits { intake_bytes: 100, intake_bytes_per_certificate:
 
 fn tenants<const N: usize>(names: [&str; N]) -> [Arc<Tenant>; N] {
     let (tenants, counters) = (Tenants::default(), Arc::new(Counters::default()));
-    names.map(|name| tenants.join(named(name), &LIMITS, &counters))
+    names.map(|name| tenants.join(named(name), "agency", &LIMITS, &counters))
 }
 
 fn named(name: &str) -> ClientName {
@@ -84,7 +84,8 @@ fn a_frame_larger_than_the_room_takes_all_of_it_and_who_gives_up_leaves_nothing_
 fn certificates_without_sessions_are_forgotten() {
     let (tenants, counters) = (Tenants::default(), Arc::new(Counters::default()));
     for number in 0..100 {
-        tenants.join(named(&number.to_string()), &LIMITS, &counters);
+        tenants.join(named(&number.to_string()), &format!("agency{number}"), &LIMITS, &counters);
     }
-    assert_eq!(tenants.by_certificate.lock().unwrap().len(), 1);
+    let known = tenants.known.lock().unwrap();
+    assert_eq!((known.certificates.len(), known.agencies.len()), (1, 1));
 }

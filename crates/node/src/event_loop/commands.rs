@@ -57,6 +57,7 @@ impl EventLoop {
                 self.admission.judge_again(behaviour, UnixTime::now());
                 self.shown.touch();
             }
+            Command::RightsChanged => behaviour.set_rights(self.hearing.rights.in_force()),
             Command::Renew { identity, answer } => {
                 let _ = answer.send(self.renew(&identity));
             }

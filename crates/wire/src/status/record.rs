@@ -35,7 +35,7 @@ pub fn sign_record(status: Status, chain: &[Bytes], context: &SigningContext) ->
         chain: chain.to_vec(),
         pages,
     };
-    Record { status, bytes: record.encode_to_vec().into(), pages: digests }
+    Record { status, bytes: record.encode_to_vec().into(), pages: digests, agency_path: None }
 }
 
 /// Reads a record and checks its owner's signature. Whether the chain behind it proves the owner's membership is the
@@ -58,7 +58,7 @@ pub fn decode_record(bytes: Bytes, context: &SigningContext) -> Result<(Record, 
     let signature = decode_signature(&signature)?;
     let signature = signature.ok_or(DecodeError::Signature { node })?;
     context.verify(node, &statement(&encoded), &signature)?;
-    Ok((Record { status, bytes, pages }, chain))
+    Ok((Record { status, bytes, pages, agency_path: None }, chain))
 }
 
 /// The certificates in an encoded record, DER, the owner's first. Nothing is verified.
