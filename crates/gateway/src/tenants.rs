@@ -12,6 +12,7 @@ use std::{
     time::Instant,
 };
 
+use nuncio_bounds::Bound;
 use nuncio_rights::{Party, Rights};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -26,9 +27,10 @@ pub use topics::OverBudget;
 pub(crate) use topics::TopicShare;
 use topics::{Budget, ITS_AGENCY, ITS_CERTIFICATE};
 
-/// The certificates that have sessions.
+/// The certificates that have sessions, and those that have published on credit: a session that ends and comes again
+/// begins where it was.
 ///
-/// Bound: one entry for each open session, or fewer; those of certificates without sessions go when the next session opens.
+/// Bound: one entry for each open session, or fewer, and [`MAX_OWING`]; the others go when the next session opens.
 #[derive(Debug, Default)]
 pub(crate) struct Tenants {
     common: OnceLock<Arc<Common>>,
@@ -38,27 +40,41 @@ pub(crate) struct Tenants {
 #[derive(Debug, Default)]
 struct Known {
     /// One key may have certificates of several agencies.
-    certificates: HashMap<(ClientName, String), Weak<Tenant>>,
+    certificates: HashMap<(ClientName, String), Remembered>,
     /// By the agency that the root has named.
-    agencies: HashMap<String, Weak<Agency>>,
+    agencies: HashMap<String, Arc<Meter>>,
 }
+
+#[derive(Debug)]
+struct Remembered {
+    tenant: Weak<Tenant>,
+    meter: Arc<Meter>,
+}
+
+/// Certificates without a session whose quota is remembered; when there are more, all of them start anew.
+const MAX_OWING: usize = 4096;
+
+/// Longest names of a certificate and its agency, in bytes.
+const NAMES: usize = 2 << 10;
+
+pub(crate) const OWING: Bound = Bound::of_entries::<[((ClientName, String), Meter); 2]>(
+    "quotas of certificates and agencies without a session",
+    MAX_OWING,
+    NAMES,
+    "all of them start anew",
+);
 
 /// One certificate: as many programs as its owner runs have it, and together they get one share of what there is.
 #[derive(Debug)]
 pub(crate) struct Tenant {
     intake: Pool,
     topics: Budget,
-    meter: Meter,
+    meter: Arc<Meter>,
     queued: Queued,
-    agency: Arc<Agency>,
+    /// Of all certificates of the agency.
+    agency: Arc<Meter>,
     common: Arc<Common>,
     counters: Arc<Counters>,
-}
-
-/// What all certificates of one agency share, where it has a quota.
-#[derive(Debug)]
-struct Agency {
-    meter: Meter,
 }
 
 /// A session's place in the quotas of its certificate and its agency; free again when dropped.
@@ -97,27 +113,40 @@ impl Tenants {
         let common = self.common.get_or_init(|| Arc::new(Common::new(limits)));
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (name, agency.to_owned());
-        if let Some(tenant) = known.certificates.get(&key).and_then(Weak::upgrade) {
+        if let Some(tenant) = known.certificates.get(&key).and_then(|one| one.tenant.upgrade()) {
             return tenant;
         }
-        known.certificates.retain(|_, tenant| tenant.strong_count() > 0);
-        known.agencies.retain(|_, agency| agency.strong_count() > 0);
-        let of_agency = known.agencies.get(agency).and_then(Weak::upgrade).unwrap_or_else(|| {
-            let new = Arc::new(Agency { meter: Meter::new(usize::MAX) });
-            known.agencies.insert(agency.to_owned(), Arc::downgrade(&new));
-            new
-        });
+        known.tidy(Instant::now());
+        let of_agency = known.agencies.entry(agency.to_owned()).or_insert_with(|| Arc::new(Meter::new(usize::MAX)));
+        let of_agency = Arc::clone(of_agency);
+        let meter = known.certificates.get(&key).map(|one| Arc::clone(&one.meter));
+        let meter = meter.unwrap_or_else(|| Arc::new(Meter::new(limits.in_flight_bytes_per_certificate)));
         let tenant = Arc::new(Tenant {
             intake: Pool::new(limits.intake_bytes_per_certificate),
             topics: Budget::new("bytes of topics", limits.topic_bytes_per_certificate),
-            meter: Meter::new(limits.in_flight_bytes_per_certificate),
+            meter: Arc::clone(&meter),
             queued: Queued::new(limits.queue_bytes_per_certificate),
             agency: of_agency,
             common: Arc::clone(common),
             counters: Arc::clone(counters),
         });
-        known.certificates.insert(key, Arc::downgrade(&tenant));
+        known.certificates.insert(key, Remembered { tenant: Arc::downgrade(&tenant), meter });
         tenant
+    }
+}
+
+impl Known {
+    /// Forgets those without a session, but for who owes something.
+    fn tidy(&mut self, now: Instant) {
+        self.certificates.retain(|_, one| one.tenant.strong_count() > 0 || !one.meter.is_settled(now));
+        let owing = self.certificates.values().filter(|one| one.tenant.strong_count() == 0).count();
+        if owing > MAX_OWING {
+            self.certificates.retain(|_, one| one.tenant.strong_count() > 0);
+        }
+        self.agencies.retain(|_, meter| Arc::strong_count(meter) > 1 || !meter.is_settled(now));
+        if self.agencies.len() > MAX_OWING {
+            self.agencies.retain(|_, meter| Arc::strong_count(meter) > 1);
+        }
     }
 }
 
@@ -149,7 +178,7 @@ impl Tenant {
     pub(crate) fn sit(self: &Arc<Self>, party: &Party, rights: &Rights) -> Result<Place, OverBudget> {
         self.follow(party, rights);
         self.meter.sessions.exchange(0, 1, ITS_CERTIFICATE)?;
-        if let Err(over) = self.agency.meter.sessions.exchange(0, 1, ITS_AGENCY) {
+        if let Err(over) = self.agency.sessions.exchange(0, 1, ITS_AGENCY) {
             let _ = self.meter.sessions.exchange(1, 0, ITS_CERTIFICATE);
             return Err(over);
         }
@@ -160,12 +189,12 @@ impl Tenant {
     pub(crate) fn follow(&self, party: &Party, rights: &Rights) {
         let quotas = rights.quotas(&party.subject());
         self.meter.set(quotas.credential);
-        self.agency.meter.set(quotas.agency);
+        self.agency.set(quotas.agency);
     }
 
     /// Takes a message of so many bytes from the quotas; false, and nothing taken, when one of them is used up.
     pub(crate) fn admit(&self, bytes: usize, now: Instant) -> bool {
-        Meter::admit(&self.meter, &self.agency.meter, bytes, now)
+        Meter::admit(&self.meter, &self.agency, bytes, now)
     }
 
     /// Whether somebody waits for room that a session of this certificate holds.
@@ -177,7 +206,7 @@ impl Tenant {
 impl Drop for Place {
     fn drop(&mut self) {
         let _ = self.tenant.meter.sessions.exchange(1, 0, ITS_CERTIFICATE);
-        let _ = self.tenant.agency.meter.sessions.exchange(1, 0, ITS_AGENCY);
+        let _ = self.tenant.agency.sessions.exchange(1, 0, ITS_AGENCY);
     }
 }
 

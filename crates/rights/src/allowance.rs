@@ -28,6 +28,12 @@ impl Allowance {
         self.left <= 0.0
     }
 
+    /// Whether all of it is left, as of one that nothing was taken of.
+    #[expect(clippy::cast_precision_loss, reason = "one more or less in four quadrillions does not matter")]
+    pub fn is_full(self, limit: u64) -> bool {
+        self.left >= limit as f64
+    }
+
     /// What is left when so much is taken.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "one more or less in four quadrillions does not matter")]

@@ -94,6 +94,14 @@ impl Rates {
         admitted
     }
 
+    /// Whether nothing is lost when they are forgotten at `now`.
+    pub fn is_full(&self, quota: &Quota, now: Instant) -> bool {
+        let is_full = |before: Option<&Allowance>, limit: Option<u64>| {
+            limit.is_none_or(|limit| Allowance::refilled(before, limit, now).is_full(limit))
+        };
+        is_full(self.messages.as_ref(), quota.messages) && is_full(self.bytes.as_ref(), quota.bytes)
+    }
+
     fn is_used_up(&self) -> bool {
         [self.messages, self.bytes].into_iter().flatten().any(Allowance::is_used_up)
     }
@@ -158,6 +166,16 @@ mod tests {
         assert!(!Rates::admit([(&mut rates, &quota(5))], 1, now));
         assert!(Rates::admit([(&mut rates, &quota(5))], 1, now + Duration::from_secs(1)));
         assert!(Rates::admit([(&mut rates, &Quota::default())], 1, now), "without a limit");
+    }
+
+    #[test]
+    fn what_was_taken_on_credit_is_remembered_until_it_is_paid_off() {
+        let (mut rates, now) = (Rates::default(), Instant::now());
+        let quota = Quota { bytes: Some(10), ..Quota::default() };
+        assert!(rates.is_full(&quota, now));
+        assert!(Rates::admit([(&mut rates, &quota)], 100, now));
+        assert!(!rates.is_full(&quota, now + Duration::from_secs(9)));
+        assert!(rates.is_full(&quota, now + Duration::from_secs(10)));
     }
 
     #[test]

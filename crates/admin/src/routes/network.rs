@@ -82,7 +82,7 @@ pub(super) async fn nodes(State(context): State<Context>, Query(scope): Query<Sc
                 reachable: node.reachable,
                 hops: node.hops,
                 next_hop: node.next_hop.clone(),
-                topics: node.topics(),
+                topics: node.topics().into_iter().filter(|topic| is_seen(&context, &scope, topic)).collect(),
                 name: node.name.clone(),
                 agency: node.agency.clone(),
                 addresses: node.addresses(),
@@ -112,12 +112,14 @@ pub(super) async fn route(State(context): State<Context>, Path(node): Path<Strin
 }
 
 pub(super) async fn topics(State(context): State<Context>, Query(scope): Query<Scope>) -> Json<Vec<Topic>> {
-    let is_seen = |shown: &TopicSnapshot| {
-        let topic = nuncio_protocol::Topic::new(&shown.topic);
-        scope.is_all() || topic.is_ok_and(|topic| context.node.judge(Act::See, &topic).is_ok())
-    };
-    let topics = context.node.snapshot().topics().into_iter().filter(is_seen);
+    let topics = context.node.snapshot().topics().into_iter();
+    let topics = topics.filter(|shown| is_seen(&context, &scope, &shown.topic));
     Json(topics.map(|TopicSnapshot { topic, nodes, subscribers }| Topic { topic, nodes, subscribers }).collect())
+}
+
+/// Whether this node is shown a topic.
+fn is_seen(context: &Context, scope: &Scope, topic: &str) -> bool {
+    scope.is_all() || nuncio_protocol::Topic::new(topic).is_ok_and(|topic| context.node.judge(Act::See, &topic).is_ok())
 }
 
 pub(super) async fn denied_topics(State(context): State<Context>) -> Json<Vec<DeniedTopic>> {

@@ -122,9 +122,9 @@ impl FlightShare {
 
     /// The agency counts while it has a quota, which may come and go.
     fn follow_quota(&mut self) {
-        let has_quota = self.tenant.agency.meter.limits_in_flight();
+        let has_quota = self.tenant.agency.limits_in_flight();
         if has_quota != self.is_of_agency {
-            let agency = &self.tenant.agency.meter.in_flight;
+            let agency = &self.tenant.agency.in_flight;
             if has_quota {
                 agency.add(self.bytes)
             } else {
@@ -136,7 +136,7 @@ impl FlightShare {
 
     fn counted(&self) -> impl Iterator<Item = &InFlight> {
         let Tenant { meter, agency, common, .. } = &*self.tenant;
-        let of_agency = self.is_of_agency.then_some(&agency.meter.in_flight);
+        let of_agency = self.is_of_agency.then_some(&agency.in_flight);
         [&meter.in_flight, &common.in_flight].into_iter().chain(of_agency)
     }
 }

@@ -46,6 +46,12 @@ impl Meter {
         self.rates().0 = quota;
     }
 
+    /// Whether nothing is lost when it is forgotten, as long as nobody has a session.
+    pub(super) fn is_settled(&self, now: Instant) -> bool {
+        let rates = self.rates();
+        rates.1.is_full(&rates.0, now)
+    }
+
     pub(super) fn limits_in_flight(&self) -> bool {
         self.limits_in_flight.load(Ordering::Relaxed)
     }

@@ -97,7 +97,7 @@ impl TopicShare {
             (of_certificate, self.bytes, bytes, ITS_CERTIFICATE),
             (&common.topics, self.bytes, bytes, "all"),
             (&meter.topics, self.topics, topics, ITS_CERTIFICATE),
-            (&agency.meter.topics, self.topics, topics, ITS_AGENCY),
+            (&agency.topics, self.topics, topics, ITS_AGENCY),
         ];
         for (index, (budget, old, new, whose)) in budgets.iter().enumerate() {
             if let Err(refused) = budget.exchange(*old, *new, whose) {
