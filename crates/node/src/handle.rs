@@ -326,7 +326,7 @@ pub enum PublishError {
         /// The limit.
         limit: usize,
     },
-    /// This node may not publish to the topic.
+    /// This node may not publish to the topic, or not now.
     #[error("this node may not publish to the topic: {reason}")]
     Denied {
         /// Why.

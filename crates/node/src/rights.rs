@@ -10,7 +10,7 @@ use nuncio_protocol::{
     amop::{self, Refused},
     status_sync::Record,
 };
-use nuncio_rights::{Act, Ledger, Party, Rights};
+use nuncio_rights::{Act, Ground, Ledger, Party, Rights};
 
 use crate::NodeSnapshot;
 
@@ -72,6 +72,31 @@ impl SharedRights {
 impl Hearing {
     pub(crate) fn new(rights: SharedRights) -> Self {
         Self { rights, ledger: Ledger::default(), refused: Refused::default() }
+    }
+
+    /// Refuses a multicast to a namespace while a node listens to it that is outside: gossip is not sealed, and would go there.
+    ///
+    /// # Errors
+    /// Who listens.
+    pub(crate) fn keep_inside<'a>(
+        &self,
+        topic: &Topic,
+        records: impl Iterator<Item = &'a Arc<Record>>,
+    ) -> Result<(), String> {
+        let rights = self.rights.in_force.load();
+        if rights.is_open() {
+            return Ok(());
+        }
+        for record in records.filter(|record| record.status.multicast_topics.contains(topic)) {
+            let (status, (_, name)) = (&record.status, amop::publishing(topic));
+            let party = Party::node(record.agency_path(), &*status.name, status.node.as_bytes());
+            let ground = rights.judge(&party.subject(), Act::Subscribe, name).ground;
+            if let Ground::Outside { namespace } = ground {
+                let who = format!("node {} ({:?} of {:?})", status.node.short(), status.name, status.agency);
+                return Err(format!("{who} listens to it and is outside of the namespace {namespace:?}"));
+            }
+        }
+        Ok(())
     }
 
     /// Whether applications here get a multicast of another node, whose record this is. Broadcasts have no topic, and all

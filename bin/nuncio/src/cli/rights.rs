@@ -1,6 +1,6 @@
 //! `nuncio rights`: who may publish, subscribe and see which topics, by a configuration. No node is asked.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nuncio_daemon::Config;
 use nuncio_pki::{Certificate, Identity};
@@ -75,8 +75,9 @@ impl Check {
         let verdict = rights.judge(&party.subject(), act, name);
         let quotas = rights.quotas(&party.subject());
         let who = format!("{} {:?} of agency {:?}", party.role, party.name, party.agency);
+        let does = if act == Act::Publish { "publish to" } else { act.as_str() };
         if !verdict.is_allowed() {
-            let words = format!("{who} may not {act} {:?}: {verdict}", self.topic);
+            let words = format!("{who} may not {does} {:?}: {verdict}", self.topic);
             let hint =
                 "the rules are in [rights] of that configuration; docs/book/rights-and-namespaces.md says what decides";
             return Err(Failure::operation("denied", words).hint(hint));
@@ -86,7 +87,7 @@ impl Check {
             "role": party.role, "name": party.name, "agency": party.agency,
             "messages_per_second": quotas.credential.messages, "bytes_per_second": quotas.credential.bytes,
         });
-        output.show(&object, || format!("{who} may {act} {:?}: {verdict}", self.topic))
+        output.show(&object, || format!("{who} may {does} {:?}: {verdict}", self.topic))
     }
 
     fn party(&self, config: &Config) -> Result<Party, Failure> {
@@ -108,7 +109,7 @@ impl Check {
     }
 }
 
-fn party_of(file: &PathBuf) -> Result<Party, Failure> {
+fn party_of(file: &Path) -> Result<Party, Failure> {
     let bundle = Certificate::load(file);
     let bundle = bundle.map_err(|error| Failure::configuration("certificates", causes(&error)).hint(error.hint()))?;
     let (leaf, issuers) = bundle.split_first().ok_or_else(|| Failure::usage("there is no certificate in it"))?;
