@@ -231,7 +231,7 @@ see = ["secret*"]
     assert_eq!(names(client.all_topics().await.unwrap()), ["open", "secrets", "theirs/x"]);
     let ids = |nodes: Vec<nuncio_admin::api::Node>| nodes.into_iter().map(|node| node.node_id).collect::<Vec<_>>();
     let (own, other) = (two.homes[0].id.to_string(), two.homes[1].id.to_string());
-    assert_eq!(ids(client.nodes().await.unwrap()), [own.clone()]);
+    assert_eq!(ids(client.nodes().await.unwrap()), std::slice::from_ref(&own));
     assert_eq!(ids(client.all_nodes().await.unwrap()).len(), 2);
     let shown = ours.call("getNodeIDList", serde_json::json!([1])).await.unwrap();
     assert_eq!(shown, serde_json::json!([own]), "nor is {other} shown to an SDK");
