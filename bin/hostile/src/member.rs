@@ -17,6 +17,7 @@ use libp2p::{
     PeerId,
     core::{muxing::StreamMuxerBox, transport::Boxed},
 };
+use nuncio_audit::Audit;
 use nuncio_door::{Door, Limits};
 use nuncio_identity::NodeId;
 use nuncio_pki::{Identity, IdentityPaths, Policy};
@@ -64,7 +65,7 @@ impl Member {
             max_body: MAX_BODY as u32,
             handshake_timeout: HANDSHAKE_TIMEOUT,
         };
-        Ok(nuncio_transport::tcp(config, Admissions::default(), Door::new(&Limits::new(1, 1, 1)))?)
+        Ok(nuncio_transport::tcp(config, Admissions::default(), Door::new(&Limits::new(1, 1, 1)), Audit::default())?)
     }
 
     pub(crate) fn node(&self) -> NodeId {

@@ -2,6 +2,7 @@
 
 mod access;
 mod amop;
+mod audit;
 mod bench;
 mod broadcast;
 mod ca;
@@ -25,6 +26,7 @@ mod simulate;
 mod status;
 mod testnet;
 pub(crate) mod text;
+mod token;
 mod topics;
 
 use std::{env, process::ExitCode};
@@ -39,6 +41,7 @@ use crate::{
 
 const AFTER_HELP: &str = "\
 Commands that talk to a running node find it by --admin, else --config, else ./nuncio.toml, else $NUNCIO_ADMIN.
+Over TCP they show a token (--token-file, $NUNCIO_TOKEN) or, over https, an operator's certificate (--operator DIR).
 NODEID may be any unambiguous prefix of at least 6 hexadecimal digits.
 
 Exit codes: 0 done · 1 the operation failed · 2 usage · 69 the node cannot be reached · 75 not ready yet · \
@@ -78,6 +81,10 @@ enum Command {
     Rights(rights::Arguments),
     /// Run-time lists of denied and allowed nodes
     Access(access::Arguments),
+    /// What the node judged and operators did: verify, show, follow
+    Audit(audit::Arguments),
+    /// Bearer tokens of the admin API: make, list, revoke
+    Token(token::Arguments),
     /// Send a message to one node and print its reply
     Send(send::Arguments),
     /// Send a message to every node that listens to a topic
@@ -92,7 +99,7 @@ enum Command {
     Ca(ca::Arguments),
     /// Certificates: issue, inspect, renew, revoke
     Cert(cert::Arguments),
-    /// Configuration files: check, default, show; nothing is bound
+    /// Configuration: check, default, show files, and what is in force in a running node
     Config(config::Arguments),
     /// Say why a connection to a p2p or gateway port fails, each finding with its fix
     Doctor(doctor::Arguments),
@@ -167,7 +174,9 @@ async fn execute(command: Command, output: Output) -> Result<(), Failure> {
         Command::Amop(arguments) => amop::run(arguments, output).await,
         Command::Ca(arguments) => ca::run(arguments, output),
         Command::Cert(arguments) => cert::run(arguments, output),
-        Command::Config(arguments) => config::run(arguments, output),
+        Command::Audit(arguments) => audit::run(arguments, output).await,
+        Command::Token(arguments) => token::run(arguments, output),
+        Command::Config(arguments) => config::run(arguments, output).await,
         Command::Doctor(arguments) => doctor::run(arguments, output).await,
         Command::Health(arguments) => health::run(arguments, output).await,
         Command::LogLevel(arguments) => log_level::run(arguments, output).await,

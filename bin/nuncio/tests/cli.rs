@@ -1,5 +1,7 @@
 //! The program as users meet it: arguments in; streams, files and exit codes out.
 
+#[path = "cli/audit.rs"]
+mod audit;
 #[path = "cli/bounds.rs"]
 mod bounds;
 #[path = "cli/certificates.rs"]

@@ -1,6 +1,7 @@
 //! The workspace's task runner: what is generated from the code, and whether the committed copy is still the same.
 
 mod bounds;
+mod configuration;
 mod reference;
 mod rights;
 
@@ -14,9 +15,10 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 /// The committed pages that are written from the code, from the workspace's root, and what they say now.
-fn pages() -> [(&'static str, String); 3] {
+fn pages() -> [(&'static str, String); 4] {
     [
         ("docs/reference/cli.md", reference::of(nuncio::cli())),
+        ("docs/reference/configuration.md", configuration::page()),
         ("docs/book/bounds.md", bounds::page()),
         ("docs/book/who-may-do-what.md", rights::page()),
     ]
@@ -31,7 +33,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Write the reference of the commands from their help, and the pages about bounds and roles from the code that enforces them
+    /// Write the reference of the commands from their help, and the pages about configuration, bounds and roles from the code that enforces them
     Generate,
     /// Fail when a page is not what `generate` would write
     Check,

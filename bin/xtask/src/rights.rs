@@ -2,13 +2,15 @@
 
 use std::fmt::Write;
 
+use nuncio_audit::Scope;
 use nuncio_pki::{Door, Role};
 use nuncio_rights::{Act, Rights};
 
 const HEAD: &str = "\
 # Who may do what
 
-<!-- Written by `cargo xtask generate` from crates/pki/src/credential and crates/rights. Do not edit: CI compares it. -->
+<!-- Written by `cargo xtask generate` from crates/pki/src/credential, crates/rights, crates/audit and crates/admin. Do not edit:
+     CI compares it. -->
 
 A certificate that leads to a trusted authority says who somebody is; its **role** says where they may come in. Each door
 demands one role, in the TLS handshake and of both ends. Whoever has another one is refused there, and the refusal names
@@ -47,9 +49,25 @@ SDK's certificate can run a node with it. The node says so at every start and in
 
 `nuncio cert inspect FILE` shows the role of a certificate, `nuncio cert issue --kind` and `nuncio ca sign --kind` give it;
 the authority decides it, not the request. A renewal keeps it.
+";
 
-The admin API asks for no certificate: whoever may open its socket, or reach its loopback port where one is set, has all
-authority over that node.
+const OPERATORS: &str = "
+## Operators
+
+Who asks the admin API has a scope: over the unix socket by his user (`[admin] full_users`), over TCP by his token (`nuncio token make
+--scope`) or by his operator's certificate (`[admin] certificate_scope`, `read_only`). Over TCP nobody is answered without. `[admin]
+metrics_listen` answers `GET /metrics` to anybody, and nothing else. See [Audit and operators](audit-and-operators.md).
+
+| scope | may |
+|---|---|
+";
+
+const ROUTES: &str = "
+The scope that each request needs follows from its method: reading changes nothing, takes no message and needs `read`; all else needs
+`full`, and stands in the audit log with who did it.
+
+| request | scope |
+|---|---|
 ";
 
 /// The page.
@@ -78,6 +96,14 @@ pub(crate) fn page() -> String {
     page.push_str("\nWhat decides, first to last:\n\n");
     for (number, words) in (1..).zip(Rights::ORDER) {
         let _ = writeln!(page, "{number}. {words}");
+    }
+    page.push_str(OPERATORS);
+    for scope in Scope::ALL {
+        let _ = writeln!(page, "| `{scope}` | {} |", scope.acts().join("; "));
+    }
+    page.push_str(ROUTES);
+    for (method, path, scope) in nuncio_admin::routes() {
+        let _ = writeln!(page, "| `{method} {path}` | `{scope}` |");
     }
     page
 }

@@ -22,9 +22,10 @@ use fuzz_corpus::seeds;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 13] = [
+const TARGETS: [Target; 14] = [
     ("amop_body", decoders::amop_body),
     ("announcement", decoders::announcement),
+    ("audit_log", decoders::audit_log),
     ("bridge_frame", decoders::bridge_frame),
     ("certificate_pem", decoders::certificate_pem),
     ("channel_frame", decoders::channel_frame),

@@ -116,6 +116,36 @@ pub struct Node {
     pub equivocates: bool,
 }
 
+/// One key of the configuration in force (`GET /v1/config`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConfigurationKey {
+    /// `section.key`.
+    pub key: String,
+    /// The value in force; null when nothing is set.
+    pub value: serde_json::Value,
+    /// When a changed value takes effect: `live` or `next_start`.
+    pub takes_effect: String,
+    /// Whether the file says something else that waits for the next start.
+    #[serde(default)]
+    pub is_waiting: bool,
+    /// What it says then; null when it sets nothing.
+    #[serde(default)]
+    pub waiting: serde_json::Value,
+}
+
+/// How the audit log fares (`GET /v1/audit`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditStatus {
+    /// Where its files are; absent when none is written.
+    pub directory: Option<String>,
+    /// The last line, `SEQ:HASH`: noted elsewhere, it shows when the end is cut off later.
+    pub written_to: Option<String>,
+    /// Why nothing can be written now.
+    pub failing: Option<String>,
+    /// Events that were counted only, since the start.
+    pub missed: u64,
+}
+
 /// One node's certificate (`GET /v1/certificates`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeCertificate {

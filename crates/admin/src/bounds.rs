@@ -6,7 +6,7 @@ use nuncio_protocol::MAX_BODY;
 use crate::{
     api::Encoding,
     routes::{MAX_LISTENERS, body::BUDGET_KIB},
-    server::MAX_CONNECTIONS,
+    server::{MAX_CONNECTIONS, MAX_STRANGERS},
 };
 
 /// What HTTP holds of a connection, in bytes.
@@ -20,6 +20,13 @@ pub fn bounds() -> Vec<Bound> {
     vec![
         Bound::of_bytes("connections", HTTP, "further ones wait in the system's queue")
             .per("operator", MAX_CONNECTIONS),
+        // Twice: who lost a place may not have noticed.
+        Bound::of_bytes(
+            "whoever has not proved who asks",
+            64 << 10,
+            "the oldest makes room; after 10 s each is closed",
+        )
+        .per("stranger", 2 * MAX_STRANGERS),
         Bound::of_bytes("messages to send", BUDGET_KIB << 10, "further ones wait in their sockets"),
         // The message, as text, and as a line.
         Bound::of_bytes(

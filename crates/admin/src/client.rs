@@ -7,11 +7,13 @@ use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use bytes::Bytes;
 use hyper::Method;
+use rustls::ClientConfig;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::api::{
-    AccessChange, AccessEntry, DeniedTopic, ErrorCode, Failure, HOPS_HEADER, Health, Info, ListenOptions, LogLevel,
-    Node, NodeCertificate, Peer, PeerAddress, Published, RTT_HEADER, Reply, Route, Rule, Status, Topic,
+    AccessChange, AccessEntry, AuditStatus, ConfigurationKey, DeniedTopic, ErrorCode, Failure, HOPS_HEADER, Health,
+    Info, ListenOptions, LogLevel, Node, NodeCertificate, Peer, PeerAddress, Published, RTT_HEADER, Reply, Route, Rule,
+    Status, Topic,
 };
 
 mod connection;
@@ -20,9 +22,9 @@ mod messages;
 mod path;
 
 pub use error::ClientError;
-pub use messages::Messages;
+pub use messages::{Lines, Messages};
 
-use connection::Answer;
+use connection::{Answer, Place};
 use path::escape;
 
 /// Where a node's admin API is.
@@ -32,6 +34,8 @@ pub enum Address {
     Unix(PathBuf),
     /// Plain HTTP, written `http://HOST:PORT`; here `HOST:PORT`.
     Http(String),
+    /// HTTP over TLS, written `https://HOST:PORT`; here `HOST:PORT`.
+    Https(String),
 }
 
 impl FromStr for Address {
@@ -43,11 +47,14 @@ impl FromStr for Address {
             let path = path.strip_prefix("//").unwrap_or(path);
             return if path.is_empty() { Err(unusable()) } else { Ok(Self::Unix(path.into())) };
         }
-        if let Some(authority) = text.strip_prefix("http://") {
+        let (over_http, over_tls) = (text.strip_prefix("http://"), text.strip_prefix("https://"));
+        if let Some(authority) = over_http.or(over_tls) {
             let authority = authority.trim_end_matches('/');
             let port = authority.rsplit_once(':').and_then(|(host, port)| (!host.is_empty()).then_some(port));
             return match port.map(str::parse::<u16>) {
-                Some(Ok(_)) if !authority.contains('/') => Ok(Self::Http(authority.to_owned())),
+                Some(Ok(_)) if authority.contains('/') => Err(unusable()),
+                Some(Ok(_)) if over_tls.is_some() => Ok(Self::Https(authority.to_owned())),
+                Some(Ok(_)) => Ok(Self::Http(authority.to_owned())),
                 _ => Err(unusable()),
             };
         }
@@ -60,13 +67,14 @@ impl fmt::Display for Address {
         match self {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
             Self::Http(authority) => write!(f, "http://{authority}"),
+            Self::Https(authority) => write!(f, "https://{authority}"),
         }
     }
 }
 
 /// A text that names no admin API.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not an admin address: write unix:PATH or http://HOST:PORT")]
+#[error("`{text}` is not an admin address: write unix:PATH, http://HOST:PORT or https://HOST:PORT")]
 pub struct AddressError {
     /// The text.
     pub text: String,
@@ -86,7 +94,7 @@ pub struct UnicastReply {
 /// A client of one node's admin API. Cheap to clone; needs a tokio runtime.
 #[derive(Debug, Clone)]
 pub struct Client {
-    address: Address,
+    place: Place,
     timeout: Duration,
 }
 
@@ -96,7 +104,21 @@ impl Client {
 
     /// A client of the API at `address`; connects at each call.
     pub const fn new(address: Address) -> Self {
-        Self { address, timeout: Self::DEFAULT_TIMEOUT }
+        Self { place: Place { address, token: None, tls: None }, timeout: Self::DEFAULT_TIMEOUT }
+    }
+
+    /// The same client, showing a token.
+    #[must_use]
+    pub fn with_token(mut self, token: String) -> Self {
+        self.place.token = Some(token.into());
+        self
+    }
+
+    /// The same client with what it takes for `https`: see [`nuncio_pki::tls::operator_client_config`].
+    #[must_use]
+    pub fn with_tls(mut self, tls: ClientConfig) -> Self {
+        self.place.tls = Some(tls.into());
+        self
     }
 
     /// The same client with another time limit per call; 10 s by default. Unicasts add their own timeout.
@@ -107,7 +129,7 @@ impl Client {
 
     /// Where it connects.
     pub const fn address(&self) -> &Address {
-        &self.address
+        &self.place.address
     }
 
     /// Who the node is and how it fares.
@@ -290,8 +312,36 @@ impl Client {
             Reply::Text(text) => pairs.push(("reply", text)),
             Reply::Echo => pairs.push(("echo", "1")),
         }
-        let body = connection::stream(&self.address, &path::with_query("/v1/listen", &pairs), self.timeout).await?;
-        Ok(Messages::new(body, self.address.clone()))
+        let body = connection::stream(&self.place, Method::POST, &path::with_query("/v1/listen", &pairs), self.timeout)
+            .await?;
+        Ok(Messages::new(body, self.place.address.clone()))
+    }
+
+    /// Every key of the configuration in force, and what waits for the next start.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn configuration(&self) -> Result<Vec<ConfigurationKey>, ClientError> {
+        self.read("/v1/config").await
+    }
+
+    /// How the audit log fares.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn audit(&self) -> Result<AuditStatus, ClientError> {
+        self.read("/v1/audit").await
+    }
+
+    /// Audit events from now on, of these kinds or of all; each a JSON object.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn events(&self, kinds: &[String]) -> Result<Lines<serde_json::Value>, ClientError> {
+        let pairs: Vec<_> = kinds.iter().map(|kind| ("kind", kind.as_str())).collect();
+        let path = path::with_query("/v1/events", &pairs);
+        let body = connection::stream(&self.place, Method::GET, &path, self.timeout).await?;
+        Ok(Lines::new(body, self.place.address.clone()))
     }
 
     /// Whether the node's event loop turns.
@@ -311,7 +361,7 @@ impl Client {
     }
 
     async fn health(&self, path: &str) -> Result<Health, ClientError> {
-        let answer = connection::call(&self.address, Method::GET, path, Bytes::new(), self.timeout).await?;
+        let answer = connection::call(&self.place, Method::GET, path, Bytes::new(), self.timeout).await?;
         self.parse(answer)
     }
 
@@ -339,7 +389,7 @@ impl Client {
     }
 
     async fn call(&self, method: Method, path: &str, body: Bytes, timeout: Duration) -> Result<Answer, ClientError> {
-        connection::call(&self.address, method, path, body, timeout).await?.successful(&self.address)
+        connection::call(&self.place, method, path, body, timeout).await?.successful(&self.place.address)
     }
 
     fn parse<T: DeserializeOwned>(&self, answer: Answer) -> Result<T, ClientError> {
@@ -347,7 +397,7 @@ impl Client {
     }
 
     fn unreadable(&self, source: serde_json::Error) -> ClientError {
-        ClientError::Unreadable { address: self.address.clone(), source }
+        ClientError::Unreadable { address: self.place.address.clone(), source }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The operator's door: HTTP and JSON over a unix socket, and the typed client of it.
 //!
 //! [`api`] says what goes over the wire, [`server`] serves it from a [`nuncio_node::NodeHandle`] and an
-//! [`Operator`], [`client`] asks. Whoever may open the socket has all authority over the node: the socket is
-//! made with mode 0600, and file permissions are the only lock.
+//! [`Operator`], [`client`] asks. Over the unix socket the kernel says who asks; over TCP a token or an operator's
+//! certificate does, and nobody is answered without. Who may only look gets no further than to reading.
 
 pub mod api;
 mod bounds;
@@ -12,8 +12,11 @@ mod operator;
 mod resolve;
 mod routes;
 pub mod server;
+mod tokens;
 
 pub use bounds::{LISTENERS, bounds};
 pub use client::{Address, Client, ClientError};
 pub use lifetime::Lifetime;
 pub use operator::{Counter, Operator};
+pub use routes::all as routes;
+pub use tokens::{Token, TokenError, TokenFile};

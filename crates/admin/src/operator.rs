@@ -1,9 +1,10 @@
 use futures::future::BoxFuture;
+use nuncio_audit::Audit;
 use nuncio_identity::NodeId;
 
 use crate::{
     Lifetime,
-    api::{AccessEntry, Check, DeniedTopic, Failure, HeldList, Info, Rule},
+    api::{AccessEntry, AuditStatus, Check, ConfigurationKey, DeniedTopic, Failure, HeldList, Info, Rule},
 };
 
 /// What the API needs besides the node itself: whoever keeps configuration, lists and logs. The daemon is one.
@@ -46,6 +47,15 @@ pub trait Operator: Send + Sync + 'static {
     /// # Errors
     /// When the filter cannot be read.
     fn set_log_filter(&self, filter: &str) -> Result<(), Failure>;
+
+    /// Every key of the configuration in force, and what waits for the next start.
+    fn configuration(&self) -> Vec<ConfigurationKey>;
+
+    /// Where judgements are told, those of the API among them.
+    fn audit(&self) -> &Audit;
+
+    /// How the audit log fares.
+    fn audit_status(&self) -> AuditStatus;
 
     /// Numbers that only grow, for monitoring, which the node itself does not count, such as the gateway's.
     fn counters(&self) -> Vec<Counter>;

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     extract::{DefaultBodyLimit, FromRequest, Request},
-    http::StatusCode,
+    http::{Method, StatusCode},
     response::{IntoResponse, Response},
-    routing::{get, post, put},
+    routing::{MethodRouter, delete, get, post, put},
 };
+use nuncio_audit::Scope;
 use nuncio_node::NodeHandle;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
@@ -17,11 +18,14 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Operator,
     api::{ErrorCode, Failure},
+    server::needed,
 };
 
 mod access;
+mod audit;
 pub(crate) mod body;
 mod certificates;
+mod configuration;
 mod health;
 mod listen;
 mod log_level;
@@ -43,46 +47,96 @@ pub(crate) struct Context {
     operator: Arc<dyn Operator>,
     shutdown: CancellationToken,
     listeners: Arc<Semaphore>,
+    followers: Arc<Semaphore>,
     bodies: Arc<Semaphore>,
 }
 
-pub(crate) fn router(node: NodeHandle, operator: Arc<dyn Operator>, shutdown: CancellationToken) -> Router {
-    let context = Context {
+/// One route.
+struct Row {
+    method: Method,
+    path: &'static str,
+    handler: fn() -> MethodRouter<Context>,
+}
+
+macro_rules! table {
+    ($( $method:ident $as:ident $path:literal $handler:expr; )+) => {
+        /// Every route.
+        static TABLE: &[Row] = &[$( Row { method: Method::$method, path: $path, handler: || $as($handler) }, )+];
+    };
+}
+
+table! {
+    GET get "/livez" health::livez;
+    GET get "/readyz" health::readyz;
+    GET get "/metrics" metrics::metrics;
+    GET get "/v1/status" network::status;
+    GET get "/v1/nodes" network::nodes;
+    GET get "/v1/route/{node}" network::route;
+    GET get "/v1/topics" network::topics;
+    GET get "/v1/topics/denied" network::denied_topics;
+    GET get "/v1/info" network::info;
+    GET get "/v1/certificates" certificates::list;
+    GET get "/v1/config" configuration::show;
+    GET get "/v1/audit" audit::show;
+    GET get "/v1/events" audit::follow;
+    GET get "/v1/peers" peers::list;
+    POST post "/v1/peers" peers::add;
+    DELETE delete "/v1/peers" peers::remove;
+    GET get "/v1/access" access::list;
+    PUT put "/v1/access/{node}" access::set;
+    DELETE delete "/v1/access/{node}" access::reset;
+    GET get "/v1/log-level" log_level::get;
+    PUT put "/v1/log-level" log_level::set;
+    POST post "/v1/unicast/{node}" messages::unicast;
+    POST post "/v1/multicast/{topic}" messages::multicast;
+    POST post "/v1/broadcast" messages::broadcast;
+    POST post "/v1/listen" listen::listen;
+}
+
+/// Every route: its method, its path, and the scope that it needs.
+pub fn all() -> impl Iterator<Item = (&'static str, &'static str, Scope)> {
+    TABLE.iter().map(|row| (row.method.as_str(), row.path, needed(&row.method)))
+}
+
+/// Whether messages are sent or taken under this path.
+pub(crate) fn is_message(path: &str) -> bool {
+    ["/v1/unicast/", "/v1/multicast/", "/v1/broadcast", "/v1/listen"].iter().any(|one| path.starts_with(one))
+}
+
+fn context(node: NodeHandle, operator: Arc<dyn Operator>, shutdown: CancellationToken) -> Context {
+    Context {
         node,
         operator,
         shutdown,
         listeners: Arc::new(Semaphore::new(MAX_LISTENERS)),
+        followers: Arc::new(Semaphore::new(MAX_LISTENERS)),
         bodies: body::budget(),
-    };
-    Router::new()
-        .route("/livez", get(health::livez))
-        .route("/readyz", get(health::readyz))
-        .route("/v1/status", get(network::status))
-        .route("/v1/nodes", get(network::nodes))
-        .route("/v1/route/{node}", get(network::route))
-        .route("/metrics", get(metrics::metrics))
-        .route("/v1/topics", get(network::topics))
-        .route("/v1/topics/denied", get(network::denied_topics))
-        .route("/v1/info", get(network::info))
-        .route("/v1/peers", get(peers::list).post(peers::add).delete(peers::remove))
-        .route("/v1/access", get(access::list))
-        .route("/v1/access/{node}", put(access::set).delete(access::reset))
-        .route("/v1/unicast/{node}", post(messages::unicast))
-        .route("/v1/multicast/{topic}", post(messages::multicast))
-        .route("/v1/broadcast", post(messages::broadcast))
-        .route("/v1/listen", post(listen::listen))
-        .route("/v1/certificates", get(certificates::list))
-        .route("/v1/log-level", get(log_level::get).put(log_level::set))
+    }
+}
+
+pub(crate) fn router(node: NodeHandle, operator: Arc<dyn Operator>, shutdown: CancellationToken) -> Router {
+    let routes = TABLE.iter().fold(Router::new(), |router, row| router.route(row.path, (row.handler)()));
+    routes
         .fallback(async || Failure::new(ErrorCode::NotFound, "there is nothing under this path"))
         .method_not_allowed_fallback(async || Failure::new(ErrorCode::NotFound, "this path does not know this method"))
         .layer(DefaultBodyLimit::max(MAX_JSON))
-        .with_state(context)
+        .with_state(context(node, operator, shutdown))
+}
+
+/// Nothing but the metrics.
+pub(crate) fn metrics_alone(node: NodeHandle, operator: Arc<dyn Operator>, shutdown: CancellationToken) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics::metrics))
+        .fallback(async || Failure::new(ErrorCode::NotFound, "there is nothing here but /metrics"))
+        .layer(DefaultBodyLimit::max(0))
+        .with_state(context(node, operator, shutdown))
 }
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.error.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, Json(self)).into_response()
+        // The guard tells what became of the request.
+        (status, Extension(self.clone()), Json(self)).into_response()
     }
 }
 

@@ -7,32 +7,62 @@ use std::{
     sync::Arc,
 };
 
-use axum::{Router, middleware};
+use arc_swap::ArcSwap;
+use axum::{Router, extract::connect_info::Connected, middleware, serve::IncomingStream};
 use nuncio_node::NodeHandle;
+use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Operator, routes};
+use crate::{Operator, TokenFile, routes};
 
+mod authority;
 mod browser_guard;
+mod doorway;
+mod guard;
 mod limited;
+mod peer;
 mod socket;
 
+use authority::Authority;
+pub use authority::Certificates;
+use doorway::Doorway;
+pub(crate) use doorway::MAX_STRANGERS;
+pub(crate) use guard::needed;
+use guard::{Guard, guard};
 use limited::Limited;
 pub(crate) use limited::MAX_CONNECTIONS;
+use peer::Peer;
 use socket::Socket;
 
-/// Where the API listens.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Where the API listens, and who may ask there.
+#[derive(Debug, Default)]
 pub struct Config {
-    /// The unix socket's path; `None` for no socket. It is made with mode 0600.
+    /// The unix socket's path; `None` for no socket.
     pub socket: Option<PathBuf>,
-    /// A TCP address besides; `None` (the default) for none. Plain HTTP without any proof of who asks: every
-    /// program of this machine that can open it has all authority over the node. It must be a loopback address.
+    /// The socket's mode; 0600 unless given.
+    pub socket_mode: Option<u32>,
+    /// Users who may change anything over the socket; empty for everybody who can open it. Others may look.
+    pub full_users: Vec<u32>,
+    /// A TCP address besides; `None` (the default) for none. Nobody is answered there who does not prove who he is.
     pub listen: Option<SocketAddr>,
-    /// Take `listen` though it is not a loopback address: for a container whose port is published to the
-    /// loopback of its host. False by default.
+    /// TLS there, and how operators' certificates are judged; `None` for plain HTTP, in which only tokens count.
+    pub tls: Option<Tls>,
+    /// The file of the tokens; `None` for none.
+    pub tokens: Option<PathBuf>,
+    /// Take `listen` without TLS though it is not a loopback address. False by default.
     pub allow_remote: bool,
+    /// A TCP address that answers `GET /metrics` to anybody, and nothing else.
+    pub metrics_listen: Option<SocketAddr>,
+}
+
+/// TLS at the API's TCP address.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// See [`nuncio_pki::tls::operator_server_config`]; may be swapped while the API runs.
+    pub config: Arc<ArcSwap<ServerConfig>>,
+    /// How operators' certificates are judged.
+    pub certificates: Certificates,
 }
 
 /// Binds; nothing is answered before [`Bound::run`].
@@ -42,23 +72,33 @@ pub struct Config {
 /// # Errors
 /// [`BindError`], with what to do in [`BindError::hint`].
 pub async fn bind(config: Config, node: NodeHandle, operator: Arc<dyn Operator>) -> Result<Bound, BindError> {
-    let tcp = match config.listen {
-        Some(address) if !address.ip().is_loopback() && !config.allow_remote => {
-            return Err(BindError::NotLoopback { address });
-        }
-        Some(address) => Some(TcpListener::bind(address).await.map_err(|source| BindError::Tcp { address, source })?),
-        None => None,
-    };
-    let local = tcp.as_ref().and_then(|listener| listener.local_addr().ok());
-    let unix = config.socket.map(|path| Socket::bind(&path)).transpose()?;
-    Ok(Bound { unix, tcp, local, node, operator })
+    let is_secret = config.tls.is_some() || config.allow_remote;
+    if let Some(address) = config.listen.filter(|address| !address.ip().is_loopback() && !is_secret) {
+        return Err(BindError::NotLoopback { address });
+    }
+    let tcp = listen(config.listen, "listen").await?;
+    let metrics = listen(config.metrics_listen, "metrics_listen").await?;
+    let mode = config.socket_mode.unwrap_or(0o600);
+    let unix = config.socket.map(|path| Socket::bind(&path, mode)).transpose()?;
+    let (tls, certificates) = config.tls.map(|tls| (tls.config, tls.certificates)).unzip();
+    let tokens = config.tokens.map(TokenFile::new);
+    let authority = Arc::new(Authority { full_users: config.full_users, certificates, tokens });
+    Ok(Bound { unix, tcp, metrics, tls, authority, node, operator })
+}
+
+async fn listen(address: Option<SocketAddr>, key: &'static str) -> Result<Option<TcpListener>, BindError> {
+    let Some(address) = address else { return Ok(None) };
+    let bound = TcpListener::bind(address).await;
+    bound.map(Some).map_err(|source| BindError::Tcp { key, address, source })
 }
 
 /// The API, listening and not yet answering.
 pub struct Bound {
     unix: Option<Socket>,
     tcp: Option<TcpListener>,
-    local: Option<SocketAddr>,
+    metrics: Option<TcpListener>,
+    tls: Option<Arc<ArcSwap<ServerConfig>>>,
+    authority: Arc<Authority>,
     node: NodeHandle,
     operator: Arc<dyn Operator>,
 }
@@ -70,35 +110,50 @@ impl Bound {
     }
 
     /// The TCP address with its real port.
-    pub const fn local_address(&self) -> Option<SocketAddr> {
-        self.local
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        self.tcp.as_ref()?.local_addr().ok()
+    }
+
+    /// Where metrics alone are answered, with its real port.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref()?.local_addr().ok()
     }
 
     /// Serves until `shutdown`; then lets running operations end (listening streams are ended) and removes the
     /// socket. Dropping the future stops at once.
     pub async fn run(self, shutdown: CancellationToken) {
-        let Self { unix, tcp, node, operator, .. } = self;
-        let router = routes::router(node, operator, shutdown.clone());
-        let guarded = router.clone().layer(middleware::from_fn(browser_guard::refuse_browsers));
+        let Self { unix, tcp, metrics, tls, authority, node, operator } = self;
+        let before_all = Guard { authority, audit: operator.audit().clone() };
+        let only_metrics = routes::metrics_alone(node.clone(), operator.clone(), shutdown.clone());
+        let all =
+            routes::router(node, operator, shutdown.clone()).layer(middleware::from_fn_with_state(before_all, guard));
         let over_tcp = async {
             if let Some(listener) = tcp {
-                serve(Limited::new(listener), guarded, shutdown.clone()).await;
+                serve(Limited::new(Doorway::new(listener, tls)), all.clone(), shutdown.clone()).await;
             }
         };
         let over_unix = async {
             if let Some(socket) = unix {
                 let (listener, _removed_at_the_end) = socket.into_parts();
-                serve(Limited::new(listener), router, shutdown.clone()).await;
+                serve(Limited::new(listener), all.clone(), shutdown.clone()).await;
             }
         };
-        tokio::join!(over_unix, over_tcp);
+        let for_metrics = async {
+            if let Some(listener) = metrics {
+                serve(Limited::new(Doorway::new(listener, None)), only_metrics, shutdown.clone()).await;
+            }
+        };
+        tokio::join!(over_unix, over_tcp, for_metrics);
         shutdown.cancelled().await;
     }
 }
 
 impl std::fmt::Debug for Bound {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Bound").field("unix", &self.socket()).field("tcp", &self.local).finish_non_exhaustive()
+        f.debug_struct("Bound")
+            .field("unix", &self.socket())
+            .field("tcp", &self.local_address())
+            .finish_non_exhaustive()
     }
 }
 
@@ -107,14 +162,16 @@ impl std::fmt::Debug for Bound {
 #[non_exhaustive]
 pub enum BindError {
     /// The TCP address is not a loopback address.
-    #[error("the admin API will not listen on {address}: it is not a loopback address")]
+    #[error("the admin API will not listen on {address}: it is not a loopback address, and there is no TLS")]
     NotLoopback {
         /// The address.
         address: SocketAddr,
     },
     /// The TCP port cannot be had.
-    #[error("the admin API cannot listen on {address}: {source}")]
+    #[error("[admin] {key}: cannot listen on {address}: {source}")]
     Tcp {
+        /// The key of the configuration.
+        key: &'static str,
         /// The address.
         address: SocketAddr,
         /// Why.
@@ -153,11 +210,11 @@ impl BindError {
     pub fn hint(&self) -> String {
         match self {
             Self::NotLoopback { .. } => {
-                "listen on 127.0.0.1 or [::1], or set [admin] allow_remote = true where something else keeps strangers out"
+                "listen on 127.0.0.1 or [::1], set [admin] tls = true, or allow_remote = true where something else keeps strangers out"
                     .to_owned()
             }
-            Self::Tcp { address, .. } => {
-                format!("choose another [admin] listen, or see who holds it: ss -ltnp 'sport = :{}'", address.port())
+            Self::Tcp { key, address, .. } => {
+                format!("choose another [admin] {key}, or see who holds it: ss -ltnp 'sport = :{}'", address.port())
             }
             Self::SocketInUse { .. } => "stop the node that runs from this directory, or set [admin] socket".to_owned(),
             Self::NotASocket { path } => format!("remove {} or set [admin] socket", path.display()),
@@ -173,8 +230,10 @@ async fn serve<L>(listener: Limited<L>, router: Router, shutdown: CancellationTo
 where
     L: axum::serve::Listener,
     L::Addr: std::fmt::Debug,
+    Peer: for<'a> Connected<IncomingStream<'a, Limited<L>>>,
 {
-    let served = axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await;
+    let service = router.into_make_service_with_connect_info::<Peer>();
+    let served = axum::serve(listener, service).with_graceful_shutdown(shutdown.cancelled_owned()).await;
     if let Err(error) = served {
         tracing::error!(%error, "the admin API has stopped");
     }

@@ -11,6 +11,7 @@ use std::{error::Error, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures::StreamExt;
 use libp2p::{PeerId, Swarm, swarm, swarm::SwarmEvent};
+use nuncio_audit::Audit;
 use nuncio_behaviour::{Behaviour, Certifier, Config, Event, Member};
 use nuncio_door::{Door, Limits};
 use nuncio_identity::NodeId;
@@ -51,7 +52,8 @@ fn swarm(identity: Identity, policy: SharedPolicy) -> Result<Swarm<Behaviour>, B
         max_body: nuncio_protocol::MAX_BODY as u32,
         handshake_timeout: Duration::from_secs(5),
     };
-    let transport = nuncio_transport::tcp(transport, Admissions::default(), Door::new(&Limits::new(256, 16, 128)))?;
+    let door = Door::new(&Limits::new(256, 16, 128));
+    let transport = nuncio_transport::tcp(transport, Admissions::default(), door, Audit::default())?;
     let swarm = swarm::Config::with_tokio_executor().with_idle_connection_timeout(Duration::from_secs(60));
     Ok(Swarm::new(transport, Behaviour::new(config), peer, swarm))
 }

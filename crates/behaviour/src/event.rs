@@ -92,6 +92,11 @@ pub enum Event {
         /// In which epoch it runs.
         epoch: u64,
     },
+    /// A node is proven to have signed two statuses with one version; it is expelled, unless it is this one. Once for each.
+    Equivocation {
+        /// Who.
+        node: NodeId,
+    },
     /// A peer sent revocation lists, DER, that are newer than those told by
     /// [`crate::Behaviour::set_revocation_lists`]. They are not judged yet.
     RevocationLists {

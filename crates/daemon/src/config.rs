@@ -12,6 +12,7 @@ mod environment;
 mod error;
 mod fisco;
 mod ini;
+mod keys;
 mod position;
 mod rights;
 mod section;
@@ -22,9 +23,11 @@ mod value;
 
 pub use error::ConfigError;
 pub use fisco::Imported;
+pub use keys::{Difference, TABLES, Table, Value};
 pub use rights::Rights;
-pub use tables::{Access, Admin, Gateway, Identity, Log, P2p};
-pub use value::{Interval, LogFormat, Node, Peer, Sdk, Size, ValueError};
+pub use section::{Effect, Key};
+pub use tables::{Access, Admin, Audit, Gateway, Identity, Log, P2p};
+pub use value::{Interval, LogFormat, Mode, Node, Peer, Sdk, Size, ValueError};
 
 /// Everything a node is told. Every key has a default, stated with it; `Config::default()` is a node whose files
 /// lie in `conf/` and `data/`.
@@ -41,6 +44,8 @@ pub struct Config {
     pub gateway: Gateway,
     /// The operator's API.
     pub admin: Admin,
+    /// The audit log.
+    pub audit: Audit,
     /// Which nodes are welcome.
     pub access: Access,
     /// Who may do what with topics.
@@ -57,6 +62,7 @@ impl Default for Config {
             p2p: P2p::default(),
             gateway: Gateway::default(),
             admin: Admin::default(),
+            audit: Audit::default(),
             access: Access::default(),
             rights: Rights::default(),
             log: Log::default(),
@@ -135,8 +141,9 @@ impl Config {
         let files = [&mut self.data_dir, &mut self.identity.key, &mut self.identity.cert, &mut self.identity.ca];
         let gateway = &mut self.gateway;
         let second = [&mut gateway.rsa_key, &mut gateway.rsa_cert];
-        let optional = [&mut gateway.key, &mut gateway.cert, &mut gateway.ca, &mut self.admin.socket];
-        let all = files.into_iter().chain(&mut self.identity.crl).chain(optional.into_iter().chain(second).flatten());
+        let own = [&mut self.admin.socket, &mut self.admin.tokens, &mut self.audit.directory];
+        let optional = [&mut gateway.key, &mut gateway.cert, &mut gateway.ca].into_iter().chain(own);
+        let all = files.into_iter().chain(&mut self.identity.crl).chain(optional.chain(second).flatten());
         for path in all {
             *path = base.join(&*path);
         }
@@ -145,6 +152,16 @@ impl Config {
     /// The admin API's socket.
     pub fn admin_socket(&self) -> PathBuf {
         self.admin.socket.clone().unwrap_or_else(|| self.data_dir.join("admin.sock"))
+    }
+
+    /// The file of the admin API's tokens.
+    pub fn admin_tokens(&self) -> PathBuf {
+        self.admin.tokens.clone().unwrap_or_else(|| self.data_dir.join("tokens.toml"))
+    }
+
+    /// Where the audit log is.
+    pub fn audit_directory(&self) -> PathBuf {
+        self.audit.directory.clone().unwrap_or_else(|| self.data_dir.join("audit"))
     }
 
     /// The files of the node's identity.
@@ -203,11 +220,18 @@ impl Config {
         if self.gateway.enabled && self.gateway.listen.port() != 0 && self.gateway.listen.port() == p2p.port() {
             return Err(("gateway.listen", format!("port {} is [p2p] listen's", p2p.port())));
         }
-        if let Some(address) = self.admin.listen.filter(|a| !a.ip().is_loopback() && !self.admin.allow_remote) {
+        let is_secret = self.admin.tls || self.admin.allow_remote;
+        if let Some(address) = self.admin.listen.filter(|a| !a.ip().is_loopback() && !is_secret) {
             return Err((
                 "admin.listen",
-                format!("{address} is not a loopback address, and [admin] allow_remote is not set"),
+                format!("{address} is not a loopback address, and neither [admin] tls nor allow_remote is set"),
             ));
+        }
+        if self.audit.max_file.0 < 64 << 10 {
+            return Err(("audit.max_file", "a file has 64KiB at least".to_owned()));
+        }
+        if self.audit.keep_files < 2 {
+            return Err(("audit.keep_files", "2 files are kept at least".to_owned()));
         }
         if self.p2p.network.is_empty() || self.p2p.network.len() > 128 {
             return Err(("p2p.network", "a network's name has 1 to 128 bytes".to_owned()));

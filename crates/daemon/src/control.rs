@@ -11,17 +11,20 @@ use arc_swap::ArcSwap;
 use futures::future::{BoxFuture, FutureExt};
 use nuncio_admin::{
     Counter, Lifetime, Operator,
-    api::{AccessEntry, Check, DeniedTopic, ErrorCode, Failure, HeldList, Info, Rule},
+    api::{AccessEntry, AuditStatus, Check, ConfigurationKey, DeniedTopic, ErrorCode, Failure, HeldList, Info, Rule},
 };
+use nuncio_audit::Audit;
 use nuncio_gateway::{Clients, DeniedTopics, Renewal};
 use nuncio_identity::NodeId;
 use nuncio_node::{NodeHandle, NodeSnapshot, Snapshot};
 use nuncio_pki::{Policy, RoleRule, SharedPolicy};
+use rustls::ServerConfig;
 use rustls_pki_types::UnixTime;
 
 use crate::{
+    audit::Health,
     changes::{AccessChanges, ChangesError, PeerChanges},
-    config::{Access, Config, Peer, Source},
+    config::{Access, Config, Difference, Effect, Peer, Source},
     data_dir::DataDir,
     lifetimes, list_expiry,
     logging::LogControl,
@@ -36,6 +39,9 @@ pub(crate) struct Control {
     pub(crate) clients: Arc<Clients>,
     pub(crate) log: Option<LogControl>,
     pub(crate) data: DataDir,
+    pub(crate) audit: Audit,
+    pub(crate) trail: Arc<Health>,
+    pub(crate) admin_tls: Option<Arc<ArcSwap<ServerConfig>>>,
     /// Of the certificates that this node shows.
     pub(crate) lifetimes: ArcSwap<Vec<Lifetime>>,
     /// One change at a time, a reload included.
@@ -47,6 +53,8 @@ pub(crate) struct Control {
 #[derive(Debug, Clone)]
 pub(crate) struct State {
     pub(crate) config: Config,
+    /// What the file says and waits for the next start.
+    pub(crate) waiting: Vec<Difference>,
     pub(crate) peers: PeerChanges,
     pub(crate) access: AccessChanges,
 }
@@ -60,6 +68,9 @@ pub(crate) struct Parts {
     pub(crate) clients: Arc<Clients>,
     pub(crate) log: Option<LogControl>,
     pub(crate) data: DataDir,
+    pub(crate) audit: Audit,
+    pub(crate) trail: Arc<Health>,
+    pub(crate) admin_tls: Option<Arc<ArcSwap<ServerConfig>>>,
     pub(crate) lifetimes: Vec<Lifetime>,
 }
 
@@ -72,7 +83,7 @@ impl std::fmt::Debug for Control {
 impl State {
     /// What operators changed in former runs.
     pub(crate) fn load(config: Config, data: &DataDir) -> Result<Self, ChangesError> {
-        Ok(Self { config, peers: PeerChanges::load(data)?, access: AccessChanges::load(data)? })
+        Ok(Self { config, waiting: Vec::new(), peers: PeerChanges::load(data)?, access: AccessChanges::load(data)? })
     }
 
     /// The peers to keep linked.
@@ -99,10 +110,10 @@ impl State {
 
 impl Control {
     pub(crate) fn new(parts: Parts, state: State) -> Self {
-        let Parts { source, node, policy, gateway, clients, log, data, lifetimes } = parts;
+        let Parts { source, node, policy, gateway, clients, log, data, audit, trail, admin_tls, lifetimes } = parts;
         let (turn, state) = (tokio::sync::Mutex::new(()), Mutex::new(state));
         let lifetimes = ArcSwap::from_pointee(lifetimes);
-        Self { source, node, policy, gateway, clients, log, data, lifetimes, turn, state }
+        Self { source, node, policy, gateway, clients, log, data, audit, trail, admin_tls, lifetimes, turn, state }
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -137,7 +148,6 @@ impl Control {
         access.store(&self.data).map_err(|error| not_kept(&error))?;
         self.state().access = access.clone();
         self.enforce(|current| restrict(current.clone(), &access, &configured)).await;
-        tracing::info!(node = %node.short(), rule = rule.map_or("reset", Rule::as_str), "access changed");
         Ok(())
     }
 
@@ -145,11 +155,10 @@ impl Control {
         let _turn = self.turn.lock().await;
         let peer: Peer = address.parse().map_err(|error: crate::config::ValueError| bad_request(error.to_string()))?;
         let mut peers = self.state().peers.clone();
-        peers.add(peer.clone(), &self.state().config.p2p.peers);
+        peers.add(peer, &self.state().config.p2p.peers);
         peers.store(&self.data).map_err(|error| not_kept(&error))?;
         self.state().peers = peers;
         self.node.add_peer(address).await.map_err(|error| bad_request(error.to_string()))?;
-        tracing::info!(%peer, "peer added");
         Ok(())
     }
 
@@ -174,7 +183,6 @@ impl Control {
         self.state().peers = peers;
         for peer in removed {
             self.node.remove_peer(peer.as_str().to_owned()).await;
-            tracing::info!(%peer, "peer removed");
         }
         Ok(())
     }
@@ -245,6 +253,41 @@ impl Operator for Control {
         log.set_filter(filter).map_err(|error| bad_request(error.to_string()))
     }
 
+    fn configuration(&self) -> Vec<ConfigurationKey> {
+        let state = self.state();
+        let json = |value: Option<toml::Value>| value.and_then(|value| serde_json::to_value(value).ok());
+        let all = state.config.values().into_iter().map(|value| {
+            let waits = state.waiting.iter().find(|waiting| waiting.key == value.key);
+            let takes_effect = match value.effect {
+                Effect::Live => "live",
+                Effect::NextStart => "next_start",
+            };
+            ConfigurationKey {
+                value: json(value.value).unwrap_or_default(),
+                takes_effect: takes_effect.to_owned(),
+                is_waiting: waits.is_some(),
+                waiting: waits.and_then(|waits| json(waits.in_file.clone())).unwrap_or_default(),
+                key: value.key,
+            }
+        });
+        all.collect()
+    }
+
+    fn audit(&self) -> &Audit {
+        &self.audit
+    }
+
+    fn audit_status(&self) -> AuditStatus {
+        let config = &self.state().config;
+        let directory = config.audit.enabled.then(|| absolute(config.audit_directory()).display().to_string());
+        AuditStatus {
+            directory,
+            written_to: self.trail.written_to().map(|position| position.to_string()),
+            failing: self.trail.failing(),
+            missed: self.audit.missed(),
+        }
+    }
+
     fn counters(&self) -> Vec<Counter> {
         let of_gateway = self.gateway.iter().flat_map(|_| self.clients.statistics().each().collect::<Vec<_>>());
         of_gateway.map(|(name, help, value)| Counter { name, help, value }).collect()
@@ -264,7 +307,10 @@ impl Operator for Control {
     fn warnings(&self) -> Vec<String> {
         let policy = self.policy.load();
         let about_roles = roles_warning(policy.roles()).map(str::to_owned);
-        about_roles.into_iter().chain(list_expiry::warnings(policy.lists(), UnixTime::now())).collect()
+        let about_audit = self.trail.failing().map(|reason| format!("the audit log cannot be written: {reason}"));
+        let waiting = self.state().waiting.iter().map(waiting_words).collect::<Vec<_>>();
+        let about_lists = list_expiry::warnings(policy.lists(), UnixTime::now());
+        about_roles.into_iter().chain(about_audit).chain(about_lists).chain(waiting).collect()
     }
 
     fn checks(&self) -> Vec<Check> {
@@ -273,6 +319,12 @@ impl Operator for Control {
             .map(|(address, _)| Check { check: "gateway".to_owned(), ok: true, detail: address.to_string() })
             .collect()
     }
+}
+
+fn waiting_words(waiting: &Difference) -> String {
+    let words = |value: &Option<toml::Value>| value.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
+    let Difference { key, in_file, in_force, .. } = waiting;
+    format!("{key}: {} in the file takes effect at the next start; {} is in force", words(in_file), words(in_force))
 }
 
 /// What is at risk while certificates need not state a role.

@@ -52,6 +52,12 @@ pub enum StartError {
     /// The gateway.
     #[error(transparent)]
     Gateway(#[from] nuncio_gateway::BindError),
+    /// TLS at the admin API.
+    #[error("[admin] tls: {0}")]
+    AdminTls(#[source] rustls::Error),
+    /// The thread that writes the audit log.
+    #[error("[audit]: no thread can be started: {0}")]
+    Audit(#[source] io::Error),
     /// The admin API.
     #[error(transparent)]
     Admin(#[from] nuncio_admin::server::BindError),
@@ -77,6 +83,8 @@ impl StartError {
             }
             Self::Node(error) => error.hint().to_owned(),
             Self::Gateway(error) => error.hint.to_owned(),
+            Self::AdminTls(_) => "check the node's certificate with: nuncio config check".to_owned(),
+            Self::Audit(_) => "raise the limit of processes: ulimit -u, or TasksMax= in a systemd unit".to_owned(),
             Self::Admin(error) => error.hint(),
         }
     }
@@ -94,7 +102,8 @@ impl StartError {
             Self::DataDir(_) | Self::Changes(_) => "data_dir",
             Self::OpenFiles(_) => "open_files",
             Self::PortInUse { .. } => "port_in_use",
-            Self::Listen { .. } | Self::Node(_) | Self::Gateway(_) | Self::Admin(_) => "start",
+            Self::AdminTls(_) => "certificates",
+            Self::Listen { .. } | Self::Node(_) | Self::Gateway(_) | Self::Admin(_) | Self::Audit(_) => "start",
         }
     }
 }

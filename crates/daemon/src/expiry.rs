@@ -7,6 +7,7 @@ use std::{
 };
 
 use nuncio_admin::{Lifetime, Operator};
+use nuncio_audit::Event;
 use tokio::time::interval;
 
 use crate::control::Control;
@@ -22,9 +23,10 @@ pub(crate) async fn warn(control: Arc<Control>) {
     loop {
         ticks.tick().await;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        for (lifetime, left) in warned.due(control.lifetimes(), now) {
-            let (days, hours) = (left / DAY, left % DAY / 3600);
-            tracing::warn!(kind = lifetime.kind, subject = %lifetime.subject, days, hours, "{}", lifetime.warning(now));
+        for (lifetime, _) in warned.due(control.lifetimes(), now) {
+            let warning = lifetime.warning(now).into();
+            let (of, subject) = (lifetime.kind, lifetime.subject.into());
+            control.audit.record(Event::CertificateEnding { of, subject, warning });
         }
     }
 }

@@ -11,6 +11,7 @@
 //! # }
 //! ```
 
+pub mod audit;
 mod bounds;
 mod changes;
 pub mod config;
@@ -24,6 +25,7 @@ mod list_expiry;
 pub mod logging;
 mod node_info;
 mod open_files;
+mod operators;
 mod peer_calls;
 mod port;
 mod reload;

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use nuncio_audit::{Audit, Event};
 use nuncio_pki::{CrlPolicy, Lists, RevocationList, SharedPolicy};
 use rustls_pki_types::UnixTime;
 use tokio::time::interval;
@@ -13,7 +14,7 @@ const INTERVAL: Duration = Duration::from_secs(60);
 const WARNINGS: [u64; 4] = [50, 25, 10, 0];
 
 /// Warns at start and whenever a list comes within the next limit.
-pub(crate) async fn warn(policy: SharedPolicy) {
+pub(crate) async fn warn(policy: SharedPolicy, audit: Audit) {
     let mut ticks = interval(INTERVAL);
     let mut warned = BTreeMap::new();
     loop {
@@ -21,7 +22,8 @@ pub(crate) async fn warn(policy: SharedPolicy) {
         let policy = policy.load_full();
         let is_required = policy.lists().policy() == CrlPolicy::Hard;
         for (list, words) in due(policy.lists(), UnixTime::now(), &mut warned) {
-            tracing::warn!(issuer = list.issuer(), edition = %list.edition(), is_required, "{words}");
+            let subject = list.issuer().into();
+            audit.record(Event::CertificateEnding { of: "revocation_list", subject, warning: words.into() });
         }
         if is_required && policy.lists().iter().next().is_none() && warned.insert(Vec::new(), 0).is_none() {
             tracing::warn!(

@@ -3,7 +3,8 @@
 
 use std::sync::{Arc, OnceLock, Weak};
 
-use nuncio_admin::Operator;
+use nuncio_admin::{Operator, api::Failure};
+use nuncio_audit::{Act, Actor, Event, Outcome};
 use nuncio_gateway::rpc::{Call, Caller, RpcError, RpcFuture, RpcHandler};
 use serde_json::{Value, json};
 
@@ -49,7 +50,7 @@ impl RpcHandler for PeerCalls {
         Some(Box::pin(async move {
             let control = control.ok_or_else(|| RpcError::new(RpcError::INTERNAL, "the node starts or stops"))?;
             require_operator(&control, &call.caller, &call.method)?;
-            do_it(&control, read?).await
+            do_it(&control, &call.caller, read?).await
         }))
     }
 }
@@ -59,16 +60,34 @@ fn require_operator(control: &Control, caller: &Caller, method: &str) -> Result<
     if state.config.gateway.operators.iter().any(|operator| caller.names.contains(&operator.0)) {
         return Ok(());
     }
-    let name = caller.names.first().map(ToString::to_string).unwrap_or_default();
+    let name = name(caller);
+    let action = Act::Call { method: "JSON-RPC".into(), path: method.into() };
+    control.audit.record(Event::OperatorRefused {
+        address: format!("SDK {name}").into(),
+        actor: None,
+        action,
+        cause: "it is not in [gateway] operators".into(),
+    });
     let message = format!("{method} is for operators: put {name} into [gateway] operators of the node's nuncio.toml");
     Err(RpcError::new(RpcError::NOT_ALLOWED, message))
 }
 
-/// One address after the other: those before one that is refused stay done, and the answer says which it was.
-async fn do_it(control: &Control, wish: Wish) -> Result<Value, RpcError> {
-    let internal = |peer: &Peer, failure: nuncio_admin::api::Failure| {
-        RpcError::new(RpcError::INTERNAL, format!("{peer}: {}", failure.message))
+fn name(caller: &Caller) -> String {
+    caller.names.first().map(ToString::to_string).unwrap_or_default()
+}
+
+fn record(control: &Control, caller: &Caller, action: Act, outcome: &Result<(), Failure>) {
+    let outcome = match outcome {
+        Ok(()) => Outcome::Done,
+        Err(failure) => Outcome::Failed { error: failure.error.as_str().into(), cause: (&failure.message).into() },
     };
+    control.audit.record(Event::OperatorActed { actor: Actor::Sdk { name: name(caller).into() }, action, outcome });
+}
+
+/// One address after the other: those before one that is refused stay done, and the answer says which it was.
+async fn do_it(control: &Control, caller: &Caller, wish: Wish) -> Result<Value, RpcError> {
+    let internal =
+        |peer: &Peer, failure: Failure| RpcError::new(RpcError::INTERNAL, format!("{peer}: {}", failure.message));
     match wish {
         Wish::Query => {
             let wanted = control.state().wanted_peers();
@@ -82,13 +101,17 @@ async fn do_it(control: &Control, wish: Wish) -> Result<Value, RpcError> {
                 return Err(RpcError::new(RpcError::INVALID_PARAMS, message));
             }
             for peer in &peers {
-                control.add_peer(peer.to_string()).await.map_err(|failure| internal(peer, failure))?;
+                let outcome = control.add_peer(peer.to_string()).await;
+                record(control, caller, Act::AddPeer { address: peer.as_str().into() }, &outcome);
+                outcome.map_err(|failure| internal(peer, failure))?;
             }
             Ok(success("add", peers.len()))
         }
         Wish::Erase(peers) => {
             for peer in &peers {
-                control.remove_peer(peer.to_string()).await.map_err(|failure| internal(peer, failure))?;
+                let outcome = control.remove_peer(peer.to_string()).await;
+                record(control, caller, Act::RemovePeer { peer: peer.as_str().into() }, &outcome);
+                outcome.map_err(|failure| internal(peer, failure))?;
             }
             Ok(success("erase", peers.len()))
         }

@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 
+use nuncio_audit::{Actor, Change, Event, Text};
 use nuncio_node::RenewalError;
-use nuncio_pki::{Identity, Policy, tls::channel_server_config};
+use nuncio_pki::{
+    Identity, Policy, RevocationList,
+    tls::{ChannelServerTls, channel_server_config, operator_server_config},
+};
+use rustls::ServerConfig;
 use rustls_pki_types::UnixTime;
 
 use crate::{
     StartError,
-    config::{Config, ConfigError, Peer},
+    config::{Config, ConfigError, Difference, Effect, Peer},
     control::{Control, roles_warning},
     lifetimes,
 };
@@ -34,6 +39,12 @@ pub enum ReloadError {
     /// The certificate names the node otherwise than it runs.
     #[error("[identity]: {0}")]
     Renewal(#[from] RenewalError),
+    /// What can be swapped and what stays do not go together.
+    #[error("the file and what stays in force until the next start do not go together: {reason}")]
+    Together {
+        /// Why.
+        reason: String,
+    },
     /// The node was not started from a file.
     #[error("there is no file to reload")]
     NoSource,
@@ -47,33 +58,49 @@ impl ReloadError {
             Self::Start(error) => error.hint(),
             Self::OtherNode { .. } => "restart to run as another node, or put the former files back".to_owned(),
             Self::Renewal(_) => "restart the node to run under the new name, or put the former files back".to_owned(),
+            Self::Together { .. } => "restart the node, or put the former values back".to_owned(),
             Self::NoSource => "restart it with `nuncio run --config FILE`".to_owned(),
         }
     }
 }
 
+/// Authorities named in one event at the most.
+const MAX_NAMED: usize = 16;
+
 /// What was read and found good, before any of it is in force.
 struct Fresh {
+    /// What holds from then on: the file, but for what cannot be swapped.
     config: Config,
+    differences: Vec<Difference>,
     policy: Policy,
     identity: Identity,
-    channel: Option<nuncio_pki::tls::ChannelServerTls>,
+    channel: Option<ChannelServerTls>,
+    admin: Option<ServerConfig>,
 }
 
 impl Control {
-    /// Takes over peers, access lists, revocation lists, authorities, renewed certificates and the log filter.
+    /// Takes over what can be swapped while the node runs, as the table of keys says, and the files that the configuration
+    /// names.
     ///
     /// # Errors
     /// When something in the files is bad; then all stays as it was.
-    pub(crate) async fn reload(&self) -> Result<(), ReloadError> {
+    pub(crate) async fn reload(&self, actor: Actor) -> Result<(), ReloadError> {
         let _turn = self.turn.lock().await;
+        let outcome = self.take_over(&actor).await;
+        if let Err(error) = &outcome {
+            let cause = format!("{error} (hint: {})", error.hint()).into();
+            self.audit.record(Event::ConfigurationRefused { actor, cause });
+        }
+        outcome
+    }
+
+    async fn take_over(&self, actor: &Actor) -> Result<(), ReloadError> {
         let fresh = self.read_again()?;
         let before = self.state().clone();
         let mut after = before.clone();
         after.config = fresh.config;
-        for table in tables_that_need_a_restart(&before.config, &after.config) {
-            tracing::warn!(table, "a change there takes effect at the next start");
-        }
+        let changes = fresh.differences.iter().map(change).collect();
+        after.waiting = fresh.differences.into_iter().filter(|one| one.effect == Effect::NextStart).collect();
         let lifetimes = lifetimes::of_own(&fresh.identity, fresh.channel.as_ref(), &fresh.policy);
         if let Some(warning) = roles_warning(fresh.policy.roles()) {
             tracing::warn!("{warning}");
@@ -81,25 +108,32 @@ impl Control {
         self.node.renew(Arc::new(fresh.identity)).await?;
         self.lifetimes.store(Arc::new(lifetimes));
         *self.state() = after.clone();
+        let former = self.policy.load_full();
         // Lists from the network stay in force until files bring newer ones.
         let fresh_policy = after.restrict(fresh.policy);
         self.enforce(|current| fresh_policy.clone().with_newest_of(current, UnixTime::now())).await;
+        self.tell_policy(&former, &self.policy.load_full());
         self.change_peers(&before.wanted_peers(), &after.wanted_peers()).await;
         self.change_rights(&before.config, &after.config).await;
         if let (Some((_, renewal)), Some(tls)) = (&self.gateway, &fresh.channel) {
             renewal.renew(tls);
+        }
+        if let (Some(shared), Some(tls)) = (&self.admin_tls, fresh.admin) {
+            shared.store(Arc::new(tls));
         }
         if let Some(log) = self.log.as_ref().filter(|_| before.config.log.filter != after.config.log.filter)
             && let Err(error) = log.set_filter(&after.config.log.filter)
         {
             tracing::error!(%error, "the log filter stays");
         }
-        tracing::info!("configuration reloaded");
+        self.audit.record(Event::ConfigurationChanged { actor: actor.clone(), changes });
         Ok(())
     }
 
     fn read_again(&self) -> Result<Fresh, ReloadError> {
-        let config = self.source.as_ref().ok_or(ReloadError::NoSource)?.load()?.config;
+        let file = self.source.as_ref().ok_or(ReloadError::NoSource)?.load()?.config;
+        let running = self.state().config.clone();
+        let (config, differences) = running.take_over(&file).map_err(|reason| ReloadError::Together { reason })?;
         let (identity, policy) = Identity::load(&config.identity_paths()).map_err(StartError::Identity)?;
         let (running, found) = (self.node.node_id(), identity.key.node_id());
         if running != found {
@@ -110,7 +144,34 @@ impl Control {
         } else {
             None
         };
-        Ok(Fresh { config, policy, identity, channel })
+        let admin = self.admin_tls.as_ref().map(|_| operator_server_config(&identity, Arc::clone(&self.policy)));
+        let admin = admin.transpose().map_err(StartError::AdminTls)?;
+        Ok(Fresh { config, differences, policy, identity, channel, admin })
+    }
+
+    /// Which authorities and revocation lists are others than before.
+    fn tell_policy(&self, before: &Policy, after: &Policy) {
+        let beyond = |one: &Policy, other: &Policy| {
+            let only = one.anchors().iter().filter(|anchor| !other.anchors().contains(anchor));
+            let mut names: Vec<Text> = only.map(|one| format!("{} ({})", one.subject(), one.serial()).into()).collect();
+            let further = names.len().saturating_sub(MAX_NAMED);
+            names.truncate(MAX_NAMED);
+            names.extend((further > 0).then(|| format!("and {further} more").into()));
+            names
+        };
+        let (added, removed) = (beyond(after, before), beyond(before, after));
+        if !added.is_empty() || !removed.is_empty() {
+            self.audit.record(Event::AuthoritiesChanged { added, removed });
+        }
+        let former: Vec<_> = before.lists().iter().map(RevocationList::der).collect();
+        for list in after.lists().iter().filter(|list| !former.contains(&list.der())) {
+            self.audit.record(Event::ListTaken {
+                peer: None,
+                issuer: list.issuer().into(),
+                edition: list.edition().to_string().into(),
+                revoked: list.len(),
+            });
+        }
     }
 
     async fn change_rights(&self, before: &Config, after: &Config) {
@@ -138,41 +199,6 @@ impl Control {
     }
 }
 
-/// The tables with changes that a reload does not take over.
-fn tables_that_need_a_restart(before: &Config, after: &Config) -> Vec<&'static str> {
-    let mut same = after.clone();
-    same.p2p.peers.clone_from(&before.p2p.peers);
-    let channel =
-        |config: &Config| (config.gateway.key.clone(), config.gateway.cert.clone(), config.gateway.ca.clone());
-    (same.gateway.key, same.gateway.cert, same.gateway.ca) = channel(before);
-    same.gateway.allow.clone_from(&before.gateway.allow);
-    same.gateway.deny.clone_from(&before.gateway.deny);
-    let differs = [
-        ("data_dir", same.data_dir != before.data_dir),
-        ("[p2p]", same.p2p != before.p2p),
-        ("[gateway]", same.gateway != before.gateway),
-        ("[admin]", same.admin != before.admin),
-        ("[log] format", same.log.format != before.log.format),
-    ];
-    differs.into_iter().filter(|(_, differs)| *differs).map(|(table, _)| table).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_cannot_be_swapped_needs_a_restart() {
-        let before = Config::default();
-        let mut after = before.clone();
-        after.p2p.peers = vec!["a:1".parse().unwrap()];
-        after.gateway.cert = Some("x".into());
-        after.log.filter = "debug".into();
-        after.identity.crl = vec!["y".into()];
-        after.rights.default = nuncio_rights::Fallback::Deny;
-        assert!(tables_that_need_a_restart(&before, &after).is_empty());
-        after.p2p.max_links = 1;
-        after.admin.allow_remote = true;
-        assert_eq!(tables_that_need_a_restart(&before, &after), ["[p2p]", "[admin]"]);
-    }
+fn change(difference: &Difference) -> Change {
+    Change { key: (&difference.key).into(), active: difference.effect == Effect::Live }
 }

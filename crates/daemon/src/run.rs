@@ -1,3 +1,5 @@
+use nuncio_audit::Actor;
+
 use crate::{
     Bound, Daemon, Reloader, RunError, Shutdown,
     config::Source,
@@ -31,16 +33,15 @@ pub async fn run(source: Source, shutdown: Shutdown) -> Result<(), RunError> {
                 Asked::Stop if shutdown.drain.is_cancelled() => shutdown.now.cancel(),
                 Asked::Stop => shutdown.drain.cancel(),
                 // On its own task: a reload must not keep the node from its work.
-                Asked::Reload => drop(tokio::spawn(reload(reloader.clone()))),
+                Asked::Reload => drop(tokio::spawn(reload(reloader.clone(), Actor::Signal))),
             },
         }
     }
 }
 
-pub(crate) async fn reload(reloader: Reloader) {
-    if let Err(error) = reloader.reload().await {
-        tracing::error!(%error, hint = error.hint(), "the configuration was not reloaded; the former one stays in force");
-    }
+/// What became of it is in the log.
+pub(crate) async fn reload(reloader: Reloader, actor: Actor) {
+    let _ = reloader.reload_for(actor).await;
 }
 
 fn announce(bound: &Bound) {
@@ -58,6 +59,9 @@ fn announce(bound: &Bound) {
         "node starts"
     );
     if let Some(address) = bound.admin_address() {
-        tracing::warn!(%address, "the admin API answers there to every program that can open it");
+        tracing::info!(%address, "the admin API answers there to tokens and, over TLS, to operators' certificates");
+    }
+    if let Some(address) = bound.metrics_address() {
+        tracing::info!(%address, "metrics are there for everybody");
     }
 }

@@ -4,6 +4,7 @@ use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use nuncio_admin::server as admin;
+use nuncio_audit::{Actor, Event};
 use nuncio_door::Limits;
 use nuncio_gateway::Clients;
 use nuncio_node::NodeHandle;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     ReloadError, RunError, Shutdown, StartError,
+    audit::Keeper,
     config::{Config, ConfigError, Source},
     control::{Control, Parts, State, roles_warning},
     data_dir::DataDir,
@@ -28,6 +30,7 @@ use crate::{
     logging::LogControl,
     node_info::SnapshotInfo,
     open_files,
+    operators::{admin_config, admin_tls, keeper},
     peer_calls::PeerCalls,
     port,
     watch::Watched,
@@ -35,6 +38,9 @@ use crate::{
 
 /// How long gateway and admin API may take to end what is in flight; the node works meanwhile.
 const DRAIN: Duration = Duration::from_millis(3000);
+
+/// How long the audit log may then take to be written to its end.
+const AUDIT: Duration = Duration::from_millis(500);
 
 /// How long the node may then take to close its links.
 const CLOSE: Duration = Duration::from_millis(1500);
@@ -95,13 +101,12 @@ impl Daemon {
         let watched = source.clone().map(Watched::new);
         let credentials = Credentials::load(&config)?;
         let data = DataDir::hold(&config.data_dir)?;
+        let keeper = keeper(&config, &credentials.identity).map_err(StartError::Audit)?;
+        let audit = keeper.audit();
         let state = State::load(config, &data)?;
         let config = &state.config;
         open_files::prepare(most_connections(config))?;
-        require_free("[p2p] listen", config.p2p.listen)?;
-        if config.gateway.enabled {
-            require_free("[gateway] listen", config.gateway.listen)?;
-        }
+        require_free_ports(config)?;
 
         let lifetimes = lifetimes::of_own(&credentials.identity, credentials.channel.as_ref(), &credentials.policy);
         if let Some(warning) = roles_warning(credentials.policy.roles()) {
@@ -114,41 +119,48 @@ impl Daemon {
         // The configuration was judged when it was read.
         let rights = Arc::new(config.rights.in_force().unwrap_or_default());
         let own = own_party(&credentials.identity);
+        let admin_tls = admin_tls(config, &credentials.identity, &policy)?;
         let mut node_config = node_config(&state, credentials.identity, policy.clone());
         node_config.rights = Arc::clone(&rights);
+        node_config.audit = audit.clone();
         if config.gateway.enabled {
             node_config.clients = Some(clients.clone());
         }
-        let (keeper, adoptions) = watch::channel(Vec::new());
-        node_config.agencies = kept.agencies;
-        node_config.adoptions = Some(keeper);
+        let (adopter, adoptions) = watch::channel(Vec::new());
+        (node_config.agencies, node_config.adoptions) = (kept.agencies, Some(adopter));
         let node = nuncio_node::build(node_config)?;
         let handle = node.handle();
         let (peer_calls, control_place) = PeerCalls::new();
         let gateway = match credentials.channel {
             Some(tls) => {
-                let info = Arc::new(SnapshotInfo::new(handle.clone()));
-                let access = state.sdk_access(&policy.load());
-                let mut config = gateway_config(config, tls, access);
+                let mut config = gateway_config(config, tls, state.sdk_access(&policy.load()));
                 config.rpc = Some(Arc::new(peer_calls));
-                config.rights = rights;
-                config.node = Some(own);
+                (config.rights, config.node) = (rights, Some(own));
+                config.audit = audit.clone();
+                let info = Arc::new(SnapshotInfo::new(handle.clone()));
                 Some(nuncio_gateway::bind(config, clients.clone(), handle.client_inputs(), info).await?)
             }
             None => None,
         };
-        let admin_config = admin::Config {
-            socket: Some(config.admin_socket()),
-            listen: config.admin.listen,
-            allow_remote: config.admin.allow_remote,
+        let admin_config = admin_config(config, admin_tls.clone(), &policy);
+        let parts = Parts {
+            source,
+            node: handle.clone(),
+            policy,
+            gateway: gateway.as_ref().map(|gateway| (gateway.local_address(), gateway.renewal())),
+            clients,
+            log,
+            data,
+            audit,
+            trail: keeper.health(),
+            admin_tls,
+            lifetimes,
         };
-        let renewal = gateway.as_ref().map(|gateway| (gateway.local_address(), gateway.renewal()));
-        let parts = Parts { source, node: handle.clone(), policy, gateway: renewal, clients, log, data, lifetimes };
         let control = Arc::new(Control::new(parts, state));
         // Nobody else has the place.
         let _ = control_place.set(Arc::downgrade(&control));
         let admin = admin::bind(admin_config, handle, control.clone()).await?;
-        Ok(Bound { node, gateway, admin, control, adoptions, watched })
+        Ok(Bound { node, gateway, admin, control, keeper, adoptions, watched })
     }
 }
 
@@ -159,6 +171,7 @@ pub struct Bound {
     gateway: Option<nuncio_gateway::Bound>,
     admin: admin::Bound,
     control: Arc<Control>,
+    keeper: Keeper,
     adoptions: watch::Receiver<Vec<Certificate>>,
     watched: Option<Watched>,
 }
@@ -184,8 +197,13 @@ impl Bound {
         self.admin.socket()
     }
 
+    /// Where metrics alone are answered.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.admin.metrics_address()
+    }
+
     /// The admin API's TCP address.
-    pub const fn admin_address(&self) -> Option<SocketAddr> {
+    pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin.local_address()
     }
 
@@ -199,7 +217,17 @@ impl Bound {
     ///
     /// # Errors
     /// When a part stops by itself, or [`Shutdown::now`] ends it.
-    pub async fn run(self, shutdown: Shutdown) -> Result<(), RunError> {
+    pub async fn run(mut self, shutdown: Shutdown) -> Result<(), RunError> {
+        let keeper = std::mem::replace(&mut self.keeper, Keeper::none());
+        let audit = keeper.audit();
+        audit.record(Event::Started { version: env!("CARGO_PKG_VERSION").into() });
+        let outcome = self.work(shutdown).await;
+        audit.record(Event::Stopped);
+        keeper.finish(AUDIT).await;
+        outcome
+    }
+
+    async fn work(self, shutdown: Shutdown) -> Result<(), RunError> {
         let (edges_stop, node_stop) = (CancellationToken::new(), CancellationToken::new());
         // However this ends, also when it is dropped: tasks that outlive it are told to stop.
         let _guards = (edges_stop.clone().drop_guard(), node_stop.clone().drop_guard());
@@ -253,7 +281,11 @@ impl Reloader {
     /// # Errors
     /// When something in them is bad; then all stays as it was.
     pub async fn reload(&self) -> Result<(), ReloadError> {
-        self.0.reload().await
+        self.reload_for(Actor::Program).await
+    }
+
+    pub(crate) async fn reload_for(&self, actor: Actor) -> Result<(), ReloadError> {
+        self.0.reload(actor).await
     }
 }
 
@@ -290,12 +322,20 @@ fn helpers(
 ) -> JoinSet<()> {
     let mut helpers = JoinSet::new();
     helpers.spawn(expiry::warn(control.clone()));
-    helpers.spawn(list_expiry::warn(control.policy.clone()));
+    helpers.spawn(list_expiry::warn(control.policy.clone(), control.audit.clone()));
     if let Some(watched) = watched {
         helpers.spawn(watched.reload_when_changed(Reloader(control.clone())));
     }
     helpers.spawn(async move { kept_lists::keep(&control, adoptions).await });
     helpers
+}
+
+fn require_free_ports(config: &Config) -> Result<(), StartError> {
+    require_free("[p2p] listen", config.p2p.listen)?;
+    if config.gateway.enabled {
+        require_free("[gateway] listen", config.gateway.listen)?;
+    }
+    Ok(())
 }
 
 fn require_free(key: &'static str, address: SocketAddr) -> Result<(), StartError> {

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use nuncio_audit::Actor;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{Reloader, config::Config, config::Source, run::reload};
@@ -55,7 +56,7 @@ impl Watched {
             tracing::info!(files = changed.join(", "), "files have changed");
             self = Self::new(self.source);
             last.clone_from(&self.loaded);
-            reload(reloader.clone()).await;
+            reload(reloader.clone(), Actor::Files).await;
         }
     }
 }

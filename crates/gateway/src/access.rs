@@ -8,6 +8,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use nuncio_audit::{Audit, Event};
 use nuncio_identity::NodeId;
 use nuncio_pki::{ChainError, Credential, Edition, Lists, Role, RoleRule, Stated, tls::ChannelServerTls};
 use nuncio_protocol::amop::ClientId;
@@ -187,6 +188,7 @@ pub(crate) struct Guard {
     access: ArcSwap<Access>,
     tls: ArcSwap<ChannelServerTls>,
     sessions: Mutex<HashMap<ClientId, Watched>>,
+    audit: Audit,
 }
 
 #[derive(Debug)]
@@ -196,8 +198,9 @@ struct Watched {
 }
 
 impl Guard {
-    pub(crate) fn new(access: Access, tls: ChannelServerTls) -> Self {
-        Self { access: ArcSwap::from_pointee(access), tls: ArcSwap::from_pointee(tls), sessions: Mutex::default() }
+    pub(crate) fn new(access: Access, tls: ChannelServerTls, audit: Audit) -> Self {
+        let (access, tls) = (ArcSwap::from_pointee(access), ArcSwap::from_pointee(tls));
+        Self { access, tls, sessions: Mutex::default(), audit }
     }
 
     pub(crate) fn admit(&self, client: &Credential) -> Result<(), Denial> {
@@ -239,7 +242,11 @@ impl Guard {
     fn judge_all(&self) {
         for (client, watched) in &*self.sessions() {
             if let Err(denial) = self.judge(&watched.certificate) {
-                tracing::warn!(client = client.0, subject = %watched.certificate.subject, reason = %denial, "SDK session is cut");
+                self.audit.record(Event::SdkExpelled {
+                    client: client.0,
+                    subject: (&watched.certificate.subject).into(),
+                    cause: denial.to_string().into(),
+                });
                 watched.cut.cancel();
             }
         }

@@ -2,6 +2,7 @@
 
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
+use nuncio_audit::Audit;
 use nuncio_pki::tls::ChannelServerTls;
 use nuncio_rights::{Party, Rights};
 
@@ -32,6 +33,8 @@ pub struct Config {
     pub limits: Limits,
     /// How long it waits.
     pub timeouts: Timeouts,
+    /// Where judgements are told; by default they are logged.
+    pub audit: Audit,
     /// Answers RPC calls before the gateway does; `None` leaves the built-in methods alone.
     pub rpc: Option<Arc<dyn RpcHandler>>,
 }
@@ -134,6 +137,7 @@ impl Config {
             version: Version::default(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
+            audit: Audit::default(),
             rpc: None,
         }
     }

@@ -4,13 +4,13 @@ mod sessions;
 
 use std::{
     io,
-    mem::{Discriminant, discriminant},
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
 
 use arc_swap::ArcSwap;
+use nuncio_audit::{Audit, Event};
 use nuncio_door::{BACKLOG, Place, Throttle};
 use nuncio_pki::tls::ChannelServerTls;
 use nuncio_protocol::amop::ClientInput;
@@ -21,7 +21,7 @@ use tokio::{
     time::{Instant, sleep, timeout, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use crate::{
     access::{Access, Guard},
@@ -76,8 +76,7 @@ pub(crate) struct Door {
     pub(crate) guard: Guard,
     pub(crate) rights: ArcSwap<Rights>,
     pub(crate) node: Option<Party>,
-    /// Of connections that become no session, by reason.
-    refusals: Throttle<Discriminant<Refusal>>,
+    pub(crate) audit: Audit,
     door: nuncio_door::Door,
     sessions: Sessions,
     same_agency: bool,
@@ -106,7 +105,6 @@ pub async fn bind(
     let address = listener.local_addr().map_err(refuse)?;
     let calls_per_second = config.limits.calls_per_second;
     let door = Door {
-        refusals: Throttle::default(),
         door: nuncio_door::Door::new(&config.limits.door),
         sessions: Sessions::new(&config.limits),
         limits: config.limits,
@@ -116,9 +114,10 @@ pub async fn bind(
         inputs,
         rpc: Rpc::new(config.version, info, config.rpc, calls_per_second),
         throttle: Throttle::default(),
-        guard: Guard::new(config.access, config.tls.clone()),
+        guard: Guard::new(config.access, config.tls.clone(), config.audit.clone()),
         rights: ArcSwap::new(config.rights),
         node: config.node,
+        audit: config.audit,
         same_agency: config.same_agency,
         tls: ArcSwap::from_pointee(TlsSide::new(&config.tls, config.same_agency)),
     };
@@ -251,12 +250,12 @@ impl Door {
 
     pub(crate) fn refuse(&self, remote: SocketAddr, refusal: &Refusal) {
         self.clients.counters().connections_refused.increment();
-        if refusal.is_noteworthy() && self.refusals.allows(discriminant(refusal)) {
-            let hint = refusal.hint().unwrap_or_default();
-            warn!(%remote, reason = %refusal, hint, "SDK connection refused, and maybe others");
-        } else {
-            debug!(%remote, reason = %refusal, "SDK connection refused");
-        }
+        self.audit.record(Event::SdkRefused {
+            address: remote.to_string().into(),
+            cause: refusal.to_string().into(),
+            hint: refusal.hint().unwrap_or_default().into(),
+            noise: !refusal.is_noteworthy(),
+        });
     }
 }
 

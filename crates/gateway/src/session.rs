@@ -20,6 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nuncio_audit::Event;
 use nuncio_channel_protocol::ProtocolVersion;
 use nuncio_protocol::amop::ClientInput;
 use rustls_pki_types::UnixTime;
@@ -53,7 +54,12 @@ pub(crate) async fn run(door: Arc<Door>, admitted: Admitted, remote: SocketAddr,
         Err(over) => return door.refuse(remote, &Refusal::OverQuota { subject: admitted.client.subject, over }),
     };
     let client = registration.client;
-    info!(%remote, client = client.0, subject = %admitted.client.subject, "SDK connected");
+    door.audit.record(Event::SdkAdmitted {
+        address: remote.to_string().into(),
+        client: client.0,
+        subject: (&admitted.client.subject).into(),
+        serial: (&admitted.client.serial).into(),
+    });
     if door.inputs.send(ClientInput::Connected { client }).await.is_ok() {
         let cut = door.guard.watch(client, admitted.client.clone());
         let mut session = Session::new(Arc::clone(&door), (registration, held), admitted, remote, (shutdown, cut));

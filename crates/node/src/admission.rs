@@ -9,10 +9,10 @@ mod tests;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Instant,
 };
 
 use bytes::Bytes;
+use nuncio_audit::{Audit, Event};
 use nuncio_behaviour::Behaviour;
 use nuncio_identity::NodeId;
 use nuncio_pki::{Certificate, Policy, RevocationList, SharedPolicy};
@@ -22,12 +22,7 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 use tokio::sync::watch;
 
 pub(crate) use self::unlisted::Unlisted;
-use crate::{
-    agencies::Agencies,
-    certifier::told_lists,
-    lifetimes::Lifetimes,
-    told::{News, Told},
-};
+use crate::{agencies::Agencies, certifier::told_lists, lifetimes::Lifetimes};
 
 /// What the decisions are carried out on.
 pub(crate) trait Network {
@@ -64,7 +59,7 @@ pub(crate) struct Admission {
     expelled: BTreeMap<NodeId, Grounds>,
     /// Told of the agencies behind the lists in force, when lists were adopted.
     adoptions: Option<watch::Sender<Vec<Certificate>>>,
-    told: Told,
+    audit: Audit,
 }
 
 /// Why a node is refused, to be looked at again.
@@ -79,8 +74,13 @@ enum Grounds {
 }
 
 impl Admission {
-    pub(crate) fn new(own: NodeId, shared: Shared, adoptions: Option<watch::Sender<Vec<Certificate>>>) -> Self {
-        Self { own, shared, expelled: BTreeMap::new(), adoptions, told: Told::default() }
+    pub(crate) fn new(
+        own: NodeId,
+        shared: Shared,
+        adoptions: Option<watch::Sender<Vec<Certificate>>>,
+        audit: Audit,
+    ) -> Self {
+        Self { own, shared, expelled: BTreeMap::new(), adoptions, audit }
     }
 
     /// The certificates behind this node's own, renewed.
@@ -108,10 +108,10 @@ impl Admission {
 
     /// Does what time asks for; says whether anything changed.
     pub(crate) fn handle_tick(&mut self, network: &mut impl Network, now: UnixTime) -> bool {
-        self.told.conclude(Instant::now());
         let unlisted = self.shared.unlisted.take().into_iter().filter(|node| !self.admits(node));
         let unlisted: BTreeMap<_, _> = unlisted.map(|node| (node, Grounds::Lists)).collect();
         let is_changed = !unlisted.is_empty();
+        self.tell_expelled(self.causes(&unlisted));
         self.expel(unlisted, network);
         self.note_readmitted(network);
         if self.shared.agencies.take_news() && self.claim(now) {
@@ -140,17 +140,18 @@ impl Admission {
         self.expelled = refused;
         let forgiven: BTreeMap<NodeId, Grounds> = forgiven;
         for node in forgiven.into_keys() {
+            self.audit.record(Event::NodeReadmitted { node: node.into() });
             network.readmit(node);
         }
         let mut newly = self.denied(&policy);
         let records = network.refused_records().into_iter();
         newly.extend(records.map(|record| (record.status.node, Grounds::Record(record))));
+        let mut causes = self.causes(&newly);
         for (node, admission, reason) in self.shared.admissions.refused_by(&policy, now) {
-            if let Some(News { left_out }) = self.told.event("expelled", Instant::now()) {
-                tracing::warn!(node = %node.short(), %reason, left_out, "expelled");
-            }
+            causes.insert(node, reason.to_string());
             newly.insert(node, Grounds::Admission(admission));
         }
+        self.tell_expelled(causes);
         self.expel(newly, network);
         self.tell(network);
     }
@@ -172,15 +173,16 @@ impl Admission {
             let judged = RevocationList::from_der(der).map_err(|error| error.to_string());
             match judged.and_then(|list| Ok((adopt(&self.shared.policy, &list, &agencies, now)?, list))) {
                 Ok((true, list)) => {
-                    tracing::info!(peer = %peer.short(), issuer = list.issuer(), edition = %list.edition(), revoked = list.len(), "took a newer revocation list");
+                    self.audit.record(Event::ListTaken {
+                        peer: Some(peer.into()),
+                        issuer: list.issuer().into(),
+                        edition: list.edition().to_string().into(),
+                        revoked: list.len(),
+                    });
                     is_changed = true;
                 }
                 Ok((false, _)) => {}
-                Err(error) => {
-                    if let Some(News { left_out }) = self.told.event("refused a revocation list", Instant::now()) {
-                        tracing::warn!(peer = %peer.short(), %error, left_out, "refused a revocation list");
-                    }
-                }
+                Err(cause) => self.audit.record(Event::ListRefused { peer: peer.into(), cause: cause.into() }),
             }
         }
         if is_changed {
@@ -212,6 +214,22 @@ impl Admission {
         policy.deny().iter().filter(news).map(|node| (*node, Grounds::Lists)).collect()
     }
 
+    /// Why those are expelled who were not before.
+    fn causes(&self, newly: &BTreeMap<NodeId, Grounds>) -> BTreeMap<NodeId, String> {
+        let news = newly.iter().filter(|(node, _)| !self.expelled.contains_key(node));
+        let cause = |grounds: &Grounds| match grounds {
+            Grounds::Lists => "the lists of allowed and denied nodes refuse it",
+            Grounds::Record(_) | Grounds::Admission(_) => "its certificate is refused now",
+        };
+        news.map(|(node, grounds)| (*node, cause(grounds).to_owned())).collect()
+    }
+
+    fn tell_expelled(&self, causes: BTreeMap<NodeId, String>) {
+        for (node, cause) in causes {
+            self.audit.record(Event::NodeExpelled { node: node.into(), cause: cause.into() });
+        }
+    }
+
     fn expel(&mut self, mut newly: BTreeMap<NodeId, Grounds>, network: &mut impl Network) {
         // From here on, only what they prove anew counts.
         self.shared.admissions.retain(|node, _| !newly.contains_key(node));
@@ -227,9 +245,7 @@ impl Admission {
         let readmitted: BTreeSet<NodeId> =
             self.expelled.extract_if(.., |node, _| !network.is_expelled(node)).map(|(node, _)| node).collect();
         for node in readmitted {
-            if let Some(News { left_out }) = self.told.event("let in again", Instant::now()) {
-                tracing::info!(node = %node.short(), left_out, "let in again: it has another certificate");
-            }
+            self.audit.record(Event::NodeReadmitted { node: node.into() });
         }
     }
 }

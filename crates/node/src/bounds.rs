@@ -1,5 +1,6 @@
 //! What others can make a node hold.
 
+use nuncio_audit::Told;
 use nuncio_bounds::{Bound, Room};
 use nuncio_door::Limits;
 use nuncio_pki::Lists;
@@ -14,7 +15,6 @@ use crate::{
     lifetimes::Lifetimes,
     listeners::Listeners,
     replies,
-    told::Told,
 };
 
 /// What an input of a client takes that its gateway does not count, in bytes.
@@ -71,6 +71,6 @@ fn own(overlay: &nuncio_protocol::Config, listeners: usize) -> Vec<Bound> {
             SHOWN,
             "as many as there are nodes",
         ),
-        Told::BOUND.per("log", 2),
+        Told::BOUND,
     ]
 }

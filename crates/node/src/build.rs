@@ -14,6 +14,7 @@ use libp2p::{
     multiaddr::{Multiaddr, Protocol},
     swarm,
 };
+use nuncio_audit::Told;
 use nuncio_behaviour::{Behaviour, from_multiaddr, to_multiaddr};
 use nuncio_door::Door;
 use nuncio_protocol::MAX_BODY;
@@ -35,7 +36,6 @@ use crate::{
     queue,
     replies::Replies,
     rights::{Hearing, SharedRights},
-    told::Told,
     view::{self, Facts},
 };
 
@@ -77,8 +77,8 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
     agencies.meet_all(&kept, &policy, now);
     drop(policy);
     let identity = SharedIdentity::new(config.identity.clone().into());
-    let transport =
-        nuncio_transport::tcp(transport_config(&config, identity.clone()), admissions.clone(), door(&config))?;
+    let (secure, door) = (transport_config(&config, identity.clone()), door(&config));
+    let transport = nuncio_transport::tcp(secure, admissions.clone(), door, config.audit.clone())?;
     let shared = Shared {
         policy: config.policy.clone(),
         admissions: admissions.clone(),
@@ -89,7 +89,7 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
     let behaviour = Behaviour::new(behaviour_config(&config, epoch, PolicyCertifier::new(shared.clone())));
     let mut swarm = Swarm::new(transport, behaviour, PeerId::from(node), swarm_config());
 
-    let mut admission = Admission::new(node, shared, config.adoptions.clone());
+    let mut admission = Admission::new(node, shared, config.adoptions.clone(), config.audit.clone());
     admission.begin(swarm.behaviour_mut());
     let addresses = connect(&mut swarm, &config)?;
     let facts = Facts {
@@ -124,6 +124,7 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
         hearing: Hearing::new(rights),
         round_trips: HashMap::new(),
         told: Told::default(),
+        audit: config.audit.clone(),
         identity,
         duplicates: 0,
     };

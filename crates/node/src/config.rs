@@ -1,5 +1,6 @@
 use std::{fmt, path::PathBuf, sync::Arc};
 
+use nuncio_audit::Audit;
 use nuncio_door::Limits;
 use nuncio_pki::{Certificate, Identity, SharedPolicy};
 use nuncio_protocol::amop::ClientPort;
@@ -42,6 +43,8 @@ pub struct Config {
     pub max_links: u32,
     /// Bytes of messages that one listener may be behind; two messages of the greatest length at least.
     pub listener_queue: usize,
+    /// Where judgements are told; by default they are logged.
+    pub audit: Audit,
     /// The gateway's clients, if there is a gateway.
     pub clients: Option<Arc<dyn ClientPort>>,
 }
@@ -69,6 +72,7 @@ impl Config {
             max_pending_dials: 64,
             max_links: 512,
             listener_queue: Self::LISTENER_QUEUE,
+            audit: Audit::default(),
             clients: None,
             agencies: Vec::new(),
             adoptions: None,

@@ -12,6 +12,7 @@ use std::{
 
 use futures::{FutureExt, StreamExt};
 use libp2p::{Swarm, swarm::SwarmEvent};
+use nuncio_audit::{Audit, Told};
 use nuncio_behaviour::{Behaviour, Event, from_multiaddr};
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
@@ -38,7 +39,6 @@ use crate::{
     queue,
     replies::{Replies, Reply},
     rights::Hearing,
-    told::Told,
     turn::{Source, Work, work_until},
     view::{self, Facts},
 };
@@ -67,6 +67,7 @@ pub(crate) struct EventLoop {
     pub(crate) hearing: Hearing,
     pub(crate) round_trips: HashMap<NodeId, Duration>,
     pub(crate) told: Told,
+    pub(crate) audit: Audit,
     pub(crate) identity: SharedIdentity,
     /// How often a second host with somebody's key was seen.
     pub(crate) duplicates: u64,
@@ -152,6 +153,10 @@ impl EventLoop {
                 self.shown.touch();
                 self.report_duplicate(node, address.as_ref(), epoch);
             }
+            Event::Equivocation { node } => {
+                self.report_equivocation(node);
+                self.shown.touch();
+            }
             Event::EpochOutrun { seen } => self.outrun(seen),
             Event::Banned { peer, until, reason } => {
                 self.report_ban(&peer, until, reason);
@@ -188,6 +193,7 @@ impl EventLoop {
 
     fn handle_tick(&mut self) {
         self.told.conclude(Instant::now());
+        self.audit.conclude(Instant::now());
         if self.admission.handle_tick(self.swarm.behaviour_mut(), UnixTime::now()) {
             self.shown.touch();
         }

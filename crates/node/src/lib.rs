@@ -44,7 +44,6 @@ mod replies;
 mod rights;
 mod snapshot;
 pub mod state_file;
-mod told;
 mod turn;
 mod view;
 

@@ -225,6 +225,18 @@ impl Policy {
         Ok(Credential::new(verified, Door::P2p))
     }
 
+    /// Judges the chain of an operator at the admin API: its role, revocation, and where lists are required, whether each
+    /// authority on the way has a current one. The lists of nodes say nothing about operators.
+    ///
+    /// # Errors
+    /// The first check that failed.
+    pub fn admit_operator(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<Credential, ChainError> {
+        let verified = self.anchors.verify(chain, now, Leaf::Operator)?;
+        self.refuse_revoked(&verified)?;
+        self.lists.refuse_unlisted(&verified, now)?;
+        Ok(Credential::new(verified, Door::Admin))
+    }
+
     /// Judges and says which certificates between leaf and authority were needed.
     fn path(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<Verified, ChainError> {
         self.accept(self.anchors.verify(chain, now, Leaf::Node)?)

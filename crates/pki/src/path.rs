@@ -46,6 +46,8 @@ pub enum Leaf {
     Client,
     /// The server of the channel port, likewise.
     Server,
+    /// An operator at the admin API: version 3.
+    Operator,
 }
 
 impl Anchors {
@@ -260,6 +262,7 @@ impl Leaf {
             Self::Node => Door::P2p,
             Self::Client => Door::SdkPort,
             Self::Server => Door::SdkServer,
+            Self::Operator => Door::Admin,
         }
     }
 }

@@ -5,7 +5,8 @@
 //! - [`provider`]: aws-lc-rs plus key exchange on secp256k1;
 //! - [`ECDSA_SECP256K1_SHA256`]: signatures by libsecp256k1, for chains and handshakes;
 //! - [`Secp256k1SigningKey`]: a node's key for rustls;
-//! - [`channel_server_config`], [`channel_client_config`]: both ends of the channel port.
+//! - [`channel_server_config`], [`channel_client_config`]: both ends of the channel port;
+//! - [`operator_server_config`], [`operator_client_config`]: both ends of the admin API.
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 mod chain_verifier;
 mod channel;
 mod key_exchange;
+mod operator;
 mod secp256k1;
 
 pub use channel::{
@@ -21,6 +23,7 @@ pub use channel::{
     channel_server_config,
 };
 pub use key_exchange::{HYBRID_GROUPS, SECP256K1, SECP256K1_GROUP};
+pub use operator::{operator_client_config, operator_server_config};
 pub(crate) use secp256k1::{ECDSA_SECP256K1_SHA1, ECDSA_SECP256K1_SHA384, ECDSA_SECP256K1_SHA512, sign, spki, spki_of};
 pub use secp256k1::{ECDSA_SECP256K1_SHA256, Secp256k1SigningKey};
 

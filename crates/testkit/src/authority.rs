@@ -236,6 +236,17 @@ impl TestAuthority {
         issued.write(directory, Kind::NodeRsa).expect("the folder can be written");
     }
 
+    /// Writes `operator.key`, `operator.crt` and `ca.crt`, and returns the certificate.
+    ///
+    /// # Panics
+    /// When the folder cannot be written or holds a key, or the name cannot be a common name.
+    pub fn write_operator_directory(&self, directory: &Path, name: &str) -> Certificate {
+        let issued = self.agency.issue(Kind::Operator, name, Validity::days(DAYS)).expect("a common name");
+        issued.write(directory, Kind::Operator).expect("the folder can be written");
+        let bundle = std::fs::read(directory.join("operator.crt")).expect("it was just written");
+        Certificate::from_pem_bundle(&bundle).expect("it was just written").swap_remove(0)
+    }
+
     /// Writes a node directory whose certificate ended yesterday.
     ///
     /// # Panics

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     pin::{Pin, pin},
     task::{Context, Poll},
 };
@@ -16,7 +16,8 @@ use libp2p::{
     core::transport::{Boxed, DialOpts, ListenerId, TransportError, TransportEvent},
     multiaddr::Protocol,
 };
-use nuncio_door::{Door, Place, Refusal, Throttle};
+use nuncio_audit::{Audit, Event};
+use nuncio_door::{Door, Place};
 
 use crate::error::HandshakeError;
 
@@ -28,12 +29,12 @@ const BUDGET: usize = 64;
 pub(crate) struct Doorway<T> {
     inner: Boxed<T>,
     door: Door,
-    throttle: Throttle<Refusal>,
+    audit: Audit,
 }
 
 impl<T> Doorway<T> {
-    pub(crate) fn new(inner: Boxed<T>, door: Door) -> Self {
-        Self { inner, door, throttle: Throttle::default() }
+    pub(crate) fn new(inner: Boxed<T>, door: Door, audit: Audit) -> Self {
+        Self { inner, door, audit }
     }
 
     fn place(&self, from: &Multiaddr) -> Option<Place> {
@@ -41,9 +42,11 @@ impl<T> Doorway<T> {
             Ok(place) => return Some(place),
             Err(refusal) => refusal,
         };
-        if self.throttle.allows(refusal) {
-            tracing::warn!(%from, "closed a connection before its handshake, and maybe others: {refusal}");
-        }
+        self.audit.record(Event::NodeRefused {
+            address: socket(from).into(),
+            node: None,
+            cause: format!("closed before its handshake: {refusal}").into(),
+        });
         None
     }
 }
@@ -98,6 +101,14 @@ async fn at_the_door<T>(handshake: impl Future<Output = io::Result<T>>, mut plac
     };
     place.admitted();
     Ok(outcome)
+}
+
+fn socket(multiaddr: &Multiaddr) -> String {
+    let port = multiaddr.iter().find_map(|part| if let Protocol::Tcp(port) = part { Some(port) } else { None });
+    match (address(multiaddr), port) {
+        (Some(address), Some(port)) => SocketAddr::new(address, port).to_string(),
+        _ => multiaddr.to_string(),
+    }
 }
 
 fn address(multiaddr: &Multiaddr) -> Option<IpAddr> {

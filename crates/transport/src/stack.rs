@@ -17,6 +17,7 @@ use libp2p::{
     dns,
 };
 
+use nuncio_audit::Audit;
 use nuncio_door::{BACKLOG, Door};
 
 use crate::{
@@ -42,7 +43,12 @@ use crate::{
 ///
 /// # Panics
 /// Dialling and listening need a tokio runtime.
-pub fn tcp(config: Config, admissions: Admissions, door: Door) -> Result<Boxed<(PeerId, StreamMuxerBox)>, SetupError> {
+pub fn tcp(
+    config: Config,
+    admissions: Admissions,
+    door: Door,
+    audit: Audit,
+) -> Result<Boxed<(PeerId, StreamMuxerBox)>, SetupError> {
     let limit = config.handshake_timeout;
     let sockets =
         libp2p::tcp::tokio::Transport::new(libp2p::tcp::Config::default().nodelay(true).listen_backlog(BACKLOG));
@@ -50,7 +56,7 @@ pub fn tcp(config: Config, admissions: Admissions, door: Door) -> Result<Boxed<(
         limit_unsent(&stream.0);
         BufReader::with_capacity(RECEIVED, stream)
     });
-    let secured = Doorway::new(secured(sockets, config, admissions)?, door);
+    let secured = Doorway::new(secured(sockets, config, admissions)?, door, audit);
     let (servers, options) = resolver();
     // DNS outside, so that a name's next address is tried also when the first is not the right node.
     let named = dns::tokio::Transport::custom(secured, servers, options).boxed();

@@ -1,6 +1,7 @@
 //! `nuncio config`: configuration files. Nothing is bound and nothing is dialled.
 
 mod bounds;
+mod running;
 
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,7 @@ use nuncio_daemon::{Config, ConfigError};
 use nuncio_pki::{Identity, RoleRule, tls::channel_server_config};
 use serde_json::json;
 
+use super::node::NodeArguments;
 use crate::{
     failure::{Failure, causes},
     output::Output,
@@ -26,8 +28,10 @@ enum Action {
     Check(Which),
     /// Print a configuration with every key, its meaning and its default
     Default,
-    /// Print what a file and the environment come to
+    /// Print what a file and the environment come to; says what of it the running node has not taken over
     Show(Which),
+    /// Print what is in force in a running node: every key, when a change of it counts, and what waits for the next start
+    Running(NodeArguments),
     /// Print how much memory others can make a node with this configuration take, at the most
     ///
     /// Every map and queue that peers, SDKs, strangers or operators can grow, with its bound and with what happens when it is
@@ -70,11 +74,17 @@ impl Which {
     }
 }
 
-pub(crate) fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
+pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
     match arguments.action {
         Action::Check(which) => check(&which.path(), output),
         Action::Default => output.bytes(Config::default_text().as_bytes()),
-        Action::Show(which) => show(&Config::load(&which.path())?, output),
+        Action::Show(which) => {
+            let config = Config::load(&which.path())?;
+            show(&config, output)?;
+            running::note_waiting(&config, output).await;
+            Ok(())
+        }
+        Action::Running(node) => running::run(&node, output).await,
         Action::Bounds(which) => bounds::show(&which.config_or_default()?, output),
         Action::Import { file } => {
             let imported = Config::import_fisco(&file)?;

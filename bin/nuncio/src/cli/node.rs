@@ -1,7 +1,7 @@
 //! Which running node a command talks to.
 
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
 };
 
@@ -9,9 +9,16 @@ use nuncio_admin::{
     api::ErrorCode,
     client::{Address, Client, ClientError},
 };
+use nuncio_pki::tls::operator_client_config;
 
 use super::config;
-use crate::{exit_code::Exit, failure::Failure};
+use crate::{
+    exit_code::Exit,
+    failure::{Failure, causes},
+};
+
+/// The token, where no file is named.
+const TOKEN_VARIABLE: &str = "NUNCIO_TOKEN";
 
 /// Read when no flag and no `nuncio.toml` names the node.
 const ADMIN_VARIABLE: &str = "NUNCIO_ADMIN";
@@ -20,17 +27,57 @@ const ADMIN_VARIABLE: &str = "NUNCIO_ADMIN";
 #[command(next_help_heading = "Which node")]
 pub(crate) struct NodeArguments {
     /// The node's admin API
-    #[arg(long, global = true, value_name = "unix:PATH|http://HOST:PORT")]
+    #[arg(long, global = true, value_name = "unix:PATH|http://HOST:PORT|https://HOST:PORT")]
     admin: Option<String>,
     /// The node's configuration file [default: ./nuncio.toml, else $NUNCIO_ADMIN]
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "admin")]
     config: Option<PathBuf>,
+    /// A directory with ca.crt and, for who shows a certificate, operator.crt and operator.key; for https
+    #[arg(long, global = true, value_name = "DIR", env = "NUNCIO_OPERATOR")]
+    operator: Option<PathBuf>,
+    /// A file with a token for http and https [default: $NUNCIO_TOKEN itself]
+    #[arg(long, global = true, value_name = "FILE", env = "NUNCIO_TOKEN_FILE")]
+    token_file: Option<PathBuf>,
 }
 
 impl NodeArguments {
     /// A client of the node these arguments name; nothing is connected yet.
     pub(crate) fn connect(&self) -> Result<Client, Failure> {
-        self.address().map(Client::new)
+        let address = self.address()?;
+        let (is_tls, is_local) = (matches!(address, Address::Https(_)), matches!(address, Address::Unix(_)));
+        let mut client = Client::new(address);
+        if is_tls {
+            let directory = self.operator.as_ref().ok_or_else(|| {
+                Failure::usage("https needs --operator DIR: a directory with the network's ca.crt, and operator.crt and operator.key for who has them")
+                    .hint("nuncio cert issue NAME --ca DIR --out DIR --kind operator makes one")
+            })?;
+            client = client.with_tls(
+                operator_client_config(directory)
+                    .map_err(|error| Failure::configuration("certificates", causes(&error)).hint(error.hint()))?,
+            );
+        }
+        // Over the socket the kernel says who asks.
+        match self.token()?.filter(|_| !is_local) {
+            Some(token) => Ok(client.with_token(token)),
+            None => Ok(client),
+        }
+    }
+
+    fn token(&self) -> Result<Option<String>, Failure> {
+        let text = match &self.token_file {
+            Some(path) => {
+                let read = fs::read_to_string(path);
+                Some(read.map_err(|error| Failure::file("cannot read", path, &error))?)
+            }
+            None => env::var(TOKEN_VARIABLE).ok(),
+        };
+        let token = text.map(|text| text.trim().to_owned()).filter(|token| !token.is_empty());
+        match token {
+            Some(token) if !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                Err(Failure::usage("what is shown as a token is none: it holds blanks or other characters"))
+            }
+            token => Ok(token),
+        }
     }
 
     fn address(&self) -> Result<Address, Failure> {

@@ -50,6 +50,10 @@ impl Kept {
         self.0.stdout.take().expect("a pipe")
     }
 
+    pub(super) const fn child(&mut self) -> &mut Child {
+        &mut self.0
+    }
+
     pub(super) fn stderr(&mut self) -> ChildStderr {
         self.0.stderr.take().expect("a pipe")
     }

@@ -52,6 +52,6 @@ pub(super) fn nuncio<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) ->
 
 pub(super) fn command<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("nuncio"));
-    command.args(arguments).env_remove("NUNCIO_ADMIN");
+    command.args(arguments).env_remove("NUNCIO_ADMIN").env_remove("NUNCIO_TOKEN");
     command
 }

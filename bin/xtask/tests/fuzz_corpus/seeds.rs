@@ -9,10 +9,12 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use nuncio_audit::{Chain, Entry, Event, Mark, Verifier};
 use nuncio_channel_protocol::{
     AmopBody, BlockNotification, Frame, FrameCodec, FrameKind, FrameSeq, HandshakeRequest, Subscription, TopicVerdict,
     TopicVerification,
 };
+use nuncio_identity::NodeKey;
 use nuncio_pki::{
     Certificate, KeyFile, RevocationList,
     authority::{Authority, Kind, Validity},
@@ -82,6 +84,10 @@ pub(crate) fn is_read(target: &str, bytes: &[u8]) -> bool {
                 || RevocationList::from_der(bytes).is_ok()
         }
         "file_message" => file_messages::is_read(bytes),
+        "audit_log" => {
+            let mut verifier = Verifier::new(None);
+            verifier.file("log", &mut &*bytes).is_ok() && verifier.finish().is_ok()
+        }
         "node_key_pem" => KeyFile::read(bytes).and_then(KeyFile::into_node_key).is_ok(),
         "config_toml" => nuncio_daemon::Config::parse(text(), Path::new("nuncio.toml")).is_ok(),
         other => panic!("no decoder is known for {other}"),
@@ -217,8 +223,22 @@ fn files() -> Vec<Seed> {
         ("node_key_pem", "pkcs8", pkcs8),
         ("node_key_pem", "sec1", key_pem(1).into_bytes()),
         ("node_key_pem", "not_a_key", bundle.into_bytes()),
+        ("audit_log", "sealed", audit_log().into_bytes()),
+        ("audit_log", "not_whole", audit_log().replace("stopped", "started").into_bytes()),
         ("config_toml", "defaults", nuncio_daemon::Config::default_text().into_bytes()),
         ("config_toml", "short", configuration.into()),
         ("config_toml", "not_known", b"[p2p]\nlisen = \"127.0.0.1:1\"\n".to_vec()),
     ]
+}
+
+/// A run of a node that stopped: three lines.
+fn audit_log() -> String {
+    let (key, now) = (NodeKey::from_secret_bytes(&[1; 32]).unwrap(), jiff::Timestamp::UNIX_EPOCH);
+    let (mut chain, opened) = (Chain::default(), Mark::Opened { node: key.node_id(), version: "1".into() });
+    let lines = [
+        chain.append(now, &Entry::Mark(opened)),
+        chain.append(now, &Entry::Event(&Event::Stopped)),
+        chain.seal(now, &key),
+    ];
+    lines.concat()
 }

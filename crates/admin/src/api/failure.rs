@@ -48,6 +48,8 @@ pub enum ErrorCode {
     Busy,
     /// The target's access list refuses this node.
     Denied,
+    /// Who asks may look only.
+    Forbidden,
     /// Something broke that should not have.
     Internal,
     /// No application at the target takes requests.
@@ -66,6 +68,8 @@ pub enum ErrorCode {
     TimedOut,
     /// The body is over the network's limit.
     TooLarge,
+    /// Who asks has not proved who he is.
+    Unauthorized,
     /// A code this version does not know.
     #[serde(other)]
     Unknown,
@@ -79,6 +83,7 @@ impl ErrorCode {
             Self::BadRequest => "bad_request",
             Self::Busy => "busy",
             Self::Denied => "denied",
+            Self::Forbidden => "forbidden",
             Self::Internal => "internal",
             Self::NoHandler => "no_handler",
             Self::NoRoute => "no_route",
@@ -88,6 +93,7 @@ impl ErrorCode {
             Self::Stopped => "stopped",
             Self::TimedOut => "timed_out",
             Self::TooLarge => "too_large",
+            Self::Unauthorized => "unauthorized",
             Self::Unknown => "unknown",
         }
     }
@@ -96,7 +102,8 @@ impl ErrorCode {
     pub const fn http_status(self) -> u16 {
         match self {
             Self::BadRequest | Self::Ambiguous => 400,
-            Self::Denied | Self::Refused => 403,
+            Self::Unauthorized => 401,
+            Self::Denied | Self::Forbidden | Self::Refused => 403,
             Self::NotFound | Self::NoRoute => 404,
             Self::NoHandler => 409,
             Self::TooLarge => 413,

@@ -1,14 +1,17 @@
-use std::{io, time::Duration};
+use std::{fmt, io, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, body::Incoming, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream},
     time::timeout,
 };
+use tokio_rustls::TlsConnector;
 
 use crate::api::{ErrorCode, Failure};
 
@@ -16,6 +19,20 @@ use super::{Address, ClientError};
 
 /// Longest answer that is read, in bytes: the longest message body, or the JSON of a full network.
 const MAX_ANSWER: usize = 64 << 20;
+
+/// Where an API is, and by what it is asked.
+#[derive(Clone)]
+pub(super) struct Place {
+    pub(super) address: Address,
+    pub(super) token: Option<Arc<str>>,
+    pub(super) tls: Option<Arc<ClientConfig>>,
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Place").field(&self.address).finish()
+    }
+}
 
 /// A whole answer.
 #[derive(Debug)]
@@ -48,14 +65,15 @@ impl Answer {
 
 /// One request and its whole answer within `limit`.
 pub(super) async fn call(
-    address: &Address,
+    place: &Place,
     method: Method,
     path: &str,
     body: Bytes,
     limit: Duration,
 ) -> Result<Answer, ClientError> {
+    let address = &place.address;
     let whole = async {
-        let response = send(address, method, path, body).await?;
+        let response = send(place, method, path, body).await?;
         let (parts, body) = response.into_parts();
         let body = Limited::new(body, MAX_ANSWER).collect().await.map_err(|e| interrupted(address, e))?;
         Ok(Answer { status: parts.status, headers: parts.headers, body: body.to_bytes() })
@@ -63,10 +81,16 @@ pub(super) async fn call(
     timeout(limit, whole).await.unwrap_or_else(|_| Err(too_slow(address, limit)))
 }
 
-/// One POST whose answer has no end; `limit` is for its beginning.
-pub(super) async fn stream(address: &Address, path: &str, limit: Duration) -> Result<Incoming, ClientError> {
+/// One request whose answer has no end; `limit` is for its beginning.
+pub(super) async fn stream(
+    place: &Place,
+    method: Method,
+    path: &str,
+    limit: Duration,
+) -> Result<Incoming, ClientError> {
+    let address = &place.address;
     let beginning = async {
-        let response = send(address, Method::POST, path, Bytes::new()).await?;
+        let response = send(place, method, path, Bytes::new()).await?;
         if response.status().is_success() {
             return Ok(response.into_body());
         }
@@ -79,40 +103,56 @@ pub(super) async fn stream(address: &Address, path: &str, limit: Duration) -> Re
     timeout(limit, beginning).await.unwrap_or_else(|_| Err(too_slow(address, limit)))
 }
 
-async fn send(address: &Address, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, ClientError> {
+async fn send(place: &Place, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, ClientError> {
+    let address = &place.address;
     let unreachable = |source| ClientError::Unreachable { address: address.clone(), source };
     match address {
         Address::Unix(socket) => {
             let stream = UnixStream::connect(socket).await.map_err(unreachable)?;
-            send_over(stream, address, "localhost", method, path, body).await
+            send_over(stream, place, "localhost", method, path, body).await
         }
         Address::Http(authority) => {
-            let stream = TcpStream::connect(authority).await.map_err(unreachable)?;
-            // Requests are small and answered at once; nothing is gained by waiting for more bytes.
-            stream.set_nodelay(true).map_err(unreachable)?;
-            send_over(stream, address, authority, method, path, body).await
+            let stream = connect(authority).await.map_err(unreachable)?;
+            send_over(stream, place, authority, method, path, body).await
+        }
+        Address::Https(authority) => {
+            let failed = |reason: String| ClientError::Tls { address: address.clone(), reason };
+            let config = place.tls.clone().ok_or_else(|| failed("nothing says which nodes are trusted".to_owned()))?;
+            let stream = connect(authority).await.map_err(unreachable)?;
+            // The node's certificate has no host name, and none is compared.
+            let name = ServerName::IpAddress(Ipv4Addr::UNSPECIFIED.into());
+            let stream = TlsConnector::from(config).connect(name, stream).await;
+            let stream = stream.map_err(|error| failed(error.to_string()))?;
+            send_over(stream, place, authority, method, path, body).await
         }
     }
 }
 
+async fn connect(authority: &str) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(authority).await?;
+    // Requests are small and answered at once; nothing is gained by waiting for more bytes.
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
 async fn send_over(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    address: &Address,
+    place: &Place,
     host: &str,
     method: Method,
     path: &str,
     body: Bytes,
 ) -> Result<Response<Incoming>, ClientError> {
+    let address = &place.address;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| interrupted(address, e))?;
     // Ends by itself when the answer was read or its body dropped.
     tokio::spawn(connection);
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(header::HOST, host)
-        .header(header::CONNECTION, "close")
-        .body(Full::new(body))
-        .map_err(|e| interrupted(address, e))?;
+    let mut request =
+        Request::builder().method(method).uri(path).header(header::HOST, host).header(header::CONNECTION, "close");
+    if let Some(token) = &place.token {
+        request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+    }
+    let request = request.body(Full::new(body)).map_err(|e| interrupted(address, e))?;
     sender.send_request(request).await.map_err(|e| interrupted(address, e))
 }
 

@@ -16,6 +16,14 @@ pub enum ClientError {
         /// Why.
         source: io::Error,
     },
+    /// TLS failed, or there is nothing to check the node by.
+    #[error("no TLS with the node at {address}: {reason}")]
+    Tls {
+        /// Where.
+        address: Address,
+        /// Why.
+        reason: String,
+    },
     /// The connection was made and then broke or stayed silent; whether the operation happened is unknown.
     #[error("the node at {address} did not answer: {source}")]
     Interrupted {
@@ -40,13 +48,14 @@ pub enum ClientError {
 impl ClientError {
     /// Whether the node could not be reached, rather than that the operation failed.
     pub const fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Interrupted { .. })
+        matches!(self, Self::Unreachable { .. } | Self::Tls { .. } | Self::Interrupted { .. })
     }
 
     /// The code for programs: the node's own, or `unreachable`, `interrupted`, `unreadable`.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Unreachable { .. } => "unreachable",
+            Self::Tls { .. } => "tls",
             Self::Interrupted { .. } => "interrupted",
             Self::Failed(failure) => failure.error.as_str(),
             Self::Unreadable { .. } => "unreadable",
@@ -73,7 +82,10 @@ impl ClientError {
                 }
                 _ => "start the node with `nuncio run`, or name its socket with --admin unix:PATH".to_owned(),
             }),
-            Self::Unreachable { address: Address::Http(_), .. } => Some(
+            Self::Tls { .. } => Some(
+                "show what the node can be proved by: --operator DIR, with its network's ca.crt in it; the node's log says what it has against this side".to_owned(),
+            ),
+            Self::Unreachable { address: Address::Http(_) | Address::Https(_), .. } => Some(
                 "set [admin] listen in the node's nuncio.toml, or use its socket with --admin unix:PATH".to_owned(),
             ),
             Self::Interrupted { .. } => Some("see the node's log; it may have stopped".to_owned()),

@@ -1,6 +1,9 @@
+use std::marker::PhantomData;
+
 use bytes::{Buf, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use serde::de::DeserializeOwned;
 
 use crate::api::Message;
 
@@ -10,8 +13,12 @@ use super::{Address, ClientError, connection::interrupted};
 const MAX_LINE: usize = 6 * nuncio_protocol::MAX_BODY + (1 << 20);
 
 /// Messages as they arrive; dropping it ends the subscription.
+pub type Messages = Lines<Message>;
+
+/// What a node says line by line, as it happens; dropping it ends it.
 #[derive(Debug)]
-pub struct Messages {
+pub struct Lines<T> {
+    kind: PhantomData<fn() -> T>,
     body: Incoming,
     address: Address,
     buffer: BytesMut,
@@ -19,16 +26,16 @@ pub struct Messages {
     searched: usize,
 }
 
-impl Messages {
+impl<T: DeserializeOwned> Lines<T> {
     pub(super) fn new(body: Incoming, address: Address) -> Self {
-        Self { body, address, buffer: BytesMut::new(), searched: 0 }
+        Self { kind: PhantomData, body, address, buffer: BytesMut::new(), searched: 0 }
     }
 
-    /// The next message; `None` when the node ended the stream. Nothing is lost when the future is dropped.
+    /// The next one; `None` when the node ended the stream. Nothing is lost when the future is dropped.
     ///
     /// # Errors
     /// [`ClientError`]; after it the stream is at its end.
-    pub async fn next(&mut self) -> Option<Result<Message, ClientError>> {
+    pub async fn next(&mut self) -> Option<Result<T, ClientError>> {
         loop {
             while let Some(line) = self.take_line() {
                 if !line.is_empty() {

@@ -1,8 +1,9 @@
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Path, State},
     http::StatusCode,
 };
+use nuncio_audit::Act;
 
 use crate::{
     api::{AccessChange, AccessEntry, ErrorCode, Failure},
@@ -19,16 +20,20 @@ pub(super) async fn set(
     State(context): State<Context>,
     Path(node): Path<String>,
     JsonBody(change): JsonBody<AccessChange>,
-) -> Result<Json<AccessEntry>, Failure> {
+) -> Result<(Extension<Act>, Json<AccessEntry>), Failure> {
     let node = find(&context, &node)?;
     context.operator.set_access(node, Some(change.rule)).await?;
-    Ok(Json(AccessEntry { node_id: node.to_string(), rule: change.rule, origin: "runtime".to_owned() }))
+    let entry = AccessEntry { node_id: node.to_string(), rule: change.rule, origin: "runtime".to_owned() };
+    Ok((Extension(Act::SetAccess { node: node.into(), rule: change.rule.as_str() }), Json(entry)))
 }
 
-pub(super) async fn reset(State(context): State<Context>, Path(node): Path<String>) -> Result<StatusCode, Failure> {
+pub(super) async fn reset(
+    State(context): State<Context>,
+    Path(node): Path<String>,
+) -> Result<(StatusCode, Extension<Act>), Failure> {
     let node = find(&context, &node)?;
     context.operator.set_access(node, None).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok((StatusCode::NO_CONTENT, Extension(Act::SetAccess { node: node.into(), rule: "reset" })))
 }
 
 /// A denied node is soon forgotten by the network, but not by the list.

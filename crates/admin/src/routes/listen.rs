@@ -1,6 +1,7 @@
 use std::convert::Infallible;
 
 use axum::{
+    Extension,
     body::Body,
     extract::{Query, State},
     http::header,
@@ -8,9 +9,9 @@ use axum::{
 };
 use bytes::Bytes;
 use futures::stream;
+use nuncio_audit::Act;
 use nuncio_node::{Incoming, Listener, Responder};
 use nuncio_protocol::Topic;
-use nuncio_rights::Act;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
@@ -33,19 +34,20 @@ pub(super) async fn listen(
     let topics = topics.map_err(|error| bad_request(error.to_string()))?;
     for topic in &topics {
         let refuse = |reason| denied(format!("this node may not subscribe {topic:?}: {reason}"));
-        context.node.judge(Act::Subscribe, topic).map_err(refuse)?;
+        context.node.judge(nuncio_rights::Act::Subscribe, topic).map_err(refuse)?;
     }
     let permit = context.listeners.clone().try_acquire_owned().map_err(|_| {
         Failure::new(ErrorCode::Busy, format!("{} listeners are there already", super::MAX_LISTENERS))
             .with_hint("end some `nuncio listen` first")
     })?;
+    let act = Act::Listen { topics: options.topics.join(", ").into(), unicast: options.unicast };
     let listener = context.node.listen(topics, options.unicast).await;
     let session = Session { listener, reply: options.reply, shutdown: context.shutdown, _permit: permit };
     let lines = stream::unfold(session, |mut session| async move {
         let line = session.next_line().await?;
         Some((Ok::<_, Infallible>(line), session))
     });
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
+    Ok((Extension(act), [(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
 }
 
 struct Session {

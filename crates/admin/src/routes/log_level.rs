@@ -1,4 +1,5 @@
-use axum::{Json, extract::State};
+use axum::{Extension, Json, extract::State};
+use nuncio_audit::Act;
 
 use crate::api::{Failure, LogLevel};
 
@@ -11,7 +12,8 @@ pub(super) async fn get(State(context): State<Context>) -> Json<LogLevel> {
 pub(super) async fn set(
     State(context): State<Context>,
     JsonBody(level): JsonBody<LogLevel>,
-) -> Result<Json<LogLevel>, Failure> {
+) -> Result<(Extension<Act>, Json<LogLevel>), Failure> {
     context.operator.set_log_filter(&level.filter)?;
-    Ok(Json(LogLevel { filter: context.operator.log_filter() }))
+    let filter = context.operator.log_filter();
+    Ok((Extension(Act::SetLogFilter { filter: (&filter).into() }), Json(LogLevel { filter })))
 }

@@ -1,12 +1,13 @@
 use std::time::Duration;
 
 use axum::{
-    Json,
+    Extension, Json,
     body::Body,
     extract::{Path, Query, State},
     http::{HeaderMap, HeaderName, HeaderValue},
     response::{IntoResponse, Response},
 };
+use nuncio_audit::Act;
 use nuncio_node::PublishError;
 use nuncio_protocol::{
     Topic,
@@ -46,13 +47,14 @@ pub(super) async fn unicast(
     };
     let target = resolve::node(&node, &context.node.snapshot())?;
     let body = body::read(&headers, body, &context.bodies).await?;
+    let act = Act::Send { node: target.into(), bytes: body.bytes.len() };
     let answer = context.node.request(target, body.bytes, timeout).await.map_err(unicast_failure)?;
     let rtt = u64::try_from(answer.rtt.as_micros()).unwrap_or(u64::MAX);
     let headers = [
         (HeaderName::from_static(RTT_HEADER), HeaderValue::from(rtt)),
         (HeaderName::from_static(HOPS_HEADER), HeaderValue::from(u16::from(answer.hops))),
     ];
-    Ok((headers, answer.body).into_response())
+    Ok((Extension(act), headers, answer.body).into_response())
 }
 
 pub(super) async fn multicast(
@@ -60,23 +62,24 @@ pub(super) async fn multicast(
     Path(topic): Path<String>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Json<Published>, Failure> {
+) -> Result<(Extension<Act>, Json<Published>), Failure> {
     let topic = Topic::new(&topic).map_err(|error| bad_request(error.to_string()))?;
     let body = body::read(&headers, body, &context.bodies).await?;
     let bytes = body.bytes.len();
+    let act = Act::Publish { topic: topic.to_string().into(), bytes };
     let id = context.node.publish(topic, body.bytes).await.map_err(publish_failure)?;
-    Ok(Json(Published { id: id.to_string(), bytes }))
+    Ok((Extension(act), Json(Published { id: id.to_string(), bytes })))
 }
 
 pub(super) async fn broadcast(
     State(context): State<Context>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Json<Published>, Failure> {
+) -> Result<(Extension<Act>, Json<Published>), Failure> {
     let body = body::read(&headers, body, &context.bodies).await?;
     let bytes = body.bytes.len();
     let id = context.node.broadcast(body.bytes).await.map_err(publish_failure)?;
-    Ok(Json(Published { id: id.to_string(), bytes }))
+    Ok((Extension(Act::Broadcast { bytes }), Json(Published { id: id.to_string(), bytes })))
 }
 
 fn unicast_failure(error: UnicastError) -> Failure {

@@ -7,6 +7,7 @@ use axum::{
     http::header::CONTENT_TYPE,
     response::{IntoResponse, Response},
 };
+use nuncio_audit::Audit;
 use nuncio_node::{NodeSnapshot, PeerState, Snapshot};
 
 use super::{
@@ -20,6 +21,7 @@ pub(super) async fn metrics(State(context): State<Context>) -> Response {
     let ready = health::readiness(&snapshot, &*context.operator).iter().all(|check| check.ok);
     let mut text = text(&snapshot, ready, &context.operator.counters());
     write_lifetimes(&mut text, &context.operator.lifetimes(), network::now());
+    write_audit(&mut text, context.operator.audit(), context.operator.audit_status().failing.is_none());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 
@@ -73,6 +75,25 @@ fn write_strikes(out: &mut String, snapshot: &Snapshot) {
     for (kind, count) in &snapshot.strikes {
         let _ = writeln!(out, "nuncio_strikes_total{{kind=\"{kind}\"}} {count}");
     }
+}
+
+/// What was judged and done, by kind, and whether the audit log holds it.
+fn write_audit(out: &mut String, audit: &Audit, is_written: bool) {
+    let _ = out.write_str(
+        "# HELP nuncio_audit_events_total What the node judged and operators did, by kind\n\
+         # TYPE nuncio_audit_events_total counter\n",
+    );
+    for (kind, count) in audit.counts() {
+        let _ = writeln!(out, "nuncio_audit_events_total{{kind=\"{kind}\"}} {count}");
+    }
+    write(
+        out,
+        "audit_missed_total",
+        "Events that were counted only, for there were too many",
+        "counter",
+        audit.missed(),
+    );
+    write(out, "audit_written", "0 when the audit log cannot be written", "gauge", u64::from(is_written));
 }
 
 /// The fewest days that anything of a kind is valid, which is when somebody has to act.

@@ -1,4 +1,5 @@
-use axum::{Json, extract::State};
+use axum::{Extension, Json, extract::State};
+use nuncio_audit::Act;
 use nuncio_node::{Direction, PeerState};
 
 use crate::{
@@ -33,16 +34,16 @@ pub(super) async fn list(State(context): State<Context>) -> Json<Vec<Peer>> {
 pub(super) async fn add(
     State(context): State<Context>,
     JsonBody(peer): JsonBody<PeerAddress>,
-) -> Result<Json<PeerAddress>, Failure> {
+) -> Result<(Extension<Act>, Json<PeerAddress>), Failure> {
     let address = peer.address.trim().to_owned();
     context.operator.add_peer(address.clone()).await?;
-    Ok(Json(PeerAddress { address }))
+    Ok((Extension(Act::AddPeer { address: (&address).into() }), Json(PeerAddress { address })))
 }
 
 pub(super) async fn remove(
     State(context): State<Context>,
     JsonBody(peer): JsonBody<PeerAddress>,
-) -> Result<Json<PeerAddress>, Failure> {
+) -> Result<(Extension<Act>, Json<PeerAddress>), Failure> {
     let text = peer.address.trim();
     let address = if resolve::is_prefix(text) {
         resolve::node(text, &context.node.snapshot())?.to_string()
@@ -50,7 +51,7 @@ pub(super) async fn remove(
         text.to_owned()
     };
     context.operator.remove_peer(address.clone()).await?;
-    Ok(Json(PeerAddress { address }))
+    Ok((Extension(Act::RemovePeer { peer: (&address).into() }), Json(PeerAddress { address })))
 }
 
 const fn direction_name(direction: Direction) -> &'static str {

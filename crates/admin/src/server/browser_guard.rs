@@ -1,9 +1,4 @@
-use axum::{
-    extract::Request,
-    http::{HeaderMap, HeaderName, header},
-    middleware::Next,
-    response::{IntoResponse, Response},
-};
+use axum::http::{HeaderMap, HeaderName, header};
 
 use crate::api::{ErrorCode, Failure};
 
@@ -14,26 +9,32 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// so, or, after the site's name was made to point here, a `Host` that is a name. A browser so old that it sends neither
 /// header gets no further than to reading: what changes anything is behind other methods than GET, for which all send
 /// `Origin`.
-pub(super) async fn refuse_browsers(request: Request, next: Next) -> Response {
-    if is_acceptable(request.headers()) {
-        return next.run(request).await;
+///
+/// Over TLS a name may be any: a page's own name never leads to a certificate of this network's.
+pub(super) fn judge(headers: &HeaderMap, is_tls: bool) -> Result<(), Failure> {
+    if is_acceptable(headers, is_tls) {
+        return Ok(());
     }
-    Failure::new(ErrorCode::Denied, "the admin API answers no web pages of other origins")
-        .with_hint("use the node's IP address, or localhost, in the URL")
-        .into_response()
+    Err(Failure::new(ErrorCode::Denied, "the admin API answers no web pages of other origins")
+        .with_hint("use the node's IP address, or localhost, in the URL"))
 }
 
-fn is_acceptable(headers: &HeaderMap) -> bool {
+fn is_acceptable(headers: &HeaderMap, is_tls: bool) -> bool {
     let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let Some(host) = text(header::HOST) else { return false };
     let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((ipv6, _)) => ipv6,
         None => host.rsplit_once(':').map_or(host, |(name, _)| name),
     };
-    let is_local = name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok();
+    let is_local = is_tls || name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok();
     // `none`: an address that the user has typed.
     let is_own = text(SEC_FETCH_SITE).is_none_or(|site| matches!(site, "same-origin" | "none"));
-    is_local && is_own && text(header::ORIGIN).is_none_or(|origin| origin == format!("http://{host}"))
+    is_local
+        && is_own
+        && text(header::ORIGIN).is_none_or(|origin| {
+            let scheme = if is_tls { "https" } else { "http" };
+            origin == format!("{scheme}://{host}")
+        })
 }
 
 #[cfg(test)]
@@ -48,7 +49,7 @@ mod tests {
             if let Some(origin) = origin {
                 headers.insert(header::ORIGIN, origin.parse().unwrap());
             }
-            is_acceptable(&headers)
+            is_acceptable(&headers, false)
         };
         for host in ["127.0.0.1:80", "localhost", "LocalHost:1", "[::1]:80", "10.0.0.1:9"] {
             assert!(judge(host, None), "{host}");
@@ -63,8 +64,13 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(header::HOST, "127.0.0.1:80".parse().unwrap());
             headers.insert(SEC_FETCH_SITE, site.parse().unwrap());
-            assert_eq!(is_acceptable(&headers), passes, "{site}");
+            assert_eq!(is_acceptable(&headers, false), passes, "{site}");
         }
-        assert!(!is_acceptable(&HeaderMap::new()));
+        assert!(!is_acceptable(&HeaderMap::new(), false));
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, "node0.example:8545".parse().unwrap());
+        assert!(is_acceptable(&headers, true) && !is_acceptable(&headers, false));
+        headers.insert(header::ORIGIN, "https://evil.example".parse().unwrap());
+        assert!(!is_acceptable(&headers, true));
     }
 }

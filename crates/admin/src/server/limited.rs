@@ -47,6 +47,12 @@ pub(super) struct Connection<S> {
     _permit: OwnedSemaphorePermit,
 }
 
+impl<S> Connection<S> {
+    pub(super) const fn inner(&self) -> &S {
+        &self.stream
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buffer)

@@ -18,8 +18,8 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// Makes the socket with mode 0600, in place of a stale one.
-    pub(super) fn bind(path: &Path) -> Result<Self, BindError> {
+    /// Makes the socket with this mode, in place of a stale one.
+    pub(super) fn bind(path: &Path, mode: u32) -> Result<Self, BindError> {
         refuse_unless_free(path)?;
         let failed = |source| BindError::Socket { path: path.to_owned(), source };
         // Under its own name the socket would be open to others for the moment between bind and chmod.
@@ -32,7 +32,7 @@ impl Socket {
         let _ = fs::remove_dir(&nursery);
         fs::DirBuilder::new().mode(0o700).create(&nursery).map_err(failed)?;
         let moved = UnixListener::bind(&born).and_then(|listener| {
-            fs::set_permissions(&born, fs::Permissions::from_mode(0o600))?;
+            fs::set_permissions(&born, fs::Permissions::from_mode(mode))?;
             let file = SocketFile { path: path.to_owned(), identity: identity(&born)? };
             fs::rename(&born, path)?;
             Ok(Self { listener, file })
@@ -91,9 +91,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("admin.sock");
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-        let first = Socket::bind(&path).unwrap();
+        let first = Socket::bind(&path, 0o600).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(matches!(Socket::bind(&path), Err(BindError::SocketInUse { .. })));
+        assert!(matches!(Socket::bind(&path, 0o600), Err(BindError::SocketInUse { .. })));
         std::os::unix::net::UnixStream::connect(&path).unwrap();
         drop(first);
         assert!(!path.exists());
@@ -104,7 +104,7 @@ mod tests {
     async fn the_file_of_another_is_not_removed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("admin.sock");
-        let socket = Socket::bind(&path).unwrap();
+        let socket = Socket::bind(&path, 0o600).unwrap();
         fs::rename(&path, dir.path().join("old")).unwrap();
         let _other = std::os::unix::net::UnixListener::bind(&path).unwrap();
         drop(socket);
@@ -116,10 +116,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("admin.sock");
         fs::write(&path, "precious").unwrap();
-        assert!(matches!(Socket::bind(&path), Err(BindError::NotASocket { .. })));
+        assert!(matches!(Socket::bind(&path, 0o600), Err(BindError::NotASocket { .. })));
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
         let long = dir.path().join("x".repeat(120));
-        assert!(matches!(Socket::bind(&long), Err(BindError::PathTooLong { .. })));
-        assert!(matches!(Socket::bind(&dir.path().join("no/a.sock")), Err(BindError::Socket { .. })));
+        assert!(matches!(Socket::bind(&long, 0o600), Err(BindError::PathTooLong { .. })));
+        assert!(matches!(Socket::bind(&dir.path().join("no/a.sock"), 0o600), Err(BindError::Socket { .. })));
     }
 }

@@ -83,9 +83,7 @@ impl Behaviour {
             // Dropping the channel tells the peer.
             Output::Ignore { query } => drop(self.queries.close(query)),
             Output::Relay { topics } => self.relay(topics),
-            Output::Equivocation { proof } => {
-                tracing::warn!(node = %proof.node().short(), "a node signed two statuses with one version; it is expelled");
-            }
+            Output::Equivocation { proof } => self.tell(Event::Equivocation { node: proof.node() }),
             Output::Answer { query, records, proofs, more } => self.answer(query, &records, &proofs, more),
         }
     }

@@ -9,23 +9,23 @@ section! {
     /// `[rights]`: who may publish, subscribe and see which topics, and how much. A change is in force at once.
     Rights {
         /// What counts where no rule is about it: "allow", or "deny" for nothing unless allowed. Default: allow.
-        default: Fallback = Fallback::Allow,
+        live default: Fallback = Fallback::Allow,
         /// What is allowed. who is any of agency, name (with agency), key and role ("node" or "sdk"), of a certificate; left
         /// out, everybody. publish, subscribe and see are topics: a name, or how names begin and one `*`. Also written as
-        /// [[rights.allow]] tables. Default: none.
-        /// As in: [{ who = { agency = "agencyB" }, publish = ["orders*"], subscribe = ["prices"] }]
-        allow: Vec<Rule> = Vec::new(),
-        /// What is denied, whatever is allowed; written so too. Default: none.
-        /// As in: [{ who = { agency = "agencyB", role = "sdk" }, publish = ["orders/internal*"] }]
-        deny: Vec<Rule> = Vec::new(),
+        /// [[rights.allow]] tables. As in `[{ who = { agency = "agencyB" }, publish = ["orders*"], subscribe = ["prices"] }]`.
+        /// Default: none.
+        live allow: Vec<Rule> = Vec::new(),
+        /// What is denied, whatever is allowed; written so too.
+        /// As in `[{ who = { agency = "agencyB", role = "sdk" }, publish = ["orders/internal*"] }]`. Default: none.
+        live deny: Vec<Rule> = Vec::new(),
         /// Parts of the network: the topics `name/…` are for members alone, nodes and SDKs, and so are the names of its
-        /// topics and nodes. Default: none.
-        /// As in: [{ name = "settlement", members = [{ agency = "agencyA" }, { agency = "agencyB" }] }]
-        namespace: Vec<Namespace> = Vec::new(),
+        /// topics and nodes.
+        /// As in `[{ name = "settlement", members = [{ agency = "agencyA" }, { agency = "agencyB" }] }]`. Default: none.
+        live namespace: Vec<Namespace> = Vec::new(),
         /// How much: messages and bytes published in a second, topics, sessions, and bytes in_flight, that is published and
-        /// not answered. per is "credential" (each certificate's key) or "agency". Default: none.
-        /// As in: [{ who = { agency = "agencyB" }, per = "agency", messages = 1000, bytes = "4MiB" }]
-        quota: Vec<Quota> = Vec::new(),
+        /// not answered. per is "credential" (each certificate's key) or "agency".
+        /// As in `[{ who = { agency = "agencyB" }, per = "agency", messages = 1000, bytes = "4MiB" }]`. Default: none.
+        live quota: Vec<Quota> = Vec::new(),
     }
 }
 

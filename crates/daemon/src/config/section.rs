@@ -1,10 +1,50 @@
-/// Declares one table of the configuration file: its struct, its defaults, and the words about each key that
-/// `config default` prints. All three come from one place, so that they cannot contradict each other.
+/// When a changed key takes effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// At once: the node takes it over while it runs.
+    Live,
+    /// When the node is started again.
+    NextStart,
+}
+
+/// One key of the configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// Its name in its table.
+    pub name: &'static str,
+    /// When a change of it takes effect.
+    pub effect: Effect,
+    /// Its description, as lines.
+    pub lines: &'static [&'static str],
+}
+
+impl Key {
+    /// The lines that describe it, and its example, if it has one.
+    pub fn description(&self) -> (Vec<&'static str>, Option<&'static str>) {
+        let example = |line: &&'static str| line.trim().strip_prefix("Example: ");
+        let about = self.lines.iter().copied().filter(|line| example(line).is_none()).collect();
+        (about, self.lines.iter().find_map(example))
+    }
+}
+
+impl Effect {
+    /// In words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Live => "at once",
+            Self::NextStart => "at the next start",
+        }
+    }
+}
+
+/// Declares one table of the configuration file: its struct, its defaults, when a change of each key takes effect, and the
+/// words about each key that `config default` prints. All come from one place, so that they cannot contradict each other,
+/// and no key lacks one of them.
 macro_rules! section {
     (
         $(#[$outer:meta])*
         $name:ident {
-            $( $(#[doc = $doc:literal])+ $key:ident: $type:ty = $default:expr, )+
+            $( $(#[doc = $doc:literal])+ $effect:ident $key:ident: $type:ty = $default:expr, )+
         }
     ) => {
         $(#[$outer])*
@@ -21,11 +61,26 @@ macro_rules! section {
         }
 
         impl $name {
-            /// Every key with the lines of its description.
-            pub(super) const KEYS: &'static [(&'static str, &'static [&'static str])] =
-                &[$( (stringify!($key), &[$( $doc ),+]), )+];
+            /// Every key.
+            pub(super) const KEYS: &'static [$crate::config::Key] = &[$(
+                $crate::config::Key {
+                    name: stringify!($key),
+                    effect: $crate::config::section::effect!($effect),
+                    lines: &[$( $doc ),+],
+                },
+            )+];
         }
     };
 }
 
-pub(super) use section;
+/// `live`, or `restart`.
+macro_rules! effect {
+    (live) => {
+        $crate::config::Effect::Live
+    };
+    (restart) => {
+        $crate::config::Effect::NextStart
+    };
+}
+
+pub(super) use {effect, section};

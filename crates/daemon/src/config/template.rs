@@ -1,27 +1,10 @@
 use std::fmt::Write;
 
 use super::{
-    Config, Rights,
-    tables::{Access, Admin, Gateway, Identity, Log, P2p},
+    Config,
+    keys::{TABLES, Table},
+    section::{Effect, Key},
 };
-
-type Keys = &'static [(&'static str, &'static [&'static str])];
-
-/// What stands above the tables.
-const TOP: Keys = &[(
-    "data_dir",
-    &[" Where the node keeps what it must remember; made with mode 0700. One node per directory. Default: data."],
-)];
-
-const TABLES: &[(&str, &str, Keys)] = &[
-    ("identity", "Who the node is, and whom it trusts.", Identity::KEYS),
-    ("p2p", "Links to other nodes.", P2p::KEYS),
-    ("gateway", "The port for FISCO BCOS 2.x SDKs.", Gateway::KEYS),
-    ("admin", "The operator's API.", Admin::KEYS),
-    ("access", "Which certified nodes are welcome.", Access::KEYS),
-    ("rights", "Who may publish, subscribe and see which topics, and how much.", Rights::KEYS),
-    ("log", "What is written to standard error.", Log::KEYS),
-];
 
 /// The configuration with a description of every key.
 pub(super) fn commented(config: &Config) -> String {
@@ -29,10 +12,14 @@ pub(super) fn commented(config: &Config) -> String {
     let mut out = String::from(
         "# nuncio.toml: one Nuncio node. Every key is here with its default; leave out what you do not change.\n\
          # Relative paths start at this file's directory. Spans of time read 30s, sizes 4MiB.\n\
-         # An environment variable NUNCIO_<SECTION>__<KEY> comes before the file.\n",
+         # An environment variable NUNCIO_<SECTION>__<KEY> comes before the file.\n\
+         # A changed key marked (live) is taken over while the node runs, the others at its next start.\n",
     );
-    write_keys(&mut out, TOP, &values);
-    for (name, about, keys) in TABLES {
+    for Table { name, about, keys } in TABLES {
+        if name.is_empty() {
+            write_keys(&mut out, keys, &values);
+            continue;
+        }
         let empty = toml::Table::new();
         let table = values.get(*name).and_then(toml::Value::as_table).unwrap_or(&empty);
         let _ = write!(out, "\n# {about}\n[{name}]\n");
@@ -65,22 +52,20 @@ pub(super) fn differing(config: &Config) -> String {
     out.to_string()
 }
 
-fn write_keys(out: &mut String, keys: Keys, values: &toml::Table) {
-    for (key, lines) in keys {
+fn write_keys(out: &mut String, keys: &[Key], values: &toml::Table) {
+    for key in keys {
         out.push('\n');
-        let mut example = None;
-        for line in *lines {
-            match line.trim().strip_prefix("Example: ") {
-                Some(text) => example = Some(text),
-                None => {
-                    let _ = writeln!(out, "#{line}");
-                }
-            }
+        let (about, example) = key.description();
+        let last = about.len().saturating_sub(1);
+        for (number, line) in about.iter().enumerate() {
+            let mark = if number == last && key.effect == Effect::Live { " (live)" } else { "" };
+            let _ = writeln!(out, "#{line}{mark}");
         }
-        let _ = match (values.get(*key), example) {
-            (Some(value), _) => writeln!(out, "{key} = {value}"),
-            (None, Some(example)) => writeln!(out, "# {key} = {example}"),
-            (None, None) => writeln!(out, "# {key} ="),
+        let name = key.name;
+        let _ = match (values.get(name), example) {
+            (Some(value), _) => writeln!(out, "{name} = {value}"),
+            (None, Some(example)) => writeln!(out, "# {name} = {example}"),
+            (None, None) => writeln!(out, "# {name} ="),
         };
     }
 }

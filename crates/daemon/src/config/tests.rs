@@ -38,20 +38,12 @@ fn examples_in_the_default_file_are_valid() {
 
 #[test]
 fn every_key_is_described_with_its_default() {
-    for (table, keys) in [
-        ("identity", Identity::KEYS),
-        ("p2p", P2p::KEYS),
-        ("gateway", Gateway::KEYS),
-        ("admin", Admin::KEYS),
-        ("access", Access::KEYS),
-        ("rights", Rights::KEYS),
-        ("log", Log::KEYS),
-    ] {
-        let names: BTreeSet<_> = keys.iter().map(|(key, _)| *key).collect();
+    for Table { name, keys, .. } in TABLES {
+        let names: BTreeSet<_> = keys.iter().map(|key| key.name).collect();
         assert_eq!(names.len(), keys.len());
-        for (key, lines) in keys {
-            let says_default = lines.iter().any(|line| line.contains("Default: "));
-            assert!(says_default || lines.iter().any(|line| line.contains("see key")), "{table}.{key}");
+        for key in *keys {
+            let says_default = key.lines.iter().any(|line| line.contains("Default: "));
+            assert!(says_default || key.lines.iter().any(|line| line.contains("see key")), "{name}.{}", key.name);
         }
     }
 }

@@ -96,3 +96,26 @@ async fn a_root_is_replaced_while_the_nodes_run() {
     second.stop().await;
     first.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_swapped_is_named_and_not_shown_as_in_force() {
+    let home = Home::new(&TestAuthority::new(), "one", "");
+    let running = home.start().await;
+    home.write("network = \"other\"\npeers = [\"127.0.0.1:9\"]\n[audit]\nkeep_files = 9\n[access]\n");
+    running.reloader.reload().await.unwrap();
+    let keys = running.client.configuration().await.unwrap();
+    let named = |name: &str| keys.iter().find(|key| key.key == name).unwrap().clone();
+    let (network, peers) = (named("p2p.network"), named("p2p.peers"));
+    assert_eq!((&network.value, network.is_waiting, &network.waiting), (&"nuncio".into(), true, &"other".into()));
+    assert_eq!((peers.value, peers.is_waiting), (vec!["127.0.0.1:9"].into(), false));
+    assert_eq!(running.client.info().await.unwrap().network, "nuncio", "what is in force");
+    let waiting: Vec<_> = keys.iter().filter(|key| key.is_waiting).map(|key| key.key.as_str()).collect();
+    assert_eq!(waiting, ["p2p.network", "audit.keep_files"]);
+    let warnings = running.client.status().await.unwrap().warnings;
+    assert!(warnings.iter().any(|one| one.contains("p2p.network: \"other\" in the file")), "{warnings:?}");
+    // Taken back, nothing waits.
+    home.write("");
+    running.reloader.reload().await.unwrap();
+    assert!(running.client.configuration().await.unwrap().iter().all(|key| !key.is_waiting));
+    running.stop().await;
+}

@@ -9,6 +9,7 @@ use libp2p::{
     core::transport::{ListenerId, TransportEvent},
     multiaddr::Protocol,
 };
+use nuncio_audit::Audit;
 use nuncio_doctor::{Check, Credentials, Port};
 use nuncio_door::{Door, Limits};
 use nuncio_pki::Identity;
@@ -27,7 +28,8 @@ async fn node(authority: &TestAuthority, identity: Identity) -> SocketAddr {
         handshake_timeout: PATIENCE,
     };
     let mut transport =
-        nuncio_transport::tcp(config, Admissions::default(), Door::new(&Limits::new(16, 16, 128))).unwrap();
+        nuncio_transport::tcp(config, Admissions::default(), Door::new(&Limits::new(16, 16, 128)), Audit::default())
+            .unwrap();
     transport.listen_on(ListenerId::next(), "/ip4/127.0.0.1/tcp/0".parse().unwrap()).unwrap();
     let port = loop {
         if let Some(TransportEvent::NewAddress { listen_addr, .. }) = transport.next().await {

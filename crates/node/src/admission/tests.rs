@@ -1,5 +1,6 @@
 use std::{collections::BTreeSet, time::Duration};
 
+use nuncio_audit::Audit;
 use nuncio_behaviour::Certifier;
 use nuncio_identity::NodeKey;
 use nuncio_pki::Identity;
@@ -63,7 +64,7 @@ impl Rig {
             lifetimes: Lifetimes::default(),
             unlisted: Unlisted::default(),
         };
-        let admission = Admission::new(node(), shared.clone(), None);
+        let admission = Admission::new(node(), shared.clone(), None, Audit::default());
         Self { authority, shared, admission, network: Notebook::default() }
     }
 

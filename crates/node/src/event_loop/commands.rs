@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
+use nuncio_audit::Event;
 use nuncio_identity::NodeId;
 use nuncio_pki::{Credential, Identity};
 use nuncio_protocol::{Topic, peering::Address, unicast::UnicastError};
@@ -106,6 +107,13 @@ impl EventLoop {
         }
         self.identity.store(Arc::clone(identity));
         self.admission.meet(&identity.chain);
+        if new.serial != own.serial {
+            self.audit.record(Event::CertificateRenewed {
+                subject: (&new.subject).into(),
+                serial: (&new.serial).into(),
+                not_after: new.not_after.as_secs(),
+            });
+        }
         self.facts.certificate = new.clone();
         let chain = identity.chain.iter().map(|der| Bytes::copy_from_slice(der)).collect();
         self.swarm.behaviour_mut().renew(chain);

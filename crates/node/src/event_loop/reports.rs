@@ -6,21 +6,28 @@ use libp2p::{
     Multiaddr, PeerId,
     swarm::{DialError, ListenError},
 };
+use nuncio_audit::{Event, News};
 use nuncio_behaviour::from_multiaddr;
 use nuncio_identity::NodeId;
+use nuncio_pki::Credential;
 use nuncio_protocol::{
     Strike,
     peering::{Address, LinkDownReason},
 };
+use nuncio_transport::HandshakeError;
 
 use super::EventLoop;
-use crate::told::News;
 
 impl EventLoop {
     pub(super) fn report_link_up(&mut self, peer: &NodeId) {
-        if let Some(News { left_out }) = self.told.event("link up", Instant::now()) {
-            tracing::info!(peer = %peer.short(), name = %self.admission.name_of(peer), left_out, "link up");
-        }
+        let certificate = self.admissions.get(peer).map(|admission| admission.certificate.clone());
+        let of = |field: fn(&Credential) -> &String| certificate.as_ref().map(field).cloned().unwrap_or_default();
+        self.audit.record(Event::NodeAdmitted {
+            node: (*peer).into(),
+            name: of(|certificate| &certificate.name).into(),
+            agency: of(|certificate| &certificate.agency).into(),
+            serial: of(|certificate| &certificate.serial).into(),
+        });
     }
 
     pub(super) fn report_link_down(&mut self, peer: &NodeId, reason: &LinkDownReason) {
@@ -36,23 +43,28 @@ impl EventLoop {
     }
 
     pub(super) fn report_duplicate(&mut self, node: NodeId, address: Option<&Address>, epoch: u64) {
-        let Some(News { left_out }) = self.told.event("two hosts with one key", Instant::now()) else { return };
         let from = address.map_or_else(|| "elsewhere in the network".to_owned(), ToString::to_string);
-        let name = self.admission.name_of(&node);
-        if node == self.swarm.behaviour().overlay().node() {
-            tracing::error!(%from, epoch, left_out, "another host runs with the key of this node: stop one of them, or issue it a certificate of its own");
-        } else {
-            tracing::error!(node = %node.short(), %name, %from, epoch, left_out, "two hosts run with the key of one node: the first keeps its links; stop the second, or issue it a certificate of its own");
-        }
+        self.audit.record(Event::DuplicateIdentity {
+            node: node.into(),
+            own: node == self.swarm.behaviour().overlay().node(),
+            name: self.admission.name_of(&node).into(),
+            address: from.into(),
+            epoch,
+        });
     }
 
     pub(super) fn report_ban(&mut self, peer: &NodeId, until: Instant, reason: Strike) {
-        let now = Instant::now();
-        if let Some(News { left_out }) = self.told.event("banned", now) {
-            let name = self.admission.name_of(peer);
-            let seconds = until.saturating_duration_since(now).as_secs();
-            tracing::warn!(peer = %peer, %name, seconds, left_out, "banned a peer: {reason}");
-        }
+        self.audit.record(Event::NodeBanned {
+            node: (*peer).into(),
+            name: self.admission.name_of(peer).into(),
+            seconds: until.saturating_duration_since(Instant::now()).as_secs(),
+            cause: reason.to_string().into(),
+        });
+    }
+
+    pub(super) fn report_equivocation(&self, node: NodeId) {
+        let cause = "it signed two statuses with one version".into();
+        self.audit.record(Event::NodeExpelled { node: node.into(), cause });
     }
 
     pub(super) fn report_dial(&mut self, peer: Option<PeerId>, error: &DialError) {
@@ -60,6 +72,15 @@ impl EventLoop {
             return;
         }
         let words = nuncio_transport::describe(error);
+        if let Some((address, refused)) = refusal_of(error) {
+            let node = refused.node().map(Into::into);
+            self.audit.record(Event::NodeRefused {
+                address: from_multiaddr(address).into(),
+                node,
+                cause: words.into(),
+            });
+            return;
+        }
         let source = peer.map_or_else(|| words.clone(), |peer| peer.to_string());
         if let Some(News { left_out }) = self.told.attempt("cannot link", &source, &words, Instant::now()) {
             tracing::warn!(left_out, "cannot link: {words}");
@@ -67,12 +88,11 @@ impl EventLoop {
     }
 
     pub(super) fn report_refusal(&mut self, from: &Multiaddr, error: &ListenError) {
-        let words = nuncio_transport::describe(error);
-        let from = from_multiaddr(from);
-        let host = from.rsplit_once(':').map(|(host, _)| host).unwrap_or_default();
-        if let Some(News { left_out }) = self.told.attempt("refused a connection", host, &words, Instant::now()) {
-            tracing::warn!(%from, left_out, "refused a connection: {words}");
-        }
+        self.audit.record(Event::NodeRefused {
+            address: from_multiaddr(from).into(),
+            node: nuncio_transport::handshake_error(error).and_then(HandshakeError::node).map(Into::into),
+            cause: nuncio_transport::describe(error).into(),
+        });
     }
 
     pub(super) fn report_listener(&mut self, error: &io::Error) {
@@ -80,4 +100,13 @@ impl EventLoop {
             tracing::warn!(%error, left_out, "a listener failed to accept");
         }
     }
+}
+
+/// Where this node itself refused whom it dialled, and why.
+fn refusal_of(error: &DialError) -> Option<(&Multiaddr, &HandshakeError)> {
+    let DialError::Transport(attempts) = error else { return None };
+    attempts.iter().find_map(|(address, error)| {
+        let refused = nuncio_transport::handshake_error(error)?;
+        matches!(refused, HandshakeError::Refused { .. }).then_some((address, refused))
+    })
 }

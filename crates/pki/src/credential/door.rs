@@ -11,17 +11,20 @@ pub enum Door {
     SdkPort,
     /// The SDK port, asked by a Nuncio client. FISCO BCOS's SDKs do not ask.
     SdkServer,
+    /// The admin API over TLS, asked by the node. The `nuncio` command asks the node for its role, as at the SDK port.
+    Admin,
 }
 
 impl Door {
     /// Every door.
-    pub const ALL: [Self; 3] = [Self::P2p, Self::SdkPort, Self::SdkServer];
+    pub const ALL: [Self; 4] = [Self::P2p, Self::SdkPort, Self::SdkServer, Self::Admin];
 
     /// The role it demands.
     pub const fn role(self) -> Role {
         match self {
             Self::P2p | Self::SdkServer => Role::Node,
             Self::SdkPort => Role::Sdk,
+            Self::Admin => Role::Operator,
         }
     }
 
@@ -31,6 +34,7 @@ impl Door {
             Self::P2p => "p2p port, either end",
             Self::SdkPort => "SDK port, who connects",
             Self::SdkServer => "SDK port, who listens",
+            Self::Admin => "admin API over TLS, who connects",
         }
     }
 
@@ -57,6 +61,7 @@ impl Door {
                 "ask by JSON-RPC for the node's version, peers and topics",
             ],
             Self::SdkServer => &["serve SDKs"],
+            Self::Admin => &["what its scope says, see below"],
         }
     }
 }

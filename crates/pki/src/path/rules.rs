@@ -55,14 +55,16 @@ pub(crate) fn refuse_time(certificate: &Certificate, now: UnixTime) -> Result<()
 
 fn refuse_leaf(leaf: &Certificate, purpose: Leaf) -> Result<(), ChainError> {
     let who = || Who::named_by(leaf);
-    if leaf.version() != 3 && (purpose == Leaf::Node || !leaf.is_v1()) {
+    if leaf.version() != 3 && (matches!(purpose, Leaf::Node | Leaf::Operator) || !leaf.is_v1()) {
         return Err(ChainError::NotVersion3 { who: who(), version: leaf.version() });
     }
     if leaf.is_ca() {
         return Err(ChainError::AuthorityAsNode { who: who() });
     }
     let (needed, netscape) = match purpose {
-        Leaf::Node | Leaf::Client => (KeyUsage::DIGITAL_SIGNATURE | KeyUsage::KEY_AGREEMENT, NetscapeType::CLIENT),
+        Leaf::Node | Leaf::Client | Leaf::Operator => {
+            (KeyUsage::DIGITAL_SIGNATURE | KeyUsage::KEY_AGREEMENT, NetscapeType::CLIENT)
+        }
         Leaf::Server => {
             (KeyUsage::DIGITAL_SIGNATURE | KeyUsage::KEY_AGREEMENT | KeyUsage::KEY_ENCIPHERMENT, NetscapeType::SERVER)
         }
@@ -91,7 +93,7 @@ fn refuse_curve(certificate: &Certificate) -> Result<(), String> {
 /// Extended key usages restrict whatever is below them, the anchor's too.
 fn refuse_purpose(certificate: &Certificate, purpose: Leaf) -> Result<(), String> {
     let (needed, name): (ObjectIdentifier, _) = match purpose {
-        Leaf::Node | Leaf::Client => (ID_KP_CLIENT_AUTH, "clientAuth"),
+        Leaf::Node | Leaf::Client | Leaf::Operator => (ID_KP_CLIENT_AUTH, "clientAuth"),
         Leaf::Server => (ID_KP_SERVER_AUTH, "serverAuth"),
     };
     match &certificate.extensions().purposes {

@@ -6,7 +6,7 @@ use rustls::{
 use rustls_pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorithm, UnixTime};
 
 use crate::{
-    Certificate,
+    Certificate, SharedPolicy,
     path::{Anchors, Leaf},
     tls::{ECDSA_SECP256K1_SHA1, ECDSA_SECP256K1_SHA256},
 };
@@ -139,6 +139,49 @@ impl ClientCertVerifier for ChainVerifier {
     }
 
     signature_checks!(from_clients);
+}
+
+/// Checks an operator at the admin API by the policy in force. Who shows no certificate may have a token.
+#[derive(Debug)]
+pub(crate) struct OperatorVerifier(pub(crate) SharedPolicy);
+
+impl OperatorVerifier {
+    fn verify_signature(
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+        allowed: impl Iterator<Item = &'static (SignatureScheme, Algorithms)>,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        ChainVerifier::verify_signature(message, leaf, signed, allowed)
+    }
+}
+
+impl ClientCertVerifier for OperatorVerifier {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let chain: Vec<CertificateDer<'_>> = std::iter::once(end_entity).chain(intermediates).cloned().collect();
+        match self.0.load().admit_operator(&chain, now) {
+            Ok(_) => Ok(ClientCertVerified::assertion()),
+            Err(error) => {
+                tracing::info!(hint = error.hint(), "admin API: refused: {error}");
+                Err(error.to_certificate_error().into())
+            }
+        }
+    }
+
+    signature_checks!(from_servers);
 }
 
 impl ServerCertVerifier for ChainVerifier {

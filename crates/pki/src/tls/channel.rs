@@ -250,7 +250,7 @@ impl ChannelEnd {
 }
 
 /// A key with the certificates of its file, its own first, and that one.
-fn load_identity(key: &Path, cert: &Path) -> Result<(CertifiedKey, Certificate), DirectoryError> {
+pub(super) fn load_identity(key: &Path, cert: &Path) -> Result<(CertifiedKey, Certificate), DirectoryError> {
     let signing = KeyFile::load(key).and_then(|file| Ok(file.into_signing_key()?));
     let signing = signing.map_err(|error| match error {
         KeyFileError::File(error) => DirectoryError::File(error),

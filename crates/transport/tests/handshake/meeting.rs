@@ -80,7 +80,12 @@ impl Party {
         let (config, admissions) = (self.config.clone(), self.admissions.clone());
         match medium {
             Medium::Memory => nuncio_transport::memory(config, admissions),
-            Medium::Tcp => nuncio_transport::tcp(config, admissions, nuncio_door::Door::new(&self.limits)),
+            Medium::Tcp => nuncio_transport::tcp(
+                config,
+                admissions,
+                nuncio_door::Door::new(&self.limits),
+                nuncio_audit::Audit::default(),
+            ),
         }
         .expect("the transport of a test")
     }

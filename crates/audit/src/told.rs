@@ -24,7 +24,7 @@ const MAX_WORDS: usize = 512;
 
 /// What was told, and what was not. Each source takes a kilobyte at most, and causes are words of this program.
 #[derive(Debug, Default)]
-pub(crate) struct Told {
+pub struct Told {
     causes: BTreeMap<&'static str, Cause>,
     sources: BTreeMap<(&'static str, String), (String, Instant)>,
 }
@@ -38,13 +38,14 @@ struct Cause {
 
 /// Something is worth a line.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct News {
+pub struct News {
     /// Lines about the same cause that were left out before it, if any.
-    pub(crate) left_out: Option<u64>,
+    pub left_out: Option<u64>,
 }
 
 impl Told {
-    pub(crate) const BOUND: Bound = Bound::of_entries::<((&str, String), (String, Instant))>(
+    /// What it remembers at most.
+    pub const BOUND: Bound = Bound::of_entries::<((&str, String), (String, Instant))>(
         "sources of log lines",
         MAX_SOURCES,
         2 * MAX_WORDS,
@@ -52,7 +53,7 @@ impl Told {
     );
 
     /// Whether something that happens now is worth a line.
-    pub(crate) fn event(&mut self, cause: &'static str, now: Instant) -> Option<News> {
+    pub fn event(&mut self, cause: &'static str, now: Instant) -> Option<News> {
         let entry = self.causes.entry(cause).or_insert(Cause { lines: BURST, since: now, left_out: 0 });
         if entry.may_speak(now) {
             return Some(News { left_out: Some(std::mem::take(&mut entry.left_out)).filter(|lines| *lines > 0) });
@@ -62,7 +63,7 @@ impl Told {
     }
 
     /// The same for what is tried again and again: each source is told once, and again when there are other words.
-    pub(crate) fn attempt(&mut self, cause: &'static str, source: &str, words: &str, now: Instant) -> Option<News> {
+    pub fn attempt(&mut self, cause: &'static str, source: &str, words: &str, now: Instant) -> Option<News> {
         let [source, words] = [source, words].map(|text| &text[..text.floor_char_boundary(MAX_WORDS)]);
         let key = (cause, source.to_owned());
         if let Some((last, when)) = self.sources.get(&key) {
@@ -80,7 +81,7 @@ impl Told {
     }
 
     /// Tells how many lines were left out about causes that have gone silent.
-    pub(crate) fn conclude(&mut self, now: Instant) {
+    pub fn conclude(&mut self, now: Instant) {
         for (cause, entry) in &mut self.causes {
             if entry.left_out > 0 && entry.may_speak(now) {
                 let left_out = std::mem::take(&mut entry.left_out);

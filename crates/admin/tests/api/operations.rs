@@ -1,29 +1,20 @@
 //! The API over a real unix socket, served from real nodes that are linked over loopback.
 
-#![allow(clippy::unwrap_used, reason = "clippy knows #[test] functions only, not their helpers")]
-
 use std::{
     path::Path,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use futures::future::{BoxFuture, FutureExt};
 use nuncio_admin::{
-    Address, Client, ClientError, Counter, Lifetime, Operator,
-    api::{
-        AccessEntry, Check, DeniedTopic, Encoding, ErrorCode, Failure, HeldList, Info, ListenOptions, Message,
-        MessageKind, Reply, Rule,
-    },
+    Address, Client, ClientError, TokenFile,
+    api::{Encoding, ListenOptions, Message, MessageKind, Reply, Rule},
     client::Messages,
     server,
 };
-use nuncio_identity::NodeId;
+use nuncio_audit::Scope;
 use nuncio_node::NodeHandle;
 use nuncio_testkit::TestAuthority;
 use tempfile::TempDir;
@@ -35,93 +26,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::operator::Notebook;
+
 const DEADLINE: Duration = Duration::from_secs(30);
-const MAX_BODY: usize = 10 << 20;
-
-/// An operator that remembers what it was asked.
-struct Notebook {
-    node: NodeHandle,
-    asked: Mutex<Vec<String>>,
-    access: Mutex<Vec<AccessEntry>>,
-    filter: Mutex<String>,
-    gateway_is_up: AtomicBool,
-}
-
-impl Operator for Notebook {
-    fn info(&self) -> Info {
-        Info {
-            version: "test".into(),
-            node_id: self.node.node_id().to_string(),
-            network: "nuncio".into(),
-            pid: std::process::id(),
-            max_body: MAX_BODY,
-            listen: vec![],
-            gateway: Some("127.0.0.1:20200".into()),
-            data_dir: "/d".into(),
-        }
-    }
-
-    fn access(&self) -> Vec<AccessEntry> {
-        self.access.lock().unwrap().clone()
-    }
-
-    fn set_access(&self, node: NodeId, rule: Option<Rule>) -> BoxFuture<'_, Result<(), Failure>> {
-        let mut access = self.access.lock().unwrap();
-        access.retain(|entry| entry.node_id != node.to_string());
-        access.extend(rule.map(|rule| AccessEntry { node_id: node.to_string(), rule, origin: "runtime".into() }));
-        async { Ok(()) }.boxed()
-    }
-
-    fn add_peer(&self, address: String) -> BoxFuture<'_, Result<(), Failure>> {
-        self.asked.lock().unwrap().push(format!("add {address}"));
-        async move { self.node.add_peer(address).await.map_err(|e| Failure::new(ErrorCode::BadRequest, e.to_string())) }
-            .boxed()
-    }
-
-    fn remove_peer(&self, peer: String) -> BoxFuture<'_, Result<(), Failure>> {
-        self.asked.lock().unwrap().push(format!("remove {peer}"));
-        async { Err(Failure::new(ErrorCode::NotFound, "no such peer")) }.boxed()
-    }
-
-    fn denied_topics(&self) -> Vec<DeniedTopic> {
-        vec![DeniedTopic { client: "CN=sdk".into(), topic: Some("secret".into()), reason: "a rule".into() }]
-    }
-
-    fn log_filter(&self) -> String {
-        self.filter.lock().unwrap().clone()
-    }
-
-    fn set_log_filter(&self, filter: &str) -> Result<(), Failure> {
-        if filter == "loud" {
-            return Err(Failure::new(ErrorCode::BadRequest, "no filter"));
-        }
-        filter.clone_into(&mut self.filter.lock().unwrap());
-        Ok(())
-    }
-
-    fn counters(&self) -> Vec<Counter> {
-        vec![Counter { name: "gateway_frames_sent", help: "Frames sent.", value: 7 }]
-    }
-
-    fn lifetimes(&self) -> Vec<Lifetime> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        let ending = |kind, days: u64| Lifetime { kind, subject: "CN=a".into(), not_after: now + days * 86_400 + 60 };
-        vec![ending("node", 300), ending("agency", 40), ending("agency", 4000)]
-    }
-
-    fn lists(&self) -> Vec<HeldList> {
-        vec![]
-    }
-
-    fn warnings(&self) -> Vec<String> {
-        vec!["as told".into()]
-    }
-
-    fn checks(&self) -> Vec<Check> {
-        let ok = self.gateway_is_up.load(Ordering::Relaxed);
-        vec![Check { check: "gateway".into(), ok, detail: "test".into() }]
-    }
-}
+pub(crate) const MAX_BODY: usize = 10 << 20;
 
 /// One node with its API on a socket and on a loopback port.
 struct Served {
@@ -146,21 +54,17 @@ impl Served {
         let bound = nuncio_node::build(config).unwrap();
         let node = bound.handle();
         let p2p = bound.listen_addresses()[0].to_string();
-        let operator = Arc::new(Notebook {
-            node: node.clone(),
-            asked: Mutex::default(),
-            access: Mutex::default(),
-            filter: Mutex::new("info".into()),
-            gateway_is_up: AtomicBool::new(true),
-        });
+        let operator = Arc::new(Notebook::new(node.clone()));
         let config = server::Config {
             socket: Some(dir.path().join("admin.sock")),
             listen: Some("127.0.0.1:0".parse().unwrap()),
-            allow_remote: false,
+            tokens: Some(dir.path().join("tokens.toml")),
+            ..server::Config::default()
         };
+        let token = TokenFile::new(dir.path().join("tokens.toml")).make("test", Scope::Full, None).unwrap();
         let api = server::bind(config, node.clone(), operator.clone()).await.unwrap();
         let client = Client::new(Address::Unix(dir.path().join("admin.sock")));
-        let over_tcp = Client::new(Address::Http(api.local_address().unwrap().to_string()));
+        let over_tcp = Client::new(Address::Http(api.local_address().unwrap().to_string())).with_token(token);
         let stop = CancellationToken::new();
         let tasks = vec![tokio::spawn(bound.run(stop.clone())), tokio::spawn(api.run(stop.clone()))];
         Self { dir, client, over_tcp, operator, node, p2p, stop, tasks }

@@ -1,0 +1,93 @@
+//! Stands before every route: who asks, whether he may, and what he did.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderValue, Method, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use nuncio_audit::{Act, Actor, Audit, Event, Outcome, Scope};
+
+use super::{authority::Authority, browser_guard, peer::Peer};
+use crate::{
+    api::{ErrorCode, Failure},
+    routes,
+};
+
+/// What it decides by.
+#[derive(Clone)]
+pub(super) struct Guard {
+    pub(super) authority: Arc<Authority>,
+    pub(super) audit: Audit,
+}
+
+/// What a request needs: reading is free of side effects, and everything else needs all authority. So no new route can be
+/// forgotten.
+pub(crate) fn needed(method: &Method) -> Scope {
+    if matches!(*method, Method::GET | Method::HEAD) { Scope::Read } else { Scope::Full }
+}
+
+pub(super) async fn guard(
+    State(guard): State<Guard>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (needed, call) = (needed(request.method()), call(&request));
+    if let Peer::Network(guest) = &peer
+        && let Err(failure) = browser_guard::judge(request.headers(), guest.is_tls)
+    {
+        return guard.refuse(&peer, None, call, failure);
+    }
+    let asker = match guard.authority.asker(&peer, request.headers()) {
+        Ok(asker) => asker,
+        Err(failure) => return guard.refuse(&peer, None, call, failure),
+    };
+    if let Peer::Network(guest) = &peer {
+        guest.prove();
+    }
+    if asker.scope < needed {
+        let message = format!("this needs the role {needed}, and {} has the role {}", asker.actor, asker.scope);
+        let failure = Failure::new(ErrorCode::Forbidden, message).with_hint(
+            "ask an operator with the role full, or see [admin] full_users, read_only and `nuncio token list`",
+        );
+        return guard.refuse(&peer, Some(asker.actor), call, failure);
+    }
+    let sends = routes::is_message(request.uri().path());
+    let response = next.run(request).await;
+    if needed == Scope::Full {
+        guard.record(asker.actor, call, sends, &response);
+    }
+    response
+}
+
+impl Guard {
+    fn refuse(&self, peer: &Peer, actor: Option<Actor>, action: Act, failure: Failure) -> Response {
+        let (address, cause) = (peer.to_string().into(), (&failure.message).into());
+        self.audit.record(Event::OperatorRefused { address, actor, action, cause });
+        let mut response = failure.into_response();
+        if response.status() == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+
+    fn record(&self, actor: Actor, call: Act, sends: bool, response: &Response) {
+        let action = response.extensions().get::<Act>().cloned().unwrap_or(call);
+        let outcome = match response.extensions().get::<Failure>() {
+            Some(failure) => Outcome::Failed { error: failure.error.as_str().into(), cause: (&failure.message).into() },
+            None if response.status().is_success() => Outcome::Done,
+            None => Outcome::Failed { error: response.status().as_str().into(), cause: "".into() },
+        };
+        self.audit.record(match sends {
+            true => Event::OperatorSent { actor, action, outcome },
+            false => Event::OperatorActed { actor, action, outcome },
+        });
+    }
+}
+
+fn call(request: &Request) -> Act {
+    Act::Call { method: request.method().as_str().into(), path: request.uri().path().into() }
+}

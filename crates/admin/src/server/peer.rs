@@ -1,0 +1,77 @@
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use axum::{extract::connect_info::Connected, serve::IncomingStream};
+use rustls_pki_types::CertificateDer;
+use tokio::net::UnixListener;
+
+use super::{doorway::Doorway, limited::Limited};
+
+/// Who is at the other end of a connection, as far as the connection says.
+#[derive(Debug, Clone)]
+pub(super) enum Peer {
+    /// A process on this machine; `None` when the kernel does not say whose.
+    Process(Option<Process>),
+    /// Somebody who came by TCP.
+    Network(Guest),
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Process {
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) pid: Option<i32>,
+}
+
+/// Somebody who came by TCP.
+#[derive(Debug, Clone)]
+pub(super) struct Guest {
+    pub(super) address: SocketAddr,
+    /// The certificates shown in the handshake; none in plain HTTP, and when none were shown.
+    pub(super) chain: Arc<[CertificateDer<'static>]>,
+    pub(super) is_tls: bool,
+    proved: Arc<AtomicBool>,
+}
+
+impl Guest {
+    pub(super) fn new(address: SocketAddr, chain: Option<&[CertificateDer<'static>]>, is_tls: bool) -> Self {
+        Self { address, chain: chain.unwrap_or_default().into(), is_tls, proved: Arc::default() }
+    }
+
+    /// It has proved who it is: its connection may stay.
+    pub(super) fn prove(&self) {
+        self.proved.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_proved(&self) -> bool {
+        self.proved.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Process(_) => f.write_str("the unix socket"),
+            Self::Network(guest) => guest.address.fmt(f),
+        }
+    }
+}
+
+impl Connected<IncomingStream<'_, Limited<UnixListener>>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Limited<UnixListener>>) -> Self {
+        let credentials = stream.io().inner().peer_cred().ok();
+        Self::Process(credentials.map(|of| Process { uid: of.uid(), gid: of.gid(), pid: of.pid() }))
+    }
+}
+
+impl Connected<IncomingStream<'_, Limited<Doorway>>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Limited<Doorway>>) -> Self {
+        Self::Network(stream.io().inner().guest().clone())
+    }
+}

@@ -1,0 +1,295 @@
+//! Who may ask what: over the socket, with tokens, with operators' certificates, and with nothing.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use nuncio_admin::{Address, Client, ClientError, TokenFile, api::ErrorCode, routes, server};
+use nuncio_audit::{Act, Actor, Event, Outcome, Scope};
+use nuncio_pki::tls::{operator_client_config, operator_server_config};
+use nuncio_testkit::TestAuthority;
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpSocket, TcpStream, UnixStream},
+    task::JoinHandle,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::operator::Notebook;
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+struct Served {
+    dir: TempDir,
+    operator: Arc<Notebook>,
+    http: String,
+    tokens: TokenFile,
+    stop: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Served {
+    async fn start(change: impl FnOnce(&mut server::Config)) -> Self {
+        Self::under(TestAuthority::new(), false, change).await
+    }
+
+    async fn under(authority: TestAuthority, is_tls: bool, change: impl FnOnce(&mut server::Config)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let policy = Arc::new(ArcSwap::from_pointee(authority.policy()));
+        let identity = Arc::new(authority.node("one"));
+        let mut node = nuncio_node::Config::new(Arc::clone(&identity), Arc::clone(&policy), dir.path().to_owned());
+        node.listen = vec!["127.0.0.1:0".into()];
+        let bound = nuncio_node::build(node).unwrap();
+        let operator = Arc::new(Notebook::new(bound.handle()));
+        let mut config = server::Config {
+            socket: Some(dir.path().join("admin.sock")),
+            listen: Some("127.0.0.1:0".parse().unwrap()),
+            tokens: Some(dir.path().join("tokens.toml")),
+            ..server::Config::default()
+        };
+        if is_tls {
+            let tls = operator_server_config(&identity, Arc::clone(&policy)).unwrap();
+            let certificates =
+                server::Certificates { policy, scope: Scope::Full, read_only: vec!["auditor".to_owned()] };
+            config.tls = Some(server::Tls { config: Arc::new(ArcSwap::from_pointee(tls)), certificates });
+        }
+        change(&mut config);
+        let api = server::bind(config, bound.handle(), operator.clone()).await.unwrap();
+        let http = api.local_address().unwrap().to_string();
+        let stop = CancellationToken::new();
+        let tasks = vec![tokio::spawn(bound.run(stop.clone())), tokio::spawn(api.run(stop.clone()))];
+        let tokens = TokenFile::new(dir.path().join("tokens.toml"));
+        Self { dir, operator, http, tokens, stop, tasks }
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.dir.path().join("admin.sock")
+    }
+
+    fn token(&self, scope: Scope) -> String {
+        self.tokens.make(scope.as_str(), scope, None).unwrap()
+    }
+
+    fn client(&self) -> Client {
+        Client::new(Address::Http(self.http.clone()))
+    }
+
+    fn over_tls(&self, directory: &std::path::Path) -> Client {
+        Client::new(Address::Https(self.http.clone())).with_tls(operator_client_config(directory).unwrap())
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        for task in self.tasks {
+            timeout(DEADLINE, task).await.expect("stops in time").unwrap();
+        }
+    }
+}
+
+fn code<T: std::fmt::Debug>(outcome: Result<T, ClientError>) -> ErrorCode {
+    outcome.unwrap_err().failure().expect("the node answers")
+}
+
+/// The status of one request, written by hand.
+async fn status(
+    mut stream: impl AsyncReadExt + AsyncWriteExt + Unpin,
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+) -> u16 {
+    let path = path.replace("{node}", "abcdef").replace("{topic}", "a");
+    let shown = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
+    let head =
+        format!("{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n{shown}connection: close\r\ncontent-length: 0\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    timeout(DEADLINE, stream.read_exact(&mut answer)).await.unwrap().unwrap();
+    std::str::from_utf8(&answer[9..]).unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_route_needs_somebody_and_whoever_may_only_look_changes_nothing() {
+    let one = Served::start(|_| {}).await;
+    let (read, full) = (one.token(Scope::Read), one.token(Scope::Full));
+    let mut needing_all = 0;
+    for (method, path, scope) in routes() {
+        let ask = async |token| status(TcpStream::connect(&one.http).await.unwrap(), method, path, token).await;
+        assert_eq!(ask(None).await, 401, "anonymous: {method} {path}");
+        assert_eq!(ask(Some("nuncio_wrong")).await, 401, "a wrong token: {method} {path}");
+        let refused = ask(Some(&read)).await == 403;
+        assert_eq!(refused, scope == Scope::Full, "{method} {path}");
+        assert!(scope == Scope::Read || method != "GET");
+        if path != "/v1/listen" && path != "/v1/events" {
+            assert!(![401, 403].contains(&ask(Some(&full)).await), "{method} {path}");
+        }
+        needing_all += usize::from(scope == Scope::Full);
+    }
+    assert!(needing_all >= 8, "{needing_all} routes change something");
+    let unknown = TcpStream::connect(&one.http).await.unwrap();
+    assert_eq!(status(unknown, "GET", "/nothing", None).await, 401, "not even what there is");
+    one.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_names_the_role_that_is_needed_and_what_was_done_names_its_actor() {
+    let one = Served::start(|_| {}).await;
+    let mut events = one.operator.audit.follow();
+    let reader = one.client().with_token(one.token(Scope::Read));
+    reader.status().await.unwrap();
+    let refused = reader.add_peer("127.0.0.1:9").await.unwrap_err();
+    assert!(refused.to_string().contains("needs the role full, and token read has the role read"), "{refused}");
+    let event = events.try_recv().unwrap().event.clone();
+    assert!(
+        matches!(&event, Event::OperatorRefused { actor: Some(Actor::Token { name }), action: Act::Call { .. }, .. } if name.as_str() == "read"),
+        "{event:?}"
+    );
+
+    let writer = one.client().with_token(one.token(Scope::Full));
+    writer.add_peer("127.0.0.1:9").await.unwrap();
+    let event = events.try_recv().unwrap().event.clone();
+    let Event::OperatorActed { actor, action, outcome } = event else { panic!("{event:?}") };
+    assert_eq!((actor.to_string().as_str(), action.to_string().as_str()), ("token full", "add peer 127.0.0.1:9"));
+    assert_eq!(outcome, Outcome::Done);
+
+    let local = Client::new(Address::Unix(one.socket()));
+    assert_eq!(code(local.add_peer("nonsense").await), ErrorCode::BadRequest);
+    let event = events.try_recv().unwrap().event.clone();
+    let Event::OperatorActed { actor: Actor::Process { uid, pid, .. }, outcome, .. } = event else {
+        panic!("{event:?}")
+    };
+    assert_eq!((uid, pid), (rustix::process::getuid().as_raw(), i32::try_from(std::process::id()).ok()));
+    assert!(matches!(outcome, Outcome::Failed { .. }));
+    local.broadcast(bytes::Bytes::from("x")).await.unwrap();
+    assert!(matches!(
+        events.try_recv().unwrap().event,
+        Event::OperatorSent { action: Act::Broadcast { bytes: 1 }, .. }
+    ));
+    one.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_was_taken_back_counts_no_more() {
+    let one = Served::start(|_| {}).await;
+    let client = one.client().with_token(one.token(Scope::Read));
+    client.status().await.unwrap();
+    one.tokens.revoke("read").unwrap();
+    assert_eq!(code(client.status().await), ErrorCode::Unauthorized);
+    let refused = one.client().status().await.unwrap_err();
+    assert!(refused.hint().unwrap().contains("nuncio token make"), "{refused}");
+    one.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn users_who_are_not_named_may_only_look_over_the_socket() {
+    let other = rustix::process::getuid().as_raw() + 1;
+    let one = Served::start(|config| config.full_users = vec![other]).await;
+    let local = Client::new(Address::Unix(one.socket()));
+    local.status().await.unwrap();
+    assert_eq!(code(local.set_log_level("debug").await), ErrorCode::Forbidden);
+    for (method, path, scope) in routes().filter(|(_, _, scope)| *scope == Scope::Full) {
+        let stream = UnixStream::connect(one.socket()).await.unwrap();
+        assert_eq!(status(stream, method, path, None).await, 403, "{method} {path} {scope}");
+    }
+    one.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn operators_show_certificates_of_their_role_and_nobody_elses_count() {
+    let authority = TestAuthority::new();
+    let [alice, auditor, node, stranger, nobody] = [(); 5].map(|()| tempfile::tempdir().unwrap());
+    authority.write_operator_directory(alice.path(), "alice");
+    authority.write_operator_directory(auditor.path(), "auditor");
+    TestAuthority::new().write_operator_directory(stranger.path(), "alice");
+    authority.write_operator_directory(nobody.path(), "bob");
+    // A node's certificate under an operator's name, and a stranger's under our root.
+    authority.write_node_directory(node.path(), "two");
+    for end in ["key", "crt"] {
+        std::fs::rename(node.path().join(format!("node.{end}")), node.path().join(format!("operator.{end}"))).unwrap();
+    }
+    std::fs::copy(alice.path().join("ca.crt"), stranger.path().join("ca.crt")).unwrap();
+    for end in ["key", "crt"] {
+        std::fs::remove_file(nobody.path().join(format!("operator.{end}"))).unwrap();
+    }
+    let one = Served::under(authority, true, |_| {}).await;
+    let mut events = one.operator.audit.follow();
+    one.over_tls(alice.path()).add_peer("127.0.0.1:9").await.unwrap();
+    let event = events.try_recv().unwrap().event.clone();
+    assert!(
+        matches!(&event, Event::OperatorActed { actor: Actor::Certificate { name, .. }, .. } if name.as_str() == "alice"),
+        "{event:?}"
+    );
+    one.over_tls(auditor.path()).status().await.unwrap();
+    assert_eq!(code(one.over_tls(auditor.path()).add_peer("127.0.0.1:9").await), ErrorCode::Forbidden);
+    for refused in [node.path(), stranger.path()] {
+        let error = one.over_tls(refused).status().await.unwrap_err();
+        assert!(error.is_unreachable(), "refused in the handshake: {error}");
+    }
+    assert_eq!(code(one.over_tls(nobody.path()).status().await), ErrorCode::Unauthorized);
+    let token = one.token(Scope::Read);
+    one.over_tls(nobody.path()).with_token(token).status().await.unwrap();
+    assert!(one.client().status().await.unwrap_err().is_unreachable(), "no plain HTTP there");
+    // The client refuses a node that its authority did not certify.
+    let elsewhere = Served::under(TestAuthority::new(), true, |_| {}).await;
+    let error = elsewhere.over_tls(alice.path()).status().await.unwrap_err();
+    assert!(matches!(error, ClientError::Tls { .. }), "{error}");
+    elsewhere.stop().await;
+    one.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revoked_operator_is_refused() {
+    let (authority, alice) = (TestAuthority::new(), tempfile::tempdir().unwrap());
+    let certificate = authority.write_operator_directory(alice.path(), "alice");
+    let list = authority.revoke_certificate(&certificate);
+    let policy = Arc::new(ArcSwap::from_pointee(authority.policy()));
+    let shared = Arc::clone(&policy);
+    let one = Served::under(authority, true, move |config| {
+        config.tls.as_mut().unwrap().certificates.policy = shared;
+    })
+    .await;
+    one.over_tls(alice.path()).status().await.unwrap();
+    let revoking = policy.load().as_ref().clone().with_crls(vec![list]).unwrap();
+    policy.store(Arc::new(revoking));
+    assert_eq!(code(one.over_tls(alice.path()).status().await), ErrorCode::Unauthorized);
+    one.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_have_a_port_of_their_own_that_serves_nothing_else_by_any_name() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let one = Served::start(|config| config.metrics_listen = Some(free)).await;
+    let ask = async |method: &str, path: &str| {
+        let mut stream = TcpStream::connect(free).await.unwrap();
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: node0.prometheus.example\r\nconnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        timeout(DEADLINE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+        answer
+    };
+    let metrics = ask("GET", "/metrics").await;
+    assert!(
+        metrics.starts_with("HTTP/1.1 200")
+            && metrics.contains("nuncio_audit_events_total{kind=\"operator_refused\"} 0"),
+        "{metrics}"
+    );
+    for (method, path, _) in routes().filter(|(_, path, _)| *path != "/metrics") {
+        assert!(ask(method, path).await.starts_with("HTTP/1.1 404"), "{method} {path}");
+    }
+    assert!(ask("POST", "/metrics").await.starts_with("HTTP/1.1 405"));
+    one.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_that_say_nothing_keep_no_operator_out() {
+    let one = Served::start(|_| {}).await;
+    let client = one.client().with_token(one.token(Scope::Read));
+    let mut silent = Vec::new();
+    for number in 0..400_u32 {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from(([127, 0, 1, (1 + number % 50) as u8], 0))).unwrap();
+        silent.push(socket.connect(one.http.parse().unwrap()).await.unwrap());
+    }
+    client.status().await.unwrap();
+    one.stop().await;
+}

@@ -1,0 +1,7 @@
+//! The API over real sockets, served from real nodes.
+
+#![allow(clippy::unwrap_used, reason = "clippy knows #[test] functions only, not their helpers")]
+
+mod authority;
+mod operations;
+mod operator;

@@ -1,0 +1,291 @@
+//! What a node judges: one type, from which log, metrics, followers and the audit log are fed.
+
+use serde::Serialize;
+
+use crate::{Act, Actor, NodeIdText, Text};
+
+/// Declares the events once: the type, its kinds, their names and paces.
+macro_rules! events {
+    ($( $(#[doc = $doc:literal])+ $name:ident = $text:literal, $pace:ident $({ $( $(#[doc = $field_doc:literal])+ $field:ident: $type:ty, )+ })?; )+) => {
+        /// One judgement, or one act of an operator.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+        #[serde(tag = "kind", rename_all = "snake_case")]
+        #[non_exhaustive]
+        pub enum Event {
+            $( $(#[doc = $doc])+ $name $({ $( $(#[doc = $field_doc])+ $field: $type, )+ })?, )+
+        }
+
+        /// What an event is about.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(rename_all = "snake_case")]
+        #[non_exhaustive]
+        pub enum Kind {
+            $( $(#[doc = $doc])+ $name, )+
+        }
+
+        impl Event {
+            /// What it is about.
+            pub const fn kind(&self) -> Kind {
+                match self {
+                    $( Self::$name { .. } => Kind::$name, )+
+                }
+            }
+        }
+
+        impl Kind {
+            /// Every kind.
+            pub const ALL: &'static [Self] = &[$( Self::$name, )+];
+
+            /// Its name, as the audit log writes it.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $( Self::$name => $text, )+
+                }
+            }
+
+            /// How many are recorded.
+            pub(crate) const fn pace(self) -> Pace {
+                match self {
+                    $( Self::$name => Pace::$pace, )+
+                }
+            }
+        }
+    };
+}
+
+/// Who can cause an event, and therefore how many of its kind are recorded; the others are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// Anybody who reaches a port.
+    Stranger,
+    /// Who has a certificate.
+    Member,
+    /// An operator, or the node itself.
+    Operator,
+}
+
+events! {
+    /// The node starts.
+    Started = "started", Operator {
+        /// Software version.
+        version: Text,
+    };
+    /// The node stops.
+    Stopped = "stopped", Operator;
+    /// A node was let in: its link is up.
+    NodeAdmitted = "node_admitted", Member {
+        /// The node.
+        node: NodeIdText,
+        /// The name in its certificate.
+        name: Text,
+        /// The agency in its certificate.
+        agency: Text,
+        /// Its certificate's serial number, hexadecimal.
+        serial: Text,
+    };
+    /// A node, or what may be one, was refused in the handshake.
+    NodeRefused = "node_refused", Stranger {
+        /// Whence it came, or where it was dialled.
+        address: Text,
+        /// The node, where it has proved its key.
+        node: Option<NodeIdText>,
+        /// Why, with what mends it.
+        cause: Text,
+    };
+    /// A node that was in is so no more: its certificate, a list or its conduct.
+    NodeExpelled = "node_expelled", Member {
+        /// The node.
+        node: NodeIdText,
+        /// Why.
+        cause: Text,
+    };
+    /// A node that was expelled may come back.
+    NodeReadmitted = "node_readmitted", Member {
+        /// The node.
+        node: NodeIdText,
+    };
+    /// A peer broke the rules and is refused for a while.
+    NodeBanned = "node_banned", Member {
+        /// The node.
+        node: NodeIdText,
+        /// The name in its certificate.
+        name: Text,
+        /// For how long.
+        seconds: u64,
+        /// The rule it broke last.
+        cause: Text,
+    };
+    /// A second host runs with the key of a node.
+    DuplicateIdentity = "duplicate_identity", Member {
+        /// The node.
+        node: NodeIdText,
+        /// Whether it is this node's own key.
+        own: bool,
+        /// The name in its certificate.
+        name: Text,
+        /// Where the second host was seen.
+        address: Text,
+        /// In which epoch it runs.
+        epoch: u64,
+    };
+    /// A newer revocation list is in force.
+    ListTaken = "list_taken", Member {
+        /// Who sent it; nobody, when it comes from a file of this node.
+        peer: Option<NodeIdText>,
+        /// Its issuer, RFC 4514.
+        issuer: Text,
+        /// Its number or date.
+        edition: Text,
+        /// Certificates on it.
+        revoked: usize,
+    };
+    /// A revocation list from the network was refused.
+    ListRefused = "list_refused", Member {
+        /// Who sent it.
+        peer: NodeIdText,
+        /// Why.
+        cause: Text,
+    };
+    /// An SDK was let in.
+    SdkAdmitted = "sdk_admitted", Member {
+        /// Whence it came.
+        address: Text,
+        /// The client's number in this run.
+        client: u64,
+        /// Its certificate's subject, RFC 4514.
+        subject: Text,
+        /// Its certificate's serial number, hexadecimal.
+        serial: Text,
+    };
+    /// An SDK, or what may be one, was refused.
+    SdkRefused = "sdk_refused", Stranger {
+        /// Whence it came.
+        address: Text,
+        /// Why.
+        cause: Text,
+        /// What mends it, where something does.
+        hint: Text,
+        /// Whether it is one of those that only open and close, such as health checks.
+        noise: bool,
+    };
+    /// An SDK that was in may stay no longer.
+    SdkExpelled = "sdk_expelled", Member {
+        /// The client's number in this run.
+        client: u64,
+        /// Its certificate's subject, RFC 4514.
+        subject: Text,
+        /// Why.
+        cause: Text,
+    };
+    /// The configuration was read again and taken over.
+    ConfigurationChanged = "configuration_changed", Operator {
+        /// Who asked for it.
+        actor: Actor,
+        /// The keys that differ from what was in force before.
+        changes: Vec<Change>,
+    };
+    /// The configuration was read again and refused; the former one stays in force.
+    ConfigurationRefused = "configuration_refused", Operator {
+        /// Who asked for it.
+        actor: Actor,
+        /// Why.
+        cause: Text,
+    };
+    /// Other authorities are trusted from now on.
+    AuthoritiesChanged = "authorities_changed", Operator {
+        /// Those that were not trusted before: subject and fingerprint.
+        added: Vec<Text>,
+        /// Those that are trusted no longer.
+        removed: Vec<Text>,
+    };
+    /// The node shows another certificate from now on.
+    CertificateRenewed = "certificate_renewed", Operator {
+        /// Its subject, RFC 4514.
+        subject: Text,
+        /// Its serial number, hexadecimal.
+        serial: Text,
+        /// When it ends, of 1970, in seconds.
+        not_after: u64,
+    };
+    /// A certificate, an authority or a revocation list comes to its end, or has.
+    CertificateEnding = "certificate_ending", Operator {
+        /// What it is for: `node`, `agency`, `root`, `revocation_list`, …
+        of: &'static str,
+        /// Whose, RFC 4514.
+        subject: Text,
+        /// What ends when, and what mends it.
+        warning: Text,
+    };
+    /// An operator changed something, or tried to.
+    OperatorActed = "operator_acted", Operator {
+        /// Who.
+        actor: Actor,
+        /// What.
+        action: Act,
+        /// What became of it.
+        outcome: Outcome,
+    };
+    /// An operator sent or took messages in the node's name, or tried to.
+    OperatorSent = "operator_sent", Operator {
+        /// Who.
+        actor: Actor,
+        /// What.
+        action: Act,
+        /// What became of it.
+        outcome: Outcome,
+    };
+    /// Somebody was refused by the admin API.
+    OperatorRefused = "operator_refused", Stranger {
+        /// Whence.
+        address: Text,
+        /// Who, when that was proved.
+        actor: Option<Actor>,
+        /// What was asked for.
+        action: Act,
+        /// Why not.
+        cause: Text,
+    };
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One key of the configuration that a reload found changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// `section.key`.
+    pub key: Text,
+    /// Whether it is in force; otherwise at the next start.
+    pub active: bool,
+}
+
+/// What became of an act.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It was done.
+    Done,
+    /// It was not.
+    Failed {
+        /// The code, as the API answers it.
+        error: Text,
+        /// Why.
+        cause: Text,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_kind_is_the_one_that_events_are_written_with() {
+        for kind in Kind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
+        assert_eq!(serde_json::to_value(Event::Stopped).unwrap()["kind"], "stopped");
+    }
+}

@@ -1,0 +1,166 @@
+//! The line of an event in the log of the process.
+
+use std::time::Instant;
+
+use crate::{Act, Actor, Event, NodeIdText, Outcome, Text, Told, told::News};
+
+/// Writes it.
+pub(crate) fn write(event: &Event, News { left_out }: News) {
+    match event {
+        Event::Started { .. } | Event::Stopped | Event::CertificateRenewed { .. } => of_node(event),
+        Event::NodeAdmitted { .. }
+        | Event::NodeRefused { .. }
+        | Event::NodeExpelled { .. }
+        | Event::NodeReadmitted { .. }
+        | Event::NodeBanned { .. }
+        | Event::DuplicateIdentity { .. }
+        | Event::ListTaken { .. }
+        | Event::ListRefused { .. } => of_peer(event, left_out),
+        Event::SdkAdmitted { .. } | Event::SdkRefused { .. } | Event::SdkExpelled { .. } => of_sdk(event, left_out),
+        Event::ConfigurationChanged { .. }
+        | Event::ConfigurationRefused { .. }
+        | Event::AuthoritiesChanged { .. }
+        | Event::CertificateEnding { .. }
+        | Event::OperatorActed { .. }
+        | Event::OperatorSent { .. }
+        | Event::OperatorRefused { .. } => of_operator(event, left_out),
+    }
+}
+
+/// Whether it is worth a line. What is tried again and again by one source is told once, and when its words change.
+pub(crate) fn news(event: &Event, told: &mut Told, now: Instant) -> Option<News> {
+    let kind = event.kind().as_str();
+    match event {
+        Event::NodeRefused { address, cause, .. } | Event::OperatorRefused { address, cause, .. } => {
+            told.attempt(kind, host(address.as_str()), cause.as_str(), now)
+        }
+        Event::SdkRefused { noise: true, .. } => Some(News { left_out: None }),
+        Event::SdkRefused { address, cause, .. } => told.attempt(kind, host(address.as_str()), cause.as_str(), now),
+        Event::ConfigurationChanged { .. }
+        | Event::ConfigurationRefused { .. }
+        | Event::AuthoritiesChanged { .. }
+        | Event::CertificateRenewed { .. }
+        | Event::CertificateEnding { .. }
+        | Event::Started { .. }
+        | Event::Stopped => Some(News { left_out: None }),
+        _ => told.event(kind, now),
+    }
+}
+
+fn of_node(event: &Event) {
+    match event {
+        Event::Started { version } => tracing::debug!(%version, "audited: the node starts"),
+        Event::Stopped => tracing::debug!("audited: the node stops"),
+        Event::CertificateRenewed { subject, serial, .. } => {
+            tracing::info!(%subject, %serial, "the node shows another certificate from now on");
+        }
+        _ => {}
+    }
+}
+
+fn of_peer(event: &Event, left_out: Option<u64>) {
+    match event {
+        Event::NodeAdmitted { node, name, .. } => tracing::info!(node = %short(node), %name, left_out, "link up"),
+        Event::NodeRefused { address, cause, .. } => {
+            tracing::warn!(from = %address, left_out, "refused a connection: {cause}");
+        }
+        Event::NodeExpelled { node, cause } => {
+            tracing::warn!(node = %short(node), reason = %cause, left_out, "expelled");
+        }
+        Event::NodeReadmitted { node } => {
+            tracing::info!(node = %short(node), left_out, "let in again");
+        }
+        Event::NodeBanned { node, name, seconds, cause } => {
+            tracing::warn!(peer = %node.0, %name, seconds, left_out, "banned a peer: {cause}");
+        }
+        Event::DuplicateIdentity { own: true, address, epoch, .. } => {
+            tracing::error!(from = %address, epoch, left_out, "another host runs with the key of this node: stop one of them, or issue it a certificate of its own");
+        }
+        Event::DuplicateIdentity { node, name, address, epoch, .. } => {
+            tracing::error!(node = %short(node), %name, from = %address, epoch, left_out, "two hosts run with the key of one node: the first keeps its links; stop the second, or issue it a certificate of its own");
+        }
+        Event::ListTaken { peer, issuer, edition, revoked } => {
+            tracing::info!(peer = peer.as_ref().map(short).map(tracing::field::display), %issuer, %edition, revoked, left_out, "took a newer revocation list");
+        }
+        Event::ListRefused { peer, cause } => {
+            tracing::warn!(peer = %short(peer), error = %cause, left_out, "refused a revocation list");
+        }
+        _ => {}
+    }
+}
+
+fn of_sdk(event: &Event, left_out: Option<u64>) {
+    match event {
+        Event::SdkAdmitted { address, client, subject, .. } => {
+            tracing::info!(remote = %address, client, %subject, left_out, "SDK connected");
+        }
+        Event::SdkRefused { address, cause, noise: true, .. } => {
+            tracing::debug!(remote = %address, reason = %cause, "SDK connection refused");
+        }
+        Event::SdkRefused { address, cause, hint, .. } => {
+            tracing::warn!(remote = %address, reason = %cause, %hint, left_out, "SDK connection refused, and maybe others");
+        }
+        Event::SdkExpelled { client, subject, cause } => {
+            tracing::warn!(client, %subject, reason = %cause, left_out, "SDK session is cut");
+        }
+        _ => {}
+    }
+}
+
+fn of_operator(event: &Event, left_out: Option<u64>) {
+    match event {
+        Event::ConfigurationChanged { actor, changes } => {
+            let named = |active| {
+                let keys = changes.iter().filter(|change| change.active == active).map(|change| change.key.as_str());
+                keys.collect::<Vec<_>>().join(", ")
+            };
+            let (changed, waiting) = (named(true), named(false));
+            tracing::info!(%actor, changed, "configuration reloaded");
+            if !waiting.is_empty() {
+                tracing::warn!(keys = waiting, "changes there take effect at the next start");
+            }
+        }
+        Event::ConfigurationRefused { actor, cause } => {
+            tracing::error!(%actor, "the configuration was not reloaded; the former one stays in force: {cause}");
+        }
+        Event::AuthoritiesChanged { added, removed } => {
+            tracing::warn!(
+                added = joined(added),
+                removed = joined(removed),
+                "other authorities are trusted from now on"
+            );
+        }
+        Event::CertificateEnding { of, subject, warning } => tracing::warn!(kind = of, %subject, "{warning}"),
+        Event::OperatorActed { actor, action, outcome } => acted(actor, action, outcome, left_out),
+        Event::OperatorSent { actor, action, outcome } => {
+            tracing::debug!(%actor, ?outcome, "{action}");
+        }
+        Event::OperatorRefused { address, actor: None, action, cause } => {
+            tracing::warn!(from = %address, left_out, "refused {action}: {cause}");
+        }
+        Event::OperatorRefused { address, actor: Some(actor), action, cause } => {
+            tracing::warn!(from = %address, %actor, left_out, "refused {action}: {cause}");
+        }
+        _ => {}
+    }
+}
+
+fn acted(actor: &Actor, action: &Act, outcome: &Outcome, left_out: Option<u64>) {
+    match outcome {
+        Outcome::Done => tracing::info!(%actor, left_out, "{action}"),
+        Outcome::Failed { cause, .. } => tracing::info!(%actor, left_out, "not done: {action}: {cause}"),
+    }
+}
+
+fn joined(texts: &[Text]) -> String {
+    texts.iter().map(Text::as_str).collect::<Vec<_>>().join("; ")
+}
+
+fn short(node: &NodeIdText) -> String {
+    node.0.short()
+}
+
+/// An address without its port.
+fn host(address: &str) -> &str {
+    address.rsplit_once(':').map_or(address, |(host, _)| host)
+}
