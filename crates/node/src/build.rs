@@ -121,7 +121,7 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
         epochs: Outrun::new(epochs),
         exchanges: HashMap::new(),
         listeners: Listeners::new(config.listener_queue),
-        hearing: Hearing::new(rights),
+        hearing: Hearing::new(rights, config.audit.clone()),
         round_trips: HashMap::new(),
         told: Told::default(),
         audit: config.audit.clone(),

@@ -157,6 +157,7 @@ impl EventLoop {
                 self.report_equivocation(node);
                 self.shown.touch();
             }
+            Event::Denied { source, topic, reason } => self.report_denied(source, &topic, &reason),
             Event::EpochOutrun { seen } => self.outrun(seen),
             Event::Banned { peer, until, reason } => {
                 self.report_ban(&peer, until, reason);

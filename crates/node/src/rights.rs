@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use arc_swap::ArcSwap;
+use nuncio_audit::{Audit, Event};
 use nuncio_identity::NodeId;
 use nuncio_pki::Credential;
 use nuncio_protocol::{
@@ -27,6 +28,7 @@ pub(crate) struct Hearing {
     pub(crate) rights: SharedRights,
     ledger: Ledger,
     refused: Refused,
+    audit: Audit,
 }
 
 impl SharedRights {
@@ -70,8 +72,8 @@ impl SharedRights {
 }
 
 impl Hearing {
-    pub(crate) fn new(rights: SharedRights) -> Self {
-        Self { rights, ledger: Ledger::default(), refused: Refused::default() }
+    pub(crate) fn new(rights: SharedRights, audit: Audit) -> Self {
+        Self { rights, ledger: Ledger::default(), refused: Refused::default(), audit }
     }
 
     /// Refuses a multicast to a namespace while a node listens to it that is outside: gossip is not sealed, and would go there.
@@ -116,7 +118,11 @@ impl Hearing {
         let verdict = rights.judge(&party.subject(), act, name);
         if !verdict.is_allowed() {
             self.refused.denied += 1;
-            tracing::debug!(origin = %id.short(), topic = %topic, reason = %verdict, "a multicast of another node is denied");
+            self.audit.record(Event::MessageDenied {
+                node: id.into(),
+                topic: topic.as_str().into(),
+                cause: verdict.to_string().into(),
+            });
             return false;
         }
         let size = topic.as_str().len() + bytes;

@@ -90,6 +90,15 @@ fn answered(outputs: &[Output]) -> Option<ResultCode> {
     })
 }
 
+/// Whose messages were told of as denied, and to which topics.
+fn told(outputs: &[Output]) -> Vec<(NodeId, String)> {
+    let denied = outputs.iter().filter_map(|output| match output {
+        Output::Denied { source, topic, .. } => Some((*source, topic.to_string())),
+        _ => None,
+    });
+    denied.collect()
+}
+
 fn publish(a: &mut Lone, kind: Kind, name: &str) -> Vec<Output> {
     a.client(ClientInput::Publish { client: PUBLISHER, seq: SEQ, kind, topic: topic(name), data: "hi".into() })
 }
@@ -122,9 +131,11 @@ fn what_another_node_may_not_publish_is_delivered_to_nobody_and_its_publisher_to
     for (number, from, name) in [(2, 1, "prices"), (1, 2, "orders/new"), (2, 2, "prices")] {
         let refused = brings(&mut a, from, number, name);
         assert_eq!((delivered(&refused), answered(&refused)), (0, Some(ResultCode::DENIED)), "{from} {name}");
+        assert_eq!(told(&refused), [(node_id(from), name.to_owned())]);
     }
     assert_eq!(delivered(&brings_multicast(&mut a, 1, 8, "orders/new")), 1);
-    assert_eq!(delivered(&brings_multicast(&mut a, 2, 9, "orders/new")), 0);
+    let refused = brings_multicast(&mut a, 2, 9, "orders/new");
+    assert_eq!((delivered(&refused), told(&refused)), (0, vec![(node_id(2), "orders/new".to_owned())]));
     assert_eq!(a.overlay.refused(), Refused { denied: 4, over_quota: 0 });
 }
 

@@ -33,6 +33,16 @@ pub enum Fallback {
     Deny,
 }
 
+impl Fallback {
+    /// As it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
+}
+
 /// Topics that somebody may, or may not, publish to, subscribe or see.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

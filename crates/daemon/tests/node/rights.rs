@@ -6,7 +6,10 @@ use nuncio_protocol::Topic;
 use nuncio_testkit::TestAuthority;
 use tokio::time::timeout;
 
-use crate::rig::{DEADLINE, Home, Running, peers};
+use crate::{
+    audit::{entries, one},
+    rig::{DEADLINE, Home, Running, peers},
+};
 
 /// A node of agency `agency` that has these rules, and one of `other`, which enforces nothing; linked, with an SDK at each.
 struct Two {
@@ -45,10 +48,11 @@ impl Two {
         timeout(DEADLINE, snapshots.wait_for(|now| now.nodes.iter().any(says))).await.unwrap().unwrap();
     }
 
-    async fn stop(self) {
+    async fn stop(self) -> [Home; 2] {
         for node in self.nodes {
             node.stop().await;
         }
+        self.homes
     }
 }
 
@@ -143,7 +147,16 @@ async fn rules_change_without_a_restart_and_a_bad_one_changes_nothing() {
     assert!(denied[0].reason.contains("[[rights.deny]] number 1"), "{denied:?}");
     two.rule("").await;
     until(theirs, "prices", Result::is_ok).await;
-    two.stop().await;
+    let [home, other] = two.stop().await;
+    let entries = entries(&home);
+    let (changed, denied) = (one(&entries, "rights_changed"), one(&entries, "message_denied"));
+    assert_eq!(
+        (&changed["actor"]["by"], &changed["default"], &changed["allow"]),
+        (&"program".into(), &"deny".into(), &2.into())
+    );
+    assert_eq!((&denied["node"], &denied["topic"]), (&other.id.to_string().into(), &"prices".into()));
+    let listed = one(&entries, "subscription_denied")["cause"].as_str().unwrap();
+    assert!(listed.contains("\"prices\" (") && listed.contains("[[rights.deny]] number 1"), "{listed}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -43,9 +43,9 @@ impl DeniedTopics {
 
 impl fmt::Display for DeniedTopics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} may not subscribe {} topics of its list:", self.client, self.count)?;
-        for (topic, reason) in &self.first {
-            write!(f, " {topic:?} ({reason})")?;
+        for (number, (topic, reason)) in self.first.iter().enumerate() {
+            let comma = if number > 0 { ", " } else { "" };
+            write!(f, "{comma}{topic:?} ({reason})")?;
         }
         let more = self.count - self.first.len();
         if more > 0 { write!(f, " and {more} more") } else { Ok(()) }

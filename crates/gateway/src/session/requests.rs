@@ -3,6 +3,7 @@
 use std::{fmt::Display, time::Instant};
 
 use bytes::Bytes;
+use nuncio_audit::Event;
 use nuncio_channel_protocol::{
     Frame, FrameKind, HandshakeAnswer, HandshakeRequest, ResultCode, SubscriptionError, heartbeat,
 };
@@ -98,7 +99,12 @@ impl Session {
         let verdict = self.rights.publishing(&publish.topic);
         if !verdict.is_allowed() {
             self.door.clients.counters().publishes_denied.increment();
-            self.complain(|| format!("{:?} may not publish to {:?}: {verdict}", self.subject, publish.topic));
+            self.door.audit.record(Event::PublishDenied {
+                client: self.registration.client.0,
+                subject: self.subject.to_string().into(),
+                topic: publish.topic.as_str().into(),
+                cause: verdict.to_string().into(),
+            });
             self.refuse(frame, ResultCode::DENIED);
             return true;
         }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
+use nuncio_audit::Event;
 use nuncio_protocol::{Topic, amop};
 use nuncio_rights::{Party, Rights, Subject, Verdict};
 
@@ -91,7 +92,12 @@ impl Session {
         self.topics.tell(allowed);
         if let Some(denied) = &denied {
             self.door.clients.counters().topics_denied.add(denied.count as u64);
-            self.complain(|| format!("{denied}; the others of its list stand"));
+            self.door.audit.record(Event::SubscriptionDenied {
+                client: self.registration.client.0,
+                subject: denied.client.as_str().into(),
+                topics: denied.count,
+                cause: denied.to_string().into(),
+            });
         }
         self.mailbox().set_denied_topics(denied);
     }

@@ -5,7 +5,7 @@ use nuncio_identity::NodeId;
 use nuncio_rights::{Act, Key, Ledger, Rates, Rights, Role, Subject};
 
 use super::{ResultCode, private::names};
-use crate::{Topic, status_sync::Record, turn::Turn};
+use crate::{Output, Topic, status_sync::Record, turn::Turn};
 
 /// What other nodes may do with topics here: judged by their certificates, whatever they say of their SDKs.
 #[derive(Debug)]
@@ -73,13 +73,14 @@ impl Guard {
         source: &NodeId,
         topic: &Topic,
         bytes: usize,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
     ) -> Result<(), ResultCode> {
         if self.rights.is_open() {
             return Ok(());
         }
         // Linked, and its record has not come: who it is of is not known yet.
-        let Some(record) = turn.directory.status_sync.record(source) else {
+        let Turn { directory, outbox, now, .. } = turn;
+        let Some(record) = directory.status_sync.record(source) else {
             self.refused.denied += 1;
             return Err(ResultCode::SUBSCRIBER_GONE);
         };
@@ -89,10 +90,11 @@ impl Guard {
             let verdict = rights.judge(subject, act, name);
             if !verdict.is_allowed() {
                 refused.denied += 1;
-                tracing::debug!(source = %source.short(), topic = %topic, reason = %verdict, "a message of another node is denied");
+                let (source, topic, reason) = (*source, topic.clone(), verdict.to_string());
+                outbox.push(Output::Denied { source, topic, reason });
                 return Err(ResultCode::DENIED);
             }
-            if !ledger.admit(rights, subject, source.as_bytes(), topic.as_str().len() + bytes, turn.now) {
+            if !ledger.admit(rights, subject, source.as_bytes(), topic.as_str().len() + bytes, *now) {
                 refused.over_quota += 1;
                 return Err(ResultCode::OVER_LIMIT);
             }
