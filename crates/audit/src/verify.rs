@@ -10,7 +10,7 @@ use nuncio_identity::{NodeId, Signature};
 use serde_json::Value;
 
 use crate::{
-    Break, Fault, MAX_LINE,
+    Break, Fault, Kind, MAX_LINE, Mark,
     chain::{AFTER_SIGNATURE, SIGNED_UNTIL, hash, signed},
 };
 
@@ -140,6 +140,10 @@ impl Verifier {
         let text = |key: &str| entry[key].as_str().ok_or_else(|| unreadable(&format!("it has no `{key}`")));
         let seq = entry["seq"].as_u64().ok_or_else(|| unreadable("it has no number `seq`"))?;
         let (kind, prev) = (text("kind")?, text("prev")?);
+        // Else a signature could be hidden by renaming what holds it.
+        if !Mark::KINDS.contains(&kind) && Kind::ALL.iter().all(|known| known.as_str() != kind) {
+            return Err(unreadable("its kind is none that this version knows"));
+        }
         let time: Timestamp = text("time")?.parse().map_err(|_| unreadable("its time cannot be read"))?;
         self.follow(place, seq, prev)?;
         if place.line == 1 && kind != "opened" {

@@ -120,6 +120,11 @@ fn the_first_broken_line_is_named_with_what_is_wrong() {
     assert!(broken(|log| log.files[1].swap(2, 3)).contains("1:3: it has number"));
     assert!(broken(|log| log.files[0][2] = "nonsense\n".into()).starts_with("0:3: it is no entry of an audit log"));
     assert!(broken(|log| assert_eq!(log.files[1].last_mut().unwrap().pop(), Some('\n'))).contains("it has no end"));
+    let hidden = broken(|log| {
+        let seal = log.files[1].last_mut().unwrap();
+        *seal = seal.replace("\"kind\":\"seal\"", "\"kind\":\"seam\"");
+    });
+    assert!(hidden.contains("its kind is none that this version knows"), "{hidden}");
     assert!(broken(|log| drop(log.files[0].pop())).starts_with("1:1: it has number 7, and 6 comes next"));
     assert!(broken(|log| log.files.swap(0, 1)).starts_with("1:1: it has number 0"));
 }
