@@ -18,6 +18,7 @@ mod node;
 mod nodes;
 mod peers;
 mod publish;
+mod rights;
 mod route;
 mod run;
 mod send;
@@ -78,6 +79,8 @@ enum Command {
     Route(route::Arguments),
     /// AMOP topics known in the network
     Topics(topics::Arguments),
+    /// Who may publish, subscribe and see which topics, by a configuration file
+    Rights(rights::Arguments),
     /// Run-time lists of denied and allowed nodes
     Access(access::Arguments),
     /// What the node judged and operators did: verify, show, follow
@@ -164,6 +167,7 @@ async fn execute(command: Command, output: Output) -> Result<(), Failure> {
         Command::Certs(arguments) => certs::run(arguments, output).await,
         Command::Route(arguments) => route::run(arguments, output).await,
         Command::Topics(arguments) => topics::run(arguments, output).await,
+        Command::Rights(arguments) => rights::run(arguments, output),
         Command::Access(arguments) => access::run(arguments, output).await,
         Command::Send(arguments) => send::run(arguments, output).await,
         Command::Publish(arguments) => publish::run(arguments, output).await,

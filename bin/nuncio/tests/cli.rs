@@ -12,6 +12,8 @@ mod fisco;
 mod hostile_words;
 #[path = "cli/processes.rs"]
 mod processes;
+#[path = "cli/rights.rs"]
+mod rights;
 #[path = "cli/rotation.rs"]
 mod rotation;
 #[path = "cli/support.rs"]

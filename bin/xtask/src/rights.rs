@@ -4,11 +4,13 @@ use std::fmt::Write;
 
 use nuncio_audit::Scope;
 use nuncio_pki::{Door, Role};
+use nuncio_rights::{Act, Rights};
 
 const HEAD: &str = "\
 # Who may do what
 
-<!-- Written by `cargo xtask generate` from crates/pki/src/credential, crates/audit and crates/admin. Do not edit: CI compares it. -->
+<!-- Written by `cargo xtask generate` from crates/pki/src/credential, crates/rights, crates/audit and crates/admin. Do not edit:
+     CI compares it. -->
 
 A certificate that leads to a trusted authority says who somebody is; its **role** says where they may come in. Each door
 demands one role, in the TLS handshake and of both ends. Whoever has another one is refused there, and the refusal names
@@ -21,6 +23,17 @@ const STATED: &str = "
 By an extended key usage of Nuncio's. Where there is none, by an OU of the subject, as FISCO BCOS's `build_chain.sh` and
 earlier releases of Nuncio write it. A usage counts alone: the OU beside it does not.
 
+";
+
+const TOPICS: &str = "
+## What may be done with topics
+
+Behind the doors, `[rights]` of each node's configuration says who may do what with which topics: see
+[Rights and namespaces](rights-and-namespaces.md). `crates/rights/src/judge.rs` is the one place that decides it, for nodes and SDKs
+alike.
+
+| right | whoever has it may |
+|---|---|
 ";
 
 const TAIL: &str = "
@@ -76,6 +89,14 @@ pub(crate) fn page() -> String {
         let _ = writeln!(page, "| `{role}` | `{}` | {unit} |", role.usage());
     }
     page.push_str(TAIL);
+    page.push_str(TOPICS);
+    for act in Act::ALL {
+        let _ = writeln!(page, "| `{act}` | {} |", act.words());
+    }
+    page.push_str("\nWhat decides, first to last:\n\n");
+    for (number, words) in (1..).zip(Rights::ORDER) {
+        let _ = writeln!(page, "{number}. {words}");
+    }
     page.push_str(OPERATORS);
     for scope in Scope::ALL {
         let _ = writeln!(page, "| `{scope}` | {} |", scope.acts().join("; "));

@@ -8,8 +8,18 @@ use cargo_metadata::{Dependency, DependencyKind, Metadata, MetadataCommand, Pack
 const USE_LIBP2P: [&str; 4] = ["nuncio-behaviour", "nuncio-hostile", "nuncio-node", "nuncio-transport"];
 
 /// All that the core stands on: nothing that opens, waits or runs.
-const CORE_STANDS_ON: [&str; 9] =
-    ["bytes", "foldhash", "indexmap", "nuncio-bounds", "nuncio-identity", "rand", "smallvec", "thiserror", "tracing"];
+const CORE_STANDS_ON: [&str; 10] = [
+    "bytes",
+    "foldhash",
+    "indexmap",
+    "nuncio-bounds",
+    "nuncio-identity",
+    "nuncio-rights",
+    "rand",
+    "smallvec",
+    "thiserror",
+    "tracing",
+];
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Floor {

@@ -215,6 +215,17 @@ pub struct Topic {
     pub subscribers: u32,
 }
 
+/// A topic that an SDK at this node has listed and may not subscribe (`GET /v1/topics/denied`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeniedTopic {
+    /// The subject of the SDK's certificate.
+    pub client: String,
+    /// The topic; `null` in the last entry of an SDK that has listed more than are named.
+    pub topic: Option<String>,
+    /// Why it may not; in that last entry, how many more there are.
+    pub reason: String,
+}
+
 /// What an access list says about a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

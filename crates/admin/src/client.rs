@@ -11,8 +11,8 @@ use rustls::ClientConfig;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::api::{
-    AccessChange, AccessEntry, AuditStatus, ConfigurationKey, ErrorCode, Failure, HOPS_HEADER, Health, Info,
-    ListenOptions, LogLevel, Node, NodeCertificate, Peer, PeerAddress, Published, RTT_HEADER, Reply, Route, Rule,
+    AccessChange, AccessEntry, AuditStatus, ConfigurationKey, DeniedTopic, ErrorCode, Failure, HOPS_HEADER, Health,
+    Info, ListenOptions, LogLevel, Node, NodeCertificate, Peer, PeerAddress, Published, RTT_HEADER, Reply, Route, Rule,
     Status, Topic,
 };
 
@@ -148,12 +148,20 @@ impl Client {
         self.read("/v1/peers").await
     }
 
-    /// Every node known in the network.
+    /// Every node known in the network that is shown at this one.
     ///
     /// # Errors
     /// [`ClientError`].
     pub async fn nodes(&self) -> Result<Vec<Node>, ClientError> {
         self.read("/v1/nodes").await
+    }
+
+    /// Every node known, also those of namespaces that this one is not in.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn all_nodes(&self) -> Result<Vec<Node>, ClientError> {
+        self.read("/v1/nodes?all=1").await
     }
 
     /// The certificate of every node known in the network, and the revocation lists each holds.
@@ -172,12 +180,28 @@ impl Client {
         self.read(&format!("/v1/route/{}", escape(node))).await
     }
 
-    /// AMOP topics of the network.
+    /// AMOP topics of the network that this node may see.
     ///
     /// # Errors
     /// [`ClientError`].
     pub async fn topics(&self) -> Result<Vec<Topic>, ClientError> {
         self.read("/v1/topics").await
+    }
+
+    /// Every AMOP topic known.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn all_topics(&self) -> Result<Vec<Topic>, ClientError> {
+        self.read("/v1/topics?all=1").await
+    }
+
+    /// The topics that SDKs at the node have listed and may not subscribe.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn denied_topics(&self) -> Result<Vec<DeniedTopic>, ClientError> {
+        self.read("/v1/topics/denied").await
     }
 
     /// The access lists in force.

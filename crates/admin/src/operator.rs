@@ -4,7 +4,7 @@ use nuncio_identity::NodeId;
 
 use crate::{
     Lifetime,
-    api::{AccessEntry, AuditStatus, Check, ConfigurationKey, Failure, HeldList, Info, Rule},
+    api::{AccessEntry, AuditStatus, Check, ConfigurationKey, DeniedTopic, Failure, HeldList, Info, Rule},
 };
 
 /// What the API needs besides the node itself: whoever keeps configuration, lists and logs. The daemon is one.
@@ -35,6 +35,9 @@ pub trait Operator: Send + Sync + 'static {
     /// # Errors
     /// When there is no such peer, or the change cannot be kept.
     fn remove_peer(&self, peer: String) -> BoxFuture<'_, Result<(), Failure>>;
+
+    /// The topics that SDKs here have listed and may not subscribe.
+    fn denied_topics(&self) -> Vec<DeniedTopic>;
 
     /// The log filter in force.
     fn log_filter(&self) -> String;

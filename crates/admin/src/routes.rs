@@ -73,6 +73,7 @@ table! {
     GET get "/v1/nodes" network::nodes;
     GET get "/v1/route/{node}" network::route;
     GET get "/v1/topics" network::topics;
+    GET get "/v1/topics/denied" network::denied_topics;
     GET get "/v1/info" network::info;
     GET get "/v1/certificates" certificates::list;
     GET get "/v1/config" configuration::show;

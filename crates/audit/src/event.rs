@@ -177,6 +177,37 @@ events! {
         /// Why.
         cause: Text,
     };
+    /// An SDK published to a topic that it may not publish to.
+    PublishDenied = "publish_denied", Member {
+        /// The client's number in this run.
+        client: u64,
+        /// Its certificate's subject, RFC 4514.
+        subject: Text,
+        /// The topic.
+        topic: Text,
+        /// Why not.
+        cause: Text,
+    };
+    /// An SDK listed topics that it may not subscribe.
+    SubscriptionDenied = "subscription_denied", Member {
+        /// The client's number in this run.
+        client: u64,
+        /// Its certificate's subject, RFC 4514.
+        subject: Text,
+        /// How many.
+        topics: usize,
+        /// The first of them, each with the reason.
+        cause: Text,
+    };
+    /// A node brought a message to a topic that it may not publish to; it was delivered to nobody here.
+    MessageDenied = "message_denied", Member {
+        /// The node.
+        node: NodeIdText,
+        /// The topic.
+        topic: Text,
+        /// Why not.
+        cause: Text,
+    };
     /// The configuration was read again and taken over.
     ConfigurationChanged = "configuration_changed", Operator {
         /// Who asked for it.
@@ -197,6 +228,21 @@ events! {
         added: Vec<Text>,
         /// Those that are trusted no longer.
         removed: Vec<Text>,
+    };
+    /// Other rights on topics are in force.
+    RightsChanged = "rights_changed", Operator {
+        /// Who asked for it.
+        actor: Actor,
+        /// What counts where no rule is about it: `allow` or `deny`.
+        default: &'static str,
+        /// Rules that allow.
+        allow: usize,
+        /// Rules that deny.
+        deny: usize,
+        /// Namespaces.
+        namespaces: usize,
+        /// Quotas.
+        quotas: usize,
     };
     /// The node shows another certificate from now on.
     CertificateRenewed = "certificate_renewed", Operator {

@@ -15,11 +15,17 @@ pub(crate) fn write(event: &Event, News { left_out }: News) {
         | Event::NodeBanned { .. }
         | Event::DuplicateIdentity { .. }
         | Event::ListTaken { .. }
-        | Event::ListRefused { .. } => of_peer(event, left_out),
-        Event::SdkAdmitted { .. } | Event::SdkRefused { .. } | Event::SdkExpelled { .. } => of_sdk(event, left_out),
+        | Event::ListRefused { .. }
+        | Event::MessageDenied { .. } => of_peer(event, left_out),
+        Event::SdkAdmitted { .. }
+        | Event::SdkRefused { .. }
+        | Event::SdkExpelled { .. }
+        | Event::PublishDenied { .. }
+        | Event::SubscriptionDenied { .. } => of_sdk(event, left_out),
         Event::ConfigurationChanged { .. }
         | Event::ConfigurationRefused { .. }
         | Event::AuthoritiesChanged { .. }
+        | Event::RightsChanged { .. }
         | Event::CertificateEnding { .. }
         | Event::OperatorActed { .. }
         | Event::OperatorSent { .. }
@@ -34,11 +40,15 @@ pub(crate) fn news(event: &Event, told: &mut Told, now: Instant) -> Option<News>
         Event::NodeRefused { address, cause, .. } | Event::OperatorRefused { address, cause, .. } => {
             told.attempt(kind, host(address.as_str()), cause.as_str(), now)
         }
+        Event::PublishDenied { subject, topic, .. } => told.attempt(kind, subject.as_str(), topic.as_str(), now),
+        Event::SubscriptionDenied { subject, cause, .. } => told.attempt(kind, subject.as_str(), cause.as_str(), now),
+        Event::MessageDenied { node, topic, .. } => told.attempt(kind, &node.0.to_string(), topic.as_str(), now),
         Event::SdkRefused { noise: true, .. } => Some(News { left_out: None }),
         Event::SdkRefused { address, cause, .. } => told.attempt(kind, host(address.as_str()), cause.as_str(), now),
         Event::ConfigurationChanged { .. }
         | Event::ConfigurationRefused { .. }
         | Event::AuthoritiesChanged { .. }
+        | Event::RightsChanged { .. }
         | Event::CertificateRenewed { .. }
         | Event::CertificateEnding { .. }
         | Event::Started { .. }
@@ -85,6 +95,10 @@ fn of_peer(event: &Event, left_out: Option<u64>) {
         Event::ListRefused { peer, cause } => {
             tracing::warn!(peer = %short(peer), error = %cause, left_out, "refused a revocation list");
         }
+        Event::MessageDenied { node, topic, cause } => {
+            let topic = topic.as_str();
+            tracing::warn!(node = %short(node), left_out, "a node may not publish to {topic:?}: {cause}");
+        }
         _ => {}
     }
 }
@@ -102,6 +116,13 @@ fn of_sdk(event: &Event, left_out: Option<u64>) {
         }
         Event::SdkExpelled { client, subject, cause } => {
             tracing::warn!(client, %subject, reason = %cause, left_out, "SDK session is cut");
+        }
+        Event::PublishDenied { client, subject, topic, cause } => {
+            let topic = topic.as_str();
+            tracing::warn!(client, %subject, left_out, "an SDK may not publish to {topic:?}: {cause}");
+        }
+        Event::SubscriptionDenied { client, subject, topics, cause } => {
+            tracing::warn!(client, %subject, topics, left_out, "an SDK may not subscribe some topics of its list, the others stand: {cause}");
         }
         _ => {}
     }
@@ -129,6 +150,9 @@ fn of_operator(event: &Event, left_out: Option<u64>) {
                 removed = joined(removed),
                 "other authorities are trusted from now on"
             );
+        }
+        Event::RightsChanged { actor, default, allow, deny, namespaces, quotas } => {
+            tracing::info!(%actor, default, allow, deny, namespaces, quotas, "other rights are in force");
         }
         Event::CertificateEnding { of, subject, warning } => tracing::warn!(kind = of, %subject, "{warning}"),
         Event::OperatorActed { actor, action, outcome } => acted(actor, action, outcome, left_out),

@@ -32,7 +32,8 @@ impl Certifier for PolicyCertifier {
         if judged.node_id != Some(node) {
             return Err("it is another node's certificate".into());
         }
-        Ok(Member { name: judged.name, agency: judged.agency })
+        let agency_path = judged.agency_path();
+        Ok(Member { name: judged.name, agency: judged.agency, agency_path })
     }
 }
 

@@ -37,4 +37,6 @@ pub struct Member {
     pub name: String,
     /// The issuer's common name.
     pub agency: String,
+    /// The agencies above it, as [`nuncio_rights::agency_path`] writes them: `agency` alone where that is the only one.
+    pub agency_path: String,
 }

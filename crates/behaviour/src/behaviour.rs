@@ -35,6 +35,7 @@ use nuncio_protocol::{
     status_sync::{IssuerId, Record},
     unicast::{ExchangeId, InboundId, Refusal},
 };
+use nuncio_rights::Rights;
 use nuncio_wire::{SigningContext, announcement, multicast as wire};
 
 use crate::{
@@ -265,6 +266,11 @@ impl Behaviour {
         self.prover.change_rules();
         let others = self.overlay.nodes().into_iter().filter(|view| view.node != self.context.node());
         others.filter_map(|view| view.record).filter(|record| self.refuses(record)).collect()
+    }
+
+    /// Says what other nodes may do with topics here.
+    pub fn set_rights(&mut self, rights: Arc<Rights>) {
+        self.handle(AccessInput::RightsChanged { rights });
     }
 
     /// Says where this node can be dialled; goes into its status record.

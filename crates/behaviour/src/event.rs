@@ -77,6 +77,15 @@ pub enum Event {
         /// The rule it broke last.
         reason: Strike,
     },
+    /// A node brought a message for a subscriber here to a topic that it may not publish to.
+    Denied {
+        /// Whose message it is.
+        source: NodeId,
+        /// The topic.
+        topic: Topic,
+        /// Why not.
+        reason: String,
+    },
     /// The network knows this node in a higher epoch than its own: take one above it, and call
     /// [`crate::Behaviour::begin_epoch`] when it is on disk.
     EpochOutrun {

@@ -154,7 +154,7 @@ impl From<DecodeError> for Refused {
 /// # Errors
 /// What does not hold.
 pub(crate) fn prove(bytes: Bytes, context: &SigningContext, certifier: &dyn Certifier) -> Result<Arc<Record>, Refused> {
-    let (record, chain) = status::decode_record(bytes, context)?;
+    let (mut record, chain) = status::decode_record(bytes, context)?;
     let node = record.status.node;
     let refused = |reason, strike| Refused { node: Some(node), reason, strike };
     let member = certifier
@@ -164,6 +164,10 @@ pub(crate) fn prove(bytes: Bytes, context: &SigningContext, certifier: &dyn Cert
         let reason = format!("{} calls itself other than its certificate does", node.short());
         return Err(refused(reason, Some(Strike::Forged)));
     }
+    if member.agency_path.len() > nuncio_rights::MAX_AGENCY {
+        return Err(refused(format!("the names of the agencies of {} are too long", node.short()), None));
+    }
+    record.agency_path = (member.agency_path != member.agency).then(|| member.agency_path.into());
     Ok(Arc::new(record))
 }
 

@@ -62,6 +62,12 @@ pub enum PublishError {
         /// The topic.
         topic: String,
     },
+    /// Code −40012: this client's certificate, or its node, may not publish to the topic.
+    #[error("{topic:?} may not be published to with this certificate (code -40012)")]
+    Denied {
+        /// The topic.
+        topic: String,
+    },
     /// Another code: the subscriber's own, or one of a newer node.
     #[error("answered with code {code}")]
     Refused {
@@ -268,6 +274,7 @@ impl PublishError {
             Self::Timeout { .. } => Some(ResultCode::TIMEOUT),
             Self::OverLimit => Some(ResultCode::OVER_LIMIT),
             Self::SubscriberGone { .. } => Some(ResultCode::SUBSCRIBER_GONE),
+            Self::Denied { .. } => Some(ResultCode::DENIED),
             Self::Refused { code } => Some(*code),
             _ => None,
         }
@@ -283,7 +290,11 @@ impl PublishError {
             | Self::Unreadable(_)
             | Self::Closed => true,
             Self::Disconnected { sent } => *sent,
-            Self::NoSubscriber { .. } | Self::OverLimit | Self::TooLarge { .. } | Self::Topic { .. } => false,
+            Self::NoSubscriber { .. }
+            | Self::OverLimit
+            | Self::Denied { .. }
+            | Self::TooLarge { .. }
+            | Self::Topic { .. } => false,
         }
     }
 
@@ -295,6 +306,9 @@ impl PublishError {
             }
             Self::Timeout { .. } => "the subscriber is slow or hangs: a node waits 2 s for each and 4 s in all",
             Self::OverLimit => "send more slowly, or raise the node's limit",
+            Self::Denied { .. } => {
+                "the rules are in [rights] of the node's configuration, or of the subscriber's node; its operator asks `nuncio rights check`"
+            }
             Self::SubscriberGone { .. } => "the subscriber's connection or its node was lost, or its queue is full",
             Self::Refused { .. } => "the code is the subscriber's own: see its documentation",
             Self::Disconnected { .. } => "see the client's status for the reason; it reconnects by itself",
@@ -313,6 +327,7 @@ impl PublishError {
             ResultCode::TIMEOUT => Self::Timeout { topic },
             ResultCode::OVER_LIMIT => Self::OverLimit,
             ResultCode::SUBSCRIBER_GONE => Self::SubscriberGone { topic },
+            ResultCode::DENIED => Self::Denied { topic },
             code => Self::Refused { code },
         }
     }

@@ -20,6 +20,10 @@ impl ResultCode {
     /// Subscribers were tried and were gone.
     pub const SUBSCRIBER_GONE: Self = Self(104);
 
+    /// The publisher may not publish to the topic. FISCO BCOS gives this number to an SDK that is not allowed to call
+    /// something; in an AMOP answer it is Nuncio's own, and SDKs report it as an error.
+    pub const DENIED: Self = Self(-40012);
+
     /// Whether this is success.
     pub const fn is_ok(self) -> bool {
         self.0 == 0
@@ -34,6 +38,7 @@ impl ResultCode {
             Self::TIMEOUT => "no subscriber answered in time",
             Self::OVER_LIMIT => "refused: over the rate limit",
             Self::SUBSCRIBER_GONE => "the subscribers that were tried are gone",
+            Self::DENIED => "denied: this certificate may not publish to the topic",
             Self(_) => "refused with an application's own code",
         }
     }

@@ -14,6 +14,7 @@ mod fisco;
 mod ini;
 mod keys;
 mod position;
+mod rights;
 mod section;
 mod tables;
 mod template;
@@ -23,6 +24,7 @@ mod value;
 pub use error::ConfigError;
 pub use fisco::Imported;
 pub use keys::{Difference, TABLES, Table, Value};
+pub use rights::Rights;
 pub use section::{Effect, Key};
 pub use tables::{Access, Admin, Audit, Gateway, Identity, Log, P2p};
 pub use value::{Interval, LogFormat, Mode, Node, Peer, Sdk, Size, ValueError};
@@ -46,6 +48,8 @@ pub struct Config {
     pub audit: Audit,
     /// Which nodes are welcome.
     pub access: Access,
+    /// Who may do what with topics.
+    pub rights: Rights,
     /// What is logged.
     pub log: Log,
 }
@@ -60,6 +64,7 @@ impl Default for Config {
             admin: Admin::default(),
             audit: Audit::default(),
             access: Access::default(),
+            rights: Rights::default(),
             log: Log::default(),
         }
     }
@@ -240,6 +245,7 @@ impl Config {
         if self.p2p.max_links == 0 {
             return Err(("p2p.max_links", "must be at least 1".to_owned()));
         }
+        self.rights.in_force()?;
         crate::logging::judge_filter(&self.log.filter).map_err(|error| ("log.filter", error.to_string()))
     }
 }

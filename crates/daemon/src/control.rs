@@ -11,10 +11,10 @@ use arc_swap::ArcSwap;
 use futures::future::{BoxFuture, FutureExt};
 use nuncio_admin::{
     Counter, Lifetime, Operator,
-    api::{AccessEntry, AuditStatus, Check, ConfigurationKey, ErrorCode, Failure, HeldList, Info, Rule},
+    api::{AccessEntry, AuditStatus, Check, ConfigurationKey, DeniedTopic, ErrorCode, Failure, HeldList, Info, Rule},
 };
 use nuncio_audit::Audit;
-use nuncio_gateway::{Clients, Renewal};
+use nuncio_gateway::{Clients, DeniedTopics, Renewal};
 use nuncio_identity::NodeId;
 use nuncio_node::{NodeHandle, NodeSnapshot, Snapshot};
 use nuncio_pki::{Policy, RoleRule, SharedPolicy};
@@ -227,6 +227,18 @@ impl Operator for Control {
 
     fn remove_peer(&self, peer: String) -> BoxFuture<'_, Result<(), Failure>> {
         self.remove(peer).boxed()
+    }
+
+    fn denied_topics(&self) -> Vec<DeniedTopic> {
+        let of_client = |denied: DeniedTopics| {
+            let DeniedTopics { client, count, first } = denied;
+            let more = Some(count - first.len()).filter(|more| *more > 0);
+            let more = more.map(|more| (None, format!("{more} more of its list")));
+            let named = first.into_iter().map(|(topic, reason)| (Some(topic), reason));
+            let entries: Vec<_> = named.chain(more).collect();
+            entries.into_iter().map(move |(topic, reason)| DeniedTopic { client: client.clone(), topic, reason })
+        };
+        self.clients.denied_topics().into_iter().flat_map(of_client).collect()
     }
 
     fn log_filter(&self) -> String {

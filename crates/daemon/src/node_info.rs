@@ -1,7 +1,6 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use nuncio_gateway::{NodeFacts, NodeInfo};
-use nuncio_identity::NodeId;
 use nuncio_node::{NodeHandle, NodeSnapshot, PeerState, Snapshot};
 
 use crate::config::Peer;
@@ -24,6 +23,7 @@ impl NodeInfo for SnapshotInfo {
             node_id: self.node.node_id(),
             address: snapshot.listen.first().map(|address| ip_and_port(address)).unwrap_or_default(),
             agency: snapshot.agency.clone(),
+            agency_path: path_of(&snapshot, &snapshot.node_id),
             name: snapshot.name.clone(),
             topics: topics_of(&snapshot, &snapshot.node_id),
         }
@@ -39,6 +39,7 @@ impl NodeInfo for SnapshotInfo {
                     node_id: id.parse().ok()?,
                     address: ip_and_port(&peer.address),
                     agency: peer.agency.clone().unwrap_or_default(),
+                    agency_path: path_of(&snapshot, id),
                     name: peer.name.clone().unwrap_or_default(),
                     topics: topics_of(&snapshot, id),
                 })
@@ -46,15 +47,30 @@ impl NodeInfo for SnapshotInfo {
             .collect()
     }
 
-    fn reachable(&self) -> Vec<NodeId> {
+    fn reachable(&self) -> Vec<NodeFacts> {
         let snapshot: Arc<Snapshot> = self.node.snapshot();
         let others = snapshot.nodes.iter().filter(|node| node.reachable && node.node_id != snapshot.node_id);
-        others.filter_map(|node| node.node_id.parse().ok()).collect()
+        others
+            .filter_map(|node| {
+                Some(NodeFacts {
+                    node_id: node.node_id.parse().ok()?,
+                    address: String::new(),
+                    agency: node.agency.clone(),
+                    agency_path: node.agency_path(),
+                    name: node.name.clone(),
+                    topics: Vec::new(),
+                })
+            })
+            .collect()
     }
 }
 
 fn topics_of(snapshot: &Snapshot, node: &str) -> Vec<String> {
     snapshot.nodes.iter().find(|other| other.node_id == node).map(NodeSnapshot::topics).unwrap_or_default()
+}
+
+fn path_of(snapshot: &Snapshot, node: &str) -> String {
+    snapshot.nodes.iter().find(|other| other.node_id == node).map(NodeSnapshot::agency_path).unwrap_or_default()
 }
 
 /// SDKs expect `ip:port`; a multiaddr is written so.

@@ -114,6 +114,7 @@ impl Control {
         self.enforce(|current| fresh_policy.clone().with_newest_of(current, UnixTime::now())).await;
         self.tell_policy(&former, &self.policy.load_full());
         self.change_peers(&before.wanted_peers(), &after.wanted_peers()).await;
+        self.change_rights(actor, &before.config, &after.config).await;
         if let (Some((_, renewal)), Some(tls)) = (&self.gateway, &fresh.channel) {
             renewal.renew(tls);
         }
@@ -171,6 +172,27 @@ impl Control {
                 revoked: list.len(),
             });
         }
+    }
+
+    async fn change_rights(&self, actor: &Actor, before: &Config, after: &Config) {
+        let fresh = &after.rights;
+        if before.rights == *fresh {
+            return;
+        }
+        // The configuration was judged when it was read.
+        let Ok(rights) = fresh.in_force().map(Arc::new) else { return };
+        if let Some((_, gateway)) = &self.gateway {
+            gateway.set_rights(Arc::clone(&rights));
+        }
+        self.node.set_rights(rights).await;
+        self.audit.record(Event::RightsChanged {
+            actor: actor.clone(),
+            default: fresh.default.as_str(),
+            allow: fresh.allow.len(),
+            deny: fresh.deny.len(),
+            namespaces: fresh.namespace.len(),
+            quotas: fresh.quota.len(),
+        });
     }
 
     async fn change_peers(&self, before: &[Peer], after: &[Peer]) {

@@ -13,6 +13,7 @@ use nuncio_pki::{
     tls::{ChannelServerTls, channel_server_config},
 };
 use nuncio_protocol::amop::PublishLimits;
+use nuncio_rights::Party;
 use rustls_pki_types::UnixTime;
 use tokio::{sync::watch, task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -115,8 +116,12 @@ impl Daemon {
         let policy = state.restrict(credentials.policy).with_newest(kept.lists, &kept.agencies, UnixTime::now());
         let policy = Arc::new(ArcSwap::from_pointee(policy));
         let clients = Arc::new(Clients::new());
+        // The configuration was judged when it was read.
+        let rights = Arc::new(config.rights.in_force().unwrap_or_default());
+        let own = own_party(&credentials.identity);
         let admin_tls = admin_tls(config, &credentials.identity, &policy)?;
         let mut node_config = node_config(&state, credentials.identity, policy.clone());
+        node_config.rights = Arc::clone(&rights);
         node_config.audit = audit.clone();
         if config.gateway.enabled {
             node_config.clients = Some(clients.clone());
@@ -130,6 +135,7 @@ impl Daemon {
             Some(tls) => {
                 let mut config = gateway_config(config, tls, state.sdk_access(&policy.load()));
                 config.rpc = Some(Arc::new(peer_calls));
+                (config.rights, config.node) = (rights, Some(own));
                 config.audit = audit.clone();
                 let info = Arc::new(SnapshotInfo::new(handle.clone()));
                 Some(nuncio_gateway::bind(config, clients.clone(), handle.client_inputs(), info).await?)
@@ -359,6 +365,12 @@ fn node_config(state: &State, identity: Identity, policy: nuncio_pki::SharedPoli
     config.door = p2p_door(&state.config);
     config.overlay = overlay_config(&state.config);
     config
+}
+
+/// This node, as rules name it.
+fn own_party(identity: &Identity) -> Party {
+    let own = &identity.certificate;
+    Party::node(own.agency_path(), own.name.clone(), identity.key.node_id().as_bytes())
 }
 
 /// The core's settings.

@@ -12,6 +12,7 @@ use nuncio_audit::{Audit, Event};
 use nuncio_identity::NodeId;
 use nuncio_pki::{ChainError, Credential, Edition, Lists, Role, RoleRule, Stated, tls::ChannelServerTls};
 use nuncio_protocol::amop::ClientId;
+use nuncio_rights::{Key, Party};
 use rustls_pki_types::UnixTime;
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +48,13 @@ impl ClientName {
         let others = [Self::KeyHash(certificate.key_id()), issued];
         client.node_id.map(Self::Key).into_iter().chain(fingerprints).chain(others).collect()
     }
+}
+
+/// The client as rules name it, served by this node.
+pub(crate) fn party(client: &Credential, node: Option<&Party>) -> Party {
+    let point = client.node_id.map(|id| Key::Point(*id.as_bytes()));
+    let keys = point.into_iter().chain([Key::Hash(client.certificate().key_id())]).collect();
+    Party { keys, node: node.cloned().map(Box::new), ..Party::sdk(client.agency_path(), client.name.clone()) }
 }
 
 /// A text that names no SDK.

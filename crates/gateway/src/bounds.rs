@@ -4,7 +4,7 @@ use nuncio_bounds::Bound;
 use nuncio_channel_protocol::{MAX_FRAME, RECORD_LENGTH};
 use nuncio_protocol::TOPIC_COST;
 
-use crate::config::Limits;
+use crate::{clients::DeniedTopics, config::Limits, tenants::OWING};
 
 /// Frames up to this length are read without asking for room, in bytes.
 pub const SMALL_FRAME: usize = 16 << 10;
@@ -62,11 +62,13 @@ impl Limits {
                 "multicasts are dropped, unicasts go to other subscribers",
             ),
             Bound::of_bytes(
-                "topics, until the core has them",
+                "topics that clients have listed",
                 topics * TOPIC,
                 "a list over it is refused, the former one stays",
             )
             .in_entries(topics),
+            DeniedTopics::BOUND.per("SDK", self.connections),
+            OWING,
         ];
         own.into_iter().chain(self.door.bounds(TLS)).collect()
     }

@@ -2,6 +2,7 @@
 
 mod answer_place;
 mod deliveries;
+mod denied_topics;
 mod mailbox;
 mod parcel;
 mod window;
@@ -18,13 +19,15 @@ use std::{
 use bytes::Bytes;
 use nuncio_channel_protocol::{BlockNotification, FrameKind, FrameSeq};
 use nuncio_protocol::amop::{ClientId, ClientOutput, ClientPort};
+use nuncio_rights::{Party, Rights};
 
 use crate::{
     access::ClientName,
     config::{Limits, Timeouts},
     counters::{Counters, Statistics},
-    tenants::{Tenant, Tenants},
+    tenants::{OverBudget, Place, Tenant, Tenants},
 };
+pub use denied_topics::DeniedTopics;
 pub(crate) use mailbox::Mailbox;
 pub(crate) use parcel::{Content, Parcel, Written};
 
@@ -54,9 +57,7 @@ impl Clients {
     /// Pushes news of a block (0x1001) to every client that subscribes its group's topic, each in the form of its
     /// protocol version. Says to how many; a client whose queue is full goes without.
     pub fn notify_block(&self, block: &BlockNotification) -> usize {
-        let mailboxes: Vec<_> =
-            self.mailboxes.read().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect();
-        mailboxes.iter().filter(|mailbox| mailbox.notify_block(block)).count()
+        self.all().iter().filter(|mailbox| mailbox.notify_block(block)).count()
     }
 
     /// Pushes the receipt (0x1000) of a transaction that came with the call of this seq, as JSON. False when the client
@@ -71,13 +72,37 @@ impl Clients {
         self.mailbox(client).is_some_and(|mailbox| mailbox.push_news(FrameKind::EventLog, FrameSeq::PUSH, logs))
     }
 
+    /// The topics that clients have listed and may not subscribe.
+    pub fn denied_topics(&self) -> Vec<DeniedTopics> {
+        self.all().iter().filter_map(|mailbox| mailbox.denied_topics()).collect()
+    }
+
+    /// Lets every session look again at what it may do.
+    pub(crate) fn wake_all(&self) {
+        self.all().iter().for_each(|mailbox| mailbox.wake());
+    }
+
+    fn all(&self) -> Vec<Arc<Mailbox>> {
+        self.mailboxes.read().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect()
+    }
+
     pub(crate) fn counters(&self) -> &Arc<Counters> {
         &self.counters
     }
 
     /// Numbers a client, whose certificate has this name, and gives it a mailbox; the guard takes both away.
-    pub(crate) fn register(self: &Arc<Self>, name: ClientName, limits: &Limits, timeouts: &Timeouts) -> Registration {
-        let tenant = self.tenants.join(name, limits, &self.counters);
+    ///
+    /// # Errors
+    /// When its certificate, or its agency, has as many sessions as it may.
+    pub(crate) fn register(
+        self: &Arc<Self>,
+        name: ClientName,
+        (party, rights): (&Party, &Rights),
+        limits: &Limits,
+        timeouts: &Timeouts,
+    ) -> Result<Registration, OverBudget> {
+        let tenant = self.tenants.join(name, party.subject().top_agency(), limits, &self.counters);
+        let place = tenant.sit(party, rights)?;
         let client = ClientId(self.named.fetch_add(1, Ordering::Relaxed) + 1);
         let mailbox = Arc::new(Mailbox::new(
             Arc::clone(&tenant),
@@ -89,7 +114,7 @@ impl Clients {
         self.mailboxes.write().unwrap_or_else(PoisonError::into_inner).insert(client, Arc::clone(&mailbox));
         self.counters.sessions.increment();
         self.counters.sessions_opened.increment();
-        Registration { clients: Arc::clone(self), client, tenant, mailbox }
+        Ok(Registration { clients: Arc::clone(self), client, tenant, mailbox, _place: place })
     }
 
     fn mailbox(&self, client: ClientId) -> Option<Arc<Mailbox>> {
@@ -142,6 +167,7 @@ pub(crate) struct Registration {
     pub(crate) client: ClientId,
     pub(crate) tenant: Arc<Tenant>,
     pub(crate) mailbox: Arc<Mailbox>,
+    _place: Place,
 }
 
 impl Drop for Registration {

@@ -4,6 +4,7 @@ use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use nuncio_audit::Audit;
 use nuncio_pki::tls::ChannelServerTls;
+use nuncio_rights::{Party, Rights};
 
 use crate::{Access, rpc::RpcHandler};
 
@@ -21,6 +22,11 @@ pub struct Config {
     pub same_agency: bool,
     /// Which of the clients that TLS admits may come in; can be replaced, see [`crate::Renewal::set_access`].
     pub access: Access,
+    /// What clients may do with topics, and how much; can be replaced, see [`crate::Renewal::set_rights`].
+    pub rights: Arc<Rights>,
+    /// The node behind the gateway, as rules name it: a client is in a namespace only where its node is. `None` where that
+    /// is not asked.
+    pub node: Option<Party>,
     /// How the node presents itself to clients.
     pub version: Version,
     /// How much it lets in.
@@ -126,6 +132,8 @@ impl Config {
             tls,
             same_agency: true,
             access: Access::default(),
+            rights: Arc::default(),
+            node: None,
             version: Version::default(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),

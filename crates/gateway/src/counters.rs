@@ -62,7 +62,13 @@ counters! {
     frames_malformed,
     /// Frames over a size limit, skipped unread.
     frames_oversized,
-    /// Topic lists over a budget of bytes; the former ones stay.
+    /// Publishes to topics that the client may not publish to.
+    publishes_denied,
+    /// Publishes over a quota.
+    publishes_over_quota,
+    /// Topics that clients listed and may not subscribe, each time they list them.
+    topics_denied,
+    /// Topic lists over a budget of bytes, or over a quota; the former ones stay.
     subscriptions_refused,
     /// Unicasts given back to the core: the client's queue was full.
     deliveries_refused,

@@ -38,10 +38,11 @@ mod tenants;
 mod tls;
 
 pub use access::{Access, ClientName, ClientNameError, Denial};
-pub use clients::Clients;
+pub use clients::{Clients, DeniedTopics};
 pub use config::{Config, Limits, Timeouts, Version};
 pub use counters::Statistics;
 pub use listener::{BindError, Bound, Renewal, bind};
 pub use node_info::{NodeFacts, NodeInfo};
 pub use nuncio_channel_protocol::{BlockNotification, FrameSeq};
+pub use tenants::OverBudget;
 pub use tls::{Opening, Refusal};

@@ -14,6 +14,7 @@ use nuncio_audit::{Audit, Event};
 use nuncio_door::{BACKLOG, Place, Throttle};
 use nuncio_pki::tls::ChannelServerTls;
 use nuncio_protocol::amop::ClientInput;
+use nuncio_rights::{Party, Rights};
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     sync::mpsc,
@@ -73,6 +74,8 @@ pub(crate) struct Door {
     /// Of what sessions say about their clients, by address.
     pub(crate) throttle: Throttle<IpAddr>,
     pub(crate) guard: Guard,
+    pub(crate) rights: ArcSwap<Rights>,
+    pub(crate) node: Option<Party>,
     pub(crate) audit: Audit,
     door: nuncio_door::Door,
     sessions: Sessions,
@@ -112,6 +115,8 @@ pub async fn bind(
         rpc: Rpc::new(config.version, info, config.rpc, calls_per_second),
         throttle: Throttle::default(),
         guard: Guard::new(config.access, config.tls.clone(), config.audit.clone()),
+        rights: ArcSwap::new(config.rights),
+        node: config.node,
         audit: config.audit,
         same_agency: config.same_agency,
         tls: ArcSwap::from_pointee(TlsSide::new(&config.tls, config.same_agency)),
@@ -179,6 +184,13 @@ impl Renewal {
     pub fn set_access(&self, access: Access) {
         self.0.guard.set_access(access);
     }
+
+    /// Puts rights into force: the next publish is judged by them, and so are the topics that open sessions have listed.
+    /// Sessions beyond a quota stay.
+    pub fn set_rights(&self, rights: Arc<Rights>) {
+        self.0.rights.store(rights);
+        self.0.clients.wake_all();
+    }
 }
 
 impl Door {
@@ -236,7 +248,7 @@ impl Door {
         }
     }
 
-    fn refuse(&self, remote: SocketAddr, refusal: &Refusal) {
+    pub(crate) fn refuse(&self, remote: SocketAddr, refusal: &Refusal) {
         self.clients.counters().connections_refused.increment();
         self.audit.record(Event::SdkRefused {
             address: remote.to_string().into(),

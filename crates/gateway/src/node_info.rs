@@ -12,8 +12,8 @@ pub trait NodeInfo: Send + Sync + 'static {
     /// The nodes it is linked to.
     fn peers(&self) -> Vec<NodeFacts>;
 
-    /// Every node known to be reachable, without the node itself.
-    fn reachable(&self) -> Vec<NodeId>;
+    /// Every node known to be reachable, without the node itself. Their topics are not looked at.
+    fn reachable(&self) -> Vec<NodeFacts>;
 }
 
 /// One node as RPC answers show it.
@@ -25,6 +25,8 @@ pub struct NodeFacts {
     pub address: String,
     /// The agency of its certificate.
     pub agency: String,
+    /// The agencies above it, as [`nuncio_rights::agency_path`] writes them.
+    pub agency_path: String,
     /// The name in its certificate.
     pub name: String,
     /// The topics its clients subscribe.

@@ -10,12 +10,14 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use nuncio_channel_protocol::FrameSeq;
+use nuncio_rights::Party;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
     config::Version,
     node_info::{NodeFacts, NodeInfo},
+    session::Sight,
 };
 pub use call::{Call, Caller, EventFilter, EventFilterFuture, RpcError, RpcFuture, RpcHandler};
 use pace::Pace;
@@ -48,7 +50,7 @@ impl Rpc {
         Self { version, info, handler, pace: calls_per_second.map(Pace::new) }
     }
 
-    pub(crate) fn answer(&self, caller: &Caller, seq: FrameSeq, body: &[u8]) -> Answer {
+    pub(crate) fn answer(&self, caller: &Caller, sight: Sight<'_>, seq: FrameSeq, body: &[u8]) -> Answer {
         let call = match read(body) {
             Ok(Request { id, method, params }) => Call { caller: caller.clone(), seq, id, method, params },
             Err(error) => return Answer::Now(encode(&Value::Null, Err(error))),
@@ -63,7 +65,7 @@ impl Rpc {
                 let bytes = call::memory(&call.params) + call::memory(&call.id);
                 Answer::Later { bytes, future: Box::pin(async move { encode(&call.id, future.await) }) }
             }
-            None => Answer::Now(encode(&call.id, self.built_in(&call.method))),
+            None => Answer::Now(encode(&call.id, self.built_in(&call.method, sight))),
         }
     }
 
@@ -78,14 +80,16 @@ impl Rpc {
         encode(&Value::Null, Err(RpcError { code: RpcError::INVALID_REQUEST, message }))
     }
 
-    fn built_in(&self, method: &str) -> Result<Value, RpcError> {
+    fn built_in(&self, method: &str, sight: Sight<'_>) -> Result<Value, RpcError> {
         Ok(match method {
             "getClientVersion" => client_version(&self.version),
             "getGroupList" => json!([1]),
             "getBlockNumber" => json!("0x0"),
-            "getNodeIDList" | "getGroupPeers" => self.node_ids(),
-            "getPeers" => self.info.peers().iter().map(node).collect(),
-            "getNodeInfo" => node(&self.info.own()),
+            "getNodeIDList" | "getGroupPeers" => self.node_ids(sight),
+            "getPeers" => {
+                self.info.peers().iter().filter(|peer| is_seen(peer, sight)).map(|peer| node(peer, sight)).collect()
+            }
+            "getNodeInfo" => node(&self.info.own(), sight),
             _ => {
                 let message = format!("{method:?} is not known here: this node carries messages only and has no chain");
                 return Err(RpcError { code: RpcError::METHOD_NOT_FOUND, message });
@@ -94,11 +98,9 @@ impl Rpc {
     }
 
     /// The node itself first, as FISCO lists it too.
-    fn node_ids(&self) -> Value {
-        std::iter::once(self.info.own().node_id)
-            .chain(self.info.reachable())
-            .map(|node| json!(node.to_string()))
-            .collect()
+    fn node_ids(&self, sight: Sight<'_>) -> Value {
+        let others = self.info.reachable().into_iter().filter(|node| is_seen(node, sight));
+        std::iter::once(self.info.own()).chain(others).map(|node| json!(node.node_id.to_string())).collect()
     }
 }
 
@@ -145,12 +147,18 @@ fn client_version(version: &Version) -> Value {
     })
 }
 
-fn node(facts: &NodeFacts) -> Value {
+/// The node that serves a client is always seen.
+fn is_seen(node: &NodeFacts, sight: Sight<'_>) -> bool {
+    sight.has_node(&Party::node(&*node.agency_path, &*node.name, node.node_id.as_bytes()).subject())
+}
+
+fn node(facts: &NodeFacts, sight: Sight<'_>) -> Value {
+    let topics: Vec<_> = facts.topics.iter().filter(|topic| sight.has(topic)).collect();
     json!({
         "Agency": facts.agency,
         "IPAndPort": facts.address,
         "Node": facts.name,
         "NodeID": facts.node_id.to_string(),
-        "Topic": facts.topics,
+        "Topic": topics,
     })
 }

@@ -6,6 +6,7 @@ mod inbox;
 mod intake;
 mod link;
 mod requests;
+mod rights;
 mod topics;
 mod translate;
 mod writer;
@@ -28,23 +29,30 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tracing::{info, warn};
 
 use crate::{
-    access::ClientName,
+    access::{self, ClientName},
     clients::{Mailbox, Registration},
     listener::{Door, address},
     rpc::Caller,
     tenants::TopicShare,
-    tls::Admitted,
+    tls::{Admitted, Refusal},
 };
 use close_reason::CloseReason;
 use inbox::{Inbox, Received};
 use intake::Intake;
 use link::Link;
+use rights::Held;
+pub(crate) use rights::Sight;
 use topics::Topics;
 use writer::Writer;
 
 /// Serves one client until it goes, breaks a rule, or the gateway shuts down.
 pub(crate) async fn run(door: Arc<Door>, admitted: Admitted, remote: SocketAddr, shutdown: CancellationToken) {
-    let registration = door.clients.register(ClientName::of_key(&admitted.client), &door.limits, &door.timeouts);
+    let held = Held::new(access::party(&admitted.client, door.node.as_ref()), door.rights.load_full());
+    let name = ClientName::of_key(&admitted.client);
+    let registration = match door.clients.register(name, held.by(), &door.limits, &door.timeouts) {
+        Ok(registration) => registration,
+        Err(over) => return door.refuse(remote, &Refusal::OverQuota { subject: admitted.client.subject, over }),
+    };
     let client = registration.client;
     door.audit.record(Event::SdkAdmitted {
         address: remote.to_string().into(),
@@ -54,7 +62,7 @@ pub(crate) async fn run(door: Arc<Door>, admitted: Admitted, remote: SocketAddr,
     });
     if door.inputs.send(ClientInput::Connected { client }).await.is_ok() {
         let cut = door.guard.watch(client, admitted.client.clone());
-        let mut session = Session::new(Arc::clone(&door), registration, admitted, remote, (shutdown, cut));
+        let mut session = Session::new(Arc::clone(&door), (registration, held), admitted, remote, (shutdown, cut));
         let reason = session.serve().await;
         session.farewell(&reason).await;
         drop(session);
@@ -69,6 +77,7 @@ struct Session {
     registration: Registration,
     caller: Caller,
     subject: String,
+    rights: Held,
     topics: Topics,
     remote: SocketAddr,
     version: ProtocolVersion,
@@ -95,7 +104,7 @@ struct Session {
 impl Session {
     fn new(
         door: Arc<Door>,
-        registration: Registration,
+        (registration, rights): (Registration, Held),
         admitted: Admitted,
         remote: SocketAddr,
         (shutdown, cut): (CancellationToken, CancellationToken),
@@ -105,6 +114,7 @@ impl Session {
             caller: Caller { client: registration.client, names: ClientName::all_of(&admitted.client) },
             topics: Topics::new(TopicShare::new(Arc::clone(&registration.tenant))),
             subject: admitted.client.subject,
+            rights,
             intake: Intake::new(Arc::clone(&registration.tenant), door.timeouts.intake),
             registration,
             remote,
@@ -126,6 +136,7 @@ impl Session {
 
     async fn serve(&mut self) -> CloseReason {
         loop {
+            self.follow_rights();
             if let Err(reason) = self.handle_received().await {
                 return reason;
             }
@@ -182,6 +193,10 @@ impl Session {
         }
         let now = Instant::now();
         self.writer.drain(cx, &mut self.link, &self.registration.mailbox, self.door.clients.counters())?;
+        // Looked at when a wake-up is sure to come for what changes from here on.
+        if self.rights.is_stale(&self.door.rights) {
+            return Poll::Ready(Ok(()));
+        }
         if self.leaves.is_none() && self.shutdown.as_mut().poll(cx).is_ready() {
             self.leaves = Some(now + self.door.timeouts.drain);
         }

@@ -1,6 +1,7 @@
-//! What all sessions of one certificate share.
+//! What all sessions of one certificate share, and all of one agency.
 
 mod in_flight;
+mod meter;
 mod pool;
 mod queued;
 mod topics;
@@ -8,37 +9,78 @@ mod topics;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
+    time::Instant,
 };
 
+use nuncio_bounds::Bound;
+use nuncio_rights::{Party, Rights};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{access::ClientName, config::Limits, counters::Counters};
 pub(crate) use in_flight::FlightShare;
 use in_flight::InFlight;
+use meter::Meter;
 use pool::Pool;
 pub(crate) use queued::QueuePlace;
 use queued::Queued;
-use topics::Budget;
-pub(crate) use topics::{TopicShare, TopicsRefused};
+pub use topics::OverBudget;
+pub(crate) use topics::TopicShare;
+use topics::{Budget, ITS_AGENCY, ITS_CERTIFICATE};
 
-/// The certificates that have sessions.
+/// The certificates that have sessions, and those that have published on credit: a session that ends and comes again
+/// begins where it was.
 ///
-/// Bound: one entry for each open session, or fewer; those of certificates without sessions go when the next session opens.
+/// Bound: one entry for each open session, or fewer, and [`MAX_OWING`]; the others go when the next session opens.
 #[derive(Debug, Default)]
 pub(crate) struct Tenants {
     common: OnceLock<Arc<Common>>,
-    by_certificate: Mutex<HashMap<ClientName, Weak<Tenant>>>,
+    known: Mutex<Known>,
 }
+
+#[derive(Debug, Default)]
+struct Known {
+    /// One key may have certificates of several agencies.
+    certificates: HashMap<(ClientName, String), Remembered>,
+    /// By the agency that the root has named.
+    agencies: HashMap<String, Arc<Meter>>,
+}
+
+#[derive(Debug)]
+struct Remembered {
+    tenant: Weak<Tenant>,
+    meter: Arc<Meter>,
+}
+
+/// Certificates without a session whose quota is remembered; when there are more, all of them start anew.
+const MAX_OWING: usize = 4096;
+
+/// Longest names of a certificate and its agency, in bytes.
+const NAMES: usize = 2 << 10;
+
+pub(crate) const OWING: Bound = Bound::of_entries::<[((ClientName, String), Meter); 2]>(
+    "quotas of certificates and agencies without a session",
+    MAX_OWING,
+    NAMES,
+    "all of them start anew",
+);
 
 /// One certificate: as many programs as its owner runs have it, and together they get one share of what there is.
 #[derive(Debug)]
 pub(crate) struct Tenant {
     intake: Pool,
     topics: Budget,
-    in_flight: InFlight,
+    meter: Arc<Meter>,
     queued: Queued,
+    /// Of all certificates of the agency.
+    agency: Arc<Meter>,
     common: Arc<Common>,
     counters: Arc<Counters>,
+}
+
+/// A session's place in the quotas of its certificate and its agency; free again when dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) tenant: Arc<Tenant>,
 }
 
 /// What all certificates share.
@@ -60,24 +102,51 @@ pub(crate) struct Lease {
 }
 
 impl Tenants {
-    /// The one whose certificate has this name. The limits of the first session hold for all.
-    pub(crate) fn join(&self, name: ClientName, limits: &Limits, counters: &Arc<Counters>) -> Arc<Tenant> {
+    /// The one whose certificate has this name, of this agency. The limits of the first session hold for all.
+    pub(crate) fn join(
+        &self,
+        name: ClientName,
+        agency: &str,
+        limits: &Limits,
+        counters: &Arc<Counters>,
+    ) -> Arc<Tenant> {
         let common = self.common.get_or_init(|| Arc::new(Common::new(limits)));
-        let mut known = self.by_certificate.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(tenant) = known.get(&name).and_then(Weak::upgrade) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (name, agency.to_owned());
+        if let Some(tenant) = known.certificates.get(&key).and_then(|one| one.tenant.upgrade()) {
             return tenant;
         }
-        known.retain(|_, tenant| tenant.strong_count() > 0);
+        known.tidy(Instant::now());
+        let of_agency = known.agencies.entry(agency.to_owned()).or_insert_with(|| Arc::new(Meter::new(usize::MAX)));
+        let of_agency = Arc::clone(of_agency);
+        let meter = known.certificates.get(&key).map(|one| Arc::clone(&one.meter));
+        let meter = meter.unwrap_or_else(|| Arc::new(Meter::new(limits.in_flight_bytes_per_certificate)));
         let tenant = Arc::new(Tenant {
             intake: Pool::new(limits.intake_bytes_per_certificate),
-            topics: Budget::new(limits.topic_bytes_per_certificate),
-            in_flight: InFlight::new(limits.in_flight_bytes_per_certificate),
+            topics: Budget::new("bytes of topics", limits.topic_bytes_per_certificate),
+            meter: Arc::clone(&meter),
             queued: Queued::new(limits.queue_bytes_per_certificate),
+            agency: of_agency,
             common: Arc::clone(common),
             counters: Arc::clone(counters),
         });
-        known.insert(name, Arc::downgrade(&tenant));
+        known.certificates.insert(key, Remembered { tenant: Arc::downgrade(&tenant), meter });
         tenant
+    }
+}
+
+impl Known {
+    /// Forgets those without a session, but for who owes something.
+    fn tidy(&mut self, now: Instant) {
+        self.certificates.retain(|_, one| one.tenant.strong_count() > 0 || !one.meter.is_settled(now));
+        let owing = self.certificates.values().filter(|one| one.tenant.strong_count() == 0).count();
+        if owing > MAX_OWING {
+            self.certificates.retain(|_, one| one.tenant.strong_count() > 0);
+        }
+        self.agencies.retain(|_, meter| Arc::strong_count(meter) > 1 || !meter.is_settled(now));
+        if self.agencies.len() > MAX_OWING {
+            self.agencies.retain(|_, meter| Arc::strong_count(meter) > 1);
+        }
     }
 }
 
@@ -85,7 +154,7 @@ impl Common {
     fn new(limits: &Limits) -> Self {
         Self {
             intake: Pool::new(limits.intake_bytes),
-            topics: Budget::new(limits.topic_bytes),
+            topics: Budget::new("bytes of topics", limits.topic_bytes),
             in_flight: InFlight::new(limits.in_flight_bytes),
             queued: Queued::new(limits.queue_bytes_of_all),
         }
@@ -102,9 +171,42 @@ impl Tenant {
         Lease { bytes, counters: Arc::clone(&self.counters), _of_certificate: of_certificate, _of_all: of_all }
     }
 
+    /// Takes a place for a session, by the quotas that this right gives.
+    ///
+    /// # Errors
+    /// When the certificate or its agency has as many sessions as it may.
+    pub(crate) fn sit(self: &Arc<Self>, party: &Party, rights: &Rights) -> Result<Place, OverBudget> {
+        self.follow(party, rights);
+        self.meter.sessions.exchange(0, 1, ITS_CERTIFICATE)?;
+        if let Err(over) = self.agency.sessions.exchange(0, 1, ITS_AGENCY) {
+            let _ = self.meter.sessions.exchange(1, 0, ITS_CERTIFICATE);
+            return Err(over);
+        }
+        Ok(Place { tenant: Arc::clone(self) })
+    }
+
+    /// Puts the quotas of these rights into force.
+    pub(crate) fn follow(&self, party: &Party, rights: &Rights) {
+        let quotas = rights.quotas(&party.subject());
+        self.meter.set(quotas.credential);
+        self.agency.set(quotas.agency);
+    }
+
+    /// Takes a message of so many bytes from the quotas; false, and nothing taken, when one of them is used up.
+    pub(crate) fn admit(&self, bytes: usize, now: Instant) -> bool {
+        Meter::admit(&self.meter, &self.agency, bytes, now)
+    }
+
     /// Whether somebody waits for room that a session of this certificate holds.
     pub(crate) fn is_contended(&self) -> bool {
         self.intake.is_waited_for() || self.common.intake.is_waited_for()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = self.tenant.meter.sessions.exchange(1, 0, ITS_CERTIFICATE);
+        let _ = self.tenant.agency.sessions.exchange(1, 0, ITS_AGENCY);
     }
 }
 

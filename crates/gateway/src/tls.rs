@@ -7,7 +7,7 @@ use rustls::{AlertDescription, CertificateError, PeerIncompatible, ServerConnect
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-use crate::Denial;
+use crate::{Denial, tenants::OverBudget};
 
 /// Why a connection does not become a session.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +55,14 @@ pub enum Refusal {
         theirs: String,
         /// Who issued the node's certificate.
         ours: String,
+    },
+    /// Its certificate, or its agency, has all the sessions that its quota allows.
+    #[error("{subject:?} gets no session: {over}")]
+    OverQuota {
+        /// The client's subject.
+        subject: String,
+        /// Which quota.
+        over: OverBudget,
     },
     /// The access lists or a revocation list say no.
     #[error("{subject:?} may not use this gateway: {denial}")]
@@ -117,6 +125,7 @@ impl Refusal {
             Self::OtherAgency { .. } => {
                 "connect to a node of the SDK's own agency, or switch the gateway's same-agency check off"
             }
+            Self::OverQuota { .. } => "the quotas of sessions are in [[rights.quota]] of this node's configuration",
             Self::NotAdmitted { denial: Denial::Revoked { .. }, .. } => "issue the SDK a new certificate",
             Self::NotAdmitted { denial: Denial::OtherRole { .. }, .. } => {
                 "nuncio cert issue NAME --ca DIR --out DIR --kind sdk"

@@ -35,6 +35,7 @@ use crate::{
     listeners::Listeners,
     queue,
     replies::Replies,
+    rights::{Hearing, SharedRights},
     view::{self, Facts},
 };
 
@@ -100,9 +101,11 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
     let (command_sender, commands) = queue::channel(COMMAND_QUEUE, COMMAND_BYTES);
     let (client_sender, client_inputs) = mpsc::channel(CLIENT_QUEUE);
     let (replies, taken_replies) = Replies::new();
-    let snapshot = Arc::new(view::snapshot(&facts, swarm.behaviour().overlay(), &admissions, &HashMap::new(), [0; 2]));
+    let snapshot = Arc::new(view::snapshot(&facts, swarm.behaviour().overlay(), &admissions, &HashMap::new(), [0; 4]));
     let (snapshot_sender, snapshots) = watch::channel(snapshot);
-    let handle = NodeHandle { node, commands: command_sender, snapshots, client_inputs: client_sender };
+    let rights = SharedRights::new(config.rights, &config.identity.certificate, &node);
+    let handle =
+        NodeHandle { node, commands: command_sender, snapshots, client_inputs: client_sender, rights: rights.clone() };
     let event_loop = EventLoop {
         swarm,
         tick: event_loop::ticks(),
@@ -118,6 +121,7 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
         epochs: Outrun::new(epochs),
         exchanges: HashMap::new(),
         listeners: Listeners::new(config.listener_queue),
+        hearing: Hearing::new(rights, config.audit.clone()),
         round_trips: HashMap::new(),
         told: Told::default(),
         audit: config.audit.clone(),
@@ -215,7 +219,7 @@ fn behaviour_config(config: &Config, epoch: u64, certifier: PolicyCertifier) -> 
         software: config.software.clone(),
         epoch,
         seed: rand::random(),
-        overlay: config.overlay.clone(),
+        overlay: nuncio_protocol::Config { rights: config.rights.clone(), ..config.overlay.clone() },
         describe_dial_error: Arc::new(|error| nuncio_transport::describe(error)),
         clients: config.clients.clone(),
         max_pending_dials: config.max_pending_dials,

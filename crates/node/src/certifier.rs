@@ -42,7 +42,8 @@ impl Certifier for PolicyCertifier {
         if certificate.node_id != Some(node) {
             return Err(format!("it is the certificate of {}", certificate.subject));
         }
-        let member = Member { name: certificate.name.clone(), agency: certificate.agency.clone() };
+        let agency_path = certificate.agency_path();
+        let member = Member { name: certificate.name.clone(), agency: certificate.agency.clone(), agency_path };
         shared.lifetimes.note(node, certificate.not_after);
         shared.admissions.renew(node, Admission { certificate, chain });
         Ok(member)

@@ -16,6 +16,7 @@ pub(crate) enum Command {
     AddPeer { address: String, answer: oneshot::Sender<Result<(), AddressError>> },
     RemovePeer { peer: String, answer: oneshot::Sender<bool> },
     PolicyChanged,
+    RightsChanged,
     Renew { identity: Arc<Identity>, answer: oneshot::Sender<Result<(), RenewalError>> },
     Route { target: NodeId, answer: oneshot::Sender<Option<Vec<NodeId>>> },
     Record { node: NodeId, answer: oneshot::Sender<Option<Arc<Record>>> },

@@ -4,6 +4,7 @@ use nuncio_audit::Audit;
 use nuncio_door::Limits;
 use nuncio_pki::{Certificate, Identity, SharedPolicy};
 use nuncio_protocol::amop::ClientPort;
+use nuncio_rights::Rights;
 use tokio::sync::watch;
 
 /// What a node needs to run.
@@ -18,6 +19,8 @@ pub struct Config {
     pub adoptions: Option<watch::Sender<Vec<Certificate>>>,
     /// Who is admitted; may be swapped while the node runs, see [`crate::NodeHandle::policy_changed`].
     pub policy: SharedPolicy,
+    /// What other nodes and applications here may do with topics; can be replaced, see [`crate::NodeHandle::set_rights`].
+    pub rights: Arc<Rights>,
     /// The network's name. Nodes of different networks never link.
     pub network: String,
     /// Where to listen: `ip:port`, `[ipv6]:port`; port 0 takes a free one.
@@ -57,6 +60,7 @@ impl Config {
         Self {
             identity,
             policy,
+            rights: Arc::default(),
             network: "nuncio".into(),
             listen: Vec::new(),
             external: Vec::new(),

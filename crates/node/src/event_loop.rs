@@ -38,6 +38,7 @@ use crate::{
     listeners::Listeners,
     queue,
     replies::{Replies, Reply},
+    rights::Hearing,
     turn::{Source, Work, work_until},
     view::{self, Facts},
 };
@@ -63,6 +64,7 @@ pub(crate) struct EventLoop {
     pub(crate) epochs: Outrun,
     pub(crate) exchanges: HashMap<ExchangeId, Waiting>,
     pub(crate) listeners: Listeners,
+    pub(crate) hearing: Hearing,
     pub(crate) round_trips: HashMap<NodeId, Duration>,
     pub(crate) told: Told,
     pub(crate) audit: Audit,
@@ -127,7 +129,10 @@ impl EventLoop {
                 }
             }
             Event::Multicast { origin, topic, data, id: (epoch, seq) } if self.admission.admits(&origin) => {
-                self.listeners.multicast(origin, topic.as_ref(), &data, MessageId { origin, epoch, seq });
+                let record = self.swarm.behaviour().overlay().record(&origin).map(|record| &**record);
+                if self.hearing.hears(record, topic.as_ref(), data.len()) {
+                    self.listeners.multicast(origin, topic.as_ref(), &data, MessageId { origin, epoch, seq });
+                }
             }
             Event::LinkUp { peer } => {
                 self.report_link_up(&peer);
@@ -152,6 +157,7 @@ impl EventLoop {
                 self.report_equivocation(node);
                 self.shown.touch();
             }
+            Event::Denied { source, topic, reason } => self.report_denied(source, &topic, &reason),
             Event::EpochOutrun { seen } => self.outrun(seen),
             Event::Banned { peer, until, reason } => {
                 self.report_ban(&peer, until, reason);
@@ -197,7 +203,8 @@ impl EventLoop {
         }
         let (overlay, began) = (self.swarm.behaviour().overlay(), Instant::now());
         if self.shown.is_due(overlay.version(), began) {
-            let counts = [self.duplicates, self.listeners.missed()];
+            let [denied, over_quota] = self.hearing.refused(overlay.refused());
+            let counts = [self.duplicates, self.listeners.missed(), denied, over_quota];
             let snapshot = view::snapshot(&self.facts, overlay, &self.admissions, &self.round_trips, counts);
             self.shown.show(snapshot, began, Instant::now());
         }

@@ -9,9 +9,10 @@ use nuncio_protocol::{
     status_sync::Record,
     unicast::{InboundId, Refusal, UnicastError},
 };
+use nuncio_rights::{Act, Rights};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{command::Command, queue, replies::Replies, snapshot::Snapshot};
+use crate::{NodeSnapshot, command::Command, queue, replies::Replies, rights::SharedRights, snapshot::Snapshot};
 
 /// The way to talk to a running node. Cheap to clone; every method may be called from any task.
 #[derive(Clone)]
@@ -20,6 +21,7 @@ pub struct NodeHandle {
     pub(crate) commands: queue::Sender<Command>,
     pub(crate) snapshots: watch::Receiver<Arc<Snapshot>>,
     pub(crate) client_inputs: mpsc::Sender<ClientInput>,
+    pub(crate) rights: SharedRights,
 }
 
 impl NodeHandle {
@@ -47,8 +49,9 @@ impl NodeHandle {
     /// Sends to every node that listens to `topic`; at most once each, no order, no replay.
     ///
     /// # Errors
-    /// When the data is too long, the queues are full, or the node has stopped.
+    /// When this node may not publish to the topic, the data is too long, the queues are full, or the node has stopped.
     pub async fn publish(&self, topic: Topic, data: Bytes) -> Result<MessageId, PublishError> {
+        self.judge(Act::Publish, &topic).map_err(|reason| PublishError::Denied { reason })?;
         self.gossip(Some(topic), data).await
     }
 
@@ -60,7 +63,7 @@ impl NodeHandle {
         self.gossip(None, data).await
     }
 
-    /// Takes what arrives: multicasts of `topics`, every broadcast, and, with `requests`, unicasts. Dropping the
+    /// Takes what arrives: multicasts of those `topics` that this node may subscribe, every broadcast, and, with `requests`, unicasts. Dropping the
     /// listener ends that. When several listeners take unicasts, they take turns. One that is behind by more than
     /// [`crate::Config::listener_queue`] misses multicasts and is passed over for unicasts.
     pub async fn listen(&self, topics: Vec<Topic>, requests: bool) -> Listener {
@@ -92,6 +95,25 @@ impl NodeHandle {
     /// Tells the node that the shared policy was replaced: links that it no longer admits are closed.
     pub async fn policy_changed(&self) {
         let _ = self.ask(Command::PolicyChanged).await;
+    }
+
+    /// Puts rights into force: for what comes from other nodes, and for applications here.
+    pub async fn set_rights(&self, rights: Arc<Rights>) {
+        self.rights.set(rights);
+        let _ = self.ask(Command::RightsChanged).await;
+    }
+
+    /// Whether applications at this node may do so with a topic, by the rights in force.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    pub fn judge(&self, act: Act, topic: &Topic) -> Result<(), String> {
+        self.rights.judge(act, topic)
+    }
+
+    /// Whether another node is shown at this one: nodes of namespaces are, where this node is in one of them too.
+    pub fn sees(&self, node: &NodeSnapshot) -> bool {
+        self.rights.sees(node)
     }
 
     /// Shows a renewed certificate from now on: to peers that connect, and in the status record, from which linked
@@ -303,6 +325,12 @@ pub enum PublishError {
         bytes: usize,
         /// The limit.
         limit: usize,
+    },
+    /// This node may not publish to the topic, or not now.
+    #[error("this node may not publish to the topic: {reason}")]
+    Denied {
+        /// Why.
+        reason: String,
     },
     /// The queues to all peers are full.
     #[error("busy: the queues to all peers are full")]

@@ -41,6 +41,7 @@ mod lifetimes;
 mod listeners;
 mod queue;
 mod replies;
+mod rights;
 mod snapshot;
 pub mod state_file;
 mod turn;

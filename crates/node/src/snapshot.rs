@@ -37,6 +37,10 @@ pub struct Snapshot {
     pub duplicate_identities: u64,
     /// How many multicasts and broadcasts listeners missed because they were too slow, each once per listener.
     pub missed: u64,
+    /// How many messages of other nodes were not delivered since the start, because they may not publish to the topic.
+    pub denied: u64,
+    /// The same, because they are over a quota.
+    pub over_quota: u64,
     /// How many rules peers have broken since the start, by kind.
     pub strikes: BTreeMap<&'static str, u64>,
 }
@@ -136,6 +140,11 @@ impl NodeSnapshot {
     /// Its AMOP topics.
     pub fn topics(&self) -> Vec<String> {
         self.read(|record| record.status.topics.keys().map(ToString::to_string).collect())
+    }
+
+    /// The agencies above its certificate, as [`nuncio_rights::agency_path`] writes them; empty before its first record.
+    pub fn agency_path(&self) -> String {
+        self.read(|record| record.agency_path().to_owned())
     }
 
     /// Where it can be dialled.

@@ -26,7 +26,7 @@ pub(crate) fn snapshot(
     overlay: &Overlay,
     admissions: &Admissions,
     round_trips: &HashMap<NodeId, Duration>,
-    [duplicate_identities, missed]: [u64; 2],
+    [duplicate_identities, missed, denied, over_quota]: [u64; 4],
 ) -> Snapshot {
     let pending = overlay.pending_peers();
     let ready = pending.iter().all(|peer| peer.last_error.is_some());
@@ -51,6 +51,8 @@ pub(crate) fn snapshot(
         ready,
         duplicate_identities,
         missed,
+        denied,
+        over_quota,
         strikes: overlay.strikes().iter().map(|(strike, count)| (strike.name(), *count)).collect(),
     }
 }
@@ -151,7 +153,7 @@ mod tests {
             started: Instant::now(),
             listen: Vec::new(),
         };
-        let snapshot = snapshot(&facts, &lone.overlay, &Admissions::default(), &HashMap::new(), [0; 2]);
+        let snapshot = snapshot(&facts, &lone.overlay, &Admissions::default(), &HashMap::new(), [0; 4]);
         for node in snapshot.nodes.iter().filter(|node| node.hops != Some(0)) {
             let held = lone.overlay.record(&node.node_id.parse().unwrap()).unwrap();
             assert!(Arc::ptr_eq(node.record.as_ref().unwrap(), held));

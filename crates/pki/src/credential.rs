@@ -73,6 +73,16 @@ impl Credential {
         age(self) > age(other)
     }
 
+    /// The agencies above the holder as rules name them, from the one below the root down: see
+    /// [`nuncio_rights::agency_path`]. The root itself where it issued the certificate.
+    pub fn agency_path(&self) -> String {
+        let named = |one: &Certificate| (one.is_self_issued(), one.common_name().unwrap_or_default());
+        let issuers: Vec<_> = self.path.issuers().map(named).collect();
+        let below = issuers.iter().rev().filter(|(is_root, _)| !is_root);
+        let path = nuncio_rights::agency_path(below.map(|(_, name)| name.as_str()));
+        if path.is_empty() { self.agency.clone() } else { path }
+    }
+
     /// The certificate itself.
     pub fn certificate(&self) -> &Certificate {
         &self.path.leaf

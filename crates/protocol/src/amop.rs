@@ -8,6 +8,7 @@ mod budget;
 mod client;
 mod deliveries;
 mod exchanges;
+mod guard;
 mod input;
 mod machine;
 mod message;
@@ -20,6 +21,7 @@ mod subscriptions;
 pub use client::{
     ChallengeId, ClientId, ClientInput, ClientOutput, ClientPort, DeliveryId, Kind, PublishSeq, ResultCode,
 };
+pub use guard::{Refused, publishing, subscribing};
 pub use input::BridgeInput;
 pub(crate) use machine::Amop;
 pub use message::{Content, Destination, Message, Multicast, Post, SealedPost};

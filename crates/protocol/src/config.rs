@@ -1,4 +1,6 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+use nuncio_rights::Rights;
 
 use crate::amop::PublishLimits;
 
@@ -29,6 +31,8 @@ pub struct Config {
     pub amop_timeout: Duration,
     /// How much clients may publish in a second; beyond it a publish is answered 103. No limits.
     pub publish_limits: PublishLimits,
+    /// What other nodes may do with topics here. Everything.
+    pub rights: Arc<Rights>,
     /// Most unicast exchanges and most AMOP exchanges in flight, each; further ones are refused. 65 536.
     pub max_exchanges: usize,
 }
@@ -48,6 +52,7 @@ impl Default for Config {
             amop_candidate_timeout: Duration::from_secs(2),
             amop_timeout: Duration::from_secs(4),
             publish_limits: PublishLimits::default(),
+            rights: Arc::default(),
             max_exchanges: 65_536,
         }
     }

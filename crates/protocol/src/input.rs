@@ -1,4 +1,7 @@
+use std::sync::Arc;
+
 use nuncio_identity::NodeId;
+use nuncio_rights::Rights;
 
 use crate::{
     Strike,
@@ -42,6 +45,11 @@ pub enum AccessInput {
         peer: NodeId,
         /// Which.
         strike: Strike,
+    },
+    /// Other nodes may do something else with topics here than before.
+    RightsChanged {
+        /// What they may.
+        rights: Arc<Rights>,
     },
     /// An expelled node may come back.
     Readmitted {

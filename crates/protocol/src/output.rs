@@ -66,6 +66,15 @@ pub enum Output {
         /// Which.
         connection: ConnectionId,
     },
+    /// A node brought a message to a topic that it may not publish to. It goes to nobody here.
+    Denied {
+        /// Whose message it is.
+        source: NodeId,
+        /// The topic.
+        topic: Topic,
+        /// Why not.
+        reason: String,
+    },
     /// A second host uses the key of a node (perhaps our own). The first keeps its links.
     DuplicateIdentity {
         /// Whose key.

@@ -279,6 +279,11 @@ impl Overlay {
         self.routing.path(target)
     }
 
+    /// What other nodes were refused by the rights in force since the start.
+    pub const fn refused(&self) -> amop::Refused {
+        self.amop.refused()
+    }
+
     /// How often the paths were computed: they are the same as long as this is.
     pub const fn routings(&self) -> u64 {
         self.routing.searches()

@@ -10,10 +10,14 @@ use crate::{failure::Failure, output::Output};
 pub(crate) struct Arguments {
     #[command(flatten)]
     node: NodeArguments,
+    /// Also nodes of namespaces that the node itself is not in
+    #[arg(long)]
+    all: bool,
 }
 
 pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
-    let nodes = arguments.node.connect()?.nodes().await?;
+    let client = arguments.node.connect()?;
+    let nodes = if arguments.all { client.all_nodes().await? } else { client.nodes().await? };
     let header = ["node", "name", "agency", "epoch", "seq", "reachable", "hops", "next hop", "topics", "application"];
     output.rows(&nodes, &header, |node| {
         vec![

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{Encoding, ErrorCode, Failure, ListenOptions, Message, MessageKind, Reply};
 
-use super::{Context, bad_request};
+use super::{Context, bad_request, messages::denied};
 
 /// Most topics of one listener.
 const MAX_TOPICS: usize = 64;
@@ -32,6 +32,10 @@ pub(super) async fn listen(
     let options = options(pairs)?;
     let topics = options.topics.iter().map(|topic| Topic::new(topic)).collect::<Result<Vec<_>, _>>();
     let topics = topics.map_err(|error| bad_request(error.to_string()))?;
+    for topic in &topics {
+        let refuse = |reason| denied(format!("this node may not subscribe {topic:?}: {reason}"));
+        context.node.judge(nuncio_rights::Act::Subscribe, topic).map_err(refuse)?;
+    }
     let permit = context.listeners.clone().try_acquire_owned().map_err(|_| {
         Failure::new(ErrorCode::Busy, format!("{} listeners are there already", super::MAX_LISTENERS))
             .with_hint("end some `nuncio listen` first")

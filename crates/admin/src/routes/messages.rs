@@ -100,11 +100,19 @@ fn unicast_failure(error: UnicastError) -> Failure {
     }
 }
 
+/// This node may not do that with a topic.
+pub(super) fn denied(message: String) -> Failure {
+    Failure::new(ErrorCode::Denied, message).with_hint(
+        "the rules are in [rights] of this node's configuration: `nuncio rights check` shows which one decides",
+    )
+}
+
 fn publish_failure(error: PublishError) -> Failure {
     let message = error.to_string();
     match error {
         PublishError::TooLarge { bytes, .. } => too_large(bytes),
         PublishError::Busy => Failure::new(ErrorCode::Busy, message).with_hint("try again"),
+        PublishError::Denied { .. } => denied(message),
         PublishError::Stopped => Failure::new(ErrorCode::Stopped, message),
         _ => Failure::new(ErrorCode::Internal, message),
     }

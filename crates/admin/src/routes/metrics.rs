@@ -50,6 +50,10 @@ fn text(snapshot: &Snapshot, ready: bool, counters: &[Counter]) -> String {
     write(&mut out, "duplicate_identities_total", help, "counter", snapshot.duplicate_identities);
     let help = "Messages that listeners missed because they were too slow";
     write(&mut out, "listener_missed_total", help, "counter", snapshot.missed);
+    let help = "Messages of other nodes to topics that they may not publish to, or this node may not subscribe";
+    write(&mut out, "rights_denied_total", help, "counter", snapshot.denied);
+    let help = "Messages of other nodes over a quota";
+    write(&mut out, "rights_over_quota_total", help, "counter", snapshot.over_quota);
     for Counter { name, help, value } in counters {
         write(&mut out, &format!("{name}_total"), help, "counter", *value);
     }

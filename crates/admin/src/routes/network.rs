@@ -2,14 +2,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{Path, Query, State},
 };
 use nuncio_identity::NodeId;
 use nuncio_node::{NodeSnapshot, PeerState, Snapshot, TopicSnapshot};
+use nuncio_rights::Act;
+use serde::Deserialize;
 
 use crate::{
     Operator,
-    api::{ErrorCode, Failure, Hop, Info, Node, Route, Status, Topic},
+    api::{DeniedTopic, ErrorCode, Failure, Hop, Info, Node, Route, Status, Topic},
     resolve,
 };
 
@@ -52,12 +54,27 @@ fn warnings(snapshot: &Snapshot, operator: &dyn Operator, now: u64) -> Vec<Strin
     close.chain(operator.warnings()).chain(duplicates).collect()
 }
 
-pub(super) async fn nodes(State(context): State<Context>) -> Json<Vec<Node>> {
+/// Query of lists: whether also what is in others' namespaces, or not to be seen here, is shown.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Scope {
+    /// 1 or true for everything that this node knows.
+    all: Option<String>,
+}
+
+impl Scope {
+    fn is_all(&self) -> bool {
+        self.all.as_deref().is_some_and(|all| matches!(all, "1" | "true"))
+    }
+}
+
+pub(super) async fn nodes(State(context): State<Context>, Query(scope): Query<Scope>) -> Json<Vec<Node>> {
     let snapshot = context.node.snapshot();
     Json(
         snapshot
             .nodes
             .iter()
+            .filter(|node| scope.is_all() || context.node.sees(node))
             .map(|node| Node {
                 node_id: node.node_id.clone(),
                 seq: node.seq,
@@ -65,7 +82,7 @@ pub(super) async fn nodes(State(context): State<Context>) -> Json<Vec<Node>> {
                 reachable: node.reachable,
                 hops: node.hops,
                 next_hop: node.next_hop.clone(),
-                topics: node.topics(),
+                topics: node.topics().into_iter().filter(|topic| is_seen(&context, &scope, topic)).collect(),
                 name: node.name.clone(),
                 agency: node.agency.clone(),
                 addresses: node.addresses(),
@@ -94,9 +111,19 @@ pub(super) async fn route(State(context): State<Context>, Path(node): Path<Strin
     Ok(Json(Route { node_id: target.to_string(), hops: path.len().saturating_sub(1), path }))
 }
 
-pub(super) async fn topics(State(context): State<Context>) -> Json<Vec<Topic>> {
+pub(super) async fn topics(State(context): State<Context>, Query(scope): Query<Scope>) -> Json<Vec<Topic>> {
     let topics = context.node.snapshot().topics().into_iter();
+    let topics = topics.filter(|shown| is_seen(&context, &scope, &shown.topic));
     Json(topics.map(|TopicSnapshot { topic, nodes, subscribers }| Topic { topic, nodes, subscribers }).collect())
+}
+
+/// Whether this node is shown a topic.
+fn is_seen(context: &Context, scope: &Scope, topic: &str) -> bool {
+    scope.is_all() || nuncio_protocol::Topic::new(topic).is_ok_and(|topic| context.node.judge(Act::See, &topic).is_ok())
+}
+
+pub(super) async fn denied_topics(State(context): State<Context>) -> Json<Vec<DeniedTopic>> {
+    Json(context.operator.denied_topics())
 }
 
 pub(super) async fn info(State(context): State<Context>) -> Json<Info> {

@@ -139,6 +139,10 @@ async fn read_operations_say_what_the_node_knows() {
     let other = nodes.iter().find(|node| node.node_id == one.id()).unwrap();
     assert_eq!((other.reachable, other.hops), (true, Some(1)));
     assert_eq!(two.client.topics().await.unwrap(), []);
+    assert_eq!(two.client.all_topics().await.unwrap(), []);
+    assert_eq!(two.client.all_nodes().await.unwrap().len(), nodes.len());
+    let denied = two.client.denied_topics().await.unwrap();
+    assert_eq!((denied.len(), denied[0].topic.as_deref()), (1, Some("secret")));
     assert_eq!(two.client.info().await.unwrap().node_id, two.id());
     one.stop().await;
     two.stop().await;

@@ -43,6 +43,7 @@ impl Behaviour {
             Output::Judged { id, judgement } => self.conclude_gossip(id, judgement),
             Output::EpochOutrun { seen } => self.tell(Event::EpochOutrun { seen }),
             Output::Ban { peer, until, reason } => self.tell(Event::Banned { peer, until, reason }),
+            Output::Denied { source, topic, reason } => self.tell(Event::Denied { source, topic, reason }),
             Output::Completed { exchange, outcome } => self.tell(Event::Completed { exchange, outcome }),
             Output::Request { inbound, source, body } => self.tell(Event::Request { inbound, source, body }),
             Output::Client(output) => self.hand_to_client(output, now),

@@ -46,7 +46,8 @@ impl Certifier for PolicyCertifier {
         let chain: Vec<_> = chain.iter().map(|der| CertificateDer::from(der.as_ref())).collect();
         let judged = self.policy.load().judge(&chain, UnixTime::now()).map_err(|error| error.to_string())?;
         if judged.node_id == Some(node) {
-            Ok(Member { name: judged.name, agency: judged.agency })
+            let agency_path = judged.agency_path();
+            Ok(Member { name: judged.name, agency: judged.agency, agency_path })
         } else {
             Err("another node's certificate".into())
         }

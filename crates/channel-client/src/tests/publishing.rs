@@ -31,6 +31,7 @@ async fn refusals() {
         (102, PublishError::Timeout { topic: topic() }, true),
         (103, PublishError::OverLimit, false),
         (104, PublishError::SubscriberGone { topic: topic() }, true),
+        (-40012, PublishError::Denied { topic: topic() }, false),
         (-7, PublishError::Refused { code: ResultCode(-7) }, true),
     ];
     for (code, expected, may_have_arrived) in cases {

@@ -2,7 +2,7 @@
 //! reload takes over and what operators are told all come from here.
 
 use super::{
-    Config,
+    Config, Rights,
     section::{Effect, Key},
     tables::{Access, Admin, Audit, Gateway, Identity, Log, P2p},
 };
@@ -35,6 +35,11 @@ pub const TABLES: &[Table] = &[
     Table { name: "admin", about: "The operator's API.", keys: Admin::KEYS },
     Table { name: "audit", about: "The audit log.", keys: Audit::KEYS },
     Table { name: "access", about: "Which certified nodes are welcome.", keys: Access::KEYS },
+    Table {
+        name: "rights",
+        about: "Who may publish, subscribe and see which topics, and how much.",
+        keys: Rights::KEYS,
+    },
     Table { name: "log", about: "What is written to standard error.", keys: Log::KEYS },
 ];
 
@@ -167,6 +172,7 @@ mod tests {
         file.gateway.cert = Some("x".into());
         file.gateway.operators = Vec::new();
         file.admin.listen = Some("127.0.0.1:1".parse().unwrap());
+        file.rights.default = nuncio_rights::Fallback::Deny;
         file.log.filter = "debug".into();
         let (merged, differences) = running.take_over(&file).unwrap();
         assert_eq!((&merged.p2p.peers, &merged.gateway.cert), (&file.p2p.peers, &file.gateway.cert));
@@ -174,20 +180,29 @@ mod tests {
         let named =
             |effect| differences.iter().filter(|one| one.effect == effect).map(|one| one.key.as_str()).collect();
         let (live, waiting): (Vec<_>, Vec<_>) = (named(Effect::Live), named(Effect::NextStart));
-        assert_eq!(live, ["p2p.peers", "gateway.cert", "log.filter"]);
+        assert_eq!(live, ["p2p.peers", "gateway.cert", "rights.default", "log.filter"]);
         assert_eq!(waiting, ["p2p.max_links", "admin.listen"]);
         assert_eq!(running.take_over(&running).unwrap(), (running, Vec::new()));
     }
 
+    /// The example in the description of a key that is a list without one by default.
+    fn described(table: &str, key: &str) -> Option<toml::Value> {
+        let row = TABLES.iter().find(|one| one.name == table)?.keys.iter().find(|one| one.name == key)?;
+        let (example, _) = row.lines.iter().find_map(|line| line.split_once("As in `")?.1.split_once('`'))?;
+        let mut parsed: toml::Table = toml::from_str(&format!("{key} = {example}")).unwrap();
+        parsed.remove(key)
+    }
+
     /// The same configuration with another value of one key.
     fn with_another(running: &Config, table: &str, key: &str, example: Option<toml::Value>) -> Config {
-        let texts = ["x", "any", "hard", "json", "read", "debug", "31s", "1h", "99MiB", "127.0.0.1:7", "0660"];
+        let texts = ["x", "deny", "any", "hard", "json", "read", "debug", "31s", "1h", "99MiB", "127.0.0.1:7", "0660"];
         let texts = texts.map(toml::Value::from);
         let lists = texts.clone().map(|text| toml::Value::Array(vec![text]));
         let others = [toml::Value::from(true), false.into(), 7.into(), toml::Value::Array(vec![7.into()])];
         let node = toml::Value::from(nuncio_identity::NodeKey::generate().node_id().to_string());
         let peers = [toml::Value::Array(vec!["a:1".into()]), toml::Value::Array(vec![node])];
-        let candidates = example.into_iter().chain(texts).chain(others).chain(peers).chain(lists);
+        let candidates =
+            example.into_iter().chain(described(table, key)).chain(texts).chain(others).chain(peers).chain(lists);
         let mut all = candidates.filter_map(|value| {
             let mut file = table_of(running);
             set(&mut file, table, key, Some(value));

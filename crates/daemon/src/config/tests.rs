@@ -353,3 +353,64 @@ fn a_directory_of_fisco_3_is_said_to_be_one() {
     let error = Config::import_fisco(dir.path()).unwrap_err().to_string();
     assert!(error.contains("config.genesis: this is a node directory of FISCO BCOS 3.x"), "{error}");
 }
+
+/// What stands in the page "Rights and namespaces" is a configuration, and means what the page says.
+#[test]
+fn the_books_example_of_rights_is_one() {
+    use nuncio_rights::{Act, Party, Quota};
+    let page = include_str!("../../../../docs/book/rights-and-namespaces.md");
+    let example = page.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let rights = parse(example).unwrap().rights.in_force().unwrap();
+    let (own, partner) = (Party::sdk("agencyA", "sdk"), Party::sdk("agencyB", "sdk"));
+    let node3 = Party::node("agencyB", "node3", &[3; 64]);
+    for (party, act, topic, expected) in [
+        (&own, Act::Publish, "anything", true),
+        (&own, Act::Subscribe, "settlement/x", true),
+        (&partner, Act::Publish, "orders/new", true),
+        (&partner, Act::Publish, "orders/internal/1", false),
+        (&node3, Act::Publish, "orders/internal/1", true),
+        (&partner, Act::Subscribe, "receipts", true),
+        (&partner, Act::Subscribe, "receipts/1", false),
+        (&partner, Act::Subscribe, "orders/new", false),
+        (&partner, Act::See, "orders/new", true),
+        (&partner, Act::Subscribe, "settlement/x", false),
+        (&Party::sdk("agencyC", "sdk"), Act::Publish, "orders", false),
+    ] {
+        assert_eq!(rights.judge(&party.subject(), act, topic).is_allowed(), expected, "{party:?} {act} {topic}");
+    }
+    let quotas = rights.quotas(&partner.subject());
+    assert_eq!((quotas.credential.messages, quotas.credential.sessions), (Some(200), Some(8)));
+    let agency = Quota { bytes: Some(4 << 20), in_flight: Some(16 << 20), ..Quota::default() };
+    assert_eq!(quotas.agency, agency);
+}
+
+#[test]
+fn rules_that_cannot_be_are_named_with_their_place() {
+    for (text, place, words) in [
+        ("[[rights.allow]]\npublish = [\"a*b\"]", ":2:", "a `*` stands at the end only"),
+        (
+            "[[rights.allow]]\nwho = { name = \"x\" }\npublish = [\"a\"]",
+            "rights.allow",
+            "number 1: name \"x\" stands without",
+        ),
+        ("[[rights.deny]]\nwho = { agency = \"x\" }", "rights.deny", "number 1: it names no topics"),
+        ("[[rights.allow]]\nwho = { agnecy = \"x\" }\npublish = [\"a\"]", ":2:", "unknown field"),
+        ("[[rights.namespace]]\nname = \"a/b\"\nmembers = []", "rights.namespace", "no name for a namespace"),
+        ("[[rights.quota]]\nmessages = 0", "rights.quota", "would let nothing through"),
+        ("[[rights.quota]]\nbytes = \"lots\"", ":2:", "is not a size"),
+        ("[rights]\ndefault = \"denied\"", ":2:", "unknown variant"),
+    ] {
+        let complaint = complaint(text);
+        assert!(complaint.contains(place) && complaint.contains(words), "{text}\n{complaint}");
+    }
+}
+
+#[test]
+fn ten_thousand_rules_are_read_and_written_as_they_were() {
+    let rule = |n: usize| format!("[[rights.allow]]\nwho = {{ agency = \"agency{n}\" }}\npublish = [\"topic{n}*\"]\n");
+    let text: String = (0..10_000).map(rule).collect();
+    let config = parse(&text).unwrap();
+    assert_eq!(config.rights.allow.len(), 10_000);
+    assert_eq!(parse(&config.to_toml()).unwrap(), config);
+    assert_eq!(parse(&config.to_commented_toml()).unwrap(), config);
+}

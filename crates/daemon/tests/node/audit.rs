@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::rig::{DEADLINE, Home, linked_pair, peers};
 
 /// The entries of a node that has stopped; the log holds.
-fn entries(home: &Home) -> Vec<Value> {
+pub(crate) fn entries(home: &Home) -> Vec<Value> {
     let files = audit::files(&home.dir.path().join("data/audit")).unwrap();
     let report = audit::verify(&files, Some(home.id), None).unwrap();
     assert!(report.is_stopped && report.unsealed == 0, "{report:?}");
@@ -17,7 +17,7 @@ fn entries(home: &Home) -> Vec<Value> {
     texts.flat_map(|text| text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>()).collect()
 }
 
-fn one<'a>(entries: &'a [Value], kind: &str) -> &'a Value {
+pub(crate) fn one<'a>(entries: &'a [Value], kind: &str) -> &'a Value {
     entries.iter().find(|entry| entry["kind"] == kind).unwrap_or_else(|| panic!("no {kind} in {entries:#?}"))
 }
 

@@ -7,3 +7,4 @@ mod gateway;
 mod life_cycle;
 mod reload;
 mod rig;
+mod rights;

@@ -4,7 +4,6 @@ use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use nuncio_doctor::{Check, Credentials, Port};
 use nuncio_gateway::{Clients, Config, NodeFacts, NodeInfo};
-use nuncio_identity::NodeId;
 use nuncio_pki::tls::{ChannelPaths, channel_server_config};
 use nuncio_testkit::TestAuthority;
 use tokio::sync::mpsc;
@@ -36,15 +35,15 @@ struct Nobody;
 impl NodeInfo for Nobody {
     fn own(&self) -> NodeFacts {
         let node_id = TestAuthority::new().node("nobody").key.node_id();
-        let (address, agency, name) = (String::new(), String::new(), String::new());
-        NodeFacts { node_id, address, agency, name, topics: Vec::new() }
+        let [address, agency, agency_path, name] = [(); 4].map(|()| String::new());
+        NodeFacts { node_id, address, agency, agency_path, name, topics: Vec::new() }
     }
 
     fn peers(&self) -> Vec<NodeFacts> {
         Vec::new()
     }
 
-    fn reachable(&self) -> Vec<NodeId> {
+    fn reachable(&self) -> Vec<NodeFacts> {
         Vec::new()
     }
 }

@@ -98,7 +98,8 @@ mod tests {
     use crate::{access::ClientName, config::Limits, tenants::Tenants};
 
     fn place() -> QueuePlace {
-        let tenant = Tenants::default().join(ClientName::Fingerprint(String::new()), &Limits::DEFAULT, &Arc::default());
+        let tenant =
+            Tenants::default().join(ClientName::Fingerprint(String::new()), "", &Limits::DEFAULT, &Arc::default());
         tenant.queue(&Bytes::new()).unwrap()
     }
 

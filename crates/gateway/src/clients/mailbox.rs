@@ -14,6 +14,7 @@ use nuncio_protocol::{
 use tracing::warn;
 
 use super::{
+    DeniedTopics,
     answer_place::AnswerPlace,
     deliveries::Deliveries,
     parcel::{Charge, Content, Parcel, Written},
@@ -50,6 +51,7 @@ struct State {
     reader: Option<Waker>,
     version: ProtocolVersion,
     block_groups: BTreeSet<u32>,
+    denied: Option<DeniedTopics>,
     closed: bool,
 }
 
@@ -78,6 +80,7 @@ impl Mailbox {
                 reader: None,
                 version: ProtocolVersion::V1,
                 block_groups: BTreeSet::new(),
+                denied: None,
                 closed: false,
             }),
         }
@@ -180,6 +183,20 @@ impl Mailbox {
     /// Notes which groups' block notifications the client wants.
     pub(crate) fn set_block_groups(&self, groups: BTreeSet<u32>) {
         self.lock().block_groups = groups;
+    }
+
+    /// Notes which topics the client has listed in vain.
+    pub(crate) fn set_denied_topics(&self, denied: Option<DeniedTopics>) {
+        self.lock().denied = denied;
+    }
+
+    pub(super) fn denied_topics(&self) -> Option<DeniedTopics> {
+        self.lock().denied.clone()
+    }
+
+    /// Lets the session look at the world again.
+    pub(super) fn wake(&self) {
+        wake_reader(self.lock());
     }
 
     /// Queues an answer the gateway makes itself.

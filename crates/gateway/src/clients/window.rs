@@ -99,7 +99,8 @@ mod tests {
     use crate::{access::ClientName, config::Limits, tenants::Tenants};
 
     fn window(frames: usize, bytes: usize) -> Window {
-        let tenant = Tenants::default().join(ClientName::Fingerprint(String::new()), &Limits::DEFAULT, &Arc::default());
+        let tenant =
+            Tenants::default().join(ClientName::Fingerprint(String::new()), "", &Limits::DEFAULT, &Arc::default());
         Window::new(frames, bytes, FlightShare::new(tenant, ClientId(1)))
     }
 

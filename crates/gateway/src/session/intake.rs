@@ -116,7 +116,7 @@ mod tests {
     /// One who holds all room, and one who waits for it.
     fn holder_and_waiter(start: Instant) -> [Intake; 2] {
         let limits = Limits { intake_bytes_per_certificate: LENGTH, ..Limits::DEFAULT };
-        let tenant = Tenants::default().join(ClientName::Fingerprint(String::new()), &limits, &Arc::default());
+        let tenant = Tenants::default().join(ClientName::Fingerprint(String::new()), "", &limits, &Arc::default());
         let [mut holder, mut waiter] = [(); 2].map(|()| Intake::new(Arc::clone(&tenant), LIMIT));
         let mut cx = Context::from_waker(Waker::noop());
         assert!(holder.poll_room(LENGTH, 0, start, &mut cx).is_ready());

@@ -3,6 +3,7 @@
 use std::{fmt::Display, time::Instant};
 
 use bytes::Bytes;
+use nuncio_audit::Event;
 use nuncio_channel_protocol::{
     Frame, FrameKind, HandshakeAnswer, HandshakeRequest, ResultCode, SubscriptionError, heartbeat,
 };
@@ -76,6 +77,7 @@ impl Session {
         let bytes = frame.body.len();
         match translate::publish(frame.body.clone()) {
             Ok(_) if self.leaves.is_some() => self.refuse(&frame, ResultCode::NO_SUBSCRIBER),
+            Ok(publish) if !self.rights.is_open() && self.forbids(&frame, &publish) => {}
             Ok(publish) => {
                 self.mailbox().open_publish(seq, bytes);
                 let (topic, data) = (publish.topic, publish.data);
@@ -90,6 +92,30 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Whether the client may not publish this; then it is told so.
+    fn forbids(&self, frame: &Frame, publish: &translate::Publish) -> bool {
+        let verdict = self.rights.publishing(&publish.topic);
+        if !verdict.is_allowed() {
+            self.door.clients.counters().publishes_denied.increment();
+            self.door.audit.record(Event::PublishDenied {
+                client: self.registration.client.0,
+                subject: self.subject.to_string().into(),
+                topic: publish.topic.as_str().into(),
+                cause: verdict.to_string().into(),
+            });
+            self.refuse(frame, ResultCode::DENIED);
+            return true;
+        }
+        let bytes = publish.topic.as_str().len() + publish.data.len();
+        let is_over = !self.registration.tenant.admit(bytes, Instant::now());
+        if is_over {
+            self.door.clients.counters().publishes_over_quota.increment();
+            self.complain(|| format!("{:?} publishes more than its quota in [[rights.quota]]", self.subject));
+            self.refuse(frame, ResultCode::OVER_LIMIT);
+        }
+        is_over
     }
 
     async fn acknowledge(&mut self, frame: Frame) -> Result<(), CloseReason> {
@@ -139,7 +165,10 @@ impl Session {
         }
         let block_groups = translate::block_groups(&read.topics);
         match self.topics.set(read.topics) {
-            Ok(()) => self.mailbox().set_block_groups(block_groups),
+            Ok(()) => {
+                self.mailbox().set_block_groups(block_groups);
+                self.sift_topics();
+            }
             Err(refused) => self.refuse_topics(&refused),
         }
         self.tell_topics().await
@@ -179,7 +208,7 @@ impl Session {
     }
 
     fn call(&self, frame: Frame) {
-        match self.door.rpc.answer(&self.caller, frame.seq, &frame.body) {
+        match self.door.rpc.answer(&self.caller, self.rights.sight(), frame.seq, &frame.body) {
             Answer::Now(body) => self.answer(&frame, ResultCode::OK, body),
             Answer::Later { bytes, future } => {
                 let place = self.mailbox().reserve_answer(bytes);

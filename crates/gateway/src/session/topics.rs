@@ -5,34 +5,45 @@ use std::{
 
 use nuncio_protocol::Topic;
 
-use crate::tenants::{TopicShare, TopicsRefused};
+use crate::tenants::{OverBudget, TopicShare};
 
 /// How often the core hears of a client's topics: the first list at once, then the newest one of each interval.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// The topics that a client has said and the core has yet to hear of.
+/// The topics that a client has said last, and those of them that the core has yet to hear of.
 ///
-/// Bound: one list, within its share of bytes.
+/// Bound: one list, within its share of bytes; names are in memory once.
 #[derive(Debug)]
 pub(super) struct Topics {
     share: TopicShare,
+    listed: Option<BTreeSet<Topic>>,
     told: Option<Instant>,
     newest: Option<BTreeSet<Topic>>,
 }
 
 impl Topics {
     pub(super) const fn new(share: TopicShare) -> Self {
-        Self { share, told: None, newest: None }
+        Self { share, listed: None, told: None, newest: None }
     }
 
     /// Takes a list in place of the former one.
     ///
     /// # Errors
     /// When it is over a budget; the former one stays.
-    pub(super) fn set(&mut self, topics: BTreeSet<Topic>) -> Result<(), TopicsRefused> {
+    pub(super) fn set(&mut self, topics: BTreeSet<Topic>) -> Result<(), OverBudget> {
         self.share.set(&topics)?;
-        self.newest = Some(topics);
+        self.listed = Some(topics);
         Ok(())
+    }
+
+    /// The newest list.
+    pub(super) const fn listed(&self) -> Option<&BTreeSet<Topic>> {
+        self.listed.as_ref()
+    }
+
+    /// Has the core hear of these.
+    pub(super) fn tell(&mut self, topics: BTreeSet<Topic>) {
+        self.newest = Some(topics);
     }
 
     /// When the core is to hear of a list, if there is one that it does not know.

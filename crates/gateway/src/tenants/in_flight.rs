@@ -15,12 +15,12 @@ use super::Tenant;
 /// Bound: one waker for each open session.
 #[derive(Debug)]
 pub(super) struct InFlight {
-    limit: usize,
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    limit: usize,
     used: usize,
     paused: HashMap<ClientId, Waker>,
 }
@@ -31,12 +31,19 @@ pub(crate) struct FlightShare {
     tenant: Arc<Tenant>,
     client: ClientId,
     bytes: usize,
+    /// The agency counts them, too: it has a quota.
+    is_of_agency: bool,
 }
 
 impl InFlight {
     /// At least one byte, so that frames come one by one when there is no more.
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit: limit.max(1), state: Mutex::default() }
+        Self { state: Mutex::new(State { limit: limit.max(1), used: 0, paused: HashMap::new() }) }
+    }
+
+    /// Sets another limit; with a higher one, whoever waits is read again.
+    pub(super) fn set_limit(&self, limit: usize) {
+        self.change(|state| state.limit = limit.max(1));
     }
 
     fn add(&self, bytes: usize) {
@@ -44,9 +51,13 @@ impl InFlight {
     }
 
     fn remove(&self, bytes: usize) {
+        self.change(|state| state.used -= bytes);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.lock();
-        state.used -= bytes;
-        if state.used >= self.limit {
+        change(&mut state);
+        if !state.is_open() {
             return;
         }
         let paused = mem::take(&mut state.paused);
@@ -55,12 +66,12 @@ impl InFlight {
     }
 
     fn is_open(&self) -> bool {
-        self.lock().used < self.limit
+        self.lock().is_open()
     }
 
     fn poll_open(&self, client: ClientId, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.lock();
-        if state.used < self.limit {
+        if state.is_open() {
             return Poll::Ready(());
         }
         state.paused.insert(client, cx.waker().clone());
@@ -76,40 +87,64 @@ impl InFlight {
     }
 }
 
+impl State {
+    const fn is_open(&self) -> bool {
+        self.used < self.limit
+    }
+}
+
 impl FlightShare {
     pub(crate) const fn new(tenant: Arc<Tenant>, client: ClientId) -> Self {
-        Self { tenant, client, bytes: 0 }
+        Self { tenant, client, bytes: 0, is_of_agency: false }
     }
 
     pub(crate) fn add(&mut self, bytes: usize) {
+        self.follow_quota();
         self.bytes += bytes;
-        self.both().into_iter().for_each(|in_flight| in_flight.add(bytes));
+        self.counted().for_each(|in_flight| in_flight.add(bytes));
     }
 
     pub(crate) fn remove(&mut self, bytes: usize) {
         self.bytes -= bytes;
-        self.both().into_iter().for_each(|in_flight| in_flight.remove(bytes));
+        self.counted().for_each(|in_flight| in_flight.remove(bytes));
     }
 
-    /// Whether neither the certificate nor all together have as many as they may.
+    /// Whether none of those that count them has as many as it may.
     pub(crate) fn is_open(&self) -> bool {
-        self.both().iter().all(|in_flight| in_flight.is_open())
+        self.counted().all(InFlight::is_open)
     }
 
     /// The same; when there are too many, the task of `cx` is woken when there may be fewer.
     pub(crate) fn poll_open(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let [own, common] = self.both();
-        if own.poll_open(self.client, cx).is_ready() { common.poll_open(self.client, cx) } else { Poll::Pending }
+        let is_closed = |in_flight: &InFlight| in_flight.poll_open(self.client, cx).is_pending();
+        if self.counted().any(is_closed) { Poll::Pending } else { Poll::Ready(()) }
     }
 
-    fn both(&self) -> [&InFlight; 2] {
-        [&self.tenant.in_flight, &self.tenant.common.in_flight]
+    /// The agency counts while it has a quota, which may come and go.
+    fn follow_quota(&mut self) {
+        let has_quota = self.tenant.agency.limits_in_flight();
+        if has_quota != self.is_of_agency {
+            let agency = &self.tenant.agency.in_flight;
+            if has_quota {
+                agency.add(self.bytes)
+            } else {
+                agency.remove(self.bytes)
+            }
+            self.is_of_agency = has_quota;
+        }
+    }
+
+    fn counted(&self) -> impl Iterator<Item = &InFlight> {
+        let Tenant { meter, agency, common, .. } = &*self.tenant;
+        let of_agency = self.is_of_agency.then_some(&agency.in_flight);
+        [&meter.in_flight, &common.in_flight].into_iter().chain(of_agency)
     }
 }
 
 impl Drop for FlightShare {
     fn drop(&mut self) {
-        self.remove(self.bytes);
-        self.both().into_iter().for_each(|in_flight| in_flight.forget(self.client));
+        let bytes = self.bytes;
+        self.remove(bytes);
+        self.counted().for_each(|in_flight| in_flight.forget(self.client));
     }
 }

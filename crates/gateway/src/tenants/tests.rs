@@ -4,13 +4,15 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use nuncio_rights::{Limit, Party, Per, Quota, Rights, Rules, Who};
+
 use super::*;
 
 const LIMITS: Limits = Limits { intake_bytes: 100, intake_bytes_per_certificate: 60, ..Limits::DEFAULT };
 
 fn tenants<const N: usize>(names: [&str; N]) -> [Arc<Tenant>; N] {
     let (tenants, counters) = (Tenants::default(), Arc::new(Counters::default()));
-    names.map(|name| tenants.join(named(name), &LIMITS, &counters))
+    names.map(|name| tenants.join(named(name), "agency", &LIMITS, &counters))
 }
 
 fn named(name: &str) -> ClientName {
@@ -80,11 +82,45 @@ fn a_frame_larger_than_the_room_takes_all_of_it_and_who_gives_up_leaves_nothing_
     assert!(poll(lease(&b, 60)).is_some() && poll(lease(&a, 60)).is_some());
 }
 
+fn limited(messages: u64) -> (Party, Rights) {
+    let quota = Quota { messages: Some(messages), ..Quota::default() };
+    let limit = |per| Limit { who: Who::default(), per, quota };
+    let limits = vec![limit(Per::Credential), limit(Per::Agency)];
+    let rights = Rights::new(Rules { limits, ..Rules::default() }).expect("possible rules");
+    (Party::sdk("agency", "sdk"), rights)
+}
+
+#[test]
+fn who_ends_his_session_and_comes_again_begins_where_he_was() {
+    let (tenants, counters, (party, rights)) = (Tenants::default(), Arc::default(), limited(2));
+    let session = |name| {
+        let tenant = tenants.join(named(name), "agency", &LIMITS, &counters);
+        tenant.sit(&party, &rights).expect("there is no limit of sessions")
+    };
+    let now = Instant::now();
+    assert!(session("a").tenant.admit(1, now) && session("a").tenant.admit(1, now));
+    assert!(!session("a").tenant.admit(1, now), "a third session of it");
+    assert!(!session("b").tenant.admit(1, now), "and one of its agency");
+}
+
+#[test]
+fn those_who_owe_something_are_remembered_within_bounds() {
+    let (tenants, counters, (party, rights)) = (Tenants::default(), Arc::default(), limited(1));
+    for number in 0..2 * MAX_OWING {
+        let (name, agency) = (named(&number.to_string()), format!("agency{number}"));
+        let tenant = tenants.join(name, &agency, &LIMITS, &counters);
+        assert!(tenant.sit(&party, &rights).expect("no limit").tenant.admit(1, Instant::now()));
+    }
+    let known = tenants.known.lock().unwrap();
+    assert!(known.certificates.len() <= MAX_OWING + 2 && known.agencies.len() <= MAX_OWING + 2);
+}
+
 #[test]
 fn certificates_without_sessions_are_forgotten() {
     let (tenants, counters) = (Tenants::default(), Arc::new(Counters::default()));
     for number in 0..100 {
-        tenants.join(named(&number.to_string()), &LIMITS, &counters);
+        tenants.join(named(&number.to_string()), &format!("agency{number}"), &LIMITS, &counters);
     }
-    assert_eq!(tenants.by_certificate.lock().unwrap().len(), 1);
+    let known = tenants.known.lock().unwrap();
+    assert_eq!((known.certificates.len(), known.agencies.len()), (1, 1));
 }

@@ -8,17 +8,19 @@ use nuncio_protocol::Topic;
 
 use super::Tenant;
 
-/// Bytes of which there are so many; who wants more is refused.
+/// Something of which there is so much; who wants more is refused.
 #[derive(Debug)]
 pub(super) struct Budget {
-    limit: usize,
+    what: &'static str,
+    limit: AtomicUsize,
     used: AtomicUsize,
 }
 
-/// Why a topic list is not taken.
+/// Why a topic list, or a session, is not taken.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it takes {wanted} bytes with {others} bytes of {whose} other sessions, over the limit of {limit}")]
-pub(crate) struct TopicsRefused {
+#[error("{wanted} {what} with {others} of {whose} other sessions are over the limit of {limit}")]
+pub struct OverBudget {
+    what: &'static str,
     whose: &'static str,
     wanted: usize,
     others: usize,
@@ -32,53 +34,86 @@ pub(crate) struct TopicsRefused {
 pub(crate) struct TopicShare {
     tenant: Arc<Tenant>,
     bytes: usize,
+    topics: usize,
 }
 
 impl Budget {
-    pub(super) const fn new(limit: usize) -> Self {
-        Self { limit, used: AtomicUsize::new(0) }
+    pub(super) const fn new(what: &'static str, limit: usize) -> Self {
+        Self { what, limit: AtomicUsize::new(limit), used: AtomicUsize::new(0) }
     }
 
-    /// Gives `old` bytes back and takes `new` ones; less than before is always taken.
-    fn exchange(&self, old: usize, new: usize, whose: &'static str) -> Result<(), TopicsRefused> {
+    pub(super) fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// Gives `old` back and takes `new`; less than before is always taken.
+    pub(super) fn exchange(&self, old: usize, new: usize, whose: &'static str) -> Result<(), OverBudget> {
+        let limit = self.limit.load(Ordering::Relaxed);
         let exchanged = |used: usize| {
             let after = used - old + new;
-            (after <= self.limit || new <= old).then_some(after)
+            (after <= limit || new <= old).then_some(after)
         };
         match self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, exchanged) {
             Ok(_) => Ok(()),
-            Err(used) => Err(TopicsRefused { whose, wanted: new, others: used - old, limit: self.limit }),
+            Err(used) => Err(OverBudget { what: self.what, whose, wanted: new, others: used - old, limit }),
+        }
+    }
+
+    /// Undoes an exchange of `old` for `new`.
+    fn give_back(&self, old: usize, new: usize) {
+        if old > new {
+            self.used.fetch_add(old - new, Ordering::Relaxed);
+        } else {
+            self.used.fetch_sub(new - old, Ordering::Relaxed);
         }
     }
 }
 
+/// Whose sessions share a budget, in words.
+pub(super) const ITS_CERTIFICATE: &str = "its certificate's";
+pub(super) const ITS_AGENCY: &str = "its agency's";
+
 impl TopicShare {
     pub(crate) const fn new(tenant: Arc<Tenant>) -> Self {
-        Self { tenant, bytes: 0 }
+        Self { tenant, bytes: 0, topics: 0 }
     }
 
     /// Takes what these topics need, in place of what the former ones did.
     ///
     /// # Errors
     /// When there is not so much; the former ones keep theirs.
-    pub(crate) fn set<'a>(&mut self, topics: impl IntoIterator<Item = &'a Topic>) -> Result<(), TopicsRefused> {
-        let bytes = topics.into_iter().map(|topic| topic.as_str().len() + Subscription::ENTRY).sum();
-        self.exchange(bytes)
+    pub(crate) fn set<'a>(&mut self, topics: impl IntoIterator<Item = &'a Topic>) -> Result<(), OverBudget> {
+        let (mut bytes, mut count) = (0, 0);
+        for topic in topics {
+            bytes += topic.as_str().len() + Subscription::ENTRY;
+            count += 1;
+        }
+        self.exchange(bytes, count)
     }
 
-    fn exchange(&mut self, bytes: usize) -> Result<(), TopicsRefused> {
-        self.tenant.topics.exchange(self.bytes, bytes, "its certificate's")?;
-        if let Err(refused) = self.tenant.common.topics.exchange(self.bytes, bytes, "all") {
-            let _ = self.tenant.topics.exchange(bytes, self.bytes, "its certificate's");
-            return Err(refused);
+    fn exchange(&mut self, bytes: usize, topics: usize) -> Result<(), OverBudget> {
+        let Tenant { topics: of_certificate, meter, agency, common, .. } = &*self.tenant;
+        let budgets = [
+            (of_certificate, self.bytes, bytes, ITS_CERTIFICATE),
+            (&common.topics, self.bytes, bytes, "all"),
+            (&meter.topics, self.topics, topics, ITS_CERTIFICATE),
+            (&agency.topics, self.topics, topics, ITS_AGENCY),
+        ];
+        for (index, (budget, old, new, whose)) in budgets.iter().enumerate() {
+            if let Err(refused) = budget.exchange(*old, *new, whose) {
+                for (budget, old, new, _) in &budgets[..index] {
+                    budget.give_back(*old, *new);
+                }
+                return Err(refused);
+            }
         }
-        self.bytes = bytes;
+        (self.bytes, self.topics) = (bytes, topics);
         Ok(())
     }
 }
 
 impl Drop for TopicShare {
     fn drop(&mut self) {
-        let _ = self.exchange(0);
+        let _ = self.exchange(0, 0);
     }
 }

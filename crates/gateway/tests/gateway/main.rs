@@ -11,6 +11,7 @@ mod malformed;
 mod records;
 mod refusals;
 mod rig;
+mod rights;
 mod rpc;
 mod scripts;
 mod sessions;

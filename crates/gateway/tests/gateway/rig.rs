@@ -322,8 +322,8 @@ impl NodeInfo for Facts {
         vec![facts(2, "node1", &[])]
     }
 
-    fn reachable(&self) -> Vec<NodeId> {
-        vec![facts(2, "node1", &[]).node_id, facts(3, "node2", &[]).node_id]
+    fn reachable(&self) -> Vec<NodeFacts> {
+        vec![facts(2, "node1", &[]), facts(3, "node2", &[])]
     }
 }
 
@@ -332,6 +332,7 @@ fn facts(number: u8, name: &str, topics: &[&str]) -> NodeFacts {
         node_id: node_id(number),
         address: format!("127.0.0.1:3030{number}"),
         agency: "agencyA".into(),
+        agency_path: "agencyA".into(),
         name: name.into(),
         topics: topics.iter().map(|topic| (*topic).into()).collect(),
     }

@@ -59,7 +59,7 @@ async fn sessions_of_one_certificate_share_a_budget_and_others_are_unharmed() {
     second.send(&list(&["d"])).await;
     expect_list(&mut rig, second_client, &["d"]).await;
     expect_refused(&rig, &mut second, &["d", "e"]).await;
-    let line = "it takes 34 bytes with 51 bytes of its certificate's other sessions, over the limit of 68";
+    let line = "34 bytes of topics with 51 of its certificate's other sessions are over the limit of 68";
     assert_eq!(log.count(line), 1, "{}", log.text());
     assert_eq!(log.count("CN=sdk"), 1, "the line names the certificate: {}", log.text());
 

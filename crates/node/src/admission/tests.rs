@@ -108,7 +108,7 @@ fn record(node: NodeId) -> Arc<Record> {
         clock: std::time::Duration::ZERO,
         proofs: 0,
     };
-    Arc::new(Record { status, bytes: Bytes::new(), pages: Vec::new() })
+    Arc::new(Record { status, bytes: Bytes::new(), pages: Vec::new(), agency_path: None })
 }
 
 #[test]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use nuncio_audit::Event;
 use nuncio_identity::NodeId;
 use nuncio_pki::{Credential, Identity};
-use nuncio_protocol::{peering::Address, unicast::UnicastError};
+use nuncio_protocol::{Topic, peering::Address, unicast::UnicastError};
 use rustls_pki_types::UnixTime;
 use tokio::sync::oneshot;
 
@@ -31,12 +31,8 @@ impl EventLoop {
                 self.exchanges.insert(exchange, Waiting { answer, since: Instant::now() });
             }
             Command::Publish { topic, data, answer } => {
-                let outcome = behaviour.publish(topic.as_ref(), data);
-                let origin = self.swarm.behaviour().overlay().node();
-                let outcome = outcome.map(|(epoch, seq)| MessageId { origin, epoch, seq });
-                let outcome = outcome.map_err(PublishError::from);
                 // The caller may have gone; the message is sent all the same.
-                let _ = answer.send(outcome);
+                let _ = answer.send(self.publish(topic.as_ref(), data));
             }
             Command::Listen { topics, requests, started } => {
                 let (listener, fresh) = self.listeners.add(topics, requests);
@@ -58,6 +54,7 @@ impl EventLoop {
                 self.admission.judge_again(behaviour, UnixTime::now());
                 self.shown.touch();
             }
+            Command::RightsChanged => behaviour.set_rights(self.hearing.rights.in_force()),
             Command::Renew { identity, answer } => {
                 let _ = answer.send(self.renew(&identity));
             }
@@ -69,6 +66,16 @@ impl EventLoop {
             }
             Command::ApplicationField { bytes } => behaviour.set_application_field(bytes),
         }
+    }
+
+    fn publish(&mut self, topic: Option<&Topic>, data: Bytes) -> Result<MessageId, PublishError> {
+        let behaviour = self.swarm.behaviour_mut();
+        if let Some(topic) = topic {
+            let kept = self.hearing.keep_inside(topic, behaviour.overlay().records());
+            kept.map_err(|reason| PublishError::Denied { reason })?;
+        }
+        let (epoch, seq) = behaviour.publish(topic, data)?;
+        Ok(MessageId { origin: behaviour.overlay().node(), epoch, seq })
     }
 
     /// Takes a configured address, or a node ID or its beginning.

@@ -11,7 +11,7 @@ use nuncio_behaviour::from_multiaddr;
 use nuncio_identity::NodeId;
 use nuncio_pki::Credential;
 use nuncio_protocol::{
-    Strike,
+    Strike, Topic,
     peering::{Address, LinkDownReason},
 };
 use nuncio_transport::HandshakeError;
@@ -60,6 +60,11 @@ impl EventLoop {
             seconds: until.saturating_duration_since(Instant::now()).as_secs(),
             cause: reason.to_string().into(),
         });
+    }
+
+    pub(super) fn report_denied(&self, node: NodeId, topic: &Topic, reason: &str) {
+        let (topic, cause) = (topic.as_str().into(), reason.into());
+        self.audit.record(Event::MessageDenied { node: node.into(), topic, cause });
     }
 
     pub(super) fn report_equivocation(&self, node: NodeId) {

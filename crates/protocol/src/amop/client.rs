@@ -40,6 +40,8 @@ impl ResultCode {
     pub const OVER_LIMIT: Self = Self(103);
     /// Subscribers were tried and were gone or refused.
     pub const SUBSCRIBER_GONE: Self = Self(104);
+    /// The publisher may not publish to the topic: FISCO BCOS's number for an SDK that is not allowed to do something.
+    pub const DENIED: Self = Self(-40012);
 }
 
 /// Unicast to one subscriber, or multicast to all.

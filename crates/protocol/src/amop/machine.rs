@@ -3,11 +3,13 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 use bytes::Bytes;
 use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
+use nuncio_rights::Rights;
 
 use super::{
     ClientId, ClientInput, ClientOutput, Content, Kind, Message, Multicast, ResultCode,
     deliveries::{Asked, Deliveries, Own},
     exchanges::{Exchanges, Publish, Reach},
+    guard::{Guard, Refused},
     multicasts::Multicasts,
     private::{Private, names},
     quotas::Quotas,
@@ -18,6 +20,7 @@ use crate::{Config, Header, Output, Topic, gate::Admitted, status_sync::Record, 
 /// AMOP of one node: each input to its machine, and what one finds out to the others.
 #[derive(Debug)]
 pub(crate) struct Amop {
+    guard: Guard,
     subscriptions: Subscriptions,
     private: Private,
     quotas: Quotas,
@@ -30,6 +33,7 @@ pub(crate) struct Amop {
 impl Amop {
     pub(crate) fn new(config: &Config, seed: u64) -> Self {
         Self {
+            guard: Guard::new(Arc::clone(&config.rights)),
             subscriptions: Subscriptions::new(seed ^ 1 << 8),
             private: Private::new(seed ^ 2 << 8),
             quotas: Quotas::new(config.publish_limits),
@@ -43,7 +47,7 @@ impl Amop {
     /// What clients and other nodes can make it hold.
     pub(crate) fn bounds(config: &Config) -> Vec<Bound> {
         [
-            &[Subscriptions::BOUND, Quotas::BOUND][..],
+            &[Subscriptions::BOUND, Quotas::BOUND, Guard::BOUND][..],
             &Private::BOUNDS,
             &Exchanges::bounds(config),
             &Deliveries::BOUNDS,
@@ -99,9 +103,21 @@ impl Amop {
     }
 
     pub(crate) fn handle_record(&mut self, record: &Arc<Record>) {
-        if self.subscriptions.handle_record(record) {
+        if self.subscriptions.handle_record(record, &self.guard) {
             self.private.handle_changed();
         }
+    }
+
+    /// What other nodes may do with topics here has changed.
+    pub(crate) fn handle_rights_changed(&mut self, rights: Arc<Rights>) {
+        self.guard.set(rights);
+        self.subscriptions.handle_rights_changed(&self.guard);
+        self.private.handle_changed();
+    }
+
+    /// What other nodes were refused.
+    pub(crate) const fn refused(&self) -> Refused {
+        self.guard.refused()
     }
 
     pub(crate) fn handle_forgotten(&mut self, node: &NodeId) {
@@ -130,6 +146,10 @@ impl Amop {
                     answer(from, &message.header, Content::Result { code, data }, turn);
                     return;
                 }
+                if let Err(code) = self.guard.admit(&source, topic, data.len(), turn) {
+                    answer(from, &message.header, Content::Result { code, data: Bytes::new() }, turn);
+                    return;
+                }
                 self.deliveries.handle_publish(from, message, time_left, &self.subscriptions, turn);
             }
             Content::Result { code, data } => {
@@ -143,7 +163,8 @@ impl Amop {
     }
 
     pub(crate) fn handle_multicast(&mut self, admitted: Admitted<Multicast>, turn: &mut Turn<'_>) {
-        self.multicasts.handle_received(admitted, &self.subscriptions, &mut self.deliveries, turn);
+        let Self { multicasts, subscriptions, deliveries, guard, .. } = self;
+        multicasts.handle_received(admitted, subscriptions, deliveries, guard, turn);
     }
 
     /// A publish was for an earlier epoch of this node: its sessions are gone.

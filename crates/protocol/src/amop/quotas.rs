@@ -4,6 +4,7 @@ use std::{
 };
 
 use nuncio_bounds::Bound;
+use nuncio_rights::Allowance;
 
 use super::ClientId;
 use crate::Topic;
@@ -41,13 +42,6 @@ struct Allowances<K> {
     by_age: BTreeSet<(Instant, K)>,
 }
 
-/// What may be sent now, in bytes; below zero what was sent on credit.
-#[derive(Debug, Clone, Copy)]
-struct Allowance {
-    left: f64,
-    at: Instant,
-}
-
 impl Quotas {
     pub(super) const BOUND: Bound = Bound::of_entries::<[(Topic, Allowance, ClientId); 2]>(
         "allowances of topics and clients",
@@ -70,10 +64,10 @@ impl Quotas {
         outgoing: usize,
         now: Instant,
     ) -> bool {
-        let of_client = self.limits.per_client.map(|limit| refilled(self.clients.get(&client), limit, now));
-        let of_topic = self.limits.per_topic.map(|limit| refilled(self.topics.get(topic), limit, now));
+        let of_client = self.limits.per_client.map(|limit| Allowance::refilled(self.clients.get(&client), limit, now));
+        let of_topic = self.limits.per_topic.map(|limit| Allowance::refilled(self.topics.get(topic), limit, now));
         let of_node = self.limits.outgoing.filter(|_| outgoing > 0);
-        let of_node = of_node.map(|limit| refilled(self.outgoing.as_ref(), limit, now));
+        let of_node = of_node.map(|limit| Allowance::refilled(self.outgoing.as_ref(), limit, now));
         if [of_client, of_topic, of_node].into_iter().flatten().any(Allowance::is_used_up) {
             return false;
         }
@@ -92,7 +86,7 @@ impl Quotas {
     /// Takes what leaves for another node later; false, and nothing taken, when that is used up.
     pub(super) fn admit_outgoing(&mut self, bytes: usize, now: Instant) -> bool {
         let Some(limit) = self.limits.outgoing else { return true };
-        let allowance = refilled(self.outgoing.as_ref(), limit, now);
+        let allowance = Allowance::refilled(self.outgoing.as_ref(), limit, now);
         let admitted = !allowance.is_used_up();
         self.outgoing = Some(if admitted { allowance.less(bytes) } else { allowance });
         admitted
@@ -101,27 +95,6 @@ impl Quotas {
     pub(super) fn forget(&mut self, client: ClientId) {
         self.clients.remove(&client);
     }
-}
-
-impl Allowance {
-    fn is_used_up(self) -> bool {
-        self.left <= 0.0
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "a byte more or less in 4 PiB does not matter")]
-    fn less(self, bytes: usize) -> Self {
-        Self { left: self.left - bytes as f64, ..self }
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a byte more or less in 4 PiB does not matter")]
-fn refilled(before: Option<&Allowance>, limit: u64, now: Instant) -> Allowance {
-    let limit = limit as f64;
-    let left = before.map_or(limit, |before| {
-        let grown = now.saturating_duration_since(before.at).as_secs_f64() * limit;
-        (before.left + grown).min(limit)
-    });
-    Allowance { left, at: now }
 }
 
 impl<K: Ord + Clone> Allowances<K> {

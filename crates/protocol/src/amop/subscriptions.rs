@@ -15,6 +15,7 @@ use nuncio_identity::NodeId;
 use self::{channels::Channels, elsewhere::Elsewhere};
 use super::{
     ClientId,
+    guard::Guard,
     private::{Holder, Subscriber, names},
 };
 use crate::{Topic, status_sync::Record};
@@ -120,8 +121,13 @@ impl Subscriptions {
     }
 
     /// Takes the topics of another node's record; says whether they changed.
-    pub(super) fn handle_record(&mut self, record: &Arc<Record>) -> bool {
-        self.elsewhere.apply(record)
+    pub(super) fn handle_record(&mut self, record: &Arc<Record>, guard: &Guard) -> bool {
+        self.elsewhere.apply(record, |record, topic| guard.may_subscribe(record, topic))
+    }
+
+    /// Other nodes may subscribe something else than before.
+    pub(super) fn handle_rights_changed(&mut self, guard: &Guard) {
+        self.elsewhere.review(|record, topic| guard.may_subscribe(record, topic));
     }
 
     /// Says whether there was anything to forget.

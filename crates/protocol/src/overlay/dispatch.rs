@@ -133,6 +133,7 @@ impl Overlay {
             AccessInput::Expelled { node } => self.expel(node, now),
             AccessInput::Readmitted { node } => self.peering.handle_readmitted(&node, &mut self.outbox, now),
             AccessInput::Struck { peer, strike } => self.outbox.strike(peer, strike),
+            AccessInput::RightsChanged { rights } => self.amop.handle_rights_changed(rights),
         }
         self.settle(now);
     }

@@ -27,7 +27,7 @@ fn record(n: usize, neighbours: &BTreeSet<usize>) -> Arc<Record> {
         clock: std::time::Duration::ZERO,
         proofs: 0,
     };
-    Arc::new(Record { status, bytes: Bytes::new(), pages: Vec::new() })
+    Arc::new(Record { status, bytes: Bytes::new(), pages: Vec::new(), agency_path: None })
 }
 
 fn apply(routing: &mut Routing, n: usize, neighbours: &[usize]) {

@@ -1,5 +1,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -53,6 +54,16 @@ pub struct Record {
     pub bytes: Bytes,
     /// The pages that its topics are on, if they are many.
     pub pages: Vec<PageDigest>,
+    /// The agencies above its owner's certificate, as [`nuncio_rights::agency_path`] writes them, where they are not
+    /// [`Status::agency`] alone. Whoever hands a record to the core has seen the certificate.
+    pub agency_path: Option<Arc<str>>,
+}
+
+impl Record {
+    /// The agencies above its owner's certificate, as rules name them.
+    pub fn agency_path(&self) -> &str {
+        self.agency_path.as_deref().unwrap_or(&self.status.agency)
+    }
 }
 
 /// Names a page of topics: SHA-256 of its bytes. Opaque to the core, which passes whole records on.

@@ -30,7 +30,12 @@ fn status(node: NodeId, seq: u64) -> Status {
 }
 
 fn record(node: NodeId, seq: u64) -> Arc<Record> {
-    Arc::new(Record { status: status(node, seq), bytes: Bytes::from(vec![seq as u8; 100]), pages: Vec::new() })
+    Arc::new(Record {
+        status: status(node, seq),
+        bytes: Bytes::from(vec![seq as u8; 100]),
+        pages: Vec::new(),
+        agency_path: None,
+    })
 }
 
 impl Rig {

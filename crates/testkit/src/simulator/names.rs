@@ -61,7 +61,7 @@ pub fn sign(status: Status) -> Arc<Record> {
     bytes.extend_from_slice(&status.application);
     bytes.extend_from_slice(&status.sealing_key);
     bytes.extend_from_slice(&(status.clock.as_millis() as u64).to_be_bytes());
-    Arc::new(Record { status, bytes: Bytes::from(bytes), pages: Vec::new() })
+    Arc::new(Record { status, bytes: Bytes::from(bytes), pages: Vec::new(), agency_path: None })
 }
 
 fn make(n: usize) -> NodeId {

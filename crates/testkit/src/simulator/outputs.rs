@@ -60,6 +60,7 @@ impl Simulator {
             | Output::EpochOutrun { .. }
             | Output::ReachabilityChanged { .. }
             | Output::Relay { .. }
+            | Output::Denied { .. }
             | Output::Unseal(_) => {}
             Output::NodeChanged { record } => self.observed.unsigned += usize::from(!self.is_signed(&record)),
             Output::Sign { status } => self.sign(node, status),

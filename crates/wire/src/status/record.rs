@@ -36,7 +36,7 @@ pub fn sign_record(status: Status, chain: &[Bytes], context: &SigningContext) ->
         chain: chain.to_vec(),
         pages,
     };
-    Record { status, bytes: record.encode_to_vec().into(), pages: digests }
+    Record { status, bytes: record.encode_to_vec().into(), pages: digests, agency_path: None }
 }
 
 /// Reads a record and checks its owner's signature, and that it has the certificates that its owner sent with it. Whether
@@ -63,7 +63,7 @@ pub fn decode_record(bytes: Bytes, context: &SigningContext) -> Result<(Record, 
     if !is_its_chain {
         return Err(DecodeError::ForeignChain { node });
     }
-    Ok((Record { status, bytes, pages }, chain))
+    Ok((Record { status, bytes, pages, agency_path: None }, chain))
 }
 
 /// The certificates in an encoded record, DER, the owner's first. Nothing is verified.

@@ -98,7 +98,7 @@ fn documents() -> Vec<(&'static str, String)> {
     let own = || values::status(source, nodes.to_vec());
     let record = (own(), collection::vec(values::bytes(100), 0..=status::MAX_CHAIN));
     // In an answer, records are bytes as they came.
-    let carried = |status, bytes| Arc::new(Record { status, bytes, pages: Vec::new() });
+    let carried = |status, bytes| Arc::new(Record { status, bytes, pages: Vec::new(), agency_path: None });
     let lists = || collection::vec(values::bytes(100), 0..4);
     vec![
         (

@@ -91,12 +91,13 @@ impl Exchanges {
         if is_its {
             turn.routing.note_answered(&header.source, &from);
             self.silent.clear(&header.source);
-            if code == ResultCode::SUBSCRIBER_GONE {
-                self.give_up(message, index);
-                self.end_attempt(message, index, Fate::Gone, reach, turn);
-            } else {
-                self.finish(message, code, data, reach, turn);
-            }
+            let fate = match code {
+                ResultCode::SUBSCRIBER_GONE => Fate::Gone,
+                ResultCode::DENIED => Fate::Denied,
+                _ => return self.finish(message, code, data, reach, turn),
+            };
+            self.give_up(message, index);
+            self.end_attempt(message, index, fate, reach, turn);
         } else if code == ResultCode::NO_SUBSCRIBER && attempt.is_on(&from) {
             self.path_failed(message, index, &from, Fate::Unseen, reach, turn);
         }

@@ -9,6 +9,7 @@ use super::{
         ClientId, ClientOutput, Content, Kind, Message, Multicast, Post, PublishSeq, ResultCode,
         deliveries::Deliveries,
         exchanges::{Publish, Reach},
+        guard::Guard,
         private::{
             Holder, Subscriber,
             names::{self, shown},
@@ -80,6 +81,7 @@ impl Multicasts {
         admitted: Admitted<Multicast>,
         subscriptions: &Subscriptions,
         deliveries: &mut Deliveries,
+        guard: &mut Guard,
         turn: &mut Turn<'_>,
     ) {
         let is_repeated = admitted.is_repeated();
@@ -91,7 +93,8 @@ impl Multicasts {
         if before > destinations.len()
             && let Some(Post { seq, topic, data }) = multicast.post.clone()
         {
-            if !is_repeated && !names::is_channel(&topic) {
+            let is_new = !is_repeated && !names::is_channel(&topic);
+            if is_new && guard.admit(&multicast.source, &topic, data.len(), turn).is_ok() {
                 self.deliver(seq, &topic, &data, subscriptions, deliveries, turn);
             }
             if from != multicast.source {

@@ -65,6 +65,22 @@ pub(in crate::amop) fn shown(topic: &Topic) -> Topic {
     at_address(topic).map_or_else(|| topic.clone(), |(private, _)| private)
 }
 
+/// The topic that rules are about: of a private one, and of whatever belongs to one, its name without the prefix.
+pub(in crate::amop) fn judged(topic: &Topic) -> &str {
+    let name = topic.as_str();
+    let private = if let Some(channel) = name.strip_prefix(CHANNEL) {
+        without_suffix(channel)
+    } else if let Some(publishers) = name.strip_prefix(PUBLISHER) {
+        Some(publishers)
+    } else if let Some(address) = name.strip_prefix(ADDRESS) {
+        address.rsplit_once('_').map(|(private, _)| private)
+    } else {
+        Some(name)
+    };
+    let plain = private.and_then(|private| private.strip_prefix(PRIVATE));
+    plain.filter(|plain| !plain.is_empty()).unwrap_or(name)
+}
+
 /// What all channels of a private topic begin with; those of longer topics too. `None` when none could be so long.
 pub(in crate::amop) fn beginning_of_channels(private: &Topic) -> Option<Topic> {
     Topic::new(&format!("{CHANNEL}{private}_")).ok()
@@ -125,6 +141,26 @@ mod tests {
         }
         for name in ["t", "#!$Private_t_00000001", "#!$Private_#!$TopicNeedVerify_t_+0000001"] {
             assert_eq!(at_address(&topic(name)), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn rules_are_about_the_topic_whatever_of_it_is_named() {
+        let private = topic("#!$TopicNeedVerify_ns/ab");
+        let whole = [
+            private.clone(),
+            topic(&format!("#!$VerifyChannel_{private}_{HEX}")),
+            topic(&format!("#!$PushChannel_{private}")),
+            address_of(&private, 7).unwrap(),
+            topic("ns/ab"),
+        ];
+        for name in &whole {
+            assert_eq!(judged(name), "ns/ab", "{name}");
+        }
+        for odd in
+            ["#!$TopicNeedVerify_", "#!$PushChannel_ab", "#!$VerifyChannel_#!$TopicNeedVerify_ab", "#!$Private_ab_1"]
+        {
+            assert_eq!(judged(&topic(odd)), odd, "it belongs to no private topic");
         }
     }
 

@@ -31,16 +31,21 @@ struct Nodes {
 }
 
 impl Elsewhere {
-    /// Takes the topics of a record; says whether they changed, or the epoch of the sessions in it.
-    pub(super) fn apply(&mut self, record: &Arc<Record>) -> bool {
+    /// Takes the topics of a record that its node may subscribe; says whether they changed, or the epoch of the sessions in
+    /// it.
+    pub(super) fn apply(&mut self, record: &Arc<Record>, may: impl Fn(&Record, &Topic) -> bool) -> bool {
         let (node, topics) = (record.status.node, &record.status.topics);
+        if self.records.get(&node).is_some_and(|old| !is_of_the_same(old, record)) {
+            self.forget(&node);
+        }
         let old = self.records.remove(&node);
         let life = |record: &Arc<Record>| record.status.version.epoch;
         let before = old.as_ref().map(|old| &old.status.topics);
         for change in changes(before, topics) {
             match change {
                 Change::Gone(topic) => self.remove(topic, &node),
-                Change::Now(topic, count) => self.set(topic, node, count),
+                Change::Now(topic, count) if may(record, topic) => self.set(topic, node, count),
+                Change::Now(topic, _) => self.remove(topic, &node),
             }
         }
         let is_same = before.map_or(topics.is_empty(), |before| before == topics)
@@ -49,6 +54,20 @@ impl Elsewhere {
             self.records.insert(node, Arc::clone(record));
         }
         !is_same
+    }
+
+    /// Takes the topics of all records anew: nodes may subscribe others than before.
+    pub(super) fn review(&mut self, may: impl Fn(&Record, &Topic) -> bool) {
+        let records: Vec<_> = self.records.values().map(Arc::clone).collect();
+        for record in records {
+            for (topic, count) in &record.status.topics {
+                if may(&record, topic) {
+                    self.set(topic, record.status.node, *count);
+                } else {
+                    self.remove(topic, &record.status.node);
+                }
+            }
+        }
     }
 
     /// Says whether there was anything to forget.
@@ -132,6 +151,11 @@ impl Nodes {
     }
 }
 
+/// Whether rights judge both alike.
+fn is_of_the_same(one: &Record, other: &Record) -> bool {
+    (one.agency_path(), &one.status.name) == (other.agency_path(), &other.status.name)
+}
+
 /// What is other about a topic.
 enum Change<'a> {
     Gone(&'a Topic),
@@ -185,7 +209,7 @@ mod tests {
         let mut status = empty_status(start);
         status.version.seq = seq;
         status.topics = topics.iter().map(|(name, count)| (Topic::new(name).expect("a valid topic"), *count)).collect();
-        Arc::new(Record { status, bytes: bytes::Bytes::new(), pages: Vec::new() })
+        Arc::new(Record { status, bytes: bytes::Bytes::new(), pages: Vec::new(), agency_path: None })
     }
 
     #[test]
@@ -199,11 +223,11 @@ mod tests {
             &[("d", 0), ("e", 3)],
             &[("d", 2)],
         ];
-        assert!(elsewhere.apply(&record(2, 1, &[("b", 5), ("d", 7)])));
+        assert!(elsewhere.apply(&record(2, 1, &[("b", 5), ("d", 7)]), |_, _| true));
         for (seq, topics) in says.iter().enumerate() {
             let record = record(1, seq as u64 + 1, topics);
-            assert!(elsewhere.apply(&record), "{topics:?}");
-            assert!(!elsewhere.apply(&record), "it is the same");
+            assert!(elsewhere.apply(&record, |_, _| true), "{topics:?}");
+            assert!(!elsewhere.apply(&record, |_, _| true), "it is the same");
             for name in ["a", "b", "c", "d", "e"] {
                 let topic = Topic::new(name).expect("a valid topic");
                 let own =

@@ -1,0 +1,71 @@
+use std::{
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+
+use nuncio_rights::{Quota, Rates};
+
+use super::{in_flight::InFlight, topics::Budget};
+
+/// What somebody has taken of his quota: one certificate, or all of an agency. The quota may change at any time.
+#[derive(Debug)]
+pub(super) struct Meter {
+    pub(super) sessions: Budget,
+    pub(super) topics: Budget,
+    pub(super) in_flight: InFlight,
+    /// Bytes in flight at the most, whatever the quota says.
+    most_in_flight: usize,
+    limits_in_flight: AtomicBool,
+    rates: Mutex<(Quota, Rates)>,
+}
+
+impl Meter {
+    pub(super) fn new(most_in_flight: usize) -> Self {
+        Self {
+            sessions: Budget::new("sessions", usize::MAX),
+            topics: Budget::new("topics", usize::MAX),
+            in_flight: InFlight::new(most_in_flight),
+            most_in_flight,
+            limits_in_flight: AtomicBool::new(false),
+            rates: Mutex::default(),
+        }
+    }
+
+    /// Puts a quota into force. Who has more than it allows keeps that, and gets no more.
+    pub(super) fn set(&self, quota: Quota) {
+        if self.rates().0 == quota {
+            return;
+        }
+        self.sessions.set_limit(quota.sessions.unwrap_or(usize::MAX));
+        self.topics.set_limit(quota.topics.unwrap_or(usize::MAX));
+        self.in_flight.set_limit(quota.in_flight.unwrap_or(usize::MAX).min(self.most_in_flight));
+        self.limits_in_flight.store(quota.in_flight.is_some(), Ordering::Relaxed);
+        self.rates().0 = quota;
+    }
+
+    /// Whether nothing is lost when it is forgotten, as long as nobody has a session.
+    pub(super) fn is_settled(&self, now: Instant) -> bool {
+        let rates = self.rates();
+        rates.1.is_full(&rates.0, now)
+    }
+
+    pub(super) fn limits_in_flight(&self) -> bool {
+        self.limits_in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Takes a message of so many bytes from a certificate and its agency; false, and nothing taken, when one of them has
+    /// nothing left.
+    pub(super) fn admit(own: &Self, agency: &Self, bytes: usize, now: Instant) -> bool {
+        // Always in this order, so that nobody waits for each other.
+        let (mut own, mut agency) = (own.rates(), agency.rates());
+        let ((own_quota, own), (agency_quota, agency)) = (&mut *own, &mut *agency);
+        Rates::admit([(own, own_quota), (agency, agency_quota)], bytes, now)
+    }
+
+    fn rates(&self) -> MutexGuard<'_, (Quota, Rates)> {
+        self.rates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

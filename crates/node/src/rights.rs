@@ -1,0 +1,138 @@
+//! What applications here and other nodes may do with multicast topics.
+
+use std::{sync::Arc, time::Instant};
+
+use arc_swap::ArcSwap;
+use nuncio_audit::{Audit, Event};
+use nuncio_identity::NodeId;
+use nuncio_pki::Credential;
+use nuncio_protocol::{
+    Topic,
+    amop::{self, Refused},
+    status_sync::Record,
+};
+use nuncio_rights::{Act, Ground, Ledger, Party, Rights};
+
+use crate::NodeSnapshot;
+
+/// The rights in force, and whom this node is by them; shared between the event loop and its handles.
+#[derive(Debug, Clone)]
+pub(crate) struct SharedRights {
+    in_force: Arc<ArcSwap<Rights>>,
+    own: Arc<Party>,
+}
+
+/// Judges the multicasts that come from other nodes.
+#[derive(Debug)]
+pub(crate) struct Hearing {
+    pub(crate) rights: SharedRights,
+    ledger: Ledger,
+    refused: Refused,
+    audit: Audit,
+}
+
+impl SharedRights {
+    pub(crate) fn new(rights: Arc<Rights>, own: &Credential, node: &NodeId) -> Self {
+        let own = Party::node(own.agency_path(), own.name.clone(), node.as_bytes());
+        Self { in_force: Arc::new(ArcSwap::new(rights)), own: Arc::new(own) }
+    }
+
+    pub(crate) fn set(&self, rights: Arc<Rights>) {
+        self.in_force.store(rights);
+    }
+
+    pub(crate) fn in_force(&self) -> Arc<Rights> {
+        self.in_force.load_full()
+    }
+
+    /// Whether applications here may.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn judge(&self, act: Act, topic: &Topic) -> Result<(), String> {
+        let rights = self.in_force.load();
+        if rights.is_open() {
+            return Ok(());
+        }
+        let (_, name) = amop::publishing(topic);
+        let verdict = rights.judge(&self.own.subject(), act, name);
+        if verdict.is_allowed() { Ok(()) } else { Err(verdict.to_string()) }
+    }
+
+    /// Whether another node is to be shown here.
+    pub(crate) fn sees(&self, node: &NodeSnapshot) -> bool {
+        let rights = self.in_force.load();
+        if rights.is_open() || node.hops == Some(0) {
+            return true;
+        }
+        let Ok(id) = node.node_id.parse::<NodeId>() else { return true };
+        let party = Party::node(node.agency_path(), &*node.name, id.as_bytes());
+        rights.may_see_node(&self.own.subject(), &party.subject())
+    }
+}
+
+impl Hearing {
+    pub(crate) fn new(rights: SharedRights, audit: Audit) -> Self {
+        Self { rights, ledger: Ledger::default(), refused: Refused::default(), audit }
+    }
+
+    /// Refuses a multicast to a namespace while a node listens to it that is outside: gossip is not sealed, and would go there.
+    ///
+    /// # Errors
+    /// Who listens.
+    pub(crate) fn keep_inside<'a>(
+        &self,
+        topic: &Topic,
+        records: impl Iterator<Item = &'a Arc<Record>>,
+    ) -> Result<(), String> {
+        let rights = self.rights.in_force.load();
+        if rights.is_open() {
+            return Ok(());
+        }
+        for record in records.filter(|record| record.status.multicast_topics.contains(topic)) {
+            let (status, (_, name)) = (&record.status, amop::publishing(topic));
+            let party = Party::node(record.agency_path(), &*status.name, status.node.as_bytes());
+            let ground = rights.judge(&party.subject(), Act::Subscribe, name).ground;
+            if let Ground::Outside { namespace } = ground {
+                let who = format!("node {} ({:?} of {:?})", status.node.short(), status.name, status.agency);
+                return Err(format!("{who} listens to it and is outside of the namespace {namespace:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether applications here get a multicast of another node, whose record this is. Broadcasts have no topic, and all
+    /// get them.
+    pub(crate) fn hears(&mut self, origin: Option<&Record>, topic: Option<&Topic>, bytes: usize) -> bool {
+        let (rights, Some(topic)) = (self.rights.in_force.load(), topic) else { return true };
+        if rights.is_open() {
+            return true;
+        }
+        let Some(record) = origin.filter(|_| self.rights.judge(Act::Subscribe, topic).is_ok()) else {
+            self.refused.denied += 1;
+            return false;
+        };
+        let id = record.status.node;
+        let party = Party::node(record.agency_path(), &*record.status.name, id.as_bytes());
+        let (act, name) = amop::publishing(topic);
+        let verdict = rights.judge(&party.subject(), act, name);
+        if !verdict.is_allowed() {
+            self.refused.denied += 1;
+            self.audit.record(Event::MessageDenied {
+                node: id.into(),
+                topic: topic.as_str().into(),
+                cause: verdict.to_string().into(),
+            });
+            return false;
+        }
+        let size = topic.as_str().len() + bytes;
+        let is_within = self.ledger.admit(&rights, &party.subject(), id.as_bytes(), size, Instant::now());
+        self.refused.over_quota += u64::from(!is_within);
+        is_within
+    }
+
+    /// What was refused here, and in the core, since the start: messages denied, and messages over a quota.
+    pub(crate) const fn refused(&self, by_core: Refused) -> [u64; 2] {
+        [self.refused.denied + by_core.denied, self.refused.over_quota + by_core.over_quota]
+    }
+}

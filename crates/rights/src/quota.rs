@@ -1,0 +1,208 @@
+use std::{collections::BTreeMap, time::Instant};
+
+use crate::{Allowance, Fault, Rights, Subject};
+
+/// Most certificates, and most agencies, whose messages of other nodes are counted; when full, all start anew.
+const MAX_COUNTED: usize = 4096;
+
+/// How much one certificate or one agency may; `None` is no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// Messages published in a second.
+    pub messages: Option<u64>,
+    /// Bytes published in a second: topics and payloads.
+    pub bytes: Option<u64>,
+    /// Topics subscribed by all sessions, each as often as it is.
+    pub topics: Option<usize>,
+    /// Sessions.
+    pub sessions: Option<usize>,
+    /// Bytes published and not answered.
+    pub in_flight: Option<usize>,
+}
+
+/// How much somebody may himself, and together with all of his agency.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Quotas {
+    /// Himself.
+    pub credential: Quota,
+    /// All of his agency.
+    pub agency: Quota,
+}
+
+/// What somebody has left of his messages and bytes of this second.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Rates {
+    messages: Option<Allowance>,
+    bytes: Option<Allowance>,
+}
+
+/// What other nodes have left, each and by agency.
+///
+/// Bound: [`Ledger::MAX`] of each.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    credentials: BTreeMap<[u8; 64], Rates>,
+    agencies: BTreeMap<String, Rates>,
+}
+
+impl Quota {
+    pub(crate) fn is_unlimited(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Fault> {
+        let zero = [
+            ("messages", self.messages == Some(0)),
+            ("bytes", self.bytes == Some(0)),
+            ("topics", self.topics == Some(0)),
+            ("sessions", self.sessions == Some(0)),
+            ("in_flight", self.in_flight == Some(0)),
+        ];
+        zero.into_iter().find(|(_, is_zero)| *is_zero).map_or(Ok(()), |(what, _)| Err(Fault::Zero { what }))
+    }
+
+    /// The lesser of each.
+    pub(crate) fn and(self, other: &Self) -> Self {
+        fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+            match (one, other) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            }
+        }
+        Self {
+            messages: least(self.messages, other.messages),
+            bytes: least(self.bytes, other.bytes),
+            topics: least(self.topics, other.topics),
+            sessions: least(self.sessions, other.sessions),
+            in_flight: least(self.in_flight, other.in_flight),
+        }
+    }
+}
+
+impl Rates {
+    /// Takes a message of so many bytes from all of these; false, and nothing taken, when one of them has nothing left.
+    pub fn admit<const N: usize>(all: [(&mut Self, &Quota); N], bytes: usize, now: Instant) -> bool {
+        let refilled = |(rates, quota): &(&mut Self, &Quota)| Self {
+            messages: quota.messages.map(|limit| Allowance::refilled(rates.messages.as_ref(), limit, now)),
+            bytes: quota.bytes.map(|limit| Allowance::refilled(rates.bytes.as_ref(), limit, now)),
+        };
+        let left = all.each_ref().map(refilled);
+        let admitted = !left.iter().any(Self::is_used_up);
+        for ((rates, _), left) in all.into_iter().zip(left) {
+            *rates = if admitted { left.less(bytes) } else { left };
+        }
+        admitted
+    }
+
+    /// Whether nothing is lost when they are forgotten at `now`.
+    pub fn is_full(&self, quota: &Quota, now: Instant) -> bool {
+        let is_full = |before: Option<&Allowance>, limit: Option<u64>| {
+            limit.is_none_or(|limit| Allowance::refilled(before, limit, now).is_full(limit))
+        };
+        is_full(self.messages.as_ref(), quota.messages) && is_full(self.bytes.as_ref(), quota.bytes)
+    }
+
+    fn is_used_up(&self) -> bool {
+        [self.messages, self.bytes].into_iter().flatten().any(Allowance::is_used_up)
+    }
+
+    fn less(self, bytes: usize) -> Self {
+        Self {
+            messages: self.messages.map(|allowance| allowance.less(1)),
+            bytes: self.bytes.map(|allowance| allowance.less(bytes)),
+        }
+    }
+}
+
+impl Ledger {
+    /// Most certificates and most agencies counted.
+    pub const MAX: usize = MAX_COUNTED;
+
+    /// Takes a message of a node of so many bytes; false, and nothing taken, when it or its agency has nothing left.
+    pub fn admit(&mut self, rights: &Rights, node: &Subject<'_>, id: &[u8; 64], bytes: usize, now: Instant) -> bool {
+        let quotas = rights.quotas(node);
+        if quotas == Quotas::default() {
+            return true;
+        }
+        if self.credentials.len() >= MAX_COUNTED && !self.credentials.contains_key(id) {
+            self.credentials.clear();
+        }
+        if self.agencies.len() >= MAX_COUNTED && !self.agencies.contains_key(node.top_agency()) {
+            self.agencies.clear();
+        }
+        let own = self.credentials.entry(*id).or_default();
+        let agency = self.agencies.entry(node.top_agency().to_owned()).or_default();
+        Rates::admit([(own, &quotas.credential), (agency, &quotas.agency)], bytes, now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{Limit, Party, Per, Rules, Who};
+
+    fn quota(messages: u64) -> Quota {
+        Quota { messages: Some(messages), ..Quota::default() }
+    }
+
+    #[test]
+    fn of_two_quotas_both_must_have_something_left_and_nothing_is_taken_from_one_alone() {
+        let (mut own, mut all, now) = (Rates::default(), Rates::default(), Instant::now());
+        let (narrow, wide) = (quota(2), Quota { bytes: Some(100), ..Quota::default() });
+        let mut admit = |bytes, now| Rates::admit([(&mut own, &narrow), (&mut all, &wide)], bytes, now);
+        assert!(admit(60, now) && admit(60, now));
+        assert!(!admit(0, now), "both are used up");
+        let later = now + Duration::from_millis(500);
+        assert!(admit(1, later), "a message more, and 30 bytes");
+        assert!(!admit(1, later));
+    }
+
+    #[test]
+    fn a_quota_that_is_changed_counts_from_what_was_taken() {
+        let (mut rates, now) = (Rates::default(), Instant::now());
+        assert!((0..10).all(|_| Rates::admit([(&mut rates, &quota(10))], 1, now)));
+        assert!(!Rates::admit([(&mut rates, &quota(5))], 1, now));
+        assert!(Rates::admit([(&mut rates, &quota(5))], 1, now + Duration::from_secs(1)));
+        assert!(Rates::admit([(&mut rates, &Quota::default())], 1, now), "without a limit");
+    }
+
+    #[test]
+    fn what_was_taken_on_credit_is_remembered_until_it_is_paid_off() {
+        let (mut rates, now) = (Rates::default(), Instant::now());
+        let quota = Quota { bytes: Some(10), ..Quota::default() };
+        assert!(rates.is_full(&quota, now));
+        assert!(Rates::admit([(&mut rates, &quota)], 100, now));
+        assert!(!rates.is_full(&quota, now + Duration::from_secs(9)));
+        assert!(rates.is_full(&quota, now + Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn the_nodes_of_an_agency_share_its_quota_whatever_authorities_it_makes() {
+        let limits = vec![Limit { who: Who::default(), per: Per::Agency, quota: quota(3) }];
+        let rights = Rights::new(Rules { limits, ..Rules::default() }).unwrap();
+        let (mut ledger, now) = (Ledger::default(), Instant::now());
+        let mut admit = |agency: &str, id: u8| {
+            let node = Party::node(agency, "node", &[id; 64]);
+            ledger.admit(&rights, &node.subject(), &[id; 64], 1, now)
+        };
+        assert!(admit("agencyB", 1) && admit("agencyB/x", 2) && admit("agencyB/y", 3));
+        assert!(!admit("agencyB/z", 4) && !admit("agencyB", 1));
+        assert!(admit("agencyA", 5));
+    }
+
+    #[test]
+    fn what_is_counted_is_bounded() {
+        let limits = vec![Limit { who: Who::default(), per: Per::Credential, quota: quota(1) }];
+        let rights = Rights::new(Rules { limits, ..Rules::default() }).unwrap();
+        let (mut ledger, now) = (Ledger::default(), Instant::now());
+        for n in 0..2 * MAX_COUNTED {
+            let mut id = [0; 64];
+            id[..8].copy_from_slice(&(n as u64).to_be_bytes());
+            let node = Party::node(format!("agency{n}"), "node", &id);
+            assert!(ledger.admit(&rights, &node.subject(), &id, 1, now));
+            assert!(ledger.credentials.len() <= MAX_COUNTED && ledger.agencies.len() <= MAX_COUNTED);
+        }
+    }
+}
