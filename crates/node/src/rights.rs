@@ -76,29 +76,20 @@ impl Hearing {
         Self { rights, ledger: Ledger::default(), refused: Refused::default(), audit }
     }
 
-    /// Refuses a multicast to a namespace while a node listens to it that is outside: gossip is not sealed, and would go there.
+    /// Refuses a multicast to a namespace: gossip is not sealed, and whoever says that he listens gets it. Nobody can be asked
+    /// whether he listens without letting him stop it.
     ///
     /// # Errors
-    /// Who listens.
-    pub(crate) fn keep_inside<'a>(
-        &self,
-        topic: &Topic,
-        records: impl Iterator<Item = &'a Arc<Record>>,
-    ) -> Result<(), String> {
+    /// With the reason.
+    pub(crate) fn keep_inside(&self, topic: &Topic) -> Result<(), String> {
         let rights = self.rights.in_force.load();
-        if rights.is_open() {
-            return Ok(());
-        }
-        for record in records.filter(|record| record.status.multicast_topics.contains(topic)) {
-            let (status, (_, name)) = (&record.status, amop::publishing(topic));
-            let party = Party::node(record.agency_path(), &*status.name, status.node.as_bytes());
-            let ground = rights.judge(&party.subject(), Act::Subscribe, name).ground;
-            if let Ground::Outside { namespace } = ground {
-                let who = format!("node {} ({:?} of {:?})", status.node.short(), status.name, status.agency);
-                return Err(format!("{who} listens to it and is outside of the namespace {namespace:?}"));
-            }
-        }
-        Ok(())
+        let (_, name) = amop::publishing(topic);
+        rights.namespace_of(name).map_or(Ok(()), |namespace| {
+            Err(format!(
+                "it is in the namespace {namespace:?}, and multicasts of nodes are not sealed: publish it by AMOP \
+                 (nuncio amop publish)"
+            ))
+        })
     }
 
     /// Whether applications here get a multicast of another node, whose record this is. Broadcasts have no topic, and all

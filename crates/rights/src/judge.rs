@@ -132,9 +132,18 @@ impl Rights {
         Quotas { credential: least(credential, subject), agency: least(agencies, &agency) }
     }
 
-    fn outside(&self, subject: &Subject<'_>, topic: &str) -> Option<Ground<'_>> {
+    /// The namespace that a topic is in.
+    pub fn namespace_of(&self, topic: &str) -> Option<&str> {
+        self.namespace(topic).map(|(name, _)| name.as_str())
+    }
+
+    fn namespace(&self, topic: &str) -> Option<(&String, &ByWho<()>)> {
         let (first, _) = topic.split_once('/')?;
-        let (namespace, members) = self.namespaces.get_key_value(first)?;
+        self.namespaces.get_key_value(first)
+    }
+
+    fn outside(&self, subject: &Subject<'_>, topic: &str) -> Option<Ground<'_>> {
+        let (namespace, members) = self.namespace(topic)?;
         if members.about(subject).next().is_none() {
             return Some(Ground::Outside { namespace });
         }

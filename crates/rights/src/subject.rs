@@ -135,7 +135,12 @@ impl Who {
         self.role.is_none_or(|role| role == subject.role)
             && self.key.is_none_or(|key| subject.keys.contains(&key))
             && self.name.as_deref().is_none_or(|name| name == subject.name)
-            && self.agency.as_deref().is_none_or(|agency| subject.agencies().any(|one| one == agency))
+            && self.agency.as_deref().is_none_or(|agency| self.is_of(agency, subject))
+    }
+
+    /// Every authority gives names as it likes: one below the agency cannot give those that the agency gave.
+    fn is_of(&self, agency: &str, subject: &Subject<'_>) -> bool {
+        if self.name.is_some() { subject.agency == agency } else { subject.agencies().any(|one| one == agency) }
     }
 
     /// Whether it is about everybody.
@@ -226,6 +231,15 @@ mod tests {
 
     fn of(agency: &str) -> Who {
         Who { agency: Some(agency.to_owned()), ..Who::default() }
+    }
+
+    #[test]
+    fn an_authority_below_an_agency_cannot_give_the_names_that_the_agency_gave() {
+        let node3 = Who { name: Some("node3".to_owned()), ..of("agencyB") };
+        assert!(node3.is(&Party::node("agencyB", "node3", &[7; 64]).subject()));
+        let below = Party::node("agencyB/branch", "node3", &[8; 64]);
+        assert!(!node3.is(&below.subject()));
+        assert!(of("agencyB").is(&below.subject()));
     }
 
     #[test]

@@ -71,8 +71,7 @@ impl EventLoop {
     fn publish(&mut self, topic: Option<&Topic>, data: Bytes) -> Result<MessageId, PublishError> {
         let behaviour = self.swarm.behaviour_mut();
         if let Some(topic) = topic {
-            let kept = self.hearing.keep_inside(topic, behaviour.overlay().records());
-            kept.map_err(|reason| PublishError::Denied { reason })?;
+            self.hearing.keep_inside(topic).map_err(|reason| PublishError::Denied { reason })?;
         }
         let (epoch, seq) = behaviour.publish(topic, data)?;
         Ok(MessageId { origin: behaviour.overlay().node(), epoch, seq })
