@@ -11,7 +11,7 @@ use nuncio_protocol::{
     amop::{self, Refused},
     status_sync::Record,
 };
-use nuncio_rights::{Act, Ground, Ledger, Party, Rights};
+use nuncio_rights::{Act, Ledger, Party, Rights};
 
 use crate::NodeSnapshot;
 
