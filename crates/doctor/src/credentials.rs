@@ -100,6 +100,10 @@ impl Credentials {
             KeyFileError::File(FileError::Read { path, source }) => CredentialsError::Read { path, source },
             KeyFileError::File(source) => CredentialsError::KeyFile(source),
             KeyFileError::Key(source) => CredentialsError::Key { path: paths.key.clone(), source },
+            other => {
+                let source = KeyError::Damaged { reason: other.to_string() };
+                CredentialsError::Key { path: paths.key.clone(), source }
+            }
         })?;
         let subject = chain[0].subject();
         let Some(chain) = own_first(chain, &*key) else {

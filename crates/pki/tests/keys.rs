@@ -110,7 +110,8 @@ fn a_module_is_loaded_only_where_nobody_else_decides_what_it_is() {
     std::fs::write(&key, format!("pkcs11:object=ca?module-path={}", module.display())).unwrap();
     let mode = |path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     let load = || nuncio_pki::KeyFile::load(&key).unwrap_err().to_string();
-    (mode(&module, 0o755), mode(&key, 0o600));
+    mode(&module, 0o755);
+    mode(&key, 0o600);
     assert!(load().contains("cannot be loaded"), "{}", load());
     // Where a file must hold the key itself, that is not even tried.
     let held = nuncio_pki::KeyFile::load_held(&key).unwrap_err().to_string();
