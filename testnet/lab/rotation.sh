@@ -57,6 +57,7 @@ cp "$scratch/state" "$root/rotation/state.json"
 # Each step is killed at some moment and run again.
 for step in prepare issue switch; do
     view=()
+    # Nodes below agencies at hand get their files; nothing is signed for them.
     [ "$step" != issue ] || view=(--admin "$socket")
     for ms in 2 10 30; do timeout -s KILL "0.0$ms" "$nuncio" ca rotate "$step" --ca "$root" "${view[@]}" >/dev/null 2>&1 || true; done
     rotate "$step" --ca "$root" "${view[@]}" >"$scratch/$step" 2>&1 || fail "$step: $(cat "$scratch/$step")"
@@ -76,10 +77,12 @@ for letter in A B; do
     members=$(for node in "${nodes[@]}"; do openssl x509 -in "$(dir "$node")/conf/node.crt" -noout -issuer; done | grep -c "agency$letter")
     rotate plan --ca "$agency" --at "$net" --admin "$socket" >/dev/null 2>&1 || fail "no plan for agency$letter"
     rotate prepare --ca "$agency" --root "$root" >/dev/null 2>&1 || fail "no new agency$letter"
-    rotate issue --ca "$agency" --admin "$socket" >/dev/null 2>&1 || fail "agency$letter issues nothing"
+    rotate issue --ca "$agency" --admin "$socket" >"$scratch/issue" 2>&1 || fail "agency$letter issues nothing"
+    if grep "left out" "$scratch/issue"; then fail "agency$letter leaves out who is at hand"; fi
     rotate switch --ca "$agency" >/dev/null 2>&1 || fail "agency$letter does not switch"
     within 30 "the nodes of agency$letter show the new one" shows new "$members" "$agency"
-    rotate retire --ca "$agency" --admin "$socket" >/dev/null 2>&1 || fail "the old agency$letter does not retire"
+    refused "only its revocation" retire --ca "$agency" --admin "$socket"
+    rotate retire --ca "$agency" --admin "$socket" --unrevoked >/dev/null 2>&1 || fail "the old agency$letter does not retire"
 done
 
 # Every node's own certificate.

@@ -20,10 +20,10 @@ background+=("$!")
 see() { inside 0 certs --json >"$scratch/seen.json"; }
 rotate() { "$binary" ca rotate "$@" >"$scratch/step" 2>&1 || fail "ca rotate $1: $(cat "$scratch/step")"; }
 shows_new() { see && [ "$("$binary" ca rotate status --ca "$1" --seen "$scratch/seen.json" --json 2>/dev/null | grep -c '"shows":"new"')" = "$2" ]; }
-# replace DIR MEMBERS ROOT-ARGUMENTS...
+# replace DIR MEMBERS RETIRE-ARGUMENT ROOT-ARGUMENTS...
 replace() {
-    local ca=$1 members=$2
-    shift 2
+    local ca=$1 members=$2 end=$3
+    shift 3
     see
     rotate plan --ca "$ca" --at "$NUNCIO_NET" --seen "$scratch/seen.json"
     rotate prepare --ca "$ca" "$@"
@@ -31,12 +31,12 @@ replace() {
     if "$binary" ca rotate retire --ca "$ca" --seen "$scratch/seen.json" >/dev/null 2>&1; then fail "it retires too early"; fi
     rotate switch --ca "$ca"
     within 30 "the network shows the new $(basename "$ca")" shows_new "$ca" "$members"
-    rotate retire --ca "$ca" --seen "$scratch/seen.json"
+    rotate retire --ca "$ca" --seen "$scratch/seen.json" ${end:+"$end"}
 }
-replace "$NUNCIO_NET/ca" 6
+replace "$NUNCIO_NET/ca" 6 ""
 agency=$(sed -n 's/^# node5 of \(agency[A-Z]\),.*/\1/p' "$NUNCIO_NET/node5/nuncio.toml")
 members=$(grep -l "^# node[0-5] of $agency," "$NUNCIO_NET"/node[0-5]/nuncio.toml | wc -l)
-replace "$NUNCIO_NET/agencies/$agency" "$members" --root "$NUNCIO_NET/ca"
+replace "$NUNCIO_NET/agencies/$agency" "$members" --unrevoked --root "$NUNCIO_NET/ca"
 for node in 0 1 2 3 4 5; do
     cmp -s "$NUNCIO_NET/ca/ca.crt" "$NUNCIO_NET/node$node/conf/ca.crt" || fail "node$node trusts another root"
 done

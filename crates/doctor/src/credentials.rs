@@ -8,7 +8,8 @@ use std::{
 };
 
 use nuncio_pki::{
-    Anchors, Certificate, DirectoryError, Identity, IdentityPaths, KeyError, KeyFile, Leaf, Policy, Role, RoleRule,
+    Anchors, Certificate, DirectoryError, FileError, Identity, IdentityPaths, KeyError, KeyFile, KeyFileError, Leaf,
+    Policy, Role, RoleRule,
 };
 use rustls::sign::{CertifiedKey, SigningKey};
 use rustls_pki_types::UnixTime;
@@ -93,8 +94,17 @@ impl Credentials {
     pub fn load(paths: CredentialsPaths, owner: Owner) -> Result<Self, CredentialsError> {
         let chain = certificates(&paths.cert)?;
         let anchors = Anchors::new(certificates(&paths.ca)?);
-        let key = KeyFile::open(&read(&paths.key)?, &paths.key).and_then(KeyFile::into_signing_key);
-        let key = key.map_err(|source| CredentialsError::Key { path: paths.key.clone(), source })?;
+        // A node's key is in its file; only an SDK's may be in a token.
+        let key = if owner == Owner::Node { KeyFile::load_held(&paths.key) } else { KeyFile::load(&paths.key) };
+        let key = key.and_then(|key| Ok(key.into_signing_key()?)).map_err(|error| match error {
+            KeyFileError::File(FileError::Read { path, source }) => CredentialsError::Read { path, source },
+            KeyFileError::File(source) => CredentialsError::KeyFile(source),
+            KeyFileError::Key(source) => CredentialsError::Key { path: paths.key.clone(), source },
+            other => {
+                let source = KeyError::Damaged { reason: other.to_string() };
+                CredentialsError::Key { path: paths.key.clone(), source }
+            }
+        })?;
         let subject = chain[0].subject();
         let Some(chain) = own_first(chain, &*key) else {
             return Err(CredentialsError::Mismatch { key: paths.key, cert: paths.cert, subject });
@@ -165,6 +175,9 @@ pub enum CredentialsError {
         /// Why.
         source: KeyError,
     },
+    /// Others can read the key file, or it is none.
+    #[error(transparent)]
+    KeyFile(FileError),
     /// Key and certificate do not belong together.
     #[error("{} does not belong to {}, the certificate of {subject}", key.display(), cert.display())]
     Mismatch {
@@ -193,6 +206,7 @@ impl CredentialsError {
             Self::Mismatch { cert, .. } => {
                 format!("put the matching pair there (nuncio cert inspect {}), or issue a new one", cert.display())
             }
+            Self::KeyFile(error) => error.hint(),
             Self::Node(error) => error.hint(),
         }
     }

@@ -20,7 +20,7 @@ pub use error::AuthorityError;
 pub(crate) use issuer::subject_of;
 pub use issuer::{Issued, Issuer, Kind, RevocationDates};
 pub use private_key::PrivateKey;
-pub use rotation::{Done, Plan, Rank, Rotation, RotationError, Seen, Shown, Step};
+pub use rotation::{Chosen, Done, OldAgency, Plan, Rank, Rotation, RotationError, Seen, Shown, Step};
 pub use store::{Authority, request};
 pub use template::Validity;
 pub(crate) use template::sign as sign_structure;

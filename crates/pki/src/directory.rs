@@ -70,7 +70,7 @@ impl Identity {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn load_at(paths: &IdentityPaths, now: UnixTime) -> Result<(Self, Policy), DirectoryError> {
-        let key = KeyFile::load(&paths.key).and_then(|file| Ok(file.into_node_key()?));
+        let key = KeyFile::load_held(&paths.key).and_then(|file| Ok(file.into_node_key()?));
         let key = key.map_err(|error| DirectoryError::key(&paths.key, error))?;
         let bundle = read_certificates(&paths.cert)?;
         let policy = load_policy(paths, now)?.with_roles(paths.roles).claim(&bundle, now);

@@ -58,6 +58,10 @@ fn refuse_costly(scheme: &EncryptionScheme) -> Result<(), KeyError> {
         pbes2::Kdf::Pbkdf2(kdf) => kdf.iteration_count > MAX_ROUNDS,
         pbes2::Kdf::Scrypt(kdf) => {
             let memory = 128_u64.saturating_mul(kdf.cost_parameter).saturating_mul(kdf.block_size.into());
+            // Nothing, or a division by it.
+            if kdf.cost_parameter < 2 || kdf.block_size == 0 || kdf.parallelization == 0 {
+                return Err(KeyError::Damaged { reason: "its scrypt parameters are no numbers of rounds".into() });
+            }
             memory > MAX_MEMORY || kdf.parallelization > 16
         }
         _ => false,
@@ -120,6 +124,31 @@ mod tests {
             read(&path.join("old"), "geheim"),
             Err(KeyError::Unsupported { .. } | KeyError::Damaged { .. })
         ));
+    }
+
+    #[test]
+    fn scrypt_without_a_cost_is_refused_and_does_not_panic() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        std::fs::write(path.join("key"), NodeKey::generate().to_pem().as_bytes()).unwrap();
+        openssl(path, "pkcs8 -topk8 -in key -out sealed -passout pass:geheim -scrypt -outform DER");
+        let good = std::fs::read(path.join("sealed")).unwrap();
+        let forged = |forge: fn(&mut pbes2::ScryptParams)| {
+            let mut info = EncryptedPrivateKeyInfoRef::try_from(&good[..]).unwrap();
+            let EncryptionScheme::Pbes2(scheme) = &mut info.encryption_algorithm else { panic!("it is PBES2") };
+            let pbes2::Kdf::Scrypt(kdf) = &mut scheme.kdf else { panic!("it is scrypt") };
+            forge(kdf);
+            open(&info.to_der().unwrap(), "geheim").map(drop)
+        };
+        assert_eq!(forged(|_| {}), Ok(()));
+        for result in [
+            forged(|kdf| kdf.cost_parameter = 0),
+            forged(|kdf| kdf.cost_parameter = 1),
+            forged(|kdf| kdf.block_size = 0),
+            forged(|kdf| kdf.parallelization = 0),
+        ] {
+            assert!(matches!(result, Err(KeyError::Damaged { .. })), "{result:?}");
+        }
     }
 
     #[test]

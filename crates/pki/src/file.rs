@@ -1,7 +1,7 @@
 //! Reading the files of a node or client directory.
 
 use std::{
-    fs::File,
+    fs::{File, Metadata},
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -41,6 +41,16 @@ pub enum FileError {
         /// Its permission bits.
         mode: u32,
     },
+    /// What is in it is run, and others than this user and root decide what that is.
+    #[error("{} says what is run here, and others can change it (owner {owner}, mode {mode:04o})", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// The number of its owner.
+        owner: u32,
+        /// Its permission bits.
+        mode: u32,
+    },
 }
 
 impl FileError {
@@ -61,6 +71,7 @@ impl FileError {
             Self::Read { path, .. } => format!("check who owns {} and its permissions: ls -l {0}", path.display()),
             Self::TooLarge { path, .. } => format!("check what {} is: file {0}", path.display()),
             Self::Exposed { path, .. } => format!("chmod 600 {}", path.display()),
+            Self::Foreign { path, .. } => format!("chown root {0} && chmod go-w {0}", path.display()),
         }
     }
 }
@@ -76,9 +87,15 @@ pub(crate) fn read_lists(path: &Path) -> Result<Vec<u8>, FileError> {
 
 /// Refuses a key that others than this process may read, or write.
 pub(crate) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
+    read_private_of(path).map(|(content, _)| content)
+}
+
+/// The same, and whose it is.
+pub(crate) fn read_private_of(path: &Path) -> Result<(Zeroizing<Vec<u8>>, Metadata), FileError> {
     let file = open(path)?;
     refuse_exposed(path, &file)?;
-    Ok(Zeroizing::new(read(path, file, MAX_FILE)?))
+    let metadata = file.metadata().map_err(|source| FileError::Read { path: path.into(), source })?;
+    Ok((Zeroizing::new(read(path, file, MAX_FILE)?), metadata))
 }
 
 fn open(path: &Path) -> Result<File, FileError> {
@@ -89,6 +106,20 @@ fn read(path: &Path, file: File, most: u64) -> Result<Vec<u8>, FileError> {
     let mut bytes = Vec::new();
     file.take(most + 1).read_to_end(&mut bytes).map_err(|source| FileError::Read { path: path.into(), source })?;
     if bytes.len() as u64 > most { Err(FileError::TooLarge { path: path.into(), most }) } else { Ok(bytes) }
+}
+
+/// Refuses a file of which others than this user and root decide what is in it.
+#[cfg(unix)]
+pub(crate) fn refuse_foreign(path: &Path, metadata: &Metadata) -> Result<(), FileError> {
+    use std::os::unix::fs::MetadataExt;
+    let (owner, mode) = (metadata.uid(), metadata.mode() & 0o7777);
+    let is_trusted = owner == 0 || owner == rustix::process::geteuid().as_raw();
+    if is_trusted && mode & 0o022 == 0 { Ok(()) } else { Err(FileError::Foreign { path: path.into(), owner, mode }) }
+}
+
+#[cfg(not(unix))]
+pub(crate) fn refuse_foreign(_: &Path, _: &Metadata) -> Result<(), FileError> {
+    Ok(())
 }
 
 #[cfg(unix)]

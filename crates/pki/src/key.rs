@@ -111,24 +111,37 @@ pub enum KeyFileError {
 }
 
 impl KeyFile {
-    /// Reads a file that nobody else can read. Instead of a key there may be a PKCS#11 URI (`pkcs11:…`) in it. The passphrase of an encrypted one is the first line of the file that
+    /// Reads a file that nobody else can read. The passphrase of an encrypted one is the first line of the file that
     /// `NUNCIO_KEY_PASSPHRASE_FILE` names, else `NUNCIO_KEY_PASSPHRASE`, else somebody at the terminal is asked, once for a
     /// process.
+    ///
+    /// Instead of a key there may be a PKCS#11 URI (`pkcs11:…`) in it. The module that it names is loaded into this process,
+    /// so that file and module must be this user's or root's, and nobody else may write them.
     ///
     /// # Errors
     /// When others can read it too, or it holds no key that can be opened.
     pub fn load(path: &Path) -> Result<Self, KeyFileError> {
-        Ok(Self::open(&file::read_private(path)?, path)?)
+        let (file, metadata) = file::read_private_of(path)?;
+        if token::is_uri(&file) {
+            file::refuse_foreign(path, &metadata)?;
+            return Ok(Self::Token(TokenKey::open(&file, path)?));
+        }
+        Ok(Self::unlock(&file, path)?)
     }
 
-    /// The same of the content of the file at `path`, whoever can read it.
+    /// The same, but only of a key that the file itself holds: where it names a token, nothing is loaded.
     ///
     /// # Errors
-    /// When it holds no key that can be opened.
-    pub fn open(file: &[u8], path: &Path) -> Result<Self, KeyError> {
-        if token::is_uri(file) {
-            return TokenKey::open(file, path).map(Self::Token);
+    /// As [`load`](Self::load), and when the key is in a token.
+    pub fn load_held(path: &Path) -> Result<Self, KeyFileError> {
+        let file = file::read_private(path)?;
+        if token::is_uri(&file) {
+            return Err(in_token().into());
         }
+        Ok(Self::unlock(&file, path)?)
+    }
+
+    fn unlock(file: &[u8], path: &Path) -> Result<Self, KeyError> {
         passphrase::unlock_if(encrypted::is_sealed(file), path, |passphrase| Self::read_with(file, passphrase))
     }
 
@@ -162,9 +175,7 @@ impl KeyFile {
     pub fn into_node_key(self) -> Result<NodeKey, KeyError> {
         match self {
             Self::Secp256k1(key) => Ok(key),
-            Self::Token(_) => {
-                Err(KeyError::Token { reason: "it holds this key, and here one is needed that a file holds".into() })
-            }
+            Self::Token(_) => Err(in_token()),
             Self::Other(der) => Err(KeyError::NotSecp256k1 { kind: kind_of(&der) }),
         }
     }
@@ -187,6 +198,10 @@ impl KeyFile {
 pub fn read_public_key(file: &[u8]) -> Option<NodeId> {
     let block = blocks(file, |label| label == "PUBLIC KEY").next()?.ok()?;
     PublicKey::from_der(&block.der).ok()?.node()
+}
+
+fn in_token() -> KeyError {
+    KeyError::Token { reason: "it holds this key, and here one is needed that a file holds".into() }
 }
 
 type Key = Result<KeyFile, KeyError>;

@@ -64,6 +64,17 @@ pub(crate) fn again(key: &Path) -> Result<Passphrase, KeyError> {
     known.map_or_else(|| ask(key), Ok)
 }
 
+/// The same, but nobody is asked.
+pub(crate) fn known(key: &Path) -> Result<Passphrase, KeyError> {
+    let known = given()?.or_else(|| typed().get(key).cloned());
+    known.ok_or_else(|| KeyError::NoPassphrase { reason: "nobody is asked while it is needed".into() })
+}
+
+/// Keeps what was typed for a key and was right.
+pub(crate) fn remember(key: &Path, passphrase: Passphrase) {
+    typed().insert(key.into(), passphrase);
+}
+
 fn typed() -> MutexGuard<'static, BTreeMap<PathBuf, Passphrase>> {
     TYPED.lock().unwrap_or_else(PoisonError::into_inner)
 }

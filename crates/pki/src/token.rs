@@ -4,7 +4,7 @@ mod uri;
 
 use std::{
     collections::BTreeMap,
-    fmt,
+    fmt, fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -38,6 +38,11 @@ const SECP256K1: [u8; 7] = [0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a];
 /// Every module that this process has loaded: each is initialized once. Bound: those that its key files name.
 static MODULES: Mutex<BTreeMap<PathBuf, Pkcs11>> = Mutex::new(BTreeMap::new());
 
+type Pin = Zeroizing<String>;
+
+/// The last PIN that each token refused. Bound: the tokens of the modules.
+static WRONG_PINS: Mutex<BTreeMap<(PathBuf, u64), Pin>> = Mutex::new(BTreeMap::new());
+
 /// A secp256k1 key in a token.
 #[derive(Clone)]
 pub struct TokenKey(Arc<Inner>);
@@ -60,7 +65,7 @@ impl TokenKey {
     /// would be.
     pub(crate) fn open(content: &[u8], file: &Path) -> Result<Self, KeyError> {
         let uri = Uri::parse(content)?;
-        let opened = open(&uri, file)?;
+        let opened = open(&uri, || passphrase::again(file), file)?;
         let node = public_key(&opened)?;
         let key = Self(Arc::new(Inner { uri, file: file.into(), node, opened: Mutex::new(opened) }));
         // A token that signs by another key than it shows is found out before anything is issued.
@@ -84,7 +89,9 @@ impl TokenKey {
         let made = match sign(&opened) {
             Ok(made) => made,
             Err(_) => {
-                *opened = open(&self.0.uri, &self.0.file)?;
+                // Somebody waits for this signature; nobody is asked for a PIN now.
+                let file = &self.0.file;
+                *opened = open(&self.0.uri, || passphrase::known(file), file)?;
                 sign(&opened).map_err(|error| failed("it does not sign", &error))?
             }
         };
@@ -101,14 +108,14 @@ impl TokenKey {
     }
 }
 
-fn open(uri: &Uri, file: &Path) -> Result<Opened, KeyError> {
+fn open(uri: &Uri, pin: impl Fn() -> Result<Pin, KeyError>, file: &Path) -> Result<Opened, KeyError> {
     let module = module(&uri.module)?;
     let slot = slot(&module, uri)?;
     let session = module.open_ro_session(slot).map_err(|error| failed("no session", &error))?;
     let info = session.get_session_info().map_err(|error| failed("no session", &error))?;
     // All sessions of a process share one login.
     if !matches!(info.session_state(), SessionState::RoUser | SessionState::RwUser) {
-        log_in(&session, uri, file)?;
+        log_in(&session, slot, uri, pin, file)?;
     }
     let key = only(find(&session, uri, ObjectClass::PRIVATE_KEY)?, "private EC keys of that name")?;
     Ok(Opened { session, key })
@@ -119,6 +126,9 @@ fn module(path: &Path) -> Result<Pkcs11, KeyError> {
     if let Some(module) = modules.get(path) {
         return Ok(module.clone());
     }
+    let unseen = |error| KeyError::Token { reason: format!("{} cannot be loaded: {error}", path.display()) };
+    let metadata = fs::metadata(path).map_err(unseen)?;
+    file::refuse_foreign(path, &metadata).map_err(|error| KeyError::Token { reason: error.to_string() })?;
     let named = |error| failed(&format!("{} cannot be loaded", path.display()), &error);
     let module = Pkcs11::new(path).map_err(named)?;
     match module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
@@ -140,15 +150,41 @@ fn slot(module: &Pkcs11, uri: &Uri) -> Result<Slot, KeyError> {
     only(slots.into_iter().filter(fits).collect(), "tokens of that name")
 }
 
-/// Once and no more: a token locks itself after a few wrong PINs.
-fn log_in(session: &Session, uri: &Uri, file: &Path) -> Result<(), KeyError> {
+/// Each PIN once and no more: a token locks itself after a few wrong ones.
+fn log_in(
+    session: &Session,
+    slot: Slot,
+    uri: &Uri,
+    typed: impl Fn() -> Result<Pin, KeyError>,
+    file: &Path,
+) -> Result<(), KeyError> {
     let pin = match &uri.pin_source {
         Some(source) => pin_in(source)?,
-        None => passphrase::again(file)?,
+        None => typed()?,
     };
-    match session.login(UserType::User, Some(&AuthPin::from(pin.as_str()))) {
-        Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(()),
-        Err(Error::Pkcs11(RvError::PinIncorrect, _)) => Err(KeyError::Token { reason: "the PIN is wrong".into() }),
+    let login = || session.login(UserType::User, Some(&AuthPin::from(pin.as_str())));
+    once((uri.module.clone(), slot.id()), &pin, login)?;
+    if uri.pin_source.is_none() {
+        passphrase::remember(file, pin);
+    }
+    Ok(())
+}
+
+fn once(token: (PathBuf, u64), pin: &Pin, login: impl FnOnce() -> Result<(), Error>) -> Result<(), KeyError> {
+    let wrong = || Err(KeyError::Token { reason: "the PIN is wrong".into() });
+    let mut refused = WRONG_PINS.lock().unwrap_or_else(PoisonError::into_inner);
+    if refused.get(&token).is_some_and(|refused| refused == pin) {
+        return wrong();
+    }
+    match login() {
+        Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {
+            refused.remove(&token);
+            Ok(())
+        }
+        Err(Error::Pkcs11(RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange, _)) => {
+            refused.insert(token, pin.clone());
+            wrong()
+        }
         Err(error) => Err(failed("it lets nobody in", &error)),
     }
 }
@@ -233,5 +269,38 @@ impl Signer for TokenKey {
 
     fn scheme(&self) -> SignatureScheme {
         SignatureScheme::ECDSA_NISTP256_SHA256
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use cryptoki::context::Function;
+
+    use super::*;
+
+    #[test]
+    fn a_wrong_pin_reaches_a_token_once() {
+        let tried = Cell::new(0);
+        let attempt = |pin: &str| {
+            let answer =
+                if pin == "1234" { Ok(()) } else { Err(Error::Pkcs11(RvError::PinIncorrect, Function::Login)) };
+            let login = || {
+                tried.set(tried.get() + 1);
+                answer
+            };
+            once(("/a/token.so".into(), 7), &Zeroizing::new(pin.to_owned()), login).is_ok()
+        };
+        assert!((0..9).all(|_| !attempt("4321")));
+        assert_eq!(tried.get(), 1);
+        assert!(attempt("1234") && tried.get() == 2, "another PIN is another attempt");
+        assert!(!attempt("4321") && tried.get() == 3, "a token's PIN may have been changed");
+    }
+
+    #[test]
+    fn nobody_is_asked_for_a_pin_while_somebody_waits_for_a_signature() {
+        let refused = passphrase::known(Path::new("/no/such/key")).unwrap_err();
+        assert!(matches!(refused, KeyError::NoPassphrase { .. }));
     }
 }

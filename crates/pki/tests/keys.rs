@@ -99,3 +99,36 @@ fn pem_bytes(pem: &str) -> Vec<u8> {
     use rustls_pki_types::{PrivateSec1KeyDer, pem::PemObject};
     PrivateSec1KeyDer::from_pem_slice(pem.as_bytes()).unwrap().secret_sec1_der().to_vec()
 }
+
+/// A URI names a program that is loaded: whoever could write it, or the program, would run what he likes.
+#[test]
+fn a_module_is_loaded_only_where_nobody_else_decides_what_it_is() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    let directory = tempfile::tempdir().unwrap();
+    let (module, key) = (directory.path().join("module.so"), directory.path().join("ca.key"));
+    std::fs::write(&module, "no library").unwrap();
+    std::fs::write(&key, format!("pkcs11:object=ca?module-path={}", module.display())).unwrap();
+    let mode = |path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    let load = || nuncio_pki::KeyFile::load(&key).unwrap_err().to_string();
+    mode(&module, 0o755);
+    mode(&key, 0o600);
+    assert!(load().contains("cannot be loaded"), "{}", load());
+    // Where a file must hold the key itself, that is not even tried.
+    let held = nuncio_pki::KeyFile::load_held(&key).unwrap_err().to_string();
+    assert!(held.contains("one is needed that a file holds"), "{held}");
+    for bad in [0o775, 0o757, 0o777] {
+        mode(&module, bad);
+        assert!(load().contains("others can change it"), "{bad:o}: {}", load());
+    }
+    mode(&module, 0o755);
+    mode(&key, 0o644);
+    assert!(load().contains("can be read by others"), "{}", load());
+    mode(&key, 0o600);
+    // Root alone can give files away, and root alone could read what others keep private.
+    for path in [&module, &key] {
+        if chown(path, Some(65534), None).is_ok() {
+            assert!(load().contains("others can change it"), "{}", load());
+            chown(path, Some(0), None).unwrap();
+        }
+    }
+}

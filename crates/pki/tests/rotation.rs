@@ -12,7 +12,7 @@ use std::{
 
 use nuncio_pki::{
     Certificate, Identity, IdentityPaths, Policy, RevocationFile,
-    authority::{Authority, Kind, Plan, Rotation, RotationError, Seen, Shown, Step, Validity},
+    authority::{Authority, Chosen, Kind, OldAgency, Plan, Rotation, RotationError, Seen, Shown, Step, Validity},
 };
 use rustls_pki_types::UnixTime;
 
@@ -78,9 +78,9 @@ impl Chain {
         let mut rotation = self.open("ca");
         match step {
             Step::Prepared => drop(rotation.prepare(None).unwrap().clone()),
-            Step::Issued => drop(rotation.issue(&self.seen(&NODES)).unwrap()),
+            Step::Issued => drop(rotation.issue(&self.seen(&NODES), &Chosen::AllSeen).unwrap()),
             Step::Switched => drop(rotation.switch().unwrap()),
-            _ => drop(rotation.retire(&self.seen(&NODES), &BTreeSet::new(), None).unwrap()),
+            _ => drop(rotation.retire(&self.seen(&NODES), &BTreeSet::new(), OldAgency::Unsaid).unwrap()),
         }
     }
 
@@ -137,7 +137,7 @@ fn a_root_is_replaced_and_nobody_is_cut_off_on_the_way() {
     let all = ["agencyA", "node0", "node1", "node2", "sdk", "rsa"];
     let mut rotation = chain.plan("ca", &all);
     rotation.prepare(None).unwrap();
-    rotation.issue(&chain.seen(&NODES)).unwrap();
+    rotation.issue(&chain.seen(&NODES), &Chosen::AllSeen).unwrap();
     assert_eq!(chain.read("ca/ca.crt"), old, "nothing in use has changed");
     assert!(NODES.iter().all(|name| chain.read(&format!("{name}/ca.crt")) == old));
     rotation.switch().unwrap();
@@ -170,7 +170,7 @@ fn a_root_is_replaced_and_nobody_is_cut_off_on_the_way() {
         assert!(accepts(trusted, &chain.identity("late").0));
     }
 
-    let done = chain.open("ca").retire(&chain.seen(&NODES), &BTreeSet::new(), None).unwrap();
+    let done = chain.open("ca").retire(&chain.seen(&NODES), &BTreeSet::new(), OldAgency::Unsaid).unwrap();
     assert_eq!(done.written.len(), 5, "{done:?}");
     for name in NODES {
         assert_eq!(chain.read(&format!("{name}/ca.crt")), new);
@@ -195,7 +195,7 @@ fn an_agency_is_replaced_under_its_name_and_the_old_one_revoked() {
     let stranger = Authority::init(&chain.path("other"), "other", Validity::days(9)).unwrap();
     assert!(matches!(rotation.prepare(Some(&stranger)), Err(RotationError::OtherRoot { .. })));
     rotation.prepare(Some(&root)).unwrap();
-    let done = rotation.issue(&chain.seen(&NODES)).unwrap();
+    let done = rotation.issue(&chain.seen(&NODES), &Chosen::AllSeen).unwrap();
     assert_eq!(done.left_out.len(), 1, "the revoked one: {done:?}");
     let done = rotation.switch().unwrap();
     assert!(done.left_out[0].contains("revoked"), "{done:?}");
@@ -210,7 +210,7 @@ fn an_agency_is_replaced_under_its_name_and_the_old_one_revoked() {
         assert_eq!(chain.identity(name).0.certificate.agency, "agencyA");
     }
     let old = rotation.old().clone();
-    rotation.retire(&chain.seen(&NODES), &BTreeSet::new(), Some(&root)).unwrap();
+    rotation.retire(&chain.seen(&NODES), &BTreeSet::new(), OldAgency::RevokedBy(&root)).unwrap();
     let lists = RevocationFile::read(&chain.path("ca/ca.crl")).unwrap().lists;
     assert!(lists[0].lists(&old));
     let policy = Policy::new(chain.read("ca/ca.crt")).unwrap().with_crls(lists).unwrap();
@@ -277,7 +277,8 @@ fn nobody_retires_an_authority_too_early() {
     let others = Chain::new();
     chain.plan("ca", &["agencyA", "node0"]);
     let none = BTreeSet::new();
-    let retire = |seen: &[Seen], given_up: &BTreeSet<String>| chain.open("ca").retire(seen, given_up, None);
+    let retire =
+        |seen: &[Seen], given_up: &BTreeSet<String>| chain.open("ca").retire(seen, given_up, OldAgency::Unsaid);
     assert!(matches!(retire(&chain.seen(&NODES), &none), Err(RotationError::OutOfOrder { .. })));
     chain.step(Step::Prepared);
     chain.step(Step::Issued);
@@ -330,7 +331,7 @@ fn a_state_that_was_altered_is_refused_and_two_do_not_work_at_once() {
     }
     fs::write(&state, &text).unwrap();
     // A step that was left out by hand is no step.
-    let early = chain.open("ca").issue(&[]).unwrap_err();
+    let early = chain.open("ca").issue(&[], &Chosen::default()).unwrap_err();
     assert!(matches!(early, RotationError::OutOfOrder { step: Step::Planned, .. }));
     chain.step(Step::Prepared);
     let again = Rotation::plan(&chain.path("ca"), Plan::default());
@@ -370,7 +371,7 @@ fn what_build_chain_made_is_rotated_too() {
     let plan = Plan { folders: vec![path.join("agency"), path.join("conf")], ..Plan::default() };
     let mut rotation = Rotation::plan(&path.join("root"), plan).unwrap();
     rotation.prepare(None).unwrap();
-    rotation.issue(&[]).unwrap();
+    rotation.issue(&[], &Chosen::default()).unwrap();
     rotation.switch().unwrap();
     let (identity, _) = Identity::load(&IdentityPaths::in_directory(&node)).unwrap();
     for trusted in [read(&path.join("ca.crt")), read(&path.join("root/ca.crt"))] {
@@ -382,10 +383,204 @@ fn what_build_chain_made_is_rotated_too() {
     let plan = Plan { folders: vec![node.clone()], ..Plan::default() };
     let mut rotation = Rotation::plan(&path.join("agency"), plan).unwrap();
     rotation.prepare(Some(&root)).unwrap();
-    rotation.issue(&[]).unwrap();
+    rotation.issue(&[], &Chosen::default()).unwrap();
     rotation.switch().unwrap();
     let (identity, _) = Identity::load(&IdentityPaths::in_directory(&node)).unwrap();
     for trusted in [read(&path.join("ca.crt")), read(&path.join("root/ca.crt"))] {
         assert!(accepts(&trusted, &identity));
     }
+}
+
+fn names(done: &[String], word: &str) -> usize {
+    done.iter().filter(|line| line.contains(word)).count()
+}
+
+/// What anybody has who stole the agency's key: a node of his own, which the network shows.
+#[test]
+fn what_only_the_network_shows_is_not_issued_anew_unless_it_is_named() {
+    let chain = Chain::new();
+    let root = Authority::open(&chain.path("ca")).unwrap();
+    let thief = Authority::open(&chain.path("agencyA")).unwrap();
+    thief.issue(Kind::Node, "thief", &chain.path("thief"), Validity::days(20)).unwrap();
+    let seen = chain.seen(&["node0", "node1", "node2", "thief"]);
+    let mut rotation = chain.plan("agencyA", &["node0", "sdk"]);
+    rotation.prepare(Some(&root)).unwrap();
+    let issued = || {
+        let files = fs::read_dir(chain.path("agencyA/rotation/issued")).unwrap();
+        files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
+    };
+    let done = rotation.issue(&seen, &Chosen::default()).unwrap();
+    assert_eq!(names(&done.left_out, "only the network shows"), 3, "{done:?}");
+    assert!(names(&done.left_out, "--node NODEID") == 3 && names(&done.left_out, "thief (") == 1, "{done:?}");
+    assert_eq!(issued().len(), 2, "{:?}", issued());
+    let named = Chosen::Nodes(BTreeSet::from([seen[1].node_id.clone()]));
+    let done = rotation.issue(&seen, &named).unwrap();
+    assert_eq!(names(&done.left_out, "only the network shows"), 2, "{done:?}");
+    assert!(issued().iter().any(|name| name.starts_with("node1-")), "{:?}", issued());
+    assert!(!issued().iter().any(|name| name.starts_with("thief-")), "{:?}", issued());
+    rotation.issue(&seen, &Chosen::AllSeen).unwrap();
+    assert_eq!(issued().len(), 5);
+}
+
+/// One member's certificates, however strange, are his own affair.
+#[test]
+fn one_member_does_not_stop_the_rotation_of_the_others() {
+    let chain = Chain::new();
+    let agency = Authority::open(&chain.path("agencyA")).unwrap();
+    agency.issue(Kind::Node, "lost", &chain.path("lost"), Validity::days(20)).unwrap();
+    let revoked = chain.read("lost/node.crt")[0].clone();
+    agency.revoke(&revoked).unwrap();
+    let root = Authority::open(&chain.path("ca")).unwrap();
+    let mut rotation = chain.plan("agencyA", &["node0"]);
+    rotation.prepare(Some(&root)).unwrap();
+    let mut seen = chain.seen(&NODES);
+    // Somebody's revoked certificate in his chain makes nobody revoked.
+    seen[1].chain.push(revoked);
+    // A chain of whose upper end nothing is left, of more than any chain may have.
+    let other = Chain::new();
+    let junk = (0..6).map(|count| {
+        let agency = Authority::open(&other.path("agencyA")).unwrap();
+        agency.issue(Kind::Node, "junk", &other.path(&format!("junk{count}")), Validity::days(2)).unwrap().chain[0]
+            .clone()
+    });
+    seen[2].chain.extend(junk);
+    let done = rotation.issue(&seen, &Chosen::AllSeen).unwrap();
+    assert_eq!(names(&done.left_out, "node1"), 0, "{done:?}");
+    assert!(done.written.len() >= 2, "{done:?}");
+    // What does not hold is named and left out, at hand too.
+    let whole = fs::read(chain.path("node0/node.crt")).unwrap();
+    rotation.switch().unwrap();
+    assert_ne!(fs::read(chain.path("node0/node.crt")).unwrap(), whole);
+}
+
+#[test]
+fn what_would_not_hold_is_left_out_by_name_and_the_others_go_on() {
+    let chain = Chain::new();
+    // An agency at hand without its root's signature above it: node1's bundle shows a stranger's agency.
+    let root = Authority::open(&chain.path("ca")).unwrap();
+    let mut rotation = chain.plan("agencyA", &["node0", "node1", "node2"]);
+    rotation.prepare(Some(&root)).unwrap();
+    rotation.issue(&[], &Chosen::default()).unwrap();
+    // Issued to nobody: it came after.
+    let agency = Authority::open(&chain.path("agencyA")).unwrap();
+    fs::remove_dir_all(chain.path("node1")).unwrap();
+    agency.issue(Kind::Node, "node1", &chain.path("node1"), Validity::days(20)).unwrap();
+    let done = rotation.switch().unwrap();
+    assert_eq!((names(&done.left_out, "node1/node.crt"), done.left_out.len()), (1, 1), "{done:?}");
+    for name in ["node0", "node2"] {
+        assert_eq!(rotation.shown_by(&chain.read(&format!("{name}/node.crt"))), Shown::New);
+    }
+    let early = rotation.retire(&chain.seen(&["node0", "node2"]), &BTreeSet::new(), OldAgency::RevokedBy(&root));
+    assert!(matches!(early, Err(RotationError::NotIssued { .. })), "{early:?}");
+}
+
+#[test]
+fn who_is_revoked_on_the_way_keeps_nothing() {
+    let chain = Chain::new();
+    let root = Authority::open(&chain.path("ca")).unwrap();
+    let old = NODES.map(|name| chain.read(&format!("{name}/node.crt"))[0].clone());
+    chain.plan("agencyA", &["node0", "node1", "node2"]).prepare(Some(&root)).unwrap();
+    chain.open("agencyA").issue(&[], &Chosen::default()).unwrap();
+    let issued = |node: &str| {
+        let files = fs::read_dir(chain.path("agencyA/rotation/issued")).unwrap().map(|file| file.unwrap().path());
+        files.into_iter().find(|path| path.file_name().unwrap().to_str().unwrap().starts_with(node))
+    };
+    let successors = ["node0", "node1"].map(|node| read(&issued(node).unwrap())[0].clone());
+    let revoked = |one: &Certificate| {
+        let lists = RevocationFile::read(&chain.path("agencyA/ca.crl")).unwrap().lists;
+        lists.iter().any(|list| list.lists(one))
+    };
+    // Between issue and switch.
+    Authority::open(&chain.path("agencyA")).unwrap().revoke(&old[0]).unwrap();
+    let done = chain.open("agencyA").switch().unwrap();
+    assert_eq!(names(&done.left_out, "revoked"), 1, "{done:?}");
+    assert!(issued("node0").is_none() && revoked(&successors[0]), "it was handed out");
+    assert_eq!(chain.read("node0/node.crt")[0], old[0]);
+    // After the switch: the old one's list is with its key.
+    let former = Authority::open_issuer_of(&old[1], &chain.path("agencyA")).unwrap();
+    assert!(former.directory().starts_with(chain.path("agencyA/former")));
+    former.revoke(&old[1]).unwrap();
+    // A list that was lost is not taken for an empty one.
+    let list = former.crl_path();
+    let held = fs::read(&list).unwrap();
+    fs::remove_file(&list).unwrap();
+    assert!(matches!(chain.open("agencyA").issue(&[], &Chosen::default()), Err(RotationError::Authority(_))));
+    fs::write(&list, held).unwrap();
+    let gone = chain.seen(&NODES)[0].node_id.clone();
+    let seen = chain.seen(&NODES);
+    chain.open("agencyA").retire(&seen, &BTreeSet::from([gone]), OldAgency::RevokedBy(&root)).unwrap();
+    assert!(revoked(&successors[1]), "it is in use, by somebody who is revoked");
+}
+
+#[test]
+fn a_key_beside_a_certificate_is_not_written_over() {
+    let chain = Chain::new();
+    let root = Authority::open(&chain.path("ca")).unwrap();
+    let both =
+        [fs::read(chain.path("node0/node.crt")).unwrap(), fs::read(chain.path("node0/node.key")).unwrap()].concat();
+    fs::write(chain.path("node0/node.crt"), &both).unwrap();
+    let mut rotation = chain.plan("agencyA", &["node0", "node1"]);
+    rotation.prepare(Some(&root)).unwrap();
+    rotation.issue(&[], &Chosen::default()).unwrap();
+    let done = rotation.switch().unwrap();
+    assert_eq!(fs::read(chain.path("node0/node.crt")).unwrap(), both);
+    assert_eq!(names(&done.left_out, "node0/node.crt: it holds something beside certificates"), 1, "{done:?}");
+    assert_eq!(rotation.shown_by(&chain.read("node1/node.crt")), Shown::New);
+    let late = BTreeSet::from([chain.seen(&NODES)[0].node_id.clone()]);
+    let early = rotation.retire(&chain.seen(&["node0", "node1"]), &late, OldAgency::RevokedBy(&root));
+    assert!(matches!(early, Err(RotationError::NotSwitched { .. })), "{early:?}");
+}
+
+#[test]
+fn an_agency_does_not_retire_unrevoked_by_oversight_and_its_key_is_in_one_place() {
+    let chain = Chain::new();
+    let root = Authority::open(&chain.path("ca")).unwrap();
+    let mut rotation = chain.plan("agencyA", &NODES);
+    rotation.prepare(Some(&root)).unwrap();
+    rotation.issue(&[], &Chosen::default()).unwrap();
+    assert!(chain.path("agencyA/rotation/new/agency.key").exists());
+    rotation.switch().unwrap();
+    drop(rotation);
+    assert!(!chain.path("agencyA/rotation/new/agency.key").exists());
+    chain.open("agencyA").switch().unwrap();
+    let retire = |end| chain.open("agencyA").retire(&chain.seen(&NODES), &BTreeSet::new(), end);
+    assert!(matches!(retire(OldAgency::Unsaid), Err(RotationError::StillTrusted { .. })));
+    retire(OldAgency::Unrevoked).unwrap();
+    let key = fs::read(chain.path("agencyA/agency.key")).unwrap();
+    let copies = chain.files().into_values().filter(|(_, content)| *content == key).count();
+    assert_eq!(copies, 1);
+}
+
+/// Authorities opened before a rotation took over do not sign by the key that was replaced.
+#[test]
+fn an_authority_that_was_replaced_meanwhile_does_not_revoke_in_its_place() {
+    let chain = Chain::new();
+    let root = Authority::open(&chain.path("ca")).unwrap();
+    let opened_before = Authority::open(&chain.path("agencyA")).unwrap();
+    let old = chain.read("node0/node.crt")[0].clone();
+    let mut rotation = chain.plan("agencyA", &NODES);
+    rotation.prepare(Some(&root)).unwrap();
+    rotation.issue(&[], &Chosen::default()).unwrap();
+    rotation.switch().unwrap();
+    assert!(opened_before.revoke(&old).is_err());
+    assert!(!chain.path("agencyA/ca.crl").exists());
+}
+
+#[test]
+fn more_nodes_than_are_remembered_stop_nothing() {
+    let chain = Chain::new();
+    let mut rotation = chain.plan("ca", &NODES);
+    let one = chain.seen(&["node0"]).remove(0);
+    let crowd = |letter: &str, count: usize, reachable: bool| {
+        let node = |number| Seen { node_id: format!("{letter}{number:06}"), reachable, ..one.clone() };
+        (0..count).map(node).collect::<Vec<_>>()
+    };
+    rotation.note(&crowd("a", 4096, false)).unwrap();
+    rotation.note(&crowd("b", 10, false)).unwrap();
+    assert_eq!(rotation.expected().filter(|(node, _)| node.starts_with('b')).count(), 0);
+    rotation.note(&crowd("c", 10, true)).unwrap();
+    assert_eq!(rotation.expected().filter(|(node, _)| node.starts_with('c')).count(), 10);
+    assert_eq!(rotation.expected().count(), 4096);
+    drop(rotation);
+    chain.open("ca");
 }

@@ -170,3 +170,49 @@ fn an_authority_under_a_passphrase_issues_and_is_rotated_under_it() {
     openssl(&made.path("root"), "pkey -in ca.key -passin pass:geheim -noout");
     with(&["ca", "agency", "e", "--ca", root, "--out", made.text("e")]);
 }
+
+#[test]
+fn a_node_that_is_only_seen_is_named_and_an_agency_does_not_go_unrevoked_by_oversight() {
+    let made = Consortium::new();
+    let bank = |step: &str, arguments: &[&str]| {
+        nuncio(["--json", "ca", "rotate", step, "--ca", made.text("bank")].iter().chain(arguments))
+    };
+    let seen = made.seen(&NODES);
+    bank("plan", &["--at", made.text("node0"), "--seen", seen]).must_succeed();
+    bank("prepare", &["--root", made.text("root")]).must_succeed();
+    let run = bank("issue", &["--seen", seen]).must_succeed();
+    assert_eq!(run.objects()[0]["files"].as_array().unwrap().len(), 1, "{}", run.stdout);
+    assert!(run.stderr.contains("node1 (") && run.stderr.contains("--node NODEID"), "{}", run.stderr);
+    let id = fs::read_to_string(made.path("node1/node.nodeid")).unwrap().trim().to_owned();
+    assert_eq!(bank("issue", &["--seen", seen, "--node", &id[..12]]).code, 2, "a beginning can be made to fit");
+    assert_eq!(bank("issue", &["--seen", seen, "--node", &id, "--all-seen"]).code, 2);
+    let run = bank("issue", &["--seen", seen, "--node", &id]).must_succeed();
+    assert_eq!(run.objects()[0]["left_out"], json!([]));
+    bank("switch", &[]).must_succeed();
+    let files = fs::read_dir(made.path("bank/rotation/issued")).unwrap().map(|file| file.unwrap().path());
+    let his = files.into_iter().find(|file| file.file_name().unwrap().to_str().unwrap().starts_with("node1-")).unwrap();
+    fs::copy(his, made.path("node1/node.crt")).unwrap();
+    let seen = made.seen(&NODES);
+    let unsaid = bank("retire", &["--seen", seen]);
+    assert_eq!(unsaid.code, 2, "{}", unsaid.stderr);
+    assert!(unsaid.stderr.contains("--unrevoked"), "{}", unsaid.stderr);
+    let run = bank("retire", &["--seen", seen, "--root", made.text("root")]).must_succeed();
+    assert!(run.stderr.contains("root/ca.crl to a node"), "{}", run.stderr);
+}
+
+#[test]
+fn the_doctor_loads_no_program_that_a_key_file_of_a_stranger_names() {
+    let made = Consortium::new();
+    let sdk = made.path("sdk");
+    nuncio(["cert", "issue", "sdk", "--kind", "sdk", "--ca", made.text("bank"), "--out", made.text("sdk")])
+        .must_succeed();
+    fs::write(sdk.join("sdk.key"), "pkcs11:object=a?module-path=/nonexistent.so\n").unwrap();
+    let doctor = || nuncio(["doctor", "127.0.0.1:1", "--certs", made.text("sdk")]);
+    fs::set_permissions(sdk.join("sdk.key"), fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(doctor().stderr.contains("can be read by others"), "{}", doctor().stderr);
+    fs::rename(made.path("node0/node.key"), made.path("kept")).unwrap();
+    fs::copy(sdk.join("sdk.key"), made.path("node0/node.key")).unwrap();
+    fs::set_permissions(made.path("node0/node.key"), fs::Permissions::from_mode(0o600)).unwrap();
+    let node = nuncio(["doctor", "127.0.0.1:1", "--certs", made.text("node0")]);
+    assert!(node.stderr.contains("one is needed that a file holds"), "{}", node.stderr);
+}

@@ -41,7 +41,7 @@ impl TopicKey {
     /// # Errors
     /// When others can read it too, or it holds no secp256k1 key in clear.
     pub fn load(path: &Path) -> Result<Self, KeyFileError> {
-        Ok(Self::of(KeyFile::load(path)?.into_node_key()?))
+        Ok(Self::of(KeyFile::load_held(path)?.into_node_key()?))
     }
 
     /// Reads the bytes of such a file.

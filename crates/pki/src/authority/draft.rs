@@ -52,16 +52,15 @@ impl Draft {
         linked.and_then(|()| sync_directory(&self.place)).map_err(|source| self.failed(source))
     }
 
-    /// Named after this process, so that two that write at once do not meet.
+    /// Under a name that nobody foresees, where nothing is yet: what somebody else puts into the folder is not written
+    /// through.
     fn write(place: &Path, content: &[u8], mode: u32) -> Result<Self, AuthorityError> {
         let name = place.file_name().unwrap_or_default().to_string_lossy();
-        let written = place.with_file_name(format!(".{name}.{}.new", std::process::id()));
+        let written = place.with_file_name(format!(".{name}.{:016x}.new", rand::random::<u64>()));
+        let failed = |source| AuthorityError::Write { path: place.into(), source };
+        let mut file = options(mode).create_new(true).open(&written).map_err(failed)?;
         let draft = Self { place: place.into(), written };
-        let result = options(mode).open(&draft.written).and_then(|mut file| {
-            file.write_all(content)?;
-            file.sync_all()
-        });
-        result.map_err(|source| draft.failed(source))?;
+        file.write_all(content).and_then(|()| file.sync_all()).map_err(failed)?;
         Ok(draft)
     }
 
@@ -87,18 +86,24 @@ fn sync_directory(place: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
+/// A file to hold a lock on, for its owner only: whoever opens it could hold the lock for ever.
+pub(super) fn open_lock(path: &Path) -> Result<File, AuthorityError> {
+    let file = options(PRIVATE).create(true).truncate(false).open(path);
+    file.map_err(|source| AuthorityError::Write { path: path.into(), source })
+}
+
 #[cfg(unix)]
 fn options(mode: u32) -> OpenOptions {
     use std::os::unix::fs::OpenOptionsExt;
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(mode);
+    options.write(true).mode(mode);
     options
 }
 
 #[cfg(not(unix))]
 fn options(_: u32) -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true);
     options
 }
 
@@ -109,6 +114,24 @@ mod tests {
     fn names(directory: &Path) -> Vec<String> {
         let entries = fs::read_dir(directory).unwrap();
         entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nothing_is_written_through_what_somebody_put_there() {
+        use std::os::unix::fs::{MetadataExt, symlink};
+        let directory = tempfile::tempdir().unwrap();
+        let victim = directory.path().join("victim");
+        fs::write(&victim, "mine").unwrap();
+        symlink(&victim, directory.path().join(format!(".ca.crt.{}.new", std::process::id()))).unwrap();
+        let place = directory.path().join("ca.crt");
+        let (one, other) = (Draft::private(&place, "one").unwrap(), Draft::private(&place, "other").unwrap());
+        assert_ne!(one.written(), other.written());
+        assert_eq!(fs::metadata(one.written()).unwrap().mode() & 0o777, 0o600);
+        one.create().unwrap();
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "mine");
+        open_lock(&directory.path().join("lock")).unwrap();
+        assert_eq!(fs::metadata(directory.path().join("lock")).unwrap().mode() & 0o777, 0o600);
     }
 
     #[test]

@@ -10,7 +10,8 @@ use std::{
 use rustls_pki_types::UnixTime;
 
 use super::{
-    Authority, AuthorityError, Issuer, REVOCATION_DAYS, RevocationDates, Validity, draft::Draft,
+    Authority, AuthorityError, Issuer, REVOCATION_DAYS, RevocationDates, Validity,
+    draft::{Draft, open_lock},
     store::channel_directory,
 };
 use crate::{
@@ -61,6 +62,11 @@ impl Authority {
     pub fn revoke(&self, certificate: &Certificate) -> Result<RevocationList, AuthorityError> {
         let path = self.crl_path();
         let _turn = lock(&beside(&path, ".lock"))?;
+        // While the turn was waited for, a rotation may have put another key into its place.
+        Self::open(self.directory())?.revoke_in_turn(certificate, &path)
+    }
+
+    fn revoke_in_turn(&self, certificate: &Certificate, path: &Path) -> Result<RevocationList, AuthorityError> {
         let (channel, numbers);
         let issuer = match self.channel_of(certificate)? {
             Some((directory, rsa)) => {
@@ -68,15 +74,15 @@ impl Authority {
                 &channel
             }
             None => {
-                numbers = beside(&path, ".number");
+                numbers = beside(path, ".number");
                 self.issuer()
             }
         };
-        let held = if path.exists() { RevocationFile::read(&path)? } else { RevocationFile::default() };
+        let held = if path.exists() { RevocationFile::read(path)? } else { RevocationFile::default() };
         let (own, others): (Vec<_>, Vec<_>) =
             held.lists.into_iter().partition(|list| list.is_signed_by(issuer.certificate()));
         let last = newest(own);
-        refuse_lost(&path, last.as_ref(), &numbers)?;
+        refuse_lost(path, last.as_ref(), &numbers)?;
         if let Some(list) = last.as_ref().filter(|list| list.lists(certificate)) {
             return Ok(list.clone());
         }
@@ -84,7 +90,7 @@ impl Authority {
         let lists = std::iter::once(&list).chain(&others).map(RevocationList::to_pem);
         let certificates = self.with_signers(held.certificates, issuer)?;
         let text: String = lists.chain(certificates.iter().map(Certificate::to_pem)).collect();
-        let draft = Draft::public(&path, &text)?;
+        let draft = Draft::public(path, &text)?;
         RevocationFile::read(draft.written())?;
         draft.replace()?;
         let number = list.edition().number().map(hex::encode).unwrap_or_default();
@@ -123,7 +129,7 @@ fn dates(last: Option<&RevocationList>) -> RevocationDates {
 }
 
 /// The number of the last list is kept apart, so that one that was lost or put back is not continued.
-fn refuse_lost(path: &Path, last: Option<&RevocationList>, numbers: &Path) -> Result<(), AuthorityError> {
+pub(super) fn refuse_lost(path: &Path, last: Option<&RevocationList>, numbers: &Path) -> Result<(), AuthorityError> {
     if !numbers.exists() {
         return Ok(());
     }
@@ -142,7 +148,7 @@ fn refuse_lost(path: &Path, last: Option<&RevocationList>, numbers: &Path) -> Re
 /// Waits until no other process has the lock, which ends with the file.
 pub(super) fn lock(path: &Path) -> Result<File, AuthorityError> {
     let failed = |source| AuthorityError::Write { path: path.into(), source };
-    let file = File::options().create(true).truncate(false).write(true).open(path).map_err(failed)?;
+    let file = open_lock(path)?;
     file.lock().map_err(failed)?;
     Ok(file)
 }

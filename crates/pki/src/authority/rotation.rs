@@ -5,7 +5,8 @@
 //! what takes its place has been read back and holds, and [`retire`](Rotation::retire) refuses while anybody would be cut off.
 //!
 //! In the authority's folder `rotation/` holds the state, the new authority (`new/`), the old root's certificate for it
-//! (`cross.crt`) and what was issued anew (`issued/`, a file for each node and agency); `former/` keeps what was replaced.
+//! (`cross.crt`), what was issued anew (`issued/`, a file for each node and agency) and in the place of which (`pairs/`);
+//! `former/` keeps what was replaced.
 
 mod error;
 mod files;
@@ -21,18 +22,20 @@ use std::{
 
 pub use error::RotationError;
 use files::{FOLDER, FORMER};
-pub use seen::{Seen, Shown};
+pub use seen::{Chosen, Seen, Shown};
 use state::{MAX_NODES, State};
 pub use state::{Rank, Step};
+pub use steps::OldAgency;
 use succession::Succession;
 
 use super::{
     AGENCY_DAYS, AuthorityError, Issuer, ROOT_DAYS,
-    draft::Draft,
+    draft::{Draft, open_lock},
     layout::create_directory,
-    store::{Authority, open_issuer},
+    revoking::{beside, refuse_lost},
+    store::{Authority, open_issuer, open_issuer_with},
 };
-use crate::{Certificate, RevocationFile, directory::read_certificates, file};
+use crate::{Certificate, RevocationFile, RevocationList, directory::read_certificates, file, revocation::newest};
 
 /// A rotation of the authority in a folder. While it lives, no other process has it.
 #[derive(Debug)]
@@ -168,7 +171,7 @@ impl Rotation {
         if !state.is_sealed_by(old.certificate(), old.key(), &signature) {
             return Err(altered("its signature is not by the old authority's key".into()));
         }
-        let new = successor(&directory.join(FOLDER), &old, &state)?;
+        let new = successor(&directory, &old, &state)?;
         Ok(Self { directory, state, old, new, _turn: turn })
     }
 
@@ -196,9 +199,12 @@ impl Rotation {
             Rank::Root => vec![new.issuer.certificate().clone()],
             Rank::Agency => read_certificates(&self.directory.join("ca.crt"))?,
         };
-        let list = self.directory.join("ca.crl");
-        let lists = if list.exists() { RevocationFile::read(&list)?.lists } else { Vec::new() };
-        let lists = lists.into_iter().filter(|list| list.is_signed_by(self.old.certificate())).collect();
+        let lists = self.old_lists()?;
+        let is_revoked = |one: &Certificate| lists.iter().any(|list| list.lists(one));
+        let pairs = self.pairs();
+        let withdrawn: Vec<_> = pairs.iter().filter(|(old, _)| is_revoked(old)).map(|(_, made)| made.clone()).collect();
+        let mut made = self.made(&new.issuer);
+        made.retain(|one| !withdrawn.contains(one));
         Ok(Succession {
             rank: self.state.rank,
             old: self.old.certificate(),
@@ -206,15 +212,41 @@ impl Rotation {
             cross: new.cross.as_ref(),
             anchors,
             lists,
-            made: self.made(&new.issuer),
+            made,
+            withdrawn,
         })
+    }
+
+    /// The old authority's own lists: before the switch they are in its folder, afterwards in `former/` too.
+    fn old_lists(&self) -> Result<Vec<RevocationList>, RotationError> {
+        let mut all = Vec::new();
+        for folder in [self.directory.clone(), self.former()] {
+            let path = folder.join("ca.crl");
+            let lists = if path.exists() { RevocationFile::read(&path)?.lists } else { Vec::new() };
+            let own: Vec<_> = lists.into_iter().filter(|list| list.is_signed_by(self.old.certificate())).collect();
+            let holder = folder.join(format!("{}.crt", self.state.rank.base()));
+            let is_its_own =
+                read_certificates(&holder).is_ok_and(|held| succession::is_same(&held[0], self.old.certificate()));
+            if is_its_own {
+                refuse_lost(&path, newest(own.clone()).as_ref(), &beside(&path, ".number"))?;
+            }
+            all.extend(own);
+        }
+        Ok(all)
+    }
+
+    /// Each certificate of the old authority that has a successor, and that.
+    fn pairs(&self) -> Vec<(Certificate, Certificate)> {
+        let pair = |path: &PathBuf| match &read_certificates(path).ok()?[..] {
+            [old, made] => Some((old.clone(), made.clone())),
+            _ => None,
+        };
+        sorted(&self.pairs_folder()).iter().filter_map(pair).collect()
     }
 
     /// Every certificate by the new authority in the files issued; others in them prove nothing.
     fn made(&self, new: &Issuer) -> Vec<Certificate> {
-        let files = fs::read_dir(self.issued()).into_iter().flatten().flatten();
-        let mut paths: Vec<_> = files.map(|file| file.path()).collect();
-        paths.sort();
+        let paths = [sorted(&self.pairs_folder()), sorted(&self.issued())].concat();
         let held = paths.iter().filter_map(|path| read_certificates(path).ok()).flatten();
         let mut made: Vec<Certificate> = Vec::new();
         for one in held.filter(|one| one.is_signed_by(new.certificate()) && one != new.certificate()) {
@@ -229,9 +261,20 @@ impl Rotation {
         self.folder().join("issued")
     }
 
+    fn pairs_folder(&self) -> PathBuf {
+        self.folder().join("pairs")
+    }
+
     fn former(&self) -> PathBuf {
         self.directory.join(FORMER).join(&self.state.old[..16])
     }
+}
+
+fn sorted(folder: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<_> = files.map(|file| file.path()).collect();
+    paths.sort();
+    paths
 }
 
 /// Refuses where another process has its turn.
@@ -239,7 +282,7 @@ fn take_turn(directory: &Path) -> Result<(PathBuf, File), RotationError> {
     let directory = existing(directory)?;
     let path = directory.join(".rotation.lock");
     let failed = |source| AuthorityError::Write { path: path.clone(), source };
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    let file = open_lock(&path)?;
     match file.try_lock() {
         Ok(()) => Ok((directory, file)),
         Err(TryLockError::WouldBlock) => Err(RotationError::Busy { path: directory }),
@@ -258,12 +301,17 @@ fn open_rank(directory: &Path, base: &str) -> Result<Issuer, AuthorityError> {
 }
 
 /// The new authority, if it is complete.
-fn successor(folder: &Path, old: &Issuer, state: &State) -> Result<Option<Successor>, RotationError> {
+fn successor(directory: &Path, old: &Issuer, state: &State) -> Result<Option<Successor>, RotationError> {
+    let folder = directory.join(FOLDER);
     let (place, base) = (folder.join("new"), state.rank.base());
     if !place.join(format!("{base}.crt")).exists() {
         return Ok(None);
     }
-    let issuer = open_rank(&place, base)?;
+    // Once it is in its place, its key is there alone.
+    let own = place.join(format!("{base}.key"));
+    let key = if own.exists() { own } else { directory.join(format!("{base}.key")) };
+    let above = if base == "agency" { read_certificates(&place.join("ca.crt"))? } else { Vec::new() };
+    let issuer = open_issuer_with(&key, &place.join(format!("{base}.crt")), &above)?;
     if issuer.certificate().public_key() == old.certificate().public_key() {
         let reason = "its authority is the one to replace, as where a state was lost after the switch".to_owned();
         return Err(RotationError::Altered { path: place.join(format!("{base}.crt")), reason });

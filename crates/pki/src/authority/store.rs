@@ -221,15 +221,19 @@ pub(super) fn channel_directory(directory: &Path) -> PathBuf {
 }
 
 pub(super) fn open_issuer(directory: &Path, base: &str, above: &[Certificate]) -> Result<Issuer, AuthorityError> {
-    let (key_path, path) = (directory.join(format!("{base}.key")), directory.join(format!("{base}.crt")));
-    let key = read_key(&key_path)?;
-    let mut bundle = read_certificates(&path)?;
+    open_issuer_with(&directory.join(format!("{base}.key")), &directory.join(format!("{base}.crt")), above)
+}
+
+/// The same of a key and a certificate that lie apart.
+pub(super) fn open_issuer_with(key_path: &Path, path: &Path, above: &[Certificate]) -> Result<Issuer, AuthorityError> {
+    let key = read_key(key_path)?;
+    let mut bundle = read_certificates(path)?;
     let certificate = bundle.remove(0);
     if certificate.public_key().as_ref() != key.spki_der()? {
-        return Err(AuthorityError::Mismatch { key: key_path, cert: path });
+        return Err(AuthorityError::Mismatch { key: key_path.into(), cert: path.into() });
     }
     if let Err(reason) = refuse_issuing(&certificate) {
-        return Err(AuthorityError::MayNotIssue { path, reason });
+        return Err(AuthorityError::MayNotIssue { path: path.into(), reason });
     }
     let issuer = above.iter().find(|one| certificate.is_signed_by(one)).cloned();
     if issuer.is_none() && !above.is_empty() {

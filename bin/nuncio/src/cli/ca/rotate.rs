@@ -5,7 +5,8 @@ mod view;
 use std::{collections::BTreeSet, path::PathBuf};
 
 use clap::value_parser;
-use nuncio_pki::authority::{Authority, Done, Plan, Rotation, RotationError, Seen, Shown, Step};
+use nuncio_identity::NodeId;
+use nuncio_pki::authority::{Authority, Chosen, Done, OldAgency, Plan, Rotation, RotationError, Seen, Shown, Step};
 use serde::Serialize;
 use serde_json::json;
 
@@ -60,6 +61,12 @@ enum Action {
     Issue {
         #[command(flatten)]
         which: Which,
+        /// A node that is not at hand: its whole ID, of which you know by other ways that it is a member. Repeatable
+        #[arg(long = "node", value_name = "NODEID")]
+        nodes: Vec<NodeId>,
+        /// Whatever node the network shows. Never after a theft: a thief's nodes are among them
+        #[arg(long, conflicts_with = "nodes")]
+        all_seen: bool,
         #[command(flatten)]
         view: MaybeView,
     },
@@ -85,6 +92,9 @@ enum Action {
         /// Revoke the old agency: the directory of its root, or one with it somewhere below
         #[arg(long, value_name = "DIR")]
         root: Option<PathBuf>,
+        /// Let the old agency be accepted until it ends, by all, whoever has its key
+        #[arg(long, conflicts_with = "root")]
+        unrevoked: bool,
         #[command(flatten)]
         view: View,
     },
@@ -111,10 +121,11 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
             next("issue", output);
             Ok(())
         }
-        Action::Issue { which, view } => {
+        Action::Issue { which, nodes, all_seen, view } => {
             let seen = view.look().await?;
             let mut rotation = Rotation::open(&which.ca)?;
-            let done = rotation.issue(&seen)?;
+            let nodes = nodes.iter().map(ToString::to_string).collect();
+            let done = rotation.issue(&seen, &if all_seen { Chosen::AllSeen } else { Chosen::Nodes(nodes) })?;
             tell(&rotation, &done, "files to hand out", output)?;
             output.note(
                 "hand each to its owner, with the new authority's certificate for his ca.crt; keys stay as they are",
@@ -135,9 +146,9 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
             rotation.note(&seen)?;
             show_status(&rotation, &seen, output)
         }
-        Action::Retire { which, without, root, view } => {
+        Action::Retire { which, without, root, unrevoked, view } => {
             let seen = view.look().await?;
-            retire(&which, &without, root, &seen, output)
+            retire(&which, &without, (root, unrevoked), &seen, output)
         }
     }
 }
@@ -145,7 +156,7 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
 fn retire(
     which: &Which,
     without: &[String],
-    root: Option<PathBuf>,
+    (root, unrevoked): (Option<PathBuf>, bool),
     seen: &[Seen],
     output: Output,
 ) -> Result<(), Failure> {
@@ -153,11 +164,25 @@ fn retire(
     let given_up = given_up(without, &rotation, seen)?;
     let root = root.map(|root| Authority::open_issuer_of(rotation.old(), &root)).transpose()?;
     let old = rotation.old().subject();
-    let done = rotation.retire(seen, &given_up, root.as_ref())?;
+    let end = match &root {
+        Some(root) => OldAgency::RevokedBy(root),
+        None if unrevoked => OldAgency::Unrevoked,
+        None => OldAgency::Unsaid,
+    };
+    let done = rotation.retire(seen, &given_up, end)?;
     let files = done.written.len();
-    output.show(&json!({ "step": Step::Retired, "subject": old, "files": done.written }), || {
-        format!("retired {old}; {files} files changed")
-    })?;
+    output.show(
+        &json!({ "step": Step::Retired, "subject": old, "files": done.written, "left_out": done.left_out }),
+        || format!("retired {old}; {files} files changed"),
+    )?;
+    for left_out in &done.left_out {
+        output.note(&format!("left out: {left_out}"));
+    }
+    if let Some(root) = root {
+        let list = root.crl_path();
+        output
+            .note(&format!("now give {} to a node, which tells all: until then the old agency counts", list.display()));
+    }
     output.note("its key is in former/: keep it under lock while its revocation lists count, then destroy it");
     Ok(())
 }
@@ -273,7 +298,9 @@ impl From<RotationError> for Failure {
             RotationError::Underway { .. } | RotationError::OutOfOrder { .. } | RotationError::NotPlanned { .. } => {
                 (Exit::Failed, "step")
             }
-            RotationError::Folder { .. } | RotationError::RootNeeded { .. } => (Exit::Usage, "usage"),
+            RotationError::Folder { .. } | RotationError::RootNeeded { .. } | RotationError::StillTrusted { .. } => {
+                (Exit::Usage, "usage")
+            }
             _ => (Exit::Configuration, "certificates"),
         };
         let failure = Self::new(exit, code, causes(&error));

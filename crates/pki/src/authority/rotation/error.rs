@@ -75,6 +75,9 @@ pub enum RotationError {
         /// The file.
         path: PathBuf,
     },
+    /// Nobody who can be held to it says that the node is one.
+    #[error("only the network shows its certificate, so none was issued anew")]
+    OnlySeen,
     /// A certificate issued anew does not hold; nothing was overwritten.
     #[error("the new certificates for {} would not hold, so it was not changed: {reason}", path.display())]
     Unsound {
@@ -88,6 +91,12 @@ pub enum RotationError {
     NotSwitched {
         /// The file.
         path: PathBuf,
+    },
+    /// An agency that is not revoked stays what it is.
+    #[error("{agency} would be accepted by all still: only its revocation ends that")]
+    StillTrusted {
+        /// Whose.
+        agency: String,
     },
     /// Nobody looked at the network.
     #[error("no node of this authority is seen, so nothing says that the old one can go")]
@@ -125,6 +134,27 @@ fn still_old(old: &[Seen], unseen: &[(String, String)]) -> String {
 }
 
 impl RotationError {
+    /// Whether it says something of one member's certificates, which must not stop the others.
+    pub(super) const fn is_of_one(&self) -> bool {
+        match self {
+            Self::NotIssued { .. } | Self::Unsound { .. } | Self::OnlySeen => true,
+            Self::Authority(error) => matches!(
+                error,
+                AuthorityError::Encoding { .. }
+                    | AuthorityError::Changed { .. }
+                    | AuthorityError::Name { .. }
+                    | AuthorityError::Request(_)
+            ),
+            _ => false,
+        }
+    }
+
+    /// It with its hint, in one line about a member.
+    pub(super) fn left_out(&self, who: &str) -> String {
+        let hint = self.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        format!("{who}: {self}{hint}")
+    }
+
     /// What mends it.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
@@ -145,9 +175,15 @@ impl RotationError {
             },
             Self::RootNeeded { .. } => "name the root's folder with --root".into(),
             Self::OtherRoot { .. } => "name the folder of the root that stands in the agency's ca.crt".into(),
-            Self::NotIssued { .. } => "nuncio ca rotate issue again".into(),
+            Self::NotIssued { .. } => "nuncio ca rotate issue again; or move the file out of the folders at hand".into(),
+            Self::OnlySeen => {
+                "--node NODEID for a node that you know; --all-seen where nobody else ever had the old key".into()
+            }
             Self::Unsound { path, .. } => format!("nuncio cert inspect {}", path.display()),
             Self::NotSwitched { .. } => "nuncio ca rotate switch again".into(),
+            Self::StillTrusted { .. } => {
+                "revoke it with --root DIR and give the root's ca.crl to a node; or --unrevoked, to let it end by itself".into()
+            }
             Self::NothingSeen => "ask a node of the network, with --config or --admin, or give --seen FILE".into(),
             Self::TooEarly { .. } => {
                 "hand these nodes their files from rotation/issued; a node that will not come back is \

@@ -6,7 +6,9 @@ use super::{RotationError, succession::Succession};
 use crate::{
     Certificate,
     authority::{draft::Draft, layout::bundle, revoking::folders},
+    blocks::{blocks, is_der},
     directory::read_certificates,
+    file,
 };
 
 /// Folders of rotations, in which nothing is looked for.
@@ -20,6 +22,17 @@ pub(super) struct AtHand {
     pub(super) trust: Vec<Found>,
     /// What somebody shows.
     pub(super) chains: Vec<Found>,
+    /// Either, beside something that is no certificate, such as a private key: to write the file would destroy that.
+    pub(super) mixed: Vec<Found>,
+}
+
+impl AtHand {
+    /// What is said of the files that are not written.
+    pub(super) fn left_out(&self) -> impl Iterator<Item = String> {
+        self.mixed.iter().map(|Found { path, .. }| {
+            format!("{}: it holds something beside certificates, so it is not written: do it by hand", path.display())
+        })
+    }
 }
 
 #[derive(Debug)]
@@ -33,9 +46,14 @@ pub(super) fn find(places: &[PathBuf], own: &Path, succession: &Succession<'_>) 
     let mut found = AtHand::default();
     for path in certificates(places, own) {
         let Ok(content) = read_certificates(&path) else { continue };
-        if succession.is_trust(&content) {
+        if !succession.is_trust(&content) && !succession.concerns(&content) {
+            continue;
+        }
+        if holds_more(&path) {
+            found.mixed.push(Found { path, content });
+        } else if succession.is_trust(&content) {
             found.trust.push(Found { path, content });
-        } else if succession.concerns(&content) {
+        } else {
             found.chains.push(Found { path, content });
         }
     }
@@ -61,6 +79,11 @@ pub(super) fn certificates(places: &[PathBuf], own: &Path) -> Vec<PathBuf> {
     files.sort();
     files.dedup();
     files
+}
+
+fn holds_more(path: &Path) -> bool {
+    let Ok(file) = file::read_public(path) else { return true };
+    blocks(&file, |label| !label.is_empty() && !label.ends_with("CERTIFICATE")).next().is_some() && !is_der(&file)
 }
 
 /// Replaces a file once what was written has been read back and is as it should be.

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use rustls_pki_types::UnixTime;
 
-use super::{MAX_NODES, Rank, Rotation, RotationError};
+use super::{
+    MAX_NODES, Rank, Rotation, RotationError,
+    succession::{is_same, line},
+};
 use crate::{
     Certificate,
     path::{Anchors, Leaf},
@@ -21,6 +24,40 @@ pub struct Seen {
     pub chain: Vec<Certificate>,
     /// Whether a path leads to it.
     pub reachable: bool,
+}
+
+/// What is issued anew of that which only the network shows. A thief of the old key shows certificates too, and what is
+/// issued anew for them outlives that key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Chosen {
+    /// Of these nodes, by their whole IDs.
+    Nodes(BTreeSet<String>),
+    /// Of every node, where nobody else ever had the old key.
+    AllSeen,
+}
+
+impl Chosen {
+    pub(super) fn takes(&self, seen: &Seen) -> bool {
+        match self {
+            Self::Nodes(nodes) => nodes.contains(&seen.node_id),
+            Self::AllSeen => true,
+        }
+    }
+}
+
+impl Default for Chosen {
+    fn default() -> Self {
+        Self::Nodes(BTreeSet::new())
+    }
+}
+
+impl Seen {
+    /// For whoever reads it: the name is of the node's own choice.
+    pub(super) fn label(&self) -> String {
+        let id = self.node_id.get(..8).unwrap_or(&self.node_id);
+        format!("{} ({id})", nuncio_plain::short(&self.name, 64))
+    }
 }
 
 /// What a node's certificates say of a rotation.
@@ -46,7 +83,11 @@ impl Rotation {
         });
         let is_old = match self.state.rank {
             Rank::Agency => leaf.is_signed_by(old),
-            Rank::Root => chain.iter().any(|one| one.is_signed_by(old)),
+            Rank::Root => {
+                let ends = |one: &Certificate| is_same(one, old) || new.is_some_and(|new| is_same(one, new));
+                let line = line(chain, ends, |one| one.is_valid_at(UnixTime::now()));
+                line.into_iter().any(|one| one.is_signed_by(old))
+            }
         };
         match (is_new, is_old) {
             (true, _) => Shown::New,
@@ -55,20 +96,30 @@ impl Rotation {
         }
     }
 
-    /// Remembers the nodes of this authority, so that one that has gone away is missed.
+    /// Remembers the nodes of this authority, so that one that has gone away is missed: 4096 of them. Where there are more,
+    /// one that is reachable takes the place of one that is not.
     ///
     /// # Errors
-    /// When the state cannot be written, or they are more than 4096.
+    /// When the state cannot be written.
     pub fn note(&mut self, seen: &[Seen]) -> Result<(), RotationError> {
-        let ours: Vec<_> = seen.iter().filter(|seen| self.shown_by(&seen.chain) != Shown::Other).collect();
-        let before = self.state.nodes.len();
-        for seen in ours {
-            self.state.nodes.entry(seen.node_id.clone()).or_insert_with(|| nuncio_plain::short(&seen.name, 64));
+        let is_new = |one: &&Seen| !self.state.nodes.contains_key(&one.node_id);
+        let mut ours: Vec<_> =
+            seen.iter().filter(is_new).filter(|seen| self.shown_by(&seen.chain) != Shown::Other).collect();
+        if ours.is_empty() {
+            return Ok(());
         }
-        if self.state.nodes.len() > MAX_NODES {
-            return Err(RotationError::Folder { reason: format!("more than {MAX_NODES} nodes") });
+        ours.sort_by_key(|seen| !seen.reachable);
+        let reachable: BTreeSet<_> = seen.iter().filter(|one| one.reachable).map(|one| &one.node_id).collect();
+        let unreachable = |node: &&String| !reachable.contains(node);
+        let mut droppable: Vec<_> = self.state.nodes.keys().filter(unreachable).cloned().collect();
+        for one in ours {
+            if self.state.nodes.len() >= MAX_NODES {
+                let Some(dropped) = droppable.pop().filter(|_| one.reachable) else { break };
+                self.state.nodes.remove(&dropped);
+            }
+            self.state.nodes.insert(one.node_id.clone(), nuncio_plain::short(&one.name, 64));
         }
-        if self.state.nodes.len() > before { self.save() } else { Ok(()) }
+        self.save()
     }
 
     /// Refuses while a node shows the old authority, or one that did so once is not seen any more, unless it is given up.

@@ -9,8 +9,9 @@ use std::{
 use rustls_pki_types::UnixTime;
 
 use super::{
-    Done, Rank, Rotation, RotationError, Seen, Step, Successor,
+    Chosen, Done, Rank, Rotation, RotationError, Seen, Step, Successor,
     files::{AtHand, Found, certificates, find, replace},
+    sorted,
     succession::Succession,
 };
 use crate::{
@@ -47,38 +48,30 @@ impl Rotation {
         Ok(self.require(Step::Prepared, "prepare")?.issuer.certificate())
     }
 
-    /// Issues anew what the old authority issued: of the files at hand, and of what nodes show. Keys, names and purposes stay,
-    /// and so do lifetimes. What has ended or is revoked is left out. For each node and agency `issued/` gets a file to hand
-    /// out.
+    /// Issues anew what the old authority issued: of the files at hand, and of nodes seen those that are `chosen`. Keys, names
+    /// and purposes stay, and so do lifetimes. What has ended, is revoked or would not hold is left out. For each node and
+    /// agency `issued/` gets a file to hand out.
     ///
     /// # Errors
     /// When it is not prepared, or a file cannot be written.
-    pub fn issue(&mut self, seen: &[Seen]) -> Result<Done, RotationError> {
+    pub fn issue(&mut self, seen: &[Seen], chosen: &Chosen) -> Result<Done, RotationError> {
         self.note(seen)?;
         let new = self.require(Step::Prepared, "issue")?;
         let mut succession = self.succession(new)?;
-        let files = certificates(&self.state.folders, &self.directory);
-        let at_hand = files.iter().filter_map(|path| read_certificates(path).ok());
-        let bundles: Vec<_> = at_hand.chain(seen.iter().map(|seen| seen.chain.clone())).collect();
-        let (now, mut done) = (UnixTime::now(), Done::default());
-        let bundles: Vec<_> = bundles
-            .into_iter()
-            .filter(|bundle| !bundle.is_empty() && !succession.is_trust(bundle) && succession.concerns(bundle))
-            .collect();
-        let mut kept = Vec::new();
-        for bundle in bundles {
-            match succession.over(&bundle, now) {
-                Some(reason) => done.left_out.push(reason),
-                None => kept.push(bundle),
-            }
-        }
+        self.take_back(&succession)?;
         create_directory(&self.issued())?;
-        for bundle in kept {
-            let originals: Vec<_> = succession.by_old(&bundle).cloned().collect();
-            for original in originals {
-                succession.issue(&original, now)?;
+        create_directory(&self.pairs_folder())?;
+        let (now, mut done) = (UnixTime::now(), Done::default());
+        for member in self.members(seen, chosen, &succession) {
+            if let Some(reason) = succession.over(&member.bundle, now) {
+                done.left_out.push(reason);
+                continue;
             }
-            done.written.extend(self.hand_out(&bundle, &succession, now)?);
+            match self.issue_to(&member, &mut succession, now) {
+                Ok(written) => done.written.extend(written),
+                Err(error) if error.is_of_one() => done.left_out.push(error.left_out(&member.label)),
+                Err(error) => return Err(error),
+            }
         }
         done.left_out.sort();
         done.left_out.dedup();
@@ -94,18 +87,22 @@ impl Rotation {
     pub fn switch(&mut self) -> Result<Done, RotationError> {
         let new = self.require(Step::Issued, "switch")?;
         let succession = self.succession(new)?;
-        let AtHand { trust, chains } = find(&self.state.folders, &self.directory, &succession);
+        self.take_back(&succession)?;
+        let found = find(&self.state.folders, &self.directory, &succession);
         let (now, mut done) = (UnixTime::now(), Done::default());
+        done.left_out.extend(found.left_out());
         let mut changes = Vec::new();
-        for Found { path, content } in chains {
-            match after(&path, &content, &succession, now)? {
-                After::Changed(next) => changes.push((path, next)),
-                After::Same => {}
-                After::Over(reason) => done.left_out.push(format!("{}: {reason}", path.display())),
+        for Found { path, content } in found.chains {
+            match after(&path, &content, &succession, now) {
+                Ok(After::Changed(next)) => changes.push((path, next)),
+                Ok(After::Same) => {}
+                Ok(After::Over(reason)) => done.left_out.push(format!("{}: {reason}", path.display())),
+                Err(error) if error.is_of_one() => done.left_out.push(error.left_out(&path.display().to_string())),
+                Err(error) => return Err(error),
             }
         }
         // Whom to trust comes first, so that nobody meets what he does not trust yet.
-        for Found { path, content } in trust {
+        for Found { path, content } in found.trust {
             let both = succession.both(&content);
             if both != content {
                 replace(&path, &both, |_| Ok(()))?;
@@ -113,36 +110,47 @@ impl Rotation {
             }
         }
         for (path, next) in changes {
-            replace(&path, &next, |written| succession.refuse_unsound(&path, written, now))?;
-            done.written.push(path);
+            match replace(&path, &next, |written| succession.refuse_unsound(&path, written, now)) {
+                Ok(()) => done.written.push(path),
+                Err(error) if error.is_of_one() => done.left_out.push(error.left_out(&path.display().to_string())),
+                Err(error) => return Err(error),
+            }
         }
         self.take_over(new)?;
+        self.revoke_withdrawn(&succession)?;
         self.advance(Step::Switched)?;
         Ok(done)
     }
 
-    /// Ends the trust in the old authority in the files at hand, and with the root's folder revokes an old agency. `seen` is
-    /// the whole network; `given_up` are the IDs of nodes that may be cut off.
+    /// Ends the trust in the old authority in the files at hand, and revokes an old agency. `seen` is the whole network;
+    /// `given_up` are the IDs of nodes that may be cut off.
     ///
     /// # Errors
-    /// While a node shows the old one or is missed, or a file at hand is not switched.
+    /// While a node shows the old one or is missed, a file at hand is not switched, or nobody says what becomes of an old
+    /// agency.
     pub fn retire(
         mut self,
         seen: &[Seen],
         given_up: &BTreeSet<String>,
-        root: Option<&Authority>,
+        end: OldAgency<'_>,
     ) -> Result<Done, RotationError> {
         if self.state.step < Step::Retired {
             self.note(seen)?;
             let new = self.require(Step::Switched, "retire")?;
+            if let (Rank::Agency, OldAgency::Unsaid) = (self.state.rank, end) {
+                return Err(RotationError::StillTrusted { agency: self.old().subject() });
+            }
             self.refuse_early(seen, given_up)?;
             let succession = self.succession(new)?;
+            self.take_back(&succession)?;
+            self.revoke_withdrawn(&succession)?;
             let found = find(&self.state.folders, &self.directory, &succession);
             refuse_unswitched(&found, &succession)?;
-            if let Some(root) = root.filter(|_| self.state.rank == Rank::Agency) {
+            let left_out: Vec<_> = found.left_out().collect();
+            if let (Rank::Agency, OldAgency::RevokedBy(root)) = (self.state.rank, end) {
                 root.revoke(self.old.certificate())?;
             }
-            let done = end_trust(found.trust, &succession)?;
+            let done = Done { left_out, ..end_trust(found.trust, &succession)? };
             self.advance(Step::Retired)?;
             self.put_away()?;
             return Ok(done);
@@ -193,6 +201,68 @@ impl Rotation {
         Ok(Successor { issuer, cross: None })
     }
 
+    /// Whose certificates may be issued anew: whoever is at hand, then who was chosen, then who is only seen.
+    fn members(&self, seen: &[Seen], chosen: &Chosen, succession: &Succession<'_>) -> Vec<Member> {
+        let at_hand = certificates(&self.state.folders, &self.directory).into_iter().filter_map(|path| {
+            let bundle = read_certificates(&path).ok()?;
+            Some(Member { label: path.display().to_string(), bundle, is_known: true })
+        });
+        let shown = |is_known: bool| {
+            let seen = seen.iter().filter(move |seen| chosen.takes(seen) == is_known);
+            seen.map(move |seen| Member { label: seen.label(), bundle: seen.chain.clone(), is_known })
+        };
+        let is_ours = |member: &Member| {
+            let bundle = &member.bundle;
+            !bundle.is_empty() && !succession.is_trust(bundle) && succession.concerns(bundle)
+        };
+        at_hand.chain(shown(true)).chain(shown(false)).filter(is_ours).collect()
+    }
+
+    /// The file to hand out, if it is a new one.
+    fn issue_to(
+        &self,
+        member: &Member,
+        succession: &mut Succession<'_>,
+        now: UnixTime,
+    ) -> Result<Option<PathBuf>, RotationError> {
+        let originals: Vec<_> = succession.by_old(&member.bundle).cloned().collect();
+        if !member.is_known && !originals.iter().all(|original| succession.is_issued(original, now)) {
+            return Err(RotationError::OnlySeen);
+        }
+        for original in originals {
+            let made = succession.issue(&original, now)?;
+            // Of one issuer, so that the serial number is enough.
+            let path = self.pairs_folder().join(format!("{}.crt", original.serial()));
+            let pair = [original, made];
+            if read_certificates(&path).ok().is_none_or(|held| held != pair) {
+                Draft::public(&path, &bundle(&pair))?.replace()?;
+            }
+        }
+        self.hand_out(&member.bundle, succession, now)
+    }
+
+    /// Removes what was issued in the place of certificates that were revoked since.
+    fn take_back(&self, succession: &Succession<'_>) -> Result<(), RotationError> {
+        for path in sorted(&self.issued()) {
+            let held = read_certificates(&path).unwrap_or_default();
+            if held.iter().any(|one| succession.withdrawn.contains(one)) {
+                fs::remove_file(&path).map_err(|source| AuthorityError::Write { path, source })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Such files may have been handed out: the new authority, which is in place now, revokes what was in them.
+    fn revoke_withdrawn(&self, succession: &Succession<'_>) -> Result<(), RotationError> {
+        if !succession.withdrawn.is_empty() {
+            let authority = Authority::open(&self.directory)?;
+            for one in &succession.withdrawn {
+                authority.revoke(one)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Writes the file for whom a bundle is, unless it is there.
     fn hand_out(
         &self,
@@ -231,13 +301,15 @@ impl Rotation {
                 copies.push((name.to_owned(), text));
             }
         }
+        let place = self.directory.join(&key);
+        let is_old = read_key(&place)?.spki_der()? != new.issuer.key().spki_der()?;
         for (name, text) in copies {
-            if !former.join(&name).exists() {
-                Draft::public(&former.join(&name), &text)?.create()?;
+            // An interrupted run may have copied what was revoked in since.
+            if is_old || !former.join(&name).exists() {
+                Draft::public(&former.join(&name), &text)?.replace()?;
             }
         }
-        let place = self.directory.join(&key);
-        if read_key(&place)?.spki_der()? != new.issuer.key().spki_der()? {
+        if is_old {
             // The numbers of lists go with the key that signed them.
             let numbers = self.directory.join("ca.crl.number");
             if numbers.exists() {
@@ -250,6 +322,11 @@ impl Rotation {
         if read_certificates(&place)?.first() != Some(wanted) {
             replace(&place, std::slice::from_ref(wanted), |_| Ok(()))?;
         }
+        // One copy of the key that is in use, and not one in what is put away.
+        let spare = self.folder().join("new").join(&key);
+        if spare.exists() && read_key(&self.directory.join(&key))?.spki_der()? == new.issuer.key().spki_der()? {
+            fs::remove_file(&spare).map_err(|source| AuthorityError::Write { path: spare, source })?;
+        }
         Ok(())
     }
 
@@ -258,6 +335,29 @@ impl Rotation {
         let place = self.former().join("rotation");
         fs::rename(self.folder(), &place).map_err(|source| AuthorityError::Write { path: place, source }.into())
     }
+}
+
+/// What becomes of an agency that is retired: unlike an old root it is in no list of whom to trust, so that only its
+/// revocation ends it.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub enum OldAgency<'a> {
+    /// Nobody says. Enough for a root.
+    #[default]
+    Unsaid,
+    /// This root revokes it.
+    RevokedBy(&'a Authority),
+    /// It is accepted until it ends: whoever has its key can still issue.
+    Unrevoked,
+}
+
+/// Somebody whose certificates may be issued anew.
+struct Member {
+    /// His name, or where his file is.
+    label: String,
+    bundle: Vec<Certificate>,
+    /// Whether somebody says that he is one: his file is at hand, or his node was chosen.
+    is_known: bool,
 }
 
 /// What becomes of a file at hand.
@@ -284,12 +384,14 @@ fn after(
 
 fn refuse_unswitched(found: &AtHand, succession: &Succession<'_>) -> Result<(), RotationError> {
     let now = UnixTime::now();
-    for Found { path, content } in &found.chains {
+    let is_trust = |found: &&Found| succession.is_trust(&found.content);
+    let (mixed_trust, mixed_chains): (Vec<_>, Vec<_>) = found.mixed.iter().partition(is_trust);
+    for Found { path, content } in found.chains.iter().chain(mixed_chains) {
         if matches!(after(path, content, succession, now)?, After::Changed(_)) {
             return Err(RotationError::NotSwitched { path: path.clone() });
         }
     }
-    match found.trust.iter().find(|Found { content, .. }| succession.both(content) != *content) {
+    match found.trust.iter().chain(mixed_trust).find(|Found { content, .. }| succession.both(content) != *content) {
         Some(Found { path, .. }) => Err(RotationError::NotSwitched { path: path.clone() }),
         None => Ok(()),
     }

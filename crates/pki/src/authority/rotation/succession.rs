@@ -9,7 +9,7 @@ use crate::{
     Certificate, RevocationList,
     authority::{AuthorityError, Issuer, Validity, profile::Profile, store::capped},
     instant,
-    path::{Anchors, Leaf},
+    path::{Anchors, Leaf, MAX_CERTIFICATES},
 };
 
 /// An authority, its successor, and what the successor has issued in its place.
@@ -24,8 +24,10 @@ pub(super) struct Succession<'a> {
     pub(super) anchors: Vec<Certificate>,
     /// The old authority's own revocation lists.
     pub(super) lists: Vec<RevocationList>,
-    /// Certificates by the successor.
+    /// Certificates by the successor, those apart that are withdrawn.
     pub(super) made: Vec<Certificate>,
+    /// Certificates by the successor whose predecessors are revoked.
+    pub(super) withdrawn: Vec<Certificate>,
 }
 
 impl Succession<'_> {
@@ -43,15 +45,25 @@ impl Succession<'_> {
         !self.is_old(one) && !self.is_new(one) && one.is_signed_by(self.old)
     }
 
-    /// What the old authority issued of these.
+    /// The way up from whoever a bundle is for. Whatever else is in it was put there by anybody and says nothing of him.
+    fn line<'c>(&self, bundle: &'c [Certificate]) -> Vec<&'c Certificate> {
+        let is_good = |one: &Certificate| one.is_valid_at(UnixTime::now()) && !self.is_revoked(one);
+        line(bundle, |one| self.is_old(one) || self.is_new(one), is_good)
+    }
+
+    /// What the old authority issued of whoever a bundle is for, and of those above him.
     pub(super) fn by_old<'c>(&self, bundle: &'c [Certificate]) -> impl Iterator<Item = &'c Certificate> {
-        bundle.iter().filter(|one| self.is_by_old(one))
+        self.line(bundle).into_iter().filter(|one| self.is_by_old(one))
     }
 
     /// Whether the bundle is of anybody below the old authority or below its successor.
     pub(super) fn concerns(&self, bundle: &[Certificate]) -> bool {
         let is_ours = |one: &Certificate| self.is_by_old(one) || one.is_signed_by(self.new.certificate());
-        bundle.iter().any(|one| !self.is_old(one) && !self.is_new(one) && is_ours(one))
+        self.line(bundle).into_iter().any(is_ours)
+    }
+
+    fn is_revoked(&self, one: &Certificate) -> bool {
+        self.lists.iter().any(|list| list.lists(one))
     }
 
     /// Whether the file says whom to trust, and names the old authority or its successor.
@@ -64,31 +76,36 @@ impl Succession<'_> {
     /// Why a bundle gets no successor.
     pub(super) fn over(&self, bundle: &[Certificate], now: UnixTime) -> Option<String> {
         let why = |one: &Certificate| {
-            let is_revoked = || self.lists.iter().any(|list| list.lists(one));
-            let reason = if one.is_valid_at(now) { is_revoked().then_some("is revoked")? } else { "has ended" };
+            let reason = if one.is_valid_at(now) { self.is_revoked(one).then_some("is revoked")? } else { "has ended" };
             Some(format!("{} {reason}", one.subject()))
         };
         bundle.first().into_iter().chain(self.by_old(bundle)).find_map(why)
     }
 
     /// The successor of a certificate: same name, key and purpose.
-    fn made_for(&self, original: &Certificate) -> Option<&Certificate> {
+    pub(super) fn made_for(&self, original: &Certificate) -> Option<&Certificate> {
         let profile = Profile::of(original).ok()?;
         self.made
             .iter()
             .find(|made| is_same(made, original) && Profile::of(made).is_ok_and(|made| made.is_like(&profile)))
     }
 
-    /// Makes a successor where there is none, to last as long as its predecessor was made for.
-    pub(super) fn issue(&mut self, original: &Certificate, now: UnixTime) -> Result<bool, AuthorityError> {
-        if self.made_for(original).is_some_and(|made| made.is_valid_at(now)) {
-            return Ok(false);
+    /// Whether it has a successor that holds.
+    pub(super) fn is_issued(&self, original: &Certificate, now: UnixTime) -> bool {
+        self.made_for(original).is_some_and(|made| made.is_valid_at(now))
+    }
+
+    /// The successor, made where there is none, to last as long as its predecessor was made for.
+    pub(super) fn issue(&mut self, original: &Certificate, now: UnixTime) -> Result<Certificate, AuthorityError> {
+        if let Some(made) = self.made_for(original).filter(|made| made.is_valid_at(now)) {
+            return Ok(made.clone());
         }
         let span = original.not_after().as_secs().saturating_sub(original.not_before().as_secs());
         let start = Validity::days_from(now, 0).not_before;
         let validity = Validity { not_before: start, not_after: instant::at(start.as_secs().saturating_add(span)) };
-        self.made.push(self.new.reissue(original, capped(self.new, validity)?)?);
-        Ok(true)
+        let made = self.new.reissue(original, capped(self.new, validity)?)?;
+        self.made.insert(0, made.clone());
+        Ok(made)
     }
 
     /// The bundle with successors in it; the same as the bundle where that was done before. `None` when the old authority
@@ -101,9 +118,13 @@ impl Succession<'_> {
             return Ok(None);
         }
         let mut next = Vec::with_capacity(bundle.len() + 2);
+        let line = self.line(bundle);
         for one in bundle.iter().filter(|one| !self.is_old(one) && !self.is_new(one)) {
-            let one = if self.is_by_old(one) { self.made_for(one).ok_or_else(|| one.clone())? } else { one };
-            next.push(one.clone());
+            let made = if self.is_by_old(one) { self.made_for(one) } else { Some(one) };
+            if made.is_none() && line.contains(&one) {
+                return Err(one.clone());
+            }
+            next.push(made.unwrap_or(one).clone());
         }
         match self.rank {
             Rank::Agency => next.insert(1, self.new.certificate().clone()),
@@ -149,6 +170,22 @@ impl Succession<'_> {
         }
         next
     }
+}
+
+/// From the first certificate of a bundle upwards, each by the next, as far as an authority that `ends` it. Of several with
+/// one key, the first good one.
+pub(super) fn line(
+    bundle: &[Certificate],
+    ends: impl Fn(&Certificate) -> bool,
+    is_good: impl Fn(&Certificate) -> bool,
+) -> Vec<&Certificate> {
+    let mut line: Vec<_> = bundle.first().into_iter().filter(|one| !ends(one)).collect();
+    while let Some(last) = line.last().filter(|_| line.len() < MAX_CERTIFICATES) {
+        let above = bundle.iter().filter(|one| !line.contains(one) && !ends(one) && last.is_signed_by(one));
+        let Some(next) = above.min_by_key(|one| !is_good(one)) else { break };
+        line.push(next);
+    }
+    line
 }
 
 /// Of the same name and key.
