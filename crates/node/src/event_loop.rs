@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
 use libp2p::{Swarm, swarm::SwarmEvent};
 use nuncio_audit::{Audit, Told};
@@ -17,7 +18,7 @@ use nuncio_behaviour::{Behaviour, Event, from_multiaddr};
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
     amop::ClientInput,
-    unicast::{ExchangeId, Refusal},
+    unicast::{ExchangeId, InboundId, Refusal},
 };
 use nuncio_transport::{Admissions, SharedIdentity};
 use rustls_pki_types::UnixTime;
@@ -118,16 +119,7 @@ impl EventLoop {
                 // The caller may have gone; the exchange ends all the same.
                 let _ = answer.send(outcome);
             }
-            Event::Request { inbound, source, body } => {
-                let taken = if self.admission.admits(&source) {
-                    self.listeners.request(source, body, inbound, &self.replies)
-                } else {
-                    Err(Refusal::NoHandler)
-                };
-                if let Err(refusal) = taken {
-                    self.swarm.behaviour_mut().decline(inbound, refusal);
-                }
-            }
+            Event::Request { inbound, source, body } => self.hand_over(inbound, source, body),
             Event::Multicast { origin, topic, data, id: (epoch, seq) } if self.admission.admits(&origin) => {
                 let record = self.swarm.behaviour().overlay().record(&origin).map(|record| &**record);
                 if self.hearing.hears(record, topic.as_ref(), data.len()) {
@@ -174,6 +166,17 @@ impl EventLoop {
                 self.shown.touch();
             }
             _ => {}
+        }
+    }
+
+    fn hand_over(&mut self, inbound: InboundId, source: NodeId, body: Bytes) {
+        let taken = if self.admission.admits(&source) {
+            self.listeners.request(source, body, inbound, &self.replies)
+        } else {
+            Err(Refusal::NoHandler)
+        };
+        if let Err(refusal) = taken {
+            self.swarm.behaviour_mut().decline(inbound, refusal);
         }
     }
 
