@@ -436,18 +436,22 @@ fn one_member_does_not_stop_the_rotation_of_the_others() {
     let mut seen = chain.seen(&NODES);
     // Somebody's revoked certificate in his chain makes nobody revoked.
     seen[1].chain.push(revoked);
-    // A chain of whose upper end nothing is left, of more than any chain may have.
-    let other = Chain::new();
-    let junk = (0..6).map(|count| {
-        let agency = Authority::open(&other.path("agencyA")).unwrap();
-        agency.issue(Kind::Node, "junk", &other.path(&format!("junk{count}")), Validity::days(2)).unwrap().chain[0]
-            .clone()
-    });
-    seen[2].chain.extend(junk);
+    // A stranger's certificate above which somebody put a good one.
+    let stranger = Chain::new().seen(&["node0"]).remove(0);
+    seen.push(Seen { chain: vec![stranger.chain[0].clone(), seen[0].chain[0].clone()], ..stranger });
+    // What a node signed with its own key, as if it were an authority.
+    let path = chain.directory.path();
+    openssl(path, "ecparam -name secp256k1 -genkey -noout -out x.key");
+    openssl(path, "req -new -key x.key -subj /CN=x -out x.csr");
+    openssl(path, "x509 -req -in x.csr -CA node2/node.crt -CAkey node2/node.key -set_serial 7 -days 2 -out x.crt");
+    let forged = [chain.read("x.crt"), seen[2].chain.clone()].concat();
+    seen.push(Seen { node_id: "aaaaaaaaaa".into(), name: "forger".into(), chain: forged, reachable: true });
     let done = rotation.issue(&seen, &Chosen::AllSeen).unwrap();
-    assert_eq!(names(&done.left_out, "node1"), 0, "{done:?}");
-    assert!(done.written.len() >= 2, "{done:?}");
-    // What does not hold is named and left out, at hand too.
+    assert_eq!((done.written.len(), done.left_out.len()), (3, 1), "{done:?}");
+    assert!(
+        done.left_out[0].starts_with("forger (aaaaaaaa): ") && done.left_out[0].contains("would not hold"),
+        "{done:?}"
+    );
     let whole = fs::read(chain.path("node0/node.crt")).unwrap();
     rotation.switch().unwrap();
     assert_ne!(fs::read(chain.path("node0/node.crt")).unwrap(), whole);
@@ -456,7 +460,6 @@ fn one_member_does_not_stop_the_rotation_of_the_others() {
 #[test]
 fn what_would_not_hold_is_left_out_by_name_and_the_others_go_on() {
     let chain = Chain::new();
-    // An agency at hand without its root's signature above it: node1's bundle shows a stranger's agency.
     let root = Authority::open(&chain.path("ca")).unwrap();
     let mut rotation = chain.plan("agencyA", &["node0", "node1", "node2"]);
     rotation.prepare(Some(&root)).unwrap();

@@ -75,6 +75,9 @@ impl Rotation {
         }
         done.left_out.sort();
         done.left_out.dedup();
+        // Who is at hand and seen too gets one file.
+        done.written.sort();
+        done.written.dedup();
         self.advance(Step::Issued)?;
         Ok(done)
     }
