@@ -52,6 +52,14 @@ pub enum StartError {
     /// The gateway.
     #[error(transparent)]
     Gateway(#[from] nuncio_gateway::BindError),
+    /// A rule that is none, in a configuration that was not read from a file.
+    #[error("{table}: {reason}")]
+    Rights {
+        /// The configuration's table.
+        table: &'static str,
+        /// What is wrong, and at which entry.
+        reason: String,
+    },
     /// TLS at the admin API.
     #[error("[admin] tls: {0}")]
     AdminTls(#[source] rustls::Error),
@@ -83,6 +91,7 @@ impl StartError {
             }
             Self::Node(error) => error.hint().to_owned(),
             Self::Gateway(error) => error.hint.to_owned(),
+            Self::Rights { .. } => "the book's page Rights and namespaces shows what a rule is made of".to_owned(),
             Self::AdminTls(_) => "check the node's certificate with: nuncio config check".to_owned(),
             Self::Audit(_) => "raise the limit of processes: ulimit -u, or TasksMax= in a systemd unit".to_owned(),
             Self::Admin(error) => error.hint(),
@@ -91,7 +100,7 @@ impl StartError {
 
     /// Whether configuration or certificates are bad, rather than the machine not able.
     pub const fn is_configuration(&self) -> bool {
-        matches!(self, Self::Identity(_) | Self::ChannelTls(_))
+        matches!(self, Self::Identity(_) | Self::ChannelTls(_) | Self::Rights { .. })
     }
 
     /// A stable name in snake case, for programs.
@@ -103,6 +112,7 @@ impl StartError {
             Self::OpenFiles(_) => "open_files",
             Self::PortInUse { .. } => "port_in_use",
             Self::AdminTls(_) => "certificates",
+            Self::Rights { .. } => "configuration",
             Self::Listen { .. } | Self::Node(_) | Self::Gateway(_) | Self::Admin(_) | Self::Audit(_) => "start",
         }
     }

@@ -13,7 +13,7 @@ use nuncio_pki::{
     tls::{ChannelServerTls, channel_server_config},
 };
 use nuncio_protocol::amop::PublishLimits;
-use nuncio_rights::Party;
+use nuncio_rights::{Party, Rights};
 use rustls_pki_types::UnixTime;
 use tokio::{sync::watch, task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -109,16 +109,12 @@ impl Daemon {
         require_free_ports(config)?;
 
         let lifetimes = lifetimes::of_own(&credentials.identity, credentials.channel.as_ref(), &credentials.policy);
-        if let Some(warning) = roles_warning(credentials.policy.roles()) {
-            tracing::warn!("{warning}");
-        }
+        warn_of_roles(&credentials.policy);
         let kept = Kept::load(&data)?;
         let policy = state.restrict(credentials.policy).with_newest(kept.lists, &kept.agencies, UnixTime::now());
         let policy = Arc::new(ArcSwap::from_pointee(policy));
         let clients = Arc::new(Clients::new());
-        // The configuration was judged when it was read.
-        let rights = Arc::new(config.rights.in_force().unwrap_or_default());
-        let own = own_party(&credentials.identity);
+        let (rights, own) = (rights(config)?, own_party(&credentials.identity));
         let admin_tls = admin_tls(config, &credentials.identity, &policy)?;
         let mut node_config = node_config(&state, credentials.identity, policy.clone());
         node_config.rights = Arc::clone(&rights);
@@ -162,6 +158,17 @@ impl Daemon {
         let admin = admin::bind(admin_config, handle, control.clone()).await?;
         Ok(Bound { node, gateway, admin, control, keeper, adoptions, watched })
     }
+}
+
+fn warn_of_roles(policy: &Policy) {
+    if let Some(warning) = roles_warning(policy.roles()) {
+        tracing::warn!("{warning}");
+    }
+}
+
+fn rights(config: &Config) -> Result<Arc<Rights>, StartError> {
+    let rights = config.rights.in_force();
+    rights.map(Arc::new).map_err(|(table, reason)| StartError::Rights { table, reason })
 }
 
 /// A node that listens everywhere and does not work yet.
