@@ -70,12 +70,7 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
     let node = config.identity.key.node_id();
     let mut epochs = EpochStore::open(&config.data_dir)?;
     let epoch = epochs.begin()?;
-    let (admissions, agencies) = (Admissions::default(), Agencies::default());
-    let (policy, now) = (config.policy.load(), UnixTime::now());
-    agencies.meet(&config.identity.chain, &policy, now);
-    let kept: Vec<_> = config.agencies.iter().map(|agency| agency.der().clone()).collect();
-    agencies.meet_all(&kept, &policy, now);
-    drop(policy);
+    let (admissions, agencies) = (Admissions::default(), known_agencies(&config));
     let identity = SharedIdentity::new(config.identity.clone().into());
     let (secure, door) = (transport_config(&config, identity.clone()), door(&config));
     let transport = nuncio_transport::tcp(secure, admissions.clone(), door, config.audit.clone())?;
@@ -129,6 +124,15 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
         duplicates: 0,
     };
     Ok(Bound { event_loop, handle, addresses })
+}
+
+/// Its own, and those kept from former runs.
+fn known_agencies(config: &Config) -> Agencies {
+    let (agencies, policy, now) = (Agencies::default(), config.policy.load(), UnixTime::now());
+    agencies.meet(&config.identity.chain, &policy, now);
+    let kept: Vec<_> = config.agencies.iter().map(|agency| agency.der().clone()).collect();
+    agencies.meet_all(&kept, &policy, now);
+    agencies
 }
 
 fn swarm_config() -> swarm::Config {

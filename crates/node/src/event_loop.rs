@@ -17,7 +17,7 @@ use nuncio_behaviour::{Behaviour, Event, from_multiaddr};
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
     amop::ClientInput,
-    unicast::{ExchangeId, Refusal},
+    unicast::{self, ExchangeId, Refusal, UnicastError},
 };
 use nuncio_transport::{Admissions, SharedIdentity};
 use rustls_pki_types::UnixTime;
@@ -112,12 +112,7 @@ impl EventLoop {
 
     fn handle_behaviour_event(&mut self, event: Event) {
         match event {
-            Event::Completed { exchange, outcome } => {
-                let Some(Waiting { answer, since }) = self.exchanges.remove(&exchange) else { return };
-                let outcome = outcome.map(|reply| Answer { body: reply.body, hops: reply.hops, rtt: since.elapsed() });
-                // The caller may have gone; the exchange ends all the same.
-                let _ = answer.send(outcome);
-            }
+            Event::Completed { exchange, outcome } => self.complete(exchange, outcome),
             Event::Request { inbound, source, body } => {
                 let taken = if self.admission.admits(&source) {
                     self.listeners.request(source, body, inbound, &self.replies)
@@ -175,6 +170,13 @@ impl EventLoop {
             }
             _ => {}
         }
+    }
+
+    fn complete(&mut self, exchange: ExchangeId, outcome: Result<unicast::Reply, UnicastError>) {
+        let Some(Waiting { answer, since }) = self.exchanges.remove(&exchange) else { return };
+        let outcome = outcome.map(|reply| Answer { body: reply.body, hops: reply.hops, rtt: since.elapsed() });
+        // The caller may have gone; the exchange ends all the same.
+        let _ = answer.send(outcome);
     }
 
     fn handle_reply(&mut self, reply: Reply) {
