@@ -117,11 +117,8 @@ impl Daemon {
         let (rights, own) = (rights(config)?, own_party(&credentials.identity));
         let admin_tls = admin_tls(config, &credentials.identity, &policy)?;
         let mut node_config = node_config(&state, credentials.identity, policy.clone());
-        node_config.rights = Arc::clone(&rights);
-        node_config.audit = audit.clone();
-        if config.gateway.enabled {
-            node_config.clients = Some(clients.clone());
-        }
+        (node_config.rights, node_config.audit) = (Arc::clone(&rights), audit.clone());
+        node_config.clients = config.gateway.enabled.then(|| clients.clone() as _);
         let (adopter, adoptions) = watch::channel(Vec::new());
         (node_config.agencies, node_config.adoptions) = (kept.agencies, Some(adopter));
         let node = nuncio_node::build(node_config)?;

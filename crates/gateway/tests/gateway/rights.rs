@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use nuncio_audit::{Audit, Event, Kind};
 use nuncio_channel_protocol::{AmopBody, Frame, FrameKind, FrameSeq, ResultCode};
 use nuncio_gateway::Config;
 use nuncio_protocol::amop::{ClientId, ClientInput};
@@ -71,8 +72,9 @@ async fn expect_list(rig: &mut Rig, client: ClientId, names: &[&str]) {
 
 #[tokio::test]
 async fn a_denied_publish_is_told_so_and_allowed_ones_go_on() {
-    let (log, _capturing) = Log::capture();
-    let mut rig = rig(denying(vec![rule(named("sdk"), &["orders*"], &[], &[])])).await;
+    let audit = Audit::default();
+    let (mut events, rights) = (audit.follow(), denying(vec![rule(named("sdk"), &["orders*"], &[], &[])]));
+    let mut rig = Rig::with(|config: &mut Config| (config.rights, config.audit) = (rights, audit)).await;
     let (mut sdk, client) = rig.connect().await;
     expect_taken(&mut rig, client, &mut sdk, &publish(FrameKind::Unicast, "orders/new", 1, 3)).await;
     for (number, kind) in [(2, FrameKind::Unicast), (3, FrameKind::Multicast)] {
@@ -83,7 +85,12 @@ async fn a_denied_publish_is_told_so_and_allowed_ones_go_on() {
     expect_refused(&mut rig, &mut sdk, &private, ResultCode::DENIED).await;
     expect_taken(&mut rig, client, &mut sdk, &publish(FrameKind::Unicast, "#!$TopicNeedVerify_orders", 5, 3)).await;
     assert_eq!(rig.clients.statistics().publishes_denied, 3);
-    assert!(log.count("may not publish to \"prices\": no rule allows it") >= 1, "{}", log.text());
+    let told = std::iter::from_fn(|| events.try_recv().ok());
+    let denied: Vec<_> = told.filter(|told| told.event.kind() == Kind::PublishDenied).collect();
+    assert_eq!(denied.len(), 3);
+    let Event::PublishDenied { subject, topic, cause, .. } = &denied[0].event else { panic!("{denied:?}") };
+    assert!(subject.as_str().contains("CN=sdk") && cause.as_str().contains("no rule allows it"), "{denied:?}");
+    assert_eq!(topic.as_str(), "prices");
 }
 
 #[tokio::test]
