@@ -166,7 +166,7 @@ section! {
         restart socket_mode: Mode = Mode(0o600),
         /// Users, by number, who may change anything over the socket; others that can open it may only look. Default: none,
         /// which means everybody who can open it.
-        /// Example: [1000]
+        /// Example: [1000, 1001]
         restart full_users: Vec<u32> = Vec::new(),
         /// A TCP address besides. Whoever asks there shows a token (`nuncio token`) or, with tls, an operator's
         /// certificate; nobody is answered without. Default: none.
