@@ -70,7 +70,7 @@ attack_once() {
     local attacker=$LAB_PID watched=$((seconds + 3))
     # The link of one that is held off ends with the attack.
     [ "${fate[$attack]}" != held ] || watched=$((seconds - 3))
-    lab_wait "$scratch/attack.out" attacks 60 || fail "the attacker did not start: $(cat "$scratch/attack.out")"
+    lab_wait "$scratch/attack.out" 'attacks":"[0-9a-f]*"' 60 || fail "the attacker did not start: $(cat "$scratch/attack.out")"
     python3 "$here/watch.py" "$(dir 0)/data/admin.sock" \
         "$(sed -n 's/.*"attacks":"\([0-9a-f]*\)".*/\1/p' "$scratch/attack.out")" "$watched" \
         >"$scratch/verdict.json"

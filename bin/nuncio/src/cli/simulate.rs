@@ -102,8 +102,8 @@ fn show(report: &Report, output: Output) -> Result<(), Failure> {
         "idle_bytes_per_node_second": report.idle_bytes_per_second,
         "took_ms": report.took.as_millis() as u64,
     });
-    output.show(&object, || {
-        [
+    output.show_lines(&object, || {
+        vec![
             format!("network    {} nodes, {} links", report.nodes, report.links),
             format!("converged  {:.2} s after the last step", report.converged_after.as_secs_f64()),
             format!(
@@ -112,7 +112,6 @@ fn show(report: &Report, output: Output) -> Result<(), Failure> {
             ),
             format!("took       {:.1} s", report.took.as_secs_f64()),
         ]
-        .join("\n")
     })
 }
 

@@ -43,6 +43,14 @@ fn a_command_line_that_is_not_understood_exits_with_2_and_keeps_standard_output_
 }
 
 #[test]
+fn a_simulation_says_what_it_found_line_by_line() {
+    let run = nuncio(["simulate", "--nodes", "4", "--scenario", "join"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let words: Vec<_> = run.stdout.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(words, ["network", "converged", "traffic", "took"], "{}", run.stdout);
+}
+
+#[test]
 fn with_json_a_usage_error_is_an_object_too() {
     let run = nuncio(["--json", "frobnicate"]);
     assert_eq!(run.code, 2);
