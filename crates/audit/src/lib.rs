@@ -22,6 +22,7 @@
 
 mod actor;
 mod audit;
+mod bucket;
 mod chain;
 mod entry;
 mod event;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use crate::{Kind, event::Pace};
+use crate::{Kind, bucket::Bucket, event::Pace};
 
 impl Pace {
     /// How many may come at once.
@@ -27,25 +27,12 @@ impl Pace {
 #[derive(Debug, Default)]
 pub(crate) struct Paces(BTreeMap<Kind, Bucket>);
 
-#[derive(Debug)]
-struct Bucket {
-    left: u64,
-    since: Instant,
-}
-
 impl Paces {
     /// Whether one more of this kind is recorded.
     pub(crate) fn take(&mut self, kind: Kind, now: Instant) -> bool {
         let pace = kind.pace();
-        let bucket = self.0.entry(kind).or_insert(Bucket { left: pace.burst(), since: now });
-        let seconds = now.saturating_duration_since(bucket.since).as_secs();
-        if seconds > 0 {
-            bucket.left = bucket.left.saturating_add(seconds.saturating_mul(pace.per_second())).min(pace.burst());
-            bucket.since = now;
-        }
-        let may = bucket.left > 0;
-        bucket.left = bucket.left.saturating_sub(1);
-        may
+        let bucket = self.0.entry(kind).or_insert(Bucket::new(pace.burst(), now));
+        bucket.take(pace.per_second(), pace.burst(), now)
     }
 }
 

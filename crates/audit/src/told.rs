@@ -7,11 +7,16 @@ use std::{
 
 use nuncio_bounds::Bound;
 
-/// Lines about one cause that may come at once, such as the links of a node that starts.
-const BURST: u32 = 16;
+use crate::bucket::Bucket;
 
-/// Beyond that, one line about each cause in this time.
-const PACE: Duration = Duration::from_secs(1);
+/// Lines about one cause that may come at once, such as the links of a node that starts.
+const BURST: u64 = 16;
+
+/// Beyond that, lines about each cause in a second.
+const PER_SECOND: u64 = 1;
+
+/// Other words about the same source are told after this.
+const CHANGED: Duration = Duration::from_secs(1);
 
 /// The same words about the same source are told again after this.
 const REPEAT: Duration = Duration::from_secs(300);
@@ -31,8 +36,7 @@ pub struct Told {
 
 #[derive(Debug)]
 struct Cause {
-    lines: u32,
-    since: Instant,
+    lines: Bucket,
     left_out: u64,
 }
 
@@ -54,8 +58,8 @@ impl Told {
 
     /// Whether something that happens now is worth a line.
     pub fn event(&mut self, cause: &'static str, now: Instant) -> Option<News> {
-        let entry = self.causes.entry(cause).or_insert(Cause { lines: BURST, since: now, left_out: 0 });
-        if entry.may_speak(now) {
+        let entry = self.causes.entry(cause).or_insert(Cause { lines: Bucket::new(BURST, now), left_out: 0 });
+        if entry.lines.take(PER_SECOND, BURST, now) {
             return Some(News { left_out: Some(std::mem::take(&mut entry.left_out)).filter(|lines| *lines > 0) });
         }
         entry.left_out += 1;
@@ -67,7 +71,7 @@ impl Told {
         let [source, words] = [source, words].map(|text| &text[..text.floor_char_boundary(MAX_WORDS)]);
         let key = (cause, source.to_owned());
         if let Some((last, when)) = self.sources.get(&key) {
-            let pause = if last == words { REPEAT } else { PACE };
+            let pause = if last == words { REPEAT } else { CHANGED };
             if now.saturating_duration_since(*when) < pause {
                 return None;
             }
@@ -83,24 +87,11 @@ impl Told {
     /// Tells how many lines were left out about causes that have gone silent.
     pub fn conclude(&mut self, now: Instant) {
         for (cause, entry) in &mut self.causes {
-            if entry.left_out > 0 && entry.may_speak(now) {
+            if entry.left_out > 0 && entry.lines.take(PER_SECOND, BURST, now) {
                 let left_out = std::mem::take(&mut entry.left_out);
                 tracing::info!(left_out, "further lines of this kind were left out: {cause}");
             }
         }
-    }
-}
-
-impl Cause {
-    fn may_speak(&mut self, now: Instant) -> bool {
-        let seconds = now.saturating_duration_since(self.since).as_secs() / PACE.as_secs();
-        if seconds > 0 {
-            self.lines = self.lines.saturating_add(u32::try_from(seconds).unwrap_or(u32::MAX)).min(BURST);
-            self.since = now;
-        }
-        let may = self.lines > 0;
-        self.lines = self.lines.saturating_sub(1);
-        may
     }
 }
 
@@ -118,7 +109,7 @@ mod tests {
                 left_out += news.left_out.unwrap_or_default();
             }
         }
-        assert!(lines <= u64::from(BURST) + 100, "{lines} lines in 100 s");
+        assert!(lines <= BURST + 100, "{lines} lines in 100 s");
         assert!(lines + left_out > 98_000, "{left_out} counted");
         assert_eq!(told.event("link up", start), Some(News { left_out: None }), "another cause has a pace of its own");
     }
@@ -153,7 +144,7 @@ mod tests {
         }
         told.conclude(start);
         assert_eq!(told.causes["link down"].left_out, 5, "not before its second");
-        told.conclude(start + PACE);
+        told.conclude(start + Duration::from_secs(1));
         assert_eq!(told.causes["link down"].left_out, 0);
     }
 

@@ -36,14 +36,16 @@ impl Meter {
 
     /// Puts a quota into force. Who has more than it allows keeps that, and gets no more.
     pub(super) fn set(&self, quota: Quota) {
-        if self.rates().0 == quota {
+        // Held to the end: of two who set it at once, all is as the later one says.
+        let mut rates = self.rates();
+        if rates.0 == quota {
             return;
         }
         self.sessions.set_limit(quota.sessions.unwrap_or(usize::MAX));
         self.topics.set_limit(quota.topics.unwrap_or(usize::MAX));
         self.in_flight.set_limit(quota.in_flight.unwrap_or(usize::MAX).min(self.most_in_flight));
         self.limits_in_flight.store(quota.in_flight.is_some(), Ordering::Relaxed);
-        self.rates().0 = quota;
+        rates.0 = quota;
     }
 
     /// Whether nothing is lost when it is forgotten, as long as nobody has a session.

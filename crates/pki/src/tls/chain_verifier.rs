@@ -105,7 +105,7 @@ macro_rules! signature_checks {
             cert: &CertificateDer<'_>,
             dss: &DigitallySignedStruct,
         ) -> Result<HandshakeSignatureValid, Error> {
-            Self::verify_signature(message, cert, dss, $schemes())
+            ChainVerifier::verify_signature(message, cert, dss, $schemes())
         }
 
         fn verify_tls13_signature(
@@ -114,7 +114,7 @@ macro_rules! signature_checks {
             cert: &CertificateDer<'_>,
             dss: &DigitallySignedStruct,
         ) -> Result<HandshakeSignatureValid, Error> {
-            Self::verify_signature(message, cert, dss, in_tls13())
+            ChainVerifier::verify_signature(message, cert, dss, in_tls13())
         }
 
         fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -144,17 +144,6 @@ impl ClientCertVerifier for ChainVerifier {
 /// Checks an operator at the admin API by the policy in force. Who shows no certificate may have a token.
 #[derive(Debug)]
 pub(crate) struct OperatorVerifier(pub(crate) SharedPolicy);
-
-impl OperatorVerifier {
-    fn verify_signature(
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-        allowed: impl Iterator<Item = &'static (SignatureScheme, Algorithms)>,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        ChainVerifier::verify_signature(message, leaf, signed, allowed)
-    }
-}
 
 impl ClientCertVerifier for OperatorVerifier {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {

@@ -78,7 +78,7 @@ impl Overlay {
             GossipInput::Received { id, via, stamp, length } => {
                 let directory = Directory { peering: &self.peering, status_sync: &self.status_sync };
                 match self.gate.admit_gossip(&stamp, directory, now) {
-                    Some(judgement) => self.outbox.push(Output::Judged { id, judgement }),
+                    Some(judgement) => self.conclude(id, judgement),
                     None => self.hold(via, Waiting::Gossip { id, stamp, length }, stamp.epoch, now),
                 }
             }
@@ -146,7 +146,7 @@ impl Overlay {
     /// What was held is given up: gossip goes no further.
     pub(super) fn drop_gossip(&mut self, ids: impl IntoIterator<Item = GossipId>) {
         for id in ids {
-            self.outbox.push(Output::Judged { id, judgement: Judgement::Dropped });
+            self.conclude(id, Judgement::Dropped);
         }
     }
 
