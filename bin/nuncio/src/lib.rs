@@ -7,6 +7,7 @@ mod cli;
 mod core_dumps;
 mod exit_code;
 mod failure;
+mod interruption;
 mod output;
 mod testnet;
 

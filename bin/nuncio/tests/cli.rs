@@ -2,6 +2,8 @@
 
 #[path = "cli/audit.rs"]
 mod audit;
+#[path = "cli/bodies.rs"]
+mod bodies;
 #[path = "cli/bounds.rs"]
 mod bounds;
 #[path = "cli/certificates.rs"]
@@ -10,6 +12,8 @@ mod certificates;
 mod fisco;
 #[path = "cli/hostile_words.rs"]
 mod hostile_words;
+#[path = "cli/interruption.rs"]
+mod interruption;
 #[path = "cli/processes.rs"]
 mod processes;
 #[path = "cli/rights.rs"]

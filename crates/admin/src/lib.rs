@@ -18,5 +18,6 @@ pub use bounds::{LISTENERS, bounds};
 pub use client::{Address, Client, ClientError};
 pub use lifetime::Lifetime;
 pub use operator::{Counter, Operator};
+pub use resolve::is_prefix as is_node_id_prefix;
 pub use routes::all as routes;
 pub use tokens::{Token, TokenError, TokenFile};

@@ -36,7 +36,7 @@ pub(crate) fn node(text: &str, snapshot: &Snapshot) -> Result<NodeId, Failure> {
 }
 
 /// Whether the text can be the beginning of a node ID, rather than an address.
-pub(crate) fn is_prefix(text: &str) -> bool {
+pub fn is_prefix(text: &str) -> bool {
     (MIN_PREFIX..=2 * NodeId::LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 

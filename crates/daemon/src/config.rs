@@ -13,6 +13,7 @@ mod error;
 mod fisco;
 mod ini;
 mod keys;
+mod listen;
 mod position;
 mod rights;
 mod section;
@@ -24,6 +25,7 @@ mod value;
 pub use error::ConfigError;
 pub use fisco::Imported;
 pub use keys::{Difference, TABLES, Table, Value};
+pub use listen::Listen;
 pub use rights::Rights;
 pub use section::{Effect, Key};
 pub use tables::{Access, Admin, Audit, Gateway, Identity, Log, P2p};
@@ -216,9 +218,9 @@ impl Config {
             (None, Some(_)) => return Err(("gateway.rsa_cert", "rsa_key is not set".to_owned())),
             _ => {}
         }
-        let p2p = self.p2p.listen;
-        if self.gateway.enabled && self.gateway.listen.port() != 0 && self.gateway.listen.port() == p2p.port() {
-            return Err(("gateway.listen", format!("port {} is [p2p] listen's", p2p.port())));
+        let port = self.gateway.listen.port();
+        if self.gateway.enabled && self.p2p.listen.has_port(port) {
+            return Err(("gateway.listen", format!("port {port} is [p2p] listen's")));
         }
         let is_secret = self.admin.tls || self.admin.allow_remote;
         if let Some(address) = self.admin.listen.filter(|a| !a.ip().is_loopback() && !is_secret) {

@@ -32,6 +32,7 @@ pub async fn run(source: Source, shutdown: Shutdown) -> Result<(), RunError> {
             asked = signals.next() => match asked {
                 Asked::Stop if shutdown.drain.is_cancelled() => shutdown.now.cancel(),
                 Asked::Stop => shutdown.drain.cancel(),
+                Asked::Nothing => tracing::info!("SIGUSR1 and SIGUSR2 change nothing here; SIGHUP reloads"),
                 // On its own task: a reload must not keep the node from its work.
                 Asked::Reload => drop(tokio::spawn(reload(reloader.clone(), Actor::Signal))),
             },

@@ -335,7 +335,9 @@ fn helpers(
 }
 
 fn require_free_ports(config: &Config) -> Result<(), StartError> {
-    require_free("[p2p] listen", config.p2p.listen)?;
+    for address in config.p2p.listen.addresses() {
+        require_free("[p2p] listen", *address)?;
+    }
     if config.gateway.enabled {
         require_free("[gateway] listen", config.gateway.listen)?;
     }
@@ -362,7 +364,7 @@ fn node_config(state: &State, identity: Identity, policy: nuncio_pki::SharedPoli
     let p2p = &state.config.p2p;
     let mut config = nuncio_node::Config::new(Arc::new(identity), policy, state.config.data_dir.clone());
     config.network.clone_from(&p2p.network);
-    config.listen = vec![p2p.listen.to_string()];
+    config.listen = p2p.listen.addresses().iter().map(ToString::to_string).collect();
     config.external = p2p.external.iter().map(ToString::to_string).collect();
     config.peers = state.wanted_peers().iter().map(ToString::to_string).collect();
     config.max_links = p2p.max_links;

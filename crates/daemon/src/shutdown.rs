@@ -21,12 +21,14 @@ impl Shutdown {
     }
 }
 
-/// Signals of the process: SIGTERM and SIGINT stop it (the first drains, the second ends at once), SIGHUP reloads.
+/// Signals of the process: SIGTERM and SIGINT stop it (the first drains, the second ends at once), SIGHUP reloads. SIGUSR1
+/// and SIGUSR2, which tools for logs send, change nothing: the node writes its log to standard error.
 #[derive(Debug)]
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    user: [Signal; 2],
 }
 
 /// What a signal asks for.
@@ -34,6 +36,7 @@ pub(crate) struct Signals {
 pub(crate) enum Asked {
     Stop,
     Reload,
+    Nothing,
 }
 
 impl Signals {
@@ -42,11 +45,15 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
+            user: [signal(SignalKind::user_defined1())?, signal(SignalKind::user_defined2())?],
         })
     }
 
     pub(crate) async fn next(&mut self) -> Asked {
+        let [first, second] = &mut self.user;
         tokio::select! {
+            _ = first.recv() => Asked::Nothing,
+            _ = second.recv() => Asked::Nothing,
             _ = self.terminate.recv() => Asked::Stop,
             _ = self.interrupt.recv() => Asked::Stop,
             _ = self.hangup.recv() => Asked::Reload,

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     io,
-    net::{SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -20,6 +20,7 @@ use nuncio_door::Door;
 use nuncio_protocol::MAX_BODY;
 use nuncio_transport::{Admissions, SetupError, SharedIdentity};
 use rustls_pki_types::UnixTime;
+use socket2::{Domain, Socket, Type};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -197,13 +198,15 @@ fn door(config: &Config) -> Door {
 
 /// Binds the listeners and names the peers; returns where the node listens.
 fn connect(swarm: &mut Swarm<Behaviour>, config: &Config) -> Result<Vec<SocketAddr>, BuildError> {
+    let wanted = config.listen.iter().map(|text| listen_address(text)).collect::<Result<Vec<_>, _>>()?;
     let mut addresses = Vec::new();
-    for text in &config.listen {
-        let address = listen_address(text)?;
-        let free = exclusive(address).map_err(|source| BuildError::Listen { address, source })?;
-        let multiaddr = to_multiaddr(&free.to_string()).map_err(|reason| BuildError::address(text, reason))?;
-        swarm.listen_on(multiaddr).map_err(|source| BuildError::listen_on(free, source))?;
-        addresses.push(free);
+    for address in &wanted {
+        let bound = listen_on(swarm, *address)?;
+        addresses.push(bound);
+        let v4 = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), bound.port());
+        if bound.ip().is_unspecified() && bound.is_ipv6() && !wanted.contains(&v4) {
+            addresses.push(listen_on(swarm, v4)?);
+        }
     }
     for text in &config.external {
         to_multiaddr(text).map_err(|reason| BuildError::address(text, reason))?;
@@ -240,9 +243,25 @@ fn listen_address(text: &str) -> Result<SocketAddr, BuildError> {
     plain.parse().map_err(|_| BuildError::address(text, "listen at ip:port or [ipv6]:port".into()))
 }
 
+/// Where it is bound, a free port filled in.
+fn listen_on(swarm: &mut Swarm<Behaviour>, address: SocketAddr) -> Result<SocketAddr, BuildError> {
+    let free = exclusive(address).map_err(|source| BuildError::Listen { address, source })?;
+    let multiaddr = to_multiaddr(&free.to_string()).map_err(|reason| BuildError::address(&free.to_string(), reason))?;
+    swarm.listen_on(multiaddr).map_err(|source| BuildError::listen_on(free, source))?;
+    Ok(free)
+}
+
 /// Binds for a moment without sharing: libp2p's listeners share their port, so a second node on it would go unnoticed.
+/// An IPv6 socket of libp2p takes IPv6 alone, and so does this one.
 fn exclusive(address: SocketAddr) -> io::Result<SocketAddr> {
-    TcpListener::bind(address)?.local_addr()
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(1)?;
+    socket.local_addr()?.as_socket().ok_or_else(|| io::Error::other("bound to no address of TCP"))
 }
 
 /// Why a node cannot start.

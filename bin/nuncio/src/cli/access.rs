@@ -3,7 +3,10 @@
 use nuncio_admin::{api::Rule, client::Client};
 use serde_json::json;
 
-use super::{node::NodeArguments, text::short};
+use super::{
+    node::NodeArguments,
+    text::{self, short},
+};
 use crate::{failure::Failure, output::Output};
 
 #[derive(Debug, clap::Args)]
@@ -21,7 +24,7 @@ enum Action {
     /// Refuse a node and close its link
     Deny {
         /// The node
-        #[arg(value_name = "NODEID")]
+        #[arg(value_name = "NODEID", value_parser = text::node_id)]
         node: String,
     },
     /// Name a node as welcome; as soon as one is named, all others are refused
@@ -29,7 +32,7 @@ enum Action {
     /// To take back a denial, use reset.
     Allow {
         /// The node
-        #[arg(value_name = "NODEID")]
+        #[arg(value_name = "NODEID", value_parser = text::node_id)]
         node: String,
         /// Go ahead though nobody is named yet, which cuts all others off
         #[arg(long)]
@@ -38,7 +41,7 @@ enum Action {
     /// Take back what was said at run time about a node
     Reset {
         /// The node
-        #[arg(value_name = "NODEID")]
+        #[arg(value_name = "NODEID", value_parser = text::node_id)]
         node: String,
     },
 }

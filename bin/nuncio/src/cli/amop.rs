@@ -50,7 +50,7 @@ enum Action {
     /// Print messages to topics as they arrive
     Subscribe {
         /// The topics
-        #[arg(required = true, value_name = "TOPIC")]
+        #[arg(required = true, value_name = "TOPIC", value_parser = text::topic)]
         topics: Vec<String>,
         /// The topics are private: prove to publishers with this key (secp256k1, PEM) that you may hear them
         #[arg(long, value_name = "FILE")]
@@ -76,6 +76,7 @@ enum Action {
     /// Send a message to one subscriber and print its answer, or to all
     Publish {
         /// The topic
+        #[arg(value_parser = text::topic)]
         topic: String,
         #[command(flatten)]
         body: BodyArguments,
@@ -136,7 +137,7 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
             received
         }
         Action::Publish { topic, body, broadcast, known, timeout } => {
-            let body = body.read()?;
+            let body = body.read(output)?;
             let known = known.iter().map(|key| public_key(key)).collect::<Result<Vec<_>, _>>()?;
             let client = connect(&gateway, &certs).await?;
             let to = if known.is_empty() {

@@ -9,6 +9,7 @@ use crate::{
         roles,
     },
     failure::Failure,
+    interruption::Interruption,
     output::Output,
 };
 
@@ -55,8 +56,9 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
     if let (Some(role), Some(directory)) = (arguments.role, arguments.directory) {
         return roles::run(role, &points[0], &directory, arguments.index).await;
     }
+    let mut interruption = Interruption::new()?;
     for point in points {
-        output.object(&bench::measure(&point).await?)?;
+        output.object(&interruption.end(bench::measure(&point)).await?)?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
-    let body = arguments.body.read()?;
+    let body = arguments.body.read(output)?;
     let published = arguments.node.connect()?.broadcast(body).await?;
     output.show(&published, || format!("broadcast {} bytes as {}", published.bytes, published.id))
 }

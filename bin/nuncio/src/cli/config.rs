@@ -77,6 +77,7 @@ impl Which {
 pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
     match arguments.action {
         Action::Check(which) => check(&which.path(), output),
+        Action::Default if output.json => output.object(&Config::default()),
         Action::Default => output.bytes(Config::default_text().as_bytes()),
         Action::Show(which) => {
             let config = Config::load(&which.path())?;

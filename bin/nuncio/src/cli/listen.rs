@@ -6,13 +6,16 @@ use nuncio_admin::api::{ListenOptions, Message, MessageKind, Reply};
 use sha2::{Digest, Sha256};
 use tokio::signal;
 
-use super::{node::NodeArguments, text::short};
+use super::{
+    node::NodeArguments,
+    text::{self, short},
+};
 use crate::{failure::Failure, output::Output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Hear multicasts to this topic too; may be given several times
-    #[arg(long = "topic", value_name = "TOPIC")]
+    #[arg(long = "topic", value_name = "TOPIC", value_parser = text::topic)]
     topics: Vec<String>,
     /// Answer unicasts with this text; without --reply and --echo the answer is empty
     #[arg(long, value_name = "TEXT", conflicts_with = "echo")]

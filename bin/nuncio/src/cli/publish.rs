@@ -1,11 +1,12 @@
 //! `nuncio publish`: multicast to the nodes that listen to a topic.
 
-use super::node::NodeArguments;
+use super::{node::NodeArguments, text};
 use crate::{body::BodyArguments, failure::Failure, output::Output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The topic
+    #[arg(value_parser = text::topic)]
     topic: String,
     #[command(flatten)]
     body: BodyArguments,
@@ -14,7 +15,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
-    let body = arguments.body.read()?;
+    let body = arguments.body.read(output)?;
     let published = arguments.node.connect()?.multicast(&arguments.topic, body).await?;
     output.show(&published, || format!("published {} bytes as {}", published.bytes, published.id))
 }

@@ -1,12 +1,15 @@
 //! `nuncio route`: the way to a node.
 
-use super::{node::NodeArguments, text::short};
+use super::{
+    node::NodeArguments,
+    text::{self, short},
+};
 use crate::{failure::Failure, output::Output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The node
-    #[arg(value_name = "NODEID")]
+    #[arg(value_name = "NODEID", value_parser = text::node_id)]
     target: String,
     #[command(flatten)]
     node: NodeArguments,

@@ -14,7 +14,7 @@ use crate::{body::BodyArguments, failure::Failure, output::Output};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The node the message is for
-    #[arg(value_name = "NODEID")]
+    #[arg(value_name = "NODEID", value_parser = text::node_id)]
     target: String,
     #[command(flatten)]
     body: BodyArguments,
@@ -38,7 +38,7 @@ struct Reply {
 }
 
 pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
-    let body = arguments.body.read()?;
+    let body = arguments.body.read(output)?;
     let answer = arguments.node.connect()?.unicast(&arguments.target, body, arguments.timeout).await?;
     let (bytes, rtt_us) = (answer.body.len(), answer.rtt.as_micros() as u64);
     output.note(&format!("{bytes} bytes back in {} over {} links", rtt(rtt_us), answer.hops));

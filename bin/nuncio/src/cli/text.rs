@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use nuncio_protocol::Topic;
+
 /// Enough of a node ID to name the node in the next command.
 pub(crate) fn short(node_id: &str) -> String {
     node_id.chars().take(12).collect()
@@ -29,6 +31,21 @@ pub(crate) fn rtt(microseconds: u64) -> String {
     }
 }
 
+/// The whole ID of a node or the beginning of one, as every command takes it: digits in lower case, `0x` left out.
+pub(crate) fn node_id(text: &str) -> Result<String, String> {
+    let text = text.trim().to_ascii_lowercase();
+    let digits = text.strip_prefix("0x").unwrap_or(&text);
+    if nuncio_admin::is_node_id_prefix(digits) {
+        return Ok(digits.to_owned());
+    }
+    Err("a node ID is 128 hexadecimal digits, or at least the first 6 of them".to_owned())
+}
+
+/// A topic that a message can have.
+pub(crate) fn topic(text: &str) -> Result<String, String> {
+    Topic::new(text).map(|topic| topic.as_str().to_owned()).map_err(|error| error.to_string())
+}
+
 /// `30s`, `250ms`, `2m`, `1m 30s`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = |_| format!("{text:?} is not a duration such as 30s, 250ms or 2m");
@@ -48,6 +65,23 @@ mod tests {
         assert!(duration("30").is_err());
         assert!(duration("-1s").is_err());
         assert!(duration("soon").is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_a_node_is_no_node_id() {
+        assert_eq!(node_id(" 0xABCDEF "), Ok("abcdef".to_owned()));
+        assert!(node_id(&"a".repeat(128)).is_ok());
+        for text in ["abc", "abcdeg", "", "-", "127.0.0.1:1", &"a".repeat(129)] {
+            assert!(node_id(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_no_message_can_have_is_no_topic() {
+        assert_eq!(topic("prices/新"), Ok("prices/新".to_owned()));
+        for text in ["", "a\nb", &"a".repeat(255)] {
+            assert!(topic(text).is_err(), "{text:?}");
+        }
     }
 
     #[test]

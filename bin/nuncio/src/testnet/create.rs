@@ -159,7 +159,7 @@ fn configuration(plan: &Plan, index: usize) -> Result<Config, Failure> {
         text.parse().map_err(|error| Failure::usage(format_args!("{text} is no address of a node: {error}")))
     };
     let mut config = Config::default();
-    config.p2p.listen = SocketAddr::new(plan.bind, own.p2p);
+    config.p2p.listen = SocketAddr::new(plan.bind, own.p2p).into();
     for other in plan.topology.peers(index, plan.nodes.len()) {
         config.p2p.peers.push(peer(&plan.nodes[other].host, plan.nodes[other].p2p)?);
     }

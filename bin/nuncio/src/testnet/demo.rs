@@ -19,7 +19,7 @@ use std::{
 
 use rand::Rng;
 
-use crate::{failure::Failure, output::Output};
+use crate::{failure::Failure, interruption::Interruption, output::Output};
 use report::Report;
 use stage::{Site, Stage};
 
@@ -42,10 +42,7 @@ pub(crate) struct Options {
 pub(crate) async fn demo(options: Options, output: Output) -> Result<(), Failure> {
     let mut report = Report::new(output);
     let mut stage = None;
-    let ending = tokio::select! {
-        ending = perform(&options, &mut report, &mut stage) => ending,
-        _ = tokio::signal::ctrl_c() => Err(Failure::operation("interrupted", "interrupted")),
-    };
+    let ending = Interruption::new()?.end(perform(&options, &mut report, &mut stage)).await;
     let kept = match stage {
         Some(stage) => stage.close(options.keep).await,
         None => None,

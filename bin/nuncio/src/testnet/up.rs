@@ -8,10 +8,9 @@ use std::{
 
 use futures::{StreamExt, stream::FuturesUnordered};
 use serde::Serialize;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::processes::{NodeProcess, stop_all};
-use crate::{failure::Failure, output::Output};
+use crate::{failure::Failure, interruption::Interruption, output::Output};
 
 /// Time for all nodes to link.
 const READY: Duration = Duration::from_secs(60);
@@ -28,9 +27,8 @@ struct Row {
 
 /// Starts the nodes, prints them and stays.
 pub(crate) async fn up(directory: &Path, output: Output) -> Result<(), Failure> {
-    // Both are listened for before the first process starts, so that none can be left behind.
-    let mut interrupt = stop_signal(SignalKind::interrupt())?;
-    let mut terminate = stop_signal(SignalKind::terminate())?;
+    // From before the first process starts, so that none can be left behind.
+    let mut interruption = Interruption::new()?;
     let directories = node_directories(directory)?;
     let mut nodes = Vec::with_capacity(directories.len());
     for directory in &directories {
@@ -38,8 +36,7 @@ pub(crate) async fn up(directory: &Path, output: Output) -> Result<(), Failure> 
     }
     let running = tokio::select! {
         result = serve(&mut nodes, output) => result,
-        _ = interrupt.recv() => Ok(()),
-        _ = terminate.recv() => Ok(()),
+        () = interruption.wait() => Ok(()),
     };
     output.note(&format!("stopping {} nodes", nodes.len()));
     for name in stop_all(nodes).await {
@@ -114,10 +111,6 @@ async fn describe(node: &NodeProcess) -> Result<Row, Failure> {
         admin: node.client().address().to_string(),
         pid: node.pid(),
     })
-}
-
-fn stop_signal(kind: SignalKind) -> Result<tokio::signal::unix::Signal, Failure> {
-    signal(kind).map_err(|error| Failure::operation("internal", format_args!("cannot listen for signals: {error}")))
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ impl Kept {
         self.0.stderr.take().expect("a pipe")
     }
 
-    fn ended(&mut self) -> ExitStatus {
+    pub(super) fn ended(&mut self) -> ExitStatus {
         let child = &mut self.0;
         eventually("the process ends", || child.try_wait().expect("a child of ours"))
     }

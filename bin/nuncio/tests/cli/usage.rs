@@ -137,3 +137,24 @@ fn sdk_certificates_that_are_missing_are_a_configuration_error() {
     assert_eq!(run.code, 78);
     run.must_be_one_line_and_a_hint();
 }
+
+#[test]
+fn what_cannot_be_a_node_or_a_topic_is_a_usage_error() {
+    let endless = "a".repeat(129);
+    for arguments in [&["send", "abc"][..], &["send", "-"], &["access", "deny", "nobody"], &["route", &endless]] {
+        let run = nuncio(arguments);
+        assert_eq!(run.code, 2, "{arguments:?}");
+        assert!(run.stderr.contains("128 hexadecimal digits"), "{arguments:?}: {}", run.stderr);
+    }
+    for arguments in [&["publish", ""][..], &["listen", "--topic", "a\nb"], &["amop", "subscribe", "a\u{7}"]] {
+        let run = nuncio(arguments);
+        assert_eq!(run.code, 2, "{arguments:?}");
+        assert!(run.stderr.contains("a topic "), "{arguments:?}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn the_default_configuration_is_an_object_with_json() {
+    let run = nuncio(["--json", "config", "default"]).must_succeed();
+    assert_eq!(run.objects()[0]["p2p"]["listen"], "0.0.0.0:30300");
+}

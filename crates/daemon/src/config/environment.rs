@@ -1,6 +1,6 @@
 use toml::{Table, Value};
 
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, TABLES};
 
 const PREFIX: &str = "NUNCIO_";
 
@@ -18,7 +18,14 @@ pub(super) fn overlay(
         let path: Vec<_> = match name.split_once("__") {
             Some((section, key)) => vec![section, key],
             None if name == "data_dir" => vec![name.as_str()],
-            None => continue,
+            None => match meant(&name) {
+                Some(meant) => {
+                    let message = format!("is no key of the configuration; {meant} is, with two underscores");
+                    return Err(ConfigError::Environment { variable, message });
+                }
+                // Of the command line, or of somebody else: Kubernetes sets some for every service of this name.
+                None => continue,
+            },
         };
         config = set(&config, &path, &text).map_err(|message| ConfigError::Environment { variable, message })?;
         is_changed = true;
@@ -30,6 +37,13 @@ pub(super) fn overlay(
         })?;
     }
     Ok(config)
+}
+
+/// The variable whose underscores were not written twice.
+fn meant(name: &str) -> Option<String> {
+    let mut keys = TABLES.iter().flat_map(|table| table.keys.iter().map(move |key| (table.name, key.name)));
+    let (table, key) = keys.find(|(table, key)| !table.is_empty() && name == format!("{table}_{key}"))?;
+    Some(format!("{PREFIX}{table}__{key}").to_ascii_uppercase())
 }
 
 fn set(config: &Config, path: &[&str], text: &str) -> Result<Config, String> {

@@ -275,7 +275,7 @@ impl Reader<'_> {
         let any = IpAddr::from([0, 0, 0, 0]);
         let conf = found.data_path.unwrap_or_else(|| "conf".into());
         let config = &mut self.config;
-        config.p2p.listen = SocketAddr::new(found.p2p_ip.unwrap_or(any), found.p2p_port.unwrap_or(30300));
+        config.p2p.listen = SocketAddr::new(found.p2p_ip.unwrap_or(any), found.p2p_port.unwrap_or(30300)).into();
         config.gateway.listen =
             SocketAddr::new(found.channel_ip.or(found.rpc_ip).unwrap_or(any), found.channel_port.unwrap_or(20200));
         config.identity.key = conf.join(found.key.unwrap_or_else(|| "node.key".into()));
@@ -301,12 +301,12 @@ impl Reader<'_> {
 
     /// FISCO BCOS lists every node of the chain in every config.ini, the node itself too.
     fn drop_own_address(&mut self) {
-        let listen = self.config.p2p.listen;
+        let listen = self.config.p2p.listen.addresses().to_vec();
         let is_own = |peer: &Peer| {
             peer.host_and_port().is_some_and(|(host, port)| {
                 let ip = host.parse::<IpAddr>().ok();
-                let is_here = host == "localhost" || ip.is_some_and(|ip| ip.is_loopback() || ip == listen.ip());
-                port == listen.port() && is_here
+                let is_loopback = host == "localhost" || ip.is_some_and(|ip| ip.is_loopback());
+                listen.iter().any(|own| own.port() == port && (is_loopback || ip == Some(own.ip())))
             })
         };
         let (own, others) = std::mem::take(&mut self.config.p2p.peers).into_iter().partition::<Vec<_>, _>(is_own);

@@ -4,6 +4,7 @@ use nuncio_audit::Scope;
 use nuncio_pki::{CrlPolicy, RoleRule};
 
 use super::{
+    listen::Listen,
     section::section,
     value::{Interval, LogFormat, Mode, Node, Peer, Sdk, Size},
 };
@@ -32,8 +33,9 @@ section! {
 section! {
     /// `[p2p]`: links to other nodes.
     P2p {
-        /// Where other nodes connect, ip:port or `[ipv6]:port`. Default: 0.0.0.0:30300.
-        restart listen: SocketAddr = SocketAddr::from(([0, 0, 0, 0], 30300)),
+        /// Where other nodes connect, ip:port or `[ipv6]:port`, or a list of them; `[::]` is IPv4 and IPv6.
+        /// Default: 0.0.0.0:30300.
+        restart listen: Listen = SocketAddr::from(([0, 0, 0, 0], 30300)).into(),
         /// Peers to keep linked: host:port, ip:port, `[ipv6]:port` or a multiaddr. One is enough to join. Default: none.
         live peers: Vec<Peer> = Vec::new(),
         /// Addresses under which others reach this node, where `listen` does not say it (NAT, containers), as peers

@@ -122,6 +122,7 @@ fn the_environment_comes_before_the_file() {
         ("NUNCIO_GATEWAY__CHAIN_ID", "7"),
         ("NUNCIO_DATA_DIR", "/d"),
         ("NUNCIO_ADMIN", "unix:/x"),
+        ("NUNCIO_PORT_30300_TCP", "tcp://10.0.0.1:30300"),
         ("HOME", "/root"),
     ])
     .unwrap();
@@ -136,6 +137,7 @@ fn the_environment_comes_before_the_file() {
         ("NUNCIO_P2P__LISTEN", "x"),
         ("NUNCIO_P2P__NOTHING", "1"),
         ("NUNCIO_NO__X", "1"),
+        ("NUNCIO_P2P_LISTEN", "127.0.0.1:3"),
     ] {
         let error = overlay(&[(name, value)]).unwrap_err();
         assert!(error.to_string().starts_with(&format!("environment variable {name}: ")), "{error}");

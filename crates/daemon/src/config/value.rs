@@ -54,7 +54,7 @@ pub struct ValueError {
 }
 
 impl ValueError {
-    fn new(text: &str, expected: impl Into<String>) -> Self {
+    pub(super) fn new(text: &str, expected: impl Into<String>) -> Self {
         Self { text: text.to_owned(), expected: expected.into() }
     }
 }

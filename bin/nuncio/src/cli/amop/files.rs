@@ -19,6 +19,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(super) struct SendArguments {
     /// The topic
+    #[arg(value_parser = text::topic)]
     topic: String,
     /// The file
     file: PathBuf,
@@ -34,6 +35,7 @@ pub(super) struct SendArguments {
 #[derive(Debug, clap::Args)]
 pub(super) struct ReceiveArguments {
     /// The topic
+    #[arg(value_parser = text::topic)]
     topic: String,
     /// Where files go; made if absent
     #[arg(long, value_name = "DIR")]
