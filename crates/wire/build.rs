@@ -2,8 +2,15 @@
 
 use std::{error::Error, path::Path};
 
-const FILES: [&str; 6] =
-    ["amop.proto", "announcement.proto", "multicast.proto", "status.proto", "unicast.proto", "verdict.proto"];
+const FILES: [&str; 7] = [
+    "amop.proto",
+    "announcement.proto",
+    "multicast.proto",
+    "service.proto",
+    "status.proto",
+    "unicast.proto",
+    "verdict.proto",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new("../../proto");

@@ -14,11 +14,11 @@ use nuncio_channel_protocol::{
     TopicVerdict, TopicVerification, heartbeat,
 };
 use nuncio_identity::{NodeId, NodeKey};
-use nuncio_pki::{Certificate, KeyFile, RevocationFile, RevocationList};
+use nuncio_pki::{Certificate, CertificateRequest, KeyFile, RevocationFile, RevocationList};
 use nuncio_wire::{
     SigningContext, amop, announcement,
     length_prefixed::{self, Frame},
-    multicast, status, unicast,
+    multicast, service, status, unicast,
     verdict::Verdict,
 };
 use tokio_util::codec::Decoder;
@@ -192,6 +192,21 @@ pub fn status(data: &[u8]) {
             let _ = status::complete(record.clone(), |_| None);
             let _ = status::decode_record(record, &READER);
         }
+    }
+}
+
+/// What nodes ask each other themselves, and the certificate request in it.
+pub fn service(data: &[u8]) {
+    let bytes = Bytes::copy_from_slice(data);
+    let _ = CertificateRequest::from_der(data);
+    if let Ok(request) = service::Request::decode(bytes.clone()) {
+        if let service::Request::Renewal { request, .. } = &request {
+            let _ = CertificateRequest::from_der(request).map(|read| (read.subject(), read.has_attributes()));
+        }
+        assert_eq!(service::Request::decode(request.encode()).expect("what was read is written well"), request);
+    }
+    if let Ok(answer) = service::Answer::decode(bytes) {
+        assert_eq!(service::Answer::decode(answer.encode()).expect("what was read is written well"), answer);
     }
 }
 

@@ -108,6 +108,7 @@ impl Member {
             proofs: 0,
             application: Bytes::new(),
             sealing_key: self.context.keyring().public(),
+            issues: false,
             clock: Duration::from_millis(self.clock().as_millis() as u64),
         }
     }

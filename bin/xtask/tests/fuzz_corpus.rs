@@ -22,7 +22,7 @@ use fuzz_corpus::seeds;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 14] = [
+const TARGETS: [Target; 15] = [
     ("amop_body", decoders::amop_body),
     ("announcement", decoders::announcement),
     ("audit_log", decoders::audit_log),
@@ -34,6 +34,7 @@ const TARGETS: [Target; 14] = [
     ("file_message", decoders::file_message),
     ("gossip", decoders::gossip),
     ("node_key_pem", decoders::node_key_pem),
+    ("service", decoders::service),
     ("status", decoders::status),
     ("unicast_frame", decoders::unicast_frame),
     ("verdict", decoders::verdict),

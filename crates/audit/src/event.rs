@@ -244,6 +244,33 @@ events! {
         /// Quotas.
         quotas: usize,
     };
+    /// This node, as its agency's issuer, renewed the certificate of a node that asked.
+    CertificateIssued = "certificate_issued", Operator {
+        /// Who asked, and got it.
+        node: NodeIdText,
+        /// Its subject, RFC 4514.
+        subject: Text,
+        /// Its serial number, hexadecimal.
+        serial: Text,
+        /// When it ends, of 1970, in seconds.
+        not_after: u64,
+    };
+    /// This node, as its agency's issuer, refused what a node asked.
+    CertificateNotIssued = "certificate_not_issued", Member {
+        /// Who asked.
+        node: NodeIdText,
+        /// Why not.
+        cause: Text,
+    };
+    /// This node asked for another certificate and got none that it takes.
+    RenewalFailed = "renewal_failed", Operator {
+        /// Whom it asked.
+        issuer: NodeIdText,
+        /// Why.
+        cause: Text,
+        /// Seconds that the present certificate is still valid.
+        left: u64,
+    };
     /// The node shows another certificate from now on.
     CertificateRenewed = "certificate_renewed", Operator {
         /// Its subject, RFC 4514.

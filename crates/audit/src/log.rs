@@ -7,7 +7,9 @@ use crate::{Act, Actor, Event, NodeIdText, Outcome, Text, Told, told::News};
 /// Writes it.
 pub(crate) fn write(event: &Event, News { left_out }: News) {
     match event {
-        Event::Started { .. } | Event::Stopped | Event::CertificateRenewed { .. } => of_node(event),
+        Event::Started { .. } | Event::Stopped | Event::CertificateRenewed { .. } | Event::RenewalFailed { .. } => {
+            of_node(event)
+        }
         Event::NodeAdmitted { .. }
         | Event::NodeRefused { .. }
         | Event::NodeExpelled { .. }
@@ -16,6 +18,8 @@ pub(crate) fn write(event: &Event, News { left_out }: News) {
         | Event::DuplicateIdentity { .. }
         | Event::ListTaken { .. }
         | Event::ListRefused { .. }
+        | Event::CertificateIssued { .. }
+        | Event::CertificateNotIssued { .. }
         | Event::MessageDenied { .. } => of_peer(event, left_out),
         Event::SdkAdmitted { .. }
         | Event::SdkRefused { .. }
@@ -43,6 +47,8 @@ pub(crate) fn news(event: &Event, told: &mut Told, now: Instant) -> Option<News>
         Event::PublishDenied { subject, topic, .. } => told.attempt(kind, subject.as_str(), topic.as_str(), now),
         Event::SubscriptionDenied { subject, cause, .. } => told.attempt(kind, subject.as_str(), cause.as_str(), now),
         Event::MessageDenied { node, topic, .. } => told.attempt(kind, &node.0.to_string(), topic.as_str(), now),
+        Event::CertificateNotIssued { node, cause } => told.attempt(kind, &node.0.to_string(), cause.as_str(), now),
+        Event::RenewalFailed { issuer, cause, .. } => told.attempt(kind, &issuer.0.to_string(), cause.as_str(), now),
         Event::SdkRefused { noise: true, .. } => Some(News { left_out: None }),
         Event::SdkRefused { address, cause, .. } => told.attempt(kind, host(address.as_str()), cause.as_str(), now),
         Event::ConfigurationChanged { .. }
@@ -63,6 +69,9 @@ fn of_node(event: &Event) {
         Event::Stopped => tracing::debug!("audited: the node stops"),
         Event::CertificateRenewed { subject, serial, .. } => {
             tracing::info!(%subject, %serial, "the node shows another certificate from now on");
+        }
+        Event::RenewalFailed { issuer, cause, left } => {
+            tracing::warn!(issuer = %short(issuer), seconds_left = left, "the certificate was not renewed: {cause}");
         }
         _ => {}
     }
@@ -94,6 +103,12 @@ fn of_peer(event: &Event, left_out: Option<u64>) {
         }
         Event::ListRefused { peer, cause } => {
             tracing::warn!(peer = %short(peer), error = %cause, left_out, "refused a revocation list");
+        }
+        Event::CertificateIssued { node, subject, serial, .. } => {
+            tracing::info!(node = %short(node), %subject, %serial, left_out, "renewed a certificate");
+        }
+        Event::CertificateNotIssued { node, cause } => {
+            tracing::warn!(node = %short(node), left_out, "did not renew a certificate: {cause}");
         }
         Event::MessageDenied { node, topic, cause } => {
             let topic = topic.as_str();

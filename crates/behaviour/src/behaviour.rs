@@ -107,6 +107,7 @@ impl Behaviour {
             software: config.software,
             epoch: config.epoch,
             sealing_key: context.keyring().public(),
+            issues: config.issues,
             seed: config.seed,
         };
         context.keyring().begin(config.epoch);
@@ -153,7 +154,15 @@ impl Behaviour {
         exchange
     }
 
-    /// Answers an [`Event::Request`]. A body over [`MAX_BODY`] is declined instead.
+    /// Asks `target` itself, not its application; ends likewise. Only who says so in its status knows such requests.
+    pub fn ask_service(&mut self, target: NodeId, body: Bytes, timeout: Duration) -> ExchangeId {
+        self.last_exchange += 1;
+        let exchange = ExchangeId(self.last_exchange);
+        self.handle(UnicastInput::ServiceRequest { exchange, target, body, timeout });
+        exchange
+    }
+
+    /// Answers an [`Event::Request`] or [`Event::ServiceRequest`]. A body over [`MAX_BODY`] is declined instead.
     pub fn respond(&mut self, inbound: InboundId, body: Bytes) {
         if body.len() > MAX_BODY {
             return self.decline(inbound, Refusal::NoHandler);

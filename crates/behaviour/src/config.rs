@@ -26,6 +26,8 @@ pub struct Config {
     pub network: String,
     /// Greater than at every earlier start of this node.
     pub epoch: u64,
+    /// Whether the node renews certificates of its agency: others learn it from its status record.
+    pub issues: bool,
     /// Feeds jitter and random choice; from the operating system.
     pub seed: u64,
     /// The core's knobs.
@@ -67,6 +69,7 @@ impl Config {
             software: concat!("nuncio ", env!("CARGO_PKG_VERSION")).to_owned(),
             network: network.to_owned(),
             epoch: 1,
+            issues: false,
             seed: 0,
             overlay: nuncio_protocol::Config::default(),
             certifier,

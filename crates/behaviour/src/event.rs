@@ -50,7 +50,16 @@ pub enum Event {
         /// What.
         body: Bytes,
     },
-    /// A request of ours ended. Exactly one per [`crate::Behaviour::request`].
+    /// A node asks this node itself, not its application; answered likewise.
+    ServiceRequest {
+        /// Names the request.
+        inbound: InboundId,
+        /// Who asks.
+        source: NodeId,
+        /// What.
+        body: Bytes,
+    },
+    /// A request of ours ended. Exactly one per [`crate::Behaviour::request`] and [`crate::Behaviour::ask_service`].
     Completed {
         /// Which.
         exchange: ExchangeId,

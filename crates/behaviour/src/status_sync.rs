@@ -211,7 +211,16 @@ mod tests {
     fn long_status(context: &SigningContext) -> Status {
         let (now, text) = (Instant::now(), String::new);
         let (node, sealing_key) = (context.node(), context.keyring().public());
-        let start = Start { node, name: text(), agency: text(), software: text(), epoch: 1, sealing_key, seed: 0 };
+        let start = Start {
+            node,
+            name: text(),
+            agency: text(),
+            software: text(),
+            epoch: 1,
+            issues: false,
+            sealing_key,
+            seed: 0,
+        };
         let mut overlay = Overlay::new(nuncio_protocol::Config::default(), start, now);
         let topics = (0..500).map(|number| Topic::new(&format!("topic {number}")).unwrap()).collect();
         overlay.handle_input(StatusInput::MulticastTopics { topics }, now);

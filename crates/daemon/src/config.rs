@@ -1,6 +1,9 @@
 //! The configuration: read and judged here, before anything is opened or bound.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use nuncio_pki::{
     IdentityPaths,
@@ -28,8 +31,11 @@ pub use keys::{Difference, TABLES, Table, Value};
 pub use listen::Listen;
 pub use rights::Rights;
 pub use section::{Effect, Key};
-pub use tables::{Access, Admin, Audit, Gateway, Identity, Log, P2p};
+pub use tables::{Access, Admin, Audit, Gateway, Identity, Issuer, Log, P2p, Renewal};
 pub use value::{Interval, LogFormat, Mode, Node, Peer, Sdk, Size, ValueError};
+
+/// Shorter certificates end before their node could have tried a few times to renew them.
+const SHORTEST_LIFE: Duration = Duration::from_secs(10);
 
 /// Everything a node is told. Every key has a default, stated with it; `Config::default()` is a node whose files
 /// lie in `conf/` and `data/`.
@@ -48,6 +54,10 @@ pub struct Config {
     pub admin: Admin,
     /// The audit log.
     pub audit: Audit,
+    /// Whose certificates this node renews.
+    pub issuer: Issuer,
+    /// Whether its own is renewed.
+    pub renewal: Renewal,
     /// Which nodes are welcome.
     pub access: Access,
     /// Who may do what with topics.
@@ -65,6 +75,8 @@ impl Default for Config {
             gateway: Gateway::default(),
             admin: Admin::default(),
             audit: Audit::default(),
+            issuer: Issuer::default(),
+            renewal: Renewal::default(),
             access: Access::default(),
             rights: Rights::default(),
             log: Log::default(),
@@ -143,7 +155,7 @@ impl Config {
         let files = [&mut self.data_dir, &mut self.identity.key, &mut self.identity.cert, &mut self.identity.ca];
         let gateway = &mut self.gateway;
         let second = [&mut gateway.rsa_key, &mut gateway.rsa_cert];
-        let own = [&mut self.admin.socket, &mut self.admin.tokens, &mut self.audit.directory];
+        let own = [&mut self.admin.socket, &mut self.admin.tokens, &mut self.audit.directory, &mut self.issuer.ca];
         let optional = [&mut gateway.key, &mut gateway.cert, &mut gateway.ca].into_iter().chain(own);
         let all = files.into_iter().chain(&mut self.identity.crl).chain(optional.chain(second).flatten());
         for path in all {
@@ -246,6 +258,15 @@ impl Config {
         }
         if self.p2p.max_links == 0 {
             return Err(("p2p.max_links", "must be at least 1".to_owned()));
+        }
+        if self.issuer.lifetime.0 < SHORTEST_LIFE {
+            return Err((
+                "issuer.lifetime",
+                format!("a certificate is valid for {} at least", Interval(SHORTEST_LIFE)),
+            ));
+        }
+        if self.issuer.per_hour == 0 {
+            return Err(("issuer.per_hour", "must be at least 1".to_owned()));
         }
         self.rights.in_force()?;
         crate::logging::judge_filter(&self.log.filter).map_err(|error| ("log.filter", error.to_string()))

@@ -17,7 +17,7 @@ use nuncio_audit::Audit;
 use nuncio_gateway::{Clients, DeniedTopics, Renewal};
 use nuncio_identity::NodeId;
 use nuncio_node::{NodeHandle, NodeSnapshot, Snapshot};
-use nuncio_pki::{Policy, RoleRule, SharedPolicy};
+use nuncio_pki::{Credential, Policy, RoleRule, SharedPolicy};
 use rustls::ServerConfig;
 use rustls_pki_types::UnixTime;
 
@@ -44,6 +44,10 @@ pub(crate) struct Control {
     pub(crate) admin_tls: Option<Arc<ArcSwap<ServerConfig>>>,
     /// Of the certificates that this node shows.
     pub(crate) lifetimes: ArcSwap<Vec<Lifetime>>,
+    /// What its own says.
+    pub(crate) own: ArcSwap<Credential>,
+    /// Why it was not renewed though it is due.
+    overdue: Mutex<Option<String>>,
     /// One change at a time, a reload included.
     pub(crate) turn: tokio::sync::Mutex<()>,
     state: Mutex<State>,
@@ -72,6 +76,7 @@ pub(crate) struct Parts {
     pub(crate) trail: Arc<Health>,
     pub(crate) admin_tls: Option<Arc<ArcSwap<ServerConfig>>>,
     pub(crate) lifetimes: Vec<Lifetime>,
+    pub(crate) own: Credential,
 }
 
 impl std::fmt::Debug for Control {
@@ -110,10 +115,32 @@ impl State {
 
 impl Control {
     pub(crate) fn new(parts: Parts, state: State) -> Self {
-        let Parts { source, node, policy, gateway, clients, log, data, audit, trail, admin_tls, lifetimes } = parts;
+        let Parts { source, node, policy, gateway, clients, log, data, audit, trail, admin_tls, lifetimes, own } =
+            parts;
         let (turn, state) = (tokio::sync::Mutex::new(()), Mutex::new(state));
-        let lifetimes = ArcSwap::from_pointee(lifetimes);
-        Self { source, node, policy, gateway, clients, log, data, audit, trail, admin_tls, lifetimes, turn, state }
+        let (lifetimes, own) = (ArcSwap::from_pointee(lifetimes), ArcSwap::from_pointee(own));
+        Self {
+            source,
+            node,
+            policy,
+            gateway,
+            clients,
+            log,
+            data,
+            audit,
+            trail,
+            admin_tls,
+            lifetimes,
+            own,
+            overdue: Mutex::default(),
+            turn,
+            state,
+        }
+    }
+
+    /// Says why the certificate was not renewed though it is due, or that it was.
+    pub(crate) fn set_overdue(&self, overdue: Option<String>) {
+        *self.overdue.lock().unwrap_or_else(PoisonError::into_inner) = overdue;
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -310,7 +337,8 @@ impl Operator for Control {
         let about_audit = self.trail.failing().map(|reason| format!("the audit log cannot be written: {reason}"));
         let waiting = self.state().waiting.iter().map(waiting_words).collect::<Vec<_>>();
         let about_lists = list_expiry::warnings(policy.lists(), UnixTime::now());
-        about_roles.into_iter().chain(about_audit).chain(about_lists).chain(waiting).collect()
+        let overdue = self.overdue.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        about_roles.into_iter().chain(overdue).chain(about_audit).chain(about_lists).chain(waiting).collect()
     }
 
     fn checks(&self) -> Vec<Check> {

@@ -60,6 +60,9 @@ pub enum StartError {
         /// What is wrong, and at which entry.
         reason: String,
     },
+    /// The agency whose certificates are to be renewed here.
+    #[error("[issuer] ca: {0}")]
+    Issuer(#[source] nuncio_pki::AuthorityError),
     /// TLS at the admin API.
     #[error("[admin] tls: {0}")]
     AdminTls(#[source] rustls::Error),
@@ -92,6 +95,9 @@ impl StartError {
             Self::Node(error) => error.hint().to_owned(),
             Self::Gateway(error) => error.hint.to_owned(),
             Self::Rights { .. } => "the book's page Rights and namespaces shows what a rule is made of".to_owned(),
+            Self::Issuer(error) => {
+                error.hint().unwrap_or_else(|| "[issuer] ca names the directory of this node's agency".to_owned())
+            }
             Self::AdminTls(_) => "check the node's certificate with: nuncio config check".to_owned(),
             Self::Audit(_) => "raise the limit of processes: ulimit -u, or TasksMax= in a systemd unit".to_owned(),
             Self::Admin(error) => error.hint(),
@@ -100,13 +106,13 @@ impl StartError {
 
     /// Whether configuration or certificates are bad, rather than the machine not able.
     pub const fn is_configuration(&self) -> bool {
-        matches!(self, Self::Identity(_) | Self::ChannelTls(_) | Self::Rights { .. })
+        matches!(self, Self::Identity(_) | Self::ChannelTls(_) | Self::Rights { .. } | Self::Issuer(_))
     }
 
     /// A stable name in snake case, for programs.
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Identity(_) | Self::ChannelTls(_) => "certificates",
+            Self::Identity(_) | Self::ChannelTls(_) | Self::Issuer(_) => "certificates",
             Self::DataDir(DataDirError::Held { .. }) => "already_running",
             Self::DataDir(_) | Self::Changes(_) => "data_dir",
             Self::OpenFiles(_) => "open_files",

@@ -14,8 +14,6 @@ use crate::control::Control;
 
 const INTERVAL: Duration = Duration::from_secs(60);
 
-const DAY: u64 = 86_400;
-
 /// Warns at start and whenever something comes within the next limit.
 pub(crate) async fn warn(control: Arc<Control>) {
     let mut ticks = interval(INTERVAL);
@@ -31,7 +29,7 @@ pub(crate) async fn warn(control: Arc<Control>) {
     }
 }
 
-/// The limits at which was warned, in days, by what ends when. Bound: as many as there are lifetimes.
+/// The limits at which was warned, in seconds, by what ends when. Bound: as many as there are lifetimes.
 #[derive(Debug, Default)]
 struct Warned(HashMap<Lifetime, u64>);
 
@@ -42,7 +40,7 @@ impl Warned {
         let due = lifetimes.into_iter().filter_map(|lifetime| {
             let left = lifetime.not_after.saturating_sub(now);
             let limit =
-                lifetime.limits().into_iter().filter(|days| left < days * DAY || lifetime.not_after <= now).min()?;
+                lifetime.limits().into_iter().filter(|limit| left < *limit || lifetime.not_after <= now).min()?;
             let last = self.0.insert(lifetime.clone(), limit);
             last.is_none_or(|last| limit < last).then_some((lifetime, left))
         });
@@ -54,8 +52,10 @@ impl Warned {
 mod tests {
     use super::*;
 
+    const DAY: u64 = 86_400;
+
     fn ending(kind: &'static str, days: u64) -> Lifetime {
-        Lifetime { kind, subject: String::new(), not_after: days * DAY }
+        Lifetime { kind, subject: String::new(), not_after: days * DAY, life: 3650 * DAY }
     }
 
     #[test]

@@ -24,13 +24,15 @@ pub(crate) fn of_policy(policy: &Policy) -> Vec<Lifetime> {
     let roots = policy.anchors().iter().map(|root| of("root", root));
     let lists = policy.lists().iter().filter_map(|list| {
         let due = list.next_update()?.as_secs();
-        Some(Lifetime { kind: "revocation_list", subject: list.issuer(), not_after: due })
+        let life = due.saturating_sub(list.this_update().as_secs());
+        Some(Lifetime { kind: "revocation_list", subject: list.issuer(), not_after: due, life })
     });
     roots.chain(lists).collect()
 }
 
 fn of(kind: &'static str, certificate: &Certificate) -> Lifetime {
-    Lifetime { kind, subject: certificate.subject(), not_after: certificate.not_after().as_secs() }
+    let [begins, ends] = [certificate.not_before(), certificate.not_after()].map(|at| at.as_secs());
+    Lifetime { kind, subject: certificate.subject(), not_after: ends, life: ends.saturating_sub(begins) }
 }
 
 #[cfg(test)]

@@ -101,12 +101,10 @@ impl Control {
         after.config = fresh.config;
         let changes = fresh.differences.iter().map(change).collect();
         after.waiting = fresh.differences.into_iter().filter(|one| one.effect == Effect::NextStart).collect();
-        let lifetimes = lifetimes::of_own(&fresh.identity, fresh.channel.as_ref(), &fresh.policy);
         if let Some(warning) = roles_warning(fresh.policy.roles()) {
             tracing::warn!("{warning}");
         }
-        self.node.renew(Arc::new(fresh.identity)).await?;
-        self.lifetimes.store(Arc::new(lifetimes));
+        self.show(fresh.identity, fresh.channel.as_ref(), &fresh.policy).await?;
         *self.state() = after.clone();
         let former = self.policy.load_full();
         // Lists from the network stay in force until files bring newer ones.
@@ -115,12 +113,7 @@ impl Control {
         self.tell_policy(&former, &self.policy.load_full());
         self.change_peers(&before.wanted_peers(), &after.wanted_peers()).await;
         self.change_rights(actor, &before.config, &after.config).await;
-        if let (Some((_, renewal)), Some(tls)) = (&self.gateway, &fresh.channel) {
-            renewal.renew(tls);
-        }
-        if let (Some(shared), Some(tls)) = (&self.admin_tls, fresh.admin) {
-            shared.store(Arc::new(tls));
-        }
+        self.renew_ports(fresh.channel.as_ref(), fresh.admin);
         if let Some(log) = self.log.as_ref().filter(|_| before.config.log.filter != after.config.log.filter)
             && let Err(error) = log.set_filter(&after.config.log.filter)
         {
@@ -128,6 +121,53 @@ impl Control {
         }
         self.audit.record(Event::ConfigurationChanged { actor: actor.clone(), changes });
         Ok(())
+    }
+
+    /// Shows a certificate that this node has got for itself, at all its ports.
+    ///
+    /// # Errors
+    /// When it is not this node's, or the files of the SDK port beside it do not serve; then that port shows the former one.
+    pub(crate) async fn show_renewed(&self, identity: Identity) -> Result<(), ReloadError> {
+        let config = self.state().config.clone();
+        let admin = self.admin_tls_of(&identity)?;
+        let channel = self.gateway.as_ref().map(|_| channel_server_config(&config.channel_paths()));
+        let tls = channel.as_ref().and_then(|channel| channel.as_ref().ok());
+        self.show(identity, tls, &self.policy.load_full()).await?;
+        self.renew_ports(tls, admin);
+        match channel {
+            Some(Err(error)) => Err(StartError::ChannelTls(error).into()),
+            _ => Ok(()),
+        }
+    }
+
+    async fn show(
+        &self,
+        identity: Identity,
+        channel: Option<&ChannelServerTls>,
+        policy: &Policy,
+    ) -> Result<(), RenewalError> {
+        let lifetimes = lifetimes::of_own(&identity, channel, policy);
+        let own = Arc::new(identity.certificate.clone());
+        self.node.renew(Arc::new(identity)).await?;
+        self.lifetimes.store(Arc::new(lifetimes));
+        if own.serial != self.own.load().serial {
+            self.own.store(own);
+        }
+        Ok(())
+    }
+
+    fn renew_ports(&self, channel: Option<&ChannelServerTls>, admin: Option<ServerConfig>) {
+        if let (Some((_, renewal)), Some(tls)) = (&self.gateway, channel) {
+            renewal.renew(tls);
+        }
+        if let (Some(shared), Some(tls)) = (&self.admin_tls, admin) {
+            shared.store(Arc::new(tls));
+        }
+    }
+
+    fn admin_tls_of(&self, identity: &Identity) -> Result<Option<ServerConfig>, StartError> {
+        let admin = self.admin_tls.as_ref().map(|_| operator_server_config(identity, Arc::clone(&self.policy)));
+        admin.transpose().map_err(StartError::AdminTls)
     }
 
     fn read_again(&self) -> Result<Fresh, ReloadError> {
@@ -144,8 +184,7 @@ impl Control {
         } else {
             None
         };
-        let admin = self.admin_tls.as_ref().map(|_| operator_server_config(&identity, Arc::clone(&self.policy)));
-        let admin = admin.transpose().map_err(StartError::AdminTls)?;
+        let admin = self.admin_tls_of(&identity)?;
         Ok(Fresh { config, differences, policy, identity, channel, admin })
     }
 

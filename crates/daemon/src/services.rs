@@ -25,6 +25,7 @@ use crate::{
     control::{Control, Parts, State, roles_warning},
     data_dir::DataDir,
     expiry,
+    issuer::{self, Issuing},
     kept_lists::{self, Kept},
     lifetimes, list_expiry,
     logging::LogControl,
@@ -32,7 +33,7 @@ use crate::{
     open_files,
     operators::{admin_config, admin_tls, keeper},
     peer_calls::PeerCalls,
-    port,
+    port, renewal,
     watch::Watched,
 };
 
@@ -110,6 +111,8 @@ impl Daemon {
 
         let lifetimes = lifetimes::of_own(&credentials.identity, credentials.channel.as_ref(), &credentials.policy);
         warn_of_roles(&credentials.policy);
+        let issuer = issuer::open(&config.issuer, &credentials.identity)?;
+        let own_certificate = credentials.identity.certificate.clone();
         let kept = Kept::load(&data)?;
         let policy = state.restrict(credentials.policy).with_newest(kept.lists, &kept.agencies, UnixTime::now());
         let policy = Arc::new(ArcSwap::from_pointee(policy));
@@ -121,6 +124,8 @@ impl Daemon {
         node_config.clients = config.gateway.enabled.then(|| clients.clone() as _);
         let (adopter, adoptions) = watch::channel(Vec::new());
         (node_config.agencies, node_config.adoptions) = (kept.agencies, Some(adopter));
+        let (service, issuing) = issuer.unzip();
+        node_config.service = service;
         let node = nuncio_node::build(node_config)?;
         let handle = node.handle();
         let (peer_calls, control_place) = PeerCalls::new();
@@ -148,12 +153,13 @@ impl Daemon {
             trail: keeper.health(),
             admin_tls,
             lifetimes,
+            own: own_certificate,
         };
         let control = Arc::new(Control::new(parts, state));
         // Nobody else has the place.
         let _ = control_place.set(Arc::downgrade(&control));
         let admin = admin::bind(admin_config, handle, control.clone()).await?;
-        Ok(Bound { node, gateway, admin, control, keeper, adoptions, watched })
+        Ok(Bound { node, gateway, admin, control, keeper, adoptions, watched, issuing })
     }
 }
 
@@ -178,6 +184,7 @@ pub struct Bound {
     keeper: Keeper,
     adoptions: watch::Receiver<Vec<Certificate>>,
     watched: Option<Watched>,
+    issuing: Option<Issuing>,
 }
 
 impl Bound {
@@ -244,7 +251,7 @@ impl Bound {
             let stop = edges_stop.clone();
             edges.spawn(async { name_at_end("gateway", gateway.run(stop)).await });
         }
-        let helpers = helpers(self.control, self.adoptions, self.watched);
+        let helpers = helpers(self.control, self.adoptions, self.watched, self.issuing);
         let stop = node_stop.clone();
         node.spawn(async { name_at_end("node", core.run(stop)).await });
 
@@ -323,12 +330,19 @@ fn helpers(
     control: Arc<Control>,
     adoptions: watch::Receiver<Vec<Certificate>>,
     watched: Option<Watched>,
+    issuing: Option<Issuing>,
 ) -> JoinSet<()> {
     let mut helpers = JoinSet::new();
     helpers.spawn(expiry::warn(control.clone()));
     helpers.spawn(list_expiry::warn(control.policy.clone(), control.audit.clone()));
     if let Some(watched) = watched {
         helpers.spawn(watched.reload_when_changed(Reloader(control.clone())));
+    }
+    if let Some(issuing) = issuing {
+        helpers.spawn(issuer::serve(issuing, control.clone()));
+    }
+    if control.state().config.renewal.enabled {
+        helpers.spawn(renewal::keep(control.clone()));
     }
     helpers.spawn(async move { kept_lists::keep(&control, adoptions).await });
     helpers

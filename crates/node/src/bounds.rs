@@ -14,7 +14,7 @@ use crate::{
     event_loop::Waiting,
     lifetimes::Lifetimes,
     listeners::Listeners,
-    replies,
+    replies, service,
 };
 
 /// What an input of a client takes that its gateway does not count, in bytes.
@@ -53,6 +53,7 @@ fn own(overlay: &nuncio_protocol::Config, listeners: usize) -> Vec<Bound> {
             "requests are refused as busy",
         ),
         Listeners::bound(Config::LISTENER_QUEUE, listeners),
+        service::BOUND,
         replies::BOUND.in_entries(overlay.max_exchanges),
         Bound::of_bytes("revocation lists", LIST_GROWTH * Lists::MAX_BYTES, "longer or further ones are refused")
             .in_entries(Lists::MAX),

@@ -11,6 +11,7 @@ use crate::handle::{AddressError, Answer, Listener, MessageId, PublishError, Ren
 /// What a handle asks of the event loop.
 pub(crate) enum Command {
     Request { target: NodeId, body: Bytes, timeout: Duration, answer: oneshot::Sender<Result<Answer, UnicastError>> },
+    AskService { target: NodeId, body: Bytes, timeout: Duration, answer: oneshot::Sender<Result<Answer, UnicastError>> },
     Publish { topic: Option<Topic>, data: Bytes, answer: oneshot::Sender<Result<MessageId, PublishError>> },
     Listen { topics: Vec<Topic>, requests: bool, started: oneshot::Sender<Listener> },
     AddPeer { address: String, answer: oneshot::Sender<Result<(), AddressError>> },
@@ -27,9 +28,10 @@ impl Command {
     /// What it counts in the queue of commands: the body.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Self::Request { body: data, .. } | Self::Publish { data, .. } | Self::ApplicationField { bytes: data } => {
-                data.len()
-            }
+            Self::Request { body: data, .. }
+            | Self::AskService { body: data, .. }
+            | Self::Publish { data, .. }
+            | Self::ApplicationField { bytes: data } => data.len(),
             _ => 0,
         }
     }

@@ -7,6 +7,8 @@ use nuncio_protocol::amop::ClientPort;
 use nuncio_rights::Rights;
 use tokio::sync::watch;
 
+use crate::service;
+
 /// What a node needs to run.
 pub struct Config {
     /// Key and certificate chain.
@@ -45,6 +47,8 @@ pub struct Config {
     pub listener_queue: usize,
     /// Where judgements are told; by default they are logged.
     pub audit: Audit,
+    /// Where requests to the node itself go; with one, its status says that it renews certificates of its agency.
+    pub service: Option<service::Port>,
     /// The gateway's clients, if there is a gateway.
     pub clients: Option<Arc<dyn ClientPort>>,
 }
@@ -73,6 +77,7 @@ impl Config {
             max_links: 512,
             listener_queue: Self::LISTENER_QUEUE,
             audit: Audit::default(),
+            service: None,
             clients: None,
             agencies: Vec::new(),
             adoptions: None,

@@ -40,6 +40,7 @@ use crate::{
     queue,
     replies::{Replies, Reply},
     rights::Hearing,
+    service,
     turn::{Source, Work, work_until},
     view::{self, Facts},
 };
@@ -65,6 +66,7 @@ pub(crate) struct EventLoop {
     pub(crate) epochs: Outrun,
     pub(crate) exchanges: HashMap<ExchangeId, Waiting>,
     pub(crate) listeners: Listeners,
+    pub(crate) service: Option<service::Port>,
     pub(crate) hearing: Hearing,
     pub(crate) round_trips: HashMap<NodeId, Duration>,
     pub(crate) told: Told,
@@ -120,6 +122,7 @@ impl EventLoop {
                 let _ = answer.send(outcome);
             }
             Event::Request { inbound, source, body } => self.hand_over(inbound, source, body),
+            Event::ServiceRequest { inbound, source, body } => self.serve(inbound, source, body),
             Event::Multicast { origin, topic, data, id: (epoch, seq) } if self.admission.admits(&origin) => {
                 let record = self.swarm.behaviour().overlay().record(&origin).map(|record| &**record);
                 if self.hearing.hears(record, topic.as_ref(), data.len()) {
@@ -174,6 +177,18 @@ impl EventLoop {
             self.listeners.request(source, body, inbound, &self.replies)
         } else {
             Err(Refusal::NoHandler)
+        };
+        if let Err(refusal) = taken {
+            self.swarm.behaviour_mut().decline(inbound, refusal);
+        }
+    }
+
+    /// A request to the node itself.
+    fn serve(&mut self, inbound: InboundId, source: NodeId, body: Bytes) {
+        let is_welcome = self.admission.admits(&source);
+        let taken = match self.service.as_ref().filter(|_| is_welcome) {
+            Some(port) => port.request(source, body, inbound, &self.replies),
+            None => Err(Refusal::NoHandler),
         };
         if let Err(refusal) = taken {
             self.swarm.behaviour_mut().decline(inbound, refusal);

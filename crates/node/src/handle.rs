@@ -12,7 +12,15 @@ use nuncio_protocol::{
 use nuncio_rights::{Act, Rights};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{NodeSnapshot, command::Command, queue, replies::Replies, rights::SharedRights, snapshot::Snapshot};
+use crate::{
+    NodeSnapshot,
+    command::Command,
+    queue,
+    replies::Replies,
+    rights::SharedRights,
+    service::{self, ServiceError},
+    snapshot::Snapshot,
+};
 
 /// The way to talk to a running node. Cheap to clone; every method may be called from any task.
 #[derive(Clone)]
@@ -38,9 +46,32 @@ impl NodeHandle {
         if body.len() > MAX_BODY {
             return Err(UnicastError::TooLarge { bytes: body.len(), limit: MAX_BODY });
         }
+        self.exchange(|answer| Command::Request { target, body, timeout, answer }).await
+    }
+
+    /// Asks `target` itself, which no application there sees; ends within `timeout`. Only nodes that say so in their status
+    /// ([`NodeSnapshot::issues`]) know such requests.
+    ///
+    /// # Errors
+    /// As [`NodeHandle::request`], and when the answer cannot be read.
+    pub async fn ask_service(
+        &self,
+        target: NodeId,
+        wanted: &service::Request,
+        timeout: Duration,
+    ) -> Result<service::Answer, ServiceError> {
+        let body = wanted.encode();
+        let answer = self.exchange(|answer| Command::AskService { target, body, timeout, answer }).await?;
+        Ok(service::Answer::decode(answer.body)?)
+    }
+
+    async fn exchange(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<Answer, UnicastError>>) -> Command,
+    ) -> Result<Answer, UnicastError> {
         let (answer, outcome) = oneshot::channel();
         let stopped = UnicastError::Refused(Refusal::NoRoute);
-        if self.ask(Command::Request { target, body, timeout, answer }).await.is_err() {
+        if self.ask(command(answer)).await.is_err() {
             return Err(stopped);
         }
         outcome.await.unwrap_or(Err(stopped))

@@ -42,6 +42,7 @@ mod listeners;
 mod queue;
 mod replies;
 mod rights;
+pub mod service;
 mod snapshot;
 pub mod state_file;
 mod turn;

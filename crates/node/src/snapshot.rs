@@ -147,6 +147,11 @@ impl NodeSnapshot {
         self.read(|record| record.agency_path().to_owned())
     }
 
+    /// Whether it renews certificates of its agency.
+    pub fn issues(&self) -> bool {
+        self.read(|record| record.status.issues)
+    }
+
     /// Where it can be dialled.
     pub fn addresses(&self) -> Vec<String> {
         self.read(|record| record.status.addresses.iter().map(ToString::to_string).collect())

@@ -100,6 +100,11 @@ impl Lists {
         self.of(issuer).find(|list| list.lists(certificate))
     }
 
+    /// Whether a list of this issuer's names the serial number.
+    pub(crate) fn revokes(&self, issuer: &Certificate, serial: &[u8]) -> bool {
+        self.of(issuer).any(|list| list.entries().contains_key(serial))
+    }
+
     /// Where lists are required: refuses a chain of which an authority has none that is current.
     pub(crate) fn refuse_unlisted(&self, chain: &Verified, now: UnixTime) -> Result<(), ChainError> {
         if self.policy == CrlPolicy::Soft {

@@ -5,10 +5,13 @@ use std::fmt;
 use der::{Decode, Encode};
 use nuncio_identity::NodeId;
 use rustls_pki_types::SubjectPublicKeyInfoDer;
-use x509_cert::request::{CertReq, CertReqInfo};
+use x509_cert::{
+    name::Name,
+    request::{CertReq, CertReqInfo},
+};
 
 use crate::{
-    AuthorityError,
+    AuthorityError, Certificate,
     authority::{Kind, PrivateKey, sign_structure, subject_of},
     blocks::blocks,
     certificate::{PublicKey, pem_block},
@@ -20,8 +23,8 @@ use crate::{
 #[derive(Clone)]
 pub struct CertificateRequest {
     der: Vec<u8>,
-    subject: String,
-    common_name: String,
+    subject: Named,
+    has_attributes: bool,
     public_key: PublicKey,
     signed: Signed,
 }
@@ -32,12 +35,20 @@ impl CertificateRequest {
     /// # Errors
     /// When the name cannot be a common name.
     pub fn create(key: &PrivateKey, kind: Kind, name: &str) -> Result<Self, AuthorityError> {
-        let info = CertReqInfo {
-            version: x509_cert::request::Version::V1,
-            subject: subject_of(kind, name)?,
-            public_key: key.spki()?,
-            attributes: Default::default(),
-        };
+        Self::with_subject(key, subject_of(kind, name)?)
+    }
+
+    /// A request for another certificate for the same subject and key.
+    ///
+    /// # Errors
+    /// When the key does not sign.
+    pub fn renewing(key: &PrivateKey, certificate: &Certificate) -> Result<Self, AuthorityError> {
+        Self::with_subject(key, Name::from_der(certificate.subject_der())?)
+    }
+
+    fn with_subject(key: &PrivateKey, subject: Name) -> Result<Self, AuthorityError> {
+        let version = x509_cert::request::Version::V1;
+        let info = CertReqInfo { version, subject, public_key: key.spki()?, attributes: Default::default() };
         Ok(Self::from_der(&sign_structure(&info.to_der()?, key)?)?)
     }
 
@@ -52,8 +63,8 @@ impl CertificateRequest {
         let subject = info.subject.to_der().and_then(|der| Named::from_der(&der)).map_err(malformed)?;
         Ok(Self {
             der: bytes.to_vec(),
-            common_name: subject.common_name.unwrap_or_default(),
-            subject: subject.text,
+            subject,
+            has_attributes: !info.attributes.is_empty(),
             public_key: PublicKey::from_der(&info.public_key.to_der().map_err(malformed)?).map_err(malformed)?,
             signed: outer.signed().map_err(malformed)?,
         })
@@ -78,12 +89,27 @@ impl CertificateRequest {
 
     /// The name asked for, RFC 4514.
     pub fn subject(&self) -> String {
-        self.subject.clone()
+        self.subject.text.clone()
     }
 
     /// The CN asked for, empty when there is none.
     pub fn common_name(&self) -> String {
-        self.common_name.clone()
+        self.subject.common_name.clone().unwrap_or_default()
+    }
+
+    /// The request's bytes.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// Whether it asks for more than a name: extensions, a challenge.
+    pub const fn has_attributes(&self) -> bool {
+        self.has_attributes
+    }
+
+    /// Whether subject and key are those of a certificate.
+    pub(crate) fn is_for(&self, certificate: &Certificate) -> bool {
+        self.subject.is(certificate.subject_name()) && self.public_key.der() == certificate.public_key()
     }
 
     /// The node that the key names; `None` unless it is on secp256k1.
@@ -114,7 +140,7 @@ impl CertificateRequest {
 impl fmt::Debug for CertificateRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CertificateRequest")
-            .field("subject", &self.subject)
+            .field("subject", &self.subject.text)
             .field("node", &self.node_id())
             .finish_non_exhaustive()
     }

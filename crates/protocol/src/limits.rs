@@ -5,6 +5,9 @@ use std::time::Duration;
 /// Longest body of a unicast, multicast, broadcast or AMOP message, in bytes.
 pub const MAX_BODY: usize = 10 << 20;
 
+/// Longest body of a request to a node itself, in bytes: a certificate request and the certificates there are.
+pub const MAX_SERVICE_BODY: usize = 32 << 10;
+
 /// A message with a longer body travels on a stream of its own, so that it does not hold up what comes behind it; it may
 /// then be overtaken.
 pub const LARGE_BODY: usize = 64 << 10;

@@ -225,7 +225,17 @@ pub enum Output {
         /// What.
         body: Bytes,
     },
-    /// A request of ours ended. Exactly one per [`crate::UnicastInput::Request`].
+    /// A request to this node itself, not to an application; answered likewise.
+    ServiceRequest {
+        /// Its name.
+        inbound: InboundId,
+        /// Who asks.
+        source: NodeId,
+        /// What.
+        body: Bytes,
+    },
+    /// A request of ours ended. Exactly one per [`crate::UnicastInput::Request`] and
+    /// [`crate::UnicastInput::ServiceRequest`].
     Completed {
         /// Which.
         exchange: ExchangeId,

@@ -57,6 +57,8 @@ pub struct Start {
     pub epoch: u64,
     /// By which others seal messages for it; at most [`crate::MAX_SEALING_KEY`] bytes.
     pub sealing_key: Bytes,
+    /// Whether it renews certificates of its agency.
+    pub issues: bool,
     /// Feeds jitter and choice.
     pub seed: u64,
 }

@@ -4,6 +4,7 @@ mod answers;
 mod exchange;
 mod input;
 mod machine;
+mod wanted;
 
 pub use input::UnicastInput;
 
@@ -37,6 +38,11 @@ pub enum Content {
     /// Please answer.
     Request {
         /// The application's bytes.
+        body: Bytes,
+    },
+    /// Please answer, addressed to the node itself: no application sees it.
+    ServiceRequest {
+        /// What the node's own service reads; at most [`crate::MAX_SERVICE_BODY`].
         body: Bytes,
     },
     /// The answer.
@@ -73,7 +79,7 @@ impl Letter for Message {
     }
 
     fn asks(&self) -> bool {
-        matches!(self.content, Content::Request { .. } | Content::Sealed { asks: true, .. })
+        self.content.asks()
     }
 
     fn is_sealed(&self) -> bool {
@@ -86,10 +92,15 @@ impl Letter for Message {
 }
 
 impl Content {
+    /// Whether it is a request, open or sealed.
+    pub const fn asks(&self) -> bool {
+        matches!(self, Self::Request { .. } | Self::ServiceRequest { .. } | Self::Sealed { asks: true, .. })
+    }
+
     /// Bytes of a body or of what is sealed.
     pub const fn length(&self) -> usize {
         match self {
-            Self::Request { body } | Self::Reply { body } => body.len(),
+            Self::Request { body } | Self::ServiceRequest { body } | Self::Reply { body } => body.len(),
             Self::Sealed { bytes, .. } => bytes.len(),
             Self::Failure { .. } | Self::Unanswered | Self::Outlived => 0,
         }

@@ -247,6 +247,31 @@ impl TestAuthority {
         Certificate::from_pem_bundle(&bundle).expect("it was just written").swap_remove(0)
     }
 
+    /// Writes `agency.key`, `agency.crt` and `ca.crt`, as `nuncio ca agency` does.
+    ///
+    /// # Panics
+    /// When the folder cannot be written.
+    pub fn write_agency_directory(&self, directory: &Path) {
+        std::fs::create_dir_all(directory).expect("the folder can be made");
+        let key = directory.join("agency.key");
+        let pem = self.agency.key().to_pem().expect("the key is in memory");
+        private(&key, pem.as_bytes()).expect("the folder can be written");
+        std::fs::write(directory.join("agency.crt"), self.agency.certificate().to_pem()).expect("it can be written");
+        std::fs::write(directory.join("ca.crt"), self.root.certificate().to_pem()).expect("it can be written");
+    }
+
+    /// Writes a node directory whose certificate began yesterday and ends so long from now.
+    ///
+    /// # Panics
+    /// When the folder cannot be written or holds a key.
+    pub fn write_ending_node_directory(&self, directory: &Path, name: &str, lasts: Duration) -> NodeId {
+        let end = Duration::from_secs(UnixTime::now().as_secs()) + lasts;
+        let validity = Validity { not_before: ago(1), not_after: UnixTime::since_unix_epoch(end) };
+        let issued = self.issue(name, validity);
+        issued.write(directory, Kind::Node).expect("the folder can be written");
+        issued.node_id().expect("a node's key is on secp256k1")
+    }
+
     /// Writes a node directory whose certificate ended yesterday.
     ///
     /// # Panics
@@ -293,6 +318,13 @@ impl TestAuthority {
         let certificate = self.policy().judge(&chain, at).expect("issued by this authority");
         Identity { key, chain, certificate }
     }
+}
+
+/// A file that its owner alone reads.
+fn private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::{io::Write, os::unix::fs::OpenOptionsExt};
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)
 }
 
 /// Authorities began before any certificate of a test that has expired.

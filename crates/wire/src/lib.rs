@@ -16,6 +16,7 @@ mod keyring;
 pub mod length_prefixed;
 pub mod multicast;
 mod proto;
+pub mod service;
 mod signing;
 pub mod status;
 #[cfg(test)]

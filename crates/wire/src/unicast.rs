@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    MAX_BODY,
+    MAX_BODY, MAX_SERVICE_BODY,
     peering::Parting,
     unicast::{Content, Message, Refusal},
 };
@@ -84,7 +84,7 @@ pub fn encode(message: Message, peer: NodeId, context: &SigningContext, out: &mu
     let is_relayed = header.source == me && header.target != peer && !matches!(content, Content::Sealed { .. });
     let (kind, refusal, body) = encode_content(content);
     let (kind, refusal, body) = if is_relayed {
-        let asks = kind == UnicastKind::Request;
+        let asks = matches!(kind, UnicastKind::Request | UnicastKind::ServiceRequest);
         let inner = SealedUnicast { kind: kind.into(), refusal };
         let sealed = Associated::new(STREAM, asks, &header).seal(&header, &inner, &body, context)?;
         (if asks { UnicastKind::SealedRequest } else { UnicastKind::SealedAnswer }, 0, sealed)
@@ -117,7 +117,7 @@ pub fn open(message: Message, context: &SigningContext) -> Result<Message, Decod
     };
     bounded(&body, MAX_BODY, false)?;
     let content = decode_content(inner.kind(), inner.refusal(), body)?;
-    if asks != matches!(content, Content::Request { .. }) {
+    if asks != content.asks() {
         return Err(DecodeError::Field { field: "kind" });
     }
     Ok(Message { header, content })
@@ -152,6 +152,7 @@ fn decode_message(
 fn encode_content(content: Content) -> (UnicastKind, i32, Bytes) {
     match content {
         Content::Request { body } => (UnicastKind::Request, 0, body),
+        Content::ServiceRequest { body } => (UnicastKind::ServiceRequest, 0, body),
         Content::Reply { body } => (UnicastKind::Reply, 0, body),
         Content::Failure { refusal } => (UnicastKind::Failure, encode_refusal(refusal).into(), Bytes::new()),
         Content::Unanswered => (UnicastKind::Unanswered, 0, Bytes::new()),
@@ -164,6 +165,10 @@ fn encode_content(content: Content) -> (UnicastKind, i32, Bytes) {
 fn decode_content(kind: UnicastKind, refusal: proto::Refusal, body: Bytes) -> Result<Content, DecodeError> {
     match kind {
         UnicastKind::Request => Ok(Content::Request { body }),
+        UnicastKind::ServiceRequest => {
+            bounded(&body, MAX_SERVICE_BODY, false)?;
+            Ok(Content::ServiceRequest { body })
+        }
         UnicastKind::Reply => Ok(Content::Reply { body }),
         UnicastKind::Failure => Ok(Content::Failure { refusal: decode_refusal(refusal)? }),
         UnicastKind::Unanswered => Ok(Content::Unanswered),

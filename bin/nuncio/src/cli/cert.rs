@@ -6,15 +6,17 @@ use std::{
 };
 
 use clap::{ValueEnum, value_parser};
+use nuncio_identity::NodeId;
 use nuncio_pki::{
     Certificate, ListSummary, RevocationFile, Summary,
-    authority::{Authority, CERTIFICATE_DAYS, Kind, Validity, request},
+    authority::{Authority, CERTIFICATE_DAYS, Kind, Validity, issued_to, request},
     inspect, inspect_lists,
 };
 use rustls_pki_types::UnixTime;
 use serde_json::json;
 
 use crate::{
+    exit_code::Exit,
     failure::{Failure, causes},
     output::Output,
 };
@@ -71,7 +73,11 @@ enum Action {
     /// Put a certificate on the revocation list of the authority that issued it, ca.crl in its directory
     Revoke {
         /// The certificate, or the directory with node.crt or sdk.crt
-        file: PathBuf,
+        #[arg(required_unless_present = "node")]
+        file: Option<PathBuf>,
+        /// Instead, all that still hold of what the agency's issuer gave this node: its ledger is in the agency's directory
+        #[arg(long, value_name = "NODEID", conflicts_with = "file")]
+        node: Option<NodeId>,
         /// The directory of that authority, or one with it somewhere below
         #[arg(long, value_name = "DIR", default_value = ".")]
         ca: PathBuf,
@@ -142,11 +148,17 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
         Action::Inspect { file, ca, crl } => {
             show(&inspect(&file, ca.as_deref(), crl.as_deref(), UnixTime::now())?, output)
         }
-        Action::Revoke { file, ca } => {
-            let certificate = first(&certificate_of(file))?;
-            let authority = Authority::open_issuer_of(&certificate, &ca)?;
-            authority.revoke(&certificate)?;
-            tell("revoked", &certificate, &authority.crl_path(), output)?;
+        Action::Revoke { file, node, ca } => {
+            let certificates = match (file, node) {
+                (Some(file), _) => vec![first(&certificate_of(file))?],
+                (None, Some(node)) => still_held(node, &ca)?,
+                (None, None) => Vec::new(),
+            };
+            for certificate in &certificates {
+                let authority = Authority::open_issuer_of(certificate, &ca)?;
+                authority.revoke(certificate)?;
+                tell("revoked", certificate, &authority.crl_path(), output)?;
+            }
             output.note("name the list in [identity] crl of one node; from there it spreads to all");
             Ok(())
         }
@@ -156,6 +168,19 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
             tell("renewed", &renewed, &file, output)
         }
     }
+}
+
+/// What the ledger of an agency's issuer says that a node has.
+fn still_held(node: NodeId, ca: &Path) -> Result<Vec<Certificate>, Failure> {
+    let mut held = issued_to(node, ca)?;
+    let now = UnixTime::now().as_secs();
+    held.retain(|certificate| certificate.not_after().as_secs() >= now);
+    if held.is_empty() {
+        let words = format!("{} knows no certificate of node {} that still holds", ca.display(), node.short());
+        return Err(Failure::new(Exit::Failed, "not_found", words)
+            .hint("--ca names the directory that [issuer] ca names; nuncio certs shows what nodes show"));
+    }
+    Ok(held)
 }
 
 pub(super) fn tell(done: &str, certificate: &Certificate, place: &Path, output: Output) -> Result<(), Failure> {

@@ -16,8 +16,8 @@ use nuncio_channel_protocol::{
 };
 use nuncio_identity::NodeKey;
 use nuncio_pki::{
-    Certificate, KeyFile, RevocationList,
-    authority::{Authority, Kind, Validity},
+    Certificate, CertificateRequest, KeyFile, RevocationList,
+    authority::{Authority, Kind, PrivateKey, Validity},
 };
 use nuncio_protocol::{
     Topic,
@@ -27,7 +27,7 @@ use nuncio_protocol::{
 use nuncio_wire::{
     announcement,
     multicast::{self, Gossip},
-    status,
+    service, status,
     verdict::{Protocol, Verdict},
 };
 use tokio_util::codec::Decoder;
@@ -43,6 +43,7 @@ pub(crate) fn all() -> Vec<Seed> {
     seeds.extend(streams::seeds());
     seeds.extend(records());
     seeds.extend(verdicts());
+    seeds.extend(services());
     seeds.extend(files());
     seeds.extend(file_messages::seeds());
     seeds
@@ -73,6 +74,7 @@ pub(crate) fn is_read(target: &str, bytes: &[u8]) -> bool {
                 || status::decode_answer(owned.clone()).is_ok()
                 || status::decode_revocations_answer(owned).is_ok()
         }
+        "service" => service::Request::decode(owned.clone()).is_ok() || service::Answer::decode(owned).is_ok(),
         "gossip" => [multicast::BROADCAST, "nuncio/topic/t1"]
             .iter()
             .any(|topic| multicast::decode(owned.clone()).is_ok_and(|read| read.check(topic, &reader).is_ok())),
@@ -92,6 +94,24 @@ pub(crate) fn is_read(target: &str, bytes: &[u8]) -> bool {
         "config_toml" => nuncio_daemon::Config::parse(text(), Path::new("nuncio.toml")).is_ok(),
         other => panic!("no decoder is known for {other}"),
     }
+}
+
+fn services() -> Vec<Seed> {
+    const SERVICE: &str = "service";
+    let key = KeyFile::read(key_pem(5).as_bytes()).and_then(PrivateKey::from_file).unwrap();
+    let request = CertificateRequest::create(&key, Kind::Node, "node5").unwrap().der().to_vec();
+    let chain = || vec![Bytes::from_static(b"leaf"), Bytes::from_static(b"agency")];
+    let renewal = service::Request::Renewal { request: request.into(), chain: chain() };
+    let refused = service::Answer::Refused { reason: "asked too often".into() };
+    let mut later = renewal.encode().to_vec();
+    later[0] = 0x7a;
+    vec![
+        (SERVICE, "renewal", renewal.encode().to_vec()),
+        (SERVICE, "renewed", service::Answer::Renewed { chain: chain() }.encode().to_vec()),
+        (SERVICE, "refused", refused.encode().to_vec()),
+        (SERVICE, "not_known_here", later),
+        (SERVICE, "not_empty", Vec::new()),
+    ]
 }
 
 fn channel() -> Vec<Seed> {
@@ -146,6 +166,7 @@ fn records() -> Vec<Seed> {
         application: "height 7".into(),
         proofs: 3,
         sealing_key: vec![7; 32].into(),
+        issues: false,
         clock: Duration::from_millis(1234),
     };
     let signed = |own| Arc::new(status::sign_record(own, &[Bytes::from("certificate")], &context));

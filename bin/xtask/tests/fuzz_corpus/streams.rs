@@ -27,12 +27,15 @@ pub(super) fn seeds() -> Vec<Seed> {
     let failure = unicast::Content::Failure { refusal: Refusal::Denied };
     let reply = unicast::Content::Reply { body: "hello".into() };
     let request = || unicast::Content::Request { body: "hello".into() };
+    let service = || unicast::Content::ServiceRequest { body: "hello".into() };
     let publish = || amop::Content::Publish { message: 5, topic: topic(), data: "hello".into() };
     let result = || amop::Content::Result { code: ResultCode(-7), data: "Yes".into() };
     let mut alive = BytesMut::new();
     length_prefixed::encode_alive(&mut alive);
     vec![
         (UNICAST, "request", unicast(2, 1, request())),
+        (UNICAST, "service_request", unicast(2, 1, service())),
+        (UNICAST, "sealed_service_request", unicast(3, 1, service())),
         (UNICAST, "reply", unicast(2, 1, reply)),
         (UNICAST, "failure", unicast(2, 1, failure.clone())),
         (UNICAST, "unanswered", unicast(2, 1, unicast::Content::Unanswered)),

@@ -112,7 +112,12 @@ impl Operator for Notebook {
 
     fn lifetimes(&self) -> Vec<Lifetime> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        let ending = |kind, days: u64| Lifetime { kind, subject: "CN=a".into(), not_after: now + days * 86_400 + 60 };
+        let ending = |kind, days: u64| Lifetime {
+            kind,
+            subject: "CN=a".into(),
+            not_after: now + days * 86_400 + 60,
+            life: 3650 * 86_400,
+        };
         vec![ending("node", 300), ending("agency", 40), ending("agency", 4000)]
     }
 

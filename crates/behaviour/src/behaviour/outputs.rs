@@ -46,6 +46,9 @@ impl Behaviour {
             Output::Denied { source, topic, reason } => self.tell(Event::Denied { source, topic, reason }),
             Output::Completed { exchange, outcome } => self.tell(Event::Completed { exchange, outcome }),
             Output::Request { inbound, source, body } => self.tell(Event::Request { inbound, source, body }),
+            Output::ServiceRequest { inbound, source, body } => {
+                self.tell(Event::ServiceRequest { inbound, source, body });
+            }
             Output::Client(output) => self.hand_to_client(output, now),
             Output::Dial { address, expected } => self.dial(address, expected, now),
             Output::Close { connection, reason } => self.close(connection, &reason),

@@ -4,7 +4,7 @@
 use super::{
     Config, Rights,
     section::{Effect, Key},
-    tables::{Access, Admin, Audit, Gateway, Identity, Log, P2p},
+    tables::{Access, Admin, Audit, Gateway, Identity, Issuer, Log, P2p, Renewal},
 };
 
 /// One table of the configuration file.
@@ -34,6 +34,8 @@ pub const TABLES: &[Table] = &[
     Table { name: "gateway", about: "The port for FISCO BCOS 2.x SDKs.", keys: Gateway::KEYS },
     Table { name: "admin", about: "The operator's API.", keys: Admin::KEYS },
     Table { name: "audit", about: "The audit log.", keys: Audit::KEYS },
+    Table { name: "issuer", about: "This node renews the certificates of its agency's nodes.", keys: Issuer::KEYS },
+    Table { name: "renewal", about: "This node asks for its next certificate by itself.", keys: Renewal::KEYS },
     Table { name: "access", about: "Which certified nodes are welcome.", keys: Access::KEYS },
     Table {
         name: "rights",

@@ -211,6 +211,33 @@ section! {
 }
 
 section! {
+    /// `[issuer]`: this node renews the certificates of its agency's nodes.
+    Issuer {
+        /// The directory of the agency, with agency.key and agency.crt: its nodes ask here for their next certificates. Whoever
+        /// reads this node's memory can issue then. Default: none, and nothing is issued.
+        /// Example: "../bankA"
+        restart ca: Option<PathBuf> = None,
+        /// How long a certificate is valid that is issued here; never longer than the agency. Default: 24h.
+        restart lifetime: Interval = Interval(Duration::from_secs(86_400)),
+        /// The nodes that are renewed, by node ID or by the name in their certificates. Default: none, which means every node
+        /// that shows a valid certificate of this very agency.
+        /// Example: ["node1", "node2"]
+        restart only: Vec<String> = Vec::new(),
+        /// How often one node may ask in an hour; more is refused. Default: 12.
+        restart per_hour: u32 = 12,
+    }
+}
+
+section! {
+    /// `[renewal]`: this node asks for its next certificate by itself.
+    Renewal {
+        /// Whether it does, at two thirds of the life of its certificate, where a node of its agency has [issuer] ca. The key
+        /// stays, and [identity] cert is replaced once the new one is proved. Default: true.
+        restart enabled: bool = true,
+    }
+}
+
+section! {
     /// `[access]`: which certified nodes are welcome. `nuncio access` changes it at run time.
     Access {
         /// Node IDs, 128 hexadecimal digits; as soon as one is here, all others are refused. Default: none, everyone.

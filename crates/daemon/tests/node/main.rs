@@ -6,5 +6,6 @@ mod audit;
 mod gateway;
 mod life_cycle;
 mod reload;
+mod renewal;
 mod rig;
 mod rights;

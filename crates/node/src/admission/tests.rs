@@ -105,6 +105,7 @@ fn record(node: NodeId) -> Arc<Record> {
         revocations: BTreeMap::new(),
         application: Bytes::new(),
         sealing_key: Bytes::new(),
+        issues: false,
         clock: std::time::Duration::ZERO,
         proofs: 0,
     };

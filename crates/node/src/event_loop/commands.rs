@@ -30,6 +30,10 @@ impl EventLoop {
                 let exchange = behaviour.request(target, body, timeout);
                 self.exchanges.insert(exchange, Waiting { answer, since: Instant::now() });
             }
+            Command::AskService { target, body, timeout, answer } => {
+                let exchange = behaviour.ask_service(target, body, timeout);
+                self.exchanges.insert(exchange, Waiting { answer, since: Instant::now() });
+            }
             Command::Publish { topic, data, answer } => {
                 // The caller may have gone; the message is sent all the same.
                 let _ = answer.send(self.publish(topic.as_ref(), data));

@@ -127,6 +127,12 @@ pub enum AuthorityError {
         /// The last number, hexadecimal.
         number: String,
     },
+    /// Another process issues from the folder.
+    #[error("another process issues certificates from {}", path.display())]
+    Issuing {
+        /// The folder.
+        path: PathBuf,
+    },
     /// No RSA key could be made or used.
     #[error("RSA: {reason}")]
     Rsa {
@@ -171,6 +177,7 @@ impl AuthorityError {
                 "put the last list back as {}: nodes keep it in revocations.pem of their data directory",
                 path.display()
             ),
+            Self::Issuing { .. } => "let one node alone have [issuer] ca of this folder".into(),
             Self::Name { .. } | Self::Rsa { .. } | Self::Encoding { .. } => return None,
         })
     }

@@ -49,6 +49,15 @@ impl Authority {
         Ok(Self { directory: directory.into(), issuer })
     }
 
+    /// Opens the folder again if another certificate lies there now: a rotation, or a renewal.
+    pub(super) fn follow(&mut self) -> Result<(), AuthorityError> {
+        let base = if self.directory.join("agency.crt").exists() { "agency.crt" } else { "ca.crt" };
+        if read_certificates(&self.directory.join(base))?[0] != *self.certificate() {
+            *self = Self::open(&self.directory)?;
+        }
+        Ok(())
+    }
+
     /// Makes an agency below this root in a folder of its own, with the RSA authority for its SDKs.
     ///
     /// # Errors

@@ -88,6 +88,11 @@ impl Overlay {
             UnicastInput::Request { exchange, target, body, timeout } => {
                 self.with_unicast(now, |unicast, turn| unicast.handle_request(exchange, target, body, timeout, turn));
             }
+            UnicastInput::ServiceRequest { exchange, target, body, timeout } => {
+                self.with_unicast(now, |unicast, turn| {
+                    unicast.handle_service_request(exchange, target, body, timeout, turn);
+                });
+            }
             UnicastInput::Respond { inbound, body } => {
                 self.with_unicast(now, |unicast, turn| unicast.handle_respond(inbound, body, turn));
             }

@@ -24,6 +24,7 @@ fn record(n: usize, neighbours: &BTreeSet<usize>) -> Arc<Record> {
         revocations: BTreeMap::new(),
         application: Bytes::new(),
         sealing_key: Bytes::new(),
+        issues: false,
         clock: std::time::Duration::ZERO,
         proofs: 0,
     };

@@ -392,7 +392,7 @@ impl StatusSync {
 
 /// A status that says nothing yet.
 pub(crate) fn empty_status(start: Start) -> Status {
-    let Start { node, name, agency, software, epoch, sealing_key, .. } = start;
+    let Start { node, name, agency, software, epoch, sealing_key, issues, .. } = start;
     Status {
         node,
         version: Version { epoch, seq: 0 },
@@ -407,6 +407,7 @@ pub(crate) fn empty_status(start: Start) -> Status {
         proofs: 0,
         application: Bytes::new(),
         sealing_key,
+        issues,
         clock: Duration::ZERO,
     }
 }

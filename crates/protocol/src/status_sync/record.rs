@@ -40,6 +40,9 @@ pub struct Status {
     pub application: Bytes,
     /// What others seal messages to it with, opaque to the core; at most [`crate::MAX_SEALING_KEY`].
     pub sealing_key: Bytes,
+    /// Whether it renews certificates of its agency: what others ask of it by
+    /// [`crate::UnicastInput::ServiceRequest`].
+    pub issues: bool,
     /// Its own time when it signed, since its epoch began; whole milliseconds.
     pub clock: Duration,
 }

@@ -25,7 +25,7 @@ fn some_node() -> NodeId {
 
 fn status(node: NodeId, seq: u64) -> Status {
     let (name, agency, software) = ("n".to_owned(), "a".to_owned(), "s".to_owned());
-    let start = Start { node, name, agency, software, epoch: 1, sealing_key: Bytes::new(), seed: 1 };
+    let start = Start { node, name, agency, software, epoch: 1, sealing_key: Bytes::new(), issues: false, seed: 1 };
     Status { version: Version { epoch: 1, seq }, ..empty_status(start) }
 }
 

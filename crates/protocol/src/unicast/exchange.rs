@@ -3,11 +3,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 
-use super::{ExchangeId, Refusal, UnicastError};
+use super::{ExchangeId, Refusal, UnicastError, wanted::Wanted};
 use crate::{Header, hashed::HashSet, routing::Routing, timers::Timers};
 
 /// Most bytes of requests that have not ended.
@@ -37,7 +36,7 @@ pub(super) struct Exchange {
     pub(super) seen_in: Option<u64>,
     told_epoch: Option<u64>,
     began: Instant,
-    pub(super) body: Bytes,
+    pub(super) wanted: Wanted,
     pub(super) timeout: Duration,
     pub(super) deadline: Instant,
     /// The first hop of the present attempt; `None` while it waits for a path, or at this node itself.
@@ -82,14 +81,14 @@ impl Exchanges {
     pub(super) fn insert(&mut self, number: u64, exchange: Exchange) {
         self.timers.set(exchange.wake, number);
         self.names.insert(exchange.name);
-        self.bytes += exchange.body.len() + PER_EXCHANGE;
+        self.bytes += exchange.wanted.body().len() + PER_EXCHANGE;
         self.open.insert(number, exchange);
     }
 
     pub(super) fn remove(&mut self, number: u64) -> Option<Exchange> {
         let exchange = self.open.remove(&number)?;
         self.names.remove(&exchange.name);
-        self.bytes -= exchange.body.len() + PER_EXCHANGE;
+        self.bytes -= exchange.wanted.body().len() + PER_EXCHANGE;
         self.timers.cancel(exchange.wake, number);
         Some(exchange)
     }
@@ -120,7 +119,7 @@ impl Exchanges {
 }
 
 impl Exchange {
-    pub(super) fn new(name: ExchangeId, target: NodeId, body: Bytes, timeout: Duration, now: Instant) -> Self {
+    pub(super) fn new(name: ExchangeId, target: NodeId, wanted: Wanted, timeout: Duration, now: Instant) -> Self {
         let deadline = now + timeout;
         Self {
             name,
@@ -128,7 +127,7 @@ impl Exchange {
             seen_in: None,
             told_epoch: None,
             began: now,
-            body,
+            wanted,
             timeout,
             deadline,
             via: None,

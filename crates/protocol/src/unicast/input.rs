@@ -19,6 +19,17 @@ pub enum UnicastInput {
         /// How long it waits.
         timeout: Duration,
     },
+    /// This node asks another node itself; ends in [`crate::Output::Completed`] like any request.
+    ServiceRequest {
+        /// Its name for the exchange; of the same numbers as those of requests.
+        exchange: ExchangeId,
+        /// Whom. One that has not said in its status that it serves takes it for nonsense.
+        target: NodeId,
+        /// What; at most [`crate::MAX_SERVICE_BODY`].
+        body: Bytes,
+        /// How long it waits.
+        timeout: Duration,
+    },
     /// The application answers a request.
     Respond {
         /// Which.

@@ -11,8 +11,9 @@ use super::{
     Content, ExchangeId, InboundId, Message, Refusal, Reply, UnicastError, Unknown,
     answers::{Answers, Key, State},
     exchange::{Exchange, Exchanges, Hop},
+    wanted::Wanted,
 };
-use crate::{Config, Header, MAX_BODY, MAX_LIFETIME, Output, gate::Admitted, timers::earliest, turn::Turn};
+use crate::{Config, Header, MAX_LIFETIME, Output, gate::Admitted, timers::earliest, turn::Turn};
 
 /// How soon a request is tried again whose target's epoch is not known yet.
 const EPOCH_WAIT: Duration = Duration::from_millis(50);
@@ -74,9 +75,26 @@ impl Unicast {
         timeout: Duration,
         turn: &mut Turn<'_>,
     ) {
-        let refused = if body.len() > MAX_BODY {
-            Some(UnicastError::TooLarge { bytes: body.len(), limit: MAX_BODY })
-        } else if self.exchanges.len() >= self.max_exchanges || !self.exchanges.has_room(body.len()) {
+        self.ask(name, target, Wanted::Application(body), timeout, turn);
+    }
+
+    /// The same of the node itself.
+    pub(crate) fn handle_service_request(
+        &mut self,
+        name: ExchangeId,
+        target: NodeId,
+        body: Bytes,
+        timeout: Duration,
+        turn: &mut Turn<'_>,
+    ) {
+        self.ask(name, target, Wanted::Service(body), timeout, turn);
+    }
+
+    fn ask(&mut self, name: ExchangeId, target: NodeId, wanted: Wanted, timeout: Duration, turn: &mut Turn<'_>) {
+        let (bytes, limit) = (wanted.body().len(), wanted.limit());
+        let refused = if bytes > limit {
+            Some(UnicastError::TooLarge { bytes, limit })
+        } else if self.exchanges.len() >= self.max_exchanges || !self.exchanges.has_room(bytes) {
             Some(UnicastError::Refused(Refusal::Busy))
         } else if !turn.routing.is_reachable(&target) {
             Some(UnicastError::NoRoute)
@@ -92,10 +110,10 @@ impl Unicast {
             return;
         }
         let (number, timeout) = (turn.life.number(), timeout.min(self.max_timeout));
-        self.exchanges.insert(number, Exchange::new(name, target, body.clone(), timeout, turn.now));
+        self.exchanges.insert(number, Exchange::new(name, target, wanted.clone(), timeout, turn.now));
         if target == turn.life.node {
             let key = (target, turn.life.epoch, number);
-            self.hand_over(key, target, body, timeout, turn);
+            self.hand_over(key, target, wanted, timeout, turn);
         } else {
             self.attempt(number, false, turn);
         }
@@ -118,8 +136,13 @@ impl Unicast {
         let (time_left, is_repeated) = (admitted.time_left(), admitted.is_repeated());
         let (from, Message { header, content }) = admitted.into_parts();
         match content {
-            Content::Request { .. } if is_repeated => self.repeat(from, &header, turn),
-            Content::Request { body } => return self.accept(from, &header, body, time_left, turn),
+            content if content.asks() && is_repeated => self.repeat(from, &header, turn),
+            Content::Request { body } => {
+                return self.accept(from, &header, Wanted::Application(body), time_left, turn);
+            }
+            Content::ServiceRequest { body } => {
+                return self.accept(from, &header, Wanted::Service(body), time_left, turn);
+            }
             content => self.conclude(from, &header, content, turn),
         }
         Taken::Kept
@@ -134,7 +157,7 @@ impl Unicast {
 
     /// The link's queue was full for a message of ours.
     pub(crate) fn handle_not_sent(&mut self, to: NodeId, mut message: Message, turn: &mut Turn<'_>) {
-        if matches!(message.content, Content::Request { .. }) {
+        if message.content.asks() {
             self.refused(message.header.number, to, Refusal::Busy, turn);
         } else if message.header.hops_left > 0
             && let Some(hop) = turn.routing.next_hop_without(&message.header.target, &[to])
@@ -241,7 +264,7 @@ impl Unicast {
         exchange.via = Some(Hop { node, target_epoch: epoch });
         let time_left = exchange.deadline.saturating_duration_since(turn.now);
         let header = turn.life.header((exchange.target, epoch), number, time_left, turn.now);
-        let message = Message { header, content: Content::Request { body: exchange.body.clone() } };
+        let message = Message { header, content: exchange.wanted.clone().into() };
         let is_direct = node == exchange.target;
         let wake = if is_direct { exchange.deadline } else { turn.now + self.hop_timeout };
         self.exchanges.wake_at(number, wake);
@@ -295,7 +318,7 @@ impl Unicast {
         &mut self,
         from: NodeId,
         header: &Header,
-        body: Bytes,
+        wanted: Wanted,
         time_left: Duration,
         turn: &mut Turn<'_>,
     ) -> Taken {
@@ -305,7 +328,7 @@ impl Unicast {
             send_answer(from, key, busy, turn.now + time_left, turn);
             return Taken::NotSeen { source: header.source, number: header.number };
         }
-        self.hand_over(key, from, body, time_left, turn);
+        self.hand_over(key, from, wanted, time_left, turn);
         Taken::Kept
     }
 
@@ -325,12 +348,15 @@ impl Unicast {
         }
     }
 
-    fn hand_over(&mut self, key: Key, via: NodeId, body: Bytes, time_left: Duration, turn: &mut Turn<'_>) {
+    fn hand_over(&mut self, key: Key, via: NodeId, wanted: Wanted, time_left: Duration, turn: &mut Turn<'_>) {
         let inbound = InboundId(self.next_inbound);
         self.next_inbound += 1;
         self.inbound.insert(inbound, Inbound { key, via, arrived: turn.now, until: turn.now + time_left });
         self.answers.run(key, inbound);
-        turn.outbox.push(Output::Request { inbound, source: key.0, body });
+        turn.outbox.push(match wanted {
+            Wanted::Application(body) => Output::Request { inbound, source: key.0, body },
+            Wanted::Service(body) => Output::ServiceRequest { inbound, source: key.0, body },
+        });
     }
 
     fn answer(&mut self, inbound: InboundId, content: Content, turn: &mut Turn<'_>) {

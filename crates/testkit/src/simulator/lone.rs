@@ -188,6 +188,7 @@ pub fn record(n: usize, seq: u64, neighbours: &[usize], topics: &[(&str, u32)]) 
         proofs: 0,
         application: Bytes::new(),
         sealing_key: Bytes::new(),
+        issues: false,
         clock: Duration::ZERO,
     })
 }

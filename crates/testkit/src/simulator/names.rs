@@ -21,7 +21,7 @@ pub fn node_id(n: usize) -> NodeId {
 pub(super) fn start(n: usize, epoch: u64, seed: u64) -> Start {
     let (name, agency) = (format!("node-{n}"), "agency".to_owned());
     let (software, sealing_key) = ("nuncio/simulated".to_owned(), Bytes::new());
-    Start { node: node_id(n), name, agency, software, epoch, sealing_key, seed }
+    Start { node: node_id(n), name, agency, software, epoch, sealing_key, issues: false, seed }
 }
 
 /// The address of the `n`-th simulated node.

@@ -91,6 +91,11 @@ impl Simulator {
                 self.note_handler_run(node, source, &body);
                 self.think(node, UnicastInput::Respond { inbound, body });
             }
+            // The edge would decline what no service takes.
+            Output::ServiceRequest { inbound, .. } => {
+                let refusal = nuncio_protocol::unicast::Refusal::NoHandler;
+                self.think(node, UnicastInput::Decline { inbound, refusal });
+            }
             Output::Completed { exchange, outcome } => self.note_end(node, exchange, outcome),
             Output::Client(output) => self.perform_for_client(node, output),
         }

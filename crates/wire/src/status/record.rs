@@ -113,6 +113,7 @@ fn encode_status(status: &Status, pages: &[PageDigest], chain: &[Bytes]) -> prot
         revocations: encode_revocations(&status.revocations),
         application: status.application.clone(),
         sealing_key: status.sealing_key.clone(),
+        issues: status.issues,
         proofs: status.proofs,
         clock_ms: status.clock.as_millis() as u64,
         chain: Bytes::copy_from_slice(&chain_digest(chain)),
@@ -149,6 +150,7 @@ fn decode_status(status: proto::Status) -> Result<Status, DecodeError> {
         revocations: decode_revocations(&status.revocations)?,
         application: status.application,
         sealing_key: status.sealing_key,
+        issues: status.issues,
         proofs: status.proofs,
         clock: Duration::from_millis(status.clock_ms),
     })

@@ -11,7 +11,7 @@ use nuncio_protocol::{
 };
 use nuncio_wire::{
     amop::Frame,
-    announcement, length_prefixed, multicast,
+    announcement, length_prefixed, multicast, service,
     status::{self, EncodedAnswer, RevocationsAnswer},
     verdict::Verdict,
 };
@@ -45,13 +45,19 @@ proptest! {
         let [a, relay, b] = &*THREE;
         prop_assert_eq!(&unicast_over(sent.clone(), a, b), &Ok(sent.clone()));
         let at_relay = unicast_over(sent.clone(), a, relay).unwrap();
-        let asks = matches!(sent.content, unicast::Content::Request { .. });
+        let asks = sent.content.asks();
         prop_assert_eq!(at_relay.header, sent.header);
         let is_sealed = matches!(at_relay.content, unicast::Content::Sealed { asks: read, .. } if read == asks);
         prop_assert!(is_sealed, "{:?}", at_relay);
         let passed = unicast::Message { header: passed_on_if_it_may(sent.header), ..at_relay };
         let arrived = unicast::Message { header: passed.header, content: sent.content };
         prop_assert_eq!(unicast_over(passed, relay, b), Ok(arrived));
+    }
+
+    #[test]
+    fn what_nodes_ask_each_other_themselves_comes_as_it_was(asked in values::service_request(), answer in values::service_answer()) {
+        prop_assert_eq!(service::Request::decode(asked.encode()), Ok(asked));
+        prop_assert_eq!(service::Answer::decode(answer.encode()), Ok(answer));
     }
 
     #[test]

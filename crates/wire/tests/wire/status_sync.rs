@@ -32,6 +32,7 @@ pub(super) fn empty(node: NodeId) -> Status {
         proofs: 0,
         application: Bytes::from("height 7"),
         sealing_key: Bytes::new(),
+        issues: false,
         clock: Duration::ZERO,
     }
 }

@@ -13,6 +13,7 @@ use nuncio_protocol::{
 };
 use nuncio_wire::{
     multicast::Gossip,
+    service,
     unicast::Frame,
     verdict::{Protocol, Verdict},
 };
@@ -72,6 +73,7 @@ pub(super) fn unicast(source: Place, target: Place) -> impl Strategy<Value = uni
     let refusal = select(vec![Refusal::NoRoute, Refusal::Busy, Refusal::NoHandler, Refusal::Denied]);
     let content = prop_oneof![
         bytes(600).prop_map(|body| Content::Request { body }),
+        bytes(600).prop_map(|body| Content::ServiceRequest { body }),
         bytes(600).prop_map(|body| Content::Reply { body }),
         refusal.prop_map(|refusal| Content::Failure { refusal }),
         Just(Content::Unanswered),
@@ -142,13 +144,13 @@ pub(super) fn status(node: NodeId, others: Vec<NodeId>) -> impl Strategy<Value =
     let neighbours = collection::btree_set(select(others), 0..4);
     let topics = (collection::btree_map(topic(), any::<u32>(), 0..4), collection::btree_set(topic(), 0..4));
     let opaque = (bytes(100), bytes(64));
-    let counts = (version(), issuers(), any::<u32>(), clock());
+    let counts = (version(), issuers(), any::<u32>(), clock(), any::<bool>());
     (names, addresses, neighbours, topics, opaque, counts).prop_map(
         move |(names, addresses, neighbours, topics, opaque, counts)| {
             let (name, agency, software) = names;
             let (topics, multicast_topics) = topics;
             let (application, sealing_key) = opaque;
-            let (version, revocations, proofs, clock) = counts;
+            let (version, revocations, proofs, clock, issues) = counts;
             Status {
                 node,
                 version,
@@ -163,6 +165,7 @@ pub(super) fn status(node: NodeId, others: Vec<NodeId>) -> impl Strategy<Value =
                 proofs,
                 application,
                 sealing_key,
+                issues,
                 clock,
             }
         },
@@ -179,6 +182,18 @@ pub(super) fn query(nodes: Vec<NodeId>) -> impl Strategy<Value = Query> {
         known.prop_map(|known| Query::All { known }),
         issuers().prop_map(|held| Query::Revocations { held }),
         collection::vec(node, 0..8).prop_map(|held| Query::Proofs { held }),
+    ]
+}
+
+pub(super) fn service_request() -> impl Strategy<Value = service::Request> {
+    let chain = collection::vec(bytes(600), 0..=service::MAX_CHAIN);
+    (bytes(600), chain).prop_map(|(request, chain)| service::Request::Renewal { request, chain })
+}
+
+pub(super) fn service_answer() -> impl Strategy<Value = service::Answer> {
+    prop_oneof![
+        collection::vec(bytes(600), 0..=service::MAX_CHAIN).prop_map(|chain| service::Answer::Renewed { chain }),
+        name(200).prop_map(|reason| service::Answer::Refused { reason }),
     ]
 }
 

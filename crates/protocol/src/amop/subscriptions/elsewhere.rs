@@ -204,6 +204,7 @@ mod tests {
             software: String::new(),
             epoch: 1,
             sealing_key: bytes::Bytes::new(),
+            issues: false,
             seed: 0,
         };
         let mut status = empty_status(start);

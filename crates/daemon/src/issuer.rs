@@ -1,0 +1,86 @@
+//! The agency's issuer in this node: what other nodes ask goes to the desk, which decides, and its answer back.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use nuncio_audit::Event;
+use nuncio_node::service::{Answer, Call, Calls, Port, Request, port};
+use nuncio_pki::{
+    Certificate, Identity, Policy,
+    authority::{Asked, IssueError, IssuingDesk, IssuingRules},
+};
+use rustls_pki_types::{CertificateDer, UnixTime};
+
+use crate::{StartError, config, control::Control};
+
+/// The desk, and who stands before it.
+#[derive(Debug)]
+pub(crate) struct Issuing {
+    desk: Arc<Mutex<IssuingDesk>>,
+    calls: Calls,
+}
+
+/// Opens the agency of this configuration, if there is one.
+///
+/// # Errors
+/// When its files do not serve.
+pub(crate) fn open(config: &config::Issuer, own: &Identity) -> Result<Option<(Port, Issuing)>, StartError> {
+    let Some(directory) = &config.ca else { return Ok(None) };
+    let rules = IssuingRules { lifetime: config.lifetime.0, only: config.only.clone(), per_hour: config.per_hour };
+    let desk = IssuingDesk::open(directory, rules, UnixTime::now()).map_err(StartError::Issuer)?;
+    let (agency, shown) = (desk.certificate(), own.certificate.certificate());
+    if !shown.is_signed_by(agency) {
+        tracing::warn!(
+            agency = agency.subject(),
+            issuer = shown.issuer(),
+            "[issuer] ca is not the agency of this node's own certificate: nodes ask their own agency only"
+        );
+    }
+    let (port, calls) = port();
+    Ok(Some((port, Issuing { desk: Arc::new(Mutex::new(desk)), calls })))
+}
+
+/// Serves until the node stops, one after the other: a token signs one thing at a time too.
+pub(crate) async fn serve(mut issuing: Issuing, control: Arc<Control>) {
+    while let Some(call) = issuing.calls.next().await {
+        let (desk, policy, asked) = (Arc::clone(&issuing.desk), control.policy.load_full(), asked(&call));
+        let decided = tokio::task::spawn_blocking(move || decide(&desk, &asked, &policy)).await;
+        // A desk that panicked serves nobody; who asked hears that there is no answer.
+        let Ok(decided) = decided else { return };
+        control.audit.record(event(&call, &decided));
+        call.answer(&answer(&decided));
+    }
+}
+
+fn decide(desk: &Mutex<IssuingDesk>, asked: &Asked, policy: &Policy) -> Result<Vec<Certificate>, IssueError> {
+    let mut desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
+    desk.renew(asked, policy, UnixTime::now())
+}
+
+fn asked(call: &Call) -> Asked {
+    let (request, chain) = match &call.wanted {
+        Request::Renewal { request, chain } => (request.to_vec(), chain.as_slice()),
+        _ => (Vec::new(), [].as_slice()),
+    };
+    Asked { source: call.from, request, chain: chain.iter().map(|der| CertificateDer::from(der.to_vec())).collect() }
+}
+
+fn event(call: &Call, decided: &Result<Vec<Certificate>, IssueError>) -> Event {
+    let node = call.from.into();
+    match decided.as_ref().map(|chain| chain.first()) {
+        Ok(Some(leaf)) => Event::CertificateIssued {
+            node,
+            subject: leaf.subject().into(),
+            serial: leaf.serial().into(),
+            not_after: leaf.not_after().as_secs(),
+        },
+        Ok(None) => Event::CertificateNotIssued { node, cause: "nothing came out".into() },
+        Err(error) => Event::CertificateNotIssued { node, cause: error.to_string().into() },
+    }
+}
+
+fn answer(decided: &Result<Vec<Certificate>, IssueError>) -> Answer {
+    match decided {
+        Ok(chain) => Answer::Renewed { chain: chain.iter().map(|one| one.der().to_vec().into()).collect() },
+        Err(error) => Answer::Refused { reason: error.told() },
+    }
+}

@@ -1,0 +1,128 @@
+//! This node's own certificate renews itself: when it is due, a node of the agency is asked for another.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use nuncio_audit::Event;
+use nuncio_identity::NodeId;
+use nuncio_node::{
+    Snapshot,
+    service::{Answer, Request},
+};
+use nuncio_pki::{
+    Credential, IdentityPaths, RenewalSchedule,
+    authority::{AuthorityError, RenewalFault, renewal_request, take_renewed},
+};
+use rustls_pki_types::{CertificateDer, UnixTime};
+use tokio::time::{sleep, timeout};
+
+use crate::{ReloadError, control::Control};
+
+/// How long a node that issues may take.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// The clock that certificates go by may be set meanwhile: so often it is looked at.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// Renews the certificate as long as the node runs.
+pub(crate) async fn keep(control: Arc<Control>) {
+    let mut shown = control.own.load_full();
+    let mut schedule = RenewalSchedule::new(&shown, seed(&control));
+    loop {
+        let now = now();
+        if !Arc::ptr_eq(&shown, &control.own.load()) {
+            shown = control.own.load_full();
+            schedule.handle_renewed(&shown);
+            control.set_overdue(None);
+        }
+        if let Some(wait) = schedule.poll_timeout().checked_sub(now).filter(|wait| !wait.is_zero()) {
+            sleep(wait.min(LOOK)).await;
+            continue;
+        }
+        let issuers = issuers(&control.node.snapshot(), &shown);
+        let Some(issuer) = issuers.get(schedule.failures() as usize % issuers.len().max(1)).copied() else {
+            // Nobody renews here, or not yet: where an operator does, other parts warn.
+            let mut snapshots = control.node.snapshots();
+            let _ = timeout(LOOK, snapshots.wait_for(|now| !self::issuers(now, &shown).is_empty())).await;
+            continue;
+        };
+        if let Err(fault) = renew(&control, &shown, issuer).await {
+            let left = schedule.left(now).as_secs();
+            let cause = fault.to_string();
+            control.set_overdue(Some(format!(
+                "the certificate of this node is due to be renewed, and node {} did not: {cause}",
+                issuer.short()
+            )));
+            control.audit.record(Event::RenewalFailed { issuer: issuer.into(), cause: cause.into(), left });
+            schedule.handle_failed(now);
+        }
+    }
+}
+
+/// Asks one node that issues, and shows what it gives.
+async fn renew(control: &Control, shown: &Credential, issuer: NodeId) -> Result<(), Fault> {
+    let paths = control.state().config.identity_paths();
+    let (key, certificate) = (paths.key.clone(), shown.certificate().clone());
+    let request = blocking(move || renewal_request(&key, &certificate)).await??;
+    let chain = shown.presented().map(|one| one.der().to_vec().into()).collect();
+    let wanted = Request::Renewal { request: request.der().to_vec().into(), chain };
+    let answer = control.node.ask_service(issuer, &wanted, ANSWER).await?;
+    let chain = match answer {
+        Answer::Renewed { chain } => chain,
+        Answer::Refused { reason } => return Err(Fault::Refused { reason: nuncio_plain::line(&reason).into_owned() }),
+        _ => return Err(Fault::Refused { reason: "its answer is of a later release".to_owned() }),
+    };
+    let chain: Vec<_> = chain.iter().map(|der| CertificateDer::from(der.to_vec())).collect();
+    take(control, chain, paths).await
+}
+
+/// Nobody reloads meanwhile.
+async fn take(control: &Control, chain: Vec<CertificateDer<'static>>, paths: IdentityPaths) -> Result<(), Fault> {
+    let _turn = control.turn.lock().await;
+    let present = control.own.load_full();
+    let identity = blocking(move || take_renewed(&chain, &present, &paths, UnixTime::now())).await??;
+    Ok(control.show_renewed(identity).await?)
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Fault::Stopped)
+}
+
+/// The nodes of the agency that say that they issue, the nearest first; what cannot be reached last.
+fn issuers(snapshot: &Snapshot, own: &Credential) -> Vec<NodeId> {
+    let issues = snapshot.nodes.iter().filter(|node| node.agency == own.agency && node.issues());
+    let mut found: Vec<_> =
+        issues.filter_map(|node| Some((node.hops.unwrap_or(u8::MAX), node.node_id.parse::<NodeId>().ok()?))).collect();
+    found.sort_unstable();
+    found.into_iter().map(|(_, node)| node).collect()
+}
+
+/// Of this run of this node.
+fn seed(control: &Control) -> u64 {
+    let node = control.node.node_id();
+    let first = node.as_bytes().first_chunk().copied().unwrap_or_default();
+    u64::from_be_bytes(first) ^ control.node.snapshot().epoch
+}
+
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Why the certificate was not renewed.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error("no request could be made: {0}")]
+    Request(#[from] AuthorityError),
+    #[error("it could not be asked: {0}")]
+    Service(#[from] nuncio_node::service::ServiceError),
+    #[error("it refused: {reason}")]
+    Refused { reason: String },
+    #[error("{0}")]
+    Renewed(#[from] RenewalFault),
+    #[error("the new certificate is in its file, and cannot be shown: {0}")]
+    Shown(#[from] ReloadError),
+    #[error("the node stops")]
+    Stopped,
+}

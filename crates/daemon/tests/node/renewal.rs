@@ -1,0 +1,145 @@
+//! A node whose certificate is due gets another one from its agency's issuer, and nobody notices.
+
+use std::time::Duration;
+
+use nuncio_node::{Incoming, PeerState, service};
+use nuncio_testkit::TestAuthority;
+use tokio::time::timeout;
+
+use crate::{
+    audit::{entries, one},
+    rig::{DEADLINE, Home, Running, peers},
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A node whose certificate is due, for it began yesterday and ends in a minute.
+fn due(authority: &TestAuthority, name: &str, toml: &str) -> Home {
+    let dir = tempfile::tempdir().unwrap();
+    let id = authority.write_ending_node_directory(&dir.path().join("conf"), name, MINUTE);
+    let home = Home { dir, id };
+    home.write(toml);
+    home
+}
+
+fn issuing(authority: &TestAuthority, rest: &str) -> Home {
+    let home = Home::new(authority, "issuer", "");
+    authority.write_agency_directory(&home.dir.path().join("agency"));
+    home.write(&format!("{rest}\n[issuer]\nca = \"agency\"\nlifetime = \"1h\"\n"));
+    home
+}
+
+/// Waits until a node shows a certificate that ends in an hour.
+async fn renewed(node: &Running) {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let mut snapshots = node.node.snapshots();
+    let shown = timeout(DEADLINE, snapshots.wait_for(|shown| shown.certificate_not_after > now + 1800)).await;
+    shown.expect("renewed in time").unwrap();
+}
+
+fn times(home: &Home, kind: &str) -> usize {
+    entries(home).iter().filter(|entry| entry["kind"] == kind).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_is_due_is_renewed_over_a_relay_and_no_link_drops() {
+    let authority = TestAuthority::new();
+    let issuer = issuing(&authority, "target_degree = 0");
+    let first = issuer.start().await;
+    // An application at the issuer takes every request, and sees none of these.
+    let mut listener = first.node.listen(Vec::new(), true).await;
+    let relay = Home::new(&authority, "relay", &format!("target_degree = 0\n{}", peers(&[first.p2p])));
+    let middle = relay.start().await;
+    middle.links(1).await;
+    let far = due(&authority, "far", &format!("target_degree = 0\n{}", peers(&[middle.p2p])));
+    let last = far.start().await;
+    renewed(&last).await;
+    let downs =
+        |shown: &nuncio_node::Snapshot| shown.peers.iter().filter(|peer| peer.state == PeerState::Linked).count();
+    assert_eq!((downs(&last.node.snapshot()), downs(&middle.node.snapshot())), (1, 2));
+    // The file has it for the next start.
+    let text = std::fs::read_to_string(far.dir.path().join("conf/node.crt")).unwrap();
+    let leaf = &nuncio_pki::Certificate::from_pem_bundle(&text).unwrap()[0];
+    assert_eq!(leaf.not_after().as_secs(), last.node.snapshot().certificate_not_after);
+    let asked = last.node.request(issuer.id, "hello".into(), DEADLINE);
+    let heard = async {
+        match listener.next().await.unwrap() {
+            Incoming::Unicast { from, body, responder } => {
+                responder.reply(body.clone());
+                (from, body)
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    let (answer, heard) = tokio::join!(asked, heard);
+    assert_eq!(answer.unwrap().body, heard.1);
+    assert_eq!((heard.0, &heard.1[..]), (far.id, &b"hello"[..]), "the first that it sees is an application's");
+    for node in [last, middle, first] {
+        node.stop().await;
+    }
+    assert_eq!((times(&issuer, "certificate_issued"), times(&far, "certificate_renewed")), (1, 1));
+    let issued = entries(&issuer);
+    assert_eq!(one(&issued, "certificate_issued")["node"], far.id.to_string(), "who asked, and got it");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_agencys_node_and_nonsense_get_a_refusal_and_a_node_without_an_issuer_serves_nobody() {
+    let authority = TestAuthority::new();
+    let other = authority.agency("other");
+    let issuer = issuing(&authority, "");
+    let first = issuer.start().await;
+    let stranger = Home::new(&other, "stranger", &peers(&[first.p2p]));
+    let second = stranger.start().await;
+    second.links(1).await;
+    let ask = |node: &Running, target| {
+        let (handle, wanted) =
+            (node.node.clone(), service::Request::Renewal { request: "x".into(), chain: Vec::new() });
+        async move { handle.ask_service(target, &wanted, DEADLINE).await }
+    };
+    let answer = ask(&second, issuer.id).await.unwrap();
+    assert!(matches!(&answer, service::Answer::Refused { reason } if !reason.is_empty()), "{answer:?}");
+    // Its own certificate, well asked for.
+    let conf = stranger.dir.path().join("conf");
+    let chain = nuncio_pki::Certificate::load(&conf.join("node.crt")).unwrap();
+    let request = nuncio_pki::authority::renewal_request(&conf.join("node.key"), &chain[0]).unwrap();
+    let ders = chain.iter().map(|one| one.der().to_vec().into()).collect();
+    let wanted = service::Request::Renewal { request: request.der().to_vec().into(), chain: ders };
+    let answer = second.node.ask_service(issuer.id, &wanted, DEADLINE).await.unwrap();
+    assert!(matches!(&answer, service::Answer::Refused { reason } if reason.contains("key of its own")), "{answer:?}");
+    // A node that does not issue has no such service.
+    first.links(1).await;
+    ask(&first, stranger.id).await.unwrap_err();
+    second.stop().await;
+    first.stop().await;
+    assert_eq!((times(&issuer, "certificate_not_issued"), times(&issuer, "certificate_issued")), (2, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_refused_says_so_and_keeps_what_it_has() {
+    let authority = TestAuthority::new();
+    let issuer = issuing(&authority, "");
+    let text = std::fs::read_to_string(issuer.file()).unwrap() + "only = [\"somebody else\"]\n";
+    std::fs::write(issuer.file(), text).unwrap();
+    let first = issuer.start().await;
+    let home = due(&authority, "two", "");
+    let before = std::fs::read(home.dir.path().join("conf/node.crt")).unwrap();
+    let second = home.start().await;
+    let mut events = second.client.events(&["renewal_failed".into()]).await.unwrap();
+    second.client.add_peer(&first.p2p.to_string()).await.unwrap();
+    let event = timeout(DEADLINE, events.next()).await.expect("it is told in time").unwrap().unwrap();
+    assert!(event["cause"].as_str().unwrap().contains("[issuer] only"), "{event}");
+    let warnings = second.client.status().await.unwrap().warnings;
+    assert!(warnings.iter().any(|one| one.contains("it refused")), "{warnings:?}");
+    assert_eq!(std::fs::read(home.dir.path().join("conf/node.crt")).unwrap(), before);
+    second.stop().await;
+    first.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agency_that_does_not_serve_is_told_at_the_start() {
+    let authority = TestAuthority::new();
+    let home = Home::new(&authority, "one", "[issuer]\nca = \"nowhere\"\n");
+    let refusal = home.refusal().await;
+    assert!(refusal.to_string().contains("[issuer] ca") && refusal.is_configuration(), "{refusal}");
+    assert!(!refusal.hint().is_empty());
+}

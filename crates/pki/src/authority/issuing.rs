@@ -1,0 +1,135 @@
+//! An agency that renews its nodes' certificates by itself, in one of its own nodes.
+//!
+//! A renewal is a new time for what is there: the key, the name, the role and the extensions of a certificate that this very
+//! agency issued, that holds, and whose key asks. Nothing that a request says gets into what is issued.
+
+mod asked;
+mod ledger;
+mod pace;
+mod refusal;
+
+pub use asked::Asked;
+pub use ledger::issued_to;
+pub use refusal::IssueError;
+
+use std::{path::Path, time::Duration};
+
+use nuncio_identity::NodeId;
+use rustls_pki_types::{CertificateDer, UnixTime};
+
+use self::{ledger::Ledger, pace::Pace};
+use super::{Authority, AuthorityError, Validity, store::capped};
+use crate::{Certificate, Credential, Policy, RevocationFile, Role, instant};
+
+/// What an agency lets its node issue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssuingRules {
+    /// How long what it issues is valid; never longer than the agency.
+    pub lifetime: Duration,
+    /// The nodes that it renews, by node ID or by the name in their certificate; empty: all of the agency.
+    pub only: Vec<String>,
+    /// How often one node may ask in an hour.
+    pub per_hour: u32,
+}
+
+/// The desk at which nodes of an agency have their certificates renewed. It draws no conclusions from who may reach it:
+/// whoever asks has proved the key that [`Asked::source`] names, and all else is judged here.
+#[derive(Debug)]
+pub struct IssuingDesk {
+    authority: Authority,
+    rules: IssuingRules,
+    ledger: Ledger,
+    pace: Pace,
+}
+
+impl IssuingDesk {
+    /// Opens an agency's folder, as [`Authority::open`] does, and the ledger of what was issued in it, `issued.jsonl`. One
+    /// process at a time holds it.
+    ///
+    /// # Errors
+    /// When there is no authority in it, its files do not fit together, or another process issues from it.
+    pub fn open(directory: &Path, rules: IssuingRules, now: UnixTime) -> Result<Self, AuthorityError> {
+        let authority = Authority::open(directory)?;
+        let ledger = Ledger::open(directory, now)?;
+        let pace = Pace::new(rules.per_hour);
+        Ok(Self { authority, rules, ledger, pace })
+    }
+
+    /// The authority's own certificate.
+    pub fn certificate(&self) -> &Certificate {
+        self.authority.certificate()
+    }
+
+    /// Renews the certificate of who asks, and notes it on disk before it is given away.
+    ///
+    /// # Errors
+    /// Why not, fit to be told to who asked.
+    pub fn renew(&mut self, asked: &Asked, policy: &Policy, now: UnixTime) -> Result<Vec<Certificate>, IssueError> {
+        self.pace.take(asked.source, now)?;
+        self.authority.follow()?;
+        let credential = asked.judge(policy, now)?;
+        self.refuse_foreign(&credential)?;
+        self.refuse_unlisted(&credential)?;
+        self.ledger.forget_ended(now);
+        self.ledger.refuse_full(asked.source)?;
+        self.refuse_revoked(asked.source, Some(credential.certificate()), policy)?;
+        let validity = capped(self.authority.issuer(), lasting(now, self.rules.lifetime))?;
+        let chain = self.authority.issuer().renew(credential.certificate(), validity)?;
+        let ders: Vec<CertificateDer<'_>> = chain.iter().map(|one| one.der().clone()).collect();
+        policy.judge(&ders, now).map_err(|source| IssueError::Unsound(source.into()))?;
+        self.ledger.note(asked.source, credential.certificate())?;
+        self.ledger.note(asked.source, &chain[0])?;
+        Ok(chain)
+    }
+
+    /// The very key of this authority must have issued what is shown.
+    fn refuse_foreign(&self, credential: &Credential) -> Result<(), IssueError> {
+        if credential.certificate().is_signed_by(self.certificate()) {
+            return Ok(());
+        }
+        Err(IssueError::OtherAgency { issuer: credential.issuer.clone(), agency: self.certificate().subject() })
+    }
+
+    fn refuse_unlisted(&self, credential: &Credential) -> Result<(), IssueError> {
+        let node = credential.node_id.map(|node| node.to_string());
+        let is_named = |one: &String| *one == credential.name || node.as_ref() == Some(one);
+        if self.rules.only.is_empty() || self.rules.only.iter().any(is_named) {
+            return Ok(());
+        }
+        Err(IssueError::NotListed { name: credential.name.clone() })
+    }
+
+    /// Somebody of whom one certificate was taken back has lost the trust in its key, whichever certificate it shows: what
+    /// was noted here counts, and besides the lists in force in the network the one that lies in the authority's folder.
+    fn refuse_revoked(&self, node: NodeId, shown: Option<&Certificate>, policy: &Policy) -> Result<(), IssueError> {
+        let place = self.authority.crl_path();
+        let own = if place.exists() { RevocationFile::read(&place)?.lists } else { Vec::new() };
+        let issuer = self.certificate();
+        let own = || own.iter().filter(|list| list.is_signed_by(issuer));
+        let is_revoked = |serial: &[u8]| {
+            policy.lists().revokes(issuer, serial) || own().any(|list| list.entries().contains_key(serial))
+        };
+        let shown = shown.map(Certificate::serial_bytes);
+        match shown.into_iter().chain(self.ledger.serials(node)).find(|serial| is_revoked(serial)) {
+            Some(serial) => Err(IssueError::Revoked { serial: hex::encode(serial) }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// From a little before `now`, since clocks differ: five minutes, of short lives a tenth.
+fn lasting(now: UnixTime, lifetime: Duration) -> Validity {
+    let seconds = lifetime.as_secs().max(1);
+    let before = now.as_secs().saturating_sub((seconds / 10).min(300));
+    Validity { not_before: instant::at(before), not_after: instant::at(now.as_secs().saturating_add(seconds)) }
+}
+
+/// It states that it is a node's, and nothing else.
+fn refuse_other_role(credential: &Credential) -> Result<(), IssueError> {
+    let certificate = credential.certificate();
+    let is_node = certificate.stated_roles().roles().iter().all(|role| *role == Role::Node);
+    if is_node && !certificate.is_ca() {
+        return Ok(());
+    }
+    Err(IssueError::OtherRole { subject: credential.subject.clone(), stated: certificate.stated_roles().to_string() })
+}

@@ -1,0 +1,117 @@
+//! A node's side of a renewal: what it asks with, and what it takes.
+
+use std::path::Path;
+
+use rustls_pki_types::{CertificateDer, UnixTime};
+
+use super::{AuthorityError, PrivateKey, draft::Draft, layout::bundle, profile::Profile};
+use crate::{
+    Certificate, CertificateError, CertificateRequest, ChainError, Credential, DirectoryError, Identity, IdentityPaths,
+    KeyFile, KeyFileError, path::refuse_long,
+};
+
+/// A request for another certificate for the key in a file, with the subject of the certificate there is.
+///
+/// # Errors
+/// When the key cannot be read or does not sign.
+pub fn renewal_request(key: &Path, certificate: &Certificate) -> Result<CertificateRequest, AuthorityError> {
+    CertificateRequest::renewing(&held_key(key)?, certificate)
+}
+
+/// Puts a renewed certificate into the place of a node's present one, `paths.cert`. It must be for the same key, name,
+/// agency and purpose, be younger, and hold with all that the node loads beside it; whoever reads the file sees the old one or
+/// the new one.
+///
+/// # Errors
+/// What is wrong with it; then nothing was changed.
+pub fn take_renewed(
+    chain: &[CertificateDer<'static>],
+    present: &Credential,
+    paths: &IdentityPaths,
+    now: UnixTime,
+) -> Result<Identity, RenewalFault> {
+    refuse_long(chain).map_err(RenewalFault::chain)?;
+    let read = chain.iter().map(|der| Certificate::from_der(der.clone())).collect::<Result<Vec<_>, _>>()?;
+    let Some(leaf) = read.first() else { return Err(RenewalFault::Empty) };
+    refuse_other(present.certificate(), leaf, now)?;
+    let draft = Draft::public(&paths.cert, &bundle(&read))?;
+    let written = IdentityPaths { cert: draft.written().into(), ..paths.clone() };
+    let (identity, _) = Identity::load_at(&written, now).map_err(RenewalFault::directory)?;
+    let taken = &identity.certificate;
+    if (&taken.name, &taken.agency) != (&present.name, &present.agency) {
+        return Err(RenewalFault::Other { what: "agency" });
+    }
+    draft.replace()?;
+    Ok(identity)
+}
+
+/// What it is for must not change.
+fn refuse_other(present: &Certificate, new: &Certificate, now: UnixTime) -> Result<(), RenewalFault> {
+    let other = |what| Err(RenewalFault::Other { what });
+    if new.public_key() != present.public_key() {
+        return other("key");
+    }
+    if !new.subject_name().is(present.subject_name()) {
+        return other("name");
+    }
+    let is_like = Profile::of(present)?.is_like(&Profile::of(new)?);
+    if new.is_ca() || new.stated_roles() != present.stated_roles() || !is_like {
+        return other("purpose");
+    }
+    let is_younger = new.not_before().as_secs() >= present.not_before().as_secs();
+    if !is_younger || new == present || new.not_after().as_secs() <= now.as_secs() {
+        return Err(RenewalFault::Stale { not_after: new.not_after_text() });
+    }
+    Ok(())
+}
+
+/// The key of a node that runs: a passphrase that was typed once is not asked for again.
+fn held_key(path: &Path) -> Result<PrivateKey, AuthorityError> {
+    KeyFile::load_held(path).and_then(|file| Ok(PrivateKey::from_file(file)?)).map_err(|error| match error {
+        KeyFileError::File(error) => error.into(),
+        KeyFileError::Key(source) => AuthorityError::Locked { path: path.into(), source },
+    })
+}
+
+/// Why a renewed certificate was not taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RenewalFault {
+    /// There is none.
+    #[error("there is no certificate in the answer")]
+    Empty,
+    /// It is for something else.
+    #[error("the new certificate is for another {what} than the present one")]
+    Other {
+        /// Key, name, agency or purpose.
+        what: &'static str,
+    },
+    /// It is no younger than the present one, or has ended.
+    #[error("the new certificate, valid until {not_after}, is no younger than the present one, or has ended")]
+    Stale {
+        /// Its end, RFC 3339.
+        not_after: String,
+    },
+    /// It cannot be read.
+    #[error("the new certificate cannot be read: {0}")]
+    Unreadable(#[from] CertificateError),
+    /// Its chain is longer than peers read.
+    #[error("the new certificate does not hold: {0}")]
+    Chain(Box<ChainError>),
+    /// It does not hold with the node's other files.
+    #[error("the new certificate does not hold: {0}")]
+    Directory(Box<DirectoryError>),
+    /// It cannot be written.
+    #[error(transparent)]
+    Write(#[from] AuthorityError),
+}
+
+impl RenewalFault {
+    fn chain(source: ChainError) -> Self {
+        Self::Chain(source.into())
+    }
+
+    fn directory(source: DirectoryError) -> Self {
+        Self::Directory(source.into())
+    }
+}

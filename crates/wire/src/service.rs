@@ -1,0 +1,110 @@
+//! What nodes ask each other themselves, and the answers: bodies of unicasts that no application sees.
+
+use bytes::Bytes;
+use nuncio_protocol::MAX_SERVICE_BODY;
+use prost::Message as _;
+
+use crate::{
+    DecodeError,
+    proto::{self, service_answer, service_request},
+};
+
+/// Most certificates in a chain.
+pub const MAX_CHAIN: usize = 8;
+
+/// Longest words of a refusal, in bytes.
+pub const MAX_WORDS: usize = 1024;
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Request {
+    /// Another certificate for the key, the name and the role of the one there is.
+    Renewal {
+        /// A certificate request, DER.
+        request: Bytes,
+        /// The certificate there is and what stands above it, DER, its own first; at most [`MAX_CHAIN`].
+        chain: Vec<Bytes>,
+    },
+}
+
+/// What is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Answer {
+    /// The new certificate and what stands above it, DER, its own first; at most [`MAX_CHAIN`].
+    Renewed {
+        /// All of them.
+        chain: Vec<Bytes>,
+    },
+    /// Nothing was done.
+    Refused {
+        /// Why, in words of the other side; at most [`MAX_WORDS`], the rest is cut.
+        reason: String,
+    },
+}
+
+impl Request {
+    /// The body of the request.
+    pub fn encode(&self) -> Bytes {
+        let Self::Renewal { request, chain } = self;
+        let renewal = proto::Renewal { request: request.clone(), chain: chain.clone() };
+        let wanted = Some(service_request::Wanted::Renewal(renewal));
+        proto::ServiceRequest { wanted }.encode_to_vec().into()
+    }
+
+    /// Reads the body of a request.
+    ///
+    /// # Errors
+    /// When it is none, asks what this release does not know, or is too long.
+    pub fn decode(body: Bytes) -> Result<Self, DecodeError> {
+        bounded("service request", body.len(), MAX_SERVICE_BODY)?;
+        let read = proto::ServiceRequest::decode(body);
+        let read = read.map_err(|source| DecodeError::Protobuf { message: "service request", source })?;
+        match read.wanted {
+            Some(service_request::Wanted::Renewal(proto::Renewal { request, chain })) => {
+                bounded("certificates", chain.len(), MAX_CHAIN)?;
+                Ok(Self::Renewal { request, chain })
+            }
+            None => Err(DecodeError::Field { field: "wanted" }),
+        }
+    }
+}
+
+impl Answer {
+    /// The body of the answer.
+    pub fn encode(&self) -> Bytes {
+        let answer = match self {
+            Self::Renewed { chain } => service_answer::Answer::Renewed(proto::Renewed { chain: chain.clone() }),
+            Self::Refused { reason } => {
+                service_answer::Answer::Refused(reason[..reason.floor_char_boundary(MAX_WORDS)].to_owned())
+            }
+        };
+        proto::ServiceAnswer { answer: Some(answer) }.encode_to_vec().into()
+    }
+
+    /// Reads the body of an answer.
+    ///
+    /// # Errors
+    /// When it is none, or too long.
+    pub fn decode(body: Bytes) -> Result<Self, DecodeError> {
+        bounded("service answer", body.len(), MAX_SERVICE_BODY)?;
+        let read = proto::ServiceAnswer::decode(body);
+        let read = read.map_err(|source| DecodeError::Protobuf { message: "service answer", source })?;
+        match read.answer {
+            Some(service_answer::Answer::Renewed(proto::Renewed { chain })) => {
+                bounded("certificates", chain.len(), MAX_CHAIN)?;
+                Ok(Self::Renewed { chain })
+            }
+            Some(service_answer::Answer::Refused(reason)) => {
+                bounded("words", reason.len(), MAX_WORDS)?;
+                Ok(Self::Refused { reason })
+            }
+            None => Err(DecodeError::Field { field: "answer" }),
+        }
+    }
+}
+
+fn bounded(what: &'static str, bytes: usize, limit: usize) -> Result<(), DecodeError> {
+    if bytes > limit { Err(DecodeError::TooLarge { what, bytes, limit }) } else { Ok(()) }
+}
