@@ -16,6 +16,7 @@ mod error;
 mod fisco;
 mod ini;
 mod keys;
+mod limits;
 mod listen;
 mod position;
 mod rights;
@@ -256,9 +257,6 @@ impl Config {
         if self.gateway.publish_timeout < self.gateway.candidate_timeout {
             return Err(("gateway.publish_timeout", "is shorter than candidate_timeout".to_owned()));
         }
-        if self.p2p.max_links == 0 {
-            return Err(("p2p.max_links", "must be at least 1".to_owned()));
-        }
         if self.issuer.lifetime.0 < SHORTEST_LIFE {
             return Err((
                 "issuer.lifetime",
@@ -268,6 +266,7 @@ impl Config {
         if self.issuer.per_hour == 0 {
             return Err(("issuer.per_hour", "must be at least 1".to_owned()));
         }
+        self.judge_limits()?;
         self.rights.in_force()?;
         crate::logging::judge_filter(&self.log.filter).map_err(|error| ("log.filter", error.to_string()))
     }

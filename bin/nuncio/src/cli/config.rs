@@ -80,7 +80,9 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
         Action::Default if output.json => output.object(&Config::default()),
         Action::Default => output.bytes(Config::default_text().as_bytes()),
         Action::Show(which) => {
-            let config = Config::load(&which.path())?;
+            // Whole paths: what is printed means the same wherever it is saved.
+            let path = which.path();
+            let config = Config::load(&std::path::absolute(&path).unwrap_or(path))?;
             show(&config, output)?;
             running::note_waiting(&config, output).await;
             Ok(())

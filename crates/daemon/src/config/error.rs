@@ -1,4 +1,7 @@
-use std::{fmt, io, path::PathBuf};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
 
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -50,11 +53,17 @@ impl ConfigError {
     /// What the operator can do about it.
     pub fn hint(&self) -> String {
         match self {
+            Self::Read { path, source } if source.kind() == io::ErrorKind::IsADirectory => {
+                format!("name the file in it, {}", path.join("nuncio.toml").display())
+            }
+            Self::Read { path, source } if source.kind() == io::ErrorKind::NotFound && is_ini(path) => {
+                "name a node's directory of FISCO BCOS 2.x: config.ini and conf/ are in it".to_owned()
+            }
             Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 "name the file with --config, or write one: nuncio config default > nuncio.toml".to_owned()
             }
             Self::Read { path, .. } => format!("make {} readable for the user that runs the node", path.display()),
-            Self::Invalid { path, .. } if path.extension().is_some_and(|extension| extension == "ini") => {
+            Self::Invalid { path, .. } if is_ini(path) => {
                 "correct the line; FISCO BCOS writes `key=value` under `[section]`".to_owned()
             }
             Self::Invalid { .. } => "`nuncio config default` prints every key with its meaning".to_owned(),
@@ -64,6 +73,10 @@ impl ConfigError {
             Self::Unsupported { .. } => "see the README on what is taken over from FISCO BCOS".to_owned(),
         }
     }
+}
+
+fn is_ini(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "ini")
 }
 
 struct KeyPrefix<'a>(Option<&'a str>);

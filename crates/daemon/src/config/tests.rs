@@ -78,7 +78,7 @@ fn errors_name_file_line_column_and_key() {
         ("[gateway]\nkey = \"k\"", "n/nuncio.toml:2:7: gateway.key: key, cert and ca are set together"),
         ("[gateway]\nlisten = \"0.0.0.0:30300\"", "n/nuncio.toml:2:10: gateway.listen: port 30300 is [p2p] listen's"),
         ("[admin]\nlisten = \"0.0.0.0:1\"", "n/nuncio.toml:2:10: admin.listen: 0.0.0.0:1 is not a loopback address"),
-        ("p2p.max_links = 0", "n/nuncio.toml:1:17: p2p.max_links: must be at least 1"),
+        ("p2p.max_links = 0", "n/nuncio.toml:1:17: p2p.max_links: 0 is not between 1 and 1048576"),
         ("p2p = { network = \"\" }", "n/nuncio.toml:1:19: p2p.network: a network's name has"),
     ] {
         let said = complaint(text);

@@ -1,0 +1,123 @@
+use std::path::Path;
+
+use super::{Config, Size};
+
+/// What a node could not work with, or what says nothing any more, of the keys that are numbers.
+type Range = (&'static str, u64, u64, u64);
+
+/// A message of the network fits into whatever has to hold one.
+const LEAST_QUEUE: u64 = 64 << 10;
+
+/// More than any machine has.
+const MOST_BYTES: u64 = 1 << 40;
+
+/// Descriptors are the limit long before.
+const MOST_CONNECTIONS: u64 = 1 << 20;
+
+impl Config {
+    /// Numbers that are out of range, and paths that are empty.
+    pub(super) fn judge_limits(&self) -> Result<(), (&'static str, String)> {
+        if let Some((key, _)) = self.paths().into_iter().find(|(_, path)| path.as_os_str().is_empty()) {
+            return Err((key, "a path is not empty; leave the key out for its default".to_owned()));
+        }
+        for (key, value, least, most) in self.counts() {
+            if !(least..=most).contains(&value) {
+                return Err((key, format!("{value} is not between {least} and {most}")));
+            }
+        }
+        for (key, value) in self.sizes() {
+            if !(LEAST_QUEUE..=MOST_BYTES).contains(&value.0) {
+                let (least, most) = (Size(LEAST_QUEUE), Size(MOST_BYTES));
+                return Err((key, format!("{value} is not between {least} and {most}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn counts(&self) -> Vec<Range> {
+        let (p2p, gateway) = (&self.p2p, &self.gateway);
+        vec![
+            ("p2p.target_degree", p2p.target_degree as u64, 0, MOST_CONNECTIONS),
+            ("p2p.max_links", p2p.max_links.into(), 1, MOST_CONNECTIONS),
+            ("p2p.max_pending_handshakes", p2p.max_pending_handshakes as u64, 4, MOST_CONNECTIONS),
+            ("p2p.connections_per_second", p2p.connections_per_second.into(), 1, MOST_CONNECTIONS),
+            ("gateway.max_clients", gateway.max_clients as u64, 1, MOST_CONNECTIONS),
+            ("gateway.max_pending_handshakes", gateway.max_pending_handshakes as u64, 4, MOST_CONNECTIONS),
+            ("gateway.connections_per_second", gateway.connections_per_second.into(), 1, MOST_CONNECTIONS),
+        ]
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, Size)> {
+        let gateway = &self.gateway;
+        vec![
+            ("gateway.client_queue", gateway.client_queue),
+            ("gateway.certificate_queue", gateway.certificate_queue),
+            ("gateway.total_queue", gateway.total_queue),
+            ("gateway.certificate_intake", gateway.certificate_intake),
+            ("gateway.total_intake", gateway.total_intake),
+            ("gateway.certificate_in_flight", gateway.certificate_in_flight),
+            ("gateway.total_in_flight", gateway.total_in_flight),
+        ]
+    }
+
+    fn paths(&self) -> Vec<(&'static str, &Path)> {
+        let (identity, gateway) = (&self.identity, &self.gateway);
+        let always = [
+            ("data_dir", &self.data_dir),
+            ("identity.key", &identity.key),
+            ("identity.cert", &identity.cert),
+            ("identity.ca", &identity.ca),
+        ];
+        let optional = [
+            ("gateway.key", &gateway.key),
+            ("gateway.cert", &gateway.cert),
+            ("gateway.ca", &gateway.ca),
+            ("gateway.rsa_key", &gateway.rsa_key),
+            ("gateway.rsa_cert", &gateway.rsa_cert),
+            ("admin.socket", &self.admin.socket),
+            ("admin.tokens", &self.admin.tokens),
+            ("audit.directory", &self.audit.directory),
+            ("issuer.ca", &self.issuer.ca),
+        ];
+        let lists = identity.crl.iter().map(|path| ("identity.crl", path));
+        let named = optional.into_iter().filter_map(|(key, path)| Some((key, path.as_ref()?)));
+        always.into_iter().chain(named).chain(lists).map(|(key, path)| (key, path.as_path())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        Config::parse(text, Path::new("nuncio.toml")).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn numbers_that_no_node_can_work_with_are_refused() {
+        for (text, part) in [
+            ("[p2p]\nmax_links = 0", "2:13: p2p.max_links: 0 is not between 1 and"),
+            ("[p2p]\nmax_links = 4294967295", "p2p.max_links: 4294967295 is not between"),
+            ("[p2p]\nconnections_per_second = 0", "p2p.connections_per_second: 0 is not"),
+            ("[gateway]\nmax_clients = 0", "gateway.max_clients: 0 is not between 1"),
+            ("[gateway]\nmax_pending_handshakes = 0", "gateway.max_pending_handshakes: 0 is not"),
+            ("[gateway]\ntotal_queue = \"1KiB\"", "gateway.total_queue: 1KiB is not between 64KiB and 1024GiB"),
+            ("[gateway]\nclient_queue = \"0\"", "gateway.client_queue: 0B is not"),
+        ] {
+            assert!(refusal(text).contains(part), "{text}: {}", refusal(text));
+        }
+    }
+
+    #[test]
+    fn an_empty_path_is_no_directory_by_chance() {
+        for (text, key) in [
+            ("data_dir = \"\"", "data_dir"),
+            ("[identity]\nkey = \"\"", "identity.key"),
+            ("[identity]\ncrl = [\"\"]", "identity.crl"),
+            ("[admin]\nsocket = \"\"", "admin.socket"),
+        ] {
+            let said = refusal(text);
+            assert!(said.contains(&format!("{key}: a path is not empty")), "{text}: {said}");
+        }
+    }
+}
