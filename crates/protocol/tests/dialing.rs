@@ -6,7 +6,7 @@ use std::{
 };
 
 use nuncio_protocol::{
-    Config, Output, PeeringInput,
+    Config, Output, PeeringInput, StatusInput,
     peering::{Address, ConnectionId, Direction, Parting},
     status_sync::Status,
 };
@@ -196,4 +196,17 @@ fn lose_a_hub(lose: impl Fn(&mut Simulator), give_back: impl Fn(&mut Simulator))
 fn fifty_nodes_that_lose_a_hub_and_get_it_back_are_linked_with_it_soon_and_dial_little() {
     lose_a_hub(|network| network.crash(0), |network| network.restart(0));
     lose_a_hub(|network| network.partition(&BTreeSet::from([0])), Simulator::heal);
+}
+
+#[test]
+fn an_own_address_among_the_peers_is_named_as_such_and_never_dialled() {
+    let mut a = Lone::new(0, Config::default());
+    let own = || Address::new("127.0.0.1:30300");
+    a.input(StatusInput::LocalAddresses { addresses: vec![own()] });
+    let mut outputs = a.input(PeeringInput::PeerAdded { address: own() });
+    outputs.extend(a.advance(60 * S));
+    assert!(!outputs.iter().any(|output| matches!(output, Output::Dial { .. })));
+    let waiting = a.overlay.pending_peers();
+    let said = waiting[0].last_error.as_deref();
+    assert_eq!((waiting.len(), said), (1, Some("this address is our own")), "nobody waits for it");
 }

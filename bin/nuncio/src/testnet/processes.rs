@@ -133,7 +133,8 @@ impl NodeProcess {
     }
 
     fn last_words(&self) -> Option<String> {
-        self.log_tail().lines().rev().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
+        let said = |line: &&str| !line.is_empty() && !line.starts_with("hint: ");
+        self.log_tail().lines().rev().map(str::trim).find(said).map(str::to_owned)
     }
 
     async fn wait_for_api(&mut self, limit: Duration, ready: bool) -> Result<(), Failure> {

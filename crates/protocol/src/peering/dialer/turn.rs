@@ -39,8 +39,11 @@ impl Dialer {
         outbox: &mut Outbox,
         now: Instant,
     ) {
+        if self.own_addresses.contains(&address) {
+            self.is_ours(&address, now);
+        }
         let Some(peer) = self.configured.get(&address) else { return };
-        let idle = !peer.ours && !self.own_addresses.contains(&address) && !self.dialing.contains_key(&address);
+        let idle = !peer.ours && !self.dialing.contains_key(&address);
         if idle && peer.node.is_none_or(|node| is_wanted(&node)) {
             self.start(address, None, outbox, now);
         }
