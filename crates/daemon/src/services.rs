@@ -111,7 +111,7 @@ impl Daemon {
 
         let lifetimes = lifetimes::of_own(&credentials.identity, credentials.channel.as_ref(), &credentials.policy);
         warn_of_roles(&credentials.policy);
-        let issuer = issuer::open(&config.issuer, &credentials.identity)?;
+        let (service, issuing) = issuer::open(&config.issuer, &credentials.identity)?.unzip();
         let own_certificate = credentials.identity.certificate.clone();
         let kept = Kept::load(&data)?;
         let policy = state.restrict(credentials.policy).with_newest(kept.lists, &kept.agencies, UnixTime::now());
@@ -123,9 +123,7 @@ impl Daemon {
         (node_config.rights, node_config.audit) = (Arc::clone(&rights), audit.clone());
         node_config.clients = config.gateway.enabled.then(|| clients.clone() as _);
         let (adopter, adoptions) = watch::channel(Vec::new());
-        (node_config.agencies, node_config.adoptions) = (kept.agencies, Some(adopter));
-        let (service, issuing) = issuer.unzip();
-        node_config.service = service;
+        (node_config.agencies, node_config.adoptions, node_config.service) = (kept.agencies, Some(adopter), service);
         let node = nuncio_node::build(node_config)?;
         let handle = node.handle();
         let (peer_calls, control_place) = PeerCalls::new();

@@ -45,6 +45,10 @@ pub(crate) use rights::Sight;
 use topics::Topics;
 use writer::Writer;
 
+/// What a client of another protocol is told in its own words.
+const HTTP_ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n\
+    This is the channel port for SDKs of FISCO BCOS 2.x (Java, Go, Python); SDKs of 3.x and HTTP are not served here.\n";
+
 /// Serves one client until it goes, breaks a rule, or the gateway shuts down.
 pub(crate) async fn run(door: Arc<Door>, admitted: Admitted, remote: SocketAddr, shutdown: CancellationToken) {
     let held = Held::new(access::party(&admitted.client, door.node.as_ref()), door.rights.load_full());
@@ -153,6 +157,9 @@ impl Session {
     async fn farewell(&mut self, reason: &CloseReason) {
         poll_fn(|cx| {
             let _ = self.writer.drain(cx, &mut self.link, &self.registration.mailbox, self.door.clients.counters());
+            if matches!(reason, CloseReason::Http) {
+                let _ = self.link.write(HTTP_ANSWER, &[]);
+            }
             self.link.close(cx);
             Poll::Ready(())
         })
@@ -173,7 +180,11 @@ impl Session {
     async fn handle_received(&mut self) -> Result<(), CloseReason> {
         self.backlog = false;
         while self.mailbox().is_open() {
-            match self.inbox.next()? {
+            let received = match self.inbox.next() {
+                Err(_) if self.inbox.is_http() => return Err(CloseReason::Http),
+                received => received?,
+            };
+            match received {
                 Some(Received::Frame(frame)) => {
                     self.handle_frame(frame).await?;
                     self.intake.free();

@@ -55,7 +55,7 @@ pub(crate) async fn demo(options: Options, output: Output) -> Result<(), Failure
 
 /// Stops early only where nothing after a failed step could hold.
 async fn perform(options: &Options, report: &mut Report, place: &mut Option<Stage>) -> Result<(), Failure> {
-    let stage = report.must("certificates", Stage::create(options.nodes)).await?;
+    let stage = report.must("certificates", async { Stage::create(options.nodes) }).await?;
     let stage = place.insert(stage);
     report.must("start", stage.start_all()).await?;
     report.must("links", membership::fully_linked(&stage.alive())).await?;

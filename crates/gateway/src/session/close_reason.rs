@@ -18,6 +18,8 @@ pub(super) enum CloseReason {
     Tls(#[source] rustls::Error),
     #[error("{0}")]
     Malformed(#[from] FrameError),
+    #[error("it speaks HTTP, as SDKs of the FISCO BCOS 3.x line and browsers do, at the channel port of 2.x SDKs")]
+    Http,
     #[error("it speaks protocol versions {minimum} to {maximum}, the gateway 1 to 3")]
     NoCommonVersion { minimum: i64, maximum: i64 },
     #[error("nothing was read from it for {limit:?}")]
@@ -53,7 +55,7 @@ impl CloseReason {
         match self {
             Self::Malformed(FrameError::TooLarge { .. }) => "send at most 10 MiB in one message",
             Self::Malformed(_) => "the client's frames have a wrong length field",
-            Self::NoCommonVersion { .. } => "use an SDK of the FISCO BCOS 2.x line",
+            Self::Http | Self::NoCommonVersion { .. } => "use an SDK of the FISCO BCOS 2.x line",
             Self::NotDraining { .. } => "the SDK hangs or its line is too slow; it may connect again",
             Self::Unfinished { .. } => "the SDK hangs or its line is too slow for messages of this size",
             Self::NoLongerAdmitted => "see the lists in [gateway] allow and deny, and the revocation lists",
@@ -65,7 +67,7 @@ impl CloseReason {
 
     pub(super) fn count(&self, counters: &Counters) {
         match self {
-            Self::Malformed(_) | Self::NoCommonVersion { .. } => counters.sessions_malformed.increment(),
+            Self::Malformed(_) | Self::Http | Self::NoCommonVersion { .. } => counters.sessions_malformed.increment(),
             Self::Unfinished { .. } => counters.sessions_unfinished.increment(),
             Self::Idle { .. } => counters.sessions_idle.increment(),
             Self::NotDraining { .. } | Self::Vanished => counters.sessions_not_draining.increment(),

@@ -61,6 +61,12 @@ impl Inbox {
         Ok(frame.map(Received::Frame))
     }
 
+    /// Whether what comes next is an HTTP request instead of a frame. No frame begins so: its length would be over a gigabyte.
+    pub(super) fn is_http(&self) -> bool {
+        const METHODS: [&[u8]; 4] = [b"GET ", b"POST", b"HEAD", b"OPTI"];
+        self.skip == 0 && METHODS.iter().any(|method| self.received.starts_with(method))
+    }
+
     /// Length of the frame that has begun, when it is a long one and will be held; meaningful after [`Self::next`] said `None`.
     pub(super) fn unfinished(&self) -> Option<usize> {
         let header = self.received.first_chunk::<HEADER_LENGTH>().filter(|_| self.skip == 0)?;

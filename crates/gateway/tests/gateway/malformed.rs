@@ -95,7 +95,6 @@ const STREAMS: &[(&str, &[u8])] = &[
     ("a length one below the header", &[0, 0, 0, 41, 0, 0x12]),
     ("the longest length there is", &[0xff, 0xff, 0xff, 0xff]),
     ("a length over what is skipped", &[0x06, 0x40, 0x00, 0x01]),
-    ("HTTP", b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"),
 ];
 
 fn frame(kind: u16, body: &[u8]) -> Vec<u8> {
@@ -137,6 +136,18 @@ async fn a_stream_that_cannot_be_read_on_is_closed() {
         assert_eq!(rig.disconnected().await, client);
     }
     assert_eq!(rig.clients.statistics().sessions_malformed, STREAMS.len() as u64);
+}
+
+#[tokio::test]
+async fn who_speaks_http_is_told_in_http_what_this_port_is() {
+    let mut rig = Rig::new().await;
+    for opening in ["GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n", "POST / HTTP/1.1\r\n\r\n{}"] {
+        let (mut sdk, client) = rig.connect().await;
+        sdk.send_bytes(opening.as_bytes()).await;
+        let answer = String::from_utf8(sdk.rest().await).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("FISCO BCOS 2.x"), "{opening:?}: {answer:?}");
+        assert_eq!(rig.disconnected().await, client);
+    }
 }
 
 async fn check(sdk: &mut Sdk, kind: u16, outcome: Outcome) {

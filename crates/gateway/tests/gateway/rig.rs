@@ -202,6 +202,13 @@ impl Sdk {
         }
     }
 
+    /// All that comes until the gateway closes the connection.
+    pub(crate) async fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        timeout(PATIENCE, self.stream.read_to_end(&mut rest)).await.expect("the end comes").expect("a clean end");
+        rest
+    }
+
     /// The next frame, read in pieces of so many bytes, one at each tick.
     pub(crate) async fn frame_at_pace(&mut self, pace: &mut Interval, piece: usize) -> Option<Frame> {
         let mut codec = FrameCodec::default();

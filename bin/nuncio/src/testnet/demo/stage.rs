@@ -59,7 +59,7 @@ impl Site {
 
 impl Stage {
     /// A chain, agencies and node directories; nothing runs yet.
-    pub(super) async fn create(nodes: usize) -> Result<(String, Self), Failure> {
+    pub(super) fn create(nodes: usize) -> Result<(String, Self), Failure> {
         let directory = tempfile::Builder::new()
             .prefix("nuncio-demo-")
             .tempdir()
