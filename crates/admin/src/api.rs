@@ -335,6 +335,9 @@ pub struct Message {
     pub encoding: Encoding,
     /// The message's ID in hexadecimal; unicasts have none.
     pub id: Option<String>,
+    /// The name under which a unicast waits for its answer, with [`Reply::Later`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
 }
 
 /// How bytes are written as text.
@@ -414,6 +417,9 @@ pub enum Reply {
     Text(String),
     /// The request's own body.
     Echo,
+    /// What is sent later to `POST /v1/requests/{request}`, with the name that came with the message. Whoever asked waits until
+    /// then; what is not answered when the listener goes ends unanswered.
+    Later,
 }
 
 /// Answer of `GET /livez` and `GET /readyz`.

@@ -1,11 +1,12 @@
 //! What clients of the API can make it hold.
 
 use nuncio_bounds::Bound;
+use nuncio_node::Responder;
 use nuncio_protocol::MAX_BODY;
 
 use crate::{
     api::Encoding,
-    routes::{MAX_LISTENERS, body::BUDGET_KIB},
+    routes::{MAX_LISTENERS, body::BUDGET_KIB, requests::MAX_WAITING},
     server::{MAX_CONNECTIONS, MAX_STRANGERS},
 };
 
@@ -28,6 +29,13 @@ pub fn bounds() -> Vec<Bound> {
         )
         .per("stranger", 2 * MAX_STRANGERS),
         Bound::of_bytes("messages to send", BUDGET_KIB << 10, "further ones wait in their sockets"),
+        Bound::of_entries::<(u64, Responder)>(
+            "requests that wait for answers",
+            MAX_WAITING,
+            0,
+            "further ones are refused",
+        )
+        .per("listener", LISTENERS),
         // The message, as text, and as a line.
         Bound::of_bytes(
             "a message that a listener reads",

@@ -311,10 +311,28 @@ impl Client {
             Reply::Empty => {}
             Reply::Text(text) => pairs.push(("reply", text)),
             Reply::Echo => pairs.push(("echo", "1")),
+            Reply::Later => pairs.push(("reply_later", "1")),
         }
         let body = connection::stream(&self.place, Method::POST, &path::with_query("/v1/listen", &pairs), self.timeout)
             .await?;
         Ok(Messages::new(body, self.place.address.clone()))
+    }
+
+    /// Answers a request by the name that came with its message, see [`Reply::Later`].
+    ///
+    /// # Errors
+    /// [`ClientError`]; [`ErrorCode::NotFound`] when nobody waits for it any more.
+    pub async fn answer(&self, request: &str, body: Bytes) -> Result<(), ClientError> {
+        self.send_body(&format!("/v1/requests/{}", escape(request)), body, self.timeout).await.map(drop)
+    }
+
+    /// Refuses a request by the name that came with its message.
+    ///
+    /// # Errors
+    /// As [`Client::answer`].
+    pub async fn decline(&self, request: &str) -> Result<(), ClientError> {
+        let path = format!("/v1/requests/{}", escape(request));
+        self.call(Method::DELETE, &path, Bytes::new(), self.timeout).await.map(drop)
     }
 
     /// Every key of the configuration in force, and what waits for the next start.

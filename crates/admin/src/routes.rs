@@ -33,6 +33,7 @@ mod messages;
 mod metrics;
 mod network;
 mod peers;
+pub(crate) mod requests;
 
 /// Listening streams at a time; further ones are refused as busy.
 pub(crate) const MAX_LISTENERS: usize = 16;
@@ -49,6 +50,7 @@ pub(crate) struct Context {
     listeners: Arc<Semaphore>,
     followers: Arc<Semaphore>,
     bodies: Arc<Semaphore>,
+    waiting: requests::Waiting,
 }
 
 /// One route.
@@ -91,6 +93,8 @@ table! {
     POST post "/v1/multicast/{topic}" messages::multicast;
     POST post "/v1/broadcast" messages::broadcast;
     POST post "/v1/listen" listen::listen;
+    POST post "/v1/requests/{request}" requests::answer;
+    DELETE delete "/v1/requests/{request}" requests::decline;
 }
 
 /// Every route: its method, its path, and the scope that it needs.
@@ -100,7 +104,9 @@ pub fn all() -> impl Iterator<Item = (&'static str, &'static str, Scope)> {
 
 /// Whether messages are sent or taken under this path.
 pub(crate) fn is_message(path: &str) -> bool {
-    ["/v1/unicast/", "/v1/multicast/", "/v1/broadcast", "/v1/listen"].iter().any(|one| path.starts_with(one))
+    ["/v1/unicast/", "/v1/multicast/", "/v1/broadcast", "/v1/listen", "/v1/requests/"]
+        .iter()
+        .any(|one| path.starts_with(one))
 }
 
 fn context(node: NodeHandle, operator: Arc<dyn Operator>, shutdown: CancellationToken) -> Context {
@@ -111,6 +117,7 @@ fn context(node: NodeHandle, operator: Arc<dyn Operator>, shutdown: Cancellation
         listeners: Arc::new(Semaphore::new(MAX_LISTENERS)),
         followers: Arc::new(Semaphore::new(MAX_LISTENERS)),
         bodies: body::budget(),
+        waiting: requests::Waiting::default(),
     }
 }
 

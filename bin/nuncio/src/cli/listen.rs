@@ -1,11 +1,15 @@
 //! `nuncio listen`: messages to this node as they arrive.
 
-use std::{fs, path::PathBuf};
+mod answers;
 
+use std::{fs, path::PathBuf, time::Duration};
+
+use futures::{StreamExt, stream::FuturesUnordered};
 use nuncio_admin::api::{ListenOptions, Message, MessageKind, Reply};
 use sha2::{Digest, Sha256};
 use tokio::signal;
 
+use self::answers::{Answers, body_of};
 use super::{
     node::NodeArguments,
     text::{self, short},
@@ -17,16 +21,27 @@ pub(crate) struct Arguments {
     /// Hear multicasts to this topic too; may be given several times
     #[arg(long = "topic", value_name = "TOPIC", value_parser = text::topic)]
     topics: Vec<String>,
-    /// Answer unicasts with this text; without --reply and --echo the answer is empty
+    /// Answer unicasts with this text; without --reply, --echo and --exec the answer is empty
     #[arg(long, value_name = "TEXT", conflicts_with = "echo")]
     reply: Option<String>,
     /// Answer unicasts with their own body
     #[arg(long)]
     echo: bool,
+    /// Answer unicasts with what this program writes, run by `sh -c` for each: the body on its standard input, the node that asks
+    /// in $NUNCIO_FROM; any exit status but 0 refuses
+    #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["echo", "reply"])]
+    exec: Option<String>,
+    /// How long the program may take
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = text::duration, requires = "exec")]
+    exec_timeout: Duration,
+    /// Requests that are answered at once; the next ones wait
+    #[arg(long, value_name = "N", default_value = "8", value_parser = answers::jobs)]
+    jobs: usize,
     /// Stop after this many messages
     #[arg(long, value_name = "N")]
     count: Option<u64>,
-    /// Write each body to a file in this directory, named by its SHA-256, instead of printing it
+    /// Write each body to a file in this directory, named by its SHA-256, instead of printing it; a request is answered once its
+    /// file is on the disk
     #[arg(long, value_name = "DIR")]
     save: Option<PathBuf>,
     #[command(flatten)]
@@ -38,28 +53,34 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
         fs::create_dir_all(directory).map_err(|error| Failure::file("cannot create", directory, &error))?;
     }
     let client = arguments.node.connect()?;
-    let reply = match arguments.reply {
-        Some(text) => Reply::Text(text),
-        None if arguments.echo => Reply::Echo,
-        None => Reply::Empty,
+    let answers = match (arguments.exec, arguments.reply) {
+        (Some(command), _) => Answers::Program { command, limit: arguments.exec_timeout },
+        (None, Some(text)) => Answers::Text(text),
+        (None, None) if arguments.echo => Answers::Echo,
+        (None, None) => Answers::Empty,
     };
-    let options = ListenOptions { topics: arguments.topics, unicast: true, reply };
+    // A request is answered when this program has it: what was acknowledged is not lost with it.
+    let options = ListenOptions { topics: arguments.topics, unicast: true, reply: Reply::Later };
     let mut messages = client.listen(&options).await?;
     output.note(&format!("listening at {}; stop with Ctrl-C", client.address()));
     let mut left = arguments.count.unwrap_or(u64::MAX);
-    while left > 0 {
+    let mut under_way = FuturesUnordered::new();
+    while left > 0 || !under_way.is_empty() {
         let message = tokio::select! {
-            message = messages.next() => message,
+            message = messages.next(), if left > 0 && under_way.len() < arguments.jobs => message,
+            Some(()) = under_way.next() => continue,
             _ = signal::ctrl_c() => return Ok(()),
         };
         let Some(message) = message else {
             return Err(Failure::from_stopped_node());
         };
         let mut message = message?;
+        let body = body_of(&message)?;
         if let Some(directory) = &arguments.save {
-            save(&mut message, directory)?;
+            save(&mut message, &body, directory)?;
         }
         show(&message, output)?;
+        under_way.push(answers.give(&client, message, body, output));
         left -= 1;
     }
     Ok(())
@@ -77,13 +98,14 @@ fn show(message: &Message, output: Output) -> Result<(), Failure> {
 }
 
 /// Moves the body into a file; the message then shows the file's path.
-fn save(message: &mut Message, directory: &std::path::Path) -> Result<(), Failure> {
-    let bytes = message
-        .encoding
-        .decode(&message.data)
-        .ok_or_else(|| Failure::operation("unreadable", "the node sent a body that is not base64"))?;
-    let path = directory.join(hex::encode(Sha256::digest(&bytes)));
-    fs::write(&path, &bytes).map_err(|error| Failure::file("cannot write", &path, &error))?;
+fn save(message: &mut Message, body: &[u8], directory: &std::path::Path) -> Result<(), Failure> {
+    let path = directory.join(hex::encode(Sha256::digest(body)));
+    let written = tempfile::NamedTempFile::new_in(directory).and_then(|mut file| {
+        std::io::Write::write_all(&mut file, body)?;
+        file.as_file().sync_all()?;
+        file.persist(&path).map_err(|error| error.error)
+    });
+    written.map_err(|error| Failure::file("cannot write", &path, &error))?;
     message.data = path.display().to_string();
     message.encoding = nuncio_admin::api::Encoding::Utf8;
     Ok(())

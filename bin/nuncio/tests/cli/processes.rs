@@ -33,7 +33,7 @@ impl Net {
         self.text(&format!("net/node{node}/nuncio.toml"))
     }
 
-    fn ask(&self, node: usize, arguments: &[&str]) -> Run {
+    pub(super) fn ask(&self, node: usize, arguments: &[&str]) -> Run {
         nuncio(arguments.iter().copied().chain(["--json", "--config", &self.config(node)]))
     }
 }

@@ -19,6 +19,7 @@ fn names_in_json_are_the_contract() {
         data: "x".into(),
         encoding: Encoding::Utf8,
         id: None,
+        request: None,
     };
     assert_eq!(
         serde_json::to_string(&message).unwrap(),

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{Encoding, ErrorCode, Failure, ListenOptions, Message, MessageKind, Reply};
 
-use super::{Context, bad_request, messages::denied};
+use super::{Context, bad_request, messages::denied, requests::Place};
 
 /// Most topics of one listener.
 const MAX_TOPICS: usize = 64;
@@ -42,7 +42,8 @@ pub(super) async fn listen(
     })?;
     let act = Act::Listen { topics: options.topics.join(", ").into(), unicast: options.unicast };
     let listener = context.node.listen(topics, options.unicast).await;
-    let session = Session { listener, reply: options.reply, shutdown: context.shutdown, _permit: permit };
+    let place = context.waiting.place();
+    let session = Session { listener, reply: options.reply, place, shutdown: context.shutdown, _permit: permit };
     let lines = stream::unfold(session, |mut session| async move {
         let line = session.next_line().await?;
         Some((Ok::<_, Infallible>(line), session))
@@ -53,6 +54,7 @@ pub(super) async fn listen(
 struct Session {
     listener: Listener,
     reply: Reply,
+    place: Place,
     shutdown: CancellationToken,
     _permit: OwnedSemaphorePermit,
 }
@@ -67,8 +69,8 @@ impl Session {
             };
             let message = match incoming {
                 Incoming::Unicast { from, body, responder } => {
-                    self.respond(responder, &body);
-                    message(MessageKind::Unicast, from.to_string(), None, &body, None)
+                    let Some(request) = self.respond(responder, &body) else { continue };
+                    Message { request, ..message(MessageKind::Unicast, from.to_string(), None, &body, None) }
                 }
                 Incoming::Multicast { from, topic, data, id } => {
                     let topic = Some(topic.to_string());
@@ -85,18 +87,22 @@ impl Session {
         }
     }
 
-    fn respond(&self, responder: Responder, request: &Bytes) {
-        responder.reply(match &self.reply {
+    /// Answers at once, or names the request; `None` when it is refused, and nobody hears of it.
+    fn respond(&self, responder: Responder, request: &Bytes) -> Option<Option<String>> {
+        let body = match &self.reply {
+            Reply::Later => return self.place.keep(responder).map(Some),
             Reply::Empty => Bytes::new(),
             Reply::Text(text) => Bytes::copy_from_slice(text.as_bytes()),
             Reply::Echo => request.clone(),
-        });
+        };
+        responder.reply(body);
+        Some(None)
     }
 }
 
 fn message(kind: MessageKind, from: String, topic: Option<String>, body: &[u8], id: Option<String>) -> Message {
     let (data, encoding) = Encoding::of(body);
-    Message { kind, from, topic, data, encoding, id }
+    Message { kind, from, topic, data, encoding, id, request: None }
 }
 
 fn options(pairs: Vec<(String, String)>) -> Result<ListenOptions, Failure> {
@@ -109,6 +115,7 @@ fn options(pairs: Vec<(String, String)>) -> Result<ListenOptions, Failure> {
             ("topic", _) => options.topics.push(value),
             ("unicast", "1") => options.unicast = true,
             ("reply", _) => options.reply = Reply::Text(value),
+            ("reply_later", "1") => options.reply = Reply::Later,
             ("echo", "1") => options.reply = Reply::Echo,
             _ => return Err(bad_request(format!("`{key}={value}` is not an option of listen"))),
         }

@@ -188,6 +188,45 @@ async fn unicasts_are_echoed_answered_and_refused_in_words() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_are_answered_later_by_their_name_and_once() {
+    let (one, two) = pair().await;
+    let whole = Duration::from_secs(20);
+    let later = ListenOptions { unicast: true, reply: Reply::Later, ..ListenOptions::default() };
+    let mut messages = two.client.listen(&later).await.unwrap();
+    let ask = |body: &'static str| {
+        let (client, target) = (one.client.clone(), two.id());
+        tokio::spawn(async move { client.unicast(&target, Bytes::from(body), whole).await })
+    };
+
+    let (first, second) = (ask("1"), ask("2"));
+    let (a, b) = (next(&mut messages).await, next(&mut messages).await);
+    let (name_a, name_b) = (a.request.unwrap(), b.request.unwrap());
+    // In another order than they came, and only once.
+    two.client.answer(&name_b, Bytes::from(format!("re {}", b.data))).await.unwrap();
+    two.over_tcp.answer(&name_a, Bytes::from(format!("re {}", a.data))).await.unwrap();
+    assert_eq!(
+        (first.await.unwrap().unwrap().body, second.await.unwrap().unwrap().body),
+        ("re 1".into(), "re 2".into())
+    );
+    let strangers = ["0".repeat(40), "x".into(), format!("{}99", &name_a[..32]), name_a];
+    for name in strangers {
+        assert_eq!(code(two.client.answer(&name, Bytes::new()).await), "not_found", "{name}");
+        assert_eq!(code(two.client.decline(&name).await), "not_found", "{name}");
+    }
+
+    let declined = ask("3");
+    two.client.decline(&next(&mut messages).await.request.unwrap()).await.unwrap();
+    assert!(declined.await.unwrap().is_err());
+    let abandoned = ask("4");
+    let name = next(&mut messages).await.request.unwrap();
+    drop(messages);
+    assert!(abandoned.await.unwrap().is_err(), "the listener went without an answer: nobody is told that it has it");
+    assert_eq!(code(two.client.answer(&name, Bytes::new()).await), "not_found");
+    one.stop().await;
+    two.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn multicasts_and_broadcasts_arrive_as_lines() {
     let (one, two) = pair().await;
     let options = ListenOptions { topics: vec!["a/b c?".into()], ..ListenOptions::default() };
