@@ -210,7 +210,11 @@ impl Behaviour {
                 }
                 Err(PublishError::Busy)
             }
-            _ => Ok((epoch, number)),
+            Ok(_) | Err(gossipsub::PublishError::NoPeersSubscribedToTopic) => Ok((epoch, number)),
+            Err(error) => {
+                tracing::warn!(%error, "gossipsub did not take a message");
+                Err(PublishError::Busy)
+            }
         }
     }
 

@@ -25,6 +25,9 @@ use crate::{
 /// What starts a message that is counted; others only find out whether the subscribers are there.
 const COUNTED: u8 = 0x5a;
 
+/// How long the last messages may take.
+const DRAIN: Duration = Duration::from_secs(15);
+
 fn topic() -> Topic {
     Topic::new("bench").expect("a good name")
 }
@@ -72,6 +75,7 @@ pub(super) async fn load(point: &Point, directory: &Path, index: usize) -> Resul
     load.publish_for(point, &mut payload, point.measure, point.max_messages).await?;
     let (elapsed, count) = (begun.elapsed(), load.slowest() - before);
     say("end");
+    load.drain().await?;
     say_outcome(&load.latencies.outcome(count * point.subscribers as u64, elapsed));
     Ok(())
 }
@@ -128,8 +132,30 @@ impl Load {
         Ok(())
     }
 
+    /// Waits until every subscriber has all that was published, neither less nor more: what was lost within the window shows
+    /// nowhere else.
+    async fn drain(&self) -> Result<(), Failure> {
+        until("every message has arrived", DRAIN, || async {
+            // Whoever gets it reports.
+            match self.node.publish(topic(), Bytes::from_static(b"?")).await {
+                Ok(_) | Err(PublishError::Busy) => {}
+                Err(error) => return Err(causes(&error)),
+            }
+            if self.reported().all(|count| count == self.sent) {
+                return Ok(());
+            }
+            let counts: Vec<_> = self.reported().map(|count| count.to_string()).collect();
+            Err(format!("of {} messages the subscribers have {}", self.sent, counts.join(", ")))
+        })
+        .await
+    }
+
     fn slowest(&self) -> u64 {
-        self.counts.iter().map(|count| count.borrow().unwrap_or(0)).min().unwrap_or(0)
+        self.reported().min().unwrap_or(0)
+    }
+
+    fn reported(&self) -> impl Iterator<Item = u64> {
+        self.counts.iter().map(|count| count.borrow().unwrap_or(0))
     }
 }
 
