@@ -104,6 +104,7 @@ impl Member {
             agency: certificate.agency.clone(),
             software: "nuncio-hostile".to_owned(),
             multicast_topics: BTreeSet::new(),
+            takes_batches: false,
             revocations: BTreeMap::new(),
             proofs: 0,
             application: Bytes::new(),

@@ -318,6 +318,8 @@ pub enum MessageKind {
     Multicast,
     /// To every node.
     Broadcast,
+    /// No message: some of a topic's, or of those to every node, do not come.
+    Gap,
 }
 
 /// One line of `POST /v1/listen`.
@@ -338,6 +340,20 @@ pub struct Message {
     /// The name under which a unicast waits for its answer, with [`Reply::Later`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
+    /// Of a gap: which messages do not come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<Missing>,
+}
+
+/// Messages of one node to one topic that do not come: nobody has them any more, or the listener was too slow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missing {
+    /// The ID of the first one.
+    pub first: String,
+    /// The ID of the last one.
+    pub last: String,
+    /// How many they are.
+    pub messages: u64,
 }
 
 /// How bytes are written as text.

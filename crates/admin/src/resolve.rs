@@ -82,6 +82,7 @@ mod tests {
             ready: true,
             duplicate_identities: 0,
             missed: 0,
+            lost: 0,
             denied: 0,
             over_quota: 0,
             strikes: std::collections::BTreeMap::new(),

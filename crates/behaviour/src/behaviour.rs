@@ -31,6 +31,7 @@ use nuncio_protocol::{
     AccessInput, Input, MAX_BODY, Overlay, PeeringInput, Start, StatusInput, Topic, UnicastInput,
     amop::{ClientInput, ClientPort},
     gossip::Stamp,
+    multicast::Publication,
     peering::Address,
     status_sync::{IssuerId, Record},
     unicast::{ExchangeId, InboundId, Refusal},
@@ -181,39 +182,46 @@ impl Behaviour {
         self.handle(UnicastInput::Abandon { inbound });
     }
 
-    /// Sends to every node that subscribes `topic`, or, without a topic, to every node. Returns the message's epoch
-    /// and number. Nobody subscribing is no error.
+    /// Sends to every node that subscribes `topic`, or, without a topic, to every node; what is published until the swarm's
+    /// task comes to it leaves together. Returns the message's epoch and number. Nobody subscribing is no error.
     ///
     /// # Errors
-    /// When the data is too long, or the queues to all peers are full.
+    /// When the data is too long, or no link to a subscriber has room for it.
     pub fn publish(&mut self, topic: Option<&Topic>, data: Bytes) -> Result<(u64, u64), PublishError> {
         if data.len() > MAX_BODY {
             return Err(PublishError::TooLarge { bytes: data.len(), limit: MAX_BODY });
         }
-        let (now, lane) = (Instant::now(), Lane::of(data.len()));
-        if lane == Lane::Long && self.long_gossip_from.is_some_and(|from| now < from) {
+        let now = Instant::now();
+        let taken = self.overlay.publish(topic, data.clone(), now).map_err(|_| PublishError::Busy)?;
+        let Publication { epoch, number, is_pushed, gossip } = taken;
+        if let Some(stamp) = gossip
+            && !self.gossip(topic, data, number, stamp, now)
+            && !is_pushed
+        {
             return Err(PublishError::Busy);
         }
-        let Some(Stamp { origin, epoch, number, sent, lifetime }) = self.overlay.stamp(data.len(), now) else {
-            return Err(PublishError::Busy);
-        };
-        if !self.recent.note(origin, data.len(), now) {
-            return Err(PublishError::Busy);
+        Ok((epoch, number))
+    }
+
+    /// Sends a message by gossip, too; `false` when that takes none now.
+    fn gossip(&mut self, topic: Option<&Topic>, body: Bytes, place: u64, stamp: Stamp, now: Instant) -> bool {
+        let lane = Lane::of(body.len());
+        let Stamp { origin, epoch, number, sent, lifetime } = stamp;
+        let must_pause = lane == Lane::Long && self.long_gossip_from.is_some_and(|from| now < from);
+        if must_pause || !self.recent.note(origin, body.len(), now) {
+            return false;
         }
         let gossip_topic = wire::gossip_topic(topic);
-        let gossip = wire::Gossip { origin, epoch, number, sent, lifetime, body: data };
+        let gossip = wire::Gossip { origin, epoch, number, sent, lifetime, body, place: Some(place) };
         let message = wire::encode(&gossip_topic, gossip, &self.context);
         match self.inner.lane(lane).publish(IdentTopic::new(gossip_topic), message) {
-            Err(gossipsub::PublishError::AllQueuesFull(_)) => {
-                if lane == Lane::Long {
+            Ok(_) | Err(gossipsub::PublishError::NoPeersSubscribedToTopic) => true,
+            Err(error) => {
+                if lane == Lane::Long && matches!(error, gossipsub::PublishError::AllQueuesFull(_)) {
                     self.long_gossip_from = Some(now + LONG_GOSSIP_PAUSE);
                 }
-                Err(PublishError::Busy)
-            }
-            Ok(_) | Err(gossipsub::PublishError::NoPeersSubscribedToTopic) => Ok((epoch, number)),
-            Err(error) => {
-                tracing::warn!(%error, "gossipsub did not take a message");
-                Err(PublishError::Busy)
+                tracing::debug!(%error, "gossip takes no message now");
+                false
             }
         }
     }
@@ -338,6 +346,15 @@ impl Behaviour {
         self.drain(now);
     }
 
+    /// Sends what was published since this was called last, in as few batches as it fits.
+    fn send_published(&mut self) {
+        if self.overlay.has_published() {
+            let now = Instant::now();
+            self.overlay.flush(now);
+            self.drain(now);
+        }
+    }
+
     /// Whether the core's timer was due. A timer that fires too early is set again; one that would fire too late is
     /// not left. So a timer is seldom moved, though the next deadline changes with every message.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
@@ -424,6 +441,7 @@ impl NetworkBehaviour for Behaviour {
             if let Some(action) = self.actions.pop_front() {
                 return Poll::Ready(action);
             }
+            self.send_published();
             if let Poll::Ready((peer, finding)) = self.prover.poll(cx) {
                 self.handle_finding(peer, finding);
                 continue;

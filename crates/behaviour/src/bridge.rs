@@ -4,7 +4,8 @@ use bytes::{Bytes, BytesMut};
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
     LARGE_BODY,
-    amop::{Content, Destination, Multicast},
+    amop::{Content, Multicast},
+    multicast::Leg,
 };
 use nuncio_wire::{
     DecodeError, SigningContext,
@@ -35,8 +36,9 @@ impl Protocol for Bridge {
 
     fn weight(frame: &Frame) -> usize {
         let destinations = match frame {
-            Frame::Message(_) => 0,
+            Frame::Message(_) | Frame::Wanted(_) => 0,
             Frame::Multicast(multicast) => multicast.destinations.len(),
+            Frame::Batch(leg) => leg.destinations.len(),
         };
         OVERHEAD + destinations * DESTINATION + length(frame)
     }
@@ -48,13 +50,26 @@ pub(crate) fn is_large(frame: &Frame) -> bool {
 }
 
 /// Parts of a multicast whose destinations each fit one frame.
-pub(crate) fn split(mut multicast: Multicast) -> Vec<Multicast> {
-    if multicast.destinations.len() <= amop::MAX_DESTINATIONS {
-        return vec![multicast];
+pub(crate) fn split(multicast: Multicast) -> Vec<Multicast> {
+    parts(multicast, |multicast| &mut multicast.destinations)
+}
+
+/// Parts of a batch's way whose destinations each fit one frame.
+pub(crate) fn split_leg(leg: Leg) -> Vec<Leg> {
+    parts(leg, |leg| &mut leg.destinations)
+}
+
+fn parts<M: Clone, D: Clone>(mut whole: M, destinations: fn(&mut M) -> &mut Vec<D>) -> Vec<M> {
+    if destinations(&mut whole).len() <= amop::MAX_DESTINATIONS {
+        return vec![whole];
     }
-    let destinations = std::mem::take(&mut multicast.destinations);
-    let part = |part: &[Destination]| Multicast { destinations: part.to_vec(), ..multicast.clone() };
-    destinations.chunks(amop::MAX_DESTINATIONS).map(part).collect()
+    let all = std::mem::take(destinations(&mut whole));
+    let part = |some: &[D]| {
+        let mut part = whole.clone();
+        *destinations(&mut part) = some.to_vec();
+        part
+    };
+    all.chunks(amop::MAX_DESTINATIONS).map(part).collect()
 }
 
 fn length(frame: &Frame) -> usize {
@@ -65,5 +80,7 @@ fn length(frame: &Frame) -> usize {
             Content::Sealed { bytes, .. } => bytes.len(),
         },
         Frame::Multicast(multicast) => multicast.length(),
+        Frame::Batch(leg) => leg.batch.length(),
+        Frame::Wanted(_) => 0,
     }
 }

@@ -74,8 +74,21 @@ pub enum Event {
         topic: Option<Topic>,
         /// The data.
         data: Bytes,
-        /// The origin's epoch and its number of the message.
+        /// The origin's epoch and its number of the message; those of one topic follow each other.
         id: (u64, u64),
+    },
+    /// Messages that will not come: nobody that was asked has them any more. None that was told comes later.
+    Gap {
+        /// Who sent them.
+        origin: NodeId,
+        /// Their topic; `None` for broadcasts.
+        topic: Option<Topic>,
+        /// The origin's epoch.
+        epoch: u64,
+        /// The number of the first one.
+        from: u64,
+        /// The number of the last one.
+        to: u64,
     },
     /// A peer broke the rules, and is refused for a while.
     Banned {

@@ -1,4 +1,5 @@
-//! Multicast and broadcast over gossipsub: signed by the origin, checked once, judged by the core.
+//! Multicast and broadcast over gossipsub, for those to whom nothing can be pushed: signed by the origin, checked once, judged by
+//! the core.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +21,7 @@ pub(crate) struct Pending {
     pub(crate) lane: Lane,
     pub(crate) message: MessageId,
     pub(crate) from: PeerId,
-    /// What the application gets if it is fresh; nothing of an announcement.
+    /// What the application gets if it is fresh; nothing of an announcement, and of what the core hands on in its turn.
     pub(crate) post: Option<(Option<Topic>, Gossip)>,
 }
 
@@ -66,7 +67,7 @@ pub enum PublishError {
         /// The limit.
         limit: usize,
     },
-    /// The queues to all peers are full, or this node has sent as much as others put up with.
+    /// The links to all subscribers are full, or this node has sent as much as others put up with.
     #[error("busy: more was sent at once than the network takes; try again in a moment")]
     Busy,
 }

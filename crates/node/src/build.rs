@@ -97,7 +97,7 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
     let (command_sender, commands) = queue::channel(COMMAND_QUEUE, COMMAND_BYTES);
     let (client_sender, client_inputs) = mpsc::channel(CLIENT_QUEUE);
     let (replies, taken_replies) = Replies::new();
-    let snapshot = Arc::new(view::snapshot(&facts, swarm.behaviour().overlay(), &admissions, &HashMap::new(), [0; 4]));
+    let snapshot = Arc::new(view::snapshot(&facts, swarm.behaviour().overlay(), &admissions, &HashMap::new(), [0; 5]));
     let (snapshot_sender, snapshots) = watch::channel(snapshot);
     let rights = SharedRights::new(config.rights, &config.identity.certificate, &node);
     let handle =
@@ -123,6 +123,7 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
         told: Told::default(),
         audit: config.audit.clone(),
         identity,
+        lost: 0,
         duplicates: 0,
     };
     Ok(Bound { event_loop, handle, addresses })

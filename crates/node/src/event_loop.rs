@@ -36,7 +36,7 @@ use crate::{
     command::Command,
     epoch::{EpochError, Outrun},
     handle::{Answer, MessageId},
-    listeners::Listeners,
+    listeners::{Listeners, Missed},
     queue,
     replies::{Replies, Reply},
     rights::Hearing,
@@ -72,6 +72,8 @@ pub(crate) struct EventLoop {
     pub(crate) told: Told,
     pub(crate) audit: Audit,
     pub(crate) identity: SharedIdentity,
+    /// Messages for many that did not come, though their numbers were known.
+    pub(crate) lost: u64,
     /// How often a second host with somebody's key was seen.
     pub(crate) duplicates: u64,
 }
@@ -128,6 +130,12 @@ impl EventLoop {
                 if self.hearing.hears(record, topic.as_ref(), data.len()) {
                     self.listeners.multicast(origin, topic.as_ref(), &data, MessageId { origin, epoch, seq });
                 }
+            }
+            Event::Gap { origin, topic, epoch, from: first, to: last } if self.admission.admits(&origin) => {
+                self.lost = self.lost.saturating_add(last - first + 1);
+                self.report_gap(&origin, last - first + 1);
+                self.shown.touch();
+                self.listeners.gap(origin, topic.as_ref(), Missed { epoch, first, last });
             }
             Event::LinkUp { peer } => {
                 self.report_link_up(&peer);
@@ -216,13 +224,14 @@ impl EventLoop {
         if self.admission.handle_tick(self.swarm.behaviour_mut(), UnixTime::now()) {
             self.shown.touch();
         }
+        self.listeners.tell_missed();
         for topic in self.listeners.prune() {
             self.swarm.behaviour_mut().unsubscribe(&topic);
         }
         let (overlay, began) = (self.swarm.behaviour().overlay(), Instant::now());
         if self.shown.is_due(overlay.version(), began) {
             let [denied, over_quota] = self.hearing.refused(overlay.refused());
-            let counts = [self.duplicates, self.listeners.missed(), denied, over_quota];
+            let counts = [self.duplicates, self.listeners.missed(), self.lost, denied, over_quota];
             let snapshot = view::snapshot(&self.facts, overlay, &self.admissions, &self.round_trips, counts);
             self.shown.show(snapshot, began, Instant::now());
         }

@@ -77,26 +77,27 @@ impl NodeHandle {
         outcome.await.unwrap_or(Err(stopped))
     }
 
-    /// Sends to every node that listens to `topic`; at most once each, no order, no replay.
+    /// Sends to every node that listens to `topic`: each gets it once and in this node's order, or is told that it misses it.
     ///
     /// # Errors
-    /// When this node may not publish to the topic, the data is too long, the queues are full, or the node has stopped.
+    /// When this node may not publish to the topic, the data is too long, the links to all who listen are full, or the node has
+    /// stopped.
     pub async fn publish(&self, topic: Topic, data: Bytes) -> Result<MessageId, PublishError> {
         self.judge(Act::Publish, &topic).map_err(|reason| PublishError::Denied { reason })?;
         self.gossip(Some(topic), data).await
     }
 
-    /// Sends to every node; at most once each, no order, no replay.
+    /// Sends to every node: each gets it once and in this node's order, or is told that it misses it.
     ///
     /// # Errors
-    /// When the data is too long, the queues are full, or the node has stopped.
+    /// When the data is too long, the links to all nodes are full, or the node has stopped.
     pub async fn broadcast(&self, data: Bytes) -> Result<MessageId, PublishError> {
         self.gossip(None, data).await
     }
 
     /// Takes what arrives: multicasts of those `topics` that this node may subscribe, every broadcast, and, with `requests`, unicasts. Dropping the
     /// listener ends that. When several listeners take unicasts, they take turns. One that is behind by more than
-    /// [`crate::Config::listener_queue`] misses multicasts and is passed over for unicasts.
+    /// [`crate::Config::listener_queue`] misses multicasts, which it is told, and is passed over for unicasts.
     pub async fn listen(&self, topics: Vec<Topic>, requests: bool) -> Listener {
         let (started, listener) = oneshot::channel();
         let _ = self.ask(Command::Listen { topics, requests, started }).await;
@@ -259,7 +260,7 @@ pub struct MessageId {
     pub origin: NodeId,
     /// The origin's epoch.
     pub epoch: u64,
-    /// The origin's number of the message.
+    /// The origin's number of the message: those of one topic follow each other, those of others are different.
     pub seq: u64,
 }
 
@@ -315,6 +316,19 @@ pub enum Incoming {
         /// Its name.
         id: MessageId,
     },
+    /// Messages that do not come: nobody has them any more, or this listener was too slow for them.
+    Gap {
+        /// Who published them.
+        from: NodeId,
+        /// Their topic; `None` for messages to all.
+        topic: Option<Topic>,
+        /// The publisher's epoch.
+        epoch: u64,
+        /// The number of the first one, see [`MessageId::seq`].
+        first: u64,
+        /// The number of the last one.
+        last: u64,
+    },
 }
 
 /// Answers one request. Dropped without a reply, the request is refused with [`Refusal::NoHandler`].
@@ -363,8 +377,8 @@ pub enum PublishError {
         /// Why.
         reason: String,
     },
-    /// The queues to all peers are full.
-    #[error("busy: the queues to all peers are full")]
+    /// The links to all who listen are full.
+    #[error("busy: the links to all who listen are full")]
     Busy,
     /// The node has stopped.
     #[error("the node has stopped")]

@@ -34,7 +34,7 @@ const MIN_QUEUE: usize = 2 * (MAX_BODY + OVERHEAD) + BYTES_LEFT_TO_REQUESTS;
 /// All listeners of a node.
 ///
 /// Bound: the application's; each queue holds so many bytes as [`Listeners::new`] was given. When one is full, its
-/// listener misses multicasts, and other listeners are asked to take unicasts.
+/// listener misses multicasts and is told which, and other listeners are asked to take unicasts.
 #[derive(Debug)]
 pub(crate) struct Listeners {
     entries: Vec<Entry>,
@@ -50,12 +50,22 @@ struct Entry {
     requests: bool,
     incoming: queue::Sender<Incoming>,
     missed: u64,
+    /// What it missed and has not been told, by origin and topic. Bound: as many as the core follows.
+    owed: BTreeMap<(NodeId, Option<Topic>), Missed>,
+}
+
+/// Numbers of messages, the last included, of one epoch of their origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Missed {
+    pub(crate) epoch: u64,
+    pub(crate) first: u64,
+    pub(crate) last: u64,
 }
 
 impl Listeners {
     /// Of so many listeners with queues of so many bytes.
     pub(crate) fn bound(queue: usize, listeners: usize) -> Bound {
-        let when_full = "it misses multicasts, and others are asked to take unicasts";
+        let when_full = "it misses multicasts and is told which; others are asked to take unicasts";
         Bound::of_bytes("messages for a listener", queue.max(MIN_QUEUE), when_full)
             .in_entries(MAX_MESSAGES)
             .per("listener", listeners)
@@ -78,7 +88,7 @@ impl Listeners {
             }
         }
         let (incoming, receiver) = queue::channel(MAX_MESSAGES, self.queue);
-        self.entries.push(Entry { topics, requests, incoming, missed: 0 });
+        self.entries.push(Entry { topics, requests, incoming, missed: 0, owed: BTreeMap::new() });
         (Listener { receiver }, fresh)
     }
 
@@ -138,26 +148,70 @@ impl Listeners {
         Err(refusal)
     }
 
-    /// Gives a multicast to the listeners of its topic, a broadcast to all. Those who are too far behind miss it.
+    /// Gives a multicast to the listeners of its topic, a broadcast to all. Those who are too far behind miss it, and are told so
+    /// as soon as there is room.
     pub(crate) fn multicast(&mut self, from: NodeId, topic: Option<&Topic>, data: &Bytes, id: MessageId) {
-        for entry in &mut self.entries {
+        for entry in self.entries.iter_mut().filter(|entry| entry.hears(topic)) {
             let incoming = match topic {
-                Some(topic) if entry.topics.contains(topic) => {
-                    Incoming::Multicast { from, topic: topic.clone(), data: data.clone(), id }
-                }
-                Some(_) => continue,
+                Some(topic) => Incoming::Multicast { from, topic: topic.clone(), data: data.clone(), id },
                 None => Incoming::Broadcast { from, data: data.clone(), id },
             };
             if !entry.take(incoming, data.len()) {
                 self.missed += 1;
+                entry.owe(from, topic, Missed { epoch: id.epoch, first: id.seq, last: id.seq });
             }
+        }
+    }
+
+    /// Messages that come to nobody here.
+    pub(crate) fn gap(&mut self, from: NodeId, topic: Option<&Topic>, missed: Missed) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.hears(topic)) {
+            entry.owe(from, topic, missed);
+            entry.tell_missed();
+        }
+    }
+
+    /// Tells listeners that have room again what they missed.
+    pub(crate) fn tell_missed(&mut self) {
+        for entry in &mut self.entries {
+            entry.tell_missed();
         }
     }
 }
 
 impl Entry {
-    /// Whether it has room for a message, or is gone.
+    fn hears(&self, topic: Option<&Topic>) -> bool {
+        topic.is_none_or(|topic| self.topics.contains(topic))
+    }
+
+    /// Notes what it missed; what it missed before of the same origin and topic is told along with it.
+    fn owe(&mut self, from: NodeId, topic: Option<&Topic>, missed: Missed) {
+        let owed = self.owed.entry((from, topic.cloned())).or_insert(missed);
+        let is_same = owed.epoch == missed.epoch && missed.first >= owed.first;
+        *owed = if is_same { Missed { last: missed.last, ..*owed } } else { missed };
+    }
+
+    /// Says whether all that it missed is told.
+    fn tell_missed(&mut self) -> bool {
+        while let Some(((from, topic), missed)) = self.owed.pop_first() {
+            let Missed { epoch, first, last } = missed;
+            match self.incoming.try_reserve_beside((LEFT_TO_REQUESTS, BYTES_LEFT_TO_REQUESTS), OVERHEAD) {
+                Ok(place) => place.send(Incoming::Gap { from, topic, epoch, first, last }),
+                Err(TrySendError::Closed(())) => self.owed.clear(),
+                Err(TrySendError::Full(())) => {
+                    self.owed.insert((from, topic), missed);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Whether it has room for a message, or is gone. What it missed comes first.
     fn take(&mut self, incoming: Incoming, length: usize) -> bool {
+        if !self.tell_missed() {
+            return false;
+        }
         let left = (LEFT_TO_REQUESTS, BYTES_LEFT_TO_REQUESTS);
         match self.incoming.try_reserve_beside(left, length + OVERHEAD) {
             Ok(place) => place.send(incoming),
@@ -165,7 +219,7 @@ impl Entry {
             Err(TrySendError::Full(())) => {
                 self.missed += 1;
                 if self.missed == 1 {
-                    tracing::warn!(topics = ?self.topics, "a listener is too slow: it misses messages from here on; they are counted");
+                    tracing::warn!(topics = ?self.topics, "a listener is too slow: it misses messages from here on; it is told which, and they are counted");
                 }
                 return false;
             }
@@ -187,8 +241,11 @@ mod tests {
 
     fn waiting(listener: &mut Listener) -> Vec<u64> {
         let mut seqs = Vec::new();
-        while let Some(Incoming::Broadcast { id, .. }) = listener.receiver.try_recv() {
-            seqs.push(id.seq);
+        while let Some(incoming) = listener.receiver.try_recv() {
+            // Between them it is told what it missed.
+            if let Incoming::Broadcast { id, .. } = incoming {
+                seqs.push(id.seq);
+            }
         }
         seqs
     }
@@ -207,6 +264,37 @@ mod tests {
         assert_eq!(listeners.missed(), 18);
         broadcast(&mut listeners, 20, &largest);
         assert_eq!(waiting(&mut stopped), [20], "once it reads again, it hears again");
+    }
+
+    #[test]
+    fn what_a_slow_listener_missed_is_told_before_anything_later_and_without_it() {
+        let (mut listeners, topic) = (Listeners::new(0), Topic::new("prices").unwrap());
+        let (mut slow, _) = listeners.add(vec![topic.clone()], false);
+        let origin = NodeKey::generate().node_id();
+        let largest = Bytes::from(vec![0; MAX_BODY]);
+        let publish = |listeners: &mut Listeners, seq| {
+            listeners.multicast(origin, Some(&topic), &largest, MessageId { origin, epoch: 7, seq });
+        };
+        let heard = |listener: &mut Listener| match listener.receiver.try_recv() {
+            Some(Incoming::Multicast { id, .. }) => Some((id.seq, id.seq)),
+            Some(Incoming::Gap { from, topic: Some(_), epoch: 7, first, last }) if from == origin => {
+                Some((first, last))
+            }
+            _ => None,
+        };
+        for seq in 1..=5 {
+            publish(&mut listeners, seq);
+        }
+        assert_eq!([(); 2].map(|()| heard(&mut slow)), [Some((1, 1)), Some((2, 2))]);
+        publish(&mut listeners, 6);
+        assert_eq!([(); 3].map(|()| heard(&mut slow)), [Some((3, 5)), Some((6, 6)), None]);
+        for seq in 7..=9 {
+            publish(&mut listeners, seq);
+        }
+        listeners.gap(origin, Some(&topic), Missed { epoch: 7, first: 10, last: 12 });
+        assert_eq!([(); 2].map(|()| heard(&mut slow)), [Some((7, 7)), Some((8, 8))]);
+        listeners.tell_missed();
+        assert_eq!([(); 2].map(|()| heard(&mut slow)), [Some((9, 12)), None], "without a later message, too");
     }
 
     #[test]

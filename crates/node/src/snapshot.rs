@@ -37,6 +37,8 @@ pub struct Snapshot {
     pub duplicate_identities: u64,
     /// How many multicasts and broadcasts listeners missed because they were too slow, each once per listener.
     pub missed: u64,
+    /// How many multicasts and broadcasts of other nodes did not come, though their numbers were known.
+    pub lost: u64,
     /// How many messages of other nodes were not delivered since the start, because they may not publish to the topic.
     pub denied: u64,
     /// The same, because they are over a quota.

@@ -26,7 +26,7 @@ pub(crate) fn snapshot(
     overlay: &Overlay,
     admissions: &Admissions,
     round_trips: &HashMap<NodeId, Duration>,
-    [duplicate_identities, missed, denied, over_quota]: [u64; 4],
+    [duplicate_identities, missed, lost, denied, over_quota]: [u64; 5],
 ) -> Snapshot {
     let pending = overlay.pending_peers();
     let ready = pending.iter().all(|peer| peer.last_error.is_some());
@@ -51,6 +51,7 @@ pub(crate) fn snapshot(
         ready,
         duplicate_identities,
         missed,
+        lost,
         denied,
         over_quota,
         strikes: overlay.strikes().iter().map(|(strike, count)| (strike.name(), *count)).collect(),
@@ -153,7 +154,7 @@ mod tests {
             started: Instant::now(),
             listen: Vec::new(),
         };
-        let snapshot = snapshot(&facts, &lone.overlay, &Admissions::default(), &HashMap::new(), [0; 4]);
+        let snapshot = snapshot(&facts, &lone.overlay, &Admissions::default(), &HashMap::new(), [0; 5]);
         for node in snapshot.nodes.iter().filter(|node| node.hops != Some(0)) {
             let held = lone.overlay.record(&node.node_id.parse().unwrap()).unwrap();
             assert!(Arc::ptr_eq(node.record.as_ref().unwrap(), held));

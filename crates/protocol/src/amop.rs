@@ -25,6 +25,7 @@ pub use guard::{Refused, publishing, subscribing};
 pub use input::BridgeInput;
 pub(crate) use machine::Amop;
 pub use message::{Content, Destination, Message, Multicast, Post, SealedPost};
+pub(crate) use pace::travel;
 pub use quotas::PublishLimits;
 
 use crate::Topic;

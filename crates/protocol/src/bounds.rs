@@ -3,8 +3,8 @@
 use nuncio_bounds::{Bound, Room};
 
 use crate::{
-    Config, MAX_NODES, Output, amop::Amop, gate::Gate, peering::Peering, relay::Relay, routing::Routing,
-    status_sync::StatusSync, unicast::Unicast,
+    Config, MAX_NODES, Output, amop::Amop, gate::Gate, multicast::Multicast, peering::Peering, relay::Relay,
+    routing::Routing, status_sync::StatusSync, unicast::Unicast,
 };
 
 /// Every bound of a core with these settings and so many links, by the machine that keeps it.
@@ -23,6 +23,7 @@ pub fn bounds(config: &Config, links: usize) -> Vec<Room> {
         Room { name: "status sync", bounds: StatusSync::bounds(links) },
         Room { name: "routing", bounds: routing },
         Room { name: "unicast", bounds: [&Unicast::bounds(config)[..], &[outputs]].concat() },
+        Room { name: "multicast", bounds: Multicast::bounds() },
         Room { name: "AMOP", bounds: Amop::bounds(config) },
     ]
 }

@@ -33,6 +33,9 @@ pub struct Config {
     pub publish_limits: PublishLimits,
     /// What other nodes may do with topics here. Everything.
     pub rights: Arc<Rights>,
+    /// Whether multicasts may be pushed to this node. They may; where not, they come by gossip, as to a release that knows nothing
+    /// else.
+    pub takes_batches: bool,
     /// Most unicast exchanges and most AMOP exchanges in flight, each; further ones are refused. 65 536.
     pub max_exchanges: usize,
 }
@@ -53,6 +56,7 @@ impl Default for Config {
             amop_timeout: Duration::from_secs(4),
             publish_limits: PublishLimits::default(),
             rights: Arc::default(),
+            takes_batches: true,
             max_exchanges: 65_536,
         }
     }

@@ -37,6 +37,7 @@ use crate::{
     hashed::HashMap,
     header::Letter,
     life::Life,
+    multicast::{Leg, Wanted},
     timers::earliest,
     turn::Directory,
 };
@@ -228,6 +229,78 @@ impl Gate {
             return Verdict::Struck(Strike::Replayed);
         }
         Verdict::Mine(Admitted { message: multicast, from, time_left: in_time.left, is_repeated })
+    }
+
+    /// Judges a batch that a peer brought. Which of its messages are fresh, their numbers say: `is_known` where none is. Where
+    /// others are shown that it is its origin's, or were, the peer and the origin are charged for the signature; and for
+    /// copies, if it goes on.
+    pub(crate) fn admit_batch(
+        &mut self,
+        from: NodeId,
+        (leg, is_known): (Leg, bool),
+        life: &Life,
+        directory: Directory<'_>,
+        now: Instant,
+    ) -> Verdict<Leg> {
+        let Some(peer) = self.peers.get_mut(&from) else { return Verdict::Refused };
+        let (batch, length) = (&leg.batch, leg.batch.length());
+        let onward = leg.destinations.iter().filter(|destination| destination.node != life.node).count();
+        let is_checked = batch.origin != from || onward > 0;
+        if !peer.may_push((batch.bodies.len(), length), is_checked, now) {
+            return Verdict::Struck(Strike::Overspent);
+        }
+        if leg.destinations.is_empty() {
+            return Verdict::Struck(Strike::Misdirected);
+        }
+        if batch.origin == life.node || directory.peering.is_expelled(&batch.origin) {
+            return Verdict::Refused;
+        }
+        if !directory.is_certified(&batch.origin) {
+            return Verdict::Held(leg);
+        }
+        let source = self.sources.of(batch.origin, batch.epoch, directory);
+        match source.era(batch.epoch) {
+            Era::Present => {}
+            Era::Past => return Verdict::Refused,
+            Era::Future => return Verdict::Held(leg),
+        }
+        let Some(in_time) = source.in_time(batch.sent, batch.lifetime, now) else { return Verdict::Refused };
+        if is_known {
+            // When a hop falls silent, or an answer comes twice, that is no offence; its origin did not do it.
+            return if peer.may_repeat(now) { Verdict::Refused } else { Verdict::Struck(Strike::Replayed) };
+        }
+        if is_checked && !source.may_relay(length, now) {
+            return Verdict::Refused;
+        }
+        let bytes = length * onward;
+        if onward > 0 && !(peer.may_copy(onward, bytes, now) && source.may_copy(bytes, now)) {
+            return Verdict::Refused;
+        }
+        Verdict::Mine(Admitted { message: leg, from, time_left: in_time.left, is_repeated: false })
+    }
+
+    /// Judges a question for missing messages that a peer brought.
+    pub(crate) fn admit_wanted(
+        &mut self,
+        from: NodeId,
+        wanted: Wanted,
+        life: &Life,
+        directory: Directory<'_>,
+        now: Instant,
+    ) -> Verdict<Wanted> {
+        let Some(peer) = self.peers.get_mut(&from) else { return Verdict::Refused };
+        if !peer.may_ask(now) {
+            return Verdict::Struck(Strike::Overspent);
+        }
+        if wanted.asker == life.node || !directory.is_certified(&wanted.asker) {
+            return Verdict::Refused;
+        }
+        Verdict::Mine(Admitted { message: wanted, from, time_left: Duration::ZERO, is_repeated: false })
+    }
+
+    /// Whether so many bytes may be sent because a peer asked.
+    pub(crate) fn may_repair(&mut self, from: &NodeId, bytes: usize, now: Instant) -> bool {
+        self.peers.get_mut(from).is_some_and(|peer| peer.may_repair(bytes, now))
     }
 
     /// Whether the signature of gossip that a peer brings is worth checking.

@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use nuncio_identity::NodeId;
 
-use crate::{gate::Gate, status_sync::Version};
+use crate::{Topic, gate::Gate, status_sync::Version};
 
 /// Most messages of gossip that a peer brings in so long: one that brings more is banned.
 pub fn most_brought(time: Duration) -> usize {
@@ -31,10 +32,21 @@ pub struct Stamp {
     pub lifetime: Duration,
 }
 
+/// A message of gossip that has a number among those of its topic: it may be pushed, too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Numbered {
+    /// The topic; `None` for a broadcast.
+    pub topic: Option<Topic>,
+    /// The number.
+    pub number: u64,
+    /// What it says.
+    pub body: Bytes,
+}
+
 /// What becomes of a message of gossip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Judgement {
-    /// It is new here: to be handed to the application and passed on.
+    /// It is new here: to be passed on, and handed to the application unless it is [`Numbered`].
     Fresh,
     /// Not to be passed on.
     Dropped,
@@ -77,6 +89,8 @@ pub enum GossipInput {
         stamp: Stamp,
         /// Its length, in bytes.
         length: usize,
+        /// The message itself, if its origin says which number it has among those of its topic.
+        numbered: Option<Numbered>,
     },
     /// What a peer did with gossip besides bringing it.
     Counted {

@@ -7,6 +7,7 @@ use crate::{
     Strike,
     amop::{BridgeInput, ClientInput},
     gossip::GossipInput,
+    multicast::MulticastInput,
     peering::PeeringInput,
     status_sync::StatusInput,
     unicast::UnicastInput,
@@ -21,6 +22,8 @@ pub enum Input {
     Status(StatusInput),
     /// Requests.
     Unicast(UnicastInput),
+    /// Multicast and broadcast.
+    Multicast(MulticastInput),
     /// AMOP between nodes.
     Bridge(BridgeInput),
     /// AMOP's clients.
@@ -72,6 +75,7 @@ input_of!(
     Peering: PeeringInput,
     Status: StatusInput,
     Unicast: UnicastInput,
+    Multicast: MulticastInput,
     Bridge: BridgeInput,
     Client: ClientInput,
     Gossip: GossipInput,

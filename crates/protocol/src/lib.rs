@@ -1,8 +1,9 @@
 //! The overlay core: every decision of a Nuncio node, and no I/O.
 //!
-//! [`Overlay`] is one state machine made of five: peering (which links to keep), status sync (who is at
+//! [`Overlay`] is one state machine made of six: peering (which links to keep), status sync (who is at
 //! which version and what it offers), routing (the next hop to every node), unicast (one answer or one
-//! error per request) and AMOP (which subscriber gets a message). It reads no clock and draws no
+//! error per request), multicast (every message once and in order, or a gap told) and AMOP (which
+//! subscriber gets a message). It reads no clock and draws no
 //! randomness of its own: time and a seed are arguments, so that hundreds of nodes can be simulated in one
 //! thread with a virtual clock.
 //!
@@ -20,6 +21,7 @@ mod header;
 mod input;
 mod life;
 mod limits;
+pub mod multicast;
 mod outbox;
 mod output;
 mod overlay;
@@ -46,6 +48,7 @@ pub use limits::{
     MAX_MULTICAST_TOPIC_BYTES, MAX_NEIGHBOURS, MAX_NODES, MAX_RELAYED_TOPICS, MAX_SEALING_KEY, MAX_SERVICE_BODY,
     MAX_STATUS, MAX_TOPIC_BYTES, TOPIC_COST,
 };
+pub use multicast::MulticastInput;
 pub use output::{Output, Sealed};
 pub use overlay::{NodeView, Overlay, Start, TopicView};
 pub use peering::PeeringInput;

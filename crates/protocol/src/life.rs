@@ -22,11 +22,19 @@ pub(crate) struct Life {
     began: Instant,
     last_number: u64,
     gossip: Cast,
+    relayed: Cast,
 }
 
 impl Life {
     pub(crate) const fn new(node: NodeId, epoch: u64, now: Instant) -> Self {
-        Self { node, epoch, began: now, last_number: 0, gossip: Cast::new(GOSSIP, now) }
+        Self {
+            node,
+            epoch,
+            began: now,
+            last_number: 0,
+            gossip: Cast::new(GOSSIP, now),
+            relayed: Cast::new(GOSSIP, now),
+        }
     }
 
     /// Goes on in a higher epoch; numbers do not begin again.
@@ -52,6 +60,11 @@ impl Life {
         }
         let (origin, epoch, number) = (self.node, self.epoch, self.number());
         Some(Stamp { origin, epoch, number, sent: self.clock(now), lifetime: GOSSIP_LIFETIME })
+    }
+
+    /// Whether relays check the signature of one more batch of so many bytes.
+    pub(crate) fn may_relay(&mut self, length: usize, now: Instant) -> bool {
+        self.relayed.take(length, GOSSIP, now)
     }
 
     /// The header of a message of ours.

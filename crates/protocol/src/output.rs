@@ -11,6 +11,7 @@ use crate::{
     Strike, Topic,
     amop::{self, ClientOutput},
     gossip::{GossipId, Judgement},
+    multicast::{Leg, Wanted},
     peering::{Address, ConnectionId, LinkDownReason},
     status_sync::{Equivocation, IssuerId, Query, QueryId, Record, Status, Version},
     unicast::{self, ExchangeId, InboundId, Reply, UnicastError},
@@ -202,6 +203,46 @@ pub enum Output {
         to: NodeId,
         /// What.
         multicast: amop::Multicast,
+    },
+    /// Send on the bridge stream of a linked peer; where that has no room, [`crate::MulticastInput::NotSent`].
+    SendBatch {
+        /// Whom.
+        to: NodeId,
+        /// What.
+        leg: Leg,
+    },
+    /// Send on the bridge stream of a linked peer; it may get lost.
+    SendWanted {
+        /// Whom.
+        to: NodeId,
+        /// What.
+        wanted: Wanted,
+    },
+    /// Messages for the applications here, of each origin and topic in the origin's order.
+    Multicast {
+        /// Who sent them.
+        origin: NodeId,
+        /// In which of its epochs.
+        epoch: u64,
+        /// Their topic; `None` for broadcasts.
+        topic: Option<Topic>,
+        /// The number of the first one; the others follow it.
+        first: u64,
+        /// What they say.
+        bodies: Vec<Bytes>,
+    },
+    /// Messages that the applications here will not get; none that was told comes later.
+    Gap {
+        /// Who sent them.
+        origin: NodeId,
+        /// In which of its epochs.
+        epoch: u64,
+        /// Their topic; `None` for broadcasts.
+        topic: Option<Topic>,
+        /// The number of the first one.
+        from: u64,
+        /// The number of the last one.
+        to: u64,
     },
     /// A message that the edge could not open, for want of its source's key, can be opened now: comes again as it came
     /// the first time, or not at all.

@@ -14,13 +14,14 @@ use crate::{
     Config, Output, Strike, Topic,
     amop::{self, Amop},
     gate::{Check, Checked, Gate, Waiting},
-    gossip::{Judgement, Stamp},
+    gossip::Judgement,
     life::Life,
+    multicast::{Multicast, Publication, PublishRefusal},
     outbox::Outbox,
     peering::{BanView, Event, LinkView, Peering, PendingPeerView},
     relay::Relay,
     routing::Routing,
-    status_sync::{Facts, Record, StatusSync, Version, empty_status},
+    status_sync::{Facts, Record, Status, StatusSync, Version, empty_status},
     timers::earliest,
     turn::{Directory, Turn},
     unicast::Unicast,
@@ -38,6 +39,7 @@ pub struct Overlay {
     routed: Instant,
     relay: Relay,
     unicast: Unicast,
+    multicast: Multicast,
     amop: Amop,
     outbox: Outbox,
 }
@@ -97,11 +99,17 @@ impl Overlay {
             life: Life::new(node, epoch, now),
             gate: Gate::default(),
             peering: Peering::new(&config, node, seed ^ 1, now),
-            status_sync: StatusSync::new(&config, empty_status(start), seed ^ 2, now),
+            status_sync: StatusSync::new(
+                &config,
+                Status { takes_batches: config.takes_batches, ..empty_status(start) },
+                seed ^ 2,
+                now,
+            ),
             routing: Routing::new(node),
             routed: now,
             relay: Relay::default(),
             unicast: Unicast::new(&config),
+            multicast: Multicast::new(),
             amop: Amop::new(&config, seed ^ 3),
             outbox: Outbox::default(),
         };
@@ -118,6 +126,7 @@ impl Overlay {
         self.status_sync.begin_epoch(epoch, now);
         self.peering.handle_epoch_begun(&mut self.outbox, now);
         self.with_unicast(now, |unicast, turn| unicast.handle_epoch_begun(turn));
+        self.multicast.handle_epoch_begun();
         self.settle(now);
     }
 
@@ -140,6 +149,7 @@ impl Overlay {
             self.conclude(id, Judgement::Fresh);
         }
         self.with_unicast(now, |unicast, turn| unicast.handle_timeout(turn));
+        self.with_multicast(now, |multicast, turn| multicast.handle_timeout(turn));
         self.with_amop(now, |amop, turn| amop.handle_timeout(turn));
         self.settle(now);
         self.judge(now);
@@ -149,6 +159,7 @@ impl Overlay {
     fn forget(&mut self, node: &NodeId) {
         self.peering.handle_forgotten(node);
         self.amop.handle_forgotten(node);
+        self.multicast.handle_forgotten(node);
         self.routing.forget(node);
         self.relay.forget(node);
     }
@@ -157,7 +168,8 @@ impl Overlay {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let keeping = earliest(self.peering.poll_timeout(), self.status_sync.poll_timeout());
         let keeping = earliest(keeping, earliest(self.routing.due(self.routed), self.gate.poll_timeout()));
-        earliest(keeping, earliest(self.unicast.poll_timeout(), self.amop.poll_timeout()))
+        let calls = earliest(self.unicast.poll_timeout(), self.amop.poll_timeout());
+        earliest(keeping, earliest(calls, self.multicast.poll_timeout()))
     }
 
     /// The next thing to do, if any.
@@ -211,9 +223,23 @@ impl Overlay {
         self.life.clock(now)
     }
 
-    /// What a message of so many bytes to many is stamped with; `None` when this node has sent as many as others check.
-    pub fn stamp(&mut self, length: usize, now: Instant) -> Option<Stamp> {
-        self.life.stamp(length, now)
+    /// Sends a message to every node that subscribes a topic, or, without one, to every node. It leaves with the next
+    /// [`Overlay::flush`], together with all that is published until then.
+    ///
+    /// # Errors
+    /// When too much waits already, or there is no room on the links to any of them.
+    pub fn publish(&mut self, topic: Option<&Topic>, body: Bytes, now: Instant) -> Result<Publication, PublishRefusal> {
+        self.with_multicast(now, |multicast, turn| multicast.publish(topic, body, turn))
+    }
+
+    /// Whether something was published since the last [`Overlay::flush`].
+    pub const fn has_published(&self) -> bool {
+        self.multicast.has_published()
+    }
+
+    /// Sends what was published.
+    pub fn flush(&mut self, now: Instant) {
+        self.with_multicast(now, |multicast, turn| multicast.flush(turn));
     }
 
     fn may_check(&mut self, via: NodeId, origin: NodeId, what: Checked, now: Instant) -> bool {
@@ -298,12 +324,14 @@ impl Overlay {
             match event {
                 Event::Up(peer) => {
                     self.gate.handle_link_up(peer, now);
+                    self.multicast.handle_links_changed();
                     self.routing.link_up(peer);
                     self.status_sync.handle_link_up(peer, now);
                 }
                 Event::Down(peer) => {
                     let waiting = self.gate.handle_link_down(&peer);
                     self.drop_gossip(waiting.iter().filter_map(Waiting::gossip));
+                    self.multicast.handle_links_changed();
                     self.routing.link_down(&peer);
                     self.status_sync.handle_link_down(&peer, now);
                     lost.push(peer);
@@ -320,6 +348,9 @@ impl Overlay {
             self.outbox.push(Output::ReachabilityChanged { node, reachable });
             self.status_sync.handle_reachability(&node, reachable, now);
             self.peering.handle_reachability(&node, reachable, now);
+            if reachable {
+                self.multicast.handle_reachable(&node, now);
+            }
         }
         for peer in &lost {
             self.with_unicast(now, |unicast, turn| unicast.handle_link_down(peer, turn));
@@ -340,6 +371,11 @@ impl Overlay {
     fn with_unicast<R>(&mut self, now: Instant, act: impl FnOnce(&mut Unicast, &mut Turn<'_>) -> R) -> R {
         let Self { peering, status_sync, routing, unicast, outbox, life, .. } = self;
         act(unicast, &mut Turn { routing, outbox, life, directory: Directory { peering, status_sync }, now })
+    }
+
+    fn with_multicast<R>(&mut self, now: Instant, act: impl FnOnce(&mut Multicast, &mut Turn<'_>) -> R) -> R {
+        let Self { peering, status_sync, routing, multicast, outbox, life, .. } = self;
+        act(multicast, &mut Turn { routing, outbox, life, directory: Directory { peering, status_sync }, now })
     }
 
     fn with_amop<R>(&mut self, now: Instant, act: impl FnOnce(&mut Amop, &mut Turn<'_>) -> R) -> R {

@@ -40,6 +40,13 @@ impl Directory<'_> {
         if self.peering.is_linked(node) { self.peering.epoch_of(node) } else { self.epoch_of(node) }
     }
 
+    /// Whether multicasts may be pushed over the link to a peer: its record says that it takes them, in the epoch in which it
+    /// runs.
+    pub(crate) fn takes_batches(&self, peer: &NodeId) -> bool {
+        let record = self.status_sync.record(peer).filter(|record| record.status.takes_batches);
+        record.is_some_and(|record| self.peering.epoch_of(peer) == Some(record.status.version.epoch))
+    }
+
     /// Whether the node's certificate was seen: in the handshake of its link, or behind its record.
     pub(crate) fn is_certified(&self, node: &NodeId) -> bool {
         !self.peering.is_expelled(node) && (self.peering.is_linked(node) || self.status_sync.record(node).is_some())

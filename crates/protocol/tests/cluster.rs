@@ -1,15 +1,18 @@
 //! A random cluster under random misfortune; the promises are looked at after every event.
 
+mod heard;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
+use heard::invariant_heard_in_order_or_named;
 use nuncio_protocol::{
     Config, Topic,
     amop::{ClientId, Kind, ResultCode},
 };
-use nuncio_testkit::simulator::{Simulator, Weather, node_id};
+use nuncio_testkit::simulator::{Heard, Simulator, Weather, node_id};
 use proptest::{prelude::*, test_runner::FileFailurePersistence};
 
 const MS: Duration = Duration::from_millis(1);
@@ -20,6 +23,7 @@ enum Action {
     Wait(u16),
     Request(usize, usize),
     Publish(usize, bool),
+    Multicast(usize, bool),
     Subscribe(usize, bool),
     Leave(usize),
     Crash(usize),
@@ -34,6 +38,7 @@ fn action() -> impl Strategy<Value = Action> {
         4 => (1..3000u16).prop_map(Action::Wait),
         6 => (n.clone(), n.clone()).prop_map(|(from, to)| Action::Request(from, to)),
         4 => (n.clone(), any::<bool>()).prop_map(|(client, multicast)| Action::Publish(client, multicast)),
+        4 => (n.clone(), any::<bool>()).prop_map(|(node, broadcast)| Action::Multicast(node, broadcast)),
         3 => (n.clone(), proptest::bool::weighted(0.3)).prop_map(|(node, deaf)| Action::Subscribe(node, deaf)),
         1 => n.clone().prop_map(Action::Leave),
         2 => n.clone().prop_map(Action::Crash),
@@ -153,6 +158,7 @@ fn invariants(network: &Simulator, watch: &mut Watch) {
     invariant_links_go_down_before_they_come_up(network);
     invariant_no_honest_node_is_banned(network);
     invariant_nothing_is_delivered_without_a_certified_source(network);
+    invariant_heard_in_order_or_named(network);
 }
 
 /// Each node chooses its next hop by itself: where all hold the same records, no way leads in circles, and each arrives.
@@ -260,6 +266,27 @@ fn at_rest_following_next_hops_arrives(network: &Simulator) {
     }
 }
 
+/// Whoever has heard of what another node publishes, and has a path to it, knows of the last of it.
+fn at_rest_multicasts_are_heard_to_the_last(network: &Simulator) {
+    let (islands, observed) = (islands(network), network.observed());
+    let epoch = |node: usize| network.overlay(node).map(|overlay| overlay.version().epoch);
+    for ((origin, of, topic), published) in &observed.published {
+        let island = islands.iter().find(|island| island.contains(origin) && epoch(*origin) == Some(*of));
+        for (listening, heard) in observed.heard.iter().filter(|(listening, _)| {
+            listening.origin == node_id(*origin) && listening.epoch == *of && listening.topic == *topic
+        }) {
+            let is_there = island.is_some_and(|island| island.contains(&listening.node));
+            if !is_there || epoch(listening.node) != Some(listening.since) {
+                continue;
+            }
+            let last = heard.last().map(|heard| match *heard {
+                Heard::Message(number, _) | Heard::Gap(_, number) => number,
+            });
+            assert_eq!(last, published.last().map(|(number, _)| *number), "{listening:?}");
+        }
+    }
+}
+
 fn play(scenario: &Scenario) {
     let latency = scenario.latency_ms * MS / 2..=scenario.latency_ms * MS;
     let weather = Weather { latency, loss: scenario.loss, full: scenario.full, ..Weather::default() };
@@ -271,6 +298,9 @@ fn play(scenario: &Scenario) {
         network.connect(*a, *b);
     }
     let topic = Topic::new("t").expect("a valid topic");
+    for node in 0..scenario.nodes {
+        network.listen(node, &[&topic]);
+    }
     let mut watch = Watch { judged_requests: BTreeSet::new(), judged_publishes: BTreeSet::new() };
     let mut clients: Vec<ClientId> = Vec::new();
     let go = |network: &mut Simulator, watch: &mut Watch, time: Duration| {
@@ -300,8 +330,14 @@ fn play(scenario: &Scenario) {
                 network.remove_client(client);
             }
             Action::Publish(..) | Action::Leave(_) => {}
+            Action::Multicast(node, broadcast) => {
+                network.multicast(node % n, (!broadcast).then_some(&topic));
+            }
             Action::Crash(node) => network.crash(node % n),
-            Action::Restart(node) => network.restart(node % n),
+            Action::Restart(node) => {
+                network.restart(node % n);
+                network.listen(node % n, &[&topic]);
+            }
             Action::Cut(a, b) if a % n != b % n => network.cut(a % n, b % n),
             Action::Cut(..) => {}
             Action::Heal => network.heal(),
@@ -317,6 +353,7 @@ fn play(scenario: &Scenario) {
     at_rest_links_agree(&network);
     at_rest_a_path_is_a_route_and_tables_are_equal(&network);
     at_rest_following_next_hops_arrives(&network);
+    at_rest_multicasts_are_heard_to_the_last(&network);
     at_rest_every_request_is_answered(&mut network);
 }
 

@@ -298,13 +298,20 @@ fn a_member_that_broadcasts_beyond_all_measure_is_cut_off_and_whoever_passed_it_
         for via in [1, 2] {
             if a.overlay.may_check_gossip(node_id(via), node_id(1), 100, now) {
                 let stamp = stamp(1, n + 1, sent);
-                a.input(GossipInput::Received { id: GossipId(n), via: node_id(via), stamp, length: 100 });
+                a.input(GossipInput::Received {
+                    id: GossipId(n),
+                    via: node_id(via),
+                    stamp,
+                    length: 100,
+                    numbered: None,
+                });
             }
         }
         if n % 10 == 0 {
             assert!(a.overlay.may_check_gossip(node_id(2), node_id(3), 100, now), "an honest origin at 500 a second");
             let stamp = stamp(3, n + 1, sent);
-            let outputs = a.input(GossipInput::Received { id: GossipId(n), via: node_id(2), stamp, length: 100 });
+            let outputs =
+                a.input(GossipInput::Received { id: GossipId(n), via: node_id(2), stamp, length: 100, numbered: None });
             honest += judgements(&outputs).iter().filter(|judgement| **judgement == Judgement::Fresh).count() as u64;
             assert_eq!(honest, n / 10 + 1);
         }
@@ -323,7 +330,7 @@ fn gossip_is_fresh_once_and_only_of_a_certified_origin_in_its_present_life_and_i
     let mut a = Lone::ring();
     let honest = Stamp { origin: node_id(3), epoch: 1, number: 1, sent: S, lifetime: 30 * S };
     let mut judged = |stamp: Stamp| {
-        let input = GossipInput::Received { id: GossipId(1), via: node_id(1), stamp, length: 100 };
+        let input = GossipInput::Received { id: GossipId(1), via: node_id(1), stamp, length: 100, numbered: None };
         judgements(&a.input(input))
     };
     assert_eq!(judged(Stamp { origin: node_id(77), ..honest }), [], "held until its record comes");
@@ -336,7 +343,7 @@ fn gossip_is_fresh_once_and_only_of_a_certified_origin_in_its_present_life_and_i
     assert_eq!(after, [Judgement::Dropped], "nobody could show who it was of");
     a.input(AccessInput::Expelled { node: node_id(3) });
     let stamp = Stamp { number: 2, ..honest };
-    let input = GossipInput::Received { id: GossipId(1), via: node_id(1), stamp, length: 100 };
+    let input = GossipInput::Received { id: GossipId(1), via: node_id(1), stamp, length: 100, numbered: None };
     assert_eq!(judgements(&a.input(input)), [Judgement::Dropped]);
 }
 
@@ -361,7 +368,7 @@ fn what_waits_for_records_is_bounded_for_each_peer_and_in_all() {
         let received = |number: u64| {
             let origin = node_id(1000 + via);
             let stamp = Stamp { origin, epoch: 1, number, sent: Duration::ZERO, lifetime: 30 * S };
-            GossipInput::Received { id: GossipId(number), via: node_id(via), stamp, length }
+            GossipInput::Received { id: GossipId(number), via: node_id(via), stamp, length, numbered: None }
         };
         (1..=count).map(|number| judgements(&a.input(received(number))).len()).sum::<usize>()
     };

@@ -15,9 +15,9 @@ mod trial;
 mod vice;
 mod wire_size;
 
-pub use lone::{Lone, announced, header, queried, record};
+pub use lone::{Lone, announced, header, listening, queried, record};
 pub use names::{address, node_id, sign};
-pub use observed::{Entry, Observed, PublishTrace, RequestTrace, Traffic, What};
+pub use observed::{Entry, Heard, Listening, Observed, PublishTrace, RequestTrace, Traffic, What};
 pub use scenario::{Action, Scenario, ScenarioKind, Step};
 pub use shrink::shrink;
 pub use trial::{Report, Violation, run, watch};
@@ -384,6 +384,26 @@ impl Simulator {
             self.client_input(client, ClientInput::Publish { client, seq, kind, topic, data });
         }
         seq
+    }
+
+    /// Has the application of a node subscribe topics of multicasts; replaces what it subscribed before.
+    pub fn listen(&mut self, node: usize, topics: &[&Topic]) {
+        let topics = topics.iter().copied().cloned().collect();
+        self.input(node, StatusInput::MulticastTopics { topics });
+    }
+
+    /// Has the application of a node publish a multicast, or, without a topic, a broadcast; its body says its number. Says
+    /// whether it was taken.
+    pub fn multicast(&mut self, node: usize, topic: Option<&Topic>) -> bool {
+        let (instant, epoch) = (self.instant(), self.nodes[node].epoch);
+        let Some(overlay) = self.nodes[node].overlay.as_mut() else { return false };
+        self.next_id += 1;
+        let body = Bytes::copy_from_slice(&self.next_id.to_be_bytes());
+        let Ok(publication) = overlay.publish(topic, body, instant) else { return false };
+        let published = self.observed.published.entry((node, epoch, topic.cloned())).or_default();
+        published.push((publication.number, self.next_id));
+        self.carry_out(node);
+        true
     }
 
     fn client_input(&mut self, client: ClientId, input: ClientInput) {

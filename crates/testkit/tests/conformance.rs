@@ -26,15 +26,20 @@ fn network(seed: u64) -> Simulator {
     for client in &clients[2..6] {
         network.subscribe(*client, &[&topic]);
     }
+    for node in 2..6 {
+        network.listen(node, &[&topic]);
+    }
     network.run_for(4 * second);
     for (from, client) in clients.iter().enumerate() {
         network.request(from, (from + 3) % NODES, 5 * second);
         network.publish(*client, if from % 2 == 0 { Kind::Unicast } else { Kind::Multicast }, &topic);
+        network.multicast(from, (from % 3 != 0).then_some(&topic));
         network.run_for(second / 4);
     }
     network.crash(1);
     network.leave(7);
     network.request(0, 1, 5 * second);
+    network.multicast(0, Some(&topic));
     network.run_for(6 * second);
     network.restart(1);
     network.run_for(10 * second);

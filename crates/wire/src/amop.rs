@@ -12,6 +12,7 @@ use nuncio_identity::NodeId;
 use nuncio_protocol::{
     Header, MAX_BODY, Topic,
     amop::{Content, Message, Multicast, ResultCode},
+    multicast::{Leg, Wanted},
 };
 use prost::Message as _;
 
@@ -19,6 +20,7 @@ use crate::{
     DecodeError, SigningContext,
     header::{Associated, bounded},
     length_prefixed,
+    multicast::{decode_leg, decode_wanted, encode_leg, encode_wanted},
     proto::{self, BridgeContent, BridgeHeader, SealedBridge, bridge_content, bridge_header},
 };
 
@@ -38,6 +40,10 @@ pub enum Frame {
     Message(Message),
     /// To many.
     Multicast(Multicast),
+    /// Multicasts of nodes' applications.
+    Batch(Leg),
+    /// A question for some that are missing.
+    Wanted(Wanted),
 }
 
 /// Appends a frame for the linked peer `peer`, all but its payload, and returns the payload. Seals what is ours and will be
@@ -46,6 +52,8 @@ pub fn encode_frame(frame: Frame, peer: NodeId, context: &SigningContext, out: &
     match frame {
         Frame::Message(message) => encode(message, peer, context, out),
         Frame::Multicast(multicast) => multicast::encode(multicast, peer, context, out),
+        Frame::Batch(leg) => encode_leg(&leg, peer, context, out),
+        Frame::Wanted(wanted) => Some(encode_wanted(&wanted, peer, context.node(), out)),
     }
 }
 
@@ -58,10 +66,18 @@ pub fn encode_frame(frame: Frame, peer: NodeId, context: &SigningContext, out: &
 pub fn decode_frame(header: Bytes, body: Bytes, peer: NodeId, context: &SigningContext) -> Result<Frame, DecodeError> {
     let fields =
         BridgeHeader::decode(header).map_err(|source| DecodeError::Protobuf { message: "bridge header", source })?;
-    if let Some(bridge_header::Content::Multicast(inner)) = &fields.content {
-        return multicast::decode(&fields, inner, body, peer, context).map(Frame::Multicast);
+    match &fields.content {
+        Some(bridge_header::Content::Multicast(inner)) => {
+            multicast::decode(&fields, inner, body, peer, context).map(Frame::Multicast)
+        }
+        Some(bridge_header::Content::Batch(inner)) => {
+            decode_leg(&fields, inner, &body, peer, context).map(Frame::Batch)
+        }
+        Some(bridge_header::Content::Wanted(inner)) => {
+            decode_wanted(&fields, inner, &body, peer, context.node()).map(Frame::Wanted)
+        }
+        _ => decode_message(fields, body, peer, context).map(Frame::Message),
     }
-    decode_message(fields, body, peer, context).map(Frame::Message)
 }
 
 /// Opens a message of which only the key was missing; gives back the same when it still is.
@@ -148,7 +164,9 @@ fn decode_message(
         bridge_header::Content::Publish(publish) => decode_publish(publish, body)?,
         bridge_header::Content::Result(result) => Content::Result { code: ResultCode(result.code), data: body },
         bridge_header::Content::Received(_) => Content::Received,
-        bridge_header::Content::Multicast(_) => return Err(DecodeError::Field { field: "content" }),
+        bridge_header::Content::Multicast(_) | bridge_header::Content::Batch(_) | bridge_header::Content::Wanted(_) => {
+            return Err(DecodeError::Field { field: "content" });
+        }
     };
     Ok(Message { header, content })
 }

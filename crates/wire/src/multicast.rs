@@ -1,4 +1,8 @@
-//! What gossipsub carries for applications: multicast and broadcast, signed by their origin.
+//! Multicast and broadcast: what gossipsub carries for applications, signed by their origin; and what is pushed.
+
+mod batch;
+
+pub(crate) use batch::{decode_leg, decode_wanted, encode_leg, encode_wanted};
 
 use std::time::Duration;
 
@@ -9,7 +13,7 @@ use prost::Message as _;
 
 use crate::{
     DecodeError, SigningContext,
-    field::{decode_signature, encode_clock, encode_millis},
+    field::{decode_signature, encode_clock, encode_millis, encode_signature},
     proto,
     signing::Statement,
 };
@@ -22,6 +26,9 @@ pub const TOPIC_PREFIX: &str = "nuncio/topic/";
 
 /// Longest gossip message without its body, in bytes.
 pub const MAX_OVERHEAD: usize = 1 << 10;
+
+/// Numbers of messages are smaller.
+const MAX_NUMBER: u64 = 1 << 63;
 
 /// The gossipsub topic of a multicast topic, or of broadcasts.
 pub fn gossip_topic(topic: Option<&Topic>) -> String {
@@ -51,12 +58,16 @@ pub struct Gossip {
     pub lifetime: Duration,
     /// The application's bytes; at most [`MAX_BODY`].
     pub body: Bytes,
+    /// Its number among the messages of its topic, if its origin pushes them.
+    pub place: Option<u64>,
 }
 
 /// Signs a message of ours and encodes it for a gossipsub topic; its origin is this node, whatever it says.
 pub fn encode(gossip_topic: &str, gossip: Gossip, context: &SigningContext) -> Vec<u8> {
     let gossip = Gossip { origin: context.node(), ..gossip };
-    let signature = context.sign(&statement(gossip_topic, &gossip));
+    let signature = context.sign(&statement(gossip_topic, &gossip, None));
+    let placed = gossip.place.map(|place| context.sign(&statement(gossip_topic, &gossip, Some(place))));
+    let place_signature = encode_signature(placed);
     let message = proto::Gossip {
         origin: Bytes::copy_from_slice(gossip.origin.as_bytes()),
         epoch: gossip.epoch,
@@ -65,6 +76,8 @@ pub fn encode(gossip_topic: &str, gossip: Gossip, context: &SigningContext) -> V
         signature: Bytes::copy_from_slice(signature.as_bytes()),
         sent_ms: encode_clock(gossip.sent),
         lifetime_ms: encode_millis(gossip.lifetime),
+        place: gossip.place,
+        place_signature,
     };
     message.encode_to_vec()
 }
@@ -74,6 +87,8 @@ pub fn encode(gossip_topic: &str, gossip: Gossip, context: &SigningContext) -> V
 pub struct Unchecked {
     gossip: Gossip,
     signature: Signature,
+    /// Over its place, too.
+    placed: Option<Signature>,
 }
 
 impl Unchecked {
@@ -82,12 +97,17 @@ impl Unchecked {
         self.gossip.origin
     }
 
-    /// Checks the signature; the gossipsub topic is the one it came over.
+    /// Checks the signatures: also the one that others check who know no places, and who would blame whoever passed it on. The
+    /// gossipsub topic is the one it came over.
     ///
     /// # Errors
-    /// When it does not hold.
+    /// When one does not hold.
     pub fn check(self, gossip_topic: &str, context: &SigningContext) -> Result<Gossip, DecodeError> {
-        context.verify(self.gossip.origin, &statement(gossip_topic, &self.gossip), &self.signature)?;
+        let (gossip, origin) = (&self.gossip, self.gossip.origin);
+        context.verify(origin, &statement(gossip_topic, gossip, None), &self.signature)?;
+        if let Some(placed) = &self.placed {
+            context.verify(origin, &statement(gossip_topic, gossip, gossip.place), placed)?;
+        }
         Ok(self.gossip)
     }
 }
@@ -98,22 +118,33 @@ impl Unchecked {
 /// When it is no such message, or is too long.
 pub fn decode(bytes: Bytes) -> Result<Unchecked, DecodeError> {
     let message = proto::Gossip::decode(bytes).map_err(|source| DecodeError::Protobuf { message: "gossip", source })?;
-    let proto::Gossip { origin, epoch, number, body, signature, sent_ms, lifetime_ms } = message;
+    let proto::Gossip { origin, epoch, number, body, signature, sent_ms, lifetime_ms, place, place_signature } =
+        message;
     if body.len() > MAX_BODY {
         return Err(DecodeError::TooLarge { what: "body", bytes: body.len(), limit: MAX_BODY });
     }
     let origin = NodeId::from_bytes(&origin)?;
-    let signature = decode_signature(&signature)?.ok_or(DecodeError::Signature { node: origin })?;
+    if place.is_some_and(|place| place >= MAX_NUMBER) {
+        return Err(DecodeError::Field { field: "place" });
+    }
+    let missing = DecodeError::Signature { node: origin };
+    let signature = decode_signature(&signature)?.ok_or_else(|| missing.clone())?;
+    let placed = decode_signature(&place_signature)?;
+    if placed.is_some() != place.is_some() {
+        return Err(missing);
+    }
     let (sent, lifetime) = (Duration::from_millis(sent_ms), Duration::from_millis(lifetime_ms.into()));
-    Ok(Unchecked { gossip: Gossip { origin, epoch, number, sent, lifetime, body }, signature })
+    Ok(Unchecked { gossip: Gossip { origin, epoch, number, sent, lifetime, body, place }, signature, placed })
 }
 
-fn statement<'a>(gossip_topic: &str, gossip: &'a Gossip) -> Statement<'a> {
+fn statement<'a>(gossip_topic: &str, gossip: &'a Gossip, place: Option<u64>) -> Statement<'a> {
     let mut fields = Vec::with_capacity(NodeId::LENGTH + 32 + gossip_topic.len());
     fields.extend_from_slice(gossip.origin.as_bytes());
     for number in [gossip.epoch, gossip.number, encode_clock(gossip.sent), encode_millis(gossip.lifetime).into()] {
         fields.extend_from_slice(&number.to_be_bytes());
     }
+    fields.extend(place.into_iter().flat_map(u64::to_be_bytes));
     fields.extend_from_slice(gossip_topic.as_bytes());
-    Statement { kind: "gossip", fields, body: &gossip.body }
+    let kind = if place.is_some() { "numbered gossip" } else { "gossip" };
+    Statement { kind, fields, body: &gossip.body }
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking, in its helpers too")]
 
 mod wire {
+    mod batches;
     mod gossip;
     mod pages;
     mod party;

@@ -37,7 +37,7 @@ pub(crate) struct Arguments {
     /// Requests that are answered at once; the next ones wait
     #[arg(long, value_name = "N", default_value = "8", value_parser = answers::jobs)]
     jobs: usize,
-    /// Stop after this many messages
+    /// Stop after this many messages; a gap is none
     #[arg(long, value_name = "N")]
     count: Option<u64>,
     /// Write each body to a file in this directory, named by its SHA-256, instead of printing it; a request is answered once its
@@ -75,13 +75,14 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
             return Err(Failure::from_stopped_node());
         };
         let mut message = message?;
+        let is_gap = message.kind == MessageKind::Gap;
         let body = body_of(&message)?;
-        if let Some(directory) = &arguments.save {
+        if let Some(directory) = arguments.save.as_ref().filter(|_| !is_gap) {
             save(&mut message, &body, directory)?;
         }
         show(&message, output)?;
         under_way.push(answers.give(&client, message, body, output));
-        left -= 1;
+        left -= u64::from(!is_gap);
     }
     Ok(())
 }
@@ -92,9 +93,18 @@ fn show(message: &Message, output: Output) -> Result<(), Failure> {
             MessageKind::Unicast => "unicast".to_owned(),
             MessageKind::Multicast => format!("multicast {}", message.topic.as_deref().unwrap_or_default()),
             MessageKind::Broadcast => "broadcast".to_owned(),
+            MessageKind::Gap => return gap(message),
         };
         format!("{kind} from {}: {}", short(&message.from), message.data)
     })
+}
+
+fn gap(message: &Message) -> String {
+    let from = short(&message.from);
+    let of = message.topic.as_ref().map_or_else(|| "broadcasts".to_owned(), |topic| format!("multicasts {topic}"));
+    let which = message.missing.as_ref();
+    let which = which.map(|missing| format!("{} of them, {} to {}", missing.messages, missing.first, missing.last));
+    format!("gap in the {of} from {from}: missing {}", which.unwrap_or_default())
 }
 
 /// Moves the body into a file; the message then shows the file's path.

@@ -162,6 +162,7 @@ fn records() -> Vec<Seed> {
         agency: "agencyA".into(),
         software: "nuncio".into(),
         multicast_topics: BTreeSet::new(),
+        takes_batches: true,
         revocations: BTreeMap::new(),
         application: "height 7".into(),
         proofs: 3,
@@ -177,11 +178,12 @@ fn records() -> Vec<Seed> {
     let proof = Equivocation::of(Arc::clone(&record), other).unwrap();
     let topic = multicast::gossip_topic(Some(&Topic::new("t1").unwrap()));
     let held = BTreeMap::from([(IssuerId([5; 32]), 3)]);
-    let gossip = |topic: &str, body: &'static str| {
+    let placed = |topic: &str, body: &'static str, place: Option<u64>| {
         let (sent, lifetime) = (Duration::from_millis(1234), Duration::from_secs(60));
-        let gossip = Gossip { origin: sender, epoch: EPOCH, number: 2, sent, lifetime, body: body.into() };
+        let gossip = Gossip { origin: sender, epoch: EPOCH, number: 2, sent, lifetime, body: body.into(), place };
         multicast::encode(topic, gossip, &context)
     };
+    let gossip = |topic: &str, body: &'static str| placed(topic, body, None);
     let mut signed_by_nobody = announcement::encode(version, Duration::ZERO, &context);
     *signed_by_nobody.last_mut().unwrap() ^= 1;
     vec![
@@ -202,6 +204,7 @@ fn records() -> Vec<Seed> {
         ("status", "answer_revocations", status::encode_revocations_answer(&["list".into()], &["agency".into()])),
         ("status", "not_an_answer", vec![0xff; 12]),
         ("gossip", "broadcast", gossip(multicast::BROADCAST, "all")),
+        ("gossip", "numbered", placed(multicast::BROADCAST, "all", Some(7))),
         ("gossip", "topic", gossip(&topic, "some")),
         ("gossip", "not_of_these_topics", gossip("nuncio/topic/t2", "few")),
     ]

@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use nuncio_protocol::{
     Header, Topic,
     amop::{self, Destination, Multicast, Post, PublishSeq, ResultCode},
+    multicast::{self as batches, Batch, Leg, Long, Proof, Wanted},
     peering::Parting,
     unicast::{self, Refusal},
 };
@@ -55,6 +56,11 @@ pub(super) fn seeds() -> Vec<Seed> {
         (BRIDGE, "sealed_result", bridge(3, Frame::Message(message(3, 1, result())))),
         (BRIDGE, "multicast", bridge(2, Frame::Multicast(multicast(2, &[1])))),
         (BRIDGE, "multicast_to_two", bridge(2, Frame::Multicast(multicast(2, &[1, 4])))),
+        (BRIDGE, "batch", bridge(2, Frame::Batch(batch(2, &[1])))),
+        (BRIDGE, "batch_to_two", bridge(2, Frame::Batch(batch(2, &[1, 4])))),
+        (BRIDGE, "batch_relayed", bridge(3, Frame::Batch(batch(3, &[2, 1])))),
+        (BRIDGE, "wanted", bridge(2, Frame::Wanted(wanted(2)))),
+        (BRIDGE, "wanted_relayed", bridge(3, Frame::Wanted(wanted(3)))),
         (BRIDGE, "multicast_relayed", bridge(3, Frame::Multicast(multicast(3, &[1, 4])))),
     ]
 }
@@ -101,6 +107,27 @@ fn multicast(source: u8, destinations: &[u8]) -> Multicast {
     let post = Some(Post { seq: PublishSeq([3; 32]), topic: topic(), data: "hello".into() });
     let destinations = destinations.iter().map(destination).collect();
     Multicast { source, epoch: source_epoch, number, sent, lifetime, hops_left, destinations, post, sealed: None }
+}
+
+fn batch(origin: u8, destinations: &[u8]) -> Leg {
+    let destination = |number: &u8| batches::Destination { node: party(*number).0, since: 3 };
+    let batch = Batch {
+        origin: party(origin).0,
+        epoch: EPOCH,
+        sent: Duration::from_millis(1234),
+        lifetime: Duration::from_secs(60),
+        topic: Some(topic()),
+        first: 7,
+        bodies: vec!["one".into(), "two".into()],
+        long: Some(Long { number: 5, length: 100_000 }),
+        proof: Proof::default(),
+    };
+    Leg { batch: batch.into(), hops_left: 15, destinations: destinations.iter().map(destination).collect() }
+}
+
+fn wanted(asker: u8) -> Wanted {
+    let (asker, origin, topic) = (party(asker).0, party(1).0, Some(topic()));
+    Wanted { asker, origin, epoch: EPOCH, topic, from: 4, to: 9, hops_left: 15 }
 }
 
 /// A party that has the keys of all.

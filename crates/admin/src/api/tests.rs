@@ -20,10 +20,17 @@ fn names_in_json_are_the_contract() {
         encoding: Encoding::Utf8,
         id: None,
         request: None,
+        missing: None,
     };
     assert_eq!(
         serde_json::to_string(&message).unwrap(),
         r#"{"kind":"multicast","from":"ab","topic":"t","data":"x","encoding":"utf8","id":null}"#
+    );
+    let missing = Some(Missing { first: "a-1-1".into(), last: "a-1-2".into(), messages: 2 });
+    let gap = Message { kind: MessageKind::Gap, data: String::new(), missing, ..message };
+    assert_eq!(
+        serde_json::to_string(&gap).unwrap(),
+        r#"{"kind":"gap","from":"ab","topic":"t","data":"","encoding":"utf8","id":null,"missing":{"first":"a-1-1","last":"a-1-2","messages":2}}"#
     );
     let entry = AccessEntry { node_id: "ab".into(), rule: Rule::Deny, origin: "config".into() };
     assert_eq!(serde_json::to_string(&entry).unwrap(), r#"{"node_id":"ab","rule":"deny","origin":"config"}"#);

@@ -10,12 +10,12 @@ use axum::{
 use bytes::Bytes;
 use futures::stream;
 use nuncio_audit::Act;
-use nuncio_node::{Incoming, Listener, Responder};
+use nuncio_node::{Incoming, Listener, MessageId, Responder};
 use nuncio_protocol::Topic;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Encoding, ErrorCode, Failure, ListenOptions, Message, MessageKind, Reply};
+use crate::api::{Encoding, ErrorCode, Failure, ListenOptions, Message, MessageKind, Missing, Reply};
 
 use super::{Context, bad_request, messages::denied, requests::Place};
 
@@ -79,6 +79,13 @@ impl Session {
                 Incoming::Broadcast { from, data, id } => {
                     message(MessageKind::Broadcast, from.to_string(), None, &data, Some(id.to_string()))
                 }
+                Incoming::Gap { from, topic, epoch, first, last } => {
+                    let id = |seq| MessageId { origin: from, epoch, seq }.to_string();
+                    let missing = Missing { first: id(first), last: id(last), messages: last - first + 1 };
+                    let topic = topic.map(|topic| topic.to_string());
+                    let gap = message(MessageKind::Gap, from.to_string(), topic, &[], None);
+                    Message { missing: Some(missing), ..gap }
+                }
                 _ => continue,
             };
             let mut line = serde_json::to_vec(&message).ok()?;
@@ -102,7 +109,7 @@ impl Session {
 
 fn message(kind: MessageKind, from: String, topic: Option<String>, body: &[u8], id: Option<String>) -> Message {
     let (data, encoding) = Encoding::of(body);
-    Message { kind, from, topic, data, encoding, id, request: None }
+    Message { kind, from, topic, data, encoding, id, request: None, missing: None }
 }
 
 fn options(pairs: Vec<(String, String)>) -> Result<ListenOptions, Failure> {

@@ -50,6 +50,8 @@ fn text(snapshot: &Snapshot, ready: bool, counters: &[Counter]) -> String {
     write(&mut out, "duplicate_identities_total", help, "counter", snapshot.duplicate_identities);
     let help = "Messages that listeners missed because they were too slow";
     write(&mut out, "listener_missed_total", help, "counter", snapshot.missed);
+    let help = "Multicasts and broadcasts of other nodes that did not come, though their numbers were known";
+    write(&mut out, "multicast_lost_total", help, "counter", snapshot.lost);
     let help = "Messages of other nodes to topics that they may not publish to, or this node may not subscribe";
     write(&mut out, "rights_denied_total", help, "counter", snapshot.denied);
     let help = "Messages of other nodes over a quota";

@@ -12,7 +12,7 @@ use libp2p::{
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
     AccessInput, GossipInput, Strike,
-    gossip::{GossipId, Judgement, Stamp},
+    gossip::{GossipId, Judgement, Numbered, Stamp},
 };
 use nuncio_wire::{
     DecodeError,
@@ -173,8 +173,14 @@ impl Behaviour {
             Finding::Message { lane, message, topic, length, checked: Ok(gossip) } => {
                 let wire::Gossip { origin, epoch, number, sent, lifetime, .. } = gossip;
                 let stamp = Stamp { origin, epoch, number, sent, lifetime };
-                let id = self.judging.add(Pending { lane, message, from: from.into(), post: Some((topic, gossip)) });
-                self.handle(GossipInput::Received { id, via: from, stamp, length });
+                let numbered = gossip.place.map(|number| {
+                    let (topic, body) = (topic.clone(), gossip.body.clone());
+                    Numbered { topic, number, body }
+                });
+                // What has a number comes back in its turn.
+                let post = numbered.is_none().then_some((topic, gossip));
+                let id = self.judging.add(Pending { lane, message, from: from.into(), post });
+                self.handle(GossipInput::Received { id, via: from, stamp, length, numbered });
             }
             Finding::Announcement { lane, message, checked: Err(error) }
             | Finding::Message { lane, message, checked: Err(error), .. } => {

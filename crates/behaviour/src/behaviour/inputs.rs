@@ -9,7 +9,7 @@ use libp2p::{
 };
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    AccessInput, BridgeInput, Input, PeeringInput, Strike, UnicastInput,
+    AccessInput, BridgeInput, Input, MulticastInput, PeeringInput, Strike, UnicastInput,
     peering::{Address, Direction},
 };
 use nuncio_wire::{amop, unicast::Frame};
@@ -99,9 +99,13 @@ impl Behaviour {
                 let now = Instant::now();
                 self.strike(peer, Strike::Forged, forged);
                 for message in messages {
-                    let input = match message {
-                        amop::Frame::Message(message) => BridgeInput::Received { from: peer, message },
-                        amop::Frame::Multicast(multicast) => BridgeInput::MulticastReceived { from: peer, multicast },
+                    let input: Input = match message {
+                        amop::Frame::Message(message) => BridgeInput::Received { from: peer, message }.into(),
+                        amop::Frame::Multicast(multicast) => {
+                            BridgeInput::MulticastReceived { from: peer, multicast }.into()
+                        }
+                        amop::Frame::Batch(leg) => MulticastInput::Received { from: peer, leg }.into(),
+                        amop::Frame::Wanted(wanted) => MulticastInput::Wanted { from: peer, wanted }.into(),
                     };
                     self.overlay.handle_input(input, now);
                     self.drain(now);

@@ -8,7 +8,7 @@ use libp2p::{
 };
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    BridgeInput, Input, Output, PeeringInput, Sealed, StatusInput, Topic, UnicastInput,
+    BridgeInput, Input, MulticastInput, Output, PeeringInput, Sealed, StatusInput, Topic, UnicastInput,
     amop::{ClientInput, ClientOutput},
     peering::{Address, ConnectionId, LinkDownReason},
     status_sync::{Status, Version},
@@ -38,6 +38,20 @@ impl Behaviour {
                 for part in bridge::split(multicast) {
                     self.send_bridge(to, amop::Frame::Multicast(part), now);
                 }
+            }
+            Output::SendBatch { to, leg } => {
+                for part in bridge::split_leg(leg) {
+                    self.send_bridge(to, amop::Frame::Batch(part), now);
+                }
+            }
+            Output::SendWanted { to, wanted } => self.send_bridge(to, amop::Frame::Wanted(wanted), now),
+            Output::Multicast { origin, epoch, topic, first, bodies } => {
+                for (number, data) in (first..).zip(bodies) {
+                    self.tell(Event::Multicast { origin, topic: topic.clone(), data, id: (epoch, number) });
+                }
+            }
+            Output::Gap { origin, epoch, topic, from, to } => {
+                self.tell(Event::Gap { origin, topic, epoch, from, to });
             }
             Output::Unseal(sealed) => self.unseal(sealed, now),
             Output::Judged { id, judgement } => self.conclude_gossip(id, judgement),
@@ -129,7 +143,8 @@ impl Behaviour {
             Err(amop::Frame::Multicast(_)) => {
                 tracing::debug!(to = %to.short(), "queue of the link is full, multicast dropped");
             }
-            Ok(()) => {}
+            Err(amop::Frame::Batch(_)) => self.overlay.handle_input(MulticastInput::NotSent { to }, now),
+            Err(amop::Frame::Wanted(_)) | Ok(()) => {}
         }
     }
 

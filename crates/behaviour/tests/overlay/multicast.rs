@@ -1,12 +1,14 @@
 //! Multicast reaches the topic's subscribers, broadcast reaches all, each at most once.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use nuncio_behaviour::Event;
 use nuncio_identity::NodeId;
 use nuncio_protocol::Topic;
 use nuncio_testkit::TestAuthority;
 
-use crate::network::{Node, line};
+use crate::network::{Node, line, links_in_a_row};
 
 async fn received(node: &mut Node) -> (NodeId, Option<Topic>, Bytes) {
     node.wait("a multicast", |event| match event {
@@ -75,4 +77,59 @@ async fn a_message_of_ten_mebibytes_is_gossiped_and_more_is_refused() {
     nodes[0].behaviour(move |behaviour| behaviour.publish(None, more)).await.expect_err("too large");
     // The link has not gone deaf: gossip goes on.
     publish_until(&nodes[0], None, &mut last, 0).await;
+}
+
+/// The numbers of the next messages of a topic.
+async fn numbers(node: &mut Node, count: usize) -> Vec<u64> {
+    let mut numbers = Vec::new();
+    while numbers.len() < count {
+        numbers.push(
+            node.wait("a multicast", |event| match event {
+                Event::Multicast { id: (_, number), .. } => Some(number),
+                Event::Gap { from, to, .. } => panic!("{from} to {to} are missing"),
+                _ => None,
+            })
+            .await,
+        );
+    }
+    numbers
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_messages_over_two_relays_come_once_and_in_order() {
+    let mut nodes = line(&TestAuthority::new(), 4).await;
+    let mut last = nodes.pop().unwrap();
+    publish_until(&nodes[0], None, &mut last, 0).await;
+    let published = nodes[0].behaviour(|behaviour| {
+        let publish = |number: u32| behaviour.publish(None, Bytes::copy_from_slice(&number.to_be_bytes()));
+        (0..1000).map(publish).map(|id| id.unwrap().1).collect::<Vec<_>>()
+    });
+    let published = published.await;
+    let mut heard = numbers(&mut last, published.len()).await;
+    // What the search for it had left behind.
+    while heard.last() != published.last() {
+        heard.extend(numbers(&mut last, 1).await);
+    }
+    assert!(heard.is_sorted_by(|a, b| a + 1 == *b), "{heard:?}");
+    assert_eq!(heard[heard.len() - published.len()..], published);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_takes_no_batches_is_reached_by_gossip_and_passes_it_on_and_nobody_hears_anything_twice() {
+    let authority = TestAuthority::new();
+    let nodes = [Node::start(&authority, "new"), Node::start_old(&authority, "old"), Node::start(&authority, "behind")];
+    let [publisher, mut old, mut behind] = links_in_a_row(nodes).await;
+    publish_until(&publisher, None, &mut old, 0).await;
+    publish_until(&publisher, None, &mut behind, 0).await;
+    let published = publisher.behaviour(|behaviour| {
+        (0..20).map(|_| behaviour.publish(None, Bytes::from_static(b"all")).unwrap().1).collect::<Vec<_>>()
+    });
+    let published = published.await;
+    for node in [&mut old, &mut behind] {
+        let mut heard = BTreeSet::new();
+        while !published.iter().all(|number| heard.contains(number)) {
+            let number = numbers(node, 1).await[0];
+            assert!(heard.insert(number), "{number} came twice");
+        }
+    }
 }

@@ -114,6 +114,12 @@ impl Node {
         Self::start_with(authority, authority.node(name), configure, |muxer| muxer)
     }
 
+    /// A node that knows gossip alone, as releases before batches.
+    pub(crate) fn start_old(authority: &TestAuthority, name: &str) -> Self {
+        let configure = |config: &mut Config| config.overlay.takes_batches = false;
+        Self::start_with(authority, authority.node(name), configure, |muxer| muxer)
+    }
+
     /// A node whose certifier asks `second` after it has judged.
     pub(crate) fn start_judged(authority: &TestAuthority, name: &str, second: &Arc<SecondThought>) -> Self {
         let second = second.clone();
@@ -237,20 +243,30 @@ pub(crate) async fn pair_with(authority: &TestAuthority, ears: &Ears) -> (Node, 
 /// A line of nodes, each linked to the next, all of which reach all.
 pub(crate) async fn line(authority: &TestAuthority, length: usize) -> Vec<Node> {
     let mut nodes: Vec<Node> = (0..length).map(|index| Node::start(authority, &format!("n{index}"))).collect();
-    for node in &nodes {
+    link_in_a_row(&mut nodes).await;
+    nodes
+}
+
+/// The same of these nodes.
+pub(crate) async fn links_in_a_row<const N: usize>(mut nodes: [Node; N]) -> [Node; N] {
+    link_in_a_row(&mut nodes).await;
+    nodes
+}
+
+async fn link_in_a_row(nodes: &mut [Node]) {
+    for node in &*nodes {
         // Learnt addresses would turn the line into a mesh.
         node.behaviour(|behaviour| behaviour.set_addresses([])).await;
     }
-    for index in 1..length {
+    for index in 1..nodes.len() {
         nodes[index - 1].dial(&nodes[index]).await;
     }
     let ids: Vec<NodeId> = nodes.iter().map(|node| node.id).collect();
-    for node in &mut nodes {
+    for node in nodes {
         for id in ids.iter().filter(|id| **id != node.id).copied().collect::<Vec<_>>() {
             node.reaches(id).await;
         }
     }
-    nodes
 }
 
 async fn drive(mut swarm: Swarm<Behaviour>, mut calls: mpsc::Receiver<Call>, events: mpsc::Sender<Event>) {

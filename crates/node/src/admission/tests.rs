@@ -102,6 +102,7 @@ fn record(node: NodeId) -> Arc<Record> {
         agency: String::new(),
         software: String::new(),
         multicast_topics: BTreeSet::new(),
+        takes_batches: false,
         revocations: BTreeMap::new(),
         application: Bytes::new(),
         sealing_key: Bytes::new(),

@@ -42,6 +42,17 @@ impl EventLoop {
         }
     }
 
+    pub(super) fn report_gap(&mut self, origin: &NodeId, messages: u64) {
+        if let Some(News { left_out }) = self.told.event("multicasts lost", Instant::now()) {
+            tracing::warn!(
+                origin = %origin.short(),
+                messages,
+                left_out,
+                "multicasts are lost: nobody that was asked has them any more; listeners are told which"
+            );
+        }
+    }
+
     pub(super) fn report_duplicate(&mut self, node: NodeId, address: Option<&Address>, epoch: u64) {
         let from = address.map_or_else(|| "elsewhere in the network".to_owned(), ToString::to_string);
         self.audit.record(Event::DuplicateIdentity {

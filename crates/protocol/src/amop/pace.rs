@@ -34,7 +34,7 @@ impl Pace {
 }
 
 /// The longest time that a body should be on its way, in whole milliseconds.
-pub(super) const fn travel(body: usize) -> Duration {
+pub(crate) const fn travel(body: usize) -> Duration {
     Duration::from_millis(body as u64 * 1000 / SLOWEST)
 }
 

@@ -8,9 +8,10 @@ use nuncio_identity::NodeId;
 
 use crate::{
     amop,
-    gossip::{GossipId, Stamp},
+    gossip::{GossipId, Numbered, Stamp},
     hashed::HashMap,
     header::Letter,
+    multicast::Leg,
     status_sync::Version,
     unicast,
 };
@@ -52,7 +53,8 @@ pub(crate) enum Waiting {
     Unicast(unicast::Message),
     Bridge(amop::Message),
     Multicast(amop::Multicast),
-    Gossip { id: GossipId, stamp: Stamp, length: usize },
+    Batch(Leg),
+    Gossip { id: GossipId, stamp: Stamp, length: usize, numbered: Option<Numbered> },
     Announcement { id: GossipId, node: NodeId, version: Version, clock: Duration },
 }
 
@@ -73,6 +75,7 @@ impl Waiting {
             Self::Unicast(message) => message.header.source,
             Self::Bridge(message) => message.header.source,
             Self::Multicast(multicast) => multicast.source,
+            Self::Batch(leg) => leg.batch.origin,
             Self::Gossip { stamp, .. } => stamp.origin,
             Self::Announcement { node, .. } => *node,
         }
@@ -82,7 +85,7 @@ impl Waiting {
     pub(crate) const fn gossip(&self) -> Option<GossipId> {
         match self {
             Self::Gossip { id, .. } | Self::Announcement { id, .. } => Some(*id),
-            Self::Unicast(_) | Self::Bridge(_) | Self::Multicast(_) => None,
+            Self::Unicast(_) | Self::Bridge(_) | Self::Multicast(_) | Self::Batch(_) => None,
         }
     }
 
@@ -92,7 +95,10 @@ impl Waiting {
                 Self::Unicast(message) => message.length(),
                 Self::Bridge(message) => message.length(),
                 Self::Multicast(multicast) => multicast.weight(),
-                Self::Gossip { length, .. } => *length,
+                Self::Batch(leg) => leg.weight(),
+                Self::Gossip { length, numbered, .. } => {
+                    *length + numbered.as_ref().map_or(0, |numbered| numbered.body.len())
+                }
                 Self::Announcement { .. } => 0,
             }
     }

@@ -20,6 +20,20 @@ const ANNOUNCEMENTS: Rate = Rate { per_second: 1_000.0, burst: 10_000.0 };
 /// Applications' messages of all nodes that one neighbour brings by gossip.
 const GOSSIP: CastRate = CastRate::times(4.0);
 
+/// Messages in the batches that one neighbour brings, and what each batch counts besides.
+const PUSHED: Rate = Rate::of(4_000_000.0, Duration::from_secs(1));
+const BATCH: usize = 8;
+
+/// Their bytes.
+const PUSHED_BYTES: Rate = Rate::of(2048.0 * MIB, Duration::from_secs(1));
+
+/// Batches whose signature is checked for one neighbour.
+const CHECKED: CastRate = CastRate::times(4.0);
+
+/// Questions for missing messages that one neighbour brings, and bytes of the answers that are sent for them.
+const ASKED: Rate = Rate { per_second: 500.0, burst: 2_000.0 };
+const REPAIRED: Rate = Rate { per_second: 16.0 * MIB, burst: 32.0 * MIB };
+
 /// Messages that one neighbour brings again. When a hop dies silently, all that it swallowed in two seconds comes again.
 const REPEATED: Rate = Rate { per_second: 2_000.0, burst: 20_000.0 };
 
@@ -39,6 +53,11 @@ pub(super) struct Peer {
     passed_messages: Bucket,
     passed_bytes: Bucket,
     copied_bytes: Bucket,
+    pushed: Bucket,
+    pushed_bytes: Bucket,
+    checked: Cast,
+    asked: Bucket,
+    repaired: Bucket,
     repeated: Bucket,
     announcements: Bucket,
     gossip: Cast,
@@ -53,6 +72,11 @@ impl Peer {
             passed_messages: Bucket::new(PASSED_MESSAGES, now),
             passed_bytes: Bucket::new(PASSED_BYTES, now),
             copied_bytes: Bucket::new(COPIED_BYTES, now),
+            pushed: Bucket::new(PUSHED, now),
+            pushed_bytes: Bucket::new(PUSHED_BYTES, now),
+            checked: Cast::new(CHECKED, now),
+            asked: Bucket::new(ASKED, now),
+            repaired: Bucket::new(REPAIRED, now),
             repeated: Bucket::new(REPEATED, now),
             announcements: Bucket::new(ANNOUNCEMENTS, now),
             gossip: Cast::new(GOSSIP, now),
@@ -78,6 +102,25 @@ impl Peer {
     pub(super) fn may_copy(&mut self, copies: usize, bytes: usize, now: Instant) -> bool {
         self.passed_messages.take(copies as f64, PASSED_MESSAGES, now)
             && self.copied_bytes.take(bytes as f64, COPIED_BYTES, now)
+    }
+
+    /// Whether it may bring a batch of so many messages and bytes, of which the signature is checked or not.
+    #[expect(clippy::cast_precision_loss, reason = "a batch is shorter than 2^53 bytes")]
+    pub(super) fn may_push(&mut self, (messages, bytes): (usize, usize), is_checked: bool, now: Instant) -> bool {
+        self.pushed.take((messages + BATCH) as f64, PUSHED, now)
+            && self.pushed_bytes.take(bytes as f64, PUSHED_BYTES, now)
+            && (!is_checked || self.checked.take(bytes, CHECKED, now))
+    }
+
+    /// Whether it may ask for missing messages once more.
+    pub(super) fn may_ask(&mut self, now: Instant) -> bool {
+        self.asked.take(1.0, ASKED, now)
+    }
+
+    /// Whether so many bytes may be sent because it asked.
+    #[expect(clippy::cast_precision_loss, reason = "a batch is shorter than 2^53 bytes")]
+    pub(super) fn may_repair(&mut self, bytes: usize, now: Instant) -> bool {
+        self.repaired.take(bytes as f64, REPAIRED, now)
     }
 
     /// Whether it may have one more signature of gossip checked.

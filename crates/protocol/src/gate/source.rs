@@ -37,6 +37,7 @@ struct Sent {
     memory: Memory,
     copies: Option<Bucket>,
     gossip: Option<Cast>,
+    relayed: Option<Cast>,
 }
 
 /// In which of its source's epochs a message was made.
@@ -120,6 +121,11 @@ impl Source {
     #[expect(clippy::cast_precision_loss, reason = "a message is shorter than 2^53 bytes")]
     pub(super) fn may_copy(&mut self, bytes: usize, now: Instant) -> bool {
         self.sent().copies.get_or_insert(Bucket::new(COPIES, now)).take(bytes as f64, COPIES, now)
+    }
+
+    /// Whether one more batch of so many bytes is taken of it that came over others, or goes on to others.
+    pub(super) fn may_relay(&mut self, length: usize, now: Instant) -> bool {
+        self.sent().relayed.get_or_insert(Cast::new(GOSSIP, now)).take(length, GOSSIP, now)
     }
 
     /// Takes the clock of an announcement or record of the present epoch.

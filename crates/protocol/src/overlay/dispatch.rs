@@ -6,7 +6,7 @@ use nuncio_identity::NodeId;
 
 use super::Overlay;
 use crate::{
-    AccessInput, BridgeInput, Input, Output, PeeringInput, StatusInput, UnicastInput,
+    AccessInput, BridgeInput, Input, MulticastInput, Output, PeeringInput, StatusInput, UnicastInput,
     amop::ClientInput,
     forwarding,
     status_sync::{Answer, Change, First, Record},
@@ -20,6 +20,7 @@ impl Overlay {
             Input::Peering(input) => self.handle_peering(input, now),
             Input::Status(input) => self.handle_status(input, now),
             Input::Unicast(input) => self.handle_unicast(input, now),
+            Input::Multicast(input) => self.handle_multicast(input, now),
             Input::Bridge(input) => self.handle_bridge(input, now),
             Input::Client(input) => self.handle_client(input, now),
             Input::Gossip(input) => self.handle_gossip(input, now),
@@ -48,12 +49,13 @@ impl Overlay {
         self.peering.handle_input(input, &mut self.outbox, now);
         self.settle(now);
         if is_introduced {
+            self.multicast.handle_links_changed();
             self.with_unicast(now, |unicast, turn| unicast.handle_routes_changed(turn));
         }
     }
 
     fn handle_status(&mut self, input: StatusInput, now: Instant) {
-        let Self { peering, status_sync, relay, outbox, .. } = self;
+        let Self { peering, status_sync, relay, multicast, outbox, .. } = self;
         match input {
             StatusInput::LocalAddresses { addresses } => {
                 peering.handle_local_addresses(&addresses);
@@ -66,6 +68,7 @@ impl Overlay {
             }
             StatusInput::MulticastTopics { topics } => {
                 relay.set_own(topics.clone());
+                multicast.handle_topics(topics.clone());
                 status_sync.handle_multicast_topics(topics);
             }
             StatusInput::ApplicationField { bytes } => status_sync.handle_application_field(&bytes),
@@ -109,6 +112,14 @@ impl Overlay {
             UnicastInput::NotSent { to, message } => {
                 self.with_unicast(now, |unicast, turn| unicast.handle_not_sent(to, message, turn));
             }
+        }
+    }
+
+    fn handle_multicast(&mut self, input: MulticastInput, now: Instant) {
+        match input {
+            MulticastInput::Received { from, leg } => self.receive_batch(from, leg, now),
+            MulticastInput::Wanted { from, wanted } => self.receive_wanted(from, wanted, now),
+            MulticastInput::NotSent { to } => self.multicast.handle_not_sent(to, now),
         }
     }
 
@@ -168,6 +179,7 @@ impl Overlay {
             let node = record.status.node;
             self.routing.apply(&record);
             self.amop.handle_record(&record);
+            self.multicast.handle_record(&record);
             self.relay.apply(&record);
             self.peering.handle_record(&record, now);
             self.gate.handle_record(node, record.status.version.epoch, record.status.clock, now);
@@ -188,5 +200,6 @@ impl Overlay {
         self.routing.forget(&node);
         self.with_unicast(now, |unicast, turn| unicast.handle_expelled(&node, turn));
         self.amop.handle_expelled(&node);
+        self.multicast.handle_forgotten(&node);
     }
 }

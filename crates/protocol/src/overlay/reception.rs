@@ -10,9 +10,10 @@ use crate::{
     amop::{self, Amop},
     forwarding,
     gate::{Verdict, Waiting},
-    gossip::{GossipId, GossipInput, Judgement},
+    gossip::{GossipId, GossipInput, Judgement, Numbered, Stamp},
+    multicast::{Batch, Leg, Wanted},
     status_sync::Version,
-    turn::Directory,
+    turn::{Directory, Turn},
     unicast::{self, Taken},
 };
 
@@ -70,16 +71,57 @@ impl Overlay {
         }
     }
 
+    pub(super) fn receive_batch(&mut self, from: NodeId, leg: Leg, now: Instant) {
+        let Self { gate, peering, status_sync, life, multicast, .. } = self;
+        let is_known = multicast.has_heard(&leg, &life.node);
+        match gate.admit_batch(from, (leg, is_known), life, Directory { peering, status_sync }, now) {
+            Verdict::Mine(admitted) => {
+                self.with_multicast(now, |multicast, turn| multicast.handle_received(admitted, turn));
+            }
+            Verdict::Held(leg) => {
+                let epoch = leg.batch.epoch;
+                self.hold(from, Waiting::Batch(leg), epoch, now);
+            }
+            Verdict::Struck(strike) => self.outbox.strike(from, strike),
+            Verdict::Sealed(_) | Verdict::Passing(_) | Verdict::Outlived(_) | Verdict::Refused => {}
+        }
+    }
+
+    pub(super) fn receive_wanted(&mut self, from: NodeId, wanted: Wanted, now: Instant) {
+        let Self { gate, peering, status_sync, life, .. } = self;
+        match gate.admit_wanted(from, wanted, life, Directory { peering, status_sync }, now) {
+            Verdict::Mine(admitted) => {
+                let Self { gate, peering, status_sync, routing, multicast, outbox, life, .. } = self;
+                let mut turn = Turn { routing, outbox, life, directory: Directory { peering, status_sync }, now };
+                multicast.handle_wanted(admitted, &mut |bytes| gate.may_repair(&from, bytes, now), &mut turn);
+            }
+            Verdict::Struck(strike) => self.outbox.strike(from, strike),
+            _ => {}
+        }
+    }
+
     pub(super) fn handle_gossip(&mut self, input: GossipInput, now: Instant) {
         match input {
             GossipInput::Announced { id, via, node, version, clock } => {
                 self.announced(id, via, (node, version, clock), now);
             }
-            GossipInput::Received { id, via, stamp, length } => {
+            // Without its number, which whoever passes it on may have taken off, it might be heard twice.
+            GossipInput::Received { id, stamp, numbered: None, .. } if self.numbers_its_messages(&stamp) => {
+                self.conclude(id, Judgement::Dropped);
+            }
+            GossipInput::Received { id, via, stamp, length, numbered } => {
                 let directory = Directory { peering: &self.peering, status_sync: &self.status_sync };
                 match self.gate.admit_gossip(&stamp, directory, now) {
-                    Some(judgement) => self.conclude(id, judgement),
-                    None => self.hold(via, Waiting::Gossip { id, stamp, length }, stamp.epoch, now),
+                    Some(judgement) => {
+                        self.conclude(id, judgement);
+                        if let Some(numbered) =
+                            numbered.filter(|_| judgement == Judgement::Fresh && stamp.origin != self.life.node)
+                        {
+                            let batch = batch_of(stamp, numbered);
+                            self.with_multicast(now, |multicast, turn| multicast.handle_gossip(&batch, via, turn));
+                        }
+                    }
+                    None => self.hold(via, Waiting::Gossip { id, stamp, length, numbered }, stamp.epoch, now),
                 }
             }
             GossipInput::Counted { via, what, count } => {
@@ -88,6 +130,11 @@ impl Overlay {
                 }
             }
         }
+    }
+
+    fn numbers_its_messages(&self, stamp: &Stamp) -> bool {
+        let record = self.status_sync.record(&stamp.origin);
+        record.is_some_and(|record| record.status.takes_batches && record.status.version.epoch == stamp.epoch)
     }
 
     fn announced(&mut self, id: GossipId, via: NodeId, announced: (NodeId, Version, Duration), now: Instant) {
@@ -157,8 +204,9 @@ impl Overlay {
                 Waiting::Unicast(message) => self.receive_unicast(from, message, now),
                 Waiting::Bridge(message) => self.receive_bridge(from, message, now),
                 Waiting::Multicast(multicast) => self.receive_multicast(from, multicast, now),
-                Waiting::Gossip { id, stamp, length } => {
-                    self.handle_gossip(GossipInput::Received { id, via: from, stamp, length }, now);
+                Waiting::Batch(leg) => self.receive_batch(from, leg, now),
+                Waiting::Gossip { id, stamp, length, numbered } => {
+                    self.handle_gossip(GossipInput::Received { id, via: from, stamp, length, numbered }, now);
                 }
                 Waiting::Announcement { id, node, version, clock } => {
                     self.announced(id, from, (node, version, clock), now);
@@ -166,4 +214,11 @@ impl Overlay {
             }
         }
     }
+}
+
+/// What gossip brought, as if it had been pushed.
+fn batch_of(stamp: Stamp, Numbered { topic, number, body }: Numbered) -> Batch {
+    let Stamp { origin, epoch, sent, lifetime, .. } = stamp;
+    let bodies = vec![body];
+    Batch { origin, epoch, sent, lifetime, topic, first: number, bodies, long: None, proof: Default::default() }
 }

@@ -21,6 +21,7 @@ fn record(n: usize, neighbours: &BTreeSet<usize>) -> Arc<Record> {
         agency: String::new(),
         software: String::new(),
         multicast_topics: BTreeSet::new(),
+        takes_batches: false,
         revocations: BTreeMap::new(),
         application: Bytes::new(),
         sealing_key: Bytes::new(),

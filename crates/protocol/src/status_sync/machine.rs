@@ -408,6 +408,7 @@ pub(crate) fn empty_status(start: Start) -> Status {
         application: Bytes::new(),
         sealing_key,
         issues,
+        takes_batches: false,
         clock: Duration::ZERO,
     }
 }

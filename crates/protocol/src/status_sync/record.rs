@@ -43,6 +43,8 @@ pub struct Status {
     /// Whether it renews certificates of its agency: what others ask of it by
     /// [`crate::UnicastInput::ServiceRequest`].
     pub issues: bool,
+    /// Whether multicasts may be pushed to it.
+    pub takes_batches: bool,
     /// Its own time when it signed, since its epoch began; whole milliseconds.
     pub clock: Duration,
 }

@@ -166,6 +166,16 @@ pub fn queried(outputs: &[Output]) -> Vec<(usize, Vec<usize>)> {
     outputs.iter().filter_map(query).collect()
 }
 
+/// The record of the `n`-th node in its first epoch, which takes batches of multicasts to these topics, and of broadcasts.
+///
+/// # Panics
+/// When a topic is not valid.
+pub fn listening(n: usize, seq: u64, neighbours: &[usize], topics: &[&str]) -> Arc<Record> {
+    let multicast_topics = topics.iter().map(|topic| Topic::new(topic).expect("a valid topic")).collect();
+    let status = record(n, seq, neighbours, &[]).status.clone();
+    sign(Status { multicast_topics, takes_batches: true, ..status })
+}
+
 /// A record of the `n`-th node in its first epoch.
 ///
 /// # Panics
@@ -184,6 +194,7 @@ pub fn record(n: usize, seq: u64, neighbours: &[usize], topics: &[(&str, u32)]) 
         agency: "agency".into(),
         software: "nuncio/test".into(),
         multicast_topics: BTreeSet::new(),
+        takes_batches: false,
         revocations: BTreeMap::new(),
         proofs: 0,
         application: Bytes::new(),

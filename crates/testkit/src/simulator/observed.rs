@@ -6,7 +6,7 @@ use std::{
 
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Input, Output,
+    Input, Output, Topic,
     amop::{ClientId, Kind, PublishSeq, ResultCode},
     unicast::{ExchangeId, Reply, UnicastError},
 };
@@ -18,6 +18,10 @@ pub struct Observed {
     pub requests: BTreeMap<(usize, ExchangeId), RequestTrace>,
     /// Publishes by client and seq.
     pub publishes: BTreeMap<(ClientId, PublishSeq), PublishTrace>,
+    /// What was published by each node in each of its epochs to each topic, in order: the number, and what stands for the body.
+    pub published: BTreeMap<(usize, u64, Option<Topic>), Vec<(u64, u64)>>,
+    /// What applications heard of it, in order.
+    pub heard: BTreeMap<Listening, Vec<Heard>>,
     /// The links of each node, as its outputs tell.
     pub links: BTreeMap<usize, BTreeSet<NodeId>>,
     /// `LinkUp` of a linked peer, or `LinkDown` of one that was not linked.
@@ -59,6 +63,30 @@ pub struct Traffic {
     pub record_bytes: u64,
     /// Bytes of announcements, queries and answers, as they weigh on a link.
     pub bytes: u64,
+}
+
+/// Who hears multicasts of whom.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listening {
+    /// Whose application.
+    pub node: usize,
+    /// In which of its epochs.
+    pub since: u64,
+    /// Who publishes.
+    pub origin: NodeId,
+    /// In which of its epochs.
+    pub epoch: u64,
+    /// The topic; `None` for broadcasts.
+    pub topic: Option<Topic>,
+}
+
+/// What an application is told of a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// A message: its number, and what stands for its body.
+    Message(u64, u64),
+    /// The first and the last number of messages that do not come.
+    Gap(u64, u64),
 }
 
 /// A request and what became of it.

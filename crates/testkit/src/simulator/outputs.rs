@@ -3,8 +3,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use nuncio_identity::{NodeId, Signature};
 use nuncio_protocol::{
-    BridgeInput, Input, MAX_HOPS, Output, Overlay, PeeringInput, StatusInput, UnicastInput,
+    BridgeInput, Input, MAX_HOPS, MulticastInput, Output, Overlay, PeeringInput, StatusInput, UnicastInput,
     amop::{ClientInput, ClientOutput, Kind, Multicast, PublishSeq, ResultCode, SealedPost},
+    multicast::{Batch, Leg, Proof},
     peering::{ConnectionId, LinkDownReason},
     status_sync::{Answer, QueryId, Record, Status},
     unicast::{ExchangeId, Reply, UnicastError},
@@ -12,7 +13,7 @@ use nuncio_protocol::{
 use rand::RngExt;
 
 use super::{
-    Simulator, What,
+    Heard, Listening, Simulator, What,
     gossip::Announcement,
     names::sign,
     network::{Event, Waiting},
@@ -83,8 +84,22 @@ impl Simulator {
             Output::Ignore { query } => {
                 self.answer(node, query, StatusInput::QueryFailed { peer: self.network.ids[node] });
             }
-            Output::SendUnicast { .. } | Output::SendBridge { .. } | Output::SendMulticast { .. } => {
-                self.send_message(node, output);
+            Output::SendUnicast { .. }
+            | Output::SendBridge { .. }
+            | Output::SendMulticast { .. }
+            | Output::SendBatch { .. }
+            | Output::SendWanted { .. } => self.send_message(node, output),
+            Output::Multicast { origin, epoch, topic, first, bodies } => {
+                let heard = (first..).zip(&bodies).map(|(number, body)| {
+                    let body = <[u8; 8]>::try_from(&body[..]).map_or(0, u64::from_be_bytes);
+                    Heard::Message(number, body)
+                });
+                let listening = Listening { node, since: self.nodes[node].epoch, origin, epoch, topic };
+                self.observed.heard.entry(listening).or_default().extend(heard);
+            }
+            Output::Gap { origin, epoch, topic, from, to } => {
+                let listening = Listening { node, since: self.nodes[node].epoch, origin, epoch, topic };
+                self.observed.heard.entry(listening).or_default().push(Heard::Gap(from, to));
             }
             Output::Ban { peer, .. } => self.note_ban(node, &peer),
             Output::Request { inbound, source, body } => {
@@ -121,6 +136,14 @@ impl Simulator {
                 let multicast = Multicast { sealed, ..multicast };
                 (to, BridgeInput::MulticastReceived { from, multicast }.into(), left >= MAX_HOPS)
             }
+            Output::SendBatch { to, leg } => {
+                let is_too_far = leg.hops_left >= MAX_HOPS;
+                (to, MulticastInput::Received { from, leg: shown(from, to, leg) }.into(), is_too_far)
+            }
+            Output::SendWanted { to, wanted } => {
+                let left = wanted.hops_left;
+                (to, MulticastInput::Wanted { from, wanted }.into(), left >= MAX_HOPS)
+            }
             _ => return,
         };
         self.observed.long_ways += usize::from(is_too_far);
@@ -136,6 +159,7 @@ impl Simulator {
         let input: Input = match output {
             Output::SendUnicast { to, message } => UnicastInput::NotSent { to, message }.into(),
             Output::SendBridge { to, message } => BridgeInput::NotSent { to, message }.into(),
+            Output::SendBatch { to, .. } => MulticastInput::NotSent { to }.into(),
             _ => return None,
         };
         self.observed.not_sent += 1;
@@ -310,6 +334,17 @@ impl Simulator {
     pub(super) fn number(&self, node: &NodeId) -> Option<usize> {
         self.network.numbers.get(node).copied()
     }
+}
+
+/// A batch as it arrives: with its origin's signature where it is to be shown to others, or was.
+fn shown(from: NodeId, to: NodeId, leg: Leg) -> Leg {
+    let goes_on = leg.batch.origin != from || leg.destinations.iter().any(|destination| destination.node != to);
+    let batch = Batch { proof: Proof::default(), ..Batch::clone(&leg.batch) };
+    if goes_on {
+        let signature = Signature::from_bytes(&[0; Signature::LENGTH]).expect("as long as one");
+        batch.proof.signature.get_or_init(|| signature);
+    }
+    Leg { batch: batch.into(), ..leg }
 }
 
 /// The simulator writes the publisher into the seq.

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    BridgeInput, Header, Input, Output, Topic, UnicastInput,
+    BridgeInput, Header, Input, MulticastInput, Output, Topic, UnicastInput,
     amop::{Destination, Multicast, Post, PublishSeq},
     status_sync::{Query, Record, Status, Version},
     unicast::{Content, Message},
@@ -224,6 +224,8 @@ fn passes_on(me: NodeId, output: &Output) -> bool {
         Output::SendUnicast { message, .. } => message.header.source != me,
         Output::SendBridge { message, .. } => message.header.source != me,
         Output::SendMulticast { multicast, .. } => multicast.source != me,
+        Output::SendBatch { leg, .. } => leg.batch.origin != me,
+        Output::SendWanted { wanted, .. } => wanted.asker != me,
         _ => false,
     }
 }
@@ -237,6 +239,7 @@ fn sent(from: NodeId, output: &Output) -> Option<(NodeId, Input)> {
         Output::SendBridge { to, message } => {
             Some((*to, BridgeInput::Received { from, message: message.clone() }.into()))
         }
+        Output::SendBatch { to, leg } => Some((*to, MulticastInput::Received { from, leg: leg.clone() }.into())),
         _ => None,
     }
 }

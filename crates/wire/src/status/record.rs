@@ -117,6 +117,7 @@ fn encode_status(status: &Status, pages: &[PageDigest], chain: &[Bytes]) -> prot
         proofs: status.proofs,
         clock_ms: status.clock.as_millis() as u64,
         chain: Bytes::copy_from_slice(&chain_digest(chain)),
+        takes_batches: status.takes_batches,
     }
 }
 
@@ -152,6 +153,7 @@ fn decode_status(status: proto::Status) -> Result<Status, DecodeError> {
         sealing_key: status.sealing_key,
         issues: status.issues,
         proofs: status.proofs,
+        takes_batches: status.takes_batches,
         clock: Duration::from_millis(status.clock_ms),
     })
 }

@@ -80,12 +80,18 @@ fn streams() -> Vec<(&'static str, String)> {
     };
     let to_one = values::multicast(from, vec![target]).prop_map(amop::Frame::Multicast);
     let to_many = values::multicast(from, vec![relay, target]).prop_map(sealed);
+    let batch = values::batch(from, vec![target]).prop_map(amop::Frame::Batch);
+    let batches = values::batch(from, vec![relay, target]).prop_map(amop::Frame::Batch);
+    let wanted = values::wanted(source, to).prop_map(amop::Frame::Wanted);
     vec![
         ("unicast", hash(unicasts(), frame(unicast::encode_frame, target))),
         ("unicast_relayed", hash(unicasts(), frame(unicast::encode_frame, relay))),
         ("unicast_word", hash(values::word(), frame(unicast::encode_frame, target))),
         ("bridge", hash(messages(), frame(amop::encode_frame, target))),
         ("bridge_relayed", hash(messages(), frame(amop::encode_frame, relay))),
+        ("bridge_batch", hash(batch, frame(amop::encode_frame, target))),
+        ("bridge_batch_relayed", hash(batches, frame(amop::encode_frame, target))),
+        ("bridge_wanted", hash(wanted, frame(amop::encode_frame, relay))),
         ("bridge_multicast", hash(to_one, frame(amop::encode_frame, target))),
         ("bridge_multicast_relayed", hash(to_many, frame(amop::encode_frame, relay))),
     ]
@@ -110,6 +116,17 @@ fn documents() -> Vec<(&'static str, String)> {
         (
             "gossip",
             hash(gossip, |(topic, gossip)| multicast::encode(&multicast::gossip_topic(Some(&topic)), gossip, &context)),
+        ),
+        (
+            "gossip_numbered",
+            hash((values::topic(), values::gossip((source, EPOCH)), 0..1_u64 << 63), |(topic, gossip, place)| {
+                let gossip = multicast::Gossip { place: Some(place), ..gossip };
+                multicast::encode(&multicast::gossip_topic(Some(&topic)), gossip, &context)
+            }),
+        ),
+        (
+            "status_record_of_one_that_takes_batches",
+            hash(own(), |own| status::sign_record(Status { takes_batches: true, ..own }, &[], &context).bytes.to_vec()),
         ),
         ("status_record", hash(record, |(own, chain)| status::sign_record(own, &chain, &context).bytes.to_vec())),
         ("status_query", hash(values::query(nodes.to_vec()), |query| status::encode_query(&query, []))),

@@ -23,6 +23,7 @@ fn gossip_is_bound_to_its_topic_and_network() {
         sent: Duration::from_secs(3),
         lifetime: Duration::from_secs(60),
         body: "all".into(),
+        place: None,
     };
     let bytes = Bytes::from(multicast::encode(multicast::BROADCAST, sent.clone(), &a.context));
     let read = || multicast::decode(bytes.clone()).unwrap();
@@ -39,13 +40,16 @@ fn gossip_is_bound_to_its_topic_and_network() {
 fn one_changed_byte_of_gossip_is_one_too_many() {
     let [a, b] = parties();
     let (sent, lifetime) = (Duration::from_secs(3), Duration::from_secs(60));
-    let gossip = Gossip { origin: a.node, epoch: a.epoch, number: 2, sent, lifetime, body: "all".into() };
-    let bytes = multicast::encode(multicast::BROADCAST, gossip, &a.context);
-    for place in 0..bytes.len() {
-        let mut changed = bytes.clone();
-        changed[place] ^= 1;
-        let read = multicast::decode(changed.into()).and_then(|read| read.check(multicast::BROADCAST, &b.context));
-        assert!(read.is_err(), "byte {place}: {read:?}");
+    for place in [None, Some(77)] {
+        let body = "all".into();
+        let gossip = Gossip { origin: a.node, epoch: a.epoch, number: 2, sent, lifetime, body, place };
+        let bytes = multicast::encode(multicast::BROADCAST, gossip, &a.context);
+        for at in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1;
+            let read = multicast::decode(changed.into()).and_then(|read| read.check(multicast::BROADCAST, &b.context));
+            assert!(read.is_err(), "byte {at}: {read:?}");
+        }
     }
 }
 

@@ -109,6 +109,19 @@ proptest! {
     }
 
     #[test]
+    fn a_batch_and_a_question_come_as_they_were_over_a_link_and_over_two(
+        batch in values::batch(ends().0, nodes()[1..].to_vec()),
+        wanted in values::wanted(ends().0.0, ends().1),
+    ) {
+        let [a, relay, b] = &*THREE;
+        for sent in [Frame::Batch(batch), Frame::Wanted(wanted)] {
+            let at_relay = bridge_over(sent.clone(), a, relay).unwrap();
+            prop_assert_eq!(&at_relay, &sent);
+            prop_assert_eq!(bridge_over(at_relay, relay, b), Ok(sent));
+        }
+    }
+
+    #[test]
     fn gossip_comes_as_it_was(sent in values::gossip(ends().0), topic in values::topic()) {
         let [a, _, b] = &*THREE;
         for topic in [multicast::gossip_topic(Some(&topic)), multicast::gossip_topic(None)] {
@@ -221,7 +234,7 @@ fn decode_by_all(bytes: &Bytes, body: &Bytes) {
         match nuncio_wire::amop::decode_frame(bytes.clone(), body.clone(), a.node, context) {
             Ok(Frame::Message(message)) => drop(nuncio_wire::amop::open(message, context)),
             Ok(Frame::Multicast(multicast)) => drop(nuncio_wire::amop::open_multicast(multicast, context)),
-            Err(_) => {}
+            Ok(Frame::Batch(_) | Frame::Wanted(_)) | Err(_) => {}
         }
         let _ = status::decode_record(bytes.clone(), context);
         let _ = announcement::decode(bytes).map(|read| read.check(context));

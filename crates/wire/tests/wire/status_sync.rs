@@ -28,6 +28,7 @@ pub(super) fn empty(node: NodeId) -> Status {
         agency: "agencyA".into(),
         software: String::new(),
         multicast_topics: BTreeSet::new(),
+        takes_batches: true,
         revocations: BTreeMap::new(),
         proofs: 0,
         application: Bytes::from("height 7"),

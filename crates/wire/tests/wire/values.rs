@@ -7,6 +7,7 @@ use nuncio_identity::NodeId;
 use nuncio_protocol::{
     Header, Topic,
     amop::{self, Destination, Multicast, Post, PublishSeq, ResultCode},
+    multicast::{self, Batch, Leg, Long, Proof, Wanted},
     peering::{Address, Parting},
     status_sync::{IssuerId, Query, Status, Version},
     unicast::{self, Refusal},
@@ -122,10 +123,30 @@ pub(super) fn multicast(source: Place, destinations: Vec<NodeId>) -> impl Strate
     })
 }
 
+/// A batch as its origin makes it.
+pub(super) fn batch(origin: Place, destinations: Vec<NodeId>) -> impl Strategy<Value = Leg> {
+    let destination =
+        move |since: u64| destinations.iter().map(|&node| multicast::Destination { node, since }).collect::<Vec<_>>();
+    let long = (any::<u64>(), 1..=1_000_000_u32).prop_map(|(number, length)| Long { number, length });
+    let what = (option::of(topic()), 0..1_u64 << 60, collection::vec(bytes(200), 0..5), option::of(long));
+    (clock(), lifetime(), what, any::<u64>(), 0..=16_u8).prop_map(move |(sent, lifetime, what, since, hops_left)| {
+        let ((origin, epoch), (topic, first, bodies, long)) = (origin, what);
+        let batch = Batch { origin, epoch, sent, lifetime, topic, first, bodies, long, proof: Proof::default() };
+        Leg { batch: batch.into(), hops_left, destinations: destination(since) }
+    })
+}
+
+pub(super) fn wanted(asker: NodeId, origin: Place) -> impl Strategy<Value = Wanted> {
+    (option::of(topic()), 0..1_u64 << 60, 0..1_u64 << 60, 0..=16_u8).prop_map(move |(topic, from, more, hops_left)| {
+        let (origin, epoch) = origin;
+        Wanted { asker, origin, epoch, topic, from, to: from + more, hops_left }
+    })
+}
+
 pub(super) fn gossip(origin: Place) -> impl Strategy<Value = Gossip> {
     (any::<u64>(), clock(), lifetime(), bytes(600)).prop_map(move |(number, sent, lifetime, body)| {
         let (origin, epoch) = origin;
-        Gossip { origin, epoch, number, sent, lifetime, body }
+        Gossip { origin, epoch, number, sent, lifetime, body, place: None }
     })
 }
 
@@ -163,6 +184,7 @@ pub(super) fn status(node: NodeId, others: Vec<NodeId>) -> impl Strategy<Value =
                 multicast_topics,
                 revocations,
                 proofs,
+                takes_batches: false,
                 application,
                 sealing_key,
                 issues,

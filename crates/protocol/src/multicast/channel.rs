@@ -1,0 +1,127 @@
+use std::{
+    mem,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+
+use super::{Batch, COUNT_BITS, Long, MAX_BATCH, Proof, members::Members};
+use crate::{LARGE_BODY, MAX_LIFETIME, Topic, life::Life};
+
+/// When, after a last message, its number is said again: a quiet topic costs a handful of words.
+const REMINDERS: [Duration; 12] = [
+    Duration::from_millis(250),
+    Duration::from_secs(1),
+    Duration::from_secs(4),
+    Duration::from_secs(15),
+    Duration::from_secs(30),
+    Duration::from_secs(30),
+    Duration::from_secs(30),
+    Duration::from_secs(60),
+    Duration::from_secs(60),
+    Duration::from_secs(60),
+    Duration::from_secs(120),
+    Duration::from_secs(120),
+];
+
+/// One topic to which this node publishes.
+#[derive(Debug)]
+pub(super) struct Channel {
+    topic: Option<Topic>,
+    pub(super) members: Members,
+    /// The number of the first message that has not left.
+    first: u64,
+    open: Vec<Bytes>,
+    long: Option<Long>,
+    reminders: usize,
+    pub(super) used: Instant,
+}
+
+impl Channel {
+    /// The `index`-th topic of this node.
+    pub(super) fn new(topic: Option<Topic>, index: u64, now: Instant) -> Self {
+        let (members, first) = (Members::default(), (index << COUNT_BITS) + 1);
+        Self { topic, members, first, open: Vec::new(), long: None, reminders: 0, used: now }
+    }
+
+    /// The number of the next message.
+    pub(super) fn next(&self) -> u64 {
+        self.first + self.open.len() as u64
+    }
+
+    /// Takes a message; gives back its number.
+    pub(super) fn push(&mut self, body: Bytes, now: Instant) -> u64 {
+        let number = self.next();
+        self.open.push(body);
+        (self.used, self.reminders) = (now, 0);
+        number
+    }
+
+    pub(super) fn has_open(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// Bytes of the next batch.
+    pub(super) fn next_length(&self) -> usize {
+        self.open[..self.in_next()].iter().map(Bytes::len).sum()
+    }
+
+    /// The next batch: what waits, as far as one batch takes it.
+    pub(super) fn close(&mut self, life: &Life, now: Instant) -> Arc<Batch> {
+        let later = self.open.split_off(self.in_next());
+        let bodies = mem::replace(&mut self.open, later);
+        let batch = self.batch(bodies, life, now);
+        self.first = batch.end();
+        if batch.length() > LARGE_BODY {
+            self.long = Some(Long { number: batch.first, length: batch.length() as u32 });
+        }
+        Arc::new(batch)
+    }
+
+    /// A batch without messages: it says which number comes next.
+    pub(super) fn word(&self, life: &Life, now: Instant) -> Arc<Batch> {
+        Arc::new(self.batch(Vec::new(), life, now))
+    }
+
+    /// How long from now on the next number is to be said again; `None` when that was done often enough.
+    pub(super) fn next_reminder(&mut self) -> Option<Duration> {
+        let pause = REMINDERS.get(self.reminders).copied();
+        self.reminders += 1;
+        pause
+    }
+
+    /// Its next number is to be said soon, and then again.
+    pub(super) const fn remind_anew(&mut self) {
+        self.reminders = 0;
+    }
+
+    /// The number of the first message that has not left.
+    pub(super) const fn next_unsent(&self) -> u64 {
+        self.first
+    }
+
+    fn batch(&self, bodies: Vec<Bytes>, life: &Life, now: Instant) -> Batch {
+        Batch {
+            origin: life.node,
+            epoch: life.epoch,
+            sent: life.clock(now),
+            lifetime: MAX_LIFETIME,
+            topic: self.topic.clone(),
+            first: self.first,
+            bodies,
+            long: self.long,
+            proof: Proof::default(),
+        }
+    }
+
+    /// How many of those that wait fit the next batch: at least one.
+    fn in_next(&self) -> usize {
+        let mut bytes = 0;
+        let fits = self.open.iter().take(MAX_BATCH).take_while(|body| {
+            bytes += body.len();
+            bytes <= LARGE_BODY
+        });
+        fits.count().max(1).min(self.open.len())
+    }
+}

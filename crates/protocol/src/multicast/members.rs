@@ -1,0 +1,145 @@
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use nuncio_identity::NodeId;
+
+use super::Destination;
+use crate::{MAX_HOPS, Topic, status_sync::Record, turn::Turn};
+
+/// How long after the way to a subscriber is lost gossip tries to find one.
+const DOUBT: Duration = Duration::from_secs(3);
+
+/// Who subscribes a topic, and over whom each is reached.
+///
+/// Bound: the nodes known.
+#[derive(Debug, Default)]
+pub(super) struct Members {
+    nodes: BTreeMap<NodeId, Member>,
+    plan: Option<(Basis, Plan)>,
+}
+
+#[derive(Debug)]
+struct Member {
+    epoch: u64,
+    /// The first number that it is to have.
+    since: u64,
+    /// Whether batches may be pushed to it.
+    takes_batches: bool,
+    /// When the way to it was lost.
+    lost: Option<Instant>,
+}
+
+/// As long as these stay as they are, so do the ways: how often paths were computed, and how often links or records changed.
+pub(super) type Basis = (u64, u64);
+
+/// How the members are reached.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    /// Over each next hop, whom.
+    pub(super) legs: BTreeMap<NodeId, Vec<Destination>>,
+    /// Whether a relay has to check a signature.
+    pub(super) is_relayed: bool,
+    /// Some member is reached by gossip alone.
+    pub(super) needs_gossip: bool,
+    /// Until then gossip is tried for those to whom there is no way.
+    in_doubt: Option<Instant>,
+    /// A peer is linked of which nothing is known yet.
+    has_strangers: bool,
+}
+
+impl Plan {
+    /// Whether the map is in doubt: gossip may find whom it does not show.
+    pub(super) fn is_in_doubt(&self, now: Instant) -> bool {
+        self.has_strangers || self.in_doubt.is_some_and(|until| now < until)
+    }
+}
+
+impl Members {
+    /// A node's record says whether it is a member; `next` is the number of the next message.
+    pub(super) fn apply(&mut self, record: &Record, topic: Option<&Topic>, next: u64) {
+        let status = &record.status;
+        if topic.is_some_and(|topic| !status.multicast_topics.contains(topic)) {
+            self.forget(&status.node);
+            return;
+        }
+        let (epoch, takes_batches) = (status.version.epoch, status.takes_batches);
+        let fresh = || Member { epoch, since: next, takes_batches, lost: None };
+        let member = self.nodes.entry(status.node).or_insert_with(fresh);
+        if member.epoch != epoch {
+            *member = fresh();
+        }
+        member.takes_batches = takes_batches;
+        self.plan = None;
+    }
+
+    /// What was sent before this number none of them is to have any more.
+    pub(super) fn begin(&mut self, number: u64) {
+        for member in self.nodes.values_mut() {
+            member.since = number;
+        }
+        self.plan = None;
+    }
+
+    pub(super) fn forget(&mut self, node: &NodeId) {
+        if self.nodes.remove(node).is_some() {
+            self.plan = None;
+        }
+    }
+
+    pub(super) fn contain(&self, node: &NodeId) -> bool {
+        self.nodes.contains_key(node)
+    }
+
+    /// How they are reached now.
+    pub(super) fn plan(&mut self, basis: Basis, deaf: &dyn Fn(&NodeId) -> bool, turn: &Turn<'_>) -> &Plan {
+        if self.plan.as_ref().is_none_or(|(known, _)| *known != basis) {
+            self.plan = Some((basis, self.find_ways(deaf, turn)));
+        }
+        let (_, plan) = self.plan.get_or_insert_default();
+        plan
+    }
+
+    fn find_ways(&mut self, deaf: &dyn Fn(&NodeId) -> bool, turn: &Turn<'_>) -> Plan {
+        let directory = turn.directory;
+        let peers = directory.peering.neighbours();
+        let has_strangers = peers.iter().any(|peer| directory.status_sync.record(peer).is_none());
+        let mut plan = Plan { has_strangers, ..Plan::default() };
+        for (node, member) in &mut self.nodes {
+            let path = turn.routing.path(node).filter(|path| path.len() > 1);
+            let Some(path) = path else {
+                let lost = *member.lost.get_or_insert(turn.now);
+                plan.in_doubt = plan.in_doubt.max(Some(lost + DOUBT));
+                continue;
+            };
+            member.lost = None;
+            let is_open = member.takes_batches && !path[1..].iter().any(deaf) && turn.directory.takes_batches(&path[1]);
+            if !is_open {
+                plan.needs_gossip = true;
+                continue;
+            }
+            plan.is_relayed |= path.len() > 2;
+            let destination = Destination { node: *node, since: member.since };
+            plan.legs.entry(path[1]).or_default().push(destination);
+        }
+        plan
+    }
+
+    /// How one of them is reached.
+    pub(super) fn way_to(
+        &mut self,
+        node: &NodeId,
+        basis: Basis,
+        deaf: &dyn Fn(&NodeId) -> bool,
+        turn: &Turn<'_>,
+    ) -> Option<(NodeId, Destination)> {
+        let plan = self.plan(basis, deaf, turn);
+        plan.legs.iter().find_map(|(hop, behind)| {
+            behind.iter().find(|destination| destination.node == *node).map(|destination| (*hop, *destination))
+        })
+    }
+}
+
+/// Links that a batch may cross after the first.
+pub(super) const HOPS_LEFT: u8 = MAX_HOPS - 1;

@@ -1,0 +1,288 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use nuncio_bounds::Bound;
+use nuncio_identity::NodeId;
+
+use super::{
+    Batch, Destination, Leg, Publication, PublishRefusal, Wanted,
+    channel::Channel,
+    history::History,
+    members::{Basis, HOPS_LEFT},
+};
+use crate::{Output, Topic, hashed::HashMap, schedule::Schedule, status_sync::Record, timers::earliest, turn::Turn};
+
+/// Most topics to which this node publishes at a time.
+const MAX_CHANNELS: usize = 4096;
+
+/// Most bytes of messages that have not left.
+const MAX_OPEN: usize = 16 << 20;
+
+/// How long a link whose queue was full is not asked again.
+const FULL: Duration = Duration::from_millis(5);
+
+/// How long batches wait whose signature relays would not check now.
+const ALLOWANCE: Duration = Duration::from_millis(5);
+
+/// Most bytes in answer to one question: who misses more asks again.
+const ANSWER: usize = 2 << 20;
+
+/// What this node publishes.
+///
+/// Bound: [`MAX_CHANNELS`], each with the nodes that subscribe it, and [`MAX_OPEN`]. When there are too many topics, the one
+/// quiet the longest is forgotten; its numbers begin anew.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    channels: HashMap<Option<Topic>, Channel>,
+    /// Topics there ever were.
+    topics: u64,
+    /// Topics with messages that have not left, and the bytes of these.
+    open: BTreeSet<Option<Topic>>,
+    open_bytes: usize,
+    flush_at: Option<Instant>,
+    is_fresh: bool,
+    reminders: Schedule<Option<Topic>>,
+    /// Links that had no room, and until when they are spared.
+    full: BTreeMap<NodeId, Instant>,
+    history: History,
+    /// Nodes whose records say that nothing can be pushed to them.
+    pub(super) deaf: BTreeSet<NodeId>,
+    /// Grows with each change of links and records.
+    pub(super) changes: u64,
+}
+
+impl Outgoing {
+    pub(super) const BOUNDS: [Bound; 2] = [
+        Bound::of_entries::<(Option<Topic>, Channel)>(
+            "topics to which applications here publish",
+            MAX_CHANNELS,
+            0,
+            "the one quiet the longest is forgotten",
+        ),
+        Bound::of_bytes("messages of applications here for many", MAX_OPEN, "the application is told to wait"),
+    ];
+
+    pub(super) fn new() -> Self {
+        Self {
+            channels: HashMap::default(),
+            topics: 0,
+            open: BTreeSet::new(),
+            open_bytes: 0,
+            flush_at: None,
+            is_fresh: false,
+            reminders: Schedule::default(),
+            full: BTreeMap::new(),
+            history: History::own(),
+            deaf: BTreeSet::new(),
+            changes: 0,
+        }
+    }
+
+    /// Takes a message of an application here.
+    pub(super) fn publish(
+        &mut self,
+        topic: Option<&Topic>,
+        body: Bytes,
+        turn: &mut Turn<'_>,
+    ) -> Result<Publication, PublishRefusal> {
+        if self.open_bytes + body.len() > MAX_OPEN && self.open_bytes > 0 {
+            return Err(PublishRefusal);
+        }
+        let (basis, key) = (self.basis(turn), topic.cloned());
+        self.channel(&key, turn);
+        let Self { channels, deaf, full, .. } = self;
+        let channel = channels.get_mut(&key).ok_or(PublishRefusal)?;
+        let plan = channel.members.plan(basis, &|node| deaf.contains(node), turn);
+        full.retain(|_, until| *until > turn.now);
+        if !plan.legs.is_empty() && plan.legs.keys().all(|hop| full.contains_key(hop)) {
+            return Err(PublishRefusal);
+        }
+        let gossip = if plan.needs_gossip {
+            Some(turn.life.stamp(body.len(), turn.now).ok_or(PublishRefusal)?)
+        } else {
+            // Where there may be no way at all, gossip is a try.
+            plan.is_in_doubt(turn.now).then(|| turn.life.stamp(body.len(), turn.now)).flatten()
+        };
+        self.open_bytes += body.len();
+        let is_pushed = !plan.legs.is_empty();
+        let number = channel.push(body, turn.now);
+        self.open.insert(key);
+        self.flush_at.get_or_insert(turn.now);
+        self.is_fresh = true;
+        Ok(Publication { epoch: turn.life.epoch, number, is_pushed, gossip })
+    }
+
+    /// Sends what waits.
+    fn flush(&mut self, turn: &mut Turn<'_>) {
+        self.flush_at = None;
+        let basis = self.basis(turn);
+        for topic in std::mem::take(&mut self.open) {
+            let Self { channels, deaf, history, .. } = self;
+            let Some(channel) = channels.get_mut(&topic) else { continue };
+            while channel.has_open() {
+                let length = channel.next_length();
+                let is_relayed = channel.members.plan(basis, &|node| deaf.contains(node), turn).is_relayed;
+                if is_relayed && !turn.life.may_relay(length, turn.now) {
+                    self.flush_at = Some(turn.now + ALLOWANCE);
+                    self.open.insert(topic.clone());
+                    break;
+                }
+                let batch = channel.close(turn.life, turn.now);
+                self.open_bytes -= length;
+                history.keep(&batch, turn.now);
+                let plan = channel.members.plan(basis, &|node| deaf.contains(node), turn);
+                for (hop, destinations) in &plan.legs {
+                    send(*hop, Arc::clone(&batch), destinations.clone(), turn);
+                }
+            }
+            if let Some(pause) = channel.next_reminder() {
+                self.reminders.set(topic, turn.now + pause);
+            }
+        }
+    }
+
+    /// Whether something was published since the last [`Outgoing::flush`].
+    pub(super) const fn has_published(&self) -> bool {
+        self.is_fresh
+    }
+
+    /// Sends what waits, unless relays would not check it yet.
+    pub(super) fn flush_if_due(&mut self, turn: &mut Turn<'_>) {
+        self.is_fresh = false;
+        if self.flush_at.is_some_and(|at| at <= turn.now) {
+            self.flush(turn);
+        }
+    }
+
+    /// Answers who misses messages of this node; `may_send` says whether so many bytes more may go to whoever asked.
+    pub(super) fn handle_wanted(
+        &mut self,
+        from: NodeId,
+        wanted: &Wanted,
+        may_send: &mut dyn FnMut(usize) -> bool,
+        turn: &mut Turn<'_>,
+    ) {
+        let basis = self.basis(turn);
+        let Self { channels, deaf, history, .. } = self;
+        let Some(channel) = channels.get_mut(&wanted.topic).filter(|_| wanted.epoch == turn.life.epoch) else { return };
+        let to = wanted.to.min(channel.next().saturating_sub(1));
+        let Some((hop, destination)) = channel.members.way_to(&wanted.asker, basis, &|node| deaf.contains(node), turn)
+        else {
+            return;
+        };
+        let hop = if wanted.asker == from { from } else { hop };
+        let found = history.find((&wanted.origin, wanted.epoch), &wanted.topic, (wanted.from, to), ANSWER);
+        // What is no longer kept it need not wait for.
+        let oldest = found.oldest.unwrap_or_else(|| channel.next_unsent());
+        let since = destination.since.max(oldest.min(to + 1));
+        let destination = Destination { since, ..destination };
+        let batches = if found.batches.is_empty() { vec![channel.word(turn.life, turn.now)] } else { found.batches };
+        for batch in batches {
+            if !may_send(batch.weight()) {
+                break;
+            }
+            send(hop, batch, vec![destination], turn);
+        }
+    }
+
+    /// The queue of a link had no room.
+    pub(super) fn handle_not_sent(&mut self, to: NodeId, now: Instant) {
+        self.full.insert(to, now + FULL);
+    }
+
+    pub(super) fn handle_record(&mut self, record: &Record) {
+        let node = record.status.node;
+        self.changes += 1;
+        if record.status.takes_batches {
+            self.deaf.remove(&node);
+        } else {
+            self.deaf.insert(node);
+        }
+        for (topic, channel) in &mut self.channels {
+            let next = channel.next();
+            channel.members.apply(record, topic.as_ref(), next);
+        }
+    }
+
+    pub(super) fn handle_forgotten(&mut self, node: &NodeId) {
+        self.changes += 1;
+        self.deaf.remove(node);
+        for channel in self.channels.values_mut() {
+            channel.members.forget(node);
+        }
+    }
+
+    /// A way to a node has appeared: it may have missed the end of what was said meanwhile.
+    pub(super) fn handle_reachable(&mut self, node: &NodeId, now: Instant) {
+        for (topic, channel) in self.channels.iter_mut().filter(|(_, channel)| channel.members.contain(node)) {
+            if !channel.has_open() {
+                channel.remind_anew();
+                self.reminders.set(topic.clone(), now);
+            }
+        }
+    }
+
+    /// Numbers go on; what was sent in the epoch before is not answered for any more.
+    pub(super) fn handle_epoch_begun(&mut self) {
+        self.history = History::own();
+        for channel in self.channels.values_mut() {
+            let number = channel.next_unsent();
+            channel.members.begin(number);
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, turn: &mut Turn<'_>) {
+        self.flush_if_due(turn);
+        let basis = self.basis(turn);
+        while let Some(topic) = self.reminders.pop_due(turn.now) {
+            let Self { channels, deaf, .. } = self;
+            let Some(channel) = channels.get_mut(&topic).filter(|channel| !channel.has_open()) else { continue };
+            let word = channel.word(turn.life, turn.now);
+            let plan = channel.members.plan(basis, &|node| deaf.contains(node), turn);
+            for (hop, destinations) in &plan.legs {
+                send(*hop, Arc::clone(&word), destinations.clone(), turn);
+            }
+            if let Some(pause) = channel.next_reminder() {
+                self.reminders.set(topic, turn.now + pause);
+            }
+        }
+        self.history.forget_old(turn.now);
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        earliest(self.flush_at, self.reminders.next())
+    }
+
+    fn basis(&self, turn: &Turn<'_>) -> Basis {
+        (turn.routing.searches(), self.changes)
+    }
+
+    /// Makes the channel of a topic, if there is none and there is room.
+    fn channel(&mut self, topic: &Option<Topic>, turn: &Turn<'_>) {
+        if self.channels.contains_key(topic) {
+            return;
+        }
+        if self.channels.len() >= MAX_CHANNELS {
+            let quiet = self.channels.iter().filter(|(_, channel)| !channel.has_open());
+            let oldest = quiet.min_by_key(|(_, channel)| channel.used).map(|(topic, _)| topic.clone());
+            let Some(oldest) = oldest else { return };
+            self.channels.remove(&oldest);
+            self.reminders.cancel(&oldest);
+        }
+        let mut channel = Channel::new(topic.clone(), self.topics, turn.now);
+        self.topics += 1;
+        for record in turn.directory.status_sync.records() {
+            let next = channel.next();
+            channel.members.apply(record, topic.as_ref(), next);
+        }
+        self.channels.insert(topic.clone(), channel);
+    }
+}
+
+fn send(to: NodeId, batch: Arc<Batch>, destinations: Vec<Destination>, turn: &mut Turn<'_>) {
+    turn.outbox.push(Output::SendBatch { to, leg: Leg { batch, hops_left: HOPS_LEFT, destinations } });
+}

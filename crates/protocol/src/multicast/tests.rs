@@ -1,0 +1,185 @@
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use nuncio_bounds::SharedBytes;
+use nuncio_identity::NodeId;
+use nuncio_testkit::simulator::node_id;
+
+use super::{
+    Batch, COUNT_BITS, Long, Proof,
+    history::History,
+    stream::{Due, Stream, Told},
+};
+use crate::{LARGE_BODY, MAX_BODY};
+
+const MS: Duration = Duration::from_millis(1);
+const S: Duration = Duration::from_secs(1);
+
+fn batch(first: u64, bodies: &[&'static str]) -> Batch {
+    let bodies = bodies.iter().map(|body| Bytes::from_static(body.as_bytes())).collect();
+    Batch {
+        origin: node_id(1),
+        epoch: 1,
+        sent: Duration::ZERO,
+        lifetime: 60 * S,
+        topic: None,
+        first,
+        bodies,
+        long: None,
+        proof: Proof::default(),
+    }
+}
+
+fn stream(first: &Batch, since: u64) -> Stream {
+    Stream::new(first, since, via())
+}
+
+fn via() -> NodeId {
+    node_id(1)
+}
+
+fn messages(first: u64, bodies: &[&'static str]) -> Told {
+    Told::Messages(first, batch(first, bodies).bodies)
+}
+
+fn room() -> SharedBytes {
+    SharedBytes::new(1 << 20)
+}
+
+#[test]
+fn what_comes_out_of_order_waits_for_its_turn_and_comes_once() {
+    let (room, now) = (room(), Instant::now());
+    let mut stream = stream(&batch(1, &["a"]), 0);
+    assert_eq!(stream.take(&batch(1, &["a"]), 0, &room, now), [messages(1, &["a"])]);
+    assert_eq!(stream.take(&batch(4, &["d", "e"]), 0, &room, now), []);
+    assert_eq!(stream.take(&batch(3, &["c"]), 0, &room, now), []);
+    assert!(!stream.has(&batch(2, &["b"])) && stream.has(&batch(1, &["a"])));
+    assert_eq!(stream.take(&batch(2, &["b"]), 0, &room, now), [messages(2, &["b"]), messages(3, &["c", "d", "e"])]);
+    for again in [batch(1, &["a"]), batch(3, &["c"]), batch(4, &["d", "e"])] {
+        assert!(stream.has(&again));
+        assert_eq!(stream.take(&again, 0, &room, now), []);
+    }
+    assert_eq!(stream.take(&batch(5, &["e", "f"]), 0, &room, now), [messages(6, &["f"])], "of what overlaps, the rest");
+    assert_eq!(stream.due(), None);
+    assert!(room.take(0, 3 << 18), "all room was given back");
+}
+
+#[test]
+fn what_is_missing_is_asked_for_again_and_again_and_then_told_as_a_gap() {
+    let (room, start) = (room(), Instant::now());
+    let mut stream = stream(&batch(1, &["a"]), 0);
+    stream.take(&batch(1, &["a"]), 0, &room, start);
+    stream.take(&batch(5, &["e"]), 0, &room, start);
+    assert_eq!(stream.handle_timeout(&room, start + 19 * MS), None, "it may have been overtaken");
+    let mut asked = Vec::new();
+    let told = loop {
+        let due = stream.due().expect("it is missing still");
+        match stream.handle_timeout(&room, due) {
+            Some(Due::Ask(from, to, _)) => asked.push((from, to, due - start)),
+            Some(Due::Told(told)) => break (told, due - start),
+            None => panic!("it was due"),
+        }
+    };
+    assert!(asked.iter().all(|(from, to, _)| (*from, *to) == (2, 4)) && asked.len() >= 5, "{asked:?}");
+    assert_eq!(told.0, [Told::Gap(2, 4), messages(5, &["e"])]);
+    assert!((10 * S..13 * S).contains(&told.1), "{told:?}");
+    assert_eq!(stream.take(&batch(2, &["b", "c", "d"]), 0, &room, start), [], "what was told does not come later");
+}
+
+#[test]
+fn a_word_without_messages_shows_that_the_end_is_missing() {
+    let (room, now) = (room(), Instant::now());
+    let mut stream = stream(&batch(1, &["a"]), 0);
+    stream.take(&batch(1, &["a"]), 0, &room, now);
+    assert_eq!(stream.take(&batch(2, &[]), 0, &room, now), []);
+    assert_eq!(stream.due(), None, "nothing is missing");
+    stream.take(&batch(4, &[]), 0, &room, now);
+    assert_eq!(stream.handle_timeout(&room, now + S), Some(Due::Ask(2, 3, 0)));
+    // Its origin has the first one no more.
+    assert_eq!(stream.take(&batch(3, &["c"]), 3, &room, now), [Told::Gap(2, 2), messages(3, &["c"])]);
+    assert_eq!(stream.due(), None);
+}
+
+#[test]
+fn the_first_word_says_what_is_missing_before_it_and_nobody_but_the_origin_says_what_there_is() {
+    let (room, now) = (room(), Instant::now());
+    let first = batch(5, &["e"]);
+    let mut joined = stream(&first, 3);
+    assert_eq!(joined.take(&first, 3, &room, now), []);
+    assert_eq!(joined.handle_timeout(&room, now + S), Some(Due::Ask(3, 4, 0)));
+    // A relay that lies can make known what is lost, and no more.
+    assert_eq!(joined.take(&first, u64::MAX, &room, now), [Told::Gap(3, 4), messages(5, &["e"])]);
+    assert_eq!(joined.take(&batch(6, &["f"]), 0, &room, now), [messages(6, &["f"])]);
+    let mut late = stream(&first, 0);
+    assert_eq!(late.take(&first, 0, &room, now), [messages(5, &["e"])]);
+}
+
+#[test]
+fn numbers_of_another_topic_of_the_origin_begin_anew_and_a_skip_costs_no_memory() {
+    let (room, now) = (room(), Instant::now());
+    let mut stream = stream(&batch(1, &["a"]), 0);
+    stream.take(&batch(1, &["a"]), 0, &room, now);
+    let (anew, far) = (batch((1 << COUNT_BITS) + 1, &["b"]), batch((1 << COUNT_BITS) - 5, &["z"]));
+    assert!(!stream.goes_on(&anew) && stream.goes_on(&far));
+    stream.take(&far, 0, &room, now);
+    assert_eq!(stream.handle_timeout(&room, now + S), Some(Due::Ask(2, (1 << COUNT_BITS) - 6, 0)));
+    assert_eq!(stream.end(&room), [Told::Gap(2, (1 << COUNT_BITS) - 6), messages((1 << COUNT_BITS) - 5, &["z"])]);
+}
+
+#[test]
+fn what_finds_no_room_before_its_turn_is_asked_for_in_its_turn() {
+    let (room, now) = (SharedBytes::new(4096), Instant::now());
+    let mut stream = stream(&batch(1, &["a"]), 1);
+    let long = |first: u64| Batch { bodies: vec![vec![0; 1000].into(); 4], ..batch(first, &[]) };
+    stream.take(&long(2), 1, &room, now);
+    let told = stream.take(&batch(1, &["a"]), 1, &room, now);
+    let taken: usize =
+        told.iter().map(|told| if let Told::Messages(_, bodies) = told { bodies.len() } else { 0 }).sum();
+    assert!((1..5).contains(&taken), "{told:?}");
+    assert!(matches!(stream.handle_timeout(&room, now + S), Some(Due::Ask(_, 5, 0))));
+    stream.take(&long(2), 1, &room, now);
+    assert_eq!(stream.due(), None);
+    assert!(room.take(0, 1500), "all room was given back");
+}
+
+#[test]
+fn a_long_message_has_its_time_before_it_is_asked_for() {
+    let (room, now) = (room(), Instant::now());
+    let mut stream = stream(&batch(1, &["a"]), 1);
+    stream.take(&batch(1, &["a"]), 1, &room, now);
+    let long = Some(Long { number: 2, length: MAX_BODY as u32 });
+    stream.take(&Batch { long, ..batch(3, &["c"]) }, 1, &room, now);
+    assert_eq!(stream.handle_timeout(&room, now + 4 * S), None);
+    assert_eq!(stream.handle_timeout(&room, now + 6 * S), Some(Due::Ask(2, 2, 0)));
+}
+
+#[test]
+fn a_history_is_bounded_in_bytes_and_time_and_one_origin_leaves_room_for_others() {
+    let (mut history, start) = (History::of_others(), Instant::now());
+    let long = |origin: usize, first: u64| {
+        let bodies = vec![Bytes::from(vec![0; LARGE_BODY])];
+        Arc::new(Batch { origin: node_id(origin), bodies, ..batch(first, &[]) })
+    };
+    for first in 1..=10_000 {
+        history.keep(&long(1, first), start);
+    }
+    let found = |history: &History, origin: usize| history.find((&node_id(origin), 1), &None, (1, 20_000), 1 << 30);
+    let kept = found(&history, 1);
+    assert!((500..1100).contains(&kept.batches.len()), "{}", kept.batches.len());
+    assert_eq!(kept.batches.last().map(|batch| batch.first), Some(10_000), "the newest");
+    assert_eq!(kept.oldest, kept.batches.first().map(|batch| batch.first));
+    history.keep(&long(2, 1), start);
+    assert_eq!(found(&history, 2).batches.len(), 1);
+    assert!(history.find((&node_id(2), 2), &None, (1, 1), 1).batches.is_empty(), "of another epoch");
+    assert_eq!(history.find((&node_id(1), 1), &None, (9000, 10_000), 1).batches.len(), 1, "one more than fits");
+    history.forget_old(start + 50 * S);
+    assert!(history.is_empty());
+    history.keep(&long(1, 5), start);
+    history.keep(&long(1, 3), start);
+    history.keep(&long(1, 5), start);
+    let firsts: Vec<_> = found(&history, 1).batches.iter().map(|batch| batch.first).collect();
+    assert_eq!(firsts, [3, 5], "in order, each once");
+}
