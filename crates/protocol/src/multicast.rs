@@ -24,7 +24,7 @@ pub(crate) use machine::Multicast;
 
 /// Bits of a number that count the messages of one topic. Those above say which topic of its origin it is, so that numbers
 /// are different in all of them, and those of one topic follow each other.
-pub(crate) const COUNT_BITS: u32 = 40;
+pub(crate) const COUNT_BITS: u32 = 36;
 
 /// Most messages in one batch.
 pub const MAX_BATCH: usize = 4096;

@@ -38,7 +38,7 @@ fn action() -> impl Strategy<Value = Action> {
         4 => (1..3000u16).prop_map(Action::Wait),
         6 => (n.clone(), n.clone()).prop_map(|(from, to)| Action::Request(from, to)),
         4 => (n.clone(), any::<bool>()).prop_map(|(client, multicast)| Action::Publish(client, multicast)),
-        4 => (n.clone(), any::<bool>()).prop_map(|(node, broadcast)| Action::Multicast(node, broadcast)),
+        8 => (n.clone(), any::<bool>()).prop_map(|(node, broadcast)| Action::Multicast(node, broadcast)),
         3 => (n.clone(), proptest::bool::weighted(0.3)).prop_map(|(node, deaf)| Action::Subscribe(node, deaf)),
         1 => n.clone().prop_map(Action::Leave),
         2 => n.clone().prop_map(Action::Crash),
@@ -331,7 +331,9 @@ fn play(scenario: &Scenario) {
             }
             Action::Publish(..) | Action::Leave(_) => {}
             Action::Multicast(node, broadcast) => {
-                network.multicast(node % n, (!broadcast).then_some(&topic));
+                for _ in 0..3 {
+                    network.multicast(node % n, (!broadcast).then_some(&topic));
+                }
             }
             Action::Crash(node) => network.crash(node % n),
             Action::Restart(node) => {

@@ -14,10 +14,15 @@ use super::{
     history::History,
     members::{Basis, HOPS_LEFT},
 };
-use crate::{Output, Topic, hashed::HashMap, schedule::Schedule, status_sync::Record, timers::earliest, turn::Turn};
+use crate::{
+    MAX_NODES, Output, Topic, hashed::HashMap, schedule::Schedule, status_sync::Record, timers::earliest, turn::Turn,
+};
 
 /// Most topics to which this node publishes at a time.
-const MAX_CHANNELS: usize = 4096;
+const MAX_CHANNELS: usize = 512;
+
+/// What each takes for a node that subscribes it: as a member, and in the plan of ways.
+const PER_MEMBER: usize = 256;
 
 /// Most bytes of messages that have not left.
 const MAX_OPEN: usize = 16 << 20;
@@ -60,7 +65,7 @@ impl Outgoing {
         Bound::of_entries::<(Option<Topic>, Channel)>(
             "topics to which applications here publish",
             MAX_CHANNELS,
-            0,
+            MAX_NODES * PER_MEMBER,
             "the one quiet the longest is forgotten",
         ),
         Bound::of_bytes("messages of applications here for many", MAX_OPEN, "the application is told to wait"),
