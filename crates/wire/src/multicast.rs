@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use nuncio_identity::{NodeId, Signature};
+use nuncio_identity::{NodeId, SignError, Signature};
 use nuncio_protocol::{MAX_BODY, Topic, TopicError};
 use prost::Message as _;
 
@@ -54,9 +54,12 @@ pub struct Gossip {
 }
 
 /// Signs a message of ours and encodes it for a gossipsub topic; its origin is this node, whatever it says.
-pub fn encode(gossip_topic: &str, gossip: Gossip, context: &SigningContext) -> Vec<u8> {
+///
+/// # Errors
+/// When the node's key does not sign now.
+pub fn encode(gossip_topic: &str, gossip: Gossip, context: &SigningContext) -> Result<Vec<u8>, SignError> {
     let gossip = Gossip { origin: context.node(), ..gossip };
-    let signature = context.sign(&statement(gossip_topic, &gossip));
+    let signature = context.sign(&statement(gossip_topic, &gossip))?;
     let message = proto::Gossip {
         origin: Bytes::copy_from_slice(gossip.origin.as_bytes()),
         epoch: gossip.epoch,
@@ -66,7 +69,7 @@ pub fn encode(gossip_topic: &str, gossip: Gossip, context: &SigningContext) -> V
         sent_ms: encode_clock(gossip.sent),
         lifetime_ms: encode_millis(gossip.lifetime),
     };
-    message.encode_to_vec()
+    Ok(message.encode_to_vec())
 }
 
 /// A message whose origin's signature has not been checked yet: only then it is worth more than its length.

@@ -236,12 +236,16 @@ pub(crate) async fn pair_with(authority: &TestAuthority, ears: &Ears) -> (Node, 
 
 /// A line of nodes, each linked to the next, all of which reach all.
 pub(crate) async fn line(authority: &TestAuthority, length: usize) -> Vec<Node> {
-    let mut nodes: Vec<Node> = (0..length).map(|index| Node::start(authority, &format!("n{index}"))).collect();
+    line_of((0..length).map(|index| Node::start(authority, &format!("n{index}"))).collect()).await
+}
+
+/// The same of these nodes.
+pub(crate) async fn line_of(mut nodes: Vec<Node>) -> Vec<Node> {
     for node in &nodes {
         // Learnt addresses would turn the line into a mesh.
         node.behaviour(|behaviour| behaviour.set_addresses([])).await;
     }
-    for index in 1..length {
+    for index in 1..nodes.len() {
         nodes[index - 1].dial(&nodes[index]).await;
     }
     let ids: Vec<NodeId> = nodes.iter().map(|node| node.id).collect();
