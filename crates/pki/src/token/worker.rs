@@ -15,9 +15,15 @@ const MAX_WAITING: usize = 64;
 
 type Made = Result<Vec<u8>, KeyError>;
 
+/// How long the end of the thread is waited for: what closes its session must not meet the end of the process.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 /// Hands digests to the thread. It ends when this is dropped and the token has answered.
 pub(super) struct Worker {
-    jobs: SyncSender<Job>,
+    /// `None` at the end.
+    jobs: Option<SyncSender<Job>>,
+    /// Says nothing, and is closed when the thread has let go of the token.
+    ended: Mutex<Receiver<()>>,
     /// Since when the token has been at the present digest.
     since: Arc<Mutex<Option<Instant>>>,
 }
@@ -34,19 +40,24 @@ impl Worker {
     /// When the system gives no thread.
     pub(super) fn start(make: impl FnMut(&[u8; 32]) -> Made + Send + 'static) -> Result<Self, KeyError> {
         let (jobs, waiting) = mpsc::sync_channel(MAX_WAITING);
+        let (end, ended) = mpsc::sync_channel(0);
         let since = Arc::new(Mutex::new(None));
         let present = Arc::clone(&since);
         let thread = std::thread::Builder::new().name("nuncio-token".into());
         thread
-            .spawn(move || run(&waiting, &present, make))
+            .spawn(move || {
+                run(&waiting, &present, make);
+                drop(end);
+            })
             .map_err(|error| refused(&format!("there is no thread for it: {error}")))?;
-        Ok(Self { jobs, since })
+        Ok(Self { jobs: Some(jobs), ended: Mutex::new(ended), since })
     }
 
     /// Waits as long as the token takes.
     pub(super) fn sign(&self, digest: [u8; 32]) -> Made {
         let (answer, made) = mpsc::sync_channel(1);
-        self.jobs.send(Job { digest, until: None, answer }).map_err(|_| gone())?;
+        let jobs = self.jobs.as_ref().ok_or_else(gone)?;
+        jobs.send(Job { digest, until: None, answer }).map_err(|_| gone())?;
         made.recv().map_err(|_| gone())?
     }
 
@@ -58,7 +69,8 @@ impl Worker {
             return Err(silent());
         }
         let (answer, made) = mpsc::sync_channel(1);
-        match self.jobs.try_send(Job { digest, until: Some(Instant::now() + limit), answer }) {
+        match self.jobs.as_ref().ok_or_else(gone)?.try_send(Job { digest, until: Some(Instant::now() + limit), answer })
+        {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => return Err(refused("too many signatures wait for it")),
             Err(TrySendError::Disconnected(_)) => return Err(gone()),
@@ -68,6 +80,14 @@ impl Worker {
             Err(RecvTimeoutError::Timeout) => Err(silent()),
             Err(RecvTimeoutError::Disconnected) => Err(gone()),
         }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.jobs = None;
+        let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let _ = ended.recv_timeout(FAREWELL);
     }
 }
 
@@ -121,6 +141,18 @@ mod tests {
             assert_eq!(patient.join().unwrap().unwrap(), [1; 32]);
         });
         assert_eq!(worker.sign_within([4; 32], Duration::from_secs(600)).unwrap(), [4; 32], "it answers again");
+    }
+
+    #[test]
+    fn when_it_is_dropped_the_token_is_let_go_of() {
+        let held = Arc::new(());
+        let token = Arc::clone(&held);
+        let worker = Worker::start(move |digest| {
+            let _ = &token;
+            Ok(digest.to_vec())
+        });
+        worker.unwrap().sign([1; 32]).unwrap();
+        assert_eq!(Arc::strong_count(&held), 1);
     }
 
     #[test]
