@@ -178,7 +178,8 @@ fn what_a_token_does_not_give_is_said_in_one_sentence() {
 /// Runs a node of a network until its standard input is closed.
 fn runs(token: &Token, net: &Net, node: usize) -> Kept {
     let mut command = command(["run", "--stop-with-stdin", "--config", &net.config(node)]);
-    Kept::spawn(token.with(&mut command).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()))
+    let log = fs::File::create(token.path(&format!("node{node}.log"))).unwrap();
+    Kept::spawn(token.with(&mut command).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log))
 }
 
 /// What comes to a node, as `kind data`.
@@ -246,7 +247,9 @@ fn a_node_whose_key_is_in_a_token_is_a_node_like_the_others() {
 
     // Its audit log is sealed by the token.
     drop(nodes[0].child().stdin.take());
-    assert!(nodes[0].ended().success());
+    let status = nodes[0].ended();
+    let log = fs::read_to_string(token.path("node0.log")).unwrap();
+    assert!(status.success(), "{status}: {log}");
     token.nuncio(&["audit", "verify", "--config", &net.config(0)]).must_succeed();
     assert!(fs::read_to_string(&key).unwrap().starts_with("pkcs11:"), "the key has not come out");
 }
