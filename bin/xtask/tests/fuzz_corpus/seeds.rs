@@ -259,7 +259,7 @@ fn audit_log() -> String {
     let lines = [
         chain.append(now, &Entry::Mark(opened)),
         chain.append(now, &Entry::Event(&Event::Stopped)),
-        chain.seal(now, &key),
+        chain.seal(now, &key.into()).unwrap(),
     ];
     lines.concat()
 }

@@ -115,7 +115,7 @@ impl Behaviour {
     fn send_multicast(&mut self, to: NodeId, multicast: Multicast, now: Instant) {
         if self.notary.signs_at_once() || !amop::is_to_be_sealed(&multicast, to) {
             self.send_bridge(to, amop::Frame::Multicast(multicast), now);
-        } else if !self.sign(Paper::Multicast { to, multicast }, now) {
+        } else if !self.sign(Paper::Multicast { to, multicast: Box::new(multicast) }, now) {
             tracing::debug!(to = %to.short(), "too much waits for the node's key, multicast dropped");
         }
     }

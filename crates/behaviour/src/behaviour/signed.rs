@@ -66,7 +66,7 @@ impl Behaviour {
                 // Nobody to tell yet: the next announcement comes soon.
                 let _ = self.inner.lane(Lane::Short).publish(IdentTopic::new(announcement::TOPIC), announcement);
             }
-            Signed::Multicast { to, multicast } => self.send_bridge(to, amop::Frame::Multicast(multicast), now),
+            Signed::Multicast { to, multicast } => self.send_bridge(to, amop::Frame::Multicast(*multicast), now),
             Signed::Gossip { lane, topic, message } => {
                 let sent = self.inner.lane(lane).publish(IdentTopic::new(topic), message);
                 if let Err(gossipsub::PublishError::AllQueuesFull(_)) = sent {

@@ -34,7 +34,7 @@ pub(crate) enum Paper {
     /// A multicast or broadcast for a topic of gossip.
     Gossip { lane: Lane, topic: String, gossip: Gossip },
     /// An AMOP multicast for a peer, which relays it.
-    Multicast { to: NodeId, multicast: Multicast },
+    Multicast { to: NodeId, multicast: Box<Multicast> },
 }
 
 /// The same, signed and encoded.
@@ -43,7 +43,7 @@ pub(crate) enum Signed {
     Status(Arc<Record>),
     Announcement(Vec<u8>),
     Gossip { lane: Lane, topic: String, message: Vec<u8> },
-    Multicast { to: NodeId, multicast: Multicast },
+    Multicast { to: NodeId, multicast: Box<Multicast> },
 }
 
 impl Paper {
@@ -59,8 +59,8 @@ impl Paper {
                 Signed::Gossip { lane, topic, message }
             }
             Self::Multicast { to, multicast } => {
-                let Some(multicast) = amop::seal_multicast(multicast, context)? else { return Ok(None) };
-                Signed::Multicast { to, multicast }
+                let Some(multicast) = amop::seal_multicast(*multicast, context)? else { return Ok(None) };
+                Signed::Multicast { to, multicast: Box::new(multicast) }
             }
         }))
     }
