@@ -126,11 +126,11 @@ impl Member {
     /// Signs a status with its certificates behind it.
     pub(crate) fn sign(&self, status: Status) -> Record {
         let chain: Vec<_> = self.identity.chain.iter().map(|der| Bytes::copy_from_slice(der)).collect();
-        sign_record(status, &chain, &self.context)
+        sign_record(status, &chain, &self.context).expect("the member's key signs")
     }
 
     /// An announcement of its present version.
     pub(crate) fn announcement(&self) -> Vec<u8> {
-        announcement::encode(self.version(), self.clock(), &self.context)
+        announcement::encode(self.version(), self.clock(), &self.context).expect("the member's key signs")
     }
 }

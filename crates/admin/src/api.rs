@@ -173,6 +173,17 @@ pub struct NodeCertificate {
     pub chain: Vec<String>,
 }
 
+/// A certificate under which SDKs have sessions at the node that answers (`GET /v1/sdks`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SdkCertificate {
+    /// Its subject, RFC 4514.
+    pub subject: String,
+    /// How many sessions.
+    pub sessions: usize,
+    /// It and those above it, without the root, each in PEM.
+    pub chain: Vec<String>,
+}
+
 /// One revocation list in force at the node that answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldList {

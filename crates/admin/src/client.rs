@@ -13,7 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::api::{
     AccessChange, AccessEntry, AuditStatus, ConfigurationKey, DeniedTopic, ErrorCode, Failure, HOPS_HEADER, Health,
     Info, ListenOptions, LogLevel, Node, NodeCertificate, Peer, PeerAddress, Published, RTT_HEADER, Reply, Route, Rule,
-    Status, Topic,
+    SdkCertificate, Status, Topic,
 };
 
 mod connection;
@@ -170,6 +170,14 @@ impl Client {
     /// [`ClientError`].
     pub async fn certificates(&self) -> Result<Vec<NodeCertificate>, ClientError> {
         self.read("/v1/certificates").await
+    }
+
+    /// The certificates under which SDKs have sessions at the node that is asked.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn sdk_certificates(&self) -> Result<Vec<SdkCertificate>, ClientError> {
+        self.read("/v1/sdks").await
     }
 
     /// The way to a node: its ID or an unambiguous prefix.

@@ -4,7 +4,9 @@ use nuncio_identity::NodeId;
 
 use crate::{
     Lifetime,
-    api::{AccessEntry, AuditStatus, Check, ConfigurationKey, DeniedTopic, Failure, HeldList, Info, Rule},
+    api::{
+        AccessEntry, AuditStatus, Check, ConfigurationKey, DeniedTopic, Failure, HeldList, Info, Rule, SdkCertificate,
+    },
 };
 
 /// What the API needs besides the node itself: whoever keeps configuration, lists and logs. The daemon is one.
@@ -38,6 +40,9 @@ pub trait Operator: Send + Sync + 'static {
 
     /// The topics that SDKs here have listed and may not subscribe.
     fn denied_topics(&self) -> Vec<DeniedTopic>;
+
+    /// The certificates under which SDKs have sessions at this node.
+    fn sdk_certificates(&self) -> Vec<SdkCertificate>;
 
     /// The log filter in force.
     fn log_filter(&self) -> String;

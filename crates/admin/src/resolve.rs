@@ -76,6 +76,7 @@ mod tests {
                     agency: String::new(),
                     equivocates: false,
                     record: None,
+                    linked_under: None,
                 })
                 .collect(),
             certificate_not_after: 0,

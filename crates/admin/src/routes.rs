@@ -78,6 +78,7 @@ table! {
     GET get "/v1/topics/denied" network::denied_topics;
     GET get "/v1/info" network::info;
     GET get "/v1/certificates" certificates::list;
+    GET get "/v1/sdks" certificates::sdks;
     GET get "/v1/config" configuration::show;
     GET get "/v1/audit" audit::show;
     GET get "/v1/events" audit::follow;

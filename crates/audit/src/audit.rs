@@ -15,7 +15,7 @@ use nuncio_bounds::Bound;
 use serde::Serialize;
 use tokio::sync::broadcast;
 
-use crate::{Event, Kind, Missed, Text, Told, log, pace::Paces};
+use crate::{Event, Kind, Missed, Text, Told, log, over_quota::OverQuota, pace::Paces};
 
 /// Events that wait for the writer; further ones are counted.
 const WAITING: usize = 1024;
@@ -59,6 +59,7 @@ struct Shared {
     counts: Vec<AtomicU64>,
     told: Mutex<Told>,
     paces: Mutex<Paces>,
+    over_quota: Mutex<OverQuota>,
     missed: Mutex<Missed>,
     missed_ever: AtomicU64,
     writer: Option<SyncSender<Message>>,
@@ -103,6 +104,7 @@ impl Audit {
             counts: Kind::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
             told: Mutex::default(),
             paces: Mutex::default(),
+            over_quota: Mutex::default(),
             missed: Mutex::default(),
             missed_ever: AtomicU64::new(0),
             writer,
@@ -139,9 +141,22 @@ impl Audit {
         lock(&self.0.missed).count(kind, time);
     }
 
-    /// Says in the log how many lines were left out about what has gone silent. To be called now and then.
+    /// Tells of a message that was refused for a quota: the first of a subject at once, the next together, once a minute.
+    pub fn over_quota(&self, subject: impl Into<Text>) {
+        let first = lock(&self.0.over_quota).count(&subject.into(), Instant::now());
+        if let Some(subject) = first {
+            self.record(Event::OverQuota { subject, messages: 1 });
+        }
+    }
+
+    /// Tells what was kept back: how many lines were left out about what has gone silent, how many messages were over a
+    /// quota. To be called now and then.
     pub fn conclude(&self, now: Instant) {
         lock(&self.0.told).conclude(now);
+        let due = lock(&self.0.over_quota).due(now);
+        for (subject, messages) in due {
+            self.record(Event::OverQuota { subject, messages });
+        }
     }
 
     /// How many events of each kind there were, recorded or not.

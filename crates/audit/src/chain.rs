@@ -1,7 +1,7 @@
 //! The chain as it is written.
 
 use jiff::{Timestamp, Unit};
-use nuncio_identity::NodeKey;
+use nuncio_identity::{SignError, Signer};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -56,14 +56,17 @@ impl Chain {
     }
 
     /// The next line, which signs everything before it, and itself.
-    pub fn seal(&mut self, time: Timestamp, key: &NodeKey) -> String {
+    ///
+    /// # Errors
+    /// When the node's key does not sign now.
+    pub fn seal(&mut self, time: Timestamp, key: &Signer) -> Result<String, SignError> {
         let mut line = self.line(time, &Entry::Mark(Mark::Seal));
         line.pop();
-        let signature = key.sign(&signed(line.as_bytes()));
+        let signature = key.sign(&signed(line.as_bytes()))?;
         line += SIGNED_UNTIL;
         line += &hex::encode(signature.as_bytes());
         line += AFTER_SIGNATURE;
-        self.take(line)
+        Ok(self.take(line))
     }
 
     fn line(&self, time: Timestamp, entry: &Entry<'_>) -> String {

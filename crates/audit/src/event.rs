@@ -208,6 +208,13 @@ events! {
         /// Why not.
         cause: Text,
     };
+    /// Messages of an SDK or a node were refused, for a quota was used up: told once a minute for each.
+    OverQuota = "over_quota", Member {
+        /// Whose: the subject of an SDK's certificate, RFC 4514, or `node` and the node's ID.
+        subject: Text,
+        /// How many since it was told last.
+        messages: u64,
+    };
     /// The configuration was read again and taken over.
     ConfigurationChanged = "configuration_changed", Operator {
         /// Who asked for it.
@@ -280,6 +287,13 @@ events! {
         /// When it ends, of 1970, in seconds.
         not_after: u64,
     };
+    /// The node's key, which a token has, does not sign; the node goes on with what it signed before.
+    KeyFailed = "key_failed", Operator {
+        /// What the token says.
+        cause: Text,
+    };
+    /// The node's key signs again.
+    KeyRecovered = "key_recovered", Operator;
     /// A certificate, an authority or a revocation list comes to its end, or has.
     CertificateEnding = "certificate_ending", Operator {
         /// What it is for: `node`, `agency`, `root`, `revocation_list`, …

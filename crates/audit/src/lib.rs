@@ -13,7 +13,7 @@
 //! let opened = Mark::Opened { node: key.node_id(), version: "0.1.0".into() };
 //! let mut lines = chain.append(now, &Entry::Mark(opened));
 //! lines += &chain.append(now, &Entry::Event(&Event::Stopped));
-//! lines += &chain.seal(now, &key);
+//! lines += &chain.seal(now, &key.clone().into()).unwrap();
 //!
 //! let mut verifier = Verifier::new(Some(key.node_id()));
 //! verifier.file("audit-000000000000.jsonl", &mut lines.as_bytes()).unwrap();
@@ -29,6 +29,7 @@ mod event;
 mod fault;
 mod log;
 mod missed;
+mod over_quota;
 mod pace;
 mod text;
 mod told;
@@ -49,5 +50,5 @@ use nuncio_bounds::Bound;
 
 /// What others can make an audit hold.
 pub fn bounds() -> Vec<Bound> {
-    vec![audit::QUEUE, audit::FOLLOWED, Told::BOUND]
+    vec![audit::QUEUE, audit::FOLLOWED, Told::BOUND, over_quota::OverQuota::BOUND]
 }

@@ -7,9 +7,12 @@ use crate::{Act, Actor, Event, NodeIdText, Outcome, Text, Told, told::News};
 /// Writes it.
 pub(crate) fn write(event: &Event, News { left_out }: News) {
     match event {
-        Event::Started { .. } | Event::Stopped | Event::CertificateRenewed { .. } | Event::RenewalFailed { .. } => {
-            of_node(event)
-        }
+        Event::Started { .. }
+        | Event::Stopped
+        | Event::CertificateRenewed { .. }
+        | Event::RenewalFailed { .. }
+        | Event::KeyFailed { .. }
+        | Event::KeyRecovered => of_node(event),
         Event::NodeAdmitted { .. }
         | Event::NodeRefused { .. }
         | Event::NodeExpelled { .. }
@@ -25,7 +28,8 @@ pub(crate) fn write(event: &Event, News { left_out }: News) {
         | Event::SdkRefused { .. }
         | Event::SdkExpelled { .. }
         | Event::PublishDenied { .. }
-        | Event::SubscriptionDenied { .. } => of_sdk(event, left_out),
+        | Event::SubscriptionDenied { .. }
+        | Event::OverQuota { .. } => of_sdk(event, left_out),
         Event::ConfigurationChanged { .. }
         | Event::ConfigurationRefused { .. }
         | Event::AuthoritiesChanged { .. }
@@ -73,6 +77,12 @@ fn of_node(event: &Event) {
         Event::RenewalFailed { issuer, cause, left } => {
             tracing::warn!(issuer = %short(issuer), seconds_left = left, "the certificate was not renewed: {cause}");
         }
+        Event::KeyFailed { cause } => {
+            tracing::error!(
+                "statuses, announcements and multicasts of this node are not sent; it tries again every second: {cause}"
+            );
+        }
+        Event::KeyRecovered => tracing::info!("the node's key signs again"),
         _ => {}
     }
 }
@@ -138,6 +148,9 @@ fn of_sdk(event: &Event, left_out: Option<u64>) {
         }
         Event::SubscriptionDenied { client, subject, topics, cause } => {
             tracing::warn!(client, %subject, topics, left_out, "an SDK may not subscribe some topics of its list, the others stand: {cause}");
+        }
+        Event::OverQuota { subject, messages } => {
+            tracing::warn!(%subject, messages, left_out, "messages over a quota in [[rights.quota]] are refused");
         }
         _ => {}
     }

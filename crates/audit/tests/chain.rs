@@ -41,10 +41,10 @@ fn file(chain: &mut Chain, key: &NodeKey, events: usize) -> Vec<String> {
             Event::NodeRefused { address, node: Some(key.node_id().into()), cause: "a reason, \"quoted\"".into() };
         lines.push(chain.append(at(number), &Entry::Event(&event)));
         if number % 3 == 2 {
-            lines.push(chain.seal(at(number), key));
+            lines.push(chain.seal(at(number), &key.clone().into()).unwrap());
         }
     }
-    lines.push(chain.seal(at(events), key));
+    lines.push(chain.seal(at(events), &key.clone().into()).unwrap());
     lines
 }
 
@@ -166,7 +166,7 @@ fn whoever_has_no_key_cannot_seal_what_was_changed() {
     lines.pop();
     let last = lines.last().unwrap().trim_end();
     let mut chain = Chain::after(lines.len() as u64 - 1, last.as_bytes());
-    lines.push(chain.seal(at(9), &NodeKey::generate()));
+    lines.push(chain.seal(at(9), &NodeKey::generate().into()).unwrap());
     let broken = read(&key, &[lines.concat().into_bytes()], None).unwrap_err();
     assert!(matches!(broken.fault, Fault::Signature { .. }), "{broken}");
 }
@@ -201,10 +201,10 @@ fn pruned(is_sealed: bool) -> Log {
     let removed = Mark::Removed { file: "0".into(), through, hash };
     let mut third = vec![chain.append(at(1), &Entry::Mark(opened)), chain.append(at(1), &Entry::Mark(removed))];
     if is_sealed {
-        third.push(chain.seal(at(1), &log.key));
+        third.push(chain.seal(at(1), &log.key.clone().into()).unwrap());
     } else {
         third.push(chain.append(at(2), &Entry::Mark(Mark::Resumed { unsealed: 2 })));
-        third.push(chain.seal(at(2), &log.key));
+        third.push(chain.seal(at(2), &log.key.clone().into()).unwrap());
     }
     log.files.push(third);
     log.files.remove(0);

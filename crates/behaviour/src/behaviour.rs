@@ -3,6 +3,7 @@
 mod gossip;
 mod inputs;
 mod outputs;
+mod signed;
 mod status;
 
 use std::{
@@ -19,7 +20,6 @@ use futures_timer::Delay;
 use libp2p::{
     Multiaddr, PeerId,
     core::{Endpoint, transport::PortUse},
-    gossipsub::{self, IdentTopic},
     request_response::OutboundRequestId,
     swarm::{
         ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent,
@@ -27,6 +27,7 @@ use libp2p::{
     },
 };
 use nuncio_identity::NodeId;
+use nuncio_plain::Pace;
 use nuncio_protocol::{
     AccessInput, Input, MAX_BODY, Overlay, PeeringInput, Start, StatusInput, Topic, UnicastInput,
     amop::{ClientInput, ClientPort},
@@ -50,7 +51,7 @@ use crate::{
     inner::Inner,
     multicast::{Judging, PublishError},
     names::Names,
-    pace::Pace,
+    notary::{Notary, Paper, Taken},
     peering::{Connections, to_multiaddr},
     prover::Prover,
     status_sync::{self, OpenQueries},
@@ -76,6 +77,7 @@ pub struct Behaviour {
     subscribed: BTreeSet<Topic>,
     relayed: BTreeSet<Topic>,
     prover: Prover,
+    notary: Notary,
     judging: Judging,
     pulse: GossipPulse,
     /// No long gossip before then: nobody takes it, and gossipsub keeps for a while also what it could hand to nobody.
@@ -114,11 +116,13 @@ impl Behaviour {
         context.keyring().begin(config.epoch);
         let overlay = Overlay::new(config.overlay, start, Instant::now());
         let prover = Prover::new(context.clone(), config.certifier.clone());
+        let notary = Notary::new(context.clone());
         let mut behaviour = Self {
             inner,
             overlay,
             context,
             prover,
+            notary,
             chain: config.chain,
             certifier: config.certifier,
             describe_dial_error: config.describe_dial_error,
@@ -211,18 +215,11 @@ impl Behaviour {
         if must_pause || !self.recent.note(origin, body.len(), now) {
             return false;
         }
-        let gossip_topic = wire::gossip_topic(topic);
         let gossip = wire::Gossip { origin, epoch, number, sent, lifetime, body, place: Some(place) };
-        let message = wire::encode(&gossip_topic, gossip, &self.context);
-        match self.inner.lane(lane).publish(IdentTopic::new(gossip_topic), message) {
-            Ok(_) | Err(gossipsub::PublishError::NoPeersSubscribedToTopic) => true,
-            Err(error) => {
-                if lane == Lane::Long && matches!(error, gossipsub::PublishError::AllQueuesFull(_)) {
-                    self.long_gossip_from = Some(now + LONG_GOSSIP_PAUSE);
-                }
-                tracing::debug!(%error, "gossip takes no message now");
-                false
-            }
+        match self.notary.take(Paper::Gossip { lane, topic: wire::gossip_topic(topic), gossip }) {
+            Taken::Signed(signed) => self.use_signed(signed, now).is_ok(),
+            Taken::Later => true,
+            Taken::Full => false,
         }
     }
 
@@ -287,6 +284,14 @@ impl Behaviour {
         self.prover.change_rules();
         let others = self.overlay.nodes().into_iter().filter(|view| view.node != self.context.node());
         others.filter_map(|view| view.record).filter(|record| self.refuses(record)).collect()
+    }
+
+    /// Takes a multicast of another node from its quota, which AMOP messages are taken from, too; false when that is used up.
+    pub fn takes(&mut self, origin: NodeId, bytes: usize) -> bool {
+        let now = Instant::now();
+        let is_taken = self.overlay.take_multicast(&origin, bytes, now);
+        self.drain(now);
+        is_taken
     }
 
     /// Says what other nodes may do with topics here.
@@ -444,6 +449,10 @@ impl NetworkBehaviour for Behaviour {
             self.send_published();
             if let Poll::Ready((peer, finding)) = self.prover.poll(cx) {
                 self.handle_finding(peer, finding);
+                continue;
+            }
+            if let Poll::Ready(told) = self.notary.poll(cx) {
+                self.handle_told(told);
                 continue;
             }
             match self.inner.poll(cx) {

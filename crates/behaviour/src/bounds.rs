@@ -10,6 +10,7 @@ use crate::{
     inner::{LONG_INTAKE, MAX_QUERIES, SHORT_FRAME, SHORT_INTAKE},
     link_stream,
     names::Names,
+    notary::Notary,
     prover::Prover,
 };
 
@@ -26,6 +27,7 @@ pub fn bounds(links: usize, link_queues: usize) -> Vec<Bound> {
         answer.per("link", links),
         Answering::BOUND,
         Prover::BOUND,
+        Notary::BOUND,
         Recent::BOUND,
         Keyring::BOUND,
         Names::BOUND,

@@ -2,7 +2,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use libp2p::swarm::DialError;
-use nuncio_identity::NodeKey;
+use nuncio_identity::Signer;
 use nuncio_protocol::amop::ClientPort;
 
 use crate::access::Certifier;
@@ -12,8 +12,8 @@ pub type DescribeDialError = Arc<dyn Fn(&DialError) -> String + Send + Sync>;
 
 /// What a [`crate::Behaviour`] needs to know.
 pub struct Config {
-    /// The node's key: it signs status records, multicasts and what is relayed.
-    pub key: NodeKey,
+    /// The node's key: it signs status records, announcements and multicasts.
+    pub key: Signer,
     /// The node's certificate chain in DER, its own first, without the root. Goes into its status record.
     pub chain: Vec<Bytes>,
     /// The common name in the node's certificate.
@@ -60,9 +60,9 @@ impl Config {
     pub const LINK_QUEUES: usize = 256 << 20;
 
     /// The defaults of a node with this key.
-    pub fn new(key: NodeKey, chain: Vec<Bytes>, network: &str, certifier: Arc<dyn Certifier>) -> Self {
+    pub fn new(key: impl Into<Signer>, chain: Vec<Bytes>, network: &str, certifier: Arc<dyn Certifier>) -> Self {
         Self {
-            key,
+            key: key.into(),
             chain,
             name: String::new(),
             agency: String::new(),

@@ -108,12 +108,25 @@ pub enum Event {
         /// Why not.
         reason: String,
     },
+    /// A node brought a message over its quota, or its agency's; it was delivered to nobody here.
+    OverQuota {
+        /// Whose message it is.
+        source: NodeId,
+    },
     /// The network knows this node in a higher epoch than its own: take one above it, and call
     /// [`crate::Behaviour::begin_epoch`] when it is on disk.
     EpochOutrun {
         /// The epoch known.
         seen: u64,
     },
+    /// The node's key, which is not in this process, does not sign: statuses, announcements and multicasts wait for it or are
+    /// dropped. Told once, until [`Event::KeyRecovered`].
+    KeyFailed {
+        /// What its keeper says.
+        reason: String,
+    },
+    /// The node's key signs again.
+    KeyRecovered,
     /// A second host uses the key of a node, perhaps our own; the first keeps its links.
     DuplicateIdentity {
         /// Whose key.

@@ -66,7 +66,7 @@ mod inner;
 mod link_stream;
 mod multicast;
 mod names;
-mod pace;
+mod notary;
 mod peering;
 mod prover;
 mod status_sync;

@@ -229,7 +229,7 @@ mod tests {
             overlay.handle_timeout(now + Duration::from_secs(second));
             while let Some(output) = overlay.poll_output() {
                 if let Output::Sign { status } = output {
-                    let record = Arc::new(status::sign_record(status.clone(), &[], context));
+                    let record = Arc::new(status::sign_record(status.clone(), &[], context).unwrap());
                     overlay.handle_input(StatusInput::Signed { record }, now + Duration::from_secs(second));
                     last = Some(status);
                 }
@@ -244,15 +244,15 @@ mod tests {
         let (context, foreign) = (SigningContext::new(key.clone(), "test"), SigningContext::new(key, "elsewhere"));
         let strike = |bytes: Bytes| prove(bytes, &context, &Nobody).unwrap_err().strike;
         let status = long_status(&context);
-        let record = Arc::new(status::sign_record(status.clone(), &[], &context));
+        let record = Arc::new(status::sign_record(status.clone(), &[], &context).unwrap());
         assert!(!record.pages.is_empty(), "it has pages");
         assert_eq!(strike(record.bytes.clone()), None, "another node may take its certificate");
         let held = record.pages.iter().copied().collect();
         let answer = status::encode_answer(&[record], &held, &[], false).into();
         let without_pages = status::decode_answer(answer).unwrap().records.remove(0);
         assert_eq!(strike(without_pages), None, "we said that we hold its pages");
-        assert_eq!(strike(status::sign_record(status.clone(), &[], &foreign).bytes), Some(Strike::Forged));
-        let mut sent = status::sign_record(status, &[Bytes::from_static(b"a leaf")], &context).bytes.to_vec();
+        assert_eq!(strike(status::sign_record(status.clone(), &[], &foreign).unwrap().bytes), Some(Strike::Forged));
+        let mut sent = status::sign_record(status, &[Bytes::from_static(b"a leaf")], &context).unwrap().bytes.to_vec();
         let leaf = sent.windows(6).position(|bytes| bytes == b"a leaf").unwrap();
         sent[leaf] = b'A';
         assert_eq!(strike(sent.into()), Some(Strike::Forged), "it has other certificates than its owner sent");

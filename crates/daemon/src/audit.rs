@@ -13,7 +13,7 @@ use std::{
 };
 
 use nuncio_audit::{Audit, Position, Report, Verifier, VerifyError};
-use nuncio_identity::{NodeId, NodeKey};
+use nuncio_identity::{NodeId, Signer};
 
 use self::{trail::Trail, writer::Writer};
 
@@ -66,10 +66,10 @@ impl Keeper {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub(crate) fn start(settings: Settings, key: NodeKey) -> io::Result<Self> {
+    pub(crate) fn start(settings: Settings, key: impl Into<Signer>) -> io::Result<Self> {
         let (audit, records) = Audit::recorded();
         let health = Arc::new(Health::default());
-        let writer = Writer::new(records, Trail::new(settings, key), Arc::clone(&health));
+        let writer = Writer::new(records, Trail::new(settings, key.into()), Arc::clone(&health));
         let thread = thread::Builder::new().name("audit".to_owned()).spawn(|| writer.run())?;
         Ok(Self { audit, health, thread: Some(thread) })
     }

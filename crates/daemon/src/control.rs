@@ -11,13 +11,16 @@ use arc_swap::ArcSwap;
 use futures::future::{BoxFuture, FutureExt};
 use nuncio_admin::{
     Counter, Lifetime, Operator,
-    api::{AccessEntry, AuditStatus, Check, ConfigurationKey, DeniedTopic, ErrorCode, Failure, HeldList, Info, Rule},
+    api::{
+        AccessEntry, AuditStatus, Check, ConfigurationKey, DeniedTopic, ErrorCode, Failure, HeldList, Info, Rule,
+        SdkCertificate,
+    },
 };
 use nuncio_audit::Audit;
-use nuncio_gateway::{Clients, DeniedTopics, Renewal};
+use nuncio_gateway::{Clients, DeniedTopics, Renewal, SessionCertificate};
 use nuncio_identity::NodeId;
 use nuncio_node::{NodeHandle, NodeSnapshot, Snapshot};
-use nuncio_pki::{Credential, Policy, RoleRule, SharedPolicy};
+use nuncio_pki::{Certificate, Credential, Policy, RoleRule, SharedPolicy};
 use rustls::ServerConfig;
 use rustls_pki_types::UnixTime;
 
@@ -254,6 +257,16 @@ impl Operator for Control {
 
     fn remove_peer(&self, peer: String) -> BoxFuture<'_, Result<(), Failure>> {
         self.remove(peer).boxed()
+    }
+
+    fn sdk_certificates(&self) -> Vec<SdkCertificate> {
+        let found = self.gateway.as_ref().map(|(_, renewal)| renewal.certificates()).unwrap_or_default();
+        let told = |SessionCertificate { chain, sessions }| SdkCertificate {
+            subject: chain.first().map(Certificate::subject).unwrap_or_default(),
+            sessions,
+            chain: chain.iter().map(Certificate::to_pem).collect(),
+        };
+        found.into_iter().map(told).collect()
     }
 
     fn denied_topics(&self) -> Vec<DeniedTopic> {

@@ -94,17 +94,16 @@ impl Credentials {
     pub fn load(paths: CredentialsPaths, owner: Owner) -> Result<Self, CredentialsError> {
         let chain = certificates(&paths.cert)?;
         let anchors = Anchors::new(certificates(&paths.ca)?);
-        // A node's key is in its file; only an SDK's may be in a token.
-        let key = if owner == Owner::Node { KeyFile::load_held(&paths.key) } else { KeyFile::load(&paths.key) };
-        let key = key.and_then(|key| Ok(key.into_signing_key()?)).map_err(|error| match error {
-            KeyFileError::File(FileError::Read { path, source }) => CredentialsError::Read { path, source },
-            KeyFileError::File(source) => CredentialsError::KeyFile(source),
-            KeyFileError::Key(source) => CredentialsError::Key { path: paths.key.clone(), source },
-            other => {
-                let source = KeyError::Damaged { reason: other.to_string() };
-                CredentialsError::Key { path: paths.key.clone(), source }
-            }
-        })?;
+        let key =
+            KeyFile::load(&paths.key).and_then(|key| Ok(key.into_signing_key()?)).map_err(|error| match error {
+                KeyFileError::File(FileError::Read { path, source }) => CredentialsError::Read { path, source },
+                KeyFileError::File(source) => CredentialsError::KeyFile(source),
+                KeyFileError::Key(source) => CredentialsError::Key { path: paths.key.clone(), source },
+                other => {
+                    let source = KeyError::Damaged { reason: other.to_string() };
+                    CredentialsError::Key { path: paths.key.clone(), source }
+                }
+            })?;
         let subject = chain[0].subject();
         let Some(chain) = own_first(chain, &*key) else {
             return Err(CredentialsError::Mismatch { key: paths.key, cert: paths.cert, subject });

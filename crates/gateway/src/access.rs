@@ -1,7 +1,7 @@
 //! Which SDKs may stay, beyond what TLS has verified.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     str::FromStr,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -10,7 +10,7 @@ use std::{
 use arc_swap::ArcSwap;
 use nuncio_audit::{Audit, Event};
 use nuncio_identity::NodeId;
-use nuncio_pki::{ChainError, Credential, Edition, Lists, Role, RoleRule, Stated, tls::ChannelServerTls};
+use nuncio_pki::{Certificate, ChainError, Credential, Edition, Lists, Role, RoleRule, Stated, tls::ChannelServerTls};
 use nuncio_protocol::amop::ClientId;
 use nuncio_rights::{Key, Party};
 use rustls_pki_types::UnixTime;
@@ -182,6 +182,15 @@ impl Access {
     }
 }
 
+/// A certificate under which SDKs have sessions.
+#[derive(Debug, Clone)]
+pub struct SessionCertificate {
+    /// It, then those above it as they were judged, without the root.
+    pub chain: Vec<Certificate>,
+    /// How many.
+    pub sessions: usize,
+}
+
 /// The access and the authorities in force, and the sessions under them.
 #[derive(Debug)]
 pub(crate) struct Guard {
@@ -216,6 +225,17 @@ impl Guard {
             cut.cancel();
         }
         cut
+    }
+
+    /// The certificates under which there are sessions.
+    pub(crate) fn certificates(&self) -> Vec<SessionCertificate> {
+        let mut found: BTreeMap<Vec<u8>, SessionCertificate> = BTreeMap::new();
+        for Watched { certificate: client, .. } in self.sessions().values() {
+            let key = client.certificate().der().to_vec();
+            let of_certificate = || SessionCertificate { chain: client.presented().cloned().collect(), sessions: 0 };
+            found.entry(key).or_insert_with(of_certificate).sessions += 1;
+        }
+        found.into_values().collect()
     }
 
     pub(crate) fn forget(&self, client: ClientId) {

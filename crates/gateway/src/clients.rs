@@ -101,7 +101,7 @@ impl Clients {
         limits: &Limits,
         timeouts: &Timeouts,
     ) -> Result<Registration, OverBudget> {
-        let tenant = self.tenants.join(name, party.subject().top_agency(), limits, &self.counters);
+        let tenant = self.tenants.join(name, party, limits, &self.counters);
         let place = tenant.sit(party, rights)?;
         let client = ClientId(self.named.fetch_add(1, Ordering::Relaxed) + 1);
         let mailbox = Arc::new(Mailbox::new(

@@ -37,7 +37,7 @@ mod session;
 mod tenants;
 mod tls;
 
-pub use access::{Access, ClientName, ClientNameError, Denial};
+pub use access::{Access, ClientName, ClientNameError, Denial, SessionCertificate};
 pub use clients::{Clients, DeniedTopics};
 pub use config::{Config, Limits, Timeouts, Version};
 pub use counters::Statistics;

@@ -24,7 +24,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use crate::{
-    access::{Access, Guard},
+    access::{Access, Guard, SessionCertificate},
     clients::Clients,
     config::{Config, Limits, Timeouts},
     node_info::NodeInfo,
@@ -183,6 +183,11 @@ impl Renewal {
     /// Lets in, from now on, whom these lists admit; sessions of others are cut at once.
     pub fn set_access(&self, access: Access) {
         self.0.guard.set_access(access);
+    }
+
+    /// The certificates under which SDKs have sessions now.
+    pub fn certificates(&self) -> Vec<SessionCertificate> {
+        self.0.guard.certificates()
     }
 
     /// Puts rights into force: the next publish is judged by them, and so are the topics that open sessions have listed.

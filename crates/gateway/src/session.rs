@@ -204,6 +204,9 @@ impl Session {
         }
         let now = Instant::now();
         self.writer.drain(cx, &mut self.link, &self.registration.mailbox, self.door.clients.counters())?;
+        if self.writer.stalled_since().is_some() {
+            self.mailbox().note_stalled(cx);
+        }
         // Looked at when a wake-up is sure to come for what changes from here on.
         if self.rights.is_stale(&self.door.rights) {
             return Poll::Ready(Ok(()));

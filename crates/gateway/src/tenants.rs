@@ -39,11 +39,13 @@ pub(crate) struct Tenants {
 
 #[derive(Debug, Default)]
 struct Known {
-    /// One key may have certificates of several agencies.
-    certificates: HashMap<(ClientName, String), Remembered>,
+    certificates: HashMap<CertificateName, Remembered>,
     /// By the agency that the root has named.
     agencies: HashMap<String, Arc<Meter>>,
 }
+
+/// A key, and the agency and name certified of it: one key may have several certificates, and rules tell them apart.
+type CertificateName = (ClientName, String, String);
 
 #[derive(Debug)]
 struct Remembered {
@@ -57,7 +59,7 @@ const MAX_OWING: usize = 4096;
 /// Longest names of a certificate and its agency, in bytes.
 const NAMES: usize = 2 << 10;
 
-pub(crate) const OWING: Bound = Bound::of_entries::<[((ClientName, String), Meter); 2]>(
+pub(crate) const OWING: Bound = Bound::of_entries::<[(CertificateName, Meter); 2]>(
     "quotas of certificates and agencies without a session",
     MAX_OWING,
     NAMES,
@@ -102,22 +104,23 @@ pub(crate) struct Lease {
 }
 
 impl Tenants {
-    /// The one whose certificate has this name, of this agency. The limits of the first session hold for all.
+    /// The one whose key has this name, and whose certificate says this. The limits of the first session hold for all.
     pub(crate) fn join(
         &self,
         name: ClientName,
-        agency: &str,
+        party: &Party,
         limits: &Limits,
         counters: &Arc<Counters>,
     ) -> Arc<Tenant> {
         let common = self.common.get_or_init(|| Arc::new(Common::new(limits)));
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (name, agency.to_owned());
+        let (subject, agency) = (party.subject(), party.subject().top_agency().to_owned());
+        let key = (name, subject.agency.to_owned(), subject.name.to_owned());
         if let Some(tenant) = known.certificates.get(&key).and_then(|one| one.tenant.upgrade()) {
             return tenant;
         }
         known.tidy(Instant::now());
-        let of_agency = known.agencies.entry(agency.to_owned()).or_insert_with(|| Arc::new(Meter::new(usize::MAX)));
+        let of_agency = known.agencies.entry(agency).or_insert_with(|| Arc::new(Meter::new(usize::MAX)));
         let of_agency = Arc::clone(of_agency);
         let meter = known.certificates.get(&key).map(|one| Arc::clone(&one.meter));
         let meter = meter.unwrap_or_else(|| Arc::new(Meter::new(limits.in_flight_bytes_per_certificate)));

@@ -17,7 +17,9 @@
 mod node_id;
 mod node_key;
 mod peer_id;
+mod signer;
 
 pub use node_id::{NodeId, ParseNodeIdError};
 pub use node_key::{NodeKey, Signature};
 pub use peer_id::NotANodeError;
+pub use signer::{RemoteKey, SignError, Signer};

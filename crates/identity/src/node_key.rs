@@ -111,6 +111,11 @@ impl Signature {
         &self.0
     }
 
+    /// The same in DER, as X.509 and TLS have it; `None` when the numbers are out of range.
+    pub fn to_der(self) -> Option<Vec<u8>> {
+        self.to_ecdsa().ok().map(|signature| signature.serialize_der().to_vec())
+    }
+
     pub(crate) fn to_ecdsa(self) -> Result<ecdsa::Signature, secp256k1::Error> {
         ecdsa::Signature::from_compact(&self.0)
     }

@@ -17,6 +17,7 @@ use nuncio_audit::{Audit, Told};
 use nuncio_behaviour::{Behaviour, Event, from_multiaddr};
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
+    Topic,
     amop::ClientInput,
     unicast::{ExchangeId, InboundId, Refusal},
 };
@@ -126,8 +127,7 @@ impl EventLoop {
             Event::Request { inbound, source, body } => self.hand_over(inbound, source, body),
             Event::ServiceRequest { inbound, source, body } => self.serve(inbound, source, body),
             Event::Multicast { origin, topic, data, id: (epoch, seq) } if self.admission.admits(&origin) => {
-                let record = self.swarm.behaviour().overlay().record(&origin).map(|record| &**record);
-                if self.hearing.hears(record, topic.as_ref(), data.len()) {
+                if self.hears(&origin, topic.as_ref(), data.len()) {
                     self.listeners.multicast(origin, topic.as_ref(), &data, MessageId { origin, epoch, seq });
                 }
             }
@@ -160,7 +160,12 @@ impl EventLoop {
                 self.report_equivocation(node);
                 self.shown.touch();
             }
+            Event::OverQuota { source } => self.audit.over_quota(format!("node {source}")),
             Event::Denied { source, topic, reason } => self.report_denied(source, &topic, &reason),
+            Event::KeyFailed { reason } => {
+                self.audit.record(nuncio_audit::Event::KeyFailed { cause: reason.into() });
+            }
+            Event::KeyRecovered => self.audit.record(nuncio_audit::Event::KeyRecovered),
             Event::EpochOutrun { seen } => self.outrun(seen),
             Event::Banned { peer, until, reason } => {
                 self.report_ban(&peer, until, reason);
@@ -178,6 +183,13 @@ impl EventLoop {
             }
             _ => {}
         }
+    }
+
+    fn hears(&mut self, origin: &NodeId, topic: Option<&Topic>, bytes: usize) -> bool {
+        let behaviour = self.swarm.behaviour_mut();
+        let record = behaviour.overlay().record(origin).map(|record| &**record);
+        let may = self.hearing.hears(record, topic);
+        may && topic.is_none_or(|topic| behaviour.takes(*origin, topic.as_str().len() + bytes))
     }
 
     fn hand_over(&mut self, inbound: InboundId, source: NodeId, body: Bytes) {

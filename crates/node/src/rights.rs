@@ -1,6 +1,6 @@
 //! What applications here and other nodes may do with multicast topics.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use nuncio_audit::{Audit, Event};
@@ -11,7 +11,7 @@ use nuncio_protocol::{
     amop::{self, Refused},
     status_sync::Record,
 };
-use nuncio_rights::{Act, Ledger, Party, Rights};
+use nuncio_rights::{Act, Party, Rights};
 
 use crate::NodeSnapshot;
 
@@ -26,8 +26,7 @@ pub(crate) struct SharedRights {
 #[derive(Debug)]
 pub(crate) struct Hearing {
     pub(crate) rights: SharedRights,
-    ledger: Ledger,
-    refused: Refused,
+    denied: u64,
     audit: Audit,
 }
 
@@ -73,7 +72,7 @@ impl SharedRights {
 
 impl Hearing {
     pub(crate) fn new(rights: SharedRights, audit: Audit) -> Self {
-        Self { rights, ledger: Ledger::default(), refused: Refused::default(), audit }
+        Self { rights, denied: 0, audit }
     }
 
     /// Refuses a multicast to a namespace: gossip is not sealed, and whoever says that he listens gets it. Nobody can be asked
@@ -92,15 +91,15 @@ impl Hearing {
         })
     }
 
-    /// Whether applications here get a multicast of another node, whose record this is. Broadcasts have no topic, and all
-    /// get them.
-    pub(crate) fn hears(&mut self, origin: Option<&Record>, topic: Option<&Topic>, bytes: usize) -> bool {
+    /// Whether applications here may get a multicast of another node, whose record this is, as far as its quota goes.
+    /// Broadcasts have no topic, and all get them.
+    pub(crate) fn hears(&mut self, origin: Option<&Record>, topic: Option<&Topic>) -> bool {
         let (rights, Some(topic)) = (self.rights.in_force.load(), topic) else { return true };
         if rights.is_open() {
             return true;
         }
         let Some(record) = origin.filter(|_| self.rights.judge(Act::Subscribe, topic).is_ok()) else {
-            self.refused.denied += 1;
+            self.denied += 1;
             return false;
         };
         let id = record.status.node;
@@ -108,22 +107,18 @@ impl Hearing {
         let (act, name) = amop::publishing(topic);
         let verdict = rights.judge(&party.subject(), act, name);
         if !verdict.is_allowed() {
-            self.refused.denied += 1;
+            self.denied += 1;
             self.audit.record(Event::MessageDenied {
                 node: id.into(),
                 topic: topic.as_str().into(),
                 cause: verdict.to_string().into(),
             });
-            return false;
         }
-        let size = topic.as_str().len() + bytes;
-        let is_within = self.ledger.admit(&rights, &party.subject(), id.as_bytes(), size, Instant::now());
-        self.refused.over_quota += u64::from(!is_within);
-        is_within
+        verdict.is_allowed()
     }
 
     /// What was refused here, and in the core, since the start: messages denied, and messages over a quota.
     pub(crate) const fn refused(&self, by_core: Refused) -> [u64; 2] {
-        [self.refused.denied + by_core.denied, self.refused.over_quota + by_core.over_quota]
+        [self.denied + by_core.denied, by_core.over_quota]
     }
 }

@@ -136,6 +136,8 @@ pub struct NodeSnapshot {
     pub equivocates: bool,
     /// Its last record; `None` before the first.
     pub record: Option<Arc<Record>>,
+    /// The agencies above the certificate by which it was linked, while its first record has not come.
+    pub linked_under: Option<String>,
 }
 
 impl NodeSnapshot {
@@ -144,9 +146,11 @@ impl NodeSnapshot {
         self.read(|record| record.status.topics.keys().map(ToString::to_string).collect())
     }
 
-    /// The agencies above its certificate, as [`nuncio_rights::agency_path`] writes them; empty before its first record.
+    /// The agencies above its certificate, as [`nuncio_rights::agency_path`] writes them; empty while neither its record nor
+    /// a link has shown one.
     pub fn agency_path(&self) -> String {
-        self.read(|record| record.agency_path().to_owned())
+        let certified = self.record.as_ref().map(|record| record.agency_path()).or(self.linked_under.as_deref());
+        certified.unwrap_or_default().to_owned()
     }
 
     /// Whether it renews certificates of its agency.

@@ -46,7 +46,7 @@ pub(crate) fn snapshot(
         started: facts.started,
         listen: facts.listen.clone(),
         peers,
-        nodes: overlay.nodes().into_iter().map(node).collect(),
+        nodes: overlay.nodes().into_iter().map(|view| node(view, admissions)).collect(),
         certificate_not_after: facts.certificate.not_after.as_secs(),
         ready,
         duplicate_identities,
@@ -111,7 +111,9 @@ fn banned(ban: &peering::BanView, admissions: &Admissions) -> PeerSnapshot {
 }
 
 /// No more than names and numbers is copied: a record may hold a thousand topics.
-fn node(view: NodeView) -> NodeSnapshot {
+fn node(view: NodeView, admissions: &Admissions) -> NodeSnapshot {
+    let admission = view.record.is_none().then(|| admissions.get(&view.node)).flatten();
+    let linked = admission.as_ref().map(|admission| &admission.certificate);
     let status = view.record.as_ref().map(|record| &record.status);
     NodeSnapshot {
         node_id: view.node.to_string(),
@@ -120,8 +122,13 @@ fn node(view: NodeView) -> NodeSnapshot {
         reachable: view.reachable,
         hops: view.hops,
         next_hop: view.next_hop.map(|node| node.to_string()),
-        name: status.map_or_else(String::new, |status| status.name.clone()),
-        agency: status.map_or_else(String::new, |status| status.agency.clone()),
+        name: status.map(|status| &status.name).or(linked.map(|linked| &linked.name)).cloned().unwrap_or_default(),
+        agency: status
+            .map(|status| &status.agency)
+            .or(linked.map(|linked| &linked.agency))
+            .cloned()
+            .unwrap_or_default(),
+        linked_under: linked.map(Credential::agency_path),
         equivocates: view.equivocates,
         record: view.record,
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use nuncio_identity::{NodeId, NodeKey};
+use nuncio_identity::{NodeId, Signer};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::{
@@ -13,8 +13,8 @@ use crate::{
 /// Who this node is: its key, and the chain that proves it.
 #[derive(Debug, Clone)]
 pub struct Identity {
-    /// The node's private key.
-    pub key: NodeKey,
+    /// The node's private key, wherever it is.
+    pub key: Signer,
     /// The chain to present: leaf, then intermediates in order, no root; last what other roots say for this one, while a root is
     /// rotated.
     pub chain: Vec<CertificateDer<'static>>,
@@ -25,7 +25,7 @@ pub struct Identity {
 /// Where a node's files are, and how they are judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityPaths {
-    /// The private key, PKCS#8 or SEC1 PEM, readable by its owner only.
+    /// The private key, PKCS#8 or SEC1 PEM, or the PKCS#11 URI of one in a token; readable by its owner only.
     pub key: PathBuf,
     /// The node's certificate, then the agency's, then (ignored) the root.
     pub cert: PathBuf,
@@ -70,7 +70,7 @@ impl Identity {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn load_at(paths: &IdentityPaths, now: UnixTime) -> Result<(Self, Policy), DirectoryError> {
-        let key = KeyFile::load_held(&paths.key).and_then(|file| Ok(file.into_node_key()?));
+        let key = KeyFile::load(&paths.key).and_then(|file| Ok(file.into_signer()?));
         let key = key.map_err(|error| DirectoryError::key(&paths.key, error))?;
         let bundle = read_certificates(&paths.cert)?;
         let policy = load_policy(paths, now)?.with_roles(paths.roles).claim(&bundle, now);
@@ -118,7 +118,7 @@ pub(crate) fn read_certificates(path: &Path) -> Result<Vec<Certificate>, Directo
 
 /// The chain with the key's own certificate first, whatever the order in the file.
 fn leaf_first(
-    key: &NodeKey,
+    key: &Signer,
     mut bundle: Vec<Certificate>,
     paths: &IdentityPaths,
 ) -> Result<Vec<Certificate>, DirectoryError> {

@@ -117,6 +117,27 @@ pub(crate) fn refuse_foreign(path: &Path, metadata: &Metadata) -> Result<(), Fil
     if is_trusted && mode & 0o022 == 0 { Ok(()) } else { Err(FileError::Foreign { path: path.into(), owner, mode }) }
 }
 
+/// Refuses a file, named without links, that others than this user and root can write or put another in the place of: every
+/// directory above it is looked at too. In one where each may remove only what is his own (`/tmp`), others replace nothing.
+#[cfg(unix)]
+pub(crate) fn refuse_replaceable(path: &Path) -> Result<(), FileError> {
+    use std::os::unix::fs::MetadataExt;
+    const STICKY: u32 = 0o1000;
+    for (depth, place) in path.ancestors().enumerate() {
+        let metadata = place.metadata().map_err(|source| FileError::Read { path: place.into(), source })?;
+        let is_shared = depth > 0 && metadata.uid() == 0 && metadata.mode() & STICKY != 0;
+        if !is_shared {
+            refuse_foreign(place, &metadata)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+pub(crate) fn refuse_replaceable(_: &Path) -> Result<(), FileError> {
+    Ok(())
+}
+
 #[cfg(not(unix))]
 pub(crate) fn refuse_foreign(_: &Path, _: &Metadata) -> Result<(), FileError> {
     Ok(())
@@ -208,4 +229,35 @@ mod access {
 #[cfg(not(unix))]
 fn refuse_exposed(_: &Path, _: &File) -> Result<(), FileError> {
     Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_refused_when_others_can_put_another_in_its_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let top = directory.path().canonicalize().unwrap();
+        let (outer, inner) = (top.join("outer"), top.join("outer/inner"));
+        let library = inner.join("module.so");
+        fs::create_dir_all(&inner).unwrap();
+        fs::write(&library, "").unwrap();
+        let judge = |path: &Path, mode| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+            let refused = refuse_replaceable(&library).err().map(|error| error.to_string());
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+            refused
+        };
+        assert_eq!(judge(&library, 0o755), None);
+        for place in [&library, &inner, &outer] {
+            for mode in [0o775, 0o757] {
+                let refused = judge(place, mode);
+                let names = format!("{} says what is run here", place.display());
+                assert!(refused.is_some_and(|words| words.starts_with(&names)), "{} {mode:o}", place.display());
+            }
+        }
+    }
 }

@@ -7,7 +7,7 @@ use der::{
     asn1::{AnyRef, BitStringRef, ObjectIdentifier, OctetStringRef},
     oid::db::DB,
 };
-use nuncio_identity::{NodeId, NodeKey};
+use nuncio_identity::{NodeId, NodeKey, Signer};
 use rustls::sign::SigningKey;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
 use zeroize::Zeroizing;
@@ -26,7 +26,7 @@ use crate::{
 pub enum KeyFile {
     /// On secp256k1: a node's, an SDK's, an authority's, a topic's.
     Secp256k1(NodeKey),
-    /// On secp256k1, in a PKCS#11 token: an authority's or an SDK port's.
+    /// On secp256k1, in a PKCS#11 token.
     Token(TokenKey),
     /// Any other, in the form it was read in.
     Other(Zeroizing<PrivateKeyDer<'static>>),
@@ -168,10 +168,21 @@ impl KeyFile {
         }
     }
 
-    /// The key of a node.
+    /// What signs by it, wherever it is.
     ///
     /// # Errors
     /// When it is on another curve, or RSA.
+    pub fn into_signer(self) -> Result<Signer, KeyError> {
+        match self {
+            Self::Token(key) => Ok(Signer::Remote(Arc::new(key))),
+            held => held.into_node_key().map(Signer::Held),
+        }
+    }
+
+    /// The key itself, for who must have it.
+    ///
+    /// # Errors
+    /// When it is on another curve, or RSA, or in a token.
     pub fn into_node_key(self) -> Result<NodeKey, KeyError> {
         match self {
             Self::Secp256k1(key) => Ok(key),
@@ -186,8 +197,7 @@ impl KeyFile {
     /// When TLS cannot use it.
     pub fn into_signing_key(self) -> Result<Arc<dyn SigningKey>, KeyError> {
         match self {
-            Self::Secp256k1(key) => Ok(Arc::new(Secp256k1SigningKey::new(key))),
-            Self::Token(key) => Ok(Arc::new(key)),
+            Self::Secp256k1(_) | Self::Token(_) => Ok(Arc::new(Secp256k1SigningKey::new(self.into_signer()?))),
             Self::Other(der) => rustls::crypto::aws_lc_rs::sign::any_supported_type(&der)
                 .map_err(|_| KeyError::Unsupported { reason: format!("it is {}, or damaged", kind_of(&der)) }),
         }

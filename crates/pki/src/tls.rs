@@ -17,6 +17,7 @@ mod channel;
 mod key_exchange;
 mod operator;
 mod secp256k1;
+mod told;
 
 pub use channel::{
     ChannelPaths, ChannelServerTls, RsaPaths, TlsConfigError, channel_client_config, channel_client_roles,

@@ -1,12 +1,14 @@
 //! Keys in a PKCS#11 token, a hardware module or SoftHSM: they sign there and never leave it.
 
 mod uri;
+mod worker;
 
 use std::{
     collections::BTreeMap,
     fmt, fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use cryptoki::{
@@ -18,12 +20,7 @@ use cryptoki::{
     slot::Slot,
     types::AuthPin,
 };
-use nuncio_identity::{NodeId, Signature};
-use rustls::{
-    SignatureAlgorithm, SignatureScheme,
-    sign::{Signer, SigningKey},
-};
-use rustls_pki_types::SubjectPublicKeyInfoDer;
+use nuncio_identity::{NodeId, RemoteKey, SignError, Signature};
 use secp256k1::ecdsa;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -31,6 +28,7 @@ use zeroize::Zeroizing;
 use crate::{KeyError, file, passphrase, tls};
 use uri::Uri;
 pub(crate) use uri::is_uri;
+use worker::Worker;
 
 /// secp256k1 as an object identifier, DER.
 const SECP256K1: [u8; 7] = [0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x0a];
@@ -43,16 +41,16 @@ type Pin = Zeroizing<String>;
 /// The last PIN that each token refused. Bound: the tokens of the modules.
 static WRONG_PINS: Mutex<BTreeMap<(PathBuf, u64), Pin>> = Mutex::new(BTreeMap::new());
 
+/// How long a running node waits for a signature: less than peers and SDKs give a handshake.
+const LIMIT: Duration = Duration::from_secs(2);
+
 /// A secp256k1 key in a token.
 #[derive(Clone)]
 pub struct TokenKey(Arc<Inner>);
 
 struct Inner {
-    uri: Uri,
-    file: PathBuf,
     node: NodeId,
-    /// One signature at a time; opened again once when the token has forgotten it.
-    opened: Mutex<Opened>,
+    worker: Worker,
 }
 
 struct Opened {
@@ -65,9 +63,17 @@ impl TokenKey {
     /// would be.
     pub(crate) fn open(content: &[u8], file: &Path) -> Result<Self, KeyError> {
         let uri = Uri::parse(content)?;
-        let opened = open(&uri, || passphrase::again(file), file)?;
+        let mut opened = open(&uri, || passphrase::again(file), file)?;
         let node = public_key(&opened)?;
-        let key = Self(Arc::new(Inner { uri, file: file.into(), node, opened: Mutex::new(opened) }));
+        let file = file.to_owned();
+        let worker = Worker::start(move |digest| {
+            opened.sign(digest).or_else(|_| {
+                // Somebody waits for this signature; nobody is asked for a PIN now.
+                opened = open(&uri, || passphrase::known(&file), &file)?;
+                opened.sign(digest).map_err(|error| failed("it does not sign", &error))
+            })
+        })?;
+        let key = Self(Arc::new(Inner { node, worker }));
         // A token that signs by another key than it shows is found out before anything is issued.
         key.sign(b"nuncio")?;
         Ok(key)
@@ -78,23 +84,15 @@ impl TokenKey {
         self.0.node
     }
 
-    /// ECDSA over the SHA-256 of `message`, with a low S.
+    /// ECDSA over the SHA-256 of `message`, with a low S. It waits as long as the token takes, or its owner.
     ///
     /// # Errors
-    /// When the token does not answer, or signs with another key.
+    /// When the token does not sign, or signs with another key.
     pub fn sign(&self, message: &[u8]) -> Result<Signature, KeyError> {
-        let digest = Sha256::digest(message);
-        let mut opened = self.0.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        let sign = |opened: &Opened| opened.session.sign(&Mechanism::Ecdsa, opened.key, &digest);
-        let made = match sign(&opened) {
-            Ok(made) => made,
-            Err(_) => {
-                // Somebody waits for this signature; nobody is asked for a PIN now.
-                let file = &self.0.file;
-                *opened = open(&self.0.uri, || passphrase::known(file), file)?;
-                sign(&opened).map_err(|error| failed("it does not sign", &error))?
-            }
-        };
+        self.checked(message, self.0.worker.sign(Sha256::digest(message).into())?)
+    }
+
+    fn checked(&self, message: &[u8], made: Vec<u8>) -> Result<Signature, KeyError> {
         let wrong = || KeyError::Token { reason: "the token's signature is not by the key that it shows".into() };
         let mut signature = ecdsa::Signature::from_compact(&made).map_err(|_| wrong())?;
         signature.normalize_s();
@@ -105,6 +103,24 @@ impl TokenKey {
     /// The same in DER, as X.509 and TLS have it.
     pub(crate) fn sign_der(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
         Ok(tls::signature_der(&self.sign(message)?))
+    }
+}
+
+/// For a running node: statuses, gossip, handshakes.
+impl RemoteKey for TokenKey {
+    fn node_id(&self) -> NodeId {
+        self.0.node
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Signature, SignError> {
+        let made = self.0.worker.sign_within(Sha256::digest(message).into(), LIMIT);
+        made.and_then(|made| self.checked(message, made)).map_err(|error| SignError { reason: error.to_string() })
+    }
+}
+
+impl Opened {
+    fn sign(&self, digest: &[u8; 32]) -> Result<Vec<u8>, Error> {
+        self.session.sign(&Mechanism::Ecdsa, self.key, digest)
     }
 }
 
@@ -127,10 +143,11 @@ fn module(path: &Path) -> Result<Pkcs11, KeyError> {
         return Ok(module.clone());
     }
     let unseen = |error| KeyError::Token { reason: format!("{} cannot be loaded: {error}", path.display()) };
-    let metadata = fs::metadata(path).map_err(unseen)?;
-    file::refuse_foreign(path, &metadata).map_err(|error| KeyError::Token { reason: error.to_string() })?;
+    // What is checked is what is loaded: a link could be turned meanwhile.
+    let library = fs::canonicalize(path).map_err(unseen)?;
+    file::refuse_replaceable(&library).map_err(|error| KeyError::Token { reason: error.to_string() })?;
     let named = |error| failed(&format!("{} cannot be loaded", path.display()), &error);
-    let module = Pkcs11::new(path).map_err(named)?;
+    let module = Pkcs11::new(&library).map_err(named)?;
     match module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
         Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => {}
         Err(error) => return Err(named(error)),
@@ -244,31 +261,6 @@ fn failed(what: &str, error: &Error) -> KeyError {
 impl fmt::Debug for TokenKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TokenKey({})", self.0.node.short())
-    }
-}
-
-/// For the SDKs' port: as ecdsa_sha256 in TLS 1.2.
-impl SigningKey for TokenKey {
-    fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
-        offered.contains(&SignatureScheme::ECDSA_NISTP256_SHA256).then(|| Box::new(self.clone()) as Box<dyn Signer>)
-    }
-
-    fn public_key(&self) -> Option<SubjectPublicKeyInfoDer<'_>> {
-        Some(tls::spki_of(self.0.node).into())
-    }
-
-    fn algorithm(&self) -> SignatureAlgorithm {
-        SignatureAlgorithm::ECDSA
-    }
-}
-
-impl Signer for TokenKey {
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rustls::Error> {
-        self.sign_der(message).map_err(|error| rustls::Error::General(error.to_string()))
-    }
-
-    fn scheme(&self) -> SignatureScheme {
-        SignatureScheme::ECDSA_NISTP256_SHA256
     }
 }
 

@@ -4,6 +4,10 @@
 //! that forge a line of a log, and marks that hide text or turn its direction. Whoever shows such text shows it through
 //! this crate: each of these characters becomes a visible one, and a text becomes one line.
 
+mod pace;
+
+pub use pace::Pace;
+
 use std::{borrow::Cow, fmt::Write as _};
 
 /// The text as one line. Control characters become their pictures (␊, ␛, ␉), all else that is harmful becomes �; the rest

@@ -76,6 +76,11 @@ pub enum Output {
         /// Why not.
         reason: String,
     },
+    /// A node brought a message over its quota, or its agency's. It goes to nobody here.
+    OverQuota {
+        /// Whose message it is.
+        source: NodeId,
+    },
     /// A second host uses the key of a node (perhaps our own). The first keeps its links.
     DuplicateIdentity {
         /// Whose key.
@@ -129,7 +134,7 @@ pub enum Output {
         /// Whether it can be reached now.
         reachable: bool,
     },
-    /// Sign the own status; answered at once by [`crate::StatusInput::Signed`].
+    /// Sign the own status; answered by [`crate::StatusInput::Signed`]. Until then the former record stands.
     Sign {
         /// What to sign.
         status: Status,

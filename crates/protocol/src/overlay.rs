@@ -307,6 +307,12 @@ impl Overlay {
         self.routing.path(target)
     }
 
+    /// Takes a multicast of another node from the quotas of that node and its agency; false when one of them is used up.
+    pub fn take_multicast(&mut self, origin: &NodeId, bytes: usize, now: Instant) -> bool {
+        let Some(record) = self.status_sync.record(origin) else { return false };
+        self.amop.take_multicast(record, bytes, &mut self.outbox, now)
+    }
+
     /// What other nodes were refused by the rights in force since the start.
     pub const fn refused(&self) -> amop::Refused {
         self.amop.refused()

@@ -160,6 +160,30 @@ fn when_a_subscriber_is_gone_the_next_one_gets_the_message() {
 }
 
 #[test]
+fn what_one_node_says_of_itself_does_not_end_an_exchange_that_another_can_serve() {
+    let of_nodes = [ResultCode::OVER_LIMIT, ResultCode::NO_SUBSCRIBER, ResultCode::TIMEOUT, ResultCode::DENIED];
+    for code in of_nodes {
+        let mut a = with_publisher();
+        a.link(1, &[0], &[("t", 1)]);
+        a.link(2, &[0], &[("t", 1)]);
+        let (first, message) = sent(&publish(&mut a)).remove(0);
+        let (first, second) = if first == node_id(1) { (1, 2) } else { (2, 1) };
+        let outputs = a.input(result(first, &message, code));
+        assert_eq!(replied(&outputs), None, "{code:?}");
+        let (to, message) = sent(&outputs).remove(0);
+        assert_eq!(to, node_id(second));
+        assert_eq!(replied(&a.input(result(second, &message, code))), Some((code, Bytes::new())), "all say so");
+    }
+    let mut a = with_publisher();
+    a.link(1, &[0], &[("t", 1)]);
+    a.link(2, &[0], &[("t", 1)]);
+    let (first, message) = sent(&publish(&mut a)).remove(0);
+    let first = if first == node_id(1) { 1 } else { 2 };
+    let of_a_subscriber = ResultCode(7);
+    assert_eq!(replied(&a.input(result(first, &message, of_a_subscriber))), Some((of_a_subscriber, Bytes::new())));
+}
+
+#[test]
 fn a_silent_subscriber_is_passed_by_and_tried_last_afterwards() {
     let mut a = with_publisher();
     a.link(1, &[0], &[("t", 1)]);

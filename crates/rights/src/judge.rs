@@ -105,7 +105,8 @@ impl Rights {
         }
     }
 
-    /// Whether two have to do with each other: a node that is in namespaces is shown to their members only.
+    /// Whether two have to do with each other: a node that is in namespaces is shown to their members only. Where there are
+    /// namespaces, one of which nothing certified is known yet may be in any of them, and is not shown.
     pub fn may_see_node(&self, viewer: &Subject<'_>, node: &Subject<'_>) -> bool {
         let mut is_somewhere = false;
         for members in self.namespaces.values().filter(|members| is_in(members, node)) {
@@ -114,7 +115,7 @@ impl Rights {
                 return true;
             }
         }
-        !is_somewhere
+        !is_somewhere && (self.namespaces.is_empty() || !node.agency.is_empty())
     }
 
     /// The namespaces he is in.

@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, time::Instant};
 
 use crate::{Allowance, Fault, Rights, Subject};
 
-/// Most certificates, and most agencies, whose messages of other nodes are counted; when full, all start anew.
+/// Most certificates, and most agencies, whose messages of other nodes are counted; when full, one of them starts anew.
 const MAX_COUNTED: usize = 4096;
 
 /// How much one certificate or one agency may; `None` is no limit.
@@ -38,11 +38,20 @@ pub struct Rates {
 
 /// What other nodes have left, each and by agency.
 ///
-/// Bound: [`Ledger::MAX`] of each.
+/// Bound: [`Ledger::MAX`] of each. When full, one is forgotten for a newcomer: who owes nothing, else who was heard least
+/// lately.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    credentials: BTreeMap<[u8; 64], Rates>,
-    agencies: BTreeMap<String, Rates>,
+    credentials: BTreeMap<[u8; 64], Account>,
+    agencies: BTreeMap<String, Account>,
+}
+
+/// What somebody has left, of how much, and when he was heard.
+#[derive(Debug)]
+struct Account {
+    quota: Quota,
+    rates: Rates,
+    heard: Instant,
 }
 
 impl Quota {
@@ -118,22 +127,31 @@ impl Ledger {
     /// Most certificates and most agencies counted.
     pub const MAX: usize = MAX_COUNTED;
 
+    /// Bytes of a certificate and an agency counted, without the agency's name.
+    pub const ENTRY: usize = size_of::<([u8; 64], Account)>() + size_of::<(String, Account)>();
+
     /// Takes a message of a node of so many bytes; false, and nothing taken, when it or its agency has nothing left.
     pub fn admit(&mut self, rights: &Rights, node: &Subject<'_>, id: &[u8; 64], bytes: usize, now: Instant) -> bool {
         let quotas = rights.quotas(node);
         if quotas == Quotas::default() {
             return true;
         }
-        if self.credentials.len() >= MAX_COUNTED && !self.credentials.contains_key(id) {
-            self.credentials.clear();
-        }
-        if self.agencies.len() >= MAX_COUNTED && !self.agencies.contains_key(node.top_agency()) {
-            self.agencies.clear();
-        }
-        let own = self.credentials.entry(*id).or_default();
-        let agency = self.agencies.entry(node.top_agency().to_owned()).or_default();
-        Rates::admit([(own, &quotas.credential), (agency, &quotas.agency)], bytes, now)
+        let own = account(&mut self.credentials, *id, quotas.credential, now);
+        let agency = account(&mut self.agencies, node.top_agency().to_owned(), quotas.agency, now);
+        Rates::admit([(&mut own.rates, &own.quota), (&mut agency.rates, &agency.quota)], bytes, now)
     }
+}
+
+/// That of `whose`, by the quota in force.
+fn account<K: Ord + Clone>(accounts: &mut BTreeMap<K, Account>, whose: K, quota: Quota, now: Instant) -> &mut Account {
+    if accounts.len() >= MAX_COUNTED && !accounts.contains_key(&whose) {
+        let owing = |account: &Account| (!account.rates.is_full(&account.quota, now), account.heard);
+        let least = accounts.iter().min_by_key(|(_, account)| owing(account)).map(|(whose, _)| whose.clone());
+        least.and_then(|least| accounts.remove(&least));
+    }
+    let account = accounts.entry(whose).or_insert_with(|| Account { quota, rates: Rates::default(), heard: now });
+    (account.quota, account.heard) = (quota, now);
+    account
 }
 
 #[cfg(test)]
@@ -204,5 +222,28 @@ mod tests {
             assert!(ledger.admit(&rights, &node.subject(), &id, 1, now));
             assert!(ledger.credentials.len() <= MAX_COUNTED && ledger.agencies.len() <= MAX_COUNTED);
         }
+    }
+
+    #[test]
+    fn newcomers_push_out_who_owes_nothing_and_no_debtor() {
+        let limits = vec![
+            Limit {
+                who: Who { agency: Some("greedy".into()), ..Who::default() },
+                per: Per::Credential,
+                quota: quota(1),
+            },
+            Limit { who: Who::default(), per: Per::Agency, quota: quota(1000) },
+        ];
+        let rights = Rights::new(Rules { limits, ..Rules::default() }).unwrap();
+        let (mut ledger, start) = (Ledger::default(), Instant::now());
+        let mut admit = |agency: &str, n: usize, now| {
+            let mut id = [0; 64];
+            id[..8].copy_from_slice(&(n as u64).to_be_bytes());
+            let node = Party::node(agency, "node", &id);
+            ledger.admit(&rights, &node.subject(), &id, 1, now)
+        };
+        assert!(admit("greedy", 0, start) && !admit("greedy", 0, start));
+        assert!((1..2 * MAX_COUNTED).all(|n| admit("crowd", n, start) || n > 1000));
+        assert!(!admit("greedy", 0, start), "its debt is remembered");
     }
 }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use nuncio_identity::{NodeId, NodeKey};
+use nuncio_identity::{NodeId, NodeKey, Signer};
 use nuncio_pki::{
     Certificate, CertificateRequest, Identity, Policy, RevocationList, SharedPolicy,
     authority::{Issued, Issuer, Kind, PrivateKey, RevocationDates, Validity},
@@ -122,7 +122,7 @@ impl TestAuthority {
     /// # Panics
     /// Never for a node made here.
     pub fn certify(&self, identity: &Identity, lasts: Duration) -> Identity {
-        let key = PrivateKey::Secp256k1(identity.key.clone());
+        let key = PrivateKey::Secp256k1(held_key(identity).clone());
         let request = CertificateRequest::create(&key, Kind::Node, &identity.certificate.name).expect("a node's name");
         let now = UnixTime::now();
         let end = UnixTime::since_unix_epoch(Duration::from_secs(now.as_secs()) + lasts);
@@ -168,7 +168,7 @@ impl TestAuthority {
         let issued = self.agency.issue(Kind::Sdk, name, Validity::days(DAYS)).expect("an SDK");
         let key = issued.key.node_key().expect("an SDK's key is on secp256k1").clone();
         let chain = issued.chain[..2].iter().map(|one| one.der().clone()).collect();
-        Identity { key, chain, ..self.node(name) }
+        Identity { key: key.into(), chain, ..self.node(name) }
     }
 
     /// Revokes a node: the agency's list with everything revoked so far.
@@ -313,10 +313,21 @@ impl TestAuthority {
         self.judged(key, &issued.chain, at)
     }
 
-    fn judged(&self, key: NodeKey, chain: &[Certificate], at: UnixTime) -> Identity {
+    fn judged(&self, key: impl Into<Signer>, chain: &[Certificate], at: UnixTime) -> Identity {
         let chain: Vec<_> = chain[..chain.len() - 1].iter().map(|one| one.der().clone()).collect();
         let certificate = self.policy().judge(&chain, at).expect("issued by this authority");
-        Identity { key, chain, certificate }
+        Identity { key: key.into(), chain, certificate }
+    }
+}
+
+/// The key of an identity that was made here.
+///
+/// # Panics
+/// When the key is elsewhere.
+pub fn held_key(identity: &Identity) -> &NodeKey {
+    match &identity.key {
+        Signer::Held(key) => key,
+        Signer::Remote(key) => panic!("{key:?} is not in this process"),
     }
 }
 

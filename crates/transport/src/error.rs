@@ -2,7 +2,7 @@ use std::{fmt, io, time::Duration};
 
 use jiff::Timestamp;
 use libp2p::PeerId;
-use nuncio_identity::NodeId;
+use nuncio_identity::{NodeId, SignError};
 use nuncio_pki::ChainError;
 use nuncio_wire::{
     DecodeError,
@@ -199,7 +199,13 @@ pub enum SetupError {
     },
     /// The ephemeral TLS certificate could not be made.
     #[error("no TLS certificate could be made for this process")]
-    Leaf(#[from] libp2p_tls::certificate::GenError),
+    Leaf(#[from] rcgen::Error),
+    /// The node's key does not sign it.
+    #[error(transparent)]
+    Signer(#[from] SignError),
+    /// The signature of the node's key, or what it is put into, is none.
+    #[error("the node's key has not signed the TLS certificate of this process")]
+    LeafSignature,
     /// rustls does not take the ephemeral key.
     #[error("the TLS key of this process cannot be used")]
     LeafKey(#[source] rustls::Error),

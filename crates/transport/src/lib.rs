@@ -17,6 +17,7 @@ mod deadline;
 mod diagnosis;
 mod doorway;
 mod error;
+mod leaf;
 mod multiplexer;
 mod progress;
 mod secure_channel;

@@ -102,23 +102,16 @@ impl SecureChannel {
         }
     }
 
-    /// What to show now: made anew after the identity was swapped.
+    /// What to show now: another chain behind the leaf after the identity was swapped.
     fn local(&self) -> LocalCertificate {
         let identity = self.identity.load_full();
         let shown = self.local.load_full();
         if Arc::ptr_eq(&shown.identity, &identity) {
             return shown.certificate.clone();
         }
-        match LocalCertificate::new(&identity) {
-            Ok(certificate) => {
-                self.local.store(Arc::new(Shown { identity, certificate: certificate.clone() }));
-                certificate
-            }
-            Err(error) => {
-                tracing::error!(%error, "cannot show the renewed certificate; the old one is shown");
-                shown.certificate.clone()
-            }
-        }
+        let certificate = shown.certificate.with_chain_of(&identity);
+        self.local.store(Arc::new(Shown { identity, certificate: certificate.clone() }));
+        certificate
     }
 
     async fn handshake<C>(

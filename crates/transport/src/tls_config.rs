@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use libp2p::identity::Keypair;
 use nuncio_pki::{Identity, tls::HYBRID_GROUPS};
 use rustls::{
     ClientConfig, ServerConfig,
@@ -12,11 +11,12 @@ use rustls::{
         aws_lc_rs::{self, cipher_suite, sign::any_ecdsa_type},
     },
     server::NoServerSessionStorage,
-    sign::{CertifiedKey, SingleCertAndKey},
+    sign::{CertifiedKey, SigningKey, SingleCertAndKey},
     version::TLS13,
 };
+use rustls_pki_types::CertificateDer;
 
-use crate::{error::SetupError, verifier::PeerVerifier};
+use crate::{error::SetupError, leaf, verifier::PeerVerifier};
 
 /// The protocol inside TLS, so that nothing else that speaks TLS gets to a certificate.
 pub(crate) const ALPN: &[u8] = b"nuncio/1";
@@ -25,18 +25,33 @@ pub(crate) const ALPN: &[u8] = b"nuncio/1";
 /// node's CA-issued chain. The node's key is not needed again while the process runs.
 #[derive(Debug, Clone)]
 pub(crate) struct LocalCertificate {
+    leaf: CertificateDer<'static>,
+    key: Arc<dyn SigningKey>,
     resolver: Arc<SingleCertAndKey>,
     provider: Arc<CryptoProvider>,
 }
 
 impl LocalCertificate {
     pub(crate) fn new(identity: &Identity) -> Result<Self, SetupError> {
-        let host: Keypair = identity.key.to_libp2p();
-        let (leaf, key) = libp2p_tls::certificate::generate(&host)?;
-        let chain = std::iter::once(leaf).chain(identity.chain.iter().cloned()).collect();
+        let (leaf, key) = leaf::generate(&identity.key)?;
         let key = any_ecdsa_type(&key).map_err(SetupError::LeafKey)?;
-        let resolver = Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, key)));
-        Ok(Self { resolver, provider: Arc::new(provider()) })
+        Ok(Self::of(leaf, key, identity, Arc::new(provider())))
+    }
+
+    /// The same leaf before another chain of the node's.
+    pub(crate) fn with_chain_of(&self, identity: &Identity) -> Self {
+        Self::of(self.leaf.clone(), Arc::clone(&self.key), identity, Arc::clone(&self.provider))
+    }
+
+    fn of(
+        leaf: CertificateDer<'static>,
+        key: Arc<dyn SigningKey>,
+        identity: &Identity,
+        provider: Arc<CryptoProvider>,
+    ) -> Self {
+        let chain = std::iter::once(leaf.clone()).chain(identity.chain.iter().cloned()).collect();
+        let resolver = Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, Arc::clone(&key))));
+        Self { leaf, key, resolver, provider }
     }
 
     /// For one accepted connection. No session is stored and no ticket sent: a resumed session skips the verifier, and

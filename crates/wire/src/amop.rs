@@ -2,7 +2,7 @@
 
 mod multicast;
 
-pub use multicast::{MAX_DESTINATIONS, open_multicast};
+pub use multicast::{MAX_DESTINATIONS, is_to_be_sealed, open_multicast, seal_multicast};
 
 #[cfg(test)]
 pub(crate) use multicast::seal_for_each;

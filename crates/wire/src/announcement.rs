@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use nuncio_identity::{NodeId, Signature};
+use nuncio_identity::{NodeId, SignError, Signature};
 use nuncio_protocol::status_sync::Version;
 use prost::Message as _;
 
@@ -29,9 +29,12 @@ pub struct Announcement {
 }
 
 /// Signs and encodes an announcement of this node.
-pub fn encode(version: Version, clock: Duration, context: &SigningContext) -> Vec<u8> {
+///
+/// # Errors
+/// When the node's key does not sign now.
+pub fn encode(version: Version, clock: Duration, context: &SigningContext) -> Result<Vec<u8>, SignError> {
     let announcement = Announcement { node: context.node(), version, clock };
-    let signature = context.sign(&statement(&announcement));
+    let signature = context.sign(&statement(&announcement))?;
     let message = proto::Announcement {
         node: Bytes::copy_from_slice(announcement.node.as_bytes()),
         epoch: version.epoch,
@@ -39,7 +42,7 @@ pub fn encode(version: Version, clock: Duration, context: &SigningContext) -> Ve
         clock_ms: encode_clock(clock),
         signature: Bytes::copy_from_slice(signature.as_bytes()),
     };
-    message.encode_to_vec()
+    Ok(message.encode_to_vec())
 }
 
 /// An announcement whose signature has not been checked yet.

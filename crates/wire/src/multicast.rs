@@ -2,12 +2,14 @@
 
 mod batch;
 
+pub use batch::{is_to_be_signed, sign_leg};
+
 pub(crate) use batch::{decode_leg, decode_wanted, encode_leg, encode_wanted};
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use nuncio_identity::{NodeId, Signature};
+use nuncio_identity::{NodeId, SignError, Signature};
 use nuncio_protocol::{MAX_BODY, Topic, TopicError};
 use prost::Message as _;
 
@@ -63,10 +65,13 @@ pub struct Gossip {
 }
 
 /// Signs a message of ours and encodes it for a gossipsub topic; its origin is this node, whatever it says.
-pub fn encode(gossip_topic: &str, gossip: Gossip, context: &SigningContext) -> Vec<u8> {
+///
+/// # Errors
+/// When the node's key does not sign now.
+pub fn encode(gossip_topic: &str, gossip: Gossip, context: &SigningContext) -> Result<Vec<u8>, SignError> {
     let gossip = Gossip { origin: context.node(), ..gossip };
-    let signature = context.sign(&statement(gossip_topic, &gossip, None));
-    let placed = gossip.place.map(|place| context.sign(&statement(gossip_topic, &gossip, Some(place))));
+    let signature = context.sign(&statement(gossip_topic, &gossip, None))?;
+    let placed = gossip.place.map(|place| context.sign(&statement(gossip_topic, &gossip, Some(place)))).transpose()?;
     let place_signature = encode_signature(placed);
     let message = proto::Gossip {
         origin: Bytes::copy_from_slice(gossip.origin.as_bytes()),
@@ -79,7 +84,7 @@ pub fn encode(gossip_topic: &str, gossip: Gossip, context: &SigningContext) -> V
         place: gossip.place,
         place_signature,
     };
-    message.encode_to_vec()
+    Ok(message.encode_to_vec())
 }
 
 /// A message whose origin's signature has not been checked yet: only then it is worth more than its length.

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use nuncio_identity::{NodeId, NodeKey, Signature};
+use nuncio_identity::{NodeId, SignError, Signature, Signer};
 use sha2::{Digest, Sha256};
 
 use crate::{DecodeError, keyring::Keyring};
@@ -9,20 +9,21 @@ use crate::{DecodeError, keyring::Keyring};
 /// and to the kind of message, so that none can be used in another place.
 #[derive(Debug, Clone)]
 pub struct SigningContext {
-    key: Arc<NodeKey>,
+    key: Signer,
     network: Arc<str>,
     keyring: Arc<Keyring>,
 }
 
 impl SigningContext {
     /// Signs as `key`'s node in `network`.
-    pub fn new(key: NodeKey, network: &str) -> Self {
+    pub fn new(key: impl Into<Signer>, network: &str) -> Self {
+        let key = key.into();
         let keyring = Keyring::new(key.node_id(), network);
         Self::with_keyring(key, network, keyring)
     }
 
-    pub(crate) fn with_keyring(key: NodeKey, network: &str, keyring: Keyring) -> Self {
-        Self { key: Arc::new(key), network: network.into(), keyring: Arc::new(keyring) }
+    pub(crate) fn with_keyring(key: impl Into<Signer>, network: &str, keyring: Keyring) -> Self {
+        Self { key: key.into(), network: network.into(), keyring: Arc::new(keyring) }
     }
 
     /// The node that signs.
@@ -35,7 +36,12 @@ impl SigningContext {
         &self.keyring
     }
 
-    pub(crate) fn sign(&self, statement: &Statement<'_>) -> Signature {
+    /// Whether signing takes no longer than a computation does: the key is in this process.
+    pub const fn signs_at_once(&self) -> bool {
+        self.key.is_held()
+    }
+
+    pub(crate) fn sign(&self, statement: &Statement<'_>) -> Result<Signature, SignError> {
         self.key.sign(&statement.digest(&self.network))
     }
 

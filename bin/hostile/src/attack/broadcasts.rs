@@ -38,5 +38,6 @@ pub(super) async fn of_a_mebibyte(link: &Link, scene: &Scene) -> io::Result<()> 
 fn framed(member: &Member, number: u64, sent: Duration, body: Bytes) -> Vec<u8> {
     let gossip =
         Gossip { origin: member.node(), epoch: member.epoch, number, sent, lifetime: LIFETIME, body, place: None };
-    Rpc::publish(BROADCAST, encode(BROADCAST, gossip, &member.context)).framed()
+    let signed = encode(BROADCAST, gossip, &member.context).expect("the member's key signs");
+    Rpc::publish(BROADCAST, signed).framed()
 }

@@ -21,7 +21,11 @@ pub(super) fn announcements(member: &Member, count: usize) -> Vec<Vec<u8>> {
     let announcement = |_| {
         let context = SigningContext::new(NodeKey::generate(), &member.network);
         let version = Version { epoch: member.epoch, seq: 1 };
-        Rpc::publish(announcement::TOPIC, announcement::encode(version, member.clock(), &context)).framed()
+        Rpc::publish(
+            announcement::TOPIC,
+            announcement::encode(version, member.clock(), &context).expect("a key in this process signs"),
+        )
+        .framed()
     };
     (0..count).map(announcement).collect()
 }

@@ -3,13 +3,21 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{
+    collections::BTreeSet,
     fs,
+    io::{BufRead, BufReader},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
+    sync::mpsc,
 };
 
-use super::support::{Run, command};
+use serde_json::Value;
+
+use super::{
+    processes::{Kept, Net, eventually},
+    support::{Run, command},
+};
 
 const MODULES: [&str; 3] = [
     "/usr/lib/softhsm/libsofthsm2.so",
@@ -64,6 +72,12 @@ impl Token {
     fn util(&self, arguments: &str) {
         let run = self.with(Command::new("softhsm2-util").args(arguments.split(' '))).output().unwrap();
         assert!(run.status.success(), "softhsm2-util {arguments}: {}", String::from_utf8_lossy(&run.stderr));
+    }
+
+    /// Takes a key out of a file, which afterwards says where it is.
+    fn take(&self, key: &Path, name: &str, id: &str) {
+        self.util(&format!("--import {} --token bank --label {name} --id {id} --pin 1234", key.display()));
+        fs::write(key, self.uri(name)).unwrap();
     }
 
     /// A key that is made outside and forgotten there, since SoftHSM's own tool makes none.
@@ -159,4 +173,132 @@ fn what_a_token_does_not_give_is_said_in_one_sentence() {
     fs::set_permissions(token.path("pin"), fs::Permissions::from_mode(0o600)).unwrap();
     fs::set_permissions(token.path("root/ca.key"), fs::Permissions::from_mode(0o600)).unwrap();
     init(&good).must_succeed();
+}
+
+/// Runs a node of a network until its standard input is closed.
+fn runs(token: &Token, net: &Net, node: usize) -> Kept {
+    let mut command = command(["run", "--stop-with-stdin", "--config", &net.config(node)]);
+    let log = fs::File::create(token.path(&format!("node{node}.log"))).unwrap();
+    Kept::spawn(token.with(&mut command).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log))
+}
+
+/// What comes to a node, as `kind data`.
+struct Ear {
+    _listener: Kept,
+    lines: mpsc::Receiver<String>,
+    heard: BTreeSet<String>,
+}
+
+impl Ear {
+    fn of(net: &Net, node: usize) -> Self {
+        let listen = ["listen", "--json", "--topic", "prices", "--reply", "pong"];
+        let mut command = command(listen.into_iter().chain(["--config", &net.config(node)]));
+        let mut listener = Kept::spawn(command.stdout(Stdio::piped()).stderr(Stdio::null()));
+        let (said, lines) = mpsc::channel();
+        let stdout = BufReader::new(listener.stdout());
+        std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| said.send(line)));
+        Self { _listener: listener, lines, heard: BTreeSet::new() }
+    }
+
+    fn has_heard(&mut self, what: &str) -> bool {
+        let one = |line: String| {
+            let message: Value = serde_json::from_str(&line).unwrap();
+            format!("{} {}", message["kind"].as_str().unwrap(), message["data"].as_str().unwrap())
+        };
+        self.heard.extend(self.lines.try_iter().map(one));
+        self.heard.contains(what)
+    }
+}
+
+#[test]
+fn a_node_whose_key_is_in_a_token_is_a_node_like_the_others() {
+    let Some(token) = Token::new() else { return };
+    let net = Net::create(3, "line");
+    let key = PathBuf::from(net.text("net/node0/conf/node.key"));
+    let id = fs::read_to_string(key.with_file_name("node.nodeid")).unwrap().trim().to_owned();
+    token.take(&key, "node0", "01");
+    let mut nodes = [0, 1, 2].map(|node| runs(&token, &net, node));
+
+    // Its status is signed by the token, and goes over the node between.
+    let known = |at: usize, hops: u64| {
+        let of = |node: &Value| node["hops"] == hops && node["name"] == format!("node{}", 2 - at);
+        let asked = Some(net.ask(at, &["nodes"])).filter(|run| run.code == 0)?;
+        asked.objects().into_iter().find(of)
+    };
+    let far = eventually("node0 knows node2", || known(0, 2))["node_id"].as_str().unwrap().to_owned();
+    assert_eq!(eventually("node2 knows node0", || known(2, 2))["node_id"], id);
+
+    let mut ears = [Ear::of(&net, 0), Ear::of(&net, 2)];
+    for (from, to) in [(0, &far), (2, &id)] {
+        let send = ["send", to, "--data", "ping"];
+        let reply = eventually("it answers", || Some(net.ask(from, &send)).filter(|run| run.code == 0));
+        assert_eq!(reply.objects()[0]["reply"], "pong");
+    }
+    for (ear, from) in ears.iter_mut().zip([2, 0]) {
+        // Whoever listens says so in his status, which takes a moment to arrive.
+        eventually("what goes to many is heard", || {
+            net.ask(from, &["broadcast", "--data", "to all"]).must_succeed();
+            net.ask(from, &["publish", "prices", "--data", "42"]).must_succeed();
+            let both = ["unicast ping", "broadcast to all", "multicast 42"].map(|what| ear.has_heard(what));
+            both.into_iter().all(|heard| heard).then_some(())
+        });
+    }
+    drop(ears);
+
+    // Its audit log is sealed by the token.
+    drop(nodes[0].child().stdin.take());
+    let status = nodes[0].ended();
+    let log = fs::read_to_string(token.path("node0.log")).unwrap();
+    assert!(status.success(), "{status}: {log}");
+    token.nuncio(&["audit", "verify", "--config", &net.config(0)]).must_succeed();
+    assert!(fs::read_to_string(&key).unwrap().starts_with("pkcs11:"), "the key has not come out");
+}
+
+#[test]
+fn a_node_whose_token_does_not_help_it_says_why() {
+    let Some(token) = Token::new() else { return };
+    let net = Net::create(1, "full");
+    let key = PathBuf::from(net.text("net/node0/conf/node.key"));
+    token.take(&key, "node0", "01");
+    token.make("other", "02", "secp256k1");
+    let good = token.uri("node0");
+    let check = |uri: &str| {
+        token.private("key", uri);
+        fs::copy(token.path("key"), &key).unwrap();
+        let run = token.nuncio(&["run", "--config", &net.config(0)]);
+        assert_eq!(run.code, 78, "{}", run.stderr);
+        run.must_be_one_line_and_a_hint();
+        run.stderr
+    };
+    for (uri, words) in [
+        (good.replace("object=node0", "object=other"), "does not belong to"),
+        (good.replace("object=node0", "object=nobody"), "there are 0 private EC keys"),
+        (good.replace("token=bank", "token=vault"), "there are 0 tokens"),
+        (good.replace(token.module, "/nonexistent.so"), "cannot be loaded"),
+    ] {
+        let said = check(&uri);
+        assert!(said.contains(words), "{uri}: {said}");
+    }
+    token.private("pin", "4321\n");
+    assert!(check(&good).contains("the PIN is wrong"));
+    let copy = token.path("copied.so");
+    fs::copy(token.module, &copy).unwrap();
+    fs::set_permissions(token.directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let said = check(&good.replace(token.module, copy.to_str().unwrap()));
+    fs::set_permissions(token.directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    assert!(said.contains("others can change it"), "{said}");
+}
+
+#[test]
+fn a_request_for_a_certificate_is_signed_where_the_key_is() {
+    let Some(token) = Token::new() else { return };
+    token.make("node9", "09", "secp256k1");
+    token.private("node9/node.key", &token.uri("node9"));
+    let (root, bank, out) = (token.text("root"), token.text("bank"), token.text("node9"));
+    token.nuncio(&["ca", "init", "--out", root]).must_succeed();
+    token.nuncio(&["ca", "agency", "bank", "--ca", root, "--out", bank]).must_succeed();
+    token.nuncio(&["cert", "request", "node9", "--out", out]).must_succeed();
+    let request = token.text("node9/node.csr");
+    let run = Command::new("openssl").args(["req", "-in", request, "-noout", "-verify"]).output().unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
 }

@@ -170,7 +170,7 @@ fn records() -> Vec<Seed> {
         issues: false,
         clock: Duration::from_millis(1234),
     };
-    let signed = |own| Arc::new(status::sign_record(own, &[Bytes::from("certificate")], &context));
+    let signed = |own| Arc::new(status::sign_record(own, &[Bytes::from("certificate")], &context).unwrap());
     let record = signed(own.clone());
     let many = (0..100).map(|n| (Topic::new(&format!("t{n}")).unwrap(), n)).collect();
     let paged = signed(Status { topics: many, ..own.clone() });
@@ -181,14 +181,14 @@ fn records() -> Vec<Seed> {
     let placed = |topic: &str, body: &'static str, place: Option<u64>| {
         let (sent, lifetime) = (Duration::from_millis(1234), Duration::from_secs(60));
         let gossip = Gossip { origin: sender, epoch: EPOCH, number: 2, sent, lifetime, body: body.into(), place };
-        multicast::encode(topic, gossip, &context)
+        multicast::encode(topic, gossip, &context).unwrap()
     };
     let gossip = |topic: &str, body: &'static str| placed(topic, body, None);
-    let mut signed_by_nobody = announcement::encode(version, Duration::ZERO, &context);
+    let mut signed_by_nobody = announcement::encode(version, Duration::ZERO, &context).unwrap();
     *signed_by_nobody.last_mut().unwrap() ^= 1;
     vec![
         ("status", "record", record.bytes.to_vec()),
-        ("announcement", "own", announcement::encode(version, Duration::from_millis(1234), &context)),
+        ("announcement", "own", announcement::encode(version, Duration::from_millis(1234), &context).unwrap()),
         ("announcement", "not_signed", signed_by_nobody),
         ("status", "record_with_pages", paged.bytes.to_vec()),
         ("status", "query", status::encode_query(&Query::Nodes(vec![(sender, None), (reader, Some(version))]), [])),
@@ -262,7 +262,7 @@ fn audit_log() -> String {
     let lines = [
         chain.append(now, &Entry::Mark(opened)),
         chain.append(now, &Entry::Event(&Event::Stopped)),
-        chain.seal(now, &key),
+        chain.seal(now, &key.into()).unwrap(),
     ];
     lines.concat()
 }

@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use nuncio_node::NodeSnapshot;
 
 use crate::{
-    api::{HeldList, NodeCertificate},
+    api::{HeldList, NodeCertificate, SdkCertificate},
     lifetime::DAY,
 };
 
@@ -13,6 +13,10 @@ use super::{Context, network::now};
 pub(super) async fn list(State(context): State<Context>) -> Json<Vec<NodeCertificate>> {
     let (snapshot, held, now) = (context.node.snapshot(), context.operator.lists(), now());
     Json(snapshot.nodes.iter().filter_map(|node| describe(node, &held, now)).collect())
+}
+
+pub(super) async fn sdks(State(context): State<Context>) -> Json<Vec<SdkCertificate>> {
+    Json(context.operator.sdk_certificates())
 }
 
 /// `None` while the node's record is not known.

@@ -146,6 +146,9 @@ impl Connection {
     }
 
     fn must_go(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.guest.is_dismissed(cx) {
+            return true;
+        }
         let Some(stranger) = &mut self.stranger else { return false };
         if self.guest.has_proved() {
             self.stranger = None;
@@ -180,6 +183,9 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.guest.is_dismissed(cx) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         match &mut self.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),

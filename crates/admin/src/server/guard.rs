@@ -1,20 +1,31 @@
 //! Stands before every route: who asks, whether he may, and what he did.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
+    body::{Body, HttpBody as _},
     extract::{ConnectInfo, Request, State},
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use futures::StreamExt as _;
 use nuncio_audit::{Act, Actor, Audit, Event, Outcome, Scope};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
-use super::{authority::Authority, browser_guard, peer::Peer};
+use super::{
+    authority::Authority,
+    browser_guard,
+    peer::{Guest, Peer},
+};
 use crate::{
     api::{ErrorCode, Failure},
     routes,
 };
+
+/// How often is asked whether who gets an answer that goes on may still have it.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What it decides by.
 #[derive(Clone)]
@@ -56,14 +67,43 @@ pub(super) async fn guard(
         return guard.refuse(&peer, Some(asker.actor), call, failure);
     }
     let sends = routes::is_message(request.uri().path());
+    let headers = request.headers().clone();
     let response = next.run(request).await;
     if needed == Scope::Full {
         guard.record(asker.actor, call, sends, &response);
     }
-    response
+    let goes_on = response.body().size_hint().exact().is_none();
+    match peer {
+        Peer::Network(guest) if goes_on => guard.attend(guest, headers, needed, response),
+        _ => response,
+    }
 }
 
 impl Guard {
+    /// Sees to it that an answer that goes on ends, with its connection, when whoever asked may no longer: his token was
+    /// taken back or has ended, or his certificate. A reader that stalls is cut off all the same.
+    fn attend(&self, guest: Guest, headers: HeaderMap, needed: Scope, response: Response) -> Response {
+        let (ended, authority) = (CancellationToken::new(), Arc::clone(&self.authority));
+        let end = ended.clone().drop_guard();
+        tokio::spawn(async move {
+            let peer = Peer::Network(guest.clone());
+            loop {
+                tokio::select! {
+                    () = ended.cancelled() => return,
+                    () = sleep(LOOK) => {}
+                }
+                if !authority.asker(&peer, &headers).is_ok_and(|asker| asker.scope >= needed) {
+                    return guest.dismiss();
+                }
+            }
+        });
+        response.map(|body| {
+            Body::from_stream(body.into_data_stream().inspect(move |_| {
+                let _ = &end;
+            }))
+        })
+    }
+
     fn refuse(&self, peer: &Peer, actor: Option<Actor>, action: Act, failure: Failure) -> Response {
         let (address, cause) = (peer.to_string().into(), (&failure.message).into());
         self.audit.record(Event::OperatorRefused { address, actor, action, cause });

@@ -5,9 +5,11 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    task::Context,
 };
 
 use axum::{extract::connect_info::Connected, serve::IncomingStream};
+use futures::task::AtomicWaker;
 use rustls_pki_types::CertificateDer;
 use tokio::net::UnixListener;
 
@@ -36,21 +38,40 @@ pub(super) struct Guest {
     /// The certificates shown in the handshake; none in plain HTTP, and when none were shown.
     pub(super) chain: Arc<[CertificateDer<'static>]>,
     pub(super) is_tls: bool,
-    proved: Arc<AtomicBool>,
+    standing: Arc<Standing>,
+}
+
+#[derive(Debug, Default)]
+struct Standing {
+    has_proved: AtomicBool,
+    is_dismissed: AtomicBool,
+    connection: AtomicWaker,
 }
 
 impl Guest {
     pub(super) fn new(address: SocketAddr, chain: Option<&[CertificateDer<'static>]>, is_tls: bool) -> Self {
-        Self { address, chain: chain.unwrap_or_default().into(), is_tls, proved: Arc::default() }
+        Self { address, chain: chain.unwrap_or_default().into(), is_tls, standing: Arc::default() }
     }
 
     /// It has proved who it is: its connection may stay.
     pub(super) fn prove(&self) {
-        self.proved.store(true, Ordering::Relaxed);
+        self.standing.has_proved.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn has_proved(&self) -> bool {
-        self.proved.load(Ordering::Relaxed)
+        self.standing.has_proved.load(Ordering::Relaxed)
+    }
+
+    /// Its connection ends.
+    pub(super) fn dismiss(&self) {
+        self.standing.is_dismissed.store(true, Ordering::Release);
+        self.standing.connection.wake();
+    }
+
+    /// Whether its connection has to end; the task of `cx`, which is the connection's, is woken when it has to.
+    pub(super) fn is_dismissed(&self, cx: &Context<'_>) -> bool {
+        self.standing.connection.register(cx.waker());
+        self.standing.is_dismissed.load(Ordering::Acquire)
     }
 }
 

@@ -181,6 +181,30 @@ async fn a_token_that_was_taken_back_counts_no_more() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_begun_with_a_token_ends_when_it_is_taken_back_though_nobody_reads() {
+    let one = Served::start(|_| {}).await;
+    let kept = one.tokens.make("kept", Scope::Read, None).unwrap();
+    let mut other = TcpStream::connect(&one.http).await.unwrap();
+    assert_eq!(status(&mut other, "GET", "/v1/events?kind=operator_refused", Some(&kept)).await, 200);
+    for (scope, method, path) in [(Scope::Read, "GET", "/v1/events"), (Scope::Full, "POST", "/v1/listen?unicast=1")] {
+        let token = one.token(scope);
+        let mut stream = TcpStream::connect(&one.http).await.unwrap();
+        assert_eq!(status(&mut stream, method, path, Some(&token)).await, 200);
+        one.tokens.revoke(scope.as_str()).unwrap();
+        // The end of the connection, however it comes.
+        let _ = timeout(DEADLINE, stream.read_to_end(&mut Vec::new())).await.expect("it ends");
+    }
+    let stranger = TcpStream::connect(&one.http).await.unwrap();
+    assert_eq!(status(stranger, "GET", "/v1/events", Some("nuncio_wrong")).await, 401);
+    let mut read = Vec::new();
+    while !String::from_utf8_lossy(&read).contains("operator_refused") {
+        let bytes = timeout(DEADLINE, other.read_buf(&mut read)).await.expect("it comes").unwrap();
+        assert!(bytes > 0, "another one's goes on");
+    }
+    one.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn users_who_are_not_named_may_only_look_over_the_socket() {
     let other = rustix::process::getuid().as_raw() + 1;
     let one = Served::start(|config| config.full_users = vec![other]).await;

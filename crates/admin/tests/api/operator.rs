@@ -11,7 +11,10 @@ use std::{
 use futures::future::{BoxFuture, FutureExt};
 use nuncio_admin::{
     Counter, Lifetime, Operator,
-    api::{AccessEntry, AuditStatus, Check, ConfigurationKey, DeniedTopic, ErrorCode, Failure, HeldList, Info, Rule},
+    api::{
+        AccessEntry, AuditStatus, Check, ConfigurationKey, DeniedTopic, ErrorCode, Failure, HeldList, Info, Rule,
+        SdkCertificate,
+    },
 };
 use nuncio_audit::Audit;
 use nuncio_identity::NodeId;
@@ -76,6 +79,10 @@ impl Operator for Notebook {
     fn remove_peer(&self, peer: String) -> BoxFuture<'_, Result<(), Failure>> {
         self.asked.lock().unwrap().push(format!("remove {peer}"));
         async { Err(Failure::new(ErrorCode::NotFound, "no such peer")) }.boxed()
+    }
+
+    fn sdk_certificates(&self) -> Vec<SdkCertificate> {
+        Vec::new()
     }
 
     fn denied_topics(&self) -> Vec<DeniedTopic> {

@@ -1,26 +1,24 @@
 //! What the core wants done, as libp2p's actions.
 
-use std::{collections::BTreeSet, sync::Arc, time::Instant};
+use std::{collections::BTreeSet, time::Instant};
 
-use libp2p::{
-    gossipsub::IdentTopic,
-    swarm::{CloseConnection, ToSwarm},
-};
+use libp2p::swarm::{CloseConnection, ToSwarm};
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    BridgeInput, Input, MulticastInput, Output, PeeringInput, Sealed, StatusInput, Topic, UnicastInput,
-    amop::{ClientInput, ClientOutput},
+    BridgeInput, Input, MulticastInput, Output, PeeringInput, Sealed, Topic, UnicastInput,
+    amop::{ClientInput, ClientOutput, Multicast},
+    multicast::Leg,
     peering::{Address, ConnectionId, LinkDownReason},
-    status_sync::{Status, Version},
+    status_sync::Status,
     unicast::Message,
 };
 use nuncio_wire::{
-    amop, announcement, multicast, status,
+    amop, multicast,
     unicast::{self, Frame},
 };
 
 use super::Behaviour;
-use crate::{Event, bridge, gossip::Lane, inner::Inner, unicast::is_large};
+use crate::{Event, bridge, inner::Inner, notary::Paper, unicast::is_large};
 
 impl Behaviour {
     /// Does all the core wants; inputs that this causes are taken at once.
@@ -36,12 +34,12 @@ impl Behaviour {
             Output::SendBridge { to, message } => self.send_bridge(to, amop::Frame::Message(message), now),
             Output::SendMulticast { to, multicast } => {
                 for part in bridge::split(multicast) {
-                    self.send_bridge(to, amop::Frame::Multicast(part), now);
+                    self.send_multicast(to, part, now);
                 }
             }
             Output::SendBatch { to, leg } => {
                 for part in bridge::split_leg(leg) {
-                    self.send_bridge(to, amop::Frame::Batch(part), now);
+                    self.send_leg(to, part, now);
                 }
             }
             Output::SendWanted { to, wanted } => self.send_bridge(to, amop::Frame::Wanted(wanted), now),
@@ -58,6 +56,7 @@ impl Behaviour {
             Output::EpochOutrun { seen } => self.tell(Event::EpochOutrun { seen }),
             Output::Ban { peer, until, reason } => self.tell(Event::Banned { peer, until, reason }),
             Output::Denied { source, topic, reason } => self.tell(Event::Denied { source, topic, reason }),
+            Output::OverQuota { source } => self.tell(Event::OverQuota { source }),
             Output::Completed { exchange, outcome } => self.tell(Event::Completed { exchange, outcome }),
             Output::Request { inbound, source, body } => self.tell(Event::Request { inbound, source, body }),
             Output::ServiceRequest { inbound, source, body } => {
@@ -83,10 +82,7 @@ impl Behaviour {
             Output::ReachabilityChanged { node, reachable } => {
                 self.tell(Event::ReachabilityChanged { node, reachable });
             }
-            Output::Sign { status } => {
-                let record = Arc::new(status::sign_record(status, &self.chain, &self.context));
-                self.overlay.handle_input(StatusInput::Signed { record }, now);
-            }
+            Output::Sign { status } => self.sign_status(status, now),
             Output::Announce { version } => self.announce(version, now),
             Output::Query { peer, wanted } => self.query(peer, &wanted),
             Output::Probe { connection } => {
@@ -130,7 +126,25 @@ impl Behaviour {
         }
     }
 
-    fn send_bridge(&mut self, to: NodeId, frame: amop::Frame, now: Instant) {
+    /// What is to be signed is sealed by its link, unless that would have to wait for the key.
+    fn send_multicast(&mut self, to: NodeId, multicast: Multicast, now: Instant) {
+        if self.notary.signs_at_once() || !amop::is_to_be_sealed(&multicast, to) {
+            self.send_bridge(to, amop::Frame::Multicast(multicast), now);
+        } else if !self.sign(Paper::Multicast { to, multicast: Box::new(multicast) }, now) {
+            tracing::debug!(to = %to.short(), "too much waits for the node's key, multicast dropped");
+        }
+    }
+
+    /// The same of a batch of multicasts.
+    fn send_leg(&mut self, to: NodeId, leg: Leg, now: Instant) {
+        if self.notary.signs_at_once() || !multicast::is_to_be_signed(&leg, to, &self.context) {
+            self.send_bridge(to, amop::Frame::Batch(leg), now);
+        } else if !self.sign(Paper::Batch { to, leg: Box::new(leg) }, now) {
+            self.overlay.handle_input(MulticastInput::NotSent { to }, now);
+        }
+    }
+
+    pub(super) fn send_bridge(&mut self, to: NodeId, frame: amop::Frame, now: Instant) {
         let sent = match self.links.get(&to) {
             Some(connection) if bridge::is_large(&frame) => self.inner.bridge_large.send(*connection, frame),
             Some(connection) => self.inner.bridge.send(*connection, frame),
@@ -228,12 +242,6 @@ impl Behaviour {
             self.inner.leave(&multicast::gossip_topic(Some(topic)));
         }
         self.relayed = topics;
-    }
-
-    fn announce(&mut self, version: Version, now: Instant) {
-        let announcement = announcement::encode(version, self.overlay.clock(now), &self.context);
-        // Nobody to tell yet: the next announcement comes soon.
-        let _ = self.inner.lane(Lane::Short).publish(IdentTopic::new(announcement::TOPIC), announcement);
     }
 }
 

@@ -128,7 +128,7 @@ mod tests {
     }
 
     fn announced(context: &SigningContext, seq: u64) -> Job {
-        job(&announcement::encode(Version { epoch: 1, seq }, std::time::Duration::ZERO, context))
+        job(&announcement::encode(Version { epoch: 1, seq }, std::time::Duration::ZERO, context).unwrap())
     }
 
     fn job(bytes: &[u8]) -> Job {
@@ -169,7 +169,7 @@ mod tests {
     fn what_waits_of_one_peer_is_bounded_also_when_it_is_done_and_nobody_takes_it() {
         let (mut work, context) = (Work::default(), context());
         let (flooder, other) = (NodeKey::generate().node_id(), NodeKey::generate().node_id());
-        let bytes = announcement::encode(Version { epoch: 1, seq: 1 }, std::time::Duration::ZERO, &context);
+        let bytes = announcement::encode(Version { epoch: 1, seq: 1 }, std::time::Duration::ZERO, &context).unwrap();
         let taken = (0..=MAX_JOBS).take_while(|_| work.push(flooder, job(&bytes))).count();
         assert_eq!(taken, MAX_JOBS);
         let (peer, done) = work.next().unwrap();

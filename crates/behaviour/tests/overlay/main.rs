@@ -6,6 +6,7 @@ mod hostile;
 mod links;
 mod multicast;
 mod network;
+mod remote_key;
 mod slow;
 mod status;
 mod unicast;

@@ -5,6 +5,7 @@ use std::{
 };
 
 use nuncio_audit::{Event, Fault};
+use nuncio_identity::{NodeKey, RemoteKey, SignError, Signature};
 use serde_json::Value;
 
 use super::*;
@@ -169,4 +170,36 @@ async fn a_file_that_is_taken_away_is_noticed_and_the_log_shows_it() {
     .await;
     keeper.finish(DEADLINE).await;
     assert!(matches!(broken(dir.path(), &key).fault, Fault::BeginningMissing { .. }));
+}
+
+/// A key in a token that is away.
+#[derive(Debug)]
+struct Away(NodeId);
+
+impl RemoteKey for Away {
+    fn node_id(&self) -> NodeId {
+        self.0
+    }
+
+    fn sign(&self, _: &[u8]) -> Result<Signature, SignError> {
+        Err(SignError { reason: "the token is away".into() })
+    }
+}
+
+#[tokio::test]
+async fn what_the_key_does_not_sign_is_written_all_the_same_and_signed_when_it_can() {
+    let (dir, key) = (tempfile::tempdir().unwrap(), NodeKey::generate());
+    let keeper = Keeper::start(settings(dir.path()), Signer::Remote(Arc::new(Away(key.node_id())))).unwrap();
+    let health = keeper.health();
+    (0..300).for_each(|_| keeper.audit().record(Event::Stopped));
+    until("all are written", || health.written_to().is_some_and(|position| position.seq == 300)).await;
+    assert!(health.failing().is_some_and(|reason| reason.contains("not signed") && reason.contains("away")));
+    keeper.finish(DEADLINE).await;
+    let kinds = kinds(dir.path());
+    assert_eq!(kinds.iter().filter(|kind| *kind == "stopped").count(), 300);
+    assert!(!kinds.iter().any(|kind| kind == "seal" || kind == "gap"), "{kinds:?}");
+
+    written(settings(dir.path()), &key, [Event::Stopped]).await;
+    let report = judge(dir.path(), &key);
+    assert_eq!((report.unsealed, report.missed), (0, 0));
 }

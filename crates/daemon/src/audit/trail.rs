@@ -9,7 +9,7 @@ use std::{
 
 use jiff::Timestamp;
 use nuncio_audit::{Chain, Entry, MAX_LINE, Mark, Position};
-use nuncio_identity::NodeKey;
+use nuncio_identity::{SignError, Signer};
 use serde::Deserialize;
 
 use super::{Settings, files, name};
@@ -18,13 +18,15 @@ use super::{Settings, files, name};
 #[derive(Debug)]
 pub(super) struct Trail {
     settings: Settings,
-    key: NodeKey,
+    key: Signer,
     /// `None` before the first opening, which reads where the log ends.
     chain: Option<Chain>,
     current: Option<Current>,
     /// Where the file was and what it had, while it is to be opened anew.
     left: Option<(PathBuf, u64)>,
     unsealed: u64,
+    /// Why the last signature was not made.
+    unsigned: Option<SignError>,
 }
 
 #[derive(Debug)]
@@ -46,13 +48,18 @@ struct End {
 }
 
 impl Trail {
-    pub(super) const fn new(settings: Settings, key: NodeKey) -> Self {
-        Self { settings, key, chain: None, current: None, left: None, unsealed: 0 }
+    pub(super) const fn new(settings: Settings, key: Signer) -> Self {
+        Self { settings, key, chain: None, current: None, left: None, unsealed: 0, unsigned: None }
     }
 
     /// Lines that are not signed yet.
     pub(super) const fn unsealed(&self) -> u64 {
         self.unsealed
+    }
+
+    /// Why they are not, when the key did not sign them.
+    pub(super) const fn unsigned(&self) -> Option<&SignError> {
+        self.unsigned.as_ref()
     }
 
     /// The last line.
@@ -70,19 +77,26 @@ impl Trail {
         if self.current.as_ref().is_some_and(|current| current.length >= self.settings.max_file) {
             self.rotate()?;
         }
-        self.write(|chain, _| chain.append(time, entry))?;
+        self.write(|chain| chain.append(time, entry))?;
         self.unsealed += 1;
         Ok(())
     }
 
-    /// Signs what there is, and lets the system put it on the disk.
+    /// Signs what there is, and lets the system put it on the disk. What the key does not sign now stays unsealed, until
+    /// the next time.
     ///
     /// # Errors
     /// As [`Trail::append`].
     pub(super) fn seal(&mut self) -> io::Result<()> {
         self.open()?;
-        self.write(|chain, key| chain.seal(Timestamp::now(), key))?;
-        self.unsealed = 0;
+        let mut chain = self.chain.unwrap_or_default();
+        match chain.seal(Timestamp::now(), &self.key) {
+            Ok(line) => {
+                self.put(chain, &line)?;
+                (self.unsealed, self.unsigned) = (0, None);
+            }
+            Err(error) => self.unsigned = Some(error),
+        }
         self.current.as_ref().map_or(Ok(()), |current| current.file.sync_data())
     }
 
@@ -143,7 +157,7 @@ impl Trail {
     /// What a former run left.
     fn tell_of_the_end(&mut self, unsealed: u64, aside: &[(u64, PathBuf)]) -> io::Result<()> {
         if unsealed > 0 {
-            self.write(|chain, _| chain.append(Timestamp::now(), &Entry::Mark(Mark::Resumed { unsealed })))?;
+            self.write(|chain| chain.append(Timestamp::now(), &Entry::Mark(Mark::Resumed { unsealed })))?;
         }
         for (bytes, kept_as) in aside {
             tracing::warn!(
@@ -152,7 +166,7 @@ impl Trail {
             );
             let kept_as = kept_as.file_name().unwrap_or_default().to_string_lossy().into();
             let mark = Mark::Repaired { bytes: *bytes, kept_as };
-            self.write(|chain, _| chain.append(Timestamp::now(), &Entry::Mark(mark.clone())))?;
+            self.write(|chain| chain.append(Timestamp::now(), &Entry::Mark(mark.clone())))?;
         }
         if unsealed > 0 || !aside.is_empty() { self.seal() } else { Ok(()) }
     }
@@ -203,33 +217,39 @@ impl Trail {
         self.current = Some(Current { file, path, length: 0 });
         (self.chain, self.left) = (Some(chain), None);
         let opened = Mark::Opened { node: self.key.node_id(), version: env!("CARGO_PKG_VERSION").into() };
-        self.write(|chain, _| chain.append(Timestamp::now(), &Entry::Mark(opened.clone())))?;
+        self.write(|chain| chain.append(Timestamp::now(), &Entry::Mark(opened.clone())))?;
         self.unsealed += 1;
         Ok(())
     }
 
-    /// Says that the oldest file goes, signs it, and only then removes it.
+    /// Says that the oldest file goes, signs it, and only then removes it. While the key does not sign, nothing goes.
     fn remove_oldest(&mut self) -> io::Result<()> {
         let mut files = files(&self.settings.directory)?;
-        while files.len() > self.settings.keep_files.max(2) {
+        while files.len() > self.settings.keep_files.max(2) && self.unsigned.is_none() {
             let oldest = files.remove(0);
             if let Some(chain) = end_of(&oldest)?.chain {
                 let file = oldest.file_name().unwrap_or_default().to_string_lossy().into();
                 let mark = Mark::Removed { file, through: chain.next() - 1, hash: chain.head() };
-                self.write(|chain, _| chain.append(Timestamp::now(), &Entry::Mark(mark.clone())))?;
+                self.write(|chain| chain.append(Timestamp::now(), &Entry::Mark(mark.clone())))?;
                 self.seal()?;
+                if self.unsigned.is_some() {
+                    break;
+                }
             }
             fs::remove_file(&oldest)?;
         }
         Ok(())
     }
 
-    fn write(&mut self, make: impl Fn(&mut Chain, &NodeKey) -> String) -> io::Result<()> {
-        let (Some(current), Some(before)) = (&mut self.current, self.chain) else {
-            return Err(io::ErrorKind::NotFound.into());
-        };
-        let mut chain = before;
-        let line = make(&mut chain, &self.key);
+    fn write(&mut self, make: impl Fn(&mut Chain) -> String) -> io::Result<()> {
+        let mut chain = self.chain.ok_or(io::ErrorKind::NotFound)?;
+        let line = make(&mut chain);
+        self.put(chain, &line)
+    }
+
+    /// Writes a line, after which the chain is this.
+    fn put(&mut self, chain: Chain, line: &str) -> io::Result<()> {
+        let current = self.current.as_mut().ok_or(io::ErrorKind::NotFound)?;
         if let Err(error) = current.file.write_all(line.as_bytes()) {
             // If not even this can be done, opening it anew does.
             let _ = current.file.set_len(current.length);

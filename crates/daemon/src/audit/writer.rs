@@ -29,6 +29,8 @@ pub(super) struct Writer {
     health: Arc<Health>,
     missed: Missed,
     failing: Option<String>,
+    /// Whether it was said that the key does not sign.
+    is_unsigned: bool,
     ticked: Instant,
     sealed: Instant,
     told: Option<Instant>,
@@ -37,7 +39,8 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(records: Records, trail: Trail, health: Arc<Health>) -> Self {
         let now = Instant::now();
-        Self { records, trail, health, missed: Missed::default(), failing: None, ticked: now, sealed: now, told: None }
+        let missed = Missed::default();
+        Self { records, trail, health, missed, failing: None, is_unsigned: false, ticked: now, sealed: now, told: None }
     }
 
     /// Writes until nothing comes any more.
@@ -61,7 +64,8 @@ impl Writer {
                 Next::Nothing => {}
                 Next::End => return self.end(),
             }
-            if self.trail.unsealed() >= MOST_UNSEALED {
+            // A key that did not sign is asked again when the time has come.
+            if self.trail.unsealed() >= MOST_UNSEALED && !self.is_unsigned {
                 self.seal(Instant::now());
             }
             if self.ticked.elapsed() >= TICK {
@@ -93,7 +97,21 @@ impl Writer {
             let sealed = self.trail.seal();
             self.note(sealed);
             self.sealed = now;
+            self.note_unsigned();
         }
+    }
+
+    /// Says once that the lines are not signed, and once that they are again. They are written all the same.
+    fn note_unsigned(&mut self) {
+        let unsigned = self.trail.unsigned();
+        match unsigned {
+            Some(error) if !self.is_unsigned => {
+                tracing::error!(%error, "the audit log is written, but not signed: what is in it cannot be proved until the key signs again");
+            }
+            None if self.is_unsigned => tracing::info!("the audit log is signed again"),
+            _ => {}
+        }
+        self.is_unsigned = unsigned.is_some();
     }
 
     /// Writes how many events were missed. When the log could not be written, this is how it is tried again.
@@ -128,7 +146,8 @@ impl Writer {
             }
             _ => {}
         }
-        self.health.set(self.failing.clone(), self.trail.position());
+        let unsigned = self.trail.unsigned().map(|error| format!("it is written, but not signed: {error}"));
+        self.health.set(self.failing.clone().or(unsigned), self.trail.position());
     }
 
     fn end(mut self) {

@@ -12,7 +12,8 @@ use super::{
 section! {
     /// `[identity]`: who the node is, and whom it trusts.
     Identity {
-        /// The node's secp256k1 key, PKCS#8 or SEC1 PEM; readable by its owner only. Default: conf/node.key.
+        /// The node's secp256k1 key, PKCS#8 or SEC1 PEM, or the PKCS#11 URI (pkcs11:…) of one in a token; readable by its owner
+        /// only. Default: conf/node.key.
         live key: PathBuf = "conf/node.key".into(),
         /// Its certificate and the intermediate ones behind it. Default: conf/node.crt.
         live cert: PathBuf = "conf/node.crt".into(),

@@ -93,13 +93,18 @@ mod tests {
     use std::sync::Arc;
 
     use bytes::Bytes;
+    use nuncio_rights::Party;
 
     use super::*;
     use crate::{access::ClientName, config::Limits, tenants::Tenants};
 
     fn place() -> QueuePlace {
-        let tenant =
-            Tenants::default().join(ClientName::Fingerprint(String::new()), "", &Limits::DEFAULT, &Arc::default());
+        let tenant = Tenants::default().join(
+            ClientName::Fingerprint(String::new()),
+            &Party::sdk("", ""),
+            &Limits::DEFAULT,
+            &Arc::default(),
+        );
         tenant.queue(&Bytes::new()).unwrap()
     }
 

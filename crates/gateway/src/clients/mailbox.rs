@@ -49,6 +49,8 @@ struct State {
     deliveries: Deliveries,
     window: Window,
     reader: Option<Waker>,
+    /// The session waits for its socket, and looks at no parcels.
+    stalled: Option<Waker>,
     version: ProtocolVersion,
     block_groups: BTreeSet<u32>,
     denied: Option<DeniedTopics>,
@@ -78,6 +80,7 @@ impl Mailbox {
                 deliveries: Deliveries::new(limits.queue_frames, acknowledge),
                 window: Window::new(limits.window_frames, limits.window_bytes, share),
                 reader: None,
+                stalled: None,
                 version: ProtocolVersion::V1,
                 block_groups: BTreeSet::new(),
                 denied: None,
@@ -194,9 +197,17 @@ impl Mailbox {
         self.lock().denied.clone()
     }
 
-    /// Lets the session look at the world again.
+    /// Lets the session look at the world again, whatever it waits for.
     pub(super) fn wake(&self) {
-        wake_reader(self.lock());
+        let mut state = self.lock();
+        let stalled = state.stalled.take();
+        wake_reader(state);
+        stalled.into_iter().for_each(Waker::wake);
+    }
+
+    /// Has the task of `cx`, which waits for its socket, woken for all that is not about parcels.
+    pub(crate) fn note_stalled(&self, cx: &Context<'_>) {
+        self.lock().stalled = Some(cx.waker().clone());
     }
 
     /// Queues an answer the gateway makes itself.
@@ -285,7 +296,7 @@ impl Mailbox {
         let mut state = self.lock();
         state.closed = true;
         state.parcels = VecDeque::new();
-        state.reader = None;
+        (state.reader, state.stalled) = (None, None);
     }
 
     /// A place in the queue for a frame of `size` bytes; as far as it is the client's own queue, two are always taken.

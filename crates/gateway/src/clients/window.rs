@@ -94,13 +94,18 @@ mod tests {
     use std::sync::Arc;
 
     use nuncio_protocol::amop::ClientId;
+    use nuncio_rights::Party;
 
     use super::*;
     use crate::{access::ClientName, config::Limits, tenants::Tenants};
 
     fn window(frames: usize, bytes: usize) -> Window {
-        let tenant =
-            Tenants::default().join(ClientName::Fingerprint(String::new()), "", &Limits::DEFAULT, &Arc::default());
+        let tenant = Tenants::default().join(
+            ClientName::Fingerprint(String::new()),
+            &Party::sdk("", ""),
+            &Limits::DEFAULT,
+            &Arc::default(),
+        );
         Window::new(frames, bytes, FlightShare::new(tenant, ClientId(1)))
     }
 

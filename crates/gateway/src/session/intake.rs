@@ -107,6 +107,8 @@ impl Intake {
 mod tests {
     use std::task::Waker;
 
+    use nuncio_rights::Party;
+
     use super::*;
     use crate::{access::ClientName, config::Limits, tenants::Tenants};
 
@@ -116,7 +118,12 @@ mod tests {
     /// One who holds all room, and one who waits for it.
     fn holder_and_waiter(start: Instant) -> [Intake; 2] {
         let limits = Limits { intake_bytes_per_certificate: LENGTH, ..Limits::DEFAULT };
-        let tenant = Tenants::default().join(ClientName::Fingerprint(String::new()), "", &limits, &Arc::default());
+        let tenant = Tenants::default().join(
+            ClientName::Fingerprint(String::new()),
+            &Party::sdk("", ""),
+            &limits,
+            &Arc::default(),
+        );
         let [mut holder, mut waiter] = [(); 2].map(|()| Intake::new(Arc::clone(&tenant), LIMIT));
         let mut cx = Context::from_waker(Waker::noop());
         assert!(holder.poll_room(LENGTH, 0, start, &mut cx).is_ready());

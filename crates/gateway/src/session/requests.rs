@@ -112,7 +112,7 @@ impl Session {
         let is_over = !self.registration.tenant.admit(bytes, Instant::now());
         if is_over {
             self.door.clients.counters().publishes_over_quota.increment();
-            self.complain(|| format!("{:?} publishes more than its quota in [[rights.quota]]", self.subject));
+            self.door.audit.over_quota(&self.subject);
             self.refuse(frame, ResultCode::OVER_LIMIT);
         }
         is_over

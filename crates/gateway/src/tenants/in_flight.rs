@@ -109,15 +109,15 @@ impl FlightShare {
         self.counted().for_each(|in_flight| in_flight.remove(bytes));
     }
 
-    /// Whether none of those that count them has as many as it may.
+    /// Whether none of those that limit them has as many as it may.
     pub(crate) fn is_open(&self) -> bool {
-        self.counted().all(InFlight::is_open)
+        self.limiting().all(InFlight::is_open)
     }
 
     /// The same; when there are too many, the task of `cx` is woken when there may be fewer.
     pub(crate) fn poll_open(&self, cx: &mut Context<'_>) -> Poll<()> {
         let is_closed = |in_flight: &InFlight| in_flight.poll_open(self.client, cx).is_pending();
-        if self.counted().any(is_closed) { Poll::Pending } else { Poll::Ready(()) }
+        if self.limiting().any(is_closed) { Poll::Pending } else { Poll::Ready(()) }
     }
 
     /// The agency counts while it has a quota, which may come and go.
@@ -134,6 +134,14 @@ impl FlightShare {
         }
     }
 
+    /// Those that count them now, and the agency as soon as it has a quota: a session that has sent nothing yet is not read
+    /// while its agency has as many as it may.
+    fn limiting(&self) -> impl Iterator<Item = &InFlight> {
+        let Tenant { meter, agency, common, .. } = &*self.tenant;
+        let of_agency = agency.limits_in_flight().then_some(&agency.in_flight);
+        [&meter.in_flight, &common.in_flight].into_iter().chain(of_agency)
+    }
+
     fn counted(&self) -> impl Iterator<Item = &InFlight> {
         let Tenant { meter, agency, common, .. } = &*self.tenant;
         let of_agency = self.is_of_agency.then_some(&agency.in_flight);
@@ -145,6 +153,9 @@ impl Drop for FlightShare {
     fn drop(&mut self) {
         let bytes = self.bytes;
         self.remove(bytes);
-        self.counted().for_each(|in_flight| in_flight.forget(self.client));
+        let Tenant { meter, agency, common, .. } = &*self.tenant;
+        for in_flight in [&meter.in_flight, &agency.in_flight, &common.in_flight] {
+            in_flight.forget(self.client);
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use nuncio_protocol::amop::ClientId;
 use nuncio_rights::{Limit, Party, Per, Quota, Rights, Rules, Who};
 
 use super::*;
@@ -12,7 +13,7 @@ const LIMITS: Limits = Limits { intake_bytes: 100, intake_bytes_per_certificate:
 
 fn tenants<const N: usize>(names: [&str; N]) -> [Arc<Tenant>; N] {
     let (tenants, counters) = (Tenants::default(), Arc::new(Counters::default()));
-    names.map(|name| tenants.join(named(name), "agency", &LIMITS, &counters))
+    names.map(|name| tenants.join(named(name), &Party::sdk("agency", "sdk"), &LIMITS, &counters))
 }
 
 fn named(name: &str) -> ClientName {
@@ -94,7 +95,7 @@ fn limited(messages: u64) -> (Party, Rights) {
 fn who_ends_his_session_and_comes_again_begins_where_he_was() {
     let (tenants, counters, (party, rights)) = (Tenants::default(), Arc::default(), limited(2));
     let session = |name| {
-        let tenant = tenants.join(named(name), "agency", &LIMITS, &counters);
+        let tenant = tenants.join(named(name), &Party::sdk("agency", "sdk"), &LIMITS, &counters);
         tenant.sit(&party, &rights).expect("there is no limit of sessions")
     };
     let now = Instant::now();
@@ -104,11 +105,51 @@ fn who_ends_his_session_and_comes_again_begins_where_he_was() {
 }
 
 #[test]
+fn certificates_of_one_key_have_each_the_quota_that_is_theirs() {
+    let of = |name: &str| Who { agency: Some("agency".into()), name: Some(name.into()), ..Who::default() };
+    let limit = |name, messages| {
+        let quota = Quota { messages: Some(messages), ..Quota::default() };
+        Limit { who: of(name), per: Per::Credential, quota }
+    };
+    let limits = vec![limit("slow", 1), limit("fast", 9)];
+    let rights = Rights::new(Rules { limits, ..Rules::default() }).expect("possible rules");
+    let (tenants, counters, now) = (Tenants::default(), Arc::default(), Instant::now());
+    let session = |name| {
+        let party = Party::sdk("agency", name);
+        let tenant = tenants.join(named("one key"), &party, &LIMITS, &counters);
+        tenant.sit(&party, &rights).expect("there is no limit of sessions")
+    };
+    let (slow, fast) = (session("slow"), session("fast"));
+    assert!((0..9).all(|_| fast.tenant.admit(1, now)) && !fast.tenant.admit(1, now));
+    assert!(slow.tenant.admit(1, now) && !slow.tenant.admit(1, now), "whoever came last");
+}
+
+#[test]
+fn a_session_that_has_sent_nothing_is_not_read_while_its_agency_has_as_much_as_it_may() {
+    let quota = Quota { in_flight: Some(10), ..Quota::default() };
+    let limits = vec![Limit { who: Who::default(), per: Per::Agency, quota }];
+    let rights = Rights::new(Rules { limits, ..Rules::default() }).expect("possible rules");
+    let (tenants, counters, party) = (Tenants::default(), Arc::default(), Party::sdk("agency", "sdk"));
+    let session = |name, number| {
+        let tenant = tenants.join(named(name), &party, &LIMITS, &counters);
+        let place = tenant.sit(&party, &rights).expect("there is no limit of sessions");
+        (FlightShare::new(tenant, ClientId(number)), place)
+    };
+    let ((mut first, _one), (second, _other)) = (session("a", 1), session("b", 2));
+    assert!(second.is_open());
+    first.add(10);
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(!second.is_open() && second.poll_open(&mut cx).is_pending());
+    first.remove(1);
+    assert!(second.poll_open(&mut cx).is_ready());
+}
+
+#[test]
 fn those_who_owe_something_are_remembered_within_bounds() {
     let (tenants, counters, (party, rights)) = (Tenants::default(), Arc::default(), limited(1));
     for number in 0..2 * MAX_OWING {
         let (name, agency) = (named(&number.to_string()), format!("agency{number}"));
-        let tenant = tenants.join(name, &agency, &LIMITS, &counters);
+        let tenant = tenants.join(name, &Party::sdk(agency, "sdk"), &LIMITS, &counters);
         assert!(tenant.sit(&party, &rights).expect("no limit").tenant.admit(1, Instant::now()));
     }
     let known = tenants.known.lock().unwrap();
@@ -119,7 +160,7 @@ fn those_who_owe_something_are_remembered_within_bounds() {
 fn certificates_without_sessions_are_forgotten() {
     let (tenants, counters) = (Tenants::default(), Arc::new(Counters::default()));
     for number in 0..100 {
-        tenants.join(named(&number.to_string()), &format!("agency{number}"), &LIMITS, &counters);
+        tenants.join(named(&number.to_string()), &Party::sdk(format!("agency{number}"), "sdk"), &LIMITS, &counters);
     }
     let known = tenants.known.lock().unwrap();
     assert_eq!((known.certificates.len(), known.agencies.len()), (1, 1));

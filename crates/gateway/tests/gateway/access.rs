@@ -1,5 +1,7 @@
 //! Which SDKs may come in and stay.
 
+use std::collections::BTreeMap;
+
 use nuncio_gateway::{Access, ClientName};
 use nuncio_pki::{
     Certificate, CrlPolicy, RevocationList, RoleRule,
@@ -9,7 +11,7 @@ use nuncio_pki::{
 use nuncio_protocol::amop::ClientInput;
 use nuncio_testkit::TestAuthority;
 
-use super::rig::Rig;
+use super::rig::{Rig, eventually};
 
 fn sdk_certificate(rig: &Rig) -> Certificate {
     let pem = std::fs::read_to_string(rig.directory.path().join("sdk/sdk.crt")).unwrap();
@@ -142,4 +144,20 @@ async fn sessions_of_another_role_are_cut_when_the_rule_is_back() {
         sdk.expect_closed().await;
     }
     assert!(rig.has_no_input());
+}
+
+#[tokio::test]
+async fn the_certificates_of_the_sessions_are_known_each_once_with_their_number() {
+    let mut rig = Rig::new().await;
+    rig.add_sdk("other");
+    let _sessions = [rig.connect().await, rig.connect().await];
+    let (other, client) = rig.connect_as("other").await;
+    let shown = |rig: &Rig| {
+        let found = rig.renewal.certificates().into_iter();
+        found.map(|one| (one.chain[0].common_name().unwrap_or_default(), one.sessions)).collect::<BTreeMap<_, _>>()
+    };
+    assert_eq!(shown(&rig), BTreeMap::from([("other".to_owned(), 1), ("sdk".to_owned(), 2)]));
+    drop(other);
+    assert_eq!(rig.disconnected().await, client);
+    eventually(|| shown(&rig) == BTreeMap::from([("sdk".to_owned(), 2)])).await;
 }

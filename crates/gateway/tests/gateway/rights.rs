@@ -1,12 +1,12 @@
 //! What SDKs may do with topics, and how much: at the node that serves them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use nuncio_audit::{Audit, Event, Kind};
 use nuncio_channel_protocol::{AmopBody, Frame, FrameKind, FrameSeq, ResultCode};
 use nuncio_gateway::Config;
-use nuncio_protocol::amop::{ClientId, ClientInput};
+use nuncio_protocol::amop::{self, ClientId, ClientInput};
 use nuncio_rights::{Fallback, Limit, Namespace, Party, Per, Quota, Rights, Rule, Rules, Who};
 use serde_json::{Value, json};
 
@@ -124,6 +124,25 @@ async fn a_change_of_rights_reaches_open_sessions_both_ways() {
     rig.renewal.set_rights(Arc::default());
     expect_list(&mut rig, client, &["a", "b"]).await;
     expect_taken(&mut rig, client, &mut sdk, &publish(FrameKind::Unicast, "b", 2, 1)).await;
+}
+
+#[tokio::test]
+async fn a_denied_subscription_ends_at_once_though_its_session_takes_nothing_from_its_socket() {
+    let hour = Duration::from_secs(3600);
+    let mut rig = Rig::with(|config| (config.timeouts.write, config.timeouts.idle) = (hour, hour)).await;
+    let (mut sdk, client) = rig.connect_narrow(4 << 10).await;
+    sdk.send(&list(&["a", "b"])).await;
+    expect_list(&mut rig, client, &["a", "b"]).await;
+    rig.deliver(client, amop::Kind::Multicast, "a", Bytes::from_static(b"short"), 1).unwrap();
+    for number in 2..4 {
+        rig.deliver(client, amop::Kind::Multicast, "a", vec![0; 1 << 20].into(), number).unwrap();
+    }
+    let clients = Arc::clone(&rig.clients);
+    eventually(move || clients.statistics().frames_sent > 0).await;
+    rig.renewal.set_rights(denying(vec![rule(Who::default(), &["a"], &["a"], &[])]));
+    expect_list(&mut rig, client, &["a"]).await;
+    rig.renewal.set_rights(Arc::default());
+    expect_list(&mut rig, client, &["a", "b"]).await;
 }
 
 #[tokio::test]

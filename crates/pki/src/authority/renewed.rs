@@ -15,7 +15,7 @@ use crate::{
 /// # Errors
 /// When the key cannot be read or does not sign.
 pub fn renewal_request(key: &Path, certificate: &Certificate) -> Result<CertificateRequest, AuthorityError> {
-    CertificateRequest::renewing(&held_key(key)?, certificate)
+    CertificateRequest::renewing(&key_of(key)?, certificate)
 }
 
 /// Puts a renewed certificate into the place of a node's present one, `paths.cert`. It must be for the same key, name,
@@ -66,8 +66,8 @@ fn refuse_other(present: &Certificate, new: &Certificate, now: UnixTime) -> Resu
 }
 
 /// The key of a node that runs: a passphrase that was typed once is not asked for again.
-fn held_key(path: &Path) -> Result<PrivateKey, AuthorityError> {
-    KeyFile::load_held(path).and_then(|file| Ok(PrivateKey::from_file(file)?)).map_err(|error| match error {
+fn key_of(path: &Path) -> Result<PrivateKey, AuthorityError> {
+    KeyFile::load(path).and_then(|file| Ok(PrivateKey::from_file(file)?)).map_err(|error| match error {
         KeyFileError::File(error) => error.into(),
         KeyFileError::Key(source) => AuthorityError::Locked { path: path.into(), source },
     })

@@ -1,3 +1,5 @@
+use std::time::Instant;
+
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, PeerMisbehaved, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -8,7 +10,7 @@ use rustls_pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorith
 use crate::{
     Certificate, SharedPolicy,
     path::{Anchors, Leaf},
-    tls::{ECDSA_SECP256K1_SHA1, ECDSA_SECP256K1_SHA256},
+    tls::{ECDSA_SECP256K1_SHA1, ECDSA_SECP256K1_SHA256, told::Told},
 };
 
 type Algorithms = &'static [&'static dyn SignatureVerificationAlgorithm];
@@ -37,11 +39,12 @@ static CLIENT_SCHEMES: &[(SignatureScheme, Algorithms)] =
 #[derive(Debug)]
 pub(crate) struct ChainVerifier {
     anchors: Anchors,
+    told: Told,
 }
 
 impl ChainVerifier {
-    pub(crate) const fn new(anchors: Anchors) -> Self {
-        Self { anchors }
+    pub(crate) fn new(anchors: Anchors) -> Self {
+        Self { anchors, told: Told::default() }
     }
 
     fn verify(
@@ -55,7 +58,9 @@ impl ChainVerifier {
         match self.anchors.verify(&chain, now, purpose) {
             Ok(_) => Ok(()),
             Err(error) => {
-                tracing::info!(hint = error.hint(), "channel: refused {purpose:?}: {error}");
+                if let Some(kept_back) = self.told.line(&error, Instant::now()) {
+                    tracing::info!(hint = error.hint(), kept_back, "channel: refused {purpose:?}: {error}");
+                }
                 Err(error.to_certificate_error().into())
             }
         }
@@ -143,7 +148,16 @@ impl ClientCertVerifier for ChainVerifier {
 
 /// Checks an operator at the admin API by the policy in force. Who shows no certificate may have a token.
 #[derive(Debug)]
-pub(crate) struct OperatorVerifier(pub(crate) SharedPolicy);
+pub(crate) struct OperatorVerifier {
+    policy: SharedPolicy,
+    told: Told,
+}
+
+impl OperatorVerifier {
+    pub(crate) fn new(policy: SharedPolicy) -> Self {
+        Self { policy, told: Told::default() }
+    }
+}
 
 impl ClientCertVerifier for OperatorVerifier {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
@@ -161,10 +175,12 @@ impl ClientCertVerifier for OperatorVerifier {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let chain: Vec<CertificateDer<'_>> = std::iter::once(end_entity).chain(intermediates).cloned().collect();
-        match self.0.load().admit_operator(&chain, now) {
+        match self.policy.load().admit_operator(&chain, now) {
             Ok(_) => Ok(ClientCertVerified::assertion()),
             Err(error) => {
-                tracing::info!(hint = error.hint(), "admin API: refused: {error}");
+                if let Some(kept_back) = self.told.line(&error, Instant::now()) {
+                    tracing::info!(hint = error.hint(), kept_back, "admin API: refused: {error}");
+                }
                 Err(error.to_certificate_error().into())
             }
         }

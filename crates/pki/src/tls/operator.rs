@@ -28,7 +28,7 @@ pub fn operator_server_config(identity: &Identity, policy: SharedPolicy) -> Resu
     let own = CertifiedKey::new(identity.chain.clone(), key);
     let mut config = ServerConfig::builder_with_provider(channel_provider())
         .with_protocol_versions(&[&TLS12])?
-        .with_client_cert_verifier(Arc::new(OperatorVerifier(policy)))
+        .with_client_cert_verifier(Arc::new(OperatorVerifier::new(policy)))
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(own)));
     config.session_storage = Arc::new(NoServerSessionStorage {});
     Ok(config)

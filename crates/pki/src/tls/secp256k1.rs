@@ -1,8 +1,8 @@
 use aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY;
-use nuncio_identity::{NodeId, NodeKey};
+use nuncio_identity::{NodeId, NodeKey, Signer};
 use rustls::{
     Error, SignatureAlgorithm, SignatureScheme,
-    sign::{Signer, SigningKey},
+    sign::{self, SigningKey},
 };
 use rustls_pki_types::{
     AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer, alg_id,
@@ -30,23 +30,25 @@ const ECDSA_WITH_SHA1: AlgorithmIdentifier =
 /// such a key out of TLS 1.3.
 #[derive(Debug, Clone)]
 pub struct Secp256k1SigningKey {
-    key: NodeKey,
+    key: Signer,
 }
 
 impl Secp256k1SigningKey {
     /// Wraps a key.
-    pub const fn new(key: NodeKey) -> Self {
-        Self { key }
+    pub fn new(key: impl Into<Signer>) -> Self {
+        Self { key: key.into() }
     }
 }
 
 impl SigningKey for Secp256k1SigningKey {
-    fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
-        offered.contains(&SignatureScheme::ECDSA_NISTP256_SHA256).then(|| Box::new(self.clone()) as Box<dyn Signer>)
+    fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn sign::Signer>> {
+        offered
+            .contains(&SignatureScheme::ECDSA_NISTP256_SHA256)
+            .then(|| Box::new(self.clone()) as Box<dyn sign::Signer>)
     }
 
     fn public_key(&self) -> Option<SubjectPublicKeyInfoDer<'_>> {
-        Some(spki(&self.key).into())
+        Some(spki_of(self.key.node_id()).into())
     }
 
     fn algorithm(&self) -> SignatureAlgorithm {
@@ -54,9 +56,10 @@ impl SigningKey for Secp256k1SigningKey {
     }
 }
 
-impl Signer for Secp256k1SigningKey {
+impl sign::Signer for Secp256k1SigningKey {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        Ok(sign(&self.key, message))
+        let signature = self.key.sign(message).map_err(|error| Error::General(error.to_string()))?;
+        Ok(signature_der(&signature))
     }
 
     fn scheme(&self) -> SignatureScheme {
@@ -71,10 +74,7 @@ pub(crate) fn sign(key: &NodeKey, message: &[u8]) -> Vec<u8> {
 
 /// A signature in DER.
 pub(crate) fn signature_der(signature: &nuncio_identity::Signature) -> Vec<u8> {
-    ecdsa::Signature::from_compact(signature.as_bytes())
-        .expect("a signature just made is in range")
-        .serialize_der()
-        .to_vec()
+    signature.to_der().expect("a signature just made is in range")
 }
 
 /// The SubjectPublicKeyInfo of a node's key, the point uncompressed.
@@ -167,10 +167,11 @@ mod tests {
 
     #[test]
     fn only_the_offered_code_point_is_signed() {
-        let key = Secp256k1SigningKey::new(NodeKey::generate());
+        let held = NodeKey::generate();
+        let key = Secp256k1SigningKey::new(held.clone());
         assert!(key.choose_scheme(&[SignatureScheme::RSA_PSS_SHA256]).is_none());
         let signer = key.choose_scheme(&[SignatureScheme::ED25519, SignatureScheme::ECDSA_NISTP256_SHA256]).unwrap();
         let signature = signer.sign(b"hello").unwrap();
-        assert!(ECDSA_SECP256K1_SHA256.verify_signature(&point(&key.key), b"hello", &signature).is_ok());
+        assert!(ECDSA_SECP256K1_SHA256.verify_signature(&point(&held), b"hello", &signature).is_ok());
     }
 }

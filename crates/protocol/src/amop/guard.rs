@@ -1,11 +1,11 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
-use nuncio_rights::{Act, Key, Ledger, Rates, Rights, Role, Subject};
+use nuncio_rights::{Act, Key, Ledger, Rights, Role, Subject};
 
 use super::{ResultCode, private::names};
-use crate::{Output, Topic, status_sync::Record, turn::Turn};
+use crate::{Output, Topic, outbox::Outbox, status_sync::Record, turn::Turn};
 
 /// What other nodes may do with topics here: judged by their certificates, whatever they say of their SDKs.
 #[derive(Debug)]
@@ -37,11 +37,11 @@ pub fn subscribing(topic: &Topic) -> Option<(Act, &str)> {
 }
 
 impl Guard {
-    pub(super) const BOUND: Bound = Bound::of_entries::<(String, [u8; 64], Rates)>(
+    pub(super) const BOUND: Bound = Bound::of_entries::<[u8; Ledger::ENTRY]>(
         "quotas of other nodes and their agencies",
         Ledger::MAX,
         nuncio_rights::MAX_AGENCY,
-        "all start anew",
+        "one that owes nothing, else one that was silent longest, starts anew",
     );
 
     pub(super) fn new(rights: Arc<Rights>) -> Self {
@@ -96,10 +96,24 @@ impl Guard {
             }
             if !ledger.admit(rights, subject, source.as_bytes(), topic.as_str().len() + bytes, *now) {
                 refused.over_quota += 1;
+                outbox.push(Output::OverQuota { source: *source });
                 return Err(ResultCode::OVER_LIMIT);
             }
             Ok(())
         })
+    }
+
+    /// Takes so many bytes from the quotas that messages of AMOP are taken from; false when one of them is used up.
+    pub(super) fn take(&mut self, record: &Record, bytes: usize, outbox: &mut Outbox, now: Instant) -> bool {
+        let Self { rights, ledger, refused } = self;
+        let source = record.status.node;
+        let is_taken = rights.is_open()
+            || with_subject(record, |subject| ledger.admit(rights, subject, source.as_bytes(), bytes, now));
+        if !is_taken {
+            refused.over_quota += 1;
+            outbox.push(Output::OverQuota { source });
+        }
+        is_taken
     }
 }
 

@@ -15,7 +15,9 @@ use super::{
     quotas::Quotas,
     subscriptions::{Changed, Subscriptions, TooMany},
 };
-use crate::{Config, Header, Output, Topic, gate::Admitted, status_sync::Record, timers::earliest, turn::Turn};
+use crate::{
+    Config, Header, Output, Topic, gate::Admitted, outbox::Outbox, status_sync::Record, timers::earliest, turn::Turn,
+};
 
 /// AMOP of one node: each input to its machine, and what one finds out to the others.
 #[derive(Debug)]
@@ -130,6 +132,10 @@ impl Amop {
     pub(crate) fn handle_expelled(&mut self, node: &NodeId) {
         self.handle_forgotten(node);
         self.deliveries.handle_expelled(node);
+    }
+
+    pub(crate) fn take_multicast(&mut self, record: &Record, bytes: usize, outbox: &mut Outbox, now: Instant) -> bool {
+        self.guard.take(record, bytes, outbox, now)
     }
 
     pub(crate) fn handle_received(&mut self, admitted: Admitted<Message>, turn: &mut Turn<'_>) {

@@ -77,10 +77,11 @@ impl OwnStatus {
     }
 
     /// Says the same in a higher epoch.
-    pub(super) const fn begin_epoch(&mut self, epoch: u64, now: Instant) {
+    pub(super) fn begin_epoch(&mut self, epoch: u64, now: Instant) {
         self.draft.version = Version { epoch, seq: 0 };
         self.started = now;
         self.touched = true;
+        self.signing = None;
     }
 
     pub(super) const fn node(&self) -> NodeId {

@@ -187,6 +187,9 @@ fn nodes_of_namespaces_are_shown_to_their_members_and_others_to_all() {
     assert!(sees("agencyA", "agencyB") && sees("agencyB", "agencyA"));
     assert!(!sees("agencyA", "agencyC") && !sees("agencyC", "agencyB") && !sees("agencyD", "agencyA"));
     assert!(sees("agencyC", "agencyD") && sees("agencyD", "agencyD"), "a node of no namespace");
+    assert!(!sees("agencyA", ""), "it may be of any");
+    let without = Rights::default();
+    assert!(without.may_see_node(&Party::sdk("agencyA", "sdk").subject(), &node("").subject()));
 }
 
 #[test]

@@ -62,6 +62,7 @@ impl Simulator {
             | Output::ReachabilityChanged { .. }
             | Output::Relay { .. }
             | Output::Denied { .. }
+            | Output::OverQuota { .. }
             | Output::Unseal(_) => {}
             Output::NodeChanged { record } => self.observed.unsigned += usize::from(!self.is_signed(&record)),
             Output::Sign { status } => self.sign(node, status),

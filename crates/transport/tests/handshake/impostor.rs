@@ -18,7 +18,7 @@ use libp2p::{
     identity::Keypair,
     yamux,
 };
-use nuncio_testkit::authority::TestAuthority;
+use nuncio_testkit::authority::{TestAuthority, held_key};
 use nuncio_wire::verdict::{Protocol, Verdict};
 use rustls::{
     ClientConfig, DigitallySignedStruct, DistinguishedName, Error, HandshakeKind, ServerConfig, SignatureScheme,
@@ -85,7 +85,7 @@ impl Impostor {
     }
 
     fn of_node(identity: &nuncio_pki::Identity) -> Self {
-        let leaf = libp2p_tls::certificate::generate(&identity.key.to_libp2p()).unwrap();
+        let leaf = libp2p_tls::certificate::generate(&held_key(identity).to_libp2p()).unwrap();
         Self::new(leaf, identity.chain.clone())
     }
 
@@ -313,7 +313,7 @@ async fn honest_reads(honest: &Party, impostor: &Impostor, parts: &[&str]) {
 async fn a_leaf_alone_is_told_why_it_is_refused() {
     let authority = TestAuthority::new();
     let honest = Party::new(authority.node("honest"), authority.policy());
-    let leaf = libp2p_tls::certificate::generate(&authority.node("bare").key.to_libp2p()).unwrap();
+    let leaf = libp2p_tls::certificate::generate(&held_key(&authority.node("bare")).to_libp2p()).unwrap();
     let impostor = Impostor::new(leaf, Vec::new()).then(Then::Sends(honest_verdict().encode()));
     honest_reads(&honest, &impostor, &["no certificate issued by the consortium was presented", "hint: "]).await;
     let refusal = impostor.verdict().refusal.expect("the verdict is a refusal");
@@ -324,7 +324,7 @@ async fn a_leaf_alone_is_told_why_it_is_refused() {
 async fn the_reason_reaches_a_peer_that_still_talks() {
     let authority = TestAuthority::new();
     let honest = Party::new(authority.node("honest"), authority.policy());
-    let leaf = libp2p_tls::certificate::generate(&authority.node("bare").key.to_libp2p()).unwrap();
+    let leaf = libp2p_tls::certificate::generate(&held_key(&authority.node("bare")).to_libp2p()).unwrap();
     // Left unread, these bytes would turn the end of the connection into a reset.
     let talk = [honest_verdict().encode(), vec![0; 48 << 10]].concat();
     let impostor = Impostor::new(leaf, Vec::new()).then(Then::Sends(talk));
@@ -353,7 +353,7 @@ async fn a_leaf_that_the_host_key_did_not_sign_fails_the_handshake() {
     let authority = TestAuthority::new();
     let honest = Party::new(authority.node("honest"), authority.policy());
     let victim = authority.node("victim");
-    let (leaf, key) = libp2p_tls::certificate::generate(&victim.key.to_libp2p()).unwrap();
+    let (leaf, key) = libp2p_tls::certificate::generate(&held_key(&victim).to_libp2p()).unwrap();
     let mut forged = leaf.to_vec();
     *forged.last_mut().unwrap() ^= 1;
     let impostor = Impostor::new((forged.into(), key), victim.chain);
@@ -365,8 +365,8 @@ async fn a_leaf_whose_key_the_peer_does_not_hold_fails_the_handshake() {
     let authority = TestAuthority::new();
     let honest = Party::new(authority.node("honest"), authority.policy());
     let victim = authority.node("victim");
-    let (leaf, _) = libp2p_tls::certificate::generate(&victim.key.to_libp2p()).unwrap();
-    let (_, key) = libp2p_tls::certificate::generate(&victim.key.to_libp2p()).unwrap();
+    let (leaf, _) = libp2p_tls::certificate::generate(&held_key(&victim).to_libp2p()).unwrap();
+    let (_, key) = libp2p_tls::certificate::generate(&held_key(&victim).to_libp2p()).unwrap();
     let impostor = Impostor::new((leaf, key), victim.chain);
     honest_reads(&honest, &impostor, &["the TLS handshake failed", "BadSignature", "hint: "]).await;
 }

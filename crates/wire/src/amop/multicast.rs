@@ -8,7 +8,7 @@ use aws_lc_rs::{
     rand,
 };
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use nuncio_identity::NodeId;
+use nuncio_identity::{NodeId, SignError};
 use nuncio_protocol::{
     MAX_BODY, Topic,
     amop::{Destination, Multicast, Post, PublishSeq, SealedPost},
@@ -39,18 +39,15 @@ pub(super) fn encode(
     out: &mut BytesMut,
 ) -> Option<Bytes> {
     let me = context.node();
-    let is_for_peer = matches!(&multicast.destinations[..], [destination] if destination.node == peer);
     let inner = match (&multicast.sealed, &multicast.post) {
         (Some(sealed), _) => sealed_part(&multicast.destinations, sealed),
-        (None, Some(post)) if multicast.source == me && is_for_peer => {
+        (None, Some(post)) if multicast.source == me && !is_to_be_sealed(&multicast, peer) => {
             let destinations = vec![proto::Destination { node: node_bytes(peer), key: Bytes::new() }];
             let (seq, topic) = (Bytes::copy_from_slice(&post.seq.0), post.topic.as_str().to_owned());
             (proto::Multicast { destinations, seq, topic, signature: Bytes::new() }, post.data.clone())
         }
         (None, Some(post)) if multicast.source == me => {
-            let mut secret = [0; KEY];
-            rand::fill(&mut secret).ok()?;
-            let (destinations, sealed) = seal_for_each(&multicast, post, secret, context)?;
+            let (destinations, sealed) = seal_for_each(&multicast, post, secret()?, context).ok()??;
             sealed_part(&destinations, &sealed)
         }
         _ => return None,
@@ -141,13 +138,47 @@ pub fn open_multicast(mut multicast: Multicast, context: &SigningContext) -> Res
     Ok(multicast)
 }
 
+/// Seals and signs a multicast of ours that will be relayed, as [`encode_frame`](super::encode_frame) does for what comes
+/// without; `None` when the key of none of its destinations is known.
+///
+/// # Errors
+/// When the node's key does not sign now.
+pub fn seal_multicast(multicast: Multicast, context: &SigningContext) -> Result<Option<Multicast>, SignError> {
+    let (Some(post), Some(secret)) = (&multicast.post, secret()) else { return Ok(None) };
+    let sealed = seal_for_each(&multicast, post, secret, context)?;
+    Ok(sealed.map(|(destinations, sealed)| Multicast { destinations, sealed: Some(sealed), ..multicast }))
+}
+
+/// Whether a multicast of this node for its peer has to be sealed and signed before it is sent.
+pub fn is_to_be_sealed(multicast: &Multicast, peer: NodeId) -> bool {
+    let is_for_peer = matches!(&multicast.destinations[..], [destination] if destination.node == peer);
+    multicast.sealed.is_none() && !is_for_peer
+}
+
+fn secret() -> Option<[u8; KEY]> {
+    let mut secret = [0; KEY];
+    rand::fill(&mut secret).ok()?;
+    Some(secret)
+}
+
 /// Seals for every destination whose key is known, under a secret of this multicast alone; the others are left out.
 pub(crate) fn seal_for_each(
     multicast: &Multicast,
     post: &Post,
     secret: [u8; KEY],
     context: &SigningContext,
-) -> Option<(Vec<Destination>, SealedPost)> {
+) -> Result<Option<(Vec<Destination>, SealedPost)>, SignError> {
+    let Some((destinations, bytes)) = sealed_for_each(multicast, post, secret, context) else { return Ok(None) };
+    let signature = context.sign(&statement(multicast, &bytes))?;
+    Ok(Some((destinations, SealedPost { bytes, signature })))
+}
+
+fn sealed_for_each(
+    multicast: &Multicast,
+    post: &Post,
+    secret: [u8; KEY],
+    context: &SigningContext,
+) -> Option<(Vec<Destination>, Bytes)> {
     let associated = associated(multicast);
     let seal_for = |destination: &Destination| {
         let mut plain = keyring::buffer(KEY);
@@ -168,9 +199,7 @@ pub(crate) fn seal_for_each(
     bytes.put_slice(&post.data);
     let nonce = Nonce::assume_unique_for_key([0; 12]);
     content_key(&secret)?.seal_in_place_append_tag(nonce, Aad::from(&associated), &mut bytes).ok()?;
-    let bytes = bytes.freeze();
-    let signature = context.sign(&statement(multicast, &bytes));
-    Some((destinations, SealedPost { bytes, signature }))
+    Some((destinations, bytes.freeze()))
 }
 
 fn sealed_part(destinations: &[Destination], sealed: &SealedPost) -> (proto::Multicast, Bytes) {

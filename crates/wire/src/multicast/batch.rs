@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use nuncio_identity::NodeId;
+use nuncio_identity::{NodeId, SignError, Signature};
 use nuncio_protocol::{
     LARGE_BODY, MAX_BODY, Topic,
     multicast::{Batch, Destination, Leg, Long, MAX_BATCH, Proof, Wanted},
@@ -31,13 +31,12 @@ const KEPT_WITH: usize = 4;
 pub(crate) fn encode_leg(leg: &Leg, peer: NodeId, context: &SigningContext, out: &mut BytesMut) -> Option<Bytes> {
     let (Leg { batch, hops_left, destinations }, me) = (leg, context.node());
     let payload = batch.proof.payload.get_or_init(|| join(&batch.bodies));
-    let is_for_peer_alone = destinations.iter().all(|destination| destination.node == peer);
     let signature = if batch.origin != me {
         Some(*batch.proof.signature.get()?)
-    } else if is_for_peer_alone {
-        None
+    } else if is_relayed(leg, peer) {
+        Some(sign_leg(leg, context).ok()?)
     } else {
-        Some(*batch.proof.signature.get_or_init(|| context.sign(&statement(batch, payload))))
+        None
     };
     let destination = |destination: &Destination| proto::BatchDestination {
         node: encode_node(destination.node, peer),
@@ -63,6 +62,30 @@ pub(crate) fn encode_leg(leg: &Leg, peer: NodeId, context: &SigningContext, out:
     };
     length_prefixed::encode(&fields, payload.len(), out);
     Some(payload.clone())
+}
+
+/// Whether a batch waits for this node's signature before it can go to the linked peer `peer`.
+pub fn is_to_be_signed(leg: &Leg, peer: NodeId, context: &SigningContext) -> bool {
+    leg.batch.origin == context.node() && is_relayed(leg, peer) && leg.batch.proof.signature.get().is_none()
+}
+
+/// Signs a batch of this node's own, once for all ways it goes.
+///
+/// # Errors
+/// When the node's key does not sign now.
+pub fn sign_leg(leg: &Leg, context: &SigningContext) -> Result<Signature, SignError> {
+    let proof = &leg.batch.proof;
+    if let Some(signature) = proof.signature.get() {
+        return Ok(*signature);
+    }
+    let payload = proof.payload.get_or_init(|| join(&leg.batch.bodies));
+    let signature = context.sign(&statement(&leg.batch, payload))?;
+    Ok(*proof.signature.get_or_init(|| signature))
+}
+
+/// Whether it goes to more than its receiver.
+fn is_relayed(leg: &Leg, peer: NodeId) -> bool {
+    leg.destinations.iter().any(|destination| destination.node != peer)
 }
 
 /// Reads a batch that came from the linked peer `peer`. Where that is not its origin, and where it is to go on, its signature

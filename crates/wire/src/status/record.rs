@@ -4,7 +4,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use nuncio_identity::NodeId;
+use nuncio_identity::{NodeId, SignError};
 use nuncio_protocol::{
     MAX_APPLICATION_FIELD, MAX_MULTICAST_TOPIC_BYTES, MAX_NEIGHBOURS, MAX_SEALING_KEY, MAX_STATUS, MAX_TOPIC_BYTES,
     TOPIC_COST, Topic,
@@ -25,18 +25,21 @@ const MAX_ADDRESS_LENGTH: usize = 256;
 const MAX_NAME_LENGTH: usize = 256;
 
 /// Signs a status of ours and puts it behind its certificate chain.
-pub fn sign_record(status: Status, chain: &[Bytes], context: &SigningContext) -> Record {
+///
+/// # Errors
+/// When the node's key does not sign now.
+pub fn sign_record(status: Status, chain: &[Bytes], context: &SigningContext) -> Result<Record, SignError> {
     let pages = pages::split(&status);
     let digests: Vec<_> = pages.iter().map(|page| pages::digest(page)).collect();
     let encoded = Bytes::from(encode_status(&status, &digests, chain).encode_to_vec());
-    let signature = context.sign(&statement(&encoded));
+    let signature = context.sign(&statement(&encoded))?;
     let record = proto::Record {
         status: encoded,
         signature: Bytes::copy_from_slice(signature.as_bytes()),
         chain: chain.to_vec(),
         pages,
     };
-    Record { status, bytes: record.encode_to_vec().into(), pages: digests, agency_path: None }
+    Ok(Record { status, bytes: record.encode_to_vec().into(), pages: digests, agency_path: None })
 }
 
 /// Reads a record and checks its owner's signature, and that it has the certificates that its owner sent with it. Whether

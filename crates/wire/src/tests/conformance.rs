@@ -75,7 +75,7 @@ fn streams() -> Vec<(&'static str, String)> {
     let messages = || values::amop(from, to).prop_map(amop::Frame::Message);
     let sealed = |multicast: Multicast| {
         let post = multicast.post.as_ref().unwrap();
-        let (destinations, sealed) = amop::seal_for_each(&multicast, post, post.seq.0, &context).unwrap();
+        let (destinations, sealed) = amop::seal_for_each(&multicast, post, post.seq.0, &context).unwrap().unwrap();
         amop::Frame::Multicast(Multicast { destinations, sealed: Some(sealed), ..multicast })
     };
     let to_one = values::multicast(from, vec![target]).prop_map(amop::Frame::Multicast);
@@ -110,25 +110,32 @@ fn documents() -> Vec<(&'static str, String)> {
         (
             "announcement",
             hash((values::version(), any::<u64>()), |(version, clock)| {
-                announcement::encode(version, Duration::from_millis(clock), &context)
+                announcement::encode(version, Duration::from_millis(clock), &context).unwrap()
             }),
         ),
         (
             "gossip",
-            hash(gossip, |(topic, gossip)| multicast::encode(&multicast::gossip_topic(Some(&topic)), gossip, &context)),
+            hash(gossip, |(topic, gossip)| {
+                multicast::encode(&multicast::gossip_topic(Some(&topic)), gossip, &context).unwrap()
+            }),
+        ),
+        (
+            "status_record",
+            hash(record, |(own, chain)| status::sign_record(own, &chain, &context).unwrap().bytes.to_vec()),
         ),
         (
             "gossip_numbered",
             hash((values::topic(), values::gossip((source, EPOCH)), 0..1_u64 << 63), |(topic, gossip, place)| {
                 let gossip = multicast::Gossip { place: Some(place), ..gossip };
-                multicast::encode(&multicast::gossip_topic(Some(&topic)), gossip, &context)
+                multicast::encode(&multicast::gossip_topic(Some(&topic)), gossip, &context).unwrap()
             }),
         ),
         (
             "status_record_of_one_that_takes_batches",
-            hash(own(), |own| status::sign_record(Status { takes_batches: true, ..own }, &[], &context).bytes.to_vec()),
+            hash(own(), |own| {
+                status::sign_record(Status { takes_batches: true, ..own }, &[], &context).unwrap().bytes.to_vec()
+            }),
         ),
-        ("status_record", hash(record, |(own, chain)| status::sign_record(own, &chain, &context).bytes.to_vec())),
         ("status_query", hash(values::query(nodes.to_vec()), |query| status::encode_query(&query, []))),
         (
             "status_answer",

@@ -25,14 +25,14 @@ fn gossip_is_bound_to_its_topic_and_network() {
         body: "all".into(),
         place: None,
     };
-    let bytes = Bytes::from(multicast::encode(multicast::BROADCAST, sent.clone(), &a.context));
+    let bytes = Bytes::from(multicast::encode(multicast::BROADCAST, sent.clone(), &a.context).unwrap());
     let read = || multicast::decode(bytes.clone()).unwrap();
     assert_eq!(read().check(multicast::BROADCAST, &b.context), Ok(sent.clone()));
     let refused = Err(DecodeError::Signature { node: a.node });
     assert_eq!(read().check("nuncio/topic/x", &b.context), refused);
     assert_eq!(read().check(multicast::BROADCAST, &lone(1, "other").context), refused);
     // Whoever signs is the origin.
-    let own = multicast::encode(multicast::BROADCAST, sent, &b.context);
+    let own = multicast::encode(multicast::BROADCAST, sent, &b.context).unwrap();
     assert_eq!(multicast::decode(own.into()).unwrap().origin(), b.node);
 }
 
@@ -43,7 +43,7 @@ fn one_changed_byte_of_gossip_is_one_too_many() {
     for place in [None, Some(77)] {
         let body = "all".into();
         let gossip = Gossip { origin: a.node, epoch: a.epoch, number: 2, sent, lifetime, body, place };
-        let bytes = multicast::encode(multicast::BROADCAST, gossip, &a.context);
+        let bytes = multicast::encode(multicast::BROADCAST, gossip, &a.context).unwrap();
         for at in 0..bytes.len() {
             let mut changed = bytes.clone();
             changed[at] ^= 1;
@@ -56,8 +56,12 @@ fn one_changed_byte_of_gossip_is_one_too_many() {
 #[test]
 fn an_announcement_is_its_nodes_own_and_no_two_are_the_same() {
     let [a, b] = parties();
-    let bytes = announcement::encode(VERSION, Duration::from_millis(1), &a.context);
-    assert_ne!(bytes, announcement::encode(VERSION, Duration::from_millis(2), &a.context), "gossip passes both on");
+    let bytes = announcement::encode(VERSION, Duration::from_millis(1), &a.context).unwrap();
+    assert_ne!(
+        bytes,
+        announcement::encode(VERSION, Duration::from_millis(2), &a.context).unwrap(),
+        "gossip passes both on"
+    );
     for place in 0..bytes.len() {
         let mut changed = bytes.clone();
         changed[place] ^= 1;

@@ -22,7 +22,7 @@ fn few_topics_are_in_the_status_and_many_are_on_pages() {
     let [a, b] = parties();
     for (count, are_on_pages) in [(0, false), (63, false), (64, true), (3500, true)] {
         let status = with_topics(a.node, 1, 0..count);
-        let record = status::sign_record(status.clone(), &[], &a.context);
+        let record = status::sign_record(status.clone(), &[], &a.context).unwrap();
         assert_eq!(!record.pages.is_empty(), are_on_pages, "{count}");
         assert_eq!(status::decode_record(record.bytes.clone(), &b.context), Ok((record, vec![])));
     }
@@ -31,8 +31,8 @@ fn few_topics_are_in_the_status_and_many_are_on_pages() {
 #[test]
 fn a_changed_topic_changes_one_page_and_the_others_do_not_travel_again() {
     let [a, b] = parties();
-    let old = status::sign_record(with_topics(a.node, 1, 0..3500), &[], &a.context);
-    let new = Arc::new(status::sign_record(with_topics(a.node, 2, 0..3501), &[], &a.context));
+    let old = status::sign_record(with_topics(a.node, 1, 0..3500), &[], &a.context).unwrap();
+    let new = Arc::new(status::sign_record(with_topics(a.node, 2, 0..3501), &[], &a.context).unwrap());
     let held: HashSet<_> = old.pages.iter().copied().collect();
     assert_eq!(new.pages.iter().filter(|page| !held.contains(page)).count(), 1);
 
@@ -49,7 +49,7 @@ fn a_changed_topic_changes_one_page_and_the_others_do_not_travel_again() {
 #[test]
 fn a_page_that_its_node_did_not_name_is_refused() {
     let [a, b] = parties();
-    let record = status::sign_record(with_topics(a.node, 1, 0..200), &[], &a.context);
+    let record = status::sign_record(with_topics(a.node, 1, 0..200), &[], &a.context).unwrap();
     let place = record.bytes.windows(9).position(|bytes| bytes == b"topic 100").unwrap();
     let mut changed = record.bytes.to_vec();
     changed[place + 8] = b'x';

@@ -125,7 +125,7 @@ proptest! {
     fn gossip_comes_as_it_was(sent in values::gossip(ends().0), topic in values::topic()) {
         let [a, _, b] = &*THREE;
         for topic in [multicast::gossip_topic(Some(&topic)), multicast::gossip_topic(None)] {
-            let bytes = multicast::encode(&topic, sent.clone(), &a.context);
+            let bytes = multicast::encode(&topic, sent.clone(), &a.context).unwrap();
             prop_assert!(bytes.len() <= sent.body.len() + multicast::MAX_OVERHEAD);
             let read = multicast::decode(bytes.into()).unwrap();
             prop_assert_eq!(read.origin(), a.node);
@@ -137,7 +137,7 @@ proptest! {
     fn an_announcement_comes_as_it_was(version in values::version(), clock: u32) {
         let [a, _, b] = &*THREE;
         let clock = std::time::Duration::from_millis(clock.into());
-        let read = announcement::decode(&announcement::encode(version, clock, &a.context)).unwrap();
+        let read = announcement::decode(&announcement::encode(version, clock, &a.context).unwrap()).unwrap();
         prop_assert_eq!(read.node(), a.node);
         let sent = announcement::Announcement { node: a.node, version, clock };
         prop_assert_eq!(read.check(&b.context), Ok(sent));
@@ -150,10 +150,10 @@ proptest! {
         more: bool,
     ) {
         let [a, _, b] = &*THREE;
-        let record = status::sign_record(status.clone(), &chain, &a.context);
+        let record = status::sign_record(status.clone(), &chain, &a.context).unwrap();
         prop_assert_eq!(&record.status, &status);
         prop_assert_eq!(&status::decode_record(record.bytes.clone(), &b.context).unwrap(), &(record.clone(), chain));
-        let other = status::sign_record(Status { proofs: !status.proofs, ..status }, &[], &a.context);
+        let other = status::sign_record(Status { proofs: !status.proofs, ..status }, &[], &a.context).unwrap();
         let (first, second) = (record.bytes.clone(), other.bytes.clone());
         let (record, other) = (Arc::new(record), Arc::new(other));
         let proof = Equivocation::of(Arc::clone(&record), other).unwrap();
@@ -197,7 +197,7 @@ proptest! {
         is_cut: bool,
     ) {
         let [a, relay, b] = &*THREE;
-        let record = status::sign_record(status, &[], &a.context).bytes;
+        let record = status::sign_record(status, &[], &a.context).unwrap().bytes;
         let mut frames = vec![(record, Bytes::new())];
         for to in [relay, b] {
             frames.extend(unicast_frame(unicast.clone(), a, to));

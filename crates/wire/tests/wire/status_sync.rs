@@ -41,7 +41,7 @@ pub(super) fn empty(node: NodeId) -> Status {
 #[test]
 fn a_record_is_read_by_anyone_in_its_network_and_refused_when_changed() {
     let [a, b] = parties();
-    let record = status::sign_record(empty(a.node), &[], &a.context);
+    let record = status::sign_record(empty(a.node), &[], &a.context).unwrap();
     assert_eq!(status::decode_record(record.bytes.clone(), &b.context), Ok((record.clone(), vec![])));
     let refused = Err(DecodeError::Signature { node: a.node });
     assert_eq!(status::decode_record(record.bytes.clone(), &lone(1, "other").context), refused);
@@ -55,7 +55,7 @@ fn a_record_is_read_by_anyone_in_its_network_and_refused_when_changed() {
 fn nobody_puts_other_certificates_behind_a_status() {
     let [a, b] = parties();
     let chain = [Bytes::from_static(b"the leaf"), Bytes::from_static(b"the agency")];
-    let record = status::sign_record(empty(a.node), &chain, &a.context).bytes;
+    let record = status::sign_record(empty(a.node), &chain, &a.context).unwrap().bytes;
     let refused = Err(DecodeError::ForeignChain { node: a.node });
     let swapped = replaced(&record, b"the agency", b"another CA");
     assert_eq!(status::decode_record(swapped.into(), &b.context), refused);
@@ -88,7 +88,7 @@ fn a_record_that_says_all_that_it_may_fits() {
             application: vec![0; MAX_APPLICATION_FIELD].into(),
             ..empty(a.node)
         };
-        let record = status::sign_record(status.clone(), &vec![Bytes::from(vec![0; 4 << 10]); 5], &a.context);
+        let record = status::sign_record(status.clone(), &vec![Bytes::from(vec![0; 4 << 10]); 5], &a.context).unwrap();
         assert_eq!(status::decode_record(record.bytes, &a.context).map(|(read, _)| read.status), Ok(status));
     }
 }
@@ -98,7 +98,7 @@ fn topics_over_their_budget_are_refused() {
     let [a] = parties();
     let topics = (0..1200).map(|n| (Topic::new(&format!("{n:0>254}")).unwrap(), 1)).collect();
     let status = Status { topics, ..empty(a.node) };
-    let refused = status::decode_record(status::sign_record(status, &[], &a.context).bytes, &a.context);
+    let refused = status::decode_record(status::sign_record(status, &[], &a.context).unwrap().bytes, &a.context);
     assert!(matches!(refused, Err(DecodeError::TooMany { what: "topic bytes", .. })));
 }
 
@@ -107,7 +107,7 @@ fn a_proof_of_equivocation_can_be_judged_by_anyone() {
     let [a, b] = parties();
     let own = |name: &str| {
         let status = Status { name: name.into(), ..empty(a.node) };
-        Arc::new(status::sign_record(status, &[], &a.context))
+        Arc::new(status::sign_record(status, &[], &a.context).unwrap())
     };
     let proof = Equivocation::of(own("one"), own("another")).unwrap();
     let bytes = status::encode_answer(&[], &std::collections::HashSet::new(), std::slice::from_ref(&proof), false);

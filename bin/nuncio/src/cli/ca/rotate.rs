@@ -6,7 +6,10 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use clap::value_parser;
 use nuncio_identity::NodeId;
-use nuncio_pki::authority::{Authority, Chosen, Done, OldAgency, Plan, Rotation, RotationError, Seen, Shown, Step};
+use nuncio_pki::{
+    Certificate,
+    authority::{Authority, Chosen, Done, OldAgency, Plan, Rotation, RotationError, Seen, Shown, Step},
+};
 use serde::Serialize;
 use serde_json::json;
 
@@ -144,6 +147,7 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
             let seen = view.look().await?;
             let mut rotation = Rotation::open(&which.ca)?;
             rotation.note(&seen)?;
+            show_sdks(&rotation, view.sdks().await, output);
             show_status(&rotation, &seen, output)
         }
         Action::Retire { which, without, root, unrevoked, view } => {
@@ -245,6 +249,27 @@ fn show_status(rotation: &Rotation, seen: &[Seen], output: Output) -> Result<(),
         output,
     );
     Ok(())
+}
+
+/// SDKs of other nodes are seen by those alone.
+fn show_sdks(rotation: &Rotation, sdks: Result<Vec<(Vec<Certificate>, usize)>, String>, output: Output) {
+    let sdks = match sdks {
+        Ok(sdks) => sdks,
+        Err(reason) => return output.note(&format!("sessions of SDKs are not seen: {reason}")),
+    };
+    let count = |shown: Shown| -> usize {
+        sdks.iter().filter(|(chain, _)| rotation.shown_by(chain) == shown).map(|(_, sessions)| sessions).sum()
+    };
+    let (old, new) = (count(Shown::Old), count(Shown::New));
+    output.note(&format!(
+        "SDKs: {old} of {} sessions at this node show the old authority; those at other nodes, and SDKs that are not \
+         connected, are not seen: ask each node",
+        old + new
+    ));
+    for (chain, sessions) in sdks.iter().filter(|(chain, _)| rotation.shown_by(chain) == Shown::Old) {
+        let subject = chain.first().map(Certificate::subject).unwrap_or_default();
+        output.note(&format!("  {subject}: {sessions}"));
+    }
 }
 
 fn rows(rotation: &Rotation, seen: &[Seen]) -> Vec<Row> {

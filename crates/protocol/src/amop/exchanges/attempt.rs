@@ -50,6 +50,8 @@ pub(super) struct Present {
 pub(super) enum Fate {
     /// No subscriber saw the message.
     Unseen,
+    /// The nodes that were tried take no more of this one.
+    OverLimit,
     /// The nodes that were tried do not let this one publish to the topic.
     Denied,
     /// Subscribers were tried and were gone or refused.

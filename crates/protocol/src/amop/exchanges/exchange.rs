@@ -113,6 +113,7 @@ impl Exchange {
         match self.fate {
             Fate::Unseen if self.is_over_limit => ResultCode::OVER_LIMIT,
             Fate::Unseen => ResultCode::NO_SUBSCRIBER,
+            Fate::OverLimit => ResultCode::OVER_LIMIT,
             Fate::Denied => ResultCode::DENIED,
             Fate::Gone => ResultCode::SUBSCRIBER_GONE,
             Fate::Silent => ResultCode::TIMEOUT,

@@ -92,8 +92,12 @@ impl Exchanges {
             turn.routing.note_answered(&header.source, &from);
             self.silent.clear(&header.source);
             let fate = match code {
-                ResultCode::SUBSCRIBER_GONE => Fate::Gone,
+                ResultCode::NO_SUBSCRIBER => Fate::Unseen,
+                ResultCode::OVER_LIMIT => Fate::OverLimit,
                 ResultCode::DENIED => Fate::Denied,
+                ResultCode::SUBSCRIBER_GONE => Fate::Gone,
+                ResultCode::TIMEOUT => Fate::Silent,
+                // All others are a subscriber's own.
                 _ => return self.finish(message, code, data, reach, turn),
             };
             self.give_up(message, index);

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nuncio_admin::api::NodeCertificate;
+use nuncio_admin::api::{NodeCertificate, SdkCertificate};
 use nuncio_pki::{Certificate, authority::Seen};
 
 use crate::{cli::node::NodeArguments, failure::Failure};
@@ -41,6 +41,25 @@ impl View {
             None => self.node.connect()?.certificates().await?,
         };
         nodes.into_iter().map(seen).collect()
+    }
+
+    /// The certificates under which SDKs have sessions at the node that is asked, and how many sessions.
+    ///
+    /// # Errors
+    /// In words: why they are not seen.
+    pub(super) async fn sdks(&self) -> Result<Vec<(Vec<Certificate>, usize)>, String> {
+        if self.seen.is_some() {
+            return Err("no node is asked".into());
+        }
+        let found = match self.node.connect() {
+            Ok(client) => client.sdk_certificates().await.map_err(|error| error.to_string())?,
+            Err(failure) => return Err(failure.message),
+        };
+        let read = |one: SdkCertificate| {
+            let chain = Certificate::from_pem_bundle(one.chain.concat()).map_err(|error| error.to_string())?;
+            Ok((chain, one.sessions))
+        };
+        found.into_iter().map(read).collect()
     }
 }
 

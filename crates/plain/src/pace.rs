@@ -1,15 +1,15 @@
 use std::time::{Duration, Instant};
 
-/// Lets a line into the log once a second, and counts those it keeps back.
+/// Lets a line that others can cause into the log once a second, and counts those it keeps back.
 #[derive(Debug, Default)]
-pub(crate) struct Pace {
+pub struct Pace {
     last: Option<Instant>,
     kept_back: u64,
 }
 
 impl Pace {
     /// Whether a line may be written now; then how many were kept back before it.
-    pub(crate) fn line(&mut self, now: Instant) -> Option<u64> {
+    pub fn line(&mut self, now: Instant) -> Option<u64> {
         if self.last.is_some_and(|last| now < last + Duration::from_secs(1)) {
             self.kept_back += 1;
             return None;
