@@ -2,6 +2,7 @@
 //! certificates, the TLS and the defaults that users get.
 
 mod load;
+pub(crate) mod participant;
 mod participants;
 pub(crate) mod point;
 pub(crate) mod roles;

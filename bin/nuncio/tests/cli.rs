@@ -10,6 +10,8 @@ mod bodies;
 mod bounds;
 #[path = "cli/certificates.rs"]
 mod certificates;
+#[path = "cli/comparison.rs"]
+mod comparison;
 #[path = "cli/fisco.rs"]
 mod fisco;
 #[path = "cli/hostile_words.rs"]

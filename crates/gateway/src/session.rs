@@ -24,7 +24,10 @@ use nuncio_audit::Event;
 use nuncio_channel_protocol::ProtocolVersion;
 use nuncio_protocol::amop::ClientInput;
 use rustls_pki_types::UnixTime;
-use tokio::time::{Sleep, sleep_until};
+use tokio::{
+    task::yield_now,
+    time::{Sleep, sleep_until},
+};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tracing::{info, warn};
 
@@ -75,6 +78,9 @@ pub(crate) async fn run(door: Arc<Door>, admitted: Admitted, remote: SocketAddr,
         let _ = door.inputs.send(ClientInput::Disconnected { client }).await;
     }
 }
+
+/// Frames of one client that are handled at a time.
+const FRAMES: usize = 16;
 
 struct Session {
     door: Arc<Door>,
@@ -176,10 +182,17 @@ impl Session {
         }
     }
 
-    /// Handles every whole frame, while the window is open.
+    /// Handles every whole frame, while the window is open. After some the others have their turn: the first are on their way
+    /// while the last are handled.
     async fn handle_received(&mut self) -> Result<(), CloseReason> {
         self.backlog = false;
+        let mut handled = 0;
         while self.mailbox().is_open() {
+            if handled == FRAMES {
+                yield_now().await;
+                handled = 0;
+            }
+            handled += 1;
             let received = match self.inbox.next() {
                 Err(_) if self.inbox.is_http() => return Err(CloseReason::Http),
                 received => received?,

@@ -227,7 +227,6 @@ impl EventLoop {
 
     fn handle_client_input(&mut self, input: ClientInput) {
         self.swarm.behaviour_mut().client(input);
-        self.shown.touch();
     }
 
     fn handle_tick(&mut self) {
@@ -241,9 +240,9 @@ impl EventLoop {
             self.swarm.behaviour_mut().unsubscribe(&topic);
         }
         let (overlay, began) = (self.swarm.behaviour().overlay(), Instant::now());
-        if self.shown.is_due(overlay.version(), began) {
-            let [denied, over_quota] = self.hearing.refused(overlay.refused());
-            let counts = [self.duplicates, self.listeners.missed(), self.lost, denied, over_quota];
+        let [denied, over_quota] = self.hearing.refused(overlay.refused());
+        let counts = [self.duplicates, self.listeners.missed(), self.lost, denied, over_quota];
+        if self.shown.is_due(overlay.version(), counts, began) {
             let snapshot = view::snapshot(&self.facts, overlay, &self.admissions, &self.round_trips, counts);
             self.shown.show(snapshot, began, Instant::now());
         }

@@ -28,14 +28,15 @@ pub(crate) enum Source {
 }
 
 /// Pieces of work of each source in one turn at the most. A piece of the network's is one event.
-const BUDGETS: [(Source, usize); 6] = [
+const BUDGETS: [(Source, usize); 5] = [
     (Source::Tick, 1),
     (Source::Commands, 128),
     (Source::Responses, 128),
     (Source::ClientInputs, 128),
     (Source::Epoch, 1),
-    (Source::Network, 64),
 ];
+
+const NETWORK: (Source, usize) = (Source::Network, 64);
 
 /// Pieces of work after which other tasks of the thread have their turn.
 const YIELD: usize = 512;
@@ -47,16 +48,29 @@ pub(crate) trait Work {
 }
 
 /// Works until `shutdown`.
+///
+/// When much is under way, and an application or a client wakes it, it lets all tasks go before that are ready too: what they
+/// have is done in the same turn, where each would wake it anew. What comes from the network is done at once, and so is what
+/// comes alone.
 pub(crate) async fn work_until(shutdown: &CancellationToken, work: &mut impl Work) {
     let mut stopped = pin!(shutdown.cancelled());
+    let (mut is_idle, mut is_busy) = (true, false);
     let turns = poll_fn(|cx| {
-        let mut done = 0;
+        let mut done = if is_idle && is_busy { budgeted(work, NETWORK, cx) } else { 0 };
+        if std::mem::take(&mut is_idle) && is_busy && done == 0 {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let mut is_drained = false;
         while done < YIELD {
             if stopped.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());
             }
-            match turn(work, cx) {
-                0 => return Poll::Pending,
+            match turn(work, &mut is_drained, cx) {
+                0 => {
+                    (is_idle, is_busy) = (true, done > 1);
+                    return Poll::Pending;
+                }
                 pieces => done += pieces,
             }
         }
@@ -68,12 +82,19 @@ pub(crate) async fn work_until(shutdown: &CancellationToken, work: &mut impl Wor
     unconstrained(turns).await;
 }
 
-fn turn(work: &mut impl Work, cx: &mut Context<'_>) -> usize {
-    let mut done = 0;
-    for (source, budget) in BUDGETS {
-        done += (0..budget).take_while(|_| work.poll_work(source, cx).is_ready()).count();
+/// The network is asked last, and not again when it had no more and nothing else was done since: asking it costs most.
+fn turn(work: &mut impl Work, is_drained: &mut bool, cx: &mut Context<'_>) -> usize {
+    let done = BUDGETS.into_iter().map(|budget| budgeted(work, budget, cx)).sum();
+    if done == 0 && *is_drained {
+        return 0;
     }
-    done
+    let events = budgeted(work, NETWORK, cx);
+    *is_drained = events < NETWORK.1;
+    done + events
+}
+
+fn budgeted(work: &mut impl Work, (source, budget): (Source, usize), cx: &mut Context<'_>) -> usize {
+    (0..budget).take_while(|_| work.poll_work(source, cx).is_ready()).count()
 }
 
 #[cfg(test)]
@@ -117,7 +138,7 @@ mod tests {
     }
 
     fn budget(wanted: Source) -> usize {
-        BUDGETS.iter().find(|(source, _)| *source == wanted).map(|(_, budget)| *budget).unwrap()
+        BUDGETS.iter().chain([&NETWORK]).find(|(source, _)| *source == wanted).map(|(_, budget)| *budget).unwrap()
     }
 
     async fn flooded(
@@ -129,6 +150,53 @@ mod tests {
         let mut node = Flooded { events: 0, commands, done_at: Vec::new(), flooding, on_event };
         work_until(shutdown, &mut node).await;
         node
+    }
+
+    /// Counts the commands of each turn; the network is always silent.
+    struct Counted {
+        commands: mpsc::UnboundedReceiver<()>,
+        turns: Vec<usize>,
+        asked: usize,
+    }
+
+    impl Work for Counted {
+        fn poll_work(&mut self, source: Source, cx: &mut Context<'_>) -> Poll<()> {
+            match source {
+                Source::Tick => self.turns.push(0),
+                Source::Commands if self.commands.poll_recv(cx).is_ready() => {
+                    *self.turns.last_mut().unwrap() += 1;
+                    return Poll::Ready(());
+                }
+                Source::Network => self.asked += 1,
+                _ => {}
+            }
+            Poll::Pending
+        }
+    }
+
+    #[tokio::test]
+    async fn of_a_busy_node_what_ready_tasks_have_is_done_in_one_turn_and_what_comes_alone_at_once() {
+        const TASKS: usize = 50;
+        let (handle, commands) = mpsc::unbounded_channel();
+        let mut node = Counted { commands, turns: Vec::new(), asked: 0 };
+        {
+            let shutdown = CancellationToken::new();
+            let mut working = pin!(work_until(&shutdown, &mut node));
+            handle.send(()).unwrap();
+            assert!(futures::poll!(working.as_mut()).is_pending());
+            handle.send(()).unwrap();
+            handle.send(()).unwrap();
+            assert!(futures::poll!(working.as_mut()).is_pending());
+            handle.send(()).unwrap();
+            assert!(futures::poll!(working.as_mut()).is_pending(), "others go before");
+            for _ in 1..TASKS {
+                handle.send(()).unwrap();
+            }
+            assert!(futures::poll!(working.as_mut()).is_pending());
+        }
+        node.turns.retain(|commands| *commands > 0);
+        assert_eq!(node.turns, [1, 2, TASKS]);
+        assert_eq!(node.asked, 4, "once for each turn with commands, and before the others went");
     }
 
     #[tokio::test]

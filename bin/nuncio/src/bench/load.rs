@@ -40,6 +40,19 @@ impl Latencies {
         self.0.saturating_record(u64::try_from(latency.as_nanos()).unwrap_or(LONGEST));
     }
 
+    pub(crate) fn add(&mut self, others: &Self) -> Result<(), Failure> {
+        self.0.add(&others.0).map_err(|error| Failure::operation("internal", error))
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.0.len()
+    }
+
+    /// The latencies in nanoseconds, and how often each.
+    pub(crate) fn pairs(&self) -> Vec<(u64, u64)> {
+        self.0.iter_recorded().map(|value| (value.value_iterated_to(), value.count_at_value())).collect()
+    }
+
     pub(crate) fn outcome(&self, count: u64, elapsed: Duration) -> Outcome {
         let micros = |quantile| self.0.value_at_quantile(quantile) as f64 / 1e3;
         Outcome { count, elapsed_s: elapsed.as_secs_f64(), p50_us: micros(0.5), p99_us: micros(0.99) }
@@ -79,7 +92,7 @@ where
     let all = shared.latencies.lock().unwrap_or_else(PoisonError::into_inner);
     let mut sum = Latencies::new();
     for latencies in &*all {
-        sum.0.add(&latencies.0).map_err(|error| Failure::operation("internal", error))?;
+        sum.add(latencies)?;
     }
     say_outcome(&sum.outcome(count, elapsed));
     Ok(())

@@ -1,8 +1,8 @@
 //! What each process of a measurement does.
 
-mod amop;
-mod multicast;
-mod unicast;
+pub(super) mod amop;
+pub(super) mod multicast;
+pub(super) mod unicast;
 
 use std::{
     path::{Path, PathBuf},
@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How long nodes may take to link.
-const LINK: Duration = Duration::from_secs(30);
+pub(super) const LINK: Duration = Duration::from_secs(30);
 
 /// One kind of process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -79,7 +79,7 @@ async fn play(role: Role, point: Point, directory: PathBuf, index: usize) -> Res
 }
 
 /// A node of the network, running in this process.
-async fn start(directory: &Path, index: usize) -> Result<NodeHandle, Failure> {
+pub(super) async fn start(directory: &Path, index: usize) -> Result<NodeHandle, Failure> {
     let config = directory.join(format!("node{index}/nuncio.toml"));
     let daemon = Daemon::from_source(Source::File(config)).map_err(|error| failed(&error))?;
     let bound = daemon.build().await.map_err(|error| failed(&error))?;
@@ -92,12 +92,12 @@ async fn start(directory: &Path, index: usize) -> Result<NodeHandle, Failure> {
     Ok(handle)
 }
 
-fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {
+pub(super) fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {
     Failure::operation("bench", causes(error))
 }
 
 /// Waits until so many peers are linked and their status is known.
-async fn linked(node: &NodeHandle, peers: usize) -> Result<(), Failure> {
+pub(super) async fn linked(node: &NodeHandle, peers: usize) -> Result<(), Failure> {
     until("the nodes are linked", LINK, || async {
         let known = node.snapshot().nodes.iter().filter(|other| other.reachable && other.seq > 0).count();
         if known > peers { Ok(()) } else { Err(format!("{known} nodes known")) }

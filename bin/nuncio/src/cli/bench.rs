@@ -4,7 +4,7 @@ use std::{env, str::FromStr, time::Duration};
 
 use crate::{
     bench::{
-        self,
+        self, participant,
         point::{Point, Work},
         roles,
     },
@@ -14,7 +14,10 @@ use crate::{
 };
 
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    participant: Option<Participant>,
     /// What to measure: a request with its payload echoed, one publisher to many subscribers, an AMOP unicast
     /// between two SDK clients, or bulk one way; all four without it
     #[arg(value_enum)]
@@ -51,7 +54,16 @@ pub(crate) struct Arguments {
     index: usize,
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Participant {
+    /// Take part in a comparison with other systems, as one of the processes that its harness starts
+    Role(participant::Arguments),
+}
+
 pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
+    if let Some(Participant::Role(arguments)) = arguments.participant {
+        return participant::run(arguments).await;
+    }
     let points = points(&arguments)?;
     if let (Some(role), Some(directory)) = (arguments.role, arguments.directory) {
         return roles::run(role, &points[0], &directory, arguments.index).await;

@@ -67,6 +67,8 @@ pub struct Handler<P: Protocol> {
     queue: Arc<Queue<P::Message>>,
     outbound: Outbound<P::Message>,
     inbound: Option<Reader>,
+    /// A whole batch was handed on, and there may be more to read.
+    has_more: bool,
     heartbeat: Heartbeat,
     longest: usize,
     intake: Room,
@@ -106,6 +108,7 @@ impl<P: Protocol> Handler<P> {
             queue,
             outbound: Outbound::Wanted,
             inbound: None,
+            has_more: false,
             heartbeat: Heartbeat::new(heartbeat),
             longest,
             intake,
@@ -131,7 +134,9 @@ impl<P: Protocol> Handler<P> {
     fn read(&mut self, cx: &mut Context<'_>) -> Poll<Output<P>> {
         while let Some(reader) = &mut self.inbound {
             match reader.poll(&self.protocol, self.peer, cx) {
-                Poll::Ready(Ok(Batch { messages, bytes_read, forged, load })) => {
+                Poll::Ready(Ok(batch)) => {
+                    self.has_more = batch.is_full();
+                    let Batch { messages, bytes_read, forged, load } = batch;
                     if bytes_read > 0 {
                         self.heartbeat.heard();
                     }
@@ -224,7 +229,10 @@ impl<P: Protocol> ConnectionHandler for Handler<P> {
             self.outbound = Outbound::Opening;
             return Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest { protocol: self.listen_protocol() });
         }
-        if let Poll::Ready(output) = self.read(cx) {
+        if std::mem::take(&mut self.has_more) {
+            // What was handed on goes its way first.
+            cx.waker().wake_by_ref();
+        } else if let Poll::Ready(output) = self.read(cx) {
             return Poll::Ready(output);
         }
         if std::mem::take(&mut self.answered) {

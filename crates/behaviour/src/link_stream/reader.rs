@@ -24,8 +24,10 @@ const CHUNK: usize = 16 << 10;
 /// Room made at a time, for several reads.
 const ROOM: usize = 4 * CHUNK;
 
-/// Messages and bytes handed on at a time at the most, so that one connection cannot fill the swarm's task.
-const BATCH_MESSAGES: usize = 512;
+/// Messages and bytes handed on at a time at the most, so that one connection cannot fill the swarm's task, and that the
+/// next node has the first of many messages while the last are still read here: else they cross the network in one convoy,
+/// and of all nodes on their way one works while the others wait.
+const BATCH_MESSAGES: usize = 32;
 const BATCH_BYTES: usize = 1 << 20;
 
 /// How many beats a sixteenth of a message may take while others may wait for its room.
@@ -73,8 +75,9 @@ impl<M> Batch<M> {
         self.messages.is_empty() && self.forged == 0
     }
 
-    const fn is_full(&self) -> bool {
-        self.messages.len() + self.forged >= BATCH_MESSAGES
+    /// Whether there may be more.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.messages.len() + self.forged >= BATCH_MESSAGES || self.bytes_read >= BATCH_BYTES
     }
 }
 
@@ -95,7 +98,7 @@ impl Reader {
         let mut batch = Batch { messages: Vec::new(), bytes_read: 0, forged: 0, load: None };
         loop {
             self.parse(protocol, peer, &mut batch)?;
-            if batch.is_full() || batch.bytes_read >= BATCH_BYTES {
+            if batch.is_full() {
                 break;
             }
             match self.fill(cx) {
@@ -145,7 +148,7 @@ impl Reader {
         peer: NodeId,
         batch: &mut Batch<P::Message>,
     ) -> Result<(), ReadError> {
-        while !batch.is_full() {
+        while batch.messages.len() + batch.forged < BATCH_MESSAGES {
             if let Some(length) = self.buffer.first_chunk().map(|length| u32::from_be_bytes(*length) as usize)
                 && length > self.longest
             {

@@ -34,9 +34,10 @@ impl Shown {
         self.is_due = true;
     }
 
-    /// Whether to make another; `version` is that of the own status.
-    pub(super) fn is_due(&self, version: Version, now: Instant) -> bool {
-        now >= self.next && (self.is_due || self.is_stale(version))
+    /// Whether to make another; `version` is that of the own status, in which also what clients subscribe stands, and the
+    /// counts are those of [`crate::view::snapshot`].
+    pub(super) fn is_due(&self, version: Version, counts: [u64; 5], now: Instant) -> bool {
+        now >= self.next && (self.is_due || self.is_stale(version, counts))
     }
 
     /// Shows a snapshot that was made from `began` to `now`.
@@ -47,9 +48,13 @@ impl Shown {
     }
 
     /// Also while no peer is linked, dials change what there is to see.
-    fn is_stale(&self, version: Version) -> bool {
+    fn is_stale(&self, version: Version, counts: [u64; 5]) -> bool {
         let shown = self.snapshots.borrow();
-        shown.seq != version.seq || !shown.ready || shown.peers.iter().any(|peer| peer.node_id.is_none())
+        let shown_counts = [shown.duplicate_identities, shown.missed, shown.lost, shown.denied, shown.over_quota];
+        shown.seq != version.seq
+            || shown_counts != counts
+            || !shown.ready
+            || shown.peers.iter().any(|peer| peer.node_id.is_none())
     }
 }
 
@@ -85,14 +90,17 @@ mod tests {
         let mut shown = Shown::new(watch::channel(Arc::new(snapshot())).0);
         let (version, start) = (Version { epoch: 1, seq: 1 }, Instant::now());
         let at = |milliseconds| start + Duration::from_millis(milliseconds);
-        assert!(shown.is_due(version, start), "the first");
+        assert!(shown.is_due(version, [0; 5], start), "the first");
         for (took, pause) in [(1, 4), (30, 120), (1000, 200)] {
             shown.show(snapshot(), start, at(took));
-            assert!(!shown.is_due(version, at(took + pause)), "nothing changed");
+            assert!(!shown.is_due(version, [0; 5], at(took + pause)), "nothing changed");
             shown.touch();
-            assert!(!shown.is_due(version, at(took + pause - 1)) && shown.is_due(version, at(took + pause)));
+            let is_due = |now| shown.is_due(version, [0; 5], at(now));
+            assert!(!is_due(took + pause - 1) && is_due(took + pause));
         }
         shown.show(snapshot(), start, start);
-        assert!(shown.is_due(Version { epoch: 1, seq: 2 }, start), "the own status is newer");
+        assert!(!shown.is_due(version, [0; 5], start), "it shows all there is");
+        assert!(shown.is_due(Version { epoch: 1, seq: 2 }, [0; 5], start), "the own status is newer");
+        assert!(shown.is_due(version, [0, 0, 1, 0], start), "a message was denied");
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     testnet::condition::until,
 };
 
-const TOPIC: &str = "bench";
+pub(in crate::bench) const TOPIC: &str = "bench";
 
 /// What a subscriber answers, in bytes: an acknowledgement, not an echo.
 const ANSWER: [u8; 32] = [0x2a; 32];
@@ -46,7 +46,8 @@ pub(super) async fn load(point: &Point, directory: &Path) -> Result<(), Failure>
     .await
 }
 
-async fn connect(directory: &Path, node: usize) -> Result<Client, Failure> {
+/// An SDK client of a node.
+pub(in crate::bench) async fn connect(directory: &Path, node: usize) -> Result<Client, Failure> {
     let config: PathBuf = directory.join(format!("node{node}/nuncio.toml"));
     let daemon = Daemon::from_source(Source::File(config)).map_err(|error| failed(&error))?;
     let gateway = daemon.config().gateway.listen.to_string();

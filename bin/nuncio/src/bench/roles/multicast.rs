@@ -41,11 +41,7 @@ pub(super) async fn subscribe(point: &Point, directory: &Path, index: usize) -> 
     let node = start(directory, index).await?;
     let mut listener = node.listen(vec![topic()], false).await;
     say("ready");
-    let path = feedback(directory);
-    let mut reports = until("the publisher listens", super::LINK, || async {
-        UnixStream::connect(&path).await.map_err(|error| error.to_string())
-    })
-    .await?;
+    let mut reports = reports(directory).await?;
     let step = (point.in_flight as u64 / 8).max(1);
     let mut count = 0_u64;
     while let Some(incoming) = listener.next().await {
@@ -80,7 +76,15 @@ pub(super) async fn load(point: &Point, directory: &Path, index: usize) -> Resul
     Ok(())
 }
 
-type Counts = Vec<watch::Receiver<Option<u64>>>;
+/// What each subscriber has reported.
+pub(in crate::bench) type Counts = Vec<watch::Receiver<Option<u64>>>;
+
+/// The way to tell the publisher how many messages have come.
+pub(in crate::bench) async fn reports(directory: &Path) -> Result<UnixStream, Failure> {
+    let path = feedback(directory);
+    let connect = || async { UnixStream::connect(&path).await.map_err(|error| error.to_string()) };
+    until("the publisher listens", super::LINK, connect).await
+}
 
 struct Load {
     node: NodeHandle,
@@ -159,7 +163,8 @@ impl Load {
     }
 }
 
-async fn accept_reports(point: &Point, directory: &Path) -> Result<Counts, Failure> {
+/// Listens, and takes the reports of every subscriber.
+pub(in crate::bench) async fn accept_reports(point: &Point, directory: &Path) -> Result<Counts, Failure> {
     let failed = |error: std::io::Error| Failure::operation("bench", error);
     let listener = UnixListener::bind(feedback(directory)).map_err(failed)?;
     let mut counts = Vec::new();

@@ -13,7 +13,7 @@ use crate::{
     failure::{Failure, causes},
 };
 
-const TIMEOUT: Duration = Duration::from_secs(30);
+pub(in crate::bench) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Answers every request: with its own bytes, or with none.
 pub(super) async fn respond(directory: &Path, index: usize, echo: bool) -> Result<(), Failure> {
@@ -32,9 +32,7 @@ pub(super) async fn respond(directory: &Path, index: usize, echo: bool) -> Resul
 pub(super) async fn load(point: &Point, directory: &Path, index: usize) -> Result<(), Failure> {
     let node = start(directory, index).await?;
     linked(&node, point.relays + 1).await?;
-    let target = directory.join("node0/conf/node.nodeid");
-    let target = std::fs::read_to_string(target).map_err(|error| Failure::operation("file", error))?;
-    let target: NodeId = target.trim().parse().map_err(|error| Failure::operation("bench", error))?;
+    let target = first_node(directory)?;
     let payload = Bytes::from(vec![0x5a; point.payload]);
     let expected = if point.work == Work::Unicast { payload.len() } else { 0 };
     round_trips(point, move || {
@@ -50,4 +48,11 @@ pub(super) async fn load(point: &Point, directory: &Path, index: usize) -> Resul
         }
     })
     .await
+}
+
+/// Who answers.
+pub(in crate::bench) fn first_node(directory: &Path) -> Result<NodeId, Failure> {
+    let path = directory.join("node0/conf/node.nodeid");
+    let text = std::fs::read_to_string(&path).map_err(|error| Failure::file("read", &path, &error))?;
+    text.trim().parse().map_err(|error| Failure::operation("bench", error))
 }
