@@ -41,11 +41,11 @@ pub(crate) async fn keep(control: Arc<Control>) {
             sleep(wait.min(LOOK)).await;
             continue;
         }
-        let issuers = issuers(&control.node.snapshot(), &shown);
+        let issuers = issuers(&control.node.snapshot(), &shown, schedule.is_late(now));
         let Some(issuer) = issuers.get(schedule.failures() as usize % issuers.len().max(1)).copied() else {
             // Nobody renews here, or not yet: where an operator does, other parts warn.
             let mut snapshots = control.node.snapshots();
-            let _ = timeout(LOOK, snapshots.wait_for(|now| !self::issuers(now, &shown).is_empty())).await;
+            let _ = timeout(LOOK, snapshots.wait_for(|now| !self::issuers(now, &shown, false).is_empty())).await;
             continue;
         };
         if let Err(fault) = renew(&control, &shown, issuer).await {
@@ -90,9 +90,11 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     tokio::task::spawn_blocking(work).await.map_err(|_| Fault::Stopped)
 }
 
-/// The nodes of the agency that say that they issue, the nearest first; what cannot be reached last.
-fn issuers(snapshot: &Snapshot, own: &Credential) -> Vec<NodeId> {
+/// The nodes of the agency that say that they issue, the nearest first. When time is short, those too that cannot be reached:
+/// then the operator hears of it.
+fn issuers(snapshot: &Snapshot, own: &Credential, is_late: bool) -> Vec<NodeId> {
     let issues = snapshot.nodes.iter().filter(|node| node.agency == own.agency && node.issues());
+    let issues = issues.filter(|node| is_late || node.reachable);
     let mut found: Vec<_> =
         issues.filter_map(|node| Some((node.hops.unwrap_or(u8::MAX), node.node_id.parse::<NodeId>().ok()?))).collect();
     found.sort_unstable();
