@@ -84,7 +84,7 @@ pub(crate) async fn work_until(shutdown: &CancellationToken, work: &mut impl Wor
 
 /// The network is asked last, and not again when it had no more and nothing else was done since: asking it costs most.
 fn turn(work: &mut impl Work, is_drained: &mut bool, cx: &mut Context<'_>) -> usize {
-    let done = BUDGETS.into_iter().map(|budget| budgeted(work, budget, cx)).sum();
+    let done: usize = BUDGETS.into_iter().map(|budget| budgeted(work, budget, cx)).sum();
     if done == 0 && *is_drained {
         return 0;
     }
