@@ -101,6 +101,6 @@ mod tests {
         shown.show(snapshot(), start, start);
         assert!(!shown.is_due(version, [0; 5], start), "it shows all there is");
         assert!(shown.is_due(Version { epoch: 1, seq: 2 }, [0; 5], start), "the own status is newer");
-        assert!(shown.is_due(version, [0, 0, 1, 0], start), "a message was denied");
+        assert!(shown.is_due(version, [0, 0, 0, 1, 0], start), "a message was denied");
     }
 }
