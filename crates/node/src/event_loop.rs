@@ -126,10 +126,10 @@ impl EventLoop {
             }
             Event::Request { inbound, source, body } => self.hand_over(inbound, source, body),
             Event::ServiceRequest { inbound, source, body } => self.serve(inbound, source, body),
-            Event::Multicast { origin, topic, data, id: (epoch, seq) } if self.admission.admits(&origin) => {
-                if self.hears(&origin, topic.as_ref(), data.len()) {
-                    self.listeners.multicast(origin, topic.as_ref(), &data, MessageId { origin, epoch, seq });
-                }
+            Event::Multicast { origin, topic, data, id: (epoch, seq) }
+                if self.admission.admits(&origin) && self.hears(&origin, topic.as_ref(), data.len()) =>
+            {
+                self.listeners.multicast(origin, topic.as_ref(), &data, MessageId { origin, epoch, seq });
             }
             Event::Gap { origin, topic, epoch, from: first, to: last } if self.admission.admits(&origin) => {
                 self.lost = self.lost.saturating_add(last - first + 1);

@@ -106,11 +106,11 @@ async fn when_its_key_does_not_sign_it_says_so_goes_on_and_tries_again() {
         })
         .await;
     a.behaviour(move |behaviour| behaviour.respond(inbound, "pong".into())).await;
-    b.wait("its answer", |event| match event {
-        Event::Completed { outcome, .. } => Some(assert_eq!(outcome.unwrap().body, "pong")),
+    let answer = b.wait("its answer", |event| match event {
+        Event::Completed { outcome, .. } => Some(outcome.map(|reply| reply.body)),
         _ => None,
-    })
-    .await;
+    });
+    assert_eq!(answer.await.unwrap(), "pong");
     far.works.store(true, Ordering::SeqCst);
     a.wait("the recovery", |event| matches!(event, Event::KeyRecovered).then_some(())).await;
     knows_topic(b, &topic).await;
