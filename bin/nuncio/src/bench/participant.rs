@@ -16,7 +16,7 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::Serialize;
 
-use self::control::Control;
+use self::{control::Control, roles::Part};
 use super::{
     load::Latencies,
     point::{Point, Work},
@@ -138,6 +138,9 @@ impl Outcome {
 /// # Errors
 /// When the network cannot be set up, the work has no such role, or a message is lost, cut or late.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let part = Part::of(arguments.work, arguments.role).ok_or_else(|| {
+        Failure::usage(format_args!("--role {:?} takes no part in {}", arguments.role, arguments.work.name()))
+    })?;
     if arguments.payload < message::HEADER {
         return Err(Failure::usage(format_args!("--payload: at least {} bytes", message::HEADER)));
     }
@@ -146,7 +149,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     let (control, end_of_input) = Control::start();
     // On the main task each message would cost a wake-up of the main thread.
-    let role = tokio::spawn(roles::play(arguments, control));
+    let role = tokio::spawn(part.play(arguments, control));
     tokio::select! {
         ended = role => ended.map_err(|error| Failure::operation("internal", error))?,
         () = end_of_input => Ok(()),

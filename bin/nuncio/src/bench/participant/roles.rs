@@ -20,18 +20,47 @@ use crate::{
     failure::Failure,
 };
 
-/// Plays a role to its end.
-pub(super) async fn play(arguments: Arguments, control: Control) -> Result<(), Failure> {
-    match (arguments.work, arguments.role) {
-        (Work::Unicast, Role::Server) => answer(&arguments, control).await,
-        (Work::Unicast, Role::Client) => ask(&arguments, control).await,
-        (Work::Bulk, Role::Server) | (Work::Multicast, Role::Sub) => receive(&arguments, control).await,
-        (Work::Bulk, Role::Client) => send(&arguments, control).await,
-        (Work::Multicast, Role::Pub) => publish(&arguments, control).await,
-        (Work::Amop, Role::Node0 | Role::Node1) => serve(&arguments, control).await,
-        (Work::Amop, Role::Sub) => acknowledge(&arguments, control).await,
-        (Work::Amop, Role::Pub) => publish_to_one(&arguments, control).await,
-        (work, role) => Err(Failure::usage(format_args!("no {role:?} takes part in {}", work.name()))),
+/// What a role does in a work.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Part {
+    Answer,
+    Ask,
+    Receive,
+    Send,
+    Publish,
+    Serve,
+    Acknowledge,
+    PublishToOne,
+}
+
+impl Part {
+    /// `None`: the work has no such role.
+    pub(super) const fn of(work: Work, role: Role) -> Option<Self> {
+        match (work, role) {
+            (Work::Unicast, Role::Server) => Some(Self::Answer),
+            (Work::Unicast, Role::Client) => Some(Self::Ask),
+            (Work::Bulk, Role::Server) | (Work::Multicast, Role::Sub) => Some(Self::Receive),
+            (Work::Bulk, Role::Client) => Some(Self::Send),
+            (Work::Multicast, Role::Pub) => Some(Self::Publish),
+            (Work::Amop, Role::Node0 | Role::Node1) => Some(Self::Serve),
+            (Work::Amop, Role::Sub) => Some(Self::Acknowledge),
+            (Work::Amop, Role::Pub) => Some(Self::PublishToOne),
+            _ => None,
+        }
+    }
+
+    /// Plays it to its end.
+    pub(super) async fn play(self, arguments: Arguments, control: Control) -> Result<(), Failure> {
+        match self {
+            Self::Answer => answer(&arguments, control).await,
+            Self::Ask => ask(&arguments, control).await,
+            Self::Receive => receive(&arguments, control).await,
+            Self::Send => send(&arguments, control).await,
+            Self::Publish => publish(&arguments, control).await,
+            Self::Serve => serve(&arguments, control).await,
+            Self::Acknowledge => acknowledge(&arguments, control).await,
+            Self::PublishToOne => publish_to_one(&arguments, control).await,
+        }
     }
 }
 
