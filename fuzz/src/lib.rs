@@ -14,7 +14,7 @@ use nuncio_channel_protocol::{
     TopicVerdict, TopicVerification, heartbeat,
 };
 use nuncio_identity::{NodeId, NodeKey};
-use nuncio_pki::{Certificate, CertificateRequest, KeyFile, RevocationFile, RevocationList};
+use nuncio_pki::{Certificate, CertificateRequest, JoinToken, KeyFile, RevocationFile, RevocationList};
 use nuncio_wire::{
     SigningContext, amop, announcement,
     length_prefixed::{self, Frame},
@@ -204,6 +204,12 @@ pub fn service(data: &[u8]) {
             let _ = CertificateRequest::from_der(request).map(|read| (read.subject(), read.has_attributes()));
         }
         assert_eq!(service::Request::decode(request.encode()).expect("what was read is written well"), request);
+    }
+    if let Ok(enrolment) = service::Enrolment::decode(bytes.clone()) {
+        assert_eq!(service::Enrolment::decode(enrolment.encode()).expect("what was read is written well"), enrolment);
+    }
+    if let Ok(token) = str::from_utf8(data).map_err(drop).and_then(|text| JoinToken::parse(text).map_err(drop)) {
+        assert_eq!(JoinToken::parse(&token.to_text()).as_ref(), Ok(&token));
     }
     if let Ok(answer) = service::Answer::decode(bytes) {
         assert_eq!(service::Answer::decode(answer.encode()).expect("what was read is written well"), answer);

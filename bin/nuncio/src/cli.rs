@@ -12,6 +12,8 @@ mod completions;
 pub(crate) mod config;
 mod doctor;
 mod health;
+mod join;
+mod join_token;
 mod listen;
 mod log_level;
 mod node;
@@ -87,6 +89,10 @@ enum Command {
     Audit(audit::Arguments),
     /// Bearer tokens of the admin API: make, list, revoke
     Token(token::Arguments),
+    /// Become a node of an agency by a join token: key, certificate, configuration, and start
+    Join(join::Arguments),
+    /// Tokens by which newcomers join an agency, each once: make, list, revoke
+    JoinToken(join_token::Arguments),
     /// Send a message to one node and print its reply
     Send(send::Arguments),
     /// Send a message to every node that listens to a topic
@@ -177,6 +183,8 @@ async fn execute(command: Command, output: Output) -> Result<(), Failure> {
         Command::Ca(arguments) => ca::run(arguments, output).await,
         Command::Cert(arguments) => cert::run(arguments, output),
         Command::Audit(arguments) => audit::run(arguments, output).await,
+        Command::Join(arguments) => join::run(arguments, output).await,
+        Command::JoinToken(arguments) => join_token::run(arguments, output),
         Command::Token(arguments) => token::run(arguments, output),
         Command::Config(arguments) => config::run(arguments, output).await,
         Command::Doctor(arguments) => doctor::run(arguments, output).await,

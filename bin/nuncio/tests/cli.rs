@@ -18,6 +18,8 @@ mod fisco;
 mod hostile_words;
 #[path = "cli/interruption.rs"]
 mod interruption;
+#[path = "cli/join.rs"]
+mod join;
 #[path = "cli/processes.rs"]
 mod processes;
 #[path = "cli/rights.rs"]

@@ -269,6 +269,30 @@ events! {
         /// Why not.
         cause: Text,
     };
+    /// A newcomer got its first certificate, by an invitation.
+    NodeEnrolled = "node_enrolled", Operator {
+        /// Whence it came.
+        address: Text,
+        /// The invitation's number.
+        invitation: Text,
+        /// The node that it is now.
+        node: Option<NodeIdText>,
+        /// Its subject, RFC 4514.
+        subject: Text,
+        /// Its serial number, hexadecimal.
+        serial: Text,
+        /// When it ends, of 1970, in seconds.
+        not_after: u64,
+    };
+    /// Whoever came to the enrolment port got nothing.
+    EnrolmentRefused = "enrolment_refused", Stranger {
+        /// Whence.
+        address: Text,
+        /// The number of the invitation that was shown.
+        invitation: Text,
+        /// Why.
+        cause: Text,
+    };
     /// This node asked for another certificate and got none that it takes.
     RenewalFailed = "renewal_failed", Operator {
         /// Whom it asked.

@@ -23,6 +23,8 @@ pub(crate) fn write(event: &Event, News { left_out }: News) {
         | Event::ListRefused { .. }
         | Event::CertificateIssued { .. }
         | Event::CertificateNotIssued { .. }
+        | Event::NodeEnrolled { .. }
+        | Event::EnrolmentRefused { .. }
         | Event::MessageDenied { .. } => of_peer(event, left_out),
         Event::SdkAdmitted { .. }
         | Event::SdkRefused { .. }
@@ -45,7 +47,9 @@ pub(crate) fn write(event: &Event, News { left_out }: News) {
 pub(crate) fn news(event: &Event, told: &mut Told, now: Instant) -> Option<News> {
     let kind = event.kind().as_str();
     match event {
-        Event::NodeRefused { address, cause, .. } | Event::OperatorRefused { address, cause, .. } => {
+        Event::NodeRefused { address, cause, .. }
+        | Event::EnrolmentRefused { address, cause, .. }
+        | Event::OperatorRefused { address, cause, .. } => {
             told.attempt(kind, host(address.as_str()), cause.as_str(), now)
         }
         Event::PublishDenied { subject, topic, .. } => told.attempt(kind, subject.as_str(), topic.as_str(), now),
@@ -116,6 +120,12 @@ fn of_peer(event: &Event, left_out: Option<u64>) {
         }
         Event::CertificateIssued { node, subject, serial, .. } => {
             tracing::info!(node = %short(node), %subject, %serial, left_out, "renewed a certificate");
+        }
+        Event::NodeEnrolled { address, invitation, subject, serial, .. } => {
+            tracing::info!(from = %address, %invitation, %subject, %serial, left_out, "a newcomer has its certificate");
+        }
+        Event::EnrolmentRefused { address, invitation, cause } => {
+            tracing::warn!(from = %address, %invitation, left_out, "refused a newcomer: {cause}");
         }
         Event::CertificateNotIssued { node, cause } => {
             tracing::warn!(node = %short(node), left_out, "did not renew a certificate: {cause}");

@@ -14,6 +14,9 @@ pub fn bounds(config: &Config) -> Vec<Room> {
     if config.gateway.enabled {
         rooms.push(Room { name: "gateway", bounds: gateway_limits(config).bounds() });
     }
+    if config.issuer.listen.is_some() {
+        rooms.push(Room { name: "enrolment", bounds: crate::enrolment::bounds() });
+    }
     rooms.push(Room { name: "audit", bounds: nuncio_audit::bounds() });
     rooms.push(Room { name: "admin API", bounds: nuncio_admin::bounds() });
     rooms

@@ -263,6 +263,9 @@ impl Config {
                 format!("a certificate is valid for {} at least", Interval(SHORTEST_LIFE)),
             ));
         }
+        if self.issuer.listen.is_some() && self.issuer.ca.is_none() {
+            return Err(("issuer.listen", "there is no [issuer] ca to answer newcomers".to_owned()));
+        }
         if self.issuer.per_hour == 0 {
             return Err(("issuer.per_hour", "must be at least 1".to_owned()));
         }

@@ -29,6 +29,7 @@ use crate::{
     changes::{AccessChanges, ChangesError, PeerChanges},
     config::{Access, Config, Difference, Effect, Peer, Source},
     data_dir::DataDir,
+    enrolment::EnrolmentTls,
     lifetimes, list_expiry,
     logging::LogControl,
 };
@@ -49,6 +50,7 @@ pub(crate) struct Control {
     pub(crate) lifetimes: ArcSwap<Vec<Lifetime>>,
     /// What its own says.
     pub(crate) own: ArcSwap<Credential>,
+    pub(crate) enrolment_tls: Option<EnrolmentTls>,
     /// Why it was not renewed though it is due.
     overdue: Mutex<Option<String>>,
     /// One change at a time, a reload included.
@@ -80,6 +82,7 @@ pub(crate) struct Parts {
     pub(crate) admin_tls: Option<Arc<ArcSwap<ServerConfig>>>,
     pub(crate) lifetimes: Vec<Lifetime>,
     pub(crate) own: Credential,
+    pub(crate) enrolment_tls: Option<EnrolmentTls>,
 }
 
 impl std::fmt::Debug for Control {
@@ -118,8 +121,21 @@ impl State {
 
 impl Control {
     pub(crate) fn new(parts: Parts, state: State) -> Self {
-        let Parts { source, node, policy, gateway, clients, log, data, audit, trail, admin_tls, lifetimes, own } =
-            parts;
+        let Parts {
+            source,
+            node,
+            policy,
+            gateway,
+            clients,
+            log,
+            data,
+            audit,
+            trail,
+            admin_tls,
+            lifetimes,
+            own,
+            enrolment_tls,
+        } = parts;
         let (turn, state) = (tokio::sync::Mutex::new(()), Mutex::new(state));
         let (lifetimes, own) = (ArcSwap::from_pointee(lifetimes), ArcSwap::from_pointee(own));
         Self {
@@ -135,6 +151,7 @@ impl Control {
             admin_tls,
             lifetimes,
             own,
+            enrolment_tls,
             overdue: Mutex::default(),
             turn,
             state,

@@ -19,6 +19,13 @@ pub(crate) struct Issuing {
     calls: Calls,
 }
 
+impl Issuing {
+    /// The desk, for newcomers too.
+    pub(crate) fn desk(&self) -> Arc<Mutex<IssuingDesk>> {
+        Arc::clone(&self.desk)
+    }
+}
+
 /// Opens the agency of this configuration, if there is one.
 ///
 /// # Errors
@@ -78,7 +85,7 @@ fn event(call: &Call, decided: &Result<Vec<Certificate>, IssueError>) -> Event {
     }
 }
 
-fn answer(decided: &Result<Vec<Certificate>, IssueError>) -> Answer {
+pub(crate) fn answer(decided: &Result<Vec<Certificate>, IssueError>) -> Answer {
     match decided {
         Ok(chain) => Answer::Renewed { chain: chain.iter().map(|one| one.der().to_vec().into()).collect() },
         Err(error) => Answer::Refused { reason: error.told() },

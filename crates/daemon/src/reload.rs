@@ -148,6 +148,9 @@ impl Control {
     ) -> Result<(), RenewalError> {
         let lifetimes = lifetimes::of_own(&identity, channel, policy);
         let own = Arc::new(identity.certificate.clone());
+        if let Some(tls) = &self.enrolment_tls {
+            tls.renew(&identity);
+        }
         self.node.renew(Arc::new(identity)).await?;
         self.lifetimes.store(Arc::new(lifetimes));
         if own.serial != self.own.load().serial {

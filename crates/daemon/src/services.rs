@@ -24,7 +24,7 @@ use crate::{
     config::{Config, ConfigError, Source},
     control::{Control, Parts, State, roles_warning},
     data_dir::DataDir,
-    expiry,
+    enrolment, expiry,
     issuer::{self, Issuing},
     kept_lists::{self, Kept},
     lifetimes, list_expiry,
@@ -113,6 +113,12 @@ impl Daemon {
         warn_of_roles(&credentials.policy);
         let (service, issuing) = issuer::open(&config.issuer, &credentials.identity)?.unzip();
         let own_certificate = credentials.identity.certificate.clone();
+        let newcomers = match (config.issuer.listen, &issuing) {
+            (Some(address), Some(issuing)) => {
+                Some(enrolment::bind(address, &credentials.identity, issuing.desk()).await?)
+            }
+            _ => None,
+        };
         let kept = Kept::load(&data)?;
         let policy = state.restrict(credentials.policy).with_newest(kept.lists, &kept.agencies, UnixTime::now());
         let policy = Arc::new(ArcSwap::from_pointee(policy));
@@ -152,12 +158,13 @@ impl Daemon {
             admin_tls,
             lifetimes,
             own: own_certificate,
+            enrolment_tls: newcomers.as_ref().map(enrolment::Bound::tls),
         };
         let control = Arc::new(Control::new(parts, state));
         // Nobody else has the place.
         let _ = control_place.set(Arc::downgrade(&control));
         let admin = admin::bind(admin_config, handle, control.clone()).await?;
-        Ok(Bound { node, gateway, admin, control, keeper, adoptions, watched, issuing })
+        Ok(Bound { node, gateway, admin, control, keeper, adoptions, watched, issuing, newcomers })
     }
 }
 
@@ -183,9 +190,15 @@ pub struct Bound {
     adoptions: watch::Receiver<Vec<Certificate>>,
     watched: Option<Watched>,
     issuing: Option<Issuing>,
+    newcomers: Option<enrolment::Bound>,
 }
 
 impl Bound {
+    /// Where newcomers are answered, with its real port.
+    pub fn enrolment_address(&self) -> Option<SocketAddr> {
+        self.newcomers.as_ref().map(enrolment::Bound::address)
+    }
+
     /// The way to talk to the node; it answers once [`Bound::run`] runs.
     pub fn handle(&self) -> NodeHandle {
         self.node.handle()
@@ -249,7 +262,7 @@ impl Bound {
             let stop = edges_stop.clone();
             edges.spawn(async { name_at_end("gateway", gateway.run(stop)).await });
         }
-        let helpers = helpers(self.control, self.adoptions, self.watched, self.issuing);
+        let helpers = helpers(self.control, self.adoptions, self.watched, (self.issuing, self.newcomers));
         let stop = node_stop.clone();
         node.spawn(async { name_at_end("node", core.run(stop)).await });
 
@@ -328,7 +341,7 @@ fn helpers(
     control: Arc<Control>,
     adoptions: watch::Receiver<Vec<Certificate>>,
     watched: Option<Watched>,
-    issuing: Option<Issuing>,
+    (issuing, newcomers): (Option<Issuing>, Option<enrolment::Bound>),
 ) -> JoinSet<()> {
     let mut helpers = JoinSet::new();
     helpers.spawn(expiry::warn(control.clone()));
@@ -338,6 +351,9 @@ fn helpers(
     }
     if let Some(issuing) = issuing {
         helpers.spawn(issuer::serve(issuing, control.clone()));
+    }
+    if let Some(newcomers) = newcomers {
+        helpers.spawn(enrolment::serve(newcomers, control.clone()));
     }
     if control.state().config.renewal.enabled {
         helpers.spawn(renewal::keep(control.clone()));

@@ -6,7 +6,8 @@
 //! - [`ECDSA_SECP256K1_SHA256`]: signatures by libsecp256k1, for chains and handshakes;
 //! - [`Secp256k1SigningKey`]: a node's key for rustls;
 //! - [`channel_server_config`], [`channel_client_config`]: both ends of the channel port;
-//! - [`operator_server_config`], [`operator_client_config`]: both ends of the admin API.
+//! - [`operator_server_config`], [`operator_client_config`]: both ends of the admin API;
+//! - [`enrolment_server_config`], [`enrolment_client_config`]: both ends of an issuer's port for newcomers.
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
 mod chain_verifier;
 mod channel;
+mod enrolment;
 mod key_exchange;
 mod operator;
 mod secp256k1;
@@ -23,6 +25,7 @@ pub use channel::{
     ChannelPaths, ChannelServerTls, RsaPaths, TlsConfigError, channel_client_config, channel_client_roles,
     channel_server_config,
 };
+pub use enrolment::{enrolment_client_config, enrolment_server_config};
 pub use key_exchange::{HYBRID_GROUPS, SECP256K1, SECP256K1_GROUP};
 pub use operator::{operator_client_config, operator_server_config};
 pub(crate) use secp256k1::{

@@ -15,6 +15,10 @@ pub const MAX_CHAIN: usize = 8;
 /// Longest words of a refusal, in bytes.
 pub const MAX_WORDS: usize = 1024;
 
+/// Longest message of a newcomer, in bytes, and its longest secret.
+pub const MAX_ENROLMENT: usize = 16 << 10;
+const MAX_SECRET: usize = 64;
+
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -102,6 +106,47 @@ impl Answer {
             }
             None => Err(DecodeError::Field { field: "answer" }),
         }
+    }
+}
+
+/// A newcomer's first words on the enrolment port; its answer is an [`Answer`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct Enrolment {
+    /// Which invitation.
+    pub invitation: [u8; 16],
+    /// What proves that it was given to whoever asks.
+    pub secret: Bytes,
+    /// A certificate request, DER.
+    pub request: Bytes,
+}
+
+impl Enrolment {
+    /// The message.
+    pub fn encode(&self) -> Bytes {
+        let Self { invitation, secret, request } = self.clone();
+        let invitation = Bytes::copy_from_slice(&invitation);
+        proto::Enrolment { invitation, secret, request }.encode_to_vec().into()
+    }
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// When it is none, or too long.
+    pub fn decode(message: Bytes) -> Result<Self, DecodeError> {
+        bounded("enrolment", message.len(), MAX_ENROLMENT)?;
+        let read = proto::Enrolment::decode(message);
+        let proto::Enrolment { invitation, secret, request } =
+            read.map_err(|source| DecodeError::Protobuf { message: "enrolment", source })?;
+        bounded("secret", secret.len(), MAX_SECRET)?;
+        let invitation = invitation[..].try_into().map_err(|_| DecodeError::Field { field: "invitation" })?;
+        Ok(Self { invitation, secret, request })
+    }
+}
+
+/// The secret is not shown.
+impl std::fmt::Debug for Enrolment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Enrolment").field("invitation", &self.invitation).finish_non_exhaustive()
     }
 }
 

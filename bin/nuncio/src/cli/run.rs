@@ -38,6 +38,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     Ok(nuncio_daemon::run(source, shutdown).await?)
 }
 
+/// A node that was just set up.
+pub(super) async fn run_file(file: PathBuf) -> Result<(), Failure> {
+    Ok(nuncio_daemon::run(Source::File(file), Shutdown::new()).await?)
+}
+
 async fn stop_with_stdin(shutdown: Shutdown) {
     let mut input = stdin();
     let mut ignored = [0; 64];

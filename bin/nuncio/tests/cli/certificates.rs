@@ -314,3 +314,31 @@ fn a_file_that_is_no_certificate_is_78() {
     assert_eq!(run.code, 78, "{}", run.stderr);
     assert!(run.stderr.contains("node.crt"));
 }
+
+#[test]
+fn whatever_a_node_got_from_its_issuer_is_revoked_by_its_node_id() {
+    use nuncio_pki::{
+        Certificate, Policy,
+        authority::{Asked, IssuingDesk, IssuingRules, renewal_request},
+    };
+    let chain = Chain::new();
+    chain.issue("node0", &[]);
+    let rules = IssuingRules { lifetime: std::time::Duration::from_secs(3600), only: Vec::new(), per_hour: 12 };
+    let now = rustls_pki_types::UnixTime::now();
+    let mut desk = IssuingDesk::open(&chain.path("agencyA"), rules, now).unwrap();
+    let policy = Policy::new(Certificate::load(&chain.path("ca/ca.crt")).unwrap()).unwrap();
+    let shown = Certificate::load(&chain.path("node0/node.crt")).unwrap();
+    let node = shown[0].node_id().unwrap();
+    let request = renewal_request(&chain.path("node0/node.key"), &shown[0]).unwrap().der().to_vec();
+    let ders = shown.iter().map(|one| one.der().clone()).collect();
+    let renewed = desk.renew(&Asked { source: node, request, chain: ders }, &policy, now).unwrap();
+    let node = node.to_string();
+    let revoked = nuncio(["cert", "revoke", "--json", "--node", &node, "--ca", chain.text("agencyA")]).must_succeed();
+    let serials: Vec<_> = revoked.objects().iter().map(|one| one["serial"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(serials, [shown[0].serial(), renewed[0].serial()], "what it had, and what it got");
+    let list = openssl(&["crl", "-in", chain.text("agencyA/ca.crl"), "-noout", "-text"]).to_lowercase();
+    assert!(serials.iter().all(|serial| list.contains(serial)), "{list}");
+    let unknown = nuncio(["cert", "revoke", "--node", &"ab".repeat(64), "--ca", chain.text("agencyA")]);
+    assert_eq!(unknown.code, 2, "no point on the curve: {}", unknown.stderr);
+    assert_eq!(nuncio(["cert", "revoke"]).code, 2);
+}

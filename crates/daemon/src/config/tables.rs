@@ -224,6 +224,9 @@ section! {
         /// that shows a valid certificate of this very agency.
         /// Example: ["node1", "node2"]
         restart only: Vec<String> = Vec::new(),
+        /// Where newcomers with a join token (`nuncio join`) get their first certificate, ip:port or `[ipv6]:port`. Default: none.
+        /// Example: "0.0.0.0:30400"
+        restart listen: Option<SocketAddr> = None,
         /// How often one node may ask in an hour; more is refused. Default: 12.
         restart per_hour: u32 = 12,
     }

@@ -5,11 +5,13 @@
 
 mod asked;
 mod ledger;
+mod newcomer;
 mod pace;
 mod refusal;
 
 pub use asked::Asked;
 pub use ledger::issued_to;
+pub use newcomer::Newcomer;
 pub use refusal::IssueError;
 
 use std::{path::Path, time::Duration};
@@ -58,6 +60,11 @@ impl IssuingDesk {
     /// The authority's own certificate.
     pub fn certificate(&self) -> &Certificate {
         self.authority.certificate()
+    }
+
+    /// The root that the authority stands below, or is.
+    pub fn root(&self) -> &Certificate {
+        self.authority.issuer().root_certificate()
     }
 
     /// Renews the certificate of who asks, and notes it on disk before it is given away.

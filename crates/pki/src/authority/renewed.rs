@@ -3,8 +3,14 @@
 use std::path::Path;
 
 use rustls_pki_types::{CertificateDer, UnixTime};
+use sha2::{Digest, Sha256};
 
-use super::{AuthorityError, PrivateKey, draft::Draft, layout::bundle, profile::Profile};
+use super::{
+    AuthorityError, PrivateKey,
+    draft::Draft,
+    layout::{bundle, trust},
+    profile::Profile,
+};
 use crate::{
     Certificate, CertificateError, CertificateRequest, ChainError, Credential, DirectoryError, Identity, IdentityPaths,
     KeyFile, KeyFileError, path::refuse_long,
@@ -45,6 +51,29 @@ pub fn take_renewed(
     Ok(identity)
 }
 
+/// Writes the first certificate of a node that joins: `node.crt`, `ca.crt` and `node.nodeid` beside its key. It must be for that
+/// key, stand below the root with this SHA-256, and hold.
+///
+/// # Errors
+/// What is wrong with it; then no certificate was written.
+pub fn take_first(
+    chain: &[Certificate],
+    root: &[u8; 32],
+    directory: &Path,
+    now: UnixTime,
+) -> Result<Identity, RenewalFault> {
+    let is_pinned = |one: &&Certificate| <[u8; 32]>::from(Sha256::digest(one.der())) == *root;
+    let root = chain.iter().find(is_pinned).ok_or(RenewalFault::OtherRoot)?;
+    let paths = IdentityPaths::in_directory(directory);
+    trust(&paths.ca, root)?;
+    let draft = Draft::public(&paths.cert, &bundle(chain))?;
+    let written = IdentityPaths { cert: draft.written().into(), ..paths };
+    let (identity, _) = Identity::load_at(&written, now).map_err(RenewalFault::directory)?;
+    Draft::public(&directory.join("node.nodeid"), &format!("{}\n", identity.key.node_id()))?.replace()?;
+    draft.create()?;
+    Ok(identity)
+}
+
 /// What it is for must not change.
 fn refuse_other(present: &Certificate, new: &Certificate, now: UnixTime) -> Result<(), RenewalFault> {
     let other = |what| Err(RenewalFault::Other { what });
@@ -80,6 +109,9 @@ pub enum RenewalFault {
     /// There is none.
     #[error("there is no certificate in the answer")]
     Empty,
+    /// It does not stand below the root that is expected.
+    #[error("the root that the join token names is not in the answer")]
+    OtherRoot,
     /// It is for something else.
     #[error("the new certificate is for another {what} than the present one")]
     Other {

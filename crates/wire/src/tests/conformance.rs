@@ -156,6 +156,7 @@ fn documents() -> Vec<(&'static str, String)> {
             hash((lists(), lists()), |(lists, agencies)| status::encode_revocations_answer(&lists, &agencies)),
         ),
         ("service_request", hash(values::service_request(), |request| request.encode().to_vec())),
+        ("enrolment", hash(values::enrolment(), |enrolment| enrolment.encode().to_vec())),
         ("service_answer", hash(values::service_answer(), |answer| answer.encode().to_vec())),
         ("verdict", hash(values::verdict(), |verdict| verdict.encode())),
     ]

@@ -212,6 +212,14 @@ pub(super) fn service_request() -> impl Strategy<Value = service::Request> {
     (bytes(600), chain).prop_map(|(request, chain)| service::Request::Renewal { request, chain })
 }
 
+pub(super) fn enrolment() -> impl Strategy<Value = service::Enrolment> {
+    (any::<[u8; 16]>(), bytes(64), bytes(600)).prop_map(|(invitation, secret, request)| service::Enrolment {
+        invitation,
+        secret,
+        request,
+    })
+}
+
 pub(super) fn service_answer() -> impl Strategy<Value = service::Answer> {
     prop_oneof![
         collection::vec(bytes(600), 0..=service::MAX_CHAIN).prop_map(|chain| service::Answer::Renewed { chain }),

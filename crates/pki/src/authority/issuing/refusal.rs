@@ -1,4 +1,4 @@
-use crate::{AuthorityError, ChainError, DirectoryError, RequestError};
+use crate::{AuthorityError, ChainError, DirectoryError, RequestError, authority::JoinRefusal};
 
 /// Why a certificate is not renewed, in words for who asked.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +91,9 @@ pub enum IssueError {
     /// What would be issued would not be accepted.
     #[error("what would be issued would not hold: {0}")]
     Unsound(Box<ChainError>),
+    /// The invitation does not let it in.
+    #[error(transparent)]
+    Join(#[from] JoinRefusal),
     /// The authority's files, or its token, do not serve.
     #[error("the agency cannot issue now: {0}")]
     Authority(#[from] AuthorityError),

@@ -1,0 +1,98 @@
+//! `nuncio join`: a node that has nothing becomes one of an agency, by a token.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use nuncio_daemon::{Config, config::Peer, enrolment::enrol};
+use nuncio_pki::{
+    Identity, IdentityPaths, JoinToken,
+    authority::{Kind, request, take_first},
+};
+use rustls_pki_types::UnixTime;
+use serde_json::json;
+
+use super::run;
+use crate::{
+    exit_code::Exit,
+    failure::{Failure, causes},
+    output::Output,
+};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The token that an operator of the agency gave you, or - to read it from standard input
+    token: String,
+    /// The directory of the node to be; it is made, and an interrupted join goes on in it
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    out: PathBuf,
+    /// Where other nodes connect
+    #[arg(long, value_name = "IP:PORT", default_value = "0.0.0.0:30300")]
+    listen: SocketAddr,
+    /// Write everything and stop there
+    #[arg(long)]
+    no_start: bool,
+}
+
+pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
+    let Arguments { token, out, listen, no_start } = arguments;
+    let token = read_token(&token)?;
+    let conf = out.join("conf");
+    if !conf.join("node.crt").exists() {
+        first_certificate(&token, &conf).await?;
+    }
+    let (identity, _) = Identity::load(&IdentityPaths::in_directory(&conf))?;
+    let file = out.join("nuncio.toml");
+    if !file.exists() {
+        write_configuration(&file, &token, listen)?;
+    }
+    let (node, own) = (identity.key.node_id(), &identity.certificate);
+    let object = json!({
+        "done": "joined", "node_id": node.to_string(), "name": own.name, "agency": own.agency,
+        "config": file.display().to_string(),
+    });
+    output.show(&object, || format!("{} of {} is node {node}: {}", own.name, own.agency, file.display()))?;
+    if no_start {
+        output.note(&format!("start it with: nuncio run --config {}", file.display()));
+        return Ok(());
+    }
+    run::run_file(file).await
+}
+
+fn read_token(text: &str) -> Result<JoinToken, Failure> {
+    let read = if text == "-" { std::io::read_to_string(std::io::stdin().lock()) } else { Ok(text.to_owned()) };
+    let text = read.map_err(|error| Failure::operation("file", format_args!("cannot read standard input: {error}")))?;
+    JoinToken::parse(&text).map_err(|error| {
+        Failure::new(Exit::Usage, "usage", error.to_string())
+            .hint("an operator of the agency makes one: nuncio join-token make NAME --ca DIR --at HOST:PORT")
+    })
+}
+
+/// The key that lies there, or a new one, and its first certificate.
+async fn first_certificate(token: &JoinToken, conf: &Path) -> Result<(), Failure> {
+    if token.has_ended(UnixTime::now()) {
+        let words = format!("the join token ended on {}", token.ends_text());
+        return Err(Failure::new(Exit::Failed, "refused", words).hint("ask the agency for another one"));
+    }
+    let request = request(Kind::Node, &token.name, conf)?;
+    let chain = enrol(token, &request).await.map_err(|error| {
+        Failure::new(Exit::Failed, "refused", causes(&error))
+            .hint("the key stays in conf/node.key: run the same command again, or ask the agency for another token")
+    })?;
+    take_first(&chain, &token.root, conf, UnixTime::now()).map(drop).map_err(|error| {
+        Failure::configuration("certificates", causes(&error)).hint("ask the agency what its node issued")
+    })
+}
+
+fn write_configuration(file: &Path, token: &JoinToken, listen: SocketAddr) -> Result<(), Failure> {
+    let mut config = Config::default();
+    config.p2p.listen = listen.into();
+    config.p2p.network.clone_from(&token.network);
+    let peers: Result<Vec<Peer>, _> = token.peers.iter().map(|peer| peer.parse()).collect();
+    config.p2p.peers =
+        peers.map_err(|error| Failure::configuration("configuration", format!("the token's peers: {error}")))?;
+    config.gateway.enabled = false;
+    fs::write(file, config.to_toml()).map_err(|error| Failure::file("cannot write", file, &error))
+}

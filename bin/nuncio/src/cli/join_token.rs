@@ -1,0 +1,100 @@
+//! `nuncio join-token`: invitations to become a node of an agency, each for one name and one time.
+
+use std::{path::PathBuf, time::Duration};
+
+use nuncio_daemon::config::Peer;
+use nuncio_pki::{
+    InvitationId, JoinToken,
+    authority::{Authority, Invitations},
+};
+use rustls_pki_types::UnixTime;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::text::or_dash;
+use crate::{failure::Failure, output::Output};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+    /// The agency's directory, which [issuer] ca of its node names
+    #[arg(long, global = true, value_name = "DIR", default_value = ".")]
+    ca: PathBuf,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Make a token and print it; the agency keeps its hash only
+    Make {
+        /// The name that the node will have
+        name: String,
+        /// Where the agency's issuer answers newcomers, [issuer] listen of its node; several are tried in turn
+        #[arg(long, value_name = "HOST:PORT", required = true)]
+        at: Vec<Peer>,
+        /// A node to link with; one is enough
+        #[arg(long = "peer", value_name = "HOST:PORT")]
+        peers: Vec<Peer>,
+        /// The network's name
+        #[arg(long, default_value = "nuncio")]
+        network: String,
+        /// It ends after so many hours
+        #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=8760))]
+        hours: u32,
+    },
+    /// Every token: its name, end, and who came by it
+    List,
+    /// Take a token back; who came by it stays
+    Revoke {
+        /// Its number, as `list` shows it
+        id: String,
+    },
+}
+
+pub(crate) fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
+    let invitations = Invitations::of(&arguments.ca);
+    match arguments.action {
+        Action::Make { name, at, peers, network, hours } => {
+            let authority = Authority::open(&arguments.ca)?;
+            let ends = UnixTime::now().as_secs() + 3600 * u64::from(hours);
+            let (id, secret) = invitations.make(&name, UnixTime::since_unix_epoch(Duration::from_secs(ends)))?;
+            let root = Sha256::digest(authority.issuer().root_certificate().der()).into();
+            let texts = |peers: Vec<Peer>| peers.iter().map(ToString::to_string).collect();
+            let token = JoinToken { id, secret, root, name, network, at: texts(at), peers: texts(peers), ends };
+            let text = token.to_text();
+            let object = json!({ "id": id.to_string(), "name": token.name, "ends": token.ends_text(), "token": *text });
+            output.show(&object, || text.to_string())?;
+            if !output.json {
+                output.note(
+                    "give it to the node's operator by a way that nobody listens to; it works once: nuncio join TOKEN",
+                );
+            }
+            Ok(())
+        }
+        Action::List => {
+            let now = UnixTime::now().as_secs();
+            let rows = invitations.list()?.into_iter().map(|one| {
+                let state = match one.used_by {
+                    Some(_) => "used",
+                    None if one.ends < now => "ended",
+                    None => "open",
+                };
+                json!({
+                    "id": one.id.to_string(), "name": one.name, "state": state,
+                    "used_by": one.used_by.map(|node| node.to_string()),
+                })
+            });
+            let rows: Vec<_> = rows.collect();
+            output.rows(&rows, &["id", "name", "state", "used by"], |one| {
+                let text = |key: &str| or_dash(one[key].as_str().map(str::to_owned).as_ref());
+                vec![text("id"), text("name"), text("state"), text("used_by")]
+            })
+        }
+        Action::Revoke { id } => {
+            let id: InvitationId =
+                id.parse().map_err(|_| Failure::usage("a token's number has 32 hexadecimal digits"))?;
+            invitations.revoke(id)?;
+            output.show(&json!({ "id": id.to_string(), "revoked": true }), || format!("{id} is taken back"))
+        }
+    }
+}

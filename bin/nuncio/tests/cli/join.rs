@@ -1,0 +1,55 @@
+//! `nuncio join-token` and `nuncio join`: from nothing to a node.
+
+use std::{fs, net::TcpListener, process::Stdio};
+
+use super::{
+    processes::{Kept, Net},
+    support::{Run, command, nuncio},
+};
+
+fn make(net: &Net, at: &str, name: &str) -> (String, String) {
+    let made = nuncio(["join-token", "make", name, "--json", "--ca", &net.text("net/agencies/agencyA"), "--at", at]);
+    let object = made.must_succeed().objects().remove(0);
+    (object["token"].as_str().unwrap().to_owned(), object["id"].as_str().unwrap().to_owned())
+}
+
+fn join(net: &Net, token: &str, out: &str) -> Run {
+    nuncio(["join", token, "--json", "--out", &net.text(out), "--no-start"])
+}
+
+#[test]
+fn a_newcomer_joins_once_and_every_other_token_is_refused_with_a_sentence() {
+    let net = Net::create(1, "full");
+    let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let issuer = format!("\n[issuer]\nca = \"{}\"\nlisten = \"{at}\"\n", net.text("net/agencies/agencyA"));
+    fs::write(net.config(0), fs::read_to_string(net.config(0)).unwrap() + &issuer).unwrap();
+    let arguments = ["run", "--config", &net.config(0), "--stop-with-stdin"];
+    let _node = Kept::spawn(command(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()));
+    nuncio(["health", "--wait", "30s", "--config", &net.config(0)]).must_succeed();
+
+    let (token, id) = make(&net, &at, "newcomer");
+    let joined = join(&net, &token, "newcomer").must_succeed().objects().remove(0);
+    assert_eq!((joined["name"].as_str(), joined["agency"].as_str()), (Some("newcomer"), Some("agencyA")));
+    nuncio(["config", "check", "--config", &net.text("newcomer/nuncio.toml")]).must_succeed();
+    // Again, as after an interruption: nothing is asked, and the node stays who it is.
+    assert_eq!(join(&net, &token, "newcomer").must_succeed().objects()[0]["node_id"], joined["node_id"]);
+    // With the key alone left of it, it is asked again, and the same key may.
+    fs::remove_file(net.text("newcomer/conf/node.crt")).unwrap();
+    assert_eq!(join(&net, &token, "newcomer").must_succeed().objects()[0]["node_id"], joined["node_id"]);
+
+    let stolen = join(&net, &token, "thief");
+    assert_eq!(stolen.code, 1);
+    assert!(stolen.stderr.contains("was used, by another key"), "{}", stolen.stderr);
+    assert!(!fs::exists(net.text("thief/conf/node.crt")).unwrap());
+    let listed = nuncio(["join-token", "list", "--json", "--ca", &net.text("net/agencies/agencyA")]).must_succeed();
+    assert_eq!((&listed.objects()[0]["id"], &listed.objects()[0]["state"]), (&id.into(), &"used".into()));
+
+    let (other, id) = make(&net, &at, "other");
+    nuncio(["join-token", "revoke", &id, "--ca", &net.text("net/agencies/agencyA")]).must_succeed();
+    let revoked = join(&net, &other, "revoked");
+    assert!(revoked.code == 1 && revoked.stderr.contains("knows no such join token"), "{}", revoked.stderr);
+    for (bad, words) in [(&token[..40], "not whole"), ("nonsense", "no join token")] {
+        let refused = join(&net, bad, "bad");
+        assert!(refused.code == 2 && refused.stderr.contains(words), "{}", refused.stderr);
+    }
+}

@@ -1,0 +1,72 @@
+use std::{io, sync::Arc, time::Duration};
+
+use nuncio_node::service::{Answer, Enrolment};
+use nuncio_pki::{Certificate, CertificateError, CertificateRequest, JoinToken, tls::enrolment_client_config};
+use rustls_pki_types::{CertificateDer, ServerName};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::TlsConnector;
+
+use super::{PATIENCE, read, write};
+
+/// How long one address may take to be connected.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// Asks the issuer of a token for a first certificate, at each of its addresses until one answers. What is answered is not
+/// judged yet, but that it came from a node below the token's root.
+///
+/// # Errors
+/// Why there is none: the refusal, or what went wrong at each address.
+pub async fn enrol(token: &JoinToken, request: &CertificateRequest) -> Result<Vec<Certificate>, EnrolmentError> {
+    let mut failures = Vec::new();
+    for address in &token.at {
+        match ask(address, token, request).await {
+            Ok(Answer::Renewed { chain }) => {
+                let chain = chain.into_iter().map(|der| Certificate::from_der(CertificateDer::from(der.to_vec())));
+                return Ok(chain.collect::<Result<_, _>>()?);
+            }
+            Ok(Answer::Refused { reason }) => {
+                return Err(EnrolmentError::Refused { reason: nuncio_plain::line(&reason).into_owned() });
+            }
+            Ok(_) => failures.push(format!("{address}: its answer is of a later release")),
+            Err(error) => failures.push(format!("{address}: {error}")),
+        }
+    }
+    Err(EnrolmentError::Unreachable { failures: failures.join("; ") })
+}
+
+async fn ask(address: &str, token: &JoinToken, request: &CertificateRequest) -> io::Result<Answer> {
+    let config = enrolment_client_config(token.root).map_err(io::Error::other)?;
+    let stream = timeout(CONNECT, TcpStream::connect(address)).await??;
+    let nobody = ServerName::try_from("enrolment.invalid").map_err(io::Error::other)?;
+    let connector = TlsConnector::from(Arc::new(config));
+    let mut stream = timeout(PATIENCE, connector.connect(nobody, stream)).await??;
+    let enrolment = Enrolment {
+        invitation: token.id.0,
+        secret: token.secret.to_vec().into(),
+        request: request.der().to_vec().into(),
+    };
+    write(&mut stream, &enrolment.encode()).await?;
+    let answer = read(&mut stream).await?;
+    Answer::decode(answer.into()).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// Why a newcomer has no certificate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EnrolmentError {
+    /// The issuer says no.
+    #[error("the agency refused: {reason}")]
+    Refused {
+        /// Why, in its words.
+        reason: String,
+    },
+    /// Nobody could be asked.
+    #[error("no node of the agency could be asked: {failures}")]
+    Unreachable {
+        /// What went wrong at each address.
+        failures: String,
+    },
+    /// What came is no certificate.
+    #[error("the agency's answer cannot be read: {0}")]
+    Unreadable(#[from] CertificateError),
+}
