@@ -113,12 +113,7 @@ impl Daemon {
         warn_of_roles(&credentials.policy);
         let (service, issuing) = issuer::open(&config.issuer, &credentials.identity)?.unzip();
         let own_certificate = credentials.identity.certificate.clone();
-        let newcomers = match (config.issuer.listen, &issuer) {
-            (Some(address), Some((_, issuing))) => {
-                Some(enrolment::bind(address, &credentials.identity, issuing.desk()).await?)
-            }
-            _ => None,
-        };
+        let newcomers = enrolment_port(config, &credentials.identity, issuing.as_ref()).await?;
         let kept = Kept::load(&data)?;
         let policy = state.restrict(credentials.policy).with_newest(kept.lists, &kept.agencies, UnixTime::now());
         let policy = Arc::new(ArcSwap::from_pointee(policy));
@@ -165,6 +160,18 @@ impl Daemon {
         let _ = control_place.set(Arc::downgrade(&control));
         let admin = admin::bind(admin_config, handle, control.clone()).await?;
         Ok(Bound { node, gateway, admin, control, keeper, adoptions, watched, issuing, newcomers })
+    }
+}
+
+/// The port for newcomers, where there is an issuer and an address for it.
+async fn enrolment_port(
+    config: &Config,
+    own: &Identity,
+    issuing: Option<&issuer::Issuing>,
+) -> Result<Option<enrolment::Bound>, StartError> {
+    match (config.issuer.listen, issuing) {
+        (Some(address), Some(issuing)) => Ok(Some(enrolment::bind(address, own, issuing.desk()).await?)),
+        _ => Ok(None),
     }
 }
 
