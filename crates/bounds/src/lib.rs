@@ -29,6 +29,17 @@ pub struct Bound {
     pub when_full: &'static str,
 }
 
+/// What is held at a moment of what a [`Bound`] allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holding {
+    /// What it allows.
+    pub bound: Bound,
+    /// Entries held now; 0 where bytes alone are counted.
+    pub entries: usize,
+    /// Bytes held now, as whoever keeps the bound counts them.
+    pub bytes: usize,
+}
+
 /// The bounds of one part of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Room {
@@ -72,6 +83,13 @@ impl Bound {
     }
 }
 
+impl Holding {
+    /// Whether it is no more than is allowed.
+    pub fn is_within(&self) -> bool {
+        self.bytes <= self.bound.sum() && self.bound.entries.is_none_or(|most| self.entries <= most)
+    }
+}
+
 /// Bytes as people read them, rounded up: `64 MiB`, `1.5 GiB`.
 pub fn written(bytes: usize) -> String {
     let units = [(1usize << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
@@ -109,6 +127,14 @@ mod tests {
             assert_eq!(written(bytes), text);
         }
         assert_eq!(written((10 << 20) + 1), "11 MiB");
+    }
+
+    #[test]
+    fn a_holding_is_within_its_bound_by_entries_and_by_bytes() {
+        let bound = Bound::of_bytes("messages", 100, "none").in_entries(2);
+        let is_within = |entries, bytes| Holding { bound, entries, bytes }.is_within();
+        assert!(is_within(2, 100) && !is_within(3, 1) && !is_within(1, 101));
+        assert!(Holding { bound: Bound { entries: None, ..bound }, entries: 3, bytes: 1 }.is_within());
     }
 
     #[test]

@@ -27,7 +27,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nuncio_bounds::Bound;
+use nuncio_bounds::{Bound, Holding};
 use nuncio_identity::NodeId;
 
 use self::{held::Held, memory::Sight, peer::Peer, score::Scores, source::Era, sources::Sources};
@@ -326,8 +326,14 @@ impl Gate {
     }
 
     /// Judges a message of gossip whose signature holds.
-    pub(crate) fn admit_gossip(&mut self, stamp: &Stamp, directory: Directory<'_>, now: Instant) -> Option<Judgement> {
-        if directory.peering.is_expelled(&stamp.origin) {
+    pub(crate) fn admit_gossip(
+        &mut self,
+        stamp: &Stamp,
+        life: &Life,
+        directory: Directory<'_>,
+        now: Instant,
+    ) -> Option<Judgement> {
+        if stamp.origin == life.node || directory.peering.is_expelled(&stamp.origin) {
             return Some(Judgement::Dropped);
         }
         if !directory.is_certified(&stamp.origin) {
@@ -426,6 +432,12 @@ impl Gate {
     /// Most messages of gossip that a peer may bring in so long.
     pub(crate) fn most_brought(time: Duration) -> usize {
         Peer::most_brought(time)
+    }
+
+    /// What it holds now of what others can make it hold.
+    pub(crate) fn holdings(&self) -> [Holding; 4] {
+        let [sources, numbers] = self.sources.holdings();
+        [sources, numbers, self.held.holding(Held::BOUND), self.news.holding(Held::BOUND_OF_NEWS)]
     }
 
     /// What the gate can be made to hold.

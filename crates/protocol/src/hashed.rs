@@ -8,3 +8,6 @@ use foldhash::fast::RandomState;
 pub(crate) type HashMap<K, V> = collections::HashMap<K, V, RandomState>;
 
 pub(crate) type HashSet<K> = collections::HashSet<K, RandomState>;
+
+/// In the order in which keys came, whatever the hasher's key.
+pub(crate) type IndexMap<K, V> = indexmap::IndexMap<K, V, RandomState>;

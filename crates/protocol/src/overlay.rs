@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use nuncio_bounds::Holding;
 use nuncio_identity::NodeId;
 
 use crate::{
@@ -316,6 +317,13 @@ impl Overlay {
     /// What other nodes were refused by the rights in force since the start.
     pub const fn refused(&self) -> amop::Refused {
         self.amop.refused()
+    }
+
+    /// What this node holds now of what others can make it hold, as the parts that keep these bounds count it: messages that
+    /// wait, numbers seen, records, proofs, requests and answers.
+    pub fn holdings(&self) -> impl Iterator<Item = Holding> {
+        let (gate, status_sync, unicast) = (self.gate.holdings(), self.status_sync.holdings(), self.unicast.holdings());
+        gate.into_iter().chain(status_sync).chain(unicast)
     }
 
     /// How often the paths were computed: they are the same as long as this is.

@@ -20,7 +20,7 @@ pub use names::{address, node_id, sign};
 pub use observed::{Entry, Heard, Listening, Observed, PublishTrace, RequestTrace, Traffic, What};
 pub use scenario::{Action, Scenario, ScenarioKind, Step};
 pub use shrink::shrink;
-pub use trial::{Report, Violation, run, watch};
+pub use trial::{Report, Violation, follow, run, watch};
 pub use vice::Vice;
 
 use std::{

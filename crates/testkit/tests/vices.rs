@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use nuncio_protocol::{Config, StatusInput, Strike};
+use nuncio_protocol::{Config, Overlay, StatusInput, Strike};
 use nuncio_testkit::simulator::{RequestTrace, Simulator, Vice, Weather, node_id};
 
 const S: Duration = Duration::from_secs(1);
@@ -140,4 +140,24 @@ fn an_amplifier_gets_few_answers_and_others_are_served() {
     let records = after.records - before.records;
     assert!(records < 2 * 4 * (16 + 10), "{records} records for {} queries", after.queries - before.queries);
     assert_all_answered_once(&mut network);
+}
+
+#[test]
+fn among_flooders_alone_a_node_holds_no_more_than_it_may() {
+    let mut network = Simulator::new(5, Weather::default());
+    network.add_nodes(9, &Config { target_degree: 0, ..Config::default() });
+    (1..9).for_each(|flooder| network.connect(flooder, 0));
+    network.run_for(5 * S);
+    (1..9).for_each(|flooder| network.corrupt(flooder, Vice::Flooder));
+    let mut most_waiting = 0;
+    network.run_until(10 * S, |network| {
+        for holding in network.overlay(0).into_iter().flat_map(Overlay::holdings) {
+            assert!(holding.is_within(), "{holding:?}");
+            if holding.bound.what == "messages whose source's record has not come" {
+                most_waiting = most_waiting.max(holding.entries);
+            }
+        }
+        false
+    });
+    assert!(most_waiting > 300, "{most_waiting}: they fill what there is");
 }

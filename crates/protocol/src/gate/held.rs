@@ -3,7 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nuncio_bounds::Bound;
+use nuncio_bounds::{Bound, Holding};
 use nuncio_identity::NodeId;
 
 use crate::{
@@ -38,7 +38,9 @@ const OVERHEAD: usize = 512;
 pub(super) struct Held {
     patience: Duration,
     /// By the order in which they came, which is also that in which they are given up.
-    entries: BTreeMap<u64, Entry>,
+    ///
+    /// Where the tree keeps them in order they are moved often, and they are large.
+    entries: BTreeMap<u64, Box<Entry>>,
     came: u64,
     /// Of each source, which ones; the oldest first.
     of_source: HashMap<NodeId, VecDeque<u64>>,
@@ -134,6 +136,11 @@ impl Held {
     )
     .in_entries(MAX_MESSAGES);
 
+    /// How much waits of what `bound` allows.
+    pub(super) fn holding(&self, bound: Bound) -> Holding {
+        Holding { bound, entries: self.entries.len(), bytes: self.bytes }
+    }
+
     /// Says whether there is room for it.
     pub(super) fn hold(&mut self, from: NodeId, waiting: Waiting, is_asked: bool, now: Instant) -> bool {
         let weight = waiting.weight();
@@ -149,7 +156,7 @@ impl Held {
             let source = waiting.source();
             self.of_source.entry(source).or_default().push_back(self.came);
             let entry = Entry { until: now + self.patience, from, source, weight, is_asked, waiting };
-            self.entries.insert(self.came, entry);
+            self.entries.insert(self.came, Box::new(entry));
         }
         fits
     }
@@ -177,7 +184,7 @@ impl Held {
         self.entries.first_key_value().map(|(_, entry)| entry.until)
     }
 
-    fn take(&mut self, which: Vec<u64>) -> impl Iterator<Item = Entry> {
+    fn take(&mut self, which: Vec<u64>) -> impl Iterator<Item = Box<Entry>> {
         which.into_iter().filter_map(|came| {
             let entry = self.entries.remove(&came)?;
             self.bytes -= entry.weight;

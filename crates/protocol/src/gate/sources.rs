@@ -1,4 +1,4 @@
-use nuncio_bounds::Bound;
+use nuncio_bounds::{Bound, Holding};
 use nuncio_identity::NodeId;
 
 use super::{
@@ -40,6 +40,15 @@ impl Sources {
             "the source with the most forgets its older half, which is refused from then on",
         ),
     ];
+
+    pub(super) fn holdings(&self) -> [Holding; 2] {
+        let [sources, numbers] = Self::BOUNDS;
+        let each = size_of::<(NodeId, Source)>() + Source::SENT;
+        [
+            Holding { bound: sources, entries: self.known.len(), bytes: self.known.len() * each },
+            Holding { bound: numbers, entries: 0, bytes: self.bytes },
+        ]
+    }
 
     /// What is known of a certified node. Where it is linked, it said itself in which epoch it runs, a lower one than
     /// before if it lost count.

@@ -111,12 +111,10 @@ impl Overlay {
             }
             GossipInput::Received { id, via, stamp, length, numbered } => {
                 let directory = Directory { peering: &self.peering, status_sync: &self.status_sync };
-                match self.gate.admit_gossip(&stamp, directory, now) {
+                match self.gate.admit_gossip(&stamp, &self.life, directory, now) {
                     Some(judgement) => {
                         self.conclude(id, judgement);
-                        if let Some(numbered) =
-                            numbered.filter(|_| judgement == Judgement::Fresh && stamp.origin != self.life.node)
-                        {
+                        if let Some(numbered) = numbered.filter(|_| judgement == Judgement::Fresh) {
                             let batch = batch_of(stamp, numbered);
                             self.with_multicast(now, |multicast, turn| multicast.handle_gossip(&batch, via, turn));
                         }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use nuncio_bounds::Bound;
+use nuncio_bounds::{Bound, Holding};
 use nuncio_identity::NodeId;
 
 use super::Record;
@@ -54,6 +54,10 @@ impl Equivocation {
 }
 
 impl Proofs {
+    pub(super) fn holding(&self) -> Holding {
+        Holding { bound: Self::BOUND, entries: self.held.len(), bytes: self.bytes }
+    }
+
     pub(super) const BOUND: Bound = Bound::of_bytes(
         "proofs of equivocation",
         MAX_PROOF_BYTES,

@@ -8,7 +8,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use indexmap::IndexMap;
 use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 
@@ -19,7 +18,7 @@ use self::{
 use super::{IssuerId, Query, Version, equivocation::Proofs, table::Table};
 use crate::{
     MAX_NODES, Output, Strike,
-    hashed::HashMap,
+    hashed::{HashMap, IndexMap},
     outbox::Outbox,
     timers::{Timers, earliest},
 };

@@ -5,7 +5,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use nuncio_bounds::Bound;
+use nuncio_bounds::{Bound, Holding};
 use nuncio_identity::NodeId;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
@@ -85,6 +85,11 @@ impl StatusSync {
     /// What peers can make it hold.
     pub(crate) fn bounds(links: usize) -> Vec<Bound> {
         vec![Table::BOUND, OwnStatus::BOUND, Proofs::BOUND, Inquiry::bound(links), Askers::BOUND]
+    }
+
+    /// What it holds now of what peers can make it hold.
+    pub(crate) fn holdings(&self) -> [Holding; 2] {
+        [self.table.holding(), self.proofs.holding()]
     }
 
     pub(crate) fn version(&self) -> Version {

@@ -5,8 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use indexmap::IndexMap;
-use nuncio_bounds::Bound;
+use nuncio_bounds::{Bound, Holding};
 use nuncio_identity::NodeId;
 
 use self::unreachable::Unreachable;
@@ -15,7 +14,7 @@ use super::{
     fault::fault,
     pace::{Pace, Rate},
 };
-use crate::MAX_NODES;
+use crate::{MAX_NODES, hashed::IndexMap};
 
 /// Most bytes of all records together, counted as [`cost`] does.
 pub(crate) const MAX_TABLE_BYTES: usize = 128 << 20;
@@ -105,6 +104,10 @@ impl Table {
         "unreachable nodes make room, then whoever takes the most and more than its share; further ones are ignored",
     )
     .in_entries(MAX_NODES);
+
+    pub(super) fn holding(&self) -> Holding {
+        Holding { bound: Self::BOUND, entries: self.entries.len(), bytes: self.bytes }
+    }
 
     pub(crate) fn get(&self, node: &NodeId) -> Option<&Arc<Record>> {
         self.entries.get(node).map(|entry| &entry.record)

@@ -3,7 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nuncio_bounds::Bound;
+use nuncio_bounds::{Bound, Holding};
 use nuncio_identity::NodeId;
 
 use super::{Content, InboundId};
@@ -70,6 +70,10 @@ impl Answers {
         MAX_BYTES,
         "the oldest of the node with the most are forgotten, of one node from a quarter on",
     );
+
+    pub(super) const fn holding(&self) -> Holding {
+        Holding { bound: Self::BOUND, entries: 0, bytes: self.bytes }
+    }
 
     pub(super) fn run(&mut self, (node, epoch, number): Key, inbound: InboundId) {
         self.nodes.entry(node).or_default().running.insert((epoch, number), inbound);

@@ -3,7 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nuncio_bounds::Bound;
+use nuncio_bounds::{Bound, Holding};
 use nuncio_identity::NodeId;
 
 use super::{ExchangeId, Refusal, UnicastError, wanted::Wanted};
@@ -60,6 +60,10 @@ pub(super) struct Hop {
 impl Exchanges {
     pub(super) const BOUND: Bound =
         Bound::of_bytes("requests that have not ended", MAX_BYTES, "further ones are refused as busy");
+
+    pub(super) fn holding(&self) -> Holding {
+        Holding { bound: Self::BOUND, entries: self.open.len(), bytes: self.bytes }
+    }
 
     pub(super) fn len(&self) -> usize {
         self.open.len()

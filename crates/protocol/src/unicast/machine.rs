@@ -4,7 +4,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use nuncio_bounds::Bound;
+use nuncio_bounds::{Bound, Holding};
 use nuncio_identity::NodeId;
 
 use super::{
@@ -57,6 +57,11 @@ impl Unicast {
     }
 
     /// What it can be made to hold.
+    /// What it holds now of what others can make it hold.
+    pub(crate) fn holdings(&self) -> [Holding; 2] {
+        [self.exchanges.holding(), self.answers.holding()]
+    }
+
     pub(crate) fn bounds(config: &Config) -> [Bound; 3] {
         let inbound = Bound::of_entries::<(InboundId, Inbound, Key, State)>(
             "requests at the application",

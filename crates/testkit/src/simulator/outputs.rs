@@ -133,7 +133,8 @@ impl Simulator {
             Output::SendMulticast { to, multicast } => {
                 // Every node may open what is for it; whether it is to be passed on shows at its destinations.
                 let signature = Signature::from_bytes(&[0; Signature::LENGTH]).expect("as long as one");
-                let (left, sealed) = (multicast.hops_left, Some(SealedPost { bytes: Bytes::new(), signature }));
+                let bytes = multicast.post.as_ref().map_or_else(Bytes::new, |post| post.data.clone());
+                let (left, sealed) = (multicast.hops_left, Some(SealedPost { bytes, signature }));
                 let multicast = Multicast { sealed, ..multicast };
                 (to, BridgeInput::MulticastReceived { from, multicast }.into(), left >= MAX_HOPS)
             }

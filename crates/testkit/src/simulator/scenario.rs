@@ -122,6 +122,9 @@ pub enum ScenarioKind {
 /// How long all nodes have to meet before anything happens to them.
 const SETTLING: Duration = Duration::from_secs(30);
 
+/// For how long honest nodes ask each other among hostile ones.
+const ASKING: Duration = Duration::from_secs(10);
+
 /// So many nodes, the first ones, are those that others are told the address of; they never stop. A node whose only
 /// address is of one that has gone could not be found by anybody.
 pub(super) fn steady(nodes: usize) -> usize {
@@ -169,14 +172,18 @@ impl Scenario {
                 for (n, node) in hostile.iter().enumerate() {
                     at(0, Action::Corrupt { node: *node, vice: Vice::ALL[(seed as usize + n) % Vice::ALL.len()] });
                 }
-                for turn in 0..(4 * nodes as u64).min(1000) {
+                let requests = (4 * nodes as u64).min(1000);
+                for turn in 0..requests {
                     let mut honest = || loop {
                         let node = rng.random_range(0..nodes);
                         if !hostile.contains(&node) {
                             break node;
                         }
                     };
-                    at(start + turn * 50, Action::Request { from: honest(), to: honest() });
+                    at(
+                        start + turn * ASKING.as_millis() as u64 / requests,
+                        Action::Request { from: honest(), to: honest() },
+                    );
                 }
             }
             ScenarioKind::Revoke => at(start, Action::LoadList { node: 0, number: 1 }),

@@ -37,7 +37,8 @@ pub enum Vice {
     Equivocator,
     /// Answers no query.
     Mute,
-    /// Has its peers copy multicasts to all nodes, and asks them for all records, ten times a second.
+    /// Has its peers copy multicasts to sixteen nodes, others each time, and asks them for all records, ten times a
+    /// second.
     Amplifier,
 }
 
@@ -54,6 +55,9 @@ pub(super) struct Hostile {
 const PAUSE: Duration = Duration::from_millis(100);
 const ANNOUNCEMENTS: u64 = 50;
 const LOOT: usize = 32;
+
+/// Nodes that a multicast of an amplifier is for: as many in a large network as in a small one.
+const COPIES: usize = 16;
 
 /// The body of what was forged: the simulator has no seals, so this is how an edge knows that one would not hold.
 const FORGED: &[u8] = b"forged";
@@ -162,7 +166,7 @@ impl Simulator {
             }
             Vice::Amplifier => {
                 for to in peers {
-                    let (peer, multicast) = (self.network.ids[to], self.multicast_to_all(node, turn));
+                    let (peer, multicast) = (self.network.ids[to], self.multicast_to_many(node, turn));
                     self.perform(node, Output::SendMulticast { to: peer, multicast });
                     self.perform(node, Output::Query { peer, wanted: Query::All { known: Vec::new() } });
                 }
@@ -189,8 +193,10 @@ impl Simulator {
         sign(status)
     }
 
-    fn multicast_to_all(&self, node: usize, turn: u64) -> Multicast {
-        let ids = self.network.ids.iter().filter(|id| **id != self.network.ids[node]);
+    fn multicast_to_many(&self, node: usize, turn: u64) -> Multicast {
+        let all = &self.network.ids;
+        let first = turn as usize * COPIES % all.len();
+        let ids = all.iter().cycle().skip(first).take(COPIES.min(all.len())).filter(|id| **id != all[node]);
         let post = Post {
             seq: PublishSeq([turn as u8; 32]),
             topic: Topic::new("t").expect("a valid topic"),
