@@ -73,7 +73,8 @@ impl Arguments {
             label: None,
             payload: self.payload,
             in_flight: self.in_flight as usize,
-            subscribers: self.subs,
+            // A harness names subscribers for every work; bulk has one receiver.
+            subscribers: if self.work == Work::Bulk { 1 } else { self.subs },
             relays: 0,
             warmup: Duration::from_millis(self.warmup_ms),
             measure: Duration::from_millis(self.measure_ms),
