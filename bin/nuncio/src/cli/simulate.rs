@@ -1,8 +1,12 @@
 //! `nuncio simulate` and `nuncio replay`: the real core, hundreds of times, on a virtual clock.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
-use nuncio_testkit::simulator::{Report, Scenario, ScenarioKind, Violation, run as play, shrink, watch};
+use nuncio_testkit::simulator::{Report, Scenario, ScenarioKind, Simulator, Violation, follow, shrink, watch};
 use serde_json::json;
 
 use crate::{failure::Failure, output::Output};
@@ -47,6 +51,9 @@ pub(crate) struct ReplayArguments {
     events: bool,
 }
 
+/// How often it is said how far a run is.
+const TELLING: Duration = Duration::from_secs(2);
+
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let kind = match arguments.scenario {
         Kind::Join => ScenarioKind::Join,
@@ -56,7 +63,9 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         Kind::Hostile => ScenarioKind::Hostile,
     };
     let scenario = Scenario::generate(kind, arguments.nodes as usize, arguments.seed);
-    match play(&scenario) {
+    let outcome = follow(&scenario, telling(output));
+    output.progress("");
+    match outcome {
         Ok(report) => show(&report, output),
         Err(violation) => {
             output.progress("a promise was not kept; making the scenario smaller");
@@ -83,12 +92,27 @@ pub(crate) fn replay(arguments: &ReplayArguments, output: Output) -> Result<(), 
             }
         })
     } else {
-        play(&scenario)
+        follow(&scenario, telling(output))
     };
+    output.progress("");
     match (lost, outcome) {
         (Some(failure), _) => Err(failure),
         (None, Ok(report)) => show(&report, output),
         (None, Err(violation)) => Err(broken(&violation)),
+    }
+}
+
+/// Says every few seconds how far a run is.
+fn telling(output: Output) -> impl FnMut(&Simulator) {
+    let (mut events, mut told) = (0_u64, Instant::now());
+    move |network| {
+        events += 1;
+        // A look at the clock costs as much as a small event.
+        if events.is_multiple_of(1024) && told.elapsed() >= TELLING {
+            told = Instant::now();
+            let (time, links) = (network.now().as_secs_f64(), network.link_count());
+            output.progress(&format!("{time:.1} s of the network's time: {events} events, {links} links"));
+        }
     }
 }
 
