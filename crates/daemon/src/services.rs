@@ -117,9 +117,8 @@ impl Daemon {
         let kept = Kept::load(&data)?;
         let policy = state.restrict(credentials.policy).with_newest(kept.lists, &kept.agencies, UnixTime::now());
         let policy = Arc::new(ArcSwap::from_pointee(policy));
-        let clients = Arc::new(Clients::new());
         let (rights, own) = (rights(config)?, own_party(&credentials.identity));
-        let admin_tls = admin_tls(config, &credentials.identity, &policy)?;
+        let (clients, admin_tls) = (Arc::new(Clients::new()), admin_tls(config, &credentials.identity, &policy)?);
         let mut node_config = node_config(&state, credentials.identity, policy.clone());
         (node_config.rights, node_config.audit) = (Arc::clone(&rights), audit.clone());
         node_config.clients = config.gateway.enabled.then(|| clients.clone() as _);
@@ -132,8 +131,7 @@ impl Daemon {
             Some(tls) => {
                 let mut config = gateway_config(config, tls, state.sdk_access(&policy.load()));
                 config.rpc = Some(Arc::new(peer_calls));
-                (config.rights, config.node) = (rights, Some(own));
-                config.audit = audit.clone();
+                (config.rights, config.node, config.audit) = (rights, Some(own), audit.clone());
                 let info = Arc::new(SnapshotInfo::new(handle.clone()));
                 Some(nuncio_gateway::bind(config, clients.clone(), handle.client_inputs(), info).await?)
             }

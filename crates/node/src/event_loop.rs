@@ -1,6 +1,7 @@
 //! The swarm's task: commands in, events out. It decides nothing.
 
 mod commands;
+mod messages;
 mod reports;
 mod shown;
 
@@ -10,17 +11,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
 use libp2p::{Swarm, swarm::SwarmEvent};
 use nuncio_audit::{Audit, Told};
 use nuncio_behaviour::{Behaviour, Event, from_multiaddr};
 use nuncio_identity::NodeId;
-use nuncio_protocol::{
-    Topic,
-    amop::ClientInput,
-    unicast::{ExchangeId, InboundId, Refusal},
-};
+use nuncio_protocol::{amop::ClientInput, unicast::ExchangeId};
 use nuncio_transport::{Admissions, SharedIdentity};
 use rustls_pki_types::UnixTime;
 use tokio::{
@@ -36,7 +32,7 @@ use crate::{
     admission::Admission,
     command::Command,
     epoch::{EpochError, Outrun},
-    handle::{Answer, MessageId},
+    handle::MessageId,
     listeners::{Listeners, Missed},
     queue,
     replies::{Replies, Reply},
@@ -118,24 +114,14 @@ impl EventLoop {
 
     fn handle_behaviour_event(&mut self, event: Event) {
         match event {
-            Event::Completed { exchange, outcome } => {
-                let Some(Waiting { answer, since }) = self.exchanges.remove(&exchange) else { return };
-                let outcome = outcome.map(|reply| Answer { body: reply.body, hops: reply.hops, rtt: since.elapsed() });
-                // The caller may have gone; the exchange ends all the same.
-                let _ = answer.send(outcome);
-            }
+            Event::Completed { exchange, outcome } => self.complete(exchange, outcome),
             Event::Request { inbound, source, body } => self.hand_over(inbound, source, body),
             Event::ServiceRequest { inbound, source, body } => self.serve(inbound, source, body),
-            Event::Multicast { origin, topic, data, id: (epoch, seq) }
-                if self.admission.admits(&origin) && self.hears(&origin, topic.as_ref(), data.len()) =>
-            {
-                self.listeners.multicast(origin, topic.as_ref(), &data, MessageId { origin, epoch, seq });
+            Event::Multicast { origin, topic, data, id: (epoch, seq) } => {
+                self.hear(topic.as_ref(), &data, MessageId { origin, epoch, seq });
             }
-            Event::Gap { origin, topic, epoch, from: first, to: last } if self.admission.admits(&origin) => {
-                self.lost = self.lost.saturating_add(last - first + 1);
-                self.report_gap(&origin, last - first + 1);
-                self.shown.touch();
-                self.listeners.gap(origin, topic.as_ref(), Missed { epoch, first, last });
+            Event::Gap { origin, topic, epoch, from: first, to: last } => {
+                self.miss(origin, topic.as_ref(), Missed { epoch, first, last });
             }
             Event::LinkUp { peer } => {
                 self.report_link_up(&peer);
@@ -182,46 +168,6 @@ impl EventLoop {
                 self.shown.touch();
             }
             _ => {}
-        }
-    }
-
-    fn hears(&mut self, origin: &NodeId, topic: Option<&Topic>, bytes: usize) -> bool {
-        let behaviour = self.swarm.behaviour_mut();
-        let record = behaviour.overlay().record(origin).map(|record| &**record);
-        let may = self.hearing.hears(record, topic);
-        may && topic.is_none_or(|topic| behaviour.takes(*origin, topic.as_str().len() + bytes))
-    }
-
-    fn hand_over(&mut self, inbound: InboundId, source: NodeId, body: Bytes) {
-        let taken = if self.admission.admits(&source) {
-            self.listeners.request(source, body, inbound, &self.replies)
-        } else {
-            Err(Refusal::NoHandler)
-        };
-        if let Err(refusal) = taken {
-            self.swarm.behaviour_mut().decline(inbound, refusal);
-        }
-    }
-
-    /// A request to the node itself.
-    fn serve(&mut self, inbound: InboundId, source: NodeId, body: Bytes) {
-        let is_welcome = self.admission.admits(&source);
-        let taken = match self.service.as_ref().filter(|_| is_welcome) {
-            Some(port) => port.request(source, body, inbound, &self.replies),
-            None => Err(Refusal::NoHandler),
-        };
-        if let Err(refusal) = taken {
-            self.swarm.behaviour_mut().decline(inbound, refusal);
-        }
-    }
-
-    fn handle_reply(&mut self, reply: Reply) {
-        self.replies.taken(&reply);
-        let (Reply { inbound, body }, behaviour) = (reply, self.swarm.behaviour_mut());
-        match body {
-            Some(body) => behaviour.respond(inbound, body),
-            // A listener had it.
-            None => behaviour.abandon(inbound),
         }
     }
 

@@ -17,7 +17,7 @@ mod wire_size;
 
 pub use lone::{Lone, announced, header, listening, queried, record};
 pub use names::{address, node_id, sign};
-pub use observed::{Entry, Heard, Listening, Observed, PublishTrace, RequestTrace, Traffic, What};
+pub use observed::{Entry, Heard, Listening, Observed, PublishTrace, Published, RequestTrace, Traffic, What};
 pub use scenario::{Action, Scenario, ScenarioKind, Step};
 pub use shrink::shrink;
 pub use trial::{Report, Violation, follow, run, watch};

@@ -10,7 +10,7 @@ use super::{
 fn make(net: &Net, at: &str, name: &str) -> (String, String) {
     let made = nuncio(["join-token", "make", name, "--json", "--ca", &net.text("net/agencies/agencyA"), "--at", at]);
     let object = made.must_succeed().objects().remove(0);
-    (object["token"].as_str().unwrap().to_owned(), object["id"].as_str().unwrap().to_owned())
+    (object["token"].as_str().expect("text").to_owned(), object["id"].as_str().expect("text").to_owned())
 }
 
 fn join(net: &Net, token: &str, out: &str) -> Run {

@@ -32,21 +32,13 @@ impl Behaviour {
         match output {
             Output::SendUnicast { to, message } => self.send_unicast(to, message, now),
             Output::SendBridge { to, message } => self.send_bridge(to, amop::Frame::Message(message), now),
-            Output::SendMulticast { to, multicast } => {
-                for part in bridge::split(multicast) {
-                    self.send_multicast(to, part, now);
-                }
-            }
-            Output::SendBatch { to, leg } => {
-                for part in bridge::split_leg(leg) {
-                    self.send_leg(to, part, now);
-                }
-            }
+            Output::SendMulticast { to, multicast } => self.send_multicast(to, multicast, now),
+            Output::SendBatch { to, leg } => self.send_leg(to, leg, now),
             Output::SendWanted { to, wanted } => self.send_bridge(to, amop::Frame::Wanted(wanted), now),
             Output::Multicast { origin, epoch, topic, first, bodies } => {
-                for (number, data) in (first..).zip(bodies) {
+                (first..).zip(bodies).for_each(|(number, data)| {
                     self.tell(Event::Multicast { origin, topic: topic.clone(), data, id: (epoch, number) });
-                }
+                });
             }
             Output::Gap { origin, epoch, topic, from, to } => {
                 self.tell(Event::Gap { origin, topic, epoch, from, to });
@@ -71,8 +63,7 @@ impl Behaviour {
             }
             Output::LinkMoved { peer, connection } => self.bind(peer, connection),
             Output::LinkDown { peer, reason } => {
-                self.links.remove(&peer);
-                self.pulse.forget(&peer);
+                self.unbind(&peer);
                 self.tell(Event::LinkDown { peer, reason });
             }
             Output::NodeChanged { record } => {
@@ -85,11 +76,7 @@ impl Behaviour {
             Output::Sign { status } => self.sign_status(status, now),
             Output::Announce { version } => self.announce(version, now),
             Output::Query { peer, wanted } => self.query(peer, &wanted),
-            Output::Probe { connection } => {
-                if let Some(connection) = self.connections.by_name(connection) {
-                    self.inner.unicast.probe(connection);
-                }
-            }
+            Output::Probe { connection } => self.probe(connection),
             Output::DuplicateIdentity { node, address, epoch } => {
                 self.tell(Event::DuplicateIdentity { node, address, epoch });
             }
@@ -113,6 +100,17 @@ impl Behaviour {
         }
     }
 
+    fn unbind(&mut self, peer: &NodeId) {
+        self.links.remove(peer);
+        self.pulse.forget(peer);
+    }
+
+    fn probe(&mut self, connection: ConnectionId) {
+        if let Some(connection) = self.connections.by_name(connection) {
+            self.inner.unicast.probe(connection);
+        }
+    }
+
     fn send_unicast(&mut self, to: NodeId, message: Message, now: Instant) {
         let sent = match self.links.get(&to) {
             Some(connection) if is_large(&message) => {
@@ -128,19 +126,23 @@ impl Behaviour {
 
     /// What is to be signed is sealed by its link, unless that would have to wait for the key.
     fn send_multicast(&mut self, to: NodeId, multicast: Multicast, now: Instant) {
-        if self.notary.signs_at_once() || !amop::is_to_be_sealed(&multicast, to) {
-            self.send_bridge(to, amop::Frame::Multicast(multicast), now);
-        } else if !self.sign(Paper::Multicast { to, multicast: Box::new(multicast) }, now) {
-            tracing::debug!(to = %to.short(), "too much waits for the node's key, multicast dropped");
+        for multicast in bridge::split(multicast) {
+            if self.notary.signs_at_once() || !amop::is_to_be_sealed(&multicast, to) {
+                self.send_bridge(to, amop::Frame::Multicast(multicast), now);
+            } else if !self.sign(Paper::Multicast { to, multicast: Box::new(multicast) }, now) {
+                tracing::debug!(to = %to.short(), "too much waits for the node's key, multicast dropped");
+            }
         }
     }
 
     /// The same of a batch of multicasts.
     fn send_leg(&mut self, to: NodeId, leg: Leg, now: Instant) {
-        if self.notary.signs_at_once() || !multicast::is_to_be_signed(&leg, to, &self.context) {
-            self.send_bridge(to, amop::Frame::Batch(leg), now);
-        } else if !self.sign(Paper::Batch { to, leg: Box::new(leg) }, now) {
-            self.overlay.handle_input(MulticastInput::NotSent { to }, now);
+        for leg in bridge::split_leg(leg) {
+            if self.notary.signs_at_once() || !multicast::is_to_be_signed(&leg, to, &self.context) {
+                self.send_bridge(to, amop::Frame::Batch(leg), now);
+            } else if !self.sign(Paper::Batch { to, leg: Box::new(leg) }, now) {
+                self.overlay.handle_input(MulticastInput::NotSent { to }, now);
+            }
         }
     }
 

@@ -11,6 +11,9 @@ use nuncio_protocol::{
     unicast::{ExchangeId, Reply, UnicastError},
 };
 
+/// A node, one of its epochs, and a topic to which it published then.
+pub type Published = (usize, u64, Option<Topic>);
+
 /// What an outsider saw of the network: facts for invariants to judge.
 #[derive(Debug, Default)]
 pub struct Observed {
@@ -18,8 +21,8 @@ pub struct Observed {
     pub requests: BTreeMap<(usize, ExchangeId), RequestTrace>,
     /// Publishes by client and seq.
     pub publishes: BTreeMap<(ClientId, PublishSeq), PublishTrace>,
-    /// What was published by each node in each of its epochs to each topic, in order: the number, and what stands for the body.
-    pub published: BTreeMap<(usize, u64, Option<Topic>), Vec<(u64, u64)>>,
+    /// What was published, in order: the number, and what stands for the body.
+    pub published: BTreeMap<Published, Vec<(u64, u64)>>,
     /// What applications heard of it, in order.
     pub heard: BTreeMap<Listening, Vec<Heard>>,
     /// The links of each node, as its outputs tell.

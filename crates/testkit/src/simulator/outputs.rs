@@ -1,13 +1,13 @@
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
 use nuncio_identity::{NodeId, Signature};
 use nuncio_protocol::{
-    BridgeInput, Input, MAX_HOPS, MulticastInput, Output, Overlay, PeeringInput, StatusInput, UnicastInput,
+    BridgeInput, Input, MAX_HOPS, MulticastInput, Output, Overlay, PeeringInput, StatusInput, Topic, UnicastInput,
     amop::{ClientInput, ClientOutput, Kind, Multicast, PublishSeq, ResultCode, SealedPost},
     multicast::{Batch, Leg, Proof},
     peering::{ConnectionId, LinkDownReason},
-    status_sync::{Answer, QueryId, Record, Status},
+    status_sync::{Answer, QueryId, Record, Status, Version},
     unicast::{ExchangeId, Reply, UnicastError},
 };
 use rand::RngExt;
@@ -47,14 +47,8 @@ impl Simulator {
         match output {
             Output::Dial { address, .. } => self.dial(node, address),
             Output::Close { connection, reason } => self.close(node, connection, &reason),
-            Output::LinkUp { peer, .. } => {
-                let is_new = self.observed.links.entry(node).or_default().insert(peer);
-                self.observed.link_disorders += usize::from(!is_new);
-            }
-            Output::LinkDown { peer, .. } => {
-                let was_up = self.observed.links.entry(node).or_default().remove(&peer);
-                self.observed.link_disorders += usize::from(!was_up);
-            }
+            Output::LinkUp { peer, .. } => self.note_link(node, |links| links.insert(peer)),
+            Output::LinkDown { peer, .. } => self.note_link(node, |links| links.remove(&peer)),
             // Gossip reaches all whom links reach, whatever one node thinks of it. Only what was forged is sealed here, and
             // no key opens it. A simulated node keeps its epochs.
             Output::LinkMoved { .. }
@@ -66,11 +60,7 @@ impl Simulator {
             | Output::Unseal(_) => {}
             Output::NodeChanged { record } => self.observed.unsigned += usize::from(!self.is_signed(&record)),
             Output::Sign { status } => self.sign(node, status),
-            Output::Announce { version } => {
-                let instant = self.instant();
-                let clock = self.overlay(node).map_or(Duration::ZERO, |overlay| overlay.clock(instant));
-                self.announce(node, Announcement { node: self.network.ids[node], version, clock });
-            }
+            Output::Announce { version } => self.announce_own(node, version),
             Output::Judged { id, judgement } => self.conclude(node, id, judgement),
             Output::Query { peer, wanted } => {
                 self.observed.traffic.bytes += wire_size::query(&wanted);
@@ -95,12 +85,10 @@ impl Simulator {
                     let body = <[u8; 8]>::try_from(&body[..]).map_or(0, u64::from_be_bytes);
                     Heard::Message(number, body)
                 });
-                let listening = Listening { node, since: self.nodes[node].epoch, origin, epoch, topic };
-                self.observed.heard.entry(listening).or_default().extend(heard);
+                self.hears(node, (origin, epoch, topic)).extend(heard);
             }
             Output::Gap { origin, epoch, topic, from, to } => {
-                let listening = Listening { node, since: self.nodes[node].epoch, origin, epoch, topic };
-                self.observed.heard.entry(listening).or_default().push(Heard::Gap(from, to));
+                self.hears(node, (origin, epoch, topic)).push(Heard::Gap(from, to));
             }
             Output::Ban { peer, .. } => self.note_ban(node, &peer),
             Output::Request { inbound, source, body } => {
@@ -115,6 +103,24 @@ impl Simulator {
             Output::Completed { exchange, outcome } => self.note_end(node, exchange, outcome),
             Output::Client(output) => self.perform_for_client(node, output),
         }
+    }
+
+    fn announce_own(&mut self, node: usize, version: Version) {
+        let instant = self.instant();
+        let clock = self.overlay(node).map_or(Duration::ZERO, |overlay| overlay.clock(instant));
+        self.announce(node, Announcement { node: self.network.ids[node], version, clock });
+    }
+
+    /// What applications of a node have heard of one topic of an origin.
+    fn hears(&mut self, node: usize, (origin, epoch, topic): (NodeId, u64, Option<Topic>)) -> &mut Vec<Heard> {
+        let listening = Listening { node, since: self.nodes[node].epoch, origin, epoch, topic };
+        self.observed.heard.entry(listening).or_default()
+    }
+
+    /// Whatever is told about a link changes something.
+    fn note_link(&mut self, node: usize, change: impl FnOnce(&mut BTreeSet<NodeId>) -> bool) {
+        let has_changed = change(self.observed.links.entry(node).or_default());
+        self.observed.link_disorders += usize::from(!has_changed);
     }
 
     fn send_message(&mut self, node: usize, output: Output) {

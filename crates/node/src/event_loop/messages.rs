@@ -1,0 +1,84 @@
+//! Messages between the network and the applications of this node.
+
+use bytes::Bytes;
+use nuncio_identity::NodeId;
+use nuncio_protocol::{
+    Topic,
+    unicast::{self, ExchangeId, InboundId, Refusal, UnicastError},
+};
+
+use super::{EventLoop, Waiting};
+use crate::{
+    handle::{Answer, MessageId},
+    listeners::Missed,
+    replies::Reply,
+};
+
+impl EventLoop {
+    pub(super) fn complete(&mut self, exchange: ExchangeId, outcome: Result<unicast::Reply, UnicastError>) {
+        let Some(Waiting { answer, since }) = self.exchanges.remove(&exchange) else { return };
+        let outcome = outcome.map(|reply| Answer { body: reply.body, hops: reply.hops, rtt: since.elapsed() });
+        // The caller may have gone; the exchange ends all the same.
+        let _ = answer.send(outcome);
+    }
+
+    /// A message to many.
+    pub(super) fn hear(&mut self, topic: Option<&Topic>, data: &Bytes, id: MessageId) {
+        if self.admission.admits(&id.origin) && self.hears(&id.origin, topic, data.len()) {
+            self.listeners.multicast(id.origin, topic, data, id);
+        }
+    }
+
+    /// Messages to many did not come.
+    pub(super) fn miss(&mut self, origin: NodeId, topic: Option<&Topic>, missed: Missed) {
+        if !self.admission.admits(&origin) {
+            return;
+        }
+        let count = missed.last - missed.first + 1;
+        self.lost = self.lost.saturating_add(count);
+        self.report_gap(&origin, count);
+        self.shown.touch();
+        self.listeners.gap(origin, topic, missed);
+    }
+
+    /// Whether its origin may be heard here, now.
+    fn hears(&mut self, origin: &NodeId, topic: Option<&Topic>, bytes: usize) -> bool {
+        let behaviour = self.swarm.behaviour_mut();
+        let record = behaviour.overlay().record(origin).map(|record| &**record);
+        let may = self.hearing.hears(record, topic);
+        may && topic.is_none_or(|topic| behaviour.takes(*origin, topic.as_str().len() + bytes))
+    }
+
+    pub(super) fn hand_over(&mut self, inbound: InboundId, source: NodeId, body: Bytes) {
+        let taken = if self.admission.admits(&source) {
+            self.listeners.request(source, body, inbound, &self.replies)
+        } else {
+            Err(Refusal::NoHandler)
+        };
+        if let Err(refusal) = taken {
+            self.swarm.behaviour_mut().decline(inbound, refusal);
+        }
+    }
+
+    /// A request to the node itself.
+    pub(super) fn serve(&mut self, inbound: InboundId, source: NodeId, body: Bytes) {
+        let is_welcome = self.admission.admits(&source);
+        let taken = match self.service.as_ref().filter(|_| is_welcome) {
+            Some(port) => port.request(source, body, inbound, &self.replies),
+            None => Err(Refusal::NoHandler),
+        };
+        if let Err(refusal) = taken {
+            self.swarm.behaviour_mut().decline(inbound, refusal);
+        }
+    }
+
+    pub(super) fn handle_reply(&mut self, reply: Reply) {
+        self.replies.taken(&reply);
+        let (Reply { inbound, body }, behaviour) = (reply, self.swarm.behaviour_mut());
+        match body {
+            Some(body) => behaviour.respond(inbound, body),
+            // A listener had it.
+            None => behaviour.abandon(inbound),
+        }
+    }
+}
