@@ -287,43 +287,58 @@ fn at_rest_multicasts_are_heard_to_the_last(network: &Simulator) {
     }
 }
 
-fn play(scenario: &Scenario) {
-    let latency = scenario.latency_ms * MS / 2..=scenario.latency_ms * MS;
-    let weather = Weather { latency, loss: scenario.loss, full: scenario.full, ..Weather::default() };
-    let mut network = Simulator::new(scenario.seed, weather);
-    network.keep_journal(400);
-    let config = Config { target_degree: scenario.degree, max_request_timeout: 10 * S, ..Config::default() };
-    network.add_nodes(scenario.nodes, &config);
-    for (a, b) in &scenario.links {
-        network.connect(*a, *b);
+/// Where it all happens.
+struct World {
+    network: Simulator,
+    nodes: usize,
+    topic: Topic,
+    clients: Vec<ClientId>,
+    watch: Watch,
+}
+
+impl World {
+    fn of(scenario: &Scenario) -> Self {
+        let latency = scenario.latency_ms * MS / 2..=scenario.latency_ms * MS;
+        let weather = Weather { latency, loss: scenario.loss, full: scenario.full, ..Weather::default() };
+        let mut network = Simulator::new(scenario.seed, weather);
+        network.keep_journal(400);
+        let config = Config { target_degree: scenario.degree, max_request_timeout: 10 * S, ..Config::default() };
+        network.add_nodes(scenario.nodes, &config);
+        for (a, b) in &scenario.links {
+            network.connect(*a, *b);
+        }
+        let topic = Topic::new("t").expect("a valid topic");
+        for node in 0..scenario.nodes {
+            network.listen(node, &[&topic]);
+        }
+        let watch = Watch { judged_requests: BTreeSet::new(), judged_publishes: BTreeSet::new() };
+        Self { network, nodes: scenario.nodes, topic, clients: Vec::new(), watch }
     }
-    let topic = Topic::new("t").expect("a valid topic");
-    for node in 0..scenario.nodes {
-        network.listen(node, &[&topic]);
-    }
-    let mut watch = Watch { judged_requests: BTreeSet::new(), judged_publishes: BTreeSet::new() };
-    let mut clients: Vec<ClientId> = Vec::new();
-    let go = |network: &mut Simulator, watch: &mut Watch, time: Duration| {
+
+    fn go(&mut self, time: Duration) {
+        let Self { network, watch, .. } = self;
         network.run_until(time, |network| {
             invariants(network, watch);
             false
         });
-    };
-    for action in &scenario.actions {
-        let n = scenario.nodes;
+    }
+
+    fn act(&mut self, action: &Action) {
+        let n = self.nodes;
+        let Self { network, topic, clients, .. } = self;
         match *action {
-            Action::Wait(ms) => go(&mut network, &mut watch, u32::from(ms) * MS),
+            Action::Wait(ms) => self.go(u32::from(ms) * MS),
             Action::Request(from, to) => {
                 network.request(from % n, to % n, 6 * S);
             }
             Action::Subscribe(node, deaf) => {
                 let client = network.add_client(node % n, deaf);
-                network.subscribe(client, &[&topic]);
+                network.subscribe(client, &[topic]);
                 clients.push(client);
             }
             Action::Publish(client, multicast) if !clients.is_empty() => {
                 let kind = if multicast { Kind::Multicast } else { Kind::Unicast };
-                network.publish(clients[client % clients.len()], kind, &topic);
+                network.publish(clients[client % clients.len()], kind, topic);
             }
             Action::Leave(client) if !clients.is_empty() => {
                 let client = clients.swap_remove(client % clients.len());
@@ -332,24 +347,32 @@ fn play(scenario: &Scenario) {
             Action::Publish(..) | Action::Leave(_) => {}
             Action::Multicast(node, broadcast) => {
                 for _ in 0..3 {
-                    network.multicast(node % n, (!broadcast).then_some(&topic));
+                    network.multicast(node % n, (!broadcast).then_some(&*topic));
                 }
             }
             Action::Crash(node) => network.crash(node % n),
             Action::Restart(node) => {
                 network.restart(node % n);
-                network.listen(node % n, &[&topic]);
+                network.listen(node % n, &[topic]);
             }
             Action::Cut(a, b) if a % n != b % n => network.cut(a % n, b % n),
             Action::Cut(..) => {}
             Action::Heal => network.heal(),
         }
-        go(&mut network, &mut watch, 30 * MS);
-        invariant_hops_lead_on_where_records_agree(&network);
     }
-    network.heal();
-    network.calm();
-    go(&mut network, &mut watch, 12 * S);
+}
+
+fn play(scenario: &Scenario) {
+    let mut world = World::of(scenario);
+    for action in &scenario.actions {
+        world.act(action);
+        world.go(30 * MS);
+        invariant_hops_lead_on_where_records_agree(&world.network);
+    }
+    world.network.heal();
+    world.network.calm();
+    world.go(12 * S);
+    let World { mut network, mut watch, .. } = world;
     network.run_for(120 * S);
     invariants(&network, &mut watch);
     at_rest_links_agree(&network);

@@ -61,6 +61,11 @@ proptest! {
     }
 
     #[test]
+    fn what_a_newcomer_brings_comes_as_it_was(sent in values::enrolment()) {
+        prop_assert_eq!(service::Enrolment::decode(sent.encode()), Ok(sent));
+    }
+
+    #[test]
     fn a_word_about_a_link_comes_as_it_was(sent in values::word()) {
         let [a, _, b] = &*THREE;
         let mut head = BytesMut::new();
