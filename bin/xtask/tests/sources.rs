@@ -43,7 +43,9 @@ fn collect(directory: &Path, found: &mut Vec<Source>) {
             collect(&path, found);
         } else if name.ends_with(".rs") && name != "tests.rs" {
             let text = fs::read_to_string(&path).unwrap();
-            let lines = text.lines().take_while(|line| !line.starts_with("#[cfg(test)]"));
+            let lines = text
+                .lines()
+                .take_while(|line| !["#[cfg(test)]", "#[cfg(all(test,"].iter().any(|mark| line.starts_with(mark)));
             found.push(Source { lines: lines.map(str::to_owned).collect(), path });
         }
     }

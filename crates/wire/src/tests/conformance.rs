@@ -101,6 +101,7 @@ fn documents() -> Vec<(&'static str, String)> {
     let (nodes, context) = three();
     let [source, ..] = nodes;
     let gossip = (values::topic(), values::gossip((source, EPOCH)));
+    let gossiped = |topic, gossip| multicast::encode(&multicast::gossip_topic(Some(&topic)), gossip, &context).unwrap();
     let own = || values::status(source, nodes.to_vec());
     let record = (own(), collection::vec(values::bytes(100), 0..=status::MAX_CHAIN));
     // In an answer, records are bytes as they came.
@@ -113,12 +114,7 @@ fn documents() -> Vec<(&'static str, String)> {
                 announcement::encode(version, Duration::from_millis(clock), &context).unwrap()
             }),
         ),
-        (
-            "gossip",
-            hash(gossip, |(topic, gossip)| {
-                multicast::encode(&multicast::gossip_topic(Some(&topic)), gossip, &context).unwrap()
-            }),
-        ),
+        ("gossip", hash(gossip, |(topic, gossip)| gossiped(topic, gossip))),
         (
             "status_record",
             hash(record, |(own, chain)| status::sign_record(own, &chain, &context).unwrap().bytes.to_vec()),
@@ -126,8 +122,7 @@ fn documents() -> Vec<(&'static str, String)> {
         (
             "gossip_numbered",
             hash((values::topic(), values::gossip((source, EPOCH)), 0..1_u64 << 63), |(topic, gossip, place)| {
-                let gossip = multicast::Gossip { place: Some(place), ..gossip };
-                multicast::encode(&multicast::gossip_topic(Some(&topic)), gossip, &context).unwrap()
+                gossiped(topic, multicast::Gossip { place: Some(place), ..gossip })
             }),
         ),
         (
