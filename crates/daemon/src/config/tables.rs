@@ -235,8 +235,8 @@ section! {
 section! {
     /// `[renewal]`: this node asks for its next certificate by itself.
     Renewal {
-        /// Whether it does, at two thirds of the life of its certificate, where a node of its agency has [issuer] ca. The key
-        /// stays, and [identity] cert is replaced once the new one is proved. Default: true.
+        /// Whether it does, at two thirds of the life of its certificate, where a node of its agency has `[issuer]` ca. The key
+        /// stays, and `[identity]` cert is replaced once the new one is proved. Default: true.
         restart enabled: bool = true,
     }
 }
