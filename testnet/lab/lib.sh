@@ -117,7 +117,8 @@ all_reach() {
 
 # echo_at NODE: answers every unicast with its body.
 echo_at() {
-    on "$1" listen --echo >/dev/null 2>"$scratch/echo$1.log" &
+    # As long as the test: what `on` runs ends after a minute.
+    timeout "$LAB_MAX_S" "$nuncio" listen --echo --admin "unix:$(dir "$1")/data/admin.sock" >/dev/null 2>"$scratch/echo$1.log" &
     echoes+=("$!")
 }
 echoes=()

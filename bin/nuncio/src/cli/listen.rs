@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     /// Answer unicasts with this text; without --reply, --echo and --exec the answer is empty
     #[arg(long, value_name = "TEXT", conflicts_with = "echo")]
     reply: Option<String>,
-    /// Answer unicasts with their own body
+    /// Answer unicasts with their own body; without --save, the node does so before it is printed
     #[arg(long)]
     echo: bool,
     /// Answer unicasts with what this program writes, run by `sh -c` for each: the body on its standard input, the node that asks
@@ -59,8 +59,11 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
         (None, None) if arguments.echo => Answers::Echo,
         (None, None) => Answers::Empty,
     };
-    // A request is answered when this program has it: what was acknowledged is not lost with it.
-    let options = ListenOptions { topics: arguments.topics, unicast: true, reply: Reply::Later };
+    // A request is answered when this program has it: what was acknowledged is not lost with it. Whoever gets his own words
+    // back has lost nothing; the node does that by itself.
+    let is_echo = matches!(answers, Answers::Echo) && arguments.save.is_none();
+    let reply = if is_echo { Reply::Echo } else { Reply::Later };
+    let options = ListenOptions { topics: arguments.topics, unicast: true, reply };
     let mut messages = client.listen(&options).await?;
     output.note(&format!("listening at {}; stop with Ctrl-C", client.address()));
     let mut left = arguments.count.unwrap_or(u64::MAX);
