@@ -3,8 +3,8 @@
 use nuncio_bounds::{Bound, Room};
 
 use crate::{
-    Config, MAX_NODES, Output, amop::Amop, gate::Gate, multicast::Multicast, peering::Peering, relay::Relay,
-    routing::Routing, status_sync::StatusSync, unicast::Unicast,
+    Config, MAX_NODES, Output, amop::Amop, gate::Gate, multicast::Multicast, onward::Onward, peering::Peering,
+    relay::Relay, routing::Routing, status_sync::StatusSync, unicast::Unicast,
 };
 
 /// Every bound of a core with these settings and so many links, by the machine that keeps it.
@@ -19,6 +19,7 @@ pub fn bounds(config: &Config, links: usize) -> Vec<Room> {
     let routing = [&Routing::bounds(links)[..], &[Relay::BOUND]].concat();
     vec![
         Room { name: "gate", bounds: Gate::bounds(links) },
+        Room { name: "onward", bounds: vec![Onward::bound(links)] },
         Room { name: "peering", bounds: Peering::bounds(config, links) },
         Room { name: "status sync", bounds: StatusSync::bounds(links) },
         Room { name: "routing", bounds: routing },

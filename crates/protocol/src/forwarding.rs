@@ -4,6 +4,7 @@ use nuncio_identity::NodeId;
 
 use crate::{
     Output, amop,
+    copies::Mark,
     gate::Passing,
     header::Letter,
     turn::Turn,
@@ -24,6 +25,9 @@ pub(crate) fn forward<M: Forwarded>(passing: Passing<M>, turn: &mut Turn<'_>) {
     let header = *message.header();
     let hop = turn.routing.next_hop_without(&header.target, &[from, header.source]);
     match hop.zip(header.passed_on()) {
+        Some((to, _)) if !turn.onward.may_pass(&to, Mark::of(&header, message.asks()), 1, turn.now) => {
+            tracing::trace!(source = %header.source.short(), to = %to.short(), "one copy too many, dropped");
+        }
         Some((to, passed_on)) => {
             *message.header_mut() = passed_on;
             turn.outbox.push(message.send(to));

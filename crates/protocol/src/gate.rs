@@ -15,12 +15,14 @@ mod source;
 mod source_clock;
 mod sources;
 mod strike;
+mod verdict;
 
 pub use strike::Strike;
 
 pub(crate) use bucket::{Bucket, Rate};
 pub(crate) use cast::{Cast, CastRate};
 pub(crate) use held::Waiting;
+pub(crate) use verdict::Verdict;
 
 use std::{
     collections::BTreeMap,
@@ -30,9 +32,10 @@ use std::{
 use nuncio_bounds::{Bound, Holding};
 use nuncio_identity::NodeId;
 
-use self::{held::Held, memory::Sight, peer::Peer, score::Scores, source::Era, sources::Sources};
+use self::{held::Held, memory::Sight, peer::Peer, score::Scores, source::Era, sources::Sources, verdict::excess};
 use crate::{
     amop::Multicast,
+    copies::Mark,
     gossip::{Counted, GossipId, Judgement, Stamp},
     hashed::HashMap,
     header::Letter,
@@ -73,12 +76,17 @@ pub(crate) struct Gate {
     /// Announcements that are passed on when the newer record is here.
     news: Held,
     scores: Scores,
+    /// Applications' messages by gossip that are taken in all.
+    gossip: Option<Cast>,
 }
+
+/// What is taken by gossip is passed on: together with this node's own it is less than a neighbour puts up with.
+const GOSSIP: CastRate = CastRate::times(3.0);
 
 impl Default for Gate {
     fn default() -> Self {
         let (sources, peers, scores) = Default::default();
-        Self { sources, peers, held: Held::of_strangers(), news: Held::of_news(), scores }
+        Self { sources, peers, held: Held::of_strangers(), news: Held::of_news(), scores, gossip: None }
     }
 }
 
@@ -96,25 +104,6 @@ pub(crate) struct Admitted<M> {
 pub(crate) struct Passing<M> {
     message: M,
     from: NodeId,
-}
-
-/// What becomes of a message.
-#[derive(Debug)]
-pub(crate) enum Verdict<M> {
-    /// It is for this node.
-    Mine(Admitted<M>),
-    /// It is for another one.
-    Passing(Passing<M>),
-    /// It was for an earlier life of this node, and asks: its source learns that from the answer.
-    Outlived(Admitted<M>),
-    /// It waits for its source's record.
-    Held(M),
-    /// The edge could not open it and now can.
-    Sealed(M),
-    /// Dropped.
-    Refused,
-    /// Dropped, and whoever brought it broke a rule.
-    Struck(Strike),
 }
 
 impl<M> Admitted<M> {
@@ -159,9 +148,17 @@ impl Gate {
         if !directory.is_certified(&header.source) {
             return Verdict::Held(message);
         }
+        let mark = Mark::of(&header, message.asks());
         if header.target != life.node {
-            let passes = peer.may_pass(message.length(), now);
-            return if passes { Verdict::Passing(Passing { message, from }) } else { Verdict::Refused };
+            if !peer.may_pass(message.length(), now) {
+                return Verdict::Refused;
+            }
+            let is_excess = peer.brings(mark) && !peer.may_repeat(now);
+            return if is_excess {
+                Verdict::Struck(Strike::Replayed)
+            } else {
+                Verdict::Passing(Passing { message, from })
+            };
         }
         let source = self.sources.of(header.source, header.source_epoch, directory);
         match source.era(header.source_epoch) {
@@ -183,10 +180,9 @@ impl Gate {
                 Sight::Forgotten => return Verdict::Refused,
             }
         }
-        if admitted.is_repeated && !peer.may_repeat(now) {
-            return Verdict::Struck(Strike::Replayed);
-        }
-        Verdict::Mine(admitted)
+        let is_copy = if from == header.source { admitted.is_repeated } else { peer.brings(mark) };
+        let source = self.sources.get_mut(&header.source);
+        excess((peer, source), (admitted.is_repeated, is_copy), now).unwrap_or(Verdict::Mine(admitted))
     }
 
     /// Judges a multicast that a peer brought: its copies for other nodes are charged to its source and to the peer.
@@ -225,10 +221,15 @@ impl Gate {
             return Verdict::Refused;
         }
         let is_repeated = is_mine && self.sources.see(&multicast.source, multicast.number, &in_time) != Sight::New;
-        if is_repeated && !peer.may_repeat(now) {
-            return Verdict::Struck(Strike::Replayed);
-        }
-        Verdict::Mine(Admitted { message: multicast, from, time_left: in_time.left, is_repeated })
+        let is_direct = from == multicast.source && copies == 0;
+        let is_copy = if is_direct { is_repeated } else { peer.brings(multicast.mark()) };
+        let source = self.sources.get_mut(&multicast.source);
+        excess((peer, source), (is_repeated, is_copy), now).unwrap_or(Verdict::Mine(Admitted {
+            message: multicast,
+            from,
+            time_left: in_time.left,
+            is_repeated,
+        }))
     }
 
     /// Judges a batch that a peer brought. Which of its messages are fresh, their numbers say: `is_known` where none is. Where
@@ -265,9 +266,13 @@ impl Gate {
             Era::Future => return Verdict::Held(leg),
         }
         let Some(in_time) = source.in_time(batch.sent, batch.lifetime, now) else { return Verdict::Refused };
+        let is_copy = if is_checked { peer.brings(leg.mark()) } else { is_known };
+        // When a hop falls silent, or an answer comes twice, that is no offence.
+        if is_copy && !peer.may_repeat(now) {
+            return Verdict::Struck(Strike::Replayed);
+        }
         if is_known {
-            // When a hop falls silent, or an answer comes twice, that is no offence; its origin did not do it.
-            return if peer.may_repeat(now) { Verdict::Refused } else { Verdict::Struck(Strike::Replayed) };
+            return Verdict::Refused;
         }
         if is_checked && !source.may_relay(length, now) {
             return Verdict::Refused;
@@ -310,10 +315,17 @@ impl Gate {
         let by_origin = self.sources.get_mut(&origin).is_none_or(|source| source.may_send(what, now));
         if !by_peer || (!by_origin && via == origin) {
             Check::Overspent
-        } else if by_origin {
+        } else if by_origin && self.takes_gossip(what, now) {
             Check::Yes
         } else {
             Check::No
+        }
+    }
+
+    fn takes_gossip(&mut self, what: Checked, now: Instant) -> bool {
+        match what {
+            Checked::Announcement => true,
+            Checked::Message(length) => self.gossip.get_or_insert(Cast::new(GOSSIP, now)).take(length, GOSSIP, now),
         }
     }
 
@@ -348,6 +360,17 @@ impl Gate {
         let Some(in_time) = source.in_time(stamp.sent, stamp.lifetime, now) else { return Some(Judgement::Dropped) };
         let is_new = self.sources.see(&stamp.origin, stamp.number, &in_time) == Sight::New;
         Some(if is_new { Judgement::Fresh } else { Judgement::Dropped })
+    }
+
+    /// A peer showed the record of a source, which is refused here: gives back what waited for it.
+    pub(crate) fn handle_refused(&mut self, peer: &NodeId, source: &NodeId, now: Instant) -> Vec<Waiting> {
+        let is_fair = self.peers.get_mut(peer).is_some_and(|budget| budget.shows_in_vain(*source, now));
+        if is_fair { self.held.drop_of(peer, source) } else { Vec::new() }
+    }
+
+    /// Whether a peer showed a source's record in vain, so that it need not be asked for now.
+    pub(crate) fn is_refused(&self, peer: &NodeId, source: &NodeId, now: Instant) -> bool {
+        self.peers.get(peer).is_some_and(|budget| budget.has_shown_in_vain(source, now))
     }
 
     /// Keeps a message until its source's record is here; says whether there is room.
@@ -442,8 +465,13 @@ impl Gate {
 
     /// What the gate can be made to hold.
     pub(crate) fn bounds(links: usize) -> Vec<Bound> {
-        let peers =
-            Bound::of_entries::<(NodeId, Peer)>("budgets of neighbours", links, 0, "as many as there are links");
+        let elsewhere = Peer::most_bytes();
+        let peers = Bound::of_entries::<(NodeId, Peer)>(
+            "budgets of neighbours",
+            links,
+            elsewhere,
+            "as many as there are links",
+        );
         [&Sources::BOUNDS[..], &[peers, Held::BOUND, Held::BOUND_OF_NEWS, Scores::BOUND]].concat()
     }
 }

@@ -25,7 +25,22 @@ pub struct Header {
     pub hops_left: u8,
     /// Links it has crossed when it arrives; 1 from a neighbour.
     pub hops: u8,
+    /// By what a copy of it is known, if it came sealed.
+    pub seal: SealEnd,
 }
+
+/// The end of the seal in which a message came, as good as random; 0 where it came in clear. It is no part of the header on
+/// the wire, and headers that differ in nothing else are equal.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SealEnd(pub u32);
+
+impl PartialEq for SealEnd {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for SealEnd {}
 
 impl Header {
     /// The next node's header, of a message that is passed on; `None` where it has crossed links enough.

@@ -13,6 +13,7 @@
 pub mod amop;
 mod bounds;
 mod config;
+mod copies;
 mod forwarding;
 mod gate;
 pub mod gossip;
@@ -22,6 +23,7 @@ mod input;
 mod life;
 mod limits;
 pub mod multicast;
+mod onward;
 mod outbox;
 mod output;
 mod overlay;
@@ -41,7 +43,7 @@ pub use bounds::bounds;
 pub use config::Config;
 pub use gate::Strike;
 pub use gossip::GossipInput;
-pub use header::Header;
+pub use header::{Header, SealEnd};
 pub use input::{AccessInput, Input};
 pub use limits::{
     LARGE_BODY, MAX_APPLICATION_FIELD, MAX_BODY, MAX_EXPELLED, MAX_HOPS, MAX_ISSUERS, MAX_LIFETIME,

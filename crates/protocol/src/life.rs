@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use nuncio_identity::NodeId;
 
 use crate::{
-    Header, MAX_HOPS, MAX_LIFETIME,
+    Header, MAX_HOPS, MAX_LIFETIME, SealEnd,
     gate::{Cast, CastRate},
     gossip::Stamp,
 };
@@ -85,6 +85,7 @@ impl Life {
             lifetime: Duration::from_millis(lifetime.min(MAX_LIFETIME).as_millis() as u64),
             hops_left: MAX_HOPS - 1,
             hops: 1,
+            seal: SealEnd::default(),
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     gossip::Judgement,
     life::Life,
     multicast::{Multicast, Publication, PublishRefusal},
+    onward::Onward,
     outbox::Outbox,
     peering::{BanView, Event, LinkView, Peering, PendingPeerView},
     relay::Relay,
@@ -36,6 +37,7 @@ pub struct Overlay {
     peering: Peering,
     status_sync: StatusSync,
     routing: Routing,
+    onward: Onward,
     /// When the paths were computed last.
     routed: Instant,
     relay: Relay,
@@ -107,6 +109,7 @@ impl Overlay {
                 now,
             ),
             routing: Routing::new(node),
+            onward: Onward::default(),
             routed: now,
             relay: Relay::default(),
             unicast: Unicast::new(&config),
@@ -338,6 +341,7 @@ impl Overlay {
             match event {
                 Event::Up(peer) => {
                     self.gate.handle_link_up(peer, now);
+                    self.onward.handle_link_up(peer, now);
                     self.multicast.handle_links_changed();
                     self.routing.link_up(peer);
                     self.status_sync.handle_link_up(peer, now);
@@ -345,6 +349,7 @@ impl Overlay {
                 Event::Down(peer) => {
                     let waiting = self.gate.handle_link_down(&peer);
                     self.drop_gossip(waiting.iter().filter_map(Waiting::gossip));
+                    self.onward.handle_link_down(&peer);
                     self.multicast.handle_links_changed();
                     self.routing.link_down(&peer);
                     self.status_sync.handle_link_down(&peer, now);
@@ -383,23 +388,23 @@ impl Overlay {
     }
 
     fn with_unicast<R>(&mut self, now: Instant, act: impl FnOnce(&mut Unicast, &mut Turn<'_>) -> R) -> R {
-        let Self { peering, status_sync, routing, unicast, outbox, life, .. } = self;
-        act(unicast, &mut Turn { routing, outbox, life, directory: Directory { peering, status_sync }, now })
+        let Self { peering, status_sync, routing, unicast, onward, outbox, life, .. } = self;
+        act(unicast, &mut Turn { routing, onward, outbox, life, directory: Directory { peering, status_sync }, now })
     }
 
     fn with_multicast<R>(&mut self, now: Instant, act: impl FnOnce(&mut Multicast, &mut Turn<'_>) -> R) -> R {
-        let Self { peering, status_sync, routing, multicast, outbox, life, .. } = self;
-        act(multicast, &mut Turn { routing, outbox, life, directory: Directory { peering, status_sync }, now })
+        let Self { peering, status_sync, routing, multicast, onward, outbox, life, .. } = self;
+        act(multicast, &mut Turn { routing, onward, outbox, life, directory: Directory { peering, status_sync }, now })
     }
 
     fn with_amop<R>(&mut self, now: Instant, act: impl FnOnce(&mut Amop, &mut Turn<'_>) -> R) -> R {
-        let Self { peering, status_sync, routing, amop, outbox, life, .. } = self;
-        act(amop, &mut Turn { routing, outbox, life, directory: Directory { peering, status_sync }, now })
+        let Self { peering, status_sync, routing, amop, onward, outbox, life, .. } = self;
+        act(amop, &mut Turn { routing, onward, outbox, life, directory: Directory { peering, status_sync }, now })
     }
 
     fn with_turn(&mut self, now: Instant, act: impl FnOnce(&mut Turn<'_>)) {
-        let Self { peering, status_sync, routing, outbox, life, .. } = self;
-        act(&mut Turn { routing, outbox, life, directory: Directory { peering, status_sync }, now });
+        let Self { peering, status_sync, routing, onward, outbox, life, .. } = self;
+        act(&mut Turn { routing, onward, outbox, life, directory: Directory { peering, status_sync }, now });
     }
 
     fn view(&self, node: NodeId) -> NodeView {

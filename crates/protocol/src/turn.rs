@@ -2,12 +2,15 @@ use std::time::Instant;
 
 use nuncio_identity::NodeId;
 
-use crate::{Header, life::Life, outbox::Outbox, peering::Peering, routing::Routing, status_sync::StatusSync};
+use crate::{
+    Header, life::Life, onward::Onward, outbox::Outbox, peering::Peering, routing::Routing, status_sync::StatusSync,
+};
 
 /// What a machine works with while it takes one input.
 #[derive(Debug)]
 pub(crate) struct Turn<'a> {
     pub(crate) routing: &'a mut Routing,
+    pub(crate) onward: &'a mut Onward,
     pub(crate) outbox: &'a mut Outbox,
     pub(crate) life: &'a mut Life,
     pub(crate) directory: Directory<'a>,

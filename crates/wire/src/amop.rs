@@ -18,7 +18,7 @@ use prost::Message as _;
 
 use crate::{
     DecodeError, SigningContext,
-    header::{Associated, bounded},
+    header::{Associated, bounded, end_of},
     length_prefixed,
     multicast::{decode_leg, decode_wanted, encode_leg, encode_wanted},
     proto::{self, BridgeContent, BridgeHeader, SealedBridge, bridge_content, bridge_header},
@@ -83,8 +83,13 @@ pub fn decode_frame(header: Bytes, body: Bytes, peer: NodeId, context: &SigningC
 /// Opens a message of which only the key was missing; gives back the same when it still is.
 ///
 /// # Errors
-/// When the seal does not hold, or a field in it is out of bounds.
+/// When the seal does not hold, or what is in it makes no sense.
 pub fn open(message: Message, context: &SigningContext) -> Result<Message, DecodeError> {
+    let source = message.header.source;
+    open_sealed(message, context).map_err(|error| error.sealed_by(source))
+}
+
+fn open_sealed(message: Message, context: &SigningContext) -> Result<Message, DecodeError> {
     let Message { header, content: Content::Sealed { asks, bytes } } = message else { return Ok(message) };
     let opened = Associated::new(STREAM, asks, &header).open(&header, "sealed bridge message", &bytes, context)?;
     let Some((BridgeContent { content }, data)) = opened else {
@@ -151,12 +156,13 @@ fn decode_message(
     context: &SigningContext,
 ) -> Result<Message, DecodeError> {
     let me = context.node();
-    let header = fields.header(me, peer)?;
+    let mut header = fields.header(me, peer)?;
     let content = fields.content.ok_or(DecodeError::Field { field: "content" })?;
     bounded(&body, MAX_BODY, matches!(content, bridge_header::Content::Sealed(_)))?;
     let in_clear = header.source == peer && header.target == me;
     let content = match content {
         bridge_header::Content::Sealed(SealedBridge { asks }) => {
+            header.seal = end_of(&body);
             let message = Message { header, content: Content::Sealed { asks, bytes: body } };
             return if header.target == me { open(message, context) } else { Ok(message) };
         }

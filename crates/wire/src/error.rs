@@ -59,6 +59,14 @@ pub enum DecodeError {
         /// The claimed source.
         node: NodeId,
     },
+    /// A relayed message whose seal holds, and in it is nothing that makes sense: nobody but its source could know.
+    #[error("what {node:?} sealed makes no sense: {source}")]
+    Sealed {
+        /// The source.
+        node: NodeId,
+        /// What is wrong with it.
+        source: Box<DecodeError>,
+    },
     /// A relayed message without a valid signature of its source.
     #[error("the signature of {node:?} does not hold")]
     Signature {
@@ -71,4 +79,14 @@ pub enum DecodeError {
         /// Its owner.
         node: NodeId,
     },
+}
+
+impl DecodeError {
+    /// The same of something that a node had sealed.
+    pub(crate) fn sealed_by(self, node: NodeId) -> Self {
+        match self {
+            Self::Seal { .. } => self,
+            other => Self::Sealed { node, source: Box::new(other) },
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes};
 use nuncio_identity::NodeId;
-use nuncio_protocol::Header;
+use nuncio_protocol::{Header, SealEnd};
 use prost::Message;
 
 use crate::{
@@ -49,6 +49,7 @@ macro_rules! carries_header {
                     lifetime: Duration::from_millis(self.lifetime_ms.into()),
                     hops_left: decode_hops(self.hops_left),
                     hops: decode_hops(self.hops).max(1),
+                    seal: SealEnd::default(),
                 })
             }
         })+
@@ -114,6 +115,11 @@ impl Associated {
         let inner = inner.map_err(|source| DecodeError::Protobuf { message: what, source })?;
         Ok(Some((inner, plain)))
     }
+}
+
+/// The end of a seal: as good as random, and nobody but its source can make it.
+pub(crate) fn end_of(sealed: &[u8]) -> SealEnd {
+    SealEnd(sealed.last_chunk().copied().map_or(0, u32::from_be_bytes))
 }
 
 /// A body that is longer than allowed, sealed or in clear.

@@ -11,7 +11,7 @@ use prost::Message as _;
 
 use crate::{
     DecodeError, SigningContext,
-    header::{Associated, bounded},
+    header::{Associated, bounded, end_of},
     length_prefixed,
     proto::{self, SealedUnicast, UnicastHeader, UnicastKind},
 };
@@ -108,8 +108,13 @@ pub fn decode(header: Bytes, body: Bytes, peer: NodeId, context: &SigningContext
 /// Opens a message of which only the key was missing; gives back the same when it still is.
 ///
 /// # Errors
-/// When the seal does not hold, or a field in it is out of bounds.
+/// When the seal does not hold, or what is in it makes no sense.
 pub fn open(message: Message, context: &SigningContext) -> Result<Message, DecodeError> {
+    let source = message.header.source;
+    open_sealed(message, context).map_err(|error| error.sealed_by(source))
+}
+
+fn open_sealed(message: Message, context: &SigningContext) -> Result<Message, DecodeError> {
     let Message { header, content: Content::Sealed { asks, bytes } } = message else { return Ok(message) };
     let opened = Associated::new(STREAM, asks, &header).open(&header, "sealed unicast", &bytes, context)?;
     let Some((inner, body)): Option<(SealedUnicast, _)> = opened else {
@@ -137,8 +142,9 @@ fn decode_message(
     let kind = fields.kind();
     let is_sealed = matches!(kind, UnicastKind::SealedRequest | UnicastKind::SealedAnswer);
     bounded(&body, MAX_BODY, is_sealed)?;
-    let header = fields.header(me, peer)?;
+    let mut header = fields.header(me, peer)?;
     if is_sealed {
+        header.seal = end_of(&body);
         let content = Content::Sealed { asks: kind == UnicastKind::SealedRequest, bytes: body };
         let message = Message { header, content };
         return if header.target == me { open(message, context) } else { Ok(message) };

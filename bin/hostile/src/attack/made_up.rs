@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use bytes::{Bytes, BytesMut};
 use nuncio_identity::{NodeId, NodeKey};
 use nuncio_protocol::{
-    Header,
+    Header, SealEnd,
     status_sync::Version,
     unicast::{Content, Message},
 };
@@ -50,6 +50,7 @@ pub(super) fn sealed_request(link: &Link, source: NodeId, source_epoch: u64) -> 
         lifetime: Duration::from_secs(30),
         hops_left: 8,
         hops: 2,
+        seal: SealEnd::default(),
     };
     let content = Content::Sealed { asks: true, bytes: Bytes::from(vec![7; 128]) };
     let mut frame = BytesMut::new();

@@ -4,7 +4,7 @@ use std::{io, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use nuncio_protocol::{
-    Header, Topic,
+    Header, SealEnd, Topic,
     amop::{Destination, Multicast, Post, PublishSeq},
     unicast::{Content, Message},
 };
@@ -43,6 +43,7 @@ pub(super) async fn request(link: &Link, scene: &Scene) -> io::Result<()> {
         lifetime: LIFETIME,
         hops_left: 8,
         hops: 1,
+        seal: SealEnd::default(),
     };
     let content = Content::Request { body: Bytes::from_static(b"again") };
     let (mut frame, message) = (BytesMut::new(), unicast::Frame::Message(Message { header, content }));

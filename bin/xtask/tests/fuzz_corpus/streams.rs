@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use nuncio_protocol::{
-    Header, Topic,
+    Header, SealEnd, Topic,
     amop::{self, Destination, Multicast, Post, PublishSeq, ResultCode},
     multicast::{self as batches, Batch, Leg, Long, Proof, Wanted},
     peering::Parting,
@@ -94,6 +94,7 @@ fn header(source: u8, target: u8) -> Header {
         lifetime: Duration::from_secs(2),
         hops_left: 15,
         hops: 1,
+        seal: SealEnd::default(),
     }
 }
 

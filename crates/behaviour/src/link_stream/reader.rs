@@ -140,8 +140,7 @@ impl Reader {
         beats >= PATIENCE && self.intake.is_short()
     }
 
-    /// A seal or signature that does not hold spoils its message, not the stream. A relay cannot check seals, so the peer is
-    /// to blame for one only where it is the source; what is signed it had to check before it passed it on.
+    /// What spoils its message only leaves the stream as it was.
     fn parse<P: Protocol>(
         &mut self,
         protocol: &P,
@@ -159,10 +158,9 @@ impl Reader {
                 Some(Frame::Alive) => {}
                 Some(Frame::Message { header, body }) => match protocol.decode(header, body, peer) {
                     Ok(message) => batch.messages.push(message),
-                    Err(error @ (DecodeError::Signature { node } | DecodeError::Seal { node })) => {
-                        let is_its_fault = node == peer || matches!(error, DecodeError::Signature { .. });
+                    Err(error) if let Some(is_its_fault) = spoils_its_message(&error, peer) => {
                         batch.forged += usize::from(is_its_fault);
-                        tracing::debug!(peer = %peer.short(), source = %node.short(), "dropped a message: its source's seal or signature does not hold");
+                        tracing::debug!(peer = %peer.short(), %error, "dropped a message");
                     }
                     Err(error) => return Err(error.into()),
                 },
@@ -194,5 +192,35 @@ impl Reader {
             drop(self.intake.hand_over(0));
             (self.buffer, self.scratch) = (BytesMut::new(), Vec::new());
         }
+    }
+}
+
+/// Whether it is the peer's fault, of an error that spoils its message and not the stream: a seal or signature that does not
+/// hold, and nonsense under a seal. A relay cannot look into seals, so the peer answers for those only where it is the
+/// source; what is signed it had to check before it passed it on.
+fn spoils_its_message(error: &DecodeError, peer: NodeId) -> Option<bool> {
+    match error {
+        DecodeError::Signature { .. } => Some(true),
+        DecodeError::Seal { node } | DecodeError::Sealed { node, .. } => Some(*node == peer),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nuncio_identity::NodeKey;
+
+    use super::*;
+
+    #[test]
+    fn of_what_it_passed_on_a_relay_answers_for_signatures_only() {
+        let [node, relay] = [(); 2].map(|()| NodeKey::generate().node_id());
+        let nonsense = || DecodeError::Field { field: "content" };
+        let sealed = DecodeError::Sealed { node, source: Box::new(nonsense()) };
+        assert_eq!(spoils_its_message(&sealed, relay), Some(false));
+        assert_eq!(spoils_its_message(&sealed, node), Some(true));
+        assert_eq!(spoils_its_message(&DecodeError::Seal { node }, relay), Some(false));
+        assert_eq!(spoils_its_message(&DecodeError::Signature { node }, relay), Some(true));
+        assert_eq!(spoils_its_message(&nonsense(), relay), None, "what it says itself");
     }
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use nuncio_identity::{NodeId, Signature};
 
 use super::{PublishSeq, ResultCode};
-use crate::{Header, Topic, header::Letter};
+use crate::{Header, Topic, copies::Mark, header::Letter};
 
 /// What travels between two nodes on the bridge stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,6 +135,12 @@ impl Multicast {
     pub fn length(&self) -> usize {
         let sealed = self.sealed.as_ref().map(|sealed| sealed.bytes.len());
         sealed.or_else(|| self.post.as_ref().map(|post| post.data.len())).unwrap_or_default()
+    }
+
+    /// By what a copy of it is known.
+    pub(crate) fn mark(&self) -> Mark {
+        let signature = self.sealed.as_ref().map(|sealed| &sealed.signature);
+        Mark::of_signed(&self.source, self.number, signature, self.destinations.first().map(|first| &first.node))
     }
 
     /// Bytes that it takes with its destinations.

@@ -166,6 +166,13 @@ impl Held {
         self.take(theirs).map(|entry| (entry.from, entry.waiting)).collect()
     }
 
+    /// Drops what a peer brought of a source.
+    pub(super) fn drop_of(&mut self, peer: &NodeId, source: &NodeId) -> Vec<Waiting> {
+        let is_theirs = |came: &&u64| self.entries.get(*came).is_some_and(|entry| entry.from == *peer);
+        let theirs = self.of_source.get(source).into_iter().flatten().filter(is_theirs).copied().collect();
+        self.take(theirs).map(|entry| entry.waiting).collect()
+    }
+
     pub(super) fn forget_peer(&mut self, peer: &NodeId) -> Vec<Waiting> {
         if !self.shares.contains_key(peer) {
             return Vec::new();

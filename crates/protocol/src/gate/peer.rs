@@ -1,10 +1,17 @@
 use std::time::{Duration, Instant};
 
+use nuncio_identity::NodeId;
+
 use super::{
     Bucket, Checked, Rate,
     cast::{Cast, CastRate},
 };
-use crate::gossip::Counted;
+use crate::{
+    MAX_NODES,
+    copies::{Copies, Mark},
+    gossip::Counted,
+    hashed::HashMap,
+};
 
 /// Messages and bytes that a node passes on for one neighbour.
 const PASSED_MESSAGES: Rate = Rate::of(100_000.0, Duration::from_secs(2));
@@ -35,7 +42,11 @@ const ASKED: Rate = Rate { per_second: 500.0, burst: 2_000.0 };
 const REPAIRED: Rate = Rate { per_second: 16.0 * MIB, burst: 32.0 * MIB };
 
 /// Messages that one neighbour brings again. When a hop dies silently, all that it swallowed in two seconds comes again.
+/// Nobody passes on more than half as many copies of what others made: see [`crate::onward`].
 const REPEATED: Rate = Rate { per_second: 2_000.0, burst: 20_000.0 };
+
+/// Of how many messages that it brought for others, or of others, copies are known at the least.
+const REMEMBERED: usize = 4_096;
 
 /// Messages of gossip that one neighbour brings again: only one that was asked for comes twice.
 const GOSSIP_REPEATED: Rate = Rate { per_second: 100.0, burst: 1_000.0 };
@@ -46,6 +57,11 @@ const CONTROL: Rate = Rate { per_second: 10_000.0, burst: 40_000.0 };
 /// Subscriptions that one neighbour begins and ends. At first it tells all that it has, of which there are six thousand at
 /// the most.
 const SUBSCRIPTIONS: Rate = Rate { per_second: 200.0, burst: 8_000.0 };
+
+/// How long a source is not asked for once more whose record was shown and is refused here, and how many at a time. Whose
+/// authority one node trusts and another does not is no offence of whoever stands between.
+const IN_VAIN: Duration = Duration::from_secs(10);
+const MAX_IN_VAIN: usize = MAX_NODES;
 
 /// What a linked peer may still have us do.
 #[derive(Debug)]
@@ -58,6 +74,9 @@ pub(super) struct Peer {
     checked: Cast,
     asked: Bucket,
     repaired: Bucket,
+    brought: Copies,
+    /// Sources whose records it showed in vain, and until when that counts.
+    in_vain: HashMap<NodeId, Instant>,
     repeated: Bucket,
     announcements: Bucket,
     gossip: Cast,
@@ -67,7 +86,7 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    pub(super) const fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant) -> Self {
         Self {
             passed_messages: Bucket::new(PASSED_MESSAGES, now),
             passed_bytes: Bucket::new(PASSED_BYTES, now),
@@ -77,6 +96,8 @@ impl Peer {
             checked: Cast::new(CHECKED, now),
             asked: Bucket::new(ASKED, now),
             repaired: Bucket::new(REPAIRED, now),
+            brought: Copies::new(REMEMBERED),
+            in_vain: HashMap::default(),
             repeated: Bucket::new(REPEATED, now),
             announcements: Bucket::new(ANNOUNCEMENTS, now),
             gossip: Cast::new(GOSSIP, now),
@@ -140,6 +161,33 @@ impl Peer {
             Counted::Subscriptions => (&mut self.subscriptions, SUBSCRIPTIONS),
         };
         bucket.take(count as f64, rate, now)
+    }
+
+    /// Notes a message of another node, or for another one; says whether it brought the very same lately.
+    pub(super) fn brings(&mut self, mark: Mark) -> bool {
+        self.brought.note(mark)
+    }
+
+    /// It showed the record of a source, which is refused; says whether that is one of the few that may be.
+    pub(super) fn shows_in_vain(&mut self, source: NodeId, now: Instant) -> bool {
+        if self.in_vain.len() >= MAX_IN_VAIN {
+            self.in_vain.retain(|_, until| *until > now);
+        }
+        let has_room = self.in_vain.len() < MAX_IN_VAIN;
+        if has_room {
+            self.in_vain.insert(source, now + IN_VAIN);
+        }
+        has_room
+    }
+
+    /// Whether it showed the record of a source in vain not long ago.
+    pub(super) fn has_shown_in_vain(&self, source: &NodeId, now: Instant) -> bool {
+        self.in_vain.get(source).is_some_and(|until| *until > now)
+    }
+
+    /// Bytes of it that stand elsewhere, at the most.
+    pub(super) const fn most_bytes() -> usize {
+        Copies::most_bytes(REMEMBERED) + 2 * MAX_IN_VAIN * size_of::<(NodeId, Instant)>()
     }
 
     /// Whether it may bring one more message that was here already.

@@ -14,6 +14,9 @@ const ANNOUNCEMENTS: Rate = Rate { per_second: 10.0, burst: 100.0 };
 /// Its applications' messages to many by gossip.
 const GOSSIP: CastRate = CastRate::times(1.0);
 
+/// Its messages that come again over others. When a hop dies silently, all that it swallowed in two seconds does.
+const REPEATED: Rate = Rate { per_second: 2_000.0, burst: 20_000.0 };
+
 /// Bytes of copies made here of one source's multicasts for other nodes: one of the longest to five hundred at once.
 const COPIES: Rate = Rate { per_second: 512.0 * MIB, burst: 6144.0 * MIB };
 const MIB: f64 = 1024.0 * 1024.0;
@@ -38,6 +41,7 @@ struct Sent {
     copies: Option<Bucket>,
     gossip: Option<Cast>,
     relayed: Option<Cast>,
+    repeated: Option<Bucket>,
 }
 
 /// In which of its source's epochs a message was made.
@@ -126,6 +130,11 @@ impl Source {
     /// Whether one more batch of so many bytes is taken of it that came over others, or goes on to others.
     pub(super) fn may_relay(&mut self, length: usize, now: Instant) -> bool {
         self.sent().relayed.get_or_insert(Cast::new(GOSSIP, now)).take(length, GOSSIP, now)
+    }
+
+    /// Whether one more message is taken of it that was here already, and not from whoever brings it now.
+    pub(super) fn may_repeat(&mut self, now: Instant) -> bool {
+        self.sent().repeated.get_or_insert(Bucket::new(REPEATED, now)).take(1.0, REPEATED, now)
     }
 
     /// Takes the clock of an announcement or record of the present epoch.

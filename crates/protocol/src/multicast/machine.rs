@@ -110,7 +110,11 @@ impl Multicast {
                 break;
             }
             let destinations = vec![Destination { node: wanted.asker, since: 0 }];
-            turn.outbox.push(Output::SendBatch { to: hop, leg: Leg { batch, hops_left: HOPS_LEFT, destinations } });
+            let leg = Leg { batch, hops_left: HOPS_LEFT, destinations };
+            if !turn.onward.may_repair(&hop, &leg, turn.now) {
+                break;
+            }
+            turn.outbox.push(Output::SendBatch { to: hop, leg });
         }
     }
 
@@ -165,7 +169,9 @@ impl Multicast {
     fn ask_on(&self, from: NodeId, wanted: Wanted, turn: &mut Turn<'_>) {
         let Some(hops_left) = wanted.hops_left.checked_sub(1) else { return };
         let hop = turn.routing.next_hop_without(&wanted.origin, &[from, wanted.asker]);
-        if let Some(to) = hop.filter(|hop| turn.directory.takes_batches(hop)) {
+        if let Some(to) = hop.filter(|hop| turn.directory.takes_batches(hop))
+            && turn.onward.may_ask_on(&to, turn.now)
+        {
             let wanted = Wanted { hops_left: hops_left.min(HOPS_LEFT), ..wanted };
             turn.outbox.push(Output::SendWanted { to, wanted });
         }
@@ -182,7 +188,10 @@ fn pass_on(from: NodeId, leg: &Leg, turn: &mut Turn<'_>) {
         }
     }
     for (to, destinations) in legs {
-        turn.outbox.push(Output::SendBatch { to, leg: Leg { destinations, ..leg.clone() } });
+        let leg = Leg { destinations, ..leg.clone() };
+        if turn.onward.may_push(&to, &leg, turn.now) {
+            turn.outbox.push(Output::SendBatch { to, leg });
+        }
     }
 }
 
@@ -192,7 +201,10 @@ fn ask(missing: Missing, turn: &mut Turn<'_>) {
     let towards = turn.routing.next_hop(&origin);
     let brought = turn.routing.is_linked(&via).then_some(via);
     let hop = if asked % 2 == 0 { brought.or(towards) } else { towards.or(brought) };
-    if let Some(hop) = hop.filter(|hop| turn.directory.takes_batches(hop)) {
+    // Whoever is not asked now is asked with the next try.
+    if let Some(hop) = hop.filter(|hop| turn.directory.takes_batches(hop))
+        && turn.onward.may_ask(&hop, turn.now)
+    {
         let wanted = Wanted { asker: turn.life.node, origin, epoch, topic, from, to, hops_left: HOPS_LEFT };
         turn.outbox.push(Output::SendWanted { to: hop, wanted });
     }

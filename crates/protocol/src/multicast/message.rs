@@ -6,7 +6,7 @@ use std::{
 use bytes::Bytes;
 use nuncio_identity::{NodeId, Signature};
 
-use crate::{Topic, gossip::Stamp};
+use crate::{Topic, copies::Mark, gossip::Stamp};
 
 /// Messages of one origin to one topic, in the origin's order.
 ///
@@ -166,6 +166,12 @@ impl Batch {
 }
 
 impl Leg {
+    /// By what a copy of it is known.
+    pub(crate) fn mark(&self) -> Mark {
+        let (batch, first) = (&self.batch, self.destinations.first().map(|first| &first.node));
+        Mark::of_signed(&batch.origin, batch.first, batch.proof.signature.get(), first)
+    }
+
     /// Bytes that it takes.
     pub fn weight(&self) -> usize {
         self.batch.weight() + self.destinations.len() * size_of::<Destination>()

@@ -187,10 +187,11 @@ impl Outgoing {
         let destination = Destination { since, ..destination };
         let batches = if found.batches.is_empty() { vec![channel.word(turn.life, turn.now)] } else { found.batches };
         for batch in batches {
-            if !may_send(batch.weight()) {
+            let leg = Leg { batch, hops_left: HOPS_LEFT, destinations: vec![destination] };
+            if !may_send(leg.batch.weight()) || !turn.onward.may_repair(&hop, &leg, turn.now) {
                 break;
             }
-            send(hop, batch, vec![destination], turn);
+            turn.outbox.push(Output::SendBatch { to: hop, leg });
         }
     }
 

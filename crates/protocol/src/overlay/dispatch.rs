@@ -9,6 +9,7 @@ use crate::{
     AccessInput, BridgeInput, Input, MulticastInput, Output, PeeringInput, StatusInput, UnicastInput,
     amop::ClientInput,
     forwarding,
+    gate::Waiting,
     status_sync::{Answer, Change, First, Record},
     turn::Directory,
 };
@@ -158,6 +159,10 @@ impl Overlay {
         let (kept, expelled) =
             answer.records.into_iter().partition(|record| !self.peering.is_expelled(&record.status.node));
         answer.records = kept;
+        for source in &answer.refused {
+            let waiting = self.gate.handle_refused(&peer, source, now);
+            self.drop_gossip(waiting.iter().filter_map(Waiting::gossip));
+        }
         answer.refused.extend(Vec::into_iter(expelled).map(|record: Arc<Record>| record.status.node));
         for change in self.status_sync.handle_answered(peer, answer, &mut self.outbox, now) {
             let (record, is_first) = match change {

@@ -91,8 +91,9 @@ impl Overlay {
         let Self { gate, peering, status_sync, life, .. } = self;
         match gate.admit_wanted(from, wanted, life, Directory { peering, status_sync }, now) {
             Verdict::Mine(admitted) => {
-                let Self { gate, peering, status_sync, routing, multicast, outbox, life, .. } = self;
-                let mut turn = Turn { routing, outbox, life, directory: Directory { peering, status_sync }, now };
+                let Self { gate, peering, status_sync, routing, onward, multicast, outbox, life, .. } = self;
+                let mut turn =
+                    Turn { routing, onward, outbox, life, directory: Directory { peering, status_sync }, now };
                 multicast.handle_wanted(admitted, &mut |bytes| gate.may_repair(&from, bytes, now), &mut turn);
             }
             Verdict::Struck(strike) => self.outbox.strike(from, strike),
@@ -176,6 +177,9 @@ impl Overlay {
     /// Keeps a message until the record of its source is here, and asks for that.
     fn hold(&mut self, from: NodeId, waiting: Waiting, epoch: u64, now: Instant) {
         let (source, gossip) = (waiting.source(), waiting.gossip());
+        if self.gate.is_refused(&from, &source, now) {
+            return self.drop_gossip(gossip);
+        }
         let seq = if let Waiting::Announcement { version, .. } = &waiting { version.seq } else { 1 };
         // Of a crowd of unknown nodes only so many are asked for at once.
         let version = Version { epoch, seq };

@@ -7,7 +7,7 @@ use std::{
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Config, Header, Input, Output, Overlay, PeeringInput, StatusInput, Topic,
+    Config, Header, Input, Output, Overlay, PeeringInput, SealEnd, StatusInput, Topic,
     amop::{ClientId, ClientInput},
     gossip::{GossipId, GossipInput},
     peering::{ConnectionId, Direction},
@@ -140,6 +140,7 @@ pub fn header(source: usize, target: usize, number: u64) -> Header {
         lifetime: Duration::from_secs(5),
         hops_left: 15,
         hops: 1,
+        seal: SealEnd::default(),
     }
 }
 

@@ -117,7 +117,7 @@ pub(super) fn decode(
 /// is not known yet.
 ///
 /// # Errors
-/// When the seal does not hold, or a field in it is out of bounds.
+/// When the seal does not hold, or what is in it makes no sense.
 pub fn open_multicast(mut multicast: Multicast, context: &SigningContext) -> Result<Multicast, DecodeError> {
     let (node, epoch) = (multicast.source, multicast.epoch);
     let ours = multicast.destinations.iter().find(|destination| destination.node == context.node());
@@ -134,7 +134,7 @@ pub fn open_multicast(mut multicast: Multicast, context: &SigningContext) -> Res
     let opened = key.open_in_place(Nonce::assume_unique_for_key([0; 12]), Aad::from(&associated), &mut plain);
     let length = opened.map_err(|_| forged())?.len();
     plain.truncate(length);
-    multicast.post = Some(decode_post(plain.freeze())?);
+    multicast.post = Some(decode_post(plain.freeze()).map_err(|error| error.sealed_by(node))?);
     Ok(multicast)
 }
 

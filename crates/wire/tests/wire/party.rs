@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use nuncio_identity::{NodeId, NodeKey};
-use nuncio_protocol::{Header, unicast};
+use nuncio_protocol::{Header, SealEnd, unicast};
 use nuncio_wire::{
     DecodeError, SigningContext, amop,
     length_prefixed::{self, Frame},
@@ -54,6 +54,7 @@ pub(super) fn header(source: &Party, target: &Party) -> Header {
         lifetime: Duration::from_millis(1500),
         hops_left: 15,
         hops: 1,
+        seal: SealEnd::default(),
     }
 }
 

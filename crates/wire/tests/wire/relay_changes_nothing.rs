@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use nuncio_protocol::{
-    Header, Topic,
+    Header, MAX_BODY, Topic,
     amop::{self, Destination, Multicast, Post, PublishSeq, ResultCode},
     unicast::{self, Content, Refusal},
 };
@@ -246,4 +246,40 @@ fn the_longest_list_of_destinations_fits_a_header_at_every_relay_and_a_longer_on
     let key = [&one.key[..], &[0]].concat().into();
     let wide = with(vec![Destination { key, ..one.clone() }]);
     assert_eq!(multicast_over(wide, &relay, &second), Err(DecodeError::Field { field: "key" }));
+}
+
+/// Who relays cannot look into what is sealed, and is not to blame for it.
+#[test]
+fn nonsense_under_a_seal_is_told_to_be_its_sources() {
+    let [a, relay, b] = parties();
+    let too_long = || Bytes::from(vec![0; MAX_BODY + 1]);
+    let is_its = |error: DecodeError| matches!(error, DecodeError::Sealed { node, .. } if node == a.node);
+    for content in [Content::Request { body: too_long() }, Content::ServiceRequest { body: too_long() }] {
+        let message = unicast::Message { header: header(&a, &b), content };
+        let at_relay = unicast_over(message, &a, &relay).expect("a relay does not look into it");
+        assert!(is_its(unicast_over(at_relay, &relay, &b).unwrap_err()));
+    }
+    let mut message = publish(&a, &b);
+    message.content = amop::Content::Publish { message: 5, topic: Topic::new("t1").unwrap(), data: too_long() };
+    let at_relay = bridge_over(Frame::Message(message), &a, &relay).expect("a relay does not look into it");
+    assert!(is_its(bridge_over(at_relay, &relay, &b).unwrap_err()));
+    let mut multicast = multicast_to(&a, &[&b]);
+    multicast.post = multicast.post.map(|post| Post { data: too_long(), ..post });
+    let at_relay = multicast_over(multicast, &a, &relay).expect("a relay does not look into it");
+    assert!(is_its(multicast_over(at_relay, &relay, &b).unwrap_err()));
+}
+
+#[test]
+fn copies_of_a_relayed_message_are_known_by_their_seal() {
+    let [a, relay, second, b] = parties();
+    let once = unicast_over(request(&a, &b, "hello"), &a, &relay).unwrap();
+    let again = unicast_over(request(&a, &b, "hello"), &a, &relay).unwrap();
+    assert_ne!(once.header.seal.0, again.header.seal.0, "sealed anew");
+    let seal = once.header.seal.0;
+    let further = unicast_over(once, &relay, &second).unwrap();
+    assert_eq!(further.header.seal.0, seal, "the same all the way");
+    assert_eq!(unicast_over(further, &second, &b).unwrap().header.seal.0, seal, "and where it is opened");
+    let bridged = bridge_over(Frame::Message(publish(&a, &b)), &a, &relay).unwrap();
+    assert!(matches!(bridged, Frame::Message(message) if message.header.seal.0 != 0));
+    assert_eq!(unicast_over(request(&a, &b, "hello"), &a, &b).unwrap().header.seal.0, 0, "a link of their own");
 }

@@ -5,7 +5,7 @@ use std::{ops::RangeInclusive, time::Duration};
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Header, Topic,
+    Header, SealEnd, Topic,
     amop::{self, Destination, Multicast, Post, PublishSeq, ResultCode},
     multicast::{self, Batch, Leg, Long, Proof, Wanted},
     peering::{Address, Parting},
@@ -63,7 +63,18 @@ pub(super) fn header(source: Place, target: Place) -> impl Strategy<Value = Head
     (any::<u64>(), clock(), lifetime(), 0..=16_u8, 1..=16_u8).prop_map(
         move |(number, sent, lifetime, hops_left, hops)| {
             let ((source, source_epoch), (target, target_epoch)) = (source, target);
-            Header { source, source_epoch, target, target_epoch, number, sent, lifetime, hops_left, hops }
+            Header {
+                source,
+                source_epoch,
+                target,
+                target_epoch,
+                number,
+                sent,
+                lifetime,
+                hops_left,
+                hops,
+                seal: SealEnd::default(),
+            }
         },
     )
 }

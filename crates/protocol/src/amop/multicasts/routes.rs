@@ -47,3 +47,13 @@ pub(super) fn send(multicast: &Multicast, legs: Legs, turn: &mut Turn<'_>) {
         turn.outbox.push(Output::SendMulticast { to, multicast });
     }
 }
+
+/// The same with another node's.
+pub(super) fn pass_on(multicast: &Multicast, legs: Legs, turn: &mut Turn<'_>) {
+    for (to, destinations) in legs {
+        let multicast = Multicast { destinations, ..multicast.clone() };
+        if turn.onward.may_pass(&to, multicast.mark(), multicast.destinations.len(), turn.now) {
+            turn.outbox.push(Output::SendMulticast { to, multicast });
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What this node lets cross to each neighbour for others, or because others made it.
+//!
+//! A neighbour bans whoever brings too many copies of what it brought already, or too many questions, and a relay cannot
+//! read what passes through it. So each node holds back what its neighbours would not put up with: whoever exceeds that does
+//! so of its own will.
+
+use std::time::Instant;
+
+use nuncio_bounds::Bound;
+use nuncio_identity::NodeId;
+
+use crate::{
+    copies::{Copies, Mark},
+    gate::{Bucket, Cast, CastRate, Rate},
+    hashed::HashMap,
+    multicast::Leg,
+};
+
+/// Copies of what crossed a link lately that cross it once more: half of what the neighbour puts up with.
+const AGAIN: Rate = Rate { per_second: 1_000.0, burst: 10_000.0 };
+
+/// Batches of others, of which the neighbour checks the signature: with this node's own, less than it puts up with.
+const SIGNED: CastRate = CastRate::times(3.0);
+
+/// Questions of others for missing multicasts, and of this node.
+const ASKED_ON: Rate = Rate { per_second: 200.0, burst: 800.0 };
+const ASKED: Rate = Rate { per_second: 200.0, burst: 800.0 };
+
+/// Most messages of which copies are known on their way out. It is more than the neighbour remembers of those that came,
+/// also where the streams of a link overtake each other: so a copy known there is known here.
+const REMEMBERED: usize = 16_384;
+
+/// The neighbours, and what may still cross to each.
+///
+/// Bound: one entry for each link.
+#[derive(Debug, Default)]
+pub(crate) struct Onward {
+    hops: HashMap<NodeId, Hop>,
+}
+
+#[derive(Debug)]
+struct Hop {
+    passed: Copies,
+    again: Bucket,
+    signed: Cast,
+    asked_on: Bucket,
+    asked: Bucket,
+}
+
+impl Onward {
+    pub(crate) fn bound(links: usize) -> Bound {
+        let heap = Copies::most_bytes(REMEMBERED);
+        Bound::of_entries::<(NodeId, Hop)>(
+            "messages that were passed on over a link",
+            1,
+            heap,
+            "the oldest are forgotten",
+        )
+        .per("link", links)
+    }
+
+    pub(crate) fn handle_link_up(&mut self, peer: NodeId, now: Instant) {
+        self.hops.insert(peer, Hop::new(now));
+    }
+
+    pub(crate) fn handle_link_down(&mut self, peer: &NodeId) {
+        self.hops.remove(peer);
+    }
+
+    /// Whether a message of another node for so many may cross to a neighbour: for the first time, or as one of a few
+    /// copies.
+    pub(crate) fn may_pass(&mut self, to: &NodeId, mark: Mark, destinations: usize, now: Instant) -> bool {
+        let Some(hop) = self.hops.get_mut(to) else { return true };
+        !hop.passed.note(mark) || hop.again.take(frames(destinations), AGAIN, now)
+    }
+
+    /// Whether another node's batch may cross to a neighbour, which will check its signature.
+    pub(crate) fn may_push(&mut self, to: &NodeId, leg: &Leg, now: Instant) -> bool {
+        self.may_pass(to, leg.mark(), leg.destinations.len(), now) && self.may_sign(to, leg, now)
+    }
+
+    /// Whether a batch that may have crossed to a neighbour may do so once more, since somebody says that it is missing.
+    pub(crate) fn may_repair(&mut self, to: &NodeId, leg: &Leg, now: Instant) -> bool {
+        let Some(hop) = self.hops.get_mut(to) else { return true };
+        hop.passed.note(leg.mark());
+        hop.again.take(frames(leg.destinations.len()), AGAIN, now) && self.may_sign(to, leg, now)
+    }
+
+    fn may_sign(&mut self, to: &NodeId, leg: &Leg, now: Instant) -> bool {
+        let Some(hop) = self.hops.get_mut(to) else { return true };
+        let is_for_it_alone = leg.destinations.iter().all(|destination| destination.node == *to);
+        let is_checked = !is_for_it_alone || leg.batch.is_proved();
+        !is_checked
+            || (0..frames(leg.destinations.len()) as u32).all(|_| hop.signed.take(leg.batch.length(), SIGNED, now))
+    }
+
+    /// Whether a neighbour may be asked for what another node misses.
+    pub(crate) fn may_ask_on(&mut self, to: &NodeId, now: Instant) -> bool {
+        self.hops.get_mut(to).is_none_or(|hop| hop.asked_on.take(1.0, ASKED_ON, now))
+    }
+
+    /// Whether a neighbour may be asked for what this node misses.
+    pub(crate) fn may_ask(&mut self, to: &NodeId, now: Instant) -> bool {
+        self.hops.get_mut(to).is_none_or(|hop| hop.asked.take(1.0, ASKED, now))
+    }
+}
+
+/// At least as many frames as the edge makes of a message for so many.
+fn frames(destinations: usize) -> f64 {
+    const IN_ONE: u32 = 256;
+    f64::from(1 + u32::try_from(destinations).unwrap_or(u32::MAX) / IN_ONE)
+}
+
+impl Hop {
+    fn new(now: Instant) -> Self {
+        Self {
+            passed: Copies::new(REMEMBERED),
+            again: Bucket::new(AGAIN, now),
+            signed: Cast::new(SIGNED, now),
+            asked_on: Bucket::new(ASKED_ON, now),
+            asked: Bucket::new(ASKED, now),
+        }
+    }
+}
