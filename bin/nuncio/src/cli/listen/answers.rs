@@ -5,9 +5,10 @@ use std::{process::Stdio, time::Duration};
 use bytes::Bytes;
 use nuncio_admin::{api::Message, client::Client};
 use nuncio_protocol::MAX_BODY;
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    process::Command,
+    process::{Child, Command},
     time::timeout,
 };
 
@@ -62,8 +63,10 @@ async fn computed(command: &str, limit: Duration, from: &str, body: Bytes) -> Re
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .kill_on_drop(true)
+        .process_group(0)
         .spawn()
         .map_err(|error| format!("sh cannot be run: {error}"))?;
+    let mut group = Group::of(&child);
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
     let feed = async {
         // A program need not read what it was given.
@@ -82,9 +85,33 @@ async fn computed(command: &str, limit: Duration, from: &str, body: Bytes) -> Re
         let ((), answer) = tokio::join!(feed, read);
         let answer = answer?;
         let status = child.wait().await.map_err(|error| error.to_string())?;
+        group.leave();
         if status.success() { Ok(answer.into()) } else { Err(format!("`{command}` ended with {status}")) }
     };
     timeout(limit, whole).await.unwrap_or_else(|_| Err(format!("`{command}` took longer than {limit:?}")))
+}
+
+/// A program and all that it started, which end with the wait for its answer.
+#[derive(Debug)]
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)))
+    }
+
+    /// It ended by itself: its number may soon be another's.
+    const fn leave(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0.take() {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
 }
 
 /// Programs that run at once, at the most: `text` as a number of them.
@@ -103,6 +130,8 @@ pub(super) fn body_of(message: &Message) -> Result<Bytes, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     const LIMIT: Duration = Duration::from_secs(30);
@@ -126,5 +155,23 @@ mod tests {
         assert!(answer("head -c 10485761 /dev/zero", b"").await.unwrap_err().contains("more than"));
         let endless = computed("exec sleep 600", Duration::from_millis(50), "ab", Bytes::new()).await;
         assert!(endless.unwrap_err().contains("took longer than 50ms"));
+    }
+
+    #[tokio::test]
+    async fn what_a_program_started_ends_with_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("pid");
+        let command = format!("sleep 600 & echo $! > {0}.new; mv {0}.new {0}; wait", file.display());
+        let limit = Duration::from_secs(1);
+        assert!(computed(&command, limit, "ab", Bytes::new()).await.unwrap_err().contains("took longer"));
+        let pid = std::fs::read_to_string(&file).unwrap();
+        let state = Path::new("/proc").join(pid.trim()).join("stat");
+        let has_ended = || std::fs::read_to_string(&state).map_or(true, |stat| stat.contains(") Z "));
+        let gone = async {
+            while !has_ended() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(LIMIT, gone).await.unwrap();
     }
 }
