@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream, UnixStream},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
     time::{Instant, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
@@ -222,6 +222,38 @@ async fn requests_are_answered_later_by_their_name_and_once() {
     drop(messages);
     assert!(abandoned.await.unwrap().is_err(), "the listener went without an answer: nobody is told that it has it");
     assert_eq!(code(two.client.answer(&name, Bytes::new()).await), "not_found");
+    one.stop().await;
+    two.stop().await;
+}
+
+/// A listener that answers nothing: so many wait for it and no more, and each that it answers makes room for another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_requests_than_may_wait_for_a_listener_are_refused() {
+    const MOST: usize = 256;
+    let (one, two) = pair().await;
+    let later = ListenOptions { unicast: true, reply: Reply::Later, ..ListenOptions::default() };
+    let mut messages = two.client.listen(&later).await.unwrap();
+    let target = two.node.node_id();
+    let mut asked = JoinSet::new();
+    for _ in 0..=MOST {
+        let node = one.node.clone();
+        asked.spawn(async move { node.request(target, Bytes::new(), Duration::from_secs(20)).await });
+    }
+    assert!(asked.join_next().await.unwrap().unwrap().is_err(), "the one too many");
+    let mut names = Vec::new();
+    while names.len() < MOST {
+        names.push(next(&mut messages).await.request.unwrap());
+    }
+    two.client.answer(&names[0], Bytes::new()).await.unwrap();
+    asked.join_next().await.unwrap().unwrap().unwrap();
+    let node = one.node.clone();
+    asked.spawn(async move { node.request(target, Bytes::new(), Duration::from_secs(20)).await });
+    names.push(next(&mut messages).await.request.unwrap());
+    for name in &names[1..] {
+        two.client.answer(name, Bytes::new()).await.unwrap();
+    }
+    let answers = asked.join_all().await;
+    assert_eq!((answers.len(), answers.iter().filter(|answer| answer.is_ok()).count()), (MOST, MOST));
     one.stop().await;
     two.stop().await;
 }
