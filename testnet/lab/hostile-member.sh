@@ -15,7 +15,8 @@ hostile=${NUNCIO_HOSTILE:-$(dirname "$nuncio")/nuncio-hostile}
 declare -A fate=(
     [nothing]=held
     [made-up-nodes]=banned [forged-announcements]=banned [broadcasts]=banned [heavy-broadcasts]=held [more]=banned [queries]=banned
-    [replay-gossip]=banned [replay-request]=banned [replay-multicast]=banned
+    [replay-gossip]=banned [replay-request]=banned [replay-multicast]=banned [replay-batch]=banned
+    [relayed-copies]=banned [relayed-nonsense]=held
     [junk-frames]=banned [junk-gossip]=banned [junk-queries]=banned [oversize]=banned
     [invented-sources]=banned [foreign-seals]=held [forged-multicasts]=banned [forged-statuses]=banned
     [equivocation]=banned [churn]=banned [streams]=cut [control]=banned
@@ -24,6 +25,7 @@ declare -A fate=(
 # Not among those that are tried without a name: heavy-broadcasts, which is no more than the network can carry, since who
 # sends it is read as fast as that only, and still slows requests down on two cores.
 order=(nothing made-up-nodes forged-announcements broadcasts more queries replay-gossip replay-request replay-multicast
+    replay-batch relayed-copies relayed-nonsense
     junk-frames junk-gossip junk-queries oversize invented-sources foreign-seals forged-multicasts forged-statuses
     equivocation churn streams control bait silent-reader)
 
@@ -135,6 +137,7 @@ judge() {
     esac
     # Five of each node that learns of it.
     [ "$attack" != bait ] || [ "$(bait_syns)" -le $((5 * ${#honest[@]})) ] || wrong "$(bait_syns) SYNs went to the bait"
+    each_has 3 1 2 3 || wrong "honest nodes have cut each other off"
     if [ "$(figure asked)" != "$(figure answered)" ]; then wrong "requests were lost: $(figure faults)"; fi
     [ "$(figure answered)" -gt 1000 ] || wrong "too few answers to tell"
     at_most "$(figure p99)" "$limit_ms" || wrong "p99 is $(figure p99) ms, the limit $limit_ms ms"

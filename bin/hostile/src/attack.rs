@@ -8,6 +8,7 @@ mod gossip_streams;
 mod junk;
 mod made_up;
 mod queries;
+mod relayed;
 mod replay;
 mod streams;
 
@@ -51,6 +52,12 @@ pub(crate) enum Attack {
     ReplayRequest,
     /// One multicast to the victim, again and again.
     ReplayMulticast,
+    /// One batch of multicasts to the victim, again and again.
+    ReplayBatch,
+    /// One request to another member, over the victim, again and again.
+    RelayedCopies,
+    /// Requests to another member, over the victim, that only that can see to be nonsense.
+    RelayedNonsense,
     /// Bytes that are no frames, on the streams of the link.
     JunkFrames,
     /// Bytes that are no gossip.
@@ -130,6 +137,9 @@ impl Attack {
             Self::ReplayGossip => replay::gossip(link, scene).await,
             Self::ReplayRequest => replay::request(link, scene).await,
             Self::ReplayMulticast => replay::multicast(link, scene).await,
+            Self::ReplayBatch => replay::batch(link, scene).await,
+            Self::RelayedCopies => relayed::copies(link, scene).await,
+            Self::RelayedNonsense => relayed::nonsense(link, scene).await,
             Self::JunkFrames => junk::frames(link, scene).await,
             Self::JunkGossip => gossip_streams::junk(link, scene).await,
             Self::JunkQueries => queries::junk(link, scene).await,

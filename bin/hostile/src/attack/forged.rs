@@ -6,12 +6,12 @@ use bytes::{Bytes, BytesMut};
 use nuncio_identity::{NodeId, NodeKey, Signature};
 use nuncio_protocol::{
     amop::{Destination, Multicast, SealedPost},
-    status_sync::{Query, Status},
+    status_sync::Status,
 };
 use nuncio_wire::{
     amop::{Frame, encode_frame},
     announcement,
-    status::{decode_record, encode_answer},
+    status::encode_answer,
 };
 
 use super::{Scene, made_up, queries};
@@ -44,11 +44,7 @@ pub(super) fn statuses(member: &Member, victim: NodeId) -> Vec<u8> {
 
 /// Requests of another member under no seal of its.
 pub(super) async fn requests(link: &Link, scene: &Scene) -> io::Result<()> {
-    let answer = queries::ask(link, &Query::All { known: Vec::new() }).await?;
-    let records = answer.records.into_iter().filter_map(|record| decode_record(record, &link.member.context).ok());
-    let mut statuses = records.map(|(record, _)| record.status);
-    let is_other = |status: &Status| status.node != link.victim && status.node != link.member.node();
-    let other = statuses.find(is_other).ok_or_else(|| io::Error::other("the victim knows no other member"))?;
+    let other = queries::another_member(link).await?;
     let request = |_| made_up::sealed_request(link, other.node, other.version.epoch);
     let requests: Vec<_> = (0..1024).map(request).collect();
     scene.flood(&link.unicast, &requests).await

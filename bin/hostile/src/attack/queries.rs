@@ -3,8 +3,8 @@
 use std::{io, sync::Arc};
 
 use futures::{AsyncReadExt, AsyncWriteExt};
-use nuncio_protocol::status_sync::Query;
-use nuncio_wire::status::{EncodedAnswer, MAX_ANSWER, PROTOCOL, decode_answer, encode_query};
+use nuncio_protocol::status_sync::{Query, Status};
+use nuncio_wire::status::{EncodedAnswer, MAX_ANSWER, PROTOCOL, decode_answer, decode_record, encode_query};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use super::Scene;
@@ -13,9 +13,18 @@ use crate::{connection::Connection, link::Link, pace::Pace};
 /// Queries under way at most: a victim ends the connection of whoever opens more streams than its limit.
 const UNDER_WAY: usize = 40;
 
-pub(super) async fn ask(link: &Link, query: &Query) -> io::Result<EncodedAnswer> {
+async fn ask(link: &Link, query: &Query) -> io::Result<EncodedAnswer> {
     let answer = exchange(&link.connection, &framed(&encode_query(query, []))).await?;
     decode_answer(answer.into()).map_err(io::Error::other)
+}
+
+/// What a member says of itself that is neither the victim nor this one, as the victim tells it.
+pub(super) async fn another_member(link: &Link) -> io::Result<Status> {
+    let answer = ask(link, &Query::All { known: Vec::new() }).await?;
+    let records = answer.records.into_iter().filter_map(|record| decode_record(record, &link.member.context).ok());
+    let mut statuses = records.map(|(record, _)| record.status);
+    let is_other = |status: &Status| status.node != link.victim && status.node != link.member.node();
+    statuses.find(is_other).ok_or_else(|| io::Error::other("the victim knows no other member"))
 }
 
 /// Asks for the statuses of all, and reads the answers.

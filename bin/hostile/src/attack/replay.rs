@@ -1,11 +1,12 @@
 //! What was sent once, again and again.
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use nuncio_protocol::{
-    Header, SealEnd, Topic,
+    Header, MAX_LIFETIME, SealEnd, Topic,
     amop::{Destination, Multicast, Post, PublishSeq},
+    multicast::{self as batches, Batch, Leg, Proof},
     unicast::{Content, Message},
 };
 use nuncio_wire::{amop, unicast};
@@ -68,5 +69,26 @@ pub(super) async fn multicast(link: &Link, scene: &Scene) -> io::Result<()> {
     };
     let (mut frame, message) = (BytesMut::new(), amop::Frame::Multicast(multicast));
     let body = amop::encode_frame(message, link.victim, &member.context, &mut frame);
+    scene.flood(&link.bridge, &[[&frame[..], &body.unwrap_or_default()].concat()]).await
+}
+
+/// A batch of multicasts to all, for the victim alone.
+pub(super) async fn batch(link: &Link, scene: &Scene) -> io::Result<()> {
+    let member = &link.member;
+    let batch = Batch {
+        origin: member.node(),
+        epoch: member.epoch,
+        sent: member.clock(),
+        lifetime: MAX_LIFETIME,
+        topic: None,
+        first: 1,
+        bodies: vec![Bytes::from_static(b"again")],
+        long: None,
+        proof: Proof::default(),
+    };
+    let destinations = vec![batches::Destination { node: link.victim, since: 1 }];
+    let leg = Leg { batch: Arc::new(batch), hops_left: 8, destinations };
+    let mut frame = BytesMut::new();
+    let body = amop::encode_frame(amop::Frame::Batch(leg), link.victim, &member.context, &mut frame);
     scene.flood(&link.bridge, &[[&frame[..], &body.unwrap_or_default()].concat()]).await
 }
