@@ -173,7 +173,8 @@ impl Overlay {
         let keeping = earliest(self.peering.poll_timeout(), self.status_sync.poll_timeout());
         let keeping = earliest(keeping, earliest(self.routing.due(self.routed), self.gate.poll_timeout()));
         let calls = earliest(self.unicast.poll_timeout(), self.amop.poll_timeout());
-        earliest(keeping, earliest(calls, self.multicast.poll_timeout()))
+        let casts = earliest(self.multicast.poll_timeout(), self.relay.poll_timeout());
+        earliest(keeping, earliest(calls, casts))
     }
 
     /// The next thing to do, if any.
@@ -382,7 +383,7 @@ impl Overlay {
         self.with_amop(now, |amop, turn| amop.review_private(turn));
         let Self { peering, status_sync, amop, relay, outbox, .. } = self;
         status_sync.ask(outbox, now);
-        relay.flush(|| status_sync.is_full_mesh(), outbox);
+        relay.flush(|| status_sync.is_full_mesh(), outbox, now);
         let facts = || Facts { neighbours: peering.neighbours(), topics: amop.topics() };
         status_sync.flush(facts, outbox, now);
     }

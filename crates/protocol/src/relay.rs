@@ -3,12 +3,26 @@
 //! Multicasts travel between subscribers; where the network is no full mesh, two of them may be joined only through
 //! nodes that do not subscribe.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
 
 use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 
-use crate::{MAX_RELAYED_TOPICS, Output, Topic, outbox::Outbox, status_sync::Record};
+use crate::{
+    MAX_RELAYED_TOPICS, Output, Topic,
+    gate::{Bucket, Rate},
+    outbox::Outbox,
+    status_sync::Record,
+};
+
+/// Topics that begin and end to be relayed: fewer than a neighbour puts up with, whatever others subscribe.
+const CHANGES: Rate = Rate { per_second: 100.0, burst: 1_000.0 };
+
+/// How soon more of them follow.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Who subscribes which application topics, and what the edge was told to relay.
 ///
@@ -19,6 +33,9 @@ pub(crate) struct Relay {
     by_node: BTreeMap<NodeId, BTreeSet<Topic>>,
     subscribers: BTreeMap<Topic, usize>,
     told: BTreeSet<Topic>,
+    /// How many topics may still begin and end, and when there will be more.
+    pace: Option<Bucket>,
+    due: Option<Instant>,
     /// Whether the network was a full mesh when the edge was told.
     was_full_mesh: bool,
     changed: bool,
@@ -68,36 +85,67 @@ impl Relay {
         }
     }
 
-    /// Tells the edge what to relay when that has changed. In a full mesh every subscriber reaches every other directly.
-    pub(crate) fn flush(&mut self, is_full_mesh: impl FnOnce() -> bool, outbox: &mut Outbox) {
+    /// Tells the edge what to relay when that has changed, a little at a time. In a full mesh every subscriber reaches every
+    /// other directly.
+    pub(crate) fn flush(&mut self, is_full_mesh: impl FnOnce() -> bool, outbox: &mut Outbox, now: Instant) {
         if self.subscribers.is_empty() && self.told.is_empty() {
             return;
         }
         let is_full_mesh = is_full_mesh();
         let same_mesh = std::mem::replace(&mut self.was_full_mesh, is_full_mesh) == is_full_mesh;
-        if !std::mem::take(&mut self.changed) && same_mesh {
+        let is_due = self.due.take_if(|due| *due <= now).is_some();
+        if !std::mem::take(&mut self.changed) && same_mesh && !is_due {
             return;
         }
-        let topics = if is_full_mesh { BTreeSet::new() } else { self.share() };
-        if topics != self.told {
-            self.told.clone_from(&topics);
-            outbox.push(Output::Relay { topics });
+        let wanted = if is_full_mesh { Vec::new() } else { self.share() };
+        if self.approach(wanted, now) {
+            outbox.push(Output::Relay { topics: self.told.clone() });
         }
     }
 
-    /// What is relayed: of every node as many topics as of any other. When there are too many, the nodes that subscribe the
-    /// most lose those that only they subscribe.
-    fn share(&self) -> BTreeSet<Topic> {
-        let is_foreign = |topic: &&Topic| !self.own.contains(*topic);
-        if self.subscribers.len() <= MAX_RELAYED_TOPICS {
-            return self.subscribers.keys().filter(is_foreign).cloned().collect();
+    /// When [`Relay::flush`] is due for what could not be told yet.
+    pub(crate) const fn poll_timeout(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Changes what the edge was told into what is wanted as far as may be now; says whether anything has changed.
+    fn approach(&mut self, wanted: Vec<Topic>, now: Instant) -> bool {
+        let kept: BTreeSet<_> = wanted.iter().collect();
+        let mut stale: Vec<_> = self.told.iter().filter(|topic| !kept.contains(*topic)).cloned().collect();
+        let missing: Vec<_> = wanted.iter().filter(|topic| !self.told.contains(*topic)).cloned().collect();
+        let (to_change, mut changed) = (stale.len() + missing.len(), 0);
+        let pace = self.pace.get_or_insert(Bucket::new(CHANGES, now));
+        for topic in missing {
+            if self.told.len() >= MAX_RELAYED_TOPICS
+                && let Some(old) = stale.pop_if(|_| pace.take(1.0, CHANGES, now))
+            {
+                self.told.remove(&old);
+                changed += 1;
+            }
+            if self.told.len() >= MAX_RELAYED_TOPICS || !pace.take(1.0, CHANGES, now) {
+                break;
+            }
+            self.told.insert(topic);
+            changed += 1;
         }
+        while let Some(old) = stale.pop_if(|_| pace.take(1.0, CHANGES, now)) {
+            self.told.remove(&old);
+            changed += 1;
+        }
+        self.due = (changed < to_change).then(|| now + PAUSE);
+        changed > 0
+    }
+
+    /// What is relayed, in the order in which it is begun: of every node as many topics as of any other. When there are too
+    /// many, the nodes that subscribe the most lose those that only they subscribe.
+    fn share(&self) -> Vec<Topic> {
+        let is_foreign = |topic: &&Topic| !self.own.contains(*topic);
         let mut nodes: Vec<_> = self.by_node.values().map(|topics| topics.iter().filter(is_foreign)).collect();
-        let mut relayed = BTreeSet::new();
+        let (mut relayed, mut taken) = (Vec::new(), BTreeSet::new());
         while !nodes.is_empty() {
             nodes.retain_mut(|topics| {
-                let next = topics.next().filter(|_| relayed.len() < MAX_RELAYED_TOPICS);
-                relayed.extend(next.cloned());
+                let next = topics.next().filter(|_| taken.len() < MAX_RELAYED_TOPICS);
+                relayed.extend(next.filter(|topic| taken.insert(*topic)).cloned());
                 next.is_some()
             });
         }

@@ -1,6 +1,10 @@
 //! An honest relay is not blamed for what a member sends over it: neither copies, nor questions, nor nonsense.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use nuncio_identity::Signature;
@@ -158,25 +162,25 @@ fn one_number_in_many_messages_costs_nobody_but_the_member() {
     assert_relay_is_not_blamed(&mut network, "requests");
 }
 
-/// The member asks less often than the relay puts up with.
+/// The member, and another, ask less often than the relay puts up with.
 #[test]
 fn questions_that_a_relay_passes_on_are_not_too_many_for_its_neighbour() {
     let mut network = line();
-    let wanted = Wanted {
-        asker: node_id(MEMBER),
-        origin: node_id(TARGET),
-        epoch: 1,
-        topic: None,
-        from: 1,
-        to: 9,
-        hops_left: 15,
-    };
-    send(&mut network, 600, |_, _| MulticastInput::Wanted { from: node_id(MEMBER), wanted: wanted.clone() }.into());
+    let other = network.add_node(Config { target_degree: 0, ..Config::default() });
+    network.connect(other, RELAY);
+    network.run_for(5 * S);
+    let wanted =
+        |asker| Wanted { asker, origin: node_id(TARGET), epoch: 1, topic: None, from: 1, to: 9, hops_left: 15 };
+    send(&mut network, 960, |_, n| {
+        let from = node_id(if n % 2 == 0 { MEMBER } else { other });
+        MulticastInput::Wanted { from, wanted: wanted(from) }.into()
+    });
+    assert_eq!(strikes(&network, RELAY), BTreeMap::new(), "each asks as often as it may");
     assert_relay_is_not_blamed(&mut network, "questions");
 }
 
-/// A member leaves a gap in each of hundreds of topics: who misses so much asks its honest neighbour no more often than that
-/// puts up with.
+/// A member leaves a gap in each of hundreds of topics, fills it, and leaves the next: who misses so much asks its honest
+/// neighbour no more often than that puts up with.
 #[test]
 fn questions_for_hundreds_of_topics_are_not_too_many_for_the_neighbour() {
     let mut node = Lone::ring();
@@ -184,16 +188,18 @@ fn questions_for_hundreds_of_topics_are_not_too_many_for_the_neighbour() {
     node.answered(1, vec![listening(1, 2, &[0, 3], &[])]);
     node.input(StatusInput::MulticastTopics { topics: topics.iter().cloned().collect() });
     let mut asked = 0;
-    for number in 1..=100 {
+    for round in 1..=100 {
         for (n, topic) in (0..).zip(&topics) {
-            let batch = Batch { topic: Some(topic.clone()), ..batch_of(3, (n << 36) + 3 * number) };
-            let destinations = vec![Destination { node: node_id(0), since: 1 }];
-            let leg = Leg { batch: Arc::new(batch), hops_left: 15, destinations };
-            node.input(MulticastInput::Received { from: node_id(1), leg });
+            for number in [2 * round - 3, 2 * round].into_iter().filter(|number| *number > 0) {
+                let batch = Batch { topic: Some(topic.clone()), ..batch_of(3, (n << 36) + number as u64) };
+                let destinations = vec![Destination { node: node_id(0), since: 1 }];
+                let leg = Leg { batch: Arc::new(batch), hops_left: 15, destinations };
+                node.input(MulticastInput::Received { from: node_id(1), leg });
+            }
         }
         asked += node.advance(S / 10).iter().filter(|output| matches!(output, Output::SendWanted { .. })).count();
     }
-    assert!((500..2 * (800 + 10 * 200)).contains(&asked), "{asked} in ten seconds");
+    assert!((500..=800 + 10 * 200).contains(&asked), "{asked} in ten seconds");
 }
 
 /// The member asks the relay again and again for what the target has already, in the target's name.
@@ -269,6 +275,38 @@ fn gossip_of_many_is_not_too_much_for_who_gets_it_of_one() {
     }
     assert!(passed > 70_000, "{passed}");
     assert_eq!(*target.overlay.strikes(), BTreeMap::new());
+}
+
+/// A member subscribes other topics with each of its statuses: who relays them subscribes and unsubscribes no faster than its
+/// neighbours put up with, and whoever else begins to subscribe waits for none of that.
+#[test]
+fn topics_that_come_and_go_are_followed_slowly_and_those_of_others_at_once() {
+    let mut node = Lone::passive(0);
+    node.link(1, &[0], &[]);
+    let (mut told, mut changes) = (BTreeSet::new(), 0);
+    let mut follow = |outputs: &[Output]| {
+        for output in outputs {
+            if let Output::Relay { topics } = output {
+                changes += told.symmetric_difference(topics).count();
+                told.clone_from(topics);
+            }
+        }
+        (told.contains(&Topic::new("prices").expect("a topic")), changes)
+    };
+    let seconds = 60;
+    for second in 0..seconds {
+        let names: Vec<String> = (0..1_200).map(|n| format!("{second}-{n}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        follow(&node.answered(1, vec![listening(2, second + 1, &[1], &names)]));
+        if second == seconds / 2 {
+            node.answered(1, vec![listening(3, 1, &[1], &["prices"])]);
+        }
+        for _ in 0..10 {
+            let (has_prices, changes) = follow(&node.advance(S / 10));
+            assert!(changes as u64 <= 1_000 + 100 * (second + 1), "{changes} after {second} s");
+            assert_eq!(has_prices, second >= seconds / 2, "{second}");
+        }
+    }
 }
 
 prop_compose! {

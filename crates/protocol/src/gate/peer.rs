@@ -41,6 +41,9 @@ const CHECKED: CastRate = CastRate::times(4.0);
 const ASKED: Rate = Rate { per_second: 500.0, burst: 2_000.0 };
 const REPAIRED: Rate = Rate { per_second: 16.0 * MIB, burst: 32.0 * MIB };
 
+/// And how many: half of what may cross to whom they are for, who may not be the one that asks.
+const REPAIRED_BATCHES: Rate = Rate { per_second: 500.0, burst: 5_000.0 };
+
 /// Messages that one neighbour brings again. When a hop dies silently, all that it swallowed in two seconds comes again.
 /// Nobody passes on more than half as many copies of what others made: see [`crate::onward`].
 const REPEATED: Rate = Rate { per_second: 2_000.0, burst: 20_000.0 };
@@ -74,6 +77,7 @@ pub(super) struct Peer {
     checked: Cast,
     asked: Bucket,
     repaired: Bucket,
+    repaired_batches: Bucket,
     brought: Copies,
     /// Sources whose records it showed in vain, and until when that counts.
     in_vain: HashMap<NodeId, Instant>,
@@ -96,6 +100,7 @@ impl Peer {
             checked: Cast::new(CHECKED, now),
             asked: Bucket::new(ASKED, now),
             repaired: Bucket::new(REPAIRED, now),
+            repaired_batches: Bucket::new(REPAIRED_BATCHES, now),
             brought: Copies::new(REMEMBERED),
             in_vain: HashMap::default(),
             repeated: Bucket::new(REPEATED, now),
@@ -141,7 +146,7 @@ impl Peer {
     /// Whether so many bytes may be sent because it asked.
     #[expect(clippy::cast_precision_loss, reason = "a batch is shorter than 2^53 bytes")]
     pub(super) fn may_repair(&mut self, bytes: usize, now: Instant) -> bool {
-        self.repaired.take(bytes as f64, REPAIRED, now)
+        self.repaired_batches.take(1.0, REPAIRED_BATCHES, now) && self.repaired.take(bytes as f64, REPAIRED, now)
     }
 
     /// Whether it may have one more signature of gossip checked.
