@@ -28,6 +28,10 @@ const MAX_BYTES: usize = 8 << 20;
 const MAX_MESSAGES_OF_PEER: usize = 128;
 const MAX_BYTES_OF_PEER: usize = 1 << 20;
 
+/// How many of one source: half of what a peer may bring, so that a source that claims an epoch it never had takes no more.
+const MAX_MESSAGES_OF_SOURCE: usize = MAX_MESSAGES_OF_PEER / 2;
+const MAX_BYTES_OF_SOURCE: usize = MAX_BYTES_OF_PEER / 2;
+
 /// What a message counts for besides its content.
 const OVERHEAD: usize = 512;
 
@@ -148,7 +152,8 @@ impl Held {
         let fits = self.entries.len() < MAX_MESSAGES
             && self.bytes + weight <= MAX_BYTES
             && messages < MAX_MESSAGES_OF_PEER
-            && bytes + weight <= MAX_BYTES_OF_PEER;
+            && bytes + weight <= MAX_BYTES_OF_PEER
+            && self.source_has_room(&waiting.source(), weight);
         if fits {
             self.bytes += weight;
             self.shares.insert(from, (messages + 1, bytes + weight));
@@ -159,6 +164,12 @@ impl Held {
             self.entries.insert(self.came, Box::new(entry));
         }
         fits
+    }
+
+    fn source_has_room(&self, source: &NodeId, weight: usize) -> bool {
+        let Some(theirs) = self.of_source.get(source) else { return weight <= MAX_BYTES_OF_SOURCE };
+        let bytes: usize = theirs.iter().filter_map(|came| self.entries.get(came)).map(|entry| entry.weight).sum();
+        theirs.len() < MAX_MESSAGES_OF_SOURCE && bytes + weight <= MAX_BYTES_OF_SOURCE
     }
 
     pub(super) fn release(&mut self, source: &NodeId) -> Vec<(NodeId, Waiting)> {
