@@ -26,6 +26,8 @@ mod processes;
 mod rights;
 #[path = "cli/rotation.rs"]
 mod rotation;
+#[path = "cli/supervised.rs"]
+mod supervised;
 #[path = "cli/support.rs"]
 mod support;
 #[path = "cli/testnet.rs"]

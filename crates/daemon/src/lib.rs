@@ -35,6 +35,7 @@ mod renewal;
 mod run;
 mod services;
 mod shutdown;
+mod supervisor;
 mod watch;
 
 pub use bounds::bounds;

@@ -5,6 +5,7 @@ use crate::{
     config::Source,
     logging,
     shutdown::{Asked, Signals, abort_on_panic},
+    supervisor,
 };
 
 /// Runs a node as this process: logs to standard error, takes signals, aborts on a panic. Ends when `shutdown` or a
@@ -23,15 +24,20 @@ pub async fn run(source: Source, shutdown: Shutdown) -> Result<(), RunError> {
     let daemon = Daemon::of_process(source, imported.config, log);
     let bound = daemon.build().await?;
     announce(&bound);
-    let reloader = bound.reloader();
+    let (reloader, alive) = (bound.reloader(), supervisor::stay_alive(bound.handle()));
+    supervisor::ready();
     let work = bound.run(shutdown.clone());
-    tokio::pin!(work);
+    tokio::pin!(work, alive);
     loop {
         tokio::select! {
             outcome = &mut work => return outcome,
+            () = &mut alive => {}
             asked = signals.next() => match asked {
                 Asked::Stop if shutdown.drain.is_cancelled() => shutdown.now.cancel(),
-                Asked::Stop => shutdown.drain.cancel(),
+                Asked::Stop => {
+                    supervisor::stopping();
+                    shutdown.drain.cancel();
+                }
                 Asked::Nothing => tracing::info!("SIGUSR1 and SIGUSR2 change nothing here; SIGHUP reloads"),
                 // On its own task: a reload must not keep the node from its work.
                 Asked::Reload => drop(tokio::spawn(reload(reloader.clone(), Actor::Signal))),
@@ -42,7 +48,9 @@ pub async fn run(source: Source, shutdown: Shutdown) -> Result<(), RunError> {
 
 /// What became of it is in the log.
 pub(crate) async fn reload(reloader: Reloader, actor: Actor) {
+    supervisor::reloading();
     let _ = reloader.reload_for(actor).await;
+    supervisor::ready();
 }
 
 fn announce(bound: &Bound) {

@@ -1,0 +1,67 @@
+//! A node under a supervisor that speaks systemd's protocol.
+
+use std::{os::unix::net::UnixDatagram, process::Stdio, time::Duration};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{
+    processes::{Kept, Net},
+    support::command,
+};
+
+/// Far more than any of it takes.
+const LIMIT: Duration = Duration::from_secs(60);
+
+struct Supervisor {
+    socket: UnixDatagram,
+}
+
+impl Supervisor {
+    fn at(path: &str) -> Self {
+        let socket = UnixDatagram::bind(path).expect("a socket");
+        socket.set_read_timeout(Some(LIMIT)).expect("a limit");
+        Self { socket }
+    }
+
+    fn hears(&self) -> String {
+        let mut told = [0; 512];
+        let length = self.socket.recv(&mut told).expect("it is told within the limit");
+        String::from_utf8(told[..length].to_vec()).expect("text")
+    }
+
+    /// The next that is no sign of life.
+    fn hears_of_a_change(&self) -> String {
+        loop {
+            let told = self.hears();
+            if told.trim() != "WATCHDOG=1" {
+                return told;
+            }
+        }
+    }
+}
+
+#[test]
+fn it_says_when_it_is_ready_reloads_stops_and_all_the_while_that_it_lives() {
+    let net = Net::create(2, "full");
+    let path = net.text("supervisor");
+    let supervisor = Supervisor::at(&path);
+    let mut node = Kept::spawn(
+        command(["run", "--config", &net.config(0)])
+            .env("NOTIFY_SOCKET", &path)
+            .env("WATCHDOG_USEC", "300000")
+            .stdin(Stdio::null())
+            .stderr(Stdio::null()),
+    );
+    let pid = Pid::from_child(node.child());
+    assert_eq!(supervisor.hears_of_a_change().trim(), "READY=1");
+    for _ in 0..3 {
+        assert_eq!(supervisor.hears().trim(), "WATCHDOG=1");
+    }
+    kill_process(pid, Signal::HUP).expect("a child of ours");
+    let told = supervisor.hears_of_a_change();
+    assert!(told.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{told}");
+    assert_eq!(supervisor.hears_of_a_change().trim(), "READY=1");
+    kill_process(pid, Signal::TERM).expect("a child of ours");
+    assert_eq!(supervisor.hears_of_a_change().trim(), "STOPPING=1");
+    assert!(node.ended().success());
+}
