@@ -393,3 +393,14 @@ fn a_relay_that_dies_and_a_partition_of_ten_seconds_lose_nothing_unnamed() {
     assert!(is_complete(&network, 6));
     assert_eq!(gaps(&network), 0, "all of it was kept somewhere");
 }
+
+/// T4: what was captured of an earlier life of its origin, or is past its time.
+#[test]
+fn a_batch_of_an_earlier_life_or_past_its_time_is_not_heard() {
+    let mut a = listener();
+    assert_eq!(told(&a.input(received(1, Batch { epoch: 0, ..batch(1, 1, 1) }))), []);
+    assert_eq!(told(&a.input(received(1, batch(1, 1, 1)))), [Ok((1, 1))]);
+    a.advance(2 * MAX_LIFETIME);
+    a.input(received(1, Batch { sent: 2 * MAX_LIFETIME, ..batch(1, 2, 1) }));
+    assert_eq!(told(&a.input(received(1, batch(1, 3, 1)))), [], "it was sent two minutes ago");
+}
