@@ -32,6 +32,7 @@ use crate::{
     enrolment::EnrolmentTls,
     lifetimes, list_expiry,
     logging::LogControl,
+    reading::{self, Readings},
 };
 
 /// What can be changed about a running node.
@@ -54,6 +55,8 @@ pub(crate) struct Control {
     /// Why it was not renewed though it is due.
     overdue: Mutex<Option<String>>,
     /// One change at a time, a reload included.
+    /// Of keys and certificates, while the node runs.
+    pub(crate) readings: Readings,
     pub(crate) turn: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
@@ -154,6 +157,7 @@ impl Control {
             enrolment_tls,
             overdue: Mutex::default(),
             turn,
+            readings: Readings::new(reading::LIMIT),
             state,
         }
     }
@@ -366,7 +370,7 @@ impl Operator for Control {
         let about_roles = roles_warning(policy.roles()).map(str::to_owned);
         let about_audit = self.trail.failing().map(|reason| format!("the audit log cannot be written: {reason}"));
         let waiting = self.state().waiting.iter().map(waiting_words).collect::<Vec<_>>();
-        let about_lists = list_expiry::warnings(policy.lists(), UnixTime::now());
+        let about_lists = list_expiry::warnings(&policy, &self.own.load(), UnixTime::now());
         let overdue = self.overdue.lock().unwrap_or_else(PoisonError::into_inner).clone();
         about_roles.into_iter().chain(overdue).chain(about_audit).chain(about_lists).chain(waiting).collect()
     }

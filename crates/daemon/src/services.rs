@@ -350,7 +350,7 @@ fn helpers(
 ) -> JoinSet<()> {
     let mut helpers = JoinSet::new();
     helpers.spawn(expiry::warn(control.clone()));
-    helpers.spawn(list_expiry::warn(control.policy.clone(), control.audit.clone()));
+    helpers.spawn(list_expiry::warn(control.clone()));
     if let Some(watched) = watched {
         helpers.spawn(watched.reload_when_changed(Reloader(control.clone())));
     }
