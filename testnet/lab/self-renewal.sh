@@ -2,7 +2,7 @@
 # Ten nodes of two agencies whose certificates last a day of 20 s renew them by themselves, while 200 requests a second go
 # around: nobody acts, no request is lost, no link drops. Then one node's certificate is revoked, and it gets no other.
 #
-#   testnet/lab/self-renewal.sh [DAYS]       6 unless it is said; 30 days take eleven minutes
+#   testnet/lab/self-renewal.sh [DAYS]       6 unless it is said; 30 days take six and a half minutes
 export LAB_MAX_S=${LAB_MAX_S:-$((${1:-6} * 25 + 300))}
 . "$(dirname "$0")/lib.sh"
 command -v openssl >/dev/null || skip "openssl is not here"

@@ -13,7 +13,7 @@ use nuncio_admin::{
     Counter, Lifetime, Operator,
     api::{
         AccessEntry, AuditStatus, Check, ConfigurationKey, DeniedTopic, ErrorCode, Failure, HeldList, Info, Rule,
-        SdkCertificate,
+        SdkCertificate, SdksAt,
     },
 };
 use nuncio_audit::Audit;
@@ -33,6 +33,7 @@ use crate::{
     lifetimes, list_expiry,
     logging::LogControl,
     reading::{self, Readings},
+    service,
 };
 
 /// What can be changed about a running node.
@@ -54,9 +55,9 @@ pub(crate) struct Control {
     pub(crate) enrolment_tls: Option<EnrolmentTls>,
     /// Why it was not renewed though it is due.
     overdue: Mutex<Option<String>>,
-    /// One change at a time, a reload included.
     /// Of keys and certificates, while the node runs.
     pub(crate) readings: Readings,
+    /// One change at a time, a reload included.
     pub(crate) turn: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
@@ -156,8 +157,8 @@ impl Control {
             own,
             enrolment_tls,
             overdue: Mutex::default(),
-            turn,
             readings: Readings::new(reading::LIMIT),
+            turn,
             state,
         }
     }
@@ -282,12 +283,16 @@ impl Operator for Control {
 
     fn sdk_certificates(&self) -> Vec<SdkCertificate> {
         let found = self.gateway.as_ref().map(|(_, renewal)| renewal.certificates()).unwrap_or_default();
-        let told = |SessionCertificate { chain, sessions }| SdkCertificate {
+        let told = |SessionCertificate { chain, sessions, .. }| SdkCertificate {
             subject: chain.first().map(Certificate::subject).unwrap_or_default(),
             sessions,
             chain: chain.iter().map(Certificate::to_pem).collect(),
         };
         found.into_iter().map(told).collect()
+    }
+
+    fn network_sdks(&self) -> BoxFuture<'_, Vec<SdksAt>> {
+        service::network_sdks(self).boxed()
     }
 
     fn denied_topics(&self) -> Vec<DeniedTopic> {
