@@ -2,12 +2,12 @@
 # Ten nodes of two agencies whose certificates last a day of 20 s renew them by themselves, while 200 requests a second go
 # around: nobody acts, no request is lost, no link drops. Then one node's certificate is revoked, and it gets no other.
 #
-#   DAYS=6 testnet/lab/self-renewal.sh       30 days take six and a half minutes
-export LAB_MAX_S=${LAB_MAX_S:-900}
+#   testnet/lab/self-renewal.sh [DAYS]       6 unless it is said; 30 days take six and a half minutes
+export LAB_MAX_S=${LAB_MAX_S:-$((${1:-6} * 25 + 300))}
 . "$(dirname "$0")/lib.sh"
 command -v openssl >/dev/null || skip "openssl is not here"
 
-day=20 days=${DAYS:-6} rate=${RATE:-200}
+day=20 days=${1:-${DAYS:-6}} rate=${RATE:-200}
 nodes=(0 1 2 3 4 5 6 7 8 9)
 network 10
 agency_of() { [ $(($1 % 2)) = 0 ] && echo agencyA || echo agencyB; }

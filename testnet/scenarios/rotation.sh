@@ -17,7 +17,7 @@ touch "$scratch/go"
 background+=("$!")
 
 # The authorities' machine has no network: what is seen comes as a file.
-see() { inside 0 certs --json >"$scratch/seen.json"; }
+see() { inside 0 certs --json >"$scratch/seen.json" && inside 0 certs --sdks --json >"$scratch/sdks.json"; }
 rotate() { "$binary" ca rotate "$@" >"$scratch/step" 2>&1 || fail "ca rotate $1: $(cat "$scratch/step")"; }
 shows_new() { see && [ "$("$binary" ca rotate status --ca "$1" --seen "$scratch/seen.json" --json 2>/dev/null | grep -c '"shows":"new"')" = "$2" ]; }
 # replace DIR MEMBERS RETIRE-ARGUMENT ROOT-ARGUMENTS...
@@ -31,7 +31,7 @@ replace() {
     if "$binary" ca rotate retire --ca "$ca" --seen "$scratch/seen.json" >/dev/null 2>&1; then fail "it retires too early"; fi
     rotate switch --ca "$ca"
     within 30 "the network shows the new $(basename "$ca")" shows_new "$ca" "$members"
-    rotate retire --ca "$ca" --seen "$scratch/seen.json" ${end:+"$end"}
+    rotate retire --ca "$ca" --seen "$scratch/seen.json" --sdks "$scratch/sdks.json" ${end:+"$end"}
 }
 replace "$NUNCIO_NET/ca" 6 ""
 agency=$(sed -n 's/^# node5 of \(agency[A-Z]\),.*/\1/p' "$NUNCIO_NET/node5/nuncio.toml")

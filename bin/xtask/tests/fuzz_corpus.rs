@@ -22,7 +22,7 @@ use fuzz_corpus::seeds;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 15] = [
+const TARGETS: [Target; 17] = [
     ("amop_body", decoders::amop_body),
     ("announcement", decoders::announcement),
     ("audit_log", decoders::audit_log),
@@ -31,8 +31,10 @@ const TARGETS: [Target; 15] = [
     ("channel_frame", decoders::channel_frame),
     ("channel_json", decoders::channel_json),
     ("config_toml", config_decoder::config_toml),
+    ("enrolment", decoders::enrolment),
     ("file_message", decoders::file_message),
     ("gossip", decoders::gossip),
+    ("join_token", decoders::join_token),
     ("node_key_pem", decoders::node_key_pem),
     ("service", decoders::service),
     ("status", decoders::status),

@@ -13,7 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::api::{
     AccessChange, AccessEntry, AuditStatus, ConfigurationKey, DeniedTopic, ErrorCode, Failure, HOPS_HEADER, Health,
     Info, ListenOptions, LogLevel, Node, NodeCertificate, Peer, PeerAddress, Published, RTT_HEADER, Reply, Route, Rule,
-    SdkCertificate, Status, Topic,
+    SdkCertificate, SdksAt, Status, Topic,
 };
 
 mod connection;
@@ -178,6 +178,14 @@ impl Client {
     /// [`ClientError`].
     pub async fn sdk_certificates(&self) -> Result<Vec<SdkCertificate>, ClientError> {
         self.read("/v1/sdks").await
+    }
+
+    /// Below which authorities SDKs stand, at each node of the network.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn network_sdks(&self) -> Result<Vec<SdksAt>, ClientError> {
+        self.read("/v1/sdks/network").await
     }
 
     /// The way to a node: its ID or an unambiguous prefix.

@@ -6,6 +6,7 @@ use crate::{
     Lifetime,
     api::{
         AccessEntry, AuditStatus, Check, ConfigurationKey, DeniedTopic, Failure, HeldList, Info, Rule, SdkCertificate,
+        SdksAt,
     },
 };
 
@@ -43,6 +44,9 @@ pub trait Operator: Send + Sync + 'static {
 
     /// The certificates under which SDKs have sessions at this node.
     fn sdk_certificates(&self) -> Vec<SdkCertificate>;
+
+    /// Below which authorities SDKs stand, at each node of the network: every node is asked.
+    fn network_sdks(&self) -> BoxFuture<'_, Vec<SdksAt>>;
 
     /// The log filter in force.
     fn log_filter(&self) -> String;

@@ -79,6 +79,7 @@ table! {
     GET get "/v1/info" network::info;
     GET get "/v1/certificates" certificates::list;
     GET get "/v1/sdks" certificates::sdks;
+    GET get "/v1/sdks/network" certificates::network_sdks;
     GET get "/v1/config" configuration::show;
     GET get "/v1/audit" audit::show;
     GET get "/v1/events" audit::follow;

@@ -13,7 +13,7 @@ use nuncio_admin::{
     Counter, Lifetime, Operator,
     api::{
         AccessEntry, AuditStatus, Check, ConfigurationKey, DeniedTopic, ErrorCode, Failure, HeldList, Info, Rule,
-        SdkCertificate,
+        SdkCertificate, SdksAt,
     },
 };
 use nuncio_audit::Audit;
@@ -32,6 +32,8 @@ use crate::{
     enrolment::EnrolmentTls,
     lifetimes, list_expiry,
     logging::LogControl,
+    reading::{self, Readings},
+    service,
 };
 
 /// What can be changed about a running node.
@@ -53,6 +55,8 @@ pub(crate) struct Control {
     pub(crate) enrolment_tls: Option<EnrolmentTls>,
     /// Why it was not renewed though it is due.
     overdue: Mutex<Option<String>>,
+    /// Of keys and certificates, while the node runs.
+    pub(crate) readings: Readings,
     /// One change at a time, a reload included.
     pub(crate) turn: tokio::sync::Mutex<()>,
     state: Mutex<State>,
@@ -153,6 +157,7 @@ impl Control {
             own,
             enrolment_tls,
             overdue: Mutex::default(),
+            readings: Readings::new(reading::LIMIT),
             turn,
             state,
         }
@@ -278,12 +283,16 @@ impl Operator for Control {
 
     fn sdk_certificates(&self) -> Vec<SdkCertificate> {
         let found = self.gateway.as_ref().map(|(_, renewal)| renewal.certificates()).unwrap_or_default();
-        let told = |SessionCertificate { chain, sessions }| SdkCertificate {
+        let told = |SessionCertificate { chain, sessions, .. }| SdkCertificate {
             subject: chain.first().map(Certificate::subject).unwrap_or_default(),
             sessions,
             chain: chain.iter().map(Certificate::to_pem).collect(),
         };
         found.into_iter().map(told).collect()
+    }
+
+    fn network_sdks(&self) -> BoxFuture<'_, Vec<SdksAt>> {
+        service::network_sdks(self).boxed()
     }
 
     fn denied_topics(&self) -> Vec<DeniedTopic> {
@@ -366,7 +375,7 @@ impl Operator for Control {
         let about_roles = roles_warning(policy.roles()).map(str::to_owned);
         let about_audit = self.trail.failing().map(|reason| format!("the audit log cannot be written: {reason}"));
         let waiting = self.state().waiting.iter().map(waiting_words).collect::<Vec<_>>();
-        let about_lists = list_expiry::warnings(policy.lists(), UnixTime::now());
+        let about_lists = list_expiry::warnings(&policy, &self.own.load(), UnixTime::now());
         let overdue = self.overdue.lock().unwrap_or_else(PoisonError::into_inner).clone();
         about_roles.into_iter().chain(overdue).chain(about_audit).chain(about_lists).chain(waiting).collect()
     }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nuncio_audit::Event;
-use nuncio_node::service::{Answer, Call, Calls, Port, Request, port};
+use nuncio_node::service::{Answer, Call, Request};
 use nuncio_pki::{
     Certificate, Identity, Policy,
     authority::{Asked, IssueError, IssuingDesk, IssuingRules},
@@ -16,7 +16,6 @@ use crate::{StartError, config, control::Control};
 #[derive(Debug)]
 pub(crate) struct Issuing {
     desk: Arc<Mutex<IssuingDesk>>,
-    calls: Calls,
 }
 
 impl Issuing {
@@ -24,13 +23,23 @@ impl Issuing {
     pub(crate) fn desk(&self) -> Arc<Mutex<IssuingDesk>> {
         Arc::clone(&self.desk)
     }
+
+    /// Answers one request for a renewal.
+    pub(crate) async fn serve(&self, call: Call, control: &Control) {
+        let (desk, policy, asked) = (self.desk(), control.policy.load_full(), asked(&call));
+        let decided = tokio::task::spawn_blocking(move || decide(&desk, &asked, &policy)).await;
+        // A desk that panicked serves nobody; who asked hears that there is no answer.
+        let Ok(decided) = decided else { return };
+        control.audit.record(event(&call, &decided));
+        call.answer(&answer(&decided));
+    }
 }
 
 /// Opens the agency of this configuration, if there is one.
 ///
 /// # Errors
 /// When its files do not serve.
-pub(crate) fn open(config: &config::Issuer, own: &Identity) -> Result<Option<(Port, Issuing)>, StartError> {
+pub(crate) fn open(config: &config::Issuer, own: &Identity) -> Result<Option<Issuing>, StartError> {
     let Some(directory) = &config.ca else { return Ok(None) };
     let rules = IssuingRules { lifetime: config.lifetime.0, only: config.only.clone(), per_hour: config.per_hour };
     let desk = IssuingDesk::open(directory, rules, UnixTime::now()).map_err(StartError::Issuer)?;
@@ -42,20 +51,7 @@ pub(crate) fn open(config: &config::Issuer, own: &Identity) -> Result<Option<(Po
             "[issuer] ca is not the agency of this node's own certificate: nodes ask their own agency only"
         );
     }
-    let (port, calls) = port();
-    Ok(Some((port, Issuing { desk: Arc::new(Mutex::new(desk)), calls })))
-}
-
-/// Serves until the node stops, one after the other: a token signs one thing at a time too.
-pub(crate) async fn serve(mut issuing: Issuing, control: Arc<Control>) {
-    while let Some(call) = issuing.calls.next().await {
-        let (desk, policy, asked) = (Arc::clone(&issuing.desk), control.policy.load_full(), asked(&call));
-        let decided = tokio::task::spawn_blocking(move || decide(&desk, &asked, &policy)).await;
-        // A desk that panicked serves nobody; who asked hears that there is no answer.
-        let Ok(decided) = decided else { return };
-        control.audit.record(event(&call, &decided));
-        call.answer(&answer(&decided));
-    }
+    Ok(Some(Issuing { desk: Arc::new(Mutex::new(desk)) }))
 }
 
 fn decide(desk: &Mutex<IssuingDesk>, asked: &Asked, policy: &Policy) -> Result<Vec<Certificate>, IssueError> {

@@ -1,11 +1,17 @@
 //! Warns before revocation lists are overdue: where they are required, nobody of that authority comes in from then on.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
-use nuncio_audit::{Audit, Event};
-use nuncio_pki::{CrlPolicy, Lists, RevocationList, SharedPolicy};
+use nuncio_audit::Event;
+use nuncio_pki::{Certificate, Credential, CrlPolicy, Lists, Policy, RevocationList};
 use rustls_pki_types::UnixTime;
 use tokio::time::interval;
+
+use crate::control::Control;
 
 const INTERVAL: Duration = Duration::from_secs(60);
 
@@ -13,38 +19,63 @@ const INTERVAL: Duration = Duration::from_secs(60);
 /// years, some for days.
 const WARNINGS: [u64; 4] = [50, 25, 10, 0];
 
+/// Authorities without a list that are named at the most.
+const MAX_NAMED: usize = 16;
+
 /// Warns at start and whenever a list comes within the next limit.
-pub(crate) async fn warn(policy: SharedPolicy, audit: Audit) {
+pub(crate) async fn warn(control: Arc<Control>) {
     let mut ticks = interval(INTERVAL);
-    let mut warned = BTreeMap::new();
+    let (mut warned, mut told) = (BTreeMap::new(), BTreeSet::new());
     loop {
         ticks.tick().await;
-        let policy = policy.load_full();
-        let is_required = policy.lists().policy() == CrlPolicy::Hard;
+        let (policy, own, audit) = (control.policy.load_full(), control.own.load_full(), &control.audit);
         for (list, words) in due(policy.lists(), UnixTime::now(), &mut warned) {
             let subject = list.issuer().into();
             audit.record(Event::CertificateEnding { of: "revocation_list", subject, warning: words.into() });
         }
-        if is_required && policy.lists().iter().next().is_none() && warned.insert(Vec::new(), 0).is_none() {
-            tracing::warn!(
-                "[identity] crl_policy is hard and there is no revocation list: nobody is admitted. Name lists in [identity] crl"
-            );
+        let missing: BTreeSet<_> = missing(&policy, &own).into_iter().collect();
+        for words in missing.difference(&told) {
+            tracing::warn!("{words}. Name lists in [identity] crl");
         }
+        told = missing;
     }
 }
 
 /// What an operator should know of the lists in force, in words.
-pub(crate) fn warnings(lists: &Lists, now: UnixTime) -> Vec<String> {
+pub(crate) fn warnings(policy: &Policy, own: &Credential, now: UnixTime) -> Vec<String> {
+    let lists = policy.lists();
     let about = |list: &RevocationList| limit(list, now).map(|limit| words(list, limit, lists, now));
     let mut warnings: Vec<_> = lists.iter().filter_map(about).collect();
     warnings.extend(lists.unclaimed().iter().map(|list| {
         let name = format!("revocation list {} of {}", list.edition(), list.issuer());
         format!("{name} does not spread: nobody is known here who signed it")
     }));
-    if lists.policy() == CrlPolicy::Hard && lists.iter().next().is_none() {
-        warnings.push("there is no revocation list, and crl_policy is hard: nobody is admitted".to_owned());
-    }
+    warnings.extend(missing(policy, own));
     warnings
+}
+
+/// Where lists are required: the authorities that have none, of those that are trusted here and those above this node. Which
+/// other agencies there are shows when somebody of them comes.
+fn missing(policy: &Policy, own: &Credential) -> Vec<String> {
+    let lists = policy.lists();
+    if lists.policy() != CrlPolicy::Hard {
+        return Vec::new();
+    }
+    if lists.iter().next().is_none() {
+        return vec!["there is no revocation list, and crl_policy is hard: nobody is admitted".to_owned()];
+    }
+    let mut without: Vec<_> = policy
+        .authorities()
+        .chain(own.issuers())
+        .filter(|one| !lists.has_one_of(one))
+        .map(Certificate::subject)
+        .collect();
+    without.sort();
+    without.dedup();
+    without.truncate(MAX_NAMED);
+    let words =
+        |name| format!("there is no revocation list of {name}, and crl_policy is hard: nobody of it is admitted");
+    without.into_iter().map(words).collect()
 }
 
 /// The lists that came within another limit since they were warned of, with what to say.
@@ -95,18 +126,20 @@ mod tests {
         UnixTime::since_unix_epoch(Duration::from_secs(second))
     }
 
-    fn lists(policy: CrlPolicy) -> Lists {
+    fn policy(policy: CrlPolicy) -> (TestAuthority, Policy) {
         let authority = TestAuthority::new();
         let dates = RevocationDates { this_update: at(1_000_000), next_update: at(2_000_000) };
         let list = authority.root().revoke(&[], None, dates).unwrap();
-        authority.policy().with_crl_policy(policy).with_crls(vec![list]).unwrap().lists().clone()
+        let policy = authority.policy().with_crl_policy(policy).with_crls(vec![list]).unwrap();
+        (authority, policy)
     }
 
     #[test]
     fn each_limit_warns_once_long_before_the_list_is_overdue() {
-        let (lists, mut warned) = (lists(CrlPolicy::Hard), BTreeMap::new());
+        let ((_, policy), mut warned) = (policy(CrlPolicy::Hard), BTreeMap::new());
+        let lists = policy.lists();
         let mut due =
-            |second| due(&lists, at(second), &mut warned).into_iter().map(|(_, words)| words).collect::<Vec<_>>();
+            |second| due(lists, at(second), &mut warned).into_iter().map(|(_, words)| words).collect::<Vec<_>>();
         assert!(due(1_400_000).is_empty());
         assert!(due(1_500_000)[0].contains("in 138 h; then nobody of that authority is admitted"));
         assert!(due(1_500_001).is_empty() && due(1_760_000).len() == 1 && due(1_950_000).len() == 1);
@@ -115,10 +148,16 @@ mod tests {
     }
 
     #[test]
-    fn the_status_says_it_as_long_as_it_holds() {
-        assert!(warnings(&lists(CrlPolicy::Soft), at(1_100_000)).is_empty());
-        assert_eq!(warnings(&lists(CrlPolicy::Soft), at(3_000_000)).len(), 1);
-        let none = TestAuthority::new().policy().with_crl_policy(CrlPolicy::Hard);
-        assert!(warnings(none.lists(), at(0))[0].contains("nobody is admitted"));
+    fn the_status_says_it_as_long_as_it_holds_and_names_who_has_no_list() {
+        let warnings = |(authority, policy): (TestAuthority, Policy), second| {
+            super::warnings(&policy, &authority.node("one").certificate, at(second))
+        };
+        assert!(warnings(policy(CrlPolicy::Soft), 1_100_000).is_empty());
+        assert_eq!(warnings(policy(CrlPolicy::Soft), 3_000_000).len(), 1);
+        let hard = warnings(policy(CrlPolicy::Hard), 1_100_000);
+        assert!(hard.len() == 1 && hard[0].contains("no revocation list of OU=agency"), "{hard:?}");
+        let none = TestAuthority::new();
+        let required = none.policy().with_crl_policy(CrlPolicy::Hard);
+        assert!(warnings((none, required), 0)[0].contains("nobody is admitted"));
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use nuncio_audit::{Actor, Change, Event, Text};
+use nuncio_identity::NodeId;
 use nuncio_node::RenewalError;
 use nuncio_pki::{
     Identity, Policy, RevocationList,
@@ -13,9 +14,10 @@ use rustls_pki_types::UnixTime;
 
 use crate::{
     StartError,
-    config::{Config, ConfigError, Difference, Effect, Peer},
+    config::{Config, ConfigError, Difference, Effect, Peer, Source},
     control::{Control, roles_warning},
     lifetimes,
+    reading::ReadingError,
 };
 
 /// Why a reload changed nothing.
@@ -28,6 +30,9 @@ pub enum ReloadError {
     /// The certificates.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// They were not read in time.
+    #[error(transparent)]
+    Reading(#[from] ReadingError),
     /// The files are another node's now.
     #[error("[identity]: the certificate is of node {found} now, and this is node {running}")]
     OtherNode {
@@ -56,6 +61,7 @@ impl ReloadError {
         match self {
             Self::Config(error) => error.hint(),
             Self::Start(error) => error.hint(),
+            Self::Reading(error) => error.hint(),
             Self::OtherNode { .. } => "restart to run as another node, or put the former files back".to_owned(),
             Self::Renewal(_) => "restart the node to run under the new name, or put the former files back".to_owned(),
             Self::Together { .. } => "restart the node, or put the former values back".to_owned(),
@@ -95,7 +101,7 @@ impl Control {
     }
 
     async fn take_over(&self, actor: &Actor) -> Result<(), ReloadError> {
-        let fresh = self.read_again()?;
+        let fresh = self.read_again().await?;
         let before = self.state().clone();
         let mut after = before.clone();
         after.config = fresh.config;
@@ -130,7 +136,10 @@ impl Control {
     pub(crate) async fn show_renewed(&self, identity: Identity) -> Result<(), ReloadError> {
         let config = self.state().config.clone();
         let admin = self.admin_tls_of(&identity)?;
-        let channel = self.gateway.as_ref().map(|_| channel_server_config(&config.channel_paths()));
+        let channel = match &self.gateway {
+            Some(_) => Some(self.readings.run(move || channel_server_config(&config.channel_paths())).await?),
+            None => None,
+        };
         let tls = channel.as_ref().and_then(|channel| channel.as_ref().ok());
         self.show(identity, tls, &self.policy.load_full()).await?;
         self.renew_ports(tls, admin);
@@ -173,22 +182,13 @@ impl Control {
         admin.transpose().map_err(StartError::AdminTls)
     }
 
-    fn read_again(&self) -> Result<Fresh, ReloadError> {
-        let file = self.source.as_ref().ok_or(ReloadError::NoSource)?.load()?.config;
-        let running = self.state().config.clone();
-        let (config, differences) = running.take_over(&file).map_err(|reason| ReloadError::Together { reason })?;
-        let (identity, policy) = Identity::load(&config.identity_paths()).map_err(StartError::Identity)?;
-        let (running, found) = (self.node.node_id(), identity.key.node_id());
-        if running != found {
-            return Err(ReloadError::OtherNode { running: running.short(), found: found.short() });
-        }
-        let channel = if self.gateway.is_some() {
-            Some(channel_server_config(&config.channel_paths()).map_err(StartError::ChannelTls)?)
-        } else {
-            None
-        };
-        let admin = self.admin_tls_of(&identity)?;
-        Ok(Fresh { config, differences, policy, identity, channel, admin })
+    async fn read_again(&self) -> Result<Fresh, ReloadError> {
+        let source = self.source.clone().ok_or(ReloadError::NoSource)?;
+        let (running, node, has_gateway) = (self.state().config.clone(), self.node.node_id(), self.gateway.is_some());
+        let read = move || read(&source, &running, node, has_gateway);
+        let mut fresh = self.readings.run(read).await??;
+        fresh.admin = self.admin_tls_of(&fresh.identity)?;
+        Ok(fresh)
     }
 
     /// Which authorities and revocation lists are others than before.
@@ -247,6 +247,20 @@ impl Control {
             }
         }
     }
+}
+
+/// What the files say now, for the node that runs.
+fn read(source: &Source, running: &Config, node: NodeId, has_gateway: bool) -> Result<Fresh, ReloadError> {
+    let file = source.load()?.config;
+    let (config, differences) = running.take_over(&file).map_err(|reason| ReloadError::Together { reason })?;
+    let (identity, policy) = Identity::load(&config.identity_paths()).map_err(StartError::Identity)?;
+    let found = identity.key.node_id();
+    if node != found {
+        return Err(ReloadError::OtherNode { running: node.short(), found: found.short() });
+    }
+    let channel = has_gateway.then(|| channel_server_config(&config.channel_paths()));
+    let channel = channel.transpose().map_err(StartError::ChannelTls)?;
+    Ok(Fresh { config, differences, policy, identity, channel, admin: None })
 }
 
 fn change(difference: &Difference) -> Change {

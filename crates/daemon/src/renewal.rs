@@ -18,7 +18,7 @@ use nuncio_pki::{
 use rustls_pki_types::{CertificateDer, UnixTime};
 use tokio::time::{sleep, timeout};
 
-use crate::{ReloadError, control::Control};
+use crate::{ReloadError, control::Control, reading::ReadingError};
 
 /// How long a node that issues may take.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -65,7 +65,7 @@ pub(crate) async fn keep(control: Arc<Control>) {
 async fn renew(control: &Control, shown: &Credential, issuer: NodeId) -> Result<(), Fault> {
     let paths = control.state().config.identity_paths();
     let (key, certificate) = (paths.key.clone(), shown.certificate().clone());
-    let request = blocking(move || renewal_request(&key, &certificate)).await??;
+    let request = control.readings.run(move || renewal_request(&key, &certificate)).await??;
     let chain = shown.presented().map(|one| one.der().to_vec().into()).collect();
     let wanted = Request::Renewal { request: request.der().to_vec().into(), chain };
     let answer = control.node.ask_service(issuer, &wanted, ANSWER).await?;
@@ -82,12 +82,9 @@ async fn renew(control: &Control, shown: &Credential, issuer: NodeId) -> Result<
 async fn take(control: &Control, chain: Vec<CertificateDer<'static>>, paths: IdentityPaths) -> Result<(), Fault> {
     let _turn = control.turn.lock().await;
     let present = control.own.load_full();
-    let identity = blocking(move || take_renewed(&chain, &present, &paths, UnixTime::now())).await??;
+    let take = move || take_renewed(&chain, &present, &paths, UnixTime::now());
+    let identity = control.readings.run(take).await??;
     Ok(control.show_renewed(identity).await?)
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| Fault::Stopped)
 }
 
 /// The nodes of the agency that say that they issue, the nearest first. When time is short, those too that cannot be reached:
@@ -125,6 +122,6 @@ enum Fault {
     Renewed(#[from] RenewalFault),
     #[error("the new certificate is in its file, and cannot be shown: {0}")]
     Shown(#[from] ReloadError),
-    #[error("the node stops")]
-    Stopped,
+    #[error("{0}")]
+    Reading(#[from] ReadingError),
 }

@@ -7,7 +7,10 @@ use nuncio_admin::server as admin;
 use nuncio_audit::{Actor, Event};
 use nuncio_door::Limits;
 use nuncio_gateway::Clients;
-use nuncio_node::NodeHandle;
+use nuncio_node::{
+    NodeHandle,
+    service::{Calls, port as service_port},
+};
 use nuncio_pki::{
     Certificate, Credential, Identity, Policy,
     tls::{ChannelServerTls, channel_server_config},
@@ -33,7 +36,7 @@ use crate::{
     open_files,
     operators::{admin_config, admin_tls, keeper},
     peer_calls::PeerCalls,
-    port, renewal,
+    port, renewal, service,
     watch::Watched,
 };
 
@@ -111,7 +114,7 @@ impl Daemon {
 
         let lifetimes = lifetimes::of_own(&credentials.identity, credentials.channel.as_ref(), &credentials.policy);
         warn_of_roles(&credentials.policy);
-        let (service, issuing) = issuer::open(&config.issuer, &credentials.identity)?.unzip();
+        let (issuing, (port, calls)) = (issuer::open(&config.issuer, &credentials.identity)?, service_port());
         let own_certificate = credentials.identity.certificate.clone();
         let newcomers = enrolment_port(config, &credentials.identity, issuing.as_ref()).await?;
         let kept = Kept::load(&data)?;
@@ -123,7 +126,7 @@ impl Daemon {
         (node_config.rights, node_config.audit) = (Arc::clone(&rights), audit.clone());
         node_config.clients = config.gateway.enabled.then(|| clients.clone() as _);
         let (adopter, adoptions) = watch::channel(Vec::new());
-        (node_config.agencies, node_config.adoptions, node_config.service) = (kept.agencies, Some(adopter), service);
+        (node_config.agencies, node_config.adoptions, node_config.service) = (kept.agencies, Some(adopter), Some(port));
         let node = nuncio_node::build(node_config)?;
         let handle = node.handle();
         let (peer_calls, control_place) = PeerCalls::new();
@@ -157,7 +160,7 @@ impl Daemon {
         // Nobody else has the place.
         let _ = control_place.set(Arc::downgrade(&control));
         let admin = admin::bind(admin_config, handle, control.clone()).await?;
-        Ok(Bound { node, gateway, admin, control, keeper, adoptions, watched, issuing, newcomers })
+        Ok(Bound { node, gateway, admin, control, keeper, adoptions, watched, service: (calls, issuing), newcomers })
     }
 }
 
@@ -194,7 +197,7 @@ pub struct Bound {
     keeper: Keeper,
     adoptions: watch::Receiver<Vec<Certificate>>,
     watched: Option<Watched>,
-    issuing: Option<Issuing>,
+    service: (Calls, Option<Issuing>),
     newcomers: Option<enrolment::Bound>,
 }
 
@@ -267,7 +270,7 @@ impl Bound {
             let stop = edges_stop.clone();
             edges.spawn(async { name_at_end("gateway", gateway.run(stop)).await });
         }
-        let helpers = helpers(self.control, self.adoptions, self.watched, (self.issuing, self.newcomers));
+        let helpers = helpers(self.control, self.adoptions, self.watched, (self.service, self.newcomers));
         let stop = node_stop.clone();
         node.spawn(async { name_at_end("node", core.run(stop)).await });
 
@@ -346,17 +349,15 @@ fn helpers(
     control: Arc<Control>,
     adoptions: watch::Receiver<Vec<Certificate>>,
     watched: Option<Watched>,
-    (issuing, newcomers): (Option<Issuing>, Option<enrolment::Bound>),
+    ((calls, issuing), newcomers): ((Calls, Option<Issuing>), Option<enrolment::Bound>),
 ) -> JoinSet<()> {
     let mut helpers = JoinSet::new();
     helpers.spawn(expiry::warn(control.clone()));
-    helpers.spawn(list_expiry::warn(control.policy.clone(), control.audit.clone()));
+    helpers.spawn(list_expiry::warn(control.clone()));
     if let Some(watched) = watched {
         helpers.spawn(watched.reload_when_changed(Reloader(control.clone())));
     }
-    if let Some(issuing) = issuing {
-        helpers.spawn(issuer::serve(issuing, control.clone()));
-    }
+    helpers.spawn(service::serve(calls, issuing, control.clone()));
     if let Some(newcomers) = newcomers {
         helpers.spawn(enrolment::serve(newcomers, control.clone()));
     }
@@ -401,6 +402,7 @@ fn node_config(state: &State, identity: Identity, policy: nuncio_pki::SharedPoli
     config.external = p2p.external.iter().map(ToString::to_string).collect();
     config.peers = state.wanted_peers().iter().map(ToString::to_string).collect();
     config.max_links = p2p.max_links;
+    config.issues = state.config.issuer.ca.is_some();
     config.door = p2p_door(&state.config);
     config.overlay = overlay_config(&state.config);
     config

@@ -187,6 +187,8 @@ impl Access {
 pub struct SessionCertificate {
     /// It, then those above it as they were judged, without the root.
     pub chain: Vec<Certificate>,
+    /// Who issued it, and who issued that, up to the authority that is trusted here.
+    pub issuers: Vec<Certificate>,
     /// How many.
     pub sessions: usize,
 }
@@ -232,7 +234,10 @@ impl Guard {
         let mut found: BTreeMap<Vec<u8>, SessionCertificate> = BTreeMap::new();
         for Watched { certificate: client, .. } in self.sessions().values() {
             let key = client.certificate().der().to_vec();
-            let of_certificate = || SessionCertificate { chain: client.presented().cloned().collect(), sessions: 0 };
+            let of_certificate = || {
+                let (chain, issuers) = (client.presented().cloned().collect(), client.issuers().cloned().collect());
+                SessionCertificate { chain, issuers, sessions: 0 }
+            };
             found.entry(key).or_insert_with(of_certificate).sessions += 1;
         }
         found.into_values().collect()

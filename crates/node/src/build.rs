@@ -227,7 +227,7 @@ fn behaviour_config(config: &Config, epoch: u64, certifier: PolicyCertifier) -> 
         agency: identity.certificate.agency.clone(),
         software: config.software.clone(),
         epoch,
-        issues: config.service.is_some(),
+        issues: config.issues,
         seed: rand::random(),
         overlay: nuncio_protocol::Config { rights: config.rights.clone(), ..config.overlay.clone() },
         describe_dial_error: Arc::new(|error| nuncio_transport::describe(error)),

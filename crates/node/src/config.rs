@@ -47,8 +47,10 @@ pub struct Config {
     pub listener_queue: usize,
     /// Where judgements are told; by default they are logged.
     pub audit: Audit,
-    /// Where requests to the node itself go; with one, its status says that it renews certificates of its agency.
+    /// Where requests to the node itself go.
     pub service: Option<service::Port>,
+    /// Whether its status says that it renews certificates of its agency.
+    pub issues: bool,
     /// The gateway's clients, if there is a gateway.
     pub clients: Option<Arc<dyn ClientPort>>,
 }
@@ -78,6 +80,7 @@ impl Config {
             listener_queue: Self::LISTENER_QUEUE,
             audit: Audit::default(),
             service: None,
+            issues: false,
             clients: None,
             agencies: Vec::new(),
             adoptions: None,

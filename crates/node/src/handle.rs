@@ -49,8 +49,9 @@ impl NodeHandle {
         self.exchange(|answer| Command::Request { target, body, timeout, answer }).await
     }
 
-    /// Asks `target` itself, which no application there sees; ends within `timeout`. Only nodes that say so in their status
-    /// ([`NodeSnapshot::issues`]) know such requests.
+    /// Asks `target` itself, which no application there sees; ends within `timeout`. Only for nodes that know such requests
+    /// ([`NodeSnapshot::serves`](crate::NodeSnapshot::serves)), and for renewals those that say so
+    /// ([`NodeSnapshot::issues`](crate::NodeSnapshot::issues)).
     ///
     /// # Errors
     /// As [`NodeHandle::request`], and when the answer cannot be read.

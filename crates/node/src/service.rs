@@ -8,7 +8,7 @@ use nuncio_protocol::{
     unicast::{InboundId, Refusal, UnicastError},
 };
 use nuncio_wire::DecodeError;
-pub use nuncio_wire::service::{Answer, Enrolment, Request};
+pub use nuncio_wire::service::{Answer, Enrolment, MAX_ISSUERS, Request, SdkIssuer};
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::{handle::Responder, replies::Replies};

@@ -158,6 +158,12 @@ impl NodeSnapshot {
         self.read(|record| record.status.issues)
     }
 
+    /// Whether it can be asked itself ([`NodeHandle::ask_service`](crate::NodeHandle::ask_service)): the first release that can
+    /// is the first that takes batches of multicasts.
+    pub fn serves(&self) -> bool {
+        self.read(|record| record.status.issues || record.status.takes_batches)
+    }
+
     /// Where it can be dialled.
     pub fn addresses(&self) -> Vec<String> {
         self.read(|record| record.status.addresses.iter().map(ToString::to_string).collect())

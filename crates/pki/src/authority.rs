@@ -26,7 +26,7 @@ pub use issuing::{Asked, IssueError, IssuingDesk, IssuingRules, Newcomer, issued
 pub use joining::{Invitation, Invitations, JoinRefusal};
 pub use private_key::PrivateKey;
 pub use renewed::{RenewalFault, renewal_request, take_first, take_renewed};
-pub use rotation::{Chosen, Done, OldAgency, Plan, Rank, Rotation, RotationError, Seen, Shown, Step};
+pub use rotation::{Chosen, Done, OldAgency, Plan, Rank, Rotation, RotationError, Sdks, SdksAt, Seen, Shown, Step};
 pub use store::{Authority, request};
 pub use template::Validity;
 pub(crate) use template::sign as sign_structure;

@@ -155,7 +155,7 @@ impl Policy {
     }
 
     /// Those whose lists are taken: the trusted authorities and those of SDKs.
-    pub(crate) fn authorities(&self) -> impl Iterator<Item = &Certificate> {
+    pub fn authorities(&self) -> impl Iterator<Item = &Certificate> {
         self.anchors().iter().chain(&self.sdk_authorities)
     }
 

@@ -102,6 +102,11 @@ impl Credential {
         lists.refuse_unlisted(&self.path, now)
     }
 
+    /// Who issued it, and who issued that, up to the anchor.
+    pub fn issuers(&self) -> impl Iterator<Item = &Certificate> {
+        self.path.issuers()
+    }
+
     /// The certificates below the anchor, leaf first.
     pub fn presented(&self) -> impl Iterator<Item = &Certificate> {
         self.path.presented()

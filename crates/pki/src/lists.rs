@@ -91,6 +91,11 @@ impl Lists {
         &self.unclaimed
     }
 
+    /// Whether there is a list of this authority, overdue or not.
+    pub fn has_one_of(&self, authority: &Certificate) -> bool {
+        self.of(authority).next().is_some()
+    }
+
     /// The list that revokes `certificate`, signed by the very key of `issuer`: two authorities may share one name.
     pub(crate) fn revoking<'a>(
         &'a self,

@@ -109,6 +109,32 @@ mod tests {
         }
     }
 
+    /// Ten nodes, 24 h leaves and a clock that jumps from one try to the next: for a certificate to end, whoever issues must be
+    /// away for longer than a third of a life less the longest pause.
+    #[test]
+    fn thirty_days_pass_for_ten_nodes_and_nobody_is_ever_without_a_certificate() {
+        let begins = Duration::from_secs(DAY);
+        // Every fifth day nobody issues for six hours.
+        let is_away = |now: Duration| (now - begins).as_secs() / DAY % 5 == 4 && now.as_secs() % DAY < 6 * 3600;
+        for seed in 0..10 {
+            let (mut plan, mut renewals, mut failures) = (schedule(DAY, seed), 0, 0);
+            let end = begins + Duration::from_secs(30 * DAY);
+            while plan.poll_timeout() < end {
+                let now = plan.poll_timeout();
+                assert!(now < plan.ends, "node {seed} has none after {renewals} renewals");
+                if is_away(now) {
+                    plan.handle_failed(now);
+                    failures += 1;
+                } else {
+                    let (from, rng) = (now.as_secs() - 300, SmallRng::seed_from_u64(seed + renewals));
+                    plan = RenewalSchedule::between(instant::at(from), instant::at(now.as_secs() + DAY), rng);
+                    renewals += 1;
+                }
+            }
+            assert!((40..=47).contains(&renewals) && failures > 0, "node {seed}: {renewals}, {failures} failures");
+        }
+    }
+
     #[test]
     fn tries_come_at_first_often_and_then_seldom_and_never_end() {
         for (life, first, longest, tries) in [(20, 1.0, 1.1, 5), (DAY, 60.0, 3960.0, 10), (365 * DAY, 60.0, 3960.0, 50)]

@@ -6,7 +6,7 @@ use std::{fs, path::Path, time::Duration};
 
 use nuncio_identity::NodeId;
 use nuncio_pki::{
-    Certificate, CertificateRequest, Identity, IdentityPaths, Policy,
+    Certificate, CertificateRequest, Credential, Identity, IdentityPaths, Policy, RenewalSchedule,
     authority::{
         Asked, Authority, IssueError, Issued, IssuingDesk, IssuingRules, Kind, PrivateKey, RenewalFault, Validity,
         issued_to, renewal_request, take_renewed,
@@ -292,6 +292,87 @@ fn a_desk_follows_its_agencys_renewal() {
     let renewed = place.root.renew(&place.agency.directory().join("agency.crt"), Some(100)).unwrap();
     let chain = place.renew(&mut desk, &asked(&node)).unwrap();
     assert_eq!(chain[1], renewed);
+}
+
+/// A node's clock, what it shows, and its plan.
+struct Holder {
+    asked: Asked,
+    shown: Credential,
+    schedule: RenewalSchedule,
+    renewals: u32,
+}
+
+impl Holder {
+    fn new(place: &Place, name: &str, seed: u64, now: UnixTime) -> Self {
+        let node = place.agency.issuer().issue(Kind::Node, name, Validity::days_from(now, 1)).unwrap();
+        let shown = place.policy.judge(&ders(&node.chain), now).unwrap();
+        Self { asked: asked(&node), schedule: RenewalSchedule::new(&shown, seed), shown, renewals: 0 }
+    }
+
+    /// Asks as a node does, when it is due.
+    fn ask(&mut self, desk: &mut IssuingDesk, policy: &Policy, now: Duration, is_away: bool) {
+        let at = UnixTime::since_unix_epoch(now);
+        if is_away {
+            return self.schedule.handle_failed(now);
+        }
+        let chain = ders(&desk.renew(&self.asked, policy, at).unwrap());
+        self.shown = policy.judge(&chain, at).unwrap();
+        self.asked.chain = chain;
+        self.schedule.handle_renewed(&self.shown);
+        self.renewals += 1;
+    }
+}
+
+/// Leaves of 24 h from the agency's real desk, which is away for five hours every eleventh day. Ten nodes without a desk are in
+/// `renewing`.
+#[test]
+fn thirty_days_of_leaves_for_a_day_pass_and_nobody_is_ever_without_one() {
+    const DAYS: u32 = 30;
+    let (place, start) = (Place::new(), UnixTime::now());
+    let mut desk = place.desk(rules());
+    let mut nodes: Vec<_> = (0..2).map(|index| Holder::new(&place, &format!("node{index}"), index, start)).collect();
+    let began = Duration::from_secs(start.as_secs());
+    let is_away = |now: Duration| {
+        let (day, second) = ((now - began).as_secs() / DAY.as_secs(), (now - began).as_secs() % DAY.as_secs());
+        day % 11 == 10 && second < 5 * 3600
+    };
+    let mut least = DAY;
+    loop {
+        let next = nodes.iter_mut().min_by_key(|node| node.schedule.poll_timeout()).unwrap();
+        let now = next.schedule.poll_timeout();
+        if now > began + DAY * DAYS {
+            break;
+        }
+        least = least.min(next.schedule.left(now));
+        assert!(UnixTime::since_unix_epoch(now).as_secs() <= next.shown.not_after.as_secs(), "it still holds");
+        next.ask(&mut desk, &place.policy, now, is_away(now));
+    }
+    // 24 h less five minutes that it begins before: about 45 times sixteen hours.
+    for node in &nodes {
+        assert!((40..=47).contains(&node.renewals), "{}: {}", node.shown.name, node.renewals);
+        assert_eq!(node.shown.node_id, Some(node.asked.source));
+    }
+    assert!(least > Duration::from_secs(30 * 60), "the shortest that was ever left: {least:?}");
+    // Of the past, no more is kept than what holds still.
+    drop(desk);
+    let end = UnixTime::since_unix_epoch(began + DAY * DAYS);
+    IssuingDesk::open(place.agency.directory(), rules(), end).unwrap();
+    for node in &nodes {
+        let kept = issued_to(node.asked.source, place.agency.directory()).unwrap().len();
+        assert!((1..=3).contains(&kept), "{kept}");
+    }
+}
+
+/// Many renewals without a start between: what has ended is forgotten, or the bound of a node would end them.
+#[test]
+fn a_desk_forgets_what_has_ended_while_it_runs() {
+    let (place, start) = (Place::new(), UnixTime::now());
+    let mut desk = place.desk(rules());
+    let mut node = Holder::new(&place, "node0", 0, start);
+    for day in 0..66_u32 {
+        let now = Duration::from_secs(start.as_secs()) + DAY * day;
+        node.ask(&mut desk, &place.policy, now, false);
+    }
 }
 
 fn identity(directory: &Path) -> (Identity, IdentityPaths) {

@@ -16,6 +16,9 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
+#[path = "support/openssl.rs"]
+mod openssl;
+
 struct Place {
     directory: TempDir,
     root: Authority,
@@ -120,6 +123,59 @@ fn it_is_for_its_name_and_for_nodes_alone_and_a_bad_request_does_not_use_it_up()
     // Whatever role the request names, a node's certificate comes out.
     let chain = place.admit(&with(wanting(&key, Kind::Operator, "node9"))).unwrap();
     assert_eq!(chain[0].stated_roles().roles(), [nuncio_pki::Role::Node]);
+}
+
+#[test]
+fn the_whole_secret_counts() {
+    let mut place = Place::new();
+    let ((id, secret), key) = (place.invite("node9"), PrivateKey::secp256k1());
+    let newcomer = Newcomer { id, secret, request: wanting(&key, Kind::Node, "node9") };
+    // What is kept differs in its last digit from what the right secret gives: as if a wrong one nearly fitted.
+    let kept = place.agency.directory().join(format!("joins/{id}.json"));
+    let text = fs::read_to_string(&kept).unwrap();
+    let end = text.find("\"hash\":\"").unwrap() + 8 + 63;
+    let other = if &text[end..=end] == "0" { "1" } else { "0" };
+    fs::write(&kept, format!("{}{other}{}", &text[..end], &text[end + 1..])).unwrap();
+    assert!(refused(place.admit(&newcomer)).contains("knows no such join token"));
+    fs::write(&kept, text).unwrap();
+    place.admit(&newcomer).unwrap();
+}
+
+#[test]
+fn it_is_used_up_before_anything_is_issued() {
+    let mut place = Place::new();
+    let ((id, secret), key) = (place.invite("node9"), PrivateKey::secp256k1());
+    let newcomer =
+        |key: &PrivateKey| Newcomer { id, secret: secret.clone(), request: wanting(key, Kind::Node, "node9") };
+    // What would be issued would not be accepted here: nothing is given away, and yet the token is that key's.
+    let foreign = Place::new();
+    let unsound = place.desk.admit(&newcomer(&key), &foreign.policy, UnixTime::now()).unwrap_err();
+    assert!(matches!(unsound, IssueError::Unsound(_)), "{unsound}");
+    assert!(place.invitations().list().unwrap()[0].used_by.is_some());
+    assert!(refused(place.admit(&newcomer(&PrivateKey::secp256k1()))).contains("was used, by another key"));
+    place.admit(&newcomer(&key)).unwrap();
+}
+
+#[test]
+fn a_key_that_was_revoked_joins_by_no_other_invitation_and_none_asks_for_extensions() {
+    let mut place = Place::new();
+    let ((id, secret), key) = (place.invite("node9"), PrivateKey::secp256k1());
+    let request = wanting(&key, Kind::Node, "node9");
+    let chain = place.admit(&Newcomer { id, secret, request: request.clone() }).unwrap();
+    place.agency.revoke(&chain[0]).unwrap();
+    let (id, secret) = place.invite("node9");
+    let words = refused(place.admit(&Newcomer { id, secret: secret.clone(), request }));
+    assert!(words.contains("was revoked") && words.contains(&chain[0].serial()), "{words}");
+    assert!(place.invitations().list().unwrap().iter().any(|one| one.id == id && one.used_by.is_none()));
+
+    let folder = place.directory.path().join("raised");
+    fs::create_dir(&folder).unwrap();
+    openssl::openssl(&folder, "ecparam -name secp256k1 -genkey -noout -out node.key");
+    let raised = "req -new -key node.key -subj /CN=node9 -addext basicConstraints=CA:TRUE -out raised.csr";
+    openssl::openssl(&folder, raised);
+    let request = CertificateRequest::from_pem(fs::read(folder.join("raised.csr")).unwrap()).unwrap();
+    let words = refused(place.admit(&Newcomer { id, secret, request: request.der().to_vec() }));
+    assert!(words.contains("asks for attributes"), "{words}");
 }
 
 #[test]

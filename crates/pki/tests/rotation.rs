@@ -12,7 +12,9 @@ use std::{
 
 use nuncio_pki::{
     Certificate, Identity, IdentityPaths, Policy, RevocationFile,
-    authority::{Authority, Chosen, Kind, OldAgency, Plan, Rotation, RotationError, Seen, Shown, Step, Validity},
+    authority::{
+        Authority, Chosen, Kind, OldAgency, Plan, Rotation, RotationError, Sdks, SdksAt, Seen, Shown, Step, Validity,
+    },
 };
 use rustls_pki_types::UnixTime;
 
@@ -26,6 +28,8 @@ struct Chain {
 }
 
 const NODES: [&str; 3] = ["node0", "node1", "node2"];
+
+const NO_SDKS: Sdks<'_> = Sdks::CutOff;
 
 impl Chain {
     fn new() -> Self {
@@ -80,7 +84,7 @@ impl Chain {
             Step::Prepared => drop(rotation.prepare(None).unwrap().clone()),
             Step::Issued => drop(rotation.issue(&self.seen(&NODES), &Chosen::AllSeen).unwrap()),
             Step::Switched => drop(rotation.switch().unwrap()),
-            _ => drop(rotation.retire(&self.seen(&NODES), &BTreeSet::new(), OldAgency::Unsaid).unwrap()),
+            _ => drop(rotation.retire(&self.seen(&NODES), &BTreeSet::new(), NO_SDKS, OldAgency::Unsaid).unwrap()),
         }
     }
 
@@ -170,7 +174,7 @@ fn a_root_is_replaced_and_nobody_is_cut_off_on_the_way() {
         assert!(accepts(trusted, &chain.identity("late").0));
     }
 
-    let done = chain.open("ca").retire(&chain.seen(&NODES), &BTreeSet::new(), OldAgency::Unsaid).unwrap();
+    let done = chain.open("ca").retire(&chain.seen(&NODES), &BTreeSet::new(), NO_SDKS, OldAgency::Unsaid).unwrap();
     assert_eq!(done.written.len(), 5, "{done:?}");
     for name in NODES {
         assert_eq!(chain.read(&format!("{name}/ca.crt")), new);
@@ -210,7 +214,7 @@ fn an_agency_is_replaced_under_its_name_and_the_old_one_revoked() {
         assert_eq!(chain.identity(name).0.certificate.agency, "agencyA");
     }
     let old = rotation.old().clone();
-    rotation.retire(&chain.seen(&NODES), &BTreeSet::new(), OldAgency::RevokedBy(&root)).unwrap();
+    rotation.retire(&chain.seen(&NODES), &BTreeSet::new(), NO_SDKS, OldAgency::RevokedBy(&root)).unwrap();
     let lists = RevocationFile::read(&chain.path("ca/ca.crl")).unwrap().lists;
     assert!(lists[0].lists(&old));
     let policy = Policy::new(chain.read("ca/ca.crt")).unwrap().with_crls(lists).unwrap();
@@ -277,8 +281,9 @@ fn nobody_retires_an_authority_too_early() {
     let others = Chain::new();
     chain.plan("ca", &["agencyA", "node0"]);
     let none = BTreeSet::new();
-    let retire =
-        |seen: &[Seen], given_up: &BTreeSet<String>| chain.open("ca").retire(seen, given_up, OldAgency::Unsaid);
+    let retire = |seen: &[Seen], given_up: &BTreeSet<String>| {
+        chain.open("ca").retire(seen, given_up, NO_SDKS, OldAgency::Unsaid)
+    };
     assert!(matches!(retire(&chain.seen(&NODES), &none), Err(RotationError::OutOfOrder { .. })));
     chain.step(Step::Prepared);
     chain.step(Step::Issued);
@@ -304,6 +309,76 @@ fn nobody_retires_an_authority_too_early() {
     assert!(matches!(retire(&seen, &late), Err(RotationError::NotSwitched { .. })));
     fs::write(chain.path("node0/node.crt"), good).unwrap();
     retire(&seen, &late).unwrap();
+}
+
+/// As a node says it of an SDK that shows the certificates in this file: authorities come before what is shown.
+fn sdks_at(chain: &Chain, node: &str, file: &str) -> SdksAt {
+    let bundle = chain.read(file);
+    let roots = read(&chain.path(&format!("{node}/ca.crt")));
+    let (leaf, above) = bundle.split_first().unwrap();
+    let mut issuers: Vec<Certificate> = Vec::new();
+    let mut top = leaf.clone();
+    while let Some(next) = roots.iter().chain(above).find(|one| top.is_signed_by(one) && **one != top).cloned() {
+        let is_root = roots.contains(&next);
+        issuers.push(next.clone());
+        if is_root {
+            break;
+        }
+        top = next;
+    }
+    SdksAt {
+        node_id: chain.seen(&[node])[0].node_id.clone(),
+        name: node.into(),
+        issuers: vec![(issuers, 3)],
+        unknown: None,
+    }
+}
+
+#[test]
+fn an_authority_does_not_go_while_sdks_show_it_or_a_node_does_not_say() {
+    for (authority, end) in [("ca", OldAgency::Unsaid), ("agencyA", OldAgency::Unrevoked)] {
+        let chain = Chain::new();
+        fs::copy(chain.path("sdk/sdk.crt"), chain.path("before.crt")).unwrap();
+        let mut rotation = chain.plan(authority, &["agencyA", "node0", "node1", "node2", "sdk"]);
+        rotation
+            .prepare((authority == "agencyA").then(|| Authority::open(&chain.path("ca")).unwrap()).as_ref())
+            .unwrap();
+        rotation.issue(&[], &Chosen::default()).unwrap();
+        rotation.switch().unwrap();
+        drop(rotation);
+        let [old, new] = ["before.crt", "sdk/sdk.crt"].map(|file| sdks_at(&chain, "node0", file));
+        let rotation = chain.open(authority);
+        assert_eq!([&old, &new].map(|at| rotation.shown_by_issuers(&at.issuers[0].0)), [Shown::Old, Shown::New]);
+        assert_eq!(rotation.shown_by_issuers(&[]), Shown::Other);
+        drop(rotation);
+        let silent = SdksAt {
+            issuers: Vec::new(),
+            unknown: Some("it is of before".into()),
+            ..sdks_at(&chain, "node1", "sdk/sdk.crt")
+        };
+        let retire = |sdks: Sdks<'_>, given_up: &[&str]| {
+            let given_up = given_up.iter().map(|node| (*node).to_owned()).collect();
+            chain.open(authority).retire(&chain.seen(&NODES), &given_up, sdks, end)
+        };
+        let error = retire(Sdks::Told(&[old.clone(), silent.clone()]), &[]).unwrap_err().to_string();
+        assert!(
+            error.contains("3 at node0 (") && error.contains("node1 (") && error.contains("it is of before"),
+            "{error}"
+        );
+        let early = |told: &[SdksAt], given_up: &[&str]| {
+            matches!(retire(Sdks::Told(told), given_up), Err(RotationError::SdksTooEarly { .. }))
+        };
+        assert!(early(std::slice::from_ref(&silent), &[]) && early(std::slice::from_ref(&old), &[]));
+        let two = sdks_at(&chain, "node2", "sdk/sdk.crt");
+        assert!(early(&[old.clone(), silent.clone(), two.clone()], &[&silent.node_id]), "each for itself");
+        assert!(early(&[new.clone(), two.clone()], &[]), "node1 was not asked");
+        // Given up by name, or all of them; or all have moved.
+        if authority == "ca" {
+            retire(Sdks::Told(&[new, silent.clone(), two]), &[&silent.node_id]).unwrap();
+        } else {
+            retire(Sdks::CutOff, &[]).unwrap();
+        }
+    }
 }
 
 #[test]
@@ -473,7 +548,8 @@ fn what_would_not_hold_is_left_out_by_name_and_the_others_go_on() {
     for name in ["node0", "node2"] {
         assert_eq!(rotation.shown_by(&chain.read(&format!("{name}/node.crt"))), Shown::New);
     }
-    let early = rotation.retire(&chain.seen(&["node0", "node2"]), &BTreeSet::new(), OldAgency::RevokedBy(&root));
+    let early =
+        rotation.retire(&chain.seen(&["node0", "node2"]), &BTreeSet::new(), NO_SDKS, OldAgency::RevokedBy(&root));
     assert!(matches!(early, Err(RotationError::NotIssued { .. })), "{early:?}");
 }
 
@@ -511,7 +587,7 @@ fn who_is_revoked_on_the_way_keeps_nothing() {
     fs::write(&list, held).unwrap();
     let gone = chain.seen(&NODES)[0].node_id.clone();
     let seen = chain.seen(&NODES);
-    chain.open("agencyA").retire(&seen, &BTreeSet::from([gone]), OldAgency::RevokedBy(&root)).unwrap();
+    chain.open("agencyA").retire(&seen, &BTreeSet::from([gone]), NO_SDKS, OldAgency::RevokedBy(&root)).unwrap();
     assert!(revoked(&successors[1]), "it is in use, by somebody who is revoked");
 }
 
@@ -530,7 +606,7 @@ fn a_key_beside_a_certificate_is_not_written_over() {
     assert_eq!(names(&done.left_out, "node0/node.crt: it holds something beside certificates"), 1, "{done:?}");
     assert_eq!(rotation.shown_by(&chain.read("node1/node.crt")), Shown::New);
     let late = BTreeSet::from([chain.seen(&NODES)[0].node_id.clone()]);
-    let early = rotation.retire(&chain.seen(&["node0", "node1"]), &late, OldAgency::RevokedBy(&root));
+    let early = rotation.retire(&chain.seen(&["node0", "node1"]), &late, NO_SDKS, OldAgency::RevokedBy(&root));
     assert!(matches!(early, Err(RotationError::NotSwitched { .. })), "{early:?}");
 }
 
@@ -546,7 +622,7 @@ fn an_agency_does_not_retire_unrevoked_by_oversight_and_its_key_is_in_one_place(
     drop(rotation);
     assert!(!chain.path("agencyA/rotation/new/agency.key").exists());
     chain.open("agencyA").switch().unwrap();
-    let retire = |end| chain.open("agencyA").retire(&chain.seen(&NODES), &BTreeSet::new(), end);
+    let retire = |end| chain.open("agencyA").retire(&chain.seen(&NODES), &BTreeSet::new(), NO_SDKS, end);
     assert!(matches!(retire(OldAgency::Unsaid), Err(RotationError::StillTrusted { .. })));
     retire(OldAgency::Unrevoked).unwrap();
     let key = fs::read(chain.path("agencyA/agency.key")).unwrap();

@@ -12,6 +12,9 @@ use crate::{
 /// Most certificates in a chain.
 pub const MAX_CHAIN: usize = 8;
 
+/// Most issuers of SDKs' certificates that one answer names.
+pub const MAX_ISSUERS: usize = 16;
+
 /// Longest words of a refusal, in bytes.
 pub const MAX_WORDS: usize = 1024;
 
@@ -30,6 +33,8 @@ pub enum Request {
         /// The certificate there is and what stands above it, DER, its own first; at most [`MAX_CHAIN`].
         chain: Vec<Bytes>,
     },
+    /// Below which authorities the SDKs stand that have sessions at the asked node.
+    SdkAuthorities,
 }
 
 /// What is answered.
@@ -46,15 +51,34 @@ pub enum Answer {
         /// Why, in words of the other side; at most [`MAX_WORDS`], the rest is cut.
         reason: String,
     },
+    /// To [`Request::SdkAuthorities`].
+    SdkIssuers {
+        /// At most [`MAX_ISSUERS`].
+        issuers: Vec<SdkIssuer>,
+        /// Sessions of which no issuer is named, since there is no room for it.
+        others: u32,
+    },
+}
+
+/// Who issued certificates of SDKs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SdkIssuer {
+    /// It, and who issued it, up to the authority that the node trusts, DER; at most [`MAX_CHAIN`].
+    pub chain: Vec<Bytes>,
+    /// Sessions under such certificates.
+    pub sessions: u32,
 }
 
 impl Request {
     /// The body of the request.
     pub fn encode(&self) -> Bytes {
-        let Self::Renewal { request, chain } = self;
-        let renewal = proto::Renewal { request: request.clone(), chain: chain.clone() };
-        let wanted = Some(service_request::Wanted::Renewal(renewal));
-        proto::ServiceRequest { wanted }.encode_to_vec().into()
+        let wanted = match self {
+            Self::Renewal { request, chain } => {
+                service_request::Wanted::Renewal(proto::Renewal { request: request.clone(), chain: chain.clone() })
+            }
+            Self::SdkAuthorities => service_request::Wanted::SdkAuthorities(proto::SdkAuthorities {}),
+        };
+        proto::ServiceRequest { wanted: Some(wanted) }.encode_to_vec().into()
     }
 
     /// Reads the body of a request.
@@ -70,6 +94,7 @@ impl Request {
                 bounded("certificates", chain.len(), MAX_CHAIN)?;
                 Ok(Self::Renewal { request, chain })
             }
+            Some(service_request::Wanted::SdkAuthorities(proto::SdkAuthorities {})) => Ok(Self::SdkAuthorities),
             None => Err(DecodeError::Field { field: "wanted" }),
         }
     }
@@ -82,6 +107,10 @@ impl Answer {
             Self::Renewed { chain } => service_answer::Answer::Renewed(proto::Renewed { chain: chain.clone() }),
             Self::Refused { reason } => {
                 service_answer::Answer::Refused(reason[..reason.floor_char_boundary(MAX_WORDS)].to_owned())
+            }
+            Self::SdkIssuers { issuers, others } => {
+                let issuers = issuers.iter().cloned().map(SdkIssuer::into_proto).collect();
+                service_answer::Answer::SdkIssuers(proto::SdkIssuers { issuers, others: *others })
             }
         };
         proto::ServiceAnswer { answer: Some(answer) }.encode_to_vec().into()
@@ -104,8 +133,24 @@ impl Answer {
                 bounded("words", reason.len(), MAX_WORDS)?;
                 Ok(Self::Refused { reason })
             }
+            Some(service_answer::Answer::SdkIssuers(proto::SdkIssuers { issuers, others })) => {
+                bounded("issuers", issuers.len(), MAX_ISSUERS)?;
+                let issuers = issuers.into_iter().map(SdkIssuer::from_proto).collect::<Result<_, _>>()?;
+                Ok(Self::SdkIssuers { issuers, others })
+            }
             None => Err(DecodeError::Field { field: "answer" }),
         }
+    }
+}
+
+impl SdkIssuer {
+    fn into_proto(self) -> proto::SdkIssuer {
+        proto::SdkIssuer { chain: self.chain, sessions: self.sessions }
+    }
+
+    fn from_proto(proto::SdkIssuer { chain, sessions }: proto::SdkIssuer) -> Result<Self, DecodeError> {
+        bounded("certificates", chain.len(), MAX_CHAIN)?;
+        Ok(Self { chain, sessions })
     }
 }
 

@@ -38,14 +38,17 @@ impl Consortium {
         self.path(name).display().to_string().leak()
     }
 
+    fn id(&self, node: &str) -> String {
+        fs::read_to_string(self.path(node).join("node.nodeid")).unwrap().trim().to_owned()
+    }
+
     /// A file as `nuncio certs --json` prints it.
     fn seen(&self, nodes: &[&str]) -> &'static str {
         let line = |node: &&str| {
             let blocks = fs::read_to_string(self.path(node).join("node.crt")).unwrap();
             let chain: Vec<_> = blocks.split_inclusive("-----END CERTIFICATE-----\n").take(3).collect();
-            let id = fs::read_to_string(self.path(node).join("node.nodeid")).unwrap();
             let object = json!({
-                "node_id": id.trim(), "name": node, "role": "node", "issuer": "", "serial": "", "not_after": 0,
+                "node_id": self.id(node), "name": node, "role": "node", "issuer": "", "serial": "", "not_after": 0,
                 "days_left": 0, "reachable": true, "lists": {}, "chain": chain,
             });
             format!("{object}\n")
@@ -82,21 +85,36 @@ fn a_root_is_rotated_step_by_step_and_not_retired_too_early() {
     made.rotate("switch", &[]).must_succeed();
     let status = made.rotate("status", &["--seen", made.seen(&NODES)]).must_succeed();
     assert_eq!(shows(&status), [pair("node0", "new"), pair("node1", "old")]);
-    let early = made.rotate("retire", &["--seen", made.seen(&NODES)]);
+    let unasked = made.rotate("retire", &["--seen", made.seen(&NODES)]);
+    assert!(unasked.code == 2 && unasked.stderr.contains("--cut-sdks"), "{}", unasked.stderr);
+    let early = made.rotate("retire", &["--seen", made.seen(&NODES), "--cut-sdks"]);
     assert_eq!(early.error_object()["error"], "too_early");
     assert!(early.stderr.contains("node1 ("), "{}", early.stderr);
     let gone = made.rotate("status", &["--seen", made.seen(&["node0"])]).must_succeed();
     assert_eq!(shows(&gone), [pair("node0", "new"), pair("node1", "unseen")]);
-    assert_eq!(made.rotate("retire", &["--seen", made.seen(&["node0"])]).error_object()["error"], "too_early");
+    assert_eq!(
+        made.rotate("retire", &["--seen", made.seen(&["node0"]), "--cut-sdks"]).error_object()["error"],
+        "too_early"
+    );
     fs::write(made.path("empty"), "").unwrap();
-    assert_eq!(made.rotate("retire", &["--seen", made.text("empty")]).code, 78);
+    assert_eq!(made.rotate("retire", &["--seen", made.text("empty"), "--cut-sdks"]).code, 78);
 
     // Its operator gets two files.
     let files = fs::read_dir(made.path("root/rotation/issued")).unwrap().map(|file| file.unwrap().path());
     let his = files.into_iter().find(|file| file.file_name().unwrap().to_str().unwrap().starts_with("node1-")).unwrap();
     fs::copy(his, made.path("node1/node.crt")).unwrap();
     fs::copy(made.path("root/rotation/new/ca.crt"), made.path("node1/ca.crt")).unwrap();
-    made.rotate("retire", &["--seen", made.seen(&NODES)]).must_succeed();
+    // What SDKs show is asked of each node, as `nuncio certs --sdks --json` wrote it down.
+    let mut told = NODES.map(|node| json!({ "node_id": made.id(node), "name": node, "authorities": [], "others": 0 }));
+    let mut retire = |said: Value| {
+        told[1]["error"] = said;
+        fs::write(made.path("sdks"), told.iter().map(|one| format!("{one}\n")).collect::<String>()).unwrap();
+        made.rotate("retire", &["--seen", made.seen(&NODES), "--sdks", made.text("sdks")])
+    };
+    let silent = retire("timed out".into());
+    assert_eq!(silent.error_object()["error"], "too_early");
+    assert!(silent.stderr.contains("timed out") && silent.stderr.contains("--cut-sdks"), "{}", silent.stderr);
+    retire(Value::Null).must_succeed();
     for node in NODES {
         assert_eq!(fs::read(made.path(node).join("ca.crt")).unwrap(), fs::read(made.path("root/ca.crt")).unwrap());
         let inspected = nuncio(["--json", "cert", "inspect", made.text(&format!("{node}/node.crt"))]).must_succeed();
@@ -193,10 +211,10 @@ fn a_node_that_is_only_seen_is_named_and_an_agency_does_not_go_unrevoked_by_over
     let his = files.into_iter().find(|file| file.file_name().unwrap().to_str().unwrap().starts_with("node1-")).unwrap();
     fs::copy(his, made.path("node1/node.crt")).unwrap();
     let seen = made.seen(&NODES);
-    let unsaid = bank("retire", &["--seen", seen]);
+    let unsaid = bank("retire", &["--seen", seen, "--cut-sdks"]);
     assert_eq!(unsaid.code, 2, "{}", unsaid.stderr);
     assert!(unsaid.stderr.contains("--unrevoked"), "{}", unsaid.stderr);
-    let run = bank("retire", &["--seen", seen, "--root", made.text("root")]).must_succeed();
+    let run = bank("retire", &["--seen", seen, "--cut-sdks", "--root", made.text("root")]).must_succeed();
     assert!(run.stderr.contains("root/ca.crl to a node"), "{}", run.stderr);
 }
 

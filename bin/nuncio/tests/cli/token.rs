@@ -254,6 +254,76 @@ fn a_node_whose_key_is_in_a_token_is_a_node_like_the_others() {
     assert!(fs::read_to_string(&key).unwrap().starts_with("pkcs11:"), "the key has not come out");
 }
 
+/// A certificate for a node's key in a file that began an hour ago and ends in ten minutes: it is due.
+fn make_due(net: &Net, node: usize) {
+    let conf = net.text(&format!("net/node{node}/conf"));
+    let [agency, root] = ["net/agencies/agencyA/agency", "net/ca/ca"].map(|name| net.text(name));
+    let at = |name: &str| format!("{conf}/{name}");
+    let policy = "commonName = supplied\norganizationName = supplied\norganizationalUnitName = supplied";
+    let extensions = "basicConstraints = CA:FALSE\nkeyUsage = digitalSignature, nonRepudiation, keyEncipherment";
+    let place = at("index");
+    let config = format!(
+        "[ca]\ndefault_ca = it\n[it]\ndatabase = {place}\nnew_certs_dir = {conf}\nrand_serial = yes\n\
+         default_md = sha256\npolicy = any\nx509_extensions = leaf\n[any]\n{policy}\n[leaf]\n{extensions}\n"
+    );
+    fs::write(&place, "").unwrap();
+    fs::write(at("ca.cnf"), config).unwrap();
+    let now = jiff::Timestamp::now().as_second();
+    let date = |second: i64| jiff::Timestamp::from_second(second).unwrap().strftime("%Y%m%d%H%M%SZ").to_string();
+    let (begins, ends) = (date(now - 3600), date(now + 600));
+    let key = at("node.key");
+    let subject = format!("/CN=node{node}/O=fisco-bcos/OU=node");
+    let (request, leaf, cnf) = (at("request"), at("leaf.crt"), at("ca.cnf"));
+    let made = [
+        format!("req -new -key {key} -subj {subject} -out {request}"),
+        format!(
+            "ca -batch -notext -config {cnf} -cert {agency}.crt -keyfile {agency}.key -in {request} -startdate {begins} \
+             -enddate {ends} -out {leaf}"
+        ),
+    ];
+    for arguments in made {
+        let run = Command::new("openssl").args(arguments.split(' ')).output().unwrap();
+        assert!(run.status.success(), "{arguments}: {}", String::from_utf8_lossy(&run.stderr));
+    }
+    let chain = [leaf, format!("{agency}.crt"), format!("{root}.crt")].map(|path| fs::read_to_string(path).unwrap());
+    fs::write(at("node.crt"), chain.concat()).unwrap();
+}
+
+#[test]
+fn a_node_whose_key_is_in_a_token_is_renewed_by_an_agency_whose_key_is_in_one() {
+    let Some(token) = Token::new() else { return };
+    let net = Net::create(2, "full");
+    make_due(&net, 1);
+    let agency = net.text("net/agencies/agencyA");
+    fs::write(
+        net.config(0),
+        fs::read_to_string(net.config(0)).unwrap() + &format!("\n[issuer]\nca = \"{agency}\"\nlifetime = \"72h\"\n"),
+    )
+    .unwrap();
+    token.take(Path::new(&format!("{agency}/agency.key")), "agency", "01");
+    let [key, certificate] = ["key", "crt"].map(|name| PathBuf::from(net.text(&format!("net/node1/conf/node.{name}"))));
+    token.take(&key, "node1", "02");
+    let before = fs::read(&certificate).unwrap();
+    let mut nodes = [0, 1].map(|node| runs(&token, &net, node));
+    eventually("it is renewed", || (fs::read(&certificate).unwrap() != before).then_some(()));
+    eventually("its peer sees it, which lasts three days", || {
+        let run = Some(net.ask(0, &["certs"])).filter(|run| run.code == 0)?;
+        run.objects().into_iter().find(|one| one["name"] == "node1" && one["days_left"] == 2)
+    });
+    let log = fs::read_to_string(token.path("node1.log")).unwrap();
+    assert!(!log.contains("link down"), "{log}");
+
+    // Its next start takes what its renewal wrote.
+    drop(nodes[1].child().stdin.take());
+    let status = nodes[1].ended();
+    assert!(status.success(), "{status}: {}", fs::read_to_string(token.path("node1.log")).unwrap());
+    nodes[1] = runs(&token, &net, 1);
+    let linked = || Some(net.ask(1, &["status"])).filter(|run| run.code == 0 && run.objects()[0]["peers"] == 1);
+    eventually("it is a node again", linked);
+    assert!(fs::read_to_string(&key).unwrap().starts_with("pkcs11:"), "the key has not come out");
+    assert!(fs::read_to_string(format!("{agency}/agency.key")).unwrap().starts_with("pkcs11:"), "nor the agency's");
+}
+
 #[test]
 fn a_node_whose_token_does_not_help_it_says_why() {
     let Some(token) = Token::new() else { return };

@@ -16,7 +16,7 @@ use nuncio_channel_protocol::{
 };
 use nuncio_identity::NodeKey;
 use nuncio_pki::{
-    Certificate, CertificateRequest, KeyFile, RevocationList,
+    Certificate, CertificateRequest, InvitationId, JoinToken, KeyFile, RevocationList,
     authority::{Authority, Kind, PrivateKey, Validity},
 };
 use nuncio_protocol::{
@@ -44,6 +44,7 @@ pub(crate) fn all() -> Vec<Seed> {
     seeds.extend(records());
     seeds.extend(verdicts());
     seeds.extend(services());
+    seeds.extend(newcomers());
     seeds.extend(files());
     seeds.extend(file_messages::seeds());
     seeds
@@ -75,6 +76,8 @@ pub(crate) fn is_read(target: &str, bytes: &[u8]) -> bool {
                 || status::decode_revocations_answer(owned).is_ok()
         }
         "service" => service::Request::decode(owned.clone()).is_ok() || service::Answer::decode(owned).is_ok(),
+        "enrolment" => service::Enrolment::decode(owned).is_ok(),
+        "join_token" => JoinToken::parse(text()).is_ok(),
         "gossip" => [multicast::BROADCAST, "nuncio/topic/t1"]
             .iter()
             .any(|topic| multicast::decode(owned.clone()).is_ok_and(|read| read.check(topic, &reader).is_ok())),
@@ -103,14 +106,58 @@ fn services() -> Vec<Seed> {
     let chain = || vec![Bytes::from_static(b"leaf"), Bytes::from_static(b"agency")];
     let renewal = service::Request::Renewal { request: request.into(), chain: chain() };
     let refused = service::Answer::Refused { reason: "asked too often".into() };
+    let issuer = service::SdkIssuer { chain: chain(), sessions: 3 };
+    let issuers = |count| service::Answer::SdkIssuers { issuers: vec![issuer.clone(); count], others: 1 };
     let mut later = renewal.encode().to_vec();
     later[0] = 0x7a;
     vec![
         (SERVICE, "renewal", renewal.encode().to_vec()),
         (SERVICE, "renewed", service::Answer::Renewed { chain: chain() }.encode().to_vec()),
         (SERVICE, "refused", refused.encode().to_vec()),
+        (SERVICE, "sdk_authorities", service::Request::SdkAuthorities.encode().to_vec()),
+        (SERVICE, "sdk_issuers", issuers(2).encode().to_vec()),
+        (SERVICE, "not_so_many_issuers", issuers(17).encode().to_vec()),
         (SERVICE, "not_known_here", later),
         (SERVICE, "not_empty", Vec::new()),
+    ]
+}
+
+fn newcomers() -> Vec<Seed> {
+    const ENROLMENT: &str = "enrolment";
+    const TOKEN: &str = "join_token";
+    let key = KeyFile::read(key_pem(6).as_bytes()).and_then(PrivateKey::from_file).unwrap();
+    let request = CertificateRequest::create(&key, Kind::Node, "node6").unwrap().der().to_vec();
+    let brought = |secret: usize| {
+        let (secret, request) = (vec![9; secret].into(), request.clone().into());
+        service::Enrolment { invitation: [7; 16], secret, request }.encode().to_vec()
+    };
+    let nameless = service::Enrolment::decode(brought(32).into()).unwrap();
+    let mut nameless = nameless.encode().to_vec();
+    // The invitation's length is the second byte.
+    nameless[1] = 15;
+    nameless.remove(2);
+    let token = JoinToken {
+        id: InvitationId([7; 16]),
+        secret: [9; 32].into(),
+        root: [1; 32],
+        name: "node6".into(),
+        network: "nuncio".into(),
+        at: vec!["10.0.0.1:30400".into(), "[::1]:30400".into()],
+        peers: vec!["node0.example:30300".into()],
+        ends: 2_000_000_000,
+    };
+    let text = token.to_text().as_bytes().to_vec();
+    let crowded = JoinToken { at: vec!["a:1".into(); 9], ..token }.to_text().as_bytes().to_vec();
+    let content = br#"{"id":"07","secret":"","root":"","name":"n","network":"n","at":[],"peers":[],"ends":-1}"#;
+    vec![
+        (ENROLMENT, "newcomer", brought(32)),
+        (ENROLMENT, "no_secret", brought(0)),
+        (ENROLMENT, "not_so_long_a_secret", brought(65)),
+        (ENROLMENT, "not_an_invitation_of_15_bytes", nameless),
+        (TOKEN, "token", text.clone()),
+        (TOKEN, "not_whole", text[..text.len() - 3].to_vec()),
+        (TOKEN, "not_nine_addresses", crowded),
+        (TOKEN, "not_encoded", content.to_vec()),
     ]
 }
 

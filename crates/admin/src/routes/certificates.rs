@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use nuncio_node::NodeSnapshot;
 
 use crate::{
-    api::{HeldList, NodeCertificate, SdkCertificate},
+    api::{HeldList, NodeCertificate, SdkCertificate, SdksAt},
     lifetime::DAY,
 };
 
@@ -17,6 +17,10 @@ pub(super) async fn list(State(context): State<Context>) -> Json<Vec<NodeCertifi
 
 pub(super) async fn sdks(State(context): State<Context>) -> Json<Vec<SdkCertificate>> {
     Json(context.operator.sdk_certificates())
+}
+
+pub(super) async fn network_sdks(State(context): State<Context>) -> Json<Vec<SdksAt>> {
+    Json(context.operator.network_sdks().await)
 }
 
 /// `None` while the node's record is not known.

@@ -13,7 +13,7 @@ use nuncio_admin::{
     Counter, Lifetime, Operator,
     api::{
         AccessEntry, AuditStatus, Check, ConfigurationKey, DeniedTopic, ErrorCode, Failure, HeldList, Info, Rule,
-        SdkCertificate,
+        SdkCertificate, SdksAt,
     },
 };
 use nuncio_audit::Audit;
@@ -83,6 +83,10 @@ impl Operator for Notebook {
 
     fn sdk_certificates(&self) -> Vec<SdkCertificate> {
         Vec::new()
+    }
+
+    fn network_sdks(&self) -> BoxFuture<'_, Vec<SdksAt>> {
+        async { Vec::new() }.boxed()
     }
 
     fn denied_topics(&self) -> Vec<DeniedTopic> {

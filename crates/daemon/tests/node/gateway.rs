@@ -6,7 +6,7 @@ use nuncio_channel_client::{CallError, Client, FileError, InboxOptions, PublishE
 use nuncio_testkit::TestAuthority;
 use serde_json::{Value, json};
 
-use crate::rig::{Home, Running, linked_pair};
+use crate::rig::{DEADLINE, Home, Running, linked_pair};
 
 async fn sdk(node: &Running, home: &Home) -> Client {
     let address = node.gateway.unwrap().to_string();
@@ -48,6 +48,72 @@ async fn an_sdk_of_an_operator_manages_peers_and_no_other_does() {
     assert_eq!(code(client.call("addPeers", json!(["nowhere"])).await), -32602);
     assert_eq!(code(client.call("erasePeers", json!([peer])).await), -32603);
     second.stop().await;
+    first.stop().await;
+}
+
+/// As it ends links.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_authority_that_is_taken_away_takes_its_sdks_with_it_and_leaves_the_others() {
+    let (ours, theirs) = (TestAuthority::named("our root", "agency"), TestAuthority::named("their root", "agency"));
+    let home = Home::new(&ours, "one", "");
+    let ca = home.dir.path().join("conf/ca.crt");
+    let own = fs::read_to_string(&ca).unwrap();
+    fs::write(&ca, own.clone() + &theirs.root_certificate().to_pem()).unwrap();
+    ours.write_sdk_directory(&home.dir.path().join("sdk"), false);
+    let running = home.start().await;
+    let guests = Home::new(&theirs, "guest", "");
+    theirs.write_sdk_directory(&guests.dir.path().join("sdk"), false);
+    fs::write(guests.dir.path().join("sdk/ca.crt"), ours.root_certificate().to_pem()).unwrap();
+    let (stays, _goes) = (sdk(&running, &home).await, sdk(&running, &guests).await);
+    assert_eq!(running.client.sdk_certificates().await.unwrap().len(), 2);
+    let mut events = running.client.events(&["sdk_expelled".into()]).await.unwrap();
+    fs::write(&ca, own).unwrap();
+    running.reloader.reload().await.unwrap();
+    let event = tokio::time::timeout(DEADLINE, events.next()).await.expect("it is told").unwrap().unwrap();
+    assert!(event["subject"].as_str().unwrap().contains("sdk"), "{event}");
+    let left = running.client.sdk_certificates().await.unwrap();
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert!(left[0].chain.concat().contains(&ours.agency_certificate().to_pem()));
+    stays.call("getClientVersion", json!([])).await.unwrap();
+    let again =
+        Client::builder().node(running.gateway.unwrap().to_string()).certificates(guests.dir.path().join("sdk"));
+    assert!(again.connect().await.is_err(), "nor does it come in again");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn below_whom_sdks_stand_is_told_of_every_node_and_of_one_that_does_not_answer_why() {
+    let authority = TestAuthority::new();
+    let (homes, [first, second]) = linked_pair(&authority).await;
+    for (name, is_rsa) in [("sdk", false), ("rsa", true)] {
+        authority.write_client_directory(&homes[1].dir.path().join(name), name, is_rsa);
+    }
+    let of = |name: &str| {
+        let address = second.gateway.unwrap().to_string();
+        Client::builder().node(address).certificates(homes[1].dir.path().join(name)).connect()
+    };
+    let _sdks = [of("sdk").await.unwrap(), of("sdk").await.unwrap()];
+    // A link is there before a way to ask.
+    let mut snapshots = first.node.snapshots();
+    let reached = snapshots.wait_for(|now| now.nodes.iter().filter(|node| node.reachable).count() == 2);
+    tokio::time::timeout(DEADLINE, reached).await.expect("both know each other").unwrap();
+    for asked in [&first, &second] {
+        let told = asked.client.network_sdks().await.unwrap();
+        assert_eq!(told.len(), 2);
+        for node in told {
+            let at_second = node.node_id == homes[1].id.to_string();
+            let sessions: Vec<_> = node.authorities.iter().map(|one| one.sessions).collect();
+            assert_eq!((sessions, node.others, node.error), (if at_second { vec![2] } else { vec![] }, 0, None));
+            for one in node.authorities {
+                let own = [authority.agency_certificate(), authority.root_certificate()].map(|one| one.to_pem());
+                assert_eq!(one.chain, own, "whoever issued it, and nothing of the SDK");
+            }
+        }
+    }
+    second.stop().await;
+    let told = first.client.network_sdks().await.unwrap();
+    let gone = told.iter().find(|node| node.node_id == homes[1].id.to_string()).unwrap();
+    assert!(gone.error.is_some() && gone.authorities.is_empty(), "{gone:?}");
     first.stop().await;
 }
 

@@ -2,10 +2,13 @@
 
 use std::{fs, path::Path, time::Duration};
 
+use nuncio_daemon::{ReadingError, ReloadError};
+use nuncio_pki::authority::RevocationDates;
 use nuncio_testkit::TestAuthority;
+use rustls_pki_types::UnixTime;
 use tokio::time::timeout;
 
-use crate::rig::{Home, peers};
+use crate::rig::{DEADLINE, Home, linked_pair, peers};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reload_takes_over_the_good_and_refuses_the_bad() {
@@ -118,4 +121,82 @@ async fn what_cannot_be_swapped_is_named_and_not_shown_as_in_force() {
     running.reloader.reload().await.unwrap();
     assert!(running.client.configuration().await.unwrap().iter().all(|key| !key.is_waiting));
     running.stop().await;
+}
+
+/// A token that does not answer is stood for by a pipe that nobody writes to.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_cannot_be_read_in_time_ends_the_reload_and_the_node_goes_on() {
+    let authority = TestAuthority::new();
+    let (homes, [first, second]) = linked_pair(&authority).await;
+    let (key, aside) = (homes[1].dir.path().join("conf/node.key"), homes[1].dir.path().join("conf/kept"));
+    fs::rename(&key, &aside).unwrap();
+    let made = std::process::Command::new("mkfifo").args(["-m", "600"]).arg(&key).status().unwrap();
+    assert!(made.success());
+    let mut events = second.client.events(&["configuration_refused".into()]).await.unwrap();
+    let refused = timeout(DEADLINE, second.reloader.reload()).await.expect("it ends").unwrap_err();
+    assert!(matches!(refused, ReloadError::Reading(ReadingError::Slow)) && !refused.hint().is_empty(), "{refused}");
+    let event = timeout(DEADLINE, events.next()).await.expect("it is told").unwrap().unwrap();
+    assert!(event["cause"].as_str().unwrap().contains("does not answer"), "{event}");
+    second.links(1).await;
+    fs::rename(&aside, &key).unwrap();
+    second.reloader.reload().await.unwrap();
+    second.stop().await;
+    first.stop().await;
+}
+
+fn append(home: &Home, text: &str) {
+    let before = fs::read_to_string(home.file()).unwrap();
+    fs::write(home.file(), before + text).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_are_required_from_a_reload_on_and_what_is_missing_is_told_before_anybody_is_refused() {
+    let authority = TestAuthority::new();
+    let (homes, [first, second]) = linked_pair(&authority).await;
+    let asked = "[identity]\ncrl_policy = \"hard\"\n";
+    append(&homes[0], asked);
+    first.reloader.reload().await.unwrap();
+    let told = first.client.status().await.unwrap().warnings;
+    assert!(
+        told.iter().any(|one| one.contains("no revocation list, and crl_policy is hard: nobody is admitted")),
+        "{told:?}"
+    );
+    // Who is in stays, or no list could come; who comes is refused.
+    first.links(1).await;
+    let third = Home::new(&authority, "three", &format!("target_degree = 0\n{}", peers(&[first.p2p])));
+    let late = third.start().await;
+    let mut refusals = first.client.events(&["node_refused".into()]).await.unwrap();
+    let refusal = timeout(DEADLINE, refusals.next()).await.expect("refused in time").unwrap().unwrap();
+    assert!(refusal["cause"].as_str().unwrap().contains("revocation list"), "{refusal}");
+    // Of one authority there is a list, which is due soon; of the other there is none. Both are told.
+    let now = UnixTime::now().as_secs();
+    let at = |second| UnixTime::since_unix_epoch(Duration::from_secs(second));
+    let write = |next: u64| {
+        let dates = RevocationDates { this_update: at(now - 3600), next_update: at(now + next) };
+        let root = authority.root().revoke(&[], None, dates).unwrap().to_pem();
+        let agency = authority.issuer().revoke(&[], None, dates).unwrap().to_pem();
+        fs::write(homes[0].dir.path().join("conf/root.crl"), root).unwrap();
+        fs::write(homes[0].dir.path().join("conf/agency.crl"), agency).unwrap();
+    };
+    write(600);
+    let with = |lists: &str| {
+        let text = fs::read_to_string(homes[0].file()).unwrap();
+        let base = text.split(asked).next().unwrap().to_owned();
+        fs::write(homes[0].file(), format!("{base}{asked}crl = {lists}\n")).unwrap();
+    };
+    with("[\"conf/root.crl\"]");
+    first.reloader.reload().await.unwrap();
+    let told = first.client.status().await.unwrap().warnings;
+    assert!(told.iter().any(|one| one.contains("then nobody of that authority is admitted")), "{told:?}");
+    assert!(
+        told.iter()
+            .any(|one| one.contains("no revocation list of") && one.contains("CN=agency,") && !one.contains("CN=root")),
+        "{told:?}"
+    );
+    with("[\"conf/root.crl\", \"conf/agency.crl\"]");
+    first.reloader.reload().await.unwrap();
+    late.links(1).await;
+    for node in [late, second, first] {
+        node.stop().await;
+    }
 }

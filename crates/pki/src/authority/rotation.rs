@@ -22,7 +22,7 @@ use std::{
 
 pub use error::RotationError;
 use files::{FOLDER, FORMER};
-pub use seen::{Chosen, Seen, Shown};
+pub use seen::{Chosen, Sdks, SdksAt, Seen, Shown};
 use state::{MAX_NODES, State};
 pub use state::{Rank, Step};
 pub use steps::OldAgency;

@@ -17,11 +17,11 @@ use nuncio_testkit::conformance::{Table, Transcript, check};
 use proptest::{
     collection,
     prelude::any,
-    strategy::{Strategy, ValueTree},
+    strategy::{Just, Strategy, ValueTree},
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 
-use crate::{SigningContext, amop, announcement, keyring::Keyring, multicast, status, unicast};
+use crate::{SigningContext, amop, announcement, keyring::Keyring, multicast, service, status, unicast};
 
 /// Values of each type.
 const VALUES: usize = 4096;
@@ -151,6 +151,8 @@ fn documents() -> Vec<(&'static str, String)> {
             hash((lists(), lists()), |(lists, agencies)| status::encode_revocations_answer(&lists, &agencies)),
         ),
         ("service_request", hash(values::service_request(), |request| request.encode().to_vec())),
+        ("sdk_issuers", hash(values::sdk_issuers(), |answer| answer.encode().to_vec())),
+        ("sdk_authorities", hash(Just(service::Request::SdkAuthorities), |request| request.encode().to_vec())),
         ("enrolment", hash(values::enrolment(), |enrolment| enrolment.encode().to_vec())),
         ("service_answer", hash(values::service_answer(), |answer| answer.encode().to_vec())),
         ("verdict", hash(values::verdict(), |verdict| verdict.encode())),

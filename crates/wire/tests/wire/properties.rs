@@ -61,6 +61,13 @@ proptest! {
     }
 
     #[test]
+    fn below_whom_sdks_stand_comes_as_it_was(answer in values::sdk_issuers()) {
+        prop_assert_eq!(service::Answer::decode(answer.encode()), Ok(answer));
+        let asked = service::Request::SdkAuthorities;
+        prop_assert_eq!(service::Request::decode(asked.encode()), Ok(asked));
+    }
+
+    #[test]
     fn what_a_newcomer_brings_comes_as_it_was(sent in values::enrolment()) {
         prop_assert_eq!(service::Enrolment::decode(sent.encode()), Ok(sent));
     }

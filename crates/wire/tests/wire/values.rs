@@ -231,6 +231,13 @@ pub(super) fn enrolment() -> impl Strategy<Value = service::Enrolment> {
     })
 }
 
+pub(super) fn sdk_issuers() -> impl Strategy<Value = service::Answer> {
+    let chain = collection::vec(bytes(200), 0..=service::MAX_CHAIN);
+    let issuer = (chain, any::<u32>()).prop_map(|(chain, sessions)| service::SdkIssuer { chain, sessions });
+    (collection::vec(issuer, 0..=service::MAX_ISSUERS), any::<u32>())
+        .prop_map(|(issuers, others)| service::Answer::SdkIssuers { issuers, others })
+}
+
 pub(super) fn service_answer() -> impl Strategy<Value = service::Answer> {
     prop_oneof![
         collection::vec(bytes(600), 0..=service::MAX_CHAIN).prop_map(|chain| service::Answer::Renewed { chain }),

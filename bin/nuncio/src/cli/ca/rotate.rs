@@ -8,7 +8,7 @@ use clap::value_parser;
 use nuncio_identity::NodeId;
 use nuncio_pki::{
     Certificate,
-    authority::{Authority, Chosen, Done, OldAgency, Plan, Rotation, RotationError, Seen, Shown, Step},
+    authority::{Authority, Chosen, Done, OldAgency, Plan, Rotation, RotationError, Sdks, SdksAt, Seen, Shown, Step},
 };
 use serde::Serialize;
 use serde_json::json;
@@ -85,13 +85,19 @@ enum Action {
         #[command(flatten)]
         view: View,
     },
-    /// 5: end the trust in the old authority; refused while a node would be cut off
+    /// 5: end the trust in the old authority; refused while a node or an SDK would be cut off
     Retire {
         #[command(flatten)]
         which: Which,
-        /// Give up a node that shows the old authority or is not seen any more. Repeatable
+        /// Give up a node that shows the old authority or is not seen any more, and the SDKs there. Repeatable
         #[arg(long, value_name = "NODEID")]
         without: Vec<String>,
+        /// What `nuncio certs --sdks --json` printed on a node, for a machine without network
+        #[arg(long, value_name = "FILE", conflicts_with = "cut_sdks")]
+        sdks: Option<PathBuf>,
+        /// Do not ask what SDKs show: those that show the old authority are cut off
+        #[arg(long)]
+        cut_sdks: bool,
         /// Revoke the old agency: the directory of its root, or one with it somewhere below
         #[arg(long, value_name = "DIR")]
         root: Option<PathBuf>,
@@ -147,12 +153,13 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
             let seen = view.look().await?;
             let mut rotation = Rotation::open(&which.ca)?;
             rotation.note(&seen)?;
-            show_sdks(&rotation, view.sdks().await, output);
+            show_sdks(&rotation, view.network_sdks(None).await, view.sdks().await, output);
             show_status(&rotation, &seen, output)
         }
-        Action::Retire { which, without, root, unrevoked, view } => {
+        Action::Retire { which, without, sdks, cut_sdks, root, unrevoked, view } => {
             let seen = view.look().await?;
-            retire(&which, &without, (root, unrevoked), &seen, output)
+            let sdks = if cut_sdks { None } else { Some(view.network_sdks(sdks.as_deref()).await?) };
+            retire(&which, &without, (root, unrevoked), (&seen, sdks.as_deref()), output)
         }
     }
 }
@@ -161,7 +168,7 @@ fn retire(
     which: &Which,
     without: &[String],
     (root, unrevoked): (Option<PathBuf>, bool),
-    seen: &[Seen],
+    (seen, sdks): (&[Seen], Option<&[SdksAt]>),
     output: Output,
 ) -> Result<(), Failure> {
     let rotation = Rotation::open(&which.ca)?;
@@ -173,7 +180,7 @@ fn retire(
         None if unrevoked => OldAgency::Unrevoked,
         None => OldAgency::Unsaid,
     };
-    let done = rotation.retire(seen, &given_up, end)?;
+    let done = rotation.retire(seen, &given_up, sdks.map_or(Sdks::CutOff, Sdks::Told), end)?;
     let files = done.written.len();
     output.show(
         &json!({ "step": Step::Retired, "subject": old, "files": done.written, "left_out": done.left_out }),
@@ -181,6 +188,9 @@ fn retire(
     )?;
     for left_out in &done.left_out {
         output.note(&format!("left out: {left_out}"));
+    }
+    if sdks.is_none() {
+        output.note("nobody asked what SDKs show: those that show the old authority are cut off");
     }
     if let Some(root) = root {
         let list = root.crl_path();
@@ -251,26 +261,42 @@ fn show_status(rotation: &Rotation, seen: &[Seen], output: Output) -> Result<(),
     Ok(())
 }
 
-/// SDKs of other nodes are seen by those alone.
-fn show_sdks(rotation: &Rotation, sdks: Result<Vec<(Vec<Certificate>, usize)>, String>, output: Output) {
-    let sdks = match sdks {
-        Ok(sdks) => sdks,
-        Err(reason) => return output.note(&format!("sessions of SDKs are not seen: {reason}")),
+/// Each node says below whom the SDKs there stand; which ones they are, the node that is asked says of its own alone.
+fn show_sdks(
+    rotation: &Rotation,
+    network: Result<Vec<SdksAt>, Failure>,
+    own: Result<Vec<Session>, String>,
+    output: Output,
+) {
+    let network = match network {
+        Ok(network) => network,
+        Err(failure) => return output.note(&format!("sessions of SDKs are not seen: {}", failure.message)),
     };
-    let count = |shown: Shown| -> usize {
-        sdks.iter().filter(|(chain, _)| rotation.shown_by(chain) == shown).map(|(_, sessions)| sessions).sum()
-    };
-    let (old, new) = (count(Shown::Old), count(Shown::New));
+    let (mut old, mut all) = (0, 0);
+    for node in &network {
+        let of_old = node.issuers.iter().filter(|(issuers, _)| rotation.shown_by_issuers(issuers) == Shown::Old);
+        let at_node: u64 = of_old.map(|(_, sessions)| u64::from(*sessions)).sum();
+        old += at_node;
+        all += node.issuers.iter().map(|(_, sessions)| u64::from(*sessions)).sum::<u64>();
+        let name = format!("{} ({})", node.name, short(&node.node_id));
+        if at_node > 0 {
+            output.note(&format!("  SDKs at {name}: {at_node} show the old authority"));
+        }
+        if let Some(reason) = &node.unknown {
+            output.note(&format!("  SDKs at {name}: not known: {reason}"));
+        }
+    }
     output.note(&format!(
-        "SDKs: {old} of {} sessions at this node show the old authority; those at other nodes, and SDKs that are not \
-         connected, are not seen: ask each node",
-        old + new
+        "SDKs: {old} of {all} sessions in the network show the old authority; those that are not connected are not seen"
     ));
-    for (chain, sessions) in sdks.iter().filter(|(chain, _)| rotation.shown_by(chain) == Shown::Old) {
+    for (chain, sessions) in own.iter().flatten().filter(|(chain, _)| rotation.shown_by(chain) == Shown::Old) {
         let subject = chain.first().map(Certificate::subject).unwrap_or_default();
-        output.note(&format!("  {subject}: {sessions}"));
+        output.note(&format!("  at this node {subject}: {sessions}"));
     }
 }
+
+/// The certificates of an SDK, and its sessions.
+type Session = (Vec<Certificate>, usize);
 
 fn rows(rotation: &Rotation, seen: &[Seen]) -> Vec<Row> {
     let shown = |seen: &Seen| match rotation.shown_by(&seen.chain) {
@@ -318,7 +344,7 @@ impl From<RotationError> for Failure {
     fn from(error: RotationError) -> Self {
         let (exit, code) = match error {
             RotationError::Authority(error) => return error.into(),
-            RotationError::TooEarly { .. } => (Exit::Failed, "too_early"),
+            RotationError::TooEarly { .. } | RotationError::SdksTooEarly { .. } => (Exit::Failed, "too_early"),
             RotationError::Busy { .. } => (Exit::Failed, "busy"),
             RotationError::Underway { .. } | RotationError::OutOfOrder { .. } | RotationError::NotPlanned { .. } => {
                 (Exit::Failed, "step")

@@ -109,25 +109,47 @@ pub enum RotationError {
         /// They were seen before and are not now: ID and name.
         unseen: Vec<(String, String)>,
     },
+    /// SDKs that would be cut off.
+    #[error("{}", sdks_still_old(old, unknown))]
+    SdksTooEarly {
+        /// Nodes, and how many sessions there show the old authority.
+        old: Vec<(String, u64)>,
+        /// Nodes, and why it is not known what SDKs show there.
+        unknown: Vec<(String, String)>,
+    },
 }
 
 /// Most nodes named in one sentence.
 const NAMED: usize = 8;
 
+fn names(nodes: &[String]) -> String {
+    let more = nodes.len().saturating_sub(NAMED);
+    let shown = nodes[..nodes.len() - more].join(", ");
+    if more > 0 { format!("{shown} and {more} more") } else { shown }
+}
+
+fn sdks_still_old(old: &[(String, u64)], unknown: &[(String, String)]) -> String {
+    let mut parts = Vec::new();
+    if !old.is_empty() {
+        let list: Vec<_> = old.iter().map(|(node, sessions)| format!("{sessions} at {node}")).collect();
+        parts.push(format!("sessions of SDKs show the old authority still: {}", names(&list)));
+    }
+    if !unknown.is_empty() {
+        let list: Vec<_> = unknown.iter().map(|(node, reason)| format!("{node}: {reason}")).collect();
+        parts.push(format!("what SDKs show is not known of {}", names(&list)));
+    }
+    format!("it is too early: {}", parts.join("; "))
+}
+
 fn still_old(old: &[Seen], unseen: &[(String, String)]) -> String {
-    let names = |nodes: Vec<String>| {
-        let more = nodes.len().saturating_sub(NAMED);
-        let shown = nodes[..nodes.len() - more].join(", ");
-        if more > 0 { format!("{shown} and {more} more") } else { shown }
-    };
     let name = |node: &str, name: &str| format!("{name} ({})", node.get(..8).unwrap_or(node));
     let mut parts = Vec::new();
     if !old.is_empty() {
-        let list = names(old.iter().map(|seen| name(&seen.node_id, &seen.name)).collect());
+        let list = names(&old.iter().map(|seen| name(&seen.node_id, &seen.name)).collect::<Vec<_>>());
         parts.push(format!("certificates of the old authority are still shown by {list}"));
     }
     if !unseen.is_empty() {
-        let list = names(unseen.iter().map(|(node, called)| name(node, called)).collect());
+        let list = names(&unseen.iter().map(|(node, called)| name(node, called)).collect::<Vec<_>>());
         parts.push(format!("nobody sees now, though once they were there: {list}"));
     }
     format!("it is too early: {}", parts.join("; "))
@@ -185,6 +207,11 @@ impl RotationError {
                 "revoke it with --root DIR and give the root's ca.crl to a node; or --unrevoked, to let it end by itself".into()
             }
             Self::NothingSeen => "ask a node of the network, with --config or --admin, or give --seen FILE".into(),
+            Self::SdksTooEarly { .. } => {
+                "nuncio certs --sdks names them; issue their certificates anew and let them connect again; or --without NODEID for \
+                 the SDKs of one node, --cut-sdks to cut off whoever shows the old authority"
+                    .into()
+            }
             Self::TooEarly { .. } => {
                 "hand these nodes their files from rotation/issued; a node that will not come back is \
                  given up with --without NODEID"

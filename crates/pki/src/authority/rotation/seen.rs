@@ -53,11 +53,32 @@ impl Default for Chosen {
 }
 
 impl Seen {
-    /// For whoever reads it: the name is of the node's own choice.
     pub(super) fn label(&self) -> String {
-        let id = self.node_id.get(..8).unwrap_or(&self.node_id);
-        format!("{} ({id})", nuncio_plain::short(&self.name, 64))
+        label(&self.node_id, &self.name)
     }
+}
+
+/// The SDKs that have sessions at one node, as it says itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SdksAt {
+    /// The node's ID, hexadecimal.
+    pub node_id: String,
+    /// The name in its certificate.
+    pub name: String,
+    /// Who issued their certificates, and who issued that, up to the authority that the node trusts; and how many sessions.
+    pub issuers: Vec<(Vec<Certificate>, u32)>,
+    /// Why it is not known of some or all of them.
+    pub unknown: Option<String>,
+}
+
+/// What is known of SDKs when an authority is retired.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Sdks<'a> {
+    /// Each node was asked.
+    Told(&'a [SdksAt]),
+    /// Those that show the old authority still may be cut off.
+    CutOff,
 }
 
 /// What a node's certificates say of a rotation.
@@ -93,6 +114,20 @@ impl Rotation {
             (true, _) => Shown::New,
             (false, true) => Shown::Old,
             (false, false) => Shown::Other,
+        }
+    }
+
+    /// What SDKs show whose certificates came from the first of these authorities, below the others.
+    pub fn shown_by_issuers(&self, issuers: &[Certificate]) -> Shown {
+        let decides = match self.state.rank {
+            Rank::Agency => issuers.first(),
+            // Where the node found its way up: of two roots that it trusts, the one that lasts longer.
+            Rank::Root => issuers.last(),
+        };
+        match decides {
+            Some(one) if self.new_authority().is_some_and(|new| is_same(one, new)) => Shown::New,
+            Some(one) if is_same(one, self.old()) => Shown::Old,
+            _ => Shown::Other,
         }
     }
 
@@ -138,4 +173,36 @@ impl Rotation {
             self.state.nodes.iter().filter(|(node, _)| is_unseen(node)).map(|(a, b)| (a.clone(), b.clone())).collect();
         if old.is_empty() && unseen.is_empty() { Ok(()) } else { Err(RotationError::TooEarly { old, unseen }) }
     }
+
+    /// The same for SDKs: refuses while some show the old authority, or a node does not say what its SDKs show.
+    pub(super) fn refuse_early_for_sdks(
+        &self,
+        seen: &[Seen],
+        sdks: Sdks<'_>,
+        given_up: &BTreeSet<String>,
+    ) -> Result<(), RotationError> {
+        let Sdks::Told(nodes) = sdks else { return Ok(()) };
+        let (mut old, mut unknown) = (Vec::new(), Vec::new());
+        for node in nodes.iter().filter(|node| !given_up.contains(&node.node_id)) {
+            let is_old = |(issuers, _): &&(Vec<Certificate>, u32)| self.shown_by_issuers(issuers) == Shown::Old;
+            let sessions: u64 = node.issuers.iter().filter(is_old).map(|(_, sessions)| u64::from(*sessions)).sum();
+            old.extend((sessions > 0).then(|| (node.label(), sessions)));
+            unknown.extend(node.unknown.as_ref().map(|reason| (node.label(), nuncio_plain::short(reason, 120))));
+        }
+        let is_asked = |node: &str| nodes.iter().any(|asked| asked.node_id == node);
+        let unasked = seen.iter().filter(|seen| !given_up.contains(&seen.node_id) && !is_asked(&seen.node_id));
+        unknown.extend(unasked.map(|seen| (seen.label(), "it was not asked".to_owned())));
+        if old.is_empty() && unknown.is_empty() { Ok(()) } else { Err(RotationError::SdksTooEarly { old, unknown }) }
+    }
+}
+
+impl SdksAt {
+    fn label(&self) -> String {
+        label(&self.node_id, &self.name)
+    }
+}
+
+/// For whoever reads it: the name is of the node's own choice.
+fn label(node_id: &str, name: &str) -> String {
+    format!("{} ({})", nuncio_plain::short(name, 64), node_id.get(..8).unwrap_or(node_id))
 }

@@ -9,7 +9,7 @@ use std::{
 use rustls_pki_types::UnixTime;
 
 use super::{
-    Chosen, Done, Rank, Rotation, RotationError, Seen, Step, Successor,
+    Chosen, Done, Rank, Rotation, RotationError, Sdks, Seen, Step, Successor,
     files::{AtHand, Found, certificates, find, replace},
     sorted,
     succession::Succession,
@@ -126,15 +126,16 @@ impl Rotation {
     }
 
     /// Ends the trust in the old authority in the files at hand, and revokes an old agency. `seen` is the whole network;
-    /// `given_up` are the IDs of nodes that may be cut off.
+    /// `given_up` are the IDs of nodes that may be cut off, with the SDKs there; `sdks` says what SDKs show.
     ///
     /// # Errors
-    /// While a node shows the old one or is missed, a file at hand is not switched, or nobody says what becomes of an old
+    /// While a node or an SDK shows the old one, or a node is missed, a file at hand is not switched, or nobody says what becomes of an old
     /// agency.
     pub fn retire(
         mut self,
         seen: &[Seen],
         given_up: &BTreeSet<String>,
+        sdks: Sdks<'_>,
         end: OldAgency<'_>,
     ) -> Result<Done, RotationError> {
         if self.state.step < Step::Retired {
@@ -144,6 +145,7 @@ impl Rotation {
                 return Err(RotationError::StillTrusted { agency: self.old().subject() });
             }
             self.refuse_early(seen, given_up)?;
+            self.refuse_early_for_sdks(seen, sdks, given_up)?;
             let succession = self.succession(new)?;
             self.take_back(&succession)?;
             self.revoke_withdrawn(&succession)?;

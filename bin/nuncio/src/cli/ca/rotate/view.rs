@@ -5,8 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nuncio_admin::api::{NodeCertificate, SdkCertificate};
-use nuncio_pki::{Certificate, authority::Seen};
+use nuncio_admin::api::{self, NodeCertificate, SdkAuthority, SdkCertificate};
+use nuncio_pki::{
+    Certificate, CertificateError,
+    authority::{SdksAt, Seen},
+};
+use serde::de::DeserializeOwned;
 
 use crate::{cli::node::NodeArguments, failure::Failure};
 
@@ -37,10 +41,24 @@ impl MaybeView {
 impl View {
     pub(super) async fn look(&self) -> Result<Vec<Seen>, Failure> {
         let nodes = match &self.seen {
-            Some(file) => read(file)?,
+            Some(file) => read::<NodeCertificate>(file, "nuncio certs --json")?,
             None => self.node.connect()?.certificates().await?,
         };
         nodes.into_iter().map(seen).collect()
+    }
+
+    /// What SDKs show at each node.
+    pub(super) async fn network_sdks(&self, file: Option<&Path>) -> Result<Vec<SdksAt>, Failure> {
+        let nodes: Vec<api::SdksAt> = match (file, &self.seen) {
+            (Some(file), _) => read(file, "nuncio certs --sdks --json")?,
+            (None, None) => self.node.connect()?.network_sdks().await?,
+            (None, Some(_)) => {
+                return Err(Failure::usage("nobody says which SDKs show the old authority").hint(
+                    "--sdks FILE with what nuncio certs --sdks --json prints on a node, or --cut-sdks to cut them off",
+                ));
+            }
+        };
+        nodes.into_iter().map(sdks_at).collect()
     }
 
     /// The certificates under which SDKs have sessions at the node that is asked, and how many sessions.
@@ -63,17 +81,28 @@ impl View {
     }
 }
 
-fn read(file: &Path) -> Result<Vec<NodeCertificate>, Failure> {
+fn read<T: DeserializeOwned>(file: &Path, written_by: &str) -> Result<Vec<T>, Failure> {
     let text = fs::read_to_string(file).map_err(|error| Failure::file("cannot read", file, &error))?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines
         .map(|(index, line)| {
             serde_json::from_str(line).map_err(|error| {
                 let place = format_args!("{} line {}: {error}", file.display(), index + 1).to_string();
-                Failure::configuration("seen", place).hint("nuncio certs --json on a node of the network writes it")
+                Failure::configuration("seen", place).hint(format!("{written_by} on a node of the network writes it"))
             })
         })
         .collect()
+}
+
+fn sdks_at(told: api::SdksAt) -> Result<SdksAt, Failure> {
+    let api::SdksAt { node_id, name, authorities, others, error } = told;
+    let read = |one: SdkAuthority| Ok((Certificate::from_pem_bundle(one.chain.concat())?, one.sessions));
+    let issuers = authorities.into_iter().map(read).collect::<Result<_, CertificateError>>().map_err(|error| {
+        Failure::configuration("seen", format_args!("the authorities of SDKs at node {node_id}: {error}"))
+            .hint("the node that was asked must be of this release or a later one")
+    })?;
+    let unknown = error.or_else(|| (others > 0).then(|| format!("{others} sessions below further authorities")));
+    Ok(SdksAt { node_id, name, issuers, unknown })
 }
 
 /// A chain proves itself; that it is this node's is compared.
