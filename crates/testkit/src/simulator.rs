@@ -35,13 +35,13 @@ use nuncio_identity::NodeId;
 use nuncio_protocol::{
     Config, Input, Overlay, PeeringInput, StatusInput, Topic, UnicastInput,
     amop::{ClientId, ClientInput, Kind, PublishSeq},
-    gossip::Numbered,
+    gossip::{Numbered, TakesPart, Unjudged},
     status_sync::Version,
     unicast::ExchangeId,
 };
 use rand::{SeedableRng, rngs::SmallRng};
 
-use gossip::{Judging, TakesPart};
+use gossip::Wave;
 use network::{Event, Network};
 use observed::Journal;
 use vice::Hostile;
@@ -91,7 +91,7 @@ struct Node {
     /// Seconds by which its clock was set back.
     clock_behind: u64,
     hostile: Option<Hostile>,
-    judging: Judging,
+    judging: Unjudged<Wave>,
     takes_part: TakesPart,
 }
 
@@ -394,7 +394,7 @@ impl Simulator {
     /// Has the application of a node subscribe topics of multicasts; replaces what it subscribed before.
     pub fn listen(&mut self, node: usize, topics: &[&Topic]) {
         let topics: BTreeSet<_> = topics.iter().copied().cloned().collect();
-        self.nodes[node].takes_part.subscribed.clone_from(&topics);
+        self.nodes[node].takes_part.set_subscribed(topics.clone());
         self.input(node, StatusInput::MulticastTopics { topics });
     }
 

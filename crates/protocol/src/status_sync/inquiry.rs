@@ -84,7 +84,10 @@ impl Inquiry {
             self.resting.cancel(until, *peer);
         }
         let offered = self.nodes.iter().filter(|(_, wanted)| wanted.offer(peer).is_some());
-        for node in offered.map(|(node, _)| *node).collect::<Vec<_>>() {
+        let mut offered: Vec<_> = offered.map(|(node, _)| *node).collect();
+        // The order in which others are asked is the same in every run.
+        offered.sort_unstable();
+        for node in offered {
             self.drop_offer(peer, &node, now);
         }
     }

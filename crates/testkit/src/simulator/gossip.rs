@@ -1,10 +1,10 @@
 //! Gossip: each node passes a message on when its core has judged it fresh, to those who take part and have not had it yet.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    GossipInput, Topic,
+    GossipInput,
     gossip::{GossipId, Judgement, Numbered, Stamp},
     status_sync::Version,
 };
@@ -28,15 +28,6 @@ enum Carried {
     Announcement(Announcement),
     /// An application's message; they are few.
     Message(Box<(Stamp, Numbered)>),
-}
-
-/// The topics of whose gossip a node takes part.
-#[derive(Debug, Default)]
-pub(super) struct TakesPart {
-    /// Its application subscribes them.
-    pub(super) subscribed: BTreeSet<Topic>,
-    /// Its core wants them passed on for others.
-    pub(super) relayed: BTreeSet<Topic>,
 }
 
 /// Where a message of gossip is on its way to.
@@ -70,13 +61,6 @@ struct Travelling {
     reached: Vec<u64>,
     /// How many are on their way, or wait for a judgement.
     open: usize,
-}
-
-/// Gossip that a node's core has not judged yet.
-#[derive(Debug, Default)]
-pub(super) struct Judging {
-    last: u64,
-    pending: std::collections::BTreeMap<GossipId, Wave>,
 }
 
 impl Waves {
@@ -185,7 +169,7 @@ impl Simulator {
 
     /// A core has judged a message of gossip.
     pub(super) fn conclude(&mut self, node: usize, id: GossipId, judgement: Judgement) {
-        let Some(wave) = self.nodes[node].judging.pending.remove(&id) else { return };
+        let Some(wave) = self.nodes[node].judging.remove(id) else { return };
         if judgement == Judgement::Fresh {
             self.pass_on(node, wave);
         }
@@ -194,22 +178,8 @@ impl Simulator {
 
     /// A node has stopped: nothing is judged there any more.
     pub(super) fn judge_no_more(&mut self, node: usize) {
-        for wave in std::mem::take(&mut self.nodes[node].judging).pending.into_values() {
+        for wave in std::mem::take(&mut self.nodes[node].judging).give_up() {
             self.network.waves.release(wave);
         }
-    }
-}
-
-impl TakesPart {
-    fn has(&self, topic: &Topic) -> bool {
-        self.subscribed.contains(topic) || self.relayed.contains(topic)
-    }
-}
-
-impl Judging {
-    fn add(&mut self, wave: Wave) -> GossipId {
-        self.last += 1;
-        self.pending.insert(GossipId(self.last), wave);
-        GossipId(self.last)
     }
 }

@@ -56,7 +56,7 @@ impl Simulator {
             | Output::Denied { .. }
             | Output::OverQuota { .. }
             | Output::Unseal(_) => {}
-            Output::Relay { topics } => self.nodes[node].takes_part.relayed = topics,
+            Output::Relay { topics } => drop(self.nodes[node].takes_part.set_relayed(topics)),
             Output::NodeChanged { record } => self.observed.unsigned += usize::from(!self.is_signed(&record)),
             Output::Sign { status } => self.sign(node, status),
             Output::Announce { version } => self.announce_own(node, version),
