@@ -31,7 +31,7 @@ use nuncio_plain::Pace;
 use nuncio_protocol::{
     AccessInput, Input, MAX_BODY, Overlay, PeeringInput, Start, StatusInput, Topic, UnicastInput,
     amop::{ClientInput, ClientPort},
-    gossip::Stamp,
+    gossip::{Stamp, TakesPart, Unjudged},
     multicast::Publication,
     peering::Address,
     status_sync::{IssuerId, Record},
@@ -49,7 +49,7 @@ use crate::{
     gossip_pulse::{self, GossipPulse},
     gossip_recent::Recent,
     inner::Inner,
-    multicast::{Judging, PublishError},
+    multicast::{Pending, PublishError},
     names::Names,
     notary::{Notary, Paper, Taken},
     peering::{Connections, to_multiaddr},
@@ -74,11 +74,10 @@ pub struct Behaviour {
     recent: Recent,
     /// At most one per peer.
     revocation_queries: HashSet<OutboundRequestId>,
-    subscribed: BTreeSet<Topic>,
-    relayed: BTreeSet<Topic>,
+    takes_part: TakesPart,
     prover: Prover,
     notary: Notary,
-    judging: Judging,
+    judging: Unjudged<Pending>,
     pulse: GossipPulse,
     /// No long gossip before then: nobody takes it, and gossipsub keeps for a while also what it could hand to nobody.
     long_gossip_from: Option<Instant>,
@@ -134,9 +133,8 @@ impl Behaviour {
             answering: Answering::default(),
             recent: Recent::default(),
             revocation_queries: HashSet::new(),
-            subscribed: BTreeSet::new(),
-            relayed: BTreeSet::new(),
-            judging: Judging::default(),
+            takes_part: TakesPart::default(),
+            judging: Unjudged::default(),
             pulse: GossipPulse::default(),
             long_gossip_from: None,
             refused_records: Pace::default(),
@@ -225,22 +223,24 @@ impl Behaviour {
 
     /// Wants multicasts of `topic` from now on.
     pub fn subscribe(&mut self, topic: &Topic) {
-        if self.subscribed.insert(topic.clone()) {
-            if !self.relayed.contains(topic) {
-                outputs::join(&mut self.inner, topic);
-            }
-            self.handle(StatusInput::MulticastTopics { topics: self.subscribed.clone() });
+        let mut topics = self.takes_part.subscribed().clone();
+        if topics.insert(topic.clone()) {
+            self.set_subscribed(topics);
         }
     }
 
     /// Wants no more multicasts of `topic`.
     pub fn unsubscribe(&mut self, topic: &Topic) {
-        if self.subscribed.remove(topic) {
-            if !self.relayed.contains(topic) {
-                self.inner.leave(&wire::gossip_topic(Some(topic)));
-            }
-            self.handle(StatusInput::MulticastTopics { topics: self.subscribed.clone() });
+        let mut topics = self.takes_part.subscribed().clone();
+        if topics.remove(topic) {
+            self.set_subscribed(topics);
         }
+    }
+
+    fn set_subscribed(&mut self, topics: BTreeSet<Topic>) {
+        let change = self.takes_part.set_subscribed(topics.clone());
+        outputs::take_part(&mut self.inner, &change);
+        self.handle(StatusInput::MulticastTopics { topics });
     }
 
     /// Takes what an AMOP client does.

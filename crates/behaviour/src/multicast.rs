@@ -1,16 +1,11 @@
 //! Multicast and broadcast over gossipsub, for those to whom nothing can be pushed: signed by the origin, checked once, judged by
 //! the core.
 
-use std::collections::BTreeMap;
-
 use libp2p::{
     PeerId,
     gossipsub::{MessageAcceptance, MessageId},
 };
-use nuncio_protocol::{
-    Topic,
-    gossip::{GossipId, Judgement},
-};
+use nuncio_protocol::{Topic, gossip::Judgement};
 use nuncio_wire::multicast::Gossip;
 
 use crate::gossip::Lane;
@@ -23,28 +18,6 @@ pub(crate) struct Pending {
     pub(crate) from: PeerId,
     /// What the application gets if it is fresh; nothing of an announcement, and of what the core hands on in its turn.
     pub(crate) post: Option<(Option<Topic>, Gossip)>,
-}
-
-/// Messages that wait for their judgement.
-///
-/// Bound: what the core holds; it judges every one.
-#[derive(Debug, Default)]
-pub(crate) struct Judging {
-    last: u64,
-    pending: BTreeMap<GossipId, Pending>,
-}
-
-impl Judging {
-    pub(crate) fn add(&mut self, pending: Pending) -> GossipId {
-        self.last += 1;
-        let id = GossipId(self.last);
-        self.pending.insert(id, pending);
-        id
-    }
-
-    pub(crate) fn remove(&mut self, id: GossipId) -> Option<Pending> {
-        self.pending.remove(&id)
-    }
 }
 
 /// What gossipsub is told.

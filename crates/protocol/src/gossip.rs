@@ -1,6 +1,12 @@
 //! What gossip carries: announcements, and applications' messages to many. The edge keeps the bytes and checks
 //! signatures; what becomes of each is decided here.
 
+mod takes_part;
+mod unjudged;
+
+pub use takes_part::{Change, TakesPart};
+pub use unjudged::Unjudged;
+
 use std::time::Duration;
 
 use bytes::Bytes;

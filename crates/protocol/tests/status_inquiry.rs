@@ -79,7 +79,35 @@ fn what_only_a_peer_that_answers_nothing_announced_is_asked_of_another() {
     a.answered(2, vec![record(5, 1, &[1, 2], &[])]);
     assert_eq!(queried(&a.input(announced(1, 5, 2))), [(1, vec![5])]);
     let outputs = a.input(StatusInput::QueryFailed { peer: node_id(1) });
-    assert_eq!(queried(&[outputs, a.advance(S)].concat()), [(2, vec![5])]);
+    assert_eq!(queried(&[outputs, a.advance(250 * MS)].concat()), [(2, vec![5])]);
+}
+
+#[test]
+fn what_only_a_silent_peer_announced_is_asked_of_others_after_a_moment_and_of_two_at_the_most() {
+    let mut a = Lone::passive(0);
+    for peer in 1..=4 {
+        a.link(peer, &[0, 5], &[]);
+    }
+    a.answered(2, vec![record(5, 1, &[1, 2, 3, 4], &[]), record(6, 1, &[1], &[])]);
+    assert_eq!(queried(&a.input(announced(1, 5, 2))), [(1, vec![5])]);
+    assert!(queried(&a.advance(299 * MS)).is_empty(), "it may be far away");
+    assert_eq!(queried(&a.advance(MS)), [(2, vec![5])]);
+    // What it announces meanwhile waits for its answer to the first query, but not for ever.
+    assert!(queried(&a.input(announced(1, 6, 2))).is_empty(), "a query is open");
+    assert_eq!(queried(&a.advance(300 * MS)), [(3, vec![6, 5])]);
+    assert_eq!(queried(&a.advance(S)), [(4, vec![6])], "three peers were asked for 5, that is enough");
+    a.answered(2, vec![record(5, 2, &[1, 2, 3, 4], &[])]);
+    assert!(queried(&a.advance(10 * S)).iter().all(|(_, nodes)| nodes == &[6]), "it is here");
+}
+
+/// T10: who invents nodes and says nothing does not have others asked for them.
+#[test]
+fn a_node_that_nothing_is_known_of_is_asked_of_whoever_announced_it() {
+    let mut a = Lone::passive(0);
+    a.link(1, &[0], &[]);
+    a.link(2, &[0], &[]);
+    assert_eq!(queried(&a.input(announced(1, 500, 1))), [(1, vec![500])]);
+    assert!(queried(&a.advance(4 * S)).is_empty());
 }
 
 #[test]

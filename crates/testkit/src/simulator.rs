@@ -17,11 +17,12 @@ mod wire_size;
 
 pub use lone::{Lone, announced, header, listening, queried, record};
 pub use names::{address, node_id, sign};
-pub use observed::{Entry, Heard, Listening, Observed, PublishTrace, Published, RequestTrace, Traffic, What};
+pub use observed::{Entry, Heard, Listening, Observed, Passed, PublishTrace, Published, RequestTrace, Traffic, What};
 pub use scenario::{Action, Scenario, ScenarioKind, Step};
 pub use shrink::shrink;
 pub use trial::{Report, Violation, follow, run, watch};
 pub use vice::Vice;
+pub use wire_size::{MOST_OUT, brought, sent};
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -34,12 +35,13 @@ use nuncio_identity::NodeId;
 use nuncio_protocol::{
     Config, Input, Overlay, PeeringInput, StatusInput, Topic, UnicastInput,
     amop::{ClientId, ClientInput, Kind, PublishSeq},
+    gossip::{Numbered, TakesPart, Unjudged},
     status_sync::Version,
     unicast::ExchangeId,
 };
 use rand::{SeedableRng, rngs::SmallRng};
 
-use gossip::Judging;
+use gossip::Wave;
 use network::{Event, Network};
 use observed::Journal;
 use vice::Hostile;
@@ -89,7 +91,8 @@ struct Node {
     /// Seconds by which its clock was set back.
     clock_behind: u64,
     hostile: Option<Hostile>,
-    judging: Judging,
+    judging: Unjudged<Wave>,
+    takes_part: TakesPart,
 }
 
 #[derive(Debug)]
@@ -142,8 +145,9 @@ impl Simulator {
     /// Starts one more node; gives back its number.
     pub fn add_node(&mut self, config: Config) -> usize {
         let number = self.nodes.len();
-        let (peers, judging) = (BTreeSet::new(), Judging::default());
-        let node = Node { config, overlay: None, epoch: 0, peers, wake: None, clock_behind: 0, hostile: None, judging };
+        let (peers, judging, takes_part) = Default::default();
+        let (overlay, wake, hostile) = (None, None, None);
+        let node = Node { config, overlay, epoch: 0, peers, wake, clock_behind: 0, hostile, judging, takes_part };
         self.nodes.push(node);
         self.network.add_node();
         self.restart(number);
@@ -256,6 +260,7 @@ impl Simulator {
         self.journal.push(self.now, node, || What::World("crash"));
         self.network.generations[node] += 1;
         self.nodes[node].wake = None;
+        self.nodes[node].takes_part = TakesPart::default();
         self.judge_no_more(node);
         self.observed.links.remove(&node);
         for connection in self.network.connections_of(node) {
@@ -388,7 +393,8 @@ impl Simulator {
 
     /// Has the application of a node subscribe topics of multicasts; replaces what it subscribed before.
     pub fn listen(&mut self, node: usize, topics: &[&Topic]) {
-        let topics = topics.iter().copied().cloned().collect();
+        let topics: BTreeSet<_> = topics.iter().copied().cloned().collect();
+        self.nodes[node].takes_part.set_subscribed(topics.clone());
         self.input(node, StatusInput::MulticastTopics { topics });
     }
 
@@ -399,9 +405,12 @@ impl Simulator {
         let Some(overlay) = self.nodes[node].overlay.as_mut() else { return false };
         self.next_id += 1;
         let body = Bytes::copy_from_slice(&self.next_id.to_be_bytes());
-        let Ok(publication) = overlay.publish(topic, body, instant) else { return false };
+        let Ok(publication) = overlay.publish(topic, body.clone(), instant) else { return false };
         let published = self.observed.published.entry((node, epoch, topic.cloned())).or_default();
         published.push((publication.number, self.next_id));
+        if let Some(stamp) = publication.gossip {
+            self.gossip(node, stamp, Numbered { topic: topic.cloned(), number: publication.number, body });
+        }
         self.carry_out(node);
         true
     }

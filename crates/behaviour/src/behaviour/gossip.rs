@@ -201,7 +201,7 @@ impl Behaviour {
         let Some(Pending { lane, message, from, post }) = self.judging.remove(id) else { return };
         self.inner.lane(lane).report_message_validation_result(&message, &from, acceptance(judgement));
         let Some((topic, gossip)) = post.filter(|_| judgement == Judgement::Fresh) else { return };
-        if topic.as_ref().is_none_or(|topic| self.subscribed.contains(topic)) {
+        if topic.as_ref().is_none_or(|topic| self.takes_part.subscribed().contains(topic)) {
             let id = (gossip.epoch, gossip.number);
             let event = Event::Multicast { origin: gossip.origin, topic, data: gossip.body, id };
             self.actions.push_back(ToSwarm::GenerateEvent(event));

@@ -7,6 +7,7 @@ use nuncio_identity::NodeId;
 use nuncio_protocol::{
     BridgeInput, Input, MulticastInput, Output, PeeringInput, Sealed, Topic, UnicastInput,
     amop::{ClientInput, ClientOutput, Multicast},
+    gossip::Change,
     multicast::Leg,
     peering::{Address, ConnectionId, LinkDownReason},
     status_sync::Status,
@@ -237,19 +238,19 @@ impl Behaviour {
     }
 
     fn relay(&mut self, topics: BTreeSet<Topic>) {
-        for topic in topics.iter().filter(|topic| !self.relayed.contains(topic) && !self.subscribed.contains(topic)) {
-            join(&mut self.inner, topic);
-        }
-        for topic in self.relayed.iter().filter(|topic| !topics.contains(topic) && !self.subscribed.contains(topic)) {
-            self.inner.leave(&multicast::gossip_topic(Some(topic)));
-        }
-        self.relayed = topics;
+        let change = self.takes_part.set_relayed(topics);
+        take_part(&mut self.inner, &change);
     }
 }
 
-/// Takes part in a topic's gossip.
-pub(super) fn join(inner: &mut Inner, topic: &Topic) {
-    if let Err(error) = inner.join(&multicast::gossip_topic(Some(topic))) {
-        tracing::warn!(%topic, %error, "cannot subscribe");
+/// Takes part in the gossip of some topics, and in that of others no more.
+pub(super) fn take_part(inner: &mut Inner, change: &Change) {
+    for topic in &change.joined {
+        if let Err(error) = inner.join(&multicast::gossip_topic(Some(topic))) {
+            tracing::warn!(%topic, %error, "cannot subscribe");
+        }
+    }
+    for topic in &change.left {
+        inner.leave(&multicast::gossip_topic(Some(topic)));
     }
 }

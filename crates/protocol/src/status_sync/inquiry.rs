@@ -23,8 +23,9 @@ use crate::{
     timers::{Timers, earliest},
 };
 
-/// How long a node is left to the peer that was asked for it, if another one offers it too.
-const PATIENCE: Duration = Duration::from_millis(300);
+/// How long a node is left to the peer that was asked for it, or is to be as soon as it has answered what it was asked before;
+/// then another one is asked, too.
+pub(super) const PATIENCE: Duration = Duration::from_millis(300);
 
 /// How long a peer that did not answer is asked nothing.
 const REST: Duration = Duration::from_millis(250);
@@ -83,7 +84,10 @@ impl Inquiry {
             self.resting.cancel(until, *peer);
         }
         let offered = self.nodes.iter().filter(|(_, wanted)| wanted.offer(peer).is_some());
-        for node in offered.map(|(node, _)| *node).collect::<Vec<_>>() {
+        let mut offered: Vec<_> = offered.map(|(node, _)| *node).collect();
+        // The order in which others are asked is the same in every run.
+        offered.sort_unstable();
+        for node in offered {
             self.drop_offer(peer, &node, now);
         }
     }
@@ -150,10 +154,14 @@ impl Inquiry {
             if from > now {
                 wanted.wakes = earliest(wanted.wakes, Some(from));
             } else {
-                offer.state = State::Ready;
+                (offer.state, offer.from) = (State::Ready, now);
                 ready.push(offer.peer);
             }
         }
+        let patience_ends = wanted.patience_ends();
+        let is_held_back = patience_ends.is_some_and(|at| at <= now);
+        let again = if is_held_back { Some(now + PATIENCE) } else { patience_ends };
+        wanted.wakes = earliest(wanted.wakes, again);
         if let Some(at) = wanted.wakes {
             self.waking.set(at, *node);
         }
@@ -162,6 +170,20 @@ impl Inquiry {
                 asking.ready.push(*node);
                 self.ripen(&peer);
             }
+        }
+        if is_held_back {
+            self.ask_another(node, now);
+        }
+    }
+
+    /// The peers that have a node in hand say nothing: one more is asked, best of all the node itself.
+    fn ask_another(&mut self, node: &NodeId, now: Instant) {
+        let Some(wanted) = self.nodes.get(node) else { return };
+        let has_offered = |peer: &NodeId| wanted.offer(peer).is_some();
+        let Some(version) = wanted.offers.iter().map(|offer| offer.version).max() else { return };
+        let itself = Some(*node).filter(|node| self.is_linked(node) && !has_offered(node));
+        if let Some(other) = itself.or_else(|| self.instead_of(has_offered)) {
+            self.take_offer(Offer::new(other, version, now), *node, now);
         }
     }
 
@@ -247,6 +269,7 @@ impl Inquiry {
     pub(super) fn closed(&mut self, peer: &NodeId, end: End<'_>, table: &Table, outbox: &mut Outbox, now: Instant) {
         let Some(asking) = self.peers.get_mut(peer) else { return };
         let open = asking.open.take();
+        asking.has_failed = matches!(end, End::Failed);
         match (end, &open) {
             (End::Failed, open) => {
                 match open {
@@ -297,7 +320,8 @@ impl Inquiry {
         self.drop_offer(peer, &node, now);
         if end == Miss::GiveUp {
             let is_lost = has_failed && !self.nodes.contains_key(&node);
-            let other = if can_ask_itself { Some(node) } else { self.instead_of(peer).filter(|_| is_lost) };
+            let other =
+                if can_ask_itself { Some(node) } else { self.instead_of(|other| other == peer).filter(|_| is_lost) };
             if let Some(other) = other {
                 self.take_offer(Offer::new(other, version, now), node, now);
             }
@@ -306,9 +330,10 @@ impl Inquiry {
 
     /// Whom to ask for what a peer announced and did not show when asked: gossip brings each announcement once, and if a
     /// peer that answers nothing is always the first to bring it, nobody else is heard to have the record.
-    fn instead_of(&self, peer: &NodeId) -> Option<NodeId> {
+    fn instead_of(&self, was_asked: impl Fn(&NodeId) -> bool) -> Option<NodeId> {
         let is_idle = |asking: &Asking| asking.open.is_none() && asking.rests_until.is_none();
-        self.peers.iter().find(|(other, asking)| *other != peer && is_idle(asking)).map(|(other, _)| *other)
+        let others = self.peers.iter().filter(|(other, asking)| is_idle(asking) && !was_asked(other));
+        others.min_by_key(|(_, asking)| asking.has_failed).map(|(other, _)| *other)
     }
 
     pub(super) fn forget(&mut self, node: &NodeId, now: Instant) {

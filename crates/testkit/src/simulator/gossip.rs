@@ -1,11 +1,11 @@
-//! Gossip: each node passes an announcement on when its core has judged it fresh, to those who have not had it yet.
+//! Gossip: each node passes a message on when its core has judged it fresh, to those who take part and have not had it yet.
 
 use std::time::Duration;
 
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
     GossipInput,
-    gossip::{GossipId, Judgement},
+    gossip::{GossipId, Judgement, Numbered, Stamp},
     status_sync::Version,
 };
 
@@ -22,7 +22,15 @@ pub(super) struct Announcement {
     pub(super) clock: Duration,
 }
 
-/// Where an announcement is on its way to.
+/// What gossip carries.
+#[derive(Debug, Clone)]
+enum Carried {
+    Announcement(Announcement),
+    /// An application's message; they are few.
+    Message(Box<(Stamp, Numbered)>),
+}
+
+/// Where a message of gossip is on its way to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Hop {
     pub(super) wave: Wave,
@@ -32,11 +40,11 @@ pub(super) struct Hop {
     pub(super) generation: u64,
 }
 
-/// An announcement on its way through the network.
+/// A message of gossip on its way through the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Wave(usize);
 
-/// Announcements on their way.
+/// Gossip on its way.
 ///
 /// Gossip brings each to a node once: a second copy is recognised, weighs on its link and does no more. So only first copies
 /// are events.
@@ -48,23 +56,16 @@ pub(super) struct Waves {
 
 #[derive(Debug)]
 struct Travelling {
-    announcement: Announcement,
+    carried: Carried,
     /// Whom it has reached or is on its way to, a bit for each.
     reached: Vec<u64>,
     /// How many are on their way, or wait for a judgement.
     open: usize,
 }
 
-/// Announcements that a node's core has not judged yet.
-#[derive(Debug, Default)]
-pub(super) struct Judging {
-    last: u64,
-    pending: std::collections::BTreeMap<GossipId, Wave>,
-}
-
 impl Waves {
-    fn begin(&mut self, announcement: Announcement) -> Wave {
-        let wave = Travelling { announcement, reached: Vec::new(), open: 1 };
+    fn begin(&mut self, carried: Carried) -> Wave {
+        let wave = Travelling { carried, reached: Vec::new(), open: 1 };
         let Some(place) = self.free.pop() else {
             self.waves.push(wave);
             return Wave(self.waves.len() - 1);
@@ -73,8 +74,8 @@ impl Waves {
         Wave(place)
     }
 
-    fn announcement(&self, Wave(place): Wave) -> Announcement {
-        self.waves[place].announcement
+    fn carried(&self, Wave(place): Wave) -> &Carried {
+        &self.waves[place].carried
     }
 
     /// Whether it comes to a node for the first time.
@@ -103,7 +104,16 @@ impl Waves {
 impl Simulator {
     /// A node announces something, be it true or not.
     pub(super) fn announce(&mut self, origin: usize, announcement: Announcement) {
-        let wave = self.network.waves.begin(announcement);
+        self.begin_wave(origin, Carried::Announcement(announcement));
+    }
+
+    /// A message of a node's application goes by gossip, too.
+    pub(super) fn gossip(&mut self, origin: usize, stamp: Stamp, numbered: Numbered) {
+        self.begin_wave(origin, Carried::Message((stamp, numbered).into()));
+    }
+
+    fn begin_wave(&mut self, origin: usize, carried: Carried) {
+        let wave = self.network.waves.begin(carried);
         self.network.waves.reaches(wave, origin);
         self.pass_on(origin, wave);
         self.network.waves.release(wave);
@@ -112,9 +122,15 @@ impl Simulator {
     fn pass_on(&mut self, node: usize, wave: Wave) {
         // To its mesh, but for the peer that it has it from.
         let copies = (self.network.degree(node).clamp(2, MESH) - 1) as u64;
-        self.observed.traffic.bytes += copies * wire_size::ANNOUNCEMENT;
+        let (weight, topic) = match self.network.waves.carried(wave) {
+            Carried::Announcement(_) => (wire_size::ANNOUNCEMENT, None),
+            Carried::Message(message) => (wire_size::gossip(message.1.body.len()), message.1.topic.clone()),
+        };
+        self.observed.traffic.bytes += copies * weight;
         for to in self.network.neighbours(node) {
-            if !self.network.is_open(node, to) || self.is_lost() || !self.network.waves.reaches(wave, to) {
+            let takes_part = topic.as_ref().is_none_or(|topic| self.nodes[to].takes_part.has(topic));
+            let passes = takes_part && self.network.is_open(node, to) && !self.is_lost();
+            if !passes || !self.network.waves.reaches(wave, to) {
                 continue;
             }
             self.observed.traffic.announcements += 1;
@@ -124,24 +140,36 @@ impl Simulator {
         }
     }
 
-    /// An announcement arrives: its signature is checked if the core allows it, and the core judges it.
+    /// Gossip arrives: its signature is checked if the core allows it, and the core judges it.
     pub(super) fn hear(&mut self, Hop { wave, via, to, generation }: Hop) {
-        let Announcement { node, version, clock } = self.network.waves.announcement(wave);
         let (instant, via) = (self.instant(), self.network.ids[via]);
-        let core = self.nodes[to].overlay.as_mut().filter(|_| self.network.generations[to] == generation);
-        let Some(core) = core else { return self.network.waves.release(wave) };
-        if core.may_check_announcement(via, node, instant) {
-            let id = self.nodes[to].judging.add(wave);
-            self.input(to, GossipInput::Announced { id, via, node, version, clock });
-        } else {
-            self.network.waves.release(wave);
-            self.carry_out(to);
+        let Self { nodes, network, .. } = self;
+        let core = nodes[to].overlay.as_mut().filter(|_| network.generations[to] == generation);
+        let Some(core) = core else { return network.waves.release(wave) };
+        let may_check = match network.waves.carried(wave) {
+            Carried::Announcement(announced) => core.may_check_announcement(via, announced.node, instant),
+            Carried::Message(message) => core.may_check_gossip(via, message.0.origin, message.1.body.len(), instant),
+        };
+        if !may_check {
+            network.waves.release(wave);
+            return self.carry_out(to);
         }
+        let id = nodes[to].judging.add(wave);
+        let input = match network.waves.carried(wave) {
+            Carried::Announcement(Announcement { node, version, clock }) => {
+                GossipInput::Announced { id, via, node: *node, version: *version, clock: *clock }
+            }
+            Carried::Message(message) => {
+                let (stamp, numbered) = (message.0, message.1.clone());
+                GossipInput::Received { id, via, stamp, length: numbered.body.len(), numbered: Some(numbered) }
+            }
+        };
+        self.input(to, input);
     }
 
-    /// A core has judged an announcement.
+    /// A core has judged a message of gossip.
     pub(super) fn conclude(&mut self, node: usize, id: GossipId, judgement: Judgement) {
-        let Some(wave) = self.nodes[node].judging.pending.remove(&id) else { return };
+        let Some(wave) = self.nodes[node].judging.remove(id) else { return };
         if judgement == Judgement::Fresh {
             self.pass_on(node, wave);
         }
@@ -150,16 +178,8 @@ impl Simulator {
 
     /// A node has stopped: nothing is judged there any more.
     pub(super) fn judge_no_more(&mut self, node: usize) {
-        for wave in std::mem::take(&mut self.nodes[node].judging).pending.into_values() {
+        for wave in std::mem::take(&mut self.nodes[node].judging).give_up() {
             self.network.waves.release(wave);
         }
-    }
-}
-
-impl Judging {
-    fn add(&mut self, wave: Wave) -> GossipId {
-        self.last += 1;
-        self.pending.insert(GossipId(self.last), wave);
-        GossipId(self.last)
     }
 }

@@ -222,6 +222,7 @@ impl Simulator {
                 if self.network.generations[node] == generation
                     && let Some(input) = self.open(node, *input)
                 {
+                    self.note_brought(node, &input);
                     self.input(node, input);
                 }
             }

@@ -47,8 +47,23 @@ pub struct Observed {
     pub uncertified: usize,
     /// Unicast and bridge messages that a link did not take, of which the core was told.
     pub not_sent: usize,
+    /// Bytes that came to honest nodes for others, and bytes that these passed on, by node and kind.
+    pub passed: BTreeMap<(usize, Passed), (u64, u64)>,
+    /// An honest node that passed on more than four bytes of a kind for each that came.
+    pub amplified: Option<(usize, Passed)>,
     /// What crossed links.
     pub traffic: Traffic,
+}
+
+/// What goes from one node to another over a third one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Passed {
+    /// Requests and answers.
+    Unicast,
+    /// AMOP messages to one and their results.
+    Bridge,
+    /// Questions for missing multicasts.
+    Wanted,
 }
 
 /// What crossed links, all nodes together.

@@ -13,7 +13,7 @@ use nuncio_protocol::{
 use rand::RngExt;
 
 use super::{
-    Heard, Listening, Simulator, What,
+    Heard, Listening, Passed, Simulator, What,
     gossip::Announcement,
     names::sign,
     network::{Event, Waiting},
@@ -49,15 +49,14 @@ impl Simulator {
             Output::Close { connection, reason } => self.close(node, connection, &reason),
             Output::LinkUp { peer, .. } => self.note_link(node, |links| links.insert(peer)),
             Output::LinkDown { peer, .. } => self.note_link(node, |links| links.remove(&peer)),
-            // Gossip reaches all whom links reach, whatever one node thinks of it. Only what was forged is sealed here, and
-            // no key opens it. A simulated node keeps its epochs.
+            // Only what was forged is sealed here, and no key opens it. A simulated node keeps its epochs.
             Output::LinkMoved { .. }
             | Output::EpochOutrun { .. }
             | Output::ReachabilityChanged { .. }
-            | Output::Relay { .. }
             | Output::Denied { .. }
             | Output::OverQuota { .. }
             | Output::Unseal(_) => {}
+            Output::Relay { topics } => drop(self.nodes[node].takes_part.set_relayed(topics)),
             Output::NodeChanged { record } => self.observed.unsigned += usize::from(!self.is_signed(&record)),
             Output::Sign { status } => self.sign(node, status),
             Output::Announce { version } => self.announce_own(node, version),
@@ -126,6 +125,7 @@ impl Simulator {
     fn send_message(&mut self, node: usize, output: Output) {
         let from = self.network.ids[node];
         let Some(output) = self.queue(node, output) else { return };
+        self.note_passed(node, &output);
         self.observed.traffic.messages += 1;
         let (to, input, is_too_far): (_, Input, _) = match output {
             Output::SendUnicast { to, message } => {
@@ -156,6 +156,38 @@ impl Simulator {
         };
         self.observed.long_ways += usize::from(is_too_far);
         self.send(node, to, input);
+    }
+
+    /// What comes for another node.
+    pub(super) fn note_brought(&mut self, node: usize, input: &Input) {
+        let me = self.network.ids[node];
+        let kind = match input {
+            Input::Unicast(UnicastInput::Received { message, .. }) if message.header.target != me => Passed::Unicast,
+            Input::Bridge(BridgeInput::Received { message, .. }) if message.header.target != me => Passed::Bridge,
+            Input::Multicast(MulticastInput::Wanted { wanted, .. }) if wanted.origin != me => Passed::Wanted,
+            _ => return,
+        };
+        if self.is_honest(node) {
+            self.observed.passed.entry((node, kind)).or_default().0 += wire_size::brought(input).unwrap_or_default();
+        }
+    }
+
+    /// What another node sent, passed on.
+    fn note_passed(&mut self, node: usize, output: &Output) {
+        let me = self.network.ids[node];
+        let kind = match output {
+            Output::SendUnicast { message, .. } if message.header.source != me => Passed::Unicast,
+            Output::SendBridge { message, .. } if message.header.source != me => Passed::Bridge,
+            Output::SendWanted { wanted, .. } if wanted.asker != me => Passed::Wanted,
+            _ => return,
+        };
+        if self.is_honest(node) {
+            let (came, went) = self.observed.passed.entry((node, kind)).or_default();
+            *went += wire_size::sent(output).unwrap_or_default();
+            if *went > wire_size::MOST_OUT * *came {
+                self.observed.amplified = Some((node, kind));
+            }
+        }
     }
 
     /// Puts a message into the queue of its link; where that is full, the core is told at once.

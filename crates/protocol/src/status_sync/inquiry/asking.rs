@@ -36,6 +36,8 @@ pub(super) struct Asking {
     pub(super) ready: Vec<NodeId>,
     /// It did not answer: it is asked nothing until then.
     pub(super) rests_until: Option<Instant>,
+    /// Nor did it answer since.
+    pub(super) has_failed: bool,
     strangers: usize,
     new_strangers: Bucket,
 }
@@ -83,6 +85,7 @@ impl Asking {
             proofs: Want::Idle,
             ready: Vec::new(),
             rests_until: None,
+            has_failed: false,
             strangers: 0,
             new_strangers: Bucket::new(NEW_STRANGERS, now),
         }

@@ -2,6 +2,7 @@ use std::time::{Duration, Instant};
 
 use nuncio_identity::NodeId;
 
+use super::PATIENCE;
 use crate::status_sync::Version;
 
 /// The first pause before a peer is asked once more for a version that it has not got yet itself: its announcement
@@ -15,6 +16,9 @@ const MAX_ASKINGS: u8 = 6;
 /// is for a record that was lost in between; then it was none.
 const STRANGER_PAUSE: Duration = Duration::from_secs(1);
 const STRANGER_ASKINGS: u8 = 2;
+
+/// Peers that are asked for one node at a time, if those asked before say nothing.
+const ASKED_AT_ONCE: usize = 3;
 
 /// A node whose newer version is wanted.
 ///
@@ -38,7 +42,7 @@ pub(super) struct Offer {
     /// Nothing was known of the node.
     pub(super) is_stranger: bool,
     pub(super) duty: Duty,
-    /// When the peer may be asked.
+    /// When the peer may be asked; once it may, since when.
     pub(super) from: Instant,
     /// How often it was asked and had not got it yet itself.
     pub(super) misses: u8,
@@ -81,6 +85,14 @@ impl Wanted {
 
     pub(super) fn offer_mut(&mut self, peer: &NodeId) -> Option<&mut Offer> {
         self.offers.iter_mut().find(|offer| offer.peer == *peer)
+    }
+
+    /// Until when those who have it in hand are waited for before another one is asked, too. For a node that nothing is known
+    /// of, nobody is: whoever invents nodes and says nothing would have all others asked for them.
+    pub(super) fn patience_ends(&self) -> Option<Instant> {
+        let is_in_hand = |offer: &Offer| offer.state != State::Waiting && !offer.is_stranger;
+        let all_are = self.offers.len() < ASKED_AT_ONCE && self.offers.iter().all(is_in_hand);
+        self.offers.iter().map(|offer| offer.from + PATIENCE).max().filter(|_| all_are)
     }
 
     /// Until when nobody may be asked.

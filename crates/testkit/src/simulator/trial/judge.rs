@@ -37,6 +37,10 @@ impl Trial {
         {
             return self.fail(format!("the handler of {request:?} ran {} times", trace.handler_runs));
         }
+        if let Some((node, kind)) = observed.amplified {
+            let (came, went) = observed.passed.get(&(node, kind)).copied().unwrap_or_default();
+            return self.fail(format!("node {node} passed on {went} bytes of {kind:?} for {came} that came"));
+        }
         self.events += 1;
         if self.events.is_multiple_of(INSPECTED)
             && let Some(node) = self.network.touched()
