@@ -13,6 +13,7 @@
 pub mod amop;
 mod bounds;
 mod config;
+mod dropped;
 mod forwarding;
 mod gate;
 pub mod gossip;
@@ -39,6 +40,7 @@ pub mod unicast;
 pub use amop::BridgeInput;
 pub use bounds::bounds;
 pub use config::Config;
+pub use dropped::Dropped;
 pub use gate::Strike;
 pub use gossip::GossipInput;
 pub use header::Header;
