@@ -4,7 +4,7 @@ use bytes::Bytes;
 use prost::Message;
 
 /// The stream of short messages, and that of long ones.
-pub(crate) const SHORT: &str = "/meshsub/1.1.0";
+pub(crate) const SHORT: &str = "/nuncio/gossip/1.1.0";
 pub(crate) const LONG: &str = "/nuncio/gossip-large/1.1.0";
 
 /// The topic of what says only that gossip comes.

@@ -31,7 +31,7 @@ pub(crate) mod text;
 mod token;
 mod topics;
 
-use std::{env, process::ExitCode};
+use std::{env, process::ExitCode, sync::LazyLock};
 
 use clap::{Parser, Subcommand, error::ErrorKind};
 
@@ -53,9 +53,19 @@ Exit codes: 0 done · 1 the operation failed · 2 usage · 69 the node cannot be
 
 Start here: nuncio testnet demo";
 
+/// The version, and of a release build the commit and its date.
+fn version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        let version = env!("CARGO_PKG_VERSION");
+        let commit = nuncio_daemon::COMMIT.zip(nuncio_daemon::COMMIT_DATE);
+        commit.map_or_else(|| version.to_owned(), |(commit, date)| format!("{version} ({commit} {date})"))
+    });
+    &VERSION
+}
+
 /// A permissioned overlay network: certified nodes, messages by node ID and topic, AMOP for SDK clients
 #[derive(Debug, Parser)]
-#[command(name = "nuncio", version, after_help = AFTER_HELP, max_term_width = 110)]
+#[command(name = "nuncio", version = version(), after_help = AFTER_HELP, max_term_width = 110)]
 #[command(propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct Cli {
     /// Print data as JSON, one object per line

@@ -20,6 +20,8 @@ mod hostile_words;
 mod interruption;
 #[path = "cli/join.rs"]
 mod join;
+#[path = "cli/metrics.rs"]
+mod metrics;
 #[path = "cli/processes.rs"]
 mod processes;
 #[path = "cli/rights.rs"]

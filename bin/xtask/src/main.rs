@@ -2,6 +2,7 @@
 
 mod bounds;
 mod configuration;
+mod metrics;
 mod reference;
 mod rights;
 
@@ -15,11 +16,12 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 /// The committed pages that are written from the code, from the workspace's root, and what they say now.
-fn pages() -> [(&'static str, String); 4] {
+fn pages() -> [(&'static str, String); 5] {
     [
         ("docs/reference/cli.md", reference::of(nuncio::cli())),
         ("docs/reference/configuration.md", configuration::page()),
         ("docs/book/bounds.md", bounds::page()),
+        ("docs/book/metrics.md", metrics::page()),
         ("docs/book/who-may-do-what.md", rights::page()),
     ]
 }
@@ -33,7 +35,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Write the reference of the commands from their help, and the pages about configuration, bounds and roles from the code that enforces them
+    /// Write the reference of the commands from their help, and the pages about configuration, bounds, metrics and roles from the code that enforces them
     Generate,
     /// Fail when a page is not what `generate` would write
     Check,

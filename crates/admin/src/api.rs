@@ -313,6 +313,12 @@ pub struct PeerAddress {
 pub struct Info {
     /// Software version.
     pub version: String,
+    /// The commit it was built of, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// Its date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit_date: Option<String>,
     /// The node's ID.
     pub node_id: String,
     /// The network's name, compared in the handshake.

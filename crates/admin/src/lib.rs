@@ -17,7 +17,7 @@ mod tokens;
 pub use bounds::{LISTENERS, bounds};
 pub use client::{Address, Client, ClientError};
 pub use lifetime::Lifetime;
-pub use operator::{Counter, Operator};
+pub use operator::Operator;
 pub use resolve::is_prefix as is_node_id_prefix;
 pub use routes::all as routes;
 pub use tokens::{Token, TokenError, TokenFile};

@@ -66,9 +66,6 @@ pub trait Operator: Send + Sync + 'static {
     /// How the audit log fares.
     fn audit_status(&self) -> AuditStatus;
 
-    /// Numbers that only grow, for monitoring, which the node itself does not count, such as the gateway's.
-    fn counters(&self) -> Vec<Counter>;
-
     /// When what the node shows or trusts ends: certificates, authorities, revocation lists.
     fn lifetimes(&self) -> Vec<Lifetime>;
 
@@ -80,15 +77,4 @@ pub trait Operator: Send + Sync + 'static {
 
     /// Conditions of readiness that the node itself does not know, such as the gateway's.
     fn checks(&self) -> Vec<Check>;
-}
-
-/// A number that only grows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counter {
-    /// Its name in snake case, without a prefix.
-    pub name: &'static str,
-    /// What it counts.
-    pub help: &'static str,
-    /// Its value.
-    pub value: u64,
 }

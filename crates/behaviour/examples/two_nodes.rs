@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use libp2p::{PeerId, Swarm, swarm, swarm::SwarmEvent};
 use nuncio_audit::Audit;
-use nuncio_behaviour::{Behaviour, Certifier, Config, Event, Member};
+use nuncio_behaviour::{Behaviour, Certifier, Config, EpochStore, Event, Member};
 use nuncio_door::{Door, Limits};
 use nuncio_identity::NodeId;
 use nuncio_pki::{Identity, SharedPolicy};
@@ -37,13 +37,13 @@ impl Certifier for PolicyCertifier {
     }
 }
 
-fn swarm(identity: Identity, policy: SharedPolicy) -> Result<Swarm<Behaviour>, Box<dyn Error>> {
+fn swarm(identity: Identity, policy: SharedPolicy, epoch: u64) -> Result<Swarm<Behaviour>, Box<dyn Error>> {
     let peer = PeerId::from(identity.key.node_id());
     let chain = identity.chain.iter().map(|der| Bytes::copy_from_slice(der)).collect();
     let config = Config {
         name: identity.certificate.name.clone(),
         agency: identity.certificate.agency.clone(),
-        ..Config::new(identity.key.clone(), chain, NETWORK, Arc::new(PolicyCertifier(policy.clone())))
+        ..Config::new(identity.key.clone(), chain, NETWORK, Arc::new(PolicyCertifier(policy.clone())), epoch)
     };
     let transport = nuncio_transport::Config {
         identity: Arc::new(Arc::new(identity).into()),
@@ -63,8 +63,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let authority = TestAuthority::new();
     let (alice, bob) = (authority.node("alice"), authority.node("bob"));
     let bob_id = bob.key.node_id();
-    let mut alice = swarm(alice, authority.shared_policy())?;
-    let mut bob = swarm(bob, authority.shared_policy())?;
+    // Each start needs a higher epoch than the one before; the store sees to it.
+    let data = std::env::temp_dir().join("nuncio-two-nodes");
+    let epoch = |name| EpochStore::open(&data.join(name)).and_then(|mut store| store.begin());
+    let mut alice = swarm(alice, authority.shared_policy(), epoch("alice")?)?;
+    let mut bob = swarm(bob, authority.shared_policy(), epoch("bob")?)?;
     bob.listen_on("/ip4/127.0.0.1/tcp/0".parse()?)?;
 
     loop {

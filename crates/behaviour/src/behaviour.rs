@@ -2,6 +2,7 @@
 
 mod gossip;
 mod inputs;
+mod metered;
 mod outputs;
 mod signed;
 mod status;
@@ -49,6 +50,7 @@ use crate::{
     gossip_pulse::{self, GossipPulse},
     gossip_recent::Recent,
     inner::Inner,
+    meter::{Link, Meter},
     multicast::{Pending, PublishError},
     names::Names,
     notary::{Notary, Paper, Taken},
@@ -68,7 +70,9 @@ pub struct Behaviour {
     clients: Option<Arc<dyn ClientPort>>,
     connections: Connections,
     names: Names,
-    links: HashMap<NodeId, ConnectionId>,
+    links: HashMap<NodeId, Link>,
+    meter: Meter,
+    agency: String,
     queries: OpenQueries,
     answering: Answering,
     recent: Recent,
@@ -102,6 +106,7 @@ impl Behaviour {
         for topic in [announcement::TOPIC, wire::BROADCAST, gossip_pulse::TOPIC] {
             inner.join(topic).expect("the filter lets the overlay's topics pass");
         }
+        let (meter, agency) = (Meter::new(config.metrics, context.node()), config.agency.clone());
         let start = Start {
             node: context.node(),
             name: config.name,
@@ -129,6 +134,8 @@ impl Behaviour {
             connections: Connections::default(),
             names: Names::default(),
             links: HashMap::new(),
+            meter,
+            agency,
             queries: OpenQueries::default(),
             answering: Answering::default(),
             recent: Recent::default(),

@@ -72,7 +72,8 @@ fn parts<M: Clone, D: Clone>(mut whole: M, destinations: fn(&mut M) -> &mut Vec<
     all.chunks(amop::MAX_DESTINATIONS).map(part).collect()
 }
 
-fn length(frame: &Frame) -> usize {
+/// Bytes of its bodies.
+pub(crate) fn length(frame: &Frame) -> usize {
     match frame {
         Frame::Message(message) => match &message.content {
             Content::Publish { data, .. } | Content::Result { data, .. } => data.len(),

@@ -3,6 +3,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use bytes::Bytes;
 use libp2p::swarm::DialError;
 use nuncio_identity::Signer;
+use nuncio_metrics::Metrics;
 use nuncio_protocol::amop::ClientPort;
 
 use crate::access::Certifier;
@@ -24,7 +25,7 @@ pub struct Config {
     pub software: String,
     /// The network's name; signatures are bound to it.
     pub network: String,
-    /// Greater than at every earlier start of this node.
+    /// Greater than at every earlier start of this node: else others do not hear it. [`crate::EpochStore`] keeps it on disk.
     pub epoch: u64,
     /// Whether the node renews certificates of its agency: others learn it from its status record.
     pub issues: bool,
@@ -38,6 +39,8 @@ pub struct Config {
     pub describe_dial_error: DescribeDialError,
     /// Where messages for AMOP clients go; without it they come as [`crate::Event::Client`].
     pub clients: Option<Arc<dyn ClientPort>>,
+    /// Where everything is counted; nowhere to be seen by default.
+    pub metrics: Metrics,
     /// Dials under way at most. 64.
     pub max_pending_dials: u32,
     /// Established connections at most. 512.
@@ -59,8 +62,14 @@ impl Config {
     /// The default of [`Config::link_queues`].
     pub const LINK_QUEUES: usize = 256 << 20;
 
-    /// The defaults of a node with this key.
-    pub fn new(key: impl Into<Signer>, chain: Vec<Bytes>, network: &str, certifier: Arc<dyn Certifier>) -> Self {
+    /// The defaults of a node with this key, in this epoch.
+    pub fn new(
+        key: impl Into<Signer>,
+        chain: Vec<Bytes>,
+        network: &str,
+        certifier: Arc<dyn Certifier>,
+        epoch: u64,
+    ) -> Self {
         Self {
             key: key.into(),
             chain,
@@ -68,13 +77,14 @@ impl Config {
             agency: String::new(),
             software: concat!("nuncio ", env!("CARGO_PKG_VERSION")).to_owned(),
             network: network.to_owned(),
-            epoch: 1,
+            epoch,
             issues: false,
             seed: 0,
             overlay: nuncio_protocol::Config::default(),
             certifier,
             describe_dial_error: Arc::new(ToString::to_string),
             clients: None,
+            metrics: Metrics::new(),
             max_pending_dials: 64,
             max_connections: 512,
             link_queue: 32 << 20,

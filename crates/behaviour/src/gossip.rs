@@ -106,9 +106,11 @@ impl Lane {
             .heartbeat_initial_delay(Duration::from_millis(200))
             .publish_queue_duration(Duration::from_secs(10))
             .forward_queue_duration(Duration::from_secs(10));
-        if self == Self::Long {
-            config.protocol_id_prefix("/nuncio/gossip-large");
-        }
+        // Another gossipsub may be in the same swarm.
+        config.protocol_id_prefix(match self {
+            Self::Short => "/nuncio/gossip",
+            Self::Long => "/nuncio/gossip-large",
+        });
         let config = config.build().expect("these constants are within gossipsub's bounds");
         let filter = MaxCountSubscriptionFilter {
             filter: OwnTopics,

@@ -11,6 +11,7 @@ use libp2p::{
     swarm::NetworkBehaviour,
 };
 use nuncio_bounds::SharedBytes;
+use nuncio_metrics::Stream;
 use nuncio_protocol::LARGE_BODY;
 use nuncio_wire::{
     SigningContext,
@@ -68,6 +69,7 @@ impl Inner {
             .with_max_pending_outgoing(Some(config.max_pending_dials))
             .with_max_established(Some(config.max_connections))
             .with_max_established_per_peer(Some(4));
+        let meter = |stream| (config.metrics.links.clone(), stream);
         let short = link_stream::Config {
             queue_bytes: config.link_queue,
             queues: Arc::new(SharedBytes::new(config.link_queues)),
@@ -75,15 +77,19 @@ impl Inner {
             intake: Room::Each(SHORT_INTAKE),
             heartbeat: config.heartbeat,
             silence: config.silence,
+            meter: meter(Stream::Unicast),
         };
         let intake = Room::All(Arc::new(SharedBytes::new(LONG_INTAKE)));
-        let long = link_stream::Config { longest: MAX_FRAME, intake, ..short.clone() };
+        let long =
+            link_stream::Config { longest: MAX_FRAME, intake, meter: meter(Stream::UnicastLarge), ..short.clone() };
+        let bridge = link_stream::Config { meter: meter(Stream::Bridge), ..short.clone() };
+        let bridge_large = link_stream::Config { meter: meter(Stream::BridgeLarge), ..long.clone() };
         Self {
             limits: connection_limits::Behaviour::new(limits),
-            unicast: LinkStreams::new(Unicast(context.clone()), short.clone()),
-            unicast_large: LinkStreams::new(Large(Unicast(context.clone())), long.clone()),
-            bridge: LinkStreams::new(Bridge(context.clone()), short),
-            bridge_large: LinkStreams::new(Large(Bridge(context.clone())), long),
+            unicast: LinkStreams::new(Unicast(context.clone()), short),
+            unicast_large: LinkStreams::new(Large(Unicast(context.clone())), long),
+            bridge: LinkStreams::new(Bridge(context.clone()), bridge),
+            bridge_large: LinkStreams::new(Large(Bridge(context.clone())), bridge_large),
             gossip: Metered::new(Lane::Short.gossipsub()),
             gossip_large: Metered::new(Lane::Long.gossipsub()),
             status: request_response::Behaviour::with_codec(

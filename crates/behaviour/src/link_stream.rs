@@ -15,7 +15,7 @@ use std::{
     fmt,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::{Bytes, BytesMut};
@@ -29,6 +29,7 @@ use libp2p::{
 };
 use nuncio_bounds::{Bound, SharedBytes};
 use nuncio_identity::NodeId;
+use nuncio_metrics::{Links, Stream};
 use nuncio_protocol::Strike;
 use nuncio_wire::{DecodeError, length_prefixed::MAX_HEADER};
 
@@ -97,6 +98,8 @@ pub(crate) struct Config {
     /// Call the peer silent when nothing was read for so long. Each stream is watched: a peer that drops one is not
     /// noticed otherwise.
     pub(crate) silence: Duration,
+    /// Where it is counted, and which stream this is there.
+    pub(crate) meter: (Links, Stream),
 }
 
 /// Room for what streams bring.
@@ -140,7 +143,14 @@ impl Room {
 #[derive(Debug)]
 pub enum Event<M> {
     /// Messages arrived, in order, and so many more that the peer forged. They take room as long as the load is there.
-    Received { connection: ConnectionId, peer: NodeId, messages: Vec<M>, forged: usize, load: Option<Load> },
+    Received {
+        connection: ConnectionId,
+        peer: NodeId,
+        messages: Vec<M>,
+        forged: usize,
+        load: Option<Load>,
+        read: Instant,
+    },
     /// Something arrived since [`Behaviour::probe`].
     Alive { connection: ConnectionId },
     /// All that was queued before [`Behaviour::finish`] is written, or had its time.
@@ -173,7 +183,10 @@ impl<P: Protocol> Behaviour<P> {
     /// Gives it back when the queue is full or the connection is gone.
     pub(crate) fn send(&self, connection: ConnectionId, message: P::Message) -> Result<(), P::Message> {
         match self.connections.get(&connection) {
-            Some((_, queue)) => queue.push(message),
+            Some((_, queue)) => queue.push(message).inspect_err(|_| {
+                let (links, stream) = &self.config.meter;
+                links.full.increment(*stream);
+            }),
             None => Err(message),
         }
     }
@@ -194,6 +207,21 @@ impl<P: Protocol> Behaviour<P> {
         }
     }
 
+    /// Bytes that wait for all connections of all protocols.
+    pub(crate) fn queues(&self) -> usize {
+        self.config.queues.used()
+    }
+
+    /// Bytes for which room is taken where all streams share it.
+    pub(crate) fn intake(&self) -> usize {
+        if let Room::All(shared) = &self.config.intake { shared.used() } else { 0 }
+    }
+
+    /// Bytes that wait for a connection.
+    pub(crate) fn queued(&self, connection: ConnectionId) -> usize {
+        self.connections.get(&connection).map_or(0, |(_, queue)| queue.bytes())
+    }
+
     /// Who is at the other end of a connection.
     pub(crate) fn peer(&self, connection: ConnectionId) -> Option<NodeId> {
         self.connections.get(&connection).map(|(peer, _)| *peer)
@@ -201,7 +229,9 @@ impl<P: Protocol> Behaviour<P> {
 
     fn handler(&mut self, connection: ConnectionId, peer: PeerId) -> Result<Handler<P>, ConnectionDenied> {
         let node = NodeId::try_from(peer).map_err(ConnectionDenied::new)?;
-        let queue = Arc::new(Queue::new(self.config.queue_bytes, P::weight, self.config.queues.clone()));
+        let (links, stream) = &self.config.meter;
+        let (limit, shared) = (self.config.queue_bytes, self.config.queues.clone());
+        let queue = Arc::new(Queue::new(limit, P::weight, shared, links.queue_time.of(*stream)));
         self.connections.insert(connection, (node, queue.clone()));
         Ok(Handler::new(self.protocol.clone(), node, queue, self.config.clone()))
     }
@@ -252,8 +282,8 @@ impl<P: Protocol> NetworkBehaviour for Behaviour<P> {
     fn on_connection_handler_event(&mut self, _: PeerId, connection: ConnectionId, event: THandlerOutEvent<Self>) {
         let Some(&(peer, _)) = self.connections.get(&connection) else { return };
         self.events.push_back(match event {
-            handler::Event::Received { messages, forged, load } => {
-                Event::Received { connection, peer, messages, forged, load }
+            handler::Event::Received { messages, forged, load, read } => {
+                Event::Received { connection, peer, messages, forged, load, read }
             }
             handler::Event::Alive => Event::Alive { connection },
             handler::Event::Finished => Event::Finished { connection },

@@ -43,6 +43,11 @@ impl SharedBytes {
         self.used.load(Ordering::Relaxed) > self.limit / 2
     }
 
+    /// Bytes that are taken.
+    pub fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
     /// Gives back what was taken.
     pub fn give_back(&self, bytes: usize) {
         self.used.fetch_sub(bytes, Ordering::Relaxed);

@@ -10,7 +10,7 @@ use std::{
 use arc_swap::ArcSwap;
 use futures::future::{BoxFuture, FutureExt};
 use nuncio_admin::{
-    Counter, Lifetime, Operator,
+    Lifetime, Operator,
     api::{
         AccessEntry, AuditStatus, Check, ConfigurationKey, DeniedTopic, ErrorCode, Failure, HeldList, Info, Rule,
         SdkCertificate, SdksAt,
@@ -246,6 +246,8 @@ impl Operator for Control {
         let state = self.state();
         Info {
             version: snapshot.version.clone(),
+            commit: crate::COMMIT.map(str::to_owned),
+            commit_date: crate::COMMIT_DATE.map(str::to_owned),
             node_id: snapshot.node_id.clone(),
             network: state.config.p2p.network.clone(),
             pid: std::process::id(),
@@ -352,11 +354,6 @@ impl Operator for Control {
             failing: self.trail.failing(),
             missed: self.audit.missed(),
         }
-    }
-
-    fn counters(&self) -> Vec<Counter> {
-        let of_gateway = self.gateway.iter().flat_map(|_| self.clients.statistics().each().collect::<Vec<_>>());
-        of_gateway.map(|(name, help, value)| Counter { name, help, value }).collect()
     }
 
     fn lifetimes(&self) -> Vec<Lifetime> {

@@ -25,6 +25,7 @@ mod kept_lists;
 mod lifetimes;
 mod list_expiry;
 pub mod logging;
+mod metrics;
 mod node_info;
 mod open_files;
 mod operators;
@@ -40,11 +41,18 @@ mod shutdown;
 mod supervisor;
 mod watch;
 
+/// The commit that this program was built of: release builds know it, unless there was no git.
+pub const COMMIT: Option<&str> = option_env!("NUNCIO_COMMIT");
+
+/// Its date, as `2026-11-28`.
+pub const COMMIT_DATE: Option<&str> = option_env!("NUNCIO_COMMIT_DATE");
+
 pub use bounds::bounds;
 pub use changes::ChangesError;
 pub use config::{Config, ConfigError, Imported, Source};
 pub use data_dir::{DataDir, DataDirError};
 pub use error::{RunError, StartError};
+pub use metrics::all_metrics;
 pub use open_files::TooFewFiles;
 pub use port::Holder;
 pub use reading::ReadingError;

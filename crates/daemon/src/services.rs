@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use nuncio_admin::server as admin;
 use nuncio_audit::{Actor, Event};
 use nuncio_door::Limits;
-use nuncio_gateway::Clients;
+use nuncio_metrics::Metrics;
 use nuncio_node::{
     NodeHandle,
     service::{Calls, port as service_port},
@@ -32,6 +32,7 @@ use crate::{
     kept_lists::{self, Kept},
     lifetimes, list_expiry,
     logging::LogControl,
+    metrics::clients,
     node_info::SnapshotInfo,
     open_files,
     operators::{admin_config, admin_tls, keeper},
@@ -120,10 +121,10 @@ impl Daemon {
         let kept = Kept::load(&data)?;
         let policy = state.restrict(credentials.policy).with_newest(kept.lists, &kept.agencies, UnixTime::now());
         let policy = Arc::new(ArcSwap::from_pointee(policy));
-        let (rights, own) = (rights(config)?, own_party(&credentials.identity));
-        let (clients, admin_tls) = (Arc::new(Clients::new()), admin_tls(config, &credentials.identity, &policy)?);
+        let (rights, own, metrics) = (rights(config)?, own_party(&credentials.identity), Metrics::new());
+        let (clients, admin_tls) = (clients(config, &metrics), admin_tls(config, &credentials.identity, &policy)?);
         let mut node_config = node_config(&state, credentials.identity, policy.clone());
-        (node_config.rights, node_config.audit) = (Arc::clone(&rights), audit.clone());
+        (node_config.rights, node_config.audit, node_config.metrics) = (rights.clone(), audit.clone(), metrics);
         node_config.clients = config.gateway.enabled.then(|| clients.clone() as _);
         let (adopter, adoptions) = watch::channel(Vec::new());
         (node_config.agencies, node_config.adoptions, node_config.service) = (kept.agencies, Some(adopter), Some(port));

@@ -18,6 +18,7 @@ use std::{
 
 use bytes::Bytes;
 use nuncio_channel_protocol::{BlockNotification, FrameKind, FrameSeq};
+use nuncio_metrics::Metrics;
 use nuncio_protocol::amop::{ClientId, ClientOutput, ClientPort};
 use nuncio_rights::{Party, Rights};
 
@@ -47,6 +48,12 @@ impl Clients {
     /// A registry without clients.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same, and what happens is among a node's metrics.
+    pub fn metered(metrics: &Metrics) -> Self {
+        let counters = metrics.extend(|book| Counters::registered(book, metrics.amop.clone()));
+        Self { counters: Arc::new(counters), ..Self::default() }
     }
 
     /// What happened so far, in numbers.

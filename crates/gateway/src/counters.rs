@@ -1,30 +1,35 @@
 //! What happened so far, in numbers.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use nuncio_metrics::{Amop, Book, Counter, Gauge};
 
 macro_rules! counters {
-    ($(#[doc = $doc:literal] $name:ident,)*) => {
-        /// Counts since the start; each only grows, but for `sessions` and `intake_bytes`.
+    ($(#[doc = $doc:literal] $name:ident: $kind:ty,)*) => {
+        /// Counts since the start; each only grows, but for `sessions`, `intake_bytes` and `queued_bytes`.
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
         #[non_exhaustive]
         pub struct Statistics {
             $(#[doc = $doc] pub $name: u64,)*
         }
 
-        impl Statistics {
-            /// Every number that only grows: its name, as `gateway_frames_sent`, what it counts, its value.
-            pub fn each(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
-                let all = [$((concat!("gateway_", stringify!($name)), $doc.trim_ascii(), self.$name)),*];
-                all.into_iter().filter(|(name, _, _)| !NOW.contains(name))
-            }
-        }
-
         #[derive(Debug, Default)]
         pub(crate) struct Counters {
-            $(pub(crate) $name: Counter,)*
+            pub(crate) amop: Amop,
+            $(pub(crate) $name: $kind,)*
         }
 
         impl Counters {
+            /// All at zero, and to be read as metrics.
+            pub(crate) fn registered(book: &mut Book, amop: Amop) -> Self {
+                Self {
+                    amop,
+                    $($name: book.add(
+                        concat!("nuncio_gateway_", stringify!($name)),
+                        $doc.trim_ascii(),
+                        <$kind>::default(),
+                    ),)*
+                }
+            }
+
             pub(crate) fn read(&self) -> Statistics {
                 Statistics { $($name: self.$name.read(),)* }
             }
@@ -32,78 +37,51 @@ macro_rules! counters {
     };
 }
 
-/// What may become less.
-const NOW: [&str; 2] = ["gateway_sessions", "gateway_intake_bytes"];
-
 counters! {
     /// Sessions open now.
-    sessions,
+    sessions: Gauge,
     /// Bytes for which there is room now in frames that are being read.
-    intake_bytes,
+    intake_bytes: Gauge,
+    /// Bytes that wait for all sessions; what many of them get counts once.
+    queued_bytes: Gauge,
     /// Sessions opened.
-    sessions_opened,
+    sessions_opened: Counter,
     /// Connections closed before they were sessions: TLS refused, no place, no hello.
-    connections_refused,
+    connections_refused: Counter,
     /// Sessions closed because the client did not take its data in time.
-    sessions_not_draining,
+    sessions_not_draining: Counter,
     /// Sessions closed because a frame did not come on while others waited for its room.
-    sessions_unfinished,
+    sessions_unfinished: Counter,
     /// Sessions closed because nothing was read for too long.
-    sessions_idle,
+    sessions_idle: Counter,
     /// Sessions closed because the stream could not be read on, or the versions had nothing in common.
-    sessions_malformed,
+    sessions_malformed: Counter,
     /// Frames received.
-    frames_received,
+    frames_received: Counter,
     /// Frames sent.
-    frames_sent,
+    frames_sent: Counter,
     /// Frames of a type unknown or not for a node; ignored.
-    frames_ignored,
+    frames_ignored: Counter,
     /// Frames whose body could not be read, or held an impossible topic.
-    frames_malformed,
+    frames_malformed: Counter,
     /// Frames over a size limit, skipped unread.
-    frames_oversized,
+    frames_oversized: Counter,
     /// Publishes to topics that the client may not publish to.
-    publishes_denied,
+    publishes_denied: Counter,
     /// Publishes over a quota.
-    publishes_over_quota,
+    publishes_over_quota: Counter,
     /// Topics that clients listed and may not subscribe, each time they list them.
-    topics_denied,
+    topics_denied: Counter,
     /// Topic lists over a budget of bytes, or over a quota; the former ones stay.
-    subscriptions_refused,
+    subscriptions_refused: Counter,
     /// Unicasts given back to the core: the client's queue was full.
-    deliveries_refused,
+    deliveries_refused: Counter,
     /// Multicasts dropped: the client's queue was full.
-    deliveries_dropped,
+    deliveries_dropped: Counter,
     /// Acknowledgements nobody waited for: late, twice, or another's.
-    acknowledgements_dropped,
+    acknowledgements_dropped: Counter,
     /// Replies nobody waited for: the client had gone, or the publish was answered before.
-    replies_dropped,
+    replies_dropped: Counter,
     /// Replies whose content was left out, with result 103, because the client's queue was full.
-    replies_emptied,
-}
-
-/// A number that many tasks add to.
-#[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
-
-impl Counter {
-    pub(crate) fn add(&self, number: u64) {
-        self.0.fetch_add(number, Ordering::Relaxed);
-    }
-
-    pub(crate) fn increment(&self) {
-        self.add(1);
-    }
-
-    pub(crate) fn subtract(&self, number: u64) {
-        self.0.fetch_sub(number, Ordering::Relaxed);
-    }
-
-    pub(crate) fn decrement(&self) {
-        self.subtract(1);
-    }
-
-    pub(crate) fn read(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
+    replies_emptied: Counter,
 }

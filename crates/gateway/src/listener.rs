@@ -255,6 +255,7 @@ impl Door {
 
     pub(crate) fn refuse(&self, remote: SocketAddr, refusal: &Refusal) {
         self.clients.counters().connections_refused.increment();
+        self.clients.counters().amop.refused.increment(refusal.cause());
         self.audit.record(Event::SdkRefused {
             address: remote.to_string().into(),
             cause: refusal.to_string().into(),

@@ -2,6 +2,7 @@
 
 use std::{fmt, io, time::Duration};
 
+use nuncio_metrics::SdkRefusal;
 use nuncio_pki::{Certificate, Credential, tls::ChannelServerTls};
 use rustls::{AlertDescription, CertificateError, PeerIncompatible, ServerConnection};
 use tokio::net::TcpStream;
@@ -108,6 +109,21 @@ pub(crate) struct Admitted {
 }
 
 impl Refusal {
+    /// What it is counted as.
+    pub(crate) const fn cause(&self) -> SdkRefusal {
+        match self {
+            Self::Full { .. } | Self::FullForAddress { .. } => SdkRefusal::Full,
+            Self::Door(_) => SdkRefusal::Door,
+            Self::GaveWay | Self::TooSlow { .. } => SdkRefusal::Slow,
+            Self::HungUp(_) => SdkRefusal::HungUp,
+            Self::NotTls(_) => SdkRefusal::NotTls,
+            Self::Tls(_) => SdkRefusal::Tls,
+            Self::OtherAgency { .. } => SdkRefusal::OtherAgency,
+            Self::OverQuota { .. } => SdkRefusal::OverQuota,
+            Self::NotAdmitted { .. } => SdkRefusal::NotAdmitted,
+        }
+    }
+
     /// What to do about it, where something can be done.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {

@@ -7,28 +7,20 @@
 //! (with node 0 of that testnet stopped: one identity, one node).
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
-use std::{env, error::Error, sync::Arc};
+use std::{env, error::Error};
 
-use arc_swap::ArcSwap;
-use nuncio_node::{Config, Incoming, build};
-use nuncio_pki::{Identity, IdentityPaths};
+use nuncio_node::{Incoming, Node};
 use nuncio_protocol::Topic;
-use tokio_util::sync::CancellationToken;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = env::args().skip(1);
     let directory = arguments.next().ok_or("which directory holds node.key, node.crt and ca.crt?")?;
-    let (identity, policy) = Identity::load(&IdentityPaths::in_directory(&directory))?;
-    let data = env::temp_dir().join(format!("nuncio-embed-{}", identity.key.node_id().short()));
-    let mut config = Config::new(Arc::new(identity), Arc::new(ArcSwap::from_pointee(policy)), data);
-    config.peers = arguments.collect();
-
-    let node = build(config)?;
-    let handle = node.handle();
-    let running = tokio::spawn(node.run(CancellationToken::new()));
-    let mut listener = handle.listen(vec![Topic::new("prices")?], true).await;
-    println!("node {} listens", handle.node_id());
+    let data = env::temp_dir().join("nuncio-embed");
+    let node = arguments.fold(Node::builder().directory(directory).data_directory(data), |node, peer| node.peer(peer));
+    let node = node.spawn().map_err(|error| format!("{error}\n{}", error.hint()))?;
+    let mut listener = node.listen(vec![Topic::new("prices")?], true).await;
+    println!("node {} listens", node.node_id());
     while let Some(incoming) = listener.next().await {
         match incoming {
             Incoming::Unicast { from, body, responder } => {
@@ -40,5 +32,5 @@ async fn main() -> Result<(), Box<dyn Error>> {
             _ => {}
         }
     }
-    Ok(running.await?)
+    Ok(())
 }

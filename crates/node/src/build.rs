@@ -15,7 +15,7 @@ use libp2p::{
     swarm,
 };
 use nuncio_audit::Told;
-use nuncio_behaviour::{Behaviour, from_multiaddr, to_multiaddr};
+use nuncio_behaviour::{Behaviour, EpochError, EpochStore, from_multiaddr, to_multiaddr};
 use nuncio_door::Door;
 use nuncio_protocol::MAX_BODY;
 use nuncio_transport::{Admissions, SetupError, SharedIdentity};
@@ -30,13 +30,14 @@ use crate::{
     admission::{Admission, Shared, Unlisted},
     agencies::Agencies,
     certifier::PolicyCertifier,
-    epoch::{EpochError, EpochStore, Outrun},
     event_loop::{self, EventLoop, Shown},
     lifetimes::Lifetimes,
     listeners::Listeners,
+    outrun::Outrun,
     queue,
     replies::Replies,
     rights::{Hearing, SharedRights},
+    swarm_metrics::SwarmMetrics,
     view::{self, Facts},
 };
 
@@ -71,37 +72,30 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
     let node = config.identity.key.node_id();
     let mut epochs = EpochStore::open(&config.data_dir)?;
     let epoch = epochs.begin()?;
-    let (admissions, agencies) = (Admissions::default(), known_agencies(&config));
     let identity = SharedIdentity::new(config.identity.clone().into());
-    let (secure, door) = (transport_config(&config, identity.clone()), door(&config));
-    let transport = nuncio_transport::tcp(secure, admissions.clone(), door, config.audit.clone())?;
-    let shared = Shared {
-        policy: config.policy.clone(),
-        admissions: admissions.clone(),
-        agencies,
-        lifetimes: Lifetimes::default(),
-        unlisted: Unlisted::default(),
-    };
-    let behaviour = Behaviour::new(behaviour_config(&config, epoch, PolicyCertifier::new(shared.clone())));
-    let mut swarm = Swarm::new(transport, behaviour, PeerId::from(node), swarm_config());
+    let shared = shared(&config);
+    let admissions = shared.admissions.clone();
+    let mut swarm = swarm(&config, epoch, identity.clone(), &shared)?;
 
     let mut admission = Admission::new(node, shared, config.adoptions.clone(), config.audit.clone());
     admission.begin(swarm.behaviour_mut());
     let addresses = connect(&mut swarm, &config)?;
-    let facts = Facts {
-        certificate: config.identity.certificate.clone(),
-        software: config.software.clone(),
-        started: Instant::now(),
-        listen: addresses.iter().map(ToString::to_string).collect(),
-    };
+    let facts = facts(&config, &addresses);
     let (command_sender, commands) = queue::channel(COMMAND_QUEUE, COMMAND_BYTES);
     let (client_sender, client_inputs) = mpsc::channel(CLIENT_QUEUE);
     let (replies, taken_replies) = Replies::new();
     let snapshot = Arc::new(view::snapshot(&facts, swarm.behaviour().overlay(), &admissions, &HashMap::new(), [0; 5]));
     let (snapshot_sender, snapshots) = watch::channel(snapshot);
     let rights = SharedRights::new(config.rights, &config.identity.certificate, &node);
-    let handle =
-        NodeHandle { node, commands: command_sender, snapshots, client_inputs: client_sender, rights: rights.clone() };
+    let (command_room, metrics) = (command_sender.taken(), config.metrics.clone());
+    let handle = NodeHandle {
+        node,
+        commands: command_sender,
+        snapshots,
+        client_inputs: client_sender,
+        rights: rights.clone(),
+        metrics: metrics.clone(),
+    };
     let event_loop = EventLoop {
         swarm,
         tick: event_loop::ticks(),
@@ -125,8 +119,43 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
         identity,
         lost: 0,
         duplicates: 0,
+        swarm_metrics: SwarmMetrics::registered(&metrics),
+        metrics,
+        command_room,
+        ticks: 0,
     };
     Ok(Bound { event_loop, handle, addresses })
+}
+
+fn shared(config: &Config) -> Shared {
+    Shared {
+        policy: config.policy.clone(),
+        admissions: Admissions::default(),
+        agencies: known_agencies(config),
+        lifetimes: Lifetimes::default(),
+        unlisted: Unlisted::default(),
+    }
+}
+
+fn swarm(
+    config: &Config,
+    epoch: u64,
+    identity: SharedIdentity,
+    shared: &Shared,
+) -> Result<Swarm<Behaviour>, BuildError> {
+    let (secure, door) = (transport_config(config, identity), door(config));
+    let transport = nuncio_transport::tcp(secure, shared.admissions.clone(), door, config.audit.clone())?;
+    let behaviour = Behaviour::new(behaviour_config(config, epoch, PolicyCertifier::new(shared.clone())));
+    Ok(Swarm::new(transport, behaviour, PeerId::from(config.identity.key.node_id()), swarm_config()))
+}
+
+fn facts(config: &Config, addresses: &[SocketAddr]) -> Facts {
+    Facts {
+        certificate: config.identity.certificate.clone(),
+        software: config.software.clone(),
+        started: Instant::now(),
+        listen: addresses.iter().map(ToString::to_string).collect(),
+    }
 }
 
 /// Its own, and those that it knew when it ran last.
@@ -226,15 +255,15 @@ fn behaviour_config(config: &Config, epoch: u64, certifier: PolicyCertifier) -> 
         name: identity.certificate.name.clone(),
         agency: identity.certificate.agency.clone(),
         software: config.software.clone(),
-        epoch,
         issues: config.issues,
         seed: rand::random(),
         overlay: nuncio_protocol::Config { rights: config.rights.clone(), ..config.overlay.clone() },
         describe_dial_error: Arc::new(|error| nuncio_transport::describe(error)),
         clients: config.clients.clone(),
+        metrics: config.metrics.clone(),
         max_pending_dials: config.max_pending_dials,
         max_connections: config.max_links,
-        ..nuncio_behaviour::Config::new(identity.key.clone(), chain, &config.network, Arc::new(certifier))
+        ..nuncio_behaviour::Config::new(identity.key.clone(), chain, &config.network, Arc::new(certifier), epoch)
     }
 }
 

@@ -2,6 +2,7 @@ use std::{fmt, path::PathBuf, sync::Arc};
 
 use nuncio_audit::Audit;
 use nuncio_door::Limits;
+use nuncio_metrics::Metrics;
 use nuncio_pki::{Certificate, Identity, SharedPolicy};
 use nuncio_protocol::amop::ClientPort;
 use nuncio_rights::Rights;
@@ -47,6 +48,8 @@ pub struct Config {
     pub listener_queue: usize,
     /// Where judgements are told; by default they are logged.
     pub audit: Audit,
+    /// Where everything is counted. One node each.
+    pub metrics: Metrics,
     /// Where requests to the node itself go.
     pub service: Option<service::Port>,
     /// Whether its status says that it renews certificates of its agency.
@@ -79,6 +82,7 @@ impl Config {
             max_links: 512,
             listener_queue: Self::LISTENER_QUEUE,
             audit: Audit::default(),
+            metrics: Metrics::new(),
             service: None,
             issues: false,
             clients: None,

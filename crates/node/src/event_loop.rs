@@ -1,6 +1,7 @@
 //! The swarm's task: commands in, events out. It decides nothing.
 
 mod commands;
+mod counts;
 mod messages;
 mod reports;
 mod shown;
@@ -14,8 +15,9 @@ use std::{
 use futures::{FutureExt, StreamExt};
 use libp2p::{Swarm, swarm::SwarmEvent};
 use nuncio_audit::{Audit, Told};
-use nuncio_behaviour::{Behaviour, Event, from_multiaddr};
+use nuncio_behaviour::{Behaviour, EpochError, Event, from_multiaddr};
 use nuncio_identity::NodeId;
+use nuncio_metrics::Metrics;
 use nuncio_protocol::{amop::ClientInput, unicast::ExchangeId};
 use nuncio_transport::{Admissions, SharedIdentity};
 use rustls_pki_types::UnixTime;
@@ -26,18 +28,20 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::commands::Waiting;
+pub(crate) use self::counts::{cast, end, publish_result};
 pub(crate) use self::shown::Shown;
 use crate::{
     addresses::OwnAddresses,
     admission::Admission,
     command::Command,
-    epoch::{EpochError, Outrun},
     handle::MessageId,
     listeners::{Listeners, Missed},
+    outrun::Outrun,
     queue,
     replies::{Replies, Reply},
     rights::Hearing,
     service,
+    swarm_metrics::SwarmMetrics,
     turn::{Source, Work, work_until},
     view::{self, Facts},
 };
@@ -73,6 +77,10 @@ pub(crate) struct EventLoop {
     pub(crate) lost: u64,
     /// How often a second host with somebody's key was seen.
     pub(crate) duplicates: u64,
+    pub(crate) metrics: Metrics,
+    pub(crate) swarm_metrics: SwarmMetrics,
+    pub(crate) command_room: queue::Taken,
+    pub(crate) ticks: u32,
 }
 
 /// The ticks of an event loop. Call it inside a tokio runtime.
@@ -90,6 +98,7 @@ impl EventLoop {
     }
 
     fn handle_event(&mut self, event: SwarmEvent<Event>) {
+        self.swarm_metrics.record(&event);
         match event {
             SwarmEvent::Behaviour(event) => self.handle_behaviour_event(event),
             SwarmEvent::NewListenAddr { address, .. } => {
@@ -124,10 +133,12 @@ impl EventLoop {
                 self.miss(origin, topic.as_ref(), Missed { epoch, first, last });
             }
             Event::LinkUp { peer } => {
+                self.metrics.links.up.increment();
                 self.report_link_up(&peer);
                 self.shown.touch();
             }
             Event::LinkDown { peer, reason } => {
+                self.metrics.links.down.increment();
                 self.report_link_down(&peer, &reason);
                 self.round_trips.remove(&peer);
                 self.shown.touch();
@@ -235,7 +246,8 @@ impl Work for EventLoop {
     fn poll_work(&mut self, source: Source, cx: &mut Context<'_>) -> Poll<()> {
         match source {
             Source::Tick => {
-                ready!(self.tick.poll_tick(cx));
+                let due = ready!(self.tick.poll_tick(cx));
+                self.measure(due.into_std());
                 self.handle_tick();
             }
             // A channel whose senders are all gone never has work again.

@@ -2,12 +2,13 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use nuncio_identity::NodeId;
+use nuncio_metrics::{CallKind, Metrics, UnicastEnd};
 use nuncio_pki::Identity;
 use nuncio_protocol::{
     MAX_BODY, Topic,
     amop::ClientInput,
     status_sync::Record,
-    unicast::{InboundId, Refusal, UnicastError},
+    unicast::{InboundId, UnicastError, Unknown},
 };
 use nuncio_rights::{Act, Rights};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -15,6 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::{
     NodeSnapshot,
     command::Command,
+    event_loop::{cast, publish_result},
     queue,
     replies::Replies,
     rights::SharedRights,
@@ -30,6 +32,7 @@ pub struct NodeHandle {
     pub(crate) snapshots: watch::Receiver<Arc<Snapshot>>,
     pub(crate) client_inputs: mpsc::Sender<ClientInput>,
     pub(crate) rights: SharedRights,
+    pub(crate) metrics: Metrics,
 }
 
 impl NodeHandle {
@@ -44,6 +47,8 @@ impl NodeHandle {
     /// See [`UnicastError`]; which of them mean that the application did not see the request is written there.
     pub async fn request(&self, target: NodeId, body: Bytes, timeout: Duration) -> Result<Answer, UnicastError> {
         if body.len() > MAX_BODY {
+            self.metrics.unicast.taken.increment(CallKind::Application);
+            self.metrics.unicast.ended.increment(UnicastEnd::TooLarge);
             return Err(UnicastError::TooLarge { bytes: body.len(), limit: MAX_BODY });
         }
         self.exchange(|answer| Command::Request { target, body, timeout, answer }).await
@@ -71,11 +76,10 @@ impl NodeHandle {
         command: impl FnOnce(oneshot::Sender<Result<Answer, UnicastError>>) -> Command,
     ) -> Result<Answer, UnicastError> {
         let (answer, outcome) = oneshot::channel();
-        let stopped = UnicastError::Refused(Refusal::NoRoute);
         if self.ask(command(answer)).await.is_err() {
-            return Err(stopped);
+            return Err(UnicastError::Stopped);
         }
-        outcome.await.unwrap_or(Err(stopped))
+        outcome.await.unwrap_or(Err(UnicastError::Unknown(Unknown::Stopped)))
     }
 
     /// Sends to every node that listens to `topic`: each gets it once and in this node's order, or is told that it misses it.
@@ -84,7 +88,9 @@ impl NodeHandle {
     /// When this node may not publish to the topic, the data is too long, the links to all who listen are full, or the node has
     /// stopped.
     pub async fn publish(&self, topic: Topic, data: Bytes) -> Result<MessageId, PublishError> {
-        self.judge(Act::Publish, &topic).map_err(|reason| PublishError::Denied { reason })?;
+        if let Err(reason) = self.judge(Act::Publish, &topic) {
+            return Err(self.refused(Some(&topic), PublishError::Denied { reason }));
+        }
         self.gossip(Some(topic), data).await
     }
 
@@ -109,12 +115,11 @@ impl NodeHandle {
     /// Wants a link to whoever answers at `address`: `host:port`, `ip:port`, `[ipv6]:port` or a multiaddr.
     ///
     /// # Errors
-    /// When the text is no address.
-    pub async fn add_peer(&self, address: String) -> Result<(), AddressError> {
+    /// When the text is no address, or the node has stopped.
+    pub async fn add_peer(&self, address: String) -> Result<(), AddPeerError> {
         let (answer, outcome) = oneshot::channel();
-        let stopped = || AddressError { text: String::new(), reason: "the node has stopped".into() };
-        self.ask(Command::AddPeer { address, answer }).await.map_err(|_| stopped())?;
-        outcome.await.unwrap_or_else(|_| Err(stopped()))
+        self.ask(Command::AddPeer { address, answer }).await.map_err(|_| AddPeerError::Stopped)?;
+        Ok(outcome.await.map_err(|_| AddPeerError::Stopped)??)
     }
 
     /// No longer wants the configured peer of this address or node ID; its link is closed. Says whether there was
@@ -181,6 +186,21 @@ impl NodeHandle {
         let _ = self.ask(Command::ApplicationField { bytes }).await;
     }
 
+    /// Waits until there is a way to `node`, and its status is here.
+    ///
+    /// # Errors
+    /// When there is none within `timeout`, or this node stops.
+    pub async fn wait_reachable(&self, node: NodeId, timeout: Duration) -> Result<(), NotReachable> {
+        let (mut snapshots, id) = (self.snapshots(), node.to_string());
+        let is_it = |known: &NodeSnapshot| known.reachable && known.record.is_some() && known.node_id == id;
+        let reached = snapshots.wait_for(|snapshot| snapshot.nodes.iter().any(is_it));
+        match tokio::time::timeout(timeout, reached).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) => Err(NotReachable::Stopped),
+            Err(_) => Err(NotReachable::InTime { node, after: timeout }),
+        }
+    }
+
     /// What the node knows now.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshots.borrow().clone()
@@ -196,6 +216,16 @@ impl NodeHandle {
         self.client_inputs.clone()
     }
 
+    /// What the node counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    fn refused(&self, topic: Option<&Topic>, error: PublishError) -> PublishError {
+        self.metrics.node.published.increment((cast(topic), publish_result(Err(&error))));
+        error
+    }
+
     /// Waits for room in the node's queue.
     async fn ask(&self, command: Command) -> Result<(), queue::Closed> {
         let bytes = command.bytes();
@@ -204,7 +234,8 @@ impl NodeHandle {
 
     async fn gossip(&self, topic: Option<Topic>, data: Bytes) -> Result<MessageId, PublishError> {
         if data.len() > MAX_BODY {
-            return Err(PublishError::TooLarge { bytes: data.len(), limit: MAX_BODY });
+            let error = PublishError::TooLarge { bytes: data.len(), limit: MAX_BODY };
+            return Err(self.refused(topic.as_ref(), error));
         }
         let (answer, outcome) = oneshot::channel();
         self.ask(Command::Publish { topic, data, answer }).await.map_err(|_| PublishError::Stopped)?;
@@ -332,7 +363,7 @@ pub enum Incoming {
     },
 }
 
-/// Answers one request. Dropped without a reply, the request is refused with [`Refusal::NoHandler`].
+/// Answers one request. Dropped without a reply, the request is refused with [`nuncio_protocol::unicast::Refusal::NoHandler`].
 #[derive(Debug)]
 pub struct Responder {
     pub(crate) inbound: InboundId,
@@ -393,6 +424,35 @@ impl From<nuncio_behaviour::PublishError> for PublishError {
             _ => Self::Busy,
         }
     }
+}
+
+/// Why no peer was added.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddPeerError {
+    /// The text is no address.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// The node has stopped.
+    #[error("the node has stopped")]
+    Stopped,
+}
+
+/// A node was not reached in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotReachable {
+    /// No way to it was known all the time.
+    #[error("no way to node {} was known within {after:?}", node.short())]
+    InTime {
+        /// The node.
+        node: NodeId,
+        /// The time.
+        after: Duration,
+    },
+    /// This node has stopped.
+    #[error("the node has stopped")]
+    Stopped,
 }
 
 /// Text that is no address.

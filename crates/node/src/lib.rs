@@ -31,28 +31,34 @@ mod admission;
 mod agencies;
 mod bounds;
 mod build;
+mod builder;
 mod certifier;
 mod command;
 mod config;
-mod epoch;
 mod event_loop;
 mod handle;
 mod lifetimes;
 mod listeners;
+mod node;
+mod outrun;
 mod queue;
 mod replies;
 mod rights;
 pub mod service;
 mod snapshot;
-pub mod state_file;
+mod swarm_metrics;
 mod turn;
 mod view;
 
 pub use bounds::bounds;
 pub use build::{Bound, BuildError, build};
+pub use builder::{Builder, SpawnError};
 pub use config::Config;
-pub use epoch::{EPOCH_END, EpochError, EpochStore};
 pub use handle::{
-    AddressError, Answer, Incoming, Listener, MessageId, NodeHandle, PublishError, RenewalError, Responder,
+    AddPeerError, AddressError, Answer, Incoming, Listener, MessageId, NodeHandle, NotReachable, PublishError,
+    RenewalError, Responder,
 };
+pub use node::Node;
+pub use nuncio_behaviour::{EPOCH_END, EpochError, EpochStore, state_file};
 pub use snapshot::{Direction, NodeSnapshot, PeerSnapshot, PeerState, Snapshot, TopicSnapshot};
+pub use swarm_metrics::describe as describe_metrics;

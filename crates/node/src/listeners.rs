@@ -111,6 +111,16 @@ impl Listeners {
         abandoned
     }
 
+    /// How many there are.
+    pub(crate) const fn count(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Bytes that wait for all of them.
+    pub(crate) fn held(&self) -> usize {
+        self.entries.iter().map(|entry| entry.incoming.taken().held()).sum()
+    }
+
     /// How many multicasts and broadcasts were missed since the start, each once per listener.
     pub(crate) const fn missed(&self) -> u64 {
         self.missed

@@ -27,6 +27,20 @@ pub(crate) struct Sender<T> {
     bytes: u32,
 }
 
+/// How much of a channel is taken.
+#[derive(Debug, Clone)]
+pub(crate) struct Taken {
+    room: Arc<Semaphore>,
+    bytes: u32,
+}
+
+impl Taken {
+    /// Bytes of messages that wait.
+    pub(crate) fn held(&self) -> usize {
+        (self.bytes as usize).saturating_sub(self.room.available_permits())
+    }
+}
+
 /// Where messages come out.
 #[derive(Debug)]
 pub(crate) struct Receiver<T>(mpsc::Receiver<(T, OwnedSemaphorePermit)>);
@@ -61,6 +75,10 @@ impl<T> Sender<T> {
     ) -> Result<Place<'_, T>, TrySendError<()>> {
         let has_room = self.sender.capacity() > messages && self.room.available_permits() >= bytes + left;
         if has_room || self.is_closed() { self.try_reserve(bytes) } else { Err(TrySendError::Full(())) }
+    }
+
+    pub(crate) fn taken(&self) -> Taken {
+        Taken { room: Arc::clone(&self.room), bytes: self.bytes }
     }
 
     pub(crate) fn is_closed(&self) -> bool {

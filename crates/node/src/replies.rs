@@ -45,6 +45,11 @@ impl Replies {
         let _ = self.sender.send(Reply { inbound, body });
     }
 
+    /// Bytes of replies that wait.
+    pub(crate) fn held(&self) -> usize {
+        self.room.used()
+    }
+
     /// A reply was taken.
     pub(crate) fn taken(&self, reply: &Reply) {
         self.room.give_back(reply.body.as_ref().map_or(0, Bytes::len));

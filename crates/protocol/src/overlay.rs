@@ -12,7 +12,7 @@ use nuncio_bounds::Holding;
 use nuncio_identity::NodeId;
 
 use crate::{
-    Config, Output, Strike, Topic,
+    Config, Dropped, Output, Strike, Topic,
     amop::{self, Amop},
     gate::{Check, Checked, Gate, Waiting},
     gossip::Judgement,
@@ -45,6 +45,7 @@ pub struct Overlay {
     multicast: Multicast,
     amop: Amop,
     outbox: Outbox,
+    dropped: Dropped,
 }
 
 /// What a node is when it starts.
@@ -116,6 +117,7 @@ impl Overlay {
             multicast: Multicast::new(),
             amop: Amop::new(&config, seed ^ 3),
             outbox: Outbox::default(),
+            dropped: Dropped::default(),
         };
         overlay.settle(now);
         overlay
@@ -141,6 +143,7 @@ impl Overlay {
             self.forget(&node);
         }
         for (from, waiting) in self.gate.give_up(now) {
+            self.dropped.no_record += 1;
             let is_unknown = !self.is_certified(&waiting.source()) && !self.is_expelled(&waiting.source());
             // Whoever passes something on has the record of its source; it was asked for that.
             if let Some(from) = from.filter(|_| is_unknown) {
@@ -321,6 +324,16 @@ impl Overlay {
     /// What other nodes were refused by the rights in force since the start.
     pub const fn refused(&self) -> amop::Refused {
         self.amop.refused()
+    }
+
+    /// What of the messages that peers brought went no further.
+    pub const fn dropped(&self) -> Dropped {
+        self.dropped
+    }
+
+    /// Requests of this node that have not ended.
+    pub fn open_requests(&self) -> usize {
+        self.unicast.open()
     }
 
     /// What this node holds now of what others can make it hold, as the parts that keep these bounds count it: messages that

@@ -144,6 +144,9 @@ pub enum Unknown {
     /// The node's application had it, and gave no answer.
     #[error("the node's application had the request and gave no answer")]
     Unanswered,
+    /// This node has stopped.
+    #[error("this node has stopped while the node may have had the request")]
+    Stopped,
     /// The node was denied meanwhile.
     #[error("the node was denied while it may have had the request")]
     Expelled,
@@ -165,6 +168,9 @@ pub enum UnicastError {
     /// Nobody will answer any more; the application may have seen the request.
     #[error("no answer: {0}")]
     Unknown(Unknown),
+    /// This node has stopped before; nobody saw the request.
+    #[error("this node has stopped")]
+    Stopped,
     /// Refused; the application did not see the request.
     #[error("refused: {0}")]
     Refused(Refusal),

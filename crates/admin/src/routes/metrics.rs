@@ -1,6 +1,6 @@
-//! The numbers an operator's monitoring wants, in Prometheus' text format 0.0.4.
+//! The numbers an operator's monitoring wants: what the node counts, and what its snapshot, certificates and audit show now.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::collections::BTreeMap;
 
 use axum::{
     extract::State,
@@ -8,121 +8,89 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use nuncio_audit::Audit;
+use nuncio_metrics::{NodeTables, Row};
 use nuncio_node::{NodeSnapshot, PeerState, Snapshot};
 
 use super::{
     Context, health,
     network::{self, links},
 };
-use crate::{Lifetime, operator::Counter};
+use crate::{Lifetime, api::Info};
 
 pub(super) async fn metrics(State(context): State<Context>) -> Response {
-    let snapshot = context.node.snapshot();
-    let ready = health::readiness(&snapshot, &*context.operator).iter().all(|check| check.ok);
-    let mut text = text(&snapshot, ready, &context.operator.counters());
-    write_lifetimes(&mut text, &context.operator.lifetimes(), network::now());
-    write_audit(&mut text, context.operator.audit(), context.operator.audit_status().failing.is_none());
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+    let (snapshot, operator) = (context.node.snapshot(), &*context.operator);
+    let metrics = context.node.metrics();
+    let tables = &metrics.tables;
+    let ready = health::readiness(&snapshot, operator).iter().all(|check| check.ok);
+    tables.ready.set_one(f64::from(u8::from(ready)));
+    show_build(tables, &operator.info());
+    show_network(tables, &snapshot);
+    show_counts(tables, &snapshot);
+    show_audit(tables, operator.audit(), operator.audit_status().failing.is_none());
+    tables.days_left.set(days_left(&operator.lifetimes(), network::now()));
+    ([(CONTENT_TYPE, nuncio_metrics::CONTENT_TYPE)], metrics.encode()).into_response()
 }
 
-fn text(snapshot: &Snapshot, ready: bool, counters: &[Counter]) -> String {
-    let mut out = String::new();
-    let reachable = snapshot.nodes.iter().filter(|node| node.reachable).count();
+fn show_build(tables: &NodeTables, info: &Info) {
+    let unknown = || "unknown".to_owned();
+    let [commit, date] = [&info.commit, &info.commit_date].map(|known| known.clone().unwrap_or_else(unknown));
+    tables.build.set([(vec![info.version.clone(), commit, date], 1.0)]);
+}
+
+fn show_network(tables: &NodeTables, snapshot: &Snapshot) {
+    let reachable = snapshot.nodes.iter().filter(|node| node.reachable);
+    let mut hops: BTreeMap<u8, u32> = BTreeMap::new();
+    for count in reachable.clone().filter_map(|node| node.hops) {
+        *hops.entry(count).or_default() += 1;
+    }
     let topics = snapshot.topics();
-    let subscribers: u64 = topics.iter().map(|topic| u64::from(topic.subscribers)).sum();
     let banned = snapshot.peers.iter().filter(|peer| peer.state == PeerState::Banned).count();
-    let gauges: [(&str, &str, u64); 10] = [
-        ("ready", "1 when the node does its work", u64::from(ready)),
-        ("links", "Links to other nodes that are up", links(snapshot) as u64),
-        ("peers_banned", "Peers refused for a while for what they did", banned as u64),
-        ("nodes", "Nodes known, this one included", snapshot.nodes.len() as u64),
-        ("nodes_reachable", "Nodes to which a path is known", reachable as u64),
-        ("topics", "AMOP topics known in the network", topics.len() as u64),
-        ("topic_subscribers", "AMOP subscriptions known in the network", subscribers),
-        ("status_seq", "Version of the own status within the epoch", snapshot.seq),
-        ("certificate_expiry_seconds", "End of the own certificate, Unix time", snapshot.certificate_not_after),
-        ("uptime_seconds", "Time since the node started", snapshot.started.elapsed().as_secs()),
-    ];
-    for (name, help, value) in gauges {
-        write(&mut out, name, help, "gauge", value);
-    }
-    let help = "Second hosts seen with the key of a node";
-    write(&mut out, "duplicate_identities_total", help, "counter", snapshot.duplicate_identities);
-    let help = "Messages that listeners missed because they were too slow";
-    write(&mut out, "listener_missed_total", help, "counter", snapshot.missed);
-    let help = "Multicasts and broadcasts of other nodes that did not come, though their numbers were known";
-    write(&mut out, "multicast_lost_total", help, "counter", snapshot.lost);
-    let help = "Messages of other nodes to topics that they may not publish to, or this node may not subscribe";
-    write(&mut out, "rights_denied_total", help, "counter", snapshot.denied);
-    let help = "Messages of other nodes over a quota";
-    write(&mut out, "rights_over_quota_total", help, "counter", snapshot.over_quota);
-    for Counter { name, help, value } in counters {
-        write(&mut out, &format!("{name}_total"), help, "counter", *value);
-    }
-    write_strikes(&mut out, snapshot);
-    write_revocations(&mut out, snapshot);
-    out
+    tables.links.set_one(links(snapshot) as f64);
+    tables.peers_banned.set_one(banned as f64);
+    tables.nodes.set_one(snapshot.nodes.len() as f64);
+    tables.nodes_reachable.set_one(reachable.count() as f64);
+    tables.hops.set(hops.into_iter().map(|(hops, nodes)| (vec![hops.to_string()], f64::from(nodes))));
+    tables.topics.set_one(topics.len() as f64);
+    tables.subscribers.set_one(topics.iter().map(|topic| f64::from(topic.subscribers)).sum());
+    tables.revocation_lists.set(revocation_lists(snapshot));
 }
 
-fn write(out: &mut String, name: &str, help: &str, kind: &str, value: u64) {
-    // Writing to a string cannot fail.
-    let _ = write!(out, "# HELP nuncio_{name} {help}\n# TYPE nuncio_{name} {kind}\nnuncio_{name} {value}\n");
-}
-
-/// The rules that peers have broken, by kind.
-fn write_strikes(out: &mut String, snapshot: &Snapshot) {
-    let _ = out.write_str(
-        "# HELP nuncio_strikes_total Rules that peers have broken, by kind\n# TYPE nuncio_strikes_total counter\n",
-    );
-    for (kind, count) in &snapshot.strikes {
-        let _ = writeln!(out, "nuncio_strikes_total{{kind=\"{kind}\"}} {count}");
-    }
+fn show_counts(tables: &NodeTables, snapshot: &Snapshot) {
+    tables.status_seq.set_one(snapshot.seq as f64);
+    tables.certificate_expiry.set_one(snapshot.certificate_not_after as f64);
+    tables.uptime.set_one(snapshot.started.elapsed().as_secs() as f64);
+    tables.duplicates.set_one(snapshot.duplicate_identities as f64);
+    tables.missed.set_one(snapshot.missed as f64);
+    tables.lost.set_one(snapshot.lost as f64);
+    tables.denied.set_one(snapshot.denied as f64);
+    tables.over_quota.set_one(snapshot.over_quota as f64);
+    tables.strikes.set(snapshot.strikes.iter().map(|(kind, count)| row(*kind, *count as f64)));
 }
 
 /// What was judged and done, by kind, and whether the audit log holds it.
-fn write_audit(out: &mut String, audit: &Audit, is_written: bool) {
-    let _ = out.write_str(
-        "# HELP nuncio_audit_events_total What the node judged and operators did, by kind\n\
-         # TYPE nuncio_audit_events_total counter\n",
-    );
-    for (kind, count) in audit.counts() {
-        let _ = writeln!(out, "nuncio_audit_events_total{{kind=\"{kind}\"}} {count}");
-    }
-    write(
-        out,
-        "audit_missed_total",
-        "Events that were counted only, for there were too many",
-        "counter",
-        audit.missed(),
-    );
-    write(out, "audit_written", "0 when the audit log cannot be written", "gauge", u64::from(is_written));
+fn show_audit(tables: &NodeTables, audit: &Audit, is_written: bool) {
+    tables.audit_events.set(audit.counts().map(|(kind, count)| row(kind, count as f64)));
+    tables.audit_missed.set_one(audit.missed() as f64);
+    tables.audit_written.set_one(f64::from(u8::from(is_written)));
 }
 
 /// The fewest days that anything of a kind is valid, which is when somebody has to act.
-fn write_lifetimes(out: &mut String, lifetimes: &[Lifetime], now: u64) {
+fn days_left(lifetimes: &[Lifetime], now: u64) -> Vec<Row> {
     let mut left: BTreeMap<&str, i64> = BTreeMap::new();
     for lifetime in lifetimes {
         let days = lifetime.days_left(now);
         left.entry(lifetime.kind).and_modify(|fewest| *fewest = days.min(*fewest)).or_insert(days);
     }
-    let _ = out.write_str(
-        "# HELP nuncio_certificate_days_left Days until the first certificate or revocation list ends, by kind\n\
-         # TYPE nuncio_certificate_days_left gauge\n",
-    );
-    for (kind, days) in left {
-        let _ = writeln!(out, "nuncio_certificate_days_left{{kind=\"{kind}\"}} {days}");
-    }
+    left.into_iter().map(|(kind, days)| row(kind, days as f64)).collect()
 }
 
 /// The newest list of each issuer that this node holds, by the issuer's series.
-fn write_revocations(out: &mut String, snapshot: &Snapshot) {
+fn revocation_lists(snapshot: &Snapshot) -> Vec<Row> {
     let own = snapshot.nodes.iter().find(|node| node.node_id == snapshot.node_id);
     let numbers = own.map(NodeSnapshot::revocations).into_iter().flatten();
-    let _ = out.write_str(
-        "# HELP nuncio_revocation_list_number Number of the newest revocation list held, by issuer\n\
-         # TYPE nuncio_revocation_list_number gauge\n",
-    );
-    for (series, number) in numbers {
-        let _ = writeln!(out, "nuncio_revocation_list_number{{issuer=\"{series}\"}} {number}");
-    }
+    numbers.map(|(series, number)| row(series, number as f64)).collect()
+}
+
+fn row(label: impl ToString, number: f64) -> Row {
+    (vec![label.to_string()], number)
 }

@@ -398,13 +398,21 @@ async fn health_is_told_apart_from_reachability() {
 async fn monitoring_reads_numbers_and_a_route_is_told_link_by_link() {
     let (one, two) = pair().await;
     let answer = raw(&one.socket(), "GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", b"").await;
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("text/plain; version=0.0.4"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.contains("application/openmetrics-text; version=1.0.0"),
+        "{answer}"
+    );
     for line in [
         "nuncio_links 1",
         "nuncio_nodes_reachable 2",
-        "# TYPE nuncio_gateway_frames_sent_total counter",
-        "nuncio_gateway_frames_sent_total 7",
-        "# TYPE nuncio_revocation_list_number gauge",
+        "# TYPE nuncio_unicast_ended counter",
+        "nuncio_unicast_ended_total{end=\"refused\",cause=\"too_large\"} 0",
+        "nuncio_link_refused_total{direction=\"inbound\",cause=\"revoked\"} 0",
+        "nuncio_link_up_total 1",
+        "nuncio_build_info{version=\"test\",commit=\"unknown\",date=\"unknown\"} 1",
+        "nuncio_nodes_by_hops{hops=\"1\"} 1",
+        "libp2p_swarm_connections_established_total{role=\"Listener\",protocols=\"/ip4/tcp\"} 1",
+        "# EOF",
         "nuncio_certificate_days_left{kind=\"node\"} 300",
         "nuncio_certificate_days_left{kind=\"agency\"} 40",
     ] {

@@ -10,7 +10,7 @@ use std::{
 
 use futures::future::{BoxFuture, FutureExt};
 use nuncio_admin::{
-    Counter, Lifetime, Operator,
+    Lifetime, Operator,
     api::{
         AccessEntry, AuditStatus, Check, ConfigurationKey, DeniedTopic, ErrorCode, Failure, HeldList, Info, Rule,
         SdkCertificate, SdksAt,
@@ -49,6 +49,8 @@ impl Operator for Notebook {
     fn info(&self) -> Info {
         Info {
             version: "test".into(),
+            commit: None,
+            commit_date: None,
             node_id: self.node.node_id().to_string(),
             network: "nuncio".into(),
             pid: std::process::id(),
@@ -115,10 +117,6 @@ impl Operator for Notebook {
 
     fn audit_status(&self) -> AuditStatus {
         AuditStatus { directory: None, written_to: None, failing: None, missed: self.audit.missed() }
-    }
-
-    fn counters(&self) -> Vec<Counter> {
-        vec![Counter { name: "gateway_frames_sent", help: "Frames sent.", value: 7 }]
     }
 
     fn lifetimes(&self) -> Vec<Lifetime> {

@@ -10,6 +10,7 @@ use libp2p::{
     swarm::ToSwarm,
 };
 use nuncio_identity::NodeId;
+use nuncio_metrics::GossipOutcome;
 use nuncio_protocol::{
     AccessInput, GossipInput, Strike,
     gossip::{GossipId, Judgement, Numbered, Stamp},
@@ -26,6 +27,7 @@ use crate::{
     gossip::Lane,
     gossip_meter,
     gossip_pulse::{self, MAX_PULSE},
+    meter::Link,
     multicast::{Pending, acceptance},
     prover::{Finding, Job},
 };
@@ -35,6 +37,7 @@ impl Behaviour {
         match event {
             gossip_meter::Event::Gossip(event) => self.handle_gossip_event(lane, event),
             gossip_meter::Event::Counted { peer, what, count } => {
+                self.count_gossip(what, count);
                 if let Some(via) = self.names.of(peer) {
                     self.handle(GossipInput::Counted { via, what, count });
                 }
@@ -51,6 +54,7 @@ impl Behaviour {
         match event {
             gossipsub::Event::Message { propagation_source, message_id, message } => {
                 let length = message.data.len();
+                let is_pulse = message.topic.as_str() == gossip_pulse::TOPIC;
                 let acceptance = match (self.names.of(propagation_source), message.topic.as_str()) {
                     (None, _) => Some(MessageAcceptance::Ignore),
                     (Some(via), gossip_pulse::TOPIC) => Some(self.handle_pulse(lane, via, length)),
@@ -62,6 +66,7 @@ impl Behaviour {
                     (Some(via), _) => self.handle_message(lane, via, &message_id, message),
                 };
                 if let Some(acceptance) = acceptance {
+                    self.count_gossip_seen(lane, is_pulse, &acceptance);
                     self.inner.lane(lane).report_message_validation_result(
                         &message_id,
                         &propagation_source,
@@ -70,6 +75,7 @@ impl Behaviour {
                 }
             }
             gossipsub::Event::SlowPeer { peer_id, .. } => {
+                self.meter.metrics.gossip.slow_peers.increment();
                 if let Some(peer) = self.names.of(peer_id) {
                     tracing::debug!(peer = %peer.short(), "a peer takes gossip slower than it comes; some was dropped");
                 }
@@ -101,10 +107,11 @@ impl Behaviour {
             let _ = self.inner.lane(lane).publish(IdentTopic::new(gossip_pulse::TOPIC), beat.pulse.clone());
         }
         for peer in beat.dead {
-            let Some(connection) = self.links.get(&peer).copied() else { continue };
+            let Some(Link { connection, .. }) = self.links.get(&peer).copied() else { continue };
             if let Some(kept_back) = self.deaf_peers.line(Instant::now()) {
                 tracing::warn!(peer = %peer.short(), kept_back, "a link is alive but its gossip is dead; it is made anew");
             }
+            self.meter.metrics.gossip.dead.increment();
             self.give_up(connection, &"its gossip is dead".into());
         }
         true
@@ -167,6 +174,7 @@ impl Behaviour {
         match finding {
             Finding::Answer { answer, refused, rules } => self.handle_proved(from, answer, &refused, rules),
             Finding::Announcement { lane, message, checked: Ok(Announcement { node, version, clock }) } => {
+                self.note_announced(node, version);
                 let id = self.judging.add(Pending { lane, message, from: from.into(), post: None });
                 self.handle(GossipInput::Announced { id, via: from, node, version, clock });
             }
@@ -185,6 +193,7 @@ impl Behaviour {
             Finding::Announcement { lane, message, checked: Err(error) }
             | Finding::Message { lane, message, checked: Err(error), .. } => {
                 let acceptance = self.refuse_gossip(from, Strike::Forged, &error);
+                self.count_gossip_outcome(lane, GossipOutcome::Refused);
                 self.inner.lane(lane).report_message_validation_result(&message, &from.into(), acceptance);
             }
         }
@@ -199,6 +208,8 @@ impl Behaviour {
     /// The core has judged a message of gossip.
     pub(super) fn conclude_gossip(&mut self, id: GossipId, judgement: Judgement) {
         let Some(Pending { lane, message, from, post }) = self.judging.remove(id) else { return };
+        let is_fresh = judgement == Judgement::Fresh;
+        self.count_gossip_outcome(lane, if is_fresh { GossipOutcome::Fresh } else { GossipOutcome::Dropped });
         self.inner.lane(lane).report_message_validation_result(&message, &from, acceptance(judgement));
         let Some((topic, gossip)) = post.filter(|_| judgement == Judgement::Fresh) else { return };
         if topic.as_ref().is_none_or(|topic| self.takes_part.subscribed().contains(topic)) {

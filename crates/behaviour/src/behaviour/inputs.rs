@@ -8,6 +8,7 @@ use libp2p::{
     swarm::{CloseConnection, ConnectionId, DialError, FromSwarm, NetworkBehaviour, ToSwarm},
 };
 use nuncio_identity::NodeId;
+use nuncio_metrics::MessageKind;
 use nuncio_protocol::{
     AccessInput, BridgeInput, Input, MulticastInput, PeeringInput, Strike, UnicastInput,
     peering::{Address, Direction},
@@ -37,6 +38,7 @@ impl Behaviour {
                 let connection = self.connections.open(opened.connection_id);
                 // The queue of a new connection is empty.
                 let _ = self.inner.unicast.send(opened.connection_id, Frame::Hello { epoch: self.epoch });
+                self.meter.count_sent(MessageKind::Hello, self.class_of(&peer), 0);
                 self.readmit_if_proved(peer);
                 self.handle(PeeringInput::ConnectionOpened { connection, peer, direction, address });
             }
@@ -77,13 +79,18 @@ impl Behaviour {
 
     pub(super) fn handle_inner_event(&mut self, event: InnerEvent) {
         match event {
-            InnerEvent::Unicast(link_stream::Event::Received { connection, peer, messages, forged, .. })
-            | InnerEvent::UnicastLarge(link_stream::Event::Received { connection, peer, messages, forged, .. }) => {
-                let now = Instant::now();
+            InnerEvent::Unicast(link_stream::Event::Received { connection, peer, messages, forged, read, .. })
+            | InnerEvent::UnicastLarge(link_stream::Event::Received {
+                connection, peer, messages, forged, read, ..
+            }) => {
+                let (now, class) = (Instant::now(), self.class_of_link(&peer));
                 self.strike(peer, Strike::Forged, forged);
+                self.meter.read = Some(read);
                 for frame in messages {
+                    self.meter.received(self.meter.unicast(&frame), class);
                     self.handle_frame(connection, peer, frame, now);
                 }
+                self.meter.read = None;
             }
             InnerEvent::Unicast(link_stream::Event::Alive { connection }) => {
                 if let Some(connection) = self.connections.name(connection) {
@@ -94,22 +101,10 @@ impl Behaviour {
             InnerEvent::UnicastLarge(link_stream::Event::Alive { .. } | link_stream::Event::Finished { .. })
             | InnerEvent::Bridge(link_stream::Event::Alive { .. } | link_stream::Event::Finished { .. })
             | InnerEvent::BridgeLarge(link_stream::Event::Alive { .. } | link_stream::Event::Finished { .. }) => {}
-            InnerEvent::Bridge(link_stream::Event::Received { peer, messages, forged, .. })
-            | InnerEvent::BridgeLarge(link_stream::Event::Received { peer, messages, forged, .. }) => {
-                let now = Instant::now();
+            InnerEvent::Bridge(link_stream::Event::Received { peer, messages, forged, read, .. })
+            | InnerEvent::BridgeLarge(link_stream::Event::Received { peer, messages, forged, read, .. }) => {
                 self.strike(peer, Strike::Forged, forged);
-                for message in messages {
-                    let input: Input = match message {
-                        amop::Frame::Message(message) => BridgeInput::Received { from: peer, message }.into(),
-                        amop::Frame::Multicast(multicast) => {
-                            BridgeInput::MulticastReceived { from: peer, multicast }.into()
-                        }
-                        amop::Frame::Batch(leg) => MulticastInput::Received { from: peer, leg }.into(),
-                        amop::Frame::Wanted(wanted) => MulticastInput::Wanted { from: peer, wanted }.into(),
-                    };
-                    self.overlay.handle_input(input, now);
-                    self.drain(now);
-                }
+                self.handle_bridge(peer, messages, read);
             }
             InnerEvent::Unicast(link_stream::Event::Failed { connection, peer, reason, strike })
             | InnerEvent::UnicastLarge(link_stream::Event::Failed { connection, peer, reason, strike })
@@ -130,6 +125,23 @@ impl Behaviour {
             }
             InnerEvent::Ping(_) => {}
         }
+    }
+
+    fn handle_bridge(&mut self, from: NodeId, frames: Vec<amop::Frame>, read: Instant) {
+        let (now, class) = (Instant::now(), self.class_of_link(&from));
+        self.meter.read = Some(read);
+        for frame in frames {
+            self.meter.received(self.meter.bridge(&frame), class);
+            let input: Input = match frame {
+                amop::Frame::Message(message) => BridgeInput::Received { from, message }.into(),
+                amop::Frame::Multicast(multicast) => BridgeInput::MulticastReceived { from, multicast }.into(),
+                amop::Frame::Batch(leg) => MulticastInput::Received { from, leg }.into(),
+                amop::Frame::Wanted(wanted) => MulticastInput::Wanted { from, wanted }.into(),
+            };
+            self.overlay.handle_input(input, now);
+            self.drain(now);
+        }
+        self.meter.read = None;
     }
 
     fn strike(&mut self, peer: NodeId, strike: Strike, times: usize) {

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, time::Instant};
 
 use libp2p::swarm::{CloseConnection, ToSwarm};
 use nuncio_identity::NodeId;
+use nuncio_metrics::{DropCause, MessageKind, PeerClass};
 use nuncio_protocol::{
     BridgeInput, Input, MulticastInput, Output, PeeringInput, Sealed, Topic, UnicastInput,
     amop::{ClientInput, ClientOutput, Multicast},
@@ -19,7 +20,7 @@ use nuncio_wire::{
 };
 
 use super::Behaviour;
-use crate::{Event, bridge, inner::Inner, notary::Paper, unicast::is_large};
+use crate::{Event, bridge, inner::Inner, meter::Link, notary::Paper, unicast::is_large};
 
 impl Behaviour {
     /// Does all the core wants; inputs that this causes are taken at once.
@@ -69,9 +70,11 @@ impl Behaviour {
             }
             Output::NodeChanged { record } => {
                 self.learn_key(&record.status);
+                self.note_applied(&record.status, now);
                 self.tell(Event::NodeChanged { record });
             }
             Output::ReachabilityChanged { node, reachable } => {
+                self.count_reachability(reachable);
                 self.tell(Event::ReachabilityChanged { node, reachable });
             }
             Output::Sign { status } => self.sign_status(status, now),
@@ -96,7 +99,7 @@ impl Behaviour {
 
     fn bind(&mut self, peer: NodeId, connection: ConnectionId) {
         if let Some(connection) = self.connections.by_name(connection) {
-            self.links.insert(peer, connection);
+            self.links.insert(peer, Link { connection, class: self.class_of(&peer) });
             self.pulse.watch(peer);
         }
     }
@@ -113,15 +116,17 @@ impl Behaviour {
     }
 
     fn send_unicast(&mut self, to: NodeId, message: Message, now: Instant) {
-        let sent = match self.links.get(&to) {
-            Some(connection) if is_large(&message) => {
-                self.inner.unicast_large.send(*connection, Frame::Message(message))
+        let (counted, link) = (self.meter.message(&message), self.links.get(&to).copied());
+        let sent = match link {
+            Some(Link { connection, .. }) if is_large(&message) => {
+                self.inner.unicast_large.send(connection, Frame::Message(message))
             }
-            Some(connection) => self.inner.unicast.send(*connection, Frame::Message(message)),
+            Some(Link { connection, .. }) => self.inner.unicast.send(connection, Frame::Message(message)),
             None => Err(Frame::Message(message)),
         };
-        if let Err(Frame::Message(message)) = sent {
-            self.overlay.handle_input(UnicastInput::NotSent { to, message }, now);
+        match sent {
+            Err(Frame::Message(message)) => self.overlay.handle_input(UnicastInput::NotSent { to, message }, now),
+            _ => self.meter.sent(counted, link.map_or(PeerClass::Unknown, |link| link.class)),
         }
     }
 
@@ -131,6 +136,7 @@ impl Behaviour {
             if self.notary.signs_at_once() || !amop::is_to_be_sealed(&multicast, to) {
                 self.send_bridge(to, amop::Frame::Multicast(multicast), now);
             } else if !self.sign(Paper::Multicast { to, multicast: Box::new(multicast) }, now) {
+                self.drop_message(DropCause::KeyBusy);
                 tracing::debug!(to = %to.short(), "too much waits for the node's key, multicast dropped");
             }
         }
@@ -142,15 +148,19 @@ impl Behaviour {
             if self.notary.signs_at_once() || !multicast::is_to_be_signed(&leg, to, &self.context) {
                 self.send_bridge(to, amop::Frame::Batch(leg), now);
             } else if !self.sign(Paper::Batch { to, leg: Box::new(leg) }, now) {
+                self.drop_message(DropCause::KeyBusy);
                 self.overlay.handle_input(MulticastInput::NotSent { to }, now);
             }
         }
     }
 
     pub(super) fn send_bridge(&mut self, to: NodeId, frame: amop::Frame, now: Instant) {
-        let sent = match self.links.get(&to) {
-            Some(connection) if bridge::is_large(&frame) => self.inner.bridge_large.send(*connection, frame),
-            Some(connection) => self.inner.bridge.send(*connection, frame),
+        let (counted, link) = (self.meter.bridge(&frame), self.links.get(&to).copied());
+        let sent = match link {
+            Some(Link { connection, .. }) if bridge::is_large(&frame) => {
+                self.inner.bridge_large.send(connection, frame)
+            }
+            Some(Link { connection, .. }) => self.inner.bridge.send(connection, frame),
             None => Err(frame),
         };
         match sent {
@@ -158,10 +168,12 @@ impl Behaviour {
                 self.overlay.handle_input(BridgeInput::NotSent { to, message }, now);
             }
             Err(amop::Frame::Multicast(_)) => {
+                self.drop_message(DropCause::LinkFull);
                 tracing::debug!(to = %to.short(), "queue of the link is full, multicast dropped");
             }
             Err(amop::Frame::Batch(_)) => self.overlay.handle_input(MulticastInput::NotSent { to }, now),
-            Err(amop::Frame::Wanted(_)) | Ok(()) => {}
+            Err(amop::Frame::Wanted(_)) => {}
+            Ok(()) => self.meter.sent(counted, link.map_or(PeerClass::Unknown, |link| link.class)),
         }
     }
 
@@ -189,8 +201,14 @@ impl Behaviour {
         };
         match input {
             Ok(input) if is_open(&input) => self.overlay.handle_input(input, now),
-            Ok(_) => tracing::debug!("dropped a message: its source's record has no key that fits"),
-            Err(error) => tracing::debug!(%error, "dropped a message"),
+            Ok(_) => {
+                self.drop_message(DropCause::Unopened);
+                tracing::debug!("dropped a message: its source's record has no key that fits");
+            }
+            Err(error) => {
+                self.drop_message(DropCause::Unopened);
+                tracing::debug!(%error, "dropped a message");
+            }
         }
     }
 
@@ -228,6 +246,9 @@ impl Behaviour {
             Some(parting) => self.inner.unicast.send(connection, Frame::Goodbye { parting }).is_ok(),
             None => false,
         };
+        if said {
+            self.meter.count_sent(MessageKind::Goodbye, self.class_of_link(&peer), 0);
+        }
         if said { self.inner.unicast.finish(connection) } else { self.close_now(connection) }
     }
 

@@ -64,14 +64,19 @@ impl Behaviour {
             Signed::Status(record) => self.overlay.handle_input(StatusInput::Signed { record }, now),
             Signed::Announcement(announcement) => {
                 // Nobody to tell yet: the next announcement comes soon.
-                let _ = self.inner.lane(Lane::Short).publish(IdentTopic::new(announcement::TOPIC), announcement);
+                let sent = self.inner.lane(Lane::Short).publish(IdentTopic::new(announcement::TOPIC), announcement);
+                self.meter.metrics.core.announced.increment();
+                if sent.is_ok() {
+                    self.count_gossip_published(Lane::Short);
+                }
             }
             Signed::Multicast { to, multicast } => self.send_bridge(to, amop::Frame::Multicast(*multicast), now),
             Signed::Batch { to, leg } => self.send_bridge(to, amop::Frame::Batch(*leg), now),
             Signed::Gossip { lane, topic, message } => {
                 let sent = self.inner.lane(lane).publish(IdentTopic::new(topic), message);
                 match sent {
-                    Ok(_) | Err(gossipsub::PublishError::NoPeersSubscribedToTopic) => {}
+                    Ok(_) => self.count_gossip_published(lane),
+                    Err(gossipsub::PublishError::NoPeersSubscribedToTopic) => {}
                     Err(error) => {
                         if lane == Lane::Long && matches!(error, gossipsub::PublishError::AllQueuesFull(_)) {
                             self.long_gossip_from = Some(now + LONG_GOSSIP_PAUSE);

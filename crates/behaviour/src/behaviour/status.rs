@@ -12,6 +12,7 @@ use libp2p::{
     swarm::ToSwarm,
 };
 use nuncio_identity::NodeId;
+use nuncio_metrics::MessageKind;
 use nuncio_protocol::{
     AccessInput, StatusInput, Strike,
     status_sync::{Answer, Equivocation, IssuerId, Query, QueryId, Record},
@@ -30,6 +31,7 @@ impl Behaviour {
         match event {
             request_response::Event::Message { peer, message, .. } => {
                 let Some(peer) = self.names.of(peer) else { return };
+                self.count_status(&peer, &message);
                 match message {
                     request_response::Message::Request { request, channel, request_id: name } => {
                         let (wanted, held) = match status::decode_query(request) {
@@ -120,7 +122,9 @@ impl Behaviour {
             Query::All { known } => known.iter().flat_map(|(node, _)| pages(*node)).collect(),
             Query::Revocations { .. } | Query::Proofs { .. } => Vec::new(),
         };
-        let request = self.inner.status.send_request(&peer.into(), status::encode_query(wanted, held).into());
+        let query = Bytes::from(status::encode_query(wanted, held));
+        self.meter.count_sent(MessageKind::StatusQuery, self.class_of_link(&peer), query.len());
+        let request = self.inner.status.send_request(&peer.into(), query);
         if matches!(wanted, Query::Revocations { .. }) {
             self.revocation_queries.insert(request);
         }
@@ -147,6 +151,7 @@ impl Behaviour {
         answer: Bytes,
     ) {
         if self.answering.begin(query, peer, answer.len()) {
+            self.meter.count_sent(MessageKind::StatusAnswer, self.class_of_link(&peer), answer.len());
             let _ = self.inner.status.send_response(channel, answer);
         }
     }

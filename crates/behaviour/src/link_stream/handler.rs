@@ -2,7 +2,7 @@ use std::{
     fmt,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures::FutureExt;
@@ -15,6 +15,7 @@ use libp2p::{
     },
 };
 use nuncio_identity::NodeId;
+use nuncio_metrics::Links;
 use nuncio_protocol::Strike;
 
 use super::{
@@ -28,7 +29,7 @@ use super::{
 
 /// What a connection tells the behaviour.
 pub enum Event<M> {
-    Received { messages: Vec<M>, forged: usize, load: Option<Load> },
+    Received { messages: Vec<M>, forged: usize, load: Option<Load>, read: Instant },
     Alive,
     Finished,
     Failed { reason: Arc<str>, strike: Option<Strike> },
@@ -78,6 +79,7 @@ pub struct Handler<P: Protocol> {
     finishing: Option<Finishing>,
     refused: bool,
     failed: bool,
+    links: Links,
 }
 
 /// `Wanted → Opening → Open`; a stream that fails ends the connection, so there is no way back.
@@ -100,7 +102,7 @@ impl<P: Protocol> Handler<P> {
         protocol: P,
         peer: NodeId,
         queue: Arc<Queue<P::Message>>,
-        Config { heartbeat, silence, intake, longest, .. }: Config,
+        Config { heartbeat, silence, intake, longest, meter: (links, _), .. }: Config,
     ) -> Self {
         Self {
             protocol,
@@ -118,6 +120,7 @@ impl<P: Protocol> Handler<P> {
             finishing: None,
             refused: false,
             failed: false,
+            links,
         }
     }
 
@@ -142,7 +145,7 @@ impl<P: Protocol> Handler<P> {
                     }
                     self.answered |= bytes_read > 0 && std::mem::take(&mut self.probed);
                     if !messages.is_empty() || forged > 0 {
-                        let received = Event::Received { messages, forged, load };
+                        let received = Event::Received { messages, forged, load, read: Instant::now() };
                         return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(received));
                     }
                 }
@@ -263,7 +266,7 @@ impl<P: Protocol> ConnectionHandler for Handler<P> {
                 self.inbound = Some(Reader::new(stream.protocol, self.longest, intake));
             }
             ConnectionEvent::FullyNegotiatedOutbound(stream) => {
-                self.outbound = Outbound::Open(Box::new(Writer::new(stream.protocol)));
+                self.outbound = Outbound::Open(Box::new(Writer::new(stream.protocol, self.links.clone())));
             }
             ConnectionEvent::DialUpgradeError(failure) => {
                 // A peer slow to negotiate is asked again; its silence ends that.

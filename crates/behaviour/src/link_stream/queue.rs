@@ -2,9 +2,11 @@ use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Waker},
+    time::Instant,
 };
 
 use nuncio_bounds::SharedBytes;
+use nuncio_metrics::Histogram;
 
 /// Messages on their way from the swarm's task to a connection's task.
 ///
@@ -16,6 +18,7 @@ pub(crate) struct Queue<M> {
     limit: usize,
     weight: fn(&M) -> usize,
     shared: Arc<SharedBytes>,
+    time: Histogram,
 }
 
 #[derive(Debug)]
@@ -25,12 +28,14 @@ struct State<M> {
     bytes: usize,
     leaving: usize,
     waker: Option<Waker>,
+    /// A message whose wait is measured: how many leave before it does, itself included, and since when it is here.
+    watched: Option<(usize, Instant)>,
 }
 
 impl<M> Queue<M> {
-    pub(crate) fn new(limit: usize, weight: fn(&M) -> usize, shared: Arc<SharedBytes>) -> Self {
-        let state = State { messages: VecDeque::new(), bytes: 0, leaving: 0, waker: None };
-        Self { state: Mutex::new(state), limit, weight, shared }
+    pub(crate) fn new(limit: usize, weight: fn(&M) -> usize, shared: Arc<SharedBytes>, time: Histogram) -> Self {
+        let state = State { messages: VecDeque::new(), bytes: 0, leaving: 0, waker: None, watched: None };
+        Self { state: Mutex::new(state), limit, weight, shared, time }
     }
 
     /// Queues a message and wakes the writer.
@@ -45,6 +50,9 @@ impl<M> Queue<M> {
         }
         state.bytes += weight;
         state.messages.push_back(message);
+        if state.watched.is_none() {
+            state.watched = Some((state.messages.len(), Instant::now()));
+        }
         let waker = state.waker.take();
         drop(state);
         if let Some(waker) = waker {
@@ -60,16 +68,30 @@ impl<M> Queue<M> {
         let left = std::mem::take(&mut state.leaving);
         state.bytes -= left;
         self.shared.give_back(left);
-        let mut taken = 0;
+        let (mut taken, waiting) = (0, state.messages.len());
         while taken < bytes {
             let Some(message) = state.messages.pop_front() else { break };
             taken += (self.weight)(&message);
             batch.push_back(message);
         }
         state.leaving = taken;
+        let left = waiting - state.messages.len();
+        match &mut state.watched {
+            Some((before, since)) if *before <= left => {
+                self.time.observe(since.elapsed());
+                state.watched = None;
+            }
+            Some((before, _)) => *before -= left,
+            None => {}
+        }
         if batch.is_empty() {
             state.waker = Some(cx.waker().clone());
         }
+    }
+
+    /// Bytes that wait, or are being written.
+    pub(crate) fn bytes(&self) -> usize {
+        self.lock().bytes
     }
 
     fn lock(&self) -> MutexGuard<'_, State<M>> {
@@ -94,7 +116,7 @@ mod tests {
     #[test]
     fn links_that_take_nothing_leave_room_for_others_and_give_it_back() {
         let shared = Arc::new(SharedBytes::new(1 << 20));
-        let queue = || Queue::new(200_000, |bytes| *bytes, shared.clone());
+        let queue = || Queue::new(200_000, |bytes| *bytes, shared.clone(), Histogram::default());
         let dead: Vec<_> = (0..20).map(|_| queue()).collect();
         let held: Vec<_> = dead.iter().map(fill).collect();
         assert_eq!(held[0], 200_000, "its own limit");
@@ -113,7 +135,7 @@ mod tests {
     #[test]
     fn what_is_being_written_still_counts() {
         let shared = Arc::new(SharedBytes::new(1000));
-        let queue = Queue::new(20, |bytes| *bytes, shared);
+        let queue = Queue::new(20, |bytes| *bytes, shared, Histogram::default());
         let (cx, batch) = (Context::from_waker(Waker::noop()), &mut VecDeque::new());
         assert_eq!(fill(&queue), 20);
         queue.take(batch, 100, &cx);
@@ -121,5 +143,22 @@ mod tests {
         batch.clear();
         queue.take(batch, 100, &cx);
         assert_eq!(queue.push(10), Ok(()), "it has left");
+    }
+    #[test]
+    fn one_message_at_a_time_is_watched_until_it_leaves() {
+        let time = Histogram::default();
+        let queue = Queue::new(1000, |bytes| *bytes, Arc::new(SharedBytes::new(10_000)), time.clone());
+        let (cx, batch) = (Context::from_waker(Waker::noop()), &mut VecDeque::new());
+        queue.take(batch, 10, &cx);
+        for _ in 0..3 {
+            queue.push(10).expect("there is room");
+        }
+        queue.take(batch, 10, &cx);
+        assert_eq!(time.count(), 1, "the first has left");
+        queue.push(10).expect("there is room");
+        queue.take(batch, 20, &cx);
+        assert_eq!(time.count(), 1, "the watched one is the last of three");
+        queue.take(batch, 10, &cx);
+        assert_eq!((time.count(), batch.len()), (2, 4));
     }
 }

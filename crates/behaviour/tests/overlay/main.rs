@@ -1,6 +1,7 @@
 //! The behaviour between real swarms: memory transport, real TLS with CA admission.
 
 mod amop;
+mod beside;
 mod deaf;
 mod hostile;
 mod links;

@@ -11,7 +11,12 @@ use std::{
 
 use bytes::Bytes;
 use futures::StreamExt;
-use libp2p::{PeerId, Swarm, Transport, core::muxing::StreamMuxerBox, swarm, swarm::SwarmEvent};
+use libp2p::{
+    PeerId, Swarm, Transport,
+    core::{muxing::StreamMuxerBox, transport::Boxed},
+    swarm,
+    swarm::SwarmEvent,
+};
 use nuncio_behaviour::{Behaviour, Certifier, Config, Event, Member};
 use nuncio_identity::NodeId;
 use nuncio_pki::{Identity, SharedPolicy};
@@ -91,6 +96,39 @@ impl Certifier for SecondThought {
     }
 }
 
+/// What a node's swarm is made of.
+pub(crate) struct Parts {
+    pub(crate) config: Config,
+    pub(crate) transport: Boxed<(PeerId, StreamMuxerBox)>,
+    pub(crate) identity: Identity,
+    pub(crate) address: String,
+}
+
+pub(crate) fn parts(authority: &TestAuthority, identity: Identity) -> Parts {
+    let (policy, admissions) = (authority.shared_policy(), Admissions::default());
+    let certifier = PolicyCertifier { policy: policy.clone(), admissions: admissions.clone() };
+    let chain = identity.chain.iter().map(|der| Bytes::copy_from_slice(der)).collect();
+    let config = Config {
+        name: identity.certificate.name.clone(),
+        agency: identity.certificate.agency.clone(),
+        describe_dial_error: Arc::new(|error| nuncio_transport::describe(error)),
+        ..Config::new(identity.key.clone(), chain, "test", Arc::new(certifier), 1)
+    };
+    let transport = nuncio_transport::memory(
+        nuncio_transport::Config {
+            identity: Arc::new(Arc::new(identity.clone()).into()),
+            policy,
+            network: "test".into(),
+            max_body: nuncio_protocol::MAX_BODY as u32,
+            handshake_timeout: Duration::from_secs(5),
+        },
+        admissions,
+    )
+    .expect("a transport");
+    let address = format!("/memory/{}", PORTS.fetch_add(1, Ordering::Relaxed));
+    Parts { config, transport, identity, address }
+}
+
 impl Node {
     /// A node of the authority's network that listens and has no peers.
     pub(crate) fn start(authority: &TestAuthority, name: &str) -> Self {
@@ -136,30 +174,10 @@ impl Node {
         configure: impl FnOnce(&mut Config),
         wrap: impl Fn(StreamMuxerBox) -> StreamMuxerBox + Clone + Send + 'static,
     ) -> Self {
-        let (policy, admissions) = (authority.shared_policy(), Admissions::default());
-        let certifier = PolicyCertifier { policy: policy.clone(), admissions: admissions.clone() };
-        let chain = identity.chain.iter().map(|der| Bytes::copy_from_slice(der)).collect();
-        let mut config = Config {
-            name: identity.certificate.name.clone(),
-            agency: identity.certificate.agency.clone(),
-            describe_dial_error: Arc::new(|error| nuncio_transport::describe(error)),
-            ..Config::new(identity.key.clone(), chain, "test", Arc::new(certifier))
-        };
+        let Parts { mut config, transport, identity, address } = parts(authority, identity);
         configure(&mut config);
-        let transport = nuncio_transport::memory(
-            nuncio_transport::Config {
-                identity: Arc::new(Arc::new(identity.clone()).into()),
-                policy,
-                network: "test".into(),
-                max_body: nuncio_protocol::MAX_BODY as u32,
-                handshake_timeout: Duration::from_secs(5),
-            },
-            admissions,
-        )
-        .expect("a transport");
         let transport = Transport::map(transport, move |(peer, muxer), _| (peer, wrap(muxer))).boxed();
         let id = identity.key.node_id();
-        let address = format!("/memory/{}", PORTS.fetch_add(1, Ordering::Relaxed));
         let swarm = swarm::Config::with_tokio_executor().with_idle_connection_timeout(DEADLINE);
         let mut swarm = Swarm::new(transport, Behaviour::new(config), PeerId::from(id), swarm);
         swarm.listen_on(address.parse().expect("a multiaddr")).expect("a free memory address");

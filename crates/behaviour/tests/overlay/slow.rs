@@ -44,7 +44,7 @@ async fn a_link_whose_gossip_is_dead_is_made_anew() {
     let ears = Ears::default();
     let (mut a, mut b) = pair_with(&TestAuthority::new(), &ears).await;
     publish_until(&a, None, &mut b, 0).await;
-    ears.close_to("/meshsub");
+    ears.close_to("/nuncio/gossip/");
     let reason = link_down(&mut b).await;
     assert!(reason.to_string().contains("gossip is dead"), "{reason}");
     ears.open();

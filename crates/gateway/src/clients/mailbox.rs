@@ -7,6 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use nuncio_channel_protocol::{BlockNotification, FrameKind, FrameSeq, ProtocolVersion, ResultCode, TopicVerification};
+use nuncio_metrics::PublishEnd;
 use nuncio_protocol::{
     Topic,
     amop::{self, ChallengeId, ClientId, DeliveryId, Kind, PublishSeq},
@@ -18,7 +19,7 @@ use super::{
     answer_place::AnswerPlace,
     deliveries::Deliveries,
     parcel::{Charge, Content, Parcel, Written},
-    window::Window,
+    window::{Closed, Window},
 };
 use crate::{
     config::Limits,
@@ -126,10 +127,11 @@ impl Mailbox {
     /// Queues the reply to a publish. A failure carries no body, as FISCO's does.
     pub(super) fn reply(&self, seq: PublishSeq, code: amop::ResultCode, topic: Topic, data: Bytes) {
         let mut state = self.lock();
-        if state.closed || !state.window.close_publish(&seq) {
+        let Some(closed) = state.window.close_publish(&seq).filter(|_| !state.closed) else {
             self.counters.replies_dropped.increment();
             return;
-        }
+        };
+        self.count_end(code, closed);
         let (result, content) = match ResultCode(code.0) {
             result if !result.is_ok() && data.is_empty() => (result, Content::Plain(Bytes::new())),
             result if state.window.fits(data.len()) => (result, Content::Amop { topic, data }),
@@ -232,8 +234,27 @@ impl Mailbox {
     }
 
     /// Notes a publish in flight.
-    pub(crate) fn open_publish(&self, seq: PublishSeq, bytes: usize) {
-        self.lock().window.open_publish(seq, bytes);
+    pub(crate) fn open_publish(&self, seq: PublishSeq, kind: Kind, bytes: usize) {
+        self.counters.amop.in_flight.increment();
+        self.lock().window.open_publish(seq, kind, bytes);
+    }
+
+    fn count_end(&self, code: amop::ResultCode, Closed { kind, since }: Closed) {
+        let end = match code {
+            amop::ResultCode::OK => PublishEnd::Delivered,
+            amop::ResultCode::NO_SUBSCRIBER => PublishEnd::NoSubscriber,
+            amop::ResultCode::TIMEOUT => PublishEnd::TimedOut,
+            amop::ResultCode::OVER_LIMIT => PublishEnd::OverLimit,
+            amop::ResultCode::SUBSCRIBER_GONE => PublishEnd::SubscriberGone,
+            amop::ResultCode::DENIED => PublishEnd::Denied,
+            _ => PublishEnd::Other,
+        };
+        let amop = &self.counters.amop;
+        amop.in_flight.decrement();
+        amop.ended.increment(end);
+        if (end, kind) == (PublishEnd::Delivered, Kind::Unicast) {
+            amop.duration.observe(since.elapsed());
+        }
     }
 
     /// Which delivery an acknowledgement is for; `None` when nobody waits for it.
@@ -295,6 +316,9 @@ impl Mailbox {
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
+        let abandoned = state.window.abandon() as u64;
+        self.counters.amop.in_flight.subtract(abandoned);
+        self.counters.amop.ended.add(PublishEnd::PublisherGone, abandoned);
         state.parcels = VecDeque::new();
         (state.reader, state.stalled) = (None, None);
     }

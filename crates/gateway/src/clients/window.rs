@@ -1,9 +1,10 @@
 use std::{
     collections::HashMap,
     task::{Context, Poll},
+    time::Instant,
 };
 
-use nuncio_protocol::amop::PublishSeq;
+use nuncio_protocol::amop::{Kind, PublishSeq};
 
 use crate::tenants::FlightShare;
 
@@ -21,10 +22,19 @@ pub(super) struct Window {
 }
 
 /// The publishes in flight under one seq: one, unless the client uses a seq twice.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Publishes {
     frames: usize,
     bytes: usize,
+    kind: Kind,
+    since: Instant,
+}
+
+/// A publish that was in flight.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Closed {
+    pub(super) kind: Kind,
+    pub(super) since: Instant,
 }
 
 impl Window {
@@ -54,18 +64,18 @@ impl Window {
         self.bytes == 0 || self.bytes.saturating_add(bytes) <= self.max_bytes
     }
 
-    pub(super) fn open_publish(&mut self, seq: PublishSeq, bytes: usize) {
-        let publishes = self.publishes.entry(seq).or_default();
+    pub(super) fn open_publish(&mut self, seq: PublishSeq, kind: Kind, bytes: usize) {
+        let new = || Publishes { frames: 0, bytes: 0, kind, since: Instant::now() };
+        let publishes = self.publishes.entry(seq).or_insert_with(new);
         publishes.frames += 1;
         publishes.bytes += bytes;
         self.charge(bytes);
     }
 
-    /// Ends one publish; false when none is in flight under this seq.
-    pub(super) fn close_publish(&mut self, seq: &PublishSeq) -> bool {
-        let Some(publishes) = self.publishes.get_mut(seq) else {
-            return false;
-        };
+    /// Ends one publish; `None` when none is in flight under this seq.
+    pub(super) fn close_publish(&mut self, seq: &PublishSeq) -> Option<Closed> {
+        let publishes = self.publishes.get_mut(seq)?;
+        let closed = Closed { kind: publishes.kind, since: publishes.since };
         let share = publishes.bytes / publishes.frames;
         publishes.frames -= 1;
         publishes.bytes -= share;
@@ -73,7 +83,12 @@ impl Window {
             self.publishes.remove(seq);
         }
         self.release(share);
-        true
+        Some(closed)
+    }
+
+    /// Nobody waits for the publishes in flight any more; says how many they are.
+    pub(super) fn abandon(&mut self) -> usize {
+        std::mem::take(&mut self.publishes).into_values().map(|publishes| publishes.frames).sum()
     }
 
     pub(super) fn charge(&mut self, bytes: usize) {
@@ -114,22 +129,22 @@ mod tests {
     #[test]
     fn the_window_closes_at_its_messages_and_opens_when_one_ends() {
         let mut window = window(2, 1000);
-        window.open_publish(SEQ, 10);
+        window.open_publish(SEQ, Kind::Unicast, 10);
         assert!(window.is_open());
-        window.open_publish(PublishSeq([8; 32]), 10);
+        window.open_publish(PublishSeq([8; 32]), Kind::Unicast, 10);
         assert!(!window.is_open());
-        assert!(window.close_publish(&SEQ));
+        assert!(window.close_publish(&SEQ).is_some());
         assert!(window.is_open());
-        assert!(!window.close_publish(&SEQ), "it ended already");
+        assert!(window.close_publish(&SEQ).is_none(), "it ended already");
     }
 
     #[test]
     fn one_seq_used_twice_is_two_publishes_and_gives_all_its_bytes_back() {
         let mut window = window(9, 100);
-        window.open_publish(SEQ, 100);
-        window.open_publish(SEQ, 1);
+        window.open_publish(SEQ, Kind::Unicast, 100);
+        window.open_publish(SEQ, Kind::Unicast, 1);
         assert!(!window.is_open(), "its bytes are full");
-        assert!(window.close_publish(&SEQ) && window.close_publish(&SEQ));
+        assert!(window.close_publish(&SEQ).is_some() && window.close_publish(&SEQ).is_some());
         assert!(window.is_empty() && window.is_open());
         assert!(window.fits(1_000_000), "one always fits an empty window");
     }

@@ -7,6 +7,7 @@ use nuncio_audit::Event;
 use nuncio_channel_protocol::{
     Frame, FrameKind, HandshakeAnswer, HandshakeRequest, ResultCode, SubscriptionError, heartbeat,
 };
+use nuncio_metrics::{PublishEnd, PublishKind};
 use nuncio_protocol::amop::{self, ClientInput, Kind, PublishSeq};
 use tracing::{debug, trace};
 
@@ -59,7 +60,11 @@ impl Session {
         self.door.clients.counters().frames_oversized.increment();
         self.complain(|| format!("a frame {} of {length} bytes is over the limit and was skipped", header.kind));
         match header.kind {
-            FrameKind::Unicast | FrameKind::Multicast => self.refuse(&header, ResultCode::OVER_LIMIT),
+            FrameKind::Unicast | FrameKind::Multicast => {
+                let is_unicast = header.kind == FrameKind::Unicast;
+                self.take_publish(if is_unicast { Kind::Unicast } else { Kind::Multicast });
+                self.refuse_publish(&header, ResultCode::OVER_LIMIT, PublishEnd::OverLimit);
+            }
             FrameKind::Rpc => {
                 let body = Rpc::too_large(self.door.limits.control_body);
                 self.answer(&header, ResultCode::OK, body);
@@ -75,11 +80,14 @@ impl Session {
     async fn publish(&mut self, frame: Frame, kind: Kind) -> Result<(), CloseReason> {
         let seq = PublishSeq(frame.seq.into_bytes());
         let bytes = frame.body.len();
+        self.take_publish(kind);
         match translate::publish(frame.body.clone()) {
-            Ok(_) if self.leaves.is_some() => self.refuse(&frame, ResultCode::NO_SUBSCRIBER),
+            Ok(_) if self.leaves.is_some() => {
+                self.refuse_publish(&frame, ResultCode::NO_SUBSCRIBER, PublishEnd::Leaving)
+            }
             Ok(publish) if !self.rights.is_open() && self.forbids(&frame, &publish) => {}
             Ok(publish) => {
-                self.mailbox().open_publish(seq, bytes);
+                self.mailbox().open_publish(seq, kind, bytes);
                 let (topic, data) = (publish.topic, publish.data);
                 return self
                     .tell(ClientInput::Publish { client: self.registration.client, seq, kind, topic, data })
@@ -88,7 +96,7 @@ impl Session {
             Err(error) => {
                 self.door.clients.counters().frames_malformed.increment();
                 self.complain(|| format!("a publish {} was refused: {error}", frame.kind));
-                self.refuse(&frame, error.result());
+                self.refuse_publish(&frame, error.result(), PublishEnd::Malformed);
             }
         }
         Ok(())
@@ -105,7 +113,7 @@ impl Session {
                 topic: publish.topic.as_str().into(),
                 cause: verdict.to_string().into(),
             });
-            self.refuse(frame, ResultCode::DENIED);
+            self.refuse_publish(frame, ResultCode::DENIED, PublishEnd::Denied);
             return true;
         }
         let bytes = publish.topic.as_str().len() + publish.data.len();
@@ -113,7 +121,7 @@ impl Session {
         if is_over {
             self.door.clients.counters().publishes_over_quota.increment();
             self.door.audit.over_quota(&self.subject);
-            self.refuse(frame, ResultCode::OVER_LIMIT);
+            self.refuse_publish(frame, ResultCode::OVER_LIMIT, PublishEnd::OverLimit);
         }
         is_over
     }
@@ -239,7 +247,16 @@ impl Session {
         self.mailbox().answer(request.kind, request.seq, result, body);
     }
 
-    fn refuse(&self, request: &Frame, result: ResultCode) {
+    fn take_publish(&self, kind: Kind) {
+        let kind = match kind {
+            Kind::Unicast => PublishKind::Unicast,
+            Kind::Multicast => PublishKind::Multicast,
+        };
+        self.door.clients.counters().amop.taken.increment(kind);
+    }
+
+    fn refuse_publish(&self, request: &Frame, result: ResultCode, end: PublishEnd) {
+        self.door.clients.counters().amop.ended.increment(end);
         self.mailbox().answer(FrameKind::Answer, request.seq, result, Bytes::new());
     }
 }

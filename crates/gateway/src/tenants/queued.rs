@@ -40,7 +40,12 @@ impl Tenant {
             self.queued.give_back(message);
             return None;
         }
+        self.show_queued();
         Some(QueuePlace { tenant: Arc::clone(self), message: message.clone() })
+    }
+
+    fn show_queued(&self) {
+        self.counters.queued_bytes.set(self.common.queued.used.load(Ordering::Relaxed));
     }
 }
 
@@ -48,6 +53,7 @@ impl Drop for QueuePlace {
     fn drop(&mut self) {
         self.tenant.queued.give_back(&self.message);
         self.tenant.common.queued.give_back(&self.message);
+        self.tenant.show_queued();
     }
 }
 

@@ -5,8 +5,13 @@ use std::{sync::Arc, time::Instant};
 use bytes::Bytes;
 use nuncio_audit::Event;
 use nuncio_identity::NodeId;
+use nuncio_metrics::CallKind;
 use nuncio_pki::{Credential, Identity};
-use nuncio_protocol::{Topic, peering::Address, unicast::UnicastError};
+use nuncio_protocol::{
+    Topic,
+    peering::Address,
+    unicast::{ExchangeId, UnicastError},
+};
 use rustls_pki_types::UnixTime;
 use tokio::sync::oneshot;
 
@@ -28,15 +33,17 @@ impl EventLoop {
         match command {
             Command::Request { target, body, timeout, answer } => {
                 let exchange = behaviour.request(target, body, timeout);
-                self.exchanges.insert(exchange, Waiting { answer, since: Instant::now() });
+                self.open(exchange, CallKind::Application, answer);
             }
             Command::AskService { target, body, timeout, answer } => {
                 let exchange = behaviour.ask_service(target, body, timeout);
-                self.exchanges.insert(exchange, Waiting { answer, since: Instant::now() });
+                self.open(exchange, CallKind::Service, answer);
             }
             Command::Publish { topic, data, answer } => {
                 // The caller may have gone; the message is sent all the same.
-                let _ = answer.send(self.publish(topic.as_ref(), data));
+                let outcome = self.publish(topic.as_ref(), data);
+                self.count_publish(topic.as_ref(), outcome.as_ref().map(|_| ()));
+                let _ = answer.send(outcome);
             }
             Command::Listen { topics, requests, started } => {
                 let (listener, fresh) = self.listeners.add(topics, requests);
@@ -70,6 +77,12 @@ impl EventLoop {
             }
             Command::ApplicationField { bytes } => behaviour.set_application_field(bytes),
         }
+    }
+
+    fn open(&mut self, exchange: ExchangeId, kind: CallKind, answer: oneshot::Sender<Result<Answer, UnicastError>>) {
+        self.exchanges.insert(exchange, Waiting { answer, since: Instant::now() });
+        self.metrics.unicast.taken.increment(kind);
+        self.show_open_requests();
     }
 
     fn publish(&mut self, topic: Option<&Topic>, data: Bytes) -> Result<MessageId, PublishError> {

@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 use nuncio_identity::NodeId;
+use nuncio_metrics::{Served, UnicastEnd};
 use nuncio_protocol::{
     Topic,
     unicast::{self, ExchangeId, InboundId, Refusal, UnicastError},
 };
 
-use super::{EventLoop, Waiting};
+use super::{EventLoop, Waiting, cast, end};
 use crate::{
     handle::{Answer, MessageId},
     listeners::Missed,
@@ -18,6 +19,12 @@ impl EventLoop {
     pub(super) fn complete(&mut self, exchange: ExchangeId, outcome: Result<unicast::Reply, UnicastError>) {
         let Some(Waiting { answer, since }) = self.exchanges.remove(&exchange) else { return };
         let outcome = outcome.map(|reply| Answer { body: reply.body, hops: reply.hops, rtt: since.elapsed() });
+        let unicast = &self.metrics.unicast;
+        unicast.ended.increment(outcome.as_ref().err().map_or(UnicastEnd::Delivered, end));
+        if let Ok(answer) = &outcome {
+            unicast.duration.observe(answer.rtt);
+        }
+        self.show_open_requests();
         // The caller may have gone; the exchange ends all the same.
         let _ = answer.send(outcome);
     }
@@ -25,6 +32,7 @@ impl EventLoop {
     /// A message to many.
     pub(super) fn hear(&mut self, topic: Option<&Topic>, data: &Bytes, id: MessageId) {
         if self.admission.admits(&id.origin) && self.hears(&id.origin, topic, data.len()) {
+            self.metrics.node.heard.increment(cast(topic));
             self.listeners.multicast(id.origin, topic, data, id);
         }
     }
@@ -56,6 +64,8 @@ impl EventLoop {
             Err(Refusal::NoHandler)
         };
         if let Err(refusal) = taken {
+            let served = if refusal == Refusal::Busy { Served::Busy } else { Served::NoHandler };
+            self.metrics.unicast.served.increment(served);
             self.swarm.behaviour_mut().decline(inbound, refusal);
         }
     }
@@ -75,6 +85,8 @@ impl EventLoop {
     pub(super) fn handle_reply(&mut self, reply: Reply) {
         self.replies.taken(&reply);
         let (Reply { inbound, body }, behaviour) = (reply, self.swarm.behaviour_mut());
+        let served = if body.is_some() { Served::Reply } else { Served::Unanswered };
+        self.metrics.unicast.served.increment(served);
         match body {
             Some(body) => behaviour.respond(inbound, body),
             // A listener had it.

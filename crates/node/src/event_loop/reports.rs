@@ -9,6 +9,7 @@ use libp2p::{
 use nuncio_audit::{Event, News};
 use nuncio_behaviour::from_multiaddr;
 use nuncio_identity::NodeId;
+use nuncio_metrics::Direction;
 use nuncio_pki::Credential;
 use nuncio_protocol::{
     Strike, Topic,
@@ -16,7 +17,10 @@ use nuncio_protocol::{
 };
 use nuncio_transport::HandshakeError;
 
-use super::EventLoop;
+use super::{
+    EventLoop,
+    counts::{of_dial, of_listen},
+};
 
 impl EventLoop {
     pub(super) fn report_link_up(&mut self, peer: &NodeId) {
@@ -87,6 +91,9 @@ impl EventLoop {
         if matches!(error, DialError::LocalPeerId { .. } | DialError::Aborted | DialError::DialPeerConditionFalse(_)) {
             return;
         }
+        if let Some(cause) = of_dial(error) {
+            self.metrics.links.refused.increment((Direction::Outbound, cause));
+        }
         let words = nuncio_transport::describe(error);
         if let Some((address, refused)) = refusal_of(error) {
             let node = refused.node().map(Into::into);
@@ -104,6 +111,7 @@ impl EventLoop {
     }
 
     pub(super) fn report_refusal(&mut self, from: &Multiaddr, error: &ListenError) {
+        self.metrics.links.refused.increment((Direction::Inbound, of_listen(error)));
         self.audit.record(Event::NodeRefused {
             address: from_multiaddr(from).into(),
             node: nuncio_transport::handshake_error(error).and_then(HandshakeError::node).map(Into::into),

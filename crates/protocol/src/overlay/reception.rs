@@ -37,7 +37,7 @@ impl Overlay {
                 self.hold(from, Waiting::Unicast(message), epoch, now);
             }
             Verdict::Struck(strike) => self.outbox.strike(from, strike),
-            Verdict::Refused => {}
+            Verdict::Refused => self.dropped.unicast += 1,
         }
     }
 
@@ -53,7 +53,7 @@ impl Overlay {
                 self.hold(from, Waiting::Bridge(message), epoch, now);
             }
             Verdict::Struck(strike) => self.outbox.strike(from, strike),
-            Verdict::Refused => {}
+            Verdict::Refused => self.dropped.amop += 1,
         }
     }
 
@@ -67,7 +67,7 @@ impl Overlay {
                 self.hold(from, Waiting::Multicast(multicast), epoch, now);
             }
             Verdict::Struck(strike) => self.outbox.strike(from, strike),
-            Verdict::Passing(_) | Verdict::Outlived(_) | Verdict::Refused => {}
+            Verdict::Passing(_) | Verdict::Outlived(_) | Verdict::Refused => self.dropped.amop_multicasts += 1,
         }
     }
 
@@ -83,7 +83,9 @@ impl Overlay {
                 self.hold(from, Waiting::Batch(leg), epoch, now);
             }
             Verdict::Struck(strike) => self.outbox.strike(from, strike),
-            Verdict::Sealed(_) | Verdict::Passing(_) | Verdict::Outlived(_) | Verdict::Refused => {}
+            Verdict::Sealed(_) | Verdict::Passing(_) | Verdict::Outlived(_) | Verdict::Refused => {
+                self.dropped.batches += 1;
+            }
         }
     }
 
@@ -97,7 +99,7 @@ impl Overlay {
                 multicast.handle_wanted(admitted, &mut |bytes| gate.may_repair(&from, bytes, now), &mut turn);
             }
             Verdict::Struck(strike) => self.outbox.strike(from, strike),
-            _ => {}
+            _ => self.dropped.wanted += 1,
         }
     }
 
@@ -185,6 +187,7 @@ impl Overlay {
         let version = Version { epoch, seq };
         let is_asked = self.status_sync.handle_announced(from, source, version, &mut self.outbox, now);
         if !self.gate.hold(from, waiting, is_asked, now) {
+            self.dropped.no_record += 1;
             self.drop_gossip(gossip);
         }
         if is_asked {

@@ -57,6 +57,11 @@ impl Unicast {
     }
 
     /// What it can be made to hold.
+    /// Requests of this node that have not ended.
+    pub(crate) fn open(&self) -> usize {
+        self.exchanges.len()
+    }
+
     /// What it holds now of what others can make it hold.
     pub(crate) fn holdings(&self) -> [Holding; 2] {
         [self.exchanges.holding(), self.answers.holding()]

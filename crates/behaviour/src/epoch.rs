@@ -1,14 +1,10 @@
 //! The epoch: grows at each start, also when the clock has gone back, and is on disk before it is used.
 
-mod outrun;
-
 use std::{
     fs, io,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
-
-pub(crate) use outrun::Outrun;
 
 use crate::state_file;
 

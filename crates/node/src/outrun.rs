@@ -7,7 +7,7 @@ use std::{
 use futures::FutureExt;
 use tokio::{task::JoinHandle, time::Instant};
 
-use super::{EpochError, EpochStore};
+use nuncio_behaviour::{EpochError, EpochStore};
 
 /// Between two epochs taken while the node runs: two hosts with one key shall not outrun each other at the disk's pace.
 const PAUSE: Duration = Duration::from_secs(5);

@@ -1,0 +1,17 @@
+//! The groups of metrics, one file for each.
+
+mod amop;
+mod core;
+mod gossip;
+mod links;
+mod node;
+mod tables;
+mod unicast;
+
+pub use amop::{Amop, PublishEnd, PublishKind, SdkRefusal};
+pub use core::{Core, Reachability};
+pub use gossip::{Gossip, GossipOutcome, Lane};
+pub use links::{Direction, DropCause, LinkRefusal, Links, MessageKind, PeerClass, Relayed, Stream};
+pub use node::{CastKind, NodeWork, PublishResult};
+pub use tables::NodeTables;
+pub use unicast::{CallKind, Served, UnicastCalls, UnicastEnd};

@@ -1,0 +1,110 @@
+//! What a node counts, in one registry for Prometheus.
+//!
+//! Each group of numbers is a struct whose fields name the metric, what it counts and its labels; [`Metrics::catalog`] tells
+//! all of them, and the page of the book is written from it. Counting is an atomic addition: no lock, nothing allocated. Labels
+//! are enums, so that no remote can invent their values; the few tables whose rows stand for things of the network say
+//! what bounds them.
+//!
+//! ```
+//! use nuncio_metrics::{CallKind, Metrics};
+//!
+//! let metrics = Metrics::new();
+//! metrics.unicast.taken.add(CallKind::Application, 1);
+//! assert!(metrics.encode().contains("nuncio_unicast_taken_total{kind=\"application\"} 1\n"));
+//! ```
+
+mod book;
+mod groups;
+mod histogram;
+mod label;
+mod number;
+mod process;
+mod table;
+
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+pub use book::{Book, Described, Entry, Labelled};
+pub use groups::{
+    Amop, CallKind, CastKind, Core, Direction, DropCause, Gossip, GossipOutcome, Lane, LinkRefusal, Links, MessageKind,
+    NodeTables, NodeWork, PeerClass, PublishEnd, PublishKind, PublishResult, Reachability, Relayed, SdkRefusal, Served,
+    Stream, UnicastCalls, UnicastEnd,
+};
+pub use histogram::{Histogram, HistogramBy};
+pub use label::Label;
+pub use number::{Counter, CounterBy, Gauge};
+pub use process::Process;
+pub use prometheus_client::registry::Registry;
+pub use table::{Row, Table};
+
+/// The content type of [`Metrics::encode`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// All that a node counts. Cheap to clone.
+#[derive(Clone)]
+pub struct Metrics {
+    /// What goes over links.
+    pub links: Links,
+    /// Requests of this node and to it.
+    pub unicast: UnicastCalls,
+    /// What SDKs publish.
+    pub amop: Amop,
+    /// Gossip.
+    pub gossip: Gossip,
+    /// What the core knows.
+    pub core: Core,
+    /// What the node's task and its applications do.
+    pub node: NodeWork,
+    /// What is read when somebody asks.
+    pub tables: NodeTables,
+    process: Process,
+    book: Arc<RwLock<Book>>,
+}
+
+impl Metrics {
+    /// Everything at zero.
+    pub fn new() -> Self {
+        let mut book = Book::default();
+        Self {
+            links: Links::registered(&mut book),
+            unicast: UnicastCalls::registered(&mut book),
+            amop: Amop::registered(&mut book),
+            gossip: Gossip::registered(&mut book),
+            core: Core::registered(&mut book),
+            node: NodeWork::registered(&mut book),
+            tables: NodeTables::registered(&mut book),
+            process: Process::registered(&mut book),
+            book: Arc::new(RwLock::new(book)),
+        }
+    }
+
+    /// Adds metrics that others define.
+    pub fn extend<R>(&self, with: impl FnOnce(&mut Book) -> R) -> R {
+        with(&mut self.book.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// All of them now, in `OpenMetrics`' text format.
+    pub fn encode(&self) -> String {
+        self.process.read();
+        self.book.read().unwrap_or_else(PoisonError::into_inner).encode()
+    }
+
+    /// Every metric that there is, by name.
+    pub fn catalog(&self) -> Vec<Entry> {
+        self.book.read().unwrap_or_else(PoisonError::into_inner).entries()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,126 @@
+//! What the node's task counts, and what it reads every second.
+
+use std::{error::Error, time::Instant};
+
+use libp2p::swarm::{DialError, ListenError};
+use nuncio_metrics::{CastKind, LinkRefusal, PublishResult, UnicastEnd};
+use nuncio_pki::ChainError;
+use nuncio_protocol::{
+    Topic,
+    unicast::{Refusal, UnicastError, Unknown},
+};
+use nuncio_transport::{HandshakeError, Refusal as Refused};
+
+use super::EventLoop;
+use crate::handle::PublishError;
+
+/// Ticks between two readings.
+const READING: u32 = 10;
+
+impl EventLoop {
+    /// How late a tick is, and, once a second, all that is read and not counted.
+    pub(super) fn measure(&mut self, due: Instant) {
+        self.metrics.node.loop_lag.observe(due.elapsed());
+        self.ticks = self.ticks.wrapping_add(1);
+        if self.ticks % READING != 1 {
+            return;
+        }
+        self.swarm.behaviour().measure();
+        let rows = self.round_trips.iter().map(|(peer, time)| (vec![peer.short()], time.as_secs_f64()));
+        self.metrics.links.peer_round_trip.set(rows);
+        let node = &self.metrics.node;
+        node.command_bytes.set(self.command_room.held());
+        node.reply_bytes.set(self.replies.held());
+        node.listener_bytes.set(self.listeners.held());
+        node.listeners.set(self.listeners.count());
+    }
+
+    /// After one came or went.
+    pub(super) fn show_open_requests(&self) {
+        self.metrics.unicast.in_flight.set(self.exchanges.len());
+    }
+
+    pub(super) fn count_publish(&self, topic: Option<&Topic>, outcome: Result<(), &PublishError>) {
+        self.metrics.node.published.increment((cast(topic), publish_result(outcome)));
+    }
+}
+
+/// To whom a message goes.
+pub(crate) const fn cast(topic: Option<&Topic>) -> CastKind {
+    if topic.is_some() { CastKind::Multicast } else { CastKind::Broadcast }
+}
+
+/// What became of it.
+pub(crate) const fn publish_result(outcome: Result<(), &PublishError>) -> PublishResult {
+    match outcome {
+        Ok(()) => PublishResult::Sent,
+        Err(PublishError::Denied { .. }) => PublishResult::Denied,
+        Err(PublishError::TooLarge { .. }) => PublishResult::TooLarge,
+        Err(PublishError::Busy | PublishError::Stopped) => PublishResult::Busy,
+    }
+}
+
+/// How a request ended, for counting.
+pub(crate) const fn end(error: &UnicastError) -> UnicastEnd {
+    match error {
+        UnicastError::NoRoute | UnicastError::Refused(Refusal::NoRoute) => UnicastEnd::NoRoute,
+        UnicastError::Refused(Refusal::Busy) => UnicastEnd::Busy,
+        UnicastError::Refused(Refusal::NoHandler) => UnicastEnd::NoHandler,
+        UnicastError::Refused(Refusal::Denied) => UnicastEnd::Denied,
+        UnicastError::TooLarge { .. } => UnicastEnd::TooLarge,
+        UnicastError::TimedOut { .. } => UnicastEnd::TimedOut,
+        UnicastError::Unknown(Unknown::Restarted) => UnicastEnd::Restarted,
+        UnicastError::Unknown(Unknown::Unanswered) => UnicastEnd::Unanswered,
+        UnicastError::Unknown(Unknown::Expelled) => UnicastEnd::Expelled,
+        _ => UnicastEnd::Other,
+    }
+}
+
+/// Why a dial made no link; `None` where it is nobody's fault.
+pub(super) fn of_dial(error: &DialError) -> Option<LinkRefusal> {
+    match error {
+        DialError::LocalPeerId { .. } | DialError::Aborted | DialError::DialPeerConditionFalse(_) => None,
+        DialError::Denied { .. } => Some(LinkRefusal::Limit),
+        error => Some(of_error(error)),
+    }
+}
+
+/// Why a connection that came made no link.
+pub(super) fn of_listen(error: &ListenError) -> LinkRefusal {
+    match error {
+        ListenError::Denied { .. } => LinkRefusal::Limit,
+        error => of_error(error),
+    }
+}
+
+fn of_error(error: &(dyn Error + 'static)) -> LinkRefusal {
+    nuncio_transport::handshake_error(error).map_or(LinkRefusal::Connection, of_handshake)
+}
+
+fn of_handshake(error: &HandshakeError) -> LinkRefusal {
+    match error {
+        HandshakeError::Refused { refusal, .. } => match &**refusal {
+            Refused::Chain { source, .. } => of_chain(source),
+            _ => LinkRefusal::Key,
+        },
+        HandshakeError::RefusedByPeer { .. } => LinkRefusal::ByPeer,
+        HandshakeError::OtherNetwork { .. } | HandshakeError::OtherMaxBody { .. } => LinkRefusal::Network,
+        HandshakeError::NoCommonVersion { .. } => LinkRefusal::Version,
+        HandshakeError::Connection { .. } => LinkRefusal::Connection,
+        HandshakeError::GaveWay | HandshakeError::TimedOut { .. } => LinkRefusal::Slow,
+        _ => LinkRefusal::Handshake,
+    }
+}
+
+const fn of_chain(error: &ChainError) -> LinkRefusal {
+    match error {
+        ChainError::Expired { .. } => LinkRefusal::Expired,
+        ChainError::NotYetValid { .. } => LinkRefusal::NotYetValid,
+        ChainError::Revoked { .. } => LinkRefusal::Revoked,
+        ChainError::NoCurrentList { .. } => LinkRefusal::NoCurrentList,
+        ChainError::Denied { .. } | ChainError::NotAllowed { .. } => LinkRefusal::Access,
+        ChainError::OtherRole { .. } => LinkRefusal::Role,
+        ChainError::UnknownIssuer { .. } | ChainError::WrongIssuerKey { .. } => LinkRefusal::UnknownIssuer,
+        _ => LinkRefusal::Chain,
+    }
+}
