@@ -114,7 +114,9 @@ impl Daemon {
         require_free_ports(config)?;
 
         let lifetimes = lifetimes::of_own(&credentials.identity, credentials.channel.as_ref(), &credentials.policy);
-        warn_of_roles(&credentials.policy);
+        if let Some(warning) = roles_warning(credentials.policy.roles()) {
+            tracing::warn!("{warning}");
+        }
         let (issuing, (port, calls)) = (issuer::open(&config.issuer, &credentials.identity)?, service_port());
         let own_certificate = credentials.identity.certificate.clone();
         let newcomers = enrolment_port(config, &credentials.identity, issuing.as_ref()).await?;
@@ -174,12 +176,6 @@ async fn enrolment_port(
     match (config.issuer.listen, issuing) {
         (Some(address), Some(issuing)) => Ok(Some(enrolment::bind(address, own, issuing.desk()).await?)),
         _ => Ok(None),
-    }
-}
-
-fn warn_of_roles(policy: &Policy) {
-    if let Some(warning) = roles_warning(policy.roles()) {
-        tracing::warn!("{warning}");
     }
 }
 
