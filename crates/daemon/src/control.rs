@@ -392,7 +392,13 @@ fn waiting_words(waiting: &Difference) -> String {
 }
 
 /// What is at risk while certificates need not state a role.
-pub(crate) fn roles_warning(rule: RoleRule) -> Option<&'static str> {
+pub(crate) fn warn_of_roles(rule: RoleRule) {
+    if let Some(warning) = roles_warning(rule) {
+        tracing::warn!("{warning}");
+    }
+}
+
+fn roles_warning(rule: RoleRule) -> Option<&'static str> {
     (rule == RoleRule::Any).then_some(
         "[identity] roles = \"any\": whoever has an SDK's certificate can run a node with it, and hears what nodes hear",
     )

@@ -15,7 +15,7 @@ use rustls_pki_types::UnixTime;
 use crate::{
     StartError,
     config::{Config, ConfigError, Difference, Effect, Peer, Source},
-    control::{Control, roles_warning},
+    control::{Control, warn_of_roles},
     lifetimes,
     reading::ReadingError,
 };
@@ -107,9 +107,7 @@ impl Control {
         after.config = fresh.config;
         let changes = fresh.differences.iter().map(change).collect();
         after.waiting = fresh.differences.into_iter().filter(|one| one.effect == Effect::NextStart).collect();
-        if let Some(warning) = roles_warning(fresh.policy.roles()) {
-            tracing::warn!("{warning}");
-        }
+        warn_of_roles(fresh.policy.roles());
         self.show(fresh.identity, fresh.channel.as_ref(), &fresh.policy).await?;
         *self.state() = after.clone();
         let former = self.policy.load_full();

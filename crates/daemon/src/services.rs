@@ -25,7 +25,7 @@ use crate::{
     ReloadError, RunError, Shutdown, StartError,
     audit::Keeper,
     config::{Config, ConfigError, Source},
-    control::{Control, Parts, State, roles_warning},
+    control::{Control, Parts, State, warn_of_roles},
     data_dir::DataDir,
     enrolment, expiry,
     issuer::{self, Issuing},
@@ -114,9 +114,7 @@ impl Daemon {
         require_free_ports(config)?;
 
         let lifetimes = lifetimes::of_own(&credentials.identity, credentials.channel.as_ref(), &credentials.policy);
-        if let Some(warning) = roles_warning(credentials.policy.roles()) {
-            tracing::warn!("{warning}");
-        }
+        warn_of_roles(credentials.policy.roles());
         let (issuing, (port, calls)) = (issuer::open(&config.issuer, &credentials.identity)?, service_port());
         let own_certificate = credentials.identity.certificate.clone();
         let newcomers = enrolment_port(config, &credentials.identity, issuing.as_ref()).await?;
