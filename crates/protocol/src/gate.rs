@@ -368,6 +368,11 @@ impl Gate {
         if is_fair { self.held.drop_of(peer, source) } else { Vec::new() }
     }
 
+    /// What was refused of a node may be taken now.
+    pub(crate) fn handle_readmitted(&mut self, node: &NodeId) {
+        self.peers.values_mut().for_each(|budget| budget.may_show_again(node));
+    }
+
     /// Whether a peer showed a source's record in vain, so that it need not be asked for now.
     pub(crate) fn is_refused(&self, peer: &NodeId, source: &NodeId, now: Instant) -> bool {
         self.peers.get(peer).is_some_and(|budget| budget.has_shown_in_vain(source, now))

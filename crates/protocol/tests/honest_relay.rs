@@ -9,14 +9,14 @@ use std::{
 use bytes::Bytes;
 use nuncio_identity::Signature;
 use nuncio_protocol::{
-    BridgeInput, Config, Header, Input, MAX_LIFETIME, MulticastInput, Output, SealEnd, StatusInput, Strike, Topic,
-    UnicastInput,
+    AccessInput, BridgeInput, Config, Header, Input, MAX_LIFETIME, MulticastInput, Output, SealEnd, StatusInput,
+    Strike, Topic, UnicastInput,
     amop::{self, Multicast, Post, PublishSeq, SealedPost},
     multicast::{Batch, Destination, Leg, Proof, Wanted},
     status_sync::Answer,
     unicast::{Content, Message},
 };
-use nuncio_testkit::simulator::{Lone, Simulator, Weather, header, listening, node_id, record};
+use nuncio_testkit::simulator::{Lone, Simulator, Weather, header, listening, node_id, queried, record};
 use proptest::prelude::*;
 
 const S: Duration = Duration::from_secs(1);
@@ -246,6 +246,21 @@ fn whoever_shows_a_record_that_is_refused_is_not_blamed_for_it() {
         target.advance(6 * S);
     }
     assert_eq!(*target.overlay.strikes(), BTreeMap::new());
+}
+
+/// Its record was refused a moment ago, since it was denied.
+#[test]
+fn a_node_that_is_let_in_again_is_heard_at_once_over_whoever_showed_its_record_in_vain() {
+    let mut target = Lone::ring();
+    let message =
+        Message { header: Header { hops: 2, ..header(7, 0, 1) }, content: Content::Request { body: Bytes::new() } };
+    let brought = UnicastInput::Received { from: node_id(1), message };
+    target.input(brought.clone());
+    let answer = Answer { refused: vec![node_id(7)], ..Answer::of(Vec::new()) };
+    target.input(StatusInput::Answered { peer: node_id(1), answer });
+    assert!(queried(&target.input(brought.clone())).is_empty(), "it was shown in vain");
+    target.input(AccessInput::Readmitted { node: node_id(7) });
+    assert_eq!(queried(&target.input(brought)), [(1, vec![7])]);
 }
 
 /// Six members broadcast as much as each may: the relay takes no more than what its neighbour takes of one.

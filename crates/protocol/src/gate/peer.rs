@@ -190,6 +190,11 @@ impl Peer {
         self.in_vain.get(source).is_some_and(|until| *until > now)
     }
 
+    /// The record of a source counts anew.
+    pub(super) fn may_show_again(&mut self, source: &NodeId) {
+        self.in_vain.remove(source);
+    }
+
     /// Bytes of it that stand elsewhere, at the most.
     pub(super) const fn most_bytes() -> usize {
         Copies::most_bytes(REMEMBERED) + 2 * MAX_IN_VAIN * size_of::<(NodeId, Instant)>()

@@ -148,7 +148,10 @@ impl Overlay {
     fn handle_access(&mut self, input: AccessInput, now: Instant) {
         match input {
             AccessInput::Expelled { node } => self.expel(node, now),
-            AccessInput::Readmitted { node } => self.peering.handle_readmitted(&node, &mut self.outbox, now),
+            AccessInput::Readmitted { node } => {
+                self.gate.handle_readmitted(&node);
+                self.peering.handle_readmitted(&node, &mut self.outbox, now);
+            }
             AccessInput::Struck { peer, strike } => self.outbox.strike(peer, strike),
             AccessInput::RightsChanged { rights } => self.amop.handle_rights_changed(rights),
         }
