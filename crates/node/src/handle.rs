@@ -32,7 +32,8 @@ pub struct NodeHandle {
     pub(crate) snapshots: watch::Receiver<Arc<Snapshot>>,
     pub(crate) client_inputs: mpsc::Sender<ClientInput>,
     pub(crate) rights: SharedRights,
-    pub(crate) metrics: Metrics,
+    /// Shared: a handle is cloned for each request.
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 impl NodeHandle {
