@@ -69,7 +69,7 @@ impl Inner {
             .with_max_pending_outgoing(Some(config.max_pending_dials))
             .with_max_established(Some(config.max_connections))
             .with_max_established_per_peer(Some(4));
-        let meter = |stream| (config.metrics.links.clone(), stream);
+        let meter = |stream| (config.metrics.clone(), stream);
         let short = link_stream::Config {
             queue_bytes: config.link_queue,
             queues: Arc::new(SharedBytes::new(config.link_queues)),

@@ -29,7 +29,7 @@ use libp2p::{
 };
 use nuncio_bounds::{Bound, SharedBytes};
 use nuncio_identity::NodeId;
-use nuncio_metrics::{Links, Stream};
+use nuncio_metrics::{Metrics, Stream};
 use nuncio_protocol::Strike;
 use nuncio_wire::{DecodeError, length_prefixed::MAX_HEADER};
 
@@ -99,7 +99,7 @@ pub(crate) struct Config {
     /// noticed otherwise.
     pub(crate) silence: Duration,
     /// Where it is counted, and which stream this is there.
-    pub(crate) meter: (Links, Stream),
+    pub(crate) meter: (Metrics, Stream),
 }
 
 /// Room for what streams bring.
@@ -184,8 +184,8 @@ impl<P: Protocol> Behaviour<P> {
     pub(crate) fn send(&self, connection: ConnectionId, message: P::Message) -> Result<(), P::Message> {
         match self.connections.get(&connection) {
             Some((_, queue)) => queue.push(message).inspect_err(|_| {
-                let (links, stream) = &self.config.meter;
-                links.full.increment(*stream);
+                let (metrics, stream) = &self.config.meter;
+                metrics.links.full.increment(*stream);
             }),
             None => Err(message),
         }
@@ -229,9 +229,9 @@ impl<P: Protocol> Behaviour<P> {
 
     fn handler(&mut self, connection: ConnectionId, peer: PeerId) -> Result<Handler<P>, ConnectionDenied> {
         let node = NodeId::try_from(peer).map_err(ConnectionDenied::new)?;
-        let (links, stream) = &self.config.meter;
+        let (metrics, stream) = &self.config.meter;
         let (limit, shared) = (self.config.queue_bytes, self.config.queues.clone());
-        let queue = Arc::new(Queue::new(limit, P::weight, shared, links.queue_time.of(*stream)));
+        let queue = Arc::new(Queue::new(limit, P::weight, shared, metrics.links.queue_time.of(*stream)));
         self.connections.insert(connection, (node, queue.clone()));
         Ok(Handler::new(self.protocol.clone(), node, queue, self.config.clone()))
     }

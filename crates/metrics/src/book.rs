@@ -52,8 +52,10 @@ pub trait Described: EncodeMetric + Clone + std::fmt::Debug + Send + Sync + 'sta
         Self::KIND
     }
 
-    /// What it is told by.
-    fn labels(&self) -> Vec<Labelled>;
+    /// What it is told by; nothing, unless it says so.
+    fn labels(&self) -> Vec<Labelled> {
+        Vec::new()
+    }
 }
 
 impl Book {

@@ -123,10 +123,6 @@ impl<L: Label> EncodeMetric for HistogramBy<L> {
 
 impl Described for Histogram {
     const KIND: &'static str = "histogram";
-
-    fn labels(&self) -> Vec<Labelled> {
-        Vec::new()
-    }
 }
 
 impl<L: Label> Described for HistogramBy<L> {

@@ -23,6 +23,7 @@ mod table;
 
 use std::{
     fmt,
+    ops::Deref,
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -42,9 +43,13 @@ pub use table::{Row, Table};
 /// The content type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// All that a node counts. Cheap to clone.
+/// All that a node counts. Cheap to clone: all clones count together.
 #[derive(Clone)]
-pub struct Metrics {
+pub struct Metrics(Arc<Groups>);
+
+/// What [`Metrics`] shares.
+#[derive(Debug)]
+pub struct Groups {
     /// What goes over links.
     pub links: Links,
     /// Requests of this node and to it.
@@ -60,14 +65,14 @@ pub struct Metrics {
     /// What is read when somebody asks.
     pub tables: NodeTables,
     process: Process,
-    book: Arc<RwLock<Book>>,
+    book: RwLock<Book>,
 }
 
 impl Metrics {
     /// Everything at zero.
     pub fn new() -> Self {
         let mut book = Book::default();
-        Self {
+        Self(Arc::new(Groups {
             links: Links::registered(&mut book),
             unicast: UnicastCalls::registered(&mut book),
             amop: Amop::registered(&mut book),
@@ -76,8 +81,8 @@ impl Metrics {
             node: NodeWork::registered(&mut book),
             tables: NodeTables::registered(&mut book),
             process: Process::registered(&mut book),
-            book: Arc::new(RwLock::new(book)),
-        }
+            book: RwLock::new(book),
+        }))
     }
 
     /// Adds metrics that others define.
@@ -94,6 +99,14 @@ impl Metrics {
     /// Every metric that there is, by name.
     pub fn catalog(&self) -> Vec<Entry> {
         self.book.read().unwrap_or_else(PoisonError::into_inner).entries()
+    }
+}
+
+impl Deref for Metrics {
+    type Target = Groups;
+
+    fn deref(&self) -> &Groups {
+        &self.0
     }
 }
 

@@ -168,18 +168,10 @@ impl<L: Label> EncodeMetric for CounterBy<L> {
 
 impl Described for Counter {
     const KIND: &'static str = "counter";
-
-    fn labels(&self) -> Vec<Labelled> {
-        Vec::new()
-    }
 }
 
 impl Described for Gauge {
     const KIND: &'static str = "gauge";
-
-    fn labels(&self) -> Vec<Labelled> {
-        Vec::new()
-    }
 }
 
 impl<L: Label> Described for CounterBy<L> {

@@ -94,7 +94,7 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
         snapshots,
         client_inputs: client_sender,
         rights: rights.clone(),
-        metrics: Arc::new(metrics.clone()),
+        metrics: metrics.clone(),
     };
     let event_loop = EventLoop {
         swarm,

@@ -32,8 +32,7 @@ pub struct NodeHandle {
     pub(crate) snapshots: watch::Receiver<Arc<Snapshot>>,
     pub(crate) client_inputs: mpsc::Sender<ClientInput>,
     pub(crate) rights: SharedRights,
-    /// Shared: a handle is cloned for each request.
-    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) metrics: Metrics,
 }
 
 impl NodeHandle {

@@ -9,8 +9,8 @@ use std::{
 use bytes::Bytes;
 use nuncio_identity::Signature;
 use nuncio_protocol::{
-    AccessInput, BridgeInput, Config, Header, Input, MAX_LIFETIME, MulticastInput, Output, SealEnd, StatusInput,
-    Strike, Topic, UnicastInput,
+    AccessInput, BridgeInput, Config, Header, Input, MAX_LIFETIME, MAX_NODES, MulticastInput, Output, SealEnd,
+    StatusInput, Strike, Topic, UnicastInput,
     amop::{self, Multicast, Post, PublishSeq, SealedPost},
     multicast::{Batch, Destination, Leg, Proof, Wanted},
     status_sync::Answer,
@@ -246,6 +246,28 @@ fn whoever_shows_a_record_that_is_refused_is_not_blamed_for_it() {
         target.advance(6 * S);
     }
     assert_eq!(*target.overlay.strikes(), BTreeMap::new());
+}
+
+/// T14: so many may be refused that two neighbours differ about, and no more: whoever invents nodes and their records is blamed.
+#[test]
+fn whoever_shows_more_refused_records_than_there_can_be_nodes_is_blamed() {
+    let mut target = Lone::ring();
+    let mut bring = |n| {
+        let header = Header { hops: 2, ..header(n, 0, 1) };
+        let message = Message { header, content: Content::Request { body: Bytes::new() } };
+        let asked = target.input(UnicastInput::Received { from: node_id(1), message });
+        let answer = Answer { refused: vec![node_id(n)], ..Answer::of(Vec::new()) };
+        target.input(StatusInput::Answered { peer: node_id(1), answer });
+        target.advance(S / 8);
+        asked.iter().any(|output| matches!(output, Output::Query { .. }))
+    };
+    for n in 100..100 + MAX_NODES {
+        bring(n);
+    }
+    let asked = (2_000..2_010).filter(|n| bring(*n)).count();
+    target.advance(6 * S);
+    assert_eq!(target.overlay.strikes().get(&Strike::Uncertified), Some(&(asked as u64)));
+    assert!(asked > 0, "some were asked for");
 }
 
 /// Its record was refused a moment ago, since it was denied.

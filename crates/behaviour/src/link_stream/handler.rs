@@ -15,7 +15,7 @@ use libp2p::{
     },
 };
 use nuncio_identity::NodeId;
-use nuncio_metrics::Links;
+use nuncio_metrics::Metrics;
 use nuncio_protocol::Strike;
 
 use super::{
@@ -79,7 +79,7 @@ pub struct Handler<P: Protocol> {
     finishing: Option<Finishing>,
     refused: bool,
     failed: bool,
-    links: Links,
+    metrics: Metrics,
 }
 
 /// `Wanted → Opening → Open`; a stream that fails ends the connection, so there is no way back.
@@ -102,7 +102,7 @@ impl<P: Protocol> Handler<P> {
         protocol: P,
         peer: NodeId,
         queue: Arc<Queue<P::Message>>,
-        Config { heartbeat, silence, intake, longest, meter: (links, _), .. }: Config,
+        Config { heartbeat, silence, intake, longest, meter: (metrics, _), .. }: Config,
     ) -> Self {
         Self {
             protocol,
@@ -120,7 +120,7 @@ impl<P: Protocol> Handler<P> {
             finishing: None,
             refused: false,
             failed: false,
-            links,
+            metrics,
         }
     }
 
@@ -266,7 +266,7 @@ impl<P: Protocol> ConnectionHandler for Handler<P> {
                 self.inbound = Some(Reader::new(stream.protocol, self.longest, intake));
             }
             ConnectionEvent::FullyNegotiatedOutbound(stream) => {
-                self.outbound = Outbound::Open(Box::new(Writer::new(stream.protocol, self.links.clone())));
+                self.outbound = Outbound::Open(Box::new(Writer::new(stream.protocol, self.metrics.clone())));
             }
             ConnectionEvent::DialUpgradeError(failure) => {
                 // A peer slow to negotiate is asked again; its silence ends that.

@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures::AsyncWrite;
 use libp2p::Stream;
 use nuncio_identity::NodeId;
-use nuncio_metrics::{DropCause, Links};
+use nuncio_metrics::{DropCause, Metrics};
 use nuncio_wire::length_prefixed;
 
 use super::{Protocol, queue::Queue};
@@ -28,11 +28,11 @@ pub(crate) struct Writer<M> {
     body: Bytes,
     unflushed: bool,
     wrote: bool,
-    links: Links,
+    metrics: Metrics,
 }
 
 impl<M> Writer<M> {
-    pub(crate) fn new(stream: Stream, links: Links) -> Self {
+    pub(crate) fn new(stream: Stream, metrics: Metrics) -> Self {
         Self {
             stream,
             batch: VecDeque::new(),
@@ -40,7 +40,7 @@ impl<M> Writer<M> {
             body: Bytes::new(),
             unflushed: false,
             wrote: false,
-            links,
+            metrics,
         }
     }
 
@@ -97,7 +97,7 @@ impl<M> Writer<M> {
         while self.head.len() < BATCH {
             let Some(message) = self.batch.pop_front() else { break };
             let Some(body) = protocol.encode(message, peer, &mut self.head) else {
-                self.links.dropped.increment(DropCause::NoKey);
+                self.metrics.links.dropped.increment(DropCause::NoKey);
                 tracing::debug!(peer = %peer.short(), "dropped a message: no key of its target's epoch is known");
                 continue;
             };

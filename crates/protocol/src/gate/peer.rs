@@ -46,7 +46,7 @@ const REPAIRED_BATCHES: Rate = Rate { per_second: 500.0, burst: 5_000.0 };
 
 /// Messages that one neighbour brings again. When a hop dies silently, all that it swallowed in two seconds comes again.
 /// Nobody passes on more than half as many copies of what others made: see [`crate::onward`].
-const REPEATED: Rate = Rate { per_second: 2_000.0, burst: 20_000.0 };
+pub(super) const REPEATED: Rate = Rate { per_second: 2_000.0, burst: 20_000.0 };
 
 /// Of how many messages that it brought for others, or of others, copies are known at the least.
 const REMEMBERED: usize = 4_096;
@@ -61,10 +61,12 @@ const CONTROL: Rate = Rate { per_second: 10_000.0, burst: 40_000.0 };
 /// the most.
 const SUBSCRIPTIONS: Rate = Rate { per_second: 200.0, burst: 8_000.0 };
 
-/// How long a source is not asked for once more whose record was shown and is refused here, and how many at a time. Whose
-/// authority one node trusts and another does not is no offence of whoever stands between.
+/// How long a source is not asked for once more whose record was shown and is refused here; and of how many a neighbour may
+/// show records in vain in an hour. Whose authority one node trusts and another does not is no offence of whoever stands
+/// between, but there are no more such nodes than there are nodes.
 const IN_VAIN: Duration = Duration::from_secs(10);
 const MAX_IN_VAIN: usize = MAX_NODES;
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// What a linked peer may still have us do.
 #[derive(Debug)]
@@ -79,7 +81,7 @@ pub(super) struct Peer {
     repaired: Bucket,
     repaired_batches: Bucket,
     brought: Copies,
-    /// Sources whose records it showed in vain, and until when that counts.
+    /// Sources whose records it showed in vain, and when it did so last.
     in_vain: HashMap<NodeId, Instant>,
     repeated: Bucket,
     announcements: Bucket,
@@ -175,19 +177,19 @@ impl Peer {
 
     /// It showed the record of a source, which is refused; says whether that is one of the few that may be.
     pub(super) fn shows_in_vain(&mut self, source: NodeId, now: Instant) -> bool {
-        if self.in_vain.len() >= MAX_IN_VAIN {
-            self.in_vain.retain(|_, until| *until > now);
+        if self.in_vain.len() >= MAX_IN_VAIN && !self.in_vain.contains_key(&source) {
+            self.in_vain.retain(|_, shown| now.saturating_duration_since(*shown) < HOUR);
+            if self.in_vain.len() >= MAX_IN_VAIN {
+                return false;
+            }
         }
-        let has_room = self.in_vain.len() < MAX_IN_VAIN;
-        if has_room {
-            self.in_vain.insert(source, now + IN_VAIN);
-        }
-        has_room
+        self.in_vain.insert(source, now);
+        true
     }
 
     /// Whether it showed the record of a source in vain not long ago.
     pub(super) fn has_shown_in_vain(&self, source: &NodeId, now: Instant) -> bool {
-        self.in_vain.get(source).is_some_and(|until| *until > now)
+        self.in_vain.get(source).is_some_and(|shown| now.saturating_duration_since(*shown) < IN_VAIN)
     }
 
     /// The record of a source counts anew.

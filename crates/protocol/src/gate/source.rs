@@ -4,6 +4,7 @@ use super::{
     Bucket, Checked, Rate,
     cast::{Cast, CastRate},
     memory::{Memory, Sight},
+    peer::REPEATED,
     source_clock::{self, SourceClock},
 };
 use crate::MAX_LIFETIME;
@@ -13,9 +14,6 @@ const ANNOUNCEMENTS: Rate = Rate { per_second: 10.0, burst: 100.0 };
 
 /// Its applications' messages to many by gossip.
 const GOSSIP: CastRate = CastRate::times(1.0);
-
-/// Its messages that come again over others. When a hop dies silently, all that it swallowed in two seconds does.
-const REPEATED: Rate = Rate { per_second: 2_000.0, burst: 20_000.0 };
 
 /// Bytes of copies made here of one source's multicasts for other nodes: one of the longest to five hundred at once.
 const COPIES: Rate = Rate { per_second: 512.0 * MIB, burst: 6144.0 * MIB };

@@ -103,7 +103,7 @@ impl Multicasts {
         }
         if let Some(hops_left) = multicast.hops_left.checked_sub(1).filter(|_| multicast.sealed.is_some()) {
             let legs = routes::onward(destinations, &[from, multicast.source], turn);
-            routes::pass_on(&Multicast { hops_left: hops_left.min(MAX_HOPS - 1), ..multicast }, legs, turn);
+            routes::send(&Multicast { hops_left: hops_left.min(MAX_HOPS - 1), ..multicast }, legs, turn);
         }
     }
 

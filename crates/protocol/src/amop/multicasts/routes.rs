@@ -41,18 +41,12 @@ pub(super) fn legs(hops: impl IntoIterator<Item = (NodeId, NodeId)>) -> Legs {
     legs
 }
 
+/// Sends a multicast over each leg; of another node's, no more copies than the next hop puts up with.
 pub(super) fn send(multicast: &Multicast, legs: Legs, turn: &mut Turn<'_>) {
+    let is_own = multicast.source == turn.life.node;
     for (to, destinations) in legs {
         let multicast = Multicast { destinations, ..multicast.clone() };
-        turn.outbox.push(Output::SendMulticast { to, multicast });
-    }
-}
-
-/// The same with another node's.
-pub(super) fn pass_on(multicast: &Multicast, legs: Legs, turn: &mut Turn<'_>) {
-    for (to, destinations) in legs {
-        let multicast = Multicast { destinations, ..multicast.clone() };
-        if turn.onward.may_pass(&to, multicast.mark(), multicast.destinations.len(), turn.now) {
+        if is_own || turn.onward.may_pass(&to, multicast.mark(), multicast.destinations.len(), turn.now) {
             turn.outbox.push(Output::SendMulticast { to, multicast });
         }
     }
