@@ -78,8 +78,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
                     println!("bob is asked {body:?} by {}", source.short());
                     bob.behaviour_mut().respond(inbound, Bytes::from("fine, thanks"));
                 }
-                SwarmEvent::Behaviour(Event::Multicast { origin, data, .. }) => {
-                    println!("bob hears {data:?} from {}", origin.short());
+                SwarmEvent::Behaviour(Event::Multicast { origin, bodies, .. }) => {
+                    println!("bob hears {bodies:?} from {}", origin.short());
                     return Ok(());
                 }
                 _ => {}

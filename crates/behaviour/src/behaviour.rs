@@ -293,12 +293,13 @@ impl Behaviour {
         others.filter_map(|view| view.record).filter(|record| self.refuses(record)).collect()
     }
 
-    /// Takes a multicast of another node from its quota, which AMOP messages are taken from, too; false when that is used up.
-    pub fn takes(&mut self, origin: NodeId, bytes: usize) -> bool {
+    /// Takes multicasts of another node, of so many bytes each, from its quota, which AMOP messages are taken from, too. Says
+    /// before which one that was used up; `None` if all were taken.
+    pub fn takes(&mut self, origin: NodeId, lengths: impl IntoIterator<Item = usize>) -> Option<usize> {
         let now = Instant::now();
-        let is_taken = self.overlay.take_multicast(&origin, bytes, now);
+        let refused = lengths.into_iter().position(|bytes| !self.overlay.take_multicast(&origin, bytes, now));
         self.drain(now);
-        is_taken
+        refused
     }
 
     /// Says what other nodes may do with topics here.

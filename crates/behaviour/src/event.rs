@@ -66,16 +66,18 @@ pub enum Event {
         /// How.
         outcome: Result<Reply, UnicastError>,
     },
-    /// A multicast of a topic subscribed, or (without a topic) a broadcast.
+    /// Multicasts of a topic subscribed, or (without a topic) broadcasts: at least one, in their origin's order.
     Multicast {
-        /// Who sent it; its signature holds and its certificate is known.
+        /// Who sent them; its signature holds and its certificate is known.
         origin: NodeId,
-        /// The topic; `None` for a broadcast.
+        /// The topic; `None` for broadcasts.
         topic: Option<Topic>,
-        /// The data.
-        data: Bytes,
-        /// The origin's epoch and its number of the message; those of one topic follow each other.
-        id: (u64, u64),
+        /// The origin's epoch.
+        epoch: u64,
+        /// The origin's number of the first one; those of one topic follow each other.
+        first: u64,
+        /// The data of each.
+        bodies: Vec<Bytes>,
     },
     /// Messages that will not come: nobody that was asked has them any more. None that was told comes later.
     Gap {

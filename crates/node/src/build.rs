@@ -34,6 +34,7 @@ use crate::{
     lifetimes::Lifetimes,
     listeners::Listeners,
     outrun::Outrun,
+    publisher::Posts,
     queue,
     replies::Replies,
     rights::{Hearing, SharedRights},
@@ -82,6 +83,7 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
     let addresses = connect(&mut swarm, &config)?;
     let facts = facts(&config, &addresses);
     let (command_sender, commands) = queue::channel(COMMAND_QUEUE, COMMAND_BYTES);
+    let (post_sender, posts) = Posts::new();
     let (client_sender, client_inputs) = mpsc::channel(CLIENT_QUEUE);
     let (replies, taken_replies) = Replies::new();
     let snapshot = Arc::new(view::snapshot(&facts, swarm.behaviour().overlay(), &admissions, &HashMap::new(), [0; 5]));
@@ -91,6 +93,7 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
     let handle = NodeHandle {
         node,
         commands: command_sender,
+        posts: post_sender,
         snapshots,
         client_inputs: client_sender,
         rights: rights.clone(),
@@ -100,6 +103,7 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
         swarm,
         tick: event_loop::ticks(),
         commands,
+        posts,
         client_inputs,
         replies,
         taken_replies,

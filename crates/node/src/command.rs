@@ -6,7 +6,10 @@ use nuncio_pki::Identity;
 use nuncio_protocol::{Topic, status_sync::Record, unicast::UnicastError};
 use tokio::sync::oneshot;
 
-use crate::handle::{AddressError, Answer, Listener, MessageId, PublishError, RenewalError};
+use crate::{
+    Listener,
+    handle::{AddressError, Answer, MessageId, PublishError, RenewalError},
+};
 
 /// What a handle asks of the event loop.
 pub(crate) enum Command {

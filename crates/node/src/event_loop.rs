@@ -34,9 +34,10 @@ use crate::{
     addresses::OwnAddresses,
     admission::Admission,
     command::Command,
-    handle::MessageId,
+    listener::Run,
     listeners::{Listeners, Missed},
     outrun::Outrun,
+    publisher::Posts,
     queue,
     replies::{Replies, Reply},
     rights::Hearing,
@@ -56,6 +57,7 @@ pub(crate) struct EventLoop {
     pub(crate) swarm: Swarm<Behaviour>,
     pub(crate) tick: Interval,
     pub(crate) commands: queue::Receiver<Command>,
+    pub(crate) posts: Posts,
     pub(crate) client_inputs: mpsc::Receiver<ClientInput>,
     pub(crate) replies: Replies,
     pub(crate) taken_replies: mpsc::UnboundedReceiver<Reply>,
@@ -126,8 +128,8 @@ impl EventLoop {
             Event::Completed { exchange, outcome } => self.complete(exchange, outcome),
             Event::Request { inbound, source, body } => self.hand_over(inbound, source, body),
             Event::ServiceRequest { inbound, source, body } => self.serve(inbound, source, body),
-            Event::Multicast { origin, topic, data, id: (epoch, seq) } => {
-                self.hear(topic.as_ref(), &data, MessageId { origin, epoch, seq });
+            Event::Multicast { origin, topic, epoch, first, bodies } => {
+                self.hear(Run::new(origin, topic, epoch, first, bodies));
             }
             Event::Gap { origin, topic, epoch, from: first, to: last } => {
                 self.miss(origin, topic.as_ref(), Missed { epoch, first, last });
@@ -255,6 +257,11 @@ impl Work for EventLoop {
                 Some(command) => self.handle_command(command),
                 None => return Poll::Pending,
             },
+            Source::Posts => {
+                if let Some(post) = ready!(self.posts.poll_next(cx)) {
+                    self.handle_post(post);
+                }
+            }
             Source::Responses => match ready!(self.taken_replies.poll_recv(cx)) {
                 Some(reply) => self.handle_reply(reply),
                 None => return Poll::Pending,

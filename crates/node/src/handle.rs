@@ -14,9 +14,10 @@ use nuncio_rights::{Act, Rights};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
-    NodeSnapshot,
+    Listener, NodeSnapshot,
     command::Command,
     event_loop::{cast, publish_result},
+    publisher::{Post, Publisher},
     queue,
     replies::Replies,
     rights::SharedRights,
@@ -29,6 +30,7 @@ use crate::{
 pub struct NodeHandle {
     pub(crate) node: NodeId,
     pub(crate) commands: queue::Sender<Command>,
+    pub(crate) posts: mpsc::UnboundedSender<Post>,
     pub(crate) snapshots: watch::Receiver<Arc<Snapshot>>,
     pub(crate) client_inputs: mpsc::Sender<ClientInput>,
     pub(crate) rights: SharedRights,
@@ -102,6 +104,11 @@ impl NodeHandle {
         self.gossip(None, data).await
     }
 
+    /// The way to send many messages, one after the other, to every node that listens to `topic`, or to every node.
+    pub fn publisher(&self, topic: Option<Topic>) -> Publisher {
+        Publisher::new(self.clone(), topic)
+    }
+
     /// Takes what arrives: multicasts of those `topics` that this node may subscribe, every broadcast, and, with `requests`, unicasts. Dropping the
     /// listener ends that. When several listeners take unicasts, they take turns. One that is behind by more than
     /// [`crate::Config::listener_queue`] misses multicasts, which it is told, and is passed over for unicasts.
@@ -109,7 +116,7 @@ impl NodeHandle {
         let (started, listener) = oneshot::channel();
         let _ = self.ask(Command::Listen { topics, requests, started }).await;
         // A stopped node never starts a listener; then `next` ends at once.
-        listener.await.unwrap_or_else(|_| Listener { receiver: queue::channel(1, 1).1 })
+        listener.await.unwrap_or_else(|_| Listener::new(queue::channel(1, 1).1))
     }
 
     /// Wants a link to whoever answers at `address`: `host:port`, `ip:port`, `[ipv6]:port` or a multiaddr.
@@ -221,7 +228,7 @@ impl NodeHandle {
         &self.metrics
     }
 
-    fn refused(&self, topic: Option<&Topic>, error: PublishError) -> PublishError {
+    pub(crate) fn refused(&self, topic: Option<&Topic>, error: PublishError) -> PublishError {
         self.metrics.node.published.increment((cast(topic), publish_result(Err(&error))));
         error
     }
@@ -300,67 +307,6 @@ impl fmt::Display for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{:x}-{:x}", self.origin.short(), self.epoch, self.seq)
     }
-}
-
-/// A stream of messages for the application.
-#[derive(Debug)]
-pub struct Listener {
-    pub(crate) receiver: queue::Receiver<Incoming>,
-}
-
-impl Listener {
-    /// The next message; `None` once the node has stopped.
-    pub async fn next(&mut self) -> Option<Incoming> {
-        self.receiver.recv().await
-    }
-}
-
-/// A message for the application.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Incoming {
-    /// A request that waits for a reply.
-    Unicast {
-        /// Who asks.
-        from: NodeId,
-        /// What.
-        body: Bytes,
-        /// The way back.
-        responder: Responder,
-    },
-    /// A message to the listeners of a topic.
-    Multicast {
-        /// Who published it.
-        from: NodeId,
-        /// The topic.
-        topic: Topic,
-        /// The data.
-        data: Bytes,
-        /// Its name.
-        id: MessageId,
-    },
-    /// A message to all.
-    Broadcast {
-        /// Who published it.
-        from: NodeId,
-        /// The data.
-        data: Bytes,
-        /// Its name.
-        id: MessageId,
-    },
-    /// Messages that do not come: nobody has them any more, or this listener was too slow for them.
-    Gap {
-        /// Who published them.
-        from: NodeId,
-        /// Their topic; `None` for messages to all.
-        topic: Option<Topic>,
-        /// The publisher's epoch.
-        epoch: u64,
-        /// The number of the first one, see [`MessageId::seq`].
-        first: u64,
-        /// The number of the last one.
-        last: u64,
-    },
 }
 
 /// Answers one request. Dropped without a reply, the request is refused with [`nuncio_protocol::unicast::Refusal::NoHandler`].

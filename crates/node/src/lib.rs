@@ -38,9 +38,11 @@ mod config;
 mod event_loop;
 mod handle;
 mod lifetimes;
+mod listener;
 mod listeners;
 mod node;
 mod outrun;
+mod publisher;
 mod queue;
 mod replies;
 mod rights;
@@ -55,10 +57,11 @@ pub use build::{Bound, BuildError, build};
 pub use builder::{Builder, SpawnError};
 pub use config::Config;
 pub use handle::{
-    AddPeerError, AddressError, Answer, Incoming, Listener, MessageId, NodeHandle, NotReachable, PublishError,
-    RenewalError, Responder,
+    AddPeerError, AddressError, Answer, MessageId, NodeHandle, NotReachable, PublishError, RenewalError, Responder,
 };
+pub use listener::{Incoming, Listener};
 pub use node::Node;
 pub use nuncio_behaviour::{EPOCH_END, EpochError, EpochStore, state_file};
+pub use publisher::Publisher;
 pub use snapshot::{Direction, NodeSnapshot, PeerSnapshot, PeerState, Snapshot, TopicSnapshot};
 pub use swarm_metrics::describe as describe_metrics;

@@ -12,24 +12,28 @@ use nuncio_protocol::{
 use tokio::sync::mpsc::error::TrySendError;
 
 use crate::{
-    handle::{Incoming, Listener, MessageId, Responder},
+    handle::Responder,
+    listener::{Incoming, Listener, Run, Waiting},
     queue,
     replies::Replies,
 };
 
-/// Messages that wait for one listener at the most, however short they are.
-const MAX_MESSAGES: usize = 1024;
+/// Requests, gaps and runs of multicasts that wait for one listener at the most, however short they are.
+const MAX_WAITING: usize = 1024;
 
-/// What a message counts beside its body: its place in the queue, its topic, its names.
+/// What each of them counts beside the bodies: its place in the queue, its topic, its names.
 const OVERHEAD: usize = 512;
+
+/// What a multicast counts beside its body.
+const PER_MULTICAST: usize = 64;
 
 /// Of those, and of the bytes, what is left to requests: whoever broadcasts as much as a member may must not make the
 /// listener busy for them.
-const LEFT_TO_REQUESTS: usize = MAX_MESSAGES / 4;
+const LEFT_TO_REQUESTS: usize = MAX_WAITING / 4;
 const BYTES_LEFT_TO_REQUESTS: usize = 1 << 20;
 
 /// Fewest bytes of a queue: two messages of the greatest length.
-const MIN_QUEUE: usize = 2 * (MAX_BODY + OVERHEAD) + BYTES_LEFT_TO_REQUESTS;
+const MIN_QUEUE: usize = 2 * (MAX_BODY + OVERHEAD + PER_MULTICAST) + BYTES_LEFT_TO_REQUESTS;
 
 /// All listeners of a node.
 ///
@@ -48,7 +52,7 @@ pub(crate) struct Listeners {
 struct Entry {
     topics: Vec<Topic>,
     requests: bool,
-    incoming: queue::Sender<Incoming>,
+    incoming: queue::Sender<Waiting>,
     missed: u64,
     /// What it missed and has not been told, by origin and topic. Bound: as many as the core follows.
     owed: BTreeMap<(NodeId, Option<Topic>), Missed>,
@@ -67,7 +71,7 @@ impl Listeners {
     pub(crate) fn bound(queue: usize, listeners: usize) -> Bound {
         let when_full = "it misses multicasts and is told which; others are asked to take unicasts";
         Bound::of_bytes("messages for a listener", queue.max(MIN_QUEUE), when_full)
-            .in_entries(MAX_MESSAGES)
+            .in_entries(MAX_WAITING)
             .per("listener", listeners)
     }
 
@@ -87,9 +91,9 @@ impl Listeners {
                 fresh.push(topic.clone());
             }
         }
-        let (incoming, receiver) = queue::channel(MAX_MESSAGES, self.queue);
+        let (incoming, receiver) = queue::channel(MAX_WAITING, self.queue);
         self.entries.push(Entry { topics, requests, incoming, missed: 0, owed: BTreeMap::new() });
-        (Listener { receiver }, fresh)
+        (Listener::new(receiver), fresh)
     }
 
     /// Forgets listeners that were dropped; returns the topics nobody listens to any more.
@@ -147,7 +151,7 @@ impl Listeners {
             match entry.incoming.try_reserve(body.len() + OVERHEAD) {
                 Ok(place) => {
                     let responder = Responder { inbound, replies: Some(replies.clone()) };
-                    place.send(Incoming::Unicast { from, body, responder });
+                    place.send(Waiting::One(Incoming::Unicast { from, body, responder }));
                     self.turn = index + 1;
                     return Ok(());
                 }
@@ -158,18 +162,11 @@ impl Listeners {
         Err(refusal)
     }
 
-    /// Gives a multicast to the listeners of its topic, a broadcast to all. Those who are too far behind miss it, and are told so
-    /// as soon as there is room.
-    pub(crate) fn multicast(&mut self, from: NodeId, topic: Option<&Topic>, data: &Bytes, id: MessageId) {
-        for entry in self.entries.iter_mut().filter(|entry| entry.hears(topic)) {
-            let incoming = match topic {
-                Some(topic) => Incoming::Multicast { from, topic: topic.clone(), data: data.clone(), id },
-                None => Incoming::Broadcast { from, data: data.clone(), id },
-            };
-            if !entry.take(incoming, data.len()) {
-                self.missed += 1;
-                entry.owe(from, topic, Missed { epoch: id.epoch, first: id.seq, last: id.seq });
-            }
+    /// Gives multicasts to the listeners of their topic, broadcasts to all. Those who are too far behind miss them, and are told
+    /// so as soon as there is room.
+    pub(crate) fn multicast(&mut self, run: &Run) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.hears(run.topic())) {
+            self.missed += entry.take(run.clone()) as u64;
         }
     }
 
@@ -206,7 +203,7 @@ impl Entry {
         while let Some(((from, topic), missed)) = self.owed.pop_first() {
             let Missed { epoch, first, last } = missed;
             match self.incoming.try_reserve_beside((LEFT_TO_REQUESTS, BYTES_LEFT_TO_REQUESTS), OVERHEAD) {
-                Ok(place) => place.send(Incoming::Gap { from, topic, epoch, first, last }),
+                Ok(place) => place.send(Waiting::One(Incoming::Gap { from, topic, epoch, first, last })),
                 Err(TrySendError::Closed(())) => self.owed.clear(),
                 Err(TrySendError::Full(())) => {
                     self.owed.insert((from, topic), missed);
@@ -217,25 +214,46 @@ impl Entry {
         true
     }
 
-    /// Whether it has room for a message, or is gone. What it missed comes first.
-    fn take(&mut self, incoming: Incoming, length: usize) -> bool {
-        if !self.tell_missed() {
-            return false;
-        }
-        let left = (LEFT_TO_REQUESTS, BYTES_LEFT_TO_REQUESTS);
-        match self.incoming.try_reserve_beside(left, length + OVERHEAD) {
-            Ok(place) => place.send(incoming),
-            Err(TrySendError::Closed(())) => {}
-            Err(TrySendError::Full(())) => {
-                self.missed += 1;
-                if self.missed == 1 {
-                    tracing::warn!(topics = ?self.topics, "a listener is too slow: it misses messages from here on; it is told which, and they are counted");
-                }
-                return false;
+    /// Takes as many of the first ones as it has room for; says how many it misses. What it missed before comes first.
+    fn take(&mut self, mut run: Run) -> usize {
+        let fits = if self.tell_missed() { self.fits(&run) } else { 0 };
+        let taken = run.take_first(fits);
+        if !taken.is_empty() {
+            match self.incoming.try_reserve(weight(&taken)) {
+                Ok(place) => place.send(Waiting::Run(taken)),
+                // Nobody else fills the queue: there was room, so it has gone.
+                Err(_) => return 0,
             }
         }
-        true
+        if run.is_empty() || self.incoming.is_closed() {
+            return 0;
+        }
+        if self.missed == 0 {
+            tracing::warn!(topics = ?self.topics, "a listener is too slow: it misses messages from here on; it is told which, and they are counted");
+        }
+        self.missed += run.len() as u64;
+        self.owe(run.origin(), run.topic(), run.numbers());
+        run.len()
     }
+
+    /// How many of the first ones it has room for.
+    fn fits(&self, run: &Run) -> usize {
+        let (places, bytes) = self.incoming.room();
+        let mut room = if places > LEFT_TO_REQUESTS { bytes } else { 0 };
+        room = room.saturating_sub(BYTES_LEFT_TO_REQUESTS + OVERHEAD);
+        let has_room = |length: &usize| match room.checked_sub(length + PER_MULTICAST) {
+            Some(left) => {
+                room = left;
+                true
+            }
+            None => false,
+        };
+        run.lengths().take_while(has_room).count()
+    }
+}
+
+fn weight(run: &Run) -> usize {
+    OVERHEAD + run.lengths().map(|length| length + PER_MULTICAST).sum::<usize>()
 }
 
 #[cfg(test)]
@@ -246,12 +264,12 @@ mod tests {
 
     fn broadcast(listeners: &mut Listeners, seq: u64, data: &Bytes) {
         let origin = NodeKey::generate().node_id();
-        listeners.multicast(origin, None, data, MessageId { origin, epoch: 1, seq });
+        listeners.multicast(&Run::new(origin, None, 1, seq, vec![data.clone()]));
     }
 
     fn waiting(listener: &mut Listener) -> Vec<u64> {
         let mut seqs = Vec::new();
-        while let Some(incoming) = listener.receiver.try_recv() {
+        while let Some(incoming) = listener.try_next() {
             // Between them it is told what it missed.
             if let Incoming::Broadcast { id, .. } = incoming {
                 seqs.push(id.seq);
@@ -283,9 +301,9 @@ mod tests {
         let origin = NodeKey::generate().node_id();
         let largest = Bytes::from(vec![0; MAX_BODY]);
         let publish = |listeners: &mut Listeners, seq| {
-            listeners.multicast(origin, Some(&topic), &largest, MessageId { origin, epoch: 7, seq });
+            listeners.multicast(&Run::new(origin, Some(topic.clone()), 7, seq, vec![largest.clone()]));
         };
-        let heard = |listener: &mut Listener| match listener.receiver.try_recv() {
+        let heard = |listener: &mut Listener| match listener.try_next() {
             Some(Incoming::Multicast { id, .. }) => Some((id.seq, id.seq)),
             Some(Incoming::Gap { from, topic: Some(_), epoch: 7, first, last }) if from == origin => {
                 Some((first, last))
@@ -311,11 +329,25 @@ mod tests {
     fn short_messages_are_counted_one_by_one() {
         let mut listeners = Listeners::new(1 << 30);
         let (mut stopped, _) = listeners.add(Vec::new(), false);
-        for seq in 0..2 * MAX_MESSAGES as u64 {
+        for seq in 0..2 * MAX_WAITING as u64 {
             broadcast(&mut listeners, seq, &Bytes::new());
         }
-        assert_eq!(waiting(&mut stopped).len(), MAX_MESSAGES - LEFT_TO_REQUESTS);
-        assert_eq!(listeners.missed(), (MAX_MESSAGES + LEFT_TO_REQUESTS) as u64);
+        assert_eq!(waiting(&mut stopped).len(), MAX_WAITING - LEFT_TO_REQUESTS);
+        assert_eq!(listeners.missed(), (MAX_WAITING + LEFT_TO_REQUESTS) as u64);
+    }
+
+    #[test]
+    fn of_messages_that_come_together_a_listener_takes_the_first_ones_it_has_room_for() {
+        let mut listeners = Listeners::new(0);
+        let (mut slow, _) = listeners.add(Vec::new(), false);
+        let origin = NodeKey::generate().node_id();
+        let bodies = vec![Bytes::from(vec![0; MAX_BODY]); 3];
+        listeners.multicast(&Run::new(origin, None, 1, 5, bodies));
+        assert_eq!(waiting(&mut slow), [5, 6]);
+        assert_eq!(listeners.missed(), 1);
+        listeners.multicast(&Run::new(origin, None, 1, 8, vec![Bytes::new(); 1000]));
+        assert!(matches!(slow.try_next(), Some(Incoming::Gap { first: 7, last: 7, .. })));
+        assert_eq!(waiting(&mut slow), (8..1008).collect::<Vec<_>>(), "short ones that come together take one place");
     }
 
     #[test]
@@ -327,7 +359,7 @@ mod tests {
             |listeners: &mut Listeners, number| listeners.request(from, body.clone(), InboundId(number), &replies);
         for length in [0, MAX_BODY] {
             let ((_slow, _), data) = (listeners.add(Vec::new(), true), Bytes::from(vec![0; length]));
-            for seq in 0..2 * MAX_MESSAGES as u64 {
+            for seq in 0..2 * MAX_WAITING as u64 {
                 broadcast(&mut listeners, seq, &data);
             }
             assert!((0..LEFT_TO_REQUESTS as u64).all(|number| ask(&mut listeners, number).is_ok()), "{length} bytes");
@@ -351,7 +383,7 @@ mod tests {
         let (mut healthy, _) = listeners.add(Vec::new(), true);
         for number in 3..9 {
             assert_eq!(ask(&mut listeners, number), Ok(()));
-            assert!(healthy.receiver.try_recv().is_some());
+            assert!(healthy.try_next().is_some());
         }
     }
 

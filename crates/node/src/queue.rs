@@ -22,7 +22,7 @@ pub(crate) fn channel<T>(messages: usize, bytes: usize) -> (Sender<T>, Receiver<
 /// Where messages go in.
 #[derive(Debug)]
 pub(crate) struct Sender<T> {
-    sender: mpsc::Sender<(T, OwnedSemaphorePermit)>,
+    sender: mpsc::Sender<(T, Room)>,
     room: Arc<Semaphore>,
     bytes: u32,
 }
@@ -43,11 +43,14 @@ impl Taken {
 
 /// Where messages come out.
 #[derive(Debug)]
-pub(crate) struct Receiver<T>(mpsc::Receiver<(T, OwnedSemaphorePermit)>);
+pub(crate) struct Receiver<T>(mpsc::Receiver<(T, Room)>);
 
 /// A place for one message.
 #[derive(Debug)]
-pub(crate) struct Place<'a, T>(mpsc::Permit<'a, (T, OwnedSemaphorePermit)>, OwnedSemaphorePermit);
+pub(crate) struct Place<'a, T>(mpsc::Permit<'a, (T, Room)>, Room);
+
+/// What a message takes of a channel, given back when this is dropped.
+pub(crate) type Room = OwnedSemaphorePermit;
 
 /// The receiver is gone.
 #[derive(Debug, PartialEq, Eq)]
@@ -73,8 +76,14 @@ impl<T> Sender<T> {
         (messages, left): (usize, usize),
         bytes: usize,
     ) -> Result<Place<'_, T>, TrySendError<()>> {
-        let has_room = self.sender.capacity() > messages && self.room.available_permits() >= bytes + left;
+        let (places, room) = self.room();
+        let has_room = places > messages && room >= bytes + left;
         if has_room || self.is_closed() { self.try_reserve(bytes) } else { Err(TrySendError::Full(())) }
+    }
+
+    /// Messages and bytes that there is room for.
+    pub(crate) fn room(&self) -> (usize, usize) {
+        (self.sender.capacity(), self.room.available_permits())
     }
 
     pub(crate) fn taken(&self) -> Taken {
@@ -97,9 +106,9 @@ impl<T> Clone for Sender<T> {
 }
 
 impl<T> Receiver<T> {
-    /// The next message; `None` once all senders are gone.
-    pub(crate) async fn recv(&mut self) -> Option<T> {
-        self.0.recv().await.map(|(message, _)| message)
+    /// The next message, which keeps its room for now; `None` once all senders are gone.
+    pub(crate) async fn recv_with_room(&mut self) -> Option<(T, Room)> {
+        self.0.recv().await
     }
 
     /// The same, to be polled.
@@ -142,7 +151,7 @@ mod tests {
         assert!(sender.send('c', 1).now_or_never().is_none());
         sender.send('d', 0).await.unwrap();
         assert!(matches!(sender.try_reserve(0), Err(TrySendError::Full(()))), "messages");
-        assert_eq!(receiver.recv().await, Some('a'));
+        assert_eq!(receiver.recv_with_room().await.map(|(message, _)| message), Some('a'));
         sender.try_reserve(60).unwrap().send('e');
     }
 
@@ -152,7 +161,7 @@ mod tests {
         sender.send('a', 1).await.unwrap();
         let mut large = std::pin::pin!(sender.send('b', 1 << 40));
         assert!(poll!(large.as_mut()).is_pending());
-        assert_eq!(receiver.recv().await, Some('a'));
+        assert_eq!(receiver.recv_with_room().await.map(|(message, _)| message), Some('a'));
         assert!(poll!(large.as_mut()).is_ready());
         assert!(sender.try_reserve(1).is_err());
         assert_eq!(receiver.try_recv(), Some('b'));

@@ -91,15 +91,15 @@ impl Hearing {
         })
     }
 
-    /// Whether applications here may get a multicast of another node, whose record this is, as far as its quota goes.
+    /// Whether applications here may get `count` multicasts of another node, whose record this is, as far as its quota goes.
     /// Broadcasts have no topic, and all get them.
-    pub(crate) fn hears(&mut self, origin: Option<&Record>, topic: Option<&Topic>) -> bool {
+    pub(crate) fn hears(&mut self, origin: Option<&Record>, topic: Option<&Topic>, count: usize) -> bool {
         let (rights, Some(topic)) = (self.rights.in_force.load(), topic) else { return true };
         if rights.is_open() {
             return true;
         }
         let Some(record) = origin.filter(|_| self.rights.judge(Act::Subscribe, topic).is_ok()) else {
-            self.denied += 1;
+            self.denied += count as u64;
             return false;
         };
         let id = record.status.node;
@@ -107,7 +107,7 @@ impl Hearing {
         let (act, name) = amop::publishing(topic);
         let verdict = rights.judge(&party.subject(), act, name);
         if !verdict.is_allowed() {
-            self.denied += 1;
+            self.denied += count as u64;
             self.audit.record(Event::MessageDenied {
                 node: id.into(),
                 topic: topic.as_str().into(),

@@ -17,6 +17,8 @@ pub(crate) enum Source {
     Tick,
     /// Handles of the node.
     Commands,
+    /// Publishers.
+    Posts,
     /// Listeners that answer.
     Responses,
     /// The gateway's clients.
@@ -28,9 +30,10 @@ pub(crate) enum Source {
 }
 
 /// Pieces of work of each source in one turn at the most. A piece of the network's is one event.
-const BUDGETS: [(Source, usize); 5] = [
+const BUDGETS: [(Source, usize); 6] = [
     (Source::Tick, 1),
     (Source::Commands, 128),
+    (Source::Posts, 256),
     (Source::Responses, 128),
     (Source::ClientInputs, 128),
     (Source::Epoch, 1),

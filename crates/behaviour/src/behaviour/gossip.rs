@@ -213,8 +213,8 @@ impl Behaviour {
         self.inner.lane(lane).report_message_validation_result(&message, &from, acceptance(judgement));
         let Some((topic, gossip)) = post.filter(|_| judgement == Judgement::Fresh) else { return };
         if topic.as_ref().is_none_or(|topic| self.takes_part.subscribed().contains(topic)) {
-            let id = (gossip.epoch, gossip.number);
-            let event = Event::Multicast { origin: gossip.origin, topic, data: gossip.body, id };
+            let wire::Gossip { origin, epoch, number: first, body, .. } = gossip;
+            let event = Event::Multicast { origin, topic, epoch, first, bodies: vec![body] };
             self.actions.push_back(ToSwarm::GenerateEvent(event));
         }
     }

@@ -38,9 +38,7 @@ impl Behaviour {
             Output::SendBatch { to, leg } => self.send_leg(to, leg, now),
             Output::SendWanted { to, wanted } => self.send_bridge(to, amop::Frame::Wanted(wanted), now),
             Output::Multicast { origin, epoch, topic, first, bodies } => {
-                (first..).zip(bodies).for_each(|(number, data)| {
-                    self.tell(Event::Multicast { origin, topic: topic.clone(), data, id: (epoch, number) });
-                });
+                self.tell(Event::Multicast { origin, topic, epoch, first, bodies });
             }
             Output::Gap { origin, epoch, topic, from, to } => {
                 self.tell(Event::Gap { origin, topic, epoch, from, to });

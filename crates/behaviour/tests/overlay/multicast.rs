@@ -12,7 +12,7 @@ use crate::network::{Node, line, links_in_a_row};
 
 async fn received(node: &mut Node) -> (NodeId, Option<Topic>, Bytes) {
     node.wait("a multicast", |event| match event {
-        Event::Multicast { origin, topic, data, .. } => Some((origin, topic, data)),
+        Event::Multicast { origin, topic, bodies, .. } => Some((origin, topic, bodies[0].clone())),
         _ => None,
     })
     .await
@@ -69,7 +69,7 @@ async fn a_message_of_ten_mebibytes_is_gossiped_and_more_is_refused() {
     let data = largest.clone();
     nodes[0].behaviour(move |behaviour| behaviour.publish(None, data)).await.expect("published");
     let arrived = last.wait("the large one", |event| match event {
-        Event::Multicast { data, .. } if data.len() > 1000 => Some(data),
+        Event::Multicast { bodies, .. } if bodies[0].len() > 1000 => Some(bodies[0].clone()),
         _ => None,
     });
     assert!(arrived.await == largest);
@@ -83,9 +83,9 @@ async fn a_message_of_ten_mebibytes_is_gossiped_and_more_is_refused() {
 async fn numbers(node: &mut Node, count: usize) -> Vec<u64> {
     let mut numbers = Vec::new();
     while numbers.len() < count {
-        numbers.push(
+        numbers.extend(
             node.wait("a multicast", |event| match event {
-                Event::Multicast { id: (_, number), .. } => Some(number),
+                Event::Multicast { first, bodies, .. } => Some((first..).take(bodies.len())),
                 Event::Gap { from, to, .. } => panic!("{from} to {to} are missing"),
                 _ => None,
             })

@@ -75,7 +75,7 @@ async fn it_sends_all_that_others_send_and_the_swarm_waits_for_no_signature() {
     a.behaviour(|behaviour| behaviour.publish(None, "broadcast".into()).unwrap()).await;
     let from = a.id;
     c.wait("a broadcast", |event| match event {
-        Event::Multicast { origin, data, .. } if origin == from && data == "broadcast" => Some(()),
+        Event::Multicast { origin, bodies, .. } if origin == from && bodies == ["broadcast"] => Some(()),
         _ => None,
     })
     .await;

@@ -19,6 +19,7 @@ use super::EventLoop;
 use crate::{
     command::Command,
     handle::{AddressError, Answer, MessageId, PublishError, RenewalError},
+    publisher::Post,
 };
 
 /// A caller of [`crate::NodeHandle::request`].
@@ -76,6 +77,20 @@ impl EventLoop {
                 let _ = answer.send(behaviour.overlay().record(&node).cloned());
             }
             Command::ApplicationField { bytes } => behaviour.set_application_field(bytes),
+        }
+    }
+
+    /// Takes what a publisher sent; if links are full, it waits.
+    pub(super) fn handle_post(&mut self, post: Post) {
+        let held = post.perform(|topic, data| {
+            let outcome = self.publish(topic, data);
+            if outcome != Err(PublishError::Busy) {
+                self.count_publish(topic, outcome.as_ref().map(|_| ()));
+            }
+            outcome.map(|_| ())
+        });
+        if let Err(post) = held {
+            self.posts.hold(post);
         }
     }
 

@@ -9,11 +9,7 @@ use nuncio_protocol::{
 };
 
 use super::{EventLoop, Waiting, cast, end};
-use crate::{
-    handle::{Answer, MessageId},
-    listeners::Missed,
-    replies::Reply,
-};
+use crate::{handle::Answer, listener::Run, listeners::Missed, replies::Reply};
 
 impl EventLoop {
     pub(super) fn complete(&mut self, exchange: ExchangeId, outcome: Result<unicast::Reply, UnicastError>) {
@@ -29,12 +25,23 @@ impl EventLoop {
         let _ = answer.send(outcome);
     }
 
-    /// A message to many.
-    pub(super) fn hear(&mut self, topic: Option<&Topic>, data: &Bytes, id: MessageId) {
-        if self.admission.admits(&id.origin) && self.hears(&id.origin, topic, data.len()) {
-            self.metrics.node.heard.increment(cast(topic));
-            self.listeners.multicast(id.origin, topic, data, id);
+    /// Messages to many.
+    pub(super) fn hear(&mut self, mut run: Run) {
+        if !self.admission.admits(&run.origin()) || !self.hears(&run) {
+            return;
         }
+        // Which of them are over their origin's quota is judged for each.
+        while let Some(taken) = self.take(&run) {
+            let allowed = run.take_first(taken);
+            self.hand_on(&allowed);
+            run.take_first(1);
+        }
+        self.hand_on(&run);
+    }
+
+    fn hand_on(&mut self, run: &Run) {
+        self.metrics.node.heard.add(cast(run.topic()), run.len() as u64);
+        self.listeners.multicast(run);
     }
 
     /// Messages to many did not come.
@@ -49,12 +56,16 @@ impl EventLoop {
         self.listeners.gap(origin, topic, missed);
     }
 
-    /// Whether its origin may be heard here, now.
-    fn hears(&mut self, origin: &NodeId, topic: Option<&Topic>, bytes: usize) -> bool {
-        let behaviour = self.swarm.behaviour_mut();
-        let record = behaviour.overlay().record(origin).map(|record| &**record);
-        let may = self.hearing.hears(record, topic);
-        may && topic.is_none_or(|topic| behaviour.takes(*origin, topic.as_str().len() + bytes))
+    /// Whether applications here may hear them from their origin.
+    fn hears(&mut self, run: &Run) -> bool {
+        let record = self.swarm.behaviour().overlay().record(&run.origin()).map(|record| &**record);
+        self.hearing.hears(record, run.topic(), run.len())
+    }
+
+    /// Takes them from their origin's quota; says how many there were before the first that is over it, if one is.
+    fn take(&mut self, run: &Run) -> Option<usize> {
+        let topic = run.topic()?.as_str().len();
+        self.swarm.behaviour_mut().takes(run.origin(), run.lengths().map(|bytes| topic + bytes))
     }
 
     pub(super) fn hand_over(&mut self, inbound: InboundId, source: NodeId, body: Bytes) {

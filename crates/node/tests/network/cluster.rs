@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use nuncio_node::{BuildError, Config, Incoming, build};
+use nuncio_node::{BuildError, Config, Incoming, Listener, PublishError, Publisher, build};
 use nuncio_protocol::{
     MAX_BODY, Topic,
     unicast::{Refusal, UnicastError, Unknown},
@@ -60,6 +60,48 @@ async fn a_node_given_one_address_meets_all_and_every_flow_works() {
     b.handle.broadcast(Bytes::from("all")).await.expect("sent");
     let broadcast = tokio::time::timeout(DEADLINE, broadcasts.next()).await.expect("a broadcast");
     assert!(matches!(broadcast, Some(Incoming::Broadcast { data, .. }) if data == "all"));
+}
+
+async fn publisher_is_heard(publisher: &Publisher, listener: &mut Listener) -> bool {
+    publisher.send(Bytes::from("?")).await.expect("sent");
+    let next = tokio::time::timeout(Duration::from_millis(100), listener.next());
+    matches!(next.await, Ok(Some(Incoming::Multicast { .. })))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_publisher_sends_comes_once_and_in_its_order_and_ends_with_the_node() {
+    const MESSAGES: u32 = 20_000;
+    let [a, b, _c] = three(&TestAuthority::new()).await;
+    let topic = Topic::new("prices").unwrap();
+    let mut prices = b.handle.listen(vec![topic.clone()], false).await;
+    let publisher = a.handle.publisher(Some(topic));
+    let found = async {
+        // Until b's record is here that says what it subscribes.
+        while !publisher_is_heard(&publisher, &mut prices).await {}
+    };
+    tokio::time::timeout(DEADLINE, found).await.expect("b hears a");
+    let heard = async {
+        for number in 0..MESSAGES {
+            let data = loop {
+                let Some(Incoming::Multicast { data, .. }) = prices.next().await else { panic!("no multicast") };
+                if data != "?" {
+                    break data;
+                }
+            };
+            assert_eq!(data, number.to_be_bytes().as_slice());
+        }
+    };
+    let sent = async {
+        for number in 0..MESSAGES {
+            publisher.send(Bytes::copy_from_slice(&number.to_be_bytes())).await.expect("sent");
+        }
+        publisher.flush().await.expect("taken");
+    };
+    tokio::time::timeout(DEADLINE, futures::future::join(heard, sent)).await.expect("all of them");
+    let more = publisher.send(Bytes::from(vec![1; MAX_BODY + 1])).await;
+    assert_eq!(more, Err(PublishError::TooLarge { bytes: MAX_BODY + 1, limit: MAX_BODY }));
+    a.stop().await;
+    assert_eq!(publisher.flush().await, Err(PublishError::Stopped));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use nuncio_node::{Incoming, NodeHandle, PublishError};
+use nuncio_node::{Incoming, NodeHandle};
 use nuncio_protocol::Topic;
 use tokio::sync::mpsc;
 
@@ -149,17 +149,10 @@ async fn publish(arguments: &Arguments, mut control: Control) -> Result<(), Fail
     linked(&node, arguments.subs).await?;
     let point = arguments.point();
     let counts = accept_reports(&point, &arguments.network()).await?;
+    let publisher = node.publisher(Some(topic()));
     let send = |message: Bytes| {
-        let node = node.clone();
-        async move {
-            loop {
-                match node.publish(topic(), message.clone()).await {
-                    Ok(_) => return Ok(()),
-                    Err(PublishError::Busy) => tokio::task::yield_now().await,
-                    Err(error) => return Err(failed(&error)),
-                }
-            }
-        }
+        let publisher = publisher.clone();
+        async move { publisher.send(message).await.map_err(|error| failed(&error)) }
     };
     one_way::drive(&point, counts, &mut control, send).await
 }

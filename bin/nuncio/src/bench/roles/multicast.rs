@@ -4,7 +4,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use nuncio_node::{Incoming, NodeHandle, PublishError};
+use nuncio_node::{Incoming, NodeHandle, Publisher};
 use nuncio_protocol::Topic;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -63,7 +63,7 @@ pub(super) async fn load(point: &Point, directory: &Path, index: usize) -> Resul
     let counts = accept_reports(point, directory).await?;
     wait_for_subscribers(&node, &counts).await?;
     let mut payload = vec![COUNTED; point.payload.max(1)];
-    let mut load = Load { node, counts, sent: 0, latencies: Latencies::new() };
+    let mut load = Load { publisher: node.publisher(Some(topic())), counts, sent: 0, latencies: Latencies::new() };
     load.publish_for(point, &mut payload, point.warmup, u64::MAX).await?;
     say("begin");
     load.latencies = Latencies::new();
@@ -87,7 +87,7 @@ pub(in crate::bench) async fn reports(directory: &Path) -> Result<UnixStream, Fa
 }
 
 struct Load {
-    node: NodeHandle,
+    publisher: Publisher,
     counts: Counts,
     sent: u64,
     latencies: Latencies,
@@ -106,22 +106,13 @@ impl Load {
         let window = (point.in_flight as u64).min(((16 << 20) / payload.len() as u64).max(1));
         while begun.elapsed() < time && self.sent - first < max_messages {
             let sent = Instant::now();
-            self.publish(payload).await?;
+            let published = self.publisher.send(Bytes::copy_from_slice(payload)).await;
+            published.map_err(|error| Failure::operation("bench", causes(&error)))?;
             self.sent += 1;
             self.await_counts(self.sent.saturating_sub(window - 1)).await?;
             self.latencies.record(sent.elapsed());
         }
         Ok(())
-    }
-
-    async fn publish(&self, payload: &[u8]) -> Result<(), Failure> {
-        loop {
-            match self.node.publish(topic(), Bytes::copy_from_slice(payload)).await {
-                Ok(_) => return Ok(()),
-                Err(PublishError::Busy) => tokio::task::yield_now().await,
-                Err(error) => return Err(Failure::operation("bench", causes(&error))),
-            }
-        }
     }
 
     /// Waits until every subscriber has reported so many.
@@ -141,10 +132,7 @@ impl Load {
     async fn drain(&self) -> Result<(), Failure> {
         until("every message has arrived", DRAIN, || async {
             // Whoever gets it reports.
-            match self.node.publish(topic(), Bytes::from_static(b"?")).await {
-                Ok(_) | Err(PublishError::Busy) => {}
-                Err(error) => return Err(causes(&error)),
-            }
+            self.publisher.send(Bytes::from_static(b"?")).await.map_err(|error| causes(&error))?;
             if self.reported().all(|count| count == self.sent) {
                 return Ok(());
             }
