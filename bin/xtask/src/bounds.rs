@@ -13,7 +13,7 @@ const HEAD: &str = "\
 Every map, queue and buffer that peers, SDKs, strangers and operators can make grow, with its bound and with what happens when
 it is reached: whoever exceeds it is refused, and others are unharmed. Bytes include what an entry takes around its content.
 
-The figures are those of the default configuration. `nuncio config bounds` prints them for another one, with what each link
+The figures are those of the default configuration, and what is off there stands last. `nuncio config bounds` prints them for another one, with what each link
 and SDK can cost and the sum: so much must a machine or container have for the worst that all of them can do at once. Fewer
 links (`[p2p] max_links`) make it smaller first.
 ";
@@ -23,6 +23,12 @@ pub(crate) fn page() -> String {
     let rooms = bounds(&Config::default());
     let mut page = HEAD.to_owned();
     for room in &rooms {
+        section(&mut page, room);
+    }
+    // What is off by default, and has bounds where it is on.
+    let mut all = Config::default();
+    all.web.enabled = true;
+    for room in bounds(&all).iter().filter(|room| rooms.iter().all(|one| one.name != room.name)) {
         section(&mut page, room);
     }
     // Writing to a string cannot fail.

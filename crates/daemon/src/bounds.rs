@@ -4,7 +4,8 @@ use nuncio_bounds::Room;
 
 use crate::{
     Config,
-    services::{gateway_limits, overlay_config, p2p_door},
+    doors::{gateway_limits, web_limits},
+    services::{overlay_config, p2p_door},
 };
 
 /// Every bound of a node with this configuration, by the part that keeps it.
@@ -13,6 +14,10 @@ pub fn bounds(config: &Config) -> Vec<Room> {
     let mut rooms = nuncio_node::bounds(&overlay_config(config), links, &p2p_door(config), nuncio_admin::LISTENERS);
     if config.gateway.enabled {
         rooms.push(Room { name: "gateway", bounds: gateway_limits(config).bounds() });
+    }
+    if config.web.enabled {
+        let in_flight = gateway_limits(config).in_flight_bytes;
+        rooms.push(Room { name: "web door", bounds: web_limits(config).bounds(in_flight) });
     }
     if config.issuer.listen.is_some() {
         rooms.push(Room { name: "enrolment", bounds: crate::enrolment::bounds() });
@@ -53,7 +58,9 @@ mod tests {
 
     #[test]
     fn every_bound_says_what_happens_when_it_is_reached_and_is_named_once() {
-        for room in bounds(&Config::default()) {
+        let mut config = Config::default();
+        config.web.enabled = true;
+        for room in bounds(&config) {
             for (at, bound) in room.bounds.iter().enumerate() {
                 assert!(bound.bytes > 0 && bound.count > 0 && !bound.when_full.is_empty(), "{bound:?}");
                 assert!(

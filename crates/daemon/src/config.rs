@@ -32,7 +32,7 @@ pub use keys::{Difference, TABLES, Table, Value};
 pub use listen::Listen;
 pub use rights::Rights;
 pub use section::{Effect, Key};
-pub use tables::{Access, Admin, Audit, Gateway, Identity, Issuer, Log, P2p, Renewal};
+pub use tables::{Access, Admin, Audit, Gateway, Identity, Issuer, Log, P2p, Renewal, Web};
 pub use value::{Interval, LogFormat, Mode, Node, Peer, Sdk, Size, ValueError};
 
 /// Shorter certificates end before their node could have tried a few times to renew them.
@@ -51,6 +51,8 @@ pub struct Config {
     pub p2p: P2p,
     /// The port for SDKs.
     pub gateway: Gateway,
+    /// The door for every language.
+    pub web: Web,
     /// The operator's API.
     pub admin: Admin,
     /// The audit log.
@@ -74,6 +76,7 @@ impl Default for Config {
             identity: Identity::default(),
             p2p: P2p::default(),
             gateway: Gateway::default(),
+            web: Web::default(),
             admin: Admin::default(),
             audit: Audit::default(),
             issuer: Issuer::default(),
@@ -235,6 +238,7 @@ impl Config {
         if self.gateway.enabled && self.p2p.listen.has_port(port) {
             return Err(("gateway.listen", format!("port {port} is [p2p] listen's")));
         }
+        self.judge_web()?;
         let is_secret = self.admin.tls || self.admin.allow_remote;
         if let Some(address) = self.admin.listen.filter(|a| !a.ip().is_loopback() && !is_secret) {
             return Err((

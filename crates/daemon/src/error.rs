@@ -49,6 +49,9 @@ pub enum StartError {
     /// The node.
     #[error(transparent)]
     Node(#[from] nuncio_node::BuildError),
+    /// The web door.
+    #[error("[web]: {0}")]
+    Web(#[source] nuncio_gateway::BindError),
     /// The gateway.
     #[error(transparent)]
     Gateway(#[from] nuncio_gateway::BindError),
@@ -93,7 +96,7 @@ impl StartError {
                 format!("set {key} to an address of this machine (0.0.0.0 is all of them) and a port you may use")
             }
             Self::Node(error) => error.hint().to_owned(),
-            Self::Gateway(error) => error.hint.to_owned(),
+            Self::Gateway(error) | Self::Web(error) => error.hint.to_owned(),
             Self::Rights { .. } => "the book's page Rights and namespaces shows what a rule is made of".to_owned(),
             Self::Issuer(error) => {
                 error.hint().unwrap_or_else(|| "[issuer] ca names the directory of this node's agency".to_owned())
@@ -119,7 +122,9 @@ impl StartError {
             Self::PortInUse { .. } => "port_in_use",
             Self::AdminTls(_) => "certificates",
             Self::Rights { .. } => "configuration",
-            Self::Listen { .. } | Self::Node(_) | Self::Gateway(_) | Self::Admin(_) | Self::Audit(_) => "start",
+            Self::Listen { .. } | Self::Node(_) | Self::Gateway(_) | Self::Web(_) | Self::Admin(_) | Self::Audit(_) => {
+                "start"
+            }
         }
     }
 }

@@ -17,6 +17,7 @@ mod changes;
 pub mod config;
 mod control;
 mod data_dir;
+mod doors;
 pub mod enrolment;
 mod error;
 mod expiry;

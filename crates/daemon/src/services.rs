@@ -27,6 +27,7 @@ use crate::{
     config::{Config, ConfigError, Source},
     control::{Control, Parts, State, warn_of_roles},
     data_dir::DataDir,
+    doors::{gateway_config, sdk_door, web_config, web_door},
     enrolment, expiry,
     issuer::{self, Issuing},
     kept_lists::{self, Kept},
@@ -141,6 +142,12 @@ impl Daemon {
             }
             None => None,
         };
+        let web = match &gateway {
+            Some(gateway) if config.web.enabled => {
+                Some(nuncio_web::bind(web_config(config), gateway.entrance()).map_err(StartError::Web)?)
+            }
+            _ => None,
+        };
         let admin_config = admin_config(config, admin_tls.clone(), &policy);
         let parts = Parts {
             source,
@@ -161,7 +168,18 @@ impl Daemon {
         // Nobody else has the place.
         let _ = control_place.set(Arc::downgrade(&control));
         let admin = admin::bind(admin_config, handle, control.clone()).await?;
-        Ok(Bound { node, gateway, admin, control, keeper, adoptions, watched, service: (calls, issuing), newcomers })
+        Ok(Bound {
+            node,
+            gateway,
+            web,
+            admin,
+            control,
+            keeper,
+            adoptions,
+            watched,
+            service: (calls, issuing),
+            newcomers,
+        })
     }
 }
 
@@ -187,6 +205,7 @@ fn rights(config: &Config) -> Result<Arc<Rights>, StartError> {
 pub struct Bound {
     node: nuncio_node::Bound,
     gateway: Option<nuncio_gateway::Bound>,
+    web: Option<nuncio_web::Bound>,
     admin: admin::Bound,
     control: Arc<Control>,
     keeper: Keeper,
@@ -215,6 +234,11 @@ impl Bound {
     /// Where SDKs connect, with its real port.
     pub fn gateway_address(&self) -> Option<SocketAddr> {
         self.gateway.as_ref().map(nuncio_gateway::Bound::local_address)
+    }
+
+    /// Where WebSockets are served, with its real port.
+    pub fn web_address(&self) -> Option<SocketAddr> {
+        self.web.as_ref().map(nuncio_web::Bound::local_address)
     }
 
     /// The admin API's unix socket.
@@ -258,12 +282,16 @@ impl Bound {
         let _guards = (edges_stop.clone().drop_guard(), node_stop.clone().drop_guard());
         let mut edges = JoinSet::new();
         let mut node = JoinSet::new();
-        let (admin, gateway, core) = (self.admin, self.gateway, self.node);
+        let (admin, gateway, web, core) = (self.admin, self.gateway, self.web, self.node);
         let stop = edges_stop.clone();
         edges.spawn(async { name_at_end("admin API", admin.run(stop)).await });
         if let Some(gateway) = gateway {
             let stop = edges_stop.clone();
             edges.spawn(async { name_at_end("gateway", gateway.run(stop)).await });
+        }
+        if let Some(web) = web {
+            let stop = edges_stop.clone();
+            edges.spawn(async { name_at_end("web door", web.run(stop)).await });
         }
         let helpers = helpers(self.control, self.adoptions, self.watched, (self.service, self.newcomers));
         let stop = node_stop.clone();
@@ -370,6 +398,9 @@ fn require_free_ports(config: &Config) -> Result<(), StartError> {
     if config.gateway.enabled {
         require_free("[gateway] listen", config.gateway.listen)?;
     }
+    if config.web.enabled {
+        require_free("[web] listen", config.web.listen)?;
+    }
     Ok(())
 }
 
@@ -380,13 +411,14 @@ fn require_free(key: &'static str, address: SocketAddr) -> Result<(), StartError
     })
 }
 
-/// Links, SDKs, and whoever may stand at the two doors, on kept places too.
+/// Links, SDKs, web clients, and whoever may stand at the doors, on kept places too.
 fn most_connections(config: &Config) -> u64 {
     let (p2p, gateway) = (&config.p2p, &config.gateway);
     let at_the_door = |door: &Limits| door.places + door.kept_places;
     let nodes = p2p.max_links as usize + at_the_door(&p2p_door(config));
     let sdks = if gateway.enabled { gateway.max_clients + at_the_door(&sdk_door(config)) } else { 0 };
-    (nodes + sdks) as u64
+    let web = if config.web.enabled { config.web.max_clients + at_the_door(&web_door(config)) } else { 0 };
+    (nodes + sdks + web) as u64
 }
 
 fn node_config(state: &State, identity: Identity, policy: nuncio_pki::SharedPolicy) -> nuncio_node::Config {
@@ -427,48 +459,6 @@ pub(crate) fn overlay_config(config: &Config) -> nuncio_protocol::Config {
 pub(crate) fn p2p_door(config: &Config) -> Limits {
     let p2p = &config.p2p;
     Limits::new(p2p.max_pending_handshakes, p2p.connections_per_second, p2p.connections_per_second.saturating_mul(8))
-}
-
-/// One address may make up for a minute at once: all SDKs of a host come back after their node's restart.
-fn sdk_door(config: &Config) -> Limits {
-    let own = &config.gateway;
-    Limits::new(own.max_pending_handshakes, own.connections_per_second, own.connections_per_second.saturating_mul(64))
-}
-
-fn gateway_config(config: &Config, tls: ChannelServerTls, access: nuncio_gateway::Access) -> nuncio_gateway::Config {
-    let own = &config.gateway;
-    let mut gateway = nuncio_gateway::Config::new(own.listen, tls);
-    gateway.same_agency = own.same_agency;
-    gateway.access = access;
-    gateway.version.chain_id.clone_from(&own.chain_id);
-    gateway.version.supported.clone_from(&own.supported_version);
-    gateway.version.fisco_bcos.clone_from(&own.supported_version);
-    gateway.limits = gateway_limits(config);
-    gateway.timeouts.idle = own.client_idle.0;
-    // A delivery may be acknowledged as long as anybody waits for it.
-    gateway.timeouts.acknowledge = own.publish_timeout.0 + Duration::from_secs(1);
-    gateway
-}
-
-/// How much the gateway lets in.
-pub(crate) fn gateway_limits(config: &Config) -> nuncio_gateway::Limits {
-    let (own, mut limits) = (&config.gateway, nuncio_gateway::Limits::default());
-    limits.connections = own.max_clients;
-    // Three quarters, as the gateway's own default: no single host takes all places.
-    limits.connections_per_address = (own.max_clients * 3 / 4).max(1);
-    limits.door = sdk_door(config);
-    limits.queue_bytes = own.client_queue.as_usize();
-    limits.queue_bytes_per_certificate = own.certificate_queue.as_usize();
-    limits.queue_bytes_of_all = own.total_queue.as_usize();
-    limits.intake_bytes_per_certificate = own.certificate_intake.as_usize();
-    limits.intake_bytes = own.total_intake.as_usize();
-    limits.in_flight_bytes_per_certificate = own.certificate_in_flight.as_usize();
-    limits.in_flight_bytes = own.total_in_flight.as_usize();
-    limits.topic_bytes_per_session = own.client_topics.as_usize();
-    limits.topic_bytes_per_certificate = own.certificate_topics.as_usize();
-    limits.topic_bytes = own.total_topics.as_usize();
-    limits.calls_per_second = own.calls_per_second;
-    limits
 }
 
 async fn name_at_end(part: &'static str, work: impl Future<Output = ()>) -> &'static str {

@@ -27,13 +27,18 @@ pub const QUEUE_ENTRY: usize = 256;
 pub const SHARED_MESSAGE: usize = 4 << 10;
 
 /// What TLS and the handshake of a connection hold, in bytes.
-const TLS: usize = 128 << 10;
+pub const TLS: usize = 128 << 10;
 
 /// What a session takes beside what it reads and writes: its task, its books and its certificate, in bytes.
-const SESSION: usize = 32 << 10;
+pub const SESSION: usize = 32 << 10;
 
 /// What a topic takes at the most where it counts a byte and [`TOPIC_COST`] more, in bytes.
 const TOPIC: usize = 128;
+
+/// What each session of another door can make a gateway hold beside what that door holds.
+pub const fn of_sessions(sessions: usize) -> Bound {
+    DeniedTopics::BOUND.per("client", sessions)
+}
 
 impl Limits {
     /// Every bound on what clients can make a gateway hold.

@@ -169,6 +169,7 @@ impl fmt::Debug for Clients {
 }
 
 /// One client's entry in the registry; dropping it closes the mailbox.
+#[derive(Debug)]
 pub(crate) struct Registration {
     clients: Arc<Clients>,
     pub(crate) client: ClientId,

@@ -12,7 +12,7 @@ use std::{
 use arc_swap::ArcSwap;
 use nuncio_audit::{Audit, Event};
 use nuncio_door::{BACKLOG, Place, Throttle};
-use nuncio_pki::tls::ChannelServerTls;
+use nuncio_pki::{Credential, tls::ChannelServerTls};
 use nuncio_protocol::amop::ClientInput;
 use nuncio_rights::{Party, Rights};
 use tokio::{
@@ -27,12 +27,13 @@ use crate::{
     access::{Access, Guard, SessionCertificate},
     clients::Clients,
     config::{Config, Limits, Timeouts},
+    entrance::Entrance,
     node_info::NodeInfo,
     rpc::Rpc,
     session,
     tls::{Admitted, Refusal, TlsSide},
 };
-use sessions::Sessions;
+pub use sessions::{Seat, Sessions};
 
 /// How long the listener rests when the system gives it no connection, for want of file descriptors most likely.
 const REST: Duration = Duration::from_millis(200);
@@ -50,9 +51,11 @@ pub struct Bound {
 
 /// Why a gateway cannot listen.
 #[derive(Debug, thiserror::Error)]
-#[error("the gateway cannot listen on {address}: {hint}")]
+#[error("{what} cannot listen on {address}: {hint}")]
 #[non_exhaustive]
 pub struct BindError {
+    /// Which port.
+    pub what: &'static str,
     /// Where.
     pub address: SocketAddr,
     /// What to do.
@@ -100,13 +103,11 @@ pub async fn bind(
     inputs: mpsc::Sender<ClientInput>,
     info: Arc<dyn NodeInfo>,
 ) -> Result<Bound, BindError> {
-    let refuse = |source: io::Error| BindError { address: config.listen, hint: bind_hint(&source), source };
-    let listener = listen(config.listen).map_err(refuse)?;
-    let address = listener.local_addr().map_err(refuse)?;
+    let (listener, address) = listen("the gateway", config.listen)?;
     let calls_per_second = config.limits.calls_per_second;
     let door = Door {
         door: nuncio_door::Door::new(&config.limits.door),
-        sessions: Sessions::new(&config.limits),
+        sessions: Sessions::new(config.limits.connections, config.limits.connections_per_address),
         limits: config.limits,
         timeouts: config.timeouts,
         node_version: config.version.supported.clone(),
@@ -124,7 +125,17 @@ pub async fn bind(
     Ok(Bound { listener, address, door: Arc::new(door) })
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+/// Listens; says what listens where it cannot, and where it does with the real port.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub fn listen(what: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), BindError> {
+    let listener = listen_at(address).and_then(|listener| Ok((listener.local_addr()?, listener)));
+    let (real, listener) = listener.map_err(|source| BindError { what, address, hint: bind_hint(&source), source })?;
+    Ok((listener, real))
+}
+
+fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // A restarted node must not wait for the last connections of the one before.
     socket.set_reuseaddr(true)?;
@@ -136,6 +147,11 @@ impl Bound {
     /// Where it listens.
     pub fn local_address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The way in for another door beside it.
+    pub fn entrance(&self) -> Entrance {
+        Entrance(Arc::clone(&self.door))
     }
 
     /// A way to renew its certificates while it runs.
@@ -244,12 +260,21 @@ impl Door {
     async fn admit(&self, socket: TcpStream) -> Result<Admitted, Refusal> {
         let limit = self.timeouts.handshake;
         socket.set_nodelay(true).map_err(Refusal::HungUp)?;
-        let tls = self.tls.load_full();
-        let admitted = timeout_at(Instant::now() + limit, tls.accept(socket)).await;
-        let admitted = admitted.unwrap_or(Err(Refusal::TooSlow { limit }))?;
-        match self.guard.admit(&admitted.client) {
-            Ok(()) => Ok(admitted),
-            Err(denial) => Err(Refusal::NotAdmitted { subject: admitted.client.subject, denial }),
+        let admitted = timeout_at(Instant::now() + limit, self.tls().accept(socket)).await;
+        let Admitted { socket, tls, client } = admitted.unwrap_or(Err(Refusal::TooSlow { limit }))?;
+        Ok(Admitted { client: self.judge(client)?, socket, tls })
+    }
+
+    /// What handshakes are done with now.
+    pub(crate) fn tls(&self) -> Arc<TlsSide> {
+        self.tls.load_full()
+    }
+
+    /// Gives those back whom the lists in force admit.
+    pub(crate) fn judge(&self, client: Credential) -> Result<Credential, Refusal> {
+        match self.guard.admit(&client) {
+            Ok(()) => Ok(client),
+            Err(denial) => Err(Refusal::NotAdmitted { subject: client.subject, denial }),
         }
     }
 
@@ -266,7 +291,7 @@ impl Door {
 }
 
 /// The address without its port; IPv4 is IPv4 also on a dual-stack socket.
-pub(crate) fn address(remote: SocketAddr) -> IpAddr {
+pub fn address(remote: SocketAddr) -> IpAddr {
     remote.ip().to_canonical()
 }
 

@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 
 use crate::{
     config::Version,
+    member::Sight,
     node_info::{NodeFacts, NodeInfo},
-    session::Sight,
 };
 pub use call::{Call, Caller, EventFilter, EventFilterFuture, RpcError, RpcFuture, RpcHandler};
 use pace::Pace;

@@ -3,11 +3,8 @@
 mod close_reason;
 mod deadlines;
 mod inbox;
-mod intake;
 mod link;
 mod requests;
-mod rights;
-mod topics;
 mod translate;
 mod writer;
 
@@ -17,13 +14,10 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use nuncio_audit::Event;
 use nuncio_channel_protocol::ProtocolVersion;
-use nuncio_protocol::amop::ClientInput;
-use rustls_pki_types::UnixTime;
 use tokio::{
     task::yield_now,
     time::{Sleep, sleep_until},
@@ -32,20 +26,18 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tracing::{info, warn};
 
 use crate::{
-    access::{self, ClientName},
-    clients::{Mailbox, Registration},
-    listener::{Door, address},
+    access::ClientName,
+    clients::Mailbox,
+    intake::Intake,
+    listener::Door,
+    member::{Member, Newcomer},
     rpc::Caller,
-    tenants::TopicShare,
-    tls::{Admitted, Refusal},
+    tls::Admitted,
 };
 use close_reason::CloseReason;
 use inbox::{Inbox, Received};
-use intake::Intake;
 use link::Link;
-use rights::Held;
-pub(crate) use rights::Sight;
-use topics::Topics;
+pub(crate) use link::tune;
 use writer::Writer;
 
 /// What a client of another protocol is told in its own words.
@@ -54,42 +46,25 @@ const HTTP_ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plai
 
 /// Serves one client until it goes, breaks a rule, or the gateway shuts down.
 pub(crate) async fn run(door: Arc<Door>, admitted: Admitted, remote: SocketAddr, shutdown: CancellationToken) {
-    let held = Held::new(access::party(&admitted.client, door.node.as_ref()), door.rights.load_full());
-    let name = ClientName::of_key(&admitted.client);
-    let registration = match door.clients.register(name, held.by(), &door.limits, &door.timeouts) {
-        Ok(registration) => registration,
-        Err(over) => return door.refuse(remote, &Refusal::OverQuota { subject: admitted.client.subject, over }),
+    let Admitted { socket, tls, client } = admitted;
+    let names = ClientName::all_of(&client);
+    let member = match Member::enter(&door, Newcomer::certified(client, door.node.as_ref()), remote).await {
+        Ok(Some(member)) => member,
+        Ok(None) => return,
+        Err(refusal) => return door.refuse(remote, &refusal),
     };
-    let client = registration.client;
-    door.audit.record(Event::SdkAdmitted {
-        address: remote.to_string().into(),
-        client: client.0,
-        subject: (&admitted.client.subject).into(),
-        serial: (&admitted.client.serial).into(),
-    });
-    if door.inputs.send(ClientInput::Connected { client }).await.is_ok() {
-        let cut = door.guard.watch(client, admitted.client.clone());
-        let mut session = Session::new(Arc::clone(&door), (registration, held), admitted, remote, (shutdown, cut));
-        let reason = session.serve().await;
-        session.farewell(&reason).await;
-        drop(session);
-        door.guard.forget(client);
-        // The registration is gone before the core hears of it: nothing more can be queued for nobody.
-        let _ = door.inputs.send(ClientInput::Disconnected { client }).await;
-    }
+    let mut session = Session::new(member, names, Link::new(socket, tls, door.timeouts.write), shutdown);
+    let reason = session.serve().await;
+    session.farewell(&reason).await;
+    session.into_member().leave().await;
 }
 
 /// Frames of one client that are handled at a time.
 const FRAMES: usize = 16;
 
 struct Session {
-    door: Arc<Door>,
-    registration: Registration,
+    member: Member,
     caller: Caller,
-    subject: String,
-    rights: Held,
-    topics: Topics,
-    remote: SocketAddr,
     version: ProtocolVersion,
     link: Link,
     inbox: Inbox,
@@ -105,31 +80,18 @@ struct Session {
     shutdown: Pin<Box<WaitForCancellationFutureOwned>>,
     /// Done when the client may no longer stay.
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// When the client's certificate expires; `None` when that is beyond all clocks.
-    expires: Option<Instant>,
     /// When the session ends whatever is still in flight.
     leaves: Option<Instant>,
 }
 
 impl Session {
-    fn new(
-        door: Arc<Door>,
-        (registration, rights): (Registration, Held),
-        admitted: Admitted,
-        remote: SocketAddr,
-        (shutdown, cut): (CancellationToken, CancellationToken),
-    ) -> Self {
-        let now = Instant::now();
+    fn new(member: Member, names: Vec<ClientName>, link: Link, shutdown: CancellationToken) -> Self {
+        let (now, door) = (Instant::now(), &member.door);
         Self {
-            caller: Caller { client: registration.client, names: ClientName::all_of(&admitted.client) },
-            topics: Topics::new(TopicShare::new(Arc::clone(&registration.tenant))),
-            subject: admitted.client.subject,
-            rights,
-            intake: Intake::new(Arc::clone(&registration.tenant), door.timeouts.intake),
-            registration,
-            remote,
+            caller: Caller { client: member.client(), names },
+            intake: member.intake(),
             version: ProtocolVersion::V1,
-            link: Link::new(admitted.socket, admitted.tls, door.timeouts.write),
+            link,
             inbox: Inbox::new(door.limits.control_body),
             writer: Writer::default(),
             backlog: false,
@@ -137,21 +99,20 @@ impl Session {
             paused: false,
             timer: Box::pin(sleep_until((now + door.timeouts.idle).into())),
             shutdown: Box::pin(shutdown.cancelled_owned()),
-            cut: Box::pin(cut.cancelled_owned()),
-            expires: now.checked_add(time_left(admitted.client.not_after)),
+            cut: Box::pin(member.cut().clone().cancelled_owned()),
             leaves: None,
-            door,
+            member,
         }
     }
 
     async fn serve(&mut self) -> CloseReason {
         loop {
-            self.follow_rights();
+            self.member.follow_rights();
             if let Err(reason) = self.handle_received().await {
                 return reason;
             }
-            if let Err(reason) = self.tell_topics().await {
-                return reason;
+            if let Err(gone) = self.member.tell_topics().await {
+                return gone.into();
             }
             if let Err(reason) = poll_fn(|cx| self.poll_io(cx)).await {
                 return reason;
@@ -162,7 +123,7 @@ impl Session {
     /// Writes what is queued as far as it goes, says goodbye and notes why.
     async fn farewell(&mut self, reason: &CloseReason) {
         poll_fn(|cx| {
-            let _ = self.writer.drain(cx, &mut self.link, &self.registration.mailbox, self.door.clients.counters());
+            let _ = self.writer.drain(cx, &mut self.link, self.member.mailbox(), self.member.door.clients.counters());
             if matches!(reason, CloseReason::Http) {
                 let _ = self.link.write(HTTP_ANSWER, &[]);
             }
@@ -170,15 +131,15 @@ impl Session {
             Poll::Ready(())
         })
         .await;
-        reason.count(self.door.clients.counters());
-        let client = self.registration.client.0;
+        self.member.note_end(reason.end());
+        let (client, remote) = (self.member.client().0, self.member.remote);
         if let dropped @ 1.. = self.mailbox().dropped() {
-            warn!(remote = %self.remote, client, dropped, "multicasts were dropped because the SDK was too slow");
+            warn!(%remote, client, dropped, "multicasts were dropped because the SDK was too slow");
         }
         if reason.is_ordinary() {
-            info!(remote = %self.remote, client, %reason, "SDK disconnected");
+            info!(%remote, client, %reason, "SDK disconnected");
         } else {
-            warn!(remote = %self.remote, client, %reason, hint = reason.hint(), "SDK disconnected by the gateway");
+            warn!(%remote, client, %reason, hint = reason.hint(), "SDK disconnected by the gateway");
         }
     }
 
@@ -216,16 +177,17 @@ impl Session {
             return Poll::Ready(Err(CloseReason::NoLongerAdmitted));
         }
         let now = Instant::now();
-        self.writer.drain(cx, &mut self.link, &self.registration.mailbox, self.door.clients.counters())?;
+        self.writer.drain(cx, &mut self.link, self.member.mailbox(), self.member.door.clients.counters())?;
         if self.writer.stalled_since().is_some() {
             self.mailbox().note_stalled(cx);
         }
         // Looked at when a wake-up is sure to come for what changes from here on.
-        if self.rights.is_stale(&self.door.rights) {
+        if self.member.is_stale() {
             return Poll::Ready(Ok(()));
         }
         if self.leaves.is_none() && self.shutdown.as_mut().poll(cx).is_ready() {
-            self.leaves = Some(now + self.door.timeouts.drain);
+            self.leaves = Some(now + self.member.door.timeouts.drain);
+            self.member.begin_to_leave();
         }
         if self.leaves.is_some() && self.mailbox().is_settled() && self.writer.stalled_since().is_none() {
             return Poll::Ready(Err(CloseReason::Shutdown));
@@ -260,22 +222,12 @@ impl Session {
         }
     }
 
-    async fn tell(&self, input: ClientInput) -> Result<(), CloseReason> {
-        self.door.inputs.send(input).await.map_err(|_| CloseReason::CoreGone)
-    }
-
-    fn complain(&self, what: impl FnOnce() -> String) {
-        if self.door.throttle.allows(address(self.remote)) {
-            warn!(remote = %self.remote, client = self.registration.client.0, "{}", what());
-        }
+    /// All else ends: the client's connection, before the core hears that it is gone.
+    fn into_member(self) -> Member {
+        self.member
     }
 
     fn mailbox(&self) -> &Arc<Mailbox> {
-        &self.registration.mailbox
+        self.member.mailbox()
     }
-}
-
-/// The wall clock decides about certificates and nothing else.
-fn time_left(not_after: UnixTime) -> Duration {
-    Duration::from_secs(not_after.as_secs().saturating_sub(UnixTime::now().as_secs()))
 }

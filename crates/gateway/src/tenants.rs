@@ -96,7 +96,7 @@ struct Common {
 
 /// Room for a frame that is being read; given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Lease {
+pub struct Lease {
     bytes: usize,
     counters: Arc<Counters>,
     _of_certificate: OwnedSemaphorePermit,

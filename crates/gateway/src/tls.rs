@@ -6,7 +6,7 @@ use nuncio_metrics::SdkRefusal;
 use nuncio_pki::{Certificate, Credential, tls::ChannelServerTls};
 use rustls::{AlertDescription, CertificateError, PeerIncompatible, ServerConnection};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{Denial, tenants::OverBudget};
 
@@ -134,7 +134,7 @@ impl Refusal {
             Self::Door(_) | Self::GaveWay | Self::HungUp(_) => return None,
             Self::TooSlow { .. } => "look for a port scanner, or for a firewall that swallows large packets",
             Self::NotTls(Opening::Peer) => "a node dialled the gateway: use the p2p port in its peer list",
-            Self::NotTls(Opening::Http) => "this is the channel port for SDKs; there is no HTTP here",
+            Self::NotTls(Opening::Http) => "this port speaks TLS only, and HTTP is at [web] listen: https:// or wss://",
             Self::NotTls(Opening::PlainFrame) => "switch TLS on in the SDK and give it ca.crt, sdk.crt and sdk.key",
             Self::NotTls(Opening::Unknown) => "only SDKs of FISCO BCOS 2.x belong on this port",
             Self::Tls(error) => return tls_hint(error),
@@ -170,17 +170,23 @@ impl TlsSide {
         Self { tls: tls.clone(), acceptor: TlsAcceptor::from(tls.config()), issuers }
     }
 
-    /// Does the handshake; whoever calls bounds its time.
+    /// Does the handshake, for whoever drives the connection by hand; whoever calls bounds its time.
     pub(crate) async fn accept(&self, socket: TcpStream) -> Result<Admitted, Refusal> {
+        let (stream, client) = self.handshake(socket).await?;
+        let (socket, tls) = stream.into_inner();
+        Ok(Admitted { socket, tls, client })
+    }
+
+    /// Does the handshake; whoever calls bounds its time.
+    pub(crate) async fn handshake(&self, socket: TcpStream) -> Result<(TlsStream<TcpStream>, Credential), Refusal> {
         let opening = peek(&socket).await.map_err(Refusal::HungUp)?;
         if let Some(opening) = opening {
             return Err(Refusal::NotTls(opening));
         }
         let stream = self.acceptor.accept(socket).await.map_err(refusal)?;
-        let (socket, tls) = stream.into_inner();
-        let client = self.tls.client_of(&tls).map_err(Refusal::Tls)?;
+        let client = self.tls.client_of(stream.get_ref().1).map_err(Refusal::Tls)?;
         check_agency(&client, &self.issuers)?;
-        Ok(Admitted { socket, tls, client })
+        Ok((stream, client))
     }
 }
 

@@ -4,7 +4,7 @@
 use super::{
     Config, Rights,
     section::{Effect, Key},
-    tables::{Access, Admin, Audit, Gateway, Identity, Issuer, Log, P2p, Renewal},
+    tables::{Access, Admin, Audit, Gateway, Identity, Issuer, Log, P2p, Renewal, Web},
 };
 
 /// One table of the configuration file.
@@ -32,6 +32,7 @@ pub const TABLES: &[Table] = &[
     Table { name: "identity", about: "Who the node is, and whom it trusts.", keys: Identity::KEYS },
     Table { name: "p2p", about: "Links to other nodes.", keys: P2p::KEYS },
     Table { name: "gateway", about: "The port for FISCO BCOS 2.x SDKs.", keys: Gateway::KEYS },
+    Table { name: "web", about: "The door for every language: WebSocket, for clients as SDKs are.", keys: Web::KEYS },
     Table { name: "admin", about: "The operator's API.", keys: Admin::KEYS },
     Table { name: "audit", about: "The audit log.", keys: Audit::KEYS },
     Table { name: "issuer", about: "This node renews the certificates of its agency's nodes.", keys: Issuer::KEYS },

@@ -34,8 +34,29 @@ impl Config {
         Ok(())
     }
 
+    /// What the web door cannot do without.
+    pub(super) fn judge_web(&self) -> Result<(), (&'static str, String)> {
+        let web = &self.web;
+        if !web.enabled {
+            return Ok(());
+        }
+        if !self.gateway.enabled {
+            return Err(("web.enabled", "needs [gateway] enabled, whose certificates and budgets it has".to_owned()));
+        }
+        let port = web.listen.port();
+        if port != 0 && (port == self.gateway.listen.port() || self.p2p.listen.has_port(port)) {
+            return Err(("web.listen", format!("port {port} is [gateway] listen's or [p2p] listen's")));
+        }
+        match web.origins.iter().find(|origin| !is_origin(origin)) {
+            Some(origin) => {
+                Err(("web.origins", format!("{origin:?} is no origin: write https://name or https://name:port")))
+            }
+            None => Ok(()),
+        }
+    }
+
     fn counts(&self) -> Vec<Range> {
-        let (p2p, gateway) = (&self.p2p, &self.gateway);
+        let (p2p, gateway, web) = (&self.p2p, &self.gateway, &self.web);
         vec![
             ("p2p.target_degree", p2p.target_degree as u64, 0, MOST_CONNECTIONS),
             ("p2p.max_links", p2p.max_links.into(), 1, MOST_CONNECTIONS),
@@ -44,6 +65,9 @@ impl Config {
             ("gateway.max_clients", gateway.max_clients as u64, 1, MOST_CONNECTIONS),
             ("gateway.max_pending_handshakes", gateway.max_pending_handshakes as u64, 4, MOST_CONNECTIONS),
             ("gateway.connections_per_second", gateway.connections_per_second.into(), 1, MOST_CONNECTIONS),
+            ("web.max_clients", web.max_clients as u64, 1, MOST_CONNECTIONS),
+            ("web.max_pending_handshakes", web.max_pending_handshakes as u64, 4, MOST_CONNECTIONS),
+            ("web.connections_per_second", web.connections_per_second.into(), 1, MOST_CONNECTIONS),
         ]
     }
 
@@ -85,6 +109,15 @@ impl Config {
     }
 }
 
+/// As browsers write it: scheme, name and perhaps a port, and nothing behind.
+fn is_origin(text: &str) -> bool {
+    let name = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    name.is_some_and(|name| {
+        !name.is_empty()
+            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]".contains(&byte))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +136,11 @@ mod tests {
             ("[gateway]\nmax_pending_handshakes = 0", "gateway.max_pending_handshakes: 0 is not"),
             ("[gateway]\ntotal_queue = \"1KiB\"", "gateway.total_queue: 1KiB is not between 64KiB and 1024GiB"),
             ("[gateway]\nclient_queue = \"0\"", "gateway.client_queue: 0B is not"),
+            ("[web]\nmax_clients = 0", "web.max_clients: 0 is not between 1"),
+            ("[gateway]\nenabled = false\n[web]\nenabled = true", "4:11: web.enabled: needs [gateway] enabled"),
+            ("[web]\nenabled = true\nlisten = \"127.0.0.1:20200\"", "web.listen: port 20200 is [gateway] listen's"),
+            ("[web]\nenabled = true\norigins = [\"shop.example\"]", "\"shop.example\" is no origin"),
+            ("[web]\nenabled = true\norigins = [\"https://shop.example/\"]", "\"https://shop.example/\" is no origin"),
         ] {
             assert!(refusal(text).contains(part), "{text}: {}", refusal(text));
         }

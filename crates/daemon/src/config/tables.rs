@@ -158,6 +158,26 @@ section! {
 }
 
 section! {
+    /// `[web]`: the door for every language.
+    Web {
+        /// Whether WebSockets are served, to clients with SDKs' certificates, within the budgets, lists and rights of SDKs;
+        /// needs `[gateway]` enabled, whose key, certificates and authorities it has. Default: false.
+        restart enabled: bool = false,
+        /// Where, ip:port or `[ipv6]:port`. Default: 0.0.0.0:20300.
+        restart listen: SocketAddr = SocketAddr::from(([0, 0, 0, 0], 20300)),
+        /// The origins whose pages may come in by a browser, as `["https://shop.example"]`. Default: none; programs, which
+        /// name no origin, come in anyway.
+        restart origins: Vec<String> = Vec::new(),
+        /// Most connections; further ones are closed, and so are more than three quarters from one address. Default: 512.
+        restart max_clients: usize = 512,
+        /// Handshakes of strangers at once; see `[gateway]` max_pending_handshakes. Default: 256.
+        restart max_pending_handshakes: usize = 256,
+        /// Connections per second from one address; see `[gateway]` connections_per_second. Default: 16.
+        restart connections_per_second: u32 = 16,
+    }
+}
+
+section! {
     /// `[admin]`: the operator's API.
     Admin {
         /// The unix socket. The kernel says who connects, and the audit log names the user.

@@ -10,3 +10,4 @@ mod reload;
 mod renewal;
 mod rig;
 mod rights;
+mod web;

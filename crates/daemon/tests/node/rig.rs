@@ -58,6 +58,7 @@ pub(crate) struct Running {
     pub(crate) node: NodeHandle,
     pub(crate) p2p: SocketAddr,
     pub(crate) gateway: Option<SocketAddr>,
+    pub(crate) web: Option<SocketAddr>,
     pub(crate) reloader: Reloader,
     pub(crate) shutdown: Shutdown,
     pub(crate) work: JoinHandle<Result<(), RunError>>,
@@ -67,9 +68,10 @@ impl Running {
     pub(crate) fn new(bound: Bound) -> Self {
         let client = Client::new(Address::Unix(bound.admin_socket().unwrap().to_owned()));
         let (p2p, gateway, reloader) = (bound.p2p_addresses()[0], bound.gateway_address(), bound.reloader());
+        let web = bound.web_address();
         let (node, shutdown) = (bound.handle(), Shutdown::new());
         let work = tokio::spawn(bound.run(shutdown.clone()));
-        Self { client, node, p2p, gateway, reloader, shutdown, work }
+        Self { client, node, p2p, gateway, web, reloader, shutdown, work }
     }
 
     pub(crate) async fn stop(self) -> Duration {

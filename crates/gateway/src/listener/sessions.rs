@@ -4,17 +4,17 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{config::Limits, tls::Refusal};
+use crate::tls::Refusal;
 
 /// How many sessions there are, in all and by address.
 ///
-/// Bounds: [`Limits::connections`] and [`Limits::connections_per_address`]; whoever comes beyond is refused.
+/// Bounds: so many in all, and from one address; whoever comes beyond is refused.
 #[derive(Debug, Clone)]
-pub(super) struct Sessions(Arc<Shared>);
+pub struct Sessions(Arc<Shared>);
 
 /// One session's seat; free again when dropped.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub struct Seat {
     sessions: Sessions,
     address: IpAddr,
 }
@@ -33,21 +33,24 @@ struct Taken {
 }
 
 impl Sessions {
-    pub(super) fn new(limits: &Limits) -> Self {
-        Self(Arc::new(Shared {
-            limit: limits.connections,
-            limit_per_address: limits.connections_per_address,
-            taken: Mutex::default(),
-        }))
+    /// So many seats in all, and for one address.
+    pub fn new(limit: usize, limit_per_address: usize) -> Self {
+        Self(Arc::new(Shared { limit, limit_per_address, taken: Mutex::default() }))
     }
 
     /// Whether there is a seat, before a handshake is begun for it.
-    pub(super) fn check(&self, address: IpAddr) -> Result<(), Refusal> {
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn check(&self, address: IpAddr) -> Result<(), Refusal> {
         self.check_in(&self.taken(), address)
     }
 
     /// Takes a seat.
-    pub(super) fn begin(&self, address: IpAddr) -> Result<Seat, Refusal> {
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn begin(&self, address: IpAddr) -> Result<Seat, Refusal> {
         let mut taken = self.taken();
         self.check_in(&taken, address)?;
         taken.all += 1;
@@ -96,7 +99,7 @@ mod tests {
 
     #[test]
     fn sessions_are_counted_in_all_and_by_address_and_seats_come_back() {
-        let sessions = Sessions::new(&Limits { connections: 3, connections_per_address: 2, ..Limits::default() });
+        let sessions = Sessions::new(3, 2);
         let first = sessions.begin(address(1)).unwrap();
         let _second = sessions.begin(address(1)).unwrap();
         assert!(matches!(sessions.begin(address(1)), Err(Refusal::FullForAddress { limit: 2 })));

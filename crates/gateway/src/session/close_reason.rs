@@ -3,7 +3,10 @@ use std::{io, time::Duration};
 use nuncio_channel_protocol::FrameError;
 
 use super::link::ReadError;
-use crate::counters::Counters;
+use crate::{
+    intake::Unfinished,
+    member::{CoreGone, End},
+};
 
 /// Why a session ended.
 #[derive(Debug, thiserror::Error)]
@@ -24,11 +27,8 @@ pub(super) enum CloseReason {
     NoCommonVersion { minimum: i64, maximum: i64 },
     #[error("nothing was read from it for {limit:?}")]
     Idle { limit: Duration },
-    #[error(
-        "less than a sixteenth of a frame of {length} bytes came in {limit:?}, {received} bytes in all, while others waited \
-         for its room"
-    )]
-    Unfinished { length: usize, received: usize, limit: Duration },
+    #[error(transparent)]
+    Unfinished(#[from] Unfinished),
     #[error("it did not take its data for {limit:?}")]
     NotDraining { limit: Duration },
     #[error("it is no longer admitted: denied, or its certificate revoked")]
@@ -37,8 +37,8 @@ pub(super) enum CloseReason {
     CertificateExpired,
     #[error("the gateway shuts down")]
     Shutdown,
-    #[error("the node has stopped")]
-    CoreGone,
+    #[error(transparent)]
+    CoreGone(#[from] CoreGone),
 }
 
 impl CloseReason {
@@ -46,7 +46,12 @@ impl CloseReason {
     pub(super) fn is_ordinary(&self) -> bool {
         matches!(
             self,
-            Self::ClientLeft | Self::Broken(_) | Self::Vanished | Self::Shutdown | Self::CoreGone | Self::Idle { .. }
+            Self::ClientLeft
+                | Self::Broken(_)
+                | Self::Vanished
+                | Self::Shutdown
+                | Self::CoreGone(_)
+                | Self::Idle { .. }
         )
     }
 
@@ -57,7 +62,7 @@ impl CloseReason {
             Self::Malformed(_) => "the client's frames have a wrong length field",
             Self::Http | Self::NoCommonVersion { .. } => "use an SDK of the FISCO BCOS 2.x line",
             Self::NotDraining { .. } => "the SDK hangs or its line is too slow; it may connect again",
-            Self::Unfinished { .. } => "the SDK hangs or its line is too slow for messages of this size",
+            Self::Unfinished(_) => "the SDK hangs or its line is too slow for messages of this size",
             Self::NoLongerAdmitted => "see the lists in [gateway] allow and deny, and the revocation lists",
             Self::CertificateExpired => "renew the SDK's certificate",
             Self::Tls(_) => "something between the SDK and the node alters the bytes",
@@ -65,13 +70,14 @@ impl CloseReason {
         }
     }
 
-    pub(super) fn count(&self, counters: &Counters) {
+    /// What it is counted as.
+    pub(super) const fn end(&self) -> End {
         match self {
-            Self::Malformed(_) | Self::Http | Self::NoCommonVersion { .. } => counters.sessions_malformed.increment(),
-            Self::Unfinished { .. } => counters.sessions_unfinished.increment(),
-            Self::Idle { .. } => counters.sessions_idle.increment(),
-            Self::NotDraining { .. } | Self::Vanished => counters.sessions_not_draining.increment(),
-            _ => {}
+            Self::Malformed(_) | Self::Http | Self::NoCommonVersion { .. } => End::Malformed,
+            Self::Unfinished(_) => End::Unfinished,
+            Self::Idle { .. } => End::Idle,
+            Self::NotDraining { .. } | Self::Vanished => End::NotDraining,
+            _ => End::Ordinary,
         }
     }
 }

@@ -25,16 +25,16 @@ impl Session {
     }
 
     fn next_deadline(&self) -> (Instant, Option<CloseReason>) {
-        let timeouts = &self.door.timeouts;
+        let timeouts = &self.member.door.timeouts;
         let idle =
             (!self.paused).then(|| (self.heard + timeouts.idle, Some(CloseReason::Idle { limit: timeouts.idle })));
         let write = self
             .writer
             .stalled_since()
             .map(|since| (since + timeouts.write, Some(CloseReason::NotDraining { limit: timeouts.write })));
-        let topics = self.topics.due().map(|at| (at, None));
+        let topics = self.member.topics_due().map(|at| (at, None));
         let review = self.intake.review_at().map(|at| (at, None));
-        let expiry = self.expires.map(|at| (at, Some(CloseReason::CertificateExpired)));
+        let expiry = self.member.expires().map(|at| (at, Some(CloseReason::CertificateExpired)));
         let leave = self.leaves.map(|at| (at, Some(CloseReason::Shutdown)));
         let all = [idle, write, topics, review, expiry, leave].into_iter().flatten();
         all.min_by_key(|(at, _)| *at).unwrap_or((Instant::now() + timeouts.idle, None))

@@ -9,7 +9,7 @@ const MAX_SKIPPED: usize = 100 << 20;
 
 /// Cuts what a client sends into frames.
 ///
-/// Holds at most one frame and one read of the socket; longer frames than [`SMALL_FRAME`] have a lease, see [`super::intake`]. A frame over its limit is not held: its header is reported and the
+/// Holds at most one frame and one read of the socket; longer frames than [`SMALL_FRAME`] have a lease, see [`crate::Intake`]. A frame over its limit is not held: its header is reported and the
 /// rest thrown away as it comes.
 #[derive(Debug)]
 pub(super) struct Inbox {

@@ -114,14 +114,14 @@ impl Link {
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn tune(socket: &TcpStream, unacknowledged: Duration) -> io::Result<()> {
+pub(crate) fn tune(socket: &TcpStream, unacknowledged: Duration) -> io::Result<()> {
     let socket = socket2::SockRef::from(socket);
     socket.set_tcp_notsent_lowat(UNSENT)?;
     socket.set_tcp_user_timeout(Some(unacknowledged))
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn tune(_: &TcpStream, _: Duration) -> io::Result<()> {
+pub(crate) fn tune(_: &TcpStream, _: Duration) -> io::Result<()> {
     Ok(())
 }
 

@@ -1,4 +1,7 @@
+//! Room for what a session is reading.
+
 use std::{
+    fmt,
     future::Future,
     pin::Pin,
     sync::Arc,
@@ -6,7 +9,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::close_reason::CloseReason;
 use crate::tenants::{Lease, Tenant};
 
 /// A frame holds its room while others wait only if this part of it comes in each [`crate::Timeouts::intake`].
@@ -16,10 +18,22 @@ const PART: usize = 16;
 ///
 /// Room for the whole frame is taken before more of it is read than its beginning, so that what is begun can be ended:
 /// partial frames never wait for each other.
-pub(super) struct Intake {
+pub struct Intake {
     tenant: Arc<Tenant>,
     limit: Duration,
     state: State,
+}
+
+/// A frame made too little progress while others waited for the room that it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "less than a sixteenth of a frame of {length} bytes came in {limit:?}, {received} bytes in all, while others waited for \
+     its room"
+)]
+pub struct Unfinished {
+    length: usize,
+    received: usize,
+    limit: Duration,
 }
 
 /// `Free → Waiting → Held → Free`; the room may be there at once.
@@ -41,12 +55,12 @@ struct Held {
 }
 
 impl Intake {
-    pub(super) fn new(tenant: Arc<Tenant>, limit: Duration) -> Self {
+    pub(crate) fn new(tenant: Arc<Tenant>, limit: Duration) -> Self {
         Self { tenant, limit, state: State::Free }
     }
 
     /// Ready when there is room for a frame of `length` bytes, `had` of which are there.
-    pub(super) fn poll_room(&mut self, length: usize, had: usize, now: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    pub fn poll_room(&mut self, length: usize, had: usize, now: Instant, cx: &mut Context<'_>) -> Poll<()> {
         if let State::Free = self.state {
             self.state = State::Waiting(Box::pin(Arc::clone(&self.tenant).lease(length)));
         }
@@ -58,7 +72,7 @@ impl Intake {
     }
 
     /// The frame is whole and goes on with its room, if it needed any.
-    pub(super) fn take(&mut self) -> Option<Lease> {
+    pub fn take(&mut self) -> Option<Lease> {
         match std::mem::replace(&mut self.state, State::Free) {
             State::Held(held) => Some(held.lease),
             State::Free | State::Waiting(_) => None,
@@ -66,12 +80,12 @@ impl Intake {
     }
 
     /// The frame is whole and handed on.
-    pub(super) fn free(&mut self) {
+    pub fn free(&mut self) {
         self.state = State::Free;
     }
 
     /// When the frame's progress is to be judged next.
-    pub(super) fn review_at(&self) -> Option<Instant> {
+    pub fn review_at(&self) -> Option<Instant> {
         match &self.state {
             State::Held(held) => Some(held.since + self.limit),
             State::Free | State::Waiting(_) => None,
@@ -79,7 +93,7 @@ impl Intake {
     }
 
     /// The gateway does not read now: progress is measured from here.
-    pub(super) fn restart(&mut self, has: usize, now: Instant) {
+    pub fn restart(&mut self, has: usize, now: Instant) {
         if let State::Held(held) = &mut self.state {
             (held.since, held.had) = (now, has);
         }
@@ -89,17 +103,23 @@ impl Intake {
     ///
     /// # Errors
     /// When too little came and others wait for the room.
-    pub(super) fn review(&mut self, has: usize, now: Instant) -> Result<(), CloseReason> {
+    pub fn review(&mut self, has: usize, now: Instant) -> Result<(), Unfinished> {
         let is_due = self.review_at().is_some_and(|at| at <= now);
         if let State::Held(held) = &mut self.state
             && is_due
         {
             if has.saturating_sub(held.had) < held.length / PART && self.tenant.is_contended() {
-                return Err(CloseReason::Unfinished { length: held.length, received: has, limit: self.limit });
+                return Err(Unfinished { length: held.length, received: has, limit: self.limit });
             }
             (held.since, held.had) = (now, has);
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for Intake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Intake").field("review_at", &self.review_at()).finish_non_exhaustive()
     }
 }
 
@@ -138,7 +158,7 @@ mod tests {
         assert!(holder.review(0, start + LIMIT / 2).is_ok(), "it is not time");
         assert!(holder.review(100, start + LIMIT).is_ok());
         let cut = holder.review(199, start + 2 * LIMIT).unwrap_err();
-        assert!(matches!(cut, CloseReason::Unfinished { length: LENGTH, received: 199, .. }), "{cut}");
+        assert!(matches!(cut, Unfinished { length: LENGTH, received: 199, .. }), "{cut}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use nuncio_audit::Event;
 use nuncio_protocol::{Topic, amop};
 use nuncio_rights::{Party, Rights, Subject, Verdict};
 
-use super::Session;
+use super::Member;
 use crate::clients::DeniedTopics;
 
 /// The rights that a session goes by, and by whose certificate.
@@ -73,10 +73,10 @@ impl Held {
     }
 }
 
-impl Session {
+impl Member {
     /// Goes by the rights in force, if they are others than before.
-    pub(super) fn follow_rights(&mut self) {
-        if !self.rights.is_stale(&self.door.rights) {
+    pub fn follow_rights(&mut self) {
+        if !self.is_stale() {
             return;
         }
         self.rights.rights = self.door.rights.load_full();
@@ -85,21 +85,27 @@ impl Session {
         self.sift_topics();
     }
 
-    /// Has the core told of those topics of the newest list that the client may subscribe.
-    pub(super) fn sift_topics(&mut self) {
-        let Some(listed) = self.topics.listed() else { return };
+    /// Those of some topics that the client may not subscribe.
+    pub fn denied_among(&self, topics: &BTreeSet<Topic>) -> Option<DeniedTopics> {
+        self.rights.sift(topics, &self.subject).1
+    }
+
+    /// Has the core told of those topics of the newest list that the client may subscribe; the others come back.
+    pub(super) fn sift_topics(&mut self) -> Option<DeniedTopics> {
+        let listed = self.topics.listed()?;
         let (allowed, denied) = self.rights.sift(listed, &self.subject);
         self.topics.tell(allowed);
         if let Some(denied) = &denied {
             self.door.clients.counters().topics_denied.add(denied.count as u64);
             self.door.audit.record(Event::SubscriptionDenied {
-                client: self.registration.client.0,
+                client: self.client().0,
                 subject: denied.client.as_str().into(),
                 topics: denied.count,
                 cause: denied.to_string().into(),
             });
         }
-        self.mailbox().set_denied_topics(denied);
+        self.mailbox().set_denied_topics(denied.clone());
+        denied
     }
 }
 

@@ -1,0 +1,71 @@
+//! The settings of the doors for clients: SDKs, and all other languages.
+
+use std::time::Duration;
+
+use nuncio_door::Limits;
+use nuncio_pki::tls::ChannelServerTls;
+
+use crate::Config;
+
+/// One address may make up for a minute at once: all SDKs of a host come back after their node's restart.
+pub(crate) fn sdk_door(config: &Config) -> Limits {
+    let own = &config.gateway;
+    Limits::new(own.max_pending_handshakes, own.connections_per_second, own.connections_per_second.saturating_mul(64))
+}
+
+pub(crate) fn gateway_config(
+    config: &Config,
+    tls: ChannelServerTls,
+    access: nuncio_gateway::Access,
+) -> nuncio_gateway::Config {
+    let own = &config.gateway;
+    let mut gateway = nuncio_gateway::Config::new(own.listen, tls);
+    gateway.same_agency = own.same_agency;
+    gateway.access = access;
+    gateway.version.chain_id.clone_from(&own.chain_id);
+    gateway.version.supported.clone_from(&own.supported_version);
+    gateway.version.fisco_bcos.clone_from(&own.supported_version);
+    gateway.limits = gateway_limits(config);
+    gateway.timeouts.idle = own.client_idle.0;
+    // A delivery may be acknowledged as long as anybody waits for it.
+    gateway.timeouts.acknowledge = own.publish_timeout.0 + Duration::from_secs(1);
+    gateway
+}
+
+/// How much the gateway lets in.
+pub(crate) fn gateway_limits(config: &Config) -> nuncio_gateway::Limits {
+    let (own, mut limits) = (&config.gateway, nuncio_gateway::Limits::default());
+    limits.connections = own.max_clients;
+    // Three quarters, as the gateway's own default: no single host takes all places.
+    limits.connections_per_address = (own.max_clients * 3 / 4).max(1);
+    limits.door = sdk_door(config);
+    limits.queue_bytes = own.client_queue.as_usize();
+    limits.queue_bytes_per_certificate = own.certificate_queue.as_usize();
+    limits.queue_bytes_of_all = own.total_queue.as_usize();
+    limits.intake_bytes_per_certificate = own.certificate_intake.as_usize();
+    limits.intake_bytes = own.total_intake.as_usize();
+    limits.in_flight_bytes_per_certificate = own.certificate_in_flight.as_usize();
+    limits.in_flight_bytes = own.total_in_flight.as_usize();
+    limits.topic_bytes_per_session = own.client_topics.as_usize();
+    limits.topic_bytes_per_certificate = own.certificate_topics.as_usize();
+    limits.topic_bytes = own.total_topics.as_usize();
+    limits.calls_per_second = own.calls_per_second;
+    limits
+}
+
+/// As for SDKs.
+pub(crate) fn web_door(config: &Config) -> Limits {
+    let own = &config.web;
+    Limits::new(own.max_pending_handshakes, own.connections_per_second, own.connections_per_second.saturating_mul(64))
+}
+
+pub(crate) fn web_limits(config: &Config) -> nuncio_web::Limits {
+    nuncio_web::Limits::new(config.web.max_clients, web_door(config))
+}
+
+pub(crate) fn web_config(config: &Config) -> nuncio_web::Config {
+    let mut web = nuncio_web::Config::new(config.web.listen);
+    web.origins.clone_from(&config.web.origins);
+    web.limits = web_limits(config);
+    web
+}

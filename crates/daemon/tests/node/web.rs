@@ -1,0 +1,116 @@
+//! Web clients at a whole node, with SDKs at another one.
+
+use std::{path::Path, sync::Arc};
+
+use futures::{SinkExt as _, StreamExt as _};
+use nuncio_channel_client::{Client, ResultCode};
+use nuncio_pki::tls::channel_client_config;
+use nuncio_testkit::TestAuthority;
+use rustls_pki_types::ServerName;
+use serde_json::{Value, json};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
+
+use crate::rig::{DEADLINE, Home, Running, peers};
+
+const WEB: &str = "[web]\nenabled = true\nlisten = \"127.0.0.1:0\"\n";
+
+type Web = WebSocketStream<TlsStream<TcpStream>>;
+
+async fn web(node: &Running, sdk: &Path) -> Web {
+    let socket = TcpStream::connect(node.web.unwrap()).await.unwrap();
+    let connector = TlsConnector::from(Arc::new(channel_client_config(sdk).unwrap()));
+    let name = ServerName::IpAddress(socket.peer_addr().unwrap().ip().into());
+    let stream = connector.connect(name, socket).await.unwrap();
+    client_async("wss://node/v1/socket", stream).await.unwrap().0
+}
+
+async fn say(web: &mut Web, frame: Value) {
+    web.send(Message::text(frame.to_string())).await.unwrap();
+}
+
+async fn hear(web: &mut Web) -> Value {
+    loop {
+        let next = timeout(DEADLINE, web.next()).await.expect("a message comes").unwrap().unwrap();
+        if let Message::Text(text) = next {
+            return serde_json::from_str(&text).unwrap();
+        }
+    }
+}
+
+/// Publishes until the topic has come around.
+async fn ask(web: &mut Web, topic: &str) -> Value {
+    loop {
+        say(web, json!({ "type": "publish", "id": 1, "topic": topic, "data": "from the web" })).await;
+        let heard = hear(web).await;
+        if heard["code"] != 100 {
+            return heard;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sdks_and_web_clients_of_two_nodes_publish_to_each_other() {
+    let authority = TestAuthority::new();
+    let (one, two) = (Home::new(&authority, "one", ""), Home::new(&authority, "two", ""));
+    let sdk = one.dir.path().join("sdk");
+    authority.write_sdk_directory(&sdk, false);
+    let first = one.start().await;
+    two.write(&(peers(&[first.p2p]) + WEB));
+    let second = two.start().await;
+    first.links(1).await;
+
+    let client = Client::builder().node(first.gateway.unwrap().to_string()).certificates(&sdk).connect().await.unwrap();
+    let mut shop = client.subscribe(["shop"]).await.unwrap();
+    let mut web = web(&second, &sdk).await;
+    say(&mut web, json!({ "type": "subscribe", "id": 9, "topics": ["page"] })).await;
+    assert_eq!(hear(&mut web).await["code"], 0);
+
+    let answering = tokio::spawn(async move {
+        let delivery = shop.next().await.unwrap();
+        assert_eq!(delivery.data, "from the web");
+        delivery.respond(&b"from an SDK"[..]).unwrap();
+        shop
+    });
+    let answer = ask(&mut web, "shop").await;
+    assert_eq!((&answer["code"], &answer["data"]), (&json!(0), &json!("from an SDK")));
+    let mut shop = timeout(DEADLINE, answering).await.unwrap().unwrap();
+
+    let asking = tokio::spawn({
+        let client = client.clone();
+        async move {
+            loop {
+                match client.publish("page", &b"from an SDK"[..]).await {
+                    Err(error) if error.code() == Some(ResultCode::NO_SUBSCRIBER) => {}
+                    answer => return answer,
+                }
+            }
+        }
+    });
+    let request = hear(&mut web).await;
+    assert_eq!((&request["topic"], &request["data"]), (&json!("page"), &json!("from an SDK")));
+    say(&mut web, json!({ "type": "respond", "id": 2, "request": request["request"], "data": "from the page" })).await;
+    assert_eq!(hear(&mut web).await["code"], 0);
+    assert_eq!(timeout(DEADLINE, asking).await.unwrap().unwrap().unwrap(), "from the page");
+
+    say(&mut web, json!({ "type": "multicast", "id": 3, "topic": "shop", "data": "to all" })).await;
+    assert_eq!(hear(&mut web).await["code"], 0);
+    assert_eq!(timeout(DEADLINE, shop.next()).await.unwrap().unwrap().data, "to all");
+    client.broadcast("page", &b"to all pages"[..]).await.unwrap();
+    assert_eq!(
+        hear(&mut web).await,
+        json!({ "type": "message", "topic": "page", "encoding": "utf8", "data": "to all pages" })
+    );
+    second.stop().await;
+    first.stop().await;
+}
+
+#[tokio::test]
+async fn there_is_no_web_door_unless_it_is_switched_on() {
+    let authority = TestAuthority::new();
+    let home = Home::new(&authority, "one", "");
+    let running = home.start().await;
+    assert_eq!(running.web, None);
+    running.stop().await;
+}

@@ -1,0 +1,58 @@
+//! The way in for doors beside the channel port: what comes in there is a client as an SDK is, by the same rules and within
+//! the same budgets.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use nuncio_pki::Credential;
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use crate::{
+    config::{Limits, Timeouts},
+    listener::Door,
+    member::{Member, Newcomer},
+    session,
+    tls::Refusal,
+};
+
+/// A running gateway, as another door beside it reaches it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Entrance(pub(crate) Arc<Door>);
+
+impl Entrance {
+    /// How much the gateway lets in; sessions of all doors share it, but for those of connections.
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// How long the gateway waits.
+    pub fn timeouts(&self) -> &Timeouts {
+        &self.0.timeouts
+    }
+
+    /// Does the handshake of the channel port: its certificates, and clients by its authorities, lists and roles. Whoever
+    /// calls bounds its time.
+    ///
+    /// # Errors
+    /// Why the client is not let in.
+    pub async fn handshake(&self, socket: TcpStream) -> Result<(TlsStream<TcpStream>, Credential), Refusal> {
+        socket.set_nodelay(true).map_err(Refusal::HungUp)?;
+        // Where the system cannot, it waits for vanished clients as long as it likes.
+        let _ = session::tune(&socket, self.0.timeouts.write);
+        let (stream, client) = self.0.tls().handshake(socket).await?;
+        self.0.judge(client).map(|client| (stream, client))
+    }
+
+    /// Gives a client a session; none when the core has gone.
+    ///
+    /// # Errors
+    /// When its certificate, or its agency, has as many sessions as it may.
+    pub async fn enter(&self, client: Credential, remote: SocketAddr) -> Result<Option<Member>, Refusal> {
+        Member::enter(&self.0, Newcomer::certified(client, self.0.node.as_ref()), remote).await
+    }
+
+    /// Counts, logs and records that somebody was not let in.
+    pub fn refuse(&self, remote: SocketAddr, refusal: &Refusal) {
+        self.0.refuse(remote, refusal);
+    }
+}

@@ -1,0 +1,440 @@
+//! A client as the core, the rights and the quotas know it, whatever it speaks with its door.
+
+use std::{
+    collections::BTreeSet,
+    fmt::Display,
+    net::SocketAddr,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use nuncio_audit::Event;
+use nuncio_channel_protocol::{FrameKind, FrameSeq, ResultCode};
+use nuncio_metrics::{PublishEnd, PublishKind};
+use nuncio_pki::Credential;
+use nuncio_protocol::{
+    MAX_BODY, Topic,
+    amop::{self, ClientId, ClientInput, DeliveryId, Kind, PublishSeq},
+};
+use nuncio_rights::Party;
+use rustls_pki_types::UnixTime;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::{
+    access::{self, ClientName},
+    clients::{DeniedTopics, Mailbox, Registration},
+    config::{Limits, Timeouts},
+    intake::Intake,
+    listener::{Door, address},
+    tenants::{Lease, OverBudget, TopicShare},
+    tls::Refusal,
+};
+pub use end::End;
+pub use letters::Letter;
+use rights::Held;
+pub(crate) use rights::Sight;
+use topics::Topics;
+
+mod end;
+mod letters;
+mod rights;
+mod topics;
+
+/// Somebody who has proved who he is and wants a session.
+#[derive(Debug)]
+pub(crate) struct Newcomer {
+    /// What his share of the budgets is kept under.
+    pub(crate) name: ClientName,
+    pub(crate) party: Party,
+    pub(crate) subject: String,
+    pub(crate) serial: String,
+    /// What he is judged by while he stays.
+    pub(crate) credential: Option<Credential>,
+}
+
+/// One session's place at the core: its rights, its share of the budgets, its topics and its mailbox. Every door's sessions
+/// stand on it.
+#[derive(Debug)]
+pub struct Member {
+    pub(crate) door: Arc<Door>,
+    pub(crate) registration: Registration,
+    pub(crate) subject: String,
+    pub(crate) remote: SocketAddr,
+    rights: Held,
+    topics: Topics,
+    cut: CancellationToken,
+    /// When the client's certificate expires; `None` when that is beyond all clocks.
+    expires: Option<Instant>,
+    /// Whether nothing new is taken any more.
+    leaving: bool,
+}
+
+/// The core takes nothing any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the node has stopped")]
+pub struct CoreGone;
+
+/// Why a publish is not passed on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotPublished {
+    /// The gateway shuts down.
+    #[error("this node stops")]
+    Leaving,
+    /// It may not.
+    #[error("{cause}")]
+    Denied {
+        /// The rule that decided.
+        cause: String,
+    },
+    /// Its quota is used up.
+    #[error("a quota of messages or bytes is used up")]
+    OverQuota,
+    /// The payload is longer than [`MAX_BODY`].
+    #[error("the payload has {bytes} bytes, over the limit of {MAX_BODY}")]
+    TooLarge {
+        /// Its length.
+        bytes: usize,
+    },
+}
+
+impl NotPublished {
+    /// What the publisher is told.
+    pub const fn result(&self) -> ResultCode {
+        match self {
+            Self::Leaving => ResultCode::NO_SUBSCRIBER,
+            Self::Denied { .. } => ResultCode::DENIED,
+            Self::OverQuota | Self::TooLarge { .. } => ResultCode::OVER_LIMIT,
+        }
+    }
+
+    const fn end(&self) -> PublishEnd {
+        match self {
+            Self::Leaving => PublishEnd::Leaving,
+            Self::Denied { .. } => PublishEnd::Denied,
+            Self::OverQuota | Self::TooLarge { .. } => PublishEnd::OverLimit,
+        }
+    }
+}
+
+impl Newcomer {
+    /// Whoever has this certificate.
+    pub(crate) fn certified(credential: Credential, node: Option<&Party>) -> Self {
+        Self {
+            name: ClientName::of_key(&credential),
+            party: access::party(&credential, node),
+            subject: credential.subject.clone(),
+            serial: credential.serial.clone(),
+            credential: Some(credential),
+        }
+    }
+}
+
+impl Member {
+    /// Gives a newcomer a session; none when the core has gone.
+    ///
+    /// # Errors
+    /// When its certificate, or its agency, has as many sessions as it may.
+    pub(crate) async fn enter(
+        door: &Arc<Door>,
+        newcomer: Newcomer,
+        remote: SocketAddr,
+    ) -> Result<Option<Self>, Refusal> {
+        let Newcomer { name, party, subject, serial, credential } = newcomer;
+        let rights = Held::new(party, door.rights.load_full());
+        let registration = match door.clients.register(name, rights.by(), &door.limits, &door.timeouts) {
+            Ok(registration) => registration,
+            Err(over) => return Err(Refusal::OverQuota { subject, over }),
+        };
+        let client = registration.client;
+        door.audit.record(Event::SdkAdmitted {
+            address: remote.to_string().into(),
+            client: client.0,
+            subject: (&subject).into(),
+            serial: serial.into(),
+        });
+        if door.inputs.send(ClientInput::Connected { client }).await.is_err() {
+            return Ok(None);
+        }
+        let not_after = credential.as_ref().map(|credential| credential.not_after);
+        Ok(Some(Self {
+            topics: Topics::new(TopicShare::new(Arc::clone(&registration.tenant))),
+            cut: credential.map_or_else(CancellationToken::new, |credential| door.guard.watch(client, credential)),
+            expires: not_after.and_then(|not_after| Instant::now().checked_add(time_left(not_after))),
+            door: Arc::clone(door),
+            registration,
+            subject,
+            remote,
+            rights,
+            leaving: false,
+        }))
+    }
+
+    /// Gives the place back, and tells the core.
+    pub async fn leave(self) {
+        let Self { door, registration, topics, .. } = self;
+        let client = registration.client;
+        // The registration is gone before the core hears of it: nothing more can be queued for nobody.
+        drop((registration, topics));
+        door.guard.forget(client);
+        let _ = door.inputs.send(ClientInput::Disconnected { client }).await;
+    }
+
+    /// How much it may.
+    pub fn limits(&self) -> &Limits {
+        &self.door.limits
+    }
+
+    /// How long is waited for it.
+    pub fn timeouts(&self) -> &Timeouts {
+        &self.door.timeouts
+    }
+
+    /// Room for what it sends, of its certificate's share.
+    pub fn intake(&self) -> Intake {
+        Intake::new(Arc::clone(&self.registration.tenant), self.door.timeouts.intake)
+    }
+
+    /// The subject of its certificate.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// Where it is.
+    pub const fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// Notes why its session ends.
+    pub fn note_end(&self, end: End) {
+        end.count(self.door.clients.counters());
+    }
+
+    /// Its number in this run.
+    pub const fn client(&self) -> ClientId {
+        self.registration.client
+    }
+
+    /// Cancelled when it may no longer stay.
+    pub const fn cut(&self) -> &CancellationToken {
+        &self.cut
+    }
+
+    /// When its certificate expires; `None` when that is beyond all clocks.
+    pub const fn expires(&self) -> Option<Instant> {
+        self.expires
+    }
+
+    /// From now on nothing new is published for it.
+    pub const fn begin_to_leave(&mut self) {
+        self.leaving = true;
+    }
+
+    /// Publishes for it; the reply comes by its mailbox under this seq. `bytes` is what counts as in flight until then.
+    ///
+    /// # Errors
+    /// When the core is gone.
+    pub async fn publish(
+        &mut self,
+        seq: PublishSeq,
+        kind: Kind,
+        (topic, data): (Topic, Bytes),
+        bytes: usize,
+    ) -> Result<Option<NotPublished>, CoreGone> {
+        self.take_publish(kind);
+        if let Some(refused) = self.judge_publish(&topic, &data) {
+            self.end_publish(refused.end());
+            return Ok(Some(refused));
+        }
+        self.mailbox().open_publish(seq, kind, bytes);
+        self.tell(ClientInput::Publish { client: self.client(), seq, kind, topic, data }).await?;
+        Ok(None)
+    }
+
+    fn judge_publish(&self, topic: &Topic, data: &Bytes) -> Option<NotPublished> {
+        if data.len() > MAX_BODY {
+            return Some(NotPublished::TooLarge { bytes: data.len() });
+        }
+        if self.leaving {
+            return Some(NotPublished::Leaving);
+        }
+        if self.rights.is_open() {
+            return None;
+        }
+        let verdict = self.rights.publishing(topic);
+        if !verdict.is_allowed() {
+            self.door.clients.counters().publishes_denied.increment();
+            let cause = verdict.to_string();
+            self.door.audit.record(Event::PublishDenied {
+                client: self.client().0,
+                subject: (&self.subject).into(),
+                topic: topic.as_str().into(),
+                cause: (&cause).into(),
+            });
+            return Some(NotPublished::Denied { cause });
+        }
+        if !self.registration.tenant.admit(topic.as_str().len() + data.len(), Instant::now()) {
+            self.door.clients.counters().publishes_over_quota.increment();
+            self.door.audit.over_quota(&self.subject);
+            return Some(NotPublished::OverQuota);
+        }
+        None
+    }
+
+    /// A publish has come.
+    pub(crate) fn take_publish(&self, kind: Kind) {
+        let kind = match kind {
+            Kind::Unicast => PublishKind::Unicast,
+            Kind::Multicast => PublishKind::Multicast,
+        };
+        self.door.clients.counters().amop.taken.increment(kind);
+    }
+
+    /// A publish that was taken is not passed on.
+    pub(crate) fn end_publish(&self, end: PublishEnd) {
+        self.door.clients.counters().amop.ended.increment(end);
+    }
+
+    /// Acknowledges a delivery that it was given under this seq. False when nobody waits for it: late, twice, or another's.
+    ///
+    /// # Errors
+    /// When the core is gone.
+    pub async fn acknowledge(
+        &mut self,
+        seq: &FrameSeq,
+        code: ResultCode,
+        data: Bytes,
+        lease: Option<Lease>,
+    ) -> Result<bool, CoreGone> {
+        let Some(delivery) = self.take_delivery(seq) else {
+            return Ok(false);
+        };
+        self.answer_delivery(delivery, code, data, lease).await?;
+        Ok(true)
+    }
+
+    /// The delivery that a seq stands for, once; `None`, and counted, when nobody waits for it.
+    pub(crate) fn take_delivery(&self, seq: &FrameSeq) -> Option<DeliveryId> {
+        let delivery = self.mailbox().take_acknowledged(seq);
+        if delivery.is_none() {
+            self.door.clients.counters().acknowledgements_dropped.increment();
+        }
+        delivery
+    }
+
+    pub(crate) async fn answer_delivery(
+        &mut self,
+        delivery: DeliveryId,
+        code: ResultCode,
+        data: Bytes,
+        lease: Option<Lease>,
+    ) -> Result<(), CoreGone> {
+        let code = amop::ResultCode(code.0);
+        // It takes its room until nobody has it: no window counts it.
+        let data = match lease {
+            Some(lease) => Bytes::from_owner(Leased { data, _lease: lease }),
+            None => data,
+        };
+        self.tell(ClientInput::Acknowledge { client: self.client(), delivery, code, data }).await
+    }
+
+    /// The topics it has listed last, whether it may have them or not.
+    pub fn listed(&self) -> BTreeSet<Topic> {
+        self.topics.listed().cloned().unwrap_or_default()
+    }
+
+    /// Takes a list of topics in place of the former one; [`Self::tell_topics`] says it to the core. Those that it may not
+    /// have are left out and come back.
+    ///
+    /// # Errors
+    /// When it is over a budget; the former one stays.
+    pub fn list(&mut self, topics: BTreeSet<Topic>) -> Result<Option<DeniedTopics>, OverBudget> {
+        match self.topics.set(topics) {
+            Ok(()) => Ok(self.sift_topics()),
+            Err(over) => {
+                self.refuse_topics(&over);
+                Err(over)
+            }
+        }
+    }
+
+    pub(crate) fn refuse_topics(&self, reason: &dyn Display) {
+        self.door.clients.counters().subscriptions_refused.increment();
+        self.complain(|| format!("the topic list of {:?} was refused, the former one stays: {reason}", self.subject));
+    }
+
+    /// When there are topics to be told, since when they may be.
+    pub fn topics_due(&self) -> Option<Instant> {
+        self.topics.due()
+    }
+
+    /// Says the newest topics to the core when it is time.
+    ///
+    /// # Errors
+    /// When the core is gone.
+    pub async fn tell_topics(&mut self) -> Result<(), CoreGone> {
+        match self.topics.take_due(Instant::now()) {
+            Some(topics) => self.tell(ClientInput::Subscribe { client: self.client(), topics }).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether other rights are in force than it goes by.
+    pub fn is_stale(&self) -> bool {
+        self.rights.is_stale(&self.door.rights)
+    }
+
+    pub(crate) fn sight(&self) -> Sight<'_> {
+        self.rights.sight()
+    }
+
+    pub(crate) async fn tell(&self, input: ClientInput) -> Result<(), CoreGone> {
+        self.door.inputs.send(input).await.map_err(|_| CoreGone)
+    }
+
+    /// Logs what is wrong with what it says, not more often than its address may fill the log.
+    pub fn complain(&self, what: impl FnOnce() -> String) {
+        if self.door.throttle.allows(address(self.remote)) {
+            warn!(remote = %self.remote, client = self.client().0, "{}", what());
+        }
+    }
+
+    pub(crate) const fn mailbox(&self) -> &Arc<Mailbox> {
+        &self.registration.mailbox
+    }
+
+    /// Queues an answer that its door makes itself, in turn with what others say.
+    pub fn answer(&self, kind: FrameKind, seq: FrameSeq, result: ResultCode, body: Bytes) {
+        self.mailbox().answer(kind, seq, result, body);
+    }
+
+    /// Whether it may be read: it has no more in flight than it may.
+    pub fn is_open(&self) -> bool {
+        self.mailbox().is_open()
+    }
+
+    /// The same; when it is not, the task of `cx` is woken when it may be.
+    pub fn poll_open(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.mailbox().poll_open(cx)
+    }
+}
+
+/// The wall clock decides about certificates and nothing else.
+fn time_left(not_after: UnixTime) -> Duration {
+    Duration::from_secs(not_after.as_secs().saturating_sub(UnixTime::now().as_secs()))
+}
+
+/// Bytes with their room.
+struct Leased {
+    data: Bytes,
+    _lease: Lease,
+}
+
+impl AsRef<[u8]> for Leased {
+    fn as_ref(&self) -> &[u8] {
+        &self.data
+    }
+}

@@ -1,0 +1,99 @@
+//! Binary frames: a byte that says what it is, the frame's number in eight, and the rest.
+
+use bytes::{Buf as _, BufMut as _, Bytes};
+use nuncio_gateway::ResultCode;
+use nuncio_protocol::{Topic, amop::Kind};
+
+use super::{Frame, MAX_TOPICS, Said, Told, Unreadable, request, topic, topics};
+
+const SUBSCRIBE: u8 = 1;
+const UNSUBSCRIBE: u8 = 2;
+const PUBLISH: u8 = 3;
+const MULTICAST: u8 = 4;
+const RESPOND: u8 = 5;
+const PING: u8 = 6;
+
+const RESULT: u8 = 0x81;
+const REQUEST: u8 = 0x82;
+const MESSAGE: u8 = 0x83;
+const REFUSAL: u8 = 0x84;
+
+/// Bytes of a request's name.
+const NAME: usize = 32;
+
+/// Reads a frame; its payload is not copied.
+pub(crate) fn read(mut body: Bytes) -> Result<Frame, Unreadable> {
+    let (Ok(verb), Ok(id)) = (body.try_get_u8(), body.try_get_u64()) else {
+        return Err(Unreadable { id: None, why: "a binary frame has 9 bytes at least".into() });
+    };
+    said(verb, body).map(|said| Frame { id, said }).map_err(|why| Unreadable { id: Some(id), why })
+}
+
+fn said(verb: u8, mut body: Bytes) -> Result<Said, String> {
+    match verb {
+        SUBSCRIBE => Ok(Said::Subscribe { topics: topics(names(body)?.iter().map(String::as_str))? }),
+        UNSUBSCRIBE => Ok(Said::Unsubscribe { topics: topics(names(body)?.iter().map(String::as_str))? }),
+        PUBLISH | MULTICAST => {
+            let kind = if verb == PUBLISH { Kind::Unicast } else { Kind::Multicast };
+            let topic = topic(&name(&mut body)?)?;
+            Ok(Said::Publish { kind, topic, data: body })
+        }
+        RESPOND if body.len() < NAME + 4 => Err("a response has the request's name, a code and a payload".into()),
+        RESPOND => {
+            let request = request(&body.split_to(NAME))?;
+            let code = ResultCode(body.get_i32());
+            Ok(Said::Respond { request, code, data: body })
+        }
+        PING => Ok(Said::Ping),
+        _ => Err(format!("there is no frame {verb}")),
+    }
+}
+
+fn names(mut body: Bytes) -> Result<Vec<String>, String> {
+    let mut names = Vec::new();
+    while !body.is_empty() {
+        if names.len() == MAX_TOPICS {
+            return Err(format!("a frame names at most {MAX_TOPICS} topics"));
+        }
+        names.push(name(&mut body)?);
+    }
+    Ok(names)
+}
+
+/// A text behind its length, a byte.
+fn name(body: &mut Bytes) -> Result<String, String> {
+    let length = body.try_get_u8().map(usize::from).map_err(|_| "a topic is missing".to_owned())?;
+    if body.len() < length {
+        return Err("a topic is shorter than its length says".into());
+    }
+    String::from_utf8(body.split_to(length).into()).map_err(|_| "a topic is not UTF-8".into())
+}
+
+/// All of a frame before its payload.
+pub(crate) fn head(told: &Told<'_>) -> Vec<u8> {
+    let mut head = Vec::new();
+    match told {
+        Told::Result { id, code, message, .. } => {
+            head.put_u8(if message.is_some() { REFUSAL } else { RESULT });
+            head.put_u64(id.unwrap_or(u64::MAX));
+            head.put_i32(code.0);
+            head.put_slice(message.as_deref().unwrap_or_default().as_bytes());
+        }
+        Told::Request { request, topic, .. } => {
+            head.put_u8(REQUEST);
+            head.put_slice(request.as_bytes());
+            put_topic(&mut head, topic);
+        }
+        Told::Message { topic, .. } => {
+            head.put_u8(MESSAGE);
+            put_topic(&mut head, topic);
+        }
+    }
+    head
+}
+
+fn put_topic(head: &mut Vec<u8>, topic: &Topic) {
+    // It has at most 254 bytes.
+    head.put_u8(u8::try_from(topic.as_str().len()).unwrap_or(u8::MAX));
+    head.put_slice(topic.as_str().as_bytes());
+}

@@ -1,0 +1,215 @@
+//! Text frames.
+
+use std::{borrow::Cow, fmt};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use bytes::Bytes;
+use nuncio_gateway::ResultCode;
+use nuncio_protocol::amop::Kind;
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{SeqAccess, Visitor},
+};
+
+use super::{Frame, MAX_TOPICS, Said, Told, Unreadable, request, topic, topics, word};
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Verb {
+    Subscribe,
+    Unsubscribe,
+    Publish,
+    Multicast,
+    Respond,
+    Ping,
+}
+
+/// How the bytes of a message stand in JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Encoding {
+    /// As they are.
+    #[default]
+    Utf8,
+    /// Standard base64 with padding.
+    Base64,
+}
+
+/// All that a frame can have: a struct, since what is tagged inside would be held twice, and as a tree.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written<'a> {
+    r#type: Verb,
+    #[serde(default)]
+    id: u64,
+    #[serde(borrow, default)]
+    topic: Option<Cow<'a, str>>,
+    #[serde(default)]
+    topics: Option<Names>,
+    #[serde(borrow, default)]
+    data: Option<Cow<'a, str>>,
+    #[serde(default)]
+    encoding: Encoding,
+    #[serde(borrow, default)]
+    request: Option<Cow<'a, str>>,
+    #[serde(default)]
+    code: i32,
+}
+
+/// Reads a frame.
+pub(crate) fn read(text: &str) -> Result<Frame, Unreadable> {
+    let written: Written<'_> =
+        serde_json::from_str(text).map_err(|error| Unreadable { id: None, why: error.to_string() })?;
+    let id = written.id;
+    written.said().map(|said| Frame { id, said }).map_err(|why| Unreadable { id: Some(id), why })
+}
+
+impl Written<'_> {
+    fn said(self) -> Result<Said, String> {
+        let missing = |field: &str| format!("`{field}` is missing");
+        let all = |names: &Option<Names>| {
+            let names = names.as_ref().ok_or_else(|| missing("topics"))?;
+            topics(names.0.iter().map(String::as_str))
+        };
+        Ok(match self.r#type {
+            Verb::Subscribe => Said::Subscribe { topics: all(&self.topics)? },
+            Verb::Unsubscribe => Said::Unsubscribe { topics: all(&self.topics)? },
+            Verb::Publish | Verb::Multicast => {
+                let kind = if let Verb::Publish = self.r#type { Kind::Unicast } else { Kind::Multicast };
+                let topic = topic(self.topic.as_deref().ok_or_else(|| missing("topic"))?)?;
+                Said::Publish { kind, topic, data: self.data()? }
+            }
+            Verb::Respond => {
+                let request = request(self.request.as_deref().ok_or_else(|| missing("request"))?.as_bytes())?;
+                Said::Respond { request, code: ResultCode(self.code), data: self.data()? }
+            }
+            Verb::Ping => Said::Ping,
+        })
+    }
+
+    fn data(self) -> Result<Bytes, String> {
+        let Some(data) = self.data else { return Ok(Bytes::new()) };
+        match self.encoding {
+            Encoding::Utf8 => Ok(data.into_owned().into()),
+            Encoding::Base64 => BASE64
+                .decode(data.as_bytes())
+                .map(Bytes::from)
+                .map_err(|error| format!("`data` is not base64: {error}")),
+        }
+    }
+}
+
+/// Names of topics, not more than [`MAX_TOPICS`]: reading stops there.
+#[derive(Debug)]
+struct Names(Vec<String>);
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Names;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "at most {MAX_TOPICS} names of topics")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Names, A::Error> {
+                let mut names = Vec::new();
+                while let Some(name) = list.next_element()? {
+                    if names.len() == MAX_TOPICS {
+                        return Err(serde::de::Error::invalid_length(MAX_TOPICS + 1, &self));
+                    }
+                    names.push(name);
+                }
+                Ok(Names(names))
+            }
+        }
+
+        deserializer.deserialize_seq(Reader)
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Head<'a> {
+    r#type: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<Option<u64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    word: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    topic: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encoding: Option<Encoding>,
+}
+
+/// All of a frame but its payload, which belongs before the last two characters; and how that is written.
+pub(crate) fn head(told: &Told<'_>) -> (String, Encoding) {
+    let mut head = Head {
+        r#type: "result",
+        id: None,
+        code: None,
+        word: None,
+        message: None,
+        request: None,
+        topic: None,
+        encoding: None,
+    };
+    let data = match told {
+        Told::Result { id, code, message, data } => {
+            (head.id, head.code, head.word) = (Some(*id), Some(code.0), Some(word(*code)));
+            head.message = message.as_deref();
+            data
+        }
+        Told::Request { request, topic, data } => {
+            (head.r#type, head.request, head.topic) = ("request", Some(request.to_string()), Some(topic.as_str()));
+            data
+        }
+        Told::Message { topic, data } => {
+            (head.r#type, head.topic) = ("message", Some(topic.as_str()));
+            data
+        }
+    };
+    let encoding = encoding_of(data);
+    head.encoding = Some(encoding);
+    let mut text = serde_json::to_string(&head).unwrap_or_default();
+    text.truncate(text.len() - 1);
+    text.push_str(r#","data":"#);
+    text.push_str("\"\"}");
+    (text, encoding)
+}
+
+/// As it is where it is text; base64 where it is not, or where JSON would make its characters six times as long.
+fn encoding_of(data: &[u8]) -> Encoding {
+    let is_plain = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
+    let is_text = std::str::from_utf8(data).is_ok_and(|text| text.chars().all(is_plain));
+    if is_text { Encoding::Utf8 } else { Encoding::Base64 }
+}
+
+impl Encoding {
+    /// Writes the beginning of a payload, of about so many bytes, and says how many it took. Of one that is not over it
+    /// takes at least one.
+    pub(crate) fn write(self, data: &[u8], most: usize, out: &mut Vec<u8>) -> usize {
+        match self {
+            Self::Base64 => {
+                // Only the last piece may have another length than whole threes.
+                let taken = if data.len() <= most { data.len() } else { (most / 3).max(1) * 3 };
+                out.extend_from_slice(BASE64.encode(&data[..taken]).as_bytes());
+                taken
+            }
+            Self::Utf8 => {
+                let text = std::str::from_utf8(data).unwrap_or_default();
+                let taken = text.ceil_char_boundary(most.max(1));
+                let quoted = serde_json::to_string(&text[..taken]).unwrap_or_default();
+                out.extend_from_slice(&quoted.as_bytes()[1..quoted.len() - 1]);
+                taken
+            }
+        }
+    }
+}

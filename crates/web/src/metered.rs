@@ -1,0 +1,217 @@
+//! Stands below the WebSocket: no long message is read before there is room for it.
+
+use std::{
+    collections::VecDeque,
+    io::{self, Cursor},
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Instant,
+};
+
+use bytes::BytesMut;
+use nuncio_gateway::{Intake, Lease, Unfinished, bounds::SMALL_FRAME};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_tungstenite::tungstenite::protocol::frame::{FrameHeader, coding::OpCode};
+use tokio_util::io::poll_read_buf;
+
+/// Bytes read of a socket at a time.
+pub(crate) const READ: usize = 16 << 10;
+
+/// A socket whose reader is told of a long message only once there is room for it.
+///
+/// The reader takes memory for a frame as soon as it knows its length, which anybody can claim to be large. So the last byte
+/// of a header is held back until the message has its room in the share of its sender's certificate. A message in several
+/// frames does not say how long it is: from [`SMALL_FRAME`] on it needs the room of the longest.
+#[derive(Debug)]
+pub(crate) struct Metered<S> {
+    socket: S,
+    intake: Intake,
+    /// Longer messages pass: the reader refuses them by their header.
+    longest: usize,
+    /// Read, and not passed on.
+    ahead: BytesMut,
+    header: Vec<u8>,
+    /// Bytes of the frame's payload that have not passed; `None` within a header.
+    left: Option<u64>,
+    message: Message,
+    /// The messages that have passed.
+    passed: u64,
+    /// Room of those that have passed and were not asked for yet, by their number.
+    leases: VecDeque<(u64, Lease)>,
+    /// No frames but nonsense: the reader finds that, too.
+    is_nonsense: bool,
+}
+
+/// The message that passes.
+#[derive(Debug, Default)]
+struct Message {
+    /// Of the frames whose headers have passed, in bytes.
+    length: usize,
+    /// Of it, what has passed.
+    had: usize,
+    is_last_frame: bool,
+    room: Room,
+}
+
+/// `None → Wanted → Had`.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    #[default]
+    None,
+    /// Nothing passes before there is so much.
+    Wanted(usize),
+    Had,
+}
+
+impl<S> Metered<S> {
+    pub(crate) fn new(socket: S, intake: Intake, longest: usize) -> Self {
+        Self {
+            socket,
+            intake,
+            longest,
+            ahead: BytesMut::new(),
+            header: Vec::new(),
+            left: None,
+            message: Message::default(),
+            passed: 0,
+            leases: VecDeque::new(),
+            is_nonsense: false,
+        }
+    }
+
+    /// The room of the message of this number, from 1, which was read.
+    pub(crate) fn lease(&mut self, number: u64) -> Option<Lease> {
+        while let Some((held, lease)) = self.leases.pop_front_if(|(held, _)| *held <= number) {
+            if held == number {
+                return Some(lease);
+            }
+        }
+        None
+    }
+
+    /// Whether it waits for room, and reads nothing.
+    pub(crate) const fn is_waiting(&self) -> bool {
+        matches!(self.message.room, Room::Wanted(_))
+    }
+
+    /// When the progress of a long message is to be judged next.
+    pub(crate) fn review_at(&self) -> Option<Instant> {
+        self.intake.review_at()
+    }
+
+    /// Judges it.
+    ///
+    /// # Errors
+    /// When too little came, and others wait for the room.
+    pub(crate) fn review(&mut self, now: Instant) -> Result<(), Unfinished> {
+        self.intake.review(self.had(), now)
+    }
+
+    /// It is not read now: progress is measured from here.
+    pub(crate) fn restart(&mut self, now: Instant) {
+        self.intake.restart(self.had(), now);
+    }
+
+    fn had(&self) -> usize {
+        self.message.had + self.ahead.len()
+    }
+
+    /// How many of the first bytes ahead may pass: all, or those before the end of a header whose message has no room.
+    fn passable(&mut self, most: usize) -> usize {
+        let most = most.min(self.ahead.len());
+        let mut at = 0;
+        while at < most && !self.is_nonsense {
+            if let Some(left) = self.left {
+                let taken = usize::try_from(left).unwrap_or(usize::MAX).min(most - at);
+                at += taken;
+                self.pass(left, taken);
+                continue;
+            }
+            self.header.push(self.ahead[at]);
+            match FrameHeader::parse(&mut Cursor::new(&self.header)) {
+                Ok(None) => {}
+                Err(_) => self.is_nonsense = true,
+                Ok(Some((header, length))) => {
+                    if !self.begin(&header, length) {
+                        self.header.pop();
+                        return at;
+                    }
+                    self.header.clear();
+                }
+            }
+            at += 1;
+        }
+        if self.is_nonsense { most } else { at }
+    }
+
+    /// Begins a frame; false when its message has no room yet.
+    fn begin(&mut self, header: &FrameHeader, length: u64) -> bool {
+        if let OpCode::Data(_) = header.opcode {
+            let after = self.message.length.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
+            let is_long = after > SMALL_FRAME && after <= self.longest;
+            if is_long && self.message.room == Room::None {
+                self.message.room = Room::Wanted(if header.is_final { after } else { self.longest });
+                return false;
+            }
+            (self.message.length, self.message.is_last_frame) = (after, header.is_final);
+            self.left = Some(length);
+            self.pass(length, 0);
+        } else {
+            self.left = Some(length).filter(|length| *length > 0);
+        }
+        true
+    }
+
+    /// So much more of a frame has passed.
+    fn pass(&mut self, left: u64, taken: usize) {
+        let left = left - taken as u64;
+        self.left = Some(left).filter(|left| *left > 0);
+        self.message.had += taken;
+        if left > 0 || !self.message.is_last_frame || self.message.had < self.message.length {
+            return;
+        }
+        self.passed += 1;
+        if let (Room::Had, Some(lease)) = (self.message.room, self.intake.take()) {
+            self.leases.push_back((self.passed, lease));
+        }
+        self.message = Message::default();
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        loop {
+            if let Room::Wanted(room) = this.message.room {
+                let had = this.had();
+                ready!(this.intake.poll_room(room, had, Instant::now(), cx));
+                this.message.room = Room::Had;
+            }
+            if this.ahead.is_empty() {
+                this.ahead.reserve(READ);
+                if ready!(poll_read_buf(Pin::new(&mut this.socket), cx, &mut this.ahead))? == 0 {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+            let passable = this.passable(buffer.remaining());
+            if passable > 0 || buffer.remaining() == 0 {
+                buffer.put_slice(&this.ahead.split_to(passable));
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}

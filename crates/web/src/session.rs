@@ -1,0 +1,241 @@
+//! One client's WebSocket: its frames in, what it is told out, on one task.
+
+mod deadlines;
+mod ending;
+mod requests;
+
+use std::{
+    future::{Future as _, poll_fn},
+    pin::Pin,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use bytes::Bytes;
+use futures::{SinkExt as _, StreamExt as _};
+use nuncio_gateway::{Letter, Member};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::{Sleep, sleep_until, timeout},
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Message,
+        protocol::{Role, WebSocketConfig},
+    },
+};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tracing::{info, warn};
+
+use crate::{
+    bounds::LONGEST_FRAME,
+    frame::Form,
+    metered::{Metered, READ},
+    writing::Writing,
+};
+pub(crate) use ending::Ending;
+
+/// WebSocket frames written before the session reads again.
+const ROUNDS: usize = 64;
+
+/// The session of one WebSocket.
+pub(crate) struct Session<S> {
+    member: Member,
+    socket: WebSocketStream<Metered<S>>,
+    /// In which form it gets its messages: that of its last subscription.
+    form: Form,
+    writing: Option<Writing>,
+    written: Option<Letter>,
+    /// Since when the socket takes nothing.
+    stalled: Option<Instant>,
+    /// When something was last read, or the door last began to read again.
+    heard: Instant,
+    /// The socket is not read: the window is full, or there is no room for the next message.
+    paused: bool,
+    /// It was asked since it was heard whether it is there.
+    pinged: bool,
+    /// Messages read.
+    read: u64,
+    /// The last one: the socket would keep its buffer, however long, unless somebody has it when the next is begun.
+    last: Option<Bytes>,
+    timer: Pin<Box<Sleep>>,
+    shutdown: Pin<Box<WaitForCancellationFutureOwned>>,
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// When it ends whatever is still in flight.
+    leaves: Option<Instant>,
+}
+
+/// Serves a client over a connection that has become a WebSocket.
+pub(crate) async fn run<S>(member: Member, socket: S, shutdown: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let metered = Metered::new(socket, member.intake(), LONGEST_FRAME);
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ)
+        .write_buffer_size(0)
+        .max_message_size(Some(LONGEST_FRAME))
+        .max_frame_size(Some(LONGEST_FRAME));
+    let socket = WebSocketStream::from_raw_socket(metered, Role::Server, Some(config)).await;
+    let mut session = Session::new(member, socket, shutdown);
+    let ending = session.serve().await;
+    session.farewell(&ending).await;
+    session.into_member().leave().await;
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
+    fn new(member: Member, socket: WebSocketStream<Metered<S>>, shutdown: CancellationToken) -> Self {
+        let now = Instant::now();
+        Self {
+            socket,
+            form: Form::Json,
+            writing: None,
+            written: None,
+            stalled: None,
+            heard: now,
+            paused: false,
+            pinged: false,
+            read: 0,
+            last: None,
+            timer: Box::pin(sleep_until((now + member.timeouts().idle).into())),
+            shutdown: Box::pin(shutdown.cancelled_owned()),
+            cut: Box::pin(member.cut().clone().cancelled_owned()),
+            leaves: None,
+            member,
+        }
+    }
+
+    async fn serve(&mut self) -> Ending {
+        loop {
+            self.member.follow_rights();
+            if let Err(gone) = self.member.tell_topics().await {
+                return gone.into();
+            }
+            match poll_fn(|cx| self.poll_io(cx)).await {
+                Ok(Some(message)) => {
+                    if let Err(gone) = self.handle(message).await {
+                        return gone.into();
+                    }
+                }
+                Ok(None) => {}
+                Err(ending) => return ending,
+            }
+        }
+    }
+
+    /// Says why it ends, as far as that goes, and notes it.
+    async fn farewell(&mut self, ending: &Ending) {
+        if let Some(frame) = ending.close_frame() {
+            let goodbye = async {
+                let _ = self.socket.close(Some(frame)).await;
+                // Until the client has seen it: who closes with bytes unread takes back what was said.
+                while let Some(Ok(_)) = self.socket.next().await {}
+            };
+            let _ = timeout(ending.patience(), goodbye).await;
+        }
+        let (client, remote) = (self.member.client().0, self.member.remote());
+        if let dropped @ 1.. = self.member.dropped() {
+            warn!(%remote, client, dropped, "multicasts were dropped because the web client was too slow");
+        }
+        if ending.is_ordinary() {
+            info!(%remote, client, reason = %ending, "web client disconnected");
+        } else {
+            warn!(%remote, client, reason = %ending, "web client disconnected by the node");
+        }
+        self.member.note_end(ending.end());
+    }
+
+    fn into_member(self) -> Member {
+        self.member
+    }
+
+    /// Ready with a message, or with none when there is something to look after.
+    fn poll_io(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Ending>> {
+        if self.cut.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(Ending::NoLongerAdmitted));
+        }
+        let now = Instant::now();
+        self.write(cx, now)?;
+        if self.stalled.is_some() {
+            self.member.note_stalled(cx);
+        }
+        // Looked at when a wake-up is sure to come for what changes from here on.
+        if self.member.is_stale() {
+            return Poll::Ready(Ok(None));
+        }
+        if self.leaves.is_none() && self.shutdown.as_mut().poll(cx).is_ready() {
+            self.leaves = Some(now + self.member.timeouts().drain);
+            self.member.begin_to_leave();
+        }
+        if self.leaves.is_some() && self.writing.is_none() && self.stalled.is_none() && self.member.is_settled() {
+            return Poll::Ready(Err(Ending::Shutdown));
+        }
+        if let Poll::Ready(read) = self.poll_message(cx, now) {
+            return Poll::Ready(read.map(Some));
+        }
+        self.poll_deadlines(cx, now).map_ok(|()| None)
+    }
+
+    fn poll_message(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Result<Message, Ending>> {
+        let is_open = self.member.poll_open(cx).is_ready();
+        if is_open {
+            if let Poll::Ready(read) = self.socket.poll_next_unpin(cx) {
+                (self.heard, self.paused, self.pinged) = (now, false, false);
+                self.last = None;
+                return Poll::Ready(read.map_or(Err(Ending::ClientLeft), |read| Ok(read?)));
+            }
+            self.last = None;
+        }
+        let is_paused = !is_open || self.socket.get_ref().is_waiting();
+        if self.paused && !is_paused {
+            self.heard = now;
+        }
+        self.paused = is_paused;
+        if is_open {
+            self.socket.get_mut().review(now)?;
+        } else {
+            self.socket.get_mut().restart(now);
+        }
+        Poll::Pending
+    }
+
+    /// Writes what there is, as far as the socket takes it.
+    fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), Ending> {
+        for _ in 0..ROUNDS {
+            match self.socket.poll_ready_unpin(cx)? {
+                Poll::Pending => {
+                    self.stalled.get_or_insert(now);
+                    return Ok(());
+                }
+                Poll::Ready(()) => {}
+            }
+            let Some(writing) = self.next_writing(cx) else {
+                let is_flushed = self.socket.poll_flush_unpin(cx)?.is_ready();
+                self.stalled = if is_flushed { None } else { self.stalled.or(Some(now)) };
+                return Ok(());
+            };
+            // It has taken the piece before.
+            let piece = writing.next();
+            let is_done = writing.is_done();
+            self.stalled = None;
+            self.socket.start_send_unpin(piece)?;
+            if is_done {
+                self.written = self.writing.take().map(Writing::into_letter);
+            }
+        }
+        cx.waker().wake_by_ref();
+        Ok(())
+    }
+
+    fn next_writing(&mut self, cx: &mut Context<'_>) -> Option<&mut Writing> {
+        while self.writing.is_none() {
+            let Poll::Ready(letter) = self.member.poll_letter(&mut self.written, cx) else { return None };
+            match Writing::new(letter, self.form) {
+                Ok(writing) => self.writing = Some(writing),
+                Err(letter) => self.written = Some(letter),
+            }
+        }
+        self.writing.as_mut()
+    }
+}

@@ -1,0 +1,95 @@
+//! What a session does with each frame.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use nuncio_gateway::{CoreGone, FrameKind, ResultCode};
+use nuncio_protocol::{
+    Topic,
+    amop::{Kind, PublishSeq},
+};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_tungstenite::tungstenite::Message;
+
+use super::Session;
+use crate::frame::{Form, Frame, MALFORMED, Name, Said, UNKNOWN_REQUEST, Unreadable, binary, json};
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
+    pub(super) async fn handle(&mut self, message: Message) -> Result<(), CoreGone> {
+        let (form, body, read) = match message {
+            Message::Text(text) => (Form::Json, text.clone().into(), json::read(&text)),
+            Message::Binary(body) => (Form::Binary, body.clone(), binary::read(body)),
+            Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => return Ok(()),
+        };
+        let bytes = body.len();
+        self.last = Some(body);
+        self.read += 1;
+        // It goes when the frame is handled, unless an answer takes it along.
+        let lease = self.socket.get_mut().lease(self.read);
+        self.member.note_received();
+        let Frame { id, said } = match read {
+            Ok(frame) => frame,
+            Err(Unreadable { id, why }) => {
+                self.member.note_malformed();
+                self.member
+                    .complain(|| format!("a web client's frame cannot be read: {}", nuncio_plain::short(&why, 160)));
+                self.answer(name(id, form), MALFORMED, why);
+                return Ok(());
+            }
+        };
+        let name = name(Some(id), form);
+        match said {
+            Said::Subscribe { topics } => {
+                self.form = form;
+                let all = self.member.listed().union(&topics).cloned().collect();
+                self.list(name, all, Some(&topics)).await?;
+            }
+            Said::Unsubscribe { topics } => {
+                let rest = self.member.listed().difference(&topics).cloned().collect();
+                self.list(name, rest, None).await?;
+            }
+            Said::Publish { kind, topic, data } => {
+                let name = Name { is_multicast: kind == Kind::Multicast, ..name };
+                let seq = PublishSeq(name.seq().into_bytes());
+                if let Some(refused) = self.member.publish(seq, kind, (topic, data), bytes).await? {
+                    self.answer(name, refused.result(), refused.to_string());
+                }
+            }
+            Said::Respond { request, code, data } => {
+                if self.member.acknowledge(&request, code, data, lease).await? {
+                    self.answer(name, ResultCode::OK, String::new());
+                } else {
+                    let why = "no request of this name waits for an answer of this session";
+                    self.answer(name, UNKNOWN_REQUEST, why.to_owned());
+                }
+            }
+            Said::Ping => self.answer(name, ResultCode::OK, String::new()),
+        }
+        Ok(())
+    }
+
+    /// Puts a list in place of the one before; of those that are `wanted` the client is told which it may not have.
+    async fn list(
+        &mut self,
+        name: Name,
+        topics: BTreeSet<Topic>,
+        wanted: Option<&BTreeSet<Topic>>,
+    ) -> Result<(), CoreGone> {
+        match self.member.list(topics) {
+            Ok(_) => match wanted.and_then(|wanted| self.member.denied_among(wanted)) {
+                Some(denied) => self.answer(name, ResultCode::DENIED, denied.to_string()),
+                None => self.answer(name, ResultCode::OK, String::new()),
+            },
+            Err(over) => self.answer(name, ResultCode::OVER_LIMIT, over.to_string()),
+        }
+        self.member.tell_topics().await
+    }
+
+    fn answer(&self, name: Name, code: ResultCode, message: String) {
+        self.member.answer(FrameKind::Answer, name.seq(), code, Bytes::from(message));
+    }
+}
+
+const fn name(id: Option<u64>, form: Form) -> Name {
+    Name { id, form, is_multicast: false }
+}
