@@ -54,6 +54,13 @@ pub fn party(number: u8) -> (NodeId, SigningContext) {
     (node, context)
 }
 
+/// A web client's message, as text and as binary.
+pub fn web_frame(data: &[u8]) {
+    for is_text in [true, false] {
+        nuncio_web::is_frame(Bytes::copy_from_slice(data), is_text);
+    }
+}
+
 /// Frames of the channel port, however they are cut.
 pub fn channel_frame(data: &[u8]) {
     let Some((&cut, data)) = data.split_first() else { return };

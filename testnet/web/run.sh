@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Runs the clients of the web door: each asks an SDK and answers one, at two nodes of a network made for it on loopback.
+# Runs the clients of the web door: each asks an SDK and answers one, at two nodes of a network made for it on loopback; a page in
+# a browser answers one.
 #
-#   testnet/web/run.sh [python|javascript|java|go …]    all whose language is here, unless some are named
+#   testnet/web/run.sh [python|javascript|java|go|browser …]    all whose language is here, unless some are named
 #
 # Needs target/release/nuncio, else names another with NUNCIO_BINARY=…
 # Exit: 0 all that were run held · 1 something did not · 77 none could be run. Those that were not run are named.
@@ -14,15 +15,17 @@ python=${PYTHON:-python3}
 # Where Debian puts the modules of its packages.
 gocode=${GOCODE:-/usr/share/gocode}
 if [ -d "$gocode/src/github.com/gorilla/websocket" ]; then export GO111MODULE=off GOPATH=$gocode; fi
-readonly LIMIT_S=60 P2P_PORT=30410 ASKED_PORT=20411 ANSWERING_PORT=20412
+readonly LIMIT_S=60 P2P_PORT=30410 ASKED_PORT=20411 ANSWERING_PORT=20412 BROWSER_PORT=20413 PAGE_PORT=20414
 
 [ -x "$binary" ] || { echo "web: $binary is not there; build it with: cargo build --release" >&2; exit 1; }
 
 scratch=$(mktemp -d)
 network=
+helpers=()
 clean_up() {
     status=$?
     trap - EXIT INT TERM
+    for one in "${helpers[@]}"; do kill "$one" 2>/dev/null && wait "$one" 2>/dev/null || true; done
     if [ -n "$network" ]; then kill "$network" 2>/dev/null && wait "$network" 2>/dev/null || true; fi
     rm -rf "$scratch"
     exit "$status"
@@ -40,6 +43,7 @@ missing() {
         java) command -v javac >/dev/null || echo "a JDK, 17 or later (Debian: openjdk-17-jdk-headless)" ;;
         go) (cd "$here/go" && go build -o "$scratch/go-client" .) 2>/dev/null \
             || echo "go with gorilla/websocket (Debian: golang-go golang-github-gorilla-websocket-dev)" ;;
+        browser) command -v chromium >/dev/null || echo "chromium (Debian: chromium)" ;;
         *) fail "there is no client in $1" ;;
     esac
 }
@@ -87,8 +91,24 @@ try() {
     echo "$language: an SDK asked it and was answered, it asked an SDK and was answered"
 }
 
+# A page of an origin that node2 names, with a token, answers an SDK at node1. Its browser speaks without TLS on loopback.
+try_browser() {
+    local token
+    token=$("$binary" token make page --scope client --config "$net/node2/nuncio.toml")
+    python3 -m http.server --bind 127.0.0.1 --directory "$here" "$PAGE_PORT" >/dev/null 2>&1 &
+    helpers+=("$!")
+    until_ok "the page is served" listens "$PAGE_PORT"
+    local address="http://127.0.0.1:$PAGE_PORT/page.html#node=ws://127.0.0.1:$BROWSER_PORT&token=$token&answers=of-page"
+    HOME=$scratch chromium --headless --no-sandbox --disable-gpu --user-data-dir="$scratch/chromium" \
+        --remote-debugging-port=0 "$address" >"$scratch/chromium.log" 2>&1 &
+    helpers+=("$!")
+    page_asked() { sdk publish of-page --data "asked by an SDK" --gateway "$gateway1" 2>&1 | grep -q "answered by a page"; }
+    until_ok "an SDK asks a page" page_asked
+    echo "browser: an SDK asked a page and was answered"
+}
+
 languages=("$@")
-[ "$#" -gt 0 ] || languages=(python javascript java go)
+[ "$#" -gt 0 ] || languages=(python javascript java go browser)
 run=() left_out=()
 for language in "${languages[@]}"; do
     lacks=$(missing "$language")
@@ -98,15 +118,20 @@ for one in "${left_out[@]}"; do echo "web: NOT RUN: $one" >&2; done
 [ "${#run[@]}" -gt 0 ] || exit 77
 
 net=$scratch/net
-"$binary" testnet create --out "$net" --nodes 2 --agencies 1 --base-port "$P2P_PORT" >/dev/null
+"$binary" testnet create --out "$net" --nodes 3 --agencies 1 --base-port "$P2P_PORT" >/dev/null
 gateway1=127.0.0.1:$((P2P_PORT - 10100 + 1))
 for node in 0 1; do
     port=$((node == 0 ? ANSWERING_PORT : ASKED_PORT))
     printf '\n[web]\nenabled = true\nlisten = "127.0.0.1:%s"\n' "$port" >>"$net/node$node/nuncio.toml"
 done
+printf '\n[web]\nenabled = true\nlisten = "127.0.0.1:%s"\ntls = false\ntokens = true\norigins = ["http://127.0.0.1:%s"]\n' \
+    "$BROWSER_PORT" "$PAGE_PORT" >>"$net/node2/nuncio.toml"
 "$binary" testnet up "$net" >"$scratch/up.log" 2>&1 &
 network=$!
 listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 until_ok "node0 listens" listens "$ANSWERING_PORT"
 until_ok "node1 listens" listens "$ASKED_PORT"
-for language in "${run[@]}"; do try "$language"; done
+until_ok "node2 listens" listens "$BROWSER_PORT"
+for language in "${run[@]}"; do
+    if [ "$language" = browser ]; then try_browser; else try "$language"; fi
+done

@@ -22,7 +22,7 @@ use fuzz_corpus::seeds;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 17] = [
+const TARGETS: [Target; 18] = [
     ("amop_body", decoders::amop_body),
     ("announcement", decoders::announcement),
     ("audit_log", decoders::audit_log),
@@ -40,6 +40,7 @@ const TARGETS: [Target; 17] = [
     ("status", decoders::status),
     ("unicast_frame", decoders::unicast_frame),
     ("verdict", decoders::verdict),
+    ("web_frame", decoders::web_frame),
 ];
 
 fn corpus() -> PathBuf {

@@ -85,7 +85,7 @@ impl TokenFile {
     ///
     /// # Errors
     /// When it is none, has ended, or the file cannot be used.
-    pub(crate) fn find(&self, shown: &str) -> Result<Token, TokenError> {
+    pub fn find(&self, shown: &str) -> Result<Token, TokenError> {
         let hash = hash(shown);
         let token = self.current()?.into_iter().find(|token| token.hash == hash).ok_or(TokenError::Unknown)?;
         if token.has_ended(Timestamp::now()) { Err(TokenError::Ended { name: token.name }) } else { Ok(token) }

@@ -11,6 +11,8 @@ use crate::Text;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
+    /// Nothing here: come in at the web door as a client, as an SDK does.
+    Client,
     /// See everything, change nothing, and take no message from an application.
     Read,
     /// Everything.
@@ -18,12 +20,13 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// Both, the lesser first.
-    pub const ALL: [Self; 2] = [Self::Read, Self::Full];
+    /// All, the lesser first.
+    pub const ALL: [Self; 3] = [Self::Client, Self::Read, Self::Full];
 
-    /// `read` or `full`.
+    /// `client`, `read` or `full`.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Client => "client",
             Self::Read => "read",
             Self::Full => "full",
         }
@@ -32,6 +35,9 @@ impl Scope {
     /// What it lets its holder do, in words.
     pub const fn acts(self) -> &'static [&'static str] {
         match self {
+            Self::Client => {
+                &["come in at the web door without a certificate, as an SDK of the node's agency; nothing here"]
+            }
             Self::Read => &[
                 "see status, peers, nodes, routes, topics, certificates, lists, the log filter",
                 "see the configuration in force",

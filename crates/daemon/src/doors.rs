@@ -1,11 +1,13 @@
 //! The settings of the doors for clients: SDKs, and all other languages.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use nuncio_admin::{TokenError, TokenFile};
+use nuncio_audit::Scope;
 use nuncio_door::Limits;
 use nuncio_pki::tls::ChannelServerTls;
 
-use crate::Config;
+use crate::{Config, StartError};
 
 /// One address may make up for a minute at once: all SDKs of a host come back after their node's restart.
 pub(crate) fn sdk_door(config: &Config) -> Limits {
@@ -63,9 +65,44 @@ pub(crate) fn web_limits(config: &Config) -> nuncio_web::Limits {
     nuncio_web::Limits::new(config.web.max_clients, web_door(config))
 }
 
-pub(crate) fn web_config(config: &Config) -> nuncio_web::Config {
+/// The web door of a gateway, where it is switched on.
+pub(crate) fn web(
+    config: &Config,
+    gateway: Option<&nuncio_gateway::Bound>,
+) -> Result<Option<nuncio_web::Bound>, StartError> {
+    let gateway = gateway.filter(|_| config.web.enabled);
+    let bound = gateway.map(|gateway| nuncio_web::bind(web_config(config), gateway.entrance()));
+    bound.transpose().map_err(StartError::Web)
+}
+
+fn web_config(config: &Config) -> nuncio_web::Config {
     let mut web = nuncio_web::Config::new(config.web.listen);
     web.origins.clone_from(&config.web.origins);
     web.limits = web_limits(config);
+    web.tls = config.web.tls;
+    web.tokens = config.web.tokens.then(|| Arc::new(ClientTokens(TokenFile::new(config.admin_tokens()))) as _);
     web
+}
+
+/// The tokens of clients, in the file where those of operators are.
+#[derive(Debug)]
+struct ClientTokens(TokenFile);
+
+impl nuncio_web::Tokens for ClientTokens {
+    fn find(&self, shown: &str) -> Result<nuncio_web::Holder, String> {
+        let token = self.0.find(shown).map_err(|error| match error {
+            TokenError::Unknown | TokenError::Ended { .. } => error.to_string(),
+            // What is wrong with the file is for the node's operator, not for strangers.
+            other => {
+                tracing::error!(hint = other.hint(), "no token counts: {other}");
+                "the tokens of this node cannot be read; its log says why".to_owned()
+            }
+        })?;
+        if token.scope != Scope::Client {
+            return Err(format!("the token {} is of scope {}, not of scope client", token.name, token.scope));
+        }
+        let hash = hex::decode(&token.hash).ok().and_then(|hash| hash.try_into().ok());
+        let hash = hash.ok_or_else(|| format!("the hash of the token {} is none", token.name))?;
+        Ok(nuncio_web::Holder { name: token.name, hash })
+    }
 }

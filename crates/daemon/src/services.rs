@@ -27,7 +27,7 @@ use crate::{
     config::{Config, ConfigError, Source},
     control::{Control, Parts, State, warn_of_roles},
     data_dir::DataDir,
-    doors::{gateway_config, sdk_door, web_config, web_door},
+    doors::{gateway_config, sdk_door, web, web_door},
     enrolment, expiry,
     issuer::{self, Issuing},
     kept_lists::{self, Kept},
@@ -142,13 +142,7 @@ impl Daemon {
             }
             None => None,
         };
-        let web = match &gateway {
-            Some(gateway) if config.web.enabled => {
-                Some(nuncio_web::bind(web_config(config), gateway.entrance()).map_err(StartError::Web)?)
-            }
-            _ => None,
-        };
-        let admin_config = admin_config(config, admin_tls.clone(), &policy);
+        let (web, admin_config) = (web(config, gateway.as_ref())?, admin_config(config, admin_tls.clone(), &policy));
         let parts = Parts {
             source,
             node: handle.clone(),
@@ -167,19 +161,8 @@ impl Daemon {
         let control = Arc::new(Control::new(parts, state));
         // Nobody else has the place.
         let _ = control_place.set(Arc::downgrade(&control));
-        let admin = admin::bind(admin_config, handle, control.clone()).await?;
-        Ok(Bound {
-            node,
-            gateway,
-            web,
-            admin,
-            control,
-            keeper,
-            adoptions,
-            watched,
-            service: (calls, issuing),
-            newcomers,
-        })
+        let (admin, service) = (admin::bind(admin_config, handle, control.clone()).await?, (calls, issuing));
+        Ok(Bound { node, gateway, web, admin, control, keeper, adoptions, watched, service, newcomers })
     }
 }
 

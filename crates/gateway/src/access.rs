@@ -167,7 +167,16 @@ impl Access {
         if !self.roles.admits(Role::Sdk, &client.stated) {
             return Err(Denial::OtherRole { stated: client.stated.clone() });
         }
-        let names = ClientName::all_of(client);
+        self.judge_names(&ClientName::all_of(client))?;
+        match client.revoked_by(&self.lists) {
+            Some(list) => Err(Denial::Revoked { edition: list.edition().clone(), issuer: list.issuer() }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Access {
+    fn judge_names(&self, names: &[ClientName]) -> Result<(), Denial> {
         let listed = |list: &BTreeSet<ClientName>| names.iter().any(|name| list.contains(name));
         if listed(&self.deny) {
             return Err(Denial::Denied);
@@ -175,10 +184,7 @@ impl Access {
         if !self.allow.is_empty() && !listed(&self.allow) {
             return Err(Denial::NotAllowed);
         }
-        match client.revoked_by(&self.lists) {
-            Some(list) => Err(Denial::Revoked { edition: list.edition().clone(), issuer: list.issuer() }),
-            None => Ok(()),
-        }
+        Ok(())
     }
 }
 
@@ -199,6 +205,8 @@ pub(crate) struct Guard {
     access: ArcSwap<Access>,
     tls: ArcSwap<ChannelServerTls>,
     sessions: Mutex<HashMap<ClientId, Watched>>,
+    /// Those who have shown no certificate, by the name that lists have for them.
+    tokens: Mutex<HashMap<ClientId, (ClientName, CancellationToken)>>,
     audit: Audit,
 }
 
@@ -211,7 +219,7 @@ struct Watched {
 impl Guard {
     pub(crate) fn new(access: Access, tls: ChannelServerTls, audit: Audit) -> Self {
         let (access, tls) = (ArcSwap::from_pointee(access), ArcSwap::from_pointee(tls));
-        Self { access, tls, sessions: Mutex::default(), audit }
+        Self { access, tls, sessions: Mutex::default(), tokens: Mutex::default(), audit }
     }
 
     pub(crate) fn admit(&self, client: &Credential) -> Result<(), Denial> {
@@ -224,6 +232,20 @@ impl Guard {
         self.sessions().insert(client, Watched { certificate: certificate.clone(), cut: cut.clone() });
         // Lists and authorities may have been replaced since the handshake was judged.
         if self.judge(&certificate).is_err() {
+            cut.cancel();
+        }
+        cut
+    }
+
+    pub(crate) fn admit_by_name(&self, name: &ClientName) -> Result<(), Denial> {
+        self.access.load().judge_names(std::slice::from_ref(name))
+    }
+
+    /// The same for a session that is known by a token.
+    pub(crate) fn watch_by_name(&self, client: ClientId, name: ClientName) -> CancellationToken {
+        let cut = CancellationToken::new();
+        self.tokens().insert(client, (name.clone(), cut.clone()));
+        if self.admit_by_name(&name).is_err() {
             cut.cancel();
         }
         cut
@@ -245,6 +267,7 @@ impl Guard {
 
     pub(crate) fn forget(&self, client: ClientId) {
         self.sessions().remove(&client);
+        self.tokens().remove(&client);
     }
 
     /// Puts lists into force and cuts the sessions that they do not admit.
@@ -275,6 +298,17 @@ impl Guard {
                 watched.cut.cancel();
             }
         }
+        for (client, (name, cut)) in &*self.tokens() {
+            if let Err(denial) = self.admit_by_name(name) {
+                let (client, subject) = (client.0, name.to_string().into());
+                self.audit.record(Event::SdkExpelled { client, subject, cause: denial.to_string().into() });
+                cut.cancel();
+            }
+        }
+    }
+
+    fn tokens(&self) -> MutexGuard<'_, HashMap<ClientId, (ClientName, CancellationToken)>> {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn sessions(&self) -> MutexGuard<'_, HashMap<ClientId, Watched>> {

@@ -10,7 +10,7 @@ use tokio_rustls::server::TlsStream;
 use crate::{
     config::{Limits, Timeouts},
     listener::Door,
-    member::{Member, Newcomer},
+    member::{Holder, Member, Newcomer},
     session,
     tls::Refusal,
 };
@@ -30,17 +30,21 @@ impl Entrance {
         &self.0.timeouts
     }
 
-    /// Does the handshake of the channel port: its certificates, and clients by its authorities, lists and roles. Whoever
-    /// calls bounds its time.
+    /// Does the handshake of the channel port: its certificates, and clients by its authorities, lists and roles. Where
+    /// `guests` may come, who shows no certificate passes, and is nobody yet. Whoever calls bounds its time.
     ///
     /// # Errors
     /// Why the client is not let in.
-    pub async fn handshake(&self, socket: TcpStream) -> Result<(TlsStream<TcpStream>, Credential), Refusal> {
+    pub async fn handshake(
+        &self,
+        socket: TcpStream,
+        guests: bool,
+    ) -> Result<(TlsStream<TcpStream>, Option<Credential>), Refusal> {
         socket.set_nodelay(true).map_err(Refusal::HungUp)?;
         // Where the system cannot, it waits for vanished clients as long as it likes.
         let _ = session::tune(&socket, self.0.timeouts.write);
-        let (stream, client) = self.0.tls().handshake(socket).await?;
-        self.0.judge(client).map(|client| (stream, client))
+        let (stream, client) = self.0.tls().accept_guest(socket, guests).await?;
+        Ok((stream, client.map(|client| self.0.judge(client)).transpose()?))
     }
 
     /// Gives a client a session; none when the core has gone.
@@ -49,6 +53,18 @@ impl Entrance {
     /// When its certificate, or its agency, has as many sessions as it may.
     pub async fn enter(&self, client: Credential, remote: SocketAddr) -> Result<Option<Member>, Refusal> {
         Member::enter(&self.0, Newcomer::certified(client, self.0.node.as_ref()), remote).await
+    }
+
+    /// Gives the holder of a token a session; none when the core has gone.
+    ///
+    /// # Errors
+    /// When a list does not admit it, or it has as many sessions as it may.
+    pub async fn enter_by_token(&self, holder: Holder, remote: SocketAddr) -> Result<Option<Member>, Refusal> {
+        let newcomer = Newcomer::by_token(holder, self.0.node.as_ref());
+        if let Err(denial) = self.0.guard.admit_by_name(&newcomer.name) {
+            return Err(Refusal::NotAdmitted { subject: newcomer.subject, denial });
+        }
+        Member::enter(&self.0, newcomer, remote).await
     }
 
     /// Counts, logs and records that somebody was not let in.

@@ -47,7 +47,7 @@ pub use counters::Statistics;
 pub use entrance::Entrance;
 pub use intake::{Intake, Unfinished};
 pub use listener::{BindError, Bound, Renewal, Seat, Sessions, address, bind, listen};
-pub use member::{CoreGone, End, Letter, Member, NotPublished};
+pub use member::{CoreGone, End, Holder, Letter, Member, NotPublished};
 pub use node_info::{NodeFacts, NodeInfo};
 pub use nuncio_channel_protocol::{BlockNotification, FrameKind, FrameSeq, ResultCode};
 pub use nuncio_pki::Credential;

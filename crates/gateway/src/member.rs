@@ -18,7 +18,7 @@ use nuncio_protocol::{
     MAX_BODY, Topic,
     amop::{self, ClientId, ClientInput, DeliveryId, Kind, PublishSeq},
 };
-use nuncio_rights::Party;
+use nuncio_rights::{Key, Party};
 use rustls_pki_types::UnixTime;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -53,6 +53,15 @@ pub(crate) struct Newcomer {
     pub(crate) serial: String,
     /// What he is judged by while he stays.
     pub(crate) credential: Option<Credential>,
+}
+
+/// Who has shown a token that counts: a client of the node's own agency.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The token's name: that of the client in rules, and in the audit log.
+    pub name: String,
+    /// The token's SHA-256, which lists and rules name as they do a key: `key:` and 64 digits.
+    pub hash: [u8; 32],
 }
 
 /// One session's place at the core: its rights, its share of the budgets, its topics and its mailbox. Every door's sessions
@@ -131,6 +140,20 @@ impl Newcomer {
             credential: Some(credential),
         }
     }
+
+    /// Whoever has shown this token.
+    pub(crate) fn by_token(holder: Holder, node: Option<&Party>) -> Self {
+        let Holder { name, hash } = holder;
+        let agency = node.map_or_else(String::new, |node| node.agency.clone());
+        let node = node.cloned().map(Box::new);
+        Self {
+            party: Party { keys: vec![Key::Hash(hash)], node, ..Party::sdk(agency, name.clone()) },
+            name: ClientName::KeyHash(hash),
+            subject: format!("token {name}"),
+            serial: String::new(),
+            credential: None,
+        }
+    }
 }
 
 impl Member {
@@ -145,7 +168,7 @@ impl Member {
     ) -> Result<Option<Self>, Refusal> {
         let Newcomer { name, party, subject, serial, credential } = newcomer;
         let rights = Held::new(party, door.rights.load_full());
-        let registration = match door.clients.register(name, rights.by(), &door.limits, &door.timeouts) {
+        let registration = match door.clients.register(name.clone(), rights.by(), &door.limits, &door.timeouts) {
             Ok(registration) => registration,
             Err(over) => return Err(Refusal::OverQuota { subject, over }),
         };
@@ -162,7 +185,10 @@ impl Member {
         let not_after = credential.as_ref().map(|credential| credential.not_after);
         Ok(Some(Self {
             topics: Topics::new(TopicShare::new(Arc::clone(&registration.tenant))),
-            cut: credential.map_or_else(CancellationToken::new, |credential| door.guard.watch(client, credential)),
+            cut: match credential {
+                Some(credential) => door.guard.watch(client, credential),
+                None => door.guard.watch_by_name(client, name),
+            },
             expires: not_after.and_then(|not_after| Instant::now().checked_add(time_left(not_after))),
             door: Arc::clone(door),
             registration,

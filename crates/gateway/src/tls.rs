@@ -65,6 +65,12 @@ pub enum Refusal {
         /// Which quota.
         over: OverBudget,
     },
+    /// It has shown no certificate, and no token that counts.
+    #[error("it has shown no certificate, and no token that counts: {reason}")]
+    NoToken {
+        /// Why.
+        reason: String,
+    },
     /// The access lists or a revocation list say no.
     #[error("{subject:?} may not use this gateway: {denial}")]
     NotAdmitted {
@@ -96,6 +102,7 @@ pub enum Opening {
 pub(crate) struct TlsSide {
     tls: ChannelServerTls,
     acceptor: TlsAcceptor,
+    for_guests: TlsAcceptor,
     /// Who must have issued a client's certificate, on an elliptic curve and RSA; `None` for anyone trusted.
     issuers: [Option<String>; 2],
 }
@@ -120,7 +127,7 @@ impl Refusal {
             Self::Tls(_) => SdkRefusal::Tls,
             Self::OtherAgency { .. } => SdkRefusal::OtherAgency,
             Self::OverQuota { .. } => SdkRefusal::OverQuota,
-            Self::NotAdmitted { .. } => SdkRefusal::NotAdmitted,
+            Self::NotAdmitted { .. } | Self::NoToken { .. } => SdkRefusal::NotAdmitted,
         }
     }
 
@@ -142,6 +149,7 @@ impl Refusal {
                 "connect to a node of the SDK's own agency, or switch the gateway's same-agency check off"
             }
             Self::OverQuota { .. } => "the quotas of sessions are in [[rights.quota]] of this node's configuration",
+            Self::NoToken { .. } => "nuncio token make NAME --scope client",
             Self::NotAdmitted { denial: Denial::Revoked { .. }, .. } => "issue the SDK a new certificate",
             Self::NotAdmitted { denial: Denial::OtherRole { .. }, .. } => {
                 "nuncio cert issue NAME --ca DIR --out DIR --kind sdk"
@@ -167,27 +175,43 @@ impl TlsSide {
             own.filter(|_| same_agency).map(Certificate::issuer)
         };
         let issuers = [issuer_of(true), issuer_of(false)];
-        Self { tls: tls.clone(), acceptor: TlsAcceptor::from(tls.config()), issuers }
+        let (acceptor, for_guests) = (tls.config().into(), tls.config_for_guests().into());
+        Self { tls: tls.clone(), acceptor, for_guests, issuers }
     }
 
     /// Does the handshake, for whoever drives the connection by hand; whoever calls bounds its time.
     pub(crate) async fn accept(&self, socket: TcpStream) -> Result<Admitted, Refusal> {
-        let (stream, client) = self.handshake(socket).await?;
+        let stream = handshake(&self.acceptor, socket).await?;
+        let client = self.client_of(&stream)?;
         let (socket, tls) = stream.into_inner();
         Ok(Admitted { socket, tls, client })
     }
 
-    /// Does the handshake; whoever calls bounds its time.
-    pub(crate) async fn handshake(&self, socket: TcpStream) -> Result<(TlsStream<TcpStream>, Credential), Refusal> {
-        let opening = peek(&socket).await.map_err(Refusal::HungUp)?;
-        if let Some(opening) = opening {
-            return Err(Refusal::NotTls(opening));
-        }
-        let stream = self.acceptor.accept(socket).await.map_err(refusal)?;
-        let client = self.tls.client_of(stream.get_ref().1).map_err(Refusal::Tls)?;
-        check_agency(&client, &self.issuers)?;
+    /// Does the handshake, also with who shows no certificate where `guests` may come; whoever calls bounds its time.
+    pub(crate) async fn accept_guest(
+        &self,
+        socket: TcpStream,
+        guests: bool,
+    ) -> Result<(TlsStream<TcpStream>, Option<Credential>), Refusal> {
+        let stream = handshake(if guests { &self.for_guests } else { &self.acceptor }, socket).await?;
+        let is_guest = guests && stream.get_ref().1.peer_certificates().is_none();
+        let client = (!is_guest).then(|| self.client_of(&stream)).transpose()?;
         Ok((stream, client))
     }
+
+    fn client_of(&self, stream: &TlsStream<TcpStream>) -> Result<Credential, Refusal> {
+        let client = self.tls.client_of(stream.get_ref().1).map_err(Refusal::Tls)?;
+        check_agency(&client, &self.issuers)?;
+        Ok(client)
+    }
+}
+
+async fn handshake(acceptor: &TlsAcceptor, socket: TcpStream) -> Result<TlsStream<TcpStream>, Refusal> {
+    let opening = peek(&socket).await.map_err(Refusal::HungUp)?;
+    if let Some(opening) = opening {
+        return Err(Refusal::NotTls(opening));
+    }
+    acceptor.accept(socket).await.map_err(refusal)
 }
 
 impl fmt::Debug for TlsSide {

@@ -1,7 +1,9 @@
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
+
+use crate::Tokens;
 
 /// Where the door listens, and how many it lets in. How long it waits, and what clients may hold, is its gateway's to say.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Config {
     /// Its port; 0 takes a free one.
@@ -9,6 +11,11 @@ pub struct Config {
     /// The origins, as `https://shop.example`, whose pages may come in by a browser. None by default: whoever says that a page
     /// sends him is refused.
     pub origins: Vec<String>,
+    /// Those who may come in without a certificate; `None`, as by default, for nobody.
+    pub tokens: Option<Arc<dyn Tokens>>,
+    /// Whether connections are TLS, as by default. Without it tokens and messages can be read on their way: for a loopback
+    /// address, behind something that speaks TLS. Nobody shows a certificate then.
+    pub tls: bool,
     /// How many it lets in.
     pub limits: Limits,
 }
@@ -27,7 +34,7 @@ pub struct Limits {
 impl Config {
     /// A door with every default.
     pub fn new(listen: SocketAddr) -> Self {
-        Self { listen, origins: Vec::new(), limits: Limits::default() }
+        Self { listen, origins: Vec::new(), tokens: None, tls: true, limits: Limits::default() }
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::{
     convert::Infallible,
+    future::pending,
     net::SocketAddr,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -17,10 +19,13 @@ use hyper::{
     upgrade::OnUpgrade,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
+use nuncio_door::Place;
 use nuncio_gateway::{Credential, Member, Refusal};
 use serde_json::json;
-use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::{Instant, timeout_at},
+};
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
@@ -28,7 +33,7 @@ use tracing::debug;
 use crate::{
     bounds::{REQUEST_FIELDS, REQUEST_HEAD},
     listener::Door,
-    session,
+    session::{self, Shown, Socket},
 };
 
 /// Where WebSockets are.
@@ -36,19 +41,54 @@ const SOCKET: &str = "/v1/socket";
 
 type Answer = Response<Full<Bytes>>;
 
-/// A connection that is about to become a WebSocket, and whose.
-type Upgrade = (Member, OnUpgrade);
+/// A connection that is about to become a WebSocket, and whose: nobody's, while no token was shown.
+type Upgrade = (Option<Entry>, OnUpgrade);
 
-/// Serves a client whose certificate has been judged.
-pub(crate) async fn serve(
+/// A session, and the token that it stands on.
+type Entry = (Member, Option<Shown>);
+
+/// Somebody who has shown no certificate: he keeps his place at the door until he has shown a token, for so long.
+pub(crate) struct Stranger {
+    place: Place,
+    until: Instant,
+    limit: Duration,
+}
+
+impl Stranger {
+    pub(crate) fn new(place: Place, limit: Duration) -> Self {
+        Self { place, until: Instant::now() + limit, limit }
+    }
+
+    /// Ends with the reason when he has to go.
+    async fn patience(&mut self) -> Refusal {
+        match timeout_at(self.until, self.place.given_away()).await {
+            Ok(()) => Refusal::GaveWay,
+            Err(_) => Refusal::TooSlow { limit: self.limit },
+        }
+    }
+}
+
+/// The same of who may be none.
+async fn patience(stranger: &mut Option<Stranger>) -> Refusal {
+    match stranger {
+        Some(stranger) => stranger.patience().await,
+        None => pending().await,
+    }
+}
+
+/// Serves a client whose certificate has been judged, or who has shown none.
+pub(crate) async fn serve<S>(
     door: &Door,
-    (stream, client): (TlsStream<TcpStream>, Credential),
+    (stream, client): (S, Option<Credential>),
+    mut stranger: Option<Stranger>,
     remote: SocketAddr,
     shutdown: CancellationToken,
-) {
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let upgrade: Mutex<Option<Upgrade>> = Mutex::default();
     let service = service_fn(async |request: Request<Incoming>| {
-        let answer = match become_socket(door, &client, remote, request).await {
+        let answer = match become_socket(door, client.as_ref(), remote, request).await {
             Ok((answer, member_and_socket)) => {
                 *upgrade.lock().unwrap_or_else(PoisonError::into_inner) = Some(member_and_socket);
                 answer
@@ -64,25 +104,60 @@ pub(crate) async fn serve(
         .max_headers(REQUEST_FIELDS)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    let ended = tokio::select! {
-        () = shutdown.cancelled() => None,
-        ended = connection => Some(ended),
-    };
-    if let Some(Err(error)) = ended {
-        debug!(%remote, %error, "HTTP at the web door has ended");
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        refusal = patience(&mut stranger) => door.entrance.refuse(remote, &refusal),
+        ended = connection => {
+            if let Err(error) = ended {
+                debug!(%remote, %error, "HTTP at the web door has ended");
+            }
+        }
     }
     let upgrade = upgrade.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let Some((member, socket)) = upgrade else { return };
-    match socket.await {
-        Ok(socket) => session::run(member, TokioIo::new(socket), shutdown).await,
-        Err(_) => member.leave().await,
+    let Some((entry, socket)) = upgrade else { return };
+    let socket = match (socket.await, entry) {
+        (Ok(socket), entry) => (TokioIo::new(socket), entry),
+        (Err(_), Some((member, _))) => return member.leave().await,
+        (Err(_), None) => return,
+    };
+    let (mut socket, entry) = (session::open(socket.0).await, socket.1);
+    let entry = match entry {
+        Some(entry) => Ok(entry),
+        None => tokio::select! {
+            () = shutdown.cancelled() => return,
+            refusal = patience(&mut stranger) => Err(refusal),
+            entry = by_first_frame(door, &mut socket, remote) => entry,
+        },
+    };
+    match entry {
+        Ok((member, shown)) => {
+            if let Some(stranger) = stranger {
+                stranger.place.admitted();
+            }
+            session::run(member, socket, shown, shutdown).await;
+        }
+        Err(refusal) => {
+            door.entrance.refuse(remote, &refusal);
+            session::dismiss(&mut socket, &refusal).await;
+        }
     }
 }
 
-/// Gives a client its session, if it asks as it has to.
+async fn by_first_frame<S>(door: &Door, socket: &mut Socket<S>, remote: SocketAddr) -> Result<Entry, Refusal>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let refuse = |reason: &str| Refusal::NoToken { reason: reason.to_owned() };
+    let tokens = door.tokens.as_ref().ok_or_else(|| refuse("no tokens are taken here"))?;
+    let (holder, shown) = session::prove(socket, tokens).await?;
+    let member = door.entrance.enter_by_token(holder, remote).await?;
+    member.map(|member| (member, Some(shown))).ok_or_else(|| refuse("the node stops"))
+}
+
+/// Gives a client its session, if it asks as it has to and is known.
 async fn become_socket(
     door: &Door,
-    client: &Credential,
+    client: Option<&Credential>,
     remote: SocketAddr,
     mut request: Request<Incoming>,
 ) -> Result<(Answer, Upgrade), Box<Answer>> {
@@ -93,15 +168,43 @@ async fn become_socket(
     // Its own body, which says nothing, is not read.
     let answer = create_response_with_body(&request, Full::default)
         .map_err(|error| refusal(StatusCode::BAD_REQUEST, "no_websocket", &error.to_string()))?;
-    let member = match door.entrance.enter(client.clone(), remote).await {
-        Ok(Some(member)) => member,
-        Ok(None) => return Err(refusal(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the node stops")),
-        Err(over) => {
-            door.entrance.refuse(remote, &over);
-            return Err(over_quota(&over));
+    let entry = entry(door, client, remote, &request).await?;
+    Ok((answer, (entry, hyper::upgrade::on(&mut request))))
+}
+
+/// The session of who is known by his certificate, or by a token in the request's head.
+async fn entry(
+    door: &Door,
+    client: Option<&Credential>,
+    remote: SocketAddr,
+    request: &Request<Incoming>,
+) -> Result<Option<Entry>, Box<Answer>> {
+    let refuse = |refusal: Refusal| {
+        door.entrance.refuse(remote, &refusal);
+        refused(&refusal)
+    };
+    let (member, shown) = match (client, bearer(request)) {
+        (Some(client), _) => (door.entrance.enter(client.clone(), remote).await, None),
+        (None, None) => return Ok(None),
+        (None, Some(token)) => {
+            let no = |reason: &str| refuse(Refusal::NoToken { reason: reason.to_owned() });
+            let tokens = door.tokens.as_ref().ok_or_else(|| no("no tokens are taken here"))?;
+            let holder = tokens.find(&token).map_err(|reason| no(&reason))?;
+            let shown = Shown { tokens: Arc::clone(tokens), token, in_frame: None };
+            (door.entrance.enter_by_token(holder, remote).await, Some(shown))
         }
     };
-    Ok((answer, (member, hyper::upgrade::on(&mut request))))
+    match member.map_err(refuse)? {
+        Some(member) => Ok(Some((member, shown))),
+        None => Err(refusal(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the node stops")),
+    }
+}
+
+/// The token that a request shows.
+fn bearer(request: &Request<Incoming>) -> Option<String> {
+    let shown = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = shown.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
 }
 
 /// Pages of other sites come in by a browser that has a certificate without its user's will.
@@ -114,8 +217,13 @@ fn judge_origin(door: &Door, request: &Request<Incoming>) -> Result<(), Box<Answ
     Err(refusal(StatusCode::FORBIDDEN, "origin", "this page's origin is not in [web] origins of the node"))
 }
 
-fn over_quota(over: &Refusal) -> Box<Answer> {
-    refusal(StatusCode::TOO_MANY_REQUESTS, "over_quota", &over.to_string())
+fn refused(cause: &Refusal) -> Box<Answer> {
+    let (status, error) = match cause {
+        Refusal::OverQuota { .. } => (StatusCode::TOO_MANY_REQUESTS, "over_quota"),
+        Refusal::NotAdmitted { .. } => (StatusCode::FORBIDDEN, "forbidden"),
+        _ => (StatusCode::UNAUTHORIZED, "unauthorized"),
+    };
+    refusal(status, error, &cause.to_string())
 }
 
 fn refusal(status: StatusCode, error: &str, message: &str) -> Box<Answer> {

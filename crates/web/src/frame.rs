@@ -37,10 +37,26 @@ pub(crate) struct Frame {
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Said {
-    Subscribe { topics: BTreeSet<Topic> },
-    Unsubscribe { topics: BTreeSet<Topic> },
-    Publish { kind: Kind, topic: Topic, data: Bytes },
-    Respond { request: FrameSeq, code: ResultCode, data: Bytes },
+    /// Who has no certificate says who he is.
+    Token {
+        token: String,
+    },
+    Subscribe {
+        topics: BTreeSet<Topic>,
+    },
+    Unsubscribe {
+        topics: BTreeSet<Topic>,
+    },
+    Publish {
+        kind: Kind,
+        topic: Topic,
+        data: Bytes,
+    },
+    Respond {
+        request: FrameSeq,
+        code: ResultCode,
+        data: Bytes,
+    },
     Ping,
 }
 

@@ -23,7 +23,18 @@ mod frame;
 mod listener;
 mod metered;
 mod session;
+mod tokens;
 mod writing;
 
 pub use config::{Config, Limits};
 pub use listener::{Bound, bind};
+pub use nuncio_gateway::Holder;
+pub use tokens::Tokens;
+
+/// Whether a WebSocket message, text or binary, can be read as a frame: for fuzzers, which look at what else happens.
+pub fn is_frame(message: bytes::Bytes, is_text: bool) -> bool {
+    if is_text {
+        return std::str::from_utf8(&message).is_ok_and(|text| frame::json::read(text).is_ok());
+    }
+    frame::binary::read(message).is_ok()
+}

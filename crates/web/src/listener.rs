@@ -15,7 +15,11 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
-use crate::{config::Config, connection};
+use crate::{
+    Tokens,
+    config::Config,
+    connection::{self, Stranger},
+};
 
 /// How long the listener rests when the system gives it no connection, for want of file descriptors most likely.
 const REST: Duration = Duration::from_millis(200);
@@ -36,6 +40,8 @@ pub struct Bound {
 pub(crate) struct Door {
     pub(crate) entrance: Entrance,
     pub(crate) origins: Vec<String>,
+    pub(crate) tokens: Option<Arc<dyn Tokens>>,
+    tls: bool,
     seats: Sessions,
     door: nuncio_door::Door,
     throttle: Throttle<IpAddr>,
@@ -52,6 +58,8 @@ pub fn bind(config: Config, entrance: Entrance) -> Result<Bound, BindError> {
         seats: Sessions::new(limits.connections, limits.connections_per_address),
         door: nuncio_door::Door::new(&limits.door),
         origins: config.origins,
+        tokens: config.tokens,
+        tls: config.tls,
         throttle: Throttle::default(),
         entrance,
     };
@@ -122,17 +130,31 @@ impl Door {
         shutdown: CancellationToken,
     ) {
         let limit = self.entrance.timeouts().handshake;
+        if !self.tls {
+            return match self.seats.begin(address(remote)) {
+                Ok(_seat) => {
+                    connection::serve(&self, (socket, None), Some(Stranger::new(place, limit)), remote, shutdown).await
+                }
+                Err(refusal) => self.entrance.refuse(remote, &refusal),
+            };
+        }
         let admitted = tokio::select! {
             () = shutdown.cancelled() => return,
             () = place.given_away() => Err(Refusal::GaveWay),
-            admitted = timeout(limit, self.entrance.handshake(socket)) => {
+            admitted = timeout(limit, self.entrance.handshake(socket, self.tokens.is_some())) => {
                 admitted.unwrap_or(Err(Refusal::TooSlow { limit }))
             }
         };
         match admitted.and_then(|admitted| Ok((admitted, self.seats.begin(address(remote))?))) {
             Ok(((stream, client), _seat)) => {
-                place.admitted();
-                connection::serve(&self, (stream, client), remote, shutdown).await;
+                let stranger = match client {
+                    Some(_) => {
+                        place.admitted();
+                        None
+                    }
+                    None => Some(Stranger::new(place, limit)),
+                };
+                connection::serve(&self, (stream, client), stranger, remote, shutdown).await;
             }
             Err(refusal) => self.entrance.refuse(remote, &refusal),
         }

@@ -25,7 +25,8 @@ pub(crate) const READ: usize = 16 << 10;
 #[derive(Debug)]
 pub(crate) struct Metered<S> {
     socket: S,
-    intake: Intake,
+    /// Whose share it is; `None` while nobody knows who sends.
+    intake: Option<Intake>,
     /// Longer messages pass: the reader refuses them by their header.
     longest: usize,
     /// Read, and not passed on.
@@ -33,6 +34,8 @@ pub(crate) struct Metered<S> {
     header: Vec<u8>,
     /// Bytes of the frame's payload that have not passed; `None` within a header.
     left: Option<u64>,
+    /// That frame is a ping or the like, which may stand within a message.
+    is_control: bool,
     message: Message,
     /// The messages that have passed.
     passed: u64,
@@ -40,6 +43,10 @@ pub(crate) struct Metered<S> {
     leases: VecDeque<(u64, Lease)>,
     /// No frames but nonsense: the reader finds that, too.
     is_nonsense: bool,
+    /// Nothing behind the first message passes before it is known who sends.
+    stops: bool,
+    /// A stranger's message is longer than it may be.
+    is_refused: bool,
 }
 
 /// The message that passes.
@@ -64,19 +71,33 @@ enum Room {
 }
 
 impl<S> Metered<S> {
-    pub(crate) fn new(socket: S, intake: Intake, longest: usize) -> Self {
+    /// Of somebody who is not known yet: of him no longer message is read than of so many bytes.
+    pub(crate) fn new(socket: S, longest: usize) -> Self {
         Self {
             socket,
-            intake,
+            intake: None,
             longest,
             ahead: BytesMut::new(),
             header: Vec::new(),
             left: None,
+            is_control: false,
             message: Message::default(),
             passed: 0,
             leases: VecDeque::new(),
             is_nonsense: false,
+            stops: true,
+            is_refused: false,
         }
+    }
+
+    /// Its sender is known now.
+    pub(crate) fn admit(&mut self, intake: Intake, longest: usize) {
+        (self.intake, self.longest, self.stops) = (Some(intake), longest, false);
+    }
+
+    /// It does not become known who sends: what he says still is read and thrown away.
+    pub(crate) fn give_up(&mut self) {
+        self.stops = false;
     }
 
     /// The room of the message of this number, from 1, which was read.
@@ -96,7 +117,7 @@ impl<S> Metered<S> {
 
     /// When the progress of a long message is to be judged next.
     pub(crate) fn review_at(&self) -> Option<Instant> {
-        self.intake.review_at()
+        self.intake.as_ref()?.review_at()
     }
 
     /// Judges it.
@@ -104,12 +125,16 @@ impl<S> Metered<S> {
     /// # Errors
     /// When too little came, and others wait for the room.
     pub(crate) fn review(&mut self, now: Instant) -> Result<(), Unfinished> {
-        self.intake.review(self.had(), now)
+        let had = self.had();
+        self.intake.as_mut().map_or(Ok(()), |intake| intake.review(had, now))
     }
 
     /// It is not read now: progress is measured from here.
     pub(crate) fn restart(&mut self, now: Instant) {
-        self.intake.restart(self.had(), now);
+        let had = self.had();
+        if let Some(intake) = &mut self.intake {
+            intake.restart(had, now);
+        }
     }
 
     fn had(&self) -> usize {
@@ -120,7 +145,7 @@ impl<S> Metered<S> {
     fn passable(&mut self, most: usize) -> usize {
         let most = most.min(self.ahead.len());
         let mut at = 0;
-        while at < most && !self.is_nonsense {
+        while at < most && !self.is_nonsense && !self.is_stopped() {
             if let Some(left) = self.left {
                 let taken = usize::try_from(left).unwrap_or(usize::MAX).min(most - at);
                 at += taken;
@@ -144,21 +169,28 @@ impl<S> Metered<S> {
         if self.is_nonsense { most } else { at }
     }
 
+    const fn is_stopped(&self) -> bool {
+        self.stops && self.passed > 0
+    }
+
     /// Begins a frame; false when its message has no room yet.
     fn begin(&mut self, header: &FrameHeader, length: u64) -> bool {
-        if let OpCode::Data(_) = header.opcode {
+        let is_control = matches!(header.opcode, OpCode::Control(_));
+        if !is_control {
             let after = self.message.length.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
+            if self.intake.is_none() && after > self.longest {
+                self.is_refused = true;
+                return false;
+            }
             let is_long = after > SMALL_FRAME && after <= self.longest;
             if is_long && self.message.room == Room::None {
                 self.message.room = Room::Wanted(if header.is_final { after } else { self.longest });
                 return false;
             }
             (self.message.length, self.message.is_last_frame) = (after, header.is_final);
-            self.left = Some(length);
-            self.pass(length, 0);
-        } else {
-            self.left = Some(length).filter(|length| *length > 0);
         }
+        self.is_control = is_control;
+        self.pass(length, 0);
         true
     }
 
@@ -166,12 +198,15 @@ impl<S> Metered<S> {
     fn pass(&mut self, left: u64, taken: usize) {
         let left = left - taken as u64;
         self.left = Some(left).filter(|left| *left > 0);
+        if self.is_control {
+            return;
+        }
         self.message.had += taken;
         if left > 0 || !self.message.is_last_frame || self.message.had < self.message.length {
             return;
         }
         self.passed += 1;
-        if let (Room::Had, Some(lease)) = (self.message.room, self.intake.take()) {
+        if let (Room::Had, Some(lease)) = (self.message.room, self.intake.as_mut().and_then(Intake::take)) {
             self.leases.push_back((self.passed, lease));
         }
         self.message = Message::default();
@@ -182,9 +217,19 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         loop {
-            if let Room::Wanted(room) = this.message.room {
-                let had = this.had();
-                ready!(this.intake.poll_room(room, had, Instant::now(), cx));
+            if this.is_refused {
+                return Poll::Ready(Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "longer than a frame with a token may be",
+                )));
+            }
+            if this.is_stopped() {
+                // Who makes it known reads on.
+                return Poll::Pending;
+            }
+            let had = this.had();
+            if let (Room::Wanted(room), Some(intake)) = (this.message.room, &mut this.intake) {
+                ready!(intake.poll_room(room, had, Instant::now(), cx));
                 this.message.room = Room::Had;
             }
             if this.ahead.is_empty() {

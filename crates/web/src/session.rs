@@ -3,20 +3,21 @@
 mod deadlines;
 mod ending;
 mod requests;
+mod stranger;
 
 use std::{
     future::{Future as _, poll_fn},
     pin::Pin,
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use futures::{SinkExt as _, StreamExt as _};
-use nuncio_gateway::{Letter, Member};
+use nuncio_gateway::{Letter, Member, ResultCode};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::{Sleep, sleep_until, timeout},
+    time::{Sleep, interval, sleep_until},
 };
 use tokio_tungstenite::{
     WebSocketStream,
@@ -32,12 +33,18 @@ use crate::{
     bounds::LONGEST_FRAME,
     frame::Form,
     metered::{Metered, READ},
+    tokens::FIRST_FRAME,
     writing::Writing,
 };
 pub(crate) use ending::Ending;
+use ending::say_goodbye;
+pub(crate) use stranger::{Shown, dismiss, prove};
 
 /// WebSocket frames written before the session reads again.
 const ROUNDS: usize = 64;
+
+/// How often is asked whether a token counts still.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The session of one WebSocket.
 pub(crate) struct Session<S> {
@@ -66,22 +73,50 @@ pub(crate) struct Session<S> {
     leaves: Option<Instant>,
 }
 
-/// Serves a client over a connection that has become a WebSocket.
-pub(crate) async fn run<S>(member: Member, socket: S, shutdown: CancellationToken)
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let metered = Metered::new(socket, member.intake(), LONGEST_FRAME);
+/// A connection that has become a WebSocket.
+pub(crate) type Socket<S> = WebSocketStream<Metered<S>>;
+
+/// Makes a WebSocket of a connection; of who is not known yet a first frame is read.
+pub(crate) async fn open<S: AsyncRead + AsyncWrite + Unpin>(socket: S) -> Socket<S> {
+    let metered = Metered::new(socket, FIRST_FRAME);
     let config = WebSocketConfig::default()
         .read_buffer_size(READ)
         .write_buffer_size(0)
         .max_message_size(Some(LONGEST_FRAME))
         .max_frame_size(Some(LONGEST_FRAME));
-    let socket = WebSocketStream::from_raw_socket(metered, Role::Server, Some(config)).await;
+    WebSocketStream::from_raw_socket(metered, Role::Server, Some(config)).await
+}
+
+/// Serves a client. Who has shown a token has the answer to it, and goes when it counts no more.
+pub(crate) async fn run<S>(member: Member, mut socket: Socket<S>, shown: Option<Shown>, shutdown: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    socket.get_mut().admit(member.intake(), LONGEST_FRAME);
     let mut session = Session::new(member, socket, shutdown);
-    let ending = session.serve().await;
+    let ending = match &shown {
+        None => session.serve().await,
+        Some(shown) => {
+            if let Some(name) = shown.in_frame {
+                session.read += 1;
+                session.answer(name, ResultCode::OK, String::new());
+            }
+            tokio::select! {
+                ending = session.serve() => ending,
+                () = counts_no_more(shown) => Ending::NoLongerAdmitted,
+            }
+        }
+    };
     session.farewell(&ending).await;
     session.into_member().leave().await;
+}
+
+/// Ends when a token was taken back, or has ended.
+async fn counts_no_more(shown: &Shown) {
+    let mut look = interval(LOOK);
+    while shown.tokens.find(&shown.token).is_ok() {
+        look.tick().await;
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
@@ -127,12 +162,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// Says why it ends, as far as that goes, and notes it.
     async fn farewell(&mut self, ending: &Ending) {
         if let Some(frame) = ending.close_frame() {
-            let goodbye = async {
-                let _ = self.socket.close(Some(frame)).await;
-                // Until the client has seen it: who closes with bytes unread takes back what was said.
-                while let Some(Ok(_)) = self.socket.next().await {}
-            };
-            let _ = timeout(ending.patience(), goodbye).await;
+            say_goodbye(&mut self.socket, frame, ending.patience()).await;
         }
         let (client, remote) = (self.member.client().0, self.member.remote());
         if let dropped @ 1.. = self.member.dropped() {
@@ -233,7 +263,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             let Poll::Ready(letter) = self.member.poll_letter(&mut self.written, cx) else { return None };
             match Writing::new(letter, self.form) {
                 Ok(writing) => self.writing = Some(writing),
-                Err(letter) => self.written = Some(letter),
+                Err(letter) => self.written = Some(*letter),
             }
         }
         self.writing.as_mut()

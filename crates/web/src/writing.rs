@@ -30,8 +30,8 @@ pub(crate) struct Writing {
 impl Writing {
     /// Begins one, in the form that the client has its messages in where none is prescribed; the letter comes back when this
     /// door has no frame for it.
-    pub(crate) fn new(letter: Letter, form: Form) -> Result<Self, Letter> {
-        let Some((told, prescribed)) = told(&letter) else { return Err(letter) };
+    pub(crate) fn new(letter: Letter, form: Form) -> Result<Self, Box<Letter>> {
+        let Some((told, prescribed)) = told(&letter) else { return Err(Box::new(letter)) };
         let form = prescribed.unwrap_or(form);
         let data = match &told {
             Told::Result { data, .. } | Told::Request { data, .. } | Told::Message { data, .. } => data.clone(),

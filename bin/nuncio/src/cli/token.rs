@@ -1,4 +1,4 @@
-//! `nuncio token`: bearer tokens of a node's admin API. Nothing is asked of a running node; it reads the file itself.
+//! `nuncio token`: bearer tokens of a node's admin API, and of its web door. Nothing is asked of a running node; it reads the file itself.
 
 use std::path::{Path, PathBuf};
 
@@ -35,7 +35,7 @@ enum Action {
     Make {
         /// Whose it is: its name stands in the audit log
         name: String,
-        /// What its holder may: `read` to look, `full` for everything
+        /// What its holder may: `read` to look, `full` for everything, `client` to come in at the web door as an SDK does
         #[arg(long, default_value = "read", value_parser = scope)]
         scope: Scope,
         /// It ends after so many days [default: never]
@@ -53,7 +53,7 @@ enum Action {
 
 fn scope(text: &str) -> Result<Scope, String> {
     let scope = Scope::ALL.into_iter().find(|scope| scope.as_str() == text);
-    scope.ok_or_else(|| "write read or full".to_owned())
+    scope.ok_or_else(|| "write read, full or client".to_owned())
 }
 
 pub(crate) fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {

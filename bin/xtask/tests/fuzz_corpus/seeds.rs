@@ -47,6 +47,7 @@ pub(crate) fn all() -> Vec<Seed> {
     seeds.extend(newcomers());
     seeds.extend(files());
     seeds.extend(file_messages::seeds());
+    seeds.extend(web());
     seeds
 }
 
@@ -56,6 +57,7 @@ pub(crate) fn is_read(target: &str, bytes: &[u8]) -> bool {
     let (_, reader) = party(1);
     let text = || str::from_utf8(bytes).unwrap_or_default();
     match target {
+        "web_frame" => nuncio_web::is_frame(owned.clone(), true) || nuncio_web::is_frame(owned, false),
         "amop_body" => AmopBody::unpack(owned).is_ok(),
         "channel_frame" => {
             matches!(FrameCodec::default().decode(&mut BytesMut::from(&bytes[1..])), Ok(Some(_)))
@@ -312,4 +314,23 @@ fn audit_log() -> String {
         chain.seal(now, &key.into()).unwrap(),
     ];
     lines.concat()
+}
+
+/// Frames of web clients, in both forms.
+fn web() -> Vec<Seed> {
+    let request = "0123456789abcdef0123456789abcdef";
+    let respond =
+        format!(r#"{{"type":"respond","id":4,"request":"{request}","code":17,"data":"AP8=","encoding":"base64"}}"#);
+    let binary = |verb: u8, rest: &[u8]| [&[verb, 0, 0, 0, 0, 0, 0, 0, 7][..], rest].concat();
+    vec![
+        ("web_frame", "subscribe", br#"{"type":"subscribe","id":1,"topics":["a","b"]}"#.to_vec()),
+        ("web_frame", "publish", br#"{"type":"publish","id":2,"topic":"a","data":"\u00e9\n"}"#.to_vec()),
+        ("web_frame", "respond", respond.into_bytes()),
+        ("web_frame", "token", br#"{"type":"token","token":"nuncio_00"}"#.to_vec()),
+        ("web_frame", "binary_subscribe", binary(1, b"\x01a\x01b")),
+        ("web_frame", "binary_publish", binary(3, b"\x01a\x00\xff")),
+        ("web_frame", "binary_respond", binary(5, &[request.as_bytes(), b"\0\0\0\x11data"].concat())),
+        ("web_frame", "not_shallow", b"[".repeat(300)),
+        ("web_frame", "not_as_long_as_it_says", binary(3, b"\x09a")),
+    ]
 }

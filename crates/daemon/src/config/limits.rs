@@ -47,6 +47,10 @@ impl Config {
         if port != 0 && (port == self.gateway.listen.port() || self.p2p.listen.has_port(port)) {
             return Err(("web.listen", format!("port {port} is [gateway] listen's or [p2p] listen's")));
         }
+        let needs_tls = !web.listen.ip().is_loopback() || !web.tokens;
+        if !web.tls && needs_tls {
+            return Err(("web.tls", "without it, listen is a loopback address and tokens is true".to_owned()));
+        }
         match web.origins.iter().find(|origin| !is_origin(origin)) {
             Some(origin) => {
                 Err(("web.origins", format!("{origin:?} is no origin: write https://name or https://name:port")))
@@ -139,6 +143,8 @@ mod tests {
             ("[web]\nmax_clients = 0", "web.max_clients: 0 is not between 1"),
             ("[gateway]\nenabled = false\n[web]\nenabled = true", "4:11: web.enabled: needs [gateway] enabled"),
             ("[web]\nenabled = true\nlisten = \"127.0.0.1:20200\"", "web.listen: port 20200 is [gateway] listen's"),
+            ("[web]\nenabled = true\ntls = false\ntokens = true", "3:7: web.tls: without it, listen is a loopback"),
+            ("[web]\nenabled = true\ntls = false\nlisten = \"127.0.0.1:1\"", "web.tls: without it"),
             ("[web]\nenabled = true\norigins = [\"shop.example\"]", "\"shop.example\" is no origin"),
             ("[web]\nenabled = true\norigins = [\"https://shop.example/\"]", "\"https://shop.example/\" is no origin"),
         ] {

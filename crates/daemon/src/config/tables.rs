@@ -160,7 +160,7 @@ section! {
 section! {
     /// `[web]`: the door for every language.
     Web {
-        /// Whether WebSockets are served, to clients with SDKs' certificates, within the budgets, lists and rights of SDKs;
+        /// Whether WebSockets are served, to clients with SDKs' certificates or tokens, within the budgets, lists and rights of SDKs;
         /// needs `[gateway]` enabled, whose key, certificates and authorities it has. Default: false.
         restart enabled: bool = false,
         /// Where, ip:port or `[ipv6]:port`. Default: 0.0.0.0:20300.
@@ -168,6 +168,12 @@ section! {
         /// The origins whose pages may come in by a browser, as `["https://shop.example"]`. Default: none; programs, which
         /// name no origin, come in anyway.
         restart origins: Vec<String> = Vec::new(),
+        /// Whether clients without a certificate may come in by a token (`nuncio token make NAME --scope client`), as SDKs of
+        /// the node's own agency; what is changed in the file of `[admin]` tokens counts at once. Default: false.
+        restart tokens: bool = false,
+        /// TLS there. Without it messages and tokens can be read on their way, and nobody can show a certificate: for a
+        /// loopback address only, behind something that speaks TLS with browsers. Default: true.
+        restart tls: bool = true,
         /// Most connections; further ones are closed, and so are more than three quarters from one address. Default: 512.
         restart max_clients: usize = 512,
         /// Handshakes of strangers at once; see `[gateway]` max_pending_handshakes. Default: 256.

@@ -3,6 +3,8 @@
 use std::{path::Path, sync::Arc};
 
 use futures::{SinkExt as _, StreamExt as _};
+use nuncio_admin::TokenFile;
+use nuncio_audit::Scope;
 use nuncio_channel_client::{Client, ResultCode};
 use nuncio_pki::tls::channel_client_config;
 use nuncio_testkit::TestAuthority;
@@ -10,7 +12,10 @@ use rustls_pki_types::ServerName;
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
+use tokio_tungstenite::{
+    WebSocketStream, client_async,
+    tungstenite::{Message, client::IntoClientRequest as _},
+};
 
 use crate::rig::{DEADLINE, Home, Running, peers};
 
@@ -112,5 +117,30 @@ async fn there_is_no_web_door_unless_it_is_switched_on() {
     let home = Home::new(&authority, "one", "");
     let running = home.start().await;
     assert_eq!(running.web, None);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_of_the_scope_client_counts_at_the_web_door_and_no_other_does() {
+    let authority = TestAuthority::new();
+    let home = Home::new(&authority, "one", &(WEB.to_owned() + "tls = false\ntokens = true\n"));
+    let running = home.start().await;
+    let tokens = TokenFile::new(home.dir.path().join("data/tokens.toml"));
+    let [client, operator] =
+        [("shop", Scope::Client), ("ops", Scope::Full)].map(|(name, scope)| tokens.make(name, scope, None).unwrap());
+    let connect = async |token: &str| {
+        let socket = TcpStream::connect(running.web.unwrap()).await.unwrap();
+        let mut request = "ws://node/v1/socket".into_client_request().unwrap();
+        request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+        client_async(request, socket).await.map(|(socket, _)| socket)
+    };
+    let mut web = connect(&client).await.unwrap();
+    web.send(Message::text(r#"{"type":"ping","id":1}"#)).await.unwrap();
+    assert!(matches!(timeout(DEADLINE, web.next()).await.unwrap(), Some(Ok(Message::Text(_)))));
+    assert!(connect(&operator).await.is_err());
+    tokens.revoke("shop").unwrap();
+    let closed = async { while !matches!(web.next().await, Some(Ok(Message::Close(_))) | None) {} };
+    timeout(DEADLINE, closed).await.expect("it is closed");
+    assert!(connect(&client).await.is_err());
     running.stop().await;
 }

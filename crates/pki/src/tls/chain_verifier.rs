@@ -42,11 +42,17 @@ static CLIENT_SCHEMES: &[(SignatureScheme, Algorithms)] =
 pub(crate) struct ChainVerifier {
     anchors: Anchors,
     told: Told,
+    is_mandatory: bool,
 }
 
 impl ChainVerifier {
     pub(crate) fn new(anchors: Anchors) -> Self {
-        Self { anchors, told: Told::default() }
+        Self { anchors, told: Told::default(), is_mandatory: true }
+    }
+
+    /// A client that shows no certificate passes, and has to prove otherwise who it is.
+    pub(crate) fn of_guests(anchors: Anchors) -> Self {
+        Self { is_mandatory: false, ..Self::new(anchors) }
     }
 
     fn verify(
@@ -134,6 +140,10 @@ impl ClientCertVerifier for ChainVerifier {
     /// None, as FISCO BCOS nodes send: a client has one certificate and should present it.
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        self.is_mandatory
     }
 
     fn verify_client_cert(

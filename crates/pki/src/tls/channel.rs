@@ -84,6 +84,7 @@ impl ChannelPaths {
 #[derive(Debug, Clone)]
 pub struct ChannelServerTls {
     config: Arc<ServerConfig>,
+    for_guests: Arc<ServerConfig>,
     certificate: Arc<Certificate>,
     rsa: Option<Arc<Certificate>>,
     anchors: Arc<Anchors>,
@@ -93,6 +94,11 @@ impl ChannelServerTls {
     /// The rustls configuration.
     pub fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.config)
+    }
+
+    /// The same for a port where a client may show no certificate, and has to prove otherwise who it is.
+    pub fn config_for_guests(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.for_guests)
     }
 
     /// The certificate shown to clients.
@@ -155,13 +161,18 @@ pub fn channel_server_config(paths: &ChannelPaths) -> Result<ChannelServerTls, T
             (Arc::new(ByCurve { first: end.identity.clone().into(), rsa: identity.into() }), Some(Arc::new(leaf)))
         }
     };
-    let mut config = ServerConfig::builder_with_provider(channel_provider())
-        .with_protocol_versions(end.versions())?
-        .with_client_cert_verifier(Arc::new(ChainVerifier::new(end.anchors)))
-        .with_cert_resolver(resolver);
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.send_tls13_tickets = 0;
-    Ok(ChannelServerTls { config: Arc::new(config), certificate, rsa, anchors })
+    let versions = end.versions();
+    let config = |verifier| {
+        let mut config = ServerConfig::builder_with_provider(channel_provider())
+            .with_protocol_versions(versions)?
+            .with_client_cert_verifier(Arc::new(verifier))
+            .with_cert_resolver(Arc::clone(&resolver));
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Ok::<_, rustls::Error>(Arc::new(config))
+    };
+    let for_guests = config(ChainVerifier::of_guests(end.anchors.clone()))?;
+    Ok(ChannelServerTls { config: config(ChainVerifier::new(end.anchors))?, for_guests, certificate, rsa, anchors })
 }
 
 /// Reads `ca.crt`, `sdk.crt` and `sdk.key` of an SDK directory, secp256k1 or RSA; in a node's directory, where there

@@ -6,6 +6,7 @@ use nuncio_protocol::{Topic, amop::Kind};
 
 use super::{Frame, MAX_TOPICS, Said, Told, Unreadable, request, topic, topics};
 
+const TOKEN: u8 = 0;
 const SUBSCRIBE: u8 = 1;
 const UNSUBSCRIBE: u8 = 2;
 const PUBLISH: u8 = 3;
@@ -45,6 +46,9 @@ fn said(verb: u8, mut body: Bytes) -> Result<Said, String> {
             Ok(Said::Respond { request, code, data: body })
         }
         PING => Ok(Said::Ping),
+        TOKEN => String::from_utf8(body.into())
+            .map(|token| Said::Token { token })
+            .map_err(|_| "the token is not UTF-8".into()),
         _ => Err(format!("there is no frame {verb}")),
     }
 }

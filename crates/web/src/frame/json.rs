@@ -16,6 +16,7 @@ use super::{Frame, MAX_TOPICS, Said, Told, Unreadable, request, topic, topics, w
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Verb {
+    Token,
     Subscribe,
     Unsubscribe,
     Publish,
@@ -52,6 +53,8 @@ struct Written<'a> {
     encoding: Encoding,
     #[serde(borrow, default)]
     request: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    token: Option<Cow<'a, str>>,
     #[serde(default)]
     code: i32,
 }
@@ -84,6 +87,7 @@ impl Written<'_> {
                 Said::Respond { request, code: ResultCode(self.code), data: self.data()? }
             }
             Verb::Ping => Said::Ping,
+            Verb::Token => Said::Token { token: self.token.ok_or_else(|| missing("token"))?.into_owned() },
         })
     }
 

@@ -1,14 +1,21 @@
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
+use futures::StreamExt as _;
 use nuncio_gateway::{CoreGone, End, Unfinished};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
 use tokio_tungstenite::tungstenite::{
     Error,
     error::{CapacityError, ProtocolError},
     protocol::{CloseFrame, frame::coding::CloseCode},
 };
 
+use super::Socket;
+
 /// How long a client is given to take its goodbye.
-const GOODBYE: Duration = Duration::from_secs(1);
+pub(super) const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Why a session ended.
 #[derive(Debug, thiserror::Error)]
@@ -74,9 +81,28 @@ impl Ending {
                 CloseCode::Policy
             }
         };
-        // A close frame has 125 bytes, two of them for the code.
-        Some(CloseFrame { code, reason: nuncio_plain::short(&self.to_string(), 30 * 4).into() })
+        Some(close_frame(code, self))
     }
+}
+
+/// A close frame has 125 bytes at the most, two of them for the code.
+pub(super) fn close_frame(code: CloseCode, reason: &dyn fmt::Display) -> CloseFrame {
+    let reason = reason.to_string();
+    let reason = nuncio_plain::line(&reason);
+    CloseFrame { code, reason: reason[..reason.floor_char_boundary(123)].into() }
+}
+
+/// Says why a WebSocket is closed, as far as that goes.
+pub(super) async fn say_goodbye<S>(socket: &mut Socket<S>, frame: CloseFrame, patience: Duration)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let goodbye = async {
+        let _ = socket.close(Some(frame)).await;
+        // Until the client has seen it: who closes with bytes unread takes back what was said.
+        while let Some(Ok(_)) = socket.next().await {}
+    };
+    let _ = timeout(patience, goodbye).await;
 }
 
 impl From<Error> for Ending {

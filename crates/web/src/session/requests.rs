@@ -64,6 +64,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 }
             }
             Said::Ping => self.answer(name, ResultCode::OK, String::new()),
+            Said::Token { .. } => {
+                let why =
+                    "this session is known already: a token is shown in the first frame, by who has no certificate";
+                self.answer(name, MALFORMED, why.to_owned());
+            }
         }
         Ok(())
     }
@@ -85,11 +90,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         self.member.tell_topics().await
     }
 
-    fn answer(&self, name: Name, code: ResultCode, message: String) {
+    pub(super) fn answer(&self, name: Name, code: ResultCode, message: String) {
         self.member.answer(FrameKind::Answer, name.seq(), code, Bytes::from(message));
     }
 }
 
-const fn name(id: Option<u64>, form: Form) -> Name {
+pub(super) const fn name(id: Option<u64>, form: Form) -> Name {
     Name { id, form, is_multicast: false }
 }

@@ -7,4 +7,5 @@ mod bounds;
 mod crowded;
 mod frames;
 mod rig;
+mod tokens;
 mod who;

@@ -1,12 +1,21 @@
 //! A gateway with a web door, a core in the test's hands, and web clients.
 
-use std::{collections::BTreeSet, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures::{SinkExt as _, StreamExt as _};
 use nuncio_gateway::{Clients, NodeFacts, NodeInfo, Renewal};
 use nuncio_identity::NodeKey;
-use nuncio_pki::tls::{ChannelPaths, channel_client_config, channel_server_config};
+use nuncio_pki::{
+    Certificate,
+    tls::{ChannelPaths, channel_client_config, channel_server_config, operator_client_config},
+};
 use nuncio_protocol::{
     Topic,
     amop::{self, ClientId, ClientInput, ClientOutput, ClientPort, DeliveryId, Kind, PublishSeq},
@@ -101,6 +110,30 @@ impl Rig {
 
     pub(crate) async fn try_connect_as(&self, directory: &str) -> tungstenite::Result<Web> {
         Web::connect(self.address, &self.directory.path().join(directory), None).await
+    }
+
+    /// Connects somebody without a certificate, who shows this token in his request's head, or none.
+    pub(crate) async fn guest(&self, token: Option<&str>) -> tungstenite::Result<Web> {
+        let ca = self.authority.root_certificate().clone();
+        let config = operator_client_config(&self.guests(&ca)).unwrap();
+        let socket = TcpStream::connect(self.address).await?;
+        let name = ServerName::IpAddress(socket.peer_addr()?.ip().into());
+        let stream = TlsConnector::from(Arc::new(config)).connect(name, socket).await?;
+        client_async(request(token)?, stream).await.map(|(socket, _)| Web { socket })
+    }
+
+    /// The same without TLS.
+    pub(crate) async fn plain(&self, token: &str) -> tungstenite::Result<WebSocketStream<TcpStream>> {
+        let socket = TcpStream::connect(self.address).await?;
+        client_async(request(Some(token))?, socket).await.map(|(socket, _)| socket)
+    }
+
+    /// A directory with `ca.crt` alone.
+    fn guests(&self, ca: &Certificate) -> PathBuf {
+        let directory = self.directory.path().join("guests");
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join("ca.crt"), ca.to_pem()).unwrap();
+        directory
     }
 
     pub(crate) async fn input(&mut self) -> ClientInput {
@@ -225,6 +258,12 @@ impl Web {
         assert_eq!((&heard["id"], &heard["code"]), (&json!(404), &json!(0)), "{heard}");
     }
 
+    /// Waits until the door has closed, whatever it says.
+    pub(crate) async fn gone(&mut self) {
+        let end = async { while let Some(Ok(_)) = self.socket.next().await {} };
+        timeout(PATIENCE, end).await.expect("the door closes");
+    }
+
     /// Why the door closes.
     pub(crate) async fn closed(&mut self) -> (CloseCode, String) {
         match self.message().await {
@@ -232,6 +271,15 @@ impl Web {
             other => panic!("a close with its reason, not {other:?}"),
         }
     }
+}
+
+fn request(token: Option<&str>) -> tungstenite::Result<tungstenite::handshake::client::Request> {
+    let mut request = "wss://127.0.0.1/v1/socket".into_client_request()?;
+    if let Some(token) = token {
+        let shown = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
+        request.headers_mut().insert(header::AUTHORIZATION, shown);
+    }
+    Ok(request)
 }
 
 /// A WebSocket frame's first bytes, masked with zeros.
