@@ -83,6 +83,15 @@ impl Readings {
 }
 
 #[cfg(test)]
+impl Readings {
+    /// Waits until no thread is left.
+    pub(crate) async fn all_have_ended(&self) {
+        let all = u32::try_from(MAX).unwrap();
+        drop(self.places.acquire_many(all).await.unwrap());
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use std::sync::mpsc;
 

@@ -1,6 +1,7 @@
 //! This node's own certificate renews itself: when it is due, a node of the agency is asked for another.
 
 use std::{
+    path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -12,13 +13,17 @@ use nuncio_node::{
     service::{Answer, Request},
 };
 use nuncio_pki::{
-    Credential, IdentityPaths, RenewalSchedule,
+    Credential, Identity, IdentityPaths, RenewalSchedule,
     authority::{AuthorityError, RenewalFault, renewal_request, take_renewed},
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
 use tokio::time::{sleep, timeout};
 
-use crate::{ReloadError, control::Control, reading::ReadingError};
+use crate::{
+    ReloadError,
+    control::Control,
+    reading::{ReadingError, Readings},
+};
 
 /// How long a node that issues may take.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -82,9 +87,23 @@ async fn renew(control: &Control, shown: &Credential, issuer: NodeId) -> Result<
 async fn take(control: &Control, chain: Vec<CertificateDer<'static>>, paths: IdentityPaths) -> Result<(), Fault> {
     let _turn = control.turn.lock().await;
     let present = control.own.load_full();
-    let take = move || take_renewed(&chain, &present, &paths, UnixTime::now());
-    let identity = control.readings.run(take).await??;
+    let identity = put(&control.readings, chain, present, paths).await?;
     Ok(control.show_renewed(identity).await?)
+}
+
+/// The thread that proves the certificate leaves it beside the present one, and only who waits still has it put into its place.
+async fn put(
+    readings: &Readings,
+    chain: Vec<CertificateDer<'static>>,
+    present: Arc<Credential>,
+    paths: IdentityPaths,
+) -> Result<Identity, Fault> {
+    let place = paths.cert.clone();
+    let renewed = readings.run(move || take_renewed(&chain, &present, &paths, UnixTime::now())).await??;
+    match readings.run(move || renewed.put()).await {
+        Err(ReadingError::Slow) => Err(Fault::Unsure { place }),
+        ended => Ok(ended??),
+    }
 }
 
 /// The nodes of the agency that say that they issue, the nearest first. When time is short, those too that cannot be reached:
@@ -124,4 +143,46 @@ enum Fault {
     Shown(#[from] ReloadError),
     #[error("{0}")]
     Reading(#[from] ReadingError),
+    #[error(
+        "the file system does not answer, so it is not known whether the new certificate is in {} already: this node goes on \
+         with the one it shows, and its next start takes what is there",
+        place.display()
+    )]
+    Unsure { place: PathBuf },
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, process::Command};
+
+    use nuncio_testkit::TestAuthority;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_renewal_that_is_given_up_changes_nothing_however_late_it_ends() {
+        let (authority, directory) = (TestAuthority::new(), tempfile::tempdir().unwrap());
+        authority.write_node_directory(directory.path(), "node");
+        let mut paths = IdentityPaths::in_directory(directory.path());
+        let (own, _) = Identity::load(&paths).unwrap();
+        let (before, root) = (fs::read(&paths.cert).unwrap(), fs::read(&paths.ca).unwrap());
+        // A file system that says nothing, until somebody writes.
+        paths.ca = directory.path().join("silent");
+        assert!(Command::new("mkfifo").arg(&paths.ca).status().unwrap().success());
+        let (silent, place) = (paths.ca.clone(), paths.cert.clone());
+        let readings = Readings::new(Duration::from_millis(20));
+        let chain = || authority.renew(&own).chain;
+        let given_up = put(&readings, chain(), Arc::new(own.certificate.clone()), paths.clone()).await.unwrap_err();
+        assert!(given_up.to_string().contains("nothing was changed"), "{given_up}");
+        let wakes = tokio::task::spawn_blocking(move || fs::write(silent, root));
+        wakes.await.unwrap().unwrap();
+        readings.all_have_ended().await;
+        assert_eq!(fs::read(&place).unwrap(), before);
+        // In time it is put there.
+        paths.ca = directory.path().join("ca.crt");
+        let readings = Readings::new(Duration::from_secs(600));
+        let renewed = put(&readings, chain(), Arc::new(own.certificate.clone()), paths).await.unwrap();
+        assert_ne!(renewed.certificate.serial, own.certificate.serial);
+        assert_ne!(fs::read(&place).unwrap(), before);
+    }
 }

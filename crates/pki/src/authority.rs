@@ -25,7 +25,7 @@ pub use issuer::{Issued, Issuer, Kind, RevocationDates};
 pub use issuing::{Asked, IssueError, IssuingDesk, IssuingRules, Newcomer, issued_to};
 pub use joining::{Invitation, Invitations, JoinRefusal};
 pub use private_key::PrivateKey;
-pub use renewed::{RenewalFault, renewal_request, take_first, take_renewed};
+pub use renewed::{RenewalFault, Renewed, renewal_request, take_first, take_renewed};
 pub use rotation::{Chosen, Done, OldAgency, Plan, Rank, Rotation, RotationError, Sdks, SdksAt, Seen, Shown, Step};
 pub use store::{Authority, request};
 pub use template::Validity;

@@ -433,7 +433,11 @@ fn a_node_takes_its_renewed_certificate_and_nothing_else() {
     assert!(matches!(fault(&chain[..1]), RenewalFault::Directory(_)), "without its agency it leads nowhere");
     assert!(matches!(fault(&vec![chain[0].clone(); 6]), RenewalFault::Chain(_)));
 
-    let taken = take_renewed(&chain, &own.certificate, &paths, now).unwrap();
+    // Proved, and given up all the same.
+    drop(take_renewed(&chain, &own.certificate, &paths, now).unwrap());
+    assert_eq!(files(&place.at("node0")), before);
+
+    let taken = take_renewed(&chain, &own.certificate, &paths, now).unwrap().put().unwrap();
     assert_eq!((taken.key.node_id(), &taken.certificate.name), (source, &own.certificate.name));
     let (loaded, _) = identity(&place.at("node0"));
     assert_eq!(loaded.certificate.serial, taken.certificate.serial);

@@ -24,18 +24,26 @@ pub fn renewal_request(key: &Path, certificate: &Certificate) -> Result<Certific
     CertificateRequest::renewing(&key_of(key)?, certificate)
 }
 
-/// Puts a renewed certificate into the place of a node's present one, `paths.cert`. It must be for the same key, name,
-/// agency and purpose, be younger, and hold with all that the node loads beside it; whoever reads the file sees the old one or
-/// the new one.
+/// A renewed certificate that is proved and lies beside the present one, which stays as it is until [`put`](Self::put). When
+/// this is dropped, nothing is left of it.
+#[derive(Debug)]
+#[must_use = "the present certificate stays until it is put into its place"]
+pub struct Renewed {
+    identity: Identity,
+    draft: Draft,
+}
+
+/// Takes a renewed certificate for the place of a node's present one, `paths.cert`. It must be for the same key, name, agency
+/// and purpose, be younger, and hold with all that the node loads beside it. What is in the place is not touched.
 ///
 /// # Errors
-/// What is wrong with it; then nothing was changed.
+/// What is wrong with it; then nothing is left of it.
 pub fn take_renewed(
     chain: &[CertificateDer<'static>],
     present: &Credential,
     paths: &IdentityPaths,
     now: UnixTime,
-) -> Result<Identity, RenewalFault> {
+) -> Result<Renewed, RenewalFault> {
     refuse_long(chain).map_err(RenewalFault::chain)?;
     let read = chain.iter().map(|der| Certificate::from_der(der.clone())).collect::<Result<Vec<_>, _>>()?;
     let Some(leaf) = read.first() else { return Err(RenewalFault::Empty) };
@@ -47,8 +55,18 @@ pub fn take_renewed(
     if (&taken.name, &taken.agency) != (&present.name, &present.agency) {
         return Err(RenewalFault::Other { what: "agency" });
     }
-    draft.replace()?;
-    Ok(identity)
+    Ok(Renewed { identity, draft })
+}
+
+impl Renewed {
+    /// Puts it into its place; whoever reads the file sees the old one or the new one.
+    ///
+    /// # Errors
+    /// When it cannot be written; then the old one is there.
+    pub fn put(self) -> Result<Identity, RenewalFault> {
+        self.draft.replace()?;
+        Ok(self.identity)
+    }
 }
 
 /// Writes the first certificate of a node that joins: `node.crt`, `ca.crt` and `node.nodeid` beside its key. It must be for that
