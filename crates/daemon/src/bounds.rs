@@ -22,6 +22,7 @@ pub fn bounds(config: &Config) -> Vec<Room> {
     if config.issuer.listen.is_some() {
         rooms.push(Room { name: "enrolment", bounds: crate::enrolment::bounds() });
     }
+    rooms.push(Room { name: "what nodes ask this one", bounds: crate::service::bounds() });
     rooms.push(Room { name: "audit", bounds: nuncio_audit::bounds() });
     rooms.push(Room { name: "admin API", bounds: nuncio_admin::bounds() });
     rooms

@@ -33,7 +33,7 @@ use crate::{
     lifetimes, list_expiry,
     logging::LogControl,
     reading::{self, Readings},
-    service,
+    service::NetworkSdks,
 };
 
 /// What can be changed about a running node.
@@ -57,6 +57,7 @@ pub(crate) struct Control {
     overdue: Mutex<Option<String>>,
     /// Of keys and certificates, while the node runs.
     pub(crate) readings: Readings,
+    network_sdks: NetworkSdks,
     /// One change at a time, a reload included.
     pub(crate) turn: tokio::sync::Mutex<()>,
     state: Mutex<State>,
@@ -158,6 +159,7 @@ impl Control {
             enrolment_tls,
             overdue: Mutex::default(),
             readings: Readings::new(reading::LIMIT),
+            network_sdks: NetworkSdks::default(),
             turn,
             state,
         }
@@ -294,7 +296,7 @@ impl Operator for Control {
     }
 
     fn network_sdks(&self) -> BoxFuture<'_, Vec<SdksAt>> {
-        service::network_sdks(self).boxed()
+        self.network_sdks.ask(self).boxed()
     }
 
     fn denied_topics(&self) -> Vec<DeniedTopic> {

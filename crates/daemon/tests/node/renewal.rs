@@ -143,3 +143,43 @@ async fn an_agency_that_does_not_serve_is_told_at_the_start() {
     assert!(refusal.to_string().contains("[issuer] ca") && refusal.is_configuration(), "{refusal}");
     assert!(!refusal.hint().is_empty());
 }
+
+/// The agency's folder is on a file system that says nothing, or its key in such a token.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_agency_is_silent_all_else_is_answered_and_no_node_takes_the_places_of_others() {
+    let authority = TestAuthority::new();
+    let issuer = issuing(&authority, "");
+    let first = issuer.start().await;
+    let home = Home::new(&authority, "two", &peers(&[first.p2p]));
+    let second = home.start().await;
+    second.links(1).await;
+    let certificate = issuer.dir.path().join("agency/agency.crt");
+    let content = std::fs::read(&certificate).unwrap();
+    std::fs::remove_file(&certificate).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&certificate).status().unwrap().success());
+
+    let conf = home.dir.path().join("conf");
+    let chain = nuncio_pki::Certificate::load(&conf.join("node.crt")).unwrap();
+    let request = nuncio_pki::authority::renewal_request(&conf.join("node.key"), &chain[0]).unwrap();
+    let ders = chain.iter().map(|one| one.der().to_vec().into()).collect();
+    let wanted = service::Request::Renewal { request: request.der().to_vec().into(), chain: ders };
+    let (asks, target, again) = (second.node.clone(), issuer.id, wanted.clone());
+    let renewal = tokio::spawn(async move { asks.ask_service(target, &wanted, DEADLINE).await });
+    // Somebody reads once the agency is at it.
+    let silent = tokio::task::spawn_blocking(move || std::fs::OpenOptions::new().write(true).open(certificate));
+    let mut silent = timeout(DEADLINE, silent).await.unwrap().unwrap().unwrap();
+
+    let told = second.node.ask_service(issuer.id, &service::Request::SdkAuthorities, DEADLINE).await.unwrap();
+    assert!(matches!(told, service::Answer::SdkIssuers { .. }), "{told:?}");
+    let refused = second.node.ask_service(issuer.id, &again, DEADLINE).await.unwrap();
+    assert!(
+        matches!(&refused, service::Answer::Refused { reason } if reason.contains("a former request of this node")),
+        "{refused:?}"
+    );
+    std::io::Write::write_all(&mut silent, &content).unwrap();
+    drop(silent);
+    let renewed = renewal.await.unwrap().unwrap();
+    assert!(matches!(renewed, service::Answer::Renewed { .. }), "{renewed:?}");
+    second.stop().await;
+    first.stop().await;
+}
