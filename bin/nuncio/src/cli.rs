@@ -164,6 +164,8 @@ fn start(command: Command, output: Output) -> Result<(), Failure> {
     let result = runtime.block_on(execute(command, output));
     // A blocking read of standard input cannot be interrupted; do not wait for it.
     runtime.shutdown_background();
+    // What the runtime lets go of now lets go of tokens too, on threads of its own.
+    nuncio_pki::leave_tokens();
     result
 }
 

@@ -1,6 +1,10 @@
 //! Files of private keys: what `openssl pkey` reads, PEM or DER.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use der::{
     Decode, Reader, Sequence, SliceReader, Tagged,
@@ -69,6 +73,16 @@ pub enum KeyError {
         /// Why not.
         reason: String,
     },
+    /// The token says nothing.
+    #[error("the PKCS#11 token: {} was asked to {to}, and has not answered within {limit:?}", module.display())]
+    Silent {
+        /// The library that stands for it.
+        module: PathBuf,
+        /// What it was asked to do, in words.
+        to: &'static str,
+        /// How long it was waited for.
+        limit: Duration,
+    },
     /// A good key that TLS cannot use.
     #[error("the private key cannot be used here: {reason}")]
     Unsupported {
@@ -90,6 +104,10 @@ impl KeyError {
                  pkcs11:token=LABEL;object=NAME?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:/run/pin"
                     .into(),
             ),
+            Self::Silent { module, .. } => Some(format!(
+                "see that the device or the server behind it answers, then start again: pkcs11-tool --module {} --list-slots",
+                module.display()
+            )),
             Self::WrongPassphrase => {
                 Some("openssl pkey -in KEY -noout asks for it too, and says whether it is right".into())
             }

@@ -60,4 +60,4 @@ pub use renewing::RenewalSchedule;
 pub use request::{CertificateRequest, RequestError};
 pub use revocation::{Edition, RevocationError, RevocationFile, RevocationList};
 pub use signer::{SignerError, SignerId};
-pub use token::TokenKey;
+pub use token::{TokenKey, leave_tokens};

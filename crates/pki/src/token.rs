@@ -1,5 +1,7 @@
 //! Keys in a PKCS#11 token, a hardware module or SoftHSM: they sign there and never leave it.
 
+mod inside;
+mod steps;
 mod uri;
 mod worker;
 
@@ -26,6 +28,8 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::{KeyError, file, passphrase, tls};
+use inside::OpenSession;
+pub use inside::leave_tokens;
 use uri::Uri;
 pub(crate) use uri::is_uri;
 use worker::Worker;
@@ -44,9 +48,16 @@ static WRONG_PINS: Mutex<BTreeMap<(PathBuf, u64), Pin>> = Mutex::new(BTreeMap::n
 /// How long a running node waits for a signature: less than peers and SDKs give a handshake.
 const LIMIT: Duration = Duration::from_secs(2);
 
+/// What a key signs when it is opened.
+const PROBE: &[u8] = b"nuncio";
+
 /// A secp256k1 key in a token.
 #[derive(Clone)]
-pub struct TokenKey(Arc<Inner>);
+pub struct TokenKey {
+    inner: Arc<Inner>,
+    /// How long a signature is waited for; `None` is as long as it takes.
+    patience: Option<Duration>,
+}
 
 struct Inner {
     node: NodeId,
@@ -54,50 +65,57 @@ struct Inner {
 }
 
 struct Opened {
-    session: Session,
+    session: OpenSession,
     key: ObjectHandle,
+    node: NodeId,
 }
 
 impl TokenKey {
     /// Opens the key that a key file names. The PIN is the first line of the URI's `pin-source`, else what a passphrase
-    /// would be.
+    /// would be. Each step waits for the token for [`steps::LIMIT`] at the most; whoever types a PIN has all the time.
     pub(crate) fn open(content: &[u8], file: &Path) -> Result<Self, KeyError> {
-        let uri = Uri::parse(content)?;
-        let mut opened = open(&uri, || passphrase::again(file), file)?;
-        let node = public_key(&opened)?;
+        let uri = Arc::new(Uri::parse(content)?);
+        let first = open(&uri, || passphrase::again(file), file)?;
+        // A token that signs by another key than it shows is found out before anything is issued.
+        let (mut opened, proof) = steps::within(steps::LIMIT, &uri.module, "sign", move || {
+            let proof = first.sign(&Sha256::digest(PROBE).into())?;
+            Ok((first, proof))
+        })?;
+        let node = opened.node;
+        checked(node, PROBE, &proof)?;
         let file = file.to_owned();
         let worker = Worker::start(move |digest| {
             opened.sign(digest).or_else(|_| {
                 // Somebody waits for this signature; nobody is asked for a PIN now.
                 opened = open(&uri, || passphrase::known(&file), &file)?;
-                opened.sign(digest).map_err(|error| failed("it does not sign", &error))
+                opened.sign(digest)
             })
         })?;
-        let key = Self(Arc::new(Inner { node, worker }));
-        // A token that signs by another key than it shows is found out before anything is issued.
-        key.sign(b"nuncio")?;
-        Ok(key)
+        Ok(Self { inner: Arc::new(Inner { node, worker }), patience: None })
+    }
+
+    /// The same key, for those who wait for a signature no longer than so.
+    pub(crate) fn with_patience(self, patience: Duration) -> Self {
+        Self { patience: Some(patience), ..self }
     }
 
     /// The node ID that the key would have.
     pub fn node_id(&self) -> NodeId {
-        self.0.node
+        self.inner.node
     }
 
-    /// ECDSA over the SHA-256 of `message`, with a low S. It waits as long as the token takes, or its owner.
+    /// ECDSA over the SHA-256 of `message`, with a low S. It waits as long as the token takes, or its owner, unless it was given
+    /// less patience.
     ///
     /// # Errors
     /// When the token does not sign, or signs with another key.
     pub fn sign(&self, message: &[u8]) -> Result<Signature, KeyError> {
-        self.checked(message, self.0.worker.sign(Sha256::digest(message).into())?)
-    }
-
-    fn checked(&self, message: &[u8], made: Vec<u8>) -> Result<Signature, KeyError> {
-        let wrong = || KeyError::Token { reason: "the token's signature is not by the key that it shows".into() };
-        let mut signature = ecdsa::Signature::from_compact(&made).map_err(|_| wrong())?;
-        signature.normalize_s();
-        let signature = Signature::from_bytes(&signature.serialize_compact()).ok_or_else(wrong)?;
-        if self.0.node.verify(message, &signature) { Ok(signature) } else { Err(wrong()) }
+        let (worker, digest) = (&self.inner.worker, Sha256::digest(message).into());
+        let made = match self.patience {
+            Some(limit) => worker.sign_within(digest, limit),
+            None => worker.sign(digest),
+        };
+        checked(self.inner.node, message, &made?)
     }
 
     /// The same in DER, as X.509 and TLS have it.
@@ -109,32 +127,65 @@ impl TokenKey {
 /// For a running node: statuses, gossip, handshakes.
 impl RemoteKey for TokenKey {
     fn node_id(&self) -> NodeId {
-        self.0.node
+        self.inner.node
     }
 
     fn sign(&self, message: &[u8]) -> Result<Signature, SignError> {
-        let made = self.0.worker.sign_within(Sha256::digest(message).into(), LIMIT);
-        made.and_then(|made| self.checked(message, made)).map_err(|error| SignError { reason: error.to_string() })
+        let made = self.inner.worker.sign_within(Sha256::digest(message).into(), LIMIT);
+        let signature = made.and_then(|made| checked(self.inner.node, message, &made));
+        signature.map_err(|error| SignError { reason: error.to_string() })
     }
 }
 
 impl Opened {
-    fn sign(&self, digest: &[u8; 32]) -> Result<Vec<u8>, Error> {
-        self.session.sign(&Mechanism::Ecdsa, self.key, digest)
+    fn sign(&self, digest: &[u8; 32]) -> Result<Vec<u8>, KeyError> {
+        let made = self.session.get()?.sign(&Mechanism::Ecdsa, self.key, digest);
+        made.map_err(|error| failed("it does not sign", &error))
     }
 }
 
-fn open(uri: &Uri, pin: impl Fn() -> Result<Pin, KeyError>, file: &Path) -> Result<Opened, KeyError> {
+fn checked(node: NodeId, message: &[u8], made: &[u8]) -> Result<Signature, KeyError> {
+    let wrong = || KeyError::Token { reason: "the token's signature is not by the key that it shows".into() };
+    let mut signature = ecdsa::Signature::from_compact(made).map_err(|_| wrong())?;
+    signature.normalize_s();
+    let signature = Signature::from_bytes(&signature.serialize_compact()).ok_or_else(wrong)?;
+    if node.verify(message, &signature) { Ok(signature) } else { Err(wrong()) }
+}
+
+fn open(uri: &Arc<Uri>, typed: impl Fn() -> Result<Pin, KeyError>, file: &Path) -> Result<Opened, KeyError> {
+    let of = Arc::clone(uri);
+    let (session, slot, is_in) = steps::within(steps::LIMIT, &uri.module, "open a session", move || begin(&of))?;
+    // All sessions of a process share one login.
+    let pin = match &uri.pin_source {
+        _ if is_in => None,
+        Some(source) => Some(pin_in(source)?),
+        None => Some(typed()?),
+    };
+    let (of, shown) = (Arc::clone(uri), pin.clone());
+    let opened = steps::within(steps::LIMIT, &uri.module, "log in and show the key", move || {
+        let held = session.get()?;
+        if let Some(pin) = shown {
+            log_in(held, (of.module.clone(), slot.id()), &pin)?;
+        }
+        let key = only(find(held, &of, ObjectClass::PRIVATE_KEY)?, "private EC keys of that name")?;
+        let node = public_key(held, key)?;
+        Ok(Opened { session, key, node })
+    })?;
+    if let Some(pin) = pin.filter(|_| uri.pin_source.is_none()) {
+        passphrase::remember(file, pin);
+    }
+    Ok(opened)
+}
+
+/// A session, and whether this process is logged in already.
+fn begin(uri: &Uri) -> Result<(OpenSession, Slot, bool), KeyError> {
     let module = module(&uri.module)?;
     let slot = slot(&module, uri)?;
     let session = module.open_ro_session(slot).map_err(|error| failed("no session", &error))?;
-    let info = session.get_session_info().map_err(|error| failed("no session", &error))?;
-    // All sessions of a process share one login.
-    if !matches!(info.session_state(), SessionState::RoUser | SessionState::RwUser) {
-        log_in(&session, slot, uri, pin, file)?;
-    }
-    let key = only(find(&session, uri, ObjectClass::PRIVATE_KEY)?, "private EC keys of that name")?;
-    Ok(Opened { session, key })
+    let session = OpenSession::new(session);
+    let info = session.get()?.get_session_info().map_err(|error| failed("no session", &error))?;
+    let is_in = matches!(info.session_state(), SessionState::RoUser | SessionState::RwUser);
+    Ok((session, slot, is_in))
 }
 
 fn module(path: &Path) -> Result<Pkcs11, KeyError> {
@@ -168,23 +219,8 @@ fn slot(module: &Pkcs11, uri: &Uri) -> Result<Slot, KeyError> {
 }
 
 /// Each PIN once and no more: a token locks itself after a few wrong ones.
-fn log_in(
-    session: &Session,
-    slot: Slot,
-    uri: &Uri,
-    typed: impl Fn() -> Result<Pin, KeyError>,
-    file: &Path,
-) -> Result<(), KeyError> {
-    let pin = match &uri.pin_source {
-        Some(source) => pin_in(source)?,
-        None => typed()?,
-    };
-    let login = || session.login(UserType::User, Some(&AuthPin::from(pin.as_str())));
-    once((uri.module.clone(), slot.id()), &pin, login)?;
-    if uri.pin_source.is_none() {
-        passphrase::remember(file, pin);
-    }
-    Ok(())
+fn log_in(session: &Session, token: (PathBuf, u64), pin: &Pin) -> Result<(), KeyError> {
+    once(token, pin, || session.login(UserType::User, Some(&AuthPin::from(pin.as_str()))))
 }
 
 fn once(token: (PathBuf, u64), pin: &Pin, login: impl FnOnce() -> Result<(), Error>) -> Result<(), KeyError> {
@@ -222,10 +258,9 @@ fn find(session: &Session, uri: &Uri, class: ObjectClass) -> Result<Vec<ObjectHa
 }
 
 /// Of the public key that has the private one's identifier.
-fn public_key(opened: &Opened) -> Result<NodeId, KeyError> {
+fn public_key(session: &Session, key: ObjectHandle) -> Result<NodeId, KeyError> {
     let unreadable = |error| failed("the key's attributes cannot be read", &error);
-    let session = &opened.session;
-    let id = session.get_attributes(opened.key, &[AttributeType::Id]).map_err(unreadable)?;
+    let id = session.get_attributes(key, &[AttributeType::Id]).map_err(unreadable)?;
     let wanted = [vec![Attribute::Class(ObjectClass::PUBLIC_KEY), Attribute::KeyType(KeyType::EC)], id].concat();
     let public =
         only(session.find_objects(&wanted).map_err(unreadable)?, "public keys with the identifier of the private one")?;
@@ -260,7 +295,7 @@ fn failed(what: &str, error: &Error) -> KeyError {
 
 impl fmt::Debug for TokenKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TokenKey({})", self.0.node.short())
+        write!(f, "TokenKey({})", self.inner.node.short())
     }
 }
 
@@ -288,6 +323,19 @@ mod tests {
         assert_eq!(tried.get(), 1);
         assert!(attempt("1234") && tried.get() == 2, "another PIN is another attempt");
         assert!(!attempt("4321") && tried.get() == 3, "a token's PIN may have been changed");
+    }
+
+    #[test]
+    fn who_has_little_patience_waits_no_longer_and_a_wrong_signature_is_none() {
+        let (held, holding) = std::sync::mpsc::channel::<()>();
+        let worker = Worker::start(move |_| holding.recv().map_or_else(|_| Ok(vec![1; 64]), |()| Ok(Vec::new())));
+        let node = nuncio_identity::NodeKey::generate().node_id();
+        let key = TokenKey { inner: Arc::new(Inner { node, worker: worker.unwrap() }), patience: None };
+        let refused = key.clone().with_patience(Duration::from_millis(5)).sign(b"x").unwrap_err().to_string();
+        assert!(refused.contains("has not answered within 5ms"), "{refused}");
+        drop(held);
+        let refused = key.sign(b"x").unwrap_err().to_string();
+        assert!(refused.contains("not by the key that it shows"), "{refused}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use der::{Decode, asn1::Uint};
 use nuncio_identity::NodeId;
@@ -97,6 +97,11 @@ pub struct RevocationDates {
 }
 
 impl Issuer {
+    /// The same; its token is waited for no longer than so.
+    pub(super) fn with_patience(self, patience: Duration) -> Self {
+        Self { key: self.key.with_patience(patience), ..self }
+    }
+
     /// A new self-signed root on secp256k1.
     ///
     /// # Errors

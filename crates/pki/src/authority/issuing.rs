@@ -23,6 +23,9 @@ use self::{ledger::Ledger, pace::Pace};
 use super::{Authority, AuthorityError, Validity, store::capped};
 use crate::{Certificate, Credential, Policy, RevocationFile, Role, instant};
 
+/// How long a signature of the agency's token is waited for: while one is, others wait for the desk.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// What an agency lets its node issue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuingRules {
@@ -51,7 +54,7 @@ impl IssuingDesk {
     /// # Errors
     /// When there is no authority in it, its files do not fit together, or another process issues from it.
     pub fn open(directory: &Path, rules: IssuingRules, now: UnixTime) -> Result<Self, AuthorityError> {
-        let authority = Authority::open(directory)?;
+        let authority = Authority::open(directory)?.with_patience(PATIENCE);
         let ledger = Ledger::open(directory, now)?;
         let pace = Pace::new(rules.per_hour);
         Ok(Self { authority, rules, ledger, pace })

@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use aws_lc_rs::{
     encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der},
@@ -63,6 +63,13 @@ impl PrivateKey {
         match key {
             Some(key) => Ok(Self::Rsa(key)),
             None => file.into_node_key().map(Self::Secp256k1),
+        }
+    }
+
+    pub(super) fn with_patience(self, patience: Duration) -> Self {
+        match self {
+            Self::Token(key) => Self::Token(key.with_patience(patience)),
+            held => held,
         }
     }
 

@@ -1,4 +1,7 @@
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{
     AGENCY_DAYS, AuthorityError, CERTIFICATE_DAYS, Issued, Issuer, Kind, PrivateKey, ROOT_DAYS, Validity,
@@ -17,6 +20,8 @@ use crate::{Certificate, CertificateRequest, directory::read_certificates, insta
 pub struct Authority {
     directory: PathBuf,
     issuer: Issuer,
+    /// How long a signature of its token is waited for; `None` is as long as it takes.
+    patience: Option<Duration>,
 }
 
 impl Authority {
@@ -30,7 +35,7 @@ impl Authority {
         let issuer = Issuer::self_signed(name, key, validity, false)?;
         create_directory(directory)?;
         write_issuer(directory, "ca", &issuer)?;
-        Ok(Self { directory: directory.into(), issuer })
+        Ok(Self { directory: directory.into(), issuer, patience: None })
     }
 
     /// Opens an agency's folder, or a root's. Folders made by `build_chain.sh` serve too.
@@ -46,14 +51,23 @@ impl Authority {
         } else {
             return Err(AuthorityError::NoAuthority { path: directory.into() });
         };
-        Ok(Self { directory: directory.into(), issuer })
+        Ok(Self { directory: directory.into(), issuer, patience: None })
+    }
+
+    /// The same, for those who wait for a signature no longer than so.
+    pub(super) fn with_patience(self, patience: Duration) -> Self {
+        Self { issuer: self.issuer.with_patience(patience), patience: Some(patience), ..self }
     }
 
     /// Opens the folder again if another certificate lies there now: a rotation, or a renewal.
     pub(super) fn follow(&mut self) -> Result<(), AuthorityError> {
         let base = if self.directory.join("agency.crt").exists() { "agency.crt" } else { "ca.crt" };
         if read_certificates(&self.directory.join(base))?[0] != *self.certificate() {
-            *self = Self::open(&self.directory)?;
+            let opened = Self::open(&self.directory)?;
+            *self = match self.patience {
+                Some(patience) => opened.with_patience(patience),
+                None => opened,
+            };
         }
         Ok(())
     }
@@ -67,7 +81,7 @@ impl Authority {
         let issuer = self.issuer.agency_for(key, name, capped(&self.issuer, validity)?)?;
         create_directory(directory)?;
         trust(&directory.join("ca.crt"), issuer.root_certificate())?;
-        let agency = Self { directory: directory.into(), issuer };
+        let agency = Self { directory: directory.into(), issuer, patience: None };
         agency.channel_issuer()?;
         write_issuer(directory, "agency", &agency.issuer)?;
         Ok(agency)

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::inside::inside;
 use crate::KeyError;
 
 /// Digests that wait for one key; further ones are refused.
@@ -99,7 +100,7 @@ fn run(jobs: &Receiver<Job>, since: &Mutex<Option<Instant>>, mut make: impl FnMu
             continue;
         }
         note(Some(now));
-        let made = make(&digest);
+        let made = inside(|| make(&digest));
         note(None);
         // Whoever asked may have gone.
         let _ = answer.try_send(made);
