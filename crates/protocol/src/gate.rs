@@ -15,6 +15,7 @@ mod source;
 mod source_clock;
 mod sources;
 mod strike;
+mod twice;
 mod verdict;
 
 pub use strike::Strike;
@@ -37,7 +38,7 @@ use crate::{
     amop::Multicast,
     copies::Mark,
     gossip::{Counted, GossipId, Judgement, Stamp},
-    hashed::HashMap,
+    hashed::{HashMap, RandomState},
     header::Letter,
     life::Life,
     multicast::{Leg, Wanted},
@@ -78,6 +79,8 @@ pub(crate) struct Gate {
     scores: Scores,
     /// Applications' messages by gossip that are taken in all.
     gossip: Option<Cast>,
+    /// For what numbers stand.
+    hasher: RandomState,
 }
 
 /// What is taken by gossip is passed on: together with this node's own it is less than a neighbour puts up with.
@@ -85,8 +88,8 @@ const GOSSIP: CastRate = CastRate::times(3.0);
 
 impl Default for Gate {
     fn default() -> Self {
-        let (sources, peers, scores) = Default::default();
-        Self { sources, peers, held: Held::of_strangers(), news: Held::of_news(), scores, gossip: None }
+        let (sources, peers, scores, hasher) = Default::default();
+        Self { sources, peers, held: Held::of_strangers(), news: Held::of_news(), scores, gossip: None, hasher }
     }
 }
 
@@ -174,6 +177,9 @@ impl Gate {
         }
         // An answer finds what asked only once.
         if admitted.message.asks() {
+            if directory.peering.is_banned(&header.source, now) {
+                return Verdict::Refused;
+            }
             match self.sources.see(&header.source, header.number, &in_time) {
                 Sight::New => {}
                 Sight::Seen => admitted.is_repeated = true,
@@ -181,7 +187,13 @@ impl Gate {
             }
         }
         let is_copy = if from == header.source { admitted.is_repeated } else { peer.brings(mark) };
-        let source = self.sources.get_mut(&header.source);
+        let mut source = self.sources.get_mut(&header.source);
+        if admitted.is_repeated
+            && let Some(source) = &mut source
+            && source.gives_twice(header.number, admitted.message.digest(&self.hasher))
+        {
+            return Verdict::Proved(Strike::Renumbered);
+        }
         excess((peer, source), (admitted.is_repeated, is_copy), now).unwrap_or(Verdict::Mine(admitted))
     }
 

@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use nuncio_identity::NodeId;
 
+use crate::hashed::RandomState;
+
 /// What a message from one node to another says of itself. All of it but the hops is under the source's seal; between
 /// neighbours the link vouches for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,4 +62,6 @@ pub(crate) trait Letter {
     fn is_sealed(&self) -> bool;
     /// Bytes of its content.
     fn length(&self) -> usize;
+    /// Says of an open message that asks which one it is: the same when it is sent again.
+    fn digest(&self, hasher: &RandomState) -> u64;
 }

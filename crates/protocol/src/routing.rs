@@ -5,6 +5,7 @@ mod detours;
 mod edges;
 mod places;
 mod search;
+mod ways_back;
 
 #[cfg(test)]
 mod tests;
@@ -31,7 +32,7 @@ const SMALL: usize = 64;
 const PAUSE: Duration = Duration::from_millis(50);
 const LARGE: usize = 256;
 
-/// How long who may have swallowed a request is avoided.
+/// How long who may have swallowed a request or an answer is avoided.
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// The map of the network as this node sees it.
@@ -43,6 +44,8 @@ pub(crate) struct Routing {
     detours: Detours,
     /// Who may have swallowed a request of ours.
     silent: Suspects<NodeId>,
+    /// To whom answers were lost of late, and over which of our peers they had been sent.
+    lost: Suspects<(NodeId, NodeId)>,
     dirty: bool,
     /// A link of this node has changed, or a node has gone: paths may lead nowhere.
     urgent: bool,
@@ -57,7 +60,7 @@ pub(crate) struct Route {
 
 impl Routing {
     /// What peers can make it hold.
-    pub(crate) const fn bounds(links: usize) -> [Bound; 2] {
+    pub(crate) const fn bounds(links: usize) -> [Bound; 3] {
         let places = MAX_NODES + links;
         // For each place its edges and its distances to all others.
         let map = Bound::of_bytes(
@@ -65,7 +68,11 @@ impl Routing {
             places * (places * 3 + 1024),
             "links and records have bounds; edges that one end alone names do not count",
         );
-        [map.in_entries(places), Suspects::<NodeId>::bound("nodes that may have swallowed a request")]
+        [
+            map.in_entries(places),
+            Suspects::<NodeId>::bound("nodes that may have swallowed a request"),
+            Suspects::<(NodeId, NodeId)>::bound("peers over which answers were lost"),
+        ]
     }
 
     pub(crate) fn new(me: NodeId) -> Self {
@@ -75,6 +82,7 @@ impl Routing {
             ways: Ways::new(),
             detours: Detours::default(),
             silent: Suspects::new(SILENCE),
+            lost: Suspects::new(SILENCE),
             dirty: false,
             urgent: false,
         }

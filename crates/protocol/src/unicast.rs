@@ -10,9 +10,9 @@ pub use input::UnicastInput;
 
 pub(crate) use machine::{Taken, Unicast};
 
-use std::time::Duration;
+use std::{hash::BuildHasher, time::Duration};
 
-use crate::{Header, header::Letter};
+use crate::{Header, hashed::RandomState, header::Letter};
 use bytes::Bytes;
 
 /// A request of ours, named by the edge; never used twice in one epoch.
@@ -33,7 +33,7 @@ pub struct Message {
 }
 
 /// The content of a [`Message`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Content {
     /// Please answer.
     Request {
@@ -89,6 +89,10 @@ impl Letter for Message {
     fn length(&self) -> usize {
         self.content.length()
     }
+
+    fn digest(&self, hasher: &RandomState) -> u64 {
+        hasher.hash_one(&self.content)
+    }
 }
 
 impl Content {
@@ -108,7 +112,7 @@ impl Content {
 }
 
 /// Why a request was not handed to the target's application.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
     /// No path to the target from here.

@@ -163,6 +163,28 @@ fn the_second_host_with_a_key_dials_five_times_in_half_a_minute_at_the_most() {
     assert!(peak(&dials, 30 * S) <= 5, "{} in half a minute", peak(&dials, 30 * S));
 }
 
+#[test]
+fn whoever_bans_this_node_is_not_dialled_again_at_once() {
+    for (parting, is_patient) in [(Parting::Banned, true), (Parting::Leaving, false)] {
+        let mut a = Lone::new(0, Config::default());
+        let mut dials = Vec::new();
+        let mut outputs = a.input(PeeringInput::PeerAdded { address: address(1) });
+        for _ in 0..900 {
+            while let Some(output) = outputs.pop() {
+                let Output::Dial { .. } = output else { continue };
+                dials.push(a.now);
+                let (connection, opened) = a.connect(1, Direction::Outbound);
+                outputs.extend(opened);
+                outputs.extend(a.input(PeeringInput::Farewell { connection, parting }));
+            }
+            outputs.extend(a.advance(S / 10));
+        }
+        let peak = peak(&dials, 60 * S);
+        assert!(dials.len() > 1, "{parting:?}: it does try again");
+        assert_eq!(peak <= 3, is_patient, "{parting:?}: {peak} in a minute");
+    }
+}
+
 /// Links the hub with all others, takes it away for half a minute as `lose` says and gives it back as `give_back` does.
 fn lose_a_hub(lose: impl Fn(&mut Simulator), give_back: impl Fn(&mut Simulator)) {
     let mut network = Simulator::new(1, Weather::default());

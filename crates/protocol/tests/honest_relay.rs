@@ -150,9 +150,10 @@ fn copies_cost_the_member_that_sends_them_and_not_the_relay() {
     }
 }
 
-/// The same number in ever other messages: the relay cannot know, and the target refuses them.
+/// The same message under ever other seals, as one that is sent once more is: the target refuses the copies, and cannot know
+/// more.
 #[test]
-fn one_number_in_many_messages_costs_nobody_but_the_member() {
+fn one_message_under_many_seals_costs_nobody_but_the_member() {
     let mut network = line();
     send(&mut network, 5_000, |clock, n| {
         let header = Header { seal: SealEnd(n), ..passing(1, clock) };
@@ -160,6 +161,47 @@ fn one_number_in_many_messages_costs_nobody_but_the_member() {
         UnicastInput::Received { from: node_id(MEMBER), message }.into()
     });
     assert_relay_is_not_blamed(&mut network, "requests");
+}
+
+/// One number in ever other messages: nobody but their source can have sealed them, so the target bans that, and hears it no
+/// more, but not whoever brought them.
+#[test]
+fn whoever_gives_one_number_to_different_messages_is_named_and_banned_by_their_target() {
+    type Make = fn(Duration, u32) -> Input;
+    let request = |clock, n: u32| {
+        let header = Header { seal: SealEnd(n), ..passing(1, clock) };
+        let body = Bytes::copy_from_slice(&n.to_be_bytes());
+        let message = Message { header, content: Content::Request { body } };
+        UnicastInput::Received { from: node_id(MEMBER), message }.into()
+    };
+    let publish = |clock, n: u32| {
+        let header = Header { seal: SealEnd(n), ..passing(1, clock) };
+        let (topic, data) = (Topic::new("t").expect("a topic"), Bytes::copy_from_slice(&n.to_be_bytes()));
+        let content = amop::Content::Publish { message: 1, topic, data };
+        BridgeInput::Received { from: node_id(MEMBER), message: amop::Message { header, content } }.into()
+    };
+    let kinds: [(&str, Make); 2] = [("requests", request), ("AMOP", publish)];
+    for (what, make) in kinds {
+        let mut network = line();
+        send(&mut network, 5, make);
+        assert_eq!(strikes(&network, RELAY), BTreeMap::new(), "{what}");
+        assert_eq!(
+            strikes(&network, TARGET),
+            BTreeMap::from([(Strike::Renumbered, 1)]),
+            "{what}: what follows is dropped"
+        );
+        let banned: Vec<_> =
+            network.overlay(TARGET).into_iter().flat_map(|target| target.bans()).map(|ban| ban.peer).collect();
+        assert_eq!(banned, [node_id(MEMBER)], "{what}");
+        network.request(MEMBER, TARGET, 2 * S);
+        network.request(RELAY, TARGET, 2 * S);
+        network.request(TARGET, MEMBER, 2 * S);
+        network.run_for(3 * S);
+        let ended = |n| network.observed().requests.iter().find(|((node, _), _)| *node == n).map(|(_, trace)| trace);
+        let is_answered = |n| ended(n).is_some_and(|trace| matches!(trace.ended, Some((_, Ok(_)))));
+        assert!(!is_answered(MEMBER) && is_answered(RELAY), "{what}");
+        assert!(is_answered(TARGET), "{what}: it answers still");
+    }
 }
 
 /// The member, and another, ask less often than the relay puts up with.

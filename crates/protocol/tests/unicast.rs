@@ -209,12 +209,17 @@ fn pending_calls_to_an_expelled_node_end() {
 #[test]
 fn the_target_runs_its_application_once_and_answers_where_it_was_asked_last() {
     let mut b = Lone::ring();
-    let asked = |via: usize| received(via, relayed(asked(3, 1, "ping".into())));
-    assert_eq!(b.input(asked(1)).len(), 1);
-    assert!(b.input(asked(2)).is_empty(), "the application has it already");
+    let asked = |via: usize, sent: Duration| {
+        let message = relayed(asked(3, 1, "ping".into()));
+        received(via, Message { header: Header { sent, ..message.header }, ..message })
+    };
+    assert_eq!(b.input(asked(1, Duration::ZERO)).len(), 1);
+    assert!(b.input(asked(2, S)).is_empty(), "the application has it already");
+    assert!(b.input(asked(1, S)).is_empty(), "a copy of what came already");
     let outputs = sent(&b.input(UnicastInput::Respond { inbound: InboundId(0), body: "pong".into() }));
     assert_eq!(outputs[0].0, node_id(2), "the newer way back");
-    let outputs = sent(&b.input(asked(1)));
+    assert!(b.input(asked(1, S)).is_empty(), "a copy is not answered");
+    let outputs = sent(&b.input(asked(1, 2 * S)));
     assert_eq!((outputs[0].0, &outputs[0].1.content), (node_id(1), &pong()), "the kept answer, the newest way back");
     assert!(b.input(UnicastInput::Respond { inbound: InboundId(0), body: "again".into() }).is_empty());
 }

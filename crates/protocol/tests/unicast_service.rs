@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use nuncio_protocol::{
-    MAX_SERVICE_BODY, Output, UnicastInput,
+    Header, MAX_SERVICE_BODY, Output, UnicastInput,
     unicast::{Content, ExchangeId, InboundId, Message, Reply, UnicastError},
 };
 use nuncio_testkit::simulator::{Lone, header, node_id};
@@ -42,7 +42,9 @@ fn it_comes_to_the_node_itself_once_and_its_answer_comes_back() {
     assert_eq!(outputs, [Output::ServiceRequest { inbound, source: node_id(0), body: "renew".into() }]);
     assert_eq!(b.input(received(&asked)), [], "a second time it is the same");
     let answer = sent(&b.input(UnicastInput::Respond { inbound, body: "renewed".into() })).remove(0);
-    assert_eq!(sent(&b.input(received(&asked)))[0].content, answer.content, "and so is its answer");
+    let header = Header { sent: asked.header.sent + Duration::from_millis(1), ..asked.header };
+    let again = Message { header, ..asked };
+    assert_eq!(sent(&b.input(received(&again)))[0].content, answer.content, "and so is its answer");
     let outputs = a.input(UnicastInput::Received { from: node_id(1), message: answer });
     assert_eq!(outcome(&outputs), Some(Ok(Reply { body: "renewed".into(), hops: 1 })));
 }

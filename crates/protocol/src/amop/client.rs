@@ -26,7 +26,7 @@ pub struct ChallengeId(pub [u8; NodeId::LENGTH]);
 pub struct PublishSeq(pub [u8; 32]);
 
 /// The result of a publish, as the channel protocol's 0x31 carries it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ResultCode(pub i32);
 
 impl ResultCode {

@@ -141,10 +141,10 @@ impl Amop {
     pub(crate) fn handle_received(&mut self, admitted: Admitted<Message>, turn: &mut Turn<'_>) {
         let (is_repeated, time_left) = (admitted.is_repeated(), admitted.time_left());
         let (from, message) = admitted.into_parts();
-        let Header { source, source_epoch: epoch, number, .. } = message.header;
+        let Header { source, source_epoch: epoch, number, sent, .. } = message.header;
         match &message.content {
             Content::Publish { .. } if is_repeated => {
-                self.deliveries.handle_repeated(from, &Asked { source, epoch, number }, turn);
+                self.deliveries.handle_repeated(from, &Asked { source, epoch, number }, sent, turn);
             }
             Content::Publish { topic, data, .. } => {
                 if names::is_channel(topic) && !self.private.may_carry(topic, data, turn.now) {

@@ -1,10 +1,10 @@
-use std::time::Duration;
+use std::{hash::BuildHasher, time::Duration};
 
 use bytes::Bytes;
 use nuncio_identity::{NodeId, Signature};
 
 use super::{PublishSeq, ResultCode};
-use crate::{Header, Topic, copies::Mark, header::Letter};
+use crate::{Header, Topic, copies::Mark, hashed::RandomState, header::Letter};
 
 /// What travels between two nodes on the bridge stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct Message {
 }
 
 /// The content of a [`Message`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Content {
     /// Deliver to one of your clients and tell me.
     Publish {
@@ -127,6 +127,10 @@ impl Letter for Message {
             Content::Received => 0,
             Content::Sealed { bytes, .. } => bytes.len(),
         }
+    }
+
+    fn digest(&self, hasher: &RandomState) -> u64 {
+        hasher.hash_one(&self.content)
     }
 }
 

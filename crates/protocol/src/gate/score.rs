@@ -74,7 +74,7 @@ impl Scores {
 /// What a strike costs: the less it can be an accident, the more.
 const fn weight(strike: Strike) -> f64 {
     match strike {
-        Strike::Equivocation => 101.0,
+        Strike::Equivocation | Strike::Renumbered => 101.0,
         Strike::Malformed => 51.0,
         Strike::Forged | Strike::Misdirected | Strike::EmptyPromise => 10.0,
         Strike::Uncertified | Strike::Restless | Strike::Overspent => 5.0,

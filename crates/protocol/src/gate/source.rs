@@ -6,6 +6,7 @@ use super::{
     memory::{Memory, Sight},
     peer::REPEATED,
     source_clock::{self, SourceClock},
+    twice::Twice,
 };
 use crate::MAX_LIFETIME;
 
@@ -40,6 +41,7 @@ struct Sent {
     gossip: Option<Cast>,
     relayed: Option<Cast>,
     repeated: Option<Bucket>,
+    twice: Twice,
 }
 
 /// In which of its source's epochs a message was made.
@@ -63,7 +65,7 @@ pub(super) struct InTime {
 
 impl Source {
     /// Bytes of it that stand elsewhere, beside the numbers it remembers.
-    pub(super) const SENT: usize = size_of::<Sent>();
+    pub(super) const SENT: usize = size_of::<Sent>() + Twice::MOST_BYTES;
 
     pub(super) fn new(epoch: u64) -> Self {
         Self { epoch, highest: epoch, clock: None, announcements: None, sent: None }
@@ -133,6 +135,11 @@ impl Source {
     /// Whether one more message is taken of it that was here already, and not from whoever brings it now.
     pub(super) fn may_repeat(&mut self, now: Instant) -> bool {
         self.sent().repeated.get_or_insert(Bucket::new(REPEATED, now)).take(1.0, REPEATED, now)
+    }
+
+    /// Whether a number of its that came again stood for another message before.
+    pub(super) fn gives_twice(&mut self, number: u64, digest: u64) -> bool {
+        self.sent().twice.differs(number, digest)
     }
 
     /// Takes the clock of an announcement or record of the present epoch.

@@ -22,11 +22,13 @@ pub enum Strike {
     Restless,
     /// Two signed statuses with one version.
     Equivocation,
+    /// Different messages with one number, each under its own seal.
+    Renumbered,
 }
 
 impl Strike {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Malformed,
         Self::Forged,
         Self::Uncertified,
@@ -36,6 +38,7 @@ impl Strike {
         Self::EmptyPromise,
         Self::Restless,
         Self::Equivocation,
+        Self::Renumbered,
     ];
 
     /// A word for metrics.
@@ -50,6 +53,7 @@ impl Strike {
             Self::EmptyPromise => "empty-promise",
             Self::Restless => "restless",
             Self::Equivocation => "equivocation",
+            Self::Renumbered => "renumbered",
         }
     }
 }
@@ -66,6 +70,7 @@ impl fmt::Display for Strike {
             Self::EmptyPromise => "it promises records that it has not got",
             Self::Restless => "its status changes more often, or says more, than a node's may",
             Self::Equivocation => "it signed two statuses with one version",
+            Self::Renumbered => "it gave one number to different messages",
         })
     }
 }

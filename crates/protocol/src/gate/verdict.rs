@@ -19,6 +19,8 @@ pub(crate) enum Verdict<M> {
     Refused,
     /// Dropped, and whoever brought it broke a rule.
     Struck(Strike),
+    /// Dropped, and its source broke a rule, whoever brought it.
+    Proved(Strike),
 }
 
 /// What becomes of a message that is one repetition too many. Who brings the very same again could have held it back; for

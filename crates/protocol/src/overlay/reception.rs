@@ -19,6 +19,7 @@ use crate::{
 
 impl Overlay {
     pub(super) fn receive_unicast(&mut self, from: NodeId, message: unicast::Message, now: Instant) {
+        let source = message.header.source;
         let Self { gate, peering, status_sync, life, .. } = self;
         match gate.admit(from, message, life, Directory { peering, status_sync }, now) {
             Verdict::Mine(admitted) => {
@@ -37,11 +38,13 @@ impl Overlay {
                 self.hold(from, Waiting::Unicast(message), epoch, now);
             }
             Verdict::Struck(strike) => self.outbox.strike(from, strike),
+            Verdict::Proved(strike) => self.outbox.strike(source, strike),
             Verdict::Refused => self.dropped.unicast += 1,
         }
     }
 
     pub(super) fn receive_bridge(&mut self, from: NodeId, message: amop::Message, now: Instant) {
+        let source = message.header.source;
         let Self { gate, peering, status_sync, life, .. } = self;
         match gate.admit(from, message, life, Directory { peering, status_sync }, now) {
             Verdict::Mine(admitted) => self.with_amop(now, |amop, turn| amop.handle_received(admitted, turn)),
@@ -53,6 +56,7 @@ impl Overlay {
                 self.hold(from, Waiting::Bridge(message), epoch, now);
             }
             Verdict::Struck(strike) => self.outbox.strike(from, strike),
+            Verdict::Proved(strike) => self.outbox.strike(source, strike),
             Verdict::Refused => self.dropped.amop += 1,
         }
     }
@@ -67,7 +71,9 @@ impl Overlay {
                 self.hold(from, Waiting::Multicast(multicast), epoch, now);
             }
             Verdict::Struck(strike) => self.outbox.strike(from, strike),
-            Verdict::Passing(_) | Verdict::Outlived(_) | Verdict::Refused => self.dropped.amop_multicasts += 1,
+            Verdict::Passing(_) | Verdict::Outlived(_) | Verdict::Proved(_) | Verdict::Refused => {
+                self.dropped.amop_multicasts += 1;
+            }
         }
     }
 
@@ -83,7 +89,7 @@ impl Overlay {
                 self.hold(from, Waiting::Batch(leg), epoch, now);
             }
             Verdict::Struck(strike) => self.outbox.strike(from, strike),
-            Verdict::Sealed(_) | Verdict::Passing(_) | Verdict::Outlived(_) | Verdict::Refused => {
+            Verdict::Sealed(_) | Verdict::Passing(_) | Verdict::Outlived(_) | Verdict::Proved(_) | Verdict::Refused => {
                 self.dropped.batches += 1;
             }
         }

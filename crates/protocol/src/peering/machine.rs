@@ -67,7 +67,6 @@ impl Peering {
         self.expelled.contains(node)
     }
 
-    #[cfg(test)]
     pub(crate) fn is_banned(&self, node: &NodeId, now: Instant) -> bool {
         self.bans.reason(node, now).is_some()
     }
@@ -217,7 +216,8 @@ impl Peering {
             self.dialer.rest(now);
         }
         self.note([(peer, change)], outbox, now);
-        if is_second {
+        // Whoever bans this node may be mistaken, and will say the same again: each try would be news for the whole network.
+        if is_second || parting == Parting::Banned {
             self.dialer.sent_away(&peer, now);
         }
     }

@@ -43,12 +43,24 @@ impl Routing {
         {
             return Some(route.next_hop);
         }
+        self.least_exposed(target, excluded, suspects, None)
+    }
+
+    /// The first hop that was not tried and from which the fewest ways lead over suspects; of several as good ones
+    /// `preferred`, else the nearest.
+    pub(super) fn least_exposed(
+        &mut self,
+        target: &NodeId,
+        excluded: &[NodeId],
+        suspects: &[NodeId],
+        preferred: Option<&NodeId>,
+    ) -> Option<NodeId> {
         let Self { places, edges, silent, detours, .. } = self;
         let detour = detours.to(places.slot(target)?, edges);
+        let is = |suspect: &dyn Fn(&NodeId) -> bool, slot| places.node(slot).is_some_and(|node| suspect(&node));
         let mut links: Vec<_> = edges.of(ME).iter().map(|link| (detour.hops(*link), *link)).collect();
         links.retain(|(hops, _)| *hops < MAX_HOPS);
-        links.sort_by_key(|(hops, _)| *hops);
-        let is = |suspect: &dyn Fn(&NodeId) -> bool, slot| places.node(slot).is_some_and(|node| suspect(&node));
+        links.sort_by_key(|(hops, link)| (!is(&|node| preferred == Some(node), *link), *hops));
         let mut best = None;
         for (_, link) in links {
             let tried = is(&|node| excluded.contains(node), link);

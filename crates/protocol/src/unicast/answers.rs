@@ -35,15 +35,6 @@ pub(super) struct Answers {
 /// Who asked, in which epoch, and its number.
 pub(super) type Key = (NodeId, u64, u64);
 
-/// What became of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State<'a> {
-    /// The application has it.
-    Running(InboundId),
-    /// It was answered so.
-    Answered(&'a Content),
-}
-
 /// What is kept for one node, by epoch and number, which is from the oldest to the newest.
 #[derive(Debug, Default)]
 struct Kept {
@@ -52,10 +43,16 @@ struct Kept {
     bytes: usize,
 }
 
+/// How a request was answered.
 #[derive(Debug)]
-struct Answer {
-    content: Content,
-    until: Instant,
+pub(super) struct Answer {
+    pub(super) content: Content,
+    /// Until when its source waits.
+    pub(super) until: Instant,
+    /// The source's clock in the newest of its messages with this request.
+    pub(super) asked: Duration,
+    /// Over which peer the answer was sent last.
+    pub(super) over: Option<NodeId>,
 }
 
 impl Answer {
@@ -79,10 +76,14 @@ impl Answers {
         self.nodes.entry(node).or_default().running.insert((epoch, number), inbound);
     }
 
-    pub(super) fn get(&self, (node, epoch, number): &Key) -> Option<State<'_>> {
-        let (kept, number) = (self.nodes.get(node)?, (*epoch, *number));
-        let running = || kept.running.get(&number).map(|inbound| State::Running(*inbound));
-        running().or_else(|| kept.answered.get(&number).map(|answer| State::Answered(&answer.content)))
+    /// A request that the application has.
+    pub(super) fn running(&self, (node, epoch, number): &Key) -> Option<InboundId> {
+        self.nodes.get(node)?.running.get(&(*epoch, *number)).copied()
+    }
+
+    /// A request that was answered.
+    pub(super) fn answered(&mut self, (node, epoch, number): &Key) -> Option<&mut Answer> {
+        self.nodes.get_mut(node)?.answered.get_mut(&(*epoch, *number))
     }
 
     /// The application will not answer it.
@@ -100,8 +101,8 @@ impl Answers {
     }
 
     /// Keeps a short answer to what was running while its request counts.
-    pub(super) fn answer(&mut self, key: Key, content: &Content, until: Instant, now: Instant) {
-        if content.length() > MAX_KEPT_BODY {
+    pub(super) fn answer(&mut self, key: Key, answer: Answer, now: Instant) {
+        if answer.content.length() > MAX_KEPT_BODY {
             return self.forget(&key);
         }
         let (node, epoch, number) = key;
@@ -109,7 +110,6 @@ impl Answers {
         if kept.running.remove(&(epoch, number)).is_none() {
             return;
         }
-        let answer = Answer { content: content.clone(), until };
         kept.bytes += answer.weight();
         self.bytes += answer.weight();
         kept.answered.insert((epoch, number), answer);
@@ -166,7 +166,8 @@ mod tests {
 
     fn reply(answers: &mut Answers, key: Key, length: usize, until: Instant, now: Instant) {
         answers.run(key, InboundId(1));
-        answers.answer(key, &Content::Reply { body: Bytes::from(vec![0; length]) }, until, now);
+        let content = Content::Reply { body: Bytes::from(vec![0; length]) };
+        answers.answer(key, Answer { content, until, asked: Duration::ZERO, over: None }, now);
     }
 
     #[test]
@@ -180,9 +181,9 @@ mod tests {
             reply(&mut answers, (loud, 1, number), MAX_KEPT_BODY, until, now);
         }
         assert!(answers.bytes <= MAX_BYTES_OF_NODE + OVERHEAD + 10);
-        assert!(answers.get(&(quiet, 1, 1)).is_some() && answers.get(&(loud, 1, 1999)).is_some());
-        assert!(answers.get(&(loud, 1, 0)).is_none());
-        assert_eq!(answers.get(&(loud, 0, 1)), Some(State::Running(InboundId(7))), "it is still at the application");
+        assert!(answers.answered(&(quiet, 1, 1)).is_some() && answers.answered(&(loud, 1, 1999)).is_some());
+        assert!(answers.answered(&(loud, 1, 0)).is_none());
+        assert_eq!(answers.running(&(loud, 0, 1)), Some(InboundId(7)), "it is still at the application");
     }
 
     #[test]
@@ -197,8 +198,8 @@ mod tests {
         }
         reply(&mut answers, (nodes[0], 1, 1), 10, until, now);
         assert!(answers.bytes <= MAX_BYTES, "{}", answers.bytes);
-        assert!(answers.get(&(nodes[0], 1, 1)).is_some());
-        assert!(nodes[1..].iter().all(|node| answers.get(&(*node, 1, 299)).is_some()));
+        assert!(answers.answered(&(nodes[0], 1, 1)).is_some());
+        assert!(nodes[1..].iter().all(|node| answers.answered(&(*node, 1, 299)).is_some()));
     }
 
     #[test]
@@ -208,7 +209,7 @@ mod tests {
         let until = now + Duration::from_secs(1);
         reply(&mut answers, (node, 1, 1), 10, until, now);
         reply(&mut answers, (node, 1, 2), MAX_KEPT_BODY + 1, until, now);
-        assert!(answers.get(&(node, 1, 2)).is_none(), "a long one is not kept");
+        assert!(answers.answered(&(node, 1, 2)).is_none(), "a long one is not kept");
         reply(&mut answers, (node, 1, 3), 10, until, now);
         answers.run((node, 1, 4), InboundId(1));
         answers.forget_node(&node);

@@ -9,7 +9,7 @@ use nuncio_identity::NodeId;
 
 use super::{
     Content, ExchangeId, InboundId, Message, Refusal, Reply, UnicastError, Unknown,
-    answers::{Answers, Key, State},
+    answers::{Answer, Answers, Key},
     exchange::{Exchange, Exchanges, Hop},
     wanted::Wanted,
 };
@@ -36,8 +36,9 @@ pub(crate) struct Unicast {
 struct Inbound {
     /// Who asked, in which epoch, and its number.
     key: Key,
-    /// The link it came over last.
+    /// The link it came over last, and its source's clock in the message that came over it.
     via: NodeId,
+    asked: Duration,
     arrived: Instant,
     /// Until when its source waits.
     until: Instant,
@@ -68,7 +69,7 @@ impl Unicast {
     }
 
     pub(crate) fn bounds(config: &Config) -> [Bound; 3] {
-        let inbound = Bound::of_entries::<(InboundId, Inbound, Key, State)>(
+        let inbound = Bound::of_entries::<(InboundId, Inbound, Key, InboundId)>(
             "requests at the application",
             config.max_exchanges,
             0,
@@ -123,7 +124,7 @@ impl Unicast {
         self.exchanges.insert(number, Exchange::new(name, target, wanted.clone(), timeout, turn.now));
         if target == turn.life.node {
             let key = (target, turn.life.epoch, number);
-            self.hand_over(key, target, wanted, timeout, turn);
+            self.hand_over(key, (target, Duration::ZERO), wanted, timeout, turn);
         } else {
             self.attempt(number, false, turn);
         }
@@ -338,30 +339,40 @@ impl Unicast {
             send_answer(from, key, busy, turn.now + time_left, turn);
             return Taken::NotSeen { source: header.source, number: header.number };
         }
-        self.hand_over(key, from, wanted, time_left, turn);
+        self.hand_over(key, (from, header.sent), wanted, time_left, turn);
         Taken::Kept
     }
 
-    /// A request that was here before: its answer, or the way by which it goes back, may have been lost.
+    /// A request that was here before. If its source has sent it once more, its answer, or the way by which it goes back, was
+    /// lost; what anybody else sends again is no newer than what came already.
     fn repeat(&mut self, from: NodeId, header: &Header, turn: &mut Turn<'_>) {
         let key = key_of(header);
-        match self.answers.get(&key) {
-            Some(State::Running(inbound)) => {
-                if let Some(inbound) = self.inbound.get_mut(&inbound) {
-                    inbound.via = from;
-                }
+        if let Some(inbound) = self.answers.running(&key) {
+            if let Some(inbound) = self.inbound.get_mut(&inbound).filter(|inbound| inbound.asked < header.sent) {
+                (inbound.via, inbound.asked) = (from, header.sent);
             }
-            Some(State::Answered(content)) => {
-                send_answer(from, key, content.clone(), turn.now + header.lifetime, turn);
+        } else if let Some(answer) = self.answers.answered(&key).filter(|answer| answer.asked < header.sent) {
+            answer.asked = header.sent;
+            if let Some(lost_over) = answer.over {
+                turn.routing.note_lost(header.source, lost_over, turn.now);
             }
-            None => tracing::trace!(source = %header.source.short(), "request seen before, dropped"),
+            answer.over = send_answer(from, key, answer.content.clone(), turn.now + header.lifetime, turn);
+        } else {
+            tracing::trace!(source = %header.source.short(), "request seen before, dropped");
         }
     }
 
-    fn hand_over(&mut self, key: Key, via: NodeId, wanted: Wanted, time_left: Duration, turn: &mut Turn<'_>) {
+    fn hand_over(
+        &mut self,
+        key: Key,
+        (via, asked): (NodeId, Duration),
+        wanted: Wanted,
+        time_left: Duration,
+        turn: &mut Turn<'_>,
+    ) {
         let inbound = InboundId(self.next_inbound);
         self.next_inbound += 1;
-        self.inbound.insert(inbound, Inbound { key, via, arrived: turn.now, until: turn.now + time_left });
+        self.inbound.insert(inbound, Inbound { key, via, asked, arrived: turn.now, until: turn.now + time_left });
         self.answers.run(key, inbound);
         turn.outbox.push(match wanted {
             Wanted::Application(body) => Output::Request { inbound, source: key.0, body },
@@ -370,10 +381,10 @@ impl Unicast {
     }
 
     fn answer(&mut self, inbound: InboundId, content: Content, turn: &mut Turn<'_>) {
-        let Some(Inbound { key, via, until, .. }) = self.inbound.remove(&inbound) else { return };
+        let Some(Inbound { key, via, asked, until, .. }) = self.inbound.remove(&inbound) else { return };
         if key.0 != turn.life.node {
-            self.answers.answer(key, &content, until, turn.now);
-            send_answer(via, key, content, until, turn);
+            let over = send_answer(via, key, content.clone(), until, turn);
+            self.answers.answer(key, Answer { content, until, asked, over }, turn.now);
             return;
         }
         self.answers.forget(&key);
@@ -405,13 +416,12 @@ const fn key_of(header: &Header) -> Key {
     (header.source, header.source_epoch, header.number)
 }
 
-/// Sends an answer back over the link the request came from, or where the routes lead.
-fn send_answer(via: NodeId, key: Key, content: Content, until: Instant, turn: &mut Turn<'_>) {
+/// Sends an answer back over the link the request came from, or where else it may get through; says over which.
+fn send_answer(via: NodeId, key: Key, content: Content, until: Instant, turn: &mut Turn<'_>) -> Option<NodeId> {
     let (source, epoch, number) = key;
-    let hop = if turn.routing.is_linked(&via) { Some(via) } else { turn.routing.next_hop(&source) };
-    if let Some(to) = hop {
-        let lifetime = until.saturating_duration_since(turn.now);
-        let header = turn.life.header((source, epoch), number, lifetime, turn.now);
-        turn.outbox.push(Output::SendUnicast { to, message: Message { header, content } });
-    }
+    let to = turn.routing.way_back(&source, &via, turn.now)?;
+    let lifetime = until.saturating_duration_since(turn.now);
+    let header = turn.life.header((source, epoch), number, lifetime, turn.now);
+    turn.outbox.push(Output::SendUnicast { to, message: Message { header, content } });
+    Some(to)
 }

@@ -1,4 +1,4 @@
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use nuncio_identity::NodeId;
@@ -21,6 +21,10 @@ pub(super) struct Errand {
     pub(super) message: u64,
     /// The links over which it came: each may be the only one on which the answer arrives.
     pub(super) vias: Vec<NodeId>,
+    /// The links over which it was answered.
+    pub(super) over: Vec<NodeId>,
+    /// The source's clock in the newest of its messages with this attempt.
+    pub(super) sent: Duration,
     pub(super) topic: Topic,
     pub(super) data: Bytes,
     pub(super) ends: Instant,
@@ -39,20 +43,23 @@ pub(super) enum Stage {
     Answered(Option<(ResultCode, Bytes)>),
 }
 
-/// Most links over which one answer is sent.
+/// How often one answer is sent: over links that the attempt came over, and when its source asks once more.
 const MAX_VIAS: usize = 4;
+const MAX_ANSWERS: usize = 8;
 
 /// What an errand takes beside topic and payload.
 const PER_ERRAND: usize = 1536;
 
 impl Errand {
-    /// Says whether it had not come over this link before: on each the answer is sent once.
-    pub(super) fn came_over(&mut self, via: NodeId) -> bool {
-        let is_new = self.vias.len() < MAX_VIAS && !self.vias.contains(&via);
-        if is_new {
+    /// Says whether its answer is to be sent over this link, too: it had not come over it before, or its source asks anew.
+    pub(super) fn came_over(&mut self, via: NodeId, sent: Duration) -> bool {
+        let is_newest = sent > self.sent && self.vias.len() < MAX_ANSWERS;
+        let is_answered_there = is_newest || (self.vias.len() < MAX_VIAS && !self.vias.contains(&via));
+        if is_answered_there {
             self.vias.push(via);
         }
-        is_new
+        self.sent = self.sent.max(sent);
+        is_answered_there
     }
 
     /// Bytes it takes.

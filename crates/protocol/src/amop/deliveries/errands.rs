@@ -99,10 +99,10 @@ impl Errands {
     }
 
     /// Keeps an answer as long as the attempt counts, if there is room for it.
-    pub(super) fn answer(&mut self, asked: &Asked, code: ResultCode, data: Bytes) {
+    pub(super) fn answer(&mut self, asked: &Asked, code: ResultCode, data: Bytes, over: Vec<NodeId>) {
         let Some(errand) = self.known.get_mut(asked) else { return };
         self.budget.give_back(asked.source, errand.bytes());
-        errand.data = Bytes::new();
+        (errand.data, errand.over) = (Bytes::new(), over);
         errand.stage = Stage::Answered(Some((code, data)));
         if !self.budget.take(asked.source, errand.bytes()) {
             errand.stage = Stage::Answered(None);

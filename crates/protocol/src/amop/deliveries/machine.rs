@@ -15,7 +15,7 @@ use super::{
     },
     errand::{Asked, Errand, Stage},
     errands::Errands,
-    report::{report, send},
+    report::{report, report_again},
 };
 use crate::{Output, Topic, suspects::Suspects, turn::Turn};
 
@@ -115,10 +115,11 @@ impl Deliveries {
         let Content::Publish { message, topic, data } = message.content else { return };
         let asked = Asked { source: header.source, epoch: header.source_epoch, number: header.number };
         let ends = turn.now + time_left;
-        let errand = Errand { message, vias: vec![from], topic, data, ends, stage: Stage::New };
+        let (vias, over, sent) = (vec![from], Vec::new(), header.sent);
+        let errand = Errand { message, vias, over, sent, topic, data, ends, stage: Stage::New };
         if !self.errands.make_room(&asked.source, &errand) {
             tracing::debug!(source = %asked.source.short(), "no room for its messages");
-            report(&asked, &errand, ResultCode::SUBSCRIBER_GONE, Bytes::new(), turn);
+            report(&asked, &errand, ResultCode::SUBSCRIBER_GONE, &Bytes::new(), turn);
             return;
         }
         self.errands.insert(asked, errand);
@@ -129,13 +130,18 @@ impl Deliveries {
         self.deliver(asked, subscriptions, turn);
     }
 
-    /// The same attempt came over another path: its answer goes back there, too.
-    pub(in crate::amop) fn handle_repeated(&mut self, from: NodeId, asked: &Asked, turn: &mut Turn<'_>) {
+    /// The same attempt came over another path, or once more: its answer goes back there, too.
+    pub(in crate::amop) fn handle_repeated(
+        &mut self,
+        from: NodeId,
+        asked: &Asked,
+        sent: Duration,
+        turn: &mut Turn<'_>,
+    ) {
         let Some(errand) = self.errands.get_mut(asked) else { return };
-        if errand.came_over(from)
-            && let Stage::Answered(Some((code, data))) = &errand.stage
-        {
-            send(asked, from, (*code, data.clone()), errand.ends, turn);
+        let is_newer = sent > errand.sent;
+        if errand.came_over(from, sent) {
+            report_again(asked, errand, (from, is_newer), turn);
         }
     }
 
@@ -257,8 +263,8 @@ impl Deliveries {
 
     fn answer(&mut self, asked: &Asked, code: ResultCode, data: Bytes, turn: &mut Turn<'_>) {
         if let Some(errand) = self.errands.get(asked) {
-            report(asked, errand, code, data.clone(), turn);
-            self.errands.answer(asked, code, data);
+            let over = report(asked, errand, code, &data, turn);
+            self.errands.answer(asked, code, data, over);
         }
     }
 

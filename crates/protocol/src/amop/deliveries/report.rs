@@ -5,26 +5,53 @@ use nuncio_identity::NodeId;
 
 use super::{
     super::{Content, Message, ResultCode, pace},
-    errand::{Asked, Errand},
+    errand::{Asked, Errand, Stage},
 };
 use crate::{Output, turn::Turn};
 
 /// A result counts at least so long: it may come a little late.
 const RESULT_LIFETIME: Duration = Duration::from_secs(2);
 
-/// Tells the publisher's node what became of its attempt, on every link over which it came.
-pub(super) fn report(asked: &Asked, errand: &Errand, code: ResultCode, data: Bytes, turn: &mut Turn<'_>) {
-    let mut links: Vec<_> = errand.vias.iter().copied().filter(|via| turn.routing.is_linked(via)).collect();
-    if links.is_empty() {
-        links.extend(turn.routing.next_hop(&asked.source));
+/// Tells the publisher's node what became of its attempt, on every link over which it came, or where else that may get
+/// through; says over which.
+pub(super) fn report(
+    asked: &Asked,
+    errand: &Errand,
+    code: ResultCode,
+    data: &Bytes,
+    turn: &mut Turn<'_>,
+) -> Vec<NodeId> {
+    let linked: Vec<_> = errand.vias.iter().copied().filter(|via| turn.routing.is_linked(via)).collect();
+    let vias = if linked.is_empty() { errand.vias.get(..1).unwrap_or_default() } else { &linked[..] };
+    let mut over = Vec::new();
+    for via in vias {
+        let to = turn.routing.way_back(&asked.source, via, turn.now).filter(|to| !over.contains(to));
+        if let Some(to) = to {
+            send(asked, to, (code, data.clone()), errand.ends, turn);
+            over.push(to);
+        }
     }
-    for to in links {
-        send(asked, to, (code, data.clone()), errand.ends, turn);
+    over
+}
+
+/// The attempt came once more, over `via`; if its source made it anew, what was sent before was lost.
+pub(super) fn report_again(asked: &Asked, errand: &mut Errand, (via, is_newer): (NodeId, bool), turn: &mut Turn<'_>) {
+    let Stage::Answered(Some((code, data))) = &errand.stage else { return };
+    let (code, data) = (*code, data.clone());
+    let to = if is_newer {
+        errand.over.iter().for_each(|lost_over| turn.routing.note_lost(asked.source, *lost_over, turn.now));
+        turn.routing.way_back(&asked.source, &via, turn.now)
+    } else {
+        Some(via)
+    };
+    if let Some(to) = to {
+        send(asked, to, (code, data), errand.ends, turn);
+        errand.over.push(to);
     }
 }
 
 /// The same on one link.
-pub(super) fn send(asked: &Asked, to: NodeId, (code, data): (ResultCode, Bytes), ends: Instant, turn: &mut Turn<'_>) {
+fn send(asked: &Asked, to: NodeId, (code, data): (ResultCode, Bytes), ends: Instant, turn: &mut Turn<'_>) {
     let lifetime = ends.saturating_duration_since(turn.now).max(RESULT_LIFETIME + pace::travel(data.len()));
     let header = turn.life.header((asked.source, asked.epoch), asked.number, lifetime, turn.now);
     turn.outbox.push(Output::SendBridge { to, message: Message { header, content: Content::Result { code, data } } });
