@@ -29,6 +29,7 @@ mod status;
 mod testnet;
 pub(crate) mod text;
 mod token;
+mod top;
 mod topics;
 
 use std::{env, process::ExitCode, sync::LazyLock};
@@ -89,6 +90,8 @@ enum Command {
     Certs(certs::Arguments),
     /// The way to a node, hop by hop
     Route(route::Arguments),
+    /// The node as it works, in a terminal: links, topics, traffic, refusals, certificates
+    Top(top::Arguments),
     /// AMOP topics known in the network
     Topics(topics::Arguments),
     /// Who may publish, subscribe and see which topics, by a configuration file
@@ -184,6 +187,7 @@ async fn execute(command: Command, output: Output) -> Result<(), Failure> {
         Command::Nodes(arguments) => nodes::run(arguments, output).await,
         Command::Certs(arguments) => certs::run(arguments, output).await,
         Command::Route(arguments) => route::run(arguments, output).await,
+        Command::Top(arguments) => top::run(arguments, output).await,
         Command::Topics(arguments) => topics::run(arguments, output).await,
         Command::Rights(arguments) => rights::run(arguments, output),
         Command::Access(arguments) => access::run(arguments, output).await,

@@ -116,6 +116,11 @@ impl Output {
         }
     }
 
+    /// Whether standard output may be coloured.
+    pub(crate) const fn is_coloured(self) -> bool {
+        self.colour
+    }
+
     /// The text in green, or plain.
     pub(crate) fn good(self, text: &str) -> String {
         if self.colour { format!("{GREEN}{text}{PLAIN}") } else { text.to_owned() }

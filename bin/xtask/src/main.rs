@@ -16,10 +16,11 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 /// The committed pages that are written from the code, from the workspace's root, and what they say now.
-fn pages() -> [(&'static str, String); 5] {
+fn pages() -> [(&'static str, String); 6] {
     [
         ("docs/reference/cli.md", reference::of(nuncio::cli())),
         ("docs/reference/configuration.md", configuration::page()),
+        ("docs/reference/openapi.json", nuncio_admin::openapi()),
         ("docs/book/bounds.md", bounds::page()),
         ("docs/book/metrics.md", metrics::page()),
         ("docs/book/who-may-do-what.md", rights::page()),
@@ -35,7 +36,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Write the reference of the commands from their help, and the pages about configuration, bounds, metrics and roles from the code that enforces them
+    /// Write the reference of the commands from their help, the admin API's document, and the pages about configuration, bounds, metrics and roles from the code that enforces them
     Generate,
     /// Fail when a page is not what `generate` would write
     Check,

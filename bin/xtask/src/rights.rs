@@ -56,7 +56,7 @@ const OPERATORS: &str = "
 
 Who asks the admin API has a scope: over the unix socket by his user (`[admin] full_users`), over TCP by his token (`nuncio token make
 --scope`) or by his operator's certificate (`[admin] certificate_scope`, `read_only`). Over TCP nobody is answered without. `[admin]
-metrics_listen` answers `GET /metrics` to anybody, and nothing else. See [Audit and operators](audit-and-operators.md).
+metrics_listen` answers `GET /metrics` to anybody, and nothing else; the page of the dashboard at `/` is anybody's too, and holds nothing. See [Audit and operators](audit-and-operators.md).
 
 | scope | may |
 |---|---|

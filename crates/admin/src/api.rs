@@ -7,12 +7,15 @@ use std::collections::BTreeMap;
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 mod failure;
 mod sdks;
+mod watched;
 
 pub use failure::{ErrorCode, Failure};
 pub use sdks::{SdkAuthority, SdkCertificate, SdksAt};
+pub use watched::{Ban, Ending, Refusal, RefusalCount, Refusals, TopicCount, Topology, TopologyNode, Traffic};
 
 /// Header of a unicast's answer: microseconds from request to reply.
 pub const RTT_HEADER: &str = "x-nuncio-rtt-us";
@@ -21,7 +24,7 @@ pub const RTT_HEADER: &str = "x-nuncio-rtt-us";
 pub const HOPS_HEADER: &str = "x-nuncio-hops";
 
 /// Who the node is and how it fares (`GET /v1/status`).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// The node's ID.
     pub node_id: String,
@@ -60,7 +63,7 @@ pub struct Status {
 }
 
 /// One peer, linked or wanted (`GET /v1/peers`).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Peer {
     /// The peer's ID; unknown until its certificate was seen.
     pub node_id: Option<String>,
@@ -82,10 +85,16 @@ pub struct Peer {
     pub configured: bool,
     /// Why the last connection failed.
     pub last_error: Option<String>,
+    /// Bytes of message bodies that came since the link is up; read once a second.
+    #[serde(default)]
+    pub bytes_received: Option<u64>,
+    /// The same of what was queued for it.
+    #[serde(default)]
+    pub bytes_sent: Option<u64>,
 }
 
 /// One node of the network (`GET /v1/nodes`).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Node {
     /// The node's ID.
     pub node_id: String,
@@ -119,7 +128,7 @@ pub struct Node {
 }
 
 /// One key of the configuration in force (`GET /v1/config`).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ConfigurationKey {
     /// `section.key`.
     pub key: String,
@@ -136,7 +145,7 @@ pub struct ConfigurationKey {
 }
 
 /// How the audit log fares (`GET /v1/audit`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AuditStatus {
     /// Where its files are; absent when none is written.
     pub directory: Option<String>,
@@ -148,8 +157,17 @@ pub struct AuditStatus {
     pub missed: u64,
 }
 
+/// One line of `GET /v1/events`: what the node judged, or an operator did. Besides these each kind has fields of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AuditEvent {
+    /// When, RFC 3339.
+    pub time: String,
+    /// What it is about, such as `node_refused`; `gap` where this reader was too slow.
+    pub kind: String,
+}
+
 /// One node's certificate (`GET /v1/certificates`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NodeCertificate {
     /// The node's ID.
     pub node_id: String,
@@ -185,7 +203,7 @@ pub struct HeldList {
 }
 
 /// The way to a node (`GET /v1/route/{node}`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Route {
     /// The node asked for.
     pub node_id: String,
@@ -196,7 +214,7 @@ pub struct Route {
 }
 
 /// One node on a way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Hop {
     /// The node's ID.
     pub node_id: String,
@@ -207,7 +225,7 @@ pub struct Hop {
 }
 
 /// One AMOP topic (`GET /v1/topics`).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Topic {
     /// Its name.
     pub topic: String,
@@ -218,7 +236,7 @@ pub struct Topic {
 }
 
 /// A topic that an SDK at this node has listed and may not subscribe (`GET /v1/topics/denied`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DeniedTopic {
     /// The subject of the SDK's certificate.
     pub client: String,
@@ -229,7 +247,7 @@ pub struct DeniedTopic {
 }
 
 /// What an access list says about a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
     /// Named as welcome; as soon as one node is, all others are not.
@@ -249,7 +267,7 @@ impl Rule {
 }
 
 /// One line of the access lists (`GET /v1/access`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AccessEntry {
     /// The node.
     pub node_id: String,
@@ -260,21 +278,21 @@ pub struct AccessEntry {
 }
 
 /// Body of `PUT /v1/access/{node}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AccessChange {
     /// What shall hold.
     pub rule: Rule,
 }
 
 /// Body of `POST /v1/peers` and `DELETE /v1/peers`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PeerAddress {
     /// `host:port`, `ip:port`, `[ipv6]:port` or a multiaddr; for removal a node ID (or prefix) too.
     pub address: String,
 }
 
 /// Constant facts of the process (`GET /v1/info`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Info {
     /// Software version.
     pub version: String,
@@ -301,14 +319,14 @@ pub struct Info {
 }
 
 /// The log filter (`GET` and `PUT /v1/log-level`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LogLevel {
     /// Directives, such as `info` or `warn,nuncio_node=debug`.
     pub filter: String,
 }
 
 /// Answer of `POST /v1/multicast/{topic}` and `POST /v1/broadcast`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Published {
     /// The message's ID in hexadecimal.
     pub id: String,
@@ -317,7 +335,7 @@ pub struct Published {
 }
 
 /// How a message came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageKind {
     /// A request to this node alone.
@@ -331,7 +349,7 @@ pub enum MessageKind {
 }
 
 /// One line of `POST /v1/listen`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Message {
     /// How it came.
     pub kind: MessageKind,
@@ -354,7 +372,7 @@ pub struct Message {
 }
 
 /// Messages of one node to one topic that do not come: nobody has them any more, or the listener was too slow.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Missing {
     /// The ID of the first one.
     pub first: String,
@@ -365,7 +383,7 @@ pub struct Missing {
 }
 
 /// How bytes are written as text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Encoding {
     /// The bytes are UTF-8 and stand as they are.
@@ -447,7 +465,7 @@ pub enum Reply {
 }
 
 /// Answer of `GET /livez` and `GET /readyz`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Health {
     /// Whether all checks hold.
     pub ok: bool,
@@ -457,7 +475,7 @@ pub struct Health {
 }
 
 /// One condition of health.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Check {
     /// What is checked: `loop`, `listening`, `gateway`, `peers`.
     pub check: String,

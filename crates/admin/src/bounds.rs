@@ -1,12 +1,15 @@
 //! What clients of the API can make it hold.
 
+use std::sync::Arc;
+
+use nuncio_audit::{Recorded, Text};
 use nuncio_bounds::Bound;
 use nuncio_node::Responder;
 use nuncio_protocol::MAX_BODY;
 
 use crate::{
     api::Encoding,
-    routes::{MAX_LISTENERS, body::BUDGET_KIB, requests::MAX_WAITING},
+    routes::{MAX_LISTENERS, body::BUDGET_KIB, refused, requests::MAX_WAITING, watch},
     server::{MAX_CONNECTIONS, MAX_STRANGERS},
 };
 
@@ -28,6 +31,19 @@ pub fn bounds() -> Vec<Bound> {
             "the oldest makes room; after 10 s each is closed",
         )
         .per("stranger", 2 * MAX_STRANGERS),
+        // One that waits, and one that is written and made harmless.
+        Bound::of_bytes(
+            "an event of a dashboard",
+            3 * watch::LONGEST,
+            "the next one waits; who takes none for 10 s is cut off",
+        )
+        .per("dashboard", watch::MAX_WATCHERS),
+        Bound::of_entries::<Arc<Recorded>>(
+            "the last refusals",
+            refused::KEPT,
+            size_of::<Recorded>() + 5 * 4 * Text::MAX,
+            "the oldest makes room",
+        ),
         Bound::of_bytes("messages to send", BUDGET_KIB << 10, "further ones wait in their sockets"),
         Bound::of_entries::<(u64, Responder)>(
             "requests that wait for answers",

@@ -11,9 +11,9 @@ use rustls::ClientConfig;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::api::{
-    AccessChange, AccessEntry, AuditStatus, ConfigurationKey, DeniedTopic, ErrorCode, Failure, HOPS_HEADER, Health,
-    Info, ListenOptions, LogLevel, Node, NodeCertificate, Peer, PeerAddress, Published, RTT_HEADER, Reply, Route, Rule,
-    SdkCertificate, SdksAt, Status, Topic,
+    AccessChange, AccessEntry, AuditStatus, ConfigurationKey, DeniedTopic, Ending, ErrorCode, Failure, HOPS_HEADER,
+    Health, Info, ListenOptions, LogLevel, Node, NodeCertificate, Peer, PeerAddress, Published, RTT_HEADER, Refusals,
+    Reply, Route, Rule, SdkCertificate, SdksAt, Status, Topic, Topology, Traffic,
 };
 
 mod connection;
@@ -218,6 +218,38 @@ impl Client {
     /// [`ClientError`].
     pub async fn denied_topics(&self) -> Result<Vec<DeniedTopic>, ClientError> {
         self.read("/v1/topics/denied").await
+    }
+
+    /// What went over links since the node started.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn traffic(&self) -> Result<Vec<Traffic>, ClientError> {
+        self.read("/v1/traffic").await
+    }
+
+    /// Who and what is refused, and why.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn refusals(&self) -> Result<Refusals, ClientError> {
+        self.read("/v1/refusals").await
+    }
+
+    /// The nodes and links of the network.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn topology(&self) -> Result<Topology, ClientError> {
+        self.read("/v1/topology").await
+    }
+
+    /// When what the node shows or trusts ends, what ends first first.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn lifetimes(&self) -> Result<Vec<Ending>, ClientError> {
+        self.read("/v1/lifetimes").await
     }
 
     /// The access lists in force.

@@ -14,7 +14,10 @@ use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Operator, TokenFile, routes};
+use crate::{
+    Operator, TokenFile,
+    routes::{self, refused::Refused},
+};
 
 mod authority;
 mod browser_guard;
@@ -32,7 +35,9 @@ pub(crate) use guard::needed;
 use guard::{Guard, guard};
 use limited::Limited;
 pub(crate) use limited::MAX_CONNECTIONS;
-use peer::Peer;
+#[cfg(test)]
+pub(crate) use peer::Guest;
+pub(crate) use peer::Peer;
 use socket::Socket;
 
 /// Where the API listens, and who may ask there.
@@ -125,8 +130,10 @@ impl Bound {
         let Self { unix, tcp, metrics, tls, authority, node, operator } = self;
         let before_all = Guard { authority, audit: operator.audit().clone() };
         let only_metrics = routes::metrics_alone(node.clone(), operator.clone(), shutdown.clone());
-        let all =
-            routes::router(node, operator, shutdown.clone()).layer(middleware::from_fn_with_state(before_all, guard));
+        let refused = Refused::default();
+        let keeping = refused.clone().follow(operator.audit().clone(), shutdown.clone());
+        let all = routes::router(node, operator, refused, shutdown.clone())
+            .layer(middleware::from_fn_with_state(before_all, guard));
         let over_tcp = async {
             if let Some(listener) = tcp {
                 serve(Limited::new(Doorway::new(listener, tls)), all.clone(), shutdown.clone()).await;
@@ -143,7 +150,7 @@ impl Bound {
                 serve(Limited::new(Doorway::new(listener, None)), only_metrics, shutdown.clone()).await;
             }
         };
-        tokio::join!(over_unix, over_tcp, for_metrics);
+        tokio::join!(over_unix, over_tcp, for_metrics, keeping);
         shutdown.cancelled().await;
     }
 }

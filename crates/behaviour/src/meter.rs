@@ -16,6 +16,10 @@ use nuncio_wire::{amop::Frame as BridgeFrame, unicast::Frame as UnicastFrame};
 pub(crate) struct Link {
     pub(crate) connection: ConnectionId,
     pub(crate) class: PeerClass,
+    /// Bytes of the bodies that came over its streams.
+    pub(crate) received: u64,
+    /// Bytes of the bodies that were queued for them.
+    pub(crate) sent: u64,
 }
 
 /// A message on a link, for counting.
@@ -41,6 +45,12 @@ pub(crate) struct Meter {
 /// Bound: an entry for each node whose record is here.
 #[derive(Debug, Default)]
 struct Behind(HashMap<NodeId, (Version, Instant)>);
+
+impl Counted {
+    pub(crate) const fn bytes(self) -> u64 {
+        self.bytes as u64
+    }
+}
 
 impl Meter {
     pub(crate) fn new(metrics: Metrics, own: NodeId) -> Self {

@@ -40,6 +40,11 @@ impl Table {
         *self.rows.lock().unwrap_or_else(PoisonError::into_inner) = rows;
     }
 
+    /// All rows now.
+    pub fn rows(&self) -> Vec<Row> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The one number of a table without labels.
     pub fn set_one(&self, number: f64) {
         self.set([(Vec::new(), number)]);

@@ -69,8 +69,14 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
         return roles::run(role, &points[0], &directory, arguments.index).await;
     }
     let mut interruption = Interruption::new()?;
-    for point in points {
-        output.object(&interruption.end(bench::measure(&point)).await?)?;
+    let all = points.len();
+    for (number, point) in (1..).zip(points) {
+        let Point { work, payload, in_flight, .. } = &point;
+        output
+            .progress(&format!("measuring {number} of {all}: {}, {payload} bytes, {in_flight} in flight", work.name()));
+        let measured = interruption.end(bench::measure(&point)).await;
+        output.progress("");
+        output.object(&measured?)?;
     }
     Ok(())
 }

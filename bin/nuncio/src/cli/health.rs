@@ -22,6 +22,9 @@ pub(crate) struct Arguments {
     /// Ask again until the node is ready, at most this long
     #[arg(long, value_name = "DURATION", value_parser = text::duration)]
     wait: Option<Duration>,
+    /// Ask only whether the node's event loop turns, not whether it is ready: a node that fails this should be restarted
+    #[arg(long)]
+    live: bool,
     #[command(flatten)]
     node: NodeArguments,
 }
@@ -29,24 +32,28 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
     let client = arguments.node.connect()?.with_timeout(ANSWER);
     let wait = arguments.wait.unwrap_or_default();
-    let health = match wait_until_ready(&client, wait, output).await {
+    let health = match wait_until_well(&client, arguments.live, wait, output).await {
         Ok(health) => health,
         Err(error) => return Err(error.into()),
     };
-    output.show_lines(&health, || describe(&health, output))?;
+    output.show_lines(&health, || describe(&health, arguments.live, output))?;
     if health.ok {
         return Ok(());
     }
     let missing: Vec<_> = health.checks.iter().filter(|check| !check.ok).map(|check| check.check.as_str()).collect();
+    if arguments.live {
+        let message = "the node's event loop does not turn";
+        return Err(Failure::new(Exit::NotReady, "not_live", message).hint("see its log, and restart it"));
+    }
     Err(Failure::new(Exit::NotReady, "not_ready", format_args!("the node is not ready: {}", missing.join(", ")))
         .hint("wait for it with --wait 30s; `nuncio peers` says why a link is missing"))
 }
 
-/// The last answer: ready, or what there was when the time was up.
-async fn wait_until_ready(client: &Client, wait: Duration, output: Output) -> Result<Health, ClientError> {
+/// The last answer: that all is well, or what there was when the time was up.
+async fn wait_until_well(client: &Client, live: bool, wait: Duration, output: Output) -> Result<Health, ClientError> {
     let started = Instant::now();
     loop {
-        let answer = client.readyz().await;
+        let answer = if live { client.livez().await } else { client.readyz().await };
         let done = answer.as_ref().is_ok_and(|health| health.ok) || started.elapsed() + PAUSE > wait;
         if done {
             output.progress("");
@@ -57,8 +64,9 @@ async fn wait_until_ready(client: &Client, wait: Duration, output: Output) -> Re
     }
 }
 
-fn describe(health: &Health, output: Output) -> Vec<String> {
-    let mut lines = vec![if health.ok { output.good("ready") } else { output.bad("not ready") }];
+fn describe(health: &Health, live: bool, output: Output) -> Vec<String> {
+    let (well, unwell) = if live { ("live", "not live") } else { ("ready", "not ready") };
+    let mut lines = vec![if health.ok { output.good(well) } else { output.bad(unwell) }];
     lines.extend(health.checks.iter().map(|check| {
         let mark = if check.ok { output.good("ok") } else { output.bad("no") };
         format!("{mark:4} {}: {}", check.check, check.detail)

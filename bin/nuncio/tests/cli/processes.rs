@@ -107,6 +107,16 @@ fn a_node_alone_is_alive_but_not_ready_and_stops_with_its_standard_input() {
     }
     assert_eq!(status["ready"], false);
 
+    let live = net.ask(0, &["health", "--live"]).must_succeed();
+    assert_eq!((&live.objects()[0]["ok"], &live.objects()[0]["checks"][0]["check"]), (&true.into(), &"loop".into()));
+    let top = &net.ask(0, &["top"]).must_succeed().objects()[0];
+    for field in ["status", "links", "topics", "traffic", "refusals", "lifetimes"] {
+        assert!(!top[field].is_null(), "{field} in {top}");
+    }
+    let once = nuncio(["top", "--once", "--interval", "100ms", "--config", &net.config(0)]).must_succeed();
+    assert!(once.stdout.starts_with("node0 of agencyA  not ready"), "{}", once.stdout);
+    assert!(once.stdout.contains("\nCERTIFICATES\n") && once.stdout.contains("root"), "{}", once.stdout);
+
     let health = net.ask(0, &["health", "--wait", "100ms"]);
     assert_eq!(health.code, 75, "{}", health.stderr);
     assert_eq!(health.error_object()["error"], "not_ready");

@@ -11,6 +11,7 @@ fn help_is_data_and_names_every_command() {
         "status",
         "peers",
         "nodes",
+        "top",
         "topics",
         "access",
         "send",
@@ -40,6 +41,15 @@ fn a_command_line_that_is_not_understood_exits_with_2_and_keeps_standard_output_
         assert_eq!(run.stdout, "", "{arguments:?}");
         assert!(!run.stderr.is_empty(), "{arguments:?}");
     }
+}
+
+#[test]
+fn top_needs_a_terminal_and_says_what_else_there_is() {
+    let run = nuncio(["top", "--admin", "unix:/nowhere/admin.sock"]);
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""));
+    run.must_be_one_line_and_a_hint();
+    assert!(run.stderr.contains("terminal") && run.stderr.contains("--once"), "{}", run.stderr);
+    assert_eq!(nuncio(["top", "--once", "--admin", "unix:/nowhere/admin.sock"]).code, 69);
 }
 
 #[test]

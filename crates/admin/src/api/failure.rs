@@ -1,9 +1,10 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What an operation that failed is answered with, as JSON.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Failure {
     /// The kind of failure, for programs.
     pub error: ErrorCode,
@@ -36,7 +37,7 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 /// The kinds of failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorCode {
@@ -52,6 +53,8 @@ pub enum ErrorCode {
     Forbidden,
     /// Something broke that should not have.
     Internal,
+    /// This path does not know this method.
+    MethodNotAllowed,
     /// No application at the target takes requests.
     NoHandler,
     /// No path to the node; its application did not see the request.
@@ -85,6 +88,7 @@ impl ErrorCode {
             Self::Denied => "denied",
             Self::Forbidden => "forbidden",
             Self::Internal => "internal",
+            Self::MethodNotAllowed => "method_not_allowed",
             Self::NoHandler => "no_handler",
             Self::NoRoute => "no_route",
             Self::NotFound => "not_found",
@@ -105,6 +109,7 @@ impl ErrorCode {
             Self::Unauthorized => 401,
             Self::Denied | Self::Forbidden | Self::Refused => 403,
             Self::NotFound | Self::NoRoute => 404,
+            Self::MethodNotAllowed => 405,
             Self::NoHandler => 409,
             Self::TooLarge => 413,
             Self::Internal | Self::Unknown => 500,

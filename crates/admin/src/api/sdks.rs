@@ -1,7 +1,8 @@
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// A certificate under which SDKs have sessions at the node that answers (`GET /v1/sdks`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SdkCertificate {
     /// Its subject, RFC 4514.
     pub subject: String,
@@ -12,7 +13,7 @@ pub struct SdkCertificate {
 }
 
 /// The SDKs that have sessions at one node of the network, as it says itself (`GET /v1/sdks/network`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SdksAt {
     /// The node's ID.
     pub node_id: String,
@@ -27,7 +28,7 @@ pub struct SdksAt {
 }
 
 /// Who issued certificates under which SDKs have sessions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SdkAuthority {
     /// Its subject, RFC 4514.
     pub subject: String,

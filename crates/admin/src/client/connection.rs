@@ -13,7 +13,10 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use crate::api::{ErrorCode, Failure};
+use crate::{
+    api::{ErrorCode, Failure},
+    openapi,
+};
 
 use super::{Address, ClientError};
 
@@ -104,6 +107,7 @@ pub(super) async fn stream(
 }
 
 async fn send(place: &Place, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, ClientError> {
+    debug_assert!(openapi::knows(method.as_str(), path), "{method} {path} is not in the API's document");
     let address = &place.address;
     let unreachable = |source| ClientError::Unreachable { address: address.clone(), source };
     match address {

@@ -1,8 +1,4 @@
-use axum::{
-    Extension, Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Extension, Json, extract::State};
 use nuncio_audit::Act;
 
 use crate::{
@@ -10,7 +6,7 @@ use crate::{
     resolve,
 };
 
-use super::{Context, JsonBody};
+use super::{Context, JsonBody, Segment, answered::Done};
 
 pub(super) async fn list(State(context): State<Context>) -> Json<Vec<AccessEntry>> {
     Json(context.operator.access())
@@ -18,7 +14,7 @@ pub(super) async fn list(State(context): State<Context>) -> Json<Vec<AccessEntry
 
 pub(super) async fn set(
     State(context): State<Context>,
-    Path(node): Path<String>,
+    Segment(node): Segment,
     JsonBody(change): JsonBody<AccessChange>,
 ) -> Result<(Extension<Act>, Json<AccessEntry>), Failure> {
     let node = find(&context, &node)?;
@@ -29,11 +25,11 @@ pub(super) async fn set(
 
 pub(super) async fn reset(
     State(context): State<Context>,
-    Path(node): Path<String>,
-) -> Result<(StatusCode, Extension<Act>), Failure> {
+    Segment(node): Segment,
+) -> Result<(Extension<Act>, Done), Failure> {
     let node = find(&context, &node)?;
     context.operator.set_access(node, None).await?;
-    Ok((StatusCode::NO_CONTENT, Extension(Act::SetAccess { node: node.into(), rule: "reset" })))
+    Ok((Extension(Act::SetAccess { node: node.into(), rule: "reset" }), Done))
 }
 
 /// A denied node is soon forgotten by the network, but not by the list.

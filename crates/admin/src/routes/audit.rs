@@ -1,33 +1,32 @@
-use std::{convert::Infallible, sync::Arc};
+use std::sync::Arc;
 
-use axum::{
-    Json,
-    body::Body,
-    extract::{Query, State},
-    http::header,
-    response::{IntoResponse, Response},
-};
+use axum::{Json, extract::State};
 use bytes::Bytes;
 use futures::stream;
 use nuncio_audit::{Kind, Recorded};
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, broadcast};
 use tokio_util::sync::CancellationToken;
+use utoipa::IntoParams;
 
-use super::{Context, MAX_LISTENERS, bad_request};
-use crate::api::{AuditStatus, ErrorCode, Failure};
+use super::{Context, MAX_LISTENERS, Pairs, answered::Lines, bad_request};
+use crate::api::{AuditEvent, AuditStatus, ErrorCode, Failure};
 
 pub(super) async fn show(State(context): State<Context>) -> Json<AuditStatus> {
     Json(context.operator.audit_status())
 }
 
+/// Query of the events.
+#[derive(IntoParams)]
+#[expect(dead_code, reason = "for the document: a parameter that comes several times is read by hand")]
+pub(super) struct Kinds {
+    /// Keeps to events of this kind; may be given several times.
+    kind: Option<Vec<String>>,
+}
+
 /// One line per event from now on, until the client hangs up. `?kind=K`, as often as wanted, keeps to those kinds.
-pub(super) async fn follow(
-    State(context): State<Context>,
-    query: Result<Query<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>,
-) -> Result<Response, Failure> {
-    let Query(pairs) = query.map_err(|error| bad_request(error.body_text()))?;
-    let kinds = pairs.iter().map(kind).collect::<Result<Vec<_>, _>>()?;
+pub(super) async fn follow(State(context): State<Context>, query: Pairs<Kinds>) -> Result<Lines<AuditEvent>, Failure> {
+    let kinds = query.all.iter().map(kind).collect::<Result<Vec<_>, _>>()?;
     let permit = context.followers.clone().try_acquire_owned().map_err(|_| {
         Failure::new(ErrorCode::Busy, format!("{MAX_LISTENERS} follow the events already"))
             .with_hint("end some `nuncio audit follow` first")
@@ -36,9 +35,9 @@ pub(super) async fn follow(
     let follower = Follower { events, kinds, shutdown: context.shutdown, _permit: permit };
     let lines = stream::unfold(follower, |mut follower| async move {
         let line = follower.next_line().await?;
-        Some((Ok::<_, Infallible>(line), follower))
+        Some((line, follower))
     });
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
+    Ok(Lines::new(lines))
 }
 
 fn kind((key, value): &(String, String)) -> Result<Kind, Failure> {
@@ -68,9 +67,9 @@ impl Follower {
             let line = match next {
                 Ok(recorded) if !self.kinds.is_empty() && !self.kinds.contains(&recorded.event.kind()) => continue,
                 Ok(recorded) => serde_json::to_vec(&*recorded),
-                Err(broadcast::error::RecvError::Lagged(missed)) => {
-                    serde_json::to_vec(&json!({ "kind": "gap", "cause": "this reader was too slow", "missed": missed }))
-                }
+                Err(broadcast::error::RecvError::Lagged(missed)) => serde_json::to_vec(
+                    &json!({ "time": jiff::Timestamp::now(), "kind": "gap", "cause": "this reader was too slow", "missed": missed }),
+                ),
                 Err(broadcast::error::RecvError::Closed) => return None,
             };
             let mut line = line.ok()?;

@@ -2,17 +2,34 @@ use std::collections::BTreeMap;
 
 use axum::{Json, extract::State};
 use nuncio_node::NodeSnapshot;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::{
-    api::{HeldList, NodeCertificate, SdkCertificate, SdksAt},
+    api::{Failure, HeldList, NodeCertificate, SdkCertificate, SdksAt},
     lifetime::DAY,
 };
 
-use super::{Context, network::now};
+use super::{Context, Parameters, network::now};
 
-pub(super) async fn list(State(context): State<Context>) -> Json<Vec<NodeCertificate>> {
+/// Query of the certificates.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Detail {
+    /// 0: without the certificates themselves.
+    chain: Option<String>,
+}
+
+pub(super) async fn list(
+    State(context): State<Context>,
+    Parameters(detail): Parameters<Detail>,
+) -> Result<Json<Vec<NodeCertificate>>, Failure> {
     let (snapshot, held, now) = (context.node.snapshot(), context.operator.lists(), now());
-    Json(snapshot.nodes.iter().filter_map(|node| describe(node, &held, now)).collect())
+    let mut all: Vec<_> = snapshot.nodes.iter().filter_map(|node| describe(node, &held, now)).collect();
+    if detail.chain.as_deref() == Some("0") {
+        all.iter_mut().for_each(|one| one.chain.clear());
+    }
+    Ok(Json(all))
 }
 
 pub(super) async fn sdks(State(context): State<Context>) -> Json<Vec<SdkCertificate>> {

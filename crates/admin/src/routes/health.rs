@@ -1,32 +1,43 @@
 use std::time::{Duration, Instant};
 
-use axum::{
-    Json,
-    extract::{RawQuery, State},
-    http::StatusCode,
-};
+use axum::extract::State;
 use futures::FutureExt;
 use nuncio_node::Snapshot;
+use serde::Deserialize;
 use tokio::time::timeout;
+use utoipa::IntoParams;
 
 use crate::{
     Operator,
-    api::{Check, Health},
+    api::{Check, Failure, Health},
 };
 
-use super::{Context, network::links};
+use super::{Context, Parameters, answered::Judged, network::links};
 
 /// Time in which the event loop must take a command to count as turning.
 const LOOP_DEADLINE: Duration = Duration::from_secs(2);
 
-pub(super) async fn livez(State(context): State<Context>, RawQuery(query): RawQuery) -> (StatusCode, Json<Health>) {
-    answer(vec![loop_turns(&context).await], query.as_deref())
+/// Query of both.
+#[derive(Deserialize, IntoParams)]
+pub(super) struct Detail {
+    /// Given, with any value or none: the checks are told, too.
+    verbose: Option<String>,
 }
 
-pub(super) async fn readyz(State(context): State<Context>, RawQuery(query): RawQuery) -> (StatusCode, Json<Health>) {
+pub(super) async fn livez(
+    State(context): State<Context>,
+    Parameters(detail): Parameters<Detail>,
+) -> Result<Judged, Failure> {
+    Ok(answer(vec![loop_turns(&context).await], &detail))
+}
+
+pub(super) async fn readyz(
+    State(context): State<Context>,
+    Parameters(detail): Parameters<Detail>,
+) -> Result<Judged, Failure> {
     let mut checks = vec![loop_turns(&context).await];
     checks.extend(readiness(&context.node.snapshot(), &*context.operator));
-    answer(checks, query.as_deref())
+    Ok(answer(checks, &detail))
 }
 
 /// What must hold for the node to do its work.
@@ -61,9 +72,7 @@ async fn loop_turns(context: &Context) -> Check {
     Check { check: "loop".to_owned(), ok, detail }
 }
 
-fn answer(checks: Vec<Check>, query: Option<&str>) -> (StatusCode, Json<Health>) {
+fn answer(checks: Vec<Check>, detail: &Detail) -> Judged {
     let ok = checks.iter().all(|check| check.ok);
-    let is_verbose = query.is_some_and(|query| query.split('&').any(|pair| pair.starts_with("verbose")));
-    let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Health { ok, checks: if is_verbose { checks } else { Vec::new() } }))
+    Judged(Health { ok, checks: if detail.verbose.is_some() { checks } else { Vec::new() } })
 }

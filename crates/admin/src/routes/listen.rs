@@ -1,12 +1,4 @@
-use std::convert::Infallible;
-
-use axum::{
-    Extension,
-    body::Body,
-    extract::{Query, State},
-    http::header,
-    response::{IntoResponse, Response},
-};
+use axum::{Extension, extract::State};
 use bytes::Bytes;
 use futures::stream;
 use nuncio_audit::Act;
@@ -14,22 +6,41 @@ use nuncio_node::{Incoming, Listener, MessageId, Responder};
 use nuncio_protocol::Topic;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
+use utoipa::IntoParams;
 
 use crate::api::{Encoding, ErrorCode, Failure, ListenOptions, Message, MessageKind, Missing, Reply};
 
-use super::{Context, bad_request, messages::denied, requests::Place};
+use super::{Context, Pairs, answered::Lines, bad_request, messages::denied, requests::Place};
 
 /// Most topics of one listener.
 const MAX_TOPICS: usize = 64;
+
+/// Query of a listener.
+#[derive(IntoParams)]
+#[expect(dead_code, reason = "for the document: a parameter that comes several times is read by hand")]
+pub(super) struct Query {
+    /// A topic to hear; may be given several times. Broadcasts are always heard.
+    topic: Option<Vec<String>>,
+    /// 1: requests to this node are taken.
+    #[param(pattern = "^1$")]
+    unicast: Option<String>,
+    /// What requests are answered with; without any of these three, with nothing.
+    reply: Option<String>,
+    /// 1: requests are answered with their own body.
+    #[param(pattern = "^1$")]
+    echo: Option<String>,
+    /// 1: requests are answered by `POST /v1/requests/{request}`.
+    #[param(pattern = "^1$")]
+    reply_later: Option<String>,
+}
 
 /// Answers with one line per message until the client hangs up. A client that reads slowly holds back this
 /// stream alone: the node's queue for it is bounded and says what is then dropped.
 pub(super) async fn listen(
     State(context): State<Context>,
-    query: Result<Query<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>,
-) -> Result<Response, Failure> {
-    let Query(pairs) = query.map_err(|error| bad_request(error.body_text()))?;
-    let options = options(pairs)?;
+    query: Pairs<Query>,
+) -> Result<(Extension<Act>, Lines<Message>), Failure> {
+    let options = options(query.all)?;
     let topics = options.topics.iter().map(|topic| Topic::new(topic)).collect::<Result<Vec<_>, _>>();
     let topics = topics.map_err(|error| bad_request(error.to_string()))?;
     for topic in &topics {
@@ -46,9 +57,9 @@ pub(super) async fn listen(
     let session = Session { listener, reply: options.reply, place, shutdown: context.shutdown, _permit: permit };
     let lines = stream::unfold(session, |mut session| async move {
         let line = session.next_line().await?;
-        Some((Ok::<_, Infallible>(line), session))
+        Some((line, session))
     });
-    Ok((Extension(act), [(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
+    Ok((Extension(act), Lines::new(lines)))
 }
 
 struct Session {

@@ -3,17 +3,18 @@ use std::time::Duration;
 use axum::{
     Extension, Json,
     body::Body,
-    extract::{Path, Query, State},
-    http::{HeaderMap, HeaderName, HeaderValue},
+    extract::State,
+    http::{HeaderMap, HeaderName, HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use nuncio_audit::Act;
-use nuncio_node::PublishError;
+use nuncio_node::{Answer, PublishError};
 use nuncio_protocol::{
     Topic,
     unicast::{Refusal, UnicastError},
 };
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::{
     api::{ErrorCode, Failure, HOPS_HEADER, Published, RTT_HEADER},
@@ -21,26 +22,26 @@ use crate::{
 };
 
 use super::{
-    Context, bad_request,
+    Context, Parameters, Segment, bad_request,
     body::{self, too_large},
 };
 
 /// Query of a unicast.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UnicastQuery {
     /// How long to wait for the reply, in milliseconds; 10,000 unless given.
+    #[param(minimum = 1)]
     timeout_ms: Option<u64>,
 }
 
 pub(super) async fn unicast(
     State(context): State<Context>,
-    Path(node): Path<String>,
-    query: Result<Query<UnicastQuery>, axum::extract::rejection::QueryRejection>,
+    Segment(node): Segment,
+    Parameters(query): Parameters<UnicastQuery>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, Failure> {
-    let Query(query) = query.map_err(|error| bad_request(error.body_text()))?;
+) -> Result<(Extension<Act>, Reply), Failure> {
     let timeout = match query.timeout_ms {
         Some(0) => return Err(bad_request("timeout_ms must be at least 1")),
         other => Duration::from_millis(other.unwrap_or(10_000)),
@@ -49,17 +50,28 @@ pub(super) async fn unicast(
     let body = body::read(&headers, body, &context.bodies).await?;
     let act = Act::Send { node: target.into(), bytes: body.bytes.len() };
     let answer = context.node.request(target, body.bytes, timeout).await.map_err(unicast_failure)?;
-    let rtt = u64::try_from(answer.rtt.as_micros()).unwrap_or(u64::MAX);
-    let headers = [
-        (HeaderName::from_static(RTT_HEADER), HeaderValue::from(rtt)),
-        (HeaderName::from_static(HOPS_HEADER), HeaderValue::from(u16::from(answer.hops))),
-    ];
-    Ok((Extension(act), headers, answer.body).into_response())
+    Ok((Extension(act), Reply(answer)))
+}
+
+/// The reply to a unicast.
+pub(super) struct Reply(Answer);
+
+impl IntoResponse for Reply {
+    fn into_response(self) -> Response {
+        let Answer { body, rtt, hops, .. } = self.0;
+        let rtt = u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX);
+        let headers = [
+            (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
+            (HeaderName::from_static(RTT_HEADER), HeaderValue::from(rtt)),
+            (HeaderName::from_static(HOPS_HEADER), HeaderValue::from(u16::from(hops))),
+        ];
+        (headers, body).into_response()
+    }
 }
 
 pub(super) async fn multicast(
     State(context): State<Context>,
-    Path(topic): Path<String>,
+    Segment(topic): Segment,
     headers: HeaderMap,
     body: Body,
 ) -> Result<(Extension<Act>, Json<Published>), Failure> {

@@ -2,22 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use axum::{
-    extract::State,
-    http::header::CONTENT_TYPE,
-    response::{IntoResponse, Response},
-};
+use axum::extract::State;
 use nuncio_audit::Audit;
 use nuncio_metrics::{NodeTables, Row};
 use nuncio_node::{NodeSnapshot, PeerState, Snapshot};
 
 use super::{
-    Context, health,
+    Context,
+    answered::Numbers,
+    health,
     network::{self, links},
 };
 use crate::{Lifetime, api::Info};
 
-pub(super) async fn metrics(State(context): State<Context>) -> Response {
+pub(super) async fn metrics(State(context): State<Context>) -> Numbers {
     let (snapshot, operator) = (context.node.snapshot(), &*context.operator);
     let metrics = context.node.metrics();
     let tables = &metrics.tables;
@@ -28,7 +26,7 @@ pub(super) async fn metrics(State(context): State<Context>) -> Response {
     show_counts(tables, &snapshot);
     show_audit(tables, operator.audit(), operator.audit_status().failing.is_none());
     tables.days_left.set(days_left(&operator.lifetimes(), network::now()));
-    ([(CONTENT_TYPE, nuncio_metrics::CONTENT_TYPE)], metrics.encode()).into_response()
+    Numbers(metrics.encode())
 }
 
 fn show_build(tables: &NodeTables, info: &Info) {

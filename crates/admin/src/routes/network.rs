@@ -1,13 +1,11 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::{
-    Json,
-    extract::{Path, Query, State},
-};
+use axum::{Json, extract::State};
 use nuncio_identity::NodeId;
 use nuncio_node::{NodeSnapshot, PeerState, Snapshot, TopicSnapshot};
 use nuncio_rights::Act;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::{
     Operator,
@@ -15,18 +13,21 @@ use crate::{
     resolve,
 };
 
-use super::{Context, health};
+use super::{Context, Parameters, Segment, health};
 
 pub(super) async fn status(State(context): State<Context>) -> Json<Status> {
-    let snapshot = context.node.snapshot();
-    let ready = health::readiness(&snapshot, &*context.operator).iter().all(|check| check.ok);
-    Json(Status {
+    Json(status_of(&context, &context.node.snapshot()))
+}
+
+pub(super) fn status_of(context: &Context, snapshot: &Snapshot) -> Status {
+    let ready = health::readiness(snapshot, &*context.operator).iter().all(|check| check.ok);
+    Status {
         node_id: snapshot.node_id.clone(),
         seq: snapshot.seq,
         epoch: snapshot.epoch,
         version: snapshot.version.clone(),
         uptime_s: snapshot.started.elapsed().as_secs(),
-        peers: links(&snapshot),
+        peers: links(snapshot),
         nodes: snapshot.nodes.len(),
         topics: snapshot.topics().len(),
         ready,
@@ -36,8 +37,8 @@ pub(super) async fn status(State(context): State<Context>) -> Json<Status> {
         gateway: context.operator.info().gateway,
         certificate_not_after: snapshot.certificate_not_after,
         duplicate_identities: snapshot.duplicate_identities,
-        warnings: warnings(&snapshot, &*context.operator, now()),
-    })
+        warnings: warnings(snapshot, &*context.operator, now()),
+    }
 }
 
 /// Seconds since 1970.
@@ -55,7 +56,7 @@ fn warnings(snapshot: &Snapshot, operator: &dyn Operator, now: u64) -> Vec<Strin
 }
 
 /// Query of lists: whether also what is in others' namespaces, or not to be seen here, is shown.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Scope {
     /// 1 or true for everything that this node knows.
@@ -68,9 +69,12 @@ impl Scope {
     }
 }
 
-pub(super) async fn nodes(State(context): State<Context>, Query(scope): Query<Scope>) -> Json<Vec<Node>> {
+pub(super) async fn nodes(
+    State(context): State<Context>,
+    Parameters(scope): Parameters<Scope>,
+) -> Result<Json<Vec<Node>>, Failure> {
     let snapshot = context.node.snapshot();
-    Json(
+    Ok(Json(
         snapshot
             .nodes
             .iter()
@@ -82,7 +86,7 @@ pub(super) async fn nodes(State(context): State<Context>, Query(scope): Query<Sc
                 reachable: node.reachable,
                 hops: node.hops,
                 next_hop: node.next_hop.clone(),
-                topics: node.topics().into_iter().filter(|topic| is_seen(&context, &scope, topic)).collect(),
+                topics: node.topics().into_iter().filter(|topic| is_seen(&context, scope.is_all(), topic)).collect(),
                 name: node.name.clone(),
                 agency: node.agency.clone(),
                 addresses: node.addresses(),
@@ -91,10 +95,10 @@ pub(super) async fn nodes(State(context): State<Context>, Query(scope): Query<Sc
                 equivocates: node.equivocates,
             })
             .collect(),
-    )
+    ))
 }
 
-pub(super) async fn route(State(context): State<Context>, Path(node): Path<String>) -> Result<Json<Route>, Failure> {
+pub(super) async fn route(State(context): State<Context>, Segment(node): Segment) -> Result<Json<Route>, Failure> {
     let snapshot = context.node.snapshot();
     let target = resolve::node(&node, &snapshot)?;
     let Some(path) = context.node.route(target).await else {
@@ -111,15 +115,21 @@ pub(super) async fn route(State(context): State<Context>, Path(node): Path<Strin
     Ok(Json(Route { node_id: target.to_string(), hops: path.len().saturating_sub(1), path }))
 }
 
-pub(super) async fn topics(State(context): State<Context>, Query(scope): Query<Scope>) -> Json<Vec<Topic>> {
-    let topics = context.node.snapshot().topics().into_iter();
-    let topics = topics.filter(|shown| is_seen(&context, &scope, &shown.topic));
-    Json(topics.map(|TopicSnapshot { topic, nodes, subscribers }| Topic { topic, nodes, subscribers }).collect())
+pub(super) async fn topics(
+    State(context): State<Context>,
+    Parameters(scope): Parameters<Scope>,
+) -> Result<Json<Vec<Topic>>, Failure> {
+    Ok(Json(topics_of(&context, &context.node.snapshot(), scope.is_all())))
+}
+
+pub(super) fn topics_of(context: &Context, snapshot: &Snapshot, is_all: bool) -> Vec<Topic> {
+    let topics = snapshot.topics().into_iter().filter(|shown| is_seen(context, is_all, &shown.topic));
+    topics.map(|TopicSnapshot { topic, nodes, subscribers }| Topic { topic, nodes, subscribers }).collect()
 }
 
 /// Whether this node is shown a topic.
-fn is_seen(context: &Context, scope: &Scope, topic: &str) -> bool {
-    scope.is_all() || nuncio_protocol::Topic::new(topic).is_ok_and(|topic| context.node.judge(Act::See, &topic).is_ok())
+fn is_seen(context: &Context, is_all: bool, topic: &str) -> bool {
+    is_all || nuncio_protocol::Topic::new(topic).is_ok_and(|topic| context.node.judge(Act::See, &topic).is_ok())
 }
 
 pub(super) async fn denied_topics(State(context): State<Context>) -> Json<Vec<DeniedTopic>> {

@@ -1,6 +1,9 @@
+use std::collections::HashMap;
+
 use axum::{Extension, Json, extract::State};
 use nuncio_audit::Act;
-use nuncio_node::{Direction, PeerState};
+use nuncio_identity::NodeId;
+use nuncio_node::{Direction, PeerSnapshot, PeerState, Snapshot};
 
 use crate::{
     api::{Failure, Peer, PeerAddress},
@@ -10,25 +13,30 @@ use crate::{
 use super::{Context, JsonBody};
 
 pub(super) async fn list(State(context): State<Context>) -> Json<Vec<Peer>> {
-    let snapshot = context.node.snapshot();
-    Json(
-        snapshot
-            .peers
-            .iter()
-            .map(|peer| Peer {
-                node_id: peer.node_id.clone(),
-                address: peer.address.clone(),
-                direction: peer.direction.map(|direction| direction_name(direction).to_owned()),
-                state: state_name(peer.state).to_owned(),
-                connected_for_s: peer.connected_since.map(|since| since.elapsed().as_secs()),
-                rtt_ms: peer.rtt_us.map(|us| us as f64 / 1000.0),
-                agency: peer.agency.clone(),
-                name: peer.name.clone(),
-                configured: peer.configured,
-                last_error: peer.last_error.clone(),
-            })
-            .collect(),
-    )
+    Json(peers_of(&context, &context.node.snapshot()))
+}
+
+pub(super) fn peers_of(context: &Context, snapshot: &Snapshot) -> Vec<Peer> {
+    let counted: HashMap<Vec<String>, f64> = context.node.metrics().links.peer_bytes.rows().into_iter().collect();
+    let bytes = |peer: &PeerSnapshot, direction: &str| {
+        let node: NodeId = peer.node_id.as_ref()?.parse().ok()?;
+        counted.get(&[node.short(), direction.to_owned()][..]).map(|bytes| *bytes as u64)
+    };
+    let peer = |peer: &PeerSnapshot| Peer {
+        node_id: peer.node_id.clone(),
+        address: peer.address.clone(),
+        direction: peer.direction.map(|direction| direction_name(direction).to_owned()),
+        state: state_name(peer.state).to_owned(),
+        connected_for_s: peer.connected_since.map(|since| since.elapsed().as_secs()),
+        rtt_ms: peer.rtt_us.map(|us| us as f64 / 1000.0),
+        agency: peer.agency.clone(),
+        name: peer.name.clone(),
+        configured: peer.configured,
+        last_error: peer.last_error.clone(),
+        bytes_received: bytes(peer, "received"),
+        bytes_sent: bytes(peer, "sent"),
+    };
+    snapshot.peers.iter().map(peer).collect()
 }
 
 pub(super) async fn add(

@@ -5,15 +5,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use axum::{
-    extract::{Path, State},
-    http::{HeaderMap, StatusCode},
-};
+use axum::{extract::State, http::HeaderMap};
 use nuncio_node::Responder;
 
 use crate::api::{ErrorCode, Failure};
 
-use super::{Context, body};
+use super::{Context, Segment, answered::Done, body};
 
 /// Most requests of one listener that wait for their answers; further ones are refused.
 pub(crate) const MAX_WAITING: usize = 256;
@@ -80,18 +77,18 @@ impl Drop for Place {
 
 pub(super) async fn answer(
     State(context): State<Context>,
-    Path(name): Path<String>,
+    Segment(name): Segment,
     headers: HeaderMap,
     body: axum::body::Body,
-) -> Result<StatusCode, Failure> {
+) -> Result<Done, Failure> {
     let body = body::read(&headers, body, &context.bodies).await?;
     context.waiting.take(&name).ok_or_else(unknown)?.reply(body.bytes);
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Done)
 }
 
-pub(super) async fn decline(State(context): State<Context>, Path(name): Path<String>) -> Result<StatusCode, Failure> {
+pub(super) async fn decline(State(context): State<Context>, Segment(name): Segment) -> Result<Done, Failure> {
     drop(context.waiting.take(&name).ok_or_else(unknown)?);
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Done)
 }
 
 fn unknown() -> Failure {

@@ -52,6 +52,9 @@ pub(super) async fn guard(
     {
         return guard.refuse(&peer, None, call, failure);
     }
+    if needed == Scope::Read && routes::is_page(request.uri().path()) {
+        return next.run(request).await;
+    }
     let asker = match guard.authority.asker(&peer, request.headers()) {
         Ok(asker) => asker,
         Err(failure) => return guard.refuse(&peer, None, call, failure),

@@ -17,7 +17,7 @@ use super::{doorway::Doorway, limited::Limited};
 
 /// Who is at the other end of a connection, as far as the connection says.
 #[derive(Debug, Clone)]
-pub(super) enum Peer {
+pub(crate) enum Peer {
     /// A process on this machine; `None` when the kernel does not say whose.
     Process(Option<Process>),
     /// Somebody who came by TCP.
@@ -25,7 +25,7 @@ pub(super) enum Peer {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Process {
+pub(crate) struct Process {
     pub(super) uid: u32,
     pub(super) gid: u32,
     pub(super) pid: Option<i32>,
@@ -33,7 +33,7 @@ pub(super) struct Process {
 
 /// Somebody who came by TCP.
 #[derive(Debug, Clone)]
-pub(super) struct Guest {
+pub(crate) struct Guest {
     pub(super) address: SocketAddr,
     /// The certificates shown in the handshake; none in plain HTTP, and when none were shown.
     pub(super) chain: Arc<[CertificateDer<'static>]>,
@@ -49,29 +49,38 @@ struct Standing {
 }
 
 impl Guest {
-    pub(super) fn new(address: SocketAddr, chain: Option<&[CertificateDer<'static>]>, is_tls: bool) -> Self {
+    pub(crate) fn new(address: SocketAddr, chain: Option<&[CertificateDer<'static>]>, is_tls: bool) -> Self {
         Self { address, chain: chain.unwrap_or_default().into(), is_tls, standing: Arc::default() }
     }
 
     /// It has proved who it is: its connection may stay.
-    pub(super) fn prove(&self) {
+    pub(crate) fn prove(&self) {
         self.standing.has_proved.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn has_proved(&self) -> bool {
+    pub(crate) fn has_proved(&self) -> bool {
         self.standing.has_proved.load(Ordering::Relaxed)
     }
 
     /// Its connection ends.
-    pub(super) fn dismiss(&self) {
+    pub(crate) fn dismiss(&self) {
         self.standing.is_dismissed.store(true, Ordering::Release);
         self.standing.connection.wake();
     }
 
     /// Whether its connection has to end; the task of `cx`, which is the connection's, is woken when it has to.
-    pub(super) fn is_dismissed(&self, cx: &Context<'_>) -> bool {
+    pub(crate) fn is_dismissed(&self, cx: &Context<'_>) -> bool {
         self.standing.connection.register(cx.waker());
         self.standing.is_dismissed.load(Ordering::Acquire)
+    }
+}
+
+impl Peer {
+    /// Its connection ends, where it came by TCP; over the socket its answer does.
+    pub(crate) fn dismiss(&self) {
+        if let Self::Network(guest) = self {
+            guest.dismiss();
+        }
     }
 }
 

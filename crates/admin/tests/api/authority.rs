@@ -18,19 +18,19 @@ use tokio_util::sync::CancellationToken;
 
 use crate::operator::Notebook;
 
-const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
-struct Served {
+pub(crate) struct Served {
     dir: TempDir,
     operator: Arc<Notebook>,
-    http: String,
+    pub(crate) http: String,
     tokens: TokenFile,
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Served {
-    async fn start(change: impl FnOnce(&mut server::Config)) -> Self {
+    pub(crate) async fn start(change: impl FnOnce(&mut server::Config)) -> Self {
         Self::under(TestAuthority::new(), false, change).await
     }
 
@@ -67,7 +67,7 @@ impl Served {
         self.dir.path().join("admin.sock")
     }
 
-    fn token(&self, scope: Scope) -> String {
+    pub(crate) fn token(&self, scope: Scope) -> String {
         self.tokens.make(scope.as_str(), scope, None).unwrap()
     }
 
@@ -79,7 +79,7 @@ impl Served {
         Client::new(Address::Https(self.http.clone())).with_tls(operator_client_config(directory).unwrap())
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         for task in self.tasks {
             timeout(DEADLINE, task).await.expect("stops in time").unwrap();

@@ -5,3 +5,4 @@
 mod authority;
 mod operations;
 mod operator;
+mod watching;

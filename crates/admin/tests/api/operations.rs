@@ -32,10 +32,10 @@ const DEADLINE: Duration = Duration::from_secs(30);
 pub(crate) const MAX_BODY: usize = 10 << 20;
 
 /// One node with its API on a socket and on a loopback port.
-struct Served {
+pub(crate) struct Served {
     dir: TempDir,
-    client: Client,
-    over_tcp: Client,
+    pub(crate) client: Client,
+    pub(crate) over_tcp: Client,
     operator: Arc<Notebook>,
     node: NodeHandle,
     p2p: String,
@@ -70,7 +70,7 @@ impl Served {
         Self { dir, client, over_tcp, operator, node, p2p, stop, tasks }
     }
 
-    fn id(&self) -> String {
+    pub(crate) fn id(&self) -> String {
         self.node.node_id().to_string()
     }
 
@@ -84,7 +84,7 @@ impl Served {
         snapshots.wait_for(|snapshot| snapshot.missed >= fewest).await.unwrap().missed
     }
 
-    async fn stop(self) -> TempDir {
+    pub(crate) async fn stop(self) -> TempDir {
         self.stop.cancel();
         for task in self.tasks {
             timeout(DEADLINE, task).await.expect("stops in time").unwrap();
@@ -102,7 +102,7 @@ impl Served {
     }
 }
 
-async fn pair() -> (Served, Served) {
+pub(crate) async fn pair() -> (Served, Served) {
     let authority = TestAuthority::new();
     let one = Served::start(&authority, "one", &[]).await;
     let two = Served::start(&authority, "two", std::slice::from_ref(&one.p2p)).await;
@@ -434,10 +434,12 @@ async fn what_is_no_operation_is_refused_as_json() {
     let one = Served::start(&TestAuthority::new(), "one", &[]).await;
     for (request, status, error) in [
         ("GET /v1/nothing", 404, "not_found"),
-        ("DELETE /v1/status", 404, "not_found"),
+        ("DELETE /v1/status", 405, "method_not_allowed"),
         ("POST /v1/listen?what=1", 400, "bad_request"),
         ("POST /v1/listen?topic=", 400, "bad_request"),
-        ("GET /v1/listen?unicast=1", 404, "not_found"),
+        ("GET /v1/listen?unicast=1", 405, "method_not_allowed"),
+        ("GET /v1/nodes?some=1", 400, "bad_request"),
+        ("GET /v1/route/%ff", 400, "bad_request"),
         ("POST /v1/peers", 400, "bad_request"),
         ("POST /v1/unicast/abcdef?timeout_ms=soon", 400, "bad_request"),
         ("POST /v1/unicast/abcdef?timeout_ms=0", 400, "bad_request"),

@@ -87,7 +87,8 @@ impl Behaviour {
                 self.strike(peer, Strike::Forged, forged);
                 self.meter.read = Some(read);
                 for frame in messages {
-                    self.meter.received(self.meter.unicast(&frame), class);
+                    let counted = self.meter.unicast(&frame);
+                    self.note_received(&peer, counted, class);
                     self.handle_frame(connection, peer, frame, now);
                 }
                 self.meter.read = None;
@@ -131,7 +132,8 @@ impl Behaviour {
         let (now, class) = (Instant::now(), self.class_of_link(&from));
         self.meter.read = Some(read);
         for frame in frames {
-            self.meter.received(self.meter.bridge(&frame), class);
+            let counted = self.meter.bridge(&frame);
+            self.note_received(&from, counted, class);
             let input: Input = match frame {
                 amop::Frame::Message(message) => BridgeInput::Received { from, message }.into(),
                 amop::Frame::Multicast(multicast) => BridgeInput::MulticastReceived { from, multicast }.into(),

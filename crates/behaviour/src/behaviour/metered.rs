@@ -12,7 +12,10 @@ use nuncio_protocol::{
 };
 
 use super::Behaviour;
-use crate::{gossip::Lane, meter::Link};
+use crate::{
+    gossip::Lane,
+    meter::{self, Link},
+};
 
 impl Behaviour {
     /// Reads what changes too often to be counted as it does, into [`crate::Config::metrics`]: what waits, what is held, and
@@ -25,6 +28,11 @@ impl Behaviour {
         links
             .peer_queue_bytes
             .set(self.links.iter().map(|(peer, link)| (vec![peer.short()], self.queued(link) as f64)));
+        let bytes = self.links.iter().flat_map(|(peer, link)| {
+            [("received", link.received), ("sent", link.sent)]
+                .map(|(direction, bytes)| (vec![peer.short(), direction.to_owned()], bytes as f64))
+        });
+        links.peer_bytes.set(bytes);
         for (cause, count) in [
             (DropCause::GateUnicast, dropped.unicast),
             (DropCause::GateAmop, dropped.amop),
@@ -59,6 +67,21 @@ impl Behaviour {
 
     pub(super) fn class_of_link(&self, peer: &NodeId) -> PeerClass {
         self.links.get(peer).map_or(PeerClass::Unknown, |link| link.class)
+    }
+
+    pub(super) fn note_received(&mut self, from: &NodeId, counted: meter::Counted, class: PeerClass) {
+        self.meter.received(counted, class);
+        if let Some(link) = self.links.get_mut(from) {
+            link.received = link.received.saturating_add(counted.bytes());
+        }
+    }
+
+    pub(super) fn note_sent(&mut self, to: &NodeId, counted: meter::Counted) {
+        let class = self.class_of_link(to);
+        self.meter.sent(counted, class);
+        if let Some(link) = self.links.get_mut(to) {
+            link.sent = link.sent.saturating_add(counted.bytes());
+        }
     }
 
     pub(super) fn note_applied(&mut self, status: &Status, now: Instant) {

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Instant};
 
 use libp2p::swarm::{CloseConnection, ToSwarm};
 use nuncio_identity::NodeId;
-use nuncio_metrics::{DropCause, MessageKind, PeerClass};
+use nuncio_metrics::{DropCause, MessageKind};
 use nuncio_protocol::{
     BridgeInput, Input, MulticastInput, Output, PeeringInput, Sealed, Topic, UnicastInput,
     amop::{ClientInput, ClientOutput, Multicast},
@@ -97,7 +97,8 @@ impl Behaviour {
 
     fn bind(&mut self, peer: NodeId, connection: ConnectionId) {
         if let Some(connection) = self.connections.by_name(connection) {
-            self.links.insert(peer, Link { connection, class: self.class_of(&peer) });
+            let link = Link { connection, class: self.class_of(&peer), received: 0, sent: 0 };
+            self.links.insert(peer, link);
             self.pulse.watch(peer);
         }
     }
@@ -124,7 +125,7 @@ impl Behaviour {
         };
         match sent {
             Err(Frame::Message(message)) => self.overlay.handle_input(UnicastInput::NotSent { to, message }, now),
-            _ => self.meter.sent(counted, link.map_or(PeerClass::Unknown, |link| link.class)),
+            _ => self.note_sent(&to, counted),
         }
     }
 
@@ -171,7 +172,7 @@ impl Behaviour {
             }
             Err(amop::Frame::Batch(_)) => self.overlay.handle_input(MulticastInput::NotSent { to }, now),
             Err(amop::Frame::Wanted(_)) => {}
-            Ok(()) => self.meter.sent(counted, link.map_or(PeerClass::Unknown, |link| link.class)),
+            Ok(()) => self.note_sent(&to, counted),
         }
     }
 

@@ -185,10 +185,14 @@ metrics! {
         intake_bytes: Gauge = "nuncio_link_intake_bytes",
         /// Bytes that wait for a peer.
         peer_queue_bytes: Table = "nuncio_peer_queue_bytes" (Table::gauges(PEER)),
+        /// Bytes of bodies that came over the streams of a link, and that were queued for them, since it is up.
+        peer_bytes: Table = "nuncio_peer_bytes" (Table::counters(PEER_BYTES)),
         /// Round trip to a peer, last measured.
         peer_round_trip: Table = "nuncio_peer_round_trip_seconds" (Table::gauges(PEER)),
     }
 }
+
+const PEER_BYTES: &[(&str, &str)] = &[PEER[0], ("direction", "received, sent")];
 
 /// A row is there as long as the link.
 const PEER: &[(&str, &str)] = &[("node", "the first digits of a linked peer; at most `[p2p] max_links`")];

@@ -1,0 +1,156 @@
+//! All that an operator watches, as it changes: server-sent events, for the dashboard.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::extract::{ConnectInfo, State};
+use bytes::Bytes;
+use futures::stream;
+use nuncio_node::Snapshot;
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc},
+    time::{sleep, timeout},
+};
+
+use super::{Context, answered::Events, network, peers, watched};
+use crate::{
+    api::{ErrorCode, Failure},
+    server::Peer,
+};
+
+/// Streams at a time; further ones are refused as busy.
+pub(crate) const MAX_WATCHERS: usize = 8;
+
+/// Longest event, in bytes; a longer one is left out. A thousand nodes that name two hundred links each are shorter.
+pub(crate) const LONGEST: usize = 2 << 20;
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What one stream takes at most, in bytes a second: after a long event the next look waits.
+const RATE: usize = 256 << 10;
+
+/// A reader that takes nothing for so long is cut off.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+type Look = fn(&Context, &Snapshot) -> serde_json::Result<String>;
+
+/// What is looked at, each an event of its own when it is not what it was.
+const SECTIONS: [(&str, Look); 7] = [
+    ("links", |context, snapshot| serde_json::to_string(&peers::peers_of(context, snapshot))),
+    ("topology", |context, snapshot| serde_json::to_string(&watched::topology_of(context, snapshot))),
+    ("topics", |context, snapshot| serde_json::to_string(&watched::topics_of(context, snapshot))),
+    ("traffic", |context, _| serde_json::to_string(&watched::traffic_of(context))),
+    ("refusals", |context, snapshot| serde_json::to_string(&watched::refusals_of(context, snapshot))),
+    ("lifetimes", |context, _| serde_json::to_string(&watched::endings(context))),
+    // Changes with each look: whoever reads it has read what else there was of this one.
+    ("status", |context, snapshot| serde_json::to_string(&network::status_of(context, snapshot))),
+];
+
+pub(super) async fn watch(
+    State(context): State<Context>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+) -> Result<Events, Failure> {
+    let permit = context.watchers.clone().try_acquire_owned().map_err(|_| {
+        Failure::new(ErrorCode::Busy, format!("{MAX_WATCHERS} watch already")).with_hint("close a dashboard first")
+    })?;
+    // One event waits, and one is being written.
+    let (events, waiting) = mpsc::channel(1);
+    tokio::spawn(async move {
+        let shutdown = context.shutdown.clone();
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = tell(context, events, peer, permit) => {}
+        }
+    });
+    Ok(Events::new(stream::unfold(waiting, |mut waiting| async move { Some((waiting.recv().await?, waiting)) })))
+}
+
+/// Tells until nobody reads any more. A slow reader loses its place and its connection.
+async fn tell(context: Context, events: mpsc::Sender<Bytes>, peer: Peer, _permit: OwnedSemaphorePermit) {
+    let mut told = [None; SECTIONS.len()];
+    loop {
+        let snapshot: Arc<Snapshot> = context.node.snapshot();
+        let mut bytes = 0;
+        for ((name, look), told) in SECTIONS.iter().zip(&mut told) {
+            let Some(event) = news(name, look(&context, &snapshot), told) else { continue };
+            bytes += event.len();
+            if !pass(&events, event, &peer).await {
+                return;
+            }
+        }
+        let pause = PAUSE.max(Duration::from_secs_f64(bytes as f64 / RATE as f64));
+        tokio::select! {
+            () = events.closed() => return,
+            () = sleep(pause) => {}
+        }
+    }
+}
+
+/// Whether the reader has room for it in time. One who has not loses his connection; one who has left has none.
+async fn pass(events: &mpsc::Sender<Bytes>, event: Bytes, peer: &Peer) -> bool {
+    match timeout(PATIENCE, events.send(event)).await {
+        Ok(sent) => sent.is_ok(),
+        Err(_) => {
+            peer.dismiss();
+            false
+        }
+    }
+}
+
+/// The event, unless it says what the last one of its name said. Remotes chose names, topics and reasons in it: what is harmful in
+/// them is made visible, but for control characters, which JSON writes in digits and a page shows as blanks.
+fn news(name: &str, value: serde_json::Result<String>, told: &mut Option<u64>) -> Option<Bytes> {
+    let text = value.ok()?;
+    let data = nuncio_plain::line(&text);
+    if data.len() > LONGEST {
+        tracing::debug!(name, bytes = data.len(), "too long for a dashboard");
+        return None;
+    }
+    let mut hasher = DefaultHasher::new();
+    data.hash(&mut hasher);
+    let fresh = Some(hasher.finish());
+    (std::mem::replace(told, fresh) != fresh).then(|| format!("event: {name}\ndata: {data}\n\n").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context as Task, Waker};
+
+    use super::*;
+    use crate::server::Guest;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_takes_nothing_for_ten_seconds_loses_his_connection_and_a_slow_one_does_not() {
+        let guest = Guest::new("10.0.0.1:1".parse().unwrap(), None, false);
+        let (peer, task) = (Peer::Network(guest.clone()), Task::from_waker(Waker::noop()));
+        let (events, mut waiting) = mpsc::channel(1);
+        let event = || Bytes::from_static(b"event");
+        assert!(pass(&events, event(), &peer).await, "there is room");
+        let reading = tokio::spawn(async move {
+            sleep(PATIENCE - Duration::from_millis(1)).await;
+            waiting.recv().await.map(|_| waiting)
+        });
+        assert!(pass(&events, event(), &peer).await, "there is room in time");
+        assert!(!guest.is_dismissed(&task));
+        let waiting = reading.await.unwrap().unwrap();
+        assert!(!pass(&events, event(), &peer).await);
+        assert!(guest.is_dismissed(&task));
+        drop(waiting);
+        assert!(!pass(&events, event(), &peer).await, "nobody reads");
+    }
+
+    #[test]
+    fn what_did_not_change_is_not_told_again_and_what_remotes_said_is_one_harmless_line() {
+        let mut told = None;
+        let value = || serde_json::to_string(&["a\n\ndata: forged\u{202e}\u{9b}\u{7f}"]);
+        let event = news("links", value(), &mut told).expect("it is new");
+        assert_eq!(event, "event: links\ndata: [\"a\\n\\ndata: forged��␡\"]\n\n".as_bytes());
+        assert_eq!(news("links", value(), &mut told), None);
+        assert!(news("links", Ok("1".into()), &mut told).is_some());
+        assert_eq!(news("links", Ok("1".repeat(LONGEST + 1)), &mut told), None);
+    }
+}
