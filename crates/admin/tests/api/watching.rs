@@ -115,7 +115,16 @@ async fn so_many_watch_and_no_more_and_who_leaves_makes_room() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_typed_client_tells_links_traffic_refusals_and_what_ends() {
     let (one, two) = pair().await;
-    let topology = two.client.topology().await.unwrap();
+    // Until the record of the other is here that names the link, too.
+    let agreed = async {
+        loop {
+            let topology = two.client.topology().await.unwrap();
+            if topology.claims.is_empty() && !topology.links.is_empty() {
+                return topology;
+            }
+        }
+    };
+    let topology = timeout(DEADLINE, agreed).await.expect("both name the link");
     let nodes: BTreeSet<_> = topology.nodes.iter().map(|node| node.node_id.clone()).collect();
     assert_eq!(nodes, BTreeSet::from([one.id(), two.id()]));
     assert_eq!((topology.links.len(), topology.claims.len()), (1, 0), "{topology:?}");

@@ -25,7 +25,7 @@ enum Seen {
     Linked,
     Subscribed,
     Application,
-    Broadcast,
+    Broadcasts(usize),
 }
 
 /// A swarm with all of it, in one order or the other.
@@ -49,7 +49,7 @@ fn permissive() -> gossipsub::Config {
 fn of_overlay(event: &Event) -> Option<Seen> {
     match event {
         Event::LinkUp { .. } => Some(Seen::Linked),
-        Event::Multicast { topic: None, .. } => Some(Seen::Broadcast),
+        Event::Multicast { topic: None, bodies, .. } => Some(Seen::Broadcasts(bodies.len())),
         _ => None,
     }
 }
@@ -128,7 +128,7 @@ async fn both_are_heard<A: Application>() {
                 },
                 event = other.select_next_some() => match seen::<A>(event) {
                     Some(Seen::Application) => heard.0 += 1,
-                    Some(Seen::Broadcast) => heard.1 += 1,
+                    Some(Seen::Broadcasts(count)) => heard.1 += count,
                     _ => {}
                 },
             }
