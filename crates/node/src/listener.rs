@@ -144,8 +144,8 @@ impl Run {
 
     /// Takes out the first ones.
     pub(crate) fn take_first(&mut self, count: usize) -> Self {
-        let later = self.bodies.split_off(count.min(self.bodies.len()));
-        let bodies = std::mem::replace(&mut self.bodies, later);
+        // Those that stay are not moved: of messages over a quota each is taken out by itself.
+        let bodies = self.bodies.drain(..count.min(self.bodies.len())).collect();
         let taken = Self { bodies, topic: self.topic.clone(), ..*self };
         self.first += taken.len() as u64;
         taken
@@ -168,5 +168,31 @@ impl Iterator for Run {
             Some(topic) => Incoming::Multicast { from, topic: topic.clone(), data, id },
             None => Incoming::Broadcast { from, data, id },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nuncio_identity::NodeKey;
+
+    use super::*;
+
+    #[test]
+    fn what_is_taken_out_and_what_stays_keep_their_numbers() {
+        let bodies = [1_u8, 2, 3, 4, 5].map(|number| Bytes::from(vec![number])).to_vec();
+        let mut run = Run::new(NodeKey::generate().node_id(), None, 7, 1, bodies);
+        let told = |run: Run| -> Vec<_> {
+            let one = |incoming| match incoming {
+                Incoming::Broadcast { data, id, .. } => (u64::from(data[0]), id.seq),
+                other => panic!("{other:?}"),
+            };
+            run.map(one).collect()
+        };
+        let (first, none, one) = (run.take_first(2), run.take_first(0), run.take_first(1));
+        assert!(none.is_empty());
+        assert_eq!([told(first), told(one)], [vec![(1, 1), (2, 2)], vec![(3, 3)]]);
+        assert_eq!(run.numbers(), Missed { epoch: 7, first: 4, last: 5 });
+        assert_eq!(told(run.take_first(9)), [(4, 4), (5, 5)]);
+        assert!(run.is_empty());
     }
 }
