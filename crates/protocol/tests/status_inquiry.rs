@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nuncio_protocol::{
-    Output, StatusInput,
+    Output, PeeringInput, StatusInput,
     gossip::Judgement,
     status_sync::{Answer, Query, QueryId},
 };
@@ -80,6 +80,37 @@ fn what_only_a_peer_that_answers_nothing_announced_is_asked_of_another() {
     assert_eq!(queried(&a.input(announced(1, 5, 2))), [(1, vec![5])]);
     let outputs = a.input(StatusInput::QueryFailed { peer: node_id(1) });
     assert_eq!(queried(&[outputs, a.advance(250 * MS)].concat()), [(2, vec![5])]);
+}
+
+/// Gossip brings each announcement once: without this, a change is not heard of until its node announces it again.
+#[test]
+fn what_only_a_peer_announced_that_has_gone_is_asked_of_another_however_busy() {
+    let mut a = Lone::passive(0);
+    let gone = a.link(1, &[0, 5], &[]);
+    a.link(2, &[0, 5], &[]);
+    a.answered(2, vec![record(5, 1, &[1, 2], &[])]);
+    assert_eq!(queried(&a.input(announced(2, 1, 2))), [(2, vec![1])], "the only other one is busy");
+    assert_eq!(queried(&a.input(announced(1, 5, 2))), [(1, vec![5])]);
+    assert_eq!(queried(&a.input(announced(1, 6, 1))), [], "nothing is known of it");
+    let reason = "reset".into();
+    assert_eq!(queried(&a.input(PeeringInput::ConnectionClosed { connection: gone, reason })), []);
+    assert_eq!(queried(&a.answered(2, vec![record(1, 2, &[0, 5], &[])])), [(2, vec![5])]);
+}
+
+/// An announcement is passed on after a moment without its record: its bearer may never get it.
+#[test]
+fn what_a_peer_announced_and_does_not_get_itself_is_asked_of_another() {
+    let mut a = Lone::passive(0);
+    a.link(1, &[0, 5], &[]);
+    a.link(2, &[0, 5], &[]);
+    a.answered(2, vec![record(5, 1, &[1, 2], &[])]);
+    assert_eq!(queried(&a.input(announced(1, 5, 2))), [(1, vec![5])]);
+    assert_eq!(queried(&a.answered(1, vec![])), []);
+    assert_eq!(queried(&a.advance(300 * MS)), [(1, vec![5])]);
+    assert_eq!(queried(&a.answered(1, vec![])), []);
+    assert_eq!(queried(&a.advance(300 * MS)), [(2, vec![5])]);
+    assert_eq!(queried(&a.answered(2, vec![record(5, 2, &[1, 2], &[])])), []);
+    assert_eq!(queried(&a.advance(5 * S)), [], "it is here");
 }
 
 #[test]

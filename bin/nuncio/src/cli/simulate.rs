@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -68,14 +68,20 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     match outcome {
         Ok(report) => show(&report, output),
         Err(violation) => {
-            output.progress("a promise was not kept; making the scenario smaller");
-            let smallest = shrink(&scenario, &violation);
-            fs::write(&arguments.trace, smallest.to_json()).map_err(|error| {
-                Failure::operation("trace", format_args!("cannot write {}: {error}", arguments.trace.display()))
-            })?;
+            // First, what is known: whoever has no patience for the smaller one has it all.
+            keep(&scenario, &arguments.trace)?;
+            output.note(&format!(
+                "a promise was not kept {violation}; looking for a smaller run, for two minutes at most"
+            ));
+            keep(&shrink(&scenario, &violation), &arguments.trace)?;
             Err(broken(&violation).hint(format!("run it again with: nuncio replay {}", arguments.trace.display())))
         }
     }
+}
+
+fn keep(scenario: &Scenario, trace: &Path) -> Result<(), Failure> {
+    fs::write(trace, scenario.to_json())
+        .map_err(|error| Failure::operation("trace", format_args!("cannot write {}: {error}", trace.display())))
 }
 
 pub(crate) fn replay(arguments: &ReplayArguments, output: Output) -> Result<(), Failure> {

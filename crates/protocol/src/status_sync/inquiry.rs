@@ -88,7 +88,11 @@ impl Inquiry {
         // The order in which others are asked is the same in every run.
         offered.sort_unstable();
         for node in offered {
+            let news = self.nodes.get(&node).and_then(Wanted::only_of_one);
             self.drop_offer(peer, &node, now);
+            if let Some(version) = news {
+                self.ask_instead(peer, node, version, now);
+            }
         }
     }
 
@@ -314,25 +318,45 @@ impl Inquiry {
         if end == Miss::Lie && !has_shown {
             outbox.strike(*peer, Strike::EmptyPromise);
         }
-        if end == Miss::AskAgain {
+        if end == Miss::AskElsewhere {
+            self.move_on(peer, &node);
+        }
+        if matches!(end, Miss::AskAgain | Miss::AskElsewhere) {
             return self.refresh(&node, now);
         }
         self.drop_offer(peer, &node, now);
-        if end == Miss::GiveUp {
-            let is_lost = has_failed && !self.nodes.contains_key(&node);
-            let other =
-                if can_ask_itself { Some(node) } else { self.instead_of(|other| other == peer).filter(|_| is_lost) };
-            if let Some(other) = other {
-                self.take_offer(Offer::new(other, version, now), node, now);
-            }
+        if end == Miss::GiveUp && (can_ask_itself || has_failed && !self.nodes.contains_key(&node)) {
+            self.ask_instead(peer, node, version, now);
         }
     }
 
-    /// Whom to ask for what a peer announced and did not show when asked: gossip brings each announcement once, and if a
-    /// peer that answers nothing is always the first to bring it, nobody else is heard to have the record.
+    /// Asks the node itself where it is linked, else anybody, for what a peer announced that can be asked no more: gossip
+    /// brings each announcement once, and whoever is the first to bring it, and then silent or gone, is the only one heard to
+    /// have the record.
+    fn ask_instead(&mut self, peer: &NodeId, node: NodeId, version: Version, now: Instant) {
+        let itself = Some(node).filter(|node| node != peer && self.is_linked(node));
+        if let Some(other) = itself.or_else(|| self.other_than(peer)) {
+            self.take_offer(Offer::new(other, version, now), node, now);
+        }
+    }
+
+    /// Has the askings that are left go to another peer, unless more than this one are asked already.
+    fn move_on(&mut self, peer: &NodeId, node: &NodeId) {
+        let Some(other) = self.other_than(peer) else { return };
+        if let Some([offer]) = self.nodes.get_mut(node).map(|wanted| &mut wanted.offers[..]) {
+            offer.peer = other;
+        }
+    }
+
+    /// Any other peer that answers, the one that can be asked soonest.
+    fn other_than(&self, peer: &NodeId) -> Option<NodeId> {
+        let others = self.peers.iter().filter(|(other, asking)| *other != peer && asking.rests_until.is_none());
+        others.min_by_key(|(_, asking)| (asking.has_failed, asking.open.is_some())).map(|(other, _)| *other)
+    }
+
+    /// Who can be asked at once, and has not been.
     fn instead_of(&self, was_asked: impl Fn(&NodeId) -> bool) -> Option<NodeId> {
-        let is_idle = |asking: &Asking| asking.open.is_none() && asking.rests_until.is_none();
-        let others = self.peers.iter().filter(|(other, asking)| is_idle(asking) && !was_asked(other));
+        let others = self.peers.iter().filter(|(other, asking)| asking.is_idle() && !was_asked(other));
         others.min_by_key(|(_, asking)| asking.has_failed).map(|(other, _)| *other)
     }
 

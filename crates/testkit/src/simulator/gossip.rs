@@ -47,7 +47,7 @@ pub(super) struct Wave(usize);
 /// Gossip on its way.
 ///
 /// Gossip brings each to a node once: a second copy is recognised, weighs on its link and does no more. So only first copies
-/// are events.
+/// are events; where the first is lost with its link, the second is the first.
 #[derive(Debug, Default)]
 pub(super) struct Waves {
     waves: Vec<Travelling>,
@@ -57,15 +57,43 @@ pub(super) struct Waves {
 #[derive(Debug)]
 struct Travelling {
     carried: Carried,
-    /// Whom it has reached or is on its way to, a bit for each.
-    reached: Vec<u64>,
+    /// Whom it has reached or is on its way to.
+    reached: Bits,
+    /// Who has passed it on.
+    passed: Bits,
     /// How many are on their way, or wait for a judgement.
     open: usize,
 }
 
+/// A bit for each node.
+#[derive(Debug, Default)]
+struct Bits(Vec<u64>);
+
+impl Bits {
+    /// Whether it was not there before.
+    fn insert(&mut self, node: usize) -> bool {
+        let is_new = !self.has(node);
+        if node / 64 >= self.0.len() {
+            self.0.resize(node / 64 + 1, 0);
+        }
+        self.0[node / 64] |= 1 << (node % 64);
+        is_new
+    }
+
+    fn remove(&mut self, node: usize) {
+        if let Some(word) = self.0.get_mut(node / 64) {
+            *word &= !(1 << (node % 64));
+        }
+    }
+
+    fn has(&self, node: usize) -> bool {
+        self.0.get(node / 64).is_some_and(|word| word & (1 << (node % 64)) != 0)
+    }
+}
+
 impl Waves {
     fn begin(&mut self, carried: Carried) -> Wave {
-        let wave = Travelling { carried, reached: Vec::new(), open: 1 };
+        let wave = Travelling { carried, reached: Bits::default(), passed: Bits::default(), open: 1 };
         let Some(place) = self.free.pop() else {
             self.waves.push(wave);
             return Wave(self.waves.len() - 1);
@@ -80,13 +108,21 @@ impl Waves {
 
     /// Whether it comes to a node for the first time.
     fn reaches(&mut self, Wave(place): Wave, node: usize) -> bool {
-        let (reached, word, bit) = (&mut self.waves[place].reached, node / 64, 1 << (node % 64));
-        if word >= reached.len() {
-            reached.resize(word + 1, 0);
+        self.waves[place].reached.insert(node)
+    }
+
+    fn passes(&mut self, Wave(place): Wave, node: usize) {
+        self.waves[place].passed.insert(node);
+    }
+
+    /// It is lost on its way to a node: who of these has sent it another copy, if anybody has.
+    fn missed(&mut self, Wave(place): Wave, node: usize, others: &[usize]) -> Option<usize> {
+        let wave = &mut self.waves[place];
+        let other = others.iter().copied().find(|other| wave.passed.has(*other));
+        if other.is_none() {
+            wave.reached.remove(node);
         }
-        let is_first = reached[word] & bit == 0;
-        reached[word] |= bit;
-        is_first
+        other
     }
 
     fn hold(&mut self, Wave(place): Wave) {
@@ -120,6 +156,7 @@ impl Simulator {
     }
 
     fn pass_on(&mut self, node: usize, wave: Wave) {
+        self.network.waves.passes(wave, node);
         // To its mesh, but for the peer that it has it from.
         let copies = (self.network.degree(node).clamp(2, MESH) - 1) as u64;
         let (weight, topic) = match self.network.waves.carried(wave) {
@@ -142,6 +179,9 @@ impl Simulator {
 
     /// Gossip arrives: its signature is checked if the core allows it, and the core judges it.
     pub(super) fn hear(&mut self, Hop { wave, via, to, generation }: Hop) {
+        if !self.network.is_connected(via, to) {
+            return self.miss(wave, to, generation);
+        }
         let (instant, via) = (self.instant(), self.network.ids[via]);
         let Self { nodes, network, .. } = self;
         let core = nodes[to].overlay.as_mut().filter(|_| network.generations[to] == generation);
@@ -165,6 +205,19 @@ impl Simulator {
             }
         };
         self.input(to, input);
+    }
+
+    /// What was on its way over a link that has ended comes from another neighbour, if one had passed it on, or will.
+    fn miss(&mut self, wave: Wave, to: usize, generation: u64) {
+        let mut others = self.network.neighbours(to);
+        others.retain(|other| self.network.is_open(*other, to));
+        match self.network.waves.missed(wave, to, &others) {
+            Some(via) => {
+                let at = self.arrival();
+                self.network.schedule(at, Event::Announced(Hop { wave, via, to, generation }));
+            }
+            None => self.network.waves.release(wave),
+        }
     }
 
     /// A core has judged a message of gossip.

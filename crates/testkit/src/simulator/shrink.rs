@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Scenario, Violation, run};
+use super::{Scenario, Violation, trial::run_until};
 
 /// Runs at the most; each takes as long as the scenario does.
 const MAX_RUNS: usize = 200;
 
-/// No run begins later than this: one of a thousand nodes takes minutes.
+/// Real time for all of them: one run of a thousand nodes takes minutes, and is given up half-way.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The smallest scenario found that still breaks the same promise: fewer nodes, then fewer steps.
@@ -17,7 +17,7 @@ pub fn shrink(failing: &Scenario, violation: &Violation) -> Scenario {
     let mut fails = |scenario: &Scenario| {
         runs += 1;
         let may_run = runs <= MAX_RUNS && Instant::now() < until;
-        may_run && run(scenario).is_err_and(|other| is_same(&other, violation))
+        may_run && run_until(scenario, until).is_err_and(|other| is_same(&other, violation))
     };
     while best.nodes > 2 {
         let smaller = Scenario { nodes: (best.nodes / 2).max(2), ..best.clone() };

@@ -20,6 +20,9 @@ const REST: Duration = Duration::from_secs(180);
 /// How often it is looked at whether it has.
 const GLANCE: Duration = Duration::from_millis(250);
 
+/// After so many events a run looks at the real clock, when it has to end by it.
+const GLANCED: u64 = 1024;
+
 /// Time over which the traffic of a network at rest is measured.
 const MEASURE: Duration = Duration::from_secs(20);
 
@@ -87,6 +90,13 @@ pub fn watch(scenario: &Scenario, seen: impl FnMut(&Simulator)) -> Result<Report
     play(trial, scenario, seen)
 }
 
+/// As [`run`], given up at `until`, which is no violation that anything else could be taken for.
+pub(super) fn run_until(scenario: &Scenario, until: Instant) -> Result<Report, Violation> {
+    let mut trial = Trial::new(scenario);
+    trial.until = Some(until);
+    play(trial, scenario, |_| {})
+}
+
 fn play(mut trial: Trial, scenario: &Scenario, mut seen: impl FnMut(&Simulator)) -> Result<Report, Violation> {
     let began = Instant::now();
     for step in &scenario.steps {
@@ -101,7 +111,7 @@ fn play(mut trial: Trial, scenario: &Scenario, mut seen: impl FnMut(&Simulator))
         let next = trial.network.now() + GLANCE;
         trial.pass_until(next, &mut seen)?;
     }
-    trial.judge_paths()?;
+    trial.judge_paths(&mut seen)?;
     let converged = trial.network.now();
     let (nodes, busy) = (trial.network.running().count(), trial.network.observed().traffic);
     let calm = trial.network.observed().traffic.bytes;
@@ -130,6 +140,8 @@ struct Trial {
     /// The node to which the path was judged last.
     target: usize,
     events: u64,
+    /// When the run is given up.
+    until: Option<Instant>,
     /// Which versions honest nodes were at, at each glance of the last [`LAG`].
     versions: VecDeque<(Duration, Vec<(usize, Version)>)>,
 }
@@ -148,7 +160,7 @@ impl Trial {
             let through = spread % steady(scenario.nodes).min(node);
             network.connect(node, through);
         }
-        Self { network, config, routings: Vec::new(), target: 0, events: 0, versions: VecDeque::new() }
+        Self { network, config, routings: Vec::new(), target: 0, events: 0, until: None, versions: VecDeque::new() }
     }
 
     fn pass_until(&mut self, end: Duration, seen: &mut impl FnMut(&Simulator)) -> Result<(), Violation> {
@@ -156,6 +168,9 @@ impl Trial {
             self.network.step();
             seen(&self.network);
             self.judge()?;
+            if self.events.is_multiple_of(GLANCED) && self.until.is_some_and(|until| Instant::now() >= until) {
+                return self.fail("given up: out of time".to_owned());
+            }
         }
         self.network.run_for(end.saturating_sub(self.network.now()));
         Ok(())

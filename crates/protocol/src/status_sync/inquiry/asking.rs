@@ -98,6 +98,11 @@ impl Asking {
         takes
     }
 
+    /// Whether it can be asked at once.
+    pub(super) const fn is_idle(&self) -> bool {
+        self.open.is_none() && self.rests_until.is_none()
+    }
+
     pub(super) const fn forget_stranger(&mut self) {
         self.strangers -= 1;
     }

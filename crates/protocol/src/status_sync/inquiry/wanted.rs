@@ -9,8 +9,11 @@ use crate::status_sync::Version;
 /// overtook the record. Each further pause is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
-/// Askings of one peer for one version of a node that is known; after that, the next announcement asks.
+/// Askings for one version of a node that is known, of one peer after the other; after that, the next announcement asks.
 const MAX_ASKINGS: u8 = 6;
+
+/// How many of them go to the same peer: one that announced the version without its record may wait for it in vain.
+const ASKINGS_EACH: u8 = 2;
 
 /// A peer passes an announcement of a node on when it holds the node's record, so the first asking brings it. The second
 /// is for a record that was lost in between; then it was none.
@@ -73,6 +76,8 @@ pub(super) enum Miss {
     /// No miss.
     GotIt,
     AskAgain,
+    /// It was asked twice: it may never have it.
+    AskElsewhere,
     GiveUp,
     /// It cannot show what it announced.
     Lie,
@@ -85,6 +90,14 @@ impl Wanted {
 
     pub(super) fn offer_mut(&mut self, peer: &NodeId) -> Option<&mut Offer> {
         self.offers.iter_mut().find(|offer| offer.peer == *peer)
+    }
+
+    /// The version that a single peer has announced; not of a node that nothing is known of, see [`Self::patience_ends`].
+    pub(super) fn only_of_one(&self) -> Option<Version> {
+        match &self.offers[..] {
+            [offer] if !offer.is_stranger => Some(offer.version),
+            _ => None,
+        }
     }
 
     /// Until when those who have it in hand are waited for before another one is asked, too. For a node that nothing is known
@@ -118,7 +131,8 @@ impl Offer {
         };
         if self.misses < most {
             self.from = now + pause;
-            return Miss::AskAgain;
+            let may_be_others = self.duty == Duty::None && self.misses.is_multiple_of(ASKINGS_EACH);
+            return if may_be_others { Miss::AskElsewhere } else { Miss::AskAgain };
         }
         if self.duty == Duty::Show { Miss::Lie } else { Miss::GiveUp }
     }

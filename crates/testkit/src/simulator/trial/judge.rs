@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use nuncio_protocol::{MAX_HOPS, Overlay, status_sync::Version};
 
-use super::{ISSUER, Trial, Violation};
-use crate::simulator::{Action, Scenario, Step, names};
+use super::{GLANCE, ISSUER, Trial, Violation};
+use crate::simulator::{Action, Scenario, Simulator, Step, names};
 
 /// How far records may lag behind their nodes among hostile ones, whose links come and go without end: so do the versions of
 /// those that cut them off.
@@ -68,12 +68,27 @@ impl Trial {
         })
     }
 
-    pub(super) fn judge_paths(&self) -> Result<(), Violation> {
+    /// Every path, as one node sees it and from hop to hop. Among hostile nodes links come and go without end, and the maps of
+    /// two honest nodes are of different moments: there, no way leads in circles for longer than records may lag behind.
+    pub(super) fn judge_paths(&mut self, seen: &mut impl FnMut(&Simulator)) -> Result<(), Violation> {
+        let mut circles = Vec::new();
         for node in 0..self.network.len() {
             for target in 0..self.network.len() {
                 self.judge_path(node, target)?;
-                self.judge_hops(node, target)?;
+                if self.circles(node, target) {
+                    circles.push((node, target));
+                }
             }
+        }
+        let begun = self.network.now();
+        let patience = if self.honest().count() == self.network.running().count() { Duration::ZERO } else { LAG };
+        while let Some((node, target)) = circles.first() {
+            if self.network.now() >= begun + patience {
+                return self.fail(format!("the hops from node {node} to node {target} lead in circles"));
+            }
+            let next = self.network.now() + GLANCE;
+            self.pass_until(next, seen)?;
+            circles.retain(|(node, target)| self.circles(*node, *target));
         }
         Ok(())
     }
@@ -88,16 +103,16 @@ impl Trial {
         self.fail(format!("the path of node {node} to node {target} goes in circles"))
     }
 
-    /// Each node chooses its next hop by itself: at rest, from hop to hop, no way leads in circles.
-    fn judge_hops(&self, from: usize, target: usize) -> Result<(), Violation> {
+    /// Each node chooses its next hop by itself: whether the way leads in circles from hop to hop.
+    fn circles(&self, from: usize, target: usize) -> bool {
         let (id, mut here) = (names::node_id(target), from);
         for _ in 0..=MAX_HOPS {
             let overlay = self.network.overlay(here).filter(|_| self.network.is_honest(here));
             let next = overlay.and_then(|overlay| overlay.next_hop(&id));
-            let Some(next) = next.and_then(|next| self.network.number(&next)) else { return Ok(()) };
+            let Some(next) = next.and_then(|next| self.network.number(&next)) else { return false };
             here = next;
         }
-        self.fail(format!("the hops from node {from} to node {target} lead in circles"))
+        true
     }
 
     /// What keeps the network from rest: somebody without a path to somebody, or with an old record.
