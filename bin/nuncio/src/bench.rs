@@ -43,6 +43,8 @@ pub(crate) struct Line {
     cpu_us_per_msg: f64,
     count: u64,
     elapsed_s: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    least_share: Option<f64>,
     security: &'static str,
 }
 
@@ -57,6 +59,7 @@ pub(crate) async fn measure(point: &Point) -> Result<Line, Failure> {
         Work::Multicast => (point.subscribers + 1, Topology::Full),
         Work::Amop => (2, Topology::Full),
         Work::Unicast | Work::Bulk => (point.relays + 2, Topology::Line),
+        Work::FanIn => (point.publishers + 1, Topology::Star),
     };
     create(&Plan { topology, ..Plan::on_loopback(network.clone(), nodes, 1)? })?;
 
@@ -66,7 +69,8 @@ pub(crate) async fn measure(point: &Point) -> Result<Line, Failure> {
             participants.start(role, index, point, &network).await?;
         }
     }
-    let load = participants.start(Role::Load, nodes - 1, point, &network).await?;
+    let load = if point.work == Work::FanIn { 0 } else { nodes - 1 };
+    let load = participants.start(Role::Load, load, point, &network).await?;
     let (outcome, cpu_s) = participants.measure(load).await?;
     participants.stop().await;
     let per_second = outcome.count as f64 / outcome.elapsed_s;
@@ -75,7 +79,7 @@ pub(crate) async fn measure(point: &Point) -> Result<Line, Failure> {
         system: "nuncio",
         work: point.label.clone().unwrap_or_else(|| point.work.name().to_owned()),
         payload: point.payload,
-        in_flight: point.in_flight,
+        in_flight: point.under_way(),
         relays: point.relays,
         msgs_per_s: per_second,
         mb_per_s,
@@ -86,6 +90,7 @@ pub(crate) async fn measure(point: &Point) -> Result<Line, Failure> {
         cpu_us_per_msg: cpu_s * 1e6 / outcome.count.max(1) as f64,
         count: outcome.count,
         elapsed_s: outcome.elapsed_s,
+        least_share: outcome.least_share,
         security: "TLS 1.3 with CA admission",
     })
 }
@@ -95,6 +100,7 @@ fn passive(point: &Point) -> Vec<(Role, Range<usize>)> {
     match point.work {
         Work::Unicast | Work::Bulk => vec![(Role::Responder, 0..1), (Role::Node, 1..point.relays + 1)],
         Work::Multicast => vec![(Role::Subscriber, 0..point.subscribers)],
+        Work::FanIn => vec![(Role::Publisher, 1..point.publishers + 1)],
         Work::Amop => vec![(Role::Node, 0..2), (Role::AmopSubscriber, 0..1)],
     }
 }

@@ -25,6 +25,9 @@ pub(crate) struct Outcome {
     pub(crate) elapsed_s: f64,
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
+    /// Of a fan-in: messages of the publisher that got least through, as a share of what each would have if all got the same.
+    #[serde(default)]
+    pub(crate) least_share: Option<f64>,
 }
 
 /// Latencies, in nanoseconds with three digits kept.
@@ -55,7 +58,13 @@ impl Latencies {
 
     pub(crate) fn outcome(&self, count: u64, elapsed: Duration) -> Outcome {
         let micros = |quantile| self.0.value_at_quantile(quantile) as f64 / 1e3;
-        Outcome { count, elapsed_s: elapsed.as_secs_f64(), p50_us: micros(0.5), p99_us: micros(0.99) }
+        Outcome {
+            count,
+            elapsed_s: elapsed.as_secs_f64(),
+            p50_us: micros(0.5),
+            p99_us: micros(0.99),
+            least_share: None,
+        }
     }
 }
 

@@ -75,6 +75,7 @@ impl Arguments {
             in_flight: self.in_flight as usize,
             // A harness names subscribers for every work; bulk has one receiver.
             subscribers: if self.work == Work::Bulk { 1 } else { self.subs },
+            publishers: 1,
             relays: 0,
             warmup: Duration::from_millis(self.warmup_ms),
             measure: Duration::from_millis(self.measure_ms),
@@ -91,7 +92,8 @@ impl Arguments {
     const fn nodes(&self) -> usize {
         match self.work {
             Work::Multicast => self.subs + 1,
-            Work::Unicast | Work::Amop | Work::Bulk => 2,
+            // No harness has a fan-in: its label is refused.
+            Work::Unicast | Work::Amop | Work::Bulk | Work::FanIn => 2,
         }
     }
 }
@@ -158,5 +160,5 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 fn work(label: &str) -> Result<Work, String> {
-    Work::of_label(label).ok_or_else(|| "W1, W2, W3 or W4".to_owned())
+    Work::of_label(label).filter(|work| *work != Work::FanIn).ok_or_else(|| "W1, W2, W3 or W4".to_owned())
 }

@@ -47,6 +47,7 @@ impl Participants {
             .args(["bench", point.work.name(), "--role", role.name()])
             .args(["--index", &index.to_string(), "--payload", &point.payload.to_string()])
             .args(["--in-flight", &point.in_flight.to_string(), "--subscribers", &point.subscribers.to_string()])
+            .args(["--publishers", &point.publishers.to_string()])
             .args(["--relays", &point.relays.to_string()])
             .args(["--measure-ms", &point.measure.as_millis().to_string()])
             .args(["--warmup-ms", &point.warmup.as_millis().to_string()])

@@ -14,11 +14,25 @@ pub(crate) struct Point {
     pub(crate) in_flight: usize,
     /// Of a multicast.
     pub(crate) subscribers: usize,
+    /// Of a fan-in.
+    pub(crate) publishers: usize,
     /// Nodes between the two ends of a request.
     pub(crate) relays: usize,
     pub(crate) warmup: Duration,
     pub(crate) measure: Duration,
     pub(crate) max_messages: u64,
+}
+
+impl Point {
+    /// What each publisher of a fan-in may have under way: at least one message.
+    pub(crate) const fn share(&self) -> usize {
+        self.in_flight.div_ceil(self.publishers)
+    }
+
+    /// Messages that are under way at once.
+    pub(crate) fn under_way(&self) -> usize {
+        if self.work == Work::FanIn { self.share() * self.publishers } else { self.in_flight }
+    }
 }
 
 /// The kinds of work.
@@ -32,10 +46,12 @@ pub(crate) enum Work {
     Amop,
     /// Node to node one way, a short answer to each message
     Bulk,
+    /// Many nodes to one, the payload echoed
+    FanIn,
 }
 
 impl Work {
-    pub(crate) const ALL: [Self; 4] = [Self::Unicast, Self::Multicast, Self::Amop, Self::Bulk];
+    pub(crate) const ALL: [Self; 5] = [Self::Unicast, Self::Multicast, Self::Amop, Self::Bulk, Self::FanIn];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -43,16 +59,18 @@ impl Work {
             Self::Multicast => "multicast",
             Self::Amop => "amop",
             Self::Bulk => "bulk",
+            Self::FanIn => "fan-in",
         }
     }
 
-    /// `W1`, `W2x3`, `W3`, `W4`.
+    /// `W1`, `W2x3`, `W3`, `W4`, `W6`.
     pub(crate) fn of_label(label: &str) -> Option<Self> {
         match label.get(..2)? {
             "W1" => Some(Self::Unicast),
             "W2" => Some(Self::Multicast),
             "W3" => Some(Self::Amop),
             "W4" => Some(Self::Bulk),
+            "W6" => Some(Self::FanIn),
             _ => None,
         }
     }

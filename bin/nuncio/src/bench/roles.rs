@@ -1,6 +1,7 @@
 //! What each process of a measurement does.
 
 pub(super) mod amop;
+pub(super) mod fan_in;
 pub(super) mod multicast;
 pub(super) mod unicast;
 
@@ -34,6 +35,8 @@ pub(crate) enum Role {
     Subscriber,
     /// A node with a gateway.
     Node,
+    /// A node whose application asks node 0 without end.
+    Publisher,
     /// An SDK client that answers.
     AmopSubscriber,
     /// What makes the load.
@@ -46,6 +49,7 @@ impl Role {
             Self::Responder => "responder",
             Self::Subscriber => "subscriber",
             Self::Node => "node",
+            Self::Publisher => "publisher",
             Self::AmopSubscriber => "amop-subscriber",
             Self::Load => "load",
         }
@@ -71,9 +75,11 @@ async fn play(role: Role, point: Point, directory: PathBuf, index: usize) -> Res
             say("ready");
             std::future::pending().await
         }
+        (Role::Publisher, _) => fan_in::publish(&point, &directory, index).await,
         (Role::AmopSubscriber, _) => amop::subscribe(&directory).await,
         (Role::Load, Work::Unicast | Work::Bulk) => unicast::load(&point, &directory, index).await,
         (Role::Load, Work::Multicast) => multicast::load(&point, &directory, index).await,
+        (Role::Load, Work::FanIn) => fan_in::load(&point, &directory, index).await,
         (Role::Load, Work::Amop) => amop::load(&point, &directory).await,
     }
 }

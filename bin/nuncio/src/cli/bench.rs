@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     participant: Option<Participant>,
     /// What to measure: a request with its payload echoed, one publisher to many subscribers, an AMOP unicast
-    /// between two SDK clients, or bulk one way; all four without it
+    /// between two SDK clients, bulk one way, or requests of many nodes to one; all of them without it
     #[arg(value_enum)]
     work: Option<Work>,
     /// Bytes in a message; may be given several times
@@ -31,6 +31,9 @@ pub(crate) struct Arguments {
     /// Subscribers of a multicast, each a process
     #[arg(long, value_name = "N", default_value_t = 3)]
     subscribers: usize,
+    /// Nodes that ask one node in a fan-in, each a process
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u8).range(1..=64))]
+    publishers: u8,
     /// Nodes in a line between the two ends of a request, each a process
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(..15))]
     relays: u8,
@@ -89,6 +92,7 @@ fn points(arguments: &Arguments) -> Result<Vec<Point>, Failure> {
         payload: 64,
         in_flight: 1,
         subscribers: arguments.subscribers,
+        publishers: arguments.publishers.into(),
         relays: arguments.relays.into(),
         warmup: Duration::from_millis(arguments.warmup_ms),
         measure: Duration::from_millis(arguments.measure_ms),
@@ -96,12 +100,14 @@ fn points(arguments: &Arguments) -> Result<Vec<Point>, Failure> {
     };
     if let Some(label) = env::var("PB_WORK").ok().filter(|_| arguments.role.is_none()) {
         return Ok(vec![Point {
-            work: Work::of_label(&label)
-                .ok_or_else(|| Failure::usage(format_args!("PB_WORK is {label:?}: W1, W2x3, W3 or W4 are known")))?,
+            work: Work::of_label(&label).ok_or_else(|| {
+                Failure::usage(format_args!("PB_WORK is {label:?}: W1, W2x3, W3, W4 and W6 are known"))
+            })?,
             label: Some(label),
             payload: variable("PB_PAYLOAD")?.unwrap_or(base.payload),
             in_flight: variable("PB_IN_FLIGHT")?.unwrap_or(base.in_flight),
             subscribers: variable("PB_SUBS")?.unwrap_or(base.subscribers),
+            publishers: base.publishers,
             relays: base.relays,
             warmup: variable("PB_WARMUP_MS")?.map_or(base.warmup, Duration::from_millis),
             measure: variable("PB_MEASURE_MS")?.map_or(base.measure, Duration::from_millis),
