@@ -269,6 +269,11 @@ impl Overlay {
         self.gate.strikes()
     }
 
+    /// Whether there is a link with a node.
+    pub fn is_linked(&self, node: &NodeId) -> bool {
+        self.peering.is_linked(node)
+    }
+
     /// The links.
     pub fn links(&self) -> Vec<LinkView> {
         self.peering.links()

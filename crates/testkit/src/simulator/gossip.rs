@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    GossipInput,
+    GossipInput, Overlay,
     gossip::{GossipId, Judgement, Numbered, Stamp},
     status_sync::Version,
 };
@@ -179,7 +179,7 @@ impl Simulator {
 
     /// Gossip arrives: its signature is checked if the core allows it, and the core judges it.
     pub(super) fn hear(&mut self, Hop { wave, via, to, generation }: Hop) {
-        if !self.network.is_connected(via, to) {
+        if !self.is_linked(to, via) {
             return self.miss(wave, to, generation);
         }
         let (instant, via) = (self.instant(), self.network.ids[via]);
@@ -207,10 +207,16 @@ impl Simulator {
         self.input(to, input);
     }
 
+    /// Whether a node has a link with another. Gossip goes over links only: not over connections that begin or end.
+    fn is_linked(&self, node: usize, other: usize) -> bool {
+        let is_linked = |overlay: &Overlay| overlay.is_linked(&self.network.ids[other]);
+        self.network.is_connected(node, other) && self.nodes[node].overlay.as_ref().is_some_and(is_linked)
+    }
+
     /// What was on its way over a link that has ended comes from another neighbour, if one had passed it on, or will.
     fn miss(&mut self, wave: Wave, to: usize, generation: u64) {
         let mut others = self.network.neighbours(to);
-        others.retain(|other| self.network.is_open(*other, to));
+        others.retain(|other| self.network.is_open(*other, to) && self.is_linked(to, *other));
         match self.network.waves.missed(wave, to, &others) {
             Some(via) => {
                 let at = self.arrival();
