@@ -13,7 +13,7 @@ use std::{
 };
 
 use nuncio_pki::{
-    Identity, IdentityPaths, KeyKind, Role,
+    Certificate, Identity, IdentityPaths, KeyKind, Role,
     tls::{
         ChannelPaths, ChannelServerTls, Handshake, OperatorServerTls, Refused, channel_client_config,
         channel_server_config, operator_client_config, operator_server_config,
@@ -90,7 +90,10 @@ impl Door {
         }
         let client = match self {
             Self::Channel(tls) => Some(tls.client_of(&connection).map_err(|error: Refused| error.to_string())?.key),
-            Self::Admin(_) => None,
+            // Who shows none comes in too, and is nobody yet.
+            Self::Admin(_) => connection
+                .peer_certificates()
+                .map(|shown| Certificate::from_der(shown[0].clone().into_owned()).unwrap().key_kind()),
         };
         let version = connection.protocol_version().unwrap();
         std::io::Write::write_all(&mut Stream::new(&mut connection, &mut socket), b"welcome\n").unwrap();
@@ -250,6 +253,6 @@ fn an_operators_key_may_be_of_any_kind_that_tls_signs_with() {
         let operator = leaf(path, "agency", Role::Operator, *kind).unwrap();
         let config = operator_client_config(&operator).unwrap();
         assert_eq!(our_client(address, config).unwrap(), "welcome\n", "{kind:?}");
-        next(&seen).unwrap();
+        assert_eq!(next(&seen).unwrap().0.map(|key| key.to_string()).as_deref(), Some(kind.0));
     }
 }

@@ -6,7 +6,7 @@ use std::fs;
 
 use nuncio_pki::{
     Certificate, Lists, Policy, PolicyError, RevocationError, RevocationList, SignerError,
-    authority::{Authority, Issuer, RevocationDates, Validity},
+    authority::{Authority, Issuer, Plan, RevocationDates, Rotation, Validity},
 };
 use rustls_pki_types::UnixTime;
 
@@ -59,9 +59,16 @@ fn an_agency_that_makes_authorities_without_end_keeps_nobody_elses_lists_out() {
     policy = adopt(&policy, &good, &[]).unwrap().expect("it is news");
     policy = adopt(&policy, root.issuer(), &[]).unwrap().expect("it is news");
     assert_eq!((held(&policy, "good"), held(&policy, "CN=chain"), held(&policy, "fill")), (1, 1, Lists::MAX - 2));
+    // So do authorities as far below: those below another root, whose key this one has certified.
+    Rotation::plan(root.directory(), Plan::default()).unwrap().prepare(None).unwrap();
+    let other = Authority::open(&root.directory().join("rotation/new")).unwrap();
+    let cross = Certificate::load(&root.directory().join("rotation/cross.crt")).unwrap();
+    let as_far = other.issuer().agency("as far", Validity::days(9)).unwrap();
+    policy = adopt(&policy, &as_far, &cross).unwrap().expect("it is news");
+    assert_eq!((held(&policy, "as far"), held(&policy, "fill")), (1, Lists::MAX - 3));
     // What an agency signs itself comes before what those below it sign.
     policy = adopt(&policy, mallory.issuer(), &[]).unwrap().expect("it is news");
-    assert_eq!((held(&policy, "CN=agency"), held(&policy, "fill")), (1, Lists::MAX - 3));
+    assert_eq!((held(&policy, "CN=agency"), held(&policy, "fill")), (1, Lists::MAX - 4));
     // And the good one's next list takes the place of its first.
     let next = good.revoke(&[], Some(&list_of(&good)), dates_of_later()).unwrap();
     let known = [good.certificate().clone()];
