@@ -3,10 +3,11 @@
 //! Each call is one connection: the socket is local, and a connection costs less than the bookkeeping of
 //! keeping one.
 
-use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
+use std::{fmt, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use hyper::Method;
+use nuncio_pki::Stated;
 use rustls::ClientConfig;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -104,7 +105,7 @@ impl Client {
 
     /// A client of the API at `address`; connects at each call.
     pub const fn new(address: Address) -> Self {
-        Self { place: Place { address, token: None, tls: None }, timeout: Self::DEFAULT_TIMEOUT }
+        Self { place: Place { address, token: None, tls: None, stated: None }, timeout: Self::DEFAULT_TIMEOUT }
     }
 
     /// The same client, showing a token.
@@ -118,6 +119,14 @@ impl Client {
     #[must_use]
     pub fn with_tls(mut self, tls: ClientConfig) -> Self {
         self.place.tls = Some(tls.into());
+        self
+    }
+
+    /// The same client, knowing the roles of the certificate that it shows there: see
+    /// [`nuncio_pki::tls::operator_client_roles`].
+    #[must_use]
+    pub fn showing(mut self, stated: Option<Stated>) -> Self {
+        self.place.stated = stated.map(Arc::new);
         self
     }
 

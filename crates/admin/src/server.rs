@@ -10,7 +10,7 @@ use std::{
 use arc_swap::ArcSwap;
 use axum::{Router, extract::connect_info::Connected, middleware, serve::IncomingStream};
 use nuncio_node::NodeHandle;
-use rustls::ServerConfig;
+use nuncio_pki::tls::OperatorServerTls;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -65,7 +65,7 @@ pub struct Config {
 #[derive(Debug, Clone)]
 pub struct Tls {
     /// See [`nuncio_pki::tls::operator_server_config`]; may be swapped while the API runs.
-    pub config: Arc<ArcSwap<ServerConfig>>,
+    pub config: Arc<ArcSwap<OperatorServerTls>>,
     /// How operators' certificates are judged.
     pub certificates: Certificates,
 }
@@ -102,7 +102,7 @@ pub struct Bound {
     unix: Option<Socket>,
     tcp: Option<TcpListener>,
     metrics: Option<TcpListener>,
-    tls: Option<Arc<ArcSwap<ServerConfig>>>,
+    tls: Option<Arc<ArcSwap<OperatorServerTls>>>,
     authority: Arc<Authority>,
     node: NodeHandle,
     operator: Arc<dyn Operator>,
@@ -128,15 +128,16 @@ impl Bound {
     /// socket. Dropping the future stops at once.
     pub async fn run(self, shutdown: CancellationToken) {
         let Self { unix, tcp, metrics, tls, authority, node, operator } = self;
-        let before_all = Guard { authority, audit: operator.audit().clone() };
+        let audit = operator.audit().clone();
+        let before_all = Guard { authority, audit: audit.clone() };
         let only_metrics = routes::metrics_alone(node.clone(), operator.clone(), shutdown.clone());
         let refused = Refused::default();
-        let keeping = refused.clone().follow(operator.audit().clone(), shutdown.clone());
+        let keeping = refused.clone().follow(audit.clone(), shutdown.clone());
         let all = routes::router(node, operator, refused, shutdown.clone())
             .layer(middleware::from_fn_with_state(before_all, guard));
         let over_tcp = async {
             if let Some(listener) = tcp {
-                serve(Limited::new(Doorway::new(listener, tls)), all.clone(), shutdown.clone()).await;
+                serve(Limited::new(Doorway::new(listener, tls, audit.clone())), all.clone(), shutdown.clone()).await;
             }
         };
         let over_unix = async {
@@ -147,7 +148,7 @@ impl Bound {
         };
         let for_metrics = async {
             if let Some(listener) = metrics {
-                serve(Limited::new(Doorway::new(listener, None)), only_metrics, shutdown.clone()).await;
+                serve(Limited::new(Doorway::new(listener, None, audit.clone())), only_metrics, shutdown.clone()).await;
             }
         };
         tokio::join!(over_unix, over_tcp, for_metrics, keeping);

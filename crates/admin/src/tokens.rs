@@ -1,9 +1,9 @@
 //! Bearer tokens of operators: a file of hashes, readable by its owner only.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions},
     io,
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -99,7 +99,8 @@ impl TokenFile {
         self.load()
     }
 
-    /// Makes a token and says it: this is the only time that it can be known.
+    /// Makes a token and says it: this is the only time that it can be known. The folder is made too, as the node itself
+    /// would, where it has not started yet.
     ///
     /// # Errors
     /// When there is one of that name, or the file cannot be used.
@@ -109,6 +110,10 @@ impl TokenFile {
             || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
         {
             return Err(TokenError::Name { name: name.chars().take(64).collect() });
+        }
+        if let Some(folder) = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            let made = DirBuilder::new().mode(0o700).recursive(true).create(folder);
+            made.map_err(|source| TokenError::File { path: folder.to_owned(), source })?;
         }
         let _alone = self.lock()?;
         let mut tokens = self.load()?;
@@ -126,6 +131,9 @@ impl TokenFile {
     /// # Errors
     /// When there is none of that name, or the file cannot be used.
     pub fn revoke(&self, name: &str) -> Result<(), TokenError> {
+        if self.look()?.is_none() {
+            return Err(TokenError::NoSuch { name: name.to_owned() });
+        }
         let _alone = self.lock()?;
         let mut tokens = self.load()?;
         let before = tokens.len();
@@ -296,6 +304,26 @@ mod tests {
         for name in ["", "a b", "a\nb", &"x".repeat(65)] {
             assert!(matches!(file.make(name, Scope::Read, None), Err(TokenError::Name { .. })), "{name:?}");
         }
+    }
+
+    #[test]
+    fn the_first_token_may_be_made_before_the_node_has_ever_started() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = TokenFile::new(dir.path().join("deep/data/tokens.toml"));
+        assert!(file.list().unwrap().is_empty());
+        assert!(matches!(file.revoke("a"), Err(TokenError::NoSuch { .. })));
+        assert!(!dir.path().join("deep").exists(), "who only looks makes nothing");
+        assert!(file.make("a b", Scope::Read, None).is_err() && !dir.path().join("deep").exists());
+        let token = file.make("a", Scope::Read, None).unwrap();
+        assert_eq!(file.find(&token).unwrap().name, "a");
+        for (path, mode) in [("deep", 0o700), ("deep/data", 0o700), ("deep/data/tokens.toml", 0o600)] {
+            let found = fs::metadata(dir.path().join(path)).unwrap().permissions().mode() & 0o777;
+            assert_eq!(found, mode, "{path}");
+        }
+        // A folder that is there stays as it is.
+        fs::set_permissions(dir.path().join("deep/data"), fs::Permissions::from_mode(0o750)).unwrap();
+        file.make("b", Scope::Read, None).unwrap();
+        assert_eq!(fs::metadata(dir.path().join("deep/data")).unwrap().permissions().mode() & 0o777, 0o750);
     }
 
     #[test]

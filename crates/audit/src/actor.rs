@@ -167,6 +167,8 @@ pub enum Act {
         /// Whether requests to the node are taken.
         unicast: bool,
     },
+    /// Came in over TLS, or tried to.
+    Connect,
     /// Something that was refused before it was read, or that has no name of its own.
     Call {
         /// The HTTP method.
@@ -188,6 +190,7 @@ impl fmt::Display for Act {
             Self::Broadcast { bytes } => write!(f, "broadcast {bytes} bytes"),
             Self::Listen { topics, unicast: true } => write!(f, "listen for requests and topics {topics}"),
             Self::Listen { topics, .. } => write!(f, "listen for topics {topics}"),
+            Self::Connect => f.write_str("an operator's connection"),
             Self::Call { method, path } => write!(f, "{method} {path}"),
         }
     }

@@ -1,11 +1,13 @@
 //! The chain as it is written.
 
+use std::collections::BTreeMap;
+
 use jiff::{Timestamp, Unit};
 use nuncio_identity::{SignError, Signer};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::{Entry, Mark};
+use crate::{Entry, MAX_LINE, Mark};
 
 /// What the signatures are for, so that none of them counts elsewhere.
 const PURPOSE: &[u8] = b"nuncio audit seal 1\n";
@@ -49,9 +51,17 @@ impl Chain {
         hex::encode(self.head)
     }
 
-    /// The next line, with its line end.
+    /// The next line, with its line end. In the place of an event that would make a longer one than is read stands that there
+    /// was one.
     pub fn append(&mut self, time: Timestamp, entry: &Entry<'_>) -> String {
-        let line = self.line(time, entry);
+        let mut line = self.line(time, entry);
+        if let Entry::Event(event) = entry
+            && line.len() >= MAX_LINE
+        {
+            let missed = BTreeMap::from([(event.kind(), 1)]);
+            let gap = Mark::Gap { since: time, missed, cause: format!("its line had {} bytes", line.len()).into() };
+            line = self.line(time, &Entry::Mark(gap));
+        }
         self.take(line)
     }
 

@@ -355,6 +355,8 @@ events! {
         action: Act,
         /// Why not.
         cause: Text,
+        /// What mends it, where something does.
+        hint: Text,
     };
 }
 

@@ -197,11 +197,9 @@ fn of_operator(event: &Event, left_out: Option<u64>) {
         Event::OperatorSent { actor, action, outcome } => {
             tracing::debug!(%actor, ?outcome, "{action}");
         }
-        Event::OperatorRefused { address, actor: None, action, cause } => {
-            tracing::warn!(from = %address, left_out, "refused {action}: {cause}");
-        }
-        Event::OperatorRefused { address, actor: Some(actor), action, cause } => {
-            tracing::warn!(from = %address, %actor, left_out, "refused {action}: {cause}");
+        Event::OperatorRefused { address, actor, action, cause, hint } => {
+            let actor = actor.as_ref().map(tracing::field::display);
+            tracing::warn!(from = %address, actor, %hint, left_out, "refused {action}: {cause}");
         }
         _ => {}
     }

@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking, in its helpers too")]
 
 use jiff::Timestamp;
-use nuncio_audit::{Break, Chain, Entry, Event, Fault, Mark, Position, Report, Text, Verifier, VerifyError};
-use nuncio_identity::NodeKey;
+use nuncio_audit::{Break, Chain, Entry, Event, Fault, MAX_LINE, Mark, Position, Report, Text, Verifier, VerifyError};
+use nuncio_identity::{NodeKey, Signer};
 use proptest::prelude::*;
 
 /// A log of several files, each of whole lines, sealed at its end.
@@ -222,4 +222,22 @@ fn files_removed_for_age_are_accounted_for_by_a_signed_line_only() {
         matches!(pruned(false).verify().unwrap_err().fault, Fault::BeginningMissing { .. }),
         "anybody may have said so"
     );
+}
+
+/// Longer lines are not read: one such would break the chain for whoever verifies it.
+#[test]
+fn an_event_that_makes_too_long_a_line_is_counted_instead() {
+    let key = NodeKey::generate();
+    let long: Vec<Text> = vec!["\u{4e00}".repeat(4000).into(); 64];
+    let event = Event::AuthoritiesChanged { added: long.clone(), removed: long };
+    let mut chain = Chain::default();
+    let opened = Mark::Opened { node: key.node_id(), version: "1".into() };
+    let mut log = chain.append(Timestamp::now(), &Entry::Mark(opened));
+    let line = chain.append(Timestamp::now(), &Entry::Event(&event));
+    assert!(line.len() < MAX_LINE && line.contains("\"authorities_changed\":1") && line.contains("bytes"), "{line}");
+    log += &line;
+    log += &chain.seal(Timestamp::now(), &Signer::from(key.clone())).unwrap();
+    let mut verifier = Verifier::new(Some(key.node_id()));
+    verifier.file("audit", &mut log.as_bytes()).unwrap();
+    assert_eq!(verifier.finish().unwrap().missed, 1);
 }

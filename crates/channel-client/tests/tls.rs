@@ -63,7 +63,7 @@ impl Directories {
 /// Starts a stub with the certificates of `directory`.
 async fn gateway(directory: &Path) -> SocketAddr {
     let tls = channel_server_config(&ChannelPaths::in_directory(directory)).unwrap();
-    let acceptor = TlsAcceptor::from(tls.config());
+    let acceptor = TlsAcceptor::from(tls.handshake(false).unwrap().config());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {

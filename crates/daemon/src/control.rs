@@ -20,8 +20,7 @@ use nuncio_audit::Audit;
 use nuncio_gateway::{Clients, DeniedTopics, Renewal, SessionCertificate};
 use nuncio_identity::NodeId;
 use nuncio_node::{NodeHandle, NodeSnapshot, Snapshot};
-use nuncio_pki::{Certificate, Credential, Policy, RoleRule, SharedPolicy};
-use rustls::ServerConfig;
+use nuncio_pki::{Certificate, Credential, Policy, RoleRule, SharedPolicy, tls::OperatorServerTls};
 use rustls_pki_types::UnixTime;
 
 use crate::{
@@ -47,7 +46,7 @@ pub(crate) struct Control {
     pub(crate) data: DataDir,
     pub(crate) audit: Audit,
     pub(crate) trail: Arc<Health>,
-    pub(crate) admin_tls: Option<Arc<ArcSwap<ServerConfig>>>,
+    pub(crate) admin_tls: Option<Arc<ArcSwap<OperatorServerTls>>>,
     /// Of the certificates that this node shows.
     pub(crate) lifetimes: ArcSwap<Vec<Lifetime>>,
     /// What its own says.
@@ -84,7 +83,7 @@ pub(crate) struct Parts {
     pub(crate) data: DataDir,
     pub(crate) audit: Audit,
     pub(crate) trail: Arc<Health>,
-    pub(crate) admin_tls: Option<Arc<ArcSwap<ServerConfig>>>,
+    pub(crate) admin_tls: Option<Arc<ArcSwap<OperatorServerTls>>>,
     pub(crate) lifetimes: Vec<Lifetime>,
     pub(crate) own: Credential,
     pub(crate) enrolment_tls: Option<EnrolmentTls>,

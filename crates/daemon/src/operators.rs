@@ -4,8 +4,10 @@ use std::{io, sync::Arc};
 
 use arc_swap::ArcSwap;
 use nuncio_admin::server as admin;
-use nuncio_pki::{Identity, SharedPolicy, tls::operator_server_config};
-use rustls::ServerConfig;
+use nuncio_pki::{
+    Credential, Identity, SharedPolicy,
+    tls::{OperatorServerTls, operator_server_config},
+};
 
 use crate::{
     StartError,
@@ -30,7 +32,7 @@ pub(crate) fn admin_tls(
     config: &Config,
     identity: &Identity,
     policy: &SharedPolicy,
-) -> Result<Option<Arc<ArcSwap<ServerConfig>>>, StartError> {
+) -> Result<Option<Arc<ArcSwap<OperatorServerTls>>>, StartError> {
     if !config.admin.tls {
         return Ok(None);
     }
@@ -40,7 +42,8 @@ pub(crate) fn admin_tls(
 
 pub(crate) fn admin_config(
     config: &Config,
-    tls: Option<Arc<ArcSwap<ServerConfig>>>,
+    own_certificate: &Credential,
+    tls: Option<Arc<ArcSwap<OperatorServerTls>>>,
     policy: &SharedPolicy,
 ) -> admin::Config {
     let own = &config.admin;
@@ -48,6 +51,7 @@ pub(crate) fn admin_config(
         policy: Arc::clone(policy),
         scope: own.certificate_scope,
         read_only: own.read_only.clone(),
+        agency: own.same_agency.then(|| own_certificate.agency_path()),
     };
     admin::Config {
         socket: Some(config.admin_socket()),

@@ -67,6 +67,7 @@ fn require_operator(control: &Control, caller: &Caller, method: &str) -> Result<
         actor: None,
         action,
         cause: "it is not in [gateway] operators".into(),
+        hint: format!("put {name} into [gateway] operators of the node's nuncio.toml").into(),
     });
     let message = format!("{method} is for operators: put {name} into [gateway] operators of the node's nuncio.toml");
     Err(RpcError::new(RpcError::NOT_ALLOWED, message))

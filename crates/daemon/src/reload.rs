@@ -7,9 +7,8 @@ use nuncio_identity::NodeId;
 use nuncio_node::RenewalError;
 use nuncio_pki::{
     Identity, Policy, RevocationList,
-    tls::{ChannelServerTls, channel_server_config, operator_server_config},
+    tls::{ChannelServerTls, OperatorServerTls, channel_server_config, operator_server_config},
 };
-use rustls::ServerConfig;
 use rustls_pki_types::UnixTime;
 
 use crate::{
@@ -81,7 +80,7 @@ struct Fresh {
     policy: Policy,
     identity: Identity,
     channel: Option<ChannelServerTls>,
-    admin: Option<ServerConfig>,
+    admin: Option<OperatorServerTls>,
 }
 
 impl Control {
@@ -166,7 +165,7 @@ impl Control {
         Ok(())
     }
 
-    fn renew_ports(&self, channel: Option<&ChannelServerTls>, admin: Option<ServerConfig>) {
+    fn renew_ports(&self, channel: Option<&ChannelServerTls>, admin: Option<OperatorServerTls>) {
         if let (Some((_, renewal)), Some(tls)) = (&self.gateway, channel) {
             renewal.renew(tls);
         }
@@ -175,7 +174,7 @@ impl Control {
         }
     }
 
-    fn admin_tls_of(&self, identity: &Identity) -> Result<Option<ServerConfig>, StartError> {
+    fn admin_tls_of(&self, identity: &Identity) -> Result<Option<OperatorServerTls>, StartError> {
         let admin = self.admin_tls.as_ref().map(|_| operator_server_config(identity, Arc::clone(&self.policy)));
         admin.transpose().map_err(StartError::AdminTls)
     }

@@ -142,7 +142,8 @@ impl Daemon {
             }
             None => None,
         };
-        let (web, admin_config) = (web(config, gateway.as_ref())?, admin_config(config, admin_tls.clone(), &policy));
+        let web = web(config, gateway.as_ref())?;
+        let admin_config = admin_config(config, &own_certificate, admin_tls.clone(), &policy);
         let parts = Parts {
             source,
             node: handle.clone(),

@@ -284,7 +284,7 @@ impl Door {
         self.audit.record(Event::SdkRefused {
             address: remote.to_string().into(),
             cause: refusal.to_string().into(),
-            hint: refusal.hint().unwrap_or_default().into(),
+            hint: refusal.hint().unwrap_or_default().as_ref().into(),
             noise: !refusal.is_noteworthy(),
         });
     }

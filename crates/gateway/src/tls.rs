@@ -1,9 +1,12 @@
 //! From a TCP connection to a TLS session, or to a reason in words why not.
 
-use std::{fmt, io, time::Duration};
+use std::{borrow::Cow, fmt, io, time::Duration};
 
 use nuncio_metrics::SdkRefusal;
-use nuncio_pki::{Certificate, Credential, tls::ChannelServerTls};
+use nuncio_pki::{
+    Certificate, ChainError, Credential, KeyKind,
+    tls::{ChannelServerTls, Refused},
+};
 use rustls::{AlertDescription, CertificateError, PeerIncompatible, ServerConnection};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -47,6 +50,9 @@ pub enum Refusal {
     /// TLS said no.
     #[error("TLS failed: {0}")]
     Tls(#[source] rustls::Error),
+    /// Its certificate does not hold here.
+    #[error(transparent)]
+    Certificate(ChainError),
     /// The certificate is of another agency than the node's.
     #[error("its certificate {subject:?} was issued by {theirs:?}, the node's by {ours:?}")]
     OtherAgency {
@@ -101,9 +107,7 @@ pub enum Opening {
 /// With what handshakes are done; replaced as a whole when certificates are renewed.
 pub(crate) struct TlsSide {
     tls: ChannelServerTls,
-    acceptor: TlsAcceptor,
-    for_guests: TlsAcceptor,
-    /// Who must have issued a client's certificate, on an elliptic curve and RSA; `None` for anyone trusted.
+    /// Who must have issued a client's certificate, agencies on elliptic curves and with RSA keys; `None` for anyone trusted.
     issuers: [Option<String>; 2],
 }
 
@@ -124,7 +128,7 @@ impl Refusal {
             Self::GaveWay | Self::TooSlow { .. } => SdkRefusal::Slow,
             Self::HungUp(_) => SdkRefusal::HungUp,
             Self::NotTls(_) => SdkRefusal::NotTls,
-            Self::Tls(_) => SdkRefusal::Tls,
+            Self::Tls(_) | Self::Certificate(_) => SdkRefusal::Tls,
             Self::OtherAgency { .. } => SdkRefusal::OtherAgency,
             Self::OverQuota { .. } => SdkRefusal::OverQuota,
             Self::NotAdmitted { .. } | Self::NoToken { .. } => SdkRefusal::NotAdmitted,
@@ -132,7 +136,14 @@ impl Refusal {
     }
 
     /// What to do about it, where something can be done.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<Cow<'static, str>> {
+        match self {
+            Self::Certificate(error) => Some(certificate_hint(error)),
+            other => other.usual_hint().map(Cow::Borrowed),
+        }
+    }
+
+    fn usual_hint(&self) -> Option<&'static str> {
         Some(match self {
             Self::Full { .. } => "raise the gateway's connection limit or spread the SDKs over more nodes",
             Self::FullForAddress { .. } => {
@@ -145,6 +156,7 @@ impl Refusal {
             Self::NotTls(Opening::PlainFrame) => "switch TLS on in the SDK and give it ca.crt, sdk.crt and sdk.key",
             Self::NotTls(Opening::Unknown) => "only SDKs of FISCO BCOS 2.x belong on this port",
             Self::Tls(error) => return tls_hint(error),
+            Self::Certificate(_) => return None,
             Self::OtherAgency { .. } => {
                 "connect to a node of the SDK's own agency, or switch the gateway's same-agency check off"
             }
@@ -171,17 +183,16 @@ impl TlsSide {
     pub(crate) fn new(tls: &ChannelServerTls, same_agency: bool) -> Self {
         let shown = [Some(tls.certificate()), tls.rsa_certificate()];
         let issuer_of = |on_curve: bool| {
-            let own = shown.into_iter().flatten().find(|own| own.node_id().is_some() == on_curve);
+            let own = shown.into_iter().flatten().find(|own| is_rsa(own) != on_curve);
             own.filter(|_| same_agency).map(Certificate::issuer)
         };
         let issuers = [issuer_of(true), issuer_of(false)];
-        let (acceptor, for_guests) = (tls.config().into(), tls.config_for_guests().into());
-        Self { tls: tls.clone(), acceptor, for_guests, issuers }
+        Self { tls: tls.clone(), issuers }
     }
 
     /// Does the handshake, for whoever drives the connection by hand; whoever calls bounds its time.
     pub(crate) async fn accept(&self, socket: TcpStream) -> Result<Admitted, Refusal> {
-        let stream = handshake(&self.acceptor, socket).await?;
+        let stream = self.handshake(socket, false).await?;
         let client = self.client_of(&stream)?;
         let (socket, tls) = stream.into_inner();
         Ok(Admitted { socket, tls, client })
@@ -193,25 +204,40 @@ impl TlsSide {
         socket: TcpStream,
         guests: bool,
     ) -> Result<(TlsStream<TcpStream>, Option<Credential>), Refusal> {
-        let stream = handshake(if guests { &self.for_guests } else { &self.acceptor }, socket).await?;
+        let stream = self.handshake(socket, guests).await?;
         let is_guest = guests && stream.get_ref().1.peer_certificates().is_none();
         let client = (!is_guest).then(|| self.client_of(&stream)).transpose()?;
         Ok((stream, client))
     }
 
     fn client_of(&self, stream: &TlsStream<TcpStream>) -> Result<Credential, Refusal> {
-        let client = self.tls.client_of(stream.get_ref().1).map_err(Refusal::Tls)?;
+        let client = self.tls.client_of(stream.get_ref().1)?;
         check_agency(&client, &self.issuers)?;
         Ok(client)
     }
+
+    async fn handshake(&self, socket: TcpStream, guests: bool) -> Result<TlsStream<TcpStream>, Refusal> {
+        let opening = peek(&socket).await.map_err(Refusal::HungUp)?;
+        if let Some(opening) = opening {
+            return Err(Refusal::NotTls(opening));
+        }
+        let handshake = self.tls.handshake(guests).map_err(Refusal::Tls)?;
+        let accepted = TlsAcceptor::from(handshake.config()).accept(socket).await;
+        accepted.map_err(|error| match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            Some(inner) => handshake.refused(inner.clone()).into(),
+            None => Refusal::HungUp(error),
+        })
+    }
 }
 
-async fn handshake(acceptor: &TlsAcceptor, socket: TcpStream) -> Result<TlsStream<TcpStream>, Refusal> {
-    let opening = peek(&socket).await.map_err(Refusal::HungUp)?;
-    if let Some(opening) = opening {
-        return Err(Refusal::NotTls(opening));
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Chain(error) => Self::Certificate(error),
+            Refused::Tls(error) => Self::Tls(error),
+            other => Self::Tls(rustls::Error::General(other.to_string())),
+        }
     }
-    acceptor.accept(socket).await.map_err(refusal)
 }
 
 impl fmt::Debug for TlsSide {
@@ -238,8 +264,11 @@ async fn peek(socket: &TcpStream) -> io::Result<Option<Opening>> {
 
 /// Compares the agency with that of the node's own certificate of the same kind, where it has one. FISCO BCOS looks at
 /// certificates with extensions only, which its RSA ones are not.
+///
+/// What counts is the kind of the agency's key: an agency gives certificates to keys of any kind, as it likes.
 fn check_agency(client: &Credential, [on_curve, rsa]: &[Option<String>; 2]) -> Result<(), Refusal> {
-    match if client.node_id.is_some() { on_curve } else { rsa } {
+    let by_rsa = client.issuers().next().is_some_and(is_rsa);
+    match if by_rsa { rsa } else { on_curve } {
         Some(ours) if client.issuer != *ours => Err(Refusal::OtherAgency {
             subject: client.subject.clone(),
             theirs: client.issuer.clone(),
@@ -249,10 +278,15 @@ fn check_agency(client: &Credential, [on_curve, rsa]: &[Option<String>; 2]) -> R
     }
 }
 
-fn refusal(error: io::Error) -> Refusal {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(inner) => Refusal::Tls(inner.clone()),
-        None => Refusal::HungUp(error),
+fn is_rsa(certificate: &Certificate) -> bool {
+    matches!(certificate.key_kind(), KeyKind::Rsa { .. })
+}
+
+/// What mends a certificate that is refused, said of an SDK.
+fn certificate_hint(error: &ChainError) -> Cow<'static, str> {
+    match error {
+        ChainError::OtherRole { .. } | ChainError::UnusableKey { .. } => error.hint().into(),
+        other => tls_hint(&other.to_certificate_error().into()).unwrap_or_default().into(),
     }
 }
 
@@ -261,7 +295,10 @@ fn tls_hint(error: &rustls::Error) -> Option<&'static str> {
         AlertReceived, InvalidCertificate, InvalidMessage, NoCertificatesPresented, PeerIncompatible as Incompatible,
     };
     Some(match error {
-        NoCertificatesPresented => "the SDK presents no certificate: give it sdk.crt and sdk.key of this network",
+        NoCertificatesPresented => {
+            "the SDK presents no certificate: give it sdk.crt and sdk.key of this network, with a key on secp256k1, P-256, P-384 \
+             or P-521, Ed25519, or RSA: who has another kind sends none"
+        }
         InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
             "the SDK's certificate is of another authority: issue one under this network's, and check which ca.crt the \
              gateway has (RSA certificates have one authority per agency)"
@@ -271,10 +308,6 @@ fn tls_hint(error: &rustls::Error) -> Option<&'static str> {
         }
         InvalidCertificate(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }) => {
             "one of the two clocks is wrong: the SDK's certificate is not valid yet"
-        }
-        InvalidCertificate(CertificateError::ApplicationVerificationFailure) => {
-            "its certificate is no SDK's, as the line before says: nuncio cert issue NAME --ca DIR --out DIR --kind sdk; if \
-             this network's certificates do not tell nodes from SDKs, set [identity] roles = \"any\" in nuncio.toml"
         }
         InvalidCertificate(CertificateError::Revoked) => "the SDK's certificate was revoked: issue a new one",
         InvalidCertificate(_) => "give the SDK a certificate issued under this network's authority",

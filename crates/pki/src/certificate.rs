@@ -3,7 +3,7 @@
 use std::{fmt, path::Path, sync::Arc};
 
 use der::{
-    Decode, Encode, Reader, Sequence, SliceReader, Tag, Tagged,
+    Decode, Encode, Reader, Sequence, SliceReader, Tag,
     asn1::{AnyRef, BitStringRef, IntRef, ObjectIdentifier, OctetStringRef, Utf8StringRef},
 };
 use nuncio_identity::NodeId;
@@ -14,20 +14,19 @@ use x509_cert::time::Validity;
 use crate::{
     DirectoryError, Stated,
     blocks::{Block, Damaged, blocks},
-    curve,
     extensions::{Extension, Extensions},
     instant,
     name::Named,
-    pss,
     signature::{Outer, Signed, Unsigned},
 };
 
 mod error;
+mod public_key;
 
 pub use error::CertificateError;
-
-const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
-const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+pub use public_key::KeyKind;
+use public_key::Spki;
+pub(crate) use public_key::{PublicKey, node_of};
 
 /// A parsed X.509 certificate, version 1 or 3. It keeps its DER; nothing about it has been verified. Cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
@@ -65,34 +64,6 @@ struct Tbs<'a> {
     subject_id: Option<BitStringRef<'a>>,
     #[asn1(context_specific = "3", tag_mode = "EXPLICIT", optional = "true")]
     extensions: Option<Vec<Extension<'a>>>,
-}
-
-#[derive(Sequence)]
-pub(crate) struct Spki<'a> {
-    algorithm: AlgorithmIdentifier<'a>,
-    bits: BitStringRef<'a>,
-}
-
-#[derive(Sequence)]
-struct AlgorithmIdentifier<'a> {
-    oid: ObjectIdentifier,
-    #[asn1(optional = "true")]
-    parameters: Option<AnyRef<'a>>,
-}
-
-/// What kind of key a certificate names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum KeyKind {
-    /// A key on secp256k1, the curve of FISCO BCOS nodes.
-    Secp256k1,
-    /// An RSA key, as SDK certificates have by default since FISCO BCOS 2.9.
-    Rsa {
-        /// Bits of the modulus.
-        bits: usize,
-    },
-    /// Anything else, by the object identifier of its algorithm or curve.
-    Other(String),
 }
 
 impl Certificate {
@@ -245,6 +216,11 @@ impl Certificate {
         self.0.signed.verify(&issuer.0.key)
     }
 
+    /// Whether the issuer's key has signed this too, in the way that it signed the certificate.
+    pub(crate) fn has_signed_beside(&self, content: &[u8], signature: &[u8], issuer: &Self) -> bool {
+        self.0.signed.beside(content, signature).verify(&issuer.0.key).is_ok()
+    }
+
     pub(crate) fn signature_algorithm(&self) -> String {
         self.0.signed.algorithm()
     }
@@ -352,114 +328,6 @@ impl fmt::Debug for Certificate {
             .field("version", &self.version())
             .finish_non_exhaustive()
     }
-}
-
-impl fmt::Display for KeyKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Secp256k1 => f.write_str("secp256k1"),
-            Self::Rsa { bits } => write!(f, "RSA-{bits}"),
-            Self::Other(oid) => write!(f, "algorithm {oid}"),
-        }
-    }
-}
-
-/// The public key of a certificate or request.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct PublicKey {
-    /// SubjectPublicKeyInfo; of a key on secp256k1 always the same, however it was written.
-    der: SubjectPublicKeyInfoDer<'static>,
-    algorithm: Vec<u8>,
-    bits: Vec<u8>,
-    kind: KeyKind,
-    node: Option<NodeId>,
-    curve_is_written_out: bool,
-}
-
-impl PublicKey {
-    /// Reads a SubjectPublicKeyInfo.
-    pub(crate) fn from_der(der: &[u8]) -> der::Result<Self> {
-        Self::read(&Spki::from_der(der)?)
-    }
-
-    fn read(spki: &Spki<'_>) -> der::Result<Self> {
-        let (AlgorithmIdentifier { oid, parameters }, bits) = (&spki.algorithm, spki.bits.raw_bytes());
-        let is_name = |curve: &AnyRef<'_>| curve.tag() == Tag::ObjectIdentifier;
-        let kind = match (*oid, parameters) {
-            (EC_PUBLIC_KEY, Some(curve)) if curve::is_secp256k1(*curve) => KeyKind::Secp256k1,
-            (EC_PUBLIC_KEY, Some(curve)) => {
-                let named = curve.decode_as::<ObjectIdentifier>();
-                KeyKind::Other(named.map_or_else(|_| "explicit curve parameters".to_owned(), |curve| curve.to_string()))
-            }
-            (RSA | pss::OID, _) => KeyKind::Rsa { bits: modulus_bits(bits) },
-            _ => KeyKind::Other(oid.to_string()),
-        };
-        let node = (kind == KeyKind::Secp256k1).then(|| node_of(bits)).flatten();
-        let der = node.map_or_else(|| spki.to_der(), |node| Ok(crate::tls::spki_of(node)))?;
-        // Said anew, so that one key has one form.
-        let written = Spki::from_der(&der)?;
-        Ok(Self {
-            algorithm: AnyRef::from_der(&written.algorithm.to_der()?)?.value().to_vec(),
-            bits: written.bits.raw_bytes().to_vec(),
-            der: der.clone().into(),
-            kind,
-            node,
-            curve_is_written_out: *oid == EC_PUBLIC_KEY && !parameters.as_ref().is_some_and(is_name),
-        })
-    }
-
-    /// Whether its curve is not named.
-    pub(crate) const fn curve_is_written_out(&self) -> bool {
-        self.curve_is_written_out
-    }
-
-    pub(crate) const fn der(&self) -> &SubjectPublicKeyInfoDer<'static> {
-        &self.der
-    }
-
-    pub(crate) const fn node(&self) -> Option<NodeId> {
-        self.node
-    }
-
-    /// The content of its AlgorithmIdentifier.
-    pub(crate) fn algorithm(&self) -> &[u8] {
-        &self.algorithm
-    }
-
-    /// What stands in its bit string.
-    pub(crate) fn bits(&self) -> &[u8] {
-        &self.bits
-    }
-
-    pub(crate) const fn rsa_bits(&self) -> Option<usize> {
-        match self.kind {
-            KeyKind::Rsa { bits } => Some(bits),
-            _ => None,
-        }
-    }
-
-    /// The PKCS#1 form of an RSA key.
-    pub(crate) fn rsa(&self) -> Option<&[u8]> {
-        self.rsa_bits().map(|_| &*self.bits)
-    }
-}
-
-pub(crate) fn node_of(point: &[u8]) -> Option<NodeId> {
-    let key = secp256k1::PublicKey::from_slice(point).ok()?;
-    NodeId::from_bytes(&key.serialize_uncompressed()[1..]).ok()
-}
-
-fn modulus_bits(public_key: &[u8]) -> usize {
-    #[derive(Sequence)]
-    struct RsaPublicKey<'a> {
-        modulus: der::asn1::UintRef<'a>,
-        public_exponent: der::asn1::UintRef<'a>,
-    }
-    RsaPublicKey::from_der(public_key).map_or(0, |key| {
-        let modulus = key.modulus.as_bytes();
-        let leading = modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
-        modulus.len() * 8 - leading
-    })
 }
 
 /// One PEM block, ended by a newline.

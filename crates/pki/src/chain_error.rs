@@ -71,6 +71,17 @@ pub enum ChainError {
         /// What it has.
         kind: KeyKind,
     },
+    /// The leaf's key cannot sign a handshake, or nobody can check here what it signs.
+    #[error(
+        "certificate of {who} has a key of kind {kind}, by which nobody can prove here in TLS that it is his; secp256k1, \
+         P-256, P-384, P-521, Ed25519 and RSA of 2048 to 8192 bits are taken"
+    )]
+    UnusableKey {
+        /// Whose.
+        who: Box<Who>,
+        /// What it has.
+        kind: KeyKind,
+    },
     /// It is of another role than the door demands.
     #[error("certificate of {who} has {stated}, and this door takes role {role} only")]
     OtherRole {
@@ -195,6 +206,10 @@ impl ChainError {
             Self::NotVersion3 { .. } | Self::NotSecp256k1 { .. } | Self::AuthorityAsNode { .. } => {
                 "nuncio cert issue NAME --ca DIR --out DIR --kind node makes a node certificate".into()
             }
+            Self::UnusableKey { .. } => {
+                "issue one for a key of another kind: nuncio cert issue NAME --ca DIR --out DIR --kind sdk makes both"
+                    .into()
+            }
             Self::OtherRole { stated, role, .. } => role_hint(stated, *role),
             Self::UnknownIssuer { .. } => "nuncio cert inspect node.crt; node.crt must hold the agency's certificate \
                 too, and both nodes must have the same ca.crt"
@@ -241,6 +256,7 @@ impl ChainError {
             Self::Denied { .. } | Self::NotAllowed { .. } | Self::OtherRole { .. } => {
                 Tls::ApplicationVerificationFailure
             }
+            Self::UnusableKey { .. } => Tls::InvalidPurpose,
             Self::Unreadable { .. } => Tls::BadEncoding,
             _ => Tls::Other(rustls::OtherError(Arc::new(self.clone()))),
         }

@@ -74,13 +74,19 @@ impl Credential {
     }
 
     /// The agencies above the holder as rules name them, from the one below the root down: see
-    /// [`nuncio_rights::agency_path`]. The root itself where it issued the certificate.
+    /// [`nuncio_rights::agency_path`]. The root itself where it issued the certificate, or the root that is trusted here where
+    /// a root in its place did.
     pub fn agency_path(&self) -> String {
-        let named = |one: &Certificate| (one.is_self_issued(), one.common_name().unwrap_or_default());
-        let issuers: Vec<_> = self.path.issuers().map(named).collect();
-        let below = issuers.iter().rev().filter(|(is_root, _)| !is_root);
-        let path = nuncio_rights::agency_path(below.map(|(_, name)| name.as_str()));
-        if path.is_empty() { self.agency.clone() } else { path }
+        let named = |one: &Certificate| one.common_name().unwrap_or_default();
+        let names: Vec<_> = self.path.agencies().rev().map(named).collect();
+        let path = nuncio_rights::agency_path(names.iter().map(String::as_str));
+        // An agency without a name is nameless, and not its root.
+        if names.is_empty() { named(&self.path.anchor) } else { path }
+    }
+
+    /// Whether no agency stands above the holder, but the trusted root, or what takes its place.
+    pub fn is_of_root(&self) -> bool {
+        self.path.agencies().next().is_none()
     }
 
     /// The certificate itself.

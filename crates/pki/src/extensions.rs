@@ -7,6 +7,8 @@ use der::{
 };
 use x509_cert::ext::pkix::{NameConstraints, name::GeneralName};
 
+use crate::heir::HEIR;
+
 /// Proof of what a key may do; everything unsaid is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Extensions {
@@ -18,6 +20,8 @@ pub(crate) struct Extensions {
     pub(crate) constraints: Option<NameConstraints>,
     pub(crate) own_key: Option<Vec<u8>>,
     pub(crate) issuer_key: IssuerKey,
+    /// By which a root says that this one takes its place: see [`heir`](crate::heir).
+    pub(crate) heir: Option<Vec<u8>>,
     /// The first one that nobody may ignore and nobody here knows, or that cannot be read or stands there twice.
     pub(crate) fault: Option<String>,
 }
@@ -101,6 +105,7 @@ impl Extensions {
             ID_CE_SUBJECT_KEY_IDENTIFIER => {
                 self.own_key = Some(<&OctetStringRef>::from_der(value)?.as_bytes().to_vec())
             }
+            HEIR => self.heir = Some(BitStringRef::from_der(value)?.raw_bytes().to_vec()),
             ID_CE_AUTHORITY_KEY_IDENTIFIER => self.issuer_key = IssuerKey::read(value)?,
             _ => return Ok(false),
         }

@@ -137,14 +137,37 @@ impl Lists {
         if known.is_some_and(|index| !list.edition().is_newer_than(self.signed[index].list.edition())) {
             return Ok(false);
         }
-        let others = self.iter().filter(|one| known.is_none_or(|index| **one != self.signed[index].list));
-        require_room(&list, others)?;
+        let former = known.map(|index| self.signed.remove(index));
         let entry = InForce { list, id, way: way.into() };
-        match known {
-            Some(index) => self.signed[index] = entry,
-            None => self.signed.push(entry),
+        let made = self.make_room_for(&entry);
+        self.signed.extend(if made.is_ok() { Some(entry) } else { former });
+        made.map(|()| true)
+    }
+
+    /// Where there is no room, whoever has most gives way: an agency may make authorities below itself, as many as it likes,
+    /// and their lists are not to keep out those of others, nor its own. A list of a trusted authority always finds room.
+    fn make_room_for(&mut self, entry: &InForce) -> Result<(), PolicyError> {
+        let mut next = self.signed.clone();
+        loop {
+            let others = next.iter().map(|one| &one.list).chain(&self.unclaimed);
+            let Err(full) = require_room(&entry.list, others) else {
+                self.signed = next;
+                return Ok(());
+            };
+            let mut shares: BTreeMap<SignerId, usize> = BTreeMap::new();
+            for one in next.iter().chain([entry]).filter(|one| !one.way.is_empty()) {
+                *shares.entry(one.family()).or_default() += one.share();
+            }
+            let most = shares.into_iter().max_by_key(|(_, share)| *share).map(|(family, _)| family);
+            // The lowest authority of the family, the longest of its lists.
+            let rank = |(_, one): &(usize, &InForce)| (one.way.len(), one.list.der().len());
+            let of_it = |(_, one): &(usize, &InForce)| !one.way.is_empty() && Some(one.family()) == most;
+            let is_before = |other: &InForce| most != Some(entry.family()) || entry.way.len() < other.way.len();
+            match next.iter().enumerate().filter(of_it).max_by_key(rank).filter(|(_, last)| is_before(last)) {
+                Some((index, _)) => drop(next.remove(index)),
+                None => return Err(full),
+            }
         }
-        Ok(true)
     }
 
     /// Holds a list whose signer is not known.
@@ -180,6 +203,16 @@ impl Lists {
 }
 
 impl InForce {
+    /// The authority on its way that a trusted one has certified itself; a trusted one is its own.
+    fn family(&self) -> SignerId {
+        self.way.last().map_or(self.id, SignerId::of)
+    }
+
+    /// How much of the room it takes: one of so many lists, and its bytes of so many.
+    fn share(&self) -> usize {
+        Lists::MAX_BYTES / Lists::MAX + self.list.der().len()
+    }
+
     fn told(&self) -> ([u8; 32], u64) {
         match self.list.edition().told() {
             Told::Numbered(number) => (self.id.0, number),

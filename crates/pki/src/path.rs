@@ -5,7 +5,7 @@
 
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-use crate::{Certificate, ChainError, Door, RoleRule, Stated, Who, signature::Unsigned};
+use crate::{Certificate, ChainError, Door, Role, RoleRule, Stated, Who, heir, signature::Unsigned};
 
 mod constraints;
 mod rules;
@@ -35,6 +35,8 @@ pub(crate) struct Verified {
     pub(crate) leaf: Certificate,
     pub(crate) intermediates: Vec<Certificate>,
     pub(crate) anchor: Certificate,
+    /// How many of the intermediates, from the anchor down, take the anchor's place.
+    heirs: usize,
 }
 
 /// What the leaf is presented for.
@@ -108,9 +110,12 @@ impl Anchors {
         let path = self.search(leaf, presented, now, purpose);
         let path = path.map_err(|faults| faults.into_iter().next().unwrap_or(ChainError::NoCertificate))?;
         let [leaf, intermediates @ .., anchor] = &path[..] else { return Err(ChainError::NoCertificate) };
+        refuse_key(leaf, purpose)?;
         self.refuse_role(leaf, purpose.door())?;
-        let intermediates = intermediates.iter().copied().cloned().collect();
-        Ok(Verified { leaf: (*leaf).clone(), intermediates, anchor: (*anchor).clone() })
+        refuse_role_above(leaf, path[1..].iter().copied(), purpose.door().role())?;
+        let intermediates: Vec<Certificate> = intermediates.iter().copied().cloned().collect();
+        let heirs = heirs(&intermediates, anchor);
+        Ok(Verified { leaf: (*leaf).clone(), intermediates, anchor: (*anchor).clone(), heirs })
     }
 
     fn refuse_role(&self, leaf: &Certificate, door: Door) -> Result<(), ChainError> {
@@ -283,6 +288,12 @@ impl Verified {
         self.intermediates.iter().chain(std::iter::once(&self.anchor))
     }
 
+    /// The agencies above the leaf, its own first: neither the anchor, where that is a root, nor what takes its place.
+    pub(crate) fn agencies(&self) -> impl DoubleEndedIterator<Item = &Certificate> {
+        let below = &self.intermediates[..self.intermediates.len() - self.heirs];
+        below.iter().chain(std::iter::once(&self.anchor)).filter(|one| !one.is_self_issued())
+    }
+
     /// Certificates by which other roots vouch for the key of this path's anchor: peers that do not trust it yet find a way.
     pub(crate) fn vouching<'a>(
         &self,
@@ -302,6 +313,38 @@ impl Verified {
     pub(crate) fn not_after(&self) -> UnixTime {
         self.issuers().map(Certificate::not_after).fold(self.leaf.not_after(), Ord::min)
     }
+}
+
+/// What an authority states by usages of ours is all that it may issue.
+fn refuse_role_above<'a>(
+    leaf: &Certificate,
+    mut issuers: impl Iterator<Item = &'a Certificate>,
+    role: Role,
+) -> Result<(), ChainError> {
+    let narrow = issuers.find(|one| matches!(one.stated_roles(), Stated::ByUsage(roles) if !roles.contains(&role)));
+    match narrow {
+        None => Ok(()),
+        Some(narrow) => Err(ChainError::NotAnAuthority {
+            who: Who::named_by(leaf),
+            issuer: narrow.subject(),
+            reason: format!("by its extendedKeyUsage it issues {} only, not role {role}", narrow.stated_roles()),
+        }),
+    }
+}
+
+/// A node's key is asked for by whoever needs its node ID.
+fn refuse_key(leaf: &Certificate, purpose: Leaf) -> Result<(), ChainError> {
+    if purpose == Leaf::Node || leaf.key().signs_in_tls() {
+        return Ok(());
+    }
+    Err(ChainError::UnusableKey { who: Who::named_by(leaf), kind: leaf.key_kind() })
+}
+
+/// A successor of a successor counts too; what anybody below says does not.
+fn heirs(intermediates: &[Certificate], anchor: &Certificate) -> usize {
+    let mut above = anchor;
+    let heirs = intermediates.iter().rev().take_while(|one| heir::is_heir(one, std::mem::replace(&mut above, one)));
+    heirs.count()
 }
 
 fn read(chain: &[CertificateDer<'_>]) -> Result<Vec<Certificate>, ChainError> {

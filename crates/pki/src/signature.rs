@@ -85,6 +85,11 @@ impl Signed {
         Ok(Self { tbs: content.to_vec(), algorithm, signature: signature.to_vec(), agrees: true })
     }
 
+    /// Another signature by the same algorithm.
+    pub(crate) fn beside(&self, content: &[u8], signature: &[u8]) -> Self {
+        Self { tbs: content.to_vec(), signature: signature.to_vec(), ..self.clone() }
+    }
+
     /// What is signed.
     pub(crate) fn content(&self) -> &[u8] {
         &self.tbs

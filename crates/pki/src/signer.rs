@@ -59,7 +59,7 @@ impl Policy {
         if !may_sign_lists(signer) {
             return Err(SignerError::Usage { who: Who::named_by(signer) });
         }
-        self.way_up(signer, known, now, MAX_DEPTH)
+        self.way_up(signer, known, now, (MAX_DEPTH, authorities(signer)))
     }
 
     fn way_up(
@@ -67,7 +67,7 @@ impl Policy {
         certificate: &Certificate,
         known: &[Certificate],
         now: UnixTime,
-        depth: usize,
+        (depth, below): (usize, u32),
     ) -> Result<Vec<Certificate>, SignerError> {
         path::refuse_time(certificate, now)?;
         if self.authorities().any(|one| one == certificate) {
@@ -76,7 +76,7 @@ impl Policy {
         let mut found = Err(SignerError::Untrusted { who: Who::named_by(certificate) });
         let is_issuer = |one: &&Certificate| certificate.is_signed_by(one);
         for authority in self.authorities().filter(is_issuer) {
-            let judged = path::refuse_time(authority, now);
+            let judged = path::refuse_time(authority, now).and_then(|()| refuse_depth(certificate, authority, below));
             match judged.and_then(|()| self.refuse_listed(certificate, authority)) {
                 Ok(()) => return Ok(vec![certificate.clone()]),
                 Err(error) => found = Err(error.into()),
@@ -90,13 +90,31 @@ impl Policy {
             .filter(|one| one.is_ca() && path::refuse_issuing(one).is_ok() && *one != certificate)
             .filter(is_issuer)
         {
-            let above = self.way_up(issuer, known, now, depth - 1);
+            let judged = refuse_depth(certificate, issuer, below).map_err(SignerError::from);
+            let above = judged.and_then(|()| self.way_up(issuer, known, now, (depth - 1, below + authorities(issuer))));
             match above.and_then(|above| Ok(self.refuse_listed(certificate, issuer).map(|()| above)?)) {
                 Ok(above) => return Ok(std::iter::once(certificate.clone()).chain(above).collect()),
                 Err(error) => found = Err(error),
             }
         }
         found
+    }
+}
+
+/// What it counts for a pathlen above it.
+fn authorities(certificate: &Certificate) -> u32 {
+    u32::from(certificate.is_ca() && !certificate.is_self_issued())
+}
+
+/// Whether an issuer may have so many authorities below it.
+fn refuse_depth(certificate: &Certificate, issuer: &Certificate, below: u32) -> Result<(), ChainError> {
+    match issuer.extensions().basic.and_then(|basic| basic.path_length) {
+        Some(most) if below > most => Err(ChainError::NotAnAuthority {
+            who: Who::named_by(certificate),
+            issuer: issuer.subject(),
+            reason: format!("its pathlen allows {most} authorities below it, and there are {below}"),
+        }),
+        _ => Ok(()),
     }
 }
 

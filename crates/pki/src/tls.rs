@@ -18,6 +18,7 @@ mod channel;
 mod enrolment;
 mod key_exchange;
 mod operator;
+mod refused;
 mod secp256k1;
 mod told;
 
@@ -27,7 +28,8 @@ pub use channel::{
 };
 pub use enrolment::{enrolment_client_config, enrolment_server_config};
 pub use key_exchange::{HYBRID_GROUPS, SECP256K1, SECP256K1_GROUP};
-pub use operator::{operator_client_config, operator_server_config};
+pub use operator::{OperatorServerTls, operator_client_config, operator_client_roles, operator_server_config};
+pub use refused::{Handshake, Refused};
 pub(crate) use secp256k1::{
     ECDSA_SECP256K1_SHA1, ECDSA_SECP256K1_SHA384, ECDSA_SECP256K1_SHA512, sign, signature_der, spki, spki_of,
 };

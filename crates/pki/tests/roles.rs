@@ -160,3 +160,91 @@ fn an_sdks_files_do_not_load_as_a_nodes() {
     let (_, policy) = Identity::load(&IdentityPaths { roles: RoleRule::Any, ..paths }).unwrap();
     assert_eq!(policy.roles(), RoleRule::Any);
 }
+
+/// `leaf` below `agency`, which states these usages itself.
+fn below_usages(path: &Path, of_agency: &str, of_leaf: &str) -> Vec<Certificate> {
+    let usages = |usages: &str| match usages {
+        "" => String::new(),
+        usages => format!("extendedKeyUsage = clientAuth, serverAuth, {usages}\n"),
+    };
+    let config = format!(
+        "[req]\ndistinguished_name = dn\n[dn]\n[v3_req]\nbasicConstraints = CA:FALSE\n{}[v4_req]\nbasicConstraints = \
+         CA:TRUE\n{}",
+        usages(of_leaf),
+        usages(of_agency)
+    );
+    build_root(path);
+    fs::write(path.join("cert.cnf"), config).unwrap();
+    build_agency(path);
+    build_leaf(path, "leaf", "node");
+    read(&path.join("leaf.crt"))
+}
+
+/// An agency may be one for SDKs alone. Its OU, which is `agency` at FISCO BCOS's, narrows nothing.
+#[test]
+fn an_authority_that_states_roles_by_usages_issues_no_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let [node, sdk, both] =
+        [Role::Node.usage(), Role::Sdk.usage(), format!("{}, {}", Role::Node.usage(), Role::Sdk.usage())];
+    for (of_agency, is_node) in [("", true), (&*node, true), (&*both, true), (&*sdk, false)] {
+        for of_leaf in ["", &node, &both] {
+            let chain = below_usages(path, of_agency, of_leaf);
+            let judged = judge(&Policy::new(read(&path.join("ca.crt"))).unwrap(), &chain);
+            assert_eq!(judged.is_ok(), is_node, "{of_agency} {of_leaf}: {judged:?}");
+            if let Err(refused) = judged {
+                let words = "which may not issue it: by its extendedKeyUsage it issues role sdk only, not role node";
+                assert!(refused.to_string().contains(words), "{refused}");
+            }
+        }
+    }
+}
+
+/// A usage of ours that this version does not know is a role, and none that it has a door for.
+#[test]
+fn a_role_of_a_later_version_passes_no_door_of_this_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let later = Role::Operator.usage().strip_suffix('3').unwrap().to_owned() + "4";
+    for unit in ["", "node", "sdk"] {
+        let section = format!("basicConstraints = CA:FALSE\nextendedKeyUsage = clientAuth, {later}\n");
+        build_root(path);
+        build_agency(path);
+        fs::write(path.join("cert.cnf"), format!("[req]\ndistinguished_name = dn\n[dn]\n[v3_req]\n{section}")).unwrap();
+        build_leaf(path, "leaf", unit);
+        let chain = read(&path.join("leaf.crt"));
+        assert_eq!(*chain[0].stated_roles(), Stated::ByUsage(Vec::new()));
+        for rule in [RoleRule::Required, RoleRule::Any] {
+            let refused =
+                judge(&Policy::new(read(&path.join("ca.crt"))).unwrap().with_roles(rule), &chain).unwrap_err();
+            assert!(refused.to_string().contains("has a role that this version does not know"), "{refused}");
+            assert!(Role::ALL.iter().all(|role| !rule.admits(*role, chain[0].stated_roles())));
+        }
+    }
+    // Beside one that it knows, that one counts.
+    let known = format!("{later}, {}", Role::Node.usage());
+    let chain = below_usages(path, "", &known);
+    assert_eq!(*chain[0].stated_roles(), Stated::ByUsage(vec![Role::Node]));
+    assert_eq!(judge(&Policy::new(read(&path.join("ca.crt"))).unwrap(), &chain), Ok(Role::Node));
+}
+
+/// Whoever writes an OU tells roles apart, also where what he wrote cannot be read, or is nothing.
+#[test]
+fn an_ou_that_cannot_be_read_is_not_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    build_root(path);
+    build_agency(path);
+    build_leaf(path, "leaf", "nodex");
+    let leaf = read(&path.join("leaf.crt")).swap_remove(0);
+    assert_eq!(*leaf.stated_roles(), Stated::Nothing);
+    let written = [&[0x0c, 5][..], b"nodex"].concat();
+    let at = leaf.der().windows(written.len()).position(|window| window == written).expect("a UTF8String");
+    for value in [&[0x0c, 5, 0xff, 0xfe, 0xfd, 0xfc, 0xfb][..], &[0x03, 5, 0, 1, 2, 3, 4], &[0x1e, 5, 0, 1, 2, 3, 4]] {
+        let mut der = leaf.der().to_vec();
+        der[at..at + value.len()].copy_from_slice(value);
+        let changed = Certificate::from_der(der.into()).unwrap();
+        assert_eq!(*changed.stated_roles(), Stated::Nothing, "{value:02x?}");
+        assert!(!RoleRule::Required.admits(Role::Node, changed.stated_roles()));
+    }
+}

@@ -100,6 +100,12 @@ pub enum Fault {
     /// An agency or name without a character.
     #[error("agency and name have at least one character; leave out what is not asked for")]
     EmptyName,
+    /// A pattern where there is none.
+    #[error("{name:?} is taken as it is written, and would mean nobody: agencies and names have no `*`")]
+    NoPattern {
+        /// The name.
+        name: String,
+    },
     /// A name that every agency can give.
     #[error(
         "name {name:?} stands without an agency: every agency can issue a certificate of that name; add agency, or name the key"

@@ -153,6 +153,10 @@ impl Who {
         if is_empty(&self.agency) || is_empty(&self.name) {
             return Err(Fault::EmptyName);
         }
+        // Whoever writes one means many, and a denial of nobody denies nothing.
+        if let Some(name) = [&self.agency, &self.name].into_iter().flatten().find(|text| text.contains('*')) {
+            return Err(Fault::NoPattern { name: name.clone() });
+        }
         if self.name.is_some() && self.agency.is_none() {
             return Err(Fault::NameWithoutAgency { name: self.name.clone().unwrap_or_default() });
         }

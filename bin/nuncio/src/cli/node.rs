@@ -9,7 +9,7 @@ use nuncio_admin::{
     api::ErrorCode,
     client::{Address, Client, ClientError},
 };
-use nuncio_pki::tls::operator_client_config;
+use nuncio_pki::tls::{TlsConfigError, operator_client_config, operator_client_roles};
 
 use super::config;
 use crate::{
@@ -51,10 +51,11 @@ impl NodeArguments {
                 Failure::usage("https needs --operator DIR: a directory with the network's ca.crt, and operator.crt and operator.key for who has them")
                     .hint("nuncio cert issue NAME --ca DIR --out DIR --kind operator makes one")
             })?;
-            client = client.with_tls(
-                operator_client_config(directory)
-                    .map_err(|error| Failure::configuration("certificates", causes(&error)).hint(error.hint()))?,
-            );
+            let unusable =
+                |error: TlsConfigError| Failure::configuration("certificates", causes(&error)).hint(error.hint());
+            client = client
+                .with_tls(operator_client_config(directory).map_err(unusable)?)
+                .showing(operator_client_roles(directory).map_err(unusable)?);
         }
         // Over the socket the kernel says who asks.
         match self.token()?.filter(|_| !is_local) {

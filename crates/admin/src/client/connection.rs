@@ -4,7 +4,8 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, body::Incoming, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
+use nuncio_pki::{Role, Stated};
+use rustls::{AlertDescription, ClientConfig};
 use rustls_pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -29,6 +30,8 @@ pub(super) struct Place {
     pub(super) address: Address,
     pub(super) token: Option<Arc<str>>,
     pub(super) tls: Option<Arc<ClientConfig>>,
+    /// The roles of the certificate that is shown in TLS.
+    pub(super) stated: Option<Arc<Stated>>,
 }
 
 impl fmt::Debug for Place {
@@ -126,10 +129,20 @@ async fn send(place: &Place, method: Method, path: &str, body: Bytes) -> Result<
             // The node's certificate has no host name, and none is compared.
             let name = ServerName::IpAddress(Ipv4Addr::UNSPECIFIED.into());
             let stream = TlsConnector::from(config).connect(name, stream).await;
-            let stream = stream.map_err(|error| failed(error.to_string()))?;
+            let stream = stream.map_err(|error| match &place.stated {
+                Some(stated) if is_denied(&error) && !stated.roles().contains(&Role::Operator) => {
+                    ClientError::OtherRole { address: address.clone(), stated: (**stated).clone() }
+                }
+                _ => failed(error.to_string()),
+            })?;
             send_over(stream, place, authority, method, path, body).await
         }
     }
+}
+
+fn is_denied(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(inner, Some(rustls::Error::AlertReceived(AlertDescription::AccessDenied)))
 }
 
 async fn connect(authority: &str) -> io::Result<TcpStream> {

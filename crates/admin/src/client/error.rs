@@ -1,5 +1,7 @@
 use std::io;
 
+use nuncio_pki::Stated;
+
 use crate::api::{ErrorCode, Failure};
 
 use super::Address;
@@ -23,6 +25,16 @@ pub enum ClientError {
         address: Address,
         /// Why.
         reason: String,
+    },
+    /// The node takes operators' certificates only, and the one that was shown is of another role.
+    #[error(
+        "the node at {address} refuses the certificate that was shown: it has {stated}, and the admin API takes role operator only"
+    )]
+    OtherRole {
+        /// Where.
+        address: Address,
+        /// What the certificate states.
+        stated: Stated,
     },
     /// The connection was made and then broke or stayed silent; whether the operation happened is unknown.
     #[error("the node at {address} did not answer: {source}")]
@@ -48,14 +60,14 @@ pub enum ClientError {
 impl ClientError {
     /// Whether the node could not be reached, rather than that the operation failed.
     pub const fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Tls { .. } | Self::Interrupted { .. })
+        matches!(self, Self::Unreachable { .. } | Self::Tls { .. } | Self::OtherRole { .. } | Self::Interrupted { .. })
     }
 
     /// The code for programs: the node's own, or `unreachable`, `interrupted`, `unreadable`.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Unreachable { .. } => "unreachable",
-            Self::Tls { .. } => "tls",
+            Self::Tls { .. } | Self::OtherRole { .. } => "tls",
             Self::Interrupted { .. } => "interrupted",
             Self::Failed(failure) => failure.error.as_str(),
             Self::Unreadable { .. } => "unreadable",
@@ -84,6 +96,9 @@ impl ClientError {
             }),
             Self::Tls { .. } => Some(
                 "show what the node can be proved by: --operator DIR, with its network's ca.crt in it; the node's log says what it has against this side".to_owned(),
+            ),
+            Self::OtherRole { .. } => Some(
+                "nuncio cert issue NAME --ca DIR --out DIR --kind operator makes an operator's certificate, and nuncio cert inspect shows the role of one".to_owned(),
             ),
             Self::Unreachable { address: Address::Http(_) | Address::Https(_), .. } => Some(
                 "set [admin] listen in the node's nuncio.toml, or use its socket with --admin unix:PATH".to_owned(),

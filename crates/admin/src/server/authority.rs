@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, header};
 use nuncio_audit::{Actor, Scope};
-use nuncio_pki::SharedPolicy;
+use nuncio_pki::{Credential, SharedPolicy};
 use rustls_pki_types::UnixTime;
 
 use super::peer::{Guest, Peer};
@@ -31,6 +31,9 @@ pub struct Certificates {
     pub scope: Scope,
     /// The names in them of those who may only look.
     pub read_only: Vec<String>,
+    /// The node's own agency, as [`agency_path`](nuncio_pki::Credential::agency_path) writes it: operators must be of it, or of an authority above
+    /// it, for every agency gives whom it likes an operator's certificate. `None` for operators of any.
+    pub agency: Option<String>,
 }
 
 /// Somebody who has proved who he is.
@@ -76,9 +79,29 @@ impl Certificates {
         let judged = self.policy.load().admit_operator(&guest.chain, UnixTime::now());
         let operator =
             judged.map_err(|error| Failure::new(ErrorCode::Unauthorized, error.to_string()).with_hint(error.hint()))?;
+        self.refuse_stranger(&operator)?;
         let scope = if self.read_only.contains(&operator.name) { Scope::Read } else { self.scope };
         let (name, issuer, serial) = (operator.name.into(), operator.issuer.into(), operator.serial.into());
         Ok(Asker { actor: Actor::Certificate { name, issuer, serial }, scope })
+    }
+}
+
+impl Certificates {
+    fn refuse_stranger(&self, operator: &Credential) -> Result<(), Failure> {
+        let Some(own) = &self.agency else { return Ok(()) };
+        let theirs = operator.agency_path();
+        let is_above = operator.is_of_root() || own.strip_prefix(&theirs).is_some_and(|rest| rest.starts_with('/'));
+        if *own == theirs || is_above {
+            return Ok(());
+        }
+        let why = format!(
+            "certificate of {} is by agency {theirs:?}, and this node takes operators of its own agency {own:?} only",
+            operator.subject
+        );
+        Err(Failure::new(ErrorCode::Unauthorized, why).with_hint(
+            "nuncio cert issue NAME --ca DIR --out DIR --kind operator, with the node's own agency as DIR; or [admin] \
+             same_agency = false in the node's nuncio.toml",
+        ))
     }
 }
 

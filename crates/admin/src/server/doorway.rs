@@ -12,8 +12,9 @@ use std::{
 use arc_swap::ArcSwap;
 use axum::serve::Listener;
 use futures::{FutureExt, future::BoxFuture};
+use nuncio_audit::{Act, Audit, Event};
 use nuncio_door::{Door, Limits, Place};
-use rustls::ServerConfig;
+use nuncio_pki::tls::{OperatorServerTls, Refused};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
@@ -31,20 +32,21 @@ pub(crate) const MAX_STRANGERS: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a listener does its handshakes with; may be swapped while it listens.
-pub(super) type SharedTls = Arc<ArcSwap<ServerConfig>>;
+pub(super) type SharedTls = Arc<ArcSwap<OperatorServerTls>>;
 
 /// Listens, and does the handshakes beside, so that none holds up the next connection.
 pub(super) struct Doorway {
     listener: TcpListener,
     door: Door,
     tls: Option<SharedTls>,
+    audit: Audit,
     handshakes: JoinSet<Option<Connection>>,
 }
 
 impl Doorway {
-    pub(super) fn new(listener: TcpListener, tls: Option<SharedTls>) -> Self {
+    pub(super) fn new(listener: TcpListener, tls: Option<SharedTls>, audit: Audit) -> Self {
         let door = Door::new(&Limits::new(MAX_STRANGERS, 64, 512));
-        Self { listener, door, tls, handshakes: JoinSet::new() }
+        Self { listener, door, tls, audit, handshakes: JoinSet::new() }
     }
 
     fn let_in(&mut self, socket: TcpStream, address: SocketAddr) -> Option<Connection> {
@@ -57,33 +59,41 @@ impl Doorway {
             let guest = Guest::new(address, None, false);
             return Some(Connection { stream: Stream::Plain(socket), guest, door, stranger: Some(patience(place)) });
         };
-        let acceptor = TlsAcceptor::from(tls.load_full());
-        self.handshakes.spawn(handshake(acceptor, socket, address, door, place));
+        let (tls, audit) = (tls.load_full(), self.audit.clone());
+        self.handshakes.spawn(async move {
+            let mut stranger = patience(place);
+            let accepted = tokio::select! {
+                biased;
+                () = &mut stranger => return None,
+                accepted = handshake(&tls, socket) => accepted,
+            };
+            let stream = accepted.map_err(|refused| refuse(&audit, address, refused)).ok()?;
+            let guest = Guest::new(address, stream.get_ref().1.peer_certificates(), true);
+            Some(Connection { stream: Stream::Tls(Box::new(stream)), guest, door, stranger: Some(stranger) })
+        });
         None
     }
 }
 
-async fn handshake(
-    acceptor: TlsAcceptor,
-    socket: TcpStream,
-    address: SocketAddr,
-    door: Door,
-    place: Place,
-) -> Option<Connection> {
-    let mut stranger = patience(place);
-    let stream = tokio::select! {
-        biased;
-        () = &mut stranger => return None,
-        accepted = acceptor.accept(socket) => match accepted {
-            Ok(stream) => stream,
-            Err(error) => {
-                tracing::debug!(%address, %error, "admin API: TLS failed");
-                return None;
-            }
-        },
+/// `None` for who hangs up, as port scanners and health checks do.
+async fn handshake(tls: &OperatorServerTls, socket: TcpStream) -> Result<TlsStream<TcpStream>, Option<Refused>> {
+    let handshake = tls.handshake().map_err(|error| Some(error.into()))?;
+    let accepted = TlsAcceptor::from(handshake.config()).accept(socket).await;
+    accepted.map_err(|error| {
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        inner.map(|inner| handshake.refused(inner.clone()))
+    })
+}
+
+/// Records why somebody does not come in; that he cannot be told in words.
+fn refuse(audit: &Audit, address: SocketAddr, refused: Option<Refused>) {
+    let (cause, hint) = match refused {
+        Some(Refused::Chain(error)) => (error.to_string(), error.hint()),
+        Some(other) => (format!("TLS failed: {other}"), String::new()),
+        None => return tracing::debug!(%address, "admin API: hung up in the handshake"),
     };
-    let guest = Guest::new(address, stream.get_ref().1.peer_certificates(), true);
-    Some(Connection { stream: Stream::Tls(Box::new(stream)), guest, door, stranger: Some(stranger) })
+    let (address, action) = (address.to_string().into(), Act::Connect);
+    audit.record(Event::OperatorRefused { address, actor: None, action, cause: cause.into(), hint: hint.into() });
 }
 
 /// Ends when a stranger has to go.

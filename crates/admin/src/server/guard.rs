@@ -109,7 +109,8 @@ impl Guard {
 
     fn refuse(&self, peer: &Peer, actor: Option<Actor>, action: Act, failure: Failure) -> Response {
         let (address, cause) = (peer.to_string().into(), (&failure.message).into());
-        self.audit.record(Event::OperatorRefused { address, actor, action, cause });
+        let hint = failure.hint.as_deref().unwrap_or_default().into();
+        self.audit.record(Event::OperatorRefused { address, actor, action, cause, hint });
         let mut response = failure.into_response();
         if response.status() == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -5,7 +5,10 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use nuncio_admin::{Address, Client, ClientError, TokenFile, api::ErrorCode, routes, server};
 use nuncio_audit::{Act, Actor, Event, Outcome, Scope};
-use nuncio_pki::tls::{operator_client_config, operator_server_config};
+use nuncio_pki::{
+    authority::{Kind, Validity},
+    tls::{operator_client_config, operator_client_roles, operator_server_config},
+};
 use nuncio_testkit::TestAuthority;
 use tempfile::TempDir;
 use tokio::{
@@ -50,8 +53,9 @@ impl Served {
         };
         if is_tls {
             let tls = operator_server_config(&identity, Arc::clone(&policy)).unwrap();
+            let agency = Some(identity.certificate.agency_path());
             let certificates =
-                server::Certificates { policy, scope: Scope::Full, read_only: vec!["auditor".to_owned()] };
+                server::Certificates { policy, scope: Scope::Full, read_only: vec!["auditor".to_owned()], agency };
             config.tls = Some(server::Tls { config: Arc::new(ArcSwap::from_pointee(tls)), certificates });
         }
         change(&mut config);
@@ -76,7 +80,9 @@ impl Served {
     }
 
     fn over_tls(&self, directory: &std::path::Path) -> Client {
-        Client::new(Address::Https(self.http.clone())).with_tls(operator_client_config(directory).unwrap())
+        Client::new(Address::Https(self.http.clone()))
+            .with_tls(operator_client_config(directory).unwrap())
+            .showing(operator_client_roles(directory).unwrap())
     }
 
     pub(crate) async fn stop(self) {
@@ -221,15 +227,19 @@ async fn users_who_are_not_named_may_only_look_over_the_socket() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn operators_show_certificates_of_their_role_and_nobody_elses_count() {
     let authority = TestAuthority::new();
-    let [alice, auditor, node, stranger, nobody] = [(); 5].map(|()| tempfile::tempdir().unwrap());
+    let [alice, auditor, node, sdk, stranger, nobody] = [(); 6].map(|()| tempfile::tempdir().unwrap());
     authority.write_operator_directory(alice.path(), "alice");
     authority.write_operator_directory(auditor.path(), "auditor");
     TestAuthority::new().write_operator_directory(stranger.path(), "alice");
     authority.write_operator_directory(nobody.path(), "bob");
-    // A node's certificate under an operator's name, and a stranger's under our root.
+    // A node's and an SDK's certificate under an operator's name, and a stranger's under our root.
     authority.write_node_directory(node.path(), "two");
-    for end in ["key", "crt"] {
-        std::fs::rename(node.path().join(format!("node.{end}")), node.path().join(format!("operator.{end}"))).unwrap();
+    authority.write_sdk_directory(sdk.path(), false);
+    for (directory, name) in [(node.path(), "node"), (sdk.path(), "sdk")] {
+        for end in ["key", "crt"] {
+            let [from, to] = [name, "operator"].map(|name| directory.join(format!("{name}.{end}")));
+            std::fs::rename(from, to).unwrap();
+        }
     }
     std::fs::copy(alice.path().join("ca.crt"), stranger.path().join("ca.crt")).unwrap();
     for end in ["key", "crt"] {
@@ -245,10 +255,39 @@ async fn operators_show_certificates_of_their_role_and_nobody_elses_count() {
     );
     one.over_tls(auditor.path()).status().await.unwrap();
     assert_eq!(code(one.over_tls(auditor.path()).add_peer("127.0.0.1:9").await), ErrorCode::Forbidden);
-    for refused in [node.path(), stranger.path()] {
-        let error = one.over_tls(refused).status().await.unwrap_err();
+    let mut refused = async |directory: &std::path::Path| {
+        let error = one.over_tls(directory).status().await.unwrap_err();
         assert!(error.is_unreachable(), "refused in the handshake: {error}");
+        let event = loop {
+            // What the guard has refused meanwhile is of another kind.
+            let told = timeout(DEADLINE, events.recv()).await.expect("it is recorded").unwrap();
+            if matches!(told.event, Event::OperatorRefused { action: Act::Connect, .. }) {
+                break told.event.clone();
+            }
+        };
+        let Event::OperatorRefused { address, cause, hint, actor: None, .. } = event else { panic!("{event:?}") };
+        assert!(address.as_str().starts_with("127.0.0.1:"), "{address}");
+        (format!("{error} {}", error.hint().unwrap_or_default()), cause, hint)
+    };
+    for (directory, role) in [(node.path(), "node"), (sdk.path(), "sdk")] {
+        let (heard, cause, hint) = refused(directory).await;
+        assert!(
+            cause.as_str().contains(&format!("has role {role}, and this door takes role operator only")),
+            "{cause}"
+        );
+        assert!(hint.as_str().contains("nuncio cert issue NAME --ca DIR --out DIR --kind operator"), "{hint}");
+        assert!(heard.contains(&format!("it has role {role}, and the admin API takes role operator only")), "{heard}");
+        assert!(heard.contains("nuncio cert issue NAME --ca DIR --out DIR --kind operator"), "{heard}");
     }
+    let (_, cause, hint) = refused(stranger.path()).await;
+    assert!(cause.as_str().contains("does not chain to ca.crt") && !hint.is_empty(), "{cause} {hint}");
+    // Whoever does not speak TLS is recorded too; whoever only opens and closes is not.
+    drop(TcpStream::connect(&one.http).await.unwrap());
+    let mut plain = TcpStream::connect(&one.http).await.unwrap();
+    plain.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    let told = timeout(DEADLINE, events.recv()).await.expect("it is recorded").unwrap();
+    let Event::OperatorRefused { action: Act::Connect, cause, .. } = &told.event else { panic!("{told:?}") };
+    assert!(cause.as_str().starts_with("TLS failed: "), "{cause}");
     assert_eq!(code(one.over_tls(nobody.path()).status().await), ErrorCode::Unauthorized);
     let token = one.token(Scope::Read);
     one.over_tls(nobody.path()).with_token(token).status().await.unwrap();
@@ -259,6 +298,40 @@ async fn operators_show_certificates_of_their_role_and_nobody_elses_count() {
     assert!(matches!(error, ClientError::Tls { .. }), "{error}");
     elsewhere.stop().await;
     one.stop().await;
+}
+
+/// Every agency below the root can certify whom it likes: nodes of others are no business of its operators.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_of_another_agency_is_refused_unless_any_may_come() {
+    for any in [false, true] {
+        let (authority, [mallory, boss]) = (TestAuthority::new(), [(); 2].map(|()| tempfile::tempdir().unwrap()));
+        authority.agency("otherAgency").write_operator_directory(mallory.path(), "alice");
+        let issued = authority.root().issue(Kind::Operator, "boss", Validity::days(9)).unwrap();
+        issued.write(&boss.path().join("out"), Kind::Operator).unwrap();
+        let one = Served::under(authority, true, |config| {
+            if any {
+                config.tls.as_mut().unwrap().certificates.agency = None;
+            }
+        })
+        .await;
+        let mut events = one.operator.audit.follow();
+        one.over_tls(&boss.path().join("out")).status().await.expect("the root is above every agency");
+        let asked = one.over_tls(mallory.path()).status().await;
+        if any {
+            asked.unwrap();
+        } else {
+            let error = asked.unwrap_err();
+            assert!(
+                error.to_string().contains("by agency \"otherAgency\", and this node takes operators of its own"),
+                "{error}"
+            );
+            let event = events.try_recv().unwrap().event.clone();
+            let Event::OperatorRefused { cause, hint, actor: None, .. } = &event else { panic!("{event:?}") };
+            assert!(cause.as_str().contains("CN=alice") && cause.as_str().contains("otherAgency"), "{cause}");
+            assert!(hint.as_str().contains("--kind operator"), "{hint}");
+        }
+        one.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

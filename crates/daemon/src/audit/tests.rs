@@ -172,6 +172,29 @@ async fn a_file_that_is_taken_away_is_noticed_and_the_log_shows_it() {
     assert!(matches!(broken(dir.path(), &key).fault, Fault::BeginningMissing { .. }));
 }
 
+/// As a rotation of logs that copies and truncates would do it.
+#[tokio::test]
+async fn a_file_that_is_cut_is_noticed_and_the_log_shows_it() {
+    let (dir, key) = (tempfile::tempdir().unwrap(), NodeKey::generate());
+    let keeper = Keeper::start(settings(dir.path()), key.clone()).unwrap();
+    keeper.audit().record(Event::Stopped);
+    let health = keeper.health();
+    until("both lines are there", || health.written_to().is_some_and(|position| position.seq == 1)).await;
+    let path = files(dir.path()).unwrap().remove(0);
+    let first = fs::read_to_string(&path).unwrap().lines().next().unwrap().len() as u64 + 1;
+    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(first).unwrap();
+    until("another file", || {
+        files(dir.path()).unwrap().len() == 2 || {
+            keeper.audit().record(refusal(1));
+            false
+        }
+    })
+    .await;
+    keeper.finish(DEADLINE).await;
+    let broken = broken(dir.path(), &key);
+    assert!(matches!(broken.fault, Fault::Number { .. } | Fault::Changed { .. }), "{broken}");
+}
+
 /// A key in a token that is away.
 #[derive(Debug)]
 struct Away(NodeId);

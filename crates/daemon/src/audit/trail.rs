@@ -117,11 +117,12 @@ impl Trail {
         }
     }
 
-    /// Lets go of a file that is no longer where it was; the next line begins another.
+    /// Lets go of a file that is no longer where it was, or was cut; the next line begins another.
     pub(super) fn look(&mut self) -> bool {
         let Some(current) = &self.current else { return false };
-        let same = |a: fs::Metadata, b: fs::Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
-        let here = current.file.metadata().and_then(|own| Ok(same(own, fs::metadata(&current.path)?)));
+        let same = |a: &fs::Metadata, b: &fs::Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
+        let whole = |own: fs::Metadata| Ok(same(&own, &fs::metadata(&current.path)?) && own.len() >= current.length);
+        let here = current.file.metadata().and_then(whole);
         if here.unwrap_or(false) {
             return false;
         }

@@ -78,7 +78,7 @@ impl Writer {
         self.ticked = now;
         self.records.audit().conclude(now);
         if self.trail.look() {
-            tracing::error!("the audit log's file was taken away while it was written; another is begun");
+            tracing::error!("the audit log's file was taken away or cut while it was written; another is begun");
         }
         self.missed.merge(self.records.take_missed());
         let is_gap_due = self.told.is_none_or(|told| now.saturating_duration_since(told) >= GAP);

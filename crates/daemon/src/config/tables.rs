@@ -209,6 +209,9 @@ section! {
         /// Operators by the names in their certificates who may only look, whatever certificate_scope says. Default: none.
         /// Example: ["auditor"]
         restart read_only: Vec<String> = Vec::new(),
+        /// Whether operators who show certificates must be of the node's own agency, or of an authority above it.
+        /// Default: true: every agency of the network can certify operators.
+        restart same_agency: bool = true,
         /// Without tls, take a listen address that is not loopback: tokens cross the network readable; only where something
         /// else keeps strangers out. Default: false.
         restart allow_remote: bool = false,

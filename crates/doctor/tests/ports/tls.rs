@@ -39,7 +39,8 @@ async fn server<F: Future<Output = ()> + Send + 'static>(
 
 /// Of the channel port's configuration only the certificate is kept.
 fn config(directory: &Path, group: &'static dyn SupportedKxGroup) -> ServerConfig {
-    let channel = channel_server_config(&ChannelPaths::in_directory(directory)).unwrap().config();
+    let channel =
+        channel_server_config(&ChannelPaths::in_directory(directory)).unwrap().handshake(false).unwrap().config();
     let provider = CryptoProvider { kx_groups: vec![group], ..aws_lc_rs::default_provider() };
     ServerConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&TLS12, &TLS13])

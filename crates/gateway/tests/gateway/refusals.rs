@@ -1,5 +1,6 @@
 use std::{path::Path, time::Duration};
 
+use nuncio_audit::{Audit, Event};
 use nuncio_channel_protocol::{Frame, FrameKind, FrameSeq};
 use nuncio_pki::{
     authority::{Kind, Validity},
@@ -13,7 +14,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::rig::{PATIENCE, Rig, Sdk};
+use crate::rig::{Log, PATIENCE, Rig, Sdk};
 
 /// Whether an SDK with these certificates gets a session.
 async fn is_admitted(rig: &mut Rig, directory: &Path) -> bool {
@@ -61,15 +62,27 @@ async fn certificates_of_others_are_refused() {
     assert_eq!(rig.clients.statistics().connections_refused, 2);
 }
 
+/// The client hears an alert, for TLS has no words; whoever runs the node hears them.
 #[tokio::test]
-async fn only_sdks_are_let_in() {
-    let mut rig = Rig::new().await;
+async fn only_sdks_are_let_in_and_the_refusal_names_both_roles_and_what_mends_it() {
+    let (audit, (log, _guard)) = (Audit::default(), Log::capture());
+    let (mut events, recorded) = (audit.follow(), audit.clone());
+    let mut rig = Rig::with(|config| config.audit = recorded).await;
     let root = rig.directory.path().to_owned();
     let operator = rig.authority.issuer().issue(Kind::Operator, "ops", Validity::days(30)).unwrap();
     // Under the names that the client looks for.
     operator.write(&root.join("operator"), Kind::Sdk).unwrap();
     for other in ["node", "operator"] {
-        assert!(!is_admitted(&mut rig, &root.join(other)).await, "{other}");
+        let heard = Sdk::connect(rig.address, &root.join(other)).await.map(drop).unwrap_err();
+        assert!(heard.to_string().contains("AccessDenied"), "{heard}");
+        let told = timeout(PATIENCE, events.recv()).await.unwrap().unwrap();
+        let Event::SdkRefused { cause, hint, noise: false, .. } = &told.event else { panic!("{told:?}") };
+        let words = format!("has role {other}, and this door takes role sdk only");
+        assert!(cause.as_str().contains(&words), "{cause}");
+        assert!(hint.as_str().contains("nuncio cert issue NAME --ca DIR --out DIR --kind sdk"), "{hint}");
+        assert!(log.count(&words) == 1 && log.count("--kind sdk") >= 1, "{}", log.text());
+        // A second later other words about the same address are worth a line.
+        tokio::time::sleep(Duration::from_millis(1100)).await;
     }
     assert!(rig.has_no_input());
     assert!(is_admitted(&mut rig, &root.join("sdk")).await);
@@ -83,6 +96,22 @@ async fn another_agencys_sdk_is_refused_unless_the_check_is_off() {
         rig.authority.agency("otherAgency").write_sdk_directory(&other, false);
         assert_eq!(is_admitted(&mut rig, &other).await, !same_agency);
     }
+}
+
+/// An agency on a curve certifies RSA keys too, and those of its SDKs are its own all the same.
+#[tokio::test]
+async fn another_agencys_sdk_is_refused_whatever_key_it_has() {
+    let mut rig = Rig::new().await;
+    let root = rig.directory.path().to_owned();
+    for (name, agency) in [("ours", rig.authority.issuer()), ("theirs", rig.authority.agency("otherAgency").issuer())] {
+        let issued = agency.issue(Kind::SdkRsa, "sdk", Validity::days(30)).unwrap();
+        issued.write(&root.join(name), Kind::SdkRsa).unwrap();
+        // With the agency's, which FISCO BCOS's RSA files have not.
+        let bundle: String = issued.chain.iter().map(nuncio_pki::Certificate::to_pem).collect();
+        std::fs::write(root.join(name).join("sdk.crt"), bundle).unwrap();
+    }
+    assert!(is_admitted(&mut rig, &root.join("ours")).await);
+    assert!(!is_admitted(&mut rig, &root.join("theirs")).await);
 }
 
 /// FISCO's default since 2.9: RSA certificates of X.509 version 1 on both sides.

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use nuncio_audit::{Audit, Event};
 use nuncio_node::{Incoming, RenewalError, Snapshot};
 use nuncio_pki::Policy;
 use nuncio_protocol::Topic;
@@ -190,4 +191,27 @@ async fn an_application_field_is_read_from_any_node_and_a_route_names_every_hop(
     assert_eq!(record.status.application, Bytes::from("height=7"));
     let route = c.handle.route(a.handle.node_id()).await;
     assert_eq!(route, Some([&c, &b, &a].map(|node| node.handle.node_id()).to_vec()));
+}
+
+/// The refused end is told in words too: it has proved its key, so that both ends know of whom they speak.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_of_another_role_makes_no_node_and_both_ends_hear_both_roles_and_what_mends_it() {
+    let (authority, audit) = (TestAuthority::new(), Audit::default());
+    let (mut events, recorded) = (audit.follow(), audit.clone());
+    let a = Node::start_with(&authority, authority.node("a"), &[], |config| config.audit = recorded);
+    let sdk = authority.sdk_as_node("app");
+    let id = sdk.key.node_id();
+    let b = Node::start_as(&authority, sdk, &[&a]);
+    let words =
+        ["has role sdk, and this door takes role node only", "nuncio cert issue NAME --ca DIR --out DIR --kind node"];
+    let told = tokio::time::timeout(DEADLINE, events.recv()).await.expect("it is recorded").expect("the audit goes on");
+    let Event::NodeRefused { node, cause, .. } = &told.event else { panic!("{told:?}") };
+    assert_eq!(node.as_ref().map(|node| node.0), Some(id));
+    assert!(words.iter().all(|word| cause.as_str().contains(word)), "{cause}");
+    b.sees("the reason", |snapshot| {
+        let mut errors = snapshot.peers.iter().filter_map(|peer| peer.last_error.as_ref());
+        errors.any(|error| words.iter().all(|word| error.contains(word)))
+    })
+    .await;
+    assert_eq!(linked(&a.handle.snapshot()), 0);
 }

@@ -1,6 +1,6 @@
 use std::{path::Path, time::Duration};
 
-use der::{Decode, asn1::Uint};
+use der::{Decode, Encode, asn1::Uint};
 use nuncio_identity::NodeId;
 use rustls_pki_types::UnixTime;
 use x509_cert::{SubjectPublicKeyInfo, ext::pkix::CrlNumber, name::Name};
@@ -12,7 +12,7 @@ use super::{
     store::capped,
     template::{Template, sign, subject},
 };
-use crate::{Certificate, CertificateRequest, RevocationList, Role, instant, revocation};
+use crate::{Certificate, CertificateRequest, RevocationList, Role, heir, instant, revocation};
 
 /// A root or an agency in memory: its certificate, its key, and what stands above it.
 #[derive(Debug)]
@@ -280,12 +280,14 @@ impl Issuer {
         Ok(Self::from_parts(key, self.below(certificate)))
     }
 
-    /// A certificate by this root for the key and name of another, so that who trusts this one accepts what that one issues.
-    /// It ends when one of the two does.
+    /// A certificate by this root for the key and name of another that takes its place, so that who trusts this one accepts what
+    /// that one issues, by the rules about what this one issued. It ends when one of the two does.
     pub(super) fn vouch_for_root(&self, root: &Certificate) -> Result<Certificate, AuthorityError> {
         let key = SubjectPublicKeyInfo::from_der(root.public_key().as_ref())?;
         let validity = Validity { not_before: root.not_before(), not_after: root.not_after() };
-        self.certify(Profile::cross(&key)?, Name::from_der(root.subject_der())?, key, capped(self, validity)?)
+        let subject = Name::from_der(root.subject_der())?;
+        let heir = heir::mark(self.certificate(), &self.key, (&subject.to_der()?, root.public_key()))?;
+        self.certify(Profile::cross(&key, heir)?, subject, key, capped(self, validity)?)
     }
 
     /// A certificate with the subject, key and extensions of one that another authority issued.

@@ -37,9 +37,11 @@ impl Profile {
         Self { extensions: None, names_issuer: false }
     }
 
-    /// What a root may, certified by another one.
-    pub(crate) fn cross(key: &SubjectPublicKeyInfo) -> Result<Self, AuthorityError> {
-        Self::authority(key, None)
+    /// What a root may, certified by another one whose place it takes: see [`heir`](crate::heir).
+    pub(crate) fn cross(key: &SubjectPublicKeyInfo, heir: Extension) -> Result<Self, AuthorityError> {
+        let profile = Self::authority(key, None)?;
+        let extensions = profile.extensions.into_iter().flatten().chain([heir]).collect();
+        Ok(Self { extensions: Some(extensions), ..profile })
     }
 
     /// Names its issuer's key too, which tells that from another key of the same name. Version 1 cannot.

@@ -17,6 +17,9 @@ macro_rules! usage {
     };
 }
 
+/// All below it are roles, of later versions too.
+const USAGES: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.2.840.113556.1.8000.2554.42705.34933.9305.20226.44437.6161110.2163479");
 const NODE: ObjectIdentifier = usage!("1");
 const SDK: ObjectIdentifier = usage!("2");
 const OPERATOR: ObjectIdentifier = usage!("3");
@@ -37,7 +40,7 @@ pub enum Role {
 /// The roles that a certificate states, and by what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stated {
-    /// By an extended key usage of Nuncio's, which is made for it.
+    /// By an extended key usage of Nuncio's, which is made for it. None here: it is a role of a later version.
     ByUsage(Vec<Role>),
     /// By the subject's OU, as FISCO BCOS's script writes it.
     ByUnit(Vec<Role>),
@@ -100,16 +103,17 @@ impl Stated {
     pub(crate) fn by(extensions: &Extensions, subject: &Named, key: &KeyKind) -> Self {
         let usages = extensions.purposes.as_deref().unwrap_or_default();
         let roles: Vec<Role> = Role::ALL.into_iter().filter(|role| usages.contains(&role.oid())).collect();
-        if !roles.is_empty() {
+        if usages.iter().any(|usage| usage.as_bytes().starts_with(USAGES.as_bytes())) {
             return Self::ByUsage(roles);
         }
-        let says = |role: &Role| units(subject).any(|unit| means(unit, *role, key));
+        let says = |role: &Role| units(subject).flatten().any(|unit| means(unit, *role, key));
         let roles: Vec<Role> = Role::ALL.into_iter().filter(says).collect();
         if !roles.is_empty() {
             Self::ByUnit(roles)
         } else if units(subject).next().is_none() {
             Self::Unmarked
         } else {
+            // Also where nobody can read it: whoever writes an OU tells roles apart.
             Self::Nothing
         }
     }
@@ -143,9 +147,10 @@ fn means(unit: &str, role: Role, key: &KeyKind) -> bool {
     role.unit().is_some_and(|own| unit == own || (unit == "agency" && matches!(key, KeyKind::Rsa { .. })))
 }
 
-fn units(subject: &Named) -> impl Iterator<Item = &str> {
+/// Every OU; `None` for one that is no text.
+fn units(subject: &Named) -> impl Iterator<Item = Option<&str>> {
     let units = subject.attributes().filter(|attribute| attribute.oid == ORGANISATIONAL_UNIT);
-    units.filter_map(|attribute| attribute.text.as_deref())
+    units.map(|attribute| attribute.text.as_deref())
 }
 
 impl fmt::Display for Role {
@@ -158,6 +163,7 @@ impl fmt::Display for Role {
 impl fmt::Display for Stated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.roles() {
+            [] if matches!(self, Self::ByUsage(_)) => f.write_str("a role that this version does not know"),
             [] => f.write_str("no role"),
             [role] => write!(f, "role {role}"),
             roles => {

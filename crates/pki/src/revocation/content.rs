@@ -10,6 +10,7 @@ use super::{Edition, RevocationError};
 use crate::{instant, name::Named};
 
 const CRL_NUMBER: &str = "2.5.29.20";
+const DELTA: &str = "2.5.29.27";
 
 /// What a list says, in either version.
 pub(super) struct Said {
@@ -91,7 +92,12 @@ pub(super) fn read(tbs: &[u8]) -> Result<Said, RevocationError> {
 }
 
 fn refuse_partial(extensions: &[Extension]) -> Result<(), RevocationError> {
-    match extensions.iter().find(|one| one.critical && one.extn_id.to_string() != CRL_NUMBER) {
+    let is_partial = |one: &&Extension| {
+        let oid = one.extn_id.to_string();
+        // A delta whose indicator is not critical, as it has to be, would take the place of the complete list.
+        oid == DELTA || (one.critical && oid != CRL_NUMBER)
+    };
+    match extensions.iter().find(is_partial) {
         Some(one) => Err(RevocationError::Partial { oid: one.extn_id.to_string() }),
         None => Ok(()),
     }

@@ -1,4 +1,4 @@
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, PeerMisbehaved, SignatureScheme,
@@ -12,22 +12,55 @@ use sha2::{Digest, Sha256};
 use crate::{
     Certificate, SharedPolicy,
     path::{Anchors, Leaf},
-    tls::{ECDSA_SECP256K1_SHA1, ECDSA_SECP256K1_SHA256, told::Told},
+    pss,
+    tls::{
+        ECDSA_SECP256K1_SHA1, ECDSA_SECP256K1_SHA256, ECDSA_SECP256K1_SHA384, ECDSA_SECP256K1_SHA512,
+        refused::Judgement, told::Told,
+    },
 };
 
 type Algorithms = &'static [&'static dyn SignatureVerificationAlgorithm];
 
-/// In order of preference; TLS 1.2 does not bind a code point to a curve.
+/// In order of preference; TLS 1.2 does not bind a code point to a curve, and OpenSSL takes the first of these for any.
 static SCHEMES: &[(SignatureScheme, Algorithms)] = {
     use webpki::aws_lc_rs as aws;
     &[
-        (SignatureScheme::ECDSA_NISTP256_SHA256, &[ECDSA_SECP256K1_SHA256, aws::ECDSA_P256_SHA256]),
+        (
+            SignatureScheme::ECDSA_NISTP256_SHA256,
+            &[ECDSA_SECP256K1_SHA256, aws::ECDSA_P256_SHA256, aws::ECDSA_P384_SHA256, aws::ECDSA_P521_SHA256],
+        ),
         (SignatureScheme::RSA_PSS_SHA256, &[aws::RSA_PSS_2048_8192_SHA256_LEGACY_KEY]),
         (SignatureScheme::RSA_PSS_SHA384, &[aws::RSA_PSS_2048_8192_SHA384_LEGACY_KEY]),
         (SignatureScheme::RSA_PSS_SHA512, &[aws::RSA_PSS_2048_8192_SHA512_LEGACY_KEY]),
         (SignatureScheme::RSA_PKCS1_SHA256, &[aws::RSA_PKCS1_2048_8192_SHA256]),
         (SignatureScheme::RSA_PKCS1_SHA384, &[aws::RSA_PKCS1_2048_8192_SHA384]),
         (SignatureScheme::RSA_PKCS1_SHA512, &[aws::RSA_PKCS1_2048_8192_SHA512]),
+        (
+            SignatureScheme::ECDSA_NISTP384_SHA384,
+            &[ECDSA_SECP256K1_SHA384, aws::ECDSA_P256_SHA384, aws::ECDSA_P384_SHA384, aws::ECDSA_P521_SHA384],
+        ),
+        (
+            SignatureScheme::ECDSA_NISTP521_SHA512,
+            &[ECDSA_SECP256K1_SHA512, aws::ECDSA_P256_SHA512, aws::ECDSA_P384_SHA512, aws::ECDSA_P521_SHA512],
+        ),
+        (SignatureScheme::ED25519, &[aws::ED25519]),
+    ]
+};
+
+/// By RSA keys that are good for PSS alone, in both versions of TLS. rustls has no names for them.
+static PSS_KEYS: [(SignatureScheme, pss::Hash); 3] = [
+    (SignatureScheme::Unknown(0x0809), pss::Hash::Sha256),
+    (SignatureScheme::Unknown(0x080a), pss::Hash::Sha384),
+    (SignatureScheme::Unknown(0x080b), pss::Hash::Sha512),
+];
+
+/// TLS 1.3 binds curves to code points, and has none for secp256k1.
+static BOUND_SCHEMES: &[(SignatureScheme, Algorithms)] = {
+    use webpki::aws_lc_rs as aws;
+    &[
+        (SignatureScheme::ECDSA_NISTP256_SHA256, &[aws::ECDSA_P256_SHA256]),
+        (SignatureScheme::ECDSA_NISTP384_SHA384, &[aws::ECDSA_P384_SHA384]),
+        (SignatureScheme::ECDSA_NISTP521_SHA512, &[aws::ECDSA_P521_SHA512]),
     ]
 };
 
@@ -40,19 +73,30 @@ static CLIENT_SCHEMES: &[(SignatureScheme, Algorithms)] =
 /// Checks the other side of a channel connection: the chain, never a host name.
 #[derive(Debug)]
 pub(crate) struct ChainVerifier {
-    anchors: Anchors,
-    told: Told,
+    anchors: Arc<Anchors>,
+    listener: Listener,
     is_mandatory: bool,
 }
 
+/// Who hears what is against a certificate.
+#[derive(Debug)]
+enum Listener {
+    /// The log, of a client.
+    Log(Told),
+    /// The door that the handshake is at.
+    Door(Judgement),
+}
+
 impl ChainVerifier {
+    /// A client's, for all its connections.
     pub(crate) fn new(anchors: Anchors) -> Self {
-        Self { anchors, told: Told::default(), is_mandatory: true }
+        Self { anchors: Arc::new(anchors), listener: Listener::Log(Told::default()), is_mandatory: true }
     }
 
-    /// A client that shows no certificate passes, and has to prove otherwise who it is.
-    pub(crate) fn of_guests(anchors: Anchors) -> Self {
-        Self { is_mandatory: false, ..Self::new(anchors) }
+    /// A door's, for one connection. Where `guests` may come, a client that shows no certificate passes, and has to prove
+    /// otherwise who it is.
+    pub(super) fn at_door(anchors: Arc<Anchors>, guests: bool, judgement: Judgement) -> Self {
+        Self { anchors, listener: Listener::Door(judgement), is_mandatory: !guests }
     }
 
     fn verify(
@@ -63,15 +107,15 @@ impl ChainVerifier {
         purpose: Leaf,
     ) -> Result<(), Error> {
         let chain: Vec<CertificateDer<'_>> = std::iter::once(leaf).chain(intermediates).cloned().collect();
-        match self.anchors.verify(&chain, now, purpose) {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                if let Some(kept_back) = self.told.line(&error, Instant::now()) {
+        self.anchors.verify(&chain, now, purpose).map(drop).map_err(|error| match &self.listener {
+            Listener::Door(judgement) => judgement.keep(error),
+            Listener::Log(told) => {
+                if let Some(kept_back) = told.line(&error, Instant::now()) {
                     tracing::info!(hint = error.hint(), kept_back, "channel: refused {purpose:?}: {error}");
                 }
-                Err(error.to_certificate_error().into())
+                error.to_certificate_error().into()
             }
-        }
+        })
     }
 
     fn verify_signature(
@@ -80,19 +124,25 @@ impl ChainVerifier {
         signed: &DigitallySignedStruct,
         allowed: impl Iterator<Item = &'static (SignatureScheme, Algorithms)>,
     ) -> Result<HandshakeSignatureValid, Error> {
+        // The raw key: webpki would not even parse a version 1 certificate.
+        let leaf = Certificate::from_der(leaf.clone().into_owned()).map_err(|_| CertificateError::BadEncoding)?;
+        let bad_signature = || Error::from(CertificateError::BadSignature);
+        if let Some((_, hash)) = PSS_KEYS.iter().find(|(scheme, _)| *scheme == signed.scheme) {
+            return pss::verify_in_tls(*hash, leaf.key(), message, signed.signature())
+                .then(HandshakeSignatureValid::assertion)
+                .ok_or_else(bad_signature);
+        }
         let algorithms =
             allowed.filter(|(scheme, _)| *scheme == signed.scheme).map(|(_, algorithms)| *algorithms).next();
         let Some(algorithms) = algorithms else {
             return Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into());
         };
-        // The raw key: webpki would not even parse a version 1 certificate.
-        let leaf = Certificate::from_der(leaf.clone().into_owned()).map_err(|_| CertificateError::BadEncoding)?;
         let key = webpki::RawPublicKeyEntity::try_from(leaf.public_key()).map_err(|_| CertificateError::BadEncoding)?;
         algorithms
             .iter()
             .any(|algorithm| key.verify_signature(*algorithm, message, signed.signature()).is_ok())
             .then(HandshakeSignatureValid::assertion)
-            .ok_or_else(|| CertificateError::BadSignature.into())
+            .ok_or_else(bad_signature)
     }
 }
 
@@ -104,10 +154,12 @@ fn from_servers() -> impl Iterator<Item = &'static (SignatureScheme, Algorithms)
     SCHEMES.iter()
 }
 
-/// TLS 1.3 has RSA-PSS, and curves bound to their code points: no secp256k1.
+/// Of RSA it has PSS alone.
 fn in_tls13() -> impl Iterator<Item = &'static (SignatureScheme, Algorithms)> {
     use SignatureScheme as S;
-    SCHEMES.iter().filter(|(scheme, _)| matches!(scheme, S::RSA_PSS_SHA256 | S::RSA_PSS_SHA384 | S::RSA_PSS_SHA512))
+    let is_of_both =
+        |scheme: &S| matches!(scheme, S::RSA_PSS_SHA256 | S::RSA_PSS_SHA384 | S::RSA_PSS_SHA512 | S::ED25519);
+    BOUND_SCHEMES.iter().chain(SCHEMES.iter().filter(move |(scheme, _)| is_of_both(scheme)))
 }
 
 macro_rules! signature_checks {
@@ -131,7 +183,7 @@ macro_rules! signature_checks {
         }
 
         fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-            $schemes().map(|(scheme, _)| *scheme).collect()
+            $schemes().map(|(scheme, _)| *scheme).chain(PSS_KEYS.iter().map(|(scheme, _)| *scheme)).collect()
         }
     };
 }
@@ -162,12 +214,12 @@ impl ClientCertVerifier for ChainVerifier {
 #[derive(Debug)]
 pub(crate) struct OperatorVerifier {
     policy: SharedPolicy,
-    told: Told,
+    judgement: Judgement,
 }
 
 impl OperatorVerifier {
-    pub(crate) fn new(policy: SharedPolicy) -> Self {
-        Self { policy, told: Told::default() }
+    pub(super) const fn new(policy: SharedPolicy, judgement: Judgement) -> Self {
+        Self { policy, judgement }
     }
 }
 
@@ -187,15 +239,8 @@ impl ClientCertVerifier for OperatorVerifier {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let chain: Vec<CertificateDer<'_>> = std::iter::once(end_entity).chain(intermediates).cloned().collect();
-        match self.policy.load().admit_operator(&chain, now) {
-            Ok(_) => Ok(ClientCertVerified::assertion()),
-            Err(error) => {
-                if let Some(kept_back) = self.told.line(&error, Instant::now()) {
-                    tracing::info!(hint = error.hint(), kept_back, "admin API: refused: {error}");
-                }
-                Err(error.to_certificate_error().into())
-            }
-        }
+        let judged = self.policy.load().admit_operator(&chain, now);
+        judged.map(|_| ClientCertVerified::assertion()).map_err(|error| self.judgement.keep(error))
     }
 
     signature_checks!(from_servers);

@@ -6,6 +6,7 @@ use std::{
 use rustls::{
     ClientConfig, ServerConfig, ServerConnection, SupportedProtocolVersion,
     client::Resumption,
+    crypto::CryptoProvider,
     server::{ClientHello, NoServerSessionStorage, ResolvesServerCert},
     sign::{CertifiedKey, SingleCertAndKey},
     version::{TLS12, TLS13},
@@ -16,7 +17,7 @@ use crate::{
     Certificate, ChainError, Credential, DirectoryError, Door, KeyFile, KeyFileError, KeyKind, RoleRule, Stated,
     directory::read_certificates,
     path::{Anchors, Leaf},
-    tls::{SECP256K1_GROUP, chain_verifier::ChainVerifier, channel_provider},
+    tls::{Handshake, Refused, SECP256K1_GROUP, chain_verifier::ChainVerifier, channel_provider, refused::Judgement},
 };
 
 static ONLY_1_2: [&SupportedProtocolVersion; 1] = [&TLS12];
@@ -83,22 +84,29 @@ impl ChannelPaths {
 /// The TLS side of the channel port. Cheap to clone; to renew it, load another and swap.
 #[derive(Debug, Clone)]
 pub struct ChannelServerTls {
-    config: Arc<ServerConfig>,
-    for_guests: Arc<ServerConfig>,
+    resolver: Arc<dyn ResolvesServerCert>,
+    versions: &'static [&'static SupportedProtocolVersion],
+    provider: Arc<CryptoProvider>,
     certificate: Arc<Certificate>,
     rsa: Option<Arc<Certificate>>,
     anchors: Arc<Anchors>,
 }
 
 impl ChannelServerTls {
-    /// The rustls configuration.
-    pub fn config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.config)
-    }
-
-    /// The same for a port where a client may show no certificate, and has to prove otherwise who it is.
-    pub fn config_for_guests(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.for_guests)
+    /// For one connection. Where `guests` may come, a client may show no certificate, and has to prove otherwise who it is.
+    ///
+    /// # Errors
+    /// When rustls refuses the combination.
+    pub fn handshake(&self, guests: bool) -> Result<Handshake, rustls::Error> {
+        let judgement = Judgement::default();
+        let verifier = ChainVerifier::at_door(Arc::clone(&self.anchors), guests, judgement.clone());
+        let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_protocol_versions(self.versions)?
+            .with_client_cert_verifier(Arc::new(verifier))
+            .with_cert_resolver(Arc::clone(&self.resolver));
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Ok(Handshake::new(Arc::new(config), judgement))
     }
 
     /// The certificate shown to clients.
@@ -134,11 +142,9 @@ impl ChannelServerTls {
     ///
     /// # Errors
     /// When it has shown no certificate, or the one that the handshake verified has ended since.
-    pub fn client_of(&self, connection: &ServerConnection) -> Result<Credential, rustls::Error> {
+    pub fn client_of(&self, connection: &ServerConnection) -> Result<Credential, Refused> {
         let sent = connection.peer_certificates().ok_or(rustls::Error::NoCertificatesPresented)?;
-        let verified = self.anchors.verify(sent, UnixTime::now(), Leaf::Client);
-        let path = verified.map_err(|error| rustls::Error::InvalidCertificate(error.to_certificate_error()))?;
-        Ok(Credential::new(path, Door::SdkPort))
+        Ok(Credential::new(self.anchors.verify(sent, UnixTime::now(), Leaf::Client)?, Door::SdkPort))
     }
 }
 
@@ -161,18 +167,10 @@ pub fn channel_server_config(paths: &ChannelPaths) -> Result<ChannelServerTls, T
             (Arc::new(ByCurve { first: end.identity.clone().into(), rsa: identity.into() }), Some(Arc::new(leaf)))
         }
     };
-    let versions = end.versions();
-    let config = |verifier| {
-        let mut config = ServerConfig::builder_with_provider(channel_provider())
-            .with_protocol_versions(versions)?
-            .with_client_cert_verifier(Arc::new(verifier))
-            .with_cert_resolver(Arc::clone(&resolver));
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.send_tls13_tickets = 0;
-        Ok::<_, rustls::Error>(Arc::new(config))
-    };
-    let for_guests = config(ChainVerifier::of_guests(end.anchors.clone()))?;
-    Ok(ChannelServerTls { config: config(ChainVerifier::new(end.anchors))?, for_guests, certificate, rsa, anchors })
+    let (versions, provider) = (end.versions(), channel_provider());
+    let tls = ChannelServerTls { resolver, versions, provider, certificate, rsa, anchors };
+    tls.handshake(false)?;
+    Ok(tls)
 }
 
 /// Reads `ca.crt`, `sdk.crt` and `sdk.key` of an SDK directory, secp256k1 or RSA; in a node's directory, where there

@@ -25,6 +25,20 @@ fn fault(text: &str) -> (At, String) {
     (fault.0, fault.1.to_string())
 }
 
+/// A rule about nobody would deny nothing, and nobody would notice.
+#[test]
+fn agencies_and_names_are_no_patterns() {
+    for who in ["{ agency = \"agencyB*\" }", "{ agency = \"*\" }", "{ agency = \"agencyB\", name = \"shop*\" }"] {
+        for (table, rest) in [("allow", "publish = [\"a\"]"), ("deny", "publish = [\"a\"]")] {
+            let (at, words) = fault(&format!("[[{table}]]\nwho = {who}\n{rest}\n"));
+            assert_eq!(at.1, 1);
+            assert!(words.contains("is taken as it is written, and would mean nobody"), "{words}");
+        }
+        let (_, words) = fault(&format!("[[namespace]]\nname = \"n\"\nmembers = [{who}]\n"));
+        assert!(words.contains("agencies and names have no `*`"), "{words}");
+    }
+}
+
 fn shop() -> Party {
     Party { keys: vec![Key::Hash([1; 32])], ..Party::sdk("agencyB", "shop") }
 }

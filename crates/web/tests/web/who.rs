@@ -2,13 +2,19 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use nuncio_gateway::Access;
-use nuncio_pki::RoleRule;
+use nuncio_audit::{Audit, Event};
+use nuncio_gateway::{Access, Holder};
+use nuncio_pki::{
+    RoleRule,
+    authority::{Kind, Validity},
+};
 use nuncio_rights::{Fallback, Limit, Per, Quota, Rights, Rule, Rules, Who};
+use nuncio_web::Tokens;
 use serde_json::json;
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, http::StatusCode, protocol::frame::coding::CloseCode};
 
-use crate::rig::Rig;
+use crate::rig::{PATIENCE, Rig};
 
 fn rights(rules: Rules) -> Arc<Rights> {
     Arc::new(Rights::new(rules).unwrap())
@@ -81,6 +87,41 @@ async fn a_client_without_an_sdk_s_certificate_does_not_come_in_and_who_is_denie
     assert_eq!(web.closed().await.0, CloseCode::Policy);
     assert_eq!(rig.disconnected().await, client);
     assert!(rig.try_connect(None).await.is_err());
+}
+
+/// Where tokens are taken too, a certificate that is shown must be an SDK's all the same.
+#[tokio::test]
+async fn whoever_shows_a_certificate_of_another_role_is_refused_with_both_roles_and_what_mends_it() {
+    for tokens in [false, true] {
+        let audit = Audit::default();
+        let (mut events, recorded) = (audit.follow(), audit.clone());
+        let mut rig = Rig::with(|gateway, web| {
+            gateway.audit = recorded;
+            web.tokens = tokens.then(|| Arc::new(NoTokens) as Arc<dyn Tokens>);
+        })
+        .await;
+        let operator = rig.authority.issuer().issue(Kind::Operator, "ops", Validity::days(30)).unwrap();
+        operator.write(&rig.directory.path().join("operator"), Kind::Sdk).unwrap();
+        for other in ["node", "operator"] {
+            let heard = rig.try_connect_as(other).await.map(drop).unwrap_err();
+            assert!(heard.to_string().contains("AccessDenied"), "{heard}");
+            let told = timeout(PATIENCE, events.recv()).await.unwrap().unwrap();
+            let Event::SdkRefused { cause, hint, noise: false, .. } = &told.event else { panic!("{told:?}") };
+            let words = format!("has role {other}, and this door takes role sdk only");
+            assert!(cause.as_str().contains(&words), "{cause}");
+            assert!(hint.as_str().contains("nuncio cert issue NAME --ca DIR --out DIR --kind sdk"), "{hint}");
+        }
+        assert!(rig.has_no_input());
+    }
+}
+
+#[derive(Debug)]
+struct NoTokens;
+
+impl Tokens for NoTokens {
+    fn find(&self, _: &str) -> Result<Holder, String> {
+        Err("none".into())
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,131 @@
+//! Room for revocation lists: whoever makes authorities as he likes fills it for nobody but himself.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::fs;
+
+use nuncio_pki::{
+    Certificate, Lists, Policy, PolicyError, RevocationError, RevocationList, SignerError,
+    authority::{Authority, Issuer, Plan, RevocationDates, Rotation, Validity},
+};
+use rustls_pki_types::UnixTime;
+
+#[path = "support/openssl.rs"]
+mod openssl;
+use openssl::{build_agency, build_root, openssl};
+
+fn list_of(signer: &Issuer) -> RevocationList {
+    let validity = Validity::days(30);
+    let dates = RevocationDates { this_update: validity.not_before, next_update: validity.not_after };
+    signer.revoke(&[], None, dates).unwrap()
+}
+
+fn adopt(policy: &Policy, signer: &Issuer, known: &[Certificate]) -> Result<Option<Policy>, PolicyError> {
+    let known = [&[signer.certificate().clone()], known].concat();
+    policy.adopt(list_of(signer), &known, UnixTime::now())
+}
+
+/// How many lists a policy has of this authority and of those that it made.
+fn held(policy: &Policy, names: &str) -> usize {
+    policy.lists().iter().filter(|list| list.issuer().contains(names)).count()
+}
+
+/// FISCO BCOS's script gives agencies no pathlen.
+#[test]
+fn an_agency_that_makes_authorities_without_end_keeps_nobody_elses_lists_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    build_root(path);
+    build_agency(path);
+    for (folder, name) in [("root", "ca"), ("mallory", "agency")] {
+        fs::create_dir(path.join(folder)).unwrap();
+        for end in ["key", "crt"] {
+            fs::copy(path.join(format!("{name}.{end}")), path.join(folder).join(format!("ca.{end}"))).unwrap();
+        }
+    }
+    let (root, mallory) =
+        (Authority::open(&path.join("root")).unwrap(), Authority::open(&path.join("mallory")).unwrap());
+    let known = [mallory.certificate().clone()];
+    let mut policy = Policy::new(vec![root.certificate().clone()]).unwrap();
+    let below = |number: usize| mallory.issuer().agency(&format!("fill{number}"), Validity::days(9)).unwrap();
+    for number in 0..Lists::MAX {
+        policy = adopt(&policy, &below(number), &known).unwrap().expect("it is news");
+    }
+    assert_eq!(held(&policy, "fill"), Lists::MAX);
+    let refused = adopt(&policy, &below(99), &known).unwrap_err();
+    assert!(matches!(refused, PolicyError::TooManyLists { .. }), "{refused}");
+    // Another agency, that one's own, and the root: all find room, and are read as they are.
+    let good = root.issuer().agency("good", Validity::days(9)).unwrap();
+    policy = adopt(&policy, &good, &[]).unwrap().expect("it is news");
+    policy = adopt(&policy, root.issuer(), &[]).unwrap().expect("it is news");
+    assert_eq!((held(&policy, "good"), held(&policy, "CN=chain"), held(&policy, "fill")), (1, 1, Lists::MAX - 2));
+    // So do authorities as far below: those below another root, whose key this one has certified.
+    Rotation::plan(root.directory(), Plan::default()).unwrap().prepare(None).unwrap();
+    let other = Authority::open(&root.directory().join("rotation/new")).unwrap();
+    let cross = Certificate::load(&root.directory().join("rotation/cross.crt")).unwrap();
+    let as_far = other.issuer().agency("as far", Validity::days(9)).unwrap();
+    policy = adopt(&policy, &as_far, &cross).unwrap().expect("it is news");
+    assert_eq!((held(&policy, "as far"), held(&policy, "fill")), (1, Lists::MAX - 3));
+    // What an agency signs itself comes before what those below it sign.
+    policy = adopt(&policy, mallory.issuer(), &[]).unwrap().expect("it is news");
+    assert_eq!((held(&policy, "CN=agency"), held(&policy, "fill")), (1, Lists::MAX - 4));
+    // And the good one's next list takes the place of its first.
+    let next = good.revoke(&[], Some(&list_of(&good)), dates_of_later()).unwrap();
+    let known = [good.certificate().clone()];
+    let policy = policy.adopt(next, &known, UnixTime::now()).unwrap().expect("it is newer");
+    assert_eq!((held(&policy, "good"), policy.lists().iter().count()), (1, Lists::MAX));
+}
+
+fn dates_of_later() -> RevocationDates {
+    let validity = Validity::days(31);
+    RevocationDates { this_update: validity.not_before, next_update: validity.not_after }
+}
+
+/// Certificates of what stands below it are refused, and so are its lists.
+#[test]
+fn below_an_agency_with_a_pathlen_nobody_signs_lists_as_an_authority() {
+    let good = Validity::days(30);
+    let root = Issuer::root("chain", good).unwrap();
+    let agency = root.agency("agencyA", good).unwrap();
+    // As if it were a root.
+    let rogue = Issuer::from_parts(copy_of(&agency), vec![agency.certificate().clone()]);
+    let below = rogue.agency("below", good).unwrap();
+    let policy = Policy::new(vec![root.certificate().clone()]).unwrap();
+    let refused = adopt(&policy, &below, &[agency.certificate().clone()]).unwrap_err();
+    let PolicyError::BadSigner { source, .. } = &refused else { panic!("{refused}") };
+    assert!(matches!(**source, SignerError::Chain(_)), "{refused}");
+    assert!(refused.to_string().contains("its pathlen allows 0 authorities below it, and there are 1"), "{refused}");
+    // What the agency lets sign lists, and nothing else, is no authority.
+    let rsa = Issuer::rsa_root("agencyA", good, true).unwrap();
+    let vouched = agency.vouch_for_lists_of(rsa.certificate()).unwrap();
+    let known = [vouched, agency.certificate().clone()];
+    assert!(policy.adopt(list_of(&rsa), &known, UnixTime::now()).unwrap().is_some());
+}
+
+fn copy_of(issuer: &Issuer) -> nuncio_pki::authority::PrivateKey {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let private = |name: &str, text: &str| {
+        use std::os::unix::fs::OpenOptionsExt;
+        let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path.join(name));
+        std::io::Write::write_all(&mut file.unwrap(), text.as_bytes()).unwrap();
+    };
+    private("key", &issuer.key().to_pem().unwrap());
+    nuncio_pki::authority::PrivateKey::Secp256k1(
+        nuncio_pki::KeyFile::load(&path.join("key")).unwrap().into_node_key().unwrap(),
+    )
+}
+
+/// Its indicator has to be critical, and a tool that forgets it must not empty a list.
+#[test]
+fn a_delta_is_no_list_also_where_it_does_not_insist_on_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    build_root(path);
+    let config = "[d]\ndatabase=index.txt\ndefault_md=sha256\ndefault_crl_days=30\ncrl_extensions=e\n[e]\n2.5.29.27=DER:020101\n";
+    fs::write(path.join("crl.cnf"), config).unwrap();
+    fs::write(path.join("index.txt"), "").unwrap();
+    openssl(path, "ca -gencrl -config crl.cnf -name d -keyfile ca.key -cert ca.crt -out out.crl");
+    let refused = RevocationList::from_pem_bundle(fs::read(path.join("out.crl")).unwrap()).unwrap_err();
+    assert!(matches!(refused, RevocationError::Partial { .. }), "{refused}");
+}
