@@ -16,9 +16,11 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = ["README.md", *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs/book").rglob("*.md") if not page.name.endswith(".zh.md"))]
@@ -215,12 +217,16 @@ def until_end(process, home):
 
 
 def end_all(process):
-    """Ends the page's process group, and with it what still runs there."""
+    """Ends what still runs of a page; who started others gets the time to end them."""
     try:
-        os.killpg(process.pid, 15)
-        process.wait(timeout=10)
-        os.killpg(process.pid, 9)
-    except (ProcessLookupError, subprocess.TimeoutExpired):
+        os.killpg(process.pid, signal.SIGTERM)
+        limit = time.monotonic() + 10
+        while time.monotonic() < limit:
+            process.poll()
+            os.killpg(process.pid, 0)
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
         pass
 
 
