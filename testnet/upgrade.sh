@@ -8,7 +8,10 @@
 # Exit: 0 no answer was lost · 1 one was
 set -euo pipefail
 
-[ $# -eq 2 ] && [ -x "$1" ] && [ -x "$2" ] || { echo "usage: testnet/upgrade.sh OLD NEW (two nuncio binaries)" >&2; exit 2; }
+if [ $# -ne 2 ] || ! [ -x "$1" ] || ! [ -x "$2" ]; then
+    echo "usage: testnet/upgrade.sh OLD NEW (two nuncio binaries)" >&2
+    exit 2
+fi
 old=$(realpath "$1") new=$(realpath "$2")
 cd "$(dirname "$0")/.."
 apart=(unshare --net --pid --fork --kill-child --mount-proc)
@@ -85,7 +88,8 @@ asked=0
 # judged WHAT: the load ends, and every request of it was answered.
 judged() {
     local pid
-    kill "$load" && wait "$load" || true
+    kill "$load" 2>/dev/null || true
+    wait "$load" || true
     load=
     for pid in "${listeners[@]}"; do kill "$pid" 2>/dev/null || true; done
     listeners=()

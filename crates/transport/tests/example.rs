@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 #[path = "../examples/ping.rs"]
-#[expect(dead_code, unreachable_pub, missing_debug_implementations, reason = "it is a program of its own")]
+#[expect(dead_code, unreachable_pub, reason = "it is a program of its own")]
 mod ping;
 
 #[tokio::test(flavor = "multi_thread")]
