@@ -5,7 +5,7 @@
 #   testnet/docs/run.sh                        all pages, two at a time
 #   testnet/docs/run.sh README.md …            these
 #
-# Needs python3 and target/release/nuncio, or NUNCIO_BINARY=…. As root each page has a network and processes of its own;
+# Needs python3, openssl, curl and pgrep, and target/release/nuncio, or NUNCIO_BINARY=…. As root each page has a network and processes of its own;
 # else pages run one after the other, on this machine's ports.
 #
 # Exit: 0 all held · 1 a command did not
@@ -14,4 +14,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 binary=$(realpath "${NUNCIO_BINARY:-target/release/nuncio}")
 [ -x "$binary" ] || { echo "docs: $binary is not there; build it with: cargo build --release" >&2; exit 1; }
+for tool in python3 openssl curl pgrep; do
+    command -v "$tool" >/dev/null || { echo "docs: $tool is not here (Debian: python3 openssl curl procps)" >&2; exit 1; }
+done
 exec python3 testnet/docs/run.py --binary "$binary" "$@"
