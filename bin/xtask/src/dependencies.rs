@@ -8,9 +8,8 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use cargo_metadata::PackageId;
 
-use crate::graph::Graph;
+use crate::graph::{Graph, Key};
 
 const HEAD: &str = "\
 # Dependencies
@@ -22,56 +21,75 @@ included; **alone** those of them that would go with it. Tests' own dependencies
 and so does a reason without a dependency.
 ";
 
+const CRYPTOGRAPHY: &str = "
+## Cryptography, counted
+
+What computes with keys, and what brings it. Nuncio's own code names `aws-lc-rs`, `secp256k1`, `k256` and `rsa`, each for what the table
+above says; the others come with what is named here.
+
+| package | brought by |
+|---|---|
+";
+
+/// Implementations of asymmetric cryptography and of ciphers, where they are in the binary.
+const IMPLEMENTATIONS: [&str; 12] = [
+    "aes-gcm",
+    "aws-lc-sys",
+    "ed25519-dalek",
+    "k256",
+    "openssl-sys",
+    "p256",
+    "p384",
+    "ring",
+    "rsa",
+    "secp256k1-sys",
+    "snow",
+    "x25519-dalek",
+];
+
 /// The page.
 pub(crate) fn page(root: &Path) -> anyhow::Result<String> {
     let graph = Graph::read(root)?;
     let text = fs::read_to_string(root.join("bin/xtask/dependencies.toml")).context("cannot read dependencies.toml")?;
     let mut reasons: BTreeMap<String, String> = toml::from_str(&text).context("bin/xtask/dependencies.toml")?;
-    let binary = graph.member("nuncio")?;
-    let whole = graph.reach(&binary, None);
-    let asked = asked_for(&graph, &whole);
+    let asked = asked_for(&graph);
+    let elsewhere = graph.packages.values().filter(|package| !package.is_own).count();
     let mut page = HEAD.to_owned();
-    let count = whole.iter().filter(|id| !graph.is_member(id)).count();
     // Writing to a string cannot fail.
-    let _ = write!(
-        page,
-        "\n`nuncio` is built of {count} packages from elsewhere, of which {} are named here.\n\n",
-        asked.len()
-    );
+    let _ =
+        write!(page, "\n`nuncio` is built of {elsewhere} packages from elsewhere; {} are named here.\n\n", asked.len());
     page.push_str("| package | version | licence | all | alone | used by | why |\n|---|---|---|---|---|---|---|\n");
-    for (id, users) in asked {
-        let package = graph.package(&id);
-        let name = package.name.to_string();
-        let Some(reason) = reasons.remove(&name) else {
+    for (key, users) in asked {
+        let (name, version) = &key;
+        let Some(reason) = reasons.remove(name) else {
             bail!("{name}: bin/xtask/dependencies.toml does not say why it is there; used by {}", join(&users));
         };
-        let all = graph.reach(&id, None).len();
-        let alone = whole.len() - graph.reach(&binary, Some(&id)).len();
-        let licence = package.license.as_deref().unwrap_or("–");
-        let _ = writeln!(
-            page,
-            "| `{name}` | {} | {licence} | {all} | {alone} | {} | {reason} |",
-            package.version,
-            join(&users)
-        );
+        let all = graph.reach(&key, None).len();
+        let alone = graph.packages.len() - graph.reach(&graph.program, Some(&key)).len();
+        let licence = graph.packages[&key].licence.as_deref().unwrap_or("–");
+        let _ = writeln!(page, "| `{name}` | {version} | {licence} | {all} | {alone} | {} | {reason} |", join(&users));
     }
     if let Some(name) = reasons.keys().next() {
         bail!("{name}: bin/xtask/dependencies.toml gives a reason, and nothing in `nuncio` names it");
+    }
+    page.push_str(CRYPTOGRAPHY);
+    for key in graph.packages.keys().filter(|(name, _)| IMPLEMENTATIONS.contains(&name.as_str())) {
+        let users = graph.packages.iter().filter(|(_, package)| package.needs.contains(key));
+        let users: BTreeSet<_> = users.map(|((name, _), _)| format!("`{name}`")).collect();
+        let _ = writeln!(page, "| `{}` {} | {} |", key.0, key.1, join(&users));
     }
     Ok(page)
 }
 
 /// What the workspace's own packages in the binary name, and which of them do.
-fn asked_for(graph: &Graph, whole: &BTreeSet<PackageId>) -> Vec<(PackageId, BTreeSet<String>)> {
-    let mut asked = BTreeMap::<PackageId, BTreeSet<String>>::new();
-    for user in whole.iter().filter(|id| graph.is_member(id)) {
-        let name = graph.package(user).name.trim_start_matches("nuncio-").to_owned();
-        for id in graph.needs(user).iter().filter(|id| !graph.is_member(id)) {
-            asked.entry(id.clone()).or_default().insert(name.clone());
+fn asked_for(graph: &Graph) -> BTreeMap<Key, BTreeSet<String>> {
+    let mut asked = BTreeMap::<Key, BTreeSet<String>>::new();
+    for ((name, _), package) in graph.packages.iter().filter(|(_, package)| package.is_own) {
+        let user = name.trim_start_matches("nuncio-");
+        for key in package.needs.iter().filter(|key| !graph.packages[*key].is_own) {
+            asked.entry(key.clone()).or_default().insert(user.to_owned());
         }
     }
-    let mut asked: Vec<_> = asked.into_iter().collect();
-    asked.sort_by_key(|(id, _)| (graph.package(id).name.to_string(), graph.package(id).version.clone()));
     asked
 }
 

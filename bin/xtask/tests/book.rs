@@ -271,3 +271,31 @@ fn every_alert_is_explained() {
         assert!(page.contains(&format!("`{alert}`")), "metrics-and-alerts.md does not say what to do about {alert}");
     }
 }
+
+/// Keys exist and values are such; files that are named are not looked at.
+#[test]
+fn every_configuration_that_is_shown_is_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("nuncio.toml");
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for page in all_pages() {
+        let mut block: Option<(usize, String)> = None;
+        for ((line, _), number) in page.lines.iter().zip(1..) {
+            match &mut block {
+                None if line == "```toml" => block = Some((number, String::new())),
+                Some((begin, text)) if line == "```" => {
+                    seen += 1;
+                    fs::write(&file, &text).unwrap();
+                    let read = nuncio_daemon::Config::load(&file);
+                    wrong.extend(read.err().map(|error| format!("{}:{begin}: {error}", page.path.display())));
+                    block = None;
+                }
+                Some((_, text)) => text.extend([line, "\n"]),
+                None => {}
+            }
+        }
+    }
+    assert!(seen > 10, "they were found");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

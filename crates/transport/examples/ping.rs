@@ -22,7 +22,7 @@ use nuncio_transport::{Admissions, Config, describe};
 
 /// What libp2p brings, as it is.
 #[derive(NetworkBehaviour)]
-pub struct Behaviour {
+struct Behaviour {
     ping: ping::Behaviour,
     identify: identify::Behaviour,
 }
