@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The compose testnet, tried: up, a unicast and AMOP across containers, one container killed, everything again among the
-# others, the killed one back, down. Pulls nothing: the image is the release binary and its libraries on `scratch`.
+# The compose testnet, tried: up, a unicast and AMOP across containers and networks, one of the two bridges killed, everything
+# again over the other, the killed one back, down. Pulls nothing: the image is the release binary and its libraries on `scratch`.
 #
 #   testnet/smoke.sh                       needs target/release/nuncio, else names another with NUNCIO_BINARY=…
 #
@@ -65,7 +65,7 @@ inside() { timeout 30 docker exec "${ids[$1]}" nuncio "${@:2}"; }
 healthy() { [ "$(docker inspect --format '{{.State.Health.Status}}' "${ids[$1]}")" = healthy ]; }
 knows_topic() { inside "$1" topics --json 2>/dev/null | grep -q "\"$2\""; }
 gateway() { echo "node$1:$((20200 + $1))"; }
-agency() { case $(($1 % 2)) in 0) echo agencyA ;; *) echo agencyB ;; esac; }
+agency() { case $(($1 % 3)) in 0) echo agencyA ;; 1) echo agencyB ;; *) echo agencyC ;; esac; }
 
 # shellcheck source=testnet/image.sh
 . testnet/image.sh
@@ -99,31 +99,31 @@ amop() {
 step "building the image from $binary"
 image
 "${compose[@]}" config --quiet
-step "starting four nodes"
+step "starting six nodes"
 timeout 180 "${compose[@]}" up --detach --no-build >"$scratch/up.log" 2>&1 || { cat "$scratch/up.log" >&2; fail "up"; }
 declare -a ids
-for index in 0 1 2 3; do ids[index]=$(container "node$index"); done
-for index in 0 1 2 3; do until_ok "node$index is healthy" healthy "$index"; done
-step "all four are healthy"
+for index in 0 1 2 3 4 5; do ids[index]=$(container "node$index"); done
+for index in 0 1 2 3 4 5; do until_ok "node$index is healthy" healthy "$index"; done
+step "all six are healthy"
 
-unicast 0 3
-step "a unicast from node0 to node3 was answered"
-amop 0 3
-step "AMOP from a client of node0 to one of node3 was answered"
+unicast 0 4
+step "a unicast from node0, on east, to node4, on west, was answered"
+amop 0 5
+step "AMOP from a client of node0 to one of node5 was answered"
 
 docker kill --signal KILL "${ids[3]}" >/dev/null
-step "node3 is killed"
-for pair in "0 1" "1 2" "2 0"; do
+step "node3, one of two bridges, is killed"
+for pair in "0 1" "1 4" "5 0"; do
     # shellcheck disable=SC2086 # two words are meant
     unicast $pair
     # shellcheck disable=SC2086
     amop $pair
 done
-step "the other three did every flow without it"
+step "the others did every flow without it, over the other bridge"
 
 docker start "${ids[3]}" >/dev/null
 until_ok "node3 is healthy again" healthy 3
-unicast 3 1
+unicast 3 4
 amop 1 3
 step "node3 is back and does both"
 echo "smoke: all held"

@@ -13,7 +13,8 @@ const FILES: [&str; 7] = [
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let root = Path::new("../../proto");
+    // A link to the workspace's own, so that a package of this crate holds them.
+    let root = Path::new("proto");
     println!("cargo:rerun-if-changed={}", root.display());
     let files = FILES.map(|name| root.join("nuncio/v1").join(name));
     let descriptors = protox::compile(files, [root])?;

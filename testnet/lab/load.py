@@ -9,20 +9,21 @@ answered requests, in milliseconds.
 """
 import http.client
 import json
+import os
 import signal
 import socket
 import sys
 import threading
 import time
 
-TIMEOUT_MS = 2000
+TIMEOUT_MS = int(os.environ.get("TIMEOUT_MS", "2000"))
 
 
 class Admin(http.client.HTTPConnection):
     """The admin API on a Unix socket."""
 
     def __init__(self, path):
-        super().__init__("localhost", timeout=10)
+        super().__init__("localhost", timeout=10 + TIMEOUT_MS / 1000)
         self.path = path
 
     def connect(self):

@@ -2,9 +2,12 @@
 
 mod bounds;
 mod configuration;
+mod dependencies;
+mod graph;
 mod metrics;
 mod reference;
 mod rights;
+mod sbom;
 
 use std::{
     env, fs, io,
@@ -16,19 +19,20 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 /// The committed pages that are written from the code, from the workspace's root, and what they say now.
-fn pages() -> [(&'static str, String); 6] {
-    [
+fn pages(root: &Path) -> anyhow::Result<[(&'static str, String); 7]> {
+    Ok([
         ("docs/reference/cli.md", reference::of(nuncio::cli())),
         ("docs/reference/configuration.md", configuration::page()),
+        ("docs/reference/dependencies.md", dependencies::page(root)?),
         ("docs/reference/openapi.json", nuncio_admin::openapi()),
         ("docs/book/bounds.md", bounds::page()),
         ("docs/book/metrics.md", metrics::page()),
         ("docs/book/who-may-do-what.md", rights::page()),
-    ]
+    ])
 }
 
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", about = "Generated references, man pages and completions")]
+#[command(name = "cargo xtask", about = "Generated references, man pages, completions, bill of materials")]
 struct Cli {
     #[command(subcommand)]
     task: Task,
@@ -36,14 +40,20 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Write the reference of the commands from their help, the admin API's document, and the pages about configuration, bounds, metrics and roles from the code that enforces them
+    /// Write the reference of the commands from their help, the admin API's document, and the pages about configuration, bounds, metrics, roles and dependencies from what decides them
     Generate,
     /// Fail when a page is not what `generate` would write
     Check,
-    /// Write man pages and shell completions
+    /// Write man pages, shell completions and the bill of materials
     Package {
-        /// Where man/ and completions/ are made
+        /// Where man/, completions/ and nuncio.cdx.json are made
         #[arg(long, value_name = "DIR", default_value = "target/package")]
+        out: PathBuf,
+    },
+    /// Write the bill of materials of the binary alone, CycloneDX
+    Sbom {
+        /// The file to write
+        #[arg(long, value_name = "FILE", default_value = "target/package/nuncio.cdx.json")]
         out: PathBuf,
     },
 }
@@ -52,7 +62,8 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Generate => generate(&root()?),
         Task::Check => check(&root()?),
-        Task::Package { out } => package(&out),
+        Task::Package { out } => package(&root()?, &out),
+        Task::Sbom { out } => bill(&root()?, &out),
     }
 }
 
@@ -65,7 +76,7 @@ fn root() -> anyhow::Result<PathBuf> {
 }
 
 fn generate(root: &Path) -> anyhow::Result<()> {
-    for (page, text) in pages() {
+    for (page, text) in pages(root)? {
         let path = root.join(page);
         make_directory(path.parent().unwrap_or(root))?;
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
@@ -74,7 +85,7 @@ fn generate(root: &Path) -> anyhow::Result<()> {
 }
 
 fn check(root: &Path) -> anyhow::Result<()> {
-    pages().into_iter().try_for_each(|(page, text)| compare(root, page, &text))
+    pages(root)?.into_iter().try_for_each(|(page, text)| compare(root, page, &text))
 }
 
 fn compare(root: &Path, page: &str, fresh: &str) -> anyhow::Result<()> {
@@ -96,7 +107,12 @@ fn compare(root: &Path, page: &str, fresh: &str) -> anyhow::Result<()> {
     )
 }
 
-fn package(out: &Path) -> anyhow::Result<()> {
+fn bill(root: &Path, out: &Path) -> anyhow::Result<()> {
+    make_directory(out.parent().unwrap_or(root))?;
+    fs::write(out, sbom::document(root)?).with_context(|| format!("cannot write {}", out.display()))
+}
+
+fn package(root: &Path, out: &Path) -> anyhow::Result<()> {
     let (man, completions) = (out.join("man"), out.join("completions"));
     make_directory(&man)?;
     make_directory(&completions)?;
@@ -105,7 +121,7 @@ fn package(out: &Path) -> anyhow::Result<()> {
         clap_complete::generate_to(shell, &mut nuncio::cli(), "nuncio", &completions)
             .with_context(|| format!("cannot write the completions for {shell}"))?;
     }
-    Ok(())
+    bill(root, &out.join("nuncio.cdx.json"))
 }
 
 fn make_directory(path: &Path) -> anyhow::Result<()> {

@@ -152,3 +152,28 @@ fn what_libp2p_is_asked_for_leaves_out_quic_and_discovery() {
         }
     }
 }
+
+/// What crates.io asks for, and what whoever finds a package there wants to know. `.ci/run` packs them.
+#[test]
+fn every_package_could_be_published() {
+    let workspace = workspace();
+    let stays = |package: &&Package| package.publish.as_ref().is_some_and(Vec::is_empty);
+    let (private, public): (Vec<_>, Vec<_>) = workspace.packages.iter().partition(stays);
+    let private: Vec<_> = private.iter().map(|package| package.name.as_str()).collect();
+    assert_eq!(private, ["nuncio-hostile", "xtask"], "a program for the laboratory, and the task runner");
+    for package in public {
+        let (name, home) = (package.name.as_str(), package.manifest_path.parent().unwrap());
+        let readme = std::fs::read_to_string(home.join("README.md")).unwrap_or_default();
+        assert!(readme.starts_with(&format!("# {name}\n")), "{name}: README.md has not its name for a title");
+        assert!(home.join("LICENSE").is_file(), "{name}: no LICENSE");
+        let words = package.description.as_deref().unwrap_or_default();
+        assert!(!words.is_empty() && package.license.is_some(), "{name}: no description or no licence");
+        assert!(!package.keywords.is_empty() && !package.categories.is_empty(), "{name}: nobody finds it");
+        for dependency in package.dependencies.iter().filter(|dependency| dependency.path.is_some()) {
+            let has_version = dependency.req != cargo_metadata::semver::VersionReq::STAR;
+            // Without a version it is left out of what is published, as the tests are that need it.
+            let is_left_out = dependency.kind == DependencyKind::Development;
+            assert!(has_version || is_left_out, "{name}: {} has no version", dependency.name);
+        }
+    }
+}

@@ -80,6 +80,6 @@ fn what_cannot_be_saved_is_not_answered_as_if_it_were() {
 /// The program in Python of the page *Answering requests*.
 fn book_example() -> String {
     let page = include_str!("../../../../docs/book/answering.md");
-    let (_, program) = page.split_once("    #!/usr/bin/env python3").expect("it is there");
-    program.lines().map(|line| format!("{}\n", line.strip_prefix("    ").unwrap_or(line))).collect()
+    let (_, program) = page.split_once("```python\n").expect("it is there");
+    program.split("```").next().unwrap_or_default().to_owned()
 }
