@@ -18,6 +18,7 @@ use crate::api::{
 
 mod connection;
 mod error;
+mod files;
 mod messages;
 mod path;
 
