@@ -1,7 +1,7 @@
 //! Files that other nodes send to this node's operator.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -9,6 +9,7 @@ use nuncio_bounds::Bound;
 use nuncio_files::{Arrived, Inbox, Limits, Offer, OpenError, State, Work};
 use nuncio_identity::NodeId;
 use nuncio_node::service::{self, Answer, Call, Calls, FileOffer, FileProgress, FileState, Port, Request};
+use nuncio_plain::Pace;
 use nuncio_rights::{Party, Who};
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
@@ -55,6 +56,7 @@ fn limits(config: &Config) -> Limits {
 /// Serves until the node stops.
 pub(crate) async fn serve(files: Files, control: Arc<Control>) {
     let Files { inbox, mut calls } = files;
+    let refusals = Arc::new(Mutex::new(Pace::default()));
     let (places, mut tidy) = (Arc::new(Semaphore::new(AT_ONCE)), tokio::time::interval(TIDY));
     loop {
         let call = tokio::select! {
@@ -67,14 +69,17 @@ pub(crate) async fn serve(files: Files, control: Arc<Control>) {
         };
         let Some(call) = call else { return };
         if let Err(answer) = judge(&control, &call) {
+            tell(&refusals, &call, &answer);
             call.answer(&answer);
             continue;
         }
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let inbox = Arc::clone(&inbox);
+        let (inbox, refusals) = (Arc::clone(&inbox), Arc::clone(&refusals));
         spawn_blocking(move || {
             let from = call.from;
-            let work = take(&inbox, call);
+            let (answer, work) = take(&inbox, &call);
+            tell(&refusals, &call, &answer);
+            call.answer(&answer);
             // As many files are checked as may be open; pieces of others do not wait for that.
             drop(place);
             if let Some(Arrived { path, length }) = work.and_then(Work::run) {
@@ -95,10 +100,6 @@ fn judge(control: &Control, call: &Call) -> Result<(), Answer> {
     if control.node.sees(node) && may_send(&control.state().config, call.from, &party) {
         return Ok(());
     }
-    if let Request::FileOffer(offer) = &call.wanted {
-        let name = nuncio_plain::short(&offer.name, 64);
-        tracing::info!(node = %call.from.short(), name, "a file is refused: its node may send none");
-    }
     Err(Answer::Refused { reason: "this node may send no files there".to_owned() })
 }
 
@@ -109,24 +110,29 @@ fn may_send(config: &Config, node: NodeId, party: &Party) -> bool {
     is_named || (files.nodes.is_empty() && files.agencies.is_empty())
 }
 
-fn take(inbox: &Arc<Inbox>, call: Call) -> Option<Work> {
+fn take(inbox: &Arc<Inbox>, call: &Call) -> (Answer, Option<Work>) {
     let (from, now) = (call.from, Instant::now());
     let (answer, work) = match &call.wanted {
         Request::FileOffer(FileOffer { name, length, sha256 }) => {
-            let offer = Offer { name: name.clone(), length: *length, sha256: *sha256 };
-            let (answer, work) = inbox.offer(from, &offer, now);
-            if let nuncio_files::Answer::Refused(reason) = &answer {
-                let name = nuncio_plain::short(name, 64);
-                tracing::info!(node = %from.short(), name, reason, "a file is refused");
-            }
-            (answer, work)
+            inbox.offer(from, &Offer { name: name.clone(), length: *length, sha256: *sha256 }, now)
         }
         Request::FileChunk(chunk) => inbox.chunk(from, (chunk.transfer, chunk.offset), &chunk.data, now),
-        // Nothing else comes here.
-        _ => return None,
+        // The node puts nothing else here.
+        _ => (nuncio_files::Answer::Refused("this is nothing about a file".to_owned()), None),
     };
-    call.answer(&told(answer));
-    work
+    (told(answer), work)
+}
+
+/// Tells the operator of a file that was refused, but not of each when there are many.
+fn tell(pace: &Mutex<Pace>, call: &Call, answer: &Answer) {
+    let (Request::FileOffer(FileOffer { name, .. }), Answer::Refused { reason }) = (&call.wanted, answer) else {
+        return;
+    };
+    let line = pace.lock().unwrap_or_else(PoisonError::into_inner).line(Instant::now());
+    if let Some(kept_back) = line {
+        let name = nuncio_plain::short(name, 64);
+        tracing::info!(node = %call.from.short(), name, reason, kept_back, "a file is refused");
+    }
 }
 
 fn told(answer: nuncio_files::Answer) -> Answer {

@@ -11,6 +11,7 @@ use std::{
 
 use aws_lc_rs::digest::{Context, SHA256};
 use nuncio_identity::NodeId;
+use nuncio_plain::Pace;
 
 use crate::{
     Limits,
@@ -107,6 +108,7 @@ struct Table {
     entries: BTreeMap<String, Entry>,
     usage: Usage,
     next: u64,
+    pace: Pace,
 }
 
 #[derive(Debug)]
@@ -132,6 +134,8 @@ enum Phase {
     Differs,
     Failed(String),
 }
+
+const BUSY: Answer = Answer::Progress { transfer: 0, received: 0, state: State::Busy };
 
 impl Phase {
     const fn is_open(&self) -> bool {
@@ -180,7 +184,7 @@ impl Inbox {
         })?;
         // Numbers of an earlier run come never again, and stay exact as JSON.
         let start = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_micros() as u64 & ((1 << 52) - 1));
-        let table = Table { entries: BTreeMap::new(), usage: Usage::default(), next: start };
+        let table = Table { entries: BTreeMap::new(), usage: Usage::default(), next: start, pace: Pace::default() };
         let inbox = Arc::new(Self { directory, limits, table: Mutex::new(table), _lock: file });
         inbox.tidy(Instant::now());
         Ok(inbox)
@@ -241,8 +245,10 @@ impl Inbox {
             Err(fault) => {
                 let reason = fault.to_string();
                 if let Fault::Write(error) = fault {
-                    tracing::warn!(sender = %from.short(), %error, "a piece of a file cannot be written");
                     table.close(&key);
+                    if let Some(kept_back) = table.pace.line(now) {
+                        tracing::warn!(sender = %from.short(), %error, kept_back, "a piece of a file cannot be written");
+                    }
                 }
                 (Answer::Refused(reason), None)
             }
@@ -274,6 +280,9 @@ impl Inbox {
             return Err(Answer::Refused(is_another(&offer.name)));
         }
         self.find_place(table, &sender, now)?;
+        if there.is_some() && table.compares(&sender) {
+            return Err(BUSY);
+        }
         let has = fs::symlink_metadata(&part_path).ok().map(|found| found.len());
         if there.is_none() {
             self.find_room(table, &sender, offer, has, now)?;
@@ -313,8 +322,7 @@ impl Inbox {
         if is_full(table) {
             table.close_idle(now, MAKES_ROOM);
         }
-        let busy = Answer::Progress { transfer: 0, received: 0, state: State::Busy };
-        if is_full(table) { Err(busy) } else { Ok(()) }
+        if is_full(table) { Err(BUSY) } else { Ok(()) }
     }
 
     /// Room for all of it, beside what is there and what others have still to bring.
@@ -379,6 +387,14 @@ impl Table {
         let is_it =
             |entry: &Entry| entry.sender == sender && (entry.transfer == transfer || entry.former == Some(transfer));
         self.entries.iter_mut().find(|(_, entry)| is_it(entry)).map(|(key, entry)| (key.clone(), entry))
+    }
+
+    /// Whether a file that lies there is read to be compared with an offer of this sender: one at a time, since an offer costs
+    /// nothing.
+    fn compares(&self, sender: &str) -> bool {
+        let is_one =
+            |entry: &Entry| entry.sender == sender && !entry.reserves && matches!(entry.phase, Phase::Checking);
+        self.entries.values().any(is_one)
     }
 
     /// What is offered once more goes on, under another number: whoever offered it before has no part in it any more.

@@ -73,6 +73,7 @@ struct Sending {
     target: String,
     source: Source,
     offer: FileOffer,
+    output: Output,
     pace: Pace,
     shown: Shown,
     /// Bytes that were there when the node was first heard.
@@ -94,12 +95,12 @@ impl Sending {
     fn new(client: Client, target: String, source: Source, offer: FileOffer, output: Output) -> Self {
         let shown = Shown::new(output, offer.length);
         let (pace, resumed, furthest, differed) = (Pace::default(), None, 0, false);
-        Self { client, target, source, offer, pace, shown, resumed, furthest, differed }
+        Self { client, target, source, offer, output, pace, shown, resumed, furthest, differed }
     }
 
     /// Until it is there, or nothing has gone on for so long.
     async fn patiently(&mut self, patience: Duration) -> Result<(), Failure> {
-        let mut heard = Instant::now();
+        let (mut heard, mut waits) = (Instant::now(), false);
         loop {
             let before = self.furthest;
             let failure = match self.attempt().await? {
@@ -121,7 +122,11 @@ impl Sending {
                     "{there} of {length} bytes are there: run the same command again, and it goes on from there"
                 )));
             }
-            self.shown.words(&failure.message);
+            if self.furthest > before || !waits {
+                self.output.progress("");
+                self.output.note(&format!("{}: trying for {patience:?}", failure.message));
+            }
+            waits = true;
             sleep(PAUSE).await;
         }
     }

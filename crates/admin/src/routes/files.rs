@@ -75,9 +75,14 @@ pub(super) async fn pieces(
             async move { ask(context, target, &wanted).await }
         })
         .buffered(AHEAD);
-    let (mut asked, mut last) = (std::pin::pin!(asked), None);
+    let (mut asked, mut last) = (std::pin::pin!(asked), None::<FileProgress>);
     while let Some(progress) = asked.try_next().await? {
-        last = Some(progress);
+        // A piece that came before others was answered before they were there.
+        let is_further =
+            |last: FileProgress| progress.received > last.received || progress.state != FileState::Receiving;
+        if last.is_none_or(is_further) {
+            last = Some(progress);
+        }
         if !matches!(progress.state, FileState::Receiving | FileState::Checking | FileState::Done) {
             // Who sends has to look how far it is.
             break;

@@ -293,3 +293,17 @@ fn how_transfers_ended_is_remembered_within_bounds() {
     }
     assert!(rig.inbox.table().entries.len() <= MAX_ENDED);
 }
+
+#[test]
+fn offers_that_cost_nothing_make_the_node_read_one_file_at_a_time() {
+    let (rig, from) = (Rig::new(limits()), node());
+    for name in ["a", "b"] {
+        assert_eq!(rig.send(from, name, b"content"), State::Done);
+    }
+    let offered = |name| rig.inbox.offer(from, &offer(name, b"another"), rig.now);
+    let (first, work) = offered("a");
+    assert_eq!(told(first).2, State::Checking);
+    assert_eq!(told(offered("b").0).2, State::Busy);
+    work.unwrap().run();
+    assert_eq!(told(offered("b").0).2, State::Checking);
+}
