@@ -100,7 +100,7 @@ fn checked(body: Vec<u8>, name: &str) -> Result<Bytes, Failure> {
             "too_large",
             format_args!("{name} is longer than the {MAX_BODY} bytes (10 MiB) one message carries"),
         )
-        .hint("`nuncio amop send-file` sends files of any size between SDK clients; or send it in parts"));
+        .hint("`nuncio send-file NODEID FILE` sends files of any size to a node, `nuncio amop send-file` between SDK clients"));
     }
     Ok(body.into())
 }

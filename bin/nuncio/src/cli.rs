@@ -24,6 +24,7 @@ mod rights;
 mod route;
 mod run;
 mod send;
+mod send_file;
 mod simulate;
 mod status;
 mod testnet;
@@ -108,6 +109,8 @@ enum Command {
     JoinToken(join_token::Arguments),
     /// Send a message to one node and print its reply
     Send(send::Arguments),
+    /// Send a file of any size to a node, into the directory that its operator allows; run again, it goes on where it was
+    SendFile(send_file::Arguments),
     /// Send a message to every node that listens to a topic
     Publish(publish::Arguments),
     /// Send a message to every node
@@ -192,6 +195,7 @@ async fn execute(command: Command, output: Output) -> Result<(), Failure> {
         Command::Rights(arguments) => rights::run(arguments, output),
         Command::Access(arguments) => access::run(arguments, output).await,
         Command::Send(arguments) => send::run(arguments, output).await,
+        Command::SendFile(arguments) => send_file::run(arguments, output).await,
         Command::Publish(arguments) => publish::run(arguments, output).await,
         Command::Broadcast(arguments) => broadcast::run(arguments, output).await,
         Command::Listen(arguments) => listen::run(arguments, output).await,

@@ -12,6 +12,8 @@ mod bounds;
 mod certificates;
 #[path = "cli/comparison.rs"]
 mod comparison;
+#[path = "cli/files.rs"]
+mod files;
 #[path = "cli/fisco.rs"]
 mod fisco;
 #[path = "cli/hostile_words.rs"]

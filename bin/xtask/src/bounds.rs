@@ -28,6 +28,7 @@ pub(crate) fn page() -> String {
     // What is off by default, and has bounds where it is on.
     let mut all = Config::default();
     all.web.enabled = true;
+    all.files.directory = Some("files".into());
     for room in bounds(&all).iter().filter(|room| rooms.iter().all(|one| one.name != room.name)) {
         section(&mut page, room);
     }

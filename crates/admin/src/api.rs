@@ -10,10 +10,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 mod failure;
+mod files;
 mod sdks;
 mod watched;
 
 pub use failure::{ErrorCode, Failure};
+pub use files::{FileOffer, FileProgress, FileState};
 pub use sdks::{SdkAuthority, SdkCertificate, SdksAt};
 pub use watched::{Ban, Ending, Refusal, RefusalCount, Refusals, TopicCount, Topology, TopologyNode, Traffic};
 

@@ -19,6 +19,7 @@ use crate::api::{
 
 mod connection;
 mod error;
+mod files;
 mod messages;
 mod path;
 

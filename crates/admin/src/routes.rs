@@ -29,6 +29,7 @@ mod certificates;
 mod configuration;
 mod described;
 mod document;
+mod files;
 mod health;
 mod listen;
 mod log_level;
@@ -127,6 +128,10 @@ table! {
     PUT put "/v1/log-level" log_level::set "Another log filter, until the next start." [Internal];
     POST post "/v1/unicast/{node}" messages::unicast "Sends a request to a node's application and waits for the reply."
         [Ambiguous NotFound NoRoute Refused NoHandler Busy TimedOut];
+    POST post "/v1/files/{node}" files::offer "Offers a file to a node, or asks how far one is that was offered."
+        [Ambiguous NotFound NoRoute Refused NoHandler Busy TimedOut];
+    POST post "/v1/files/{node}/pieces" files::pieces "Sends a part of an offered file, any bytes, and waits until the node has it."
+        [Ambiguous NotFound NoRoute Refused NoHandler Busy TimedOut];
     POST post "/v1/multicast/{topic}" messages::multicast "Publishes to the nodes that listen to a topic." [Busy Stopped Internal];
     POST post "/v1/broadcast" messages::broadcast "Publishes to every node." [Busy Stopped Internal];
     POST post "/v1/listen" listen::listen "Messages from now on, until the client hangs up." [Busy];
@@ -146,7 +151,7 @@ pub(crate) fn is_page(path: &str) -> bool {
 
 /// Whether messages are sent or taken under this path.
 pub(crate) fn is_message(path: &str) -> bool {
-    ["/v1/unicast/", "/v1/multicast/", "/v1/broadcast", "/v1/listen", "/v1/requests/"]
+    ["/v1/unicast/", "/v1/files/", "/v1/multicast/", "/v1/broadcast", "/v1/listen", "/v1/requests/"]
         .iter()
         .any(|one| path.starts_with(one))
 }

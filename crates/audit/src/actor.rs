@@ -148,6 +148,15 @@ pub enum Act {
         /// Bytes of its body.
         bytes: usize,
     },
+    /// Offered a file to a node, or asked how far it is; its pieces are sent as `send`.
+    OfferFile {
+        /// The node.
+        node: NodeIdText,
+        /// The file's name there.
+        name: Text,
+        /// Its length.
+        bytes: u64,
+    },
     /// Published to a topic.
     Publish {
         /// The topic.
@@ -186,6 +195,9 @@ impl fmt::Display for Act {
             Self::RemovePeer { peer } => write!(f, "remove peer {peer}"),
             Self::SetLogFilter { filter } => write!(f, "log filter {filter}"),
             Self::Send { node, bytes } => write!(f, "send {bytes} bytes to node {}", node.0.short()),
+            Self::OfferFile { node, name, bytes } => {
+                write!(f, "offer file {name} of {bytes} bytes to node {}", node.0.short())
+            }
             Self::Publish { topic, bytes } => write!(f, "publish {bytes} bytes to {topic}"),
             Self::Broadcast { bytes } => write!(f, "broadcast {bytes} bytes"),
             Self::Listen { topics, unicast: true } => write!(f, "listen for requests and topics {topics}"),

@@ -27,7 +27,6 @@ mod desk;
 mod inbox;
 mod leftovers;
 pub mod message;
-mod name;
 mod part;
 mod quota;
 mod receive;

@@ -23,6 +23,9 @@ pub fn bounds(config: &Config) -> Vec<Room> {
         rooms.push(Room { name: "enrolment", bounds: crate::enrolment::bounds() });
     }
     rooms.push(Room { name: "what nodes ask this one", bounds: crate::service::bounds() });
+    if config.files.directory.is_some() {
+        rooms.push(Room { name: "files", bounds: crate::files::bounds(config) });
+    }
     rooms.push(Room { name: "audit", bounds: nuncio_audit::bounds() });
     rooms.push(Room { name: "admin API", bounds: nuncio_admin::bounds() });
     rooms
@@ -61,6 +64,7 @@ mod tests {
     fn every_bound_says_what_happens_when_it_is_reached_and_is_named_once() {
         let mut config = Config::default();
         config.web.enabled = true;
+        config.files.directory = Some("files".into());
         for room in bounds(&config) {
             for (at, bound) in room.bounds.iter().enumerate() {
                 assert!(bound.bytes > 0 && bound.count > 0 && !bound.when_full.is_empty(), "{bound:?}");

@@ -32,7 +32,7 @@ pub use keys::{Difference, TABLES, Table, Value};
 pub use listen::Listen;
 pub use rights::Rights;
 pub use section::{Effect, Key};
-pub use tables::{Access, Admin, Audit, Gateway, Identity, Issuer, Log, P2p, Renewal, Web};
+pub use tables::{Access, Admin, Audit, Files, Gateway, Identity, Issuer, Log, P2p, Renewal, Web};
 pub use value::{Interval, LogFormat, Mode, Node, Peer, Sdk, Size, ValueError};
 
 /// Shorter certificates end before their node could have tried a few times to renew them.
@@ -65,6 +65,8 @@ pub struct Config {
     pub access: Access,
     /// Who may do what with topics.
     pub rights: Rights,
+    /// Files of other nodes.
+    pub files: Files,
     /// What is logged.
     pub log: Log,
 }
@@ -83,6 +85,7 @@ impl Default for Config {
             renewal: Renewal::default(),
             access: Access::default(),
             rights: Rights::default(),
+            files: Files::default(),
             log: Log::default(),
         }
     }
@@ -158,7 +161,7 @@ impl Config {
     pub fn resolve(&mut self, base: &Path) {
         let files = [&mut self.data_dir, &mut self.identity.key, &mut self.identity.cert, &mut self.identity.ca];
         let gateway = &mut self.gateway;
-        let second = [&mut gateway.rsa_key, &mut gateway.rsa_cert];
+        let second = [&mut gateway.rsa_key, &mut gateway.rsa_cert, &mut self.files.directory];
         let own = [&mut self.admin.socket, &mut self.admin.tokens, &mut self.audit.directory, &mut self.issuer.ca];
         let optional = [&mut gateway.key, &mut gateway.cert, &mut gateway.ca].into_iter().chain(own);
         let all = files.into_iter().chain(&mut self.identity.crl).chain(optional.chain(second).flatten());

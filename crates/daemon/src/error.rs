@@ -66,6 +66,9 @@ pub enum StartError {
     /// The agency whose certificates are to be renewed here.
     #[error("[issuer] ca: {0}")]
     Issuer(#[source] nuncio_pki::AuthorityError),
+    /// The directory for files of other nodes.
+    #[error("[files] directory: {0}")]
+    Files(#[source] nuncio_files::OpenError),
     /// TLS at the admin API.
     #[error("[admin] tls: {0}")]
     AdminTls(#[source] rustls::Error),
@@ -101,6 +104,10 @@ impl StartError {
             Self::Issuer(error) => {
                 error.hint().unwrap_or_else(|| "[issuer] ca names the directory of this node's agency".to_owned())
             }
+            Self::Files(_) => {
+                "let the node's user write there, choose another [files] directory, or leave the key out: then no file is taken"
+                    .to_owned()
+            }
             Self::AdminTls(_) => "check the node's certificate with: nuncio config check".to_owned(),
             Self::Audit(_) => "raise the limit of processes: ulimit -u, or TasksMax= in a systemd unit".to_owned(),
             Self::Admin(error) => error.hint(),
@@ -121,6 +128,7 @@ impl StartError {
             Self::OpenFiles(_) => "open_files",
             Self::PortInUse { .. } => "port_in_use",
             Self::AdminTls(_) => "certificates",
+            Self::Files(_) => "files",
             Self::Rights { .. } => "configuration",
             Self::Listen { .. } | Self::Node(_) | Self::Gateway(_) | Self::Web(_) | Self::Admin(_) | Self::Audit(_) => {
                 "start"

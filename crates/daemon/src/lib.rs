@@ -21,6 +21,7 @@ mod doors;
 pub mod enrolment;
 mod error;
 mod expiry;
+mod files;
 mod issuer;
 mod kept_lists;
 mod lifetimes;

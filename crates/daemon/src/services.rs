@@ -29,6 +29,7 @@ use crate::{
     data_dir::DataDir,
     doors::{gateway_config, sdk_door, web, web_door},
     enrolment, expiry,
+    files::{self, Files},
     issuer::{self, Issuing},
     kept_lists::{self, Kept},
     lifetimes, list_expiry,
@@ -116,7 +117,8 @@ impl Daemon {
 
         let lifetimes = lifetimes::of_own(&credentials.identity, credentials.channel.as_ref(), &credentials.policy);
         warn_of_roles(credentials.policy.roles());
-        let (issuing, (port, calls)) = (issuer::open(&config.issuer, &credentials.identity)?, service_port());
+        let (issuing, (mut port, calls)) = (issuer::open(&config.issuer, &credentials.identity)?, service_port());
+        let files = files::open(config, &mut port).map_err(StartError::Files)?;
         let own_certificate = credentials.identity.certificate.clone();
         let newcomers = enrolment_port(config, &credentials.identity, issuing.as_ref()).await?;
         let kept = Kept::load(&data)?;
@@ -162,7 +164,7 @@ impl Daemon {
         let control = Arc::new(Control::new(parts, state));
         // Nobody else has the place.
         let _ = control_place.set(Arc::downgrade(&control));
-        let (admin, service) = (admin::bind(admin_config, handle, control.clone()).await?, (calls, issuing));
+        let (admin, service) = (admin::bind(admin_config, handle, control.clone()).await?, (calls, issuing, files));
         Ok(Bound { node, gateway, web, admin, control, keeper, adoptions, watched, service, newcomers })
     }
 }
@@ -195,7 +197,7 @@ pub struct Bound {
     keeper: Keeper,
     adoptions: watch::Receiver<Vec<Certificate>>,
     watched: Option<Watched>,
-    service: (Calls, Option<Issuing>),
+    service: (Calls, Option<Issuing>, Option<Files>),
     newcomers: Option<enrolment::Bound>,
 }
 
@@ -356,7 +358,7 @@ fn helpers(
     control: Arc<Control>,
     adoptions: watch::Receiver<Vec<Certificate>>,
     watched: Option<Watched>,
-    ((calls, issuing), newcomers): ((Calls, Option<Issuing>), Option<enrolment::Bound>),
+    ((calls, issuing, files), newcomers): ((Calls, Option<Issuing>, Option<Files>), Option<enrolment::Bound>),
 ) -> JoinSet<()> {
     let mut helpers = JoinSet::new();
     helpers.spawn(expiry::warn(control.clone()));
@@ -365,6 +367,9 @@ fn helpers(
         helpers.spawn(watched.reload_when_changed(Reloader(control.clone())));
     }
     helpers.spawn(service::serve(calls, issuing, control.clone()));
+    if let Some(files) = files {
+        helpers.spawn(files::serve(files, control.clone()));
+    }
     if let Some(newcomers) = newcomers {
         helpers.spawn(enrolment::serve(newcomers, control.clone()));
     }

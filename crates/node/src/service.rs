@@ -4,11 +4,13 @@ use bytes::Bytes;
 use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    MAX_SERVICE_BODY,
+    MAX_QUESTION, MAX_SERVICE_BODY,
     unicast::{InboundId, Refusal, UnicastError},
 };
 use nuncio_wire::DecodeError;
-pub use nuncio_wire::service::{Answer, Enrolment, MAX_ISSUERS, Request, SdkIssuer};
+pub use nuncio_wire::service::{
+    Answer, Enrolment, FileChunk, FileOffer, FileProgress, FileState, MAX_FILE_NAME, MAX_ISSUERS, Request, SdkIssuer,
+};
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::{handle::Responder, replies::Replies};
@@ -16,16 +18,23 @@ use crate::{handle::Responder, replies::Replies};
 /// Requests that wait for the service at the most; further ones are refused as busy.
 const WAITING: usize = 32;
 
-pub(crate) const BOUND: Bound = Bound::of_entries::<Call>(
-    "requests to the node itself",
+pub(crate) const BOUND: Bound =
+    Bound::of_entries::<Call>("requests to the node itself", WAITING, MAX_QUESTION, "further ones are refused as busy");
+
+/// The same of files: they are long, so that those who ask something else never wait behind them.
+pub const FILES_BOUND: Bound = Bound::of_entries::<Call>(
+    "offers and pieces of files",
     WAITING,
     MAX_SERVICE_BODY,
-    "further ones are refused as busy",
+    "further ones are refused as busy, and come again",
 );
 
 /// Where a node puts such requests: see [`crate::Config::service`]. Whoever makes the node gives it one; nobody else can.
 #[derive(Debug)]
-pub struct Port(mpsc::Sender<Call>);
+pub struct Port {
+    questions: mpsc::Sender<Call>,
+    files: Option<mpsc::Sender<Call>>,
+}
 
 /// Where they come out; the node refuses them from when this is dropped.
 #[derive(Debug)]
@@ -43,8 +52,8 @@ pub struct Call {
 
 /// A port and its other end.
 pub fn port() -> (Port, Calls) {
-    let (sender, receiver) = mpsc::channel(WAITING);
-    (Port(sender), Calls(receiver))
+    let (questions, receiver) = mpsc::channel(WAITING);
+    (Port { questions, files: None }, Calls(receiver))
 }
 
 impl Calls {
@@ -62,6 +71,13 @@ impl Call {
 }
 
 impl Port {
+    /// Where files come out from now on. Without it the node takes none.
+    pub fn take_files(&mut self) -> Calls {
+        let (files, receiver) = mpsc::channel(WAITING);
+        self.files = Some(files);
+        Calls(receiver)
+    }
+
     /// Hands a request over.
     ///
     /// # Errors
@@ -77,7 +93,11 @@ impl Port {
             tracing::debug!(node = %from.short(), %error, "a request to this node that cannot be read");
             Refusal::NoHandler
         })?;
-        match self.0.try_reserve() {
+        let queue = match wanted {
+            Request::FileOffer(_) | Request::FileChunk(_) => self.files.as_ref().ok_or(Refusal::NoHandler)?,
+            _ => &self.questions,
+        };
+        match queue.try_reserve() {
             Ok(place) => {
                 place.send(Call { from, wanted, responder: Responder { inbound, replies: Some(replies.clone()) } });
                 Ok(())
@@ -124,5 +144,20 @@ mod tests {
         assert_eq!(taken.recv().await.unwrap().body, Some(answer.encode()));
         drop(calls);
         assert_eq!(ask(wanted.encode(), 100), Err(Refusal::NoHandler));
+    }
+
+    #[tokio::test]
+    async fn files_are_taken_where_they_are_wanted_and_never_stand_before_questions() {
+        let ((mut port, mut calls), (replies, _taken)) = (port(), Replies::new());
+        let from = NodeKey::generate().node_id();
+        let chunk = Request::FileChunk(FileChunk { transfer: 1, offset: 0, data: vec![7; 100].into() }).encode();
+        assert_eq!(port.request(from, chunk.clone(), InboundId(0), &replies), Err(Refusal::NoHandler));
+        let mut files = port.take_files();
+        let put = |body: &Bytes| port.request(from, body.clone(), InboundId(1), &replies);
+        assert!((0..WAITING).all(|_| put(&chunk).is_ok()));
+        assert_eq!(put(&chunk), Err(Refusal::Busy));
+        assert_eq!(put(&Request::SdkAuthorities.encode()), Ok(()));
+        assert!(matches!(calls.next().await.unwrap().wanted, Request::SdkAuthorities));
+        assert!(matches!(files.next().await.unwrap().wanted, Request::FileChunk(_)));
     }
 }

@@ -5,8 +5,16 @@ use std::time::Duration;
 /// Longest body of a unicast, multicast, broadcast or AMOP message, in bytes.
 pub const MAX_BODY: usize = 10 << 20;
 
-/// Longest body of a request to a node itself, in bytes: a certificate request and the certificates there are.
-pub const MAX_SERVICE_BODY: usize = 32 << 10;
+/// Longest question to a node itself, in bytes: a certificate request and the certificates there are.
+pub const MAX_QUESTION: usize = 32 << 10;
+
+/// Longest piece of a file in one message, in bytes: long enough for the stream of long bodies, so that messages do not wait
+/// behind files, and short enough to be sent again.
+pub const MAX_FILE_CHUNK: usize = 256 << 10;
+
+/// Longest body of a request to a node itself, in bytes: a piece of a file, with its place. What is no piece is no longer than
+/// [`MAX_QUESTION`].
+pub const MAX_SERVICE_BODY: usize = MAX_FILE_CHUNK + (1 << 10);
 
 /// A message with a longer body travels on a stream of its own, so that it does not hold up what comes behind it; it may
 /// then be overtaken.

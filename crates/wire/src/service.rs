@@ -1,13 +1,17 @@
 //! What nodes ask each other themselves, and the answers: bodies of unicasts that no application sees.
 
 use bytes::Bytes;
-use nuncio_protocol::MAX_SERVICE_BODY;
+use nuncio_protocol::{MAX_QUESTION, MAX_SERVICE_BODY};
 use prost::Message as _;
 
 use crate::{
     DecodeError,
     proto::{self, service_answer, service_request},
 };
+
+mod file;
+
+pub use file::{FileChunk, FileOffer, FileProgress, FileState, MAX_FILE_NAME};
 
 /// Most certificates in a chain.
 pub const MAX_CHAIN: usize = 8;
@@ -35,6 +39,10 @@ pub enum Request {
     },
     /// Below which authorities the SDKs stand that have sessions at the asked node.
     SdkAuthorities,
+    /// That a file be taken.
+    FileOffer(FileOffer),
+    /// That a piece of a file be taken; only for a node that has accepted it.
+    FileChunk(FileChunk),
 }
 
 /// What is answered.
@@ -58,6 +66,8 @@ pub enum Answer {
         /// Sessions of which no issuer is named, since there is no room for it.
         others: u32,
     },
+    /// To [`Request::FileOffer`] and [`Request::FileChunk`].
+    FileProgress(FileProgress),
 }
 
 /// Who issued certificates of SDKs.
@@ -77,6 +87,8 @@ impl Request {
                 service_request::Wanted::Renewal(proto::Renewal { request: request.clone(), chain: chain.clone() })
             }
             Self::SdkAuthorities => service_request::Wanted::SdkAuthorities(proto::SdkAuthorities {}),
+            Self::FileOffer(offer) => service_request::Wanted::FileOffer(offer.clone().into_proto()),
+            Self::FileChunk(chunk) => service_request::Wanted::FileChunk(chunk.clone().into_proto()),
         };
         proto::ServiceRequest { wanted: Some(wanted) }.encode_to_vec().into()
     }
@@ -86,15 +98,21 @@ impl Request {
     /// # Errors
     /// When it is none, asks what this release does not know, or is too long.
     pub fn decode(body: Bytes) -> Result<Self, DecodeError> {
-        bounded("service request", body.len(), MAX_SERVICE_BODY)?;
+        let bytes = body.len();
+        bounded("service request", bytes, MAX_SERVICE_BODY)?;
         let read = proto::ServiceRequest::decode(body);
         let read = read.map_err(|source| DecodeError::Protobuf { message: "service request", source })?;
+        if !matches!(read.wanted, Some(service_request::Wanted::FileChunk(_))) {
+            bounded("question", bytes, MAX_QUESTION)?;
+        }
         match read.wanted {
             Some(service_request::Wanted::Renewal(proto::Renewal { request, chain })) => {
                 bounded("certificates", chain.len(), MAX_CHAIN)?;
                 Ok(Self::Renewal { request, chain })
             }
             Some(service_request::Wanted::SdkAuthorities(proto::SdkAuthorities {})) => Ok(Self::SdkAuthorities),
+            Some(service_request::Wanted::FileOffer(offer)) => FileOffer::from_proto(offer).map(Self::FileOffer),
+            Some(service_request::Wanted::FileChunk(chunk)) => FileChunk::from_proto(chunk).map(Self::FileChunk),
             None => Err(DecodeError::Field { field: "wanted" }),
         }
     }
@@ -112,6 +130,7 @@ impl Answer {
                 let issuers = issuers.iter().cloned().map(SdkIssuer::into_proto).collect();
                 service_answer::Answer::SdkIssuers(proto::SdkIssuers { issuers, others: *others })
             }
+            Self::FileProgress(progress) => service_answer::Answer::FileProgress(progress.into_proto()),
         };
         proto::ServiceAnswer { answer: Some(answer) }.encode_to_vec().into()
     }
@@ -121,7 +140,7 @@ impl Answer {
     /// # Errors
     /// When it is none, or too long.
     pub fn decode(body: Bytes) -> Result<Self, DecodeError> {
-        bounded("service answer", body.len(), MAX_SERVICE_BODY)?;
+        bounded("service answer", body.len(), MAX_QUESTION)?;
         let read = proto::ServiceAnswer::decode(body);
         let read = read.map_err(|source| DecodeError::Protobuf { message: "service answer", source })?;
         match read.answer {
@@ -137,6 +156,9 @@ impl Answer {
                 bounded("issuers", issuers.len(), MAX_ISSUERS)?;
                 let issuers = issuers.into_iter().map(SdkIssuer::from_proto).collect::<Result<_, _>>()?;
                 Ok(Self::SdkIssuers { issuers, others })
+            }
+            Some(service_answer::Answer::FileProgress(progress)) => {
+                FileProgress::from_proto(progress).map(Self::FileProgress)
             }
             None => Err(DecodeError::Field { field: "answer" }),
         }

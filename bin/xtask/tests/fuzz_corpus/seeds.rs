@@ -110,6 +110,10 @@ fn services() -> Vec<Seed> {
     let refused = service::Answer::Refused { reason: "asked too often".into() };
     let issuer = service::SdkIssuer { chain: chain(), sessions: 3 };
     let issuers = |count| service::Answer::SdkIssuers { issuers: vec![issuer.clone(); count], others: 1 };
+    let offer = service::FileOffer { name: "report.pdf".into(), length: 70_000_000, sha256: [7; 32] };
+    let chunk = |bytes| service::FileChunk { transfer: 1 << 51, offset: 1 << 20, data: vec![9; bytes].into() };
+    let progress = service::FileProgress { transfer: 3, received: 1 << 20, state: service::FileState::Receiving };
+    let long_name = service::FileOffer { name: "n".repeat(256), ..offer.clone() };
     let mut later = renewal.encode().to_vec();
     later[0] = 0x7a;
     vec![
@@ -119,6 +123,11 @@ fn services() -> Vec<Seed> {
         (SERVICE, "sdk_authorities", service::Request::SdkAuthorities.encode().to_vec()),
         (SERVICE, "sdk_issuers", issuers(2).encode().to_vec()),
         (SERVICE, "not_so_many_issuers", issuers(17).encode().to_vec()),
+        (SERVICE, "file_offer", service::Request::FileOffer(offer).encode().to_vec()),
+        (SERVICE, "file_chunk", service::Request::FileChunk(chunk(100)).encode().to_vec()),
+        (SERVICE, "file_progress", service::Answer::FileProgress(progress).encode().to_vec()),
+        (SERVICE, "not_so_long_a_name", service::Request::FileOffer(long_name).encode().to_vec()),
+        (SERVICE, "not_a_piece", service::Request::FileChunk(chunk(0)).encode().to_vec()),
         (SERVICE, "not_known_here", later),
         (SERVICE, "not_empty", Vec::new()),
     ]

@@ -94,7 +94,7 @@ pub(super) async fn broadcast(
     Ok((Extension(Act::Broadcast { bytes }), Json(Published { id: id.to_string(), bytes })))
 }
 
-fn unicast_failure(error: UnicastError) -> Failure {
+pub(super) fn unicast_failure(error: UnicastError) -> Failure {
     let message = error.to_string();
     match error {
         UnicastError::NoRoute | UnicastError::Refused(Refusal::NoRoute) => {

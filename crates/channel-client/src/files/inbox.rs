@@ -13,7 +13,7 @@ use super::{
     desk::{Farewell, say},
     leftovers,
     message::{Offer, Reply},
-    name, part,
+    part,
     quota::{Quota, Share},
     receive::{Line, ReceivedFile, Transfer},
 };
@@ -161,7 +161,7 @@ impl FileInbox {
     fn judge(&self, offer: &[u8]) -> Result<(Offer, Share), Reply> {
         let never = |reason: String| Reply::Refused { reason, again: false };
         let offer = Offer::decode(offer).map_err(|_| never("this topic takes files only, offered as agreed".into()))?;
-        if !name::is_plain(&offer.name) {
+        if !nuncio_plain::is_file_name(&offer.name) {
             return Err(never("its name is no plain file name".into()));
         }
         if offer.size > self.options.max_bytes {

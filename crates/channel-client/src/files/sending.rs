@@ -12,7 +12,6 @@ use tokio::{
 use super::{
     FileError, Progress, SentFile,
     message::{CHUNK, Chunk, Hex32, KeyPair, Offer, Receipt, Reply, TransferKeys},
-    name,
     send::Offers,
     topic,
 };
@@ -83,7 +82,7 @@ impl<'a, P: FnMut(Progress) + Send> Sending<'a, P> {
         progress: P,
     ) -> Result<Self, FileError> {
         let failed = |source| FileError::File { path: path.into(), source };
-        let name = path.file_name().and_then(|name| name.to_str()).filter(|name| name::is_plain(name));
+        let name = path.file_name().and_then(|name| name.to_str()).filter(|name| nuncio_plain::is_file_name(name));
         let name = name.ok_or_else(|| FileError::Name { path: path.into() })?.to_owned();
         let mut file = File::open(path).await.map_err(failed)?;
         let (size, sha256) = digest(&mut file).await.map_err(failed)?;

@@ -4,7 +4,7 @@
 use super::{
     Config, Rights,
     section::{Effect, Key},
-    tables::{Access, Admin, Audit, Gateway, Identity, Issuer, Log, P2p, Renewal, Web},
+    tables::{Access, Admin, Audit, Files, Gateway, Identity, Issuer, Log, P2p, Renewal, Web},
 };
 
 /// One table of the configuration file.
@@ -43,6 +43,7 @@ pub const TABLES: &[Table] = &[
         about: "Who may publish, subscribe and see which topics, and how much.",
         keys: Rights::KEYS,
     },
+    Table { name: "files", about: "Files that other nodes send to this one (nuncio send-file).", keys: Files::KEYS },
     Table { name: "log", about: "What is written to standard error.", keys: Log::KEYS },
 ];
 

@@ -69,6 +69,10 @@ impl Config {
             ("gateway.max_clients", gateway.max_clients as u64, 1, MOST_CONNECTIONS),
             ("gateway.max_pending_handshakes", gateway.max_pending_handshakes as u64, 4, MOST_CONNECTIONS),
             ("gateway.connections_per_second", gateway.connections_per_second.into(), 1, MOST_CONNECTIONS),
+            ("files.max_total", self.files.max_total.0, 4 << 10, u64::MAX),
+            ("files.max_per_node", self.files.max_per_node.0, 4 << 10, u64::MAX),
+            ("files.max_files", self.files.max_files as u64, 1, 1 << 20),
+            ("files.max_open", self.files.max_open as u64, 1, 1 << 10),
             ("web.max_clients", web.max_clients as u64, 1, MOST_CONNECTIONS),
             ("web.max_pending_handshakes", web.max_pending_handshakes as u64, 4, MOST_CONNECTIONS),
             ("web.connections_per_second", web.connections_per_second.into(), 1, MOST_CONNECTIONS),
@@ -106,6 +110,7 @@ impl Config {
             ("admin.tokens", &self.admin.tokens),
             ("audit.directory", &self.audit.directory),
             ("issuer.ca", &self.issuer.ca),
+            ("files.directory", &self.files.directory),
         ];
         let lists = identity.crl.iter().map(|path| ("identity.crl", path));
         let named = optional.into_iter().filter_map(|(key, path)| Some((key, path.as_ref()?)));

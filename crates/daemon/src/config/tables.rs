@@ -281,6 +281,32 @@ section! {
 }
 
 section! {
+    /// `[files]`: files that other nodes send to this one (`nuncio send-file`).
+    Files {
+        /// The directory that they come into, made if absent: within it each sender has one that is called as its node ID, and
+        /// nothing is ever replaced there. Default: none, and no file is taken.
+        /// Example: "data/files"
+        restart directory: Option<PathBuf> = None,
+        /// Nodes that may send files, by ID. Default: none; where agencies is empty, too, every admitted node may.
+        live nodes: Vec<Node> = Vec::new(),
+        /// Agencies whose nodes may send files. Default: none.
+        /// Example: ["bankA"]
+        live agencies: Vec<String> = Vec::new(),
+        /// Bytes in the directory, those that open transfers have still to bring included; each file counts 4 KiB at the
+        /// least. What is over it is refused; what is taken out of the directory makes room. Default: 16GiB.
+        restart max_total: Size = Size(16 << 30),
+        /// The same of one sender. Default: 4GiB.
+        restart max_per_node: Size = Size(4 << 30),
+        /// Files in the directory. Default: 10000.
+        restart max_files: usize = 10_000,
+        /// Files that come at a time, half of them of one sender; others come later. Default: 8.
+        restart max_open: usize = 8,
+        /// How long what has come of a file waits for the rest. Default: 168h.
+        restart keep_parts: Interval = Interval(Duration::from_secs(168 * 3600)),
+    }
+}
+
+section! {
     /// `[log]`: what is written to standard error.
     Log {
         /// error, warn, info, debug, trace or off; also per part, as warn,nuncio_node=debug. Default: info.

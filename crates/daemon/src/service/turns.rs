@@ -26,7 +26,7 @@ impl Turns {
     pub(super) const BOUND: Bound = Bound::of_entries::<NodeId>(
         "renewals that wait for the issuer",
         Self::MAX,
-        nuncio_protocol::MAX_SERVICE_BODY,
+        nuncio_protocol::MAX_QUESTION,
         "further ones are refused, and a second one of a node is",
     );
 

@@ -4,6 +4,7 @@
 
 mod audit;
 mod enrolment;
+mod files;
 mod gateway;
 mod life_cycle;
 mod reload;

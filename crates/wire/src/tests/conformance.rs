@@ -151,6 +151,8 @@ fn documents() -> Vec<(&'static str, String)> {
             hash((lists(), lists()), |(lists, agencies)| status::encode_revocations_answer(&lists, &agencies)),
         ),
         ("service_request", hash(values::service_request(), |request| request.encode().to_vec())),
+        ("file_request", hash(values::file_request(), |request| request.encode().to_vec())),
+        ("file_progress", hash(values::file_progress(), |answer| answer.encode().to_vec())),
         ("sdk_issuers", hash(values::sdk_issuers(), |answer| answer.encode().to_vec())),
         ("sdk_authorities", hash(Just(service::Request::SdkAuthorities), |request| request.encode().to_vec())),
         ("enrolment", hash(values::enrolment(), |enrolment| enrolment.encode().to_vec())),

@@ -68,6 +68,12 @@ proptest! {
     }
 
     #[test]
+    fn files_and_how_far_they_are_come_as_they_were(asked in values::file_request(), answer in values::file_progress()) {
+        prop_assert_eq!(service::Request::decode(asked.encode()), Ok(asked));
+        prop_assert_eq!(service::Answer::decode(answer.encode()), Ok(answer));
+    }
+
+    #[test]
     fn what_a_newcomer_brings_comes_as_it_was(sent in values::enrolment()) {
         prop_assert_eq!(service::Enrolment::decode(sent.encode()), Ok(sent));
     }

@@ -223,6 +223,24 @@ pub(super) fn service_request() -> impl Strategy<Value = service::Request> {
     (bytes(600), chain).prop_map(|(request, chain)| service::Request::Renewal { request, chain })
 }
 
+pub(super) fn file_request() -> impl Strategy<Value = service::Request> {
+    let offer = (name(service::MAX_FILE_NAME), any::<u64>(), any::<[u8; 32]>())
+        .prop_map(|(name, length, sha256)| service::Request::FileOffer(service::FileOffer { name, length, sha256 }));
+    let data = (any::<u8>(), bytes(600)).prop_map(|(first, rest)| [&[first], &rest[..]].concat().into());
+    let chunk = (any::<u64>(), any::<u64>(), data).prop_map(|(transfer, offset, data)| {
+        service::Request::FileChunk(service::FileChunk { transfer, offset, data })
+    });
+    prop_oneof![offer, chunk]
+}
+
+pub(super) fn file_progress() -> impl Strategy<Value = service::Answer> {
+    use service::FileState::{Busy, Checking, Differs, Done, Receiving, Unknown};
+    let state = select(vec![Receiving, Checking, Done, Unknown, Differs, Busy]);
+    (any::<u64>(), any::<u64>(), state).prop_map(|(transfer, received, state)| {
+        service::Answer::FileProgress(service::FileProgress { transfer, received, state })
+    })
+}
+
 pub(super) fn enrolment() -> impl Strategy<Value = service::Enrolment> {
     (any::<[u8; 16]>(), bytes(64), bytes(600)).prop_map(|(invitation, secret, request)| service::Enrolment {
         invitation,

@@ -4,7 +4,7 @@
 const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
 
 /// Whether a name names a file in a directory and nothing else, on any system, and shows as what it is.
-pub(super) fn is_plain(name: &str) -> bool {
+pub fn is_file_name(name: &str) -> bool {
     (1..=255).contains(&name.len())
         && !name.starts_with(['.', '-', ' '])
         && !name.ends_with(['.', ' '])
@@ -14,7 +14,7 @@ pub(super) fn is_plain(name: &str) -> bool {
 
 fn is_strange(c: char) -> bool {
     matches!(c, '/' | '\\')
-        || !nuncio_plain::is_harmless(c)
+        || !crate::is_harmless(c)
         || (cfg!(windows) && matches!(c, ':' | '*' | '?' | '"' | '<' | '>' | '|'))
 }
 
@@ -32,18 +32,18 @@ mod tests {
     #[test]
     fn names_lead_nowhere_else() {
         for name in ["a", "report 1.pdf", "数据.csv", "console.log", "com10", "a..b", "nul-1"] {
-            assert!(is_plain(name), "{name}");
+            assert!(is_file_name(name), "{name}");
         }
         let long = "x".repeat(256);
         for name in ["", ".", "..", ".ssh", "a/b", "..\\b", "a\nb", "a\u{1b}[2Jb", &long] {
-            assert!(!is_plain(name), "{name:?}");
+            assert!(!is_file_name(name), "{name:?}");
         }
     }
 
     #[test]
     fn names_are_what_they_show() {
         for name in ["-rf", " a", "a ", "a.", "NUL", "con.txt", "Com1", "lpt9.tar.gz", "fdp\u{202e}exe", "a\u{200b}b"] {
-            assert!(!is_plain(name), "{name:?}");
+            assert!(!is_file_name(name), "{name:?}");
         }
     }
 }
