@@ -119,9 +119,8 @@ impl Daemon {
         warn_of_roles(credentials.policy.roles());
         let (issuing, (mut port, calls)) = (issuer::open(&config.issuer, &credentials.identity)?, service_port());
         let files = files::open(config, &mut port).map_err(StartError::Files)?;
-        let own_certificate = credentials.identity.certificate.clone();
         let newcomers = enrolment_port(config, &credentials.identity, issuing.as_ref()).await?;
-        let kept = Kept::load(&data)?;
+        let (kept, own_certificate) = (Kept::load(&data)?, credentials.identity.certificate.clone());
         let policy = state.restrict(credentials.policy).with_newest(kept.lists, &kept.agencies, UnixTime::now());
         let policy = Arc::new(ArcSwap::from_pointee(policy));
         let (rights, own, metrics) = (rights(config)?, own_party(&credentials.identity), Metrics::new());

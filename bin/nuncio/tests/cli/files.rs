@@ -85,7 +85,7 @@ fn most_memory(process: &mut Kept) -> u64 {
 
 #[test]
 fn a_long_file_goes_on_after_the_receiver_the_sender_and_its_node_were_killed_in_little_memory() {
-    const LENGTH: u64 = 512 * MIB;
+    const LENGTH: u64 = 320 * MIB;
     let pair = Pair::new();
     let (mut near, mut far) = (pair.start(0), pair.start(1));
     let file = pair.file(LENGTH);
