@@ -113,6 +113,29 @@ fn what_a_peer_announced_and_does_not_get_itself_is_asked_of_another() {
     assert_eq!(queried(&a.advance(5 * S)), [], "it is here");
 }
 
+/// The second may wait for the same silent peer as this node.
+#[test]
+fn beside_a_silent_peer_others_are_asked_in_turns() {
+    let mut a = Lone::passive(0);
+    for n in [1, 2, 3] {
+        a.link(n, &[0, 5], &[]);
+    }
+    a.answered(2, vec![record(5, 1, &[1, 2, 3], &[])]);
+    assert_eq!(queried(&a.input(announced(1, 5, 2))), [(1, vec![5])]);
+    let asked = queried(&a.advance(301 * MS));
+    let [(second, _)] = asked[..] else { panic!("one more is asked, not {asked:?}") };
+    let third = 5 - second;
+    for _ in 0..2 {
+        a.answered(second, vec![]);
+        let next = queried(&a.advance(300 * MS));
+        if next == [(third, vec![5])] {
+            return;
+        }
+        assert_eq!(next, [(second, vec![5])]);
+    }
+    panic!("the third is never asked");
+}
+
 #[test]
 fn what_only_a_silent_peer_announced_is_asked_of_others_after_a_moment_and_of_two_at_the_most() {
     let mut a = Lone::passive(0);

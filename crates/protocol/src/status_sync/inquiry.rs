@@ -335,22 +335,24 @@ impl Inquiry {
     /// have the record.
     fn ask_instead(&mut self, peer: &NodeId, node: NodeId, version: Version, now: Instant) {
         let itself = Some(node).filter(|node| node != peer && self.is_linked(node));
-        if let Some(other) = itself.or_else(|| self.other_than(peer)) {
+        if let Some(other) = itself.or_else(|| self.soonest(|other| other == peer)) {
             self.take_offer(Offer::new(other, version, now), node, now);
         }
     }
 
-    /// Has the askings that are left go to another peer, unless more than this one are asked already.
+    /// Has the askings that are left go to a peer that is not asked yet. Else two nodes to which the same silent peer has
+    /// announced something may ask each other for it, and nobody else.
     fn move_on(&mut self, peer: &NodeId, node: &NodeId) {
-        let Some(other) = self.other_than(peer) else { return };
-        if let Some([offer]) = self.nodes.get_mut(node).map(|wanted| &mut wanted.offers[..]) {
+        let Some(wanted) = self.nodes.get(node) else { return };
+        let Some(other) = self.soonest(|other| wanted.offer(other).is_some()) else { return };
+        if let Some(offer) = self.nodes.get_mut(node).and_then(|wanted| wanted.offer_mut(peer)) {
             offer.peer = other;
         }
     }
 
-    /// Any other peer that answers, the one that can be asked soonest.
-    fn other_than(&self, peer: &NodeId) -> Option<NodeId> {
-        let others = self.peers.iter().filter(|(other, asking)| *other != peer && asking.rests_until.is_none());
+    /// The peer that can be asked soonest, of those that answer.
+    fn soonest(&self, but: impl Fn(&NodeId) -> bool) -> Option<NodeId> {
+        let others = self.peers.iter().filter(|(other, asking)| !but(other) && asking.rests_until.is_none());
         others.min_by_key(|(_, asking)| (asking.has_failed, asking.open.is_some())).map(|(other, _)| *other)
     }
 
