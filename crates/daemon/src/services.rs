@@ -109,8 +109,7 @@ impl Daemon {
         let credentials = Credentials::load(&config)?;
         let data = DataDir::hold(&config.data_dir)?;
         let keeper = keeper(&config, &credentials.identity).map_err(StartError::Audit)?;
-        let audit = keeper.audit();
-        let state = State::load(config, &data)?;
+        let (audit, state) = (keeper.audit(), State::load(config, &data)?);
         let config = &state.config;
         open_files::prepare(most_connections(config))?;
         require_free_ports(config)?;

@@ -113,7 +113,7 @@ fn services() -> Vec<Seed> {
     let offer = service::FileOffer { name: "report.pdf".into(), length: 70_000_000, sha256: [7; 32] };
     let chunk = |bytes| service::FileChunk { transfer: 1 << 51, offset: 1 << 20, data: vec![9; bytes].into() };
     let progress = service::FileProgress { transfer: 3, received: 1 << 20, state: service::FileState::Receiving };
-    let long_name = service::FileOffer { name: "n".repeat(256), ..offer.clone() };
+    let long_name = service::FileOffer { name: "n".repeat(256), ..offer };
     let mut later = renewal.encode().to_vec();
     later[0] = 0x7a;
     vec![

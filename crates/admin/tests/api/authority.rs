@@ -224,27 +224,36 @@ async fn users_who_are_not_named_may_only_look_over_the_socket() {
     one.stop().await;
 }
 
+/// The authority's certificate alone.
+fn write_no_operator(authority: &TestAuthority, directory: &std::path::Path) {
+    authority.write_operator_directory(directory, "bob");
+    for end in ["key", "crt"] {
+        std::fs::remove_file(directory.join(format!("operator.{end}"))).unwrap();
+    }
+}
+
+/// A node's and an SDK's certificate under an operator's name.
+fn write_as_operators(authority: &TestAuthority, node: &std::path::Path, sdk: &std::path::Path) {
+    authority.write_node_directory(node, "two");
+    authority.write_sdk_directory(sdk, false);
+    for (directory, name) in [(node, "node"), (sdk, "sdk")] {
+        for end in ["key", "crt"] {
+            let [from, to] = [name, "operator"].map(|name| directory.join(format!("{name}.{end}")));
+            std::fs::rename(from, to).unwrap();
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn operators_show_certificates_of_their_role_and_nobody_elses_count() {
     let authority = TestAuthority::new();
     let [alice, auditor, node, sdk, stranger, nobody] = [(); 6].map(|()| tempfile::tempdir().unwrap());
     authority.write_operator_directory(alice.path(), "alice");
     authority.write_operator_directory(auditor.path(), "auditor");
+    write_no_operator(&authority, nobody.path());
+    write_as_operators(&authority, node.path(), sdk.path());
     TestAuthority::new().write_operator_directory(stranger.path(), "alice");
-    authority.write_operator_directory(nobody.path(), "bob");
-    // A node's and an SDK's certificate under an operator's name, and a stranger's under our root.
-    authority.write_node_directory(node.path(), "two");
-    authority.write_sdk_directory(sdk.path(), false);
-    for (directory, name) in [(node.path(), "node"), (sdk.path(), "sdk")] {
-        for end in ["key", "crt"] {
-            let [from, to] = [name, "operator"].map(|name| directory.join(format!("{name}.{end}")));
-            std::fs::rename(from, to).unwrap();
-        }
-    }
     std::fs::copy(alice.path().join("ca.crt"), stranger.path().join("ca.crt")).unwrap();
-    for end in ["key", "crt"] {
-        std::fs::remove_file(nobody.path().join(format!("operator.{end}"))).unwrap();
-    }
     let one = Served::under(authority, true, |_| {}).await;
     let mut events = one.operator.audit.follow();
     one.over_tls(alice.path()).add_peer("127.0.0.1:9").await.unwrap();

@@ -26,14 +26,28 @@ fn self_made_agencies_do_not_fill_the_memory_of_genuine_ones() {
     assert!(agencies.take_news() && !agencies.take_news());
 }
 
+/// As `nuncio ca agency` makes none: authorities below it count. Without what stands above it, it passes for a root.
+fn agency_without_pathlen(root: &Issuer, name: &str) -> Issuer {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |file: &str, text: &str| std::fs::write(directory.path().join(file), text).unwrap();
+    write("root.key", &root.key().to_pem().unwrap());
+    write("root.crt", &root.certificate().to_pem());
+    let arguments = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:secp256k1 -nodes -days 9 -CA root.crt -CAkey root.key \
+                     -keyout agency.key -out agency.crt -addext keyUsage=critical,keyCertSign,cRLSign -subj";
+    let mut openssl = std::process::Command::new("openssl");
+    openssl.args(arguments.split_whitespace()).arg(format!("/CN={name}")).current_dir(&directory);
+    let made = openssl.output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let read = |file: &str| std::fs::read(directory.path().join(file)).unwrap();
+    let key = PrivateKey::from_file(KeyFile::read(&read("agency.key")).unwrap()).unwrap();
+    Issuer::from_parts(key, Certificate::from_pem_bundle(read("agency.crt")).unwrap())
+}
+
 #[test]
 fn an_agency_that_makes_authorities_gets_few_places() {
     let authority = TestAuthority::new();
     let (agencies, policy, now) = (Agencies::default(), authority.policy(), UnixTime::now());
-    let rogue = authority.root().agency("rogue", Validity::days(30)).unwrap();
-    let key = PrivateKey::from_file(KeyFile::read(rogue.key().to_pem().unwrap().as_bytes()).unwrap()).unwrap();
-    // Without what stands above it, it passes for a root.
-    let rogue = Issuer::from_parts(key, vec![rogue.certificate().clone()]);
+    let rogue = agency_without_pathlen(authority.root(), "rogue");
     let below =
         |number: u32| rogue.agency(&format!("sub {number}"), Validity::days(30)).unwrap().certificate().der().clone();
     let many: Vec<_> = std::iter::once(rogue.certificate().der().clone()).chain((0..20).map(below)).collect();

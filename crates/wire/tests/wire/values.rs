@@ -224,7 +224,8 @@ pub(super) fn service_request() -> impl Strategy<Value = service::Request> {
 }
 
 pub(super) fn file_request() -> impl Strategy<Value = service::Request> {
-    let offer = (name(service::MAX_FILE_NAME), any::<u64>(), any::<[u8; 32]>())
+    // A letter has three bytes at the most.
+    let offer = (name(service::MAX_FILE_NAME / 3), any::<u64>(), any::<[u8; 32]>())
         .prop_map(|(name, length, sha256)| service::Request::FileOffer(service::FileOffer { name, length, sha256 }));
     let data = (any::<u8>(), bytes(600)).prop_map(|(first, rest)| [&[first], &rest[..]].concat().into());
     let chunk = (any::<u64>(), any::<u64>(), data).prop_map(|(transfer, offset, data)| {
