@@ -6,8 +6,6 @@ use std::{
     os::unix::fs::FileExt,
     path::PathBuf,
     process::{Command, Stdio},
-    thread,
-    time::Duration,
 };
 
 use super::{
@@ -151,7 +149,7 @@ fn a_full_disk_is_told_to_the_sender_and_what_came_stays() {
 #[test]
 fn who_takes_no_files_says_so_and_what_is_no_file_is_not_sent() {
     let pair = Pair::new();
-    let (_near, _far) = (pair.start(0), pair.start(1));
+    let (_near, far) = (pair.start(0), pair.start(1));
     let file = pair.file(100);
     let back = ["send-file", &pair.ids[0], &file, "--json", "--config", &pair.net.config(1)];
     let refused = eventually("they are linked", || {
@@ -170,8 +168,13 @@ fn who_takes_no_files_says_so_and_what_is_no_file_is_not_sent() {
     let directory = Run::of(&mut command(pair.send(&pair.net.text("net"))));
     assert_eq!(directory.error_object()["error"], "file");
     // Nobody there: it is tried as long as one likes.
-    drop(_far);
-    thread::sleep(Duration::from_millis(100));
+    drop(far);
+    let near = pair.net.config(0);
+    eventually("it is gone", || {
+        let nodes = Run::of(&mut command(["nodes", "--json", "--config", &near])).must_succeed().objects();
+        let is_far = |node: &serde_json::Value| node["node_id"] == *pair.ids[1] && node["reachable"] == true;
+        (!nodes.iter().any(is_far)).then_some(())
+    });
     let gone = pair.send(&file).into_iter().chain(["--patience".to_owned(), "1s".to_owned()]);
     let gone = Run::of(&mut command(gone));
     assert_eq!(gone.code, 1, "{}", gone.stderr);

@@ -64,7 +64,7 @@ pub struct Violation {
 /// judged, and, where a node has computed its paths anew, whether those to some other nodes, different ones each time,
 /// are free of loops; after every 32nd, that the node at work holds no more than it may. At rest every path is judged, as one node sees it and
 /// from hop to hop, and that all tables are equal, or among hostile nodes no record of an honest one lags behind by more
-/// than five seconds. What hostile nodes hold is not judged.
+/// than five seconds and no way leads in circles for longer. What hostile nodes hold is not judged.
 ///
 /// # Errors
 /// The first promise that was not kept.
