@@ -14,6 +14,10 @@ const GOSSIP_LIFETIME: Duration = Duration::from_secs(30);
 /// What this node sends to many: less than what others put up with.
 const GOSSIP: CastRate = CastRate::times(0.8);
 
+/// What goes by gossip besides being pushed, for members that take nothing else or may have no way: gossip costs all nodes a
+/// hundred times what a push does, so one such member would make every publisher as slow as gossip.
+const BESIDE: CastRate = CastRate::times(0.1);
+
 /// This node in its present epoch: what it stamps on all it sends.
 #[derive(Debug)]
 pub(crate) struct Life {
@@ -22,6 +26,7 @@ pub(crate) struct Life {
     began: Instant,
     last_number: u64,
     gossip: Cast,
+    beside: Cast,
     relayed: Cast,
 }
 
@@ -33,6 +38,7 @@ impl Life {
             began: now,
             last_number: 0,
             gossip: Cast::new(GOSSIP, now),
+            beside: Cast::new(BESIDE, now),
             relayed: Cast::new(GOSSIP, now),
         }
     }
@@ -60,6 +66,11 @@ impl Life {
         }
         let (origin, epoch, number) = (self.node, self.epoch, self.number());
         Some(Stamp { origin, epoch, number, sent: self.clock(now), lifetime: GOSSIP_LIFETIME })
+    }
+
+    /// The same for what is pushed as well; `None` for what gossip can be spared.
+    pub(crate) fn stamp_beside(&mut self, length: usize, now: Instant) -> Option<Stamp> {
+        if self.beside.take(length, BESIDE, now) { self.stamp(length, now) } else { None }
     }
 
     /// Whether relays check the signature of one more batch of so many bytes.

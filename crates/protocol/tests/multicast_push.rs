@@ -2,16 +2,17 @@
 
 mod heard;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Config, MAX_LIFETIME, MulticastInput, Output, StatusInput, Strike, Topic,
+    Config, MAX_LIFETIME, MulticastInput, Output, PeeringInput, StatusInput, Strike, Topic,
     multicast::{Batch, Destination, Leg, Proof, Wanted},
-    status_sync::Answer,
+    peering::{ConnectionId, Direction},
+    status_sync::{Answer, Record, Status},
 };
-use nuncio_testkit::simulator::{Heard, Lone, Simulator, Weather, listening, node_id};
+use nuncio_testkit::simulator::{Heard, Lone, Simulator, Weather, address, listening, node_id, sign};
 
 use heard::invariant_heard_in_order_or_named;
 
@@ -31,6 +32,10 @@ fn origin() -> Lone {
     }
     a.answered(1, vec![listening(3, 1, &[1], &["prices"])]);
     a
+}
+
+fn takes_no_batches(record: Arc<Record>) -> Arc<Record> {
+    sign(Status { takes_batches: false, ..Status::clone(&record.status) })
 }
 
 fn publish(a: &mut Lone, bodies: &[&'static str]) -> Vec<Output> {
@@ -113,9 +118,7 @@ fn who_does_not_take_batches_is_left_to_gossip_and_who_is_not_known_to_gets_none
     let none = a.overlay.publish(Some(&topic()), Bytes::new(), a.now).expect("there is room");
     assert!(none.is_pushed && none.gossip.is_none());
     // A release that knows nothing of batches subscribes, behind node 2.
-    let mut old = nuncio_protocol::status_sync::Status::clone(&listening(4, 1, &[2], &["prices"]).status);
-    old.takes_batches = false;
-    let records = vec![nuncio_testkit::simulator::sign(old), listening(2, 3, &[0, 4], &["prices"])];
+    let records = vec![takes_no_batches(listening(4, 1, &[2], &["prices"])), listening(2, 3, &[0, 4], &["prices"])];
     a.input(StatusInput::Answered { peer: node_id(2), answer: Answer::of(records) });
     let both = a.overlay.publish(Some(&topic()), Bytes::new(), a.now).expect("there is room");
     assert!(both.is_pushed && both.gossip.is_some());
@@ -123,6 +126,46 @@ fn who_does_not_take_batches_is_left_to_gossip_and_who_is_not_known_to_gets_none
     let reached: BTreeSet<_> =
         legs(&a.outputs()).iter().flat_map(|(_, leg)| leg.destinations.clone()).map(|one| one.node).collect();
     assert_eq!(reached, [1, 2, 3].map(node_id).into());
+}
+
+#[test]
+fn one_that_takes_no_batches_makes_nobody_wait_and_is_still_reached() {
+    let mut a = origin();
+    a.answered(2, vec![takes_no_batches(listening(4, 1, &[2], &["prices"])), listening(2, 3, &[0, 4], &["prices"])]);
+    for _ in 0..2 {
+        let publish = |_| a.overlay.publish(Some(&topic()), Bytes::new(), a.now).expect("nobody waits");
+        let gossip = (0..20_000).map(publish).filter(|publication| publication.gossip.is_some()).count();
+        assert!((10..=500).contains(&gossip), "{gossip} signatures, which all nodes check");
+        a.overlay.flush(a.now);
+        assert!(legs(&a.outputs()).iter().any(|(to, _)| *to == node_id(1)));
+        a.advance(S);
+    }
+}
+
+#[test]
+fn who_has_just_linked_is_reached_over_others_and_costs_no_gossip() {
+    let mut a = origin();
+    let opened = |a: &mut Lone, n: usize| {
+        let (connection, direction, address) = (ConnectionId(100 + n as u64), Direction::Outbound, address(n));
+        a.input(PeeringInput::ConnectionOpened { connection, peer: node_id(n), direction, address });
+        connection
+    };
+    let connections = [3, 5].map(|n| opened(&mut a, n));
+    a.answered(1, vec![listening(3, 2, &[0, 1], &["prices"]), listening(5, 1, &[0], &["prices"])]);
+    let to = |outputs: &[Output]| -> BTreeSet<_> {
+        let to = |(hop, leg): (NodeId, Leg)| leg.destinations.into_iter().map(move |one| (hop, one.node, one.since));
+        legs(outputs).into_iter().flat_map(to).collect()
+    };
+    let publication = a.overlay.publish(Some(&topic()), Bytes::new(), a.now).expect("there is room");
+    assert!(publication.gossip.is_none(), "who has no other way gets later what it misses now");
+    a.overlay.flush(a.now);
+    let over_others = [(1, 1, 1), (2, 2, 1), (1, 3, 1)].map(|(hop, n, since)| (node_id(hop), node_id(n), since));
+    assert_eq!(to(&a.outputs()), over_others.into());
+    for connection in connections {
+        a.input(PeeringInput::Introduced { connection, epoch: 1 });
+    }
+    let direct = [1, 2, 3, 5].map(|n| (node_id(n), node_id(n), 1));
+    assert_eq!(to(&publish(&mut a, &["two"])), direct.into(), "the first one, too, is to be had");
 }
 
 #[test]

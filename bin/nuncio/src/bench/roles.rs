@@ -102,11 +102,21 @@ pub(super) fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {
     Failure::operation("bench", causes(error))
 }
 
-/// Waits until so many peers are linked and their status is known.
-pub(super) async fn linked(node: &NodeHandle, peers: usize) -> Result<(), Failure> {
+/// Waits until so many other nodes are reached, and their status is known.
+pub(super) async fn linked(node: &NodeHandle, others: usize) -> Result<(), Failure> {
     until("the nodes are linked", LINK, || async {
         let known = node.snapshot().nodes.iter().filter(|other| other.reachable && other.seq > 0).count();
-        if known > peers { Ok(()) } else { Err(format!("{known} nodes known")) }
+        if known > others { Ok(()) } else { Err(format!("{known} nodes known")) }
+    })
+    .await
+}
+
+/// Waits until so many other nodes are reached over a link, none over another one.
+pub(super) async fn meshed(node: &NodeHandle, peers: usize) -> Result<(), Failure> {
+    linked(node, peers).await?;
+    until("there is a link to each node", LINK, || async {
+        let links = node.snapshot().peers.len();
+        if links >= peers { Ok(()) } else { Err(format!("{links} links")) }
     })
     .await
 }

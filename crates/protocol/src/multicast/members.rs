@@ -41,7 +41,7 @@ pub(super) struct Plan {
     pub(super) legs: BTreeMap<NodeId, Vec<Destination>>,
     /// Whether a relay has to check a signature.
     pub(super) is_relayed: bool,
-    /// Some member is reached by gossip alone.
+    /// Some member, or a node on the way to it, takes gossip alone.
     pub(super) needs_gossip: bool,
     /// Until then gossip is tried for those to whom there is no way.
     in_doubt: Option<Instant>,
@@ -93,7 +93,7 @@ impl Members {
     }
 
     /// How they are reached now.
-    pub(super) fn plan(&mut self, basis: Basis, deaf: &dyn Fn(&NodeId) -> bool, turn: &Turn<'_>) -> &Plan {
+    pub(super) fn plan(&mut self, basis: Basis, deaf: &dyn Fn(&NodeId) -> bool, turn: &mut Turn<'_>) -> &Plan {
         if self.plan.as_ref().is_none_or(|(known, _)| *known != basis) {
             self.plan = Some((basis, self.find_ways(deaf, turn)));
         }
@@ -101,10 +101,11 @@ impl Members {
         plan
     }
 
-    fn find_ways(&mut self, deaf: &dyn Fn(&NodeId) -> bool, turn: &Turn<'_>) -> Plan {
+    fn find_ways(&mut self, deaf: &dyn Fn(&NodeId) -> bool, turn: &mut Turn<'_>) -> Plan {
         let directory = turn.directory;
         let peers = directory.peering.neighbours();
         let has_strangers = peers.iter().any(|peer| directory.status_sync.record(peer).is_none());
+        let closed: Vec<NodeId> = peers.into_iter().filter(|peer| !directory.takes_batches(peer)).collect();
         let mut plan = Plan { has_strangers, ..Plan::default() };
         for (node, member) in &mut self.nodes {
             let path = turn.routing.path(node).filter(|path| path.len() > 1);
@@ -114,14 +115,21 @@ impl Members {
                 continue;
             };
             member.lost = None;
-            let is_open = member.takes_batches && !path[1..].iter().any(deaf) && turn.directory.takes_batches(&path[1]);
-            if !is_open {
-                plan.needs_gossip = true;
+            let is_deaf = !member.takes_batches || path[1..].iter().any(deaf);
+            plan.needs_gossip |= is_deaf;
+            if !member.takes_batches {
                 continue;
             }
-            plan.is_relayed |= path.len() > 2;
-            let destination = Destination { node: *node, since: member.since };
-            plan.legs.entry(path[1]).or_default().push(destination);
+            let hop = if is_deaf || closed.contains(&path[1]) {
+                // A peer that has just linked has not said its epoch. Who has no other way for as long gets later what it
+                // misses now.
+                turn.routing.next_hop_without(node, &[&closed[..], &path[1..2]].concat())
+            } else {
+                Some(path[1])
+            };
+            let Some(hop) = hop else { continue };
+            plan.is_relayed |= hop != *node;
+            plan.legs.entry(hop).or_default().push(Destination { node: *node, since: member.since });
         }
         plan
     }
@@ -132,7 +140,7 @@ impl Members {
         node: &NodeId,
         basis: Basis,
         deaf: &dyn Fn(&NodeId) -> bool,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
     ) -> Option<(NodeId, Destination)> {
         let plan = self.plan(basis, deaf, turn);
         plan.legs.iter().find_map(|(hop, behind)| {

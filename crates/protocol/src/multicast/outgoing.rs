@@ -106,14 +106,15 @@ impl Outgoing {
         if !plan.legs.is_empty() && plan.legs.keys().all(|hop| full.contains_key(hop)) {
             return Err(PublishRefusal);
         }
-        let gossip = if plan.needs_gossip {
+        let is_pushed = !plan.legs.is_empty();
+        let gossip = if plan.needs_gossip && !is_pushed {
             Some(turn.life.stamp(body.len(), turn.now).ok_or(PublishRefusal)?)
+        } else if plan.needs_gossip || plan.is_in_doubt(turn.now) {
+            turn.life.stamp_beside(body.len(), turn.now)
         } else {
-            // Where there may be no way at all, gossip is a try.
-            plan.is_in_doubt(turn.now).then(|| turn.life.stamp(body.len(), turn.now)).flatten()
+            None
         };
         self.open_bytes += body.len();
-        let is_pushed = !plan.legs.is_empty();
         let number = channel.push(body, turn.now);
         self.open.insert(key);
         self.flush_at.get_or_insert(turn.now);

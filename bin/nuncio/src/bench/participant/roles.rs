@@ -11,7 +11,7 @@ use crate::{
         point::Work,
         roles::{
             amop::{TOPIC, connect},
-            failed, linked,
+            failed, linked, meshed,
             multicast::accept_reports,
             start,
             unicast::{TIMEOUT, first_node},
@@ -146,7 +146,7 @@ async fn send(arguments: &Arguments, mut control: Control) -> Result<(), Failure
 
 async fn publish(arguments: &Arguments, mut control: Control) -> Result<(), Failure> {
     let node = start(&arguments.network(), arguments.index).await?;
-    linked(&node, arguments.subs).await?;
+    meshed(&node, arguments.subs).await?;
     let point = arguments.point();
     let counts = accept_reports(&point, &arguments.network()).await?;
     let publisher = node.publisher(Some(topic()));
