@@ -24,7 +24,7 @@ use crate::{
     bridge::Bridge,
     gossip::{Gossipsub, Lane},
     gossip_meter::Metered,
-    link_stream::{self, Behaviour as LinkStreams, Large, Room},
+    link_stream::{self, Behaviour as LinkStreams, Large, Pulse, Room},
     status_sync::StatusCodec,
     unicast::Unicast,
 };
@@ -75,14 +75,21 @@ impl Inner {
             queues: Arc::new(SharedBytes::new(config.link_queues)),
             longest: SHORT_FRAME,
             intake: Room::Each(SHORT_INTAKE),
-            heartbeat: config.heartbeat,
+            pulse: Pulse::new(config.heartbeat),
+            alive: 1,
             silence: config.silence,
             meter: meter(Stream::Unicast),
         };
-        let intake = Room::All(Arc::new(SharedBytes::new(LONG_INTAKE)));
-        let long =
-            link_stream::Config { longest: MAX_FRAME, intake, meter: meter(Stream::UnicastLarge), ..short.clone() };
-        let bridge = link_stream::Config { meter: meter(Stream::Bridge), ..short.clone() };
+        // Whether the peer lives one stream shows; the others, whether they are served.
+        let (alive, intake) = (3, Room::All(Arc::new(SharedBytes::new(LONG_INTAKE))));
+        let long = link_stream::Config {
+            longest: MAX_FRAME,
+            intake,
+            alive,
+            meter: meter(Stream::UnicastLarge),
+            ..short.clone()
+        };
+        let bridge = link_stream::Config { alive, meter: meter(Stream::Bridge), ..short.clone() };
         let bridge_large = link_stream::Config { meter: meter(Stream::BridgeLarge), ..long.clone() };
         Self {
             limits: connection_limits::Behaviour::new(limits),

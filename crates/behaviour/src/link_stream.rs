@@ -33,6 +33,7 @@ use nuncio_metrics::{Metrics, Stream};
 use nuncio_protocol::Strike;
 use nuncio_wire::{DecodeError, length_prefixed::MAX_HEADER};
 
+pub(crate) use self::heartbeat::Pulse;
 use self::{
     handler::{Command, Handler},
     intake::Load,
@@ -93,8 +94,10 @@ pub(crate) struct Config {
     pub(crate) longest: usize,
     /// Room for what peers send until it is taken.
     pub(crate) intake: Room,
-    /// Say that we are alive when nothing was written for so long.
-    pub(crate) heartbeat: Duration,
+    /// When streams are looked after.
+    pub(crate) pulse: Pulse,
+    /// After so many of these without anything written, say that we are alive.
+    pub(crate) alive: u32,
     /// Call the peer silent when nothing was read for so long. Each stream is watched: a peer that drops one is not
     /// noticed otherwise.
     pub(crate) silence: Duration,

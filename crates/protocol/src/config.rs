@@ -15,7 +15,8 @@ pub struct Config {
     pub healthy_after: Duration,
     /// How long the losing one of two connections to a peer is kept to drain. 1 s.
     pub drain: Duration,
-    /// How often the own version is announced though nothing changed. 2 s.
+    /// How soon the own version is announced again after a change, three times; then after twice as long each time, up to
+    /// sixteen times. 2 s.
     pub announce_interval: Duration,
     /// Shortest time between two changes of the own status; changes in between are taken together. 100 ms.
     pub coalesce: Duration,

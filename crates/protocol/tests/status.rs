@@ -132,10 +132,33 @@ fn a_status_says_when_it_was_signed_and_time_alone_is_no_change() {
 }
 
 #[test]
-fn the_own_version_is_announced_again_and_again() {
+fn the_own_version_is_announced_again_and_ever_more_seldom() {
     let mut a = Lone::passive(0);
-    let count = announcements(&a.advance(60 * S));
-    assert!((27..=34).contains(&count), "{count} in a minute, every 2 s or so");
+    let count = announcements(&a.advance(10 * S));
+    assert!((3..=4).contains(&count), "{count} after 2, 4, 6 and 10 s or so");
+    a.advance(90 * S);
+    let count = announcements(&a.advance(3200 * S));
+    assert!((85..=115).contains(&count), "{count}, every 32 s or so");
+    let changed = a.input(StatusInput::ApplicationField { bytes: "height=7".into() });
+    let count = announcements(&changed) + announcements(&a.advance(10 * S));
+    assert!((4..=5).contains(&count), "{count}: a change begins anew");
+}
+
+#[test]
+fn who_starts_hears_from_all_soon_and_starts_without_end_make_nobody_loud() {
+    let mut a = Lone::passive(0);
+    a.link(1, &[0], &[]);
+    a.advance(600 * S);
+    a.answered(1, vec![record(2, 1, &[], &[])]);
+    let count = announcements(&a.advance(2 * S));
+    assert!((1..=2).contains(&count), "{count}");
+    let mut count = 0;
+    for n in 3..200 {
+        a.answered(1, vec![record(n, 1, &[], &[])]);
+        count += announcements(&a.advance(300 * MS));
+    }
+    // A pause grows with the nodes known, to 4 s.
+    assert!((12..=36).contains(&count), "{count} in a minute");
 }
 
 #[test]

@@ -27,7 +27,8 @@ const DEADLINE: u32 = 10;
 pub(crate) struct Watched {
     muxer: StreamMuxerBox,
     stalls: Arc<Stalls>,
-    tick: Delay,
+    /// While a stream cannot write: an idle connection is not woken.
+    tick: Option<Delay>,
     streams: u64,
 }
 
@@ -48,6 +49,10 @@ impl Stalls {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     /// Counts a tick; says whether a stream has passed its deadline.
     fn tick(&self) -> bool {
         let mut stalls = self.lock();
@@ -58,7 +63,25 @@ impl Stalls {
 
 impl Watched {
     pub(crate) fn new(muxer: StreamMuxerBox) -> Self {
-        Self { muxer, stalls: Arc::default(), tick: Delay::new(TICK), streams: 0 }
+        Self { muxer, stalls: Arc::default(), tick: None, streams: 0 }
+    }
+
+    /// Streams stall while the connection polls them, so it comes here before it rests.
+    fn poll_stalls(&mut self, cx: &mut Context<'_>) -> Option<io::Error> {
+        if self.stalls.is_empty() {
+            self.tick = None;
+            return None;
+        }
+        let tick = self.tick.get_or_insert_with(|| Delay::new(TICK));
+        while tick.poll_unpin(cx).is_ready() {
+            tick.reset(TICK);
+            if self.stalls.tick() {
+                let seconds = (TICK * DEADLINE).as_secs();
+                let error = format!("the peer reads nothing for {seconds} s");
+                return Some(io::Error::new(io::ErrorKind::TimedOut, error));
+            }
+        }
+        None
     }
 
     fn watch(&mut self, stream: SubstreamBox) -> WatchedStream {
@@ -84,13 +107,8 @@ impl StreamMuxer for Watched {
     }
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<StreamMuxerEvent>> {
-        while self.tick.poll_unpin(cx).is_ready() {
-            self.tick.reset(TICK);
-            if self.stalls.tick() {
-                let seconds = (TICK * DEADLINE).as_secs();
-                let error = format!("the peer reads nothing for {seconds} s");
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, error)));
-            }
+        if let Some(error) = self.poll_stalls(cx) {
+            return Poll::Ready(Err(error));
         }
         Pin::new(&mut self.muxer).poll(cx)
     }

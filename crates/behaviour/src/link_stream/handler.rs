@@ -71,6 +71,8 @@ pub struct Handler<P: Protocol> {
     /// A whole batch was handed on, and there may be more to read.
     has_more: bool,
     heartbeat: Heartbeat,
+    /// Beats until the next sign of life, and from one to the next.
+    alive: (u32, u32),
     longest: usize,
     intake: Room,
     silence: Duration,
@@ -102,7 +104,7 @@ impl<P: Protocol> Handler<P> {
         protocol: P,
         peer: NodeId,
         queue: Arc<Queue<P::Message>>,
-        Config { heartbeat, silence, intake, longest, meter: (metrics, _), .. }: Config,
+        Config { pulse, alive, silence, intake, longest, meter: (metrics, _), .. }: Config,
     ) -> Self {
         Self {
             protocol,
@@ -111,7 +113,8 @@ impl<P: Protocol> Handler<P> {
             outbound: Outbound::Wanted,
             inbound: None,
             has_more: false,
-            heartbeat: Heartbeat::new(heartbeat),
+            heartbeat: Heartbeat::new(pulse.of(&peer)),
+            alive: (alive, alive),
             longest,
             intake,
             silence,
@@ -182,8 +185,12 @@ impl<P: Protocol> Handler<P> {
 
     fn beat(&mut self, cx: &mut Context<'_>) -> Poll<Output<P>> {
         while let Poll::Ready(quiet) = self.heartbeat.poll(cx) {
-            if let Outbound::Open(writer) = &mut self.outbound {
-                writer.keep_alive();
+            self.alive.0 -= 1;
+            if self.alive.0 == 0 {
+                self.alive.0 = self.alive.1;
+                if let Outbound::Open(writer) = &mut self.outbound {
+                    writer.keep_alive();
+                }
             }
             if let Some(reader) = &mut self.inbound {
                 reader.rest();

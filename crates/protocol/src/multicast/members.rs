@@ -45,7 +45,7 @@ pub(super) struct Plan {
     pub(super) needs_gossip: bool,
     /// Until then gossip is tried for those to whom there is no way.
     in_doubt: Option<Instant>,
-    /// A peer is linked of which nothing is known yet.
+    /// A peer is linked of which not all is known yet that a push needs.
     has_strangers: bool,
 }
 
@@ -121,13 +121,15 @@ impl Members {
                 continue;
             }
             let hop = if is_deaf || closed.contains(&path[1]) {
-                // A peer that has just linked has not said its epoch. Who has no other way for as long gets later what it
-                // misses now.
+                // A peer that has just linked has not said its epoch.
                 turn.routing.next_hop_without(node, &[&closed[..], &path[1..2]].concat())
             } else {
                 Some(path[1])
             };
-            let Some(hop) = hop else { continue };
+            let Some(hop) = hop else {
+                plan.has_strangers = true;
+                continue;
+            };
             plan.is_relayed |= hop != *node;
             plan.legs.entry(hop).or_default().push(Destination { node: *node, since: member.since });
         }

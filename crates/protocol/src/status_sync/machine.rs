@@ -35,6 +35,11 @@ const OUTRUN: Duration = Duration::from_secs(30);
 /// repeats itself. Changes are announced at once all the same.
 const ANNOUNCE_SPACING: Duration = Duration::from_millis(20);
 
+/// So often the same is announced after equal pauses; from then on the pause doubles each time, so many times: whoever missed a
+/// change hears of it soon, and a network in which nothing happens is nearly silent.
+const EVEN: u32 = 3;
+const DOUBLINGS: u32 = 4;
+
 /// Announces the own status, learns those of others, answers for all.
 #[derive(Debug)]
 pub(crate) struct StatusSync {
@@ -47,6 +52,9 @@ pub(crate) struct StatusSync {
     announce_interval: Duration,
     forget_after: Duration,
     next_announcement: Option<Instant>,
+    /// How often the same was announced.
+    repeated: u32,
+    next_retry: Option<Instant>,
     next_forgetting: Instant,
     /// The epoch of another host with our key.
     foreign_epoch: Option<u64>,
@@ -76,6 +84,8 @@ impl StatusSync {
             announce_interval: config.announce_interval,
             forget_after: config.forget_after,
             next_announcement: None,
+            repeated: 0,
+            next_retry: None,
             next_forgetting: now + config.forget_after / 8,
             foreign_epoch: None,
             started: now,
@@ -172,6 +182,7 @@ impl StatusSync {
 
     pub(crate) fn handle_signed(&mut self, record: Arc<Record>, outbox: &mut Outbox, now: Instant) {
         if self.own.signed(record) {
+            self.repeated = 0;
             self.announce(outbox, now);
         }
     }
@@ -239,6 +250,7 @@ impl StatusSync {
                 self.compare_own(record.status.version, outbox, now);
                 continue;
             }
+            let begins = self.table.version(&node).is_none_or(|known| known.epoch < record.status.version.epoch);
             let inquiry = &self.inquiry;
             let arrival = Arrival { record: Arc::clone(&record), via: peer, linked: inquiry.is_linked(&node) };
             let (applied, evicted) = self.table.apply(arrival, |node| inquiry.is_linked(node), now);
@@ -248,6 +260,9 @@ impl StatusSync {
                     brings_news = true;
                     outbox.push(Output::NodeChanged { record: Arc::clone(&record) });
                     self.compare(&node);
+                    if begins {
+                        self.announce_soon(now);
+                    }
                     changes.push(Change::Applied(record, first));
                 }
                 Applied::OverLimits if node == peer => outbox.strike(peer, Strike::Restless),
@@ -346,6 +361,9 @@ impl StatusSync {
     pub(crate) fn handle_timeout(&mut self, outbox: &mut Outbox, now: Instant) -> Vec<NodeId> {
         if self.next_announcement.is_some_and(|at| at <= now) {
             self.announce(outbox, now);
+        }
+        if self.next_retry.is_some_and(|at| at <= now) {
+            self.next_retry = Some(now + self.pause());
             self.inquiry.retry();
         }
         self.inquiry.handle_timeout(now);
@@ -361,15 +379,33 @@ impl StatusSync {
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let own = earliest(self.next_announcement, self.own.due());
+        let own = earliest(earliest(self.next_announcement, self.next_retry), self.own.due());
         earliest(earliest(own, self.inquiry.poll_timeout()), Some(self.next_forgetting))
     }
 
     fn announce(&mut self, outbox: &mut Outbox, now: Instant) {
         let Some(record) = self.own.record() else { return };
         outbox.push(Output::Announce { version: record.status.version });
-        let interval = self.announce_interval.max(ANNOUNCE_SPACING * self.table.len() as u32);
-        self.next_announcement = Some(now + interval.mul_f64(self.rng.random_range(0.9..=1.1)));
+        let pause = self.pause();
+        self.next_retry.get_or_insert(now + pause);
+        self.repeated = (self.repeated + 1).min(EVEN + DOUBLINGS);
+        let pause = pause * 2_u32.pow(self.repeated.saturating_sub(EVEN));
+        self.next_announcement = Some(now + pause.mul_f64(self.rng.random_range(0.9..=1.1)));
+    }
+
+    /// Who has just started knows nobody's clock, without which it may be shown what was sent long ago.
+    fn announce_soon(&mut self, now: Instant) {
+        // Else it is soon as it is, however many start.
+        if self.repeated > EVEN {
+            self.repeated = EVEN - 1;
+            let soon = now + self.pause().mul_f64(self.rng.random_range(0.0..=1.0));
+            self.next_announcement = self.next_announcement.map(|at| at.min(soon));
+        }
+    }
+
+    /// Between a change and its first repetition.
+    fn pause(&self) -> Duration {
+        self.announce_interval.max(ANNOUNCE_SPACING * self.table.len() as u32)
     }
 
     /// The records a peer asked for, the own one first. Nodes that cannot be reached are left out of `All`:
