@@ -6,11 +6,11 @@ use std::{collections::BTreeSet, time::Duration};
 use bytes::Bytes;
 use nuncio_identity::{NodeId, Signature};
 use nuncio_protocol::{
-    Header, Input, Output, StatusInput, Topic, UnicastInput,
+    Header, Input, Output, StatusInput, Strike, Topic, UnicastInput,
     amop::{self, Destination, Multicast, Post, PublishSeq, ResultCode, SealedPost},
     bridge::Frame,
     gossip::{Counted, GossipId, GossipInput, Numbered, Stamp},
-    multicast::{self, Batch, Leg, Long, Proof, Wanted},
+    multicast::{self, Batch, Leg, Long, MAX_NUMBER, Proof, Wanted},
     status_sync::{Answer, Query, QueryId, Status, Version},
     unicast::{Content, Message, Refusal},
 };
@@ -211,4 +211,37 @@ proptest! {
         let is_its = |output: &Output| matches!(output, Output::Request { source, .. } if *source == node_id(9));
         prop_assert!(outputs.iter().any(is_its));
     }
+}
+
+#[test]
+fn numbers_behind_which_none_comes_are_refused_and_whoever_brings_them_is_cut_off() {
+    let (last, origin, lifetime) = (MAX_NUMBER - 1, node_id(1), Duration::from_secs(30));
+    let batch = |first| {
+        let (sent, bodies, proof) = (Duration::ZERO, vec![Bytes::from_static(b"x")], Proof::default());
+        let batch = Batch { origin, epoch: 1, sent, lifetime, topic: None, first, bodies, long: None, proof };
+        let destinations = vec![multicast::Destination { node: node_id(0), since: 0 }];
+        Frame::Batch(Leg { batch: batch.into(), hops_left: 0, destinations })
+    };
+    let wanted = |from, to| {
+        Frame::Wanted(Wanted { asker: origin, origin: node_id(0), epoch: 1, topic: None, from, to, hops_left: 0 })
+    };
+    let bans = |frame: Frame| {
+        let mut node = Lone::passive(0);
+        node.link(1, &[0], &[]);
+        let outputs = [frame.clone(), frame].map(|frame| node.input(frame.received(origin))).concat();
+        outputs.iter().filter(|output| matches!(output, Output::Ban { reason: Strike::Malformed, .. })).count()
+    };
+    assert_eq!([batch(last - 1), wanted(1, last), wanted(7, 7)].map(bans), [0, 0, 0]);
+    assert_eq!([batch(last), batch(u64::MAX), wanted(1, MAX_NUMBER), wanted(8, 7)].map(bans), [1, 1, 1, 1]);
+
+    let mut node = Lone::passive(0);
+    node.link(1, &[0], &[]);
+    let mut told = |number| {
+        let numbered = Some(Numbered { topic: None, number, body: Bytes::from_static(b"x") });
+        let stamp = Stamp { origin, epoch: 1, number: 1, sent: Duration::ZERO, lifetime };
+        node.input(GossipInput::Received { id: GossipId(1), via: origin, stamp, length: 1, numbered })
+    };
+    let told = [told(MAX_NUMBER), told(last)]
+        .map(|outputs| outputs.iter().any(|output| matches!(output, Output::Multicast { .. })));
+    assert_eq!(told, [false, true]);
 }
