@@ -67,6 +67,8 @@ attack_once() {
     done
     honest_broadcasts "$attack"
     load_begins 200 0-1 1-0
+    # Else what the attacker before said may be taken for what this one says.
+    rm -f "$scratch/attack.out"
     lab_bg n4 "$scratch/attack.out" "$hostile" "$attack" --certs "$conf" --victim "$(address 0)" \
         --seconds "$seconds" --bait "$bait:1"
     local attacker=$LAB_PID watched=$((seconds + 3))
