@@ -60,6 +60,8 @@ pub(crate) enum Attack {
     RelayedNonsense,
     /// Bytes that are no frames, on the streams of the link.
     JunkFrames,
+    /// Says on one connection again and again in which epoch it runs.
+    Introductions,
     /// Bytes that are no gossip.
     JunkGossip,
     /// Bytes that are no query.
@@ -141,6 +143,7 @@ impl Attack {
             Self::RelayedCopies => relayed::copies(link, scene).await,
             Self::RelayedNonsense => relayed::nonsense(link, scene).await,
             Self::JunkFrames => junk::frames(link, scene).await,
+            Self::Introductions => junk::introductions(link, scene).await,
             Self::JunkGossip => gossip_streams::junk(link, scene).await,
             Self::JunkQueries => queries::junk(link, scene).await,
             Self::Oversize => gossip_streams::oversize(link, scene).await,

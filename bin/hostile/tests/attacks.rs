@@ -66,7 +66,12 @@ async fn subscriptions_without_end_are_seen() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn frames_queries_and_statuses_that_are_none_are_seen() {
-    for (attack, said) in [("junk-frames", "no message"), ("junk-queries", "no message"), ("forged-statuses", "hold")] {
+    for (attack, said) in [
+        ("junk-frames", "no message"),
+        ("introductions", "no message"),
+        ("junk-queries", "no message"),
+        ("forged-statuses", "hold"),
+    ] {
         let reason = banned_for(attack).await;
         assert!(reason.contains(said), "{attack}: {reason}");
     }

@@ -2,11 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use nuncio_identity::NodeId;
-use nuncio_protocol::{
-    LARGE_BODY,
-    amop::{Content, Multicast},
-    multicast::Leg,
-};
+use nuncio_protocol::{LARGE_BODY, amop::Multicast, multicast::Leg};
 use nuncio_wire::{
     DecodeError, SigningContext,
     amop::{self, Frame},
@@ -40,13 +36,13 @@ impl Protocol for Bridge {
             Frame::Multicast(multicast) => multicast.destinations.len(),
             Frame::Batch(leg) => leg.destinations.len(),
         };
-        OVERHEAD + destinations * DESTINATION + length(frame)
+        OVERHEAD + destinations * DESTINATION + frame.length()
     }
 }
 
 /// Whether a frame goes on the stream for long ones.
 pub(crate) fn is_large(frame: &Frame) -> bool {
-    length(frame) > LARGE_BODY
+    frame.length() > LARGE_BODY
 }
 
 /// Parts of a multicast whose destinations each fit one frame.
@@ -70,18 +66,4 @@ fn parts<M: Clone, D: Clone>(mut whole: M, destinations: fn(&mut M) -> &mut Vec<
         part
     };
     all.chunks(amop::MAX_DESTINATIONS).map(part).collect()
-}
-
-/// Bytes of its bodies.
-pub(crate) fn length(frame: &Frame) -> usize {
-    match frame {
-        Frame::Message(message) => match &message.content {
-            Content::Publish { data, .. } | Content::Result { data, .. } => data.len(),
-            Content::Received => 0,
-            Content::Sealed { bytes, .. } => bytes.len(),
-        },
-        Frame::Multicast(multicast) => multicast.length(),
-        Frame::Batch(leg) => leg.batch.length(),
-        Frame::Wanted(_) => 0,
-    }
 }

@@ -88,7 +88,7 @@ impl Meter {
             BridgeFrame::Wanted(_) => (MessageKind::Wanted, self.own, Relayed::Batch),
         };
         let relayed = (source != self.own).then_some(relayed);
-        Counted { kind, bytes: crate::bridge::length(frame), relayed }
+        Counted { kind, bytes: frame.length(), relayed }
     }
 
     pub(crate) fn received(&self, Counted { kind, bytes, .. }: Counted, class: PeerClass) {

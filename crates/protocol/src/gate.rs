@@ -262,8 +262,8 @@ impl Gate {
         if !peer.may_push((batch.bodies.len(), length), is_checked, now) {
             return Verdict::Struck(Strike::Overspent);
         }
-        if leg.destinations.is_empty() {
-            return Verdict::Struck(Strike::Misdirected);
+        if let Some(strike) = leg.fault() {
+            return Verdict::Struck(strike);
         }
         if batch.origin == life.node || directory.peering.is_expelled(&batch.origin) {
             return Verdict::Refused;
@@ -308,6 +308,9 @@ impl Gate {
         let Some(peer) = self.peers.get_mut(&from) else { return Verdict::Refused };
         if !peer.may_ask(now) {
             return Verdict::Struck(Strike::Overspent);
+        }
+        if wanted.is_none() {
+            return Verdict::Struck(Strike::Malformed);
         }
         if wanted.asker == life.node || !directory.is_certified(&wanted.asker) {
             return Verdict::Refused;

@@ -12,6 +12,7 @@
 
 pub mod amop;
 mod bounds;
+pub mod bridge;
 mod config;
 mod copies;
 mod dropped;

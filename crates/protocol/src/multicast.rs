@@ -26,5 +26,8 @@ pub(crate) use machine::Multicast;
 /// are different in all of them, and those of one topic follow each other.
 pub(crate) const COUNT_BITS: u32 = 36;
 
+/// Numbers of messages are smaller: so there is always one that comes next.
+pub const MAX_NUMBER: u64 = 1 << 63;
+
 /// Most messages in one batch.
 pub const MAX_BATCH: usize = 4096;

@@ -10,6 +10,8 @@ use std::{
 pub(crate) struct Schedule<K> {
     at: BTreeMap<K, Instant>,
     order: BTreeSet<(Instant, K)>,
+    /// When the first one is: asked after every input, of many.
+    first: Option<Instant>,
 }
 
 impl<K: Ord + Clone> Schedule<K> {
@@ -18,11 +20,13 @@ impl<K: Ord + Clone> Schedule<K> {
         self.cancel(&key);
         self.order.insert((at, key.clone()));
         self.at.insert(key, at);
+        self.note_first();
     }
 
     pub(crate) fn cancel(&mut self, key: &K) {
         if let Some((key, at)) = self.at.remove_entry(key) {
             self.order.remove(&(at, key));
+            self.note_first();
         }
     }
 
@@ -40,11 +44,16 @@ impl<K: Ord + Clone> Schedule<K> {
     pub(crate) fn pop_first(&mut self) -> Option<K> {
         let (_, key) = self.order.pop_first()?;
         self.at.remove(&key);
+        self.note_first();
         Some(key)
     }
 
-    pub(crate) fn next(&self) -> Option<Instant> {
-        self.order.first().map(|(at, _)| *at)
+    pub(crate) const fn next(&self) -> Option<Instant> {
+        self.first
+    }
+
+    fn note_first(&mut self) {
+        self.first = self.order.first().map(|(at, _)| *at);
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -54,6 +63,6 @@ impl<K: Ord + Clone> Schedule<K> {
 
 impl<K> Default for Schedule<K> {
     fn default() -> Self {
-        Self { at: BTreeMap::new(), order: BTreeSet::new() }
+        Self { at: BTreeMap::new(), order: BTreeSet::new(), first: None }
     }
 }

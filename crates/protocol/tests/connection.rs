@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nuncio_protocol::{
-    AccessInput, Config, Output, PeeringInput, StatusInput,
+    AccessInput, Config, Output, PeeringInput, StatusInput, Strike,
     peering::{ConnectionId, Direction, LinkDownReason},
     status_sync::Query,
 };
@@ -235,4 +235,20 @@ fn simultaneous_dials_end_in_one_link() {
         assert_eq!(carriers[0].len(), 1);
         assert_eq!(network.observed().link_disorders, 0);
     }
+}
+
+#[test]
+fn a_peer_that_introduces_itself_again_and_again_on_one_connection_is_cut_off() {
+    let mut node = Lone::passive(0);
+    let connection = node.link(1, &[0], &[]);
+    node.link(2, &[0], &[]);
+    // Two connections of one host, as when dials cross.
+    node.connect(2, Direction::Inbound);
+    let mut again = || node.input(PeeringInput::Introduced { connection, epoch: 1 });
+    let mut bans = (0..3).flat_map(|_| again()).filter_map(|output| match output {
+        Output::Ban { peer, reason, .. } => Some((peer, reason)),
+        _ => None,
+    });
+    assert_eq!(bans.next(), Some((node_id(1), Strike::Malformed)));
+    assert_eq!(bans.next(), None, "whoever has two connections says so on each");
 }

@@ -3,12 +3,14 @@
 //!
 //! Nothing here judges: [`Observed`] collects what an outsider would see, tests judge it.
 
+mod bits;
 mod gossip;
 mod lone;
 mod names;
 mod network;
 mod observed;
 mod outputs;
+mod queue;
 mod scenario;
 mod shrink;
 mod trial;
@@ -263,6 +265,7 @@ impl Simulator {
         self.nodes[node].takes_part = TakesPart::default();
         self.judge_no_more(node);
         self.observed.links.remove(&node);
+        self.network.forget_links(node);
         for connection in self.network.connections_of(node) {
             self.break_connection(connection, "reset by peer", Duration::ZERO);
         }

@@ -2,6 +2,8 @@
 
 mod multicast;
 
+pub use nuncio_protocol::bridge::Frame;
+
 pub use multicast::{MAX_DESTINATIONS, is_to_be_sealed, open_multicast, seal_multicast};
 
 #[cfg(test)]
@@ -11,8 +13,7 @@ use bytes::{Bytes, BytesMut};
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
     Header, MAX_BODY, Topic,
-    amop::{Content, Message, Multicast, ResultCode},
-    multicast::{Leg, Wanted},
+    amop::{Content, Message, ResultCode},
 };
 use prost::Message as _;
 
@@ -32,19 +33,6 @@ pub const LARGE_PROTOCOL: &str = "/nuncio/bridge-large/2";
 
 /// What seals are bound to.
 const STREAM: &str = "bridge";
-
-/// What follows on the stream of a link.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Frame {
-    /// From one node to another.
-    Message(Message),
-    /// To many.
-    Multicast(Multicast),
-    /// Multicasts of nodes' applications.
-    Batch(Leg),
-    /// A question for some that are missing.
-    Wanted(Wanted),
-}
 
 /// Appends a frame for the linked peer `peer`, all but its payload, and returns the payload. Seals what is ours and will be
 /// relayed; `None`, and nothing appended, when the key of its target's epoch is not known, or of none of its destinations.

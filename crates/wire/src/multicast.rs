@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use nuncio_identity::{NodeId, SignError, Signature};
-use nuncio_protocol::{MAX_BODY, Topic, TopicError};
+use nuncio_protocol::{MAX_BODY, Topic, TopicError, multicast::MAX_NUMBER};
 use prost::Message as _;
 
 use crate::{
@@ -28,9 +28,6 @@ pub const TOPIC_PREFIX: &str = "nuncio/topic/";
 
 /// Longest gossip message without its body, in bytes.
 pub const MAX_OVERHEAD: usize = 1 << 10;
-
-/// Numbers of messages are smaller.
-const MAX_NUMBER: u64 = 1 << 63;
 
 /// The gossipsub topic of a multicast topic, or of broadcasts.
 pub fn gossip_topic(topic: Option<&Topic>) -> String {

@@ -10,7 +10,7 @@ use libp2p::{
 use nuncio_identity::NodeId;
 use nuncio_metrics::MessageKind;
 use nuncio_protocol::{
-    AccessInput, BridgeInput, Input, MulticastInput, PeeringInput, Strike, UnicastInput,
+    AccessInput, Input, PeeringInput, Strike, UnicastInput,
     peering::{Address, Direction},
 };
 use nuncio_wire::{amop, unicast::Frame};
@@ -134,13 +134,7 @@ impl Behaviour {
         for frame in frames {
             let counted = self.meter.bridge(&frame);
             self.note_received(&from, counted, class);
-            let input: Input = match frame {
-                amop::Frame::Message(message) => BridgeInput::Received { from, message }.into(),
-                amop::Frame::Multicast(multicast) => BridgeInput::MulticastReceived { from, multicast }.into(),
-                amop::Frame::Batch(leg) => MulticastInput::Received { from, leg }.into(),
-                amop::Frame::Wanted(wanted) => MulticastInput::Wanted { from, wanted }.into(),
-            };
-            self.overlay.handle_input(input, now);
+            self.overlay.handle_input(frame.received(from), now);
             self.drain(now);
         }
         self.meter.read = None;

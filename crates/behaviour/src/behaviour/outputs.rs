@@ -162,17 +162,13 @@ impl Behaviour {
             Some(Link { connection, .. }) => self.inner.bridge.send(connection, frame),
             None => Err(frame),
         };
-        match sent {
-            Err(amop::Frame::Message(message)) => {
-                self.overlay.handle_input(BridgeInput::NotSent { to, message }, now);
-            }
-            Err(amop::Frame::Multicast(_)) => {
-                self.drop_message(DropCause::LinkFull);
-                tracing::debug!(to = %to.short(), "queue of the link is full, multicast dropped");
-            }
-            Err(amop::Frame::Batch(_)) => self.overlay.handle_input(MulticastInput::NotSent { to }, now),
-            Err(amop::Frame::Wanted(_)) => {}
-            Ok(()) => self.note_sent(&to, counted),
+        let Err(frame) = sent else { return self.note_sent(&to, counted) };
+        if matches!(frame, amop::Frame::Multicast(_)) {
+            self.drop_message(DropCause::LinkFull);
+            tracing::debug!(to = %to.short(), "queue of the link is full, multicast dropped");
+        }
+        if let Some(input) = frame.not_sent(to) {
+            self.overlay.handle_input(input, now);
         }
     }
 

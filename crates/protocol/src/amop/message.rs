@@ -45,6 +45,17 @@ pub enum Content {
     },
 }
 
+impl Content {
+    /// Bytes of its payload.
+    pub const fn length(&self) -> usize {
+        match self {
+            Self::Publish { data, .. } | Self::Result { data, .. } => data.len(),
+            Self::Received => 0,
+            Self::Sealed { bytes, .. } => bytes.len(),
+        }
+    }
+}
+
 /// A message for all subscribers of many nodes, on the bridge stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Multicast {
@@ -122,11 +133,7 @@ impl Letter for Message {
     }
 
     fn length(&self) -> usize {
-        match &self.content {
-            Content::Publish { data, .. } | Content::Result { data, .. } => data.len(),
-            Content::Received => 0,
-            Content::Sealed { bytes, .. } => bytes.len(),
-        }
+        self.content.length()
     }
 
     fn digest(&self, hasher: &RandomState) -> u64 {

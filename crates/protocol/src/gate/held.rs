@@ -1,10 +1,11 @@
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     time::{Duration, Instant},
 };
 
 use nuncio_bounds::{Bound, Holding};
 use nuncio_identity::NodeId;
+use smallvec::SmallVec;
 
 use crate::{
     amop,
@@ -47,20 +48,20 @@ pub(super) struct Held {
     entries: BTreeMap<u64, Box<Entry>>,
     came: u64,
     /// Of each source, which ones; the oldest first.
-    of_source: HashMap<NodeId, VecDeque<u64>>,
+    of_source: HashMap<NodeId, SmallVec<[u64; 2]>>,
     bytes: usize,
     /// Of each peer, how many and how many bytes.
     shares: HashMap<NodeId, (usize, usize)>,
 }
 
-/// A message that waits.
+/// A message that waits. Of a thousand nearly all are announcements: so what is larger stands elsewhere.
 #[derive(Debug)]
 pub(crate) enum Waiting {
-    Unicast(unicast::Message),
-    Bridge(amop::Message),
-    Multicast(amop::Multicast),
+    Unicast(Box<unicast::Message>),
+    Bridge(Box<amop::Message>),
+    Multicast(Box<amop::Multicast>),
     Batch(Leg),
-    Gossip { id: GossipId, stamp: Stamp, length: usize, numbered: Option<Numbered> },
+    Gossip { id: GossipId, stamp: Box<Stamp>, length: usize, numbered: Option<Box<Numbered>> },
     Announcement { id: GossipId, node: NodeId, version: Version, clock: Duration },
 }
 
@@ -68,7 +69,6 @@ pub(crate) enum Waiting {
 struct Entry {
     until: Instant,
     from: NodeId,
-    source: NodeId,
     weight: usize,
     /// Whether who brought it is asked for the record of its source.
     is_asked: bool,
@@ -159,8 +159,8 @@ impl Held {
             self.shares.insert(from, (messages + 1, bytes + weight));
             self.came += 1;
             let source = waiting.source();
-            self.of_source.entry(source).or_default().push_back(self.came);
-            let entry = Entry { until: now + self.patience, from, source, weight, is_asked, waiting };
+            self.of_source.entry(source).or_default().push(self.came);
+            let entry = Entry { until: now + self.patience, from, weight, is_asked, waiting };
             self.entries.insert(self.came, Box::new(entry));
         }
         fits
@@ -212,10 +212,11 @@ impl Held {
                     self.shares.remove(&entry.from);
                 }
             }
-            if let Some(theirs) = self.of_source.get_mut(&entry.source) {
+            let source = entry.waiting.source();
+            if let Some(theirs) = self.of_source.get_mut(&source) {
                 theirs.retain(|other| *other != came);
                 if theirs.is_empty() {
-                    self.of_source.remove(&entry.source);
+                    self.of_source.remove(&source);
                 }
             }
             Some(entry)

@@ -59,7 +59,7 @@ impl Memory {
         self.words[word] |= bit;
         if number > self.newest {
             self.newest = number;
-            if self.marks.back().is_none_or(|(at, _)| *at + STEP <= clock) {
+            if self.marks.back().is_none_or(|(at, _)| at.saturating_add(STEP) <= clock) {
                 self.marks.push_back((clock, number));
             }
         }
@@ -76,7 +76,7 @@ impl Memory {
 
     /// Forgets what was new a lifetime ago: all of it counts no more.
     pub(super) fn forget(&mut self, clock: Duration) {
-        while let Some((_, number)) = self.marks.pop_front_if(|(at, _)| *at + MAX_LIFETIME < clock) {
+        while let Some((_, number)) = self.marks.pop_front_if(|(at, _)| at.saturating_add(MAX_LIFETIME) < clock) {
             self.raise(number);
         }
     }

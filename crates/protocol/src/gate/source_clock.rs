@@ -36,7 +36,7 @@ impl SourceClock {
     /// What it shows at the least.
     pub(super) fn shows(&self, now: Instant) -> Duration {
         let passed = now.saturating_duration_since(self.at);
-        self.reading + (passed - passed / DRIFT)
+        self.reading.saturating_add(passed - passed / DRIFT)
     }
 
     /// Takes a reading that may be old; gives back what the clock shows then.

@@ -4,7 +4,7 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Strike {
-    /// Bytes that are no message.
+    /// Bytes that are no message, or a second word where one is said once.
     Malformed,
     /// A signature or seal that does not hold.
     Forged,

@@ -6,7 +6,8 @@ use std::{
 use bytes::Bytes;
 use nuncio_identity::{NodeId, Signature};
 
-use crate::{Topic, copies::Mark, gossip::Stamp};
+use super::MAX_NUMBER;
+use crate::{Strike, Topic, copies::Mark, gossip::Stamp};
 
 /// Messages of one origin to one topic, in the origin's order.
 ///
@@ -166,6 +167,14 @@ impl Batch {
 }
 
 impl Leg {
+    /// What nobody but whoever brings it can be blamed for.
+    pub(crate) fn fault(&self) -> Option<Strike> {
+        if self.destinations.is_empty() {
+            return Some(Strike::Misdirected);
+        }
+        (self.batch.end() >= MAX_NUMBER).then_some(Strike::Malformed)
+    }
+
     /// By what a copy of it is known.
     pub(crate) fn mark(&self) -> Mark {
         let (batch, first) = (&self.batch, self.destinations.first().map(|first| &first.node));
@@ -175,5 +184,12 @@ impl Leg {
     /// Bytes that it takes.
     pub fn weight(&self) -> usize {
         self.batch.weight() + self.destinations.len() * size_of::<Destination>()
+    }
+}
+
+impl Wanted {
+    /// Whether it asks for nothing that can be.
+    pub(crate) const fn is_none(&self) -> bool {
+        self.from > self.to || self.to >= MAX_NUMBER
     }
 }

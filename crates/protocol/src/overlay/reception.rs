@@ -11,7 +11,7 @@ use crate::{
     forwarding,
     gate::{Verdict, Waiting},
     gossip::{GossipId, GossipInput, Judgement, Numbered, Stamp},
-    multicast::{Batch, Leg, Wanted},
+    multicast::{Batch, Leg, MAX_NUMBER, Wanted},
     status_sync::Version,
     turn::{Directory, Turn},
     unicast::{self, Taken},
@@ -35,7 +35,7 @@ impl Overlay {
             Verdict::Sealed(message) => self.outbox.push(Output::Unseal(Sealed::Unicast { from, message })),
             Verdict::Held(message) => {
                 let epoch = message.header.source_epoch;
-                self.hold(from, Waiting::Unicast(message), epoch, now);
+                self.hold(from, Waiting::Unicast(message.into()), epoch, now);
             }
             Verdict::Struck(strike) => self.outbox.strike(from, strike),
             Verdict::Proved(strike) => self.outbox.strike(source, strike),
@@ -53,7 +53,7 @@ impl Overlay {
             Verdict::Sealed(message) => self.outbox.push(Output::Unseal(Sealed::Bridge { from, message })),
             Verdict::Held(message) => {
                 let epoch = message.header.source_epoch;
-                self.hold(from, Waiting::Bridge(message), epoch, now);
+                self.hold(from, Waiting::Bridge(message.into()), epoch, now);
             }
             Verdict::Struck(strike) => self.outbox.strike(from, strike),
             Verdict::Proved(strike) => self.outbox.strike(source, strike),
@@ -68,7 +68,7 @@ impl Overlay {
             Verdict::Sealed(multicast) => self.outbox.push(Output::Unseal(Sealed::Multicast { from, multicast })),
             Verdict::Held(multicast) => {
                 let epoch = multicast.epoch;
-                self.hold(from, Waiting::Multicast(multicast), epoch, now);
+                self.hold(from, Waiting::Multicast(multicast.into()), epoch, now);
             }
             Verdict::Struck(strike) => self.outbox.strike(from, strike),
             Verdict::Passing(_) | Verdict::Outlived(_) | Verdict::Proved(_) | Verdict::Refused => {
@@ -118,6 +118,9 @@ impl Overlay {
             GossipInput::Received { id, stamp, numbered: None, .. } if self.numbers_its_messages(&stamp) => {
                 self.conclude(id, Judgement::Dropped);
             }
+            GossipInput::Received { id, numbered: Some(Numbered { number: MAX_NUMBER.., .. }), .. } => {
+                self.conclude(id, Judgement::Dropped);
+            }
             GossipInput::Received { id, via, stamp, length, numbered } => {
                 let directory = Directory { peering: &self.peering, status_sync: &self.status_sync };
                 match self.gate.admit_gossip(&stamp, &self.life, directory, now) {
@@ -128,7 +131,12 @@ impl Overlay {
                             self.with_multicast(now, |multicast, turn| multicast.handle_gossip(&batch, via, turn));
                         }
                     }
-                    None => self.hold(via, Waiting::Gossip { id, stamp, length, numbered }, stamp.epoch, now),
+                    None => self.hold(
+                        via,
+                        Waiting::Gossip { id, stamp: stamp.into(), length, numbered: numbered.map(Box::new) },
+                        stamp.epoch,
+                        now,
+                    ),
                 }
             }
             GossipInput::Counted { via, what, count } => {
@@ -212,11 +220,12 @@ impl Overlay {
     pub(super) fn release(&mut self, source: &NodeId, now: Instant) {
         for (from, waiting) in self.gate.release(source) {
             match waiting {
-                Waiting::Unicast(message) => self.receive_unicast(from, message, now),
-                Waiting::Bridge(message) => self.receive_bridge(from, message, now),
-                Waiting::Multicast(multicast) => self.receive_multicast(from, multicast, now),
+                Waiting::Unicast(message) => self.receive_unicast(from, *message, now),
+                Waiting::Bridge(message) => self.receive_bridge(from, *message, now),
+                Waiting::Multicast(multicast) => self.receive_multicast(from, *multicast, now),
                 Waiting::Batch(leg) => self.receive_batch(from, leg, now),
                 Waiting::Gossip { id, stamp, length, numbered } => {
+                    let (stamp, numbered) = (*stamp, numbered.map(|numbered| *numbered));
                     self.handle_gossip(GossipInput::Received { id, via: from, stamp, length, numbered }, now);
                 }
                 Waiting::Announcement { id, node, version, clock } => {

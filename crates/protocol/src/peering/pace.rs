@@ -1,9 +1,7 @@
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use nuncio_bounds::Bound;
+use smallvec::SmallVec;
 
 use super::{Address, MAX_ADDRESS};
 use crate::schedule::Schedule;
@@ -22,7 +20,7 @@ pub(super) struct Pace {
     /// When each address has its full credit of two dials again.
     whole: Schedule<Address>,
     /// The newest dials, oldest first.
-    newest: VecDeque<Instant>,
+    newest: SmallVec<[Instant; MAX_DIALS]>,
 }
 
 impl Pace {
@@ -38,7 +36,7 @@ impl Pace {
     }
 
     pub(super) fn new(spacing: Duration) -> Self {
-        Self { spacing, whole: Schedule::default(), newest: VecDeque::new() }
+        Self { spacing, whole: Schedule::default(), newest: SmallVec::new() }
     }
 
     pub(super) fn note(&mut self, address: &Address, now: Instant) {
@@ -46,14 +44,14 @@ impl Pace {
         let whole = self.whole.get(address).unwrap_or(now).max(now);
         self.whole.set(address.clone(), whole + self.spacing);
         if self.newest.len() >= MAX_DIALS {
-            self.newest.pop_front();
+            self.newest.remove(0);
         }
-        self.newest.push_back(now);
+        self.newest.push(now);
     }
 
     /// From when on anything may be dialled again; `None` if it always could.
     pub(super) fn opens_at(&self) -> Option<Instant> {
-        self.newest.front().filter(|_| self.newest.len() >= MAX_DIALS).map(|oldest| *oldest + SECOND)
+        self.newest.first().filter(|_| self.newest.len() >= MAX_DIALS).map(|oldest| *oldest + SECOND)
     }
 
     pub(super) fn is_open(&self, now: Instant) -> bool {

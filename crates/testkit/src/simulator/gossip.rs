@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    GossipInput, Overlay,
+    GossipInput,
     gossip::{GossipId, Judgement, Numbered, Stamp},
     status_sync::Version,
 };
 
-use super::{Simulator, network::Event, wire_size};
+use super::{Simulator, bits::Bits, network::Event, wire_size};
 
 /// Peers to which a node passes gossip on.
 const MESH: usize = 6;
@@ -63,32 +63,6 @@ struct Travelling {
     passed: Bits,
     /// How many are on their way, or wait for a judgement.
     open: usize,
-}
-
-/// A bit for each node.
-#[derive(Debug, Default)]
-struct Bits(Vec<u64>);
-
-impl Bits {
-    /// Whether it was not there before.
-    fn insert(&mut self, node: usize) -> bool {
-        let is_new = !self.has(node);
-        if node / 64 >= self.0.len() {
-            self.0.resize(node / 64 + 1, 0);
-        }
-        self.0[node / 64] |= 1 << (node % 64);
-        is_new
-    }
-
-    fn remove(&mut self, node: usize) {
-        if let Some(word) = self.0.get_mut(node / 64) {
-            *word &= !(1 << (node % 64));
-        }
-    }
-
-    fn has(&self, node: usize) -> bool {
-        self.0.get(node / 64).is_some_and(|word| word & (1 << (node % 64)) != 0)
-    }
 }
 
 impl Waves {
@@ -179,7 +153,8 @@ impl Simulator {
 
     /// Gossip arrives: its signature is checked if the core allows it, and the core judges it.
     pub(super) fn hear(&mut self, Hop { wave, via, to, generation }: Hop) {
-        if !self.is_linked(to, via) {
+        // Gossip goes over links only: not over connections that begin or end.
+        if !self.network.is_linked(to, via) {
             return self.miss(wave, to, generation);
         }
         let (instant, via) = (self.instant(), self.network.ids[via]);
@@ -207,16 +182,10 @@ impl Simulator {
         self.input(to, input);
     }
 
-    /// Whether a node has a link with another. Gossip goes over links only: not over connections that begin or end.
-    fn is_linked(&self, node: usize, other: usize) -> bool {
-        let is_linked = |overlay: &Overlay| overlay.is_linked(&self.network.ids[other]);
-        self.network.is_connected(node, other) && self.nodes[node].overlay.as_ref().is_some_and(is_linked)
-    }
-
     /// What was on its way over a link that has ended comes from another neighbour, if one had passed it on, or will.
     fn miss(&mut self, wave: Wave, to: usize, generation: u64) {
         let mut others = self.network.neighbours(to);
-        others.retain(|other| self.network.is_open(*other, to) && self.is_linked(to, *other));
+        others.retain(|other| self.network.is_open(*other, to) && self.network.is_linked(to, *other));
         match self.network.waves.missed(wave, to, &others) {
             Some(via) => {
                 let at = self.arrival();

@@ -1,6 +1,5 @@
 use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -15,8 +14,10 @@ use rand::RngExt;
 
 use super::{
     Simulator, What,
+    bits::Bits,
     gossip::{Hop, Waves},
     names,
+    queue::Queue,
 };
 
 /// What is to happen.
@@ -57,12 +58,7 @@ fn tick(at: Duration) -> Duration {
 /// Machines and wires.
 #[derive(Debug, Default)]
 pub(super) struct Network {
-    /// What is to happen, by time in nanoseconds, node, and in the order it was scheduled, and where it stands in `events`.
-    queue: BinaryHeap<Reverse<(u64, u32, u32, u32)>>,
-    /// Events stand still while the queue is sorted: they are large, and millions.
-    events: Vec<Option<Event>>,
-    free: Vec<u32>,
-    sequence: u32,
+    queue: Queue<Event>,
     /// Grows when a node stops: what was on its way to it is lost.
     pub(super) generations: Vec<u64>,
     /// Node IDs, by number and back: making one costs a point multiplication.
@@ -71,6 +67,8 @@ pub(super) struct Network {
     pub(super) connections: BTreeMap<ConnectionId, (usize, usize)>,
     /// Connections between two nodes.
     adjacent: Vec<BTreeMap<usize, usize>>,
+    /// With whom each node has a link, as its core has said.
+    linked: Vec<Bits>,
     blocked: BTreeSet<(usize, usize)>,
     /// When the last message from one node to another arrives.
     last_arrival: HashMap<(usize, usize), Duration>,
@@ -98,30 +96,21 @@ impl Network {
         self.numbers.insert(id, number);
         self.generations.push(0);
         self.adjacent.push(BTreeMap::new());
+        self.linked.push(Bits::default());
     }
 
     pub(super) fn schedule(&mut self, at: Duration, event: Event) {
-        // Begins anew every four thousand million events: what two of them then disagree on is no more than an order.
-        self.sequence = self.sequence.wrapping_add(1);
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.events.push(None);
-            self.events.len() as u32 - 1
-        });
         let node = event.node() as u32;
-        self.events[slot as usize] = Some(event);
-        self.queue.push(Reverse((at.as_nanos() as u64, node, self.sequence, slot)));
+        self.queue.push(at, node, event);
     }
 
     pub(super) fn next_at(&self) -> Option<Duration> {
-        let queued = self.queue.peek().map(|Reverse((at, ..))| Duration::from_nanos(*at));
         let given_up = self.patience.front().map(|(at, _)| *at);
-        queued.into_iter().chain(given_up).min()
+        self.queue.next_at().into_iter().chain(given_up).min()
     }
 
     pub(super) fn next_event(&mut self) -> Option<(Duration, Event)> {
-        let Reverse((at, .., slot)) = self.queue.pop()?;
-        self.free.push(slot);
-        self.events[slot as usize].take().map(|event| (Duration::from_nanos(at), event))
+        self.queue.pop()
     }
 
     pub(super) fn expect_answer(&mut self, query: QueryId, waiting: Waiting, until: Duration) {
@@ -144,7 +133,7 @@ impl Network {
     /// Takes a query that is given up before anything else happens.
     pub(super) fn given_up(&mut self) -> Option<(Duration, Waiting)> {
         let &(at, query) = self.patience.front()?;
-        if self.queue.peek().is_some_and(|Reverse((next, ..))| Duration::from_nanos(*next) <= at) {
+        if self.queue.next_at().is_some_and(|next| next <= at) {
             return None;
         }
         let waiting = self.waiting(&query);
@@ -167,6 +156,26 @@ impl Network {
 
     pub(super) fn is_connected(&self, a: usize, b: usize) -> bool {
         self.adjacent[a].contains_key(&b)
+    }
+
+    /// Whether a core has a link with another node, and that a connection still.
+    pub(super) fn is_linked(&self, node: usize, other: usize) -> bool {
+        self.linked[node].has(other) && self.is_connected(node, other)
+    }
+
+    /// A core has begun or ended a link.
+    pub(super) fn note_link(&mut self, node: usize, peer: &NodeId, is_linked: bool) {
+        let Some(&peer) = self.numbers.get(peer) else { return };
+        if is_linked {
+            self.linked[node].insert(peer);
+        } else {
+            self.linked[node].remove(peer);
+        }
+    }
+
+    /// A node has stopped.
+    pub(super) fn forget_links(&mut self, node: usize) {
+        self.linked[node] = Bits::default();
     }
 
     /// How many nodes a node has connections with.

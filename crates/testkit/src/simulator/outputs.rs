@@ -1,14 +1,15 @@
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use nuncio_identity::{NodeId, Signature};
 use nuncio_protocol::{
     BridgeInput, Input, MAX_HOPS, MulticastInput, Output, Overlay, PeeringInput, StatusInput, Topic, UnicastInput,
     amop::{ClientInput, ClientOutput, Kind, Multicast, PublishSeq, ResultCode, SealedPost},
+    bridge::Frame,
     multicast::{Batch, Leg, Proof},
     peering::{ConnectionId, LinkDownReason},
     status_sync::{Answer, QueryId, Record, Status, Version},
-    unicast::{ExchangeId, Reply, UnicastError},
+    unicast::{ExchangeId, Message, Reply, UnicastError},
 };
 use rand::RngExt;
 
@@ -47,8 +48,8 @@ impl Simulator {
         match output {
             Output::Dial { address, .. } => self.dial(node, address),
             Output::Close { connection, reason } => self.close(node, connection, &reason),
-            Output::LinkUp { peer, .. } => self.note_link(node, |links| links.insert(peer)),
-            Output::LinkDown { peer, .. } => self.note_link(node, |links| links.remove(&peer)),
+            Output::LinkUp { peer, .. } => self.note_link(node, peer, true),
+            Output::LinkDown { peer, .. } => self.note_link(node, peer, false),
             // Only what was forged is sealed here, and no key opens it. A simulated node keeps its epochs.
             Output::LinkMoved { .. }
             | Output::EpochOutrun { .. }
@@ -74,11 +75,11 @@ impl Simulator {
             Output::Ignore { query } => {
                 self.answer(node, query, StatusInput::QueryFailed { peer: self.network.ids[node] });
             }
-            Output::SendUnicast { .. }
-            | Output::SendBridge { .. }
-            | Output::SendMulticast { .. }
-            | Output::SendBatch { .. }
-            | Output::SendWanted { .. } => self.send_message(node, output),
+            Output::SendUnicast { to, message } => self.send_unicast(node, to, message),
+            Output::SendBridge { to, message } => self.send_bridge(node, to, Frame::Message(message)),
+            Output::SendMulticast { to, multicast } => self.send_bridge(node, to, Frame::Multicast(multicast)),
+            Output::SendBatch { to, leg } => self.send_bridge(node, to, Frame::Batch(leg)),
+            Output::SendWanted { to, wanted } => self.send_bridge(node, to, Frame::Wanted(wanted)),
             Output::Multicast { origin, epoch, topic, first, bodies } => {
                 let heard = (first..).zip(&bodies).map(|(number, body)| {
                     let body = <[u8; 8]>::try_from(&body[..]).map_or(0, u64::from_be_bytes);
@@ -117,45 +118,43 @@ impl Simulator {
     }
 
     /// Whatever is told about a link changes something.
-    fn note_link(&mut self, node: usize, change: impl FnOnce(&mut BTreeSet<NodeId>) -> bool) {
-        let has_changed = change(self.observed.links.entry(node).or_default());
+    fn note_link(&mut self, node: usize, peer: NodeId, is_linked: bool) {
+        self.network.note_link(node, &peer, is_linked);
+        let links = self.observed.links.entry(node).or_default();
+        let has_changed = if is_linked { links.insert(peer) } else { links.remove(&peer) };
         self.observed.link_disorders += usize::from(!has_changed);
     }
 
-    fn send_message(&mut self, node: usize, output: Output) {
-        let from = self.network.ids[node];
-        let Some(output) = self.queue(node, output) else { return };
-        self.note_passed(node, &output);
+    /// Puts a message on its link; where that has no room, the core is told at once.
+    fn send_unicast(&mut self, node: usize, to: NodeId, message: Message) {
+        if self.is_full() {
+            return self.not_sent(node, Some(UnicastInput::NotSent { to, message }.into()));
+        }
+        let (hops, left) = (message.header.hops, message.header.hops_left);
+        if message.header.source != self.network.ids[node] {
+            self.note_passed(node, Passed::Unicast, wire_size::unicast(&message));
+        }
+        self.observed.long_ways += usize::from(hops > MAX_HOPS || hops + left > MAX_HOPS);
         self.observed.traffic.messages += 1;
-        let (to, input, is_too_far): (_, Input, _) = match output {
-            Output::SendUnicast { to, message } => {
-                let (hops, left) = (message.header.hops, message.header.hops_left);
-                (to, UnicastInput::Received { from, message }.into(), hops > MAX_HOPS || hops + left > MAX_HOPS)
+        self.send(node, to, UnicastInput::Received { from: self.network.ids[node], message });
+    }
+
+    /// The same of what goes over the bridge.
+    fn send_bridge(&mut self, node: usize, to: NodeId, frame: Frame) {
+        if self.is_full() {
+            return self.not_sent(node, frame.not_sent(to));
+        }
+        let from = self.network.ids[node];
+        match &frame {
+            Frame::Message(message) if message.header.source != from => {
+                self.note_passed(node, Passed::Bridge, wire_size::bridge(message));
             }
-            Output::SendBridge { to, message } => {
-                let left = message.header.hops_left;
-                (to, BridgeInput::Received { from, message }.into(), left >= MAX_HOPS)
-            }
-            Output::SendMulticast { to, multicast } => {
-                // Every node may open what is for it; whether it is to be passed on shows at its destinations.
-                let signature = Signature::from_bytes(&[0; Signature::LENGTH]).expect("as long as one");
-                let bytes = multicast.post.as_ref().map_or_else(Bytes::new, |post| post.data.clone());
-                let (left, sealed) = (multicast.hops_left, Some(SealedPost { bytes, signature }));
-                let multicast = Multicast { sealed, ..multicast };
-                (to, BridgeInput::MulticastReceived { from, multicast }.into(), left >= MAX_HOPS)
-            }
-            Output::SendBatch { to, leg } => {
-                let is_too_far = leg.hops_left >= MAX_HOPS;
-                (to, MulticastInput::Received { from, leg: shown(from, to, leg) }.into(), is_too_far)
-            }
-            Output::SendWanted { to, wanted } => {
-                let left = wanted.hops_left;
-                (to, MulticastInput::Wanted { from, wanted }.into(), left >= MAX_HOPS)
-            }
-            _ => return,
-        };
-        self.observed.long_ways += usize::from(is_too_far);
-        self.send(node, to, input);
+            Frame::Wanted(wanted) if wanted.asker != from => self.note_passed(node, Passed::Wanted, wire_size::WANTED),
+            _ => {}
+        }
+        self.observed.long_ways += usize::from(frame.hops_left() >= MAX_HOPS);
+        self.observed.traffic.messages += 1;
+        self.send(node, to, shown(from, to, frame).received(from));
     }
 
     /// What comes for another node.
@@ -173,42 +172,30 @@ impl Simulator {
     }
 
     /// What another node sent, passed on.
-    fn note_passed(&mut self, node: usize, output: &Output) {
-        let me = self.network.ids[node];
-        let kind = match output {
-            Output::SendUnicast { message, .. } if message.header.source != me => Passed::Unicast,
-            Output::SendBridge { message, .. } if message.header.source != me => Passed::Bridge,
-            Output::SendWanted { wanted, .. } if wanted.asker != me => Passed::Wanted,
-            _ => return,
-        };
+    fn note_passed(&mut self, node: usize, kind: Passed, bytes: u64) {
         if self.is_honest(node) {
             let (came, went) = self.observed.passed.entry((node, kind)).or_default();
-            *went += wire_size::sent(output).unwrap_or_default();
+            *went += bytes;
             if *went > wire_size::MOST_OUT * *came {
                 self.observed.amplified = Some((node, kind));
             }
         }
     }
 
-    /// Puts a message into the queue of its link; where that is full, the core is told at once.
-    fn queue(&mut self, node: usize, output: Output) -> Option<Output> {
-        let is_full = self.weather.full > 0.0 && self.rng.random_bool(self.weather.full);
-        if !is_full {
-            return Some(output);
-        }
-        let input: Input = match output {
-            Output::SendUnicast { to, message } => UnicastInput::NotSent { to, message }.into(),
-            Output::SendBridge { to, message } => BridgeInput::NotSent { to, message }.into(),
-            Output::SendBatch { to, .. } => MulticastInput::NotSent { to }.into(),
-            _ => return None,
-        };
+    /// Whether the queue of the link that a message is for is full now.
+    fn is_full(&mut self) -> bool {
+        self.weather.full > 0.0 && self.rng.random_bool(self.weather.full)
+    }
+
+    /// A link had no room: what the core hears of it.
+    fn not_sent(&mut self, node: usize, input: Option<Input>) {
+        let Some(input) = input else { return };
         self.observed.not_sent += 1;
         let instant = self.instant();
         self.journal.push(self.now, node, || What::In(input.clone()));
         if let Some(overlay) = &mut self.nodes[node].overlay {
             overlay.handle_input(input, instant);
         }
-        None
     }
 
     fn sign(&mut self, node: usize, status: Status) {
@@ -376,15 +363,26 @@ impl Simulator {
     }
 }
 
-/// A batch as it arrives: with its origin's signature where it is to be shown to others, or was.
-fn shown(from: NodeId, to: NodeId, leg: Leg) -> Leg {
-    let goes_on = leg.batch.origin != from || leg.destinations.iter().any(|destination| destination.node != to);
-    let batch = Batch { proof: Proof::default(), ..Batch::clone(&leg.batch) };
-    if goes_on {
-        let signature = Signature::from_bytes(&[0; Signature::LENGTH]).expect("as long as one");
-        batch.proof.signature.get_or_init(|| signature);
+/// As it arrives: sealed or signed where it is to be shown to others, or was.
+fn shown(from: NodeId, to: NodeId, frame: Frame) -> Frame {
+    let signature = || Signature::from_bytes(&[0; Signature::LENGTH]).expect("as long as one");
+    match frame {
+        // Every node may open what is for it; whether it is to be passed on shows at its destinations.
+        Frame::Multicast(multicast) => {
+            let bytes = multicast.post.as_ref().map_or_else(Bytes::new, |post| post.data.clone());
+            let sealed = Some(SealedPost { bytes, signature: signature() });
+            Frame::Multicast(Multicast { sealed, ..multicast })
+        }
+        Frame::Batch(leg) => {
+            let goes_on = leg.batch.origin != from || leg.destinations.iter().any(|destination| destination.node != to);
+            let batch = Batch { proof: Proof::default(), ..Batch::clone(&leg.batch) };
+            if goes_on {
+                batch.proof.signature.get_or_init(signature);
+            }
+            Frame::Batch(Leg { batch: batch.into(), ..leg })
+        }
+        other => other,
     }
-    Leg { batch: batch.into(), ..leg }
 }
 
 /// The simulator writes the publisher into the seq.

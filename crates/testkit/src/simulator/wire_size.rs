@@ -46,19 +46,14 @@ pub(super) const fn answer(records: u64, bytes: u64) -> u64 {
 const LETTER: u64 = 2 * 66 + 40 + 48 + 32 + FRAME;
 
 /// A question for missing multicasts.
-const WANTED: u64 = 2 * 66 + 40 + 32 + FRAME;
+pub(super) const WANTED: u64 = 2 * 66 + 40 + 32 + FRAME;
 
-fn unicast(message: &unicast::Message) -> u64 {
+pub(super) const fn unicast(message: &unicast::Message) -> u64 {
     LETTER + message.content.length() as u64
 }
 
-fn bridge(message: &amop::Message) -> u64 {
-    let content = match &message.content {
-        amop::Content::Publish { data, .. } | amop::Content::Result { data, .. } => data.len(),
-        amop::Content::Sealed { bytes, .. } => bytes.len(),
-        amop::Content::Received => 0,
-    };
-    LETTER + content as u64
+pub(super) const fn bridge(message: &amop::Message) -> u64 {
+    LETTER + message.content.length() as u64
 }
 
 /// What a peer sent that its node takes as this; `None` of what comes of no peer, and of what each copy is charged for:

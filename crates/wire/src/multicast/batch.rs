@@ -9,10 +9,9 @@ use bytes::{Bytes, BytesMut};
 use nuncio_identity::{NodeId, SignError, Signature};
 use nuncio_protocol::{
     LARGE_BODY, MAX_BODY, Topic,
-    multicast::{Batch, Destination, Leg, Long, MAX_BATCH, Proof, Wanted},
+    multicast::{Batch, Destination, Leg, Long, MAX_BATCH, MAX_NUMBER, Proof, Wanted},
 };
 
-use super::MAX_NUMBER;
 use crate::{
     DecodeError, SigningContext,
     amop::MAX_DESTINATIONS,

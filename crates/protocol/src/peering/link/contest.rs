@@ -6,7 +6,7 @@ use nuncio_identity::NodeId;
 
 use super::{Change, Due, Link, Links};
 use crate::{
-    Output,
+    Output, Strike,
     outbox::Outbox,
     peering::{ConnectionId, Direction, LinkDownReason},
 };
@@ -23,7 +23,8 @@ impl Links {
     pub(in crate::peering) fn introduced(&mut self, id: ConnectionId, epoch: u64, outbox: &mut Outbox, now: Instant) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         if connection.epoch.is_some() {
-            return;
+            // Each makes others look for new ways, and costs nothing.
+            return outbox.strike(connection.peer, Strike::Malformed);
         }
         connection.epoch = Some(epoch);
         self.due.cancel(&Due::Unknown(id));

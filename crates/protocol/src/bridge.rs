@@ -1,0 +1,64 @@
+//! What one node hands another beside unicasts, and what their cores hear of it, whichever edge carries it.
+
+use nuncio_identity::NodeId;
+
+use crate::{
+    BridgeInput, Input, MulticastInput,
+    amop::{Message, Multicast},
+    multicast::{Leg, Wanted},
+};
+
+/// What follows on the bridge's stream of a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Frame {
+    /// From one node to another.
+    Message(Message),
+    /// To many.
+    Multicast(Multicast),
+    /// Multicasts of nodes' applications.
+    Batch(Leg),
+    /// A question for some that are missing.
+    Wanted(Wanted),
+}
+
+impl Frame {
+    /// As the core takes it to which the peer `from` brought it.
+    pub fn received(self, from: NodeId) -> Input {
+        match self {
+            Self::Message(message) => BridgeInput::Received { from, message }.into(),
+            Self::Multicast(multicast) => BridgeInput::MulticastReceived { from, multicast }.into(),
+            Self::Batch(leg) => MulticastInput::Received { from, leg }.into(),
+            Self::Wanted(wanted) => MulticastInput::Wanted { from, wanted }.into(),
+        }
+    }
+
+    /// What the core is told whose link to `to` had no room for it; nothing where it makes no difference to it: AMOP promises no
+    /// multicast to anybody, and what is missing is asked for again.
+    pub fn not_sent(self, to: NodeId) -> Option<Input> {
+        match self {
+            Self::Message(message) => Some(BridgeInput::NotSent { to, message }.into()),
+            Self::Batch(_) => Some(MulticastInput::NotSent { to }.into()),
+            Self::Multicast(_) | Self::Wanted(_) => None,
+        }
+    }
+
+    /// Bytes of its bodies.
+    pub fn length(&self) -> usize {
+        match self {
+            Self::Message(message) => message.content.length(),
+            Self::Multicast(multicast) => multicast.length(),
+            Self::Batch(leg) => leg.batch.length(),
+            Self::Wanted(_) => 0,
+        }
+    }
+
+    /// Links that it may still cross.
+    pub const fn hops_left(&self) -> u8 {
+        match self {
+            Self::Message(message) => message.header.hops_left,
+            Self::Multicast(multicast) => multicast.hops_left,
+            Self::Batch(leg) => leg.hops_left,
+            Self::Wanted(wanted) => wanted.hops_left,
+        }
+    }
+}
