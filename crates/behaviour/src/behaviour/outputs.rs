@@ -50,7 +50,12 @@ impl Behaviour {
             Output::Denied { source, topic, reason } => self.tell(Event::Denied { source, topic, reason }),
             Output::OverQuota { source } => self.tell(Event::OverQuota { source }),
             Output::Completed { exchange, outcome } => self.tell(Event::Completed { exchange, outcome }),
-            Output::Request { inbound, source, body } => self.tell(Event::Request { inbound, source, body }),
+            Output::Request { inbound, source, body, parent } => {
+                self.tell(Event::Request { inbound, source, body, parent });
+            }
+            Output::Traced { exchange, traced } => self.tell(Event::Traced { exchange, traced }),
+            Output::SignReport { passage } => self.sign_report(&passage, now),
+            Output::CheckReport { from, report } => self.check_report(from, report, now),
             Output::ServiceRequest { inbound, source, body } => {
                 self.tell(Event::ServiceRequest { inbound, source, body });
             }
