@@ -1,4 +1,5 @@
 //! Traces in virtual time: a line of nodes whose links take a while, and hops that lie, flood and say nothing.
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking, in its helpers too")]
 
 mod traced;
 

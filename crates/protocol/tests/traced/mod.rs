@@ -123,9 +123,9 @@ impl Line {
         }
         let records: Vec<_> =
             nodes.iter().map(|lone| lone.overlay.record(&lone.overlay.node()).unwrap().clone()).collect();
-        for n in 0..length {
+        for (n, lone) in nodes.iter_mut().enumerate() {
             let neighbour = if n == 0 { 1 } else { n - 1 };
-            nodes[n].answered(neighbour, records.iter().filter(|one| one.status.node != node_id(n)).cloned().collect());
+            lone.answered(neighbour, records.iter().filter(|one| one.status.node != node_id(n)).cloned().collect());
         }
         let member = |lone| Member { lone, says_nothing: false, is_full: false };
         Self {

@@ -150,8 +150,6 @@ fn documents() -> Vec<(&'static str, String)> {
                 status::sign_record(Status { traces: true, ..own }, &[], &context).unwrap().bytes.to_vec()
             }),
         ),
-        ("service_probe", hash(Just(service::Request::Probe), |request| request.encode().to_vec())),
-        ("service_probed", hash(Just(service::Answer::Probed), |answer| answer.encode().to_vec())),
         ("status_query", hash(values::query(nodes.to_vec()), |query| status::encode_query(&query, []))),
         (
             "status_answer",
@@ -171,6 +169,15 @@ fn documents() -> Vec<(&'static str, String)> {
             "revocations_answer",
             hash((lists(), lists()), |(lists, agencies)| status::encode_revocations_answer(&lists, &agencies)),
         ),
+        ("verdict", hash(values::verdict(), |verdict| verdict.encode())),
+    ]
+}
+
+/// What nodes ask each other themselves.
+fn questions() -> Vec<(&'static str, String)> {
+    vec![
+        ("service_probe", hash(Just(service::Request::Probe), |request| request.encode().to_vec())),
+        ("service_probed", hash(Just(service::Answer::Probed), |answer| answer.encode().to_vec())),
         ("service_request", hash(values::service_request(), |request| request.encode().to_vec())),
         ("file_request", hash(values::file_request(), |request| request.encode().to_vec())),
         ("file_progress", hash(values::file_progress(), |answer| answer.encode().to_vec())),
@@ -178,7 +185,6 @@ fn documents() -> Vec<(&'static str, String)> {
         ("sdk_authorities", hash(Just(service::Request::SdkAuthorities), |request| request.encode().to_vec())),
         ("enrolment", hash(values::enrolment(), |enrolment| enrolment.encode().to_vec())),
         ("service_answer", hash(values::service_answer(), |answer| answer.encode().to_vec())),
-        ("verdict", hash(values::verdict(), |verdict| verdict.encode())),
     ]
 }
 
@@ -186,5 +192,6 @@ fn documents() -> Vec<(&'static str, String)> {
 fn the_wire_conforms() {
     let mut found = streams();
     found.extend(documents());
+    found.extend(questions());
     check("wire", found.into_iter().map(|(name, hash)| (name.to_owned(), hash)).collect::<Table>());
 }
