@@ -15,10 +15,11 @@ use nuncio_channel_protocol::{
 };
 use nuncio_identity::{NodeId, NodeKey};
 use nuncio_pki::{Certificate, CertificateRequest, JoinToken, KeyFile, RevocationFile, RevocationList};
+use nuncio_protocol::trace::TraceParent;
 use nuncio_wire::{
     SigningContext, amop, announcement,
     length_prefixed::{self, Frame},
-    multicast, service, status, unicast,
+    multicast, service, status, trace, unicast,
     verdict::Verdict,
 };
 use tokio_util::codec::Decoder;
@@ -52,6 +53,20 @@ pub fn party(number: u8) -> (NodeId, SigningContext) {
     let (node, context) = (key.node_id(), SigningContext::new(key, NETWORK));
     context.keyring().begin(EPOCH);
     (node, context)
+}
+
+/// The body of a report of a hop, and a trace context as text and as bytes.
+pub fn trace_report(data: &[u8]) {
+    if let Ok(read) = trace::decode_report(Bytes::copy_from_slice(data), *SENDER, READER.node()) {
+        let _ = trace::check(&read, &READER);
+        let again = trace::decode_report(trace::encode_report(&read), *SENDER, READER.node());
+        assert_eq!(again.expect("what was read is written well"), read);
+    }
+    let text = std::str::from_utf8(data).ok().and_then(|text| text.parse::<TraceParent>().ok());
+    for parent in [text, TraceParent::from_bytes(data)].into_iter().flatten() {
+        assert_eq!(parent.to_string().parse(), Ok(parent));
+        assert_eq!(TraceParent::from_bytes(&parent.to_bytes()), Some(parent));
+    }
 }
 
 /// A web client's message, as text and as binary.

@@ -45,10 +45,11 @@ for node in 0 1 2 3; do
 done
 for node in 0 1 2 3; do "$binary" health --wait 30s --config "$work/net/node$node/nuncio.toml" >/dev/null; done
 "$binary" token make page --scope read --config "$config" >"$work/token" 2>/dev/null
+"$binary" token make hand --scope full --config "$config" >"$work/full" 2>/dev/null
 "$binary" amop subscribe '<img src=x onerror=alert(1)>' orders --gateway "127.0.0.1:$((base - 30300 + 20203))" \
     --certs "$work/net/sdk/agencyB" >/dev/null 2>&1 &
 started+=($!)
 chromedriver --port="$driver" >"$work/driver.log" 2>&1 &
 started+=($!)
 # The fourth node is killed while the page is open.
-python3 look.py "http://127.0.0.1:$admin" "http://127.0.0.1:$driver" "$(cat "$work/token")" "$pictures" "${started[3]}"
+python3 look.py "http://127.0.0.1:$admin" "http://127.0.0.1:$driver" "$(cat "$work/token")" "$(cat "$work/full")" "$pictures" "${started[3]}"

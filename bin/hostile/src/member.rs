@@ -105,6 +105,7 @@ impl Member {
             software: "nuncio-hostile".to_owned(),
             multicast_topics: BTreeSet::new(),
             takes_batches: false,
+            traces: false,
             revocations: BTreeMap::new(),
             proofs: 0,
             application: Bytes::new(),

@@ -32,6 +32,7 @@ pub(crate) mod text;
 mod token;
 mod top;
 mod topics;
+mod trace;
 
 use std::{env, process::ExitCode, sync::LazyLock};
 
@@ -91,6 +92,8 @@ enum Command {
     Certs(certs::Arguments),
     /// The way to a node, hop by hop
     Route(route::Arguments),
+    /// The way of a message to a node: which nodes had it and when, as each of them signs it
+    Trace(trace::Arguments),
     /// The node as it works, in a terminal: links, topics, traffic, refusals, certificates
     Top(top::Arguments),
     /// AMOP topics known in the network
@@ -190,6 +193,7 @@ async fn execute(command: Command, output: Output) -> Result<(), Failure> {
         Command::Nodes(arguments) => nodes::run(arguments, output).await,
         Command::Certs(arguments) => certs::run(arguments, output).await,
         Command::Route(arguments) => route::run(arguments, output).await,
+        Command::Trace(arguments) => trace::run(arguments, output).await,
         Command::Top(arguments) => top::run(arguments, output).await,
         Command::Topics(arguments) => topics::run(arguments, output).await,
         Command::Rights(arguments) => rights::run(arguments, output),

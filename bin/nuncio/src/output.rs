@@ -89,6 +89,13 @@ impl Output {
         self.bytes(format!("{}\n", layout(header, rows)).as_bytes())
     }
 
+    /// A table that is not data, on standard error.
+    pub(crate) fn note_table(self, header: &[&str], rows: impl Iterator<Item = Vec<String>>) {
+        let harmless = |cell: String| nuncio_plain::line(&cell).into_owned();
+        let rows = rows.map(|row| row.into_iter().map(harmless).collect());
+        let _ = writeln!(io::stderr(), "{}", layout(header, rows));
+    }
+
     /// A fact for the reader that is not data, on standard error.
     pub(crate) fn note(self, text: &str) {
         // Nobody is left to tell when standard error is gone.

@@ -38,5 +38,7 @@ mod support;
 mod testnet;
 #[path = "cli/token.rs"]
 mod token;
+#[path = "cli/tracing.rs"]
+mod tracing;
 #[path = "cli/usage.rs"]
 mod usage;

@@ -22,7 +22,7 @@ use fuzz_corpus::seeds;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 18] = [
+const TARGETS: [Target; 19] = [
     ("amop_body", decoders::amop_body),
     ("announcement", decoders::announcement),
     ("audit_log", decoders::audit_log),
@@ -38,6 +38,7 @@ const TARGETS: [Target; 18] = [
     ("node_key_pem", decoders::node_key_pem),
     ("service", decoders::service),
     ("status", decoders::status),
+    ("trace_report", decoders::trace_report),
     ("unicast_frame", decoders::unicast_frame),
     ("verdict", decoders::verdict),
     ("web_frame", decoders::web_frame),

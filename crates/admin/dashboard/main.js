@@ -1,5 +1,6 @@
 import { Picture } from "./picture.js";
 import { ask, follow, token } from "./stream.js";
+import { trace } from "./trace.js";
 import { age, amount, element, short, table, words } from "./tables.js";
 
 const CERTIFICATES = 10 * 60 * 1000;
@@ -12,6 +13,7 @@ let chosen = null;
 
 const picture = new Picture(by("picture"), (id) => {
   chosen = id;
+  by("trace").disabled = !id;
   showChosen();
   showNodes();
 });
@@ -253,4 +255,11 @@ by("ask").addEventListener("submit", (event) => {
 });
 by("forget").addEventListener("click", () => askForToken(""));
 by("filter").addEventListener("input", showNodes);
+by("trace").addEventListener("click", async () => {
+  const say = (text, kind) => {
+    by("way-state").textContent = text;
+    by("way-state").className = kind || "faint";
+  };
+  picture.showWay(await trace(chosen, by("way"), say));
+});
 begin();

@@ -49,7 +49,7 @@ function arrange(nodes) {
 
 export class Picture {
   constructor(canvas, onChoose) {
-    Object.assign(this, { canvas, onChoose, nodes: [], links: [], claims: [], places: [], circles: [], chosen: null, own: "" });
+    Object.assign(this, { canvas, onChoose, nodes: [], links: [], claims: [], places: [], circles: [], chosen: null, own: "", way: [] });
     this.fit();
     new ResizeObserver(() => this.ask()).observe(canvas);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.ask());
@@ -79,6 +79,12 @@ export class Picture {
       path.lineTo(...this.places[to]);
     }
     return path;
+  }
+
+  // The nodes that a message went over.
+  showWay(ids) {
+    this.way = ids;
+    this.ask();
   }
 
   choose(id) {
@@ -127,6 +133,7 @@ export class Picture {
     paint.drawImage(layer.canvas, (x - layer.x) * sharp, (y - layer.y) * sharp);
     paint.setTransform(scale * sharp, 0, 0, scale * sharp, x * sharp, y * sharp);
     this.drawChosen(paint, scale, colour);
+    this.drawWay(paint, scale, colour);
     this.drawNodes(paint, scale, colour, dark);
   }
 
@@ -190,6 +197,13 @@ export class Picture {
       paint.strokeStyle = colour("accent");
       paint.stroke(this.path(this.links.filter((pair) => pair.includes(at))));
     }
+  }
+
+  drawWay(paint, scale, colour) {
+    const at = this.way.map((id) => this.nodes.findIndex((node) => node.node_id === id)).filter((index) => index >= 0);
+    paint.lineWidth = 4 / scale;
+    paint.strokeStyle = colour("good");
+    paint.stroke(this.path(at.slice(1).map((index, place) => [at[place], index])));
   }
 
   drawNodes(paint, scale, colour, dark) {

@@ -10,10 +10,10 @@ export const token = {
   forget: () => sessionStorage.removeItem(KEY),
 };
 
-export function ask(path, signal) {
+export function ask(path, signal, method = "GET") {
   const shown = token.get();
   const headers = shown ? { Authorization: `Bearer ${shown}` } : {};
-  return fetch(path, { headers, signal, cache: "no-store", credentials: "same-origin", redirect: "error" });
+  return fetch(path, { method, headers, signal, cache: "no-store", credentials: "same-origin", redirect: "error" });
 }
 
 async function failure(response) {

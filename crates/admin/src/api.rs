@@ -12,11 +12,13 @@ use utoipa::ToSchema;
 mod failure;
 mod files;
 mod sdks;
+mod trace;
 mod watched;
 
 pub use failure::{ErrorCode, Failure};
 pub use files::{FileOffer, FileProgress, FileState};
 pub use sdks::{SdkAuthority, SdkCertificate, SdksAt};
+pub use trace::{TRACE_PARENT_HEADER, Trace, TraceStep};
 pub use watched::{Ban, Ending, Refusal, RefusalCount, Refusals, TopicCount, Topology, TopologyNode, Traffic};
 
 /// Header of a unicast's answer: microseconds from request to reply.
@@ -368,6 +370,9 @@ pub struct Message {
     /// The name under which a unicast waits for its answer, with [`Reply::Later`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
+    /// Of a unicast whose sender is in a distributed trace: its W3C trace context.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
     /// Of a gap: which messages do not come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing: Option<Missing>,

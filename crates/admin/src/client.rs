@@ -22,6 +22,7 @@ mod error;
 mod files;
 mod messages;
 mod path;
+mod trace;
 
 pub use error::ClientError;
 pub use messages::{Lines, Messages};
@@ -106,7 +107,10 @@ impl Client {
 
     /// A client of the API at `address`; connects at each call.
     pub const fn new(address: Address) -> Self {
-        Self { place: Place { address, token: None, tls: None, stated: None }, timeout: Self::DEFAULT_TIMEOUT }
+        Self {
+            place: Place { address, token: None, tls: None, stated: None, trace_parent: None },
+            timeout: Self::DEFAULT_TIMEOUT,
+        }
     }
 
     /// The same client, showing a token.

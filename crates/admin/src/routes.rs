@@ -40,10 +40,11 @@ mod page;
 mod peers;
 pub(crate) mod refused;
 pub(crate) mod requests;
+mod trace;
 pub(crate) mod watch;
 mod watched;
 
-use asked::{JsonBody, Pairs, Parameters, Segment};
+use asked::{InTrace, JsonBody, Pairs, Parameters, Segment};
 pub(crate) use described::{Shown, Sketch};
 use refused::Refused;
 
@@ -128,6 +129,8 @@ table! {
     PUT put "/v1/log-level" log_level::set "Another log filter, until the next start." [Internal];
     POST post "/v1/unicast/{node}" messages::unicast "Sends a request to a node's application and waits for the reply."
         [Ambiguous NotFound NoRoute Refused NoHandler Busy TimedOut];
+    POST post "/v1/trace/{node}" trace::trace "Sends a request as `/v1/unicast/{node}` does, or a probe, and tells which way it went; how it ended is part of that."
+        [Ambiguous NotFound Refused];
     POST post "/v1/files/{node}" files::offer "Offers a file to a node, or asks how far one is that was offered."
         [Ambiguous NotFound NoRoute Refused NoHandler Busy TimedOut];
     POST post "/v1/files/{node}/pieces" files::pieces "Sends a part of an offered file, any bytes, and waits until the node has it."
@@ -151,7 +154,7 @@ pub(crate) fn is_page(path: &str) -> bool {
 
 /// Whether messages are sent or taken under this path.
 pub(crate) fn is_message(path: &str) -> bool {
-    ["/v1/unicast/", "/v1/files/", "/v1/multicast/", "/v1/broadcast", "/v1/listen", "/v1/requests/"]
+    ["/v1/unicast/", "/v1/trace/", "/v1/files/", "/v1/multicast/", "/v1/broadcast", "/v1/listen", "/v1/requests/"]
         .iter()
         .any(|one| path.starts_with(one))
 }

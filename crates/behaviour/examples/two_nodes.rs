@@ -74,7 +74,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         tokio::select! {
             event = bob.select_next_some() => match event {
                 SwarmEvent::NewListenAddr { address, .. } => alice.behaviour_mut().add_peer(&address.to_string())?,
-                SwarmEvent::Behaviour(Event::Request { inbound, source, body }) => {
+                SwarmEvent::Behaviour(Event::Request { inbound, source, body, .. }) => {
                     println!("bob is asked {body:?} by {}", source.short());
                     bob.behaviour_mut().respond(inbound, Bytes::from("fine, thanks"));
                 }

@@ -6,6 +6,7 @@ mod metered;
 mod outputs;
 mod signed;
 mod status;
+mod traced;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
@@ -36,6 +37,7 @@ use nuncio_protocol::{
     multicast::Publication,
     peering::Address,
     status_sync::{IssuerId, Record},
+    trace::Trace,
     unicast::{ExchangeId, InboundId, Refusal},
 };
 use nuncio_rights::Rights;
@@ -46,6 +48,7 @@ use crate::{
     access::Certifier,
     answering::Answering,
     config::DescribeDialError,
+    departures::Departures,
     gossip::Lane,
     gossip_pulse::{self, GossipPulse},
     gossip_recent::Recent,
@@ -81,6 +84,7 @@ pub struct Behaviour {
     takes_part: TakesPart,
     prover: Prover,
     notary: Notary,
+    departures: Departures,
     judging: Unjudged<Pending>,
     pulse: GossipPulse,
     /// No long gossip before then: nobody takes it, and gossipsub keeps for a while also what it could hand to nobody.
@@ -102,7 +106,8 @@ impl Behaviour {
     /// The overlay of the node with this key; it has no links yet.
     pub fn new(config: Config) -> Self {
         let context = SigningContext::new(config.key.clone(), &config.network);
-        let mut inner = Inner::new(&config, &context);
+        let departures = Departures::default();
+        let mut inner = Inner::new(&config, &context, &departures);
         for topic in [announcement::TOPIC, wire::BROADCAST, gossip_pulse::TOPIC] {
             inner.join(topic).expect("the filter lets the overlay's topics pass");
         }
@@ -141,6 +146,7 @@ impl Behaviour {
             recent: Recent::default(),
             revocation_queries: HashSet::new(),
             takes_part: TakesPart::default(),
+            departures,
             judging: Unjudged::default(),
             pulse: GossipPulse::default(),
             long_gossip_from: None,
@@ -158,18 +164,12 @@ impl Behaviour {
     /// Asks the application at `target`. Ends in exactly one [`Event::Completed`], also when `body` is too long or
     /// there is no route.
     pub fn request(&mut self, target: NodeId, body: Bytes, timeout: Duration) -> ExchangeId {
-        self.last_exchange += 1;
-        let exchange = ExchangeId(self.last_exchange);
-        self.handle(UnicastInput::Request { exchange, target, body, timeout });
-        exchange
+        self.follow(target, body, timeout, Trace::default())
     }
 
     /// Asks `target` itself, not its application; ends likewise. Only who says so in its status knows such requests.
     pub fn ask_service(&mut self, target: NodeId, body: Bytes, timeout: Duration) -> ExchangeId {
-        self.last_exchange += 1;
-        let exchange = ExchangeId(self.last_exchange);
-        self.handle(UnicastInput::ServiceRequest { exchange, target, body, timeout });
-        exchange
+        self.follow_service(target, body, timeout, Trace::default())
     }
 
     /// Answers an [`Event::Request`] or [`Event::ServiceRequest`]. A body over [`MAX_BODY`] is declined instead.
@@ -461,6 +461,10 @@ impl NetworkBehaviour for Behaviour {
             }
             if let Poll::Ready(told) = self.notary.poll(cx) {
                 self.handle_told(told);
+                continue;
+            }
+            if let Poll::Ready(departed) = self.departures.poll(cx) {
+                self.handle_trace(departed);
                 continue;
             }
             match self.inner.poll(cx) {

@@ -5,6 +5,7 @@ use nuncio_wire::{Keyring, status};
 
 use crate::{
     answering::Answering,
+    departures::Departures,
     gossip::{Lane, recognised},
     gossip_recent::Recent,
     inner::{LONG_INTAKE, MAX_QUERIES, SHORT_FRAME, SHORT_INTAKE},
@@ -28,6 +29,7 @@ pub fn bounds(links: usize, link_queues: usize) -> Vec<Bound> {
         Answering::BOUND,
         Prover::BOUND,
         Notary::BOUND,
+        Departures::BOUND,
         Recent::BOUND,
         Keyring::BOUND,
         Names::BOUND,

@@ -10,6 +10,7 @@ use nuncio_protocol::{
     amop::ClientOutput,
     peering::{Address, LinkDownReason},
     status_sync::Record,
+    trace::{TraceParent, Traced},
     unicast::{ExchangeId, InboundId, Reply, UnicastError},
 };
 
@@ -49,6 +50,8 @@ pub enum Event {
         source: NodeId,
         /// What.
         body: Bytes,
+        /// In which trace the application there asks, if it said so.
+        parent: Option<TraceParent>,
     },
     /// A node asks this node itself, not its application; answered likewise.
     ServiceRequest {
@@ -65,6 +68,13 @@ pub enum Event {
         exchange: ExchangeId,
         /// How.
         outcome: Result<Reply, UnicastError>,
+    },
+    /// What is known of the way of a request that the hops report on. Exactly one for each, after its [`Event::Completed`].
+    Traced {
+        /// Which.
+        exchange: ExchangeId,
+        /// Its way.
+        traced: Box<Traced>,
     },
     /// Multicasts of a topic subscribed, or (without a topic) broadcasts: at least one, in their origin's order.
     Multicast {

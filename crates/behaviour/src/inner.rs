@@ -22,6 +22,7 @@ use nuncio_wire::{
 use crate::{
     Config,
     bridge::Bridge,
+    departures::Departures,
     gossip::{Gossipsub, Lane},
     gossip_meter::Metered,
     link_stream::{self, Behaviour as LinkStreams, Large, Pulse, Room},
@@ -63,7 +64,7 @@ impl fmt::Debug for Inner {
 }
 
 impl Inner {
-    pub(crate) fn new(config: &Config, context: &SigningContext) -> Self {
+    pub(crate) fn new(config: &Config, context: &SigningContext, departures: &Departures) -> Self {
         // Incoming handshakes are bounded by the transport's door, which lets newcomers in when it is full.
         let limits = connection_limits::ConnectionLimits::default()
             .with_max_pending_outgoing(Some(config.max_pending_dials))
@@ -93,8 +94,8 @@ impl Inner {
         let bridge_large = link_stream::Config { meter: meter(Stream::BridgeLarge), ..long.clone() };
         Self {
             limits: connection_limits::Behaviour::new(limits),
-            unicast: LinkStreams::new(Unicast(context.clone()), short),
-            unicast_large: LinkStreams::new(Large(Unicast(context.clone())), long),
+            unicast: LinkStreams::new(Unicast::new(context, departures), short),
+            unicast_large: LinkStreams::new(Large(Unicast::new(context, departures)), long),
             bridge: LinkStreams::new(Bridge(context.clone()), bridge),
             bridge_large: LinkStreams::new(Large(Bridge(context.clone())), bridge_large),
             gossip: Metered::new(Lane::Short.gossipsub()),

@@ -58,6 +58,7 @@ mod behaviour;
 mod bounds;
 mod bridge;
 mod config;
+mod departures;
 mod epoch;
 mod event;
 mod gossip;

@@ -74,6 +74,7 @@ impl Meter {
             unicast::Content::Failure { .. } | unicast::Content::Unanswered | unicast::Content::Outlived => {
                 MessageKind::Failure
             }
+            unicast::Content::Report(_) => MessageKind::Report,
             unicast::Content::Sealed { .. } => MessageKind::Sealed,
         };
         let relayed = (message.header.source != self.own).then_some(Relayed::Unicast);

@@ -94,6 +94,11 @@ impl Notary {
         }
     }
 
+    /// Leaves something to the thread, where there is one; says whether there was room.
+    pub(crate) fn leave(&self, paper: Paper, now: Instant) -> bool {
+        self.office.as_ref().is_some_and(|office| matches!(office.push(paper, now), Taken::Later))
+    }
+
     /// What the thread has to tell.
     pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<Told> {
         self.office.as_ref().map_or(Poll::Pending, |office| office.poll(cx))

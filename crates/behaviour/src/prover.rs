@@ -1,4 +1,4 @@
-//! Checks of signatures and certificates, outside the swarm's task.
+//! Checks of signatures and certificates, and signatures of reports by a key in this process, outside the swarm's task.
 //!
 //! One thread does them. Peers take turns, and an answer is checked a few records at a time, so that the thousand records
 //! of one peer hold up nobody else; what one peer brought is checked in order.

@@ -8,13 +8,22 @@ use nuncio_wire::{
     unicast::{self, Frame},
 };
 
-use crate::link_stream::Protocol;
+use crate::{departures::Departures, link_stream::Protocol};
 
 /// Bytes a message counts for besides its body.
 const OVERHEAD: usize = 256;
 
 #[derive(Debug, Clone)]
-pub struct Unicast(pub(crate) SigningContext);
+pub struct Unicast {
+    context: SigningContext,
+    departures: Departures,
+}
+
+impl Unicast {
+    pub(crate) fn new(context: &SigningContext, departures: &Departures) -> Self {
+        Self { context: context.clone(), departures: departures.clone() }
+    }
+}
 
 impl Protocol for Unicast {
     type Message = Frame;
@@ -22,11 +31,19 @@ impl Protocol for Unicast {
     const LARGE_NAME: &'static str = unicast::LARGE_PROTOCOL;
 
     fn encode(&self, frame: Frame, peer: NodeId, out: &mut BytesMut) -> Option<Bytes> {
-        unicast::encode_frame(frame, peer, &self.0, out)
+        let traced = match &frame {
+            Frame::Message(message) if message.header.trace.id.is_some() => Some(message.header),
+            _ => None,
+        };
+        let body = unicast::encode_frame(frame, peer, &self.context, out)?;
+        if let Some(header) = traced {
+            self.departures.note(&header, peer);
+        }
+        Some(body)
     }
 
     fn decode(&self, header: Bytes, body: Bytes, peer: NodeId) -> Result<Frame, DecodeError> {
-        unicast::decode_frame(header, body, peer, &self.0)
+        unicast::decode_frame(header, body, peer, &self.context)
     }
 
     fn weight(frame: &Frame) -> usize {

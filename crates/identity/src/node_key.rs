@@ -94,7 +94,7 @@ pub(crate) fn digest(message: &[u8]) -> [u8; 32] {
 }
 
 /// An ECDSA signature by a node's key: r then s, 32 bytes each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Signature([u8; Signature::LENGTH]);
 
 impl Signature {

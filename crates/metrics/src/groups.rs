@@ -9,7 +9,7 @@ mod tables;
 mod unicast;
 
 pub use amop::{Amop, PublishEnd, PublishKind, SdkRefusal};
-pub use core::{Core, Reachability};
+pub use core::{Core, Reachability, TraceReport};
 pub use gossip::{Gossip, GossipOutcome, Lane};
 pub use links::{Direction, DropCause, LinkRefusal, Links, MessageKind, PeerClass, Relayed, Stream};
 pub use node::{CastKind, NodeWork, PublishResult};

@@ -31,7 +31,7 @@ pub use book::{Book, Described, Entry, Labelled};
 pub use groups::{
     Amop, CallKind, CastKind, Core, Direction, DropCause, Gossip, GossipOutcome, Lane, LinkRefusal, Links, MessageKind,
     NodeTables, NodeWork, PeerClass, PublishEnd, PublishKind, PublishResult, Reachability, Relayed, SdkRefusal, Served,
-    Stream, UnicastCalls, UnicastEnd,
+    Stream, TraceReport, UnicastCalls, UnicastEnd,
 };
 pub use histogram::{Histogram, HistogramBy};
 pub use label::Label;

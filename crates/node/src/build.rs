@@ -17,7 +17,7 @@ use libp2p::{
 use nuncio_audit::Told;
 use nuncio_behaviour::{Behaviour, EpochError, EpochStore, from_multiaddr, to_multiaddr};
 use nuncio_door::Door;
-use nuncio_protocol::MAX_BODY;
+use nuncio_protocol::{MAX_BODY, trace::Probes};
 use nuncio_transport::{Admissions, SetupError, SharedIdentity};
 use rustls_pki_types::UnixTime;
 use socket2::{Domain, Socket, Type};
@@ -114,6 +114,8 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
         addresses: OwnAddresses::new(config.external),
         epochs: Outrun::new(epochs),
         exchanges: HashMap::new(),
+        ways: HashMap::new(),
+        probes: Probes::default(),
         listeners: Listeners::new(config.listener_queue),
         service: config.service,
         hearing: Hearing::new(rights, config.audit.clone()),

@@ -18,11 +18,11 @@ use nuncio_audit::{Audit, Told};
 use nuncio_behaviour::{Behaviour, EpochError, Event, from_multiaddr};
 use nuncio_identity::NodeId;
 use nuncio_metrics::Metrics;
-use nuncio_protocol::{amop::ClientInput, unicast::ExchangeId};
+use nuncio_protocol::{amop::ClientInput, trace::Probes, unicast::ExchangeId};
 use nuncio_transport::{Admissions, SharedIdentity};
 use rustls_pki_types::UnixTime;
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     time::{Interval, MissedTickBehavior},
 };
 use tokio_util::sync::CancellationToken;
@@ -45,6 +45,7 @@ use crate::{
     swarm_metrics::SwarmMetrics,
     turn::{Source, Work, work_until},
     view::{self, Facts},
+    way::Way,
 };
 
 /// How often the snapshot is made anew when something changed, and dropped listeners are noticed.
@@ -68,6 +69,9 @@ pub(crate) struct EventLoop {
     pub(crate) addresses: OwnAddresses,
     pub(crate) epochs: Outrun,
     pub(crate) exchanges: HashMap<ExchangeId, Waiting>,
+    /// Callers that wait for the way of their request. Bound: one for each trace that is open, which the core bounds.
+    pub(crate) ways: HashMap<ExchangeId, oneshot::Sender<Way>>,
+    pub(crate) probes: Probes,
     pub(crate) listeners: Listeners,
     pub(crate) service: Option<service::Port>,
     pub(crate) hearing: Hearing,
@@ -126,7 +130,8 @@ impl EventLoop {
     fn handle_behaviour_event(&mut self, event: Event) {
         match event {
             Event::Completed { exchange, outcome } => self.complete(exchange, outcome),
-            Event::Request { inbound, source, body } => self.hand_over(inbound, source, body),
+            Event::Request { inbound, source, body, parent } => self.hand_over(inbound, source, (body, parent)),
+            Event::Traced { exchange, traced } => self.tell_way(exchange, &traced),
             Event::ServiceRequest { inbound, source, body } => self.serve(inbound, source, body),
             Event::Multicast { origin, topic, epoch, first, bodies } => {
                 self.hear(Run::new(origin, topic, epoch, first, bodies));

@@ -1,13 +1,16 @@
+mod follow;
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use nuncio_identity::NodeId;
-use nuncio_metrics::{CallKind, Metrics, UnicastEnd};
+use nuncio_metrics::Metrics;
 use nuncio_pki::Identity;
 use nuncio_protocol::{
     MAX_BODY, Topic,
     amop::ClientInput,
     status_sync::Record,
+    trace::{Trace, TraceParent},
     unicast::{InboundId, UnicastError, Unknown},
 };
 use nuncio_rights::{Act, Rights};
@@ -48,12 +51,7 @@ impl NodeHandle {
     /// # Errors
     /// See [`UnicastError`]; which of them mean that the application did not see the request is written there.
     pub async fn request(&self, target: NodeId, body: Bytes, timeout: Duration) -> Result<Answer, UnicastError> {
-        if body.len() > MAX_BODY {
-            self.metrics.unicast.taken.increment(CallKind::Application);
-            self.metrics.unicast.ended.increment(UnicastEnd::TooLarge);
-            return Err(UnicastError::TooLarge { bytes: body.len(), limit: MAX_BODY });
-        }
-        self.exchange(|answer| Command::Request { target, body, timeout, answer }).await
+        self.request_in(target, body, timeout, None).await
     }
 
     /// Asks `target` itself, which no application there sees; ends within `timeout`. Only for nodes that know such requests
@@ -69,7 +67,9 @@ impl NodeHandle {
         timeout: Duration,
     ) -> Result<service::Answer, ServiceError> {
         let body = wanted.encode();
-        let answer = self.exchange(|answer| Command::AskService { target, body, timeout, answer }).await?;
+        let trace = Trace::default();
+        let command = |answer| Command::AskService { target, body, timeout, trace, way: None, answer };
+        let answer = self.exchange(command).await?;
         Ok(service::Answer::decode(answer.body)?)
     }
 
@@ -314,9 +314,15 @@ impl fmt::Display for MessageId {
 pub struct Responder {
     pub(crate) inbound: InboundId,
     pub(crate) replies: Option<Replies>,
+    pub(crate) parent: Option<TraceParent>,
 }
 
 impl Responder {
+    /// In which trace the application that asks does so, if it said that: for the spans of the one that answers.
+    pub const fn trace_parent(&self) -> Option<TraceParent> {
+        self.parent
+    }
+
     /// Replies; a body over [`MAX_BODY`] is refused as if there were no reply.
     pub fn reply(mut self, body: Bytes) {
         if body.len() <= MAX_BODY {

@@ -51,6 +51,7 @@ mod snapshot;
 mod swarm_metrics;
 mod turn;
 mod view;
+mod way;
 
 pub use bounds::bounds;
 pub use build::{Bound, BuildError, build};
@@ -65,3 +66,4 @@ pub use nuncio_behaviour::{EPOCH_END, EpochError, EpochStore, state_file};
 pub use publisher::Publisher;
 pub use snapshot::{Direction, NodeSnapshot, PeerSnapshot, PeerState, Snapshot, TopicSnapshot};
 pub use swarm_metrics::describe as describe_metrics;
+pub use way::{FirstHop, Followed, Way, WayStep};

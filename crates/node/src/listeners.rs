@@ -7,6 +7,7 @@ use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
     MAX_BODY, Topic,
+    trace::TraceParent,
     unicast::{InboundId, Refusal},
 };
 use tokio::sync::mpsc::error::TrySendError;
@@ -137,7 +138,7 @@ impl Listeners {
     pub(crate) fn request(
         &mut self,
         from: NodeId,
-        body: Bytes,
+        (body, parent): (Bytes, Option<TraceParent>),
         inbound: InboundId,
         replies: &Replies,
     ) -> Result<(), Refusal> {
@@ -150,7 +151,7 @@ impl Listeners {
             }
             match entry.incoming.try_reserve(body.len() + OVERHEAD) {
                 Ok(place) => {
-                    let responder = Responder { inbound, replies: Some(replies.clone()) };
+                    let responder = Responder { inbound, replies: Some(replies.clone()), parent };
                     place.send(Waiting::One(Incoming::Unicast { from, body, responder }));
                     self.turn = index + 1;
                     return Ok(());
@@ -355,8 +356,9 @@ mod tests {
         let (mut listeners, (replies, _kept)) = (Listeners::new(0), Replies::new());
         let from = NodeKey::generate().node_id();
         let body = Bytes::from(vec![0; 1024]);
-        let ask =
-            |listeners: &mut Listeners, number| listeners.request(from, body.clone(), InboundId(number), &replies);
+        let ask = |listeners: &mut Listeners, number| {
+            listeners.request(from, (body.clone(), None), InboundId(number), &replies)
+        };
         for length in [0, MAX_BODY] {
             let ((_slow, _), data) = (listeners.add(Vec::new(), true), Bytes::from(vec![0; length]));
             for seq in 0..2 * MAX_WAITING as u64 {
@@ -374,8 +376,9 @@ mod tests {
         let (_stopped, _) = listeners.add(Vec::new(), true);
         let from = NodeKey::generate().node_id();
         let largest = Bytes::from(vec![0; MAX_BODY]);
-        let ask =
-            |listeners: &mut Listeners, number| listeners.request(from, largest.clone(), InboundId(number), &replies);
+        let ask = |listeners: &mut Listeners, number| {
+            listeners.request(from, (largest.clone(), None), InboundId(number), &replies)
+        };
         assert_eq!(
             (0..3).map(|number| ask(&mut listeners, number)).collect::<Vec<_>>(),
             [Ok(()), Ok(()), Err(Refusal::Busy)]

@@ -99,13 +99,20 @@ impl Port {
         };
         match queue.try_reserve() {
             Ok(place) => {
-                place.send(Call { from, wanted, responder: Responder { inbound, replies: Some(replies.clone()) } });
+                let responder = Responder { inbound, replies: Some(replies.clone()), parent: None };
+                place.send(Call { from, wanted, responder });
                 Ok(())
             }
             Err(TrySendError::Full(())) => Err(Refusal::Busy),
             Err(TrySendError::Closed(())) => Err(Refusal::NoHandler),
         }
     }
+}
+
+/// Whether it asks for nothing but a sign of life, which the node gives itself.
+pub(crate) fn is_probe(body: &Bytes) -> bool {
+    const LONGEST: usize = 16;
+    body.len() <= LONGEST && Request::decode(body.clone()) == Ok(Request::Probe)
 }
 
 /// Why another node itself gave no answer.

@@ -60,7 +60,8 @@ fn unicast(a: &mut Lone, b: &mut Lone, in_flight: u64) {
         for n in 0..in_flight {
             let exchange = ExchangeId(wave * in_flight + n + 1);
             let timeout = Duration::from_secs(5);
-            a.overlay.handle_input(UnicastInput::Request { exchange, target, body: body.clone(), timeout }, now);
+            let (body, trace) = (body.clone(), Default::default());
+            a.overlay.handle_input(UnicastInput::Request { exchange, target, body, timeout, trace }, now);
             drain(&mut a.overlay, &mut outputs);
         }
         exchange_unicasts(&mut b.overlay, source, &mut outputs, now);

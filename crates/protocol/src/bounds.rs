@@ -4,7 +4,7 @@ use nuncio_bounds::{Bound, Room};
 
 use crate::{
     Config, MAX_NODES, Output, amop::Amop, gate::Gate, multicast::Multicast, onward::Onward, peering::Peering,
-    relay::Relay, routing::Routing, status_sync::StatusSync, unicast::Unicast,
+    relay::Relay, routing::Routing, status_sync::StatusSync, trace::Tracing, unicast::Unicast,
 };
 
 /// Every bound of a core with these settings and so many links, by the machine that keeps it.
@@ -25,6 +25,7 @@ pub fn bounds(config: &Config, links: usize) -> Vec<Room> {
         Room { name: "routing", bounds: routing },
         Room { name: "unicast", bounds: [&Unicast::bounds(config)[..], &[outputs]].concat() },
         Room { name: "multicast", bounds: Multicast::bounds() },
+        Room { name: "traces", bounds: Tracing::bounds().to_vec() },
         Room { name: "AMOP", bounds: Amop::bounds(config) },
     ]
 }

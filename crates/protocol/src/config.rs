@@ -37,6 +37,9 @@ pub struct Config {
     /// Whether multicasts may be pushed to this node. They may; where not, they come by gossip, as to a release that knows nothing
     /// else.
     pub takes_batches: bool,
+    /// Whether hops may report on traced requests of this node. They may; where not, as of a release that knows no traces, none
+    /// does.
+    pub traces: bool,
     /// Most unicast exchanges and most AMOP exchanges in flight, each; further ones are refused. 65 536.
     pub max_exchanges: usize,
 }
@@ -58,6 +61,7 @@ impl Default for Config {
             publish_limits: PublishLimits::default(),
             rights: Arc::default(),
             takes_batches: true,
+            traces: true,
             max_exchanges: 65_536,
         }
     }

@@ -7,6 +7,7 @@ use crate::{
     copies::Mark,
     gate::Passing,
     header::Letter,
+    trace::{Fate, Trace},
     turn::Turn,
     unicast::{self, Refusal},
 };
@@ -22,22 +23,32 @@ pub(crate) trait Forwarded: Letter + Sized {
 /// Passes a message on towards its target.
 pub(crate) fn forward<M: Forwarded>(passing: Passing<M>, turn: &mut Turn<'_>) {
     let (from, mut message) = passing.into_parts();
+    if !message.asks() {
+        // Nobody but a source is told.
+        message.header_mut().trace = Trace::default();
+    }
     let header = *message.header();
     let hop = turn.routing.next_hop_without(&header.target, &[from, header.source]);
     match hop.zip(header.passed_on()) {
         Some((to, _)) if !turn.onward.may_pass(&to, Mark::of(&header, message.asks()), 1, turn.now) => {
             tracing::trace!(source = %header.source.short(), to = %to.short(), "one copy too many, dropped");
+            turn.ends(&header, from, Fate::Refused);
         }
         Some((to, passed_on)) => {
+            turn.passes(&header, from, to);
             *message.header_mut() = passed_on;
             turn.outbox.push(message.send(to));
         }
-        None => turn_back(from, &message, Refusal::NoRoute, turn),
+        None => {
+            turn.ends(&header, from, Fate::Refused);
+            turn_back(from, &message, Refusal::NoRoute, turn);
+        }
     }
 }
 
 /// The queue of the next link was full for a message of another node.
 pub(crate) fn handle_not_sent<M: Forwarded>(to: NodeId, message: &M, turn: &mut Turn<'_>) {
+    turn.trace.handle_not_sent(message.header(), to, turn.outbox);
     if let Some(hop) = turn.routing.next_hop_without(&message.header().source, &[to]) {
         turn_back(hop, message, Refusal::Busy, turn);
     }

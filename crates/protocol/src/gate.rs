@@ -110,6 +110,11 @@ pub(crate) struct Passing<M> {
 }
 
 impl<M> Admitted<M> {
+    /// The message.
+    pub(crate) const fn message(&self) -> &M {
+        &self.message
+    }
+
     /// The message, and the peer that brought it.
     pub(crate) fn into_parts(self) -> (NodeId, M) {
         (self.from, self.message)

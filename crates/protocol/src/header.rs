@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use nuncio_identity::NodeId;
 
-use crate::hashed::RandomState;
+use crate::{hashed::RandomState, trace::Trace};
 
 /// What a message from one node to another says of itself. All of it but the hops is under the source's seal; between
 /// neighbours the link vouches for it.
@@ -29,6 +29,8 @@ pub struct Header {
     pub hops: u8,
     /// By what a copy of it is known, if it came sealed.
     pub seal: SealEnd,
+    /// How it is followed. Only what asks is; a relay knows the trace's name and nothing else of it.
+    pub trace: Trace,
 }
 
 /// The end of the seal in which a message came, as good as random; 0 where it came in clear. It is no part of the header on

@@ -10,6 +10,7 @@ use crate::{
     multicast::MulticastInput,
     peering::PeeringInput,
     status_sync::StatusInput,
+    trace::TraceInput,
     unicast::UnicastInput,
 };
 
@@ -30,6 +31,8 @@ pub enum Input {
     Client(ClientInput),
     /// What gossip brings.
     Gossip(GossipInput),
+    /// Traced messages and reports on them.
+    Trace(TraceInput),
     /// Who may take part.
     Access(AccessInput),
 }
@@ -79,5 +82,6 @@ input_of!(
     Bridge: BridgeInput,
     Client: ClientInput,
     Gossip: GossipInput,
+    Trace: TraceInput,
     Access: AccessInput
 );

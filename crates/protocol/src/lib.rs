@@ -1,9 +1,9 @@
 //! The overlay core: every decision of a Nuncio node, and no I/O.
 //!
-//! [`Overlay`] is one state machine made of six: peering (which links to keep), status sync (who is at
+//! [`Overlay`] is one state machine made of seven: peering (which links to keep), status sync (who is at
 //! which version and what it offers), routing (the next hop to every node), unicast (one answer or one
-//! error per request), multicast (every message once and in order, or a gap told) and AMOP (which
-//! subscriber gets a message). It reads no clock and draws no
+//! error per request), multicast (every message once and in order, or a gap told), AMOP (which
+//! subscriber gets a message) and trace (which hops had a message, and when). It reads no clock and draws no
 //! randomness of its own: time and a seed are arguments, so that hundreds of nodes can be simulated in one
 //! thread with a virtual clock.
 //!
@@ -37,6 +37,7 @@ pub mod status_sync;
 mod suspects;
 mod timers;
 mod topic;
+pub mod trace;
 mod turn;
 pub mod unicast;
 
@@ -59,4 +60,5 @@ pub use overlay::{NodeView, Overlay, Start, TopicView};
 pub use peering::PeeringInput;
 pub use status_sync::StatusInput;
 pub use topic::{Topic, TopicError};
+pub use trace::TraceInput;
 pub use unicast::UnicastInput;

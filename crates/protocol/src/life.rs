@@ -6,6 +6,7 @@ use crate::{
     Header, MAX_HOPS, MAX_LIFETIME, SealEnd,
     gate::{Cast, CastRate},
     gossip::Stamp,
+    trace::Trace,
 };
 
 /// How long a message to many counts after it was sent.
@@ -97,6 +98,7 @@ impl Life {
             hops_left: MAX_HOPS - 1,
             hops: 1,
             seal: SealEnd::default(),
+            trace: Trace::default(),
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     multicast::{Leg, Wanted},
     peering::{Address, ConnectionId, LinkDownReason},
     status_sync::{Equivocation, IssuerId, Query, QueryId, Record, Status, Version},
+    trace::{Passage, Signed, TraceParent, Traced},
     unicast::{self, ExchangeId, InboundId, Reply, UnicastError},
 };
 
@@ -270,6 +271,8 @@ pub enum Output {
         source: NodeId,
         /// What.
         body: Bytes,
+        /// In which trace its application asks, if it said so.
+        parent: Option<TraceParent>,
     },
     /// A request to this node itself, not to an application; answered likewise.
     ServiceRequest {
@@ -287,6 +290,25 @@ pub enum Output {
         exchange: ExchangeId,
         /// How.
         outcome: Result<Reply, UnicastError>,
+    },
+    /// What is known of the way of a traced request of ours. Exactly one for each, after its [`Output::Completed`].
+    Traced {
+        /// Which request.
+        exchange: ExchangeId,
+        /// Its way.
+        traced: Box<Traced>,
+    },
+    /// Date and sign a report on a message of another node; answered by [`crate::TraceInput::Signed`], if there is room.
+    SignReport {
+        /// What is reported.
+        passage: Box<Passage>,
+    },
+    /// Check the signature of a report on a message of ours; answered by [`crate::TraceInput::Checked`].
+    CheckReport {
+        /// The peer that brought it.
+        from: NodeId,
+        /// The report.
+        report: Box<Signed>,
     },
     /// Something for a client.
     Client(ClientOutput),

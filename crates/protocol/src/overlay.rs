@@ -25,6 +25,7 @@ use crate::{
     routing::Routing,
     status_sync::{Facts, Record, Status, StatusSync, Version, empty_status},
     timers::earliest,
+    trace::{self, Tracing},
     turn::{Directory, Turn},
     unicast::Unicast,
 };
@@ -44,6 +45,7 @@ pub struct Overlay {
     unicast: Unicast,
     multicast: Multicast,
     amop: Amop,
+    trace: Tracing,
     outbox: Outbox,
     dropped: Dropped,
 }
@@ -105,7 +107,7 @@ impl Overlay {
             peering: Peering::new(&config, node, seed ^ 1, now),
             status_sync: StatusSync::new(
                 &config,
-                Status { takes_batches: config.takes_batches, ..empty_status(start) },
+                Status { takes_batches: config.takes_batches, traces: config.traces, ..empty_status(start) },
                 seed ^ 2,
                 now,
             ),
@@ -116,6 +118,7 @@ impl Overlay {
             unicast: Unicast::new(&config),
             multicast: Multicast::new(),
             amop: Amop::new(&config, seed ^ 3),
+            trace: Tracing::new(),
             outbox: Outbox::default(),
             dropped: Dropped::default(),
         };
@@ -158,6 +161,7 @@ impl Overlay {
         self.with_unicast(now, |unicast, turn| unicast.handle_timeout(turn));
         self.with_multicast(now, |multicast, turn| multicast.handle_timeout(turn));
         self.with_amop(now, |amop, turn| amop.handle_timeout(turn));
+        self.trace.handle_timeout(&mut self.outbox, now);
         self.settle(now);
         self.judge(now);
     }
@@ -177,7 +181,7 @@ impl Overlay {
         let keeping = earliest(keeping, earliest(self.routing.due(self.routed), self.gate.poll_timeout()));
         let calls = earliest(self.unicast.poll_timeout(), self.amop.poll_timeout());
         let casts = earliest(self.multicast.poll_timeout(), self.relay.poll_timeout());
-        earliest(keeping, earliest(calls, casts))
+        earliest(earliest(keeping, self.trace.poll_timeout()), earliest(calls, casts))
     }
 
     /// The next thing to do, if any.
@@ -345,7 +349,12 @@ impl Overlay {
     /// wait, numbers seen, records, proofs, requests and answers.
     pub fn holdings(&self) -> impl Iterator<Item = Holding> {
         let (gate, status_sync, unicast) = (self.gate.holdings(), self.status_sync.holdings(), self.unicast.holdings());
-        gate.into_iter().chain(status_sync).chain(unicast)
+        gate.into_iter().chain(status_sync).chain(unicast).chain(self.trace.holdings())
+    }
+
+    /// Reports of hops on traced messages, since the start.
+    pub const fn reports(&self) -> trace::Counts {
+        self.trace.counts()
     }
 
     /// How often the paths were computed: they are the same as long as this is.
@@ -407,23 +416,32 @@ impl Overlay {
     }
 
     fn with_unicast<R>(&mut self, now: Instant, act: impl FnOnce(&mut Unicast, &mut Turn<'_>) -> R) -> R {
-        let Self { peering, status_sync, routing, unicast, onward, outbox, life, .. } = self;
-        act(unicast, &mut Turn { routing, onward, outbox, life, directory: Directory { peering, status_sync }, now })
+        let Self { peering, status_sync, routing, unicast, onward, trace, outbox, life, .. } = self;
+        act(
+            unicast,
+            &mut Turn { routing, onward, trace, outbox, life, directory: Directory { peering, status_sync }, now },
+        )
     }
 
     fn with_multicast<R>(&mut self, now: Instant, act: impl FnOnce(&mut Multicast, &mut Turn<'_>) -> R) -> R {
-        let Self { peering, status_sync, routing, multicast, onward, outbox, life, .. } = self;
-        act(multicast, &mut Turn { routing, onward, outbox, life, directory: Directory { peering, status_sync }, now })
+        let Self { peering, status_sync, routing, multicast, onward, trace, outbox, life, .. } = self;
+        act(
+            multicast,
+            &mut Turn { routing, onward, trace, outbox, life, directory: Directory { peering, status_sync }, now },
+        )
     }
 
     fn with_amop<R>(&mut self, now: Instant, act: impl FnOnce(&mut Amop, &mut Turn<'_>) -> R) -> R {
-        let Self { peering, status_sync, routing, amop, onward, outbox, life, .. } = self;
-        act(amop, &mut Turn { routing, onward, outbox, life, directory: Directory { peering, status_sync }, now })
+        let Self { peering, status_sync, routing, amop, onward, trace, outbox, life, .. } = self;
+        act(
+            amop,
+            &mut Turn { routing, onward, trace, outbox, life, directory: Directory { peering, status_sync }, now },
+        )
     }
 
     fn with_turn(&mut self, now: Instant, act: impl FnOnce(&mut Turn<'_>)) {
-        let Self { peering, status_sync, routing, onward, outbox, life, .. } = self;
-        act(&mut Turn { routing, onward, outbox, life, directory: Directory { peering, status_sync }, now });
+        let Self { peering, status_sync, routing, onward, trace, outbox, life, .. } = self;
+        act(&mut Turn { routing, onward, trace, outbox, life, directory: Directory { peering, status_sync }, now });
     }
 
     fn view(&self, node: NodeId) -> NodeView {

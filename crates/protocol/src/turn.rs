@@ -3,7 +3,14 @@ use std::time::Instant;
 use nuncio_identity::NodeId;
 
 use crate::{
-    Header, life::Life, onward::Onward, outbox::Outbox, peering::Peering, routing::Routing, status_sync::StatusSync,
+    Header,
+    life::Life,
+    onward::Onward,
+    outbox::Outbox,
+    peering::Peering,
+    routing::Routing,
+    status_sync::StatusSync,
+    trace::{Fate, Tracing},
 };
 
 /// What a machine works with while it takes one input.
@@ -11,6 +18,7 @@ use crate::{
 pub(crate) struct Turn<'a> {
     pub(crate) routing: &'a mut Routing,
     pub(crate) onward: &'a mut Onward,
+    pub(crate) trace: &'a mut Tracing,
     pub(crate) outbox: &'a mut Outbox,
     pub(crate) life: &'a mut Life,
     pub(crate) directory: Directory<'a>,
@@ -21,6 +29,16 @@ impl Turn<'_> {
     /// The header of an answer to its source.
     pub(crate) fn answering(&self, asked: &Header) -> Header {
         self.life.header((asked.source, asked.source_epoch), asked.number, asked.lifetime, self.now)
+    }
+
+    /// A request of another node is queued for a link.
+    pub(crate) fn passes(&mut self, header: &Header, from: NodeId, to: NodeId) {
+        self.trace.handle_passing(header, (from, to), self.directory, self.now);
+    }
+
+    /// A request of another node goes no further.
+    pub(crate) fn ends(&mut self, header: &Header, from: NodeId, fate: Fate) {
+        self.trace.handle_end(header, (from, fate), self.directory, self.outbox, self.now);
     }
 }
 
@@ -48,6 +66,12 @@ impl Directory<'_> {
     pub(crate) fn takes_batches(&self, peer: &NodeId) -> bool {
         let record = self.status_sync.record(peer).filter(|record| record.status.takes_batches);
         record.is_some_and(|record| self.peering.epoch_of(peer) == Some(record.status.version.epoch))
+    }
+
+    /// Whether a node takes reports on the messages that it sends in this epoch: its record says so.
+    pub(crate) fn traces(&self, node: &NodeId, epoch: u64) -> bool {
+        let record = self.status_sync.record(node).filter(|record| record.status.traces);
+        record.is_some_and(|record| record.status.version.epoch == epoch)
     }
 
     /// Whether the node's certificate was seen: in the handshake of its link, or behind its record.

@@ -12,7 +12,12 @@ pub(crate) use machine::{Taken, Unicast};
 
 use std::{hash::BuildHasher, time::Duration};
 
-use crate::{Header, hashed::RandomState, header::Letter};
+use crate::{
+    Header,
+    hashed::RandomState,
+    header::Letter,
+    trace::{MAX_REPORT, Signed},
+};
 use bytes::Bytes;
 
 /// A request of ours, named by the edge; never used twice in one epoch.
@@ -60,6 +65,8 @@ pub enum Content {
     /// The target has started since the epoch that was asked, and has not seen the request in its present one, which is
     /// the header's.
     Outlived,
+    /// A hop of a traced request says when it had that. There is no answer to it.
+    Report(Box<Signed>),
     /// What only the target can read.
     Sealed {
         /// Whether it is a request.
@@ -106,6 +113,7 @@ impl Content {
         match self {
             Self::Request { body } | Self::ServiceRequest { body } | Self::Reply { body } => body.len(),
             Self::Sealed { bytes, .. } => bytes.len(),
+            Self::Report(_) => MAX_REPORT,
             Self::Failure { .. } | Self::Unanswered | Self::Outlived => 0,
         }
     }

@@ -8,6 +8,7 @@ use nuncio_protocol::{
     AccessInput, Header, LARGE_BODY, MAX_BODY, Output, PeeringInput, UnicastInput,
     peering::{ConnectionId, Direction},
     status_sync::Query,
+    trace::Trace,
     unicast::{Content, ExchangeId, InboundId, Message, Refusal, Reply, UnicastError, Unknown},
 };
 use nuncio_testkit::simulator::{Lone, header, node_id, record, sign};
@@ -20,6 +21,7 @@ fn request(target: usize) -> UnicastInput {
         target: node_id(target),
         body: Bytes::from_static(b"ping"),
         timeout: 5 * S,
+        trace: Trace::default(),
     }
 }
 
@@ -84,7 +86,10 @@ fn a_request_goes_to_the_linked_target_and_its_reply_comes_back() {
     assert_eq!((*to, message.header.hops, message.header.hops_left), (node_id(1), 1, 15));
 
     let outputs = b.input(received(0, message.clone()));
-    assert_eq!(outputs, [Output::Request { inbound: InboundId(0), source: node_id(0), body: "ping".into() }]);
+    assert_eq!(
+        outputs,
+        [Output::Request { inbound: InboundId(0), source: node_id(0), body: "ping".into(), parent: None }]
+    );
     let outputs = sent(&b.input(UnicastInput::Respond { inbound: InboundId(0), body: "pong".into() }));
     let (to, reply) = &outputs[0];
     assert_eq!(*to, node_id(0));
@@ -99,12 +104,12 @@ fn what_cannot_be_sent_is_refused_at_once() {
     let mut a = Lone::passive(0);
     assert_eq!(outcome(&a.input(request(1))), Some(Err(UnicastError::NoRoute)));
     a.link(1, &[0], &[]);
-    let (exchange, target, timeout) = (ExchangeId(7), node_id(1), S);
+    let (exchange, target, timeout, trace) = (ExchangeId(7), node_id(1), S, Trace::default());
     let body = Bytes::from(vec![0; MAX_BODY + 1]);
-    let outputs = a.input(UnicastInput::Request { exchange, target, body, timeout });
+    let outputs = a.input(UnicastInput::Request { exchange, target, body, timeout, trace });
     assert_eq!(outcome(&outputs), Some(Err(UnicastError::TooLarge { bytes: MAX_BODY + 1, limit: MAX_BODY })));
     let body = Bytes::from(vec![0; MAX_BODY]);
-    assert_eq!(sent(&a.input(UnicastInput::Request { exchange, target, body, timeout })).len(), 1);
+    assert_eq!(sent(&a.input(UnicastInput::Request { exchange, target, body, timeout, trace })).len(), 1);
 }
 
 #[test]
@@ -394,7 +399,8 @@ fn requests_that_have_not_ended_are_bounded_in_bytes_and_further_ones_are_refuse
     let body = Bytes::from(vec![0; MAX_BODY]);
     let ask = |a: &mut Lone, exchange| {
         let exchange = ExchangeId(exchange);
-        let asked = UnicastInput::Request { exchange, target: node_id(3), body: body.clone(), timeout: 5 * S };
+        let (target, body, timeout, trace) = (node_id(3), body.clone(), 5 * S, Trace::default());
+        let asked = UnicastInput::Request { exchange, target, body, timeout, trace };
         a.input(asked).into_iter().find_map(|output| match output {
             Output::Completed { outcome, .. } => Some(outcome),
             _ => None,

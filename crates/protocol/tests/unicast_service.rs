@@ -11,7 +11,7 @@ use nuncio_testkit::simulator::{Lone, header, node_id};
 
 fn request(target: usize, body: Bytes) -> UnicastInput {
     let (exchange, target, timeout) = (ExchangeId(7), node_id(target), Duration::from_secs(5));
-    UnicastInput::ServiceRequest { exchange, target, body, timeout }
+    UnicastInput::ServiceRequest { exchange, target, body, timeout, trace: Default::default() }
 }
 
 fn sent(outputs: &[Output]) -> Vec<Message> {

@@ -347,7 +347,8 @@ impl Simulator {
             let trace = RequestTrace { target: to, deadline, ended: None, ends: 0, handler_runs: 0, orphaned: false };
             self.observed.requests.insert((from, exchange), trace);
             let body = Bytes::copy_from_slice(&exchange.0.to_be_bytes());
-            self.input(from, UnicastInput::Request { exchange, target: self.network.ids[to], body, timeout });
+            let (target, trace) = (self.network.ids[to], Default::default());
+            self.input(from, UnicastInput::Request { exchange, target, body, timeout, trace });
         }
         exchange
     }

@@ -21,6 +21,7 @@ mod signing;
 pub mod status;
 #[cfg(test)]
 mod tests;
+pub mod trace;
 pub mod unicast;
 pub mod verdict;
 

@@ -43,6 +43,8 @@ pub enum Request {
     FileOffer(FileOffer),
     /// That a piece of a file be taken; only for a node that has accepted it.
     FileChunk(FileChunk),
+    /// Whether the node is there.
+    Probe,
 }
 
 /// What is answered.
@@ -68,6 +70,8 @@ pub enum Answer {
     },
     /// To [`Request::FileOffer`] and [`Request::FileChunk`].
     FileProgress(FileProgress),
+    /// To [`Request::Probe`].
+    Probed,
 }
 
 /// Who issued certificates of SDKs.
@@ -89,6 +93,7 @@ impl Request {
             Self::SdkAuthorities => service_request::Wanted::SdkAuthorities(proto::SdkAuthorities {}),
             Self::FileOffer(offer) => service_request::Wanted::FileOffer(offer.clone().into_proto()),
             Self::FileChunk(chunk) => service_request::Wanted::FileChunk(chunk.clone().into_proto()),
+            Self::Probe => service_request::Wanted::Probe(proto::Probe {}),
         };
         proto::ServiceRequest { wanted: Some(wanted) }.encode_to_vec().into()
     }
@@ -113,6 +118,7 @@ impl Request {
             Some(service_request::Wanted::SdkAuthorities(proto::SdkAuthorities {})) => Ok(Self::SdkAuthorities),
             Some(service_request::Wanted::FileOffer(offer)) => FileOffer::from_proto(offer).map(Self::FileOffer),
             Some(service_request::Wanted::FileChunk(chunk)) => FileChunk::from_proto(chunk).map(Self::FileChunk),
+            Some(service_request::Wanted::Probe(proto::Probe {})) => Ok(Self::Probe),
             None => Err(DecodeError::Field { field: "wanted" }),
         }
     }
@@ -131,6 +137,7 @@ impl Answer {
                 service_answer::Answer::SdkIssuers(proto::SdkIssuers { issuers, others: *others })
             }
             Self::FileProgress(progress) => service_answer::Answer::FileProgress(progress.into_proto()),
+            Self::Probed => service_answer::Answer::Probed(proto::Probe {}),
         };
         proto::ServiceAnswer { answer: Some(answer) }.encode_to_vec().into()
     }
@@ -160,6 +167,7 @@ impl Answer {
             Some(service_answer::Answer::FileProgress(progress)) => {
                 FileProgress::from_proto(progress).map(Self::FileProgress)
             }
+            Some(service_answer::Answer::Probed(proto::Probe {})) => Ok(Self::Probed),
             None => Err(DecodeError::Field { field: "answer" }),
         }
     }

@@ -3,8 +3,9 @@
 use bytes::{Bytes, BytesMut};
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    MAX_BODY, MAX_SERVICE_BODY,
+    Header, MAX_BODY, MAX_SERVICE_BODY,
     peering::Parting,
+    trace::Trace,
     unicast::{Content, Message, Refusal},
 };
 use prost::Message as _;
@@ -14,6 +15,7 @@ use crate::{
     header::{Associated, bounded, end_of},
     length_prefixed,
     proto::{self, SealedUnicast, UnicastHeader, UnicastKind},
+    trace,
 };
 
 /// The protocol's name.
@@ -82,16 +84,18 @@ pub fn encode(message: Message, peer: NodeId, context: &SigningContext, out: &mu
     let Message { header, content } = message;
     let me = context.node();
     let is_relayed = header.source == me && header.target != peer && !matches!(content, Content::Sealed { .. });
+    let (id, parent) = trace::encode_trace(&header.trace);
     let (kind, refusal, body) = encode_content(content);
-    let (kind, refusal, body) = if is_relayed {
+    let (kind, refusal, trace_parent, body) = if is_relayed {
         let asks = matches!(kind, UnicastKind::Request | UnicastKind::ServiceRequest);
-        let inner = SealedUnicast { kind: kind.into(), refusal };
+        let inner = SealedUnicast { kind: kind.into(), refusal, trace: id.clone(), trace_parent: parent };
         let sealed = Associated::new(STREAM, asks, &header).seal(&header, &inner, &body, context)?;
-        (if asks { UnicastKind::SealedRequest } else { UnicastKind::SealedAnswer }, 0, sealed)
+        (if asks { UnicastKind::SealedRequest } else { UnicastKind::SealedAnswer }, 0, Bytes::new(), sealed)
     } else {
-        (kind, refusal, body)
+        (kind, refusal, parent, body)
     };
-    let fields = UnicastHeader { kind: kind.into(), refusal, ..UnicastHeader::of(&header, me, peer) };
+    let fields =
+        UnicastHeader { kind: kind.into(), refusal, trace: id, trace_parent, ..UnicastHeader::of(&header, me, peer) };
     length_prefixed::encode(&fields, body.len(), out);
     Some(body)
 }
@@ -115,16 +119,18 @@ pub fn open(message: Message, context: &SigningContext) -> Result<Message, Decod
 }
 
 fn open_sealed(message: Message, context: &SigningContext) -> Result<Message, DecodeError> {
-    let Message { header, content: Content::Sealed { asks, bytes } } = message else { return Ok(message) };
+    let Message { mut header, content: Content::Sealed { asks, bytes } } = message else { return Ok(message) };
     let opened = Associated::new(STREAM, asks, &header).open(&header, "sealed unicast", &bytes, context)?;
     let Some((inner, body)): Option<(SealedUnicast, _)> = opened else {
         return Ok(Message { header, content: Content::Sealed { asks, bytes } });
     };
     bounded(&body, MAX_BODY, false)?;
-    let content = decode_content(inner.kind(), inner.refusal(), body)?;
+    let content = decode_content(inner.kind(), inner.refusal(), &header, body)?;
     if asks != content.asks() {
         return Err(DecodeError::Field { field: "kind" });
     }
+    let taken = header.trace.taken;
+    header.trace = Trace { taken, ..trace::decode_trace(asks, &inner.trace, &inner.trace_parent)? };
     Ok(Message { header, content })
 }
 
@@ -145,14 +151,18 @@ fn decode_message(
     let mut header = fields.header(me, peer)?;
     if is_sealed {
         header.seal = end_of(&body);
-        let content = Content::Sealed { asks: kind == UnicastKind::SealedRequest, bytes: body };
+        let asks = kind == UnicastKind::SealedRequest;
+        header.trace = trace::decode_trace(asks, &fields.trace, &[])?;
+        let content = Content::Sealed { asks, bytes: body };
         let message = Message { header, content };
         return if header.target == me { open(message, context) } else { Ok(message) };
     }
     if header.source != peer || header.target != me {
         return Err(DecodeError::Seal { node: header.source });
     }
-    Ok(Message { header, content: decode_content(kind, fields.refusal(), body)? })
+    let content = decode_content(kind, fields.refusal(), &header, body)?;
+    header.trace = trace::decode_trace(content.asks(), &fields.trace, &fields.trace_parent)?;
+    Ok(Message { header, content })
 }
 
 fn encode_content(content: Content) -> (UnicastKind, i32, Bytes) {
@@ -163,12 +173,18 @@ fn encode_content(content: Content) -> (UnicastKind, i32, Bytes) {
         Content::Failure { refusal } => (UnicastKind::Failure, encode_refusal(refusal).into(), Bytes::new()),
         Content::Unanswered => (UnicastKind::Unanswered, 0, Bytes::new()),
         Content::Outlived => (UnicastKind::Outlived, 0, Bytes::new()),
+        Content::Report(report) => (UnicastKind::Report, 0, trace::encode_report(&report)),
         Content::Sealed { asks: true, bytes } => (UnicastKind::SealedRequest, 0, bytes),
         Content::Sealed { asks: false, bytes } => (UnicastKind::SealedAnswer, 0, bytes),
     }
 }
 
-fn decode_content(kind: UnicastKind, refusal: proto::Refusal, body: Bytes) -> Result<Content, DecodeError> {
+fn decode_content(
+    kind: UnicastKind,
+    refusal: proto::Refusal,
+    header: &Header,
+    body: Bytes,
+) -> Result<Content, DecodeError> {
     match kind {
         UnicastKind::Request => Ok(Content::Request { body }),
         UnicastKind::ServiceRequest => {
@@ -179,9 +195,14 @@ fn decode_content(kind: UnicastKind, refusal: proto::Refusal, body: Bytes) -> Re
         UnicastKind::Failure => Ok(Content::Failure { refusal: decode_refusal(refusal)? }),
         UnicastKind::Unanswered => Ok(Content::Unanswered),
         UnicastKind::Outlived => Ok(Content::Outlived),
+        UnicastKind::Report => {
+            let report = trace::decode_report(body, header.source, header.target)?;
+            Ok(Content::Report(Box::new(report)))
+        }
         _ => Err(DecodeError::Field { field: "kind" }),
     }
 }
+
 fn encode_refusal(refusal: Refusal) -> proto::Refusal {
     match refusal {
         Refusal::NoRoute => proto::Refusal::NoRoute,

@@ -10,6 +10,7 @@ mod wire {
     mod relay_changes_nothing;
     mod relay_reads_nothing;
     mod status_sync;
+    mod traces;
     mod values;
     mod words;
 }

@@ -51,6 +51,7 @@ pub(super) fn sealed_request(link: &Link, source: NodeId, source_epoch: u64) -> 
         hops_left: 8,
         hops: 2,
         seal: SealEnd::default(),
+        trace: Default::default(),
     };
     let content = Content::Sealed { asks: true, bytes: Bytes::from(vec![7; 128]) };
     let mut frame = BytesMut::new();

@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     echo: bool,
     /// Answer unicasts with what this program writes, run by `sh -c` for each: the body on its standard input, the node that asks
-    /// in $NUNCIO_FROM; any exit status but 0 refuses
+    /// in $NUNCIO_FROM, its W3C trace context, if it gave one, in $TRACEPARENT; any exit status but 0 refuses
     #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["echo", "reply"])]
     exec: Option<String>,
     /// How long the program may take

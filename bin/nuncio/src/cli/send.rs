@@ -1,15 +1,24 @@
 //! `nuncio send`: unicast with reply.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{env, fs, path::PathBuf, time::Duration};
 
-use nuncio_admin::api::Encoding;
+use bytes::Bytes;
+use nuncio_admin::{
+    Client,
+    api::{Encoding, Trace},
+};
+use nuncio_protocol::trace::TraceParent;
 use serde::Serialize;
 
 use super::{
     node::NodeArguments,
     text::{self, rtt},
+    trace,
 };
 use crate::{body::BodyArguments, failure::Failure, output::Output};
+
+/// Where programs in a distributed trace find its context.
+const TRACE_PARENT_VARIABLE: &str = "TRACEPARENT";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -24,6 +33,12 @@ pub(crate) struct Arguments {
     /// Write the reply's bytes to this file instead of printing them
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
+    /// Have every node on the way report when it had the message, and print the way
+    #[arg(long)]
+    trace: bool,
+    /// Send it in this W3C trace context, which whoever answers sees; $TRACEPARENT unless given
+    #[arg(long, value_name = "CONTEXT")]
+    traceparent: Option<TraceParent>,
     #[command(flatten)]
     node: NodeArguments,
 }
@@ -35,23 +50,65 @@ struct Reply {
     bytes: usize,
     rtt_us: u64,
     hops: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace: Option<Trace>,
 }
 
 pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
     let body = arguments.body.read(output)?;
-    let answer = arguments.node.connect()?.unicast(&arguments.target, body, arguments.timeout).await?;
-    let (bytes, rtt_us) = (answer.body.len(), answer.rtt.as_micros() as u64);
-    output.note(&format!("{bytes} bytes back in {} over {} links", rtt(rtt_us), answer.hops));
+    let client = arguments.node.connect()?;
+    let client = match arguments.traceparent.or_else(|| of_environment(output)) {
+        Some(parent) => client.in_trace(&parent.to_string()),
+        None => client,
+    };
+    let (target, timeout) = (&arguments.target, arguments.timeout);
+    let (body, rtt_us, hops, trace) = if arguments.trace {
+        followed(client, target, body, timeout, output).await?
+    } else {
+        let answer = client.unicast(target, body, timeout).await?;
+        (answer.body, answer.rtt.as_micros() as u64, answer.hops, None)
+    };
+    let bytes = body.len();
+    output.note(&format!("{bytes} bytes back in {} over {hops} links", rtt(rtt_us)));
     let shown = match &arguments.save {
         Some(path) => {
-            fs::write(path, &answer.body).map_err(|error| Failure::file("cannot write", path, &error))?;
+            fs::write(path, &body).map_err(|error| Failure::file("cannot write", path, &error))?;
             None
         }
-        None => Some(Encoding::of(&answer.body)),
+        None => Some(Encoding::of(&body)),
     };
     let (reply, reply_encoding) = shown.map(|(text, encoding)| (text, encoding.as_str())).unzip();
     if output.json {
-        return output.object(&Reply { reply, reply_encoding, bytes, rtt_us, hops: answer.hops });
+        return output.object(&Reply { reply, reply_encoding, bytes, rtt_us, hops, trace });
     }
     reply.map_or(Ok(()), |text| output.line(&text))
+}
+
+/// Sends it, and shows the way: the reply stands on standard output alone, so for people the way goes beside it.
+async fn followed(
+    client: Client,
+    target: &str,
+    body: Bytes,
+    timeout: Duration,
+    output: Output,
+) -> Result<(Bytes, u64, u8, Option<Trace>), Failure> {
+    let mut trace = client.trace(target, body, timeout).await?;
+    if !output.json && !trace.way.is_empty() {
+        output.note_table(&trace::HEADER, trace.way.iter().map(trace::row));
+    }
+    if trace.failure.is_some() && output.json {
+        output.object(&trace)?;
+    }
+    trace::conclude(&trace, output)?;
+    let text = trace.reply.take().unwrap_or_default();
+    let body = trace.reply_encoding.take().and_then(|encoding| encoding.decode(&text));
+    let body = body.ok_or_else(|| Failure::operation("unreadable", "the node sent a reply that is not base64"))?;
+    Ok((body.into(), trace.rtt_us.unwrap_or_default(), trace.hops.unwrap_or_default(), Some(trace)))
+}
+
+/// What is in the environment was not written for this program: if it is no context, there is none.
+fn of_environment(output: Output) -> Option<TraceParent> {
+    let text = env::var(TRACE_PARENT_VARIABLE).ok().filter(|text| !text.is_empty())?;
+    let parent = text.parse();
+    parent.inspect_err(|error| output.note(&format!("${TRACE_PARENT_VARIABLE} is ignored: {error}"))).ok()
 }

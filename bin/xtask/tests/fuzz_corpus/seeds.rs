@@ -23,11 +23,12 @@ use nuncio_protocol::{
     Topic,
     peering::Address,
     status_sync::{Equivocation, IssuerId, PageDigest, Query, Status, Version},
+    trace::TraceParent,
 };
 use nuncio_wire::{
     announcement,
     multicast::{self, Gossip},
-    service, status,
+    service, status, trace,
     verdict::{Protocol, Verdict},
 };
 use tokio_util::codec::Decoder;
@@ -48,6 +49,7 @@ pub(crate) fn all() -> Vec<Seed> {
     seeds.extend(files());
     seeds.extend(file_messages::seeds());
     seeds.extend(web());
+    seeds.extend(streams::reports());
     seeds
 }
 
@@ -76,6 +78,11 @@ pub(crate) fn is_read(target: &str, bytes: &[u8]) -> bool {
                 || status::decode_query(owned.clone()).is_ok()
                 || status::decode_answer(owned.clone()).is_ok()
                 || status::decode_revocations_answer(owned).is_ok()
+        }
+        "trace_report" => {
+            trace::decode_report(owned, party(2).0, reader.node()).is_ok()
+                || text().parse::<TraceParent>().is_ok()
+                || TraceParent::from_bytes(bytes).is_some()
         }
         "service" => service::Request::decode(owned.clone()).is_ok() || service::Answer::decode(owned).is_ok(),
         "enrolment" => service::Enrolment::decode(owned).is_ok(),
@@ -123,6 +130,8 @@ fn services() -> Vec<Seed> {
         (SERVICE, "sdk_authorities", service::Request::SdkAuthorities.encode().to_vec()),
         (SERVICE, "sdk_issuers", issuers(2).encode().to_vec()),
         (SERVICE, "not_so_many_issuers", issuers(17).encode().to_vec()),
+        (SERVICE, "probe", service::Request::Probe.encode().to_vec()),
+        (SERVICE, "probed", service::Answer::Probed.encode().to_vec()),
         (SERVICE, "file_offer", service::Request::FileOffer(offer).encode().to_vec()),
         (SERVICE, "file_chunk", service::Request::FileChunk(chunk(100)).encode().to_vec()),
         (SERVICE, "file_progress", service::Answer::FileProgress(progress).encode().to_vec()),
@@ -221,6 +230,7 @@ fn records() -> Vec<Seed> {
         software: "nuncio".into(),
         multicast_topics: BTreeSet::new(),
         takes_batches: true,
+        traces: true,
         revocations: BTreeMap::new(),
         application: "height 7".into(),
         proofs: 3,

@@ -8,12 +8,13 @@ use nuncio_protocol::{
     amop::{self, Destination, Multicast, Post, PublishSeq, ResultCode},
     multicast::{self as batches, Batch, Leg, Long, Proof, Wanted},
     peering::Parting,
+    trace::{Fate, Report, Signed, Trace, TraceId, TraceParent},
     unicast::{self, Refusal},
 };
 use nuncio_wire::{
     SigningContext,
     amop::Frame,
-    length_prefixed,
+    length_prefixed, trace,
     unicast::{Frame as Word, decode_frame, encode_frame},
 };
 
@@ -22,6 +23,9 @@ use crate::decoders::{EPOCH, party};
 
 const UNICAST: &str = "unicast_frame";
 const BRIDGE: &str = "bridge_frame";
+const REPORT: &str = "trace_report";
+
+const CONTEXT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 /// From the sender, party 2, to the reader, party 1, or behind it from party 3: sealed then, for the reader or for party 4.
 pub(super) fn seeds() -> Vec<Seed> {
@@ -45,6 +49,10 @@ pub(super) fn seeds() -> Vec<Seed> {
         (UNICAST, "goodbye", word(Word::Goodbye { parting: Parting::Leaving })),
         (UNICAST, "sealed_request", unicast(3, 1, request())),
         (UNICAST, "sealed_failure", unicast(3, 1, failure)),
+        (UNICAST, "traced", traced(2, 1)),
+        (UNICAST, "sealed_traced", traced(3, 1)),
+        (UNICAST, "traced_relayed", traced(3, 4)),
+        (UNICAST, "report", unicast(2, 1, unicast::Content::Report(Box::new(report(Fate::Delivered))))),
         (UNICAST, "relayed", unicast(3, 4, request())),
         (UNICAST, "alive", alive.to_vec()),
         (UNICAST, "not_4_gib", vec![0xff, 0xff, 0xff, 0xff, 0, 1, 0]),
@@ -63,6 +71,39 @@ pub(super) fn seeds() -> Vec<Seed> {
         (BRIDGE, "wanted_relayed", bridge(3, Frame::Wanted(wanted(3)))),
         (BRIDGE, "multicast_relayed", bridge(3, Frame::Multicast(multicast(3, &[1, 4])))),
     ]
+}
+
+/// Reports to the reader, and trace contexts.
+pub(super) fn reports() -> Vec<Seed> {
+    let context = |text: &str| text.as_bytes().to_vec();
+    let parent: TraceParent = CONTEXT.parse().unwrap();
+    let sent = trace::encode_report(&report(Fate::Sent { to: party(3).0 }));
+    vec![
+        (REPORT, "sent", sent.to_vec()),
+        (REPORT, "delivered", trace::encode_report(&report(Fate::Delivered)).to_vec()),
+        (REPORT, "refused", trace::encode_report(&report(Fate::Refused)).to_vec()),
+        (REPORT, "not_whole", sent[..sent.len() - 1].to_vec()),
+        (REPORT, "context", context(CONTEXT)),
+        (REPORT, "context_of_a_later_version", context("cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-ff-more")),
+        (REPORT, "context_in_bytes", parent.to_bytes().to_vec()),
+        (REPORT, "not_a_context", context("00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01")),
+    ]
+}
+
+/// The sender's, of a message of the reader that party 4 brought.
+fn report(fate: Fate) -> Signed {
+    let [(origin, _), (hop, context), (from, _)] = [1, 2, 4].map(party);
+    let times = [1_796_000_000_123_456_789, 1_000, 2_000].map(Duration::from_nanos);
+    let (id, [took, queued, done]) = (TraceId::from_bytes(&[7; 16]).unwrap(), times);
+    trace::sign(Report { id, origin, hop, from, took, queued, done, fate }, &context).unwrap()
+}
+
+/// A request that is followed.
+fn traced(source: u8, target: u8) -> Vec<u8> {
+    let trace = Trace { id: TraceId::from_bytes(&[7; 16]), parent: Some(CONTEXT.parse().unwrap()), taken: None };
+    let header = Header { trace, ..header(source, target) };
+    let content = unicast::Content::Request { body: "hello".into() };
+    over(source, Word::Message(unicast::Message { header, content }), encode_frame, decode_frame)
 }
 
 pub(super) fn is_read(target: &str, bytes: &[u8]) -> bool {
@@ -95,6 +136,7 @@ fn header(source: u8, target: u8) -> Header {
         hops_left: 15,
         hops: 1,
         seal: SealEnd::default(),
+        trace: Default::default(),
     }
 }
 

@@ -20,6 +20,7 @@ fn names_in_json_are_the_contract() {
         encoding: Encoding::Utf8,
         id: None,
         request: None,
+        traceparent: None,
         missing: None,
     };
     assert_eq!(

@@ -15,7 +15,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use crate::{
-    api::{ErrorCode, Failure},
+    api::{ErrorCode, Failure, TRACE_PARENT_HEADER},
     openapi,
 };
 
@@ -32,6 +32,8 @@ pub(super) struct Place {
     pub(super) tls: Option<Arc<ClientConfig>>,
     /// The roles of the certificate that is shown in TLS.
     pub(super) stated: Option<Arc<Stated>>,
+    /// In which trace it is asked.
+    pub(super) trace_parent: Option<Arc<str>>,
 }
 
 impl fmt::Debug for Place {
@@ -168,6 +170,9 @@ async fn send_over(
         Request::builder().method(method).uri(path).header(header::HOST, host).header(header::CONNECTION, "close");
     if let Some(token) = &place.token {
         request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+    }
+    if let Some(parent) = &place.trace_parent {
+        request = request.header(TRACE_PARENT_HEADER, &**parent);
     }
     let request = request.body(Full::new(body)).map_err(|e| interrupted(address, e))?;
     sender.send_request(request).await.map_err(|e| interrupted(address, e))

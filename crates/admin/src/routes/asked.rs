@@ -6,10 +6,11 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Path, Query, Request},
     http::request::Parts,
 };
+use nuncio_protocol::trace::TraceParent;
 use serde::de::DeserializeOwned;
 
 use super::bad_request;
-use crate::api::Failure;
+use crate::api::{Failure, TRACE_PARENT_HEADER};
 
 /// A JSON body; the content type is not asked for.
 pub(crate) struct JsonBody<T>(pub(crate) T);
@@ -36,6 +37,20 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
         let read = Path::from_request_parts(parts, state).await;
         read.map(|Path(segment)| Self(segment)).map_err(|error| bad_request(error.body_text()))
+    }
+}
+
+/// The trace context in which whoever asks does so, if he says it.
+pub(crate) struct InTrace(pub(crate) Option<TraceParent>);
+
+impl<S: Send + Sync> FromRequestParts<S> for InTrace {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        let Some(value) = parts.headers.get(TRACE_PARENT_HEADER) else { return Ok(Self(None)) };
+        let parent = value.to_str().unwrap_or_default().parse();
+        let wrong = |error| bad_request(format!("the header {TRACE_PARENT_HEADER} is {error}"));
+        parent.map(|parent| Self(Some(parent))).map_err(wrong)
     }
 }
 

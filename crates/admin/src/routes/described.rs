@@ -14,7 +14,7 @@ use utoipa::{
     IntoParams, PartialSchema, ToSchema,
     openapi::{
         ArrayBuilder, Content, HeaderBuilder, ObjectBuilder, Ref, RefOr, Required, Response, ResponseBuilder, Schema,
-        path::{Parameter, ParameterIn},
+        path::{Parameter, ParameterBuilder, ParameterIn},
         request_body::{RequestBody, RequestBodyBuilder},
         schema::Type,
     },
@@ -23,11 +23,11 @@ use utoipa::{
 use super::{
     Context,
     answered::{Done, Events, Judged, Lines, Numbers},
-    asked::{JsonBody, Pairs, Parameters, Segment},
+    asked::{InTrace, JsonBody, Pairs, Parameters, Segment},
     messages::Reply,
 };
 use crate::{
-    api::{self, ErrorCode, Failure, HOPS_HEADER, RTT_HEADER},
+    api::{self, ErrorCode, Failure, HOPS_HEADER, RTT_HEADER, TRACE_PARENT_HEADER},
     server::Peer,
 };
 
@@ -84,6 +84,7 @@ handlers!(A B);
 handlers!(A B C);
 handlers!(A B C D);
 handlers!(A B C D E);
+handlers!(A B C D E G);
 
 /// A part of a request.
 pub(crate) trait Asks {
@@ -106,6 +107,19 @@ impl Asks for Segment {
     /// Its name is in the path.
     fn sketch(sketch: &mut Sketch) {
         sketch.failures.insert(ErrorCode::BadRequest);
+    }
+}
+
+impl Asks for InTrace {
+    fn sketch(sketch: &mut Sketch) {
+        sketch.failures.insert(ErrorCode::BadRequest);
+        let parameter = ParameterBuilder::new()
+            .name(TRACE_PARENT_HEADER)
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some("W3C Trace Context, in which the target's application gets the request."))
+            .schema(Some(text()));
+        sketch.parameters.push(parameter.build());
     }
 }
 
@@ -250,7 +264,7 @@ macro_rules! shown {
 
 shown! {
     AccessChange AccessEntry AuditEvent AuditStatus ConfigurationKey DeniedTopic Ending Failure FileOffer FileProgress Health Info LogLevel Message Node
-    NodeCertificate Peer PeerAddress Published Refusals Route SdkCertificate SdksAt Status Topic TopicCount Topology Traffic
+    NodeCertificate Peer PeerAddress Published Refusals Route SdkCertificate SdksAt Status Topic TopicCount Topology Trace Traffic
 }
 
 fn bytes() -> RefOr<Schema> {

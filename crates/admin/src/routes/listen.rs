@@ -80,8 +80,13 @@ impl Session {
             };
             let message = match incoming {
                 Incoming::Unicast { from, body, responder } => {
+                    let traceparent = responder.trace_parent().map(|parent| parent.to_string());
                     let Some(request) = self.respond(responder, &body) else { continue };
-                    Message { request, ..message(MessageKind::Unicast, from.to_string(), None, &body, None) }
+                    Message {
+                        request,
+                        traceparent,
+                        ..message(MessageKind::Unicast, from.to_string(), None, &body, None)
+                    }
                 }
                 Incoming::Multicast { from, topic, data, id } => {
                     let topic = Some(topic.to_string());
@@ -120,7 +125,7 @@ impl Session {
 
 fn message(kind: MessageKind, from: String, topic: Option<String>, body: &[u8], id: Option<String>) -> Message {
     let (data, encoding) = Encoding::of(body);
-    Message { kind, from, topic, data, encoding, id, request: None, missing: None }
+    Message { kind, from, topic, data, encoding, id, request: None, traceparent: None, missing: None }
 }
 
 fn options(pairs: Vec<(String, String)>) -> Result<ListenOptions, Failure> {

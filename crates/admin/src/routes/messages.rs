@@ -22,7 +22,7 @@ use crate::{
 };
 
 use super::{
-    Context, Parameters, Segment, bad_request,
+    Context, InTrace, Parameters, Segment, bad_request,
     body::{self, too_large},
 };
 
@@ -39,18 +39,24 @@ pub(super) async fn unicast(
     State(context): State<Context>,
     Segment(node): Segment,
     Parameters(query): Parameters<UnicastQuery>,
+    InTrace(parent): InTrace,
     headers: HeaderMap,
     body: Body,
 ) -> Result<(Extension<Act>, Reply), Failure> {
-    let timeout = match query.timeout_ms {
-        Some(0) => return Err(bad_request("timeout_ms must be at least 1")),
-        other => Duration::from_millis(other.unwrap_or(10_000)),
-    };
+    let timeout = time_limit(query.timeout_ms)?;
     let target = resolve::node(&node, &context.node.snapshot())?;
     let body = body::read(&headers, body, &context.bodies).await?;
     let act = Act::Send { node: target.into(), bytes: body.bytes.len() };
-    let answer = context.node.request(target, body.bytes, timeout).await.map_err(unicast_failure)?;
+    let answer = context.node.request_in(target, body.bytes, timeout, parent).await.map_err(unicast_failure)?;
     Ok((Extension(act), Reply(answer)))
+}
+
+/// How long to wait.
+pub(super) fn time_limit(timeout_ms: Option<u64>) -> Result<Duration, Failure> {
+    match timeout_ms {
+        Some(0) => Err(bad_request("timeout_ms must be at least 1")),
+        other => Ok(Duration::from_millis(other.unwrap_or(10_000))),
+    }
 }
 
 /// The reply to a unicast.

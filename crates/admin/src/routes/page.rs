@@ -32,6 +32,7 @@ pub(crate) static FILES: &[File] = &[
     File { path: "/dashboard/main.js", kind: SCRIPT, text: include_str!("../../dashboard/main.js") },
     File { path: "/dashboard/picture.js", kind: SCRIPT, text: include_str!("../../dashboard/picture.js") },
     File { path: "/dashboard/stream.js", kind: SCRIPT, text: include_str!("../../dashboard/stream.js") },
+    File { path: "/dashboard/trace.js", kind: SCRIPT, text: include_str!("../../dashboard/trace.js") },
     File { path: "/dashboard/tables.js", kind: SCRIPT, text: include_str!("../../dashboard/tables.js") },
 ];
 

@@ -5,4 +5,5 @@
 mod authority;
 mod operations;
 mod operator;
+mod tracing;
 mod watching;

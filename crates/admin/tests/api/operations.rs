@@ -111,11 +111,11 @@ pub(crate) async fn pair() -> (Served, Served) {
     (one, two)
 }
 
-async fn next(messages: &mut Messages) -> Message {
+pub(crate) async fn next(messages: &mut Messages) -> Message {
     timeout(DEADLINE, messages.next()).await.expect("a message in time").expect("the stream goes on").unwrap()
 }
 
-fn code<T: std::fmt::Debug>(outcome: Result<T, ClientError>) -> &'static str {
+pub(crate) fn code<T: std::fmt::Debug>(outcome: Result<T, ClientError>) -> &'static str {
     outcome.unwrap_err().code()
 }
 

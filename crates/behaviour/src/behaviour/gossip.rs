@@ -12,7 +12,7 @@ use libp2p::{
 use nuncio_identity::NodeId;
 use nuncio_metrics::GossipOutcome;
 use nuncio_protocol::{
-    AccessInput, GossipInput, Strike,
+    AccessInput, GossipInput, Strike, TraceInput,
     gossip::{GossipId, Judgement, Numbered, Stamp},
 };
 use nuncio_wire::{
@@ -172,6 +172,10 @@ impl Behaviour {
 
     pub(super) fn handle_finding(&mut self, from: NodeId, finding: Finding) {
         match finding {
+            Finding::Report { report, message } => self.handle_trace(TraceInput::Signed { report, message }),
+            Finding::Signature { id, hop, holds } => {
+                self.handle_trace(TraceInput::Checked { id, hop, holds: Some(holds) });
+            }
             Finding::Answer { answer, refused, rules } => self.handle_proved(from, answer, &refused, rules),
             Finding::Announcement { lane, message, checked: Ok(Announcement { node, version, clock }) } => {
                 self.note_announced(node, version);

@@ -86,7 +86,10 @@ impl Behaviour {
                 let (now, class) = (Instant::now(), self.class_of_link(&peer));
                 self.strike(peer, Strike::Forged, forged);
                 self.meter.read = Some(read);
-                for frame in messages {
+                for mut frame in messages {
+                    if let Frame::Message(message) = &mut frame {
+                        message.header.trace.taken = message.header.trace.id.map(|_| read);
+                    }
                     let counted = self.meter.unicast(&frame);
                     self.note_received(&peer, counted, class);
                     self.handle_frame(connection, peer, frame, now);

@@ -43,6 +43,7 @@ impl Behaviour {
         ] {
             links.dropped.copy(cause, count);
         }
+        self.measure_reports();
         core.route_searches.copy(self.overlay.routings());
         let held: Vec<_> = self.overlay.holdings().collect();
         core.held_bytes.set(held.iter().map(|held| (vec![held.bound.what.to_owned()], held.bytes as f64)));

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, time::Instant};
 
+use bytes::Bytes;
 use libp2p::swarm::{CloseConnection, ToSwarm};
 use nuncio_identity::NodeId;
 use nuncio_metrics::{DropCause, MessageKind};
@@ -12,7 +13,8 @@ use nuncio_protocol::{
     multicast::Leg,
     peering::{Address, ConnectionId, LinkDownReason},
     status_sync::Status,
-    unicast::Message,
+    trace::TraceParent,
+    unicast::{InboundId, Message},
 };
 use nuncio_wire::{
     amop, multicast,
@@ -50,7 +52,10 @@ impl Behaviour {
             Output::Denied { source, topic, reason } => self.tell(Event::Denied { source, topic, reason }),
             Output::OverQuota { source } => self.tell(Event::OverQuota { source }),
             Output::Completed { exchange, outcome } => self.tell(Event::Completed { exchange, outcome }),
-            Output::Request { inbound, source, body } => self.tell(Event::Request { inbound, source, body }),
+            Output::Request { inbound, source, body, parent } => self.tell_request(inbound, (source, body, parent)),
+            Output::Traced { exchange, traced } => self.tell(Event::Traced { exchange, traced }),
+            Output::SignReport { passage } => self.sign_report(&passage, now),
+            Output::CheckReport { from, report } => self.check_report(from, report, now),
             Output::ServiceRequest { inbound, source, body } => {
                 self.tell(Event::ServiceRequest { inbound, source, body });
             }
@@ -89,6 +94,10 @@ impl Behaviour {
             Output::Equivocation { proof } => self.tell(Event::Equivocation { node: proof.node() }),
             Output::Answer { query, records, proofs, more } => self.answer(query, &records, &proofs, more),
         }
+    }
+
+    fn tell_request(&mut self, inbound: InboundId, (source, body, parent): (NodeId, Bytes, Option<TraceParent>)) {
+        self.tell(Event::Request { inbound, source, body, parent });
     }
 
     fn tell(&mut self, event: Event) {

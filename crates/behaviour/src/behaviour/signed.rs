@@ -7,7 +7,7 @@ use libp2p::{
     swarm::ToSwarm,
 };
 use nuncio_protocol::{
-    StatusInput,
+    StatusInput, TraceInput,
     status_sync::{Status, Version},
 };
 use nuncio_wire::{amop, announcement};
@@ -69,6 +69,9 @@ impl Behaviour {
                 if sent.is_ok() {
                     self.count_gossip_published(Lane::Short);
                 }
+            }
+            Signed::Report { report, message } => {
+                self.overlay.handle_input(TraceInput::Signed { report, message }, now);
             }
             Signed::Multicast { to, multicast } => self.send_bridge(to, amop::Frame::Multicast(*multicast), now),
             Signed::Batch { to, leg } => self.send_bridge(to, amop::Frame::Batch(*leg), now),

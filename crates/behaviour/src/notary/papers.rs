@@ -13,6 +13,7 @@ use nuncio_protocol::{
     amop::Multicast,
     multicast::Leg,
     status_sync::{Record, Status, Version},
+    trace::{self, Report},
 };
 use nuncio_wire::{
     SigningContext, amop, announcement,
@@ -29,6 +30,9 @@ const MAX_BYTES: usize = 32 << 20;
 /// Bytes a message counts for besides its body.
 const OVERHEAD: usize = 512;
 
+/// How long a report is worth signing.
+const REPORT_LIFETIME: Duration = Duration::from_secs(1);
+
 /// Something to be signed.
 #[derive(Debug, Clone)]
 pub(crate) enum Paper {
@@ -38,6 +42,8 @@ pub(crate) enum Paper {
     Announcement { version: Version, clock: Duration },
     /// A multicast or broadcast for a topic of gossip.
     Gossip { lane: Lane, topic: String, gossip: Gossip },
+    /// A report on a traced message of another node: its source, in which of its epochs, and its number.
+    Report { report: Box<Report>, message: (NodeId, u64, u64) },
     /// An AMOP multicast for a peer, which relays it.
     Multicast { to: NodeId, multicast: Box<Multicast> },
     /// A batch of multicasts for a peer, which relays it.
@@ -50,6 +56,7 @@ pub(crate) enum Signed {
     Status(Arc<Record>),
     Announcement(Vec<u8>),
     Gossip { lane: Lane, topic: String, message: Vec<u8> },
+    Report { report: Box<trace::Signed>, message: (NodeId, u64, u64) },
     Multicast { to: NodeId, multicast: Box<Multicast> },
     Batch { to: NodeId, leg: Box<Leg> },
 }
@@ -65,6 +72,9 @@ impl Paper {
             Self::Gossip { lane, topic, gossip } => {
                 let message = multicast::encode(&topic, gossip, context)?;
                 Signed::Gossip { lane, topic, message }
+            }
+            Self::Report { report, message } => {
+                Signed::Report { report: Box::new(nuncio_wire::trace::sign(*report, context)?), message }
             }
             Self::Multicast { to, multicast } => {
                 let Some(multicast) = amop::seal_multicast(*multicast, context)? else { return Ok(None) };
@@ -82,6 +92,7 @@ impl Paper {
         match self {
             Self::Status { .. } | Self::Announcement { .. } => None,
             Self::Gossip { gossip, .. } => Some(gossip.lifetime),
+            Self::Report { .. } => Some(REPORT_LIFETIME),
             Self::Multicast { multicast, .. } => Some(multicast.lifetime),
             Self::Batch { leg, .. } => Some(leg.batch.lifetime),
         }
@@ -90,7 +101,7 @@ impl Paper {
     fn weight(&self) -> usize {
         OVERHEAD
             + match self {
-                Self::Status { .. } | Self::Announcement { .. } => 0,
+                Self::Status { .. } | Self::Announcement { .. } | Self::Report { .. } => 0,
                 Self::Gossip { gossip, .. } => gossip.body.len(),
                 Self::Multicast { multicast, .. } => multicast.length(),
                 Self::Batch { leg, .. } => leg.batch.length(),

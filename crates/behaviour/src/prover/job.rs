@@ -2,12 +2,18 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use libp2p::gossipsub::MessageId;
-use nuncio_protocol::{Topic, status_sync::Answer};
+use nuncio_identity::NodeId;
+use nuncio_protocol::{
+    Topic,
+    status_sync::Answer,
+    trace::{Report, Signed, TraceId},
+};
 use nuncio_wire::{
     DecodeError, SigningContext,
     announcement::{self, Announcement},
     multicast::{self, Gossip},
     status::EncodedAnswer,
+    trace,
 };
 
 use crate::{
@@ -22,12 +28,31 @@ const SLICE: usize = 16;
 /// Bytes that a job takes besides those that came.
 pub(super) const OVERHEAD: usize = 512;
 
-/// Something to check.
+/// Something to check, or to sign.
 #[derive(Debug)]
 pub(crate) enum Job {
-    Announcement { lane: Lane, message: MessageId, unchecked: announcement::Unchecked },
-    Message { lane: Lane, message: MessageId, topic: Option<Topic>, length: usize, unchecked: multicast::Unchecked },
+    Announcement {
+        lane: Lane,
+        message: MessageId,
+        unchecked: announcement::Unchecked,
+    },
+    Message {
+        lane: Lane,
+        message: MessageId,
+        topic: Option<Topic>,
+        length: usize,
+        unchecked: multicast::Unchecked,
+    },
     Answer(Box<Unproved>),
+    /// A report of this node, to be signed, on a message: its source, in which of its epochs, and its number.
+    Report {
+        report: Box<Report>,
+        message: (NodeId, u64, u64),
+    },
+    /// Another's report.
+    Signature {
+        report: Box<Signed>,
+    },
 }
 
 /// An answer of which not all is proved.
@@ -40,7 +65,7 @@ pub(crate) struct Unproved {
     pub(super) rules: u64,
 }
 
-/// What a check showed.
+/// What came of it.
 #[derive(Debug)]
 pub(crate) enum Finding {
     Announcement {
@@ -54,6 +79,17 @@ pub(crate) enum Finding {
         topic: Option<Topic>,
         length: usize,
         checked: Result<Gossip, DecodeError>,
+    },
+    /// It is signed.
+    Report {
+        report: Box<Signed>,
+        message: (NodeId, u64, u64),
+    },
+    /// Whether it is its hop's.
+    Signature {
+        id: TraceId,
+        hop: NodeId,
+        holds: bool,
     },
     /// By which of the rules, too.
     Answer {
@@ -112,7 +148,7 @@ impl Job {
     pub(super) fn weight(&self) -> usize {
         OVERHEAD
             + match self {
-                Self::Announcement { .. } => 0,
+                Self::Announcement { .. } | Self::Report { .. } | Self::Signature { .. } => 0,
                 Self::Message { length, .. } => *length,
                 Self::Answer(unproved) => unproved.answer.bytes,
             }
@@ -127,6 +163,15 @@ impl Job {
                 let checked = unchecked.check(&multicast::gossip_topic(topic.as_ref()), context);
                 Step::Done(Finding::Message { lane, message, topic, length, checked })
             }
+            // A key in this process never fails, and no other's reports come here.
+            Self::Report { report, message } => Step::Done(Finding::Report {
+                report: Box::new(trace::sign(*report, context).expect("a key in this process signs")),
+                message,
+            }),
+            Self::Signature { report } => {
+                let (id, hop) = (report.report.id, report.report.hop);
+                Step::Done(Finding::Signature { id, hop, holds: trace::check(&report, context).is_ok() })
+            }
             Self::Answer(unproved) => unproved.step(context, certifier),
         }
     }
@@ -137,7 +182,7 @@ impl Finding {
     pub(super) fn weight(&self) -> usize {
         OVERHEAD
             + match self {
-                Self::Announcement { .. } => 0,
+                Self::Announcement { .. } | Self::Report { .. } | Self::Signature { .. } => 0,
                 Self::Message { length, .. } => *length,
                 Self::Answer { answer, .. } => answer.bytes,
             }

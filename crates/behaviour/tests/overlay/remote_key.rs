@@ -1,8 +1,12 @@
 //! A node whose key is elsewhere: it signs slowly, and may not sign at all.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use nuncio_behaviour::Event;
@@ -11,6 +15,7 @@ use nuncio_pki::Identity;
 use nuncio_protocol::{
     Topic,
     amop::{ClientInput, Kind, PublishSeq},
+    trace::{Trace, TraceId},
 };
 use nuncio_testkit::{TestAuthority, authority::held_key};
 
@@ -82,6 +87,30 @@ async fn it_sends_all_that_others_send_and_the_swarm_waits_for_no_signature() {
 }
 
 #[tokio::test]
+async fn it_signs_reports_on_what_it_passes_on() {
+    let authority = TestAuthority::new();
+    let (relay, _) = start(&authority, "relay");
+    let (a, b) = (Node::start(&authority, "a"), Node::start(&authority, "b"));
+    let mut nodes = links_in_a_row([a, relay, b]).await;
+    let [a, relay, b] = &mut nodes[..] else { panic!("three") };
+    let target = b.id;
+    let trace = Trace { id: TraceId::from_bytes(&[7; 16]), ..Trace::default() };
+    a.behaviour(move |behaviour| behaviour.follow(target, "ping".into(), Duration::from_secs(10), trace)).await;
+    let asked = b.wait("a request", |event| match event {
+        Event::Request { inbound, .. } => Some(inbound),
+        _ => None,
+    });
+    let inbound = asked.await;
+    b.behaviour(move |behaviour| behaviour.respond(inbound, "pong".into())).await;
+    let told = a.wait("its way", |event| match event {
+        Event::Traced { traced, .. } => Some(traced),
+        _ => None,
+    });
+    let hops: BTreeSet<_> = told.await.reports.iter().map(|signed| signed.report.hop).collect();
+    assert_eq!(hops, [relay.id, target].into());
+}
+
+#[tokio::test]
 async fn when_its_key_does_not_sign_it_says_so_goes_on_and_tries_again() {
     let authority = TestAuthority::new();
     let (a, far) = start(&authority, "a");
@@ -98,7 +127,7 @@ async fn when_its_key_does_not_sign_it_says_so_goes_on_and_tries_again() {
         .await;
     assert_eq!(reason, "the token is away");
     let (to, from) = (a.id, b.id);
-    b.behaviour(move |behaviour| behaviour.request(to, "ping".into(), std::time::Duration::from_secs(10))).await;
+    b.behaviour(move |behaviour| behaviour.request(to, "ping".into(), Duration::from_secs(10))).await;
     let inbound = a
         .wait("a request", |event| match event {
             Event::Request { inbound, source, .. } if source == from => Some(inbound),

@@ -25,7 +25,7 @@ async fn ask(node: &mut Node, target: NodeId, body: Bytes) -> Result<Reply, Unic
 async fn echo(node: &mut Node) -> NodeId {
     let (inbound, source, body) = node
         .wait("a request", |event| match event {
-            Event::Request { inbound, source, body } => Some((inbound, source, body)),
+            Event::Request { inbound, source, body, .. } => Some((inbound, source, body)),
             _ => None,
         })
         .await;

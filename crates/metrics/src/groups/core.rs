@@ -1,6 +1,18 @@
 use crate::{Counter, CounterBy, Gauge, Histogram, book::metrics, label::labels, table::Table};
 
 labels! {
+    /// What becomes of a report on a traced request.
+    TraceReport by ["report"] {
+        /// It was sent to the source of a request that came by here.
+        Sent = ["sent"],
+        /// It is on a request of this node, and its signature holds.
+        Taken = ["taken"],
+        /// It is of no open trace, of a hop that has reported already, or not signed by it.
+        Refused = ["refused"],
+    }
+}
+
+labels! {
     /// What a node became.
     Reachability by ["to"] {
         /// There is a way to it.
@@ -25,6 +37,8 @@ metrics! {
         route_searches: Counter = "nuncio_route_searches",
         /// Nodes to which a way was found or lost.
         reachability: CounterBy<Reachability> = "nuncio_reachability_changes",
+        /// Reports of hops on traced requests.
+        trace_reports: CounterBy<TraceReport> = "nuncio_trace_reports",
         /// Bytes that the core holds of what others can make it hold.
         held_bytes: Table = "nuncio_core_held_bytes" (Table::gauges(HELD)),
         /// Entries that it holds.

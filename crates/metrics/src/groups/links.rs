@@ -15,6 +15,8 @@ labels! {
         Reply = ["reply"],
         /// An answer without.
         Failure = ["failure"],
+        /// A hop's report on a traced request.
+        Report = ["report"],
         /// A request or an answer that is sealed for another node.
         Sealed = ["sealed"],
         /// An AMOP message to one subscriber.

@@ -103,6 +103,7 @@ fn record(node: NodeId) -> Arc<Record> {
         software: String::new(),
         multicast_topics: BTreeSet::new(),
         takes_batches: false,
+        traces: false,
         revocations: BTreeMap::new(),
         application: Bytes::new(),
         sealing_key: Bytes::new(),

@@ -32,12 +32,14 @@ impl EventLoop {
     pub(super) fn handle_command(&mut self, command: Command) {
         let behaviour = self.swarm.behaviour_mut();
         match command {
-            Command::Request { target, body, timeout, answer } => {
-                let exchange = behaviour.request(target, body, timeout);
+            Command::Request { target, body, timeout, trace, way, answer } => {
+                let exchange = behaviour.follow(target, body, timeout, trace);
+                self.ways.extend(way.map(|way| (exchange, way)));
                 self.open(exchange, CallKind::Application, answer);
             }
-            Command::AskService { target, body, timeout, answer } => {
-                let exchange = behaviour.ask_service(target, body, timeout);
+            Command::AskService { target, body, timeout, trace, way, answer } => {
+                let exchange = behaviour.follow_service(target, body, timeout, trace);
+                self.ways.extend(way.map(|way| (exchange, way)));
                 self.open(exchange, CallKind::Service, answer);
             }
             Command::Publish { topic, data, answer } => {

@@ -1,15 +1,18 @@
 //! Messages between the network and the applications of this node.
 
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_metrics::{Served, UnicastEnd};
 use nuncio_protocol::{
     Topic,
+    trace::{TraceParent, Traced},
     unicast::{self, ExchangeId, InboundId, Refusal, UnicastError},
 };
 
 use super::{EventLoop, Waiting, cast, end};
-use crate::{handle::Answer, listener::Run, listeners::Missed, replies::Reply};
+use crate::{handle::Answer, listener::Run, listeners::Missed, replies::Reply, service, way::Way};
 
 impl EventLoop {
     pub(super) fn complete(&mut self, exchange: ExchangeId, outcome: Result<unicast::Reply, UnicastError>) {
@@ -68,9 +71,24 @@ impl EventLoop {
         self.swarm.behaviour_mut().takes(run.origin(), run.lengths().map(|bytes| topic + bytes))
     }
 
-    pub(super) fn hand_over(&mut self, inbound: InboundId, source: NodeId, body: Bytes) {
+    /// What is known of the way of a request.
+    pub(super) fn tell_way(&mut self, exchange: ExchangeId, traced: &Traced) {
+        let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let me = self.swarm.behaviour().overlay().node();
+        if let Some(way) = self.ways.remove(&exchange) {
+            // The caller may have gone.
+            let _ = way.send(Way::of(traced, me, (clock, Instant::now())));
+        }
+    }
+
+    pub(super) fn hand_over(
+        &mut self,
+        inbound: InboundId,
+        source: NodeId,
+        (body, parent): (Bytes, Option<TraceParent>),
+    ) {
         let taken = if self.admission.admits(&source) {
-            self.listeners.request(source, body, inbound, &self.replies)
+            self.listeners.request(source, (body, parent), inbound, &self.replies)
         } else {
             Err(Refusal::NoHandler)
         };
@@ -84,12 +102,26 @@ impl EventLoop {
     /// A request to the node itself.
     pub(super) fn serve(&mut self, inbound: InboundId, source: NodeId, body: Bytes) {
         let is_welcome = self.admission.admits(&source);
+        if is_welcome && service::is_probe(&body) {
+            return self.answer_probe(inbound, source);
+        }
         let taken = match self.service.as_ref().filter(|_| is_welcome) {
             Some(port) => port.request(source, body, inbound, &self.replies),
             None => Err(Refusal::NoHandler),
         };
         if let Err(refusal) = taken {
             self.swarm.behaviour_mut().decline(inbound, refusal);
+        }
+    }
+
+    /// Says that this node is there.
+    fn answer_probe(&mut self, inbound: InboundId, source: NodeId) {
+        let is_answered = self.probes.may_answer(source, Instant::now());
+        let behaviour = self.swarm.behaviour_mut();
+        if is_answered {
+            behaviour.respond(inbound, service::Answer::Probed.encode());
+        } else {
+            behaviour.decline(inbound, Refusal::Busy);
         }
     }
 

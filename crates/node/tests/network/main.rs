@@ -6,3 +6,4 @@ mod cluster;
 mod crowded;
 mod membership;
 mod rig;
+mod trace;

@@ -20,6 +20,12 @@ impl Bucket {
         Self { left: rate.burst, at: now }
     }
 
+    /// Whether nothing of it is used.
+    pub(crate) fn is_full(&self, rate: Rate, now: Instant) -> bool {
+        let grown = now.saturating_duration_since(self.at).as_secs_f64() * rate.per_second;
+        self.left + grown >= rate.burst
+    }
+
     /// Takes an amount; `false`, and nothing taken, when there is less.
     pub(crate) fn take(&mut self, amount: f64, rate: Rate, now: Instant) -> bool {
         let grown = now.saturating_duration_since(self.at).as_secs_f64() * rate.per_second;

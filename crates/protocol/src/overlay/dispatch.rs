@@ -11,6 +11,7 @@ use crate::{
     forwarding,
     gate::Waiting,
     status_sync::{Answer, Change, First, Record},
+    trace::Tracing,
     turn::Directory,
 };
 
@@ -25,6 +26,7 @@ impl Overlay {
             Input::Bridge(input) => self.handle_bridge(input, now),
             Input::Client(input) => self.handle_client(input, now),
             Input::Gossip(input) => self.handle_gossip(input, now),
+            Input::Trace(input) => self.with_turn(now, |turn| Tracing::handle_input(input, turn)),
             Input::Access(input) => self.handle_access(input, now),
         }
         self.judge(now);
@@ -89,12 +91,14 @@ impl Overlay {
 
     fn handle_unicast(&mut self, input: UnicastInput, now: Instant) {
         match input {
-            UnicastInput::Request { exchange, target, body, timeout } => {
-                self.with_unicast(now, |unicast, turn| unicast.handle_request(exchange, target, body, timeout, turn));
-            }
-            UnicastInput::ServiceRequest { exchange, target, body, timeout } => {
+            UnicastInput::Request { exchange, target, body, timeout, trace } => {
                 self.with_unicast(now, |unicast, turn| {
-                    unicast.handle_service_request(exchange, target, body, timeout, turn);
+                    unicast.handle_request(exchange, target, (body, trace), timeout, turn);
+                });
+            }
+            UnicastInput::ServiceRequest { exchange, target, body, timeout, trace } => {
+                self.with_unicast(now, |unicast, turn| {
+                    unicast.handle_service_request(exchange, target, (body, trace), timeout, turn);
                 });
             }
             UnicastInput::Respond { inbound, body } => {

@@ -22,6 +22,9 @@ impl Overlay {
         let source = message.header.source;
         let Self { gate, peering, status_sync, life, .. } = self;
         match gate.admit(from, message, life, Directory { peering, status_sync }, now) {
+            Verdict::Mine(admitted) if matches!(admitted.message().content, unicast::Content::Report(_)) => {
+                self.trace.handle_report(admitted, &mut self.outbox);
+            }
             Verdict::Mine(admitted) => {
                 let taken = self.with_unicast(now, |unicast, turn| unicast.handle_received(admitted, turn));
                 if let Taken::NotSeen { source, number } = taken {
@@ -99,9 +102,9 @@ impl Overlay {
         let Self { gate, peering, status_sync, life, .. } = self;
         match gate.admit_wanted(from, wanted, life, Directory { peering, status_sync }, now) {
             Verdict::Mine(admitted) => {
-                let Self { gate, peering, status_sync, routing, onward, multicast, outbox, life, .. } = self;
+                let Self { gate, peering, status_sync, routing, onward, trace, multicast, outbox, life, .. } = self;
                 let mut turn =
-                    Turn { routing, onward, outbox, life, directory: Directory { peering, status_sync }, now };
+                    Turn { routing, onward, trace, outbox, life, directory: Directory { peering, status_sync }, now };
                 multicast.handle_wanted(admitted, &mut |bytes| gate.may_repair(&from, bytes, now), &mut turn);
             }
             Verdict::Struck(strike) => self.outbox.strike(from, strike),

@@ -22,6 +22,7 @@ fn record(n: usize, neighbours: &BTreeSet<usize>) -> Arc<Record> {
         software: String::new(),
         multicast_topics: BTreeSet::new(),
         takes_batches: false,
+        traces: false,
         revocations: BTreeMap::new(),
         application: Bytes::new(),
         sealing_key: Bytes::new(),

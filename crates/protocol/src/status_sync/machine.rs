@@ -450,6 +450,7 @@ pub(crate) fn empty_status(start: Start) -> Status {
         sealing_key,
         issues,
         takes_batches: false,
+        traces: false,
         clock: Duration::ZERO,
     }
 }

@@ -45,6 +45,8 @@ pub struct Status {
     pub issues: bool,
     /// Whether multicasts may be pushed to it.
     pub takes_batches: bool,
+    /// Whether it takes reports on the messages that it sends.
+    pub traces: bool,
     /// Its own time when it signed, since its epoch began; whole milliseconds.
     pub clock: Duration,
 }

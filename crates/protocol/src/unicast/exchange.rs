@@ -7,7 +7,7 @@ use nuncio_bounds::{Bound, Holding};
 use nuncio_identity::NodeId;
 
 use super::{ExchangeId, Refusal, UnicastError, wanted::Wanted};
-use crate::{Header, hashed::HashSet, routing::Routing, timers::Timers};
+use crate::{Header, hashed::HashSet, routing::Routing, timers::Timers, trace::Trace};
 
 /// Most bytes of requests that have not ended.
 const MAX_BYTES: usize = 128 << 20;
@@ -37,6 +37,7 @@ pub(super) struct Exchange {
     told_epoch: Option<u64>,
     began: Instant,
     pub(super) wanted: Wanted,
+    pub(super) trace: Trace,
     pub(super) timeout: Duration,
     pub(super) deadline: Instant,
     /// The first hop of the present attempt; `None` while it waits for a path, or at this node itself.
@@ -123,7 +124,13 @@ impl Exchanges {
 }
 
 impl Exchange {
-    pub(super) fn new(name: ExchangeId, target: NodeId, wanted: Wanted, timeout: Duration, now: Instant) -> Self {
+    pub(super) fn new(
+        name: ExchangeId,
+        target: NodeId,
+        (wanted, trace): (Wanted, Trace),
+        timeout: Duration,
+        now: Instant,
+    ) -> Self {
         let deadline = now + timeout;
         Self {
             name,
@@ -132,6 +139,7 @@ impl Exchange {
             told_epoch: None,
             began: now,
             wanted,
+            trace,
             timeout,
             deadline,
             via: None,

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use nuncio_identity::NodeId;
 
 use super::{ExchangeId, InboundId, Message, Refusal};
+use crate::trace::Trace;
 
 /// What applications and peers do with requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub enum UnicastInput {
         body: Bytes,
         /// How long it waits.
         timeout: Duration,
+        /// How it is followed; a traced one ends in [`crate::Output::Traced`], too.
+        trace: Trace,
     },
     /// This node asks another node itself; ends in [`crate::Output::Completed`] like any request.
     ServiceRequest {
@@ -29,6 +32,8 @@ pub enum UnicastInput {
         body: Bytes,
         /// How long it waits.
         timeout: Duration,
+        /// How it is followed.
+        trace: Trace,
     },
     /// The application answers a request.
     Respond {

@@ -13,7 +13,13 @@ use super::{
     exchange::{Exchange, Exchanges, Hop},
     wanted::Wanted,
 };
-use crate::{Config, Header, MAX_LIFETIME, Output, gate::Admitted, timers::earliest, turn::Turn};
+use crate::{
+    Config, Header, MAX_LIFETIME, Output,
+    gate::Admitted,
+    timers::earliest,
+    trace::{Fate, Trace, TraceParent, Tracing},
+    turn::Turn,
+};
 
 /// How soon a request is tried again whose target's epoch is not known yet.
 const EPOCH_WAIT: Duration = Duration::from_millis(50);
@@ -82,11 +88,11 @@ impl Unicast {
         &mut self,
         name: ExchangeId,
         target: NodeId,
-        body: Bytes,
+        (body, trace): (Bytes, Trace),
         timeout: Duration,
         turn: &mut Turn<'_>,
     ) {
-        self.ask(name, target, Wanted::Application(body), timeout, turn);
+        self.ask(name, target, (Wanted::Application(body), trace), timeout, turn);
     }
 
     /// The same of the node itself.
@@ -94,14 +100,21 @@ impl Unicast {
         &mut self,
         name: ExchangeId,
         target: NodeId,
-        body: Bytes,
+        (body, trace): (Bytes, Trace),
         timeout: Duration,
         turn: &mut Turn<'_>,
     ) {
-        self.ask(name, target, Wanted::Service(body), timeout, turn);
+        self.ask(name, target, (Wanted::Service(body), trace), timeout, turn);
     }
 
-    fn ask(&mut self, name: ExchangeId, target: NodeId, wanted: Wanted, timeout: Duration, turn: &mut Turn<'_>) {
+    fn ask(
+        &mut self,
+        name: ExchangeId,
+        target: NodeId,
+        (wanted, trace): (Wanted, Trace),
+        timeout: Duration,
+        turn: &mut Turn<'_>,
+    ) {
         let (bytes, limit) = (wanted.body().len(), wanted.limit());
         let refused = if bytes > limit {
             Some(UnicastError::TooLarge { bytes, limit })
@@ -116,15 +129,23 @@ impl Unicast {
             tracing::warn!(?name, "request name used twice, the second one is ignored");
             return;
         }
+        let has_no_room = || UnicastError::Refused(Refusal::Busy);
+        let refused = refused.or_else(|| {
+            let is_untraced = trace.id.is_some_and(|id| !turn.trace.open(name, id, target, turn.now));
+            is_untraced.then(has_no_room)
+        });
         if let Some(error) = refused {
             turn.outbox.push(Output::Completed { exchange: name, outcome: Err(error) });
+            if let Some(id) = trace.id {
+                Tracing::was_refused(name, id, target, turn.outbox, turn.now);
+            }
             return;
         }
         let (number, timeout) = (turn.life.number(), timeout.min(self.max_timeout));
-        self.exchanges.insert(number, Exchange::new(name, target, wanted.clone(), timeout, turn.now));
+        self.exchanges.insert(number, Exchange::new(name, target, (wanted.clone(), trace), timeout, turn.now));
         if target == turn.life.node {
             let key = (target, turn.life.epoch, number);
-            self.hand_over(key, (target, Duration::ZERO), wanted, timeout, turn);
+            self.hand_over(key, (target, Duration::ZERO), (wanted, trace.parent), timeout, turn);
         } else {
             self.attempt(number, false, turn);
         }
@@ -275,7 +296,11 @@ impl Unicast {
         exchange.via = Some(Hop { node, target_epoch: epoch });
         let time_left = exchange.deadline.saturating_duration_since(turn.now);
         let header = turn.life.header((exchange.target, epoch), number, time_left, turn.now);
+        let header = Header { trace: exchange.trace, ..header };
         let message = Message { header, content: exchange.wanted.clone().into() };
+        if let Some(id) = exchange.trace.id {
+            turn.trace.handle_attempt(&id, node, turn.now);
+        }
         let is_direct = node == exchange.target;
         let wake = if is_direct { exchange.deadline } else { turn.now + self.hop_timeout };
         self.exchanges.wake_at(number, wake);
@@ -337,9 +362,11 @@ impl Unicast {
         if self.inbound.len() >= self.max_exchanges {
             let busy = Content::Failure { refusal: Refusal::Busy };
             send_answer(from, key, busy, turn.now + time_left, turn);
+            turn.ends(header, from, Fate::Refused);
             return Taken::NotSeen { source: header.source, number: header.number };
         }
-        self.hand_over(key, (from, header.sent), wanted, time_left, turn);
+        turn.ends(header, from, Fate::Delivered);
+        self.hand_over(key, (from, header.sent), (wanted, header.trace.parent), time_left, turn);
         Taken::Kept
     }
 
@@ -366,7 +393,7 @@ impl Unicast {
         &mut self,
         key: Key,
         (via, asked): (NodeId, Duration),
-        wanted: Wanted,
+        (wanted, parent): (Wanted, Option<TraceParent>),
         time_left: Duration,
         turn: &mut Turn<'_>,
     ) {
@@ -375,7 +402,7 @@ impl Unicast {
         self.inbound.insert(inbound, Inbound { key, via, asked, arrived: turn.now, until: turn.now + time_left });
         self.answers.run(key, inbound);
         turn.outbox.push(match wanted {
-            Wanted::Application(body) => Output::Request { inbound, source: key.0, body },
+            Wanted::Application(body) => Output::Request { inbound, source: key.0, body, parent },
             Wanted::Service(body) => Output::ServiceRequest { inbound, source: key.0, body },
         });
     }
@@ -399,6 +426,9 @@ impl Unicast {
     fn complete(&mut self, number: u64, outcome: Result<Reply, UnicastError>, turn: &mut Turn<'_>) {
         if let Some(exchange) = self.exchanges.remove(number) {
             turn.outbox.push(Output::Completed { exchange: exchange.name, outcome });
+            if let Some(id) = exchange.trace.id {
+                turn.trace.handle_ended(&id, turn.outbox, turn.now);
+            }
         }
     }
 }

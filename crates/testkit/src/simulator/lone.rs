@@ -141,6 +141,7 @@ pub fn header(source: usize, target: usize, number: u64) -> Header {
         hops_left: 15,
         hops: 1,
         seal: SealEnd::default(),
+        trace: Default::default(),
     }
 }
 
@@ -196,6 +197,7 @@ pub fn record(n: usize, seq: u64, neighbours: &[usize], topics: &[(&str, u32)]) 
         software: "nuncio/test".into(),
         multicast_topics: BTreeSet::new(),
         takes_batches: false,
+        traces: false,
         revocations: BTreeMap::new(),
         proofs: 0,
         application: Bytes::new(),

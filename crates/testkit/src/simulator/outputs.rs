@@ -91,10 +91,12 @@ impl Simulator {
                 self.hears(node, (origin, epoch, topic)).push(Heard::Gap(from, to));
             }
             Output::Ban { peer, .. } => self.note_ban(node, &peer),
-            Output::Request { inbound, source, body } => {
+            Output::Request { inbound, source, body, .. } => {
                 self.note_handler_run(node, source, &body);
                 self.think(node, UnicastInput::Respond { inbound, body });
             }
+            // Simulated applications have nothing traced.
+            Output::Traced { .. } | Output::SignReport { .. } | Output::CheckReport { .. } => {}
             // The edge would decline what no service takes.
             Output::ServiceRequest { inbound, .. } => {
                 let refusal = nuncio_protocol::unicast::Refusal::NoHandler;

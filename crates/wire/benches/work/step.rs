@@ -49,6 +49,7 @@ fn request_and_reply() -> Turn {
             target: node_id(1),
             body: body.clone(),
             timeout,
+            trace: Default::default(),
         });
         let [Output::SendUnicast { message, .. }] = &asked[..] else { panic!("one message, not {asked:?}") };
         let header = Header { sent: clock, ..header(1, 0, message.header.number) };

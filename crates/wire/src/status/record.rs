@@ -121,6 +121,7 @@ fn encode_status(status: &Status, pages: &[PageDigest], chain: &[Bytes]) -> prot
         clock_ms: status.clock.as_millis() as u64,
         chain: Bytes::copy_from_slice(&chain_digest(chain)),
         takes_batches: status.takes_batches,
+        traces: status.traces,
     }
 }
 
@@ -157,6 +158,7 @@ fn decode_status(status: proto::Status) -> Result<Status, DecodeError> {
         issues: status.issues,
         proofs: status.proofs,
         takes_batches: status.takes_batches,
+        traces: status.traces,
         clock: Duration::from_millis(status.clock_ms),
     })
 }

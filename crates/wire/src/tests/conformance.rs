@@ -12,6 +12,7 @@ use nuncio_identity::{NodeId, NodeKey};
 use nuncio_protocol::{
     amop::Multicast,
     status_sync::{Equivocation, Record, Status},
+    unicast::{Content, Message},
 };
 use nuncio_testkit::conformance::{Table, Transcript, check};
 use proptest::{
@@ -21,7 +22,7 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 
-use crate::{SigningContext, amop, announcement, keyring::Keyring, multicast, service, status, unicast};
+use crate::{SigningContext, amop, announcement, keyring::Keyring, multicast, service, status, trace, unicast};
 
 /// Values of each type.
 const VALUES: usize = 4096;
@@ -72,6 +73,14 @@ fn streams() -> Vec<(&'static str, String)> {
     let ([source, relay, target], context) = three();
     let (from, to) = ((source, EPOCH), (target, EPOCH));
     let unicasts = || values::unicast(from, to).prop_map(unicast::Frame::Message);
+    let traced = || values::traced(from, to).prop_map(unicast::Frame::Message);
+    let reports = || {
+        let reports = (values::header(from, to), values::report(source, target, vec![source, relay, target]));
+        reports.prop_map(|(header, report)| {
+            let content = Content::Report(Box::new(trace::sign(report, &three().1).unwrap()));
+            unicast::Frame::Message(Message { header, content })
+        })
+    };
     let messages = || values::amop(from, to).prop_map(amop::Frame::Message);
     let sealed = |multicast: Multicast| {
         let post = multicast.post.as_ref().unwrap();
@@ -86,6 +95,10 @@ fn streams() -> Vec<(&'static str, String)> {
     vec![
         ("unicast", hash(unicasts(), frame(unicast::encode_frame, target))),
         ("unicast_relayed", hash(unicasts(), frame(unicast::encode_frame, relay))),
+        ("unicast_report", hash(reports(), frame(unicast::encode_frame, target))),
+        ("unicast_report_relayed", hash(reports(), frame(unicast::encode_frame, relay))),
+        ("unicast_traced", hash(traced(), frame(unicast::encode_frame, target))),
+        ("unicast_traced_relayed", hash(traced(), frame(unicast::encode_frame, relay))),
         ("unicast_word", hash(values::word(), frame(unicast::encode_frame, target))),
         ("bridge", hash(messages(), frame(amop::encode_frame, target))),
         ("bridge_relayed", hash(messages(), frame(amop::encode_frame, relay))),
@@ -131,6 +144,12 @@ fn documents() -> Vec<(&'static str, String)> {
                 status::sign_record(Status { takes_batches: true, ..own }, &[], &context).unwrap().bytes.to_vec()
             }),
         ),
+        (
+            "status_record_of_one_that_traces",
+            hash(own(), |own| {
+                status::sign_record(Status { traces: true, ..own }, &[], &context).unwrap().bytes.to_vec()
+            }),
+        ),
         ("status_query", hash(values::query(nodes.to_vec()), |query| status::encode_query(&query, []))),
         (
             "status_answer",
@@ -150,6 +169,15 @@ fn documents() -> Vec<(&'static str, String)> {
             "revocations_answer",
             hash((lists(), lists()), |(lists, agencies)| status::encode_revocations_answer(&lists, &agencies)),
         ),
+        ("verdict", hash(values::verdict(), |verdict| verdict.encode())),
+    ]
+}
+
+/// What nodes ask each other themselves.
+fn questions() -> Vec<(&'static str, String)> {
+    vec![
+        ("service_probe", hash(Just(service::Request::Probe), |request| request.encode().to_vec())),
+        ("service_probed", hash(Just(service::Answer::Probed), |answer| answer.encode().to_vec())),
         ("service_request", hash(values::service_request(), |request| request.encode().to_vec())),
         ("file_request", hash(values::file_request(), |request| request.encode().to_vec())),
         ("file_progress", hash(values::file_progress(), |answer| answer.encode().to_vec())),
@@ -157,7 +185,6 @@ fn documents() -> Vec<(&'static str, String)> {
         ("sdk_authorities", hash(Just(service::Request::SdkAuthorities), |request| request.encode().to_vec())),
         ("enrolment", hash(values::enrolment(), |enrolment| enrolment.encode().to_vec())),
         ("service_answer", hash(values::service_answer(), |answer| answer.encode().to_vec())),
-        ("verdict", hash(values::verdict(), |verdict| verdict.encode())),
     ]
 }
 
@@ -165,5 +192,6 @@ fn documents() -> Vec<(&'static str, String)> {
 fn the_wire_conforms() {
     let mut found = streams();
     found.extend(documents());
+    found.extend(questions());
     check("wire", found.into_iter().map(|(name, hash)| (name.to_owned(), hash)).collect::<Table>());
 }

@@ -55,6 +55,7 @@ pub(super) fn header(source: &Party, target: &Party) -> Header {
         hops_left: 15,
         hops: 1,
         seal: SealEnd::default(),
+        trace: Default::default(),
     }
 }
 

@@ -13,6 +13,7 @@ use nuncio_wire::{
     amop::Frame,
     announcement, length_prefixed, multicast, service,
     status::{self, EncodedAnswer, RevocationsAnswer},
+    trace,
     verdict::Verdict,
 };
 use proptest::{collection, prelude::*};
@@ -52,6 +53,25 @@ proptest! {
         let passed = unicast::Message { header: passed_on_if_it_may(sent.header), ..at_relay };
         let arrived = unicast::Message { header: passed.header, content: sent.content };
         prop_assert_eq!(unicast_over(passed, relay, b), Ok(arrived));
+    }
+
+    #[test]
+    fn a_traced_request_and_a_report_come_as_they_were_over_a_link_and_over_two(
+        sent in values::traced(ends().0, ends().1),
+        report in values::report(nodes()[0], nodes()[2], nodes()),
+    ) {
+        let [a, relay, b] = &*THREE;
+        let signed = trace::sign(report, &a.context).unwrap();
+        prop_assert_eq!(trace::check(&signed, &b.context), Ok(()));
+        let header = nuncio_protocol::Header { trace: Default::default(), ..sent.header };
+        let report = unicast::Message { header, content: unicast::Content::Report(Box::new(signed)) };
+        for sent in [sent, report] {
+            prop_assert_eq!(&unicast_over(sent.clone(), a, b), &Ok(sent.clone()));
+            let at_relay = unicast_over(sent.clone(), a, relay).unwrap();
+            let passed = unicast::Message { header: passed_on_if_it_may(at_relay.header), ..at_relay };
+            let header = nuncio_protocol::Header { trace: sent.header.trace, ..passed.header };
+            prop_assert_eq!(unicast_over(passed, relay, b), Ok(unicast::Message { header, content: sent.content }));
+        }
     }
 
     #[test]
@@ -255,6 +275,8 @@ fn decode_by_all(bytes: &Bytes, body: &Bytes) {
             Ok(Frame::Batch(_) | Frame::Wanted(_)) | Err(_) => {}
         }
         let _ = status::decode_record(bytes.clone(), context);
+        let report = trace::decode_report(bytes.clone(), a.node, reader.node);
+        let _ = report.map(|read| trace::check(&read, context));
         let _ = announcement::decode(bytes).map(|read| read.check(context));
         let _ = multicast::decode(bytes.clone()).map(|read| read.check(multicast::BROADCAST, context));
     }

@@ -29,6 +29,7 @@ pub(super) fn empty(node: NodeId) -> Status {
         software: String::new(),
         multicast_topics: BTreeSet::new(),
         takes_batches: true,
+        traces: true,
         revocations: BTreeMap::new(),
         proofs: 0,
         application: Bytes::from("height 7"),

@@ -10,6 +10,7 @@ use nuncio_protocol::{
     multicast::{self, Batch, Leg, Long, Proof, Wanted},
     peering::{Address, Parting},
     status_sync::{IssuerId, Query, Status, Version},
+    trace::{Fate, Report, Trace, TraceId, TraceParent},
     unicast::{self, Refusal},
 };
 use nuncio_wire::{
@@ -74,6 +75,7 @@ pub(super) fn header(source: Place, target: Place) -> impl Strategy<Value = Head
                 hops_left,
                 hops,
                 seal: SealEnd::default(),
+                trace: Default::default(),
             }
         },
     )
@@ -92,6 +94,46 @@ pub(super) fn unicast(source: Place, target: Place) -> impl Strategy<Value = uni
         Just(Content::Outlived),
     ];
     (header(source, target), content).prop_map(|(header, content)| unicast::Message { header, content })
+}
+
+/// How a request is followed that is.
+pub(super) fn trace() -> impl Strategy<Value = Trace> {
+    let id = || (1..=u128::MAX).prop_map(|id| TraceId::from_bytes(&id.to_be_bytes()).expect("not zero"));
+    let parent = (id(), 1..=u64::MAX, any::<u8>()).prop_map(|(trace, span, flags)| {
+        let bytes = [&trace.as_bytes()[..], &span.to_be_bytes(), &[flags]].concat();
+        TraceParent::from_bytes(&bytes).expect("whole")
+    });
+    (proptest::option::of(id()), proptest::option::of(parent)).prop_map(|(id, parent)| Trace {
+        id,
+        parent,
+        taken: None,
+    })
+}
+
+/// A request that is followed.
+pub(super) fn traced(source: Place, target: Place) -> impl Strategy<Value = unicast::Message> {
+    (header(source, target), bytes(600), trace()).prop_map(|(header, body, trace)| unicast::Message {
+        header: Header { trace, ..header },
+        content: unicast::Content::Request { body },
+    })
+}
+
+/// What a hop says to the origin of a message that one of these brought.
+pub(super) fn report(hop: NodeId, origin: NodeId, nodes: Vec<NodeId>) -> impl Strategy<Value = Report> {
+    let id = (1..=u128::MAX).prop_map(|id| TraceId::from_bytes(&id.to_be_bytes()).expect("not zero"));
+    let times = any::<[u64; 3]>().prop_map(|times| times.map(Duration::from_nanos));
+    let to = select(nodes.clone()).prop_map(|to| Fate::Sent { to });
+    let fate = prop_oneof![to, Just(Fate::Delivered), Just(Fate::Refused)];
+    (id, select(nodes), times, fate).prop_map(move |(id, from, [took, queued, done], fate)| Report {
+        id,
+        origin,
+        hop,
+        from,
+        took,
+        queued,
+        done,
+        fate,
+    })
 }
 
 /// What neighbours say about their link.
@@ -196,6 +238,7 @@ pub(super) fn status(node: NodeId, others: Vec<NodeId>) -> impl Strategy<Value =
                 revocations,
                 proofs,
                 takes_batches: false,
+                traces: false,
                 application,
                 sealing_key,
                 issues,

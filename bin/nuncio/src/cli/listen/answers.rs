@@ -40,7 +40,7 @@ impl Answers {
             Self::Empty => Ok(Bytes::new()),
             Self::Text(text) => Ok(Bytes::copy_from_slice(text.as_bytes())),
             Self::Echo => Ok(body),
-            Self::Program { command, limit } => computed(command, *limit, &message.from, body).await,
+            Self::Program { command, limit } => computed(command, *limit, &asks(&message), body).await,
         };
         let sent = match answer {
             Ok(answer) => client.answer(request, answer).await,
@@ -55,11 +55,24 @@ impl Answers {
     }
 }
 
+/// In whose trace a program answers.
+const TRACE_PARENT: &str = "TRACEPARENT";
+
+type Environment = Vec<(&'static str, String)>;
+
+/// Who asks, and in which trace context, if in one.
+fn asks(message: &Message) -> Environment {
+    let mut asks = vec![("NUNCIO_FROM", message.from.clone())];
+    asks.extend(message.traceparent.clone().map(|parent| (TRACE_PARENT, parent)));
+    asks
+}
+
 /// Runs the program: the request on its standard input, the answer from its standard output; any exit status but 0 refuses.
-async fn computed(command: &str, limit: Duration, from: &str, body: Bytes) -> Result<Bytes, String> {
+async fn computed(command: &str, limit: Duration, asks: &Environment, body: Bytes) -> Result<Bytes, String> {
     let mut child = Command::new("sh")
         .args(["-c", command])
-        .env("NUNCIO_FROM", from)
+        .env_remove(TRACE_PARENT)
+        .envs(asks.iter().cloned())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .kill_on_drop(true)
@@ -136,8 +149,12 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(30);
 
+    fn from(node: &str) -> Environment {
+        vec![("NUNCIO_FROM", node.to_owned())]
+    }
+
     async fn answer(command: &str, body: &'static [u8]) -> Result<Bytes, String> {
-        computed(command, LIMIT, "ab", Bytes::from_static(body)).await
+        computed(command, LIMIT, &from("ab"), Bytes::from_static(body)).await
     }
 
     #[tokio::test]
@@ -150,10 +167,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_program_answers_in_the_trace_of_who_asks_and_in_no_other() {
+        let text = r#"{"kind":"unicast","from":"ab","data":"","encoding":"utf8","traceparent":"00-aa"}"#;
+        let message: Message = serde_json::from_str(text).unwrap();
+        let print = "printf %s \"$NUNCIO_FROM ${TRACEPARENT-none}\"";
+        assert_eq!(computed(print, LIMIT, &asks(&message), Bytes::new()).await.unwrap(), "ab 00-aa");
+        let untraced = Message { traceparent: None, ..message };
+        assert_eq!(computed(print, LIMIT, &asks(&untraced), Bytes::new()).await.unwrap(), "ab none");
+    }
+
+    #[tokio::test]
     async fn a_program_that_fails_writes_too_much_or_never_ends_refuses() {
         assert!(answer("echo x; exit 3", b"").await.unwrap_err().contains("exit status: 3"));
         assert!(answer("head -c 10485761 /dev/zero", b"").await.unwrap_err().contains("more than"));
-        let endless = computed("exec sleep 600", Duration::from_millis(50), "ab", Bytes::new()).await;
+        let endless = computed("exec sleep 600", Duration::from_millis(50), &from("ab"), Bytes::new()).await;
         assert!(endless.unwrap_err().contains("took longer than 50ms"));
     }
 
@@ -163,7 +190,7 @@ mod tests {
         let file = directory.path().join("pid");
         let command = format!("sleep 600 & echo $! > {0}.new; mv {0}.new {0}; wait", file.display());
         let limit = Duration::from_secs(1);
-        assert!(computed(&command, limit, "ab", Bytes::new()).await.unwrap_err().contains("took longer"));
+        assert!(computed(&command, limit, &from("ab"), Bytes::new()).await.unwrap_err().contains("took longer"));
         let pid = std::fs::read_to_string(&file).unwrap();
         let state = Path::new("/proc").join(pid.trim()).join("stat");
         let has_ended = || std::fs::read_to_string(&state).map_or(true, |stat| stat.contains(") Z "));
