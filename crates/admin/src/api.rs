@@ -15,7 +15,7 @@ mod sdks;
 mod watched;
 
 pub use failure::{ErrorCode, Failure};
-pub use files::{FileOffer, FileProgress, FileState};
+pub use files::{FileOffer, FileProgress, FileState, ReceivedFile};
 pub use sdks::{SdkAuthority, SdkCertificate, SdksAt};
 pub use watched::{Ban, Ending, Refusal, RefusalCount, Refusals, TopicCount, Topology, TopologyNode, Traffic};
 
