@@ -55,6 +55,7 @@ mod view;
 pub use bounds::bounds;
 pub use build::{Bound, BuildError, build};
 pub use builder::{Builder, SpawnError};
+pub use certifier::PolicyCertifier;
 pub use config::Config;
 pub use handle::{
     AddPeerError, AddressError, Answer, MessageId, NodeHandle, NotReachable, PublishError, RenewalError, Responder,
