@@ -161,7 +161,7 @@ async fn become_socket(
     remote: SocketAddr,
     mut request: Request<Incoming>,
 ) -> Result<(Answer, Upgrade), Box<Answer>> {
-    judge_origin(door, &request)?;
+    judge_origin(door, remote, &request)?;
     if request.uri().path() != SOCKET || request.method() != Method::GET {
         return Err(refusal(StatusCode::NOT_FOUND, "not_found", &format!("there is GET {SOCKET}, a WebSocket")));
     }
@@ -208,19 +208,21 @@ fn bearer(request: &Request<Incoming>) -> Option<String> {
 }
 
 /// Pages of other sites come in by a browser that has a certificate without its user's will.
-fn judge_origin(door: &Door, request: &Request<Incoming>) -> Result<(), Box<Answer>> {
+fn judge_origin(door: &Door, remote: SocketAddr, request: &Request<Incoming>) -> Result<(), Box<Answer>> {
     let mut origins = request.headers().get_all(header::ORIGIN).iter();
     let is_known = |origin: &HeaderValue| door.origins.iter().any(|known| known.as_bytes() == origin.as_bytes());
     if origins.all(is_known) {
         return Ok(());
     }
-    Err(refusal(StatusCode::FORBIDDEN, "origin", "this page's origin is not in [web] origins of the node"))
+    door.entrance.refuse(remote, &Refusal::OtherOrigin);
+    Err(refused(&Refusal::OtherOrigin))
 }
 
 fn refused(cause: &Refusal) -> Box<Answer> {
     let (status, error) = match cause {
         Refusal::OverQuota { .. } => (StatusCode::TOO_MANY_REQUESTS, "over_quota"),
         Refusal::NotAdmitted { .. } => (StatusCode::FORBIDDEN, "forbidden"),
+        Refusal::OtherOrigin => (StatusCode::FORBIDDEN, "origin"),
         _ => (StatusCode::UNAUTHORIZED, "unauthorized"),
     };
     refusal(status, error, &cause.to_string())
