@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs the clients of the web door: each asks an SDK and answers one, at two nodes of a network made for it on loopback; a page in
-# a browser answers one.
+# a browser answers one, and curl, which has no WebSocket, asks one.
 #
-#   testnet/web/run.sh [python|javascript|java|go|browser …]    all whose language is here, unless some are named
+#   testnet/web/run.sh [python|javascript|java|go|browser|curl …]    all whose language is here, unless some are named
 #
 # Needs target/release/nuncio, else names another with NUNCIO_BINARY=…
 # Exit: 0 all that were run held · 1 something did not · 77 none could be run. Those that were not run are named.
@@ -43,6 +43,7 @@ missing() {
         java) command -v javac >/dev/null || echo "a JDK, 17 or later (Debian: openjdk-17-jdk-headless)" ;;
         go) (cd "$here/go" && go build -o "$scratch/go-client" .) 2>/dev/null \
             || echo "go with gorilla/websocket (Debian: golang-go golang-github-gorilla-websocket-dev)" ;;
+        curl) command -v curl >/dev/null || echo "curl (Debian: curl)" ;;
         browser) command -v chromium >/dev/null || echo "chromium (Debian: chromium)" ;;
         *) fail "there is no client in $1" ;;
     esac
@@ -107,8 +108,22 @@ try_browser() {
     echo "browser: an SDK asked a page and was answered"
 }
 
+# Without a WebSocket: it asks an SDK at node1 over node0, and says something to all.
+try_curl() {
+    local url="https://127.0.0.1:$ANSWERING_PORT/v1" certs=$net/sdk/agencyA-rsa heard=$scratch/curl.heard
+    post() { curl --silent --show-error --fail --insecure --max-time 20 --cert "$certs/sdk.crt" --key "$certs/sdk.key" --data "$2" "$url/$1"; }
+    sdk subscribe of-curl --reply "answered by an SDK" --count 2 --gateway "$gateway1" >"$heard" 2>&1 &
+    local sdk=$!
+    asked_by_curl() { [ "$(post publish/of-curl "asked by curl" 2>/dev/null)" = "answered by an SDK" ]; }
+    until_ok "curl asks an SDK" asked_by_curl
+    post multicast/of-curl "said by curl" | grep -q '"code":0' || fail "curl's multicast was not taken"
+    wait "$sdk" || fail "the SDK that answers ended with $?"
+    grep -q "asked by curl" "$heard" && grep -q "said by curl" "$heard" || fail "the SDK heard: $(cat "$heard")"
+    echo "curl: it asked an SDK and was answered, and said something to all"
+}
+
 languages=("$@")
-[ "$#" -gt 0 ] || languages=(python javascript java go browser)
+[ "$#" -gt 0 ] || languages=(python javascript java go browser curl)
 run=() left_out=()
 for language in "${languages[@]}"; do
     lacks=$(missing "$language")
@@ -133,5 +148,9 @@ until_ok "node0 listens" listens "$ANSWERING_PORT"
 until_ok "node1 listens" listens "$ASKED_PORT"
 until_ok "node2 listens" listens "$BROWSER_PORT"
 for language in "${run[@]}"; do
-    if [ "$language" = browser ]; then try_browser; else try "$language"; fi
+    case $language in
+        browser) try_browser ;;
+        curl) try_curl ;;
+        *) try "$language" ;;
+    esac
 done

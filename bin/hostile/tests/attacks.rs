@@ -39,6 +39,12 @@ async fn banned_for(attack: &str) -> String {
     let snapshot = tokio::time::timeout(DEADLINE, seen).await.expect("it is banned").expect("the node runs");
     let reason = snapshot.peers.iter().find(is_it).and_then(|peer| peer.last_error.clone());
     drop((snapshot, program));
+    let counted = async {
+        while handle.metrics().refused.gate.sum() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, counted).await.expect("its strikes are among what is refused");
     shutdown.cancel();
     running.await.expect("a node ends in order");
     reason.expect("a reason")

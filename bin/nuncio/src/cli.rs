@@ -11,6 +11,7 @@ mod certs;
 mod completions;
 pub(crate) mod config;
 mod doctor;
+mod files;
 mod health;
 mod join;
 mod join_token;
@@ -114,6 +115,8 @@ enum Command {
     Send(send::Arguments),
     /// Send a file of any size to a node, into the directory that its operator allows; run again, it goes on where it was
     SendFile(send_file::Arguments),
+    /// Show the files that other nodes have sent, and those on their way here
+    Files(files::Arguments),
     /// Send a message to every node that listens to a topic
     Publish(publish::Arguments),
     /// Send a message to every node
@@ -200,6 +203,7 @@ async fn execute(command: Command, output: Output) -> Result<(), Failure> {
         Command::Access(arguments) => access::run(arguments, output).await,
         Command::Send(arguments) => send::run(arguments, output).await,
         Command::SendFile(arguments) => send_file::run(arguments, output).await,
+        Command::Files(arguments) => files::run(arguments, output).await,
         Command::Publish(arguments) => publish::run(arguments, output).await,
         Command::Broadcast(arguments) => broadcast::run(arguments, output).await,
         Command::Listen(arguments) => listen::run(arguments, output).await,

@@ -22,7 +22,7 @@ written beside them. A row that stands for a peer is there as long as its link.
 |---|---|
 | Who is slow? | `nuncio_peer_queue_bytes` and `nuncio_peer_round_trip_seconds` by peer; `nuncio_link_queue_duration_seconds`; `nuncio_gossip_slow_peers_total`; `nuncio_gateway_sessions_not_draining_total` |
 | What is dropped, and why? | `nuncio_dropped_total`, `nuncio_multicast_lost_total`, `nuncio_listener_missed_total`, `nuncio_gateway_deliveries_dropped_total`, `nuncio_gossip_received_total` by outcome |
-| Who is refused, and why? | `nuncio_link_refused_total`, `nuncio_gateway_refused_total`, `nuncio_strikes_total`, `nuncio_peers_banned`, `nuncio_rights_denied_total` |
+| Who is refused, and why? | `nuncio_refused_total` by door and cause; `nuncio_link_refused_total` also by who dialled; `nuncio_peers_banned`, `nuncio_rights_denied_total` |
 | Does every request end? | taken = delivered + refused + unknown + in flight, of `nuncio_unicast_…` and of `nuncio_amop_…`; refused means that nobody has seen it, unknown that it may have been seen |
 | How long does it take? | `nuncio_unicast_duration_seconds`, `nuncio_amop_duration_seconds`, `nuncio_relay_duration_seconds`, `nuncio_event_loop_lag_seconds` |
 | Is the picture of the network fresh? | `nuncio_status_lag_seconds`, `nuncio_status_behind`, `nuncio_nodes_reachable`, `nuncio_nodes_by_hops` |

@@ -88,7 +88,7 @@ fn every_word_that_is_asked_for_by_a_label_is_one() {
         let entry = catalog.iter().find(|entry| entry.name == metric).unwrap_or_else(|| panic!("{metric}"));
         let label = entry.labels.iter().find(|Labelled { key: own, .. }| *own == key);
         let values = &label.unwrap_or_else(|| panic!("{metric} has no label {key}")).values;
-        assert!(values.split(", ").any(|one| one == word), "{metric}: {key} is never {word}");
+        assert!(values.split([',', ';', '–']).any(|one| one.trim() == word), "{metric}: {key} is never {word}");
     }
-    assert!(asked >= 4, "they were found");
+    assert!(asked >= 3, "they were found");
 }

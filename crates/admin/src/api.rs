@@ -16,7 +16,7 @@ mod trace;
 mod watched;
 
 pub use failure::{ErrorCode, Failure};
-pub use files::{FileOffer, FileProgress, FileState};
+pub use files::{FileOffer, FileProgress, FileState, ReceivedFile};
 pub use sdks::{SdkAuthority, SdkCertificate, SdksAt};
 pub use trace::{TRACE_PARENT_HEADER, Trace, TraceStep};
 pub use watched::{Ban, Ending, Refusal, RefusalCount, Refusals, TopicCount, Topology, TopologyNode, Traffic};

@@ -31,10 +31,10 @@ pub fn bounds() -> Vec<Bound> {
             "the oldest makes room; after 10 s each is closed",
         )
         .per("stranger", 2 * MAX_STRANGERS),
-        // One that waits, and one that is written and made harmless.
+        // A look, and an event of the one before that is written.
         Bound::of_bytes(
-            "an event of a dashboard",
-            3 * watch::LONGEST,
+            "what a dashboard is told",
+            watch::LOOK + watch::LONGEST,
             "the next one waits; who takes none for 10 s is cut off",
         )
         .per("dashboard", watch::MAX_WATCHERS),

@@ -5,8 +5,8 @@ use nuncio_identity::NodeId;
 use crate::{
     Lifetime,
     api::{
-        AccessEntry, AuditStatus, Check, ConfigurationKey, DeniedTopic, Failure, HeldList, Info, Rule, SdkCertificate,
-        SdksAt,
+        AccessEntry, AuditStatus, Check, ConfigurationKey, DeniedTopic, Failure, HeldList, Info, ReceivedFile, Rule,
+        SdkCertificate, SdksAt,
     },
 };
 
@@ -47,6 +47,10 @@ pub trait Operator: Send + Sync + 'static {
 
     /// Below which authorities SDKs stand, at each node of the network: every node is asked.
     fn network_sdks(&self) -> BoxFuture<'_, Vec<SdksAt>>;
+
+    /// Files that other nodes have sent, and those on their way here; `None` where the node takes none. The future fails when
+    /// they cannot be looked at.
+    fn files(&self) -> Option<BoxFuture<'_, Result<Vec<ReceivedFile>, Failure>>>;
 
     /// The log filter in force.
     fn log_filter(&self) -> String;

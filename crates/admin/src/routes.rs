@@ -63,6 +63,7 @@ pub(crate) struct Context {
     listeners: Arc<Semaphore>,
     followers: Arc<Semaphore>,
     watchers: Arc<Semaphore>,
+    looks: Arc<watch::Looks>,
     refused: Refused,
     bodies: Arc<Semaphore>,
     waiting: requests::Waiting,
@@ -131,6 +132,7 @@ table! {
         [Ambiguous NotFound NoRoute Refused NoHandler Busy TimedOut];
     POST post "/v1/trace/{node}" trace::trace "Sends a request as `/v1/unicast/{node}` does, or a probe, and tells which way it went; how it ended is part of that."
         [Ambiguous NotFound Refused];
+    GET get "/v1/files" files::list "Files that other nodes have sent, and those on their way here." [NoHandler Internal];
     POST post "/v1/files/{node}" files::offer "Offers a file to a node, or asks how far one is that was offered."
         [Ambiguous NotFound NoRoute Refused NoHandler Busy TimedOut];
     POST post "/v1/files/{node}/pieces" files::pieces "Sends a part of an offered file, any bytes, and waits until the node has it."
@@ -167,6 +169,7 @@ fn context(node: NodeHandle, operator: Arc<dyn Operator>, refused: Refused, shut
         listeners: Arc::new(Semaphore::new(MAX_LISTENERS)),
         followers: Arc::new(Semaphore::new(MAX_LISTENERS)),
         watchers: Arc::new(Semaphore::new(watch::MAX_WATCHERS)),
+        looks: Arc::default(),
         refused,
         bodies: body::budget(),
         waiting: requests::Waiting::default(),

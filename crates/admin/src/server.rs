@@ -25,6 +25,7 @@ mod doorway;
 mod guard;
 mod limited;
 mod peer;
+mod rejection;
 mod socket;
 
 use authority::Authority;
@@ -129,7 +130,8 @@ impl Bound {
     pub async fn run(self, shutdown: CancellationToken) {
         let Self { unix, tcp, metrics, tls, authority, node, operator } = self;
         let audit = operator.audit().clone();
-        let before_all = Guard { authority, audit: audit.clone() };
+        let refusals = node.metrics().refused.admin.clone();
+        let before_all = Guard { authority, audit: audit.clone(), refusals: refusals.clone() };
         let only_metrics = routes::metrics_alone(node.clone(), operator.clone(), shutdown.clone());
         let refused = Refused::default();
         let keeping = refused.clone().follow(audit.clone(), shutdown.clone());
@@ -137,7 +139,8 @@ impl Bound {
             .layer(middleware::from_fn_with_state(before_all, guard));
         let over_tcp = async {
             if let Some(listener) = tcp {
-                serve(Limited::new(Doorway::new(listener, tls, audit.clone())), all.clone(), shutdown.clone()).await;
+                let doorway = Doorway::new(listener, tls, audit.clone(), refusals.clone());
+                serve(Limited::new(doorway), all.clone(), shutdown.clone()).await;
             }
         };
         let over_unix = async {
@@ -148,7 +151,8 @@ impl Bound {
         };
         let for_metrics = async {
             if let Some(listener) = metrics {
-                serve(Limited::new(Doorway::new(listener, None, audit.clone())), only_metrics, shutdown.clone()).await;
+                let doorway = Doorway::new(listener, None, audit.clone(), refusals.clone());
+                serve(Limited::new(doorway), only_metrics, shutdown.clone()).await;
             }
         };
         tokio::join!(over_unix, over_tcp, for_metrics, keeping);

@@ -1,5 +1,7 @@
 //! Bearer tokens of operators: a file of hashes, readable by its owner only.
 
+mod owner;
+
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io,
@@ -112,8 +114,7 @@ impl TokenFile {
             return Err(TokenError::Name { name: name.chars().take(64).collect() });
         }
         if let Some(folder) = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            let made = DirBuilder::new().mode(0o700).recursive(true).create(folder);
-            made.map_err(|source| TokenError::File { path: folder.to_owned(), source })?;
+            make_folder(folder).map_err(|source| TokenError::File { path: folder.to_owned(), source })?;
         }
         let _alone = self.lock()?;
         let mut tokens = self.load()?;
@@ -185,7 +186,8 @@ impl TokenFile {
 
     fn store(&self, token: Vec<Token>) -> Result<(), TokenError> {
         let text = toml::to_string(&Content { token }).unwrap_or_default();
-        state_file::replace(&self.path, format!("{HEAD}{text}").as_bytes()).map_err(|source| self.unusable(source))
+        let stored = state_file::replace(&self.path, format!("{HEAD}{text}").as_bytes());
+        stored.and_then(|()| owner::follow(&self.path)).map_err(|source| self.unusable(source))
     }
 
     /// One change at a time.
@@ -193,6 +195,7 @@ impl TokenFile {
         let path = self.path.with_extension("lock");
         let options = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).clone();
         let file = options.open(&path).map_err(|source| self.unusable(source))?;
+        owner::follow(&path).map_err(|source| self.unusable(source))?;
         flock(&file, FlockOperation::LockExclusive).map_err(|error| self.unusable(error.into()))?;
         Ok(file)
     }
@@ -200,6 +203,13 @@ impl TokenFile {
     fn unusable(&self, source: io::Error) -> TokenError {
         TokenError::File { path: self.path.clone(), source }
     }
+}
+
+/// Makes a folder and those above it.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    let missing: Vec<_> = folder.ancestors().take_while(|one| !one.as_os_str().is_empty() && !one.exists()).collect();
+    DirBuilder::new().mode(0o700).recursive(true).create(folder)?;
+    missing.into_iter().rev().try_for_each(owner::follow)
 }
 
 fn hash(token: &str) -> String {
@@ -304,6 +314,31 @@ mod tests {
         for name in ["", "a b", "a\nb", &"x".repeat(65)] {
             assert!(matches!(file.make(name, Scope::Read, None), Err(TokenError::Name { .. })), "{name:?}");
         }
+    }
+
+    #[test]
+    fn what_root_makes_belongs_to_whose_directory_it_is_and_nothing_of_others_does() {
+        let dir = tempfile::tempdir().unwrap();
+        if std::os::unix::fs::chown(dir.path(), Some(4711), Some(4712)).is_err() {
+            eprintln!("NOT RUN: only root gives a directory to somebody else");
+            return;
+        }
+        let file = TokenFile::new(dir.path().join("data/tokens.toml"));
+        file.make("a", Scope::Read, None).unwrap();
+        for path in ["data", "data/tokens.toml", "data/tokens.lock"] {
+            let found = fs::metadata(dir.path().join(path)).unwrap();
+            assert_eq!((found.uid(), found.gid()), (4711, 4712), "{path}");
+        }
+        // A file of root's that the directory's owner has linked to.
+        let [foreign, lock] = ["foreign", "data/tokens.lock"].map(|path| dir.path().join(path));
+        fs::write(&foreign, "root's").unwrap();
+        fs::remove_file(&lock).unwrap();
+        fs::hard_link(&foreign, &lock).unwrap();
+        assert!(file.make("b", Scope::Read, None).is_err());
+        fs::remove_file(&lock).unwrap();
+        std::os::unix::fs::symlink(&foreign, &lock).unwrap();
+        assert!(file.make("b", Scope::Read, None).is_err());
+        assert_eq!(fs::metadata(&foreign).unwrap().uid(), 0);
     }
 
     #[test]

@@ -215,6 +215,15 @@ events! {
         /// How many since it was told last.
         messages: u64,
     };
+    /// A file of another node is whole, has the SHA-256 that was offered, and is in its place.
+    FileReceived = "file_received", Member {
+        /// Who sent it.
+        node: NodeIdText,
+        /// Its name, in the sender's directory.
+        name: Text,
+        /// Its length in bytes.
+        bytes: u64,
+    };
     /// The configuration was read again and taken over.
     ConfigurationChanged = "configuration_changed", Operator {
         /// Who asked for it.

@@ -25,6 +25,7 @@ pub(crate) fn write(event: &Event, News { left_out }: News) {
         | Event::CertificateNotIssued { .. }
         | Event::NodeEnrolled { .. }
         | Event::EnrolmentRefused { .. }
+        | Event::FileReceived { .. }
         | Event::MessageDenied { .. } => of_peer(event, left_out),
         Event::SdkAdmitted { .. }
         | Event::SdkRefused { .. }
@@ -129,6 +130,9 @@ fn of_peer(event: &Event, left_out: Option<u64>) {
         }
         Event::CertificateNotIssued { node, cause } => {
             tracing::warn!(node = %short(node), left_out, "did not renew a certificate: {cause}");
+        }
+        Event::FileReceived { node, name, bytes } => {
+            tracing::info!(node = %short(node), %name, bytes, left_out, "a file has come");
         }
         Event::MessageDenied { node, topic, cause } => {
             let topic = topic.as_str();

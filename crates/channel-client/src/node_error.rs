@@ -8,6 +8,7 @@ use rustls::AlertDescription;
 
 /// A step on the way to a node that serves us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Stage {
     /// Resolving the name and opening the TCP connection.
     Tcp,
@@ -19,6 +20,7 @@ pub enum Stage {
 
 /// One try of one node.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Attempt {
     /// The node, as it was given to the builder.
     pub node: String,

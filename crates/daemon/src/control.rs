@@ -12,11 +12,12 @@ use futures::future::{BoxFuture, FutureExt};
 use nuncio_admin::{
     Lifetime, Operator,
     api::{
-        AccessEntry, AuditStatus, Check, ConfigurationKey, DeniedTopic, ErrorCode, Failure, HeldList, Info, Rule,
-        SdkCertificate, SdksAt,
+        AccessEntry, AuditStatus, Check, ConfigurationKey, DeniedTopic, ErrorCode, Failure, HeldList, Info,
+        ReceivedFile, Rule, SdkCertificate, SdksAt,
     },
 };
 use nuncio_audit::Audit;
+use nuncio_files::Inbox;
 use nuncio_gateway::{Clients, DeniedTopics, Renewal, SessionCertificate};
 use nuncio_identity::NodeId;
 use nuncio_node::{NodeHandle, NodeSnapshot, Snapshot};
@@ -29,7 +30,7 @@ use crate::{
     config::{Access, Config, Difference, Effect, Peer, Source},
     data_dir::DataDir,
     enrolment::EnrolmentTls,
-    lifetimes, list_expiry,
+    files, lifetimes, list_expiry,
     logging::LogControl,
     reading::{self, Readings},
     service::NetworkSdks,
@@ -52,6 +53,8 @@ pub(crate) struct Control {
     /// What its own says.
     pub(crate) own: ArcSwap<Credential>,
     pub(crate) enrolment_tls: Option<EnrolmentTls>,
+    /// Where files of other nodes come.
+    inbox: Option<Arc<Inbox>>,
     /// Why it was not renewed though it is due.
     overdue: Mutex<Option<String>>,
     /// Of keys and certificates, while the node runs.
@@ -87,6 +90,7 @@ pub(crate) struct Parts {
     pub(crate) lifetimes: Vec<Lifetime>,
     pub(crate) own: Credential,
     pub(crate) enrolment_tls: Option<EnrolmentTls>,
+    pub(crate) inbox: Option<Arc<Inbox>>,
 }
 
 impl std::fmt::Debug for Control {
@@ -139,6 +143,7 @@ impl Control {
             lifetimes,
             own,
             enrolment_tls,
+            inbox,
         } = parts;
         let (turn, state) = (tokio::sync::Mutex::new(()), Mutex::new(state));
         let (lifetimes, own) = (ArcSwap::from_pointee(lifetimes), ArcSwap::from_pointee(own));
@@ -156,6 +161,7 @@ impl Control {
             lifetimes,
             own,
             enrolment_tls,
+            inbox,
             overdue: Mutex::default(),
             readings: Readings::new(reading::LIMIT),
             network_sdks: NetworkSdks::default(),
@@ -308,6 +314,10 @@ impl Operator for Control {
             entries.into_iter().map(move |(topic, reason)| DeniedTopic { client: client.clone(), topic, reason })
         };
         self.clients.denied_topics().into_iter().flat_map(of_client).collect()
+    }
+
+    fn files(&self) -> Option<BoxFuture<'_, Result<Vec<ReceivedFile>, Failure>>> {
+        Some(files::list(Arc::clone(self.inbox.as_ref()?)).boxed())
     }
 
     fn log_filter(&self) -> String {

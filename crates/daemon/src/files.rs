@@ -1,17 +1,24 @@
 //! Files that other nodes send to this node's operator.
 
 use std::{
+    io,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
+use nuncio_admin::api::{ErrorCode, Failure, ReceivedFile};
+use nuncio_audit::Event;
 use nuncio_bounds::Bound;
-use nuncio_files::{Arrived, Inbox, Limits, Offer, OpenError, State, Work};
+use nuncio_files::{Arrived, Inbox, Limits, Listed, OpenError, Refusal, Work};
 use nuncio_identity::NodeId;
+use nuncio_metrics::FileRefusal;
 use nuncio_node::service::{self, Answer, Call, Calls, FileOffer, FileProgress, FileState, Port, Request};
 use nuncio_plain::Pace;
 use nuncio_rights::{Party, Who};
-use tokio::{sync::Semaphore, task::spawn_blocking};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::spawn_blocking,
+};
 
 use crate::{Config, control::Control};
 
@@ -53,39 +60,35 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
+impl Files {
+    /// What lies in the directory is asked of it.
+    pub(crate) fn inbox(&self) -> Arc<Inbox> {
+        Arc::clone(&self.inbox)
+    }
+}
+
 /// Serves until the node stops.
 pub(crate) async fn serve(files: Files, control: Arc<Control>) {
     let Files { inbox, mut calls } = files;
-    let refusals = Arc::new(Mutex::new(Pace::default()));
+    let desk = Arc::new(Desk { inbox, control, told: Mutex::default() });
     let (places, mut tidy) = (Arc::new(Semaphore::new(AT_ONCE)), tokio::time::interval(TIDY));
     loop {
         let call = tokio::select! {
             call = calls.next() => call,
             _ = tidy.tick() => {
-                let inbox = Arc::clone(&inbox);
-                let _ = spawn_blocking(move || inbox.tidy(Instant::now())).await;
+                let desk = Arc::clone(&desk);
+                let _ = spawn_blocking(move || desk.tidy()).await;
                 continue;
             }
         };
         let Some(call) = call else { return };
-        if let Err(answer) = judge(&control, &call) {
-            tell(&refusals, &call, &answer);
-            call.answer(&answer);
+        if let Err(answer) = judge(&desk.control, &call) {
+            desk.refuse(call, &answer);
             continue;
         }
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let (inbox, refusals) = (Arc::clone(&inbox), Arc::clone(&refusals));
-        spawn_blocking(move || {
-            let from = call.from;
-            let (answer, work) = take(&inbox, &call);
-            tell(&refusals, &call, &answer);
-            call.answer(&answer);
-            // As many files are checked as may be open; pieces of others do not wait for that.
-            drop(place);
-            if let Some(Arrived { path, length }) = work.and_then(Work::run) {
-                tracing::info!(node = %from.short(), path, bytes = length, "a file has come");
-            }
-        });
+        let desk = Arc::clone(&desk);
+        spawn_blocking(move || desk.serve(call, place));
     }
 }
 
@@ -94,7 +97,7 @@ fn judge(control: &Control, call: &Call) -> Result<(), Answer> {
     let (id, snapshot) = (call.from.to_string(), control.node.snapshot());
     let Some(node) = snapshot.nodes.iter().find(|node| node.node_id == id) else {
         // Its record is on its way.
-        return Err(progress(0, 0, FileState::Busy));
+        return Err(busy());
     };
     let party = Party::node(node.agency_path(), &*node.name, call.from.as_bytes());
     if control.node.sees(node) && may_send(&control.state().config, call.from, &party) {
@@ -110,50 +113,105 @@ fn may_send(config: &Config, node: NodeId, party: &Party) -> bool {
     is_named || (files.nodes.is_empty() && files.agencies.is_empty())
 }
 
-fn take(inbox: &Arc<Inbox>, call: &Call) -> (Answer, Option<Work>) {
+fn take(inbox: &Arc<Inbox>, call: &Call) -> (nuncio_files::Answer, Option<Work>) {
     let (from, now) = (call.from, Instant::now());
-    let (answer, work) = match &call.wanted {
-        Request::FileOffer(FileOffer { name, length, sha256 }) => {
-            inbox.offer(from, &Offer { name: name.clone(), length: *length, sha256: *sha256 }, now)
-        }
+    match &call.wanted {
+        Request::FileOffer(offer) => inbox.offer(from, offer, now),
         Request::FileChunk(chunk) => inbox.chunk(from, (chunk.transfer, chunk.offset), &chunk.data, now),
         // The node puts nothing else here.
-        _ => (nuncio_files::Answer::Refused("this is nothing about a file".to_owned()), None),
-    };
-    (told(answer), work)
-}
-
-/// Tells the operator of a file that was refused, but not of each when there are many.
-fn tell(pace: &Mutex<Pace>, call: &Call, answer: &Answer) {
-    let (Request::FileOffer(FileOffer { name, .. }), Answer::Refused { reason }) = (&call.wanted, answer) else {
-        return;
-    };
-    let line = pace.lock().unwrap_or_else(PoisonError::into_inner).line(Instant::now());
-    if let Some(kept_back) = line {
-        let name = nuncio_plain::short(name, 64);
-        tracing::info!(node = %call.from.short(), name, reason, kept_back, "a file is refused");
+        _ => (nuncio_files::Answer::Refused(Refusal::Piece("this is nothing about a file".to_owned())), None),
     }
 }
 
-fn told(answer: nuncio_files::Answer) -> Answer {
-    match answer {
-        nuncio_files::Answer::Refused(reason) => Answer::Refused { reason },
-        nuncio_files::Answer::Progress { transfer, received, state } => {
-            let state = match state {
-                State::Receiving => FileState::Receiving,
-                State::Checking => FileState::Checking,
-                State::Done => FileState::Done,
-                State::Unknown => FileState::Unknown,
-                State::Differs => FileState::Differs,
-                State::Busy => FileState::Busy,
-            };
-            progress(transfer, received, state)
+/// What all tasks share.
+struct Desk {
+    inbox: Arc<Inbox>,
+    control: Arc<Control>,
+    told: Mutex<Pace>,
+}
+
+impl Desk {
+    /// Waits for the disk.
+    fn serve(&self, call: Call, place: OwnedSemaphorePermit) {
+        let from = call.from;
+        let (answer, work) = take(&self.inbox, &call);
+        let answer = match answer {
+            nuncio_files::Answer::Progress(progress) => {
+                if progress.state == FileState::Busy {
+                    self.count(FileRefusal::Busy);
+                }
+                Answer::FileProgress(progress)
+            }
+            nuncio_files::Answer::Refused(refusal) => {
+                FileRefusal::named(refusal.name()).into_iter().for_each(|cause| self.count(cause));
+                Answer::Refused { reason: refusal.to_string() }
+            }
+        };
+        self.tell(&call, &answer);
+        call.answer(&answer);
+        // As many files are checked as may be open; pieces of others do not wait for that.
+        drop(place);
+        if let Some(Arrived { name, length }) = work.and_then(Work::run) {
+            self.control.audit.record(Event::FileReceived { node: from.into(), name: name.into(), bytes: length });
+        }
+        self.show();
+    }
+
+    fn refuse(&self, call: Call, answer: &Answer) {
+        self.count(if matches!(answer, Answer::Refused { .. }) { FileRefusal::Access } else { FileRefusal::Busy });
+        self.tell(&call, answer);
+        call.answer(answer);
+    }
+
+    fn tidy(&self) {
+        self.inbox.tidy(Instant::now());
+        self.show();
+    }
+
+    /// Tells the operator of a file that was refused, but not of each when there are many.
+    fn tell(&self, call: &Call, answer: &Answer) {
+        let (Request::FileOffer(FileOffer { name, .. }), Answer::Refused { reason }) = (&call.wanted, answer) else {
+            return;
+        };
+        let line = self.told.lock().unwrap_or_else(PoisonError::into_inner).line(Instant::now());
+        if let Some(kept_back) = line {
+            let name = nuncio_plain::short(name, 64);
+            tracing::info!(node = %call.from.short(), name, reason, kept_back, "a file is refused");
         }
     }
+
+    fn count(&self, cause: FileRefusal) {
+        self.control.node.metrics().refused.files.increment(cause);
+    }
+
+    fn show(&self) {
+        let (metrics, counted) = (self.control.node.metrics(), self.inbox.statistics());
+        metrics.files.bytes.copy(counted.bytes);
+        metrics.files.whole.copy(counted.whole);
+        metrics.files.open.set(counted.open);
+        metrics.files.parts.set(counted.parts);
+        metrics.files.part_bytes.set(usize::try_from(counted.part_bytes).unwrap_or(usize::MAX));
+        metrics.refused.files.copy(FileRefusal::Differs, counted.differed);
+    }
 }
 
-const fn progress(transfer: u64, received: u64, state: FileState) -> Answer {
-    Answer::FileProgress(FileProgress { transfer, received, state })
+/// What lies in an inbox, for the admin API.
+pub(crate) async fn list(inbox: Arc<Inbox>) -> Result<Vec<ReceivedFile>, Failure> {
+    let listed = spawn_blocking(move || inbox.list()).await.map_err(io::Error::other).flatten();
+    let listed = listed.map_err(|error| {
+        Failure::new(ErrorCode::Internal, format!("the directory of files cannot be read: {error}"))
+    })?;
+    Ok(listed.into_iter().map(shown).collect())
+}
+
+fn shown(listed: Listed) -> ReceivedFile {
+    let Listed { sender, name, received, length, state, modified, .. } = listed;
+    let modified = modified.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok()).map(|since| since.as_secs());
+    ReceivedFile { node_id: sender, name, received, length, state: state.into(), modified }
+}
+
+const fn busy() -> Answer {
+    Answer::FileProgress(FileProgress { transfer: 0, received: 0, state: FileState::Busy })
 }
 
 #[cfg(test)]

@@ -158,6 +158,7 @@ impl Daemon {
             lifetimes,
             own: own_certificate,
             enrolment_tls: newcomers.as_ref().map(enrolment::Bound::tls),
+            inbox: files.as_ref().map(Files::inbox),
         };
         let control = Arc::new(Control::new(parts, state));
         // Nobody else has the place.

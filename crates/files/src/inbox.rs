@@ -12,9 +12,10 @@ use std::{
 use aws_lc_rs::digest::{Context, SHA256};
 use nuncio_identity::NodeId;
 use nuncio_plain::Pace;
+use nuncio_wire::service::{FileOffer, FileProgress, FileState};
 
 use crate::{
-    Limits,
+    Limits, Refusal,
     digest::finish,
     part::Part,
     place,
@@ -22,8 +23,10 @@ use crate::{
     usage::{Share, Usage, cost, expire},
 };
 
+mod listed;
 mod work;
 
+pub use listed::Listed;
 pub use work::{Arrived, Work};
 
 /// The directory of parts; no sender is called so.
@@ -38,48 +41,31 @@ const IDLE: Duration = Duration::from_secs(60);
 /// After so long it makes room for others.
 const MAKES_ROOM: Duration = Duration::from_secs(10);
 
-/// A file that a sender has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offer {
-    /// Its name, as the sender says.
-    pub name: String,
-    /// Its length.
-    pub length: u64,
-    /// The SHA-256 of the whole.
-    pub sha256: [u8; 32],
-}
-
 /// What a sender is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// How far it is.
-    Progress {
-        /// Names the file in its pieces.
-        transfer: u64,
-        /// Bytes that are there, from the beginning.
-        received: u64,
-        /// What is next.
-        state: State,
-    },
-    /// It is not taken, for this reason; offered again it would not be either.
-    Refused(String),
+    Progress(FileProgress),
+    /// It is not taken.
+    Refused(Refusal),
 }
 
-/// What is next with a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// Its next pieces are awaited.
-    Receiving,
-    /// All of it is there and its SHA-256 is computed.
-    Checking,
-    /// It is in its place.
-    Done,
-    /// There is no such transfer.
-    Unknown,
-    /// What came has another SHA-256, and is gone.
-    Differs,
-    /// Too many files are on their way.
-    Busy,
+/// What an inbox has taken since it was opened, and what it holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Statistics {
+    /// Bytes of files.
+    pub bytes: u64,
+    /// Files that are whole.
+    pub whole: u64,
+    /// Files that turned out to have another SHA-256.
+    pub differed: u64,
+    /// Files on their way now.
+    pub open: usize,
+    /// Parts that lay there when [`Inbox::tidy`] looked last, those of open files among them.
+    pub parts: usize,
+    /// Their bytes.
+    pub part_bytes: u64,
 }
 
 /// A directory into which files come.
@@ -109,6 +95,7 @@ struct Table {
     usage: Usage,
     next: u64,
     pace: Pace,
+    counted: Statistics,
 }
 
 #[derive(Debug)]
@@ -132,10 +119,10 @@ enum Phase {
     Checking,
     Done,
     Differs,
-    Failed(String),
+    Failed(Refusal),
 }
 
-const BUSY: Answer = Answer::Progress { transfer: 0, received: 0, state: State::Busy };
+const BUSY: Answer = Answer::Progress(FileProgress { transfer: 0, received: 0, state: FileState::Busy });
 
 impl Phase {
     const fn is_open(&self) -> bool {
@@ -144,17 +131,17 @@ impl Phase {
 }
 
 impl Entry {
-    fn progress(&self, received: u64, state: State) -> Answer {
-        Answer::Progress { transfer: self.transfer, received, state }
+    fn progress(&self, received: u64, state: FileState) -> Answer {
+        Answer::Progress(FileProgress { transfer: self.transfer, received, state })
     }
 
     /// How it stands, when nothing can be added to it.
     fn ended(&self) -> Answer {
         match &self.phase {
-            Phase::Receiving(transfer) => self.progress(locked(transfer).received(), State::Receiving),
-            Phase::Checking => self.progress(self.length, State::Checking),
-            Phase::Done => self.progress(self.length, State::Done),
-            Phase::Differs => self.progress(0, State::Differs),
+            Phase::Receiving(transfer) => self.progress(locked(transfer).received(), FileState::Receiving),
+            Phase::Checking => self.progress(self.length, FileState::Checking),
+            Phase::Done => self.progress(self.length, FileState::Done),
+            Phase::Differs => self.progress(0, FileState::Differs),
             Phase::Failed(reason) => Answer::Refused(reason.clone()),
         }
     }
@@ -184,16 +171,22 @@ impl Inbox {
         })?;
         // Numbers of an earlier run come never again, and stay exact as JSON.
         let start = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_micros() as u64 & ((1 << 52) - 1));
-        let table = Table { entries: BTreeMap::new(), usage: Usage::default(), next: start, pace: Pace::default() };
+        let table = Table {
+            entries: BTreeMap::new(),
+            usage: Usage::default(),
+            next: start,
+            pace: Pace::default(),
+            counted: Statistics::default(),
+        };
         let inbox = Arc::new(Self { directory, limits, table: Mutex::new(table), _lock: file });
         inbox.tidy(Instant::now());
         Ok(inbox)
     }
 
     /// Judges an offer. Work that is given back is to be done, where waiting is allowed.
-    pub fn offer(self: &Arc<Self>, from: NodeId, offer: &Offer, now: Instant) -> (Answer, Option<Work>) {
+    pub fn offer(self: &Arc<Self>, from: NodeId, offer: &FileOffer, now: Instant) -> (Answer, Option<Work>) {
         if !nuncio_plain::is_file_name(&offer.name) {
-            return (Answer::Refused("its name is no plain file name".to_owned()), None);
+            return (Answer::Refused(Refusal::Name), None);
         }
         let (sender, mut table) = (from.to_string(), self.table());
         let key = part_name(&sender, offer);
@@ -219,10 +212,10 @@ impl Inbox {
         let (key, open) = {
             let mut table = self.table();
             let Some((key, entry)) = table.of_sender(&sender, transfer) else {
-                return (Answer::Progress { transfer, received: 0, state: State::Unknown }, None);
+                return (unknown(transfer), None);
             };
             if entry.transfer != transfer {
-                return (Answer::Refused("another run of its sender has taken it over".to_owned()), None);
+                return (Answer::Refused(Refusal::TakenOver), None);
             }
             entry.heard = now;
             match &entry.phase {
@@ -231,26 +224,31 @@ impl Inbox {
             }
         };
         // Others do not wait while this one writes.
-        let taken = locked(&open).take(offset, data);
+        let (taken, bytes) = {
+            let mut open = locked(&open);
+            let before = open.received();
+            (open.take(offset, data), open.received() - before)
+        };
         let mut table = self.table();
+        table.counted.bytes += bytes;
         let Some(entry) = table.entries.get_mut(&key).filter(|entry| entry.transfer == transfer) else {
-            return (Answer::Progress { transfer, received: 0, state: State::Unknown }, None);
+            return (unknown(transfer), None);
         };
         match taken {
             Ok(received) if received == entry.length && matches!(entry.phase, Phase::Receiving(_)) => {
                 entry.phase = Phase::Checking;
-                (entry.progress(received, State::Checking), Some(Work::new(self, &key, Some(open))))
+                (entry.progress(received, FileState::Checking), Some(Work::new(self, &key, Some(open))))
             }
-            Ok(received) => (entry.progress(received, State::Receiving), None),
+            Ok(received) => (entry.progress(received, FileState::Receiving), None),
             Err(fault) => {
-                let reason = fault.to_string();
+                let refusal = Refusal::from(&fault);
                 if let Fault::Write(error) = fault {
                     table.close(&key);
                     if let Some(kept_back) = table.pace.line(now) {
                         tracing::warn!(sender = %from.short(), %error, kept_back, "a piece of a file cannot be written");
                     }
                 }
-                (Answer::Refused(reason), None)
+                (Answer::Refused(refusal), None)
             }
         }
     }
@@ -260,10 +258,21 @@ impl Inbox {
         let mut table = self.table();
         table.close_idle(now, IDLE);
         match expire(&self.directory, &table.open_parts(), self.limits.kept) {
-            Ok(0) => {}
-            Ok(removed) => tracing::info!(removed, "parts of files that waited too long to go on are gone"),
+            Ok((removed, left)) => {
+                (table.counted.parts, table.counted.part_bytes) = (left.files, left.bytes);
+                if removed > 0 {
+                    tracing::info!(removed, "parts of files that waited too long to go on are gone");
+                }
+            }
             Err(error) => tracing::warn!(%error, "parts of files cannot be looked through"),
         }
+    }
+
+    /// What it has taken and what it holds.
+    pub fn statistics(&self) -> Statistics {
+        let table = self.table();
+        let open = table.entries.values().filter(|entry| entry.phase.is_open()).count();
+        Statistics { open, ..table.counted }
     }
 
     fn begin(
@@ -271,7 +280,7 @@ impl Inbox {
         table: &mut Table,
         sender: String,
         key: String,
-        offer: &Offer,
+        offer: &FileOffer,
         now: Instant,
     ) -> Result<(Answer, Option<Work>), Answer> {
         let part_path = self.directory.join(PARTS).join(&key);
@@ -287,25 +296,24 @@ impl Inbox {
         if there.is_none() {
             self.find_room(table, &sender, offer, has, now)?;
         }
-        let Offer { name, length, sha256 } = offer.clone();
+        let FileOffer { name, length, sha256 } = offer.clone();
         let (reserves, transfer, former) = (there.is_none(), table.number(), None);
         let phase = Phase::Checking;
         let mut entry = Entry { sender, name, length, sha256, reserves, transfer, former, heard: now, phase };
         let (answer, work) = if there.is_some() {
-            (entry.progress(length, State::Checking), Some(Work::new(self, &key, None)))
+            (entry.progress(length, FileState::Checking), Some(Work::new(self, &key, None)))
         } else {
-            let part =
-                Part::open(part_path, length).map_err(|error| Answer::Refused(Fault::Write(error).to_string()))?;
+            let part = Part::open(part_path, length).map_err(|error| Answer::Refused((&Fault::Write(error)).into()))?;
             if let Some(bytes) = has {
                 table.usage.remove(&entry.sender, bytes);
             }
             let received = part.length();
             let open = Arc::new(Mutex::new(Transfer::new(part, length)));
             if received == length {
-                (entry.progress(length, State::Checking), Some(Work::new(self, &key, Some(open))))
+                (entry.progress(length, FileState::Checking), Some(Work::new(self, &key, Some(open))))
             } else {
                 entry.phase = Phase::Receiving(open);
-                (entry.progress(received, State::Receiving), None)
+                (entry.progress(received, FileState::Receiving), None)
             }
         };
         table.entries.insert(key, entry);
@@ -330,14 +338,14 @@ impl Inbox {
         &self,
         table: &mut Table,
         sender: &str,
-        offer: &Offer,
+        offer: &FileOffer,
         has: Option<u64>,
         now: Instant,
     ) -> Result<(), Answer> {
         let limits = &self.limits;
         let open = table.open_parts();
         let looked = table.usage.refresh(&self.directory, &open, now);
-        looked.map_err(|error| Answer::Refused(format!("what is there cannot be counted: {error}")))?;
+        looked.map_err(|error| Answer::Refused(Refusal::Disk(format!("what is there cannot be counted: {error}"))))?;
         let coming = |of: Option<&str>| {
             let open = table.entries.values().filter(|entry| entry.phase.is_open() && entry.reserves);
             let those = open.filter(|entry| of.is_none_or(|sender| sender == entry.sender));
@@ -356,13 +364,11 @@ impl Inbox {
         for (fits, bytes, limit, whose, _) in [own, all] {
             if !fits {
                 let (length, free) = (offer.length, limit.saturating_sub(bytes));
-                return Err(Answer::Refused(format!(
-                    "it has {length} bytes, and of the {limit} that {whose} may take {free} are left"
-                )));
+                return Err(Answer::Refused(Refusal::NoRoom { length, limit, whose, free }));
             }
         }
         if all.4 >= limits.files && has.is_none() {
-            return Err(Answer::Refused(format!("there are {} files already, the most that are kept", limits.files)));
+            return Err(Answer::Refused(Refusal::TooMany { limit: limits.files }));
         }
         Ok(())
     }
@@ -405,7 +411,7 @@ impl Table {
         if let Phase::Receiving(open) = &entry.phase {
             let received = locked(open).begin_again();
             entry.former = Some(std::mem::replace(&mut entry.transfer, transfer));
-            return Some(entry.progress(received, State::Receiving));
+            return Some(entry.progress(received, FileState::Receiving));
         }
         let answer = entry.ended();
         if matches!(entry.phase, Phase::Differs | Phase::Failed(_)) {
@@ -451,12 +457,16 @@ fn locked(transfer: &Mutex<Transfer>) -> MutexGuard<'_, Transfer> {
     transfer.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn is_another(name: &str) -> String {
-    format!("{name} is there already, and is another file")
+fn is_another(name: &str) -> Refusal {
+    Refusal::Taken { name: name.to_owned() }
+}
+
+const fn unknown(transfer: u64) -> Answer {
+    Answer::Progress(FileProgress { transfer, received: 0, state: FileState::Unknown })
 }
 
 /// The name of a part: the same for the same offer of the same sender, and of nobody else.
-fn part_name(sender: &str, offer: &Offer) -> String {
+fn part_name(sender: &str, offer: &FileOffer) -> String {
     let mut hash = Context::new(&SHA256);
     for piece in [&offer.length.to_be_bytes()[..], &offer.sha256, offer.name.as_bytes()] {
         hash.update(piece);

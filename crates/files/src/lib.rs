@@ -15,10 +15,12 @@ mod inbox;
 mod limits;
 mod part;
 mod place;
+mod refusal;
 mod transfer;
 mod usage;
 
 pub use digest::sha256_of;
-pub use inbox::{Answer, Arrived, Inbox, Offer, OpenError, State, Work};
+pub use inbox::{Answer, Arrived, Inbox, Listed, OpenError, Statistics, Work};
 pub use limits::Limits;
+pub use refusal::Refusal;
 pub use transfer::{MAX_CHUNK, WINDOW};

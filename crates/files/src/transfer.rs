@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, io};
 
 use bytes::Bytes;
 
-use crate::part::Part;
+use crate::{Refusal, part::Part};
 
 /// Longest piece, in bytes.
 pub const MAX_CHUNK: usize = 256 << 10;
@@ -37,6 +37,15 @@ pub(crate) enum Fault {
     Overlaps,
     #[error("it cannot be written: {0}")]
     Write(#[from] io::Error),
+}
+
+impl From<&Fault> for Refusal {
+    fn from(fault: &Fault) -> Self {
+        match fault {
+            Fault::Write(_) => Self::Disk(fault.to_string()),
+            _ => Self::Piece(fault.to_string()),
+        }
+    }
 }
 
 impl Transfer {

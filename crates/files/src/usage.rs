@@ -91,21 +91,26 @@ impl Usage {
     }
 }
 
-/// Removes parts that have waited longer than that, but for those of these names.
-pub(crate) fn expire(directory: &Path, open: &BTreeSet<String>, kept: Duration) -> io::Result<usize> {
-    let (parts, now, mut removed) = (directory.join(PARTS), SystemTime::now(), 0);
+/// Removes parts that have waited longer than that, but for those of these names; says how many, and what is left.
+pub(crate) fn expire(directory: &Path, open: &BTreeSet<String>, kept: Duration) -> io::Result<(usize, Share)> {
+    let (parts, now) = (directory.join(PARTS), SystemTime::now());
+    let (mut removed, mut left) = (0, Share::default());
     for (name, found) in entries(&parts)? {
-        let is_part = sender_of_part(&name).is_some() && !open.contains(&name);
+        if sender_of_part(&name).is_none() {
+            continue;
+        }
         let is_old = found.modified().is_ok_and(|at| now.duration_since(at).is_ok_and(|age| age > kept));
-        if is_part && is_old && fs::remove_file(parts.join(&name)).is_ok() {
+        if is_old && !open.contains(&name) && fs::remove_file(parts.join(&name)).is_ok() {
             removed += 1;
+        } else {
+            left = left.with(found.len(), 1);
         }
     }
-    Ok(removed)
+    Ok((removed, left))
 }
 
 /// What is in a directory, links not followed; nothing if there is none. What goes away meanwhile is not there.
-fn entries(directory: &Path) -> io::Result<Vec<(String, Metadata)>> {
+pub(crate) fn entries(directory: &Path) -> io::Result<Vec<(String, Metadata)>> {
     let entries = match fs::read_dir(directory) {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(Vec::new());
@@ -121,11 +126,11 @@ fn entries(directory: &Path) -> io::Result<Vec<(String, Metadata)>> {
 }
 
 /// The sender whose directory has this name: a node ID as it is written here, 128 digits.
-fn sender_in(name: &str) -> Option<&str> {
+pub(crate) fn sender_in(name: &str) -> Option<&str> {
     let is_id = name.len() == 128 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     is_id.then_some(name)
 }
 
-fn sender_of_part(name: &str) -> Option<&str> {
+pub(crate) fn sender_of_part(name: &str) -> Option<&str> {
     sender_in(name.split_once('.')?.0)
 }

@@ -190,6 +190,7 @@ impl Access {
 
 /// A certificate under which SDKs have sessions.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct SessionCertificate {
     /// It, then those above it as they were judged, without the root.
     pub chain: Vec<Certificate>,

@@ -52,7 +52,8 @@ impl Clients {
 
     /// The same, and what happens is among a node's metrics.
     pub fn metered(metrics: &Metrics) -> Self {
-        let counters = metrics.extend(|book| Counters::registered(book, metrics.amop.clone()));
+        let (amop, refused) = (metrics.amop.clone(), metrics.refused.clone());
+        let counters = metrics.extend(|book| Counters::registered(book, amop, refused));
         Self { counters: Arc::new(counters), ..Self::default() }
     }
 

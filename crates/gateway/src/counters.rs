@@ -1,6 +1,6 @@
 //! What happened so far, in numbers.
 
-use nuncio_metrics::{Amop, Book, Counter, Gauge};
+use nuncio_metrics::{Amop, Book, Counter, Gauge, Refusals};
 
 macro_rules! counters {
     ($(#[doc = $doc:literal] $name:ident: $kind:ty,)*) => {
@@ -14,14 +14,16 @@ macro_rules! counters {
         #[derive(Debug, Default)]
         pub(crate) struct Counters {
             pub(crate) amop: Amop,
+            pub(crate) refused: Refusals,
             $(pub(crate) $name: $kind,)*
         }
 
         impl Counters {
             /// All at zero, and to be read as metrics.
-            pub(crate) fn registered(book: &mut Book, amop: Amop) -> Self {
+            pub(crate) fn registered(book: &mut Book, amop: Amop, refused: Refusals) -> Self {
                 Self {
                     amop,
+                    refused,
                     $($name: book.add(
                         concat!("nuncio_gateway_", stringify!($name)),
                         $doc.trim_ascii(),

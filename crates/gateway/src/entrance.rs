@@ -67,8 +67,8 @@ impl Entrance {
         Member::enter(&self.0, newcomer, remote).await
     }
 
-    /// Counts, logs and records that somebody was not let in.
+    /// Counts, logs and records that somebody was not let in at a door beside the channel port.
     pub fn refuse(&self, remote: SocketAddr, refusal: &Refusal) {
-        self.0.refuse(remote, refusal);
+        self.0.refuse_at(&self.0.clients.counters().refused.web, remote, refusal);
     }
 }

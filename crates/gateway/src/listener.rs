@@ -3,25 +3,23 @@
 mod sessions;
 
 use std::{
-    io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::Duration,
 };
 
 use arc_swap::ArcSwap;
 use nuncio_audit::{Audit, Event};
-use nuncio_door::{BACKLOG, Place, Throttle};
+use nuncio_door::{Place, Throttle};
+use nuncio_metrics::{CounterBy, SdkRefusal};
 use nuncio_pki::{Credential, tls::ChannelServerTls};
 use nuncio_protocol::amop::ClientInput;
 use nuncio_rights::{Party, Rights};
 use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream},
+    net::TcpStream,
     sync::mpsc,
-    time::{Instant, sleep, timeout, timeout_at},
+    time::{Instant, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{info, warn};
 
 use crate::{
     access::{Access, Guard, SessionCertificate},
@@ -29,40 +27,18 @@ use crate::{
     config::{Config, Limits, Timeouts},
     entrance::Entrance,
     node_info::NodeInfo,
+    port::{BindError, Port},
     rpc::Rpc,
     session,
     tls::{Admitted, Refusal, TlsSide},
 };
 pub use sessions::{Seat, Sessions};
 
-/// How long the listener rests when the system gives it no connection, for want of file descriptors most likely.
-const REST: Duration = Duration::from_millis(200);
-
-/// How long a session may take beyond the drain time to tell the core that its client is gone.
-const GRACE: Duration = Duration::from_secs(1);
-
 /// A gateway that listens and lets nobody in yet.
 #[derive(Debug)]
 pub struct Bound {
-    listener: TcpListener,
-    address: SocketAddr,
+    port: Port,
     door: Arc<Door>,
-}
-
-/// Why a gateway cannot listen.
-#[derive(Debug, thiserror::Error)]
-#[error("{what} cannot listen on {address}: {hint}")]
-#[non_exhaustive]
-pub struct BindError {
-    /// Which port.
-    pub what: &'static str,
-    /// Where.
-    pub address: SocketAddr,
-    /// What to do.
-    pub hint: &'static str,
-    /// What the system said.
-    #[source]
-    pub source: io::Error,
 }
 
 /// What all sessions of a gateway share.
@@ -103,7 +79,7 @@ pub async fn bind(
     inputs: mpsc::Sender<ClientInput>,
     info: Arc<dyn NodeInfo>,
 ) -> Result<Bound, BindError> {
-    let (listener, address) = listen("the gateway", config.listen)?;
+    let port = Port::listen("the gateway", config.listen)?;
     let calls_per_second = config.limits.calls_per_second;
     let door = Door {
         door: nuncio_door::Door::new(&config.limits.door),
@@ -122,31 +98,13 @@ pub async fn bind(
         same_agency: config.same_agency,
         tls: ArcSwap::from_pointee(TlsSide::new(&config.tls, config.same_agency)),
     };
-    Ok(Bound { listener, address, door: Arc::new(door) })
-}
-
-/// Listens; says what listens where it cannot, and where it does with the real port.
-///
-/// # Errors
-/// When the address cannot be listened on.
-pub fn listen(what: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), BindError> {
-    let listener = listen_at(address).and_then(|listener| Ok((listener.local_addr()?, listener)));
-    let (real, listener) = listener.map_err(|source| BindError { what, address, hint: bind_hint(&source), source })?;
-    Ok((listener, real))
-}
-
-fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // A restarted node must not wait for the last connections of the one before.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
+    Ok(Bound { port, door: Arc::new(door) })
 }
 
 impl Bound {
     /// Where it listens.
-    pub fn local_address(&self) -> SocketAddr {
-        self.address
+    pub const fn local_address(&self) -> SocketAddr {
+        self.port.local_address()
     }
 
     /// The way in for another door beside it.
@@ -161,30 +119,9 @@ impl Bound {
 
     /// Lets clients in until `shutdown`, then gives their messages in flight [`Timeouts::drain`] to be answered.
     pub async fn run(self, shutdown: CancellationToken) {
-        info!(address = %self.address, "gateway listens for SDKs");
-        let tasks = TaskTracker::new();
-        loop {
-            let accepted = tokio::select! {
-                () = shutdown.cancelled() => break,
-                accepted = self.listener.accept() => accepted,
-            };
-            match accepted {
-                Ok((socket, remote)) => self.door.let_in(socket, remote, &tasks, &shutdown),
-                Err(error) => {
-                    if self.door.throttle.allows(self.address.ip()) {
-                        warn!(%error, "no connection can be accepted; raise the limit of open files if it says so");
-                    }
-                    sleep(REST).await;
-                }
-            }
-        }
-        drop(self.listener);
-        tasks.close();
-        if timeout(self.door.timeouts.drain + GRACE, tasks.wait()).await.is_err() {
-            warn!(address = %self.address, sessions = tasks.len(), "gateway closed; the core no longer takes what some sessions say");
-        } else {
-            info!(address = %self.address, "gateway closed");
-        }
+        let Self { port, door } = self;
+        let let_in = |socket, remote, tasks: &TaskTracker| door.let_in(socket, remote, tasks, &shutdown);
+        port.run(door.timeouts.drain, &shutdown, let_in).await;
     }
 }
 
@@ -278,9 +215,15 @@ impl Door {
         }
     }
 
+    /// Counts, logs and records that somebody was not let in at the channel port.
     pub(crate) fn refuse(&self, remote: SocketAddr, refusal: &Refusal) {
+        self.refuse_at(&self.clients.counters().refused.sdk, remote, refusal);
+    }
+
+    /// The same at the door that counts here.
+    pub(crate) fn refuse_at(&self, door: &CounterBy<SdkRefusal>, remote: SocketAddr, refusal: &Refusal) {
         self.clients.counters().connections_refused.increment();
-        self.clients.counters().amop.refused.increment(refusal.cause());
+        door.increment(refusal.cause());
         self.audit.record(Event::SdkRefused {
             address: remote.to_string().into(),
             cause: refusal.to_string().into(),
@@ -293,13 +236,4 @@ impl Door {
 /// The address without its port; IPv4 is IPv4 also on a dual-stack socket.
 pub fn address(remote: SocketAddr) -> IpAddr {
     remote.ip().to_canonical()
-}
-
-fn bind_hint(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => "another program has the port; stop it or choose another port",
-        io::ErrorKind::AddrNotAvailable => "this machine does not have the address; use one of its own or 0.0.0.0",
-        io::ErrorKind::PermissionDenied => "the system forbids it; use a port above 1023",
-        _ => "see the cause",
-    }
 }

@@ -12,13 +12,13 @@ use std::{
 use bytes::Bytes;
 use nuncio_audit::Event;
 use nuncio_channel_protocol::{FrameKind, FrameSeq, ResultCode};
-use nuncio_metrics::{PublishEnd, PublishKind};
+use nuncio_metrics::{PublishEnd, PublishKind, QuotaRefusal};
 use nuncio_pki::Credential;
 use nuncio_protocol::{
     MAX_BODY, Topic,
     amop::{self, ClientId, ClientInput, DeliveryId, Kind, PublishSeq},
 };
-use nuncio_rights::{Key, Party};
+use nuncio_rights::{Act, Key, Party};
 use rustls_pki_types::UnixTime;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -293,6 +293,7 @@ impl Member {
         let verdict = self.rights.publishing(topic);
         if !verdict.is_allowed() {
             self.door.clients.counters().publishes_denied.increment();
+            self.door.clients.counters().refused.rights.increment(rights::refusal(Act::Publish, &verdict));
             let cause = verdict.to_string();
             self.door.audit.record(Event::PublishDenied {
                 client: self.client().0,
@@ -304,6 +305,7 @@ impl Member {
         }
         if !self.registration.tenant.admit(topic.as_str().len() + data.len(), Instant::now()) {
             self.door.clients.counters().publishes_over_quota.increment();
+            self.door.clients.counters().refused.quota.increment(QuotaRefusal::Publish);
             self.door.audit.over_quota(&self.subject);
             return Some(NotPublished::OverQuota);
         }
@@ -381,6 +383,7 @@ impl Member {
         match self.topics.set(topics) {
             Ok(()) => Ok(self.sift_topics()),
             Err(over) => {
+                self.door.clients.counters().refused.quota.increment(QuotaRefusal::Topics);
                 self.refuse_topics(&over);
                 Err(over)
             }

@@ -77,6 +77,9 @@ pub enum Refusal {
         /// Why.
         reason: String,
     },
+    /// A page of an origin that may not come in sends it.
+    #[error("this page's origin is not in [web] origins of the node")]
+    OtherOrigin,
     /// The access lists or a revocation list say no.
     #[error("{subject:?} may not use this gateway: {denial}")]
     NotAdmitted {
@@ -121,17 +124,25 @@ pub(crate) struct Admitted {
 
 impl Refusal {
     /// What it is counted as.
-    pub(crate) const fn cause(&self) -> SdkRefusal {
+    pub(crate) fn cause(&self) -> SdkRefusal {
         match self {
             Self::Full { .. } | Self::FullForAddress { .. } => SdkRefusal::Full,
             Self::Door(_) => SdkRefusal::Door,
             Self::GaveWay | Self::TooSlow { .. } => SdkRefusal::Slow,
             Self::HungUp(_) => SdkRefusal::HungUp,
             Self::NotTls(_) => SdkRefusal::NotTls,
-            Self::Tls(_) | Self::Certificate(_) => SdkRefusal::Tls,
+            Self::Tls(_) => SdkRefusal::Tls,
+            Self::Certificate(error) => of_chain(error),
             Self::OtherAgency { .. } => SdkRefusal::OtherAgency,
             Self::OverQuota { .. } => SdkRefusal::OverQuota,
-            Self::NotAdmitted { .. } | Self::NoToken { .. } => SdkRefusal::NotAdmitted,
+            Self::NoToken { .. } => SdkRefusal::NoToken,
+            Self::OtherOrigin => SdkRefusal::Origin,
+            Self::NotAdmitted { denial, .. } => match denial {
+                Denial::Denied | Denial::NotAllowed => SdkRefusal::Access,
+                Denial::OtherRole { .. } => SdkRefusal::Role,
+                Denial::Revoked { .. } => SdkRefusal::Revoked,
+                Denial::Chain(error) => of_chain(error),
+            },
         }
     }
 
@@ -161,6 +172,7 @@ impl Refusal {
                 "connect to a node of the SDK's own agency, or switch the gateway's same-agency check off"
             }
             Self::OverQuota { .. } => "the quotas of sessions are in [[rights.quota]] of this node's configuration",
+            Self::OtherOrigin => "name the origin of pages that may come in in [web] origins",
             Self::NoToken { .. } => "nuncio token make NAME --scope client",
             Self::NotAdmitted { denial: Denial::Revoked { .. }, .. } => "issue the SDK a new certificate",
             Self::NotAdmitted { denial: Denial::OtherRole { .. }, .. } => {
@@ -280,6 +292,10 @@ fn check_agency(client: &Credential, [on_curve, rsa]: &[Option<String>; 2]) -> R
 
 fn is_rsa(certificate: &Certificate) -> bool {
     matches!(certificate.key_kind(), KeyKind::Rsa { .. })
+}
+
+fn of_chain(error: &ChainError) -> SdkRefusal {
+    SdkRefusal::named(error.fault().name()).unwrap_or(SdkRefusal::Chain)
 }
 
 /// What mends a certificate that is refused, said of an SDK.

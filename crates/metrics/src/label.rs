@@ -56,6 +56,14 @@ macro_rules! labels {
             $($(#[doc = $about])+ $variant,)+
         }
 
+        impl $name {
+            /// The one that is called so, for what names its kinds elsewhere.
+            pub fn named(word: &str) -> Option<Self> {
+                let is_it = |of: &Self| crate::Label::pairs(*of).last().is_some_and(|(_, known)| *known == word);
+                <Self as crate::Label>::all().into_iter().find(is_it)
+            }
+        }
+
         impl crate::Label for $name {
             const COUNT: usize = [$(Self::$variant),+].len();
 

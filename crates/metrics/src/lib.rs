@@ -29,9 +29,10 @@ use std::{
 
 pub use book::{Book, Described, Entry, Labelled};
 pub use groups::{
-    Amop, CallKind, CastKind, Core, Direction, DropCause, Gossip, GossipOutcome, Lane, LinkRefusal, Links, MessageKind,
-    NodeTables, NodeWork, PeerClass, PublishEnd, PublishKind, PublishResult, Reachability, Relayed, SdkRefusal, Served,
-    Stream, TraceReport, UnicastCalls, UnicastEnd,
+    AdminRefusal, Amop, CallKind, CastKind, Core, Direction, DropCause, EnrolmentRefusal, FileRefusal, Files,
+    GateRefusal, Gossip, GossipOutcome, Lane, LinkRefusal, Links, MessageKind, NodeTables, NodeWork, PeerClass,
+    PublishEnd, PublishKind, PublishResult, QuotaRefusal, Reachability, Refusals, Relayed, RightsRefusal, SdkRefusal,
+    Served, Stream, TraceReport, UnicastCalls, UnicastEnd,
 };
 pub use histogram::{Histogram, HistogramBy};
 pub use label::Label;
@@ -52,10 +53,14 @@ pub struct Metrics(Arc<Groups>);
 pub struct Groups {
     /// What goes over links.
     pub links: Links,
+    /// Who and what is refused at every door.
+    pub refused: Refusals,
     /// Requests of this node and to it.
     pub unicast: UnicastCalls,
     /// What SDKs publish.
     pub amop: Amop,
+    /// Files that other nodes send.
+    pub files: Files,
     /// Gossip.
     pub gossip: Gossip,
     /// What the core knows.
@@ -72,10 +77,13 @@ impl Metrics {
     /// Everything at zero.
     pub fn new() -> Self {
         let mut book = Book::default();
+        let links = Links::registered(&mut book);
         Self(Arc::new(Groups {
-            links: Links::registered(&mut book),
+            refused: Refusals::registered(&mut book, &links.refused),
+            links,
             unicast: UnicastCalls::registered(&mut book),
             amop: Amop::registered(&mut book),
+            files: Files::registered(&mut book),
             gossip: Gossip::registered(&mut book),
             core: Core::registered(&mut book),
             node: NodeWork::registered(&mut book),

@@ -50,6 +50,14 @@ pub(crate) struct Shared {
     pub(crate) unlisted: Unlisted,
 }
 
+impl Shared {
+    /// That nothing is known to yet.
+    pub(crate) fn of(policy: SharedPolicy, admissions: Admissions) -> Self {
+        let (agencies, lifetimes, unlisted) = (Agencies::default(), Lifetimes::default(), Unlisted::default());
+        Self { policy, admissions, agencies, lifetimes, unlisted }
+    }
+}
+
 /// Judges linked and known nodes again whenever the policy or the time has changed.
 #[derive(Debug)]
 pub(crate) struct Admission {

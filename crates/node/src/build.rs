@@ -27,11 +27,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Config, NodeHandle,
     addresses::OwnAddresses,
-    admission::{Admission, Shared, Unlisted},
+    admission::{Admission, Shared},
     agencies::Agencies,
     certifier::PolicyCertifier,
     event_loop::{self, EventLoop, Shown},
-    lifetimes::Lifetimes,
     listeners::Listeners,
     outrun::Outrun,
     publisher::Posts,
@@ -76,7 +75,8 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
     let identity = SharedIdentity::new(config.identity.clone().into());
     let shared = shared(&config);
     let admissions = shared.admissions.clone();
-    let mut swarm = swarm(&config, epoch, identity.clone(), &shared)?;
+    let door = door(&config);
+    let mut swarm = swarm(&config, epoch, identity.clone(), &shared, door.clone())?;
 
     let mut admission = Admission::new(node, shared, config.adoptions.clone(), config.audit.clone());
     admission.begin(swarm.behaviour_mut());
@@ -127,6 +127,7 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
         duplicates: 0,
         swarm_metrics: SwarmMetrics::registered(&metrics),
         metrics,
+        door,
         command_room,
         ticks: 0,
     };
@@ -134,13 +135,8 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
 }
 
 fn shared(config: &Config) -> Shared {
-    Shared {
-        policy: config.policy.clone(),
-        admissions: Admissions::default(),
-        agencies: known_agencies(config),
-        lifetimes: Lifetimes::default(),
-        unlisted: Unlisted::default(),
-    }
+    let agencies = known_agencies(config);
+    Shared { agencies, ..Shared::of(config.policy.clone(), Admissions::default()) }
 }
 
 fn swarm(
@@ -148,8 +144,9 @@ fn swarm(
     epoch: u64,
     identity: SharedIdentity,
     shared: &Shared,
+    door: Door,
 ) -> Result<Swarm<Behaviour>, BuildError> {
-    let (secure, door) = (transport_config(config, identity), door(config));
+    let secure = transport_config(config, identity);
     let transport = nuncio_transport::tcp(secure, shared.admissions.clone(), door, config.audit.clone())?;
     let behaviour = Behaviour::new(behaviour_config(config, epoch, PolicyCertifier::new(shared.clone())));
     Ok(Swarm::new(transport, behaviour, PeerId::from(config.identity.key.node_id()), swarm_config()))

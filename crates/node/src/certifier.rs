@@ -3,18 +3,24 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use nuncio_behaviour::{Certifier, Member};
 use nuncio_identity::NodeId;
-use nuncio_pki::{Certificate, ChainError, Policy};
+use nuncio_pki::{Certificate, ChainError, Policy, SharedPolicy};
 use nuncio_protocol::status_sync::IssuerId;
-use nuncio_transport::Admission;
+use nuncio_transport::{Admission, Admissions};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::admission::Shared;
 
 /// Judges the chains behind status records by the policy that the handshakes use, its lists of allowed and denied nodes
-/// included.
-pub(crate) struct PolicyCertifier(Shared);
+/// included. For whoever puts a [`Behaviour`](nuncio_behaviour::Behaviour) into a swarm of his own; a [`Node`](crate::Node) has one.
+#[derive(Debug)]
+pub struct PolicyCertifier(Shared);
 
 impl PolicyCertifier {
+    /// By a policy, and by whom the transport has admitted.
+    pub fn of(policy: SharedPolicy, admissions: Admissions) -> Self {
+        Self(Shared::of(policy, admissions))
+    }
+
     /// Tells what it finds: that a peer's certificate was renewed, which agencies stand in chains that hold, until when
     /// certificates last, and whom the lists refuse.
     pub(crate) const fn new(shared: Shared) -> Self {

@@ -16,6 +16,7 @@ use futures::{FutureExt, StreamExt};
 use libp2p::{Swarm, swarm::SwarmEvent};
 use nuncio_audit::{Audit, Told};
 use nuncio_behaviour::{Behaviour, EpochError, Event, from_multiaddr};
+use nuncio_door::Door;
 use nuncio_identity::NodeId;
 use nuncio_metrics::Metrics;
 use nuncio_protocol::{amop::ClientInput, trace::Probes, unicast::ExchangeId};
@@ -84,6 +85,8 @@ pub(crate) struct EventLoop {
     /// How often a second host with somebody's key was seen.
     pub(crate) duplicates: u64,
     pub(crate) metrics: Metrics,
+    /// Of the p2p port.
+    pub(crate) door: Door,
     pub(crate) swarm_metrics: SwarmMetrics,
     pub(crate) command_room: queue::Taken,
     pub(crate) ticks: u32,

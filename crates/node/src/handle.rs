@@ -283,6 +283,7 @@ pub enum RenewalError {
 
 /// The reply to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Answer {
     /// The application's bytes.
     pub body: Bytes,

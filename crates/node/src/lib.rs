@@ -56,6 +56,7 @@ mod way;
 pub use bounds::bounds;
 pub use build::{Bound, BuildError, build};
 pub use builder::{Builder, SpawnError};
+pub use certifier::PolicyCertifier;
 pub use config::Config;
 pub use handle::{
     AddPeerError, AddressError, Answer, MessageId, NodeHandle, NotReachable, PublishError, RenewalError, Responder,

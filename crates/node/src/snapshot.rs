@@ -68,6 +68,7 @@ impl Snapshot {
 
 /// A link, or a configured peer without one.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct PeerSnapshot {
     /// The peer, once known.
     pub node_id: Option<String>,
@@ -102,6 +103,7 @@ pub enum Direction {
 
 /// Where a peer stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PeerState {
     /// It has a link.
     Linked,
@@ -111,6 +113,18 @@ pub enum PeerState {
     Waiting,
     /// It broke the rules and is refused for a while.
     Banned,
+}
+
+impl PeerState {
+    /// A word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Linked => "linked",
+            Self::Dialing => "dialing",
+            Self::Waiting => "waiting",
+            Self::Banned => "banned",
+        }
+    }
 }
 
 /// A known node.
@@ -197,6 +211,7 @@ impl NodeSnapshot {
 
 /// An AMOP topic.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct TopicSnapshot {
     /// Its name.
     pub topic: String,

@@ -192,7 +192,78 @@ pub enum ChainError {
     },
 }
 
+/// What is wrong with a chain, without whose it is: for counting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChainFault {
+    /// It ended.
+    Expired,
+    /// It counts from later on.
+    NotYetValid,
+    /// It is revoked.
+    Revoked,
+    /// No current revocation list of its issuer is here.
+    NoCurrentList,
+    /// The access list says no.
+    Access,
+    /// It is for something else.
+    Role,
+    /// Nobody here knows the issuer.
+    UnknownIssuer,
+    /// Anything else.
+    Chain,
+}
+
+impl ChainFault {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Expired,
+        Self::NotYetValid,
+        Self::Revoked,
+        Self::NoCurrentList,
+        Self::Access,
+        Self::Role,
+        Self::UnknownIssuer,
+        Self::Chain,
+    ];
+
+    /// A word for metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::Revoked => "revoked",
+            Self::NoCurrentList => "no_current_list",
+            Self::Access => "access",
+            Self::Role => "role",
+            Self::UnknownIssuer => "unknown_issuer",
+            Self::Chain => "chain",
+        }
+    }
+}
+
 impl ChainError {
+    /// What is wrong, for counting.
+    pub const fn fault(&self) -> ChainFault {
+        match self {
+            Self::Expired { .. } => ChainFault::Expired,
+            Self::NotYetValid { .. } => ChainFault::NotYetValid,
+            Self::Revoked { .. } => ChainFault::Revoked,
+            Self::NoCurrentList { .. } => ChainFault::NoCurrentList,
+            Self::Denied { .. } | Self::NotAllowed { .. } => ChainFault::Access,
+            Self::OtherRole { .. } => ChainFault::Role,
+            Self::UnknownIssuer { .. } | Self::WrongIssuerKey { .. } => ChainFault::UnknownIssuer,
+            Self::NoCertificate
+            | Self::TooLong { .. }
+            | Self::Unreadable { .. }
+            | Self::NotVersion3 { .. }
+            | Self::NotSecp256k1 { .. }
+            | Self::UnusableKey { .. }
+            | Self::NotAnAuthority { .. }
+            | Self::AuthorityAsNode { .. }
+            | Self::Unacceptable { .. } => ChainFault::Chain,
+        }
+    }
+
     /// What mends it: a command or the file to look at, for whoever owns the refused certificate.
     pub fn hint(&self) -> String {
         match self {

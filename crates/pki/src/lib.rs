@@ -47,7 +47,7 @@ mod token;
 pub use authority::AuthorityError;
 pub use certificate::{Certificate, CertificateError, KeyKind};
 pub use chain::{Policy, PolicyError, SharedPolicy};
-pub use chain_error::{ChainError, Who};
+pub use chain_error::{ChainError, ChainFault, Who};
 pub use credential::{Credential, Door, Role, RoleRule, Stated};
 pub use directory::{DirectoryError, Identity, IdentityPaths};
 pub use file::FileError;

@@ -1,9 +1,10 @@
-//! HTTP, until a connection becomes a WebSocket.
+//! HTTP: what is posted, until a connection becomes a WebSocket.
 
 use std::{
     convert::Infallible,
     future::pending,
     net::SocketAddr,
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -24,7 +25,7 @@ use nuncio_gateway::{Credential, Member, Refusal};
 use serde_json::json;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use tokio_util::sync::CancellationToken;
@@ -33,19 +34,20 @@ use tracing::debug;
 use crate::{
     bounds::{REQUEST_FIELDS, REQUEST_HEAD},
     listener::Door,
+    posted::{self, Line, Wanted},
     session::{self, Shown, Socket},
 };
 
 /// Where WebSockets are.
 const SOCKET: &str = "/v1/socket";
 
-type Answer = Response<Full<Bytes>>;
+pub(crate) type Answer = Response<Full<Bytes>>;
 
 /// A connection that is about to become a WebSocket, and whose: nobody's, while no token was shown.
 type Upgrade = (Option<Entry>, OnUpgrade);
 
 /// A session, and the token that it stands on.
-type Entry = (Member, Option<Shown>);
+pub(crate) type Entry = (Member, Option<Shown>);
 
 /// Somebody who has shown no certificate: he keeps his place at the door until he has shown a token, for so long.
 pub(crate) struct Stranger {
@@ -87,7 +89,12 @@ pub(crate) async fn serve<S>(
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let upgrade: Mutex<Option<Upgrade>> = Mutex::default();
+    let line = Arc::new(Line::default());
     let service = service_fn(async |request: Request<Incoming>| {
+        if let Some(wanted) = Wanted::of(&request) {
+            let posted = publish(door, client.as_ref(), remote, (wanted, request), &line).await;
+            return Ok(posted.unwrap_or_else(|answer| *answer));
+        }
         let answer = match become_socket(door, client.as_ref(), remote, request).await {
             Ok((answer, member_and_socket)) => {
                 *upgrade.lock().unwrap_or_else(PoisonError::into_inner) = Some(member_and_socket);
@@ -104,17 +111,45 @@ pub(crate) async fn serve<S>(
         .max_headers(REQUEST_FIELDS)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    tokio::select! {
-        () = shutdown.cancelled() => {}
-        refusal = patience(&mut stranger) => door.entrance.refuse(remote, &refusal),
-        ended = connection => {
-            if let Err(error) = ended {
-                debug!(%remote, %error, "HTTP at the web door has ended");
+    let mut connection = pin!(connection);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => {
+                // What was posted is answered still.
+                connection.as_mut().graceful_shutdown();
+                let _ = timeout(door.entrance.timeouts().drain, connection.as_mut()).await;
+                break;
+            }
+            () = line.proved.notified(), if stranger.is_some() => {
+                stranger.take().into_iter().for_each(|stranger| stranger.place.admitted());
+            }
+            () = line.cut.cancelled() => break,
+            refusal = patience(&mut stranger) => {
+                door.entrance.refuse(remote, &refusal);
+                break;
+            }
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    debug!(%remote, %error, "HTTP at the web door has ended");
+                }
+                break;
             }
         }
     }
     let upgrade = upgrade.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let Some((entry, socket)) = upgrade else { return };
+    if let Some(upgrade) = upgrade {
+        begin(door, upgrade, stranger, remote, shutdown).await;
+    }
+}
+
+/// Serves the WebSocket that a connection has become.
+async fn begin(
+    door: &Door,
+    (entry, socket): Upgrade,
+    mut stranger: Option<Stranger>,
+    remote: SocketAddr,
+    shutdown: CancellationToken,
+) {
     let socket = match (socket.await, entry) {
         (Ok(socket), entry) => (TokioIo::new(socket), entry),
         (Err(_), Some((member, _))) => return member.leave().await,
@@ -154,6 +189,24 @@ where
     member.map(|member| (member, Some(shown))).ok_or_else(|| refuse("the node stops"))
 }
 
+/// Publishes what a request asks for, in the name of who has shown himself with it.
+async fn publish(
+    door: &Door,
+    client: Option<&Credential>,
+    remote: SocketAddr,
+    (wanted, request): (Result<Wanted, Box<Answer>>, Request<Incoming>),
+    line: &Arc<Line>,
+) -> Result<Answer, Box<Answer>> {
+    judge_origin(door, remote, &request)?;
+    let wanted = wanted?;
+    let Some(entry) = entry(door, client, remote, &request).await? else {
+        let nobody = Refusal::NoToken { reason: "none is in the request's head".to_owned() };
+        door.entrance.refuse(remote, &nobody);
+        return Err(refused(&nobody));
+    };
+    Ok(posted::post(entry, wanted, request.into_body(), Arc::clone(line)).await)
+}
+
 /// Gives a client its session, if it asks as it has to and is known.
 async fn become_socket(
     door: &Door,
@@ -161,9 +214,13 @@ async fn become_socket(
     remote: SocketAddr,
     mut request: Request<Incoming>,
 ) -> Result<(Answer, Upgrade), Box<Answer>> {
-    judge_origin(door, &request)?;
+    judge_origin(door, remote, &request)?;
     if request.uri().path() != SOCKET || request.method() != Method::GET {
-        return Err(refusal(StatusCode::NOT_FOUND, "not_found", &format!("there is GET {SOCKET}, a WebSocket")));
+        return Err(refusal(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            &format!("there is GET {SOCKET}, a WebSocket, and POST /v1/publish/TOPIC and /v1/multicast/TOPIC"),
+        ));
     }
     // Its own body, which says nothing, is not read.
     let answer = create_response_with_body(&request, Full::default)
@@ -208,25 +265,27 @@ fn bearer(request: &Request<Incoming>) -> Option<String> {
 }
 
 /// Pages of other sites come in by a browser that has a certificate without its user's will.
-fn judge_origin(door: &Door, request: &Request<Incoming>) -> Result<(), Box<Answer>> {
+fn judge_origin(door: &Door, remote: SocketAddr, request: &Request<Incoming>) -> Result<(), Box<Answer>> {
     let mut origins = request.headers().get_all(header::ORIGIN).iter();
     let is_known = |origin: &HeaderValue| door.origins.iter().any(|known| known.as_bytes() == origin.as_bytes());
     if origins.all(is_known) {
         return Ok(());
     }
-    Err(refusal(StatusCode::FORBIDDEN, "origin", "this page's origin is not in [web] origins of the node"))
+    door.entrance.refuse(remote, &Refusal::OtherOrigin);
+    Err(refused(&Refusal::OtherOrigin))
 }
 
 fn refused(cause: &Refusal) -> Box<Answer> {
     let (status, error) = match cause {
         Refusal::OverQuota { .. } => (StatusCode::TOO_MANY_REQUESTS, "over_quota"),
         Refusal::NotAdmitted { .. } => (StatusCode::FORBIDDEN, "forbidden"),
+        Refusal::OtherOrigin => (StatusCode::FORBIDDEN, "origin"),
         _ => (StatusCode::UNAUTHORIZED, "unauthorized"),
     };
     refusal(status, error, &cause.to_string())
 }
 
-fn refusal(status: StatusCode, error: &str, message: &str) -> Box<Answer> {
+pub(crate) fn refusal(status: StatusCode, error: &str, message: &str) -> Box<Answer> {
     let body = json!({ "error": error, "message": message }).to_string();
     let mut answer = Response::new(Full::from(body));
     *answer.status_mut() = status;

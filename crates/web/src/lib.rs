@@ -1,4 +1,4 @@
-//! The door for every language: WebSocket, beside the channel port for SDKs of FISCO BCOS 2.x.
+//! The door for every language: WebSocket, and plain HTTP to publish, beside the channel port for SDKs of FISCO BCOS 2.x.
 //!
 //! What comes in here is a client of the gateway as an SDK is ([`nuncio_gateway::Entrance`]): the same certificates and
 //! lists, the same rights, quotas and budgets, the same events for the audit log. This crate reads and writes frames and
@@ -22,6 +22,7 @@ mod connection;
 mod frame;
 mod listener;
 mod metered;
+mod posted;
 mod session;
 mod tokens;
 mod writing;

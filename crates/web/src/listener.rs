@@ -3,17 +3,12 @@
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::Duration,
 };
 
-use nuncio_door::{Place, Throttle};
-use nuncio_gateway::{BindError, Entrance, Refusal, Sessions, address};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    time::{sleep, timeout},
-};
+use nuncio_door::Place;
+use nuncio_gateway::{BindError, Entrance, Port, Refusal, Sessions, address};
+use tokio::{net::TcpStream, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{info, warn};
 
 use crate::{
     Tokens,
@@ -21,17 +16,10 @@ use crate::{
     connection::{self, Stranger},
 };
 
-/// How long the listener rests when the system gives it no connection, for want of file descriptors most likely.
-const REST: Duration = Duration::from_millis(200);
-
-/// How long a session may take beyond the drain time to say goodbye.
-const GRACE: Duration = Duration::from_secs(1);
-
 /// A door that listens and lets nobody in yet.
 #[derive(Debug)]
 pub struct Bound {
-    listener: TcpListener,
-    address: SocketAddr,
+    port: Port,
     door: Arc<Door>,
 }
 
@@ -44,7 +32,6 @@ pub(crate) struct Door {
     tls: bool,
     seats: Sessions,
     door: nuncio_door::Door,
-    throttle: Throttle<IpAddr>,
 }
 
 /// Opens the door of a gateway.
@@ -52,7 +39,7 @@ pub(crate) struct Door {
 /// # Errors
 /// When the address cannot be listened on.
 pub fn bind(config: Config, entrance: Entrance) -> Result<Bound, BindError> {
-    let (listener, address) = nuncio_gateway::listen("the web door", config.listen)?;
+    let port = Port::listen("the web door", config.listen)?;
     let limits = config.limits;
     let door = Door {
         seats: Sessions::new(limits.connections, limits.connections_per_address),
@@ -60,45 +47,22 @@ pub fn bind(config: Config, entrance: Entrance) -> Result<Bound, BindError> {
         origins: config.origins,
         tokens: config.tokens,
         tls: config.tls,
-        throttle: Throttle::default(),
         entrance,
     };
-    Ok(Bound { listener, address, door: Arc::new(door) })
+    Ok(Bound { port, door: Arc::new(door) })
 }
 
 impl Bound {
     /// Where it listens.
     pub const fn local_address(&self) -> SocketAddr {
-        self.address
+        self.port.local_address()
     }
 
     /// Lets clients in until `shutdown`, then gives their messages in flight the gateway's drain time to be answered.
     pub async fn run(self, shutdown: CancellationToken) {
-        info!(address = %self.address, "web door listens");
-        let tasks = TaskTracker::new();
-        loop {
-            let accepted = tokio::select! {
-                () = shutdown.cancelled() => break,
-                accepted = self.listener.accept() => accepted,
-            };
-            match accepted {
-                Ok((socket, remote)) => self.door.let_in(socket, remote, &tasks, &shutdown),
-                Err(error) => {
-                    if self.door.throttle.allows(self.address.ip()) {
-                        warn!(%error, "no connection can be accepted; raise the limit of open files if it says so");
-                    }
-                    sleep(REST).await;
-                }
-            }
-        }
-        drop(self.listener);
-        tasks.close();
-        let drain = self.door.entrance.timeouts().drain;
-        if timeout(drain + GRACE, tasks.wait()).await.is_err() {
-            warn!(address = %self.address, sessions = tasks.len(), "web door closed before all its sessions had ended");
-        } else {
-            info!(address = %self.address, "web door closed");
-        }
+        let Self { port, door } = self;
+        let let_in = |socket, remote, tasks: &TaskTracker| door.let_in(socket, remote, tasks, &shutdown);
+        port.run(door.entrance.timeouts().drain, &shutdown, let_in).await;
     }
 }
 

@@ -112,7 +112,7 @@ where
 }
 
 /// Ends when a token was taken back, or has ended.
-async fn counts_no_more(shown: &Shown) {
+pub(crate) async fn counts_no_more(shown: &Shown) {
     let mut look = interval(LOOK);
     while shown.tokens.find(&shown.token).is_ok() {
         look.tick().await;

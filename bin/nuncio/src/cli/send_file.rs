@@ -19,6 +19,9 @@ use self::{
 use super::{node::NodeArguments, text};
 use crate::{failure::Failure, output::Output};
 
+/// A node that reads a file slower than so many bytes a second is not waited for beyond its patience.
+const SLOWEST: u64 = 4 << 20;
+
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -32,7 +35,8 @@ pub(crate) struct Arguments {
     /// What it is called there [default: its own name]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// How long to wait for a node that is gone, or has no place now, before giving up
+    /// How long to wait for a node that is gone, has no place now, or computes the SHA-256, before giving up; for the last a second
+    /// longer for each 4 MiB
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = text::duration)]
     patience: Duration,
     #[command(flatten)]
@@ -81,6 +85,8 @@ struct Sending {
     /// Most bytes that were there at a time.
     furthest: u64,
     differed: bool,
+    /// How long the node has computed the SHA-256.
+    checked: Duration,
 }
 
 /// Why it is not there yet.
@@ -94,21 +100,23 @@ enum Pending {
 impl Sending {
     fn new(client: Client, target: String, source: Source, offer: FileOffer, output: Output) -> Self {
         let shown = Shown::new(output, offer.length);
-        let (pace, resumed, furthest, differed) = (Pace::default(), None, 0, false);
-        Self { client, target, source, offer, output, pace, shown, resumed, furthest, differed }
+        let (pace, resumed, furthest, differed, checked) = (Pace::default(), None, 0, false, Duration::ZERO);
+        Self { client, target, source, offer, output, pace, shown, resumed, furthest, differed, checked }
     }
 
     /// Until it is there, or nothing has gone on for so long.
     async fn patiently(&mut self, patience: Duration) -> Result<(), Failure> {
         let (mut heard, mut waits) = (Instant::now(), false);
         loop {
-            let before = self.furthest;
+            let (before, asked) = (self.furthest, Instant::now());
             let failure = match self.attempt().await? {
                 None => return Ok(()),
                 Some(Pending::Busy(words)) => {
                     self.shown.words(words);
-                    heard = Instant::now();
                     sleep(PAUSE).await;
+                    heard = Instant::now();
+                    self.checked += asked.elapsed();
+                    self.require_an_end(patience)?;
                     continue;
                 }
                 Some(Pending::Later(failure)) => failure,
@@ -129,6 +137,20 @@ impl Sending {
             waits = true;
             sleep(PAUSE).await;
         }
+    }
+
+    /// A node may compute for as long as reading the file takes on a slow disk, and no longer.
+    fn require_an_end(&self, patience: Duration) -> Result<(), Failure> {
+        let limit = patience.saturating_add(Duration::from_secs(self.offer.length / SLOWEST));
+        if self.checked < limit {
+            return Ok(());
+        }
+        let seconds = self.checked.as_secs();
+        let message =
+            format_args!("the node has all of it, and has computed its SHA-256 for {seconds} s without an end");
+        Err(Failure::operation("timed_out", message).hint(
+            "see the log of that node, and its disk; run the same command again to ask once more, with a longer --patience",
+        ))
     }
 
     /// Offers it and sends all that is missing.
@@ -176,7 +198,7 @@ impl Sending {
             FileState::Differs if self.differed => Err(self.source.changed()),
             FileState::Differs => {
                 self.source.require_unchanged()?;
-                self.differed = true;
+                (self.differed, self.checked) = (true, Duration::ZERO);
                 later("differs", "what came has another SHA-256")
             }
             _ => later("interrupted", "the node has lost sight of the file"),

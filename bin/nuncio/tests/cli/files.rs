@@ -2,10 +2,12 @@
 
 use std::{
     fs::{self, File},
-    io::Write,
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
     os::unix::fs::FileExt,
     path::PathBuf,
     process::{Command, Stdio},
+    time::Instant,
 };
 
 use super::{
@@ -115,6 +117,10 @@ fn a_long_file_goes_on_after_the_receiver_the_sender_and_its_node_were_killed_in
         let most = most_memory(node);
         assert!(most < LENGTH / 2, "{most} bytes");
     }
+    let listed = pair.net.ask(1, &["files"]).must_succeed().objects();
+    let [file_there] = &listed[..] else { panic!("{listed:?}") };
+    assert_eq!((&file_there["node_id"], &file_there["state"]), (&pair.ids[0].as_str().into(), &"done".into()));
+    assert_eq!((&file_there["name"], &file_there["received"]), (&"long.bin".into(), &LENGTH.into()));
     // Once more: nothing is sent, nothing replaced.
     let again = Run::of(&mut command(pair.send(&file))).must_succeed();
     assert_eq!(again.objects()[0]["resumed"], LENGTH);
@@ -179,4 +185,39 @@ fn who_takes_no_files_says_so_and_what_is_no_file_is_not_sent() {
     let gone = Run::of(&mut command(gone));
     assert_eq!(gone.code, 1, "{}", gone.stderr);
     assert!(gone.stderr.contains("run the same command again"), "{}", gone.stderr);
+}
+
+/// A node that has all of it and computes for ever.
+#[test]
+fn a_node_that_never_ends_its_check_is_not_waited_for_without_end() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for socket in listener.incoming().flatten() {
+            std::thread::spawn(move || always_checking(socket));
+        }
+    });
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("a");
+    fs::write(&file, "content").expect("it is written");
+    let (file, admin) = (file.to_string_lossy().into_owned(), format!("http://{address}"));
+    let began = Instant::now();
+    let run =
+        Run::of(&mut command(["send-file", "0123456789", &file, "--patience", "1s", "--json", "--admin", &admin]));
+    assert_eq!((run.code, run.error_object()["error"].as_str()), (1, Some("timed_out")), "{}", run.stderr);
+    assert!(run.stderr.contains("without an end") && run.stderr.contains("--patience"), "{}", run.stderr);
+    assert!((1..20).contains(&began.elapsed().as_secs()));
+}
+
+fn always_checking(mut socket: TcpStream) {
+    let mut buffer = [0; 4096];
+    // One request is one read: its head and its short body.
+    while matches!(socket.read(&mut buffer), Ok(1..)) {
+        let body = r#"{"transfer":1,"received":7,"state":"checking"}"#;
+        let head =
+            format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+        if socket.write_all(format!("{head}{body}").as_bytes()).is_err() {
+            return;
+        }
+    }
 }

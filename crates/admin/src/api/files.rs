@@ -1,3 +1,4 @@
+use nuncio_node::service;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -24,6 +25,23 @@ pub struct FileProgress {
     pub state: FileState,
 }
 
+/// A file that another node has sent, or of which something has come (`GET /v1/files`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReceivedFile {
+    /// Who sends it; its directory has this name.
+    pub node_id: String,
+    /// Its name; none of what waits to go on, until its sender offers it again.
+    pub name: Option<String>,
+    /// Bytes that are there.
+    pub received: u64,
+    /// Its length in bytes, where it is known.
+    pub length: Option<u64>,
+    /// `receiving` (or waiting to go on), `checking` or `done`.
+    pub state: FileState,
+    /// When something was last written, Unix time in seconds.
+    pub modified: Option<u64>,
+}
+
 /// What is next with a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -41,4 +59,32 @@ pub enum FileState {
     Differs,
     /// Too many files are on their way there: offer it again later.
     Busy,
+}
+
+impl FileState {
+    /// The word that JSON has for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Receiving => "receiving",
+            Self::Checking => "checking",
+            Self::Done => "done",
+            Self::Unknown => "unknown",
+            Self::Differs => "differs",
+            Self::Busy => "busy",
+        }
+    }
+}
+
+impl From<service::FileState> for FileState {
+    fn from(state: service::FileState) -> Self {
+        match state {
+            service::FileState::Receiving => Self::Receiving,
+            service::FileState::Checking => Self::Checking,
+            service::FileState::Done => Self::Done,
+            service::FileState::Differs => Self::Differs,
+            service::FileState::Busy => Self::Busy,
+            // Also what a later release may say.
+            _ => Self::Unknown,
+        }
+    }
 }

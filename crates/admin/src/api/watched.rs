@@ -34,7 +34,8 @@ pub struct Refusals {
 /// How many were refused for one cause.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RefusalCount {
-    /// What was refused: `link_inbound`, `link_outbound`, `sdk`, `message`, or `rule` for a rule that a peer broke.
+    /// What was refused: `link_inbound`, `link_outbound`, `message`, `rule` for a rule that a peer broke, or the door or judge that
+    /// refused it: `sdk`, `web`, `admin`, `enrolment`, `rights`, `quota`.
     pub what: String,
     /// Why, as the metrics call it.
     pub cause: String,

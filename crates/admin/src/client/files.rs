@@ -4,13 +4,21 @@ use bytes::Bytes;
 use hyper::Method;
 
 use super::{Client, ClientError, path::escape};
-use crate::api::{FileOffer, FileProgress};
+use crate::api::{FileOffer, FileProgress, ReceivedFile};
 
 /// How long the other node may take for an offer, and for a part of a file.
 const OFFER: Duration = Duration::from_secs(30);
 const PIECES: Duration = Duration::from_secs(120);
 
 impl Client {
+    /// Files that other nodes have sent to this one, and those on their way.
+    ///
+    /// # Errors
+    /// [`ClientError`]; with `no_handler` the node takes none.
+    pub async fn files(&self) -> Result<Vec<ReceivedFile>, ClientError> {
+        self.read("/v1/files").await
+    }
+
     /// Offers a file to a node (or the one with this prefix), or asks how far one is that was offered.
     ///
     /// # Errors

@@ -264,7 +264,7 @@ macro_rules! shown {
 
 shown! {
     AccessChange AccessEntry AuditEvent AuditStatus ConfigurationKey DeniedTopic Ending Failure FileOffer FileProgress Health Info LogLevel Message Node
-    NodeCertificate Peer PeerAddress Published Refusals Route SdkCertificate SdksAt Status Topic TopicCount Topology Trace Traffic
+    NodeCertificate Peer PeerAddress Published ReceivedFile Refusals Route SdkCertificate SdksAt Status Topic TopicCount Topology Trace Traffic
 }
 
 fn bytes() -> RefOr<Schema> {

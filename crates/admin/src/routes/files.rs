@@ -17,7 +17,7 @@ use utoipa::IntoParams;
 
 use super::{Context, JsonBody, Parameters, Segment, bad_request, body, messages::unicast_failure};
 use crate::{
-    api::{ErrorCode, Failure, FileOffer, FileProgress, FileState},
+    api::{ErrorCode, Failure, FileOffer, FileProgress, FileState, ReceivedFile},
     resolve,
 };
 
@@ -35,6 +35,13 @@ pub(super) struct PiecesQuery {
     transfer: u64,
     /// Where in the file the body begins.
     offset: u64,
+}
+
+pub(super) async fn list(State(context): State<Context>) -> Result<Json<Vec<ReceivedFile>>, Failure> {
+    match context.operator.files() {
+        Some(files) => files.await.map(Json),
+        None => Err(takes_no_files()),
+    }
 }
 
 pub(super) async fn offer(
@@ -121,7 +128,9 @@ fn takes_no_files() -> Failure {
 
 async fn ask(context: &Context, target: NodeId, wanted: &Request) -> Result<FileProgress, Failure> {
     match context.node.ask_service(target, wanted, ANSWER).await {
-        Ok(Answer::FileProgress(progress)) => Ok(told(progress)),
+        Ok(Answer::FileProgress(service::FileProgress { transfer, received, state })) => {
+            Ok(FileProgress { transfer, received, state: state.into() })
+        }
         Ok(Answer::Refused { reason }) => {
             let reason = nuncio_plain::short(&reason, 300);
             Err(Failure::new(ErrorCode::Refused, format!("the node refuses the file: {reason}")))
@@ -142,19 +151,6 @@ fn failure(error: UnicastError) -> Failure {
         }
         error => unicast_failure(error),
     }
-}
-
-fn told(progress: service::FileProgress) -> FileProgress {
-    let service::FileProgress { transfer, received, state } = progress;
-    let state = match state {
-        service::FileState::Receiving => FileState::Receiving,
-        service::FileState::Checking => FileState::Checking,
-        service::FileState::Done => FileState::Done,
-        service::FileState::Differs => FileState::Differs,
-        service::FileState::Busy => FileState::Busy,
-        _ => FileState::Unknown,
-    };
-    FileProgress { transfer, received, state }
 }
 
 #[cfg(test)]

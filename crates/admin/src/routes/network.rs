@@ -124,7 +124,7 @@ pub(super) async fn topics(
 
 pub(super) fn topics_of(context: &Context, snapshot: &Snapshot, is_all: bool) -> Vec<Topic> {
     let topics = snapshot.topics().into_iter().filter(|shown| is_seen(context, is_all, &shown.topic));
-    topics.map(|TopicSnapshot { topic, nodes, subscribers }| Topic { topic, nodes, subscribers }).collect()
+    topics.map(|TopicSnapshot { topic, nodes, subscribers, .. }| Topic { topic, nodes, subscribers }).collect()
 }
 
 /// Whether this node is shown a topic.

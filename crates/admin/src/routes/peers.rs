@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use axum::{Extension, Json, extract::State};
 use nuncio_audit::Act;
 use nuncio_identity::NodeId;
-use nuncio_node::{Direction, PeerSnapshot, PeerState, Snapshot};
+use nuncio_node::{Direction, PeerSnapshot, Snapshot};
 
 use crate::{
     api::{Failure, Peer, PeerAddress},
@@ -26,7 +26,7 @@ pub(super) fn peers_of(context: &Context, snapshot: &Snapshot) -> Vec<Peer> {
         node_id: peer.node_id.clone(),
         address: peer.address.clone(),
         direction: peer.direction.map(|direction| direction_name(direction).to_owned()),
-        state: state_name(peer.state).to_owned(),
+        state: peer.state.as_str().to_owned(),
         connected_for_s: peer.connected_since.map(|since| since.elapsed().as_secs()),
         rtt_ms: peer.rtt_us.map(|us| us as f64 / 1000.0),
         agency: peer.agency.clone(),
@@ -66,14 +66,5 @@ const fn direction_name(direction: Direction) -> &'static str {
     match direction {
         Direction::Inbound => "inbound",
         Direction::Outbound => "outbound",
-    }
-}
-
-const fn state_name(state: PeerState) -> &'static str {
-    match state {
-        PeerState::Linked => "linked",
-        PeerState::Dialing => "dialing",
-        PeerState::Waiting => "waiting",
-        PeerState::Banned => "banned",
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 
@@ -12,7 +12,7 @@ use futures::stream;
 use nuncio_node::Snapshot;
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{Context, answered::Events, network, peers, watched};
@@ -26,6 +26,9 @@ pub(crate) const MAX_WATCHERS: usize = 8;
 
 /// Longest event, in bytes; a longer one is left out. A thousand nodes that name two hundred links each are shorter.
 pub(crate) const LONGEST: usize = 2 << 20;
+
+/// Longest look, in bytes: all its events.
+pub(crate) const LOOK: usize = 2 * LONGEST;
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -69,14 +72,51 @@ pub(super) async fn watch(
     Ok(Events::new(stream::unfold(waiting, |mut waiting| async move { Some((waiting.recv().await?, waiting)) })))
 }
 
+/// What all who watch are told: looked at for all of them together, at most once in each pause.
+///
+/// Bound: each look has [`LOOK`] bytes at the most; whoever watches holds one, and what nobody holds is gone.
+#[derive(Default)]
+pub(crate) struct Looks(Mutex<Option<(Instant, Weak<Seen>)>>);
+
+type Seen = [Option<Section>; SECTIONS.len()];
+
+/// A section as it is told.
+#[derive(Debug, Clone)]
+struct Section {
+    event: Bytes,
+    hash: u64,
+}
+
+impl Looks {
+    fn last(&self, look: impl FnOnce() -> Seen) -> Arc<Seen> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = last.as_ref().filter(|(at, _)| at.elapsed() < PAUSE).and_then(|(_, seen)| seen.upgrade());
+        fresh.unwrap_or_else(|| {
+            let (at, seen) = (Instant::now(), Arc::new(look()));
+            *last = Some((at, Arc::downgrade(&seen)));
+            seen
+        })
+    }
+}
+
+/// Looks at all of it; what has no room beside the others is left out.
+fn see(context: &Context) -> Seen {
+    let (snapshot, mut room) = (context.node.snapshot(), LOOK);
+    SECTIONS.map(|(name, look)| {
+        let section = section(name, look(context, &snapshot))?;
+        room = room.checked_sub(section.event.len())?;
+        Some(section)
+    })
+}
+
 /// Tells until nobody reads any more. A slow reader loses its place and its connection.
 async fn tell(context: Context, events: mpsc::Sender<Bytes>, peer: Peer, _permit: OwnedSemaphorePermit) {
     let mut told = [None; SECTIONS.len()];
     loop {
-        let snapshot: Arc<Snapshot> = context.node.snapshot();
+        let seen = context.looks.last(|| see(&context));
         let mut bytes = 0;
-        for ((name, look), told) in SECTIONS.iter().zip(&mut told) {
-            let Some(event) = news(name, look(&context, &snapshot), told) else { continue };
+        for (section, told) in seen.iter().zip(&mut told) {
+            let Some(event) = news(section.as_ref(), told) else { continue };
             bytes += event.len();
             if !pass(&events, event, &peer).await {
                 return;
@@ -101,9 +141,15 @@ async fn pass(events: &mpsc::Sender<Bytes>, event: Bytes, peer: &Peer) -> bool {
     }
 }
 
-/// The event, unless it says what the last one of its name said. Remotes chose names, topics and reasons in it: what is harmful in
+/// The event, unless it says what the last one of its name said.
+fn news(section: Option<&Section>, told: &mut Option<u64>) -> Option<Bytes> {
+    let Section { event, hash } = section?;
+    (told.replace(*hash) != Some(*hash)).then(|| event.clone())
+}
+
+/// Remotes chose names, topics and reasons in it: what is harmful in
 /// them is made visible, but for control characters, which JSON writes in digits and a page shows as blanks.
-fn news(name: &str, value: serde_json::Result<String>, told: &mut Option<u64>) -> Option<Bytes> {
+fn section(name: &str, value: serde_json::Result<String>) -> Option<Section> {
     let text = value.ok()?;
     let data = nuncio_plain::line(&text);
     if data.len() > LONGEST {
@@ -112,8 +158,7 @@ fn news(name: &str, value: serde_json::Result<String>, told: &mut Option<u64>) -
     }
     let mut hasher = DefaultHasher::new();
     data.hash(&mut hasher);
-    let fresh = Some(hasher.finish());
-    (std::mem::replace(told, fresh) != fresh).then(|| format!("event: {name}\ndata: {data}\n\n").into())
+    Some(Section { event: format!("event: {name}\ndata: {data}\n\n").into(), hash: hasher.finish() })
 }
 
 #[cfg(test)]
@@ -143,14 +188,36 @@ mod tests {
         assert!(!pass(&events, event(), &peer).await, "nobody reads");
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn all_who_watch_have_one_look_in_each_pause_and_nobody_s_is_kept() {
+        let (looks, made) = (Looks::default(), std::cell::Cell::new(0));
+        let look = || {
+            looks.last(|| {
+                made.set(made.get() + 1);
+                SECTIONS.map(|(name, _)| section(name, Ok("1".into())))
+            })
+        };
+        let first: Vec<_> = (0..MAX_WATCHERS).map(|_| look()).collect();
+        assert!(made.get() == 1 && first.iter().all(|one| Arc::ptr_eq(one, &first[0])));
+        sleep(PAUSE).await;
+        let second = look();
+        assert_eq!(made.get(), 2);
+        let weak = Arc::downgrade(&second);
+        drop((first, second));
+        assert!(weak.upgrade().is_none());
+        look();
+        assert_eq!(made.get(), 3, "nothing was kept");
+    }
+
     #[test]
     fn what_did_not_change_is_not_told_again_and_what_remotes_said_is_one_harmless_line() {
         let mut told = None;
+        let mut news = |name: &str, value| news(section(name, value).as_ref(), &mut told);
         let value = || serde_json::to_string(&["a\n\ndata: forged\u{202e}\u{9b}\u{7f}"]);
-        let event = news("links", value(), &mut told).expect("it is new");
+        let event = news("links", value()).expect("it is new");
         assert_eq!(event, "event: links\ndata: [\"a\\n\\ndata: forged��␡\"]\n\n".as_bytes());
-        assert_eq!(news("links", value(), &mut told), None);
-        assert!(news("links", Ok("1".into()), &mut told).is_some());
-        assert_eq!(news("links", Ok("1".repeat(LONGEST + 1)), &mut told), None);
+        assert_eq!(news("links", value()), None);
+        assert!(news("links", Ok("1".into())).is_some());
+        assert_eq!(news("links", Ok("1".repeat(LONGEST + 1))), None);
     }
 }

@@ -56,9 +56,13 @@ pub(super) fn refusals_of(context: &Context, snapshot: &Snapshot) -> Refusals {
         count: *count,
     };
     let links = counted(&metrics.links.refused, |pairs| (format!("link_{}", pairs[0]), pairs[1].to_owned()));
-    let sdks = counted(&metrics.amop.refused, |pairs| ("sdk".to_owned(), pairs[0].to_owned()));
+    // Links are told by who dialled, and rules of the gate beside them.
+    let doors = metrics.refused.doors().into_iter().filter(|(door, _)| !matches!(*door, "p2p" | "gate"));
+    let doors = doors.flat_map(|(door, causes)| {
+        causes.into_iter().map(|(cause, count)| RefusalCount { what: door.to_owned(), cause: cause.to_owned(), count })
+    });
     let messages = counted(&metrics.links.dropped, |pairs| ("message".to_owned(), pairs[0].to_owned()));
-    let mut counts: Vec<_> = links.chain(sdks).chain(messages).chain(snapshot.strikes.iter().map(rule)).collect();
+    let mut counts: Vec<_> = links.chain(doors).chain(messages).chain(snapshot.strikes.iter().map(rule)).collect();
     counts.retain(|one| one.count > 0);
     let banned = snapshot.peers.iter().filter(|peer| peer.state == PeerState::Banned);
     let bans = banned.map(|peer| Ban {

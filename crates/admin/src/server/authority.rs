@@ -5,7 +5,10 @@ use nuncio_audit::{Actor, Scope};
 use nuncio_pki::{Credential, SharedPolicy};
 use rustls_pki_types::UnixTime;
 
-use super::peer::{Guest, Peer};
+use super::{
+    peer::{Guest, Peer},
+    rejection::Rejection,
+};
 use crate::{
     api::{ErrorCode, Failure},
     tokens::{TokenError, TokenFile},
@@ -44,7 +47,7 @@ pub(super) struct Asker {
 
 impl Authority {
     /// Who asks, by what the connection and the request prove.
-    pub(super) fn asker(&self, peer: &Peer, headers: &HeaderMap) -> Result<Asker, Failure> {
+    pub(super) fn asker(&self, peer: &Peer, headers: &HeaderMap) -> Result<Asker, Rejection> {
         match peer {
             Peer::Process(Some(process)) => {
                 let is_full = self.full_users.is_empty() || self.full_users.contains(&process.uid);
@@ -52,12 +55,12 @@ impl Authority {
                 let actor = Actor::Process { uid: process.uid, gid: process.gid, pid: process.pid };
                 Ok(Asker { actor, scope })
             }
-            Peer::Process(None) => Err(unproved("the kernel does not say who asks")),
+            Peer::Process(None) => Err(unproved("the kernel does not say who asks").into()),
             Peer::Network(guest) => self.guest(guest, headers),
         }
     }
 
-    fn guest(&self, guest: &Guest, headers: &HeaderMap) -> Result<Asker, Failure> {
+    fn guest(&self, guest: &Guest, headers: &HeaderMap) -> Result<Asker, Rejection> {
         if let Some(shown) = headers.get(header::AUTHORIZATION) {
             let token = shown.to_str().ok().and_then(|text| text.split_once(' '));
             let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token);
@@ -68,18 +71,17 @@ impl Authority {
         }
         match &self.certificates {
             Some(certificates) if !guest.chain.is_empty() => certificates.asker(guest),
-            _ => Err(unproved("nobody is answered here without a token or an operator's certificate")),
+            _ => Err(unproved("nobody is answered here without a token or an operator's certificate").into()),
         }
     }
 }
 
 impl Certificates {
     /// Judged at each request: who was revoked meanwhile is refused on a connection that stands.
-    fn asker(&self, guest: &Guest) -> Result<Asker, Failure> {
+    fn asker(&self, guest: &Guest) -> Result<Asker, Rejection> {
         let judged = self.policy.load().admit_operator(&guest.chain, UnixTime::now());
-        let operator =
-            judged.map_err(|error| Failure::new(ErrorCode::Unauthorized, error.to_string()).with_hint(error.hint()))?;
-        self.refuse_stranger(&operator)?;
+        let operator = judged.map_err(|error| Rejection::of_chain(&error))?;
+        self.refuse_stranger(&operator).map_err(Rejection::of_agency)?;
         let scope = if self.read_only.contains(&operator.name) { Scope::Read } else { self.scope };
         let (name, issuer, serial) = (operator.name.into(), operator.issuer.into(), operator.serial.into());
         Ok(Asker { actor: Actor::Certificate { name, issuer, serial }, scope })

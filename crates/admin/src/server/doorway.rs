@@ -14,6 +14,7 @@ use axum::serve::Listener;
 use futures::{FutureExt, future::BoxFuture};
 use nuncio_audit::{Act, Audit, Event};
 use nuncio_door::{Door, Limits, Place};
+use nuncio_metrics::{AdminRefusal, CounterBy};
 use nuncio_pki::tls::{OperatorServerTls, Refused};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -23,7 +24,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::peer::Guest;
+use super::{peer::Guest, rejection::cause_of};
 
 /// Connections of strangers at a time: in the handshake, or before the first request that proves who asks.
 pub(crate) const MAX_STRANGERS: usize = 64;
@@ -40,18 +41,25 @@ pub(super) struct Doorway {
     door: Door,
     tls: Option<SharedTls>,
     audit: Audit,
+    refusals: CounterBy<AdminRefusal>,
     handshakes: JoinSet<Option<Connection>>,
 }
 
 impl Doorway {
-    pub(super) fn new(listener: TcpListener, tls: Option<SharedTls>, audit: Audit) -> Self {
+    pub(super) fn new(
+        listener: TcpListener,
+        tls: Option<SharedTls>,
+        audit: Audit,
+        refusals: CounterBy<AdminRefusal>,
+    ) -> Self {
         let door = Door::new(&Limits::new(MAX_STRANGERS, 64, 512));
-        Self { listener, door, tls, audit, handshakes: JoinSet::new() }
+        Self { listener, door, tls, audit, refusals, handshakes: JoinSet::new() }
     }
 
     fn let_in(&mut self, socket: TcpStream, address: SocketAddr) -> Option<Connection> {
         // Whoever gets no place is closed, as at the other ports.
-        let place = self.door.knock(address.ip().to_canonical()).ok()?;
+        let knocked = self.door.knock(address.ip().to_canonical());
+        let place = knocked.inspect_err(|_| self.refusals.increment(AdminRefusal::Door)).ok()?;
         // Answers are short, and somebody waits for them.
         let _ = socket.set_nodelay(true);
         let door = self.door.clone();
@@ -59,7 +67,7 @@ impl Doorway {
             let guest = Guest::new(address, None, false);
             return Some(Connection { stream: Stream::Plain(socket), guest, door, stranger: Some(patience(place)) });
         };
-        let (tls, audit) = (tls.load_full(), self.audit.clone());
+        let (tls, audit, refusals) = (tls.load_full(), self.audit.clone(), self.refusals.clone());
         self.handshakes.spawn(async move {
             let mut stranger = patience(place);
             let accepted = tokio::select! {
@@ -67,7 +75,7 @@ impl Doorway {
                 () = &mut stranger => return None,
                 accepted = handshake(&tls, socket) => accepted,
             };
-            let stream = accepted.map_err(|refused| refuse(&audit, address, refused)).ok()?;
+            let stream = accepted.map_err(|refused| refuse((&audit, &refusals), address, refused)).ok()?;
             let guest = Guest::new(address, stream.get_ref().1.peer_certificates(), true);
             Some(Connection { stream: Stream::Tls(Box::new(stream)), guest, door, stranger: Some(stranger) })
         });
@@ -86,12 +94,13 @@ async fn handshake(tls: &OperatorServerTls, socket: TcpStream) -> Result<TlsStre
 }
 
 /// Records why somebody does not come in; that he cannot be told in words.
-fn refuse(audit: &Audit, address: SocketAddr, refused: Option<Refused>) {
-    let (cause, hint) = match refused {
-        Some(Refused::Chain(error)) => (error.to_string(), error.hint()),
-        Some(other) => (format!("TLS failed: {other}"), String::new()),
+fn refuse((audit, refusals): (&Audit, &CounterBy<AdminRefusal>), address: SocketAddr, refused: Option<Refused>) {
+    let (counted, cause, hint) = match refused {
+        Some(Refused::Chain(error)) => (cause_of(&error), error.to_string(), error.hint()),
+        Some(other) => (AdminRefusal::Tls, format!("TLS failed: {other}"), String::new()),
         None => return tracing::debug!(%address, "admin API: hung up in the handshake"),
     };
+    refusals.increment(counted);
     let (address, action) = (address.to_string().into(), Act::Connect);
     audit.record(Event::OperatorRefused { address, actor: None, action, cause: cause.into(), hint: hint.into() });
 }

@@ -11,6 +11,7 @@ use axum::{
 };
 use futures::StreamExt as _;
 use nuncio_audit::{Act, Actor, Audit, Event, Outcome, Scope};
+use nuncio_metrics::{AdminRefusal, CounterBy};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +19,7 @@ use super::{
     authority::Authority,
     browser_guard,
     peer::{Guest, Peer},
+    rejection::Rejection,
 };
 use crate::{
     api::{ErrorCode, Failure},
@@ -32,6 +34,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) struct Guard {
     pub(super) authority: Arc<Authority>,
     pub(super) audit: Audit,
+    pub(super) refusals: CounterBy<AdminRefusal>,
 }
 
 /// What a request needs: reading is free of side effects, and everything else needs all authority. So no new route can be
@@ -107,7 +110,9 @@ impl Guard {
         })
     }
 
-    fn refuse(&self, peer: &Peer, actor: Option<Actor>, action: Act, failure: Failure) -> Response {
+    fn refuse(&self, peer: &Peer, actor: Option<Actor>, action: Act, rejection: impl Into<Rejection>) -> Response {
+        let Rejection { cause, failure } = rejection.into();
+        self.refusals.increment(cause);
         let (address, cause) = (peer.to_string().into(), (&failure.message).into());
         let hint = failure.hint.as_deref().unwrap_or_default().into();
         self.audit.record(Event::OperatorRefused { address, actor, action, cause, hint });

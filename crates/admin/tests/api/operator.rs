@@ -12,8 +12,8 @@ use futures::future::{BoxFuture, FutureExt};
 use nuncio_admin::{
     Lifetime, Operator,
     api::{
-        AccessEntry, AuditStatus, Check, ConfigurationKey, DeniedTopic, ErrorCode, Failure, HeldList, Info, Rule,
-        SdkCertificate, SdksAt,
+        AccessEntry, AuditStatus, Check, ConfigurationKey, DeniedTopic, ErrorCode, Failure, HeldList, Info,
+        ReceivedFile, Rule, SdkCertificate, SdksAt,
     },
 };
 use nuncio_audit::Audit;
@@ -89,6 +89,10 @@ impl Operator for Notebook {
 
     fn network_sdks(&self) -> BoxFuture<'_, Vec<SdksAt>> {
         async { Vec::new() }.boxed()
+    }
+
+    fn files(&self) -> Option<BoxFuture<'_, Result<Vec<ReceivedFile>, Failure>>> {
+        None
     }
 
     fn denied_topics(&self) -> Vec<DeniedTopic> {

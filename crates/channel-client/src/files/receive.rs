@@ -27,6 +27,7 @@ const QUIET: Duration = Duration::from_secs(10);
 
 /// A file that came whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ReceivedFile {
     /// Where it is.
     pub path: PathBuf,

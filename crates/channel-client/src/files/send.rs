@@ -7,6 +7,7 @@ use crate::{Client, PrivatePublisher, PublishError};
 
 /// How far a file has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Progress {
     /// Bytes that the receiver has.
     pub received: u64,
@@ -16,6 +17,7 @@ pub struct Progress {
 
 /// A file that arrived whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SentFile {
     /// Its length in bytes.
     pub size: u64,

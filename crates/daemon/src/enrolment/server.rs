@@ -8,6 +8,7 @@ use std::{
 use arc_swap::ArcSwap;
 use nuncio_audit::Event;
 use nuncio_door::{Door, Limits, Place};
+use nuncio_metrics::EnrolmentRefusal;
 use nuncio_node::service::Enrolment;
 use nuncio_pki::{
     Certificate, Identity, InvitationId, Policy,
@@ -118,7 +119,10 @@ pub(crate) async fn serve(bound: Bound, control: Arc<Control>) {
         // Those who are gone leave nothing.
         while guests.try_join_next().is_some() {}
         // Who comes too often, or finds no place, is closed without a word.
-        let Ok(place) = door.knock(from.ip()) else { continue };
+        let Ok(place) = door.knock(from.ip()) else {
+            control.node.metrics().refused.enrolment.increment(EnrolmentRefusal::Door);
+            continue;
+        };
         let acceptor = TlsAcceptor::from(bound.tls.load_full());
         guests.spawn(receive(stream, from, place, acceptor, Arc::clone(&bound.desk), Arc::clone(&control)));
     }
@@ -155,6 +159,9 @@ async fn answer(
     let newcomer = read_newcomer(message).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
     let (id, policy) = (newcomer.id, control.policy.load_full());
     let decided = tokio::task::spawn_blocking(move || decide(&desk, &newcomer, &policy)).await?;
+    if let Err(error) = &decided {
+        control.node.metrics().refused.enrolment.increment(cause(error));
+    }
     control.audit.record(event(from, id, &decided));
     if matches!(decided, Err(IssueError::Join(JoinRefusal::Unknown))) {
         sleep(PENANCE).await;
@@ -172,6 +179,17 @@ fn read_newcomer(message: Vec<u8>) -> Result<Newcomer, String> {
         Enrolment::decode(message.into()).map_err(|error| error.to_string())?;
     let secret = Zeroizing::new(secret.to_vec());
     Ok(Newcomer { id: InvitationId(invitation), secret, request: request.to_vec() })
+}
+
+const fn cause(error: &IssueError) -> EnrolmentRefusal {
+    match error {
+        IssueError::Join(JoinRefusal::Unknown) => EnrolmentRefusal::Unknown,
+        IssueError::Join(JoinRefusal::Ended { .. }) => EnrolmentRefusal::Ended,
+        IssueError::Join(JoinRefusal::Used) => EnrolmentRefusal::Used,
+        IssueError::Join(JoinRefusal::OtherName { .. }) => EnrolmentRefusal::OtherName,
+        IssueError::Join(JoinRefusal::Denied) => EnrolmentRefusal::Access,
+        _ => EnrolmentRefusal::Issuer,
+    }
 }
 
 fn event(from: SocketAddr, id: InvitationId, decided: &Result<Vec<Certificate>, IssueError>) -> Event {

@@ -36,6 +36,13 @@ fn token(home: &Home, at: &str, name: &str) -> JoinToken {
     JoinToken { id, secret, root, name, network, at: vec![at.to_owned()], peers: Vec::new(), ends }
 }
 
+/// Somebody who has a token of another secret.
+pub(crate) async fn come_with_a_wrong_secret(home: &Home, at: &str) {
+    let (mut forged, dir) = (token(home, at, "stranger"), tempfile::tempdir().unwrap());
+    forged.secret[0] ^= 1;
+    enrol(&forged, &wanting("stranger", dir.path())).await.unwrap_err();
+}
+
 fn wanting(name: &str, conf: &Path) -> CertificateRequest {
     request(Kind::Node, name, conf).unwrap()
 }

@@ -11,7 +11,10 @@ use nuncio_testkit::TestAuthority;
 use sha2::{Digest, Sha256};
 use tokio::time::{sleep, timeout};
 
-use crate::rig::{DEADLINE, Home, Running, peers};
+use crate::{
+    audit::entries,
+    rig::{DEADLINE, Home, Running, peers},
+};
 
 fn offer(name: &str, content: &[u8]) -> FileOffer {
     let (name, length) = (name.to_owned(), content.len() as u64);
@@ -73,6 +76,16 @@ async fn a_file_crosses_a_relay_and_no_application_sees_anything_of_it() {
     assert_eq!(send(&near, &to, "a.bin", &whole).await.state, FileState::Done);
     assert_eq!(fs::read(placed(&receiver, &sender, "a.bin")).unwrap(), whole);
     assert_eq!(send(&near, &to, "empty", b"").await.state, FileState::Done);
+    let shown: Vec<_> = far.client.files().await.unwrap().into_iter().map(|file| (file.name, file.state)).collect();
+    assert_eq!(shown, ["a.bin", "empty"].map(|name| (Some(name.to_owned()), FileState::Done)));
+    assert_eq!(near.client.files().await.unwrap_err().failure(), Some(ErrorCode::NoHandler), "it takes none");
+    let counted = &far.node.metrics().files;
+    let both = async {
+        while (counted.bytes.read(), counted.whole.read(), counted.open.read()) != (9_000_001, 2, 0) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(DEADLINE, both).await.expect("they are counted");
     // A node that has no directory takes none.
     let refused = near.client.offer_file(&relay.id.to_string(), &offer("a", b"x")).await.unwrap_err();
     assert_eq!(refused.failure(), Some(ErrorCode::NoHandler));
@@ -91,6 +104,11 @@ async fn a_file_crosses_a_relay_and_no_application_sees_anything_of_it() {
     for node in [near, middle, far] {
         node.stop().await;
     }
+    let entries = entries(&receiver);
+    let told: Vec<_> = entries.iter().filter(|entry| entry["kind"] == "file_received").collect();
+    assert_eq!(told.len(), 2, "one for each");
+    assert_eq!((&told[0]["name"], &told[0]["bytes"]), (&"a.bin".into(), &9_000_001.into()));
+    assert_eq!(told[0]["node"], sender.id.to_string());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,6 +7,7 @@ mod enrolment;
 mod files;
 mod gateway;
 mod life_cycle;
+mod refusals;
 mod reload;
 mod renewal;
 mod rig;

@@ -20,23 +20,23 @@ fn node() -> NodeId {
     NodeKey::generate().node_id()
 }
 
-fn offer(name: &str, content: &[u8]) -> Offer {
+fn offer(name: &str, content: &[u8]) -> FileOffer {
     let mut hash = Context::new(&SHA256);
     hash.update(content);
-    Offer { name: name.to_owned(), length: content.len() as u64, sha256: finish(hash) }
+    FileOffer { name: name.to_owned(), length: content.len() as u64, sha256: finish(hash) }
 }
 
-fn told(answer: Answer) -> (u64, u64, State) {
+fn told(answer: Answer) -> (u64, u64, FileState) {
     match answer {
-        Answer::Progress { transfer, received, state } => (transfer, received, state),
+        Answer::Progress(FileProgress { transfer, received, state }) => (transfer, received, state),
         Answer::Refused(reason) => panic!("refused: {reason}"),
     }
 }
 
 fn refused(answer: Answer) -> String {
     match answer {
-        Answer::Refused(reason) => reason,
-        Answer::Progress { state, .. } => panic!("{state:?}"),
+        Answer::Refused(refusal) => refusal.to_string(),
+        Answer::Progress(FileProgress { state, .. }) => panic!("{state:?}"),
     }
 }
 
@@ -55,7 +55,7 @@ impl Rig {
         Self { directory, inbox, now }
     }
 
-    fn offer(&self, from: NodeId, offer: &Offer) -> Answer {
+    fn offer(&self, from: NodeId, offer: &FileOffer) -> Answer {
         let (answer, work) = self.inbox.offer(from, offer, self.now);
         work.map(Work::run);
         answer
@@ -68,10 +68,10 @@ impl Rig {
     }
 
     /// Sends all that is missing; says how it ended.
-    fn send(&self, from: NodeId, name: &str, content: &[u8]) -> State {
+    fn send(&self, from: NodeId, name: &str, content: &[u8]) -> FileState {
         let wanted = offer(name, content);
         let (transfer, received, state) = told(self.offer(from, &wanted));
-        if state == State::Receiving {
+        if state == FileState::Receiving {
             for (index, piece) in content[received as usize..].chunks(MAX_CHUNK).enumerate() {
                 told(self.chunk(from, transfer, received + (index * MAX_CHUNK) as u64, piece));
             }
@@ -92,27 +92,27 @@ impl Rig {
 fn a_file_comes_whole_and_its_sender_is_told_so_however_often_it_asks() {
     let (mut rig, from) = (Rig::new(limits()), node());
     let content: Vec<u8> = (0..300_000_u32).map(|number| number as u8).collect();
-    assert_eq!(rig.send(from, "a.bin", &content), State::Done);
+    assert_eq!(rig.send(from, "a.bin", &content), FileState::Done);
     assert_eq!(fs::read(rig.path(&format!("{from}/a.bin"))).unwrap(), content);
-    assert_eq!(rig.send(from, "empty", b""), State::Done);
+    assert_eq!(rig.send(from, "empty", b""), FileState::Done);
     assert_eq!(rig.parts(), 0);
     // Forgotten, it is compared; and so after a restart.
     rig.now += MINUTE;
-    assert_eq!(told(rig.offer(from, &offer("a.bin", &content))).2, State::Checking);
-    assert_eq!(rig.send(from, "a.bin", &content), State::Done);
+    assert_eq!(told(rig.offer(from, &offer("a.bin", &content))).2, FileState::Checking);
+    assert_eq!(rig.send(from, "a.bin", &content), FileState::Done);
     let rig = rig.restart(limits());
-    assert_eq!(rig.send(from, "a.bin", &content), State::Done);
+    assert_eq!(rig.send(from, "a.bin", &content), FileState::Done);
 }
 
 #[test]
 fn nothing_is_replaced_and_no_sender_has_a_name_of_another() {
     let (rig, [first, second]) = (Rig::new(limits()), [(); 2].map(|()| node()));
-    assert_eq!(rig.send(first, "a", b"first"), State::Done);
-    assert_eq!(rig.send(second, "a", b"other"), State::Done);
+    assert_eq!(rig.send(first, "a", b"first"), FileState::Done);
+    assert_eq!(rig.send(second, "a", b"other"), FileState::Done);
     assert!(refused(rig.offer(first, &offer("a", b"longer than before"))).contains("there already"));
     // Of the same length: only its SHA-256 tells.
     let same_length = offer("a", b"FIRST");
-    assert_eq!(told(rig.offer(first, &same_length)).2, State::Checking);
+    assert_eq!(told(rig.offer(first, &same_length)).2, FileState::Checking);
     assert!(refused(rig.offer(first, &same_length)).contains("there already"));
     assert_eq!(fs::read(rig.path(&format!("{first}/a"))).unwrap(), b"first");
     // Two of one name are on their way: the first that is whole has it.
@@ -140,9 +140,9 @@ fn a_transfer_goes_on_after_either_side_was_killed_and_the_former_run_has_no_par
     assert_eq!(told(rig.chunk(from, transfer, 1000, &content[1000..2000])).1, 2000, "what came early is forgotten");
     // The receiver is killed.
     rig = rig.restart(limits());
-    assert_eq!(told(rig.chunk(from, transfer, 2000, &content[2000..3000])).2, State::Unknown);
+    assert_eq!(told(rig.chunk(from, transfer, 2000, &content[2000..3000])).2, FileState::Unknown);
     assert_eq!(told(rig.offer(from, &wanted)).1, 2000);
-    assert_eq!(rig.send(from, "a", &content), State::Done);
+    assert_eq!(rig.send(from, "a", &content), FileState::Done);
     assert_eq!(fs::read(rig.path(&format!("{from}/a"))).unwrap(), content);
 }
 
@@ -151,10 +151,10 @@ fn what_has_another_hash_is_gone_and_comes_anew() {
     let (rig, from) = (Rig::new(limits()), node());
     let wanted = offer("a", b"truth");
     let (transfer, ..) = told(rig.offer(from, &wanted));
-    assert_eq!(told(rig.chunk(from, transfer, 0, b"lies!")).2, State::Checking);
-    assert_eq!(told(rig.offer(from, &wanted)).2, State::Differs);
+    assert_eq!(told(rig.chunk(from, transfer, 0, b"lies!")).2, FileState::Checking);
+    assert_eq!(told(rig.offer(from, &wanted)).2, FileState::Differs);
     assert_eq!((rig.parts(), rig.path(&format!("{from}/a")).exists()), (0, false));
-    assert_eq!(rig.send(from, "a", b"truth"), State::Done);
+    assert_eq!(rig.send(from, "a", b"truth"), FileState::Done);
 }
 
 #[test]
@@ -162,11 +162,11 @@ fn nobody_adds_to_what_another_sends() {
     let (rig, [owner, thief]) = (Rig::new(limits()), [(); 2].map(|()| node()));
     let wanted = offer("a", b"mine");
     let (transfer, ..) = told(rig.offer(owner, &wanted));
-    assert_eq!(told(rig.chunk(thief, transfer, 0, b"evil")).2, State::Unknown);
+    assert_eq!(told(rig.chunk(thief, transfer, 0, b"evil")).2, FileState::Unknown);
     let (other, ..) = told(rig.offer(thief, &wanted));
-    assert_eq!(told(rig.chunk(owner, other, 0, b"mine")).2, State::Unknown);
+    assert_eq!(told(rig.chunk(owner, other, 0, b"mine")).2, FileState::Unknown);
     told(rig.chunk(thief, other, 0, b"evil"));
-    assert_eq!(told(rig.chunk(owner, transfer, 0, b"mine")).2, State::Checking);
+    assert_eq!(told(rig.chunk(owner, transfer, 0, b"mine")).2, FileState::Checking);
     assert_eq!(fs::read(rig.path(&format!("{owner}/a"))).unwrap(), b"mine");
     assert!(!rig.path(&format!("{thief}/a")).exists());
 }
@@ -200,21 +200,21 @@ fn names_that_lead_elsewhere_and_links_are_refused() {
 #[test]
 fn nobody_takes_more_room_than_he_may_nor_that_of_all() {
     let (rig, [first, second, third]) = (Rig::new(limits()), [(); 3].map(|()| node()));
-    let long = |name: &str, kib: usize| Offer { length: (kib << 10) as u64, ..offer(name, b"x") };
+    let long = |name: &str, kib: usize| FileOffer { length: (kib << 10) as u64, ..offer(name, b"x") };
     assert!(refused(rig.offer(first, &long("a", 601))).contains("of this sender"));
     // What is only promised counts.
     told(rig.offer(first, &long("a", 400)));
     assert!(refused(rig.offer(first, &long("b", 201))).contains("of this sender"));
     told(rig.offer(second, &long("a", 500)));
     assert!(refused(rig.offer(third, &long("a", 200))).contains("that files may take"));
-    assert!(refused(rig.offer(third, &Offer { length: u64::MAX, ..long("a", 1) })).contains("left"));
+    assert!(refused(rig.offer(third, &FileOffer { length: u64::MAX, ..long("a", 1) })).contains("left"));
     told(rig.offer(third, &long("a", 100)));
 }
 
 #[test]
 fn what_lies_there_counts_after_a_restart_and_what_is_taken_away_does_not() {
     let (mut rig, from) = (Rig::new(limits()), node());
-    assert_eq!(rig.send(from, "a", &vec![1; 500 << 10]), State::Done);
+    assert_eq!(rig.send(from, "a", &vec![1; 500 << 10]), FileState::Done);
     let more = offer("b", &vec![2; 200 << 10]);
     refused(rig.offer(from, &more));
     rig = rig.restart(limits());
@@ -228,15 +228,15 @@ fn what_lies_there_counts_after_a_restart_and_what_is_taken_away_does_not() {
 fn files_are_bounded_in_number_and_empty_ones_take_room() {
     let (rig, from) = (Rig::new(limits()), node());
     let sent = (0..30).filter(|number| match rig.offer(from, &offer(&number.to_string(), b"")) {
-        Answer::Progress { .. } => true,
+        Answer::Progress(_) => true,
         Answer::Refused(reason) => {
-            assert!(reason.contains("20 files"), "{reason}");
+            assert!(reason.to_string().contains("20 files"), "{reason}");
             false
         }
     });
     assert_eq!(sent.count(), 20);
     let (small, from) = (Rig::new(Limits { per_sender: 8 << 10, ..limits() }), node());
-    assert_eq!([small.send(from, "a", b""), small.send(from, "b", b"x")], [State::Done; 2]);
+    assert_eq!([small.send(from, "a", b""), small.send(from, "b", b"x")], [FileState::Done; 2]);
     assert!(refused(small.offer(from, &offer("c", b""))).contains("of this sender"));
 }
 
@@ -245,14 +245,18 @@ fn transfers_are_bounded_and_who_is_silent_makes_room() {
     let (mut rig, nodes) = (Rig::new(limits()), [(); 3].map(|()| node()));
     let state = |rig: &Rig, from, name: &str| told(rig.offer(from, &offer(name, b"12"))).2;
     let all = |rig: &Rig, from| ["a", "b", "c"].map(|name| state(rig, from, name));
-    assert_eq!(all(&rig, nodes[0]), [State::Receiving, State::Receiving, State::Busy], "half of the places");
-    assert_eq!(all(&rig, nodes[1]), [State::Receiving, State::Receiving, State::Busy]);
-    assert_eq!(state(&rig, nodes[2], "a"), State::Busy);
+    assert_eq!(
+        all(&rig, nodes[0]),
+        [FileState::Receiving, FileState::Receiving, FileState::Busy],
+        "half of the places"
+    );
+    assert_eq!(all(&rig, nodes[1]), [FileState::Receiving, FileState::Receiving, FileState::Busy]);
+    assert_eq!(state(&rig, nodes[2], "a"), FileState::Busy);
     let (first, ..) = told(rig.offer(nodes[0], &offer("a", b"12")));
     rig.now += MAKES_ROOM;
     told(rig.chunk(nodes[0], first, 0, b"1"));
-    assert_eq!(state(&rig, nodes[2], "a"), State::Receiving);
-    assert_eq!(told(rig.chunk(nodes[0], first, 1, b"2")).2, State::Checking, "who is not silent stays");
+    assert_eq!(state(&rig, nodes[2], "a"), FileState::Receiving);
+    assert_eq!(told(rig.chunk(nodes[0], first, 1, b"2")).2, FileState::Checking, "who is not silent stays");
 }
 
 #[test]
@@ -263,7 +267,7 @@ fn a_part_waits_so_long_and_no_longer() {
         let (transfer, ..) = told(rig.offer(from, offer));
         told(rig.chunk(from, transfer, 0, b"1"));
     }
-    let age = |offer: &Offer, age| {
+    let age = |offer: &FileOffer, age| {
         let part = File::options().write(true).open(rig.path(PARTS).join(part_name(&from.to_string(), offer))).unwrap();
         part.set_modified(SystemTime::now() - age).unwrap();
     };
@@ -298,12 +302,35 @@ fn how_transfers_ended_is_remembered_within_bounds() {
 fn offers_that_cost_nothing_make_the_node_read_one_file_at_a_time() {
     let (rig, from) = (Rig::new(limits()), node());
     for name in ["a", "b"] {
-        assert_eq!(rig.send(from, name, b"content"), State::Done);
+        assert_eq!(rig.send(from, name, b"content"), FileState::Done);
     }
     let offered = |name| rig.inbox.offer(from, &offer(name, b"another"), rig.now);
     let (first, work) = offered("a");
-    assert_eq!(told(first).2, State::Checking);
-    assert_eq!(told(offered("b").0).2, State::Busy);
+    assert_eq!(told(first).2, FileState::Checking);
+    assert_eq!(told(offered("b").0).2, FileState::Busy);
     work.unwrap().run();
-    assert_eq!(told(offered("b").0).2, State::Checking);
+    assert_eq!(told(offered("b").0).2, FileState::Checking);
+}
+
+#[test]
+fn what_is_there_and_what_is_coming_is_listed_and_counted() {
+    let (rig, from) = (Rig::new(limits()), node());
+    assert_eq!((rig.inbox.list().unwrap(), rig.inbox.statistics()), (Vec::new(), Statistics::default()));
+    assert_eq!(rig.send(from, "whole", &[1; 1000]), FileState::Done);
+    let (transfer, ..) = told(rig.offer(from, &offer("half", &[2; 1000])));
+    told(rig.chunk(from, transfer, 0, &[2; 400]));
+    told(rig.chunk(from, transfer, 0, &[2; 400]));
+    let row = |listed: &Listed| (listed.name.clone(), listed.received, listed.length, listed.state);
+    let listed = rig.inbox.list().unwrap();
+    let [coming, whole] = [("half", 400, FileState::Receiving), ("whole", 1000, FileState::Done)]
+        .map(|(name, received, state)| (Some(name.to_owned()), received, Some(1000), state));
+    assert_eq!(listed.iter().map(row).collect::<Vec<_>>(), [coming, whole.clone()]);
+    assert!(listed.iter().all(|one| one.sender == from.to_string() && one.modified.is_some()));
+    rig.inbox.tidy(rig.now);
+    let counted = Statistics { bytes: 1400, whole: 1, differed: 0, open: 1, parts: 1, part_bytes: 400 };
+    assert_eq!(rig.inbox.statistics(), counted);
+    // Nobody says any more what a part is called.
+    let rig = rig.restart(limits());
+    let rows: Vec<_> = rig.inbox.list().unwrap().iter().map(row).collect();
+    assert_eq!(rows, [(None, 400, None, FileState::Receiving), whole]);
 }

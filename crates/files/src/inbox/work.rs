@@ -12,7 +12,7 @@ use std::{
 use rustix::fs::OFlags;
 
 use super::{Entry, Inbox, Phase, is_another, locked};
-use crate::{digest::sha256_of, transfer::Transfer};
+use crate::{Refusal, digest::sha256_of, transfer::Transfer};
 
 /// A file whose SHA-256 is to be computed. Until that is done its sender is told to wait.
 #[derive(Debug)]
@@ -27,8 +27,8 @@ pub struct Work {
 /// A file that has come, as it was offered, and is in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arrived {
-    /// The directory of its sender and its name, below the inbox.
-    pub path: String,
+    /// Its name, in the directory of its sender.
+    pub name: String,
     /// Its length.
     pub length: u64,
 }
@@ -56,8 +56,10 @@ impl Work {
         if leaves {
             table.usage.add(&sender, length);
         }
+        table.counted.whole += u64::from(arrived);
+        table.counted.differed += u64::from(matches!(phase, Phase::Differs));
         table.end(&key, phase, Instant::now());
-        arrived.then(|| Arrived { path: format!("{sender}/{name}"), length })
+        arrived.then_some(Arrived { name, length })
     }
 }
 
@@ -67,7 +69,7 @@ fn compare(path: &Path, name: &str, sha256: &[u8; 32]) -> Phase {
     match opened.and_then(|mut file| sha256_of(&mut file, |_| true)) {
         Ok((digest, _)) if digest == *sha256 => Phase::Done,
         Ok(_) => Phase::Failed(is_another(name)),
-        Err(error) => Phase::Failed(format!("{name} is there already and cannot be read: {error}")),
+        Err(error) => Phase::Failed(disk(format_args!("{name} is there already and cannot be read: {error}"))),
     }
 }
 
@@ -76,7 +78,7 @@ fn finish(part: &Mutex<Transfer>, directory: &Path, name: &str, sha256: &[u8; 32
     // A piece that comes again meanwhile does not wait for it.
     let mut part = match locked(part).part.again() {
         Ok(part) => part,
-        Err(error) => return (Phase::Failed(format!("what came cannot be read: {error}")), true),
+        Err(error) => return (Phase::Failed(disk(format_args!("what came cannot be read: {error}"))), true),
     };
     match part.digest() {
         Ok(digest) if digest == *sha256 => {}
@@ -84,7 +86,7 @@ fn finish(part: &Mutex<Transfer>, directory: &Path, name: &str, sha256: &[u8; 32
             part.remove();
             return (Phase::Differs, false);
         }
-        Err(error) => return (Phase::Failed(format!("what came cannot be read: {error}")), true),
+        Err(error) => return (Phase::Failed(disk(format_args!("what came cannot be read: {error}"))), true),
     }
     match part.place(directory, name) {
         Ok(()) => (Phase::Done, true),
@@ -92,6 +94,10 @@ fn finish(part: &Mutex<Transfer>, directory: &Path, name: &str, sha256: &[u8; 32
             part.remove();
             (Phase::Failed(is_another(name)), false)
         }
-        Err(error) => (Phase::Failed(format!("it cannot be put in its place: {error}")), true),
+        Err(error) => (Phase::Failed(disk(format_args!("it cannot be put in its place: {error}"))), true),
     }
+}
+
+fn disk(words: std::fmt::Arguments<'_>) -> Refusal {
+    Refusal::Disk(words.to_string())
 }

@@ -4,8 +4,9 @@ use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
 use nuncio_audit::Event;
+use nuncio_metrics::RightsRefusal;
 use nuncio_protocol::{Topic, amop};
-use nuncio_rights::{Party, Rights, Subject, Verdict};
+use nuncio_rights::{Act, Ground, Party, Rights, Subject, Verdict};
 
 use super::Member;
 use crate::clients::DeniedTopics;
@@ -52,6 +53,12 @@ impl Held {
         self.rights.judge(&self.party.subject(), act, name)
     }
 
+    /// What lets the client subscribe a topic, or not; `None` where nothing is asked.
+    fn subscribing<'a>(&'a self, topic: &Topic) -> Option<Verdict<'a>> {
+        let (act, name) = amop::subscribing(topic)?;
+        Some(self.rights.judge(&self.party.subject(), act, name))
+    }
+
     /// Leaves those out of a list that the client may not subscribe, and says which.
     pub(super) fn sift(
         &self,
@@ -61,10 +68,9 @@ impl Held {
         if self.is_open() {
             return (topics.clone(), None);
         }
-        let (subject, mut allowed, mut denied) = (self.party.subject(), BTreeSet::new(), None);
+        let (mut allowed, mut denied) = (BTreeSet::new(), None);
         for topic in topics {
-            let verdict = amop::subscribing(topic).map(|(act, name)| self.rights.judge(&subject, act, name));
-            match verdict.filter(|verdict| !verdict.is_allowed()) {
+            match self.subscribing(topic).filter(|verdict| !verdict.is_allowed()) {
                 None => drop(allowed.insert(topic.clone())),
                 Some(verdict) => denied.get_or_insert_with(|| DeniedTopics::of(client)).add(topic, &verdict),
             }
@@ -94,6 +100,10 @@ impl Member {
     pub(super) fn sift_topics(&mut self) -> Option<DeniedTopics> {
         let listed = self.topics.listed()?;
         let (allowed, denied) = self.rights.sift(listed, &self.subject);
+        let counters = self.door.clients.counters();
+        for verdict in listed.difference(&allowed).filter_map(|topic| self.rights.subscribing(topic)) {
+            counters.refused.rights.increment(refusal(Act::Subscribe, &verdict));
+        }
         self.topics.tell(allowed);
         if let Some(denied) = &denied {
             self.door.clients.counters().topics_denied.add(denied.count as u64);
@@ -106,6 +116,19 @@ impl Member {
         }
         self.mailbox().set_denied_topics(denied.clone());
         denied
+    }
+}
+
+/// What an act that is denied is counted as.
+pub(super) const fn refusal(act: Act, verdict: &Verdict<'_>) -> RightsRefusal {
+    let is_publish = matches!(act, Act::Publish);
+    match verdict.ground {
+        Ground::Outside { .. } | Ground::NodeOutside { .. } if is_publish => RightsRefusal::PublishNamespace,
+        Ground::Outside { .. } | Ground::NodeOutside { .. } => RightsRefusal::SubscribeNamespace,
+        Ground::Deny(_) if is_publish => RightsRefusal::PublishRule,
+        Ground::Deny(_) => RightsRefusal::SubscribeRule,
+        Ground::Default | Ground::Allow(_) if is_publish => RightsRefusal::PublishDefault,
+        Ground::Default | Ground::Allow(_) => RightsRefusal::SubscribeDefault,
     }
 }
 

@@ -36,30 +36,6 @@ labels! {
     }
 }
 
-labels! {
-    /// Why a connection did not become a session.
-    SdkRefusal by ["cause"] {
-        /// Too many connections, of all or of one address.
-        Full = ["full"],
-        /// It knocked too often.
-        Door = ["door"],
-        /// It made no end of its handshake.
-        Slow = ["slow"],
-        /// It hung up.
-        HungUp = ["hung_up"],
-        /// It speaks something else.
-        NotTls = ["not_tls"],
-        /// TLS failed.
-        Tls = ["tls"],
-        /// It is of another agency.
-        OtherAgency = ["other_agency"],
-        /// Its certificate, or its agency, has all its sessions.
-        OverQuota = ["over_quota"],
-        /// The lists say no.
-        NotAdmitted = ["not_admitted"],
-    }
-}
-
 metrics! {
     /// What SDKs publish. Taken = delivered + refused + unknown + in flight.
     #[derive(Default)]
@@ -72,7 +48,5 @@ metrics! {
         in_flight: Gauge = "nuncio_amop_in_flight",
         /// From a publish to one subscriber to its answer.
         duration: Histogram = "nuncio_amop_duration_seconds",
-        /// Connections of SDKs that did not become sessions.
-        refused: CounterBy<SdkRefusal> = "nuncio_gateway_refused",
     }
 }

@@ -151,6 +151,8 @@ labels! {
         Connection = ["connection"],
         /// Too many connections.
         Limit = ["limit"],
+        /// It knocked too often, or too many strangers stand at the port.
+        Door = ["door"],
     }
 }
 

@@ -3,8 +3,9 @@
 use std::{error::Error, time::Instant};
 
 use libp2p::swarm::{DialError, ListenError};
-use nuncio_metrics::{CastKind, LinkRefusal, PublishResult, UnicastEnd};
-use nuncio_pki::ChainError;
+use nuncio_metrics::{
+    CastKind, Direction, GateRefusal, LinkRefusal, PublishResult, QuotaRefusal, RightsRefusal, UnicastEnd,
+};
 use nuncio_protocol::{
     Topic,
     unicast::{Refusal, UnicastError, Unknown},
@@ -33,6 +34,21 @@ impl EventLoop {
         node.reply_bytes.set(self.replies.held());
         node.listener_bytes.set(self.listeners.held());
         node.listeners.set(self.listeners.count());
+        self.show_refused();
+    }
+
+    /// What others count: the door, the core and the rights.
+    fn show_refused(&self) {
+        let (refused, overlay) = (&self.metrics.refused, self.swarm.behaviour().overlay());
+        refused.p2p.copy((Direction::Inbound, LinkRefusal::Door), self.door.refused());
+        for (strike, count) in overlay.strikes() {
+            if let Some(cause) = GateRefusal::named(strike.name()) {
+                refused.gate.copy(cause, *count);
+            }
+        }
+        let [denied, over_quota] = self.hearing.refused(overlay.refused());
+        refused.rights.copy(RightsRefusal::Message, denied);
+        refused.quota.copy(QuotaRefusal::Message, over_quota);
     }
 
     /// After one came or went.
@@ -100,7 +116,7 @@ fn of_error(error: &(dyn Error + 'static)) -> LinkRefusal {
 fn of_handshake(error: &HandshakeError) -> LinkRefusal {
     match error {
         HandshakeError::Refused { refusal, .. } => match &**refusal {
-            Refused::Chain { source, .. } => of_chain(source),
+            Refused::Chain { source, .. } => LinkRefusal::named(source.fault().name()).unwrap_or(LinkRefusal::Chain),
             _ => LinkRefusal::Key,
         },
         HandshakeError::RefusedByPeer { .. } => LinkRefusal::ByPeer,
@@ -112,15 +128,20 @@ fn of_handshake(error: &HandshakeError) -> LinkRefusal {
     }
 }
 
-const fn of_chain(error: &ChainError) -> LinkRefusal {
-    match error {
-        ChainError::Expired { .. } => LinkRefusal::Expired,
-        ChainError::NotYetValid { .. } => LinkRefusal::NotYetValid,
-        ChainError::Revoked { .. } => LinkRefusal::Revoked,
-        ChainError::NoCurrentList { .. } => LinkRefusal::NoCurrentList,
-        ChainError::Denied { .. } | ChainError::NotAllowed { .. } => LinkRefusal::Access,
-        ChainError::OtherRole { .. } => LinkRefusal::Role,
-        ChainError::UnknownIssuer { .. } | ChainError::WrongIssuerKey { .. } => LinkRefusal::UnknownIssuer,
-        _ => LinkRefusal::Chain,
+#[cfg(test)]
+mod tests {
+    use nuncio_pki::ChainFault;
+    use nuncio_protocol::Strike;
+
+    use super::*;
+
+    #[test]
+    fn every_rule_of_the_gate_and_every_fault_of_a_chain_is_counted_by_its_own_name() {
+        for strike in Strike::ALL {
+            assert!(GateRefusal::named(strike.name()).is_some(), "{strike:?}");
+        }
+        for fault in ChainFault::ALL {
+            assert!(LinkRefusal::named(fault.name()).is_some(), "{fault:?}");
+        }
     }
 }

@@ -161,19 +161,27 @@ mod tests {
     #[test]
     fn what_waits_is_bounded() {
         let (release, held) = mpsc::sync_channel::<()>(0);
+        let (began, beginning) = mpsc::sync_channel::<()>(1);
         let worker = Worker::start(move |digest| {
+            let _ = began.try_send(());
             let _ = held.recv();
             Ok(digest.to_vec())
         });
         let worker = worker.unwrap();
         let hour = Duration::from_secs(3600);
         std::thread::scope(|scope| {
-            let asked: Vec<_> =
-                (0..MAX_WAITING + 8).map(|_| scope.spawn(|| worker.sign_within([5; 32], hour))).collect();
-            while asked.iter().filter(|one| one.is_finished()).count() < 7 {
-                std::thread::yield_now();
-            }
+            let signed = scope.spawn(|| worker.sign_within([5; 32], hour));
+            beginning.recv().unwrap();
+            let (refuse, refusals) = mpsc::channel();
+            let ask = |_| {
+                let (worker, refuse) = (&worker, refuse.clone());
+                scope.spawn(move || worker.sign_within([5; 32], hour).inspect_err(|_| refuse.send(()).unwrap()))
+            };
+            let asked: Vec<_> = (0..MAX_WAITING + 7).map(ask).collect();
+            // The queue is full when one is refused, and stays so: nothing leaves it before the token is released.
+            (0..7).for_each(|_| refusals.recv().unwrap());
             drop(release);
+            signed.join().unwrap().unwrap();
             let refused = asked.into_iter().map(|one| one.join().unwrap()).filter(Result::is_err).count();
             assert_eq!(refused, 7, "one is being signed, and {MAX_WAITING} wait");
         });

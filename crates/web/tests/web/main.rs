@@ -6,6 +6,7 @@ mod binary;
 mod bounds;
 mod crowded;
 mod frames;
+mod posted;
 mod rig;
 mod tokens;
 mod who;

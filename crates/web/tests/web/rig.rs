@@ -30,7 +30,7 @@ use tokio::{
     sync::mpsc,
     time::timeout,
 };
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_rustls::{TlsConnector, client::TlsStream, rustls::ClientConfig};
 use tokio_tungstenite::{
     WebSocketStream, client_async,
     tungstenite::{
@@ -110,6 +110,23 @@ impl Rig {
 
     pub(crate) async fn try_connect_as(&self, directory: &str) -> tungstenite::Result<Web> {
         Web::connect(self.address, &self.directory.path().join(directory), None).await
+    }
+
+    /// A connection with the SDK's certificate, on which nothing was said.
+    pub(crate) async fn certified(&self) -> TlsStream<TcpStream> {
+        self.tls(channel_client_config(&self.directory.path().join("sdk")).unwrap()).await
+    }
+
+    /// The same without a certificate.
+    pub(crate) async fn stranger(&self) -> TlsStream<TcpStream> {
+        let ca = self.authority.root_certificate().clone();
+        self.tls(operator_client_config(&self.guests(&ca)).unwrap()).await
+    }
+
+    async fn tls(&self, config: ClientConfig) -> TlsStream<TcpStream> {
+        let socket = TcpStream::connect(self.address).await.unwrap();
+        let name = ServerName::IpAddress(socket.peer_addr().unwrap().ip().into());
+        TlsConnector::from(Arc::new(config)).connect(name, socket).await.unwrap()
     }
 
     /// Connects somebody without a certificate, who shows this token in his request's head, or none.

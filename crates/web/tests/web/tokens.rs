@@ -18,10 +18,10 @@ use crate::rig::{PATIENCE, Rig, frame_head};
 
 /// The tokens that count, and their holders' names.
 #[derive(Debug, Default)]
-struct Book(Mutex<BTreeMap<String, String>>);
+pub(crate) struct Book(Mutex<BTreeMap<String, String>>);
 
 impl Book {
-    fn of_shop() -> Arc<Self> {
+    pub(crate) fn of_shop() -> Arc<Self> {
         let book = Self::default();
         book.0.lock().unwrap().insert("secret".into(), "shop".into());
         Arc::new(book)
@@ -36,7 +36,7 @@ impl Tokens for Book {
     }
 }
 
-async fn rig(book: &Arc<Book>) -> Rig {
+pub(crate) async fn rig(book: &Arc<Book>) -> Rig {
     let tokens = Arc::clone(book);
     Rig::with(|gateway, web| {
         web.tokens = Some(tokens);

@@ -1,0 +1,246 @@
+//! What is published by a plain HTTP request, for programs without WebSockets: each request is a short session of its own.
+
+mod answer;
+
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
+use hyper::{Method, Request, StatusCode, body::Incoming, header};
+use nuncio_gateway::{CoreGone, FrameKind, FrameSeq, Intake, Lease, Letter, Member, ResultCode, bounds::SMALL_FRAME};
+use nuncio_protocol::{
+    MAX_BODY, Topic,
+    amop::{Kind, PublishSeq},
+};
+use percent_encoding::percent_decode_str;
+use tokio::{
+    sync::{Notify, oneshot},
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+use self::answer::{of_letter, of_result};
+use crate::{
+    connection::{Answer, Entry, refusal},
+    session::counts_no_more,
+};
+
+/// What is taken of an answer in each write timeout, in bytes, or its reader is cut.
+const WRITTEN: usize = 64 << 10;
+
+/// A connection as what is posted on it sees it.
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    /// Its client has shown who he is.
+    pub(crate) proved: Notify,
+    /// It is to be closed.
+    pub(crate) cut: CancellationToken,
+}
+
+/// What is to be published.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    kind: Kind,
+    topic: Topic,
+    /// Of the payload.
+    length: usize,
+}
+
+impl Wanted {
+    /// Reads it out of a request's head; `None` for a request of another kind.
+    pub(crate) fn of<B>(request: &Request<B>) -> Option<Result<Self, Box<Answer>>> {
+        let path = request.uri().path();
+        let (kind, topic) = match (path.strip_prefix("/v1/publish/"), path.strip_prefix("/v1/multicast/")) {
+            (Some(topic), _) => (Kind::Unicast, topic),
+            (_, Some(topic)) => (Kind::Multicast, topic),
+            (None, None) => return None,
+        };
+        if request.method() != Method::POST {
+            return Some(Err(refusal(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "it is posted to")));
+        }
+        let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        Some(read_topic(topic).and_then(|topic| Ok(Self { kind, topic, length: judge_length(length)? })))
+    }
+}
+
+fn read_topic(path: &str) -> Result<Topic, Box<Answer>> {
+    let bad = |why: String| refusal(StatusCode::BAD_REQUEST, "malformed", &format!("the topic cannot exist: {why}"));
+    let name = percent_decode_str(path).decode_utf8().map_err(|error| bad(error.to_string()))?;
+    Topic::new(&name).map_err(|error| bad(error.to_string()))
+}
+
+fn judge_length(length: Option<u64>) -> Result<usize, Box<Answer>> {
+    let length = length.ok_or_else(|| {
+        refusal(StatusCode::LENGTH_REQUIRED, "length_required", "a payload says in content-length how long it is")
+    })?;
+    let most = format!("a payload has at most {MAX_BODY} bytes");
+    let too_large = || refusal(StatusCode::PAYLOAD_TOO_LARGE, "over_limit", &most);
+    usize::try_from(length).ok().filter(|length| *length <= MAX_BODY).ok_or_else(too_large)
+}
+
+/// Publishes, and says what became of it. When whoever asked has gone, so is his session.
+pub(crate) async fn post(entry: Entry, wanted: Wanted, body: Incoming, line: Arc<Line>) -> Answer {
+    line.proved.notify_one();
+    let gone = CancellationToken::new();
+    let _here = gone.clone().drop_guard();
+    let (told, answer) = oneshot::channel();
+    // A task of its own: whatever becomes of the connection, the core hears that the session has ended.
+    tokio::spawn(perform(entry, wanted, (body, line), gone, told));
+    answer.await.unwrap_or_else(|_| stopping())
+}
+
+async fn perform(
+    (member, shown): Entry,
+    wanted: Wanted,
+    (body, line): (Incoming, Arc<Line>),
+    gone: CancellationToken,
+    told: oneshot::Sender<Answer>,
+) {
+    let (cut, mut visit) = (member.cut().clone(), Visit { member });
+    let ended = async {
+        match &shown {
+            Some(shown) => counts_no_more(shown).await,
+            None => std::future::pending().await,
+        }
+    };
+    let no_longer = || refusal(StatusCode::FORBIDDEN, "forbidden", "it is no longer admitted");
+    let answer = tokio::select! {
+        () = gone.cancelled() => None,
+        () = cut.cancelled() => Some((*no_longer(), None)),
+        () = ended => Some((*no_longer(), None)),
+        answer = visit.publish(wanted, body) => Some(answer),
+    };
+    if let Some((answer, written)) = answer
+        && told.send(answer).is_ok()
+        && let Some((length, written)) = written
+    {
+        let patience = visit.member.timeouts().write * (1 + u32::try_from(length / WRITTEN).unwrap_or(u32::MAX));
+        // Its bytes are the session's until they are written.
+        if timeout(patience, written).await.is_err() {
+            line.cut.cancel();
+        }
+    }
+    visit.member.leave().await;
+}
+
+/// One request.
+struct Visit {
+    member: Member,
+}
+
+/// Of an answer with a payload: its length, and what ends when it is written.
+type Written = Option<(usize, oneshot::Receiver<()>)>;
+
+/// Why a payload did not come.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error(transparent)]
+    Unfinished(#[from] nuncio_gateway::Unfinished),
+    #[error("nothing came for {0:?}")]
+    Idle(Duration),
+    #[error("it broke off: {0}")]
+    Read(#[from] hyper::Error),
+    #[error("it is shorter than it says")]
+    Short,
+}
+
+impl Visit {
+    async fn publish(&mut self, Wanted { kind, topic, length }: Wanted, body: Incoming) -> (Answer, Written) {
+        let idle = self.member.timeouts().idle;
+        poll_fn(|cx| self.member.poll_open(cx)).await;
+        let (data, lease) = match read(self.member.intake(), body, length, idle).await {
+            Ok(read) => read,
+            Err(broken) => {
+                self.member.note_malformed();
+                return (*refusal(StatusCode::REQUEST_TIMEOUT, "unfinished", &broken.to_string()), None);
+            }
+        };
+        self.member.note_received();
+        self.member.follow_rights();
+        let seq = FrameSeq::from_number(1);
+        let published = self.member.publish(PublishSeq(seq.into_bytes()), kind, (topic, data), length).await;
+        // From here on it counts among what is in flight.
+        drop(lease);
+        match published {
+            Err(CoreGone) => (stopping(), None),
+            Ok(Some(refused)) => (of_result(refused.result(), &refused.to_string()), None),
+            Ok(None) => of_letter(self.answer().await, kind),
+        }
+    }
+
+    async fn answer(&self) -> Letter {
+        loop {
+            let letter = poll_fn(|cx| self.member.poll_letter(&mut None, cx)).await;
+            if letter.kind() == FrameKind::Answer {
+                return letter;
+            }
+        }
+    }
+}
+
+/// Reads a payload once there is room for it.
+async fn read(
+    mut intake: Intake,
+    mut body: Incoming,
+    length: usize,
+    idle: Duration,
+) -> Result<(Bytes, Option<Lease>), Broken> {
+    if length > SMALL_FRAME {
+        poll_fn(|cx| intake.poll_room(length, 0, Instant::now(), cx)).await;
+    }
+    let mut data = BytesMut::with_capacity(length);
+    while data.len() < length {
+        let now = Instant::now();
+        intake.review(data.len(), now)?;
+        let review = intake.review_at().map_or(idle, |at| at.saturating_duration_since(now)).min(idle);
+        match timeout(review, body.frame()).await {
+            Ok(Some(frame)) => data.extend_from_slice(frame?.data_ref().map_or(&[], |data| &data[..])),
+            Ok(None) => return Err(Broken::Short),
+            Err(_) if intake.review_at().is_some() && review < idle => {}
+            Err(_) => return Err(Broken::Idle(idle)),
+        }
+    }
+    Ok((data.freeze(), intake.take()))
+}
+
+fn stopping() -> Answer {
+    of_result(ResultCode::NO_SUBSCRIBER, "the node stops")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(method: &str, path: &str, length: Option<&str>) -> Option<Result<Wanted, StatusCode>> {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(length) = length {
+            request = request.header(header::CONTENT_LENGTH, length);
+        }
+        Wanted::of(&request.body(()).unwrap()).map(|wanted| wanted.map_err(|answer| answer.status()))
+    }
+
+    #[test]
+    fn a_head_says_what_is_published_where_and_how_long_it_is() {
+        let of = |kind, topic: &str, length| Some(Ok(Wanted { kind, topic: Topic::new(topic).unwrap(), length }));
+        assert_eq!(wanted("POST", "/v1/publish/orders", Some("0")), of(Kind::Unicast, "orders", 0));
+        assert_eq!(wanted("POST", "/v1/multicast/a/b%20%C3%A9?x", Some("7")), of(Kind::Multicast, "a/b é", 7));
+        assert_eq!(wanted("POST", "/v1/publish/t", Some("10485760")), of(Kind::Unicast, "t", MAX_BODY));
+        for (method, path, length, status) in [
+            ("GET", "/v1/publish/t", Some("1"), 405),
+            ("POST", "/v1/publish/", Some("1"), 400),
+            ("POST", "/v1/publish/%FF", Some("1"), 400),
+            ("POST", "/v1/publish/t", None, 411),
+            ("POST", "/v1/publish/t", Some("-1"), 411),
+            ("POST", "/v1/publish/t", Some("10485761"), 413),
+            ("POST", "/v1/publish/t", Some("18446744073709551615"), 413),
+        ] {
+            let refused = wanted(method, path, length).unwrap().map_err(|status| status.as_u16());
+            assert_eq!(refused, Err(status), "{method} {path} {length:?}");
+        }
+        assert_eq!(wanted("POST", "/v1/socket", Some("1")), None);
+    }
+}

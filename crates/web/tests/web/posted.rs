@@ -1,0 +1,193 @@
+//! What is published by plain HTTP requests.
+
+use std::{sync::Arc, time::Duration};
+
+use nuncio_audit::Audit;
+use nuncio_protocol::amop::{ClientInput, Kind};
+use nuncio_rights::{Rights, Rule, Rules};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::client::TlsStream;
+
+use crate::{
+    rig::{PATIENCE, Rig},
+    tokens::Book,
+};
+
+struct Http {
+    stream: TlsStream<TcpStream>,
+}
+
+struct Answer {
+    status: u16,
+    code: Option<i32>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+impl Http {
+    async fn say(&mut self, path: &str, fields: &str, body: &[u8]) {
+        let length = body.len();
+        let head = format!("POST {path} HTTP/1.1\r\nhost: node\r\n{fields}content-length: {length}\r\n\r\n");
+        self.stream.write_all(head.as_bytes()).await.unwrap();
+        self.stream.write_all(body).await.unwrap();
+        self.stream.flush().await.unwrap();
+    }
+
+    async fn hear(&mut self) -> Answer {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(timeout(PATIENCE, self.stream.read_u8()).await.expect("an answer comes").unwrap());
+        }
+        let head = String::from_utf8(head).unwrap().to_lowercase();
+        let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        let mut body = vec![0; field("content-length:").unwrap().parse().unwrap()];
+        timeout(PATIENCE, self.stream.read_exact(&mut body)).await.expect("its body comes").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Answer { status, code: field("nuncio-code:").map(|code| code.parse().unwrap()), body }
+    }
+
+    async fn post(&mut self, path: &str, body: &[u8]) -> Answer {
+        self.say(path, "", body).await;
+        self.hear().await
+    }
+}
+
+async fn connected(rig: &mut Rig) -> ClientInput {
+    let input = rig.input().await;
+    assert!(matches!(input, ClientInput::Connected { .. }), "{input:?}");
+    input
+}
+
+#[tokio::test]
+async fn a_publish_comes_back_with_its_answer_and_each_request_is_a_session_of_its_own() {
+    let mut rig = Rig::new().await;
+    let mut http = Http { stream: rig.certified().await };
+    for (code, status, said) in [(0, 200, &b"\0answer"[..]), (7, 422, b"not here")] {
+        http.say("/v1/publish/a%2Fb", "", b"\xffpayload").await;
+        let ClientInput::Connected { client } = connected(&mut rig).await else { unreachable!() };
+        let (seq, kind, topic, data) = rig.publish().await;
+        assert_eq!((kind, topic.as_str(), &data[..]), (Kind::Unicast, "a/b", &b"\xffpayload"[..]));
+        rig.reply(client, seq, code, said);
+        let answer = http.hear().await;
+        assert_eq!((answer.status, answer.code, &answer.body[..]), (status, Some(code), said));
+        assert_eq!(rig.disconnected().await, client);
+    }
+    for (code, status, word) in
+        [(100, 404, "no_subscriber"), (102, 504, "timeout"), (104, 502, "subscriber_gone"), (-40012, 403, "denied")]
+    {
+        http.say("/v1/publish/t", "", b"x").await;
+        let ClientInput::Connected { client } = connected(&mut rig).await else { unreachable!() };
+        let (seq, ..) = rig.publish().await;
+        rig.reply(client, seq, code, b"");
+        let answer = http.hear().await;
+        assert_eq!((answer.status, answer.code, &answer.json()["error"]), (status, Some(code), &word.into()));
+        rig.disconnected().await;
+    }
+    http.say("/v1/multicast/t", "", &vec![b'x'; 100_000]).await;
+    let ClientInput::Connected { client } = connected(&mut rig).await else { unreachable!() };
+    let (seq, kind, _, data) = rig.publish().await;
+    assert_eq!((kind, data.len()), (Kind::Multicast, 100_000));
+    rig.reply(client, seq, 0, b"its own payload");
+    let answer = http.hear().await;
+    assert_eq!((answer.status, &answer.json()["word"]), (200, &"ok".into()));
+    rig.disconnected().await;
+    assert_eq!(rig.clients.statistics().sessions, 0);
+}
+
+#[tokio::test]
+async fn who_hangs_up_leaves_no_session_behind_and_what_cannot_be_opens_none() {
+    let mut rig = Rig::new().await;
+    let mut http = Http { stream: rig.certified().await };
+    for (path, status) in [("/v1/publish/", 400), ("/v1/publish/%ff", 400), ("/v1/elsewhere", 404)] {
+        assert_eq!(http.post(path, b"").await.status, status, "{path}");
+    }
+    assert!(rig.has_no_input());
+    let mut impatient = Http { stream: rig.certified().await };
+    impatient.say("/v1/publish/t", "", b"x").await;
+    let ClientInput::Connected { client } = connected(&mut rig).await else { unreachable!() };
+    rig.publish().await;
+    drop(impatient);
+    assert_eq!(rig.disconnected().await, client);
+    // Half a payload, and no more.
+    let mut half = Http { stream: rig.certified().await };
+    half.stream
+        .write_all(b"POST /v1/publish/t HTTP/1.1\r\nhost: node\r\ncontent-length: 100000\r\n\r\nhalf")
+        .await
+        .unwrap();
+    let ClientInput::Connected { client } = connected(&mut rig).await else { unreachable!() };
+    drop(half);
+    assert_eq!(rig.disconnected().await, client);
+}
+
+#[tokio::test]
+async fn a_payload_that_does_not_come_on_is_given_up() {
+    let mut rig = Rig::with(|gateway, _| gateway.timeouts.idle = Duration::from_millis(50)).await;
+    let mut http = Http { stream: rig.certified().await };
+    http.stream.write_all(b"POST /v1/publish/t HTTP/1.1\r\nhost: node\r\ncontent-length: 5\r\n\r\nhal").await.unwrap();
+    connected(&mut rig).await;
+    assert_eq!(http.hear().await.status, 408);
+    rig.disconnected().await;
+}
+
+#[tokio::test]
+async fn rights_are_those_of_the_frames_and_the_denied_publish_reaches_nobody() {
+    let audit = Audit::default();
+    let mut events = audit.follow();
+    let deny = vec![Rule { publish: vec!["secret".parse().unwrap()], ..Rule::default() }];
+    let rights = Rights::new(Rules { deny, ..Rules::default() }).unwrap();
+    let mut rig = Rig::with(|gateway, _| (gateway.rights, gateway.audit) = (Arc::new(rights), audit)).await;
+    let mut http = Http { stream: rig.certified().await };
+    let denied = http.post("/v1/publish/secret", b"x").await;
+    assert_eq!((denied.status, denied.code), (403, Some(-40012)));
+    connected(&mut rig).await;
+    rig.disconnected().await;
+    let kinds: Vec<_> = std::iter::from_fn(|| events.try_recv().ok()).map(|told| told.event.kind().as_str()).collect();
+    assert_eq!(kinds, ["sdk_admitted", "publish_denied"]);
+}
+
+#[tokio::test]
+async fn a_token_in_the_head_counts_and_without_one_nobody_publishes() {
+    let mut rig = crate::tokens::rig(&Book::of_shop()).await;
+    // What a stranger posts is not read, so each refusal ends its connection.
+    let mut http = Http { stream: rig.stranger().await };
+    assert_eq!(http.post("/v1/publish/t", b"x").await.status, 401);
+    let mut http = Http { stream: rig.stranger().await };
+    http.say("/v1/publish/t", "authorization: Bearer another\r\n", b"x").await;
+    assert_eq!(http.hear().await.status, 401);
+    assert!(rig.has_no_input());
+    let mut http = Http { stream: rig.stranger().await };
+    http.say("/v1/publish/t", "authorization: Bearer secret\r\n", b"x").await;
+    let ClientInput::Connected { client } = connected(&mut rig).await else { unreachable!() };
+    let (seq, ..) = rig.publish().await;
+    rig.reply(client, seq, 0, b"yes");
+    assert_eq!(http.hear().await.body, b"yes");
+    rig.disconnected().await;
+    let page = "origin: https://evil.example\r\nauthorization: Bearer secret\r\n";
+    http.say("/v1/publish/t", page, b"x").await;
+    assert_eq!(http.hear().await.status, 403);
+    assert!(rig.has_no_input());
+}
+
+#[tokio::test]
+async fn what_was_posted_is_answered_still_when_the_node_stops() {
+    let mut rig = Rig::new().await;
+    let mut http = Http { stream: rig.certified().await };
+    http.say("/v1/publish/t", "", b"x").await;
+    let ClientInput::Connected { client } = connected(&mut rig).await else { unreachable!() };
+    let (seq, ..) = rig.publish().await;
+    rig.shutdown.cancel();
+    tokio::task::yield_now().await;
+    rig.reply(client, seq, 0, b"last");
+    assert_eq!(http.hear().await.body, b"last");
+    rig.disconnected().await;
+}
