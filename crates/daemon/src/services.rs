@@ -105,8 +105,7 @@ impl Daemon {
     /// What is wrong, where, and what to do about it.
     pub async fn build(self) -> Result<Bound, StartError> {
         let Self { source, config, log } = self;
-        let watched = source.clone().map(Watched::new);
-        let credentials = Credentials::load(&config)?;
+        let (watched, credentials) = (source.clone().map(Watched::new), Credentials::load(&config)?);
         let data = DataDir::hold(&config.data_dir)?;
         let keeper = keeper(&config, &credentials.identity).map_err(StartError::Audit)?;
         let (audit, state) = (keeper.audit(), State::load(config, &data)?);

@@ -25,7 +25,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Config, NodeHandle,
+    Config, NodeHandle, Snapshot,
     addresses::OwnAddresses,
     admission::{Admission, Shared},
     agencies::Agencies,
@@ -73,9 +73,8 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
     let mut epochs = EpochStore::open(&config.data_dir)?;
     let epoch = epochs.begin()?;
     let identity = SharedIdentity::new(config.identity.clone().into());
-    let shared = shared(&config);
+    let (shared, door) = (shared(&config), door(&config));
     let admissions = shared.admissions.clone();
-    let door = door(&config);
     let mut swarm = swarm(&config, epoch, identity.clone(), &shared, door.clone())?;
 
     let mut admission = Admission::new(node, shared, config.adoptions.clone(), config.audit.clone());
@@ -86,8 +85,7 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
     let (post_sender, posts) = Posts::new();
     let (client_sender, client_inputs) = mpsc::channel(CLIENT_QUEUE);
     let (replies, taken_replies) = Replies::new();
-    let snapshot = Arc::new(view::snapshot(&facts, swarm.behaviour().overlay(), &admissions, &HashMap::new(), [0; 5]));
-    let (snapshot_sender, snapshots) = watch::channel(snapshot);
+    let (shown, snapshots) = shown(&facts, &swarm, &admissions);
     let rights = SharedRights::new(config.rights, &config.identity.certificate, &node);
     let (command_room, metrics) = (command_sender.taken(), config.metrics.clone());
     let handle = NodeHandle {
@@ -107,7 +105,7 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
         client_inputs,
         replies,
         taken_replies,
-        shown: Shown::new(snapshot_sender),
+        shown,
         facts,
         admission,
         admissions,
@@ -132,6 +130,12 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
         ticks: 0,
     };
     Ok(Bound { event_loop, handle, addresses })
+}
+
+fn shown(facts: &Facts, swarm: &Swarm<Behaviour>, admissions: &Admissions) -> (Shown, watch::Receiver<Arc<Snapshot>>) {
+    let snapshot = view::snapshot(facts, swarm.behaviour().overlay(), admissions, &HashMap::new(), [0; 5]);
+    let (sender, snapshots) = watch::channel(Arc::new(snapshot));
+    (Shown::new(sender), snapshots)
 }
 
 fn shared(config: &Config) -> Shared {
