@@ -5,6 +5,7 @@
 //! is *fresh*, or known to be the same again; and it is within its neighbour's *budget*. What may pass on to another node
 //! is of a certified source and within the budget; the rest is its target's to judge.
 
+mod admitted;
 mod bucket;
 mod cast;
 mod held;
@@ -20,6 +21,7 @@ mod verdict;
 
 pub use strike::Strike;
 
+pub(crate) use admitted::{Admitted, Passing};
 pub(crate) use bucket::{Bucket, Rate};
 pub(crate) use cast::{Cast, CastRate};
 pub(crate) use held::Waiting;
@@ -90,51 +92,6 @@ impl Default for Gate {
     fn default() -> Self {
         let (sources, peers, scores, hasher) = Default::default();
         Self { sources, peers, held: Held::of_strangers(), news: Held::of_news(), scores, gossip: None, hasher }
-    }
-}
-
-/// A message for this node that passed every rule.
-#[derive(Debug)]
-pub(crate) struct Admitted<M> {
-    message: M,
-    from: NodeId,
-    time_left: Duration,
-    is_repeated: bool,
-}
-
-/// A message for another node that may pass on.
-#[derive(Debug)]
-pub(crate) struct Passing<M> {
-    message: M,
-    from: NodeId,
-}
-
-impl<M> Admitted<M> {
-    /// The message.
-    pub(crate) const fn message(&self) -> &M {
-        &self.message
-    }
-
-    /// The message, and the peer that brought it.
-    pub(crate) fn into_parts(self) -> (NodeId, M) {
-        (self.from, self.message)
-    }
-
-    /// How long it still counts, at the most.
-    pub(crate) const fn time_left(&self) -> Duration {
-        self.time_left
-    }
-
-    /// Whether it has been admitted before.
-    pub(crate) const fn is_repeated(&self) -> bool {
-        self.is_repeated
-    }
-}
-
-impl<M> Passing<M> {
-    /// The message, and the peer that brought it.
-    pub(crate) fn into_parts(self) -> (NodeId, M) {
-        (self.from, self.message)
     }
 }
 

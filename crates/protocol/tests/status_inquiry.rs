@@ -154,6 +154,25 @@ fn what_only_a_silent_peer_announced_is_asked_of_others_after_a_moment_and_of_tw
     assert!(queried(&a.advance(10 * S)).iter().all(|(_, nodes)| nodes == &[6]), "it is here");
 }
 
+/// Whoever announces itself and answers nothing has its neighbours ask each other at leisure.
+#[test]
+fn for_a_silent_peer_that_announces_itself_others_are_asked_now_and_then() {
+    let mut a = Lone::passive(0);
+    a.link(1, &[0], &[]);
+    a.link(2, &[0], &[]);
+    assert_eq!(queried(&a.input(announced(1, 1, 2))), [(1, vec![1])]);
+    let mut asked = 0;
+    for _ in 0..50 {
+        let mut outputs = a.advance(100 * MS);
+        // It has not got the record either, and says so at once.
+        while queried(&outputs).iter().any(|(peer, _)| *peer == 2) && asked < 1000 {
+            asked += 1;
+            outputs = a.answered(2, Vec::new());
+        }
+    }
+    assert!((1..=17).contains(&asked), "asked {asked} times in five seconds");
+}
+
 /// T10: who invents nodes and says nothing does not have others asked for them.
 #[test]
 fn a_node_that_nothing_is_known_of_is_asked_of_whoever_announced_it() {

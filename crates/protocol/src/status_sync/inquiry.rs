@@ -182,6 +182,9 @@ impl Inquiry {
 
     /// The peers that have a node in hand say nothing: one more is asked, best of all the node itself.
     fn ask_another(&mut self, node: &NodeId, now: Instant) {
+        if let Some(wanted) = self.nodes.get_mut(node) {
+            wanted.further_from = Some(now + PATIENCE);
+        }
         let Some(wanted) = self.nodes.get(node) else { return };
         let has_offered = |peer: &NodeId| wanted.offer(peer).is_some();
         let Some(version) = wanted.offers.iter().map(|offer| offer.version).max() else { return };

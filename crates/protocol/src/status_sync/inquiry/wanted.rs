@@ -33,6 +33,8 @@ pub(super) struct Wanted {
     pub(super) left_to: Option<(NodeId, Instant)>,
     /// It changes too often: nobody is asked before.
     pub(super) not_before: Option<Instant>,
+    /// No further peer is asked before: some that were have nothing, and are not remembered.
+    pub(super) further_from: Option<Instant>,
     /// When there may be something to ask.
     pub(super) wakes: Option<Instant>,
 }
@@ -105,7 +107,8 @@ impl Wanted {
     pub(super) fn patience_ends(&self) -> Option<Instant> {
         let is_in_hand = |offer: &Offer| offer.state != State::Waiting && !offer.is_stranger;
         let all_are = self.offers.len() < ASKED_AT_ONCE && self.offers.iter().all(is_in_hand);
-        self.offers.iter().map(|offer| offer.from + PATIENCE).max().filter(|_| all_are)
+        let latest = self.offers.iter().map(|offer| offer.from + PATIENCE).max().filter(|_| all_are)?;
+        Some(self.further_from.map_or(latest, |from| latest.max(from)))
     }
 
     /// Until when nobody may be asked.
