@@ -356,6 +356,37 @@ fn gossip_of_many_is_not_too_much_for_who_gets_it_of_one() {
     assert_eq!(*target.overlay.strikes(), BTreeMap::new());
 }
 
+/// The same of batches that are pushed: their signatures are checked, too.
+#[test]
+fn signed_batches_of_many_are_not_too_many_for_who_gets_them_of_one() {
+    let origins = 3..=8;
+    let (mut relay, mut target) = (Lone::passive(RELAY), Lone::passive(TARGET));
+    target.link(RELAY, &[TARGET], &[]);
+    relay.link(TARGET, &[RELAY], &[]);
+    for origin in origins.clone() {
+        relay.link(origin, &[RELAY], &[]);
+        target.answered(RELAY, vec![record(origin, 1, &[RELAY], &[])]);
+    }
+    relay.answered(TARGET, vec![listening(TARGET, 2, &[RELAY], &[])]);
+    let mut passed = 0;
+    for first in 1..=2_500 * 6 {
+        for origin in origins.clone() {
+            let destinations = vec![Destination { node: node_id(TARGET), since: 1 }];
+            let leg = Leg { batch: Arc::new(batch_of(origin, first)), hops_left: 15, destinations };
+            for output in relay.input(MulticastInput::Received { from: node_id(origin), leg }) {
+                let Output::SendBatch { to, leg } = output else { continue };
+                assert_eq!(to, node_id(TARGET));
+                passed += 1;
+                target.input(MulticastInput::Received { from: node_id(RELAY), leg });
+            }
+        }
+        relay.advance(S / 2_500);
+        target.advance(S / 2_500);
+    }
+    assert!(passed > 40_000, "{passed}");
+    assert_eq!(*target.overlay.strikes(), BTreeMap::new());
+}
+
 /// A member subscribes other topics with each of its statuses: who relays them subscribes and unsubscribes no faster than its
 /// neighbours put up with, and whoever else begins to subscribe waits for none of that.
 #[test]
