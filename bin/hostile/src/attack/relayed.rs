@@ -30,7 +30,8 @@ pub(super) async fn nonsense(link: &Link, scene: &Scene) -> io::Result<()> {
     loop {
         for _ in 0..pace.due().await {
             let body = Bytes::from(vec![0; MAX_SERVICE_BODY + 1]);
-            link.unicast.send(&sealed(link, &target, Content::ServiceRequest { body })?).await?;
+            // Longer than what the stream for short messages carries.
+            link.unicast_large.send(&sealed(link, &target, Content::ServiceRequest { body })?).await?;
             scene.count(1);
         }
     }
