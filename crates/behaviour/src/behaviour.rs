@@ -464,7 +464,7 @@ impl NetworkBehaviour for Behaviour {
                 continue;
             }
             if let Poll::Ready(departed) = self.departures.poll(cx) {
-                self.handle_trace(departed);
+                self.handle(departed);
                 continue;
             }
             match self.inner.poll(cx) {

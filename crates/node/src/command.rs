@@ -2,6 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use nuncio_identity::NodeId;
+use nuncio_metrics::CallKind;
 use nuncio_pki::Identity;
 use nuncio_protocol::{Topic, status_sync::Record, trace::Trace, unicast::UnicastError};
 use tokio::sync::oneshot;
@@ -14,20 +15,14 @@ use crate::{
 
 /// What a handle asks of the event loop.
 pub(crate) enum Command {
-    Request {
+    Ask {
+        /// Whether the application is asked, or the node itself.
+        kind: CallKind,
         target: NodeId,
         body: Bytes,
         timeout: Duration,
         trace: Trace,
         /// Where the way goes of a request that the hops report on.
-        way: Option<oneshot::Sender<Way>>,
-        answer: oneshot::Sender<Result<Answer, UnicastError>>,
-    },
-    AskService {
-        target: NodeId,
-        body: Bytes,
-        timeout: Duration,
-        trace: Trace,
         way: Option<oneshot::Sender<Way>>,
         answer: oneshot::Sender<Result<Answer, UnicastError>>,
     },
@@ -72,10 +67,9 @@ impl Command {
     /// What it counts in the queue of commands: the body.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Self::Request { body: data, .. }
-            | Self::AskService { body: data, .. }
-            | Self::Publish { data, .. }
-            | Self::ApplicationField { bytes: data } => data.len(),
+            Self::Ask { body: data, .. } | Self::Publish { data, .. } | Self::ApplicationField { bytes: data } => {
+                data.len()
+            }
             _ => 0,
         }
     }

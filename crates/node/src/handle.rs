@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use nuncio_identity::NodeId;
-use nuncio_metrics::Metrics;
+use nuncio_metrics::{CallKind, Metrics};
 use nuncio_pki::Identity;
 use nuncio_protocol::{
     MAX_BODY, Topic,
@@ -68,7 +68,8 @@ impl NodeHandle {
     ) -> Result<service::Answer, ServiceError> {
         let body = wanted.encode();
         let trace = Trace::default();
-        let command = |answer| Command::AskService { target, body, timeout, trace, way: None, answer };
+        let command =
+            |answer| Command::Ask { kind: CallKind::Service, target, body, timeout, trace, way: None, answer };
         let answer = self.exchange(command).await?;
         Ok(service::Answer::decode(answer.body)?)
     }

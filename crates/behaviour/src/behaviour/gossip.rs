@@ -172,9 +172,9 @@ impl Behaviour {
 
     pub(super) fn handle_finding(&mut self, from: NodeId, finding: Finding) {
         match finding {
-            Finding::Report { report, message } => self.handle_trace(TraceInput::Signed { report, message }),
+            Finding::Report { report, message } => self.handle(TraceInput::Signed { report, message }),
             Finding::Signature { id, hop, holds } => {
-                self.handle_trace(TraceInput::Checked { id, hop, holds: Some(holds) });
+                self.handle(TraceInput::Checked { id, hop, holds: Some(holds) });
             }
             Finding::Answer { answer, refused, rules } => self.handle_proved(from, answer, &refused, rules),
             Finding::Announcement { lane, message, checked: Ok(Announcement { node, version, clock }) } => {

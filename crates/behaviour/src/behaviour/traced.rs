@@ -53,10 +53,6 @@ impl Behaviour {
         }
     }
 
-    pub(super) fn handle_trace(&mut self, input: TraceInput) {
-        self.handle(input);
-    }
-
     /// Counts of the core's, for the metrics.
     pub(super) fn measure_reports(&self) {
         let (counted, reports) = (&self.meter.metrics.core.trace_reports, self.overlay.reports());

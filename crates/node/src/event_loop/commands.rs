@@ -32,15 +32,13 @@ impl EventLoop {
     pub(super) fn handle_command(&mut self, command: Command) {
         let behaviour = self.swarm.behaviour_mut();
         match command {
-            Command::Request { target, body, timeout, trace, way, answer } => {
-                let exchange = behaviour.follow(target, body, timeout, trace);
+            Command::Ask { kind, target, body, timeout, trace, way, answer } => {
+                let exchange = match kind {
+                    CallKind::Application => behaviour.follow(target, body, timeout, trace),
+                    CallKind::Service => behaviour.follow_service(target, body, timeout, trace),
+                };
                 self.ways.extend(way.map(|way| (exchange, way)));
-                self.open(exchange, CallKind::Application, answer);
-            }
-            Command::AskService { target, body, timeout, trace, way, answer } => {
-                let exchange = behaviour.follow_service(target, body, timeout, trace);
-                self.ways.extend(way.map(|way| (exchange, way)));
-                self.open(exchange, CallKind::Service, answer);
+                self.open(exchange, kind, answer);
             }
             Command::Publish { topic, data, answer } => {
                 // The caller may have gone; the message is sent all the same.

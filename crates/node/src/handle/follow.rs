@@ -34,7 +34,16 @@ impl NodeHandle {
     ) -> Result<Answer, UnicastError> {
         self.within_limit(&body)?;
         let trace = Trace { parent, ..Trace::default() };
-        self.exchange(|answer| Command::Request { target, body, timeout, trace, way: None, answer }).await
+        self.exchange(|answer| Command::Ask {
+            kind: CallKind::Application,
+            target,
+            body,
+            timeout,
+            trace,
+            way: None,
+            answer,
+        })
+        .await
     }
 
     /// As [`NodeHandle::request`], and every node on the way that knows traces reports when it had the request. Ends when all of
@@ -51,8 +60,7 @@ impl NodeHandle {
             let parent = parent.unwrap_or_else(|| TraceParent::begin(id));
             return Followed { outcome: Err(error), way: Way::nowhere(id), parent };
         }
-        let command = |trace, way, answer| Command::Request { target, body, timeout, trace, way: Some(way), answer };
-        self.followed(id, parent, command).await
+        self.followed(id, parent, (CallKind::Application, target, body, timeout)).await
     }
 
     /// The same with an empty request that `target` answers itself, whether or not an application listens there. Only for nodes
@@ -60,8 +68,7 @@ impl NodeHandle {
     /// reached all the same.
     pub async fn probe(&self, target: NodeId, timeout: Duration) -> Followed {
         let body = service::Request::Probe.encode();
-        let command = |trace, way, answer| Command::AskService { target, body, timeout, trace, way: Some(way), answer };
-        let followed = self.followed(new_id(), None, command).await;
+        let followed = self.followed(new_id(), None, (CallKind::Service, target, body, timeout)).await;
         // Whatever it says to a sign of life is one.
         let outcome = followed.outcome.map(|answer| Answer { body: Bytes::new(), ..answer });
         Followed { outcome, ..followed }
@@ -71,12 +78,13 @@ impl NodeHandle {
         &self,
         id: TraceId,
         parent: Option<TraceParent>,
-        command: impl FnOnce(Trace, oneshot::Sender<Way>, oneshot::Sender<Result<Answer, UnicastError>>) -> Command,
+        (kind, target, body, timeout): (CallKind, NodeId, Bytes, Duration),
     ) -> Followed {
         let parent = parent.unwrap_or_else(|| TraceParent::begin(id));
         let trace = Trace { id: Some(id), parent: Some(parent), taken: None };
         let (way, told) = oneshot::channel();
-        let outcome = self.exchange(|answer| command(trace, way, answer)).await;
+        let command = |answer| Command::Ask { kind, target, body, timeout, trace, way: Some(way), answer };
+        let outcome = self.exchange(command).await;
         // A node that stops tells nothing more.
         let way = told.await.unwrap_or_else(|_| Way::nowhere(id));
         Followed { outcome, way, parent }
