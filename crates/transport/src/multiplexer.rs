@@ -1,30 +1,39 @@
-//! Yamux, with a bound in bytes on what a peer has sent and nobody has read.
+//! Many streams on one connection.
+//!
+//! Two releases that know them use streams of our own; with an older one, yamux. Which it is, multistream-select agrees on
+//! inside TLS.
+
+mod connection;
+mod entry;
+mod frame;
+mod output;
+mod streams;
+#[cfg(test)]
+mod tests;
+mod window;
+mod yamux;
 
 use std::{
-    collections::VecDeque,
     convert::Infallible,
     future::{Ready, ready},
-    iter,
-    pin::Pin,
-    task::{Context, Poll, Waker},
 };
 
-use futures::{AsyncRead, AsyncWrite};
-use libp2p::core::{
-    StreamMuxer,
-    muxing::StreamMuxerEvent,
-    upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade, UpgradeInfo},
-};
+use ::yamux::Mode;
+use futures::{AsyncRead, AsyncWrite, future::Either};
+use libp2p::core::upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade, UpgradeInfo};
 use nuncio_bounds::Bound;
-use yamux::{Connection, ConnectionError, Mode, Stream};
 
-use crate::cork::Corked;
+use self::connection::MAX_STREAMS;
 
-/// Streams per connection: this network opens one per direction and protocol, and keeps them.
-const MAX_STREAMS: usize = 32;
+/// Streams of our own.
+const OWN: &str = "/nuncio/streams/1";
 
-/// Bytes of a connection that its peer may have sent and nobody has read: the least that yamux takes.
-const WINDOW: usize = MAX_STREAMS * yamux::DEFAULT_CREDIT as usize;
+/// What releases before 0.2 know.
+const YAMUX: &str = "/yamux/1.0.0";
+
+/// Bytes of a connection that its peer may have sent and nobody has read.
+const WINDOW: usize = 2 * MAX_STREAMS * window::INITIAL + window::GROWTH;
+const _: () = assert!(WINDOW <= yamux::WINDOW, "the bound is that of both");
 
 /// Makes a secured connection carry streams.
 #[derive(Debug, Clone, Copy)]
@@ -33,27 +42,28 @@ pub(crate) struct Multiplexer;
 impl Multiplexer {
     pub(crate) fn bound(connections: usize) -> Bound {
         let when_full = "the peer may send no more before it is read";
-        Bound::of_bytes("streams, as far as they are not read", WINDOW, when_full)
-            .in_entries(MAX_STREAMS)
+        Bound::of_bytes("streams, as far as they are not read", yamux::WINDOW, when_full)
+            .in_entries(2 * MAX_STREAMS)
             .per("link", connections)
     }
+}
 
-    fn over<C: AsyncRead + AsyncWrite + Unpin>(socket: C, mode: Mode) -> Streams<C> {
-        let mut config = yamux::Config::default();
-        config.set_max_num_streams(MAX_STREAMS);
-        config.set_max_connection_receive_window(Some(WINDOW));
-        let below = Corked::new(socket);
-        let connection = Connection::new(below.clone(), config, mode);
-        Streams { connection, below, arrived: VecDeque::new(), waker: None }
+type Streams<C> = Either<streams::Streams<C>, yamux::Streams<C>>;
+
+fn over<C: AsyncRead + AsyncWrite + Unpin>(socket: C, name: &str, mode: Mode) -> Streams<C> {
+    if name == OWN {
+        Either::Left(streams::Streams::over(socket, mode == Mode::Client))
+    } else {
+        Either::Right(yamux::Streams::over(socket, mode))
     }
 }
 
 impl UpgradeInfo for Multiplexer {
     type Info = &'static str;
-    type InfoIter = iter::Once<Self::Info>;
+    type InfoIter = [&'static str; 2];
 
     fn protocol_info(&self) -> Self::InfoIter {
-        iter::once("/yamux/1.0.0")
+        [OWN, YAMUX]
     }
 }
 
@@ -62,8 +72,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> InboundConnectionUpgrade<C> for Multiple
     type Error = Infallible;
     type Future = Ready<Result<Self::Output, Infallible>>;
 
-    fn upgrade_inbound(self, socket: C, _: Self::Info) -> Self::Future {
-        ready(Ok(Self::over(socket, Mode::Server)))
+    fn upgrade_inbound(self, socket: C, name: Self::Info) -> Self::Future {
+        ready(Ok(over(socket, name, Mode::Server)))
     }
 }
 
@@ -72,100 +82,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> OutboundConnectionUpgrade<C> for Multipl
     type Error = Infallible;
     type Future = Ready<Result<Self::Output, Infallible>>;
 
-    fn upgrade_outbound(self, socket: C, _: Self::Info) -> Self::Future {
-        ready(Ok(Self::over(socket, Mode::Client)))
-    }
-}
-
-/// A connection with streams.
-///
-/// Bound: [`MAX_STREAMS`] and [`WINDOW`]; a peer that opens more streams, or sends more, ends the connection.
-#[derive(Debug)]
-pub(crate) struct Streams<C> {
-    connection: Connection<Corked<C>>,
-    below: Corked<C>,
-    /// Opened by the peer and not asked for yet: yamux works only while it is asked for more.
-    arrived: VecDeque<Stream>,
-    waker: Option<Waker>,
-}
-
-impl<C: AsyncRead + AsyncWrite + Unpin> Streams<C> {
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Stream, ConnectionError>> {
-        let next = self.connection.poll_next_inbound(cx).map(|next| next.unwrap_or(Err(ConnectionError::Closed)));
-        self.below.uncork(cx)?;
-        next
-    }
-}
-
-impl<C: AsyncRead + AsyncWrite + Unpin> StreamMuxer for Streams<C> {
-    type Substream = Stream;
-    type Error = ConnectionError;
-
-    fn poll_inbound(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Stream, ConnectionError>> {
-        if let Some(stream) = self.arrived.pop_front() {
-            return Poll::Ready(Ok(stream));
-        }
-        let next = self.poll_next(cx);
-        if next.is_pending() {
-            self.waker = Some(cx.waker().clone());
-        }
-        next
-    }
-
-    fn poll_outbound(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Stream, ConnectionError>> {
-        let stream = self.connection.poll_new_outbound(cx);
-        self.below.uncork(cx)?;
-        stream
-    }
-
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), ConnectionError>> {
-        let closed = self.connection.poll_close(cx);
-        self.below.uncork(cx)?;
-        closed
-    }
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<StreamMuxerEvent, ConnectionError>> {
-        while let Poll::Ready(next) = self.poll_next(cx) {
-            let stream = next?;
-            self.arrived.push_back(stream);
-            self.waker.take().into_iter().for_each(Waker::wake);
-        }
-        Poll::Pending
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use tokio_util::compat::TokioAsyncReadCompatExt;
-
-    use super::*;
-
-    #[test]
-    fn a_peer_that_is_not_read_sends_no_more_than_the_window_on_all_its_streams() {
-        const PIPE: usize = 64 << 10;
-        let (near, far) = tokio::io::duplex(PIPE);
-        let mut peer = Multiplexer::over(near.compat(), Mode::Client);
-        let mut own = Multiplexer::over(far.compat(), Mode::Server);
-        let cx = &mut Context::from_waker(Waker::noop());
-        let (mut streams, mut sent, mut idle) = (Vec::new(), 0, 0);
-        while idle < 100 {
-            let before = sent;
-            if streams.len() < MAX_STREAMS
-                && let Poll::Ready(Ok(stream)) = Pin::new(&mut peer).poll_outbound(cx)
-            {
-                streams.push(stream);
-            }
-            for stream in &mut streams {
-                if let Poll::Ready(Ok(written)) = Pin::new(stream).poll_write(cx, &[0; 16 << 10]) {
-                    sent += written;
-                }
-            }
-            for end in [&mut peer, &mut own] {
-                assert!(Pin::new(end).poll(cx).is_pending(), "it lives");
-            }
-            idle = if sent == before { idle + 1 } else { 0 };
-        }
-        assert_eq!(streams.len(), MAX_STREAMS);
-        assert!((WINDOW / 2..=WINDOW + 4 * PIPE).contains(&sent), "{sent}");
+    fn upgrade_outbound(self, socket: C, name: Self::Info) -> Self::Future {
+        ready(Ok(over(socket, name, Mode::Client)))
     }
 }

@@ -1,0 +1,490 @@
+//! The streams of one connection: what is theirs of what the socket brings, and whose turn it is to write.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io,
+    pin::Pin,
+    task::{Context, Poll, Waker, ready},
+};
+
+use futures::{AsyncRead, AsyncWrite};
+
+use super::{
+    entry::{End, Entry},
+    frame::{Frame, HEAD, Kind},
+    output::Output,
+    window::GROWTH,
+};
+
+/// Streams that each side may have open of those that it opened.
+pub(super) const MAX_STREAMS: usize = 32;
+
+/// Bytes read of the socket at a time: a TLS record.
+const INPUT: usize = 16 << 10;
+
+/// Data of one stream in one frame at the most: what others wait for.
+const MAX_DATA: usize = 64 << 10;
+
+/// Data from here on goes to the socket, or comes from there, without being put together with other.
+const LONG: usize = 4 << 10;
+
+/// Why a connection carries streams no longer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StreamsError {
+    #[error("the connection failed")]
+    Io(#[source] io::Error),
+    #[error("the connection is closed")]
+    Closed,
+    #[error("the peer broke the rules of streams: {0}")]
+    Rule(&'static str),
+    #[error("{MAX_STREAMS} streams are open")]
+    TooMany,
+}
+
+/// The numbers of streams that a side opens.
+#[derive(Debug)]
+struct Numbers {
+    /// The next one of its own; `None` when all are used.
+    own: Option<u32>,
+    /// The lowest that the peer may use now.
+    theirs: u32,
+}
+
+/// Bound: [`MAX_STREAMS`] of each side, each with its window; beyond, the connection ends.
+#[derive(Debug)]
+pub(super) struct Connection<S> {
+    socket: S,
+    numbers: Numbers,
+    streams: BTreeMap<u32, Entry>,
+    /// Opened by the peer and not asked for yet.
+    arrived: VecDeque<u32>,
+    output: Output,
+    /// Streams that could not write, in the order in which they wanted to.
+    turns: VecDeque<u32>,
+    /// Bytes by which windows may still grow.
+    spare: usize,
+    input: Vec<u8>,
+    /// What has come of a head.
+    head: ([u8; HEAD], usize),
+    /// Whose data is coming, and how much of it.
+    coming: Option<(u32, usize)>,
+    /// A stream that looked for data in this turn of the task found none.
+    is_dry: bool,
+    /// The task of the connection, which polls it after its streams.
+    task: Option<Waker>,
+    broken: Option<Broken>,
+}
+
+/// It carries nothing any more: the reason, until it is told, and what streams are told.
+#[derive(Debug)]
+struct Broken {
+    reason: Option<StreamsError>,
+    kind: Option<io::ErrorKind>,
+}
+
+impl Broken {
+    fn new(reason: StreamsError) -> Self {
+        let kind = match &reason {
+            StreamsError::Closed => None,
+            StreamsError::Io(error) => Some(error.kind()),
+            StreamsError::Rule(_) | StreamsError::TooMany => Some(io::ErrorKind::InvalidData),
+        };
+        Self { reason: Some(reason), kind }
+    }
+
+    fn tell(&mut self) -> StreamsError {
+        self.reason.take().unwrap_or(StreamsError::Closed)
+    }
+
+    /// What reading a stream comes to.
+    fn end(&self) -> io::Result<usize> {
+        self.kind.map_or(Ok(0), |kind| Err(kind.into()))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub(super) fn new(socket: S, is_dialer: bool) -> Self {
+        let (own, theirs) = if is_dialer { (1, 2) } else { (2, 1) };
+        Self {
+            socket,
+            numbers: Numbers { own: Some(own), theirs },
+            streams: BTreeMap::new(),
+            arrived: VecDeque::new(),
+            output: Output::default(),
+            turns: VecDeque::new(),
+            spare: GROWTH,
+            input: Vec::new(),
+            head: ([0; HEAD], 0),
+            coming: None,
+            is_dry: false,
+            task: None,
+            broken: None,
+        }
+    }
+
+    /// Moves what there is to be moved, after the streams have had their turn; ready when it carries nothing any more.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<StreamsError> {
+        /// Reads before all others have their turn again.
+        const READS: usize = 4;
+        if self.task.as_ref().is_none_or(|task| !task.will_wake(cx.waker())) {
+            self.task = Some(cx.waker().clone());
+        }
+        self.skip_idle_turn();
+        self.is_dry = false;
+        let mut reads = 0;
+        while self.broken.is_none() {
+            self.write_out(cx);
+            if self.settle() {
+                self.write_out(cx);
+            }
+            if reads == READS {
+                cx.waker().wake_by_ref();
+                break;
+            }
+            if self.pull(cx).is_pending() {
+                break;
+            }
+            reads += 1;
+        }
+        self.is_dry = false;
+        match &mut self.broken {
+            Some(broken) => Poll::Ready(broken.tell()),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Opens a stream.
+    pub(super) fn open(&mut self) -> Result<u32, StreamsError> {
+        if let Some(broken) = &mut self.broken {
+            return Err(broken.tell());
+        }
+        let number = self.numbers.own.ok_or(StreamsError::TooMany)?;
+        if self.count(number) >= MAX_STREAMS {
+            return Err(StreamsError::TooMany);
+        }
+        self.numbers.own = number.checked_add(2);
+        self.streams.insert(number, Entry::new());
+        self.output.put(Frame { stream: number, kind: Kind::Open });
+        Ok(number)
+    }
+
+    /// A stream that the peer opened.
+    pub(super) fn accept(&mut self) -> Option<u32> {
+        self.arrived.pop_front()
+    }
+
+    /// Sends what is waiting to be sent, and closes the socket.
+    pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), StreamsError>> {
+        if self.broken.is_none() {
+            ready!(self.output.poll_flush(&mut self.socket, cx)).map_err(StreamsError::Io)?;
+        }
+        self.fail(StreamsError::Closed);
+        Pin::new(&mut self.socket).poll_close(cx).map_err(StreamsError::Io)
+    }
+
+    /// It carries nothing any more.
+    pub(super) fn fail(&mut self, reason: StreamsError) {
+        if self.broken.is_none() {
+            self.broken = Some(Broken::new(reason));
+            self.streams.values_mut().for_each(Entry::wake);
+            self.wake_task();
+        }
+    }
+
+    pub(super) fn poll_read(&mut self, stream: u32, buffer: &mut [u8], cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if buffer.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        loop {
+            let Some(entry) = self.streams.get_mut(&stream) else { return Poll::Ready(Err(gone())) };
+            if !entry.is_empty() {
+                let read = entry.read(buffer);
+                self.let_more_come(stream, cx);
+                return Poll::Ready(Ok(read));
+            }
+            match (entry.theirs, &self.broken) {
+                (Some(End::Finished), _) => return Poll::Ready(Ok(0)),
+                (Some(End::Reset), _) => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+                (None, Some(broken)) => return Poll::Ready(broken.end()),
+                (None, None) => {}
+            }
+            let long = self.coming.filter(|(coming, left)| *coming == stream && *left >= LONG);
+            let came = match long {
+                Some((_, left)) => {
+                    let room = buffer.len().min(left);
+                    match self.read_socket(&mut buffer[..room], cx) {
+                        Poll::Ready(Some(read)) => {
+                            self.coming = Some((stream, left - read)).filter(|(_, left)| *left > 0);
+                            if let Some(entry) = self.streams.get_mut(&stream) {
+                                entry.incoming.note_read(read);
+                            }
+                            self.let_more_come(stream, cx);
+                            return Poll::Ready(Ok(read));
+                        }
+                        Poll::Ready(None) => continue,
+                        Poll::Pending => Poll::Pending,
+                    }
+                }
+                None if self.is_dry && self.is_task(cx) => Poll::Pending,
+                None => self.pull(cx),
+            };
+            if came.is_pending() {
+                self.is_dry |= self.is_task(cx);
+                if let Some(entry) = self.streams.get_mut(&stream) {
+                    entry.reader = Some(cx.waker().clone());
+                }
+                return Poll::Pending;
+            }
+        }
+    }
+
+    pub(super) fn poll_write(&mut self, stream: u32, data: &[u8], cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let Some(entry) = self.streams.get_mut(&stream).filter(|_| self.broken.is_none()) else {
+            return Poll::Ready(Err(gone()));
+        };
+        if entry.theirs == Some(End::Reset) || entry.own.is_some() {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        let length = data.len().min(entry.outgoing.left()).min(MAX_DATA);
+        if length == 0 {
+            entry.writer = Some(cx.waker().clone());
+            return if data.is_empty() { Poll::Ready(Ok(0)) } else { Poll::Pending };
+        }
+        if !self.may_write(stream, cx) {
+            return Poll::Pending;
+        }
+        let frame = Frame { stream, kind: Kind::Data(length) };
+        self.output.put(frame);
+        if length < LONG {
+            self.output.gather(&data[..length]);
+        } else if let Err(error) = self.output.write_behind(&data[..length], &mut self.socket, cx) {
+            self.fail(StreamsError::Io(error));
+            return Poll::Ready(Err(gone()));
+        }
+        if let Some(entry) = self.streams.get_mut(&stream) {
+            entry.outgoing.spend(length);
+        }
+        self.call_next();
+        self.leave_to_task(cx);
+        Poll::Ready(Ok(length))
+    }
+
+    /// No more is written to a stream.
+    pub(super) fn finish(&mut self, stream: u32) {
+        if let Some(entry) = self.streams.get_mut(&stream) {
+            entry.own.get_or_insert(End::Finished);
+            self.leave_turns(stream);
+            self.wake_task();
+        }
+    }
+
+    /// A stream is neither read nor written any more.
+    pub(super) fn forget(&mut self, stream: u32) {
+        if let Some(entry) = self.streams.get_mut(&stream) {
+            entry.drop_handle();
+            self.leave_turns(stream);
+            self.wake_task();
+        }
+    }
+
+    /// Whether a stream may write now: there is room, and no other has waited longer.
+    fn may_write(&mut self, stream: u32, cx: &mut Context<'_>) -> bool {
+        if !self.output.has_room() {
+            self.write_out(cx);
+        }
+        let is_next = self.turns.front().is_none_or(|next| *next == stream);
+        if is_next && self.output.has_room() && self.broken.is_none() {
+            self.turns.pop_front();
+            return true;
+        }
+        if !self.turns.contains(&stream) {
+            self.turns.push_back(stream);
+        }
+        if let Some(entry) = self.streams.get_mut(&stream) {
+            entry.writer = Some(cx.waker().clone());
+        }
+        false
+    }
+
+    /// Whoever was called and did not write lets the next one go first.
+    fn skip_idle_turn(&mut self) {
+        let has_room = self.output.has_room();
+        let idle = |next: &u32| self.streams.get(next).is_none_or(|entry| entry.writer.is_none());
+        if has_room && self.turns.front().is_some_and(idle) {
+            self.turns.pop_front();
+            self.call_next();
+        }
+    }
+
+    fn call_next(&mut self) {
+        if self.output.has_room()
+            && let Some(next) = self.turns.front()
+            && let Some(writer) = self.streams.get_mut(next).and_then(|entry| entry.writer.take())
+        {
+            writer.wake();
+        }
+    }
+
+    fn leave_turns(&mut self, stream: u32) {
+        self.turns.retain(|waiting| *waiting != stream);
+        self.call_next();
+    }
+
+    fn write_out(&mut self, cx: &mut Context<'_>) {
+        match self.output.poll_flush(&mut self.socket, cx) {
+            Poll::Ready(Err(error)) => self.fail(StreamsError::Io(error)),
+            Poll::Ready(Ok(())) | Poll::Pending => self.call_next(),
+        }
+    }
+
+    /// Something of a stream was read.
+    fn let_more_come(&mut self, stream: u32, cx: &Context<'_>) {
+        if self.streams.get(&stream).is_some_and(|entry| entry.incoming.is_due()) && self.settle() {
+            self.leave_to_task(cx);
+        }
+    }
+
+    /// Tells the peer what it may send and which streams have ended, as far as there is room for that; says whether there was
+    /// anything to be told.
+    fn settle(&mut self) -> bool {
+        let Self { streams, output, spare, .. } = self;
+        if !output.has_room() {
+            return false;
+        }
+        let before = output.len();
+        streams.retain(|stream, entry| {
+            if entry.incoming.is_due() && entry.theirs.is_none() && !entry.is_dropped {
+                output.put(Frame { stream: *stream, kind: Kind::Credit(entry.incoming.renew(spare)) });
+            }
+            if let Some(end) = entry.own
+                && !std::mem::replace(&mut entry.is_told, true)
+            {
+                let kind = if end == End::Finished { Kind::Finish } else { Kind::Reset };
+                output.put(Frame { stream: *stream, kind });
+            }
+            if entry.is_over() {
+                *spare += entry.incoming.grown();
+            }
+            !entry.is_over()
+        });
+        output.len() > before
+    }
+
+    /// Reads the socket once, for whichever streams; pending when it has nothing.
+    fn pull(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut input = std::mem::take(&mut self.input);
+        input.resize(INPUT, 0);
+        let read = self.read_socket(&mut input, cx);
+        if let Poll::Ready(Some(read)) = read
+            && let Err(reason) = self.take_in(&input[..read])
+        {
+            self.fail(reason);
+        }
+        self.input = input;
+        read.map(drop)
+    }
+
+    /// `None` when the connection has ended.
+    fn read_socket(&mut self, buffer: &mut [u8], cx: &mut Context<'_>) -> Poll<Option<usize>> {
+        let reason = match ready!(Pin::new(&mut self.socket).poll_read(cx, buffer)) {
+            Ok(0) => StreamsError::Closed,
+            Ok(read) => return Poll::Ready(Some(read)),
+            Err(error) => StreamsError::Io(error),
+        };
+        self.fail(reason);
+        Poll::Ready(None)
+    }
+
+    fn take_in(&mut self, mut bytes: &[u8]) -> Result<(), StreamsError> {
+        while !bytes.is_empty() {
+            if let Some((stream, left)) = self.coming {
+                let (data, rest) = bytes.split_at(left.min(bytes.len()));
+                if let Some(entry) = self.streams.get_mut(&stream) {
+                    entry.keep(data);
+                }
+                self.coming = Some((stream, left - data.len())).filter(|(_, left)| *left > 0);
+                bytes = rest;
+            } else {
+                let (head, known) = &mut self.head;
+                let (more, rest) = bytes.split_at((HEAD - *known).min(bytes.len()));
+                head[*known..*known + more.len()].copy_from_slice(more);
+                *known += more.len();
+                bytes = rest;
+                if *known == HEAD {
+                    *known = 0;
+                    let frame = Frame::decode(*head).ok_or(StreamsError::Rule("a frame that is none"))?;
+                    self.hear(frame)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, Frame { stream, kind }: Frame) -> Result<(), StreamsError> {
+        if kind == Kind::Open {
+            return self.hear_of(stream);
+        }
+        let Some(entry) = self.streams.get_mut(&stream) else {
+            // What was said before the end of a stream was heard.
+            let was = if self.is_theirs(stream) { stream < self.numbers.theirs } else { self.numbers.own > Some(stream) };
+            let is_late = matches!(kind, Kind::Credit(_)) && was;
+            return if is_late { Ok(()) } else { Err(StreamsError::Rule("a stream that is not open")) };
+        };
+        match kind {
+            Kind::Credit(bytes) if entry.outgoing.grant(bytes) => {
+                entry.writer.take().into_iter().for_each(Waker::wake);
+            }
+            Kind::Credit(_) => return Err(StreamsError::Rule("credit without end")),
+            _ if entry.theirs.is_some() => return Err(StreamsError::Rule("more of a stream that has ended")),
+            Kind::Data(length) if entry.incoming.take(length) => self.coming = Some((stream, length)),
+            Kind::Data(_) => return Err(StreamsError::Rule("more than the window")),
+            Kind::Finish => entry.ended(End::Finished),
+            Kind::Reset | Kind::Open => entry.ended(End::Reset),
+        }
+        Ok(())
+    }
+
+    /// The peer opens a stream.
+    fn hear_of(&mut self, stream: u32) -> Result<(), StreamsError> {
+        if !self.is_theirs(stream) || stream < self.numbers.theirs {
+            return Err(StreamsError::Rule("a number that is not the peer's to use"));
+        }
+        if self.count(stream) >= MAX_STREAMS {
+            return Err(StreamsError::TooMany);
+        }
+        self.numbers.theirs = stream.saturating_add(2);
+        self.streams.insert(stream, Entry::new());
+        self.arrived.push_back(stream);
+        self.wake_task();
+        Ok(())
+    }
+
+    const fn is_theirs(&self, stream: u32) -> bool {
+        stream % 2 == self.numbers.theirs % 2
+    }
+
+    /// Streams open of whichever side opened this one.
+    fn count(&self, stream: u32) -> usize {
+        self.streams.keys().filter(|open| **open % 2 == stream % 2).count()
+    }
+
+    fn is_task(&self, cx: &Context<'_>) -> bool {
+        self.task.as_ref().is_some_and(|task| task.will_wake(cx.waker()))
+    }
+
+    /// The task writes what has gathered: in this turn, if it is polling the stream.
+    fn leave_to_task(&self, cx: &Context<'_>) {
+        if !self.is_task(cx) {
+            self.wake_task();
+        }
+    }
+
+    fn wake_task(&self) {
+        self.task.iter().for_each(Waker::wake_by_ref);
+    }
+}
+
+/// Of a stream whose connection carries nothing any more.
+fn gone() -> io::Error {
+    io::ErrorKind::ConnectionAborted.into()
+}

@@ -1,0 +1,297 @@
+use std::{
+    collections::BTreeMap,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
+
+use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use libp2p::core::StreamMuxer;
+use tokio::io::DuplexStream;
+use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
+
+use super::{
+    connection::{MAX_STREAMS, StreamsError},
+    frame::{Frame, HEAD, Kind},
+    streams::{Stream, Streams},
+    window::INITIAL,
+};
+use crate::multiplexer::WINDOW;
+
+type Pipe = Compat<DuplexStream>;
+type End = Streams<Pipe>;
+
+fn pipe(room: usize) -> (Pipe, Pipe) {
+    let (near, far) = tokio::io::duplex(room);
+    (near.compat(), far.compat())
+}
+
+fn pair(room: usize) -> [End; 2] {
+    let (near, far) = pipe(room);
+    [Streams::over(near, true), Streams::over(far, false)]
+}
+
+fn idle() -> Context<'static> {
+    Context::from_waker(Waker::noop())
+}
+
+fn turn(end: &mut End) -> Poll<StreamsError> {
+    Pin::new(end).poll(&mut idle()).map(|event| event.expect_err("no other event"))
+}
+
+fn open(end: &mut End) -> Result<Stream<Pipe>, StreamsError> {
+    match Pin::new(end).poll_outbound(&mut idle()) {
+        Poll::Ready(opened) => opened,
+        Poll::Pending => panic!("it never waits"),
+    }
+}
+
+fn accept(end: &mut End) -> Option<Stream<Pipe>> {
+    match Pin::new(end).poll_inbound(&mut idle()) {
+        Poll::Ready(accepted) => Some(accepted.expect("it lives")),
+        Poll::Pending => None,
+    }
+}
+
+/// What the far end makes of these bytes.
+async fn told(bytes: &[u8]) -> Poll<StreamsError> {
+    let (mut near, far) = pipe(bytes.len().max(1));
+    let mut own = Streams::over(far, false);
+    near.write_all(bytes).await.expect("there is room");
+    // Several turns: it reads only so much in one.
+    for _ in 0..1000 {
+        if let Poll::Ready(reason) = turn(&mut own) {
+            return Poll::Ready(reason);
+        }
+        while accept(&mut own).is_some() {}
+    }
+    Poll::Pending
+}
+
+fn frames(frames: &[(u32, Kind)]) -> Vec<u8> {
+    frames.iter().flat_map(|&(stream, kind)| Frame { stream, kind }.encode()).collect()
+}
+
+#[tokio::test]
+async fn whoever_breaks_a_rule_ends_the_connection_and_no_more() {
+    let ended = |reason: Poll<StreamsError>| matches!(reason, Poll::Ready(StreamsError::Rule(_)));
+    for (broken, rule) in [
+        (vec![(2, Kind::Open)], "a number of the other side"),
+        (vec![(1, Kind::Open), (1, Kind::Open)], "one number twice"),
+        (vec![(5, Kind::Open), (3, Kind::Open)], "numbers that fall"),
+        (vec![(1, Kind::Data(1))], "data on no stream"),
+        (vec![(2, Kind::Data(1))], "data on a stream that this side never opened"),
+        (vec![(1, Kind::Finish)], "the end of no stream"),
+        (vec![(2, Kind::Credit(1))], "credit for a stream that this side never opened"),
+        (vec![(1, Kind::Open), (1, Kind::Finish), (1, Kind::Data(1))], "data behind the end"),
+        (vec![(1, Kind::Open), (1, Kind::Reset), (1, Kind::Finish)], "two ends"),
+        (vec![(1, Kind::Open), (1, Kind::Data(INITIAL + 1))], "more than the window"),
+        (vec![(1, Kind::Open), (1, Kind::Credit((1 << 24) - 1))], "more credit than can be"),
+    ] {
+        assert!(ended(told(&frames(&broken)).await), "{rule}");
+    }
+    assert!(ended(told(&[9; HEAD]).await), "no frame");
+    let crowd = |count: usize| (0..count).map(|n| (2 * n as u32 + 1, Kind::Open)).collect::<Vec<_>>();
+    let of_streams_in_use = |count| async move {
+        let (mut near, far) = pipe(1 << 20);
+        let (mut own, mut kept) = (Streams::over(far, false), Vec::new());
+        near.write_all(&frames(&crowd(count))).await.expect("there is room");
+        let outcome = turn(&mut own);
+        kept.extend(std::iter::from_fn(|| accept(&mut own)));
+        outcome
+    };
+    assert!(of_streams_in_use(MAX_STREAMS).await.is_pending());
+    assert!(matches!(of_streams_in_use(MAX_STREAMS + 1).await, Poll::Ready(StreamsError::TooMany)));
+}
+
+#[tokio::test]
+async fn streams_that_are_opened_and_reset_for_ever_cost_a_bounded_room_with_a_peer_that_reads_nothing() {
+    let (mut near, far) = pipe(64);
+    let mut own = Streams::over(far, false);
+    let mut ended = None;
+    for n in 0..100_000_u32 {
+        let _ = near.write_all(&frames(&[(2 * n + 1, Kind::Open), (2 * n + 1, Kind::Reset)])).await;
+        while accept(&mut own).is_some() {}
+        if let Poll::Ready(reason) = turn(&mut own) {
+            ended = Some((n, reason));
+            break;
+        }
+    }
+    assert!(matches!(ended, Some((_, StreamsError::TooMany))), "what it would be told waits: {ended:?}");
+}
+
+#[test]
+fn a_peer_that_is_not_read_sends_no_more_than_the_window_on_all_its_streams() {
+    const PIPE: usize = 64 << 10;
+    let [mut peer, mut own] = pair(PIPE);
+    let cx = &mut idle();
+    let (mut streams, mut taken, mut sent, mut unmoved) = (Vec::new(), Vec::new(), 0, 0);
+    while unmoved < 100 {
+        let before = sent;
+        if streams.len() < MAX_STREAMS {
+            streams.push(open(&mut peer).expect("there may be more"));
+        }
+        for stream in &mut streams {
+            if let Poll::Ready(Ok(written)) = Pin::new(stream).poll_write(cx, &[0; 16 << 10]) {
+                sent += written;
+            }
+        }
+        for end in [&mut peer, &mut own] {
+            assert!(turn(end).is_pending(), "it lives");
+        }
+        taken.extend(accept(&mut own));
+        unmoved = if sent == before { unmoved + 1 } else { 0 };
+    }
+    assert_eq!((streams.len(), taken.len(), sent), (MAX_STREAMS, MAX_STREAMS, MAX_STREAMS * INITIAL));
+    assert!(sent <= WINDOW && open(&mut peer).is_err());
+}
+
+#[test]
+fn a_stream_that_is_not_read_holds_up_no_other_and_none_writes_all_the_time() {
+    let [mut peer, mut own] = pair(32 << 10);
+    let cx = &mut idle();
+    let mut out: Vec<_> = (0..4).map(|_| open(&mut peer).expect("there may be more")).collect();
+    let (mut taken, mut read, mut buffer) = (Vec::new(), [0; 4], vec![0; 64 << 10]);
+    for _ in 0..2000 {
+        for stream in &mut out {
+            while Pin::new(&mut *stream).poll_write(cx, &[7; 40_000]).is_ready() {}
+        }
+        assert!(turn(&mut peer).is_pending() && turn(&mut own).is_pending());
+        taken.extend(accept(&mut own));
+        for (n, stream) in taken.iter_mut().enumerate().skip(1) {
+            while let Poll::Ready(Ok(bytes)) = Pin::new(&mut *stream).poll_read(cx, &mut buffer) {
+                read[n] += bytes;
+            }
+        }
+    }
+    let (least, most) = (read[1..].iter().min().unwrap(), read[1..].iter().max().unwrap());
+    assert!(*least > 1 << 20 && most / least < 2, "{read:?}");
+    assert_eq!(read[0], 0);
+}
+
+/// Writes what it was given on each stream, in pieces of all lengths, and closes.
+async fn send(mut stream: impl AsyncWrite + Unpin, content: Vec<u8>, piece: usize) {
+    for piece in content.chunks(piece) {
+        stream.write_all(piece).await.expect("it is read");
+        stream.flush().await.expect("it is read");
+    }
+    stream.close().await.expect("it is read");
+}
+
+async fn receive(mut stream: impl AsyncRead + Unpin, room: usize) -> Vec<u8> {
+    let (mut content, mut buffer) = (Vec::new(), vec![0; room]);
+    loop {
+        match stream.read(&mut buffer).await.expect("it is written") {
+            0 => return content,
+            read => content.extend_from_slice(&buffer[..read]),
+        }
+    }
+}
+
+#[tokio::test]
+async fn whatever_is_written_is_read_in_order_and_to_its_end_on_every_stream() {
+    for (room, seed) in [(1, 1_u64), (100, 2), (5000, 3), (64 << 10, 4), (1 << 20, 5)] {
+        let [mut near, mut far] = pair(room);
+        let scale = if room < 100 { 1000 } else { 100_000 };
+        let mut expected = BTreeMap::new();
+        let mut tasks = Vec::new();
+        for n in 0..8_u64 {
+            let stream = open(&mut near).expect("there may be more");
+            let length = (n * seed * 7919 % 7) as usize * scale + n as usize + 1;
+            let content: Vec<u8> =
+                std::iter::once(n as u8).chain((1..length as u64).map(|at| (at * (n + seed) >> 3) as u8)).collect();
+            expected.insert(n as u8, content.clone());
+            tasks.push(tokio::spawn(send(stream, content, [1000, 64 << 10, 5000, 300_000][n as usize % 4])));
+        }
+        let driver = tokio::spawn(async move {
+            let closed = std::future::poll_fn(|cx| Pin::new(&mut near).poll(cx)).await;
+            assert!(matches!(closed, Err(StreamsError::Closed)));
+        });
+        let mut readers = Vec::new();
+        while readers.len() < expected.len() {
+            let stream = std::future::poll_fn(|cx| {
+                if let Poll::Ready(Err(reason)) = Pin::new(&mut far).poll(cx) {
+                    panic!("{reason}");
+                }
+                Pin::new(&mut far).poll_inbound(cx)
+            });
+            let stream = stream.await.expect("it lives");
+            readers.push(tokio::spawn(receive(stream, [10, 70_000, 4000][readers.len() % 3])));
+        }
+        let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
+        let drive = tokio::spawn(async move {
+            std::future::poll_fn(|cx| {
+                assert!(Pin::new(&mut far).poll(cx).is_pending(), "it lives");
+                Pin::new(&mut stopped).poll(cx).map(drop)
+            })
+            .await;
+            std::future::poll_fn(|cx| Pin::new(&mut far).poll_close(cx)).await.expect("it closes");
+        });
+        for reader in readers {
+            let content = reader.await.expect("it ends");
+            assert_eq!(Some(&content), expected.get(&content[0]), "room {room}");
+        }
+        for task in tasks {
+            task.await.expect("it ends");
+        }
+        stop.send(()).expect("it waits");
+        drive.await.expect("it ends");
+        driver.await.expect("it ends");
+    }
+}
+
+#[test]
+fn streams_that_have_ended_are_forgotten_by_both_sides() {
+    let [mut near, mut far] = pair(4096);
+    for n in 0..10 * MAX_STREAMS {
+        let mut stream = open(&mut near).expect("those before are gone");
+        assert!(Pin::new(&mut stream).poll_write(&mut idle(), &[1; 1000]).is_ready());
+        if n % 2 == 0 {
+            assert!(Pin::new(&mut stream).poll_close(&mut idle()).is_ready());
+        }
+        let _ = turn(&mut near);
+        assert!(turn(&mut far).is_pending());
+        let theirs = accept(&mut far).expect("it was opened");
+        drop(stream);
+        for _ in 0..3 {
+            assert!(turn(&mut near).is_pending() && turn(&mut far).is_pending());
+        }
+        drop(theirs);
+        for _ in 0..3 {
+            assert!(turn(&mut near).is_pending() && turn(&mut far).is_pending());
+        }
+    }
+}
+
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_stream_is_woken_when_another_reads_its_data_of_the_socket() {
+    let [mut near, mut far] = pair(4096);
+    let (mut first, mut second) = (open(&mut near).unwrap(), open(&mut near).unwrap());
+    let _ = (turn(&mut near), turn(&mut far));
+    let (mut own_first, mut own_second) = (accept(&mut far).unwrap(), accept(&mut far).unwrap());
+    let woken = Arc::new(Woken(AtomicUsize::new(0)));
+    let waker = Waker::from(woken.clone());
+    let mut buffer = [0; 16];
+    assert!(Pin::new(&mut own_second).poll_read(&mut Context::from_waker(&waker), &mut buffer).is_pending());
+    assert!(Pin::new(&mut second).poll_write(&mut idle(), b"second").is_ready());
+    assert!(Pin::new(&mut first).poll_write(&mut idle(), b"first").is_ready());
+    let _ = turn(&mut near);
+    let before = woken.0.load(Ordering::SeqCst);
+    assert!(matches!(Pin::new(&mut own_first).poll_read(&mut idle(), &mut buffer), Poll::Ready(Ok(5))));
+    assert!(woken.0.load(Ordering::SeqCst) > before);
+    assert!(matches!(
+        Pin::new(&mut own_second).poll_read(&mut Context::from_waker(&waker), &mut buffer),
+        Poll::Ready(Ok(6))
+    ));
+}
