@@ -55,6 +55,11 @@ pub fn party(number: u8) -> (NodeId, SigningContext) {
     (node, context)
 }
 
+/// The frames of the streams of a link.
+pub fn link_streams(data: &[u8]) {
+    let _ = nuncio_transport::hear(data);
+}
+
 /// The body of a report of a hop, and a trace context as text and as bytes.
 pub fn trace_report(data: &[u8]) {
     if let Ok(read) = trace::decode_report(Bytes::copy_from_slice(data), *SENDER, READER.node()) {

@@ -22,7 +22,7 @@ use fuzz_corpus::seeds;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 19] = [
+const TARGETS: [Target; 20] = [
     ("amop_body", decoders::amop_body),
     ("announcement", decoders::announcement),
     ("audit_log", decoders::audit_log),
@@ -35,6 +35,7 @@ const TARGETS: [Target; 19] = [
     ("file_message", decoders::file_message),
     ("gossip", decoders::gossip),
     ("join_token", decoders::join_token),
+    ("link_streams", decoders::link_streams),
     ("node_key_pem", decoders::node_key_pem),
     ("service", decoders::service),
     ("status", decoders::status),

@@ -1,4 +1,4 @@
-//! From a socket to an admitted peer: TCP, TLS 1.3 with CA admission inside the handshake, the verdict, yamux.
+//! From a socket to an admitted peer: TCP, TLS 1.3 with CA admission inside the handshake, the verdict, streams.
 //!
 //! The TLS Certificate message carries an ephemeral libp2p-tls leaf, then the node's CA-issued chain. The leaf proves
 //! the host key, the chain proves that the consortium knows that key. Both ends judge; both ends then send one verdict,
@@ -30,5 +30,8 @@ pub use admission::{Admission, Admissions};
 pub use bounds::bounds;
 pub use diagnosis::{Diagnosis, describe, diagnose, handshake_error};
 pub use error::{HandshakeError, Refusal, Role, SetupError, Stage};
+/// For the fuzz target of what comes over a link before it is a message.
+#[doc(hidden)]
+pub use multiplexer::hear;
 pub use secure_channel::{Config, PROTOCOL, SecureChannel, SharedIdentity};
 pub use stack::{memory, tcp};

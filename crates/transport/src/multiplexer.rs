@@ -6,6 +6,7 @@
 mod connection;
 mod entry;
 mod frame;
+mod fuzzing;
 mod output;
 mod streams;
 #[cfg(test)]
@@ -22,6 +23,8 @@ use ::yamux::Mode;
 use futures::{AsyncRead, AsyncWrite, future::Either};
 use libp2p::core::upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade, UpgradeInfo};
 use nuncio_bounds::Bound;
+
+pub use self::fuzzing::hear;
 
 use self::connection::MAX_STREAMS;
 

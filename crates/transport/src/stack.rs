@@ -29,7 +29,7 @@ use crate::{
     secure_channel::{Config, SecureChannel},
 };
 
-/// TCP with names resolved by DNS, TLS with admission, yamux with a bound on streams and on what is not read.
+/// TCP with names resolved by DNS, TLS with admission, streams with a bound on their number and on what is not read.
 ///
 /// `handshake_timeout` is absolute: from connecting or accepting to the multiplexer, bytes that trickle in do not
 /// extend it. A name is resolved again at every dial, nothing is kept; each of its addresses is tried with a deadline

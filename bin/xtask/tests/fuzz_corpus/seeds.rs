@@ -50,6 +50,7 @@ pub(crate) fn all() -> Vec<Seed> {
     seeds.extend(file_messages::seeds());
     seeds.extend(web());
     seeds.extend(streams::reports());
+    seeds.extend(link_streams());
     seeds
 }
 
@@ -72,6 +73,7 @@ pub(crate) fn is_read(target: &str, bytes: &[u8]) -> bool {
                 || BlockNotification::decode(owned).is_ok()
         }
         "unicast_frame" | "bridge_frame" => streams::is_read(target, bytes),
+        "link_streams" => nuncio_transport::hear(bytes),
         "announcement" => announcement::decode(bytes).is_ok_and(|read| read.check(&reader).is_ok()),
         "status" => {
             status::decode_record(owned.clone(), &reader).is_ok()
@@ -275,6 +277,21 @@ fn records() -> Vec<Seed> {
         ("gossip", "numbered", placed(multicast::BROADCAST, "all", Some(7))),
         ("gossip", "topic", gossip(&topic, "some")),
         ("gossip", "not_of_these_topics", gossip("nuncio/topic/t2", "few")),
+    ]
+}
+
+/// Heads of frames, and behind those of data (1) the data.
+fn link_streams() -> Vec<Seed> {
+    let head = |kind: u8, amount: u8, stream: u8| [kind, 0, 0, amount, 0, 0, 0, stream];
+    let seed = |name, parts: &[&[u8]]| ("link_streams", name, parts.concat());
+    let (open, data) = ([head(0, 0, 1), head(0, 0, 3)].concat(), [&head(1, 5, 3)[..], b"hello"].concat());
+    vec![
+        seed("a_stream", &[&open, &data, &head(3, 0, 3)]),
+        seed("ends", &[&open, &data, &head(4, 0, 1), &head(3, 0, 3)]),
+        seed("credit", &[&open, &head(2, 200, 1), &data, &head(2, 1, 3)]),
+        seed("not_a_kind", &[&open, &head(9, 0, 1)]),
+        seed("not_its_number", &[&head(0, 0, 2)]),
+        seed("not_open", &[&data]),
     ]
 }
 

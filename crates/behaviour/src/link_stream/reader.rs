@@ -18,11 +18,11 @@ use super::{
     intake::{Intake, Load},
 };
 
-/// Bytes asked of the stream at a time: a multiplexer's frame, of which a read never gives more than one.
+/// Bytes asked of the stream at a time: a TLS record, of which a read never gives more than one.
 const CHUNK: usize = 16 << 10;
 
-/// Room made at a time, for several reads.
-const ROOM: usize = 4 * CHUNK;
+/// Room made at a time, for several reads and for all of a message that is just too long to be gathered.
+const ROOM: usize = 5 * CHUNK;
 
 /// Messages and bytes handed on at a time at the most, so that one connection cannot fill the swarm's task, and that the
 /// next node has the first of many messages while the last are still read here: else they cross the network in one convoy,
@@ -180,7 +180,9 @@ impl Reader {
         }
         let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut self.scratch))?;
         if self.buffer.capacity() - self.buffer.len() < read {
-            self.buffer.reserve(ROOM);
+            // Of a long message as much again as has come: what a peer only claims takes no room.
+            let more = self.unfinished().saturating_sub(self.buffer.len()).min(self.buffer.len());
+            self.buffer.reserve(more.max(ROOM));
         }
         self.buffer.extend_from_slice(&self.scratch[..read]);
         Poll::Ready(Ok(read))

@@ -1,4 +1,4 @@
-//! What messages weigh on a link, in bytes, without TCP and IP: payload as `proto/` encodes it, yamux frame (12) and TLS
+//! What messages weigh on a link, in bytes, without TCP and IP: payload as `proto/` encodes it, the head of a frame of its stream (8) and TLS
 //! record (22). Certificate chains, which the simulator has none of, count 1,300 bytes: a leaf and an agency.
 
 use nuncio_protocol::{
@@ -6,7 +6,7 @@ use nuncio_protocol::{
     unicast,
 };
 
-const FRAME: u64 = 12 + 22;
+const FRAME: u64 = 8 + 22;
 
 /// Bytes that a node sends for each that a peer brings, at the most: of every kind but multicasts, whose copies are charged one
 /// by one, and what peers ask for by name, which has a budget in bytes (a first sync, repairs).

@@ -468,7 +468,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.streams.keys().filter(|open| **open % 2 == stream % 2).count()
     }
 
-    fn is_task(&self, cx: &Context<'_>) -> bool {
+    /// Whether this task polls the connection.
+    pub(super) fn is_task(&self, cx: &Context<'_>) -> bool {
         self.task.as_ref().is_some_and(|task| task.will_wake(cx.waker()))
     }
 

@@ -56,9 +56,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> StreamMuxer for Streams<S> {
     type Substream = Stream<S>;
     type Error = StreamsError;
 
-    fn poll_inbound(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<Stream<S>, StreamsError>> {
-        // The task is woken when there is one.
-        let number = self.0.lock().accept();
+    fn poll_inbound(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Stream<S>, StreamsError>> {
+        let mut connection = self.0.lock();
+        // A task that polls the connection as a whole has just done so, and is woken when a stream comes.
+        if !connection.is_task(cx)
+            && let Poll::Ready(reason) = connection.poll(cx)
+        {
+            return Poll::Ready(Err(reason));
+        }
+        let number = connection.accept();
+        drop(connection);
         number.map_or(Poll::Pending, |number| Poll::Ready(Ok(self.stream(number))))
     }
 
