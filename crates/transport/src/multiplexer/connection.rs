@@ -191,7 +191,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    pub(super) fn poll_read(&mut self, stream: u32, buffer: &mut [u8], cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_read(
+        &mut self,
+        stream: u32,
+        buffer: &mut [u8],
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
         if buffer.is_empty() {
             return Poll::Ready(Ok(0));
         }
@@ -229,6 +234,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 None => self.pull(cx),
             };
             if came.is_pending() {
+                // Credit, without which no more may come.
+                self.flush(cx).ok();
                 self.is_dry |= self.is_task(cx);
                 if let Some(entry) = self.streams.get_mut(&stream) {
                     entry.reader = Some(cx.waker().clone());
@@ -265,8 +272,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             entry.outgoing.spend(length);
         }
         self.call_next();
-        self.leave_to_task(cx);
         Poll::Ready(Ok(length))
+    }
+
+    /// Writes what streams have written, as far as the socket takes it.
+    pub(super) fn flush(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if !self.output.is_empty() && self.broken.is_none() {
+            self.write_out(cx);
+            if !self.output.is_empty() && !self.is_task(cx) {
+                self.wake_task();
+            }
+        }
+        if self.broken.is_some() { Err(gone()) } else { Ok(()) }
     }
 
     /// No more is written to a stream.
@@ -274,7 +291,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if let Some(entry) = self.streams.get_mut(&stream) {
             entry.own.get_or_insert(End::Finished);
             self.leave_turns(stream);
-            self.wake_task();
+            if !self.settle() {
+                self.wake_task();
+            }
         }
     }
 
@@ -339,8 +358,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Something of a stream was read.
     fn let_more_come(&mut self, stream: u32, cx: &Context<'_>) {
-        if self.streams.get(&stream).is_some_and(|entry| entry.incoming.is_due()) && self.settle() {
-            self.leave_to_task(cx);
+        if self.streams.get(&stream).is_some_and(|entry| entry.incoming.is_due())
+            && !(self.settle() && self.is_task(cx))
+        {
+            self.wake_task();
         }
     }
 
@@ -426,7 +447,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let Some(entry) = self.streams.get_mut(&stream) else {
             // What was said before the end of a stream was heard.
-            let was = if self.is_theirs(stream) { stream < self.numbers.theirs } else { self.numbers.own > Some(stream) };
+            let was =
+                if self.is_theirs(stream) { stream < self.numbers.theirs } else { self.numbers.own > Some(stream) };
             let is_late = matches!(kind, Kind::Credit(_)) && was;
             return if is_late { Ok(()) } else { Err(StreamsError::Rule("a stream that is not open")) };
         };
@@ -469,15 +491,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Whether this task polls the connection.
-    pub(super) fn is_task(&self, cx: &Context<'_>) -> bool {
+    fn is_task(&self, cx: &Context<'_>) -> bool {
         self.task.as_ref().is_some_and(|task| task.will_wake(cx.waker()))
-    }
-
-    /// The task writes what has gathered: in this turn, if it is polling the stream.
-    fn leave_to_task(&self, cx: &Context<'_>) {
-        if !self.is_task(cx) {
-            self.wake_task();
-        }
     }
 
     fn wake_task(&self) {

@@ -68,7 +68,8 @@ mod tests {
 
     #[test]
     fn frames_come_back_as_they_were_and_all_else_is_none() {
-        for kind in [Kind::Open, Kind::Data(1), Kind::Data(MAX_AMOUNT), Kind::Credit(70_000), Kind::Finish, Kind::Reset] {
+        for kind in [Kind::Open, Kind::Data(1), Kind::Data(MAX_AMOUNT), Kind::Credit(70_000), Kind::Finish, Kind::Reset]
+        {
             for stream in [1, 2, u32::MAX] {
                 let frame = Frame { stream, kind };
                 assert_eq!(Frame::decode(frame.encode()), Some(frame));

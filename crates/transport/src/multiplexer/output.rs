@@ -27,6 +27,11 @@ impl Output {
         self.len() < GATHERED
     }
 
+    /// Whether all that was written has left.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.len() == 0 && !self.is_unflushed
+    }
+
     /// Bytes that have gathered.
     pub(super) const fn len(&self) -> usize {
         self.bytes.len() - self.written

@@ -1,7 +1,7 @@
 //! Streams of our own, `/nuncio/streams/1`: what libp2p sees of a [`Connection`].
 //!
-//! A connection has few streams, which live long. Streams read and write the socket themselves, in the turn of the task in
-//! which they are polled, so that what comes is with its reader at once; long data is not copied on its way to TLS or from
+//! A connection has few streams, which live long. Streams read and write the socket themselves when they are polled, so that
+//! what comes is with its reader at once; long data is not copied on its way to TLS or from
 //! there.
 
 use std::{
@@ -18,7 +18,11 @@ use super::connection::{Connection, StreamsError};
 
 /// A connection with streams.
 #[derive(Debug)]
-pub(crate) struct Streams<S: AsyncRead + AsyncWrite + Unpin>(Shared<S>);
+pub(crate) struct Streams<S: AsyncRead + AsyncWrite + Unpin> {
+    connection: Shared<S>,
+    /// It is polled as a whole, and not for new streams only.
+    is_driven: bool,
+}
 
 /// One stream of a connection.
 #[derive(Debug)]
@@ -44,11 +48,12 @@ impl<S> Shared<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Streams<S> {
     pub(super) fn over(socket: S, is_dialer: bool) -> Self {
-        Self(Shared(Arc::new(Mutex::new(Connection::new(socket, is_dialer)))))
+        let connection = Shared(Arc::new(Mutex::new(Connection::new(socket, is_dialer))));
+        Self { connection, is_driven: false }
     }
 
     fn stream(&self, number: u32) -> Stream<S> {
-        Stream { connection: self.0.clone(), number }
+        Stream { connection: self.connection.clone(), number }
     }
 }
 
@@ -57,9 +62,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> StreamMuxer for Streams<S> {
     type Error = StreamsError;
 
     fn poll_inbound(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Stream<S>, StreamsError>> {
-        let mut connection = self.0.lock();
-        // A task that polls the connection as a whole has just done so, and is woken when a stream comes.
-        if !connection.is_task(cx)
+        let mut connection = self.connection.lock();
+        // Whoever drives it is woken when a stream comes.
+        if !self.is_driven
             && let Poll::Ready(reason) = connection.poll(cx)
         {
             return Poll::Ready(Err(reason));
@@ -70,22 +75,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> StreamMuxer for Streams<S> {
     }
 
     fn poll_outbound(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<Stream<S>, StreamsError>> {
-        let opened = self.0.lock().open();
+        let opened = self.connection.lock().open();
         Poll::Ready(opened.map(|number| self.stream(number)))
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), StreamsError>> {
-        self.0.lock().poll_close(cx)
+        self.connection.lock().poll_close(cx)
     }
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<StreamMuxerEvent, StreamsError>> {
-        self.0.lock().poll(cx).map(Err)
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<StreamMuxerEvent, StreamsError>> {
+        self.is_driven = true;
+        self.connection.lock().poll(cx).map(Err)
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Drop for Streams<S> {
     fn drop(&mut self) {
-        self.0.lock().fail(StreamsError::Closed);
+        self.connection.lock().fail(StreamsError::Closed);
     }
 }
 
@@ -100,14 +106,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
         self.connection.lock().poll_write(self.number, data, cx)
     }
 
-    /// The connection's own turn, which comes after those of its streams, writes what they all have.
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    /// What the socket does not take now goes out in the connection's own turns.
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.connection.lock().flush(cx))
     }
 
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.connection.lock().finish(self.number);
-        Poll::Ready(Ok(()))
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut connection = self.connection.lock();
+        connection.finish(self.number);
+        Poll::Ready(connection.flush(cx))
     }
 }
 

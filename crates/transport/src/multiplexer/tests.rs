@@ -295,3 +295,38 @@ fn a_stream_is_woken_when_another_reads_its_data_of_the_socket() {
         Poll::Ready(Ok(6))
     ));
 }
+
+#[tokio::test]
+async fn whoever_polls_its_streams_after_the_connection_gets_all_the_same() {
+    let [mut near, mut far] = pair(1000);
+    let mut stream = open(&mut near).expect("there may be more");
+    let content: Vec<u8> = (0..500_000_u32).map(|at| (at >> 4) as u8).collect();
+    let (expected, mut words) = (content.clone(), Vec::new());
+    let writing = async {
+        let writing = send(&mut stream, content, 30_000);
+        tokio::pin!(writing);
+        std::future::poll_fn(|cx| {
+            assert!(Pin::new(&mut near).poll(cx).is_pending(), "it lives");
+            writing.as_mut().poll(cx)
+        })
+        .await;
+        // Its end is still to be read.
+        std::future::poll_fn(|cx| Pin::new(&mut near).poll(cx)).await.expect_err("no other event")
+    };
+    let reading = async {
+        let mut own = std::future::poll_fn(|cx| Pin::new(&mut far).poll_inbound(cx)).await.expect("it lives");
+        let reading = own.read_to_end(&mut words);
+        tokio::pin!(reading);
+        std::future::poll_fn(|cx| {
+            assert!(Pin::new(&mut far).poll(cx).is_pending(), "it lives");
+            reading.as_mut().poll(cx)
+        })
+        .await
+        .expect("it is written");
+    };
+    tokio::select! {
+        reason = writing => panic!("{reason}"),
+        () = reading => {}
+    }
+    assert_eq!(words, expected);
+}

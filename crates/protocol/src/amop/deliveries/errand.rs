@@ -6,12 +6,13 @@ use nuncio_identity::NodeId;
 use super::super::{ClientId, DeliveryId, ResultCode};
 use crate::Topic;
 
-/// An attempt of another node, as it is known here.
+/// An attempt of another node, as it is known here. Looked up several times for each message: the number, which hardly two
+/// have in common, is compared first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::amop) struct Asked {
-    pub(in crate::amop) source: NodeId,
-    pub(in crate::amop) epoch: u64,
     pub(in crate::amop) number: u64,
+    pub(in crate::amop) epoch: u64,
+    pub(in crate::amop) source: NodeId,
 }
 
 /// What an attempt asks of us, and what became of it.

@@ -31,8 +31,8 @@ pub(super) struct Errands {
     budget: Budget<NodeId>,
 }
 
-/// A source, its epoch, and its message.
-type Message = (NodeId, u64, u64);
+/// A message, its source's epoch, and its source.
+type Message = (u64, u64, NodeId);
 
 impl Errands {
     pub(super) const BOUND: Bound = Bound::of_bytes(
@@ -121,9 +121,7 @@ impl Errands {
 
     /// Takes what a node asked.
     pub(super) fn remove_source(&mut self, node: &NodeId) -> Vec<Errand> {
-        let (first, last) = (Asked { source: *node, epoch: 0, number: 0 }, (u64::MAX, u64::MAX));
-        let last = Asked { source: *node, epoch: last.0, number: last.1 };
-        let theirs: Vec<_> = self.known.range(first..=last).map(|(asked, _)| *asked).collect();
+        let theirs: Vec<_> = self.known.keys().filter(|asked| asked.source == *node).copied().collect();
         self.answered.remove(node);
         theirs.iter().filter_map(|asked| self.remove(asked)).collect()
     }
@@ -169,5 +167,5 @@ impl Errands {
 }
 
 const fn message_of(asked: &Asked, errand: &Errand) -> Message {
-    (asked.source, asked.epoch, errand.message)
+    (errand.message, asked.epoch, asked.source)
 }
