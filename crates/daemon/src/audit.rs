@@ -38,7 +38,7 @@ struct State {
 }
 
 impl Health {
-    /// Why nothing can be written now.
+    /// That nothing can be written now, or signed, and why.
     pub(crate) fn failing(&self) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).failing.clone()
     }

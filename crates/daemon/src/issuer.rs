@@ -3,9 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nuncio_audit::Event;
-use nuncio_node::service::{Answer, Call, Request};
+use nuncio_node::{
+    NodeSnapshot, Snapshot,
+    service::{Answer, Call, Request},
+};
 use nuncio_pki::{
-    Certificate, Identity, Policy,
+    Certificate, Credential, Identity, Policy,
     authority::{Asked, IssueError, IssuingDesk, IssuingRules},
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -33,6 +36,19 @@ impl Issuing {
         control.audit.record(event(&call, &decided));
         call.answer(&answer(&decided));
     }
+}
+
+/// What is wrong with another node that issues for the agency of this one, which issues: each knows what it has seen itself.
+pub(crate) fn rival_warning(snapshot: &Snapshot, own: &Credential) -> Option<String> {
+    let is_rival = |node: &&NodeSnapshot| {
+        node.agency == own.agency && node.issues() && own.node_id.is_some_and(|own| own.to_string() != node.node_id)
+    };
+    let rival = snapshot.nodes.iter().find(is_rival)?;
+    Some(format!(
+        "node {:.8} ({}) issues for agency {} too: what one of the two has issued the other does not know, so who is revoked \
+         at one may get another certificate at the other; let one of them issue",
+        rival.node_id, rival.name, own.agency
+    ))
 }
 
 /// Opens the agency of this configuration, if there is one.

@@ -16,6 +16,10 @@ use nuncio_rights::{Key, Party};
 use rustls_pki_types::UnixTime;
 use tokio_util::sync::CancellationToken;
 
+mod issuer_name;
+
+pub use issuer_name::IssuerName;
+
 /// Names an SDK in a list.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ClientName {
@@ -23,12 +27,12 @@ pub enum ClientName {
     Key(NodeId),
     /// Its key of any kind, likewise: `key:` and the SHA-256 of the key, see [`key_id`](nuncio_pki::Certificate::key_id), 64 digits.
     KeyHash([u8; 32]),
-    /// One certificate, by its issuer and serial number: `SERIAL@ISSUER`, the issuer as RFC 4514 writes it.
+    /// One certificate, by its issuer and serial number: `SERIAL@ISSUER`, the issuer as RFC 4514 or `openssl` writes it.
     Issued {
         /// Lower-case hexadecimal without leading zeros.
         serial: String,
         /// The issuer's name.
-        issuer: String,
+        issuer: IssuerName,
     },
     /// One certificate, by its SHA-256 fingerprint, lower-case hexadecimal; the twin of its signature changes nothing.
     Fingerprint(String),
@@ -43,10 +47,11 @@ impl ClientName {
     /// Every name of a client.
     pub(crate) fn all_of(client: &Credential) -> Vec<Self> {
         let certificate = client.certificate();
-        let issued = Self::Issued { serial: significant(&certificate.serial()), issuer: certificate.issuer() };
+        let serial = significant(&certificate.serial());
+        let issued = IssuerName::read(&certificate.issuer()).map(|issuer| Self::Issued { serial, issuer });
         let fingerprints = certificate.fingerprints().into_iter().map(Self::Fingerprint);
-        let others = [Self::KeyHash(certificate.key_id()), issued];
-        client.node_id.map(Self::Key).into_iter().chain(fingerprints).chain(others).collect()
+        let keys = client.node_id.map(Self::Key).into_iter().chain([Self::KeyHash(certificate.key_id())]);
+        keys.chain(fingerprints).chain(issued).collect()
     }
 }
 
@@ -71,8 +76,10 @@ impl FromStr for ClientName {
 
     fn from_str(text: &str) -> Result<Self, ClientNameError> {
         let read = if let Some((serial, issuer)) = text.split_once('@') {
-            let serial = digits(serial).filter(|serial| !serial.is_empty() && !issuer.trim().is_empty());
-            serial.map(|serial| Self::Issued { serial: significant(&serial), issuer: issuer.trim().to_owned() })
+            let serial = digits(serial).filter(|serial| !serial.is_empty());
+            serial
+                .zip(IssuerName::read(issuer))
+                .map(|(serial, issuer)| Self::Issued { serial: significant(&serial), issuer })
         } else if let Some(hash) = text.trim().strip_prefix("key:") {
             let hash = digits(hash).and_then(|hash| hex::decode(hash).ok()?.try_into().ok());
             hash.map(Self::KeyHash)
@@ -328,12 +335,14 @@ mod tests {
         let colons = ["AB"; 32].join(":");
         assert_eq!(colons.parse(), Ok(ClientName::Fingerprint("ab".repeat(32))));
         assert_eq!(format!("key:{colons}").parse(), Ok(ClientName::KeyHash([0xab; 32])));
-        let issued = ClientName::Issued { serial: "4f01".into(), issuer: "CN=a@b,O=fisco-bcos".into() };
+        let issuer = IssuerName::read("CN=a@b,O=fisco-bcos").unwrap();
+        let issued = ClientName::Issued { serial: "4f01".into(), issuer };
+        assert_eq!("4f01@/O=fisco-bcos/CN=a@b".parse(), Ok(issued.clone()));
         assert_eq!("00:4F:01@CN=a@b,O=fisco-bcos".parse(), Ok(issued.clone()));
         for name in [ClientName::Key(key), ClientName::KeyHash([1; 32]), issued] {
             assert_eq!(name.to_string().parse(), Ok(name));
         }
-        for bad in ["", "ab", "zz", &"0".repeat(65), "key:ab", "@CN=a", "zz@CN=a", "ab@ "] {
+        for bad in ["", "ab", "zz", &"0".repeat(65), "key:ab", "@CN=a", "zz@CN=a", "ab@ ", "ab@agencyA"] {
             assert!(bad.parse::<ClientName>().unwrap_err().to_string().contains("cert inspect"), "{bad}");
         }
     }

@@ -41,7 +41,7 @@ mod session;
 mod tenants;
 mod tls;
 
-pub use access::{Access, ClientName, ClientNameError, Denial, SessionCertificate};
+pub use access::{Access, ClientName, ClientNameError, Denial, IssuerName, SessionCertificate};
 pub use clients::{Clients, DeniedTopics};
 pub use config::{Config, Limits, Timeouts, Version};
 pub use counters::Statistics;

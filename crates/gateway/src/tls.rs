@@ -315,7 +315,10 @@ fn tls_hint(error: &rustls::Error) -> Option<&'static str> {
             "the SDK presents no certificate: give it sdk.crt and sdk.key of this network, with a key on secp256k1, P-256, P-384 \
              or P-521, Ed25519, or RSA: who has another kind sends none"
         }
-        InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
+        InvalidCertificate(CertificateError::BadSignature) => {
+            "the SDK has not proved that the key of its certificate is its own: give it the sdk.key that sdk.crt was issued for"
+        }
+        InvalidCertificate(CertificateError::UnknownIssuer) => {
             "the SDK's certificate is of another authority: issue one under this network's, and check which ca.crt the \
              gateway has (RSA certificates have one authority per agency)"
         }

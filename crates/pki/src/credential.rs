@@ -77,11 +77,7 @@ impl Credential {
     /// [`nuncio_rights::agency_path`]. The root itself where it issued the certificate, or the root that is trusted here where
     /// a root in its place did.
     pub fn agency_path(&self) -> String {
-        let named = |one: &Certificate| one.common_name().unwrap_or_default();
-        let names: Vec<_> = self.path.agencies().rev().map(named).collect();
-        let path = nuncio_rights::agency_path(names.iter().map(String::as_str));
-        // An agency without a name is nameless, and not its root.
-        if names.is_empty() { named(&self.path.anchor) } else { path }
+        path_of(self.path.agencies().rev(), &self.path.anchor)
     }
 
     /// Whether no agency stands above the holder, but the trusted root, or what takes its place.
@@ -117,4 +113,13 @@ impl Credential {
     pub fn presented(&self) -> impl Iterator<Item = &Certificate> {
         self.path.presented()
     }
+}
+
+/// Of agencies, from the one below the root down.
+pub(crate) fn path_of<'a>(agencies: impl Iterator<Item = &'a Certificate>, root: &Certificate) -> String {
+    let named = |one: &Certificate| one.common_name().unwrap_or_default();
+    let names: Vec<_> = agencies.map(named).collect();
+    let path = nuncio_rights::agency_path(names.iter().map(String::as_str));
+    // An agency without a name is nameless, and not its root.
+    if names.is_empty() { named(root) } else { path }
 }

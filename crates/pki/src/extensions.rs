@@ -164,6 +164,7 @@ impl NetscapeType {
 impl IssuerKey {
     fn read(value: &[u8]) -> der::Result<Self> {
         let sequence = AnyRef::from_der(value)?;
+        sequence.tag().assert_eq(Tag::Sequence)?;
         let mut reader = SliceReader::new(sequence.value())?;
         let mut found = Self::default();
         while !reader.is_finished() {

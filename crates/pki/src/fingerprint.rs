@@ -88,6 +88,29 @@ mod tests {
         assert_eq!((twin.key_id(), twin.serial()), (leaf.key_id(), leaf.serial()));
     }
 
+    /// Else whoever is denied by the digest of his certificate comes in with another one of the same.
+    #[test]
+    fn no_bit_of_a_certificate_can_be_changed_by_whoever_holds_it() {
+        let roots = [Issuer::root("chain", Validity::days(1)), Issuer::rsa_root("chain", Validity::days(1), true)];
+        for root in roots.map(Result::unwrap) {
+            let leaf = root.issue(Kind::Sdk, "sdk", Validity::days(1)).unwrap().chain.remove(0);
+            let holds = |der: Vec<u8>| {
+                Certificate::from_der(der.into()).is_ok_and(|changed| changed.is_signed_by(root.certificate()))
+            };
+            assert!(holds(leaf.der().to_vec()));
+            // The rest is under the signature.
+            let (end, signed) = (leaf.der().len(), Frame::from_der(leaf.der()).unwrap().tbs.value());
+            let begin = leaf.der().windows(signed.len()).position(|window| window == signed).unwrap();
+            for bit in (0..begin * 8).chain((begin + signed.len()) * 8..end * 8) {
+                let mut changed = leaf.der().to_vec();
+                changed[bit / 8] ^= 1 << (bit % 8);
+                assert!(!holds(changed), "bit {} of byte {}", bit % 8, bit / 8);
+            }
+            let [longer, shorter] = [[&leaf.der()[..], &[0]].concat(), leaf.der()[..leaf.der().len() - 1].to_vec()];
+            assert!(!holds(longer) && !holds(shorter));
+        }
+    }
+
     #[test]
     fn what_is_not_on_a_curve_has_one() {
         let root = Issuer::rsa_root("chain", Validity::days(1), true).unwrap();

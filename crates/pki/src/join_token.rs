@@ -20,6 +20,9 @@ const MAX_TEXT: usize = 8 << 10;
 const MAX_ADDRESSES: usize = 8;
 const MAX_ADDRESS: usize = 256;
 
+/// Longest name of an agency with those above it, in bytes.
+const MAX_AGENCY: usize = 1024;
+
 /// Bytes of the hash at the end, by which a token that was not copied whole is known.
 const CHECK: usize = 4;
 
@@ -36,6 +39,9 @@ pub struct JoinToken {
     pub secret: Zeroizing<[u8; 32]>,
     /// SHA-256 of the root's certificate: who answers must stand below it.
     pub root: [u8; 32],
+    /// The agency that invites, see [`agency_path`](crate::Credential::agency_path): who answers must be a node of it. Others
+    /// stand below the root too.
+    pub agency: String,
     /// The name that the node will have.
     pub name: String,
     /// The network that it joins.
@@ -54,6 +60,7 @@ struct Content {
     id: String,
     secret: String,
     root: String,
+    agency: String,
     name: String,
     network: String,
     at: Vec<String>,
@@ -68,6 +75,7 @@ impl JoinToken {
             id: self.id.to_string(),
             secret: hex::encode(*self.secret),
             root: hex::encode(self.root),
+            agency: self.agency.clone(),
             name: self.name.clone(),
             network: self.network.clone(),
             at: self.at.clone(),
@@ -124,6 +132,7 @@ impl Content {
             || !fit(&self.at)
             || !fit(&self.peers)
             || self.network.len() > 128
+            || self.agency.len() > MAX_AGENCY
             || self.name.len() > 256
         {
             return None;
@@ -132,6 +141,7 @@ impl Content {
             id: self.id.parse().ok()?,
             secret: Zeroizing::new(digits(&self.secret)?),
             root: digits(&self.root)?,
+            agency: self.agency,
             name: self.name,
             network: self.network,
             at: self.at,
@@ -193,6 +203,7 @@ mod tests {
             id: InvitationId([7; 16]),
             secret: Zeroizing::new([9; 32]),
             root: [1; 32],
+            agency: "agencyA".into(),
             name: "node9".into(),
             network: "nuncio".into(),
             at: vec!["10.0.0.1:30400".into()],
@@ -218,11 +229,11 @@ mod tests {
         #[test]
         fn whatever_a_token_names_comes_back(
             (id, secret, root, ends) in any::<([u8; 16], [u8; 32], [u8; 32], u64)>(),
-            (name, network) in ("\\PC{0,60}", "\\PC{0,30}"),
+            (agency, name, network) in ("\\PC{0,60}", "\\PC{0,60}", "\\PC{0,30}"),
             at in vec("\\PC{1,60}", 1..=MAX_ADDRESSES),
             peers in vec("\\PC{1,60}", 0..=MAX_ADDRESSES),
         ) {
-            let token = JoinToken { id: InvitationId(id), secret: secret.into(), root, name, network, at, peers, ends };
+            let token = JoinToken { id: InvitationId(id), secret: secret.into(), root, agency, name, network, at, peers, ends };
             prop_assert_eq!(JoinToken::parse(&token.to_text()), Ok(token));
         }
     }
@@ -235,6 +246,9 @@ mod tests {
         let mut long = token();
         long.peers = vec!["x".repeat(MAX_ADDRESS + 1)];
         assert!(JoinToken::parse(&long.to_text()).is_err());
+        let mut deep = token();
+        deep.agency = "x".repeat(MAX_AGENCY + 1);
+        assert!(JoinToken::parse(&deep.to_text()).is_err());
         assert_eq!(JoinToken::parse(&"x".repeat(MAX_TEXT + 1)), Err(JoinTokenError::NotOne));
         assert!(!token().has_ended(instant::at(2_000_000_000)) && token().has_ended(instant::at(2_000_000_001)));
     }

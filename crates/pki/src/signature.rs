@@ -3,7 +3,7 @@
 use std::fmt;
 
 use der::{
-    Decode, Encode, Sequence,
+    Decode, Encode, Sequence, Tag, Tagged,
     asn1::{AnyRef, BitStringRef, ObjectIdentifier},
     oid::db::DB,
 };
@@ -45,6 +45,8 @@ pub(crate) enum Unsigned {
     Unsupported,
     /// The RSA key is shorter than 2048 bits or longer than 8192.
     RsaLength(usize),
+    /// The key has something that no library here reads.
+    OddKey(&'static str),
     /// The two places that name the algorithm differ.
     TwoAlgorithms,
 }
@@ -58,11 +60,15 @@ pub(crate) struct Outer<'a> {
 }
 
 impl Outer<'_> {
+    /// What frames the signed part is signed by nobody: were more than one form of it taken, whoever holds a certificate
+    /// could give it another digest.
     pub(crate) fn signed(&self) -> der::Result<Signed> {
+        self.algorithm.tag().assert_eq(Tag::Sequence)?;
+        let signature = self.signature.as_bytes().ok_or_else(|| Tag::BitString.value_error())?;
         Ok(Signed {
             tbs: self.tbs.to_der()?,
             algorithm: self.algorithm.value().to_vec(),
-            signature: self.signature.raw_bytes().to_vec(),
+            signature: signature.to_vec(),
             agrees: true,
         })
     }
@@ -105,6 +111,9 @@ impl Signed {
         if !self.agrees {
             return Err(Unsigned::TwoAlgorithms);
         }
+        if let Some(odd) = key.odd() {
+            return Err(Unsigned::OddKey(odd));
+        }
         if let Some(bits) = key.rsa_bits().filter(|bits| !(2048..=8192).contains(bits)) {
             return Err(Unsigned::RsaLength(bits));
         }
@@ -136,6 +145,7 @@ impl fmt::Display for Unsigned {
                  SHA-384 or SHA-512, and Ed25519 are",
             ),
             Self::RsaLength(bits) => write!(f, "the RSA key that signed it has {bits} bits; 2048 to 8192 are accepted"),
+            Self::OddKey(odd) => write!(f, "the key that signed it is one {odd}, which nobody here reads"),
             Self::TwoAlgorithms => f.write_str("it names two signature algorithms"),
         }
     }

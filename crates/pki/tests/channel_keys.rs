@@ -41,7 +41,11 @@ const GOOD: [(&str, &str); 5] = [
 const PSS: (&str, &str) = ("RSA-2048", "RSA-PSS -pkeyopt rsa_keygen_bits:2048");
 
 /// OpenSSL verifies their certificates; what they sign in a handshake nothing here can check.
-const UNUSABLE: [(&str, &str); 3] = [
+const UNUSABLE: [(&str, &str); 4] = [
+    (
+        "RSA-2048 with a public exponent of more than 33 bits",
+        "RSA -pkeyopt rsa_keygen_bits:2048 -pkeyopt rsa_keygen_pubexp:1099511627777",
+    ),
     ("RSA-1024", "RSA -pkeyopt rsa_keygen_bits:1024"),
     ("brainpoolP256r1", "EC -pkeyopt ec_paramgen_curve:brainpoolP256r1"),
     ("P-224", "EC -pkeyopt ec_paramgen_curve:secp224r1"),
@@ -108,7 +112,8 @@ impl Door {
 /// A leaf below `issuer` with a key of this kind, in a folder under the names of the role; `None` where this `openssl` makes
 /// no such key.
 fn leaf(directory: &Path, issuer: &str, role: Role, kind: (&str, &str)) -> Option<PathBuf> {
-    let folder = directory.join(format!("{role}-{issuer}-{}-{}", kind.0, kind.1.split(' ').next().unwrap()));
+    let name = kind.0.replace(' ', "-");
+    let folder = directory.join(format!("{role}-{issuer}-{name}-{}", kind.1.split(' ').next().unwrap()));
     fs::create_dir(&folder).unwrap();
     let [key, request, certificate] = ["key", "csr", "crt"].map(|end| folder.join(format!("{role}.{end}")));
     let [key, request, certificate] = [&key, &request, &certificate].map(|path| path.display());

@@ -212,10 +212,14 @@ fn whoever_was_revoked_gets_nothing_whichever_certificate_it_shows() {
     assert!(refused(place.renew(&mut desk, &asked(&node))).contains("revoked"));
     let other = place.node("node1");
     place.renew(&mut desk, &asked(&other)).unwrap();
-    // A list that is in force in the network alone counts as well.
-    let list = place.agency.issuer().revoke(&[other.certificate()], None, dates()).unwrap();
-    let policy = place.policy.clone().with_crls(vec![list]).unwrap();
-    assert!(desk.renew(&asked(&other), &policy, UnixTime::now()).is_err());
+    // A list that is in force in the network alone counts as well, also for who shows another certificate than it names.
+    let renewed = place.renew(&mut desk, &asked(&other)).unwrap();
+    for revoked in [other.certificate(), &renewed[0]] {
+        let list = place.agency.issuer().revoke(&[revoked], None, dates()).unwrap();
+        let policy = place.policy.clone().with_crls(vec![list]).unwrap();
+        let words = refused(desk.renew(&asked(&other), &policy, UnixTime::now()));
+        assert!(words.contains(&revoked.serial()) && words.contains("revoked"), "{words}");
+    }
     // And who is denied by a list of nodes.
     let third = place.node("node2");
     let policy = place.policy.clone().with_access([].into(), [third.node_id().unwrap()].into());
@@ -390,6 +394,17 @@ fn files(directory: &Path) -> Vec<(String, Vec<u8>)> {
     files
 }
 
+/// A certificate by the agency's key for the name and key of a request, with these extensions; and what stands above it.
+fn issued_otherwise(place: &Place, request: &CertificateRequest, extensions: &str) -> Vec<CertificateDer<'static>> {
+    fs::write(place.at("otherwise.csr"), request.to_pem()).unwrap();
+    fs::write(place.at("otherwise.cnf"), extensions).unwrap();
+    let arguments = "x509 -req -in otherwise.csr -days 3 -sha256 -CA agencyA/agency.crt -CAkey agencyA/agency.key \
+                     -CAcreateserial -extfile otherwise.cnf -out otherwise.crt";
+    openssl::openssl(place.directory.path(), arguments);
+    let leaf = Certificate::load(&place.at("otherwise.crt")).unwrap();
+    ders(&[leaf, place.agency.issuer().chain().to_vec()].concat())
+}
+
 #[test]
 fn a_node_takes_its_renewed_certificate_and_nothing_else() {
     let place = Place::new();
@@ -424,6 +439,15 @@ fn a_node_takes_its_renewed_certificate_and_nothing_else() {
     let request = CertificateRequest::renewing(&node.key, node.certificate()).unwrap();
     let operator = place.agency.issuer().sign_request(&request, Kind::Operator, Validity::days(3)).unwrap();
     assert!(matches!(fault(&ders(&operator)), RenewalFault::Other { .. }));
+    for extensions in [
+        "basicConstraints=CA:FALSE",
+        "basicConstraints=CA:TRUE",
+        "basicConstraints=CA:FALSE\nkeyUsage=digitalSignature,nonRepudiation,keyEncipherment\nsubjectKeyIdentifier=hash\n\
+         extendedKeyUsage=serverAuth,clientAuth,1.2.840.113556.1.8000.2554.42705.34933.9305.20226.44437.6161110.2163479.1\n\
+         1.2.3.4=ASN1:NULL",
+    ] {
+        other(&issued_otherwise(&place, &request, extensions), "purpose");
+    }
     let second = place.root.agency("agencyB", &place.at("agencyB"), Validity::days(100)).unwrap();
     let theirs = second.issuer().sign_request(&request, Kind::Node, Validity::days(3)).unwrap();
     other(&ders(&theirs), "agency");

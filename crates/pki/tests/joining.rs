@@ -7,8 +7,8 @@ use std::{fs, path::Path, time::Duration};
 use nuncio_pki::{
     Certificate, CertificateRequest, Identity, IdentityPaths, InvitationId, Policy,
     authority::{
-        Authority, Invitations, IssueError, IssuingDesk, IssuingRules, Kind, Newcomer, PrivateKey, RenewalFault,
-        Validity, request, take_first,
+        Authority, AuthorityError, Invitations, IssueError, IssuingDesk, IssuingRules, Kind, Newcomer, PrivateKey,
+        RenewalFault, Validity, request, take_first,
     },
 };
 use rustls_pki_types::UnixTime;
@@ -78,6 +78,17 @@ fn an_invitation_lets_one_key_in_and_the_same_key_again() {
     assert!(refused(place.admit(&stolen)).contains("was used, by another key"));
     let used_by = place.invitations().list().unwrap()[0].used_by;
     assert_eq!(used_by, chain[0].node_id());
+}
+
+#[test]
+fn nobody_is_invited_under_a_name_that_no_node_can_have() {
+    let place = Place::new();
+    for name in ["", " ", "../x", "a/b", "node9,CN=node0", "a\u{1b}[2J", "\u{202e}edon", &"x".repeat(65)] {
+        let refused = place.invitations().make(name, later(3600)).unwrap_err();
+        assert!(matches!(refused, AuthorityError::Name { .. }), "{name:?}: {refused}");
+    }
+    assert!(place.invitations().list().unwrap().is_empty());
+    place.invite("节点 9");
 }
 
 #[test]
@@ -217,15 +228,20 @@ fn a_newcomer_takes_what_stands_below_its_root_and_is_a_node_then() {
     };
     let now = UnixTime::now();
     let pinned = fingerprint(place.root.certificate());
-    let error = take_first(&chain, &[7; 32], &conf, now).unwrap_err();
+    let error = take_first(&chain, (&[7; 32], "agencyA"), &conf, now).unwrap_err();
     assert!(matches!(error, RenewalFault::OtherRoot), "{error}");
     assert_eq!(names(&conf), ["node.csr", "node.key"], "nothing was written");
     let mut foreign = Place::new();
     let (id, secret) = foreign.invite("node9");
     let theirs = foreign.admit(&Newcomer { id, secret, request: request.der().to_vec() }).unwrap();
     let mixed: Vec<_> = theirs.iter().cloned().chain([place.root.certificate().clone()]).collect();
-    assert!(matches!(take_first(&mixed, &pinned, &conf, now).unwrap_err(), RenewalFault::Directory(_)));
-    let identity = take_first(&chain, &pinned, &conf, now).unwrap();
+    assert!(matches!(take_first(&mixed, (&pinned, "agencyA"), &conf, now).unwrap_err(), RenewalFault::Directory(_)));
+    let error = take_first(&chain, (&pinned, "agencyB"), &conf, now).unwrap_err();
+    assert!(matches!(error, RenewalFault::OtherAgency { .. }), "{error}");
+    assert!(!conf.join("node.crt").exists());
+    assert_eq!(place.agency.issuer().agency_path(), "agencyA");
+    assert_eq!(place.root.issuer().agency_path(), "chain");
+    let identity = take_first(&chain, (&pinned, "agencyA"), &conf, now).unwrap();
     assert_eq!(names(&conf), ["ca.crt", "node.crt", "node.csr", "node.key", "node.nodeid"]);
     let (loaded, _) = Identity::load(&IdentityPaths::in_directory(&conf)).unwrap();
     assert_eq!(loaded.certificate.serial, identity.certificate.serial);

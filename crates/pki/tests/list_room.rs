@@ -116,16 +116,24 @@ fn copy_of(issuer: &Issuer) -> nuncio_pki::authority::PrivateKey {
     )
 }
 
-/// Its indicator has to be critical, and a tool that forgets it must not empty a list.
+/// What says so has to be critical, and a tool that forgets it must not empty a list.
 #[test]
-fn a_delta_is_no_list_also_where_it_does_not_insist_on_it() {
+fn a_part_of_a_list_is_no_list_also_where_it_does_not_insist_on_it() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     build_root(path);
-    let config = "[d]\ndatabase=index.txt\ndefault_md=sha256\ndefault_crl_days=30\ncrl_extensions=e\n[e]\n2.5.29.27=DER:020101\n";
-    fs::write(path.join("crl.cnf"), config).unwrap();
     fs::write(path.join("index.txt"), "").unwrap();
-    openssl(path, "ca -gencrl -config crl.cnf -name d -keyfile ca.key -cert ca.crt -out out.crl");
-    let refused = RevocationList::from_pem_bundle(fs::read(path.join("out.crl")).unwrap()).unwrap_err();
-    assert!(matches!(refused, RevocationError::Partial { .. }), "{refused}");
+    for (what, extension) in [
+        ("a delta", "2.5.29.27=DER:020101"),
+        ("users alone", "2.5.29.28=DER:30038101FF"),
+        ("some reasons", "2.5.29.28=DER:300483020640"),
+    ] {
+        let config = format!(
+            "[d]\ndatabase=index.txt\ndefault_md=sha256\ndefault_crl_days=30\ncrl_extensions=e\n[e]\n{extension}\n"
+        );
+        fs::write(path.join("crl.cnf"), config).unwrap();
+        openssl(path, "ca -gencrl -config crl.cnf -name d -keyfile ca.key -cert ca.crt -out out.crl");
+        let refused = RevocationList::from_pem_bundle(fs::read(path.join("out.crl")).unwrap()).unwrap_err();
+        assert!(matches!(refused, RevocationError::Partial { .. }), "{what}: {refused}");
+    }
 }

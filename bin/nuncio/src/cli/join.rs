@@ -81,7 +81,7 @@ async fn first_certificate(token: &JoinToken, conf: &Path) -> Result<(), Failure
         Failure::new(Exit::Failed, "refused", causes(&error))
             .hint("the key stays in conf/node.key: run the same command again, or ask the agency for another token")
     })?;
-    take_first(&chain, &token.root, conf, UnixTime::now()).map(drop).map_err(|error| {
+    take_first(&chain, (&token.root, &token.agency), conf, UnixTime::now()).map(drop).map_err(|error| {
         Failure::configuration("certificates", causes(&error)).hint("ask the agency what its node issued")
     })
 }

@@ -59,8 +59,10 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
             let ends = UnixTime::now().as_secs() + 3600 * u64::from(hours);
             let (id, secret) = invitations.make(&name, UnixTime::since_unix_epoch(Duration::from_secs(ends)))?;
             let root = Sha256::digest(authority.issuer().root_certificate().der()).into();
+            let agency = authority.issuer().agency_path();
             let texts = |peers: Vec<Peer>| peers.iter().map(ToString::to_string).collect();
-            let token = JoinToken { id, secret, root, name, network, at: texts(at), peers: texts(peers), ends };
+            let (at, peers) = (texts(at), texts(peers));
+            let token = JoinToken { id, secret, root, agency, name, network, at, peers, ends };
             let text = token.to_text();
             let object = json!({ "id": id.to_string(), "name": token.name, "ends": token.ends_text(), "token": *text });
             output.show(&object, || text.to_string())?;

@@ -162,6 +162,7 @@ fn newcomers() -> Vec<Seed> {
         id: InvitationId([7; 16]),
         secret: [9; 32].into(),
         root: [1; 32],
+        agency: "agencyA".to_owned(),
         name: "node6".into(),
         network: "nuncio".into(),
         at: vec!["10.0.0.1:30400".into(), "[::1]:30400".into()],
@@ -170,7 +171,8 @@ fn newcomers() -> Vec<Seed> {
     };
     let text = token.to_text().as_bytes().to_vec();
     let crowded = JoinToken { at: vec!["a:1".into(); 9], ..token }.to_text().as_bytes().to_vec();
-    let content = br#"{"id":"07","secret":"","root":"","name":"n","network":"n","at":[],"peers":[],"ends":-1}"#;
+    let content =
+        br#"{"id":"07","secret":"","root":"","agency":"","name":"n","network":"n","at":[],"peers":[],"ends":-1}"#;
     vec![
         (ENROLMENT, "newcomer", brought(32)),
         (ENROLMENT, "no_secret", brought(0)),

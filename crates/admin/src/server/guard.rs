@@ -51,7 +51,7 @@ pub(super) async fn guard(
 ) -> Response {
     let (needed, call) = (needed(request.method()), call(&request));
     if let Peer::Network(guest) = &peer
-        && let Err(failure) = browser_guard::judge(request.headers(), guest.is_tls)
+        && let Err(failure) = browser_guard::judge(request.headers(), request.uri(), guest.is_tls)
     {
         return guard.refuse(&peer, None, call, failure);
     }

@@ -146,8 +146,9 @@ impl Writer {
             }
             _ => {}
         }
-        let unsigned = self.trail.unsigned().map(|error| format!("it is written, but not signed: {error}"));
-        self.health.set(self.failing.clone().or(unsigned), self.trail.position());
+        let unwritten = self.failing.as_ref().map(|reason| format!("the audit log cannot be written: {reason}"));
+        let unsigned = self.trail.unsigned().map(|error| format!("the audit log is written, but not signed: {error}"));
+        self.health.set(unwritten.or(unsigned), self.trail.position());
     }
 
     fn end(mut self) {

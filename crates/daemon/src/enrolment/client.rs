@@ -12,7 +12,7 @@ use super::{PATIENCE, read, write};
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// Asks the issuer of a token for a first certificate, at each of its addresses until one answers. What is answered is not
-/// judged yet, but that it came from a node below the token's root.
+/// judged yet, but that it came from a node of the token's agency.
 ///
 /// # Errors
 /// Why there is none: the refusal, or what went wrong at each address.
@@ -35,11 +35,11 @@ pub async fn enrol(token: &JoinToken, request: &CertificateRequest) -> Result<Ve
 }
 
 async fn ask(address: &str, token: &JoinToken, request: &CertificateRequest) -> io::Result<Answer> {
-    let config = enrolment_client_config(token.root).map_err(io::Error::other)?;
+    let config = enrolment_client_config(token.root, &token.agency).map_err(io::Error::other)?;
     let stream = timeout(CONNECT, TcpStream::connect(address)).await??;
     let nobody = ServerName::try_from("enrolment.invalid").map_err(io::Error::other)?;
     let connector = TlsConnector::from(Arc::new(config));
-    let mut stream = timeout(PATIENCE, connector.connect(nobody, stream)).await??;
+    let mut stream = timeout(PATIENCE, connector.connect(nobody, stream)).await?.map_err(in_words)?;
     let enrolment = Enrolment {
         invitation: token.id.0,
         secret: token.secret.to_vec().into(),
@@ -48,6 +48,14 @@ async fn ask(address: &str, token: &JoinToken, request: &CertificateRequest) -> 
     write(&mut stream, &enrolment.encode()).await?;
     let answer = read(&mut stream).await?;
     Answer::decode(answer.into()).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// What the verifier says itself is a sentence.
+fn in_words(error: io::Error) -> io::Error {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::General(words)) => io::Error::other(words.clone()),
+        _ => error,
+    }
 }
 
 /// Why a newcomer has no certificate.

@@ -31,9 +31,10 @@ fn token(home: &Home, at: &str, name: &str) -> JoinToken {
     let ends = UnixTime::now().as_secs() + 3600;
     let end = UnixTime::since_unix_epoch(Duration::from_secs(ends));
     let (id, secret) = Invitations::of(&agency).make(name, end).unwrap();
-    let root = Sha256::digest(Authority::open(&agency).unwrap().issuer().root_certificate().der()).into();
-    let (name, network) = (name.to_owned(), "nuncio".to_owned());
-    JoinToken { id, secret, root, name, network, at: vec![at.to_owned()], peers: Vec::new(), ends }
+    let authority = Authority::open(&agency).unwrap();
+    let root = Sha256::digest(authority.issuer().root_certificate().der()).into();
+    let (name, network, agency) = (name.to_owned(), "nuncio".to_owned(), authority.issuer().agency_path());
+    JoinToken { id, secret, root, agency, name, network, at: vec![at.to_owned()], peers: Vec::new(), ends }
 }
 
 /// Somebody who has a token of another secret.
@@ -59,7 +60,7 @@ async fn a_newcomer_joins_by_a_token_once_and_links() {
     let (token, dir) = (token(&home, &at, "newcomer"), tempfile::tempdir().unwrap());
     let conf = dir.path().join("conf");
     let chain = enrol(&token, &wanting("newcomer", &conf)).await.unwrap();
-    take_first(&chain, &token.root, &conf, UnixTime::now()).unwrap();
+    take_first(&chain, (&token.root, &token.agency), &conf, UnixTime::now()).unwrap();
     let (identity, _) = Identity::load(&IdentityPaths::in_directory(&conf)).unwrap();
     let newcomer = Home { dir, id: identity.key.node_id() };
     newcomer.write(&peers(&[first.p2p]));
@@ -77,7 +78,7 @@ async fn a_newcomer_joins_by_a_token_once_and_links() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_secret_waits_and_nobody_is_asked_who_is_not_below_the_root() {
+async fn a_wrong_secret_waits_and_nobody_is_asked_who_is_not_of_the_agency() {
     let authority = TestAuthority::new();
     let (home, first, at) = issuing(&authority).await;
     let dir = tempfile::tempdir().unwrap();
@@ -96,6 +97,11 @@ async fn a_wrong_secret_waits_and_nobody_is_asked_who_is_not_below_the_root() {
         matches!(&error, EnrolmentError::Unreachable { failures } if failures.contains("invalid peer certificate")),
         "{error}"
     );
+    // Nor to another agency of that root, whose nodes stand below it too.
+    let mut of_another = good.clone();
+    of_another.agency = "agencyB".to_owned();
+    let error = enrol(&of_another, &request).await.unwrap_err().to_string();
+    assert!(error.contains("and the token is agency \"agencyB\"'s") && !error.contains("unexpected"), "{error}");
     enrol(&good, &request).await.unwrap();
     first.stop().await;
     assert_eq!(entries(&home).iter().filter(|entry| entry["kind"] == "enrolment_refused").count(), 1);

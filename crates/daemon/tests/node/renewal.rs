@@ -135,6 +135,35 @@ async fn a_node_that_is_refused_says_so_and_keeps_what_it_has() {
     first.stop().await;
 }
 
+/// Each of the two knows only what it has issued itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_nodes_that_issue_for_one_agency_say_so() {
+    let authority = TestAuthority::new();
+    let (one, other) = (issuing(&authority, ""), Home::new(&authority, "idle", ""));
+    let first = one.start().await;
+    let rival = issuing(&authority, &peers(&[first.p2p]));
+    let (second, third) = (rival.start().await, other.start().await);
+    third.client.add_peer(&first.p2p.to_string()).await.unwrap();
+    first.links(2).await;
+    let rivals = async |node: &Running| {
+        let warnings = node.client.status().await.unwrap().warnings;
+        warnings.into_iter().filter(|one| one.contains("issues for agency")).collect::<Vec<_>>()
+    };
+    for (node, rival) in [(&first, rival.id), (&second, one.id)] {
+        let mut snapshots = node.node.snapshots();
+        let known = |now: &nuncio_node::Snapshot| {
+            now.nodes.iter().any(|node| node.node_id == rival.to_string() && node.issues() && !node.agency.is_empty())
+        };
+        timeout(DEADLINE, snapshots.wait_for(known)).await.expect("known in time").unwrap();
+        let told = rivals(node).await;
+        assert!(told.len() == 1 && told[0].contains(&rival.to_string()[..8]), "{told:?}");
+    }
+    assert!(rivals(&third).await.is_empty(), "it issues nothing");
+    for node in [third, second, first] {
+        node.stop().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agency_that_does_not_serve_is_told_at_the_start() {
     let authority = TestAuthority::new();

@@ -12,7 +12,7 @@ use super::{
     store::capped,
     template::{Template, sign, subject},
 };
-use crate::{Certificate, CertificateRequest, RevocationList, Role, heir, instant, revocation};
+use crate::{Certificate, CertificateRequest, RevocationList, Role, credential, heir, instant, revocation};
 
 /// A root or an agency in memory: its certificate, its key, and what stands above it.
 #[derive(Debug)]
@@ -246,6 +246,12 @@ impl Issuer {
     /// The root: itself, or what stands above an agency.
     pub fn root_certificate(&self) -> &Certificate {
         self.chain.last().unwrap_or(&self.chain[0])
+    }
+
+    /// The name that rules have for it, and for whatever it issues: see [`Credential::agency_path`](crate::Credential::agency_path).
+    pub fn agency_path(&self) -> String {
+        let agencies = self.chain.iter().rev().filter(|one| !one.is_self_issued());
+        credential::path_of(agencies, self.root_certificate())
     }
 
     /// Own certificate first, the root last.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::{AuthorityError, draft::Draft, layout::create_directory};
+use super::{AuthorityError, Kind, draft::Draft, layout::create_directory, subject_of};
 use crate::{FileError, InvitationId, file, instant};
 
 /// Where they are in an authority's folder: `ID.json`, and `ID.used` once somebody came.
@@ -59,8 +59,9 @@ impl Invitations {
     /// Makes one, and says its secret: this is the only time that it can be known.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When no node can have the name, or it cannot be written.
     pub fn make(&self, name: &str, ends: UnixTime) -> Result<(InvitationId, Zeroizing<[u8; 32]>), AuthorityError> {
+        subject_of(Kind::Node, name)?;
         let (id, secret) = (InvitationId(rand::random()), Zeroizing::new(rand::random::<[u8; 32]>()));
         let kept = Kept { name: name.to_owned(), ends: ends.as_secs(), hash: hex::encode(Sha256::digest(*secret)) };
         create_directory(&self.directory)?;

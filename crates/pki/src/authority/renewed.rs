@@ -70,13 +70,13 @@ impl Renewed {
 }
 
 /// Writes the first certificate of a node that joins: `node.crt`, `ca.crt` and `node.nodeid` beside its key. It must be for that
-/// key, stand below the root with this SHA-256, and hold.
+/// key, stand below the root with this SHA-256, be by this agency ([`Credential::agency_path`]), and hold.
 ///
 /// # Errors
 /// What is wrong with it; then no certificate was written.
 pub fn take_first(
     chain: &[Certificate],
-    root: &[u8; 32],
+    (root, agency): (&[u8; 32], &str),
     directory: &Path,
     now: UnixTime,
 ) -> Result<Identity, RenewalFault> {
@@ -87,6 +87,10 @@ pub fn take_first(
     let draft = Draft::public(&paths.cert, &bundle(chain))?;
     let written = IdentityPaths { cert: draft.written().into(), ..paths };
     let (identity, _) = Identity::load_at(&written, now).map_err(RenewalFault::directory)?;
+    let by = identity.certificate.agency_path();
+    if by != agency {
+        return Err(RenewalFault::OtherAgency { by, wanted: agency.to_owned() });
+    }
     Draft::public(&directory.join("node.nodeid"), &format!("{}\n", identity.key.node_id()))?.replace()?;
     draft.create()?;
     Ok(identity)
@@ -130,6 +134,14 @@ pub enum RenewalFault {
     /// It does not stand below the root that is expected.
     #[error("the root that the join token names is not in the answer")]
     OtherRoot,
+    /// Another agency of the network issued it.
+    #[error("the certificate is by agency {by:?}, and the join token is agency {wanted:?}'s")]
+    OtherAgency {
+        /// Who issued it.
+        by: String,
+        /// Who should have.
+        wanted: String,
+    },
     /// It is for something else.
     #[error("the new certificate is for another {what} than the present one")]
     Other {

@@ -38,7 +38,7 @@ pub enum KeyKind {
         /// Bits of the modulus.
         bits: usize,
     },
-    /// Anything else, by the object identifier of its algorithm or curve.
+    /// Anything else, by the object identifier of its algorithm or curve, or in words where that would not tell it apart.
     Other(String),
 }
 
@@ -47,9 +47,10 @@ impl fmt::Display for KeyKind {
         match self {
             Self::Secp256k1 => f.write_str("secp256k1"),
             Self::Rsa { bits } => write!(f, "RSA-{bits}"),
-            Self::Other(oid) => match OTHERS.iter().find(|(known, _)| *known == &**oid) {
+            Self::Other(what) => match OTHERS.iter().find(|(known, _)| *known == &**what) {
                 Some((_, name)) => f.write_str(name),
-                None => write!(f, "algorithm {oid}"),
+                None if what.starts_with(|first: char| first.is_ascii_digit()) => write!(f, "algorithm {what}"),
+                None => f.write_str(what),
             },
         }
     }
@@ -83,6 +84,7 @@ pub(crate) struct PublicKey {
     pub(super) kind: KeyKind,
     pub(super) node: Option<NodeId>,
     curve_is_written_out: bool,
+    odd: Option<&'static str>,
 }
 
 impl PublicKey {
@@ -103,6 +105,8 @@ impl PublicKey {
             (RSA | pss::OID, _) => KeyKind::Rsa { bits: modulus_bits(bits) },
             _ => KeyKind::Other(oid.to_string()),
         };
+        let odd = odd(&kind, *oid, bits);
+        let kind = odd.map_or(kind.clone(), |odd| KeyKind::Other(format!("{kind} {odd}")));
         let node = (kind == KeyKind::Secp256k1).then(|| node_of(bits)).flatten();
         let der = node.map_or_else(|| spki.to_der(), |node| Ok(crate::tls::spki_of(node)))?;
         // Said anew, so that one key has one form.
@@ -114,6 +118,7 @@ impl PublicKey {
             kind,
             node,
             curve_is_written_out: *oid == EC_PUBLIC_KEY && !parameters.as_ref().is_some_and(is_name),
+            odd,
         })
     }
 
@@ -149,6 +154,11 @@ impl PublicKey {
         }
     }
 
+    /// What it has that no library here reads, in a key of a kind that they know.
+    pub(crate) const fn odd(&self) -> Option<&'static str> {
+        self.odd
+    }
+
     pub(crate) const fn rsa_bits(&self) -> Option<usize> {
         match self.kind {
             KeyKind::Rsa { bits } => Some(bits),
@@ -167,15 +177,34 @@ pub(crate) fn node_of(point: &[u8]) -> Option<NodeId> {
     NodeId::from_bytes(&key.serialize_uncompressed()[1..]).ok()
 }
 
+/// Longest public exponent that is read, in bits, as OpenSSL limits it for long keys.
+const MAX_EXPONENT: usize = 33;
+
+fn odd(kind: &KeyKind, algorithm: ObjectIdentifier, bits: &[u8]) -> Option<&'static str> {
+    match kind {
+        // Both coordinates, and the sign that would tell one of them.
+        KeyKind::Other(_) if algorithm == EC_PUBLIC_KEY && matches!(bits.first(), Some(6 | 7)) => {
+            Some("with its point in the hybrid form")
+        }
+        KeyKind::Rsa { .. } if rsa_bits(bits).1 > MAX_EXPONENT => Some("with a public exponent of more than 33 bits"),
+        _ => None,
+    }
+}
+
 fn modulus_bits(public_key: &[u8]) -> usize {
+    rsa_bits(public_key).0
+}
+
+/// Of the modulus and of the public exponent.
+fn rsa_bits(public_key: &[u8]) -> (usize, usize) {
     #[derive(Sequence)]
     struct RsaPublicKey<'a> {
         modulus: der::asn1::UintRef<'a>,
         public_exponent: der::asn1::UintRef<'a>,
     }
-    RsaPublicKey::from_der(public_key).map_or(0, |key| {
-        let modulus = key.modulus.as_bytes();
-        let leading = modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
-        modulus.len() * 8 - leading
-    })
+    let bits = |number: der::asn1::UintRef<'_>| {
+        let bytes = number.as_bytes();
+        bytes.len() * 8 - bytes.first().map_or(0, |byte| byte.leading_zeros() as usize)
+    };
+    RsaPublicKey::from_der(public_key).map_or((0, 0), |key| (bits(key.modulus), bits(key.public_exponent)))
 }

@@ -11,6 +11,8 @@ use crate::{instant, name::Named};
 
 const CRL_NUMBER: &str = "2.5.29.20";
 const DELTA: &str = "2.5.29.27";
+const DISTRIBUTION_POINT: &str = "2.5.29.28";
+const CERTIFICATE_ISSUER: &str = "2.5.29.29";
 
 /// What a list says, in either version.
 pub(super) struct Said {
@@ -94,8 +96,8 @@ pub(super) fn read(tbs: &[u8]) -> Result<Said, RevocationError> {
 fn refuse_partial(extensions: &[Extension]) -> Result<(), RevocationError> {
     let is_partial = |one: &&Extension| {
         let oid = one.extn_id.to_string();
-        // A delta whose indicator is not critical, as it has to be, would take the place of the complete list.
-        oid == DELTA || (one.critical && oid != CRL_NUMBER)
+        // One that does not insist on it, as it has to, would take the place of the complete list.
+        [DELTA, DISTRIBUTION_POINT, CERTIFICATE_ISSUER].contains(&&*oid) || (one.critical && oid != CRL_NUMBER)
     };
     match extensions.iter().find(is_partial) {
         Some(one) => Err(RevocationError::Partial { oid: one.extn_id.to_string() }),

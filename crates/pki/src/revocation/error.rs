@@ -24,7 +24,9 @@ pub enum RevocationError {
         reason: String,
     },
     /// It covers only some certificates: delta, indirect or partitioned.
-    #[error("only complete revocation lists are supported; this one has the critical extension {oid}")]
+    #[error(
+        "only complete revocation lists are supported; this one has the extension {oid}, by which it may be a part of one"
+    )]
     Partial {
         /// The extension that makes it partial.
         oid: String,

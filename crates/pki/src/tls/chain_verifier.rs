@@ -10,7 +10,7 @@ use rustls_pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorith
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Certificate, SharedPolicy,
+    Certificate, Credential, Door, SharedPolicy,
     path::{Anchors, Leaf},
     pss,
     tls::{
@@ -246,9 +246,12 @@ impl ClientCertVerifier for OperatorVerifier {
     signature_checks!(from_servers);
 }
 
-/// Checks a node by the SHA-256 of its root alone, which it shows: all that a newcomer knows.
+/// Checks a node by the SHA-256 of its root, which it shows, and by its agency: all that a newcomer knows.
 #[derive(Debug)]
-pub(crate) struct PinnedVerifier(pub(crate) [u8; 32]);
+pub(crate) struct PinnedVerifier {
+    pub(crate) root: [u8; 32],
+    pub(crate) agency: String,
+}
 
 impl ServerCertVerifier for PinnedVerifier {
     fn verify_server_cert(
@@ -259,11 +262,16 @@ impl ServerCertVerifier for PinnedVerifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let is_pinned = |one: &&CertificateDer<'_>| <[u8; 32]>::from(Sha256::digest(one)) == self.0;
+        let is_pinned = |one: &&CertificateDer<'_>| <[u8; 32]>::from(Sha256::digest(one)) == self.root;
         let root = intermediates.iter().find(is_pinned).ok_or(CertificateError::UnknownIssuer)?;
         let root = Certificate::from_der(root.clone().into_owned()).map_err(|_| CertificateError::BadEncoding)?;
-        let verifier = ChainVerifier::new(Anchors::new(vec![root]));
-        verifier.verify(end_entity, intermediates, now, Leaf::Node).map(|()| ServerCertVerified::assertion())
+        let chain: Vec<CertificateDer<'_>> = std::iter::once(end_entity).chain(intermediates).cloned().collect();
+        let judged = Anchors::new(vec![root]).verify(&chain, now, Leaf::Node);
+        let agency = Credential::new(judged.map_err(|error| error.to_certificate_error())?, Door::P2p).agency_path();
+        if agency == self.agency {
+            return Ok(ServerCertVerified::assertion());
+        }
+        Err(Error::General(format!("a node of agency {agency:?} answers, and the token is agency {:?}'s", self.agency)))
     }
 
     signature_checks!(from_servers);

@@ -29,15 +29,16 @@ pub fn enrolment_server_config(identity: &Identity, root: &Certificate) -> Resul
     Ok(config)
 }
 
-/// The newcomer's end: whoever answers must be a node below the root with this SHA-256; host names are not compared.
+/// The newcomer's end: whoever answers must be a node of this agency ([`agency_path`](crate::Credential::agency_path)) below the
+/// root with this SHA-256; host names are not compared. That he is another agency's is [`rustls::Error::General`], in words.
 ///
 /// # Errors
 /// When rustls refuses the combination.
-pub fn enrolment_client_config(root: [u8; 32]) -> Result<ClientConfig, rustls::Error> {
+pub fn enrolment_client_config(root: [u8; 32], agency: &str) -> Result<ClientConfig, rustls::Error> {
     let mut config = ClientConfig::builder_with_provider(channel_provider())
         .with_protocol_versions(&[&TLS12])?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(PinnedVerifier(root)))
+        .with_custom_certificate_verifier(Arc::new(PinnedVerifier { root, agency: agency.to_owned() }))
         .with_no_client_auth();
     config.resumption = Resumption::disabled();
     config.enable_sni = false;

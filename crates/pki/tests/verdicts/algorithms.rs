@@ -3,6 +3,7 @@
 use super::lab::{Bench, CA, Case, Chain, spec};
 
 const OLD_HASH: &str = "SHA-1, SHA-224 and MD5 are too weak, or met by nobody: SHA-256 and longer are accepted";
+const ODD_KEY: &str = "no library here reads the key, and openssl makes none such unless it is told to";
 const OTHER_CURVE: &str = "no library here knows the curve";
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -27,6 +28,8 @@ pub(crate) fn cases() -> Vec<Case> {
             ("rsa-3072", "-sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:333"),
             ("rsa-pss", "-sha384"),
             ("rsa-pss-384", "-sha384"),
+            ("rsa-e3", "-sha256"),
+            ("p256-compressed", "-sha256"),
         ]
         .map(|(key, arguments)| Case::good(format!("{key} {arguments}"), signed(key, arguments))),
     );
@@ -46,6 +49,8 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::good("brainpool", signed("brainpool", "-sha256")).differs(OTHER_CURVE),
         Case::good("ed448", signed("ed448", "")).differs(OTHER_CURVE),
         Case::good("rsa-1024", signed("rsa-1024", "-sha256")).differs("such keys can be factored"),
+        Case::good("rsa with a long exponent", signed("rsa-e41", "-sha256")).differs(ODD_KEY),
+        Case::good("p256 with its point in hybrid form", signed("p256-hybrid", "-sha256")).differs(ODD_KEY),
         Case::bad("p256 with written-out parameters", signed("p256-explicit", "-sha256")),
     ]);
     cases.extend(mixed());

@@ -97,6 +97,8 @@ const KEYS: &[(&str, &str)] = &[
     ("brainpool", "-algorithm EC -pkeyopt ec_paramgen_curve:brainpoolP256r1"),
     ("rsa", "-algorithm RSA -pkeyopt rsa_keygen_bits:2048"),
     ("rsa-1024", "-algorithm RSA -pkeyopt rsa_keygen_bits:1024"),
+    ("rsa-e3", "-algorithm RSA -pkeyopt rsa_keygen_bits:2048 -pkeyopt rsa_keygen_pubexp:3"),
+    ("rsa-e41", "-algorithm RSA -pkeyopt rsa_keygen_bits:2048 -pkeyopt rsa_keygen_pubexp:1099511627777"),
     ("rsa-3072", "-algorithm RSA -pkeyopt rsa_keygen_bits:3072"),
     ("rsa-pss", "-algorithm RSA-PSS -pkeyopt rsa_keygen_bits:2048"),
     (
@@ -122,6 +124,9 @@ impl Lab {
         let directory = tempfile::tempdir().unwrap();
         for (name, arguments) in KEYS {
             openssl(directory.path(), &format!("genpkey {arguments} -out {name}.key"));
+        }
+        for form in ["compressed", "hybrid"] {
+            openssl(directory.path(), &format!("ec -in p256.key -conv_form {form} -out p256-{form}.key"));
         }
         // Certificates made on the way begin before now, too.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();

@@ -34,6 +34,7 @@ pub(crate) fn cases() -> Vec<Case> {
         "extendedKeyUsage=anyExtendedKeyUsage",
         "1.2.3.4=critical,ASN1:NULL",
         "subjectAltName=DER:0500",
+        "authorityKeyIdentifier=DER:0500",
         "nsCertType=server",
         "nsCertType=DER:0500",
     ] {
