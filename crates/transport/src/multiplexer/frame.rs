@@ -32,7 +32,6 @@ pub(super) struct Frame {
 
 impl Frame {
     /// An amount over [`MAX_AMOUNT`] is cut.
-    #[expect(clippy::cast_possible_truncation, reason = "amounts fit after the minimum is taken")]
     pub(super) fn encode(self) -> [u8; HEAD] {
         let (kind, amount) = match self.kind {
             Kind::Open => (0_u64, 0),

@@ -202,7 +202,7 @@ async fn whatever_is_written_is_read_in_order_and_to_its_end_on_every_stream() {
             let stream = open(&mut near).expect("there may be more");
             let length = (n * seed * 7919 % 7) as usize * scale + n as usize + 1;
             let content: Vec<u8> =
-                std::iter::once(n as u8).chain((1..length as u64).map(|at| (at * (n + seed) >> 3) as u8)).collect();
+                std::iter::once(n as u8).chain((1..length as u64).map(|at| ((at * (n + seed)) >> 3) as u8)).collect();
             expected.insert(n as u8, content.clone());
             tasks.push(tokio::spawn(send(stream, content, [1000, 64 << 10, 5000, 300_000][n as usize % 4])));
         }
