@@ -29,6 +29,7 @@ pub(crate) struct Life {
     gossip: Cast,
     beside: Cast,
     relayed: Cast,
+    cast: Cast,
 }
 
 impl Life {
@@ -41,6 +42,7 @@ impl Life {
             gossip: Cast::new(GOSSIP, now),
             beside: Cast::new(BESIDE, now),
             relayed: Cast::new(GOSSIP, now),
+            cast: Cast::new(GOSSIP, now),
         }
     }
 
@@ -77,6 +79,11 @@ impl Life {
     /// Whether relays check the signature of one more batch of so many bytes.
     pub(crate) fn may_relay(&mut self, length: usize, now: Instant) -> bool {
         self.relayed.take(length, GOSSIP, now)
+    }
+
+    /// Whether others check the signature of one more AMOP multicast of so many bytes.
+    pub(crate) fn may_cast(&mut self, length: usize, now: Instant) -> bool {
+        self.cast.take(length, GOSSIP, now)
     }
 
     /// The header of a message of ours.
