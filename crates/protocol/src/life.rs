@@ -14,6 +14,7 @@ const GOSSIP_LIFETIME: Duration = Duration::from_secs(30);
 
 /// What this node sends to many: less than what others put up with.
 const GOSSIP: CastRate = CastRate::times(0.8);
+const CAST: CastRate = GOSSIP.of_amop();
 
 /// What goes by gossip besides being pushed, for members that take nothing else or may have no way: gossip costs all nodes a
 /// hundred times what a push does, so one such member would make every publisher as slow as gossip.
@@ -42,7 +43,7 @@ impl Life {
             gossip: Cast::new(GOSSIP, now),
             beside: Cast::new(BESIDE, now),
             relayed: Cast::new(GOSSIP, now),
-            cast: Cast::new(GOSSIP, now),
+            cast: Cast::new(CAST, now),
         }
     }
 
@@ -83,7 +84,7 @@ impl Life {
 
     /// Whether others check the signature of one more AMOP multicast of so many bytes.
     pub(crate) fn may_cast(&mut self, length: usize, now: Instant) -> bool {
-        self.cast.take(length, GOSSIP, now)
+        self.cast.take(length, CAST, now)
     }
 
     /// The header of a message of ours.

@@ -21,9 +21,10 @@ use crate::{
 /// Copies of what crossed a link lately that cross it once more: half of what the neighbour puts up with.
 const AGAIN: Rate = Rate { per_second: 1_000.0, burst: 10_000.0 };
 
-/// Batches of others, of which the neighbour checks the signature, and as many AMOP multicasts: with this node's own, less than it
+/// Batches of others, of which the neighbour checks the signature, and AMOP multicasts: with this node's own, less than it
 /// puts up with.
 const SIGNED: CastRate = CastRate::times(3.0);
+const CAST: CastRate = SIGNED.of_amop();
 
 /// The messages in them: half of what the neighbour puts up with, which has this node's own as well.
 const PUSHED: Rate = Rate::of(2_000_000.0, Duration::from_secs(1));
@@ -100,7 +101,7 @@ impl Onward {
     pub(crate) fn may_cast(&mut self, to: &NodeId, multicast: &Multicast, now: Instant) -> bool {
         self.may_pass(to, multicast.mark(), multicast.destinations.len(), now)
             && self.hops.get_mut(to).is_none_or(|hop| {
-                (0..frames(multicast.destinations.len()) as u32).all(|_| hop.cast.take(multicast.length(), SIGNED, now))
+                (0..frames(multicast.destinations.len()) as u32).all(|_| hop.cast.take(multicast.length(), CAST, now))
             })
     }
 
@@ -168,7 +169,7 @@ impl Hop {
             copied: Copies::new(COPIED),
             again: Bucket::new(AGAIN, now),
             signed: Cast::new(SIGNED, now),
-            cast: Cast::new(SIGNED, now),
+            cast: Cast::new(CAST, now),
             pushed: Bucket::new(PUSHED, now),
             asked_on: Bucket::new(ASKED_ON, now),
             asked: Bucket::new(ASKED, now),

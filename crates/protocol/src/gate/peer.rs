@@ -35,8 +35,9 @@ const PUSHED: Rate = Rate::of(4_000_000.0, Duration::from_secs(1));
 /// Their bytes.
 const PUSHED_BYTES: Rate = Rate::of(2048.0 * MIB, Duration::from_secs(1));
 
-/// Batches whose signature is checked for one neighbour, and as many AMOP multicasts.
+/// Batches whose signature is checked for one neighbour, and AMOP multicasts.
 const CHECKED: CastRate = CastRate::times(4.0);
+const CAST: CastRate = CHECKED.of_amop();
 
 /// Questions for missing messages that one neighbour brings, and bytes of the answers that are sent for them.
 const ASKED: Rate = Rate { per_second: 500.0, burst: 2_000.0 };
@@ -104,7 +105,7 @@ impl Peer {
             pushed: Bucket::new(PUSHED, now),
             pushed_bytes: Bucket::new(PUSHED_BYTES, now),
             checked: Cast::new(CHECKED, now),
-            cast: Cast::new(CHECKED, now),
+            cast: Cast::new(CAST, now),
             asked: Bucket::new(ASKED, now),
             repaired: Bucket::new(REPAIRED, now),
             repaired_batches: Bucket::new(REPAIRED_BATCHES, now),
@@ -155,7 +156,7 @@ impl Peer {
 
     /// Whether it may bring one more AMOP multicast with a signature.
     pub(super) fn may_cast(&mut self, bytes: usize, now: Instant) -> bool {
-        self.cast.take(bytes, CHECKED, now)
+        self.cast.take(bytes, CAST, now)
     }
 
     /// Whether it may ask for missing messages once more.

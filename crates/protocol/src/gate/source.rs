@@ -16,6 +16,9 @@ pub(super) const ANNOUNCEMENTS: Rate = Rate { per_second: 10.0, burst: 100.0 };
 /// Its applications' messages to many by gossip.
 pub(super) const GOSSIP: CastRate = CastRate::times(1.0);
 
+/// Its AMOP multicasts with a signature.
+const CAST: CastRate = GOSSIP.of_amop();
+
 /// Bytes of copies made here of one source's multicasts for other nodes: one of the longest to five hundred at once.
 const COPIES: Rate = Rate { per_second: 512.0 * MIB, burst: 6144.0 * MIB };
 const MIB: f64 = 1024.0 * 1024.0;
@@ -162,7 +165,7 @@ impl Source {
 
     /// Whether one more AMOP multicast of so many bytes is taken of it that is signed.
     pub(super) fn may_cast(&mut self, length: usize, now: Instant) -> bool {
-        self.sent().cast.get_or_insert(Cast::new(GOSSIP, now)).take(length, GOSSIP, now)
+        self.sent().cast.get_or_insert(Cast::new(CAST, now)).take(length, CAST, now)
     }
 
     /// Whether one more message is taken of it that was here already, and not from whoever brings it now.

@@ -30,7 +30,7 @@ enum Stream {
 }
 
 /// Bytes of long bodies that cross a link in a second.
-const LONG_BYTES: u64 = 4 << 20;
+const LONG_BYTES: u64 = 16 << 20;
 
 /// What is to happen.
 #[derive(Debug)]
