@@ -11,6 +11,7 @@ use crate::{
     status_sync::Version,
     turn::Directory,
 };
+
 /// What is taken by gossip is passed on: together with this node's own it is less than a neighbour puts up with.
 const GOSSIP: CastRate = CastRate::times(3.0);
 
