@@ -33,13 +33,13 @@ use nuncio_metrics::{Metrics, Stream};
 use nuncio_protocol::Strike;
 use nuncio_wire::{DecodeError, length_prefixed::MAX_HEADER};
 
-pub(crate) use self::heartbeat::Pulse;
 use self::{
     handler::{Command, Handler},
     intake::Load,
     queue::Queue,
     writer::BATCH,
 };
+pub(crate) use self::{heartbeat::Pulse, reader::Spoiled};
 
 /// What travels on the streams, and how.
 pub trait Protocol: Clone + Send + 'static {
@@ -145,12 +145,12 @@ impl Room {
 /// What happened on a connection.
 #[derive(Debug)]
 pub enum Event<M> {
-    /// Messages arrived, in order, and so many more that the peer forged. They take room as long as the load is there.
+    /// Messages arrived, in order, and so many more that were dropped. They take room as long as the load is there.
     Received {
         connection: ConnectionId,
         peer: NodeId,
         messages: Vec<M>,
-        forged: usize,
+        spoiled: Spoiled,
         load: Option<Load>,
         read: Instant,
     },
@@ -285,8 +285,8 @@ impl<P: Protocol> NetworkBehaviour for Behaviour<P> {
     fn on_connection_handler_event(&mut self, _: PeerId, connection: ConnectionId, event: THandlerOutEvent<Self>) {
         let Some(&(peer, _)) = self.connections.get(&connection) else { return };
         self.events.push_back(match event {
-            handler::Event::Received { messages, forged, load, read } => {
-                Event::Received { connection, peer, messages, forged, load, read }
+            handler::Event::Received { messages, spoiled, load, read } => {
+                Event::Received { connection, peer, messages, spoiled, load, read }
             }
             handler::Event::Alive => Event::Alive { connection },
             handler::Event::Finished => Event::Finished { connection },

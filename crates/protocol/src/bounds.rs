@@ -19,7 +19,7 @@ pub fn bounds(config: &Config, links: usize) -> Vec<Room> {
     let routing = [&Routing::bounds(links)[..], &[Relay::BOUND]].concat();
     vec![
         Room { name: "gate", bounds: Gate::bounds(links) },
-        Room { name: "onward", bounds: vec![Onward::bound(links)] },
+        Room { name: "onward", bounds: Onward::bounds(links).to_vec() },
         Room { name: "peering", bounds: Peering::bounds(config, links) },
         Room { name: "status sync", bounds: StatusSync::bounds(links) },
         Room { name: "routing", bounds: routing },

@@ -32,13 +32,13 @@ impl Frame {
         }
     }
 
-    /// What the core is told whose link to `to` had no room for it; nothing where it makes no difference to it: AMOP promises no
-    /// multicast to anybody, and what is missing is asked for again.
+    /// What the core is told whose link to `to` had no room for it; nothing of a question, which is asked again.
     pub fn not_sent(self, to: NodeId) -> Option<Input> {
         match self {
             Self::Message(message) => Some(BridgeInput::NotSent { to, message }.into()),
-            Self::Batch(_) => Some(MulticastInput::NotSent { to }.into()),
-            Self::Multicast(_) | Self::Wanted(_) => None,
+            Self::Multicast(multicast) => Some(BridgeInput::MulticastNotSent { to, multicast }.into()),
+            Self::Batch(leg) => Some(MulticastInput::NotSent { to, leg: Some(Box::new(leg)) }.into()),
+            Self::Wanted(_) => None,
         }
     }
 

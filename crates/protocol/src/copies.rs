@@ -17,6 +17,8 @@ pub(crate) struct Copies {
     most: usize,
     young: HashSet<Mark>,
     old: HashSet<Mark>,
+    /// Messages since the older half was forgotten, as far as they are counted.
+    passed: usize,
 }
 
 impl Mark {
@@ -47,7 +49,7 @@ impl Mark {
 
 impl Copies {
     pub(crate) fn new(most: usize) -> Self {
-        Self { most, young: HashSet::default(), old: HashSet::default() }
+        Self { most, young: HashSet::default(), old: HashSet::default(), passed: 0 }
     }
 
     /// Remembers a message; says whether it is known.
@@ -56,12 +58,34 @@ impl Copies {
             return true;
         }
         let is_known = self.old.contains(&mark);
-        if self.young.len() >= self.most {
-            std::mem::swap(&mut self.young, &mut self.old);
-            self.young.clear();
-        }
+        self.age();
         self.young.insert(mark);
         is_known
+    }
+
+    /// So many messages passed, noted or not: what is remembered grows old with them. Whoever passed them on remembers them,
+    /// and has forgotten others for it; nobody is to know those for longer.
+    pub(crate) fn pass_by(&mut self, messages: usize) {
+        self.passed = self.passed.saturating_add(messages);
+        self.age();
+    }
+
+    /// Whether a message is among the last.
+    pub(crate) fn knows(&self, mark: Mark) -> bool {
+        self.young.contains(&mark) || self.old.contains(&mark)
+    }
+
+    /// A message that was noted did not cross: it is as if it had not come.
+    pub(crate) fn take_back(&mut self, mark: Mark) {
+        self.young.remove(&mark);
+    }
+
+    fn age(&mut self) {
+        if self.young.len().max(self.passed) >= self.most {
+            std::mem::swap(&mut self.young, &mut self.old);
+            self.young.clear();
+            self.passed = 0;
+        }
     }
 
     /// Bytes that it takes when it is full: tables grow by doubling, and are filled to seven eighths at the most.
@@ -90,5 +114,21 @@ mod tests {
         assert!((8..12).all(|n| others.note(Mark(n))), "the last four");
         assert!(!others.note(Mark(0)) && !others.note(Mark(3)), "older than eight");
         assert!(others.young.len() + others.old.len() <= 8);
+    }
+
+    #[test]
+    fn messages_that_are_not_looked_at_make_others_old_and_those_that_did_not_cross_do_not() {
+        let mut copies = Copies::new(4);
+        assert!(!copies.note(Mark(1)));
+        copies.pass_by(3);
+        assert!(copies.note(Mark(1)), "the last four");
+        copies.pass_by(4);
+        copies.pass_by(4);
+        assert!(!copies.note(Mark(1)), "older than eight");
+        for n in 10..100 {
+            assert!(!copies.note(Mark(n)));
+            copies.take_back(Mark(n));
+        }
+        assert!(copies.note(Mark(1)) && !copies.note(Mark(10)));
     }
 }

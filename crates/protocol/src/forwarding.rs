@@ -48,7 +48,9 @@ pub(crate) fn forward<M: Forwarded>(passing: Passing<M>, turn: &mut Turn<'_>) {
 
 /// The queue of the next link was full for a message of another node.
 pub(crate) fn handle_not_sent<M: Forwarded>(to: NodeId, message: &M, turn: &mut Turn<'_>) {
-    turn.trace.handle_not_sent(message.header(), to, turn.outbox);
+    let header = message.header();
+    turn.onward.handle_not_sent(&to, Mark::of(header, message.asks()));
+    turn.trace.handle_not_sent(header, to, turn.outbox);
     if let Some(hop) = turn.routing.next_hop_without(&message.header().source, &[to]) {
         turn_back(hop, message, Refusal::Busy, turn);
     }

@@ -8,6 +8,7 @@
 mod admitted;
 mod bucket;
 mod cast;
+mod gossip;
 mod held;
 mod memory;
 mod peer;
@@ -24,6 +25,7 @@ pub use strike::Strike;
 pub(crate) use admitted::{Admitted, Passing};
 pub(crate) use bucket::{Bucket, Rate};
 pub(crate) use cast::{Cast, CastRate};
+pub(crate) use gossip::{Check, Checked};
 pub(crate) use held::Waiting;
 pub(crate) use verdict::Verdict;
 
@@ -39,7 +41,7 @@ use self::{held::Held, memory::Sight, peer::Peer, score::Scores, source::Era, so
 use crate::{
     amop::Multicast,
     copies::Mark,
-    gossip::{Counted, GossipId, Judgement, Stamp},
+    former::Former,
     hashed::{HashMap, RandomState},
     header::Letter,
     life::Life,
@@ -48,26 +50,6 @@ use crate::{
     turn::Directory,
 };
 
-/// Gossip whose signature is to be checked.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Checked {
-    /// An announcement.
-    Announcement,
-    /// An application's message of so many bytes.
-    Message(usize),
-}
-
-/// Whether it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Check {
-    /// It is within the budgets of the peer that brought it and of who is said to have made it.
-    Yes,
-    /// It is beyond the budget of who is said to have made it, or nobody's.
-    No,
-    /// It is beyond the budget of the peer that brought it.
-    Overspent,
-}
-
 /// Judges what comes from the network.
 ///
 /// Bounds: see [`Sources`], [`Held`] and [`Scores`]; and one entry for each link.
@@ -75,6 +57,7 @@ pub(crate) enum Check {
 pub(crate) struct Gate {
     sources: Sources,
     peers: HashMap<NodeId, Peer>,
+    former: Former<Peer>,
     held: Held,
     /// Announcements that are passed on when the newer record is here.
     news: Held,
@@ -85,13 +68,10 @@ pub(crate) struct Gate {
     hasher: RandomState,
 }
 
-/// What is taken by gossip is passed on: together with this node's own it is less than a neighbour puts up with.
-const GOSSIP: CastRate = CastRate::times(3.0);
-
 impl Default for Gate {
     fn default() -> Self {
-        let (sources, peers, scores, hasher) = Default::default();
-        Self { sources, peers, held: Held::of_strangers(), news: Held::of_news(), scores, gossip: None, hasher }
+        let (sources, peers, former, scores, hasher) = Default::default();
+        Self { sources, peers, former, held: Held::of_strangers(), news: Held::of_news(), scores, gossip: None, hasher }
     }
 }
 
@@ -107,6 +87,7 @@ impl Gate {
     ) -> Verdict<M> {
         let header = *message.header();
         let Some(peer) = self.peers.get_mut(&from) else { return Verdict::Refused };
+        peer.passes_on(usize::from(from != header.source));
         if header.source == life.node || directory.peering.is_expelled(&header.source) {
             return Verdict::Refused;
         }
@@ -115,6 +96,9 @@ impl Gate {
         }
         let mark = Mark::of(&header, message.asks());
         if header.target != life.node {
+            if !directory.can_show(&header.source) {
+                return Verdict::Held(message);
+            }
             if !peer.may_pass(message.length(), now) {
                 return Verdict::Refused;
             }
@@ -125,7 +109,9 @@ impl Gate {
                 Verdict::Passing(Passing { message, from })
             };
         }
-        let source = self.sources.of(header.source, header.source_epoch, directory);
+        let Some(source) = self.sources.of(header.source, (from, header.source_epoch), directory) else {
+            return Verdict::Held(message);
+        };
         match source.era(header.source_epoch) {
             Era::Present if message.is_sealed() => return Verdict::Sealed(message),
             Era::Present => {}
@@ -169,35 +155,48 @@ impl Gate {
         now: Instant,
     ) -> Verdict<Multicast> {
         let Some(peer) = self.peers.get_mut(&from) else { return Verdict::Refused };
+        peer.passes_on(usize::from(from != multicast.source));
         if multicast.destinations.is_empty() {
             return Verdict::Struck(Strike::Misdirected);
+        }
+        let is_mine = multicast.destinations.iter().any(|destination| destination.node == life.node);
+        let copies = multicast.destinations.len() - usize::from(is_mine);
+        let length = multicast.length();
+        if multicast.sealed.is_some() && !peer.may_cast(length, now) {
+            return Verdict::Struck(Strike::Overspent);
         }
         if multicast.source == life.node || directory.peering.is_expelled(&multicast.source) {
             return Verdict::Refused;
         }
-        if !directory.is_certified(&multicast.source) {
+        let is_known = directory.is_certified(&multicast.source);
+        if !is_known || (copies > 0 && !directory.can_show(&multicast.source)) {
             return Verdict::Held(multicast);
         }
-        let source = self.sources.of(multicast.source, multicast.epoch, directory);
+        let Some(source) = self.sources.of(multicast.source, (from, multicast.epoch), directory) else {
+            return Verdict::Held(multicast);
+        };
         match source.era(multicast.epoch) {
             Era::Present => {}
             Era::Past => return Verdict::Refused,
             Era::Future => return Verdict::Held(multicast),
         }
         let Some(in_time) = source.in_time(multicast.sent, multicast.lifetime, now) else { return Verdict::Refused };
-        let is_mine = multicast.destinations.iter().any(|destination| destination.node == life.node);
         if is_mine && multicast.post.is_none() {
             return Verdict::Sealed(multicast);
         }
-        let copies = multicast.destinations.len() - usize::from(is_mine);
-        let bytes = multicast.length() * copies;
+        let bytes = length * copies;
         if copies > 0 && !(peer.may_copy(copies, bytes, now) && source.may_copy(bytes, now)) {
             return Verdict::Refused;
         }
         let is_repeated = is_mine && self.sources.see(&multicast.source, multicast.number, &in_time) != Sight::New;
         let is_direct = from == multicast.source && copies == 0;
         let is_copy = if is_direct { is_repeated } else { peer.brings(multicast.mark()) };
-        let source = self.sources.get_mut(&multicast.source);
+        let mut source = self.sources.get_mut(&multicast.source);
+        // Nobody else uses up what a source may have checked by bringing what it sent once more.
+        let is_charged = multicast.sealed.is_some() && !is_repeated && !is_copy;
+        if is_charged && source.as_mut().is_some_and(|source| !source.may_cast(length, now)) {
+            return Verdict::Refused;
+        }
         excess((peer, source), (is_repeated, is_copy), now).unwrap_or(Verdict::Mine(Admitted {
             message: multicast,
             from,
@@ -219,9 +218,10 @@ impl Gate {
     ) -> Verdict<Leg> {
         let Some(peer) = self.peers.get_mut(&from) else { return Verdict::Refused };
         let (batch, length) = (&leg.batch, leg.batch.length());
+        peer.passes_on(usize::from(from != batch.origin));
         let onward = leg.destinations.iter().filter(|destination| destination.node != life.node).count();
         let is_checked = batch.origin != from || onward > 0;
-        if !peer.may_push((batch.bodies.len(), length), is_checked, now) {
+        if !peer.may_push(batch, is_checked, now) {
             return Verdict::Struck(Strike::Overspent);
         }
         if let Some(strike) = leg.fault() {
@@ -230,10 +230,12 @@ impl Gate {
         if batch.origin == life.node || directory.peering.is_expelled(&batch.origin) {
             return Verdict::Refused;
         }
-        if !directory.is_certified(&batch.origin) {
+        if !directory.is_certified(&batch.origin) || (onward > 0 && !directory.can_show(&batch.origin)) {
             return Verdict::Held(leg);
         }
-        let source = self.sources.of(batch.origin, batch.epoch, directory);
+        let Some(source) = self.sources.of(batch.origin, (from, batch.epoch), directory) else {
+            return Verdict::Held(leg);
+        };
         match source.era(batch.epoch) {
             Era::Present => {}
             Era::Past => return Verdict::Refused,
@@ -248,7 +250,7 @@ impl Gate {
         if is_known {
             return Verdict::Refused;
         }
-        if is_checked && !source.may_relay(length, now) {
+        if is_checked && !is_copy && !source.may_relay(length, now) {
             return Verdict::Refused;
         }
         let bytes = length * onward;
@@ -283,60 +285,6 @@ impl Gate {
     /// Whether so many bytes may be sent because a peer asked.
     pub(crate) fn may_repair(&mut self, from: &NodeId, bytes: usize, now: Instant) -> bool {
         self.peers.get_mut(from).is_some_and(|peer| peer.may_repair(bytes, now))
-    }
-
-    /// Whether the signature of gossip that a peer brings is worth checking.
-    pub(crate) fn may_check(&mut self, via: NodeId, origin: NodeId, what: Checked, now: Instant) -> Check {
-        let Some(peer) = self.peers.get_mut(&via) else { return Check::No };
-        let by_peer = peer.may_bring(what, now);
-        let by_origin = self.sources.get_mut(&origin).is_none_or(|source| source.may_send(what, now));
-        if !by_peer || (!by_origin && via == origin) {
-            Check::Overspent
-        } else if by_origin && self.takes_gossip(what, now) {
-            Check::Yes
-        } else {
-            Check::No
-        }
-    }
-
-    fn takes_gossip(&mut self, what: Checked, now: Instant) -> bool {
-        match what {
-            Checked::Announcement => true,
-            Checked::Message(length) => self.gossip.get_or_insert(Cast::new(GOSSIP, now)).take(length, GOSSIP, now),
-        }
-    }
-
-    /// Charges a peer for what it does with gossip; beyond its budget that is a strike.
-    pub(crate) fn charge(&mut self, peer: &NodeId, what: Counted, count: usize, now: Instant) -> Result<(), Strike> {
-        if self.peers.get_mut(peer).is_none_or(|peer| peer.may_do(what, count, now)) {
-            return Ok(());
-        }
-        Err(if what == Counted::Repeated { Strike::Replayed } else { Strike::Overspent })
-    }
-
-    /// Judges a message of gossip whose signature holds.
-    pub(crate) fn admit_gossip(
-        &mut self,
-        stamp: &Stamp,
-        life: &Life,
-        directory: Directory<'_>,
-        now: Instant,
-    ) -> Option<Judgement> {
-        if stamp.origin == life.node || directory.peering.is_expelled(&stamp.origin) {
-            return Some(Judgement::Dropped);
-        }
-        if !directory.is_certified(&stamp.origin) {
-            return None;
-        }
-        let source = self.sources.of(stamp.origin, stamp.epoch, directory);
-        match source.era(stamp.epoch) {
-            Era::Present => {}
-            Era::Past => return Some(Judgement::Dropped),
-            Era::Future => return None,
-        }
-        let Some(in_time) = source.in_time(stamp.sent, stamp.lifetime, now) else { return Some(Judgement::Dropped) };
-        let is_new = self.sources.see(&stamp.origin, stamp.number, &in_time) == Sight::New;
-        Some(if is_new { Judgement::Fresh } else { Judgement::Dropped })
     }
 
     /// A peer showed the record of a source, which is refused here: gives back what waited for it.
@@ -379,13 +327,23 @@ impl Gate {
         }
     }
 
+    /// A peer passed messages on that nobody here can read.
+    pub(crate) fn handle_unread(&mut self, peer: &NodeId, messages: usize) {
+        if let Some(peer) = self.peers.get_mut(peer) {
+            peer.passes_on(messages);
+        }
+    }
+
     pub(crate) fn handle_link_up(&mut self, peer: NodeId, now: Instant) {
-        self.peers.insert(peer, Peer::new(now));
+        let budget = self.former.take(&peer).unwrap_or_else(|| Peer::new(now));
+        self.peers.insert(peer, budget);
     }
 
     /// Gives back what the peer had brought and what waits no longer.
-    pub(crate) fn handle_link_down(&mut self, peer: &NodeId) -> Vec<Waiting> {
-        self.peers.remove(peer);
+    pub(crate) fn handle_link_down(&mut self, peer: &NodeId, now: Instant) -> Vec<Waiting> {
+        if let Some(budget) = self.peers.remove(peer) {
+            self.former.keep(*peer, budget.rest(now), now);
+        }
         let mut forgotten = self.held.forget_peer(peer);
         forgotten.append(&mut self.news.forget_peer(peer));
         forgotten
@@ -398,7 +356,7 @@ impl Gate {
         }
     }
 
-    /// A node's newest announcement shows its clock.
+    /// A node's announcement shows its clock.
     pub(crate) fn handle_clock(&mut self, node: &NodeId, epoch: u64, clock: Duration, now: Instant) {
         if let Some(source) = self.sources.get_mut(node).filter(|source| source.era(epoch) == Era::Present) {
             source.read_clock(clock, true, now);
@@ -421,8 +379,8 @@ impl Gate {
     }
 
     /// Announcements of known nodes whose record has not come in time.
-    pub(crate) fn give_up_news(&mut self, now: Instant) -> impl Iterator<Item = GossipId> {
-        self.news.give_up(now).into_iter().filter_map(|(_, waiting)| waiting.gossip())
+    pub(crate) fn give_up_news(&mut self, now: Instant) -> impl Iterator<Item = Waiting> {
+        self.news.give_up(now).into_iter().map(|(_, waiting)| waiting)
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
@@ -454,6 +412,7 @@ impl Gate {
             elsewhere,
             "as many as there are links",
         );
-        [&Sources::BOUNDS[..], &[peers, Held::BOUND, Held::BOUND_OF_NEWS, Scores::BOUND]].concat()
+        let former = Former::<Peer>::bound("budgets of those that were neighbours a minute ago");
+        [&Sources::BOUNDS[..], &[peers, former, Held::BOUND, Held::BOUND_OF_NEWS, Scores::BOUND]].concat()
     }
 }

@@ -52,6 +52,13 @@ pub enum AccessInput {
         /// Which.
         strike: Strike,
     },
+    /// The edge dropped messages that a peer passed on: their seals do not open, which only their source is to blame for.
+    Unread {
+        /// Who.
+        peer: NodeId,
+        /// How many.
+        messages: usize,
+    },
     /// Other nodes may do something else with topics here than before.
     RightsChanged {
         /// What they may.

@@ -14,6 +14,7 @@ const GOSSIP_LIFETIME: Duration = Duration::from_secs(30);
 
 /// What this node sends to many: less than what others put up with.
 const GOSSIP: CastRate = CastRate::times(0.8);
+const CAST: CastRate = GOSSIP.of_amop();
 
 /// What goes by gossip besides being pushed, for members that take nothing else or may have no way: gossip costs all nodes a
 /// hundred times what a push does, so one such member would make every publisher as slow as gossip.
@@ -29,6 +30,7 @@ pub(crate) struct Life {
     gossip: Cast,
     beside: Cast,
     relayed: Cast,
+    cast: Cast,
 }
 
 impl Life {
@@ -41,6 +43,7 @@ impl Life {
             gossip: Cast::new(GOSSIP, now),
             beside: Cast::new(BESIDE, now),
             relayed: Cast::new(GOSSIP, now),
+            cast: Cast::new(CAST, now),
         }
     }
 
@@ -77,6 +80,11 @@ impl Life {
     /// Whether relays check the signature of one more batch of so many bytes.
     pub(crate) fn may_relay(&mut self, length: usize, now: Instant) -> bool {
         self.relayed.take(length, GOSSIP, now)
+    }
+
+    /// Whether others check the signature of one more AMOP multicast of so many bytes.
+    pub(crate) fn may_cast(&mut self, length: usize, now: Instant) -> bool {
+        self.cast.take(length, CAST, now)
     }
 
     /// The header of a message of ours.

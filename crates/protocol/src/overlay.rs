@@ -15,7 +15,7 @@ use crate::{
     Config, Dropped, Output, Strike, Topic,
     amop::{self, Amop},
     gate::{Check, Checked, Gate, Waiting},
-    gossip::Judgement,
+    gossip::Stamp,
     life::Life,
     multicast::{Multicast, Publication, PublishRefusal},
     onward::Onward,
@@ -155,8 +155,10 @@ impl Overlay {
             self.drop_gossip(waiting.gossip());
         }
         // Its signature holds, and others may have the record.
-        for id in self.gate.give_up_news(now).collect::<Vec<_>>() {
-            self.conclude(id, Judgement::Fresh);
+        for waiting in self.gate.give_up_news(now).collect::<Vec<_>>() {
+            if let Waiting::Announcement { id, node, version, clock } = waiting {
+                self.pass_announcement(id, (node, version, clock));
+            }
         }
         self.with_unicast(now, |unicast, turn| unicast.handle_timeout(turn));
         self.with_multicast(now, |multicast, turn| multicast.handle_timeout(turn));
@@ -219,15 +221,27 @@ impl Overlay {
         Directory { peering: &self.peering, status_sync: &self.status_sync }.is_certified(node)
     }
 
-    /// Whether the signature of an announcement is worth checking: within the budgets of the peer that brought it and of
-    /// the node it names. Beyond its own, a peer is struck.
-    pub fn may_check_announcement(&mut self, via: NodeId, node: NodeId, now: Instant) -> bool {
-        self.may_check(via, node, Checked::Announcement, now)
+    /// Whether the signature of an announcement, of a node, its version and its clock, is worth checking: it says something new,
+    /// within the budgets of the peer that brought it and of the node it names. Beyond its own, a peer is struck.
+    pub fn may_check_announcement(
+        &mut self,
+        via: NodeId,
+        (node, version, clock): (NodeId, Version, Duration),
+        now: Instant,
+    ) -> bool {
+        let is_news = node != self.life.node && self.gate.is_announced_anew(&node, version, clock);
+        self.may_check(via, node, (Checked::Announcement, is_news), now)
     }
 
     /// The same for an application's message of so many bytes.
-    pub fn may_check_gossip(&mut self, via: NodeId, origin: NodeId, length: usize, now: Instant) -> bool {
-        self.may_check(via, origin, Checked::Message(length), now)
+    pub fn may_check_gossip(&mut self, via: NodeId, stamp: &Stamp, length: usize, now: Instant) -> bool {
+        let is_news = self.gate.may_be_fresh(stamp, now);
+        self.may_check(via, stamp.origin, (Checked::Message(length), is_news), now)
+    }
+
+    /// Whether a peer may say once more that its gossip comes, counted as an announcement of its own.
+    pub fn may_pulse(&mut self, peer: NodeId, now: Instant) -> bool {
+        self.may_check(peer, peer, (Checked::Announcement, true), now)
     }
 
     /// The time since this node's epoch began, as announcements carry it.
@@ -254,7 +268,7 @@ impl Overlay {
         self.with_multicast(now, |multicast, turn| multicast.flush(turn));
     }
 
-    fn may_check(&mut self, via: NodeId, origin: NodeId, what: Checked, now: Instant) -> bool {
+    fn may_check(&mut self, via: NodeId, origin: NodeId, what: (Checked, bool), now: Instant) -> bool {
         let check = self.gate.may_check(via, origin, what, now);
         if check == Check::Overspent {
             self.outbox.strike(via, Strike::Overspent);
@@ -375,9 +389,9 @@ impl Overlay {
                     self.status_sync.handle_link_up(peer, now);
                 }
                 Event::Down(peer) => {
-                    let waiting = self.gate.handle_link_down(&peer);
+                    let waiting = self.gate.handle_link_down(&peer, now);
                     self.drop_gossip(waiting.iter().filter_map(Waiting::gossip));
-                    self.onward.handle_link_down(&peer);
+                    self.onward.handle_link_down(&peer, now);
                     self.multicast.handle_links_changed();
                     self.routing.link_down(&peer);
                     self.status_sync.handle_link_down(&peer, now);

@@ -74,6 +74,12 @@ impl Directory<'_> {
         record.is_some_and(|record| record.status.version.epoch == epoch)
     }
 
+    /// Whether this node can show others that a node is certified: who gets something of it asks for its record whoever
+    /// brought that.
+    pub(crate) fn can_show(&self, node: &NodeId) -> bool {
+        !self.peering.is_expelled(node) && self.status_sync.record(node).is_some()
+    }
+
     /// Whether the node's certificate was seen: in the handshake of its link, or behind its record.
     pub(crate) fn is_certified(&self, node: &NodeId) -> bool {
         !self.peering.is_expelled(node) && (self.peering.is_linked(node) || self.status_sync.record(node).is_some())

@@ -12,6 +12,7 @@ use nuncio_protocol::{
     AccessInput, BridgeInput, Config, Header, Input, MAX_LIFETIME, MAX_NODES, MulticastInput, Output, SealEnd,
     StatusInput, Strike, Topic, UnicastInput,
     amop::{self, Multicast, Post, PublishSeq, SealedPost},
+    gossip::Stamp,
     multicast::{Batch, Destination, Leg, Proof, Wanted},
     status_sync::Answer,
     unicast::{Content, Message},
@@ -338,16 +339,17 @@ fn gossip_of_many_is_not_too_much_for_who_gets_it_of_one() {
         target.answered(RELAY, vec![record(origin, 1, &[RELAY], &[])]);
     }
     let mut passed = 0;
-    for _ in 0..2_500 * 10 {
+    for number in 1..=2_500 * 10 {
+        let stamp = |origin| Stamp { origin, epoch: 1, number, sent: Duration::ZERO, lifetime: MAX_LIFETIME };
         for origin in origins.clone().map(node_id) {
-            if relay.overlay.may_check_gossip(origin, origin, 64, relay.now) {
+            if relay.overlay.may_check_gossip(origin, &stamp(origin), 64, relay.now) {
                 passed += 1;
-                target.overlay.may_check_gossip(node_id(RELAY), origin, 64, target.now);
+                target.overlay.may_check_gossip(node_id(RELAY), &stamp(origin), 64, target.now);
             }
         }
         // Its own: eight tenths of what one may.
         if passed % 4 == 0 {
-            target.overlay.may_check_gossip(node_id(RELAY), node_id(RELAY), 64, target.now);
+            target.overlay.may_check_gossip(node_id(RELAY), &stamp(node_id(RELAY)), 64, target.now);
         }
         relay.advance(S / 2_500);
         target.advance(S / 2_500);

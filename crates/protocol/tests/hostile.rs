@@ -258,8 +258,8 @@ fn a_member_that_announces_made_up_nodes_is_cut_off_within_ten_seconds_and_other
         a.advance(S / 5000);
         let (via, made_up) = (node_id(1), node_id(100 + n % 1000));
         let now = a.now;
-        if a.overlay.may_check_announcement(via, made_up, now) {
-            let version = Version { epoch: 1 << 40, seq: n as u64 };
+        let version = Version { epoch: 1 << 40, seq: n as u64 };
+        if a.overlay.may_check_announcement(via, (made_up, version, Duration::ZERO), now) {
             a.input(GossipInput::Announced {
                 id: GossipId(n as u64),
                 via,
@@ -296,8 +296,8 @@ fn a_member_that_broadcasts_beyond_all_measure_is_cut_off_and_whoever_passed_it_
         let (now, sent) = (a.now, S / 5000 * n as u32);
         // The flooder itself, and an honest peer that others have it from.
         for via in [1, 2] {
-            if a.overlay.may_check_gossip(node_id(via), node_id(1), 100, now) {
-                let stamp = stamp(1, n + 1, sent);
+            let stamp = stamp(1, n + 1, sent);
+            if a.overlay.may_check_gossip(node_id(via), &stamp, 100, now) {
                 a.input(GossipInput::Received {
                     id: GossipId(n),
                     via: node_id(via),
@@ -308,8 +308,8 @@ fn a_member_that_broadcasts_beyond_all_measure_is_cut_off_and_whoever_passed_it_
             }
         }
         if n % 10 == 0 {
-            assert!(a.overlay.may_check_gossip(node_id(2), node_id(3), 100, now), "an honest origin at 500 a second");
             let stamp = stamp(3, n + 1, sent);
+            assert!(a.overlay.may_check_gossip(node_id(2), &stamp, 100, now), "an honest origin at 500 a second");
             let outputs =
                 a.input(GossipInput::Received { id: GossipId(n), via: node_id(2), stamp, length: 100, numbered: None });
             honest += judgements(&outputs).iter().filter(|judgement| **judgement == Judgement::Fresh).count() as u64;
@@ -352,7 +352,9 @@ fn gossip_is_fresh_once_and_only_of_a_certified_origin_in_its_present_life_and_i
 fn a_member_that_brings_more_announcements_than_a_network_makes_is_cut_off() {
     let mut a = Lone::ring();
     let now = a.now;
-    let checked = (0..20_000).filter(|_| a.overlay.may_check_announcement(node_id(1), node_id(3), now)).count();
+    let version = Version { epoch: 1, seq: 1 };
+    let announced = |n: u32| (node_id(3), version, S * n);
+    let checked = (0..20_000).filter(|n| a.overlay.may_check_announcement(node_id(1), announced(*n), now)).count();
     assert_eq!(checked, 100, "as many as one node may make at once");
     assert_eq!(bans(&a.outputs()), [node_id(1)]);
 }

@@ -340,12 +340,12 @@ fn a_full_link_makes_the_publisher_wait_when_there_is_no_other() {
     let mut a = origin();
     publish(&mut a, &["one"]);
     for n in [1, 2] {
-        a.input(MulticastInput::NotSent { to: node_id(n) });
+        a.input(MulticastInput::NotSent { to: node_id(n), leg: None });
     }
     assert!(a.overlay.publish(Some(&topic()), Bytes::new(), a.now).is_err());
     a.advance(10 * MS);
     assert!(a.overlay.publish(Some(&topic()), Bytes::new(), a.now).is_ok());
-    a.input(MulticastInput::NotSent { to: node_id(1) });
+    a.input(MulticastInput::NotSent { to: node_id(1), leg: None });
     assert!(a.overlay.publish(Some(&topic()), Bytes::new(), a.now).is_ok(), "a slow one holds up nobody");
     let body = Bytes::from(vec![0; 1 << 20]);
     let taken = (0..100).take_while(|_| a.overlay.publish(Some(&topic()), body.clone(), a.now).is_ok()).count();

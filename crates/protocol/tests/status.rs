@@ -248,6 +248,21 @@ fn advertised(a: &Lone) -> &std::collections::BTreeMap<nuncio_protocol::Topic, u
     &a.overlay.record(&node_id(0)).expect("signed").status.topics
 }
 
+/// A network in which nothing happens sleeps: nothing but announcements and what forgets wakes a node, and queries that failed.
+#[test]
+fn nothing_wakes_a_node_in_vain() {
+    let mut a = Lone::ring();
+    a.advance(600 * S);
+    let (end, mut wakes) = (a.now + 3600 * S, 0);
+    while let Some(due) = a.overlay.poll_timeout().filter(|due| *due <= end) {
+        a.now = a.now.max(due);
+        a.overlay.handle_timeout(a.now);
+        a.outputs();
+        wakes += 1;
+    }
+    assert!((100..=200).contains(&wakes), "{wakes} in an hour");
+}
+
 /// T13, T14.
 #[test]
 fn topics_of_two_clients_with_long_early_names_push_out_nobodys() {

@@ -405,10 +405,15 @@ impl Simulator {
     /// Has the application of a node publish a multicast, or, without a topic, a broadcast; its body says its number. Says
     /// whether it was taken.
     pub fn multicast(&mut self, node: usize, topic: Option<&Topic>) -> bool {
+        self.multicast_long(node, topic, 0)
+    }
+
+    /// The same with so many bytes more behind the number.
+    pub fn multicast_long(&mut self, node: usize, topic: Option<&Topic>, more: usize) -> bool {
         let (instant, epoch) = (self.instant(), self.nodes[node].epoch);
         let Some(overlay) = self.nodes[node].overlay.as_mut() else { return false };
         self.next_id += 1;
-        let body = Bytes::copy_from_slice(&self.next_id.to_be_bytes());
+        let body = Bytes::from([&self.next_id.to_be_bytes()[..], &vec![0; more]].concat());
         let Ok(publication) = overlay.publish(topic, body.clone(), instant) else { return false };
         let published = self.observed.published.entry((node, epoch, topic.cloned())).or_default();
         published.push((publication.number, self.next_id));

@@ -53,9 +53,9 @@ pub struct Unchecked {
 }
 
 impl Unchecked {
-    /// Whose it is said to be.
-    pub const fn node(&self) -> NodeId {
-        self.announcement.node
+    /// What it says, if its signature holds.
+    pub const fn says(&self) -> Announcement {
+        self.announcement
     }
 
     /// Checks the signature.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use nuncio_identity::{NodeId, SignError, Signature};
-use nuncio_protocol::{MAX_BODY, Topic, TopicError, multicast::MAX_NUMBER};
+use nuncio_protocol::{MAX_BODY, Topic, TopicError, gossip::Stamp, multicast::MAX_NUMBER};
 use prost::Message as _;
 
 use crate::{
@@ -94,9 +94,10 @@ pub struct Unchecked {
 }
 
 impl Unchecked {
-    /// Who is said to have sent it.
-    pub const fn origin(&self) -> NodeId {
-        self.gossip.origin
+    /// What it says of itself, if its signatures hold.
+    pub const fn stamp(&self) -> Stamp {
+        let Gossip { origin, epoch, number, sent, lifetime, .. } = self.gossip;
+        Stamp { origin, epoch, number, sent, lifetime }
     }
 
     /// Checks the signatures: also the one that others check who know no places, and who would blame whoever passed it on. The

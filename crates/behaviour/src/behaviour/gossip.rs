@@ -91,7 +91,7 @@ impl Behaviour {
             return self.refuse_gossip(via, Strike::Malformed, &error);
         }
         let now = Instant::now();
-        if self.overlay.may_check_announcement(via, via, now) {
+        if self.overlay.may_pulse(via, now) {
             self.pulse.heard(&via, lane);
         } else {
             self.drain(now);
@@ -130,7 +130,8 @@ impl Behaviour {
             Err(error) => return Some(self.refuse_gossip(via, Strike::Malformed, &error)),
         };
         let now = Instant::now();
-        if !self.overlay.may_check_announcement(via, unchecked.node(), now) {
+        let Announcement { node, version, clock } = unchecked.says();
+        if !self.overlay.may_check_announcement(via, (node, version, clock), now) {
             self.drain(now);
             return Some(MessageAcceptance::Ignore);
         }
@@ -155,11 +156,12 @@ impl Behaviour {
             Err(error) => return Some(self.refuse_gossip(via, Strike::Malformed, &error)),
         };
         let now = Instant::now();
-        if !self.overlay.may_check_gossip(via, unchecked.origin(), length, now) {
+        let stamp = unchecked.stamp();
+        if !self.overlay.may_check_gossip(via, &stamp, length, now) {
             self.drain(now);
             return Some(MessageAcceptance::Ignore);
         }
-        if !self.recent.note(unchecked.origin(), length, now) {
+        if !self.recent.note(stamp.origin, length, now) {
             return Some(MessageAcceptance::Ignore);
         }
         self.check_gossip(via, Job::Message { lane, message: message_id.clone(), topic, length, unchecked })

@@ -20,7 +20,7 @@ use crate::{
     Event,
     gossip::Lane,
     inner::{Inner, InnerEvent},
-    link_stream,
+    link_stream::{self, Spoiled},
     peering::from_multiaddr,
 };
 
@@ -79,12 +79,17 @@ impl Behaviour {
 
     pub(super) fn handle_inner_event(&mut self, event: InnerEvent) {
         match event {
-            InnerEvent::Unicast(link_stream::Event::Received { connection, peer, messages, forged, read, .. })
+            InnerEvent::Unicast(link_stream::Event::Received { connection, peer, messages, spoiled, read, .. })
             | InnerEvent::UnicastLarge(link_stream::Event::Received {
-                connection, peer, messages, forged, read, ..
+                connection,
+                peer,
+                messages,
+                spoiled,
+                read,
+                ..
             }) => {
                 let (now, class) = (Instant::now(), self.class_of_link(&peer));
-                self.strike(peer, Strike::Forged, forged);
+                self.note_spoiled(peer, spoiled);
                 self.meter.read = Some(read);
                 for mut frame in messages {
                     if let Frame::Message(message) = &mut frame {
@@ -105,9 +110,9 @@ impl Behaviour {
             InnerEvent::UnicastLarge(link_stream::Event::Alive { .. } | link_stream::Event::Finished { .. })
             | InnerEvent::Bridge(link_stream::Event::Alive { .. } | link_stream::Event::Finished { .. })
             | InnerEvent::BridgeLarge(link_stream::Event::Alive { .. } | link_stream::Event::Finished { .. }) => {}
-            InnerEvent::Bridge(link_stream::Event::Received { peer, messages, forged, read, .. })
-            | InnerEvent::BridgeLarge(link_stream::Event::Received { peer, messages, forged, read, .. }) => {
-                self.strike(peer, Strike::Forged, forged);
+            InnerEvent::Bridge(link_stream::Event::Received { peer, messages, spoiled, read, .. })
+            | InnerEvent::BridgeLarge(link_stream::Event::Received { peer, messages, spoiled, read, .. }) => {
+                self.note_spoiled(peer, spoiled);
                 self.handle_bridge(peer, messages, read);
             }
             InnerEvent::Unicast(link_stream::Event::Failed { connection, peer, reason, strike })
@@ -143,9 +148,13 @@ impl Behaviour {
         self.meter.read = None;
     }
 
-    fn strike(&mut self, peer: NodeId, strike: Strike, times: usize) {
-        for _ in 0..times {
-            self.handle(AccessInput::Struck { peer, strike });
+    /// What the peer forged costs it; what it passed on and could not read, its neighbours have counted as it did.
+    fn note_spoiled(&mut self, peer: NodeId, Spoiled { forged, unread }: Spoiled) {
+        for _ in 0..forged {
+            self.handle(AccessInput::Struck { peer, strike: Strike::Forged });
+        }
+        if unread > 0 {
+            self.handle(AccessInput::Unread { peer, messages: unread });
         }
     }
 

@@ -157,7 +157,7 @@ impl Behaviour {
                 self.send_bridge(to, amop::Frame::Batch(leg), now);
             } else if !self.sign(Paper::Batch { to, leg: Box::new(leg) }, now) {
                 self.drop_message(DropCause::KeyBusy);
-                self.overlay.handle_input(MulticastInput::NotSent { to }, now);
+                self.overlay.handle_input(MulticastInput::NotSent { to, leg: None }, now);
             }
         }
     }

@@ -23,13 +23,13 @@ use super::{
     heartbeat::Heartbeat,
     intake::{Intake, Load},
     queue::Queue,
-    reader::{Batch, ReadError, Reader},
+    reader::{Batch, ReadError, Reader, Spoiled},
     writer::Writer,
 };
 
 /// What a connection tells the behaviour.
 pub enum Event<M> {
-    Received { messages: Vec<M>, forged: usize, load: Option<Load>, read: Instant },
+    Received { messages: Vec<M>, spoiled: Spoiled, load: Option<Load>, read: Instant },
     Alive,
     Finished,
     Failed { reason: Arc<str>, strike: Option<Strike> },
@@ -142,13 +142,13 @@ impl<P: Protocol> Handler<P> {
             match reader.poll(&self.protocol, self.peer, cx) {
                 Poll::Ready(Ok(batch)) => {
                     self.has_more = batch.is_full();
-                    let Batch { messages, bytes_read, forged, load } = batch;
+                    let Batch { messages, bytes_read, spoiled, load } = batch;
                     if bytes_read > 0 {
                         self.heartbeat.heard();
                     }
                     self.answered |= bytes_read > 0 && std::mem::take(&mut self.probed);
-                    if !messages.is_empty() || forged > 0 {
-                        let received = Event::Received { messages, forged, load, read: Instant::now() };
+                    if !messages.is_empty() || spoiled.count() > 0 {
+                        let received = Event::Received { messages, spoiled, load, read: Instant::now() };
                         return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(received));
                     }
                 }

@@ -64,20 +64,36 @@ pub(crate) enum ReadError {
 pub(crate) struct Batch<M> {
     pub(crate) messages: Vec<M>,
     pub(crate) bytes_read: usize,
-    /// Messages dropped that nobody but the peer can have forged.
-    pub(crate) forged: usize,
+    /// Messages dropped that nobody but the peer can have forged, and those that it only passed on.
+    pub(crate) spoiled: Spoiled,
     /// The room that the messages take.
     pub(crate) load: Option<Load>,
 }
 
+/// Messages that were not handed on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spoiled {
+    /// Nobody but the peer can have forged them.
+    pub(crate) forged: usize,
+    /// It passed them on, and cannot have read them.
+    pub(crate) unread: usize,
+}
+
+impl Spoiled {
+    pub(crate) const fn count(self) -> usize {
+        self.forged + self.unread
+    }
+}
+
 impl<M> Batch<M> {
-    fn is_empty(&self) -> bool {
-        self.messages.is_empty() && self.forged == 0
+    /// Messages that came.
+    const fn count(&self) -> usize {
+        self.messages.len() + self.spoiled.count()
     }
 
     /// Whether there may be more.
     pub(crate) const fn is_full(&self) -> bool {
-        self.messages.len() + self.forged >= BATCH_MESSAGES || self.bytes_read >= BATCH_BYTES
+        self.count() >= BATCH_MESSAGES || self.bytes_read >= BATCH_BYTES
     }
 }
 
@@ -95,7 +111,7 @@ impl Reader {
         peer: NodeId,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Batch<P::Message>, ReadError>> {
-        let mut batch = Batch { messages: Vec::new(), bytes_read: 0, forged: 0, load: None };
+        let mut batch = Batch { messages: Vec::new(), bytes_read: 0, spoiled: Spoiled::default(), load: None };
         loop {
             self.parse(protocol, peer, &mut batch)?;
             if batch.is_full() {
@@ -106,7 +122,7 @@ impl Reader {
                 Poll::Ready(Ok(0)) => break,
                 Poll::Ready(Ok(read)) => batch.bytes_read += read,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
-                Poll::Pending if batch.bytes_read == 0 && batch.is_empty() => return Poll::Pending,
+                Poll::Pending if batch.bytes_read == 0 && batch.count() == 0 => return Poll::Pending,
                 Poll::Pending => break,
             }
         }
@@ -147,7 +163,7 @@ impl Reader {
         peer: NodeId,
         batch: &mut Batch<P::Message>,
     ) -> Result<(), ReadError> {
-        while batch.messages.len() + batch.forged < BATCH_MESSAGES {
+        while batch.count() < BATCH_MESSAGES {
             if let Some(length) = self.buffer.first_chunk().map(|length| u32::from_be_bytes(*length) as usize)
                 && length > self.longest
             {
@@ -159,7 +175,8 @@ impl Reader {
                 Some(Frame::Message { header, body }) => match protocol.decode(header, body, peer) {
                     Ok(message) => batch.messages.push(message),
                     Err(error) if let Some(is_its_fault) = spoils_its_message(&error, peer) => {
-                        batch.forged += usize::from(is_its_fault);
+                        let Spoiled { forged, unread } = &mut batch.spoiled;
+                        *(if is_its_fault { forged } else { unread }) += 1;
                         tracing::debug!(peer = %peer.short(), %error, "dropped a message");
                     }
                     Err(error) => return Err(error.into()),

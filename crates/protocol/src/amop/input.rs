@@ -26,4 +26,11 @@ pub enum BridgeInput {
         /// The message.
         message: Message,
     },
+    /// The same of a multicast of [`crate::Output::SendMulticast`].
+    MulticastNotSent {
+        /// The linked peer it was for.
+        to: NodeId,
+        /// The multicast.
+        multicast: Multicast,
+    },
 }

@@ -134,7 +134,7 @@ impl Private {
     pub(super) fn may_carry(&mut self, channel: &Topic, challenge: &Bytes, now: Instant) -> bool {
         let may = self.carried.note(channel, challenge, now);
         if !may {
-            tracing::warn!(channel = %channel, "a challenge was handed on to another channel: refused");
+            tracing::debug!(channel = %channel, "a challenge was handed on to another channel: refused");
         }
         may
     }

@@ -25,7 +25,16 @@ pub(crate) struct CastRate {
     bytes: Rate,
 }
 
+/// How many times as many bytes AMOP's multicasts may have: their bodies are longer than what gossip or batches carry.
+const LONG: f64 = 4.0;
+
 impl CastRate {
+    /// The same for AMOP's multicasts.
+    pub(crate) const fn of_amop(self) -> Self {
+        let Rate { per_second, burst } = self.bytes;
+        Self { bytes: Rate { per_second: LONG * per_second, burst: LONG * burst }, ..self }
+    }
+
     /// So many times what one node may send.
     pub(crate) const fn times(factor: f64) -> Self {
         Self {

@@ -29,9 +29,10 @@ const MAX_BYTES: usize = 8 << 20;
 const MAX_MESSAGES_OF_PEER: usize = 128;
 const MAX_BYTES_OF_PEER: usize = 1 << 20;
 
-/// How many of one source: half of what a peer may bring, so that a source that claims an epoch it never had takes no more.
-const MAX_MESSAGES_OF_SOURCE: usize = MAX_MESSAGES_OF_PEER / 2;
-const MAX_BYTES_OF_SOURCE: usize = MAX_BYTES_OF_PEER / 2;
+/// How many of one source: of each peer half of what that may bring, so that a source that claims an epoch it never had takes
+/// no more; and in all, so that one peer that brings what it made in the source's name leaves room for what others bring.
+const MAX_OF_SOURCE_AND_PEER: (usize, usize) = (MAX_MESSAGES_OF_PEER / 2, MAX_BYTES_OF_PEER / 2);
+const MAX_OF_SOURCE: (usize, usize) = (2 * MAX_MESSAGES_OF_PEER, 2 * MAX_BYTES_OF_PEER);
 
 /// What a message counts for besides its content.
 const OVERHEAD: usize = 512;
@@ -153,7 +154,7 @@ impl Held {
             && self.bytes + weight <= MAX_BYTES
             && messages < MAX_MESSAGES_OF_PEER
             && bytes + weight <= MAX_BYTES_OF_PEER
-            && self.source_has_room(&waiting.source(), weight);
+            && self.source_has_room(&from, &waiting.source(), weight);
         if fits {
             self.bytes += weight;
             self.shares.insert(from, (messages + 1, bytes + weight));
@@ -166,10 +167,11 @@ impl Held {
         fits
     }
 
-    fn source_has_room(&self, source: &NodeId, weight: usize) -> bool {
-        let Some(theirs) = self.of_source.get(source) else { return weight <= MAX_BYTES_OF_SOURCE };
-        let bytes: usize = theirs.iter().filter_map(|came| self.entries.get(came)).map(|entry| entry.weight).sum();
-        theirs.len() < MAX_MESSAGES_OF_SOURCE && bytes + weight <= MAX_BYTES_OF_SOURCE
+    fn source_has_room(&self, from: &NodeId, source: &NodeId, weight: usize) -> bool {
+        let theirs = || self.of_source.get(source).into_iter().flatten().filter_map(|came| self.entries.get(came));
+        let of_peer = theirs().filter(|entry| entry.from == *from).map(|entry| entry.weight);
+        let of_all = theirs().map(|entry| entry.weight);
+        fits(of_peer, weight, MAX_OF_SOURCE_AND_PEER) && fits(of_all, weight, MAX_OF_SOURCE)
     }
 
     pub(super) fn release(&mut self, source: &NodeId) -> Vec<(NodeId, Waiting)> {
@@ -222,4 +224,10 @@ impl Held {
             Some(entry)
         })
     }
+}
+
+/// Whether one more fits so many messages and bytes.
+fn fits(weights: impl Iterator<Item = usize>, weight: usize, (messages, bytes): (usize, usize)) -> bool {
+    let (held, sum) = weights.fold((0, weight), |(held, sum), one| (held + 1, sum + one));
+    held < messages && sum <= bytes
 }

@@ -66,9 +66,15 @@ impl Memory {
         Sight::New
     }
 
+    /// Whether a number has been seen, or may have been.
+    pub(super) fn has_seen(&self, number: u64) -> bool {
+        let Some(offset) = number.checked_sub(self.floor).and_then(|above| above.checked_sub(1)) else { return true };
+        self.words.get((offset / 64) as usize).is_some_and(|word| word & 1 << (offset % 64) != 0)
+    }
+
     /// Takes a number back: whatever it named was not handed on.
     pub(super) fn unsee(&mut self, number: u64) {
-        let Some(offset) = number.checked_sub(self.floor + 1) else { return };
+        let Some(offset) = number.checked_sub(self.floor).and_then(|above| above.checked_sub(1)) else { return };
         if let Some(word) = self.words.get_mut((offset / 64) as usize) {
             *word &= !(1 << (offset % 64));
         }
@@ -89,7 +95,7 @@ impl Memory {
     /// Refuses the older half of the numbers above the floor from now on; says how many bytes fewer it takes.
     pub(super) fn forget_older_half(&mut self) -> usize {
         let before = self.bytes();
-        self.raise(self.floor + 64 * (self.words.len() as u64).div_ceil(2));
+        self.raise(self.floor.saturating_add(64 * (self.words.len() as u64).div_ceil(2)));
         self.words.shrink_to_fit();
         before - self.bytes()
     }
@@ -117,7 +123,9 @@ mod tests {
     fn each_number_is_new_once_in_any_order() {
         let mut memory = Memory::default();
         for number in [5, 3, 4, 4096, 4100, 900_000, 64, 65, 128] {
+            assert!(!memory.has_seen(number));
             assert_eq!(memory.see(number, S), Sight::New, "{number}");
+            assert!(memory.has_seen(number));
             assert_eq!(memory.see(number, S), Sight::Seen, "{number}");
         }
         memory.unsee(64);
@@ -147,6 +155,7 @@ mod tests {
         }
         assert_eq!(memory.see(1, S), Sight::Forgotten);
         assert_eq!(memory.see(2, S), Sight::Forgotten, "it refuses what it cannot judge");
+        assert!(memory.has_seen(2), "it may have been");
         assert_eq!(memory.see(u64::MAX, S), Sight::Seen);
     }
 }

@@ -5,12 +5,14 @@ use nuncio_identity::NodeId;
 use super::{
     Bucket, Checked, Rate,
     cast::{Cast, CastRate},
+    source,
 };
 use crate::{
     MAX_NODES,
     copies::{Copies, Mark},
     gossip::Counted,
     hashed::HashMap,
+    multicast::Batch,
 };
 
 /// Messages and bytes that a node passes on for one neighbour.
@@ -27,15 +29,15 @@ const ANNOUNCEMENTS: Rate = Rate { per_second: 1_000.0, burst: 10_000.0 };
 /// Applications' messages of all nodes that one neighbour brings by gossip.
 const GOSSIP: CastRate = CastRate::times(4.0);
 
-/// Messages in the batches that one neighbour brings, and what each batch counts besides.
+/// Messages in the batches that one neighbour brings, each batch counted for eight besides.
 const PUSHED: Rate = Rate::of(4_000_000.0, Duration::from_secs(1));
-const BATCH: usize = 8;
 
 /// Their bytes.
 const PUSHED_BYTES: Rate = Rate::of(2048.0 * MIB, Duration::from_secs(1));
 
-/// Batches whose signature is checked for one neighbour.
+/// Batches whose signature is checked for one neighbour, and AMOP multicasts.
 const CHECKED: CastRate = CastRate::times(4.0);
+const CAST: CastRate = CHECKED.of_amop();
 
 /// Questions for missing messages that one neighbour brings, and bytes of the answers that are sent for them.
 const ASKED: Rate = Rate { per_second: 500.0, burst: 2_000.0 };
@@ -77,6 +79,7 @@ pub(super) struct Peer {
     pushed: Bucket,
     pushed_bytes: Bucket,
     checked: Cast,
+    cast: Cast,
     asked: Bucket,
     repaired: Bucket,
     repaired_batches: Bucket,
@@ -85,7 +88,9 @@ pub(super) struct Peer {
     in_vain: HashMap<NodeId, Instant>,
     repeated: Bucket,
     announcements: Bucket,
+    own_announcements: Bucket,
     gossip: Cast,
+    own_gossip: Cast,
     gossip_repeated: Bucket,
     control: Bucket,
     subscriptions: Bucket,
@@ -100,6 +105,7 @@ impl Peer {
             pushed: Bucket::new(PUSHED, now),
             pushed_bytes: Bucket::new(PUSHED_BYTES, now),
             checked: Cast::new(CHECKED, now),
+            cast: Cast::new(CAST, now),
             asked: Bucket::new(ASKED, now),
             repaired: Bucket::new(REPAIRED, now),
             repaired_batches: Bucket::new(REPAIRED_BATCHES, now),
@@ -107,11 +113,19 @@ impl Peer {
             in_vain: HashMap::default(),
             repeated: Bucket::new(REPEATED, now),
             announcements: Bucket::new(ANNOUNCEMENTS, now),
+            own_announcements: Bucket::new(source::ANNOUNCEMENTS, now),
             gossip: Cast::new(GOSSIP, now),
+            own_gossip: Cast::new(source::GOSSIP, now),
             gossip_repeated: Bucket::new(GOSSIP_REPEATED, now),
             control: Bucket::new(CONTROL, now),
             subscriptions: Bucket::new(SUBSCRIPTIONS, now),
         }
+    }
+
+    /// What it has used, for its next link. What each link begins with is not counted for long: a peer tells all its topics.
+    pub(super) fn rest(self, now: Instant) -> Self {
+        let Self { brought, in_vain, gossip_repeated, control, subscriptions, .. } = Self::new(now);
+        Self { brought, in_vain, gossip_repeated, control, subscriptions, ..self }
     }
 
     /// Most messages of gossip that it may bring in so long.
@@ -132,12 +146,17 @@ impl Peer {
             && self.copied_bytes.take(bytes as f64, COPIED_BYTES, now)
     }
 
-    /// Whether it may bring a batch of so many messages and bytes, of which the signature is checked or not.
+    /// Whether it may bring a batch, of which the signature is checked or not.
     #[expect(clippy::cast_precision_loss, reason = "a batch is shorter than 2^53 bytes")]
-    pub(super) fn may_push(&mut self, (messages, bytes): (usize, usize), is_checked: bool, now: Instant) -> bool {
-        self.pushed.take((messages + BATCH) as f64, PUSHED, now)
-            && self.pushed_bytes.take(bytes as f64, PUSHED_BYTES, now)
-            && (!is_checked || self.checked.take(bytes, CHECKED, now))
+    pub(super) fn may_push(&mut self, batch: &Batch, is_checked: bool, now: Instant) -> bool {
+        self.pushed.take(batch.cost() as f64, PUSHED, now)
+            && self.pushed_bytes.take(batch.length() as f64, PUSHED_BYTES, now)
+            && (!is_checked || self.checked.take(batch.length(), CHECKED, now))
+    }
+
+    /// Whether it may bring one more AMOP multicast with a signature.
+    pub(super) fn may_cast(&mut self, bytes: usize, now: Instant) -> bool {
+        self.cast.take(bytes, CAST, now)
     }
 
     /// Whether it may ask for missing messages once more.
@@ -159,6 +178,14 @@ impl Peer {
         }
     }
 
+    /// The same of what it has made itself.
+    pub(super) fn may_say(&mut self, what: Checked, now: Instant) -> bool {
+        match what {
+            Checked::Announcement => self.own_announcements.take(1.0, source::ANNOUNCEMENTS, now),
+            Checked::Message(length) => self.own_gossip.take(length, source::GOSSIP, now),
+        }
+    }
+
     /// Whether it may do so much more with gossip.
     #[expect(clippy::cast_precision_loss, reason = "so many do not fit in one message")]
     pub(super) fn may_do(&mut self, what: Counted, count: usize, now: Instant) -> bool {
@@ -168,6 +195,11 @@ impl Peer {
             Counted::Subscriptions => (&mut self.subscriptions, SUBSCRIPTIONS),
         };
         bucket.take(count as f64, rate, now)
+    }
+
+    /// It passed on so many messages more, whatever becomes of them.
+    pub(super) fn passes_on(&mut self, messages: usize) {
+        self.brought.pass_by(messages);
     }
 
     /// Notes a message of another node, or for another one; says whether it brought the very same lately.

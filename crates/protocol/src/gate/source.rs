@@ -8,13 +8,16 @@ use super::{
     source_clock::{self, SourceClock},
     twice::Twice,
 };
-use crate::MAX_LIFETIME;
+use crate::{MAX_LIFETIME, gossip::Stamp, status_sync::Version};
 
 /// Announcements of one node: one every two seconds and one at each change.
-const ANNOUNCEMENTS: Rate = Rate { per_second: 10.0, burst: 100.0 };
+pub(super) const ANNOUNCEMENTS: Rate = Rate { per_second: 10.0, burst: 100.0 };
 
 /// Its applications' messages to many by gossip.
-const GOSSIP: CastRate = CastRate::times(1.0);
+pub(super) const GOSSIP: CastRate = CastRate::times(1.0);
+
+/// Its AMOP multicasts with a signature.
+const CAST: CastRate = GOSSIP.of_amop();
 
 /// Bytes of copies made here of one source's multicasts for other nodes: one of the longest to five hundred at once.
 const COPIES: Rate = Rate { per_second: 512.0 * MIB, burst: 6144.0 * MIB };
@@ -28,6 +31,8 @@ pub(super) struct Source {
     /// The highest epoch it ever had: a lower one is believed only if the node says so over its own link.
     highest: u64,
     clock: Option<SourceClock>,
+    /// The newest announcement of it that was passed on.
+    announced: Option<(Version, Duration)>,
     announcements: Option<Bucket>,
     /// Most nodes of a large network announce themselves and send nothing here.
     sent: Option<Box<Sent>>,
@@ -40,6 +45,7 @@ struct Sent {
     copies: Option<Bucket>,
     gossip: Option<Cast>,
     relayed: Option<Cast>,
+    cast: Option<Cast>,
     repeated: Option<Bucket>,
     twice: Twice,
 }
@@ -68,7 +74,7 @@ impl Source {
     pub(super) const SENT: usize = size_of::<Sent>() + Twice::MOST_BYTES;
 
     pub(super) fn new(epoch: u64) -> Self {
-        Self { epoch, highest: epoch, clock: None, announcements: None, sent: None }
+        Self { epoch, highest: epoch, clock: None, announced: None, announcements: None, sent: None }
     }
 
     /// The node says in which epoch it runs, over a link of its own.
@@ -109,7 +115,32 @@ impl Source {
         source_clock::left(sent, lifetime, clock).map(|left| InTime { left, clock })
     }
 
-    /// Whether one more signature of its gossip is checked.
+    pub(super) fn is_announced_anew(&self, version: Version, clock: Duration) -> bool {
+        self.announced.is_none_or(|newest| (version, clock) > newest)
+    }
+
+    /// Notes an announcement; says whether it is newer than all before.
+    pub(super) fn announces(&mut self, version: Version, clock: Duration) -> bool {
+        let is_news = self.is_announced_anew(version, clock);
+        if is_news {
+            self.announced = Some((version, clock));
+        }
+        is_news
+    }
+
+    /// Whether a message of gossip is in time, and its number has not been seen.
+    pub(super) fn may_be_fresh(&self, stamp: &Stamp, now: Instant) -> bool {
+        let Stamp { epoch, number, sent, lifetime, .. } = *stamp;
+        let shows = self.clock.map_or(sent, |clock| clock.shows(now));
+        let is_seen = self.sent.as_ref().is_some_and(|sent| sent.memory.has_seen(number));
+        match self.era(epoch) {
+            Era::Present => source_clock::left(sent, lifetime, shows).is_some() && !is_seen,
+            Era::Past => false,
+            Era::Future => true,
+        }
+    }
+
+    /// Whether one more signature of its gossip is checked that others bring.
     pub(super) fn may_send(&mut self, what: Checked, now: Instant) -> bool {
         match what {
             Checked::Announcement => {
@@ -132,6 +163,11 @@ impl Source {
         self.sent().relayed.get_or_insert(Cast::new(GOSSIP, now)).take(length, GOSSIP, now)
     }
 
+    /// Whether one more AMOP multicast of so many bytes is taken of it that is signed.
+    pub(super) fn may_cast(&mut self, length: usize, now: Instant) -> bool {
+        self.sent().cast.get_or_insert(Cast::new(CAST, now)).take(length, CAST, now)
+    }
+
     /// Whether one more message is taken of it that was here already, and not from whoever brings it now.
     pub(super) fn may_repeat(&mut self, now: Instant) -> bool {
         self.sent().repeated.get_or_insert(Bucket::new(REPEATED, now)).take(1.0, REPEATED, now)
@@ -143,10 +179,10 @@ impl Source {
     }
 
     /// Takes the clock of an announcement or record of the present epoch.
-    pub(super) fn read_clock(&mut self, reading: Duration, is_newest: bool, now: Instant) {
+    pub(super) fn read_clock(&mut self, reading: Duration, is_announced: bool, now: Instant) {
         let clock = self.clock.get_or_insert(SourceClock::new(reading, now));
-        if is_newest {
-            clock.read_newest(reading, now);
+        if is_announced {
+            clock.read_announced(reading, now);
         } else {
             clock.read(reading, now);
         }

@@ -19,6 +19,8 @@ pub(super) struct SourceClock {
     reading: Duration,
     at: Instant,
     lag: Option<Lag>,
+    /// The newest reading of an announcement.
+    announced: Option<Duration>,
 }
 
 /// Readings behind what the clock should show by now.
@@ -30,7 +32,7 @@ struct Lag {
 
 impl SourceClock {
     pub(super) const fn new(reading: Duration, now: Instant) -> Self {
-        Self { reading, at: now, lag: None }
+        Self { reading, at: now, lag: None, announced: None }
     }
 
     /// What it shows at the least.
@@ -45,13 +47,17 @@ impl SourceClock {
         if reading < shows {
             return shows;
         }
-        *self = Self::new(reading, now);
+        *self = Self { announced: self.announced, ..Self::new(reading, now) };
         reading
     }
 
-    /// Takes the reading of an announcement newer than all before. If these lag for long, the clock is behind what was
-    /// believed: its host was suspended.
-    pub(super) fn read_newest(&mut self, reading: Duration, now: Instant) {
+    /// Takes the reading of an announcement. If those that are newer than all before lag for long, the clock is behind what was
+    /// believed: its host was suspended. What is no newer says nothing: anybody may have kept it and play it again.
+    pub(super) fn read_announced(&mut self, reading: Duration, now: Instant) {
+        if self.announced.is_some_and(|newest| reading <= newest) {
+            return;
+        }
+        self.announced = Some(reading);
         let shows = self.shows(now);
         let behind = shows.saturating_sub(reading);
         if behind <= TRANSIT {
@@ -62,7 +68,8 @@ impl SourceClock {
         let lag = self.lag.get_or_insert(Lag { since: now, least: behind });
         lag.least = lag.least.min(behind);
         if now.saturating_duration_since(lag.since) >= PATIENCE {
-            *self = Self::new(shows.saturating_sub(lag.least), now);
+            let reading = shows.saturating_sub(lag.least);
+            *self = Self { announced: self.announced, ..Self::new(reading, now) };
         }
     }
 }
@@ -100,8 +107,8 @@ mod tests {
         let start = Instant::now();
         let mut clock = SourceClock::new(100 * S, start);
         let awake = start + 3600 * S;
-        for second in 0..12 {
-            clock.read_newest((101 + second) * S, awake + second * S);
+        for second in 0..12_u32 {
+            clock.read_announced((101 + second) * S, awake + second * S);
         }
         let now = awake + 12 * S;
         assert!(!is_past(&clock, 112 * S, 5 * S, now), "{:?}", clock.shows(now));
@@ -109,12 +116,25 @@ mod tests {
     }
 
     #[test]
+    fn what_was_announced_before_sets_no_clock_back_however_often_it_comes_again() {
+        let start = Instant::now();
+        let mut clock = SourceClock::new(100 * S, start);
+        clock.read_announced(500 * S, start + 400 * S);
+        for second in 0..60 {
+            for again in [100 * S, (101 + second) * S, 500 * S] {
+                clock.read_announced(again, start + (401 + second) * S);
+            }
+        }
+        assert!(clock.shows(start + 460 * S) > 559 * S);
+    }
+
+    #[test]
     fn one_delayed_announcement_does_not_set_a_clock_back() {
         let start = Instant::now();
         let mut clock = SourceClock::new(100 * S, start);
-        clock.read_newest(101 * S, start + 30 * S);
-        clock.read_newest(140 * S, start + 40 * S);
-        clock.read_newest(120 * S, start + 50 * S);
+        clock.read_announced(101 * S, start + 30 * S);
+        clock.read_announced(140 * S, start + 40 * S);
+        clock.read_announced(120 * S, start + 50 * S);
         assert!(clock.shows(start + 50 * S) > 149 * S);
     }
 }

@@ -1,3 +1,5 @@
+use std::collections::hash_map::Entry;
+
 use nuncio_bounds::{Bound, Holding};
 use nuncio_identity::NodeId;
 
@@ -50,17 +52,33 @@ impl Sources {
         ]
     }
 
-    /// What is known of a certified node. Where it is linked, it said itself in which epoch it runs, a lower one than
-    /// before if it lost count.
-    pub(super) fn of(&mut self, node: NodeId, epoch: u64, directory: Directory<'_>) -> &mut Source {
+    /// What is known of a certified node, of which a message came with an epoch. Where it is linked, it said itself in which
+    /// epoch it runs, a lower one than before if it lost count. `None` where it has not said so yet and somebody else brings
+    /// the message: in a name, anybody can claim any epoch.
+    pub(super) fn of(
+        &mut self,
+        node: NodeId,
+        (from, epoch): (NodeId, u64),
+        directory: Directory<'_>,
+    ) -> Option<&mut Source> {
         let Self { known, bytes } = self;
-        let source = known.entry(node).or_insert_with(|| Source::new(directory.epoch_of(&node).unwrap_or(epoch)));
+        let source = match known.entry(node) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let said = directory.epoch_of(&node).or_else(|| (from == node).then_some(epoch))?;
+                place.insert(Source::new(said))
+            }
+        };
         if let Some(epoch) = directory.peering.epoch_of(&node) {
             let before = source.bytes();
             source.says_epoch(epoch);
             *bytes -= before - source.bytes();
         }
-        source
+        Some(source)
+    }
+
+    pub(super) fn get(&self, node: &NodeId) -> Option<&Source> {
+        self.known.get(node)
     }
 
     pub(super) fn get_mut(&mut self, node: &NodeId) -> Option<&mut Source> {

@@ -5,7 +5,7 @@ use nuncio_identity::NodeId;
 
 use super::{
     Batch,
-    stream::{Due, Stream, Told},
+    stream::{Due, Since, Stream, Told},
 };
 use crate::{Output, Topic, hashed::HashMap, outbox::Outbox, schedule::Schedule};
 
@@ -91,6 +91,7 @@ impl Incoming {
             return;
         }
         let Self { streams, room, due, .. } = self;
+        let since = Since { number: since, is_origins: via == batch.origin };
         let stream = streams.entry(name.clone()).or_insert_with(|| Stream::new(batch, since, via));
         if !stream.goes_on(batch) {
             // The origin began anew.

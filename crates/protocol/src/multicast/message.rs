@@ -122,6 +122,8 @@ pub enum MulticastInput {
     NotSent {
         /// Whose link.
         to: NodeId,
+        /// The batch, if it is another node's.
+        leg: Option<Box<Leg>>,
     },
 }
 
@@ -158,6 +160,12 @@ impl Batch {
         // Short ones have bytes of their own, beside those that they came or will travel in.
         let copies = if self.bodies.len() > 1 { 2 } else { 1 };
         size_of::<Self>() + self.bodies.len() * size_of::<Bytes>() + copies * self.length()
+    }
+
+    /// What it counts where messages are counted: each batch is some work besides.
+    pub(crate) const fn cost(&self) -> usize {
+        const BATCH: usize = 8;
+        self.bodies.len() + BATCH
     }
 
     /// Whether others than its receiver can be shown that it is its origin's.

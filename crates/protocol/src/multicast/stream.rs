@@ -23,6 +23,9 @@ const LONGEST_ANSWER: Duration = Duration::from_secs(2);
 /// After so long without any of them, missing messages are given up.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// After so long, whoever says that they are gone is believed.
+const OVERDUE: Duration = Duration::from_millis(1_500);
+
 /// What a message that came before its turn takes besides itself.
 const OVERHEAD: usize = 128;
 
@@ -42,6 +45,14 @@ pub(super) struct Stream {
     long: Option<Long>,
     /// Who brought the newest.
     pub(super) via: NodeId,
+}
+
+/// The first number that a node can have, as whoever brings a batch says: it is not among what the origin signs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Since {
+    pub(super) number: u64,
+    /// The origin itself says so, over its own link.
+    pub(super) is_origins: bool,
 }
 
 /// What comes next is missing.
@@ -72,9 +83,9 @@ pub(super) enum Due {
 
 impl Stream {
     /// Begins with a batch, or with the number that its origin says this node is to have first.
-    pub(super) fn new(batch: &Batch, since: u64, via: NodeId) -> Self {
-        let is_said = since > 0 && topic_of(since) == topic_of(batch.first);
-        let next = if is_said { since.min(batch.end()) } else { batch.first };
+    pub(super) fn new(batch: &Batch, since: Since, via: NodeId) -> Self {
+        let is_said = since.number > 0 && topic_of(since.number) == topic_of(batch.first);
+        let next = if is_said { since.within(batch) } else { batch.first };
         let (held, held_bytes) = (BTreeMap::new(), 0);
         Self { epoch: batch.epoch, next, end: next, held, held_bytes, hole: None, long: None, via }
     }
@@ -90,14 +101,17 @@ impl Stream {
     }
 
     /// Takes a batch.
-    pub(super) fn take(&mut self, batch: &Batch, since: u64, room: &SharedBytes, now: Instant) -> Vec<Told> {
+    pub(super) fn take(&mut self, batch: &Batch, since: Since, room: &SharedBytes, now: Instant) -> Vec<Told> {
         let (mut told, before) = (Vec::new(), self.next);
         if topic_of(batch.first) < topic_of(self.next) {
             return told;
         }
         self.end = self.end.max(batch.end());
-        // Nobody but the origin says which numbers there are; how far back it remembers, whoever brings the batch says.
-        self.skip_to(since.min(batch.end()), &mut told, room);
+        // Nobody but the origin says which numbers there are; how far back it remembers, whoever brings the batch says: so what
+        // may be on its way still is waited for.
+        if since.is_origins || self.hole.is_some_and(|hole| hole.since + OVERDUE <= now) {
+            self.skip_to(since.within(batch), &mut told, room);
+        }
         if batch.first <= self.next {
             let known = (self.next - batch.first) as usize;
             if let Some(bodies) = batch.bodies.get(known..).filter(|bodies| !bodies.is_empty()) {
@@ -199,6 +213,13 @@ impl Stream {
                 Some(Hole { since: now, due, asked: 0 })
             }
         };
+    }
+}
+
+impl Since {
+    /// As far as a batch bears it out: who is not the origin has shown it, and so cannot say that it is gone.
+    fn within(self, batch: &Batch) -> u64 {
+        self.number.min(if self.is_origins { batch.end() } else { batch.first })
     }
 }
 

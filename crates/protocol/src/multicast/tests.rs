@@ -11,7 +11,7 @@ use nuncio_testkit::simulator::node_id;
 use super::{
     Batch, COUNT_BITS, Long, Proof,
     history::History,
-    stream::{Due, Stream, Told},
+    stream::{Due, Since, Stream, Told},
 };
 use crate::{LARGE_BODY, MAX_BODY};
 
@@ -34,7 +34,16 @@ fn batch(first: u64, bodies: &[&'static str]) -> Batch {
 }
 
 fn stream(first: &Batch, since: u64) -> Stream {
-    Stream::new(first, since, via())
+    Stream::new(first, origins(since), via())
+}
+
+fn stream_of_others(first: &Batch, since: Since) -> Stream {
+    Stream::new(first, since, node_id(2))
+}
+
+/// As the origin itself says.
+const fn origins(number: u64) -> Since {
+    Since { number, is_origins: true }
 }
 
 fn via() -> NodeId {
@@ -53,16 +62,23 @@ fn room() -> SharedBytes {
 fn what_comes_out_of_order_waits_for_its_turn_and_comes_once() {
     let (room, now) = (room(), Instant::now());
     let mut stream = stream(&batch(1, &["a"]), 0);
-    assert_eq!(stream.take(&batch(1, &["a"]), 0, &room, now), [messages(1, &["a"])]);
-    assert_eq!(stream.take(&batch(4, &["d", "e"]), 0, &room, now), []);
-    assert_eq!(stream.take(&batch(3, &["c"]), 0, &room, now), []);
+    assert_eq!(stream.take(&batch(1, &["a"]), origins(0), &room, now), [messages(1, &["a"])]);
+    assert_eq!(stream.take(&batch(4, &["d", "e"]), origins(0), &room, now), []);
+    assert_eq!(stream.take(&batch(3, &["c"]), origins(0), &room, now), []);
     assert!(!stream.has(&batch(2, &["b"])) && stream.has(&batch(1, &["a"])));
-    assert_eq!(stream.take(&batch(2, &["b"]), 0, &room, now), [messages(2, &["b"]), messages(3, &["c", "d", "e"])]);
+    assert_eq!(
+        stream.take(&batch(2, &["b"]), origins(0), &room, now),
+        [messages(2, &["b"]), messages(3, &["c", "d", "e"])]
+    );
     for again in [batch(1, &["a"]), batch(3, &["c"]), batch(4, &["d", "e"])] {
         assert!(stream.has(&again));
-        assert_eq!(stream.take(&again, 0, &room, now), []);
+        assert_eq!(stream.take(&again, origins(0), &room, now), []);
     }
-    assert_eq!(stream.take(&batch(5, &["e", "f"]), 0, &room, now), [messages(6, &["f"])], "of what overlaps, the rest");
+    assert_eq!(
+        stream.take(&batch(5, &["e", "f"]), origins(0), &room, now),
+        [messages(6, &["f"])],
+        "of what overlaps, the rest"
+    );
     assert_eq!(stream.due(), None);
     assert!(room.take(0, 3 << 18), "all room was given back");
 }
@@ -71,8 +87,8 @@ fn what_comes_out_of_order_waits_for_its_turn_and_comes_once() {
 fn what_is_missing_is_asked_for_again_and_again_and_then_told_as_a_gap() {
     let (room, start) = (room(), Instant::now());
     let mut stream = stream(&batch(1, &["a"]), 0);
-    stream.take(&batch(1, &["a"]), 0, &room, start);
-    stream.take(&batch(5, &["e"]), 0, &room, start);
+    stream.take(&batch(1, &["a"]), origins(0), &room, start);
+    stream.take(&batch(5, &["e"]), origins(0), &room, start);
     assert_eq!(stream.handle_timeout(&room, start + 19 * MS), None, "it may have been overtaken");
     let mut asked = Vec::new();
     let told = loop {
@@ -86,20 +102,24 @@ fn what_is_missing_is_asked_for_again_and_again_and_then_told_as_a_gap() {
     assert!(asked.iter().all(|(from, to, _)| (*from, *to) == (2, 4)) && asked.len() >= 5, "{asked:?}");
     assert_eq!(told.0, [Told::Gap(2, 4), messages(5, &["e"])]);
     assert!((10 * S..13 * S).contains(&told.1), "{told:?}");
-    assert_eq!(stream.take(&batch(2, &["b", "c", "d"]), 0, &room, start), [], "what was told does not come later");
+    assert_eq!(
+        stream.take(&batch(2, &["b", "c", "d"]), origins(0), &room, start),
+        [],
+        "what was told does not come later"
+    );
 }
 
 #[test]
 fn a_word_without_messages_shows_that_the_end_is_missing() {
     let (room, now) = (room(), Instant::now());
     let mut stream = stream(&batch(1, &["a"]), 0);
-    stream.take(&batch(1, &["a"]), 0, &room, now);
-    assert_eq!(stream.take(&batch(2, &[]), 0, &room, now), []);
+    stream.take(&batch(1, &["a"]), origins(0), &room, now);
+    assert_eq!(stream.take(&batch(2, &[]), origins(0), &room, now), []);
     assert_eq!(stream.due(), None, "nothing is missing");
-    stream.take(&batch(4, &[]), 0, &room, now);
+    stream.take(&batch(4, &[]), origins(0), &room, now);
     assert_eq!(stream.handle_timeout(&room, now + S), Some(Due::Ask(2, 3, 0)));
     // Its origin has the first one no more.
-    assert_eq!(stream.take(&batch(3, &["c"]), 3, &room, now), [Told::Gap(2, 2), messages(3, &["c"])]);
+    assert_eq!(stream.take(&batch(3, &["c"]), origins(3), &room, now), [Told::Gap(2, 2), messages(3, &["c"])]);
     assert_eq!(stream.due(), None);
 }
 
@@ -108,23 +128,27 @@ fn the_first_word_says_what_is_missing_before_it_and_nobody_but_the_origin_says_
     let (room, now) = (room(), Instant::now());
     let first = batch(5, &["e"]);
     let mut joined = stream(&first, 3);
-    assert_eq!(joined.take(&first, 3, &room, now), []);
+    assert_eq!(joined.take(&first, origins(3), &room, now), []);
     assert_eq!(joined.handle_timeout(&room, now + S), Some(Due::Ask(3, 4, 0)));
-    // A relay that lies can make known what is lost, and no more.
-    assert_eq!(joined.take(&first, u64::MAX, &room, now), [Told::Gap(3, 4), messages(5, &["e"])]);
-    assert_eq!(joined.take(&batch(6, &["f"]), 0, &room, now), [messages(6, &["f"])]);
+    // Whoever lies makes known what is lost, and no more: what may be on its way is waited for.
+    let lie = Since { number: u64::MAX, is_origins: false };
+    let early = Since { number: 6, ..lie };
+    assert_eq!(joined.take(&first, lie, &room, now + S), []);
+    assert_eq!(joined.take(&first, lie, &room, now + 2 * S), [Told::Gap(3, 4), messages(5, &["e"])]);
+    assert_eq!(joined.take(&batch(6, &["f"]), lie, &room, now + 4 * S), [messages(6, &["f"])]);
+    assert_eq!(stream_of_others(&first, early).take(&first, early, &room, now), [messages(5, &["e"])], "nor this one");
     let mut late = stream(&first, 0);
-    assert_eq!(late.take(&first, 0, &room, now), [messages(5, &["e"])]);
+    assert_eq!(late.take(&first, origins(0), &room, now), [messages(5, &["e"])]);
 }
 
 #[test]
 fn numbers_of_another_topic_of_the_origin_begin_anew_and_a_skip_costs_no_memory() {
     let (room, now) = (room(), Instant::now());
     let mut stream = stream(&batch(1, &["a"]), 0);
-    stream.take(&batch(1, &["a"]), 0, &room, now);
+    stream.take(&batch(1, &["a"]), origins(0), &room, now);
     let (anew, far) = (batch((1 << COUNT_BITS) + 1, &["b"]), batch((1 << COUNT_BITS) - 5, &["z"]));
     assert!(!stream.goes_on(&anew) && stream.goes_on(&far));
-    stream.take(&far, 0, &room, now);
+    stream.take(&far, origins(0), &room, now);
     assert_eq!(stream.handle_timeout(&room, now + S), Some(Due::Ask(2, (1 << COUNT_BITS) - 6, 0)));
     assert_eq!(stream.end(&room), [Told::Gap(2, (1 << COUNT_BITS) - 6), messages((1 << COUNT_BITS) - 5, &["z"])]);
 }
@@ -134,13 +158,13 @@ fn what_finds_no_room_before_its_turn_is_asked_for_in_its_turn() {
     let (room, now) = (SharedBytes::new(4096), Instant::now());
     let mut stream = stream(&batch(1, &["a"]), 1);
     let long = |first: u64| Batch { bodies: vec![vec![0; 1000].into(); 4], ..batch(first, &[]) };
-    stream.take(&long(2), 1, &room, now);
-    let told = stream.take(&batch(1, &["a"]), 1, &room, now);
+    stream.take(&long(2), origins(1), &room, now);
+    let told = stream.take(&batch(1, &["a"]), origins(1), &room, now);
     let taken: usize =
         told.iter().map(|told| if let Told::Messages(_, bodies) = told { bodies.len() } else { 0 }).sum();
     assert!((1..5).contains(&taken), "{told:?}");
     assert!(matches!(stream.handle_timeout(&room, now + S), Some(Due::Ask(_, 5, 0))));
-    stream.take(&long(2), 1, &room, now);
+    stream.take(&long(2), origins(1), &room, now);
     assert_eq!(stream.due(), None);
     assert!(room.take(0, 1500), "all room was given back");
 }
@@ -149,9 +173,9 @@ fn what_finds_no_room_before_its_turn_is_asked_for_in_its_turn() {
 fn a_long_message_has_its_time_before_it_is_asked_for() {
     let (room, now) = (room(), Instant::now());
     let mut stream = stream(&batch(1, &["a"]), 1);
-    stream.take(&batch(1, &["a"]), 1, &room, now);
+    stream.take(&batch(1, &["a"]), origins(1), &room, now);
     let long = Some(Long { number: 2, length: MAX_BODY as u32 });
-    stream.take(&Batch { long, ..batch(3, &["c"]) }, 1, &room, now);
+    stream.take(&Batch { long, ..batch(3, &["c"]) }, origins(1), &room, now);
     assert_eq!(stream.handle_timeout(&room, now + 4 * S), None);
     assert_eq!(stream.handle_timeout(&room, now + 6 * S), Some(Due::Ask(2, 2, 0)));
 }

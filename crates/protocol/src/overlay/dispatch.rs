@@ -124,7 +124,12 @@ impl Overlay {
         match input {
             MulticastInput::Received { from, leg } => self.receive_batch(from, leg, now),
             MulticastInput::Wanted { from, wanted } => self.receive_wanted(from, wanted, now),
-            MulticastInput::NotSent { to } => self.multicast.handle_not_sent(to, now),
+            MulticastInput::NotSent { to, leg } => {
+                if let Some(leg) = leg {
+                    self.onward.handle_not_sent(&to, leg.mark());
+                }
+                self.multicast.handle_not_sent(to, now);
+            }
         }
     }
 
@@ -135,6 +140,7 @@ impl Overlay {
             BridgeInput::NotSent { to, message } if message.header.source != self.life.node => {
                 self.with_turn(now, |turn| forwarding::handle_not_sent(to, &message, turn));
             }
+            BridgeInput::MulticastNotSent { to, multicast } => self.onward.handle_not_sent(&to, multicast.mark()),
             BridgeInput::NotSent { to, message } => {
                 self.with_amop(now, |amop, turn| amop.handle_not_sent(to, message, turn));
             }
@@ -157,6 +163,7 @@ impl Overlay {
                 self.peering.handle_readmitted(&node, &mut self.outbox, now);
             }
             AccessInput::Struck { peer, strike } => self.outbox.strike(peer, strike),
+            AccessInput::Unread { peer, messages } => self.gate.handle_unread(&peer, messages),
             AccessInput::RightsChanged { rights } => self.amop.handle_rights_changed(rights),
         }
         self.settle(now);

@@ -161,28 +161,38 @@ impl Overlay {
         let known = self.status_sync.version_of(&node).filter(|_| !self.is_expelled(&node));
         let waiting = Waiting::Announcement { id, node, version, clock };
         match known {
-            _ if node == self.life.node => self.conclude(id, Judgement::Fresh),
+            // It has been passed on, or one that is newer; and nobody need tell others of this node.
+            _ if node == self.life.node || !self.gate.is_announced_anew(&node, version, clock) => {
+                self.conclude(id, Judgement::Dropped);
+            }
             // Whoever passes an announcement on can show the record when it is asked: so none is passed on before.
             // Also of an expelled node: it may have another certificate, which is seen when its record is asked for.
             None => self.hold(via, waiting, version.epoch, now),
-            Some(known) if version > known => self.hold_news(via, waiting, (node, version, id), now),
-            Some(known) => {
-                // Who announced a newer version is heard everywhere soon.
-                self.conclude(id, if version == known { Judgement::Fresh } else { Judgement::Dropped });
-            }
+            Some(known) if version > known => self.hold_news(via, waiting, (id, announced), now),
+            Some(known) if version == known => self.pass_announcement(id, announced),
+            // Who announced a newer version is heard everywhere soon.
+            Some(_) => self.conclude(id, Judgement::Dropped),
         }
+    }
+
+    /// Each goes its way once, and none behind a newer one: else whoever kept some, or writes one in other bytes, would have all
+    /// nodes pass it on again and again.
+    pub(super) fn pass_announcement(&mut self, id: GossipId, (node, version, clock): (NodeId, Version, Duration)) {
+        let is_news = self.gate.passes_announcement(&node, version, clock);
+        self.conclude(id, if is_news { Judgement::Fresh } else { Judgement::Dropped });
     }
 
     fn hold_news(
         &mut self,
         via: NodeId,
         news: Waiting,
-        (node, version, id): (NodeId, Version, GossipId),
+        (id, announced): (GossipId, (NodeId, Version, Duration)),
         now: Instant,
     ) {
+        let (node, version, _) = announced;
         let is_news = self.status_sync.handle_announced(via, node, version, &mut self.outbox, now);
         if !self.gate.hold_news(via, news, now) {
-            self.conclude(id, Judgement::Fresh);
+            self.pass_announcement(id, announced);
         }
         if is_news {
             self.settle(now);

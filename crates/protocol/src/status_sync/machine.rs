@@ -54,6 +54,7 @@ pub(crate) struct StatusSync {
     next_announcement: Option<Instant>,
     /// How often the same was announced.
     repeated: u32,
+    /// When queries that failed are put again.
     next_retry: Option<Instant>,
     next_forgetting: Instant,
     /// The epoch of another host with our key.
@@ -331,6 +332,8 @@ impl StatusSync {
     }
 
     pub(crate) fn handle_query_failed(&mut self, peer: &NodeId, outbox: &mut Outbox, now: Instant) {
+        let again = now + self.pause();
+        self.next_retry.get_or_insert(again);
         self.inquiry.closed(peer, End::Failed, &self.table, outbox, now);
     }
 
@@ -363,7 +366,7 @@ impl StatusSync {
             self.announce(outbox, now);
         }
         if self.next_retry.is_some_and(|at| at <= now) {
-            self.next_retry = Some(now + self.pause());
+            self.next_retry = None;
             self.inquiry.retry();
         }
         self.inquiry.handle_timeout(now);
@@ -387,7 +390,6 @@ impl StatusSync {
         let Some(record) = self.own.record() else { return };
         outbox.push(Output::Announce { version: record.status.version });
         let pause = self.pause();
-        self.next_retry.get_or_insert(now + pause);
         self.repeated = (self.repeated + 1).min(EVEN + DOUBLINGS);
         let pause = pause * 2_u32.pow(self.repeated.saturating_sub(EVEN));
         self.next_announcement = Some(now + pause.mul_f64(self.rng.random_range(0.9..=1.1)));

@@ -76,6 +76,11 @@ impl Answers {
         self.nodes.entry(node).or_default().running.insert((epoch, number), inbound);
     }
 
+    /// How many of a node's requests the application has.
+    pub(super) fn running_of(&self, node: &NodeId) -> usize {
+        self.nodes.get(node).map_or(0, |kept| kept.running.len())
+    }
+
     /// A request that the application has.
     pub(super) fn running(&self, (node, epoch, number): &Key) -> Option<InboundId> {
         self.nodes.get(node)?.running.get(&(*epoch, *number)).copied()

@@ -12,6 +12,9 @@ use crate::{Header, hashed::HashSet, routing::Routing, timers::Timers, trace::Tr
 /// Most bytes of requests that have not ended.
 const MAX_BYTES: usize = 128 << 20;
 
+/// How often a request is sent anew to a target that has started since.
+const MAX_RESTARTS: u8 = 2;
+
 /// What a request takes besides its body.
 const PER_EXCHANGE: usize = 1 << 10;
 
@@ -42,6 +45,8 @@ pub(super) struct Exchange {
     pub(super) deadline: Instant,
     /// The first hop of the present attempt; `None` while it waits for a path, or at this node itself.
     pub(super) via: Option<Hop>,
+    /// How often the target said that it has started anew.
+    restarts: u8,
     /// First hops of earlier attempts that failed.
     pub(super) tried: Vec<NodeId>,
     /// Nodes that may have swallowed an earlier attempt.
@@ -143,6 +148,7 @@ impl Exchange {
             timeout,
             deadline,
             via: None,
+            restarts: 0,
             tried: Vec::new(),
             suspects: Vec::new(),
             refusal: Refusal::NoRoute,
@@ -169,8 +175,8 @@ impl Exchange {
     }
 
     /// The target has started since the epoch that was asked. If it had done so before the first attempt, no life of it
-    /// has run the request.
-    pub(super) fn outlived(&mut self, answer: &Header, now: Instant) {
+    /// has run the request. Says whether it is asked once more: that costs the whole request, and no node starts so often.
+    pub(super) fn outlived(&mut self, answer: &Header, now: Instant) -> bool {
         self.via = None;
         self.told_epoch = Some(answer.source_epoch);
         if answer.sent >= now.saturating_duration_since(self.began) {
@@ -179,13 +185,18 @@ impl Exchange {
         } else {
             self.seen_in = self.seen_in.or(Some(0));
         }
+        self.restarts += 1;
+        self.restarts <= MAX_RESTARTS
     }
 
     /// Ends the present attempt, to which nobody answered: whoever is on its way is avoided from now on.
     pub(super) fn silent_hop(&mut self, routing: &mut Routing, now: Instant) {
         if let Some(hop) = self.via.filter(|hop| hop.node != self.target) {
             let met = routing.note_silent(&self.target, &hop.node, now);
+            // Looked up for every place that may be on the way: each is named once.
             self.suspects.extend(met);
+            self.suspects.sort_unstable();
+            self.suspects.dedup();
         }
         self.lose_hop();
     }

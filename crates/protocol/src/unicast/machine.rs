@@ -79,7 +79,7 @@ impl Unicast {
             "requests at the application",
             config.max_exchanges,
             0,
-            "further ones are refused as busy",
+            "further ones are refused as busy, of one node from half of what is free on",
         );
         [Exchanges::BOUND.in_entries(config.max_exchanges), inbound, Answers::BOUND]
     }
@@ -334,9 +334,10 @@ impl Unicast {
             Content::Failure { refusal } if is_targets => Err(UnicastError::Refused(refusal)),
             Content::Unanswered if is_targets => Err(UnicastError::Unknown(Unknown::Unanswered)),
             Content::Outlived if is_targets => {
-                exchange.outlived(header, turn.now);
-                self.attempt(number, true, turn);
-                return;
+                if exchange.outlived(header, turn.now) {
+                    return self.attempt(number, true, turn);
+                }
+                Err(UnicastError::Unknown(Unknown::Restarted))
             }
             Content::Failure { refusal: refusal @ (Refusal::NoRoute | Refusal::Busy) } => {
                 return self.refused(number, from, refusal, turn);
@@ -359,7 +360,7 @@ impl Unicast {
         turn: &mut Turn<'_>,
     ) -> Taken {
         let key = key_of(header);
-        if self.inbound.len() >= self.max_exchanges {
+        if !self.has_room_for(&header.source) {
             let busy = Content::Failure { refusal: Refusal::Busy };
             send_answer(from, key, busy, turn.now + time_left, turn);
             turn.ends(header, from, Fate::Refused);
@@ -368,6 +369,13 @@ impl Unicast {
         turn.ends(header, from, Fate::Delivered);
         self.hand_over(key, (from, header.sent), (wanted, header.trace.parent), time_left, turn);
         Taken::Kept
+    }
+
+    /// Whether the application may have one more request of a node: as long as that leaves room for as many of others. So one
+    /// alone has half, and however many ask much, who asks little is served.
+    fn has_room_for(&self, source: &NodeId) -> bool {
+        let free = self.max_exchanges.saturating_sub(self.inbound.len());
+        free > 0 && self.answers.running_of(source) <= free
     }
 
     /// A request that was here before. If its source has sent it once more, its answer, or the way by which it goes back, was

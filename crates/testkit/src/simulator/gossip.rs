@@ -162,8 +162,10 @@ impl Simulator {
         let core = nodes[to].overlay.as_mut().filter(|_| network.generations[to] == generation);
         let Some(core) = core else { return network.waves.release(wave) };
         let may_check = match network.waves.carried(wave) {
-            Carried::Announcement(announced) => core.may_check_announcement(via, announced.node, instant),
-            Carried::Message(message) => core.may_check_gossip(via, message.0.origin, message.1.body.len(), instant),
+            Carried::Announcement(Announcement { node, version, clock }) => {
+                core.may_check_announcement(via, (*node, *version, *clock), instant)
+            }
+            Carried::Message(message) => core.may_check_gossip(via, &message.0, message.1.body.len(), instant),
         };
         if !may_check {
             network.waves.release(wave);

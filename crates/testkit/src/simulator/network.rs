@@ -6,7 +6,7 @@ use std::{
 
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Input, PeeringInput, StatusInput,
+    BridgeInput, Input, LARGE_BODY, MulticastInput, PeeringInput, StatusInput, UnicastInput,
     peering::{Address, ConnectionId, Direction},
     status_sync::QueryId,
 };
@@ -19,6 +19,18 @@ use super::{
     names,
     queue::Queue,
 };
+
+/// Messages keep their order with those on the same stream only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Stream {
+    /// Short messages, and words about the link.
+    Short,
+    /// Messages with long bodies, which take their time.
+    Long,
+}
+
+/// Bytes of long bodies that cross a link in a second.
+const LONG_BYTES: u64 = 16 << 20;
 
 /// What is to happen.
 #[derive(Debug)]
@@ -70,8 +82,8 @@ pub(super) struct Network {
     /// With whom each node has a link, as its core has said.
     linked: Vec<Bits>,
     blocked: BTreeSet<(usize, usize)>,
-    /// When the last message from one node to another arrives.
-    last_arrival: HashMap<(usize, usize), Duration>,
+    /// When the last message from one node to another arrives, on each stream.
+    last_arrival: HashMap<(usize, usize, Stream), Duration>,
     pub(super) waves: Waves,
     /// Who waits for an answer from whom.
     queries: HashMap<QueryId, Waiting>,
@@ -275,11 +287,23 @@ impl Simulator {
 
     /// As [`Simulator::carry`], for what TCP itself says.
     pub(super) fn carry_surely(&mut self, from: usize, to: usize, input: impl Into<Input>) {
-        let at = self.arrival();
-        let last = self.network.last_arrival.entry((from, to)).or_default();
-        *last = at.max(*last);
-        let (at, generation) = (*last, self.network.generations[to]);
-        self.network.schedule(at, Event::Arrive { node: to, generation, input: Box::new(input.into()) });
+        let input = input.into();
+        let (length, is_word) = (body_of(&input), matches!(input, Input::Peering(_)));
+        let (stream, travel) = if length > LARGE_BODY {
+            (Stream::Long, Duration::from_micros(length as u64 * 1_000_000 / LONG_BYTES))
+        } else {
+            (Stream::Short, Duration::ZERO)
+        };
+        let at = tick(self.arrival() + travel);
+        let mut arrives = |stream| {
+            let last = self.network.last_arrival.entry((from, to, stream)).or_default();
+            *last = at.max(*last);
+            *last
+        };
+        // What is said of a link is said of both its streams.
+        let at = if is_word { arrives(Stream::Long).max(arrives(Stream::Short)) } else { arrives(stream) };
+        let generation = self.network.generations[to];
+        self.network.schedule(at, Event::Arrive { node: to, generation, input: Box::new(input) });
     }
 
     pub(super) fn dial(&mut self, from: usize, address: Address) {
@@ -347,5 +371,16 @@ impl Simulator {
         self.journal.push(self.now, node, || What::In(input.clone()));
         overlay.handle_input(input, instant);
         self.carry_out(node);
+    }
+}
+
+/// Bytes of a message's body.
+fn body_of(input: &Input) -> usize {
+    match input {
+        Input::Unicast(UnicastInput::Received { message, .. }) => message.content.length(),
+        Input::Bridge(BridgeInput::Received { message, .. }) => message.content.length(),
+        Input::Bridge(BridgeInput::MulticastReceived { multicast, .. }) => multicast.length(),
+        Input::Multicast(MulticastInput::Received { leg, .. }) => leg.batch.length(),
+        _ => 0,
     }
 }

@@ -82,7 +82,7 @@ impl Simulator {
             Output::SendWanted { to, wanted } => self.send_bridge(node, to, Frame::Wanted(wanted)),
             Output::Multicast { origin, epoch, topic, first, bodies } => {
                 let heard = (first..).zip(&bodies).map(|(number, body)| {
-                    let body = <[u8; 8]>::try_from(&body[..]).map_or(0, u64::from_be_bytes);
+                    let body = body.first_chunk().map_or(0, |number| u64::from_be_bytes(*number));
                     Heard::Message(number, body)
                 });
                 self.hears(node, (origin, epoch, topic)).extend(heard);

@@ -33,7 +33,7 @@ fn gossip_is_bound_to_its_topic_and_network() {
     assert_eq!(read().check(multicast::BROADCAST, &lone(1, "other").context), refused);
     // Whoever signs is the origin.
     let own = multicast::encode(multicast::BROADCAST, sent, &b.context).unwrap();
-    assert_eq!(multicast::decode(own.into()).unwrap().origin(), b.node);
+    assert_eq!(multicast::decode(own.into()).unwrap().stamp().origin, b.node);
 }
 
 #[test]

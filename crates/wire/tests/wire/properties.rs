@@ -166,7 +166,7 @@ proptest! {
             let bytes = multicast::encode(&topic, sent.clone(), &a.context).unwrap();
             prop_assert!(bytes.len() <= sent.body.len() + multicast::MAX_OVERHEAD);
             let read = multicast::decode(bytes.into()).unwrap();
-            prop_assert_eq!(read.origin(), a.node);
+            prop_assert_eq!(read.stamp().origin, a.node);
             prop_assert_eq!(read.check(&topic, &b.context), Ok(sent.clone()));
         }
     }
@@ -176,7 +176,7 @@ proptest! {
         let [a, _, b] = &*THREE;
         let clock = std::time::Duration::from_millis(clock.into());
         let read = announcement::decode(&announcement::encode(version, clock, &a.context).unwrap()).unwrap();
-        prop_assert_eq!(read.node(), a.node);
+        prop_assert_eq!(read.says().node, a.node);
         let sent = announcement::Announcement { node: a.node, version, clock };
         prop_assert_eq!(read.check(&b.context), Ok(sent));
     }

@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Instant,
 };
 
@@ -76,7 +76,7 @@ impl Errands {
     }
 
     /// The sessions that had the message of an attempt.
-    pub(super) fn had(&self, asked: &Asked) -> Vec<ClientId> {
+    pub(super) fn had(&self, asked: &Asked) -> BTreeSet<ClientId> {
         let clients = self.known.get(asked).and_then(|errand| self.had.get(&message_of(asked, errand)));
         clients.into_iter().flatten().map(|(_, client)| *client).collect()
     }

@@ -26,6 +26,9 @@ use crate::{Header, MAX_HOPS, Output, Topic, gate::Admitted, timers::earliest, t
 /// How long a multicast counts after it was sent.
 const LIFETIME: Duration = Duration::from_secs(30);
 
+/// Nodes that one signature is for, at the least, where they are many.
+const PART: usize = 256;
+
 /// How often a memory that nobody adds to is emptied.
 const SWEEP: Duration = Duration::from_secs(15);
 
@@ -56,7 +59,16 @@ impl Multicasts {
             |subscribers| subscribers.iter().filter(|one| matches!(one.holder, Holder::At { .. })).count(),
         );
         let bytes = topic.as_str().len() + data.len();
-        let is_admitted = reach.quotas.admit(client, &topic, bytes, bytes.saturating_mul(nodes), turn.now);
+        let signed = match &private {
+            Some(subscribers) => subscribers.iter().filter(|one| is_behind(one, turn)).count(),
+            // A long list of them travels in parts.
+            None => {
+                let behind = reach.subscriptions.nodes(&topic).filter(|(node, _)| !turn.routing.is_linked(node));
+                behind.count().div_ceil(PART)
+            }
+        };
+        let is_admitted = reach.quotas.admit(client, &topic, bytes, bytes.saturating_mul(nodes), turn.now)
+            && (0..signed).all(|_| turn.life.may_cast(bytes, turn.now));
         let (code, echo) =
             if is_admitted { (ResultCode::OK, data.clone()) } else { (ResultCode::OVER_LIMIT, Bytes::new()) };
         turn.outbox.push(Output::Client(ClientOutput::Reply { client, seq, code, topic: topic.clone(), data: echo }));
@@ -178,7 +190,7 @@ impl Multicasts {
         }
         sent.waiting.retain(|node, _| hops.iter().any(|(again, _)| again == node));
         let bytes = (sent.post.topic.as_str().len() + sent.post.data.len()).saturating_mul(hops.len());
-        if !hops.is_empty() && quotas.admit_outgoing(bytes, turn.now) {
+        if !hops.is_empty() && quotas.admit_outgoing(bytes, turn.now) && turn.life.may_cast(bytes, turn.now) {
             let multicast = multicast(number, sent.post.clone(), turn);
             routes::send(&multicast, routes::legs(hops), turn);
         } else {
@@ -198,7 +210,7 @@ impl Multicasts {
         turn: &mut Turn<'_>,
     ) {
         self.next_sweep.get_or_insert(turn.now + SWEEP);
-        if !self.seen.first_time(seq, topic, turn.now) {
+        if !self.seen.first_time(seq, topic, data, turn.now) {
             tracing::trace!(topic = %topic, "multicast delivered before, dropped");
             return;
         }
@@ -208,6 +220,11 @@ impl Multicasts {
             turn.outbox.push(Output::Client(ClientOutput::Deliver { client, delivery, kind, topic, data }));
         }
     }
+}
+
+/// Whether a subscriber is reached over others, who check a signature.
+fn is_behind(Subscriber { holder, .. }: &Subscriber, turn: &Turn<'_>) -> bool {
+    matches!(holder, Holder::At { node, .. } if !turn.routing.is_linked(node))
 }
 
 /// Tells its source that a multicast is here.

@@ -46,7 +46,7 @@ pub(super) fn send(multicast: &Multicast, legs: Legs, turn: &mut Turn<'_>) {
     let is_own = multicast.source == turn.life.node;
     for (to, destinations) in legs {
         let multicast = Multicast { destinations, ..multicast.clone() };
-        if is_own || turn.onward.may_pass(&to, multicast.mark(), multicast.destinations.len(), turn.now) {
+        if is_own || turn.onward.may_cast(&to, &multicast, turn.now) {
             turn.outbox.push(Output::SendMulticast { to, multicast });
         }
     }
