@@ -13,10 +13,10 @@ use crate::support::command;
 
 /// A terminal: what is written to the second is read from the first.
 fn terminal() -> (File, OwnedFd) {
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&master).unwrap();
-    unlockpt(&master).unwrap();
-    let side = ioctl_tiocgptpeer(&master, OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&master).expect("it is ours");
+    unlockpt(&master).expect("it can be opened");
+    let side = ioctl_tiocgptpeer(&master, OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("its other side");
     (master.into(), side)
 }
 
@@ -29,12 +29,12 @@ fn create(out: &str, place: &tempfile::TempDir) -> Command {
 /// What the program writes to a terminal; reading one whose other side is closed is an error on Linux, and the end.
 fn on_a_terminal(mut command: Command) -> String {
     let (mut screen, side) = terminal();
-    let mut child = command.stderr(side).spawn().unwrap();
+    let mut child = command.stderr(side).spawn().expect("the program runs");
     drop(command);
     let mut shown = Vec::new();
     let _ = screen.read_to_end(&mut shown);
-    assert!(child.wait().unwrap().success());
-    String::from_utf8(shown).unwrap()
+    assert!(child.wait().expect("it ends").success());
+    String::from_utf8(shown).expect("it is text")
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn answers_no_probes() -> Failure {
 }
 
 fn trace_of(target: &str, followed: Followed, snapshot: &Snapshot) -> Trace {
-    let Followed { outcome, way, parent } = followed;
+    let Followed { outcome, way, parent, .. } = followed;
     let (answer, failure) = match outcome {
         Ok(answer) => (Some(answer), None),
         Err(error) => (None, Some(unicast_failure(error))),

@@ -24,6 +24,7 @@ const MAX_FAREWELLS: usize = 64;
 
 /// Where files go, and which are taken. Anybody who may publish to the topic can use all of it up.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct InboxOptions {
     /// An existing directory. A file that is there already is not replaced.
     ///

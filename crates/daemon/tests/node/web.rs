@@ -152,8 +152,9 @@ async fn a_web_client_publishes_to_a_private_topic_once_its_subscriber_has_prove
     assert!(judge(&mut web, &key.public(), &asked).await);
     let heard = tokio::spawn(async move {
         let delivery = salaries.next().await.unwrap();
+        let data = delivery.data.clone();
         delivery.respond(&b"thanks"[..]).unwrap();
-        delivery.data
+        data
     });
     let answer = loop {
         say(&mut web, json!({ "type": "publish", "id": 3, "topic": topic, "data": "a raise" })).await;

@@ -103,8 +103,9 @@ pub(super) async fn send(client: &Client, arguments: SendArguments, output: Outp
 pub(super) async fn receive(client: &Client, arguments: ReceiveArguments, output: Output) -> Result<(), Failure> {
     let ReceiveArguments { topic, out, topic_key, max_bytes, max_total, max_files, patience, count } = arguments;
     fs::create_dir_all(&out).map_err(|error| Failure::file("cannot create", &out, &error))?;
-    let totals = InboxOptions { max_total_bytes: max_total, max_total_files: max_files, ..InboxOptions::new(out) };
-    let options = InboxOptions { max_bytes, patience, ..totals };
+    let mut options = InboxOptions::new(out);
+    (options.max_bytes, options.max_total_bytes, options.max_total_files) = (max_bytes, max_total, max_files);
+    options.patience = patience;
     let inbox = match topic_key {
         None => client.receive_files(&topic, options).await,
         // Only this client sends files, so no SDK has to be answered.
