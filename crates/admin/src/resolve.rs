@@ -17,7 +17,8 @@ pub(crate) fn node(text: &str, snapshot: &Snapshot) -> Result<NodeId, Failure> {
     }
     if !is_prefix(text) {
         return Err(bad(format!(
-            "`{text}` is not a node ID: 128 hexadecimal digits, or at least the first {MIN_PREFIX}"
+            "`{}` is not a node ID: 128 hexadecimal digits, or at least the first {MIN_PREFIX}",
+            nuncio_plain::short(text, 2 * NodeId::LENGTH)
         )));
     }
     let known = snapshot.nodes.iter().map(|node| node.node_id);

@@ -39,7 +39,7 @@ pub(crate) enum Encoding {
 
 /// All that a frame can have: a struct, since what is tagged inside would be held twice, and as a tree.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a frame")]
 struct Written<'a> {
     r#type: Verb,
     #[serde(default)]
@@ -66,6 +66,10 @@ struct Written<'a> {
 
 /// Reads a frame.
 pub(crate) fn read(text: &str) -> Result<Frame, Unreadable> {
+    // A list of all fields in their order would be read as well.
+    if !text.trim_start().starts_with('{') {
+        return Err(Unreadable { id: None, why: "a text frame is one JSON object".into() });
+    }
     let written: Written<'_> =
         serde_json::from_str(text).map_err(|error| Unreadable { id: None, why: error.to_string() })?;
     let id = written.id;
