@@ -19,7 +19,7 @@ async fn banned_for(attack: &str) -> String {
     let _alone = ALONE.lock().await;
     let (authority, data) = (TestAuthority::new(), tempfile::tempdir().expect("a directory"));
     let certs = data.path().join("hostile");
-    let attacker = authority.write_node_directory(&certs, "hostile").to_string();
+    let attacker = authority.write_node_directory(&certs, "hostile");
     let mut config =
         Config::new(Arc::new(authority.node("victim")), authority.shared_policy(), data.path().join("data"));
     config.listen = vec!["127.0.0.1:0".into()];
@@ -34,7 +34,7 @@ async fn banned_for(attack: &str) -> String {
         .spawn()
         .expect("the attacker starts");
     let mut snapshots = handle.snapshots();
-    let is_it = |peer: &&PeerSnapshot| peer.state == PeerState::Banned && peer.node_id.as_ref() == Some(&attacker);
+    let is_it = |peer: &&PeerSnapshot| peer.state == PeerState::Banned && peer.node_id == Some(attacker);
     let seen = snapshots.wait_for(|snapshot| snapshot.peers.iter().any(|peer| is_it(&peer)));
     let snapshot = tokio::time::timeout(DEADLINE, seen).await.expect("it is banned").expect("the node runs");
     let reason = snapshot.peers.iter().find(is_it).and_then(|peer| peer.last_error.clone());

@@ -61,7 +61,7 @@ pub(crate) async fn measure(point: &Point) -> Result<Line, Failure> {
         Work::Unicast | Work::Bulk => (point.relays + 2, Topology::Line),
         Work::FanIn => (point.publishers + 1, Topology::Star),
     };
-    create(&Plan { topology, ..Plan::on_loopback(network.clone(), nodes, 1)? })?;
+    create(&Plan { topology, ..Plan::on_loopback(network.clone(), nodes, 1)? }, || ())?;
 
     let mut participants = Participants::default();
     for (role, places) in passive(point) {

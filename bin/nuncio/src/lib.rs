@@ -9,6 +9,7 @@ mod exit_code;
 mod failure;
 mod interruption;
 mod output;
+mod progress;
 mod testnet;
 
 use std::process::ExitCode;

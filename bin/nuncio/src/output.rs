@@ -22,7 +22,7 @@ pub(crate) struct Output {
     /// Whether standard output may be coloured.
     colour: bool,
     /// Whether standard error is watched by a person.
-    progress: bool,
+    watched: bool,
 }
 
 impl Output {
@@ -33,7 +33,7 @@ impl Output {
         Self {
             json,
             colour: !plain && !json && io::stdout().is_terminal(),
-            progress: !plain && io::stderr().is_terminal(),
+            watched: !plain && io::stderr().is_terminal(),
         }
     }
 
@@ -114,13 +114,9 @@ impl Output {
         io::stdin().read_line(&mut answer).is_ok_and(|_| matches!(answer.trim(), "y" | "Y" | "yes"))
     }
 
-    /// A passing line on a terminal, replaced by the next; nothing elsewhere.
-    pub(crate) fn progress(self, text: &str) {
-        if self.progress {
-            let mut stderr = io::stderr();
-            let _ = write!(stderr, "\r\x1b[2K{}", nuncio_plain::line(text));
-            let _ = stderr.flush();
-        }
+    /// Whether a person watches standard error on a terminal.
+    pub(crate) const fn is_watched(self) -> bool {
+        self.watched
     }
 
     /// Whether standard output may be coloured.
@@ -201,7 +197,7 @@ mod tests {
     const EVIL: &str = "a\u{1b}[2J\r\nunicast from b: forged\u{202e}\u{9b}";
 
     fn output(json: bool, colour: bool) -> Output {
-        Output { json, colour, progress: false }
+        Output { json, colour, watched: false }
     }
 
     #[test]

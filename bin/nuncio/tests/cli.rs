@@ -26,6 +26,8 @@ mod join;
 mod metrics;
 #[path = "cli/processes.rs"]
 mod processes;
+#[path = "cli/progress.rs"]
+mod progress;
 #[path = "cli/rights.rs"]
 mod rights;
 #[path = "cli/rotation.rs"]

@@ -21,6 +21,15 @@ included; **alone** those of them that would go with it. Tests' own dependencies
 and so does a reason without a dependency.
 ";
 
+const OPTIONAL: &str = "
+## Only with a feature
+
+Not counted above, and in no `nuncio` that is built by default.
+
+| package | why |
+|---|---|
+";
+
 const CRYPTOGRAPHY: &str = "
 ## Cryptography, counted
 
@@ -51,7 +60,8 @@ const IMPLEMENTATIONS: [&str; 12] = [
 pub(crate) fn page(root: &Path) -> anyhow::Result<String> {
     let graph = Graph::read(root)?;
     let text = fs::read_to_string(root.join("bin/xtask/dependencies.toml")).context("cannot read dependencies.toml")?;
-    let mut reasons: BTreeMap<String, String> = toml::from_str(&text).context("bin/xtask/dependencies.toml")?;
+    let mut reasons: toml::Table = toml::from_str(&text).context("bin/xtask/dependencies.toml")?;
+    let optional = reasons.remove("optional");
     let asked = asked_for(&graph);
     let elsewhere = graph.packages.values().filter(|package| !package.is_own).count();
     let mut page = HEAD.to_owned();
@@ -61,7 +71,7 @@ pub(crate) fn page(root: &Path) -> anyhow::Result<String> {
     page.push_str("| package | version | licence | all | alone | used by | why |\n|---|---|---|---|---|---|---|\n");
     for (key, users) in asked {
         let (name, version) = &key;
-        let Some(reason) = reasons.remove(name) else {
+        let Some(reason) = reasons.remove(name).and_then(|reason| Some(reason.as_str()?.to_owned())) else {
             bail!("{name}: bin/xtask/dependencies.toml does not say why it is there; used by {}", join(&users));
         };
         let all = graph.reach(&key, None).len();
@@ -71,6 +81,14 @@ pub(crate) fn page(root: &Path) -> anyhow::Result<String> {
     }
     if let Some(name) = reasons.keys().next() {
         bail!("{name}: bin/xtask/dependencies.toml gives a reason, and nothing in `nuncio` names it");
+    }
+    page.push_str(OPTIONAL);
+    for (name, reason) in optional.iter().filter_map(toml::Value::as_table).flatten() {
+        let is_linked = graph.packages.keys().any(|(linked, _)| linked == name);
+        let (Some(reason), false) = (reason.as_str(), is_linked) else {
+            bail!("{name}: it is in every `nuncio`, or has no reason");
+        };
+        let _ = writeln!(page, "| `{name}` | {reason} |");
     }
     page.push_str(CRYPTOGRAPHY);
     for key in graph.packages.keys().filter(|(name, _)| IMPLEMENTATIONS.contains(&name.as_str())) {

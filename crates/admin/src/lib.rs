@@ -10,6 +10,8 @@ pub mod client;
 mod lifetime;
 mod openapi;
 mod operator;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod resolve;
 mod routes;
 pub mod server;

@@ -17,20 +17,28 @@ pub(crate) fn node(text: &str, snapshot: &Snapshot) -> Result<NodeId, Failure> {
     }
     if !is_prefix(text) {
         return Err(bad(format!(
-            "`{text}` is not a node ID: 128 hexadecimal digits, or at least the first {MIN_PREFIX}"
+            "`{}` is not a node ID: 128 hexadecimal digits, or at least the first {MIN_PREFIX}",
+            nuncio_plain::short(text, 2 * NodeId::LENGTH)
         )));
     }
-    let known = snapshot.nodes.iter().map(|node| node.node_id.as_str());
-    let peers = snapshot.peers.iter().filter_map(|peer| peer.node_id.as_deref());
-    let own = std::iter::once(snapshot.node_id.as_str());
-    let mut fitting: Vec<_> = known.chain(peers).chain(own).filter(|id| id.starts_with(text)).collect();
+    let known = snapshot.nodes.iter().map(|node| node.node_id);
+    let peers = snapshot.peers.iter().filter_map(|peer| peer.node_id);
+    one(text, known.chain(peers).chain([snapshot.node_id]))
+}
+
+/// The one of those that a prefix fits.
+fn one(prefix: &str, known: impl Iterator<Item = NodeId>) -> Result<NodeId, Failure> {
+    // The digits that are whole bytes first: of a thousand nodes few are written out.
+    let whole = hex::decode(&prefix[..prefix.len() & !1]).unwrap_or_default();
+    let fits = |id: &NodeId| id.as_bytes().starts_with(&whole) && id.to_string().starts_with(prefix);
+    let mut fitting: Vec<_> = known.filter(fits).collect();
     fitting.sort_unstable();
     fitting.dedup();
     match fitting[..] {
-        [] => Err(Failure::new(ErrorCode::NotFound, format!("no known node's ID starts with {text}"))
+        [] => Err(Failure::new(ErrorCode::NotFound, format!("no known node's ID starts with {prefix}"))
             .with_hint("see `nuncio nodes`, or write all 128 digits")),
-        [one] => one.parse().map_err(|error| bad(format!("{error}"))),
-        _ => Err(Failure::new(ErrorCode::Ambiguous, format!("the IDs of {} nodes start with {text}", fitting.len()))
+        [one] => Ok(one),
+        _ => Err(Failure::new(ErrorCode::Ambiguous, format!("the IDs of {} nodes start with {prefix}", fitting.len()))
             .with_hint("write more digits")),
     }
 }
@@ -46,69 +54,44 @@ fn bad(message: String) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
+    use std::collections::HashMap;
 
     use nuncio_identity::NodeKey;
 
     use super::*;
 
-    fn snapshot(ids: &[String]) -> Snapshot {
-        Snapshot {
-            node_id: ids[0].clone(),
-            name: String::new(),
-            agency: String::new(),
-            epoch: 1,
-            seq: 1,
-            version: String::new(),
-            started: Instant::now(),
-            listen: vec![],
-            peers: vec![],
-            nodes: ids
-                .iter()
-                .map(|id| nuncio_node::NodeSnapshot {
-                    node_id: id.clone(),
-                    seq: 1,
-                    epoch: 1,
-                    reachable: true,
-                    hops: Some(1),
-                    next_hop: None,
-                    name: String::new(),
-                    agency: String::new(),
-                    equivocates: false,
-                    record: None,
-                    linked_under: None,
-                })
-                .collect(),
-            certificate_not_after: 0,
-            ready: true,
-            duplicate_identities: 0,
-            missed: 0,
-            lost: 0,
-            denied: 0,
-            over_quota: 0,
-            strikes: std::collections::BTreeMap::new(),
-        }
-    }
-
     #[test]
-    fn whole_ids_and_unambiguous_prefixes_are_found() {
+    fn a_prefix_finds_the_one_node_that_it_fits() {
         let id = NodeKey::generate().node_id();
         let stranger = NodeKey::generate().node_id();
-        let known = snapshot(&[id.to_string()]);
-        assert_eq!(node(&id.to_string(), &known), Ok(id));
-        assert_eq!(node(&stranger.to_string(), &known), Ok(stranger));
-        assert_eq!(node(&id.to_string()[..6], &known), Ok(id));
-        assert_eq!(node(&id.to_string()[..9].to_uppercase(), &known), Ok(id));
-        let code = |text: &str| node(text, &known).unwrap_err().error;
-        assert_eq!(code(&id.to_string()[..5]), ErrorCode::BadRequest);
-        assert_eq!(code("127.0.0.1:30300"), ErrorCode::BadRequest);
-        assert_eq!(code(&"f".repeat(128)), ErrorCode::BadRequest);
-        assert_eq!(code(&stranger.to_string()[..20]), ErrorCode::NotFound);
+        let find = |digits: &str| one(digits, [id, id].into_iter());
+        for digits in [6, 7, 9, 127, 128] {
+            assert_eq!(find(&id.to_string()[..digits]), Ok(id), "{digits}");
+        }
+        assert_eq!(find(&stranger.to_string()[..20]).unwrap_err().error, ErrorCode::NotFound);
+        let mut other_half = id.to_string();
+        other_half.replace_range(8..9, if &other_half[8..9] == "0" { "1" } else { "0" });
+        assert_eq!(find(&other_half[..9]).unwrap_err().error, ErrorCode::NotFound);
     }
 
     #[test]
     fn a_prefix_of_several_nodes_is_refused() {
-        let ids = ["abcdef1".to_owned(), "abcdef2".to_owned()];
-        assert_eq!(node("abcdef", &snapshot(&ids)).unwrap_err().error, ErrorCode::Ambiguous);
+        let mut seen = HashMap::new();
+        let (prefix, twins) = loop {
+            let id = NodeKey::generate().node_id();
+            let prefix = id.to_string()[..MIN_PREFIX].to_owned();
+            if let Some(other) = seen.insert(prefix.clone(), id) {
+                break (prefix, [id, other]);
+            }
+        };
+        assert_eq!(one(&prefix, twins.into_iter()).unwrap_err().error, ErrorCode::Ambiguous);
+    }
+
+    #[test]
+    fn what_is_no_prefix_is_told_from_one() {
+        for text in ["abcde", "127.0.0.1:30300", "", "abcdeg", "äbcdef"] {
+            assert!(!is_prefix(text), "{text}");
+        }
+        assert!(is_prefix("abcdef") && is_prefix(&"f".repeat(128)) && !is_prefix(&"f".repeat(129)));
     }
 }

@@ -67,6 +67,8 @@ pub(crate) struct Context {
     refused: Refused,
     bodies: Arc<Semaphore>,
     waiting: requests::Waiting,
+    #[cfg(feature = "otlp")]
+    exporter: Option<crate::otlp::Exporter>,
 }
 
 /// One route.
@@ -173,6 +175,8 @@ fn context(node: NodeHandle, operator: Arc<dyn Operator>, refused: Refused, shut
         refused,
         bodies: body::budget(),
         waiting: requests::Waiting::default(),
+        #[cfg(feature = "otlp")]
+        exporter: crate::otlp::Exporter::from_environment(),
     }
 }
 

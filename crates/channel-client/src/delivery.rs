@@ -15,6 +15,7 @@ pub(crate) type Outcome = Result<Bytes, ResultCode>;
 /// so does forgetting to answer one, when it goes out of scope.
 #[derive(Debug)]
 #[must_use = "dropping a delivery answers its publisher with empty data"]
+#[non_exhaustive]
 pub struct Delivery {
     /// The topic it was published to.
     pub topic: Arc<str>,

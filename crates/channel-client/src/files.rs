@@ -38,7 +38,7 @@ use std::{io, path::PathBuf, time::Duration};
 
 use crate::{PublishError, SubscribeError};
 pub use inbox::{FileInbox, InboxOptions};
-pub use receive::ReceivedFile;
+pub use receive::{Coming, ReceivedFile};
 pub use send::{Progress, SentFile};
 
 /// How long a sender and a receiver wait for each other, unless told otherwise.

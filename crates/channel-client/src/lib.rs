@@ -70,7 +70,9 @@ mod writer;
 pub use builder::{Builder, ConnectError};
 pub use client::{CallError, Client, PublishError};
 pub use delivery::{Delivery, Kind, RespondError};
-pub use files::{FileError, FileInbox, InboxOptions, Progress, ReceivedFile, SentFile, message as file_message};
+pub use files::{
+    Coming, FileError, FileInbox, InboxOptions, Progress, ReceivedFile, SentFile, message as file_message,
+};
 pub use node_error::{Attempt, NodeError, Stage};
 pub use nuncio_channel_protocol::{BlockNotification, ProtocolVersion, ResultCode};
 pub use pool::{Pool, PoolPrivatePublisher, PoolSubscription};

@@ -6,6 +6,7 @@ use nuncio_channel_protocol::ProtocolVersion;
 
 /// The state of a client's connection. `Connected ⇄ Reconnecting`, and from both to `Closed`, where it stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Status {
     /// A node serves this client.
     Connected {

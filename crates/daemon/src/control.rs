@@ -255,7 +255,7 @@ impl Operator for Control {
             version: snapshot.version.clone(),
             commit: crate::COMMIT.map(str::to_owned),
             commit_date: crate::COMMIT_DATE.map(str::to_owned),
-            node_id: snapshot.node_id.clone(),
+            node_id: snapshot.node_id.to_string(),
             network: state.config.p2p.network.clone(),
             pid: std::process::id(),
             max_body: nuncio_protocol::MAX_BODY,
@@ -431,10 +431,8 @@ fn restrict(policy: Policy, changes: &AccessChanges, configured: &Access) -> Pol
 }
 
 fn addresses_of(node: NodeId, snapshot: &Snapshot) -> BTreeSet<String> {
-    let id = node.to_string();
-    let peers =
-        snapshot.peers.iter().filter(|peer| peer.node_id.as_ref() == Some(&id)).map(|peer| peer.address.clone());
-    let told = snapshot.nodes.iter().filter(|node| node.node_id == id).flat_map(NodeSnapshot::addresses);
+    let peers = snapshot.peers.iter().filter(|peer| peer.node_id == Some(node)).map(|peer| peer.address.clone());
+    let told = snapshot.node(node).into_iter().flat_map(NodeSnapshot::addresses);
     peers.chain(told).collect()
 }
 

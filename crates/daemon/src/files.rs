@@ -94,8 +94,8 @@ pub(crate) async fn serve(files: Files, control: Arc<Control>) {
 
 /// Whether a node may send files here.
 fn judge(control: &Control, call: &Call) -> Result<(), Answer> {
-    let (id, snapshot) = (call.from.to_string(), control.node.snapshot());
-    let Some(node) = snapshot.nodes.iter().find(|node| node.node_id == id) else {
+    let snapshot = control.node.snapshot();
+    let Some(node) = snapshot.node(call.from) else {
         // Its record is on its way.
         return Err(busy());
     };

@@ -1,6 +1,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use nuncio_gateway::{NodeFacts, NodeInfo};
+use nuncio_identity::NodeId;
 use nuncio_node::{NodeHandle, NodeSnapshot, PeerState, Snapshot};
 
 use crate::config::Peer;
@@ -23,9 +24,9 @@ impl NodeInfo for SnapshotInfo {
             node_id: self.node.node_id(),
             address: snapshot.listen.first().map(|address| ip_and_port(address)).unwrap_or_default(),
             agency: snapshot.agency.clone(),
-            agency_path: path_of(&snapshot, &snapshot.node_id),
+            agency_path: path_of(&snapshot, snapshot.node_id),
             name: snapshot.name.clone(),
-            topics: topics_of(&snapshot, &snapshot.node_id),
+            topics: topics_of(&snapshot, snapshot.node_id),
         }
     }
 
@@ -34,9 +35,9 @@ impl NodeInfo for SnapshotInfo {
         let linked = snapshot.peers.iter().filter(|peer| peer.state == PeerState::Linked);
         linked
             .filter_map(|peer| {
-                let id = peer.node_id.as_deref()?;
+                let id = peer.node_id?;
                 Some(NodeFacts {
-                    node_id: id.parse().ok()?,
+                    node_id: id,
                     address: ip_and_port(&peer.address),
                     agency: peer.agency.clone().unwrap_or_default(),
                     agency_path: path_of(&snapshot, id),
@@ -51,26 +52,25 @@ impl NodeInfo for SnapshotInfo {
         let snapshot: Arc<Snapshot> = self.node.snapshot();
         let others = snapshot.nodes.iter().filter(|node| node.reachable && node.node_id != snapshot.node_id);
         others
-            .filter_map(|node| {
-                Some(NodeFacts {
-                    node_id: node.node_id.parse().ok()?,
-                    address: String::new(),
-                    agency: node.agency.clone(),
-                    agency_path: node.agency_path(),
-                    name: node.name.clone(),
-                    topics: Vec::new(),
-                })
+            .map(|node| NodeFacts {
+                node_id: node.node_id,
+                address: String::new(),
+                agency: node.agency.clone(),
+                agency_path: node.agency_path(),
+                name: node.name.clone(),
+                topics: Vec::new(),
             })
             .collect()
     }
 }
 
-fn topics_of(snapshot: &Snapshot, node: &str) -> Vec<String> {
-    snapshot.nodes.iter().find(|other| other.node_id == node).map(NodeSnapshot::topics).unwrap_or_default()
+fn topics_of(snapshot: &Snapshot, node: NodeId) -> Vec<String> {
+    let topics = snapshot.node(node).map(NodeSnapshot::topics).unwrap_or_default();
+    topics.iter().map(ToString::to_string).collect()
 }
 
-fn path_of(snapshot: &Snapshot, node: &str) -> String {
-    snapshot.nodes.iter().find(|other| other.node_id == node).map(NodeSnapshot::agency_path).unwrap_or_default()
+fn path_of(snapshot: &Snapshot, node: NodeId) -> String {
+    snapshot.node(node).map(NodeSnapshot::agency_path).unwrap_or_default()
 }
 
 /// SDKs expect `ip:port`; a multiaddr is written so.

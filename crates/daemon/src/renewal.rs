@@ -111,8 +111,7 @@ async fn put(
 fn issuers(snapshot: &Snapshot, own: &Credential, is_late: bool) -> Vec<NodeId> {
     let issues = snapshot.nodes.iter().filter(|node| node.agency == own.agency && node.issues());
     let issues = issues.filter(|node| is_late || node.reachable);
-    let mut found: Vec<_> =
-        issues.filter_map(|node| Some((node.hops.unwrap_or(u8::MAX), node.node_id.parse::<NodeId>().ok()?))).collect();
+    let mut found: Vec<_> = issues.map(|node| (node.hops.unwrap_or(u8::MAX), node.node_id)).collect();
     found.sort_unstable();
     found.into_iter().map(|(_, node)| node).collect()
 }

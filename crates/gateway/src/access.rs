@@ -22,6 +22,7 @@ pub use issuer_name::IssuerName;
 
 /// Names an SDK in a list.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum ClientName {
     /// Its key on secp256k1, whatever certificate it shows: 128 hexadecimal digits, as node IDs are written.
     Key(NodeId),

@@ -16,7 +16,7 @@ use nuncio_metrics::{PublishEnd, PublishKind, QuotaRefusal};
 use nuncio_pki::Credential;
 use nuncio_protocol::{
     MAX_BODY, Topic,
-    amop::{self, ClientId, ClientInput, DeliveryId, Kind, PublishSeq},
+    amop::{self, ChallengeId, ClientId, ClientInput, DeliveryId, Kind, PublishSeq},
 };
 use nuncio_rights::{Act, Key, Party};
 use rustls_pki_types::UnixTime;
@@ -367,6 +367,14 @@ impl Member {
             None => data,
         };
         self.tell(ClientInput::Acknowledge { client: self.client(), delivery, code, data }).await
+    }
+
+    /// Says what came of a question that it was asked about a subscriber of a private topic. Of one that is not open nothing comes.
+    ///
+    /// # Errors
+    /// When the core is gone.
+    pub async fn judge_proof(&mut self, question: ChallengeId, topic: Topic, accepted: bool) -> Result<(), CoreGone> {
+        self.tell(ClientInput::ProofJudged { client: self.client(), challenge: question, topic, accepted }).await
     }
 
     /// The topics it has listed last, whether it may have them or not.

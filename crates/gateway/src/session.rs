@@ -34,7 +34,7 @@ use crate::{
     rpc::Caller,
     tls::Admitted,
 };
-use close_reason::CloseReason;
+use close_reason::{CloseReason, NoChannel};
 use inbox::{Inbox, Received};
 use link::Link;
 pub(crate) use link::tune;
@@ -124,7 +124,7 @@ impl Session {
     async fn farewell(&mut self, reason: &CloseReason) {
         poll_fn(|cx| {
             let _ = self.writer.drain(cx, &mut self.link, self.member.mailbox(), self.member.door.clients.counters());
-            if matches!(reason, CloseReason::Http) {
+            if matches!(reason, CloseReason::Own(NoChannel::Http)) {
                 let _ = self.link.write(HTTP_ANSWER, &[]);
             }
             self.link.close(cx);
@@ -155,7 +155,7 @@ impl Session {
             }
             handled += 1;
             let received = match self.inbox.next() {
-                Err(_) if self.inbox.is_http() => return Err(CloseReason::Http),
+                Err(_) if self.inbox.is_http() => return Err(NoChannel::Http.into()),
                 received => received?,
             };
             match received {

@@ -92,6 +92,7 @@ pub enum Refusal {
 
 /// What a connection began with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Opening {
     /// A Nuncio node's first bytes.
     #[error("the protocol nodes speak among themselves")]

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use crate::service;
 
 /// What a node needs to run.
+#[non_exhaustive]
 pub struct Config {
     /// Key and certificate chain.
     pub identity: Arc<Identity>,

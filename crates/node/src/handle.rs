@@ -199,9 +199,9 @@ impl NodeHandle {
     /// # Errors
     /// When there is none within `timeout`, or this node stops.
     pub async fn wait_reachable(&self, node: NodeId, timeout: Duration) -> Result<(), NotReachable> {
-        let (mut snapshots, id) = (self.snapshots(), node.to_string());
-        let is_it = |known: &NodeSnapshot| known.reachable && known.record.is_some() && known.node_id == id;
-        let reached = snapshots.wait_for(|snapshot| snapshot.nodes.iter().any(is_it));
+        let mut snapshots = self.snapshots();
+        let is_there = |known: &NodeSnapshot| known.reachable && known.record.is_some();
+        let reached = snapshots.wait_for(|snapshot| snapshot.node(node).is_some_and(is_there));
         match tokio::time::timeout(timeout, reached).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) => Err(NotReachable::Stopped),

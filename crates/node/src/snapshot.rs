@@ -1,5 +1,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
+use bytes::Bytes;
+use nuncio_identity::NodeId;
 use nuncio_pki::Certificate;
 use nuncio_protocol::{Topic, status_sync::Record};
 use nuncio_wire::status;
@@ -8,9 +10,10 @@ use rustls_pki_types::CertificateDer;
 /// What a node knows at one moment; replaced as a whole a few times a second when something changed. So it shares the
 /// records of nodes: what is long in them becomes text when it is read, on the reader's task.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Snapshot {
-    /// This node, 128 hexadecimal digits.
-    pub node_id: String,
+    /// This node.
+    pub node_id: NodeId,
     /// The common name in its certificate.
     pub name: String,
     /// The common name of its certificate's issuer.
@@ -48,17 +51,22 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// A node of those that are known.
+    pub fn node(&self, id: NodeId) -> Option<&NodeSnapshot> {
+        self.nodes.iter().find(|node| node.node_id == id)
+    }
+
     /// Every AMOP topic of reachable nodes, in order.
     pub fn topics(&self) -> Vec<TopicSnapshot> {
         let mut topics: BTreeMap<&Topic, TopicSnapshot> = BTreeMap::new();
         for node in self.nodes.iter().filter(|node| node.reachable) {
             for (topic, count) in node.record.iter().flat_map(|record| &record.status.topics) {
                 let entry = topics.entry(topic).or_insert_with(|| TopicSnapshot {
-                    topic: topic.to_string(),
+                    topic: topic.clone(),
                     nodes: Vec::new(),
                     subscribers: 0,
                 });
-                entry.nodes.push(node.node_id.clone());
+                entry.nodes.push(node.node_id);
                 entry.subscribers = entry.subscribers.saturating_add(*count);
             }
         }
@@ -71,7 +79,7 @@ impl Snapshot {
 #[non_exhaustive]
 pub struct PeerSnapshot {
     /// The peer, once known.
-    pub node_id: Option<String>,
+    pub node_id: Option<NodeId>,
     /// The remote address of a link, the configured address otherwise.
     pub address: String,
     /// Who dialled, of a link.
@@ -129,9 +137,10 @@ impl PeerState {
 
 /// A known node.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct NodeSnapshot {
-    /// 128 hexadecimal digits.
-    pub node_id: String,
+    /// Its ID.
+    pub node_id: NodeId,
     /// Of its last record; 0 before the first.
     pub seq: u64,
     /// Of its last record; 0 before the first.
@@ -141,7 +150,7 @@ pub struct NodeSnapshot {
     /// Links to cross; 0 for this node.
     pub hops: Option<u8>,
     /// The peer over which it is reached.
-    pub next_hop: Option<String>,
+    pub next_hop: Option<NodeId>,
     /// The name in its certificate.
     pub name: String,
     /// The agency in its certificate.
@@ -156,8 +165,8 @@ pub struct NodeSnapshot {
 
 impl NodeSnapshot {
     /// Its AMOP topics.
-    pub fn topics(&self) -> Vec<String> {
-        self.read(|record| record.status.topics.keys().map(ToString::to_string).collect())
+    pub fn topics(&self) -> Vec<Topic> {
+        self.read(|record| record.status.topics.keys().cloned().collect())
     }
 
     /// The agencies above its certificate, as [`nuncio_rights::agency_path`] writes them; empty while neither its record nor
@@ -183,9 +192,9 @@ impl NodeSnapshot {
         self.read(|record| record.status.addresses.iter().map(ToString::to_string).collect())
     }
 
-    /// The opaque field of its application, hexadecimal.
-    pub fn application(&self) -> String {
-        self.read(|record| hex::encode(&record.status.application))
+    /// The opaque field of its application.
+    pub fn application(&self) -> Bytes {
+        self.read(|record| record.status.application.clone())
     }
 
     /// The certificates behind its last record, its own first; they were judged when the record came. Empty before the
@@ -214,9 +223,9 @@ impl NodeSnapshot {
 #[non_exhaustive]
 pub struct TopicSnapshot {
     /// Its name.
-    pub topic: String,
+    pub topic: Topic,
     /// The nodes whose clients subscribe it.
-    pub nodes: Vec<String>,
+    pub nodes: Vec<NodeId>,
     /// How many clients in all.
     pub subscribers: u32,
 }

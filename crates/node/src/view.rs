@@ -37,7 +37,7 @@ pub(crate) fn snapshot(
     let pending = pending.into_iter().filter(|peer| !is_banned(peer)).map(|peer| waiting(peer, admissions));
     let peers = links.chain(pending).chain(bans.iter().map(|ban| banned(ban, admissions))).collect();
     Snapshot {
-        node_id: overlay.node().to_string(),
+        node_id: overlay.node(),
         name: facts.certificate.name.clone(),
         agency: facts.certificate.agency.clone(),
         epoch: overlay.version().epoch,
@@ -61,7 +61,7 @@ pub(crate) fn snapshot(
 fn linked(link: peering::LinkView, admissions: &Admissions, round_trips: &HashMap<NodeId, Duration>) -> PeerSnapshot {
     let admission = admissions.get(&link.peer);
     PeerSnapshot {
-        node_id: Some(link.peer.to_string()),
+        node_id: Some(link.peer),
         configured: link.configured.is_some(),
         address: link.address.to_string(),
         direction: Some(match link.direction {
@@ -80,7 +80,7 @@ fn linked(link: peering::LinkView, admissions: &Admissions, round_trips: &HashMa
 fn waiting(peer: peering::PendingPeerView, admissions: &Admissions) -> PeerSnapshot {
     let admission = peer.node.and_then(|node| admissions.get(&node));
     PeerSnapshot {
-        node_id: peer.node.map(|node| node.to_string()),
+        node_id: peer.node,
         address: peer.address.to_string(),
         direction: None,
         state: if peer.dialing { PeerState::Dialing } else { PeerState::Waiting },
@@ -97,7 +97,7 @@ fn banned(ban: &peering::BanView, admissions: &Admissions) -> PeerSnapshot {
     let admission = admissions.get(&ban.peer);
     let seconds = ban.until.saturating_duration_since(Instant::now()).as_secs();
     PeerSnapshot {
-        node_id: Some(ban.peer.to_string()),
+        node_id: Some(ban.peer),
         address: String::new(),
         direction: None,
         state: PeerState::Banned,
@@ -116,12 +116,12 @@ fn node(view: NodeView, admissions: &Admissions) -> NodeSnapshot {
     let linked = admission.as_ref().map(|admission| &admission.certificate);
     let status = view.record.as_ref().map(|record| &record.status);
     NodeSnapshot {
-        node_id: view.node.to_string(),
+        node_id: view.node,
         seq: status.map_or(0, |status| status.version.seq),
         epoch: status.map_or(0, |status| status.version.epoch),
         reachable: view.reachable,
         hops: view.hops,
-        next_hop: view.next_hop.map(|node| node.to_string()),
+        next_hop: view.next_hop,
         name: status.map(|status| &status.name).or(linked.map(|linked| &linked.name)).cloned().unwrap_or_default(),
         agency: status
             .map(|status| &status.agency)
@@ -163,14 +163,14 @@ mod tests {
         };
         let snapshot = snapshot(&facts, &lone.overlay, &Admissions::default(), &HashMap::new(), [0; 5]);
         for node in snapshot.nodes.iter().filter(|node| node.hops != Some(0)) {
-            let held = lone.overlay.record(&node.node_id.parse().unwrap()).unwrap();
+            let held = lone.overlay.record(&node.node_id).unwrap();
             assert!(Arc::ptr_eq(node.record.as_ref().unwrap(), held));
         }
         let topics = snapshot.topics();
         assert!(topics.is_sorted_by_key(|topic| &topic.topic));
         assert_eq!(topics.len(), 999, "the first is nobody's");
         let second = &topics[1];
-        let mut nodes = [node_id(1), node_id(2)].map(|node| node.to_string());
+        let mut nodes = [node_id(1), node_id(2)];
         nodes.sort_unstable();
         assert_eq!((&second.nodes[..], second.subscribers), (&nodes[..], 4));
     }

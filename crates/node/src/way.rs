@@ -13,6 +13,7 @@ use crate::Answer;
 
 /// How a traced request ended, and which way it went.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Followed {
     /// The reply, or why there is none.
     pub outcome: Result<Answer, UnicastError>,
@@ -24,6 +25,7 @@ pub struct Followed {
 
 /// Which nodes had a request, and when. Its times are those of each node's own clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Way {
     /// Under which the hops reported.
     pub id: TraceId,
@@ -39,6 +41,7 @@ pub struct Way {
 
 /// A peer to which this node sent the request first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FirstHop {
     /// Who.
     pub to: NodeId,
@@ -50,6 +53,7 @@ pub struct FirstHop {
 
 /// A node on the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WayStep {
     /// Who.
     pub node: NodeId,

@@ -6,8 +6,11 @@ pub(crate) mod json;
 use std::{borrow::Cow, collections::BTreeSet};
 
 use bytes::Bytes;
-use nuncio_gateway::{FrameKind, FrameSeq, Letter, ResultCode};
-use nuncio_protocol::{Topic, amop::Kind};
+use nuncio_gateway::{FrameKind, FrameSeq, Letter, ResultCode, TopicVerification};
+use nuncio_protocol::{
+    Topic,
+    amop::{ChallengeId, Kind},
+};
 
 /// The result for a frame that cannot be read, as the SDK port has it.
 pub(crate) const MALFORMED: ResultCode = ResultCode(-1);
@@ -57,6 +60,12 @@ pub(crate) enum Said {
         code: ResultCode,
         data: Bytes,
     },
+    /// What came of a question about a subscriber of a private topic.
+    Verdict {
+        question: ChallengeId,
+        topic: Topic,
+        accepted: bool,
+    },
     Ping,
 }
 
@@ -77,6 +86,8 @@ pub(crate) enum Told<'a> {
     Request { request: FrameSeq, topic: &'a Topic, data: Bytes },
     /// A message to all subscribers.
     Message { topic: &'a Topic, data: Bytes },
+    /// A question of the node: has the subscriber that listens to this channel a key of the private topic?
+    Verify(TopicVerification),
 }
 
 /// Under which name the answer to a frame comes back to its session: the client's, and what is needed to write it.
@@ -128,6 +139,7 @@ pub(crate) fn told(letter: &Letter) -> Option<(Told<'_>, Option<Form>)> {
             };
             Some((Told::Result { id: name.id, code, message, data }, Some(name.form)))
         }
+        (FrameKind::TopicVerification, _) => Some((Told::Verify(TopicVerification::decode(&data).ok()?), None)),
         _ => None,
     }
 }
@@ -153,6 +165,15 @@ fn request(name: &[u8]) -> Result<FrameSeq, String> {
     name.try_into()
         .map(FrameSeq::from_bytes)
         .map_err(|_| "`request` is no name of a request: it has 32 characters".into())
+}
+
+/// The bytes of a question's name.
+const QUESTION: usize = size_of::<ChallengeId>();
+
+fn question(name: &[u8]) -> Result<ChallengeId, String> {
+    name.try_into()
+        .map(ChallengeId)
+        .map_err(|_| "`question` is no name of a question: it has 128 hexadecimal digits".into())
 }
 
 fn topic(name: &str) -> Result<Topic, String> {

@@ -37,7 +37,7 @@ use crate::{
     writing::Writing,
 };
 pub(crate) use ending::Ending;
-use ending::say_goodbye;
+use ending::{broken, say_goodbye};
 pub(crate) use stranger::{Shown, dismiss, prove};
 
 /// WebSocket frames written before the session reads again.
@@ -161,8 +161,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
     /// Says why it ends, as far as that goes, and notes it.
     async fn farewell(&mut self, ending: &Ending) {
-        if let Some(frame) = ending.close_frame() {
-            say_goodbye(&mut self.socket, frame, ending.patience()).await;
+        if let Some(frame) = ending::farewell(ending) {
+            say_goodbye(&mut self.socket, frame, ending::patience(ending)).await;
         }
         let (client, remote) = (self.member.client().0, self.member.remote());
         if let dropped @ 1.. = self.member.dropped() {
@@ -171,7 +171,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         if ending.is_ordinary() {
             info!(%remote, client, reason = %ending, "web client disconnected");
         } else {
-            warn!(%remote, client, reason = %ending, "web client disconnected by the node");
+            warn!(%remote, client, reason = %ending, hint = ending.hint(), "web client disconnected by the node");
         }
         self.member.note_end(ending.end());
     }
@@ -213,7 +213,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             if let Poll::Ready(read) = self.socket.poll_next_unpin(cx) {
                 (self.heard, self.paused, self.pinged) = (now, false, false);
                 self.last = None;
-                return Poll::Ready(read.map_or(Err(Ending::ClientLeft), |read| Ok(read?)));
+                return Poll::Ready(read.map_or(Err(Ending::ClientLeft), |read| read.map_err(broken)));
             }
             self.last = None;
         }
@@ -233,7 +233,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// Writes what there is, as far as the socket takes it.
     fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), Ending> {
         for _ in 0..ROUNDS {
-            match self.socket.poll_ready_unpin(cx)? {
+            match self.socket.poll_ready_unpin(cx).map_err(broken)? {
                 Poll::Pending => {
                     self.stalled.get_or_insert(now);
                     return Ok(());
@@ -241,7 +241,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 Poll::Ready(()) => {}
             }
             let Some(writing) = self.next_writing(cx) else {
-                let is_flushed = self.socket.poll_flush_unpin(cx)?.is_ready();
+                let is_flushed = self.socket.poll_flush_unpin(cx).map_err(broken)?.is_ready();
                 self.stalled = if is_flushed { None } else { self.stalled.or(Some(now)) };
                 return Ok(());
             };
@@ -249,7 +249,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             let piece = writing.next();
             let is_done = writing.is_done();
             self.stalled = None;
-            self.socket.start_send_unpin(piece)?;
+            self.socket.start_send_unpin(piece).map_err(broken)?;
             if is_done {
                 self.written = self.writing.take().map(Writing::into_letter);
             }

@@ -35,6 +35,7 @@ impl Writing {
         let form = prescribed.unwrap_or(form);
         let data = match &told {
             Told::Result { data, .. } | Told::Request { data, .. } | Told::Message { data, .. } => data.clone(),
+            Told::Verify(_) => Bytes::new(),
         };
         let (head, tail, encoding): (_, &'static [u8], _) = match form {
             Form::Binary => (binary::head(&told), b"", json::Encoding::default()),

@@ -148,7 +148,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         return Err(Failure::usage(format_args!("--payload: at least {} bytes", message::HEADER)));
     }
     if arguments.index == 0 {
-        create(&Plan::on_loopback(arguments.network(), arguments.nodes(), 1)?)?;
+        create(&Plan::on_loopback(arguments.network(), arguments.nodes(), 1)?, || ())?;
     }
     let (control, end_of_input) = Control::start();
     // On the main task each message would cost a wake-up of the main thread.

@@ -146,7 +146,7 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
                 Destination::Private(private_publisher(&client, &topic, known, timeout).await?)
             };
             let started = Instant::now();
-            let answer = publish(&to, body, broadcast, timeout).await;
+            let answer = output.waiting(super::send::WAITING, publish(&to, body, broadcast, timeout)).await;
             tell(answer, started.elapsed(), output)
         }
     }

@@ -72,14 +72,13 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
         return roles::run(role, &points[0], &directory, arguments.index).await;
     }
     let mut interruption = Interruption::new()?;
-    let all = points.len();
-    for (number, point) in (1..).zip(points) {
+    let measuring = output.steps(points.len());
+    for point in points {
         let Point { work, payload, in_flight, .. } = &point;
-        output
-            .progress(&format!("measuring {number} of {all}: {}, {payload} bytes, {in_flight} in flight", work.name()));
-        let measured = interruption.end(bench::measure(&point)).await;
-        output.progress("");
-        output.object(&measured?)?;
+        measuring.say(&format!("{}, {payload} bytes, {in_flight} in flight", work.name()));
+        let measured = interruption.end(bench::measure(&point)).await?;
+        measuring.aside(|| output.object(&measured))?;
+        measuring.step();
     }
     Ok(())
 }

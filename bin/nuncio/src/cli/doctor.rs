@@ -74,7 +74,8 @@ impl From<Expected> for Port {
 
 pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
     let patience = arguments.timeout;
-    let findings = nuncio_doctor::diagnose(&nuncio_doctor::probe(question(arguments)?, patience).await);
+    let probing = nuncio_doctor::probe(question(arguments)?, patience);
+    let findings = nuncio_doctor::diagnose(&output.waiting("asking the port", probing).await);
     findings.iter().try_for_each(|finding| show(finding, output))?;
     let faults = findings.iter().filter(|finding| finding.severity == Severity::Fault).count();
     match faults {

@@ -51,15 +51,14 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
 
 /// The last answer: that all is well, or what there was when the time was up.
 async fn wait_until_well(client: &Client, live: bool, wait: Duration, output: Output) -> Result<Health, ClientError> {
-    let started = Instant::now();
+    let (started, line) = (Instant::now(), output.passing("waiting for the node"));
     loop {
         let answer = if live { client.livez().await } else { client.readyz().await };
         let done = answer.as_ref().is_ok_and(|health| health.ok) || started.elapsed() + PAUSE > wait;
         if done {
-            output.progress("");
+            drop(line);
             return answer;
         }
-        output.progress(&format!("waiting for the node, {} s", started.elapsed().as_secs()));
         sleep(PAUSE).await;
     }
 }

@@ -41,7 +41,7 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
     let token = read_token(&token)?;
     let conf = out.join("conf");
     if !conf.join("node.crt").exists() {
-        first_certificate(&token, &conf).await?;
+        output.waiting("waiting for a certificate of the agency", first_certificate(&token, &conf)).await?;
     }
     let (identity, _) = Identity::load(&IdentityPaths::in_directory(&conf))?;
     let file = out.join("nuncio.toml");

@@ -20,6 +20,9 @@ use crate::{body::BodyArguments, failure::Failure, output::Output};
 /// Where programs in a distributed trace find its context.
 const TRACE_PARENT_VARIABLE: &str = "TRACEPARENT";
 
+/// What is said of a reply that does not come at once.
+pub(super) const WAITING: &str = "waiting for the reply";
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The node the message is for
@@ -65,7 +68,7 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
     let (body, rtt_us, hops, trace) = if arguments.trace {
         followed(client, target, body, timeout, output).await?
     } else {
-        let answer = client.unicast(target, body, timeout).await?;
+        let answer = output.waiting(WAITING, client.unicast(target, body, timeout)).await?;
         (answer.body, answer.rtt.as_micros() as u64, answer.hops, None)
     };
     let bytes = body.len();
@@ -92,7 +95,7 @@ async fn followed(
     timeout: Duration,
     output: Output,
 ) -> Result<(Bytes, u64, u8, Option<Trace>), Failure> {
-    let mut trace = client.trace(target, body, timeout).await?;
+    let mut trace = output.waiting(WAITING, client.trace(target, body, timeout)).await?;
     if !output.json && !trace.way.is_empty() {
         output.note_table(&trace::HEADER, trace.way.iter().map(trace::row));
     }

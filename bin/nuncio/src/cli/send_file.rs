@@ -12,12 +12,9 @@ use nuncio_admin::{
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
-use self::{
-    pace::{Pace, Shown},
-    source::Source,
-};
+use self::{pace::Pace, source::Source};
 use super::{node::NodeArguments, text};
-use crate::{failure::Failure, output::Output};
+use crate::{failure::Failure, output::Output, progress::Progress};
 
 /// A node that reads a file slower than so many bytes a second is not waited for beyond its patience.
 const SLOWEST: u64 = 4 << 20;
@@ -63,9 +60,9 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
     let offer = FileOffer { name, length: source.length(), sha256 };
     let mut sending = Sending::new(client, target, source, offer, output);
     let outcome = sending.patiently(patience).await;
-    output.progress("");
+    let Sending { offer, resumed, shown, .. } = sending;
+    drop(shown);
     outcome?;
-    let Sending { offer, resumed, .. } = &sending;
     let (size, sha256, resumed) = (offer.length, &*offer.sha256, resumed.unwrap_or_default());
     let sent = Sent { name: &offer.name, size, sha256, resumed, ms: begun.elapsed().as_millis() as u64 };
     output.show(&sent, || format!("{size} bytes, sha256 {sha256}, checked by the node"))
@@ -79,7 +76,7 @@ struct Sending {
     offer: FileOffer,
     output: Output,
     pace: Pace,
-    shown: Shown,
+    shown: Progress,
     /// Bytes that were there when the node was first heard.
     resumed: Option<u64>,
     /// Most bytes that were there at a time.
@@ -99,7 +96,7 @@ enum Pending {
 
 impl Sending {
     fn new(client: Client, target: String, source: Source, offer: FileOffer, output: Output) -> Self {
-        let shown = Shown::new(output, offer.length);
+        let shown = output.transfer(offer.length);
         let (pace, resumed, furthest, differed, checked) = (Pace::default(), None, 0, false, Duration::ZERO);
         Self { client, target, source, offer, output, pace, shown, resumed, furthest, differed, checked }
     }
@@ -112,7 +109,7 @@ impl Sending {
             let failure = match self.attempt().await? {
                 None => return Ok(()),
                 Some(Pending::Busy(words)) => {
-                    self.shown.words(words);
+                    self.shown.say(words);
                     sleep(PAUSE).await;
                     heard = Instant::now();
                     self.checked += asked.elapsed();
@@ -131,8 +128,8 @@ impl Sending {
                 )));
             }
             if self.furthest > before || !waits {
-                self.output.progress("");
-                self.output.note(&format!("{}: trying for {patience:?}", failure.message));
+                let words = format!("{}: trying for {patience:?}", failure.message);
+                self.shown.aside(|| self.output.note(&words));
             }
             waits = true;
             sleep(PAUSE).await;
@@ -164,6 +161,7 @@ impl Sending {
         }
         while progress.state == FileState::Receiving {
             self.furthest = self.furthest.max(progress.received);
+            self.shown.say("");
             self.shown.at(progress.received);
             let offset = progress.received;
             if offset >= self.offer.length {

@@ -54,7 +54,7 @@ pub(crate) struct ReplayArguments {
 }
 
 /// How often it is said how far a run is.
-const TELLING: Duration = Duration::from_secs(2);
+const TELLING: Duration = Duration::from_millis(500);
 
 pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let kind = match arguments.scenario {
@@ -67,7 +67,6 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
     let scenario = Scenario::generate(kind, arguments.nodes as usize, arguments.seed);
     take_large_pages(&scenario);
     let outcome = follow(&scenario, telling(output));
-    output.progress("");
     match outcome {
         Ok(report) => show(&report, output),
         Err(violation) => {
@@ -76,7 +75,11 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
             output.note(&format!(
                 "a promise was not kept {violation}; looking for a smaller run, for two minutes at most"
             ));
-            keep(&shrink(&scenario, &violation), &arguments.trace)?;
+            let smaller = {
+                let _line = output.passing("looking for a smaller run");
+                shrink(&scenario, &violation)
+            };
+            keep(&smaller, &arguments.trace)?;
             Err(broken(&violation).hint(format!("run it again with: nuncio replay {}", arguments.trace.display())))
         }
     }
@@ -121,7 +124,6 @@ pub(crate) fn replay(arguments: &ReplayArguments, output: Output) -> Result<(), 
     } else {
         follow(&scenario, telling(output))
     };
-    output.progress("");
     match (lost, outcome) {
         (Some(failure), _) => Err(failure),
         (None, Ok(report)) => show(&report, output),
@@ -129,16 +131,16 @@ pub(crate) fn replay(arguments: &ReplayArguments, output: Output) -> Result<(), 
     }
 }
 
-/// Says every few seconds how far a run is.
+/// Says how far a run is, until it is dropped.
 fn telling(output: Output) -> impl FnMut(&Simulator) {
-    let (mut events, mut told) = (0_u64, Instant::now());
+    let (mut events, mut told, line) = (0_u64, Instant::now(), output.passing("starting the nodes"));
     move |network| {
         events += 1;
         // A look at the clock costs as much as a small event.
         if events.is_multiple_of(1024) && told.elapsed() >= TELLING {
             told = Instant::now();
             let (time, links) = (network.now().as_secs_f64(), network.link_count());
-            output.progress(&format!("{time:.1} s of the network's time: {events} events, {links} links"));
+            line.say(&format!("{time:.1} s of the network's time: {events} events, {links} links"));
         }
     }
 }

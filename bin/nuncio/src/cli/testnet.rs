@@ -80,7 +80,10 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
 
 fn write(arguments: Create, output: Output) -> Result<(), Failure> {
     let plan = plan(arguments)?;
-    let created = create(&plan)?;
+    let making = output.steps(plan.agencies + plan.nodes.len());
+    making.say("agencies and nodes");
+    let created = create(&plan, || making.step())?;
+    drop(making);
     output.rows(&created.nodes, &["name", "agency", "node", "p2p", "gateway", "directory"], |node| {
         vec![
             node.name.clone(),

@@ -9,6 +9,7 @@ use nuncio_admin::{
 
 use super::{
     node::NodeArguments,
+    send::WAITING,
     text::{self, or_dash, rtt, short},
 };
 use crate::{failure::Failure, output::Output};
@@ -29,7 +30,8 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
-    let trace = arguments.node.connect()?.probe(&arguments.target, arguments.timeout).await?;
+    let client = arguments.node.connect()?;
+    let trace = output.waiting(WAITING, client.probe(&arguments.target, arguments.timeout)).await?;
     if output.json {
         output.object(&trace)?;
     } else if !trace.way.is_empty() {

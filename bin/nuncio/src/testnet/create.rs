@@ -92,15 +92,20 @@ struct Agency {
 
 /// Writes a testnet: `ca/`, `agencies/NAME/`, `node0/…`, and for SDK clients `sdk/` (of the first agency),
 /// `sdk/NAME/` and `sdk/NAME-rsa/`.
-pub(crate) fn create(plan: &Plan) -> Result<Created, Failure> {
+///
+/// `made` is called for each agency and each node when it is there: that takes a while, for keys of RSA are searched for.
+pub(crate) fn create(plan: &Plan, made: impl Fn()) -> Result<Created, Failure> {
     let claim = Claim::take(&plan.directory)?;
     let root = Authority::init(&plan.directory.join("ca"), plan.chain, Validity::days(ROOT_DAYS))?;
-    let agencies = (0..plan.agencies).map(|index| Agency::create(plan, &root, index)).collect::<Result<Vec<_>, _>>()?;
+    let agencies = (0..plan.agencies)
+        .map(|index| Agency::create(plan, &root, index).inspect(|_| made()))
+        .collect::<Result<Vec<_>, _>>()?;
     let sdk = plan.directory.join("sdk");
     for file in ["ca.crt", "sdk.crt", "sdk.key", "sdk.publickey"] {
         copy(&agencies[0].sdk.join(file), &sdk.join(file))?;
     }
-    let nodes = (0..plan.nodes.len()).map(|index| write_node(plan, index, &agencies[index % agencies.len()]));
+    let nodes = (0..plan.nodes.len())
+        .map(|index| write_node(plan, index, &agencies[index % agencies.len()]).inspect(|_| made()));
     let created = Created { nodes: nodes.collect::<Result<_, _>>()? };
     claim.fulfil()?;
     Ok(created)

@@ -67,13 +67,14 @@ pub(crate) fn node_directories(directory: &Path) -> Result<Vec<PathBuf>, Failure
 
 async fn serve(nodes: &mut [NodeProcess], output: Output) -> Result<(), Failure> {
     let mut rows = Vec::with_capacity(nodes.len());
-    let total = nodes.len();
-    for (index, node) in nodes.iter_mut().enumerate() {
-        output.progress(&format!("waiting for {} ({} of {total})", node.name(), index + 1));
+    let waiting = output.steps(nodes.len());
+    for node in nodes.iter_mut() {
+        waiting.say(&format!("waiting for {}", node.name()));
         node.wait_until_ready(READY).await?;
         rows.push(describe(node).await?);
+        waiting.step();
     }
-    output.progress("");
+    drop(waiting);
     output.rows(&rows, &["name", "node", "p2p", "gateway", "admin", "pid"], |row| {
         vec![
             row.name.clone(),

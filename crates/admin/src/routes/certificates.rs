@@ -48,7 +48,7 @@ fn describe(node: &NodeSnapshot, held: &[HeldList], now: u64) -> Option<NodeCert
     let left = i64::try_from(not_after).ok()? - i64::try_from(now).ok()?;
     let roles: Vec<_> = leaf.stated_roles().roles().iter().map(|role| role.as_str()).collect();
     Some(NodeCertificate {
-        node_id: node.node_id.clone(),
+        node_id: node.node_id.to_string(),
         name: leaf.common_name().unwrap_or_default(),
         role: (!roles.is_empty()).then(|| roles.join(", ")),
         issuer: leaf.issuer(),

@@ -114,8 +114,7 @@ fn chunks(query: &PiecesQuery, body: &Bytes) -> Result<Vec<FileChunk>, Failure> 
 fn target(context: &Context, node: &str) -> Result<NodeId, Failure> {
     let snapshot = context.node.snapshot();
     let target = resolve::node(node, &snapshot)?;
-    let id = target.to_string();
-    match snapshot.nodes.iter().find(|known| known.node_id == id) {
+    match snapshot.node(target) {
         Some(known) if known.record.is_some() && !known.serves() => Err(takes_no_files()),
         _ => Ok(target),
     }

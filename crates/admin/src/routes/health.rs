@@ -47,8 +47,8 @@ pub(super) fn readiness(snapshot: &Snapshot, operator: &dyn Operator) -> Vec<Che
         ok: !snapshot.listen.is_empty(),
         detail: if snapshot.listen.is_empty() { "nowhere".to_owned() } else { snapshot.listen.join(", ") },
     };
-    let own = Some(snapshot.node_id.as_str());
-    let wanted = snapshot.peers.iter().filter(|peer| peer.configured && peer.node_id.as_deref() != own).count();
+    let own = Some(snapshot.node_id);
+    let wanted = snapshot.peers.iter().filter(|peer| peer.configured && peer.node_id != own).count();
     let linked = links(snapshot);
     let peers = Check {
         check: "peers".to_owned(),

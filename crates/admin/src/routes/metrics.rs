@@ -84,7 +84,7 @@ fn days_left(lifetimes: &[Lifetime], now: u64) -> Vec<Row> {
 
 /// The newest list of each issuer that this node holds, by the issuer's series.
 fn revocation_lists(snapshot: &Snapshot) -> Vec<Row> {
-    let own = snapshot.nodes.iter().find(|node| node.node_id == snapshot.node_id);
+    let own = snapshot.node(snapshot.node_id);
     let numbers = own.map(NodeSnapshot::revocations).into_iter().flatten();
     numbers.map(|(series, number)| row(series, number as f64)).collect()
 }

@@ -22,7 +22,7 @@ pub(super) async fn status(State(context): State<Context>) -> Json<Status> {
 pub(super) fn status_of(context: &Context, snapshot: &Snapshot) -> Status {
     let ready = health::readiness(snapshot, &*context.operator).iter().all(|check| check.ok);
     Status {
-        node_id: snapshot.node_id.clone(),
+        node_id: snapshot.node_id.to_string(),
         seq: snapshot.seq,
         epoch: snapshot.epoch,
         version: snapshot.version.clone(),
@@ -80,17 +80,17 @@ pub(super) async fn nodes(
             .iter()
             .filter(|node| scope.is_all() || context.node.sees(node))
             .map(|node| Node {
-                node_id: node.node_id.clone(),
+                node_id: node.node_id.to_string(),
                 seq: node.seq,
                 epoch: node.epoch,
                 reachable: node.reachable,
                 hops: node.hops,
-                next_hop: node.next_hop.clone(),
-                topics: node.topics().into_iter().filter(|topic| is_seen(&context, scope.is_all(), topic)).collect(),
+                next_hop: node.next_hop.map(|hop| hop.to_string()),
+                topics: seen_topics(&context, scope.is_all(), node),
                 name: node.name.clone(),
                 agency: node.agency.clone(),
                 addresses: node.addresses(),
-                application: node.application(),
+                application: hex::encode(node.application()),
                 revocations: node.revocations(),
                 equivocates: node.equivocates,
             })
@@ -106,10 +106,9 @@ pub(super) async fn route(State(context): State<Context>, Segment(node): Segment
             .with_hint("see `nuncio nodes` for who can be reached, and `nuncio peers` for this node's links"));
     };
     let hop = |node: &NodeId| {
-        let id = node.to_string();
-        let known = snapshot.nodes.iter().find(|known| known.node_id == id);
+        let known = snapshot.node(*node);
         let named = |name: fn(&NodeSnapshot) -> &String| known.map(name).cloned().unwrap_or_default();
-        Hop { name: named(|node| &node.name), agency: named(|node| &node.agency), node_id: id }
+        Hop { name: named(|node| &node.name), agency: named(|node| &node.agency), node_id: node.to_string() }
     };
     let path: Vec<Hop> = path.iter().map(hop).collect();
     Ok(Json(Route { node_id: target.to_string(), hops: path.len().saturating_sub(1), path }))
@@ -124,12 +123,22 @@ pub(super) async fn topics(
 
 pub(super) fn topics_of(context: &Context, snapshot: &Snapshot, is_all: bool) -> Vec<Topic> {
     let topics = snapshot.topics().into_iter().filter(|shown| is_seen(context, is_all, &shown.topic));
-    topics.map(|TopicSnapshot { topic, nodes, subscribers, .. }| Topic { topic, nodes, subscribers }).collect()
+    let shown = |TopicSnapshot { topic, nodes, subscribers, .. }| Topic {
+        topic: topic.to_string(),
+        nodes: nodes.iter().map(ToString::to_string).collect(),
+        subscribers,
+    };
+    topics.map(shown).collect()
+}
+
+fn seen_topics(context: &Context, is_all: bool, node: &NodeSnapshot) -> Vec<String> {
+    let seen = node.topics().into_iter().filter(|topic| is_seen(context, is_all, topic));
+    seen.map(|topic| topic.to_string()).collect()
 }
 
 /// Whether this node is shown a topic.
-fn is_seen(context: &Context, is_all: bool, topic: &str) -> bool {
-    is_all || nuncio_protocol::Topic::new(topic).is_ok_and(|topic| context.node.judge(Act::See, &topic).is_ok())
+fn is_seen(context: &Context, is_all: bool, topic: &nuncio_protocol::Topic) -> bool {
+    is_all || context.node.judge(Act::See, topic).is_ok()
 }
 
 pub(super) async fn denied_topics(State(context): State<Context>) -> Json<Vec<DeniedTopic>> {

@@ -2,7 +2,6 @@ use std::collections::HashMap;
 
 use axum::{Extension, Json, extract::State};
 use nuncio_audit::Act;
-use nuncio_identity::NodeId;
 use nuncio_node::{Direction, PeerSnapshot, Snapshot};
 
 use crate::{
@@ -19,11 +18,10 @@ pub(super) async fn list(State(context): State<Context>) -> Json<Vec<Peer>> {
 pub(super) fn peers_of(context: &Context, snapshot: &Snapshot) -> Vec<Peer> {
     let counted: HashMap<Vec<String>, f64> = context.node.metrics().links.peer_bytes.rows().into_iter().collect();
     let bytes = |peer: &PeerSnapshot, direction: &str| {
-        let node: NodeId = peer.node_id.as_ref()?.parse().ok()?;
-        counted.get(&[node.short(), direction.to_owned()][..]).map(|bytes| *bytes as u64)
+        counted.get(&[peer.node_id?.short(), direction.to_owned()][..]).map(|bytes| *bytes as u64)
     };
     let peer = |peer: &PeerSnapshot| Peer {
-        node_id: peer.node_id.clone(),
+        node_id: peer.node_id.map(|node| node.to_string()),
         address: peer.address.clone(),
         direction: peer.direction.map(|direction| direction_name(direction).to_owned()),
         state: peer.state.as_str().to_owned(),

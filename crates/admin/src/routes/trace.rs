@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::{Extension, Json, body::Body, extract::State, http::HeaderMap};
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use nuncio_audit::Act;
+use nuncio_identity::NodeId;
 use nuncio_node::{Followed, Snapshot, Way, WayStep};
 use nuncio_protocol::trace::{Fate, Report};
 use serde::Deserialize;
@@ -44,12 +45,13 @@ pub(super) async fn trace(
     let target = resolve::node(&node, &snapshot)?;
     let body = body::read(&headers, body, &context.bodies).await?;
     let act = Act::Send { node: target.into(), bytes: body.bytes.len() };
+    #[cfg(feature = "otlp")]
+    let (given, begun) = (parent.filter(|_| !query.probe), std::time::Instant::now());
     let followed = if query.probe {
         if !body.bytes.is_empty() {
             return Err(bad_request("a probe has no body"));
         }
-        let id = target.to_string();
-        let is_old = snapshot.nodes.iter().any(|node| node.node_id == id && node.seq > 0 && !node.serves());
+        let is_old = snapshot.node(target).is_some_and(|node| node.seq > 0 && !node.serves());
         if is_old {
             return Err(answers_no_probes());
         }
@@ -61,6 +63,10 @@ pub(super) async fn trace(
     if query.probe && trace.failure.as_ref().is_some_and(|failure| failure.error == ErrorCode::NoHandler) {
         trace.failure = Some(answers_no_probes());
     }
+    #[cfg(feature = "otlp")]
+    if let Some(exporter) = &context.exporter {
+        exporter.export(&trace, crate::otlp::Told { given, took: begun.elapsed() });
+    }
     Ok((Extension(act), Json(trace)))
 }
 
@@ -70,7 +76,7 @@ fn answers_no_probes() -> Failure {
 }
 
 fn trace_of(target: &str, followed: Followed, snapshot: &Snapshot) -> Trace {
-    let Followed { outcome, way, parent } = followed;
+    let Followed { outcome, way, parent, .. } = followed;
     let (answer, failure) = match outcome {
         Ok(answer) => (Some(answer), None),
         Err(error) => (None, Some(unicast_failure(error))),
@@ -93,7 +99,7 @@ fn trace_of(target: &str, followed: Followed, snapshot: &Snapshot) -> Trace {
 
 /// This node first, once for each first hop that it tried.
 fn steps(way: &Way, snapshot: &Snapshot) -> Vec<TraceStep> {
-    let me = || named(snapshot.node_id.clone(), snapshot);
+    let me = || named(snapshot.node_id, snapshot);
     let own = way.attempts.iter().map(|first| TraceStep {
         reported: true,
         fate: Some(if first.sent.is_some() { "sent" } else { "refused" }.to_owned()),
@@ -105,7 +111,7 @@ fn steps(way: &Way, snapshot: &Snapshot) -> Vec<TraceStep> {
     });
     let others = way.steps.iter().map(|step| {
         let report = step.report.as_ref().map(|(report, signed)| (report, BASE64.encode(signed)));
-        let name = named(step.node.to_string(), snapshot);
+        let name = named(step.node, snapshot);
         report.map_or_else(|| name.clone(), |(report, signed)| reported(name.clone(), report, signed, way))
     });
     own.chain(others).collect()
@@ -142,11 +148,11 @@ fn left_before(report: &Report, way: &Way) -> Option<Duration> {
     if is_first { own.map(|sent| way.began + sent) } else { way.steps.iter().find_map(left) }
 }
 
-fn named(node_id: String, snapshot: &Snapshot) -> TraceStep {
-    let known = snapshot.nodes.iter().find(|node| node.node_id == node_id);
+fn named(node: NodeId, snapshot: &Snapshot) -> TraceStep {
+    let known = snapshot.node(node);
     let (name, agency) = known.map(|node| (node.name.clone(), node.agency.clone())).unwrap_or_default();
     TraceStep {
-        node_id,
+        node_id: node.to_string(),
         name,
         agency,
         reported: false,

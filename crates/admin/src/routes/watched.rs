@@ -66,7 +66,7 @@ pub(super) fn refusals_of(context: &Context, snapshot: &Snapshot) -> Refusals {
     counts.retain(|one| one.count > 0);
     let banned = snapshot.peers.iter().filter(|peer| peer.state == PeerState::Banned);
     let bans = banned.map(|peer| Ban {
-        node_id: peer.node_id.clone().unwrap_or_default(),
+        node_id: peer.node_id.map(|node| node.to_string()).unwrap_or_default(),
         name: peer.name.clone(),
         agency: peer.agency.clone(),
         reason: peer.last_error.clone().unwrap_or_default(),
@@ -88,12 +88,10 @@ fn counted<L: Label>(
 /// Nodes and links, but none that this node may not see.
 pub(super) fn topology_of(context: &Context, snapshot: &Snapshot) -> Topology {
     let seen: Vec<_> = snapshot.nodes.iter().filter(|node| context.node.sees(node)).take(MAX_NODES).collect();
-    let ids: Vec<Option<NodeId>> = seen.iter().map(|node| node.node_id.parse().ok()).collect();
-    let places: HashMap<NodeId, usize> =
-        ids.iter().enumerate().filter_map(|(place, id)| Some(((*id)?, place))).collect();
+    let places: HashMap<NodeId, usize> = seen.iter().enumerate().map(|(place, node)| (node.node_id, place)).collect();
     let names = |from: usize, to: usize| {
         let record = seen[from].record.as_ref();
-        ids[to].is_some_and(|to| record.is_some_and(|record| record.status.neighbours.contains(&to)))
+        record.is_some_and(|record| record.status.neighbours.contains(&seen[to].node_id))
     };
     let (mut links, mut claims) = (Vec::new(), Vec::new());
     for (from, node) in seen.iter().enumerate() {
@@ -108,7 +106,7 @@ pub(super) fn topology_of(context: &Context, snapshot: &Snapshot) -> Topology {
         }
     }
     let shown = |node: &&nuncio_node::NodeSnapshot| TopologyNode {
-        node_id: node.node_id.clone(),
+        node_id: node.node_id.to_string(),
         name: node.name.clone(),
         agency: node.agency.clone(),
         reachable: node.reachable,

@@ -94,10 +94,9 @@ impl Served {
 
     /// Waits until this node can reach another.
     async fn reaches(&self, other: &Self) {
-        let id = other.id();
+        let id = other.node.node_id();
         let mut snapshots = self.node.snapshots();
-        let reached =
-            snapshots.wait_for(|now| now.nodes.iter().any(|node| node.node_id == id && node.reachable && node.seq > 0));
+        let reached = snapshots.wait_for(|now| now.node(id).is_some_and(|node| node.reachable && node.seq > 0));
         timeout(DEADLINE, reached).await.expect("a path in time").unwrap();
     }
 }

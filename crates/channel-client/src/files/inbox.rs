@@ -15,7 +15,7 @@ use super::{
     message::{Offer, Reply},
     part,
     quota::{Quota, Share},
-    receive::{Line, ReceivedFile, Transfer},
+    receive::{Coming, Line, ReceivedFile, Transfer},
 };
 use crate::{Challengers, Client, Delivery, Kind, SubscribeError, TopicKey, messages::Messages};
 
@@ -24,6 +24,7 @@ const MAX_FAREWELLS: usize = 64;
 
 /// Where files go, and which are taken. Anybody who may publish to the topic can use all of it up.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct InboxOptions {
     /// An existing directory. A file that is there already is not replaced.
     ///
@@ -126,6 +127,14 @@ impl FileInbox {
         }
     }
 
+    /// The files on their way here that were accepted, in the order of their names. Cheap, and tells nothing anew to whoever sends.
+    pub fn coming(&self) -> Vec<Coming> {
+        let mut coming: Vec<_> =
+            self.lines.values().filter_map(Weak::upgrade).filter_map(|line| line.coming()).collect();
+        coming.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        coming
+    }
+
     /// Ends what is on its way, removes what has come of it, and unsubscribes.
     pub async fn close(mut self) {
         self.open.shutdown().await;
@@ -148,7 +157,7 @@ impl FileInbox {
         }
         match self.judge(&delivery.data) {
             Ok((offer, share)) => {
-                let line = Arc::new(Line::default());
+                let line = Arc::new(Line::new(&offer));
                 self.lines.retain(|_, line| line.strong_count() > 0);
                 self.lines.insert(part::name(&offer), Arc::downgrade(&line));
                 let transfer = Transfer { client: self.client.clone(), options: self.options.clone(), line };

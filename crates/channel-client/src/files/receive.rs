@@ -1,7 +1,7 @@
 use std::{
     io,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -51,8 +51,30 @@ pub(super) struct Transfer {
 /// What an inbox knows of a transfer while it lasts.
 #[derive(Debug)]
 pub(super) struct Line {
-    heard: Mutex<Instant>,
+    name: String,
+    size: u64,
+    heard: Mutex<Heard>,
     makes_way: CancellationToken,
+}
+
+/// The last word of a sender.
+#[derive(Debug)]
+struct Heard {
+    at: Instant,
+    /// Bytes that have come, once its file was accepted.
+    received: Option<u64>,
+}
+
+/// A file on its way here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Coming {
+    /// Its name.
+    pub name: String,
+    /// Bytes that are here, those of earlier attempts among them.
+    pub received: u64,
+    /// Bytes in all.
+    pub size: u64,
 }
 
 /// An accepted transfer.
@@ -92,6 +114,7 @@ impl Transfer {
         let resumed = part.length();
         say(delivery, Reply::Accepted { topic, key: own.public, bytes: resumed }.encode());
         let desk = Desk::new(keys);
+        self.line.hear(resumed);
         let mut incoming = Incoming { offer, desk, part, share, line: &self.line };
         match incoming.fill(&mut chunks, self.options.patience).await? {
             Filled::Whole(last) => incoming.finish(&self.options, resumed, last, chunks).await,
@@ -148,7 +171,7 @@ impl Incoming<'_> {
             }
             // A chunk recorded and sent again by somebody else is no word of the sender.
             if self.part.length() > before {
-                self.line.hear();
+                self.line.hear(self.part.length());
                 deadline = Instant::now() + patience;
             }
             if self.part.length() < self.offer.size {
@@ -192,7 +215,7 @@ impl Incoming<'_> {
                 biased;
                 digest = &mut computing => return digest.map_err(|source| self.failed(source)),
                 Some(delivery) = chunks.next() => if let Some(chunk) = self.desk.open(delivery) {
-                    self.line.hear();
+                    self.line.hear(self.offer.size);
                     self.desk.answer(chunk, &Receipt::Received { bytes: self.offer.size });
                 },
             }
@@ -233,20 +256,29 @@ impl Incoming<'_> {
 }
 
 impl Line {
-    fn hear(&self) {
-        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    pub(super) fn new(offer: &Offer) -> Self {
+        let heard = Mutex::new(Heard { at: Instant::now(), received: None });
+        Self { name: offer.name.clone(), size: offer.size, heard, makes_way: CancellationToken::new() }
+    }
+
+    fn hear(&self, received: u64) {
+        *self.heard() = Heard { at: Instant::now(), received: Some(received) };
+    }
+
+    /// How far it is, once it was accepted.
+    pub(super) fn coming(&self) -> Option<Coming> {
+        let received = self.heard().received?;
+        Some(Coming { name: self.name.clone(), received, size: self.size })
     }
 
     /// Ends the transfer if its sender is silent: it may have died, and the new offer be its own.
     pub(super) fn yield_if_silent(&self) {
-        if self.heard.lock().unwrap_or_else(PoisonError::into_inner).elapsed() >= QUIET {
+        if self.heard().at.elapsed() >= QUIET {
             self.makes_way.cancel();
         }
     }
-}
 
-impl Default for Line {
-    fn default() -> Self {
-        Self { heard: Mutex::new(Instant::now()), makes_way: CancellationToken::new() }
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

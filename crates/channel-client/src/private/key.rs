@@ -61,8 +61,9 @@ impl TopicKey {
         TopicPublicKey(*self.0.verifying_key())
     }
 
-    /// Answers a challenge: r, s and recovery number over its Keccak-256.
-    pub(crate) fn sign(&self, challenge: &[u8]) -> Vec<u8> {
+    /// Answers a challenge: r, s and recovery number over its Keccak-256, 65 bytes. Whoever signs what he is given proves
+    /// somebody else: a [`PrivateSubscription`](crate::PrivateSubscription) looks at it first.
+    pub fn sign(&self, challenge: &[u8]) -> Vec<u8> {
         let (signature, recovery) = self.0.sign_prehash_recoverable(&Keccak256::digest(challenge));
         [&signature.to_bytes()[..], &[recovery.to_byte()]].concat()
     }
@@ -81,7 +82,7 @@ impl TopicPublicKey {
     }
 
     /// Whether the key's owner made this answer to a challenge. Only r and s are looked at.
-    pub(crate) fn made(&self, answer: &[u8], challenge: &[u8]) -> bool {
+    pub fn made(&self, answer: &[u8], challenge: &[u8]) -> bool {
         let signature = answer.get(..SIGNATURE - 1).filter(|_| answer.len() == SIGNATURE);
         let Some(Ok(signature)) = signature.map(Signature::from_slice) else { return false };
         // Some SDKs do not care for the low half of s; the key has signed all the same.

@@ -23,6 +23,7 @@ const SDK_PER_MINUTE: u32 = 60;
 
 /// Whose challenges a subscriber answers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Challengers {
     /// Those of Nuncio's publishers, which are bound to this subscriber, and those of FISCO BCOS's SDKs, which are not: there
     /// only the nodes see to it that nobody else has them signed here.

@@ -9,7 +9,9 @@ use tempfile::TempDir;
 use tokio::sync::Notify;
 
 use super::{hub::Hub, *};
-use crate::{Challengers, FileError, FileInbox, InboxOptions, ReceivedFile, SentFile, TopicKey, file_message::*};
+use crate::{
+    Challengers, Coming, FileError, FileInbox, InboxOptions, ReceivedFile, SentFile, TopicKey, file_message::*,
+};
 
 const TOPIC: &str = "files";
 
@@ -109,6 +111,30 @@ async fn a_file_arrives_whole_and_nothing_else_is_left() {
     assert_eq!(scene.names(), ["report.bin"]);
     let (_, again) = served(&mut inbox, scene.send()).await;
     assert!(matches!(again, Err(FileError::Refused { reason }) if reason == "report.bin is there already"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_inbox_tells_how_far_the_files_are_that_come() {
+    let scene = Scene::new(3 << 20).await;
+    let mut inbox = scene.inbox(scene.options()).await;
+    assert_eq!(inbox.coming(), []);
+    let (_, reply) = served(&mut inbox, scene.offer("a.bin", 100)).await;
+    assert!(matches!(reply, Reply::Accepted { .. }));
+    assert_eq!(inbox.coming(), [Coming { name: "a.bin".into(), received: 0, size: 100 }]);
+    let sending = scene.send();
+    tokio::pin!(sending);
+    let (mut seen, mut is_sent, mut look) = (Vec::new(), false, tokio::time::interval(Duration::from_millis(1)));
+    while !is_sent {
+        tokio::select! {
+            _ = inbox.next() => {}
+            sent = &mut sending, if !is_sent => is_sent = sent.is_ok(),
+            _ = look.tick() => {}
+        }
+        seen.extend(inbox.coming().into_iter().filter(|file| file.name == "report.bin").map(|file| file.received));
+    }
+    seen.dedup();
+    assert!(seen.is_sorted() && seen.iter().any(|received| (1..3 << 20).contains(received)), "{seen:?}");
+    assert_eq!(inbox.coming().len(), 1, "what has come is on its way no more");
 }
 
 /// The case of `mallory`: one byte to the announced topic ended a transfer of others at both ends.

@@ -40,17 +40,16 @@ impl NetworkSdks {
 
 async fn network_sdks(control: &Control) -> Vec<SdksAt> {
     let snapshot = control.node.snapshot();
-    let nodes: Vec<_> =
-        snapshot.nodes.iter().map(|node| (node.node_id.clone(), node.name.clone(), node.serves())).collect();
+    let nodes: Vec<_> = snapshot.nodes.iter().map(|node| (node.node_id, node.name.clone(), node.serves())).collect();
     let asked = stream::iter(nodes).map(|(node_id, name, serves)| sdks_at(control, node_id, name, serves));
     asked.buffered(AT_ONCE).collect().await
 }
 
-async fn sdks_at(control: &Control, node_id: String, name: String, serves: bool) -> SdksAt {
-    let told = if node_id == control.node.node_id().to_string() {
+async fn sdks_at(control: &Control, node_id: NodeId, name: String, serves: bool) -> SdksAt {
+    let told = if node_id == control.node.node_id() {
         Ok((told(own_issuers(control)), 0))
     } else if serves {
-        ask(control, &node_id).await
+        ask(control, node_id).await
     } else {
         Err("nothing is known of it, or it is of an earlier release, which cannot be asked".to_owned())
     };
@@ -58,11 +57,10 @@ async fn sdks_at(control: &Control, node_id: String, name: String, serves: bool)
         Ok(told) => (told, None),
         Err(reason) => ((Vec::new(), 0), Some(reason)),
     };
-    SdksAt { node_id, name, authorities, others, error }
+    SdksAt { node_id: node_id.to_string(), name, authorities, others, error }
 }
 
-async fn ask(control: &Control, node: &str) -> Result<(Vec<SdkAuthority>, u32), String> {
-    let target: NodeId = node.parse().map_err(|_| "it has no node ID".to_owned())?;
+async fn ask(control: &Control, target: NodeId) -> Result<(Vec<SdkAuthority>, u32), String> {
     let answer = control.node.ask_service(target, &Request::SdkAuthorities, ANSWER).await;
     let (issuers, others) = match answer {
         Ok(Answer::SdkIssuers { issuers, others }) => (issuers, others),

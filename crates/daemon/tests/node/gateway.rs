@@ -171,7 +171,8 @@ async fn files_go_in_chunks_from_client_to_client() {
     let content: Vec<u8> = (0..(5_u32 << 19) + 77).map(|number| number.to_le_bytes()[1]).collect();
     fs::write(&sent, &content).unwrap();
     fs::write(dir.path().join("empty"), "").unwrap();
-    let options = InboxOptions { max_bytes: 4 << 20, ..InboxOptions::new(&out) };
+    let mut options = InboxOptions::new(&out);
+    options.max_bytes = 4 << 20;
     let mut inbox = receiver.receive_files("files", options).await.unwrap();
     let receiving = tokio::spawn(async move {
         let files = (inbox.next().await.unwrap().unwrap(), inbox.next().await.unwrap().unwrap());

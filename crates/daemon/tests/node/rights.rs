@@ -42,8 +42,9 @@ impl Two {
 
     /// Waits until the second node says to the first that it has subscribers of a topic.
     async fn told(&self, topic: &str) {
-        let second = self.homes[1].id.to_string();
-        let says = |node: &NodeSnapshot| node.node_id == second && node.topics().iter().any(|told| told == topic);
+        let second = self.homes[1].id;
+        let says =
+            |node: &NodeSnapshot| node.node_id == second && node.topics().iter().any(|told| told.as_str() == topic);
         let mut snapshots = self.nodes[0].node.snapshots();
         timeout(DEADLINE, snapshots.wait_for(|now| now.nodes.iter().any(says))).await.unwrap().unwrap();
     }

@@ -2,10 +2,11 @@
 
 use std::{path::Path, sync::Arc};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use futures::{SinkExt as _, StreamExt as _};
 use nuncio_admin::TokenFile;
 use nuncio_audit::Scope;
-use nuncio_channel_client::{Client, ResultCode};
+use nuncio_channel_client::{Client, ResultCode, TopicKey, TopicPublicKey};
 use nuncio_pki::tls::channel_client_config;
 use nuncio_testkit::TestAuthority;
 use rustls_pki_types::ServerName;
@@ -109,6 +110,92 @@ async fn sdks_and_web_clients_of_two_nodes_publish_to_each_other() {
     );
     second.stop().await;
     first.stop().await;
+}
+
+/// A web client puts a challenge of its own to the subscriber that it is asked about, and says what it is worth.
+async fn judge(web: &mut Web, key: &TopicPublicKey, asked: &Value) -> bool {
+    let challenge = "a number that was never used before";
+    say(web, json!({ "type": "publish", "id": 5, "topic": asked["channel"], "data": &challenge[..17] })).await;
+    let answer = hear(web).await;
+    assert_eq!(answer["encoding"], "base64", "{answer}");
+    let signature = BASE64.decode(answer["data"].as_str().unwrap()).unwrap();
+    let accepted = key.made(&signature, &challenge.as_bytes()[..17]);
+    let (question, topic) = (&asked["question"], &asked["topic"]);
+    say(web, json!({ "type": "verdict", "id": 6, "question": question, "topic": topic, "accepted": accepted })).await;
+    assert_eq!(hear(web).await["code"], 0);
+    accepted
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_web_client_publishes_to_a_private_topic_once_its_subscriber_has_proved_itself() {
+    let authority = TestAuthority::new();
+    let (one, two) = (Home::new(&authority, "one", ""), Home::new(&authority, "two", ""));
+    let sdk = one.dir.path().join("sdk");
+    authority.write_sdk_directory(&sdk, false);
+    let first = one.start().await;
+    two.write(&(peers(&[first.p2p]) + WEB));
+    let second = two.start().await;
+    first.links(1).await;
+    let client = Client::builder().node(first.gateway.unwrap().to_string()).certificates(&sdk).connect().await.unwrap();
+    let key = TopicKey::generate();
+    let mut salaries = client.subscribe_private("salaries", key.clone()).await.unwrap();
+    let topic = "#!$TopicNeedVerify_salaries";
+
+    let mut web = web(&second, &sdk).await;
+    say(&mut web, json!({ "type": "publish", "id": 1, "topic": topic, "data": "not yet" })).await;
+    assert_eq!(hear(&mut web).await["code"], 100, "nobody has proved anything");
+    let publishers = format!("#!$PushChannel_{topic}");
+    say(&mut web, json!({ "type": "subscribe", "id": 2, "topics": [publishers] })).await;
+    assert_eq!(hear(&mut web).await["code"], 0);
+    let asked = hear(&mut web).await;
+    assert_eq!((&asked["type"], &asked["topic"]), (&json!("verify"), &json!(topic)));
+    assert!(judge(&mut web, &key.public(), &asked).await);
+    let heard = tokio::spawn(async move {
+        let delivery = salaries.next().await.unwrap();
+        let data = delivery.data.clone();
+        delivery.respond(&b"thanks"[..]).unwrap();
+        data
+    });
+    let answer = loop {
+        say(&mut web, json!({ "type": "publish", "id": 3, "topic": topic, "data": "a raise" })).await;
+        let answer = hear(&mut web).await;
+        if answer["code"] != 100 {
+            break answer;
+        }
+    };
+    assert_eq!((&answer["code"], &answer["data"]), (&json!(0), &json!("thanks")));
+    assert_eq!(timeout(DEADLINE, heard).await.unwrap().unwrap(), "a raise");
+    second.stop().await;
+    first.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_web_client_that_signs_gets_what_an_sdk_publishes_to_a_private_topic() {
+    let authority = TestAuthority::new();
+    let home = Home::new(&authority, "one", WEB);
+    let sdk = home.dir.path().join("sdk");
+    authority.write_sdk_directory(&sdk, false);
+    let node = home.start().await;
+    let key = TopicKey::generate();
+    let topic = "#!$TopicNeedVerify_salaries";
+    let channel = format!("#!$VerifyChannel_{topic}_{}", "0123456789abcdef".repeat(2));
+    let mut web = web(&node, &sdk).await;
+    say(&mut web, json!({ "type": "subscribe", "id": 1, "topics": [topic, channel] })).await;
+    assert_eq!(hear(&mut web).await["code"], 0);
+    let client = Client::builder().node(node.gateway.unwrap().to_string()).certificates(&sdk).connect().await.unwrap();
+    let publisher = client.private_publisher("salaries", vec![key.public()]).await.unwrap();
+    let request = hear(&mut web).await;
+    assert_eq!((&request["type"], &request["topic"]), (&json!("request"), &json!(channel)));
+    let signature = BASE64.encode(key.sign(request["data"].as_str().unwrap().as_bytes()));
+    let request = &request["request"];
+    say(&mut web, json!({ "type": "respond", "id": 2, "request": request, "data": signature, "encoding": "base64" }))
+        .await;
+    assert_eq!(hear(&mut web).await["code"], 0);
+    assert!(timeout(DEADLINE, publisher.accepted(1)).await.is_ok());
+    publisher.broadcast(&b"a raise"[..]).await.unwrap();
+    let message = hear(&mut web).await;
+    assert_eq!((&message["topic"], &message["data"]), (&json!(topic), &json!("a raise")));
+    node.stop().await;
 }
 
 #[tokio::test]

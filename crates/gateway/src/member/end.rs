@@ -2,6 +2,7 @@ use crate::counters::Counters;
 
 /// What the end of a session is counted as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum End {
     /// It went, or its door closed.
     Ordinary,

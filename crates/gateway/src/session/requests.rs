@@ -5,12 +5,12 @@ use nuncio_channel_protocol::{
     Frame, FrameKind, HandshakeAnswer, HandshakeRequest, ResultCode, SubscriptionError, heartbeat,
 };
 use nuncio_metrics::PublishEnd;
-use nuncio_protocol::amop::{ClientInput, Kind, PublishSeq};
+use nuncio_protocol::amop::{Kind, PublishSeq};
 use tracing::{debug, trace};
 
 use super::{
     Session,
-    close_reason::CloseReason,
+    close_reason::{CloseReason, NoChannel},
     translate::{self, Verdict},
 };
 use crate::rpc::{Answer, EventFilter, Rpc};
@@ -104,8 +104,7 @@ impl Session {
     async fn judge_proof(&mut self, frame: &Frame) -> Result<(), CloseReason> {
         match translate::verdict(&frame.body) {
             Ok(Verdict { challenge, topic, accepted }) => {
-                let client = self.member.client();
-                Ok(self.member.tell(ClientInput::ProofJudged { client, challenge, topic, accepted }).await?)
+                Ok(self.member.judge_proof(challenge, topic, accepted).await?)
             }
             Err(error) => {
                 self.member.door.clients.counters().frames_malformed.increment();
@@ -149,7 +148,7 @@ impl Session {
             }
         };
         let Some(version) = offer.negotiate() else {
-            return Err(CloseReason::NoCommonVersion { minimum: offer.minimum, maximum: offer.maximum });
+            return Err(NoChannel::NoCommonVersion { minimum: offer.minimum, maximum: offer.maximum }.into());
         };
         debug!(client = self.member.client().0, client_type = offer.client_type, %version, "handshake");
         self.version = version;

@@ -64,7 +64,7 @@ mod tests {
 
     fn snapshot() -> Snapshot {
         Snapshot {
-            node_id: String::new(),
+            node_id: nuncio_testkit::simulator::node_id(0),
             name: String::new(),
             agency: String::new(),
             epoch: 1,

@@ -28,8 +28,7 @@ async fn set(node: &Node, policy: Arc<Policy>) {
 }
 
 fn knows(snapshot: &Snapshot, node: &Node) -> bool {
-    let id = node.handle.node_id().to_string();
-    snapshot.nodes.iter().any(|known| known.node_id == id && known.seq > 0)
+    snapshot.node(node.handle.node_id()).is_some_and(|known| known.seq > 0)
 }
 
 /// The sources of all that `listener` hears until `last` speaks by unicast; requests are answered.

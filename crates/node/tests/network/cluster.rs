@@ -124,21 +124,18 @@ async fn a_node_that_stops_is_missed_at_once_and_met_again_under_a_higher_epoch(
     let authority = TestAuthority::new();
     let [a, b, c] = three(&authority).await;
     let identity = authority.node("d");
-    let (id, again) = (identity.key.node_id().to_string(), identity.clone());
+    let (id, again) = (identity.key.node_id(), identity.clone());
     let d = Node::start_as(&authority, identity, &[&a]);
     b.knows(4).await;
-    let first = b.handle.snapshot().nodes.iter().find(|node| node.node_id == id).map(|node| node.epoch);
+    let first = b.handle.snapshot().node(id).map(|node| node.epoch);
     d.stop().await;
     for node in [&a, &b, &c] {
-        node.sees("the end of d", |snapshot| snapshot.nodes.iter().all(|node| node.node_id != id || !node.reachable))
-            .await;
+        node.sees("the end of d", |snapshot| snapshot.node(id).is_none_or(|node| !node.reachable)).await;
     }
     // Its data directory is new: the epoch grows with the clock alone.
     let _d = Node::start_as(&authority, again, &[&b]);
-    c.sees("d again", |snapshot| {
-        snapshot.nodes.iter().any(|node| node.node_id == id && node.reachable && Some(node.epoch) > first)
-    })
-    .await;
+    c.sees("d again", |snapshot| snapshot.node(id).is_some_and(|node| node.reachable && Some(node.epoch) > first))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

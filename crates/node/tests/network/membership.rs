@@ -67,9 +67,8 @@ async fn a_renewed_certificate_is_shown_without_dropping_a_link() {
     let before = b.handle.snapshot().seq;
     b.handle.renew(Arc::new(renewed)).await.expect("the same key and name");
     b.sees("the new end", |snapshot| snapshot.certificate_not_after == end).await;
-    let id = b.handle.node_id().to_string();
-    a.sees("the new record", |snapshot| snapshot.nodes.iter().any(|node| node.node_id == id && node.seq > before))
-        .await;
+    let id = b.handle.node_id();
+    a.sees("the new record", |snapshot| snapshot.node(id).is_some_and(|node| node.seq > before)).await;
     assert_eq!(a.handle.snapshot().peers[0].connected_since, since, "the link stayed");
 
     let other = b.handle.renew(Arc::new(authority.node("b"))).await;
@@ -91,9 +90,8 @@ async fn a_link_outlives_the_root_under_which_it_was_made() {
 
     let before = b.handle.snapshot().seq;
     b.handle.renew(Arc::new(new.certify(&shown, Duration::from_secs(3600)))).await.expect("the same key and name");
-    let id = b.handle.node_id().to_string();
-    a.sees("the new record", |snapshot| snapshot.nodes.iter().any(|node| node.node_id == id && node.seq > before))
-        .await;
+    let id = b.handle.node_id();
+    a.sees("the new record", |snapshot| snapshot.node(id).is_some_and(|node| node.seq > before)).await;
     a.policy.store(Arc::new(new.policy()));
     a.handle.policy_changed().await;
     assert_eq!(linked(&a.handle.snapshot()), 1, "the link stayed");
@@ -115,9 +113,9 @@ async fn a_link_ends_with_the_certificate_unless_it_was_renewed() {
     let c = Node::start_as(&authority, stays.clone(), &[&a]);
     a.sees("both", |snapshot| linked(snapshot) == 2).await;
     c.handle.renew(Arc::new(authority.renew(&stays))).await.expect("the same key and name");
-    let gone = b.handle.node_id().to_string();
+    let gone = b.handle.node_id();
     a.sees("one left", |snapshot| {
-        linked(snapshot) == 1 && snapshot.peers.iter().all(|peer| peer.node_id.as_ref() != Some(&gone))
+        linked(snapshot) == 1 && snapshot.peers.iter().all(|peer| peer.node_id != Some(gone))
     })
     .await;
     assert!(UnixTime::now().as_secs() >= stays.certificate.not_after.as_secs(), "not before its end");
@@ -131,8 +129,8 @@ async fn a_node_whose_certificate_ended_is_gone_everywhere_and_returns_with_anot
     let short = authority.node_for("c", Duration::from_secs(4));
     let c = Node::start_with(&authority, short.clone(), &[&b], |config| config.overlay.target_degree = 0);
     a.knows(3).await;
-    let id = c.handle.node_id().to_string();
-    let known = |snapshot: &Snapshot| snapshot.nodes.iter().any(|node| node.node_id == id);
+    let id = c.handle.node_id();
+    let known = |snapshot: &Snapshot| snapshot.node(id).is_some();
     a.sees("c no more, though it was never linked", |snapshot| !known(snapshot)).await;
     b.sees("c no more", |snapshot| linked(snapshot) == 1 && !known(snapshot)).await;
     assert!(UnixTime::now().as_secs() >= short.certificate.not_after.as_secs(), "not before its end");
@@ -183,10 +181,9 @@ async fn an_application_field_is_read_from_any_node_and_a_route_names_every_hop(
     let authority = TestAuthority::new();
     let [a, b, c] = line(&authority).await;
     a.handle.set_application_field(Bytes::from("height=7")).await;
-    let id = a.handle.node_id().to_string();
-    let field = hex::encode("height=7");
-    c.sees("the field", |snapshot| snapshot.nodes.iter().any(|node| node.node_id == id && node.application() == field))
-        .await;
+    let id = a.handle.node_id();
+    let field = "height=7";
+    c.sees("the field", |snapshot| snapshot.node(id).is_some_and(|node| node.application() == field)).await;
     let record = c.handle.record(a.handle.node_id()).await.expect("a record");
     assert_eq!(record.status.application, Bytes::from("height=7"));
     let route = c.handle.route(a.handle.node_id()).await;

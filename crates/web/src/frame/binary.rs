@@ -1,10 +1,10 @@
 //! Binary frames: a byte that says what it is, the frame's number in eight, and the rest.
 
 use bytes::{Buf as _, BufMut as _, Bytes};
-use nuncio_gateway::ResultCode;
-use nuncio_protocol::{Topic, amop::Kind};
+use nuncio_gateway::{ResultCode, TopicVerification};
+use nuncio_protocol::amop::Kind;
 
-use super::{Frame, MAX_TOPICS, Said, Told, Unreadable, request, topic, topics};
+use super::{Frame, MAX_TOPICS, QUESTION, Said, Told, Unreadable, question, request, topic, topics};
 
 const TOKEN: u8 = 0;
 const SUBSCRIBE: u8 = 1;
@@ -13,11 +13,13 @@ const PUBLISH: u8 = 3;
 const MULTICAST: u8 = 4;
 const RESPOND: u8 = 5;
 const PING: u8 = 6;
+const VERDICT: u8 = 7;
 
 const RESULT: u8 = 0x81;
 const REQUEST: u8 = 0x82;
 const MESSAGE: u8 = 0x83;
 const REFUSAL: u8 = 0x84;
+const VERIFY: u8 = 0x85;
 
 /// Bytes of a request's name.
 const NAME: usize = 32;
@@ -44,6 +46,16 @@ fn said(verb: u8, mut body: Bytes) -> Result<Said, String> {
             let request = request(&body.split_to(NAME))?;
             let code = ResultCode(body.get_i32());
             Ok(Said::Respond { request, code, data: body })
+        }
+        VERDICT if body.len() <= QUESTION => Err("a verdict has the question's name, a byte, and the topic".into()),
+        VERDICT => {
+            let question = question(&body.split_to(QUESTION))?;
+            let accepted = match body.get_u8() {
+                0 => false,
+                1 => true,
+                _ => return Err("a verdict is 0 or 1".into()),
+            };
+            Ok(Said::Verdict { question, topic: topic(&name(&mut body)?)?, accepted })
         }
         PING => Ok(Said::Ping),
         TOKEN => String::from_utf8(body.into())
@@ -86,18 +98,24 @@ pub(crate) fn head(told: &Told<'_>) -> Vec<u8> {
         Told::Request { request, topic, .. } => {
             head.put_u8(REQUEST);
             head.put_slice(request.as_bytes());
-            put_topic(&mut head, topic);
+            put_name(&mut head, topic.as_str());
         }
         Told::Message { topic, .. } => {
             head.put_u8(MESSAGE);
-            put_topic(&mut head, topic);
+            put_name(&mut head, topic.as_str());
+        }
+        Told::Verify(TopicVerification { node, topic, channel }) => {
+            head.put_u8(VERIFY);
+            head.put_slice(&hex::decode(node).unwrap_or_default());
+            put_name(&mut head, topic);
+            put_name(&mut head, channel);
         }
     }
     head
 }
 
-fn put_topic(head: &mut Vec<u8>, topic: &Topic) {
+fn put_name(head: &mut Vec<u8>, topic: &str) {
     // It has at most 254 bytes.
-    head.put_u8(u8::try_from(topic.as_str().len()).unwrap_or(u8::MAX));
-    head.put_slice(topic.as_str().as_bytes());
+    head.put_u8(u8::try_from(topic.len()).unwrap_or(u8::MAX));
+    head.put_slice(topic.as_bytes());
 }

@@ -4,14 +4,14 @@ use std::{borrow::Cow, fmt};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use bytes::Bytes;
-use nuncio_gateway::ResultCode;
+use nuncio_gateway::{ResultCode, TopicVerification};
 use nuncio_protocol::amop::Kind;
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{SeqAccess, Visitor},
 };
 
-use super::{Frame, MAX_TOPICS, Said, Told, Unreadable, request, topic, topics, word};
+use super::{Frame, MAX_TOPICS, Said, Told, Unreadable, question, request, topic, topics, word};
 
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -22,6 +22,7 @@ enum Verb {
     Publish,
     Multicast,
     Respond,
+    Verdict,
     Ping,
 }
 
@@ -38,7 +39,7 @@ pub(crate) enum Encoding {
 
 /// All that a frame can have: a struct, since what is tagged inside would be held twice, and as a tree.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a frame")]
 struct Written<'a> {
     r#type: Verb,
     #[serde(default)]
@@ -57,10 +58,18 @@ struct Written<'a> {
     token: Option<Cow<'a, str>>,
     #[serde(default)]
     code: i32,
+    #[serde(borrow, default)]
+    question: Option<Cow<'a, str>>,
+    #[serde(default)]
+    accepted: Option<bool>,
 }
 
 /// Reads a frame.
 pub(crate) fn read(text: &str) -> Result<Frame, Unreadable> {
+    // A list of all fields in their order would be read as well.
+    if !text.trim_start().starts_with('{') {
+        return Err(Unreadable { id: None, why: "a text frame is one JSON object".into() });
+    }
     let written: Written<'_> =
         serde_json::from_str(text).map_err(|error| Unreadable { id: None, why: error.to_string() })?;
     let id = written.id;
@@ -85,6 +94,12 @@ impl Written<'_> {
             Verb::Respond => {
                 let request = request(self.request.as_deref().ok_or_else(|| missing("request"))?.as_bytes())?;
                 Said::Respond { request, code: ResultCode(self.code), data: self.data()? }
+            }
+            Verb::Verdict => {
+                let name = self.question.as_deref().ok_or_else(|| missing("question"))?;
+                let topic = topic(self.topic.as_deref().ok_or_else(|| missing("topic"))?)?;
+                let accepted = self.accepted.ok_or_else(|| missing("accepted"))?;
+                Said::Verdict { question: question(&hex::decode(name).unwrap_or_default())?, topic, accepted }
             }
             Verb::Ping => Said::Ping,
             Verb::Token => Said::Token { token: self.token.ok_or_else(|| missing("token"))?.into_owned() },
@@ -148,7 +163,11 @@ struct Head<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     request: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    question: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     topic: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     encoding: Option<Encoding>,
 }
@@ -162,7 +181,9 @@ pub(crate) fn head(told: &Told<'_>) -> (String, Encoding) {
         word: None,
         message: None,
         request: None,
+        question: None,
         topic: None,
+        channel: None,
         encoding: None,
     };
     let data = match told {
@@ -178,6 +199,12 @@ pub(crate) fn head(told: &Told<'_>) -> (String, Encoding) {
         Told::Message { topic, data } => {
             (head.r#type, head.topic) = ("message", Some(topic.as_str()));
             data
+        }
+        Told::Verify(TopicVerification { node, topic, channel }) => {
+            (head.r#type, head.question) = ("verify", Some(node.as_str()));
+            (head.topic, head.channel) = (Some(topic.as_str()), Some(channel.as_str()));
+            // It ends as a payload would, and has none.
+            return (serde_json::to_string(&head).unwrap_or_default(), Encoding::default());
         }
     };
     let encoding = encoding_of(data);

@@ -9,7 +9,7 @@ use futures::SinkExt as _;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::{Ending, Session};
+use super::{Ending, Session, ending::broken};
 
 /// What is to be done at a deadline.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// Asks whether it is there: a browser's page cannot do so by itself.
     fn ping(&mut self) -> Result<(), Ending> {
         self.pinged = true;
-        Ok(self.socket.start_send_unpin(Message::Ping(Bytes::new()))?)
+        self.socket.start_send_unpin(Message::Ping(Bytes::new())).map_err(broken)
     }
 
     fn next_deadline(&self) -> (Instant, Due) {

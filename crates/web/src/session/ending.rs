@@ -1,7 +1,7 @@
 use std::{fmt, time::Duration};
 
 use futures::StreamExt as _;
-use nuncio_gateway::{CoreGone, End, Unfinished};
+use nuncio_gateway::{End, Wrong};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
@@ -17,72 +17,62 @@ use super::Socket;
 /// How long a client is given to take its goodbye.
 pub(super) const GOODBYE: Duration = Duration::from_secs(1);
 
-/// Why a session ended.
+/// Why the session of a WebSocket ended.
+pub(crate) type Ending = nuncio_gateway::Ending<NoWebSocket>;
+
+/// Why the WebSocket cannot go on.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Ending {
-    #[error("the client left")]
-    ClientLeft,
-    #[error("the connection broke: {0}")]
-    Broken(#[source] std::io::Error),
+pub(crate) enum NoWebSocket {
     #[error("its frames cannot be read on: {0}")]
     Malformed(#[source] Error),
     #[error("a frame of it is over the limit: {0}")]
     TooLarge(#[source] CapacityError),
-    #[error("nothing was heard of it for {limit:?}")]
-    Idle { limit: Duration },
-    #[error(transparent)]
-    Unfinished(#[from] Unfinished),
-    #[error("it did not take its data for {limit:?}")]
-    NotDraining { limit: Duration },
-    #[error("it is no longer admitted: denied, or its certificate revoked")]
-    NoLongerAdmitted,
-    #[error("its certificate has expired")]
-    CertificateExpired,
-    #[error("the node stops")]
-    Shutdown,
-    #[error(transparent)]
-    CoreGone(#[from] CoreGone),
 }
 
-impl Ending {
-    /// Whether the client did nothing wrong.
-    pub(super) const fn is_ordinary(&self) -> bool {
-        matches!(self, Self::ClientLeft | Self::Broken(_) | Self::Idle { .. } | Self::Shutdown | Self::CoreGone(_))
+impl Wrong for NoWebSocket {
+    fn end(&self) -> End {
+        End::Malformed
     }
 
-    /// What it is counted as.
-    pub(super) const fn end(&self) -> End {
+    fn hint(&self) -> &'static str {
         match self {
-            Self::Malformed(_) | Self::TooLarge(_) => End::Malformed,
-            Self::Unfinished(_) => End::Unfinished,
-            Self::Idle { .. } => End::Idle,
-            Self::NotDraining { .. } => End::NotDraining,
-            _ => End::Ordinary,
+            Self::Malformed(_) => "see the frames on the page The web door",
+            Self::TooLarge(_) => "send at most 10 MiB in one message",
         }
     }
+}
 
-    /// How long its goodbye may take; nobody waits for one who takes nothing.
-    pub(super) const fn patience(&self) -> Duration {
-        match self {
-            Self::NotDraining { .. } => Duration::ZERO,
-            _ => GOODBYE,
-        }
+/// What a failure of the WebSocket is to its session.
+pub(super) fn broken(error: Error) -> Ending {
+    match error {
+        Error::ConnectionClosed | Error::AlreadyClosed => Ending::ClientLeft,
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Ending::ClientLeft,
+        Error::Io(error) => Ending::Broken(error),
+        Error::Capacity(error) => Ending::Own(NoWebSocket::TooLarge(error)),
+        other => Ending::Own(NoWebSocket::Malformed(other)),
     }
+}
 
-    /// What the client is told; `None` when nobody is there to be told.
-    pub(super) fn close_frame(&self) -> Option<CloseFrame> {
-        let code = match self {
-            Self::ClientLeft | Self::Broken(_) => return None,
-            Self::Malformed(Error::Utf8(_)) => CloseCode::Invalid,
-            Self::Malformed(_) => CloseCode::Protocol,
-            Self::TooLarge(_) => CloseCode::Size,
-            Self::Shutdown | Self::CoreGone(_) | Self::Idle { .. } => CloseCode::Away,
-            Self::Unfinished(_) | Self::NotDraining { .. } | Self::NoLongerAdmitted | Self::CertificateExpired => {
-                CloseCode::Policy
-            }
-        };
-        Some(close_frame(code, self))
+/// How long a goodbye may take; nobody waits for one who takes nothing.
+pub(super) const fn patience(ending: &Ending) -> Duration {
+    match ending {
+        Ending::NotDraining { .. } => Duration::ZERO,
+        _ => GOODBYE,
     }
+}
+
+/// What the client is told; `None` when nobody is there to be told.
+pub(super) fn farewell(ending: &Ending) -> Option<CloseFrame> {
+    let code = match ending {
+        Ending::ClientLeft | Ending::Broken(_) => return None,
+        Ending::Own(NoWebSocket::Malformed(Error::Utf8(_))) => CloseCode::Invalid,
+        Ending::Own(NoWebSocket::Malformed(_)) => CloseCode::Protocol,
+        Ending::Own(NoWebSocket::TooLarge(_)) => CloseCode::Size,
+        Ending::Shutdown | Ending::CoreGone(_) | Ending::Idle { .. } => CloseCode::Away,
+        // Unfinished, not draining, no longer admitted, expired.
+        _ => CloseCode::Policy,
+    };
+    Some(close_frame(code, ending))
 }
 
 /// A close frame has 125 bytes at the most, two of them for the code.
@@ -103,16 +93,4 @@ where
         while let Some(Ok(_)) = socket.next().await {}
     };
     let _ = timeout(patience, goodbye).await;
-}
-
-impl From<Error> for Ending {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::ConnectionClosed | Error::AlreadyClosed => Self::ClientLeft,
-            Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Self::ClientLeft,
-            Error::Io(error) => Self::Broken(error),
-            Error::Capacity(error) => Self::TooLarge(error),
-            other => Self::Malformed(other),
-        }
-    }
 }

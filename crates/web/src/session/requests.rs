@@ -63,6 +63,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                     self.answer(name, UNKNOWN_REQUEST, why.to_owned());
                 }
             }
+            Said::Verdict { question, topic, accepted } => {
+                self.member.judge_proof(question, topic, accepted).await?;
+                self.answer(name, ResultCode::OK, String::new());
+            }
             Said::Ping => self.answer(name, ResultCode::OK, String::new()),
             Said::Token { .. } => {
                 let why =

@@ -7,6 +7,7 @@ mod bounds;
 mod crowded;
 mod frames;
 mod posted;
+mod private;
 mod rig;
 mod tokens;
 mod who;

@@ -6,15 +6,19 @@ use std::{
     time::Duration,
 };
 
-use nuncio_channel_client::{Challengers, Client, InboxOptions, Progress};
+use nuncio_channel_client::{Challengers, Client, Coming, InboxOptions, Progress};
 use serde::Serialize;
-use tokio::{signal, time::Instant};
+use tokio::{signal, time::interval};
 
 use super::{private_publisher, public_key, read_key, text};
 use crate::{
     failure::{Failure, causes},
     output::Output,
+    progress::Progress as Bar,
 };
+
+/// How often a reader sees how far files are that come.
+const LOOK: Duration = Duration::from_millis(200);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct SendArguments {
@@ -74,12 +78,12 @@ struct File<'a> {
 
 pub(super) async fn send(client: &Client, arguments: SendArguments, output: Output) -> Result<(), Failure> {
     let SendArguments { topic, file, known, patience } = arguments;
-    let mut last = Instant::now();
+    let sending = output.transfer(0);
+    sending.say("looking for a receiver");
     let told = |progress: Progress| {
-        if last.elapsed() >= Duration::from_secs(1) {
-            last = Instant::now();
-            output.note(&format!("{} of {} bytes", progress.received, progress.size));
-        }
+        sending.say("");
+        sending.is_of(progress.size);
+        sending.at(progress.received);
     };
     let sent = if known.is_empty() {
         client.send_file_patiently(&topic, &file, patience, told).await
@@ -87,6 +91,7 @@ pub(super) async fn send(client: &Client, arguments: SendArguments, output: Outp
         let known = known.iter().map(|key| public_key(key)).collect::<Result<Vec<_>, _>>()?;
         private_publisher(client, &topic, known, patience).await?.send_file(&file, patience, told).await
     };
+    drop(sending);
     let sent = sent.map_err(|error| Failure::operation("file", causes(&error)))?;
     tell_ignored(sent.ignored, output);
     let (size, sha256, ignored) = (sent.size, &*sent.sha256, sent.ignored);
@@ -98,8 +103,9 @@ pub(super) async fn send(client: &Client, arguments: SendArguments, output: Outp
 pub(super) async fn receive(client: &Client, arguments: ReceiveArguments, output: Output) -> Result<(), Failure> {
     let ReceiveArguments { topic, out, topic_key, max_bytes, max_total, max_files, patience, count } = arguments;
     fs::create_dir_all(&out).map_err(|error| Failure::file("cannot create", &out, &error))?;
-    let totals = InboxOptions { max_total_bytes: max_total, max_total_files: max_files, ..InboxOptions::new(out) };
-    let options = InboxOptions { max_bytes, patience, ..totals };
+    let mut options = InboxOptions::new(out);
+    (options.max_bytes, options.max_total_bytes, options.max_total_files) = (max_bytes, max_total, max_files);
+    options.patience = patience;
     let inbox = match topic_key {
         None => client.receive_files(&topic, options).await,
         // Only this client sends files, so no SDK has to be answered.
@@ -107,12 +113,17 @@ pub(super) async fn receive(client: &Client, arguments: ReceiveArguments, output
     };
     let mut inbox = inbox.map_err(|error| Failure::operation("subscribe", causes(&error)))?;
     output.note(&format!("receiving files on {topic}; stop with Ctrl-C"));
-    let mut left = count.unwrap_or(u64::MAX);
+    let (mut left, mut coming, mut look) = (count.unwrap_or(u64::MAX), None, interval(LOOK));
     while left > 0 {
         let ended = tokio::select! {
             ended = inbox.next() => ended.ok_or_else(Failure::from_stopped_node)?,
             _ = signal::ctrl_c() => break,
+            _ = look.tick() => {
+                follow(&mut coming, &inbox.coming(), output);
+                continue;
+            }
         };
+        coming = None;
         match ended {
             Ok(file) => {
                 tell_ignored(file.ignored, output);
@@ -127,6 +138,19 @@ pub(super) async fn receive(client: &Client, arguments: ReceiveArguments, output
     }
     inbox.close().await;
     Ok(())
+}
+
+/// A bar for all that comes; none while nothing does.
+fn follow(shown: &mut Option<Bar>, coming: &[Coming], output: Output) {
+    let [first, others @ ..] = coming else {
+        *shown = None;
+        return;
+    };
+    let bar = shown.get_or_insert_with(|| output.transfer(0));
+    bar.is_of(coming.iter().map(|file| file.size).sum());
+    bar.at(coming.iter().map(|file| file.received).sum());
+    let words = if others.is_empty() { first.name.clone() } else { format!("{} files", coming.len()) };
+    bar.say(&words);
 }
 
 fn tell_ignored(ignored: u64, output: Output) {

@@ -12,7 +12,6 @@ use std::{
 use bytes::Bytes;
 use tokio::task::spawn_blocking;
 
-use super::pace::Shown;
 use crate::{failure::Failure, output::Output};
 
 /// An open file, and how it was when it was opened.
@@ -53,9 +52,10 @@ impl Source {
     pub(super) async fn digest(&self, output: Output) -> Result<[u8; 32], Failure> {
         let (file, length) = (Arc::clone(&self.file), self.length);
         let work = move || {
-            let mut shown = Shown::new(output, length);
+            let reading = output.transfer(length);
+            reading.say("reading");
             nuncio_files::sha256_of(&mut file.try_clone()?, |read| {
-                shown.reading(read);
+                reading.at(read);
                 true
             })
         };

@@ -18,7 +18,7 @@ fn plan(directory: &Path, nodes: u16, topology: Topology) -> Plan {
 #[test]
 fn nodes_are_dealt_out_to_the_agencies_and_load_with_what_was_written() {
     let directory = tempfile::tempdir().unwrap();
-    let created = create(&plan(directory.path(), 3, Topology::Full)).unwrap();
+    let created = create(&plan(directory.path(), 3, Topology::Full), || ()).unwrap();
     let agencies: Vec<_> = created.nodes.iter().map(|node| node.agency.as_str()).collect();
     assert_eq!(agencies, ["agencyA", "agencyB", "agencyA"]);
     for node in &created.nodes {
@@ -37,7 +37,7 @@ fn nodes_are_dealt_out_to_the_agencies_and_load_with_what_was_written() {
 #[test]
 fn a_line_stays_a_line() {
     let directory = tempfile::tempdir().unwrap();
-    let created = create(&plan(directory.path(), 3, Topology::Line)).unwrap();
+    let created = create(&plan(directory.path(), 3, Topology::Line), || ()).unwrap();
     let config = |index: usize| Config::load(&created.nodes[index].directory.join("nuncio.toml")).unwrap();
     assert_eq!(config(0).p2p.peers.len(), 1);
     assert_eq!(config(1).p2p.peers.len(), 2);
@@ -47,7 +47,7 @@ fn a_line_stays_a_line() {
 #[test]
 fn written_paths_are_relative() {
     let directory = tempfile::tempdir().unwrap();
-    create(&plan(directory.path(), 1, Topology::Full)).unwrap();
+    create(&plan(directory.path(), 1, Topology::Full), || ()).unwrap();
     let text = fs::read_to_string(directory.path().join("node0/nuncio.toml")).unwrap();
     assert!(!text.contains(&directory.path().display().to_string()), "{text}");
 }

@@ -26,7 +26,7 @@ pub(super) async fn foreign_certificate(stage: &Stage) -> Result<String, Failure
         bind: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
         nodes: vec![NodePlan { host: "127.0.0.1".to_owned(), p2p: ports[0], gateway: ports[1] }],
     };
-    let created = tokio::task::spawn_blocking(move || create(&plan))
+    let created = tokio::task::spawn_blocking(move || create(&plan, || ()))
         .await
         .map_err(|error| Failure::operation("internal", error))??;
     let stranger = created.nodes.into_iter().next().ok_or_else(|| Failure::usage("no node was made"))?;

@@ -98,11 +98,11 @@ impl Report {
         name: &'static str,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<Option<T::Left>, Failure> {
-        self.output.progress(&format!("…  {name}"));
+        let line = self.output.passing(name);
         let started = Instant::now();
         let result = work.await;
         let ms = (started.elapsed().as_secs_f64() * 1e4).round() / 10.0;
-        self.output.progress("");
+        drop(line);
         let (detail, left) = match result {
             Ok(outcome) => {
                 let (detail, left) = outcome.tell();

@@ -67,7 +67,7 @@ impl Stage {
         let plan = Plan::on_loopback(directory.path().join("net"), nodes, AGENCIES)?;
         // Keys and signatures are made on the processor. An interruption is heard afterwards: nobody writes a key into a
         // directory that was removed.
-        let created = tokio::task::block_in_place(|| create(&plan))?;
+        let created = tokio::task::block_in_place(|| create(&plan, || ()))?;
         let mut sites = Vec::with_capacity(nodes);
         for node in created.nodes {
             sites.push(Site {

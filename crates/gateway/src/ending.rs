@@ -1,0 +1,101 @@
+use std::{error::Error, io, time::Duration};
+
+use crate::{
+    intake::Unfinished,
+    member::{CoreGone, End},
+};
+
+/// Why the session of a client ended: what can be at every door, or what its own protocol adds.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Ending<P: Error + 'static> {
+    /// It closed the connection.
+    #[error("the client left")]
+    ClientLeft,
+    /// The connection failed.
+    #[error("the connection broke: {0}")]
+    Broken(#[source] io::Error),
+    /// It was silent.
+    #[error("nothing was heard of it for {limit:?}")]
+    Idle {
+        /// How long it may be.
+        limit: Duration,
+    },
+    /// A long message did not come on.
+    #[error(transparent)]
+    Unfinished(#[from] Unfinished),
+    /// It took nothing.
+    #[error("it did not take its data for {limit:?}")]
+    NotDraining {
+        /// How long it may take nothing.
+        limit: Duration,
+    },
+    /// Lists, rights or its token have changed.
+    #[error("it is no longer admitted: denied, or its certificate revoked")]
+    NoLongerAdmitted,
+    /// Its time is over.
+    #[error("its certificate has expired")]
+    CertificateExpired,
+    /// The node stops.
+    #[error("the node stops")]
+    Shutdown,
+    /// The core is gone.
+    #[error(transparent)]
+    CoreGone(#[from] CoreGone),
+    /// What is wrong in its own protocol.
+    #[error(transparent)]
+    Own(P),
+}
+
+/// What a door's own protocol adds to an [`Ending`].
+pub trait Wrong: Error + 'static {
+    /// What it is counted as.
+    fn end(&self) -> End;
+
+    /// Whether the client did nothing wrong all the same.
+    fn is_ordinary(&self) -> bool {
+        false
+    }
+
+    /// What to look at; empty where there is nothing.
+    fn hint(&self) -> &'static str {
+        ""
+    }
+}
+
+impl<P: Wrong> Ending<P> {
+    /// Whether the client did nothing wrong.
+    pub fn is_ordinary(&self) -> bool {
+        match self {
+            Self::ClientLeft | Self::Broken(_) | Self::Idle { .. } | Self::Shutdown | Self::CoreGone(_) => true,
+            Self::Unfinished(_) | Self::NotDraining { .. } | Self::NoLongerAdmitted | Self::CertificateExpired => false,
+            Self::Own(wrong) => wrong.is_ordinary(),
+        }
+    }
+
+    /// What to look at; empty where there is nothing.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::ClientLeft | Self::Broken(_) | Self::Idle { .. } | Self::Shutdown | Self::CoreGone(_) => "",
+            Self::NotDraining { .. } => "the client hangs or its line is too slow; it may connect again",
+            Self::Unfinished(_) => "the client hangs or its line is too slow for messages of this size",
+            Self::NoLongerAdmitted => {
+                "see the lists in [gateway] allow and deny, the revocation lists, and `nuncio token list`"
+            }
+            Self::CertificateExpired => "renew the client's certificate",
+            Self::Own(wrong) => wrong.hint(),
+        }
+    }
+
+    /// What it is counted as.
+    pub fn end(&self) -> End {
+        match self {
+            Self::ClientLeft | Self::Broken(_) | Self::Shutdown | Self::CoreGone(_) => End::Ordinary,
+            Self::NoLongerAdmitted | Self::CertificateExpired => End::Ordinary,
+            Self::Unfinished(_) => End::Unfinished,
+            Self::Idle { .. } => End::Idle,
+            Self::NotDraining { .. } => End::NotDraining,
+            Self::Own(wrong) => wrong.end(),
+        }
+    }
+}
