@@ -41,13 +41,15 @@ impl Issuing {
 /// What is wrong with another node that issues for the agency of this one, which issues: each knows what it has seen itself.
 pub(crate) fn rival_warning(snapshot: &Snapshot, own: &Credential) -> Option<String> {
     let is_rival = |node: &&NodeSnapshot| {
-        node.agency == own.agency && node.issues() && own.node_id.is_some_and(|own| own.to_string() != node.node_id)
+        node.agency == own.agency && node.issues() && own.node_id.is_some_and(|own| own != node.node_id)
     };
     let rival = snapshot.nodes.iter().find(is_rival)?;
     Some(format!(
-        "node {:.8} ({}) issues for agency {} too: what one of the two has issued the other does not know, so who is revoked \
+        "node {} ({}) issues for agency {} too: what one of the two has issued the other does not know, so who is revoked \
          at one may get another certificate at the other; let one of them issue",
-        rival.node_id, rival.name, own.agency
+        rival.node_id.short(),
+        rival.name,
+        own.agency
     ))
 }
 

@@ -151,10 +151,10 @@ async fn two_nodes_that_issue_for_one_agency_say_so() {
     };
     for (node, rival) in [(&first, rival.id), (&second, one.id)] {
         let mut snapshots = node.node.snapshots();
-        let known = |now: &nuncio_node::Snapshot| {
-            now.nodes.iter().any(|node| node.node_id == rival.to_string() && node.issues() && !node.agency.is_empty())
-        };
-        timeout(DEADLINE, snapshots.wait_for(known)).await.expect("known in time").unwrap();
+        let is_known =
+            |node: &nuncio_node::NodeSnapshot| node.node_id == rival && node.issues() && !node.agency.is_empty();
+        let known = snapshots.wait_for(|now| now.nodes.iter().any(is_known));
+        timeout(DEADLINE, known).await.expect("known in time").unwrap();
         let told = rivals(node).await;
         assert!(told.len() == 1 && told[0].contains(&rival.to_string()[..8]), "{told:?}");
     }
