@@ -3,6 +3,7 @@
 //! Two releases that know them use streams of our own; with an older one, yamux. Which it is, multistream-select agrees on
 //! inside TLS.
 
+mod broken;
 mod connection;
 mod entry;
 mod frame;

@@ -23,6 +23,7 @@ pub(crate) fn cases() -> Vec<Case> {
         "1.2.3.4=ASN1:NULL",
         "nsCertType=client",
         "nsCertType=critical,client,server",
+        "authorityKeyIdentifier=DER:0500",
     ] {
         cases.push(Case::good(shown(extensions), says(extensions)));
     }
@@ -34,7 +35,6 @@ pub(crate) fn cases() -> Vec<Case> {
         "extendedKeyUsage=anyExtendedKeyUsage",
         "1.2.3.4=critical,ASN1:NULL",
         "subjectAltName=DER:0500",
-        "authorityKeyIdentifier=DER:0500",
         "nsCertType=server",
         "nsCertType=DER:0500",
     ] {

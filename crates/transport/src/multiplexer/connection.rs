@@ -10,6 +10,7 @@ use std::{
 use futures::{AsyncRead, AsyncWrite};
 
 use super::{
+    broken::{Broken, StreamsError, gone},
     entry::{End, Entry},
     frame::{Frame, HEAD, Kind},
     output::Output,
@@ -27,19 +28,6 @@ const MAX_DATA: usize = 64 << 10;
 
 /// Data from here on goes to the socket, or comes from there, without being put together with other.
 const LONG: usize = 4 << 10;
-
-/// Why a connection carries streams no longer.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum StreamsError {
-    #[error("the connection failed")]
-    Io(#[source] io::Error),
-    #[error("the connection is closed")]
-    Closed,
-    #[error("the peer broke the rules of streams: {0}")]
-    Rule(&'static str),
-    #[error("{MAX_STREAMS} streams are open")]
-    TooMany,
-}
 
 /// The numbers of streams that a side opens.
 #[derive(Debug)]
@@ -73,33 +61,6 @@ pub(super) struct Connection<S> {
     /// The task of the connection, which polls it after its streams.
     task: Option<Waker>,
     broken: Option<Broken>,
-}
-
-/// It carries nothing any more: the reason, until it is told, and what streams are told.
-#[derive(Debug)]
-struct Broken {
-    reason: Option<StreamsError>,
-    kind: Option<io::ErrorKind>,
-}
-
-impl Broken {
-    fn new(reason: StreamsError) -> Self {
-        let kind = match &reason {
-            StreamsError::Closed => None,
-            StreamsError::Io(error) => Some(error.kind()),
-            StreamsError::Rule(_) | StreamsError::TooMany => Some(io::ErrorKind::InvalidData),
-        };
-        Self { reason: Some(reason), kind }
-    }
-
-    fn tell(&mut self) -> StreamsError {
-        self.reason.take().unwrap_or(StreamsError::Closed)
-    }
-
-    /// What reading a stream comes to.
-    fn end(&self) -> io::Result<usize> {
-        self.kind.map_or(Ok(0), |kind| Err(kind.into()))
-    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -409,7 +370,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn read_socket(&mut self, buffer: &mut [u8], cx: &mut Context<'_>) -> Poll<Option<usize>> {
         let reason = match ready!(Pin::new(&mut self.socket).poll_read(cx, buffer)) {
             Ok(0) => StreamsError::Closed,
-            Ok(read) => return Poll::Ready(Some(read)),
+            Ok(read) => {
+                // Whoever reads now and then only is not the one whom the socket should wake.
+                if !self.is_task(cx) {
+                    self.wake_task();
+                }
+                return Poll::Ready(Some(read));
+            }
             Err(error) => StreamsError::Io(error),
         };
         self.fail(reason);
@@ -498,9 +465,4 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn wake_task(&self) {
         self.task.iter().for_each(Waker::wake_by_ref);
     }
-}
-
-/// Of a stream whose connection carries nothing any more.
-fn gone() -> io::Error {
-    io::ErrorKind::ConnectionAborted.into()
 }

@@ -14,7 +14,7 @@ use std::{
 use futures::{AsyncRead, AsyncWrite};
 use libp2p::core::{StreamMuxer, muxing::StreamMuxerEvent};
 
-use super::connection::{Connection, StreamsError};
+use super::{broken::StreamsError, connection::Connection};
 
 /// A connection with streams.
 #[derive(Debug)]

@@ -14,7 +14,8 @@ use tokio::io::DuplexStream;
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
 
 use super::{
-    connection::{MAX_STREAMS, StreamsError},
+    broken::StreamsError,
+    connection::MAX_STREAMS,
     frame::{Frame, HEAD, Kind},
     streams::{Stream, Streams},
     window::INITIAL,
@@ -329,4 +330,52 @@ async fn whoever_polls_its_streams_after_the_connection_gets_all_the_same() {
         () = reading => {}
     }
     assert_eq!(words, expected);
+}
+
+#[tokio::test]
+async fn a_task_that_reads_once_and_no_more_leaves_the_socket_to_the_connections_own() {
+    let [mut near, mut far] = pair(1000);
+    let [mut once, mut often] =
+        [open(&mut near).expect("there may be more"), open(&mut near).expect("there may be more")];
+    let (taken, mut streams) = tokio::sync::mpsc::unbounded_channel();
+    let serving = tokio::spawn(std::future::poll_fn(move |cx| {
+        while let Poll::Ready(stream) = Pin::new(&mut far).poll_inbound(cx) {
+            taken.send(stream.expect("it lives")).expect("it is taken");
+        }
+        Pin::new(&mut far).poll(cx).map(|_| panic!("it lives"))
+    }));
+    let driving =
+        tokio::spawn(std::future::poll_fn(move |cx| Pin::new(&mut near).poll(cx).map(|_| panic!("it lives"))));
+    let mut own = Vec::new();
+    for stream in [&mut once, &mut often] {
+        stream.write_all(b"?").await.expect("it is read");
+        stream.flush().await.expect("it is read");
+        own.push(streams.recv().await.expect("it comes"));
+    }
+    let mut buffer = [0; 1];
+    own[0].read_exact(&mut buffer).await.expect("it is written");
+    let waiting = tokio::spawn(async move {
+        let mut words = Vec::new();
+        often.read_to_end(&mut words).await.expect("it is written");
+        words
+    });
+    tokio::task::yield_now().await;
+    // The last to ask the socket reads once, and nothing afterwards.
+    let last = tokio::spawn(async move {
+        let mut buffer = [0; 1];
+        once.read_exact(&mut buffer).await.expect("it is written");
+        once
+    });
+    tokio::task::yield_now().await;
+    own[0].write_all(b"!").await.expect("it is read");
+    own[0].flush().await.expect("it is read");
+    let _once = last.await.expect("it ends");
+    let sent = vec![7; 60_000];
+    own[1].write_all(&sent).await.expect("it is read");
+    own[1].flush().await.expect("it is read");
+    own[1].close().await.expect("it is read");
+    let words =
+        tokio::time::timeout(std::time::Duration::from_secs(20), waiting).await.expect("somebody reads the socket");
+    assert_eq!(words.expect("it ends"), sent);
+    drop((serving, driving));
 }
