@@ -32,7 +32,7 @@ use self::connection::MAX_STREAMS;
 /// Streams of our own.
 const OWN: &str = "/nuncio/streams/1";
 
-/// What releases before 0.2 know.
+/// What builds before this one know.
 const YAMUX: &str = "/yamux/1.0.0";
 
 /// Bytes of a connection that its peer may have sent and nobody has read.
