@@ -29,13 +29,29 @@ const MAX_DATA: usize = 64 << 10;
 /// Data from here on goes to the socket, or comes from there, without being put together with other.
 const LONG: usize = 4 << 10;
 
-/// The numbers of streams that a side opens.
+/// The lowest numbers of streams that may be opened now; `None` when all are used.
 #[derive(Debug)]
 struct Numbers {
-    /// The next one of its own; `None` when all are used.
     own: Option<u32>,
-    /// The lowest that the peer may use now.
-    theirs: u32,
+    theirs: Option<u32>,
+    is_dialer: bool,
+}
+
+impl Numbers {
+    const fn new(is_dialer: bool) -> Self {
+        let (own, theirs) = if is_dialer { (1, 2) } else { (2, 1) };
+        Self { own: Some(own), theirs: Some(theirs), is_dialer }
+    }
+
+    const fn is_theirs(&self, stream: u32) -> bool {
+        stream.is_multiple_of(2) == self.is_dialer
+    }
+
+    /// Whether such a stream was opened before, by either side.
+    fn is_used(&self, stream: u32) -> bool {
+        let lowest = if self.is_theirs(stream) { self.theirs } else { self.own };
+        lowest.is_none_or(|lowest| stream < lowest)
+    }
 }
 
 /// Bound: [`MAX_STREAMS`] of each side, each with its window; beyond, the connection ends.
@@ -44,7 +60,7 @@ pub(super) struct Connection<S> {
     socket: S,
     numbers: Numbers,
     streams: BTreeMap<u32, Entry>,
-    /// Opened by the peer and not asked for yet.
+    /// Opened by the peer and not asked for yet, all of them open.
     arrived: VecDeque<u32>,
     output: Output,
     /// Streams that could not write, in the order in which they wanted to.
@@ -65,10 +81,9 @@ pub(super) struct Connection<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn new(socket: S, is_dialer: bool) -> Self {
-        let (own, theirs) = if is_dialer { (1, 2) } else { (2, 1) };
         Self {
             socket,
-            numbers: Numbers { own: Some(own), theirs },
+            numbers: Numbers::new(is_dialer),
             streams: BTreeMap::new(),
             arrived: VecDeque::new(),
             output: Output::default(),
@@ -319,9 +334,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Something of a stream was read.
     fn let_more_come(&mut self, stream: u32, cx: &Context<'_>) {
-        if self.streams.get(&stream).is_some_and(|entry| entry.incoming.is_due())
-            && !(self.settle() && self.is_task(cx))
-        {
+        if self.streams.get(&stream).is_some_and(Entry::owes_credit) && !(self.settle() && self.is_task(cx)) {
             self.wake_task();
         }
     }
@@ -335,7 +348,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let before = output.len();
         streams.retain(|stream, entry| {
-            if entry.incoming.is_due() && entry.theirs.is_none() && !entry.is_dropped {
+            if entry.owes_credit() {
                 output.put(Frame { stream: *stream, kind: Kind::Credit(entry.incoming.renew(spare)) });
             }
             if let Some(end) = entry.own
@@ -409,17 +422,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn hear(&mut self, Frame { stream, kind }: Frame) -> Result<(), StreamsError> {
-        if kind == Kind::Open {
-            return self.hear_of(stream);
-        }
         let Some(entry) = self.streams.get_mut(&stream) else {
-            // What was said before the end of a stream was heard.
-            let was =
-                if self.is_theirs(stream) { stream < self.numbers.theirs } else { self.numbers.own > Some(stream) };
-            let is_late = matches!(kind, Kind::Credit(_)) && was;
-            return if is_late { Ok(()) } else { Err(StreamsError::Rule("a stream that is not open")) };
+            return match kind {
+                Kind::Open => self.hear_of(stream),
+                // It was said before the end of the stream was heard.
+                Kind::Credit(_) if self.numbers.is_used(stream) => Ok(()),
+                _ => Err(StreamsError::Rule("a stream that is not open")),
+            };
         };
         match kind {
+            Kind::Open => return Err(StreamsError::Rule("a stream that is open")),
             Kind::Credit(bytes) if entry.outgoing.grant(bytes) => {
                 entry.writer.take().into_iter().for_each(Waker::wake);
             }
@@ -428,28 +440,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Kind::Data(length) if entry.incoming.take(length) => self.coming = Some((stream, length)),
             Kind::Data(_) => return Err(StreamsError::Rule("more than the window")),
             Kind::Finish => entry.ended(End::Finished),
-            Kind::Reset | Kind::Open => entry.ended(End::Reset),
+            Kind::Reset => entry.ended(End::Reset),
         }
         Ok(())
     }
 
     /// The peer opens a stream.
     fn hear_of(&mut self, stream: u32) -> Result<(), StreamsError> {
-        if !self.is_theirs(stream) || stream < self.numbers.theirs {
+        if !self.numbers.is_theirs(stream) || self.numbers.is_used(stream) {
             return Err(StreamsError::Rule("a number that is not the peer's to use"));
         }
         if self.count(stream) >= MAX_STREAMS {
             return Err(StreamsError::TooMany);
         }
-        self.numbers.theirs = stream.saturating_add(2);
+        self.numbers.theirs = stream.checked_add(2);
         self.streams.insert(stream, Entry::new());
         self.arrived.push_back(stream);
         self.wake_task();
         Ok(())
-    }
-
-    const fn is_theirs(&self, stream: u32) -> bool {
-        stream % 2 == self.numbers.theirs % 2
     }
 
     /// Streams open of whichever side opened this one.

@@ -78,6 +78,11 @@ impl Entry {
         self.inbox.is_empty()
     }
 
+    /// Whether it is time to let the peer send more.
+    pub(super) fn owes_credit(&self) -> bool {
+        self.incoming.is_due() && self.theirs.is_none() && !self.is_dropped
+    }
+
     /// The peer ends its direction.
     pub(super) fn ended(&mut self, end: End) {
         self.theirs = Some(end);

@@ -83,6 +83,8 @@ async fn whoever_breaks_a_rule_ends_the_connection_and_no_more() {
         (vec![(2, Kind::Open)], "a number of the other side"),
         (vec![(1, Kind::Open), (1, Kind::Open)], "one number twice"),
         (vec![(5, Kind::Open), (3, Kind::Open)], "numbers that fall"),
+        (vec![(u32::MAX, Kind::Open), (u32::MAX, Kind::Open)], "the last number twice"),
+        (vec![(u32::MAX, Kind::Open), (u32::MAX - 1, Kind::Open)], "a number of the other side, behind the last one"),
         (vec![(1, Kind::Data(1))], "data on no stream"),
         (vec![(2, Kind::Data(1))], "data on a stream that this side never opened"),
         (vec![(1, Kind::Finish)], "the end of no stream"),
@@ -378,4 +380,19 @@ async fn a_task_that_reads_once_and_no_more_leaves_the_socket_to_the_connections
         tokio::time::timeout(std::time::Duration::from_secs(20), waiting).await.expect("somebody reads the socket");
     assert_eq!(words.expect("it ends"), sent);
     drop((serving, driving));
+}
+
+#[tokio::test]
+async fn behind_the_last_number_there_is_none_on_either_side() {
+    let last = |is_dialer| if is_dialer { u32::MAX - 1 } else { u32::MAX };
+    for is_dialer in [true, false] {
+        let (mut near, far) = pipe(1 << 10);
+        let mut own = Streams::over(far, is_dialer);
+        near.write_all(&frames(&[(last(is_dialer), Kind::Open), (last(is_dialer), Kind::Reset)])).await.expect("room");
+        assert!(turn(&mut own).is_pending());
+        drop(accept(&mut own).expect("it is the peer's to use"));
+        assert!(turn(&mut own).is_pending(), "it is over");
+        near.write_all(&frames(&[(u32::MAX, Kind::Open)])).await.expect("room");
+        assert!(matches!(turn(&mut own), Poll::Ready(StreamsError::Rule(_))), "dialer: {is_dialer}");
+    }
 }
