@@ -32,6 +32,29 @@ async fn web(node: &Running, sdk: &Path) -> Web {
     client_async("wss://node/v1/socket", stream).await.unwrap().0
 }
 
+/// An SDK at one node, and a web client at another.
+struct Doors {
+    first: Running,
+    second: Running,
+    client: Client,
+    web: Web,
+    homes: [Home; 2],
+}
+
+async fn doors() -> Doors {
+    let authority = TestAuthority::new();
+    let (one, two) = (Home::new(&authority, "one", ""), Home::new(&authority, "two", ""));
+    let sdk = one.dir.path().join("sdk");
+    authority.write_sdk_directory(&sdk, false);
+    let first = one.start().await;
+    two.write(&(peers(&[first.p2p]) + WEB));
+    let second = two.start().await;
+    first.links(1).await;
+    let client = Client::builder().node(first.gateway.unwrap().to_string()).certificates(&sdk).connect().await.unwrap();
+    let web = web(&second, &sdk).await;
+    Doors { first, second, client, web, homes: [one, two] }
+}
+
 async fn say(web: &mut Web, frame: Value) {
     web.send(Message::text(frame.to_string())).await.unwrap();
 }
@@ -58,18 +81,8 @@ async fn ask(web: &mut Web, topic: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sdks_and_web_clients_of_two_nodes_publish_to_each_other() {
-    let authority = TestAuthority::new();
-    let (one, two) = (Home::new(&authority, "one", ""), Home::new(&authority, "two", ""));
-    let sdk = one.dir.path().join("sdk");
-    authority.write_sdk_directory(&sdk, false);
-    let first = one.start().await;
-    two.write(&(peers(&[first.p2p]) + WEB));
-    let second = two.start().await;
-    first.links(1).await;
-
-    let client = Client::builder().node(first.gateway.unwrap().to_string()).certificates(&sdk).connect().await.unwrap();
+    let Doors { first, second, client, mut web, homes: _homes } = doors().await;
     let mut shop = client.subscribe(["shop"]).await.unwrap();
-    let mut web = web(&second, &sdk).await;
     say(&mut web, json!({ "type": "subscribe", "id": 9, "topics": ["page"] })).await;
     assert_eq!(hear(&mut web).await["code"], 0);
 
@@ -128,20 +141,11 @@ async fn judge(web: &mut Web, key: &TopicPublicKey, asked: &Value) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_web_client_publishes_to_a_private_topic_once_its_subscriber_has_proved_itself() {
-    let authority = TestAuthority::new();
-    let (one, two) = (Home::new(&authority, "one", ""), Home::new(&authority, "two", ""));
-    let sdk = one.dir.path().join("sdk");
-    authority.write_sdk_directory(&sdk, false);
-    let first = one.start().await;
-    two.write(&(peers(&[first.p2p]) + WEB));
-    let second = two.start().await;
-    first.links(1).await;
-    let client = Client::builder().node(first.gateway.unwrap().to_string()).certificates(&sdk).connect().await.unwrap();
+    let Doors { first, second, client, mut web, homes: _homes } = doors().await;
     let key = TopicKey::generate();
     let mut salaries = client.subscribe_private("salaries", key.clone()).await.unwrap();
     let topic = "#!$TopicNeedVerify_salaries";
 
-    let mut web = web(&second, &sdk).await;
     say(&mut web, json!({ "type": "publish", "id": 1, "topic": topic, "data": "not yet" })).await;
     assert_eq!(hear(&mut web).await["code"], 100, "nobody has proved anything");
     let publishers = format!("#!$PushChannel_{topic}");
