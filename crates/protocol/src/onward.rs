@@ -37,6 +37,9 @@ const ASKED: Rate = Rate { per_second: 200.0, burst: 800.0 };
 /// also where the streams of a link overtake each other: so a copy known there is known here.
 const REMEMBERED: usize = 16_384;
 
+/// Nodes that one frame, with one signature, is for at the least, where it is for many.
+pub(crate) const IN_ONE: u32 = 256;
+
 /// How many copies are known that were let cross: what one input makes, until it is known whether there was room for it.
 const COPIED: usize = 1_024;
 
@@ -143,7 +146,6 @@ impl Onward {
 
 /// At least as many frames as the edge makes of a message for so many.
 fn frames(destinations: usize) -> f64 {
-    const IN_ONE: u32 = 256;
     f64::from(1 + u32::try_from(destinations).unwrap_or(u32::MAX) / IN_ONE)
 }
 

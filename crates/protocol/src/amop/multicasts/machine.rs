@@ -21,13 +21,10 @@ use super::{
     routes,
     seen::Seen,
 };
-use crate::{Header, MAX_HOPS, Output, Topic, gate::Admitted, timers::earliest, turn::Turn};
+use crate::{Header, MAX_HOPS, Output, Topic, gate::Admitted, onward::IN_ONE, timers::earliest, turn::Turn};
 
 /// How long a multicast counts after it was sent.
 const LIFETIME: Duration = Duration::from_secs(30);
-
-/// Nodes that one signature is for, at the least, where they are many.
-const PART: usize = 256;
 
 /// How often a memory that nobody adds to is emptied.
 const SWEEP: Duration = Duration::from_secs(15);
@@ -64,7 +61,7 @@ impl Multicasts {
             // A long list of them travels in parts.
             None => {
                 let behind = reach.subscriptions.nodes(&topic).filter(|(node, _)| !turn.routing.is_linked(node));
-                behind.count().div_ceil(PART)
+                behind.count().div_ceil(IN_ONE as usize)
             }
         };
         let is_admitted = reach.quotas.admit(client, &topic, bytes, bytes.saturating_mul(nodes), turn.now)
