@@ -53,6 +53,7 @@ fn own(overlay: &nuncio_protocol::Config, listeners: usize) -> Vec<Bound> {
             "requests are refused as busy",
         ),
         Listeners::bound(Config::LISTENER_QUEUE, listeners),
+        Listeners::sources_bound(listeners),
         service::BOUND,
         replies::BOUND.in_entries(overlay.max_exchanges),
         Bound::of_bytes("revocation lists", LIST_GROWTH * Lists::MAX_BYTES, "longer or further ones are refused")

@@ -45,7 +45,8 @@ pub struct Config {
     pub max_pending_dials: u32,
     /// Established connections at most.
     pub max_links: u32,
-    /// Bytes of messages that one listener may be behind; two messages of the greatest length at least.
+    /// Bytes of messages that one listener may be behind, of one source half of them; at least two messages of the greatest
+    /// length of one source, and one of another.
     pub listener_queue: usize,
     /// Where judgements are told; by default they are logged.
     pub audit: Audit,
@@ -61,7 +62,7 @@ pub struct Config {
 
 impl Config {
     /// The default of [`Config::listener_queue`].
-    pub const LISTENER_QUEUE: usize = 24 << 20;
+    pub const LISTENER_QUEUE: usize = 32 << 20;
 
     /// The defaults of a node with this identity: network `nuncio`, no listener, no peers, 256 handshakes of strangers
     /// at once and 16 connections per second of each source, 128 saved up; 64 pending dials, 512 links, 24 MiB

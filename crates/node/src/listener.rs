@@ -8,16 +8,16 @@ use nuncio_protocol::Topic;
 
 use crate::{
     handle::{MessageId, Responder},
-    listeners::Missed,
+    listeners::{Charge, Missed},
     queue,
 };
 
 /// A stream of messages for the application.
 #[derive(Debug)]
 pub struct Listener {
-    waiting: queue::Receiver<Waiting>,
+    waiting: queue::Receiver<(Waiting, Charge)>,
     /// What is left of the messages taken out last, and the room that all of them keep until then.
-    run: Option<(Run, queue::Room)>,
+    run: Option<(Run, (queue::Room, Charge))>,
 }
 
 /// A message for the application.
@@ -86,7 +86,7 @@ pub(crate) struct Run {
 }
 
 impl Listener {
-    pub(crate) const fn new(waiting: queue::Receiver<Waiting>) -> Self {
+    pub(crate) const fn new(waiting: queue::Receiver<(Waiting, Charge)>) -> Self {
         Self { waiting, run: None }
     }
 
@@ -103,8 +103,8 @@ impl Listener {
                 }
             }
             match self.waiting.recv_with_room().await? {
-                (Waiting::One(incoming), _) => return Some(incoming),
-                (Waiting::Run(run), room) => self.run = Some((run, room)),
+                ((Waiting::One(incoming), _), _) => return Some(incoming),
+                ((Waiting::Run(run), charge), room) => self.run = Some((run, (room, charge))),
             }
         }
     }

@@ -70,17 +70,6 @@ impl<T> Sender<T> {
         Ok(Place(place, room.map_err(|_| TrySendError::Full(()))?))
     }
 
-    /// The same for what may not take the last places: so many messages and bytes are left.
-    pub(crate) fn try_reserve_beside(
-        &self,
-        (messages, left): (usize, usize),
-        bytes: usize,
-    ) -> Result<Place<'_, T>, TrySendError<()>> {
-        let (places, room) = self.room();
-        let has_room = places > messages && room >= bytes + left;
-        if has_room || self.is_closed() { self.try_reserve(bytes) } else { Err(TrySendError::Full(())) }
-    }
-
     /// Messages and bytes that there is room for.
     pub(crate) fn room(&self) -> (usize, usize) {
         (self.sender.capacity(), self.room.available_permits())

@@ -5,6 +5,7 @@ mod detours;
 mod edges;
 mod places;
 mod search;
+mod silence;
 mod ways_back;
 
 #[cfg(test)]
@@ -24,6 +25,7 @@ use detours::Detours;
 use edges::Edges;
 use places::{ME, Places, Slot};
 use search::{Way, Ways};
+use silence::Silence;
 
 /// Up to so many nodes, paths are computed with every change.
 const SMALL: usize = 64;
@@ -42,8 +44,8 @@ pub(crate) struct Routing {
     edges: Edges,
     ways: Ways,
     detours: Detours,
-    /// Who may have swallowed a request of ours.
-    silent: Suspects<NodeId>,
+    /// Who may have swallowed requests of ours.
+    silent: Silence,
     /// To whom answers were lost of late, and over which of our peers they had been sent.
     lost: Suspects<(NodeId, NodeId)>,
     dirty: bool,
@@ -70,8 +72,8 @@ impl Routing {
         );
         [
             map.in_entries(places),
-            Suspects::<NodeId>::bound("nodes that may have swallowed a request"),
-            Suspects::<(NodeId, NodeId)>::bound("peers over which answers were lost"),
+            Silence::BOUND,
+            Suspects::<(NodeId, NodeId)>::bound("peers over which answers were lost", MAX_NODES),
         ]
     }
 
@@ -81,8 +83,8 @@ impl Routing {
             edges: Edges::new(),
             ways: Ways::new(),
             detours: Detours::default(),
-            silent: Suspects::new(SILENCE),
-            lost: Suspects::new(SILENCE),
+            silent: Silence::new(SILENCE),
+            lost: Suspects::new(SILENCE, MAX_NODES),
             dirty: false,
             urgent: false,
         }

@@ -34,6 +34,11 @@ impl<K: Ord + Clone> Schedule<K> {
         self.at.get(key).copied()
     }
 
+    /// Those that sort from `first` on.
+    pub(crate) fn since(&self, first: K) -> impl Iterator<Item = &K> {
+        self.at.range(first..).map(|(key, _)| key)
+    }
+
     /// Takes what is due first, if it is due.
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<K> {
         let due = self.next().is_some_and(|at| at <= now);

@@ -2,31 +2,32 @@ use std::time::{Duration, Instant};
 
 use nuncio_bounds::Bound;
 
-use crate::{MAX_NODES, schedule::Schedule};
+use crate::schedule::Schedule;
 
 /// Who was silent of late: it is tried last, until it is heard again or a while has passed.
 ///
-/// Bound: [`MAX_NODES`] names; when there are more, the one noted longest ago is forgotten.
+/// Bound: so many names as [`Suspects::new`] was given; when there are more, the one noted longest ago is forgotten.
 #[derive(Debug)]
 pub(crate) struct Suspects<K> {
     memory: Duration,
+    most: usize,
     until: Schedule<K>,
 }
 
 impl<K: Ord + Clone> Suspects<K> {
-    pub(crate) const fn bound(what: &'static str) -> Bound {
-        Bound::of_entries::<[(Instant, K); 2]>(what, MAX_NODES, 0, "the one noted longest ago is forgotten")
+    pub(crate) const fn bound(what: &'static str, most: usize) -> Bound {
+        Bound::of_entries::<[(Instant, K); 2]>(what, most, 0, "the one noted longest ago is forgotten")
     }
 
-    /// Forgets each after `memory`.
-    pub(crate) fn new(memory: Duration) -> Self {
-        Self { memory, until: Schedule::default() }
+    /// Keeps so many, each for `memory`.
+    pub(crate) fn new(memory: Duration, most: usize) -> Self {
+        Self { memory, most, until: Schedule::default() }
     }
 
     pub(crate) fn note(&mut self, name: K, now: Instant) {
         self.forget_ended(now);
         self.until.set(name, now + self.memory);
-        if self.until.len() > MAX_NODES {
+        if self.until.len() > self.most {
             self.until.pop_first();
         }
     }
@@ -47,6 +48,11 @@ impl<K: Ord + Clone> Suspects<K> {
     pub(crate) fn contains(&self, name: &K) -> bool {
         self.until.get(name).is_some()
     }
+
+    /// Those that sort from `first` on.
+    pub(crate) fn since(&self, first: K) -> impl Iterator<Item = &K> {
+        self.until.since(first)
+    }
 }
 
 #[cfg(test)]
@@ -57,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_suspect_is_forgotten_after_a_while_or_when_it_is_heard() {
-        let (now, mut suspects) = (Instant::now(), Suspects::new(30 * S));
+        let (now, mut suspects) = (Instant::now(), Suspects::new(30 * S, 10));
         suspects.note(1, now);
         suspects.note(2, now);
         suspects.note(1, now + 10 * S);
@@ -69,11 +75,11 @@ mod tests {
 
     #[test]
     fn of_too_many_suspects_the_oldest_is_forgotten() {
-        let (now, mut suspects) = (Instant::now(), Suspects::new(30 * S));
-        for name in (0..=MAX_NODES).rev() {
-            suspects.note(name, now + S / 1000 * (MAX_NODES - name) as u32);
+        let (now, mut suspects) = (Instant::now(), Suspects::new(30 * S, 10));
+        for name in (0..=10).rev() {
+            suspects.note(name, now + S * (10 - name));
         }
-        assert_eq!(suspects.until.len(), MAX_NODES);
-        assert!(!suspects.contains(&MAX_NODES) && suspects.contains(&0));
+        assert_eq!(suspects.until.len(), 10);
+        assert!(!suspects.contains(&10) && suspects.contains(&0));
     }
 }

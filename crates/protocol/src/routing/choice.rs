@@ -65,7 +65,7 @@ impl Routing {
         for (_, link) in links {
             let tried = is(&|node| excluded.contains(node), link);
             let met = detour.exposure(link, |slot| is(&|node| suspects.contains(node), slot));
-            let met_of_late = detour.exposure(link, |slot| is(&|node| silent.contains(node), slot));
+            let met_of_late = detour.exposure(link, |slot| is(&|node| silent.is_suspect(node, target), slot));
             let faults = (tried, met, met_of_late);
             if best.is_none_or(|(least, _)| faults < least) {
                 best = Some((faults, link));
@@ -83,21 +83,21 @@ impl Routing {
         self.layers(target, first_hop).into_iter().flatten().collect()
     }
 
-    /// A request sent over `first_hop` stayed without an answer: whoever may have swallowed it is avoided for a while, and
-    /// given back.
+    /// A request sent over `first_hop` stayed without an answer: whoever may have swallowed it is avoided for a while, for
+    /// this target, and for all once another was silent behind it too, and given back.
     pub(crate) fn note_silent(&mut self, target: &NodeId, first_hop: &NodeId, now: Instant) -> Vec<NodeId> {
         let suspects = self.path_via(target, first_hop);
         for node in &suspects {
-            self.silent.note(*node, now);
+            self.silent.note(*node, *target, now);
         }
         suspects
     }
 
-    /// A request found no answer on ways round its suspects either: it is the target that is silent. Else a member that
-    /// answers nobody could have the relays before it avoided for good.
-    pub(crate) fn forgive(&mut self, suspects: &[NodeId]) {
+    /// A request found no answer on ways round its suspects either: it is the target that is silent. Else members that
+    /// answer nobody could have the relays before them avoided for good.
+    pub(crate) fn forgive(&mut self, target: &NodeId, suspects: &[NodeId]) {
         for node in suspects {
-            self.silent.clear(node);
+            self.silent.forgive(node, target);
         }
     }
 

@@ -267,8 +267,34 @@ fn a_silent_target_puts_nobody_under_suspicion_for_long() {
     let mut suspects = routing.note_silent(&node_id(9), &node_id(1), now);
     suspects.extend(routing.note_silent(&node_id(9), &node_id(2), now));
     assert_eq!(suspects, ids(&[1, 2]));
-    routing.forgive(&suspects);
+    routing.forgive(&node_id(9), &suspects);
     assert!(routing.silent.is_empty());
+}
+
+#[test]
+fn behind_whom_one_target_is_silent_is_avoided_by_what_is_for_that_target_alone() {
+    // The near way to 7, 8 and 9 leads over 1, another over 2 and 3.
+    let mut routing = paths(&[&[1], &[2, 3]], 9);
+    for (target, others) in [(7, [1, 3]), (8, [1, 3])] {
+        apply(&mut routing, target, &others);
+    }
+    apply(&mut routing, 1, &[0, 7, 8, 9]);
+    apply(&mut routing, 3, &[2, 7, 8, 9]);
+    routing.settle();
+    let now = Instant::now();
+    let next = |routing: &mut Routing, target| routing.next_hop_avoiding(&node_id(target), &[], &[], now);
+    for _ in 0..5 {
+        routing.note_silent(&node_id(9), &node_id(1), now);
+    }
+    assert_eq!([7, 8, 9].map(|target| next(&mut routing, target)), [1, 1, 2].map(|hop| Some(node_id(hop))));
+    routing.note_silent(&node_id(8), &node_id(1), now);
+    assert_eq!(
+        [7, 8, 9].map(|target| next(&mut routing, target)),
+        [Some(node_id(2)); 3],
+        "two are not silent by themselves"
+    );
+    routing.forgive(&node_id(9), &[node_id(1)]);
+    assert_eq!([7, 8, 9].map(|target| next(&mut routing, target)), [1, 2, 1].map(|hop| Some(node_id(hop))));
 }
 
 #[test]
@@ -280,7 +306,7 @@ fn who_only_may_have_passed_an_answer_on_is_not_cleared_by_it() {
     routing.note_silent(&node_id(9), &node_id(2), now);
     routing.note_answered(&node_id(9), &node_id(1));
     routing.note_answered(&node_id(2), &node_id(2));
-    assert!(routing.silent.contains(&node_id(5)));
+    assert!(routing.silent.is_suspect(&node_id(5), &node_id(9)));
     assert_eq!(routing.next_hop_avoiding(&node_id(9), &[node_id(1)], &[], now), Some(node_id(2)));
     routing.note_answered(&node_id(9), &node_id(2));
     assert!(routing.silent.is_empty());

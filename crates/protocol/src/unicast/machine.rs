@@ -257,7 +257,7 @@ impl Unicast {
                 let after = exchange.timeout;
                 if exchange.tried.len() > 1 {
                     // Over several ways: it is the target that is silent.
-                    turn.routing.forgive(&exchange.suspects);
+                    turn.routing.forgive(&exchange.target, &exchange.suspects);
                 }
                 self.complete(number, Err(UnicastError::TimedOut { after }), turn);
                 continue;

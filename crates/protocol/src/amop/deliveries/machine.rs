@@ -17,7 +17,7 @@ use super::{
     errands::Errands,
     report::{report, report_again},
 };
-use crate::{Output, Topic, suspects::Suspects, turn::Turn};
+use crate::{MAX_NODES, Output, Topic, suspects::Suspects, turn::Turn};
 
 /// How long a silence is held against a session.
 const MEMORY: Duration = Duration::from_secs(10);
@@ -62,14 +62,14 @@ pub(in crate::amop) type Own = ((u64, DeliveryId), Outcome);
 
 impl Deliveries {
     pub(in crate::amop) const BOUNDS: [Bound; 2] =
-        [Errands::BOUND, Suspects::<ClientId>::bound("clients that were silent lately")];
+        [Errands::BOUND, Suspects::<ClientId>::bound("clients that were silent lately", MAX_NODES)];
 
     pub(in crate::amop) fn new(seed: u64) -> Self {
         Self {
             open: BTreeMap::new(),
             of_client: BTreeSet::new(),
             errands: Errands::new(),
-            silent: Suspects::new(MEMORY),
+            silent: Suspects::new(MEMORY, MAX_NODES),
             rng: SmallRng::seed_from_u64(seed),
             next: 0,
         }

@@ -85,6 +85,14 @@ impl Attempt {
         self.is_open && self.paths.iter().any(|path| path.via == *via && !path.has_failed)
     }
 
+    /// The first hop of the way that an answer proves good: answers may come another way than what they answer went.
+    pub(super) fn answered_over(&self, from: NodeId) -> Option<NodeId> {
+        match self.paths[..] {
+            [only] => Some(only.via),
+            _ => self.paths.iter().map(|path| path.via).find(|via| *via == from),
+        }
+    }
+
     /// Notes that a path failed; says whether they all have.
     pub(super) fn fail_path(&mut self, via: &NodeId) -> bool {
         for path in self.paths.iter_mut().filter(|path| path.via == *via) {

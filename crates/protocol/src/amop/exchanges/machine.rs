@@ -19,7 +19,7 @@ use super::{
     paths,
     reach::{Publish, Reach},
 };
-use crate::{Config, Header, suspects::Suspects, turn::Turn};
+use crate::{Config, Header, MAX_NODES, suspects::Suspects, turn::Turn};
 
 /// How long a silence is held against a node.
 const MEMORY: Duration = Duration::from_secs(10);
@@ -41,13 +41,13 @@ impl Exchanges {
         Self {
             pace: Pace::new(config),
             ledger: Ledger::new(config.max_exchanges),
-            silent: Suspects::new(MEMORY),
+            silent: Suspects::new(MEMORY, MAX_NODES),
             rng: SmallRng::seed_from_u64(seed),
         }
     }
 
     pub(in crate::amop) fn bounds(config: &Config) -> [Bound; 2] {
-        let silent = Suspects::<NodeId>::bound("nodes that were silent lately");
+        let silent = Suspects::<NodeId>::bound("nodes that were silent lately", MAX_NODES);
         [Ledger::BOUND.in_entries(config.max_exchanges), silent]
     }
 
@@ -89,7 +89,9 @@ impl Exchanges {
         let Some(attempt) = self.ledger.get(message).map(|exchange| &exchange.attempts[index]) else { return };
         let is_its = attempt.candidate.node() == Some(header.source);
         if is_its {
-            turn.routing.note_answered(&header.source, &from);
+            if let Some(hop) = attempt.answered_over(from) {
+                turn.routing.note_answered(&header.source, &hop);
+            }
             self.silent.clear(&header.source);
             let fate = match code {
                 ResultCode::NO_SUBSCRIBER => Fate::Unseen,
@@ -203,7 +205,9 @@ impl Exchanges {
         if let Some(exchange) = self.ledger.get_mut(message) {
             exchange.present = None;
             exchange.fate = exchange.fate.max(Fate::Silent);
-            match exchange.attempts[present.index].candidate {
+            let attempt = &exchange.attempts[present.index];
+            paths::forgive(attempt, turn.routing);
+            match attempt.candidate {
                 Candidate::Client(client) => reach.deliveries.note_silent(client, turn.now),
                 Candidate::Node(node) | Candidate::Session(node, _) => self.silent.note(node, turn.now),
             }

@@ -59,6 +59,15 @@ pub(super) fn send_again(
     true
 }
 
+/// An attempt stayed without an answer. If it was made over several ways, it is the target that is silent.
+pub(super) fn forgive(attempt: &Attempt, routing: &mut Routing) {
+    let Some(node) = attempt.candidate.node().filter(|_| attempt.paths.len() > 1) else { return };
+    for path in &attempt.paths {
+        let met = routing.path_via(&node, &path.via);
+        routing.forgive(&node, &met);
+    }
+}
+
 /// The publish for another node, over one hop; the same number over another hop is the same attempt.
 fn send(exchange: &Exchange, message: u64, attempt: &Attempt, via: NodeId, turn: &mut Turn<'_>) {
     let Some((node, topic)) = attempt.candidate.node().zip(address(exchange, &attempt.candidate)) else { return };

@@ -1,0 +1,149 @@
+use std::collections::BTreeMap;
+
+use nuncio_identity::NodeId;
+use nuncio_protocol::Topic;
+use tokio::sync::mpsc::error::TrySendError;
+
+use super::{
+    Missed, OVERHEAD, PER_MULTICAST,
+    shares::{Charge, Room, Shares},
+};
+use crate::{
+    listener::{Incoming, Run, Waiting},
+    queue,
+};
+
+/// Of a queue, what is left to requests: whoever broadcasts as much as a member may must not make the listener busy for
+/// them.
+pub(super) const LEFT_TO_REQUESTS: usize = super::MAX_WAITING / 4;
+pub(super) const BYTES_LEFT_TO_REQUESTS: usize = 1 << 20;
+
+/// One listener.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) topics: Vec<Topic>,
+    pub(super) requests: bool,
+    pub(super) incoming: queue::Sender<(Waiting, Charge)>,
+    pub(super) missed: u64,
+    shares: Shares,
+    /// What it missed and has not been told, by origin and topic. Bound: as many as the core follows.
+    owed: BTreeMap<NodeId, BTreeMap<Option<Topic>, Missed>>,
+}
+
+impl Entry {
+    pub(super) fn new(topics: Vec<Topic>, requests: bool, incoming: queue::Sender<(Waiting, Charge)>) -> Self {
+        Self { topics, requests, incoming, missed: 0, shares: Shares::default(), owed: BTreeMap::new() }
+    }
+
+    pub(super) fn hears(&self, topic: Option<&Topic>) -> bool {
+        topic.is_none_or(|topic| self.topics.contains(topic))
+    }
+
+    /// Takes a request of so many bytes with what takes it, if its source has room.
+    pub(super) fn ask(
+        &mut self,
+        from: NodeId,
+        bytes: usize,
+        request: impl FnOnce() -> Incoming,
+    ) -> Result<(), TrySendError<()>> {
+        let room = self.shares.left_to(&from, self.incoming.room());
+        self.put(from, (room, bytes), || Waiting::One(request()))
+    }
+
+    /// Notes what it missed; what it missed before of the same origin and topic is told along with it.
+    pub(super) fn owe(&mut self, from: NodeId, topic: Option<&Topic>, missed: Missed) {
+        let owed = self.owed.entry(from).or_default().entry(topic.cloned()).or_insert(missed);
+        let is_same = owed.epoch == missed.epoch && missed.first >= owed.first;
+        *owed = if is_same { Missed { last: missed.last, ..*owed } } else { missed };
+    }
+
+    /// Tells what it missed, of each origin as much as that one has room for.
+    pub(super) fn tell_missed(&mut self) {
+        for from in self.owed.keys().copied().collect::<Vec<_>>() {
+            self.tell_missed_of(&from);
+        }
+    }
+
+    /// The same, of one origin.
+    pub(super) fn tell_missed_of(&mut self, from: &NodeId) {
+        let Some(mut owed) = self.owed.remove(from) else { return };
+        while let Some((topic, missed)) = owed.pop_first() {
+            let Missed { epoch, first, last } = missed;
+            let gap = || Waiting::One(Incoming::Gap { from: *from, topic: topic.clone(), epoch, first, last });
+            match self.put(*from, (self.room_for_multicasts(from), OVERHEAD), gap) {
+                Ok(()) => {}
+                Err(TrySendError::Closed(())) => owed.clear(),
+                Err(TrySendError::Full(())) => {
+                    owed.insert(topic, missed);
+                    break;
+                }
+            }
+        }
+        if !owed.is_empty() {
+            self.owed.insert(*from, owed);
+        }
+    }
+
+    /// Takes as many of the first ones as it has room for; says how many it misses. What it missed before comes first.
+    pub(super) fn take(&mut self, mut run: Run) -> usize {
+        self.tell_missed_of(&run.origin());
+        let is_told = self.owed.get(&run.origin()).is_none_or(|owed| !owed.contains_key(&run.topic().cloned()));
+        let taken = run.take_first(if is_told { self.fits(&run) } else { 0 });
+        if !taken.is_empty() {
+            let room = self.incoming.room();
+            // Nobody else fills the queue: there was room, so if there is none, it has gone.
+            if self.put(run.origin(), (room, weight(&taken)), || Waiting::Run(taken)).is_err() {
+                return 0;
+            }
+        }
+        if run.is_empty() || self.incoming.is_closed() {
+            return 0;
+        }
+        if self.missed == 0 {
+            tracing::warn!(topics = ?self.topics, "a listener is too slow: it misses messages from here on; it is told which, and they are counted");
+        }
+        self.missed += run.len() as u64;
+        self.owe(run.origin(), run.topic(), run.numbers());
+        run.len()
+    }
+
+    /// How many of the first ones it has room for.
+    fn fits(&self, run: &Run) -> usize {
+        let (places, bytes) = self.room_for_multicasts(&run.origin());
+        let mut room = if places > 0 { bytes.saturating_sub(OVERHEAD) } else { 0 };
+        let has_room = |length: &usize| match room.checked_sub(length + PER_MULTICAST) {
+            Some(left) => {
+                room = left;
+                true
+            }
+            None => false,
+        };
+        run.lengths().take_while(has_room).count()
+    }
+
+    /// What multicasts of one origin, and what is missed of them, may still take.
+    fn room_for_multicasts(&self, origin: &NodeId) -> Room {
+        let (places, bytes) = self.incoming.room();
+        let free = (places.saturating_sub(LEFT_TO_REQUESTS), bytes.saturating_sub(BYTES_LEFT_TO_REQUESTS));
+        self.shares.left_to(origin, free)
+    }
+
+    /// Puts what a source has sent into the queue, and into its share.
+    fn put(
+        &mut self,
+        from: NodeId,
+        ((places, room), bytes): (Room, usize),
+        what: impl FnOnce() -> Waiting,
+    ) -> Result<(), TrySendError<()>> {
+        if (places == 0 || bytes > room) && !self.incoming.is_closed() {
+            return Err(TrySendError::Full(()));
+        }
+        let place = self.incoming.try_reserve(bytes)?;
+        place.send((what(), self.shares.charge(from, bytes)));
+        Ok(())
+    }
+}
+
+fn weight(run: &Run) -> usize {
+    OVERHEAD + run.lengths().map(|length| length + PER_MULTICAST).sum::<usize>()
+}

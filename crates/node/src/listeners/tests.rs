@@ -1,0 +1,198 @@
+use nuncio_identity::NodeKey;
+
+use super::{entry::LEFT_TO_REQUESTS, *};
+
+fn node() -> NodeId {
+    NodeKey::generate().node_id()
+}
+
+fn broadcast(listeners: &mut Listeners, origin: NodeId, seq: u64, data: &Bytes) {
+    listeners.multicast(&Run::new(origin, None, 1, seq, vec![data.clone()]));
+}
+
+fn waiting(listener: &mut Listener) -> Vec<u64> {
+    let mut seqs = Vec::new();
+    while let Some(incoming) = listener.try_next() {
+        // Between them it is told what it missed.
+        if let Incoming::Broadcast { id, .. } = incoming {
+            seqs.push(id.seq);
+        }
+    }
+    seqs
+}
+
+#[test]
+fn a_stopped_listener_holds_the_bytes_of_its_queue_and_others_hear_everything() {
+    let mut listeners = Listeners::new(0);
+    let (mut stopped, _) = listeners.add(Vec::new(), false);
+    let (mut healthy, _) = listeners.add(Vec::new(), false);
+    let (origin, largest) = (node(), Bytes::from(vec![0; MAX_BODY]));
+    for seq in 0..20 {
+        broadcast(&mut listeners, origin, seq, &largest);
+        assert_eq!(waiting(&mut healthy), [seq]);
+    }
+    assert_eq!(waiting(&mut stopped), [0, 1], "two of the greatest length");
+    assert_eq!(listeners.missed(), 18);
+    broadcast(&mut listeners, origin, 20, &largest);
+    assert_eq!(waiting(&mut stopped), [20], "once it reads again, it hears again");
+}
+
+#[test]
+fn what_a_slow_listener_missed_is_told_before_anything_later_and_without_it() {
+    let (mut listeners, topic) = (Listeners::new(0), Topic::new("prices").unwrap());
+    let (mut slow, _) = listeners.add(vec![topic.clone()], false);
+    let origin = node();
+    let largest = Bytes::from(vec![0; MAX_BODY]);
+    let publish = |listeners: &mut Listeners, seq| {
+        listeners.multicast(&Run::new(origin, Some(topic.clone()), 7, seq, vec![largest.clone()]));
+    };
+    let heard = |listener: &mut Listener| match listener.try_next() {
+        Some(Incoming::Multicast { id, .. }) => Some((id.seq, id.seq)),
+        Some(Incoming::Gap { from, topic: Some(_), epoch: 7, first, last }) if from == origin => Some((first, last)),
+        _ => None,
+    };
+    for seq in 1..=5 {
+        publish(&mut listeners, seq);
+    }
+    assert_eq!([(); 2].map(|()| heard(&mut slow)), [Some((1, 1)), Some((2, 2))]);
+    publish(&mut listeners, 6);
+    assert_eq!([(); 3].map(|()| heard(&mut slow)), [Some((3, 5)), Some((6, 6)), None]);
+    for seq in 7..=9 {
+        publish(&mut listeners, seq);
+    }
+    listeners.gap(origin, Some(&topic), Missed { epoch: 7, first: 10, last: 12 });
+    assert_eq!([(); 2].map(|()| heard(&mut slow)), [Some((7, 7)), Some((8, 8))]);
+    listeners.tell_missed();
+    assert_eq!([(); 2].map(|()| heard(&mut slow)), [Some((9, 12)), None], "without a later message, too");
+}
+
+#[test]
+fn short_messages_are_counted_one_by_one() {
+    let mut listeners = Listeners::new(1 << 30);
+    let (mut stopped, _) = listeners.add(Vec::new(), false);
+    let (origin, most) = (node(), (MAX_WAITING - LEFT_TO_REQUESTS) / 2);
+    for seq in 0..2 * MAX_WAITING as u64 {
+        broadcast(&mut listeners, origin, seq, &Bytes::new());
+    }
+    assert_eq!(waiting(&mut stopped).len(), most);
+    assert_eq!(listeners.missed(), (2 * MAX_WAITING - most) as u64);
+}
+
+#[test]
+fn of_messages_that_come_together_a_listener_takes_the_first_ones_it_has_room_for() {
+    let mut listeners = Listeners::new(0);
+    let (mut slow, _) = listeners.add(Vec::new(), false);
+    let origin = node();
+    let bodies = vec![Bytes::from(vec![0; MAX_BODY]); 2];
+    broadcast(&mut listeners, origin, 4, &bodies[0]);
+    listeners.multicast(&Run::new(origin, None, 1, 5, bodies));
+    assert_eq!(waiting(&mut slow), [4, 5]);
+    assert_eq!(listeners.missed(), 1);
+    listeners.multicast(&Run::new(origin, None, 1, 7, vec![Bytes::new(); 1000]));
+    assert!(matches!(slow.try_next(), Some(Incoming::Gap { first: 6, last: 6, .. })));
+    assert_eq!(waiting(&mut slow), (7..1007).collect::<Vec<_>>(), "short ones that come together take one place");
+}
+
+#[test]
+fn broadcasts_without_end_leave_room_for_requests() {
+    let (mut listeners, (replies, _kept)) = (Listeners::new(0), Replies::new());
+    let from = node();
+    let body = Bytes::from(vec![0; 1024]);
+    let ask =
+        |listeners: &mut Listeners, number| listeners.request(from, (body.clone(), None), InboundId(number), &replies);
+    for length in [0, MAX_BODY] {
+        let ((_slow, _), data) = (listeners.add(Vec::new(), true), Bytes::from(vec![0; length]));
+        for origin in (0..12).map(|_| node()) {
+            for seq in 0..MAX_WAITING as u64 {
+                broadcast(&mut listeners, origin, seq, &data);
+            }
+        }
+        assert!((0..LEFT_TO_REQUESTS as u64 / 2).all(|number| ask(&mut listeners, number).is_ok()), "{length} bytes");
+        listeners.entries.clear();
+    }
+}
+
+#[test]
+fn a_request_goes_past_a_listener_without_room_and_is_busy_when_there_is_no_other() {
+    let mut listeners = Listeners::new(0);
+    let (replies, _kept) = Replies::new();
+    let (_stopped, _) = listeners.add(Vec::new(), true);
+    let from = node();
+    let largest = Bytes::from(vec![0; MAX_BODY]);
+    let ask = |listeners: &mut Listeners, number| {
+        listeners.request(from, (largest.clone(), None), InboundId(number), &replies)
+    };
+    assert_eq!(
+        (0..3).map(|number| ask(&mut listeners, number)).collect::<Vec<_>>(),
+        [Ok(()), Ok(()), Err(Refusal::Busy)]
+    );
+    let (mut healthy, _) = listeners.add(Vec::new(), true);
+    for number in 3..9 {
+        assert_eq!(ask(&mut listeners, number), Ok(()));
+        assert!(healthy.try_next().is_some());
+    }
+}
+
+#[test]
+fn a_listener_that_was_dropped_misses_nothing() {
+    let mut listeners = Listeners::new(0);
+    let topic = Topic::new("prices").unwrap();
+    let (gone, fresh) = listeners.add(vec![topic.clone()], false);
+    assert_eq!(fresh, std::slice::from_ref(&topic));
+    drop(gone);
+    broadcast(&mut listeners, node(), 1, &Bytes::new());
+    assert_eq!(listeners.missed(), 0);
+    assert_eq!(listeners.prune(), [topic]);
+}
+
+type Flood<'a> = &'a dyn Fn(&mut Listeners, NodeId, u64);
+
+/// Whether what another source sends is taken while one sends all that it can: a request, or else a multicast.
+fn is_taken_beside(flood: Flood<'_>, is_request: bool) -> bool {
+    let (mut listeners, (replies, _kept)) = (Listeners::new(0), Replies::new());
+    let (mut slow, _) = listeners.add(topics(), true);
+    let ([flooder, honest], largest) = ([(); 2].map(|()| node()), Bytes::from(vec![0; MAX_BODY]));
+    for number in 0..2 * MAX_WAITING as u64 {
+        flood(&mut listeners, flooder, number);
+    }
+    if is_request {
+        let _ = listeners.request(honest, (largest, None), InboundId(0), &replies);
+    } else {
+        broadcast(&mut listeners, honest, 1, &largest);
+    }
+    let is_its = |incoming| match incoming {
+        Incoming::Unicast { from, .. } | Incoming::Broadcast { from, .. } => from == honest,
+        _ => false,
+    };
+    std::iter::from_fn(|| slow.try_next()).any(is_its)
+}
+
+fn topics() -> Vec<Topic> {
+    (0..MAX_WAITING).map(|number| Topic::new(&number.to_string()).unwrap()).collect()
+}
+
+#[test]
+fn whatever_one_source_sends_leaves_room_for_others() {
+    let (replies, _kept) = Replies::new();
+    for length in [0, 1000, MAX_BODY] {
+        let data = Bytes::from(vec![0; length]);
+        let multicasts: Flood<'_> = &|listeners, flooder, number| broadcast(listeners, flooder, number, &data);
+        let requests: Flood<'_> = &|listeners, flooder, number| {
+            let _ = listeners.request(flooder, (data.clone(), None), InboundId(number), &replies);
+        };
+        for (flood, is_request) in [(multicasts, false), (multicasts, true), (requests, false), (requests, true)] {
+            assert!(is_taken_beside(flood, is_request), "{length} bytes, {is_request}");
+        }
+    }
+}
+
+#[test]
+fn what_is_missed_of_many_topics_of_one_source_leaves_room_for_others() {
+    let topics = topics();
+    let gaps: Flood<'_> = &|listeners, flooder, number| {
+        let topic = &topics[number as usize % topics.len()];
+        listeners.gap(flooder, Some(topic), Missed { epoch: 1, first: number, last: number });
+        listeners.tell_missed();
+    };
+    assert!([false, true].into_iter().all(|is_request| is_taken_beside(gaps, is_request)));
+}
