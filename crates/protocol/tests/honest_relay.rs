@@ -7,17 +7,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use nuncio_identity::Signature;
 use nuncio_protocol::{
     AccessInput, BridgeInput, Config, Header, Input, MAX_LIFETIME, MAX_NODES, MulticastInput, Output, SealEnd,
     StatusInput, Strike, Topic, UnicastInput,
-    amop::{self, Multicast, Post, PublishSeq, SealedPost},
+    amop::{self, Multicast},
     gossip::Stamp,
-    multicast::{Batch, Destination, Leg, Proof, Wanted},
+    multicast::{Batch, Destination, Leg, Wanted},
     status_sync::Answer,
     unicast::{Content, Message},
 };
-use nuncio_testkit::simulator::{Lone, Simulator, Weather, header, listening, node_id, queried, record};
+use nuncio_testkit::simulator::{Lone, Simulator, Weather, batch, header, listening, multicast, node_id, queried, record};
 use proptest::prelude::*;
 
 const S: Duration = Duration::from_secs(1);
@@ -70,42 +69,16 @@ fn passing(number: u64, clock: Duration) -> Header {
     Header { sent: clock, lifetime: MAX_LIFETIME, ..header(MEMBER, TARGET, number) }
 }
 
-fn signature(end: u8) -> Signature {
-    Signature::from_bytes(&[end; Signature::LENGTH]).expect("as long as one")
-}
-
-fn multicast(clock: Duration, number: u64) -> BridgeInput {
-    let destinations = vec![amop::Destination { node: node_id(TARGET), key: Bytes::new() }];
-    let post = Post { seq: PublishSeq([9; 32]), topic: Topic::new("t").expect("a topic"), data: Bytes::new() };
-    let multicast = Multicast {
-        source: node_id(MEMBER),
-        epoch: 1,
-        number,
-        sent: clock,
-        lifetime: MAX_LIFETIME,
-        hops_left: 15,
-        destinations,
-        post: Some(post),
-        sealed: Some(SealedPost { bytes: Bytes::new(), signature: signature(number as u8) }),
-    };
+fn cast(clock: Duration, number: u64) -> BridgeInput {
+    let multicast = Multicast { sent: clock, lifetime: MAX_LIFETIME, ..multicast(MEMBER, number, [TARGET], "") };
     BridgeInput::MulticastReceived { from: node_id(MEMBER), multicast }
 }
 
 fn batch_of(origin: usize, first: u64) -> Batch {
-    Batch {
-        origin: node_id(origin),
-        epoch: 1,
-        sent: Duration::ZERO,
-        lifetime: MAX_LIFETIME,
-        topic: None,
-        first,
-        bodies: vec![Bytes::from_static(b"now")],
-        long: None,
-        proof: Proof { signature: signature(first as u8).into(), ..Proof::default() },
-    }
+    batch(origin, first, vec![Bytes::from_static(b"now")])
 }
 
-fn batch(first: u64) -> MulticastInput {
+fn pushed(first: u64) -> MulticastInput {
     let destinations = vec![Destination { node: node_id(TARGET), since: 1 }];
     let leg = Leg { batch: Arc::new(batch_of(MEMBER, first)), hops_left: 15, destinations };
     MulticastInput::Received { from: node_id(MEMBER), leg }
@@ -134,8 +107,8 @@ fn copies_cost_the_member_that_sends_them_and_not_the_relay() {
         ("requests", request),
         ("answers", reply),
         ("AMOP", publish),
-        ("AMOP multicasts", |clock| multicast(clock, 1).into()),
-        ("batches", |_| batch(1).into()),
+        ("AMOP multicasts", |clock| cast(clock, 1).into()),
+        ("batches", |_| pushed(1).into()),
     ];
     for (what, make) in kinds {
         let mut network = line();
@@ -252,7 +225,7 @@ fn answers_that_nobody_asked_for_are_not_too_many_for_whom_they_go_to() {
         let mut network = line();
         for n in 1..=2_000 {
             if origin == MEMBER {
-                network.give(RELAY, batch(n));
+                network.give(RELAY, pushed(n));
             } else {
                 network.multicast(RELAY, None);
             }
@@ -453,8 +426,8 @@ fn any_message() -> impl Strategy<Value = Input> {
         unicast(sealed),
         bridge,
         (any::<u32>(), any::<u64>())
-            .prop_map(|(sent, number)| multicast(Duration::from_millis(sent.into()), number).into()),
-        any::<u64>().prop_map(|first| batch(first >> 8).into()),
+            .prop_map(|(sent, number)| cast(Duration::from_millis(sent.into()), number).into()),
+        any::<u64>().prop_map(|first| pushed(first >> 8).into()),
     ]
 }
 

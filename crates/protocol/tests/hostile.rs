@@ -4,16 +4,16 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use nuncio_identity::{NodeId, Signature};
+use nuncio_identity::NodeId;
 use nuncio_protocol::{
     AccessInput, BridgeInput, Config, Header, Input, MAX_BODY, MAX_EXPELLED, MAX_HOPS, Output, StatusInput, Strike,
     Topic, UnicastInput,
-    amop::{self, ClientOutput, Destination, Multicast, Post, PublishSeq, SealedPost},
+    amop::{self, ClientOutput, Multicast, Post, PublishSeq},
     gossip::{Counted, GossipId, GossipInput, Judgement, Stamp},
     status_sync::{Answer, Query, QueryId, Version},
     unicast::{Content, InboundId, Message},
 };
-use nuncio_testkit::simulator::{Lone, Simulator, Weather, What, announced, header, node_id, record, sign};
+use nuncio_testkit::simulator::{Lone, Simulator, Weather, What, announced, header, multicast, node_id, record, sign};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -58,23 +58,6 @@ fn judgements(outputs: &[Output]) -> Vec<Judgement> {
     outputs.iter().filter_map(judgement).collect()
 }
 
-/// As it comes over more than one link, opened by the edge.
-fn multicast(source: usize, destinations: impl IntoIterator<Item = usize>, data: Bytes) -> Multicast {
-    let destination = |n| Destination { node: node_id(n), key: Bytes::new() };
-    let signature = Signature::from_bytes(&[0; Signature::LENGTH]).expect("as long as one");
-    Multicast {
-        source: node_id(source),
-        epoch: 1,
-        number: 1,
-        sent: Duration::ZERO,
-        lifetime: 30 * S,
-        hops_left: 15,
-        destinations: destinations.into_iter().map(destination).collect(),
-        post: Some(Post { seq: PublishSeq([9; 32]), topic: topic(), data: data.clone() }),
-        sealed: Some(SealedPost { bytes: data, signature }),
-    }
-}
-
 fn brought(from: usize, multicast: &Multicast) -> BridgeInput {
     BridgeInput::MulticastReceived { from: node_id(from), multicast: multicast.clone() }
 }
@@ -88,7 +71,7 @@ fn an_invented_source_is_not_delivered_by_amop() {
     let message = amop::Message { header: Header { hops: 2, ..header(77, 0, 1) }, content };
     let outputs = a.input(BridgeInput::Received { from: node_id(1), message: message.clone() });
     assert_eq!(deliveries(&outputs), 0);
-    assert_eq!(deliveries(&a.input(brought(1, &multicast(77, [0], Bytes::new())))), 0);
+    assert_eq!(deliveries(&a.input(brought(1, &multicast(77, 1, [0], Bytes::new())))), 0);
     let certified = amop::Message { header: Header { hops: 2, ..header(3, 0, 1) }, ..message };
     let outputs = a.input(BridgeInput::Received { from: node_id(1), message: certified });
     assert_eq!(deliveries(&outputs), 1, "an honest source is");
@@ -156,7 +139,7 @@ fn until_banned(node: &mut Lone, peer: usize, mut does: impl FnMut() -> Input) -
 #[test]
 fn a_member_that_brings_a_captured_multicast_again_and_again_is_cut_off_within_ten_seconds() {
     let mut a = Lone::ring();
-    let captured = multicast(3, [0], "hi".into());
+    let captured = multicast(3, 1, [0], "hi");
     let brought_again = until_banned(&mut a, 1, || brought(1, &captured).into());
     assert!(brought_again.is_some_and(|times| times < 50_000), "{brought_again:?}");
 }
@@ -179,7 +162,7 @@ fn a_member_that_does_more_with_gossip_than_any_has_cause_to_is_cut_off_within_t
 #[test]
 fn a_member_that_sends_multicasts_for_nobody_is_cut_off() {
     let mut a = Lone::ring();
-    let banned = (0..30).flat_map(|_| bans(&a.input(brought(1, &multicast(3, [], Bytes::new()))))).collect::<Vec<_>>();
+    let banned = (0..30).flat_map(|_| bans(&a.input(brought(1, &multicast(3, 1, [], Bytes::new()))))).collect::<Vec<_>>();
     assert_eq!(banned, [node_id(1)]);
 }
 
@@ -204,7 +187,7 @@ fn what_an_earlier_life_of_its_source_asked_runs_no_more() {
 fn a_multicast_replayed_within_a_minute_or_after_ten_is_delivered_once() {
     let mut a = Lone::ring();
     a.subscriber(5, &["t"]);
-    let captured = multicast(3, [0], "hi".into());
+    let captured = multicast(3, 1, [0], "hi");
     assert_eq!(deliveries(&a.input(brought(1, &captured))), 1);
     for pause in [Duration::ZERO, S, 28 * S, 32 * S, 600 * S] {
         a.advance(pause);
@@ -218,16 +201,16 @@ fn a_multicast_replayed_within_a_minute_or_after_ten_is_delivered_once() {
 #[test]
 fn a_multicast_of_an_earlier_life_or_past_its_time_is_neither_delivered_nor_passed_on() {
     for stale in [
-        Multicast { epoch: 0, ..multicast(1, [0, 2], Bytes::new()) },
-        Multicast { lifetime: Duration::ZERO, ..multicast(1, [0, 2], Bytes::new()) },
-        Multicast { lifetime: 3600 * S, ..multicast(1, [0, 2], Bytes::new()) },
-        Multicast { source: node_id(0), ..multicast(1, [0, 2], Bytes::new()) },
+        Multicast { epoch: 0, ..multicast(1, 1, [0, 2], Bytes::new()) },
+        Multicast { lifetime: Duration::ZERO, ..multicast(1, 1, [0, 2], Bytes::new()) },
+        Multicast { lifetime: 3600 * S, ..multicast(1, 1, [0, 2], Bytes::new()) },
+        Multicast { source: node_id(0), ..multicast(1, 1, [0, 2], Bytes::new()) },
     ] {
         let mut a = Lone::ring();
         a.subscriber(5, &["t"]);
         let outputs = a.input(brought(1, &stale));
         assert_eq!((deliveries(&outputs), copies(&outputs)), (0, 0), "{stale:?}");
-        let outputs = a.input(brought(1, &multicast(1, [0, 2], Bytes::new())));
+        let outputs = a.input(brought(1, &multicast(1, 1, [0, 2], Bytes::new())));
         assert_eq!((deliveries(&outputs), copies(&outputs)), (1, 1), "an honest one is");
     }
 }
@@ -240,12 +223,12 @@ fn a_multicast_of_an_invented_source_is_multiplied_by_nobody_and_those_of_a_memb
         hub.link(n, &[0], &[]);
     }
     let data = Bytes::from(vec![0; MAX_BODY]);
-    let of = |source: usize| Multicast { sent: S, ..multicast(source, 2..=50, data.clone()) };
+    let of = |source: usize| Multicast { sent: S, ..multicast(source, 1, 2..=50, data.clone()) };
     assert_eq!(copies(&hub.input(brought(1, &of(777)))), 0);
     let sent: usize = (1..=100).map(|number| copies(&hub.input(brought(1, &Multicast { number, ..of(1) })))).sum();
     assert!(sent >= 49, "one that comes alone reaches all");
     assert!(sent * MAX_BODY <= 6 << 30, "{sent} copies of 10 MiB at once");
-    let others = hub.input(brought(2, &multicast(2, 3..=50, "hi".into())));
+    let others = hub.input(brought(2, &multicast(2, 1, 3..=50, "hi")));
     assert_eq!(copies(&others), 48, "another peer's are passed on");
 }
 
@@ -508,7 +491,7 @@ fn multicasts_that_wait_for_their_source_are_counted_with_their_destinations() {
     let mut a = Lone::ring();
     a.subscriber(5, &["t"]);
     for number in 1..=128 {
-        let mut one = multicast(77, 0..384, Bytes::new());
+        let mut one = multicast(77, 1, 0..384, Bytes::new());
         one.number = number;
         one.post = one.post.map(|post| Post { seq: PublishSeq([number as u8; 32]), ..post });
         a.input(brought(1, &one));

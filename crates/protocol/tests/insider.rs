@@ -4,18 +4,18 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use nuncio_identity::{NodeId, Signature};
+use nuncio_identity::NodeId;
 use nuncio_protocol::{
     AccessInput, BridgeInput, Config, Header, Input, MAX_LIFETIME, MulticastInput, Output, PeeringInput, SealEnd,
-    Strike, Topic, UnicastInput,
-    amop::{self, ClientOutput, Multicast, Post, PublishSeq, SealedPost},
+    Strike, UnicastInput,
+    amop::{self, ClientOutput, Multicast, Post},
     gossip::{GossipId, GossipInput, Judgement, Stamp},
-    multicast::{Batch, Destination, Leg, Proof},
+    multicast::{Batch, Destination, Leg},
     peering::{ConnectionId, Direction},
     status_sync::{Status, Version},
     unicast::{Content, ExchangeId, Message},
 };
-use nuncio_testkit::simulator::{Lone, address, header, listening, node_id, record, sign};
+use nuncio_testkit::simulator::{Lone, address, batch, header, listening, multicast, node_id, record, sign};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -24,16 +24,6 @@ const MEMBER: usize = 0;
 const RELAY: usize = 1;
 const TARGET: usize = 2;
 const BEHIND: usize = 3;
-
-fn topic() -> Topic {
-    Topic::new("t").expect("a topic")
-}
-
-fn signature(end: u64) -> Signature {
-    let mut bytes = [1; Signature::LENGTH];
-    bytes[Signature::LENGTH - 8..].copy_from_slice(&end.to_be_bytes());
-    Signature::from_bytes(&bytes).expect("as long as one")
-}
 
 fn request(from: usize, header: Header) -> UnicastInput {
     let message = Message { header, content: Content::Request { body: Bytes::new() } };
@@ -44,37 +34,9 @@ fn runs(outputs: &[Output]) -> usize {
     outputs.iter().filter(|output| matches!(output, Output::Request { .. })).count()
 }
 
-fn batch(origin: usize, first: u64, bodies: Vec<Bytes>) -> Batch {
-    Batch {
-        origin: node_id(origin),
-        epoch: 1,
-        sent: Duration::ZERO,
-        lifetime: MAX_LIFETIME,
-        topic: None,
-        first,
-        bodies,
-        long: None,
-        proof: Proof { signature: signature(first).into(), ..Proof::default() },
-    }
-}
-
 fn pushed(from: usize, batch: Batch, target: usize, since: u64) -> MulticastInput {
     let destinations = vec![Destination { node: node_id(target), since }];
     MulticastInput::Received { from: node_id(from), leg: Leg { batch: Arc::new(batch), hops_left: 15, destinations } }
-}
-
-fn multicast(source: usize, number: u64, target: usize, data: &'static str) -> Multicast {
-    Multicast {
-        source: node_id(source),
-        epoch: 1,
-        number,
-        sent: Duration::ZERO,
-        lifetime: 30 * S,
-        hops_left: 15,
-        destinations: vec![amop::Destination { node: node_id(target), key: Bytes::new() }],
-        post: Some(Post { seq: PublishSeq([9; 32]), topic: topic(), data: data.into() }),
-        sealed: Some(SealedPost { bytes: data.into(), signature: signature(number) }),
-    }
 }
 
 fn brought(from: usize, multicast: Multicast) -> BridgeInput {
@@ -126,7 +88,7 @@ fn nothing_of_a_member_is_passed_on_that_has_not_shown_its_record() {
     let kinds: [(&str, Make); 4] = [
         ("requests", |number| request(MEMBER, header(MEMBER, TARGET, number)).into()),
         ("AMOP", publish),
-        ("AMOP multicasts", |number| brought(MEMBER, multicast(MEMBER, number, TARGET, "hi")).into()),
+        ("AMOP multicasts", |number| brought(MEMBER, multicast(MEMBER, number, [TARGET], "hi")).into()),
         ("batches", |number| pushed(MEMBER, batch(MEMBER, number, vec!["x".into()]), TARGET, 1).into()),
     ];
     for (what, make) in kinds {
@@ -318,9 +280,9 @@ fn a_seq_that_another_publisher_uses_first_keeps_no_message_from_anybody() {
         };
         outputs.iter().filter_map(data).collect()
     };
-    assert_eq!(delivered(&a.input(brought(1, multicast(1, 1, 0, "forestalled")))), ["forestalled"]);
-    assert_eq!(delivered(&a.input(brought(2, multicast(3, 1, 0, "hi")))), ["hi"]);
-    assert_eq!(delivered(&a.input(brought(2, multicast(2, 1, 0, "hi")))), [""; 0], "handed to two nodes it comes once");
+    assert_eq!(delivered(&a.input(brought(1, multicast(1, 1, [0], "forestalled")))), ["forestalled"]);
+    assert_eq!(delivered(&a.input(brought(2, multicast(3, 1, [0], "hi")))), ["hi"]);
+    assert_eq!(delivered(&a.input(brought(2, multicast(2, 1, [0], "hi")))), [""; 0], "handed to two nodes it comes once");
 }
 
 /// A member has as many requests at an application as there may be, and nobody answers them.
@@ -405,7 +367,7 @@ fn multicasts_brought_again_use_up_nothing_of_their_source() {
     let mut delivered = 0;
     for number in 1..=6_000_u64 {
         let sent = S / 1_500 * number as u32;
-        let one = Multicast { sent, ..multicast(3, number, 0, "hi") };
+        let one = Multicast { sent, ..multicast(3, number, [0], "hi") };
         let post = one.post.clone().map(|post| Post { data: number.to_string().into(), ..post });
         let outputs = a.input(brought(2, Multicast { post, ..one.clone() }));
         delivered += outputs.iter().filter(|output| matches!(output, Output::Client(_))).count();
@@ -425,7 +387,7 @@ fn a_member_that_floods_with_signed_multicasts_is_cut_off_and_a_relay_between_is
     let mut banned = None;
     for number in 1..=200_000_u64 {
         let sent = S / 20_000 * number as u32;
-        let flood = Multicast { sent, ..multicast(1, number, 0, "hi") };
+        let flood = Multicast { sent, ..multicast(1, number, [0], "hi") };
         let outputs = a.input(brought(1, flood));
         if outputs.iter().any(|output| matches!(output, Output::Ban { .. })) {
             banned = Some(number);
@@ -444,7 +406,7 @@ fn a_member_that_floods_with_signed_multicasts_is_cut_off_and_a_relay_between_is
     for number in 1..=2_400 * 6 {
         for member in members {
             let sent = S / 2_400 * number as u32;
-            let one = Multicast { sent, ..multicast(member, number, TARGET, "hi") };
+            let one = Multicast { sent, ..multicast(member, number, [TARGET], "hi") };
             for input in crossing(relay.input(brought(member, one))) {
                 target.input(input);
             }

@@ -4,6 +4,7 @@
 //! Nothing here judges: [`Observed`] collects what an outsider would see, tests judge it.
 
 mod bits;
+mod casts;
 mod gossip;
 mod lone;
 mod names;
@@ -17,6 +18,7 @@ mod trial;
 mod vice;
 mod wire_size;
 
+pub use casts::{batch, multicast};
 pub use lone::{Lone, announced, header, listening, queried, record};
 pub use names::{address, node_id, sign};
 pub use observed::{Entry, Heard, Listening, Observed, Passed, PublishTrace, Published, RequestTrace, Traffic, What};
