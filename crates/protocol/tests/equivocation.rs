@@ -100,15 +100,65 @@ fn a_proof_against_this_node_itself_is_told_and_does_not_turn_it_out() {
     assert!(!a.overlay.is_expelled(&node_id(0)));
 }
 
+fn proofs(nodes: impl IntoIterator<Item = usize>) -> StatusInput {
+    let answer = Answer { proofs: nodes.into_iter().map(proof).collect(), ..Answer::default() };
+    StatusInput::Answered { peer: node_id(1), answer }
+}
+
+fn kept(a: &mut Lone) -> Option<u32> {
+    a.advance(S);
+    a.overlay.record(&node_id(0)).map(|record| record.status.proofs)
+}
+
 #[test]
-fn proofs_that_are_kept_are_bounded() {
+fn proofs_that_are_kept_are_bounded_and_those_that_are_not_are_told_once_all_the_same() {
     let mut a = Lone::passive(0);
     a.link(1, &[0], &[]);
-    let answer = Answer { proofs: (100..200).map(proof).collect(), ..Answer::default() };
-    assert_eq!(told(&a.input(StatusInput::Answered { peer: node_id(1), answer })), 100);
+    assert_eq!(told(&a.input(proofs(100..200))), 100);
     assert!((100..200).all(|n| a.overlay.is_expelled(&node_id(n))), "all are expelled");
-    a.advance(S);
-    assert_eq!(a.overlay.record(&node_id(0)).map(|record| record.status.proofs), Some(64));
+    for _ in 0..3 {
+        assert_eq!(told(&a.input(proofs(100..200))), 0);
+    }
+    assert_eq!(kept(&mut a), Some(32));
+}
+
+#[test]
+fn who_issues_certificates_for_any_number_of_nodes_leaves_room_for_proofs_against_others() {
+    let mut a = Lone::passive(0);
+    a.link(1, &[0], &[]);
+    a.input(proofs(100..200));
+    // Agencies below it, by which its nodes are as many as it likes, are its own.
+    let of = |n: usize, agency: &str| {
+        let of = |neighbour| {
+            Arc::new(Record { agency_path: Some(agency.into()), ..(*record(n, 7, &[neighbour], &[])).clone() })
+        };
+        Equivocation::of(of(1), of(2)).expect("they contradict each other")
+    };
+    let mut bring = |proof| {
+        a.input(StatusInput::Answered {
+            peer: node_id(1),
+            answer: Answer { proofs: vec![proof], ..Answer::default() },
+        });
+        kept(&mut a)
+    };
+    assert_eq!(bring(of(200, "agency/below")), Some(32));
+    assert_eq!(bring(of(201, "another/below")), Some(33));
+}
+
+#[test]
+fn a_peer_is_asked_for_proofs_once_for_each_that_it_has_more() {
+    let mut a = Lone::passive(0);
+    a.link(1, &[0], &[]);
+    a.input(proofs(100..200));
+    let mut asked = 0;
+    for (seq, told) in (2..).zip([64, 64, 64, 63, 64]) {
+        let outputs = a.answered(1, vec![holding(1, seq, told)]);
+        let is_query = |output: &&Output| matches!(output, Output::Query { wanted: Query::Proofs { held }, .. } if held.len() == 64);
+        asked += outputs.iter().filter(is_query).count();
+        a.input(proofs(100..164));
+        a.advance(S);
+    }
+    assert_eq!(asked, 3, "for 64, 63 and 64");
 }
 
 #[test]

@@ -16,7 +16,9 @@ use nuncio_protocol::{
     status_sync::Answer,
     unicast::{Content, Message},
 };
-use nuncio_testkit::simulator::{Lone, Simulator, Weather, batch, header, listening, multicast, node_id, queried, record};
+use nuncio_testkit::simulator::{
+    Lone, Simulator, Weather, batch, header, listening, multicast, node_id, queried, record,
+};
 use proptest::prelude::*;
 
 const S: Duration = Duration::from_secs(1);
@@ -425,8 +427,7 @@ fn any_message() -> impl Strategy<Value = Input> {
         unicast(Content::Outlived),
         unicast(sealed),
         bridge,
-        (any::<u32>(), any::<u64>())
-            .prop_map(|(sent, number)| cast(Duration::from_millis(sent.into()), number).into()),
+        (any::<u32>(), any::<u64>()).prop_map(|(sent, number)| cast(Duration::from_millis(sent.into()), number).into()),
         any::<u64>().prop_map(|first| pushed(first >> 8).into()),
     ]
 }

@@ -162,7 +162,8 @@ fn a_member_that_does_more_with_gossip_than_any_has_cause_to_is_cut_off_within_t
 #[test]
 fn a_member_that_sends_multicasts_for_nobody_is_cut_off() {
     let mut a = Lone::ring();
-    let banned = (0..30).flat_map(|_| bans(&a.input(brought(1, &multicast(3, 1, [], Bytes::new()))))).collect::<Vec<_>>();
+    let banned =
+        (0..30).flat_map(|_| bans(&a.input(brought(1, &multicast(3, 1, [], Bytes::new()))))).collect::<Vec<_>>();
     assert_eq!(banned, [node_id(1)]);
 }
 

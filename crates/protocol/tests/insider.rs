@@ -282,7 +282,11 @@ fn a_seq_that_another_publisher_uses_first_keeps_no_message_from_anybody() {
     };
     assert_eq!(delivered(&a.input(brought(1, multicast(1, 1, [0], "forestalled")))), ["forestalled"]);
     assert_eq!(delivered(&a.input(brought(2, multicast(3, 1, [0], "hi")))), ["hi"]);
-    assert_eq!(delivered(&a.input(brought(2, multicast(2, 1, [0], "hi")))), [""; 0], "handed to two nodes it comes once");
+    assert_eq!(
+        delivered(&a.input(brought(2, multicast(2, 1, [0], "hi")))),
+        [""; 0],
+        "handed to two nodes it comes once"
+    );
 }
 
 /// A member has as many requests at an application as there may be, and nobody answers them.

@@ -5,11 +5,15 @@ use nuncio_bounds::{Bound, Holding};
 use nuncio_identity::NodeId;
 
 use super::Record;
+use crate::MAX_EXPELLED;
 
 /// Most proofs that one node keeps and passes on, and most bytes of all. A node that is proven guilty beyond that is
 /// expelled here all the same; others find out by themselves.
 pub const MAX_PROOFS: usize = 64;
 const MAX_PROOF_BYTES: usize = 3 << 20;
+
+/// Of so many nodes that are proven guilty it is known that they are, so that nobody tells of them anew.
+const MAX_PROVEN: usize = MAX_EXPELLED;
 
 /// Two records that one node signed, of the same version, that do not say the same. Whoever sees them knows that the
 /// node, or somebody who has its key, tells different things to different nodes; no honest node signs such a pair, for
@@ -20,12 +24,15 @@ pub struct Equivocation {
     second: Arc<Record>,
 }
 
-/// The proofs that are kept.
+/// Who is proven guilty, and the proofs that are kept.
 ///
-/// Bound: [`MAX_PROOFS`] of [`MAX_PROOF_BYTES`] in all; further ones are not kept.
+/// Bound: [`MAX_PROVEN`] nodes; [`MAX_PROOFS`] of [`MAX_PROOF_BYTES`] in all, against nodes of one agency no more than is left
+/// for all others: whoever issues certificates can prove any number of nodes guilty. Further ones are not kept.
 #[derive(Debug, Default)]
 pub(super) struct Proofs {
-    held: IndexMap<NodeId, Equivocation>,
+    /// In the order in which they came; `None` where there was no room.
+    proven: IndexMap<NodeId, Option<Equivocation>>,
+    kept: usize,
     bytes: usize,
 }
 
@@ -48,6 +55,12 @@ impl Equivocation {
         [&self.first, &self.second]
     }
 
+    /// The agency below the root from which its node is.
+    fn agency(&self) -> &str {
+        let path = self.first.agency_path();
+        path.split_once('/').map_or(path, |(first, _)| first)
+    }
+
     fn bytes(&self) -> usize {
         self.first.bytes.len() + self.second.bytes.len()
     }
@@ -55,38 +68,73 @@ impl Equivocation {
 
 impl Proofs {
     pub(super) fn holding(&self) -> Holding {
-        Holding { bound: Self::BOUND, entries: self.held.len(), bytes: self.bytes }
+        Holding { bound: Self::BOUNDS[0], entries: self.kept, bytes: self.bytes }
     }
 
-    pub(super) const BOUND: Bound = Bound::of_bytes(
-        "proofs of equivocation",
-        MAX_PROOF_BYTES,
-        "further ones expel their nodes here and are not passed on",
-    )
-    .in_entries(MAX_PROOFS);
+    pub(super) const BOUNDS: [Bound; 2] = [
+        Bound::of_bytes(
+            "proofs of equivocation",
+            MAX_PROOF_BYTES,
+            "further ones, and of one agency more than is left for all others, expel their nodes here and are not passed on",
+        )
+        .in_entries(MAX_PROOFS),
+        Bound::of_entries::<(NodeId, Option<Equivocation>)>(
+            "nodes that are proven to equivocate",
+            MAX_PROVEN,
+            0,
+            "the first one without a proof that is kept is forgotten, and told of anew",
+        ),
+    ];
 
     pub(super) fn contains(&self, node: &NodeId) -> bool {
-        self.held.contains_key(node)
+        self.proven.contains_key(node)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.held.len()
+    /// How many are kept.
+    pub(super) const fn len(&self) -> usize {
+        self.kept
     }
 
     pub(super) fn nodes(&self) -> impl Iterator<Item = NodeId> {
-        self.held.keys().copied()
+        self.proven.keys().copied()
+    }
+
+    /// Against whom no proof is wanted: at most [`MAX_PROOFS`], those first that are passed on by others, too.
+    pub(super) fn unwanted(&self) -> Vec<NodeId> {
+        let [kept, others] = [true, false].map(|is_kept| {
+            self.proven.iter().rev().filter(move |(_, proof)| proof.is_some() == is_kept).map(|(node, _)| *node)
+        });
+        kept.chain(others).take(MAX_PROOFS).collect()
     }
 
     /// The proofs against other nodes than these.
     pub(super) fn beside(&self, known: &[NodeId]) -> Vec<Equivocation> {
-        self.held.values().filter(|proof| !known.contains(&proof.node())).cloned().collect()
+        self.proofs().filter(|proof| !known.contains(&proof.node())).cloned().collect()
     }
 
-    /// Keeps a proof if there is room.
+    /// Notes that a node is proven guilty; keeps the proof if there is room.
     pub(super) fn keep(&mut self, proof: Equivocation) {
-        if self.held.len() < MAX_PROOFS && self.bytes + proof.bytes() <= MAX_PROOF_BYTES {
-            self.bytes += proof.bytes();
-            self.held.insert(proof.node(), proof);
+        if self.proven.len() >= MAX_PROVEN
+            && let Some(first) = self.proven.values().position(Option::is_none)
+        {
+            self.proven.shift_remove_index(first);
         }
+        let (node, bytes) = (proof.node(), proof.bytes());
+        let has_room = self.has_room(&proof);
+        if has_room {
+            self.kept += 1;
+            self.bytes += bytes;
+        }
+        self.proven.insert(node, has_room.then_some(proof));
+    }
+
+    fn has_room(&self, proof: &Equivocation) -> bool {
+        let of_agency = || self.proofs().filter(|kept| kept.agency() == proof.agency());
+        let (count, bytes) = (of_agency().count(), of_agency().map(Equivocation::bytes).sum::<usize>());
+        self.kept + count < MAX_PROOFS && self.bytes + bytes + proof.bytes() <= MAX_PROOF_BYTES
+    }
+
+    fn proofs(&self) -> impl Iterator<Item = &Equivocation> {
+        self.proven.values().flatten()
     }
 }

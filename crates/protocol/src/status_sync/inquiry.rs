@@ -231,9 +231,11 @@ impl Inquiry {
         }
     }
 
-    /// Notes that a peer holds more proofs.
-    pub(super) fn want_proofs(&mut self, peer: &NodeId) {
-        if let Some(asking) = self.peers.get_mut(peer) {
+    /// Notes that a peer holds more proofs: so many.
+    pub(super) fn want_proofs(&mut self, peer: &NodeId, told: u32) {
+        if let Some(asking) = self.peers.get_mut(peer)
+            && asking.proofs_asked.replace(told) != Some(told)
+        {
             asking.proofs = Want::Wanted;
             self.ripen(peer);
         }
@@ -391,7 +393,7 @@ impl Inquiry {
             let (open, wanted) = if asking.lists.take() {
                 (Open::Lists, Query::Revocations { held: held.revocations.clone() })
             } else if asking.proofs.take() {
-                (Open::Proofs, Query::Proofs { held: held.proofs.nodes().collect() })
+                (Open::Proofs, Query::Proofs { held: held.proofs.unwanted() })
             } else if asking.all.take() {
                 let known = table.records().map(|record| (record.status.node, record.status.version));
                 (Open::All, Query::All { known: std::iter::once(own).chain(known).collect() })

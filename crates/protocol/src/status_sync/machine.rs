@@ -95,7 +95,7 @@ impl StatusSync {
 
     /// What peers can make it hold.
     pub(crate) fn bounds(links: usize) -> Vec<Bound> {
-        vec![Table::BOUND, OwnStatus::BOUND, Proofs::BOUND, Inquiry::bound(links), Askers::BOUND]
+        [&[Table::BOUND, OwnStatus::BOUND][..], &Proofs::BOUNDS, &[Inquiry::bound(links), Askers::BOUND]].concat()
     }
 
     /// What it holds now of what peers can make it hold.
@@ -162,7 +162,7 @@ impl StatusSync {
             self.inquiry.want_lists(peer, &record.status.revocations, held);
         }
         if record.status.proofs as usize > self.proofs.len() {
-            self.inquiry.want_proofs(peer);
+            self.inquiry.want_proofs(peer, record.status.proofs);
         }
     }
 

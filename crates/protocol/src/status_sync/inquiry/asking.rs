@@ -32,6 +32,8 @@ pub(super) struct Asking {
     pub(super) lists_asked: (ListNumbers, ListNumbers),
     pub(super) lists_answered: bool,
     pub(super) proofs: Want,
+    /// How many it told of when it was asked for them last: once more it would bring those for which there is no room.
+    pub(super) proofs_asked: Option<u32>,
     /// The nodes it offers and may be asked for; some may have come from others meanwhile.
     pub(super) ready: Vec<NodeId>,
     /// It did not answer: it is asked nothing until then.
@@ -83,6 +85,7 @@ impl Asking {
             lists_asked: Default::default(),
             lists_answered: false,
             proofs: Want::Idle,
+            proofs_asked: None,
             ready: Vec::new(),
             rests_until: None,
             has_failed: false,
