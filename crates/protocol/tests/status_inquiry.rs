@@ -1,11 +1,11 @@
 //! Whom a node asks for what it heard of, and what it answers others.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use nuncio_protocol::{
     Output, PeeringInput, StatusInput,
     gossip::Judgement,
-    status_sync::{Answer, Query, QueryId},
+    status_sync::{Answer, Query, QueryId, Record},
 };
 use nuncio_testkit::simulator::{Lone, announced, node_id, queried, record};
 
@@ -313,18 +313,34 @@ fn who_asks_too_much_gets_no_answer_for_a_while_and_others_do() {
     assert_eq!((0..20).filter(|_| answered(&mut a, 1)).count(), 2, "one in five seconds");
 }
 
+/// How often a peer is answered that asks four hundred times at once.
+fn answered(a: &mut Lone, wanted: &Query) -> usize {
+    let mut is_answered = || {
+        let asked = StatusInput::Queried { query: QueryId(1), peer: node_id(1), wanted: wanted.clone() };
+        matches!(a.input(asked)[..], [Output::Answer { .. } | Output::AnswerRevocations { .. }])
+    };
+    (0..400).filter(|_| is_answered()).count()
+}
+
+fn long(n: usize, neighbour: usize) -> Arc<Record> {
+    Arc::new(Record { bytes: vec![5; 256 << 10].into(), ..(*record(n, 1, &[neighbour], &[])).clone() })
+}
+
 #[test]
 fn answers_to_one_peer_are_bounded_in_bytes() {
     let mut a = Lone::passive(0);
     a.link(1, &[0, 5], &[]);
-    let mut big = (*record(5, 1, &[1], &[])).clone();
-    big.bytes = vec![5; 256 << 10].into();
-    a.answered(1, vec![big.into()]);
-    let mut answer = || {
-        let wanted = Query::Nodes(vec![(node_id(5), None)]);
-        let outputs = a.input(StatusInput::Queried { query: QueryId(1), peer: node_id(1), wanted });
-        matches!(outputs[..], [Output::Answer { .. }])
-    };
-    let answered = (0..400).filter(|_| answer()).count();
-    assert_eq!(answered, 254, "64 MiB of 256 KiB and a little each");
+    a.answered(1, vec![long(5, 1)]);
+    assert_eq!(answered(&mut a, &Query::Nodes(vec![(node_id(5), None)])), 254, "64 MiB of 256 KiB and a little each");
+}
+
+#[test]
+fn proofs_and_lists_for_one_peer_are_bounded_too() {
+    let mut a = Lone::passive(0);
+    a.link(1, &[0, 5], &[]);
+    a.answered(1, vec![long(5, 1), long(5, 2)]);
+    assert_eq!(answered(&mut a, &Query::Proofs { held: vec![] }), 127, "64 MiB of 512 KiB and a little each");
+    let mut a = Lone::passive(0);
+    a.link(1, &[0, 5], &[]);
+    assert_eq!(answered(&mut a, &Query::Revocations { held: Default::default() }), 32, "each may bring four mebibytes");
 }

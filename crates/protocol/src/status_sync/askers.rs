@@ -25,8 +25,10 @@ const BYTES: Rate = Rate { per_second: (4 << 20) as f64, burst: FIRST_SYNC as f6
 const QUERY: usize = 1 << 10;
 const KNOWN: usize = 96;
 
-/// What revocation lists and proofs are taken to weigh; there are few, and the edge holds the lists.
+/// What revocation lists are taken to weigh, which the edge holds. They may be far longer: so there are no more such queries
+/// than what is asked whenever somebody publishes a list, or a link comes up.
 const LISTS: usize = 64 << 10;
+const LISTS_RATE: Rate = Rate { per_second: 0.5, burst: 32.0 };
 
 /// Queries for all nodes: one for each link that comes up, links being lost again in bad weather.
 const ALL: Rate = Rate { per_second: 0.2, burst: 16.0 };
@@ -46,6 +48,7 @@ pub(super) struct Askers {
 struct Asker {
     bytes: Bucket,
     all: Bucket,
+    lists: Bucket,
     refused: Bucket,
     last: Instant,
 }
@@ -71,7 +74,8 @@ impl Askers {
         let (cost, in_rate) = match wanted {
             Query::All { known } => (KNOWN * known.len() + bytes, asker.all.take(1.0, ALL, now)),
             Query::Nodes(nodes) => (KNOWN * nodes.len() + bytes, true),
-            Query::Revocations { .. } | Query::Proofs { .. } => (LISTS, true),
+            Query::Revocations { .. } => (LISTS, asker.lists.take(1.0, LISTS_RATE, now)),
+            Query::Proofs { held } => (KNOWN * held.len() + bytes, true),
         };
         #[expect(clippy::cast_precision_loss, reason = "a byte more or less does not matter")]
         let cost = (QUERY + cost) as f64;
@@ -90,6 +94,7 @@ impl Askers {
         let asker = self.peers.entry(peer).or_insert_with(|| Asker {
             bytes: Bucket::new(BYTES, now),
             all: Bucket::new(ALL, now),
+            lists: Bucket::new(LISTS_RATE, now),
             refused: Bucket::new(REFUSED, now),
             last: now,
         });

@@ -61,7 +61,7 @@ impl Equivocation {
         path.split_once('/').map_or(path, |(first, _)| first)
     }
 
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.first.bytes.len() + self.second.bytes.len()
     }
 }

@@ -225,12 +225,15 @@ impl StatusSync {
             bytes += record.bytes.len();
             records.push(Arc::clone(record));
         }
+        let proofs = if let Query::Proofs { held } = &wanted { self.proofs.beside(held) } else { Vec::new() };
+        bytes += proofs.iter().map(Equivocation::bytes).sum::<usize>();
         let admitted = self.askers.admit(peer, &wanted, bytes, outbox, now);
         outbox.push(match wanted {
             _ if !admitted => Output::Ignore { query },
             Query::Revocations { held } => Output::AnswerRevocations { query, held },
-            Query::Proofs { held } => Output::Answer { query, records, proofs: self.proofs.beside(&held), more: false },
-            Query::All { .. } | Query::Nodes(_) => Output::Answer { query, records, proofs: Vec::new(), more },
+            Query::Proofs { .. } | Query::All { .. } | Query::Nodes(_) => {
+                Output::Answer { query, records, proofs, more }
+            }
         });
     }
 
