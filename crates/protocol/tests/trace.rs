@@ -188,12 +188,16 @@ fn relay() -> Lone {
 }
 
 fn passing(source: usize, number: u64, clock: Duration) -> UnicastInput {
-    let header = Header { sent: clock, hops: 1 + u8::from(source != 1), ..header(source, 3, number) };
+    brought_by(1, source, number, clock)
+}
+
+fn brought_by(via: usize, source: usize, number: u64, clock: Duration) -> UnicastInput {
+    let header = Header { sent: clock, hops: 1 + u8::from(source != via), ..header(source, 3, number) };
     let message = Message {
         header: Header { trace: traced::followed(id(1)), ..header },
         content: Content::Sealed { asks: true, bytes: Bytes::from(number.to_be_bytes().to_vec()) },
     };
-    UnicastInput::Received { from: node_id(1), message }
+    UnicastInput::Received { from: node_id(via), message }
 }
 
 /// Carries out what a relay wants: what is queued leaves, what is to be signed is.
@@ -224,6 +228,16 @@ fn a_hop_reports_so_many_a_second_for_a_source_a_neighbour_and_in_all_and_passes
     a.advance(S);
     let again: usize = (0..100).map(|n| carried(&mut a, passing(1, 2000 + n, S))).sum();
     assert_eq!(again, 10);
+}
+
+/// A relay cannot tell who made what a neighbour brings for others.
+#[test]
+fn what_a_neighbour_brings_in_anothers_name_leaves_that_one_its_reports() {
+    let mut a = relay();
+    let brought: usize = (0..100).map(|n| carried(&mut a, brought_by(1, 2, n, Duration::ZERO))).sum();
+    assert_eq!(brought, 32);
+    let own: usize = (0..100).map(|n| carried(&mut a, brought_by(2, 2, 1000 + n, Duration::ZERO))).sum();
+    assert_eq!(own, 32);
 }
 
 #[test]

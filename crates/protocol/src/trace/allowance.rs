@@ -1,4 +1,4 @@
-use std::time::Instant;
+use std::{hash::Hash, time::Instant};
 
 use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
@@ -13,31 +13,33 @@ use crate::{
 const PROBES: Rate = Rate { per_second: 10.0, burst: 32.0 };
 const PROBES_OF_ALL: Rate = Rate { per_second: 200.0, burst: 400.0 };
 
-/// What each of many nodes may have done, and all of them together.
+/// What each of many nodes, or of many pairs of them, may have done, and all of them together.
 ///
 /// Bound: [`MAX_NODES`]; when it is full, those who have used nothing lately are forgotten, and if there is none, others have to
 /// wait.
 #[derive(Debug)]
-pub(super) struct Allowance {
+pub(super) struct Allowance<K = NodeId> {
     rate: Rate,
-    nodes: HashMap<NodeId, Bucket>,
+    nodes: HashMap<K, Bucket>,
     all: (Rate, Option<Bucket>),
 }
 
 impl Allowance {
-    pub(super) const BOUND: Bound = Bound::of_entries::<(NodeId, Bucket)>(
+    pub(super) const BOUND: Bound = Bound::of_entries::<((NodeId, NodeId), Bucket)>(
         "nodes whose traces were reported on, that brought such messages, or that asked whether this one is there",
         3 * MAX_NODES,
         0,
         "nothing is reported or answered for others",
     );
+}
 
+impl<K: Eq + Hash> Allowance<K> {
     pub(super) fn new(rate: Rate, all: Rate) -> Self {
         Self { rate, nodes: HashMap::default(), all: (all, None) }
     }
 
     /// Takes one thing from what a node may.
-    pub(super) fn take(&mut self, node: NodeId, now: Instant) -> bool {
+    pub(super) fn take(&mut self, node: K, now: Instant) -> bool {
         let Self { rate, nodes, all: (all_rate, all) } = self;
         if nodes.len() >= MAX_NODES && !nodes.contains_key(&node) {
             nodes.retain(|_, bucket| !bucket.is_full(*rate, now));

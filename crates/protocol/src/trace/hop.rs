@@ -9,7 +9,7 @@ use nuncio_identity::NodeId;
 use super::{Fate, Passage, allowance::Allowance};
 use crate::{Header, Output, gate::Rate, outbox::Outbox};
 
-/// Messages of one source that are reported on, those that one neighbour brings, and all.
+/// Messages of one source over one neighbour that are reported on, all that one neighbour brings, and all.
 const OF_SOURCE: Rate = Rate { per_second: 10.0, burst: 32.0 };
 const OF_NEIGHBOUR: Rate = Rate { per_second: 50.0, burst: 200.0 };
 const OF_ALL: Rate = Rate { per_second: 200.0, burst: 400.0 };
@@ -23,7 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Bound: [`MAX_UNDER_WAY`]; further messages pass without a report.
 #[derive(Debug)]
 pub(super) struct Hop {
-    sources: Allowance,
+    /// By source and neighbour.
+    sources: Allowance<(NodeId, NodeId)>,
     neighbours: Allowance,
     under_way: BTreeMap<Ticket, Passage>,
     /// Since when each is under way, and perhaps of some that are not any more.
@@ -52,8 +53,9 @@ impl Hop {
 
     /// Whether there is allowance for one more report.
     pub(super) fn may_report(&mut self, source: NodeId, from: NodeId, now: Instant) -> bool {
-        // The neighbour's first: it proved who it is, and the source of what it brings for others did not.
-        self.neighbours.take(from, now) && self.sources.take(source, now)
+        // Who is the source of what a neighbour brings for others, nobody has proved: it uses up nothing of that source's over
+        // other neighbours.
+        self.neighbours.take(from, now) && self.sources.take((source, from), now)
     }
 
     /// A message is queued for a link.
