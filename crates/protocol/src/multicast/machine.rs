@@ -100,21 +100,20 @@ impl Multicast {
         if !has_first || found.batches.is_empty() {
             return self.ask_on(from, wanted, turn);
         }
-        let Some(hop) =
-            turn.routing.next_hop_without(&wanted.asker, &[]).filter(|hop| turn.directory.takes_batches(hop))
-        else {
+        if !turn.directory.takes_batches(&from) {
             return;
-        };
+        }
         for batch in found.batches {
             if !may_send(batch.weight()) {
                 break;
             }
             let destinations = vec![Destination { node: wanted.asker, since: 0 }];
             let leg = Leg { batch, hops_left: HOPS_LEFT, destinations };
-            if !turn.onward.may_repair(&hop, &leg, turn.now) {
+            if !turn.onward.may_repair(&from, &leg, turn.now) {
                 break;
             }
-            turn.outbox.push(Output::SendBatch { to: hop, leg });
+            // Nobody has signed the question: over another peer, somebody else would get what he never asked for.
+            turn.outbox.push(Output::SendBatch { to: from, leg });
         }
     }
 

@@ -136,18 +136,16 @@ impl Members {
         plan
     }
 
-    /// How one of them is reached.
-    pub(super) fn way_to(
+    /// One of them, if it can be reached.
+    pub(super) fn reached(
         &mut self,
         node: &NodeId,
         basis: Basis,
         deaf: &dyn Fn(&NodeId) -> bool,
         turn: &mut Turn<'_>,
-    ) -> Option<(NodeId, Destination)> {
+    ) -> Option<Destination> {
         let plan = self.plan(basis, deaf, turn);
-        plan.legs.iter().find_map(|(hop, behind)| {
-            behind.iter().find(|destination| destination.node == *node).map(|destination| (*hop, *destination))
-        })
+        plan.legs.values().flatten().find(|destination| destination.node == *node).copied()
     }
 }
 

@@ -176,11 +176,9 @@ impl Outgoing {
         let Self { channels, deaf, history, .. } = self;
         let Some(channel) = channels.get_mut(&wanted.topic).filter(|_| wanted.epoch == turn.life.epoch) else { return };
         let to = wanted.to.min(channel.next().saturating_sub(1));
-        let Some((hop, destination)) = channel.members.way_to(&wanted.asker, basis, &|node| deaf.contains(node), turn)
-        else {
-            return;
-        };
-        let hop = if wanted.asker == from { from } else { hop };
+        let asker = channel.members.reached(&wanted.asker, basis, &|node| deaf.contains(node), turn);
+        let can_bring = wanted.asker == from || turn.directory.takes_batches(&from);
+        let Some(destination) = asker.filter(|_| can_bring) else { return };
         let found = history.find((&wanted.origin, wanted.epoch), &wanted.topic, (wanted.from, to), ANSWER);
         // What is no longer kept it need not wait for.
         let oldest = found.oldest.unwrap_or_else(|| channel.next_unsent());
@@ -189,10 +187,11 @@ impl Outgoing {
         let batches = if found.batches.is_empty() { vec![channel.word(turn.life, turn.now)] } else { found.batches };
         for batch in batches {
             let leg = Leg { batch, hops_left: HOPS_LEFT, destinations: vec![destination] };
-            if !may_send(leg.batch.weight()) || !turn.onward.may_repair(&hop, &leg, turn.now) {
+            if !may_send(leg.batch.weight()) || !turn.onward.may_repair(&from, &leg, turn.now) {
                 break;
             }
-            turn.outbox.push(Output::SendBatch { to: hop, leg });
+            // Nobody has signed the question: over another peer, somebody else would get what he never asked for.
+            turn.outbox.push(Output::SendBatch { to: from, leg });
         }
     }
 
