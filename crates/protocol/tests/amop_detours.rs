@@ -32,9 +32,13 @@ fn sent(outputs: &[Output]) -> (NodeId, Message) {
     outputs.iter().find_map(message).expect("it is sent")
 }
 
-fn publish(a: &mut Lone, topic: usize) -> (NodeId, Message) {
+fn publish_as(a: &mut Lone, kind: Kind, topic: usize) -> Vec<Output> {
     let (client, seq, topic) = (ClientId(1), PublishSeq([9; 32]), Topic::new(&topic.to_string()).expect("valid"));
-    sent(&a.client(ClientInput::Publish { client, seq, kind: Kind::Unicast, topic, data: Bytes::new() }))
+    a.client(ClientInput::Publish { client, seq, kind, topic, data: Bytes::new() })
+}
+
+fn publish(a: &mut Lone, topic: usize) -> (NodeId, Message) {
+    sent(&publish_as(a, Kind::Unicast, topic))
 }
 
 /// The subscriber's answer comes over a hop.
@@ -95,5 +99,25 @@ fn an_answer_clears_the_way_that_the_request_went_and_not_the_one_it_came() {
         assert_eq!(hop, way);
         // Whoever swallows requests passes on answers, and the subscriber sends them over it.
         answer(&mut a, hole, 3, &message);
+    }
+}
+
+#[test]
+fn nor_does_what_says_that_a_multicast_has_come() {
+    let mut a = publisher();
+    let (hole, _) = publish(&mut a, 3);
+    let (way, message) = sent(&a.advance(S));
+    answer(&mut a, way, 3, &message);
+    for _ in 0..5 {
+        let outputs = publish_as(&mut a, Kind::Multicast, 3);
+        let multicast = |output: &Output| match output {
+            Output::SendMulticast { to, multicast } => Some((*to, multicast.number)),
+            _ => None,
+        };
+        let (hop, number) = outputs.iter().find_map(multicast).expect("it is sent");
+        assert_eq!(hop, way);
+        let message = Message { header: header(3, 0, number), content: Content::Received };
+        a.input(BridgeInput::Received { from: hole, message });
+        assert_eq!(hop_of(&mut a, 3), way);
     }
 }

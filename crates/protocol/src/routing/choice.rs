@@ -113,6 +113,15 @@ impl Routing {
         }
     }
 
+    /// What was sent over the first hops `tried` was answered over `from`. An answer may come another way than what it answers
+    /// went, as whoever answers likes: it speaks for the only one that was tried, or for the one that it came over.
+    pub(crate) fn note_answered_over(&mut self, target: &NodeId, tried: &[NodeId], from: &NodeId) {
+        let went = if let [only] = tried { Some(only) } else { tried.iter().find(|hop| *hop == from) };
+        if let Some(first_hop) = went {
+            self.note_answered(target, first_hop);
+        }
+    }
+
     /// Whom a message may meet between a first hop and the target, by how far they are from it.
     fn layers(&mut self, target: &NodeId, first_hop: &NodeId) -> Vec<Vec<NodeId>> {
         let (Some(target), Some(first)) = (self.places.slot(target), self.places.slot(first_hop)) else {

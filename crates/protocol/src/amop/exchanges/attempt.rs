@@ -85,12 +85,9 @@ impl Attempt {
         self.is_open && self.paths.iter().any(|path| path.via == *via && !path.has_failed)
     }
 
-    /// The first hop of the way that an answer proves good: answers may come another way than what they answer went.
-    pub(super) fn answered_over(&self, from: NodeId) -> Option<NodeId> {
-        match self.paths[..] {
-            [only] => Some(only.via),
-            _ => self.paths.iter().map(|path| path.via).find(|via| *via == from),
-        }
+    /// The first hops over which it was sent.
+    pub(super) fn tried(&self) -> Vec<NodeId> {
+        self.paths.iter().map(|path| path.via).collect()
     }
 
     /// Notes that a path failed; says whether they all have.

@@ -89,9 +89,7 @@ impl Exchanges {
         let Some(attempt) = self.ledger.get(message).map(|exchange| &exchange.attempts[index]) else { return };
         let is_its = attempt.candidate.node() == Some(header.source);
         if is_its {
-            if let Some(hop) = attempt.answered_over(from) {
-                turn.routing.note_answered(&header.source, &hop);
-            }
+            turn.routing.note_answered_over(&header.source, &attempt.tried(), &from);
             self.silent.clear(&header.source);
             let fate = match code {
                 ResultCode::NO_SUBSCRIBER => Fate::Unseen,

@@ -107,7 +107,7 @@ fn another(attempt: &Attempt, routing: &mut Routing, now: Instant) -> Option<Nod
     if last.via == node && !last.has_failed {
         return None;
     }
-    let tried: Vec<_> = attempt.paths.iter().map(|path| path.via).collect();
+    let tried = attempt.tried();
     let met = routing.path_via(&node, &last.via);
     routing.next_hop_avoiding(&node, &tried, &met, now).filter(|hop| !tried.contains(hop))
 }

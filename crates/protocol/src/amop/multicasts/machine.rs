@@ -118,8 +118,8 @@ impl Multicasts {
 
     /// Another node has a multicast of ours.
     pub(in crate::amop) fn handle_acknowledged(&mut self, from: NodeId, header: &Header, turn: &mut Turn<'_>) {
-        if self.pending.acknowledge(header.number, &header.source) {
-            turn.routing.note_answered(&header.source, &from);
+        if let Some(tried) = self.pending.acknowledge(header.number, &header.source) {
+            turn.routing.note_answered_over(&header.source, &tried, &from);
         }
     }
 

@@ -76,14 +76,14 @@ impl Pending {
         self.open.insert(number, Sent { client, post, waiting, resends: 0, due, bytes });
     }
 
-    /// A node has it; says whether it was waited for.
-    pub(super) fn acknowledge(&mut self, number: u64, node: &NodeId) -> bool {
-        let Some(sent) = self.open.get_mut(&number) else { return false };
-        let was_waiting = sent.waiting.remove(node).is_some();
+    /// A node has it; gives back over which first hops it was sent, if it was waited for.
+    pub(super) fn acknowledge(&mut self, number: u64, node: &NodeId) -> Option<Vec<NodeId>> {
+        let sent = self.open.get_mut(&number)?;
+        let tried = sent.waiting.remove(node);
         if sent.waiting.is_empty() {
             self.remove(number);
         }
-        was_waiting
+        tried
     }
 
     /// Takes one whose nodes have been waited for long enough; it is waited for again if it comes back.
