@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use nuncio_audit::{Recorded, Text};
 use nuncio_bounds::Bound;
+use nuncio_identity::NodeId;
 use nuncio_node::Responder;
 use nuncio_protocol::MAX_BODY;
 
@@ -45,11 +46,11 @@ pub fn bounds() -> Vec<Bound> {
             "the oldest makes room",
         ),
         Bound::of_bytes("messages to send", BUDGET_KIB << 10, "further ones wait in their sockets"),
-        Bound::of_entries::<(u64, Responder)>(
+        Bound::of_entries::<(u64, NodeId, Responder)>(
             "requests that wait for answers",
             MAX_WAITING,
             0,
-            "further ones are refused",
+            "further ones, and of one source more than there is room for others, are refused",
         )
         .per("listener", LISTENERS),
         // The message, as text, and as a line.

@@ -2,6 +2,7 @@ use axum::{Extension, extract::State};
 use bytes::Bytes;
 use futures::stream;
 use nuncio_audit::Act;
+use nuncio_identity::NodeId;
 use nuncio_node::{Incoming, Listener, MessageId, Responder};
 use nuncio_protocol::Topic;
 use tokio::sync::OwnedSemaphorePermit;
@@ -81,7 +82,7 @@ impl Session {
             let message = match incoming {
                 Incoming::Unicast { from, body, responder } => {
                     let traceparent = responder.trace_parent().map(|parent| parent.to_string());
-                    let Some(request) = self.respond(responder, &body) else { continue };
+                    let Some(request) = self.respond(from, responder, &body) else { continue };
                     Message {
                         request,
                         traceparent,
@@ -111,9 +112,9 @@ impl Session {
     }
 
     /// Answers at once, or names the request; `None` when it is refused, and nobody hears of it.
-    fn respond(&self, responder: Responder, request: &Bytes) -> Option<Option<String>> {
+    fn respond(&self, from: NodeId, responder: Responder, request: &Bytes) -> Option<Option<String>> {
         let body = match &self.reply {
-            Reply::Later => return self.place.keep(responder).map(Some),
+            Reply::Later => return self.place.keep(from, responder).map(Some),
             Reply::Empty => Bytes::new(),
             Reply::Text(text) => Bytes::copy_from_slice(text.as_bytes()),
             Reply::Echo => request.clone(),

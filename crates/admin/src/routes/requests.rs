@@ -6,14 +6,16 @@ use std::{
 };
 
 use axum::{extract::State, http::HeaderMap};
+use nuncio_identity::NodeId;
 use nuncio_node::Responder;
 
 use crate::api::{ErrorCode, Failure};
 
 use super::{Context, Segment, answered::Done, body};
 
-/// Most requests of one listener that wait for their answers; further ones are refused.
-pub(crate) const MAX_WAITING: usize = 256;
+/// Most requests of one listener that wait for their answers, of one source no more than there is room for others; further
+/// ones are refused.
+pub(crate) const MAX_WAITING: usize = 512;
 
 /// Hexadecimal digits of a listener in the name of its requests.
 const LISTENER_DIGITS: usize = 32;
@@ -28,7 +30,7 @@ pub(super) struct Waiting(Arc<Mutex<HashMap<String, Desk>>>);
 #[derive(Debug, Default)]
 struct Desk {
     delivered: u64,
-    requests: HashMap<u64, Responder>,
+    requests: HashMap<u64, (NodeId, Responder)>,
 }
 
 /// One listener's place; with it go the requests that were not answered.
@@ -48,7 +50,8 @@ impl Waiting {
 
     fn take(&self, name: &str) -> Option<Responder> {
         let (listener, number) = name.split_at_checked(LISTENER_DIGITS)?;
-        self.desks().get_mut(listener)?.requests.remove(&number.parse().ok()?)
+        let (_, responder) = self.desks().get_mut(listener)?.requests.remove(&number.parse().ok()?)?;
+        Some(responder)
     }
 
     fn desks(&self) -> MutexGuard<'_, HashMap<String, Desk>> {
@@ -58,13 +61,26 @@ impl Waiting {
 
 impl Place {
     /// Keeps the way back of a request; its name, or `None` when too many wait: then it is refused.
-    pub(super) fn keep(&self, responder: Responder) -> Option<String> {
+    pub(super) fn keep(&self, from: NodeId, responder: Responder) -> Option<String> {
         let mut desks = self.waiting.desks();
-        let desk = desks.get_mut(&self.listener).filter(|desk| desk.requests.len() < MAX_WAITING)?;
+        let desk = desks.get_mut(&self.listener)?;
+        if !has_room(desk.requests.values().map(|(source, _)| source), &from) {
+            return None;
+        }
         desk.delivered += 1;
-        desk.requests.insert(desk.delivered, responder);
+        desk.requests.insert(desk.delivered, (from, responder));
         Some(format!("{}{}", self.listener, desk.delivered))
     }
+}
+
+/// Whether one more request of this source finds room beside those of these.
+fn has_room<'a>(waiting: impl Iterator<Item = &'a NodeId>, from: &NodeId) -> bool {
+    let (mut all, mut own) = (0, 0);
+    for source in waiting {
+        all += 1;
+        own += usize::from(source == from);
+    }
+    all + own < MAX_WAITING
 }
 
 impl Drop for Place {
@@ -94,4 +110,24 @@ pub(super) async fn decline(State(context): State<Context>, Segment(name): Segme
 fn unknown() -> Failure {
     Failure::new(ErrorCode::NotFound, "no request of this name waits for an answer")
         .with_hint("it was answered already, or the listener that it was delivered to has gone")
+}
+
+#[cfg(test)]
+mod tests {
+    use nuncio_identity::NodeKey;
+
+    use super::*;
+
+    #[test]
+    fn requests_of_one_source_leave_room_for_those_of_others() {
+        let [one, another, third] = [(); 3].map(|()| NodeKey::generate().node_id());
+        let mut waiting = Vec::new();
+        for source in [one, another, third] {
+            while has_room(waiting.iter(), &source) {
+                waiting.push(source);
+            }
+        }
+        let held = [one, another, third].map(|source| waiting.iter().filter(|one| **one == source).count());
+        assert_eq!(held, [256, 128, 64]);
+    }
 }
