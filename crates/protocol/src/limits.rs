@@ -39,14 +39,14 @@ pub const MAX_RELAYED_TOPICS: usize = 4096;
 /// Most issuers of revocation lists one status names.
 pub const MAX_ISSUERS: usize = 64;
 
-/// Most neighbours one node may name: 64 KiB of its record. As many as there are nodes.
-pub const MAX_NEIGHBOURS: usize = MAX_NODES;
+/// Most neighbours one node may name: 64 KiB of its record.
+pub const MAX_NEIGHBOURS: usize = 1024;
 
 /// Most nodes one node keeps records of; further ones are ignored.
-pub const MAX_NODES: usize = 1024;
+pub const MAX_NODES: usize = 16 << 10;
 
 /// Most nodes that are expelled at a time; further ones are refused by their certificates alone.
-pub const MAX_EXPELLED: usize = MAX_NODES;
+pub const MAX_EXPELLED: usize = 1024;
 
 /// Most links a message crosses.
 pub const MAX_HOPS: u8 = 16;

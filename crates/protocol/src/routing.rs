@@ -20,7 +20,11 @@ use std::{
 use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 
-use crate::{MAX_HOPS, MAX_NODES, status_sync::Record, suspects::Suspects};
+use crate::{
+    MAX_HOPS, MAX_NODES,
+    status_sync::{MAX_NAMED, Record},
+    suspects::Suspects,
+};
 use detours::Detours;
 use edges::Edges;
 use places::{ME, Places, Slot};
@@ -64,10 +68,11 @@ impl Routing {
     /// What peers can make it hold.
     pub(crate) const fn bounds(links: usize) -> [Bound; 3] {
         let places = MAX_NODES + links;
-        // For each place its edges and its distances to all others.
+        // Of each place what is there and the first of its edges; then further ones, and the ways round this node. What grows
+        // is half empty.
         let map = Bound::of_bytes(
             "the map of the network",
-            places * (places * 3 + 1024),
+            places * 1024 + 2 * size_of::<Slot>() * MAX_NAMED + 2 * detours::MAX_BYTES,
             "links and records have bounds; edges that one end alone names do not count",
         );
         [

@@ -22,7 +22,7 @@ pub use version::Version;
 pub(crate) use fault::MAX_ADDRESSES;
 pub(crate) use machine::{Change, StatusSync, empty_status};
 pub(crate) use own_status::Facts;
-pub(crate) use table::First;
+pub(crate) use table::{First, MAX_NAMED};
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -319,7 +319,7 @@ fn answered(a: &mut Lone, wanted: &Query) -> usize {
         let asked = StatusInput::Queried { query: QueryId(1), peer: node_id(1), wanted: wanted.clone() };
         matches!(a.input(asked)[..], [Output::Answer { .. } | Output::AnswerRevocations { .. }])
     };
-    (0..400).filter(|_| is_answered()).count()
+    (0..700).filter(|_| is_answered()).count()
 }
 
 fn long(n: usize, neighbour: usize) -> Arc<Record> {
@@ -331,7 +331,7 @@ fn answers_to_one_peer_are_bounded_in_bytes() {
     let mut a = Lone::passive(0);
     a.link(1, &[0, 5], &[]);
     a.answered(1, vec![long(5, 1)]);
-    assert_eq!(answered(&mut a, &Query::Nodes(vec![(node_id(5), None)])), 254, "64 MiB of 256 KiB and a little each");
+    assert_eq!(answered(&mut a, &Query::Nodes(vec![(node_id(5), None)])), 509, "128 MiB of 256 KiB and a little each");
 }
 
 #[test]
@@ -339,7 +339,7 @@ fn proofs_and_lists_for_one_peer_are_bounded_too() {
     let mut a = Lone::passive(0);
     a.link(1, &[0, 5], &[]);
     a.answered(1, vec![long(5, 1), long(5, 2)]);
-    assert_eq!(answered(&mut a, &Query::Proofs { held: vec![] }), 127, "64 MiB of 512 KiB and a little each");
+    assert_eq!(answered(&mut a, &Query::Proofs { held: vec![] }), 255, "128 MiB of 512 KiB and a little each");
     let mut a = Lone::passive(0);
     a.link(1, &[0, 5], &[]);
     assert_eq!(answered(&mut a, &Query::Revocations { held: Default::default() }), 32, "each may bring four mebibytes");

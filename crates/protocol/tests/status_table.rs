@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use nuncio_protocol::MAX_NODES;
+use nuncio_protocol::{MAX_NODES, status_sync::Record};
 use nuncio_testkit::simulator::{Lone, node_id, record};
 
 const S: Duration = Duration::from_secs(1);
@@ -65,55 +65,58 @@ fn records_of_nodes_that_were_never_reached_have_a_budget_per_bringer() {
 fn the_table_is_bounded_in_bytes() {
     let mut a = Lone::passive(0);
     a.link(1, &[0], &[]);
-    for n in 10..610 {
-        let mut big = (*record(n, 1, &[], &[])).clone();
-        big.bytes = Bytes::from(vec![n as u8; 256 << 10]);
+    let bytes = Bytes::from(vec![1; 256 << 10]);
+    for n in 10..1210 {
+        let big = Record { bytes: bytes.clone(), ..(*record(n, 1, &[], &[])).clone() };
         a.answered(1, vec![big.into()]);
     }
-    assert_eq!(known(&a, 10..610), 510, "128 MiB of 256 KiB and a little each, beside the record of node 1");
+    assert_eq!(known(&a, 10..1210), 1020, "256 MiB of 256 KiB and a little each, beside the record of node 1");
     assert_eq!(known(&a, 1..2), 1);
 }
 
 #[test]
 fn where_all_are_reached_a_linked_newcomer_goes_before_a_node_that_is_not_linked() {
     let mut a = Lone::passive(0);
-    for (peer, nodes) in (1..=4).zip([100..355, 400..655, 700..955, 1000..1254]) {
-        let nodes: Vec<usize> = nodes.collect();
+    // This node, its peers, and what each peer brings.
+    let (peers, each) = (32, MAX_NODES / 32);
+    for peer in 1..=peers {
+        let most = if peer == peers { each - 2 } else { each - 1 };
+        let nodes: Vec<usize> = (peer * 1000..peer * 1000 + most).collect();
         a.link(peer, &[&[0], &nodes[..]].concat(), &[]);
         a.answered(peer, nodes.iter().map(|n| record(*n, 1, &[peer], &[])).collect());
     }
-    a.advance(S);
+    a.advance(4 * S);
     let reached = a.overlay.nodes().iter().filter(|view| view.reachable).count();
     assert_eq!(reached, MAX_NODES, "the table is full, and all are reached");
     a.answered(1, vec![record(50, 1, &[1], &[])]);
     assert_eq!(known(&a, 50..51), 0, "no room for one more that is not linked");
-    a.link(5, &[0], &[]);
-    assert_eq!(known(&a, 1..6), 5, "linked ones have their place");
+    a.link(peers + 1, &[0], &[]);
+    assert_eq!(known(&a, 1..peers + 2), peers + 1, "linked ones have their place");
     assert_eq!(a.overlay.nodes().len(), MAX_NODES);
 }
 
 #[test]
 fn where_bytes_are_short_whoever_takes_the_most_makes_room_for_who_takes_its_share() {
+    let bytes = Bytes::from(vec![1; 440 << 10]);
     let large = |n: usize| {
-        let mut large = (*record(n, 1, &[1], &[])).clone();
-        large.bytes = Bytes::from(vec![n as u8; 440 << 10]);
+        let large = Record { bytes: bytes.clone(), ..(*record(n, 1, &[1], &[])).clone() };
         large.into()
     };
     let mut a = Lone::passive(0);
-    a.link(1, &[&[0], &(10..900).collect::<Vec<_>>()[..]].concat(), &[]);
-    for n in 10..400 {
+    a.link(1, &[&[0], &(10..1030).collect::<Vec<_>>()[..]].concat(), &[]);
+    for n in 10..700 {
         a.answered(1, vec![large(n)]);
         a.advance(Duration::from_millis(1));
     }
     a.advance(S);
-    assert_eq!(known(&a, 10..400), 296, "128 MiB, all of them reached");
-    for n in 500..800 {
+    assert_eq!(known(&a, 10..700), 593, "256 MiB, all of them reached");
+    for n in 700..1000 {
         a.answered(1, vec![record(n, 1, &[1], &[])]);
         a.advance(S / 4);
     }
-    assert_eq!((known(&a, 500..800), known(&a, 1..2)), (300, 1));
-    assert!((294..296).contains(&known(&a, 10..400)), "few large records made room for many small ones");
-    a.answered(1, vec![large(450), large(451)]);
-    assert!(known(&a, 450..452) < 2, "nobody makes room for one more large one");
-    assert_eq!(known(&a, 500..800), 300);
+    assert_eq!((known(&a, 700..1000), known(&a, 1..2)), (300, 1));
+    assert!((585..593).contains(&known(&a, 10..700)), "few large records made room for many small ones");
+    a.answered(1, vec![large(1010), large(1011)]);
+    assert!(known(&a, 1010..1012) < 2, "nobody makes room for one more large one");
+    assert_eq!(known(&a, 700..1000), 300);
 }

@@ -60,8 +60,11 @@ fn what_is_no_scenario_is_refused_in_words() {
     for (text, words) in [("{", "EOF"), ("{\"seed\":1}", "missing field"), ("[]", "invalid")] {
         assert!(Scenario::from_json(text).unwrap_err().contains(words), "{text}");
     }
-    let too_many = Scenario { nodes: 5000, ..Scenario::generate(ScenarioKind::Join, 2, 1) };
-    assert!(Scenario::from_json(&too_many.to_json()).unwrap_err().contains("1 to 2048"));
+    let small = Scenario::generate(ScenarioKind::Join, 2, 1);
+    let too_many = Scenario { nodes: 10_001, ..small.clone() };
+    assert!(Scenario::from_json(&too_many.to_json()).unwrap_err().contains("1 to 10000"));
+    let too_long = Scenario { rest_s: 86_401, ..small };
+    assert!(Scenario::from_json(&too_long.to_json()).unwrap_err().contains("no more than 86400"));
 }
 
 #[test]

@@ -24,8 +24,9 @@ use crate::{
 /// Streams at a time; further ones are refused as busy.
 pub(crate) const MAX_WATCHERS: usize = 8;
 
-/// Longest event, in bytes; a longer one is left out. A thousand nodes that name two hundred links each are shorter.
-pub(crate) const LONGEST: usize = 2 << 20;
+/// Longest event, in bytes; a longer one is left out. A thousand nodes that name two hundred links each are shorter, and sixteen
+/// thousand that name ten each.
+pub(crate) const LONGEST: usize = 6 << 20;
 
 /// Longest look, in bytes: all its events.
 pub(crate) const LOOK: usize = 2 * LONGEST;

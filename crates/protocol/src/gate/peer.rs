@@ -8,7 +8,6 @@ use super::{
     source,
 };
 use crate::{
-    MAX_NODES,
     copies::{Copies, Mark},
     gossip::Counted,
     hashed::HashMap,
@@ -65,9 +64,9 @@ const SUBSCRIPTIONS: Rate = Rate { per_second: 200.0, burst: 8_000.0 };
 
 /// How long a source is not asked for once more whose record was shown and is refused here; and of how many a neighbour may
 /// show records in vain in an hour. Whose authority one node trusts and another does not is no offence of whoever stands
-/// between, but there are no more such nodes than there are nodes.
+/// between, but there are no thousands of such nodes.
 const IN_VAIN: Duration = Duration::from_secs(10);
-const MAX_IN_VAIN: usize = MAX_NODES;
+const MAX_IN_VAIN: usize = 4096;
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// What a linked peer may still have us do.

@@ -10,7 +10,7 @@ use super::{
 use crate::{MAX_NODES, hashed::HashMap, turn::Directory};
 
 /// Most sources; beyond, those that are certified no more are forgotten.
-const MAX_SOURCES: usize = 4 * MAX_NODES;
+const MAX_SOURCES: usize = 2 * MAX_NODES;
 
 /// Most bytes of what is remembered of all of them together: a thousand may each send 4,000 messages a second, or a few
 /// as many as one may at all.

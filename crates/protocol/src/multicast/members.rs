@@ -88,6 +88,10 @@ impl Members {
         }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
     pub(super) fn contain(&self, node: &NodeId) -> bool {
         self.nodes.contains_key(node)
     }

@@ -14,14 +14,15 @@ use super::{
     history::History,
     members::{Basis, HOPS_LEFT},
 };
-use crate::{
-    MAX_NODES, Output, Topic, hashed::HashMap, schedule::Schedule, status_sync::Record, timers::earliest, turn::Turn,
-};
+use crate::{Output, Topic, hashed::HashMap, schedule::Schedule, status_sync::Record, timers::earliest, turn::Turn};
 
 /// Most topics to which this node publishes at a time.
 const MAX_CHANNELS: usize = 512;
 
-/// What each takes for a node that subscribes it: as a member, and in the plan of ways.
+/// Most nodes that subscribe them, each counted for every topic: as many as a thousand nodes that subscribe all.
+const MAX_MEMBERS: usize = 512 << 10;
+
+/// What each takes: as a member, and in the plan of ways.
 const PER_MEMBER: usize = 256;
 
 /// Most bytes of messages that have not left.
@@ -38,8 +39,8 @@ const ANSWER: usize = 2 << 20;
 
 /// What this node publishes.
 ///
-/// Bound: [`MAX_CHANNELS`], each with the nodes that subscribe it, and [`MAX_OPEN`]. When there are too many topics, the one
-/// quiet the longest is forgotten; its numbers begin anew.
+/// Bound: [`MAX_CHANNELS`], [`MAX_MEMBERS`] and [`MAX_OPEN`]. When there are too many topics or members, the topic quiet the
+/// longest is forgotten; its numbers begin anew.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     channels: HashMap<Option<Topic>, Channel>,
@@ -65,7 +66,7 @@ impl Outgoing {
         Bound::of_entries::<(Option<Topic>, Channel)>(
             "topics to which applications here publish",
             MAX_CHANNELS,
-            MAX_NODES * PER_MEMBER,
+            MAX_MEMBERS / MAX_CHANNELS * PER_MEMBER,
             "the one quiet the longest is forgotten",
         ),
         Bound::of_bytes("messages of applications here for many", MAX_OPEN, "the application is told to wait"),
@@ -212,6 +213,7 @@ impl Outgoing {
             let next = channel.next();
             channel.members.apply(record, topic.as_ref(), next);
         }
+        while !self.has_room(0) && self.forget_quietest() {}
     }
 
     pub(super) fn handle_forgotten(&mut self, node: &NodeId) {
@@ -272,20 +274,32 @@ impl Outgoing {
         if self.channels.contains_key(topic) {
             return;
         }
-        if self.channels.len() >= MAX_CHANNELS {
-            let quiet = self.channels.iter().filter(|(_, channel)| !channel.has_open());
-            let oldest = quiet.min_by_key(|(_, channel)| channel.used).map(|(topic, _)| topic.clone());
-            let Some(oldest) = oldest else { return };
-            self.channels.remove(&oldest);
-            self.reminders.cancel(&oldest);
-        }
         let mut channel = Channel::new(topic.clone(), self.topics, turn.now);
-        self.topics += 1;
         for record in turn.directory.status_sync.records() {
             let next = channel.next();
             channel.members.apply(record, topic.as_ref(), next);
         }
+        while self.channels.len() >= MAX_CHANNELS || !self.has_room(channel.members.len()) {
+            if !self.forget_quietest() {
+                return;
+            }
+        }
+        self.topics += 1;
         self.channels.insert(topic.clone(), channel);
+    }
+
+    fn has_room(&self, members: usize) -> bool {
+        self.channels.values().map(|channel| channel.members.len()).sum::<usize>() + members <= MAX_MEMBERS
+    }
+
+    /// Whether there was a topic of which nothing is open.
+    fn forget_quietest(&mut self) -> bool {
+        let quiet = self.channels.iter().filter(|(_, channel)| !channel.has_open());
+        let oldest = quiet.min_by_key(|(_, channel)| channel.used).map(|(topic, _)| topic.clone());
+        let Some(oldest) = oldest else { return false };
+        self.channels.remove(&oldest);
+        self.reminders.cancel(&oldest);
+        true
     }
 }
 

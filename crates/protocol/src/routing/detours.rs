@@ -6,12 +6,17 @@ use super::{
     search::UNREACHED,
 };
 
+/// Most bytes of all distances. To all nodes of a network of four thousand, or to a thousand of a larger one.
+pub(super) const MAX_BYTES: usize = 16 << 20;
+
 /// How far it is to targets for who may not pass this node; made when an alternative is asked for.
 ///
-/// Bound: a byte for each pair of places, so 1 MiB in a network of [`crate::MAX_NODES`]; emptied with every change of the map.
+/// Bound: [`MAX_BYTES`], at a byte for each target and place; emptied when there is no more room, and with every change of the
+/// map.
 #[derive(Debug, Default)]
 pub(super) struct Detours {
     to: BTreeMap<Slot, Map<u8>>,
+    bytes: usize,
 }
 
 /// The shortest ways from elsewhere to one target round this node.
@@ -31,12 +36,19 @@ pub(super) enum Exposure {
 
 impl Detours {
     pub(super) fn clear(&mut self) {
-        self.to.clear();
+        *self = Self::default();
     }
 
     pub(super) fn to<'a>(&'a mut self, target: Slot, edges: &'a Edges) -> Detour<'a> {
-        let hops = self.to.entry(target).or_insert_with(|| measure(target, edges));
-        Detour { hops, edges }
+        if !self.to.contains_key(&target) {
+            let hops = measure(target, edges);
+            if self.bytes + hops.len() > MAX_BYTES {
+                self.clear();
+            }
+            self.bytes += hops.len();
+            self.to.insert(target, hops);
+        }
+        Detour { hops: &self.to[&target], edges }
     }
 }
 

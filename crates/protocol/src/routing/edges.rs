@@ -4,7 +4,7 @@ use super::places::{Map, Slot};
 
 /// Of each place, where its confirmed edges lead, in order; of this node, its links.
 ///
-/// Bound: the edges that records name, so [`crate::MAX_NEIGHBOURS`] a place at two bytes each, and 64 bytes a place.
+/// Bound: the edges that records name, so [`crate::status_sync::MAX_NAMED`] at two bytes each, and 64 bytes a place.
 #[derive(Debug)]
 pub(super) struct Edges(Map<Ends>);
 

@@ -100,6 +100,11 @@ impl<T: Clone> Map<T> {
         Self { values: Vec::new(), absent }
     }
 
+    /// Of how many places there is something.
+    pub(super) fn len(&self) -> usize {
+        self.values.len()
+    }
+
     /// All that were ever set.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (Slot, &mut T)> {
         self.values.iter_mut().enumerate().map(|(at, value)| (Slot(at as u16), value))

@@ -66,10 +66,16 @@ pub(super) enum End<'a> {
 }
 
 impl Inquiry {
-    pub(super) fn bound(links: usize) -> Bound {
-        let each = MAX_NODES + MAX_STRANGERS;
+    pub(super) fn bounds(links: usize) -> [Bound; 2] {
         let when_full = "further nodes that nothing is known of are not asked for";
-        Bound::of_entries::<(Offer, NodeId, Wanted)>("what is asked of a peer", each, 0, when_full).per("link", links)
+        let nodes = MAX_NODES + links * MAX_STRANGERS;
+        let offers = MAX_NODES + MAX_STRANGERS;
+        [
+            Bound::of_entries::<(NodeId, Wanted)>("nodes that are asked for", nodes, 0, when_full),
+            Bound::of_bytes("what is asked of a peer", offers * 2 * size_of::<(Offer, NodeId)>(), when_full)
+                .in_entries(offers)
+                .per("link", links),
+        ]
     }
 
     pub(super) fn link_up(&mut self, peer: NodeId, now: Instant) {

@@ -95,7 +95,8 @@ impl StatusSync {
 
     /// What peers can make it hold.
     pub(crate) fn bounds(links: usize) -> Vec<Bound> {
-        [&[Table::BOUND, OwnStatus::BOUND][..], &Proofs::BOUNDS, &[Inquiry::bound(links), Askers::BOUND]].concat()
+        let [nodes, offers] = Inquiry::bounds(links);
+        [&[Table::BOUND, OwnStatus::BOUND][..], &Proofs::BOUNDS, &[nodes, offers, Askers::BOUND]].concat()
     }
 
     /// What it holds now of what peers can make it hold.

@@ -17,7 +17,7 @@ use super::{
 use crate::{MAX_NODES, hashed::IndexMap};
 
 /// Most bytes of all records together, counted as [`cost`] does.
-pub(crate) const MAX_TABLE_BYTES: usize = 128 << 20;
+pub(crate) const MAX_TABLE_BYTES: usize = 256 << 20;
 
 /// A record that costs more than this is over its share: where bytes are short, the largest such record makes room.
 const SHARE: usize = MAX_TABLE_BYTES / MAX_NODES;
@@ -27,6 +27,9 @@ const SHARE: usize = MAX_TABLE_BYTES / MAX_NODES;
 const ENTRY: usize = 1 << 10;
 const NEIGHBOUR: usize = 128;
 const TOPIC: usize = 256;
+
+/// Most neighbours that all records together name.
+pub(crate) const MAX_NAMED: usize = MAX_TABLE_BYTES / NEIGHBOUR;
 
 /// How often a node's record may change on average, and how many changes of longer silence may come at once. A node
 /// itself keeps well below: see `own_status.rs`.

@@ -10,7 +10,7 @@ use nuncio_protocol::{
 use secp256k1::SecretKey;
 
 /// Node IDs made before: each costs a point multiplication. Further ones are made anew.
-static KNOWN: [OnceLock<NodeId>; 2048] = [const { OnceLock::new() }; 2048];
+static KNOWN: [OnceLock<NodeId>; 32 << 10] = [const { OnceLock::new() }; 32 << 10];
 
 /// The node ID of the `n`-th simulated node: the same in every run.
 pub fn node_id(n: usize) -> NodeId {

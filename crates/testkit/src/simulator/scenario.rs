@@ -23,6 +23,9 @@ pub struct Scenario {
     pub loss: f64,
     /// What happens, in order of time.
     pub steps: Vec<Step>,
+    /// How long the network rests at its end before its traffic is measured, seconds of virtual time.
+    #[serde(default)]
+    pub rest_s: u64,
 }
 
 /// One thing that happens.
@@ -132,6 +135,12 @@ pub(super) fn steady(nodes: usize) -> usize {
 }
 
 impl Scenario {
+    /// Most nodes at the start.
+    pub const MAX_NODES: usize = 10_000;
+
+    /// The longest rest, in seconds: a day.
+    pub const MAX_REST_S: u64 = 86_400;
+
     /// The scenario of a kind, for so many nodes.
     pub fn generate(kind: ScenarioKind, nodes: usize, seed: u64) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed);
@@ -189,17 +198,20 @@ impl Scenario {
             ScenarioKind::Revoke => at(start, Action::LoadList { node: 0, number: 1 }),
         }
         steps.sort_by_key(|step| step.at_ms);
-        Self { seed, nodes, target_degree: 8, latency_ms: (1, 40), loss: 0.0, steps }
+        Self { seed, nodes, target_degree: 8, latency_ms: (1, 40), loss: 0.0, steps, rest_s: 0 }
     }
 
     /// Reads a scenario.
     ///
     /// # Errors
-    /// When it is none, or has no node or more than 2,048.
+    /// When it is none, or has no node or more than [`Scenario::MAX_NODES`], or rests for more than a day.
     pub fn from_json(text: &str) -> Result<Self, String> {
         let scenario: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        if !(1..=2048).contains(&scenario.nodes) {
-            return Err(format!("{} nodes: a scenario has 1 to 2048", scenario.nodes));
+        if !(1..=Self::MAX_NODES).contains(&scenario.nodes) {
+            return Err(format!("{} nodes: a scenario has 1 to {}", scenario.nodes, Self::MAX_NODES));
+        }
+        if scenario.rest_s > Self::MAX_REST_S {
+            return Err(format!("{} s of rest: no more than {}", scenario.rest_s, Self::MAX_REST_S));
         }
         if !(0.0..1.0).contains(&scenario.loss) || scenario.latency_ms.0 > scenario.latency_ms.1 {
             return Err("loss is a share from 0 to below 1, latency_ms a range from low to high".to_owned());

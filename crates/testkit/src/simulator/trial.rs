@@ -114,8 +114,10 @@ fn play(mut trial: Trial, scenario: &Scenario, mut seen: impl FnMut(&Simulator))
     trial.judge_paths(&mut seen)?;
     let converged = trial.network.now();
     let (nodes, busy) = (trial.network.running().count(), trial.network.observed().traffic);
+    let rested = converged + Duration::from_secs(scenario.rest_s);
+    trial.pass_until(rested, &mut seen)?;
     let calm = trial.network.observed().traffic.bytes;
-    trial.pass_until(converged + MEASURE, &mut seen)?;
+    trial.pass_until(rested + MEASURE, &mut seen)?;
     trial.judge_answers(scenario)?;
     let links = trial.network.link_count();
     let idle = trial.network.observed().traffic.bytes - calm;

@@ -8,7 +8,7 @@ use super::IssueError;
 const HOUR: u64 = 3600;
 
 /// Most nodes counted in one hour: as many as a network has.
-const MAX_NODES: usize = 1024;
+const MAX_NODES: usize = 16 << 10;
 
 /// How often each node asked in its present hour, granted or not.
 ///

@@ -8,7 +8,7 @@ use super::RotationError;
 use crate::{Certificate, authority::PrivateKey, signature::Signed};
 
 /// Most nodes remembered.
-pub(super) const MAX_NODES: usize = 4096;
+pub(super) const MAX_NODES: usize = 16 << 10;
 
 /// So that the signature stands for nothing else.
 const CONTEXT: &[u8] = b"nuncio ca rotate 1\n";
