@@ -1,10 +1,12 @@
 //! Measurements over real processes: every node and every client is one of its own, on loopback, with the
 //! certificates, the TLS and the defaults that users get.
 
+pub(crate) mod growth;
 mod load;
 pub(crate) mod participant;
 mod participants;
 pub(crate) mod point;
+mod process;
 pub(crate) mod roles;
 
 use std::ops::Range;

@@ -7,7 +7,7 @@ use tokio::{
     process::{Child, ChildStdin, ChildStdout, Command},
 };
 
-use super::{load::Outcome, point::Point, roles::Role};
+use super::{load::Outcome, point::Point, process::Process, roles::Role};
 use crate::{failure::Failure, testnet::condition::within};
 
 /// How long a process may take to be ready, or to measure beyond the measured time.
@@ -72,9 +72,9 @@ impl Participants {
     /// Waits for the measured time and its outcome; with it, the processor time of all in between, in seconds.
     pub(crate) async fn measure(&mut self, load: usize) -> Result<(Outcome, f64), Failure> {
         self.0[load].hear("begin").await?;
-        let before = self.cpu_seconds();
+        let before = self.cpu_seconds()?;
         self.0[load].hear("end").await?;
-        let cpu = self.cpu_seconds() - before;
+        let cpu = self.cpu_seconds()? - before;
         let result = self.0[load].hear("result").await?;
         let outcome = serde_json::from_str(&result).map_err(|error| Failure::operation("internal", error))?;
         Ok((outcome, cpu))
@@ -91,8 +91,14 @@ impl Participants {
         }
     }
 
-    fn cpu_seconds(&self) -> f64 {
-        self.0.iter().filter_map(|participant| participant.child.id()).filter_map(cpu_seconds).sum()
+    /// One that was started, as the system sees it.
+    pub(crate) fn process(&self, place: usize) -> Result<Process, Failure> {
+        let id = self.0[place].child.id();
+        id.map(Process::of).ok_or_else(|| Failure::operation("bench", "a process of the measurement has ended"))
+    }
+
+    fn cpu_seconds(&self) -> Result<f64, Failure> {
+        (0..self.0.len()).map(|place| self.process(place)?.cpu_seconds()).sum()
     }
 }
 
@@ -110,12 +116,4 @@ impl Participant {
         };
         within(word, LIMIT, heard).await?
     }
-}
-
-/// User and system time of a process so far.
-fn cpu_seconds(pid: u32) -> Option<f64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let ticks = fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?;
-    Some(ticks / rustix::param::clock_ticks_per_second() as f64)
 }

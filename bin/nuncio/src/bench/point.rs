@@ -24,6 +24,22 @@ pub(crate) struct Point {
 }
 
 impl Point {
+    /// One small message at a time, for two seconds.
+    pub(crate) const fn of(work: Work) -> Self {
+        Self {
+            work,
+            label: None,
+            payload: 64,
+            in_flight: 1,
+            subscribers: 1,
+            publishers: 1,
+            relays: 0,
+            warmup: Duration::from_millis(500),
+            measure: Duration::from_secs(2),
+            max_messages: u64::MAX,
+        }
+    }
+
     /// What each publisher of a fan-in may have under way: at least one message.
     pub(crate) const fn share(&self) -> usize {
         self.in_flight.div_ceil(self.publishers)

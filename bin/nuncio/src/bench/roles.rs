@@ -98,7 +98,7 @@ pub(super) async fn start(directory: &Path, index: usize) -> Result<NodeHandle, 
     Ok(handle)
 }
 
-pub(super) fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {
+pub(in crate::bench) fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {
     Failure::operation("bench", causes(error))
 }
 

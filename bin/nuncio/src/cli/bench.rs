@@ -4,7 +4,7 @@ use std::{env, str::FromStr, time::Duration};
 
 use crate::{
     bench::{
-        self, participant,
+        self, growth, participant,
         point::{Point, Work},
         roles,
     },
@@ -17,7 +17,7 @@ use crate::{
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
-    participant: Option<Participant>,
+    apart: Option<Apart>,
     /// What to measure: a request with its payload echoed, one publisher to many subscribers, an AMOP unicast
     /// between two SDK clients, bulk one way, or requests of many nodes to one; all of them without it
     #[arg(value_enum)]
@@ -58,14 +58,18 @@ pub(crate) struct Arguments {
 }
 
 #[derive(Debug, clap::Subcommand)]
-enum Participant {
+enum Apart {
     /// Take part in a comparison with other systems, as one of the processes that its harness starts
     Role(participant::Arguments),
+    /// What nodes, idle sessions and topics cost as they become more, one JSON line each
+    Growth(growth::Arguments),
 }
 
 pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
-    if let Some(Participant::Role(arguments)) = arguments.participant {
-        return participant::run(arguments).await;
+    match arguments.apart {
+        Some(Apart::Role(arguments)) => return participant::run(arguments).await,
+        Some(Apart::Growth(arguments)) => return growth::run(arguments, output).await,
+        None => {}
     }
     let points = points(&arguments)?;
     if let (Some(role), Some(directory)) = (arguments.role, arguments.directory) {

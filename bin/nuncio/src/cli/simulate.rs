@@ -16,7 +16,7 @@ use crate::{failure::Failure, output::Output};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Nodes at the start
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(2..=2048))]
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(2..=Scenario::MAX_NODES as u64))]
     nodes: u64,
     /// What happens to them
     #[arg(long, value_enum, default_value_t = Kind::Churn)]
@@ -24,6 +24,9 @@ pub(crate) struct Arguments {
     /// The same seed gives the same run
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Seconds that the network rests before its traffic at rest is measured
+    #[arg(long, value_name = "S", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=Scenario::MAX_REST_S))]
+    rest: u64,
     /// Where a failing run is written, made as small as it goes
     #[arg(long, value_name = "FILE", default_value = "nuncio-trace.json")]
     trace: PathBuf,
@@ -64,7 +67,8 @@ pub(crate) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> 
         Kind::Revoke => ScenarioKind::Revoke,
         Kind::Hostile => ScenarioKind::Hostile,
     };
-    let scenario = Scenario::generate(kind, arguments.nodes as usize, arguments.seed);
+    let generated = Scenario::generate(kind, arguments.nodes as usize, arguments.seed);
+    let scenario = Scenario { rest_s: arguments.rest, ..generated };
     take_large_pages(&scenario);
     let outcome = follow(&scenario, telling(output));
     match outcome {
