@@ -1,6 +1,8 @@
 //! Who is at which version, and what each node offers: announce, query, apply.
 
 mod askers;
+mod comparing;
+mod digest;
 mod equivocation;
 mod fault;
 mod input;
@@ -14,6 +16,7 @@ mod table;
 mod tests;
 mod version;
 
+pub use digest::TableDigest;
 pub use equivocation::{Equivocation, MAX_PROOFS};
 pub use input::StatusInput;
 pub use record::{PageDigest, Record, Status};
@@ -47,6 +50,11 @@ pub enum Query {
     Proofs {
         /// Against whom the asker holds one; at most [`MAX_PROOFS`].
         held: Vec<NodeId>,
+    },
+    /// Whether the peer would answer [`Query::All`] with other records than these. It says so by having more.
+    Same {
+        /// Of what the asker would answer.
+        digest: TableDigest,
     },
 }
 

@@ -11,7 +11,7 @@ use nuncio_protocol::{
     bridge::Frame,
     gossip::{Counted, GossipId, GossipInput, Numbered, Stamp},
     multicast::{self, Batch, Leg, Long, MAX_NUMBER, Proof, Wanted},
-    status_sync::{Answer, Query, QueryId, Status, Version},
+    status_sync::{Answer, Query, QueryId, Status, TableDigest, Version},
     unicast::{Content, Message, Refusal},
 };
 use nuncio_testkit::simulator::{Lone, header, node_id, record, sign};
@@ -171,6 +171,7 @@ fn status() -> BoxedStrategy<Input> {
         known()
             .prop_map(|known| Query::Nodes(known.into_iter().map(|(node, version)| (node, Some(version))).collect())),
         prop::collection::vec(node(), 0..4).prop_map(|held| Query::Proofs { held }),
+        any::<[u8; 16]>().prop_map(|digest| Query::Same { digest: TableDigest::from_bytes(digest) }),
     ];
     let queried = (number(), linked(), query).prop_map(|(query, peer, wanted)| StatusInput::Queried {
         query: QueryId(query),

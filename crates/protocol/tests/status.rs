@@ -136,9 +136,9 @@ fn the_own_version_is_announced_again_and_ever_more_seldom() {
     let mut a = Lone::passive(0);
     let count = announcements(&a.advance(10 * S));
     assert!((3..=4).contains(&count), "{count} after 2, 4, 6 and 10 s or so");
-    a.advance(90 * S);
-    let count = announcements(&a.advance(3200 * S));
-    assert!((85..=115).contains(&count), "{count}, every 32 s or so");
+    a.advance(600 * S);
+    let count = announcements(&a.advance(25_600 * S));
+    assert!((85..=115).contains(&count), "{count}, every 256 s or so");
     let changed = a.input(StatusInput::ApplicationField { bytes: "height=7".into() });
     let count = announcements(&changed) + announcements(&a.advance(10 * S));
     assert!((4..=5).contains(&count), "{count}: a change begins anew");

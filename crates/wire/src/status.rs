@@ -15,7 +15,7 @@ use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
     MAX_ISSUERS, MAX_NODES, MAX_STATUS,
-    status_sync::{Equivocation, IssuerId, MAX_PROOFS, PageDigest, Query, Record, Version},
+    status_sync::{Equivocation, IssuerId, MAX_PROOFS, PageDigest, Query, Record, TableDigest, Version},
 };
 use prost::Message as _;
 
@@ -56,6 +56,9 @@ pub fn encode_query(query: &Query, held: impl IntoIterator<Item = PageDigest>) -
             let nodes = held.iter().map(|node| Bytes::copy_from_slice(node.as_bytes())).collect();
             proto::Query { proofs: Some(proto::Proven { nodes }), ..proto::Query::default() }
         }
+        Query::Same { digest } => {
+            proto::Query { same: Bytes::copy_from_slice(&digest.to_bytes()), ..proto::Query::default() }
+        }
     };
     let held = held.into_iter().take(pages::MAX_HELD);
     let pages = held.map(|digest| Bytes::copy_from_slice(&digest.0)).collect();
@@ -81,6 +84,10 @@ fn read_query(query: proto::Query) -> Result<Query, DecodeError> {
         bounded("proven nodes", proofs.nodes.len(), MAX_PROOFS)?;
         let held = proofs.nodes.iter().map(|node| NodeId::from_bytes(node)).collect::<Result<_, _>>()?;
         return Ok(Query::Proofs { held });
+    }
+    if !query.same.is_empty() {
+        let digest = query.same[..].try_into().map_err(|_| DecodeError::Field { field: "same" })?;
+        return Ok(Query::Same { digest: TableDigest::from_bytes(digest) });
     }
     bounded("nodes", query.nodes.len(), MAX_NODES)?;
     let known = query.nodes.iter().map(|known| {

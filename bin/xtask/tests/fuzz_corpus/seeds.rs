@@ -22,7 +22,7 @@ use nuncio_pki::{
 use nuncio_protocol::{
     Topic,
     peering::Address,
-    status_sync::{Equivocation, IssuerId, PageDigest, Query, Status, Version},
+    status_sync::{Equivocation, IssuerId, PageDigest, Query, Status, TableDigest, Version},
     trace::TraceParent,
 };
 use nuncio_wire::{
@@ -270,6 +270,7 @@ fn records() -> Vec<Seed> {
             status::encode_query(&Query::All { known: vec![(reader, version)] }, [PageDigest([7; 32])]),
         ),
         ("status", "query_proofs", status::encode_query(&Query::Proofs { held: vec![reader] }, [])),
+        ("status", "query_same", status::encode_query(&Query::Same { digest: TableDigest::from_bytes([7; 16]) }, [])),
         ("status", "answer", status::encode_answer(&[Arc::clone(&record)], &HashSet::new(), &[], true)),
         ("status", "answer_proofs", status::encode_answer(&[], &HashSet::new(), &[proof], false)),
         ("status", "query_revocations", status::encode_query(&Query::Revocations { held }, [])),

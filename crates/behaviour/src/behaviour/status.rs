@@ -120,7 +120,7 @@ impl Behaviour {
         let held: Vec<_> = match wanted {
             Query::Nodes(nodes) => nodes.iter().flat_map(|(node, _)| pages(*node)).collect(),
             Query::All { known } => known.iter().flat_map(|(node, _)| pages(*node)).collect(),
-            Query::Revocations { .. } | Query::Proofs { .. } => Vec::new(),
+            Query::Revocations { .. } | Query::Proofs { .. } | Query::Same { .. } => Vec::new(),
         };
         let query = Bytes::from(status::encode_query(wanted, held));
         self.meter.count_sent(MessageKind::StatusQuery, self.class_of_link(&peer), query.len());

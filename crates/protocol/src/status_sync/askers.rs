@@ -76,6 +76,7 @@ impl Askers {
             Query::Nodes(nodes) => (KNOWN * nodes.len() + bytes, true),
             Query::Revocations { .. } => (LISTS, asker.lists.take(1.0, LISTS_RATE, now)),
             Query::Proofs { held } => (KNOWN * held.len() + bytes, true),
+            Query::Same { .. } => (0, true),
         };
         #[expect(clippy::cast_precision_loss, reason = "a byte more or less does not matter")]
         let cost = (QUERY + cost) as f64;

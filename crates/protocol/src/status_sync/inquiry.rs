@@ -15,7 +15,7 @@ use self::{
     asking::{Asking, MAX_STRANGERS, Open, Want},
     wanted::{Duty, Miss, Offer, State, Wanted},
 };
-use super::{IssuerId, Query, Version, equivocation::Proofs, table::Table};
+use super::{IssuerId, Query, TableDigest, Version, equivocation::Proofs, table::Table};
 use crate::{
     MAX_NODES, Output, Strike,
     hashed::{HashMap, IndexMap},
@@ -51,6 +51,7 @@ pub(super) struct Inquiry {
 pub(super) struct Held<'a> {
     pub(super) revocations: &'a BTreeMap<IssuerId, u64>,
     pub(super) proofs: &'a Proofs,
+    pub(super) digest: TableDigest,
 }
 
 /// How a query ended.
@@ -247,6 +248,38 @@ impl Inquiry {
         }
     }
 
+    /// Has one of the peers asked whether it knows the same.
+    pub(super) fn compare(&mut self, turn: usize) {
+        let at = turn.checked_rem(self.peers.len());
+        let Some((peer, asking)) = at.and_then(|at| self.peers.get_index_mut(at)) else { return };
+        asking.same = Want::Wanted;
+        let peer = *peer;
+        self.ripen(&peer);
+    }
+
+    pub(super) fn is_comparing(&self, peer: &NodeId) -> bool {
+        self.peers.get(peer).is_some_and(|asking| matches!(asking.open, Some(Open::Same)))
+    }
+
+    /// Whether a peer is asked for all since it knows something else.
+    pub(super) fn is_in_doubt(&self, peer: &NodeId) -> bool {
+        self.peers.get(peer).is_some_and(|asking| matches!(asking.open, Some(Open::All { in_doubt: true })))
+    }
+
+    /// A peer answered whether it knows something else.
+    pub(super) fn compared(&mut self, peer: &NodeId, differs: bool) {
+        let Some(asking) = self.peers.get_mut(peer) else { return };
+        (asking.open, asking.has_failed) = (None, false);
+        if differs {
+            (asking.all, asking.in_doubt) = (Want::Wanted, true);
+        }
+        self.ripen(peer);
+    }
+
+    pub(super) fn is_alone(&self) -> bool {
+        self.peers.is_empty()
+    }
+
     /// What was refused may be taken now.
     pub(super) fn lists_count_anew(&mut self) {
         self.peers.values_mut().for_each(|asking| asking.lists_answered = false);
@@ -288,10 +321,10 @@ impl Inquiry {
         match (end, &open) {
             (End::Failed, open) => {
                 match open {
-                    Some(Open::All) => asking.all = Want::Failed,
+                    Some(Open::All { .. }) => asking.all = Want::Failed,
                     Some(Open::Lists) => asking.lists = Want::Failed,
                     Some(Open::Proofs) => asking.proofs = Want::Failed,
-                    Some(Open::Nodes(_)) | None => {}
+                    Some(Open::Nodes(_) | Open::Same) | None => {}
                 }
                 if let Some(until) = asking.rests_until.replace(now + REST) {
                     self.resting.cancel(until, *peer);
@@ -402,7 +435,10 @@ impl Inquiry {
                 (Open::Proofs, Query::Proofs { held: held.proofs.unwanted() })
             } else if asking.all.take() {
                 let known = table.records().map(|record| (record.status.node, record.status.version));
-                (Open::All, Query::All { known: std::iter::once(own).chain(known).collect() })
+                let in_doubt = std::mem::take(&mut asking.in_doubt);
+                (Open::All { in_doubt }, Query::All { known: std::iter::once(own).chain(known).collect() })
+            } else if asking.same.take() {
+                (Open::Same, Query::Same { digest: held.digest })
             } else {
                 let ready = std::mem::take(&mut asking.ready).into_iter();
                 let missing: Vec<_> = ready.filter_map(|node| self.claim(&peer, node, table, now)).collect();

@@ -10,8 +10,9 @@ use nuncio_identity::NodeId;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
 use super::{
-    Answer, IssuerId, Query, QueryId, Record, Status, Version,
+    Answer, IssuerId, Query, QueryId, Record, Status, TableDigest, Version,
     askers::Askers,
+    comparing::Comparing,
     equivocation::{Equivocation, Proofs},
     inquiry::{End, Held, Inquiry},
     own_status::OwnStatus,
@@ -36,9 +37,9 @@ const OUTRUN: Duration = Duration::from_secs(30);
 const ANNOUNCE_SPACING: Duration = Duration::from_millis(20);
 
 /// So often the same is announced after equal pauses; from then on the pause doubles each time, so many times: whoever missed a
-/// change hears of it soon, and a network in which nothing happens is nearly silent.
+/// change hears of it soon, from a neighbour when they compare at the latest, and a network in which nothing happens is nearly silent.
 const EVEN: u32 = 3;
-const DOUBLINGS: u32 = 4;
+const DOUBLINGS: u32 = 7;
 
 /// Announces the own status, learns those of others, answers for all.
 #[derive(Debug)]
@@ -48,6 +49,7 @@ pub(crate) struct StatusSync {
     inquiry: Inquiry,
     askers: Askers,
     proofs: Proofs,
+    comparing: Comparing,
     rng: SmallRng,
     announce_interval: Duration,
     forget_after: Duration,
@@ -81,6 +83,7 @@ impl StatusSync {
             inquiry: Inquiry::default(),
             askers: Askers::default(),
             proofs: Proofs::default(),
+            comparing: Comparing::new(now),
             rng: SmallRng::seed_from_u64(seed),
             announce_interval: config.announce_interval,
             forget_after: config.forget_after,
@@ -228,11 +231,14 @@ impl StatusSync {
         }
         let proofs = if let Query::Proofs { held } = &wanted { self.proofs.beside(held) } else { Vec::new() };
         bytes += proofs.iter().map(Equivocation::bytes).sum::<usize>();
+        if let Query::Same { digest } = wanted {
+            more = digest != self.digest();
+        }
         let admitted = self.askers.admit(peer, &wanted, bytes, outbox, now);
         outbox.push(match wanted {
             _ if !admitted => Output::Ignore { query },
             Query::Revocations { held } => Output::AnswerRevocations { query, held },
-            Query::Proofs { .. } | Query::All { .. } | Query::Nodes(_) => {
+            Query::Proofs { .. } | Query::All { .. } | Query::Nodes(_) | Query::Same { .. } => {
                 Output::Answer { query, records, proofs, more }
             }
         });
@@ -248,6 +254,13 @@ impl StatusSync {
     ) -> Vec<Change> {
         let mut changes = Vec::new();
         let Answer { records, proofs, refused, bytes, more } = answer;
+        if self.inquiry.is_comparing(&peer) {
+            if !more {
+                self.comparing.is_settled();
+            }
+            self.inquiry.compared(&peer, more);
+            return changes;
+        }
         let mut brings_news = false;
         for record in records {
             let node = record.status.node;
@@ -284,6 +297,11 @@ impl StatusSync {
         }
         if more && bytes < NEARLY_FULL {
             outbox.strike(peer, Strike::EmptyPromise);
+        }
+        match self.inquiry.is_in_doubt(&peer) {
+            true if brings_news => self.comparing.is_settled(),
+            true => self.comparing.was_in_vain(),
+            false => {}
         }
         // An answer that brings nothing new cannot have more of it.
         let more = more && bytes >= NEARLY_FULL && brings_news;
@@ -351,6 +369,15 @@ impl StatusSync {
         self.inquiry.forget(node, now);
     }
 
+    /// Stands for all that is told to who asks for all.
+    fn digest(&self) -> TableDigest {
+        let mut digest = self.table.digest();
+        if let Some(record) = self.own.record() {
+            digest.add(&record.status.node, record.status.version);
+        }
+        digest
+    }
+
     /// Signs what changed; called after every input that may have changed something, as [`StatusSync::ask`] is.
     pub(crate) fn flush(&mut self, facts: impl FnOnce() -> Facts, outbox: &mut Outbox, now: Instant) {
         self.own.fit_network(self.table.len());
@@ -360,7 +387,7 @@ impl StatusSync {
     /// Asks what is wanted.
     pub(crate) fn ask(&mut self, outbox: &mut Outbox, now: Instant) {
         let own = (self.own.node(), self.own.version());
-        let held = Held { revocations: self.own.revocations(), proofs: &self.proofs };
+        let held = Held { revocations: self.own.revocations(), proofs: &self.proofs, digest: self.digest() };
         self.inquiry.ask(own, held, &self.table, outbox, now);
     }
 
@@ -374,6 +401,9 @@ impl StatusSync {
             self.inquiry.retry();
         }
         self.inquiry.handle_timeout(now);
+        if let Some(turn) = self.comparing.turn(&mut self.rng, now) {
+            self.inquiry.compare(turn);
+        }
         if self.next_forgetting > now {
             return Vec::new();
         }
@@ -387,7 +417,8 @@ impl StatusSync {
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let own = earliest(earliest(self.next_announcement, self.next_retry), self.own.due());
-        earliest(earliest(own, self.inquiry.poll_timeout()), Some(self.next_forgetting))
+        let comparison = Some(self.comparing.next).filter(|_| !self.inquiry.is_alone());
+        earliest(earliest(own, comparison), earliest(self.inquiry.poll_timeout(), Some(self.next_forgetting)))
     }
 
     fn announce(&mut self, outbox: &mut Outbox, now: Instant) {
@@ -425,8 +456,8 @@ impl StatusSync {
                 let unique: BTreeMap<_, _> = nodes.iter().take(MAX_NODES).map(|(node, known)| (node, known)).collect();
                 unique.into_iter().filter_map(newer).collect()
             }
-            // Lists are held by the edge; proofs are no records of nodes.
-            Query::Revocations { .. } | Query::Proofs { .. } => Vec::new(),
+            // Lists are held by the edge; proofs are no records of nodes; a comparison brings none.
+            Query::Revocations { .. } | Query::Proofs { .. } | Query::Same { .. } => Vec::new(),
             Query::All { known } => {
                 let known: HashMap<_, _> =
                     known.iter().take(MAX_NODES).map(|(node, version)| (node, version)).collect();

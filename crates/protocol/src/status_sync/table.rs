@@ -10,7 +10,7 @@ use nuncio_identity::NodeId;
 
 use self::unreachable::Unreachable;
 use super::{
-    Record, Status, Version,
+    Record, Status, TableDigest, Version,
     fault::fault,
     pace::{Pace, Rate},
 };
@@ -45,6 +45,8 @@ pub(crate) struct Table {
     entries: IndexMap<NodeId, Entry>,
     bytes: usize,
     unreachable: Unreachable,
+    /// Of the nodes that can be reached.
+    digest: TableDigest,
 }
 
 #[derive(Debug)]
@@ -210,7 +212,15 @@ impl Table {
         (most > SHARE).then_some(node)
     }
 
+    /// Stands for the records of nodes that can be reached.
+    pub(super) const fn digest(&self) -> TableDigest {
+        self.digest
+    }
+
     fn put(&mut self, node: NodeId, entry: Entry) {
+        if entry.reached == Reached::Now {
+            self.digest.add(&node, entry.version);
+        }
         self.bytes += entry.cost;
         self.unreachable.insert(node, &entry);
         self.entries.insert(node, entry);
@@ -218,6 +228,9 @@ impl Table {
 
     fn take(&mut self, node: &NodeId) -> Option<Entry> {
         let entry = self.entries.swap_remove(node)?;
+        if entry.reached == Reached::Now {
+            self.digest.remove(node, entry.version);
+        }
         self.bytes -= entry.cost;
         self.unreachable.remove(node, &entry);
         Some(entry)
@@ -230,6 +243,11 @@ impl Table {
     pub(super) fn set_reachable(&mut self, node: &NodeId, reachable: bool, now: Instant) {
         let Some(entry) = self.entries.get_mut(node) else { return };
         self.unreachable.remove(node, entry);
+        match entry.reached {
+            Reached::Now if !reachable => self.digest.remove(node, entry.version),
+            Reached::Before(_) | Reached::Never(_) if reachable => self.digest.add(node, entry.version),
+            _ => {}
+        }
         entry.reached = match entry.reached {
             _ if reachable => Reached::Now,
             Reached::Now => Reached::Before(now),

@@ -23,6 +23,8 @@ pub struct Lone {
     pub overlay: Overlay,
     /// The virtual time.
     pub now: Instant,
+    /// Whether peers that are asked if they know the same say so at once, and the question is left out of the outputs.
+    pub peers_agree: bool,
     connections: u64,
 }
 
@@ -31,7 +33,7 @@ impl Lone {
     pub fn new(n: usize, config: Config) -> Self {
         let now = Instant::now();
         let overlay = Overlay::new(config, start(n, 1, n as u64), now);
-        let mut lone = Self { overlay, now, connections: 0 };
+        let mut lone = Self { overlay, now, peers_agree: true, connections: 0 };
         lone.outputs();
         lone
     }
@@ -120,6 +122,10 @@ impl Lone {
             match output {
                 Output::Sign { status } => {
                     self.overlay.handle_input(StatusInput::Signed { record: sign(status) }, self.now)
+                }
+                Output::Query { peer, wanted: Query::Same { .. } } if self.peers_agree => {
+                    let answer = Answer::of(Vec::new());
+                    self.overlay.handle_input(StatusInput::Answered { peer, answer }, self.now);
                 }
                 other => outputs.push(other),
             }

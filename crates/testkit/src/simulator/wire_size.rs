@@ -32,6 +32,7 @@ pub(super) fn query(wanted: &Query) -> u64 {
         Query::Nodes(nodes) => nodes.len() as u64 * NODE_AND_VERSION,
         Query::All { known } => known.len() as u64 * NODE_AND_VERSION,
         Query::Proofs { held } => held.len() as u64 * 66,
+        Query::Same { .. } => 18,
         Query::Revocations { held } => held.len() as u64 * 40,
     };
     known + 4 + 60 + FRAME

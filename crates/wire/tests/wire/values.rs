@@ -9,7 +9,7 @@ use nuncio_protocol::{
     amop::{self, Destination, Multicast, Post, PublishSeq, ResultCode},
     multicast::{self, Batch, Leg, Long, Proof, Wanted},
     peering::{Address, Parting},
-    status_sync::{IssuerId, Query, Status, Version},
+    status_sync::{IssuerId, Query, Status, TableDigest, Version},
     trace::{Fate, Report, Trace, TraceId, TraceParent},
     unicast::{self, Refusal},
 };
@@ -258,6 +258,7 @@ pub(super) fn query(nodes: Vec<NodeId>) -> impl Strategy<Value = Query> {
         known.prop_map(|known| Query::All { known }),
         issuers().prop_map(|held| Query::Revocations { held }),
         collection::vec(node, 0..8).prop_map(|held| Query::Proofs { held }),
+        any::<[u8; 16]>().prop_map(|digest| Query::Same { digest: TableDigest::from_bytes(digest) }),
     ]
 }
 

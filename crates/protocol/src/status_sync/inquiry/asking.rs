@@ -26,6 +26,9 @@ pub(super) struct Asking {
     /// Whether it is among the ripe ones.
     pub(super) is_ripe: bool,
     pub(super) all: Want,
+    /// All is wanted since it knows something else than this node.
+    pub(super) in_doubt: bool,
+    pub(super) same: Want,
     pub(super) lists: Want,
     /// What it told of its lists, and what was held, when it was asked for them last, and whether it has answered. To ask
     /// for the same once more would bring what was refused once more.
@@ -47,7 +50,8 @@ pub(super) struct Asking {
 /// What an open query is about.
 #[derive(Debug)]
 pub(super) enum Open {
-    All,
+    All { in_doubt: bool },
+    Same,
     Lists,
     Proofs,
     Nodes(Vec<NodeId>),
@@ -81,6 +85,8 @@ impl Asking {
             open: None,
             is_ripe: false,
             all: Want::Wanted,
+            in_doubt: false,
+            same: Want::Idle,
             lists: Want::Idle,
             lists_asked: Default::default(),
             lists_answered: false,
