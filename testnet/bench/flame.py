@@ -28,6 +28,8 @@ def stacks(lines):
     for line in lines:
         if line.startswith(("\t", " ")) and (frame := re.match(r"\s+[0-9a-f]+ (.+?)(?:\+0x[0-9a-f]+)? \((.+)\)$", line)):
             name, where = frame.groups()
+            if name == "[unknown]":
+                continue
             name = re.sub(r"::h[0-9a-f]{16}$", "", name)
             stack.append(name + (" [k]" if "kernel" in where or where.startswith("[") and "vdso" not in where else ""))
         elif not line.strip() and stack:

@@ -23,7 +23,7 @@ const GLANCE: Duration = Duration::from_millis(250);
 /// After so many events a run looks at the real clock, when it has to end by it.
 const GLANCED: u64 = 1024;
 
-/// Time over which the traffic of a network at rest is measured.
+/// Time over which the traffic of a network at rest is measured at the least; else a tenth of its rest.
 const MEASURE: Duration = Duration::from_secs(20);
 
 /// The issuer of simulated revocation lists.
@@ -117,7 +117,8 @@ fn play(mut trial: Trial, scenario: &Scenario, mut seen: impl FnMut(&Simulator))
     let rested = converged + Duration::from_secs(scenario.rest_s);
     trial.pass_until(rested, &mut seen)?;
     let calm = trial.network.observed().traffic.bytes;
-    trial.pass_until(rested + MEASURE, &mut seen)?;
+    let measured = MEASURE.max(Duration::from_secs(scenario.rest_s / 10));
+    trial.pass_until(rested + measured, &mut seen)?;
     trial.judge_answers(scenario)?;
     let links = trial.network.link_count();
     let idle = trial.network.observed().traffic.bytes - calm;
@@ -129,7 +130,7 @@ fn play(mut trial: Trial, scenario: &Scenario, mut seen: impl FnMut(&Simulator))
         converged_after: converged - last,
         busy_messages_per_second: (busy.announcements + busy.queries + busy.records) as f64 / node_seconds,
         busy_bytes_per_second: busy.bytes as f64 / node_seconds + heartbeats,
-        idle_bytes_per_second: idle as f64 / (nodes.max(1) as f64 * MEASURE.as_secs_f64()) + heartbeats,
+        idle_bytes_per_second: idle as f64 / (nodes.max(1) as f64 * measured.as_secs_f64()) + heartbeats,
         took: began.elapsed(),
     })
 }
