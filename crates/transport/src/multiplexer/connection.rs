@@ -176,6 +176,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if buffer.is_empty() {
             return Poll::Ready(Ok(0));
         }
+        let mut has_pulled = false;
         loop {
             let Some(entry) = self.streams.get_mut(&stream) else { return Poll::Ready(Err(gone())) };
             if !entry.is_empty() {
@@ -207,7 +208,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     }
                 }
                 None if self.is_dry && self.is_task(cx) => Poll::Pending,
-                None => self.pull(cx),
+                None if self.is_task(cx) && self.has_long_of_another(stream) => {
+                    if let Some(entry) = self.streams.get_mut(&stream) {
+                        entry.reader = Some(cx.waker().clone());
+                    }
+                    if has_pulled {
+                        // The connection may have had its turn, and the socket wakes nobody who did not find it empty.
+                        self.wake_task();
+                    }
+                    return Poll::Pending;
+                }
+                None => {
+                    has_pulled = true;
+                    self.pull(cx)
+                }
             };
             if came.is_pending() {
                 // Credit, without which no more may come.
@@ -363,6 +377,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             !entry.is_over()
         });
         output.len() > before
+    }
+
+    /// Whether long data of another stream comes next: its reader takes it from the socket, and if it does not, the connection
+    /// does after all streams have had their turn.
+    fn has_long_of_another(&self, stream: u32) -> bool {
+        self.coming.is_some_and(|(coming, left)| coming != stream && left >= LONG)
     }
 
     /// Reads the socket once, for whichever streams; pending when it has nothing.

@@ -300,6 +300,30 @@ fn a_stream_is_woken_when_another_reads_its_data_of_the_socket() {
 }
 
 #[tokio::test]
+async fn long_data_is_left_to_its_reader_and_comes_to_the_connection_where_nobody_reads() {
+    const LENGTH: usize = 48 << 10;
+    let (mut near, far) = pipe(HEAD + LENGTH);
+    let mut far = Streams::over(far, false);
+    near.write_all(&frames(&[(1, Kind::Open), (3, Kind::Open)])).await.expect("there is room");
+    let _ = turn(&mut far);
+    let (mut other, mut own) = (accept(&mut far).expect("open"), accept(&mut far).expect("open"));
+    let mut buffer = vec![0; LENGTH];
+    for is_read in [true, false] {
+        near.write_all(&frames(&[(3, Kind::Data(LENGTH))])).await.expect("there is room");
+        near.write_all(&vec![7; LENGTH]).await.expect("there is room");
+        assert!(Pin::new(&mut other).poll_read(&mut idle(), &mut [0; 16]).is_pending());
+        if !is_read {
+            let _ = turn(&mut far);
+        }
+        let Poll::Ready(Ok(kept)) = Pin::new(&mut own).poll_read(&mut idle(), &mut buffer) else { panic!("it came") };
+        assert_eq!(kept < LENGTH / 2, is_read, "{kept} bytes were put aside");
+        own.read_exact(&mut buffer[kept..]).await.expect("it came");
+        assert!(buffer.iter().all(|byte| *byte == 7));
+        buffer.fill(0);
+    }
+}
+
+#[tokio::test]
 async fn whoever_polls_its_streams_after_the_connection_gets_all_the_same() {
     let [mut near, mut far] = pair(1000);
     let mut stream = open(&mut near).expect("there may be more");
