@@ -266,9 +266,8 @@ impl Work for EventLoop {
                 None => return Poll::Pending,
             },
             Source::Posts => {
-                if let Some(post) = ready!(self.posts.poll_next(cx)) {
-                    self.handle_post(post);
-                }
+                let post = ready!(self.posts.poll_next(cx));
+                self.handle_post(post);
             }
             Source::Responses => match ready!(self.taken_replies.poll_recv(cx)) {
                 Some(reply) => self.handle_reply(reply),

@@ -1,10 +1,10 @@
 //! Streams of messages to many: what an application sends while its node is busy leaves together.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -13,7 +13,8 @@ use bytes::Bytes;
 use nuncio_protocol::{MAX_BODY, Topic};
 use nuncio_rights::Act;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    sync::{Semaphore, mpsc, oneshot},
+    task::coop::consume_budget,
     time::Sleep,
 };
 
@@ -28,6 +29,13 @@ const OVERHEAD: usize = 256;
 /// How long a publisher whose links are full is let alone.
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// Most messages of one publisher that the node takes before it looks at others.
+const TURN: usize = 32;
+
+/// One of so many messages counts as a piece of work of the task that sends them: a task that does nothing else lets the node
+/// have its turn after some hundreds.
+const PER_PIECE: usize = 4;
+
 /// Sends one message after the other to all who listen to a topic, or to all nodes: each gets them once and in this order, or
 /// is told which it misses.
 ///
@@ -38,23 +46,27 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub struct Publisher {
     node: NodeHandle,
     stream: Arc<Stream>,
-    room: Arc<Semaphore>,
 }
 
 /// What a publisher and the node both know of it.
+///
+/// Bound: [`MAX_BYTES`].
 #[derive(Debug)]
 struct Stream {
     topic: Option<Topic>,
+    room: Semaphore,
+    sent: Mutex<Sent>,
     /// Why the newest that was refused after it had been sent was.
     refused: ArcSwapOption<PublishError>,
 }
 
-/// What a publisher has for the node.
-#[derive(Debug)]
-pub(crate) struct Post {
-    stream: Arc<Stream>,
-    item: Item,
-    _room: Option<OwnedSemaphorePermit>,
+/// What was sent and not taken.
+#[derive(Debug, Default)]
+struct Sent {
+    items: VecDeque<Item>,
+    /// The node has been told that there is something.
+    is_posted: bool,
+    has_stopped: bool,
 }
 
 #[derive(Debug)]
@@ -64,23 +76,40 @@ enum Item {
     Flush(oneshot::Sender<()>),
 }
 
+/// A publisher that has something for the node.
+#[derive(Debug)]
+pub(crate) struct Post {
+    stream: Arc<Stream>,
+    /// What was taken out and has not been done.
+    items: VecDeque<Item>,
+}
+
+/// What became of what a publisher had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Done,
+    /// There is more.
+    More,
+    /// Links are full.
+    Full,
+}
+
 /// The publishers of a node, at its side.
 ///
 /// Bound: [`MAX_BYTES`] for each publisher, of which the application has as many as it makes.
 #[derive(Debug)]
 pub(crate) struct Posts {
     posts: mpsc::UnboundedReceiver<Post>,
-    /// What waits because links are full, by publisher.
-    stalled: BTreeMap<usize, VecDeque<Post>>,
-    /// Those of them that are tried anew now.
-    retried: Vec<usize>,
+    /// Those that have more, in turn.
+    ready: VecDeque<Post>,
+    /// Those that wait because links are full.
+    stalled: Vec<Post>,
     pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl Publisher {
     pub(crate) fn new(node: NodeHandle, topic: Option<Topic>) -> Self {
-        let stream = Arc::new(Stream { topic, refused: ArcSwapOption::empty() });
-        Self { node, stream, room: Arc::new(Semaphore::new(MAX_BYTES)) }
+        Self { node, stream: Arc::new(Stream::new(topic)) }
     }
 
     /// Sends a message behind those sent before, as soon as there is room.
@@ -99,9 +128,16 @@ impl Publisher {
             return Err(self.node.refused(Some(topic), PublishError::Denied { reason }));
         }
         self.check()?;
-        let bytes = (data.len() + OVERHEAD) as u32;
-        let room = Arc::clone(&self.room).acquire_many_owned(bytes).await.map_err(|_| PublishError::Stopped)?;
-        self.post(Item::Message(data), Some(room))
+        let bytes = cost(&data);
+        let room = match self.stream.room.try_acquire_many(bytes) {
+            Ok(room) => room,
+            Err(_) => self.stream.room.acquire_many(bytes).await.map_err(|_| PublishError::Stopped)?,
+        };
+        room.forget();
+        if self.post(Item::Message(data))?.is_multiple_of(PER_PIECE) {
+            consume_budget().await;
+        }
+        Ok(())
     }
 
     /// Waits until the node has taken all that was sent before: it is on its way then.
@@ -110,14 +146,26 @@ impl Publisher {
     /// When the node has stopped, or refused one of them because the rights changed.
     pub async fn flush(&self) -> Result<(), PublishError> {
         let (taken, all) = oneshot::channel();
-        self.post(Item::Flush(taken), None)?;
+        self.post(Item::Flush(taken))?;
         all.await.map_err(|_| PublishError::Stopped)?;
         self.check()
     }
 
-    fn post(&self, item: Item, room: Option<OwnedSemaphorePermit>) -> Result<(), PublishError> {
-        let post = Post { stream: Arc::clone(&self.stream), item, _room: room };
-        self.node.posts.send(post).map_err(|_| PublishError::Stopped)
+    /// Says how many wait.
+    fn post(&self, item: Item) -> Result<usize, PublishError> {
+        let mut sent = self.stream.lock();
+        if sent.has_stopped {
+            return Err(PublishError::Stopped);
+        }
+        sent.items.push_back(item);
+        let (waiting, is_posted) = (sent.items.len(), std::mem::replace(&mut sent.is_posted, true));
+        drop(sent);
+        let post = || Post { stream: Arc::clone(&self.stream), items: VecDeque::new() };
+        if !is_posted && self.node.posts.send(post()).is_err() {
+            self.stream.stop();
+            return Err(PublishError::Stopped);
+        }
+        Ok(waiting)
     }
 
     fn check(&self) -> Result<(), PublishError> {
@@ -128,30 +176,67 @@ impl Publisher {
     }
 }
 
-impl Post {
-    /// Does what is wanted: `publish` sends a message. Gives the post back when links are full.
-    pub(crate) fn perform(
-        self,
-        publish: impl FnOnce(Option<&Topic>, Bytes) -> Result<(), PublishError>,
-    ) -> Result<(), Self> {
-        let data = match self.item {
-            Item::Flush(taken) => {
-                // Whoever waited may have gone.
-                let _ = taken.send(());
-                return Ok(());
-            }
-            Item::Message(ref data) => data.clone(),
-        };
-        match publish(self.stream.topic.as_ref(), data) {
-            Ok(()) => {}
-            Err(PublishError::Busy) => return Err(self),
-            Err(error) => self.stream.refused.store(Some(Arc::new(error))),
-        }
-        Ok(())
+impl Stream {
+    fn new(topic: Option<Topic>) -> Self {
+        let (room, refused) = (Semaphore::new(MAX_BYTES), ArcSwapOption::empty());
+        Self { topic, room, sent: Mutex::default(), refused }
     }
 
-    fn publisher(&self) -> usize {
-        Arc::as_ptr(&self.stream) as usize
+    /// The node has: whoever waits is told.
+    fn stop(&self) {
+        let mut sent = self.lock();
+        sent.has_stopped = true;
+        sent.items.clear();
+        drop(sent);
+        self.room.close();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Sent> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Post {
+    /// Does some of what is wanted: `publish` sends a message.
+    pub(crate) fn perform(
+        &mut self,
+        mut publish: impl FnMut(Option<&Topic>, Bytes) -> Result<(), PublishError>,
+    ) -> Outcome {
+        let (mut bytes, mut outcome) = (0, Outcome::More);
+        for _ in 0..TURN {
+            if self.items.is_empty() && !self.take_more() {
+                outcome = Outcome::Done;
+                break;
+            }
+            match self.items.front() {
+                Some(Item::Message(data)) => match publish(self.stream.topic.as_ref(), data.clone()) {
+                    Err(PublishError::Busy) => {
+                        outcome = Outcome::Full;
+                        break;
+                    }
+                    published => {
+                        bytes += cost(data) as usize;
+                        let refused = published.err().map(Arc::new);
+                        refused.into_iter().for_each(|error| self.stream.refused.store(Some(error)));
+                    }
+                },
+                Some(Item::Flush(_)) | None => {}
+            }
+            if let Some(Item::Flush(taken)) = self.items.pop_front() {
+                // Whoever waited may have gone.
+                let _ = taken.send(());
+            }
+        }
+        self.stream.room.add_permits(bytes);
+        outcome
+    }
+
+    /// Says whether there was more; if not, the next that is sent is told.
+    fn take_more(&mut self) -> bool {
+        let mut sent = self.stream.lock();
+        std::mem::swap(&mut sent.items, &mut self.items);
+        sent.is_posted = !self.items.is_empty();
+        sent.is_posted
     }
 }
 
@@ -159,42 +244,49 @@ impl Posts {
     /// And where posts go in.
     pub(crate) fn new() -> (mpsc::UnboundedSender<Post>, Self) {
         let (sender, posts) = mpsc::unbounded_channel();
-        (sender, Self { posts, stalled: BTreeMap::new(), retried: Vec::new(), pause: None })
+        (sender, Self { posts, ready: VecDeque::new(), stalled: Vec::new(), pause: None })
     }
 
-    /// The next one to be tried; `None` when one came that has to wait.
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Post>> {
+    /// The next one that has something.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Post> {
         if let Some(pause) = &mut self.pause
             && pause.as_mut().poll(cx).is_ready()
         {
             self.pause = None;
-            self.retried = self.stalled.keys().copied().collect();
+            self.ready.extend(self.stalled.drain(..));
         }
-        while let Some(publisher) = self.retried.last() {
-            if let Some(post) = self.stalled.get_mut(publisher).and_then(VecDeque::pop_front) {
-                return Poll::Ready(Some(post));
-            }
-            self.stalled.remove(publisher);
-            self.retried.pop();
+        // Each publisher is there once, so there are no more of them than of publishers.
+        while let Poll::Ready(Some(post)) = self.posts.poll_recv(cx) {
+            self.ready.push_back(post);
         }
-        // A channel whose senders are all gone never has work again.
-        let Some(post) = ready!(self.posts.poll_recv(cx)) else { return Poll::Pending };
-        Poll::Ready(match self.stalled.get_mut(&post.publisher()) {
-            Some(stalled) => {
-                stalled.push_back(post);
-                None
-            }
-            None => Some(post),
-        })
+        self.ready.pop_front().map_or(Poll::Pending, Poll::Ready)
     }
 
-    /// Takes back what was tried last: links are full.
-    pub(crate) fn hold(&mut self, post: Post) {
-        let publisher = post.publisher();
-        self.retried.retain(|retried| *retried != publisher);
-        self.stalled.entry(publisher).or_default().push_front(post);
-        self.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(PAUSE)));
+    /// Takes back one of which some was done.
+    pub(crate) fn put_back(&mut self, post: Post, outcome: Outcome) {
+        match outcome {
+            Outcome::Done => {}
+            Outcome::More => self.ready.push_back(post),
+            Outcome::Full => {
+                self.stalled.push(post);
+                self.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(PAUSE)));
+            }
+        }
     }
+}
+
+impl Drop for Posts {
+    fn drop(&mut self) {
+        self.posts.close();
+        let sent = std::iter::from_fn(|| self.posts.try_recv().ok());
+        for post in sent.chain(self.ready.drain(..)).chain(self.stalled.drain(..)) {
+            post.stream.stop();
+        }
+    }
+}
+
+fn cost(data: &Bytes) -> u32 {
+    (data.len() + OVERHEAD) as u32
 }
 
 #[cfg(test)]
@@ -204,18 +296,26 @@ mod tests {
     use super::*;
 
     fn stream() -> Arc<Stream> {
-        Arc::new(Stream { topic: None, refused: ArcSwapOption::empty() })
+        Arc::new(Stream::new(None))
     }
 
-    fn message(stream: &Arc<Stream>, text: &'static str) -> Post {
-        Post { stream: Arc::clone(stream), item: Item::Message(text.into()), _room: None }
+    /// Puts something behind what was sent, and tells the node unless it has been told.
+    fn post(sender: &mpsc::UnboundedSender<Post>, stream: &Arc<Stream>, item: Item) {
+        let mut sent = stream.lock();
+        sent.items.push_back(item);
+        if !std::mem::replace(&mut sent.is_posted, true) {
+            sender.send(Post { stream: Arc::clone(stream), items: VecDeque::new() }).unwrap();
+        }
+    }
+
+    fn message(text: &'static str) -> Item {
+        Item::Message(text.into())
     }
 
     /// What is tried now, all of it; links are full for messages that begin with this.
     fn tried(posts: &mut Posts, full: &str) -> Vec<Bytes> {
         let mut sent = Vec::new();
-        while let Some(next) = poll_fn(|cx| posts.poll_next(cx)).now_or_never() {
-            let Some(post) = next else { continue };
+        while let Some(mut post) = poll_fn(|cx| posts.poll_next(cx)).now_or_never() {
             let outcome = post.perform(|_, data| {
                 if !full.is_empty() && data.starts_with(full.as_bytes()) {
                     return Err(PublishError::Busy);
@@ -223,9 +323,7 @@ mod tests {
                 sent.push(data);
                 Ok(())
             });
-            if let Err(post) = outcome {
-                posts.hold(post);
-            }
+            posts.put_back(post, outcome);
         }
         sent
     }
@@ -234,16 +332,16 @@ mod tests {
     async fn a_publisher_whose_links_are_full_waits_keeps_its_order_and_holds_up_no_other() {
         let ((sender, mut posts), (slow, quick)) = (Posts::new(), (stream(), stream()));
         for (stream, text) in [(&slow, "slow 1"), (&quick, "quick 1"), (&slow, "slow 2"), (&quick, "quick 2")] {
-            sender.send(message(stream, text)).unwrap();
+            post(&sender, stream, message(text));
         }
         assert_eq!(tried(&mut posts, "slow"), ["quick 1", "quick 2"]);
         assert!(tried(&mut posts, "").is_empty(), "not before the pause");
         tokio::time::advance(PAUSE).await;
         assert!(tried(&mut posts, "slow").is_empty(), "still full");
-        sender.send(message(&slow, "slow 3")).unwrap();
+        post(&sender, &slow, message("slow 3"));
         tokio::time::advance(PAUSE).await;
         assert_eq!(tried(&mut posts, ""), ["slow 1", "slow 2", "slow 3"]);
-        sender.send(message(&slow, "slow 4")).unwrap();
+        post(&sender, &slow, message("slow 4"));
         assert_eq!(tried(&mut posts, ""), ["slow 4"], "it waits no more");
     }
 
@@ -251,8 +349,8 @@ mod tests {
     async fn a_flush_is_answered_behind_all_that_waits() {
         let ((sender, mut posts), slow) = (Posts::new(), stream());
         let (taken, mut all) = oneshot::channel();
-        sender.send(message(&slow, "slow 1")).unwrap();
-        sender.send(Post { stream: slow, item: Item::Flush(taken), _room: None }).unwrap();
+        post(&sender, &slow, message("slow 1"));
+        post(&sender, &slow, Item::Flush(taken));
         assert!(tried(&mut posts, "slow").is_empty() && all.try_recv().is_err());
         tokio::time::advance(PAUSE).await;
         assert_eq!(tried(&mut posts, ""), ["slow 1"]);
@@ -261,9 +359,33 @@ mod tests {
 
     #[test]
     fn what_is_refused_after_it_was_sent_is_kept_for_its_publisher() {
-        let stream = stream();
+        let ((sender, mut posts), stream) = (Posts::new(), stream());
         let denied = PublishError::Denied { reason: "no longer".into() };
-        message(&stream, "late").perform(|_, _| Err(denied.clone())).expect("not held");
+        post(&sender, &stream, message("late"));
+        let mut post = poll_fn(|cx| posts.poll_next(cx)).now_or_never().expect("posted");
+        assert_eq!(post.perform(|_, _| Err(denied.clone())), Outcome::Done);
         assert_eq!(stream.refused.load_full().as_deref(), Some(&denied));
+        assert_eq!(stream.room.available_permits(), MAX_BYTES + cost(&"late".into()) as usize, "given back");
+    }
+
+    #[test]
+    fn many_messages_of_one_publisher_leave_others_their_turn() {
+        let ((sender, mut posts), (first, second)) = (Posts::new(), (stream(), stream()));
+        for _ in 0..2 * TURN {
+            post(&sender, &first, message("many"));
+        }
+        post(&sender, &second, message("one"));
+        let sent = tried(&mut posts, "");
+        assert_eq!((sent.len(), &sent[TURN][..]), (2 * TURN + 1, &b"one"[..]));
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_the_node_is_told_when_it_stops() {
+        let ((sender, posts), stream) = (Posts::new(), stream());
+        let (taken, all) = oneshot::channel();
+        post(&sender, &stream, Item::Flush(taken));
+        let room = stream.room.acquire_many(MAX_BYTES as u32 + 1);
+        drop(posts);
+        assert!(all.await.is_err() && room.await.is_err() && stream.lock().has_stopped);
     }
 }

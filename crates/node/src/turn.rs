@@ -33,7 +33,7 @@ pub(crate) enum Source {
 const BUDGETS: [(Source, usize); 6] = [
     (Source::Tick, 1),
     (Source::Commands, 128),
-    (Source::Posts, 256),
+    (Source::Posts, 16),
     (Source::Responses, 128),
     (Source::ClientInputs, 128),
     (Source::Epoch, 1),

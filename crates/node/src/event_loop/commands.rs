@@ -81,17 +81,15 @@ impl EventLoop {
     }
 
     /// Takes what a publisher sent; if links are full, it waits.
-    pub(super) fn handle_post(&mut self, post: Post) {
-        let held = post.perform(|topic, data| {
+    pub(super) fn handle_post(&mut self, mut post: Post) {
+        let taken = post.perform(|topic, data| {
             let outcome = self.publish(topic, data);
             if outcome != Err(PublishError::Busy) {
                 self.count_publish(topic, outcome.as_ref().map(|_| ()));
             }
             outcome.map(|_| ())
         });
-        if let Err(post) = held {
-            self.posts.hold(post);
-        }
+        self.posts.put_back(post, taken);
     }
 
     fn open(&mut self, exchange: ExchangeId, kind: CallKind, answer: oneshot::Sender<Result<Answer, UnicastError>>) {
