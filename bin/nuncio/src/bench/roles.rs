@@ -7,7 +7,7 @@ pub(super) mod unicast;
 
 use std::{
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use nuncio_daemon::{Daemon, Shutdown, Source};
@@ -25,6 +25,9 @@ use crate::{
 
 /// How long nodes may take to link.
 pub(super) const LINK: Duration = Duration::from_secs(30);
+
+/// How long nothing new is said before nodes are taken to be at rest.
+const REST: Duration = Duration::from_millis(500);
 
 /// One kind of process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -111,12 +114,22 @@ pub(super) async fn linked(node: &NodeHandle, others: usize) -> Result<(), Failu
     .await
 }
 
-/// Waits until so many other nodes are reached over a link, none over another one.
+/// Waits until so many other nodes are reached over a link, none over another one, and all of them are at rest: that they link
+/// each other, too, is no part of what is measured.
 pub(super) async fn meshed(node: &NodeHandle, peers: usize) -> Result<(), Failure> {
     linked(node, peers).await?;
     until("there is a link to each node", LINK, || async {
         let links = node.snapshot().peers.len();
         if links >= peers { Ok(()) } else { Err(format!("{links} links")) }
+    })
+    .await?;
+    let (mut known, mut since) = (Vec::new(), Instant::now());
+    until("no node has anything new to say", LINK, || {
+        let now: Vec<_> = node.snapshot().nodes.iter().map(|other| (other.node_id, other.seq)).collect();
+        if known != now {
+            (known, since) = (now, Instant::now());
+        }
+        std::future::ready(if since.elapsed() >= REST { Ok(()) } else { Err("they still link each other".to_owned()) })
     })
     .await
 }
