@@ -297,7 +297,7 @@ impl Behaviour {
     /// before which one that was used up; `None` if all were taken.
     pub fn takes(&mut self, origin: NodeId, lengths: impl IntoIterator<Item = usize>) -> Option<usize> {
         let now = Instant::now();
-        let refused = lengths.into_iter().position(|bytes| !self.overlay.take_multicast(&origin, bytes, now));
+        let refused = self.overlay.take_multicasts(&origin, lengths, now);
         self.drain(now);
         refused
     }

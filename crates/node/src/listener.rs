@@ -1,10 +1,10 @@
 //! What a listener hears.
 
-use std::collections::VecDeque;
+use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use nuncio_identity::NodeId;
-use nuncio_protocol::Topic;
+use nuncio_protocol::{Topic, multicast::alone};
 
 use crate::{
     handle::{MessageId, Responder},
@@ -82,7 +82,11 @@ pub(crate) struct Run {
     topic: Option<Topic>,
     epoch: u64,
     first: u64,
-    bodies: VecDeque<Bytes>,
+    /// Those that came together, for all listeners, and which of them these are.
+    bodies: Arc<Vec<Bytes>>,
+    places: Range<usize>,
+    /// Bytes that all of them share.
+    together: usize,
 }
 
 impl Listener {
@@ -93,14 +97,14 @@ impl Listener {
     /// The next message; `None` once the node has stopped.
     pub async fn next(&mut self) -> Option<Incoming> {
         loop {
-            if let Some((run, _)) = &mut self.run {
-                let incoming = run.next();
-                if run.is_empty() {
-                    self.run = None;
-                }
-                if incoming.is_some() {
-                    return incoming;
-                }
+            match &mut self.run {
+                Some((run, _)) if run.len() > 1 => return run.next(),
+                // The room of all of them is free with the last one.
+                Some(_) => match self.run.take().and_then(|(mut run, _)| run.next()) {
+                    None => {}
+                    last => return last,
+                },
+                None => {}
             }
             match self.waiting.recv_with_room().await? {
                 ((Waiting::One(incoming), _), _) => return Some(incoming),
@@ -119,7 +123,8 @@ impl Listener {
 impl Run {
     /// With the number of the first one.
     pub(crate) fn new(from: NodeId, topic: Option<Topic>, epoch: u64, first: u64, bodies: Vec<Bytes>) -> Self {
-        Self { from, topic, epoch, first, bodies: bodies.into() }
+        let (places, together) = (0..bodies.len(), bodies.iter().map(Bytes::len).sum());
+        Self { from, topic, epoch, first, bodies: Arc::new(bodies), places, together }
     }
 
     pub(crate) const fn origin(&self) -> NodeId {
@@ -131,24 +136,29 @@ impl Run {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.bodies.len()
+        self.places.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.bodies.is_empty()
+        self.places.is_empty()
     }
 
     pub(crate) fn lengths(&self) -> impl Iterator<Item = usize> {
-        self.bodies.iter().map(Bytes::len)
+        self.bodies[self.places.clone()].iter().map(Bytes::len)
     }
 
-    /// Takes out the first ones.
+    /// Takes out the first ones. Where these are not all that came together, they keep nothing of the others in memory.
     pub(crate) fn take_first(&mut self, count: usize) -> Self {
-        // Those that stay are not moved: of messages over a quota each is taken out by itself.
-        let bodies = self.bodies.drain(..count.min(self.bodies.len())).collect();
-        let taken = Self { bodies, topic: self.topic.clone(), ..*self };
-        self.first += taken.len() as u64;
-        taken
+        let Range { start, end } = self.places;
+        let middle = end.min(start + count.min(self.len()));
+        let (first, topic) = (self.first, self.topic.clone());
+        self.first += (middle - start) as u64;
+        self.places = middle..end;
+        if middle - start == self.bodies.len() {
+            return Self { bodies: Arc::clone(&self.bodies), places: start..middle, first, topic, ..*self };
+        }
+        let own = self.bodies[start..middle].iter().map(|body| alone(body, self.together));
+        Self::new(self.from, topic, self.epoch, first, own.collect())
     }
 
     /// Their numbers.
@@ -161,7 +171,7 @@ impl Iterator for Run {
     type Item = Incoming;
 
     fn next(&mut self) -> Option<Incoming> {
-        let data = self.bodies.pop_front()?;
+        let data = alone(&self.bodies[self.places.next()?], self.together);
         let (from, id) = (self.from, MessageId { origin: self.from, epoch: self.epoch, seq: self.first });
         self.first += 1;
         Some(match &self.topic {
@@ -194,5 +204,28 @@ mod tests {
         assert_eq!(run.numbers(), Missed { epoch: 7, first: 4, last: 5 });
         assert_eq!(told(run.take_first(9)), [(4, 4), (5, 5)]);
         assert!(run.is_empty());
+    }
+
+    #[test]
+    fn what_an_application_keeps_of_many_messages_keeps_no_other_in_memory() {
+        let came = Bytes::from(vec![7; 100]);
+        let of = |length: usize| -> Vec<_> {
+            (0..100 / length).map(|at| came.slice(at * length..(at + 1) * length)).collect()
+        };
+        let run = |length| Run::new(NodeKey::generate().node_id(), None, 7, 1, of(length));
+        let shares = |data: &Bytes| came.as_ptr_range().contains(&data.as_ptr());
+        let told = |run: Run| -> Vec<_> {
+            let one = |incoming| match incoming {
+                Incoming::Broadcast { data, .. } => shares(&data),
+                other => panic!("{other:?}"),
+            };
+            run.map(one).collect()
+        };
+        assert_eq!(told(run(10)), [false; 10]);
+        assert_eq!(told(run(50)), [true; 2], "of half of it another half is not too much");
+        assert!(run(10).bodies.iter().all(shares), "all of them are queued as they came");
+        let (mut whole, mut slow) = (run(10), run(10));
+        assert!(whole.take_first(10).bodies.iter().all(shares));
+        assert!(!slow.take_first(3).bodies.iter().any(shares), "who takes a few keeps these only");
     }
 }

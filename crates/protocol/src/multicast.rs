@@ -18,7 +18,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-pub use message::{Batch, Destination, Leg, Long, MulticastInput, Proof, Publication, PublishRefusal, Wanted};
+pub use message::{Batch, Destination, Leg, Long, MulticastInput, Proof, Publication, PublishRefusal, Wanted, alone};
 
 pub(crate) use machine::Multicast;
 

@@ -338,10 +338,21 @@ impl Overlay {
         self.routing.path(target)
     }
 
-    /// Takes a multicast of another node from the quotas of that node and its agency; false when one of them is used up.
-    pub fn take_multicast(&mut self, origin: &NodeId, bytes: usize, now: Instant) -> bool {
-        let Some(record) = self.status_sync.record(origin) else { return false };
-        self.amop.take_multicast(record, bytes, &mut self.outbox, now)
+    /// Takes multicasts of another node, of so many bytes each, from the quotas of that node and its agency; says before which one
+    /// one of these was used up, `None` if all were taken.
+    pub fn take_multicasts(
+        &mut self,
+        origin: &NodeId,
+        lengths: impl IntoIterator<Item = usize>,
+        now: Instant,
+    ) -> Option<usize> {
+        let Self { status_sync, amop, outbox, .. } = self;
+        let record = status_sync.record(origin);
+        if record.is_some() && !amop.has_quotas() {
+            return None;
+        }
+        let is_taken = |bytes| record.is_some_and(|record| amop.take_multicast(record, bytes, outbox, now));
+        lengths.into_iter().map(is_taken).position(|is_taken| !is_taken)
     }
 
     /// What other nodes were refused by the rights in force since the start.

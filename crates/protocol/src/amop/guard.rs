@@ -103,6 +103,11 @@ impl Guard {
         })
     }
 
+    /// Whether anybody is given less than he likes.
+    pub(super) fn has_quotas(&self) -> bool {
+        !self.rights.is_open()
+    }
+
     /// Takes so many bytes from the quotas that messages of AMOP are taken from; false when one of them is used up.
     pub(super) fn take(&mut self, record: &Record, bytes: usize, outbox: &mut Outbox, now: Instant) -> bool {
         let Self { rights, ledger, refused } = self;

@@ -134,6 +134,11 @@ impl Amop {
         self.deliveries.handle_expelled(node);
     }
 
+    /// Whether [`Amop::take_multicast`] may ever refuse.
+    pub(crate) fn has_quotas(&self) -> bool {
+        self.guard.has_quotas()
+    }
+
     pub(crate) fn take_multicast(&mut self, record: &Record, bytes: usize, outbox: &mut Outbox, now: Instant) -> bool {
         self.guard.take(record, bytes, outbox, now)
     }

@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, time::Instant};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use nuncio_bounds::{Bound, SharedBytes};
 use nuncio_identity::NodeId;
@@ -83,29 +83,30 @@ impl Incoming {
     }
 
     /// Takes a batch that is for this node.
-    pub(super) fn take(&mut self, batch: &Batch, since: u64, via: NodeId, outbox: &mut Outbox, now: Instant) {
+    pub(super) fn take(&mut self, batch: Arc<Batch>, since: u64, via: NodeId, outbox: &mut Outbox, now: Instant) {
         let name = (batch.origin, batch.topic.clone());
         let is_full = self.streams.len() >= MAX_STREAMS;
         if is_full && !self.streams.contains_key(&name) && !self.make_room() {
-            tell(&name, batch.epoch, missed(batch), outbox);
+            tell(&name, batch.epoch, missed(&batch), outbox);
             return;
         }
         let Self { streams, room, due, .. } = self;
         let since = Since { number: since, is_origins: via == batch.origin };
-        let stream = streams.entry(name.clone()).or_insert_with(|| Stream::new(batch, since, via));
-        if !stream.goes_on(batch) {
+        let stream = streams.entry(name.clone()).or_insert_with(|| Stream::new(&batch, since, via));
+        if !stream.goes_on(&batch) {
             // The origin began anew.
             let told = stream.end(room);
             tell(&name, stream.epoch, told, outbox);
-            *stream = Stream::new(batch, since, via);
+            *stream = Stream::new(&batch, since, via);
         }
         stream.via = via;
+        let epoch = batch.epoch;
         let told = stream.take(batch, since, room, now);
         match stream.due() {
             Some(at) => due.set(name.clone(), at),
             None => due.cancel(&name),
         }
-        tell(&name, batch.epoch, told, outbox);
+        tell(&name, epoch, told, outbox);
     }
 
     /// What is to be asked for; what was asked for too long is told as a gap.

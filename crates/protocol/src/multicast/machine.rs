@@ -1,4 +1,8 @@
-use std::{collections::BTreeMap, collections::BTreeSet, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Instant,
+};
 
 use bytes::Bytes;
 use nuncio_bounds::Bound;
@@ -72,14 +76,14 @@ impl Multicast {
             }
         }
         if let Some(mine) = mine.filter(|_| self.incoming.wants(batch.topic.as_ref())) {
-            self.incoming.take(&batch, mine.since, from, turn.outbox, turn.now);
+            self.incoming.take(batch, mine.since, from, turn.outbox, turn.now);
         }
     }
 
     /// Takes what gossip brought.
-    pub(crate) fn handle_gossip(&mut self, batch: &Batch, via: NodeId, turn: &mut Turn<'_>) {
+    pub(crate) fn handle_gossip(&mut self, batch: Batch, via: NodeId, turn: &mut Turn<'_>) {
         if self.incoming.wants(batch.topic.as_ref()) {
-            self.incoming.take(batch, 0, via, turn.outbox, turn.now);
+            self.incoming.take(Arc::new(batch), 0, via, turn.outbox, turn.now);
         }
     }
 

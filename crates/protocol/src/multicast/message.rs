@@ -26,7 +26,8 @@ pub struct Batch {
     pub topic: Option<Topic>,
     /// The number of the first one; the others follow it.
     pub first: u64,
-    /// At most [`super::MAX_BATCH`] of [`crate::LARGE_BODY`] bytes together, or one of at most [`crate::MAX_BODY`].
+    /// At most [`super::MAX_BATCH`] of [`crate::LARGE_BODY`] bytes together, or one of at most [`crate::MAX_BODY`]. They may share
+    /// what they came in, see [`super::alone`].
     pub bodies: Vec<Bytes>,
     /// The newest long message before these: it travels on another stream, and may come after them.
     pub long: Option<Long>,
@@ -144,6 +145,15 @@ pub struct Publication {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PublishRefusal;
 
+/// A body keeps what came with it in memory, if that is no more than so many times as long.
+const KEPT_WITH: usize = 4;
+
+/// A body for whoever keeps it by itself: those of a batch share what they came in, `together` bytes, and each would keep all of
+/// it in memory.
+pub fn alone(body: &Bytes, together: usize) -> Bytes {
+    if body.len().saturating_mul(KEPT_WITH) < together { Bytes::copy_from_slice(body) } else { body.clone() }
+}
+
 impl Batch {
     /// The number behind the last one.
     pub const fn end(&self) -> u64 {
@@ -152,7 +162,8 @@ impl Batch {
 
     /// Bytes of its messages.
     pub fn length(&self) -> usize {
-        self.bodies.iter().map(Bytes::len).sum()
+        // It is asked for at every link.
+        self.proof.payload.get().map_or_else(|| self.bodies.iter().map(Bytes::len).sum(), Bytes::len)
     }
 
     /// Bytes that it takes.

@@ -100,12 +100,14 @@ impl Outgoing {
         }
         let (basis, key) = (self.basis(turn), topic.cloned());
         self.channel(&key, turn);
-        let Self { channels, deaf, full, .. } = self;
+        let Self { channels, open, deaf, full, .. } = self;
         let channel = channels.get_mut(&key).ok_or(PublishRefusal)?;
         let plan = channel.members.plan(basis, &|node| deaf.contains(node), turn);
-        full.retain(|_, until| *until > turn.now);
-        if !plan.legs.is_empty() && plan.legs.keys().all(|hop| full.contains_key(hop)) {
-            return Err(PublishRefusal);
+        if !full.is_empty() {
+            full.retain(|_, until| *until > turn.now);
+            if !plan.legs.is_empty() && plan.legs.keys().all(|hop| full.contains_key(hop)) {
+                return Err(PublishRefusal);
+            }
         }
         let is_pushed = !plan.legs.is_empty();
         let gossip = if plan.needs_gossip && !is_pushed {
@@ -116,8 +118,10 @@ impl Outgoing {
             None
         };
         self.open_bytes += body.len();
+        if !channel.has_open() {
+            open.insert(key);
+        }
         let number = channel.push(body, turn.now);
-        self.open.insert(key);
         self.flush_at.get_or_insert(turn.now);
         self.is_fresh = true;
         Ok(Publication { epoch: turn.life.epoch, number, is_pushed, gossip })

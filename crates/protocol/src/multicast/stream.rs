@@ -1,5 +1,6 @@
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -7,7 +8,7 @@ use bytes::Bytes;
 use nuncio_bounds::SharedBytes;
 use nuncio_identity::NodeId;
 
-use super::{Batch, COUNT_BITS, Long};
+use super::{Batch, COUNT_BITS, Long, alone};
 use crate::amop::travel;
 
 /// How long what was overtaken on another way may be behind.
@@ -101,7 +102,7 @@ impl Stream {
     }
 
     /// Takes a batch.
-    pub(super) fn take(&mut self, batch: &Batch, since: Since, room: &SharedBytes, now: Instant) -> Vec<Told> {
+    pub(super) fn take(&mut self, batch: Arc<Batch>, since: Since, room: &SharedBytes, now: Instant) -> Vec<Told> {
         let (mut told, before) = (Vec::new(), self.next);
         if topic_of(batch.first) < topic_of(self.next) {
             return told;
@@ -110,21 +111,20 @@ impl Stream {
         // Nobody but the origin says which numbers there are; how far back it remembers, whoever brings the batch says: so what
         // may be on its way still is waited for.
         if since.is_origins || self.hole.is_some_and(|hole| hole.since + OVERDUE <= now) {
-            self.skip_to(since.within(batch), &mut told, room);
+            self.skip_to(since.within(&batch), &mut told, room);
         }
-        if batch.first <= self.next {
-            let known = (self.next - batch.first) as usize;
-            if let Some(bodies) = batch.bodies.get(known..).filter(|bodies| !bodies.is_empty()) {
-                told.push(Told::Messages(self.next, bodies.to_vec()));
-                self.next = batch.end();
-            }
-        } else {
+        self.long = batch.long.or(self.long);
+        if batch.first > self.next {
+            let together = batch.length();
             for (number, body) in (batch.first..).zip(&batch.bodies) {
-                self.hold(number, body, room);
+                self.hold(number, alone(body, together), room);
             }
+        } else if batch.end() > self.next {
+            let (first, end) = (self.next, batch.end());
+            told.push(Told::Messages(first, bodies_from(batch, first)));
+            self.next = end;
         }
         self.drain(&mut told, room);
-        self.long = batch.long.or(self.long);
         self.look(before, now);
         told
     }
@@ -158,11 +158,11 @@ impl Stream {
         told
     }
 
-    fn hold(&mut self, number: u64, body: &Bytes, room: &SharedBytes) {
+    fn hold(&mut self, number: u64, body: Bytes, room: &SharedBytes) {
         let weight = body.len() + OVERHEAD;
         if number >= self.next && !self.held.contains_key(&number) && room.take(self.held_bytes, weight) {
             self.held_bytes += weight;
-            self.held.insert(number, body.clone());
+            self.held.insert(number, body);
         }
     }
 
@@ -221,6 +221,16 @@ impl Since {
     fn within(self, batch: &Batch) -> u64 {
         self.number.min(if self.is_origins { batch.end() } else { batch.first })
     }
+}
+
+/// Those of a batch from a number on, without a copy where nobody else has the batch.
+fn bodies_from(batch: Arc<Batch>, number: u64) -> Vec<Bytes> {
+    let known = (number - batch.first) as usize;
+    if known > 0 {
+        let together = batch.length();
+        return batch.bodies.iter().skip(known).map(|body| alone(body, together)).collect();
+    }
+    Arc::try_unwrap(batch).map_or_else(|shared| shared.bodies.clone(), |batch| batch.bodies)
 }
 
 /// Which topic of its origin a number is of.

@@ -58,24 +58,57 @@ fn room() -> SharedBytes {
     SharedBytes::new(1 << 20)
 }
 
+fn take(stream: &mut Stream, batch: &Batch, since: Since, room: &SharedBytes, now: Instant) -> Vec<Told> {
+    stream.take(Arc::new(batch.clone()), since, room, now)
+}
+
+/// Bodies that share what they came in, as those of a link do.
+fn sharing(first: u64, count: usize) -> (Batch, Bytes) {
+    let came = Bytes::from(vec![7; 10 * count]);
+    let mut rest = came.clone();
+    let bodies = (0..count).map(|_| rest.split_to(10)).collect();
+    (Batch { bodies, ..batch(first, &[]) }, came)
+}
+
+#[test]
+fn what_waits_for_its_turn_and_the_rest_of_what_overlaps_keep_nothing_of_what_they_came_with() {
+    let (room, now) = (room(), Instant::now());
+    let mut stream = stream(&batch(1, &["a"]), 0);
+    let shares = |told: Vec<Told>, came: &Bytes| -> Vec<bool> {
+        let bodies = |told| match told {
+            Told::Messages(_, bodies) => bodies,
+            Told::Gap(..) => panic!("all came"),
+        };
+        told.into_iter().flat_map(bodies).map(|body| came.as_ptr_range().contains(&body.as_ptr())).collect()
+    };
+    let (in_turn, came) = sharing(1, 50);
+    assert_eq!(shares(take(&mut stream, &in_turn, origins(0), &room, now), &came), [true; 50]);
+    let (overlapping, came) = sharing(41, 20);
+    assert_eq!(shares(take(&mut stream, &overlapping, origins(0), &room, now), &came), [false; 10]);
+    let (early, came) = sharing(70, 20);
+    assert!(take(&mut stream, &early, origins(0), &room, now).is_empty());
+    let (missing, _) = sharing(61, 9);
+    assert_eq!(shares(take(&mut stream, &missing, origins(0), &room, now), &came), [false; 29]);
+}
+
 #[test]
 fn what_comes_out_of_order_waits_for_its_turn_and_comes_once() {
     let (room, now) = (room(), Instant::now());
     let mut stream = stream(&batch(1, &["a"]), 0);
-    assert_eq!(stream.take(&batch(1, &["a"]), origins(0), &room, now), [messages(1, &["a"])]);
-    assert_eq!(stream.take(&batch(4, &["d", "e"]), origins(0), &room, now), []);
-    assert_eq!(stream.take(&batch(3, &["c"]), origins(0), &room, now), []);
+    assert_eq!(take(&mut stream, &batch(1, &["a"]), origins(0), &room, now), [messages(1, &["a"])]);
+    assert_eq!(take(&mut stream, &batch(4, &["d", "e"]), origins(0), &room, now), []);
+    assert_eq!(take(&mut stream, &batch(3, &["c"]), origins(0), &room, now), []);
     assert!(!stream.has(&batch(2, &["b"])) && stream.has(&batch(1, &["a"])));
     assert_eq!(
-        stream.take(&batch(2, &["b"]), origins(0), &room, now),
+        take(&mut stream, &batch(2, &["b"]), origins(0), &room, now),
         [messages(2, &["b"]), messages(3, &["c", "d", "e"])]
     );
     for again in [batch(1, &["a"]), batch(3, &["c"]), batch(4, &["d", "e"])] {
         assert!(stream.has(&again));
-        assert_eq!(stream.take(&again, origins(0), &room, now), []);
+        assert_eq!(take(&mut stream, &again, origins(0), &room, now), []);
     }
     assert_eq!(
-        stream.take(&batch(5, &["e", "f"]), origins(0), &room, now),
+        take(&mut stream, &batch(5, &["e", "f"]), origins(0), &room, now),
         [messages(6, &["f"])],
         "of what overlaps, the rest"
     );
@@ -87,8 +120,8 @@ fn what_comes_out_of_order_waits_for_its_turn_and_comes_once() {
 fn what_is_missing_is_asked_for_again_and_again_and_then_told_as_a_gap() {
     let (room, start) = (room(), Instant::now());
     let mut stream = stream(&batch(1, &["a"]), 0);
-    stream.take(&batch(1, &["a"]), origins(0), &room, start);
-    stream.take(&batch(5, &["e"]), origins(0), &room, start);
+    take(&mut stream, &batch(1, &["a"]), origins(0), &room, start);
+    take(&mut stream, &batch(5, &["e"]), origins(0), &room, start);
     assert_eq!(stream.handle_timeout(&room, start + 19 * MS), None, "it may have been overtaken");
     let mut asked = Vec::new();
     let told = loop {
@@ -103,7 +136,7 @@ fn what_is_missing_is_asked_for_again_and_again_and_then_told_as_a_gap() {
     assert_eq!(told.0, [Told::Gap(2, 4), messages(5, &["e"])]);
     assert!((10 * S..13 * S).contains(&told.1), "{told:?}");
     assert_eq!(
-        stream.take(&batch(2, &["b", "c", "d"]), origins(0), &room, start),
+        take(&mut stream, &batch(2, &["b", "c", "d"]), origins(0), &room, start),
         [],
         "what was told does not come later"
     );
@@ -113,13 +146,13 @@ fn what_is_missing_is_asked_for_again_and_again_and_then_told_as_a_gap() {
 fn a_word_without_messages_shows_that_the_end_is_missing() {
     let (room, now) = (room(), Instant::now());
     let mut stream = stream(&batch(1, &["a"]), 0);
-    stream.take(&batch(1, &["a"]), origins(0), &room, now);
-    assert_eq!(stream.take(&batch(2, &[]), origins(0), &room, now), []);
+    take(&mut stream, &batch(1, &["a"]), origins(0), &room, now);
+    assert_eq!(take(&mut stream, &batch(2, &[]), origins(0), &room, now), []);
     assert_eq!(stream.due(), None, "nothing is missing");
-    stream.take(&batch(4, &[]), origins(0), &room, now);
+    take(&mut stream, &batch(4, &[]), origins(0), &room, now);
     assert_eq!(stream.handle_timeout(&room, now + S), Some(Due::Ask(2, 3, 0)));
     // Its origin has the first one no more.
-    assert_eq!(stream.take(&batch(3, &["c"]), origins(3), &room, now), [Told::Gap(2, 2), messages(3, &["c"])]);
+    assert_eq!(take(&mut stream, &batch(3, &["c"]), origins(3), &room, now), [Told::Gap(2, 2), messages(3, &["c"])]);
     assert_eq!(stream.due(), None);
 }
 
@@ -128,27 +161,31 @@ fn the_first_word_says_what_is_missing_before_it_and_nobody_but_the_origin_says_
     let (room, now) = (room(), Instant::now());
     let first = batch(5, &["e"]);
     let mut joined = stream(&first, 3);
-    assert_eq!(joined.take(&first, origins(3), &room, now), []);
+    assert_eq!(take(&mut joined, &first, origins(3), &room, now), []);
     assert_eq!(joined.handle_timeout(&room, now + S), Some(Due::Ask(3, 4, 0)));
     // Whoever lies makes known what is lost, and no more: what may be on its way is waited for.
     let lie = Since { number: u64::MAX, is_origins: false };
     let early = Since { number: 6, ..lie };
-    assert_eq!(joined.take(&first, lie, &room, now + S), []);
-    assert_eq!(joined.take(&first, lie, &room, now + 2 * S), [Told::Gap(3, 4), messages(5, &["e"])]);
-    assert_eq!(joined.take(&batch(6, &["f"]), lie, &room, now + 4 * S), [messages(6, &["f"])]);
-    assert_eq!(stream_of_others(&first, early).take(&first, early, &room, now), [messages(5, &["e"])], "nor this one");
+    assert_eq!(take(&mut joined, &first, lie, &room, now + S), []);
+    assert_eq!(take(&mut joined, &first, lie, &room, now + 2 * S), [Told::Gap(3, 4), messages(5, &["e"])]);
+    assert_eq!(take(&mut joined, &batch(6, &["f"]), lie, &room, now + 4 * S), [messages(6, &["f"])]);
+    assert_eq!(
+        take(&mut stream_of_others(&first, early), &first, early, &room, now),
+        [messages(5, &["e"])],
+        "nor this one"
+    );
     let mut late = stream(&first, 0);
-    assert_eq!(late.take(&first, origins(0), &room, now), [messages(5, &["e"])]);
+    assert_eq!(take(&mut late, &first, origins(0), &room, now), [messages(5, &["e"])]);
 }
 
 #[test]
 fn numbers_of_another_topic_of_the_origin_begin_anew_and_a_skip_costs_no_memory() {
     let (room, now) = (room(), Instant::now());
     let mut stream = stream(&batch(1, &["a"]), 0);
-    stream.take(&batch(1, &["a"]), origins(0), &room, now);
+    take(&mut stream, &batch(1, &["a"]), origins(0), &room, now);
     let (anew, far) = (batch((1 << COUNT_BITS) + 1, &["b"]), batch((1 << COUNT_BITS) - 5, &["z"]));
     assert!(!stream.goes_on(&anew) && stream.goes_on(&far));
-    stream.take(&far, origins(0), &room, now);
+    take(&mut stream, &far, origins(0), &room, now);
     assert_eq!(stream.handle_timeout(&room, now + S), Some(Due::Ask(2, (1 << COUNT_BITS) - 6, 0)));
     assert_eq!(stream.end(&room), [Told::Gap(2, (1 << COUNT_BITS) - 6), messages((1 << COUNT_BITS) - 5, &["z"])]);
 }
@@ -158,13 +195,13 @@ fn what_finds_no_room_before_its_turn_is_asked_for_in_its_turn() {
     let (room, now) = (SharedBytes::new(4096), Instant::now());
     let mut stream = stream(&batch(1, &["a"]), 1);
     let long = |first: u64| Batch { bodies: vec![vec![0; 1000].into(); 4], ..batch(first, &[]) };
-    stream.take(&long(2), origins(1), &room, now);
-    let told = stream.take(&batch(1, &["a"]), origins(1), &room, now);
+    take(&mut stream, &long(2), origins(1), &room, now);
+    let told = take(&mut stream, &batch(1, &["a"]), origins(1), &room, now);
     let taken: usize =
         told.iter().map(|told| if let Told::Messages(_, bodies) = told { bodies.len() } else { 0 }).sum();
     assert!((1..5).contains(&taken), "{told:?}");
     assert!(matches!(stream.handle_timeout(&room, now + S), Some(Due::Ask(_, 5, 0))));
-    stream.take(&long(2), origins(1), &room, now);
+    take(&mut stream, &long(2), origins(1), &room, now);
     assert_eq!(stream.due(), None);
     assert!(room.take(0, 1500), "all room was given back");
 }
@@ -173,9 +210,9 @@ fn what_finds_no_room_before_its_turn_is_asked_for_in_its_turn() {
 fn a_long_message_has_its_time_before_it_is_asked_for() {
     let (room, now) = (room(), Instant::now());
     let mut stream = stream(&batch(1, &["a"]), 1);
-    stream.take(&batch(1, &["a"]), origins(1), &room, now);
+    take(&mut stream, &batch(1, &["a"]), origins(1), &room, now);
     let long = Some(Long { number: 2, length: MAX_BODY as u32 });
-    stream.take(&Batch { long, ..batch(3, &["c"]) }, origins(1), &room, now);
+    take(&mut stream, &Batch { long, ..batch(3, &["c"]) }, origins(1), &room, now);
     assert_eq!(stream.handle_timeout(&room, now + 4 * S), None);
     assert_eq!(stream.handle_timeout(&room, now + 6 * S), Some(Due::Ask(2, 2, 0)));
 }

@@ -131,7 +131,7 @@ impl Overlay {
                         self.conclude(id, judgement);
                         if let Some(numbered) = numbered.filter(|_| judgement == Judgement::Fresh) {
                             let batch = batch_of(stamp, numbered);
-                            self.with_multicast(now, |multicast, turn| multicast.handle_gossip(&batch, via, turn));
+                            self.with_multicast(now, |multicast, turn| multicast.handle_gossip(batch, via, turn));
                         }
                     }
                     None => self.hold(

@@ -22,9 +22,6 @@ use crate::{
     signing::Statement,
 };
 
-/// A body keeps what came with it in memory, if that is no more than so many times as long.
-const KEPT_WITH: usize = 4;
-
 /// Appends the frame of a batch for the linked peer `peer`, all but the messages, and returns these. What is this node's own is
 /// signed when it first goes to more than its receiver; `None`, and nothing appended, when another node's has no signature.
 pub(crate) fn encode_leg(leg: &Leg, peer: NodeId, context: &SigningContext, out: &mut BytesMut) -> Option<Bytes> {
@@ -194,12 +191,9 @@ fn split(lengths: &[u32], payload: &Bytes) -> Result<Vec<Bytes>, DecodeError> {
     if sum != payload.len() as u64 {
         return Err(DecodeError::Field { field: "lengths" });
     }
+    // They share what they came in: whoever keeps one by itself copies it, see `Batch::own`.
     let mut rest = payload.clone();
-    let body = |length: &u32| {
-        let body = rest.split_to(*length as usize);
-        if body.len() * KEPT_WITH < payload.len() { Bytes::copy_from_slice(&body) } else { body }
-    };
-    Ok(lengths.iter().map(body).collect())
+    Ok(lengths.iter().map(|length| rest.split_to(*length as usize)).collect())
 }
 
 /// All but hops and destinations, which change on the way.
