@@ -86,7 +86,7 @@ pub enum Event {
         epoch: u64,
         /// The origin's number of the first one; those of one topic follow each other.
         first: u64,
-        /// The data of each.
+        /// The data of each. They may share the memory that they came in: whoever keeps one of many copies it.
         bodies: Vec<Bytes>,
     },
     /// Messages that will not come: nobody that was asked has them any more. None that was told comes later.
