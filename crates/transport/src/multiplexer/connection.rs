@@ -191,6 +191,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 (None, None) => {}
             }
             let long = self.coming.filter(|(coming, left)| *coming == stream && *left >= LONG);
+            let is_left = self.is_task(cx) && self.has_long_of_another(stream);
             let came = match long {
                 Some((_, left)) => {
                     let room = buffer.len().min(left);
@@ -208,15 +209,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     }
                 }
                 None if self.is_dry && self.is_task(cx) => Poll::Pending,
-                None if self.is_task(cx) && self.has_long_of_another(stream) => {
-                    if let Some(entry) = self.streams.get_mut(&stream) {
-                        entry.reader = Some(cx.waker().clone());
-                    }
+                None if is_left => {
                     if has_pulled {
                         // The connection may have had its turn, and the socket wakes nobody who did not find it empty.
                         self.wake_task();
                     }
-                    return Poll::Pending;
+                    Poll::Pending
                 }
                 None => {
                     has_pulled = true;
@@ -226,7 +224,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if came.is_pending() {
                 // Credit, without which no more may come.
                 self.flush(cx).ok();
-                self.is_dry |= self.is_task(cx);
+                self.is_dry |= self.is_task(cx) && !is_left;
                 if let Some(entry) = self.streams.get_mut(&stream) {
                     entry.reader = Some(cx.waker().clone());
                 }
