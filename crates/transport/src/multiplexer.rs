@@ -12,6 +12,7 @@ mod output;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod window;
 mod yamux;
 

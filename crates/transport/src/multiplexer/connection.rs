@@ -14,6 +14,7 @@ use super::{
     entry::{End, Entry},
     frame::{Frame, HEAD, Kind},
     output::Output,
+    turns::Turns,
     window::GROWTH,
 };
 
@@ -63,8 +64,8 @@ pub(super) struct Connection<S> {
     /// Opened by the peer and not asked for yet, all of them open.
     arrived: VecDeque<u32>,
     output: Output,
-    /// Streams that could not write, in the order in which they wanted to.
-    turns: VecDeque<u32>,
+    /// Of streams that could not write.
+    turns: Turns,
     /// Bytes by which windows may still grow.
     spare: usize,
     input: Vec<u8>,
@@ -87,7 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             streams: BTreeMap::new(),
             arrived: VecDeque::new(),
             output: Output::default(),
-            turns: VecDeque::new(),
+            turns: Turns::default(),
             spare: GROWTH,
             input: Vec::new(),
             head: ([0; HEAD], 0),
@@ -258,6 +259,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         if let Some(entry) = self.streams.get_mut(&stream) {
             entry.outgoing.spend(length);
+            entry.served = self.turns.wrote(stream, length, entry.served);
         }
         self.call_next();
         Poll::Ready(Ok(length))
@@ -294,22 +296,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Whether a stream may write now: there is room, and no other has waited longer.
+    /// Whether a stream may write now: there is room, and no other that waits has written less.
     fn may_write(&mut self, stream: u32, cx: &mut Context<'_>) -> bool {
         if !self.output.has_room() {
             self.write_out(cx);
         }
-        let is_next = self.turns.front().is_none_or(|next| *next == stream);
-        if is_next && self.output.has_room() && self.broken.is_none() {
-            self.turns.pop_front();
+        let Some(entry) = self.streams.get_mut(&stream) else { return false };
+        if self.turns.is_first(stream, entry.served) && self.output.has_room() && self.broken.is_none() {
             return true;
         }
-        if !self.turns.contains(&stream) {
-            self.turns.push_back(stream);
-        }
-        if let Some(entry) = self.streams.get_mut(&stream) {
-            entry.writer = Some(cx.waker().clone());
-        }
+        self.turns.wait(stream, entry.served);
+        entry.writer = Some(cx.waker().clone());
         false
     }
 
@@ -317,23 +314,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn skip_idle_turn(&mut self) {
         let has_room = self.output.has_room();
         let idle = |next: &u32| self.streams.get(next).is_none_or(|entry| entry.writer.is_none());
-        if has_room && self.turns.front().is_some_and(idle) {
-            self.turns.pop_front();
+        if has_room && let Some(next) = self.turns.first().filter(idle) {
+            self.turns.leave(next);
             self.call_next();
         }
     }
 
     fn call_next(&mut self) {
         if self.output.has_room()
-            && let Some(next) = self.turns.front()
-            && let Some(writer) = self.streams.get_mut(next).and_then(|entry| entry.writer.take())
+            && let Some(next) = self.turns.first()
+            && let Some(writer) = self.streams.get_mut(&next).and_then(|entry| entry.writer.take())
         {
             writer.wake();
         }
     }
 
     fn leave_turns(&mut self, stream: u32) {
-        self.turns.retain(|waiting| *waiting != stream);
+        self.turns.leave(stream);
         self.call_next();
     }
 

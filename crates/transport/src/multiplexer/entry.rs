@@ -15,6 +15,8 @@ pub(super) struct Entry {
     pub(super) outgoing: Outgoing,
     pub(super) reader: Option<Waker>,
     pub(super) writer: Option<Waker>,
+    /// Until when it has had its share of writing.
+    pub(super) served: u64,
     /// How the peer ended its direction, and this side its own.
     pub(super) theirs: Option<End>,
     pub(super) own: Option<End>,
@@ -41,6 +43,7 @@ impl Entry {
             outgoing: Outgoing::new(),
             reader: None,
             writer: None,
+            served: 0,
             theirs: None,
             own: None,
             is_told: false,

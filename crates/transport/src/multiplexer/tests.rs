@@ -175,6 +175,44 @@ fn a_stream_that_is_not_read_holds_up_no_other_and_none_writes_all_the_time() {
     assert_eq!(read[0], 0);
 }
 
+#[test]
+fn who_writes_little_waits_for_no_other_and_those_who_write_much_go_on() {
+    let [mut peer, mut own] = pair(32 << 10);
+    let cx = &mut idle();
+    let mut much: Vec<_> = (0..4).map(|_| open(&mut peer).expect("there may be more")).collect();
+    let mut little = open(&mut peer).expect("there may be more");
+    let (mut taken, mut buffer) = (Vec::new(), vec![0; 64 << 10]);
+    let (mut waits, mut waited, mut written, mut moved) = (0, 0, [0; 4], 0);
+    for round in 0..4000 {
+        let wants = round % 10 == 9 || waits > 0;
+        // It comes last each time.
+        for (n, stream) in much.iter_mut().enumerate() {
+            while let Poll::Ready(Ok(bytes)) = Pin::new(&mut *stream).poll_write(cx, &[7; 40_000]) {
+                written[n] += bytes;
+                waits += if waits > 0 { bytes } else { 0 };
+            }
+        }
+        if wants {
+            match Pin::new(&mut little).poll_write(cx, &[1; 100]) {
+                Poll::Ready(bytes) => {
+                    moved += bytes.expect("it lives");
+                    (waits, waited) = (0, waited.max(waits));
+                }
+                Poll::Pending => waits = waits.max(1),
+            }
+        }
+        assert!(turn(&mut peer).is_pending() && turn(&mut own).is_pending());
+        taken.extend(accept(&mut own));
+        for stream in &mut taken {
+            while let Poll::Ready(Ok(1..)) = Pin::new(&mut *stream).poll_read(cx, &mut buffer) {}
+        }
+    }
+    assert!(moved > 10_000, "{moved}");
+    assert!(waited <= 1, "{waited} bytes of others went first");
+    let (least, most) = (written.iter().min().unwrap(), written.iter().max().unwrap());
+    assert!(*least > 1 << 20 && most / least < 2, "{written:?}");
+}
+
 /// Writes what it was given on each stream, in pieces of all lengths, and closes.
 async fn send(mut stream: impl AsyncWrite + Unpin, content: Vec<u8>, piece: usize) {
     for piece in content.chunks(piece) {
