@@ -11,12 +11,14 @@ use utoipa::ToSchema;
 
 mod failure;
 mod files;
+mod priority;
 mod sdks;
 mod trace;
 mod watched;
 
 pub use failure::{ErrorCode, Failure};
 pub use files::{FileOffer, FileProgress, FileState, ReceivedFile};
+pub use priority::Priority;
 pub use sdks::{SdkAuthority, SdkCertificate, SdksAt};
 pub use trace::{TRACE_PARENT_HEADER, Trace, TraceStep};
 pub use watched::{Ban, Ending, Refusal, RefusalCount, Refusals, TopicCount, Topology, TopologyNode, Traffic};

@@ -8,6 +8,7 @@ use std::{fmt, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 use bytes::Bytes;
 use hyper::Method;
 use nuncio_pki::Stated;
+use nuncio_protocol::Priority;
 use rustls::ClientConfig;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -99,6 +100,7 @@ pub struct UnicastReply {
 pub struct Client {
     place: Place,
     timeout: Duration,
+    priority: Priority,
 }
 
 impl Client {
@@ -110,6 +112,7 @@ impl Client {
         Self {
             place: Place { address, token: None, tls: None, stated: None, trace_parent: None },
             timeout: Self::DEFAULT_TIMEOUT,
+            priority: Priority::Normal,
         }
     }
 
@@ -335,7 +338,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`]; its code says how the exchange ended.
     pub async fn unicast(&self, node: &str, body: Bytes, timeout: Duration) -> Result<UnicastReply, ClientError> {
-        let path = format!("/v1/unicast/{}?timeout_ms={}", escape(node), timeout.as_millis());
+        let path = format!("/v1/unicast/{}?timeout_ms={}{}", escape(node), timeout.as_millis(), self.priority());
         let answer = self.send_body(&path, body, self.timeout.saturating_add(timeout)).await?;
         let header = |name| answer.header(name).and_then(|value| value.parse::<u64>().ok());
         let rtt = Duration::from_micros(header(RTT_HEADER).unwrap_or_default());

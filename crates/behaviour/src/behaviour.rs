@@ -31,7 +31,7 @@ use libp2p::{
 use nuncio_identity::NodeId;
 use nuncio_plain::Pace;
 use nuncio_protocol::{
-    AccessInput, Input, MAX_BODY, Overlay, PeeringInput, Start, StatusInput, Topic, UnicastInput,
+    AccessInput, Input, MAX_BODY, Overlay, PeeringInput, Priority, Start, StatusInput, Topic, UnicastInput,
     amop::{ClientInput, ClientPort},
     gossip::{Stamp, TakesPart, Unjudged},
     multicast::Publication,
@@ -164,7 +164,7 @@ impl Behaviour {
     /// Asks the application at `target`. Ends in exactly one [`Event::Completed`], also when `body` is too long or
     /// there is no route.
     pub fn request(&mut self, target: NodeId, body: Bytes, timeout: Duration) -> ExchangeId {
-        self.follow(target, body, timeout, Trace::default())
+        self.follow(target, body, timeout, (Trace::default(), Priority::default()))
     }
 
     /// Asks `target` itself, not its application; ends likewise. Only who says so in its status knows such requests.

@@ -6,7 +6,7 @@ use std::{
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Strike, Topic,
+    Priority, Strike, Topic,
     amop::ClientOutput,
     peering::{Address, LinkDownReason},
     status_sync::Record,
@@ -52,6 +52,8 @@ pub enum Event {
         body: Bytes,
         /// In which trace the application there asks, if it said so.
         parent: Option<TraceParent>,
+        /// How urgent it is.
+        priority: Priority,
     },
     /// A node asks this node itself, not its application; answered likewise.
     ServiceRequest {

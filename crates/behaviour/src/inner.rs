@@ -8,15 +8,16 @@ use libp2p::{
     gossipsub::{IdentTopic, SubscriptionError},
     ping,
     request_response::{self, ProtocolSupport},
-    swarm::NetworkBehaviour,
+    swarm::{ConnectionId, NetworkBehaviour},
 };
 use nuncio_bounds::SharedBytes;
 use nuncio_metrics::Stream;
-use nuncio_protocol::LARGE_BODY;
+use nuncio_protocol::{LARGE_BODY, unicast::Message};
 use nuncio_wire::{
     SigningContext,
     length_prefixed::{MAX_FRAME, MAX_HEADER, MAX_SEALED_OVERHEAD},
     status,
+    unicast::Frame,
 };
 
 use crate::{
@@ -27,7 +28,7 @@ use crate::{
     gossip_meter::Metered,
     link_stream::{self, Behaviour as LinkStreams, Large, Pulse, Room},
     status_sync::StatusCodec,
-    unicast::Unicast,
+    unicast::{Unicast, Urgent, is_large},
 };
 
 /// Longest frame on a stream for short messages: its length, its header, and what may be sealed.
@@ -36,6 +37,9 @@ pub(crate) const SHORT_FRAME: usize = 2 + MAX_HEADER + LARGE_BODY + MAX_SEALED_O
 /// Bytes of short messages that one stream has brought and the swarm's task has not taken; it is not read while there are
 /// as many.
 pub(crate) const SHORT_INTAKE: usize = 512 << 10;
+
+/// Bytes of urgent messages that wait for a peer: what one node may have of them in a second, of several.
+const URGENT_QUEUE: usize = 4 << 20;
 
 /// The same of long messages of all streams, each counted from its beginning on.
 pub(crate) const LONG_INTAKE: usize = 256 << 20;
@@ -47,6 +51,7 @@ pub(crate) const MAX_QUERIES: usize = 4;
 #[derive(NetworkBehaviour)]
 pub struct Inner {
     limits: connection_limits::Behaviour,
+    pub(crate) unicast_urgent: LinkStreams<Urgent>,
     pub(crate) unicast: LinkStreams<Unicast>,
     pub(crate) unicast_large: LinkStreams<Large<Unicast>>,
     pub(crate) bridge: LinkStreams<Bridge>,
@@ -90,10 +95,18 @@ impl Inner {
             meter: meter(Stream::UnicastLarge),
             ..short.clone()
         };
+        let urgent = link_stream::Config {
+            queue_bytes: URGENT_QUEUE.min(config.link_queue),
+            intake: Room::Each(SHORT_INTAKE / 2),
+            alive,
+            meter: meter(Stream::UnicastUrgent),
+            ..short.clone()
+        };
         let bridge = link_stream::Config { alive, meter: meter(Stream::Bridge), ..short.clone() };
         let bridge_large = link_stream::Config { meter: meter(Stream::BridgeLarge), ..long.clone() };
         Self {
             limits: connection_limits::Behaviour::new(limits),
+            unicast_urgent: LinkStreams::new(Urgent(Unicast::new(context, departures)), urgent),
             unicast: LinkStreams::new(Unicast::new(context, departures), short),
             unicast_large: LinkStreams::new(Large(Unicast::new(context, departures)), long),
             bridge: LinkStreams::new(Bridge(context.clone()), bridge),
@@ -109,6 +122,18 @@ impl Inner {
             ),
             ping: ping::Behaviour::new(ping::Config::new().with_interval(Duration::from_secs(10))),
         }
+    }
+
+    /// Queues a message on the stream of its kind; an urgent one on that of the others, where the peer has none for it or that
+    /// is full. Gives it back when there is no room.
+    pub(crate) fn send_unicast(&self, connection: ConnectionId, message: Message) -> Option<Frame> {
+        let (is_large, is_urgent) = (is_large(&message), message.header.priority.is_urgent());
+        let frame = Frame::Message(message);
+        if is_large {
+            return self.unicast_large.send(connection, frame).err();
+        }
+        let frame = if is_urgent { self.unicast_urgent.send(connection, frame).err()? } else { frame };
+        self.unicast.send(connection, frame).err()
     }
 
     pub(crate) fn lane(&mut self, lane: Lane) -> &mut Gossipsub {

@@ -50,6 +50,10 @@ pub trait Protocol: Clone + Send + 'static {
     /// The name of the stream for long messages, see [`Large`].
     const LARGE_NAME: &'static str;
 
+    /// Whether peers of some releases have no such stream. It is opened with the first message for it, and what a peer without
+    /// it does not take is given back.
+    const IS_OPTIONAL: bool = false;
+
     /// Appends a frame without its body, and returns the body; `None`, and nothing appended, when it cannot be sealed.
     fn encode(&self, message: Self::Message, peer: NodeId, out: &mut BytesMut) -> Option<Bytes>;
 
@@ -58,6 +62,11 @@ pub trait Protocol: Clone + Send + 'static {
 
     /// How many bytes the message counts for in a queue.
     fn weight(message: &Self::Message) -> usize;
+
+    /// Whether it leaves before those that are waiting and of which this does not hold.
+    fn is_first(_: &Self::Message) -> bool {
+        false
+    }
 }
 
 /// The same protocol on a stream of its own, for long messages: on one stream everything behind a long one would wait for
@@ -114,15 +123,15 @@ pub(crate) enum Room {
     All(Arc<SharedBytes>),
 }
 
-/// What peers can make the streams of so many links hold, two for short messages and two for long ones each.
+/// What peers can make the streams of so many links hold, three for short messages and two for long ones each.
 pub(crate) fn bounds(queues: usize, short_intake: usize, long_intake: usize, links: usize) -> [Bound; 4] {
     // A buffer that grows holds its old content besides.
     let growing = 2;
-    let encoded = 4 * (2 * BATCH + MAX_HEADER);
+    let encoded = 5 * (2 * BATCH + MAX_HEADER);
     [
         Bound::of_bytes("messages for linked peers", queues, "a request is refused as busy or goes another way"),
         Bound::of_bytes("what is put together to be written", encoded, "the rest waits").per("link", links),
-        Bound::of_bytes("short messages that have come", growing * 2 * short_intake, "the stream is not read")
+        Bound::of_bytes("short messages that have come", growing * 3 * short_intake, "the stream is not read")
             .per("link", links),
         Bound::of_bytes(
             "long messages that have come, or have begun to",
@@ -154,6 +163,8 @@ pub enum Event<M> {
         load: Option<Load>,
         read: Instant,
     },
+    /// The peer has no such stream: messages for it, in their order.
+    Returned { connection: ConnectionId, peer: NodeId, messages: Vec<M> },
     /// Something arrived since [`Behaviour::probe`].
     Alive { connection: ConnectionId },
     /// All that was queued before [`Behaviour::finish`] is written, or had its time.
@@ -183,9 +194,10 @@ impl<P: Protocol> Behaviour<P> {
     /// Queues a message for a connection.
     ///
     /// # Errors
-    /// Gives it back when the queue is full or the connection is gone.
+    /// Gives it back when the queue is full, the connection is gone, or the peer has no such stream.
     pub(crate) fn send(&self, connection: ConnectionId, message: P::Message) -> Result<(), P::Message> {
         match self.connections.get(&connection) {
+            Some((_, queue)) if P::IS_OPTIONAL && queue.is_closed() => Err(message),
             Some((_, queue)) => queue.push(message).inspect_err(|_| {
                 let (metrics, stream) = &self.config.meter;
                 metrics.links.full.increment(*stream);
@@ -234,7 +246,8 @@ impl<P: Protocol> Behaviour<P> {
         let node = NodeId::try_from(peer).map_err(ConnectionDenied::new)?;
         let (metrics, stream) = &self.config.meter;
         let (limit, shared) = (self.config.queue_bytes, self.config.queues.clone());
-        let queue = Arc::new(Queue::new(limit, P::weight, shared, metrics.links.queue_time.of(*stream)));
+        let queue = Queue::new(limit, P::weight, P::is_first, shared, metrics.links.queue_time.of(*stream));
+        let queue = Arc::new(queue);
         self.connections.insert(connection, (node, queue.clone()));
         Ok(Handler::new(self.protocol.clone(), node, queue, self.config.clone()))
     }
@@ -288,6 +301,7 @@ impl<P: Protocol> NetworkBehaviour for Behaviour<P> {
             handler::Event::Received { messages, spoiled, load, read } => {
                 Event::Received { connection, peer, messages, spoiled, load, read }
             }
+            handler::Event::Returned(messages) => Event::Returned { connection, peer, messages },
             handler::Event::Alive => Event::Alive { connection },
             handler::Event::Finished => Event::Finished { connection },
             handler::Event::Failed { reason, strike } => Event::Failed { connection, peer, reason, strike },

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use nuncio_identity::NodeId;
-use nuncio_protocol::{LARGE_BODY, unicast::Message};
+use nuncio_protocol::{LARGE_BODY, Priority, unicast::Message};
 use nuncio_wire::{
     DecodeError, SigningContext,
     unicast::{self, Frame},
@@ -55,7 +55,34 @@ impl Protocol for Unicast {
     }
 }
 
-/// Whether a message goes on the stream for long ones.
-pub(crate) const fn is_large(message: &Message) -> bool {
-    message.content.length() > LARGE_BODY
+/// The same on a stream of its own, for what is urgent.
+#[derive(Debug, Clone)]
+pub struct Urgent(pub(crate) Unicast);
+
+impl Protocol for Urgent {
+    type Message = Frame;
+    const NAME: &'static str = unicast::URGENT_PROTOCOL;
+    const LARGE_NAME: &'static str = unicast::LARGE_PROTOCOL;
+    const IS_OPTIONAL: bool = true;
+
+    fn encode(&self, frame: Frame, peer: NodeId, out: &mut BytesMut) -> Option<Bytes> {
+        self.0.encode(frame, peer, out)
+    }
+
+    fn decode(&self, header: Bytes, body: Bytes, peer: NodeId) -> Result<Frame, DecodeError> {
+        self.0.decode(header, body, peer)
+    }
+
+    fn weight(frame: &Frame) -> usize {
+        Unicast::weight(frame)
+    }
+
+    fn is_first(frame: &Frame) -> bool {
+        matches!(frame, Frame::Message(message) if message.header.priority == Priority::Control)
+    }
+}
+
+/// Whether a message goes on the stream for long ones: there nobody waits for it who does not send long ones, or much.
+pub(crate) fn is_large(message: &Message) -> bool {
+    message.content.length() > LARGE_BODY || message.header.priority == Priority::Bulk
 }

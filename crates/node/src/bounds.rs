@@ -7,14 +7,8 @@ use nuncio_pki::Lists;
 use nuncio_protocol::{MAX_EXPELLED, MAX_NODES, MAX_STATUS, amop::ClientInput, unicast::ExchangeId};
 
 use crate::{
-    Config, NodeSnapshot,
-    admission::Unlisted,
-    agencies,
-    build::{CLIENT_QUEUE, COMMAND_BYTES, COMMAND_QUEUE},
-    event_loop::Waiting,
-    lifetimes::Lifetimes,
-    listeners::Listeners,
-    replies, service,
+    Config, NodeSnapshot, admission::Unlisted, agencies, build::CLIENT_QUEUE, command, event_loop::Waiting,
+    lifetimes::Lifetimes, listeners::Listeners, replies, service,
 };
 
 /// What an input of a client takes that its gateway does not count, in bytes.
@@ -38,8 +32,7 @@ pub fn bounds(overlay: &nuncio_protocol::Config, links: usize, door: &Limits, li
 
 fn own(overlay: &nuncio_protocol::Config, listeners: usize) -> Vec<Bound> {
     vec![
-        Bound::of_bytes("commands of applications and operators", COMMAND_BYTES, "callers wait")
-            .in_entries(COMMAND_QUEUE),
+        command::BOUND,
         Bound::of_entries::<ClientInput>(
             "what SDKs want of the core",
             CLIENT_QUEUE,

@@ -17,7 +17,7 @@ use libp2p::{
 use nuncio_audit::Told;
 use nuncio_behaviour::{Behaviour, EpochError, EpochStore, from_multiaddr, to_multiaddr};
 use nuncio_door::Door;
-use nuncio_protocol::{MAX_BODY, trace::Probes};
+use nuncio_protocol::{MAX_BODY, Priority, trace::Probes};
 use nuncio_transport::{Admissions, SetupError, SharedIdentity};
 use rustls_pki_types::UnixTime;
 use socket2::{Domain, Socket, Type};
@@ -30,22 +30,16 @@ use crate::{
     admission::{Admission, Shared},
     agencies::Agencies,
     certifier::PolicyCertifier,
+    command,
     event_loop::{self, EventLoop, Shown},
     listeners::Listeners,
     outrun::Outrun,
     publisher::Posts,
-    queue,
     replies::Replies,
     rights::{Hearing, SharedRights},
     swarm_metrics::SwarmMetrics,
     view::{self, Facts},
 };
-
-/// Commands of handles that wait at the most; callers wait beyond that.
-pub(crate) const COMMAND_QUEUE: usize = 1024;
-
-/// Bytes of their bodies.
-pub(crate) const COMMAND_BYTES: usize = 64 << 20;
 
 /// Inputs of the gateway that wait at the most; its sessions stop reading beyond that.
 pub(crate) const CLIENT_QUEUE: usize = 1024;
@@ -69,10 +63,9 @@ pub struct Bound {
 /// # Errors
 /// What is wrong, where, and what to do about it.
 pub fn build(config: Config) -> Result<Bound, BuildError> {
-    let node = config.identity.key.node_id();
     let mut epochs = EpochStore::open(&config.data_dir)?;
     let epoch = epochs.begin()?;
-    let identity = SharedIdentity::new(config.identity.clone().into());
+    let (node, identity) = (config.identity.key.node_id(), SharedIdentity::new(config.identity.clone().into()));
     let (shared, door) = (shared(&config), door(&config));
     let admissions = shared.admissions.clone();
     let mut swarm = swarm(&config, epoch, identity.clone(), &shared, door.clone())?;
@@ -81,7 +74,7 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
     admission.begin(swarm.behaviour_mut());
     let addresses = connect(&mut swarm, &config)?;
     let facts = facts(&config, &addresses);
-    let (command_sender, commands) = queue::channel(COMMAND_QUEUE, COMMAND_BYTES);
+    let (command_sender, commands) = command::channel();
     let (post_sender, posts) = Posts::new();
     let (client_sender, client_inputs) = mpsc::channel(CLIENT_QUEUE);
     let (replies, taken_replies) = Replies::new();
@@ -90,6 +83,7 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
     let (command_room, metrics) = (command_sender.taken(), config.metrics.clone());
     let handle = NodeHandle {
         node,
+        priority: Priority::default(),
         commands: command_sender,
         posts: post_sender,
         snapshots,

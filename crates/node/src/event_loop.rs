@@ -34,7 +34,7 @@ pub(crate) use self::shown::Shown;
 use crate::{
     addresses::OwnAddresses,
     admission::Admission,
-    command::Command,
+    command::Commands,
     listener::Run,
     listeners::{Listeners, Missed},
     outrun::Outrun,
@@ -58,7 +58,7 @@ const GOODBYE: Duration = Duration::from_millis(1500);
 pub(crate) struct EventLoop {
     pub(crate) swarm: Swarm<Behaviour>,
     pub(crate) tick: Interval,
-    pub(crate) commands: queue::Receiver<Command>,
+    pub(crate) commands: Commands,
     pub(crate) posts: Posts,
     pub(crate) client_inputs: mpsc::Receiver<ClientInput>,
     pub(crate) replies: Replies,
@@ -88,7 +88,7 @@ pub(crate) struct EventLoop {
     /// Of the p2p port.
     pub(crate) door: Door,
     pub(crate) swarm_metrics: SwarmMetrics,
-    pub(crate) command_room: queue::Taken,
+    pub(crate) command_room: [queue::Taken; 2],
     pub(crate) ticks: u32,
 }
 
@@ -133,7 +133,7 @@ impl EventLoop {
     fn handle_behaviour_event(&mut self, event: Event) {
         match event {
             Event::Completed { exchange, outcome } => self.complete(exchange, outcome),
-            Event::Request { inbound, source, body, parent } => self.hand_over(inbound, source, (body, parent)),
+            request @ Event::Request { .. } => self.hand_over(request),
             Event::Traced { exchange, traced } => self.tell_way(exchange, &traced),
             Event::ServiceRequest { inbound, source, body } => self.serve(inbound, source, body),
             Event::Multicast { origin, topic, epoch, first, bodies } => {

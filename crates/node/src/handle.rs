@@ -7,7 +7,7 @@ use nuncio_identity::NodeId;
 use nuncio_metrics::{CallKind, Metrics};
 use nuncio_pki::Identity;
 use nuncio_protocol::{
-    MAX_BODY, Topic,
+    MAX_BODY, Priority, Topic,
     amop::ClientInput,
     status_sync::Record,
     trace::{Trace, TraceParent},
@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
     Listener, NodeSnapshot,
-    command::Command,
+    command::{Command, Commander},
     event_loop::{cast, publish_result},
     publisher::{Post, Publisher},
     queue,
@@ -32,7 +32,8 @@ use crate::{
 #[derive(Clone)]
 pub struct NodeHandle {
     pub(crate) node: NodeId,
-    pub(crate) commands: queue::Sender<Command>,
+    pub(crate) priority: Priority,
+    pub(crate) commands: Commander,
     pub(crate) posts: mpsc::UnboundedSender<Post>,
     pub(crate) snapshots: watch::Receiver<Arc<Snapshot>>,
     pub(crate) client_inputs: mpsc::Sender<ClientInput>,
@@ -44,6 +45,11 @@ impl NodeHandle {
     /// This node.
     pub fn node_id(&self) -> NodeId {
         self.node
+    }
+
+    /// The same way, whose requests are as urgent as this says; those of one without are [`Priority::Normal`].
+    pub fn with_priority(&self, priority: Priority) -> Self {
+        Self { priority, ..self.clone() }
     }
 
     /// Asks the application at `target`; ends within `timeout` in exactly one answer or error.
@@ -67,9 +73,17 @@ impl NodeHandle {
         timeout: Duration,
     ) -> Result<service::Answer, ServiceError> {
         let body = wanted.encode();
-        let trace = Trace::default();
-        let command =
-            |answer| Command::Ask { kind: CallKind::Service, target, body, timeout, trace, way: None, answer };
+        let (trace, priority) = (Trace::default(), Priority::default());
+        let command = |answer| Command::Ask {
+            kind: CallKind::Service,
+            target,
+            body,
+            timeout,
+            trace,
+            priority,
+            way: None,
+            answer,
+        };
         let answer = self.exchange(command).await?;
         Ok(service::Answer::decode(answer.body)?)
     }
@@ -117,7 +131,7 @@ impl NodeHandle {
         let (started, listener) = oneshot::channel();
         let _ = self.ask(Command::Listen { topics, requests, started }).await;
         // A stopped node never starts a listener; then `next` ends at once.
-        listener.await.unwrap_or_else(|_| Listener::new(queue::channel(1, 1).1))
+        listener.await.unwrap_or_else(|_| Listener::new(queue::channel(1, 1).1, queue::channel(1, 1).1))
     }
 
     /// Wants a link to whoever answers at `address`: `host:port`, `ip:port`, `[ipv6]:port` or a multiaddr.
@@ -236,8 +250,7 @@ impl NodeHandle {
 
     /// Waits for room in the node's queue.
     async fn ask(&self, command: Command) -> Result<(), queue::Closed> {
-        let bytes = command.bytes();
-        self.commands.send(command, bytes).await
+        self.commands.send(command).await
     }
 
     async fn gossip(&self, topic: Option<Topic>, data: Bytes) -> Result<MessageId, PublishError> {

@@ -15,6 +15,8 @@ use crate::{
 /// A stream of messages for the application.
 #[derive(Debug)]
 pub struct Listener {
+    /// Urgent requests.
+    first: queue::Receiver<(Waiting, Charge)>,
     waiting: queue::Receiver<(Waiting, Charge)>,
     /// What is left of the messages taken out last, and the room that all of them keep until then.
     run: Option<(Run, (queue::Room, Charge))>,
@@ -90,13 +92,19 @@ pub(crate) struct Run {
 }
 
 impl Listener {
-    pub(crate) const fn new(waiting: queue::Receiver<(Waiting, Charge)>) -> Self {
-        Self { waiting, run: None }
+    pub(crate) const fn new(
+        first: queue::Receiver<(Waiting, Charge)>,
+        waiting: queue::Receiver<(Waiting, Charge)>,
+    ) -> Self {
+        Self { first, waiting, run: None }
     }
 
     /// The next message; `None` once the node has stopped.
     pub async fn next(&mut self) -> Option<Incoming> {
         loop {
+            if let Some((Waiting::One(incoming), _)) = self.first.try_recv() {
+                return Some(incoming);
+            }
             match &mut self.run {
                 Some((run, _)) if run.len() > 1 => return run.next(),
                 // The room of all of them is free with the last one.
@@ -106,10 +114,19 @@ impl Listener {
                 },
                 None => {}
             }
-            match self.waiting.recv_with_room().await? {
+            match self.recv().await? {
                 ((Waiting::One(incoming), _), _) => return Some(incoming),
                 ((Waiting::Run(run), charge), room) => self.run = Some((run, (room, charge))),
             }
+        }
+    }
+
+    async fn recv(&mut self) -> Option<((Waiting, Charge), queue::Room)> {
+        let Self { first, waiting, .. } = self;
+        tokio::select! {
+            biased;
+            Some(urgent) = first.recv_with_room() => Some(urgent),
+            next = waiting.recv_with_room() => next,
         }
     }
 

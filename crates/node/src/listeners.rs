@@ -13,7 +13,7 @@ use bytes::Bytes;
 use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    MAX_BODY, Topic,
+    MAX_BODY, Priority, Topic,
     trace::TraceParent,
     unicast::{InboundId, Refusal},
 };
@@ -39,6 +39,10 @@ const PER_MULTICAST: usize = 64;
 
 /// Fewest bytes of a queue: two messages of the greatest length of one source, and one of another.
 const MIN_QUEUE: usize = 3 * (MAX_BODY + OVERHEAD + PER_MULTICAST) + BYTES_LEFT_TO_REQUESTS;
+
+/// Urgent requests that wait for one listener at the most; further ones wait among the others.
+const MAX_URGENT: usize = 256;
+const URGENT_BYTES: usize = 1 << 20;
 
 /// All listeners of a node.
 ///
@@ -66,8 +70,8 @@ impl Listeners {
     /// Of so many listeners with queues of so many bytes.
     pub(crate) fn bound(queue: usize, listeners: usize) -> Bound {
         let when_full = "a source has no more than is left for all others; beyond, the listener misses multicasts and is told which, and others are asked to take unicasts";
-        Bound::of_bytes("messages for a listener", queue.max(MIN_QUEUE), when_full)
-            .in_entries(MAX_WAITING)
+        Bound::of_bytes("messages for a listener", queue.max(MIN_QUEUE) + URGENT_BYTES, when_full)
+            .in_entries(MAX_WAITING + MAX_URGENT)
             .per("listener", listeners)
     }
 
@@ -93,9 +97,10 @@ impl Listeners {
                 fresh.push(topic.clone());
             }
         }
+        let (urgent, first) = queue::channel(MAX_URGENT, URGENT_BYTES);
         let (incoming, receiver) = queue::channel(MAX_WAITING, self.queue);
-        self.entries.push(Entry::new(topics, requests, incoming));
-        (Listener::new(receiver), fresh)
+        self.entries.push(Entry::new(topics, requests, (urgent, incoming)));
+        (Listener::new(first, receiver), fresh)
     }
 
     /// Forgets listeners that were dropped; returns the topics nobody listens to any more.
@@ -124,7 +129,7 @@ impl Listeners {
 
     /// Bytes that wait for all of them.
     pub(crate) fn held(&self) -> usize {
-        self.entries.iter().map(|entry| entry.incoming.taken().held()).sum()
+        self.entries.iter().flat_map(Entry::queues).map(|queue| queue.taken().held()).sum()
     }
 
     /// How many multicasts and broadcasts were missed since the start, each once per listener.
@@ -139,7 +144,7 @@ impl Listeners {
     pub(crate) fn request(
         &mut self,
         from: NodeId,
-        (body, parent): (Bytes, Option<TraceParent>),
+        (body, parent, priority): (Bytes, Option<TraceParent>, Priority),
         inbound: InboundId,
         replies: &Replies,
     ) -> Result<(), Refusal> {
@@ -154,7 +159,7 @@ impl Listeners {
                 let responder = Responder { inbound, replies: Some(replies.clone()), parent };
                 Incoming::Unicast { from, body: body.clone(), responder }
             };
-            match entry.ask(from, body.len() + OVERHEAD, request) {
+            match entry.ask(from, (body.len() + OVERHEAD, priority), request) {
                 Ok(()) => {
                     self.turn = index + 1;
                     return Ok(());

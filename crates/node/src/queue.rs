@@ -105,8 +105,7 @@ impl<T> Receiver<T> {
         self.0.poll_recv(cx).map(|message| message.map(|(message, _)| message))
     }
 
-    /// What has come, for tests.
-    #[cfg(test)]
+    /// The next message, if it is here.
     pub(crate) fn try_recv(&mut self) -> Option<T> {
         self.0.try_recv().ok().map(|(message, _)| message)
     }

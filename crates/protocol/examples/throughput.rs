@@ -61,7 +61,10 @@ fn unicast(a: &mut Lone, b: &mut Lone, in_flight: u64) {
             let exchange = ExchangeId(wave * in_flight + n + 1);
             let timeout = Duration::from_secs(5);
             let (body, trace) = (body.clone(), Default::default());
-            a.overlay.handle_input(UnicastInput::Request { exchange, target, body, timeout, trace }, now);
+            a.overlay.handle_input(
+                UnicastInput::Request { exchange, target, body, timeout, trace, priority: Default::default() },
+                now,
+            );
             drain(&mut a.overlay, &mut outputs);
         }
         exchange_unicasts(&mut b.overlay, source, &mut outputs, now);

@@ -27,7 +27,10 @@ pub(crate) fn forward<M: Forwarded>(passing: Passing<M>, turn: &mut Turn<'_>) {
         // Nobody but a source is told.
         message.header_mut().trace = Trace::default();
     }
-    let header = *message.header();
+    let length = message.length();
+    let header = message.header_mut();
+    header.priority = turn.onward.urgency.of(&header.source, header.priority, length, turn.now);
+    let header = *header;
     let hop = turn.routing.next_hop_without(&header.target, &[from, header.source]);
     match hop.zip(header.passed_on()) {
         Some((to, _)) if !turn.onward.may_pass(&to, Mark::of(&header, message.asks()), 1, turn.now) => {

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use nuncio_identity::NodeId;
 
-use crate::{hashed::RandomState, trace::Trace};
+use crate::{Priority, hashed::RandomState, trace::Trace};
 
 /// What a message from one node to another says of itself. All of it but the hops is under the source's seal; between
 /// neighbours the link vouches for it.
@@ -31,6 +31,8 @@ pub struct Header {
     pub seal: SealEnd,
     /// How it is followed. Only what asks is; a relay knows the trace's name and nothing else of it.
     pub trace: Trace,
+    /// How urgent it is. A relay knows it, and may make it less so; the target believes what is under the seal.
+    pub priority: Priority,
 }
 
 /// The end of the seal in which a message came, as good as random; 0 where it came in clear. It is no part of the header on

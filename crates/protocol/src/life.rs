@@ -6,6 +6,7 @@ use crate::{
     Header, MAX_HOPS, MAX_LIFETIME, SealEnd,
     gate::{Cast, CastRate},
     gossip::Stamp,
+    priority::Priority,
     trace::Trace,
 };
 
@@ -107,6 +108,7 @@ impl Life {
             hops: 1,
             seal: SealEnd::default(),
             trace: Trace::default(),
+            priority: Priority::default(),
         }
     }
 }

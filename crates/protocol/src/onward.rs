@@ -16,6 +16,7 @@ use crate::{
     gate::{Bucket, Cast, CastRate, Rate},
     hashed::HashMap,
     multicast::Leg,
+    priority::Urgency,
 };
 
 /// Copies of what crossed a link lately that cross it once more: half of what the neighbour puts up with.
@@ -50,6 +51,7 @@ const COPIED: usize = 1_024;
 pub(crate) struct Onward {
     hops: HashMap<NodeId, Hop>,
     former: Former<Hop>,
+    pub(crate) urgency: Urgency,
 }
 
 #[derive(Debug)]
@@ -65,7 +67,7 @@ struct Hop {
 }
 
 impl Onward {
-    pub(crate) fn bounds(links: usize) -> [Bound; 2] {
+    pub(crate) fn bounds(links: usize) -> [Bound; 3] {
         let heap = Copies::most_bytes(REMEMBERED) + Copies::most_bytes(COPIED);
         let passed = Bound::of_entries::<(NodeId, Hop)>(
             "messages that were passed on over a link",
@@ -74,7 +76,8 @@ impl Onward {
             "the oldest are forgotten",
         )
         .per("link", links);
-        [passed, Former::<Hop>::bound("what crossed to those that were neighbours a minute ago")]
+        let former = Former::<Hop>::bound("what crossed to those that were neighbours a minute ago");
+        [passed, former, Urgency::BOUND]
     }
 
     pub(crate) fn handle_link_up(&mut self, peer: NodeId, now: Instant) {

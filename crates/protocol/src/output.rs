@@ -8,7 +8,7 @@ use bytes::Bytes;
 use nuncio_identity::NodeId;
 
 use crate::{
-    Strike, Topic,
+    Priority, Strike, Topic,
     amop::{self, ClientOutput},
     gossip::{GossipId, Judgement},
     multicast::{Leg, Wanted},
@@ -273,6 +273,8 @@ pub enum Output {
         body: Bytes,
         /// In which trace its application asks, if it said so.
         parent: Option<TraceParent>,
+        /// How urgent it is here.
+        priority: Priority,
     },
     /// A request to this node itself, not to an application; answered likewise.
     ServiceRequest {

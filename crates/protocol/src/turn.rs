@@ -28,7 +28,8 @@ pub(crate) struct Turn<'a> {
 impl Turn<'_> {
     /// The header of an answer to its source.
     pub(crate) fn answering(&self, asked: &Header) -> Header {
-        self.life.header((asked.source, asked.source_epoch), asked.number, asked.lifetime, self.now)
+        let header = self.life.header((asked.source, asked.source_epoch), asked.number, asked.lifetime, self.now);
+        Header { priority: asked.priority, ..header }
     }
 
     /// A request of another node is queued for a link.

@@ -312,8 +312,14 @@ fn a_target_that_restarts_without_end_is_not_sent_the_request_without_end() {
     a.link(1, &[0], &[]);
     let body = Bytes::from(vec![0; 1 << 20]);
     let (target, timeout) = (node_id(1), 60 * S);
-    let mut outputs =
-        a.input(UnicastInput::Request { exchange: ExchangeId(1), target, body, timeout, trace: Default::default() });
+    let mut outputs = a.input(UnicastInput::Request {
+        exchange: ExchangeId(1),
+        target,
+        body,
+        timeout,
+        trace: Default::default(),
+        priority: Default::default(),
+    });
     let (mut sent, mut ended) = (0, 0);
     for round in 0..100 {
         sent += outputs.iter().filter(|output| matches!(output, Output::SendUnicast { .. })).count();

@@ -310,6 +310,7 @@ fn the_applications_trace_context_comes_to_the_target_and_to_nobody_else() {
         body: Bytes::new(),
         timeout: S,
         trace,
+        priority: Default::default(),
     });
     let (_, traced) = line.ask(0, 2, id(1));
     assert_eq!(traced.reports.len(), 2);

@@ -22,6 +22,7 @@ fn request(target: usize) -> UnicastInput {
         body: Bytes::from_static(b"ping"),
         timeout: 5 * S,
         trace: Trace::default(),
+        priority: Default::default(),
     }
 }
 
@@ -88,7 +89,13 @@ fn a_request_goes_to_the_linked_target_and_its_reply_comes_back() {
     let outputs = b.input(received(0, message.clone()));
     assert_eq!(
         outputs,
-        [Output::Request { inbound: InboundId(0), source: node_id(0), body: "ping".into(), parent: None }]
+        [Output::Request {
+            inbound: InboundId(0),
+            source: node_id(0),
+            body: "ping".into(),
+            parent: None,
+            priority: Default::default()
+        }]
     );
     let outputs = sent(&b.input(UnicastInput::Respond { inbound: InboundId(0), body: "pong".into() }));
     let (to, reply) = &outputs[0];
@@ -106,10 +113,15 @@ fn what_cannot_be_sent_is_refused_at_once() {
     a.link(1, &[0], &[]);
     let (exchange, target, timeout, trace) = (ExchangeId(7), node_id(1), S, Trace::default());
     let body = Bytes::from(vec![0; MAX_BODY + 1]);
-    let outputs = a.input(UnicastInput::Request { exchange, target, body, timeout, trace });
+    let outputs =
+        a.input(UnicastInput::Request { exchange, target, body, timeout, trace, priority: Default::default() });
     assert_eq!(outcome(&outputs), Some(Err(UnicastError::TooLarge { bytes: MAX_BODY + 1, limit: MAX_BODY })));
     let body = Bytes::from(vec![0; MAX_BODY]);
-    assert_eq!(sent(&a.input(UnicastInput::Request { exchange, target, body, timeout, trace })).len(), 1);
+    assert_eq!(
+        sent(&a.input(UnicastInput::Request { exchange, target, body, timeout, trace, priority: Default::default() }))
+            .len(),
+        1
+    );
 }
 
 #[test]
@@ -400,7 +412,7 @@ fn requests_that_have_not_ended_are_bounded_in_bytes_and_further_ones_are_refuse
     let ask = |a: &mut Lone, exchange| {
         let exchange = ExchangeId(exchange);
         let (target, body, timeout, trace) = (node_id(3), body.clone(), 5 * S, Trace::default());
-        let asked = UnicastInput::Request { exchange, target, body, timeout, trace };
+        let asked = UnicastInput::Request { exchange, target, body, timeout, trace, priority: Default::default() };
         a.input(asked).into_iter().find_map(|output| match output {
             Output::Completed { outcome, .. } => Some(outcome),
             _ => None,

@@ -350,7 +350,10 @@ impl Simulator {
             self.observed.requests.insert((from, exchange), trace);
             let body = Bytes::copy_from_slice(&exchange.0.to_be_bytes());
             let (target, trace) = (self.network.ids[to], Default::default());
-            self.input(from, UnicastInput::Request { exchange, target, body, timeout, trace });
+            self.input(
+                from,
+                UnicastInput::Request { exchange, target, body, timeout, trace, priority: Default::default() },
+            );
         }
         exchange
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes};
 use nuncio_identity::NodeId;
-use nuncio_protocol::{Header, SealEnd, trace::Trace};
+use nuncio_protocol::{Header, Priority, SealEnd, trace::Trace};
 use prost::Message;
 
 use crate::{
@@ -51,6 +51,7 @@ macro_rules! carries_header {
                     hops: decode_hops(self.hops).max(1),
                     seal: SealEnd::default(),
                     trace: Trace::default(),
+                    priority: Priority::default(),
                 })
             }
         })+

@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Header, MAX_BODY, MAX_SERVICE_BODY,
+    Header, MAX_BODY, MAX_SERVICE_BODY, Priority,
     peering::Parting,
     trace::Trace,
     unicast::{Content, Message, Refusal},
@@ -23,6 +23,9 @@ pub const PROTOCOL: &str = "/nuncio/unicast/2";
 
 /// The same for messages with long bodies, on a stream of their own.
 pub const LARGE_PROTOCOL: &str = "/nuncio/unicast-large/2";
+
+/// The same for urgent ones, on a stream of their own, which not every release has.
+pub const URGENT_PROTOCOL: &str = "/nuncio/unicast-urgent/2";
 
 /// What seals are bound to.
 const STREAM: &str = "unicast";
@@ -85,17 +88,24 @@ pub fn encode(message: Message, peer: NodeId, context: &SigningContext, out: &mu
     let me = context.node();
     let is_relayed = header.source == me && header.target != peer && !matches!(content, Content::Sealed { .. });
     let (id, parent) = trace::encode_trace(&header.trace);
+    let priority = encode_priority(header.priority).into();
     let (kind, refusal, body) = encode_content(content);
     let (kind, refusal, trace_parent, body) = if is_relayed {
         let asks = matches!(kind, UnicastKind::Request | UnicastKind::ServiceRequest);
-        let inner = SealedUnicast { kind: kind.into(), refusal, trace: id.clone(), trace_parent: parent };
+        let inner = SealedUnicast { kind: kind.into(), refusal, trace: id.clone(), trace_parent: parent, priority };
         let sealed = Associated::new(STREAM, asks, &header).seal(&header, &inner, &body, context)?;
         (if asks { UnicastKind::SealedRequest } else { UnicastKind::SealedAnswer }, 0, Bytes::new(), sealed)
     } else {
         (kind, refusal, parent, body)
     };
-    let fields =
-        UnicastHeader { kind: kind.into(), refusal, trace: id, trace_parent, ..UnicastHeader::of(&header, me, peer) };
+    let fields = UnicastHeader {
+        kind: kind.into(),
+        refusal,
+        trace: id,
+        trace_parent,
+        priority,
+        ..UnicastHeader::of(&header, me, peer)
+    };
     length_prefixed::encode(&fields, body.len(), out);
     Some(body)
 }
@@ -131,6 +141,7 @@ fn open_sealed(message: Message, context: &SigningContext) -> Result<Message, De
     }
     let taken = header.trace.taken;
     header.trace = Trace { taken, ..trace::decode_trace(asks, &inner.trace, &inner.trace_parent)? };
+    header.priority = decode_priority(inner.priority());
     Ok(Message { header, content })
 }
 
@@ -148,7 +159,7 @@ fn decode_message(
     let kind = fields.kind();
     let is_sealed = matches!(kind, UnicastKind::SealedRequest | UnicastKind::SealedAnswer);
     bounded(&body, MAX_BODY, is_sealed)?;
-    let mut header = fields.header(me, peer)?;
+    let mut header = Header { priority: decode_priority(fields.priority()), ..fields.header(me, peer)? };
     if is_sealed {
         header.seal = end_of(&body);
         let asks = kind == UnicastKind::SealedRequest;
@@ -219,6 +230,24 @@ fn decode_refusal(refusal: proto::Refusal) -> Result<Refusal, DecodeError> {
         proto::Refusal::NoHandler => Ok(Refusal::NoHandler),
         proto::Refusal::Denied => Ok(Refusal::Denied),
         proto::Refusal::Unspecified => Err(DecodeError::Field { field: "refusal" }),
+    }
+}
+
+const fn encode_priority(priority: Priority) -> proto::Priority {
+    match priority {
+        Priority::Control => proto::Priority::Control,
+        Priority::High => proto::Priority::High,
+        Priority::Normal => proto::Priority::Unspecified,
+        Priority::Bulk => proto::Priority::Bulk,
+    }
+}
+
+const fn decode_priority(priority: proto::Priority) -> Priority {
+    match priority {
+        proto::Priority::Control => Priority::Control,
+        proto::Priority::High => Priority::High,
+        proto::Priority::Unspecified => Priority::Normal,
+        proto::Priority::Bulk => Priority::Bulk,
     }
 }
 

@@ -6,6 +6,7 @@ mod wire {
     mod gossip;
     mod pages;
     mod party;
+    mod priorities;
     mod properties;
     mod relay_changes_nothing;
     mod relay_reads_nothing;

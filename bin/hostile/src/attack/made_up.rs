@@ -52,6 +52,7 @@ pub(super) fn sealed_request(link: &Link, source: NodeId, source_epoch: u64) -> 
         hops: 2,
         seal: SealEnd::default(),
         trace: Default::default(),
+        priority: Default::default(),
     };
     let content = Content::Sealed { asks: true, bytes: Bytes::from(vec![7; 128]) };
     let mut frame = BytesMut::new();

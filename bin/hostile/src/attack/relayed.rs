@@ -52,6 +52,7 @@ fn sealed(link: &Link, target: &Status, content: Content) -> io::Result<Vec<u8>>
         hops: 1,
         seal: SealEnd::default(),
         trace: Default::default(),
+        priority: Default::default(),
     };
     let (mut frame, message) = (BytesMut::new(), Frame::Message(Message { header, content }));
     let body = encode_frame(message, link.victim, &member.context, &mut frame);

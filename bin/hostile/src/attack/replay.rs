@@ -46,6 +46,7 @@ pub(super) async fn request(link: &Link, scene: &Scene) -> io::Result<()> {
         hops: 1,
         seal: SealEnd::default(),
         trace: Default::default(),
+        priority: Default::default(),
     };
     let content = Content::Request { body: Bytes::from_static(b"again") };
     let (mut frame, message) = (BytesMut::new(), unicast::Frame::Message(Message { header, content }));

@@ -18,6 +18,17 @@ use crate::failure::Failure;
 /// The longest latency told apart, in nanoseconds.
 const LONGEST: u64 = 120_000_000_000;
 
+/// When a request follows the one before it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Pace {
+    /// When that has ended.
+    AtOnce,
+    /// So long after it has ended.
+    After(Duration),
+    /// So long after it was due. It counts from when it is due itself, also where the one before took longer.
+    Every(Duration),
+}
+
 /// What was measured.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Outcome {
@@ -28,6 +39,11 @@ pub(crate) struct Outcome {
     /// Of a fan-in: messages of the publisher that got least through, as a share of what each would have if all got the same.
     #[serde(default)]
     pub(crate) least_share: Option<f64>,
+    /// Of what was under way beside it.
+    #[serde(default)]
+    pub(crate) beside_mb_per_s: Option<f64>,
+    #[serde(default)]
+    pub(crate) peak_msgs_per_s: Option<f64>,
 }
 
 /// Latencies, in nanoseconds with three digits kept.
@@ -64,6 +80,8 @@ impl Latencies {
             p50_us: micros(0.5),
             p99_us: micros(0.99),
             least_share: None,
+            beside_mb_per_s: None,
+            peak_msgs_per_s: None,
         }
     }
 }
@@ -77,11 +95,45 @@ where
     F: Fn() -> R + Clone + Send + Sync + 'static,
     R: Future<Output = Result<(), Failure>> + Send + 'static,
 {
+    say_outcome(&measured(point, Pace::AtOnce, request).await?);
+    Ok(())
+}
+
+/// The same at another pace, and gives the outcome back.
+///
+/// # Errors
+/// As [`round_trips`].
+pub(crate) async fn measured<F, R>(point: &Point, pace: Pace, request: F) -> Result<Outcome, Failure>
+where
+    F: Fn() -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Result<(), Failure>> + Send + 'static,
+{
+    rounds(point, pace, say, request).await
+}
+
+/// The same, and tells nobody.
+///
+/// # Errors
+/// As [`round_trips`].
+pub(crate) async fn tried<F, R>(point: &Point, request: F) -> Result<Outcome, Failure>
+where
+    F: Fn() -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Result<(), Failure>> + Send + 'static,
+{
+    rounds(point, Pace::AtOnce, |_| (), request).await
+}
+
+async fn rounds<F, R>(point: &Point, pace: Pace, tell: fn(&str), request: F) -> Result<Outcome, Failure>
+where
+    F: Fn() -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Result<(), Failure>> + Send + 'static,
+{
     let shared = Arc::new(Shared::default());
-    let workers: Vec<_> =
-        (0..point.in_flight).map(|_| tokio::spawn(work(request.clone(), shared.clone(), point.max_messages))).collect();
+    let workers: Vec<_> = (0..point.in_flight)
+        .map(|_| tokio::spawn(work(request.clone(), pace, shared.clone(), point.max_messages)))
+        .collect();
     tokio::time::sleep(point.warmup).await;
-    say("begin");
+    tell("begin");
     let begun = Instant::now();
     shared.measuring.store(true, Ordering::Release);
     let measured = async {
@@ -93,7 +145,7 @@ where
     shared.measuring.store(false, Ordering::Release);
     let elapsed = begun.elapsed();
     let count = shared.count.load(Ordering::Acquire);
-    say("end");
+    tell("end");
     shared.stop.store(true, Ordering::Release);
     for worker in workers {
         worker.await.map_err(|error| Failure::operation("internal", error))??;
@@ -103,8 +155,7 @@ where
     for latencies in &*all {
         sum.add(latencies)?;
     }
-    say_outcome(&sum.outcome(count, elapsed));
-    Ok(())
+    Ok(sum.outcome(count, elapsed))
 }
 
 pub(crate) fn say_outcome(outcome: &Outcome) {
@@ -119,14 +170,14 @@ struct Shared {
     latencies: Mutex<Vec<Latencies>>,
 }
 
-async fn work<F, R>(request: F, shared: Arc<Shared>, max_messages: u64) -> Result<(), Failure>
+async fn work<F, R>(request: F, pace: Pace, shared: Arc<Shared>, max_messages: u64) -> Result<(), Failure>
 where
     F: Fn() -> R,
     R: Future<Output = Result<(), Failure>>,
 {
-    let mut latencies = Latencies::new();
+    let (mut latencies, mut due) = (Latencies::new(), Instant::now());
     while !shared.stop.load(Ordering::Acquire) {
-        let sent = Instant::now();
+        let sent = next(&mut due, pace).await;
         request().await?;
         if shared.measuring.load(Ordering::Acquire) {
             latencies.record(sent.elapsed());
@@ -137,4 +188,20 @@ where
     }
     shared.latencies.lock().unwrap_or_else(PoisonError::into_inner).push(latencies);
     Ok(())
+}
+
+/// Waits until the next request is due; from when it counts.
+async fn next(due: &mut Instant, pace: Pace) -> Instant {
+    match pace {
+        Pace::AtOnce => {}
+        Pace::After(pause) => tokio::time::sleep(pause).await,
+        Pace::Every(pause) => {
+            let this = std::mem::replace(due, *due + pause);
+            if this <= Instant::now() {
+                return this;
+            }
+            tokio::time::sleep_until(this.into()).await;
+        }
+    }
+    Instant::now()
 }

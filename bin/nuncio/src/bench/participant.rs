@@ -14,12 +14,13 @@ mod round_trips;
 
 use std::{path::PathBuf, time::Duration};
 
+use nuncio_protocol::Priority;
 use serde::Serialize;
 
 use self::{control::Control, roles::Part};
 use super::{
     load::Latencies,
-    point::{Point, Work},
+    point::{Beside, Point, Work},
 };
 use crate::{
     failure::Failure,
@@ -77,6 +78,8 @@ impl Arguments {
             subscribers: if self.work == Work::Bulk { 1 } else { self.subs },
             publishers: 1,
             relays: 0,
+            priority: Priority::Normal,
+            beside: Beside::Idle,
             warmup: Duration::from_millis(self.warmup_ms),
             measure: Duration::from_millis(self.measure_ms),
             max_messages: self.max_msgs,
@@ -92,8 +95,8 @@ impl Arguments {
     const fn nodes(&self) -> usize {
         match self.work {
             Work::Multicast => self.subs + 1,
-            // No harness has a fan-in: its label is refused.
-            Work::Unicast | Work::Amop | Work::Bulk | Work::FanIn => 2,
+            // No harness has a fan-in, or what is measured beside others: its label is refused.
+            Work::Unicast | Work::Amop | Work::Bulk | Work::FanIn | Work::Fairness => 2,
         }
     }
 }
@@ -160,5 +163,5 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 fn work(label: &str) -> Result<Work, String> {
-    Work::of_label(label).filter(|work| *work != Work::FanIn).ok_or_else(|| "W1, W2, W3 or W4".to_owned())
+    Work::of_label(label).filter(|work| !matches!(work, Work::FanIn)).ok_or_else(|| "W1, W2, W3 or W4".to_owned())
 }

@@ -49,6 +49,7 @@ impl Participants {
             .args(["--in-flight", &point.in_flight.to_string(), "--subscribers", &point.subscribers.to_string()])
             .args(["--publishers", &point.publishers.to_string()])
             .args(["--relays", &point.relays.to_string()])
+            .args(["--priority", point.priority.name(), "--beside", point.beside.name()])
             .args(["--measure-ms", &point.measure.as_millis().to_string()])
             .args(["--warmup-ms", &point.warmup.as_millis().to_string()])
             .args(["--max-messages", &point.max_messages.to_string()])

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use nuncio_protocol::Priority;
+
 /// One measurement.
 #[derive(Debug, Clone)]
 pub(crate) struct Point {
@@ -18,6 +20,10 @@ pub(crate) struct Point {
     pub(crate) publishers: usize,
     /// Nodes between the two ends of a request.
     pub(crate) relays: usize,
+    /// Of requests.
+    pub(crate) priority: Priority,
+    /// What else is under way.
+    pub(crate) beside: Beside,
     pub(crate) warmup: Duration,
     pub(crate) measure: Duration,
     pub(crate) max_messages: u64,
@@ -64,10 +70,42 @@ pub(crate) enum Work {
     Bulk,
     /// Many nodes to one, the payload echoed
     FanIn,
+    /// Requests now and then, while much else is under way between the same two nodes
+    Fairness,
+}
+
+/// What is under way beside what is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Beside {
+    /// Nothing
+    Idle,
+    /// Requests of 64 KiB, named bulk, as many as are in flight
+    Bulk,
+    /// A body of 10 MiB after the other
+    Body,
+    /// Requests of 64 bytes, as many as are in flight
+    Flood,
+    /// The measured requests themselves, half as many as can be
+    Half,
+}
+
+impl Beside {
+    pub(crate) const ALL: [Self; 5] = [Self::Idle, Self::Bulk, Self::Body, Self::Flood, Self::Half];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Bulk => "bulk",
+            Self::Body => "body",
+            Self::Flood => "flood",
+            Self::Half => "half",
+        }
+    }
 }
 
 impl Work {
-    pub(crate) const ALL: [Self; 5] = [Self::Unicast, Self::Multicast, Self::Amop, Self::Bulk, Self::FanIn];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Unicast, Self::Multicast, Self::Amop, Self::Bulk, Self::FanIn, Self::Fairness];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -76,6 +114,7 @@ impl Work {
             Self::Amop => "amop",
             Self::Bulk => "bulk",
             Self::FanIn => "fan-in",
+            Self::Fairness => "fairness",
         }
     }
 

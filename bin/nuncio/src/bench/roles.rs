@@ -1,6 +1,7 @@
 //! What each process of a measurement does.
 
 pub(super) mod amop;
+pub(super) mod fairness;
 pub(super) mod fan_in;
 pub(super) mod multicast;
 pub(super) mod unicast;
@@ -71,7 +72,7 @@ pub(crate) async fn run(role: Role, point: &Point, directory: &Path, index: usiz
 
 async fn play(role: Role, point: Point, directory: PathBuf, index: usize) -> Result<(), Failure> {
     match (role, point.work) {
-        (Role::Responder, _) => unicast::respond(&directory, index, point.work == Work::Unicast).await,
+        (Role::Responder, _) => unicast::respond(&point, &directory, index).await,
         (Role::Subscriber, _) => multicast::subscribe(&point, &directory, index).await,
         (Role::Node, _) => {
             let _node = start(&directory, index).await?;
@@ -81,6 +82,7 @@ async fn play(role: Role, point: Point, directory: PathBuf, index: usize) -> Res
         (Role::Publisher, _) => fan_in::publish(&point, &directory, index).await,
         (Role::AmopSubscriber, _) => amop::subscribe(&directory).await,
         (Role::Load, Work::Unicast | Work::Bulk) => unicast::load(&point, &directory, index).await,
+        (Role::Load, Work::Fairness) => fairness::load(&point, &directory, index).await,
         (Role::Load, Work::Multicast) => multicast::load(&point, &directory, index).await,
         (Role::Load, Work::FanIn) => fan_in::load(&point, &directory, index).await,
         (Role::Load, Work::Amop) => amop::load(&point, &directory).await,

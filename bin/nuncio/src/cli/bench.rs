@@ -2,12 +2,15 @@
 
 use std::{env, str::FromStr, time::Duration};
 
+use nuncio_protocol::Priority;
+
 use crate::{
     bench::{
         self, growth, participant,
-        point::{Point, Work},
+        point::{Beside, Point, Work},
         roles,
     },
+    cli::text,
     failure::Failure,
     interruption::Interruption,
     output::Output,
@@ -19,7 +22,8 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     apart: Option<Apart>,
     /// What to measure: a request with its payload echoed, one publisher to many subscribers, an AMOP unicast
-    /// between two SDK clients, bulk one way, or requests of many nodes to one; all of them without it
+    /// between two SDK clients, bulk one way, requests of many nodes to one, or requests while much else is under way; all of
+    /// them without it
     #[arg(value_enum)]
     work: Option<Work>,
     /// Bytes in a message; may be given several times
@@ -37,6 +41,12 @@ pub(crate) struct Arguments {
     /// Nodes in a line between the two ends of a request, each a process
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(..15))]
     relays: u8,
+    /// How urgent requests are, and their replies; of `fairness` control and normal ones are measured unless given
+    #[arg(long, value_name = "PRIORITY", value_parser = text::priority())]
+    priority: Option<Priority>,
+    /// Of `fairness`, what else is under way; all of it without it
+    #[arg(long, value_enum, value_name = "WHAT")]
+    beside: Option<Beside>,
     /// Milliseconds measured
     #[arg(long, value_name = "MS", default_value_t = 2000)]
     measure_ms: u64,
@@ -97,6 +107,8 @@ fn points(arguments: &Arguments) -> Result<Vec<Point>, Failure> {
         subscribers: arguments.subscribers,
         publishers: arguments.publishers.into(),
         relays: arguments.relays.into(),
+        priority: arguments.priority.unwrap_or_default(),
+        beside: arguments.beside.unwrap_or(Beside::Idle),
         warmup: Duration::from_millis(arguments.warmup_ms),
         measure: Duration::from_millis(arguments.measure_ms),
         max_messages: arguments.max_messages,
@@ -112,6 +124,8 @@ fn points(arguments: &Arguments) -> Result<Vec<Point>, Failure> {
             subscribers: variable("PB_SUBS")?.unwrap_or(base.subscribers),
             publishers: base.publishers,
             relays: base.relays,
+            priority: base.priority,
+            beside: base.beside,
             warmup: variable("PB_WARMUP_MS")?.map_or(base.warmup, Duration::from_millis),
             measure: variable("PB_MEASURE_MS")?.map_or(base.measure, Duration::from_millis),
             max_messages: variable("PB_MAX_MSGS")?.unwrap_or(base.max_messages),
@@ -120,19 +134,29 @@ fn points(arguments: &Arguments) -> Result<Vec<Point>, Failure> {
     let works = arguments.work.map_or_else(|| Work::ALL.to_vec(), |work| vec![work]);
     let mut points = Vec::new();
     for work in works {
-        if arguments.relays > 0 && !matches!(work, Work::Unicast | Work::Bulk) {
-            return Err(Failure::usage("--relays goes with `unicast` and `bulk`"));
+        if arguments.relays > 0 && !matches!(work, Work::Unicast | Work::Bulk | Work::Fairness) {
+            return Err(Failure::usage("--relays goes with `unicast`, `bulk` and `fairness`"));
         }
         for &payload in &arguments.payload {
             for &in_flight in &arguments.in_flight {
                 if in_flight == 0 || payload > nuncio_protocol::MAX_BODY {
                     return Err(Failure::usage("at least 1 message in flight, of at most 10 MiB"));
                 }
-                points.push(Point { work, payload, in_flight, ..base.clone() });
+                let point = Point { work, payload, in_flight, ..base.clone() };
+                if work == Work::Fairness { points.extend(fair(&point, arguments)) } else { points.push(point) }
             }
         }
     }
     Ok(points)
+}
+
+/// One measurement for each priority and each thing beside it. Half of what can be sent is more than is urgent.
+fn fair(point: &Point, arguments: &Arguments) -> Vec<Point> {
+    let priorities = arguments.priority.map_or_else(|| vec![Priority::Control, Priority::Normal], |one| vec![one]);
+    let beside = arguments.beside.map_or_else(|| Beside::ALL.to_vec(), |one| vec![one]);
+    let all = priorities.iter().flat_map(|priority| beside.iter().map(move |beside| (*priority, *beside)));
+    let wanted = all.filter(|(priority, beside)| *beside != Beside::Half || *priority == Priority::Normal);
+    wanted.map(|(priority, beside)| Point { priority, beside, ..point.clone() }).collect()
 }
 
 fn variable<T: FromStr>(name: &str) -> Result<Option<T>, Failure> {

@@ -7,7 +7,7 @@ use nuncio_admin::{
     Client,
     api::{Encoding, Trace},
 };
-use nuncio_protocol::trace::TraceParent;
+use nuncio_protocol::{Priority, trace::TraceParent};
 use serde::Serialize;
 
 use super::{
@@ -42,6 +42,9 @@ pub(crate) struct Arguments {
     /// Send it in this W3C trace context, which whoever answers sees; $TRACEPARENT unless given
     #[arg(long, value_name = "CONTEXT")]
     traceparent: Option<TraceParent>,
+    /// How urgent it is, and its reply
+    #[arg(long, value_name = "PRIORITY", default_value = "normal", value_parser = text::priority())]
+    priority: Priority,
     #[command(flatten)]
     node: NodeArguments,
 }
@@ -59,7 +62,7 @@ struct Reply {
 
 pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
     let body = arguments.body.read(output)?;
-    let client = arguments.node.connect()?;
+    let client = arguments.node.connect()?.with_priority(arguments.priority);
     let client = match arguments.traceparent.or_else(|| of_environment(output)) {
         Some(parent) => client.in_trace(&parent.to_string()),
         None => client,

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use nuncio_protocol::Topic;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use nuncio_protocol::{Priority, Topic, UnknownPriority};
 
 /// Enough of a node ID to name the node in the next command.
 pub(crate) fn short(node_id: &str) -> String {
@@ -44,6 +45,12 @@ pub(crate) fn node_id(text: &str) -> Result<String, String> {
 /// A topic that a message can have.
 pub(crate) fn topic(text: &str) -> Result<String, String> {
     Topic::new(text).map(|topic| topic.as_str().to_owned()).map_err(|error| error.to_string())
+}
+
+/// How urgent a message is.
+pub(crate) fn priority() -> impl TypedValueParser<Value = Priority> {
+    let names = PossibleValuesParser::new(Priority::ALL.map(Priority::name));
+    names.try_map(|name| -> Result<Priority, UnknownPriority> { name.parse() })
 }
 
 /// `30s`, `250ms`, `2m`, `1m 30s`.

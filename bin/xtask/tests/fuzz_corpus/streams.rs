@@ -137,6 +137,7 @@ fn header(source: u8, target: u8) -> Header {
         hops: 1,
         seal: SealEnd::default(),
         trace: Default::default(),
+        priority: Default::default(),
     }
 }
 

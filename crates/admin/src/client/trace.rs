@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use nuncio_protocol::Priority;
+
 use super::{Client, ClientError, path::escape};
 use crate::api::Trace;
 
@@ -16,12 +18,27 @@ impl Client {
         self
     }
 
+    /// The same client, whose unicasts are as urgent as this says.
+    #[must_use]
+    pub const fn with_priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// A node of a release before priorities knows no such parameter.
+    pub(super) fn priority(&self) -> String {
+        match self.priority {
+            Priority::Normal => String::new(),
+            priority => format!("&priority={priority}"),
+        }
+    }
+
     /// As [`Client::unicast`], and tells which way the request went; that it has ended without a reply is told there, too.
     ///
     /// # Errors
     /// [`ClientError`] when nothing was sent.
     pub async fn trace(&self, node: &str, body: Bytes, timeout: Duration) -> Result<Trace, ClientError> {
-        let path = format!("/v1/trace/{}?timeout_ms={}", escape(node), timeout.as_millis());
+        let path = format!("/v1/trace/{}?timeout_ms={}{}", escape(node), timeout.as_millis(), self.priority());
         let limit = self.timeout.saturating_add(timeout).saturating_add(LINGER);
         self.parse(self.send_body(&path, body, limit).await?)
     }

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::{
-    api::{ErrorCode, Failure, HOPS_HEADER, Published, RTT_HEADER},
+    api::{ErrorCode, Failure, HOPS_HEADER, Priority, Published, RTT_HEADER},
     resolve,
 };
 
@@ -33,6 +33,10 @@ pub(super) struct UnicastQuery {
     /// How long to wait for the reply, in milliseconds; 10,000 unless given.
     #[param(minimum = 1)]
     timeout_ms: Option<u64>,
+    /// How urgent it is, and its reply; normal unless given.
+    #[serde(default)]
+    #[param(inline)]
+    priority: Priority,
 }
 
 pub(super) async fn unicast(
@@ -47,7 +51,8 @@ pub(super) async fn unicast(
     let target = resolve::node(&node, &context.node.snapshot())?;
     let body = body::read(&headers, body, &context.bodies).await?;
     let act = Act::Send { node: target.into(), bytes: body.bytes.len() };
-    let answer = context.node.request_in(target, body.bytes, timeout, parent).await.map_err(unicast_failure)?;
+    let node = context.node.with_priority(query.priority.into());
+    let answer = node.request_in(target, body.bytes, timeout, parent).await.map_err(unicast_failure)?;
     Ok((Extension(act), Reply(answer)))
 }
 

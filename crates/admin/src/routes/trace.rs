@@ -16,7 +16,7 @@ use super::{
     messages::{time_limit, unicast_failure},
 };
 use crate::{
-    api::{Encoding, ErrorCode, Failure, Trace, TraceStep},
+    api::{Encoding, ErrorCode, Failure, Priority, Trace, TraceStep},
     resolve,
 };
 
@@ -30,6 +30,10 @@ pub(super) struct TraceQuery {
     /// True: an empty request that the node answers itself, whether or not an application listens there.
     #[serde(default)]
     probe: bool,
+    /// How urgent it is, and its reply; normal unless given.
+    #[serde(default)]
+    #[param(inline)]
+    priority: Priority,
 }
 
 pub(super) async fn trace(
@@ -57,7 +61,7 @@ pub(super) async fn trace(
         }
         context.node.probe(target, timeout).await
     } else {
-        context.node.follow(target, body.bytes, timeout, parent).await
+        context.node.with_priority(query.priority.into()).follow(target, body.bytes, timeout, parent).await
     };
     let mut trace = trace_of(&target.to_string(), followed, &snapshot);
     if query.probe && trace.failure.as_ref().is_some_and(|failure| failure.error == ErrorCode::NoHandler) {

@@ -442,6 +442,7 @@ async fn what_is_no_operation_is_refused_as_json() {
         ("POST /v1/peers", 400, "bad_request"),
         ("POST /v1/unicast/abcdef?timeout_ms=soon", 400, "bad_request"),
         ("POST /v1/unicast/abcdef?timeout_ms=0", 400, "bad_request"),
+        ("POST /v1/unicast/abcdef?priority=urgent", 400, "bad_request"),
     ] {
         let answer =
             raw(&one.socket(), &format!("{request} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"), b"").await;

@@ -79,43 +79,22 @@ impl Behaviour {
 
     pub(super) fn handle_inner_event(&mut self, event: InnerEvent) {
         match event {
-            InnerEvent::Unicast(link_stream::Event::Received { connection, peer, messages, spoiled, read, .. })
-            | InnerEvent::UnicastLarge(link_stream::Event::Received {
-                connection,
-                peer,
-                messages,
-                spoiled,
-                read,
-                ..
-            }) => {
-                let (now, class) = (Instant::now(), self.class_of_link(&peer));
-                self.note_spoiled(peer, spoiled);
-                self.meter.read = Some(read);
-                for mut frame in messages {
-                    if let Frame::Message(message) = &mut frame {
-                        message.header.trace.taken = message.header.trace.id.map(|_| read);
-                    }
-                    let counted = self.meter.unicast(&frame);
-                    self.note_received(&peer, counted, class);
-                    self.handle_frame(connection, peer, frame, now);
-                }
-                self.meter.read = None;
-            }
+            InnerEvent::Unicast(event @ link_stream::Event::Received { .. })
+            | InnerEvent::UnicastUrgent(event @ link_stream::Event::Received { .. })
+            | InnerEvent::UnicastLarge(event @ link_stream::Event::Received { .. }) => self.handle_unicasts(event),
             InnerEvent::Unicast(link_stream::Event::Alive { connection }) => {
                 if let Some(connection) = self.connections.name(connection) {
                     self.handle(PeeringInput::Alive { connection });
                 }
             }
             InnerEvent::Unicast(link_stream::Event::Finished { connection }) => self.close_now(connection),
-            InnerEvent::UnicastLarge(link_stream::Event::Alive { .. } | link_stream::Event::Finished { .. })
-            | InnerEvent::Bridge(link_stream::Event::Alive { .. } | link_stream::Event::Finished { .. })
-            | InnerEvent::BridgeLarge(link_stream::Event::Alive { .. } | link_stream::Event::Finished { .. }) => {}
             InnerEvent::Bridge(link_stream::Event::Received { peer, messages, spoiled, read, .. })
             | InnerEvent::BridgeLarge(link_stream::Event::Received { peer, messages, spoiled, read, .. }) => {
                 self.note_spoiled(peer, spoiled);
                 self.handle_bridge(peer, messages, read);
             }
             InnerEvent::Unicast(link_stream::Event::Failed { connection, peer, reason, strike })
+            | InnerEvent::UnicastUrgent(link_stream::Event::Failed { connection, peer, reason, strike })
             | InnerEvent::UnicastLarge(link_stream::Event::Failed { connection, peer, reason, strike })
             | InnerEvent::Bridge(link_stream::Event::Failed { connection, peer, reason, strike })
             | InnerEvent::BridgeLarge(link_stream::Event::Failed { connection, peer, reason, strike }) => {
@@ -124,6 +103,14 @@ impl Behaviour {
                 }
                 self.give_up(connection, &reason);
             }
+            InnerEvent::UnicastUrgent(link_stream::Event::Returned { connection, peer, messages }) => {
+                self.send_otherwise(connection, peer, messages);
+            }
+            InnerEvent::UnicastUrgent(_)
+            | InnerEvent::Unicast(_)
+            | InnerEvent::UnicastLarge(_)
+            | InnerEvent::Bridge(_)
+            | InnerEvent::BridgeLarge(_) => {}
             InnerEvent::Gossip(event) => self.handle_metered(Lane::Short, event),
             InnerEvent::GossipLarge(event) => self.handle_metered(Lane::Long, event),
             InnerEvent::Status(event) => self.handle_status_event(event),
@@ -133,6 +120,31 @@ impl Behaviour {
                 }
             }
             InnerEvent::Ping(_) => {}
+        }
+    }
+
+    fn handle_unicasts(&mut self, event: link_stream::Event<Frame>) {
+        let link_stream::Event::Received { connection, peer, messages, spoiled, read, .. } = event else { return };
+        let (now, class) = (Instant::now(), self.class_of_link(&peer));
+        self.note_spoiled(peer, spoiled);
+        self.meter.read = Some(read);
+        for mut frame in messages {
+            if let Frame::Message(message) = &mut frame {
+                message.header.trace.taken = message.header.trace.id.map(|_| read);
+            }
+            let counted = self.meter.unicast(&frame);
+            self.note_received(&peer, counted, class);
+            self.handle_frame(connection, peer, frame, now);
+        }
+        self.meter.read = None;
+    }
+
+    /// The peer has no stream for what is urgent.
+    fn send_otherwise(&mut self, connection: ConnectionId, to: NodeId, frames: Vec<Frame>) {
+        for frame in frames {
+            if let Err(Frame::Message(message)) = self.inner.unicast.send(connection, frame) {
+                self.handle(UnicastInput::NotSent { to, message });
+            }
         }
     }
 

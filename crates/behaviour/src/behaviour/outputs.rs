@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeSet, time::Instant};
 
-use bytes::Bytes;
 use libp2p::swarm::{CloseConnection, ToSwarm};
 use nuncio_identity::NodeId;
 use nuncio_metrics::{DropCause, MessageKind};
@@ -13,8 +12,7 @@ use nuncio_protocol::{
     multicast::Leg,
     peering::{Address, ConnectionId, LinkDownReason},
     status_sync::Status,
-    trace::TraceParent,
-    unicast::{InboundId, Message},
+    unicast::Message,
 };
 use nuncio_wire::{
     amop, multicast,
@@ -22,7 +20,7 @@ use nuncio_wire::{
 };
 
 use super::Behaviour;
-use crate::{Event, bridge, inner::Inner, meter::Link, notary::Paper, unicast::is_large};
+use crate::{Event, bridge, inner::Inner, meter::Link, notary::Paper};
 
 impl Behaviour {
     /// Does all the core wants; inputs that this causes are taken at once.
@@ -52,7 +50,7 @@ impl Behaviour {
             Output::Denied { source, topic, reason } => self.tell(Event::Denied { source, topic, reason }),
             Output::OverQuota { source } => self.tell(Event::OverQuota { source }),
             Output::Completed { exchange, outcome } => self.tell(Event::Completed { exchange, outcome }),
-            Output::Request { inbound, source, body, parent } => self.tell_request(inbound, (source, body, parent)),
+            request @ Output::Request { .. } => self.tell_request(request),
             Output::Traced { exchange, traced } => self.tell(Event::Traced { exchange, traced }),
             Output::SignReport { passage } => self.sign_report(&passage, now),
             Output::CheckReport { from, report } => self.check_report(from, report, now),
@@ -96,8 +94,10 @@ impl Behaviour {
         }
     }
 
-    fn tell_request(&mut self, inbound: InboundId, (source, body, parent): (NodeId, Bytes, Option<TraceParent>)) {
-        self.tell(Event::Request { inbound, source, body, parent });
+    fn tell_request(&mut self, request: Output) {
+        if let Output::Request { inbound, source, body, parent, priority } = request {
+            self.tell(Event::Request { inbound, source, body, parent, priority });
+        }
     }
 
     fn tell(&mut self, event: Event) {
@@ -125,15 +125,12 @@ impl Behaviour {
 
     fn send_unicast(&mut self, to: NodeId, message: Message, now: Instant) {
         let (counted, link) = (self.meter.message(&message), self.links.get(&to).copied());
-        let sent = match link {
-            Some(Link { connection, .. }) if is_large(&message) => {
-                self.inner.unicast_large.send(connection, Frame::Message(message))
-            }
-            Some(Link { connection, .. }) => self.inner.unicast.send(connection, Frame::Message(message)),
-            None => Err(Frame::Message(message)),
+        let unsent = match link {
+            Some(Link { connection, .. }) => self.inner.send_unicast(connection, message),
+            None => Some(Frame::Message(message)),
         };
-        match sent {
-            Err(Frame::Message(message)) => self.overlay.handle_input(UnicastInput::NotSent { to, message }, now),
+        match unsent {
+            Some(Frame::Message(message)) => self.overlay.handle_input(UnicastInput::NotSent { to, message }, now),
             _ => self.note_sent(&to, counted),
         }
     }

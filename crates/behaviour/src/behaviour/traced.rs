@@ -6,7 +6,7 @@ use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_metrics::{DropCause, TraceReport};
 use nuncio_protocol::{
-    TraceInput, UnicastInput,
+    Priority, TraceInput, UnicastInput,
     trace::{Passage, Signed, Trace},
     unicast::ExchangeId,
 };
@@ -15,12 +15,18 @@ use super::Behaviour;
 use crate::{notary::Paper, prover::Job};
 
 impl Behaviour {
-    /// As [`Behaviour::request`], in the application's trace context, if it has one. With a name for the trace the hops report
+    /// As [`Behaviour::request`], as urgent as is said, and in the application's trace context, if it has one. With a name for the trace the hops report
     /// too, and [`crate::Event::Traced`] follows the end.
-    pub fn follow(&mut self, target: NodeId, body: Bytes, timeout: Duration, trace: Trace) -> ExchangeId {
+    pub fn follow(
+        &mut self,
+        target: NodeId,
+        body: Bytes,
+        timeout: Duration,
+        (trace, priority): (Trace, Priority),
+    ) -> ExchangeId {
         self.last_exchange += 1;
         let exchange = ExchangeId(self.last_exchange);
-        self.handle(UnicastInput::Request { exchange, target, body, timeout, trace });
+        self.handle(UnicastInput::Request { exchange, target, body, timeout, trace, priority });
         exchange
     }
 

@@ -29,10 +29,20 @@ use super::{
 
 /// What a connection tells the behaviour.
 pub enum Event<M> {
-    Received { messages: Vec<M>, spoiled: Spoiled, load: Option<Load>, read: Instant },
+    Received {
+        messages: Vec<M>,
+        spoiled: Spoiled,
+        load: Option<Load>,
+        read: Instant,
+    },
+    /// The peer has no such stream.
+    Returned(Vec<M>),
     Alive,
     Finished,
-    Failed { reason: Arc<str>, strike: Option<Strike> },
+    Failed {
+        reason: Arc<str>,
+        strike: Option<Strike>,
+    },
 }
 
 /// What the behaviour wants of a connection.
@@ -54,6 +64,7 @@ impl<M> fmt::Debug for Event<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Received { messages, .. } => write!(f, "Received({} messages)", messages.len()),
+            Self::Returned(messages) => write!(f, "Returned({} messages)", messages.len()),
             Self::Alive => f.write_str("Alive"),
             Self::Finished => f.write_str("Finished"),
             Self::Failed { reason, .. } => write!(f, "Failed({reason})"),
@@ -84,11 +95,13 @@ pub struct Handler<P: Protocol> {
     metrics: Metrics,
 }
 
-/// `Wanted → Opening → Open`; a stream that fails ends the connection, so there is no way back.
+/// `Wanted → Opening → Open`; a stream that fails ends the connection, so there is no way back. `Lacking` where the peer need
+/// not have it and has not.
 enum Outbound<M> {
     Wanted,
     Opening,
     Open(Box<Writer<M>>),
+    Lacking,
 }
 
 /// The end of a connection.
@@ -152,6 +165,8 @@ impl<P: Protocol> Handler<P> {
                         return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(received));
                     }
                 }
+                // What the peer need not open it need not keep; a connection that fails is noticed elsewhere.
+                Poll::Ready(Err(ReadError::Closed | ReadError::Io(_))) if P::IS_OPTIONAL => self.inbound = None,
                 Poll::Ready(Err(error)) => {
                     let strike = matches!(error, ReadError::Malformed(_)).then_some(Strike::Malformed);
                     return self.fail_by(error.to_string(), strike);
@@ -184,6 +199,9 @@ impl<P: Protocol> Handler<P> {
     }
 
     fn beat(&mut self, cx: &mut Context<'_>) -> Poll<Output<P>> {
+        if !self.is_in_use() {
+            return Poll::Pending;
+        }
         while let Poll::Ready(quiet) = self.heartbeat.poll(cx) {
             self.alive.0 -= 1;
             if self.alive.0 == 0 {
@@ -198,11 +216,23 @@ impl<P: Protocol> Handler<P> {
                     return self.fail("its message comes too slowly while others wait for room".to_owned());
                 }
             }
-            if quiet > self.silence {
+            if quiet > self.silence && (self.inbound.is_some() || !P::IS_OPTIONAL) {
                 return self.fail(format!("nothing heard for {:.1} s", quiet.as_secs_f32()));
             }
         }
         Poll::Pending
+    }
+}
+
+impl<P: Protocol> Handler<P> {
+    /// One that is opened only when there is something to say is not watched before.
+    const fn is_in_use(&self) -> bool {
+        !P::IS_OPTIONAL || self.inbound.is_some() || matches!(self.outbound, Outbound::Open(_))
+    }
+
+    /// Whether there is something to open the stream for.
+    fn is_wanted(&self, cx: &Context<'_>) -> bool {
+        matches!(self.outbound, Outbound::Wanted) && (!P::IS_OPTIONAL || self.queue.poll_waiting(cx).is_ready())
     }
 }
 
@@ -232,10 +262,14 @@ impl<P: Protocol> ConnectionHandler for Handler<P> {
         if self.failed {
             return Poll::Pending;
         }
+        if self.refused && P::IS_OPTIONAL {
+            (self.refused, self.outbound) = (false, Outbound::Lacking);
+            return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(Event::Returned(self.queue.close())));
+        }
         if self.refused {
             return self.fail(format!("the peer does not speak {}", P::NAME));
         }
-        if matches!(self.outbound, Outbound::Wanted) {
+        if self.is_wanted(cx) {
             self.outbound = Outbound::Opening;
             return Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest { protocol: self.listen_protocol() });
         }
@@ -271,13 +305,14 @@ impl<P: Protocol> ConnectionHandler for Handler<P> {
             ConnectionEvent::FullyNegotiatedInbound(stream) => {
                 let intake = Intake::new(self.intake.share());
                 self.inbound = Some(Reader::new(stream.protocol, self.longest, intake));
+                self.heartbeat.heard();
             }
             ConnectionEvent::FullyNegotiatedOutbound(stream) => {
                 self.outbound = Outbound::Open(Box::new(Writer::new(stream.protocol, self.metrics.clone())));
             }
             ConnectionEvent::DialUpgradeError(failure) => {
-                // A peer slow to negotiate is asked again; its silence ends that.
-                self.refused = matches!(failure.error, StreamUpgradeError::NegotiationFailed);
+                // A peer slow to negotiate is asked again; its silence ends that. For what it need not have nothing waits so long.
+                self.refused = P::IS_OPTIONAL || matches!(failure.error, StreamUpgradeError::NegotiationFailed);
                 self.outbound = Outbound::Wanted;
             }
             _ => {}

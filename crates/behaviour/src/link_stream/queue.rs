@@ -1,7 +1,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
     time::Instant,
 };
 
@@ -17,13 +17,17 @@ pub(crate) struct Queue<M> {
     state: Mutex<State<M>>,
     limit: usize,
     weight: fn(&M) -> usize,
+    is_first: fn(&M) -> bool,
     shared: Arc<SharedBytes>,
     time: Histogram,
 }
 
 #[derive(Debug)]
 struct State<M> {
+    /// Those that leave before the others.
+    first: VecDeque<M>,
     messages: VecDeque<M>,
+    is_closed: bool,
     /// Of all messages, and of those that are being written.
     bytes: usize,
     leaving: usize,
@@ -33,25 +37,41 @@ struct State<M> {
 }
 
 impl<M> Queue<M> {
-    pub(crate) fn new(limit: usize, weight: fn(&M) -> usize, shared: Arc<SharedBytes>, time: Histogram) -> Self {
-        let state = State { messages: VecDeque::new(), bytes: 0, leaving: 0, waker: None, watched: None };
-        Self { state: Mutex::new(state), limit, weight, shared, time }
+    pub(crate) fn new(
+        limit: usize,
+        weight: fn(&M) -> usize,
+        is_first: fn(&M) -> bool,
+        shared: Arc<SharedBytes>,
+        time: Histogram,
+    ) -> Self {
+        let (first, messages) = (VecDeque::new(), VecDeque::new());
+        let state = State { first, messages, is_closed: false, bytes: 0, leaving: 0, waker: None, watched: None };
+        Self { state: Mutex::new(state), limit, weight, is_first, shared, time }
     }
 
     /// Queues a message and wakes the writer.
     ///
     /// # Errors
-    /// Gives the message back when as many bytes as allowed wait already.
+    /// Gives the message back when as many bytes as allowed wait already, or it is closed.
     pub(crate) fn push(&self, message: M) -> Result<(), M> {
         let mut state = self.lock();
         let weight = (self.weight)(&message);
-        if state.bytes >= self.limit || !self.shared.take(state.bytes, weight) {
+        if state.is_closed || state.bytes >= self.limit || !self.shared.take(state.bytes, weight) {
             return Err(message);
         }
         state.bytes += weight;
-        state.messages.push_back(message);
-        if state.watched.is_none() {
-            state.watched = Some((state.messages.len(), Instant::now()));
+        let before = if (self.is_first)(&message) {
+            state.first.push_back(message);
+            state.first.len()
+        } else {
+            state.messages.push_back(message);
+            state.len()
+        };
+        match &mut state.watched {
+            // It overtakes the one that is watched.
+            Some((waiting, _)) if *waiting >= before => *waiting += 1,
+            Some(_) => {}
+            None => state.watched = Some((before, Instant::now())),
         }
         let waker = state.waker.take();
         drop(state);
@@ -68,14 +88,14 @@ impl<M> Queue<M> {
         let left = std::mem::take(&mut state.leaving);
         state.bytes -= left;
         self.shared.give_back(left);
-        let (mut taken, waiting) = (0, state.messages.len());
+        let (mut taken, waiting) = (0, state.len());
         while taken < bytes {
-            let Some(message) = state.messages.pop_front() else { break };
+            let Some(message) = state.pop() else { break };
             taken += (self.weight)(&message);
             batch.push_back(message);
         }
         state.leaving = taken;
-        let left = waiting - state.messages.len();
+        let left = waiting - state.len();
         match &mut state.watched {
             Some((before, since)) if *before <= left => {
                 self.time.observe(since.elapsed());
@@ -89,6 +109,29 @@ impl<M> Queue<M> {
         }
     }
 
+    /// Ready when there is something to be taken; else arranges to be woken.
+    pub(crate) fn poll_waiting(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if state.len() > 0 {
+            return Poll::Ready(());
+        }
+        state.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Nobody will take anything of it: gives back what is there.
+    pub(crate) fn close(&self) -> Vec<M> {
+        let mut state = self.lock();
+        state.is_closed = true;
+        self.shared.give_back(std::mem::take(&mut state.bytes));
+        state.leaving = 0;
+        std::iter::from_fn(|| state.pop()).collect()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().is_closed
+    }
+
     /// Bytes that wait, or are being written.
     pub(crate) fn bytes(&self) -> usize {
         self.lock().bytes
@@ -96,6 +139,16 @@ impl<M> Queue<M> {
 
     fn lock(&self) -> MutexGuard<'_, State<M>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<M> State<M> {
+    fn len(&self) -> usize {
+        self.first.len() + self.messages.len()
+    }
+
+    fn pop(&mut self) -> Option<M> {
+        self.first.pop_front().or_else(|| self.messages.pop_front())
     }
 }
 
@@ -109,6 +162,10 @@ impl<M> Drop for Queue<M> {
 mod tests {
     use super::*;
 
+    fn queue(limit: usize, shared: Arc<SharedBytes>, time: Histogram) -> Queue<usize> {
+        Queue::new(limit, |bytes| *bytes, |bytes| *bytes == 1, shared, time)
+    }
+
     fn fill(queue: &Queue<usize>) -> usize {
         (0..).take_while(|_| queue.push(10).is_ok()).count() * 10
     }
@@ -116,7 +173,7 @@ mod tests {
     #[test]
     fn links_that_take_nothing_leave_room_for_others_and_give_it_back() {
         let shared = Arc::new(SharedBytes::new(1 << 20));
-        let queue = || Queue::new(200_000, |bytes| *bytes, shared.clone(), Histogram::default());
+        let queue = || queue(200_000, shared.clone(), Histogram::default());
         let dead: Vec<_> = (0..20).map(|_| queue()).collect();
         let held: Vec<_> = dead.iter().map(fill).collect();
         assert_eq!(held[0], 200_000, "its own limit");
@@ -135,7 +192,7 @@ mod tests {
     #[test]
     fn what_is_being_written_still_counts() {
         let shared = Arc::new(SharedBytes::new(1000));
-        let queue = Queue::new(20, |bytes| *bytes, shared, Histogram::default());
+        let queue = queue(20, shared, Histogram::default());
         let (cx, batch) = (Context::from_waker(Waker::noop()), &mut VecDeque::new());
         assert_eq!(fill(&queue), 20);
         queue.take(batch, 100, &cx);
@@ -147,7 +204,7 @@ mod tests {
     #[test]
     fn one_message_at_a_time_is_watched_until_it_leaves() {
         let time = Histogram::default();
-        let queue = Queue::new(1000, |bytes| *bytes, Arc::new(SharedBytes::new(10_000)), time.clone());
+        let queue = queue(1000, Arc::new(SharedBytes::new(10_000)), time.clone());
         let (cx, batch) = (Context::from_waker(Waker::noop()), &mut VecDeque::new());
         queue.take(batch, 10, &cx);
         for _ in 0..3 {
@@ -160,5 +217,22 @@ mod tests {
         assert_eq!(time.count(), 1, "the watched one is the last of three");
         queue.take(batch, 10, &cx);
         assert_eq!((time.count(), batch.len()), (2, 4));
+    }
+
+    #[test]
+    fn what_leaves_first_overtakes_the_others_and_what_is_closed_gives_all_back() {
+        let (time, shared) = (Histogram::default(), Arc::new(SharedBytes::new(10_000)));
+        let queue = queue(1000, shared.clone(), time.clone());
+        let (cx, batch) = (Context::from_waker(Waker::noop()), &mut VecDeque::new());
+        assert!(queue.poll_waiting(&cx).is_pending());
+        for bytes in [10, 11, 1, 12, 1] {
+            queue.push(bytes).expect("there is room");
+        }
+        assert!(queue.poll_waiting(&cx).is_ready());
+        queue.take(batch, 3, &cx);
+        assert_eq!(*batch, [1, 1, 10]);
+        assert_eq!(time.count(), 1, "the first of the others, which two overtook");
+        assert_eq!(queue.close(), [11, 12]);
+        assert_eq!((queue.push(1), queue.bytes(), shared.used()), (Err(1), 0, 0));
     }
 }

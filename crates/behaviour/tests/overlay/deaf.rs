@@ -18,6 +18,8 @@ use libp2p::core::muxing::{StreamMuxer, StreamMuxerBox, StreamMuxerEvent, Substr
 pub(crate) struct Ears {
     /// Which streams are read: all but those of this protocol; none when it is empty.
     closed_to: Arc<Mutex<Option<String>>>,
+    /// A protocol that it does not know.
+    unknown: Arc<Mutex<Option<String>>>,
     babbles: Arc<AtomicBool>,
     tampers: Arc<AtomicBool>,
 }
@@ -29,6 +31,20 @@ impl Ears {
 
     pub(crate) fn close_to(&self, protocol: &str) {
         *self.closed_to.lock().expect("not poisoned") = Some(protocol.to_owned());
+    }
+
+    /// Streams of this protocol are refused, as a release without it does.
+    pub(crate) fn never_heard_of(&self, protocol: &str) {
+        *self.unknown.lock().expect("not poisoned") = Some(protocol.to_owned());
+    }
+
+    /// Makes another name of one that it does not know.
+    fn mishear(&self, heard: &mut [u8]) {
+        let unknown = self.unknown.lock().expect("not poisoned");
+        let Some(name) = unknown.as_ref().map(String::as_bytes) else { return };
+        if let Some(at) = heard.windows(name.len()).position(|part| part == name) {
+            heard[at + name.len() - 1] = b'x';
+        }
     }
 
     /// Streams opened from now on are read again.
@@ -104,6 +120,7 @@ impl AsyncRead for DeafStream {
         if let Poll::Ready(Ok(read)) = read
             && self.start.len() < 256
         {
+            self.ears.mishear(&mut buffer[..read]);
             self.start.extend_from_slice(&buffer[..read]);
         }
         read

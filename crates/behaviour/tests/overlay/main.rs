@@ -7,6 +7,7 @@ mod hostile;
 mod links;
 mod multicast;
 mod network;
+mod priority;
 mod remote_key;
 mod slow;
 mod status;

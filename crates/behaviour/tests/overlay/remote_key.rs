@@ -95,7 +95,10 @@ async fn it_signs_reports_on_what_it_passes_on() {
     let [a, relay, b] = &mut nodes[..] else { panic!("three") };
     let target = b.id;
     let trace = Trace { id: TraceId::from_bytes(&[7; 16]), ..Trace::default() };
-    a.behaviour(move |behaviour| behaviour.follow(target, "ping".into(), Duration::from_secs(10), trace)).await;
+    a.behaviour(move |behaviour| {
+        behaviour.follow(target, "ping".into(), Duration::from_secs(10), (trace, Default::default()))
+    })
+    .await;
     let asked = b.wait("a request", |event| match event {
         Event::Request { inbound, .. } => Some(inbound),
         _ => None,

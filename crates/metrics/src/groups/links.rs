@@ -57,7 +57,9 @@ labels! {
     Stream by ["stream"] {
         /// Requests and answers up to 64 KiB.
         Unicast = ["unicast"],
-        /// Longer ones.
+        /// Urgent ones.
+        UnicastUrgent = ["unicast_urgent"],
+        /// Longer ones, and bulk.
         UnicastLarge = ["unicast_large"],
         /// AMOP and multicasts up to 64 KiB.
         Bridge = ["bridge"],

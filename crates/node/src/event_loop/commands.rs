@@ -32,9 +32,9 @@ impl EventLoop {
     pub(super) fn handle_command(&mut self, command: Command) {
         let behaviour = self.swarm.behaviour_mut();
         match command {
-            Command::Ask { kind, target, body, timeout, trace, way, answer } => {
+            Command::Ask { kind, target, body, timeout, trace, priority, way, answer } => {
                 let exchange = match kind {
-                    CallKind::Application => behaviour.follow(target, body, timeout, trace),
+                    CallKind::Application => behaviour.follow(target, body, timeout, (trace, priority)),
                     CallKind::Service => behaviour.follow_service(target, body, timeout, trace),
                 };
                 self.ways.extend(way.map(|way| (exchange, way)));

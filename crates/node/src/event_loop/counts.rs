@@ -13,7 +13,7 @@ use nuncio_protocol::{
 use nuncio_transport::{HandshakeError, Refusal as Refused};
 
 use super::EventLoop;
-use crate::handle::PublishError;
+use crate::{handle::PublishError, queue::Taken};
 
 /// Ticks between two readings.
 const READING: u32 = 10;
@@ -30,7 +30,7 @@ impl EventLoop {
         let rows = self.round_trips.iter().map(|(peer, time)| (vec![peer.short()], time.as_secs_f64()));
         self.metrics.links.peer_round_trip.set(rows);
         let node = &self.metrics.node;
-        node.command_bytes.set(self.command_room.held());
+        node.command_bytes.set(self.command_room.iter().map(Taken::held).sum());
         node.reply_bytes.set(self.replies.held());
         node.listener_bytes.set(self.listeners.held());
         node.listeners.set(self.listeners.count());

@@ -3,11 +3,12 @@
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use nuncio_behaviour::Event;
 use nuncio_identity::NodeId;
 use nuncio_metrics::{Served, UnicastEnd};
 use nuncio_protocol::{
     Topic,
-    trace::{TraceParent, Traced},
+    trace::Traced,
     unicast::{self, ExchangeId, InboundId, Refusal, UnicastError},
 };
 
@@ -81,14 +82,10 @@ impl EventLoop {
         }
     }
 
-    pub(super) fn hand_over(
-        &mut self,
-        inbound: InboundId,
-        source: NodeId,
-        (body, parent): (Bytes, Option<TraceParent>),
-    ) {
+    pub(super) fn hand_over(&mut self, request: Event) {
+        let Event::Request { inbound, source, body, parent, priority } = request else { return };
         let taken = if self.admission.admits(&source) {
-            self.listeners.request(source, (body, parent), inbound, &self.replies)
+            self.listeners.request(source, (body, parent, priority), inbound, &self.replies)
         } else {
             Err(Refusal::NoHandler)
         };

@@ -33,13 +33,14 @@ impl NodeHandle {
         parent: Option<TraceParent>,
     ) -> Result<Answer, UnicastError> {
         self.within_limit(&body)?;
-        let trace = Trace { parent, ..Trace::default() };
+        let (trace, priority) = (Trace { parent, ..Trace::default() }, self.priority);
         self.exchange(|answer| Command::Ask {
             kind: CallKind::Application,
             target,
             body,
             timeout,
             trace,
+            priority,
             way: None,
             answer,
         })
@@ -83,7 +84,8 @@ impl NodeHandle {
         let parent = parent.unwrap_or_else(|| TraceParent::begin(id));
         let trace = Trace { id: Some(id), parent: Some(parent), taken: None };
         let (way, told) = oneshot::channel();
-        let command = |answer| Command::Ask { kind, target, body, timeout, trace, way: Some(way), answer };
+        let priority = self.priority;
+        let command = |answer| Command::Ask { kind, target, body, timeout, trace, priority, way: Some(way), answer };
         let outcome = self.exchange(command).await;
         // A node that stops tells nothing more.
         let way = told.await.unwrap_or_else(|_| Way::nowhere(id));

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use nuncio_identity::NodeId;
-use nuncio_protocol::Topic;
+use nuncio_protocol::{Priority, Topic};
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::{
@@ -18,12 +18,17 @@ use crate::{
 pub(super) const LEFT_TO_REQUESTS: usize = super::MAX_WAITING / 4;
 pub(super) const BYTES_LEFT_TO_REQUESTS: usize = 1 << 20;
 
+type Queue = queue::Sender<(Waiting, Charge)>;
+
 /// One listener.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) topics: Vec<Topic>,
     pub(super) requests: bool,
-    pub(super) incoming: queue::Sender<(Waiting, Charge)>,
+    /// Of urgent requests, with what each source has there.
+    urgent: Queue,
+    urgent_shares: Shares,
+    pub(super) incoming: Queue,
     pub(super) missed: u64,
     shares: Shares,
     /// What it missed and has not been told, by origin and topic. Bound: as many as the core follows.
@@ -31,21 +36,38 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(topics: Vec<Topic>, requests: bool, incoming: queue::Sender<(Waiting, Charge)>) -> Self {
-        Self { topics, requests, incoming, missed: 0, shares: Shares::default(), owed: BTreeMap::new() }
+    /// With a queue for urgent requests, and one for all else.
+    pub(super) fn new(topics: Vec<Topic>, requests: bool, (urgent, incoming): (Queue, Queue)) -> Self {
+        let (urgent_shares, shares) = (Shares::default(), Shares::default());
+        Self { topics, requests, urgent, urgent_shares, incoming, missed: 0, shares, owed: BTreeMap::new() }
+    }
+
+    pub(super) const fn queues(&self) -> [&Queue; 2] {
+        [&self.urgent, &self.incoming]
     }
 
     pub(super) fn hears(&self, topic: Option<&Topic>) -> bool {
         topic.is_none_or(|topic| self.topics.contains(topic))
     }
 
-    /// Takes a request of so many bytes with what takes it, if its source has room.
+    /// Takes a request of so many bytes with what takes it, if its source has room; an urgent one among the others where it has
+    /// none for such.
     pub(super) fn ask(
         &mut self,
         from: NodeId,
-        bytes: usize,
+        (bytes, priority): (usize, Priority),
         request: impl FnOnce() -> Incoming,
     ) -> Result<(), TrySendError<()>> {
+        if priority.is_urgent() {
+            let (places, room) = self.urgent_shares.left_to(&from, self.urgent.room());
+            if places > 0
+                && bytes <= room
+                && let Ok(place) = self.urgent.try_reserve(bytes)
+            {
+                place.send((Waiting::One(request()), self.urgent_shares.charge(from, bytes)));
+                return Ok(());
+            }
+        }
         let room = self.shares.left_to(&from, self.incoming.room());
         self.put(from, (room, bytes), || Waiting::One(request()))
     }

@@ -9,7 +9,7 @@ use std::{
 use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 
-use super::MAX_WAITING;
+use super::{MAX_URGENT, MAX_WAITING};
 
 /// How many sources are remembered before those of which nothing waits are forgotten.
 const SOURCES: usize = 64;
@@ -46,7 +46,7 @@ pub(crate) struct Charge {
 impl Shares {
     pub(super) const BOUND: Bound = Bound::of_entries::<(NodeId, Arc<Share>)>(
         "sources whose messages wait for a listener",
-        2 * MAX_WAITING,
+        2 * (MAX_WAITING + MAX_URGENT),
         size_of::<Share>() + 2 * size_of::<usize>(),
         "as many as the queue has places, and as many again",
     );

@@ -98,8 +98,9 @@ fn broadcasts_without_end_leave_room_for_requests() {
     let (mut listeners, (replies, _kept)) = (Listeners::new(0), Replies::new());
     let from = node();
     let body = Bytes::from(vec![0; 1024]);
-    let ask =
-        |listeners: &mut Listeners, number| listeners.request(from, (body.clone(), None), InboundId(number), &replies);
+    let ask = |listeners: &mut Listeners, number| {
+        listeners.request(from, (body.clone(), None, Priority::Normal), InboundId(number), &replies)
+    };
     for length in [0, MAX_BODY] {
         let ((_slow, _), data) = (listeners.add(Vec::new(), true), Bytes::from(vec![0; length]));
         for origin in (0..12).map(|_| node()) {
@@ -120,7 +121,7 @@ fn a_request_goes_past_a_listener_without_room_and_is_busy_when_there_is_no_othe
     let from = node();
     let largest = Bytes::from(vec![0; MAX_BODY]);
     let ask = |listeners: &mut Listeners, number| {
-        listeners.request(from, (largest.clone(), None), InboundId(number), &replies)
+        listeners.request(from, (largest.clone(), None, Priority::Normal), InboundId(number), &replies)
     };
     assert_eq!(
         (0..3).map(|number| ask(&mut listeners, number)).collect::<Vec<_>>(),
@@ -131,6 +132,29 @@ fn a_request_goes_past_a_listener_without_room_and_is_busy_when_there_is_no_othe
         assert_eq!(ask(&mut listeners, number), Ok(()));
         assert!(healthy.try_next().is_some());
     }
+}
+
+#[test]
+fn an_urgent_request_is_heard_before_all_that_waits_and_one_source_has_half_of_the_room_for_such() {
+    let (mut listeners, (replies, _kept)) = (Listeners::new(0), Replies::new());
+    let (mut listener, _) = listeners.add(Vec::new(), true);
+    let [flooder, honest] = [(); 2].map(|()| node());
+    let mut ask = |from, body: &Bytes, priority, number| {
+        listeners.request(from, (body.clone(), None, priority), InboundId(number), &replies).is_ok()
+    };
+    assert!(ask(flooder, &Bytes::from(vec![0; MAX_BODY]), Priority::Bulk, 0));
+    let flood = (1..10_000).take_while(|n| ask(flooder, &Bytes::from("?"), Priority::Control, *n)).count();
+    assert!((MAX_URGENT..MAX_WAITING).contains(&flood), "{flood}: the rest is normal, and its share of that");
+    assert!(ask(honest, &Bytes::from("now"), Priority::Control, 10_000));
+    let heard: Vec<_> = std::iter::from_fn(|| listener.try_next())
+        .map(|incoming| match incoming {
+            Incoming::Unicast { body, .. } => body.len(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let place = |length| heard.iter().position(|one| *one == length);
+    assert_eq!(heard.len(), flood + 2);
+    assert_eq!((place(3), place(MAX_BODY)), (Some(MAX_URGENT / 2), Some(MAX_URGENT / 2 + 1)));
 }
 
 #[test]
@@ -156,7 +180,7 @@ fn is_taken_beside(flood: Flood<'_>, is_request: bool) -> bool {
         flood(&mut listeners, flooder, number);
     }
     if is_request {
-        let _ = listeners.request(honest, (largest, None), InboundId(0), &replies);
+        let _ = listeners.request(honest, (largest, None, Priority::Normal), InboundId(0), &replies);
     } else {
         broadcast(&mut listeners, honest, 1, &largest);
     }
@@ -178,7 +202,7 @@ fn whatever_one_source_sends_leaves_room_for_others() {
         let data = Bytes::from(vec![0; length]);
         let multicasts: Flood<'_> = &|listeners, flooder, number| broadcast(listeners, flooder, number, &data);
         let requests: Flood<'_> = &|listeners, flooder, number| {
-            let _ = listeners.request(flooder, (data.clone(), None), InboundId(number), &replies);
+            let _ = listeners.request(flooder, (data.clone(), None, Priority::Normal), InboundId(number), &replies);
         };
         for (flood, is_request) in [(multicasts, false), (multicasts, true), (requests, false), (requests, true)] {
             assert!(is_taken_beside(flood, is_request), "{length} bytes, {is_request}");

@@ -91,9 +91,9 @@ impl Overlay {
 
     fn handle_unicast(&mut self, input: UnicastInput, now: Instant) {
         match input {
-            UnicastInput::Request { exchange, target, body, timeout, trace } => {
+            UnicastInput::Request { exchange, target, body, timeout, trace, priority } => {
                 self.with_unicast(now, |unicast, turn| {
-                    unicast.handle_request(exchange, target, (body, trace), timeout, turn);
+                    unicast.handle_request(exchange, target, (body, trace, priority), timeout, turn);
                 });
             }
             UnicastInput::ServiceRequest { exchange, target, body, timeout, trace } => {

@@ -123,6 +123,7 @@ mod tests {
             hops: 1,
             seal: SealEnd::default(),
             trace: Trace::default(),
+            priority: Default::default(),
         };
         let id = TraceId::from_bytes(&[1; 16]).unwrap();
         let passage = Passage { id, message: (source, 1, 1), from: source, times: [now; 3], fate: Fate::Sent { to } };

@@ -7,6 +7,7 @@ use nuncio_bounds::{Bound, Holding};
 use nuncio_identity::NodeId;
 
 use super::{Content, InboundId};
+use crate::Priority;
 
 /// Longest body of an answer that is kept.
 const MAX_KEPT_BODY: usize = 64 << 10;
@@ -47,6 +48,7 @@ struct Kept {
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) content: Content,
+    pub(super) priority: Priority,
     /// Until when its source waits.
     pub(super) until: Instant,
     /// The source's clock in the newest of its messages with this request.
@@ -172,7 +174,11 @@ mod tests {
     fn reply(answers: &mut Answers, key: Key, length: usize, until: Instant, now: Instant) {
         answers.run(key, InboundId(1));
         let content = Content::Reply { body: Bytes::from(vec![0; length]) };
-        answers.answer(key, Answer { content, until, asked: Duration::ZERO, over: None }, now);
+        answers.answer(
+            key,
+            Answer { content, priority: Priority::Normal, until, asked: Duration::ZERO, over: None },
+            now,
+        );
     }
 
     #[test]

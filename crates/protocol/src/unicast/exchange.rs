@@ -7,7 +7,7 @@ use nuncio_bounds::{Bound, Holding};
 use nuncio_identity::NodeId;
 
 use super::{ExchangeId, Refusal, UnicastError, wanted::Wanted};
-use crate::{Header, hashed::HashSet, routing::Routing, timers::Timers, trace::Trace};
+use crate::{Header, Priority, hashed::HashSet, routing::Routing, timers::Timers, trace::Trace};
 
 /// Most bytes of requests that have not ended.
 const MAX_BYTES: usize = 128 << 20;
@@ -41,6 +41,7 @@ pub(super) struct Exchange {
     began: Instant,
     pub(super) wanted: Wanted,
     pub(super) trace: Trace,
+    pub(super) priority: Priority,
     pub(super) timeout: Duration,
     pub(super) deadline: Instant,
     /// The first hop of the present attempt; `None` while it waits for a path, or at this node itself.
@@ -132,7 +133,7 @@ impl Exchange {
     pub(super) fn new(
         name: ExchangeId,
         target: NodeId,
-        (wanted, trace): (Wanted, Trace),
+        (wanted, trace, priority): (Wanted, Trace, Priority),
         timeout: Duration,
         now: Instant,
     ) -> Self {
@@ -145,6 +146,7 @@ impl Exchange {
             began: now,
             wanted,
             trace,
+            priority,
             timeout,
             deadline,
             via: None,

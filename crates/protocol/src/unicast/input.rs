@@ -4,7 +4,7 @@ use bytes::Bytes;
 use nuncio_identity::NodeId;
 
 use super::{ExchangeId, InboundId, Message, Refusal};
-use crate::trace::Trace;
+use crate::{Priority, trace::Trace};
 
 /// What applications and peers do with requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum UnicastInput {
         timeout: Duration,
         /// How it is followed; a traced one ends in [`crate::Output::Traced`], too.
         trace: Trace,
+        /// How urgent it is, and its answer.
+        priority: Priority,
     },
     /// This node asks another node itself; ends in [`crate::Output::Completed`] like any request.
     ServiceRequest {

@@ -14,7 +14,7 @@ use super::{
     wanted::Wanted,
 };
 use crate::{
-    Config, Header, MAX_LIFETIME, Output,
+    Config, Header, MAX_LIFETIME, Output, Priority,
     gate::Admitted,
     timers::earliest,
     trace::{Fate, Trace, TraceParent, Tracing},
@@ -45,6 +45,7 @@ struct Inbound {
     /// The link it came over last, and its source's clock in the message that came over it.
     via: NodeId,
     asked: Duration,
+    priority: Priority,
     arrived: Instant,
     /// Until when its source waits.
     until: Instant,
@@ -88,11 +89,11 @@ impl Unicast {
         &mut self,
         name: ExchangeId,
         target: NodeId,
-        (body, trace): (Bytes, Trace),
+        (body, trace, priority): (Bytes, Trace, Priority),
         timeout: Duration,
         turn: &mut Turn<'_>,
     ) {
-        self.ask(name, target, (Wanted::Application(body), trace), timeout, turn);
+        self.ask(name, target, (Wanted::Application(body), trace, priority), timeout, turn);
     }
 
     /// The same of the node itself.
@@ -104,14 +105,14 @@ impl Unicast {
         timeout: Duration,
         turn: &mut Turn<'_>,
     ) {
-        self.ask(name, target, (Wanted::Service(body), trace), timeout, turn);
+        self.ask(name, target, (Wanted::Service(body), trace, Priority::Normal), timeout, turn);
     }
 
     fn ask(
         &mut self,
         name: ExchangeId,
         target: NodeId,
-        (wanted, trace): (Wanted, Trace),
+        (wanted, trace, priority): (Wanted, Trace, Priority),
         timeout: Duration,
         turn: &mut Turn<'_>,
     ) {
@@ -142,10 +143,11 @@ impl Unicast {
             return;
         }
         let (number, timeout) = (turn.life.number(), timeout.min(self.max_timeout));
-        self.exchanges.insert(number, Exchange::new(name, target, (wanted.clone(), trace), timeout, turn.now));
+        self.exchanges
+            .insert(number, Exchange::new(name, target, (wanted.clone(), trace, priority), timeout, turn.now));
         if target == turn.life.node {
             let key = (target, turn.life.epoch, number);
-            self.hand_over(key, (target, Duration::ZERO), (wanted, trace.parent), timeout, turn);
+            self.hand_over(key, (target, Duration::ZERO, priority), (wanted, trace.parent), timeout, turn);
         } else {
             self.attempt(number, false, turn);
         }
@@ -184,7 +186,8 @@ impl Unicast {
     pub(crate) fn handle_outlived(&self, admitted: Admitted<Message>, turn: &mut Turn<'_>) {
         let time_left = admitted.time_left();
         let (from, Message { header, .. }) = admitted.into_parts();
-        send_answer(from, key_of(&header), Content::Outlived, turn.now + time_left, turn);
+        let outlived = (Content::Outlived, Priority::Normal);
+        send_answer(from, key_of(&header), outlived, turn.now + time_left, turn);
     }
 
     /// The link's queue was full for a message of ours.
@@ -296,7 +299,8 @@ impl Unicast {
         exchange.via = Some(Hop { node, target_epoch: epoch });
         let time_left = exchange.deadline.saturating_duration_since(turn.now);
         let header = turn.life.header((exchange.target, epoch), number, time_left, turn.now);
-        let header = Header { trace: exchange.trace, ..header };
+        let priority = turn.onward.urgency.of_own(exchange.priority, exchange.wanted.body().len(), turn.now);
+        let header = Header { trace: exchange.trace, priority, ..header };
         let message = Message { header, content: exchange.wanted.clone().into() };
         if let Some(id) = exchange.trace.id {
             turn.trace.handle_attempt(&id, node, turn.now);
@@ -361,13 +365,14 @@ impl Unicast {
     ) -> Taken {
         let key = key_of(header);
         if !self.has_room_for(&header.source) {
-            let busy = Content::Failure { refusal: Refusal::Busy };
+            let busy = (Content::Failure { refusal: Refusal::Busy }, Priority::Normal);
             send_answer(from, key, busy, turn.now + time_left, turn);
             turn.ends(header, from, Fate::Refused);
             return Taken::NotSeen { source: header.source, number: header.number };
         }
         turn.ends(header, from, Fate::Delivered);
-        self.hand_over(key, (from, header.sent), (wanted, header.trace.parent), time_left, turn);
+        let priority = turn.onward.urgency.of(&header.source, header.priority, wanted.body().len(), turn.now);
+        self.hand_over(key, (from, header.sent, priority), (wanted, header.trace.parent), time_left, turn);
         Taken::Kept
     }
 
@@ -391,7 +396,8 @@ impl Unicast {
             if let Some(lost_over) = answer.over {
                 turn.routing.note_lost(header.source, lost_over, turn.now);
             }
-            answer.over = send_answer(from, key, answer.content.clone(), turn.now + header.lifetime, turn);
+            let said = (answer.content.clone(), answer.priority);
+            answer.over = send_answer(from, key, said, turn.now + header.lifetime, turn);
         } else {
             tracing::trace!(source = %header.source.short(), "request seen before, dropped");
         }
@@ -400,26 +406,28 @@ impl Unicast {
     fn hand_over(
         &mut self,
         key: Key,
-        (via, asked): (NodeId, Duration),
+        (via, asked, priority): (NodeId, Duration, Priority),
         (wanted, parent): (Wanted, Option<TraceParent>),
         time_left: Duration,
         turn: &mut Turn<'_>,
     ) {
         let inbound = InboundId(self.next_inbound);
         self.next_inbound += 1;
-        self.inbound.insert(inbound, Inbound { key, via, asked, arrived: turn.now, until: turn.now + time_left });
+        let (arrived, until) = (turn.now, turn.now + time_left);
+        self.inbound.insert(inbound, Inbound { key, via, asked, priority, arrived, until });
         self.answers.run(key, inbound);
         turn.outbox.push(match wanted {
-            Wanted::Application(body) => Output::Request { inbound, source: key.0, body, parent },
+            Wanted::Application(body) => Output::Request { inbound, source: key.0, body, parent, priority },
             Wanted::Service(body) => Output::ServiceRequest { inbound, source: key.0, body },
         });
     }
 
     fn answer(&mut self, inbound: InboundId, content: Content, turn: &mut Turn<'_>) {
-        let Some(Inbound { key, via, asked, until, .. }) = self.inbound.remove(&inbound) else { return };
+        let Some(Inbound { key, via, asked, priority, until, .. }) = self.inbound.remove(&inbound) else { return };
         if key.0 != turn.life.node {
-            let over = send_answer(via, key, content.clone(), until, turn);
-            self.answers.answer(key, Answer { content, until, asked, over }, turn.now);
+            let priority = turn.onward.urgency.of(&key.0, priority, content.length(), turn.now);
+            let over = send_answer(via, key, (content.clone(), priority), until, turn);
+            self.answers.answer(key, Answer { content, priority, until, asked, over }, turn.now);
             return;
         }
         self.answers.forget(&key);
@@ -455,11 +463,18 @@ const fn key_of(header: &Header) -> Key {
 }
 
 /// Sends an answer back over the link the request came from, or where else it may get through; says over which.
-fn send_answer(via: NodeId, key: Key, content: Content, until: Instant, turn: &mut Turn<'_>) -> Option<NodeId> {
+fn send_answer(
+    via: NodeId,
+    key: Key,
+    (content, priority): (Content, Priority),
+    until: Instant,
+    turn: &mut Turn<'_>,
+) -> Option<NodeId> {
     let (source, epoch, number) = key;
     let to = turn.routing.way_back(&source, &via, turn.now)?;
     let lifetime = until.saturating_duration_since(turn.now);
     let header = turn.life.header((source, epoch), number, lifetime, turn.now);
+    let header = Header { priority, ..header };
     turn.outbox.push(Output::SendUnicast { to, message: Message { header, content } });
     Some(to)
 }

@@ -37,6 +37,7 @@ pub(crate) fn request(target: usize, exchange: u64, id: TraceId) -> UnicastInput
         body: Bytes::from_static(b"ping"),
         timeout: Duration::from_secs(5),
         trace: followed(id),
+        priority: Default::default(),
     }
 }
 

@@ -148,6 +148,7 @@ pub fn header(source: usize, target: usize, number: u64) -> Header {
         hops: 1,
         seal: SealEnd::default(),
         trace: Default::default(),
+        priority: Default::default(),
     }
 }
 

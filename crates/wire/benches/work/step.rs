@@ -50,6 +50,7 @@ fn request_and_reply() -> Turn {
             body: body.clone(),
             timeout,
             trace: Default::default(),
+            priority: Default::default(),
         });
         let [Output::SendUnicast { message, .. }] = &asked[..] else { panic!("one message, not {asked:?}") };
         let header = Header { sent: clock, ..header(1, 0, message.header.number) };

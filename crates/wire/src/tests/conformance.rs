@@ -74,6 +74,7 @@ fn streams() -> Vec<(&'static str, String)> {
     let (from, to) = ((source, EPOCH), (target, EPOCH));
     let unicasts = || values::unicast(from, to).prop_map(unicast::Frame::Message);
     let traced = || values::traced(from, to).prop_map(unicast::Frame::Message);
+    let prioritised = || values::prioritised(from, to).prop_map(unicast::Frame::Message);
     let reports = || {
         let reports = (values::header(from, to), values::report(source, target, vec![source, relay, target]));
         reports.prop_map(|(header, report)| {
@@ -94,6 +95,8 @@ fn streams() -> Vec<(&'static str, String)> {
     let wanted = values::wanted(source, to).prop_map(amop::Frame::Wanted);
     vec![
         ("unicast", hash(unicasts(), frame(unicast::encode_frame, target))),
+        ("unicast_prioritised", hash(prioritised(), frame(unicast::encode_frame, target))),
+        ("unicast_prioritised_relayed", hash(prioritised(), frame(unicast::encode_frame, relay))),
         ("unicast_relayed", hash(unicasts(), frame(unicast::encode_frame, relay))),
         ("unicast_report", hash(reports(), frame(unicast::encode_frame, target))),
         ("unicast_report_relayed", hash(reports(), frame(unicast::encode_frame, relay))),

@@ -56,6 +56,7 @@ pub(super) fn header(source: &Party, target: &Party) -> Header {
         hops: 1,
         seal: SealEnd::default(),
         trace: Default::default(),
+        priority: Default::default(),
     }
 }
 

@@ -56,6 +56,17 @@ proptest! {
     }
 
     #[test]
+    fn a_message_of_any_priority_comes_as_it_was_over_a_link_and_over_two(sent in values::prioritised(ends().0, ends().1)) {
+        let [a, relay, b] = &*THREE;
+        prop_assert_eq!(&unicast_over(sent.clone(), a, b), &Ok(sent.clone()));
+        let at_relay = unicast_over(sent.clone(), a, relay).unwrap();
+        prop_assert_eq!(at_relay.header, sent.header);
+        let passed = unicast::Message { header: passed_on_if_it_may(sent.header), ..at_relay };
+        let arrived = unicast::Message { header: passed.header, content: sent.content };
+        prop_assert_eq!(unicast_over(passed, relay, b), Ok(arrived));
+    }
+
+    #[test]
     fn a_traced_request_and_a_report_come_as_they_were_over_a_link_and_over_two(
         sent in values::traced(ends().0, ends().1),
         report in values::report(nodes()[0], nodes()[2], nodes()),

@@ -5,7 +5,7 @@ use std::{ops::RangeInclusive, time::Duration};
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Header, SealEnd, Topic,
+    Header, Priority, SealEnd, Topic,
     amop::{self, Destination, Multicast, Post, PublishSeq, ResultCode},
     multicast::{self, Batch, Leg, Long, Proof, Wanted},
     peering::{Address, Parting},
@@ -76,6 +76,7 @@ pub(super) fn header(source: Place, target: Place) -> impl Strategy<Value = Head
                 hops,
                 seal: SealEnd::default(),
                 trace: Default::default(),
+                priority: Default::default(),
             }
         },
     )
@@ -108,6 +109,12 @@ pub(super) fn trace() -> impl Strategy<Value = Trace> {
         parent,
         taken: None,
     })
+}
+
+/// A request or an answer of any priority.
+pub(super) fn prioritised(source: Place, target: Place) -> impl Strategy<Value = unicast::Message> {
+    (unicast(source, target), select(Priority::ALL.to_vec()))
+        .prop_map(|(message, priority)| unicast::Message { header: Header { priority, ..message.header }, ..message })
 }
 
 /// A request that is followed.

@@ -1,0 +1,191 @@
+//! How urgent a message is.
+
+use std::{fmt, str::FromStr, time::Instant};
+
+use nuncio_bounds::Bound;
+use nuncio_identity::NodeId;
+
+use crate::{
+    gate::{Bucket, Rate},
+    hashed::HashMap,
+};
+
+/// How urgent a message is, as its application says. Messages of one priority stay in the order in which they were sent; those
+/// of different ones overtake each other.
+///
+/// It holds for messages of up to [`crate::LARGE_BODY`] bytes: longer ones stand behind nobody's short ones anyway.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// Little and at once. Whoever sends much of it sends the rest as [`Priority::Normal`].
+    Control,
+    /// Before what is normal, likewise up to a budget.
+    High,
+    /// What nobody says anything about.
+    #[default]
+    Normal,
+    /// Much, and not now: it waits for nobody else's turn, and nobody waits for it.
+    Bulk,
+}
+
+/// Bytes that this node's applications may send as urgent.
+const OWN: Budget = Budget { control: per_second(256 << 10), high: per_second(4 << 20) };
+
+/// Bytes that are urgent here of one other node, what it asks and what it is answered: more than an honest one sends.
+const OTHERS: Budget = Budget { control: per_second(1 << 20), high: per_second(16 << 20) };
+
+/// What a message costs besides its content.
+const OVERHEAD: usize = 256;
+
+/// Most nodes of which something urgent came; beyond, those of which nothing came lately are forgotten.
+const MAX_ENTRIES: usize = 1024;
+
+#[derive(Debug, Clone, Copy)]
+struct Budget {
+    control: Rate,
+    high: Rate,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a few megabytes")]
+const fn per_second(bytes: usize) -> Rate {
+    Rate { per_second: bytes as f64, burst: bytes as f64 }
+}
+
+impl Priority {
+    /// All of them, the most urgent first.
+    pub const ALL: [Self; 4] = [Self::Control, Self::High, Self::Normal, Self::Bulk];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Control => "control",
+            Self::High => "high",
+            Self::Normal => "normal",
+            Self::Bulk => "bulk",
+        }
+    }
+
+    /// Whether it goes before what is normal.
+    pub const fn is_urgent(self) -> bool {
+        matches!(self, Self::Control | Self::High)
+    }
+}
+
+impl fmt::Display for Priority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Priority {
+    type Err = UnknownPriority;
+
+    fn from_str(text: &str) -> Result<Self, UnknownPriority> {
+        Self::ALL.into_iter().find(|priority| priority.name() == text).ok_or(UnknownPriority)
+    }
+}
+
+/// No priority has this name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a priority is control, high, normal or bulk")]
+pub struct UnknownPriority;
+
+/// How much of each node is urgent: a node that names everything so gains nothing by it, and takes nothing from others.
+///
+/// Bound: [`MAX_ENTRIES`]; what comes of further nodes is normal.
+#[derive(Debug, Default)]
+pub(crate) struct Urgency {
+    own: Option<Allowance>,
+    others: HashMap<NodeId, Allowance>,
+}
+
+#[derive(Debug)]
+struct Allowance {
+    control: Bucket,
+    high: Bucket,
+}
+
+impl Urgency {
+    pub(crate) const BOUND: Bound = Bound::of_entries::<(NodeId, Allowance)>(
+        "nodes of which something urgent came",
+        MAX_ENTRIES,
+        0,
+        "those of which nothing came lately are forgotten, else it is not urgent",
+    );
+
+    /// What a message of so many bytes of this node itself is sent as.
+    pub(crate) fn of_own(&mut self, priority: Priority, bytes: usize, now: Instant) -> Priority {
+        if !priority.is_urgent() {
+            return priority;
+        }
+        self.own.get_or_insert_with(|| Allowance::new(OWN, now)).take(priority, bytes, OWN, now)
+    }
+
+    /// The same of a message that another node sent, or is sent because it asked.
+    pub(crate) fn of(&mut self, node: &NodeId, priority: Priority, bytes: usize, now: Instant) -> Priority {
+        if !priority.is_urgent() {
+            return priority;
+        }
+        if self.others.len() >= MAX_ENTRIES && !self.others.contains_key(node) {
+            self.others.retain(|_, allowance| !allowance.is_full(OTHERS, now));
+            if self.others.len() >= MAX_ENTRIES {
+                return Priority::Normal;
+            }
+        }
+        self.others.entry(*node).or_insert_with(|| Allowance::new(OTHERS, now)).take(priority, bytes, OTHERS, now)
+    }
+}
+
+impl Allowance {
+    fn new(budget: Budget, now: Instant) -> Self {
+        Self { control: Bucket::new(budget.control, now), high: Bucket::new(budget.high, now) }
+    }
+
+    fn is_full(&self, budget: Budget, now: Instant) -> bool {
+        self.control.is_full(budget.control, now) && self.high.is_full(budget.high, now)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a message is shorter than 2^53 bytes")]
+    fn take(&mut self, priority: Priority, bytes: usize, budget: Budget, now: Instant) -> Priority {
+        let (bucket, rate) = match priority {
+            Priority::Control => (&mut self.control, budget.control),
+            _ => (&mut self.high, budget.high),
+        };
+        if bucket.take((bytes + OVERHEAD) as f64, rate, now) { priority } else { Priority::Normal }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use nuncio_testkit::simulator::node_id;
+
+    use super::*;
+
+    #[test]
+    fn beyond_its_budget_what_a_node_names_urgent_is_normal_and_others_have_theirs() {
+        let (mut urgency, now) = (Urgency::default(), Instant::now());
+        let granted = |urgency: &mut Urgency, node, now| {
+            let control = |_: &usize| urgency.of(&node_id(node), Priority::Control, 768, now) == Priority::Control;
+            (0..10_000).filter(control).count()
+        };
+        assert_eq!(granted(&mut urgency, 1, now), 1 << 10, "a mebibyte");
+        assert_eq!(urgency.of(&node_id(1), Priority::High, 768, now), Priority::High, "that is another budget");
+        assert_eq!(granted(&mut urgency, 2, now), 1 << 10);
+        assert_eq!(granted(&mut urgency, 1, now + Duration::from_millis(500)), 1 << 9);
+        assert_eq!(urgency.of(&node_id(1), Priority::Bulk, 1 << 30, now), Priority::Bulk, "nobody counts those");
+    }
+
+    #[test]
+    fn nodes_without_number_take_a_bounded_room() {
+        let (mut urgency, now) = (Urgency::default(), Instant::now());
+        for node in 0..2 * MAX_ENTRIES {
+            let granted = urgency.of(&node_id(node), Priority::Control, 0, now);
+            assert_eq!(granted == Priority::Control, node < MAX_ENTRIES, "node {node}");
+        }
+        assert_eq!(urgency.others.len(), MAX_ENTRIES);
+        let later = now + Duration::from_secs(2);
+        assert_eq!(urgency.of(&node_id(2 * MAX_ENTRIES), Priority::Control, 0, later), Priority::Control);
+        assert_eq!(urgency.others.len(), 1, "the others are forgotten");
+    }
+}
