@@ -40,6 +40,8 @@ impl Point {
             subscribers: 1,
             publishers: 1,
             relays: 0,
+            priority: Priority::Normal,
+            beside: Beside::Idle,
             warmup: Duration::from_millis(500),
             measure: Duration::from_secs(2),
             max_messages: u64::MAX,
