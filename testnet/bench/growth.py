@@ -53,8 +53,9 @@ def plot(points, title, unit, named, left, top):
     line = " ".join(f"{x(n):.1f},{y(value):.1f}" for n, value in points)
     out.append(f'<polyline points="{line}" fill="none" stroke="#2266aa" stroke-width="2"/>')
     for n, value in points:
+        anchor = "start" if n == points[0][0] else "end" if n == points[-1][0] else "middle"
         out.append(f'<circle cx="{x(n):.1f}" cy="{y(value):.1f}" r="3" fill="#2266aa"/>')
-        out.append(text(x(n), y(value) - 7, written(value), 'text-anchor="middle" font-size="10"'))
+        out.append(text(x(n), y(value) - 7, written(value), f'text-anchor="{anchor}" font-size="10"'))
     return out
 
 

@@ -8,7 +8,7 @@ use cargo_metadata::{Dependency, DependencyKind, Metadata, MetadataCommand, Pack
 const USE_LIBP2P: [&str; 4] = ["nuncio-behaviour", "nuncio-hostile", "nuncio-node", "nuncio-transport"];
 
 /// All that the core stands on: nothing that opens, waits or runs.
-const CORE_STANDS_ON: [&str; 10] = [
+const CORE_STANDS_ON: [&str; 11] = [
     "bytes",
     "foldhash",
     "indexmap",
@@ -16,6 +16,7 @@ const CORE_STANDS_ON: [&str; 10] = [
     "nuncio-identity",
     "nuncio-rights",
     "rand",
+    "sha2",
     "smallvec",
     "thiserror",
     "tracing",

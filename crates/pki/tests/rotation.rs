@@ -654,12 +654,12 @@ fn more_nodes_than_are_remembered_stop_nothing() {
         let node = |number| Seen { node_id: format!("{letter}{number:06}"), reachable, ..one.clone() };
         (0..count).map(node).collect::<Vec<_>>()
     };
-    rotation.note(&crowd("a", 4096, false)).unwrap();
+    rotation.note(&crowd("a", 16_384, false)).unwrap();
     rotation.note(&crowd("b", 10, false)).unwrap();
     assert_eq!(rotation.expected().filter(|(node, _)| node.starts_with('b')).count(), 0);
     rotation.note(&crowd("c", 10, true)).unwrap();
     assert_eq!(rotation.expected().filter(|(node, _)| node.starts_with('c')).count(), 10);
-    assert_eq!(rotation.expected().count(), 4096);
+    assert_eq!(rotation.expected().count(), 16_384);
     drop(rotation);
     chain.open("ca");
 }

@@ -29,7 +29,7 @@ pub(crate) fn forward<M: Forwarded>(passing: Passing<M>, turn: &mut Turn<'_>) {
     }
     let length = message.length();
     let header = message.header_mut();
-    header.priority = turn.onward.urgency.of(&header.source, header.priority, length, turn.now);
+    header.priority = turn.onward.urgency.of_brought((header.source, from), header.priority, length, turn.now);
     let header = *header;
     let hop = turn.routing.next_hop_without(&header.target, &[from, header.source]);
     match hop.zip(header.passed_on()) {

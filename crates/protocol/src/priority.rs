@@ -89,13 +89,16 @@ impl FromStr for Priority {
 #[error("a priority is control, high, normal or bulk")]
 pub struct UnknownPriority;
 
-/// How much of each node is urgent: a node that names everything so gains nothing by it, and takes nothing from others.
+/// How much of each node is urgent: a node that names everything so gains nothing by it, and takes nothing from others. On its way
+/// nobody has proved whose a message is, so there it counts for its source and whoever brought it: a neighbour that names others
+/// as sources uses up nothing of what comes of them another way.
 ///
-/// Bound: [`MAX_ENTRIES`]; what comes of further nodes is normal.
+/// Bound: [`MAX_ENTRIES`]; what comes of further ones is normal.
 #[derive(Debug, Default)]
 pub(crate) struct Urgency {
     own: Option<Allowance>,
-    others: HashMap<NodeId, Allowance>,
+    /// By source and neighbour; both are the source where it has proved itself.
+    others: HashMap<(NodeId, NodeId), Allowance>,
 }
 
 #[derive(Debug)]
@@ -105,7 +108,7 @@ struct Allowance {
 }
 
 impl Urgency {
-    pub(crate) const BOUND: Bound = Bound::of_entries::<(NodeId, Allowance)>(
+    pub(crate) const BOUND: Bound = Bound::of_entries::<((NodeId, NodeId), Allowance)>(
         "nodes of which something urgent came",
         MAX_ENTRIES,
         0,
@@ -122,16 +125,27 @@ impl Urgency {
 
     /// The same of a message that another node sent, or is sent because it asked.
     pub(crate) fn of(&mut self, node: &NodeId, priority: Priority, bytes: usize, now: Instant) -> Priority {
+        self.of_brought((*node, *node), priority, bytes, now)
+    }
+
+    /// The same of a message on its way: of its source, and of the neighbour that brought it.
+    pub(crate) fn of_brought(
+        &mut self,
+        pair: (NodeId, NodeId),
+        priority: Priority,
+        bytes: usize,
+        now: Instant,
+    ) -> Priority {
         if !priority.is_urgent() {
             return priority;
         }
-        if self.others.len() >= MAX_ENTRIES && !self.others.contains_key(node) {
+        if self.others.len() >= MAX_ENTRIES && !self.others.contains_key(&pair) {
             self.others.retain(|_, allowance| !allowance.is_full(OTHERS, now));
             if self.others.len() >= MAX_ENTRIES {
                 return Priority::Normal;
             }
         }
-        self.others.entry(*node).or_insert_with(|| Allowance::new(OTHERS, now)).take(priority, bytes, OTHERS, now)
+        self.others.entry(pair).or_insert_with(|| Allowance::new(OTHERS, now)).take(priority, bytes, OTHERS, now)
     }
 }
 

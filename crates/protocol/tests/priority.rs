@@ -87,6 +87,22 @@ fn a_member_that_names_everything_control_has_its_budget_at_relay_and_target_and
 }
 
 #[test]
+fn a_neighbour_that_names_another_as_the_source_of_urgent_messages_uses_up_nothing_of_its_own() {
+    let mut relay = neighbours();
+    relay.link(3, &[0], &[]);
+    let brought = |relay: &mut Lone, from, number| {
+        priorities(&received(relay, from, asked(1, 3, number, 10_000, Priority::Control)))
+    };
+    let forged: Vec<_> = (1..1001).map(|number| brought(&mut relay, 2, number)).collect();
+    assert!(forged.contains(&vec![Priority::Normal]), "the neighbour has a budget");
+    assert_eq!(
+        brought(&mut relay, 1, 5000),
+        [Priority::Control],
+        "what the source itself brings is as urgent as before"
+    );
+}
+
+#[test]
 fn what_this_nodes_applications_name_control_is_bounded_too_and_so_is_what_they_answer() {
     let mut node = neighbours();
     let mut ask = |exchange| {

@@ -43,7 +43,7 @@ fn a_configuration_counts_with_what_it_says() {
     let small = here(&[]);
     assert_eq!(small, here(&["nuncio.toml"]));
     assert_eq!(small, here(&["--config", "nuncio.toml"]));
-    assert!(number(&small, "bytes") * 3 < number(&object(nuncio(["config", "bounds", "--json"])), "bytes"));
+    assert!(number(&small, "bytes") * 2 < number(&object(nuncio(["config", "bounds", "--json"])), "bytes"));
     let link = small["per"].as_array().unwrap().iter().find(|per| per["name"] == "link").expect("links cost something");
     assert_eq!(number(link, "count"), 8);
     let missing = Run::of(command(["config", "bounds", "other.toml"]).current_dir(&directory));
