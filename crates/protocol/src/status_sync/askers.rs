@@ -30,6 +30,9 @@ const KNOWN: usize = 96;
 const LISTS: usize = 64 << 10;
 const LISTS_RATE: Rate = Rate { per_second: 0.5, burst: 32.0 };
 
+/// What a comparison is taken to weigh: where records change all the time, each adds them all up.
+const SAME: usize = 16 << 10;
+
 /// Queries for all nodes: one for each link that comes up, links being lost again in bad weather.
 const ALL: Rate = Rate { per_second: 0.2, burst: 16.0 };
 
@@ -76,7 +79,7 @@ impl Askers {
             Query::Nodes(nodes) => (KNOWN * nodes.len() + bytes, true),
             Query::Revocations { .. } => (LISTS, asker.lists.take(1.0, LISTS_RATE, now)),
             Query::Proofs { held } => (KNOWN * held.len() + bytes, true),
-            Query::Same { .. } => (0, true),
+            Query::Same { .. } => (SAME, true),
         };
         #[expect(clippy::cast_precision_loss, reason = "a byte more or less does not matter")]
         let cost = (QUERY + cost) as f64;

@@ -22,20 +22,19 @@ impl TableDigest {
         Self(u128::from_be_bytes(bytes))
     }
 
-    pub(super) fn add(&mut self, node: &NodeId, version: Version) {
-        self.0 = self.0.wrapping_add(one(node, version));
+    /// Of one version of a node.
+    pub(super) fn of(node: &NodeId, version: Version) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(node.as_bytes());
+        hash.update(version.epoch.to_be_bytes());
+        hash.update(version.seq.to_be_bytes());
+        let hash = hash.finalize();
+        Self(hash[..16].iter().fold(0, |sum, byte| sum << 8 | u128::from(*byte)))
     }
 
-    pub(super) fn remove(&mut self, node: &NodeId, version: Version) {
-        self.0 = self.0.wrapping_sub(one(node, version));
+    /// Of two sets that have nothing in common.
+    #[must_use]
+    pub(super) const fn with(self, other: Self) -> Self {
+        Self(self.0.wrapping_add(other.0))
     }
-}
-
-fn one(node: &NodeId, version: Version) -> u128 {
-    let mut hash = Sha256::new();
-    hash.update(node.as_bytes());
-    hash.update(version.epoch.to_be_bytes());
-    hash.update(version.seq.to_be_bytes());
-    let hash = hash.finalize();
-    hash[..16].iter().fold(0, |sum, byte| sum << 8 | u128::from(*byte))
 }

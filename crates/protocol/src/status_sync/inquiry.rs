@@ -51,6 +51,7 @@ pub(super) struct Inquiry {
 pub(super) struct Held<'a> {
     pub(super) revocations: &'a BTreeMap<IssuerId, u64>,
     pub(super) proofs: &'a Proofs,
+    /// Where a comparison is wanted.
     pub(super) digest: TableDigest,
 }
 
@@ -255,6 +256,12 @@ impl Inquiry {
         asking.same = Want::Wanted;
         let peer = *peer;
         self.ripen(&peer);
+    }
+
+    /// Whether the next asking is such a comparison.
+    pub(super) fn is_to_compare(&self) -> bool {
+        let wants = |peer| self.peers.get(peer).is_some_and(|asking| asking.same == Want::Wanted);
+        self.ripe.iter().any(wants)
     }
 
     pub(super) fn is_comparing(&self, peer: &NodeId) -> bool {

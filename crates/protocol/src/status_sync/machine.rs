@@ -370,12 +370,9 @@ impl StatusSync {
     }
 
     /// Stands for all that is told to who asks for all.
-    fn digest(&self) -> TableDigest {
-        let mut digest = self.table.digest();
-        if let Some(record) = self.own.record() {
-            digest.add(&record.status.node, record.status.version);
-        }
-        digest
+    fn digest(&mut self) -> TableDigest {
+        let own = self.own.record().map(|record| TableDigest::of(&record.status.node, record.status.version));
+        self.table.digest().with(own.unwrap_or_default())
     }
 
     /// Signs what changed; called after every input that may have changed something, as [`StatusSync::ask`] is.
@@ -387,7 +384,8 @@ impl StatusSync {
     /// Asks what is wanted.
     pub(crate) fn ask(&mut self, outbox: &mut Outbox, now: Instant) {
         let own = (self.own.node(), self.own.version());
-        let held = Held { revocations: self.own.revocations(), proofs: &self.proofs, digest: self.digest() };
+        let digest = if self.inquiry.is_to_compare() { self.digest() } else { TableDigest::default() };
+        let held = Held { revocations: self.own.revocations(), proofs: &self.proofs, digest };
         self.inquiry.ask(own, held, &self.table, outbox, now);
     }
 

@@ -45,8 +45,8 @@ pub(crate) struct Table {
     entries: IndexMap<NodeId, Entry>,
     bytes: usize,
     unreachable: Unreachable,
-    /// Of the nodes that can be reached.
-    digest: TableDigest,
+    /// Of the nodes that can be reached; until one of them changes.
+    digest: Option<TableDigest>,
 }
 
 #[derive(Debug)]
@@ -54,6 +54,8 @@ struct Entry {
     /// The record's, at hand: most announcements are looked up here and name no newer one.
     version: Version,
     record: Arc<Record>,
+    /// Of its version, once it was wanted.
+    digest: Option<TableDigest>,
     /// What it takes, which is long to count.
     cost: usize,
     /// The peer that brought the first record of the node.
@@ -172,8 +174,11 @@ impl Table {
         }
         let first = First(old.is_none());
         let mut entry = match old {
-            Some(old) => Entry { version, record, cost, ..old },
-            None => Entry { version, record, cost, via, reached: Reached::Never(now), changes: Pace::new(now) },
+            Some(old) => Entry { version, record, cost, digest: None, ..old },
+            None => {
+                let (reached, changes) = (Reached::Never(now), Pace::new(now));
+                Entry { version, record, digest: None, cost, via, reached, changes }
+            }
         };
         if !first.0 {
             entry.changes.count(CHANGES, now);
@@ -213,14 +218,17 @@ impl Table {
     }
 
     /// Stands for the records of nodes that can be reached.
-    pub(super) const fn digest(&self) -> TableDigest {
-        self.digest
+    pub(super) fn digest(&mut self) -> TableDigest {
+        let reached = self.entries.iter_mut().filter(|(_, entry)| entry.reached == Reached::Now);
+        let each = reached.map(|(node, entry)| {
+            let version = entry.version;
+            *entry.digest.get_or_insert_with(|| TableDigest::of(node, version))
+        });
+        *self.digest.get_or_insert_with(|| each.fold(TableDigest::default(), TableDigest::with))
     }
 
     fn put(&mut self, node: NodeId, entry: Entry) {
-        if entry.reached == Reached::Now {
-            self.digest.add(&node, entry.version);
-        }
+        self.digest = None;
         self.bytes += entry.cost;
         self.unreachable.insert(node, &entry);
         self.entries.insert(node, entry);
@@ -228,9 +236,7 @@ impl Table {
 
     fn take(&mut self, node: &NodeId) -> Option<Entry> {
         let entry = self.entries.swap_remove(node)?;
-        if entry.reached == Reached::Now {
-            self.digest.remove(node, entry.version);
-        }
+        self.digest = None;
         self.bytes -= entry.cost;
         self.unreachable.remove(node, &entry);
         Some(entry)
@@ -243,11 +249,7 @@ impl Table {
     pub(super) fn set_reachable(&mut self, node: &NodeId, reachable: bool, now: Instant) {
         let Some(entry) = self.entries.get_mut(node) else { return };
         self.unreachable.remove(node, entry);
-        match entry.reached {
-            Reached::Now if !reachable => self.digest.remove(node, entry.version),
-            Reached::Before(_) | Reached::Never(_) if reachable => self.digest.add(node, entry.version),
-            _ => {}
-        }
+        self.digest = None;
         entry.reached = match entry.reached {
             _ if reachable => Reached::Now,
             Reached::Now => Reached::Before(now),
