@@ -27,10 +27,12 @@ pub(crate) fn forward<M: Forwarded>(passing: Passing<M>, turn: &mut Turn<'_>) {
         // Nobody but a source is told.
         message.header_mut().trace = Trace::default();
     }
-    let length = message.length();
-    let header = message.header_mut();
-    header.priority = turn.onward.urgency.of_brought((header.source, from), header.priority, length, turn.now);
-    let header = *header;
+    if message.header().priority.is_urgent() {
+        let length = message.length();
+        let header = message.header_mut();
+        header.priority = turn.onward.urgency.of_brought((header.source, from), header.priority, length, turn.now);
+    }
+    let header = *message.header();
     let hop = turn.routing.next_hop_without(&header.target, &[from, header.source]);
     match hop.zip(header.passed_on()) {
         Some((to, _)) if !turn.onward.may_pass(&to, Mark::of(&header, message.asks()), 1, turn.now) => {
