@@ -249,7 +249,7 @@ fn records() -> Vec<Seed> {
     let other = signed(Status { name: "another name".into(), ..own });
     let proof = Equivocation::of(Arc::clone(&record), other).unwrap();
     let topic = multicast::gossip_topic(Some(&Topic::new("t1").unwrap()));
-    let held = BTreeMap::from([(IssuerId([5; 32]), 3)]);
+    let (held, all) = (BTreeMap::from([(IssuerId([5; 32]), 3)]), Query::All { known: vec![(reader, version)] });
     let placed = |topic: &str, body: &'static str, place: Option<u64>| {
         let (sent, lifetime) = (Duration::from_millis(1234), Duration::from_secs(60));
         let gossip = Gossip { origin: sender, epoch: EPOCH, number: 2, sent, lifetime, body: body.into(), place };
@@ -264,11 +264,7 @@ fn records() -> Vec<Seed> {
         ("announcement", "not_signed", signed_by_nobody),
         ("status", "record_with_pages", paged.bytes.to_vec()),
         ("status", "query", status::encode_query(&Query::Nodes(vec![(sender, None), (reader, Some(version))]), [])),
-        (
-            "status",
-            "query_all",
-            status::encode_query(&Query::All { known: vec![(reader, version)] }, [PageDigest([7; 32])]),
-        ),
+        ("status", "query_all", status::encode_query(&all, [PageDigest([7; 32])])),
         ("status", "query_proofs", status::encode_query(&Query::Proofs { held: vec![reader] }, [])),
         ("status", "query_same", status::encode_query(&Query::Same { digest: TableDigest::from_bytes([7; 16]) }, [])),
         ("status", "answer", status::encode_answer(&[Arc::clone(&record)], &HashSet::new(), &[], true)),
