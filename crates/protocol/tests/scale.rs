@@ -4,11 +4,11 @@
 use std::{sync::Arc, time::Duration};
 
 use nuncio_protocol::{
-    Output, StatusInput,
+    Output, StatusInput, Topic,
     peering::Direction,
     status_sync::{Query, QueryId, Version},
 };
-use nuncio_testkit::simulator::{Lone, node_id, record};
+use nuncio_testkit::simulator::{Lone, listening, node_id, record};
 
 const NODES: usize = 1000;
 const S: Duration = Duration::from_secs(1);
@@ -79,4 +79,30 @@ fn who_asks_for_all_gets_what_it_lacks_and_no_more_at_a_time_than_fits() {
     let all = known(&a);
     a.answered(1, vec![record(500, 2, &neighbours(500), &[("t", 1)])]);
     assert_eq!(answer(&mut a, all).0, 1);
+}
+
+/// Who subscribes is counted for each topic to which is published: 37 times 14,000 is what there is room for.
+#[test]
+fn of_topics_that_too_many_nodes_subscribe_the_quietest_is_forgotten() {
+    let names: Vec<String> = (0..40).map(|n| format!("topic {n}")).collect();
+    let topics: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut a = Lone::passive(0);
+    a.link(1, &[0], &[]);
+    a.answered(1, vec![listening(1, 2, &[0], &topics)]);
+    for some in (2..14_000).collect::<Vec<_>>().chunks(500) {
+        a.answered(1, some.iter().map(|n| listening(*n, 1, &[], &topics)).collect());
+    }
+    let mut publish = |topic: &str| {
+        let topic = Topic::new(topic).expect("a valid topic");
+        let published = a.overlay.publish(Some(&topic), "x".into(), a.now).expect("there is room");
+        a.overlay.flush(a.now);
+        a.outputs();
+        a.advance(Duration::from_millis(1));
+        published.number
+    };
+    let first: Vec<u64> = topics.iter().map(|topic| publish(topic)).collect();
+    for kept in [39, 3] {
+        assert_eq!(publish(topics[kept]), first[kept] + 1, "topic {kept} goes on");
+    }
+    assert!(publish(topics[0]) > first[39], "its numbers have begun anew");
 }

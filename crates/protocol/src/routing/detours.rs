@@ -119,3 +119,29 @@ fn measure(target: Slot, edges: &Edges) -> Map<u8> {
     }
     hops
 }
+
+#[cfg(test)]
+mod tests {
+    use nuncio_testkit::simulator::node_id;
+
+    use super::{super::places::Places, *};
+
+    #[test]
+    fn whoever_is_asked_for_distances_to_many_targets_keeps_no_more_than_it_may() {
+        const TARGETS: usize = 1_100;
+        let mut places = Places::new(node_id(0));
+        let slots: Vec<_> = (1..=16_000).map(|n| places.make(node_id(n)).expect("a place")).collect();
+        let (last, mut edges) = (slots[slots.len() - 1], Edges::new());
+        for &target in &slots[..TARGETS] {
+            edges.insert(target, last);
+            edges.insert(last, target);
+        }
+        let mut detours = Detours::default();
+        for &target in &slots[..TARGETS] {
+            assert_eq!(detours.to(target, &edges).hops(last), 1);
+            let held: usize = detours.to.values().map(Map::len).sum();
+            assert!(held == detours.bytes && held <= MAX_BYTES, "{held} bytes, {} counted", detours.bytes);
+        }
+        assert!((1..TARGETS).contains(&detours.to.len()), "it began anew");
+    }
+}
