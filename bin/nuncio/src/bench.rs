@@ -62,10 +62,7 @@ pub(crate) struct Line {
 
 /// Sets up the processes of one point, measures, and takes them down.
 pub(crate) async fn measure(point: &Point) -> Result<Line, Failure> {
-    let directory = tempfile::Builder::new()
-        .prefix("nuncio-bench-")
-        .tempdir()
-        .map_err(|error| Failure::operation("file", format_args!("cannot make a directory: {error}")))?;
+    let directory = directory()?;
     let network = directory.path().join("net");
     let (nodes, topology) = match point.work {
         Work::Multicast => (point.subscribers + 1, Topology::Full),
@@ -110,6 +107,12 @@ pub(crate) async fn measure(point: &Point) -> Result<Line, Failure> {
         peak_msgs_per_s: outcome.peak_msgs_per_s,
         security: "TLS 1.3 with CA admission",
     })
+}
+
+/// Where a measurement has its network; gone with it.
+fn directory() -> Result<tempfile::TempDir, Failure> {
+    let made = tempfile::Builder::new().prefix("nuncio-bench-").tempdir();
+    made.map_err(|error| Failure::operation("file", format_args!("cannot make a directory: {error}")))
 }
 
 /// The processes that wait for the load, in the order of their start, and which of the nodes they are.

@@ -73,19 +73,21 @@ impl NodeHandle {
         timeout: Duration,
     ) -> Result<service::Answer, ServiceError> {
         let body = wanted.encode();
-        let (trace, priority) = (Trace::default(), Priority::default());
-        let command = |answer| Command::Ask {
-            kind: CallKind::Service,
-            target,
-            body,
-            timeout,
-            trace,
-            priority,
-            way: None,
-            answer,
-        };
-        let answer = self.exchange(command).await?;
+        let how = (Trace::default(), Priority::default());
+        let answer = self.ask_once(CallKind::Service, target, body, timeout, how).await?;
         Ok(service::Answer::decode(answer.body)?)
+    }
+
+    /// Asks once, without a report of the way.
+    async fn ask_once(
+        &self,
+        kind: CallKind,
+        target: NodeId,
+        body: Bytes,
+        timeout: Duration,
+        (trace, priority): (Trace, Priority),
+    ) -> Result<Answer, UnicastError> {
+        self.exchange(|answer| Command::Ask { kind, target, body, timeout, trace, priority, way: None, answer }).await
     }
 
     async fn exchange(

@@ -8,7 +8,7 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::Serialize;
 
-use super::process::Process;
+use super::{directory, process::Process};
 use crate::{failure::Failure, interruption::Interruption, output::Output, testnet::topology::Topology};
 
 /// How long something that rests is looked at.
@@ -108,11 +108,6 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
         measuring.step();
     }
     Ok(())
-}
-
-fn directory() -> Result<tempfile::TempDir, Failure> {
-    let made = tempfile::Builder::new().prefix("nuncio-bench-").tempdir();
-    made.map_err(|error| Failure::operation("file", format_args!("cannot make a directory: {error}")))
 }
 
 /// Processor time that a process takes while nothing happens, in seconds for each second.

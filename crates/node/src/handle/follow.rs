@@ -33,18 +33,8 @@ impl NodeHandle {
         parent: Option<TraceParent>,
     ) -> Result<Answer, UnicastError> {
         self.within_limit(&body)?;
-        let (trace, priority) = (Trace { parent, ..Trace::default() }, self.priority);
-        self.exchange(|answer| Command::Ask {
-            kind: CallKind::Application,
-            target,
-            body,
-            timeout,
-            trace,
-            priority,
-            way: None,
-            answer,
-        })
-        .await
+        let how = (Trace { parent, ..Trace::default() }, self.priority);
+        self.ask_once(CallKind::Application, target, body, timeout, how).await
     }
 
     /// As [`NodeHandle::request`], and every node on the way that knows traces reports when it had the request. Ends when all of

@@ -4,7 +4,6 @@ use std::{
     env,
     path::Path,
     process::Stdio,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -17,7 +16,7 @@ use super::{Line, directory, idle};
 use crate::{
     bench::{
         process::Process,
-        roles::{failed, unicast::TIMEOUT},
+        roles::{failed, unicast::ask},
     },
     failure::Failure,
     testnet::{
@@ -106,15 +105,9 @@ async fn requests(asker: &Node, answerer: &Node, idle: f64) -> Result<f64, Failu
             }
         }
     });
-    let (target, process, asker) = (answerer.snapshot().node_id, Process::this(), Arc::new(asker.handle()));
+    let (target, process, body) = (answerer.snapshot().node_id, Process::this(), Bytes::from_static(&[0x5a; 64]));
     let (before, begun) = (process.cpu_seconds()?, Instant::now());
-    let all = stream::iter(0..REQUESTS).map(|_| {
-        let asker = asker.clone();
-        async move {
-            let answer = asker.request(target, Bytes::from_static(&[0x5a; 64]), TIMEOUT).await;
-            answer.map(drop).map_err(|error| failed(&error))
-        }
-    });
+    let all = stream::iter(0..REQUESTS).map(|_| ask(asker.handle(), target, body.clone(), body.len()));
     all.buffer_unordered(IN_FLIGHT).try_for_each(|()| async { Ok(()) }).await?;
     let spent = process.cpu_seconds()? - before - idle * begun.elapsed().as_secs_f64();
     answering.abort();

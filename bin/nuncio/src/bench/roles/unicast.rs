@@ -4,13 +4,13 @@ use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_node::{Incoming, NodeHandle};
 
-use super::{linked, say, start};
+use super::{failed, linked, say, start};
 use crate::{
     bench::{
         load::round_trips,
         point::{Point, Work},
     },
-    failure::{Failure, causes},
+    failure::Failure,
 };
 
 pub(in crate::bench) const TIMEOUT: Duration = Duration::from_secs(30);
@@ -44,9 +44,14 @@ pub(super) async fn load(point: &Point, directory: &Path, index: usize) -> Resul
 }
 
 /// Asks once.
-pub(super) async fn ask(node: NodeHandle, target: NodeId, payload: Bytes, expected: usize) -> Result<(), Failure> {
+pub(in crate::bench) async fn ask(
+    node: NodeHandle,
+    target: NodeId,
+    payload: Bytes,
+    expected: usize,
+) -> Result<(), Failure> {
     let answer = node.request(target, payload, TIMEOUT).await;
-    let answer = answer.map_err(|error| Failure::operation("bench", causes(&error)))?;
+    let answer = answer.map_err(|error| failed(&error))?;
     if answer.body.len() == expected {
         Ok(())
     } else {
