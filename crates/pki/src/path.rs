@@ -8,8 +8,10 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 use crate::{Certificate, ChainError, Door, Role, RoleRule, Stated, Who, heir, signature::Unsigned};
 
 mod constraints;
+mod held;
 mod rules;
 
+use held::Held;
 use rules::Top;
 pub(crate) use rules::{refuse_issuing, refuse_time};
 
@@ -27,6 +29,7 @@ const MAX_SIGNATURES: usize = 100;
 pub struct Anchors {
     certificates: Vec<Certificate>,
     roles: RoleRule,
+    held: Held,
 }
 
 /// A chain that was verified: leaf, the intermediates that were needed, and the anchor it ends at.
@@ -55,7 +58,7 @@ pub enum Leaf {
 impl Anchors {
     /// Trusts these certificates; whether each may be an authority shows when a chain ends at it.
     pub fn new(certificates: Vec<Certificate>) -> Self {
-        Self { certificates, roles: RoleRule::default() }
+        Self { certificates, roles: RoleRule::default(), held: Held::default() }
     }
 
     /// Sets whether a leaf must state its role.
@@ -137,18 +140,32 @@ impl Anchors {
         if self.certificates.contains(leaf) {
             return Err(vec![ChainError::AuthorityAsNode { who: Who::named_by(leaf) }]);
         }
-        let mut search = Search {
+        let mut search = self.begin(leaf, presented, now, purpose);
+        match search.climb(&mut vec![leaf]) {
+            Some(path) => {
+                self.held.note(&path);
+                Ok(path)
+            }
+            None => Err(search.faults.take().unwrap_or_else(|| search.faults_of_dead_end())),
+        }
+    }
+
+    fn begin<'a>(
+        &'a self,
+        leaf: &'a Certificate,
+        presented: &'a [Certificate],
+        now: UnixTime,
+        purpose: Leaf,
+    ) -> Search<'a> {
+        Search {
             anchors: self.by_end(now),
             presented: presented.iter().filter(|one| !self.certificates.contains(one) && !is_root(one)).collect(),
+            held: &self.held,
             now,
             purpose,
             signatures: 0,
             faults: None,
             dead_end: vec![leaf],
-        };
-        match search.climb(&mut vec![leaf]) {
-            Some(path) => Ok(path),
-            None => Err(search.faults.take().unwrap_or_else(|| search.faults_of_dead_end())),
         }
     }
 
@@ -168,8 +185,10 @@ fn is_root(certificate: &Certificate) -> bool {
 struct Search<'a> {
     anchors: Vec<&'a Certificate>,
     presented: Vec<&'a Certificate>,
+    held: &'a Held,
     now: UnixTime,
     purpose: Leaf,
+    /// That were checked, not found to have held before.
     signatures: usize,
     /// Of the best path that reached an anchor.
     faults: Option<Vec<ChainError>>,
@@ -213,6 +232,9 @@ impl<'a> Search<'a> {
     fn is_issuer(&mut self, certificate: &Certificate, issuer: &Certificate) -> bool {
         if !certificate.issuer_name().is(issuer.subject_name()) || !names_key_of(certificate, issuer) {
             return false;
+        }
+        if self.held.contains(certificate, issuer) {
+            return true;
         }
         self.signatures += 1;
         self.signatures <= MAX_SIGNATURES && certificate.check_signature(issuer).is_ok()
@@ -366,4 +388,66 @@ pub(crate) fn refuse_long(chain: &[CertificateDer<'_>]) -> Result<(), ChainError
         return Err(ChainError::TooLong { certificates: chain.len(), bytes });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::authority::{Issuer, Kind, Validity};
+
+    const NOW: u64 = 2_000_000_000;
+
+    fn at(seconds: u64) -> UnixTime {
+        UnixTime::since_unix_epoch(Duration::from_secs(seconds))
+    }
+
+    fn validity() -> Validity {
+        Validity { not_before: at(NOW - 100), not_after: at(NOW + 100) }
+    }
+
+    fn signatures(anchors: &Anchors, chain: &[Certificate], now: u64) -> (usize, bool) {
+        let mut search = anchors.begin(&chain[0], &chain[1..], at(now), Leaf::Node);
+        let is_found = search.climb(&mut vec![&chain[0]]).is_some();
+        (search.signatures, is_found)
+    }
+
+    #[test]
+    fn signatures_of_a_way_are_checked_once_and_all_else_each_time() {
+        let root = Issuer::root("chain", validity()).expect("a root");
+        let agency = root.agency("agencyA", validity()).expect("an agency");
+        let node = |name: &str| agency.issue(Kind::Node, name, validity()).expect("a node").chain[..2].to_vec();
+        let (first, second) = (node("node0"), node("node1"));
+        let anchors = Anchors::new(vec![root.certificate().clone()]);
+        assert_eq!(signatures(&anchors, &first, NOW), (2, true));
+        assert_eq!(signatures(&anchors, &first, NOW), (2, true), "looking alone remembers nothing");
+        assert!(anchors.faults(&first, at(NOW), Leaf::Node).is_empty());
+        assert_eq!(signatures(&anchors, &first, NOW), (0, true));
+        assert_eq!(signatures(&anchors.clone(), &second, NOW), (1, true), "the agency's is known, another leaf's is not");
+        assert_eq!(signatures(&anchors, &first, NOW + 200), (0, false), "that it has ended is seen all the same");
+    }
+
+    #[test]
+    fn what_a_stranger_shows_is_not_remembered_and_what_is_altered_is_not_taken_for_what_held() {
+        let root = Issuer::root("chain", validity()).expect("a root");
+        let agency = root.agency("agencyA", validity()).expect("an agency");
+        let chain = agency.issue(Kind::Node, "node0", validity()).expect("a node").chain[..2].to_vec();
+        let anchors = Anchors::new(vec![root.certificate().clone()]);
+        let namesake = Issuer::root("chain", validity()).expect("a root");
+        let strange = namesake.agency("agencyA", validity()).expect("an agency");
+        let strange = strange.issue(Kind::Node, "node0", validity()).expect("a node").chain[..2].to_vec();
+        assert!(anchors.faults(&chain, at(NOW), Leaf::Node).is_empty());
+        for _ in 0..2 {
+            assert!(!anchors.faults(&strange, at(NOW), Leaf::Node).is_empty());
+            assert!(!anchors.held.contains(&strange[0], &strange[1]), "it leads to no authority here");
+            // The leaf that held, with an agency of the same name beside it.
+            let swapped = [chain[0].clone(), strange[1].clone()];
+            assert!(!anchors.faults(&swapped, at(NOW), Leaf::Node).is_empty());
+        }
+        let mut der = chain[0].der().to_vec();
+        *der.last_mut().expect("a signature") ^= 1;
+        let altered = Certificate::from_der(der.into()).expect("it can be read");
+        assert!(!anchors.faults(&[altered, chain[1].clone()], at(NOW), Leaf::Node).is_empty());
+    }
 }
