@@ -396,8 +396,9 @@ impl Overlay {
                     self.gate.handle_link_up(peer, now);
                     self.onward.handle_link_up(peer, now);
                     self.multicast.handle_links_changed();
+                    let was_reachable = self.routing.is_reachable(&peer);
                     self.routing.link_up(peer);
-                    self.status_sync.handle_link_up(peer, now);
+                    self.status_sync.handle_link_up(peer, was_reachable, now);
                 }
                 Event::Down(peer) => {
                     let waiting = self.gate.handle_link_down(&peer, now);

@@ -175,6 +175,38 @@ fn links_and_topics_are_in_the_status_and_block_notifications_are_not() {
 }
 
 #[test]
+fn links_that_open_no_way_are_told_together_and_all_others_at_once() {
+    let mut a = Lone::passive(0);
+    let all: Vec<_> = (0..10).filter(|n| *n != 1).collect();
+    a.link(1, &all, &[]);
+    a.answered(1, (2..10).map(|n| record(n, 1, &[1], &[])).collect());
+    a.advance(10 * S);
+    let before = a.overlay.version().seq;
+    let (first, _) = a.connect(2, Direction::Outbound);
+    for n in 3..8 {
+        a.advance(300 * MS);
+        a.connect(n, Direction::Outbound);
+    }
+    a.advance(300 * MS);
+    assert_eq!(a.overlay.version().seq, before, "all of them are reached over node 1");
+    a.advance(300 * MS);
+    assert_eq!(a.overlay.version().seq, before + 1, "six links, one version, two seconds after the first");
+    assert_eq!(a.overlay.record(&node_id(0)).expect("signed").status.neighbours.len(), 7);
+
+    a.advance(10 * S);
+    a.connect(20, Direction::Inbound);
+    assert_eq!(a.overlay.version().seq, before + 2, "nobody else reaches it");
+    a.connect(8, Direction::Outbound);
+    a.advance(S);
+    a.input(PeeringInput::ConnectionClosed { connection: first, reason: "reset".into() });
+    let neighbours = &a.overlay.record(&node_id(0)).expect("signed").status.neighbours;
+    assert_eq!(a.overlay.version().seq, before + 3, "a link less is told at once, and what waited with it");
+    assert!(!neighbours.contains(&node_id(2)) && neighbours.contains(&node_id(8)));
+    a.advance(10 * S);
+    assert_eq!(a.overlay.version().seq, before + 3);
+}
+
+#[test]
 fn a_record_over_the_limits_is_refused_whole() {
     let mut a = Lone::passive(0);
     a.link(1, &[0], &[]);

@@ -174,8 +174,13 @@ impl StatusSync {
         self.own.set_application(bytes);
     }
 
-    pub(crate) fn handle_link_up(&mut self, peer: NodeId, now: Instant) {
-        self.own.touch();
+    /// `was_reachable`: over other links.
+    pub(crate) fn handle_link_up(&mut self, peer: NodeId, was_reachable: bool, now: Instant) {
+        if was_reachable {
+            self.own.touch_for_one_more_link(now);
+        } else {
+            self.own.touch();
+        }
         self.inquiry.link_up(peer, now);
         self.compare(&peer);
     }

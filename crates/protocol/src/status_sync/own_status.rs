@@ -25,6 +25,10 @@ const COALESCE_PER_NODE: Duration = Duration::from_millis(1);
 /// Other nodes take two changes a second and count more as an offence.
 const CHANGES: Rate = Rate { every: Duration::from_millis(667), at_once: 4 };
 
+/// How long a link to a node that was within reach already waits to be told with others: while a network grows, nodes make one
+/// after the other, and each change is proved by all.
+const ONE_MORE_LINK: Duration = Duration::from_secs(2);
+
 /// What the other machines know of this node when its status is written.
 #[derive(Debug)]
 pub(crate) struct Facts {
@@ -43,8 +47,10 @@ pub(super) struct OwnStatus {
     /// Between two changes, in a small network and now.
     shortest: Duration,
     coalesce: Duration,
-    /// When the draft changed, until the change is signed.
+    /// That the draft changed, until the change is signed.
     touched: bool,
+    /// When a change that can wait is to be signed at the latest.
+    waits_until: Option<Instant>,
     chain_changed: bool,
     signing: Option<Status>,
     last_signed: Option<Instant>,
@@ -69,6 +75,7 @@ impl OwnStatus {
             shortest: coalesce,
             coalesce,
             touched: true,
+            waits_until: None,
             chain_changed: false,
             signing: None,
             last_signed: None,
@@ -104,6 +111,11 @@ impl OwnStatus {
     /// Something the status says may have changed.
     pub(super) const fn touch(&mut self) {
         self.touched = true;
+    }
+
+    /// A link has come up to a node that was within reach before: nobody lacks it.
+    pub(super) fn touch_for_one_more_link(&mut self, now: Instant) {
+        self.waits_until.get_or_insert(now + ONE_MORE_LINK);
     }
 
     pub(super) fn set_addresses(&mut self, mut addresses: Vec<Address>) {
@@ -146,8 +158,8 @@ impl OwnStatus {
 
     /// When [`OwnStatus::flush`] has something to do.
     pub(super) fn due(&self) -> Option<Instant> {
-        let waits = self.touched && self.signing.is_none();
-        self.next_change().filter(|_| waits)
+        let next = self.next_change().filter(|_| self.signing.is_none())?;
+        if self.touched { Some(next) } else { self.waits_until.map(|until| until.max(next)) }
     }
 
     /// When the next change may be signed; `None` for the first.
@@ -157,11 +169,13 @@ impl OwnStatus {
 
     /// Has the status signed under the next seq if it says something new.
     pub(super) fn flush(&mut self, facts: impl FnOnce() -> Facts, outbox: &mut Outbox, now: Instant) {
-        let waits = self.next_change().is_some_and(|at| now < at);
-        if !self.touched || self.signing.is_some() || waits {
+        let is_wanted = self.touched || self.waits_until.is_some_and(|until| until <= now);
+        let is_too_soon = self.next_change().is_some_and(|at| now < at);
+        if !is_wanted || self.signing.is_some() || is_too_soon {
             return;
         }
         self.touched = false;
+        self.waits_until = None;
         self.write(facts());
         let says_the_same = self.record.as_ref().is_some_and(|record| record.status == self.draft);
         if says_the_same && !std::mem::take(&mut self.chain_changed) {

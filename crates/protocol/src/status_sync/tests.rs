@@ -45,7 +45,7 @@ impl Rig {
         let machine = StatusSync::new(&Config::default(), status(some_node(), 0), 1, now);
         let mut rig = Self { machine, outbox: Outbox::default(), now };
         for peer in peers {
-            rig.machine.handle_link_up(*peer, now);
+            rig.machine.handle_link_up(*peer, false, now);
             rig.ask();
             rig.answer(*peer, Answer::of(vec![record(*peer, 1)]));
         }
