@@ -72,7 +72,7 @@ fn who_does_not_introduce_itself_is_closed() {
     let (peer, direction) = (node_id(1), Direction::Inbound);
     let address = nuncio_testkit::simulator::address(1);
     a.input(PeeringInput::ConnectionOpened { connection, peer, direction, address });
-    assert!(down(&a.advance(Duration::from_millis(4900))).is_none());
+    assert!(down(&a.advance(Duration::from_millis(9900))).is_none());
     assert!(down(&a.advance(Duration::from_millis(200))).is_some());
 }
 

@@ -216,7 +216,7 @@ impl<P: Protocol> Handler<P> {
                     return self.fail("its message comes too slowly while others wait for room".to_owned());
                 }
             }
-            if quiet > self.silence && (self.inbound.is_some() || !P::IS_OPTIONAL) {
+            if quiet > self.patience() && (self.inbound.is_some() || !P::IS_OPTIONAL) {
                 return self.fail(format!("nothing heard for {:.1} s", quiet.as_secs_f32()));
             }
         }
@@ -225,6 +225,12 @@ impl<P: Protocol> Handler<P> {
 }
 
 impl<P: Protocol> Handler<P> {
+    /// How long nothing may come. To open a stream takes several ways there and back: a peer with too much to do would never get
+    /// better if its links were made anew meanwhile.
+    fn patience(&self) -> Duration {
+        if self.inbound.is_some() { self.silence } else { self.silence * 3 / 2 }
+    }
+
     /// One that is opened only when there is something to say is not watched before.
     const fn is_in_use(&self) -> bool {
         !P::IS_OPTIONAL || self.inbound.is_some() || matches!(self.outbound, Outbound::Open(_))

@@ -11,8 +11,9 @@ use nuncio_identity::NodeId;
 use super::{Address, ConnectionId, Direction, LinkDownReason, LinkView, MAX_ADDRESS};
 use crate::{Output, outbox::Outbox, schedule::Schedule};
 
-/// How long a peer may take to introduce itself.
-const INTRODUCTION: Duration = Duration::from_secs(5);
+/// How long a peer may take to introduce itself. One that has too much to do needs some of it, and to make its links anew gives it
+/// more; what a silent one has of it is a link that carries nothing.
+const INTRODUCTION: Duration = Duration::from_secs(10);
 
 /// Connections, and which of them carries each link.
 ///
