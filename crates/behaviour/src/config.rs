@@ -45,12 +45,12 @@ pub struct Config {
     pub max_pending_dials: u32,
     /// Established connections at most. 512.
     pub max_connections: u32,
-    /// Bytes that wait for one connection and protocol at the most; then [`Refusal::Busy`] or the next AMOP
-    /// candidate. 32 MiB.
+    /// Bytes that wait for one connection and protocol at the most, of this node and of each that brings some; then
+    /// [`Refusal::Busy`] or the next AMOP candidate. 32 MiB.
     ///
     /// [`Refusal::Busy`]: nuncio_protocol::unicast::Refusal::Busy
     pub link_queue: usize,
-    /// Bytes that wait for all connections together; each may have as many as it leaves free. 256 MiB.
+    /// Bytes that wait for all connections together; whoever brings some may have as many as that leaves free. 256 MiB.
     pub link_queues: usize,
     /// A link that wrote nothing for so long says that it lives; so it is heard at least every second time. 1 s.
     pub heartbeat: Duration,

@@ -10,9 +10,9 @@ use libp2p::{
     request_response::{self, ProtocolSupport},
     swarm::{ConnectionId, NetworkBehaviour},
 };
-use nuncio_bounds::SharedBytes;
+use nuncio_bounds::{Ledger, SharedBytes};
 use nuncio_metrics::Stream;
-use nuncio_protocol::{LARGE_BODY, unicast::Message};
+use nuncio_protocol::{Account, LARGE_BODY, unicast::Message};
 use nuncio_wire::{
     SigningContext,
     length_prefixed::{MAX_FRAME, MAX_HEADER, MAX_SEALED_OVERHEAD},
@@ -78,7 +78,7 @@ impl Inner {
         let meter = |stream| (config.metrics.clone(), stream);
         let short = link_stream::Config {
             queue_bytes: config.link_queue,
-            queues: Arc::new(SharedBytes::new(config.link_queues)),
+            queues: Arc::new(Ledger::new(config.link_queues)),
             longest: SHORT_FRAME,
             intake: Room::Each(SHORT_INTAKE),
             pulse: Pulse::new(config.heartbeat),
@@ -126,14 +126,14 @@ impl Inner {
 
     /// Queues a message on the stream of its kind; an urgent one on that of the others, where the peer has none for it or that
     /// is full. Gives it back when there is no room.
-    pub(crate) fn send_unicast(&self, connection: ConnectionId, message: Message) -> Option<Frame> {
+    pub(crate) fn send_unicast(&self, connection: ConnectionId, account: Account, message: Message) -> Option<Frame> {
         let (is_large, is_urgent) = (is_large(&message), message.header.priority.is_urgent());
         let frame = Frame::Message(message);
         if is_large {
-            return self.unicast_large.send(connection, frame).err();
+            return self.unicast_large.send(connection, account, frame).err();
         }
-        let frame = if is_urgent { self.unicast_urgent.send(connection, frame).err()? } else { frame };
-        self.unicast.send(connection, frame).err()
+        let frame = if is_urgent { self.unicast_urgent.send(connection, account, frame).err()? } else { frame };
+        self.unicast.send(connection, account, frame).err()
     }
 
     pub(crate) fn lane(&mut self, lane: Lane) -> &mut Gossipsub {

@@ -27,10 +27,10 @@ use libp2p::{
         THandlerOutEvent, ToSwarm,
     },
 };
-use nuncio_bounds::{Bound, SharedBytes};
+use nuncio_bounds::{Bound, FairQueue, Ledger, Rank, SharedBytes};
 use nuncio_identity::NodeId;
 use nuncio_metrics::{Metrics, Stream};
-use nuncio_protocol::Strike;
+use nuncio_protocol::{Account, Strike};
 use nuncio_wire::{DecodeError, length_prefixed::MAX_HEADER};
 
 use self::{
@@ -67,6 +67,11 @@ pub trait Protocol: Clone + Send + 'static {
     fn is_first(_: &Self::Message) -> bool {
         false
     }
+
+    /// Whether it leaves once all others have.
+    fn is_last(_: &Self::Message) -> bool {
+        false
+    }
 }
 
 /// The same protocol on a stream of its own, for long messages: on one stream everything behind a long one would wait for
@@ -92,13 +97,24 @@ impl<P: Protocol> Protocol for Large<P> {
     }
 }
 
+/// How it stands to others that wait.
+fn rank<P: Protocol>(message: &P::Message) -> Rank {
+    if P::is_first(message) {
+        Rank::First
+    } else if P::is_last(message) {
+        Rank::Last
+    } else {
+        Rank::Middle
+    }
+}
+
 /// Bounds and times.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
-    /// Most bytes that wait for one connection; one message more is taken however large it is.
+    /// Most bytes of one account that wait for one connection; one message more is taken however large it is.
     pub(crate) queue_bytes: usize,
-    /// What all queues together may take.
-    pub(crate) queues: Arc<SharedBytes>,
+    /// What all queues together may take, and what each account has of it.
+    pub(crate) queues: Arc<Ledger<NodeId>>,
     /// Longest frame that a peer may send.
     pub(crate) longest: usize,
     /// Room for what peers send until it is taken.
@@ -124,12 +140,14 @@ pub(crate) enum Room {
 }
 
 /// What peers can make the streams of so many links hold, three for short messages and two for long ones each.
-pub(crate) fn bounds(queues: usize, short_intake: usize, long_intake: usize, links: usize) -> [Bound; 4] {
+pub(crate) fn bounds(queues: usize, short_intake: usize, long_intake: usize, links: usize) -> [Bound; 5] {
     // A buffer that grows holds its old content besides.
     let growing = 2;
     let encoded = 5 * (2 * BATCH + MAX_HEADER);
     [
         Bound::of_bytes("messages for linked peers", queues, "a request is refused as busy or goes another way"),
+        FairQueue::<NodeId, queue::Waiting<nuncio_wire::amop::Frame>>::bound("those on whose account some wait")
+            .per("link and stream", 5 * links),
         Bound::of_bytes("what is put together to be written", encoded, "the rest waits").per("link", links),
         Bound::of_bytes("short messages that have come", growing * 3 * short_intake, "the stream is not read")
             .per("link", links),
@@ -164,7 +182,7 @@ pub enum Event<M> {
         read: Instant,
     },
     /// The peer has no such stream: messages for it, in their order.
-    Returned { connection: ConnectionId, peer: NodeId, messages: Vec<M> },
+    Returned { connection: ConnectionId, peer: NodeId, messages: Vec<(Account, M)> },
     /// Something arrived since [`Behaviour::probe`].
     Alive { connection: ConnectionId },
     /// All that was queued before [`Behaviour::finish`] is written, or had its time.
@@ -191,14 +209,19 @@ impl<P: Protocol> Behaviour<P> {
         Self { protocol, config, connections: HashMap::new(), events, commands }
     }
 
-    /// Queues a message for a connection.
+    /// Queues a message for a connection, on an account.
     ///
     /// # Errors
-    /// Gives it back when the queue is full, the connection is gone, or the peer has no such stream.
-    pub(crate) fn send(&self, connection: ConnectionId, message: P::Message) -> Result<(), P::Message> {
+    /// Gives it back when the account has as much there as it may, the connection is gone, or the peer has no such stream.
+    pub(crate) fn send(
+        &self,
+        connection: ConnectionId,
+        account: Account,
+        message: P::Message,
+    ) -> Result<(), P::Message> {
         match self.connections.get(&connection) {
             Some((_, queue)) if P::IS_OPTIONAL && queue.is_closed() => Err(message),
-            Some((_, queue)) => queue.push(message).inspect_err(|_| {
+            Some((_, queue)) => queue.push(account, message).inspect_err(|_| {
                 let (metrics, stream) = &self.config.meter;
                 metrics.links.full.increment(*stream);
             }),
@@ -246,7 +269,7 @@ impl<P: Protocol> Behaviour<P> {
         let node = NodeId::try_from(peer).map_err(ConnectionDenied::new)?;
         let (metrics, stream) = &self.config.meter;
         let (limit, shared) = (self.config.queue_bytes, self.config.queues.clone());
-        let queue = Queue::new(limit, P::weight, P::is_first, shared, metrics.links.queue_time.of(*stream));
+        let queue = Queue::new(limit, P::weight, rank::<P>, shared, metrics.links.queue_time.of(*stream));
         let queue = Arc::new(queue);
         self.connections.insert(connection, (node, queue.clone()));
         Ok(Handler::new(self.protocol.clone(), node, queue, self.config.clone()))

@@ -53,6 +53,14 @@ impl Protocol for Unicast {
                 Frame::Hello { .. } | Frame::Goodbye { .. } => 0,
             }
     }
+
+    fn is_first(frame: &Frame) -> bool {
+        matches!(frame, Frame::Hello { .. })
+    }
+
+    fn is_last(frame: &Frame) -> bool {
+        matches!(frame, Frame::Goodbye { .. })
+    }
 }
 
 /// The same on a stream of its own, for what is urgent.

@@ -8,8 +8,12 @@
 //! assert_eq!(BOUND.per("link", 128).sum(), 1 << 30);
 //! ```
 
+mod fair_queue;
+mod ledger;
 mod shared;
 
+pub use fair_queue::{FairQueue, Rank};
+pub use ledger::{Account, Ledger};
 pub use shared::SharedBytes;
 
 /// One bound.

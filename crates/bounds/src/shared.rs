@@ -29,10 +29,20 @@ impl SharedBytes {
     /// Takes bytes for a queue that holds `own` already; `false`, and nothing taken, when that is too much.
     #[must_use]
     pub fn take(&self, own: usize, bytes: usize) -> bool {
+        self.take_of(self.for_all(), own, bytes)
+    }
+
+    /// The same for whom all this is: half of what is kept is for him, whatever others have.
+    #[must_use]
+    pub(crate) fn take_as_owner(&self, own: usize, bytes: usize) -> bool {
+        self.take_of(self.limit - self.limit / (2 * KEPT), own, bytes)
+    }
+
+    fn take_of(&self, room: usize, own: usize, bytes: usize) -> bool {
         let has_little = own.saturating_add(bytes) <= self.limit / (KEPT * PLACES);
         let taken = |used: usize| {
             let after = used.checked_add(bytes)?;
-            let fits = if has_little { after <= self.limit } else { after.checked_add(own)? <= self.for_all() };
+            let fits = if has_little { after <= self.limit } else { after.checked_add(own)? <= room };
             fits.then_some(after)
         };
         self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken).is_ok()

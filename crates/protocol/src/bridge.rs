@@ -3,7 +3,7 @@
 use nuncio_identity::NodeId;
 
 use crate::{
-    BridgeInput, Input, MulticastInput,
+    Account, BridgeInput, Input, MulticastInput,
     amop::{Message, Multicast},
     multicast::{Leg, Wanted},
 };
@@ -33,11 +33,11 @@ impl Frame {
     }
 
     /// What the core is told whose link to `to` had no room for it; nothing of a question, which is asked again.
-    pub fn not_sent(self, to: NodeId) -> Option<Input> {
+    pub fn not_sent(self, to: NodeId, account: Account) -> Option<Input> {
         match self {
             Self::Message(message) => Some(BridgeInput::NotSent { to, message }.into()),
             Self::Multicast(multicast) => Some(BridgeInput::MulticastNotSent { to, multicast }.into()),
-            Self::Batch(leg) => Some(MulticastInput::NotSent { to, leg: Some(Box::new(leg)) }.into()),
+            Self::Batch(leg) => Some(MulticastInput::NotSent { to, account, leg: Some(Box::new(leg)) }.into()),
             Self::Wanted(_) => None,
         }
     }
@@ -60,5 +60,17 @@ impl Frame {
             Self::Batch(leg) => leg.hops_left,
             Self::Wanted(wanted) => wanted.hops_left,
         }
+    }
+}
+
+impl From<Message> for Frame {
+    fn from(message: Message) -> Self {
+        Self::Message(message)
+    }
+}
+
+impl From<Wanted> for Frame {
+    fn from(wanted: Wanted) -> Self {
+        Self::Wanted(wanted)
     }
 }

@@ -3,7 +3,7 @@
 use nuncio_identity::NodeId;
 
 use crate::{
-    Output, amop,
+    Account, Output, amop,
     copies::Mark,
     gate::Passing,
     header::Letter,
@@ -14,8 +14,8 @@ use crate::{
 
 /// A message that this node can pass on, and turn back when there is no way on.
 pub(crate) trait Forwarded: Letter + Sized {
-    /// Sends it to a peer.
-    fn send(self, to: NodeId) -> Output;
+    /// Sends it to a peer, on an account.
+    fn send(self, to: NodeId, account: Account) -> Output;
     /// What its source is told when it goes no further.
     fn turned_back(&self, refusal: Refusal, turn: &Turn<'_>) -> Self;
 }
@@ -42,7 +42,7 @@ pub(crate) fn forward<M: Forwarded>(passing: Passing<M>, turn: &mut Turn<'_>) {
         Some((to, passed_on)) => {
             turn.passes(&header, from, to);
             *message.header_mut() = passed_on;
-            turn.outbox.push(message.send(to));
+            turn.outbox.push(message.send(to, Account::Of(from)));
         }
         None => {
             turn.ends(&header, from, Fate::Refused);
@@ -64,15 +64,15 @@ pub(crate) fn handle_not_sent<M: Forwarded>(to: NodeId, message: &M, turn: &mut 
 fn turn_back<M: Forwarded>(hop: NodeId, message: &M, refusal: Refusal, turn: &mut Turn<'_>) {
     if message.asks() {
         let answer = message.turned_back(refusal, turn);
-        turn.outbox.push(answer.send(hop));
+        turn.outbox.push(answer.send(hop, Account::Of(hop)));
     } else {
         tracing::trace!(target = %message.header().target.short(), "no way on for an answer, dropped");
     }
 }
 
 impl Forwarded for unicast::Message {
-    fn send(self, to: NodeId) -> Output {
-        Output::SendUnicast { to, message: self }
+    fn send(self, to: NodeId, account: Account) -> Output {
+        Output::SendUnicast { to, account, message: self }
     }
 
     fn turned_back(&self, refusal: Refusal, turn: &Turn<'_>) -> Self {
@@ -81,8 +81,8 @@ impl Forwarded for unicast::Message {
 }
 
 impl Forwarded for amop::Message {
-    fn send(self, to: NodeId) -> Output {
-        Output::SendBridge { to, message: self }
+    fn send(self, to: NodeId, account: Account) -> Output {
+        Output::SendBridge { to, account, message: self }
     }
 
     fn turned_back(&self, _: Refusal, turn: &Turn<'_>) -> Self {

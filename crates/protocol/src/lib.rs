@@ -57,7 +57,7 @@ pub use limits::{
     MAX_SERVICE_BODY, MAX_STATUS, MAX_TOPIC_BYTES, TOPIC_COST,
 };
 pub use multicast::MulticastInput;
-pub use output::{Output, Sealed};
+pub use output::{Account, Output, Sealed};
 pub use overlay::{NodeView, Overlay, Start, TopicView};
 pub use peering::PeeringInput;
 pub use priority::{Priority, UnknownPriority};

@@ -18,6 +18,10 @@ use crate::{
     unicast::{self, ExchangeId, InboundId, Reply, UnicastError},
 };
 
+/// On whose account a message waits for its link: what a neighbour brings is that neighbour's, since nobody else has proved on
+/// its way whose it is; an answer is of the node that asked.
+pub type Account = nuncio_bounds::Account<NodeId>;
+
 /// A message whose content only the edge can open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sealed {
@@ -193,6 +197,8 @@ pub enum Output {
     SendUnicast {
         /// Whom.
         to: NodeId,
+        /// On whose account it waits for the link.
+        account: Account,
         /// What.
         message: unicast::Message,
     },
@@ -200,6 +206,8 @@ pub enum Output {
     SendBridge {
         /// Whom.
         to: NodeId,
+        /// On whose account it waits for the link.
+        account: Account,
         /// What.
         message: amop::Message,
     },
@@ -207,6 +215,8 @@ pub enum Output {
     SendMulticast {
         /// Whom.
         to: NodeId,
+        /// On whose account it waits for the link.
+        account: Account,
         /// What.
         multicast: amop::Multicast,
     },
@@ -214,6 +224,8 @@ pub enum Output {
     SendBatch {
         /// Whom.
         to: NodeId,
+        /// On whose account it waits for the link.
+        account: Account,
         /// What.
         leg: Leg,
     },
@@ -221,6 +233,8 @@ pub enum Output {
     SendWanted {
         /// Whom.
         to: NodeId,
+        /// On whose account it waits for the link.
+        account: Account,
         /// What.
         wanted: Wanted,
     },

@@ -26,7 +26,7 @@ fn publisher() -> Lone {
 
 fn sent(outputs: &[Output]) -> (NodeId, Message) {
     let message = |output: &Output| match output {
-        Output::SendBridge { to, message } => Some((*to, message.clone())),
+        Output::SendBridge { to, message, .. } => Some((*to, message.clone())),
         _ => None,
     };
     outputs.iter().find_map(message).expect("it is sent")
@@ -111,7 +111,7 @@ fn nor_does_what_says_that_a_multicast_has_come() {
     for _ in 0..5 {
         let outputs = publish_as(&mut a, Kind::Multicast, 3);
         let multicast = |output: &Output| match output {
-            Output::SendMulticast { to, multicast } => Some((*to, multicast.number)),
+            Output::SendMulticast { to, multicast, .. } => Some((*to, multicast.number)),
             _ => None,
         };
         let (hop, number) = outputs.iter().find_map(multicast).expect("it is sent");

@@ -24,7 +24,7 @@ fn publish(a: &mut Lone, topic: &str) -> Vec<Output> {
 
 fn legs(outputs: &[Output]) -> Vec<(NodeId, Vec<NodeId>, Multicast)> {
     let leg = |output: &Output| match output {
-        Output::SendMulticast { to, multicast } => {
+        Output::SendMulticast { to, multicast, .. } => {
             let nodes = multicast.destinations.iter().map(|destination| destination.node).collect();
             Some((*to, nodes, multicast.clone()))
         }
@@ -184,7 +184,7 @@ fn what_a_silent_hop_swallows_goes_over_another_one_under_the_same_number() {
     let (to, message) = outputs
         .iter()
         .find_map(|output| match output {
-            Output::SendBridge { to, message } => Some((*to, message.clone())),
+            Output::SendBridge { to, message, .. } => Some((*to, message.clone())),
             _ => None,
         })
         .expect("an acknowledgement");

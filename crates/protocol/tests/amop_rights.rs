@@ -113,7 +113,7 @@ fn replied(outputs: &[Output]) -> Option<ResultCode> {
 /// Where a publish went: of a unicast and of a multicast.
 fn receivers(outputs: &[Output]) -> Vec<NodeId> {
     let receivers = outputs.iter().flat_map(|output| match output {
-        Output::SendBridge { to, message: Message { content: Content::Publish { .. }, .. } } => vec![*to],
+        Output::SendBridge { to, message: Message { content: Content::Publish { .. }, .. }, .. } => vec![*to],
         Output::SendMulticast { multicast, .. } => multicast.destinations.iter().map(|one| one.node).collect(),
         _ => Vec::new(),
     });
@@ -269,7 +269,7 @@ fn a_publisher_that_one_node_denies_is_served_by_another_and_else_told() {
     a.subscriber(PUBLISHER.0, &[]);
     let denial = |a: &mut Lone, outputs: &[Output]| {
         let sent = outputs.iter().find_map(|output| match output {
-            Output::SendBridge { to, message } => Some((*to, message.header.number)),
+            Output::SendBridge { to, message, .. } => Some((*to, message.header.number)),
             _ => None,
         });
         let (to, number) = sent.expect("it is tried there");

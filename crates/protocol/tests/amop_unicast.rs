@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    BridgeInput, Config, Output, PeeringInput, Topic,
+    Account, BridgeInput, Config, Output, PeeringInput, Topic,
     amop::{
         ClientId, ClientInput, ClientOutput, Content, DeliveryId, Kind, Message, PublishLimits, PublishSeq, ResultCode,
     },
@@ -38,7 +38,7 @@ fn publish_as(a: &mut Lone, client: ClientId) -> Vec<Output> {
 
 fn sent(outputs: &[Output]) -> Vec<(NodeId, Message)> {
     let message = |output: &Output| match output {
-        Output::SendBridge { to, message } => Some((*to, message.clone())),
+        Output::SendBridge { to, message, .. } => Some((*to, message.clone())),
         _ => None,
     };
     outputs.iter().filter_map(message).collect()
@@ -50,6 +50,14 @@ fn delivered(outputs: &[Output]) -> Vec<(ClientId, DeliveryId)> {
         _ => None,
     };
     outputs.iter().filter_map(delivery).collect()
+}
+
+fn accounts(outputs: &[Output]) -> Vec<Account> {
+    let account = |output: &Output| match output {
+        Output::Client(ClientOutput::Deliver { account, .. }) | Output::SendBridge { account, .. } => Some(*account),
+        _ => None,
+    };
+    outputs.iter().filter_map(account).collect()
 }
 
 fn replied(outputs: &[Output]) -> Option<(ResultCode, Bytes)> {
@@ -88,8 +96,11 @@ fn a_message_goes_to_the_subscriber_of_another_node_and_its_answer_comes_back() 
     let outputs = subscriber.input(BridgeInput::Received { from: node_id(0), message: message.clone() });
     let delivery = delivered(&outputs)[0];
     assert_eq!(delivery.0, client);
+    assert_eq!(accounts(&outputs), [Account::Of(node_id(0))]);
 
-    let (to, answer) = sent(&acknowledge(&mut subscriber, delivery)).remove(0);
+    let outputs = acknowledge(&mut subscriber, delivery);
+    assert_eq!(accounts(&outputs), [Account::Of(node_id(0))], "an answer is of who asked");
+    let (to, answer) = sent(&outputs).remove(0);
     assert_eq!(to, node_id(0));
     let outputs = publisher.input(BridgeInput::Received { from: node_id(1), message: answer.clone() });
     assert_eq!(replied(&outputs), Some((ResultCode::OK, "got it".into())));
@@ -386,7 +397,7 @@ fn a_silent_hop_is_passed_in_time_and_remembered() {
         a.input(result(3, &message, ResultCode::OK));
     }
     assert!(b.input(BridgeInput::Received { from: hole, message: first }).iter().all(|output| {
-        matches!(output, Output::SendBridge { to, message } if *to == hole && matches!(message.content, Content::Result { .. }))
+        matches!(output, Output::SendBridge { to, message, .. } if *to == hole && matches!(message.content, Content::Result { .. }))
     }));
 }
 

@@ -351,7 +351,7 @@ fn signed_batches_of_many_are_not_too_many_for_who_gets_them_of_one() {
             let destinations = vec![Destination { node: node_id(TARGET), since: 1 }];
             let leg = Leg { batch: Arc::new(batch_of(origin, first)), hops_left: 15, destinations };
             for output in relay.input(MulticastInput::Received { from: node_id(origin), leg }) {
-                let Output::SendBatch { to, leg } = output else { continue };
+                let Output::SendBatch { to, leg, .. } = output else { continue };
                 assert_eq!(to, node_id(TARGET));
                 passed += 1;
                 target.input(MulticastInput::Received { from: node_id(RELAY), leg });

@@ -435,7 +435,7 @@ fn a_message_that_claims_more_hops_than_any_may_have_gets_no_more() {
     let message = Message { header: far, content: Content::Request { body: Bytes::new() } };
     let outputs = relay.input(UnicastInput::Received { from: node_id(1), message });
     let sent = outputs.iter().find_map(|output| match output {
-        Output::SendUnicast { to, message } if *to == node_id(2) => Some(message.header.hops_left),
+        Output::SendUnicast { to, message, .. } if *to == node_id(2) => Some(message.header.hops_left),
         _ => None,
     });
     assert_eq!(sent, Some(MAX_HOPS - 1));

@@ -65,12 +65,12 @@ fn target() -> Lone {
 fn crossing(outputs: Vec<Output>) -> Vec<Input> {
     let (from, is_next) = (node_id(RELAY), |to: NodeId| to == node_id(TARGET));
     let crosses = |output| match output {
-        Output::SendUnicast { to, message } if is_next(to) => Some(UnicastInput::Received { from, message }.into()),
-        Output::SendBridge { to, message } if is_next(to) => Some(BridgeInput::Received { from, message }.into()),
-        Output::SendMulticast { to, multicast } if is_next(to) => {
+        Output::SendUnicast { to, message, .. } if is_next(to) => Some(UnicastInput::Received { from, message }.into()),
+        Output::SendBridge { to, message, .. } if is_next(to) => Some(BridgeInput::Received { from, message }.into()),
+        Output::SendMulticast { to, multicast, .. } if is_next(to) => {
             Some(BridgeInput::MulticastReceived { from, multicast }.into())
         }
-        Output::SendBatch { to, leg } if is_next(to) => Some(MulticastInput::Received { from, leg }.into()),
+        Output::SendBatch { to, leg, .. } if is_next(to) => Some(MulticastInput::Received { from, leg }.into()),
         _ => None,
     };
     outputs.into_iter().filter_map(crosses).collect()

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Config, MAX_LIFETIME, MulticastInput, Output, PeeringInput, StatusInput, Strike, Topic,
+    Account, Config, MAX_LIFETIME, MulticastInput, Output, PeeringInput, StatusInput, Strike, Topic,
     multicast::{Batch, Destination, Leg, Proof, Wanted},
     peering::{ConnectionId, Direction},
     status_sync::{Answer, Record, Status},
@@ -48,7 +48,7 @@ fn publish(a: &mut Lone, bodies: &[&'static str]) -> Vec<Output> {
 
 fn legs(outputs: &[Output]) -> Vec<(NodeId, Leg)> {
     let leg = |output: &Output| match output {
-        Output::SendBatch { to, leg } => Some((*to, leg.clone())),
+        Output::SendBatch { to, leg, .. } => Some((*to, leg.clone())),
         _ => None,
     };
     outputs.iter().filter_map(leg).collect()
@@ -65,7 +65,7 @@ fn told(outputs: &[Output]) -> Vec<Result<(u64, usize), (u64, u64)>> {
 
 fn asked(outputs: &[Output]) -> Vec<(NodeId, u64, u64)> {
     let asked = |output: &Output| match output {
-        Output::SendWanted { to, wanted } => Some((*to, wanted.from, wanted.to)),
+        Output::SendWanted { to, wanted, .. } => Some((*to, wanted.from, wanted.to)),
         _ => None,
     };
     outputs.iter().filter_map(asked).collect()
@@ -339,13 +339,18 @@ fn questions_without_end_move_no_more_than_a_bounded_share_and_end_in_a_ban() {
 fn a_full_link_makes_the_publisher_wait_when_there_is_no_other() {
     let mut a = origin();
     publish(&mut a, &["one"]);
-    for n in [1, 2] {
-        a.input(MulticastInput::NotSent { to: node_id(n), leg: None });
-    }
+    let are_full = |a: &mut Lone, account| {
+        for n in [1, 2] {
+            a.input(MulticastInput::NotSent { to: node_id(n), account, leg: None });
+        }
+    };
+    are_full(&mut a, Account::Of(node_id(2)));
+    assert!(a.overlay.publish(Some(&topic()), Bytes::new(), a.now).is_ok(), "others have filled their share");
+    are_full(&mut a, Account::Own);
     assert!(a.overlay.publish(Some(&topic()), Bytes::new(), a.now).is_err());
     a.advance(10 * MS);
     assert!(a.overlay.publish(Some(&topic()), Bytes::new(), a.now).is_ok());
-    a.input(MulticastInput::NotSent { to: node_id(1), leg: None });
+    a.input(MulticastInput::NotSent { to: node_id(1), account: Account::Own, leg: None });
     assert!(a.overlay.publish(Some(&topic()), Bytes::new(), a.now).is_ok(), "a slow one holds up nobody");
     let body = Bytes::from(vec![0; 1 << 20]);
     let taken = (0..100).take_while(|_| a.overlay.publish(Some(&topic()), body.clone(), a.now).is_ok()).count();

@@ -207,7 +207,7 @@ fn carried(a: &mut Lone, input: UnicastInput) -> usize {
     while let Some(output) = outputs.pop() {
         match output {
             Output::SendUnicast { message: Message { content: Content::Report(_), .. }, .. } => reports += 1,
-            Output::SendUnicast { to, message } => outputs.extend(traced::departed(a, to, &message.header)),
+            Output::SendUnicast { to, message, .. } => outputs.extend(traced::departed(a, to, &message.header)),
             Output::SignReport { passage } => outputs.extend(traced::sign(a, &passage)),
             _ => {}
         }
@@ -286,7 +286,7 @@ fn what_a_traced_request_makes_a_hop_send_is_four_times_as_long_at_the_most() {
                     Output::Request { inbound, body, .. } => {
                         outputs.extend(a.input(UnicastInput::Respond { inbound, body }))
                     }
-                    Output::SendUnicast { to, message } if message.header.trace.id.is_some() => {
+                    Output::SendUnicast { to, message, .. } if message.header.trace.id.is_some() => {
                         outputs.extend(traced::departed(&mut a, to, &message.header));
                     }
                     Output::SignReport { passage } => outputs.extend(traced::sign(&mut a, &passage)),

@@ -28,7 +28,7 @@ fn request(target: usize) -> UnicastInput {
 
 fn sent(outputs: &[Output]) -> Vec<(NodeId, Message)> {
     let message = |output: &Output| match output {
-        Output::SendUnicast { to, message } => Some((*to, message.clone())),
+        Output::SendUnicast { to, message, .. } => Some((*to, message.clone())),
         _ => None,
     };
     outputs.iter().filter_map(message).collect()

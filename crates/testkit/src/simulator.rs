@@ -8,6 +8,7 @@ mod casts;
 mod gossip;
 mod lone;
 mod names;
+mod narrow;
 mod network;
 mod observed;
 mod outputs;
@@ -46,6 +47,7 @@ use nuncio_protocol::{
 use rand::{SeedableRng, rngs::SmallRng};
 
 use gossip::Wave;
+use narrow::Narrows;
 use network::{Event, Network};
 use observed::Journal;
 use vice::Hostile;
@@ -75,6 +77,7 @@ pub struct Simulator {
     nodes: Vec<Node>,
     clients: BTreeMap<ClientId, Client>,
     network: Network,
+    narrows: Narrows,
     next_id: u64,
     observed: Observed,
     journal: Journal,
@@ -123,6 +126,7 @@ impl Simulator {
             nodes: Vec::new(),
             clients: BTreeMap::new(),
             network: Network::default(),
+            narrows: Narrows::default(),
             next_id: 0,
             observed: Observed::default(),
             journal: Journal::default(),
@@ -268,6 +272,7 @@ impl Simulator {
         self.judge_no_more(node);
         self.observed.links.remove(&node);
         self.network.forget_links(node);
+        self.narrows.clear(|from, _| from == node);
         for connection in self.network.connections_of(node) {
             self.break_connection(connection, "reset by peer", Duration::ZERO);
         }
@@ -342,13 +347,18 @@ impl Simulator {
 
     /// Has `from` ask `to`; every node answers with the body it was asked with.
     pub fn request(&mut self, from: usize, to: usize, timeout: Duration) -> ExchangeId {
+        self.request_long(from, to, timeout, 0)
+    }
+
+    /// The same with so many bytes more in the body.
+    pub fn request_long(&mut self, from: usize, to: usize, timeout: Duration, more: usize) -> ExchangeId {
         self.next_id += 1;
         let exchange = ExchangeId(self.next_id);
         if self.overlay(from).is_some() {
             let deadline = self.now + timeout;
             let trace = RequestTrace { target: to, deadline, ended: None, ends: 0, handler_runs: 0, orphaned: false };
             self.observed.requests.insert((from, exchange), trace);
-            let body = Bytes::copy_from_slice(&exchange.0.to_be_bytes());
+            let body = Bytes::from([&exchange.0.to_be_bytes()[..], &vec![0; more]].concat());
             let (target, trace) = (self.network.ids[to], Default::default());
             self.input(
                 from,

@@ -10,7 +10,7 @@ use libp2p::{
 use nuncio_identity::NodeId;
 use nuncio_metrics::MessageKind;
 use nuncio_protocol::{
-    AccessInput, Input, PeeringInput, Strike, UnicastInput,
+    AccessInput, Account, Input, PeeringInput, Strike, UnicastInput,
     peering::{Address, Direction},
 };
 use nuncio_wire::{amop, unicast::Frame};
@@ -37,7 +37,7 @@ impl Behaviour {
                 let address = dialled.unwrap_or_else(|| Address::new(&from_multiaddr(address)));
                 let connection = self.connections.open(opened.connection_id);
                 // The queue of a new connection is empty.
-                let _ = self.inner.unicast.send(opened.connection_id, Frame::Hello { epoch: self.epoch });
+                let _ = self.inner.unicast.send(opened.connection_id, Account::Own, Frame::Hello { epoch: self.epoch });
                 self.meter.count_sent(MessageKind::Hello, self.class_of(&peer), 0);
                 self.readmit_if_proved(peer);
                 self.handle(PeeringInput::ConnectionOpened { connection, peer, direction, address });
@@ -140,9 +140,9 @@ impl Behaviour {
     }
 
     /// The peer has no stream for what is urgent.
-    fn send_otherwise(&mut self, connection: ConnectionId, to: NodeId, frames: Vec<Frame>) {
-        for frame in frames {
-            if let Err(Frame::Message(message)) = self.inner.unicast.send(connection, frame) {
+    fn send_otherwise(&mut self, connection: ConnectionId, to: NodeId, frames: Vec<(Account, Frame)>) {
+        for (account, frame) in frames {
+            if let Err(Frame::Message(message)) = self.inner.unicast.send(connection, account, frame) {
                 self.handle(UnicastInput::NotSent { to, message });
             }
         }

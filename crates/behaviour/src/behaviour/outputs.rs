@@ -6,7 +6,7 @@ use libp2p::swarm::{CloseConnection, ToSwarm};
 use nuncio_identity::NodeId;
 use nuncio_metrics::{DropCause, MessageKind};
 use nuncio_protocol::{
-    BridgeInput, Input, MulticastInput, Output, PeeringInput, Sealed, Topic, UnicastInput,
+    Account, BridgeInput, Input, MulticastInput, Output, PeeringInput, Sealed, Topic, UnicastInput,
     amop::{ClientInput, ClientOutput, Multicast},
     gossip::Change,
     multicast::Leg,
@@ -32,11 +32,11 @@ impl Behaviour {
 
     fn perform(&mut self, output: Output, now: Instant) {
         match output {
-            Output::SendUnicast { to, message } => self.send_unicast(to, message, now),
-            Output::SendBridge { to, message } => self.send_bridge(to, amop::Frame::Message(message), now),
-            Output::SendMulticast { to, multicast } => self.send_multicast(to, multicast, now),
-            Output::SendBatch { to, leg } => self.send_leg(to, leg, now),
-            Output::SendWanted { to, wanted } => self.send_bridge(to, amop::Frame::Wanted(wanted), now),
+            Output::SendUnicast { to, account, message } => self.send_unicast(to, account, message, now),
+            Output::SendBridge { to, account, message } => self.send_bridge(to, account, message.into(), now),
+            Output::SendMulticast { to, account, multicast } => self.send_multicast(to, account, multicast, now),
+            Output::SendBatch { to, account, leg } => self.send_leg(to, account, leg, now),
+            Output::SendWanted { to, account, wanted } => self.send_bridge(to, account, wanted.into(), now),
             Output::Multicast { origin, epoch, topic, first, bodies } => {
                 self.tell(Event::Multicast { origin, topic, epoch, first, bodies });
             }
@@ -123,10 +123,10 @@ impl Behaviour {
         }
     }
 
-    fn send_unicast(&mut self, to: NodeId, message: Message, now: Instant) {
+    fn send_unicast(&mut self, to: NodeId, account: Account, message: Message, now: Instant) {
         let (counted, link) = (self.meter.message(&message), self.links.get(&to).copied());
         let unsent = match link {
-            Some(Link { connection, .. }) => self.inner.send_unicast(connection, message),
+            Some(Link { connection, .. }) => self.inner.send_unicast(connection, account, message),
             None => Some(Frame::Message(message)),
         };
         match unsent {
@@ -136,10 +136,10 @@ impl Behaviour {
     }
 
     /// What is to be signed is sealed by its link, unless that would have to wait for the key.
-    fn send_multicast(&mut self, to: NodeId, multicast: Multicast, now: Instant) {
+    fn send_multicast(&mut self, to: NodeId, account: Account, multicast: Multicast, now: Instant) {
         for multicast in bridge::split(multicast) {
             if self.notary.signs_at_once() || !amop::is_to_be_sealed(&multicast, to) {
-                self.send_bridge(to, amop::Frame::Multicast(multicast), now);
+                self.send_bridge(to, account, amop::Frame::Multicast(multicast), now);
             } else if !self.sign(Paper::Multicast { to, multicast: Box::new(multicast) }, now) {
                 self.drop_message(DropCause::KeyBusy);
                 tracing::debug!(to = %to.short(), "too much waits for the node's key, multicast dropped");
@@ -148,24 +148,24 @@ impl Behaviour {
     }
 
     /// The same of a batch of multicasts.
-    fn send_leg(&mut self, to: NodeId, leg: Leg, now: Instant) {
+    fn send_leg(&mut self, to: NodeId, account: Account, leg: Leg, now: Instant) {
         for leg in bridge::split_leg(leg) {
             if self.notary.signs_at_once() || !multicast::is_to_be_signed(&leg, to, &self.context) {
-                self.send_bridge(to, amop::Frame::Batch(leg), now);
-            } else if !self.sign(Paper::Batch { to, leg: Box::new(leg) }, now) {
+                self.send_bridge(to, account, amop::Frame::Batch(leg), now);
+            } else if !self.sign(Paper::Batch { to, account, leg: Box::new(leg) }, now) {
                 self.drop_message(DropCause::KeyBusy);
-                self.overlay.handle_input(MulticastInput::NotSent { to, leg: None }, now);
+                self.overlay.handle_input(MulticastInput::NotSent { to, account, leg: None }, now);
             }
         }
     }
 
-    pub(super) fn send_bridge(&mut self, to: NodeId, frame: amop::Frame, now: Instant) {
+    pub(super) fn send_bridge(&mut self, to: NodeId, account: Account, frame: amop::Frame, now: Instant) {
         let (counted, link) = (self.meter.bridge(&frame), self.links.get(&to).copied());
         let sent = match link {
             Some(Link { connection, .. }) if bridge::is_large(&frame) => {
-                self.inner.bridge_large.send(connection, frame)
+                self.inner.bridge_large.send(connection, account, frame)
             }
-            Some(Link { connection, .. }) => self.inner.bridge.send(connection, frame),
+            Some(Link { connection, .. }) => self.inner.bridge.send(connection, account, frame),
             None => Err(frame),
         };
         let Err(frame) = sent else { return self.note_sent(&to, counted) };
@@ -173,7 +173,7 @@ impl Behaviour {
             self.drop_message(DropCause::LinkFull);
             tracing::debug!(to = %to.short(), "queue of the link is full, multicast dropped");
         }
-        if let Some(input) = frame.not_sent(to) {
+        if let Some(input) = frame.not_sent(to, account) {
             self.overlay.handle_input(input, now);
         }
     }
@@ -244,7 +244,7 @@ impl Behaviour {
         let Some(peer) = self.inner.unicast.peer(connection) else { return };
         tracing::debug!(peer = %peer.short(), %reason, "closing a connection");
         let said = match reason.parting() {
-            Some(parting) => self.inner.unicast.send(connection, Frame::Goodbye { parting }).is_ok(),
+            Some(parting) => self.inner.unicast.send(connection, Account::Own, Frame::Goodbye { parting }).is_ok(),
             None => false,
         };
         if said {

@@ -7,7 +7,7 @@ use libp2p::{
     swarm::ToSwarm,
 };
 use nuncio_protocol::{
-    StatusInput, TraceInput,
+    Account, StatusInput, TraceInput,
     status_sync::{Status, Version},
 };
 use nuncio_wire::{amop, announcement};
@@ -73,8 +73,10 @@ impl Behaviour {
             Signed::Report { report, message } => {
                 self.overlay.handle_input(TraceInput::Signed { report, message }, now);
             }
-            Signed::Multicast { to, multicast } => self.send_bridge(to, amop::Frame::Multicast(*multicast), now),
-            Signed::Batch { to, leg } => self.send_bridge(to, amop::Frame::Batch(*leg), now),
+            Signed::Multicast { to, multicast } => {
+                self.send_bridge(to, Account::Own, amop::Frame::Multicast(*multicast), now);
+            }
+            Signed::Batch { to, account, leg } => self.send_bridge(to, account, amop::Frame::Batch(*leg), now),
             Signed::Gossip { lane, topic, message } => {
                 let sent = self.inner.lane(lane).publish(IdentTopic::new(topic), message);
                 match sent {

@@ -16,7 +16,7 @@ use libp2p::{
 };
 use nuncio_identity::NodeId;
 use nuncio_metrics::Metrics;
-use nuncio_protocol::Strike;
+use nuncio_protocol::{Account, Strike};
 
 use super::{
     Config, Protocol, Room,
@@ -36,7 +36,7 @@ pub enum Event<M> {
         read: Instant,
     },
     /// The peer has no such stream.
-    Returned(Vec<M>),
+    Returned(Vec<(Account, M)>),
     Alive,
     Finished,
     Failed {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use nuncio_bounds::Bound;
 use nuncio_identity::{NodeId, SignError};
 use nuncio_protocol::{
+    Account,
     amop::Multicast,
     multicast::Leg,
     status_sync::{Record, Status, Version},
@@ -47,7 +48,7 @@ pub(crate) enum Paper {
     /// An AMOP multicast for a peer, which relays it.
     Multicast { to: NodeId, multicast: Box<Multicast> },
     /// A batch of multicasts for a peer, which relays it.
-    Batch { to: NodeId, leg: Box<Leg> },
+    Batch { to: NodeId, account: Account, leg: Box<Leg> },
 }
 
 /// The same, signed and encoded.
@@ -58,7 +59,7 @@ pub(crate) enum Signed {
     Gossip { lane: Lane, topic: String, message: Vec<u8> },
     Report { report: Box<trace::Signed>, message: (NodeId, u64, u64) },
     Multicast { to: NodeId, multicast: Box<Multicast> },
-    Batch { to: NodeId, leg: Box<Leg> },
+    Batch { to: NodeId, account: Account, leg: Box<Leg> },
 }
 
 impl Paper {
@@ -80,9 +81,9 @@ impl Paper {
                 let Some(multicast) = amop::seal_multicast(*multicast, context)? else { return Ok(None) };
                 Signed::Multicast { to, multicast: Box::new(multicast) }
             }
-            Self::Batch { to, leg } => {
+            Self::Batch { to, account, leg } => {
                 multicast::sign_leg(&leg, context)?;
-                Signed::Batch { to, leg }
+                Signed::Batch { to, account, leg }
             }
         }))
     }

@@ -4,13 +4,14 @@ use std::{
 };
 
 use nuncio_channel_protocol::FrameSeq;
-use nuncio_protocol::amop::DeliveryId;
+use nuncio_protocol::{Account, amop::DeliveryId};
 
 use crate::tenants::QueuePlace;
 
 /// The unicasts one client has yet to acknowledge, by the seq each went out with.
 ///
-/// At most `capacity`: when full, no further one is taken. Each has a place in its certificate's queue, besides its message.
+/// At most `capacity` of one account, as long as that leaves as much of twice as many free: else no further one is taken. Each
+/// has a place in its certificate's queue, besides its message.
 /// An entry goes with its acknowledgement, or when it expires: its time runs from when its frame was written, since a large
 /// one takes longer to a slow client than the client may take to answer.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(super) struct Deliveries {
     capacity: usize,
     lifetime: Duration,
     open: HashMap<FrameSeq, Open>,
+    /// How many are open of each account.
+    open_of: HashMap<Account, usize>,
     /// Those that were written, and when.
     by_age: VecDeque<(Instant, FrameSeq)>,
 }
@@ -26,35 +29,42 @@ pub(super) struct Deliveries {
 #[derive(Debug)]
 struct Open {
     delivery: DeliveryId,
-    _place: QueuePlace,
+    place: QueuePlace,
 }
 
 impl Deliveries {
     pub(super) fn new(capacity: usize, lifetime: Duration) -> Self {
-        Self { capacity, lifetime, open: HashMap::new(), by_age: VecDeque::new() }
+        Self { capacity, lifetime, open: HashMap::new(), open_of: HashMap::new(), by_age: VecDeque::new() }
     }
 
-    /// Whether another one fits.
-    pub(super) fn has_room(&mut self, now: Instant) -> bool {
+    /// Whether another one of an account fits.
+    pub(super) fn has_room(&mut self, account: Account, now: Instant) -> bool {
         self.expire(now);
-        self.open.len() < self.capacity && self.by_age.len() < self.capacity
+        let held = self.open_of.get(&account).copied().unwrap_or_default();
+        held + self.open.len() + 2 <= 2 * self.capacity
     }
 
     pub(super) fn insert(&mut self, seq: FrameSeq, delivery: DeliveryId, place: QueuePlace) {
-        self.open.insert(seq, Open { delivery, _place: place });
+        *self.open_of.entry(place.account()).or_default() += 1;
+        self.open.insert(seq, Open { delivery, place });
     }
 
     /// The frame has gone out; its acknowledgement may have come already.
     pub(super) fn note_written(&mut self, seq: FrameSeq, now: Instant) {
-        if self.open.contains_key(&seq) {
-            self.by_age.push_back((now, seq));
+        if !self.open.contains_key(&seq) {
+            return;
         }
+        if self.by_age.len() >= 2 * self.capacity {
+            // Those before it that were acknowledged out of order.
+            self.by_age.retain(|(_, seq)| self.open.contains_key(seq));
+        }
+        self.by_age.push_back((now, seq));
     }
 
     /// Which delivery a seq stands for, once.
     pub(super) fn take(&mut self, seq: &FrameSeq, now: Instant) -> Option<DeliveryId> {
         self.expire(now);
-        let delivery = self.open.remove(seq).map(|open| open.delivery);
+        let delivery = self.remove(seq);
         // What is left at the front was acknowledged in order: the usual case keeps nothing.
         while self.by_age.front().is_some_and(|(_, seq)| !self.open.contains_key(seq)) {
             self.by_age.pop_front();
@@ -74,15 +84,27 @@ impl Deliveries {
         while let Some((since, seq)) = self.by_age.front()
             && now.duration_since(*since) >= self.lifetime
         {
-            self.open.remove(seq);
+            let seq = *seq;
+            self.remove(&seq);
             self.by_age.pop_front();
         }
+    }
+
+    fn remove(&mut self, seq: &FrameSeq) -> Option<DeliveryId> {
+        let Open { delivery, place } = self.open.remove(seq)?;
+        if let Some(open) = self.open_of.get_mut(&place.account()) {
+            *open -= 1;
+            if *open == 0 {
+                self.open_of.remove(&place.account());
+            }
+        }
+        Some(delivery)
     }
 
     /// An idle client keeps no memory of a busy hour.
     fn shrink(&mut self) {
         if self.by_age.capacity() > 64 {
-            self.open = HashMap::new();
+            (self.open, self.open_of) = (HashMap::new(), HashMap::new());
             self.by_age = VecDeque::new();
         }
     }
@@ -105,7 +127,7 @@ mod tests {
             &Limits::DEFAULT,
             &Arc::default(),
         );
-        tenant.queue(&Bytes::new()).unwrap()
+        tenant.queue(Account::Own, &Bytes::new()).unwrap()
     }
 
     fn seq(number: u128) -> FrameSeq {
@@ -130,7 +152,7 @@ mod tests {
         let mut deliveries = Deliveries::new(2, Duration::from_secs(5));
         deliveries.insert(seq(1), DeliveryId(1), place());
         deliveries.insert(seq(2), DeliveryId(2), place());
-        assert!(!deliveries.has_room(at(60)), "what is not written yet is not late");
+        assert!(!deliveries.has_room(Account::Own, at(60)), "what is not written yet is not late");
         deliveries.note_written(seq(1), at(60));
         deliveries.note_written(seq(2), at(61));
         assert_eq!(deliveries.take(&seq(1), at(64)), Some(DeliveryId(1)));
@@ -153,8 +175,8 @@ mod tests {
         deliveries.note_written(seq(1), start);
         deliveries.insert(seq(2), DeliveryId(2), place());
         deliveries.note_written(seq(2), start + Duration::from_secs(1));
-        assert!(!deliveries.has_room(start + Duration::from_secs(4)));
-        assert!(deliveries.has_room(start + Duration::from_secs(5)));
+        assert!(!deliveries.has_room(Account::Own, start + Duration::from_secs(4)));
+        assert!(deliveries.has_room(Account::Own, start + Duration::from_secs(5)));
         assert_eq!(deliveries.take(&seq(1), start + Duration::from_secs(5)), None);
         assert_eq!(deliveries.take(&seq(2), start + Duration::from_secs(5)), Some(DeliveryId(2)));
     }

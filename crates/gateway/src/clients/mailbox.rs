@@ -1,15 +1,17 @@
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
+use nuncio_bounds::{FairQueue, Rank};
 use nuncio_channel_protocol::{BlockNotification, FrameKind, FrameSeq, ProtocolVersion, ResultCode, TopicVerification};
+use nuncio_identity::NodeId;
 use nuncio_metrics::PublishEnd;
 use nuncio_protocol::{
-    Topic,
+    Account, Topic,
     amop::{self, ChallengeId, ClientId, DeliveryId, Kind, PublishSeq},
 };
 use tracing::warn;
@@ -29,8 +31,9 @@ use crate::{
 
 /// Frames between the core and one client's session, and the books about them.
 ///
-/// Bounds: what others send the client, by [`Limits::queue_frames`] and [`Limits::queue_bytes`]; answers to what it sent,
-/// by its window. A frame counts until the session has handed it to TLS.
+/// Bounds: what others send the client, by [`Limits::queue_frames`] and [`Limits::queue_bytes`] of each node that sends some, as
+/// long as that leaves as much of twice as much free; answers to what it sent, by its window. A frame counts until the session
+/// has handed it to TLS. Frames leave by turns, as many bytes of one node as of another.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
     tenant: Arc<Tenant>,
@@ -43,9 +46,10 @@ pub(crate) struct Mailbox {
 
 #[derive(Debug)]
 struct State {
-    parcels: VecDeque<Parcel>,
-    queued_frames: usize,
-    queued_bytes: usize,
+    parcels: FairQueue<NodeId, Parcel>,
+    queued: Load,
+    /// Of each that has something queued.
+    queued_of: HashMap<Account, Load>,
     dropped: u64,
     deliveries: Deliveries,
     window: Window,
@@ -56,6 +60,13 @@ struct State {
     block_groups: BTreeSet<u32>,
     denied: Option<DeniedTopics>,
     closed: bool,
+}
+
+/// What is queued.
+#[derive(Debug, Clone, Copy, Default)]
+struct Load {
+    frames: usize,
+    bytes: usize,
 }
 
 impl Mailbox {
@@ -74,9 +85,9 @@ impl Mailbox {
             queue_bytes: limits.queue_bytes,
             counters,
             state: Mutex::new(State {
-                parcels: VecDeque::new(),
-                queued_frames: 0,
-                queued_bytes: 0,
+                parcels: FairQueue::boundless(),
+                queued: Load::default(),
+                queued_of: HashMap::new(),
                 dropped: 0,
                 deliveries: Deliveries::new(limits.queue_frames, acknowledge),
                 window: Window::new(limits.window_frames, limits.window_bytes, share),
@@ -91,7 +102,13 @@ impl Mailbox {
     }
 
     /// Queues a message for the client under a fresh seq. False: not taken, the core should look elsewhere.
-    pub(super) fn deliver(&self, kind: Kind, delivery: DeliveryId, topic: Topic, data: Bytes) -> bool {
+    pub(super) fn deliver(
+        &self,
+        (kind, account): (Kind, Account),
+        delivery: DeliveryId,
+        topic: Topic,
+        data: Bytes,
+    ) -> bool {
         let size = data.len() + topic.as_str().len();
         let seq = FrameSeq::from_number(rand::random());
         let mut state = self.lock();
@@ -99,15 +116,17 @@ impl Mailbox {
             return false;
         }
         let place = match kind {
-            Kind::Multicast => self.place(&state, size, &data),
-            Kind::Unicast => self.place(&state, size, &data).filter(|_| self.expect(&mut state, seq, delivery)),
+            Kind::Multicast => self.place(account, &state, size, &data),
+            Kind::Unicast => {
+                self.place(account, &state, size, &data).filter(|_| self.expect(account, &mut state, seq, delivery))
+            }
         };
         match (place, kind) {
             (Some(place), Kind::Multicast) => {
-                self.enqueue(state, FrameKind::Multicast, seq, Content::Amop { topic, data }, place);
+                self.enqueue(state, (FrameKind::Multicast, account), seq, Content::Amop { topic, data }, place);
             }
             (Some(place), Kind::Unicast) => {
-                self.enqueue(state, FrameKind::Unicast, seq, Content::Amop { topic, data }, place);
+                self.enqueue(state, (FrameKind::Unicast, account), seq, Content::Amop { topic, data }, place);
             }
             (None, Kind::Multicast) => self.note_drop(&mut state),
             (None, Kind::Unicast) => {
@@ -119,8 +138,9 @@ impl Mailbox {
     }
 
     /// Waits for the acknowledgement of a delivery, if there is room for one more.
-    fn expect(&self, state: &mut State, seq: FrameSeq, delivery: DeliveryId) -> bool {
-        let place = state.deliveries.has_room(Instant::now()).then(|| self.tenant.queue(&Bytes::new())).flatten();
+    fn expect(&self, account: Account, state: &mut State, seq: FrameSeq, delivery: DeliveryId) -> bool {
+        let has_room = state.deliveries.has_room(account, Instant::now());
+        let place = has_room.then(|| self.tenant.queue(account, &Bytes::new())).flatten();
         place.map(|place| state.deliveries.insert(seq, delivery, place)).is_some()
     }
 
@@ -143,7 +163,11 @@ impl Mailbox {
         let size = content.size();
         state.window.charge(size);
         let seq = FrameSeq::from_bytes(seq.0);
-        self.push(state, Parcel { kind: FrameKind::Answer, seq, result, content, charge: Charge::Window(size) });
+        self.push(
+            state,
+            Account::Own,
+            Parcel { kind: FrameKind::Answer, seq, result, content, charge: Charge::Window(size) },
+        );
     }
 
     /// Queues a request to challenge a subscriber, unless the queue is full.
@@ -162,11 +186,11 @@ impl Mailbox {
         if state.closed {
             return false;
         }
-        let Some(place) = self.place(&state, body.len(), &body) else {
+        let Some(place) = self.place(Account::Own, &state, body.len(), &body) else {
             self.note_drop(&mut state);
             return false;
         };
-        self.enqueue(state, kind, seq, Content::Plain(body), place);
+        self.enqueue(state, (kind, Account::Own), seq, Content::Plain(body), place);
         true
     }
 
@@ -217,7 +241,7 @@ impl Mailbox {
         let mut state = self.lock();
         state.window.charge(body.len());
         let charge = Charge::Window(body.len());
-        self.push(state, Parcel { kind, seq, result, content: Content::Plain(body), charge });
+        self.push(state, Account::Own, Parcel { kind, seq, result, content: Content::Plain(body), charge });
     }
 
     /// Takes a place for an answer that comes later to a request that takes so many bytes until then.
@@ -292,19 +316,19 @@ impl Mailbox {
             state.settle(charge);
         }
         let mut taken = 0;
-        while let Some(parcel) = state.parcels.front()
-            && (taken == 0 || taken + parcel.content.size() <= bytes)
-        {
-            taken += parcel.content.size();
-            batch.extend(state.parcels.pop_front());
+        // One whatever its length, and then what fits beside it.
+        let mut room = usize::MAX;
+        while let Some((_, parcel, size)) = state.parcels.pop_within(room) {
+            taken += size;
+            batch.push_back(parcel);
+            if taken >= bytes {
+                break;
+            }
+            room = bytes - taken;
         }
-        if batch.is_empty() {
-            if state.parcels.capacity() > 64 {
-                state.parcels = VecDeque::new();
-            }
-            if !state.reader.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-                state.reader = Some(cx.waker().clone());
-            }
+        state.parcels.settle();
+        if batch.is_empty() && !state.reader.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            state.reader = Some(cx.waker().clone());
         }
     }
 
@@ -319,15 +343,18 @@ impl Mailbox {
         let abandoned = state.window.abandon() as u64;
         self.counters.amop.in_flight.subtract(abandoned);
         self.counters.amop.ended.add(PublishEnd::PublisherGone, abandoned);
-        state.parcels = VecDeque::new();
+        state.parcels = FairQueue::boundless();
         (state.reader, state.stalled) = (None, None);
     }
 
-    /// A place in the queue for a frame of `size` bytes; as far as it is the client's own queue, two are always taken.
-    fn place(&self, state: &State, size: usize, message: &Bytes) -> Option<QueuePlace> {
-        let is_full = state.queued_frames >= self.queue_frames
-            || state.queued_frames >= 2 && state.queued_bytes.saturating_add(size) > self.queue_bytes;
-        (!is_full).then(|| self.tenant.queue(message)).flatten()
+    /// A place in the queue for a frame of `size` bytes, if that leaves as much free as its account holds then; as far as it is
+    /// the client's own queue, two are always taken.
+    fn place(&self, account: Account, state: &State, size: usize, message: &Bytes) -> Option<QueuePlace> {
+        let (all, own) = (state.queued, state.queued_of.get(&account).copied().unwrap_or_default());
+        let after = |held: usize, of_all: usize, more: usize| held.saturating_add(of_all).saturating_add(2 * more);
+        let is_full = after(own.frames, all.frames, 1) > 2 * self.queue_frames
+            || all.frames >= 2 && after(own.bytes, all.bytes, size) > self.queue_bytes.saturating_mul(2);
+        (!is_full).then(|| self.tenant.queue(account, message)).flatten()
     }
 
     /// Counts a frame that the client goes without; the first is worth a line.
@@ -335,7 +362,7 @@ impl Mailbox {
         self.counters.deliveries_dropped.increment();
         state.dropped += 1;
         if state.dropped == 1 {
-            let (frames, bytes) = (state.queued_frames, state.queued_bytes);
+            let Load { frames, bytes } = state.queued;
             warn!(
                 client = self.client.0,
                 frames,
@@ -349,33 +376,37 @@ impl Mailbox {
     fn enqueue(
         &self,
         mut state: MutexGuard<'_, State>,
-        kind: FrameKind,
+        (kind, account): (FrameKind, Account),
         seq: FrameSeq,
         content: Content,
         place: QueuePlace,
     ) {
         let size = content.size();
         let awaited = (kind == FrameKind::Unicast).then_some(seq);
-        state.queued_frames += 1;
-        state.queued_bytes += size;
+        for load in state.loads(account) {
+            (load.frames, load.bytes) = (load.frames + 1, load.bytes + size);
+        }
         self.push(
             state,
+            account,
             Parcel {
                 kind,
                 seq,
                 result: ResultCode::OK,
                 content,
-                charge: Charge::Queue { bytes: size, awaited, _place: place },
+                charge: Charge::Queue { bytes: size, awaited, place },
             },
         );
     }
 
-    fn push(&self, mut state: MutexGuard<'_, State>, parcel: Parcel) {
+    fn push(&self, mut state: MutexGuard<'_, State>, account: Account, parcel: Parcel) {
         if state.closed {
             return;
         }
-        state.parcels.push_back(parcel);
-        wake_reader(state);
+        let size = parcel.content.size();
+        if state.parcels.push(account, parcel, size, Rank::Middle).is_ok() {
+            wake_reader(state);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -384,14 +415,23 @@ impl Mailbox {
 }
 
 impl State {
+    /// What is queued of all, and of an account.
+    fn loads(&mut self, account: Account) -> [&mut Load; 2] {
+        [&mut self.queued, self.queued_of.entry(account).or_default()]
+    }
+
     fn settle(&mut self, charge: Charge) {
         match charge {
-            Charge::Queue { bytes, awaited, _place } => {
+            Charge::Queue { bytes, awaited, place } => {
                 if let Some(seq) = awaited {
                     self.deliveries.note_written(seq, Instant::now());
                 }
-                self.queued_frames -= 1;
-                self.queued_bytes -= bytes;
+                for load in self.loads(place.account()) {
+                    (load.frames, load.bytes) = (load.frames - 1, load.bytes - bytes);
+                }
+                if self.queued_of.get(&place.account()).is_some_and(|load| load.frames == 0) {
+                    self.queued_of.remove(&place.account());
+                }
             }
             Charge::Window(bytes) => self.window.release(bytes),
         }

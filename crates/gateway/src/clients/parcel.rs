@@ -30,7 +30,7 @@ pub(super) enum Charge {
         bytes: usize,
         /// Under which seq its acknowledgement is waited for, from when it is written.
         awaited: Option<FrameSeq>,
-        _place: QueuePlace,
+        place: QueuePlace,
     },
     Window(usize),
 }

@@ -158,7 +158,7 @@ async fn a_frozen_reader_loses_multicasts_gives_unicasts_back_and_is_cut() {
     }
     assert!(rig.clients.statistics().deliveries_dropped > 0, "the queue holds 24 MiB");
     let returned = rig.deliver(client, Kind::Unicast, "t", piece.clone(), 99).unwrap_err();
-    assert!(matches!(returned, ClientOutput::Deliver { kind: Kind::Unicast, .. }));
+    assert!(matches!(*returned, ClientOutput::Deliver { kind: Kind::Unicast, .. }));
     rig.deliver(other, Kind::Unicast, "t", piece.clone(), 100).unwrap();
     assert_eq!(healthy.expect_frame().await.length(), 42 + 2 + piece.len());
     assert_eq!(rig.disconnected().await, client);

@@ -8,7 +8,7 @@ use std::{
 use nuncio_channel_client::{Client, Kind, PublishError};
 use nuncio_gateway::Clients;
 use nuncio_protocol::{
-    Topic, amop,
+    Account, Topic, amop,
     amop::{ClientId, ClientInput, ClientOutput, ClientPort as _, DeliveryId, PublishSeq, ResultCode},
 };
 use tokio::{sync::mpsc, time::timeout};
@@ -49,7 +49,14 @@ impl Core {
                     let delivery = DeliveryId(self.deliveries);
                     self.open.insert(delivery, (client, seq, topic.clone()));
                     let (topic, data) = (topic.clone(), data.clone());
-                    let output = ClientOutput::Deliver { client: subscriber, delivery, kind, topic, data };
+                    let output = ClientOutput::Deliver {
+                        client: subscriber,
+                        account: Account::Own,
+                        delivery,
+                        kind,
+                        topic,
+                        data,
+                    };
                     self.clients.handle_output(output).unwrap();
                 }
                 match kind {

@@ -16,7 +16,7 @@ use nuncio_gateway::{Clients, Config, NodeFacts, NodeInfo, Renewal};
 use nuncio_identity::{NodeId, NodeKey};
 use nuncio_pki::tls::{ChannelPaths, channel_client_config, channel_server_config};
 use nuncio_protocol::{
-    Topic,
+    Account, Topic,
     amop::{self, ClientId, ClientInput, ClientOutput, ClientPort, DeliveryId, Kind, PublishSeq},
 };
 use nuncio_testkit::TestAuthority;
@@ -127,9 +127,22 @@ impl Rig {
         topic: &str,
         data: Bytes,
         number: u64,
-    ) -> Result<(), ClientOutput> {
+    ) -> Result<(), Box<ClientOutput>> {
+        self.deliver_of(Account::Own, client, kind, (topic, data), number)
+    }
+
+    /// The same of a message that is on this account.
+    pub(crate) fn deliver_of(
+        &self,
+        account: Account,
+        client: ClientId,
+        kind: Kind,
+        (topic, data): (&str, Bytes),
+        number: u64,
+    ) -> Result<(), Box<ClientOutput>> {
         let (delivery, topic) = (DeliveryId(number), Topic::new(topic).unwrap());
-        self.clients.handle_output(ClientOutput::Deliver { client, delivery, kind, topic, data })
+        let output = ClientOutput::Deliver { client, account, delivery, kind, topic, data };
+        self.clients.handle_output(output).map_err(Box::new)
     }
 
     pub(crate) fn reply(&self, client: ClientId, seq: PublishSeq, code: i32, topic: &str, data: &'static [u8]) {

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use nuncio_gateway::bounds::QUEUE_ENTRY;
-use nuncio_protocol::{MAX_BODY, amop::Kind};
+use nuncio_identity::NodeKey;
+use nuncio_protocol::{Account, MAX_BODY, amop::Kind};
 use tokio::time::{interval, timeout};
 
 use crate::rig::{Log, PATIENCE, Rig};
@@ -80,8 +81,9 @@ async fn a_client_that_says_nothing_is_gone_within_its_idle_time_whatever_is_sen
 #[tokio::test]
 async fn the_queues_of_one_certificate_are_bounded_together_and_what_they_share_counts_once() {
     let mut rig = Rig::with(|config| {
-        config.limits.queue_bytes_per_certificate = 5 << 19;
-        config.limits.queue_bytes_of_all = 7 << 19;
+        // Twice what one node's messages may have.
+        config.limits.queue_bytes_per_certificate = 7 << 19;
+        config.limits.queue_bytes_of_all = 11 << 19;
     })
     .await;
     rig.add_sdk("other");
@@ -119,7 +121,7 @@ async fn the_queues_of_one_certificate_are_bounded_together_and_what_they_share_
 
 #[tokio::test]
 async fn deliveries_that_are_not_acknowledged_take_room_after_they_were_written() {
-    let mut rig = Rig::with(|config| config.limits.queue_bytes_per_certificate = 8 * QUEUE_ENTRY).await;
+    let mut rig = Rig::with(|config| config.limits.queue_bytes_per_certificate = 16 * QUEUE_ENTRY).await;
     let (mut sdk, client) = rig.connect().await;
     let mut taken = 0;
     while rig.deliver(client, Kind::Unicast, "t", Bytes::new(), taken).is_ok() {
@@ -129,4 +131,28 @@ async fn deliveries_that_are_not_acknowledged_take_room_after_they_were_written(
     // One place is the message's own, until it is written.
     assert!((6..=8).contains(&taken), "{taken} deliveries");
     assert_eq!(rig.clients.statistics().deliveries_refused, 1);
+}
+
+#[tokio::test]
+async fn a_node_that_fills_a_clients_queue_leaves_room_and_turns_to_others() {
+    for length in [1 << 20, 100] {
+        let mut rig = Rig::with(|config| config.limits.queue_frames = 64).await;
+        let (mut sdk, client) = rig.connect().await;
+        let [hostile, other] = [(); 2].map(|()| Account::Of(NodeKey::generate().node_id()));
+        // The session's task cannot run before the test awaits something: nothing leaves the queue meanwhile.
+        let (flood, mut taken) = (Bytes::from(vec![1; length]), 0);
+        while rig.deliver_of(hostile, client, Kind::Unicast, ("t", flood.clone()), taken).is_ok() {
+            taken += 1;
+        }
+        assert!(taken >= 20, "one alone has {taken} of 64 places, or of 24 MiB");
+        for (account, number) in [(other, 1000), (Account::Own, 1001)] {
+            let message = ("t", Bytes::from(vec![2; length]));
+            rig.deliver_of(account, client, Kind::Unicast, message, number).expect("it has its share");
+        }
+        let mut came = Vec::new();
+        while came.iter().filter(|from| **from == 2).count() < 2 {
+            came.push(*sdk.expect_frame().await.body.last().expect("a body"));
+        }
+        assert!(length == 100 || came.len() <= 8, "they have their turns: {came:?}");
+    }
 }

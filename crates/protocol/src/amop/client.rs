@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 
-use crate::Topic;
+use crate::{Account, Topic};
 
 /// A connected client; named by the gateway, never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -125,6 +125,8 @@ pub enum ClientOutput {
     Deliver {
         /// To whom.
         client: ClientId,
+        /// On whose account it waits for the client: of the node whose message it is.
+        account: Account,
         /// By what its acknowledgement is recognised. Multicasts have one too; nobody waits for it.
         delivery: DeliveryId,
         /// As 0x30 or as 0x35.
@@ -177,5 +179,6 @@ pub trait ClientPort: Send + Sync {
     /// # Errors
     /// Gives a delivery back when the client is gone or its queue is full. A reply for a client that is
     /// gone is dropped.
+    #[expect(clippy::result_large_err, reason = "it is given back as it came, and seldom")]
     fn handle_output(&self, output: ClientOutput) -> Result<(), ClientOutput>;
 }

@@ -16,7 +16,8 @@ use super::{
     subscriptions::{Changed, Subscriptions, TooMany},
 };
 use crate::{
-    Config, Header, Output, Topic, gate::Admitted, outbox::Outbox, status_sync::Record, timers::earliest, turn::Turn,
+    Account, Config, Header, Output, Topic, gate::Admitted, outbox::Outbox, status_sync::Record, timers::earliest,
+    turn::Turn,
 };
 
 /// AMOP of one node: each input to its machine, and what one finds out to the others.
@@ -196,7 +197,8 @@ impl Amop {
                 // Fewer hops at each try, so that two full links do not hand it to each other for ever.
                 if let Some(hop) = turn.routing.next_hop_without(&message.header.target, &[to]) {
                     let header = Header { hops_left: message.header.hops_left - 1, ..message.header };
-                    turn.outbox.push(Output::SendBridge { to: hop, message: Message { header, ..message } });
+                    let (account, message) = (Account::Of(header.target), Message { header, ..message });
+                    turn.outbox.push(Output::SendBridge { to: hop, account, message });
                 }
             }
             _ => tracing::debug!(to = %to.short(), "queue of the link is full, bridge message dropped"),
@@ -282,6 +284,6 @@ impl Amop {
 }
 
 fn answer(to: NodeId, asked: &Header, content: Content, turn: &mut Turn<'_>) {
-    let header = turn.answering(asked);
-    turn.outbox.push(Output::SendBridge { to, message: Message { header, content } });
+    let (account, header) = (Account::Of(asked.source), turn.answering(asked));
+    turn.outbox.push(Output::SendBridge { to, account, message: Message { header, content } });
 }

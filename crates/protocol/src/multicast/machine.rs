@@ -15,7 +15,7 @@ use super::{
     members::HOPS_LEFT,
     outgoing::Outgoing,
 };
-use crate::{Output, Topic, gate::Admitted, status_sync::Record, timers::earliest, turn::Turn};
+use crate::{Account, Output, Topic, gate::Admitted, status_sync::Record, timers::earliest, turn::Turn};
 
 /// Most bytes that a node which is not the origin gives in answer to one question.
 const ANSWER: usize = 2 << 20;
@@ -117,7 +117,7 @@ impl Multicast {
                 break;
             }
             // Nobody has signed the question: over another peer, somebody else would get what he never asked for.
-            turn.outbox.push(Output::SendBatch { to: from, leg });
+            turn.outbox.push(Output::SendBatch { to: from, account: Account::Of(from), leg });
         }
     }
 
@@ -176,7 +176,7 @@ impl Multicast {
             && turn.onward.may_ask_on(&to, turn.now)
         {
             let wanted = Wanted { hops_left: hops_left.min(HOPS_LEFT), ..wanted };
-            turn.outbox.push(Output::SendWanted { to, wanted });
+            turn.outbox.push(Output::SendWanted { to, account: Account::Of(from), wanted });
         }
     }
 }
@@ -193,7 +193,7 @@ fn pass_on(from: NodeId, leg: &Leg, turn: &mut Turn<'_>) {
     for (to, destinations) in legs {
         let leg = Leg { destinations, ..leg.clone() };
         if turn.onward.may_push(&to, &leg, turn.now) {
-            turn.outbox.push(Output::SendBatch { to, leg });
+            turn.outbox.push(Output::SendBatch { to, account: Account::Of(from), leg });
         }
     }
 }
@@ -209,6 +209,6 @@ fn ask(missing: Missing, turn: &mut Turn<'_>) {
         && turn.onward.may_ask(&hop, turn.now)
     {
         let wanted = Wanted { asker: turn.life.node, origin, epoch, topic, from, to, hops_left: HOPS_LEFT };
-        turn.outbox.push(Output::SendWanted { to: hop, wanted });
+        turn.outbox.push(Output::SendWanted { to: hop, account: Account::Own, wanted });
     }
 }

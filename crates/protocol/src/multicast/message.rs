@@ -7,7 +7,7 @@ use bytes::Bytes;
 use nuncio_identity::{NodeId, Signature};
 
 use super::MAX_NUMBER;
-use crate::{Strike, Topic, copies::Mark, gossip::Stamp};
+use crate::{Account, Strike, Topic, copies::Mark, gossip::Stamp};
 
 /// Messages of one origin to one topic, in the origin's order.
 ///
@@ -123,6 +123,8 @@ pub enum MulticastInput {
     NotSent {
         /// Whose link.
         to: NodeId,
+        /// On whose account it would have waited.
+        account: Account,
         /// The batch, if it is another node's.
         leg: Option<Box<Leg>>,
     },

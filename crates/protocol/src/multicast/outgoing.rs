@@ -14,7 +14,9 @@ use super::{
     history::History,
     members::{Basis, HOPS_LEFT},
 };
-use crate::{Output, Topic, hashed::HashMap, schedule::Schedule, status_sync::Record, timers::earliest, turn::Turn};
+use crate::{
+    Account, Output, Topic, hashed::HashMap, schedule::Schedule, status_sync::Record, timers::earliest, turn::Turn,
+};
 
 /// Most topics to which this node publishes at a time.
 const MAX_CHANNELS: usize = 512;
@@ -196,7 +198,7 @@ impl Outgoing {
                 break;
             }
             // Nobody has signed the question: over another peer, somebody else would get what he never asked for.
-            turn.outbox.push(Output::SendBatch { to: from, leg });
+            turn.outbox.push(Output::SendBatch { to: from, account: Account::Of(from), leg });
         }
     }
 
@@ -308,5 +310,6 @@ impl Outgoing {
 }
 
 fn send(to: NodeId, batch: Arc<Batch>, destinations: Vec<Destination>, turn: &mut Turn<'_>) {
-    turn.outbox.push(Output::SendBatch { to, leg: Leg { batch, hops_left: HOPS_LEFT, destinations } });
+    let leg = Leg { batch, hops_left: HOPS_LEFT, destinations };
+    turn.outbox.push(Output::SendBatch { to, account: Account::Own, leg });
 }

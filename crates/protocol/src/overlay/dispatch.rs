@@ -6,7 +6,7 @@ use nuncio_identity::NodeId;
 
 use super::Overlay;
 use crate::{
-    AccessInput, BridgeInput, Input, MulticastInput, Output, PeeringInput, StatusInput, UnicastInput,
+    AccessInput, Account, BridgeInput, Input, MulticastInput, Output, PeeringInput, StatusInput, UnicastInput,
     amop::ClientInput,
     forwarding,
     gate::Waiting,
@@ -124,11 +124,14 @@ impl Overlay {
         match input {
             MulticastInput::Received { from, leg } => self.receive_batch(from, leg, now),
             MulticastInput::Wanted { from, wanted } => self.receive_wanted(from, wanted, now),
-            MulticastInput::NotSent { to, leg } => {
+            MulticastInput::NotSent { to, account, leg } => {
                 if let Some(leg) = leg {
                     self.onward.handle_not_sent(&to, leg.mark());
                 }
-                self.multicast.handle_not_sent(to, now);
+                // What others fill is their share: there is room for this node's own.
+                if account == Account::Own {
+                    self.multicast.handle_not_sent(to, now);
+                }
             }
         }
     }

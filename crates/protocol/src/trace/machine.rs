@@ -5,7 +5,7 @@ use nuncio_identity::NodeId;
 
 use super::{Fate, Passage, Signed, TraceId, TraceInput, Traced, allowance::Allowance, hop::Hop, origin::Origin};
 use crate::{
-    Header, Output, Strike,
+    Account, Header, Output, Strike,
     gate::Admitted,
     outbox::Outbox,
     turn::{Directory, Turn},
@@ -169,5 +169,6 @@ fn send(report: Box<Signed>, (origin, epoch, number): (NodeId, u64, u64), turn: 
     let Some(to) = turn.routing.way_back(&origin, &report.report.from, turn.now) else { return };
     let header = turn.life.header((origin, epoch), number, LIFETIME, turn.now);
     turn.trace.counts.sent += 1;
-    turn.outbox.push(Output::SendUnicast { to, message: Message { header, content: Content::Report(report) } });
+    let message = Message { header, content: Content::Report(report) };
+    turn.outbox.push(Output::SendUnicast { to, account: Account::Of(origin), message });
 }

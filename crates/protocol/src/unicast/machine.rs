@@ -14,7 +14,7 @@ use super::{
     wanted::Wanted,
 };
 use crate::{
-    Config, Header, MAX_LIFETIME, Output, Priority,
+    Account, Config, Header, MAX_LIFETIME, Output, Priority,
     gate::Admitted,
     timers::earliest,
     trace::{Fate, Trace, TraceParent, Tracing},
@@ -199,7 +199,8 @@ impl Unicast {
         {
             // Fewer hops at each try, so that two full links do not hand it to each other for ever.
             message.header.hops_left -= 1;
-            turn.outbox.push(Output::SendUnicast { to: hop, message });
+            let account = Account::Of(message.header.target);
+            turn.outbox.push(Output::SendUnicast { to: hop, account, message });
         }
     }
 
@@ -308,7 +309,7 @@ impl Unicast {
         let is_direct = node == exchange.target;
         let wake = if is_direct { exchange.deadline } else { turn.now + self.hop_timeout };
         self.exchanges.wake_at(number, wake);
-        turn.outbox.push(Output::SendUnicast { to: node, message });
+        turn.outbox.push(Output::SendUnicast { to: node, account: Account::Own, message });
     }
 
     /// The first hop says that the request went no further.
@@ -475,6 +476,6 @@ fn send_answer(
     let lifetime = until.saturating_duration_since(turn.now);
     let header = turn.life.header((source, epoch), number, lifetime, turn.now);
     let header = Header { priority, ..header };
-    turn.outbox.push(Output::SendUnicast { to, message: Message { header, content } });
+    turn.outbox.push(Output::SendUnicast { to, account: Account::Of(source), message: Message { header, content } });
     Some(to)
 }

@@ -215,10 +215,10 @@ impl Line {
     fn carry_out(&mut self, n: usize, outputs: Vec<Output>) {
         let member = &mut self.nodes[n];
         let more = outputs.into_iter().flat_map(|output| match output {
-            Output::SendUnicast { to, message } if member.is_full && message.header.source != node_id(n) => {
+            Output::SendUnicast { to, message, .. } if member.is_full && message.header.source != node_id(n) => {
                 member.lone.input(UnicastInput::NotSent { to, message })
             }
-            Output::SendUnicast { to, message } => {
+            Output::SendUnicast { to, message, .. } => {
                 self.counted += 1;
                 let left = Happening::Departed { to, message };
                 self.coming.insert((self.now + QUEUE, self.counted), (n, left));

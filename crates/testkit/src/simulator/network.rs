@@ -17,12 +17,13 @@ use super::{
     bits::Bits,
     gossip::{Hop, Waves},
     names,
+    narrow::{Parcel, Way},
     queue::Queue,
 };
 
 /// Messages keep their order with those on the same stream only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Stream {
+pub(super) enum Stream {
     /// Short messages, and words about the link.
     Short,
     /// Messages with long bodies, which take their time.
@@ -47,6 +48,8 @@ pub(super) enum Event {
     Dead { connection: ConnectionId },
     /// A hostile node acts.
     Mischief { node: usize },
+    /// Something has passed a narrow link.
+    Leaves { way: Way, generation: u64, parcel: Box<Parcel> },
 }
 
 impl Event {
@@ -56,6 +59,7 @@ impl Event {
             Self::Wake { node } | Self::Arrive { node, .. } | Self::Mischief { node } => *node,
             Self::Announced(hop) => hop.to,
             Self::Knock { from, .. } => *from,
+            Self::Leaves { way, .. } => way.0,
             Self::Dead { .. } => 0,
         }
     }
@@ -250,6 +254,11 @@ impl Simulator {
             Event::Announced(hop) => self.hear(hop),
             Event::Knock { from, generation, address } => self.knock(from, generation, address),
             Event::Mischief { node } => self.mischief(node),
+            Event::Leaves { way, generation, parcel } => {
+                if self.network.generations[way.0] == generation {
+                    self.leaves(way, *parcel);
+                }
+            }
             Event::Dead { connection } => {
                 if let Some(&(a, b)) = self.network.connections.get(&connection)
                     && !self.network.is_open(a, b)
@@ -339,6 +348,7 @@ impl Simulator {
     /// Ends a connection for both ends.
     pub(super) fn break_connection(&mut self, connection: ConnectionId, reason: &str, after: Duration) {
         let Some((a, b)) = self.network.close(connection) else { return };
+        self.narrows.clear(|from, to| (from.min(to), from.max(to)) == (a.min(b), a.max(b)));
         let reason: Arc<str> = reason.into();
         for (from, to) in [(a, b), (b, a)] {
             let input = PeeringInput::ConnectionClosed { connection, reason: Arc::clone(&reason) };

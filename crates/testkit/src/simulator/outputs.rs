@@ -3,7 +3,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use nuncio_identity::{NodeId, Signature};
 use nuncio_protocol::{
-    BridgeInput, Input, MAX_HOPS, MulticastInput, Output, Overlay, PeeringInput, StatusInput, Topic, UnicastInput,
+    Account, BridgeInput, Input, MAX_HOPS, MulticastInput, Output, Overlay, PeeringInput, StatusInput, Topic,
+    UnicastInput,
     amop::{ClientInput, ClientOutput, Kind, Multicast, PublishSeq, ResultCode, SealedPost},
     bridge::Frame,
     multicast::{Batch, Leg, Proof},
@@ -17,6 +18,7 @@ use super::{
     Heard, Listening, Passed, Simulator, What,
     gossip::Announcement,
     names::sign,
+    narrow::Parcel,
     network::{Event, Waiting},
     wire_size,
 };
@@ -75,11 +77,13 @@ impl Simulator {
             Output::Ignore { query } => {
                 self.answer(node, query, StatusInput::QueryFailed { peer: self.network.ids[node] });
             }
-            Output::SendUnicast { to, message } => self.send_unicast(node, to, message),
-            Output::SendBridge { to, message } => self.send_bridge(node, to, Frame::Message(message)),
-            Output::SendMulticast { to, multicast } => self.send_bridge(node, to, Frame::Multicast(multicast)),
-            Output::SendBatch { to, leg } => self.send_bridge(node, to, Frame::Batch(leg)),
-            Output::SendWanted { to, wanted } => self.send_bridge(node, to, Frame::Wanted(wanted)),
+            Output::SendUnicast { to, account, message } => self.put(node, to, account, Parcel::Unicast(message)),
+            Output::SendBridge { to, account, message } => self.bridge(node, to, account, Frame::Message(message)),
+            Output::SendMulticast { to, account, multicast } => {
+                self.bridge(node, to, account, Frame::Multicast(multicast));
+            }
+            Output::SendBatch { to, account, leg } => self.bridge(node, to, account, Frame::Batch(leg)),
+            Output::SendWanted { to, account, wanted } => self.bridge(node, to, account, Frame::Wanted(wanted)),
             Output::Multicast { origin, epoch, topic, first, bodies } => {
                 let heard = (first..).zip(&bodies).map(|(number, body)| {
                     let body = body.first_chunk().map_or(0, |number| u64::from_be_bytes(*number));
@@ -127,11 +131,32 @@ impl Simulator {
         self.observed.link_disorders += usize::from(!has_changed);
     }
 
-    /// Puts a message on its link; where that has no room, the core is told at once.
-    fn send_unicast(&mut self, node: usize, to: NodeId, message: Message) {
-        if self.is_full() {
-            return self.not_sent(node, Some(UnicastInput::NotSent { to, message }.into()));
+    fn bridge(&mut self, node: usize, to: NodeId, account: Account, frame: Frame) {
+        self.put(node, to, account, Parcel::Bridge(frame));
+    }
+
+    /// Puts something on its link; where that has no room, the core is told at once.
+    fn put(&mut self, node: usize, to: NodeId, account: Account, parcel: Parcel) {
+        let refused = match self.number(&to) {
+            _ if self.is_full() => Some(parcel),
+            Some(number) => self.wait_for_link((node, number), account, parcel),
+            None => None,
+        };
+        if let Some(parcel) = refused {
+            self.not_sent(node, parcel.not_sent(to, account));
         }
+    }
+
+    /// Something leaves a node.
+    pub(super) fn depart(&mut self, node: usize, to: usize, parcel: Parcel) {
+        let to = self.network.ids[to];
+        match parcel {
+            Parcel::Unicast(message) => self.send_unicast(node, to, message),
+            Parcel::Bridge(frame) => self.send_bridge(node, to, frame),
+        }
+    }
+
+    fn send_unicast(&mut self, node: usize, to: NodeId, message: Message) {
         let (hops, left) = (message.header.hops, message.header.hops_left);
         if message.header.source != self.network.ids[node] {
             self.note_passed(node, Passed::Unicast, wire_size::unicast(&message));
@@ -143,9 +168,6 @@ impl Simulator {
 
     /// The same of what goes over the bridge.
     fn send_bridge(&mut self, node: usize, to: NodeId, frame: Frame) {
-        if self.is_full() {
-            return self.not_sent(node, frame.not_sent(to));
-        }
         let from = self.network.ids[node];
         match &frame {
             Frame::Message(message) if message.header.source != from => {
@@ -351,8 +373,8 @@ impl Simulator {
     fn note_handler_run(&mut self, node: usize, source: NodeId, body: &[u8]) {
         let knows = |overlay: &Overlay| source == overlay.node() || overlay.is_certified(&source);
         self.observed.uncertified += usize::from(!self.overlay(node).is_some_and(knows));
-        let exchange = body.try_into().map(|bytes| ExchangeId(u64::from_be_bytes(bytes)));
-        if let (Some(from), Ok(exchange)) = (self.number(&source), exchange)
+        let exchange = body.first_chunk().map(|bytes| ExchangeId(u64::from_be_bytes(*bytes)));
+        if let (Some(from), Some(exchange)) = (self.number(&source), exchange)
             && let Some(trace) = self.observed.requests.get_mut(&(from, exchange))
         {
             trace.handler_runs += 1;

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    BridgeInput, Header, Input, MulticastInput, Output, Topic, UnicastInput,
+    Account, BridgeInput, Header, Input, MulticastInput, Output, Topic, UnicastInput,
     amop::{Destination, Multicast, Post, PublishSeq},
     status_sync::{Query, Record, Status, Version},
     unicast::{Content, Message},
@@ -123,7 +123,7 @@ impl Simulator {
                 Some(output)
             }
             (Vice::Forger, output) => {
-                if let Output::SendUnicast { to, message } = &output {
+                if let Output::SendUnicast { to, message, .. } = &output {
                     self.forge(node, *to, &message.header);
                 }
                 Some(output)
@@ -167,7 +167,7 @@ impl Simulator {
             Vice::Amplifier => {
                 for to in peers {
                     let (peer, multicast) = (self.network.ids[to], self.multicast_to_many(node, turn));
-                    self.perform(node, Output::SendMulticast { to: peer, multicast });
+                    self.perform(node, Output::SendMulticast { to: peer, account: Account::Own, multicast });
                     self.perform(node, Output::Query { peer, wanted: Query::All { known: Vec::new() } });
                 }
             }
@@ -239,13 +239,13 @@ fn passes_on(me: NodeId, output: &Output) -> bool {
 /// As it arrives at a peer.
 fn sent(from: NodeId, output: &Output) -> Option<(NodeId, Input)> {
     match output {
-        Output::SendUnicast { to, message } => {
+        Output::SendUnicast { to, message, .. } => {
             Some((*to, UnicastInput::Received { from, message: message.clone() }.into()))
         }
-        Output::SendBridge { to, message } => {
+        Output::SendBridge { to, message, .. } => {
             Some((*to, BridgeInput::Received { from, message: message.clone() }.into()))
         }
-        Output::SendBatch { to, leg } => Some((*to, MulticastInput::Received { from, leg: leg.clone() }.into())),
+        Output::SendBatch { to, leg, .. } => Some((*to, MulticastInput::Received { from, leg: leg.clone() }.into())),
         _ => None,
     }
 }

@@ -6,7 +6,7 @@ use nuncio_protocol::{
     unicast,
 };
 
-const FRAME: u64 = 8 + 22;
+pub(super) const FRAME: u64 = 8 + 22;
 
 /// Bytes that a node sends for each that a peer brings, at the most: of every kind but multicasts, whose copies are charged one
 /// by one, and what peers ask for by name, which has a budget in bytes (a first sync, repairs).

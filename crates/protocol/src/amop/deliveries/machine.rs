@@ -17,7 +17,7 @@ use super::{
     errands::Errands,
     report::{report, report_again},
 };
-use crate::{MAX_NODES, Output, Topic, suspects::Suspects, turn::Turn};
+use crate::{Account, MAX_NODES, Output, Topic, suspects::Suspects, turn::Turn};
 
 /// How long a silence is held against a session.
 const MEMORY: Duration = Duration::from_secs(10);
@@ -91,7 +91,8 @@ impl Deliveries {
         turn: &mut Turn<'_>,
     ) -> DeliveryId {
         let delivery = self.insert(client, Origin::Own { message });
-        turn.outbox.push(Output::Client(ClientOutput::Deliver { client, delivery, kind: Kind::Unicast, topic, data }));
+        let (account, kind) = (Account::Own, Kind::Unicast);
+        turn.outbox.push(Output::Client(ClientOutput::Deliver { client, account, delivery, kind, topic, data }));
         delivery
     }
 
@@ -242,8 +243,8 @@ impl Deliveries {
         if let Some(errand) = self.errands.get_mut(&asked) {
             errand.stage = Stage::At { client, delivery };
         }
-        let (kind, topic) = (Kind::Unicast, shown(&topic));
-        turn.outbox.push(Output::Client(ClientOutput::Deliver { client, delivery, kind, topic, data }));
+        let (account, kind, topic) = (Account::Of(asked.source), Kind::Unicast, shown(&topic));
+        turn.outbox.push(Output::Client(ClientOutput::Deliver { client, account, delivery, kind, topic, data }));
     }
 
     fn choose(&mut self, asked: &Asked, sessions: &[ClientId]) -> Option<ClientId> {

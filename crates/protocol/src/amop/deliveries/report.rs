@@ -7,7 +7,7 @@ use super::{
     super::{Content, Message, ResultCode, pace},
     errand::{Asked, Errand, Stage},
 };
-use crate::{Output, turn::Turn};
+use crate::{Account, Output, turn::Turn};
 
 /// A result counts at least so long: it may come a little late.
 const RESULT_LIFETIME: Duration = Duration::from_secs(2);
@@ -54,5 +54,6 @@ pub(super) fn report_again(asked: &Asked, errand: &mut Errand, (via, is_newer): 
 fn send(asked: &Asked, to: NodeId, (code, data): (ResultCode, Bytes), ends: Instant, turn: &mut Turn<'_>) {
     let lifetime = ends.saturating_duration_since(turn.now).max(RESULT_LIFETIME + pace::travel(data.len()));
     let header = turn.life.header((asked.source, asked.epoch), asked.number, lifetime, turn.now);
-    turn.outbox.push(Output::SendBridge { to, message: Message { header, content: Content::Result { code, data } } });
+    let message = Message { header, content: Content::Result { code, data } };
+    turn.outbox.push(Output::SendBridge { to, account: Account::Of(asked.source), message });
 }

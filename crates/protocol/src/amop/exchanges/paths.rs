@@ -12,7 +12,7 @@ use super::{
     attempt::{Attempt, Candidate, Path},
     exchange::Exchange,
 };
-use crate::{Output, Topic, routing::Routing, turn::Turn};
+use crate::{Account, Output, Topic, routing::Routing, turn::Turn};
 
 /// Sends a message to a candidate at another node; `None` when that cannot be.
 pub(super) fn begin(
@@ -75,7 +75,8 @@ fn send(exchange: &Exchange, message: u64, attempt: &Attempt, via: NodeId, turn:
     let lifetime = exchange.deadline.saturating_duration_since(turn.now);
     let header = turn.life.header((node, epoch), attempt.number, lifetime, turn.now);
     let content = Content::Publish { message, topic, data: exchange.data.clone() };
-    turn.outbox.push(Output::SendBridge { to: via, message: Message { header, content } });
+    let message = Message { header, content };
+    turn.outbox.push(Output::SendBridge { to: via, account: Account::Own, message });
 }
 
 /// The topic under which a message goes to a candidate.

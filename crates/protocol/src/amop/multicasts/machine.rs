@@ -21,7 +21,7 @@ use super::{
     routes,
     seen::Seen,
 };
-use crate::{Header, MAX_HOPS, Output, Topic, gate::Admitted, onward::IN_ONE, timers::earliest, turn::Turn};
+use crate::{Account, Header, MAX_HOPS, Output, Topic, gate::Admitted, onward::IN_ONE, timers::earliest, turn::Turn};
 
 /// How long a multicast counts after it was sent.
 const LIFETIME: Duration = Duration::from_secs(30);
@@ -77,7 +77,7 @@ impl Multicasts {
         match private {
             Some(subscribers) => self.post_privately(Publish { client, seq, topic, data }, subscribers, reach, turn),
             None => {
-                self.deliver(seq, &topic, &data, reach.subscriptions, reach.deliveries, turn);
+                self.deliver(Account::Own, (seq, &topic, &data), reach.subscriptions, reach.deliveries, turn);
                 let nodes: Vec<_> = reach.subscriptions.nodes(&topic).map(|(node, _)| node).collect();
                 self.post(client, nodes, Post { seq, topic, data }, turn);
             }
@@ -104,7 +104,8 @@ impl Multicasts {
         {
             let is_new = !is_repeated && !names::is_channel(&topic);
             if is_new && guard.admit(&multicast.source, &topic, data.len(), turn).is_ok() {
-                self.deliver(seq, &topic, &data, subscriptions, deliveries, turn);
+                let account = Account::Of(multicast.source);
+                self.deliver(account, (seq, &topic, &data), subscriptions, deliveries, turn);
             }
             if from != multicast.source {
                 acknowledge(&multicast, from, turn);
@@ -112,7 +113,8 @@ impl Multicasts {
         }
         if let Some(hops_left) = multicast.hops_left.checked_sub(1).filter(|_| multicast.sealed.is_some()) {
             let legs = routes::onward(destinations, &[from, multicast.source], turn);
-            routes::send(&Multicast { hops_left: hops_left.min(MAX_HOPS - 1), ..multicast }, legs, turn);
+            let multicast = Multicast { hops_left: hops_left.min(MAX_HOPS - 1), ..multicast };
+            routes::send(&multicast, legs, Account::Of(from), turn);
         }
     }
 
@@ -153,7 +155,9 @@ impl Multicasts {
         for Subscriber { holder, session } in subscribers {
             let Some(topic) = names::address_of(&private, session) else { continue };
             match holder {
-                Holder::Here(_) => self.deliver(seq, &topic, &data, reach.subscriptions, reach.deliveries, turn),
+                Holder::Here(_) => {
+                    self.deliver(Account::Own, (seq, &topic, &data), reach.subscriptions, reach.deliveries, turn);
+                }
                 Holder::At { node, .. } => {
                     self.post(client, vec![node], Post { seq, topic, data: data.clone() }, turn);
                 }
@@ -169,7 +173,7 @@ impl Multicasts {
         }
         let number = turn.life.number();
         let multicast = multicast(number, post.clone(), turn);
-        routes::send(&multicast, routes::legs(hops.iter().copied()), turn);
+        routes::send(&multicast, routes::legs(hops.iter().copied()), Account::Own, turn);
         let relayed = hops.into_iter().filter(|(node, via)| node != via);
         self.pending.insert(number, client, post, relayed, turn.now);
     }
@@ -189,7 +193,7 @@ impl Multicasts {
         let bytes = (sent.post.topic.as_str().len() + sent.post.data.len()).saturating_mul(hops.len());
         if !hops.is_empty() && quotas.admit_outgoing(bytes, turn.now) && turn.life.may_cast(bytes, turn.now) {
             let multicast = multicast(number, sent.post.clone(), turn);
-            routes::send(&multicast, routes::legs(hops), turn);
+            routes::send(&multicast, routes::legs(hops), Account::Own, turn);
         } else {
             sent.waiting.clear();
         }
@@ -199,9 +203,8 @@ impl Multicasts {
     /// Hands a multicast to all sessions here that it is for.
     fn deliver(
         &mut self,
-        seq: PublishSeq,
-        topic: &Topic,
-        data: &Bytes,
+        account: Account,
+        (seq, topic, data): (PublishSeq, &Topic, &Bytes),
         subscriptions: &Subscriptions,
         deliveries: &mut Deliveries,
         turn: &mut Turn<'_>,
@@ -214,7 +217,7 @@ impl Multicasts {
         for client in subscriptions.receivers(topic).iter().copied() {
             let (delivery, kind, topic) = (deliveries.name(), Kind::Multicast, shown(topic));
             let data = data.clone();
-            turn.outbox.push(Output::Client(ClientOutput::Deliver { client, delivery, kind, topic, data }));
+            turn.outbox.push(Output::Client(ClientOutput::Deliver { client, account, delivery, kind, topic, data }));
         }
     }
 }
@@ -228,7 +231,8 @@ fn is_behind(Subscriber { holder, .. }: &Subscriber, turn: &Turn<'_>) -> bool {
 fn acknowledge(multicast: &Multicast, to: NodeId, turn: &mut Turn<'_>) {
     let Multicast { source, epoch, number, lifetime, .. } = *multicast;
     let header = turn.life.header((source, epoch), number, lifetime, turn.now);
-    turn.outbox.push(Output::SendBridge { to, message: Message { header, content: Content::Received } });
+    let message = Message { header, content: Content::Received };
+    turn.outbox.push(Output::SendBridge { to, account: Account::Of(source), message });
 }
 
 /// A multicast of ours under a number.

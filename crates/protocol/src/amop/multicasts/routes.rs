@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use nuncio_identity::NodeId;
 
 use super::super::{Destination, Multicast};
-use crate::{Output, turn::Turn};
+use crate::{Account, Output, turn::Turn};
 
 /// The destinations behind each next hop.
 pub(super) type Legs = BTreeMap<NodeId, Vec<Destination>>;
@@ -42,12 +42,11 @@ pub(super) fn legs(hops: impl IntoIterator<Item = (NodeId, NodeId)>) -> Legs {
 }
 
 /// Sends a multicast over each leg; of another node's, no more copies than the next hop puts up with.
-pub(super) fn send(multicast: &Multicast, legs: Legs, turn: &mut Turn<'_>) {
-    let is_own = multicast.source == turn.life.node;
+pub(super) fn send(multicast: &Multicast, legs: Legs, account: Account, turn: &mut Turn<'_>) {
     for (to, destinations) in legs {
         let multicast = Multicast { destinations, ..multicast.clone() };
-        if is_own || turn.onward.may_cast(&to, &multicast, turn.now) {
-            turn.outbox.push(Output::SendMulticast { to, multicast });
+        if account == Account::Own || turn.onward.may_cast(&to, &multicast, turn.now) {
+            turn.outbox.push(Output::SendMulticast { to, account, multicast });
         }
     }
 }
