@@ -91,6 +91,7 @@ pub struct Behaviour {
     long_gossip_from: Option<Instant>,
     refused_records: Pace,
     deaf_peers: Pace,
+    missed_gossip: Pace,
     epoch: u64,
     last_exchange: u64,
     timer: Option<(Instant, Delay)>,
@@ -152,6 +153,7 @@ impl Behaviour {
             long_gossip_from: None,
             refused_records: Pace::default(),
             deaf_peers: Pace::default(),
+            missed_gossip: Pace::default(),
             epoch: config.epoch,
             last_exchange: 0,
             timer: None,
@@ -202,12 +204,13 @@ impl Behaviour {
         }
         let now = Instant::now();
         let taken = self.overlay.publish(topic, data.clone(), now).map_err(|_| PublishError::Busy)?;
-        let Publication { epoch, number, is_pushed, gossip } = taken;
-        if let Some(stamp) = gossip
-            && !self.gossip(topic, data, number, stamp, now)
-            && !is_pushed
-        {
+        let Publication { epoch, number, is_pushed, gossip, needs_gossip } = taken;
+        let is_gossiped = gossip.map(|stamp| self.gossip(topic, data, number, stamp, now));
+        if is_gossiped == Some(false) && !is_pushed {
             return Err(PublishError::Busy);
+        }
+        if needs_gossip && is_gossiped != Some(true) {
+            self.note_missed(topic, now);
         }
         Ok((epoch, number))
     }

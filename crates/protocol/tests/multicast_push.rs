@@ -357,6 +357,18 @@ fn a_full_link_makes_the_publisher_wait_when_there_is_no_other() {
     assert!(taken <= 16, "what has not left is bounded");
 }
 
+#[test]
+fn what_gossip_does_not_carry_to_those_who_take_nothing_else_is_told_and_is_no_brake_for_the_others() {
+    let mut a = origin();
+    let publish = |a: &mut Lone| a.overlay.publish(Some(&topic()), Bytes::new(), a.now).expect("there is room");
+    assert!(!publish(&mut a).needs_gossip);
+    a.answered(1, vec![takes_no_batches(listening(3, 2, &[1], &["prices"]))]);
+    let taken: Vec<_> = (0..400).map(|_| publish(&mut a)).collect();
+    assert!(taken.iter().all(|publication| publication.is_pushed && publication.needs_gossip));
+    let missed = taken.iter().filter(|publication| publication.gossip.is_none()).count();
+    assert!((200..400).contains(&missed), "{missed} of 400 at once");
+}
+
 fn network(seed: u64, weather: Weather, links: &[(usize, usize)], nodes: usize) -> Simulator {
     let mut network = Simulator::new(seed, weather);
     network.add_nodes(nodes, &Config { target_degree: 0, ..Config::default() });

@@ -12,7 +12,7 @@ use libp2p::{
 use nuncio_identity::NodeId;
 use nuncio_metrics::GossipOutcome;
 use nuncio_protocol::{
-    AccessInput, GossipInput, Strike, TraceInput,
+    AccessInput, GossipInput, Strike, Topic, TraceInput,
     gossip::{GossipId, Judgement, Numbered, Stamp},
 };
 use nuncio_wire::{
@@ -47,6 +47,19 @@ impl Behaviour {
                     self.handle(AccessInput::Struck { peer, strike: Strike::Malformed });
                 }
             }
+        }
+    }
+
+    /// Subscribers that take only gossip miss a multicast of this node, and nobody else would tell them.
+    pub(super) fn note_missed(&mut self, topic: Option<&Topic>, now: Instant) {
+        self.meter.metrics.gossip.missed.increment();
+        if let Some(kept_back) = self.missed_gossip.line(now) {
+            let topic = topic.map_or("all", Topic::as_str);
+            tracing::warn!(
+                topic,
+                kept_back,
+                "a multicast does not reach nodes of releases that take only gossip: it carries less than is sent; upgrade them"
+            );
         }
     }
 

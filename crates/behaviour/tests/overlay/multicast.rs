@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use nuncio_behaviour::Event;
+use nuncio_behaviour::{Behaviour, Event};
 use nuncio_identity::NodeId;
+use nuncio_metrics::Metrics;
 use nuncio_protocol::Topic;
 use nuncio_testkit::TestAuthority;
 
@@ -133,4 +134,19 @@ async fn a_release_that_takes_no_batches_is_reached_by_gossip_and_passes_it_on_a
             assert!(heard.insert(number), "{number} came twice");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_gossip_does_not_carry_to_a_release_that_takes_no_batches_is_counted() {
+    let (authority, metrics) = (TestAuthority::new(), Metrics::new());
+    let publisher = Node::start_counted(&authority, "publisher", &metrics);
+    let nodes = [Node::start(&authority, "near"), publisher, Node::start_old(&authority, "old")];
+    let [mut near, publisher, mut old] = links_in_a_row(nodes).await;
+    publish_until(&publisher, None, &mut near, 0).await;
+    publish_until(&publisher, None, &mut old, 0).await;
+    assert_eq!(metrics.gossip.missed.read(), 0);
+    let publish = |behaviour: &mut Behaviour| behaviour.publish(None, Bytes::from_static(b"all")).is_ok();
+    let taken = publisher.behaviour(move |behaviour| (0..1000).filter(|_| publish(behaviour)).count()).await;
+    let missed = metrics.gossip.missed.read();
+    assert!(taken == 1000 && (500..1000).contains(&missed), "{missed} of {taken}");
 }

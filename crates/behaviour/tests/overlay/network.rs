@@ -19,6 +19,7 @@ use libp2p::{
 };
 use nuncio_behaviour::{Behaviour, Certifier, Config, Event, Member};
 use nuncio_identity::NodeId;
+use nuncio_metrics::Metrics;
 use nuncio_pki::{Identity, SharedPolicy};
 use nuncio_testkit::TestAuthority;
 use nuncio_transport::Admissions;
@@ -155,6 +156,12 @@ impl Node {
     /// A node that knows gossip alone, as releases before batches.
     pub(crate) fn start_old(authority: &TestAuthority, name: &str) -> Self {
         let configure = |config: &mut Config| config.overlay.takes_batches = false;
+        Self::start_with(authority, authority.node(name), configure, |muxer| muxer)
+    }
+
+    /// A node that counts there.
+    pub(crate) fn start_counted(authority: &TestAuthority, name: &str, metrics: &Metrics) -> Self {
+        let configure = |config: &mut Config| config.metrics = metrics.clone();
         Self::start_with(authority, authority.node(name), configure, |muxer| muxer)
     }
 

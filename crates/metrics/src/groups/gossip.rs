@@ -39,6 +39,8 @@ metrics! {
         control: Counter = "nuncio_gossip_control",
         /// Heartbeats in which a peer took gossip slower than it came, so that some was dropped.
         slow_peers: Counter = "nuncio_gossip_slow_peers",
+        /// Multicasts of this node that did not go by gossip though some subscribers take nothing else: these missed them.
+        missed: Counter = "nuncio_gossip_missed",
         /// Links that were made anew because their gossip was dead.
         dead: Counter = "nuncio_gossip_dead_links",
     }

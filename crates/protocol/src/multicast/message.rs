@@ -140,7 +140,11 @@ pub struct Publication {
     /// Whether it is pushed to anybody.
     pub is_pushed: bool,
     /// With what gossip is to carry it, too: there are nodes that take nothing else, or to which no way is known just now.
+    /// Nothing of what is beyond its share beside pushes: a member that says it takes nothing else, as it likes, must not make
+    /// gossip of all that is pushed.
     pub gossip: Option<Stamp>,
+    /// Whether there are subscribers that only gossip reaches: what that does not carry they miss, and are not told so.
+    pub needs_gossip: bool,
 }
 
 /// Why a message of this node was not taken: too many wait, or the links to all who subscribe are full.

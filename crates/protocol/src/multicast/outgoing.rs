@@ -111,7 +111,7 @@ impl Outgoing {
                 return Err(PublishRefusal);
             }
         }
-        let is_pushed = !plan.legs.is_empty();
+        let (is_pushed, needs_gossip) = (!plan.legs.is_empty(), plan.needs_gossip);
         let gossip = if plan.needs_gossip && !is_pushed {
             Some(turn.life.stamp(body.len(), turn.now).ok_or(PublishRefusal)?)
         } else if plan.needs_gossip || plan.is_in_doubt(turn.now) {
@@ -126,7 +126,7 @@ impl Outgoing {
         let number = channel.push(body, turn.now);
         self.flush_at.get_or_insert(turn.now);
         self.is_fresh = true;
-        Ok(Publication { epoch: turn.life.epoch, number, is_pushed, gossip })
+        Ok(Publication { epoch: turn.life.epoch, number, is_pushed, gossip, needs_gossip })
     }
 
     /// Sends what waits.
