@@ -67,7 +67,7 @@ struct Hop {
 }
 
 impl Onward {
-    pub(crate) fn bounds(links: usize) -> [Bound; 3] {
+    pub(crate) fn bounds(links: usize) -> [Bound; 4] {
         let heap = Copies::most_bytes(REMEMBERED) + Copies::most_bytes(COPIED);
         let passed = Bound::of_entries::<(NodeId, Hop)>(
             "messages that were passed on over a link",
@@ -77,7 +77,8 @@ impl Onward {
         )
         .per("link", links);
         let former = Former::<Hop>::bound("what crossed to those that were neighbours a minute ago");
-        [passed, former, Urgency::BOUND]
+        let [urgent, brought] = Urgency::bounds(links);
+        [passed, former, urgent, brought]
     }
 
     pub(crate) fn handle_link_up(&mut self, peer: NodeId, now: Instant) {
@@ -86,6 +87,7 @@ impl Onward {
     }
 
     pub(crate) fn handle_link_down(&mut self, peer: &NodeId, now: Instant) {
+        self.urgency.handle_link_down(peer);
         if let Some(hop) = self.hops.remove(peer) {
             self.former.keep(*peer, hop.rest(now), now);
         }

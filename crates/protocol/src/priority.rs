@@ -33,11 +33,16 @@ const OWN: Budget = Budget { control: per_second(256 << 10), high: per_second(4 
 /// Bytes that are urgent here of one other node, what it asks and what it is answered: more than an honest one sends.
 const OTHERS: Budget = Budget { control: per_second(1 << 20), high: per_second(16 << 20) };
 
+/// The same of all that one neighbour brings of others.
+const BROUGHT: Budget = Budget { control: per_second(4 << 20), high: per_second(64 << 20) };
+
 /// What a message costs besides its content.
 const OVERHEAD: usize = 256;
 
-/// Most nodes of which something urgent came; beyond, those of which nothing came lately are forgotten.
+/// Most nodes of which something urgent came, and most of which one neighbour brought some; beyond, those of which nothing came
+/// lately are forgotten.
 const MAX_ENTRIES: usize = 1024;
+const MAX_BROUGHT: usize = 256;
 
 #[derive(Debug, Clone, Copy)]
 struct Budget {
@@ -90,15 +95,23 @@ impl FromStr for Priority {
 pub struct UnknownPriority;
 
 /// How much of each node is urgent: a node that names everything so gains nothing by it, and takes nothing from others. On its way
-/// nobody has proved whose a message is, so there it counts for its source and whoever brought it: a neighbour that names others
-/// as sources uses up nothing of what comes of them another way.
+/// nobody has proved whose a message is, so there it counts for whoever brought it, and for its source with that neighbour: one that
+/// names others as sources uses up nothing of what comes of them another way, and gains nothing by naming many.
 ///
-/// Bound: [`MAX_ENTRIES`]; what comes of further ones is normal.
+/// Bound: [`MAX_ENTRIES`], and [`MAX_BROUGHT`] for each neighbour; what comes of further ones is normal.
 #[derive(Debug, Default)]
 pub(crate) struct Urgency {
     own: Option<Allowance>,
-    /// By source and neighbour; both are the source where it has proved itself.
-    others: HashMap<(NodeId, NodeId), Allowance>,
+    /// By source, where it has proved itself.
+    others: HashMap<NodeId, Allowance>,
+    neighbours: HashMap<NodeId, Neighbour>,
+}
+
+/// What one neighbour may still bring of others, and of each of them.
+#[derive(Debug)]
+struct Neighbour {
+    all: Allowance,
+    sources: HashMap<NodeId, Allowance>,
 }
 
 #[derive(Debug)]
@@ -108,12 +121,14 @@ struct Allowance {
 }
 
 impl Urgency {
-    pub(crate) const BOUND: Bound = Bound::of_entries::<((NodeId, NodeId), Allowance)>(
-        "nodes of which something urgent came",
-        MAX_ENTRIES,
-        0,
-        "those of which nothing came lately are forgotten, else it is not urgent",
-    );
+    pub(crate) fn bounds(links: usize) -> [Bound; 2] {
+        let when_full = "those of which nothing came lately are forgotten, else it is not urgent";
+        let of = |what, entries| Bound::of_entries::<(NodeId, Allowance)>(what, entries, 0, when_full);
+        let neighbour = Bound::of_entries::<(NodeId, Neighbour)>("", 1, 0, "").bytes;
+        let brought = of("nodes of which a neighbour brought something urgent", MAX_BROUGHT);
+        let brought = Bound { bytes: brought.bytes + neighbour, ..brought };
+        [of("nodes of which something urgent came", MAX_ENTRIES), brought.per("link", links)]
+    }
 
     /// What a message of so many bytes of this node itself is sent as.
     pub(crate) fn of_own(&mut self, priority: Priority, bytes: usize, now: Instant) -> Priority {
@@ -125,28 +140,50 @@ impl Urgency {
 
     /// The same of a message that another node sent, or is sent because it asked.
     pub(crate) fn of(&mut self, node: &NodeId, priority: Priority, bytes: usize, now: Instant) -> Priority {
-        self.of_brought((*node, *node), priority, bytes, now)
+        if priority.is_urgent() {
+            take_of(&mut self.others, MAX_ENTRIES, *node, (priority, bytes), now)
+        } else {
+            priority
+        }
     }
 
     /// The same of a message on its way: of its source, and of the neighbour that brought it.
     pub(crate) fn of_brought(
         &mut self,
-        pair: (NodeId, NodeId),
+        (source, neighbour): (NodeId, NodeId),
         priority: Priority,
         bytes: usize,
         now: Instant,
     ) -> Priority {
-        if !priority.is_urgent() {
-            return priority;
+        if source == neighbour || !priority.is_urgent() {
+            return self.of(&source, priority, bytes, now);
         }
-        if self.others.len() >= MAX_ENTRIES && !self.others.contains_key(&pair) {
-            self.others.retain(|_, allowance| !allowance.is_full(OTHERS, now));
-            if self.others.len() >= MAX_ENTRIES {
-                return Priority::Normal;
-            }
-        }
-        self.others.entry(pair).or_insert_with(|| Allowance::new(OTHERS, now)).take(priority, bytes, OTHERS, now)
+        let fresh = || Neighbour { all: Allowance::new(BROUGHT, now), sources: HashMap::default() };
+        let Neighbour { all, sources } = self.neighbours.entry(neighbour).or_insert_with(fresh);
+        let priority = take_of(sources, MAX_BROUGHT, source, (priority, bytes), now);
+        if priority.is_urgent() { all.take(priority, bytes, BROUGHT, now) } else { priority }
     }
+
+    /// A link has ended, and another one takes longer to begin than what its neighbour may bring takes to come back.
+    pub(crate) fn handle_link_down(&mut self, peer: &NodeId) {
+        self.neighbours.remove(peer);
+    }
+}
+
+fn take_of(
+    nodes: &mut HashMap<NodeId, Allowance>,
+    most: usize,
+    node: NodeId,
+    (priority, bytes): (Priority, usize),
+    now: Instant,
+) -> Priority {
+    if nodes.len() >= most && !nodes.contains_key(&node) {
+        nodes.retain(|_, allowance| !allowance.is_full(OTHERS, now));
+        if nodes.len() >= most {
+            return Priority::Normal;
+        }
+    }
+    nodes.entry(node).or_insert_with(|| Allowance::new(OTHERS, now)).take(priority, bytes, OTHERS, now)
 }
 
 impl Allowance {

@@ -7,7 +7,7 @@ use nuncio_protocol::{
     Header, Output, Priority, UnicastInput,
     unicast::{Content, ExchangeId, InboundId, Message},
 };
-use nuncio_testkit::simulator::{Lone, header, node_id};
+use nuncio_testkit::simulator::{Lone, header, node_id, record};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -121,4 +121,24 @@ fn what_this_nodes_applications_name_control_is_bounded_too_and_so_is_what_they_
         answered += usize::from(sent == [Priority::Control]);
     }
     assert!((10..=(1 << 20) / 60_000).contains(&answered), "{answered} answers on account of who asked");
+}
+
+#[test]
+fn a_neighbour_that_names_many_sources_gains_little_and_takes_nothing_of_what_others_bring() {
+    const SOURCES: usize = 1_200;
+    let mut relay = neighbours();
+    relay.link(3, &[0], &[]);
+    let invented = |neighbour: usize| (10..10 + SOURCES).map(move |n| record(n, 1, &[neighbour], &[]));
+    relay.answered(2, invented(2).collect());
+    let mut brought = |from, source, body| {
+        let message = asked(source, 3, 1, body, Priority::Control);
+        priorities(&received(&mut relay, from, message)) == [Priority::Control]
+    };
+    let granted = (10..10 + SOURCES).filter(|source| brought(2, *source, 60_000)).count();
+    assert!(
+        (4_usize << 20).abs_diff(granted * (60_000 + OVERHEAD)) < 100_000,
+        "{granted}: four times what one may send"
+    );
+    assert!(brought(1, 1, 1_000), "its own");
+    assert!(brought(1, 10, 1_000), "and what another brings, be it of the same sources");
 }
