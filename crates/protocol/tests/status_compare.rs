@@ -125,3 +125,30 @@ fn neighbours_that_always_say_they_know_more_and_show_nothing_are_asked_ever_mor
     let (compared, _) = asked(&mut a, false, 4 * 60 * MINUTE);
     assert!(compared.len() > 100, "once a neighbour agrees, each minute again: {compared:?}");
 }
+
+#[test]
+fn neighbours_that_always_say_they_know_more_do_not_delay_what_others_know() {
+    let mut a = Lone::passive(0);
+    a.peers_agree = false;
+    let peers: Vec<_> = (0..9).collect();
+    for peer in 1..9 {
+        a.link(peer, &peers, &[]);
+    }
+    a.advance(Duration::from_secs(5));
+    let (mut with_honest, mut with_liars, mut all) = (0, 0, 0);
+    for _ in 0..3600 {
+        let mut outputs = a.advance(Duration::from_secs(1));
+        while let Some(output) = outputs.pop() {
+            let Output::Query { peer, wanted } = output else { continue };
+            let is_honest = peer == node_id(8);
+            let compares = matches!(wanted, Query::Same { .. });
+            with_honest += usize::from(compares && is_honest);
+            with_liars += usize::from(compares && !is_honest);
+            all += usize::from(matches!(wanted, Query::All { .. }));
+            let answer = Answer { more: compares && !is_honest, ..Answer::of(Vec::new()) };
+            outputs.extend(a.input(StatusInput::Answered { peer, answer }));
+        }
+    }
+    assert!(with_honest >= 30, "{with_honest} in an hour, when every minute somebody is asked");
+    assert!(with_liars <= 25 && all <= with_liars, "{with_liars}, {all}");
+}

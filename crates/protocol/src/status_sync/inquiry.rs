@@ -251,11 +251,22 @@ impl Inquiry {
 
     /// Has one of the peers asked whether it knows the same.
     pub(super) fn compare(&mut self, turn: usize) {
-        let at = turn.checked_rem(self.peers.len());
+        let Some(at) = turn.checked_rem(self.peers.len()) else { return };
+        let misses = self.peers.get_index_mut(at).is_some_and(|(_, asking)| asking.doubt.misses());
+        let others = (at + 1..self.peers.len()).chain(0..at);
+        let may = |at: &usize| self.peers.get_index(*at).is_some_and(|(_, asking)| asking.doubt.is_none());
+        let at = if misses { others.into_iter().find(may) } else { Some(at) };
         let Some((peer, asking)) = at.and_then(|at| self.peers.get_index_mut(at)) else { return };
         asking.same = Want::Wanted;
         let peer = *peer;
         self.ripen(&peer);
+    }
+
+    /// What was asked of a peer since it knows something else brought news, or did not.
+    pub(super) fn concluded(&mut self, peer: &NodeId, has_brought: bool) {
+        if let Some(Asking { doubt, .. }) = self.peers.get_mut(peer) {
+            if has_brought { doubt.is_settled() } else { doubt.was_in_vain() }
+        }
     }
 
     /// Whether the next asking is such a comparison.
@@ -279,6 +290,8 @@ impl Inquiry {
         (asking.open, asking.has_failed) = (None, false);
         if differs {
             (asking.all, asking.in_doubt) = (Want::Wanted, true);
+        } else {
+            asking.doubt.is_settled();
         }
         self.ripen(peer);
     }

@@ -260,9 +260,6 @@ impl StatusSync {
         let mut changes = Vec::new();
         let Answer { records, proofs, refused, bytes, more } = answer;
         if self.inquiry.is_comparing(&peer) {
-            if !more {
-                self.comparing.is_settled();
-            }
             self.inquiry.compared(&peer, more);
             return changes;
         }
@@ -303,10 +300,8 @@ impl StatusSync {
         if more && bytes < NEARLY_FULL {
             outbox.strike(peer, Strike::EmptyPromise);
         }
-        match self.inquiry.is_in_doubt(&peer) {
-            true if brings_news => self.comparing.is_settled(),
-            true => self.comparing.was_in_vain(),
-            false => {}
+        if self.inquiry.is_in_doubt(&peer) {
+            self.inquiry.concluded(&peer, brings_news);
         }
         // An answer that brings nothing new cannot have more of it.
         let more = more && bytes >= NEARLY_FULL && brings_news;

@@ -7,7 +7,7 @@ use nuncio_identity::NodeId;
 
 use crate::{
     gate::{Bucket, Rate},
-    status_sync::IssuerId,
+    status_sync::{IssuerId, comparing::Doubt},
 };
 
 /// The number of the newest list of each issuer.
@@ -29,6 +29,7 @@ pub(super) struct Asking {
     /// All is wanted since it knows something else than this node.
     pub(super) in_doubt: bool,
     pub(super) same: Want,
+    pub(super) doubt: Doubt,
     pub(super) lists: Want,
     /// What it told of its lists, and what was held, when it was asked for them last, and whether it has answered. To ask
     /// for the same once more would bring what was refused once more.
@@ -87,6 +88,7 @@ impl Asking {
             all: Want::Wanted,
             in_doubt: false,
             same: Want::Idle,
+            doubt: Doubt::default(),
             lists: Want::Idle,
             lists_asked: Default::default(),
             lists_answered: false,
