@@ -20,7 +20,8 @@ impl Allowance {
             let grown = now.saturating_duration_since(before.at).as_secs_f64() * limit;
             (before.left + grown).min(limit)
         });
-        Self { left, at: now }
+        // Who took the time before another who was quicker brings no time back: it would be given twice.
+        Self { left, at: before.map_or(now, |before| before.at.max(now)) }
     }
 
     /// Whether nothing more is let through now.

@@ -178,6 +178,44 @@ mod tests {
     }
 
     #[test]
+    fn exactly_as_much_as_the_limit_is_let_through_and_not_one_more() {
+        let start = Instant::now();
+        for limit in [1, 2, 1000] {
+            let mut rates = Rates::default();
+            let mut admit = |now| Rates::admit([(&mut rates, &quota(limit))], 0, now);
+            assert!((0..limit).all(|_| admit(start)) && !admit(start), "{limit}");
+            // Less than one in its time is nothing, and a second is all, not more.
+            let nearly = start + Duration::from_secs(1);
+            assert!((0..limit).all(|_| admit(nearly)) && !admit(nearly), "{limit}");
+        }
+    }
+
+    /// Two threads take the time and then wait for each other.
+    #[test]
+    fn a_time_that_goes_back_gives_nothing_twice() {
+        let (mut rates, start) = (Rates::default(), Instant::now());
+        let mut admit =
+            |millisecond| Rates::admit([(&mut rates, &quota(10))], 0, start + Duration::from_millis(millisecond));
+        assert!((0..10).all(|_| admit(2000)));
+        let more = (0..1000).filter(|turn| admit(if turn % 2 == 0 { 0 } else { 2000 })).count();
+        assert_eq!(more, 0, "no time has passed");
+    }
+
+    #[test]
+    fn numbers_at_their_ends_break_nothing() {
+        let (mut rates, now) = (Rates::default(), Instant::now());
+        let most = Quota { messages: Some(u64::MAX), bytes: Some(u64::MAX), ..Quota::default() };
+        assert!((0..10).all(|_| Rates::admit([(&mut rates, &most)], 1 << 20, now)));
+        assert!(Rates::admit([(&mut rates, &most)], usize::MAX, now));
+        let least = Quota { bytes: Some(1), ..Quota::default() };
+        let mut rates = Rates::default();
+        assert!(Rates::admit([(&mut rates, &least)], usize::MAX, now));
+        let year = Duration::from_secs(365 * 86_400);
+        assert!(!Rates::admit([(&mut rates, &least)], 0, now + year), "it is paid off as it was taken");
+        assert!(!rates.is_full(&least, now + year));
+    }
+
+    #[test]
     fn a_quota_that_is_changed_counts_from_what_was_taken() {
         let (mut rates, now) = (Rates::default(), Instant::now());
         assert!((0..10).all(|_| Rates::admit([(&mut rates, &quota(10))], 1, now)));

@@ -316,3 +316,41 @@ fn ten_thousand_rules_take_no_longer_than_a_few() {
     }
     assert!(started.elapsed() < of_both / 2 + Duration::from_millis(1), "2,000 of it: {:?}", started.elapsed());
 }
+
+/// A topic is its bytes: nothing in it is a way, and nothing is folded.
+#[test]
+fn no_way_of_writing_a_topic_leads_out_of_its_namespace_or_past_a_rule() {
+    let rights = rights(
+        r#"
+        default = "allow"
+        [[namespace]]
+        name = "a"
+        members = [{ agency = "agencyA" }]
+        [[namespace]]
+        name = "b"
+        members = [{ agency = "agencyB" }]
+        [[deny]]
+        who = { agency = "agencyB" }
+        publish = ["secret*", "\u00e9"]
+        "#,
+    );
+    let may = |topic: &str| rights.judge(&shop().subject(), Act::Publish, topic).is_allowed();
+    for of_a in ["a/", "a/x", "a/../b/x", "a/../../b", "a//b", "a/./x", "a/\u{202e}b", "a/b/x", "a/*"] {
+        assert!(!may(of_a), "{of_a:?}");
+    }
+    for of_b in ["b/x", "b/../a/x", "b/a/x", "b//a"] {
+        assert!(may(of_b), "{of_b:?}");
+    }
+    // Names of no namespace: whoever is in one hears nothing of them there.
+    for of_nobody in ["a", "/a/x", "./a/x", "A/x", "a\\x", "a\u{2215}x", "a%2fx", "\u{430}/x", " a/x", "..", "/", ""] {
+        assert!(may(of_nobody), "{of_nobody:?}");
+        assert_eq!(rights.namespace_of(of_nobody), None, "{of_nobody:?}");
+    }
+    for denied in ["secret", "secret/../x", "secrets", "\u{e9}"] {
+        assert!(!may(denied), "{denied:?}");
+    }
+    // Other topics, whatever they look like: nobody who listens to the one hears of the other.
+    for other in ["Secret", " secret", "se\u{200b}cret", "e\u{301}", "\u{e9}x"] {
+        assert!(may(other), "{other:?}");
+    }
+}
