@@ -11,7 +11,7 @@ use x509_cert::{
 };
 
 use crate::{
-    AuthorityError, Certificate,
+    AuthorityError, Certificate, KeyKind,
     authority::{Kind, PrivateKey, sign_structure, subject_of},
     blocks::blocks,
     certificate::{PublicKey, pem_block},
@@ -122,7 +122,12 @@ impl CertificateRequest {
     /// # Errors
     /// When it does not.
     pub fn verify(&self, kind: Kind) -> Result<(), RequestError> {
-        if kind.is_rsa() == self.node_id().is_some() {
+        let fits = match self.public_key.kind {
+            KeyKind::Secp256k1 => !kind.is_rsa(),
+            KeyKind::Rsa { .. } => kind.is_rsa(),
+            KeyKind::Other(_) => false,
+        };
+        if !fits {
             return Err(RequestError::OtherKey { subject: self.subject() });
         }
         if self.signed.verify(&self.public_key).is_ok() {

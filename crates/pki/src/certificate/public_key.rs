@@ -81,7 +81,7 @@ pub(crate) struct PublicKey {
     pub(super) der: SubjectPublicKeyInfoDer<'static>,
     algorithm: Vec<u8>,
     bits: Vec<u8>,
-    pub(super) kind: KeyKind,
+    pub(crate) kind: KeyKind,
     pub(super) node: Option<NodeId>,
     curve_is_written_out: bool,
     odd: Option<&'static str>,

@@ -3,7 +3,7 @@
 use super::lab::{Bench, CA, Case, Chain, Issued, spec};
 
 pub(crate) fn cases() -> Vec<Case> {
-    let all = [complete(), broken(), rolled_over(), identified(), in_time()];
+    let all = [complete(), broken(), rolled_over(), cross_certified(), in_circles(), identified(), in_time()];
     all.into_iter().flatten().collect()
 }
 
@@ -114,6 +114,75 @@ fn rolled_over() -> Vec<Case> {
             Chain::new(&bench.leaf(&agency), &[&agency, &with_new], &[&new])
         }),
     ]
+}
+
+fn cross_certified() -> Vec<Case> {
+    vec![
+        Case::bad("the cross certificate has ended, only the old root trusted", |bench| {
+            let old = bench.make(None, &spec("k1-c", "/CN=old", CA));
+            let new = bench.make(Some(&old), &spec("k1", "/CN=new", CA).days(1));
+            let agency = bench.agency(&bench.make(None, &spec("k1", "/CN=new", CA)));
+            Chain::new(&bench.leaf(&agency), &[&agency, &new], &[&old])
+        })
+        .on_day(5),
+        Case::good("the cross certificate has ended, the new root is trusted", |bench| {
+            let old = bench.make(None, &spec("k1-c", "/CN=old", CA));
+            let new = bench.make(Some(&old), &spec("k1", "/CN=new", CA).days(1));
+            let itself = bench.make(None, &spec("k1", "/CN=new", CA));
+            let agency = bench.agency(&itself);
+            Chain::new(&bench.leaf(&agency), &[&agency, &new], &[&old, &itself])
+        })
+        .on_day(5),
+        Case::bad("cross certificate of the right name and another key", |bench| {
+            let old = bench.make(None, &spec("k1-c", "/CN=old", CA));
+            let swapped = bench.make(Some(&old), &spec("k1-leaf", "/CN=new", CA));
+            let agency = bench.agency(&bench.make(None, &spec("k1", "/CN=new", CA)));
+            Chain::new(&bench.leaf(&agency), &[&agency, &swapped], &[&old])
+        }),
+        crossed(false, "that is no authority's", "basicConstraints=critical,CA:FALSE"),
+        crossed(false, "without keyCertSign", "basicConstraints=critical,CA:TRUE\nkeyUsage=cRLSign"),
+        crossed(false, "with pathlen 0 above an agency", "basicConstraints=critical,CA:TRUE,pathlen:0"),
+        crossed(true, "with pathlen 1 above an agency", "basicConstraints=critical,CA:TRUE,pathlen:1"),
+        crossed(
+            false,
+            "whose name constraints leave the agency out",
+            "basicConstraints=critical,CA:TRUE\nnameConstraints=critical,permitted;dirName:other\n[other]\nCN=other",
+        ),
+        crossed(
+            false,
+            "whose name constraints exclude the leaf",
+            "basicConstraints=critical,CA:TRUE\nnameConstraints=critical,excluded;dirName:leaf\n[leaf]\nCN=node0",
+        ),
+        crossed(false, "for servers only", "basicConstraints=critical,CA:TRUE\nextendedKeyUsage=serverAuth"),
+    ]
+}
+
+fn in_circles() -> Vec<Case> {
+    vec![
+        Case::bad("authorities that certify each other, and nobody above them", |bench| {
+            let (one, other) = (spec("k1", "/CN=one", CA), spec("k1-b", "/CN=other", CA));
+            let [one_itself, other_itself] = [&one, &other].map(|of| bench.make(None, of));
+            let loops = [bench.make(Some(&other_itself), &one), bench.make(Some(&one_itself), &other)];
+            let root = bench.make(None, &spec("k1-c", "/CN=root", CA));
+            Chain::new(&bench.leaf(&one_itself), &[&loops[0], &loops[1]], &[&root])
+        }),
+        Case::good("authorities that certify each other, one of which is trusted", |bench| {
+            let (one, other) = (spec("k1", "/CN=one", CA), spec("k1-b", "/CN=other", CA));
+            let [one_itself, other_itself] = [&one, &other].map(|of| bench.make(None, of));
+            let loops = [bench.make(Some(&other_itself), &one), bench.make(Some(&one_itself), &other)];
+            Chain::new(&bench.leaf(&one_itself), &[&loops[0], &loops[1]], &[&other_itself])
+        }),
+    ]
+}
+
+/// A root that an old one has certified with these extensions; the old one alone is trusted.
+fn crossed(accepted: bool, name: &str, extensions: &'static str) -> Case {
+    Case::new(accepted, format!("cross certificate {name}"), move |bench| {
+        let old = bench.make(None, &spec("k1-c", "/CN=old", CA));
+        let new = bench.make(Some(&old), &spec("k1", "/CN=new", extensions));
+        let agency = bench.agency(&bench.make(None, &spec("k1", "/CN=new", CA)));
+        Chain::new(&bench.leaf(&agency), &[&agency, &new], &[&old])
+    })
 }
 
 fn identified() -> Vec<Case> {
