@@ -241,7 +241,7 @@ impl Certificate {
     /// public key info.
     pub fn key_id(&self) -> [u8; 32] {
         let key = &self.0.key;
-        key.node.as_ref().map_or_else(|| Sha256::digest(&key.der), |node| Sha256::digest(node.as_bytes())).into()
+        key.node.as_ref().map_or_else(|| Sha256::digest(&key.der).into(), key_id_of_node)
     }
 
     pub(crate) fn subject_der(&self) -> &[u8] {
@@ -328,6 +328,11 @@ impl fmt::Debug for Certificate {
             .field("version", &self.version())
             .finish_non_exhaustive()
     }
+}
+
+/// [`Certificate::key_id`] of every certificate of a node.
+pub(crate) fn key_id_of_node(node: &NodeId) -> [u8; 32] {
+    Sha256::digest(node.as_bytes()).into()
 }
 
 /// One PEM block, ended by a newline.

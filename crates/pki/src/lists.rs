@@ -105,9 +105,11 @@ impl Lists {
         self.of(issuer).find(|list| list.lists(certificate))
     }
 
-    /// Whether a list of this issuer's names the serial number.
-    pub(crate) fn revokes(&self, issuer: &Certificate, serial: &[u8]) -> bool {
-        self.of(issuer).any(|list| list.entries().contains_key(serial))
+    /// Those of this issuer's key.
+    pub(crate) fn of<'a>(&'a self, issuer: &'a Certificate) -> impl Iterator<Item = &'a RevocationList> {
+        let id = SignerId::of(issuer);
+        let signed = self.signed.iter().filter(move |one| one.id == id).map(|one| &one.list);
+        signed.chain(self.unclaimed.iter().filter(|list| list.is_signed_by(issuer)))
     }
 
     /// Where lists are required: refuses a chain of which an authority has none that is current.
@@ -193,12 +195,6 @@ impl Lists {
     /// Takes the lists out whose signer is not known.
     pub(crate) fn take_unclaimed(&mut self) -> Vec<RevocationList> {
         std::mem::take(&mut self.unclaimed)
-    }
-
-    fn of<'a>(&'a self, issuer: &'a Certificate) -> impl Iterator<Item = &'a RevocationList> {
-        let id = SignerId::of(issuer);
-        let signed = self.signed.iter().filter(move |one| one.id == id).map(|one| &one.list);
-        signed.chain(self.unclaimed.iter().filter(|list| list.is_signed_by(issuer)))
     }
 }
 

@@ -4,8 +4,9 @@ mod content;
 mod edition;
 mod error;
 mod file;
+mod taken_back;
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use der::Decode;
 use rustls_pki_types::UnixTime;
@@ -14,6 +15,7 @@ pub(crate) use self::{
     content::{Draft, write},
     edition::{Told, compare},
     file::MAX_FILE,
+    taken_back::TakenBack,
 };
 pub use self::{edition::Edition, error::RevocationError, file::RevocationFile};
 use crate::{
@@ -35,13 +37,12 @@ struct Parsed {
     issuer: Named,
     edition: Edition,
     next_update: Option<u64>,
-    /// Serial number to the second of revocation.
-    entries: BTreeMap<Vec<u8>, u64>,
+    taken_back: TakenBack,
     signed: Signed,
 }
 
 impl RevocationList {
-    /// Most bytes of one list: about a hundred thousand entries. Nodes send no more to each other at once.
+    /// Most bytes of one list: about a hundred thousand certificates, half as many where their keys are named too. Nodes send no more to each other at once.
     pub const MAX_LENGTH: usize = 4 << 20;
 
     /// Reads one list.
@@ -60,7 +61,7 @@ impl RevocationList {
             issuer: said.issuer,
             edition: said.edition,
             next_update: said.next_update,
-            entries: said.entries,
+            taken_back: said.taken_back,
             signed,
         })))
     }
@@ -116,25 +117,30 @@ impl RevocationList {
         self.0.next_update.is_none_or(|next| now.as_secs() <= next)
     }
 
-    /// How many certificates it revokes.
+    /// How many certificates it revokes by their numbers.
     pub fn len(&self) -> usize {
-        self.0.entries.len()
+        self.0.taken_back.entries.len()
     }
 
-    /// Whether it revokes none.
+    /// Whether it revokes none by its number.
     pub fn is_empty(&self) -> bool {
-        self.0.entries.is_empty()
+        self.0.taken_back.entries.is_empty()
     }
 
     /// The serial numbers it revokes, lower-case hexadecimal.
     pub fn serials(&self) -> impl Iterator<Item = String> {
-        self.0.entries.keys().map(hex::encode)
+        self.0.taken_back.entries.keys().map(hex::encode)
     }
 
-    /// Whether it names this certificate: same issuer name, serial listed. Only
+    /// The keys of which no certificate counts, as [`Certificate::key_id`] names them, lower-case hexadecimal.
+    pub fn refused_keys(&self) -> impl Iterator<Item = String> {
+        self.0.taken_back.refused().map(hex::encode)
+    }
+
+    /// Whether it takes this certificate back: same issuer name, and its serial is listed or its key refused. Only
     /// [`is_signed_by`](Self::is_signed_by) says whether the list is that issuer's.
     pub fn lists(&self, certificate: &Certificate) -> bool {
-        self.0.issuer.is(certificate.issuer_name()) && self.0.entries.contains_key(certificate.serial_bytes())
+        self.0.issuer.is(certificate.issuer_name()) && self.0.taken_back.has(certificate)
     }
 
     /// Whether `issuer` has the list's name and its key signed the list.
@@ -142,9 +148,8 @@ impl RevocationList {
         self.is_issued_in_name_of(issuer) && self.0.signed.verify(issuer.key()).is_ok()
     }
 
-    /// Serial number to the second of revocation.
-    pub(crate) fn entries(&self) -> &BTreeMap<Vec<u8>, u64> {
-        &self.0.entries
+    pub(crate) fn taken_back(&self) -> &TakenBack {
+        &self.0.taken_back
     }
 
     pub(crate) fn is_issued_in_name_of(&self, issuer: &Certificate) -> bool {
@@ -170,7 +175,7 @@ impl fmt::Debug for RevocationList {
         f.debug_struct("RevocationList")
             .field("issuer", &self.0.issuer.text)
             .field("edition", &self.0.edition)
-            .field("revoked", &self.0.entries.len())
+            .field("revoked", &self.len())
             .finish_non_exhaustive()
     }
 }

@@ -214,12 +214,15 @@ fn an_agency_is_replaced_under_its_name_and_the_old_one_revoked() {
         assert_eq!(chain.identity(name).0.certificate.agency, "agencyA");
     }
     let old = rotation.old().clone();
+    let renewed = root.issuer().renew(&old, Validity::days(9)).unwrap().remove(0);
     rotation.retire(&chain.seen(&NODES), &BTreeSet::new(), NO_SDKS, OldAgency::RevokedBy(&root)).unwrap();
     let lists = RevocationFile::read(&chain.path("ca/ca.crl")).unwrap().lists;
     assert!(lists[0].lists(&old));
     let policy = Policy::new(chain.read("ca/ca.crt")).unwrap().with_crls(lists).unwrap();
     assert!(policy.judge(&chain.identity("node0").0.chain, UnixTime::now()).is_ok());
-    assert!(policy.judge(&[before[0][0].der().clone(), before[0][1].der().clone()], UnixTime::now()).is_err());
+    for of_old in [&before[0][1], &renewed] {
+        assert!(policy.judge(&[before[0][0].der().clone(), of_old.der().clone()], UnixTime::now()).is_err());
+    }
     // Both agencies have lists of their own.
     let now = Authority::open(&chain.path("agencyA")).unwrap();
     now.revoke(&chain.read("node2/node.crt")[0]).unwrap();

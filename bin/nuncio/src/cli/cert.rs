@@ -16,7 +16,6 @@ use rustls_pki_types::UnixTime;
 use serde_json::json;
 
 use crate::{
-    exit_code::Exit,
     failure::{Failure, causes},
     output::Output,
 };
@@ -75,9 +74,12 @@ enum Action {
         /// The certificate, or the directory with node.crt or sdk.crt
         #[arg(required_unless_present = "node")]
         file: Option<PathBuf>,
-        /// Instead, all that still hold of what the agency's issuer gave this node: its ledger is in the agency's directory
+        /// Instead, all that the agency has given the key of this node, whichever of its issuers it was
         #[arg(long, value_name = "NODEID", conflicts_with = "file")]
         node: Option<NodeId>,
+        /// With it every other one that the authority has given the same key, such as those before and after a renewal
+        #[arg(long, conflicts_with = "node")]
+        key: bool,
         /// The directory of that authority, or one with it somewhere below
         #[arg(long, value_name = "DIR", default_value = ".")]
         ca: PathBuf,
@@ -148,16 +150,20 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
         Action::Inspect { file, ca, crl } => {
             show(&inspect(&file, ca.as_deref(), crl.as_deref(), UnixTime::now())?, output)
         }
-        Action::Revoke { file, node, ca } => {
-            let certificates = match (file, node) {
-                (Some(file), _) => vec![first(&certificate_of(file))?],
-                (None, Some(node)) => still_held(node, &ca)?,
-                (None, None) => Vec::new(),
-            };
-            for certificate in &certificates {
-                let authority = Authority::open_issuer_of(certificate, &ca)?;
-                authority.revoke(certificate)?;
-                tell("revoked", certificate, &authority.crl_path(), output)?;
+        Action::Revoke { file, node, key, ca } => {
+            match (file, node) {
+                (Some(file), _) => {
+                    let certificate = first(&certificate_of(file))?;
+                    let authority = Authority::open_issuer_of(&certificate, &ca)?;
+                    if key {
+                        authority.revoke_key(&certificate)?
+                    } else {
+                        authority.distrust(&certificate)?
+                    };
+                    tell("revoked", &certificate, &authority.crl_path(), output)?;
+                }
+                (None, Some(node)) => revoke_node(node, &ca, output)?,
+                (None, None) => {}
             }
             output.note("name the list in [identity] crl of one node; from there it spreads to all");
             Ok(())
@@ -170,17 +176,29 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
     }
 }
 
-/// What the ledger of an agency's issuer says that a node has.
-fn still_held(node: NodeId, ca: &Path) -> Result<Vec<Certificate>, Failure> {
+/// Whatever an agency has certified for a node's key: what the ledger of its issuer here knows, and what others issue.
+fn revoke_node(node: NodeId, ca: &Path, output: Output) -> Result<(), Failure> {
+    let authority = Authority::open(ca)?;
     let mut held = issued_to(node, ca)?;
     let now = UnixTime::now().as_secs();
     held.retain(|certificate| certificate.not_after().as_secs() >= now);
-    if held.is_empty() {
-        let words = format!("{} knows no certificate of node {} that still holds", ca.display(), node.short());
-        return Err(Failure::new(Exit::Failed, "not_found", words)
-            .hint("--ca names the directory that [issuer] ca names; nuncio certs shows what nodes show"));
+    authority.revoke_node(&node, &held)?;
+    let place = authority.crl_path();
+    for certificate in &held {
+        tell("revoked", certificate, &place, output)?;
     }
-    Ok(held)
+    let (agency, place) = (authority.certificate().subject(), place.display().to_string());
+    let object = json!({ "done": "key_refused", "node_id": node.to_string(), "agency": agency, "path": place });
+    output.show(&object, || {
+        format!("refused every certificate of {agency} for the key of node {}: {place}", node.short())
+    })?;
+    if held.is_empty() {
+        output.note(&format!(
+            "{} knows no certificate of this node; nuncio certs shows of which agency it is",
+            ca.display()
+        ));
+    }
+    Ok(())
 }
 
 pub(super) fn tell(done: &str, certificate: &Certificate, place: &Path, output: Output) -> Result<(), Failure> {
@@ -251,6 +269,7 @@ fn show_list(list: &ListSummary, output: Output) -> Result<(), Failure> {
             format!("  revokes     {} certificates", list.serials.len()),
         ];
         lines.extend(list.serials.iter().map(|serial| format!("              {serial}")));
+        lines.extend(list.keys.iter().map(|key| format!("              all of key:{key}")));
         lines
     })
 }

@@ -334,11 +334,25 @@ fn whatever_a_node_got_from_its_issuer_is_revoked_by_its_node_id() {
     let renewed = desk.renew(&Asked { source: node, request, chain: ders }, &policy, now).unwrap();
     let node = node.to_string();
     let revoked = nuncio(["cert", "revoke", "--json", "--node", &node, "--ca", chain.text("agencyA")]).must_succeed();
-    let serials: Vec<_> = revoked.objects().iter().map(|one| one["serial"].as_str().unwrap().to_owned()).collect();
+    let objects = revoked.objects();
+    let (key, named) = objects.split_last().unwrap();
+    assert_eq!((&key["done"], &key["node_id"]), (&"key_refused".into(), &node.as_str().into()), "whoever gave it what");
+    let serials: Vec<_> = named.iter().map(|one| one["serial"].as_str().unwrap().to_owned()).collect();
     assert_eq!(serials, [shown[0].serial(), renewed[0].serial()], "what it had, and what it got");
     let list = openssl(&["crl", "-in", chain.text("agencyA/ca.crl"), "-noout", "-text"]).to_lowercase();
     assert!(serials.iter().all(|serial| list.contains(serial)), "{list}");
     let unknown = nuncio(["cert", "revoke", "--node", &"ab".repeat(64), "--ca", chain.text("agencyA")]);
     assert_eq!(unknown.code, 2, "no point on the curve: {}", unknown.stderr);
     assert_eq!(nuncio(["cert", "revoke"]).code, 2);
+    // Another issuer of the agency's gave this one's certificates, and nobody here knows them.
+    chain.issue("node1", &[]);
+    let other = Certificate::load(&chain.path("node1/node.crt")).unwrap();
+    let node = other[0].node_id().unwrap().to_string();
+    let revoked = nuncio(["cert", "revoke", "--node", &node, "--ca", chain.text("agencyA")]).must_succeed();
+    assert!(revoked.stderr.contains("knows no certificate of this node"), "{}", revoked.stderr);
+    let lists = nuncio_pki::RevocationFile::read(&chain.path("agencyA/ca.crl")).unwrap().lists;
+    let ders: Vec<_> = other.iter().map(|one| one.der().clone()).collect();
+    assert!(policy.with_crls(lists).unwrap().judge(&ders, now).is_err());
+    let shown = nuncio(["cert", "inspect", chain.text("agencyA/ca.crl")]).must_succeed();
+    assert!(shown.stdout.contains(&format!("all of key:{}", hex::encode(other[0].key_id()))), "{}", shown.stdout);
 }

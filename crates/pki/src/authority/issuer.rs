@@ -12,7 +12,10 @@ use super::{
     store::capped,
     template::{Template, sign, subject},
 };
-use crate::{Certificate, CertificateRequest, RevocationList, Role, credential, heir, instant, revocation};
+use crate::{
+    Certificate, CertificateRequest, RevocationList, Role, credential, heir, instant,
+    revocation::{self, TakenBack},
+};
 
 /// A root or an agency in memory: its certificate, its key, and what stands above it.
 #[derive(Debug)]
@@ -198,18 +201,28 @@ impl Issuer {
         previous: Option<&RevocationList>,
         dates: RevocationDates,
     ) -> Result<RevocationList, AuthorityError> {
-        let mut entries = std::collections::BTreeMap::new();
+        let mut taken_back = TakenBack::default();
         if let Some(list) = previous {
             if !list.is_signed_by(self.certificate()) {
                 return Err(self.foreign(format!("revocation list {}", list.edition()), list.issuer()));
             }
-            entries.clone_from(list.entries());
+            taken_back.clone_from(list.taken_back());
         }
         for certificate in certificates {
             self.refuse_foreign(certificate)?;
-            entries.entry(certificate.serial_bytes().to_vec()).or_insert(dates.this_update.as_secs());
+            taken_back.add(certificate, dates.this_update.as_secs());
         }
         let number = successor(previous.and_then(|list| list.edition().number()).unwrap_or_default());
+        self.list(&taken_back, &number, dates)
+    }
+
+    /// A revocation list of this number, which says just that.
+    pub(super) fn list(
+        &self,
+        taken_back: &TakenBack,
+        number: &[u8],
+        dates: RevocationDates,
+    ) -> Result<RevocationList, AuthorityError> {
         let draft = revocation::Draft {
             algorithm: self.key.signature_algorithm(),
             issuer: Name::from_der(self.certificate().subject_der())?,
@@ -217,10 +230,10 @@ impl Issuer {
             next_update: instant::encoded(dates.next_update),
             extensions: vec![
                 authority_key_identifier(self.certificate())?,
-                extension(false, &CrlNumber(Uint::new(&number)?))?,
+                extension(false, &CrlNumber(Uint::new(number)?))?,
             ],
         };
-        let tbs = revocation::write(draft, &entries)?;
+        let tbs = revocation::write(draft, taken_back)?;
         RevocationList::from_der(&sign(&tbs, &self.key)?)
             .map_err(|source| AuthorityError::Encoding { reason: source.to_string() })
     }
@@ -349,7 +362,7 @@ impl Issuer {
         self.foreign(certificate.subject(), certificate.issuer())
     }
 
-    fn refuse_foreign(&self, certificate: &Certificate) -> Result<(), AuthorityError> {
+    pub(super) fn refuse_foreign(&self, certificate: &Certificate) -> Result<(), AuthorityError> {
         if certificate.is_signed_by(self.certificate()) { Ok(()) } else { Err(self.foreign_certificate(certificate)) }
     }
 
@@ -359,7 +372,7 @@ impl Issuer {
 }
 
 /// The number after a big-endian one.
-fn successor(number: &[u8]) -> Vec<u8> {
+pub(super) fn successor(number: &[u8]) -> Vec<u8> {
     let mut next = number.to_vec();
     for byte in next.iter_mut().rev() {
         *byte = byte.wrapping_add(1);

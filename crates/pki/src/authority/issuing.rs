@@ -10,6 +10,7 @@ mod pace;
 mod refusal;
 
 pub use asked::Asked;
+pub(super) use ledger::is_issued_from;
 pub use ledger::issued_to;
 pub use newcomer::Newcomer;
 pub use refusal::IssueError;
@@ -20,8 +21,10 @@ use nuncio_identity::NodeId;
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use self::{ledger::Ledger, pace::Pace};
-use super::{Authority, AuthorityError, Validity, store::capped};
-use crate::{Certificate, Credential, Policy, RevocationFile, Role, instant};
+use super::{Authority, AuthorityError, Issuer, Validity, store::capped};
+use crate::{
+    Certificate, Credential, Policy, RevocationFile, RevocationList, Role, certificate::key_id_of_node, instant,
+};
 
 /// How long a signature of the agency's token is waited for: while one is, others wait for the desk.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -116,14 +119,35 @@ impl IssuingDesk {
         let own = if place.exists() { RevocationFile::read(&place)?.lists } else { Vec::new() };
         let issuer = self.certificate();
         let own = || own.iter().filter(|list| list.is_signed_by(issuer));
-        let is_revoked = |serial: &[u8]| {
-            policy.lists().revokes(issuer, serial) || own().any(|list| list.entries().contains_key(serial))
-        };
+        let lists = || policy.lists().of(issuer).chain(own()).map(RevocationList::taken_back);
+        let is_revoked = |serial: &[u8]| lists().any(|said| said.entries.contains_key(serial));
         let shown = shown.map(Certificate::serial_bytes);
-        match shown.into_iter().chain(self.ledger.serials(node)).find(|serial| is_revoked(serial)) {
-            Some(serial) => Err(IssueError::Revoked { serial: hex::encode(serial) }),
-            None => Ok(()),
+        if let Some(serial) = shown.into_iter().chain(self.ledger.serials(node)).find(|serial| is_revoked(serial)) {
+            return Err(IssueError::Revoked { serial: hex::encode(serial) });
         }
+        // What another issuer of this authority has given it stands in no ledger here.
+        let key = key_id_of_node(&node);
+        if lists().any(|said| said.word(&key).is_some()) {
+            return Err(IssueError::KeyTakenBack { node: node.short() });
+        }
+        Ok(())
+    }
+
+    /// Puts the lists of this authority and its RSA authority together: those in its folder, and those in force in the network.
+    /// When there is something that the network has to be told, what is in the folder then comes back. See [`Authority::merge`].
+    ///
+    /// # Errors
+    /// When the lists in the folder cannot be read or written.
+    pub fn merge_lists(&mut self, policy: &Policy) -> Result<Option<RevocationFile>, AuthorityError> {
+        self.authority.follow()?;
+        let rsa = self.authority.channel_issuer_there()?;
+        let signers = [Some(self.certificate()), rsa.as_ref().map(Issuer::certificate)];
+        let heard: Vec<_> = signers.into_iter().flatten().flat_map(|signer| policy.lists().of(signer)).collect();
+        let mut is_new = false;
+        for list in heard {
+            is_new |= self.authority.merge(list)?.is_some();
+        }
+        Ok(if is_new { Some(RevocationFile::read(&self.authority.crl_path())?) } else { None })
     }
 }
 

@@ -7,18 +7,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use nuncio_identity::NodeId;
 use rustls_pki_types::UnixTime;
 
 use super::{
     Authority, AuthorityError, Issuer, REVOCATION_DAYS, RevocationDates, Validity,
     draft::{Draft, open_lock},
+    issuer::successor,
+    issuing,
     store::channel_directory,
 };
 use crate::{
     Certificate, RevocationFile, RevocationList, SignerId,
+    certificate::key_id_of_node,
     directory::read_certificates,
     file, instant,
-    revocation::{compare, newest},
+    revocation::{TakenBack, compare, newest},
 };
 
 /// Most folders looked into for an authority, and how deep below the first.
@@ -60,42 +64,130 @@ impl Authority {
     /// When this authority did not issue it, `ca.crl` cannot be read or written, or it is older than the last list made
     /// here: then a list would lose revocations.
     pub fn revoke(&self, certificate: &Certificate) -> Result<RevocationList, AuthorityError> {
+        self.in_turn(|authority, path| {
+            authority.take_back(path, authority.channel_of(certificate)?, |issuer, taken_back, second| {
+                issuer.refuse_foreign(certificate)?;
+                taken_back.add(certificate, second);
+                Ok(())
+            })
+        })
+    }
+
+    /// The same, and no issuer of this authority certifies the key of a node's certificate once more, whatever the holder
+    /// shows and wherever the issuer is.
+    ///
+    /// # Errors
+    /// As [`revoke`](Self::revoke).
+    pub fn distrust(&self, certificate: &Certificate) -> Result<RevocationList, AuthorityError> {
+        self.in_turn(|authority, path| {
+            authority.take_back(path, authority.channel_of(certificate)?, |issuer, taken_back, second| {
+                issuer.refuse_foreign(certificate)?;
+                taken_back.add(certificate, second);
+                taken_back.add_key_of(certificate);
+                Ok(())
+            })
+        })
+    }
+
+    /// The same, and no other certificate of this authority's for the same key counts, an agency's too: those there are since it
+    /// was renewed, and those to come.
+    ///
+    /// # Errors
+    /// As [`revoke`](Self::revoke).
+    pub fn revoke_key(&self, certificate: &Certificate) -> Result<RevocationList, AuthorityError> {
+        self.in_turn(|authority, path| {
+            authority.take_back(path, authority.channel_of(certificate)?, |issuer, taken_back, second| {
+                issuer.refuse_foreign(certificate)?;
+                taken_back.add(certificate, second);
+                taken_back.refuse(certificate.key_id());
+                Ok(())
+            })
+        })
+    }
+
+    /// Revokes whatever this authority has certified for a node's key, known here or not, and what its issuers may yet:
+    /// `known` by their numbers, for those who read no others.
+    ///
+    /// # Errors
+    /// As [`revoke`](Self::revoke).
+    pub fn revoke_node(&self, node: &NodeId, known: &[Certificate]) -> Result<RevocationList, AuthorityError> {
+        self.in_turn(|authority, path| {
+            authority.take_back(path, None, |issuer, taken_back, second| {
+                // A rotation may lie between: what its predecessor issued stands in that one's list.
+                let own = known.iter().filter(|one| one.is_signed_by(issuer.certificate()));
+                own.for_each(|certificate| taken_back.add(certificate, second));
+                taken_back.refuse(key_id_of_node(node));
+                Ok(())
+            })
+        })
+    }
+
+    /// Puts the list in `ca.crl` and one of the same key that came from elsewhere together, such as another machine makes from
+    /// a copy of this folder: of the two, the one that says all is in `ca.crl` afterwards. Where neither does, a newer one is made,
+    /// and given back, since nobody has it yet.
+    ///
+    /// # Errors
+    /// When `ca.crl` cannot be read or written, or is older than the last list made here.
+    pub fn merge(&self, heard: &RevocationList) -> Result<Option<RevocationList>, AuthorityError> {
+        self.in_turn(|authority, path| {
+            let channel = match authority.channel_issuer_there()? {
+                _ if heard.is_signed_by(authority.certificate()) => None,
+                Some(rsa) if heard.is_signed_by(rsa.certificate()) => Some(rsa),
+                _ => return Ok(None),
+            };
+            let book = authority.book(path, channel.as_ref())?;
+            let own = book.last.as_ref().map(RevocationList::taken_back).cloned().unwrap_or_default();
+            let is_newer = book.last.as_ref().is_none_or(|last| heard.edition().is_newer_than(last.edition()));
+            if is_newer && heard.taken_back().covers(&own) {
+                return book.put(authority, heard).map(|()| None);
+            }
+            if !is_newer && own.covers(heard.taken_back()) {
+                return Ok(None);
+            }
+            book.refuse_lost()?;
+            let mut both = own;
+            both.join(heard.taken_back());
+            let newer = if is_newer { Some(heard) } else { book.last.as_ref() };
+            let list = book.issuer.list(&both, &next(path, newer), dates(newer))?;
+            book.put(authority, &list)?;
+            Ok(Some(list))
+        })
+    }
+
+    fn in_turn<T>(&self, work: impl FnOnce(&Self, &Path) -> Result<T, AuthorityError>) -> Result<T, AuthorityError> {
         let path = self.crl_path();
         let _turn = lock(&beside(&path, ".lock"))?;
         // While the turn was waited for, a rotation may have put another key into its place.
-        Self::open(self.directory())?.revoke_in_turn(certificate, &path)
+        work(&Self::open(self.directory())?, &path)
     }
 
-    fn revoke_in_turn(&self, certificate: &Certificate, path: &Path) -> Result<RevocationList, AuthorityError> {
-        let (channel, numbers);
-        let issuer = match self.channel_of(certificate)? {
-            Some((directory, rsa)) => {
-                (numbers, channel) = (directory.join("ca.crl.number"), rsa);
-                &channel
-            }
-            None => {
-                numbers = beside(path, ".number");
-                self.issuer()
-            }
-        };
-        let held = if path.exists() { RevocationFile::read(path)? } else { RevocationFile::default() };
-        let (own, others): (Vec<_>, Vec<_>) =
-            held.lists.into_iter().partition(|list| list.is_signed_by(issuer.certificate()));
-        let last = newest(own);
-        refuse_lost(path, last.as_ref(), &numbers)?;
-        if let Some(list) = last.as_ref().filter(|list| list.lists(certificate)) {
-            return Ok(list.clone());
+    /// Makes the next list, of the RSA authority where one is given, unless the last one says it all.
+    fn take_back(
+        &self,
+        path: &Path,
+        channel: Option<Issuer>,
+        add: impl FnOnce(&Issuer, &mut TakenBack, u64) -> Result<(), AuthorityError>,
+    ) -> Result<RevocationList, AuthorityError> {
+        let book = self.book(path, channel.as_ref())?;
+        book.refuse_lost()?;
+        let said = book.last.as_ref().map(RevocationList::taken_back).cloned().unwrap_or_default();
+        let (mut taken_back, dates) = (said.clone(), dates(book.last.as_ref()));
+        add(book.issuer, &mut taken_back, dates.this_update.as_secs())?;
+        if let Some(last) = book.last.as_ref().filter(|_| taken_back == said) {
+            return Ok(last.clone());
         }
-        let list = issuer.revoke(&[certificate], last.as_ref(), dates(last.as_ref()))?;
-        let lists = std::iter::once(&list).chain(&others).map(RevocationList::to_pem);
-        let certificates = self.with_signers(held.certificates, issuer)?;
-        let text: String = lists.chain(certificates.iter().map(Certificate::to_pem)).collect();
-        let draft = Draft::public(path, &text)?;
-        RevocationFile::read(draft.written())?;
-        draft.replace()?;
-        let number = list.edition().number().map(hex::encode).unwrap_or_default();
-        Draft::public(&numbers, &format!("{number}\n"))?.replace()?;
+        let list = book.issuer.list(&taken_back, &next(path, book.last.as_ref()), dates)?;
+        book.put(self, &list)?;
         Ok(list)
+    }
+
+    /// The file, as this authority finds it, or its RSA authority.
+    fn book<'a>(&'a self, path: &'a Path, channel: Option<&'a Issuer>) -> Result<Book<'a>, AuthorityError> {
+        let numbers = match channel {
+            Some(_) => channel_directory(self.directory()).join("ca.crl.number"),
+            None => beside(path, ".number"),
+        };
+        Book::read(path, channel.unwrap_or_else(|| self.issuer()), numbers)
     }
 
     /// What nodes need that know neither this agency nor its RSA authority, beside the lists.
@@ -111,14 +203,74 @@ impl Authority {
         Ok(held)
     }
 
-    /// The RSA authority and its folder, if it issued the certificate and this authority itself did not.
-    fn channel_of(&self, certificate: &Certificate) -> Result<Option<(PathBuf, Issuer)>, AuthorityError> {
+    /// The RSA authority, if it issued the certificate and this authority itself did not.
+    fn channel_of(&self, certificate: &Certificate) -> Result<Option<Issuer>, AuthorityError> {
         if certificate.is_signed_by(self.certificate()) {
             return Ok(None);
         }
-        let issuer = self.channel_issuer_there()?.filter(|issuer| certificate.is_signed_by(issuer.certificate()));
-        Ok(issuer.map(|issuer| (channel_directory(self.directory()), issuer)))
+        Ok(self.channel_issuer_there()?.filter(|issuer| certificate.is_signed_by(issuer.certificate())))
     }
+}
+
+/// A file of lists, as one of its signers finds it.
+struct Book<'a> {
+    path: &'a Path,
+    issuer: &'a Issuer,
+    /// Where the number of the signer's last list is kept.
+    numbers: PathBuf,
+    last: Option<RevocationList>,
+    others: Vec<RevocationList>,
+    certificates: Vec<Certificate>,
+}
+
+impl<'a> Book<'a> {
+    fn read(path: &'a Path, issuer: &'a Issuer, numbers: PathBuf) -> Result<Self, AuthorityError> {
+        let held = if path.exists() { RevocationFile::read(path)? } else { RevocationFile::default() };
+        let (own, others): (Vec<_>, Vec<_>) =
+            held.lists.into_iter().partition(|list| list.is_signed_by(issuer.certificate()));
+        Ok(Self { path, issuer, numbers, last: newest(own), others, certificates: held.certificates })
+    }
+
+    fn refuse_lost(&self) -> Result<(), AuthorityError> {
+        refuse_lost(self.path, self.last.as_ref(), &self.numbers)
+    }
+
+    /// Puts a list of the signer's in the place of its last.
+    fn put(&self, authority: &Authority, list: &RevocationList) -> Result<(), AuthorityError> {
+        let lists = std::iter::once(list).chain(&self.others).map(RevocationList::to_pem);
+        let certificates = authority.with_signers(self.certificates.clone(), self.issuer)?;
+        let text: String = lists.chain(certificates.iter().map(Certificate::to_pem)).collect();
+        let draft = Draft::public(self.path, &text)?;
+        RevocationFile::read(draft.written())?;
+        draft.replace()?;
+        let number = list.edition().number().map(hex::encode).unwrap_or_default();
+        Draft::public(&self.numbers, &format!("{number}\n"))?.replace()
+    }
+}
+
+/// The number after the last list's. Where a node issues from the folder, another may from a copy of it, and of two lists with
+/// one number nobody takes the second: so numbers leave out some there, each time another lot of them.
+fn next(path: &Path, last: Option<&RevocationList>) -> Vec<u8> {
+    let mut number = last.and_then(|list| list.edition().number()).unwrap_or_default().to_vec();
+    if path.parent().is_some_and(issuing::is_issued_from) {
+        number = sum(&number, rand::random());
+    }
+    successor(&number)
+}
+
+/// A big-endian number, and another.
+fn sum(number: &[u8], more: u16) -> Vec<u8> {
+    let mut sum = [&vec![0; 2_usize.saturating_sub(number.len())], number].concat();
+    let mut carry = u32::from(more);
+    for byte in sum.iter_mut().rev() {
+        carry += u32::from(*byte);
+        *byte = (carry & 0xff) as u8;
+        carry >>= 8;
+    }
+    if carry > 0 {
+        sum.insert(0, carry as u8);
+    }
+    sum.into_iter().skip_while(|byte| *byte == 0).collect()
 }
 
 /// A clock that was put back does not make the new list older than the last.

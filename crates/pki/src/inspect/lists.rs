@@ -22,6 +22,8 @@ pub struct ListSummary {
     pub current: bool,
     /// The serial numbers it revokes, lower-case hexadecimal.
     pub serials: Vec<String>,
+    /// The keys of which it lets no certificate count, as deny lists name them, without `key:`.
+    pub keys: Vec<String>,
     /// Whether a certificate of the file, of `ca.crt` or of `agency.crt` beside it signed it.
     pub signature_valid: bool,
 }
@@ -52,6 +54,7 @@ impl ListSummary {
             next_update: list.next_update().map(instant::text),
             current: list.is_current(now),
             serials: list.serials().collect(),
+            keys: list.refused_keys().collect(),
             signature_valid: signers.iter().any(|signer| list.is_signed_by(signer)),
         }
     }

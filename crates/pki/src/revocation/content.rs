@@ -6,7 +6,7 @@ use der::{
 };
 use x509_cert::{AlgorithmIdentifier, Version, ext::Extension, name::Name, time::Time};
 
-use super::{Edition, RevocationError};
+use super::{Edition, RevocationError, TakenBack};
 use crate::{instant, name::Named};
 
 const CRL_NUMBER: &str = "2.5.29.20";
@@ -19,7 +19,7 @@ pub(super) struct Said {
     pub(super) issuer: Named,
     pub(super) edition: Edition,
     pub(super) next_update: Option<u64>,
-    pub(super) entries: BTreeMap<Vec<u8>, u64>,
+    pub(super) taken_back: TakenBack,
 }
 
 /// Version 1 has neither the version nor extensions; serial numbers may be as long as they are.
@@ -42,7 +42,7 @@ struct Entry<'a> {
     extensions: Option<Vec<Extension>>,
 }
 
-/// What a new list shall say besides the serial numbers.
+/// What a new list shall say besides what it takes back.
 pub(crate) struct Draft {
     pub(crate) algorithm: AlgorithmIdentifier,
     pub(crate) issuer: Name,
@@ -51,9 +51,11 @@ pub(crate) struct Draft {
     pub(crate) extensions: Vec<Extension>,
 }
 
-/// Writes the signed part of a list, version 2; `entries` as [`Said`] has them.
-pub(crate) fn write(draft: Draft, entries: &BTreeMap<Vec<u8>, u64>) -> Result<Vec<u8>, der::Error> {
-    let revoked = entries
+/// Writes the signed part of a list, version 2.
+pub(crate) fn write(mut draft: Draft, taken_back: &TakenBack) -> Result<Vec<u8>, der::Error> {
+    draft.extensions.extend(taken_back.extension()?);
+    let revoked = taken_back
+        .entries
         .iter()
         .map(|(serial, second)| {
             let date = instant::encoded(instant::at(*second));
@@ -85,11 +87,13 @@ pub(super) fn read(tbs: &[u8]) -> Result<Said, RevocationError> {
         refuse_partial(entry.extensions.as_deref().unwrap_or_default())?;
         entries.insert(entry.serial.as_bytes().to_vec(), instant::of(entry.date).as_secs());
     }
+    let mut taken_back = TakenBack::new(entries);
+    taken_back.read(&extensions)?;
     Ok(Said {
         issuer: tbs.issuer.to_der().and_then(|der| Named::from_der(&der)).map_err(RevocationError::malformed)?,
         edition: Edition::new(number(&extensions)?, instant::of(tbs.this_update).as_secs()),
         next_update: tbs.next_update.map(|time| instant::of(time).as_secs()),
-        entries,
+        taken_back,
     })
 }
 

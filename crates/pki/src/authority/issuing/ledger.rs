@@ -71,6 +71,11 @@ pub fn issued_to(node: NodeId, directory: &Path) -> Result<Vec<Certificate>, Aut
     Ok(issues.filter(|issue| issue.node == node).map(|issue| issue.certificate).collect())
 }
 
+/// Whether certificates are, or were, issued from a folder by a node.
+pub(in crate::authority) fn is_issued_from(directory: &Path) -> bool {
+    directory.join(NAME).exists()
+}
+
 impl Ledger {
     pub(super) fn open(directory: &Path, now: UnixTime) -> Result<Self, AuthorityError> {
         let lock = open_lock(&directory.join(LOCK))?;

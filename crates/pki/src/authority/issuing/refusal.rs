@@ -76,6 +76,12 @@ pub enum IssueError {
         /// Its serial number, hexadecimal.
         serial: String,
     },
+    /// A list says of the node's key that it gets no more: one of its certificates was revoked, by whomever it was issued.
+    #[error("the key of node {node} was taken back by a revocation list of this agency; it gets no other certificate")]
+    KeyTakenBack {
+        /// Which, first digits.
+        node: String,
+    },
     /// The node has as many certificates that still hold as are noted of one.
     #[error("{held} certificates of this node still hold; no more are issued")]
     TooMany {

@@ -153,7 +153,8 @@ impl Rotation {
             refuse_unswitched(&found, &succession)?;
             let left_out: Vec<_> = found.left_out().collect();
             if let (Rank::Agency, OldAgency::RevokedBy(root)) = (self.state.rank, end) {
-                root.revoke(self.old.certificate())?;
+                // It may have been renewed: no other certificate for that key counts either.
+                root.revoke_key(self.old.certificate())?;
             }
             let done = Done { left_out, ..end_trust(found.trust, &succession)? };
             self.advance(Step::Retired)?;
