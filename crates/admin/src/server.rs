@@ -130,8 +130,7 @@ impl Bound {
     pub async fn run(self, shutdown: CancellationToken) {
         let Self { unix, tcp, metrics, tls, authority, node, operator } = self;
         let audit = operator.audit().clone();
-        let refusals = node.metrics().refused.admin.clone();
-        let before_all = Guard { authority, audit: audit.clone(), refusals: refusals.clone() };
+        let before_all = Guard { authority, audit: audit.clone() };
         let only_metrics = routes::metrics_alone(node.clone(), operator.clone(), shutdown.clone());
         let refused = Refused::default();
         let keeping = refused.clone().follow(audit.clone(), shutdown.clone());
@@ -139,7 +138,7 @@ impl Bound {
             .layer(middleware::from_fn_with_state(before_all, guard));
         let over_tcp = async {
             if let Some(listener) = tcp {
-                let doorway = Doorway::new(listener, tls, audit.clone(), refusals.clone());
+                let doorway = Doorway::new(listener, tls, audit.clone());
                 serve(Limited::new(doorway), all.clone(), shutdown.clone()).await;
             }
         };
@@ -151,7 +150,7 @@ impl Bound {
         };
         let for_metrics = async {
             if let Some(listener) = metrics {
-                let doorway = Doorway::new(listener, None, audit.clone(), refusals.clone());
+                let doorway = Doorway::new(listener, None, audit.clone());
                 serve(Limited::new(doorway), only_metrics, shutdown.clone()).await;
             }
         };

@@ -3,7 +3,7 @@
 use std::{
     fmt, iter,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{self, RecvTimeoutError, SyncSender, TrySendError},
     },
@@ -12,6 +12,7 @@ use std::{
 
 use jiff::Timestamp;
 use nuncio_bounds::Bound;
+use nuncio_metrics::{Cause, QuotaRefusal, Refusals};
 use serde::Serialize;
 use tokio::sync::broadcast;
 
@@ -57,6 +58,7 @@ pub struct Audit(Arc<Shared>);
 struct Shared {
     /// Of each kind, in the order of [`Kind::ALL`].
     counts: Vec<AtomicU64>,
+    refusals: OnceLock<Refusals>,
     told: Mutex<Told>,
     paces: Mutex<Paces>,
     over_quota: Mutex<OverQuota>,
@@ -102,6 +104,7 @@ impl Audit {
     fn new(writer: Option<SyncSender<Message>>) -> Self {
         Self(Arc::new(Shared {
             counts: Kind::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
+            refusals: OnceLock::new(),
             told: Mutex::default(),
             paces: Mutex::default(),
             over_quota: Mutex::default(),
@@ -113,11 +116,19 @@ impl Audit {
         }))
     }
 
+    /// Counts refusals there from now on, by the door and the cause that their events have. The first that is named counts.
+    pub fn count_in(&self, refusals: &Refusals) {
+        self.0.refusals.get_or_init(|| refusals.clone());
+    }
+
     /// Tells of a judgement. Never waits.
     pub fn record(&self, event: Event) {
         let (kind, now, time) = (event.kind(), Instant::now(), Timestamp::now());
         if let Some(count) = self.0.counts.get(kind as usize) {
             count.fetch_add(1, Ordering::Relaxed);
+        }
+        if let (Some(refusals), Some(cause)) = (self.0.refusals.get(), event.counts_as()) {
+            refusals.count(cause);
         }
         let news = log::news(&event, &mut lock(&self.0.told), now);
         if let Some(news) = news {
@@ -142,10 +153,10 @@ impl Audit {
     }
 
     /// Tells of a message that was refused for a quota: the first of a subject at once, the next together, once a minute.
-    pub fn over_quota(&self, subject: impl Into<Text>) {
-        let first = lock(&self.0.over_quota).count(&subject.into(), Instant::now());
+    pub fn over_quota(&self, subject: impl Into<Text>, of: QuotaRefusal) {
+        let first = lock(&self.0.over_quota).count(&subject.into(), of, Instant::now());
         if let Some(subject) = first {
-            self.record(Event::OverQuota { subject, messages: 1 });
+            self.record(over_quota(subject, of, 1));
         }
     }
 
@@ -154,8 +165,8 @@ impl Audit {
     pub fn conclude(&self, now: Instant) {
         lock(&self.0.told).conclude(now);
         let due = lock(&self.0.over_quota).due(now);
-        for (subject, messages) in due {
-            self.record(Event::OverQuota { subject, messages });
+        for (subject, of, messages) in due {
+            self.record(over_quota(subject, of, messages));
         }
     }
 
@@ -182,6 +193,10 @@ impl Audit {
             let _ = writer.try_send(Message::Close);
         }
     }
+}
+
+fn over_quota(subject: Text, of: QuotaRefusal, messages: u64) -> Event {
+    Event::OverQuota { refused: Cause::Quota(of).into(), subject, messages }
 }
 
 impl Records {
@@ -223,10 +238,39 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use nuncio_metrics::{Direction, LinkRefusal, RightsRefusal};
+
     use super::*;
 
     fn refusal(number: u32) -> Event {
-        Event::NodeRefused { address: format!("10.0.0.1:{number}").into(), node: None, cause: "no".into() }
+        let refused = Cause::P2p(Direction::Inbound, LinkRefusal::Expired).into();
+        Event::NodeRefused { refused, address: format!("10.0.0.1:{number}").into(), node: None, cause: "no".into() }
+    }
+
+    #[test]
+    fn a_refusal_is_counted_by_what_its_event_says_once_and_however_many_there_are() {
+        let (audit, refusals) = (Audit::default(), Refusals::default());
+        audit.record(refusal(0));
+        audit.count_in(&refusals);
+        (0..1000).for_each(|number| audit.record(refusal(number)));
+        assert_eq!(refusals.p2p.read((Direction::Inbound, LinkRefusal::Expired)), 1000);
+        audit.count_in(&Refusals::default());
+        audit.record(refusal(0));
+        assert_eq!(refusals.p2p.read((Direction::Inbound, LinkRefusal::Expired)), 1001, "the first counts");
+        // Each message of these was counted by whoever judged it.
+        audit.over_quota("CN=a", QuotaRefusal::Publish);
+        let refused = Cause::Rights(RightsRefusal::Message).into();
+        let node = nuncio_identity::NodeKey::generate().node_id().into();
+        audit.record(Event::MessageDenied { refused, node, topic: "t".into(), cause: "no".into() });
+        assert_eq!(refusals.quota.read(QuotaRefusal::Publish) + refusals.rights.read(RightsRefusal::Message), 0);
+    }
+
+    #[test]
+    fn an_event_says_door_and_cause_in_the_words_of_the_metrics() {
+        let written = serde_json::to_value(refusal(0)).unwrap();
+        assert_eq!(written["refused"], serde_json::json!({ "door": "p2p", "cause": "expired" }));
+        assert_eq!(refusal(0).refused().unwrap().to_string(), "p2p/expired");
+        assert_eq!(Event::Stopped.refused(), None);
     }
 
     #[test]

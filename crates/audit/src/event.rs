@@ -1,8 +1,9 @@
 //! What a node judges: one type, from which log, metrics, followers and the audit log are fed.
 
+use nuncio_metrics::Cause;
 use serde::Serialize;
 
-use crate::{Act, Actor, NodeIdText, Text};
+use crate::{Act, Actor, NodeIdText, Refused, Text};
 
 /// Declares the events once: the type, its kinds, their names and paces.
 macro_rules! events {
@@ -85,6 +86,8 @@ events! {
     };
     /// A node, or what may be one, was refused in the handshake.
     NodeRefused = "node_refused", Stranger {
+        /// The door or judge, and the cause as metrics call it.
+        refused: Refused,
         /// Whence it came, or where it was dialled.
         address: Text,
         /// The node, where it has proved its key.
@@ -94,6 +97,8 @@ events! {
     };
     /// A node that was in is so no more: its certificate, a list or its conduct.
     NodeExpelled = "node_expelled", Member {
+        /// The door or judge, and the cause as metrics call it.
+        refused: Refused,
         /// The node.
         node: NodeIdText,
         /// Why.
@@ -106,6 +111,8 @@ events! {
     };
     /// A peer broke the rules and is refused for a while.
     NodeBanned = "node_banned", Member {
+        /// The door or judge, and the cause as metrics call it.
+        refused: Refused,
         /// The node.
         node: NodeIdText,
         /// The name in its certificate.
@@ -141,6 +148,8 @@ events! {
     };
     /// A revocation list from the network was refused.
     ListRefused = "list_refused", Member {
+        /// The door or judge, and the cause as metrics call it.
+        refused: Refused,
         /// Who sent it.
         peer: NodeIdText,
         /// Why.
@@ -159,6 +168,8 @@ events! {
     };
     /// An SDK, or what may be one, was refused.
     SdkRefused = "sdk_refused", Stranger {
+        /// The door or judge, and the cause as metrics call it.
+        refused: Refused,
         /// Whence it came.
         address: Text,
         /// Why.
@@ -170,6 +181,8 @@ events! {
     };
     /// An SDK that was in may stay no longer.
     SdkExpelled = "sdk_expelled", Member {
+        /// The door or judge, and the cause as metrics call it.
+        refused: Refused,
         /// The client's number in this run.
         client: u64,
         /// Its certificate's subject, RFC 4514.
@@ -179,6 +192,8 @@ events! {
     };
     /// An SDK published to a topic that it may not publish to.
     PublishDenied = "publish_denied", Member {
+        /// The door or judge, and the cause as metrics call it.
+        refused: Refused,
         /// The client's number in this run.
         client: u64,
         /// Its certificate's subject, RFC 4514.
@@ -190,6 +205,8 @@ events! {
     };
     /// An SDK listed topics that it may not subscribe.
     SubscriptionDenied = "subscription_denied", Member {
+        /// The door or judge, and the cause as metrics call it.
+        refused: Refused,
         /// The client's number in this run.
         client: u64,
         /// Its certificate's subject, RFC 4514.
@@ -201,6 +218,8 @@ events! {
     };
     /// A node brought a message to a topic that it may not publish to; it was delivered to nobody here.
     MessageDenied = "message_denied", Member {
+        /// The door or judge, and the cause as metrics call it.
+        refused: Refused,
         /// The node.
         node: NodeIdText,
         /// The topic.
@@ -210,6 +229,8 @@ events! {
     };
     /// Messages of an SDK or a node were refused, for a quota was used up: told once a minute for each.
     OverQuota = "over_quota", Member {
+        /// The door or judge, and the cause as metrics call it.
+        refused: Refused,
         /// Whose: the subject of an SDK's certificate, RFC 4514, or `node` and the node's ID.
         subject: Text,
         /// How many since it was told last.
@@ -273,6 +294,8 @@ events! {
     };
     /// This node, as its agency's issuer, refused what a node asked.
     CertificateNotIssued = "certificate_not_issued", Member {
+        /// The door or judge, and the cause as metrics call it.
+        refused: Refused,
         /// Who asked.
         node: NodeIdText,
         /// Why not.
@@ -295,6 +318,8 @@ events! {
     };
     /// Whoever came to the enrolment port got nothing.
     EnrolmentRefused = "enrolment_refused", Stranger {
+        /// The door or judge, and the cause as metrics call it.
+        refused: Refused,
         /// Whence.
         address: Text,
         /// The number of the invitation that was shown.
@@ -356,6 +381,8 @@ events! {
     };
     /// Somebody was refused by the admin API.
     OperatorRefused = "operator_refused", Stranger {
+        /// The door or judge, and the cause as metrics call it.
+        refused: Refused,
         /// Whence.
         address: Text,
         /// Who, when that was proved.
@@ -367,6 +394,43 @@ events! {
         /// What mends it, where something does.
         hint: Text,
     };
+}
+
+impl Event {
+    /// Who refused and why, where something was refused.
+    pub const fn refused(&self) -> Option<Refused> {
+        match self {
+            Self::NodeRefused { refused, .. }
+            | Self::NodeExpelled { refused, .. }
+            | Self::NodeBanned { refused, .. }
+            | Self::ListRefused { refused, .. }
+            | Self::SdkRefused { refused, .. }
+            | Self::SdkExpelled { refused, .. }
+            | Self::PublishDenied { refused, .. }
+            | Self::SubscriptionDenied { refused, .. }
+            | Self::MessageDenied { refused, .. }
+            | Self::OverQuota { refused, .. }
+            | Self::CertificateNotIssued { refused, .. }
+            | Self::EnrolmentRefused { refused, .. }
+            | Self::OperatorRefused { refused, .. } => Some(*refused),
+            _ => None,
+        }
+    }
+
+    /// What it counts as one refusal of. Not what tells of many at once, or of the last of several, each of which was counted
+    /// where it was judged; nor who was in and may be so no more.
+    pub(crate) const fn counts_as(&self) -> Option<Cause> {
+        match self {
+            Self::NodeRefused { refused, .. }
+            | Self::ListRefused { refused, .. }
+            | Self::SdkRefused { refused, .. }
+            | Self::PublishDenied { refused, .. }
+            | Self::CertificateNotIssued { refused, .. }
+            | Self::EnrolmentRefused { refused, .. }
+            | Self::OperatorRefused { refused, .. } => Some(refused.0),
+            _ => None,
+        }
+    }
 }
 
 impl std::fmt::Display for Kind {

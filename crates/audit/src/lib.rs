@@ -1,6 +1,6 @@
 //! Every judgement of a node as one typed event, and the signed chain that keeps them.
 //!
-//! Whoever judges says so once, to an [`Audit`]: it writes the log line, counts for the metrics, tells whoever follows, and
+//! Whoever judges says so once, to an [`Audit`]: it writes the log line, counts for the metrics by the same [`Refused`] that the event has, tells whoever follows, and
 //! hands the event to the writer of the audit log. The log is a [`Chain`] of lines, each with the hash of the one before,
 //! signed by the node at intervals; a [`Verifier`] names the first line at which it is broken.
 //!
@@ -31,6 +31,7 @@ mod log;
 mod missed;
 mod over_quota;
 mod pace;
+mod refused;
 mod text;
 mod told;
 mod verify;
@@ -42,6 +43,7 @@ pub use entry::{Entry, MAX_LINE, Mark};
 pub use event::{Change, Event, Kind, Outcome};
 pub use fault::{Break, Fault};
 pub use missed::Missed;
+pub use refused::Refused;
 pub use text::Text;
 pub use told::{News, Told};
 pub use verify::{Position, PositionError, Report, Verifier, VerifyError};

@@ -56,7 +56,7 @@ pub(crate) fn news(event: &Event, told: &mut Told, now: Instant) -> Option<News>
         Event::PublishDenied { subject, topic, .. } => told.attempt(kind, subject.as_str(), topic.as_str(), now),
         Event::SubscriptionDenied { subject, cause, .. } => told.attempt(kind, subject.as_str(), cause.as_str(), now),
         Event::MessageDenied { node, topic, .. } => told.attempt(kind, &node.0.to_string(), topic.as_str(), now),
-        Event::CertificateNotIssued { node, cause } => told.attempt(kind, &node.0.to_string(), cause.as_str(), now),
+        Event::CertificateNotIssued { node, cause, .. } => told.attempt(kind, &node.0.to_string(), cause.as_str(), now),
         Event::RenewalFailed { issuer, cause, .. } => told.attempt(kind, &issuer.0.to_string(), cause.as_str(), now),
         Event::SdkRefused { noise: true, .. } => Some(News { left_out: None }),
         Event::SdkRefused { address, cause, .. } => told.attempt(kind, host(address.as_str()), cause.as_str(), now),
@@ -95,17 +95,17 @@ fn of_node(event: &Event) {
 fn of_peer(event: &Event, left_out: Option<u64>) {
     match event {
         Event::NodeAdmitted { node, name, .. } => tracing::info!(node = %short(node), %name, left_out, "link up"),
-        Event::NodeRefused { address, cause, .. } => {
-            tracing::warn!(from = %address, left_out, "refused a connection: {cause}");
+        Event::NodeRefused { refused, address, cause, .. } => {
+            tracing::warn!(from = %address, %refused, left_out, "refused a connection: {cause}");
         }
-        Event::NodeExpelled { node, cause } => {
-            tracing::warn!(node = %short(node), reason = %cause, left_out, "expelled");
+        Event::NodeExpelled { refused, node, cause } => {
+            tracing::warn!(node = %short(node), reason = %cause, %refused, left_out, "expelled");
         }
         Event::NodeReadmitted { node } => {
             tracing::info!(node = %short(node), left_out, "let in again");
         }
-        Event::NodeBanned { node, name, seconds, cause } => {
-            tracing::warn!(peer = %node.0, %name, seconds, left_out, "banned a peer: {cause}");
+        Event::NodeBanned { refused, node, name, seconds, cause } => {
+            tracing::warn!(peer = %node.0, %name, seconds, %refused, left_out, "banned a peer: {cause}");
         }
         Event::DuplicateIdentity { own: true, address, epoch, .. } => {
             tracing::error!(from = %address, epoch, left_out, "another host runs with the key of this node: stop one of them, or issue it a certificate of its own");
@@ -116,8 +116,8 @@ fn of_peer(event: &Event, left_out: Option<u64>) {
         Event::ListTaken { peer, issuer, edition, revoked } => {
             tracing::info!(peer = peer.as_ref().map(short).map(tracing::field::display), %issuer, %edition, revoked, left_out, "took a newer revocation list");
         }
-        Event::ListRefused { peer, cause } => {
-            tracing::warn!(peer = %short(peer), error = %cause, left_out, "refused a revocation list");
+        Event::ListRefused { refused, peer, cause } => {
+            tracing::warn!(peer = %short(peer), error = %cause, %refused, left_out, "refused a revocation list");
         }
         Event::CertificateIssued { node, subject, serial, .. } => {
             tracing::info!(node = %short(node), %subject, %serial, left_out, "renewed a certificate");
@@ -125,18 +125,18 @@ fn of_peer(event: &Event, left_out: Option<u64>) {
         Event::NodeEnrolled { address, invitation, subject, serial, .. } => {
             tracing::info!(from = %address, %invitation, %subject, %serial, left_out, "a newcomer has its certificate");
         }
-        Event::EnrolmentRefused { address, invitation, cause } => {
-            tracing::warn!(from = %address, %invitation, left_out, "refused a newcomer: {cause}");
+        Event::EnrolmentRefused { refused, address, invitation, cause } => {
+            tracing::warn!(from = %address, %invitation, %refused, left_out, "refused a newcomer: {cause}");
         }
-        Event::CertificateNotIssued { node, cause } => {
-            tracing::warn!(node = %short(node), left_out, "did not renew a certificate: {cause}");
+        Event::CertificateNotIssued { refused, node, cause } => {
+            tracing::warn!(node = %short(node), %refused, left_out, "did not renew a certificate: {cause}");
         }
         Event::FileReceived { node, name, bytes } => {
             tracing::info!(node = %short(node), %name, bytes, left_out, "a file has come");
         }
-        Event::MessageDenied { node, topic, cause } => {
+        Event::MessageDenied { refused, node, topic, cause } => {
             let topic = topic.as_str();
-            tracing::warn!(node = %short(node), left_out, "a node may not publish to {topic:?}: {cause}");
+            tracing::warn!(node = %short(node), %refused, left_out, "a node may not publish to {topic:?}: {cause}");
         }
         _ => {}
     }
@@ -147,24 +147,24 @@ fn of_sdk(event: &Event, left_out: Option<u64>) {
         Event::SdkAdmitted { address, client, subject, .. } => {
             tracing::info!(remote = %address, client, %subject, left_out, "SDK connected");
         }
-        Event::SdkRefused { address, cause, noise: true, .. } => {
-            tracing::debug!(remote = %address, reason = %cause, "SDK connection refused");
+        Event::SdkRefused { refused, address, cause, noise: true, .. } => {
+            tracing::debug!(remote = %address, reason = %cause, %refused, "SDK connection refused");
         }
-        Event::SdkRefused { address, cause, hint, .. } => {
-            tracing::warn!(remote = %address, reason = %cause, %hint, left_out, "SDK connection refused, and maybe others");
+        Event::SdkRefused { refused, address, cause, hint, .. } => {
+            tracing::warn!(remote = %address, reason = %cause, %refused, %hint, left_out, "SDK connection refused, and maybe others");
         }
-        Event::SdkExpelled { client, subject, cause } => {
-            tracing::warn!(client, %subject, reason = %cause, left_out, "SDK session is cut");
+        Event::SdkExpelled { refused, client, subject, cause } => {
+            tracing::warn!(client, %subject, reason = %cause, %refused, left_out, "SDK session is cut");
         }
-        Event::PublishDenied { client, subject, topic, cause } => {
+        Event::PublishDenied { refused, client, subject, topic, cause } => {
             let topic = topic.as_str();
-            tracing::warn!(client, %subject, left_out, "an SDK may not publish to {topic:?}: {cause}");
+            tracing::warn!(client, %subject, %refused, left_out, "an SDK may not publish to {topic:?}: {cause}");
         }
-        Event::SubscriptionDenied { client, subject, topics, cause } => {
-            tracing::warn!(client, %subject, topics, left_out, "an SDK may not subscribe some topics of its list, the others stand: {cause}");
+        Event::SubscriptionDenied { refused, client, subject, topics, cause } => {
+            tracing::warn!(client, %subject, topics, %refused, left_out, "an SDK may not subscribe some topics of its list, the others stand: {cause}");
         }
-        Event::OverQuota { subject, messages } => {
-            tracing::warn!(%subject, messages, left_out, "messages over a quota in [[rights.quota]] are refused");
+        Event::OverQuota { refused, subject, messages } => {
+            tracing::warn!(%subject, messages, %refused, left_out, "messages over a quota in [[rights.quota]] are refused");
         }
         _ => {}
     }
@@ -201,9 +201,9 @@ fn of_operator(event: &Event, left_out: Option<u64>) {
         Event::OperatorSent { actor, action, outcome } => {
             tracing::debug!(%actor, ?outcome, "{action}");
         }
-        Event::OperatorRefused { address, actor, action, cause, hint } => {
+        Event::OperatorRefused { refused, address, actor, action, cause, hint } => {
             let actor = actor.as_ref().map(tracing::field::display);
-            tracing::warn!(from = %address, actor, %hint, left_out, "refused {action}: {cause}");
+            tracing::warn!(from = %address, actor, %refused, %hint, left_out, "refused {action}: {cause}");
         }
         _ => {}
     }

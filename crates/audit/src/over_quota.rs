@@ -6,6 +6,7 @@ use std::{
 };
 
 use nuncio_bounds::Bound;
+use nuncio_metrics::QuotaRefusal;
 
 use crate::Text;
 
@@ -26,6 +27,7 @@ pub(crate) struct OverQuota {
 
 #[derive(Debug)]
 struct Counted {
+    of: QuotaRefusal,
     messages: u64,
     since: Instant,
 }
@@ -39,29 +41,29 @@ impl OverQuota {
     );
 
     /// A message more; says whether it is to be told at once.
-    pub(crate) fn count(&mut self, subject: &Text, now: Instant) -> Option<Text> {
+    pub(crate) fn count(&mut self, subject: &Text, of: QuotaRefusal, now: Instant) -> Option<Text> {
         let has_room = self.subjects.len() < MAX_SUBJECTS || self.subjects.contains_key(subject.as_str());
         let subject = if has_room { subject.as_str() } else { OTHERS };
         if let Some(counted) = self.subjects.get_mut(subject) {
             counted.messages += 1;
             return None;
         }
-        self.subjects.insert(subject.into(), Counted { messages: 0, since: now });
+        self.subjects.insert(subject.into(), Counted { of, messages: 0, since: now });
         Some(subject.into())
     }
 
     /// Whose minute is over, and how many messages came in it. Who sent none is forgotten.
-    pub(crate) fn due(&mut self, now: Instant) -> Vec<(Text, u64)> {
+    pub(crate) fn due(&mut self, now: Instant) -> Vec<(Text, QuotaRefusal, u64)> {
         let mut due = Vec::new();
         self.subjects.retain(|subject, counted| {
             if now.saturating_duration_since(counted.since) < PERIOD {
                 return true;
             }
             if counted.messages > 0 {
-                due.push((Text::from(subject), counted.messages));
+                due.push((Text::from(subject), counted.of, counted.messages));
             }
             let is_kept = counted.messages > 0;
-            *counted = Counted { messages: 0, since: now };
+            (counted.messages, counted.since) = (0, now);
             is_kept
         });
         due
@@ -79,27 +81,32 @@ mod tests {
         let (mut events, mut messages) = (0, 0);
         for second in 0..180 {
             let now = start + Duration::from_secs(second);
-            for (_, counted) in over.due(now) {
+            for (_, _, counted) in over.due(now) {
                 (events, messages) = (events + 1, messages + counted);
             }
             for _ in 0..1000 {
-                let told = over.count(&greedy, now).is_some();
+                let told = over.count(&greedy, QuotaRefusal::Publish, now).is_some();
                 (events, messages) = (events + u64::from(told), messages + u64::from(told));
             }
         }
         assert_eq!(events, 3, "at once, after one minute, after two");
         assert_eq!(messages, 120_000);
-        assert_eq!(over.due(start + Duration::from_secs(180)), [(greedy.clone(), 60_000)]);
+        assert_eq!(over.due(start + Duration::from_secs(180)), [(greedy.clone(), QuotaRefusal::Publish, 60_000)]);
         assert!(over.due(start + Duration::from_secs(240)).is_empty() && over.subjects.is_empty());
-        assert!(over.count(&greedy, start + Duration::from_secs(300)).is_some(), "at once again");
+        assert!(
+            over.count(&greedy, QuotaRefusal::Publish, start + Duration::from_secs(300)).is_some(),
+            "at once again"
+        );
     }
 
     #[test]
     fn many_subjects_are_bounded_and_none_of_their_messages_is_lost() {
         let (mut over, start) = (OverQuota::default(), Instant::now());
-        let told = (0..100_000).filter(|n| over.count(&Text::from(n.to_string()), start).is_some()).count();
+        let told = (0..100_000)
+            .filter(|n| over.count(&Text::from(n.to_string()), QuotaRefusal::Message, start).is_some())
+            .count();
         assert_eq!((told, over.subjects.len()), (MAX_SUBJECTS + 1, MAX_SUBJECTS + 1));
         let due = over.due(start + PERIOD);
-        assert_eq!(due, [(Text::from(OTHERS), 100_000 - told as u64)]);
+        assert_eq!(due, [(Text::from(OTHERS), QuotaRefusal::Message, 100_000 - told as u64)]);
     }
 }

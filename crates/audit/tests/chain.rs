@@ -2,8 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking, in its helpers too")]
 
 use jiff::Timestamp;
-use nuncio_audit::{Break, Chain, Entry, Event, Fault, MAX_LINE, Mark, Position, Report, Text, Verifier, VerifyError};
+use nuncio_audit::{
+    Break, Chain, Entry, Event, Fault, MAX_LINE, Mark, Position, Refused, Report, Text, Verifier, VerifyError,
+};
 use nuncio_identity::{NodeKey, Signer};
+use nuncio_metrics::{Cause, Direction, LinkRefusal};
 use proptest::prelude::*;
 
 /// A log of several files, each of whole lines, sealed at its end.
@@ -37,8 +40,13 @@ fn file(chain: &mut Chain, key: &NodeKey, events: usize) -> Vec<String> {
     let mut lines = vec![chain.append(at(0), &Entry::Mark(opened))];
     for number in 0..events {
         let address = Text::from(format!("10.0.0.1:{number}"));
-        let event =
-            Event::NodeRefused { address, node: Some(key.node_id().into()), cause: "a reason, \"quoted\"".into() };
+        let refused = Refused(Cause::P2p(Direction::Inbound, LinkRefusal::Role));
+        let event = Event::NodeRefused {
+            refused,
+            address,
+            node: Some(key.node_id().into()),
+            cause: "a reason, \"quoted\"".into(),
+        };
         lines.push(chain.append(at(number), &Entry::Event(&event)));
         if number % 3 == 2 {
             lines.push(chain.seal(at(number), &key.clone().into()).unwrap());

@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use nuncio_audit::Event;
+use nuncio_audit::{Event, NodeIdText};
+use nuncio_metrics::{Cause, IssuerRefusal};
 use nuncio_node::{
     NodeSnapshot, Snapshot,
     service::{Answer, Call, Request},
@@ -94,8 +95,29 @@ fn event(call: &Call, decided: &Result<Vec<Certificate>, IssueError>) -> Event {
             serial: leaf.serial().into(),
             not_after: leaf.not_after().as_secs(),
         },
-        Ok(None) => Event::CertificateNotIssued { node, cause: "nothing came out".into() },
-        Err(error) => Event::CertificateNotIssued { node, cause: error.to_string().into() },
+        Ok(None) => not_issued(IssuerRefusal::Issuer, node, "nothing came out"),
+        Err(error) => not_issued(refusal(error), node, &error.to_string()),
+    }
+}
+
+fn not_issued(refused: IssuerRefusal, node: NodeIdText, cause: &str) -> Event {
+    Event::CertificateNotIssued { refused: Cause::Issuer(refused).into(), node, cause: cause.into() }
+}
+
+/// What a renewal that is refused is counted as.
+const fn refusal(error: &IssueError) -> IssuerRefusal {
+    match error {
+        IssueError::TooOften { .. } | IssueError::Crowded => IssuerRefusal::TooOften,
+        IssueError::TooLarge { .. } | IssueError::Request(_) => IssuerRefusal::Request,
+        IssueError::OtherKey { .. } => IssuerRefusal::Key,
+        IssueError::OtherName { .. } | IssueError::Attributes => IssuerRefusal::Other,
+        IssueError::Chain(_) => IssuerRefusal::Chain,
+        IssueError::OtherAgency { .. } => IssuerRefusal::OtherAgency,
+        IssueError::OtherRole { .. } => IssuerRefusal::Role,
+        IssueError::NotListed { .. } => IssuerRefusal::Access,
+        IssueError::Revoked { .. } | IssueError::KeyTakenBack { .. } => IssuerRefusal::Revoked,
+        IssueError::TooMany { .. } | IssueError::Full { .. } => IssuerRefusal::Full,
+        _ => IssuerRefusal::Issuer,
     }
 }
 

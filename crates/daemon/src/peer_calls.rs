@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use nuncio_admin::{Operator, api::Failure};
 use nuncio_audit::{Act, Actor, Event, Outcome};
 use nuncio_gateway::rpc::{Call, Caller, RpcError, RpcFuture, RpcHandler};
+use nuncio_metrics::{AdminRefusal, Cause};
 use serde_json::{Value, json};
 
 use crate::{config::Peer, control::Control};
@@ -63,6 +64,7 @@ fn require_operator(control: &Control, caller: &Caller, method: &str) -> Result<
     let name = name(caller);
     let action = Act::Call { method: "JSON-RPC".into(), path: method.into() };
     control.audit.record(Event::OperatorRefused {
+        refused: Cause::Admin(AdminRefusal::Forbidden).into(),
         address: format!("SDK {name}").into(),
         actor: None,
         action,

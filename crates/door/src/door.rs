@@ -22,7 +22,6 @@ struct State {
     /// Places not dropped yet, also by those who have lost theirs and have not noticed.
     alive: usize,
     most_alive: usize,
-    refused: u64,
 }
 
 /// A connection's place at the door; free again when dropped.
@@ -39,12 +38,7 @@ type Ticket = oneshot::Sender<()>;
 impl Door {
     /// A door with nobody at it.
     pub fn new(limits: &Limits) -> Self {
-        Self(Arc::new(Mutex::new(State {
-            machine: Machine::new(limits),
-            alive: 0,
-            most_alive: limits.most_alive(),
-            refused: 0,
-        })))
+        Self(Arc::new(Mutex::new(State { machine: Machine::new(limits), alive: 0, most_alive: limits.most_alive() })))
     }
 
     /// A place for a connection from there. Nothing is read or written before it is taken.
@@ -59,17 +53,12 @@ impl Door {
             true => state.machine.handle_knock(address.into(), ticket, Instant::now()),
             false => Err(Refusal::Crowd),
         };
-        let (spot, out) = knocked.inspect_err(|_| state.refused += 1)?;
+        let (spot, out) = knocked?;
         state.alive += 1;
         drop(state);
         // Woken without the lock.
         drop(out);
         Ok(Place { door: self.clone(), spot, given_away })
-    }
-
-    /// How many were refused since it was made.
-    pub fn refused(&self) -> u64 {
-        self.state().refused
     }
 
     /// Keeps places for connections from there, for good: the operator has named the address.
@@ -127,7 +116,6 @@ mod tests {
         let newcomer = door.knock(second).unwrap();
         block_on(oldest.given_away());
         assert_eq!(door.knock(second).unwrap_err(), Refusal::Full);
-        assert_eq!(door.refused(), 1);
         drop((oldest, newcomer));
         door.knock(second).unwrap();
     }
@@ -138,7 +126,6 @@ mod tests {
         let knock = |network: u8| door.knock(IpAddr::from([10, network, 0, 1]));
         let mut alive: Vec<_> = (0..4).map(|network| knock(network).unwrap()).collect();
         assert_eq!(knock(4).unwrap_err(), Refusal::Crowd, "twice one place and one kept");
-        assert_eq!(door.refused(), 1);
         alive.remove(0);
         knock(4).unwrap();
     }

@@ -10,6 +10,7 @@ use std::{
 use arc_swap::ArcSwap;
 use nuncio_audit::{Audit, Event};
 use nuncio_identity::NodeId;
+use nuncio_metrics::{Cause, SdkRefusal};
 use nuncio_pki::{Certificate, ChainError, Credential, Edition, Lists, Role, RoleRule, Stated, tls::ChannelServerTls};
 use nuncio_protocol::amop::ClientId;
 use nuncio_rights::{Key, Party};
@@ -157,6 +158,23 @@ pub enum Denial {
     Chain(#[from] ChainError),
 }
 
+impl Denial {
+    /// What it is counted as.
+    pub(crate) fn refusal(&self) -> SdkRefusal {
+        match self {
+            Self::Denied | Self::NotAllowed => SdkRefusal::Access,
+            Self::OtherRole { .. } => SdkRefusal::Role,
+            Self::Revoked { .. } => SdkRefusal::Revoked,
+            Self::Chain(error) => of_chain(error),
+        }
+    }
+}
+
+/// What a certificate that does not hold is counted as.
+pub(crate) fn of_chain(error: &ChainError) -> SdkRefusal {
+    SdkRefusal::named(error.fault().name()).unwrap_or(SdkRefusal::Chain)
+}
+
 impl Access {
     /// Judges a client that TLS has verified and that wants to come in.
     ///
@@ -300,6 +318,7 @@ impl Guard {
         for (client, watched) in &*self.sessions() {
             if let Err(denial) = self.judge(&watched.certificate) {
                 self.audit.record(Event::SdkExpelled {
+                    refused: Cause::Sdk(denial.refusal()).into(),
                     client: client.0,
                     subject: (&watched.certificate.subject).into(),
                     cause: denial.to_string().into(),
@@ -310,7 +329,12 @@ impl Guard {
         for (client, (name, cut)) in &*self.tokens() {
             if let Err(denial) = self.admit_by_name(name) {
                 let (client, subject) = (client.0, name.to_string().into());
-                self.audit.record(Event::SdkExpelled { client, subject, cause: denial.to_string().into() });
+                self.audit.record(Event::SdkExpelled {
+                    refused: Cause::Web(denial.refusal()).into(),
+                    client,
+                    subject,
+                    cause: denial.to_string().into(),
+                });
                 cut.cancel();
             }
         }

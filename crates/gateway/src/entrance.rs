@@ -3,6 +3,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use nuncio_metrics::Cause;
 use nuncio_pki::Credential;
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -69,6 +70,6 @@ impl Entrance {
 
     /// Counts, logs and records that somebody was not let in at a door beside the channel port.
     pub fn refuse(&self, remote: SocketAddr, refusal: &Refusal) {
-        self.0.refuse_at(&self.0.clients.counters().refused.web, remote, refusal);
+        self.0.refuse_at(Cause::Web, remote, refusal);
     }
 }

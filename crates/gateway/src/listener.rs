@@ -10,7 +10,7 @@ use std::{
 use arc_swap::ArcSwap;
 use nuncio_audit::{Audit, Event};
 use nuncio_door::{Place, Throttle};
-use nuncio_metrics::{CounterBy, SdkRefusal};
+use nuncio_metrics::{Cause, SdkRefusal};
 use nuncio_pki::{Credential, tls::ChannelServerTls};
 use nuncio_protocol::amop::ClientInput;
 use nuncio_rights::{Party, Rights};
@@ -81,6 +81,7 @@ pub async fn bind(
 ) -> Result<Bound, BindError> {
     let port = Port::listen("the gateway", config.listen)?;
     let calls_per_second = config.limits.calls_per_second;
+    config.audit.count_in(&clients.counters().refused);
     let door = Door {
         door: nuncio_door::Door::new(&config.limits.door),
         sessions: Sessions::new(config.limits.connections, config.limits.connections_per_address),
@@ -217,14 +218,14 @@ impl Door {
 
     /// Counts, logs and records that somebody was not let in at the channel port.
     pub(crate) fn refuse(&self, remote: SocketAddr, refusal: &Refusal) {
-        self.refuse_at(&self.clients.counters().refused.sdk, remote, refusal);
+        self.refuse_at(Cause::Sdk, remote, refusal);
     }
 
-    /// The same at the door that counts here.
-    pub(crate) fn refuse_at(&self, door: &CounterBy<SdkRefusal>, remote: SocketAddr, refusal: &Refusal) {
+    /// The same at another door for clients.
+    pub(crate) fn refuse_at(&self, door: fn(SdkRefusal) -> Cause, remote: SocketAddr, refusal: &Refusal) {
         self.clients.counters().connections_refused.increment();
-        door.increment(refusal.cause());
         self.audit.record(Event::SdkRefused {
+            refused: door(refusal.cause()).into(),
             address: remote.to_string().into(),
             cause: refusal.to_string().into(),
             hint: refusal.hint().unwrap_or_default().as_ref().into(),

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use nuncio_audit::Event;
 use nuncio_channel_protocol::{FrameKind, FrameSeq, ResultCode};
-use nuncio_metrics::{PublishEnd, PublishKind, QuotaRefusal};
+use nuncio_metrics::{Cause, PublishEnd, PublishKind, QuotaRefusal};
 use nuncio_pki::Credential;
 use nuncio_protocol::{
     MAX_BODY, Topic,
@@ -293,9 +293,9 @@ impl Member {
         let verdict = self.rights.publishing(topic);
         if !verdict.is_allowed() {
             self.door.clients.counters().publishes_denied.increment();
-            self.door.clients.counters().refused.rights.increment(rights::refusal(Act::Publish, &verdict));
             let cause = verdict.to_string();
             self.door.audit.record(Event::PublishDenied {
+                refused: Cause::Rights(rights::refusal(Act::Publish, &verdict)).into(),
                 client: self.client().0,
                 subject: (&self.subject).into(),
                 topic: topic.as_str().into(),
@@ -306,7 +306,7 @@ impl Member {
         if !self.registration.tenant.admit(topic.as_str().len() + data.len(), Instant::now()) {
             self.door.clients.counters().publishes_over_quota.increment();
             self.door.clients.counters().refused.quota.increment(QuotaRefusal::Publish);
-            self.door.audit.over_quota(&self.subject);
+            self.door.audit.over_quota(&self.subject, QuotaRefusal::Publish);
             return Some(NotPublished::OverQuota);
         }
         None

@@ -11,7 +11,7 @@ use rustls::{AlertDescription, CertificateError, PeerIncompatible, ServerConnect
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use crate::{Denial, tenants::OverBudget};
+use crate::{Denial, access::of_chain, tenants::OverBudget};
 
 /// Why a connection does not become a session.
 #[derive(Debug, thiserror::Error)]
@@ -138,12 +138,7 @@ impl Refusal {
             Self::OverQuota { .. } => SdkRefusal::OverQuota,
             Self::NoToken { .. } => SdkRefusal::NoToken,
             Self::OtherOrigin => SdkRefusal::Origin,
-            Self::NotAdmitted { denial, .. } => match denial {
-                Denial::Denied | Denial::NotAllowed => SdkRefusal::Access,
-                Denial::OtherRole { .. } => SdkRefusal::Role,
-                Denial::Revoked { .. } => SdkRefusal::Revoked,
-                Denial::Chain(error) => of_chain(error),
-            },
+            Self::NotAdmitted { denial, .. } => denial.refusal(),
         }
     }
 
@@ -293,10 +288,6 @@ fn check_agency(client: &Credential, [on_curve, rsa]: &[Option<String>; 2]) -> R
 
 fn is_rsa(certificate: &Certificate) -> bool {
     matches!(certificate.key_kind(), KeyKind::Rsa { .. })
-}
-
-fn of_chain(error: &ChainError) -> SdkRefusal {
-    SdkRefusal::named(error.fault().name()).unwrap_or(SdkRefusal::Chain)
 }
 
 /// What mends a certificate that is refused, said of an SDK.

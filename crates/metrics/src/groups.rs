@@ -16,6 +16,9 @@ pub use files::{FileRefusal, Files};
 pub use gossip::{Gossip, GossipOutcome, Lane};
 pub use links::{Direction, DropCause, LinkRefusal, Links, MessageKind, PeerClass, Relayed, Stream};
 pub use node::{CastKind, NodeWork, PublishResult};
-pub use refusals::{AdminRefusal, EnrolmentRefusal, GateRefusal, QuotaRefusal, Refusals, RightsRefusal, SdkRefusal};
+pub use refusals::{
+    AdminRefusal, Cause, EnrolmentRefusal, GateRefusal, IssuerRefusal, ListRefusal, QuotaRefusal, Refusals,
+    RightsRefusal, SdkRefusal,
+};
 pub use tables::NodeTables;
 pub use unicast::{CallKind, Served, UnicastCalls, UnicastEnd};

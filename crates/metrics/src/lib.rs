@@ -29,10 +29,10 @@ use std::{
 
 pub use book::{Book, Described, Entry, Labelled};
 pub use groups::{
-    AdminRefusal, Amop, CallKind, CastKind, Core, Direction, DropCause, EnrolmentRefusal, FileRefusal, Files,
-    GateRefusal, Gossip, GossipOutcome, Lane, LinkRefusal, Links, MessageKind, NodeTables, NodeWork, PeerClass,
-    PublishEnd, PublishKind, PublishResult, QuotaRefusal, Reachability, Refusals, Relayed, RightsRefusal, SdkRefusal,
-    Served, Stream, TraceReport, UnicastCalls, UnicastEnd,
+    AdminRefusal, Amop, CallKind, CastKind, Cause, Core, Direction, DropCause, EnrolmentRefusal, FileRefusal, Files,
+    GateRefusal, Gossip, GossipOutcome, IssuerRefusal, Lane, LinkRefusal, Links, ListRefusal, MessageKind, NodeTables,
+    NodeWork, PeerClass, PublishEnd, PublishKind, PublishResult, QuotaRefusal, Reachability, Refusals, Relayed,
+    RightsRefusal, SdkRefusal, Served, Stream, TraceReport, UnicastCalls, UnicastEnd,
 };
 pub use histogram::{Histogram, HistogramBy};
 pub use label::Label;

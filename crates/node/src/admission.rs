@@ -15,14 +15,15 @@ use bytes::Bytes;
 use nuncio_audit::{Audit, Event};
 use nuncio_behaviour::Behaviour;
 use nuncio_identity::NodeId;
-use nuncio_pki::{Certificate, Policy, RevocationList, SharedPolicy};
+use nuncio_metrics::{Cause, Direction, LinkRefusal, ListRefusal};
+use nuncio_pki::{Certificate, Policy, PolicyError, RevocationList, SharedPolicy};
 use nuncio_protocol::status_sync::{IssuerId, Record};
 use nuncio_transport::Admissions;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use tokio::sync::watch;
 
 pub(crate) use self::unlisted::Unlisted;
-use crate::{agencies::Agencies, certifier::told_lists, lifetimes::Lifetimes};
+use crate::{agencies::Agencies, certifier::told_lists, event_loop::of_chain, lifetimes::Lifetimes};
 
 /// What the decisions are carried out on.
 pub(crate) trait Network {
@@ -119,7 +120,7 @@ impl Admission {
         let unlisted = self.shared.unlisted.take().into_iter().filter(|node| !self.admits(node));
         let unlisted: BTreeMap<_, _> = unlisted.map(|node| (node, Grounds::Lists)).collect();
         let is_changed = !unlisted.is_empty();
-        self.tell_expelled(self.causes(&unlisted));
+        self.tell_expelled(self.causes(&unlisted, now));
         self.expel(unlisted, network);
         self.note_readmitted(network);
         if self.shared.agencies.take_news() && self.claim(now) {
@@ -154,9 +155,9 @@ impl Admission {
         let mut newly = self.denied(&policy);
         let records = network.refused_records().into_iter();
         newly.extend(records.map(|record| (record.status.node, Grounds::Record(record))));
-        let mut causes = self.causes(&newly);
+        let mut causes = self.causes(&newly, now);
         for (node, admission, reason) in self.shared.admissions.refused_by(&policy, now) {
-            causes.insert(node, reason.to_string());
+            causes.insert(node, (of_chain(&reason), reason.to_string()));
             newly.insert(node, Grounds::Admission(admission));
         }
         self.tell_expelled(causes);
@@ -178,7 +179,7 @@ impl Admission {
         let agencies = self.shared.agencies.all();
         let mut is_changed = false;
         for der in lists {
-            let judged = RevocationList::from_der(der).map_err(|error| error.to_string());
+            let judged = RevocationList::from_der(der).map_err(|error| (ListRefusal::Malformed, error.to_string()));
             match judged.and_then(|list| Ok((adopt(&self.shared.policy, &list, &agencies, now)?, list))) {
                 Ok((true, list)) => {
                     self.audit.record(Event::ListTaken {
@@ -190,7 +191,11 @@ impl Admission {
                     is_changed = true;
                 }
                 Ok((false, _)) => {}
-                Err(cause) => self.audit.record(Event::ListRefused { peer: peer.into(), cause: cause.into() }),
+                Err((refused, cause)) => self.audit.record(Event::ListRefused {
+                    refused: Cause::Lists(refused).into(),
+                    peer: peer.into(),
+                    cause: cause.into(),
+                }),
             }
         }
         if is_changed {
@@ -223,18 +228,25 @@ impl Admission {
     }
 
     /// Why those are expelled who were not before.
-    fn causes(&self, newly: &BTreeMap<NodeId, Grounds>) -> BTreeMap<NodeId, String> {
-        let news = newly.iter().filter(|(node, _)| !self.expelled.contains_key(node));
-        let cause = |grounds: &Grounds| match grounds {
-            Grounds::Lists => "the lists of allowed and denied nodes refuse it",
-            Grounds::Record(_) | Grounds::Admission(_) => "its certificate is refused now",
+    fn causes(&self, newly: &BTreeMap<NodeId, Grounds>, now: UnixTime) -> BTreeMap<NodeId, (LinkRefusal, String)> {
+        let policy = self.shared.policy.load();
+        let judged = |chain: &[CertificateDer<'_>]| match policy.judge(chain, now) {
+            Err(error) => (of_chain(&error), error.to_string()),
+            Ok(_) => (LinkRefusal::Chain, "its certificate is refused now".to_owned()),
         };
-        news.map(|(node, grounds)| (*node, cause(grounds).to_owned())).collect()
+        let cause = |grounds: &Grounds| match grounds {
+            Grounds::Lists => (LinkRefusal::Access, "the lists of allowed and denied nodes refuse it".to_owned()),
+            Grounds::Admission(admission) => judged(&admission.chain),
+            Grounds::Record(record) => judged(&chain_of(record)),
+        };
+        let news = newly.iter().filter(|(node, _)| !self.expelled.contains_key(node));
+        news.map(|(node, grounds)| (*node, cause(grounds))).collect()
     }
 
-    fn tell_expelled(&self, causes: BTreeMap<NodeId, String>) {
-        for (node, cause) in causes {
-            self.audit.record(Event::NodeExpelled { node: node.into(), cause: cause.into() });
+    fn tell_expelled(&self, causes: BTreeMap<NodeId, (LinkRefusal, String)>) {
+        for (node, (refused, cause)) in causes {
+            let refused = Cause::P2p(Direction::Inbound, refused).into();
+            self.audit.record(Event::NodeExpelled { refused, node: node.into(), cause: cause.into() });
         }
     }
 
@@ -256,6 +268,12 @@ impl Admission {
             self.audit.record(Event::NodeReadmitted { node: node.into() });
         }
     }
+}
+
+/// The certificates that a record carries.
+fn chain_of(record: &Record) -> Vec<CertificateDer<'static>> {
+    let chain = nuncio_wire::status::chain_of(record.bytes.clone()).unwrap_or_default();
+    chain.iter().map(|der| CertificateDer::from(der.to_vec())).collect()
 }
 
 impl Network for Behaviour {
@@ -284,17 +302,24 @@ impl Network for Behaviour {
     }
 }
 
+fn of_list(error: &PolicyError) -> ListRefusal {
+    match error {
+        PolicyError::TooManyLists { .. } | PolicyError::TooLongLists { .. } => ListRefusal::Full,
+        _ => ListRefusal::Signer,
+    }
+}
+
 /// Whether the list was newer than what was in force. One step: the operator changes the policy meanwhile.
 fn adopt(
     policy: &SharedPolicy,
     list: &RevocationList,
     agencies: &[Certificate],
     now: UnixTime,
-) -> Result<bool, String> {
+) -> Result<bool, (ListRefusal, String)> {
     let mut outcome = Ok(false);
     policy.rcu(|current| {
         let adopted = current.adopt(list.clone(), agencies, now);
-        outcome = adopted.as_ref().map(Option::is_some).map_err(ToString::to_string);
+        outcome = adopted.as_ref().map(Option::is_some).map_err(|error| (of_list(error), error.to_string()));
         adopted.ok().flatten().map_or_else(|| Arc::clone(current), Arc::new)
     });
     outcome

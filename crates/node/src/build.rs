@@ -68,8 +68,9 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
     let (node, identity) = (config.identity.key.node_id(), SharedIdentity::new(config.identity.clone().into()));
     let (shared, door) = (shared(&config), door(&config));
     let admissions = shared.admissions.clone();
-    let mut swarm = swarm(&config, epoch, identity.clone(), &shared, door.clone())?;
+    let mut swarm = swarm(&config, epoch, identity.clone(), &shared, door)?;
 
+    config.audit.count_in(&config.metrics.refused);
     let mut admission = Admission::new(node, shared, config.adoptions.clone(), config.audit.clone());
     admission.begin(swarm.behaviour_mut());
     let addresses = connect(&mut swarm, &config)?;
@@ -119,7 +120,6 @@ pub fn build(config: Config) -> Result<Bound, BuildError> {
         duplicates: 0,
         swarm_metrics: SwarmMetrics::registered(&metrics),
         metrics,
-        door,
         command_room,
         ticks: 0,
     };

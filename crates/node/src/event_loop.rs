@@ -16,9 +16,8 @@ use futures::{FutureExt, StreamExt};
 use libp2p::{Swarm, swarm::SwarmEvent};
 use nuncio_audit::{Audit, Told};
 use nuncio_behaviour::{Behaviour, EpochError, Event, from_multiaddr};
-use nuncio_door::Door;
 use nuncio_identity::NodeId;
-use nuncio_metrics::Metrics;
+use nuncio_metrics::{Metrics, QuotaRefusal};
 use nuncio_protocol::{amop::ClientInput, trace::Probes, unicast::ExchangeId};
 use nuncio_transport::{Admissions, SharedIdentity};
 use rustls_pki_types::UnixTime;
@@ -29,7 +28,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::commands::Waiting;
-pub(crate) use self::counts::{cast, end, publish_result};
+pub(crate) use self::counts::{cast, end, of_chain, publish_result};
 pub(crate) use self::shown::Shown;
 use crate::{
     addresses::OwnAddresses,
@@ -85,8 +84,6 @@ pub(crate) struct EventLoop {
     /// How often a second host with somebody's key was seen.
     pub(crate) duplicates: u64,
     pub(crate) metrics: Metrics,
-    /// Of the p2p port.
-    pub(crate) door: Door,
     pub(crate) swarm_metrics: SwarmMetrics,
     pub(crate) command_room: [queue::Taken; 2],
     pub(crate) ticks: u32,
@@ -167,7 +164,7 @@ impl EventLoop {
                 self.report_equivocation(node);
                 self.shown.touch();
             }
-            Event::OverQuota { source } => self.audit.over_quota(format!("node {source}")),
+            Event::OverQuota { source } => self.audit.over_quota(format!("node {source}"), QuotaRefusal::Message),
             Event::Denied { source, topic, reason } => self.report_denied(source, &topic, &reason),
             Event::KeyFailed { reason } => {
                 self.audit.record(nuncio_audit::Event::KeyFailed { cause: reason.into() });

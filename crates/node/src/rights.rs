@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use nuncio_audit::{Audit, Event};
 use nuncio_identity::NodeId;
+use nuncio_metrics::{Cause, RightsRefusal};
 use nuncio_pki::Credential;
 use nuncio_protocol::{
     Topic,
@@ -108,6 +109,7 @@ impl Hearing {
         if !verdict.is_allowed() {
             self.denied += count as u64;
             self.audit.record(Event::MessageDenied {
+                refused: Cause::Rights(RightsRefusal::Message).into(),
                 node: id.into(),
                 topic: topic.as_str().into(),
                 cause: verdict.to_string().into(),

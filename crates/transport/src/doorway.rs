@@ -18,6 +18,7 @@ use libp2p::{
 };
 use nuncio_audit::{Audit, Event};
 use nuncio_door::{Door, Place};
+use nuncio_metrics::{Cause, Direction, LinkRefusal};
 
 use crate::error::HandshakeError;
 
@@ -43,6 +44,7 @@ impl<T> Doorway<T> {
             Err(refusal) => refusal,
         };
         self.audit.record(Event::NodeRefused {
+            refused: Cause::P2p(Direction::Inbound, LinkRefusal::Door).into(),
             address: socket(from).into(),
             node: None,
             cause: format!("closed before its handshake: {refusal}").into(),

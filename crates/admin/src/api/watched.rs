@@ -35,7 +35,7 @@ pub struct Refusals {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RefusalCount {
     /// What was refused: `link_inbound`, `link_outbound`, `message`, `rule` for a rule that a peer broke, or the door or judge that
-    /// refused it: `sdk`, `web`, `admin`, `enrolment`, `rights`, `quota`.
+    /// refused it: `sdk`, `web`, `admin`, `enrolment`, `issuer`, `lists`, `rights`, `quota`, `files`.
     pub what: String,
     /// Why, as the metrics call it.
     pub cause: String,
@@ -63,9 +63,16 @@ pub struct Refusal {
     pub time: String,
     /// The kind of the audit event: `node_refused`, `sdk_refused`, `node_banned`, …
     pub kind: String,
+    /// The door or judge, as the metrics call it: `p2p`, `gate`, `sdk`, `web`, `admin`, `enrolment`, `issuer`, `lists`, `rights`,
+    /// `quota`.
+    #[serde(default)]
+    pub door: String,
+    /// Why, as the metrics call it: it is counted in `nuncio_refused_total` under this door and cause.
+    #[serde(default)]
+    pub counted_as: String,
     /// Who: a node, the subject of a certificate, or an address.
     pub who: String,
-    /// Why.
+    /// Why, in words.
     pub cause: String,
 }
 

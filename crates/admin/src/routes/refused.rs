@@ -68,14 +68,14 @@ impl Refused {
 /// What is one: `None` for all else that is judged.
 fn refusal(Recorded { time, event, .. }: &Recorded) -> Option<Refusal> {
     let (who, cause) = match event {
-        Event::NodeRefused { address, node, cause } => {
+        Event::NodeRefused { address, node, cause, .. } => {
             (node.map_or_else(|| address.to_string(), |node| node.0.to_string()), cause)
         }
-        Event::NodeExpelled { node, cause }
+        Event::NodeExpelled { node, cause, .. }
         | Event::NodeBanned { node, cause, .. }
-        | Event::ListRefused { peer: node, cause }
+        | Event::ListRefused { peer: node, cause, .. }
         | Event::MessageDenied { node, cause, .. }
-        | Event::CertificateNotIssued { node, cause } => (node.0.to_string(), cause),
+        | Event::CertificateNotIssued { node, cause, .. } => (node.0.to_string(), cause),
         // Health checks open and close.
         Event::SdkRefused { noise: true, .. } => return None,
         Event::SdkRefused { address, cause, .. }
@@ -84,7 +84,7 @@ fn refusal(Recorded { time, event, .. }: &Recorded) -> Option<Refusal> {
         Event::SdkExpelled { subject, cause, .. }
         | Event::PublishDenied { subject, cause, .. }
         | Event::SubscriptionDenied { subject, cause, .. } => (subject.to_string(), cause),
-        Event::OverQuota { subject, messages } => {
+        Event::OverQuota { subject, messages, .. } => {
             return Some(told(*time, event, subject.to_string(), format!("{messages} messages over a quota")));
         }
         _ => return None,
@@ -93,11 +93,15 @@ fn refusal(Recorded { time, event, .. }: &Recorded) -> Option<Refusal> {
 }
 
 fn told(time: jiff::Timestamp, event: &Event, who: String, cause: String) -> Refusal {
-    Refusal { time: time.to_string(), kind: event.kind().as_str().to_owned(), who, cause }
+    let (door, counted_as) = event.refused().map(|refused| (refused.0.door(), refused.0.word())).unwrap_or_default();
+    let [kind, door, counted_as] = [event.kind().as_str(), door, counted_as].map(str::to_owned);
+    Refusal { time: time.to_string(), kind, door, counted_as, who, cause }
 }
 
 #[cfg(test)]
 mod tests {
+    use nuncio_metrics::{Cause, QuotaRefusal, SdkRefusal};
+
     use super::*;
 
     #[tokio::test]
@@ -106,9 +110,17 @@ mod tests {
         let keeper = refused.clone();
         let mut events = audit.follow();
         for number in 0..KEPT + 10 {
-            audit.record(Event::OverQuota { subject: format!("CN={number}").into(), messages: 2 });
+            let (refused, subject) = (Cause::Quota(QuotaRefusal::Publish).into(), format!("CN={number}").into());
+            audit.record(Event::OverQuota { refused, subject, messages: 2 });
             audit.record(Event::Stopped);
-            audit.record(Event::SdkRefused { address: "a".into(), cause: "".into(), hint: "".into(), noise: true });
+            let refused = Cause::Sdk(SdkRefusal::HungUp).into();
+            audit.record(Event::SdkRefused {
+                refused,
+                address: "a".into(),
+                cause: "".into(),
+                hint: "".into(),
+                noise: true,
+            });
         }
         let mut first = None;
         while let Ok(recorded) = events.try_recv() {
@@ -123,6 +135,7 @@ mod tests {
         let last = refused.last();
         assert_eq!(last.len(), KEPT);
         assert!(last.iter().all(|one| one.kind == "over_quota" && one.cause == "2 messages over a quota"));
+        assert!(last.iter().all(|one| (&*one.door, &*one.counted_as) == ("quota", "publish")));
         shutdown.cancel();
         refused.follow(audit, shutdown).await;
     }

@@ -14,7 +14,7 @@ use axum::serve::Listener;
 use futures::{FutureExt, future::BoxFuture};
 use nuncio_audit::{Act, Audit, Event};
 use nuncio_door::{Door, Limits, Place};
-use nuncio_metrics::{AdminRefusal, CounterBy};
+use nuncio_metrics::{AdminRefusal, Cause};
 use nuncio_pki::tls::{OperatorServerTls, Refused};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -41,25 +41,23 @@ pub(super) struct Doorway {
     door: Door,
     tls: Option<SharedTls>,
     audit: Audit,
-    refusals: CounterBy<AdminRefusal>,
     handshakes: JoinSet<Option<Connection>>,
 }
 
 impl Doorway {
-    pub(super) fn new(
-        listener: TcpListener,
-        tls: Option<SharedTls>,
-        audit: Audit,
-        refusals: CounterBy<AdminRefusal>,
-    ) -> Self {
+    pub(super) fn new(listener: TcpListener, tls: Option<SharedTls>, audit: Audit) -> Self {
         let door = Door::new(&Limits::new(MAX_STRANGERS, 64, 512));
-        Self { listener, door, tls, audit, refusals, handshakes: JoinSet::new() }
+        Self { listener, door, tls, audit, handshakes: JoinSet::new() }
     }
 
     fn let_in(&mut self, socket: TcpStream, address: SocketAddr) -> Option<Connection> {
         // Whoever gets no place is closed, as at the other ports.
         let knocked = self.door.knock(address.ip().to_canonical());
-        let place = knocked.inspect_err(|_| self.refusals.increment(AdminRefusal::Door)).ok()?;
+        let closed = |refusal: &_| {
+            let words = format!("closed before its handshake: {refusal}");
+            tell(&self.audit, AdminRefusal::Door, address, words, String::new());
+        };
+        let place = knocked.inspect_err(closed).ok()?;
         // Answers are short, and somebody waits for them.
         let _ = socket.set_nodelay(true);
         let door = self.door.clone();
@@ -67,7 +65,7 @@ impl Doorway {
             let guest = Guest::new(address, None, false);
             return Some(Connection { stream: Stream::Plain(socket), guest, door, stranger: Some(patience(place)) });
         };
-        let (tls, audit, refusals) = (tls.load_full(), self.audit.clone(), self.refusals.clone());
+        let (tls, audit) = (tls.load_full(), self.audit.clone());
         self.handshakes.spawn(async move {
             let mut stranger = patience(place);
             let accepted = tokio::select! {
@@ -75,7 +73,7 @@ impl Doorway {
                 () = &mut stranger => return None,
                 accepted = handshake(&tls, socket) => accepted,
             };
-            let stream = accepted.map_err(|refused| refuse((&audit, &refusals), address, refused)).ok()?;
+            let stream = accepted.map_err(|refused| refuse(&audit, address, refused)).ok()?;
             let guest = Guest::new(address, stream.get_ref().1.peer_certificates(), true);
             Some(Connection { stream: Stream::Tls(Box::new(stream)), guest, door, stranger: Some(stranger) })
         });
@@ -94,15 +92,24 @@ async fn handshake(tls: &OperatorServerTls, socket: TcpStream) -> Result<TlsStre
 }
 
 /// Records why somebody does not come in; that he cannot be told in words.
-fn refuse((audit, refusals): (&Audit, &CounterBy<AdminRefusal>), address: SocketAddr, refused: Option<Refused>) {
+fn refuse(audit: &Audit, address: SocketAddr, refused: Option<Refused>) {
     let (counted, cause, hint) = match refused {
         Some(Refused::Chain(error)) => (cause_of(&error), error.to_string(), error.hint()),
         Some(other) => (AdminRefusal::Tls, format!("TLS failed: {other}"), String::new()),
         None => return tracing::debug!(%address, "admin API: hung up in the handshake"),
     };
-    refusals.increment(counted);
-    let (address, action) = (address.to_string().into(), Act::Connect);
-    audit.record(Event::OperatorRefused { address, actor: None, action, cause: cause.into(), hint: hint.into() });
+    tell(audit, counted, address, cause, hint);
+}
+
+fn tell(audit: &Audit, refused: AdminRefusal, address: SocketAddr, cause: String, hint: String) {
+    audit.record(Event::OperatorRefused {
+        refused: Cause::Admin(refused).into(),
+        address: address.to_string().into(),
+        actor: None,
+        action: Act::Connect,
+        cause: cause.into(),
+        hint: hint.into(),
+    });
 }
 
 /// Ends when a stranger has to go.

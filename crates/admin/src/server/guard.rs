@@ -11,7 +11,7 @@ use axum::{
 };
 use futures::StreamExt as _;
 use nuncio_audit::{Act, Actor, Audit, Event, Outcome, Scope};
-use nuncio_metrics::{AdminRefusal, CounterBy};
+use nuncio_metrics::Cause;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -34,7 +34,6 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) struct Guard {
     pub(super) authority: Arc<Authority>,
     pub(super) audit: Audit,
-    pub(super) refusals: CounterBy<AdminRefusal>,
 }
 
 /// What a request needs: reading is free of side effects, and everything else needs all authority. So no new route can be
@@ -112,10 +111,10 @@ impl Guard {
 
     fn refuse(&self, peer: &Peer, actor: Option<Actor>, action: Act, rejection: impl Into<Rejection>) -> Response {
         let Rejection { cause, failure } = rejection.into();
-        self.refusals.increment(cause);
+        let refused = Cause::Admin(cause).into();
         let (address, cause) = (peer.to_string().into(), (&failure.message).into());
         let hint = failure.hint.as_deref().unwrap_or_default().into();
-        self.audit.record(Event::OperatorRefused { address, actor, action, cause, hint });
+        self.audit.record(Event::OperatorRefused { refused, address, actor, action, cause, hint });
         let mut response = failure.into_response();
         if response.status() == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

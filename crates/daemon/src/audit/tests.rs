@@ -6,6 +6,7 @@ use std::{
 
 use nuncio_audit::{Event, Fault};
 use nuncio_identity::{NodeKey, RemoteKey, SignError, Signature};
+use nuncio_metrics::{Cause, Direction, LinkRefusal};
 use serde_json::Value;
 
 use super::*;
@@ -17,7 +18,8 @@ fn settings(directory: &Path) -> Settings {
 }
 
 fn refusal(number: u32) -> Event {
-    Event::NodeRefused { address: format!("10.0.0.1:{number}").into(), node: None, cause: "no".into() }
+    let refused = Cause::P2p(Direction::Inbound, LinkRefusal::Expired).into();
+    Event::NodeRefused { refused, address: format!("10.0.0.1:{number}").into(), node: None, cause: "no".into() }
 }
 
 async fn written(settings: Settings, key: &NodeKey, events: impl IntoIterator<Item = Event>) {

@@ -8,7 +8,7 @@ use std::{
 use arc_swap::ArcSwap;
 use nuncio_audit::Event;
 use nuncio_door::{Door, Limits, Place};
-use nuncio_metrics::EnrolmentRefusal;
+use nuncio_metrics::{Cause, EnrolmentRefusal};
 use nuncio_node::service::Enrolment;
 use nuncio_pki::{
     Certificate, Identity, InvitationId, Policy,
@@ -120,7 +120,7 @@ pub(crate) async fn serve(bound: Bound, control: Arc<Control>) {
         while guests.try_join_next().is_some() {}
         // Who comes too often, or finds no place, is closed without a word.
         let Ok(place) = door.knock(from.ip()) else {
-            control.node.metrics().refused.enrolment.increment(EnrolmentRefusal::Door);
+            control.audit.record(refused(EnrolmentRefusal::Door, from, String::new(), "closed before its handshake"));
             continue;
         };
         let acceptor = TlsAcceptor::from(bound.tls.load_full());
@@ -159,9 +159,6 @@ async fn answer(
     let newcomer = read_newcomer(message).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
     let (id, policy) = (newcomer.id, control.policy.load_full());
     let decided = tokio::task::spawn_blocking(move || decide(&desk, &newcomer, &policy)).await?;
-    if let Err(error) = &decided {
-        control.node.metrics().refused.enrolment.increment(cause(error));
-    }
     control.audit.record(event(from, id, &decided));
     if matches!(decided, Err(IssueError::Join(JoinRefusal::Unknown))) {
         sleep(PENANCE).await;
@@ -179,6 +176,15 @@ fn read_newcomer(message: Vec<u8>) -> Result<Newcomer, String> {
         Enrolment::decode(message.into()).map_err(|error| error.to_string())?;
     let secret = Zeroizing::new(secret.to_vec());
     Ok(Newcomer { id: InvitationId(invitation), secret, request: request.to_vec() })
+}
+
+fn refused(of: EnrolmentRefusal, from: SocketAddr, invitation: String, cause: &str) -> Event {
+    Event::EnrolmentRefused {
+        refused: Cause::Enrolment(of).into(),
+        address: from.to_string().into(),
+        invitation: invitation.into(),
+        cause: cause.into(),
+    }
 }
 
 const fn cause(error: &IssueError) -> EnrolmentRefusal {
@@ -206,6 +212,6 @@ fn event(from: SocketAddr, id: InvitationId, decided: &Result<Vec<Certificate>, 
                 not_after: leaf.not_after().as_secs(),
             }
         }
-        Err(error) => Event::EnrolmentRefused { address, invitation, cause: error.to_string().into() },
+        Err(error) => refused(cause(error), from, id.to_string(), &error.to_string()),
     }
 }

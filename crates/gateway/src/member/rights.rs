@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
 use nuncio_audit::Event;
-use nuncio_metrics::RightsRefusal;
+use nuncio_metrics::{Cause, RightsRefusal};
 use nuncio_protocol::{Topic, amop};
 use nuncio_rights::{Act, Ground, Party, Rights, Subject, Verdict};
 
@@ -100,14 +100,14 @@ impl Member {
     pub(super) fn sift_topics(&mut self) -> Option<DeniedTopics> {
         let listed = self.topics.listed()?;
         let (allowed, denied) = self.rights.sift(listed, &self.subject);
-        let counters = self.door.clients.counters();
-        for verdict in listed.difference(&allowed).filter_map(|topic| self.rights.subscribing(topic)) {
-            counters.refused.rights.increment(refusal(Act::Subscribe, &verdict));
-        }
+        let verdicts = listed.difference(&allowed).filter_map(|topic| self.rights.subscribing(topic));
+        let refused: Vec<_> = verdicts.map(|verdict| refusal(Act::Subscribe, &verdict)).collect();
+        refused.iter().for_each(|of| self.door.clients.counters().refused.rights.increment(*of));
         self.topics.tell(allowed);
-        if let Some(denied) = &denied {
+        if let (Some(denied), Some(&first)) = (&denied, refused.first()) {
             self.door.clients.counters().topics_denied.add(denied.count as u64);
             self.door.audit.record(Event::SubscriptionDenied {
+                refused: Cause::Rights(first).into(),
                 client: self.client().0,
                 subject: denied.client.as_str().into(),
                 topics: denied.count,

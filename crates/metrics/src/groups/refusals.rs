@@ -135,6 +135,46 @@ labels! {
 }
 
 labels! {
+    /// Why the issuer of this node's agency renewed no certificate.
+    IssuerRefusal by ["cause"] {
+        /// The node has asked too often, or too many ask.
+        TooOften = ["too_often"],
+        /// It is no request, or its key has not signed it.
+        Request = ["request"],
+        /// Request, certificate and who asks are not of one key.
+        Key = ["key"],
+        /// It asks for another name, or for more than a name.
+        Other = ["other"],
+        /// The certificate there is does not hold.
+        Chain = ["chain"],
+        /// It is of another agency.
+        OtherAgency = ["other_agency"],
+        /// It is for something else than a node.
+        Role = ["role"],
+        /// The rules do not name the node.
+        Access = ["access"],
+        /// Of the node's certificates one was revoked, or its key was.
+        Revoked = ["revoked"],
+        /// So many hold that no more are noted.
+        Full = ["full"],
+        /// The agency issues nothing now.
+        Issuer = ["issuer"],
+    }
+}
+
+labels! {
+    /// Why a revocation list from the network was not taken.
+    ListRefusal by ["cause"] {
+        /// Bytes that are no list, or a part of one.
+        Malformed = ["malformed"],
+        /// Nobody who is trusted here has signed it, or lets its signer.
+        Signer = ["signer"],
+        /// There are too many, or they are too long.
+        Full = ["full"],
+    }
+}
+
+labels! {
     /// What somebody may not do with a topic, and what says so.
     RightsRefusal by ["cause"] {
         /// Publish: no rule allows it.
@@ -166,6 +206,73 @@ labels! {
     }
 }
 
+/// A door, and why it refuses: log, metrics, events and the audit log all say it by this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// A connection did not become a link.
+    P2p(Direction, LinkRefusal),
+    /// A peer broke a rule of the gate.
+    Gate(GateRefusal),
+    /// A connection at the channel port did not become a session.
+    Sdk(SdkRefusal),
+    /// The same at the web door.
+    Web(SdkRefusal),
+    /// Somebody is not answered by the admin API.
+    Admin(AdminRefusal),
+    /// A newcomer gets no certificate.
+    Enrolment(EnrolmentRefusal),
+    /// A node's certificate is not renewed here.
+    Issuer(IssuerRefusal),
+    /// A revocation list is not taken.
+    Lists(ListRefusal),
+    /// Something may not be done with a topic.
+    Rights(RightsRefusal),
+    /// Something is beyond a quota.
+    Quota(QuotaRefusal),
+    /// A file, or a piece of one, is not taken.
+    Files(FileRefusal),
+}
+
+impl Cause {
+    /// The door or judge, as metrics call it.
+    pub const fn door(self) -> &'static str {
+        match self {
+            Self::P2p(..) => "p2p",
+            Self::Gate(_) => "gate",
+            Self::Sdk(_) => "sdk",
+            Self::Web(_) => "web",
+            Self::Admin(_) => "admin",
+            Self::Enrolment(_) => "enrolment",
+            Self::Issuer(_) => "issuer",
+            Self::Lists(_) => "lists",
+            Self::Rights(_) => "rights",
+            Self::Quota(_) => "quota",
+            Self::Files(_) => "files",
+        }
+    }
+
+    /// The cause, as metrics call it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::P2p(_, cause) => word(cause),
+            Self::Gate(cause) => word(cause),
+            Self::Sdk(cause) | Self::Web(cause) => word(cause),
+            Self::Admin(cause) => word(cause),
+            Self::Enrolment(cause) => word(cause),
+            Self::Issuer(cause) => word(cause),
+            Self::Lists(cause) => word(cause),
+            Self::Rights(cause) => word(cause),
+            Self::Quota(cause) => word(cause),
+            Self::Files(cause) => word(cause),
+        }
+    }
+}
+
+fn word(of: impl Label) -> &'static str {
+    of.pairs().pop().map_or("", |(_, word)| word)
+}
+
 /// Every refusal, by the door and its own causes.
 #[derive(Debug, Clone, Default)]
 pub struct Refusals {
@@ -181,6 +288,10 @@ pub struct Refusals {
     pub admin: CounterBy<AdminRefusal>,
     /// Newcomers who got no certificate.
     pub enrolment: CounterBy<EnrolmentRefusal>,
+    /// Nodes whose certificate was not renewed here.
+    pub issuer: CounterBy<IssuerRefusal>,
+    /// Revocation lists from the network that were not taken.
+    pub lists: CounterBy<ListRefusal>,
     /// What may not be done with topics.
     pub rights: CounterBy<RightsRefusal>,
     /// What was beyond a quota.
@@ -196,8 +307,25 @@ impl Refusals {
         book.add("nuncio_refused", "Who and what was refused, by the door and the cause", all)
     }
 
+    /// One more.
+    pub fn count(&self, cause: Cause) {
+        match cause {
+            Cause::P2p(direction, cause) => self.p2p.increment((direction, cause)),
+            Cause::Gate(cause) => self.gate.increment(cause),
+            Cause::Sdk(cause) => self.sdk.increment(cause),
+            Cause::Web(cause) => self.web.increment(cause),
+            Cause::Admin(cause) => self.admin.increment(cause),
+            Cause::Enrolment(cause) => self.enrolment.increment(cause),
+            Cause::Issuer(cause) => self.issuer.increment(cause),
+            Cause::Lists(cause) => self.lists.increment(cause),
+            Cause::Rights(cause) => self.rights.increment(cause),
+            Cause::Quota(cause) => self.quota.increment(cause),
+            Cause::Files(cause) => self.files.increment(cause),
+        }
+    }
+
     /// Of every door its name, and of its causes how many.
-    pub fn doors(&self) -> [(&'static str, Vec<(&'static str, u64)>); 9] {
+    pub fn doors(&self) -> [(&'static str, Vec<(&'static str, u64)>); 11] {
         [
             ("p2p", causes(&self.p2p)),
             ("gate", causes(&self.gate)),
@@ -205,6 +333,8 @@ impl Refusals {
             ("web", causes(&self.web)),
             ("admin", causes(&self.admin)),
             ("enrolment", causes(&self.enrolment)),
+            ("issuer", causes(&self.issuer)),
+            ("lists", causes(&self.lists)),
             ("rights", causes(&self.rights)),
             ("quota", causes(&self.quota)),
             ("files", causes(&self.files)),
@@ -254,5 +384,45 @@ impl Described for Refusals {
             Labelled { key: "door", values: names },
             Labelled { key: "cause", values: of_doors.collect::<Vec<_>>().join("; ") },
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every cause of a door, as somebody says it.
+    fn all() -> Vec<Cause> {
+        fn each<L: Label>(cause: impl Fn(L) -> Cause) -> Vec<Cause> {
+            L::all().into_iter().map(cause).collect()
+        }
+        [
+            each(|(direction, cause)| Cause::P2p(direction, cause)),
+            each(Cause::Gate),
+            each(Cause::Sdk),
+            each(Cause::Web),
+            each(Cause::Admin),
+            each(Cause::Enrolment),
+            each(Cause::Issuer),
+            each(Cause::Lists),
+            each(Cause::Rights),
+            each(Cause::Quota),
+            each(Cause::Files),
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn what_is_counted_stands_under_the_door_and_the_word_that_events_say() {
+        for cause in all() {
+            let refusals = Refusals::default();
+            refusals.count(cause);
+            let doors = refusals.doors().into_iter();
+            let counted =
+                doors.flat_map(|(door, words)| words.into_iter().map(move |(word, count)| (door, word, count)));
+            let counted: Vec<_> = counted.filter(|(.., count)| *count > 0).collect();
+            assert_eq!(counted, [(cause.door(), cause.word(), 1)], "{cause:?}");
+        }
+        assert_eq!(Refusals::default().doors().len(), 11, "all of them are tried here");
     }
 }

@@ -3,11 +3,10 @@
 use std::{error::Error, time::Instant};
 
 use libp2p::swarm::{DialError, ListenError};
-use nuncio_metrics::{
-    CastKind, Direction, GateRefusal, LinkRefusal, PublishResult, QuotaRefusal, RightsRefusal, UnicastEnd,
-};
+use nuncio_metrics::{CastKind, GateRefusal, LinkRefusal, PublishResult, QuotaRefusal, RightsRefusal, UnicastEnd};
+use nuncio_pki::ChainError;
 use nuncio_protocol::{
-    Topic,
+    Strike, Topic,
     unicast::{Refusal, UnicastError, Unknown},
 };
 use nuncio_transport::{HandshakeError, Refusal as Refused};
@@ -37,14 +36,11 @@ impl EventLoop {
         self.show_refused();
     }
 
-    /// What others count: the door, the core and the rights.
+    /// What others count: the core and the rights.
     fn show_refused(&self) {
         let (refused, overlay) = (&self.metrics.refused, self.swarm.behaviour().overlay());
-        refused.p2p.copy((Direction::Inbound, LinkRefusal::Door), self.door.refused());
         for (strike, count) in overlay.strikes() {
-            if let Some(cause) = GateRefusal::named(strike.name()) {
-                refused.gate.copy(cause, *count);
-            }
+            refused.gate.copy(of_strike(*strike), *count);
         }
         let [denied, over_quota] = self.hearing.refused(overlay.refused());
         refused.rights.copy(RightsRefusal::Message, denied);
@@ -92,6 +88,16 @@ pub(crate) const fn end(error: &UnicastError) -> UnicastEnd {
     }
 }
 
+/// The rule that a peer broke.
+pub(super) fn of_strike(strike: Strike) -> GateRefusal {
+    GateRefusal::named(strike.name()).expect("a test holds the names of both against each other")
+}
+
+/// What is wrong with a node's certificate.
+pub(crate) fn of_chain(error: &ChainError) -> LinkRefusal {
+    LinkRefusal::named(error.fault().name()).unwrap_or(LinkRefusal::Chain)
+}
+
 /// Why a dial made no link; `None` where it is nobody's fault.
 pub(super) fn of_dial(error: &DialError) -> Option<LinkRefusal> {
     match error {
@@ -113,10 +119,10 @@ fn of_error(error: &(dyn Error + 'static)) -> LinkRefusal {
     nuncio_transport::handshake_error(error).map_or(LinkRefusal::Connection, of_handshake)
 }
 
-fn of_handshake(error: &HandshakeError) -> LinkRefusal {
+pub(super) fn of_handshake(error: &HandshakeError) -> LinkRefusal {
     match error {
         HandshakeError::Refused { refusal, .. } => match &**refusal {
-            Refused::Chain { source, .. } => LinkRefusal::named(source.fault().name()).unwrap_or(LinkRefusal::Chain),
+            Refused::Chain { source, .. } => of_chain(source),
             _ => LinkRefusal::Key,
         },
         HandshakeError::RefusedByPeer { .. } => LinkRefusal::ByPeer,
@@ -131,7 +137,6 @@ fn of_handshake(error: &HandshakeError) -> LinkRefusal {
 #[cfg(test)]
 mod tests {
     use nuncio_pki::ChainFault;
-    use nuncio_protocol::Strike;
 
     use super::*;
 

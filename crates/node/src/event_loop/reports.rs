@@ -9,7 +9,7 @@ use libp2p::{
 use nuncio_audit::{Event, News};
 use nuncio_behaviour::from_multiaddr;
 use nuncio_identity::NodeId;
-use nuncio_metrics::Direction;
+use nuncio_metrics::{Cause, Direction, GateRefusal, RightsRefusal};
 use nuncio_pki::Credential;
 use nuncio_protocol::{
     Strike, Topic,
@@ -19,7 +19,7 @@ use nuncio_transport::HandshakeError;
 
 use super::{
     EventLoop,
-    counts::{of_dial, of_listen},
+    counts::{of_dial, of_handshake, of_listen, of_strike},
 };
 
 impl EventLoop {
@@ -70,6 +70,7 @@ impl EventLoop {
 
     pub(super) fn report_ban(&mut self, peer: &NodeId, until: Instant, reason: Strike) {
         self.audit.record(Event::NodeBanned {
+            refused: Cause::Gate(of_strike(reason)).into(),
             node: (*peer).into(),
             name: self.admission.name_of(peer).into(),
             seconds: until.saturating_duration_since(Instant::now()).as_secs(),
@@ -79,30 +80,34 @@ impl EventLoop {
 
     pub(super) fn report_denied(&self, node: NodeId, topic: &Topic, reason: &str) {
         let (topic, cause) = (topic.as_str().into(), reason.into());
-        self.audit.record(Event::MessageDenied { node: node.into(), topic, cause });
+        let refused = Cause::Rights(RightsRefusal::Message).into();
+        self.audit.record(Event::MessageDenied { refused, node: node.into(), topic, cause });
     }
 
     pub(super) fn report_equivocation(&self, node: NodeId) {
         let cause = "it signed two statuses with one version".into();
-        self.audit.record(Event::NodeExpelled { node: node.into(), cause });
+        let refused = Cause::Gate(GateRefusal::Equivocation).into();
+        self.audit.record(Event::NodeExpelled { refused, node: node.into(), cause });
     }
 
     pub(super) fn report_dial(&mut self, peer: Option<PeerId>, error: &DialError) {
         if matches!(error, DialError::LocalPeerId { .. } | DialError::Aborted | DialError::DialPeerConditionFalse(_)) {
             return;
         }
-        if let Some(cause) = of_dial(error) {
-            self.metrics.links.refused.increment((Direction::Outbound, cause));
-        }
         let words = nuncio_transport::describe(error);
         if let Some((address, refused)) = refusal_of(error) {
             let node = refused.node().map(Into::into);
             self.audit.record(Event::NodeRefused {
+                refused: Cause::P2p(Direction::Outbound, of_handshake(refused)).into(),
                 address: from_multiaddr(address).into(),
                 node,
                 cause: words.into(),
             });
             return;
+        }
+        // Nobody was judged here.
+        if let Some(cause) = of_dial(error) {
+            self.metrics.links.refused.increment((Direction::Outbound, cause));
         }
         let source = peer.map_or_else(|| words.clone(), |peer| peer.to_string());
         if let Some(News { left_out }) = self.told.attempt("cannot link", &source, &words, Instant::now()) {
@@ -111,8 +116,8 @@ impl EventLoop {
     }
 
     pub(super) fn report_refusal(&mut self, from: &Multiaddr, error: &ListenError) {
-        self.metrics.links.refused.increment((Direction::Inbound, of_listen(error)));
         self.audit.record(Event::NodeRefused {
+            refused: Cause::P2p(Direction::Inbound, of_listen(error)).into(),
             address: from_multiaddr(from).into(),
             node: nuncio_transport::handshake_error(error).and_then(HandshakeError::node).map(Into::into),
             cause: nuncio_transport::describe(error).into(),

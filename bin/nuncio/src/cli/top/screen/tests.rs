@@ -73,6 +73,8 @@ fn sights() -> Sights {
             }],
             last: vec![Refusal {
                 time: "2026-11-28T20:00:00.123456789Z".into(),
+                door: "sdk".into(),
+                counted_as: "revoked".into(),
                 kind: "node_refused".into(),
                 who: "10.0.0.9:4".into(),
                 cause: "its certificate has ended".into(),
