@@ -230,3 +230,39 @@ async fn what_the_key_does_not_sign_is_written_all_the_same_and_signed_when_it_c
     let report = judge(dir.path(), &key);
     assert_eq!((report.unsealed, report.missed), (0, 0));
 }
+
+/// The log of the former key stays whole, and that of the new one is its own.
+#[tokio::test]
+async fn a_node_with_another_key_begins_another_log_and_the_former_one_still_holds() {
+    let (dir, former, new) = (tempfile::tempdir().unwrap(), NodeKey::generate(), NodeKey::generate());
+    let small = || Settings { max_file: 2000, ..settings(dir.path()) };
+    written(small(), &former, (0..20).map(|_| Event::Stopped)).await;
+    let before = judge(dir.path(), &former);
+    assert!(before.files > 1, "{before:?}");
+    for _ in 0..2 {
+        written(small(), &new, [Event::Stopped]).await;
+        judge(dir.path(), &new);
+    }
+    assert_eq!(kinds(dir.path()), ["opened", "stopped", "seal", "stopped", "seal"]);
+    let kept = |number: u32| dir.path().join(format!("node-{}-{number}", former.node_id().short()));
+    assert_eq!(judge(&kept(0), &former).entries, before.entries);
+    // The former key again, and again the new one: nothing takes the place of anything.
+    written(small(), &former, [Event::Stopped]).await;
+    written(small(), &new, [Event::Stopped]).await;
+    assert_eq!(judge(&kept(0), &former).entries, before.entries);
+    assert_eq!(judge(&kept(1), &former).entries, 3);
+    judge(dir.path(), &new);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_put_back_breaks_no_chain() {
+    let (dir, key) = (tempfile::tempdir().unwrap(), NodeKey::generate());
+    let mut trail = trail::Trail::new(settings(dir.path()), key.clone().into());
+    for second in [2_000_000_000, 1, 1_900_000_000, -5] {
+        let time = jiff::Timestamp::from_second(second).unwrap();
+        trail.append(time, &nuncio_audit::Entry::Event(&Event::Stopped)).unwrap();
+    }
+    trail.seal().unwrap();
+    let report = judge(dir.path(), &key);
+    assert_eq!((report.entries, report.unsealed), (6, 0));
+}

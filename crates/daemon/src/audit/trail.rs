@@ -9,7 +9,7 @@ use std::{
 
 use jiff::Timestamp;
 use nuncio_audit::{Chain, Entry, MAX_LINE, Mark, Position};
-use nuncio_identity::{SignError, Signer};
+use nuncio_identity::{NodeId, SignError, Signer};
 use serde::Deserialize;
 
 use super::{Settings, files, name};
@@ -132,6 +132,7 @@ impl Trail {
 
     fn open_first(&mut self) -> io::Result<()> {
         DirBuilder::new().mode(0o700).recursive(true).create(&self.settings.directory)?;
+        self.put_away_others()?;
         let mut aside = Vec::new();
         for path in files(&self.settings.directory)?.into_iter().rev() {
             let end = end_of(&path)?;
@@ -153,6 +154,31 @@ impl Trail {
             self.begin_file(Chain::default())?;
         }
         self.tell_of_the_end(unsealed, &aside)
+    }
+
+    /// A node that got another key is another node: it cannot go on with a chain that the former key signs, and what it signed in it
+    /// would count for nobody. The former log stays whole in a folder of its own.
+    fn put_away_others(&self) -> io::Result<()> {
+        let (directory, files) = (&self.settings.directory, files(&self.settings.directory)?);
+        let owners = files.last().map(|newest| owner_of(newest)).transpose()?.flatten();
+        let Some(owner) = owners.filter(|owner| *owner != self.key.node_id()) else { return Ok(()) };
+        let mut number = 0;
+        let folder = loop {
+            let folder = directory.join(format!("node-{}-{number}", owner.short()));
+            match DirBuilder::new().mode(0o700).create(&folder) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+                made => break made.map(|()| folder)?,
+            }
+        };
+        // The newest last: by it a start that comes between knows whose the others are.
+        for file in &files {
+            fs::rename(file, folder.join(file.file_name().unwrap_or_default()))?;
+        }
+        tracing::warn!(
+            node = %owner.short(), kept_in = %folder.display(),
+            "the audit log is of a node with another key; it is kept, and this node begins its own"
+        );
+        File::open(directory)?.sync_all()
     }
 
     /// What a former run left.
@@ -267,11 +293,26 @@ impl Trail {
     }
 }
 
+/// As much of a file's first line as says whose it is.
+#[derive(Deserialize)]
+struct First {
+    kind: String,
+    node: String,
+}
+
 /// As much of a line as says where the chain is.
 #[derive(Deserialize)]
 struct Known {
     seq: u64,
     kind: String,
+}
+
+/// The node that a file names in its first line; `None` where that cannot be read.
+fn owner_of(path: &Path) -> io::Result<Option<NodeId>> {
+    let mut line = Vec::new();
+    BufReader::new(File::open(path)?).take(MAX_LINE as u64).read_until(b'\n', &mut line)?;
+    let first: Option<First> = serde_json::from_slice(&line).ok();
+    Ok(first.filter(|first| first.kind == "opened").and_then(|first| first.node.parse().ok()))
 }
 
 fn end_of(path: &Path) -> io::Result<End> {
