@@ -30,7 +30,7 @@ use crate::{
     config::{Access, Config, Difference, Effect, Peer, Source},
     data_dir::DataDir,
     enrolment::EnrolmentTls,
-    files, issuer, lifetimes, list_expiry,
+    files, lifetimes, list_expiry,
     logging::LogControl,
     reading::{self, Readings},
     service::NetworkSdks,
@@ -383,18 +383,9 @@ impl Operator for Control {
         let about_roles = roles_warning(policy.roles()).map(str::to_owned);
         let about_audit = self.trail.failing();
         let waiting = self.state().waiting.iter().map(waiting_words).collect::<Vec<_>>();
-        let issues = self.state().config.issuer.ca.is_some();
-        let rival = issues.then(|| issuer::rival_warning(&self.node.snapshot(), &self.own.load())).flatten();
         let about_lists = list_expiry::warnings(&policy, &self.own.load(), UnixTime::now());
         let overdue = self.overdue.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        about_roles
-            .into_iter()
-            .chain(overdue)
-            .chain(rival)
-            .chain(about_audit)
-            .chain(about_lists)
-            .chain(waiting)
-            .collect()
+        about_roles.into_iter().chain(overdue).chain(about_audit).chain(about_lists).chain(waiting).collect()
     }
 
     fn checks(&self) -> Vec<Check> {

@@ -4,27 +4,28 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use nuncio_audit::{Event, NodeIdText};
 use nuncio_metrics::{Cause, IssuerRefusal};
-use nuncio_node::{
-    NodeSnapshot, Snapshot,
-    service::{Answer, Call, Request},
-};
+use nuncio_node::service::{Answer, Call, Request};
 use nuncio_pki::{
-    Certificate, Credential, Identity, Policy,
-    authority::{Asked, IssueError, IssuingDesk, IssuingRules},
+    Certificate, Identity, Policy,
+    authority::{Asked, AuthorityError, IssueError, IssuingDesk, IssuingRules},
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
+use tokio::sync::watch;
 
 use crate::{StartError, config, control::Control};
+
+/// The desk, whoever stands before it.
+pub(crate) type Desk = Arc<Mutex<IssuingDesk>>;
 
 /// The desk, and who stands before it.
 #[derive(Debug)]
 pub(crate) struct Issuing {
-    desk: Arc<Mutex<IssuingDesk>>,
+    desk: Desk,
 }
 
 impl Issuing {
     /// The desk, for newcomers too.
-    pub(crate) fn desk(&self) -> Arc<Mutex<IssuingDesk>> {
+    pub(crate) fn desk(&self) -> Desk {
         Arc::clone(&self.desk)
     }
 
@@ -39,19 +40,46 @@ impl Issuing {
     }
 }
 
-/// What is wrong with another node that issues for the agency of this one, which issues: each knows what it has seen itself.
-pub(crate) fn rival_warning(snapshot: &Snapshot, own: &Credential) -> Option<String> {
-    let is_rival = |node: &&NodeSnapshot| {
-        node.agency == own.agency && node.issues() && own.node_id.is_some_and(|own| own != node.node_id)
-    };
-    let rival = snapshot.nodes.iter().find(is_rival)?;
-    Some(format!(
-        "node {} ({}) issues for agency {} too: what one of the two has issued the other does not know, so who is revoked \
-         at one may get another certificate at the other; let one of them issue",
-        rival.node_id.short(),
-        rival.name,
-        own.agency
-    ))
+/// Has the lists of the agency put together whenever one was adopted, and says when that made another, until the node has ended. An
+/// agency's folder that does not answer holds up nothing else.
+pub(crate) async fn merge_lists(
+    desk: Desk,
+    control: Arc<Control>,
+    mut adoptions: watch::Receiver<Vec<Certificate>>,
+    merged: watch::Sender<()>,
+) {
+    loop {
+        // Former runs may have taken what the folder lacks.
+        match merge(&desk, &control).await {
+            Ok(true) => drop(merged.send_replace(())),
+            Ok(false) => {}
+            Err(error) => tracing::error!(
+                %error,
+                "what the network revokes of this agency is not in its directory: revoke nothing from there before it is"
+            ),
+        }
+        if adoptions.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// That in the agency's folder and that in force; what neither says alone is put into force, and spreads from here.
+async fn merge(desk: &Desk, control: &Control) -> Result<bool, AuthorityError> {
+    let (desk, policy) = (Arc::clone(desk), control.policy.load_full());
+    let merged = tokio::task::spawn_blocking(move || {
+        let mut desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
+        desk.merge_lists(&policy).map(|merged| (merged, desk.certificate().clone()))
+    });
+    // A desk that panicked merges nothing, and serves nobody.
+    let Ok(merged) = merged.await else { return Ok(false) };
+    let (Some(file), agency) = merged? else { return Ok(false) };
+    let known: Vec<_> = file.certificates.iter().cloned().chain([agency]).collect();
+    let former = control.policy.load_full();
+    let put = |current: &Policy| current.clone().with_newest(file.lists.clone(), &known, UnixTime::now());
+    control.enforce(put).await;
+    control.tell_policy(&former, &control.policy.load_full());
+    Ok(true)
 }
 
 /// Opens the agency of this configuration, if there is one.

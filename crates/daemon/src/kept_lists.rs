@@ -21,12 +21,19 @@ pub(crate) struct Kept {
     pub(crate) agencies: Vec<Certificate>,
 }
 
-/// Keeps every list in force whenever one was adopted, until the node has ended.
-pub(crate) async fn keep(control: &Control, mut adoptions: watch::Receiver<Vec<Certificate>>) {
-    while adoptions.changed().await.is_ok() {
-        let agencies = adoptions.borrow_and_update().clone();
+/// Keeps every list in force whenever one was adopted, or made of two here, until the node has ended.
+pub(crate) async fn keep(
+    control: &Control,
+    mut adoptions: watch::Receiver<Vec<Certificate>>,
+    mut merged: watch::Receiver<()>,
+) {
+    loop {
+        tokio::select! {
+            adopted = adoptions.changed() => if adopted.is_err() { return },
+            Ok(()) = merged.changed() => {}
+        }
         control.recheck_sdks();
-        match Kept::of(&control.policy.load(), agencies).store(&control.data) {
+        match Kept::of(&control.policy.load()).store(&control.data) {
             Ok(()) => tracing::info!("revocation lists kept"),
             Err(error) => {
                 tracing::error!(%error, "a revocation list from the network is in force, but cannot be kept for the next start")
@@ -44,8 +51,8 @@ impl Kept {
         load(data)
     }
 
-    fn of(policy: &Policy, agencies: Vec<Certificate>) -> Self {
-        Self { lists: policy.lists().iter().cloned().collect(), agencies }
+    fn of(policy: &Policy) -> Self {
+        Self { lists: policy.lists().iter().cloned().collect(), agencies: policy.lists().signers() }
     }
 
     fn store(&self, data: &DataDir) -> Result<(), ChangesError> {
@@ -128,7 +135,7 @@ mod tests {
         let policy =
             authority.policy().with_newest([list.clone()], &[authority.agency_certificate().clone()], UnixTime::now());
         for agencies in [Vec::new(), vec![agency]] {
-            Kept::of(&policy, agencies.clone()).store(&data).unwrap();
+            Kept { agencies: agencies.clone(), ..Kept::of(&policy) }.store(&data).unwrap();
             let kept = Kept::load(&data).unwrap();
             assert!(kept.agencies.iter().all(|agency| list.is_signed_by(agency)));
             assert_eq!(kept, Kept { lists: vec![list.clone()], agencies });

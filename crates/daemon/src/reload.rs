@@ -189,7 +189,7 @@ impl Control {
     }
 
     /// Which authorities and revocation lists are others than before.
-    fn tell_policy(&self, before: &Policy, after: &Policy) {
+    pub(crate) fn tell_policy(&self, before: &Policy, after: &Policy) {
         let beyond = |one: &Policy, other: &Policy| {
             let only = one.anchors().iter().filter(|anchor| !other.anchors().contains(anchor));
             let mut names: Vec<Text> = only.map(|one| format!("{} ({})", one.subject(), one.serial()).into()).collect();

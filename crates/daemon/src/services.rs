@@ -364,6 +364,11 @@ fn helpers(
     if let Some(watched) = watched {
         helpers.spawn(watched.reload_when_changed(Reloader(control.clone())));
     }
+    let merged = watch::Sender::new(());
+    let heard = merged.subscribe();
+    if let Some(issuing) = &issuing {
+        helpers.spawn(issuer::merge_lists(issuing.desk(), control.clone(), adoptions.clone(), merged));
+    }
     helpers.spawn(service::serve(calls, issuing, control.clone()));
     if let Some(files) = files {
         helpers.spawn(files::serve(files, control.clone()));
@@ -374,7 +379,7 @@ fn helpers(
     if control.state().config.renewal.enabled {
         helpers.spawn(renewal::keep(control.clone()));
     }
-    helpers.spawn(async move { kept_lists::keep(&control, adoptions).await });
+    helpers.spawn(async move { kept_lists::keep(&control, adoptions, heard).await });
     helpers
 }
 

@@ -1,8 +1,9 @@
 //! A node whose certificate is due gets another one from its agency's issuer, and nobody notices.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nuncio_node::{Incoming, PeerState, service};
+use nuncio_pki::{Certificate, RevocationFile, authority::Authority};
 use nuncio_testkit::TestAuthority;
 use tokio::time::timeout;
 
@@ -135,30 +136,48 @@ async fn a_node_that_is_refused_says_so_and_keeps_what_it_has() {
     first.stop().await;
 }
 
-/// Each of the two knows only what it has issued itself.
+/// Each of the two knows only what it has issued itself; lists are what both go by.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_nodes_that_issue_for_one_agency_say_so() {
+async fn what_is_revoked_at_one_of_two_issuers_is_at_the_other_and_in_its_directory() {
     let authority = TestAuthority::new();
-    let (one, other) = (issuing(&authority, ""), Home::new(&authority, "idle", ""));
+    let (one, home) = (issuing(&authority, ""), Home::new(&authority, "idle", ""));
     let first = one.start().await;
-    let rival = issuing(&authority, &peers(&[first.p2p]));
-    let (second, third) = (rival.start().await, other.start().await);
-    third.client.add_peer(&first.p2p.to_string()).await.unwrap();
-    first.links(2).await;
-    let rivals = async |node: &Running| {
-        let warnings = node.client.status().await.unwrap().warnings;
-        warnings.into_iter().filter(|one| one.contains("issues for agency")).collect::<Vec<_>>()
-    };
-    for (node, rival) in [(&first, rival.id), (&second, one.id)] {
-        let mut snapshots = node.node.snapshots();
-        let is_known =
-            |node: &nuncio_node::NodeSnapshot| node.node_id == rival && node.issues() && !node.agency.is_empty();
-        let known = snapshots.wait_for(|now| now.nodes.iter().any(is_known));
-        timeout(DEADLINE, known).await.expect("known in time").unwrap();
-        let told = rivals(node).await;
-        assert!(told.len() == 1 && told[0].contains(&rival.to_string()[..8]), "{told:?}");
+    let other = issuing(&authority, &peers(&[first.p2p]));
+    let second = other.start().await;
+    first.links(1).await;
+    let agency = |at: &Home| Authority::open(&at.dir.path().join("agency")).unwrap();
+    // The tool at the one, and at the other before that one has heard of it.
+    let lost = Certificate::load(&home.dir.path().join("conf/node.crt")).unwrap().remove(0);
+    let gone = authority.node("gone").certificate.certificate().clone();
+    agency(&one).revoke_node(&home.id, &[]).unwrap();
+    agency(&other).distrust(&gone).unwrap();
+    for (node, at) in [(&first, &one), (&second, &other)] {
+        let text = std::fs::read_to_string(at.file()).unwrap() + "[identity]\ncrl = [\"agency/ca.crl\"]\n";
+        std::fs::write(at.file(), text).unwrap();
+        node.reloader.reload().await.unwrap();
     }
-    assert!(rivals(&third).await.is_empty(), "it issues nothing");
+    let list = |at: &Home| RevocationFile::read(&agency(at).crl_path()).unwrap().lists.remove(0);
+    let is_one = || {
+        let [one, other] = [&one, &other].map(list);
+        one == other && one.lists(&lost) && one.lists(&gone)
+    };
+    let began = Instant::now();
+    while !is_one() {
+        assert!(began.elapsed() < DEADLINE, "both directories have one list in time");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(first.client.status().await.unwrap().warnings.is_empty());
+    // It is in force at both.
+    home.write(&peers(&[first.p2p, second.p2p]));
+    let mut events = Vec::new();
+    for node in [&first, &second] {
+        events.push(node.client.events(&["node_refused".into()]).await.unwrap());
+    }
+    let third = home.start().await;
+    for mut events in events {
+        let event = timeout(DEADLINE, events.next()).await.expect("it is told in time").unwrap().unwrap();
+        assert_eq!(event["refused"], serde_json::json!({ "door": "p2p", "cause": "revoked" }), "{event}");
+    }
     for node in [third, second, first] {
         node.stop().await;
     }
