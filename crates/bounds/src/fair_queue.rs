@@ -300,6 +300,21 @@ mod tests {
     }
 
     #[test]
+    fn a_message_that_comes_alone_finds_its_place_and_what_much_took_is_given_back() {
+        let mut queue = queue(&Arc::new(Ledger::new(256 * MIB)));
+        let mut pass = |messages: usize| {
+            for _ in 0..messages {
+                queue.push(HONEST, 1, 1, Rank::Middle).expect("there is room");
+            }
+            while queue.pop().is_some() {}
+            queue.settle();
+            queue.lines[&HONEST].waiting[Rank::Middle as usize].capacity()
+        };
+        assert!((1..=KEPT_PLACES).contains(&pass(1)), "kept for the next");
+        assert_eq!(pass(10 * KEPT_PLACES), 0);
+    }
+
+    #[test]
     fn accounts_without_number_leave_nothing_behind() {
         let ledger = Arc::new(Ledger::new(256 * MIB));
         let mut queue = queue(&ledger);
