@@ -51,7 +51,7 @@ pub(crate) async fn merge_lists(
     loop {
         // Former runs may have taken what the folder lacks.
         match merge(&desk, &control).await {
-            Ok(true) => drop(merged.send_replace(())),
+            Ok(true) => merged.send_replace(()),
             Ok(false) => {}
             Err(error) => tracing::error!(
                 %error,
