@@ -185,7 +185,14 @@ fn revoke_node(node: NodeId, ca: &Path, output: Output) -> Result<(), Failure> {
     authority.revoke_node(&node, &held)?;
     let place = authority.crl_path();
     for certificate in &held {
-        tell("revoked", certificate, &place, output)?;
+        // What the agency issued before it was rotated stands in the list of its former key.
+        if certificate.is_signed_by(authority.certificate()) {
+            tell("revoked", certificate, &place, output)?;
+        } else {
+            let former = Authority::open_issuer_of(certificate, ca)?;
+            former.revoke_key(certificate)?;
+            tell("revoked", certificate, &former.crl_path(), output)?;
+        }
     }
     let (agency, place) = (authority.certificate().subject(), place.display().to_string());
     let object = json!({ "done": "key_refused", "node_id": node.to_string(), "agency": agency, "path": place });

@@ -64,13 +64,7 @@ impl Authority {
     /// When this authority did not issue it, `ca.crl` cannot be read or written, or it is older than the last list made
     /// here: then a list would lose revocations.
     pub fn revoke(&self, certificate: &Certificate) -> Result<RevocationList, AuthorityError> {
-        self.in_turn(|authority, path| {
-            authority.take_back(path, authority.channel_of(certificate)?, |issuer, taken_back, second| {
-                issuer.refuse_foreign(certificate)?;
-                taken_back.add(certificate, second);
-                Ok(())
-            })
-        })
+        self.revoke_and(certificate, |_| {})
     }
 
     /// The same, and no issuer of this authority certifies the key of a node's certificate once more, whatever the holder
@@ -79,14 +73,7 @@ impl Authority {
     /// # Errors
     /// As [`revoke`](Self::revoke).
     pub fn distrust(&self, certificate: &Certificate) -> Result<RevocationList, AuthorityError> {
-        self.in_turn(|authority, path| {
-            authority.take_back(path, authority.channel_of(certificate)?, |issuer, taken_back, second| {
-                issuer.refuse_foreign(certificate)?;
-                taken_back.add(certificate, second);
-                taken_back.add_key_of(certificate);
-                Ok(())
-            })
-        })
+        self.revoke_and(certificate, |taken_back| taken_back.add_key_of(certificate))
     }
 
     /// The same, and no other certificate of this authority's for the same key counts, an agency's too: those there are since it
@@ -95,14 +82,7 @@ impl Authority {
     /// # Errors
     /// As [`revoke`](Self::revoke).
     pub fn revoke_key(&self, certificate: &Certificate) -> Result<RevocationList, AuthorityError> {
-        self.in_turn(|authority, path| {
-            authority.take_back(path, authority.channel_of(certificate)?, |issuer, taken_back, second| {
-                issuer.refuse_foreign(certificate)?;
-                taken_back.add(certificate, second);
-                taken_back.refuse(certificate.key_id());
-                Ok(())
-            })
-        })
+        self.revoke_and(certificate, |taken_back| taken_back.refuse(certificate.key_id()))
     }
 
     /// Revokes whatever this authority has certified for a node's key, known here or not, and what its issuers may yet:
@@ -151,6 +131,21 @@ impl Authority {
             let list = book.issuer.list(&both, &next(path, newer), dates(newer))?;
             book.put(authority, &list)?;
             Ok(Some(list))
+        })
+    }
+
+    fn revoke_and(
+        &self,
+        certificate: &Certificate,
+        say: impl FnOnce(&mut TakenBack),
+    ) -> Result<RevocationList, AuthorityError> {
+        self.in_turn(|authority, path| {
+            authority.take_back(path, authority.channel_of(certificate)?, |issuer, taken_back, second| {
+                issuer.refuse_foreign(certificate)?;
+                taken_back.add(certificate, second);
+                say(taken_back);
+                Ok(())
+            })
         })
     }
 
