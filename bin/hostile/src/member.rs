@@ -106,6 +106,7 @@ impl Member {
             multicast_topics: BTreeSet::new(),
             takes_batches: false,
             traces: false,
+            takes_priorities: false,
             revocations: BTreeMap::new(),
             proofs: 0,
             application: Bytes::new(),

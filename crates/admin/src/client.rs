@@ -351,7 +351,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn multicast(&self, topic: &str, body: Bytes) -> Result<Published, ClientError> {
-        let path = format!("/v1/multicast/{}", escape(topic));
+        let path = format!("/v1/multicast/{}{}", escape(topic), self.priority_alone());
         self.parse(self.send_body(&path, body, self.timeout).await?)
     }
 
@@ -360,7 +360,8 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn broadcast(&self, body: Bytes) -> Result<Published, ClientError> {
-        self.parse(self.send_body("/v1/broadcast", body, self.timeout).await?)
+        let path = format!("/v1/broadcast{}", self.priority_alone());
+        self.parse(self.send_body(&path, body, self.timeout).await?)
     }
 
     /// Listens. When this returns the subscription is in force; dropping [`Messages`] ends it.

@@ -199,11 +199,25 @@ impl Behaviour {
     /// # Errors
     /// When the data is too long, or no link to a subscriber has room for it.
     pub fn publish(&mut self, topic: Option<&Topic>, data: Bytes) -> Result<(u64, u64), PublishError> {
+        self.publish_as(Priority::default(), topic, data)
+    }
+
+    /// The same of a message that is so urgent: messages of one priority keep their order, and what is over this node's budget
+    /// goes as normal.
+    ///
+    /// # Errors
+    /// As [`Behaviour::publish`].
+    pub fn publish_as(
+        &mut self,
+        priority: Priority,
+        topic: Option<&Topic>,
+        data: Bytes,
+    ) -> Result<(u64, u64), PublishError> {
         if data.len() > MAX_BODY {
             return Err(PublishError::TooLarge { bytes: data.len(), limit: MAX_BODY });
         }
         let now = Instant::now();
-        let taken = self.overlay.publish(topic, data.clone(), now).map_err(|_| PublishError::Busy)?;
+        let taken = self.overlay.publish_as(priority, topic, data.clone(), now).map_err(|_| PublishError::Busy)?;
         let Publication { epoch, number, is_pushed, gossip, needs_gossip } = taken;
         let is_gossiped = gossip.map(|stamp| self.gossip(topic, data, number, stamp, now));
         if is_gossiped == Some(false) && !is_pushed {

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use nuncio_identity::NodeId;
-use nuncio_protocol::{LARGE_BODY, amop::Multicast, multicast::Leg};
+use nuncio_protocol::{LARGE_BODY, Priority, amop::Multicast, multicast::Leg};
 use nuncio_wire::{
     DecodeError, SigningContext,
     amop::{self, Frame},
@@ -21,6 +21,7 @@ impl Protocol for Bridge {
     type Message = Frame;
     const NAME: &'static str = amop::PROTOCOL;
     const LARGE_NAME: &'static str = amop::LARGE_PROTOCOL;
+    const URGENT_NAME: &'static str = amop::URGENT_PROTOCOL;
 
     fn encode(&self, frame: Frame, peer: NodeId, out: &mut BytesMut) -> Option<Bytes> {
         amop::encode_frame(frame, peer, &self.0, out)
@@ -38,11 +39,15 @@ impl Protocol for Bridge {
         };
         OVERHEAD + destinations * DESTINATION + frame.length()
     }
+
+    fn priority(frame: &Frame) -> Priority {
+        frame.priority()
+    }
 }
 
-/// Whether a frame goes on the stream for long ones.
+/// Whether a frame goes on the stream for long ones: there nobody waits for it who does not send long ones, or much.
 pub(crate) fn is_large(frame: &Frame) -> bool {
-    frame.length() > LARGE_BODY
+    frame.length() > LARGE_BODY || frame.priority() == Priority::Bulk
 }
 
 /// Parts of a multicast whose destinations each fit one frame.

@@ -14,7 +14,7 @@ use nuncio_bounds::{Ledger, SharedBytes};
 use nuncio_metrics::Stream;
 use nuncio_protocol::{Account, LARGE_BODY, unicast::Message};
 use nuncio_wire::{
-    SigningContext,
+    SigningContext, amop,
     length_prefixed::{MAX_FRAME, MAX_HEADER, MAX_SEALED_OVERHEAD},
     status,
     unicast::Frame,
@@ -22,13 +22,13 @@ use nuncio_wire::{
 
 use crate::{
     Config,
-    bridge::Bridge,
+    bridge::{self, Bridge},
     departures::Departures,
     gossip::{Gossipsub, Lane},
     gossip_meter::Metered,
-    link_stream::{self, Behaviour as LinkStreams, Large, Pulse, Room},
+    link_stream::{self, Behaviour as LinkStreams, Large, Pulse, Room, Urgent},
     status_sync::StatusCodec,
-    unicast::{Unicast, Urgent, is_large},
+    unicast::{Unicast, is_large},
 };
 
 /// Longest frame on a stream for short messages: its length, its header, and what may be sealed.
@@ -51,9 +51,10 @@ pub(crate) const MAX_QUERIES: usize = 4;
 #[derive(NetworkBehaviour)]
 pub struct Inner {
     limits: connection_limits::Behaviour,
-    pub(crate) unicast_urgent: LinkStreams<Urgent>,
+    pub(crate) unicast_urgent: LinkStreams<Urgent<Unicast>>,
     pub(crate) unicast: LinkStreams<Unicast>,
     pub(crate) unicast_large: LinkStreams<Large<Unicast>>,
+    pub(crate) bridge_urgent: LinkStreams<Urgent<Bridge>>,
     pub(crate) bridge: LinkStreams<Bridge>,
     pub(crate) bridge_large: LinkStreams<Large<Bridge>>,
     pub(crate) gossip: Metered,
@@ -102,6 +103,7 @@ impl Inner {
             meter: meter(Stream::UnicastUrgent),
             ..short.clone()
         };
+        let bridge_urgent = link_stream::Config { meter: meter(Stream::BridgeUrgent), ..urgent.clone() };
         let bridge = link_stream::Config { alive, meter: meter(Stream::Bridge), ..short.clone() };
         let bridge_large = link_stream::Config { meter: meter(Stream::BridgeLarge), ..long.clone() };
         Self {
@@ -109,6 +111,7 @@ impl Inner {
             unicast_urgent: LinkStreams::new(Urgent(Unicast::new(context, departures)), urgent),
             unicast: LinkStreams::new(Unicast::new(context, departures), short),
             unicast_large: LinkStreams::new(Large(Unicast::new(context, departures)), long),
+            bridge_urgent: LinkStreams::new(Urgent(Bridge(context.clone())), bridge_urgent),
             bridge: LinkStreams::new(Bridge(context.clone()), bridge),
             bridge_large: LinkStreams::new(Large(Bridge(context.clone())), bridge_large),
             gossip: Metered::new(Lane::Short.gossipsub()),
@@ -134,6 +137,21 @@ impl Inner {
         }
         let frame = if is_urgent { self.unicast_urgent.send(connection, account, frame).err()? } else { frame };
         self.unicast.send(connection, account, frame).err()
+    }
+
+    /// The same of what goes over the bridge.
+    pub(crate) fn send_bridge(
+        &self,
+        connection: ConnectionId,
+        account: Account,
+        frame: amop::Frame,
+    ) -> Option<amop::Frame> {
+        if bridge::is_large(&frame) {
+            return self.bridge_large.send(connection, account, frame).err();
+        }
+        let is_urgent = frame.priority().is_urgent();
+        let frame = if is_urgent { self.bridge_urgent.send(connection, account, frame).err()? } else { frame };
+        self.bridge.send(connection, account, frame).err()
     }
 
     pub(crate) fn lane(&mut self, lane: Lane) -> &mut Gossipsub {

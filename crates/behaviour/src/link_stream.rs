@@ -30,7 +30,7 @@ use libp2p::{
 use nuncio_bounds::{Bound, FairQueue, Ledger, Rank, SharedBytes};
 use nuncio_identity::NodeId;
 use nuncio_metrics::{Metrics, Stream};
-use nuncio_protocol::{Account, Strike};
+use nuncio_protocol::{Account, Priority, Strike};
 use nuncio_wire::{DecodeError, length_prefixed::MAX_HEADER};
 
 use self::{
@@ -49,6 +49,8 @@ pub trait Protocol: Clone + Send + 'static {
     const NAME: &'static str;
     /// The name of the stream for long messages, see [`Large`].
     const LARGE_NAME: &'static str;
+    /// The name of the stream for urgent ones, see [`Urgent`].
+    const URGENT_NAME: &'static str;
 
     /// Whether peers of some releases have no such stream. It is opened with the first message for it, and what a peer without
     /// it does not take is given back.
@@ -62,6 +64,9 @@ pub trait Protocol: Clone + Send + 'static {
 
     /// How many bytes the message counts for in a queue.
     fn weight(message: &Self::Message) -> usize;
+
+    /// How urgent it is.
+    fn priority(message: &Self::Message) -> Priority;
 
     /// Whether it leaves before those that are waiting and of which this does not hold.
     fn is_first(_: &Self::Message) -> bool {
@@ -83,6 +88,7 @@ impl<P: Protocol> Protocol for Large<P> {
     type Message = P::Message;
     const NAME: &'static str = P::LARGE_NAME;
     const LARGE_NAME: &'static str = P::LARGE_NAME;
+    const URGENT_NAME: &'static str = P::URGENT_NAME;
 
     fn encode(&self, message: Self::Message, peer: NodeId, out: &mut BytesMut) -> Option<Bytes> {
         self.0.encode(message, peer, out)
@@ -94,6 +100,42 @@ impl<P: Protocol> Protocol for Large<P> {
 
     fn weight(message: &Self::Message) -> usize {
         P::weight(message)
+    }
+
+    fn priority(message: &Self::Message) -> Priority {
+        P::priority(message)
+    }
+}
+
+/// The same protocol on a stream of its own, for what is urgent; [`Priority::Control`] leaves first.
+#[derive(Debug, Clone)]
+pub struct Urgent<P>(pub(crate) P);
+
+impl<P: Protocol> Protocol for Urgent<P> {
+    type Message = P::Message;
+    const NAME: &'static str = P::URGENT_NAME;
+    const LARGE_NAME: &'static str = P::LARGE_NAME;
+    const URGENT_NAME: &'static str = P::URGENT_NAME;
+    const IS_OPTIONAL: bool = true;
+
+    fn encode(&self, message: Self::Message, peer: NodeId, out: &mut BytesMut) -> Option<Bytes> {
+        self.0.encode(message, peer, out)
+    }
+
+    fn decode(&self, header: Bytes, body: Bytes, peer: NodeId) -> Result<Self::Message, DecodeError> {
+        self.0.decode(header, body, peer)
+    }
+
+    fn weight(message: &Self::Message) -> usize {
+        P::weight(message)
+    }
+
+    fn priority(message: &Self::Message) -> Priority {
+        P::priority(message)
+    }
+
+    fn is_first(message: &Self::Message) -> bool {
+        P::priority(message) == Priority::Control
     }
 }
 
@@ -139,17 +181,17 @@ pub(crate) enum Room {
     All(Arc<SharedBytes>),
 }
 
-/// What peers can make the streams of so many links hold, three for short messages and two for long ones each.
+/// What peers can make the streams of so many links hold, four for short messages and two for long ones each.
 pub(crate) fn bounds(queues: usize, short_intake: usize, long_intake: usize, links: usize) -> [Bound; 5] {
     // A buffer that grows holds its old content besides.
     let growing = 2;
-    let encoded = 5 * (2 * BATCH + MAX_HEADER);
+    let encoded = 6 * (2 * BATCH + MAX_HEADER);
     [
         Bound::of_bytes("messages for linked peers", queues, "a request is refused as busy or goes another way"),
         FairQueue::<NodeId, queue::Waiting<nuncio_wire::amop::Frame>>::bound("those on whose account some wait")
             .per("link and stream", 5 * links),
         Bound::of_bytes("what is put together to be written", encoded, "the rest waits").per("link", links),
-        Bound::of_bytes("short messages that have come", growing * 3 * short_intake, "the stream is not read")
+        Bound::of_bytes("short messages that have come", growing * 4 * short_intake, "the stream is not read")
             .per("link", links),
         Bound::of_bytes(
             "long messages that have come, or have begun to",

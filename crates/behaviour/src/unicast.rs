@@ -29,6 +29,7 @@ impl Protocol for Unicast {
     type Message = Frame;
     const NAME: &'static str = unicast::PROTOCOL;
     const LARGE_NAME: &'static str = unicast::LARGE_PROTOCOL;
+    const URGENT_NAME: &'static str = unicast::URGENT_PROTOCOL;
 
     fn encode(&self, frame: Frame, peer: NodeId, out: &mut BytesMut) -> Option<Bytes> {
         let traced = match &frame {
@@ -61,32 +62,12 @@ impl Protocol for Unicast {
     fn is_last(frame: &Frame) -> bool {
         matches!(frame, Frame::Goodbye { .. })
     }
-}
 
-/// The same on a stream of its own, for what is urgent.
-#[derive(Debug, Clone)]
-pub struct Urgent(pub(crate) Unicast);
-
-impl Protocol for Urgent {
-    type Message = Frame;
-    const NAME: &'static str = unicast::URGENT_PROTOCOL;
-    const LARGE_NAME: &'static str = unicast::LARGE_PROTOCOL;
-    const IS_OPTIONAL: bool = true;
-
-    fn encode(&self, frame: Frame, peer: NodeId, out: &mut BytesMut) -> Option<Bytes> {
-        self.0.encode(frame, peer, out)
-    }
-
-    fn decode(&self, header: Bytes, body: Bytes, peer: NodeId) -> Result<Frame, DecodeError> {
-        self.0.decode(header, body, peer)
-    }
-
-    fn weight(frame: &Frame) -> usize {
-        Unicast::weight(frame)
-    }
-
-    fn is_first(frame: &Frame) -> bool {
-        matches!(frame, Frame::Message(message) if message.header.priority == Priority::Control)
+    fn priority(frame: &Frame) -> Priority {
+        match frame {
+            Frame::Message(message) => message.header.priority,
+            Frame::Hello { .. } | Frame::Goodbye { .. } => Priority::Normal,
+        }
     }
 }
 

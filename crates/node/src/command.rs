@@ -25,7 +25,7 @@ const MOST: usize = 1024;
 /// Bytes of their bodies.
 const MOST_BYTES: usize = 64 << 20;
 
-/// The same of urgent requests, which wait beside the others.
+/// The same of urgent requests and multicasts, which wait beside the others.
 const MOST_URGENT: usize = 256;
 const MOST_URGENT_BYTES: usize = 16 << 20;
 
@@ -92,6 +92,7 @@ pub(crate) enum Command {
         answer: oneshot::Sender<Result<Answer, UnicastError>>,
     },
     Publish {
+        priority: Priority,
         topic: Option<Topic>,
         data: Bytes,
         answer: oneshot::Sender<Result<MessageId, PublishError>>,
@@ -131,7 +132,7 @@ pub(crate) enum Command {
 impl Command {
     /// Whether it is for something that goes before what is normal.
     const fn is_urgent(&self) -> bool {
-        matches!(self, Self::Ask { priority, .. } if priority.is_urgent())
+        matches!(self, Self::Ask { priority, .. } | Self::Publish { priority, .. } if priority.is_urgent())
     }
 
     /// What it counts in the queue of commands: the body.

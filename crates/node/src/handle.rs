@@ -47,7 +47,8 @@ impl NodeHandle {
         self.node
     }
 
-    /// The same way, whose requests are as urgent as this says; those of one without are [`Priority::Normal`].
+    /// The same way, whose requests, multicasts and broadcasts are as urgent as this says; those of one without are
+    /// [`Priority::Normal`]. What has one priority keeps its order.
     pub fn with_priority(&self, priority: Priority) -> Self {
         Self { priority, ..self.clone() }
     }
@@ -261,7 +262,8 @@ impl NodeHandle {
             return Err(self.refused(topic.as_ref(), error));
         }
         let (answer, outcome) = oneshot::channel();
-        self.ask(Command::Publish { topic, data, answer }).await.map_err(|_| PublishError::Stopped)?;
+        let command = Command::Publish { priority: self.priority, topic, data, answer };
+        self.ask(command).await.map_err(|_| PublishError::Stopped)?;
         outcome.await.unwrap_or(Err(PublishError::Stopped))
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use nuncio_protocol::{MAX_BODY, Topic};
+use nuncio_protocol::{MAX_BODY, Priority, Topic};
 use nuncio_rights::Act;
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
@@ -54,6 +54,7 @@ pub struct Publisher {
 #[derive(Debug)]
 struct Stream {
     topic: Option<Topic>,
+    priority: Priority,
     room: Semaphore,
     sent: Mutex<Sent>,
     /// Why the newest that was refused after it had been sent was.
@@ -109,7 +110,8 @@ pub(crate) struct Posts {
 
 impl Publisher {
     pub(crate) fn new(node: NodeHandle, topic: Option<Topic>) -> Self {
-        Self { node, stream: Arc::new(Stream::new(topic)) }
+        let stream = Arc::new(Stream::new(topic, node.priority));
+        Self { node, stream }
     }
 
     /// Sends a message behind those sent before, as soon as there is room.
@@ -177,9 +179,9 @@ impl Publisher {
 }
 
 impl Stream {
-    fn new(topic: Option<Topic>) -> Self {
+    fn new(topic: Option<Topic>, priority: Priority) -> Self {
         let (room, refused) = (Semaphore::new(MAX_BYTES), ArcSwapOption::empty());
-        Self { topic, room, sent: Mutex::default(), refused }
+        Self { topic, priority, room, sent: Mutex::default(), refused }
     }
 
     /// The node has: whoever waits is told.
@@ -200,8 +202,10 @@ impl Post {
     /// Does some of what is wanted: `publish` sends a message.
     pub(crate) fn perform(
         &mut self,
-        mut publish: impl FnMut(Option<&Topic>, Bytes) -> Result<(), PublishError>,
+        mut publish: impl FnMut((Option<&Topic>, Priority), Bytes) -> Result<(), PublishError>,
     ) -> Outcome {
+        let stream = Arc::clone(&self.stream);
+        let to = (stream.topic.as_ref(), stream.priority);
         let (mut bytes, mut outcome) = (0, Outcome::More);
         for _ in 0..TURN {
             if self.items.is_empty() && !self.take_more() {
@@ -209,7 +213,7 @@ impl Post {
                 break;
             }
             match self.items.front() {
-                Some(Item::Message(data)) => match publish(self.stream.topic.as_ref(), data.clone()) {
+                Some(Item::Message(data)) => match publish(to, data.clone()) {
                     Err(PublishError::Busy) => {
                         outcome = Outcome::Full;
                         break;
@@ -296,7 +300,7 @@ mod tests {
     use super::*;
 
     fn stream() -> Arc<Stream> {
-        Arc::new(Stream::new(None))
+        Arc::new(Stream::new(None, Priority::default()))
     }
 
     /// Puts something behind what was sent, and tells the node unless it has been told.

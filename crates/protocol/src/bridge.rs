@@ -3,7 +3,7 @@
 use nuncio_identity::NodeId;
 
 use crate::{
-    Account, BridgeInput, Input, MulticastInput,
+    Account, BridgeInput, Input, MulticastInput, Priority,
     amop::{Message, Multicast},
     multicast::{Leg, Wanted},
 };
@@ -37,7 +37,9 @@ impl Frame {
         match self {
             Self::Message(message) => Some(BridgeInput::NotSent { to, message }.into()),
             Self::Multicast(multicast) => Some(BridgeInput::MulticastNotSent { to, multicast }.into()),
-            Self::Batch(leg) => Some(MulticastInput::NotSent { to, account, leg: Some(Box::new(leg)) }.into()),
+            Self::Batch(leg) => {
+                Some(MulticastInput::NotSent { to, account, priority: leg.priority, leg: Some(Box::new(leg)) }.into())
+            }
             Self::Wanted(_) => None,
         }
     }
@@ -49,6 +51,15 @@ impl Frame {
             Self::Multicast(multicast) => multicast.length(),
             Self::Batch(leg) => leg.batch.length(),
             Self::Wanted(_) => 0,
+        }
+    }
+
+    /// How urgent it is on its link.
+    pub const fn priority(&self) -> Priority {
+        match self {
+            Self::Message(message) => message.header.priority,
+            Self::Batch(leg) => leg.priority,
+            Self::Multicast(_) | Self::Wanted(_) => Priority::Normal,
         }
     }
 

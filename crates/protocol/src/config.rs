@@ -40,6 +40,9 @@ pub struct Config {
     /// Whether hops may report on traced requests of this node. They may; where not, as of a release that knows no traces, none
     /// does.
     pub traces: bool,
+    /// Whether multicasts of other priorities than the normal one may be pushed to this node. They may; where not, as to a release
+    /// that knows none, all that is for it is normal.
+    pub takes_priorities: bool,
     /// Most unicast exchanges and most AMOP exchanges in flight, each; further ones are refused. 65 536.
     pub max_exchanges: usize,
 }
@@ -62,6 +65,7 @@ impl Default for Config {
             rights: Arc::default(),
             takes_batches: true,
             traces: true,
+            takes_priorities: true,
             max_exchanges: 65_536,
         }
     }

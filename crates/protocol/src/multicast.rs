@@ -7,6 +7,7 @@
 //! number comes next, so that a lost end is missed, too.
 
 mod channel;
+mod class;
 mod history;
 mod incoming;
 mod machine;
@@ -18,6 +19,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+pub use class::priority_of;
 pub use message::{Batch, Destination, Leg, Long, MulticastInput, Proof, Publication, PublishRefusal, Wanted, alone};
 
 pub(crate) use machine::Multicast;

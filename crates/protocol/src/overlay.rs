@@ -12,7 +12,7 @@ use nuncio_bounds::Holding;
 use nuncio_identity::NodeId;
 
 use crate::{
-    Config, Dropped, Output, Strike, Topic,
+    Config, Dropped, Output, Priority, Strike, Topic,
     amop::{self, Amop},
     gate::{Check, Checked, Gate, Waiting},
     gossip::Stamp,
@@ -101,13 +101,14 @@ impl Overlay {
     /// A node without links.
     pub fn new(config: Config, start: Start, now: Instant) -> Self {
         let Start { node, epoch, seed, .. } = start;
+        let Config { takes_batches, traces, takes_priorities, .. } = config;
         let mut overlay = Self {
             life: Life::new(node, epoch, now),
             gate: Gate::default(),
             peering: Peering::new(&config, node, seed ^ 1, now),
             status_sync: StatusSync::new(
                 &config,
-                Status { takes_batches: config.takes_batches, traces: config.traces, ..empty_status(start) },
+                Status { takes_batches, traces, takes_priorities, ..empty_status(start) },
                 seed ^ 2,
                 now,
             ),
@@ -255,7 +256,21 @@ impl Overlay {
     /// # Errors
     /// When too much waits already, or there is no room on the links to any of them.
     pub fn publish(&mut self, topic: Option<&Topic>, body: Bytes, now: Instant) -> Result<Publication, PublishRefusal> {
-        self.with_multicast(now, |multicast, turn| multicast.publish(topic, body, turn))
+        self.publish_as(Priority::default(), topic, body, now)
+    }
+
+    /// The same of a message that is so urgent. What is over this node's budget of that goes as normal.
+    ///
+    /// # Errors
+    /// As [`Overlay::publish`].
+    pub fn publish_as(
+        &mut self,
+        priority: Priority,
+        topic: Option<&Topic>,
+        body: Bytes,
+        now: Instant,
+    ) -> Result<Publication, PublishRefusal> {
+        self.with_multicast(now, |multicast, turn| multicast.publish(topic, (body, priority), turn))
     }
 
     /// Whether something was published since the last [`Overlay::flush`].

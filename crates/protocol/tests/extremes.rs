@@ -118,7 +118,7 @@ fn batch() -> BoxedStrategy<Frame> {
                     proof.signature.get_or_init(signature);
                 }
                 let batch = Batch { origin, epoch, sent, lifetime, topic, first, bodies, long, proof };
-                Frame::Batch(Leg { batch: batch.into(), hops_left, destinations })
+                Frame::Batch(Leg { batch: batch.into(), hops_left, priority: Default::default(), destinations })
             },
         )
         .boxed()
@@ -221,7 +221,7 @@ fn numbers_behind_which_none_comes_are_refused_and_whoever_brings_them_is_cut_of
         let (sent, bodies, proof) = (Duration::ZERO, vec![Bytes::from_static(b"x")], Proof::default());
         let batch = Batch { origin, epoch: 1, sent, lifetime, topic: None, first, bodies, long: None, proof };
         let destinations = vec![multicast::Destination { node: node_id(0), since: 0 }];
-        Frame::Batch(Leg { batch: batch.into(), hops_left: 0, destinations })
+        Frame::Batch(Leg { batch: batch.into(), hops_left: 0, priority: Default::default(), destinations })
     };
     let wanted = |from, to| {
         Frame::Wanted(Wanted { asker: origin, origin: node_id(0), epoch: 1, topic: None, from, to, hops_left: 0 })

@@ -30,7 +30,11 @@ fn cast(number: u64, sent: Duration) -> Input {
 fn pushed(number: u64, sent: Duration) -> Input {
     let batch = Arc::new(Batch { sent, ..batch(SOURCE, number, vec![Bytes::from_static(b"x")]) });
     let destinations = vec![Destination { node: node_id(0), since: 1 }];
-    MulticastInput::Received { from: node_id(1), leg: Leg { batch, hops_left: 15, destinations } }.into()
+    MulticastInput::Received {
+        from: node_id(1),
+        leg: Leg { batch, hops_left: 15, priority: Default::default(), destinations },
+    }
+    .into()
 }
 
 fn is_heard(outputs: &[Output]) -> bool {

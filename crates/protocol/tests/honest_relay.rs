@@ -82,7 +82,8 @@ fn batch_of(origin: usize, first: u64) -> Batch {
 
 fn pushed(first: u64) -> MulticastInput {
     let destinations = vec![Destination { node: node_id(TARGET), since: 1 }];
-    let leg = Leg { batch: Arc::new(batch_of(MEMBER, first)), hops_left: 15, destinations };
+    let leg =
+        Leg { batch: Arc::new(batch_of(MEMBER, first)), hops_left: 15, priority: Default::default(), destinations };
     MulticastInput::Received { from: node_id(MEMBER), leg }
 }
 
@@ -211,7 +212,7 @@ fn questions_for_hundreds_of_topics_are_not_too_many_for_the_neighbour() {
             for number in [2 * round - 3, 2 * round].into_iter().filter(|number| *number > 0) {
                 let batch = Batch { topic: Some(topic.clone()), ..batch_of(3, (n << 36) + number as u64) };
                 let destinations = vec![Destination { node: node_id(0), since: 1 }];
-                let leg = Leg { batch: Arc::new(batch), hops_left: 15, destinations };
+                let leg = Leg { batch: Arc::new(batch), hops_left: 15, priority: Default::default(), destinations };
                 node.input(MulticastInput::Received { from: node_id(1), leg });
             }
         }
@@ -349,7 +350,12 @@ fn signed_batches_of_many_are_not_too_many_for_who_gets_them_of_one() {
     for first in 1..=2_500 * 6 {
         for origin in origins.clone() {
             let destinations = vec![Destination { node: node_id(TARGET), since: 1 }];
-            let leg = Leg { batch: Arc::new(batch_of(origin, first)), hops_left: 15, destinations };
+            let leg = Leg {
+                batch: Arc::new(batch_of(origin, first)),
+                hops_left: 15,
+                priority: Default::default(),
+                destinations,
+            };
             for output in relay.input(MulticastInput::Received { from: node_id(origin), leg }) {
                 let Output::SendBatch { to, leg, .. } = output else { continue };
                 assert_eq!(to, node_id(TARGET));

@@ -36,7 +36,10 @@ fn runs(outputs: &[Output]) -> usize {
 
 fn pushed(from: usize, batch: Batch, target: usize, since: u64) -> MulticastInput {
     let destinations = vec![Destination { node: node_id(target), since }];
-    MulticastInput::Received { from: node_id(from), leg: Leg { batch: Arc::new(batch), hops_left: 15, destinations } }
+    MulticastInput::Received {
+        from: node_id(from),
+        leg: Leg { batch: Arc::new(batch), hops_left: 15, priority: Default::default(), destinations },
+    }
 }
 
 fn brought(from: usize, multicast: Multicast) -> BridgeInput {

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Account, Config, MAX_LIFETIME, MulticastInput, Output, PeeringInput, StatusInput, Strike, Topic,
+    Account, Config, MAX_LIFETIME, MulticastInput, Output, PeeringInput, Priority, StatusInput, Strike, Topic,
     multicast::{Batch, Destination, Leg, Proof, Wanted},
     peering::{ConnectionId, Direction},
     status_sync::{Answer, Record, Status},
@@ -74,7 +74,10 @@ fn asked(outputs: &[Output]) -> Vec<(NodeId, u64, u64)> {
 /// As the `from`-th node sends it to node 0.
 fn received(from: usize, batch: Batch) -> MulticastInput {
     let destinations = vec![Destination { node: node_id(0), since: 1 }];
-    MulticastInput::Received { from: node_id(from), leg: Leg { batch: batch.into(), hops_left: 15, destinations } }
+    MulticastInput::Received {
+        from: node_id(from),
+        leg: Leg { batch: batch.into(), hops_left: 15, priority: Default::default(), destinations },
+    }
 }
 
 fn batch(origin: usize, first: u64, count: usize) -> Batch {
@@ -341,7 +344,7 @@ fn a_full_link_makes_the_publisher_wait_when_there_is_no_other() {
     publish(&mut a, &["one"]);
     let are_full = |a: &mut Lone, account| {
         for n in [1, 2] {
-            a.input(MulticastInput::NotSent { to: node_id(n), account, leg: None });
+            a.input(MulticastInput::NotSent { to: node_id(n), account, priority: Priority::Normal, leg: None });
         }
     };
     are_full(&mut a, Account::Of(node_id(2)));
@@ -350,7 +353,7 @@ fn a_full_link_makes_the_publisher_wait_when_there_is_no_other() {
     assert!(a.overlay.publish(Some(&topic()), Bytes::new(), a.now).is_err());
     a.advance(10 * MS);
     assert!(a.overlay.publish(Some(&topic()), Bytes::new(), a.now).is_ok());
-    a.input(MulticastInput::NotSent { to: node_id(1), account: Account::Own, leg: None });
+    a.input(MulticastInput::NotSent { to: node_id(1), account: Account::Own, priority: Priority::Normal, leg: None });
     assert!(a.overlay.publish(Some(&topic()), Bytes::new(), a.now).is_ok(), "a slow one holds up nobody");
     let body = Bytes::from(vec![0; 1 << 20]);
     let taken = (0..100).take_while(|_| a.overlay.publish(Some(&topic()), body.clone(), a.now).is_ok()).count();

@@ -57,7 +57,10 @@ fn what_a_relay_has_kept_goes_back_over_whoever_asked() {
         let mut a = node();
         let destinations = vec![Destination { node: node_id(VICTIM), since: 1 }];
         let batch = Arc::new(batch(4, 1, vec![Bytes::from_static(b"x")]));
-        a.input(MulticastInput::Received { from: node_id(4), leg: Leg { batch, hops_left: 15, destinations } });
+        a.input(MulticastInput::Received {
+            from: node_id(4),
+            leg: Leg { batch, hops_left: 15, priority: Default::default(), destinations },
+        });
         assert_eq!(asked(&mut a, via, 4), [node_id(via)]);
     }
 }

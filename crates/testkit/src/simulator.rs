@@ -38,7 +38,7 @@ use std::{
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Config, Input, Overlay, PeeringInput, StatusInput, Topic, UnicastInput,
+    Config, Input, Overlay, PeeringInput, Priority, StatusInput, Topic, UnicastInput,
     amop::{ClientId, ClientInput, Kind, PublishSeq},
     gossip::{Numbered, TakesPart, Unjudged},
     status_sync::Version,
@@ -425,11 +425,16 @@ impl Simulator {
 
     /// The same with so many bytes more behind the number.
     pub fn multicast_long(&mut self, node: usize, topic: Option<&Topic>, more: usize) -> bool {
+        self.multicast_as(Priority::default(), node, topic, more)
+    }
+
+    /// The same with a priority.
+    pub fn multicast_as(&mut self, priority: Priority, node: usize, topic: Option<&Topic>, more: usize) -> bool {
         let (instant, epoch) = (self.instant(), self.nodes[node].epoch);
         let Some(overlay) = self.nodes[node].overlay.as_mut() else { return false };
         self.next_id += 1;
         let body = Bytes::from([&self.next_id.to_be_bytes()[..], &vec![0; more]].concat());
-        let Ok(publication) = overlay.publish(topic, body.clone(), instant) else { return false };
+        let Ok(publication) = overlay.publish_as(priority, topic, body.clone(), instant) else { return false };
         let published = self.observed.published.entry((node, epoch, topic.cloned())).or_default();
         published.push((publication.number, self.next_id));
         if let Some(stamp) = publication.gossip {

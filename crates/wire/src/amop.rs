@@ -31,6 +31,9 @@ pub const PROTOCOL: &str = "/nuncio/bridge/2";
 /// The same for messages with long payloads, on a stream of their own.
 pub const LARGE_PROTOCOL: &str = "/nuncio/bridge-large/2";
 
+/// The same for what is urgent. Releases without priorities have no such stream.
+pub const URGENT_PROTOCOL: &str = "/nuncio/bridge-urgent/2";
+
 /// What seals are bound to.
 const STREAM: &str = "bridge";
 

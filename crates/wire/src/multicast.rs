@@ -10,7 +10,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use nuncio_identity::{NodeId, SignError, Signature};
-use nuncio_protocol::{MAX_BODY, Topic, TopicError, gossip::Stamp, multicast::MAX_NUMBER};
+use nuncio_protocol::{
+    MAX_BODY, Priority, Topic, TopicError,
+    gossip::Stamp,
+    multicast::{MAX_NUMBER, priority_of},
+};
 use prost::Message as _;
 
 use crate::{
@@ -69,7 +73,10 @@ pub fn encode(gossip_topic: &str, gossip: Gossip, context: &SigningContext) -> R
     let gossip = Gossip { origin: context.node(), ..gossip };
     let signature = context.sign(&statement(gossip_topic, &gossip, None))?;
     let placed = gossip.place.map(|place| context.sign(&statement(gossip_topic, &gossip, Some(place)))).transpose()?;
-    let place_signature = encode_signature(placed);
+    let (number, signed) = (gossip.place, encode_signature(placed));
+    let is_apart = number.is_some_and(|number| priority_of(number) != Priority::Normal);
+    let (place, apart) = if is_apart { (None, number) } else { (number, None) };
+    let (place_signature, apart_signature) = if is_apart { (Bytes::new(), signed) } else { (signed, Bytes::new()) };
     let message = proto::Gossip {
         origin: Bytes::copy_from_slice(gossip.origin.as_bytes()),
         epoch: gossip.epoch,
@@ -78,8 +85,10 @@ pub fn encode(gossip_topic: &str, gossip: Gossip, context: &SigningContext) -> R
         signature: Bytes::copy_from_slice(signature.as_bytes()),
         sent_ms: encode_clock(gossip.sent),
         lifetime_ms: encode_millis(gossip.lifetime),
-        place: gossip.place,
+        place,
         place_signature,
+        apart,
+        apart_signature,
     };
     Ok(message.encode_to_vec())
 }
@@ -121,8 +130,13 @@ impl Unchecked {
 /// When it is no such message, or is too long.
 pub fn decode(bytes: Bytes) -> Result<Unchecked, DecodeError> {
     let message = proto::Gossip::decode(bytes).map_err(|source| DecodeError::Protobuf { message: "gossip", source })?;
-    let proto::Gossip { origin, epoch, number, body, signature, sent_ms, lifetime_ms, place, place_signature } =
-        message;
+    let proto::Gossip { origin, epoch, number, body, signature, sent_ms, lifetime_ms, .. } = message;
+    let is_apart = message.apart.is_some() || !message.apart_signature.is_empty();
+    if is_apart && message.place.is_some() {
+        return Err(DecodeError::Field { field: "place" });
+    }
+    let (place, place_signature) =
+        if is_apart { (message.apart, message.apart_signature) } else { (message.place, message.place_signature) };
     if body.len() > MAX_BODY {
         return Err(DecodeError::TooLarge { what: "body", bytes: body.len(), limit: MAX_BODY });
     }

@@ -89,7 +89,7 @@ pub(super) async fn batch(link: &Link, scene: &Scene) -> io::Result<()> {
         proof: Proof::default(),
     };
     let destinations = vec![batches::Destination { node: link.victim, since: 1 }];
-    let leg = Leg { batch: Arc::new(batch), hops_left: 8, destinations };
+    let leg = Leg { batch: Arc::new(batch), hops_left: 8, priority: Default::default(), destinations };
     let mut frame = BytesMut::new();
     let body = amop::encode_frame(amop::Frame::Batch(leg), link.victim, &member.context, &mut frame);
     scene.flood(&link.bridge, &[[&frame[..], &body.unwrap_or_default()].concat()]).await

@@ -1,18 +1,24 @@
 //! `nuncio broadcast`: a message to every node.
 
-use super::node::NodeArguments;
+use nuncio_protocol::Priority;
+
+use super::{node::NodeArguments, text};
 use crate::{body::BodyArguments, failure::Failure, output::Output};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     body: BodyArguments,
+    /// How urgent it is
+    #[arg(long, value_name = "PRIORITY", default_value = "normal", value_parser = text::priority())]
+    priority: Priority,
     #[command(flatten)]
     node: NodeArguments,
 }
 
 pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
     let body = arguments.body.read(output)?;
-    let published = arguments.node.connect()?.broadcast(body).await?;
+    let client = arguments.node.connect()?.with_priority(arguments.priority);
+    let published = client.broadcast(body).await?;
     output.show(&published, || format!("broadcast {} bytes as {}", published.bytes, published.id))
 }

@@ -235,6 +235,7 @@ fn records() -> Vec<Seed> {
         multicast_topics: BTreeSet::new(),
         takes_batches: true,
         traces: true,
+        takes_priorities: true,
         revocations: BTreeMap::new(),
         application: "height 7".into(),
         proofs: 3,

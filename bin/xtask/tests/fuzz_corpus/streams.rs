@@ -166,7 +166,12 @@ fn batch(origin: u8, destinations: &[u8]) -> Leg {
         long: Some(Long { number: 5, length: 100_000 }),
         proof: Proof::default(),
     };
-    Leg { batch: batch.into(), hops_left: 15, destinations: destinations.iter().map(destination).collect() }
+    Leg {
+        batch: batch.into(),
+        hops_left: 15,
+        priority: Default::default(),
+        destinations: destinations.iter().map(destination).collect(),
+    }
 }
 
 fn wanted(asker: u8) -> Wanted {

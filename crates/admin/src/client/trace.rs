@@ -18,7 +18,7 @@ impl Client {
         self
     }
 
-    /// The same client, whose unicasts are as urgent as this says.
+    /// The same client, whose unicasts, multicasts and broadcasts are as urgent as this says.
     #[must_use]
     pub const fn with_priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
@@ -31,6 +31,11 @@ impl Client {
             Priority::Normal => String::new(),
             priority => format!("&priority={priority}"),
         }
+    }
+
+    /// The same where nothing else is asked.
+    pub(super) fn priority_alone(&self) -> String {
+        self.priority().replacen('&', "?", 1)
     }
 
     /// As [`Client::unicast`], and tells which way the request went; that it has ended without a reply is told there, too.

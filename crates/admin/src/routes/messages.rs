@@ -39,6 +39,16 @@ pub(super) struct UnicastQuery {
     priority: Priority,
 }
 
+/// Query of a multicast or broadcast.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PublishQuery {
+    /// How urgent it is; normal unless given.
+    #[serde(default)]
+    #[param(inline)]
+    priority: Priority,
+}
+
 pub(super) async fn unicast(
     State(context): State<Context>,
     Segment(node): Segment,
@@ -83,6 +93,7 @@ impl IntoResponse for Reply {
 pub(super) async fn multicast(
     State(context): State<Context>,
     Segment(topic): Segment,
+    Parameters(query): Parameters<PublishQuery>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<(Extension<Act>, Json<Published>), Failure> {
@@ -90,18 +101,21 @@ pub(super) async fn multicast(
     let body = body::read(&headers, body, &context.bodies).await?;
     let bytes = body.bytes.len();
     let act = Act::Publish { topic: topic.to_string().into(), bytes };
-    let id = context.node.publish(topic, body.bytes).await.map_err(publish_failure)?;
+    let node = context.node.with_priority(query.priority.into());
+    let id = node.publish(topic, body.bytes).await.map_err(publish_failure)?;
     Ok((Extension(act), Json(Published { id: id.to_string(), bytes })))
 }
 
 pub(super) async fn broadcast(
     State(context): State<Context>,
+    Parameters(query): Parameters<PublishQuery>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<(Extension<Act>, Json<Published>), Failure> {
     let body = body::read(&headers, body, &context.bodies).await?;
     let bytes = body.bytes.len();
-    let id = context.node.broadcast(body.bytes).await.map_err(publish_failure)?;
+    let node = context.node.with_priority(query.priority.into());
+    let id = node.broadcast(body.bytes).await.map_err(publish_failure)?;
     Ok((Extension(Act::Broadcast { bytes }), Json(Published { id: id.to_string(), bytes })))
 }
 

@@ -89,6 +89,7 @@ impl Behaviour {
             }
             InnerEvent::Unicast(link_stream::Event::Finished { connection }) => self.close_now(connection),
             InnerEvent::Bridge(link_stream::Event::Received { peer, messages, spoiled, read, .. })
+            | InnerEvent::BridgeUrgent(link_stream::Event::Received { peer, messages, spoiled, read, .. })
             | InnerEvent::BridgeLarge(link_stream::Event::Received { peer, messages, spoiled, read, .. }) => {
                 self.note_spoiled(peer, spoiled);
                 self.handle_bridge(peer, messages, read);
@@ -97,6 +98,7 @@ impl Behaviour {
             | InnerEvent::UnicastUrgent(link_stream::Event::Failed { connection, peer, reason, strike })
             | InnerEvent::UnicastLarge(link_stream::Event::Failed { connection, peer, reason, strike })
             | InnerEvent::Bridge(link_stream::Event::Failed { connection, peer, reason, strike })
+            | InnerEvent::BridgeUrgent(link_stream::Event::Failed { connection, peer, reason, strike })
             | InnerEvent::BridgeLarge(link_stream::Event::Failed { connection, peer, reason, strike }) => {
                 if let Some(strike) = strike {
                     self.handle(AccessInput::Struck { peer, strike });
@@ -106,7 +108,11 @@ impl Behaviour {
             InnerEvent::UnicastUrgent(link_stream::Event::Returned { connection, peer, messages }) => {
                 self.send_otherwise(connection, peer, messages);
             }
+            InnerEvent::BridgeUrgent(link_stream::Event::Returned { connection, peer, messages }) => {
+                self.bridge_otherwise(connection, peer, messages);
+            }
             InnerEvent::UnicastUrgent(_)
+            | InnerEvent::BridgeUrgent(_)
             | InnerEvent::Unicast(_)
             | InnerEvent::UnicastLarge(_)
             | InnerEvent::Bridge(_)
@@ -144,6 +150,16 @@ impl Behaviour {
         for (account, frame) in frames {
             if let Err(Frame::Message(message)) = self.inner.unicast.send(connection, account, frame) {
                 self.handle(UnicastInput::NotSent { to, message });
+            }
+        }
+    }
+
+    fn bridge_otherwise(&mut self, connection: ConnectionId, to: NodeId, frames: Vec<(Account, amop::Frame)>) {
+        for (account, frame) in frames {
+            if let Err(frame) = self.inner.bridge.send(connection, account, frame) {
+                let now = Instant::now();
+                self.not_sent((to, account), frame, now);
+                self.drain(now);
             }
         }
     }

@@ -149,26 +149,30 @@ impl Behaviour {
 
     /// The same of a batch of multicasts.
     fn send_leg(&mut self, to: NodeId, account: Account, leg: Leg, now: Instant) {
+        let priority = leg.priority;
         for leg in bridge::split_leg(leg) {
             if self.notary.signs_at_once() || !multicast::is_to_be_signed(&leg, to, &self.context) {
                 self.send_bridge(to, account, amop::Frame::Batch(leg), now);
             } else if !self.sign(Paper::Batch { to, account, leg: Box::new(leg) }, now) {
                 self.drop_message(DropCause::KeyBusy);
-                self.overlay.handle_input(MulticastInput::NotSent { to, account, leg: None }, now);
+                self.overlay.handle_input(MulticastInput::NotSent { to, account, priority, leg: None }, now);
             }
         }
     }
 
     pub(super) fn send_bridge(&mut self, to: NodeId, account: Account, frame: amop::Frame, now: Instant) {
         let (counted, link) = (self.meter.bridge(&frame), self.links.get(&to).copied());
-        let sent = match link {
-            Some(Link { connection, .. }) if bridge::is_large(&frame) => {
-                self.inner.bridge_large.send(connection, account, frame)
-            }
-            Some(Link { connection, .. }) => self.inner.bridge.send(connection, account, frame),
-            None => Err(frame),
+        let unsent = match link {
+            Some(Link { connection, .. }) => self.inner.send_bridge(connection, account, frame),
+            None => Some(frame),
         };
-        let Err(frame) = sent else { return self.note_sent(&to, counted) };
+        match unsent {
+            Some(frame) => self.not_sent((to, account), frame, now),
+            None => self.note_sent(&to, counted),
+        }
+    }
+
+    pub(super) fn not_sent(&mut self, (to, account): (NodeId, Account), frame: amop::Frame, now: Instant) {
         if matches!(frame, amop::Frame::Multicast(_)) {
             self.drop_message(DropCause::LinkFull);
             tracing::debug!(to = %to.short(), "queue of the link is full, multicast dropped");

@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use nuncio_behaviour::{Behaviour, Event};
 use nuncio_identity::NodeId;
-use nuncio_protocol::Priority;
+use nuncio_protocol::{Priority, multicast::priority_of};
 use nuncio_testkit::TestAuthority;
-use nuncio_wire::unicast::URGENT_PROTOCOL;
+use nuncio_wire::{amop, unicast::URGENT_PROTOCOL};
 
 use crate::{
     deaf::Ears,
@@ -99,5 +99,73 @@ async fn to_a_release_without_a_stream_for_it_what_is_urgent_goes_with_the_other
     for _ in 0..=FLOOD {
         answered(&mut a).await;
     }
+    assert!(!a.passed().iter().any(|event| matches!(event, Event::LinkDown { .. })));
+}
+
+/// The next multicasts, all of one priority.
+async fn heard(node: &mut Node) -> (Vec<Bytes>, Priority) {
+    node.wait("multicasts", |event| match event {
+        Event::Multicast { first, bodies, .. } => Some((bodies, priority_of(first))),
+        Event::Gap { from, to, .. } => panic!("{from} to {to} are missing"),
+        _ => None,
+    })
+    .await
+}
+
+/// Broadcasts until one is heard as what it is: then each knows of the other, and streams are open.
+async fn hail(a: &Node, b: &mut Node) {
+    for _ in 0..100 {
+        a.behaviour(|behaviour| behaviour.publish_as(Priority::Control, None, Bytes::from("hail")))
+            .await
+            .expect("there is room");
+        let arrival = tokio::time::timeout(Duration::from_millis(200), heard(b)).await;
+        if arrival.is_ok_and(|(_, priority)| priority == Priority::Control) {
+            return;
+        }
+    }
+    panic!("nothing arrives");
+}
+
+/// The same as [`flooded`] with broadcasts.
+async fn flooded_with_broadcasts(a: &Node, b: &mut Node, flood: Priority) -> (usize, usize) {
+    a.behaviour(move |behaviour| {
+        for _ in 0..FLOOD {
+            behaviour.publish_as(flood, None, Bytes::from(vec![7; BODY])).expect("there is room");
+        }
+    })
+    .await;
+    a.behaviour(|behaviour| behaviour.publish_as(Priority::Control, None, Bytes::from("now")))
+        .await
+        .expect("there is room");
+    let (mut before, mut came) = (None, 0);
+    while before.is_none() || came < FLOOD {
+        let (bodies, priority) = heard(b).await;
+        if priority == flood {
+            came += bodies.iter().filter(|body| body.len() == BODY).count();
+        } else if bodies.contains(&Bytes::from("now")) {
+            before = Some(came);
+        }
+    }
+    (before.unwrap_or(came), came)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_urgent_broadcast_overtakes_all_that_wait_and_all_of_those_come() {
+    let (a, mut b) = pair(&TestAuthority::new()).await;
+    for flood in [Priority::Normal, Priority::Bulk] {
+        hail(&a, &mut b).await;
+        let (before, came) = flooded_with_broadcasts(&a, &mut b, flood).await;
+        assert!(before < FLOOD / 2 && came == FLOOD, "{before} of {came} came first, {flood}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn to_a_release_without_a_stream_for_them_urgent_broadcasts_go_with_the_others_and_the_link_stays() {
+    let ears = Ears::default();
+    ears.never_heard_of(amop::URGENT_PROTOCOL);
+    let (mut a, mut b) = pair_with(&TestAuthority::new(), &ears).await;
+    hail(&a, &mut b).await;
+    let (_, came) = flooded_with_broadcasts(&a, &mut b, Priority::Normal).await;
+    assert_eq!(came, FLOOD);
     assert!(!a.passed().iter().any(|event| matches!(event, Event::LinkDown { .. })));
 }

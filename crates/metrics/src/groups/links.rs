@@ -63,6 +63,8 @@ labels! {
         UnicastLarge = ["unicast_large"],
         /// AMOP and multicasts up to 64 KiB.
         Bridge = ["bridge"],
+        /// Urgent ones.
+        BridgeUrgent = ["bridge_urgent"],
         /// Longer ones.
         BridgeLarge = ["bridge_large"],
     }

@@ -104,6 +104,7 @@ fn record(node: NodeId) -> Arc<Record> {
         multicast_topics: BTreeSet::new(),
         takes_batches: false,
         traces: false,
+        takes_priorities: false,
         revocations: BTreeMap::new(),
         application: Bytes::new(),
         sealing_key: Bytes::new(),

@@ -8,7 +8,7 @@ use nuncio_identity::NodeId;
 use nuncio_metrics::CallKind;
 use nuncio_pki::{Credential, Identity};
 use nuncio_protocol::{
-    Topic,
+    Priority, Topic,
     peering::Address,
     unicast::{ExchangeId, UnicastError},
 };
@@ -40,9 +40,9 @@ impl EventLoop {
                 self.ways.extend(way.map(|way| (exchange, way)));
                 self.open(exchange, kind, answer);
             }
-            Command::Publish { topic, data, answer } => {
+            Command::Publish { priority, topic, data, answer } => {
                 // The caller may have gone; the message is sent all the same.
-                let outcome = self.publish(topic.as_ref(), data);
+                let outcome = self.publish(priority, topic.as_ref(), data);
                 self.count_publish(topic.as_ref(), outcome.as_ref().map(|_| ()));
                 let _ = answer.send(outcome);
             }
@@ -82,8 +82,8 @@ impl EventLoop {
 
     /// Takes what a publisher sent; if links are full, it waits.
     pub(super) fn handle_post(&mut self, mut post: Post) {
-        let taken = post.perform(|topic, data| {
-            let outcome = self.publish(topic, data);
+        let taken = post.perform(|(topic, priority), data| {
+            let outcome = self.publish(priority, topic, data);
             if outcome != Err(PublishError::Busy) {
                 self.count_publish(topic, outcome.as_ref().map(|_| ()));
             }
@@ -98,12 +98,12 @@ impl EventLoop {
         self.show_open_requests();
     }
 
-    fn publish(&mut self, topic: Option<&Topic>, data: Bytes) -> Result<MessageId, PublishError> {
+    fn publish(&mut self, priority: Priority, topic: Option<&Topic>, data: Bytes) -> Result<MessageId, PublishError> {
         let behaviour = self.swarm.behaviour_mut();
         if let Some(topic) = topic {
             self.hearing.keep_inside(topic).map_err(|reason| PublishError::Denied { reason })?;
         }
-        let (epoch, seq) = behaviour.publish(topic, data)?;
+        let (epoch, seq) = behaviour.publish_as(priority, topic, data)?;
         Ok(MessageId { origin: behaviour.overlay().node(), epoch, seq })
     }
 

@@ -6,8 +6,8 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Batch, COUNT_BITS, Long, MAX_BATCH, Proof, members::Members};
-use crate::{LARGE_BODY, MAX_LIFETIME, Topic, life::Life};
+use super::{Batch, Long, MAX_BATCH, Proof, class, members::Members};
+use crate::{LARGE_BODY, MAX_LIFETIME, Priority, Topic, life::Life};
 
 /// When, after a last message, its number is said again: a quiet topic costs a handful of words.
 const REMINDERS: [Duration; 12] = [
@@ -25,7 +25,10 @@ const REMINDERS: [Duration; 12] = [
     Duration::from_secs(120),
 ];
 
-/// One topic to which this node publishes.
+/// What a channel is known by; the most urgent come first.
+pub(super) type Key = (Priority, Option<Topic>);
+
+/// One topic to which this node publishes with one priority.
 #[derive(Debug)]
 pub(super) struct Channel {
     topic: Option<Topic>,
@@ -39,10 +42,15 @@ pub(super) struct Channel {
 }
 
 impl Channel {
-    /// The `index`-th topic of this node.
-    pub(super) fn new(topic: Option<Topic>, index: u64, now: Instant) -> Self {
-        let (members, first) = (Members::default(), (index << COUNT_BITS) + 1);
+    /// The `index`-th of this node.
+    pub(super) fn new((priority, topic): Key, index: u64, now: Instant) -> Self {
+        let (members, first) = (Members::new(priority), class::first_number(index, priority));
         Self { topic, members, first, open: Vec::new(), long: None, reminders: 0, used: now }
+    }
+
+    /// Whether it has had its numbers, and all has left.
+    pub(super) fn is_worn_out(&self) -> bool {
+        !self.has_open() && class::is_worn_out(self.first)
     }
 
     /// The number of the next message.

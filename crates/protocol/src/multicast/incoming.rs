@@ -5,18 +5,19 @@ use nuncio_identity::NodeId;
 
 use super::{
     Batch,
+    class::priority_of,
     stream::{Due, Since, Stream, Told},
 };
-use crate::{Output, Topic, hashed::HashMap, outbox::Outbox, schedule::Schedule};
+use crate::{Output, Priority, Topic, hashed::HashMap, outbox::Outbox, schedule::Schedule};
 
-/// Most streams: topics subscribed here, times their origins.
+/// Most streams: topics subscribed here, times their origins and the priorities that these use.
 const MAX_STREAMS: usize = 64 << 10;
 
 /// Most bytes of messages that came before their turn; of one stream as many as are free.
 const MAX_HELD: usize = 64 << 20;
 
 /// Names a stream.
-pub(super) type Name = (NodeId, Option<Topic>);
+pub(super) type Name = (NodeId, Option<Topic>, Priority);
 
 /// What comes from other nodes, put in order.
 ///
@@ -45,7 +46,7 @@ pub(super) struct Missing {
 impl Incoming {
     pub(super) const BOUNDS: [Bound; 2] = [
         Bound::of_entries::<(Name, Stream, Name)>(
-            "multicast topics of other nodes",
+            "multicast topics of other nodes, each priority",
             MAX_STREAMS,
             0,
             "what a further one brings is told as a gap",
@@ -63,7 +64,7 @@ impl Incoming {
         let left = self.subscribed.difference(&topics).cloned().collect::<BTreeSet<_>>();
         if !left.is_empty() {
             let ended =
-                self.streams.iter_mut().filter(|((_, topic), _)| topic.as_ref().is_some_and(|t| left.contains(t)));
+                self.streams.iter_mut().filter(|((_, topic, _), _)| topic.as_ref().is_some_and(|t| left.contains(t)));
             for (name, stream) in ended {
                 stream.end(&self.room);
                 self.due.cancel(name);
@@ -78,13 +79,13 @@ impl Incoming {
 
     /// Whether all messages of a batch have been here.
     pub(super) fn has_heard(&self, batch: &Batch) -> bool {
-        let stream = self.streams.get(&(batch.origin, batch.topic.clone()));
+        let stream = self.streams.get(&name_of(batch));
         !batch.bodies.is_empty() && stream.is_some_and(|stream| stream.goes_on(batch) && stream.has(batch))
     }
 
     /// Takes a batch that is for this node.
     pub(super) fn take(&mut self, batch: Arc<Batch>, since: u64, via: NodeId, outbox: &mut Outbox, now: Instant) {
-        let name = (batch.origin, batch.topic.clone());
+        let name = name_of(&batch);
         let is_full = self.streams.len() >= MAX_STREAMS;
         if is_full && !self.streams.contains_key(&name) && !self.make_room() {
             tell(&name, batch.epoch, missed(&batch), outbox);
@@ -148,11 +149,15 @@ impl Incoming {
     }
 }
 
+fn name_of(batch: &Batch) -> Name {
+    (batch.origin, batch.topic.clone(), priority_of(batch.first))
+}
+
 fn missed(batch: &Batch) -> Vec<Told> {
     if batch.bodies.is_empty() { Vec::new() } else { vec![Told::Gap(batch.first, batch.end() - 1)] }
 }
 
-fn tell((origin, topic): &Name, epoch: u64, told: Vec<Told>, outbox: &mut Outbox) {
+fn tell((origin, topic, _): &Name, epoch: u64, told: Vec<Told>, outbox: &mut Outbox) {
     for told in told {
         let (origin, topic) = (*origin, topic.clone());
         outbox.push(match told {

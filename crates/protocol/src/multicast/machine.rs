@@ -15,7 +15,7 @@ use super::{
     members::HOPS_LEFT,
     outgoing::Outgoing,
 };
-use crate::{Account, Output, Topic, gate::Admitted, status_sync::Record, timers::earliest, turn::Turn};
+use crate::{Account, Output, Priority, Topic, gate::Admitted, status_sync::Record, timers::earliest, turn::Turn};
 
 /// Most bytes that a node which is not the origin gives in answer to one question.
 const ANSWER: usize = 2 << 20;
@@ -43,10 +43,10 @@ impl Multicast {
     pub(crate) fn publish(
         &mut self,
         topic: Option<&Topic>,
-        body: Bytes,
+        message: (Bytes, Priority),
         turn: &mut Turn<'_>,
     ) -> Result<Publication, PublishRefusal> {
-        self.outgoing.publish(topic, body, turn)
+        self.outgoing.publish(topic, message, turn)
     }
 
     /// Whether something was published since the last [`Multicast::flush`].
@@ -66,13 +66,14 @@ impl Multicast {
 
     /// Takes a batch: for applications here, to be passed on, or both.
     pub(crate) fn handle_received(&mut self, admitted: Admitted<Leg>, turn: &mut Turn<'_>) {
-        let (from, Leg { batch, hops_left, mut destinations }) = admitted.into_parts();
+        let (from, Leg { batch, hops_left, priority, mut destinations }) = admitted.into_parts();
         let mine = destinations.iter().find(|destination| destination.node == turn.life.node).copied();
         destinations.retain(|destination| destination.node != turn.life.node);
         if batch.is_proved() {
             self.passed.keep(&batch, turn.now);
             if let Some(hops_left) = hops_left.checked_sub(1) {
-                pass_on(from, &Leg { batch: batch.clone(), hops_left: hops_left.min(HOPS_LEFT), destinations }, turn);
+                let leg = Leg { batch: batch.clone(), hops_left: hops_left.min(HOPS_LEFT), priority, destinations };
+                pass_on(from, leg, turn);
             }
         }
         if let Some(mine) = mine.filter(|_| self.incoming.wants(batch.topic.as_ref())) {
@@ -112,7 +113,8 @@ impl Multicast {
                 break;
             }
             let destinations = vec![Destination { node: wanted.asker, since: 0 }];
-            let leg = Leg { batch, hops_left: HOPS_LEFT, destinations };
+            let priority = turn.onward.urgency.of(&from, batch.priority(), batch.length(), turn.now);
+            let leg = Leg { batch, hops_left: HOPS_LEFT, priority, destinations };
             if !turn.onward.may_repair(&from, &leg, turn.now) {
                 break;
             }
@@ -122,8 +124,8 @@ impl Multicast {
     }
 
     /// The link's queue had no room for a batch.
-    pub(crate) fn handle_not_sent(&mut self, to: NodeId, now: Instant) {
-        self.outgoing.handle_not_sent(to, now);
+    pub(crate) fn handle_not_sent(&mut self, to: NodeId, priority: Priority, now: Instant) {
+        self.outgoing.handle_not_sent(to, priority, now);
     }
 
     /// Applications here want these topics.
@@ -182,7 +184,7 @@ impl Multicast {
 }
 
 /// Sends another node's batch on to those it is for; who has no way is left to the repair.
-fn pass_on(from: NodeId, leg: &Leg, turn: &mut Turn<'_>) {
+fn pass_on(from: NodeId, leg: Leg, turn: &mut Turn<'_>) {
     let mut legs: BTreeMap<NodeId, Vec<Destination>> = BTreeMap::new();
     for destination in &leg.destinations {
         let hop = turn.routing.next_hop_without(&destination.node, &[from, leg.batch.origin]);
@@ -190,6 +192,12 @@ fn pass_on(from: NodeId, leg: &Leg, turn: &mut Turn<'_>) {
             legs.entry(hop).or_default().push(*destination);
         }
     }
+    if legs.is_empty() {
+        return;
+    }
+    let (origin, length) = (leg.batch.origin, leg.batch.length());
+    let priority = turn.onward.urgency.of_brought((origin, from), leg.priority, length, turn.now);
+    let leg = Leg { priority, ..leg };
     for (to, destinations) in legs {
         let leg = Leg { destinations, ..leg.clone() };
         if turn.onward.may_push(&to, &leg, turn.now) {
@@ -200,7 +208,7 @@ fn pass_on(from: NodeId, leg: &Leg, turn: &mut Turn<'_>) {
 
 /// Asks for what is missing: the neighbour that brought what came after it, and by turns whoever is next to the origin.
 fn ask(missing: Missing, turn: &mut Turn<'_>) {
-    let Missing { name: (origin, topic), epoch, numbers: (from, to), via, asked } = missing;
+    let Missing { name: (origin, topic, _), epoch, numbers: (from, to), via, asked } = missing;
     let towards = turn.routing.next_hop(&origin);
     let brought = turn.routing.is_linked(&via).then_some(via);
     let hop = if asked % 2 == 0 { brought.or(towards) } else { towards.or(brought) };

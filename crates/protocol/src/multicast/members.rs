@@ -6,16 +6,17 @@ use std::{
 use nuncio_identity::NodeId;
 
 use super::Destination;
-use crate::{MAX_HOPS, Topic, status_sync::Record, turn::Turn};
+use crate::{MAX_HOPS, Priority, Topic, status_sync::Record, turn::Turn};
 
 /// How long after the way to a subscriber is lost gossip tries to find one.
 const DOUBT: Duration = Duration::from_secs(3);
 
-/// Who subscribes a topic, and over whom each is reached.
+/// Who subscribes a topic, and over whom each is reached who knows numbers of this priority.
 ///
 /// Bound: the nodes known.
 #[derive(Debug, Default)]
 pub(super) struct Members {
+    priority: Priority,
     nodes: BTreeMap<NodeId, Member>,
     plan: Option<(Basis, Plan)>,
 }
@@ -27,6 +28,8 @@ struct Member {
     since: u64,
     /// Whether batches may be pushed to it.
     takes_batches: bool,
+    /// Whether it knows numbers of other priorities than the normal one.
+    takes_priorities: bool,
     /// When the way to it was lost.
     lost: Option<Instant>,
 }
@@ -43,6 +46,8 @@ pub(super) struct Plan {
     pub(super) is_relayed: bool,
     /// Some member, or a node on the way to it, takes gossip alone.
     pub(super) needs_gossip: bool,
+    /// Some member takes batches of normal ones alone.
+    pub(super) has_strict: bool,
     /// Until then gossip is tried for those to whom there is no way.
     in_doubt: Option<Instant>,
     /// A peer is linked of which not all is known yet that a push needs.
@@ -57,6 +62,10 @@ impl Plan {
 }
 
 impl Members {
+    pub(super) fn new(priority: Priority) -> Self {
+        Self { priority, ..Self::default() }
+    }
+
     /// A node's record says whether it is a member; `next` is the number of the next message.
     pub(super) fn apply(&mut self, record: &Record, topic: Option<&Topic>, next: u64) {
         let status = &record.status;
@@ -64,13 +73,14 @@ impl Members {
             self.forget(&status.node);
             return;
         }
-        let (epoch, takes_batches) = (status.version.epoch, status.takes_batches);
-        let fresh = || Member { epoch, since: next, takes_batches, lost: None };
+        let (epoch, takes_batches, takes_priorities) =
+            (status.version.epoch, status.takes_batches, status.takes_priorities);
+        let fresh = || Member { epoch, since: next, takes_batches, takes_priorities, lost: None };
         let member = self.nodes.entry(status.node).or_insert_with(fresh);
         if member.epoch != epoch {
             *member = fresh();
         }
-        member.takes_batches = takes_batches;
+        (member.takes_batches, member.takes_priorities) = (takes_batches, takes_priorities);
         self.plan = None;
     }
 
@@ -112,6 +122,10 @@ impl Members {
         let closed: Vec<NodeId> = peers.into_iter().filter(|peer| !directory.takes_batches(peer)).collect();
         let mut plan = Plan { has_strangers, ..Plan::default() };
         for (node, member) in &mut self.nodes {
+            if self.priority != Priority::Normal && member.takes_batches && !member.takes_priorities {
+                plan.has_strict = true;
+                continue;
+            }
             let path = turn.routing.path(node).filter(|path| path.len() > 1);
             let Some(path) = path else {
                 let lost = *member.lost.get_or_insert(turn.now);

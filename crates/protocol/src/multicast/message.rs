@@ -6,8 +6,8 @@ use std::{
 use bytes::Bytes;
 use nuncio_identity::{NodeId, Signature};
 
-use super::MAX_NUMBER;
-use crate::{Account, Strike, Topic, copies::Mark, gossip::Stamp};
+use super::{MAX_NUMBER, class::priority_of};
+use crate::{Account, Priority, Strike, Topic, copies::Mark, gossip::Stamp};
 
 /// Messages of one origin to one topic, in the origin's order.
 ///
@@ -70,6 +70,8 @@ pub struct Leg {
     pub batch: Arc<Batch>,
     /// Links it may still cross after this one.
     pub hops_left: u8,
+    /// How urgent it is on this link: as its number says, or less.
+    pub priority: Priority,
     /// The nodes still to reach over this link, the receiver perhaps among them.
     pub destinations: Vec<Destination>,
 }
@@ -125,6 +127,8 @@ pub enum MulticastInput {
         to: NodeId,
         /// On whose account it would have waited.
         account: Account,
+        /// How urgent it was there.
+        priority: Priority,
         /// The batch, if it is another node's.
         leg: Option<Box<Leg>>,
     },
@@ -161,6 +165,11 @@ pub fn alone(body: &Bytes, together: usize) -> Bytes {
 }
 
 impl Batch {
+    /// How urgent its origin says that its messages are.
+    pub const fn priority(&self) -> Priority {
+        priority_of(self.first)
+    }
+
     /// The number behind the last one.
     pub const fn end(&self) -> u64 {
         self.first.saturating_add(self.bodies.len() as u64)

@@ -10,15 +10,17 @@ use nuncio_identity::NodeId;
 
 use super::{
     Batch, Destination, Leg, Publication, PublishRefusal, Wanted,
-    channel::Channel,
+    channel::{Channel, Key},
+    class::priority_of,
     history::History,
     members::{Basis, HOPS_LEFT},
 };
 use crate::{
-    Account, Output, Topic, hashed::HashMap, schedule::Schedule, status_sync::Record, timers::earliest, turn::Turn,
+    Account, LARGE_BODY, Output, Priority, Topic, hashed::HashMap, schedule::Schedule, status_sync::Record,
+    timers::earliest, turn::Turn,
 };
 
-/// Most topics to which this node publishes at a time.
+/// Most topics to which this node publishes at a time, each counted for every priority.
 const MAX_CHANNELS: usize = 512;
 
 /// Most nodes that subscribe them, each counted for every topic: as many as a thousand nodes that subscribe all.
@@ -29,6 +31,9 @@ const PER_MEMBER: usize = 256;
 
 /// Most bytes of messages that have not left.
 const MAX_OPEN: usize = 16 << 20;
+
+/// So many more, where what comes is urgent: it waits for no room that others fill.
+const URGENT_OPEN: usize = 8 << 20;
 
 /// How long a link whose queue was full is not asked again.
 const FULL: Duration = Duration::from_millis(5);
@@ -41,21 +46,21 @@ const ANSWER: usize = 2 << 20;
 
 /// What this node publishes.
 ///
-/// Bound: [`MAX_CHANNELS`], [`MAX_MEMBERS`] and [`MAX_OPEN`]. When there are too many topics or members, the topic quiet the
+/// Bound: [`MAX_CHANNELS`], [`MAX_MEMBERS`], [`MAX_OPEN`] and [`URGENT_OPEN`]. When there are too many topics or members, the topic quiet the
 /// longest is forgotten; its numbers begin anew.
 #[derive(Debug)]
 pub(super) struct Outgoing {
-    channels: HashMap<Option<Topic>, Channel>,
-    /// Topics there ever were.
-    topics: u64,
-    /// Topics with messages that have not left, and the bytes of these.
-    open: BTreeSet<Option<Topic>>,
+    channels: HashMap<Key, Channel>,
+    /// How many there ever were.
+    begun: u64,
+    /// Those with messages that have not left, and the bytes of these.
+    open: BTreeSet<Key>,
     open_bytes: usize,
     flush_at: Option<Instant>,
     is_fresh: bool,
-    reminders: Schedule<Option<Topic>>,
-    /// Links that had no room, and until when they are spared.
-    full: BTreeMap<NodeId, Instant>,
+    reminders: Schedule<Key>,
+    /// Links that had no room for what is so urgent, and until when they are spared.
+    full: BTreeMap<(NodeId, Priority), Instant>,
     history: History,
     /// Nodes whose records say that nothing can be pushed to them.
     pub(super) deaf: BTreeSet<NodeId>,
@@ -65,19 +70,23 @@ pub(super) struct Outgoing {
 
 impl Outgoing {
     pub(super) const BOUNDS: [Bound; 2] = [
-        Bound::of_entries::<(Option<Topic>, Channel)>(
-            "topics to which applications here publish",
+        Bound::of_entries::<(Key, Channel)>(
+            "topics to which applications here publish, each priority",
             MAX_CHANNELS,
             MAX_MEMBERS / MAX_CHANNELS * PER_MEMBER,
             "the one quiet the longest is forgotten",
         ),
-        Bound::of_bytes("messages of applications here for many", MAX_OPEN, "the application is told to wait"),
+        Bound::of_bytes(
+            "messages of applications here for many",
+            MAX_OPEN + URGENT_OPEN,
+            "the application is told to wait",
+        ),
     ];
 
     pub(super) fn new() -> Self {
         Self {
             channels: HashMap::default(),
-            topics: 0,
+            begun: 0,
             open: BTreeSet::new(),
             open_bytes: 0,
             flush_at: None,
@@ -94,20 +103,22 @@ impl Outgoing {
     pub(super) fn publish(
         &mut self,
         topic: Option<&Topic>,
-        body: Bytes,
+        (body, priority): (Bytes, Priority),
         turn: &mut Turn<'_>,
     ) -> Result<Publication, PublishRefusal> {
-        if self.open_bytes + body.len() > MAX_OPEN && self.open_bytes > 0 {
+        let most = if priority.is_urgent() { MAX_OPEN + URGENT_OPEN } else { MAX_OPEN };
+        if self.open_bytes + body.len() > most && self.open_bytes > 0 {
             return Err(PublishRefusal);
         }
-        let (basis, key) = (self.basis(turn), topic.cloned());
+        let key = (self.granted(topic, &body, priority, turn), topic.cloned());
+        let (basis, priority) = (self.basis(turn), key.0);
         self.channel(&key, turn);
         let Self { channels, open, deaf, full, .. } = self;
         let channel = channels.get_mut(&key).ok_or(PublishRefusal)?;
         let plan = channel.members.plan(basis, &|node| deaf.contains(node), turn);
         if !full.is_empty() {
             full.retain(|_, until| *until > turn.now);
-            if !plan.legs.is_empty() && plan.legs.keys().all(|hop| full.contains_key(hop)) {
+            if !plan.legs.is_empty() && plan.legs.keys().all(|hop| full.contains_key(&(*hop, priority))) {
                 return Err(PublishRefusal);
             }
         }
@@ -129,19 +140,35 @@ impl Outgoing {
         Ok(Publication { epoch: turn.life.epoch, number, is_pushed, gossip, needs_gossip })
     }
 
+    /// As what a message goes that is to be so urgent: as normal where it is over what is urgent of this node, and as long as
+    /// somebody subscribes who knows nothing else.
+    fn granted(&mut self, topic: Option<&Topic>, body: &Bytes, priority: Priority, turn: &mut Turn<'_>) -> Priority {
+        // Behind a long one, others of its priority would wait.
+        let is_long = priority.is_urgent() && body.len() > LARGE_BODY;
+        let granted = turn.onward.urgency.of_own(priority, body.len(), turn.now);
+        if is_long || granted == Priority::Normal {
+            return Priority::Normal;
+        }
+        let (basis, key) = (self.basis(turn), (granted, topic.cloned()));
+        self.channel(&key, turn);
+        let Self { channels, deaf, .. } = self;
+        let plan = channels.get_mut(&key).map(|channel| channel.members.plan(basis, &|node| deaf.contains(node), turn));
+        if plan.is_some_and(|plan| !plan.has_strict) { granted } else { Priority::Normal }
+    }
+
     /// Sends what waits.
     fn flush(&mut self, turn: &mut Turn<'_>) {
         self.flush_at = None;
         let basis = self.basis(turn);
-        for topic in std::mem::take(&mut self.open) {
+        for key in std::mem::take(&mut self.open) {
             let Self { channels, deaf, history, .. } = self;
-            let Some(channel) = channels.get_mut(&topic) else { continue };
+            let Some(channel) = channels.get_mut(&key) else { continue };
             while channel.has_open() {
                 let length = channel.next_length();
                 let is_relayed = channel.members.plan(basis, &|node| deaf.contains(node), turn).is_relayed;
                 if is_relayed && !turn.life.may_relay(length, turn.now) {
                     self.flush_at = Some(turn.now + ALLOWANCE);
-                    self.open.insert(topic.clone());
+                    self.open.insert(key.clone());
                     break;
                 }
                 let batch = channel.close(turn.life, turn.now);
@@ -149,11 +176,11 @@ impl Outgoing {
                 history.keep(&batch, turn.now);
                 let plan = channel.members.plan(basis, &|node| deaf.contains(node), turn);
                 for (hop, destinations) in &plan.legs {
-                    send(*hop, Arc::clone(&batch), destinations.clone(), turn);
+                    send(*hop, (Arc::clone(&batch), key.0), destinations.clone(), turn);
                 }
             }
             if let Some(pause) = channel.next_reminder() {
-                self.reminders.set(topic, turn.now + pause);
+                self.reminders.set(key, turn.now + pause);
             }
         }
     }
@@ -181,7 +208,8 @@ impl Outgoing {
     ) {
         let basis = self.basis(turn);
         let Self { channels, deaf, history, .. } = self;
-        let Some(channel) = channels.get_mut(&wanted.topic).filter(|_| wanted.epoch == turn.life.epoch) else { return };
+        let key = (priority_of(wanted.from), wanted.topic.clone());
+        let Some(channel) = channels.get_mut(&key).filter(|_| wanted.epoch == turn.life.epoch) else { return };
         let to = wanted.to.min(channel.next().saturating_sub(1));
         let asker = channel.members.reached(&wanted.asker, basis, &|node| deaf.contains(node), turn);
         let can_bring = wanted.asker == from || turn.directory.takes_batches(&from);
@@ -193,7 +221,9 @@ impl Outgoing {
         let destination = Destination { since, ..destination };
         let batches = if found.batches.is_empty() { vec![channel.word(turn.life, turn.now)] } else { found.batches };
         for batch in batches {
-            let leg = Leg { batch, hops_left: HOPS_LEFT, destinations: vec![destination] };
+            // On account of who asks: nobody takes anything of this node's own.
+            let priority = turn.onward.urgency.of(&from, batch.priority(), batch.length(), turn.now);
+            let leg = Leg { batch, hops_left: HOPS_LEFT, priority, destinations: vec![destination] };
             if !may_send(leg.batch.weight()) || !turn.onward.may_repair(&from, &leg, turn.now) {
                 break;
             }
@@ -203,8 +233,8 @@ impl Outgoing {
     }
 
     /// The queue of a link had no room.
-    pub(super) fn handle_not_sent(&mut self, to: NodeId, now: Instant) {
-        self.full.insert(to, now + FULL);
+    pub(super) fn handle_not_sent(&mut self, to: NodeId, priority: Priority, now: Instant) {
+        self.full.insert((to, priority), now + FULL);
     }
 
     pub(super) fn handle_record(&mut self, record: &Record) {
@@ -215,7 +245,7 @@ impl Outgoing {
         } else {
             self.deaf.insert(node);
         }
-        for (topic, channel) in &mut self.channels {
+        for ((_, topic), channel) in &mut self.channels {
             let next = channel.next();
             channel.members.apply(record, topic.as_ref(), next);
         }
@@ -232,10 +262,10 @@ impl Outgoing {
 
     /// A way to a node has appeared: it may have missed the end of what was said meanwhile.
     pub(super) fn handle_reachable(&mut self, node: &NodeId, now: Instant) {
-        for (topic, channel) in self.channels.iter_mut().filter(|(_, channel)| channel.members.contain(node)) {
+        for (key, channel) in self.channels.iter_mut().filter(|(_, channel)| channel.members.contain(node)) {
             if !channel.has_open() {
                 channel.remind_anew();
-                self.reminders.set(topic.clone(), now);
+                self.reminders.set(key.clone(), now);
             }
         }
     }
@@ -252,16 +282,16 @@ impl Outgoing {
     pub(super) fn handle_timeout(&mut self, turn: &mut Turn<'_>) {
         self.flush_if_due(turn);
         let basis = self.basis(turn);
-        while let Some(topic) = self.reminders.pop_due(turn.now) {
+        while let Some(key) = self.reminders.pop_due(turn.now) {
             let Self { channels, deaf, .. } = self;
-            let Some(channel) = channels.get_mut(&topic).filter(|channel| !channel.has_open()) else { continue };
+            let Some(channel) = channels.get_mut(&key).filter(|channel| !channel.has_open()) else { continue };
             let word = channel.word(turn.life, turn.now);
             let plan = channel.members.plan(basis, &|node| deaf.contains(node), turn);
             for (hop, destinations) in &plan.legs {
-                send(*hop, Arc::clone(&word), destinations.clone(), turn);
+                send(*hop, (Arc::clone(&word), key.0), destinations.clone(), turn);
             }
             if let Some(pause) = channel.next_reminder() {
-                self.reminders.set(topic, turn.now + pause);
+                self.reminders.set(key, turn.now + pause);
             }
         }
         self.history.forget_old(turn.now);
@@ -275,33 +305,34 @@ impl Outgoing {
         (turn.routing.searches(), self.changes)
     }
 
-    /// Makes the channel of a topic, if there is none and there is room.
-    fn channel(&mut self, topic: &Option<Topic>, turn: &Turn<'_>) {
-        if self.channels.contains_key(topic) {
+    /// Makes a channel, if there is none and there is room.
+    fn channel(&mut self, key: &Key, turn: &Turn<'_>) {
+        if self.channels.get(key).is_some_and(|channel| !channel.is_worn_out()) {
             return;
         }
-        let mut channel = Channel::new(topic.clone(), self.topics, turn.now);
+        self.channels.remove(key);
+        let mut channel = Channel::new(key.clone(), self.begun, turn.now);
         for record in turn.directory.status_sync.records() {
             let next = channel.next();
-            channel.members.apply(record, topic.as_ref(), next);
+            channel.members.apply(record, key.1.as_ref(), next);
         }
         while self.channels.len() >= MAX_CHANNELS || !self.has_room(channel.members.len()) {
             if !self.forget_quietest() {
                 return;
             }
         }
-        self.topics += 1;
-        self.channels.insert(topic.clone(), channel);
+        self.begun += 1;
+        self.channels.insert(key.clone(), channel);
     }
 
     fn has_room(&self, members: usize) -> bool {
         self.channels.values().map(|channel| channel.members.len()).sum::<usize>() + members <= MAX_MEMBERS
     }
 
-    /// Whether there was a topic of which nothing is open.
+    /// Whether there was one of which nothing is open.
     fn forget_quietest(&mut self) -> bool {
         let quiet = self.channels.iter().filter(|(_, channel)| !channel.has_open());
-        let oldest = quiet.min_by_key(|(_, channel)| channel.used).map(|(topic, _)| topic.clone());
+        let oldest = quiet.min_by_key(|(_, channel)| channel.used).map(|(key, _)| key.clone());
         let Some(oldest) = oldest else { return false };
         self.channels.remove(&oldest);
         self.reminders.cancel(&oldest);
@@ -309,7 +340,7 @@ impl Outgoing {
     }
 }
 
-fn send(to: NodeId, batch: Arc<Batch>, destinations: Vec<Destination>, turn: &mut Turn<'_>) {
-    let leg = Leg { batch, hops_left: HOPS_LEFT, destinations };
+fn send(to: NodeId, (batch, priority): (Arc<Batch>, Priority), destinations: Vec<Destination>, turn: &mut Turn<'_>) {
+    let leg = Leg { batch, hops_left: HOPS_LEFT, priority, destinations };
     turn.outbox.push(Output::SendBatch { to, account: Account::Own, leg });
 }

@@ -124,13 +124,13 @@ impl Overlay {
         match input {
             MulticastInput::Received { from, leg } => self.receive_batch(from, leg, now),
             MulticastInput::Wanted { from, wanted } => self.receive_wanted(from, wanted, now),
-            MulticastInput::NotSent { to, account, leg } => {
+            MulticastInput::NotSent { to, account, priority, leg } => {
                 if let Some(leg) = leg {
                     self.onward.handle_not_sent(&to, leg.mark());
                 }
                 // What others fill is their share: there is room for this node's own.
                 if account == Account::Own {
-                    self.multicast.handle_not_sent(to, now);
+                    self.multicast.handle_not_sent(to, priority, now);
                 }
             }
         }

@@ -23,6 +23,7 @@ fn record(n: usize, neighbours: &BTreeSet<usize>) -> Arc<Record> {
         multicast_topics: BTreeSet::new(),
         takes_batches: false,
         traces: false,
+        takes_priorities: false,
         revocations: BTreeMap::new(),
         application: Bytes::new(),
         sealing_key: Bytes::new(),

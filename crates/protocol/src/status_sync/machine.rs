@@ -486,6 +486,7 @@ pub(crate) fn empty_status(start: Start) -> Status {
         issues,
         takes_batches: false,
         traces: false,
+        takes_priorities: false,
         clock: Duration::ZERO,
     }
 }

@@ -47,6 +47,8 @@ pub struct Status {
     pub takes_batches: bool,
     /// Whether it takes reports on the messages that it sends.
     pub traces: bool,
+    /// Whether batches of other priorities than the normal one may be pushed to it.
+    pub takes_priorities: bool,
     /// Its own time when it signed, since its epoch began; whole milliseconds.
     pub clock: Duration,
 }

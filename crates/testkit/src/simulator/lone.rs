@@ -205,6 +205,7 @@ pub fn record(n: usize, seq: u64, neighbours: &[usize], topics: &[(&str, u32)]) 
         multicast_topics: BTreeSet::new(),
         takes_batches: false,
         traces: false,
+        takes_priorities: false,
         revocations: BTreeMap::new(),
         proofs: 0,
         application: Bytes::new(),

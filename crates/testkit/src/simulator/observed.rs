@@ -6,7 +6,7 @@ use std::{
 
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Input, Output, Topic,
+    Input, Output, Priority, Topic,
     amop::{ClientId, Kind, PublishSeq, ResultCode},
     unicast::{ExchangeId, Reply, UnicastError},
 };
@@ -96,6 +96,8 @@ pub struct Listening {
     pub epoch: u64,
     /// The topic; `None` for broadcasts.
     pub topic: Option<Topic>,
+    /// Each priority has an order of its own.
+    pub priority: Priority,
 }
 
 /// What an application is told of a topic.

@@ -7,7 +7,7 @@ use nuncio_protocol::{
     UnicastInput,
     amop::{ClientInput, ClientOutput, Kind, Multicast, PublishSeq, ResultCode, SealedPost},
     bridge::Frame,
-    multicast::{Batch, Leg, Proof},
+    multicast::{Batch, Leg, Proof, priority_of},
     peering::{ConnectionId, LinkDownReason},
     status_sync::{Answer, QueryId, Record, Status, Version},
     unicast::{ExchangeId, Message, Reply, UnicastError},
@@ -89,10 +89,10 @@ impl Simulator {
                     let body = body.first_chunk().map_or(0, |number| u64::from_be_bytes(*number));
                     Heard::Message(number, body)
                 });
-                self.hears(node, (origin, epoch, topic)).extend(heard);
+                self.hears(node, (origin, epoch, topic), first).extend(heard);
             }
             Output::Gap { origin, epoch, topic, from, to } => {
-                self.hears(node, (origin, epoch, topic)).push(Heard::Gap(from, to));
+                self.hears(node, (origin, epoch, topic), from).push(Heard::Gap(from, to));
             }
             Output::Ban { peer, .. } => self.note_ban(node, &peer),
             Output::Request { inbound, source, body, .. } => {
@@ -117,9 +117,15 @@ impl Simulator {
         self.announce(node, Announcement { node: self.network.ids[node], version, clock });
     }
 
-    /// What applications of a node have heard of one topic of an origin.
-    fn hears(&mut self, node: usize, (origin, epoch, topic): (NodeId, u64, Option<Topic>)) -> &mut Vec<Heard> {
-        let listening = Listening { node, since: self.nodes[node].epoch, origin, epoch, topic };
+    /// What applications of a node have heard of one topic of an origin, with the priority of this number.
+    fn hears(
+        &mut self,
+        node: usize,
+        (origin, epoch, topic): (NodeId, u64, Option<Topic>),
+        number: u64,
+    ) -> &mut Vec<Heard> {
+        let priority = priority_of(number);
+        let listening = Listening { node, since: self.nodes[node].epoch, origin, epoch, topic, priority };
         self.observed.heard.entry(listening).or_default()
     }
 

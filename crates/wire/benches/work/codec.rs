@@ -79,7 +79,7 @@ fn leg(origin: &Party, destinations: &[&Party]) -> Leg {
         proof: Proof::default(),
     };
     let destinations = destinations.iter().map(|party| Destination { node: party.node, since: 1 }).collect();
-    Leg { batch: batch.into(), hops_left: 15, destinations }
+    Leg { batch: batch.into(), hops_left: 15, priority: Default::default(), destinations }
 }
 
 /// A batch that nobody has encoded before.

@@ -135,7 +135,7 @@ fn heard() -> Turn {
         };
         (first, clock) = (first + 64, clock + 64 * PAUSE);
         let destinations = vec![Destination { node: node_id(0), since: 1 }];
-        let leg = Leg { batch: batch.into(), hops_left: 15, destinations };
+        let leg = Leg { batch: batch.into(), hops_left: 15, priority: Default::default(), destinations };
         let told = node.input(MulticastInput::Received { from: node_id(1), leg });
         assert!(told.iter().any(|output| matches!(output, Output::Multicast { .. })), "told");
         node.advance(64 * PAUSE);

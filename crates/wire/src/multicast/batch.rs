@@ -25,7 +25,7 @@ use crate::{
 /// Appends the frame of a batch for the linked peer `peer`, all but the messages, and returns these. What is this node's own is
 /// signed when it first goes to more than its receiver; `None`, and nothing appended, when another node's has no signature.
 pub(crate) fn encode_leg(leg: &Leg, peer: NodeId, context: &SigningContext, out: &mut BytesMut) -> Option<Bytes> {
-    let (Leg { batch, hops_left, destinations }, me) = (leg, context.node());
+    let (Leg { batch, hops_left, destinations, .. }, me) = (leg, context.node());
     let payload = batch.proof.payload.get_or_init(|| join(&batch.bodies));
     let signature = if batch.origin != me {
         Some(*batch.proof.signature.get()?)
@@ -125,7 +125,8 @@ pub(crate) fn decode_leg(
         context.verify(batch.origin, &statement(&batch, payload), &signature)?;
         batch.proof.signature.get_or_init(|| signature);
     }
-    Ok(Leg { batch: Arc::new(batch), hops_left: decode_hops(fields.hops_left), destinations })
+    let (priority, hops_left) = (batch.priority(), decode_hops(fields.hops_left));
+    Ok(Leg { batch: Arc::new(batch), hops_left, priority, destinations })
 }
 
 /// Appends a question for the linked peer `peer`; it has no body.

@@ -122,6 +122,7 @@ fn encode_status(status: &Status, pages: &[PageDigest], chain: &[Bytes]) -> prot
         chain: Bytes::copy_from_slice(&chain_digest(chain)),
         takes_batches: status.takes_batches,
         traces: status.traces,
+        takes_priorities: status.takes_priorities,
     }
 }
 
@@ -159,6 +160,7 @@ fn decode_status(status: proto::Status) -> Result<Status, DecodeError> {
         proofs: status.proofs,
         takes_batches: status.takes_batches,
         traces: status.traces,
+        takes_priorities: status.takes_priorities,
         clock: Duration::from_millis(status.clock_ms),
     })
 }

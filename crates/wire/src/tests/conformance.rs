@@ -113,6 +113,33 @@ fn streams() -> Vec<(&'static str, String)> {
     ]
 }
 
+/// Statuses that say what their nodes take.
+fn takers() -> Vec<(&'static str, String)> {
+    let (nodes, context) = three();
+    let [source, ..] = nodes;
+    let own = || values::status(source, nodes.to_vec());
+    vec![
+        (
+            "status_record_of_one_that_takes_batches",
+            hash(own(), |own| {
+                status::sign_record(Status { takes_batches: true, ..own }, &[], &context).unwrap().bytes.to_vec()
+            }),
+        ),
+        (
+            "status_record_of_one_that_traces",
+            hash(own(), |own| {
+                status::sign_record(Status { traces: true, ..own }, &[], &context).unwrap().bytes.to_vec()
+            }),
+        ),
+        (
+            "status_record_of_one_that_takes_priorities",
+            hash(own(), |own| {
+                status::sign_record(Status { takes_priorities: true, ..own }, &[], &context).unwrap().bytes.to_vec()
+            }),
+        ),
+    ]
+}
+
 fn documents() -> Vec<(&'static str, String)> {
     let (nodes, context) = three();
     let [source, ..] = nodes;
@@ -139,18 +166,6 @@ fn documents() -> Vec<(&'static str, String)> {
             "gossip_numbered",
             hash((values::topic(), values::gossip((source, EPOCH)), 0..1_u64 << 63), |(topic, gossip, place)| {
                 gossiped(topic, multicast::Gossip { place: Some(place), ..gossip })
-            }),
-        ),
-        (
-            "status_record_of_one_that_takes_batches",
-            hash(own(), |own| {
-                status::sign_record(Status { takes_batches: true, ..own }, &[], &context).unwrap().bytes.to_vec()
-            }),
-        ),
-        (
-            "status_record_of_one_that_traces",
-            hash(own(), |own| {
-                status::sign_record(Status { traces: true, ..own }, &[], &context).unwrap().bytes.to_vec()
             }),
         ),
         ("status_query", hash(values::query(nodes.to_vec()), |query| status::encode_query(&query, []))),
@@ -195,6 +210,7 @@ fn questions() -> Vec<(&'static str, String)> {
 fn the_wire_conforms() {
     let mut found = streams();
     found.extend(documents());
+    found.extend(takers());
     found.extend(questions());
     check("wire", found.into_iter().map(|(name, hash)| (name.to_owned(), hash)).collect::<Table>());
 }

@@ -25,7 +25,7 @@ fn leg(origin: &Party, bodies: Vec<Bytes>, destinations: &[NodeId]) -> Leg {
         proof: Proof::default(),
     };
     let destinations = destinations.iter().map(|&node| Destination { node, since: 3 }).collect();
-    Leg { batch: batch.into(), hops_left: 15, destinations }
+    Leg { batch: batch.into(), hops_left: 15, priority: Default::default(), destinations }
 }
 
 fn two() -> Vec<Bytes> {

@@ -40,7 +40,7 @@ fn gossip_is_bound_to_its_topic_and_network() {
 fn one_changed_byte_of_gossip_is_one_too_many() {
     let [a, b] = parties();
     let (sent, lifetime) = (Duration::from_secs(3), Duration::from_secs(60));
-    for place in [None, Some(77)] {
+    for place in [None, Some(77), Some(77 | 1 << 34)] {
         let body = "all".into();
         let gossip = Gossip { origin: a.node, epoch: a.epoch, number: 2, sent, lifetime, body, place };
         let bytes = multicast::encode(multicast::BROADCAST, gossip, &a.context).unwrap();

@@ -30,6 +30,7 @@ pub(super) fn empty(node: NodeId) -> Status {
         multicast_topics: BTreeSet::new(),
         takes_batches: true,
         traces: true,
+        takes_priorities: true,
         revocations: BTreeMap::new(),
         proofs: 0,
         application: Bytes::from("height 7"),

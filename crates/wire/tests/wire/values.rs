@@ -192,7 +192,7 @@ pub(super) fn batch(origin: Place, destinations: Vec<NodeId>) -> impl Strategy<V
     (clock(), lifetime(), what, any::<u64>(), 0..=16_u8).prop_map(move |(sent, lifetime, what, since, hops_left)| {
         let ((origin, epoch), (topic, first, bodies, long)) = (origin, what);
         let batch = Batch { origin, epoch, sent, lifetime, topic, first, bodies, long, proof: Proof::default() };
-        Leg { batch: batch.into(), hops_left, destinations: destination(since) }
+        Leg { batch: batch.into(), hops_left, priority: Default::default(), destinations: destination(since) }
     })
 }
 
@@ -246,6 +246,7 @@ pub(super) fn status(node: NodeId, others: Vec<NodeId>) -> impl Strategy<Value =
                 proofs,
                 takes_batches: false,
                 traces: false,
+                takes_priorities: false,
                 application,
                 sealing_key,
                 issues,
