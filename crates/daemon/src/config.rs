@@ -19,6 +19,7 @@ mod keys;
 mod limits;
 mod listen;
 mod position;
+mod priorities;
 mod rights;
 mod section;
 mod tables;
@@ -30,6 +31,7 @@ pub use error::ConfigError;
 pub use fisco::Imported;
 pub use keys::{Difference, TABLES, Table, Value};
 pub use listen::Listen;
+pub use priorities::Priorities;
 pub use rights::Rights;
 pub use section::{Effect, Key};
 pub use tables::{Access, Admin, Audit, Files, Gateway, Identity, Issuer, Log, P2p, Renewal, Web};
@@ -65,6 +67,8 @@ pub struct Config {
     pub access: Access,
     /// Who may do what with topics.
     pub rights: Rights,
+    /// How urgent what clients publish is.
+    pub priorities: Priorities,
     /// Files of other nodes.
     pub files: Files,
     /// What is logged.
@@ -85,6 +89,7 @@ impl Default for Config {
             renewal: Renewal::default(),
             access: Access::default(),
             rights: Rights::default(),
+            priorities: Priorities::default(),
             files: Files::default(),
             log: Log::default(),
         }
@@ -278,6 +283,7 @@ impl Config {
         }
         self.judge_limits()?;
         self.rights.in_force()?;
+        self.priorities.in_force().map_err(|fault| ("priorities", fault))?;
         crate::logging::judge_filter(&self.log.filter).map_err(|error| ("log.filter", error.to_string()))
     }
 }

@@ -27,6 +27,8 @@ pub(crate) fn gateway_config(
     gateway.version.chain_id.clone_from(&own.chain_id);
     gateway.version.supported.clone_from(&own.supported_version);
     gateway.version.fisco_bcos.clone_from(&own.supported_version);
+    // The configuration was judged when it was read.
+    gateway.priorities = config.priorities.in_force().unwrap_or_default();
     gateway.limits = gateway_limits(config);
     gateway.timeouts.idle = own.client_idle.0;
     // A delivery may be acknowledged as long as anybody waits for it.

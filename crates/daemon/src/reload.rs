@@ -116,6 +116,7 @@ impl Control {
         self.tell_policy(&former, &self.policy.load_full());
         self.change_peers(&before.wanted_peers(), &after.wanted_peers()).await;
         self.change_rights(actor, &before.config, &after.config).await;
+        self.change_priorities(&after.config);
         self.renew_ports(fresh.channel.as_ref(), fresh.admin);
         if let Some(log) = self.log.as_ref().filter(|_| before.config.log.filter != after.config.log.filter)
             && let Err(error) = log.set_filter(&after.config.log.filter)
@@ -210,6 +211,13 @@ impl Control {
                 edition: list.edition().to_string().into(),
                 revoked: list.len(),
             });
+        }
+    }
+
+    /// The configuration was judged when it was read.
+    fn change_priorities(&self, after: &Config) {
+        if let (Some((_, gateway)), Ok(priorities)) = (&self.gateway, after.priorities.in_force()) {
+            gateway.set_priorities(priorities);
         }
     }
 

@@ -6,7 +6,7 @@ use nuncio_audit::Audit;
 use nuncio_pki::tls::ChannelServerTls;
 use nuncio_rights::{Party, Rights};
 
-use crate::{Access, rpc::RpcHandler};
+use crate::{Access, Priorities, rpc::RpcHandler};
 
 /// Where a gateway listens, as whom, and how much it lets in.
 #[derive(Clone)]
@@ -24,6 +24,8 @@ pub struct Config {
     pub access: Access,
     /// What clients may do with topics, and how much; can be replaced, see [`crate::Renewal::set_rights`].
     pub rights: Arc<Rights>,
+    /// How urgent what they publish is; can be replaced, see [`crate::Renewal::set_priorities`].
+    pub priorities: Priorities,
     /// The node behind the gateway, as rules name it: a client is in a namespace only where its node is. `None` where that
     /// is not asked.
     pub node: Option<Party>,
@@ -133,6 +135,7 @@ impl Config {
             same_agency: true,
             access: Access::default(),
             rights: Arc::default(),
+            priorities: Priorities::default(),
             node: None,
             version: Version::default(),
             limits: Limits::default(),

@@ -28,6 +28,7 @@ use crate::{
     entrance::Entrance,
     node_info::NodeInfo,
     port::{BindError, Port},
+    priorities::Priorities,
     rpc::Rpc,
     session,
     tls::{Admitted, Refusal, TlsSide},
@@ -54,6 +55,7 @@ pub(crate) struct Door {
     pub(crate) throttle: Throttle<IpAddr>,
     pub(crate) guard: Guard,
     pub(crate) rights: ArcSwap<Rights>,
+    pub(crate) priorities: ArcSwap<Priorities>,
     pub(crate) node: Option<Party>,
     pub(crate) audit: Audit,
     door: nuncio_door::Door,
@@ -94,6 +96,7 @@ pub async fn bind(
         throttle: Throttle::default(),
         guard: Guard::new(config.access, config.tls.clone(), config.audit.clone()),
         rights: ArcSwap::new(config.rights),
+        priorities: ArcSwap::from_pointee(config.priorities),
         node: config.node,
         audit: config.audit,
         same_agency: config.same_agency,
@@ -149,6 +152,11 @@ impl Renewal {
     pub fn set_rights(&self, rights: Arc<Rights>) {
         self.0.rights.store(rights);
         self.0.clients.wake_all();
+    }
+
+    /// Says anew how urgent what clients publish is.
+    pub fn set_priorities(&self, priorities: Priorities) {
+        self.0.priorities.store(Arc::new(priorities));
     }
 }
 

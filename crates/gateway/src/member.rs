@@ -15,7 +15,7 @@ use nuncio_channel_protocol::{FrameKind, FrameSeq, ResultCode};
 use nuncio_metrics::{Cause, PublishEnd, PublishKind, QuotaRefusal};
 use nuncio_pki::Credential;
 use nuncio_protocol::{
-    MAX_BODY, Topic,
+    MAX_BODY, Priority, Topic,
     amop::{self, ChallengeId, ClientId, ClientInput, DeliveryId, Kind, PublishSeq},
 };
 use nuncio_rights::{Act, Key, Party};
@@ -259,14 +259,14 @@ impl Member {
         self.leaving = true;
     }
 
-    /// Publishes for it; the reply comes by its mailbox under this seq. `bytes` is what counts as in flight until then.
+    /// Publishes for it, as urgently as it says, if that may be; the reply comes by its mailbox under this seq. `bytes` is what counts as in flight until then.
     ///
     /// # Errors
     /// When the core is gone.
     pub async fn publish(
         &mut self,
         seq: PublishSeq,
-        kind: Kind,
+        (kind, priority): (Kind, Option<Priority>),
         (topic, data): (Topic, Bytes),
         bytes: usize,
     ) -> Result<Option<NotPublished>, CoreGone> {
@@ -276,7 +276,9 @@ impl Member {
             return Ok(Some(refused));
         }
         self.mailbox().open_publish(seq, kind, bytes);
-        self.tell(ClientInput::Publish { client: self.client(), seq, kind, topic, data }).await?;
+        let wanted = self.door.priorities.load().of(topic.as_str(), priority);
+        let priority = self.registration.tenant.urgency(wanted, data.len(), Instant::now());
+        self.tell(ClientInput::Publish { client: self.client(), seq, kind, priority, topic, data }).await?;
         Ok(None)
     }
 

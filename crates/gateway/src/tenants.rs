@@ -13,6 +13,7 @@ use std::{
 };
 
 use nuncio_bounds::Bound;
+use nuncio_protocol::Priority;
 use nuncio_rights::{Party, Rights};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -198,6 +199,11 @@ impl Tenant {
     /// Takes a message of so many bytes from the quotas; false, and nothing taken, when one of them is used up.
     pub(crate) fn admit(&self, bytes: usize, now: Instant) -> bool {
         Meter::admit(&self.meter, &self.agency, bytes, now)
+    }
+
+    /// As what a message goes that is to be so urgent: as normal where the certificate has had its share.
+    pub(crate) fn urgency(&self, wanted: Priority, bytes: usize, now: Instant) -> Priority {
+        self.meter.urgency(wanted, bytes, now)
     }
 
     /// Whether somebody waits for room that a session of this certificate holds.

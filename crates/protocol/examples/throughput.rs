@@ -106,7 +106,10 @@ fn amop(a: &mut Lone, b: &mut Lone, in_flight: u64) {
             seq[..8].copy_from_slice(&(wave * in_flight + n).to_le_bytes());
             let (seq, kind, topic, data) =
                 (PublishSeq(seq), Kind::Unicast, topic.clone(), Bytes::from_static(&[7; 64]));
-            a.overlay.handle_input(Input::Client(ClientInput::Publish { client, seq, kind, topic, data }), now);
+            a.overlay.handle_input(
+                Input::Client(ClientInput::Publish { priority: Default::default(), client, seq, kind, topic, data }),
+                now,
+            );
             drain(&mut a.overlay, &mut outputs);
         }
         exchange_bridged(&mut b.overlay, source, &mut outputs, now);

@@ -59,7 +59,8 @@ impl Frame {
         match self {
             Self::Message(message) => message.header.priority,
             Self::Batch(leg) => leg.priority,
-            Self::Multicast(_) | Self::Wanted(_) => Priority::Normal,
+            Self::Multicast(multicast) => multicast.priority,
+            Self::Wanted(_) => Priority::Normal,
         }
     }
 

@@ -60,7 +60,7 @@ pub use multicast::MulticastInput;
 pub use output::{Account, Output, Sealed};
 pub use overlay::{NodeView, Overlay, Start, TopicView};
 pub use peering::PeeringInput;
-pub use priority::{Priority, UnknownPriority};
+pub use priority::{Priority, UnknownPriority, Urgent};
 pub use status_sync::StatusInput;
 pub use topic::{Topic, TopicError};
 pub use trace::TraceInput;

@@ -27,8 +27,11 @@ pub enum Priority {
     Bulk,
 }
 
-/// Bytes that this node's applications may send as urgent.
+/// Bytes that this node's applications may send as urgent, and as many its clients.
 const OWN: Budget = Budget { control: per_second(256 << 10), high: per_second(4 << 20) };
+
+/// Bytes that one client may: a fourth of all clients'.
+const CLIENT: Budget = Budget { control: per_second(64 << 10), high: per_second(1 << 20) };
 
 /// Bytes that are urgent here of one other node, what it asks and what it is answered: more than an honest one sends.
 const OTHERS: Budget = Budget { control: per_second(1 << 20), high: per_second(16 << 20) };
@@ -102,6 +105,7 @@ pub struct UnknownPriority;
 #[derive(Debug, Default)]
 pub(crate) struct Urgency {
     own: Option<Allowance>,
+    clients: Option<Allowance>,
     /// By source, where it has proved itself.
     others: HashMap<NodeId, Allowance>,
     neighbours: HashMap<NodeId, Neighbour>,
@@ -136,6 +140,14 @@ impl Urgency {
             return priority;
         }
         self.own.get_or_insert_with(|| Allowance::new(OWN, now)).take(priority, bytes, OWN, now)
+    }
+
+    /// The same of a message of one of its clients.
+    pub(crate) fn of_clients(&mut self, priority: Priority, bytes: usize, now: Instant) -> Priority {
+        if !priority.is_urgent() {
+            return priority;
+        }
+        self.clients.get_or_insert_with(|| Allowance::new(OWN, now)).take(priority, bytes, OWN, now)
     }
 
     /// The same of a message that another node sent, or is sent because it asked.
@@ -184,6 +196,25 @@ fn take_of(
         }
     }
     nodes.entry(node).or_insert_with(|| Allowance::new(OTHERS, now)).take(priority, bytes, OTHERS, now)
+}
+
+/// How much of what one client of a node publishes is urgent. What its node lets all its clients have counts besides.
+#[derive(Debug, Default)]
+pub struct Urgent(Option<Allowance>);
+
+impl Urgent {
+    /// As what a message of so many bytes goes that is to be so urgent.
+    pub fn take(&mut self, priority: Priority, bytes: usize, now: Instant) -> Priority {
+        if !priority.is_urgent() {
+            return priority;
+        }
+        self.0.get_or_insert_with(|| Allowance::new(CLIENT, now)).take(priority, bytes, CLIENT, now)
+    }
+
+    /// Whether nothing is lost when it is forgotten.
+    pub fn is_full(&self, now: Instant) -> bool {
+        self.0.as_ref().is_none_or(|allowance| allowance.is_full(CLIENT, now))
+    }
 }
 
 impl Allowance {

@@ -34,7 +34,7 @@ fn sent(outputs: &[Output]) -> (NodeId, Message) {
 
 fn publish_as(a: &mut Lone, kind: Kind, topic: usize) -> Vec<Output> {
     let (client, seq, topic) = (ClientId(1), PublishSeq([9; 32]), Topic::new(&topic.to_string()).expect("valid"));
-    a.client(ClientInput::Publish { client, seq, kind, topic, data: Bytes::new() })
+    a.client(ClientInput::Publish { priority: Default::default(), client, seq, kind, topic, data: Bytes::new() })
 }
 
 fn publish(a: &mut Lone, topic: usize) -> (NodeId, Message) {

@@ -32,7 +32,7 @@ fn is_refused(outputs: &[Output]) -> bool {
 
 fn publish(a: &mut Lone, client: u64, name: &str, data: Bytes) -> Vec<Output> {
     let (client, kind) = (ClientId(client), Kind::Unicast);
-    a.client(ClientInput::Publish { client, seq: SEQ, kind, topic: topic(name), data })
+    a.client(ClientInput::Publish { priority: Default::default(), client, seq: SEQ, kind, topic: topic(name), data })
 }
 
 fn code(outputs: &[Output]) -> Option<ResultCode> {

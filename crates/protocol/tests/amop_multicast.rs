@@ -19,7 +19,7 @@ const PUBLISHER: ClientId = ClientId(1);
 fn publish(a: &mut Lone, topic: &str) -> Vec<Output> {
     let topic = Topic::new(topic).expect("a valid topic");
     let (client, seq, kind, data) = (PUBLISHER, SEQ, Kind::Multicast, Bytes::from_static(b"hi"));
-    a.client(ClientInput::Publish { client, seq, kind, topic, data })
+    a.client(ClientInput::Publish { priority: Default::default(), client, seq, kind, topic, data })
 }
 
 fn legs(outputs: &[Output]) -> Vec<(NodeId, Vec<NodeId>, Multicast)> {
@@ -120,6 +120,7 @@ fn every_session_gets_the_same_seq_once_through_however_many_nodes_it_comes() {
             lifetime: Duration::from_secs(30),
             hops_left: 15,
             destinations: vec![Destination { node: node_id(0), key: Bytes::new() }],
+            priority: Default::default(),
             post: Some(post),
             sealed: None,
         };
@@ -225,7 +226,14 @@ fn what_waits_for_acknowledgements_is_bounded_in_bytes() {
     let data = Bytes::from(vec![0; MAX_BODY]);
     for n in 0..20 {
         let (client, kind, topic) = (PUBLISHER, Kind::Multicast, Topic::new("t").expect("a valid topic"));
-        a.client(ClientInput::Publish { client, seq: PublishSeq([n; 32]), kind, topic, data: data.clone() });
+        a.client(ClientInput::Publish {
+            priority: Default::default(),
+            client,
+            seq: PublishSeq([n; 32]),
+            kind,
+            topic,
+            data: data.clone(),
+        });
     }
     let again = legs(&a.advance(Duration::from_secs(7)));
     assert_eq!(again.len(), 1, "of one client's 200 MiB a quarter of the 64 MiB is kept");

@@ -61,7 +61,14 @@ fn judge(a: &mut Lone, client: u64, challenge: ChallengeId, accepted: bool) -> V
 
 fn publish(a: &mut Lone, kind: Kind, name: &str) -> Vec<Output> {
     let client = ClientId(PUBLISHER);
-    a.client(ClientInput::Publish { client, seq: SEQ, kind, topic: topic(name), data: "hi".into() })
+    a.client(ClientInput::Publish {
+        priority: Default::default(),
+        client,
+        seq: SEQ,
+        kind,
+        topic: topic(name),
+        data: "hi".into(),
+    })
 }
 
 fn code(outputs: &[Output]) -> Option<ResultCode> {
@@ -130,8 +137,14 @@ fn nothing_is_sent_before_the_proof_and_only_to_whom_it_was_given() {
     let other = asked(&subscribe(&mut a, 2, &[PUSH]));
     assert_eq!((other.len(), other[0].client), (1, ClientId(2)));
     let client = ClientId(2);
-    let publish =
-        ClientInput::Publish { client, seq: SEQ, kind: Kind::Unicast, topic: topic(PRIVATE), data: "".into() };
+    let publish = ClientInput::Publish {
+        priority: Default::default(),
+        client,
+        seq: SEQ,
+        kind: Kind::Unicast,
+        topic: topic(PRIVATE),
+        data: "".into(),
+    };
     assert_eq!(code(&a.client(publish)), Some(ResultCode::NO_SUBSCRIBER));
 }
 
@@ -273,7 +286,14 @@ fn a_restarted_node_has_proved_nothing() {
 
 fn challenge(a: &mut Lone, client: u64, channel: &str, words: &'static str) -> Vec<Output> {
     let (client, data) = (ClientId(client), words.into());
-    a.client(ClientInput::Publish { client, seq: SEQ, kind: Kind::Unicast, topic: topic(channel), data })
+    a.client(ClientInput::Publish {
+        priority: Default::default(),
+        client,
+        seq: SEQ,
+        kind: Kind::Unicast,
+        topic: topic(channel),
+        data,
+    })
 }
 
 /// All sessions that get something, under whichever name.
@@ -296,6 +316,7 @@ fn a_challenge_is_taken_from_who_was_asked_and_goes_to_the_owner_alone() {
     assert_eq!(open.len(), 2);
     assert_eq!(reached(&challenge(&mut a, PUBLISHER, &channel('a'), "who are you")), [ClientId(5)]);
     let multicast = ClientInput::Publish {
+        priority: Default::default(),
         client: ClientId(PUBLISHER),
         seq: SEQ,
         kind: Kind::Multicast,

@@ -73,6 +73,7 @@ fn brings_multicast(a: &mut Lone, from: usize, number: u64, name: &str) -> Vec<O
         lifetime: Duration::from_secs(30),
         hops_left: 5,
         destinations: vec![Destination { node: node_id(0), key: Bytes::new() }],
+        priority: Default::default(),
         post: Some(post),
         sealed: None,
     };
@@ -100,7 +101,14 @@ fn told(outputs: &[Output]) -> Vec<(NodeId, String)> {
 }
 
 fn publish(a: &mut Lone, kind: Kind, name: &str) -> Vec<Output> {
-    a.client(ClientInput::Publish { client: PUBLISHER, seq: SEQ, kind, topic: topic(name), data: "hi".into() })
+    a.client(ClientInput::Publish {
+        priority: Default::default(),
+        client: PUBLISHER,
+        seq: SEQ,
+        kind,
+        topic: topic(name),
+        data: "hi".into(),
+    })
 }
 
 fn replied(outputs: &[Output]) -> Option<ResultCode> {

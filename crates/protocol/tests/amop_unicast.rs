@@ -33,7 +33,14 @@ fn publish(a: &mut Lone) -> Vec<Output> {
 }
 
 fn publish_as(a: &mut Lone, client: ClientId) -> Vec<Output> {
-    a.client(ClientInput::Publish { client, seq: SEQ, kind: Kind::Unicast, topic: topic(), data: "hi".into() })
+    a.client(ClientInput::Publish {
+        priority: Default::default(),
+        client,
+        seq: SEQ,
+        kind: Kind::Unicast,
+        topic: topic(),
+        data: "hi".into(),
+    })
 }
 
 fn sent(outputs: &[Output]) -> Vec<(NodeId, Message)> {
@@ -124,7 +131,8 @@ fn block_notifications_cannot_be_published() {
     a.subscriber(2, &["_block_notify_1"]);
     let topic = Topic::new("_block_notify_1").expect("a valid topic");
     let (client, seq, data) = (PUBLISHER, SEQ, Bytes::new());
-    let outputs = a.client(ClientInput::Publish { client, seq, kind: Kind::Unicast, topic, data });
+    let outputs =
+        a.client(ClientInput::Publish { priority: Default::default(), client, seq, kind: Kind::Unicast, topic, data });
     assert_eq!(replied(&outputs).map(|(code, _)| code), Some(ResultCode::NO_SUBSCRIBER));
     assert!(delivered(&outputs).is_empty());
 }
@@ -484,7 +492,8 @@ fn a_long_body_has_longer() {
     a.link(1, &[0], &[("t", 1)]);
     let data = Bytes::from(vec![0; nuncio_protocol::MAX_BODY]);
     let (client, seq, kind) = (PUBLISHER, SEQ, Kind::Unicast);
-    let outputs = a.client(ClientInput::Publish { client, seq, kind, topic: topic(), data });
+    let outputs =
+        a.client(ClientInput::Publish { priority: Default::default(), client, seq, kind, topic: topic(), data });
     let (_, message) = sent(&outputs).remove(0);
     assert_eq!(message.header.lifetime, 14 * S, "a second for each MiB");
     assert_eq!(replied(&a.advance(14 * S - MS)), None);

@@ -100,7 +100,19 @@ fn amop_multicast() -> BoxedStrategy<Frame> {
     (node(), number(), number(), time(), time(), hops(), destinations, post)
         .prop_map(|(source, epoch, number, sent, lifetime, hops_left, destinations, post)| {
             let sealed = Some(SealedPost { bytes: Bytes::new(), signature: signature() });
-            Frame::Multicast(Multicast { source, epoch, number, sent, lifetime, hops_left, destinations, post, sealed })
+            let priority = Default::default();
+            Frame::Multicast(Multicast {
+                source,
+                epoch,
+                number,
+                sent,
+                lifetime,
+                hops_left,
+                priority,
+                destinations,
+                post,
+                sealed,
+            })
         })
         .boxed()
 }

@@ -20,7 +20,7 @@ struct OfAgency<T> {
 
 /// Things, each about topics.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ByTopic<T> {
+pub struct ByTopic<T> {
     exact: BTreeMap<String, T>,
     /// In order, so that whatever begins with another one comes behind it.
     prefixes: Vec<Prefix<T>>,
@@ -80,7 +80,7 @@ impl<T> ByWho<T> {
 
 impl<T: Default> ByTopic<T> {
     /// One thing for each pattern, filled by `fill`.
-    pub(crate) fn new<I>(items: impl IntoIterator<Item = (Pattern, I)>, mut fill: impl FnMut(&mut T, I)) -> Self {
+    pub fn new<I>(items: impl IntoIterator<Item = (Pattern, I)>, mut fill: impl FnMut(&mut T, I)) -> Self {
         let (mut exact, mut begins) = (BTreeMap::<String, T>::new(), BTreeMap::<String, T>::new());
         for (pattern, item) in items {
             let thing = match pattern {
@@ -102,8 +102,8 @@ impl<T: Default> ByTopic<T> {
 }
 
 impl<T> ByTopic<T> {
-    /// Those that are about a topic.
-    pub(crate) fn about<'a>(&'a self, topic: &'a str) -> impl Iterator<Item = &'a T> {
+    /// Those that are about a topic, the one that names it alone first, then the longer beginnings before the shorter ones.
+    pub fn about<'a>(&'a self, topic: &'a str) -> impl Iterator<Item = &'a T> {
         let behind = self.prefixes.partition_point(|prefix| prefix.text.as_str() <= topic);
         let mut next = behind.checked_sub(1);
         let prefixes = std::iter::from_fn(move || {

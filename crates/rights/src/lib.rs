@@ -31,6 +31,7 @@ mod subject;
 mod verdict;
 
 pub use allowance::Allowance;
+pub use index::ByTopic;
 pub use judge::Rights;
 pub use pattern::{Pattern, PatternError};
 pub use quota::{Ledger, Quota, Quotas, Rates};

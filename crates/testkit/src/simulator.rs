@@ -405,7 +405,10 @@ impl Simulator {
             let trace = PublishTrace { kind, deadline, ended: None, ends: 0, deliveries, orphaned: false };
             self.observed.publishes.insert((client, seq), trace);
             let (topic, data) = (topic.clone(), Bytes::copy_from_slice(&seq.0));
-            self.client_input(client, ClientInput::Publish { client, seq, kind, topic, data });
+            self.client_input(
+                client,
+                ClientInput::Publish { priority: Default::default(), client, seq, kind, topic, data },
+            );
         }
         seq
     }

@@ -8,7 +8,7 @@ use std::{borrow::Cow, collections::BTreeSet};
 use bytes::Bytes;
 use nuncio_gateway::{FrameKind, FrameSeq, Letter, ResultCode, TopicVerification};
 use nuncio_protocol::{
-    Topic,
+    Priority, Topic,
     amop::{ChallengeId, Kind},
 };
 
@@ -52,6 +52,8 @@ pub(crate) enum Said {
     },
     Publish {
         kind: Kind,
+        /// As the client names it.
+        priority: Option<Priority>,
         topic: Topic,
         data: Bytes,
     },

@@ -162,7 +162,7 @@ impl Visit {
         self.member.note_received();
         self.member.follow_rights();
         let seq = FrameSeq::from_number(1);
-        let published = self.member.publish(PublishSeq(seq.into_bytes()), kind, (topic, data), length).await;
+        let published = self.member.publish(PublishSeq(seq.into_bytes()), (kind, None), (topic, data), length).await;
         // From here on it counts among what is in flight.
         drop(lease);
         match published {

@@ -19,7 +19,7 @@ use prost::Message as _;
 
 use crate::{
     DecodeError, SigningContext,
-    header::{Associated, bounded, end_of},
+    header::{Associated, bounded, decode_priority, encode_priority, end_of},
     length_prefixed,
     multicast::{decode_leg, decode_wanted, encode_leg, encode_wanted},
     proto::{self, BridgeContent, BridgeHeader, SealedBridge, bridge_content, bridge_header},
@@ -83,17 +83,18 @@ pub fn open(message: Message, context: &SigningContext) -> Result<Message, Decod
 fn open_sealed(message: Message, context: &SigningContext) -> Result<Message, DecodeError> {
     let Message { header, content: Content::Sealed { asks, bytes } } = message else { return Ok(message) };
     let opened = Associated::new(STREAM, asks, &header).open(&header, "sealed bridge message", &bytes, context)?;
-    let Some((BridgeContent { content }, data)) = opened else {
+    let Some((inner, data)): Option<(BridgeContent, Bytes)> = opened else {
         return Ok(Message { header, content: Content::Sealed { asks, bytes } });
     };
     bounded(&data, MAX_BODY, false)?;
-    let content = match content.ok_or(DecodeError::Field { field: "content" })? {
+    let priority = decode_priority(inner.priority());
+    let content = match inner.content.ok_or(DecodeError::Field { field: "content" })? {
         bridge_content::Content::Publish(publish) if asks => decode_publish(publish, data)?,
         bridge_content::Content::Result(result) if !asks => Content::Result { code: ResultCode(result.code), data },
         bridge_content::Content::Received(_) if !asks => Content::Received,
         _ => return Err(DecodeError::Field { field: "content" }),
     };
-    Ok(Message { header, content })
+    Ok(Message { header: Header { priority, ..header }, content })
 }
 
 fn encode(message: Message, peer: NodeId, context: &SigningContext, out: &mut BytesMut) -> Option<Bytes> {
@@ -123,7 +124,8 @@ fn encode(message: Message, peer: NodeId, context: &SigningContext, out: &mut By
         }
         Content::Received => (bridge_header::Content::Received(proto::Received {}), Bytes::new()),
     };
-    let fields = BridgeHeader { content: Some(content), ..BridgeHeader::of(&header, me, peer) };
+    let priority = encode_priority(header.priority);
+    let fields = BridgeHeader { content: Some(content), priority, ..BridgeHeader::of(&header, me, peer) };
     length_prefixed::encode(&fields, body.len(), out);
     Some(body)
 }
@@ -135,7 +137,7 @@ fn seal(
     context: &SigningContext,
 ) -> Option<(bridge_header::Content, Bytes)> {
     let asks = matches!(content, bridge_content::Content::Publish(_));
-    let inner = BridgeContent { content: Some(content) };
+    let inner = BridgeContent { content: Some(content), priority: encode_priority(header.priority) };
     let sealed = Associated::new(STREAM, asks, header).seal(header, &inner, data, context)?;
     Some((bridge_header::Content::Sealed(SealedBridge { asks }), sealed))
 }
@@ -147,7 +149,7 @@ fn decode_message(
     context: &SigningContext,
 ) -> Result<Message, DecodeError> {
     let me = context.node();
-    let mut header = fields.header(me, peer)?;
+    let mut header = Header { priority: decode_priority(fields.priority()), ..fields.header(me, peer)? };
     let content = fields.content.ok_or(DecodeError::Field { field: "content" })?;
     bounded(&body, MAX_BODY, matches!(content, bridge_header::Content::Sealed(_)))?;
     let in_clear = header.source == peer && header.target == me;

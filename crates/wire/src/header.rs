@@ -12,7 +12,7 @@ use crate::{
     field::{decode_hops, decode_node, encode_clock, encode_millis, encode_node},
     keyring::{self, OpenError},
     length_prefixed::MAX_SEALED_OVERHEAD,
-    proto::{BridgeHeader, UnicastHeader},
+    proto::{self, BridgeHeader, UnicastHeader},
 };
 
 /// Bytes of the length in front of a sealed message's own header.
@@ -116,6 +116,27 @@ impl Associated {
         let inner = M::decode(plain.split_to(length.into()));
         let inner = inner.map_err(|source| DecodeError::Protobuf { message: what, source })?;
         Ok(Some((inner, plain)))
+    }
+}
+
+/// How urgent a message is, as it stands on the wire.
+pub(crate) fn encode_priority(priority: Priority) -> i32 {
+    let said = match priority {
+        Priority::Control => proto::Priority::Control,
+        Priority::High => proto::Priority::High,
+        Priority::Normal => proto::Priority::Unspecified,
+        Priority::Bulk => proto::Priority::Bulk,
+    };
+    said.into()
+}
+
+/// What a reader does not know is normal.
+pub(crate) const fn decode_priority(priority: proto::Priority) -> Priority {
+    match priority {
+        proto::Priority::Control => Priority::Control,
+        proto::Priority::High => Priority::High,
+        proto::Priority::Unspecified => Priority::Normal,
+        proto::Priority::Bulk => Priority::Bulk,
     }
 }
 

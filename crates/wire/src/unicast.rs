@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Header, MAX_BODY, MAX_SERVICE_BODY, Priority,
+    Header, MAX_BODY, MAX_SERVICE_BODY,
     peering::Parting,
     trace::Trace,
     unicast::{Content, Message, Refusal},
@@ -12,7 +12,7 @@ use prost::Message as _;
 
 use crate::{
     DecodeError, SigningContext,
-    header::{Associated, bounded, end_of},
+    header::{Associated, bounded, decode_priority, encode_priority, end_of},
     length_prefixed,
     proto::{self, SealedUnicast, UnicastHeader, UnicastKind},
     trace,
@@ -88,7 +88,7 @@ pub fn encode(message: Message, peer: NodeId, context: &SigningContext, out: &mu
     let me = context.node();
     let is_relayed = header.source == me && header.target != peer && !matches!(content, Content::Sealed { .. });
     let (id, parent) = trace::encode_trace(&header.trace);
-    let priority = encode_priority(header.priority).into();
+    let priority = encode_priority(header.priority);
     let (kind, refusal, body) = encode_content(content);
     let (kind, refusal, trace_parent, body) = if is_relayed {
         let asks = matches!(kind, UnicastKind::Request | UnicastKind::ServiceRequest);
@@ -230,24 +230,6 @@ fn decode_refusal(refusal: proto::Refusal) -> Result<Refusal, DecodeError> {
         proto::Refusal::NoHandler => Ok(Refusal::NoHandler),
         proto::Refusal::Denied => Ok(Refusal::Denied),
         proto::Refusal::Unspecified => Err(DecodeError::Field { field: "refusal" }),
-    }
-}
-
-const fn encode_priority(priority: Priority) -> proto::Priority {
-    match priority {
-        Priority::Control => proto::Priority::Control,
-        Priority::High => proto::Priority::High,
-        Priority::Normal => proto::Priority::Unspecified,
-        Priority::Bulk => proto::Priority::Bulk,
-    }
-}
-
-const fn decode_priority(priority: proto::Priority) -> Priority {
-    match priority {
-        proto::Priority::Control => Priority::Control,
-        proto::Priority::High => Priority::High,
-        proto::Priority::Unspecified => Priority::Normal,
-        proto::Priority::Bulk => Priority::Bulk,
     }
 }
 

@@ -68,6 +68,7 @@ fn multicast(link: &Link) -> Vec<u8> {
         lifetime: Duration::from_secs(30),
         hops_left: 8,
         destinations: vec![destination(link.victim), destination(NodeKey::generate().node_id())],
+        priority: Default::default(),
         post: None,
         sealed: Some(SealedPost { bytes: Bytes::from(vec![7; 128]), signature }),
     };

@@ -150,7 +150,18 @@ fn multicast(source: u8, destinations: &[u8]) -> Multicast {
     let destination = |number: &u8| Destination { node: party(*number).0, key: Bytes::new() };
     let post = Some(Post { seq: PublishSeq([3; 32]), topic: topic(), data: "hello".into() });
     let destinations = destinations.iter().map(destination).collect();
-    Multicast { source, epoch: source_epoch, number, sent, lifetime, hops_left, destinations, post, sealed: None }
+    Multicast {
+        source,
+        epoch: source_epoch,
+        number,
+        sent,
+        lifetime,
+        hops_left,
+        destinations,
+        priority: Default::default(),
+        post,
+        sealed: None,
+    }
 }
 
 fn batch(origin: u8, destinations: &[u8]) -> Leg {

@@ -24,7 +24,14 @@ pub(crate) async fn subscribe(node: &Node, topic: &Topic) {
 }
 
 async fn publish(node: &Node, kind: Kind, topic: &Topic, data: Bytes) {
-    let input = ClientInput::Publish { client: CLIENT, seq: PublishSeq([9; 32]), kind, topic: topic.clone(), data };
+    let input = ClientInput::Publish {
+        priority: Default::default(),
+        client: CLIENT,
+        seq: PublishSeq([9; 32]),
+        kind,
+        topic: topic.clone(),
+        data,
+    };
     node.behaviour(move |behaviour| {
         behaviour.client(ClientInput::Connected { client: CLIENT });
         behaviour.client(input);

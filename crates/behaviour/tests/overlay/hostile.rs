@@ -82,7 +82,14 @@ async fn a_peer_whose_multicasts_are_not_as_their_source_signed_them_is_banned()
             let (mut seq, data) = ([0; 32], Bytes::from("sell!"));
             seq[..8].copy_from_slice(&number.to_be_bytes());
             let (seq, topic) = (PublishSeq(seq), topic.clone());
-            let input = ClientInput::Publish { client: CLIENT, seq, kind: Kind::Multicast, topic, data };
+            let input = ClientInput::Publish {
+                priority: Default::default(),
+                client: CLIENT,
+                seq,
+                kind: Kind::Multicast,
+                topic,
+                data,
+            };
             forger.behaviour(|behaviour| behaviour.client(input)).await;
         }
     };

@@ -66,7 +66,14 @@ async fn it_sends_all_that_others_send_and_the_swarm_waits_for_no_signature() {
     subscribe(c, &topic).await;
     knows_topic(a, &topic).await;
     let (data, seq) = ("to all".into(), PublishSeq([9; 32]));
-    let input = ClientInput::Publish { client: CLIENT, seq, kind: Kind::Multicast, topic: topic.clone(), data };
+    let input = ClientInput::Publish {
+        priority: Default::default(),
+        client: CLIENT,
+        seq,
+        kind: Kind::Multicast,
+        topic: topic.clone(),
+        data,
+    };
     a.behaviour(move |behaviour| {
         behaviour.client(ClientInput::Connected { client: CLIENT });
         behaviour.client(input);

@@ -2,7 +2,7 @@
 //! reload takes over and what operators are told all come from here.
 
 use super::{
-    Config, Rights,
+    Config, Priorities, Rights,
     section::{Effect, Key},
     tables::{Access, Admin, Audit, Files, Gateway, Identity, Issuer, Log, P2p, Renewal, Web},
 };
@@ -43,6 +43,7 @@ pub const TABLES: &[Table] = &[
         about: "Who may publish, subscribe and see which topics, and how much.",
         keys: Rights::KEYS,
     },
+    Table { name: "priorities", about: "How urgent what SDKs and web clients publish is.", keys: Priorities::KEYS },
     Table { name: "files", about: "Files that other nodes send to this one (nuncio send-file).", keys: Files::KEYS },
     Table { name: "log", about: "What is written to standard error.", keys: Log::KEYS },
 ];

@@ -416,3 +416,25 @@ fn ten_thousand_rules_are_read_and_written_as_they_were() {
     assert_eq!(parse(&config.to_toml()).unwrap(), config);
     assert_eq!(parse(&config.to_commented_toml()).unwrap(), config);
 }
+
+/// What stands in the page "Priorities" is a configuration, and means what the page says.
+#[test]
+fn the_books_example_of_priorities_is_one_and_what_contradicts_itself_is_refused() {
+    use nuncio_protocol::Priority;
+    let page = include_str!("../../../../docs/book/priorities.md");
+    let example = page.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let said = parse(example).unwrap().priorities.in_force().unwrap();
+    for (topic, priority) in [
+        ("alarms/fire", Priority::Control),
+        ("alarms/test/1", Priority::Normal),
+        ("orders/cancel", Priority::High),
+        ("orders", Priority::Normal),
+        ("backup/monday", Priority::Bulk),
+    ] {
+        assert_eq!(said.of(topic, None), priority, "{topic}");
+    }
+    let error = parse("[priorities]\ncontrol = [\"a*\"]\nbulk = [\"a*\"]").unwrap_err().to_string();
+    assert!(error.contains("`a*` is named control and bulk"), "{error}");
+    let error = parse("[priorities]\nhigh = [\"a*b\"]").unwrap_err().to_string();
+    assert!(error.contains("a `*` stands at the end only"), "{error}");
+}

@@ -77,7 +77,9 @@ impl Session {
         let bytes = frame.body.len();
         match translate::publish(frame.body.clone()) {
             Ok(publish) => {
-                if let Some(refused) = self.member.publish(seq, kind, (publish.topic, publish.data), bytes).await? {
+                if let Some(refused) =
+                    self.member.publish(seq, (kind, None), (publish.topic, publish.data), bytes).await?
+                {
                     self.refuse_publish(&frame, refused.result());
                 }
             }

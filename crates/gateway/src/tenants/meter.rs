@@ -6,6 +6,7 @@ use std::{
     time::Instant,
 };
 
+use nuncio_protocol::{Priority, Urgent};
 use nuncio_rights::{Quota, Rates};
 
 use super::{in_flight::InFlight, topics::Budget};
@@ -20,6 +21,7 @@ pub(super) struct Meter {
     most_in_flight: usize,
     limits_in_flight: AtomicBool,
     rates: Mutex<(Quota, Rates)>,
+    urgent: Mutex<Urgent>,
 }
 
 impl Meter {
@@ -31,6 +33,7 @@ impl Meter {
             most_in_flight,
             limits_in_flight: AtomicBool::new(false),
             rates: Mutex::default(),
+            urgent: Mutex::default(),
         }
     }
 
@@ -51,7 +54,7 @@ impl Meter {
     /// Whether nothing is lost when it is forgotten, as long as nobody has a session.
     pub(super) fn is_settled(&self, now: Instant) -> bool {
         let rates = self.rates();
-        rates.1.is_full(&rates.0, now)
+        rates.1.is_full(&rates.0, now) && self.urgent().is_full(now)
     }
 
     pub(super) fn limits_in_flight(&self) -> bool {
@@ -65,6 +68,15 @@ impl Meter {
         let (mut own, mut agency) = (own.rates(), agency.rates());
         let ((own_quota, own), (agency_quota, agency)) = (&mut *own, &mut *agency);
         Rates::admit([(own, own_quota), (agency, agency_quota)], bytes, now)
+    }
+
+    /// As what a message goes that is to be so urgent.
+    pub(super) fn urgency(&self, wanted: Priority, bytes: usize, now: Instant) -> Priority {
+        if wanted.is_urgent() { self.urgent().take(wanted, bytes, now) } else { wanted }
+    }
+
+    fn urgent(&self) -> MutexGuard<'_, Urgent> {
+        self.urgent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn rates(&self) -> MutexGuard<'_, (Quota, Rates)> {

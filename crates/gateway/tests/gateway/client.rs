@@ -36,7 +36,7 @@ impl Core {
             ClientInput::Subscribe { client, topics } => {
                 self.topics.insert(client, topics);
             }
-            ClientInput::Publish { client, seq, kind, topic, data } => {
+            ClientInput::Publish { client, seq, kind, topic, data, .. } => {
                 let subscribers: Vec<_> = self
                     .topics
                     .iter()

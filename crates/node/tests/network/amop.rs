@@ -40,8 +40,15 @@ impl Client<'_> {
 
     async fn publish(&mut self, topic: &Topic, data: &'static str) -> ResultCode {
         let (topic, data) = (topic.clone(), Bytes::from(data));
-        self.says(ClientInput::Publish { client: CLIENT, seq: PublishSeq([7; 32]), kind: Kind::Unicast, topic, data })
-            .await;
+        self.says(ClientInput::Publish {
+            priority: Default::default(),
+            client: CLIENT,
+            seq: PublishSeq([7; 32]),
+            kind: Kind::Unicast,
+            topic,
+            data,
+        })
+        .await;
         let ClientOutput::Reply { code, .. } = self.next().await else { panic!("a reply") };
         code
     }

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 
-use crate::{Account, Topic};
+use crate::{Account, Priority, Topic};
 
 /// A connected client; named by the gateway, never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,6 +82,8 @@ pub enum ClientInput {
         seq: PublishSeq,
         /// To one or to all.
         kind: Kind,
+        /// How urgent it is: as its gateway lets it be.
+        priority: Priority,
         /// Whereto.
         topic: Topic,
         /// The payload behind the topic; at most [`crate::MAX_BODY`].

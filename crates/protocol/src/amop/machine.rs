@@ -85,9 +85,9 @@ impl Amop {
                     turn.outbox.push(Output::Client(ClientOutput::SubscriptionRefused { client, bytes, limit }));
                 }
             },
-            ClientInput::Publish { client, seq, kind, topic, data } => {
+            ClientInput::Publish { client, seq, kind, priority, topic, data } => {
                 if self.subscriptions.is_connected(client) {
-                    self.publish(kind, Publish { client, seq, topic, data }, turn);
+                    self.publish(kind, Publish { client, seq, priority, topic, data }, turn);
                 }
             }
             ClientInput::Acknowledge { client, delivery, code, data } => {
@@ -146,8 +146,9 @@ impl Amop {
 
     pub(crate) fn handle_received(&mut self, admitted: Admitted<Message>, turn: &mut Turn<'_>) {
         let (is_repeated, time_left) = (admitted.is_repeated(), admitted.time_left());
-        let (from, message) = admitted.into_parts();
-        let Header { source, source_epoch: epoch, number, sent, .. } = message.header;
+        let (from, mut message) = admitted.into_parts();
+        let Header { source, source_epoch: epoch, number, sent, priority, .. } = message.header;
+        message.header.priority = turn.onward.urgency.of(&source, priority, message.content.length(), turn.now);
         match &message.content {
             Content::Publish { .. } if is_repeated => {
                 self.deliveries.handle_repeated(from, &Asked { source, epoch, number }, sent, turn);

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use nuncio_identity::{NodeId, Signature};
 
 use super::{PublishSeq, ResultCode};
-use crate::{Header, Topic, copies::Mark, hashed::RandomState, header::Letter};
+use crate::{Header, Priority, Topic, copies::Mark, hashed::RandomState, header::Letter};
 
 /// What travels between two nodes on the bridge stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +71,8 @@ pub struct Multicast {
     pub lifetime: Duration,
     /// Links it may still cross after this one.
     pub hops_left: u8,
+    /// How urgent it is. Nobody has signed it: each relay takes it for so much of its source and of whoever brought it.
+    pub priority: Priority,
     /// The nodes still to reach over this link, the receiver perhaps among them.
     pub destinations: Vec<Destination>,
     /// What it says; `None` at a node that only passes it on.

@@ -45,6 +45,7 @@ pub fn multicast(
         lifetime: Duration::from_secs(30),
         hops_left: 15,
         destinations: destinations.into_iter().map(destination).collect(),
+        priority: Default::default(),
         post: Some(Post { seq: PublishSeq([9; 32]), topic, data: data.clone() }),
         sealed: Some(SealedPost { bytes: data, signature: signature(number) }),
     }

@@ -210,6 +210,7 @@ impl Simulator {
             lifetime: Duration::from_secs(30),
             hops_left: 15,
             destinations: ids.map(|id| Destination { node: *id, key: Bytes::new() }).collect(),
+            priority: Default::default(),
             post: Some(post),
             sealed: None,
         }

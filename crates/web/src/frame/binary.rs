@@ -39,7 +39,7 @@ fn said(verb: u8, mut body: Bytes) -> Result<Said, String> {
         PUBLISH | MULTICAST => {
             let kind = if verb == PUBLISH { Kind::Unicast } else { Kind::Multicast };
             let topic = topic(&name(&mut body)?)?;
-            Ok(Said::Publish { kind, topic, data: body })
+            Ok(Said::Publish { kind, priority: None, topic, data: body })
         }
         RESPOND if body.len() < NAME + 4 => Err("a response has the request's name, a code and a payload".into()),
         RESPOND => {

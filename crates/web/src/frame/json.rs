@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use bytes::Bytes;
 use nuncio_gateway::{ResultCode, TopicVerification};
-use nuncio_protocol::amop::Kind;
+use nuncio_protocol::{Priority, amop::Kind};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{SeqAccess, Visitor},
@@ -49,6 +49,8 @@ struct Written<'a> {
     #[serde(default)]
     topics: Option<Names>,
     #[serde(borrow, default)]
+    priority: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
     data: Option<Cow<'a, str>>,
     #[serde(default)]
     encoding: Encoding,
@@ -89,7 +91,9 @@ impl Written<'_> {
             Verb::Publish | Verb::Multicast => {
                 let kind = if let Verb::Publish = self.r#type { Kind::Unicast } else { Kind::Multicast };
                 let topic = topic(self.topic.as_deref().ok_or_else(|| missing("topic"))?)?;
-                Said::Publish { kind, topic, data: self.data()? }
+                let priority = self.priority.as_deref().map(str::parse::<Priority>).transpose();
+                let priority = priority.map_err(|error| error.to_string())?;
+                Said::Publish { kind, priority, topic, data: self.data()? }
             }
             Verb::Respond => {
                 let request = request(self.request.as_deref().ok_or_else(|| missing("request"))?.as_bytes())?;

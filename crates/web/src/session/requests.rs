@@ -48,10 +48,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 let rest = self.member.listed().difference(&topics).cloned().collect();
                 self.list(name, rest, None).await?;
             }
-            Said::Publish { kind, topic, data } => {
+            Said::Publish { kind, priority, topic, data } => {
                 let name = Name { is_multicast: kind == Kind::Multicast, ..name };
                 let seq = PublishSeq(name.seq().into_bytes());
-                if let Some(refused) = self.member.publish(seq, kind, (topic, data), bytes).await? {
+                if let Some(refused) = self.member.publish(seq, (kind, priority), (topic, data), bytes).await? {
                     self.answer(name, refused.result(), refused.to_string());
                 }
             }

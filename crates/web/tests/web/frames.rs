@@ -1,7 +1,10 @@
 //! What JSON frames do.
 
+use std::time::Instant;
+
+use nuncio_gateway::Priorities;
 use nuncio_protocol::{
-    Topic,
+    Priority, Topic,
     amop::{ClientInput, DeliveryId, Kind, ResultCode},
 };
 use serde_json::{Value, json};
@@ -180,4 +183,55 @@ async fn one_id_used_twice_is_answered_twice() {
     assert_eq!(web.hear().await["id"], 1);
     rig.reply(client, first, 0, b"nobody waits");
     web.expect_silence().await;
+}
+
+/// As what the next publish goes.
+async fn priority(rig: &mut Rig) -> Priority {
+    match rig.input().await {
+        ClientInput::Publish { priority, .. } => priority,
+        other => panic!("a publish, not {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_publish_is_as_urgent_as_the_client_names_it_within_what_the_operator_says_of_the_topic_now() {
+    let said = |priority| Priorities::new([("alarms*".parse().unwrap(), priority)]).unwrap();
+    let mut rig = Rig::with(|gateway, _| gateway.priorities = said(Priority::High)).await;
+    let (mut web, _) = rig.connect().await;
+    for (topic, named, expected) in [
+        ("t", None, Priority::Normal),
+        ("t", Some("bulk"), Priority::Bulk),
+        ("t", Some("control"), Priority::Control),
+        ("alarms/1", None, Priority::High),
+        ("alarms/1", Some("control"), Priority::High),
+        ("alarms/1", Some("normal"), Priority::Normal),
+    ] {
+        let mut frame = json!({ "type": "multicast", "topic": topic, "data": "x" });
+        if let Some(named) = named {
+            frame["priority"] = json!(named);
+        }
+        web.say(frame).await;
+        assert_eq!(priority(&mut rig).await, expected, "{topic} {named:?}");
+    }
+    rig.renewal.set_priorities(said(Priority::Control));
+    web.say(json!({ "type": "publish", "topic": "alarms/1" })).await;
+    assert_eq!(priority(&mut rig).await, Priority::Control, "at once");
+    let heard = web.ask(json!({ "type": "publish", "id": 3, "topic": "t", "priority": "now" })).await;
+    assert_eq!(heard["message"], json!("a priority is control, high, normal or bulk"));
+}
+
+#[tokio::test]
+async fn a_client_that_names_everything_control_has_a_fourth_of_what_all_have_however_many_sessions_it_makes() {
+    const BODY: usize = 10_000;
+    let mut rig = Rig::new().await;
+    let (mut control, begun) = (0, Instant::now());
+    let mut sessions = [rig.connect().await.0, rig.connect().await.0];
+    for web in &mut sessions {
+        for _ in 0..10 {
+            web.say(json!({ "type": "publish", "topic": "t", "priority": "control", "data": "x".repeat(BODY) })).await;
+            control += usize::from(priority(&mut rig).await == Priority::Control);
+        }
+    }
+    let most = (f64::from(64 << 10) * (1.0 + begun.elapsed().as_secs_f64()) / (BODY + 256) as f64) as usize;
+    assert!((6..=most).contains(&control), "{control} of 20 that all came, where {most} may be");
 }

@@ -153,6 +153,7 @@ fn amop_unicast() -> Turn {
         seq[..8].copy_from_slice(&number.to_be_bytes());
         let data = Bytes::from_static(&[7; 64]);
         let asked = node.client(ClientInput::Publish {
+            priority: Default::default(),
             client: publisher,
             seq: PublishSeq(seq),
             kind: Kind::Unicast,

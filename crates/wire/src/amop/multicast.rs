@@ -17,7 +17,7 @@ use nuncio_protocol::{
 use crate::{
     DecodeError, SigningContext,
     field::{decode_hops, decode_node, decode_signature, encode_clock, encode_millis, encode_node, encode_signature},
-    header::bounded,
+    header::{bounded, decode_priority, encode_priority},
     keyring::{self, OpenError},
     length_prefixed,
     proto::{self, BridgeHeader, bridge_header},
@@ -60,6 +60,7 @@ pub(super) fn encode(
         source: encode_node(multicast.source, me),
         sent_ms: encode_clock(multicast.sent),
         lifetime_ms: encode_millis(multicast.lifetime),
+        priority: encode_priority(multicast.priority),
         content: Some(bridge_header::Content::Multicast(inner)),
         ..BridgeHeader::default()
     };
@@ -93,6 +94,7 @@ pub(super) fn decode(
         sent: Duration::from_millis(fields.sent_ms),
         lifetime: Duration::from_millis(fields.lifetime_ms.into()),
         hops_left: decode_hops(fields.hops_left),
+        priority: decode_priority(fields.priority()),
         destinations: destinations.collect::<Result<_, DecodeError>>()?,
         post: None,
         sealed: None,

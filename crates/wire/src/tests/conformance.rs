@@ -82,6 +82,13 @@ fn streams() -> Vec<(&'static str, String)> {
             unicast::Frame::Message(Message { header, content })
         })
     };
+    let priorities = proptest::sample::select(nuncio_protocol::Priority::ALL.to_vec());
+    let prioritised_amop = || {
+        (values::amop(from, to), priorities.clone()).prop_map(|(message, priority)| {
+            let header = nuncio_protocol::Header { priority, ..message.header };
+            amop::Frame::Message(nuncio_protocol::amop::Message { header, ..message })
+        })
+    };
     let messages = || values::amop(from, to).prop_map(amop::Frame::Message);
     let sealed = |multicast: Multicast| {
         let post = multicast.post.as_ref().unwrap();
@@ -104,6 +111,8 @@ fn streams() -> Vec<(&'static str, String)> {
         ("unicast_traced_relayed", hash(traced(), frame(unicast::encode_frame, relay))),
         ("unicast_word", hash(values::word(), frame(unicast::encode_frame, target))),
         ("bridge", hash(messages(), frame(amop::encode_frame, target))),
+        ("bridge_prioritised", hash(prioritised_amop(), frame(amop::encode_frame, target))),
+        ("bridge_prioritised_relayed", hash(prioritised_amop(), frame(amop::encode_frame, relay))),
         ("bridge_relayed", hash(messages(), frame(amop::encode_frame, relay))),
         ("bridge_batch", hash(batch, frame(amop::encode_frame, target))),
         ("bridge_batch_relayed", hash(batches, frame(amop::encode_frame, target))),

@@ -35,6 +35,7 @@ pub(super) fn multicast_to(source: &Party, destinations: &[&Party]) -> Multicast
         lifetime: Duration::from_secs(5),
         hops_left: 15,
         destinations: destinations.iter().map(destination).collect(),
+        priority: Default::default(),
         post: Some(Post { seq: PublishSeq([3; 32]), topic, data: "hey all".into() }),
         sealed: None,
     }

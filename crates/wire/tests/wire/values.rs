@@ -179,7 +179,18 @@ pub(super) fn multicast(source: Place, destinations: Vec<NodeId>) -> impl Strate
     (any::<u64>(), clock(), lifetime(), 0..=16_u8, post).prop_map(move |(number, sent, lifetime, hops_left, post)| {
         let destinations = destinations.iter().map(|&node| Destination { node, key: Bytes::new() }).collect();
         let ((source, epoch), post) = (source, Some(post));
-        Multicast { source, epoch, number, sent, lifetime, hops_left, destinations, post, sealed: None }
+        Multicast {
+            source,
+            epoch,
+            number,
+            sent,
+            lifetime,
+            hops_left,
+            destinations,
+            priority: Default::default(),
+            post,
+            sealed: None,
+        }
     })
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use nuncio_identity::NodeId;
 
 use super::super::{ClientId, DeliveryId, ResultCode};
-use crate::Topic;
+use crate::{Priority, Topic};
 
 /// An attempt of another node, as it is known here. Looked up several times for each message: the number, which hardly two
 /// have in common, is compared first.
@@ -26,6 +26,8 @@ pub(super) struct Errand {
     pub(super) over: Vec<NodeId>,
     /// The source's clock in the newest of its messages with this attempt.
     pub(super) sent: Duration,
+    /// How urgent it is here, and its answer.
+    pub(super) priority: Priority,
     pub(super) topic: Topic,
     pub(super) data: Bytes,
     pub(super) ends: Instant,

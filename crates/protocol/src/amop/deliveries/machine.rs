@@ -117,7 +117,8 @@ impl Deliveries {
         let asked = Asked { source: header.source, epoch: header.source_epoch, number: header.number };
         let ends = turn.now + time_left;
         let (vias, over, sent) = (vec![from], Vec::new(), header.sent);
-        let errand = Errand { message, vias, over, sent, topic, data, ends, stage: Stage::New };
+        let priority = header.priority;
+        let errand = Errand { message, vias, over, sent, priority, topic, data, ends, stage: Stage::New };
         if !self.errands.make_room(&asked.source, &errand) {
             tracing::debug!(source = %asked.source.short(), "no room for its messages");
             report(&asked, &errand, ResultCode::SUBSCRIBER_GONE, &Bytes::new(), turn);

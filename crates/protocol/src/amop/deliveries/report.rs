@@ -1,4 +1,4 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use nuncio_identity::NodeId;
@@ -7,7 +7,7 @@ use super::{
     super::{Content, Message, ResultCode, pace},
     errand::{Asked, Errand, Stage},
 };
-use crate::{Account, Output, turn::Turn};
+use crate::{Account, Header, Output, turn::Turn};
 
 /// A result counts at least so long: it may come a little late.
 const RESULT_LIFETIME: Duration = Duration::from_secs(2);
@@ -27,7 +27,7 @@ pub(super) fn report(
     for via in vias {
         let to = turn.routing.way_back(&asked.source, via, turn.now).filter(|to| !over.contains(to));
         if let Some(to) = to {
-            send(asked, to, (code, data.clone()), errand.ends, turn);
+            send((asked, errand), to, (code, data.clone()), turn);
             over.push(to);
         }
     }
@@ -45,15 +45,17 @@ pub(super) fn report_again(asked: &Asked, errand: &mut Errand, (via, is_newer): 
         Some(via)
     };
     if let Some(to) = to {
-        send(asked, to, (code, data), errand.ends, turn);
+        send((asked, errand), to, (code, data), turn);
         errand.over.push(to);
     }
 }
 
 /// The same on one link.
-fn send(asked: &Asked, to: NodeId, (code, data): (ResultCode, Bytes), ends: Instant, turn: &mut Turn<'_>) {
-    let lifetime = ends.saturating_duration_since(turn.now).max(RESULT_LIFETIME + pace::travel(data.len()));
+fn send((asked, errand): (&Asked, &Errand), to: NodeId, (code, data): (ResultCode, Bytes), turn: &mut Turn<'_>) {
+    let lifetime = errand.ends.saturating_duration_since(turn.now).max(RESULT_LIFETIME + pace::travel(data.len()));
     let header = turn.life.header((asked.source, asked.epoch), asked.number, lifetime, turn.now);
+    let priority = turn.onward.urgency.of(&asked.source, errand.priority, data.len(), turn.now);
+    let header = Header { priority, ..header };
     let message = Message { header, content: Content::Result { code, data } };
     turn.outbox.push(Output::SendBridge { to, account: Account::Of(asked.source), message });
 }

@@ -8,7 +8,7 @@ use super::{
     attempt::{Attempt, Candidate, Fate, Present},
     reach::Publish,
 };
-use crate::{Output, Topic};
+use crate::{Output, Priority, Topic};
 
 /// Most attempts at one message.
 const MAX_ATTEMPTS: usize = 256;
@@ -18,6 +18,7 @@ const MAX_ATTEMPTS: usize = 256;
 pub(super) struct Exchange {
     pub(super) client: ClientId,
     pub(super) seq: PublishSeq,
+    pub(super) priority: Priority,
     pub(super) topic: Topic,
     pub(super) data: Bytes,
     pub(super) deadline: Instant,
@@ -33,10 +34,11 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(Publish { client, seq, topic, data }: Publish, deadline: Instant) -> Self {
+    pub(super) fn new(Publish { client, seq, priority, topic, data }: Publish, deadline: Instant) -> Self {
         Self {
             client,
             seq,
+            priority,
             topic,
             data,
             deadline,

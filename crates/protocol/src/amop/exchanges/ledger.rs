@@ -162,6 +162,7 @@ mod tests {
         let publish = |_| Publish {
             client,
             seq: PublishSeq([0; 32]),
+            priority: Default::default(),
             topic: Topic::new("t").expect("a valid topic"),
             data: Bytes::new(),
         };

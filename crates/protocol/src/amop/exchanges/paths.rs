@@ -12,7 +12,7 @@ use super::{
     attempt::{Attempt, Candidate, Path},
     exchange::Exchange,
 };
-use crate::{Account, Output, Topic, routing::Routing, turn::Turn};
+use crate::{Account, Header, Output, Topic, routing::Routing, turn::Turn};
 
 /// Sends a message to a candidate at another node; `None` when that cannot be.
 pub(super) fn begin(
@@ -74,6 +74,8 @@ fn send(exchange: &Exchange, message: u64, attempt: &Attempt, via: NodeId, turn:
     let Some(epoch) = epoch_of(&attempt.candidate, turn) else { return };
     let lifetime = exchange.deadline.saturating_duration_since(turn.now);
     let header = turn.life.header((node, epoch), attempt.number, lifetime, turn.now);
+    let priority = turn.onward.urgency.of_clients(exchange.priority, exchange.data.len(), turn.now);
+    let header = Header { priority, ..header };
     let content = Content::Publish { message, topic, data: exchange.data.clone() };
     let message = Message { header, content };
     turn.outbox.push(Output::SendBridge { to: via, account: Account::Own, message });

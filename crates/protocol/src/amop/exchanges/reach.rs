@@ -4,7 +4,7 @@ use super::super::{
     ClientId, ClientOutput, PublishSeq, ResultCode, deliveries::Deliveries, private::Private, quotas::Quotas,
     subscriptions::Subscriptions,
 };
-use crate::{Output, Topic};
+use crate::{Output, Priority, Topic};
 
 /// What an exchange looks at, and works through.
 pub(in crate::amop) struct Reach<'a> {
@@ -19,6 +19,7 @@ pub(in crate::amop) struct Reach<'a> {
 pub(in crate::amop) struct Publish {
     pub(in crate::amop) client: ClientId,
     pub(in crate::amop) seq: PublishSeq,
+    pub(in crate::amop) priority: Priority,
     pub(in crate::amop) topic: Topic,
     pub(in crate::amop) data: Bytes,
 }

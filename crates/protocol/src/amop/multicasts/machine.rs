@@ -21,7 +21,9 @@ use super::{
     routes,
     seen::Seen,
 };
-use crate::{Account, Header, MAX_HOPS, Output, Topic, gate::Admitted, onward::IN_ONE, timers::earliest, turn::Turn};
+use crate::{
+    Account, Header, MAX_HOPS, Output, Priority, Topic, gate::Admitted, onward::IN_ONE, timers::earliest, turn::Turn,
+};
 
 /// How long a multicast counts after it was sent.
 const LIFETIME: Duration = Duration::from_secs(30);
@@ -49,7 +51,7 @@ impl Multicasts {
 
     /// Acknowledges a client's multicast at once and sends it to every subscriber.
     pub(in crate::amop) fn handle_publish(&mut self, publish: Publish, reach: &mut Reach<'_>, turn: &mut Turn<'_>) {
-        let Publish { client, seq, topic, data } = publish;
+        let Publish { client, seq, priority, topic, data } = publish;
         let private = names::is_private(&topic).then(|| reach.private.proved(client, &topic).collect::<Vec<_>>());
         let nodes = private.as_ref().map_or_else(
             || reach.subscriptions.nodes(&topic).count(),
@@ -75,11 +77,13 @@ impl Multicasts {
             return;
         }
         match private {
-            Some(subscribers) => self.post_privately(Publish { client, seq, topic, data }, subscribers, reach, turn),
+            Some(subscribers) => {
+                self.post_privately(Publish { client, seq, priority, topic, data }, subscribers, reach, turn)
+            }
             None => {
                 self.deliver(Account::Own, (seq, &topic, &data), reach.subscriptions, reach.deliveries, turn);
                 let nodes: Vec<_> = reach.subscriptions.nodes(&topic).map(|(node, _)| node).collect();
-                self.post(client, nodes, Post { seq, topic, data }, turn);
+                self.post((client, priority), nodes, Post { seq, topic, data }, turn);
             }
         }
     }
@@ -113,6 +117,10 @@ impl Multicasts {
         }
         if let Some(hops_left) = multicast.hops_left.checked_sub(1).filter(|_| multicast.sealed.is_some()) {
             let legs = routes::onward(destinations, &[from, multicast.source], turn);
+            if !legs.is_empty() {
+                let (pair, length) = ((multicast.source, from), multicast.length());
+                multicast.priority = turn.onward.urgency.of_brought(pair, multicast.priority, length, turn.now);
+            }
             let multicast = Multicast { hops_left: hops_left.min(MAX_HOPS - 1), ..multicast };
             routes::send(&multicast, legs, Account::Of(from), turn);
         }
@@ -147,7 +155,7 @@ impl Multicasts {
     /// Sends a multicast to every subscriber that has proved itself to this session.
     fn post_privately(
         &mut self,
-        Publish { client, seq, topic: private, data }: Publish,
+        Publish { client, seq, priority, topic: private, data }: Publish,
         subscribers: Vec<Subscriber>,
         reach: &mut Reach<'_>,
         turn: &mut Turn<'_>,
@@ -159,23 +167,23 @@ impl Multicasts {
                     self.deliver(Account::Own, (seq, &topic, &data), reach.subscriptions, reach.deliveries, turn);
                 }
                 Holder::At { node, .. } => {
-                    self.post(client, vec![node], Post { seq, topic, data: data.clone() }, turn);
+                    self.post((client, priority), vec![node], Post { seq, topic, data: data.clone() }, turn);
                 }
             }
         }
     }
 
     /// Sends a message of ours to these nodes.
-    fn post(&mut self, client: ClientId, nodes: Vec<NodeId>, post: Post, turn: &mut Turn<'_>) {
+    fn post(&mut self, (client, priority): (ClientId, Priority), nodes: Vec<NodeId>, post: Post, turn: &mut Turn<'_>) {
         let hops = routes::first_hops(nodes.into_iter(), turn);
         if hops.is_empty() {
             return;
         }
         let number = turn.life.number();
-        let multicast = multicast(number, post.clone(), turn);
+        let multicast = multicast(number, (post.clone(), priority), turn);
         routes::send(&multicast, routes::legs(hops.iter().copied()), Account::Own, turn);
         let relayed = hops.into_iter().filter(|(node, via)| node != via);
-        self.pending.insert(number, client, post, relayed, turn.now);
+        self.pending.insert(number, client, (post, priority), relayed, turn.now);
     }
 
     /// Sends a multicast over other first hops to those that have not said that they have it.
@@ -192,7 +200,7 @@ impl Multicasts {
         sent.waiting.retain(|node, _| hops.iter().any(|(again, _)| again == node));
         let bytes = (sent.post.topic.as_str().len() + sent.post.data.len()).saturating_mul(hops.len());
         if !hops.is_empty() && quotas.admit_outgoing(bytes, turn.now) && turn.life.may_cast(bytes, turn.now) {
-            let multicast = multicast(number, sent.post.clone(), turn);
+            let multicast = multicast(number, (sent.post.clone(), sent.priority), turn);
             routes::send(&multicast, routes::legs(hops), Account::Own, turn);
         } else {
             sent.waiting.clear();
@@ -229,14 +237,16 @@ fn is_behind(Subscriber { holder, .. }: &Subscriber, turn: &Turn<'_>) -> bool {
 
 /// Tells its source that a multicast is here.
 fn acknowledge(multicast: &Multicast, to: NodeId, turn: &mut Turn<'_>) {
-    let Multicast { source, epoch, number, lifetime, .. } = *multicast;
+    let Multicast { source, epoch, number, lifetime, priority, .. } = *multicast;
     let header = turn.life.header((source, epoch), number, lifetime, turn.now);
+    let header = Header { priority: turn.onward.urgency.of(&source, priority, 0, turn.now), ..header };
     let message = Message { header, content: Content::Received };
     turn.outbox.push(Output::SendBridge { to, account: Account::Of(source), message });
 }
 
 /// A multicast of ours under a number.
-fn multicast(number: u64, post: Post, turn: &Turn<'_>) -> Multicast {
+fn multicast(number: u64, (post, priority): (Post, Priority), turn: &mut Turn<'_>) -> Multicast {
+    let priority = turn.onward.urgency.of_clients(priority, post.data.len(), turn.now);
     Multicast {
         source: turn.life.node,
         epoch: turn.life.epoch,
@@ -244,6 +254,7 @@ fn multicast(number: u64, post: Post, turn: &Turn<'_>) -> Multicast {
         sent: turn.life.clock(turn.now),
         lifetime: LIFETIME,
         hops_left: MAX_HOPS - 1,
+        priority,
         destinations: Vec::new(),
         post: Some(post),
         sealed: None,

@@ -7,7 +7,7 @@ use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 
 use super::super::{ClientId, Post, budget::Budget, pace};
-use crate::timers::Timers;
+use crate::{Priority, timers::Timers};
 
 /// How long a node that is not linked may take to say that it has a multicast, beside the time for its body.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -37,6 +37,7 @@ pub(super) struct Pending {
 pub(super) struct Sent {
     client: ClientId,
     pub(super) post: Post,
+    pub(super) priority: Priority,
     /// Each with the first hops that were used.
     pub(super) waiting: BTreeMap<NodeId, Vec<NodeId>>,
     resends: u8,
@@ -61,7 +62,7 @@ impl Pending {
         &mut self,
         number: u64,
         client: ClientId,
-        post: Post,
+        (post, priority): (Post, Priority),
         nodes: impl Iterator<Item = (NodeId, NodeId)>,
         now: Instant,
     ) {
@@ -73,7 +74,7 @@ impl Pending {
         let due = now + PATIENCE + pace::travel(post.data.len());
         self.timers.set(due, number);
         self.of_client.insert((client, number));
-        self.open.insert(number, Sent { client, post, waiting, resends: 0, due, bytes });
+        self.open.insert(number, Sent { client, post, priority, waiting, resends: 0, due, bytes });
     }
 
     /// A node has it; gives back over which first hops it was sent, if it was waited for.
