@@ -67,7 +67,7 @@ pub(crate) async fn measure(point: &Point) -> Result<Line, Failure> {
     let (nodes, topology) = match point.work {
         Work::Multicast => (point.subscribers + 1, Topology::Full),
         Work::Amop => (2, Topology::Full),
-        Work::Unicast | Work::Bulk | Work::Fairness => (point.relays + 2, Topology::Line),
+        Work::Unicast | Work::Bulk | Work::Fairness | Work::FairnessOfMulticasts => (point.relays + 2, Topology::Line),
         Work::FanIn => (point.publishers + 1, Topology::Star),
     };
     create(&Plan { topology, ..Plan::on_loopback(network.clone(), nodes, 1)? }, || ())?;
@@ -84,7 +84,7 @@ pub(crate) async fn measure(point: &Point) -> Result<Line, Failure> {
     participants.stop().await;
     let per_second = outcome.count as f64 / outcome.elapsed_s;
     let mb_per_s = per_second * point.payload as f64 / 1e6;
-    let requests = matches!(point.work, Work::Unicast | Work::Bulk | Work::Fairness);
+    let has_priority = matches!(point.work, Work::Unicast | Work::Bulk) || point.work.is_fairness();
     Ok(Line {
         system: "nuncio",
         work: point.label.clone().unwrap_or_else(|| point.work.name().to_owned()),
@@ -101,8 +101,8 @@ pub(crate) async fn measure(point: &Point) -> Result<Line, Failure> {
         count: outcome.count,
         elapsed_s: outcome.elapsed_s,
         least_share: outcome.least_share,
-        priority: requests.then(|| point.priority.name()),
-        beside: (point.work == Work::Fairness).then(|| point.beside.name()),
+        priority: has_priority.then(|| point.priority.name()),
+        beside: point.work.is_fairness().then(|| point.beside.name()),
         beside_mb_per_s: outcome.beside_mb_per_s,
         peak_msgs_per_s: outcome.peak_msgs_per_s,
         security: "TLS 1.3 with CA admission",
@@ -118,7 +118,9 @@ fn directory() -> Result<tempfile::TempDir, Failure> {
 /// The processes that wait for the load, in the order of their start, and which of the nodes they are.
 fn passive(point: &Point) -> Vec<(Role, Range<usize>)> {
     match point.work {
-        Work::Unicast | Work::Bulk | Work::Fairness => vec![(Role::Responder, 0..1), (Role::Node, 1..point.relays + 1)],
+        Work::Unicast | Work::Bulk | Work::Fairness | Work::FairnessOfMulticasts => {
+            vec![(Role::Responder, 0..1), (Role::Node, 1..point.relays + 1)]
+        }
         Work::Multicast => vec![(Role::Subscriber, 0..point.subscribers)],
         Work::FanIn => vec![(Role::Publisher, 1..point.publishers + 1)],
         Work::Amop => vec![(Role::Node, 0..2), (Role::AmopSubscriber, 0..1)],

@@ -96,7 +96,7 @@ impl Arguments {
         match self.work {
             Work::Multicast => self.subs + 1,
             // No harness has a fan-in, or what is measured beside others: its label is refused.
-            Work::Unicast | Work::Amop | Work::Bulk | Work::FanIn | Work::Fairness => 2,
+            Work::Unicast | Work::Amop | Work::Bulk | Work::FanIn | Work::Fairness | Work::FairnessOfMulticasts => 2,
         }
     }
 }

@@ -74,6 +74,8 @@ pub(crate) enum Work {
     FanIn,
     /// Requests now and then, while much else is under way between the same two nodes
     Fairness,
+    /// The same with multicasts, which the other node sends back
+    FairnessOfMulticasts,
 }
 
 /// What is under way beside what is measured.
@@ -106,8 +108,20 @@ impl Beside {
 }
 
 impl Work {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Unicast, Self::Multicast, Self::Amop, Self::Bulk, Self::FanIn, Self::Fairness];
+    /// Whether it is measured beside something else.
+    pub(crate) const fn is_fairness(self) -> bool {
+        matches!(self, Self::Fairness | Self::FairnessOfMulticasts)
+    }
+
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Unicast,
+        Self::Multicast,
+        Self::Amop,
+        Self::Bulk,
+        Self::FanIn,
+        Self::Fairness,
+        Self::FairnessOfMulticasts,
+    ];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -117,6 +131,7 @@ impl Work {
             Self::Bulk => "bulk",
             Self::FanIn => "fan-in",
             Self::Fairness => "fairness",
+            Self::FairnessOfMulticasts => "fairness-of-multicasts",
         }
     }
 

@@ -72,6 +72,7 @@ pub(crate) async fn run(role: Role, point: &Point, directory: &Path, index: usiz
 
 async fn play(role: Role, point: Point, directory: PathBuf, index: usize) -> Result<(), Failure> {
     match (role, point.work) {
+        (Role::Responder, Work::FairnessOfMulticasts) => fairness::cast::respond(&directory, index).await,
         (Role::Responder, _) => unicast::respond(&point, &directory, index).await,
         (Role::Subscriber, _) => multicast::subscribe(&point, &directory, index).await,
         (Role::Node, _) => {
@@ -83,6 +84,7 @@ async fn play(role: Role, point: Point, directory: PathBuf, index: usize) -> Res
         (Role::AmopSubscriber, _) => amop::subscribe(&directory).await,
         (Role::Load, Work::Unicast | Work::Bulk) => unicast::load(&point, &directory, index).await,
         (Role::Load, Work::Fairness) => fairness::load(&point, &directory, index).await,
+        (Role::Load, Work::FairnessOfMulticasts) => fairness::cast::load(&point, &directory, index).await,
         (Role::Load, Work::Multicast) => multicast::load(&point, &directory, index).await,
         (Role::Load, Work::FanIn) => fan_in::load(&point, &directory, index).await,
         (Role::Load, Work::Amop) => amop::load(&point, &directory).await,

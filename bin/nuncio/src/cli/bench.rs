@@ -41,10 +41,11 @@ pub(crate) struct Arguments {
     /// Nodes in a line between the two ends of a request, each a process
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(..15))]
     relays: u8,
-    /// How urgent requests are, and their replies; of `fairness` control and normal ones are measured unless given
+    /// How urgent requests are, and their replies; of `fairness` and `fairness-of-multicasts` control and normal ones are
+    /// measured unless given
     #[arg(long, value_name = "PRIORITY", value_parser = text::priority())]
     priority: Option<Priority>,
-    /// Of `fairness`, what else is under way; all of it without it
+    /// Of these two, what else is under way; all of it without it
     #[arg(long, value_enum, value_name = "WHAT")]
     beside: Option<Beside>,
     /// Milliseconds measured
@@ -134,8 +135,8 @@ fn points(arguments: &Arguments) -> Result<Vec<Point>, Failure> {
     let works = arguments.work.map_or_else(|| Work::ALL.to_vec(), |work| vec![work]);
     let mut points = Vec::new();
     for work in works {
-        if arguments.relays > 0 && !matches!(work, Work::Unicast | Work::Bulk | Work::Fairness) {
-            return Err(Failure::usage("--relays goes with `unicast`, `bulk` and `fairness`"));
+        if arguments.relays > 0 && !matches!(work, Work::Unicast | Work::Bulk) && !work.is_fairness() {
+            return Err(Failure::usage("--relays goes with `unicast`, `bulk` and both kinds of `fairness`"));
         }
         for &payload in &arguments.payload {
             for &in_flight in &arguments.in_flight {
@@ -143,7 +144,7 @@ fn points(arguments: &Arguments) -> Result<Vec<Point>, Failure> {
                     return Err(Failure::usage("at least 1 message in flight, of at most 10 MiB"));
                 }
                 let point = Point { work, payload, in_flight, ..base.clone() };
-                if work == Work::Fairness { points.extend(fair(&point, arguments)) } else { points.push(point) }
+                if work.is_fairness() { points.extend(fair(&point, arguments)) } else { points.push(point) }
             }
         }
     }
@@ -155,7 +156,9 @@ fn fair(point: &Point, arguments: &Arguments) -> Vec<Point> {
     let priorities = arguments.priority.map_or_else(|| vec![Priority::Control, Priority::Normal], |one| vec![one]);
     let beside = arguments.beside.map_or_else(|| Beside::ALL.to_vec(), |one| vec![one]);
     let all = priorities.iter().flat_map(|priority| beside.iter().map(move |beside| (*priority, *beside)));
-    let wanted = all.filter(|(priority, beside)| *beside != Beside::Half || *priority == Priority::Normal);
+    let wanted = all.filter(|(priority, beside)| {
+        *beside != Beside::Half || (*priority == Priority::Normal && point.work == Work::Fairness)
+    });
     wanted.map(|(priority, beside)| Point { priority, beside, ..point.clone() }).collect()
 }
 

@@ -1,5 +1,7 @@
 //! Latency of a request now and then, while much else is under way between the same two nodes.
 
+pub(super) mod cast;
+
 use std::{
     path::Path,
     sync::{

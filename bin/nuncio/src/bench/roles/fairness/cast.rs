@@ -1,0 +1,138 @@
+//! The same of multicasts: one now and then, which the other node sends back, while those to another topic keep the link busy.
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use nuncio_node::{Incoming, Listener, NodeHandle, Publisher};
+use nuncio_protocol::{MAX_BODY, Priority, Topic, multicast::priority_of};
+use tokio::{sync::oneshot, task::JoinSet, time::timeout};
+
+use super::{
+    super::{failed, linked, say, start, unicast::TIMEOUT},
+    PAUSE,
+};
+use crate::{
+    bench::{
+        load::{Outcome, Pace, measured, say_outcome},
+        point::{Beside, Point},
+    },
+    failure::Failure,
+    testnet::condition::until,
+};
+
+/// Bytes that say which message it is.
+const NAME: usize = size_of::<u64>();
+
+fn topic(name: &str) -> Topic {
+    Topic::new(name).expect("a good name")
+}
+
+/// Sends back what is measured, and of the rest that it has come, each as urgent as it came.
+pub(in crate::bench::roles) async fn respond(directory: &Path, index: usize) -> Result<(), Failure> {
+    let node = start(directory, index).await?;
+    let mut listener = node.listen(vec![topic("there"), topic("beside")], false).await;
+    say("ready");
+    while let Some(incoming) = listener.next().await {
+        if let Incoming::Multicast { topic: came, data, id, .. } = incoming {
+            let back = node.with_priority(priority_of(id.seq)).publisher(Some(topic("back")));
+            let data = if came == topic("there") { data } else { data.slice(..NAME.min(data.len())) };
+            back.send(data).await.map_err(|error| failed(&error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Who waits for which message.
+#[derive(Debug, Default)]
+struct Waiting {
+    next: AtomicU64,
+    senders: Mutex<HashMap<u64, oneshot::Sender<()>>>,
+}
+
+impl Waiting {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, oneshot::Sender<()>>> {
+        self.senders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sends one to node 0 after the other.
+pub(in crate::bench::roles) async fn load(point: &Point, directory: &Path, index: usize) -> Result<(), Failure> {
+    let node = start(directory, index).await?;
+    linked(&node, point.relays + 1).await?;
+    let waiting = Arc::new(Waiting::default());
+    tokio::spawn(hear(node.listen(vec![topic("back")], false).await, Arc::clone(&waiting)));
+    let publisher = node.with_priority(point.priority).publisher(Some(topic("there")));
+    let (sent, length) = (Arc::clone(&waiting), point.payload);
+    let one = move || there_and_back(publisher.clone(), Arc::clone(&sent), length);
+    let first = || async { timeout(PAUSE * 100, one()).await.map_err(|_| "nothing comes back".to_owned()) };
+    until("each node knows who listens", super::super::LINK, first).await??;
+    let outcome = beside(point, &node, waiting, one).await?;
+    say_outcome(&outcome);
+    Ok(())
+}
+
+async fn hear(mut listener: Listener, waiting: Arc<Waiting>) {
+    while let Some(incoming) = listener.next().await {
+        if let Incoming::Multicast { data, .. } = incoming
+            && let Some(name) = data.first_chunk()
+            && let Some(sender) = waiting.lock().remove(&u64::from_be_bytes(*name))
+        {
+            // Whoever waited may have given up.
+            let _ = sender.send(());
+        }
+    }
+}
+
+async fn there_and_back(to: Publisher, waiting: Arc<Waiting>, length: usize) -> Result<(), Failure> {
+    let name = waiting.next.fetch_add(1, Ordering::Relaxed);
+    let (sender, back) = oneshot::channel();
+    waiting.lock().insert(name, sender);
+    let mut data = vec![0x5a; length.max(NAME)];
+    data[..NAME].copy_from_slice(&name.to_be_bytes());
+    to.send(data.into()).await.map_err(|error| failed(&error))?;
+    let lost = || Failure::operation("bench", "a multicast did not come back");
+    timeout(TIMEOUT, back).await.map_err(|_| lost())?.map_err(|_| lost())?;
+    Ok(())
+}
+
+async fn beside<F, R>(point: &Point, node: &NodeHandle, waiting: Arc<Waiting>, one: F) -> Result<Outcome, Failure>
+where
+    F: Fn() -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Result<(), Failure>> + Send + 'static,
+{
+    let (bytes, count, priority) = match point.beside {
+        Beside::Bulk => (64 << 10, point.in_flight, Priority::Bulk),
+        Beside::Body => (MAX_BODY, 1, Priority::Normal),
+        Beside::Flood => (64, point.in_flight, Priority::Normal),
+        Beside::Idle | Beside::Half => (0, 0, Priority::Normal),
+    };
+    let (moved, mut others) = (Arc::new(AtomicU64::new(0)), JoinSet::new());
+    let publisher = node.with_priority(priority).publisher(Some(topic("beside")));
+    for _ in 0..count {
+        let (publisher, waiting, moved) = (publisher.clone(), Arc::clone(&waiting), Arc::clone(&moved));
+        others.spawn(async move {
+            loop {
+                if let Err(failure) = there_and_back(publisher.clone(), Arc::clone(&waiting), bytes).await {
+                    return failure;
+                }
+                moved.fetch_add(bytes as u64, Ordering::Relaxed);
+            }
+        });
+    }
+    let (begun, alone) = (Instant::now(), Point { in_flight: 1, ..point.clone() });
+    let outcome = tokio::select! {
+        outcome = measured(&alone, Pace::After(PAUSE), one) => outcome?,
+        Some(ended) = others.join_next() => {
+            return Err(ended.unwrap_or_else(|error| Failure::operation("internal", error)));
+        }
+    };
+    let per_second = moved.load(Ordering::Relaxed) as f64 / begun.elapsed().as_secs_f64();
+    Ok(Outcome { beside_mb_per_s: (count > 0).then_some(per_second / 1e6), ..outcome })
+}
