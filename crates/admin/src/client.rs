@@ -360,7 +360,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn broadcast(&self, body: Bytes) -> Result<Published, ClientError> {
-        let path = format!("/v1/broadcast{}", self.priority_alone());
+        let path = String::from("/v1/broadcast") + &self.priority_alone();
         self.parse(self.send_body(&path, body, self.timeout).await?)
     }
 
