@@ -176,21 +176,12 @@ pub(super) fn multicast(source: Place, destinations: Vec<NodeId>) -> impl Strate
         topic,
         data,
     });
-    (any::<u64>(), clock(), lifetime(), 0..=16_u8, post).prop_map(move |(number, sent, lifetime, hops_left, post)| {
+    let priority = select(Priority::ALL.to_vec());
+    let values = (any::<u64>(), clock(), lifetime(), 0..=16_u8, priority, post);
+    values.prop_map(move |(number, sent, lifetime, hops_left, priority, post)| {
         let destinations = destinations.iter().map(|&node| Destination { node, key: Bytes::new() }).collect();
         let ((source, epoch), post) = (source, Some(post));
-        Multicast {
-            source,
-            epoch,
-            number,
-            sent,
-            lifetime,
-            hops_left,
-            destinations,
-            priority: Default::default(),
-            post,
-            sealed: None,
-        }
+        Multicast { source, epoch, number, sent, lifetime, hops_left, destinations, priority, post, sealed: None }
     })
 }
 
@@ -203,7 +194,8 @@ pub(super) fn batch(origin: Place, destinations: Vec<NodeId>) -> impl Strategy<V
     (clock(), lifetime(), what, any::<u64>(), 0..=16_u8).prop_map(move |(sent, lifetime, what, since, hops_left)| {
         let ((origin, epoch), (topic, first, bodies, long)) = (origin, what);
         let batch = Batch { origin, epoch, sent, lifetime, topic, first, bodies, long, proof: Proof::default() };
-        Leg { batch: batch.into(), hops_left, priority: Default::default(), destinations: destination(since) }
+        // On the wire it is as urgent as its numbers say.
+        Leg { priority: batch.priority(), batch: batch.into(), hops_left, destinations: destination(since) }
     })
 }
 
