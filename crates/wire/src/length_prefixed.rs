@@ -21,8 +21,8 @@ pub const MAX_FRAME: usize = 2 + MAX_HEADER + MAX_BODY + MAX_SEALED_OVERHEAD;
 const LENGTH: usize = 4;
 const HEADER_LENGTH: usize = 2;
 
-/// How far ahead of the bytes received a buffer grows for a long frame.
-const GROWTH: usize = 256 << 10;
+/// Behind a longer frame the buffer begins anew.
+const LONG: usize = 256 << 10;
 
 /// Frames from this length on share the buffer that they were received in. A shorter one gets bytes of its own: whoever
 /// keeps it, and counts its length, would keep all that was received with it.
@@ -60,8 +60,8 @@ pub fn encode_alive(out: &mut BytesMut) {
     out.put_u32(0);
 }
 
-/// Takes the next complete frame off the front of `buffer`; `None` when more bytes are needed, for which room is made
-/// in bounded steps.
+/// Takes the next complete frame off the front of `buffer`; `None` when more bytes are needed, for which whoever reads them makes
+/// room.
 ///
 /// # Errors
 /// When a length lies; nothing can be read from the stream after that.
@@ -76,7 +76,6 @@ pub fn decode(buffer: &mut BytesMut) -> Result<Option<Frame>, DecodeError> {
         return Err(DecodeError::TooLarge { what: "frame", bytes: length, limit: MAX_FRAME });
     }
     if buffer.len() < LENGTH + length {
-        buffer.reserve((LENGTH + length - buffer.len()).min(GROWTH.max(buffer.len())));
         return Ok(None);
     }
     buffer.advance(LENGTH);
@@ -104,7 +103,7 @@ fn take(buffer: &mut BytesMut, length: usize) -> Bytes {
         return frame;
     }
     let frame = buffer.split_to(length).freeze();
-    if length > GROWTH {
+    if length > LONG {
         // What follows must not keep the memory of a long frame alive.
         *buffer = BytesMut::from(&buffer[..]);
     }
@@ -121,6 +120,15 @@ mod tests {
         buffer.put_u16(header as u16);
         buffer.put_bytes(0, header + body + 4 * SHARED_FROM);
         buffer
+    }
+
+    #[test]
+    fn a_frame_of_which_some_has_come_is_not_moved_to_make_room_for_the_rest() {
+        let mut begun = BytesMut::with_capacity(64 << 10);
+        begun.extend_from_slice(&frame(10, 1 << 20)[..64 << 10]);
+        let (place, room) = (begun.as_ptr(), begun.capacity());
+        assert_eq!(decode(&mut begun), Ok(None));
+        assert_eq!((begun.as_ptr(), begun.capacity()), (place, room));
     }
 
     #[test]

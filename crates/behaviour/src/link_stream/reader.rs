@@ -197,8 +197,10 @@ impl Reader {
         }
         let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut self.scratch))?;
         if self.buffer.capacity() - self.buffer.len() < read {
-            // Of a long message as much again as has come: what a peer only claims takes no room.
-            let more = self.unfinished().saturating_sub(self.buffer.len()).min(self.buffer.len());
+            // For all of a long message once some of it has come: there is room for it, and pages that nothing is written to are
+            // none. To make it larger as the message comes, and move what is there, takes longer than to read it.
+            let missing = self.unfinished().saturating_sub(self.buffer.len());
+            let more = if self.buffer.len() >= ROOM { missing } else { missing.min(self.buffer.len()) };
             self.buffer.reserve(more.max(ROOM));
         }
         self.buffer.extend_from_slice(&self.scratch[..read]);
