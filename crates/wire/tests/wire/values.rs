@@ -176,12 +176,21 @@ pub(super) fn multicast(source: Place, destinations: Vec<NodeId>) -> impl Strate
         topic,
         data,
     });
-    let priority = select(Priority::ALL.to_vec());
-    let values = (any::<u64>(), clock(), lifetime(), 0..=16_u8, priority, post);
-    values.prop_map(move |(number, sent, lifetime, hops_left, priority, post)| {
+    (any::<u64>(), clock(), lifetime(), 0..=16_u8, post).prop_map(move |(number, sent, lifetime, hops_left, post)| {
         let destinations = destinations.iter().map(|&node| Destination { node, key: Bytes::new() }).collect();
         let ((source, epoch), post) = (source, Some(post));
-        Multicast { source, epoch, number, sent, lifetime, hops_left, destinations, priority, post, sealed: None }
+        Multicast {
+            source,
+            epoch,
+            number,
+            sent,
+            lifetime,
+            hops_left,
+            destinations,
+            priority: Default::default(),
+            post,
+            sealed: None,
+        }
     })
 }
 
