@@ -72,14 +72,16 @@ END
 export CC_x86_64_unknown_linux_musl=musl-gcc CARGO_TARGET_DIR=$place/build CARGO_INCREMENTAL=0
 # Headers of the kernel, which musl has none of.
 export CFLAGS_x86_64_unknown_linux_musl="-idirafter /usr/include -idirafter /usr/include/x86_64-linux-gnu"
-build=(build --release --locked --target "$TARGET" --package nuncio)
+build=(rustc --release --locked --target "$TARGET" --package nuncio --bin nuncio)
+# The allocator, which gcc compiles, counts bits by a function of gcc's own.
+link=(-- -C link-arg=-lgcc)
 if [ -d "$(rustc --print sysroot)/lib/rustlib/$TARGET" ]; then
-    cargo "${build[@]}"
+    cargo "${build[@]}" "${link[@]}"
 else
     [ -e "$toolchain/whole" ] || unpack
     # Stable compilers build a standard library when they are told that they build themselves.
     env LD_LIBRARY_PATH="$toolchain/usr/lib/x86_64-linux-gnu:$toolchain/usr/lib" RUSTC="$toolchain/usr/bin/rustc" RUSTC_BOOTSTRAP=1 \
-        "$toolchain/usr/bin/cargo" "${build[@]}" -Zbuild-std=std,panic_unwind
+        "$toolchain/usr/bin/cargo" "${build[@]}" -Zbuild-std=std,panic_unwind "${link[@]}"
 fi
 
 program=$CARGO_TARGET_DIR/$TARGET/release/nuncio
