@@ -86,7 +86,7 @@ impl<K: Copy + Eq + Hash, M> FairQueue<K, M> {
     /// Gives it back when its account has as much as it may.
     pub fn push(&mut self, account: Account<K>, message: M, bytes: usize, rank: Rank) -> Result<(), M> {
         if self.lines.len() >= self.full {
-            self.lines.retain(|_, line| line.holder.bytes > 0);
+            self.lines.retain(|_, line| !line.is_idle());
             self.full = KEPT_LINES.max(2 * self.lines.len());
         }
         let line = self.lines.entry(account).or_insert_with(|| Line::new(Holder::new(self.ledger.total(account))));
@@ -175,6 +175,11 @@ impl<K: Copy + Eq + Hash, M> FairQueue<K, M> {
 impl<M> Line<M> {
     fn new(holder: Holder) -> Self {
         Self { holder, waiting: Default::default(), credit: Default::default() }
+    }
+
+    /// Whether nothing of it waits or is leaving; a message without bytes waits, too.
+    fn is_idle(&self) -> bool {
+        self.holder.bytes == 0 && self.waiting.iter().all(VecDeque::is_empty)
     }
 
     /// Nothing of a rank waits any more.
@@ -312,6 +317,18 @@ mod tests {
         };
         assert!((1..=KEPT_PLACES).contains(&pass(1)), "kept for the next");
         assert_eq!(pass(10 * KEPT_PLACES), 0);
+    }
+
+    #[test]
+    fn a_message_without_bytes_waits_for_its_turn_like_any_other_however_many_accounts_come() {
+        let mut queue = queue(&Arc::new(Ledger::new(MIB)));
+        let accounts = 4 * KEPT_LINES as u32;
+        for who in 0..accounts {
+            queue.push(Account::Of(who), 0, 0, Rank::Middle).expect("there is room");
+        }
+        let left: Vec<_> = std::iter::from_fn(|| queue.pop()).map(|(account, ..)| account).collect();
+        assert_eq!(left, (0..accounts).map(Account::Of).collect::<Vec<_>>());
+        assert!(queue.is_empty());
     }
 
     #[test]
