@@ -26,7 +26,7 @@ use crate::{
     departures::Departures,
     gossip::{Gossipsub, Lane},
     gossip_meter::Metered,
-    link_stream::{self, Behaviour as LinkStreams, Large, Pulse, Room, Urgent},
+    link_stream::{self, Behaviour as LinkStreams, Beside, Large, Pulse, Room, Urgent},
     status_sync::StatusCodec,
     unicast::{Unicast, is_large},
 };
@@ -108,12 +108,12 @@ impl Inner {
         let bridge_large = link_stream::Config { meter: meter(Stream::BridgeLarge), ..long.clone() };
         Self {
             limits: connection_limits::Behaviour::new(limits),
-            unicast_urgent: LinkStreams::new(Urgent(Unicast::new(context, departures)), urgent),
+            unicast_urgent: LinkStreams::new(Beside(Unicast::new(context, departures)), urgent),
             unicast: LinkStreams::new(Unicast::new(context, departures), short),
-            unicast_large: LinkStreams::new(Large(Unicast::new(context, departures)), long),
-            bridge_urgent: LinkStreams::new(Urgent(Bridge(context.clone())), bridge_urgent),
+            unicast_large: LinkStreams::new(Beside(Unicast::new(context, departures)), long),
+            bridge_urgent: LinkStreams::new(Beside(Bridge(context.clone())), bridge_urgent),
             bridge: LinkStreams::new(Bridge(context.clone()), bridge),
-            bridge_large: LinkStreams::new(Large(Bridge(context.clone())), bridge_large),
+            bridge_large: LinkStreams::new(Beside(Bridge(context.clone())), bridge_large),
             gossip: Metered::new(Lane::Short.gossipsub()),
             gossip_large: Metered::new(Lane::Long.gossipsub()),
             status: request_response::Behaviour::with_codec(

@@ -47,9 +47,9 @@ pub trait Protocol: Clone + Send + 'static {
     type Message: fmt::Debug + Send + 'static;
     /// The name negotiated.
     const NAME: &'static str;
-    /// The name of the stream for long messages, see [`Large`].
+    /// The name of the stream for long messages, see [`Beside`].
     const LARGE_NAME: &'static str;
-    /// The name of the stream for urgent ones, see [`Urgent`].
+    /// The name of the stream for urgent ones, see [`Beside`].
     const URGENT_NAME: &'static str;
 
     /// Whether peers of some releases have no such stream. It is opened with the first message for it, and what a peer without
@@ -81,42 +81,21 @@ pub trait Protocol: Clone + Send + 'static {
 
 /// The same protocol on a stream of its own, for long messages: on one stream everything behind a long one would wait for
 /// it, on a slow link for most of a minute. The multiplexer lets both streams have their share.
-#[derive(Debug, Clone)]
-pub struct Large<P>(pub(crate) P);
+pub(crate) type Large<P> = Beside<P, false>;
 
-impl<P: Protocol> Protocol for Large<P> {
+/// The same for what is urgent, where the peer has such a stream; [`Priority::Control`] leaves first.
+pub(crate) type Urgent<P> = Beside<P, true>;
+
+/// The same protocol on another stream: that for what is urgent, or that for long messages.
+#[derive(Debug, Clone)]
+pub struct Beside<P, const URGENT: bool>(pub(crate) P);
+
+impl<P: Protocol, const URGENT: bool> Protocol for Beside<P, URGENT> {
     type Message = P::Message;
-    const NAME: &'static str = P::LARGE_NAME;
+    const NAME: &'static str = if URGENT { P::URGENT_NAME } else { P::LARGE_NAME };
     const LARGE_NAME: &'static str = P::LARGE_NAME;
     const URGENT_NAME: &'static str = P::URGENT_NAME;
-
-    fn encode(&self, message: Self::Message, peer: NodeId, out: &mut BytesMut) -> Option<Bytes> {
-        self.0.encode(message, peer, out)
-    }
-
-    fn decode(&self, header: Bytes, body: Bytes, peer: NodeId) -> Result<Self::Message, DecodeError> {
-        self.0.decode(header, body, peer)
-    }
-
-    fn weight(message: &Self::Message) -> usize {
-        P::weight(message)
-    }
-
-    fn priority(message: &Self::Message) -> Priority {
-        P::priority(message)
-    }
-}
-
-/// The same protocol on a stream of its own, for what is urgent; [`Priority::Control`] leaves first.
-#[derive(Debug, Clone)]
-pub struct Urgent<P>(pub(crate) P);
-
-impl<P: Protocol> Protocol for Urgent<P> {
-    type Message = P::Message;
-    const NAME: &'static str = P::URGENT_NAME;
-    const LARGE_NAME: &'static str = P::LARGE_NAME;
-    const URGENT_NAME: &'static str = P::URGENT_NAME;
-    const IS_OPTIONAL: bool = true;
+    const IS_OPTIONAL: bool = URGENT;
 
     fn encode(&self, message: Self::Message, peer: NodeId, out: &mut BytesMut) -> Option<Bytes> {
         self.0.encode(message, peer, out)
@@ -135,7 +114,7 @@ impl<P: Protocol> Protocol for Urgent<P> {
     }
 
     fn is_first(message: &Self::Message) -> bool {
-        P::priority(message) == Priority::Control
+        URGENT && P::priority(message) == Priority::Control
     }
 }
 
