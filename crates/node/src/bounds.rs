@@ -3,7 +3,7 @@
 use nuncio_audit::Told;
 use nuncio_bounds::{Bound, Room};
 use nuncio_door::Limits;
-use nuncio_pki::Lists;
+use nuncio_pki::{Anchors, Lists};
 use nuncio_protocol::{MAX_EXPELLED, MAX_NODES, MAX_STATUS, amop::ClientInput, unicast::ExchangeId};
 
 use crate::{
@@ -49,6 +49,12 @@ fn own(overlay: &nuncio_protocol::Config, listeners: usize) -> Vec<Bound> {
         Listeners::sources_bound(listeners),
         service::BOUND,
         replies::BOUND.in_entries(overlay.max_exchanges),
+        Bound::of_entries::<[u8; 32]>(
+            "signatures on certificates that held, of nodes and of SDKs",
+            2 * Anchors::MAX_HELD,
+            0,
+            "some are checked anew",
+        ),
         Bound::of_bytes("revocation lists", LIST_GROWTH * Lists::MAX_BYTES, "longer or further ones are refused")
             .in_entries(Lists::MAX),
         Bound::of_entries::<[u64; 16]>(

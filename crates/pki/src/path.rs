@@ -56,6 +56,9 @@ pub enum Leaf {
 }
 
 impl Anchors {
+    /// Most signatures that are remembered to hold, by a digest of 32 bytes each; then some are checked anew.
+    pub const MAX_HELD: usize = 2 * held::HALF;
+
     /// Trusts these certificates; whether each may be an authority shows when a chain ends at it.
     pub fn new(certificates: Vec<Certificate>) -> Self {
         Self { certificates, roles: RoleRule::default(), held: Held::default() }

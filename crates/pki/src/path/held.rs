@@ -11,12 +11,12 @@ use sha2::{Digest, Sha256};
 use crate::Certificate;
 
 /// Signatures in each of the two halves.
-const HALF: usize = 4096;
+pub(super) const HALF: usize = 4096;
 
 /// Which certificates are signed by whom, as far as that was part of a way to an authority: nobody outside fills it. What else
 /// makes a certificate count (time, revocation, roles, names) is asked each time.
 ///
-/// Bound: 2 × [`HALF`] digests; when the newer half is full, the older one is forgotten.
+/// Bound: [`Anchors::MAX_HELD`](super::Anchors::MAX_HELD); when the newer half is full, the older one is forgotten.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Held(Arc<Mutex<Halves>>);
 
