@@ -64,6 +64,13 @@ fn first(priority: Priority) -> u64 {
     publish(&mut other, priority, 1)
 }
 
+/// A neighbour asks node 0 for a message of its own once more.
+fn wanted(asker: usize, number: u64) -> MulticastInput {
+    let (origin, epoch, topic, hops_left) = (node_id(0), 1, Some(topic()), 15);
+    let wanted = Wanted { asker: node_id(asker), origin, epoch, topic, from: number, to: number, hops_left };
+    MulticastInput::Wanted { from: node_id(asker), wanted }
+}
+
 /// A batch of node 1, to node 0 and perhaps another behind it, as node `from` brings it.
 fn brought(from: usize, first: u64, length: usize, to: &[usize]) -> MulticastInput {
     let proof = Proof::default();
@@ -127,16 +134,7 @@ fn what_is_missing_is_repaired_within_its_priority() {
     let numbers = Priority::ALL.map(|priority| publish(&mut node, priority, 10));
     sent(&mut node);
     for (number, priority) in numbers.into_iter().zip(Priority::ALL) {
-        let wanted = Wanted {
-            asker: node_id(2),
-            origin: node_id(0),
-            epoch: 1,
-            topic: Some(topic()),
-            from: number,
-            to: number,
-            hops_left: 15,
-        };
-        let legs = legs(node.input(MulticastInput::Wanted { from: node_id(2), wanted }));
+        let legs = legs(node.input(wanted(2, number)));
         let found: Vec<_> = legs.iter().map(|leg| (leg.batch.first, leg.batch.bodies.len(), leg.priority)).collect();
         assert_eq!(found, [(number, 1, priority)]);
     }
@@ -189,18 +187,9 @@ fn one_that_asks_again_and_again_for_what_is_urgent_takes_nothing_of_what_is_urg
     let mut node = node();
     let number = publish(&mut node, Priority::Control, 60_000);
     sent(&mut node);
-    let wanted = |asker| Wanted {
-        asker: node_id(asker),
-        origin: node_id(0),
-        epoch: 1,
-        topic: Some(topic()),
-        from: number,
-        to: number,
-        hops_left: 15,
-    };
     let mut answers = Vec::new();
     for _ in 0..100 {
-        answers.extend(legs(node.input(MulticastInput::Wanted { from: node_id(2), wanted: wanted(2) })));
+        answers.extend(legs(node.input(wanted(2, number))));
     }
     let urgent = answers.iter().filter(|leg| leg.priority == Priority::Control).count();
     assert!((1..=(1 << 20) / 60_000).contains(&urgent) && urgent < answers.len(), "{urgent} of {}", answers.len());
