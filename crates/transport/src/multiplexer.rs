@@ -8,6 +8,7 @@ mod connection;
 mod entry;
 mod frame;
 mod fuzzing;
+mod numbers;
 mod output;
 mod streams;
 #[cfg(test)]

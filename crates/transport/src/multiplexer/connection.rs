@@ -5,6 +5,7 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll, Waker, ready},
+    time::Instant,
 };
 
 use futures::{AsyncRead, AsyncWrite};
@@ -13,9 +14,10 @@ use super::{
     broken::{Broken, StreamsError, gone},
     entry::{End, Entry},
     frame::{Frame, HEAD, Kind},
+    numbers::Numbers,
     output::Output,
     turns::Turns,
-    window::GROWTH,
+    window::{GROWTH, Run},
 };
 
 /// Streams that each side may have open of those that it opened.
@@ -30,31 +32,6 @@ const MAX_DATA: usize = 64 << 10;
 /// Data from here on goes to the socket, or comes from there, without being put together with other.
 const LONG: usize = 4 << 10;
 
-/// The lowest numbers of streams that may be opened now; `None` when all are used.
-#[derive(Debug)]
-struct Numbers {
-    own: Option<u32>,
-    theirs: Option<u32>,
-    is_dialer: bool,
-}
-
-impl Numbers {
-    const fn new(is_dialer: bool) -> Self {
-        let (own, theirs) = if is_dialer { (1, 2) } else { (2, 1) };
-        Self { own: Some(own), theirs: Some(theirs), is_dialer }
-    }
-
-    const fn is_theirs(&self, stream: u32) -> bool {
-        stream.is_multiple_of(2) == self.is_dialer
-    }
-
-    /// Whether such a stream was opened before, by either side.
-    fn is_used(&self, stream: u32) -> bool {
-        let lowest = if self.is_theirs(stream) { self.theirs } else { self.own };
-        lowest.is_none_or(|lowest| stream < lowest)
-    }
-}
-
 /// Bound: [`MAX_STREAMS`] of each side, each with its window; beyond, the connection ends.
 #[derive(Debug)]
 pub(super) struct Connection<S> {
@@ -68,6 +45,7 @@ pub(super) struct Connection<S> {
     turns: Turns,
     /// Bytes by which windows may still grow.
     spare: usize,
+    run: Run,
     input: Vec<u8>,
     /// What has come of a head.
     head: ([u8; HEAD], usize),
@@ -90,6 +68,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             output: Output::default(),
             turns: Turns::default(),
             spare: GROWTH,
+            run: Run::default(),
             input: Vec::new(),
             head: ([0; HEAD], 0),
             coming: None,
@@ -228,6 +207,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.is_dry |= self.is_task(cx) && !is_left;
                 if let Some(entry) = self.streams.get_mut(&stream) {
                     entry.reader = Some(cx.waker().clone());
+                    if !is_left {
+                        entry.incoming.note_dry(Instant::now);
+                    }
                 }
                 return Poll::Pending;
             }
@@ -351,14 +333,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Tells the peer what it may send and which streams have ended, as far as there is room for that; says whether there was
     /// anything to be told.
     fn settle(&mut self) -> bool {
-        let Self { streams, output, spare, .. } = self;
+        let Self { streams, output, spare, run, .. } = self;
         if !output.has_room() {
             return false;
         }
         let before = output.len();
         streams.retain(|stream, entry| {
             if entry.owes_credit() {
-                output.put(Frame { stream: *stream, kind: Kind::Credit(entry.incoming.renew(spare)) });
+                let more = entry.incoming.renew(run.is_of(*stream), Instant::now(), spare);
+                output.put(Frame { stream: *stream, kind: Kind::Credit(more) });
             }
             if let Some(end) = entry.own
                 && !std::mem::replace(&mut entry.is_told, true)
@@ -452,7 +435,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             Kind::Credit(_) => return Err(StreamsError::Rule("credit without end")),
             _ if entry.theirs.is_some() => return Err(StreamsError::Rule("more of a stream that has ended")),
-            Kind::Data(length) if entry.incoming.take(length) => self.coming = Some((stream, length)),
+            Kind::Data(length) if entry.incoming.take(length, Instant::now) => {
+                self.run.note(stream, length);
+                self.coming = Some((stream, length));
+            }
             Kind::Data(_) => return Err(StreamsError::Rule("more than the window")),
             Kind::Finish => entry.ended(End::Finished),
             Kind::Reset => entry.ended(End::Reset),

@@ -192,7 +192,7 @@ fn split(lengths: &[u32], payload: &Bytes) -> Result<Vec<Bytes>, DecodeError> {
     if sum != payload.len() as u64 {
         return Err(DecodeError::Field { field: "lengths" });
     }
-    // They share what they came in: whoever keeps one by itself copies it, see `Batch::own`.
+    // They share what they came in: whoever keeps one by itself copies it, see `multicast::alone`.
     let mut rest = payload.clone();
     Ok(lengths.iter().map(|length| rest.split_to(*length as usize)).collect())
 }
