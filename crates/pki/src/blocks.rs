@@ -7,7 +7,7 @@ use base64::{
     alphabet::STANDARD,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use der::{Decode, Reader, SliceReader, asn1::AnyRef};
+use der::{Reader, SliceReader};
 use zeroize::Zeroizing;
 
 /// One structure of a file.
@@ -38,15 +38,15 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Reads the blocks of a PEM file whose label is `wanted`, in order, or a whole DER file as one block. Lines may end in
+/// Reads the blocks of a PEM file whose label is `wanted`, in order, or the structures of a DER file. Lines may end in
 /// any way and be of any length; text around blocks is not looked at, in whatever encoding it is.
 pub(crate) fn blocks<'a>(
     file: &'a [u8],
     wanted: impl Fn(&str) -> bool + 'a,
 ) -> Box<dyn Iterator<Item = Result<Block, Damaged>> + 'a> {
     if is_der(file) {
-        let whole = Block { label: String::new(), der: Zeroizing::new(file.to_vec()), encrypted: false };
-        return Box::new(std::iter::once(Ok(whole)));
+        let whole = |der: &[u8]| Block { label: String::new(), der: Zeroizing::new(der.to_vec()), encrypted: false };
+        return Box::new(structures(file).map(move |der| Ok(whole(der))));
     }
     let framed = Frames { file, from: 0 }.filter(move |frame| wanted(&frame.label));
     Box::new(
@@ -56,11 +56,24 @@ pub(crate) fn blocks<'a>(
     )
 }
 
-/// A file that is one SEQUENCE and nothing else. No text begins so: 0x30 is the digit 0, and a length follows.
+/// A file that begins with a SEQUENCE, and no text in which a block follows: 0x30 is the digit 0 there.
 pub(crate) fn is_der(file: &[u8]) -> bool {
-    let Ok(mut reader) = SliceReader::new(file) else { return false };
-    file.first() == Some(&0x30) && AnyRef::decode(&mut reader).is_ok() && reader.is_finished()
+    structures(file).next().is_some() && find(file, BEGIN, 0).is_none()
 }
+
+/// What stands one after the other in a DER file. What is none at its end is ignored, as text after a block is: editors leave
+/// a newline there.
+fn structures(file: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = file;
+    std::iter::from_fn(move || {
+        let mut reader = SliceReader::new(rest).ok()?;
+        let whole = reader.tlv_bytes().ok().filter(|whole| whole.first() == Some(&SEQUENCE))?;
+        rest = &rest[whole.len()..];
+        Some(whole)
+    })
+}
+
+const SEQUENCE: u8 = 0x30;
 
 /// Where a block lies.
 struct Frame {
@@ -184,7 +197,12 @@ mod tests {
         }
         assert_eq!(read(b"-----BEGIN X-----\nAQ\n-----END X-----"), [Ok(vec![1])], "no padding");
         assert_eq!(read(&[0x30, 3, 2, 1, 5]), [Ok(vec![0x30, 3, 2, 1, 5])]);
-        assert_eq!(read(&[0x30, 3, 2, 1, 5, 0]), [], "text, or DER with something after it");
+        let one = || Ok(vec![0x30, 3, 2, 1, 5]);
+        assert_eq!(read(b"\x30\x03\x02\x01\x05\n"), [one()], "an editor was there");
+        assert_eq!(read(&[0x30, 3, 2, 1, 5, 0x30, 3, 2, 1, 5, 0]), [one(), one()]);
+        assert_eq!(read(&[0x30, 3, 2, 1]), [], "cut");
+        let text = b"0\n chain A\n-----BEGIN X-----\nAQID\n-----END X-----";
+        assert_eq!(read(text), [Ok(vec![1, 2, 3])], "text that could be taken for DER");
     }
 
     #[test]

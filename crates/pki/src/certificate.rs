@@ -3,19 +3,18 @@
 use std::{fmt, path::Path, sync::Arc};
 
 use der::{
-    Decode, Encode, Reader, Sequence, SliceReader, Tag,
+    Decode, Encode, Reader, Sequence, SliceReader,
     asn1::{AnyRef, BitStringRef, IntRef, ObjectIdentifier, OctetStringRef, Utf8StringRef},
 };
 use nuncio_identity::NodeId;
 use rustls_pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 use sha2::{Digest, Sha256};
-use x509_cert::time::Validity;
 
 use crate::{
     DirectoryError, Stated,
     blocks::{Block, Damaged, blocks},
     extensions::{Extension, Extensions},
-    instant,
+    instant::{self, Moment},
     name::Named,
     signature::{Outer, Signed, Unsigned},
 };
@@ -66,6 +65,12 @@ struct Tbs<'a> {
     extensions: Option<Vec<Extension<'a>>>,
 }
 
+#[derive(Sequence)]
+struct Validity {
+    not_before: Moment,
+    not_after: Moment,
+}
+
 impl Certificate {
     /// Most certificates that [`from_pem_bundle`](Self::from_pem_bundle) reads from one text.
     pub const MAX_BUNDLE: usize = 64;
@@ -77,6 +82,9 @@ impl Certificate {
     pub fn from_der(der: CertificateDer<'static>) -> Result<Self, CertificateError> {
         let outer = Outer::from_der(&der).map_err(CertificateError::malformed)?;
         let parsed = Parsed::read(&der, &outer).map_err(CertificateError::malformed)?;
+        if parsed.version > 3 {
+            return Err(CertificateError::Version { version: parsed.version });
+        }
         Ok(Self(Arc::new(parsed)))
     }
 
@@ -265,19 +273,16 @@ impl Certificate {
 impl Parsed {
     fn read(der: &CertificateDer<'static>, outer: &Outer<'_>) -> der::Result<Self> {
         let tbs: Tbs<'_> = outer.tbs.decode_as()?;
-        if tbs.version > 2 {
-            return Err(Tag::Integer.value_error().into());
-        }
         let subject = Named::from_der(&tbs.subject.to_der()?)?;
         let key = PublicKey::read(&tbs.key)?;
         let extensions = Extensions::read(&tbs.extensions.unwrap_or_default());
         Ok(Self {
-            version: tbs.version + 1,
+            version: tbs.version.saturating_add(1),
             stated: Stated::by(&extensions, &subject, &key.kind),
             subject,
             issuer: Named::from_der(&tbs.issuer.to_der()?)?,
-            not_before: instant::of(tbs.validity.not_before).as_secs(),
-            not_after: instant::of(tbs.validity.not_after).as_secs(),
+            not_before: tbs.validity.not_before.0,
+            not_after: tbs.validity.not_after.0,
             serial: tbs.serial.as_bytes().to_vec(),
             key,
             extensions,

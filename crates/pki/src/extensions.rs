@@ -1,13 +1,15 @@
 //! What a certificate's extensions say, as far as a chain is judged by it.
 
+use crate::{
+    general_name::{GeneralName, NameConstraints},
+    heir::HEIR,
+    name::Named,
+};
 use der::{
-    Decode, Reader, Sequence, SliceReader, Tag, Tagged,
+    Decode, DecodeValue, EncodeValue, FixedTag, Header, Length, Reader, Sequence, SliceReader, Tag, Tagged, Writer,
     asn1::{AnyRef, BitStringRef, IntRef, ObjectIdentifier, OctetStringRef},
     oid::db::{DB, rfc5280::*},
 };
-use x509_cert::ext::pkix::{NameConstraints, name::GeneralName};
-
-use crate::heir::HEIR;
 
 /// Proof of what a key may do; everything unsaid is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,13 +48,20 @@ pub(crate) struct NetscapeType(u8);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct IssuerKey {
     pub(crate) key: Option<Vec<u8>>,
+    /// Of the certificate that has this serial: its issuer.
+    pub(crate) issuer: Option<Box<Named>>,
     pub(crate) serial: Option<Vec<u8>>,
 }
 
 /// Whatever is critical must be known. These are known beside those that are read; policies restrict nothing as long as
 /// none is asked for.
 const HARMLESS: &[ObjectIdentifier] =
-    &[ID_CE_CERTIFICATE_POLICIES, ID_CE_POLICY_MAPPINGS, ID_CE_INHIBIT_ANY_POLICY, ID_CE_CRL_DISTRIBUTION_POINTS];
+    &[ID_CE_CERTIFICATE_POLICIES, ID_CE_POLICY_MAPPINGS, ID_CE_INHIBIT_ANY_POLICY, OCSP_NO_CHECK];
+
+const OCSP_NO_CHECK: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1.5");
+
+/// What a leaf issued for whom it trusts (RFC 3820).
+const PROXY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.1.14");
 
 const NETSCAPE_CERT_TYPE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.113730.1.1");
 
@@ -60,16 +69,45 @@ const NETSCAPE_CERT_TYPE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.
 pub(crate) struct Extension<'a> {
     oid: ObjectIdentifier,
     #[asn1(default = "Default::default")]
-    critical: bool,
+    critical: Flag,
     value: &'a OctetStringRef,
 }
 
 #[derive(Sequence)]
 struct BasicConstraints<'a> {
     #[asn1(default = "Default::default")]
-    ca: bool,
+    ca: Flag,
     #[asn1(optional = "true")]
     path_length: Option<IntRef<'a>>,
+}
+
+/// A BOOLEAN. Some write `true` as another number than DER asks for, and OpenSSL takes it.
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+struct Flag(bool);
+
+impl FixedTag for Flag {
+    const TAG: Tag = Tag::Boolean;
+}
+
+impl<'a> DecodeValue<'a> for Flag {
+    type Error = der::Error;
+
+    fn decode_value<R: Reader<'a>>(reader: &mut R, header: Header) -> der::Result<Self> {
+        match reader.read_vec(header.length())?[..] {
+            [byte] => Ok(Self(byte != 0)),
+            _ => Err(Tag::Boolean.length_error().into()),
+        }
+    }
+}
+
+impl EncodeValue for Flag {
+    fn value_len(&self) -> der::Result<Length> {
+        self.0.value_len()
+    }
+
+    fn encode_value(&self, writer: &mut impl Writer) -> der::Result<()> {
+        self.0.encode_value(writer)
+    }
 }
 
 impl Extensions {
@@ -82,8 +120,9 @@ impl Extensions {
                 Some(format!("its extension {} stands there twice", name()))
             } else {
                 match read.take(extension.oid, extension.value.as_bytes()) {
+                    _ if extension.oid == PROXY => Some("it is that of a proxy, which speaks for somebody else".into()),
                     Ok(true) => None,
-                    Ok(false) if !extension.critical || HARMLESS.contains(&extension.oid) => None,
+                    Ok(false) if !extension.critical.0 || HARMLESS.contains(&extension.oid) => None,
                     Ok(false) => Some(format!("its extension {} is critical and not known here", name())),
                     Err(_) => Some(format!("its extension {} cannot be read", name())),
                 }
@@ -100,11 +139,13 @@ impl Extensions {
             ID_CE_KEY_USAGE => self.key_usage = Some(KeyUsage::read(value)?),
             ID_CE_EXT_KEY_USAGE => self.purposes = Some(Vec::from_der(value)?),
             NETSCAPE_CERT_TYPE => self.netscape = Some(NetscapeType::read(value)?),
-            ID_CE_SUBJECT_ALT_NAME => self.alternative_names = Vec::from_der(value)?,
-            ID_CE_NAME_CONSTRAINTS => self.constraints = Some(NameConstraints::from_der(value)?),
+            ID_CE_SUBJECT_ALT_NAME => self.alternative_names = GeneralName::read_all(value)?,
+            ID_CE_NAME_CONSTRAINTS => self.constraints = Some(NameConstraints::read(value)?),
             ID_CE_SUBJECT_KEY_IDENTIFIER => {
                 self.own_key = Some(<&OctetStringRef>::from_der(value)?.as_bytes().to_vec())
             }
+            // Where lists lie is for others; that it can be read is asked all the same.
+            ID_CE_CRL_DISTRIBUTION_POINTS => drop(Vec::<AnyRef<'_>>::from_der(value)?),
             HEIR => self.heir = Some(BitStringRef::from_der(value)?.raw_bytes().to_vec()),
             ID_CE_AUTHORITY_KEY_IDENTIFIER => self.issuer_key = IssuerKey::read(value)?,
             _ => return Ok(false),
@@ -117,7 +158,7 @@ impl Basic {
     fn read(value: &[u8]) -> der::Result<Self> {
         let basic = BasicConstraints::from_der(value)?;
         let path_length = basic.path_length.map(|length| number(length.as_bytes())).transpose()?;
-        Ok(Self { ca: basic.ca, path_length })
+        Ok(Self { ca: basic.ca.0, path_length })
     }
 }
 
@@ -171,6 +212,7 @@ impl IssuerKey {
             let part = AnyRef::decode(&mut reader)?;
             match part.tag().number().value() {
                 0 => found.key = Some(part.value().to_vec()),
+                1 => found.issuer = GeneralName::first_directory(part.value())?,
                 2 => found.serial = Some(part.value().to_vec()),
                 _ => {}
             }

@@ -26,6 +26,7 @@ mod encrypted;
 mod extensions;
 mod file;
 mod fingerprint;
+mod general_name;
 mod heir;
 mod inspect;
 mod instant;

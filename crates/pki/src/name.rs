@@ -71,7 +71,12 @@ impl Attribute {
         let oid = ObjectIdentifier::decode(&mut reader)?;
         let value = Element::read(&mut reader)?;
         reader.finish()?;
-        Ok(Self { oid, tag: value.tag, text: value.text(), der: value.der.to_vec() })
+        let text = value.text();
+        // What cannot be read cannot be compared: it would slip through name constraints.
+        if text.is_none() && !matches!(value.tag, BIT_STRING | SEQUENCE) {
+            return Err(Tag::Utf8String.value_error().into());
+        }
+        Ok(Self { oid, tag: value.tag, text, der: value.der.to_vec() })
     }
 
     /// As RFC 4514 writes it.
@@ -117,6 +122,7 @@ struct Element<'a> {
     der: &'a [u8],
 }
 
+const BIT_STRING: u8 = 0x03;
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
 const UTF8_STRING: u8 = 0x0c;

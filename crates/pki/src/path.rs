@@ -283,7 +283,8 @@ fn names_key_of(certificate: &Certificate, issuer: &Certificate) -> bool {
     let other_key =
         named.key.is_some() && issuer.extensions().own_key.is_some() && named.key != issuer.extensions().own_key;
     let other_serial = named.serial.as_ref().is_some_and(|serial| *serial != issuer.serial_bytes());
-    !other_key && !other_serial
+    let other_issuer = named.issuer.as_ref().is_some_and(|above| !above.is(issuer.issuer_name()));
+    !other_key && !other_serial && !other_issuer
 }
 
 impl Leaf {

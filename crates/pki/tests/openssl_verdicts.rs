@@ -19,16 +19,19 @@ mod verdicts {
     pub(super) mod algorithms;
     pub(super) mod authorities;
     pub(super) mod chains;
+    pub(super) mod edited;
     pub(super) mod lab;
     pub(super) mod leaves;
     pub(super) mod names;
+    pub(super) mod signed;
     pub(super) mod texts;
+    pub(super) mod written;
 }
 
 use verdicts::{
     algorithms, authorities, chains,
     lab::{CA, Case, Issued, Lab, Verdict, spec},
-    leaves, names, texts,
+    leaves, names, signed, texts, written,
 };
 
 /// Each makes a few processes of `openssl`, one after the other.
@@ -37,14 +40,22 @@ const WORKERS: usize = 4;
 #[test]
 fn our_verdicts_are_those_of_openssl() {
     let lab = Lab::new();
-    let cases: Vec<Case> =
-        [algorithms::cases(), authorities::cases(), chains::cases(), leaves::cases(), names::cases(), texts::cases()]
-            .into_iter()
-            .flatten()
-            .collect();
+    let cases: Vec<Case> = [
+        algorithms::cases(),
+        authorities::cases(),
+        chains::cases(),
+        leaves::cases(),
+        names::cases(),
+        signed::cases(),
+        texts::cases(),
+        written::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     let names: BTreeSet<&str> = cases.iter().map(|case| &*case.name).collect();
     assert_eq!(names.len(), cases.len(), "each has a name of its own");
-    assert!(cases.len() >= 150, "{} cases", cases.len());
+    assert!(cases.len() >= 450, "{} cases", cases.len());
 
     let (next, wrong) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     thread::scope(|scope| {

@@ -13,7 +13,8 @@ use super::{
     template::{Template, sign, subject},
 };
 use crate::{
-    Certificate, CertificateRequest, RevocationList, Role, credential, heir, instant,
+    Certificate, CertificateRequest, RevocationList, Role, credential, heir,
+    instant::Moment,
     revocation::{self, TakenBack},
 };
 
@@ -226,8 +227,8 @@ impl Issuer {
         let draft = revocation::Draft {
             algorithm: self.key.signature_algorithm(),
             issuer: Name::from_der(self.certificate().subject_der())?,
-            this_update: instant::encoded(dates.this_update),
-            next_update: instant::encoded(dates.next_update),
+            this_update: Moment(dates.this_update.as_secs()),
+            next_update: Moment(dates.next_update.as_secs()),
             extensions: vec![
                 authority_key_identifier(self.certificate())?,
                 extension(false, &CrlNumber(Uint::new(number)?))?,

@@ -33,6 +33,12 @@ pub enum CertificateError {
         "it has OpenSSL's trust settings (openssl x509 -trustout), which are not read here: write it anew without -trustout"
     )]
     TrustSettings,
+    /// A version that nobody has defined.
+    #[error("it says that it is X.509 version {version}; there are versions 1 to 3")]
+    Version {
+        /// As people count.
+        version: u8,
+    },
     /// The bytes do not follow X.509.
     #[error("not an X.509 certificate: {reason}")]
     Malformed {

@@ -1,12 +1,10 @@
 //! Name constraints (RFC 5280, 4.2.1.10), as OpenSSL reads them.
 
-use std::mem::discriminant;
-
-use der::{Encode, asn1::ObjectIdentifier};
-use x509_cert::ext::pkix::{NameConstraints, constraints::name::GeneralSubtree, name::GeneralName};
+use der::asn1::ObjectIdentifier;
 
 use crate::{
     Certificate,
+    general_name::{GeneralName, NameConstraints, Subtree},
     name::{IA5_STRING, Named},
 };
 
@@ -25,11 +23,10 @@ enum Borne<'a> {
 
 /// Refuses a certificate that bears a name outside the permitted subtrees, or in an excluded one.
 pub(super) fn refuse(constraints: &NameConstraints, certificate: &Certificate, is_leaf: bool) -> Result<(), String> {
-    let directories = directory_names(certificate)?;
-    for name in names(certificate, &directories, is_leaf)? {
-        let of_kind = |tree: &&GeneralSubtree| name.is_of_kind(&tree.base);
-        let mut permitted = constraints.permitted_subtrees.iter().flatten().filter(of_kind).peekable();
-        let mut excluded = constraints.excluded_subtrees.iter().flatten().filter(of_kind);
+    for name in names(certificate, is_leaf)? {
+        let of_kind = |tree: &&Subtree| name.is_of_kind(&tree.base);
+        let mut permitted = constraints.permitted.iter().filter(of_kind).peekable();
+        let mut excluded = constraints.excluded.iter().filter(of_kind);
         if permitted.peek().is_some() && !any_match(&name, permitted)? {
             return Err(format!("its name {} is not a permitted one", name.shown()));
         }
@@ -40,26 +37,18 @@ pub(super) fn refuse(constraints: &NameConstraints, certificate: &Certificate, i
     Ok(())
 }
 
-fn any_match<'t>(name: &Borne<'_>, mut trees: impl Iterator<Item = &'t GeneralSubtree>) -> Result<bool, String> {
+fn any_match<'t>(name: &Borne<'_>, mut trees: impl Iterator<Item = &'t Subtree>) -> Result<bool, String> {
     trees.try_fold(false, |found, tree| {
-        if tree.minimum != 0 || tree.maximum.is_some() {
+        if tree.is_cut {
             return Err("a constraint has a minimum or maximum, which nobody supports".into());
         }
         Ok(found || name.lies_in(&tree.base)?)
     })
 }
 
-fn directory_names(certificate: &Certificate) -> Result<Vec<Named>, String> {
-    let named = certificate.extensions().alternative_names.iter().filter_map(|name| match name {
-        GeneralName::DirectoryName(name) => Some(name.to_der().and_then(|der| Named::from_der(&der))),
-        _ => None,
-    });
-    named.collect::<Result<_, _>>().map_err(|_| "its subjectAltName cannot be read".into())
-}
-
-fn names<'a>(certificate: &'a Certificate, directories: &'a [Named], is_leaf: bool) -> Result<Vec<Borne<'a>>, String> {
+fn names(certificate: &Certificate, is_leaf: bool) -> Result<Vec<Borne<'_>>, String> {
     let subject = certificate.subject_name();
-    let mut names: Vec<Borne<'a>> = directories.iter().map(Borne::Directory).collect();
+    let mut names: Vec<Borne<'_>> = certificate.extensions().alternative_names.iter().map(Borne::of).collect();
     if subject.attributes().next().is_some() {
         names.push(Borne::Directory(subject));
     }
@@ -69,15 +58,6 @@ fn names<'a>(certificate: &'a Certificate, directories: &'a [Named], is_leaf: bo
             _ => return Err("the e-mail address in its subject is no IA5String".into()),
         }
     }
-    let alternative = &certificate.extensions().alternative_names;
-    names.extend(alternative.iter().filter_map(|name| match name {
-        GeneralName::DnsName(name) => Some(Borne::Dns(name.as_str())),
-        GeneralName::Rfc822Name(name) => Some(Borne::Email(name.as_str())),
-        GeneralName::UniformResourceIdentifier(name) => Some(Borne::Uri(name.as_str())),
-        GeneralName::IpAddress(address) => Some(Borne::Address(address.as_bytes())),
-        GeneralName::DirectoryName(_) => None,
-        other => Some(Borne::Other(other)),
-    }));
     // Without a DNS name of its own, a leaf's CN is taken for one where it looks like one.
     if is_leaf && !names.iter().any(|name| matches!(name, Borne::Dns(_))) {
         let common_names = subject.attributes().filter(|one| one.oid == crate::name::COMMON_NAME);
@@ -86,31 +66,39 @@ fn names<'a>(certificate: &'a Certificate, directories: &'a [Named], is_leaf: bo
     Ok(names)
 }
 
-impl Borne<'_> {
+impl<'a> Borne<'a> {
+    fn of(name: &'a GeneralName) -> Self {
+        match name {
+            GeneralName::Email(name) => Self::Email(name),
+            GeneralName::Dns(name) => Self::Dns(name),
+            GeneralName::Directory(name) => Self::Directory(name),
+            GeneralName::Uri(name) => Self::Uri(name),
+            GeneralName::Address(address) => Self::Address(address),
+            GeneralName::Other(..) => Self::Other(name),
+        }
+    }
+
     fn is_of_kind(&self, base: &GeneralName) -> bool {
         match self {
-            Self::Directory(_) => matches!(base, GeneralName::DirectoryName(_)),
-            Self::Dns(_) => matches!(base, GeneralName::DnsName(_)),
-            Self::Email(_) => matches!(base, GeneralName::Rfc822Name(_)),
-            Self::Uri(_) => matches!(base, GeneralName::UniformResourceIdentifier(_)),
-            Self::Address(_) => matches!(base, GeneralName::IpAddress(_)),
-            Self::Other(name) => discriminant(*name) == discriminant(base),
+            Self::Directory(_) => matches!(base, GeneralName::Directory(_)),
+            Self::Dns(_) => matches!(base, GeneralName::Dns(_)),
+            Self::Email(_) => matches!(base, GeneralName::Email(_)),
+            Self::Uri(_) => matches!(base, GeneralName::Uri(_)),
+            Self::Address(_) => matches!(base, GeneralName::Address(_)),
+            Self::Other(name) => *name == base,
         }
     }
 
     fn lies_in(&self, base: &GeneralName) -> Result<bool, String> {
         match (self, base) {
-            (Self::Directory(name), GeneralName::DirectoryName(base)) => {
-                let base = base.to_der().and_then(|der| Named::from_der(&der));
-                Ok(name.is_below(&base.map_err(|_| "a constraint cannot be read")?))
-            }
-            (Self::Dns(name), GeneralName::DnsName(base)) => Ok(is_dns_below(name, base.as_str())),
-            (Self::Email(name), GeneralName::Rfc822Name(base)) => Ok(is_email_in(name, base.as_str())),
-            (Self::Uri(name), GeneralName::UniformResourceIdentifier(base)) => {
+            (Self::Directory(name), GeneralName::Directory(base)) => Ok(name.is_below(base)),
+            (Self::Dns(name), GeneralName::Dns(base)) => Ok(is_dns_below(name, base)),
+            (Self::Email(name), GeneralName::Email(base)) => Ok(is_email_in(name, base)),
+            (Self::Uri(name), GeneralName::Uri(base)) => {
                 let host = host_of(name).ok_or_else(|| format!("its name {name} is no URI with a host"))?;
-                Ok(is_host_in(host, base.as_str()))
+                Ok(is_host_in(host, base))
             }
-            (Self::Address(address), GeneralName::IpAddress(base)) => Ok(is_address_in(address, base.as_bytes())),
+            (Self::Address(address), GeneralName::Address(base)) => is_address_in(address, base),
             _ => Err("a constraint is of a kind that is not supported".into()),
         }
     }
@@ -155,11 +143,14 @@ fn host_of(uri: &str) -> Option<&str> {
     (!host.is_empty()).then_some(host)
 }
 
-/// An address and a mask of the same length.
-fn is_address_in(address: &[u8], base: &[u8]) -> bool {
+/// An address and a mask of the same length, of either version of IP.
+fn is_address_in(address: &[u8], base: &[u8]) -> Result<bool, String> {
+    if !matches!((address.len(), base.len()), (4 | 16, 8 | 32)) {
+        return Err("an IP address in a constraint or in a name is neither of version 4 nor of version 6".into());
+    }
     let (network, mask) = base.split_at(base.len() / 2);
-    address.len() == network.len()
-        && address.iter().zip(network).zip(mask).all(|((byte, network), mask)| (byte ^ network) & mask == 0)
+    Ok(address.len() == network.len()
+        && address.iter().zip(network).zip(mask).all(|((byte, network), mask)| (byte ^ network) & mask == 0))
 }
 
 /// At least two labels of letters, digits, `-` and `_`.

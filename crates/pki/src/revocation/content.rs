@@ -4,10 +4,10 @@ use der::{
     Any, Decode, Encode, Sequence,
     asn1::{IntRef, UintRef},
 };
-use x509_cert::{AlgorithmIdentifier, Version, ext::Extension, name::Name, time::Time};
+use x509_cert::{AlgorithmIdentifier, Version, ext::Extension, name::Name};
 
 use super::{Edition, RevocationError, TakenBack};
-use crate::{instant, name::Named};
+use crate::{instant::Moment, name::Named};
 
 const CRL_NUMBER: &str = "2.5.29.20";
 const DELTA: &str = "2.5.29.27";
@@ -28,8 +28,8 @@ struct ToBeSigned<'a> {
     version: Option<Version>,
     signature: Any,
     issuer: Any,
-    this_update: Time,
-    next_update: Option<Time>,
+    this_update: Moment,
+    next_update: Option<Moment>,
     revoked: Option<Vec<Entry<'a>>>,
     #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
     extensions: Option<Vec<Extension>>,
@@ -38,7 +38,7 @@ struct ToBeSigned<'a> {
 #[derive(Sequence)]
 struct Entry<'a> {
     serial: IntRef<'a>,
-    date: Time,
+    date: Moment,
     extensions: Option<Vec<Extension>>,
 }
 
@@ -46,8 +46,8 @@ struct Entry<'a> {
 pub(crate) struct Draft {
     pub(crate) algorithm: AlgorithmIdentifier,
     pub(crate) issuer: Name,
-    pub(crate) this_update: Time,
-    pub(crate) next_update: Time,
+    pub(crate) this_update: Moment,
+    pub(crate) next_update: Moment,
     pub(crate) extensions: Vec<Extension>,
 }
 
@@ -57,10 +57,7 @@ pub(crate) fn write(mut draft: Draft, taken_back: &TakenBack) -> Result<Vec<u8>,
     let revoked = taken_back
         .entries
         .iter()
-        .map(|(serial, second)| {
-            let date = instant::encoded(instant::at(*second));
-            Ok(Entry { serial: IntRef::new(serial)?, date, extensions: None })
-        })
+        .map(|(serial, second)| Ok(Entry { serial: IntRef::new(serial)?, date: Moment(*second), extensions: None }))
         .collect::<Result<Vec<_>, der::Error>>()?;
     let tbs = ToBeSigned {
         version: Some(Version::V2),
@@ -85,14 +82,14 @@ pub(super) fn read(tbs: &[u8]) -> Result<Said, RevocationError> {
     let mut entries = BTreeMap::new();
     for entry in tbs.revoked.unwrap_or_default() {
         refuse_partial(entry.extensions.as_deref().unwrap_or_default())?;
-        entries.insert(entry.serial.as_bytes().to_vec(), instant::of(entry.date).as_secs());
+        entries.insert(entry.serial.as_bytes().to_vec(), entry.date.0);
     }
     let mut taken_back = TakenBack::new(entries);
     taken_back.read(&extensions)?;
     Ok(Said {
         issuer: tbs.issuer.to_der().and_then(|der| Named::from_der(&der)).map_err(RevocationError::malformed)?,
-        edition: Edition::new(number(&extensions)?, instant::of(tbs.this_update).as_secs()),
-        next_update: tbs.next_update.map(|time| instant::of(time).as_secs()),
+        edition: Edition::new(number(&extensions)?, tbs.this_update.0),
+        next_update: tbs.next_update.map(|time| time.0),
         taken_back,
     })
 }

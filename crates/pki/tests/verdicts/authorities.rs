@@ -28,6 +28,12 @@ const AGENCIES: &[&str] = &[
     "basicConstraints=CA:TRUE\ncrlDistributionPoints=critical,URI:http://a.example/c",
     "basicConstraints=CA:TRUE\nnsComment=made by hand",
     "basicConstraints=CA:TRUE\nnsCertType=critical,sslCA",
+    "basicConstraints=CA:TRUE\nnsCertType=client,server",
+    "basicConstraints=CA:TRUE\nnsCertType=objCA",
+    "basicConstraints=CA:TRUE\npolicyConstraints=requireExplicitPolicy:0",
+    "basicConstraints=CA:TRUE\npolicyMappings=critical,1.2.3:1.2.4",
+    "basicConstraints=CA:TRUE\nextendedKeyUsage=critical,clientAuth,emailProtection",
+    "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\nextendedKeyUsage=clientAuth,OCSPSigning",
 ];
 
 const NO_AGENCIES: &[&str] = &[
@@ -48,6 +54,8 @@ const NO_AGENCIES: &[&str] = &[
     "basicConstraints=CA:TRUE\nextendedKeyUsage=DER:0500",
     "basicConstraints=DER:30060101FF0201FF",
     "basicConstraints=DER:3003020103",
+    "basicConstraints=CA:TRUE\nextendedKeyUsage=OCSPSigning",
+    "basicConstraints=CA:TRUE\nkeyUsage=critical,encipherOnly,keyAgreement",
 ];
 
 fn below_agency(extensions: &'static str) -> impl Fn(&Bench<'_>) -> Chain {

@@ -206,6 +206,18 @@ fn identified() -> Vec<Case> {
             let leaf = bench.make(Some(&root), &spec("k1-leaf", "/CN=node0", id));
             Chain::new(&leaf, &[], &[&root])
         }),
+        Case::bad("an issuer's name that means another certificate", |bench| {
+            // The serial is right; the name beside it is that of somebody else.
+            let root = bench.make(None, &spec("k1", "/CN=root", CA).with("-set_serial 5"));
+            let id = "authorityKeyIdentifier=DER:3015a110a40e300c310a300806035504030c0178820105";
+            let leaf = bench.make(Some(&root), &spec("k1-leaf", "/CN=node0", id));
+            Chain::new(&leaf, &[], &[&root])
+        }),
+        Case::bad("an empty key identifier", |bench| {
+            let root = bench.root();
+            let leaf = bench.make(Some(&root), &spec("k1-leaf", "/CN=node0", "authorityKeyIdentifier=DER:30028000"));
+            Chain::new(&leaf, &[], &[&root])
+        }),
         Case::good("four authorities", |bench| authorities(bench, 4)),
         Case::good("seven authorities", |bench| authorities(bench, 7)),
     ]
@@ -226,6 +238,12 @@ fn in_time() -> Vec<Case> {
         Case::bad("agency ended", ends(30, 10, 20)).on_day(11),
         Case::bad("root ended", ends(10, 30, 30)).on_day(11),
         Case::bad("not begun", ends(30, 30, 30)).on_day(-1),
+        Case::good("only the agency trusted, and the root has ended", |bench| {
+            let root = bench.make(None, &spec("k1", "/CN=root", CA).days(10));
+            let agency = bench.agency(&root);
+            Chain::new(&bench.leaf(&agency), &[&root], &[&agency])
+        })
+        .on_day(11),
         Case::good("to the year 2126", ends(36_500, 36_500, 36_500)).on_day(30_000),
         Case::good("an ended root beside its renewal", |bench| {
             let old = bench.make(None, &spec("k1", "/CN=root", CA).days(10));

@@ -266,7 +266,8 @@ impl Bench<'_> {
         made
     }
 
-    fn number(&self) -> usize {
+    /// One that no other file of this run has.
+    pub(crate) fn number(&self) -> usize {
         self.lab.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
@@ -339,7 +340,7 @@ fn openssl(directory: &Path, arguments: &str) {
     run(Command::new("openssl").args(arguments.split_whitespace()).current_dir(directory));
 }
 
-fn run(command: &mut Command) {
+pub(crate) fn run(command: &mut Command) {
     let output = command.output().expect("this test needs the openssl command, version 3.0 or later");
     assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -6,7 +6,6 @@ use nuncio_pki::Leaf;
 const LEAF_CA: &str = "a key that can issue certificates is not one to be spread over nodes";
 
 pub(crate) fn cases() -> Vec<Case> {
-    let shown = |extensions: &str| format!("leaf: {}", extensions.replace('\n', "; "));
     let mut cases = Vec::new();
     for extensions in [
         "",
@@ -22,6 +21,16 @@ pub(crate) fn cases() -> Vec<Case> {
         "subjectAltName=otherName:1.2.3.4;UTF8:a name,dirName:d\n[d]\nCN=other",
         "1.2.3.4=ASN1:NULL",
         "nsCertType=client",
+        "subjectAltName=DER:30088206e88a82e782b9",
+        "1.3.6.1.5.5.7.48.1.5=critical,DER:0500",
+        "authorityKeyIdentifier=DER:3000",
+        "2.5.29.54=critical,DER:020100",
+        "2.5.29.36=DER:3003800100",
+        "1.3.6.1.5.5.7.1.24=DER:3003020105",
+        "1.3.6.1.4.1.11129.2.4.2=DER:04020000",
+        "2.5.29.16=DER:3000",
+        "authorityInfoAccess=OCSP;URI:http://a.example",
+        "certificatePolicies=DER:0500",
         "nsCertType=critical,client,server",
         "authorityKeyIdentifier=DER:0500",
     ] {
@@ -37,10 +46,31 @@ pub(crate) fn cases() -> Vec<Case> {
         "subjectAltName=DER:0500",
         "nsCertType=server",
         "nsCertType=DER:0500",
+        "2.5.29.16=critical,DER:3000",
+        "1.3.6.1.5.5.7.1.24=critical,DER:3003020105",
+        "1.3.6.1.4.1.11129.2.4.3=critical,DER:0500",
+        "authorityInfoAccess=critical,OCSP;URI:http://a.example",
+        "issuerAltName=critical,DNS:a.example",
+        "2.5.29.46=critical,DER:3000",
+        "crlDistributionPoints=DER:0500",
+        "1.3.6.1.5.5.7.1.14=DER:300c300a06082b06010505071501",
     ] {
         cases.push(Case::bad(shown(extensions), says(extensions)));
     }
-    cases.into_iter().chain(purposes()).chain(versions()).chain(serials()).collect()
+    cases.into_iter().chain(differing()).chain(purposes()).chain(versions()).chain(serials()).collect()
+}
+
+fn shown(extensions: &str) -> String {
+    format!("leaf: {}", extensions.replace('\n', "; "))
+}
+
+fn differing() -> [Case; 2] {
+    let known = "subjectKeyIdentifier=critical,hash";
+    let addresses = "1.3.6.1.5.5.7.1.7=critical,DER:3000";
+    [
+        Case::bad(shown(known), says(known)).differs("RFC 5280 says not to mark it so, and what it says is known here"),
+        Case::good(shown(addresses), says(addresses)).differs("networks of addresses (RFC 3779) mean nothing here"),
+    ]
 }
 
 fn says(extensions: &'static str) -> impl Fn(&Bench<'_>) -> Chain {

@@ -27,6 +27,19 @@ const FORMS: &[(&str, bool, Change)] = &[
     }),
     ("X509 CERTIFICATE", true, |pem| text(pem).replace("CERTIFICATE", "X509 CERTIFICATE").into_bytes()),
     ("TRUSTED CERTIFICATE", true, |pem| text(pem).replace("CERTIFICATE", "TRUSTED CERTIFICATE").into_bytes()),
+    ("UTF-16", false, |pem| text(pem).encode_utf16().flat_map(u16::to_le_bytes).collect()),
+    ("JSON text", false, |pem| text(pem).replace('\n', "\\n").into_bytes()),
+    ("quoted mail", false, |pem| format!("> {}", text(pem).replace('\n', "\n> ")).into_bytes()),
+    ("dashes of a text processor", false, |pem| text(pem).replace("-----", "\u{2013}----").into_bytes()),
+    ("base64 alone", false, |pem| {
+        text(pem).lines().filter(|line| !line.starts_with('-')).collect::<String>().into_bytes()
+    }),
+    ("PKCS7", false, |pem| text(pem).replace("CERTIFICATE", "PKCS7").into_bytes()),
+    ("tabs", true, |pem| text(pem).replace('\n', "\t\n").into_bytes()),
+    ("bag attributes before", true, |pem| {
+        [b"Bag Attributes\n    localKeyID: 01 02\nsubject=CN = x\n\nissuer=CN = y\n", pem].concat()
+    }),
+    ("a header of its own", false, |pem| text(pem).replacen("-----\n", "-----\nComment: by hand\n\n", 1).into_bytes()),
     ("another label", false, |pem| text(pem).replace("CERTIFICATE", "CERT").into_bytes()),
     ("no end", false, |pem| text(pem).replace("-----END CERTIFICATE-----", "").into_bytes()),
     ("another end", false, |pem| text(pem).replace("END CERTIFICATE", "END CERT").into_bytes()),
@@ -60,7 +73,7 @@ pub(crate) fn cases() -> Vec<Case> {
                 }),
             ),
         ];
-        if matches!(*name, "CR" | "empty lines") {
+        if matches!(*name, "CR" | "empty lines" | "a header of its own") {
             both = both.map(|case| case.differs(LENIENT));
         }
         cases.extend(both);
@@ -69,6 +82,14 @@ pub(crate) fn cases() -> Vec<Case> {
         let (root, leaf) = two(bench);
         Chain::new(&bench.rewrite(&leaf, "-outform DER"), &[], &[&root])
     }));
+    for (name, after) in [("a newline", &b"\n"[..]), ("other bytes", b"\0junk")] {
+        cases.push(Case::good(format!("leaf as DER with {name} after it"), move |bench| {
+            let (root, leaf) = two(bench);
+            let der = fs::read(bench.rewrite(&leaf, "-outform DER").certificate).unwrap();
+            let certificate = bench.write("changed.der", &[&der, after].concat());
+            Chain::new(&Issued { certificate, ..leaf }, &[], &[&root])
+        }));
+    }
     cases.push(Case::good("leaf with openssl's own text", |bench| {
         let (root, leaf) = two(bench);
         Chain::new(&bench.rewrite(&leaf, "-text"), &[], &[&root])
