@@ -282,6 +282,9 @@ impl TokenError {
             Self::Name { .. } => "nuncio token make grafana --scope read".to_owned(),
             Self::Open { path } => format!("chmod 600 {}", path.display()),
             Self::Unreadable { path, .. } => format!("move {} away and make the tokens again", path.display()),
+            Self::File { path, source } if source.kind() == io::ErrorKind::StorageFull => {
+                format!("free space on the disk of {}", path.display())
+            }
             Self::File { path, .. } => format!("make {} readable and writable for this user", path.display()),
         }
     }

@@ -12,6 +12,10 @@ use crate::state_file;
 /// file and no word of the network can leave a node without a next one.
 pub const EPOCH_END: u64 = 1 << 53;
 
+/// Where the clock is behind the last epoch, the next one is up to so much later: two copies of one data directory would else
+/// take the same, and nobody could tell the two hosts apart.
+const COPIES_APART: u64 = 1 << 20;
+
 /// Longest file that can be an epoch, in bytes.
 const MAX_FILE: u64 = 64;
 
@@ -45,8 +49,8 @@ impl EpochStore {
         Ok(Self { path, last })
     }
 
-    /// The epoch to run under from now on: the milliseconds since 1970, or one more than last time if that is later.
-    /// So fine, because two hosts with one key are told apart by it.
+    /// The epoch to run under from now on: the milliseconds since 1970, or by chance some more than last time if that is
+    /// later. So fine, because two hosts with one key are told apart by it.
     ///
     /// # Errors
     /// When it cannot be written; then it must not be used.
@@ -60,7 +64,8 @@ impl EpochStore {
     /// When it cannot be written, or there is none above `floor` ([`EPOCH_END`]); then it must not be used.
     pub fn begin_above(&mut self, floor: u64) -> Result<u64, EpochError> {
         let past = self.last.max(floor);
-        let epoch = clock().max(past.saturating_add(1));
+        let now = clock();
+        let epoch = if now > past { now } else { past.saturating_add(rand::random_range(1..=COPIES_APART)) };
         if epoch >= EPOCH_END {
             return Err(EpochError::TooFar { floor: past });
         }
@@ -108,6 +113,8 @@ pub enum EpochError {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn restart(data_dir: &Path) -> u64 {
@@ -120,8 +127,22 @@ mod tests {
         let first = restart(dir.path());
         assert!(restart(dir.path()) > first);
         fs::write(dir.path().join("epoch"), "99999999999999\n").unwrap();
-        assert_eq!(restart(dir.path()), 100_000_000_000_000);
-        assert_eq!(restart(dir.path()), 100_000_000_000_001, "it was on disk before it was used");
+        let next = restart(dir.path());
+        assert!((100_000_000_000_000..=99_999_999_999_999 + COPIES_APART).contains(&next), "{next}");
+        assert!(restart(dir.path()) > next, "it was on disk before it was used");
+    }
+
+    #[test]
+    fn copies_of_a_directory_that_is_ahead_of_the_clock_run_in_epochs_of_their_own() {
+        let epochs: BTreeSet<u64> = (0..4)
+            .map(|_| {
+                let copy = tempfile::tempdir().unwrap();
+                fs::write(copy.path().join("epoch"), "99999999999999\n").unwrap();
+                restart(copy.path())
+            })
+            .collect();
+        // That all four meet by chance is as good as impossible.
+        assert!(epochs.len() > 1, "{epochs:?}");
     }
 
     #[test]
@@ -156,9 +177,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut store = EpochStore::open(dir.path()).unwrap();
         let seen = clock() + 1_000_000;
-        assert_eq!(store.begin_above(seen).unwrap(), seen + 1);
-        assert_eq!(fs::read_to_string(dir.path().join("epoch")).unwrap(), format!("{}\n", seen + 1));
-        assert_eq!(store.begin_above(7).unwrap(), seen + 2, "an old claim lowers nothing");
+        let taken = store.begin_above(seen).unwrap();
+        assert!(taken > seen);
+        assert_eq!(fs::read_to_string(dir.path().join("epoch")).unwrap(), format!("{taken}\n"));
+        assert!(store.begin_above(7).unwrap() > taken, "an old claim lowers nothing");
     }
 
     #[test]

@@ -38,9 +38,12 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         _ => {}
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
+    let replaced = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&new, path));
+    if replaced.is_err() {
+        // On a full disk it would be in the way of the next one. If it stays all the same, the next call takes it away.
+        let _ = fs::remove_file(&new);
+    }
+    replaced?;
     sync_directory(path)
 }
 
@@ -79,6 +82,16 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+
+    #[test]
+    fn what_could_not_be_put_into_its_place_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("epoch");
+        fs::create_dir_all(path.join("in the way")).unwrap();
+        replace(&path, b"1\n").unwrap_err();
+        let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["epoch"]);
+    }
 
     #[test]
     fn a_file_is_replaced_as_a_whole_also_when_a_crash_left_the_new_one_behind() {

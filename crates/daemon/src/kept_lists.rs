@@ -1,14 +1,19 @@
 //! Revocation lists taken from the network, kept for the next start with the agencies that signed them:
 //! `revocations.pem` in the data directory.
 
+use std::time::Duration;
+
 use nuncio_pki::{Certificate, Policy, RevocationList};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::sleep};
 
 use crate::{
     changes::{ChangesError, load, store},
     control::Control,
     data_dir::{DataDir, StateFile},
 };
+
+/// How long until what could not be kept is tried again.
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// How a file begins.
 const HEADER: &str = "# taken from the network; written by the node\n";
@@ -27,18 +32,26 @@ pub(crate) async fn keep(
     mut adoptions: watch::Receiver<Vec<Certificate>>,
     mut merged: watch::Receiver<()>,
 ) {
+    let mut is_kept = true;
     loop {
         tokio::select! {
             adopted = adoptions.changed() => if adopted.is_err() { return },
             Ok(()) = merged.changed() => {}
+            () = sleep(AGAIN), if !is_kept => {}
         }
         control.recheck_sdks();
-        match Kept::of(&control.policy.load()).store(&control.data) {
+        let stored = Kept::of(&control.policy.load()).store(&control.data);
+        match &stored {
             Ok(()) => tracing::info!("revocation lists kept"),
-            Err(error) => {
-                tracing::error!(%error, "a revocation list from the network is in force, but cannot be kept for the next start")
+            Err(error) if is_kept => {
+                tracing::error!(
+                    %error,
+                    "a revocation list from the network is in force, but cannot be kept for the next start; that is tried again"
+                );
             }
+            Err(_) => {}
         }
+        is_kept = stored.is_ok();
     }
 }
 

@@ -91,3 +91,35 @@ pub(crate) fn encoded(instant: UnixTime) -> Time {
     let date = DateTime::from_unix_duration(seconds).unwrap_or(DateTime::INFINITY);
     Time::from(date)
 }
+
+#[cfg(test)]
+mod tests {
+    use der::Encode;
+
+    use super::*;
+
+    fn read(tag: u8, text: &str) -> Option<u64> {
+        let der = [&[tag, u8::try_from(text.len()).expect("short")], text.as_bytes()].concat();
+        Moment::from_der(&der).ok().map(|moment| moment.0)
+    }
+
+    #[test]
+    fn what_a_certificate_can_say_is_read_and_shown() {
+        for (tag, written, shown) in [
+            (0x17, "500101000000Z", "1970-01-01T00:00:00Z"),
+            (0x17, "700101000001Z", "1970-01-01T00:00:01Z"),
+            (0x17, "491231235959Z", "2049-12-31T23:59:59Z"),
+            (0x18, "00000101000000Z", "1970-01-01T00:00:00Z"),
+            (0x18, "20240229123456Z", "2024-02-29T12:34:56Z"),
+            (0x18, "99991231235959Z", "9999-12-31T23:59:59Z"),
+        ] {
+            let moment = read(tag, written).expect(written);
+            assert_eq!(text(at(moment)), shown, "{written}");
+            assert_eq!(Moment::from_der(&Moment(moment).to_der().expect("it fits")), Ok(Moment(moment)), "{written}");
+        }
+        assert_eq!(read(0x18, "99991231235959Z"), Some(LAST));
+        for nonsense in ["", "Z", "+00101000000Z", "20240230000000Z", "2024022912345\u{e9}Z"] {
+            assert_eq!((read(0x17, nonsense), read(0x18, nonsense)), (None, None), "{nonsense}");
+        }
+    }
+}

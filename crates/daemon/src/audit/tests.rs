@@ -254,6 +254,21 @@ async fn a_node_with_another_key_begins_another_log_and_the_former_one_still_hol
     judge(dir.path(), &new);
 }
 
+/// As when the machine stopped while the log went on to its next file.
+#[tokio::test]
+async fn a_newest_file_that_says_nothing_hides_nobody_whose_log_it_is() {
+    for torn in ["", "{\"kind\":\"ope"] {
+        let (dir, former, new) = (tempfile::tempdir().unwrap(), NodeKey::generate(), NodeKey::generate());
+        written(settings(dir.path()), &former, [Event::Stopped]).await;
+        fs::write(dir.path().join(name(3)), torn).unwrap();
+        written(settings(dir.path()), &new, [Event::Stopped]).await;
+        assert_eq!(kinds(dir.path()), ["opened", "stopped", "seal"], "{torn:?}");
+        judge(dir.path(), &new);
+        let kept = dir.path().join(format!("node-{}-0", former.node_id().short()));
+        assert!(kept.join(name(0)).exists() && kept.join(name(3)).exists(), "all of it is put away");
+    }
+}
+
 #[tokio::test]
 async fn a_clock_that_was_put_back_breaks_no_chain() {
     let (dir, key) = (tempfile::tempdir().unwrap(), NodeKey::generate());

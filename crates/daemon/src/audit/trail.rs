@@ -160,8 +160,9 @@ impl Trail {
     /// would count for nobody. The former log stays whole in a folder of its own.
     fn put_away_others(&self) -> io::Result<()> {
         let (directory, files) = (&self.settings.directory, files(&self.settings.directory)?);
-        let owners = files.last().map(|newest| owner_of(newest)).transpose()?.flatten();
-        let Some(owner) = owners.filter(|owner| *owner != self.key.node_id()) else { return Ok(()) };
+        // A file that was begun when the machine stopped may say nothing yet.
+        let owner = files.iter().rev().find_map(|newest| owner_of(newest).transpose()).transpose()?;
+        let Some(owner) = owner.filter(|owner| *owner != self.key.node_id()) else { return Ok(()) };
         let mut number = 0;
         let folder = loop {
             let folder = directory.join(format!("node-{}-{number}", owner.short()));

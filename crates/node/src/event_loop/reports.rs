@@ -84,8 +84,18 @@ impl EventLoop {
         self.audit.record(Event::MessageDenied { refused, node: node.into(), topic, cause });
     }
 
-    pub(super) fn report_equivocation(&self, node: NodeId) {
-        let cause = "it signed two statuses with one version".into();
+    pub(super) fn report_equivocation(&mut self, node: NodeId) {
+        let overlay = self.swarm.behaviour().overlay();
+        if node == overlay.node() {
+            let epoch = overlay.version().epoch;
+            tracing::error!(
+                "this node's key has signed two statuses with one version, as when a running machine is copied: whoever has seen \
+                 both expels the node. Stop both hosts, and give each a key and certificate of its own"
+            );
+            self.duplicates += 1;
+            return self.report_duplicate(node, None, epoch);
+        }
+        let cause = "it signed two statuses with one version: two hosts use its key, or it lies; it comes back with another key".into();
         let refused = Cause::Gate(GateRefusal::Equivocation).into();
         self.audit.record(Event::NodeExpelled { refused, node: node.into(), cause });
     }

@@ -16,7 +16,7 @@ use nuncio_wire::{
     trace,
     verdict::Verdict,
 };
-use proptest::{collection, prelude::*};
+use proptest::{collection, prelude::*, sample};
 
 use super::{
     party::{Party, bridge_frame, bridge_over, cut, parties, passed_on, unicast_frame, unicast_over},
@@ -40,6 +40,30 @@ fn ends() -> (Place, Place) {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn a_changed_record_is_refused_or_says_the_same(
+        bits in 1_u8..,
+        at in any::<sample::Index>(),
+        put in collection::vec(any::<u8>(), 0..20),
+        cut in 0..20_usize,
+    ) {
+        let [a, _, b] = &*THREE;
+        let chain = [Bytes::from_static(b"the leaf"), Bytes::from_static(b"the agency")];
+        let record = status::sign_record(super::status_sync::empty(a.node), &chain, &a.context).unwrap();
+        let good = status::decode_record(record.bytes.clone(), &b.context).unwrap();
+        let at = at.index(record.bytes.len());
+        let mut flipped = record.bytes.to_vec();
+        flipped[at] ^= bits;
+        let end = record.bytes.len().min(at + cut);
+        let spliced = [&record.bytes[..at], &put, &record.bytes[end..]].concat();
+        for changed in [flipped, spliced, record.bytes[..at].to_vec(), record.bytes.repeat(2)] {
+            // What frames the signed part can be written in more than one way.
+            if let Ok((read, behind)) = status::decode_record(changed.into(), &b.context) {
+                prop_assert_eq!((&read.status, &behind), (&good.0.status, &good.1));
+            }
+        }
+    }
 
     #[test]
     fn a_unicast_comes_as_it_was_over_a_link_and_over_two(sent in values::unicast(ends().0, ends().1)) {
