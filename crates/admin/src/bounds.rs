@@ -11,7 +11,7 @@ use nuncio_protocol::MAX_BODY;
 use crate::{
     api::Encoding,
     routes::{MAX_LISTENERS, body::BUDGET_KIB, refused, requests::MAX_WAITING, watch},
-    server::{MAX_CONNECTIONS, MAX_STRANGERS},
+    server::{MAX_CONNECTIONS, MAX_LOOKERS, MAX_STRANGERS},
 };
 
 /// What HTTP holds of a connection, in bytes.
@@ -25,6 +25,8 @@ pub fn bounds() -> Vec<Bound> {
     vec![
         Bound::of_bytes("connections", HTTP, "further ones wait in the system's queue")
             .per("operator", MAX_CONNECTIONS),
+        Bound::of_bytes("connections of those who may only look, among them", 64, "the one that stands longest ends")
+            .per("operator", MAX_LOOKERS),
         // Twice: who lost a place may not have noticed.
         Bound::of_bytes(
             "whoever has not proved who asks",

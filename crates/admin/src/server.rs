@@ -24,6 +24,7 @@ mod browser_guard;
 mod doorway;
 mod guard;
 mod limited;
+mod lookers;
 mod peer;
 mod rejection;
 mod socket;
@@ -36,6 +37,7 @@ pub(crate) use guard::needed;
 use guard::{Guard, guard};
 use limited::Limited;
 pub(crate) use limited::MAX_CONNECTIONS;
+pub(crate) use lookers::MAX_LOOKERS;
 #[cfg(test)]
 pub(crate) use peer::Guest;
 pub(crate) use peer::Peer;
@@ -130,7 +132,7 @@ impl Bound {
     pub async fn run(self, shutdown: CancellationToken) {
         let Self { unix, tcp, metrics, tls, authority, node, operator } = self;
         let audit = operator.audit().clone();
-        let before_all = Guard { authority, audit: audit.clone() };
+        let before_all = Guard { authority, audit: audit.clone(), lookers: Arc::default() };
         let only_metrics = routes::metrics_alone(node.clone(), operator.clone(), shutdown.clone());
         let refused = Refused::default();
         let keeping = refused.clone().follow(audit.clone(), shutdown.clone());

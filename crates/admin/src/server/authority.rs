@@ -49,13 +49,13 @@ impl Authority {
     /// Who asks, by what the connection and the request prove.
     pub(super) fn asker(&self, peer: &Peer, headers: &HeaderMap) -> Result<Asker, Rejection> {
         match peer {
-            Peer::Process(Some(process)) => {
+            Peer::Process(Some(process), _) => {
                 let is_full = self.full_users.is_empty() || self.full_users.contains(&process.uid);
                 let scope = if is_full { Scope::Full } else { Scope::Read };
                 let actor = Actor::Process { uid: process.uid, gid: process.gid, pid: process.pid };
                 Ok(Asker { actor, scope })
             }
-            Peer::Process(None) => Err(unproved("the kernel does not say who asks").into()),
+            Peer::Process(None, _) => Err(unproved("the kernel does not say who asks").into()),
             Peer::Network(guest) => self.guest(guest, headers),
         }
     }

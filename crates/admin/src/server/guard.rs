@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     authority::Authority,
     browser_guard,
+    lookers::Lookers,
     peer::{Guest, Peer},
     rejection::Rejection,
 };
@@ -34,6 +35,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) struct Guard {
     pub(super) authority: Arc<Authority>,
     pub(super) audit: Audit,
+    pub(super) lookers: Arc<Lookers>,
 }
 
 /// What a request needs: reading is free of side effects, and everything else needs all authority. So no new route can be
@@ -63,6 +65,9 @@ pub(super) async fn guard(
     };
     if let Peer::Network(guest) = &peer {
         guest.prove();
+    }
+    if asker.scope < Scope::Full {
+        guard.lookers.note(peer.standing());
     }
     if asker.scope < needed {
         let message = format!("this needs the role {needed}, and {} has the role {}", asker.actor, asker.scope);

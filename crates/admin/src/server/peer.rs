@@ -19,7 +19,7 @@ use super::{doorway::Doorway, limited::Limited};
 #[derive(Debug, Clone)]
 pub(crate) enum Peer {
     /// A process on this machine; `None` when the kernel does not say whose.
-    Process(Option<Process>),
+    Process(Option<Process>, Standing),
     /// Somebody who came by TCP.
     Network(Guest),
 }
@@ -38,48 +38,80 @@ pub(crate) struct Guest {
     /// The certificates shown in the handshake; none in plain HTTP, and when none were shown.
     pub(super) chain: Arc<[CertificateDer<'static>]>,
     pub(super) is_tls: bool,
-    standing: Arc<Standing>,
+    pub(super) standing: Standing,
 }
 
+/// What becomes of a connection.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Standing(Arc<Marks>);
+
 #[derive(Debug, Default)]
-struct Standing {
+struct Marks {
     has_proved: AtomicBool,
+    only_looks: AtomicBool,
     is_dismissed: AtomicBool,
     connection: AtomicWaker,
 }
 
+impl Standing {
+    /// Its connection ends.
+    pub(super) fn dismiss(&self) {
+        self.0.is_dismissed.store(true, Ordering::Release);
+        self.0.connection.wake();
+    }
+
+    /// Whether its connection has to end; the task of `cx`, which is the connection's, is woken when it has to.
+    pub(super) fn is_dismissed(&self, cx: &Context<'_>) -> bool {
+        self.0.connection.register(cx.waker());
+        self.0.is_dismissed.load(Ordering::Acquire)
+    }
+
+    /// Marks it as one of somebody who may only look; whether it was none before.
+    pub(super) fn begins_to_look(&self) -> bool {
+        !self.0.only_looks.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether its connection has ended, asked by who keeps this.
+    pub(super) fn is_over(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+}
+
 impl Guest {
     pub(crate) fn new(address: SocketAddr, chain: Option<&[CertificateDer<'static>]>, is_tls: bool) -> Self {
-        Self { address, chain: chain.unwrap_or_default().into(), is_tls, standing: Arc::default() }
+        Self { address, chain: chain.unwrap_or_default().into(), is_tls, standing: Standing::default() }
     }
 
     /// It has proved who it is: its connection may stay.
     pub(crate) fn prove(&self) {
-        self.standing.has_proved.store(true, Ordering::Relaxed);
+        self.standing.0.has_proved.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn has_proved(&self) -> bool {
-        self.standing.has_proved.load(Ordering::Relaxed)
+        self.standing.0.has_proved.load(Ordering::Relaxed)
     }
 
     /// Its connection ends.
     pub(crate) fn dismiss(&self) {
-        self.standing.is_dismissed.store(true, Ordering::Release);
-        self.standing.connection.wake();
+        self.standing.dismiss();
     }
 
     /// Whether its connection has to end; the task of `cx`, which is the connection's, is woken when it has to.
     pub(crate) fn is_dismissed(&self, cx: &Context<'_>) -> bool {
-        self.standing.connection.register(cx.waker());
-        self.standing.is_dismissed.load(Ordering::Acquire)
+        self.standing.is_dismissed(cx)
     }
 }
 
 impl Peer {
-    /// Its connection ends, where it came by TCP; over the socket its answer does.
+    /// Its connection ends.
     pub(crate) fn dismiss(&self) {
-        if let Self::Network(guest) = self {
-            guest.dismiss();
+        self.standing().dismiss();
+    }
+
+    pub(super) const fn standing(&self) -> &Standing {
+        match self {
+            Self::Process(_, standing) => standing,
+            Self::Network(guest) => &guest.standing,
         }
     }
 }
@@ -87,7 +119,7 @@ impl Peer {
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Process(_) => f.write_str("the unix socket"),
+            Self::Process(..) => f.write_str("the unix socket"),
             Self::Network(guest) => guest.address.fmt(f),
         }
     }
@@ -96,7 +128,8 @@ impl fmt::Display for Peer {
 impl Connected<IncomingStream<'_, Limited<UnixListener>>> for Peer {
     fn connect_info(stream: IncomingStream<'_, Limited<UnixListener>>) -> Self {
         let credentials = stream.io().inner().peer_cred().ok();
-        Self::Process(credentials.map(|of| Process { uid: of.uid(), gid: of.gid(), pid: of.pid() }))
+        let process = credentials.map(|of| Process { uid: of.uid(), gid: of.gid(), pid: of.pid() });
+        Self::Process(process, stream.io().standing().clone())
     }
 }
 

@@ -137,6 +137,27 @@ async fn every_route_needs_somebody_and_whoever_may_only_look_changes_nothing() 
     one.stop().await;
 }
 
+/// A dashboard's token, in other hands.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_may_only_look_holds_no_connection_that_an_operator_needs() {
+    let one = Served::start(|_| {}).await;
+    let (read, full) = (one.token(Scope::Read), one.token(Scope::Full));
+    let mut held = Vec::new();
+    for _ in 0..300 {
+        let mut stream = TcpStream::connect(&one.http).await.unwrap();
+        let head = format!("GET /v1/status HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {read}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        timeout(DEADLINE, stream.read_exact(&mut answer)).await.expect("it is answered in time").unwrap();
+        assert_eq!(&answer[9..], b"200");
+        held.push(stream);
+    }
+    let stream = TcpStream::connect(&one.http).await.unwrap();
+    assert_eq!(status(stream, "GET", "/v1/status", Some(&full)).await, 200);
+    drop(held);
+    one.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refusal_names_the_role_that_is_needed_and_what_was_done_names_its_actor() {
     let one = Served::start(|_| {}).await;

@@ -144,6 +144,66 @@ fn a_session_that_has_sent_nothing_is_not_read_while_its_agency_has_as_much_as_i
     assert!(second.poll_open(&mut cx).is_ready());
 }
 
+/// Rights with a quota of bytes in flight for each certificate, and one for each agency.
+fn of_bytes_in_flight(own: Option<usize>, agency: Option<usize>) -> Rights {
+    let limits = [(Per::Credential, own), (Per::Agency, agency)].into_iter().filter(|(_, bytes)| bytes.is_some());
+    let limit = |(per, in_flight)| Limit { who: Who::default(), per, quota: Quota { in_flight, ..Quota::default() } };
+    Rights::new(Rules { limits: limits.map(limit).collect(), ..Rules::default() }).expect("possible rules")
+}
+
+/// Whatever the order in which frames come and are answered, sessions come and go, and quotas are set, lowered below what is in
+/// flight, and taken away.
+#[test]
+fn quotas_that_change_under_bytes_in_flight_leave_nothing_behind_and_keep_nobody_waiting() {
+    let (tenants, counters, party) = (Tenants::default(), Arc::default(), Party::sdk("agency", "sdk"));
+    let session = |number: usize, rights: &Rights| {
+        let tenant = tenants.join(named(["a", "b", "c"][number % 3]), &party, &LIMITS, &counters);
+        let place = tenant.sit(&party, rights).expect("there is no limit of sessions");
+        (FlightShare::new(Arc::clone(&tenant), ClientId(number as u64)), tenant, place)
+    };
+    let mut random = 1_u64;
+    let mut next = |below: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(random >> 33).expect("31 bits") % below
+    };
+    let (mut own, mut agency) = (None, None);
+    let mut sessions: Vec<_> = (0..6).map(|number| session(number, &of_bytes_in_flight(own, agency))).collect();
+    let mut held = [0; 6];
+    for _ in 0..20_000 {
+        let which = next(6);
+        match next(5) {
+            0 | 1 => {
+                let bytes = next(40);
+                sessions[which].0.add(bytes);
+                held[which] += bytes;
+            }
+            2 => {
+                let bytes = next(held[which] + 1);
+                sessions[which].0.remove(bytes);
+                held[which] -= bytes;
+            }
+            3 => {
+                let mut limit = || (next(3) > 0).then(|| 1 + next(60));
+                (own, agency) = (limit(), limit());
+                let rights = of_bytes_in_flight(own, agency);
+                sessions.iter().for_each(|(_, tenant, _)| tenant.follow(&party, &rights));
+            }
+            _ => {
+                sessions[which] = session(which, &of_bytes_in_flight(own, agency));
+                held[which] = 0;
+            }
+        }
+        let of_certificate = held[which] + held[(which + 3) % 6];
+        if agency.is_none() && own.is_some_and(|own| own <= LIMITS.in_flight_bytes) {
+            assert_eq!(sessions[which].0.is_open(), own.is_none_or(|own| of_certificate < own));
+        }
+    }
+    sessions.clear();
+    // One byte too much anywhere would keep this one from being read.
+    let (share, _tenant, _place) = session(0, &of_bytes_in_flight(Some(1), Some(1)));
+    assert!(share.is_open());
+}
+
 #[test]
 fn those_who_owe_something_are_remembered_within_bounds() {
     let (tenants, counters, (party, rights)) = (Tenants::default(), Arc::default(), limited(1));
