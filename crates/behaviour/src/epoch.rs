@@ -65,8 +65,9 @@ impl EpochStore {
     pub fn begin_above(&mut self, floor: u64) -> Result<u64, EpochError> {
         let past = self.last.max(floor);
         let now = clock();
-        let epoch = if now > past { now } else { past.saturating_add(rand::random_range(1..=COPIES_APART)) };
-        if epoch >= EPOCH_END {
+        let later = || past.saturating_add(rand::random_range(1..=COPIES_APART)).min(EPOCH_END - 1);
+        let epoch = if now > past { now } else { later() };
+        if epoch <= past {
             return Err(EpochError::TooFar { floor: past });
         }
         let disk = |source| EpochError::Disk { path: self.path.clone(), source };
@@ -181,6 +182,14 @@ mod tests {
         assert!(taken > seen);
         assert_eq!(fs::read_to_string(dir.path().join("epoch")).unwrap(), format!("{taken}\n"));
         assert!(store.begin_above(7).unwrap() > taken, "an old claim lowers nothing");
+    }
+
+    #[test]
+    fn the_last_epochs_are_used_up_one_by_one() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("epoch"), format!("{}\n", EPOCH_END - 3)).unwrap();
+        let last = restart(dir.path());
+        assert!((EPOCH_END - 2..EPOCH_END).contains(&last), "{last}");
     }
 
     #[test]
