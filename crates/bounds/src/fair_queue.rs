@@ -6,15 +6,21 @@ use std::{
 
 use foldhash::fast::RandomState;
 
-use crate::{Account, Bound, Ledger, ledger::Holder};
+use crate::{
+    Account, Bound, Ledger,
+    ledger::{Holder, Holds, Part},
+};
 
-/// Bytes that an account gets at its turn.
+/// Bytes that an owner gets at his turn, and each of his accounts at its own.
 const QUANTUM: usize = 16 << 10;
 
-/// Lines in which nothing waits that are kept, and most places that such a line keeps: a message that comes alone makes no new
-/// ones.
+/// Accounts of which nothing waits that are kept, and most places that the line of one keeps: a message that comes alone makes no
+/// new ones.
 const KEPT_LINES: usize = 32;
 const KEPT_PLACES: usize = 16;
+
+/// An account that has no more than this part of the limit finds room where its owner's others fill all but a fifth.
+const LITTLE: usize = 512;
 
 /// Which messages leave before which others, whoever's they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,45 +35,58 @@ pub enum Rank {
 
 const RANKS: [Rank; 3] = [Rank::First, Rank::Middle, Rank::Last];
 
-/// Messages of many accounts that wait for one link. Each account has its own line, and they leave by turns, as many bytes of
-/// one as of another: whoever sends little waits for nobody who sends much. Messages of one account and rank keep their order.
+/// Messages of many accounts that wait for one link. Owners have turns, and at his turn each of an owner's accounts: as many bytes
+/// of one leave as of another, and whoever sends little waits for nobody who sends much. Messages of one account and rank keep
+/// their order.
 ///
-/// Bound: of each account `limit`, which its last message may pass, and its share of what the [`Ledger`] has. A message counts
-/// until it has left.
+/// Bound: of each account `limit`, which its last message may pass, of all of an owner two and a half times as much, and their share
+/// of what the [`Ledger`] has. A message counts until it has left.
 #[derive(Debug)]
 pub struct FairQueue<K: Copy + Eq + Hash, M> {
     limit: usize,
     ledger: Arc<Ledger<K>>,
-    lines: HashMap<Account<K>, Line<M>, RandomState>,
-    /// At so many lines it is looked for those that can be forgotten.
+    owners: HashMap<Option<K>, Owner<M>, RandomState>,
+    /// Accounts that are known, and at how many it is looked for those that can be forgotten.
+    known: usize,
     full: usize,
-    /// Whose turn it is, of those of whom something waits, and who is next.
-    turns: [VecDeque<Account<K>>; RANKS.len()],
+    turns: [Turns<Option<K>>; RANKS.len()],
     /// What was taken out and has not left yet.
     leaving: Vec<(Account<K>, usize)>,
     bytes: usize,
     len: usize,
 }
 
+/// The accounts of one owner.
+#[derive(Debug)]
+struct Owner<M> {
+    holder: Holder,
+    lines: HashMap<Part, Line<M>, RandomState>,
+    turns: [Turns<Part>; RANKS.len()],
+    /// Bytes that may leave at the present turn.
+    credit: [usize; RANKS.len()],
+}
+
+/// Those of whom something waits: whose turn it is, and who is next.
+type Turns<W> = VecDeque<W>;
+
 #[derive(Debug)]
 struct Line<M> {
     holder: Holder,
     waiting: [VecDeque<(M, usize)>; RANKS.len()],
-    /// Bytes that may leave at the present turn.
     credit: [usize; RANKS.len()],
 }
 
 impl<K: Copy + Eq + Hash, M> FairQueue<K, M> {
     /// An empty queue.
     pub fn new(limit: usize, ledger: Arc<Ledger<K>>) -> Self {
-        let (lines, turns, leaving) = Default::default();
-        Self { limit, ledger, lines, full: KEPT_LINES, turns, leaving, bytes: 0, len: 0 }
+        let (owners, turns, leaving) = Default::default();
+        Self { limit, ledger, owners, known: 0, full: KEPT_LINES, turns, leaving, bytes: 0, len: 0 }
     }
 
     /// What it keeps beside the messages.
     pub const fn bound(what: &'static str) -> Bound {
         let places = KEPT_PLACES * size_of::<(M, usize)>();
-        Bound::of_entries::<(Account<K>, Line<M>)>(
+        Bound::of_entries::<(Option<K>, Owner<M>, Part, Line<M>)>(
             what,
             KEPT_LINES,
             places,
@@ -83,22 +102,33 @@ impl<K: Copy + Eq + Hash, M> FairQueue<K, M> {
     /// Lets a message of so many bytes wait.
     ///
     /// # Errors
-    /// Gives it back when its account has as much as it may.
+    /// Gives it back when its account, or all of its owner, have as much as they may.
     pub fn push(&mut self, account: Account<K>, message: M, bytes: usize, rank: Rank) -> Result<(), M> {
-        if self.lines.len() >= self.full {
-            self.lines.retain(|_, line| !line.is_idle());
-            self.full = KEPT_LINES.max(2 * self.lines.len());
-        }
-        let line = self.lines.entry(account).or_insert_with(|| Line::new(Holder::new(self.ledger.total(account))));
-        if line.holder.bytes >= self.limit || !line.holder.take(bytes, &self.ledger.shared) {
+        self.forget_idle();
+        let Self { owners, ledger, known, .. } = self;
+        let (whose, part) = (account.owner(), account.part());
+        let owner = owners.entry(whose).or_insert_with(|| Owner::new(whose, ledger));
+        let line = owner.lines.entry(part).or_insert_with(|| {
+            *known += 1;
+            Line::new(account, ledger)
+        });
+        if !has_room((owner.holder.bytes, line.holder.bytes), bytes, self.limit)
+            || !take(whose.is_none(), (&owner.holder, &line.holder), bytes, ledger)
+        {
             return Err(message);
         }
-        let waiting = &mut line.waiting[rank as usize];
-        if waiting.is_empty() {
-            line.credit[rank as usize] = QUANTUM;
-            self.turns[rank as usize].push_back(account);
+        owner.holder.add(bytes);
+        line.holder.add(bytes);
+        let rank = rank as usize;
+        if line.waiting[rank].is_empty() {
+            line.credit[rank] = QUANTUM;
+            if owner.turns[rank].is_empty() {
+                owner.credit[rank] = QUANTUM;
+                self.turns[rank].push_back(whose);
+            }
+            owner.turns[rank].push_back(part);
         }
-        waiting.push_back((message, bytes));
+        line.waiting[rank].push_back((message, bytes));
         (self.bytes, self.len) = (self.bytes + bytes, self.len + 1);
         Ok(())
     }
@@ -124,33 +154,36 @@ impl<K: Copy + Eq + Hash, M> FairQueue<K, M> {
     /// Each that waits has its turn, and more than a quantum once it has had several.
     fn pop_of(&mut self, rank: usize, most: usize) -> Option<(Account<K>, M, usize)> {
         loop {
-            let account = *self.turns[rank].front()?;
-            let line = self.lines.get_mut(&account)?;
-            let bytes = line.waiting[rank].front()?.1;
-            if line.credit[rank] < bytes && self.turns[rank].len() > 1 {
-                line.credit[rank] += QUANTUM;
+            let whose = *self.turns[rank].front()?;
+            let owner = self.owners.get_mut(&whose)?;
+            let (part, bytes) = owner.next(rank)?;
+            if owner.credit[rank] < bytes && self.turns[rank].len() > 1 {
+                owner.credit[rank] += QUANTUM;
                 self.turns[rank].rotate_left(1);
                 continue;
             }
             if bytes > most {
                 return None;
             }
-            let (message, bytes) = line.waiting[rank].pop_front()?;
-            line.credit[rank] = line.credit[rank].saturating_sub(bytes);
-            if line.waiting[rank].is_empty() {
+            let message = owner.pop(rank, part)?;
+            owner.credit[rank] = owner.credit[rank].saturating_sub(bytes);
+            if owner.turns[rank].is_empty() {
                 self.turns[rank].pop_front();
-                line.rest(rank);
             }
-            return Some((account, message, bytes));
+            return Some((Account::new(whose, part), message, bytes));
         }
     }
 
     /// What was taken out has left.
     pub fn settle(&mut self) {
-        let Self { lines, leaving, bytes: held, ledger, .. } = self;
+        let Self { owners, leaving, bytes: held, ledger, .. } = self;
         for (account, bytes) in leaving.drain(..) {
-            if let Some(line) = lines.get_mut(&account) {
-                line.holder.give_back(bytes, &ledger.shared);
+            if let Some(owner) = owners.get_mut(&account.owner())
+                && let Some(line) = owner.lines.get_mut(&account.part())
+            {
+                owner.holder.remove(bytes);
+                line.holder.remove(bytes);
+                ledger.shared.give_back(bytes);
                 *held -= bytes;
             }
         }
@@ -170,11 +203,78 @@ impl<K: Copy + Eq + Hash, M> FairQueue<K, M> {
     pub const fn bytes(&self) -> usize {
         self.bytes
     }
+
+    fn forget_idle(&mut self) {
+        if self.known < self.full {
+            return;
+        }
+        self.owners.retain(|_, owner| {
+            owner.lines.retain(|_, line| !line.is_idle());
+            !owner.lines.is_empty()
+        });
+        self.known = self.owners.values().map(|owner| owner.lines.len()).sum();
+        self.full = KEPT_LINES.max(2 * self.known);
+    }
+}
+
+/// Whether an account that holds so much here may have more, as its owner holds so much.
+const fn has_room((of_owner, of_account): (usize, usize), bytes: usize, limit: usize) -> bool {
+    let is_little = of_account.saturating_add(bytes) <= limit / LITTLE && of_owner / 5 < limit / 2;
+    is_little || of_owner.midpoint(of_account) < limit
+}
+
+/// Takes bytes of what is shared as long as that leaves as much free as the owner holds anywhere, and the account here and anywhere:
+/// so one that fills many queues takes little of each, and whoever holds nothing finds room.
+fn take<K: Eq + Hash>(is_own: bool, (owner, account): (&Holder, &Holder), bytes: usize, ledger: &Ledger<K>) -> bool {
+    if is_own {
+        ledger.shared.take_as_owner(account.held(), bytes)
+    } else {
+        ledger.shared.take_part(account.bytes + owner.in_all(), account.in_all(), bytes)
+    }
+}
+
+impl<M> Owner<M> {
+    fn new<K: Copy + Eq + Hash>(whose: Option<K>, ledger: &Ledger<K>) -> Self {
+        let total = whose.map(|whose| ledger.total(Holds::All(whose)));
+        Self {
+            holder: Holder::new(total),
+            lines: HashMap::default(),
+            turns: Default::default(),
+            credit: [0; RANKS.len()],
+        }
+    }
+
+    /// Of which of its accounts the next message is, and its bytes.
+    fn next(&mut self, rank: usize) -> Option<(Part, usize)> {
+        let Self { lines, turns, .. } = self;
+        loop {
+            let part = *turns[rank].front()?;
+            let line = lines.get_mut(&part)?;
+            let bytes = line.waiting[rank].front()?.1;
+            if line.credit[rank] >= bytes || turns[rank].len() == 1 {
+                return Some((part, bytes));
+            }
+            line.credit[rank] += QUANTUM;
+            turns[rank].rotate_left(1);
+        }
+    }
+
+    fn pop(&mut self, rank: usize, part: Part) -> Option<M> {
+        let line = self.lines.get_mut(&part)?;
+        let (message, bytes) = line.waiting[rank].pop_front()?;
+        line.credit[rank] = line.credit[rank].saturating_sub(bytes);
+        if line.waiting[rank].is_empty() {
+            self.turns[rank].pop_front();
+            line.rest(rank);
+        }
+        Some(message)
+    }
 }
 
 impl<M> Line<M> {
-    fn new(holder: Holder) -> Self {
-        Self { holder, waiting: Default::default(), credit: Default::default() }
+    fn new<K: Copy + Eq + Hash>(account: Account<K>, ledger: &Ledger<K>) -> Self {
+        let total = (!matches!(account, Account::Own)).then(|| ledger.total(Holds::Account(account)));
+        Self { holder: Holder::new(total), waiting: Default::default(), credit: [0; RANKS.len()] }
     }
 
     /// Whether nothing of it waits or is leaving; a message without bytes waits, too.
@@ -192,154 +292,16 @@ impl<M> Line<M> {
 
 impl<K: Copy + Eq + Hash, M> Drop for FairQueue<K, M> {
     fn drop(&mut self) {
-        for line in self.lines.values_mut() {
-            line.holder.give_back(line.holder.bytes, &self.ledger.shared);
+        for owner in self.owners.values_mut() {
+            for line in owner.lines.values_mut() {
+                let bytes = line.holder.bytes;
+                line.holder.remove(bytes);
+                owner.holder.remove(bytes);
+                self.ledger.shared.give_back(bytes);
+            }
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const HOSTILE: Account<u32> = Account::Of(1);
-    const HONEST: Account<u32> = Account::Of(2);
-    const MIB: usize = 1 << 20;
-
-    fn queue(ledger: &Arc<Ledger<u32>>) -> FairQueue<u32, usize> {
-        FairQueue::new(32 * MIB, Arc::clone(ledger))
-    }
-
-    fn fill(queue: &mut FairQueue<u32, usize>, account: Account<u32>, bytes: usize) -> usize {
-        (0..).take_while(|_| queue.push(account, bytes, bytes, Rank::Middle).is_ok()).count() * bytes
-    }
-
-    #[test]
-    fn one_alone_fills_the_queue_and_others_and_the_node_itself_find_room_all_the_same() {
-        let mut queue = queue(&Arc::new(Ledger::new(256 * MIB)));
-        assert_eq!(fill(&mut queue, HOSTILE, MIB), 32 * MIB, "as if nobody else was there");
-        assert_eq!(fill(&mut queue, HONEST, MIB), 32 * MIB);
-        assert_eq!(fill(&mut queue, Account::Own, MIB), 32 * MIB);
-        assert_eq!(queue.bytes(), 96 * MIB);
-    }
-
-    #[test]
-    fn however_many_queues_some_fill_everybody_else_finds_room_in_each() {
-        let ledger = Arc::new(Ledger::new(256 * MIB));
-        let mut queues: Vec<_> = (0..200).map(|_| queue(&ledger)).collect();
-        for hostile in 10..15 {
-            for queue in &mut queues {
-                fill(queue, Account::Of(hostile), 100 << 10);
-            }
-        }
-        assert!(ledger.used() <= 192 * MIB && ledger.used() > 128 * MIB, "{}", ledger.used());
-        assert!(fill(&mut queues[0], HONEST, MIB) >= 2 * MIB);
-        assert!(fill(&mut queues[0], Account::Own, MIB) >= 16 * MIB);
-        assert!((1..300).all(|who| fill(&mut queues[1], Account::Of(1000 + who), 1000) >= 64_000));
-        drop(queues);
-        assert_eq!(ledger.used(), 0, "all is given back");
-    }
-
-    #[test]
-    fn links_that_take_nothing_leave_room_for_others() {
-        let ledger = Arc::new(Ledger::new(256 * MIB));
-        let mut dead: Vec<_> = (0..5).map(|_| queue(&ledger)).collect();
-        for (account, links) in [(HONEST, 3), (Account::Own, 5)] {
-            for queue in &mut dead[..links] {
-                fill(queue, account, MIB);
-            }
-            assert!(fill(&mut queue(&ledger), account, MIB) >= 2 * MIB, "{account:?}");
-        }
-    }
-
-    #[test]
-    fn who_sends_little_waits_for_nobody_who_sends_much() {
-        let mut queue = queue(&Arc::new(Ledger::new(256 * MIB)));
-        for hostile in 10..15 {
-            fill(&mut queue, Account::Of(hostile), 60_000);
-        }
-        queue.push(HONEST, 1, 1, Rank::Middle).expect("there is room");
-        let before: usize = std::iter::from_fn(|| queue.pop()).map(|(_, _, bytes)| bytes).take_while(|b| *b > 1).sum();
-        assert!(before <= 5 * (QUANTUM + 60_000), "{before} bytes before it");
-    }
-
-    #[test]
-    fn those_who_send_much_get_as_much_as_each_other_however_long_their_messages_are() {
-        let mut queue = queue(&Arc::new(Ledger::new(256 * MIB)));
-        for (account, bytes) in [(HOSTILE, 3 * MIB), (HONEST, 1000), (Account::Own, 100_000)] {
-            fill(&mut queue, account, bytes);
-        }
-        let mut left = [0; 3];
-        while left.iter().sum::<usize>() < 36 * MIB {
-            let (account, _, bytes) = queue.pop().expect("much waits");
-            left[[HOSTILE, HONEST, Account::Own].iter().position(|all| *all == account).unwrap_or(0)] += bytes;
-        }
-        assert!(left.iter().all(|bytes| bytes.abs_diff(12 * MIB) <= 3 * MIB + QUANTUM), "{left:?}");
-    }
-
-    #[test]
-    fn messages_of_one_account_keep_their_order_and_ranks_go_before_turns() {
-        let mut queue = queue(&Arc::new(Ledger::new(MIB)));
-        for (account, message, rank) in [
-            (HONEST, 9, Rank::Last),
-            (HONEST, 1, Rank::Middle),
-            (HONEST, 2, Rank::Middle),
-            (HOSTILE, 3, Rank::Middle),
-            (HOSTILE, 0, Rank::First),
-        ] {
-            queue.push(account, message, 20 << 10, rank).expect("there is room");
-        }
-        let left: Vec<_> = std::iter::from_fn(|| queue.pop()).map(|(_, message, _)| message).collect();
-        assert_eq!(left, [0, 1, 3, 2, 9]);
-    }
-
-    #[test]
-    fn what_is_leaving_still_counts_and_what_has_left_does_not() {
-        let ledger = Arc::new(Ledger::new(MIB));
-        let mut queue = FairQueue::new(20, Arc::clone(&ledger));
-        assert_eq!(fill(&mut queue, HONEST, 10), 20);
-        assert!(queue.pop().is_some() && queue.pop().is_some() && queue.is_empty());
-        assert_eq!((queue.push(HONEST, 10, 10, Rank::Middle), queue.bytes()), (Err(10), 20));
-        queue.settle();
-        assert_eq!((queue.push(HONEST, 10, 10, Rank::Middle), ledger.used()), (Ok(()), 10));
-    }
-
-    #[test]
-    fn a_message_that_comes_alone_finds_its_place_and_what_much_took_is_given_back() {
-        let mut queue = queue(&Arc::new(Ledger::new(256 * MIB)));
-        let mut pass = |messages: usize| {
-            for _ in 0..messages {
-                queue.push(HONEST, 1, 1, Rank::Middle).expect("there is room");
-            }
-            while queue.pop().is_some() {}
-            queue.settle();
-            queue.lines[&HONEST].waiting[Rank::Middle as usize].capacity()
-        };
-        assert!((1..=KEPT_PLACES).contains(&pass(1)), "kept for the next");
-        assert_eq!(pass(10 * KEPT_PLACES), 0);
-    }
-
-    #[test]
-    fn a_message_without_bytes_waits_for_its_turn_like_any_other_however_many_accounts_come() {
-        let mut queue = queue(&Arc::new(Ledger::new(MIB)));
-        let accounts = 4 * KEPT_LINES as u32;
-        for who in 0..accounts {
-            queue.push(Account::Of(who), 0, 0, Rank::Middle).expect("there is room");
-        }
-        let left: Vec<_> = std::iter::from_fn(|| queue.pop()).map(|(account, ..)| account).collect();
-        assert_eq!(left, (0..accounts).map(Account::Of).collect::<Vec<_>>());
-        assert!(queue.is_empty());
-    }
-
-    #[test]
-    fn accounts_without_number_leave_nothing_behind() {
-        let ledger = Arc::new(Ledger::new(256 * MIB));
-        let mut queue = queue(&ledger);
-        for who in 0..100_000 {
-            queue.push(Account::Of(who), 1, 1, Rank::Middle).expect("there is room");
-            queue.pop();
-            queue.settle();
-        }
-        assert!(queue.lines.len() <= KEPT_LINES);
-    }
-}
+mod tests;

@@ -29,20 +29,27 @@ impl SharedBytes {
     /// Takes bytes for a queue that holds `own` already; `false`, and nothing taken, when that is too much.
     #[must_use]
     pub fn take(&self, own: usize, bytes: usize) -> bool {
-        self.take_of(self.for_all(), own, bytes)
+        self.take_of(self.for_all(), (own, 0), bytes)
+    }
+
+    /// The same for a part of it that is to leave as much free besides as it holds itself, so that the others find room.
+    #[must_use]
+    pub(crate) fn take_part(&self, own: usize, part: usize, bytes: usize) -> bool {
+        self.take_of(self.for_all(), (own, part), bytes)
     }
 
     /// The same for whom all this is: half of what is kept is for him, whatever others have.
     #[must_use]
     pub(crate) fn take_as_owner(&self, own: usize, bytes: usize) -> bool {
-        self.take_of(self.limit - self.limit / (2 * KEPT), own, bytes)
+        self.take_of(self.limit - self.limit / (2 * KEPT), (own, 0), bytes)
     }
 
-    fn take_of(&self, room: usize, own: usize, bytes: usize) -> bool {
+    fn take_of(&self, room: usize, (own, part): (usize, usize), bytes: usize) -> bool {
         let has_little = own.saturating_add(bytes) <= self.limit / (KEPT * PLACES);
         let taken = |used: usize| {
             let after = used.checked_add(bytes)?;
-            let fits = if has_little { after <= self.limit } else { after.checked_add(own)? <= room };
+            let fits =
+                if has_little { after <= self.limit } else { after.checked_add(own)?.checked_add(part)? <= room };
             fits.then_some(after)
         };
         self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken).is_ok()
