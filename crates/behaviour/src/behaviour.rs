@@ -337,7 +337,7 @@ impl Behaviour {
         self.handle(StatusInput::CertificateRenewed);
     }
 
-    /// Goes on in a higher epoch, which is on disk: see [`Event::EpochOutrun`]. All links begin anew.
+    /// Goes on in a higher epoch, which is on disk: see [`Event::EpochOutrun`] and [`Event::EpochSpent`]. All links begin anew.
     pub fn begin_epoch(&mut self, epoch: u64) {
         self.epoch = epoch;
         self.context.keyring().begin(epoch);

@@ -133,6 +133,12 @@ pub enum Event {
         /// The epoch known.
         seen: u64,
     },
+    /// This epoch has no numbers left for further topics of multicasts, and publishing to them is refused: take a higher one, and
+    /// call [`crate::Behaviour::begin_epoch`] when it is on disk.
+    EpochSpent {
+        /// This node's epoch.
+        epoch: u64,
+    },
     /// The node's key, which is not in this process, does not sign: statuses, announcements and multicasts wait for it or are
     /// dropped. Told once, until [`Event::KeyRecovered`].
     KeyFailed {

@@ -131,6 +131,7 @@ impl Inner {
     /// is full. Gives it back when there is no room.
     pub(crate) fn send_unicast(&self, connection: ConnectionId, account: Account, message: Message) -> Option<Frame> {
         let (is_large, is_urgent) = (is_large(&message), message.header.priority.is_urgent());
+        let account = message.account(account);
         let frame = Frame::Message(message);
         if is_large {
             return self.unicast_large.send(connection, account, frame).err();
@@ -146,6 +147,7 @@ impl Inner {
         account: Account,
         frame: amop::Frame,
     ) -> Option<amop::Frame> {
+        let account = frame.account(account);
         if bridge::is_large(&frame) {
             return self.bridge_large.send(connection, account, frame).err();
         }

@@ -179,8 +179,11 @@ impl Member {
             subject: (&subject).into(),
             serial: serial.into(),
         });
-        if door.inputs.send(ClientInput::Connected { client }).await.is_err() {
-            return Ok(None);
+        let tenant = registration.tenant.id;
+        for input in [ClientInput::Belongs { client, tenant }, ClientInput::Connected { client }] {
+            if door.inputs.send(input).await.is_err() {
+                return Ok(None);
+            }
         }
         let not_after = credential.as_ref().map(|credential| credential.not_after);
         Ok(Some(Self {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use nuncio_bounds::Bound;
-use nuncio_protocol::Priority;
+use nuncio_protocol::{Priority, amop::TenantId};
 use nuncio_rights::{Party, Rights};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -43,6 +43,8 @@ struct Known {
     certificates: HashMap<CertificateName, Remembered>,
     /// By the agency that the root has named.
     agencies: HashMap<String, Arc<Meter>>,
+    /// How many there ever were.
+    named: u64,
 }
 
 /// A key, and the agency and name certified of it: one key may have several certificates, and rules tell them apart.
@@ -70,6 +72,7 @@ pub(crate) const OWING: Bound = Bound::of_entries::<[(CertificateName, Meter); 2
 /// One certificate: as many programs as its owner runs have it, and together they get one share of what there is.
 #[derive(Debug)]
 pub(crate) struct Tenant {
+    pub(crate) id: TenantId,
     intake: Pool,
     topics: Budget,
     meter: Arc<Meter>,
@@ -125,7 +128,9 @@ impl Tenants {
         let of_agency = Arc::clone(of_agency);
         let meter = known.certificates.get(&key).map(|one| Arc::clone(&one.meter));
         let meter = meter.unwrap_or_else(|| Arc::new(Meter::new(limits.in_flight_bytes_per_certificate)));
+        known.named += 1;
         let tenant = Arc::new(Tenant {
+            id: TenantId(known.named),
             intake: Pool::new(limits.intake_bytes_per_certificate),
             topics: Budget::new("bytes of topics", limits.topic_bytes_per_certificate),
             meter: Arc::clone(&meter),

@@ -171,6 +171,7 @@ impl EventLoop {
             }
             Event::KeyRecovered => self.audit.record(nuncio_audit::Event::KeyRecovered),
             Event::EpochOutrun { seen } => self.outrun(seen),
+            Event::EpochSpent { epoch } => self.renew_epoch(epoch),
             Event::Banned { peer, until, reason } => {
                 self.report_ban(&peer, until, reason);
                 self.shown.touch();
@@ -218,6 +219,14 @@ impl EventLoop {
             "the network knows this node in a later epoch: its data directory was lost, and its clock is behind; it takes a later one"
         );
         self.epochs.begin_above(seen, tokio::time::Instant::now());
+    }
+
+    fn renew_epoch(&mut self, spent: u64) {
+        tracing::warn!(
+            epoch = spent,
+            "applications here have published to so many topics that the epoch has no numbers left: it takes a later one"
+        );
+        self.epochs.begin_above(spent, tokio::time::Instant::now());
     }
 
     fn handle_epoch(&mut self, taken: Result<u64, EpochError>) {

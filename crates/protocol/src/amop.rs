@@ -18,8 +18,9 @@ mod private;
 mod quotas;
 mod subscriptions;
 
+use client::Payer;
 pub use client::{
-    ChallengeId, ClientId, ClientInput, ClientOutput, ClientPort, DeliveryId, Kind, PublishSeq, ResultCode,
+    ChallengeId, ClientId, ClientInput, ClientOutput, ClientPort, DeliveryId, Kind, PublishSeq, ResultCode, TenantId,
 };
 pub use guard::{Refused, publishing, subscribing};
 pub use input::BridgeInput;

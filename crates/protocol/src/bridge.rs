@@ -6,6 +6,7 @@ use crate::{
     Account, BridgeInput, Input, MulticastInput, Priority,
     amop::{Message, Multicast},
     multicast::{Leg, Wanted},
+    output::of_source,
 };
 
 /// What follows on the bridge's stream of a link.
@@ -62,6 +63,17 @@ impl Frame {
             Self::Multicast(multicast) => multicast.priority,
             Self::Wanted(_) => Priority::Normal,
         }
+    }
+
+    /// On which account it waits for its link, of those that the owner of this one has: that of its source.
+    pub fn account(&self, account: Account) -> Account {
+        let source = match self {
+            Self::Message(message) => &message.header.source,
+            Self::Multicast(multicast) => &multicast.source,
+            Self::Batch(leg) => &leg.batch.origin,
+            Self::Wanted(wanted) => &wanted.asker,
+        };
+        of_source(account, source)
     }
 
     /// Links that it may still cross.

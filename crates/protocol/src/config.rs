@@ -43,6 +43,9 @@ pub struct Config {
     /// Whether multicasts of other priorities than the normal one may be pushed to this node. They may; where not, as to a release
     /// that knows none, all that is for it is normal.
     pub takes_priorities: bool,
+    /// Sets of numbers for multicasts in one epoch, one for each topic and priority; those of copies for such a release are counted
+    /// apart. Then another epoch is due. 67 108 864, of which there are no more.
+    pub number_sets: u64,
     /// Most unicast exchanges and most AMOP exchanges in flight, each; further ones are refused. 65 536.
     pub max_exchanges: usize,
 }
@@ -66,6 +69,7 @@ impl Default for Config {
             takes_batches: true,
             traces: true,
             takes_priorities: true,
+            number_sets: 1 << 26,
             max_exchanges: 65_536,
         }
     }

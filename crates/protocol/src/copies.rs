@@ -94,7 +94,8 @@ impl Copies {
     }
 }
 
-fn start(node: &NodeId) -> u64 {
+/// Its first bytes; nobody makes a node whose are another's.
+pub(crate) fn start(node: &NodeId) -> u64 {
     node.as_bytes().first_chunk().copied().map_or(0, u64::from_be_bytes)
 }
 

@@ -35,7 +35,14 @@ pub(crate) fn forward<M: Forwarded>(passing: Passing<M>, turn: &mut Turn<'_>) {
     let header = *message.header();
     let hop = turn.routing.next_hop_without(&header.target, &[from, header.source]);
     match hop.zip(header.passed_on()) {
-        Some((to, _)) if !turn.onward.may_pass(&to, Mark::of(&header, message.asks()), 1, turn.now) => {
+        Some((to, _))
+            if !turn.onward.may_pass(
+                &to,
+                (&from, &header.source),
+                (Mark::of(&header, message.asks()), 1),
+                turn.now,
+            ) =>
+        {
             tracing::trace!(source = %header.source.short(), to = %to.short(), "one copy too many, dropped");
             turn.ends(&header, from, Fate::Refused);
         }

@@ -282,9 +282,9 @@ impl Gate {
         Verdict::Mine(Admitted { message: wanted, from, time_left: Duration::ZERO, is_repeated: false })
     }
 
-    /// Whether so many bytes may be sent because a peer asked.
-    pub(crate) fn may_repair(&mut self, from: &NodeId, bytes: usize, now: Instant) -> bool {
-        self.peers.get_mut(from).is_some_and(|peer| peer.may_repair(bytes, now))
+    /// Whether so many bytes may be sent because a peer asked, for itself or on behalf of somebody else.
+    pub(crate) fn may_repair(&mut self, from: &NodeId, asker: &NodeId, bytes: usize, now: Instant) -> bool {
+        self.peers.get_mut(from).is_some_and(|peer| peer.may_repair((from, asker), bytes, now))
     }
 
     /// A peer showed the record of a source, which is refused here: gives back what waited for it.

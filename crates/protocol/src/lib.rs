@@ -16,6 +16,7 @@ pub mod bridge;
 mod config;
 mod copies;
 mod dropped;
+mod fair;
 mod former;
 mod forwarding;
 mod gate;

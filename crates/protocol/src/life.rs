@@ -15,7 +15,7 @@ const GOSSIP_LIFETIME: Duration = Duration::from_secs(30);
 
 /// What this node sends to many: less than what others put up with.
 const GOSSIP: CastRate = CastRate::times(0.8);
-const CAST: CastRate = GOSSIP.of_amop();
+pub(crate) const CAST: CastRate = GOSSIP.of_amop();
 
 /// What goes by gossip besides being pushed, for members that take nothing else or may have no way: gossip costs all nodes a
 /// hundred times what a push does, so one such member would make every publisher as slow as gossip.

@@ -7,6 +7,7 @@
 //! number comes next, so that a lost end is missed, too.
 
 mod channel;
+mod channels;
 mod class;
 mod history;
 mod incoming;

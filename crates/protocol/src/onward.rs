@@ -12,15 +12,18 @@ use nuncio_identity::NodeId;
 use crate::{
     amop::Multicast,
     copies::{Copies, Mark},
+    fair::{Fair, FairCast},
     former::Former,
-    gate::{Bucket, Cast, CastRate, Rate},
+    gate::{Bucket, CastRate, Rate},
     hashed::HashMap,
     multicast::Leg,
     priority::Urgency,
 };
 
-/// Copies of what crossed a link lately that cross it once more: half of what the neighbour puts up with.
+/// Copies of what crossed a link lately that cross it once more, and those of them that the neighbour asked for: less than it puts
+/// up with.
 const AGAIN: Rate = Rate { per_second: 1_000.0, burst: 10_000.0 };
+const REPAIRED: Rate = Rate { per_second: 500.0, burst: 5_000.0 };
 
 /// Batches of others, of which the neighbour checks the signature, and AMOP multicasts: with this node's own, less than it
 /// puts up with.
@@ -54,21 +57,28 @@ pub(crate) struct Onward {
     pub(crate) urgency: Urgency,
 }
 
+/// Who brought something, and of whom it says that it is.
+type Whose<'a> = (&'a NodeId, &'a NodeId);
+
 #[derive(Debug)]
 struct Hop {
     passed: Copies,
     copied: Copies,
-    again: Bucket,
-    signed: Cast,
-    cast: Cast,
-    pushed: Bucket,
-    asked_on: Bucket,
-    asked: Bucket,
+    again: Fair,
+    repaired: Bucket,
+    signed: FairCast,
+    cast: FairCast,
+    pushed: Fair,
+    asked_on: Fair,
+    asked: Fair,
 }
 
 impl Onward {
     pub(crate) fn bounds(links: usize) -> [Bound; 4] {
-        let heap = Copies::most_bytes(REMEMBERED) + Copies::most_bytes(COPIED);
+        let heap = Copies::most_bytes(REMEMBERED)
+            + Copies::most_bytes(COPIED)
+            + 7 * Fair::most_bytes(links)
+            + Fair::most_bytes(1);
         let passed = Bound::of_entries::<(NodeId, Hop)>(
             "messages that were passed on over a link",
             1,
@@ -95,21 +105,37 @@ impl Onward {
 
     /// Whether a message of another node for so many may cross to a neighbour: for the first time, or as one of a few
     /// copies.
-    pub(crate) fn may_pass(&mut self, to: &NodeId, mark: Mark, destinations: usize, now: Instant) -> bool {
+    pub(crate) fn may_pass(
+        &mut self,
+        to: &NodeId,
+        whose: Whose<'_>,
+        (mark, destinations): (Mark, usize),
+        now: Instant,
+    ) -> bool {
         let Some(hop) = self.hops.get_mut(to) else { return true };
-        !hop.passed.note(mark) || hop.may_copy(mark, destinations, now)
+        if !hop.passed.note(mark) {
+            return true;
+        }
+        let may = hop.again.take(whose, frames(destinations), AGAIN, now);
+        if may {
+            hop.copied.note(mark);
+        }
+        may
     }
 
     /// Whether another node's batch may cross to a neighbour, which will check its signature.
-    pub(crate) fn may_push(&mut self, to: &NodeId, leg: &Leg, now: Instant) -> bool {
-        self.may_pass(to, leg.mark(), leg.destinations.len(), now) && self.may_sign(to, leg, now)
+    pub(crate) fn may_push(&mut self, to: &NodeId, from: &NodeId, leg: &Leg, now: Instant) -> bool {
+        let whose = (from, &leg.batch.origin);
+        self.may_pass(to, whose, (leg.mark(), leg.destinations.len()), now) && self.may_sign(to, whose, leg, now)
     }
 
     /// Whether another node's AMOP multicast may cross to a neighbour, which will check its signature, too.
-    pub(crate) fn may_cast(&mut self, to: &NodeId, multicast: &Multicast, now: Instant) -> bool {
-        self.may_pass(to, multicast.mark(), multicast.destinations.len(), now)
+    pub(crate) fn may_cast(&mut self, to: &NodeId, from: &NodeId, multicast: &Multicast, now: Instant) -> bool {
+        let whose = (from, &multicast.source);
+        self.may_pass(to, whose, (multicast.mark(), multicast.destinations.len()), now)
             && self.hops.get_mut(to).is_none_or(|hop| {
-                (0..frames(multicast.destinations.len()) as u32).all(|_| hop.cast.take(multicast.length(), CAST, now))
+                (0..frames(multicast.destinations.len()) as u32)
+                    .all(|_| hop.cast.take(whose, multicast.length(), CAST, now))
             })
     }
 
@@ -124,28 +150,32 @@ impl Onward {
     pub(crate) fn may_repair(&mut self, to: &NodeId, leg: &Leg, now: Instant) -> bool {
         let Some(hop) = self.hops.get_mut(to) else { return true };
         hop.passed.note(leg.mark());
-        hop.may_copy(leg.mark(), leg.destinations.len(), now) && self.may_sign(to, leg, now)
+        let may = hop.repaired.take(frames(leg.destinations.len()), REPAIRED, now);
+        if may {
+            hop.copied.note(leg.mark());
+        }
+        may && self.may_sign(to, (to, &leg.batch.origin), leg, now)
     }
 
-    fn may_sign(&mut self, to: &NodeId, leg: &Leg, now: Instant) -> bool {
+    fn may_sign(&mut self, to: &NodeId, whose: Whose<'_>, leg: &Leg, now: Instant) -> bool {
         let Some(hop) = self.hops.get_mut(to) else { return true };
         let is_for_it_alone = leg.destinations.iter().all(|destination| destination.node == *to);
         let is_checked = !is_for_it_alone || leg.batch.is_proved();
         let frames = frames(leg.destinations.len());
         #[expect(clippy::cast_precision_loss, reason = "a batch has few messages")]
         let messages = frames * leg.batch.cost() as f64;
-        hop.pushed.take(messages, PUSHED, now)
-            && (!is_checked || (0..frames as u32).all(|_| hop.signed.take(leg.batch.length(), SIGNED, now)))
+        hop.pushed.take(whose, messages, PUSHED, now)
+            && (!is_checked || (0..frames as u32).all(|_| hop.signed.take(whose, leg.batch.length(), SIGNED, now)))
     }
 
     /// Whether a neighbour may be asked for what another node misses.
-    pub(crate) fn may_ask_on(&mut self, to: &NodeId, now: Instant) -> bool {
-        self.hops.get_mut(to).is_none_or(|hop| hop.asked_on.take(1.0, ASKED_ON, now))
+    pub(crate) fn may_ask_on(&mut self, to: &NodeId, whose: Whose<'_>, now: Instant) -> bool {
+        self.hops.get_mut(to).is_none_or(|hop| hop.asked_on.take(whose, 1.0, ASKED_ON, now))
     }
 
-    /// Whether a neighbour may be asked for what this node misses.
-    pub(crate) fn may_ask(&mut self, to: &NodeId, now: Instant) -> bool {
-        self.hops.get_mut(to).is_none_or(|hop| hop.asked.take(1.0, ASKED, now))
+    /// Whether a neighbour may be asked for what this node misses of an origin: others miss something, too.
+    pub(crate) fn may_ask(&mut self, to: &NodeId, origin: &NodeId, now: Instant) -> bool {
+        self.hops.get_mut(to).is_none_or(|hop| hop.asked.take((to, origin), 1.0, ASKED, now))
     }
 }
 
@@ -155,31 +185,26 @@ fn frames(destinations: usize) -> f64 {
 }
 
 impl Hop {
-    /// Whether one more copy may cross.
-    fn may_copy(&mut self, mark: Mark, destinations: usize, now: Instant) -> bool {
-        let may = self.again.take(frames(destinations), AGAIN, now);
-        if may {
-            self.copied.note(mark);
-        }
-        may
-    }
-
     /// What crossed to it, for the next link, over which no message has.
     fn rest(self, now: Instant) -> Self {
         let Self { passed, copied, .. } = Self::new(now);
-        Self { passed, copied, ..self }
+        let Self { again, pushed, asked_on, asked, .. } = self;
+        let [again, pushed, asked_on, asked] = [again, pushed, asked_on, asked].map(Fair::rest);
+        let [signed, cast] = [self.signed, self.cast].map(FairCast::rest);
+        Self { passed, copied, again, signed, cast, pushed, asked_on, asked, ..self }
     }
 
     fn new(now: Instant) -> Self {
         Self {
             passed: Copies::new(REMEMBERED),
             copied: Copies::new(COPIED),
-            again: Bucket::new(AGAIN, now),
-            signed: Cast::new(SIGNED, now),
-            cast: Cast::new(CAST, now),
-            pushed: Bucket::new(PUSHED, now),
-            asked_on: Bucket::new(ASKED_ON, now),
-            asked: Bucket::new(ASKED, now),
+            again: Fair::new(AGAIN, now),
+            repaired: Bucket::new(REPAIRED, now),
+            signed: FairCast::new(SIGNED, now),
+            cast: FairCast::new(CAST, now),
+            pushed: Fair::new(PUSHED, now),
+            asked_on: Fair::new(ASKED_ON, now),
+            asked: Fair::new(ASKED, now),
         }
     }
 }

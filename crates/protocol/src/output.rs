@@ -10,6 +10,7 @@ use nuncio_identity::NodeId;
 use crate::{
     Priority, Strike, Topic,
     amop::{self, ClientOutput},
+    copies::start,
     gossip::{GossipId, Judgement},
     multicast::{Leg, Wanted},
     peering::{Address, ConnectionId, LinkDownReason},
@@ -19,8 +20,16 @@ use crate::{
 };
 
 /// On whose account a message waits for its link: what a neighbour brings is that neighbour's, since nobody else has proved on
-/// its way whose it is; an answer is of the node that asked.
+/// its way whose it is; an answer is of the node that asked; what a client publishes is of its tenant, if it has one.
 pub type Account = nuncio_bounds::Account<NodeId>;
+
+/// On which account of its owner a message waits that says it comes of a source: each has one of its own there.
+pub(crate) fn of_source(account: Account, source: &NodeId) -> Account {
+    match account {
+        Account::Of(by) if by != *source => Account::Brought(by, start(source)),
+        other => other,
+    }
+}
 
 /// A message whose content only the edge can open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +109,12 @@ pub enum Output {
     EpochOutrun {
         /// The epoch known.
         seen: u64,
+    },
+    /// This epoch has no numbers left for further topics of multicasts: publishing to them is refused until
+    /// [`crate::Overlay::begin_epoch`], once an epoch above it is on disk.
+    EpochSpent {
+        /// This node's epoch.
+        epoch: u64,
     },
     /// A peer is linked.
     LinkUp {

@@ -101,7 +101,7 @@ impl Overlay {
     /// A node without links.
     pub fn new(config: Config, start: Start, now: Instant) -> Self {
         let Start { node, epoch, seed, .. } = start;
-        let Config { takes_batches, traces, takes_priorities, .. } = config;
+        let Config { takes_batches, traces, takes_priorities, number_sets, .. } = config;
         let mut overlay = Self {
             life: Life::new(node, epoch, now),
             gate: Gate::default(),
@@ -117,7 +117,7 @@ impl Overlay {
             routed: now,
             relay: Relay::default(),
             unicast: Unicast::new(&config),
-            multicast: Multicast::new(),
+            multicast: Multicast::new(number_sets),
             amop: Amop::new(&config, seed ^ 3),
             trace: Tracing::new(),
             outbox: Outbox::default(),

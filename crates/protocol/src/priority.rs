@@ -1,6 +1,10 @@
 //! How urgent a message is.
 
-use std::{fmt, str::FromStr, time::Instant};
+use std::{
+    fmt,
+    str::FromStr,
+    time::{Duration, Instant},
+};
 
 use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
@@ -36,8 +40,12 @@ const CLIENT: Budget = Budget { control: per_second(64 << 10), high: per_second(
 /// Bytes that are urgent here of one other node, what it asks and what it is answered: more than an honest one sends.
 const OTHERS: Budget = Budget { control: per_second(1 << 20), high: per_second(16 << 20) };
 
-/// The same of all that one neighbour brings of others.
-const BROUGHT: Budget = Budget { control: per_second(4 << 20), high: per_second(64 << 20) };
+/// The same of all that one neighbour brings of others: as much as so many of them may have. When there are more, each has a share.
+const BROUGHT: Budget = Budget { control: per_second(BROUGHT_BY << 20), high: per_second((BROUGHT_BY * 16) << 20) };
+const BROUGHT_BY: usize = 4;
+
+/// How soon those are forgotten of which nothing came lately.
+const TIDY: Duration = Duration::from_secs(1);
 
 /// What a message costs besides its content.
 const OVERHEAD: usize = 256;
@@ -116,6 +124,8 @@ pub(crate) struct Urgency {
 struct Neighbour {
     all: Allowance,
     sources: HashMap<NodeId, Allowance>,
+    /// When those were forgotten last of which nothing came lately.
+    tidied: Instant,
 }
 
 #[derive(Debug)]
@@ -142,6 +152,11 @@ impl Urgency {
         self.own.get_or_insert_with(|| Allowance::new(OWN, now)).take(priority, bytes, OWN, now)
     }
 
+    /// Whether it could be sent as that; nothing is taken.
+    pub(crate) fn has_own(&self, priority: Priority, bytes: usize, now: Instant) -> bool {
+        !priority.is_urgent() || self.own.as_ref().is_none_or(|own| own.has(priority, bytes, OWN, now))
+    }
+
     /// The same of a message of one of its clients.
     pub(crate) fn of_clients(&mut self, priority: Priority, bytes: usize, now: Instant) -> Priority {
         if !priority.is_urgent() {
@@ -153,7 +168,7 @@ impl Urgency {
     /// The same of a message that another node sent, or is sent because it asked.
     pub(crate) fn of(&mut self, node: &NodeId, priority: Priority, bytes: usize, now: Instant) -> Priority {
         if priority.is_urgent() {
-            take_of(&mut self.others, MAX_ENTRIES, *node, (priority, bytes), now)
+            take_of(&mut self.others, (MAX_ENTRIES, OTHERS), *node, (priority, bytes), now)
         } else {
             priority
         }
@@ -170,9 +185,16 @@ impl Urgency {
         if source == neighbour || !priority.is_urgent() {
             return self.of(&source, priority, bytes, now);
         }
-        let fresh = || Neighbour { all: Allowance::new(BROUGHT, now), sources: HashMap::default() };
-        let Neighbour { all, sources } = self.neighbours.entry(neighbour).or_insert_with(fresh);
-        let priority = take_of(sources, MAX_BROUGHT, source, (priority, bytes), now);
+        let fresh = || Neighbour { all: Allowance::new(BROUGHT, now), sources: HashMap::default(), tidied: now };
+        let Neighbour { all, sources, tidied } = self.neighbours.entry(neighbour).or_insert_with(fresh);
+        let share = |sources: usize| OTHERS.of_each(BROUGHT_BY.min(sources), sources);
+        if now.saturating_duration_since(*tidied) >= TIDY {
+            let share = share(sources.len());
+            sources.retain(|_, allowance| !allowance.is_full(share, now));
+            *tidied = now;
+        }
+        let known = sources.len() + usize::from(!sources.contains_key(&source));
+        let priority = take_of(sources, (MAX_BROUGHT, share(known)), source, (priority, bytes), now);
         if priority.is_urgent() { all.take(priority, bytes, BROUGHT, now) } else { priority }
     }
 
@@ -184,18 +206,18 @@ impl Urgency {
 
 fn take_of(
     nodes: &mut HashMap<NodeId, Allowance>,
-    most: usize,
+    (most, budget): (usize, Budget),
     node: NodeId,
     (priority, bytes): (Priority, usize),
     now: Instant,
 ) -> Priority {
     if nodes.len() >= most && !nodes.contains_key(&node) {
-        nodes.retain(|_, allowance| !allowance.is_full(OTHERS, now));
+        nodes.retain(|_, allowance| !allowance.is_full(budget, now));
         if nodes.len() >= most {
             return Priority::Normal;
         }
     }
-    nodes.entry(node).or_insert_with(|| Allowance::new(OTHERS, now)).take(priority, bytes, OTHERS, now)
+    nodes.entry(node).or_insert_with(|| Allowance::new(budget, now)).take(priority, bytes, budget, now)
 }
 
 /// How much of what one client of a node publishes is urgent. What its node lets all its clients have counts besides.
@@ -226,14 +248,36 @@ impl Allowance {
         self.control.is_full(budget.control, now) && self.high.is_full(budget.high, now)
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a message is shorter than 2^53 bytes")]
     fn take(&mut self, priority: Priority, bytes: usize, budget: Budget, now: Instant) -> Priority {
-        let (bucket, rate) = match priority {
-            Priority::Control => (&mut self.control, budget.control),
-            _ => (&mut self.high, budget.high),
-        };
-        if bucket.take((bytes + OVERHEAD) as f64, rate, now) { priority } else { Priority::Normal }
+        let bucket = if priority == Priority::Control { &mut self.control } else { &mut self.high };
+        if bucket.take(cost(bytes), budget.of(priority), now) { priority } else { Priority::Normal }
     }
+
+    fn has(&self, priority: Priority, bytes: usize, budget: Budget, now: Instant) -> bool {
+        let bucket = if priority == Priority::Control { &self.control } else { &self.high };
+        bucket.has(cost(bytes), budget.of(priority), now)
+    }
+}
+
+impl Budget {
+    /// What each of so many has where there is as much as for `enough`.
+    #[expect(clippy::cast_precision_loss, reason = "there are few")]
+    fn of_each(self, enough: usize, sharing: usize) -> Self {
+        let factor = enough.max(1) as f64 / sharing.max(1) as f64;
+        Self { control: self.control.parted(factor), high: self.high.parted(factor) }
+    }
+
+    const fn of(&self, priority: Priority) -> Rate {
+        match priority {
+            Priority::Control => self.control,
+            _ => self.high,
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a message is shorter than 2^53 bytes")]
+const fn cost(bytes: usize) -> f64 {
+    (bytes + OVERHEAD) as f64
 }
 
 #[cfg(test)]

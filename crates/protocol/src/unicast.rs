@@ -13,9 +13,10 @@ pub(crate) use machine::{Taken, Unicast};
 use std::{hash::BuildHasher, time::Duration};
 
 use crate::{
-    Header,
+    Account, Header,
     hashed::RandomState,
     header::Letter,
+    output::of_source,
     trace::{MAX_REPORT, Signed},
 };
 use bytes::Bytes;
@@ -35,6 +36,13 @@ pub struct Message {
     pub header: Header,
     /// What it says.
     pub content: Content,
+}
+
+impl Message {
+    /// On which account it waits for its link, of those that the owner of this one has: that of its source.
+    pub fn account(&self, account: Account) -> Account {
+        of_source(account, &self.header.source)
+    }
 }
 
 /// The content of a [`Message`].

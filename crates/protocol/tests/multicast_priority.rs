@@ -141,18 +141,60 @@ fn what_is_missing_is_repaired_within_its_priority() {
 }
 
 #[test]
-fn as_long_as_one_of_a_release_without_them_subscribes_all_goes_as_before_and_in_one_order() {
+fn what_goes_as_normal_or_not_at_all_spends_nothing_of_what_may_be_urgent() {
+    const BODY: usize = 10_000;
     let mut node = node();
     node.answered(2, vec![listening(2, 3, &[0], &["prices"])]);
+    // Before it has left, those who know one order only have no numbers of their own.
+    let numbers: Vec<_> = (0..50).map(|_| publish(&mut node, Priority::Control, BODY)).collect();
+    assert!(numbers.into_iter().all(|number| priority_of(number) == Priority::Normal));
+    sent(&mut node);
+    for n in [1, 2] {
+        let (to, account, priority) = (node_id(n), Account::Own, Priority::Control);
+        node.input(MulticastInput::NotSent { to, account, priority, leg: None });
+    }
+    let body = Bytes::from(vec![0; BODY]);
+    for _ in 0..50 {
+        assert!(node.overlay.publish_as(Priority::Control, Some(&topic()), body.clone(), node.now).is_err());
+        assert_eq!(priority_of(publish(&mut node, Priority::Control, 100_000)), Priority::Normal, "too long");
+    }
+    node.advance(Duration::from_millis(5));
+    let granted = (0..100).filter(|_| {
+        let number = publish(&mut node, Priority::Control, BODY);
+        sent(&mut node);
+        priority_of(number) == Priority::Control
+    });
+    assert_eq!(granted.count(), (256 << 10) / (BODY + OVERHEAD), "all of it is there");
+}
+
+#[test]
+fn an_epoch_without_numbers_for_further_topics_says_so_and_the_next_one_has_them() {
+    let mut node = Lone::new(0, Config { target_degree: 0, number_sets: 2, ..Config::default() });
+    let publish = |node: &mut Lone, topic: &str| {
+        let (topic, body) = (Topic::new(topic).expect("a valid topic"), Bytes::from_static(b"x"));
+        node.overlay.publish(Some(&topic), body, node.now).map(|publication| (publication.epoch, publication.number))
+    };
+    let spent = |outputs: &[Output]| outputs.contains(&Output::EpochSpent { epoch: 1 });
+    let first = ["a", "b"].map(|topic| publish(&mut node, topic).expect("there are numbers"));
+    assert!(!spent(&sent_all(&mut node)));
+    assert!(publish(&mut node, "c").is_err() && publish(&mut node, "d").is_err());
+    let outputs = sent_all(&mut node);
+    assert!(spent(&outputs) && outputs.len() == 1, "once: {outputs:?}");
+    assert_eq!(publish(&mut node, "a"), Ok((1, first[0].1 + 1)), "those that have some go on");
+    node.advance(Duration::from_secs(10));
+    assert!(publish(&mut node, "c").is_err() && spent(&sent_all(&mut node)), "the disk was full, perhaps");
+    node.overlay.begin_epoch(2, node.now);
     node.outputs();
-    let numbers: Vec<_> = Priority::ALL.into_iter().map(|priority| publish(&mut node, priority, 10)).collect();
-    assert!(numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{numbers:?}");
-    let legs = sent(&mut node);
-    assert!(!legs.is_empty() && legs.iter().all(|leg| leg.priority == Priority::Normal));
-    // It has been upgraded.
-    node.answered(2, vec![takes_priorities(&listening(2, 4, &[0], &["prices"]))]);
-    assert_eq!(priority_of(publish(&mut node, Priority::Control, 10)), Priority::Control);
-    assert_eq!(sent(&mut node).len(), 2);
+    let mut numbers = ["a", "b"].map(|topic| publish(&mut node, topic).expect("they go on"));
+    assert!(numbers.iter().all(|(epoch, _)| *epoch == 2));
+    numbers.sort_unstable();
+    assert!(numbers[0].1 >> 36 == 0 && numbers[1].1 >> 36 == 1, "{numbers:?}: each has its own");
+    assert!(publish(&mut node, "c").is_err(), "there are two");
+}
+
+fn sent_all(node: &mut Lone) -> Vec<Output> {
+    node.overlay.flush(node.now);
+    node.outputs()
 }
 
 #[test]

@@ -39,7 +39,7 @@ use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
     Config, Input, Overlay, PeeringInput, Priority, StatusInput, Topic, UnicastInput,
-    amop::{ClientId, ClientInput, Kind, PublishSeq},
+    amop::{ClientId, ClientInput, Kind, PublishSeq, TenantId},
     gossip::{Numbered, TakesPart, Unjudged},
     status_sync::Version,
     unicast::ExchangeId,
@@ -379,6 +379,14 @@ impl Simulator {
         client
     }
 
+    /// Adds a client that belongs to somebody, to whom others may belong, too.
+    pub fn add_client_of(&mut self, tenant: u64, node: usize) -> ClientId {
+        // The next one that is added.
+        let (client, tenant) = (ClientId(self.next_id + 1), TenantId(tenant));
+        self.input(node, ClientInput::Belongs { client, tenant });
+        self.add_client(node, false)
+    }
+
     /// Sets all topics of a client.
     pub fn subscribe(&mut self, client: ClientId, topics: &[&Topic]) {
         let topics = topics.iter().copied().cloned().collect();
@@ -394,6 +402,11 @@ impl Simulator {
 
     /// Publishes; gives back the seq by which [`Observed::publishes`] knows it.
     pub fn publish(&mut self, client: ClientId, kind: Kind, topic: &Topic) -> PublishSeq {
+        self.publish_long(client, kind, topic, 0)
+    }
+
+    /// The same with so many bytes more.
+    pub fn publish_long(&mut self, client: ClientId, kind: Kind, topic: &Topic, more: usize) -> PublishSeq {
         self.next_id += 1;
         let mut seq = [0; 32];
         seq[..8].copy_from_slice(&client.0.to_be_bytes());
@@ -404,7 +417,7 @@ impl Simulator {
             let deliveries = BTreeMap::new();
             let trace = PublishTrace { kind, deadline, ended: None, ends: 0, deliveries, orphaned: false };
             self.observed.publishes.insert((client, seq), trace);
-            let (topic, data) = (topic.clone(), Bytes::copy_from_slice(&seq.0));
+            let (topic, data) = (topic.clone(), Bytes::from([&seq.0[..], &vec![0; more]].concat()));
             self.client_input(
                 client,
                 ClientInput::Publish { priority: Default::default(), client, seq, kind, topic, data },

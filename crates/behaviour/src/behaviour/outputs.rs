@@ -1,6 +1,6 @@
 //! What the core wants done, as libp2p's actions.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use libp2p::swarm::{CloseConnection, ToSwarm};
 use nuncio_identity::NodeId;
@@ -11,7 +11,7 @@ use nuncio_protocol::{
     gossip::Change,
     multicast::Leg,
     peering::{Address, ConnectionId, LinkDownReason},
-    status_sync::Status,
+    status_sync::{Record, Status},
     unicast::Message,
 };
 use nuncio_wire::{
@@ -46,6 +46,7 @@ impl Behaviour {
             Output::Unseal(sealed) => self.unseal(sealed, now),
             Output::Judged { id, judgement } => self.conclude_gossip(id, judgement),
             Output::EpochOutrun { seen } => self.tell(Event::EpochOutrun { seen }),
+            Output::EpochSpent { epoch } => self.tell(Event::EpochSpent { epoch }),
             Output::Ban { peer, until, reason } => self.tell(Event::Banned { peer, until, reason }),
             Output::Denied { source, topic, reason } => self.tell(Event::Denied { source, topic, reason }),
             Output::OverQuota { source } => self.tell(Event::OverQuota { source }),
@@ -69,11 +70,7 @@ impl Behaviour {
                 self.unbind(&peer);
                 self.tell(Event::LinkDown { peer, reason });
             }
-            Output::NodeChanged { record } => {
-                self.learn_key(&record.status);
-                self.note_applied(&record.status, now);
-                self.tell(Event::NodeChanged { record });
-            }
+            Output::NodeChanged { record } => self.tell_change(record, now),
             Output::ReachabilityChanged { node, reachable } => {
                 self.count_reachability(reachable);
                 self.tell(Event::ReachabilityChanged { node, reachable });
@@ -92,6 +89,12 @@ impl Behaviour {
             Output::Equivocation { proof } => self.tell(Event::Equivocation { node: proof.node() }),
             Output::Answer { query, records, proofs, more } => self.answer(query, &records, &proofs, more),
         }
+    }
+
+    fn tell_change(&mut self, record: Arc<Record>, now: Instant) {
+        self.learn_key(&record.status);
+        self.note_applied(&record.status, now);
+        self.tell(Event::NodeChanged { record });
     }
 
     fn tell_request(&mut self, request: Output) {

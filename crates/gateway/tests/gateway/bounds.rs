@@ -271,3 +271,14 @@ async fn a_long_acknowledgement_takes_its_room_until_nobody_has_it() {
     drop(data);
     eventually(|| rig.clients.statistics().intake_bytes == 0).await;
 }
+
+#[tokio::test]
+async fn sessions_of_one_certificate_belong_together_and_to_nobody_else_and_the_core_knows_before_they_are_there() {
+    let mut rig = Rig::new().await;
+    rig.add_sdk("other");
+    let (_one, one) = rig.connect().await;
+    let (_another, another) = rig.connect().await;
+    let (_other, other) = rig.connect_as("other").await;
+    assert_eq!(rig.tenants[&one], rig.tenants[&another]);
+    assert_ne!(rig.tenants[&one], rig.tenants[&other]);
+}

@@ -1,7 +1,7 @@
 //! A gateway, a core in the test's hands, and SDKs that send and read raw frames.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     path::Path,
     pin::Pin,
@@ -17,7 +17,7 @@ use nuncio_identity::{NodeId, NodeKey};
 use nuncio_pki::tls::{ChannelPaths, channel_client_config, channel_server_config};
 use nuncio_protocol::{
     Account, Topic,
-    amop::{self, ClientId, ClientInput, ClientOutput, ClientPort, DeliveryId, Kind, PublishSeq},
+    amop::{self, ClientId, ClientInput, ClientOutput, ClientPort, DeliveryId, Kind, PublishSeq, TenantId},
 };
 use nuncio_testkit::TestAuthority;
 use rustls_pki_types::ServerName;
@@ -41,6 +41,8 @@ pub(crate) struct Rig {
     pub(crate) authority: TestAuthority,
     pub(crate) clients: Arc<Clients>,
     pub(crate) inputs: mpsc::Receiver<ClientInput>,
+    /// To whom clients belong.
+    pub(crate) tenants: BTreeMap<ClientId, TenantId>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) running: JoinHandle<()>,
     pub(crate) renewal: Renewal,
@@ -65,7 +67,7 @@ impl Rig {
         let bound = nuncio_gateway::bind(config, Arc::clone(&clients), sender, Arc::new(Facts)).await.unwrap();
         let (address, renewal, shutdown) = (bound.local_address(), bound.renewal(), CancellationToken::new());
         let running = tokio::spawn(bound.run(shutdown.clone()));
-        Self { address, authority, clients, inputs, shutdown, running, renewal, directory }
+        Self { address, authority, clients, inputs, tenants: BTreeMap::new(), shutdown, running, renewal, directory }
     }
 
     /// Issues one more SDK certificate, into the directory of this name.
@@ -105,7 +107,11 @@ impl Rig {
     }
 
     pub(crate) async fn input(&mut self) -> ClientInput {
-        timeout(PATIENCE, self.inputs.recv()).await.expect("an input comes").expect("the gateway runs")
+        loop {
+            let input = timeout(PATIENCE, self.inputs.recv()).await.expect("an input comes").expect("the gateway runs");
+            let ClientInput::Belongs { client, tenant } = input else { return input };
+            self.tenants.insert(client, tenant);
+        }
     }
 
     /// Waits for the next publish.

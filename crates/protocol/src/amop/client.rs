@@ -9,6 +9,29 @@ use crate::{Account, Priority, Topic};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId(pub u64);
 
+/// To whom a client belongs, with all others of the same certificate or token; named by the gateway, never used for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TenantId(pub u64);
+
+/// Who pays for what a client publishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Payer {
+    /// All clients of a tenant together.
+    Tenant(TenantId),
+    /// A client of which it is not known whose it is.
+    Client(ClientId),
+}
+
+impl Payer {
+    /// On which account waits what is published.
+    pub(super) const fn account(self) -> Account {
+        match self {
+            Self::Tenant(tenant) => Account::Client(tenant.0),
+            Self::Client(_) => Account::Own,
+        }
+    }
+}
+
 /// One delivery to one client; named by the core, never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeliveryId(pub u64);
@@ -60,6 +83,14 @@ pub enum ClientInput {
     Connected {
         /// Its name.
         client: ClientId,
+    },
+    /// To whom a client belongs: what that is given, all its clients share. Said before it is there; one of which it is not said has
+    /// all for itself, but what waits for links counts as the node's own.
+    Belongs {
+        /// The client.
+        client: ClientId,
+        /// Whose.
+        tenant: TenantId,
     },
     /// A client is gone; its subscriptions with it.
     Disconnected {
@@ -127,7 +158,7 @@ pub enum ClientOutput {
     Deliver {
         /// To whom.
         client: ClientId,
-        /// On whose account it waits for the client: of the node whose message it is.
+        /// On whose account it waits for the client: of the node, or the client here, whose message it is.
         account: Account,
         /// By what its acknowledgement is recognised. Multicasts have one too; nobody waits for it.
         delivery: DeliveryId,

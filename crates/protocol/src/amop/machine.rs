@@ -72,6 +72,7 @@ impl Amop {
     pub(crate) fn handle_client(&mut self, input: ClientInput, turn: &mut Turn<'_>) {
         match input {
             ClientInput::Connected { client } => self.subscriptions.handle_connected(client),
+            ClientInput::Belongs { client, tenant } => self.subscriptions.handle_belongs(client, tenant),
             ClientInput::Disconnected { client } => self.disconnect(client, turn),
             ClientInput::Subscribe { client, topics } => match self.subscriptions.handle_subscribe(client, topics) {
                 Ok(changed) => self.note(changed),
@@ -86,8 +87,8 @@ impl Amop {
                 }
             },
             ClientInput::Publish { client, seq, kind, priority, topic, data } => {
-                if self.subscriptions.is_connected(client) {
-                    self.publish(kind, Publish { client, seq, priority, topic, data }, turn);
+                if let Some(payer) = self.subscriptions.payer_of(client) {
+                    self.publish(kind, Publish { client, payer, seq, priority, topic, data }, turn);
                 }
             }
             ClientInput::Acknowledge { client, delivery, code, data } => {

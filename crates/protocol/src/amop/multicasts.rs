@@ -4,5 +4,6 @@ mod machine;
 mod pending;
 mod routes;
 mod seen;
+mod shares;
 
 pub(super) use machine::Multicasts;

@@ -14,7 +14,7 @@ use nuncio_identity::NodeId;
 
 use self::{channels::Channels, elsewhere::Elsewhere};
 use super::{
-    ClientId,
+    ClientId, Payer, TenantId,
     guard::Guard,
     private::{Holder, Subscriber, names},
 };
@@ -34,6 +34,7 @@ const TAKEN: usize = 256;
 #[derive(Debug)]
 pub(super) struct Subscriptions {
     clients: BTreeMap<ClientId, BTreeSet<Topic>>,
+    tenants: BTreeMap<ClientId, TenantId>,
     /// Bytes of all names.
     bytes: usize,
     /// All topics but channels, with their subscribers.
@@ -65,8 +66,12 @@ impl Subscriptions {
     .in_entries(MAX_OF_NODE / (PER_NAME + 1));
 
     pub(super) fn new(seed: u64) -> Self {
-        let (clients, local) = (BTreeMap::new(), BTreeMap::new());
-        Self { clients, bytes: 0, local, channels: Channels::new(seed), elsewhere: Elsewhere::default() }
+        let (clients, tenants, local) = Default::default();
+        Self { clients, tenants, bytes: 0, local, channels: Channels::new(seed), elsewhere: Elsewhere::default() }
+    }
+
+    pub(super) fn handle_belongs(&mut self, client: ClientId, tenant: TenantId) {
+        self.tenants.insert(client, tenant);
     }
 
     pub(super) fn handle_connected(&mut self, client: ClientId) {
@@ -75,6 +80,7 @@ impl Subscriptions {
 
     /// Removes a client; says what that changes, `None` when it was not there.
     pub(super) fn handle_disconnected(&mut self, client: ClientId) -> Option<Changed> {
+        self.tenants.remove(&client);
         let gone = self.clients.remove(&client)?;
         self.bytes -= bytes_of(&gone);
         let before = self.channels.advertised(client, &gone);
@@ -135,8 +141,10 @@ impl Subscriptions {
         self.elsewhere.forget(node)
     }
 
-    pub(super) fn is_connected(&self, client: ClientId) -> bool {
-        self.clients.contains_key(&client)
+    /// Who pays for a client that is there.
+    pub(super) fn payer_of(&self, client: ClientId) -> Option<Payer> {
+        let tenant = || self.tenants.get(&client).copied();
+        self.clients.contains_key(&client).then(|| tenant().map_or(Payer::Client(client), Payer::Tenant))
     }
 
     pub(super) fn local(&self, topic: &Topic) -> &[ClientId] {

@@ -22,19 +22,27 @@ impl Bucket {
 
     /// Whether nothing of it is used.
     pub(crate) fn is_full(&self, rate: Rate, now: Instant) -> bool {
-        let grown = now.saturating_duration_since(self.at).as_secs_f64() * rate.per_second;
-        self.left + grown >= rate.burst
+        self.has(rate.burst, rate, now)
+    }
+
+    /// Whether so much of it is there.
+    pub(crate) fn has(&self, amount: f64, rate: Rate, now: Instant) -> bool {
+        amount <= self.left_at(rate, now)
     }
 
     /// Takes an amount; `false`, and nothing taken, when there is less.
     pub(crate) fn take(&mut self, amount: f64, rate: Rate, now: Instant) -> bool {
-        let grown = now.saturating_duration_since(self.at).as_secs_f64() * rate.per_second;
-        (self.left, self.at) = ((self.left + grown).min(rate.burst), self.at.max(now));
+        (self.left, self.at) = (self.left_at(rate, now), self.at.max(now));
         if amount > self.left {
             return false;
         }
         self.left -= amount;
         true
+    }
+
+    fn left_at(&self, rate: Rate, now: Instant) -> f64 {
+        let grown = now.saturating_duration_since(self.at).as_secs_f64() * rate.per_second;
+        (self.left + grown).min(rate.burst)
     }
 }
 
@@ -42,6 +50,17 @@ impl Rate {
     /// The most that is taken in so long.
     pub(crate) fn most_in(self, time: Duration) -> usize {
         (self.burst + self.per_second * time.as_secs_f64()).ceil() as usize
+    }
+
+    /// What each of so many has of it.
+    #[expect(clippy::cast_precision_loss, reason = "there are few")]
+    pub(crate) const fn shared_by(self, count: usize) -> Self {
+        self.parted(if count == 0 { 1.0 } else { 1.0 / count as f64 })
+    }
+
+    /// A part of it.
+    pub(crate) const fn parted(self, factor: f64) -> Self {
+        Self { per_second: self.per_second * factor, burst: self.burst * factor }
     }
 
     /// So many a second, and those of so long saved.

@@ -21,8 +21,8 @@ pub(crate) struct Cast {
 /// Its rates.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CastRate {
-    messages: Rate,
-    bytes: Rate,
+    pub(crate) messages: Rate,
+    pub(crate) bytes: Rate,
 }
 
 /// How many times as many bytes AMOP's multicasts may have: their bodies are longer than what gossip or batches carry.
@@ -33,6 +33,11 @@ impl CastRate {
     pub(crate) const fn of_amop(self) -> Self {
         let Rate { per_second, burst } = self.bytes;
         Self { bytes: Rate { per_second: LONG * per_second, burst: LONG * burst }, ..self }
+    }
+
+    /// A part of it.
+    pub(crate) const fn parted(self, factor: f64) -> Self {
+        Self { messages: self.messages.parted(factor), bytes: self.bytes.parted(factor) }
     }
 
     /// So many times what one node may send.
@@ -54,6 +59,11 @@ impl CastRate {
 impl Cast {
     pub(crate) const fn new(rate: CastRate, now: Instant) -> Self {
         Self { messages: Bucket::new(rate.messages, now), bytes: Bucket::new(rate.bytes, now) }
+    }
+
+    /// Whether nothing of it is used.
+    pub(crate) fn is_full(&self, rate: CastRate, now: Instant) -> bool {
+        self.messages.is_full(rate.messages, now) && self.bytes.is_full(rate.bytes, now)
     }
 
     /// Takes a message of so many bytes; `false` when there is no allowance for it.

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     copies::{Copies, Mark},
+    fair::Fair,
     gossip::Counted,
     hashed::HashMap,
     multicast::Batch,
@@ -80,8 +81,8 @@ pub(super) struct Peer {
     checked: Cast,
     cast: Cast,
     asked: Bucket,
-    repaired: Bucket,
-    repaired_batches: Bucket,
+    repaired: Fair,
+    repaired_batches: Fair,
     brought: Copies,
     /// Sources whose records it showed in vain, and when it did so last.
     in_vain: HashMap<NodeId, Instant>,
@@ -106,8 +107,8 @@ impl Peer {
             checked: Cast::new(CHECKED, now),
             cast: Cast::new(CAST, now),
             asked: Bucket::new(ASKED, now),
-            repaired: Bucket::new(REPAIRED, now),
-            repaired_batches: Bucket::new(REPAIRED_BATCHES, now),
+            repaired: Fair::new(REPAIRED, now),
+            repaired_batches: Fair::new(REPAIRED_BATCHES, now),
             brought: Copies::new(REMEMBERED),
             in_vain: HashMap::default(),
             repeated: Bucket::new(REPEATED, now),
@@ -124,7 +125,8 @@ impl Peer {
     /// What it has used, for its next link. What each link begins with is not counted for long: a peer tells all its topics.
     pub(super) fn rest(self, now: Instant) -> Self {
         let Self { brought, in_vain, gossip_repeated, control, subscriptions, .. } = Self::new(now);
-        Self { brought, in_vain, gossip_repeated, control, subscriptions, ..self }
+        let (repaired, repaired_batches) = (self.repaired.rest(), self.repaired_batches.rest());
+        Self { brought, in_vain, gossip_repeated, control, subscriptions, repaired, repaired_batches, ..self }
     }
 
     /// Most messages of gossip that it may bring in so long.
@@ -163,10 +165,11 @@ impl Peer {
         self.asked.take(1.0, ASKED, now)
     }
 
-    /// Whether so many bytes may be sent because it asked.
+    /// Whether so many bytes may be sent because it, `me`, asked for itself or on behalf of somebody else.
     #[expect(clippy::cast_precision_loss, reason = "a batch is shorter than 2^53 bytes")]
-    pub(super) fn may_repair(&mut self, bytes: usize, now: Instant) -> bool {
-        self.repaired_batches.take(1.0, REPAIRED_BATCHES, now) && self.repaired.take(bytes as f64, REPAIRED, now)
+    pub(super) fn may_repair(&mut self, (me, asker): (&NodeId, &NodeId), bytes: usize, now: Instant) -> bool {
+        self.repaired_batches.take((me, asker), 1.0, REPAIRED_BATCHES, now)
+            && self.repaired.take((me, asker), bytes as f64, REPAIRED, now)
     }
 
     /// Whether it may have one more signature of gossip checked.
@@ -230,7 +233,7 @@ impl Peer {
 
     /// Bytes of it that stand elsewhere, at the most.
     pub(super) const fn most_bytes() -> usize {
-        Copies::most_bytes(REMEMBERED) + 2 * MAX_IN_VAIN * size_of::<(NodeId, Instant)>()
+        Copies::most_bytes(REMEMBERED) + 2 * Fair::most_bytes(1) + 2 * MAX_IN_VAIN * size_of::<(NodeId, Instant)>()
     }
 
     /// Whether it may bring one more message that was here already.

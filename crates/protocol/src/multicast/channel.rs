@@ -6,8 +6,12 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Batch, Long, MAX_BATCH, Proof, class, members::Members};
-use crate::{LARGE_BODY, MAX_LIFETIME, Priority, Topic, life::Life};
+use super::{
+    Batch, Long, MAX_BATCH, Proof,
+    class::{self, Class},
+    members::Members,
+};
+use crate::{LARGE_BODY, MAX_LIFETIME, Topic, life::Life};
 
 /// When, after a last message, its number is said again: a quiet topic costs a handful of words.
 const REMINDERS: [Duration; 12] = [
@@ -26,9 +30,9 @@ const REMINDERS: [Duration; 12] = [
 ];
 
 /// What a channel is known by; the most urgent come first.
-pub(super) type Key = (Priority, Option<Topic>);
+pub(super) type Key = (Class, Option<Topic>);
 
-/// One topic to which this node publishes with one priority.
+/// One topic to which this node publishes with one priority, or copies for those who know none.
 #[derive(Debug)]
 pub(super) struct Channel {
     topic: Option<Topic>,
@@ -42,10 +46,16 @@ pub(super) struct Channel {
 }
 
 impl Channel {
-    /// The `index`-th of this node.
-    pub(super) fn new((priority, topic): Key, index: u64, now: Instant) -> Self {
-        let (members, first) = (Members::new(priority), class::first_number(index, priority));
+    /// With the `set`-th numbers of its class.
+    pub(super) fn new((class, topic): Key, set: u64, now: Instant) -> Self {
+        let (members, first) = (Members::new(class), class.first_number(set));
         Self { topic, members, first, open: Vec::new(), long: None, reminders: 0, used: now }
+    }
+
+    /// In another epoch, with the `set`-th numbers of it: what has not left gets new ones.
+    pub(super) fn begin_anew(&mut self, class: Class, set: u64) {
+        (self.first, self.long) = (class.first_number(set), None);
+        self.members.begin(self.first);
     }
 
     /// Whether it has had its numbers, and all has left.
@@ -64,6 +74,14 @@ impl Channel {
         self.open.push(body);
         (self.used, self.reminders) = (now, 0);
         number
+    }
+
+    /// Gives up what has not left, and one message more, for which there is no room: who was to have them hears of a gap. Gives
+    /// back their bytes.
+    pub(super) fn skip(&mut self, now: Instant) -> usize {
+        self.first = self.next() + 1;
+        (self.used, self.reminders) = (now, 0);
+        self.open.drain(..).map(|body| body.len()).sum()
     }
 
     pub(super) fn has_open(&self) -> bool {

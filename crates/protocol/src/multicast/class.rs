@@ -1,5 +1,7 @@
-//! A message's priority stands in its number: so it is among what its origin signs, and what has one priority has an order of its
-//! own, with its own gaps and its own repair. What is urgent waits for nothing that is not.
+//! What a message's number says: its priority, and whether it is a copy for those who know only one order.
+//!
+//! So it is among what its origin signs, and what has one priority has an order of its own, with its own gaps and its own repair.
+//! What is urgent waits for nothing that is not.
 
 use super::COUNT_BITS;
 use crate::Priority;
@@ -11,6 +13,22 @@ const CLASS_AT: u32 = COUNT_BITS - 2;
 /// for those that have not left.
 const MOST: u64 = (1 << CLASS_AT) - (1 << 20);
 
+/// Sets of numbers that one epoch has, for topics in each priority; and as many for [`Class::Strict`].
+pub(super) const MOST_SETS: u64 = 1 << (STRICT_AT - COUNT_BITS);
+
+/// The highest bit of a number says that it is a copy: those who know one order take what has the higher number for what their
+/// origin begins anew, and so never go back to numbers of which they get only some.
+const STRICT_AT: u32 = 62;
+
+/// What a set of numbers is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Class {
+    /// Messages of one priority.
+    Of(Priority),
+    /// Copies of all of them in one order, for nodes of releases that know no priorities.
+    Strict,
+}
+
 /// The priority of the message with this number.
 pub const fn priority_of(number: u64) -> Priority {
     match (number >> CLASS_AT) & 3 {
@@ -21,15 +39,33 @@ pub const fn priority_of(number: u64) -> Priority {
     }
 }
 
-/// The first number of the `index`-th that this node publishes to, topic and priority.
-pub(super) const fn first_number(index: u64, priority: Priority) -> u64 {
-    let class = match priority {
-        Priority::Normal => 0,
-        Priority::Control => 1,
-        Priority::High => 2,
-        Priority::Bulk => 3,
-    };
-    (index << COUNT_BITS) + (class << CLASS_AT) + 1
+impl Class {
+    pub(super) const NORMAL: Self = Self::Of(Priority::Normal);
+
+    /// What the message with this number is among.
+    pub(super) const fn of(number: u64) -> Self {
+        if number >> STRICT_AT == 0 { Self::Of(priority_of(number)) } else { Self::Strict }
+    }
+
+    /// How urgent it is.
+    pub(super) const fn priority(self) -> Priority {
+        match self {
+            Self::Of(priority) => priority,
+            Self::Strict => Priority::Normal,
+        }
+    }
+
+    /// The first number of the `set`-th set, of fewer than [`MOST_SETS`].
+    pub(super) const fn first_number(self, set: u64) -> u64 {
+        let (strict, priority) = match self {
+            Self::Of(Priority::Normal) => (0, 0),
+            Self::Of(Priority::Control) => (0, 1),
+            Self::Of(Priority::High) => (0, 2),
+            Self::Of(Priority::Bulk) => (0, 3),
+            Self::Strict => (1, 0),
+        };
+        (strict << STRICT_AT) + (set << COUNT_BITS) + (priority << CLASS_AT) + 1
+    }
 }
 
 /// Whether other numbers are due.
@@ -40,18 +76,29 @@ pub(super) const fn is_worn_out(number: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::multicast::MAX_NUMBER;
 
     #[test]
     fn a_number_says_its_priority_until_it_is_worn_out_and_those_of_releases_without_them_are_normal() {
-        for priority in Priority::ALL {
-            for index in [0, 1, 77] {
-                let first = first_number(index, priority);
+        for class in Priority::ALL.map(Class::Of).into_iter().chain([Class::Strict]) {
+            for set in [0, 1, 77, MOST_SETS - 1] {
+                let first = class.first_number(set);
                 let last = first + MOST - 2;
-                assert_eq!((priority_of(first), priority_of(last), first >> COUNT_BITS), (priority, priority, index));
+                let with_last = last + (1 << 20);
+                assert_eq!([first, last, with_last].map(Class::of), [class; 3], "those that have not left have room");
+                assert_eq!(priority_of(first), class.priority());
                 assert_eq!((is_worn_out(first), is_worn_out(last), is_worn_out(last + 1)), (false, false, true));
-                assert_eq!(priority_of(last + (1 << 20)), priority, "those that have not left have room");
+                assert!(with_last < MAX_NUMBER);
+                let own_set = (first >> COUNT_BITS) % MOST_SETS;
+                assert_eq!((own_set, with_last >> COUNT_BITS), (set, first >> COUNT_BITS));
             }
         }
-        assert_eq!(first_number(5, Priority::Normal), (5 << COUNT_BITS) + 1, "as ever");
+        assert_eq!(Class::NORMAL.first_number(5), (5 << COUNT_BITS) + 1, "as ever");
+    }
+
+    #[test]
+    fn copies_for_those_who_know_one_order_have_higher_numbers_than_all_else() {
+        let highest = Priority::ALL.map(|priority| Class::Of(priority).first_number(MOST_SETS - 1) + MOST);
+        assert!(highest.iter().all(|number| *number < Class::Strict.first_number(0)));
     }
 }

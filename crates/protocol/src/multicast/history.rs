@@ -17,6 +17,9 @@ const KEPT: Duration = Duration::from_secs(50);
 const OWN_BYTES: usize = 64 << 20;
 const BYTES_OF_OTHERS: usize = 128 << 20;
 
+/// And of copies of its own, for those who know one order only.
+const BYTES_OF_COPIES: usize = 16 << 20;
+
 /// What a batch takes besides itself.
 const OVERHEAD: usize = 256;
 
@@ -51,7 +54,11 @@ pub(super) struct Found {
 
 impl History {
     pub(super) const BOUNDS: [Bound; 2] = [
-        Bound::of_bytes("own multicasts, for those who missed them", 2 * OWN_BYTES, "the oldest are forgotten"),
+        Bound::of_bytes(
+            "own multicasts, for those who missed them",
+            2 * (OWN_BYTES + BYTES_OF_COPIES),
+            "the oldest are forgotten",
+        ),
         Bound::of_bytes(
             "multicasts of others, for those who missed them",
             BYTES_OF_OTHERS,
@@ -62,6 +69,11 @@ impl History {
     /// Of this node's own batches.
     pub(super) fn own() -> Self {
         Self { bytes: SharedBytes::for_one(OWN_BYTES), origins: HashMap::default() }
+    }
+
+    /// Of copies of its own for those who know one order only.
+    pub(super) fn of_copies() -> Self {
+        Self { bytes: SharedBytes::for_one(BYTES_OF_COPIES), origins: HashMap::default() }
     }
 
     /// Of those that came from others.

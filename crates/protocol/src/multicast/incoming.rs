@@ -1,34 +1,49 @@
-use std::{collections::BTreeSet, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use nuncio_bounds::{Bound, SharedBytes};
 use nuncio_identity::NodeId;
 
 use super::{
     Batch,
-    class::priority_of,
+    class::Class,
     stream::{Due, Since, Stream, Told},
 };
-use crate::{Output, Priority, Topic, hashed::HashMap, outbox::Outbox, schedule::Schedule};
+use crate::{MAX_LIFETIME, Output, Topic, hashed::HashMap, outbox::Outbox, schedule::Schedule};
 
-/// Most streams: topics subscribed here, times their origins and the priorities that these use.
+/// Most streams: topics subscribed here, times their origins and the priorities that these use. An origin has as many as leave as
+/// many free.
 const MAX_STREAMS: usize = 64 << 10;
+
+/// After so long, what a stream brought counts no more: if it came once more, the gate would refuse it.
+const QUIET: Duration = Duration::from_secs(2 * MAX_LIFETIME.as_secs());
+
+/// How soon it is looked again for streams that nobody needs.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Most bytes of messages that came before their turn; of one stream as many as are free.
 const MAX_HELD: usize = 64 << 20;
 
 /// Names a stream.
-pub(super) type Name = (NodeId, Option<Topic>, Priority);
+pub(super) type Name = (NodeId, Option<Topic>, Class);
 
 /// What comes from other nodes, put in order.
 ///
 /// Bound: [`MAX_STREAMS`] and [`MAX_HELD`]. When there are too many streams, those of topics that nobody here subscribes any
-/// more are forgotten; beyond that, what a new one brings is told as a gap.
+/// more are forgotten, and those that have been quiet for long; beyond that, what a new one brings is told as a gap.
 #[derive(Debug)]
 pub(super) struct Incoming {
     subscribed: BTreeSet<Topic>,
     streams: HashMap<Name, Stream>,
+    /// How many each origin has.
+    of_origins: HashMap<NodeId, usize>,
     due: Schedule<Name>,
     room: SharedBytes,
+    /// When it was looked last for those that nobody needs.
+    tidied: Option<Instant>,
 }
 
 /// What is missing, of which stream.
@@ -55,8 +70,15 @@ impl Incoming {
     ];
 
     pub(super) fn new() -> Self {
-        let (subscribed, streams) = (BTreeSet::new(), HashMap::default());
-        Self { subscribed, streams, due: Schedule::default(), room: SharedBytes::new(MAX_HELD) }
+        let (subscribed, streams, of_origins) = Default::default();
+        Self {
+            subscribed,
+            streams,
+            of_origins,
+            due: Schedule::default(),
+            room: SharedBytes::new(MAX_HELD),
+            tidied: None,
+        }
     }
 
     /// Applications here want these topics.
@@ -86,19 +108,21 @@ impl Incoming {
     /// Takes a batch that is for this node.
     pub(super) fn take(&mut self, batch: Arc<Batch>, since: u64, via: NodeId, outbox: &mut Outbox, now: Instant) {
         let name = name_of(&batch);
-        let is_full = self.streams.len() >= MAX_STREAMS;
-        if is_full && !self.streams.contains_key(&name) && !self.make_room() {
-            tell(&name, batch.epoch, missed(&batch), outbox);
-            return;
+        if !self.streams.contains_key(&name) {
+            if !self.has_room(&name.0) && !self.make_room(&name.0, now) {
+                tell(&name, batch.epoch, missed(&batch), outbox);
+                return;
+            }
+            *self.of_origins.entry(name.0).or_default() += 1;
         }
         let Self { streams, room, due, .. } = self;
         let since = Since { number: since, is_origins: via == batch.origin };
-        let stream = streams.entry(name.clone()).or_insert_with(|| Stream::new(&batch, since, via));
+        let stream = streams.entry(name.clone()).or_insert_with(|| Stream::new(&batch, since, via, now));
         if !stream.goes_on(&batch) {
             // The origin began anew.
             let told = stream.end(room);
             tell(&name, stream.epoch, told, outbox);
-            *stream = Stream::new(&batch, since, via);
+            *stream = Stream::new(&batch, since, via, now);
         }
         stream.via = via;
         let epoch = batch.epoch;
@@ -135,22 +159,37 @@ impl Incoming {
         self.due.next()
     }
 
-    fn make_room(&mut self) -> bool {
-        let Self { subscribed, streams, due, room } = self;
+    /// Whether one more of an origin leaves as many free as it has.
+    fn has_room(&self, origin: &NodeId) -> bool {
+        self.streams.len() + self.of_origins.get(origin).copied().unwrap_or_default() < MAX_STREAMS
+    }
+
+    /// Forgets the streams that nobody needs.
+    fn make_room(&mut self, origin: &NodeId, now: Instant) -> bool {
+        if self.tidied.is_some_and(|tidied| now < tidied + PAUSE) {
+            return false;
+        }
+        self.tidied = Some(now);
+        let Self { subscribed, streams, of_origins, due, room, .. } = self;
         streams.retain(|name, stream| {
             let is_wanted = name.1.as_ref().is_none_or(|topic| subscribed.contains(topic));
-            if !is_wanted {
+            let is_kept = is_wanted && !stream.has_been_quiet(QUIET, now);
+            if !is_kept {
                 stream.end(room);
                 due.cancel(name);
+                if let Some(count) = of_origins.get_mut(&name.0) {
+                    *count -= 1;
+                }
             }
-            is_wanted
+            is_kept
         });
-        streams.len() < MAX_STREAMS
+        of_origins.retain(|_, count| *count > 0);
+        self.has_room(origin)
     }
 }
 
 fn name_of(batch: &Batch) -> Name {
-    (batch.origin, batch.topic.clone(), priority_of(batch.first))
+    (batch.origin, batch.topic.clone(), Class::of(batch.first))
 }
 
 fn missed(batch: &Batch) -> Vec<Told> {

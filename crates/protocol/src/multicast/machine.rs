@@ -30,8 +30,9 @@ pub(crate) struct Multicast {
 }
 
 impl Multicast {
-    pub(crate) fn new() -> Self {
-        Self { outgoing: Outgoing::new(), incoming: Incoming::new(), passed: History::of_others() }
+    /// An epoch has so many sets of numbers.
+    pub(crate) fn new(sets: u64) -> Self {
+        Self { outgoing: Outgoing::new(sets), incoming: Incoming::new(), passed: History::of_others() }
     }
 
     /// What applications and other nodes can make it hold.
@@ -175,7 +176,7 @@ impl Multicast {
         let Some(hops_left) = wanted.hops_left.checked_sub(1) else { return };
         let hop = turn.routing.next_hop_without(&wanted.origin, &[from, wanted.asker]);
         if let Some(to) = hop.filter(|hop| turn.directory.takes_batches(hop))
-            && turn.onward.may_ask_on(&to, turn.now)
+            && turn.onward.may_ask_on(&to, (&from, &wanted.asker), turn.now)
         {
             let wanted = Wanted { hops_left: hops_left.min(HOPS_LEFT), ..wanted };
             turn.outbox.push(Output::SendWanted { to, account: Account::Of(from), wanted });
@@ -200,7 +201,7 @@ fn pass_on(from: NodeId, leg: Leg, turn: &mut Turn<'_>) {
     let leg = Leg { priority, ..leg };
     for (to, destinations) in legs {
         let leg = Leg { destinations, ..leg.clone() };
-        if turn.onward.may_push(&to, &leg, turn.now) {
+        if turn.onward.may_push(&to, &from, &leg, turn.now) {
             turn.outbox.push(Output::SendBatch { to, account: Account::Of(from), leg });
         }
     }
@@ -214,7 +215,7 @@ fn ask(missing: Missing, turn: &mut Turn<'_>) {
     let hop = if asked % 2 == 0 { brought.or(towards) } else { towards.or(brought) };
     // Whoever is not asked now is asked with the next try.
     if let Some(hop) = hop.filter(|hop| turn.directory.takes_batches(hop))
-        && turn.onward.may_ask(&hop, turn.now)
+        && turn.onward.may_ask(&hop, &origin, turn.now)
     {
         let wanted = Wanted { asker: turn.life.node, origin, epoch, topic, from, to, hops_left: HOPS_LEFT };
         turn.outbox.push(Output::SendWanted { to: hop, account: Account::Own, wanted });

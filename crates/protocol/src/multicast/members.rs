@@ -5,20 +5,30 @@ use std::{
 
 use nuncio_identity::NodeId;
 
-use super::Destination;
-use crate::{MAX_HOPS, Priority, Topic, status_sync::Record, turn::Turn};
+use super::{Destination, class::Class};
+use crate::{MAX_HOPS, Topic, status_sync::Record, turn::Turn};
 
 /// How long after the way to a subscriber is lost gossip tries to find one.
 const DOUBT: Duration = Duration::from_secs(3);
 
-/// Who subscribes a topic, and over whom each is reached who knows numbers of this priority.
+/// Who subscribes a topic, and over whom each is reached whom these numbers are for.
 ///
 /// Bound: the nodes known.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Members {
-    priority: Priority,
+    serves: Serves,
     nodes: BTreeMap<NodeId, Member>,
     plan: Option<(Basis, Plan)>,
+}
+
+/// Whom numbers are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Serves {
+    All,
+    /// Those who know priorities.
+    Others,
+    /// Those of releases that know one order only.
+    Strict,
 }
 
 #[derive(Debug)]
@@ -46,7 +56,7 @@ pub(super) struct Plan {
     pub(super) is_relayed: bool,
     /// Some member, or a node on the way to it, takes gossip alone.
     pub(super) needs_gossip: bool,
-    /// Some member takes batches of normal ones alone.
+    /// Some member knows one order only, and is not served.
     pub(super) has_strict: bool,
     /// Until then gossip is tried for those to whom there is no way.
     in_doubt: Option<Instant>,
@@ -62,8 +72,30 @@ impl Plan {
 }
 
 impl Members {
-    pub(super) fn new(priority: Priority) -> Self {
-        Self { priority, ..Self::default() }
+    pub(super) fn new(class: Class) -> Self {
+        let serves = match class {
+            Class::NORMAL => Serves::All,
+            Class::Of(_) => Serves::Others,
+            Class::Strict => Serves::Strict,
+        };
+        Self { serves, nodes: BTreeMap::new(), plan: None }
+    }
+
+    /// Those who know one order only are served by numbers of their own from now on.
+    pub(super) fn leave_strict(&mut self) {
+        if self.serves == Serves::All {
+            (self.serves, self.plan) = (Serves::Others, None);
+        }
+    }
+
+    /// Whether those who know one order only have numbers of their own.
+    pub(super) fn have_left_strict(&self) -> bool {
+        self.serves == Serves::Others
+    }
+
+    /// Whether one of them knows one order only.
+    pub(super) fn have_strict(&self) -> bool {
+        self.nodes.values().any(Member::is_strict)
     }
 
     /// A node's record says whether it is a member; `next` is the number of the next message.
@@ -81,6 +113,9 @@ impl Members {
             *member = fresh();
         }
         (member.takes_batches, member.takes_priorities) = (takes_batches, takes_priorities);
+        if self.serves == Serves::Strict && !member.is_strict() {
+            self.nodes.remove(&status.node);
+        }
         self.plan = None;
     }
 
@@ -122,7 +157,7 @@ impl Members {
         let closed: Vec<NodeId> = peers.into_iter().filter(|peer| !directory.takes_batches(peer)).collect();
         let mut plan = Plan { has_strangers, ..Plan::default() };
         for (node, member) in &mut self.nodes {
-            if self.priority != Priority::Normal && member.takes_batches && !member.takes_priorities {
+            if self.serves == Serves::Others && member.is_strict() {
                 plan.has_strict = true;
                 continue;
             }
@@ -164,6 +199,12 @@ impl Members {
     ) -> Option<Destination> {
         let plan = self.plan(basis, deaf, turn);
         plan.legs.values().flatten().find(|destination| destination.node == *node).copied()
+    }
+}
+
+impl Member {
+    const fn is_strict(&self) -> bool {
+        self.takes_batches && !self.takes_priorities
     }
 }
 

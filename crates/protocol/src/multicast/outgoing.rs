@@ -11,23 +11,14 @@ use nuncio_identity::NodeId;
 use super::{
     Batch, Destination, Leg, Publication, PublishRefusal, Wanted,
     channel::{Channel, Key},
-    class::priority_of,
+    channels::{Channels, Spent},
+    class::Class,
     history::History,
     members::{Basis, HOPS_LEFT},
 };
 use crate::{
-    Account, LARGE_BODY, Output, Priority, Topic, hashed::HashMap, schedule::Schedule, status_sync::Record,
-    timers::earliest, turn::Turn,
+    Account, LARGE_BODY, Output, Priority, Topic, schedule::Schedule, status_sync::Record, timers::earliest, turn::Turn,
 };
-
-/// Most topics to which this node publishes at a time, each counted for every priority.
-const MAX_CHANNELS: usize = 512;
-
-/// Most nodes that subscribe them, each counted for every topic: as many as a thousand nodes that subscribe all.
-const MAX_MEMBERS: usize = 512 << 10;
-
-/// What each takes: as a member, and in the plan of ways.
-const PER_MEMBER: usize = 256;
 
 /// Most bytes of messages that have not left.
 const MAX_OPEN: usize = 16 << 20;
@@ -35,33 +26,40 @@ const MAX_OPEN: usize = 16 << 20;
 /// So many more, where what comes is urgent: it waits for no room that others fill.
 const URGENT_OPEN: usize = 8 << 20;
 
+/// Of copies for those who know one order only: what is beyond they miss, and are told so.
+const STRICT_OPEN: usize = 4 << 20;
+
 /// How long a link whose queue was full is not asked again.
 const FULL: Duration = Duration::from_millis(5);
 
 /// How long batches wait whose signature relays would not check now.
 const ALLOWANCE: Duration = Duration::from_millis(5);
 
+/// How soon it is told again that the epoch has no numbers left: the disk may have refused another one.
+const TOLD_AGAIN: Duration = Duration::from_secs(10);
+
 /// Most bytes in answer to one question: who misses more asks again.
 const ANSWER: usize = 2 << 20;
 
 /// What this node publishes.
 ///
-/// Bound: [`MAX_CHANNELS`], [`MAX_MEMBERS`], [`MAX_OPEN`] and [`URGENT_OPEN`]. When there are too many topics or members, the topic quiet the
-/// longest is forgotten; its numbers begin anew.
+/// Bound: [`Channels`], [`MAX_OPEN`] and [`URGENT_OPEN`], [`STRICT_OPEN`].
 #[derive(Debug)]
 pub(super) struct Outgoing {
-    channels: HashMap<Key, Channel>,
-    /// How many there ever were.
-    begun: u64,
-    /// Those with messages that have not left, and the bytes of these.
+    channels: Channels,
+    /// Those with messages that have not left, and the bytes of these; of copies apart.
     open: BTreeSet<Key>,
     open_bytes: usize,
+    strict_bytes: usize,
     flush_at: Option<Instant>,
     is_fresh: bool,
     reminders: Schedule<Key>,
     /// Links that had no room for what is so urgent, and until when they are spared.
     full: BTreeMap<(NodeId, Priority), Instant>,
     history: History,
+    strict_history: History,
+    /// When it was told last that the epoch has no numbers left.
+    spent_told: Option<Instant>,
     /// Nodes whose records say that nothing can be pushed to them.
     pub(super) deaf: BTreeSet<NodeId>,
     /// Grows with each change of links and records.
@@ -70,30 +68,28 @@ pub(super) struct Outgoing {
 
 impl Outgoing {
     pub(super) const BOUNDS: [Bound; 2] = [
-        Bound::of_entries::<(Key, Channel)>(
-            "topics to which applications here publish, each priority",
-            MAX_CHANNELS,
-            MAX_MEMBERS / MAX_CHANNELS * PER_MEMBER,
-            "the one quiet the longest is forgotten",
-        ),
+        Channels::BOUND,
         Bound::of_bytes(
             "messages of applications here for many",
-            MAX_OPEN + URGENT_OPEN,
+            MAX_OPEN + URGENT_OPEN + STRICT_OPEN,
             "the application is told to wait",
         ),
     ];
 
-    pub(super) fn new() -> Self {
+    /// An epoch has so many sets of numbers.
+    pub(super) fn new(sets: u64) -> Self {
         Self {
-            channels: HashMap::default(),
-            begun: 0,
+            channels: Channels::new(sets),
             open: BTreeSet::new(),
             open_bytes: 0,
+            strict_bytes: 0,
             flush_at: None,
             is_fresh: false,
             reminders: Schedule::default(),
             full: BTreeMap::new(),
             history: History::own(),
+            strict_history: History::of_copies(),
+            spent_told: None,
             deaf: BTreeSet::new(),
             changes: 0,
         }
@@ -110,50 +106,92 @@ impl Outgoing {
         if self.open_bytes + body.len() > most && self.open_bytes > 0 {
             return Err(PublishRefusal);
         }
-        let key = (self.granted(topic, &body, priority, turn), topic.cloned());
-        let (basis, priority) = (self.basis(turn), key.0);
-        self.channel(&key, turn);
-        let Self { channels, open, deaf, full, .. } = self;
-        let channel = channels.get_mut(&key).ok_or(PublishRefusal)?;
-        let plan = channel.members.plan(basis, &|node| deaf.contains(node), turn);
-        if !full.is_empty() {
-            full.retain(|_, until| *until > turn.now);
-            if !plan.legs.is_empty() && plan.legs.keys().all(|hop| full.contains_key(&(*hop, priority))) {
-                return Err(PublishRefusal);
-            }
+        let key = (self.class(topic, body.len(), priority, turn)?, topic.cloned());
+        self.make(&key, turn)?;
+        let (basis, priority, now) = (self.basis(turn), key.0.priority(), turn.now);
+        let Self { channels, deaf, full, .. } = self;
+        let plan = channels.plan(&key, basis, &|node| deaf.contains(node), turn).ok_or(PublishRefusal)?;
+        full.retain(|_, until| *until > now);
+        if !plan.legs.is_empty() && plan.legs.keys().all(|hop| full.contains_key(&(*hop, priority))) {
+            return Err(PublishRefusal);
         }
         let (is_pushed, needs_gossip) = (!plan.legs.is_empty(), plan.needs_gossip);
-        let gossip = if plan.needs_gossip && !is_pushed {
-            Some(turn.life.stamp(body.len(), turn.now).ok_or(PublishRefusal)?)
-        } else if plan.needs_gossip || plan.is_in_doubt(turn.now) {
-            turn.life.stamp_beside(body.len(), turn.now)
+        let gossip = if needs_gossip && !is_pushed {
+            Some(turn.life.stamp(body.len(), now).ok_or(PublishRefusal)?)
+        } else if needs_gossip || plan.is_in_doubt(now) {
+            turn.life.stamp_beside(body.len(), now)
         } else {
             None
         };
-        self.open_bytes += body.len();
-        if !channel.has_open() {
-            open.insert(key);
-        }
-        let number = channel.push(body, turn.now);
-        self.flush_at.get_or_insert(turn.now);
+        turn.onward.urgency.of_own(priority, body.len(), now);
+        let is_copied = self.copy(topic, &body, turn);
+        let number = self.push(key, body, now)?;
         self.is_fresh = true;
-        Ok(Publication { epoch: turn.life.epoch, number, is_pushed, gossip, needs_gossip })
+        Ok(Publication { epoch: turn.life.epoch, number, is_pushed: is_pushed || is_copied, gossip, needs_gossip })
     }
 
-    /// As what a message goes that is to be so urgent: as normal where it is over what is urgent of this node, and as long as
-    /// somebody subscribes who knows nothing else.
-    fn granted(&mut self, topic: Option<&Topic>, body: &Bytes, priority: Priority, turn: &mut Turn<'_>) -> Priority {
+    /// As what a message goes that is to be so urgent: as normal where it is over what is urgent of this node, and until those of
+    /// its subscribers who know nothing else have numbers of their own.
+    fn class(
+        &mut self,
+        topic: Option<&Topic>,
+        length: usize,
+        priority: Priority,
+        turn: &mut Turn<'_>,
+    ) -> Result<Class, PublishRefusal> {
         // Behind a long one, others of its priority would wait.
-        let is_long = priority.is_urgent() && body.len() > LARGE_BODY;
-        let granted = turn.onward.urgency.of_own(priority, body.len(), turn.now);
-        if is_long || granted == Priority::Normal {
-            return Priority::Normal;
+        let is_long = priority.is_urgent() && length > LARGE_BODY;
+        if priority == Priority::Normal || is_long || !turn.onward.urgency.has_own(priority, length, turn.now) {
+            return Ok(Class::NORMAL);
         }
-        let (basis, key) = (self.basis(turn), (granted, topic.cloned()));
-        self.channel(&key, turn);
+        let (basis, key) = (self.basis(turn), (Class::Of(priority), topic.cloned()));
+        self.make(&key, turn)?;
         let Self { channels, deaf, .. } = self;
-        let plan = channels.get_mut(&key).map(|channel| channel.members.plan(basis, &|node| deaf.contains(node), turn));
-        if plan.is_some_and(|plan| !plan.has_strict) { granted } else { Priority::Normal }
+        let has_strict =
+            channels.plan(&key, basis, &|node| deaf.contains(node), turn).is_some_and(|plan| plan.has_strict);
+        Ok(if has_strict && !channels.is_split(&key.1) { Class::NORMAL } else { key.0 })
+    }
+
+    /// Lets a message wait in its channel.
+    fn push(&mut self, key: Key, body: Bytes, now: Instant) -> Result<u64, PublishRefusal> {
+        let channel = self.channels.get_mut(&key).ok_or(PublishRefusal)?;
+        *if key.0 == Class::Strict { &mut self.strict_bytes } else { &mut self.open_bytes } += body.len();
+        let number = channel.push(body, now);
+        self.flush_at.get_or_insert(now);
+        self.open.insert(key);
+        Ok(number)
+    }
+
+    /// Lets a copy wait for those who know one order only, if they have numbers of their own; says whether there are any.
+    fn copy(&mut self, topic: Option<&Topic>, body: &Bytes, turn: &mut Turn<'_>) -> bool {
+        let key = (Class::Strict, topic.cloned());
+        if !self.channels.is_split(&key.1) || self.make(&key, turn).is_err() {
+            return false;
+        }
+        let Some(channel) = self.channels.get_mut(&key).filter(|channel| channel.members.len() > 0) else {
+            return false;
+        };
+        if self.strict_bytes + body.len() > STRICT_OPEN && self.strict_bytes > 0 {
+            self.strict_bytes -= channel.skip(turn.now);
+            self.open.remove(&key);
+            return false;
+        }
+        self.push(key, body.clone(), turn.now).is_ok()
+    }
+
+    /// Gives those who know one order only numbers of their own in a topic that uses others, too: they are told up to where
+    /// they had all, and what they missed of that.
+    fn split(&mut self, topic: &Option<Topic>, turn: &mut Turn<'_>) {
+        let is_used = |class| self.channels.has(&(Class::Of(class), topic.clone()));
+        let uses_others = [Priority::Control, Priority::High, Priority::Bulk].into_iter().any(is_used);
+        let (key, basis) = ((Class::NORMAL, topic.clone()), self.basis(turn));
+        if !uses_others || self.channels.is_split(topic) {
+            return;
+        }
+        let Some(channel) = self.channels.get_mut(&key).filter(|channel| channel.members.have_strict()) else { return };
+        let deaf = &self.deaf;
+        say(channel, key.0, basis, &|node| deaf.contains(node), turn);
+        channel.members.leave_strict();
     }
 
     /// Sends what waits.
@@ -161,8 +199,10 @@ impl Outgoing {
         self.flush_at = None;
         let basis = self.basis(turn);
         for key in std::mem::take(&mut self.open) {
-            let Self { channels, deaf, history, .. } = self;
+            let is_strict = key.0 == Class::Strict;
+            let Self { channels, deaf, history, strict_history, open_bytes, strict_bytes, .. } = self;
             let Some(channel) = channels.get_mut(&key) else { continue };
+            let (history, bytes) = if is_strict { (strict_history, strict_bytes) } else { (history, open_bytes) };
             while channel.has_open() {
                 let length = channel.next_length();
                 let is_relayed = channel.members.plan(basis, &|node| deaf.contains(node), turn).is_relayed;
@@ -172,15 +212,19 @@ impl Outgoing {
                     break;
                 }
                 let batch = channel.close(turn.life, turn.now);
-                self.open_bytes -= length;
+                *bytes -= length;
                 history.keep(&batch, turn.now);
                 let plan = channel.members.plan(basis, &|node| deaf.contains(node), turn);
                 for (hop, destinations) in &plan.legs {
                     send(*hop, (Arc::clone(&batch), key.0), destinations.clone(), turn);
                 }
             }
+            let has_left = !channel.has_open();
             if let Some(pause) = channel.next_reminder() {
-                self.reminders.set(key, turn.now + pause);
+                self.reminders.set(key.clone(), turn.now + pause);
+            }
+            if has_left && key.0 == Class::NORMAL {
+                self.split(&key.1, turn);
             }
         }
     }
@@ -207,8 +251,9 @@ impl Outgoing {
         turn: &mut Turn<'_>,
     ) {
         let basis = self.basis(turn);
-        let Self { channels, deaf, history, .. } = self;
-        let key = (priority_of(wanted.from), wanted.topic.clone());
+        let Self { channels, deaf, history, strict_history, .. } = self;
+        let key = (Class::of(wanted.from), wanted.topic.clone());
+        let history = if key.0 == Class::Strict { strict_history } else { history };
         let Some(channel) = channels.get_mut(&key).filter(|_| wanted.epoch == turn.life.epoch) else { return };
         let to = wanted.to.min(channel.next().saturating_sub(1));
         let asker = channel.members.reached(&wanted.asker, basis, &|node| deaf.contains(node), turn);
@@ -245,19 +290,15 @@ impl Outgoing {
         } else {
             self.deaf.insert(node);
         }
-        for ((_, topic), channel) in &mut self.channels {
-            let next = channel.next();
-            channel.members.apply(record, topic.as_ref(), next);
+        for forgotten in self.channels.handle_record(record) {
+            self.reminders.cancel(&forgotten);
         }
-        while !self.has_room(0) && self.forget_quietest() {}
     }
 
     pub(super) fn handle_forgotten(&mut self, node: &NodeId) {
         self.changes += 1;
         self.deaf.remove(node);
-        for channel in self.channels.values_mut() {
-            channel.members.forget(node);
-        }
+        self.channels.forget_node(node);
     }
 
     /// A way to a node has appeared: it may have missed the end of what was said meanwhile.
@@ -270,13 +311,10 @@ impl Outgoing {
         }
     }
 
-    /// Numbers go on; what was sent in the epoch before is not answered for any more.
+    /// What was sent in the epoch before is not answered for any more; what has not left goes in this one.
     pub(super) fn handle_epoch_begun(&mut self) {
-        self.history = History::own();
-        for channel in self.channels.values_mut() {
-            let number = channel.next_unsent();
-            channel.members.begin(number);
-        }
+        (self.history, self.strict_history, self.spent_told) = (History::own(), History::of_copies(), None);
+        self.channels.handle_epoch_begun();
     }
 
     pub(super) fn handle_timeout(&mut self, turn: &mut Turn<'_>) {
@@ -285,16 +323,13 @@ impl Outgoing {
         while let Some(key) = self.reminders.pop_due(turn.now) {
             let Self { channels, deaf, .. } = self;
             let Some(channel) = channels.get_mut(&key).filter(|channel| !channel.has_open()) else { continue };
-            let word = channel.word(turn.life, turn.now);
-            let plan = channel.members.plan(basis, &|node| deaf.contains(node), turn);
-            for (hop, destinations) in &plan.legs {
-                send(*hop, (Arc::clone(&word), key.0), destinations.clone(), turn);
-            }
+            say(channel, key.0, basis, &|node| deaf.contains(node), turn);
             if let Some(pause) = channel.next_reminder() {
                 self.reminders.set(key, turn.now + pause);
             }
         }
         self.history.forget_old(turn.now);
+        self.strict_history.forget_old(turn.now);
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
@@ -306,41 +341,33 @@ impl Outgoing {
     }
 
     /// Makes a channel, if there is none and there is room.
-    fn channel(&mut self, key: &Key, turn: &Turn<'_>) {
-        if self.channels.get(key).is_some_and(|channel| !channel.is_worn_out()) {
-            return;
-        }
-        self.channels.remove(key);
-        let mut channel = Channel::new(key.clone(), self.begun, turn.now);
-        for record in turn.directory.status_sync.records() {
-            let next = channel.next();
-            channel.members.apply(record, key.1.as_ref(), next);
-        }
-        while self.channels.len() >= MAX_CHANNELS || !self.has_room(channel.members.len()) {
-            if !self.forget_quietest() {
-                return;
+    ///
+    /// # Errors
+    /// The epoch has no numbers left; the next one has.
+    fn make(&mut self, key: &Key, turn: &mut Turn<'_>) -> Result<(), PublishRefusal> {
+        match self.channels.make(key, turn) {
+            Ok(forgotten) => forgotten.iter().for_each(|key| self.reminders.cancel(key)),
+            Err(Spent) => {
+                if self.spent_told.is_none_or(|told| told + TOLD_AGAIN <= turn.now) {
+                    self.spent_told = Some(turn.now);
+                    turn.outbox.push(Output::EpochSpent { epoch: turn.life.epoch });
+                }
+                return Err(PublishRefusal);
             }
         }
-        self.begun += 1;
-        self.channels.insert(key.clone(), channel);
-    }
-
-    fn has_room(&self, members: usize) -> bool {
-        self.channels.values().map(|channel| channel.members.len()).sum::<usize>() + members <= MAX_MEMBERS
-    }
-
-    /// Whether there was one of which nothing is open.
-    fn forget_quietest(&mut self) -> bool {
-        let quiet = self.channels.iter().filter(|(_, channel)| !channel.has_open());
-        let oldest = quiet.min_by_key(|(_, channel)| channel.used).map(|(key, _)| key.clone());
-        let Some(oldest) = oldest else { return false };
-        self.channels.remove(&oldest);
-        self.reminders.cancel(&oldest);
-        true
+        Ok(())
     }
 }
 
-fn send(to: NodeId, (batch, priority): (Arc<Batch>, Priority), destinations: Vec<Destination>, turn: &mut Turn<'_>) {
-    let leg = Leg { batch, hops_left: HOPS_LEFT, priority, destinations };
+/// Says which number comes next.
+fn say(channel: &mut Channel, class: Class, basis: Basis, deaf: &dyn Fn(&NodeId) -> bool, turn: &mut Turn<'_>) {
+    let word = channel.word(turn.life, turn.now);
+    for (hop, destinations) in &channel.members.plan(basis, deaf, turn).legs {
+        send(*hop, (Arc::clone(&word), class), destinations.clone(), turn);
+    }
+}
+
+fn send(to: NodeId, (batch, class): (Arc<Batch>, Class), destinations: Vec<Destination>, turn: &mut Turn<'_>) {
+    let leg = Leg { batch, hops_left: HOPS_LEFT, priority: class.priority(), destinations };
     turn.outbox.push(Output::SendBatch { to, account: Account::Own, leg });
 }

@@ -46,6 +46,8 @@ pub(super) struct Stream {
     long: Option<Long>,
     /// Who brought the newest.
     pub(super) via: NodeId,
+    /// When it came.
+    used: Instant,
 }
 
 /// The first number that a node can have, as whoever brings a batch says: it is not among what the origin signs.
@@ -84,11 +86,16 @@ pub(super) enum Due {
 
 impl Stream {
     /// Begins with a batch, or with the number that its origin says this node is to have first.
-    pub(super) fn new(batch: &Batch, since: Since, via: NodeId) -> Self {
+    pub(super) fn new(batch: &Batch, since: Since, via: NodeId, now: Instant) -> Self {
         let is_said = since.number > 0 && topic_of(since.number) == topic_of(batch.first);
         let next = if is_said { since.within(batch) } else { batch.first };
         let (held, held_bytes) = (BTreeMap::new(), 0);
-        Self { epoch: batch.epoch, next, end: next, held, held_bytes, hole: None, long: None, via }
+        Self { epoch: batch.epoch, next, end: next, held, held_bytes, hole: None, long: None, via, used: now }
+    }
+
+    /// Whether nothing came for so long, and nothing is waited for.
+    pub(super) fn has_been_quiet(&self, time: Duration, now: Instant) -> bool {
+        self.hole.is_none() && now.saturating_duration_since(self.used) >= time
     }
 
     /// Whether a batch belongs to what came before, or is older.
@@ -104,6 +111,7 @@ impl Stream {
     /// Takes a batch.
     pub(super) fn take(&mut self, batch: Arc<Batch>, since: Since, room: &SharedBytes, now: Instant) -> Vec<Told> {
         let (mut told, before) = (Vec::new(), self.next);
+        self.used = now;
         if topic_of(batch.first) < topic_of(self.next) {
             return told;
         }

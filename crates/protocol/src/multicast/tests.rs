@@ -11,9 +11,10 @@ use nuncio_testkit::simulator::node_id;
 use super::{
     Batch, COUNT_BITS, Long, Proof,
     history::History,
+    incoming::Incoming,
     stream::{Due, Since, Stream, Told},
 };
-use crate::{LARGE_BODY, MAX_BODY};
+use crate::{LARGE_BODY, MAX_BODY, Output, Topic, outbox::Outbox};
 
 const MS: Duration = Duration::from_millis(1);
 const S: Duration = Duration::from_secs(1);
@@ -34,11 +35,11 @@ fn batch(first: u64, bodies: &[&'static str]) -> Batch {
 }
 
 fn stream(first: &Batch, since: u64) -> Stream {
-    Stream::new(first, origins(since), via())
+    Stream::new(first, origins(since), via(), Instant::now())
 }
 
 fn stream_of_others(first: &Batch, since: Since) -> Stream {
-    Stream::new(first, since, node_id(2))
+    Stream::new(first, since, node_id(2), Instant::now())
 }
 
 /// As the origin itself says.
@@ -243,4 +244,28 @@ fn a_history_is_bounded_in_bytes_and_time_and_one_origin_leaves_room_for_others(
     history.keep(&long(1, 5), start);
     let firsts: Vec<_> = found(&history, 1).batches.iter().map(|batch| batch.first).collect();
     assert_eq!(firsts, [3, 5], "in order, each once");
+}
+
+/// One message of an origin to a topic; whether the application hears it.
+fn is_heard(incoming: &mut Incoming, origin: usize, topic: usize, first: u64, now: Instant) -> bool {
+    let (mut outbox, topic) = (Outbox::default(), Topic::new(&format!("topic {topic}")).expect("a valid topic"));
+    let batch = Arc::new(Batch { origin: node_id(origin), topic: Some(topic), ..batch(first, &["a"]) });
+    incoming.take(batch, 0, node_id(origin), &mut outbox, now);
+    matches!(outbox.pop(), Some(Output::Multicast { .. }))
+}
+
+#[test]
+fn origins_that_publish_to_all_topics_leave_room_for_others_and_what_is_quiet_is_forgotten() {
+    const TOPICS: usize = 40_000;
+    let topics = (0..TOPICS).map(|topic| Topic::new(&format!("topic {topic}")).expect("a valid topic"));
+    let (mut incoming, start) = (Incoming::new(), Instant::now());
+    incoming.subscribe(topics.collect());
+    for hostile in 1..=2 {
+        let heard = (0..TOPICS).filter(|topic| is_heard(&mut incoming, hostile, *topic, 1, start)).count();
+        assert!((16_000..TOPICS).contains(&heard), "{hostile}: {heard}");
+    }
+    assert!((0..100).all(|topic| is_heard(&mut incoming, 4, topic, 1, start + S)), "one that publishes to a few");
+    let later = start + 130 * S;
+    assert!(is_heard(&mut incoming, 4, 0, 2, later), "it goes on");
+    assert!((0..20_000).all(|topic| is_heard(&mut incoming, 5, topic, 1, later)), "the others said nothing for long");
 }

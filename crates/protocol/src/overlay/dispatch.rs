@@ -6,7 +6,7 @@ use nuncio_identity::NodeId;
 
 use super::Overlay;
 use crate::{
-    AccessInput, Account, BridgeInput, Input, MulticastInput, Output, PeeringInput, StatusInput, UnicastInput,
+    AccessInput, BridgeInput, Input, MulticastInput, Output, PeeringInput, StatusInput, UnicastInput,
     amop::ClientInput,
     forwarding,
     gate::Waiting,
@@ -129,7 +129,7 @@ impl Overlay {
                     self.onward.handle_not_sent(&to, leg.mark());
                 }
                 // What others fill is their share: there is room for this node's own.
-                if account == Account::Own {
+                if account.is_own() {
                     self.multicast.handle_not_sent(to, priority, now);
                 }
             }

@@ -100,12 +100,14 @@ impl Overlay {
 
     pub(super) fn receive_wanted(&mut self, from: NodeId, wanted: Wanted, now: Instant) {
         let Self { gate, peering, status_sync, life, .. } = self;
+        let asker = wanted.asker;
         match gate.admit_wanted(from, wanted, life, Directory { peering, status_sync }, now) {
             Verdict::Mine(admitted) => {
                 let Self { gate, peering, status_sync, routing, onward, trace, multicast, outbox, life, .. } = self;
                 let mut turn =
                     Turn { routing, onward, trace, outbox, life, directory: Directory { peering, status_sync }, now };
-                multicast.handle_wanted(admitted, &mut |bytes| gate.may_repair(&from, bytes, now), &mut turn);
+                let mut may_send = |bytes| gate.may_repair(&from, &asker, bytes, now);
+                multicast.handle_wanted(admitted, &mut may_send, &mut turn);
             }
             Verdict::Struck(strike) => self.outbox.strike(from, strike),
             _ => self.dropped.wanted += 1,

@@ -64,7 +64,6 @@ impl Unicast {
         }
     }
 
-    /// What it can be made to hold.
     /// Requests of this node that have not ended.
     pub(crate) fn open(&self) -> usize {
         self.exchanges.len()
@@ -75,6 +74,7 @@ impl Unicast {
         [self.exchanges.holding(), self.answers.holding()]
     }
 
+    /// What it can be made to hold.
     pub(crate) fn bounds(config: &Config) -> [Bound; 3] {
         let inbound = Bound::of_entries::<(InboundId, Inbound, Key, InboundId)>(
             "requests at the application",

@@ -50,6 +50,13 @@ impl Parcel {
         }
     }
 
+    fn account(&self, account: Account) -> Account {
+        match self {
+            Self::Unicast(message) => message.account(account),
+            Self::Bridge(frame) => frame.account(account),
+        }
+    }
+
     fn stream(&self) -> Stream {
         let is_bulk = matches!(self, Self::Unicast(message) if message.header.priority == Priority::Bulk);
         if is_bulk || self.length() > LARGE_BODY { Stream::Long } else { Stream::Short }
@@ -94,7 +101,7 @@ impl Simulator {
         let ledger = ledgers.entry(from).or_insert_with(|| Arc::new(Ledger::new(LINK_QUEUES)));
         let queue = queues.entry(way).or_insert_with(|| FairQueue::new(LINK_QUEUE, Arc::clone(ledger)));
         let (is_idle, bytes) = (queue.bytes() == 0, OVERHEAD + parcel.length());
-        let refused = queue.push(account, parcel, bytes, Rank::Middle).err();
+        let refused = queue.push(parcel.account(account), parcel, bytes, Rank::Middle).err();
         if is_idle {
             self.next_leaves(way);
         }

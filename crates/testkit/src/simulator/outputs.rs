@@ -52,12 +52,17 @@ impl Simulator {
             Output::Close { connection, reason } => self.close(node, connection, &reason),
             Output::LinkUp { peer, .. } => self.note_link(node, peer, true),
             Output::LinkDown { peer, .. } => self.note_link(node, peer, false),
-            // Only what was forged is sealed here, and no key opens it. A simulated node keeps its epochs.
+            // Only what was forged is sealed here, and no key opens it. A simulated node keeps its epochs; simulated applications
+            // have nothing traced.
             Output::LinkMoved { .. }
             | Output::EpochOutrun { .. }
+            | Output::EpochSpent { .. }
             | Output::ReachabilityChanged { .. }
             | Output::Denied { .. }
             | Output::OverQuota { .. }
+            | Output::Traced { .. }
+            | Output::SignReport { .. }
+            | Output::CheckReport { .. }
             | Output::Unseal(_) => {}
             Output::Relay { topics } => drop(self.nodes[node].takes_part.set_relayed(topics)),
             Output::NodeChanged { record } => self.observed.unsigned += usize::from(!self.is_signed(&record)),
@@ -85,11 +90,7 @@ impl Simulator {
             Output::SendBatch { to, account, leg } => self.bridge(node, to, account, Frame::Batch(leg)),
             Output::SendWanted { to, account, wanted } => self.bridge(node, to, account, Frame::Wanted(wanted)),
             Output::Multicast { origin, epoch, topic, first, bodies } => {
-                let heard = (first..).zip(&bodies).map(|(number, body)| {
-                    let body = body.first_chunk().map_or(0, |number| u64::from_be_bytes(*number));
-                    Heard::Message(number, body)
-                });
-                self.hears(node, (origin, epoch, topic), first).extend(heard);
+                self.hears(node, (origin, epoch, topic), first).extend(heard(first, &bodies));
             }
             Output::Gap { origin, epoch, topic, from, to } => {
                 self.hears(node, (origin, epoch, topic), from).push(Heard::Gap(from, to));
@@ -99,8 +100,6 @@ impl Simulator {
                 self.note_handler_run(node, source, &body);
                 self.think(node, UnicastInput::Respond { inbound, body });
             }
-            // Simulated applications have nothing traced.
-            Output::Traced { .. } | Output::SignReport { .. } | Output::CheckReport { .. } => {}
             // The edge would decline what no service takes.
             Output::ServiceRequest { inbound, .. } => {
                 let refusal = nuncio_protocol::unicast::Refusal::NoHandler;
@@ -261,7 +260,7 @@ impl Simulator {
                     return;
                 };
                 let deaf = state.deaf;
-                if let Ok(seq) = <[u8; 32]>::try_from(&data[..])
+                if let Some(seq) = data.first_chunk().copied()
                     && let Some(trace) = self.observed.publishes.get_mut(&(publisher(&seq), PublishSeq(seq)))
                 {
                     *trace.deliveries.entry(client).or_insert(0) += 1;
@@ -420,4 +419,9 @@ fn publisher(seq: &[u8; 32]) -> nuncio_protocol::amop::ClientId {
     let mut number = [0; 8];
     number.copy_from_slice(&seq[..8]);
     nuncio_protocol::amop::ClientId(u64::from_be_bytes(number))
+}
+
+fn heard(first: u64, bodies: &[Bytes]) -> impl Iterator<Item = Heard> {
+    let number_of = |body: &Bytes| body.first_chunk().map_or(0, |number| u64::from_be_bytes(*number));
+    (first..).zip(bodies).map(move |(number, body)| Heard::Message(number, number_of(body)))
 }

@@ -154,7 +154,12 @@ impl Rig {
     }
 
     pub(crate) async fn input(&mut self) -> ClientInput {
-        timeout(PATIENCE, self.inputs.recv()).await.expect("an input comes").expect("the gateway runs")
+        loop {
+            let input = timeout(PATIENCE, self.inputs.recv()).await.expect("an input comes").expect("the gateway runs");
+            if !matches!(input, ClientInput::Belongs { .. }) {
+                return input;
+            }
+        }
     }
 
     pub(crate) fn has_no_input(&mut self) -> bool {

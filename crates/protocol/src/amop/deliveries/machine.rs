@@ -10,7 +10,7 @@ use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
 use super::{
     super::{
-        ClientId, ClientOutput, Content, DeliveryId, Kind, Message, ResultCode, private::names::shown,
+        ClientId, ClientOutput, Content, DeliveryId, Kind, Message, Payer, ResultCode, private::names::shown,
         subscriptions::Subscriptions,
     },
     errand::{Asked, Errand, Stage},
@@ -85,13 +85,13 @@ impl Deliveries {
     pub(in crate::amop) fn hand_over(
         &mut self,
         client: ClientId,
-        message: u64,
+        (message, payer): (u64, Payer),
         topic: Topic,
         data: Bytes,
         turn: &mut Turn<'_>,
     ) -> DeliveryId {
         let delivery = self.insert(client, Origin::Own { message });
-        let (account, kind) = (Account::Own, Kind::Unicast);
+        let (account, kind) = (payer.account(), Kind::Unicast);
         turn.outbox.push(Output::Client(ClientOutput::Deliver { client, account, delivery, kind, topic, data }));
         delivery
     }

@@ -4,7 +4,9 @@ use bytes::Bytes;
 use nuncio_identity::NodeId;
 
 use super::{
-    super::{ClientId, ClientOutput, DeliveryId, PublishSeq, ResultCode, deliveries::Deliveries, private::Subscriber},
+    super::{
+        ClientId, ClientOutput, DeliveryId, Payer, PublishSeq, ResultCode, deliveries::Deliveries, private::Subscriber,
+    },
     attempt::{Attempt, Candidate, Fate, Present},
     reach::Publish,
 };
@@ -17,6 +19,7 @@ const MAX_ATTEMPTS: usize = 256;
 #[derive(Debug)]
 pub(super) struct Exchange {
     pub(super) client: ClientId,
+    pub(super) payer: Payer,
     pub(super) seq: PublishSeq,
     pub(super) priority: Priority,
     pub(super) topic: Topic,
@@ -34,9 +37,10 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(Publish { client, seq, priority, topic, data }: Publish, deadline: Instant) -> Self {
+    pub(super) fn new(Publish { client, payer, seq, priority, topic, data }: Publish, deadline: Instant) -> Self {
         Self {
             client,
+            payer,
             seq,
             priority,
             topic,

@@ -6,13 +6,13 @@ use std::{
 use nuncio_bounds::Bound;
 
 use super::{
-    super::{ClientId, budget::Budget},
+    super::{ClientId, Payer, budget::Budget},
     attempt::Attempt,
     exchange::Exchange,
 };
 use crate::{hashed::HashMap, timers::Timers};
 
-/// Most bytes of open publishes, a quarter of them of one client.
+/// Most bytes of open publishes, a quarter of them of one payer.
 const MAX_BYTES: usize = 256 << 20;
 /// What an exchange takes beside its topic and payload, and what each attempt does; room is taken for a few at a time.
 const PER_EXCHANGE: usize = 1024;
@@ -32,7 +32,7 @@ pub(super) struct Ledger {
     numbers: HashMap<u64, u64>,
     wakes: HashMap<u64, Instant>,
     timers: Timers<u64>,
-    budget: Budget<ClientId>,
+    budget: Budget<Payer>,
 }
 
 impl Ledger {
@@ -51,22 +51,22 @@ impl Ledger {
     pub(super) const BOUND: Bound = Bound::of_bytes(
         "publishes without an answer",
         MAX_BYTES,
-        "further ones are answered 103, of one client from a quarter on",
+        "further ones are answered 103, of one certificate from a quarter on",
     );
 
     /// Takes the room for a publish of so many bytes; `false` when there is none.
-    pub(super) fn reserve(&mut self, client: ClientId, bytes: usize) -> bool {
-        self.open.len() < self.most && self.budget.take(client, bytes + PER_EXCHANGE)
+    pub(super) fn reserve(&mut self, payer: Payer, bytes: usize) -> bool {
+        self.open.len() < self.most && self.budget.take(payer, bytes + PER_EXCHANGE)
     }
 
-    pub(super) fn release(&mut self, client: ClientId, bytes: usize) {
-        self.budget.give_back(client, bytes + PER_EXCHANGE);
+    pub(super) fn release(&mut self, payer: Payer, bytes: usize) {
+        self.budget.give_back(payer, bytes + PER_EXCHANGE);
     }
 
     /// Takes the room for one more attempt, if there is any.
     pub(super) fn may_try(&mut self, message: u64) -> bool {
         let Some(exchange) = self.open.get_mut(&message) else { return false };
-        if exchange.attempts.len() >= exchange.paid && self.budget.take(exchange.client, ATTEMPTS * PER_ATTEMPT) {
+        if exchange.attempts.len() >= exchange.paid && self.budget.take(exchange.payer, ATTEMPTS * PER_ATTEMPT) {
             exchange.paid += ATTEMPTS;
         }
         exchange.attempts.len() < exchange.paid
@@ -94,8 +94,8 @@ impl Ledger {
         if let Some(at) = self.wakes.remove(&message) {
             self.timers.cancel(at, message);
         }
-        self.budget.give_back(exchange.client, exchange.paid * PER_ATTEMPT);
-        self.release(exchange.client, exchange.topic.as_str().len() + exchange.data.len());
+        self.budget.give_back(exchange.payer, exchange.paid * PER_ATTEMPT);
+        self.release(exchange.payer, exchange.topic.as_str().len() + exchange.data.len());
         Some(exchange)
     }
 
@@ -154,29 +154,34 @@ mod tests {
     use bytes::Bytes;
 
     use super::{super::reach::Publish, *};
-    use crate::{Topic, amop::PublishSeq};
+    use crate::{
+        Topic,
+        amop::{PublishSeq, TenantId},
+    };
 
     #[test]
     fn attempts_take_room_and_give_it_back() {
-        let (mut ledger, client, now) = (Ledger::new(10), ClientId(1), Instant::now());
+        let (mut ledger, client, payer, now) =
+            (Ledger::new(10), ClientId(1), Payer::Tenant(TenantId(1)), Instant::now());
         let publish = |_| Publish {
             client,
+            payer,
             seq: PublishSeq([0; 32]),
             priority: Default::default(),
             topic: Topic::new("t").expect("a valid topic"),
             data: Bytes::new(),
         };
         let rest = MAX_BYTES / 4 - 2 * PER_EXCHANGE - 1 - ATTEMPTS * PER_ATTEMPT;
-        assert!(ledger.reserve(client, 1) && ledger.reserve(client, rest));
+        assert!(ledger.reserve(payer, 1) && ledger.reserve(payer, rest));
         ledger.insert(7, Exchange::new(publish(()), now + Duration::from_secs(4)));
         for n in 0..ATTEMPTS as u64 {
             assert!(ledger.may_try(7));
             ledger.begin(7, Attempt::at_client(ClientId(n), crate::amop::DeliveryId(n)));
         }
-        assert!(!ledger.may_try(7), "the client's share is used up");
-        ledger.release(client, rest);
+        assert!(!ledger.may_try(7), "its share is used up");
+        ledger.release(payer, rest);
         assert!(ledger.may_try(7));
         ledger.remove(7);
-        assert!(ledger.reserve(client, MAX_BYTES / 4 - PER_EXCHANGE), "nothing is left of it");
+        assert!(ledger.reserve(payer, MAX_BYTES / 4 - PER_EXCHANGE), "nothing is left of it");
     }
 }

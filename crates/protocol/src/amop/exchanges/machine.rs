@@ -52,18 +52,18 @@ impl Exchanges {
     }
 
     pub(in crate::amop) fn handle_publish(&mut self, publish: Publish, reach: &mut Reach<'_>, turn: &mut Turn<'_>) {
-        let Publish { client, ref topic, ref data, .. } = publish;
+        let Publish { client, payer, ref topic, ref data, .. } = publish;
         let bytes = paths::bytes(topic, data);
         if topic.is_block_notification() || names::is_closed_to_publishers(topic) {
             turn.outbox.push(publish.refused(ResultCode::NO_SUBSCRIBER));
             return;
         }
-        if !self.ledger.reserve(client, bytes) {
+        if !self.ledger.reserve(payer, bytes) {
             turn.outbox.push(publish.refused(ResultCode::OVER_LIMIT));
             return;
         }
         if !reach.quotas.admit(client, topic, bytes, 0, turn.now) {
-            self.ledger.release(client, bytes);
+            self.ledger.release(payer, bytes);
             turn.outbox.push(publish.refused(ResultCode::OVER_LIMIT));
             return;
         }
@@ -252,8 +252,11 @@ impl Exchanges {
         let Some(exchange) = self.ledger.get_mut(message) else { return false };
         let attempt = match candidate {
             Candidate::Client(client) => {
-                let (topic, data) = (exchange.topic.clone(), exchange.data.clone());
-                Some(Attempt::at_client(client, reach.deliveries.hand_over(client, message, topic, data, turn)))
+                let (payer, topic, data) = (exchange.payer, exchange.topic.clone(), exchange.data.clone());
+                Some(Attempt::at_client(
+                    client,
+                    reach.deliveries.hand_over(client, (message, payer), topic, data, turn),
+                ))
             }
             Candidate::Node(node) | Candidate::Session(node, _) => {
                 paths::begin(exchange, message, candidate, node, reach.quotas, turn)

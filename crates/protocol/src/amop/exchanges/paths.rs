@@ -12,7 +12,7 @@ use super::{
     attempt::{Attempt, Candidate, Path},
     exchange::Exchange,
 };
-use crate::{Account, Header, Output, Topic, routing::Routing, turn::Turn};
+use crate::{Header, Output, Topic, routing::Routing, turn::Turn};
 
 /// Sends a message to a candidate at another node; `None` when that cannot be.
 pub(super) fn begin(
@@ -78,7 +78,7 @@ fn send(exchange: &Exchange, message: u64, attempt: &Attempt, via: NodeId, turn:
     let header = Header { priority, ..header };
     let content = Content::Publish { message, topic, data: exchange.data.clone() };
     let message = Message { header, content };
-    turn.outbox.push(Output::SendBridge { to: via, account: Account::Own, message });
+    turn.outbox.push(Output::SendBridge { to: via, account: exchange.payer.account(), message });
 }
 
 /// The topic under which a message goes to a candidate.

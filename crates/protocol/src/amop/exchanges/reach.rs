@@ -1,7 +1,7 @@
 use bytes::Bytes;
 
 use super::super::{
-    ClientId, ClientOutput, PublishSeq, ResultCode, deliveries::Deliveries, private::Private, quotas::Quotas,
+    ClientId, ClientOutput, Payer, PublishSeq, ResultCode, deliveries::Deliveries, private::Private, quotas::Quotas,
     subscriptions::Subscriptions,
 };
 use crate::{Output, Priority, Topic};
@@ -18,6 +18,7 @@ pub(in crate::amop) struct Reach<'a> {
 #[derive(Debug)]
 pub(in crate::amop) struct Publish {
     pub(in crate::amop) client: ClientId,
+    pub(in crate::amop) payer: Payer,
     pub(in crate::amop) seq: PublishSeq,
     pub(in crate::amop) priority: Priority,
     pub(in crate::amop) topic: Topic,

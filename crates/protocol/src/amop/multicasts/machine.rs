@@ -6,7 +6,7 @@ use nuncio_identity::NodeId;
 
 use super::{
     super::{
-        ClientId, ClientOutput, Content, Kind, Message, Multicast, Post, PublishSeq, ResultCode,
+        ClientId, ClientOutput, Content, Kind, Message, Multicast, Payer, Post, PublishSeq, ResultCode,
         deliveries::Deliveries,
         exchanges::{Publish, Reach},
         guard::Guard,
@@ -20,6 +20,7 @@ use super::{
     pending::{Pending, Sent},
     routes,
     seen::Seen,
+    shares::Shares,
 };
 use crate::{
     Account, Header, MAX_HOPS, Output, Priority, Topic, gate::Admitted, onward::IN_ONE, timers::earliest, turn::Turn,
@@ -39,6 +40,7 @@ const SWEEP: Duration = Duration::from_secs(15);
 pub(in crate::amop) struct Multicasts {
     pending: Pending,
     seen: Seen,
+    shares: Shares,
     next_sweep: Option<Instant>,
 }
 
@@ -46,12 +48,12 @@ impl Multicasts {
     pub(in crate::amop) const BOUNDS: [Bound; 2] = [Pending::BOUND, Seen::BOUND];
 
     pub(in crate::amop) fn new() -> Self {
-        Self { pending: Pending::new(), seen: Seen::default(), next_sweep: None }
+        Self { pending: Pending::new(), seen: Seen::default(), shares: Shares::default(), next_sweep: None }
     }
 
     /// Acknowledges a client's multicast at once and sends it to every subscriber.
     pub(in crate::amop) fn handle_publish(&mut self, publish: Publish, reach: &mut Reach<'_>, turn: &mut Turn<'_>) {
-        let Publish { client, seq, priority, topic, data } = publish;
+        let Publish { client, payer, seq, priority, topic, data } = publish;
         let private = names::is_private(&topic).then(|| reach.private.proved(client, &topic).collect::<Vec<_>>());
         let nodes = private.as_ref().map_or_else(
             || reach.subscriptions.nodes(&topic).count(),
@@ -67,7 +69,7 @@ impl Multicasts {
             }
         };
         let is_admitted = reach.quotas.admit(client, &topic, bytes, bytes.saturating_mul(nodes), turn.now)
-            && (0..signed).all(|_| turn.life.may_cast(bytes, turn.now));
+            && self.shares.take(payer, (signed, bytes), turn.life, turn.now);
         let (code, echo) =
             if is_admitted { (ResultCode::OK, data.clone()) } else { (ResultCode::OVER_LIMIT, Bytes::new()) };
         turn.outbox.push(Output::Client(ClientOutput::Reply { client, seq, code, topic: topic.clone(), data: echo }));
@@ -78,12 +80,12 @@ impl Multicasts {
         }
         match private {
             Some(subscribers) => {
-                self.post_privately(Publish { client, seq, priority, topic, data }, subscribers, reach, turn)
+                self.post_privately(Publish { client, payer, seq, priority, topic, data }, subscribers, reach, turn)
             }
             None => {
-                self.deliver(Account::Own, (seq, &topic, &data), reach.subscriptions, reach.deliveries, turn);
+                self.deliver(payer.account(), (seq, &topic, &data), reach.subscriptions, reach.deliveries, turn);
                 let nodes: Vec<_> = reach.subscriptions.nodes(&topic).map(|(node, _)| node).collect();
-                self.post((client, priority), nodes, Post { seq, topic, data }, turn);
+                self.post((client, payer, priority), nodes, Post { seq, topic, data }, turn);
             }
         }
     }
@@ -122,7 +124,7 @@ impl Multicasts {
                 multicast.priority = turn.onward.urgency.of_brought(pair, multicast.priority, length, turn.now);
             }
             let multicast = Multicast { hops_left: hops_left.min(MAX_HOPS - 1), ..multicast };
-            routes::send(&multicast, legs, Account::Of(from), turn);
+            routes::pass_on(&multicast, legs, from, turn);
         }
     }
 
@@ -155,7 +157,7 @@ impl Multicasts {
     /// Sends a multicast to every subscriber that has proved itself to this session.
     fn post_privately(
         &mut self,
-        Publish { client, seq, priority, topic: private, data }: Publish,
+        Publish { client, payer, seq, priority, topic: private, data }: Publish,
         subscribers: Vec<Subscriber>,
         reach: &mut Reach<'_>,
         turn: &mut Turn<'_>,
@@ -164,26 +166,32 @@ impl Multicasts {
             let Some(topic) = names::address_of(&private, session) else { continue };
             match holder {
                 Holder::Here(_) => {
-                    self.deliver(Account::Own, (seq, &topic, &data), reach.subscriptions, reach.deliveries, turn);
+                    self.deliver(payer.account(), (seq, &topic, &data), reach.subscriptions, reach.deliveries, turn);
                 }
                 Holder::At { node, .. } => {
-                    self.post((client, priority), vec![node], Post { seq, topic, data: data.clone() }, turn);
+                    self.post((client, payer, priority), vec![node], Post { seq, topic, data: data.clone() }, turn);
                 }
             }
         }
     }
 
     /// Sends a message of ours to these nodes.
-    fn post(&mut self, (client, priority): (ClientId, Priority), nodes: Vec<NodeId>, post: Post, turn: &mut Turn<'_>) {
+    fn post(
+        &mut self,
+        (client, payer, priority): (ClientId, Payer, Priority),
+        nodes: Vec<NodeId>,
+        post: Post,
+        turn: &mut Turn<'_>,
+    ) {
         let hops = routes::first_hops(nodes.into_iter(), turn);
         if hops.is_empty() {
             return;
         }
         let number = turn.life.number();
         let multicast = multicast(number, (post.clone(), priority), turn);
-        routes::send(&multicast, routes::legs(hops.iter().copied()), Account::Own, turn);
+        routes::send(&multicast, routes::legs(hops.iter().copied()), payer.account(), turn);
         let relayed = hops.into_iter().filter(|(node, via)| node != via);
-        self.pending.insert(number, client, (post, priority), relayed, turn.now);
+        self.pending.insert(number, (client, payer), (post, priority), relayed, turn.now);
     }
 
     /// Sends a multicast over other first hops to those that have not said that they have it.
@@ -199,9 +207,12 @@ impl Multicasts {
         }
         sent.waiting.retain(|node, _| hops.iter().any(|(again, _)| again == node));
         let bytes = (sent.post.topic.as_str().len() + sent.post.data.len()).saturating_mul(hops.len());
-        if !hops.is_empty() && quotas.admit_outgoing(bytes, turn.now) && turn.life.may_cast(bytes, turn.now) {
+        if !hops.is_empty()
+            && quotas.admit_outgoing(bytes, turn.now)
+            && self.shares.take(sent.payer, (1, bytes), turn.life, turn.now)
+        {
             let multicast = multicast(number, (sent.post.clone(), sent.priority), turn);
-            routes::send(&multicast, routes::legs(hops), Account::Own, turn);
+            routes::send(&multicast, routes::legs(hops), sent.payer.account(), turn);
         } else {
             sent.waiting.clear();
         }

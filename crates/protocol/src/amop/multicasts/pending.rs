@@ -6,7 +6,7 @@ use std::{
 use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 
-use super::super::{ClientId, Post, budget::Budget, pace};
+use super::super::{ClientId, Payer, Post, budget::Budget, pace};
 use crate::{Priority, timers::Timers};
 
 /// How long a node that is not linked may take to say that it has a multicast, beside the time for its body.
@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How often a multicast is sent again.
 const MAX_RESENDS: u8 = 2;
 
-/// Most bytes of multicasts that are kept, a quarter of them of one client.
+/// Most bytes of multicasts that are kept, a quarter of them of one payer.
 const MAX_BYTES: usize = 64 << 20;
 /// What an entry takes beside its payload, and for each node that it waits for.
 const PER_MULTICAST: usize = 512;
@@ -22,20 +22,21 @@ const PER_NODE: usize = 448;
 
 /// Multicasts of clients here that not all nodes have acknowledged. A link of its own needs no acknowledgement.
 ///
-/// Bound: [`MAX_BYTES`]. When a client's share is full, its oldest are no longer waited for; what still does not fit is sent
+/// Bound: [`MAX_BYTES`]. When a payer's share is full, the oldest of the client that publishes are no longer waited for; what still does not fit is sent
 /// once.
 #[derive(Debug)]
 pub(super) struct Pending {
     open: BTreeMap<u64, Sent>,
     of_client: BTreeSet<(ClientId, u64)>,
     timers: Timers<u64>,
-    budget: Budget<ClientId>,
+    budget: Budget<Payer>,
 }
 
 /// A multicast, and who has not said that it has it.
 #[derive(Debug)]
 pub(super) struct Sent {
     client: ClientId,
+    pub(super) payer: Payer,
     pub(super) post: Post,
     pub(super) priority: Priority,
     /// Each with the first hops that were used.
@@ -49,7 +50,7 @@ impl Pending {
     pub(super) const BOUND: Bound = Bound::of_bytes(
         "multicasts that not all nodes have acknowledged",
         MAX_BYTES,
-        "the client's oldest are no longer waited for, of one client from a quarter on",
+        "the client's oldest are no longer waited for, of one certificate from a quarter on",
     );
 
     pub(super) fn new() -> Self {
@@ -61,20 +62,20 @@ impl Pending {
     pub(super) fn insert(
         &mut self,
         number: u64,
-        client: ClientId,
+        (client, payer): (ClientId, Payer),
         (post, priority): (Post, Priority),
         nodes: impl Iterator<Item = (NodeId, NodeId)>,
         now: Instant,
     ) {
         let waiting: BTreeMap<_, _> = nodes.map(|(node, via)| (node, vec![via])).collect();
         let bytes = PER_MULTICAST + post.topic.as_str().len() + post.data.len() + PER_NODE * waiting.len();
-        if waiting.is_empty() || !self.make_room(client, bytes) {
+        if waiting.is_empty() || !self.make_room((client, payer), bytes) {
             return;
         }
         let due = now + PATIENCE + pace::travel(post.data.len());
         self.timers.set(due, number);
         self.of_client.insert((client, number));
-        self.open.insert(number, Sent { client, post, priority, waiting, resends: 0, due, bytes });
+        self.open.insert(number, Sent { client, payer, post, priority, waiting, resends: 0, due, bytes });
     }
 
     /// A node has it; gives back over which first hops it was sent, if it was waited for.
@@ -115,8 +116,8 @@ impl Pending {
         self.timers.next()
     }
 
-    fn make_room(&mut self, client: ClientId, bytes: usize) -> bool {
-        while !self.budget.take(client, bytes) {
+    fn make_room(&mut self, (client, payer): (ClientId, Payer), bytes: usize) -> bool {
+        while !self.budget.take(payer, bytes) {
             if !self.let_go(client) {
                 return false;
             }
@@ -136,7 +137,7 @@ impl Pending {
     fn remove(&mut self, number: u64) {
         let Some(sent) = self.open.remove(&number) else { return };
         self.timers.cancel(sent.due, number);
-        self.budget.give_back(sent.client, sent.bytes);
+        self.budget.give_back(sent.payer, sent.bytes);
         self.of_client.remove(&(sent.client, number));
     }
 }

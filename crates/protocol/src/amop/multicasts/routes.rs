@@ -41,12 +41,20 @@ pub(super) fn legs(hops: impl IntoIterator<Item = (NodeId, NodeId)>) -> Legs {
     legs
 }
 
-/// Sends a multicast over each leg; of another node's, no more copies than the next hop puts up with.
+/// Passes another node's multicast on over each leg, no more copies than the next hop puts up with.
+pub(super) fn pass_on(multicast: &Multicast, legs: Legs, from: NodeId, turn: &mut Turn<'_>) {
+    for (to, destinations) in legs {
+        let multicast = Multicast { destinations, ..multicast.clone() };
+        if turn.onward.may_cast(&to, &from, &multicast, turn.now) {
+            turn.outbox.push(Output::SendMulticast { to, account: Account::Of(from), multicast });
+        }
+    }
+}
+
+/// Sends a multicast of ours over each leg.
 pub(super) fn send(multicast: &Multicast, legs: Legs, account: Account, turn: &mut Turn<'_>) {
     for (to, destinations) in legs {
         let multicast = Multicast { destinations, ..multicast.clone() };
-        if account == Account::Own || turn.onward.may_cast(&to, &multicast, turn.now) {
-            turn.outbox.push(Output::SendMulticast { to, account, multicast });
-        }
+        turn.outbox.push(Output::SendMulticast { to, account, multicast });
     }
 }
