@@ -14,6 +14,14 @@ use crate::{
 /// Bytes that an owner gets at his turn, and each of his accounts at its own.
 const QUANTUM: usize = 16 << 10;
 
+/// So many bytes a rank may be ahead of those behind it, as long as something of these waits; then it is their turn, and each
+/// byte of theirs makes up for so many: behind a flood of what is urgent a ninth is left.
+const LEAD: i64 = 8 * QUANTUM as i64;
+const MADE_UP: i64 = 8;
+
+/// What a message counts there besides its bytes: one without any takes its time, too.
+const OVERHEAD: usize = 256;
+
 /// Accounts of which nothing waits that are kept, and most places that the line of one keeps: a message that comes alone makes no
 /// new ones.
 const KEPT_LINES: usize = 32;
@@ -27,17 +35,19 @@ const LITTLE: usize = 512;
 pub enum Rank {
     /// Before all others.
     First,
+    /// Before what there is nothing to say about.
+    Second,
     /// What there is nothing to say about.
     Middle,
-    /// Once nothing else waits.
+    /// Behind all others.
     Last,
 }
 
-const RANKS: [Rank; 3] = [Rank::First, Rank::Middle, Rank::Last];
+const RANKS: [Rank; 4] = [Rank::First, Rank::Second, Rank::Middle, Rank::Last];
 
 /// Messages of many accounts that wait for one link. Owners have turns, and at his turn each of an owner's accounts: as many bytes
 /// of one leave as of another, and whoever sends little waits for nobody who sends much. Messages of one account and rank keep
-/// their order.
+/// their order. Whatever floods a rank, those behind it go on, at an eighth of its speed.
 ///
 /// Bound: of each account `limit`, which its last message may pass, of all of an owner two and a half times as much, and their share
 /// of what the [`Ledger`] has. A message counts until it has left.
@@ -50,6 +60,8 @@ pub struct FairQueue<K: Copy + Eq + Hash, M> {
     known: usize,
     full: usize,
     turns: [Turns<Option<K>>; RANKS.len()],
+    /// How far each rank is ahead of those behind it, or behind what is due to it.
+    ahead: [i64; RANKS.len()],
     /// What was taken out and has not left yet.
     leaving: Vec<(Account<K>, usize)>,
     bytes: usize,
@@ -79,8 +91,8 @@ struct Line<M> {
 impl<K: Copy + Eq + Hash, M> FairQueue<K, M> {
     /// An empty queue.
     pub fn new(limit: usize, ledger: Arc<Ledger<K>>) -> Self {
-        let (owners, turns, leaving) = Default::default();
-        Self { limit, ledger, owners, known: 0, full: KEPT_LINES, turns, leaving, bytes: 0, len: 0 }
+        let (owners, turns, ahead, leaving) = Default::default();
+        Self { limit, ledger, owners, known: 0, full: KEPT_LINES, turns, ahead, leaving, bytes: 0, len: 0 }
     }
 
     /// What it keeps beside the messages.
@@ -140,15 +152,38 @@ impl<K: Copy + Eq + Hash, M> FairQueue<K, M> {
 
     /// The same, if that has no more bytes than these; else it stays the next.
     pub fn pop_within(&mut self, most: usize) -> Option<(Account<K>, M, usize)> {
-        let rank = RANKS.into_iter().find(|rank| !self.turns[*rank as usize].is_empty())?;
-        let popped = self.pop_of(rank as usize, most)?;
+        let rank = self.next_rank()?;
+        let popped = self.pop_of(rank, most)?;
         let (account, _, bytes) = popped;
+        self.note_ahead(rank, bytes);
         match self.leaving.last_mut() {
             Some((last, leaving)) if *last == account => *leaving += bytes,
             _ => self.leaving.push((account, bytes)),
         }
         self.len -= 1;
         Some(popped)
+    }
+
+    /// The first one of which something waits, unless it is too far ahead of another.
+    fn next_rank(&self) -> Option<usize> {
+        let mut waiting = (0..RANKS.len()).filter(|rank| !self.turns[*rank].is_empty()).peekable();
+        loop {
+            let rank = waiting.next()?;
+            if waiting.peek().is_none() || self.ahead[rank] < LEAD {
+                return Some(rank);
+            }
+        }
+    }
+
+    fn note_ahead(&mut self, rank: usize, bytes: usize) {
+        let cost = i64::try_from(bytes.saturating_add(OVERHEAD)).unwrap_or(i64::MAX);
+        let is_ahead = self.turns[rank + 1..].iter().any(|turns| !turns.is_empty());
+        self.ahead[rank] = if is_ahead { self.ahead[rank].saturating_add(cost) } else { 0 };
+        for (ahead, waiting) in self.ahead.iter_mut().zip(&self.turns).take(rank) {
+            // Nothing is due to a rank of which nothing waited.
+            let least = if waiting.is_empty() { 0 } else { i64::MIN };
+            *ahead = ahead.saturating_sub(cost.saturating_mul(MADE_UP)).max(least);
+        }
     }
 
     /// Each that waits has its turn, and more than a quantum once it has had several.

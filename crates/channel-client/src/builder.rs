@@ -216,7 +216,7 @@ fn client(dial: Box<dyn Dial>, nodes: Vec<String>, options: Options) -> (Client,
     let driver = Driver::new(dial, nodes, Arc::clone(&shared), incoming, stop.clone());
     let guard = stop.clone().drop_guard();
     let core = Core { shared, requests, in_flight, stop, _stop_with_last_handle: guard };
-    (Client { core: Arc::new(core) }, driver)
+    (Client { core: Arc::new(core), priority: None }, driver)
 }
 
 fn is_address(node: &str) -> bool {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use nuncio_channel_protocol::{
     AmopBody, AmopBodyError, Frame, FrameKind, HEADER_LENGTH, MAX_BODY, MAX_FRAME, MAX_TOPIC_LENGTH, ResultCode,
 };
+use nuncio_protocol::Priority;
 use serde_json::{Value, json};
 use tokio::{
     sync::{Semaphore, mpsc, watch},
@@ -25,6 +26,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Client {
     pub(crate) core: Arc<Core>,
+    pub(crate) priority: Option<Priority>,
 }
 
 #[derive(Debug)]
@@ -170,6 +172,13 @@ impl Client {
         Builder::default()
     }
 
+    /// The same connection, for messages of another priority. The node takes it as far as its operator and the certificate's budget
+    /// allow; one that knows no priorities, and nodes of FISCO BCOS, send all as normal.
+    #[must_use]
+    pub fn with_priority(&self, priority: Priority) -> Self {
+        Self { priority: Some(priority), ..self.clone() }
+    }
+
     /// Sends a message to one subscriber of a topic and waits for its answer, which may be empty.
     ///
     /// # Errors
@@ -198,11 +207,14 @@ impl Client {
         if HEADER_LENGTH + body.len() > MAX_FRAME {
             return Err(CallError::TooLarge { bytes: HEADER_LENGTH + body.len() });
         }
-        let answer = self.request(FrameKind::Rpc, FrameKind::Rpc, body).await.map_err(|error| match error {
-            RequestError::Disconnected { .. } => CallError::Disconnected,
-            RequestError::NoAnswer { after } => CallError::NoAnswer { after },
-            RequestError::Closed => CallError::Closed,
-        })?;
+        let answer =
+            self.request((FrameKind::Rpc, ResultCode::OK), FrameKind::Rpc, body).await.map_err(
+                |error| match error {
+                    RequestError::Disconnected { .. } => CallError::Disconnected,
+                    RequestError::NoAnswer { after } => CallError::NoAnswer { after },
+                    RequestError::Closed => CallError::Closed,
+                },
+            )?;
         response(method, &answer)
     }
 
@@ -232,18 +244,24 @@ impl Client {
         if topic.is_empty() {
             return Err(unusable());
         }
-        let answer = self.request(kind, FrameKind::Answer, body.pack()).await?;
+        let said = self.priority.map_or(ResultCode::OK, |priority| ResultCode(priority.number().into()));
+        let answer = self.request((kind, said), FrameKind::Answer, body.pack()).await?;
         if answer.result.is_ok() { Ok(answer) } else { Err(PublishError::from_code(answer.result, topic)) }
     }
 
     /// Sends a frame and waits for the answer, all within the request time-out.
-    async fn request(&self, kind: FrameKind, answer: FrameKind, body: Bytes) -> Result<Frame, RequestError> {
+    async fn request(
+        &self,
+        (kind, result): (FrameKind, ResultCode),
+        answer: FrameKind,
+        body: Bytes,
+    ) -> Result<Frame, RequestError> {
         let core = &*self.core;
         let after = core.shared.options.request_timeout;
         let work = async {
             let _permit = core.in_flight.acquire().await.map_err(|_| RequestError::Closed)?;
             let mut ticket = Ticket::new(&core.shared, answer);
-            let frame = Frame::request(kind, ticket.seq, body);
+            let frame = Frame { kind, seq: ticket.seq, result, body };
             core.requests.send(frame).await.map_err(|_| RequestError::Closed)?;
             ticket.answer().await.map_err(|lost| match lost {
                 Lost::Disconnected => RequestError::Disconnected { sent: true },

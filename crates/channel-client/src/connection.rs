@@ -61,7 +61,9 @@ async fn handshake(
     options: &Options,
 ) -> Result<HandshakeAnswer, NodeError> {
     let failed = |source| NodeError::from_tls(source, Stage::Channel);
-    let request = Frame::request(FrameKind::Handshake, seq, HandshakeRequest::new(&options.client_type).encode());
+    // A node that knows no priorities reads over it.
+    let offer = HandshakeRequest { priorities: true, ..HandshakeRequest::new(&options.client_type) };
+    let request = Frame::request(FrameKind::Handshake, seq, offer.encode());
     stream.write_all(&request.to_bytes()).await.map_err(failed)?;
     stream.flush().await.map_err(failed)?;
     loop {

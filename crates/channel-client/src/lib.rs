@@ -75,6 +75,7 @@ pub use files::{
 };
 pub use node_error::{Attempt, NodeError, Stage};
 pub use nuncio_channel_protocol::{BlockNotification, ProtocolVersion, ResultCode};
+pub use nuncio_protocol::Priority;
 pub use pool::{Pool, PoolPrivatePublisher, PoolSubscription};
 pub use private::{Challengers, PrivatePublisher, PrivateSubscription, TopicKey, TopicKeyError, TopicPublicKey};
 pub use status::Status;

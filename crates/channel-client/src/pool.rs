@@ -16,7 +16,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::{
-    CallError, Challengers, Client, Delivery, PublishError, Status, SubscribeError, TopicKey, messages::Messages,
+    CallError, Challengers, Client, Delivery, Priority, PublishError, Status, SubscribeError, TopicKey,
+    messages::Messages,
 };
 
 pub use private::PoolPrivatePublisher;
@@ -66,6 +67,13 @@ impl Pool {
     /// The connections, one for each node, in the order in which the nodes were named.
     pub fn clients(&self) -> &[Client] {
         &self.clients
+    }
+
+    /// As [`Client::with_priority`].
+    #[must_use]
+    pub fn with_priority(&self, priority: Priority) -> Self {
+        let clients = self.clients.iter().map(|client| client.with_priority(priority)).collect();
+        Self { clients, turn: Arc::clone(&self.turn) }
     }
 
     /// How many nodes are connected now.

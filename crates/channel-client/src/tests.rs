@@ -99,7 +99,7 @@ impl Listener {
         let frame = node.frames.next().await.expect("a frame").expect("well-formed");
         assert_eq!(frame.kind, FrameKind::Handshake);
         let request = HandshakeRequest::decode(&frame.body).unwrap();
-        assert_eq!((request.minimum, request.maximum), (1, 3));
+        assert_eq!((request.minimum, request.maximum, request.priorities), (1, 3, true));
         node.version = version;
         let body = HandshakeAnswer { node_version: "2.9.1".into(), protocol: version }.encode();
         node.send(frame.answer(FrameKind::Handshake, ResultCode::OK, body)).await;

@@ -20,6 +20,10 @@ pub struct HandshakeRequest {
     /// What it is, for logs: at most 64 characters that show as what they are; `unknown` when it does not say.
     #[serde(rename = "clientType", default = "unknown")]
     pub client_type: String,
+    /// Whether the result of its publishes says how urgent they are; no SDK of FISCO BCOS says so, and of those that do not it
+    /// says nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub priorities: bool,
 }
 
 /// What a node answers.
@@ -69,6 +73,7 @@ impl HandshakeRequest {
             minimum: minimum.into(),
             maximum: maximum.into(),
             client_type: nuncio_plain::short(client_type, MAX_CLIENT_TYPE),
+            priorities: false,
         }
     }
 

@@ -120,9 +120,9 @@ proptest! {
     }
 
     #[test]
-    fn handshakes(minimum in any::<i64>(), maximum in any::<i64>(), client_type in "\\PC{0,64}", version in any_version()) {
+    fn handshakes(minimum in any::<i64>(), maximum in any::<i64>(), client_type in "\\PC{0,64}", version in any_version(), priorities: bool) {
         let shown = nuncio_plain::short(&client_type, 64);
-        let request = HandshakeRequest { minimum, maximum, client_type: shown };
+        let request = HandshakeRequest { minimum, maximum, client_type: shown, priorities };
         prop_assert_eq!(HandshakeRequest::decode(&request.encode()).unwrap(), request);
         let answer = HandshakeAnswer { node_version: client_type, protocol: version };
         prop_assert_eq!(HandshakeAnswer::decode(&answer.encode()).unwrap(), answer);

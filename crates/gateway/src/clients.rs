@@ -136,12 +136,14 @@ impl Clients {
 impl ClientPort for Clients {
     fn handle_output(&self, output: ClientOutput) -> Result<(), ClientOutput> {
         match output {
-            ClientOutput::Deliver { client, account, delivery, kind, topic, data } => {
+            ClientOutput::Deliver { client, account, delivery, kind, priority, topic, data } => {
+                let how = (kind, account, priority);
                 let taken = match self.mailbox(client) {
-                    Some(mailbox) => mailbox.deliver((kind, account), delivery, topic.clone(), data.clone()),
+                    Some(mailbox) => mailbox.deliver(how, delivery, topic.clone(), data.clone()),
                     None => false,
                 };
-                taken.then_some(()).ok_or(ClientOutput::Deliver { client, account, delivery, kind, topic, data })
+                let refused = ClientOutput::Deliver { client, account, delivery, kind, priority, topic, data };
+                taken.then_some(()).ok_or(refused)
             }
             ClientOutput::Challenge { client, challenge, topic, channel } => {
                 // One that finds its client gone, or its queue full, is waited for in vain and put again.

@@ -278,9 +278,9 @@ impl Member {
             self.end_publish(refused.end());
             return Ok(Some(refused));
         }
-        self.mailbox().open_publish(seq, kind, bytes);
         let wanted = self.door.priorities.load().of(topic.as_str(), priority);
         let priority = self.registration.tenant.urgency(wanted, data.len(), Instant::now());
+        self.mailbox().open_publish(seq, (kind, priority), bytes);
         self.tell(ClientInput::Publish { client: self.client(), seq, kind, priority, topic, data }).await?;
         Ok(None)
     }

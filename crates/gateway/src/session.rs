@@ -66,6 +66,8 @@ struct Session {
     member: Member,
     caller: Caller,
     version: ProtocolVersion,
+    /// The results of its publishes say how urgent they are.
+    says_priorities: bool,
     link: Link,
     inbox: Inbox,
     intake: Intake,
@@ -91,6 +93,7 @@ impl Session {
             caller: Caller { client: member.client(), names },
             intake: member.intake(),
             version: ProtocolVersion::V1,
+            says_priorities: false,
             link,
             inbox: Inbox::new(door.limits.control_body),
             writer: Writer::default(),

@@ -4,7 +4,10 @@ use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use nuncio_identity::NodeId;
-use nuncio_protocol::{Topic, multicast::alone};
+use nuncio_protocol::{
+    Priority, Topic,
+    multicast::{alone, priority_of},
+};
 
 use crate::{
     handle::{MessageId, Responder},
@@ -12,14 +15,24 @@ use crate::{
     queue,
 };
 
-/// A stream of messages for the application.
+/// So many urgent messages go before one of the rest that waits.
+pub(crate) const LEAD: u32 = 16;
+
+/// A stream of messages for the application. What is urgent comes first, but for a share that is left to the rest.
 #[derive(Debug)]
 pub struct Listener {
-    /// Urgent requests.
-    first: queue::Receiver<(Waiting, Charge)>,
-    waiting: queue::Receiver<(Waiting, Charge)>,
-    /// What is left of the messages taken out last, and the room that all of them keep until then.
-    run: Option<(Run, (queue::Room, Charge))>,
+    first: Lane,
+    rest: Lane,
+    /// How many urgent ones have gone before the rest.
+    ahead: u32,
+}
+
+/// Messages in their order.
+#[derive(Debug)]
+struct Lane {
+    queue: queue::Receiver<(Waiting, Charge)>,
+    /// The next message, or what is left of those that came together, and the room that all of them keep until then.
+    front: Option<((Waiting, Charge), queue::Room)>,
 }
 
 /// A message for the application.
@@ -94,46 +107,77 @@ pub(crate) struct Run {
 impl Listener {
     pub(crate) const fn new(
         first: queue::Receiver<(Waiting, Charge)>,
-        waiting: queue::Receiver<(Waiting, Charge)>,
+        rest: queue::Receiver<(Waiting, Charge)>,
     ) -> Self {
-        Self { first, waiting, run: None }
+        Self { first: Lane::new(first), rest: Lane::new(rest), ahead: 0 }
     }
 
     /// The next message; `None` once the node has stopped.
     pub async fn next(&mut self) -> Option<Incoming> {
         loop {
-            if let Some((Waiting::One(incoming), _)) = self.first.try_recv() {
-                return Some(incoming);
+            if let Some(here) = self.next_here() {
+                return Some(here);
             }
-            match &mut self.run {
-                Some((run, _)) if run.len() > 1 => return run.next(),
-                // The room of all of them is free with the last one.
-                Some(_) => match self.run.take().and_then(|(mut run, _)| run.next()) {
-                    None => {}
-                    last => return last,
-                },
-                None => {}
-            }
-            match self.recv().await? {
-                ((Waiting::One(incoming), _), _) => return Some(incoming),
-                ((Waiting::Run(run), charge), room) => self.run = Some((run, (room, charge))),
+            let Self { first, rest, .. } = self;
+            tokio::select! {
+                biased;
+                Some(urgent) = first.queue.recv_with_room() => first.front = Some(urgent),
+                next = rest.queue.recv_with_room(), if rest.front.is_none() => rest.front = Some(next?),
+                else => return self.rest.next(),
             }
         }
     }
 
-    async fn recv(&mut self) -> Option<((Waiting, Charge), queue::Room)> {
-        let Self { first, waiting, .. } = self;
-        tokio::select! {
-            biased;
-            Some(urgent) = first.recv_with_room() => Some(urgent),
-            next = waiting.recv_with_room() => next,
+    fn next_here(&mut self) -> Option<Incoming> {
+        let is_rest_due = self.rest.may_go() && self.ahead >= LEAD;
+        if !is_rest_due && let Some(urgent) = self.first.next() {
+            self.ahead = self.ahead.saturating_add(1);
+            return Some(urgent);
         }
+        self.ahead = 0;
+        if self.rest.may_go() { self.rest.next() } else { None }
     }
 
     /// What has come, for tests.
     #[cfg(test)]
     pub(crate) fn try_next(&mut self) -> Option<Incoming> {
         futures::FutureExt::now_or_never(self.next()).flatten()
+    }
+}
+
+impl Lane {
+    const fn new(queue: queue::Receiver<(Waiting, Charge)>) -> Self {
+        Self { queue, front: None }
+    }
+
+    /// Whether something is here that need not wait for what is before it elsewhere.
+    fn may_go(&mut self) -> bool {
+        self.fill();
+        self.front.as_ref().is_some_and(|((_, charge), _)| charge.may_go())
+    }
+
+    fn next(&mut self) -> Option<Incoming> {
+        loop {
+            self.fill();
+            match self.front.as_mut()? {
+                ((Waiting::Run(run), _), _) if run.len() > 1 => return run.next(),
+                _ => {}
+            }
+            // The room of all that came together is free with the last one.
+            match self.front.take()? {
+                ((Waiting::One(incoming), _), _) => return Some(incoming),
+                ((Waiting::Run(mut run), _), _) => match run.next() {
+                    None => {}
+                    last => return last,
+                },
+            }
+        }
+    }
+
+    fn fill(&mut self) {
+        if self.front.is_none() {
+            self.front = self.queue.try_recv_with_room();
+        }
     }
 }
 
@@ -150,6 +194,11 @@ impl Run {
 
     pub(crate) const fn topic(&self) -> Option<&Topic> {
         self.topic.as_ref()
+    }
+
+    /// The one that all of them have.
+    pub(crate) const fn priority(&self) -> Priority {
+        priority_of(self.first)
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -7,13 +7,13 @@ mod tests;
 
 pub(crate) use shares::Charge;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 
 use bytes::Bytes;
 use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    MAX_BODY, Priority, Topic,
+    MAX_BODY, Priority, Topic, Urgency,
     trace::TraceParent,
     unicast::{InboundId, Refusal},
 };
@@ -40,7 +40,7 @@ const PER_MULTICAST: usize = 64;
 /// Fewest bytes of a queue: two messages of the greatest length of one source, and one of another.
 const MIN_QUEUE: usize = 3 * (MAX_BODY + OVERHEAD + PER_MULTICAST) + BYTES_LEFT_TO_REQUESTS;
 
-/// Urgent requests that wait for one listener at the most; further ones wait among the others.
+/// Urgent requests, gaps and runs of multicasts that wait for one listener at the most; further ones wait among the others.
 const MAX_URGENT: usize = 256;
 const URGENT_BYTES: usize = 1 << 20;
 
@@ -56,6 +56,8 @@ pub(crate) struct Listeners {
     turn: usize,
     queue: usize,
     missed: u64,
+    /// How much of the multicasts of each node is urgent.
+    urgency: Urgency,
 }
 
 /// Numbers of messages, the last included, of one epoch of their origin.
@@ -75,6 +77,11 @@ impl Listeners {
             .per("listener", listeners)
     }
 
+    /// Of whom something urgent came.
+    pub(crate) fn urgency_bound() -> Bound {
+        Urgency::bound()
+    }
+
     /// Of whom something waits for so many listeners.
     pub(crate) const fn sources_bound(listeners: usize) -> Bound {
         Shares::BOUND.per("listener", listeners)
@@ -84,7 +91,8 @@ impl Listeners {
     /// and one of another.
     pub(crate) fn new(queue: usize) -> Self {
         let queue = queue.max(MIN_QUEUE);
-        Self { entries: Vec::new(), topics: BTreeMap::new(), turn: 0, queue, missed: 0 }
+        let (entries, topics, urgency) = Default::default();
+        Self { entries, topics, turn: 0, queue, missed: 0, urgency }
     }
 
     /// Adds a listener; returns it with the topics nobody listened to before.
@@ -173,9 +181,10 @@ impl Listeners {
 
     /// Gives multicasts to the listeners of their topic, broadcasts to all. Those who are too far behind miss them, and are told
     /// so as soon as there is room.
-    pub(crate) fn multicast(&mut self, run: &Run) {
+    pub(crate) fn multicast(&mut self, run: &Run, now: Instant) {
+        let is_urgent = self.urgency.of_many(&run.origin(), run.priority(), run.lengths(), now).is_urgent();
         for entry in self.entries.iter_mut().filter(|entry| entry.hears(run.topic())) {
-            self.missed += entry.take(run.clone()) as u64;
+            self.missed += entry.take(run.clone(), is_urgent) as u64;
         }
     }
 

@@ -100,14 +100,14 @@ impl<T> Receiver<T> {
         self.0.recv().await
     }
 
+    /// The same, if it is here.
+    pub(crate) fn try_recv_with_room(&mut self) -> Option<(T, Room)> {
+        self.0.try_recv().ok()
+    }
+
     /// The same, to be polled.
     pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         self.0.poll_recv(cx).map(|message| message.map(|(message, _)| message))
-    }
-
-    /// The next message, if it is here.
-    pub(crate) fn try_recv(&mut self) -> Option<T> {
-        self.0.try_recv().ok().map(|(message, _)| message)
     }
 }
 
@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(receiver.recv_with_room().await.map(|(message, _)| message), Some('a'));
         assert!(poll!(large.as_mut()).is_ready());
         assert!(sender.try_reserve(1).is_err());
-        assert_eq!(receiver.try_recv(), Some('b'));
+        assert_eq!(receiver.try_recv_with_room().map(|(message, _)| message), Some('b'));
     }
 
     #[tokio::test]

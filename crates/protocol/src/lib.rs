@@ -61,7 +61,7 @@ pub use multicast::MulticastInput;
 pub use output::{Account, Output, Sealed};
 pub use overlay::{NodeView, Overlay, Start, TopicView};
 pub use peering::PeeringInput;
-pub use priority::{Priority, UnknownPriority, Urgent};
+pub use priority::{Priority, UnknownPriority, Urgency, Urgent};
 pub use status_sync::StatusInput;
 pub use topic::{Topic, TopicError};
 pub use trace::TraceInput;

@@ -80,6 +80,16 @@ impl Priority {
         }
     }
 
+    /// Its number where clients write one, 1 to 4: as it stands in [`Self::ALL`].
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Control => 1,
+            Self::High => 2,
+            Self::Normal => 3,
+            Self::Bulk => 4,
+        }
+    }
+
     /// Whether it goes before what is normal.
     pub const fn is_urgent(self) -> bool {
         matches!(self, Self::Control | Self::High)
@@ -100,7 +110,16 @@ impl FromStr for Priority {
     }
 }
 
-/// No priority has this name.
+impl TryFrom<u8> for Priority {
+    type Error = UnknownPriority;
+
+    /// Reads what [`Self::number`] has written.
+    fn try_from(number: u8) -> Result<Self, UnknownPriority> {
+        Self::ALL.into_iter().find(|priority| priority.number() == number).ok_or(UnknownPriority)
+    }
+}
+
+/// No priority has this name or number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a priority is control, high, normal or bulk")]
 pub struct UnknownPriority;
@@ -111,7 +130,7 @@ pub struct UnknownPriority;
 ///
 /// Bound: [`MAX_ENTRIES`], and [`MAX_BROUGHT`] for each neighbour; what comes of further ones is normal.
 #[derive(Debug, Default)]
-pub(crate) struct Urgency {
+pub struct Urgency {
     own: Option<Allowance>,
     clients: Option<Allowance>,
     /// By source, where it has proved itself.
@@ -135,13 +154,22 @@ struct Allowance {
 }
 
 impl Urgency {
+    /// Of a node that takes messages for itself only.
+    pub fn bound() -> Bound {
+        Self::allowances("nodes of which something urgent came", MAX_ENTRIES)
+    }
+
     pub(crate) fn bounds(links: usize) -> [Bound; 2] {
-        let when_full = "those of which nothing came lately are forgotten, else it is not urgent";
-        let of = |what, entries| Bound::of_entries::<(NodeId, Allowance)>(what, entries, 0, when_full);
+        let of = Self::allowances;
         let neighbour = Bound::of_entries::<(NodeId, Neighbour)>("", 1, 0, "").bytes;
         let brought = of("nodes of which a neighbour brought something urgent", MAX_BROUGHT);
         let brought = Bound { bytes: brought.bytes + neighbour, ..brought };
-        [of("nodes of which something urgent came", MAX_ENTRIES), brought.per("link", links)]
+        [Self::bound(), brought.per("link", links)]
+    }
+
+    fn allowances(what: &'static str, entries: usize) -> Bound {
+        let when_full = "those of which nothing came lately are forgotten, else it is not urgent";
+        Bound::of_entries::<(NodeId, Allowance)>(what, entries, 0, when_full)
     }
 
     /// What a message of so many bytes of this node itself is sent as.
@@ -172,6 +200,18 @@ impl Urgency {
         } else {
             priority
         }
+    }
+
+    /// The same of messages of these lengths that came together.
+    pub fn of_many(
+        &mut self,
+        node: &NodeId,
+        priority: Priority,
+        lengths: impl IntoIterator<Item = usize>,
+        now: Instant,
+    ) -> Priority {
+        let bytes: usize = lengths.into_iter().map(|length| length + OVERHEAD).sum();
+        self.of(node, priority, bytes.saturating_sub(OVERHEAD), now)
     }
 
     /// The same of a message on its way: of its source, and of the neighbour that brought it.

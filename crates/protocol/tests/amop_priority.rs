@@ -7,7 +7,8 @@ use nuncio_identity::Signature;
 use nuncio_protocol::{
     BridgeInput, Header, Output, Priority, Topic,
     amop::{
-        ClientId, ClientInput, ClientOutput, Content, Kind, Message, Multicast, PublishSeq, ResultCode, SealedPost,
+        ClientId, ClientInput, ClientOutput, Content, Kind, Message, Multicast, Post, PublishSeq, ResultCode,
+        SealedPost,
     },
 };
 use nuncio_testkit::simulator::{Lone, header, multicast, node_id};
@@ -74,14 +75,53 @@ fn what_a_client_publishes_is_as_urgent_as_its_gateway_lets_it_be_and_so_is_the_
         target.client(ClientInput::Subscribe { client: CLIENT, topics: BTreeSet::from([topic()]) });
         let delivered = received(&mut target, 1, asked(1, 0, 1, 10, priority));
         let delivery = delivered.iter().find_map(|output| match output {
-            Output::Client(ClientOutput::Deliver { delivery, .. }) => Some(*delivery),
+            Output::Client(ClientOutput::Deliver { delivery, priority, .. }) => Some((*delivery, *priority)),
             _ => None,
         });
-        let (delivery, data) = (delivery.expect("it is for the client"), Bytes::from("done"));
+        let (delivery, as_urgent) = delivery.expect("it is for the client");
+        let data = Bytes::from("done");
+        assert_eq!(as_urgent, priority, "to the client, too");
         let acknowledged =
             target.client(ClientInput::Acknowledge { client: CLIENT, delivery, code: ResultCode::OK, data });
         assert_eq!(priorities(&acknowledged), [priority]);
     }
+}
+
+/// As what something comes to clients here.
+fn delivered(outputs: &[Output]) -> Vec<Priority> {
+    let priority = |output: &Output| match output {
+        Output::Client(ClientOutput::Deliver { priority, .. }) => Some(*priority),
+        _ => None,
+    };
+    outputs.iter().filter_map(priority).collect()
+}
+
+fn subscriber() -> Lone {
+    let mut target = node();
+    target.client(ClientInput::Subscribe { client: CLIENT, topics: BTreeSet::from([topic()]) });
+    target
+}
+
+#[test]
+fn what_comes_to_a_client_is_as_urgent_as_it_was_published_within_its_sources_budget() {
+    for priority in Priority::ALL {
+        for kind in [Kind::Unicast, Kind::Multicast] {
+            let published = publish(&mut subscriber(), 1, kind, 10, priority);
+            let here = delivered(&published);
+            assert!(here.iter().all(|came| *came == priority) && (kind == Kind::Unicast || here.len() == 1));
+        }
+    }
+    const BODY: usize = 10_000;
+    let mut target = subscriber();
+    let mut cast = |number: u64| {
+        let of_member = multicast(1, number, [0], Bytes::from(vec![0; BODY]));
+        let post = of_member.post.map(|post| Post { seq: PublishSeq([number as u8; 32]), topic: topic(), ..post });
+        let multicast = Multicast { priority: Priority::Control, post, ..of_member };
+        delivered(&target.input(BridgeInput::MulticastReceived { from: node_id(1), multicast }))
+    };
+    let came: Vec<_> = (1..201).flat_map(&mut cast).collect();
+    let control = came.iter().filter(|priority| **priority == Priority::Control).count();
+    assert_eq!((came.len(), control), (200, (1 << 20) / (BODY + OVERHEAD)), "the rest is normal");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use http_body_util::BodyExt as _;
 use hyper::{Method, Request, StatusCode, body::Incoming, header};
 use nuncio_gateway::{CoreGone, FrameKind, FrameSeq, Intake, Lease, Letter, Member, ResultCode, bounds::SMALL_FRAME};
 use nuncio_protocol::{
-    MAX_BODY, Topic,
+    MAX_BODY, Priority, Topic, UnknownPriority,
     amop::{Kind, PublishSeq},
 };
 use percent_encoding::percent_decode_str;
@@ -45,6 +45,8 @@ pub(crate) struct Line {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Wanted {
     kind: Kind,
+    /// As its client names it.
+    priority: Option<Priority>,
     topic: Topic,
     /// Of the payload.
     length: usize,
@@ -63,7 +65,11 @@ impl Wanted {
             return Some(Err(refusal(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "it is posted to")));
         }
         let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        Some(read_topic(topic).and_then(|topic| Ok(Self { kind, topic, length: judge_length(length)? })))
+        let priority = read_priority(request.uri().query().unwrap_or_default());
+        Some(
+            read_topic(topic)
+                .and_then(|topic| Ok(Self { kind, priority: priority?, topic, length: judge_length(length)? })),
+        )
     }
 }
 
@@ -71,6 +77,18 @@ fn read_topic(path: &str) -> Result<Topic, Box<Answer>> {
     let bad = |why: String| refusal(StatusCode::BAD_REQUEST, "malformed", &format!("the topic cannot exist: {why}"));
     let name = percent_decode_str(path).decode_utf8().map_err(|error| bad(error.to_string()))?;
     Topic::new(&name).map_err(|error| bad(error.to_string()))
+}
+
+/// Reads `priority` out of a query; what else stands there says nothing.
+fn read_priority(query: &str) -> Result<Option<Priority>, Box<Answer>> {
+    let bad = |why: &str| refusal(StatusCode::BAD_REQUEST, "malformed", why);
+    let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let mut named = pairs.filter_map(|(key, value)| (key == "priority").then_some(value));
+    match (named.next(), named.next()) {
+        (None, _) => Ok(None),
+        (Some(name), None) => name.parse().map(Some).map_err(|error: UnknownPriority| bad(&error.to_string())),
+        (Some(_), Some(_)) => Err(bad("`priority` is named twice")),
+    }
 }
 
 fn judge_length(length: Option<u64>) -> Result<usize, Box<Answer>> {
@@ -149,7 +167,7 @@ enum Broken {
 }
 
 impl Visit {
-    async fn publish(&mut self, Wanted { kind, topic, length }: Wanted, body: Incoming) -> (Answer, Written) {
+    async fn publish(&mut self, Wanted { kind, priority, topic, length }: Wanted, body: Incoming) -> (Answer, Written) {
         let idle = self.member.timeouts().idle;
         poll_fn(|cx| self.member.poll_open(cx)).await;
         let (data, lease) = match read(self.member.intake(), body, length, idle).await {
@@ -162,7 +180,8 @@ impl Visit {
         self.member.note_received();
         self.member.follow_rights();
         let seq = FrameSeq::from_number(1);
-        let published = self.member.publish(PublishSeq(seq.into_bytes()), (kind, None), (topic, data), length).await;
+        let (seq, how) = (PublishSeq(seq.into_bytes()), (kind, priority));
+        let published = self.member.publish(seq, how, (topic, data), length).await;
         // From here on it counts among what is in flight.
         drop(lease);
         match published {
@@ -225,14 +244,24 @@ mod tests {
 
     #[test]
     fn a_head_says_what_is_published_where_and_how_long_it_is() {
-        let of = |kind, topic: &str, length| Some(Ok(Wanted { kind, topic: Topic::new(topic).unwrap(), length }));
+        let named = |kind, priority, topic: &str, length| {
+            Some(Ok(Wanted { kind, priority, topic: Topic::new(topic).unwrap(), length }))
+        };
+        let of = |kind, topic, length| named(kind, None, topic, length);
         assert_eq!(wanted("POST", "/v1/publish/orders", Some("0")), of(Kind::Unicast, "orders", 0));
         assert_eq!(wanted("POST", "/v1/multicast/a/b%20%C3%A9?x", Some("7")), of(Kind::Multicast, "a/b é", 7));
         assert_eq!(wanted("POST", "/v1/publish/t", Some("10485760")), of(Kind::Unicast, "t", MAX_BODY));
+        for priority in Priority::ALL {
+            let path = format!("/v1/multicast/t?x=1&priority={priority}");
+            assert_eq!(wanted("POST", &path, Some("1")), named(Kind::Multicast, Some(priority), "t", 1));
+        }
         for (method, path, length, status) in [
             ("GET", "/v1/publish/t", Some("1"), 405),
             ("POST", "/v1/publish/", Some("1"), 400),
             ("POST", "/v1/publish/%FF", Some("1"), 400),
+            ("POST", "/v1/publish/t?priority=now", Some("1"), 400),
+            ("POST", "/v1/publish/t?priority=", Some("1"), 400),
+            ("POST", "/v1/publish/t?priority=high&priority=high", Some("1"), 400),
             ("POST", "/v1/publish/t", None, 411),
             ("POST", "/v1/publish/t", Some("-1"), 411),
             ("POST", "/v1/publish/t", Some("10485761"), 413),

@@ -202,6 +202,7 @@ fn channel() -> Vec<Seed> {
     let channel = format!("#!$VerifyChannel_{topic}_{}", "0".repeat(32));
     let verification = TopicVerification { node: node.clone(), topic: topic.clone(), channel };
     let verdict = TopicVerdict { check: 0, node, topic };
+    let urgent = HandshakeRequest { priorities: true, ..HandshakeRequest::new("fuzz") };
     vec![
         ("amop_body", "hello", body.to_vec()),
         ("amop_body", "not_long_enough", vec![200, b't']),
@@ -211,6 +212,7 @@ fn channel() -> Vec<Seed> {
         ("channel_frame", "not_a_length_of_4_gib", lying),
         ("channel_frame", "not_a_length_of_41", short),
         ("channel_json", "handshake", HandshakeRequest::new("fuzz").encode().to_vec()),
+        ("channel_json", "handshake_with_priorities", urgent.encode().to_vec()),
         ("channel_json", "subscription", subscription.encode().to_vec()),
         ("channel_json", "verification", verification.encode().to_vec()),
         ("channel_json", "verdict", verdict.encode().to_vec()),
@@ -365,6 +367,7 @@ fn web() -> Vec<Seed> {
         ("web_frame", "token", br#"{"type":"token","token":"nuncio_00"}"#.to_vec()),
         ("web_frame", "binary_subscribe", binary(1, b"\x01a\x01b")),
         ("web_frame", "binary_publish", binary(3, b"\x01a\x00\xff")),
+        ("web_frame", "binary_publish_as", binary(8, b"\x01\x01adata")),
         ("web_frame", "binary_respond", binary(5, &[request.as_bytes(), b"\0\0\0\x11data"].concat())),
         ("web_frame", "not_shallow", b"[".repeat(300)),
         ("web_frame", "not_as_long_as_it_says", binary(3, b"\x09a")),

@@ -214,3 +214,52 @@ fn one_client_of_the_node_leaves_room_and_turns_to_the_others_and_to_the_node() 
     let before = std::iter::from_fn(|| queues[0].pop()).take_while(|(_, message, _)| *message > 0);
     assert!(before.count() <= 3);
 }
+
+/// Of what leaves while all of it waits always, how much is of each rank; and how much of the first comes first.
+fn shares(ranks: &[Rank], bytes: usize) -> (Vec<usize>, usize) {
+    let mut queue = FairQueue::<u32, usize>::boundless();
+    for (place, rank) in ranks.iter().enumerate() {
+        (0..2).for_each(|_| queue.push(HOSTILE, place, bytes, *rank).expect("there is room"));
+    }
+    let (mut left, mut lead) = (vec![0; ranks.len()], 0);
+    for _ in 0..100_000 {
+        let (account, place, _) = queue.pop().expect("all of it waits");
+        queue.push(account, place, bytes, ranks[place]).expect("there is room");
+        lead += usize::from(left[1..].iter().all(|left| *left == 0) && place == 0);
+        left[place] += 1;
+    }
+    (left, lead)
+}
+
+#[test]
+fn whatever_floods_a_rank_a_ninth_is_left_to_those_behind_and_a_little_of_it_waits_for_nobody() {
+    for bytes in [0, 1000, 100_000] {
+        let (left, lead) = shares(&[Rank::First, Rank::Middle], bytes);
+        assert!((10_500..12_000).contains(&left[1]), "{left:?} of {bytes} bytes");
+        assert!((lead * (bytes + OVERHEAD)) as i64 >= LEAD, "{lead} of {bytes} bytes before the first of the others");
+        let (left, _) = shares(&RANKS, bytes);
+        assert!(left.windows(2).all(|pair| (7..16).contains(&(pair[0] / pair[1]))), "{left:?}");
+    }
+}
+
+#[test]
+fn nothing_is_due_to_a_rank_while_nothing_of_it_waits() {
+    let mut queue = FairQueue::<u32, Rank>::boundless();
+    let push = |queue: &mut FairQueue<u32, Rank>, rank| queue.push(HONEST, rank, 60_000, rank).expect("there is room");
+    (0..2000).for_each(|_| push(&mut queue, Rank::Middle));
+    (0..1000).for_each(|_| assert!(queue.pop().is_some()));
+    (0..1000).for_each(|_| push(&mut queue, Rank::First));
+    let before = std::iter::from_fn(|| queue.pop()).take_while(|(_, rank, _)| *rank == Rank::First).count();
+    assert_eq!(before, 3, "more than it may be ahead, and no more");
+}
+
+#[test]
+fn what_is_urgent_now_and_then_never_waits_however_long_others_do() {
+    let mut queue = FairQueue::<u32, usize>::boundless();
+    for round in 0..10_000 {
+        (0..3).for_each(|_| queue.push(HONEST, 1, 60_000, Rank::Middle).expect("there is room"));
+        queue.push(HOSTILE, 0, 10_000, Rank::First).expect("there is room");
+        assert_eq!(queue.pop().map(|(_, message, _)| message), Some(0), "round {round}");
+        assert_eq!(queue.pop().map(|(_, message, _)| message), Some(1));
+    }
+}

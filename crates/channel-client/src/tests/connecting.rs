@@ -25,7 +25,8 @@ async fn handshake_then_heartbeat() {
     let script = async {
         let mut node = listener.accept_raw().await;
         let frame = node.frames.next().await.unwrap().unwrap();
-        assert_eq!(frame.body, r#"{"minimumSupport":1,"maximumSupport":3,"clientType":"tester"}"#);
+        let said = r#"{"minimumSupport":1,"maximumSupport":3,"clientType":"tester","priorities":true}"#;
+        assert_eq!(frame.body, said);
         let body = HandshakeAnswer { node_version: "2.9.1".into(), protocol: ProtocolVersion::V2 }.encode();
         node.send(frame.answer(FrameKind::Handshake, ResultCode::OK, body)).await;
         let first = node.frames.next().await.unwrap().unwrap();

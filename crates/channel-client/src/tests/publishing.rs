@@ -4,7 +4,7 @@ use nuncio_channel_protocol::{MAX_BODY, RECORD_LENGTH};
 use serde_json::json;
 
 use super::*;
-use crate::{CallError, PublishError};
+use crate::{CallError, Priority, PublishError};
 
 /// Publishes `x` to `t` and lets the node answer with a result and a body.
 async fn publish(result: i32, body: Bytes) -> Result<Bytes, PublishError> {
@@ -84,6 +84,20 @@ async fn answers_find_their_requests_in_any_order() {
     let (a, b, c, ()) =
         tokio::join!(client.publish("t", "a"), client.publish("t", "b"), client.publish("t", "c"), script);
     assert_eq!((a.unwrap(), b.unwrap(), c.unwrap()), ("a".into(), "b".into(), "c".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publish_says_its_priority_where_results_stand_and_nothing_unless_it_is_named() {
+    let (client, mut node, _) = pair(Client::builder()).await;
+    for (priority, result) in [None].into_iter().chain(Priority::ALL.map(Some)).zip(0..) {
+        let client = priority.map_or_else(|| client.clone(), |priority| client.with_priority(priority));
+        let (outcome, frame) = tokio::join!(client.broadcast("t", "x"), async {
+            let frame = node.expect(FrameKind::Multicast).await;
+            node.send(frame.answer(FrameKind::Answer, ResultCode::OK, frame.body.clone())).await;
+            frame
+        });
+        assert_eq!((outcome, frame.result, &frame.body[..]), (Ok(()), ResultCode(result), &b"\x02tx"[..]));
+    }
 }
 
 /// A node may hand a client its own message under its own seq: that is no answer.

@@ -11,7 +11,7 @@ use nuncio_channel_protocol::{BlockNotification, FrameKind, FrameSeq, ProtocolVe
 use nuncio_identity::NodeId;
 use nuncio_metrics::PublishEnd;
 use nuncio_protocol::{
-    Account, Topic,
+    Account, Priority, Topic,
     amop::{self, ChallengeId, ClientId, DeliveryId, Kind, PublishSeq},
 };
 use tracing::warn;
@@ -33,7 +33,8 @@ use crate::{
 ///
 /// Bounds: what others send the client, by [`Limits::queue_frames`] and [`Limits::queue_bytes`] of each node that sends some, as
 /// long as that leaves as much of twice as much free; answers to what it sent, by its window. A frame counts until the session
-/// has handed it to TLS. Frames leave by turns, as many bytes of one node as of another.
+/// has handed it to TLS. What is urgent leaves first, as far as that leaves a share to all else, and frames of one priority by
+/// turns, as many bytes of one node as of another.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
     tenant: Arc<Tenant>,
@@ -104,7 +105,7 @@ impl Mailbox {
     /// Queues a message for the client under a fresh seq. False: not taken, the core should look elsewhere.
     pub(super) fn deliver(
         &self,
-        (kind, account): (Kind, Account),
+        (kind, account, priority): (Kind, Account, Priority),
         delivery: DeliveryId,
         topic: Topic,
         data: Bytes,
@@ -121,12 +122,13 @@ impl Mailbox {
                 self.place(account, &state, size, &data).filter(|_| self.expect(account, &mut state, seq, delivery))
             }
         };
+        let how = (account, rank(priority));
         match (place, kind) {
             (Some(place), Kind::Multicast) => {
-                self.enqueue(state, (FrameKind::Multicast, account), seq, Content::Amop { topic, data }, place);
+                self.enqueue(state, FrameKind::Multicast, how, (seq, Content::Amop { topic, data }), place);
             }
             (Some(place), Kind::Unicast) => {
-                self.enqueue(state, (FrameKind::Unicast, account), seq, Content::Amop { topic, data }, place);
+                self.enqueue(state, FrameKind::Unicast, how, (seq, Content::Amop { topic, data }), place);
             }
             (None, Kind::Multicast) => self.note_drop(&mut state),
             (None, Kind::Unicast) => {
@@ -163,11 +165,8 @@ impl Mailbox {
         let size = content.size();
         state.window.charge(size);
         let seq = FrameSeq::from_bytes(seq.0);
-        self.push(
-            state,
-            Account::Own,
-            Parcel { kind: FrameKind::Answer, seq, result, content, charge: Charge::Window(size) },
-        );
+        let answer = Parcel { kind: FrameKind::Answer, seq, result, content, charge: Charge::Window(size) };
+        self.push(state, (Account::Own, rank(closed.priority)), answer);
     }
 
     /// Queues a request to challenge a subscriber, unless the queue is full.
@@ -190,7 +189,7 @@ impl Mailbox {
             self.note_drop(&mut state);
             return false;
         };
-        self.enqueue(state, (kind, Account::Own), seq, Content::Plain(body), place);
+        self.enqueue(state, kind, (Account::Own, Rank::Middle), (seq, Content::Plain(body)), place);
         true
     }
 
@@ -241,7 +240,8 @@ impl Mailbox {
         let mut state = self.lock();
         state.window.charge(body.len());
         let charge = Charge::Window(body.len());
-        self.push(state, Account::Own, Parcel { kind, seq, result, content: Content::Plain(body), charge });
+        let answer = Parcel { kind, seq, result, content: Content::Plain(body), charge };
+        self.push(state, (Account::Own, Rank::Middle), answer);
     }
 
     /// Takes a place for an answer that comes later to a request that takes so many bytes until then.
@@ -257,13 +257,13 @@ impl Mailbox {
         wake_reader(state);
     }
 
-    /// Notes a publish in flight.
-    pub(crate) fn open_publish(&self, seq: PublishSeq, kind: Kind, bytes: usize) {
+    /// Notes a publish in flight; its answer is as urgent as it is.
+    pub(crate) fn open_publish(&self, seq: PublishSeq, (kind, priority): (Kind, Priority), bytes: usize) {
         self.counters.amop.in_flight.increment();
-        self.lock().window.open_publish(seq, kind, bytes);
+        self.lock().window.open_publish(seq, (kind, priority), bytes);
     }
 
-    fn count_end(&self, code: amop::ResultCode, Closed { kind, since }: Closed) {
+    fn count_end(&self, code: amop::ResultCode, Closed { kind, since, .. }: Closed) {
         let end = match code {
             amop::ResultCode::OK => PublishEnd::Delivered,
             amop::ResultCode::NO_SUBSCRIBER => PublishEnd::NoSubscriber,
@@ -376,9 +376,9 @@ impl Mailbox {
     fn enqueue(
         &self,
         mut state: MutexGuard<'_, State>,
-        (kind, account): (FrameKind, Account),
-        seq: FrameSeq,
-        content: Content,
+        kind: FrameKind,
+        (account, rank): (Account, Rank),
+        (seq, content): (FrameSeq, Content),
         place: QueuePlace,
     ) {
         let size = content.size();
@@ -386,25 +386,16 @@ impl Mailbox {
         for load in state.loads(account) {
             (load.frames, load.bytes) = (load.frames + 1, load.bytes + size);
         }
-        self.push(
-            state,
-            account,
-            Parcel {
-                kind,
-                seq,
-                result: ResultCode::OK,
-                content,
-                charge: Charge::Queue { bytes: size, awaited, place },
-            },
-        );
+        let charge = Charge::Queue { bytes: size, awaited, place };
+        self.push(state, (account, rank), Parcel { kind, seq, result: ResultCode::OK, content, charge });
     }
 
-    fn push(&self, mut state: MutexGuard<'_, State>, account: Account, parcel: Parcel) {
+    fn push(&self, mut state: MutexGuard<'_, State>, (account, rank): (Account, Rank), parcel: Parcel) {
         if state.closed {
             return;
         }
         let size = parcel.content.size();
-        if state.parcels.push(account, parcel, size, Rank::Middle).is_ok() {
+        if state.parcels.push(account, parcel, size, rank).is_ok() {
             wake_reader(state);
         }
     }
@@ -435,6 +426,16 @@ impl State {
             }
             Charge::Window(bytes) => self.window.release(bytes),
         }
+    }
+}
+
+/// Where what is so urgent stands among what waits.
+const fn rank(priority: Priority) -> Rank {
+    match priority {
+        Priority::Control => Rank::First,
+        Priority::High => Rank::Second,
+        Priority::Normal => Rank::Middle,
+        Priority::Bulk => Rank::Last,
     }
 }
 

@@ -4,7 +4,10 @@ use std::{
     time::Instant,
 };
 
-use nuncio_protocol::amop::{Kind, PublishSeq};
+use nuncio_protocol::{
+    Priority,
+    amop::{Kind, PublishSeq},
+};
 
 use crate::tenants::FlightShare;
 
@@ -27,6 +30,7 @@ struct Publishes {
     frames: usize,
     bytes: usize,
     kind: Kind,
+    priority: Priority,
     since: Instant,
 }
 
@@ -34,6 +38,7 @@ struct Publishes {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Closed {
     pub(super) kind: Kind,
+    pub(super) priority: Priority,
     pub(super) since: Instant,
 }
 
@@ -64,8 +69,8 @@ impl Window {
         self.bytes == 0 || self.bytes.saturating_add(bytes) <= self.max_bytes
     }
 
-    pub(super) fn open_publish(&mut self, seq: PublishSeq, kind: Kind, bytes: usize) {
-        let new = || Publishes { frames: 0, bytes: 0, kind, since: Instant::now() };
+    pub(super) fn open_publish(&mut self, seq: PublishSeq, (kind, priority): (Kind, Priority), bytes: usize) {
+        let new = || Publishes { frames: 0, bytes: 0, kind, priority, since: Instant::now() };
         let publishes = self.publishes.entry(seq).or_insert_with(new);
         publishes.frames += 1;
         publishes.bytes += bytes;
@@ -75,7 +80,7 @@ impl Window {
     /// Ends one publish; `None` when none is in flight under this seq.
     pub(super) fn close_publish(&mut self, seq: &PublishSeq) -> Option<Closed> {
         let publishes = self.publishes.get_mut(seq)?;
-        let closed = Closed { kind: publishes.kind, since: publishes.since };
+        let closed = Closed { kind: publishes.kind, priority: publishes.priority, since: publishes.since };
         let share = publishes.bytes / publishes.frames;
         publishes.frames -= 1;
         publishes.bytes -= share;
@@ -125,13 +130,14 @@ mod tests {
     }
 
     const SEQ: PublishSeq = PublishSeq([7; 32]);
+    const HOW: (Kind, Priority) = (Kind::Unicast, Priority::Normal);
 
     #[test]
     fn the_window_closes_at_its_messages_and_opens_when_one_ends() {
         let mut window = window(2, 1000);
-        window.open_publish(SEQ, Kind::Unicast, 10);
+        window.open_publish(SEQ, HOW, 10);
         assert!(window.is_open());
-        window.open_publish(PublishSeq([8; 32]), Kind::Unicast, 10);
+        window.open_publish(PublishSeq([8; 32]), HOW, 10);
         assert!(!window.is_open());
         assert!(window.close_publish(&SEQ).is_some());
         assert!(window.is_open());
@@ -141,8 +147,8 @@ mod tests {
     #[test]
     fn one_seq_used_twice_is_two_publishes_and_gives_all_its_bytes_back() {
         let mut window = window(9, 100);
-        window.open_publish(SEQ, Kind::Unicast, 100);
-        window.open_publish(SEQ, Kind::Unicast, 1);
+        window.open_publish(SEQ, HOW, 100);
+        window.open_publish(SEQ, HOW, 1);
         assert!(!window.is_open(), "its bytes are full");
         assert!(window.close_publish(&SEQ).is_some() && window.close_publish(&SEQ).is_some());
         assert!(window.is_empty() && window.is_open());

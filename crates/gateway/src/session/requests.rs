@@ -11,7 +11,7 @@ use tracing::{debug, trace};
 use super::{
     Session,
     close_reason::{CloseReason, NoChannel},
-    translate::{self, Verdict},
+    translate::{self, Publish, Verdict},
 };
 use crate::rpc::{Answer, EventFilter, Rpc};
 
@@ -75,11 +75,10 @@ impl Session {
     async fn publish(&mut self, frame: Frame, kind: Kind) -> Result<(), CloseReason> {
         let seq = PublishSeq(frame.seq.into_bytes());
         let bytes = frame.body.len();
-        match translate::publish(frame.body.clone()) {
-            Ok(publish) => {
-                if let Some(refused) =
-                    self.member.publish(seq, (kind, None), (publish.topic, publish.data), bytes).await?
-                {
+        let priority = if self.says_priorities { frame.result } else { ResultCode::OK };
+        match translate::publish(frame.body.clone(), priority) {
+            Ok(Publish { topic, priority, data }) => {
+                if let Some(refused) = self.member.publish(seq, (kind, priority), (topic, data), bytes).await? {
                     self.refuse_publish(&frame, refused.result());
                 }
             }
@@ -153,7 +152,7 @@ impl Session {
             return Err(NoChannel::NoCommonVersion { minimum: offer.minimum, maximum: offer.maximum }.into());
         };
         debug!(client = self.member.client().0, client_type = offer.client_type, %version, "handshake");
-        self.version = version;
+        (self.version, self.says_priorities) = (version, offer.priorities);
         self.mailbox().set_version(version);
         let answer = HandshakeAnswer { node_version: self.member.door.node_version.clone(), protocol: version };
         self.answer(frame, ResultCode::OK, answer.encode());

@@ -8,7 +8,7 @@ use nuncio_channel_protocol::{
     TopicVerificationError,
 };
 use nuncio_identity::NodeId;
-use nuncio_protocol::{MAX_BODY, Topic, TopicError, amop::ChallengeId};
+use nuncio_protocol::{MAX_BODY, Priority, Topic, TopicError, UnknownPriority, amop::ChallengeId};
 
 /// The result of a publish whose body is no packed topic and payload, or whose topic cannot exist: no SDK gives it a
 /// meaning of its own, and all report it.
@@ -21,6 +21,8 @@ const NO_GROUP: i64 = -41002;
 #[derive(Debug)]
 pub(super) struct Publish {
     pub(super) topic: Topic,
+    /// As its client says it.
+    pub(super) priority: Option<Priority>,
     pub(super) data: Bytes,
 }
 
@@ -31,6 +33,8 @@ pub(super) enum PublishError {
     Body(#[from] AmopBodyError),
     #[error("its topic is impossible")]
     Topic(#[from] TopicError),
+    #[error("its result names no priority: {0}")]
+    Priority(#[from] UnknownPriority),
     #[error("its payload has {bytes} bytes, over the limit of {MAX_BODY}")]
     TooLarge { bytes: usize },
 }
@@ -65,19 +69,21 @@ impl PublishError {
     /// What the publisher is told.
     pub(super) fn result(&self) -> ResultCode {
         match self {
-            Self::Body(_) | Self::Topic(_) => MALFORMED,
+            Self::Body(_) | Self::Topic(_) | Self::Priority(_) => MALFORMED,
             Self::TooLarge { .. } => ResultCode::OVER_LIMIT,
         }
     }
 }
 
-/// Reads the body of 0x30 and 0x35.
-pub(super) fn publish(body: Bytes) -> Result<Publish, PublishError> {
+/// Reads the body of 0x30 and 0x35, and how urgent their result says they are, of a client that says so there.
+pub(super) fn publish(body: Bytes, priority: ResultCode) -> Result<Publish, PublishError> {
+    let named = u8::try_from(priority.0).map_err(|_| UnknownPriority).and_then(Priority::try_from);
+    let priority = if priority.is_ok() { None } else { Some(named?) };
     let body = AmopBody::unpack(body)?;
     if body.data.len() > MAX_BODY {
         return Err(PublishError::TooLarge { bytes: body.data.len() });
     }
-    Ok(Publish { topic: Topic::new(body.topic())?, data: body.data })
+    Ok(Publish { topic: Topic::new(body.topic())?, priority, data: body.data })
 }
 
 /// Reads an acknowledgement: its result and the payload of its body. A body that cannot be read is an empty payload, as
@@ -154,11 +160,21 @@ mod tests {
             (&too_large, 103),
         ];
         for (body, result) in vectors {
-            let refused = publish(Bytes::copy_from_slice(body)).unwrap_err();
+            let refused = publish(Bytes::copy_from_slice(body), ResultCode::OK).unwrap_err();
             assert_eq!(refused.result(), ResultCode(result), "{refused}");
         }
         let largest = AmopBody::new("t", vec![0; MAX_BODY].into()).unwrap().pack();
-        assert_eq!(publish(largest).unwrap().data.len(), MAX_BODY);
+        assert_eq!(publish(largest, ResultCode::OK).unwrap().data.len(), MAX_BODY);
+    }
+
+    #[test]
+    fn a_result_says_a_priority_by_its_number_or_nothing() {
+        let read = |number| publish(Bytes::from_static(b"\x02t"), ResultCode(number));
+        let named: Vec<_> = (0..5).map(|number| read(number).unwrap().priority).collect();
+        assert_eq!(named, [&[None][..], &Priority::ALL.map(Some)].concat());
+        for number in [5, 255, 256, 257, -1, i32::MIN] {
+            assert_eq!(read(number).unwrap_err().result(), MALFORMED, "{number}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
 use nuncio_channel_client::{Client, Kind, PublishError};
 use nuncio_gateway::Clients;
 use nuncio_protocol::{
-    Account, Topic, amop,
+    Account, Priority, Topic, amop,
     amop::{ClientId, ClientInput, ClientOutput, ClientPort as _, DeliveryId, PublishSeq, ResultCode},
 };
 use tokio::{sync::mpsc, time::timeout};
@@ -54,6 +54,7 @@ impl Core {
                         account: Account::Own,
                         delivery,
                         kind,
+                        priority: Priority::Normal,
                         topic,
                         data,
                     };

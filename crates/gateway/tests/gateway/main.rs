@@ -8,6 +8,7 @@ mod client;
 mod crowded;
 mod intake;
 mod malformed;
+mod priorities;
 mod records;
 mod refusals;
 mod rig;

@@ -16,7 +16,7 @@ use nuncio_gateway::{Clients, Config, NodeFacts, NodeInfo, Renewal};
 use nuncio_identity::{NodeId, NodeKey};
 use nuncio_pki::tls::{ChannelPaths, channel_client_config, channel_server_config};
 use nuncio_protocol::{
-    Account, Topic,
+    Account, Priority, Topic,
     amop::{self, ClientId, ClientInput, ClientOutput, ClientPort, DeliveryId, Kind, PublishSeq, TenantId},
 };
 use nuncio_testkit::TestAuthority;
@@ -134,20 +134,20 @@ impl Rig {
         data: Bytes,
         number: u64,
     ) -> Result<(), Box<ClientOutput>> {
-        self.deliver_of(Account::Own, client, kind, (topic, data), number)
+        self.deliver_of((Account::Own, Priority::Normal), client, kind, (topic, data), number)
     }
 
-    /// The same of a message that is on this account.
+    /// The same of a message that is on this account, and so urgent.
     pub(crate) fn deliver_of(
         &self,
-        account: Account,
+        (account, priority): (Account, Priority),
         client: ClientId,
         kind: Kind,
         (topic, data): (&str, Bytes),
         number: u64,
     ) -> Result<(), Box<ClientOutput>> {
         let (delivery, topic) = (DeliveryId(number), Topic::new(topic).unwrap());
-        let output = ClientOutput::Deliver { client, account, delivery, kind, topic, data };
+        let output = ClientOutput::Deliver { client, account, delivery, kind, priority, topic, data };
         self.clients.handle_output(output).map_err(Box::new)
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use nuncio_gateway::bounds::QUEUE_ENTRY;
 use nuncio_identity::NodeKey;
-use nuncio_protocol::{Account, MAX_BODY, amop::Kind};
+use nuncio_protocol::{Account, MAX_BODY, Priority, amop::Kind};
 use tokio::time::{interval, timeout};
 
 use crate::rig::{Log, PATIENCE, Rig};
@@ -141,13 +141,14 @@ async fn a_node_that_fills_a_clients_queue_leaves_room_and_turns_to_others() {
         let [hostile, other] = [(); 2].map(|()| Account::Of(NodeKey::generate().node_id()));
         // The session's task cannot run before the test awaits something: nothing leaves the queue meanwhile.
         let (flood, mut taken) = (Bytes::from(vec![1; length]), 0);
-        while rig.deliver_of(hostile, client, Kind::Unicast, ("t", flood.clone()), taken).is_ok() {
+        while rig.deliver_of((hostile, Priority::Normal), client, Kind::Unicast, ("t", flood.clone()), taken).is_ok() {
             taken += 1;
         }
         assert!(taken >= 20, "one alone has {taken} of 64 places, or of 24 MiB");
         for (account, number) in [(other, 1000), (Account::Own, 1001)] {
             let message = ("t", Bytes::from(vec![2; length]));
-            rig.deliver_of(account, client, Kind::Unicast, message, number).expect("it has its share");
+            rig.deliver_of((account, Priority::Normal), client, Kind::Unicast, message, number)
+                .expect("it has its share");
         }
         let mut came = Vec::new();
         while came.iter().filter(|from| **from == 2).count() < 2 {

@@ -45,7 +45,7 @@ impl EventLoop {
 
     fn hand_on(&mut self, run: &Run) {
         self.metrics.node.heard.add(cast(run.topic()), run.len() as u64);
-        self.listeners.multicast(run);
+        self.listeners.multicast(run, Instant::now());
     }
 
     /// Messages to many did not come.

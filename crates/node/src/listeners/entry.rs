@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use nuncio_identity::NodeId;
-use nuncio_protocol::{Priority, Topic};
+use nuncio_protocol::{Priority, Topic, multicast::priority_of};
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::{
@@ -25,18 +25,30 @@ type Queue = queue::Sender<(Waiting, Charge)>;
 pub(super) struct Entry {
     pub(super) topics: Vec<Topic>,
     pub(super) requests: bool,
-    /// Of urgent requests, with what each source has there.
+    /// Of what is urgent, with what each source has there.
     urgent: Queue,
     urgent_shares: Shares,
     pub(super) incoming: Queue,
     pub(super) missed: u64,
     shares: Shares,
-    /// What it missed and has not been told, by origin and topic. Bound: as many as the core follows.
-    owed: BTreeMap<NodeId, BTreeMap<Option<Topic>, Missed>>,
+    /// What it missed and has not been told, by origin and stream. Bound: as many as the core follows.
+    owed: BTreeMap<NodeId, BTreeMap<Stream, Missed>>,
 }
 
+/// Where something waits: what is urgent is heard before the rest, unless it has no room there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lane {
+    First,
+    /// Urgent, but among the rest.
+    After,
+    Rest,
+}
+
+/// A topic and a priority: messages of each have numbers, and an order, of their own.
+type Stream = (Option<Topic>, Priority);
+
 impl Entry {
-    /// With a queue for urgent requests, and one for all else.
+    /// With a queue for what is urgent, and one for all else.
     pub(super) fn new(topics: Vec<Topic>, requests: bool, (urgent, incoming): (Queue, Queue)) -> Self {
         let (urgent_shares, shares) = (Shares::default(), Shares::default());
         Self { topics, requests, urgent, urgent_shares, incoming, missed: 0, shares, owed: BTreeMap::new() }
@@ -50,7 +62,7 @@ impl Entry {
         topic.is_none_or(|topic| self.topics.contains(topic))
     }
 
-    /// Takes a request of so many bytes with what takes it, if its source has room; an urgent one among the others where it has
+    /// Takes a request of so many bytes with what takes it, if its source has room; an urgent one among the others where that has
     /// none for such.
     pub(super) fn ask(
         &mut self,
@@ -58,23 +70,15 @@ impl Entry {
         (bytes, priority): (usize, Priority),
         request: impl FnOnce() -> Incoming,
     ) -> Result<(), TrySendError<()>> {
-        if priority.is_urgent() {
-            let (places, room) = self.urgent_shares.left_to(&from, self.urgent.room());
-            if places > 0
-                && bytes <= room
-                && let Ok(place) = self.urgent.try_reserve(bytes)
-            {
-                place.send((Waiting::One(request()), self.urgent_shares.charge(from, bytes)));
-                return Ok(());
-            }
-        }
+        let lane = self.lane(&from, bytes, (priority, priority.is_urgent()));
         let room = self.shares.left_to(&from, self.incoming.room());
-        self.put(from, (room, bytes), || Waiting::One(request()))
+        self.put(from, lane, (room, bytes), || Waiting::One(request()))
     }
 
-    /// Notes what it missed; what it missed before of the same origin and topic is told along with it.
+    /// Notes what it missed; what it missed before of the same origin and stream is told along with it.
     pub(super) fn owe(&mut self, from: NodeId, topic: Option<&Topic>, missed: Missed) {
-        let owed = self.owed.entry(from).or_default().entry(topic.cloned()).or_insert(missed);
+        let stream = (topic.cloned(), priority_of(missed.first));
+        let owed = self.owed.entry(from).or_default().entry(stream).or_insert(missed);
         let is_same = owed.epoch == missed.epoch && missed.first >= owed.first;
         *owed = if is_same { Missed { last: missed.last, ..*owed } } else { missed };
     }
@@ -89,32 +93,35 @@ impl Entry {
     /// The same, of one origin.
     pub(super) fn tell_missed_of(&mut self, from: &NodeId) {
         let Some(mut owed) = self.owed.remove(from) else { return };
-        while let Some((topic, missed)) = owed.pop_first() {
+        let mut full = Vec::new();
+        while let Some(((topic, priority), missed)) = owed.pop_first() {
             let Missed { epoch, first, last } = missed;
             let gap = || Waiting::One(Incoming::Gap { from: *from, topic: topic.clone(), epoch, first, last });
-            match self.put(*from, (self.room_for_multicasts(from), OVERHEAD), gap) {
+            let lane = self.lane(from, OVERHEAD, (priority, priority.is_urgent()));
+            match self.put(*from, lane, (self.room_for_multicasts(from), OVERHEAD), gap) {
                 Ok(()) => {}
                 Err(TrySendError::Closed(())) => owed.clear(),
-                Err(TrySendError::Full(())) => {
-                    owed.insert(topic, missed);
-                    break;
-                }
+                Err(TrySendError::Full(())) => full.push(((topic, priority), missed)),
             }
         }
+        owed.extend(full);
         if !owed.is_empty() {
             self.owed.insert(*from, owed);
         }
     }
 
     /// Takes as many of the first ones as it has room for; says how many it misses. What it missed before comes first.
-    pub(super) fn take(&mut self, mut run: Run) -> usize {
+    pub(super) fn take(&mut self, mut run: Run, is_urgent: bool) -> usize {
         self.tell_missed_of(&run.origin());
-        let is_told = self.owed.get(&run.origin()).is_none_or(|owed| !owed.contains_key(&run.topic().cloned()));
-        let taken = run.take_first(if is_told { self.fits(&run) } else { 0 });
+        let stream = (run.topic().cloned(), run.priority());
+        let is_told = self.owed.get(&run.origin()).is_none_or(|owed| !owed.contains_key(&stream));
+        let lane = self.lane(&run.origin(), weight(&run), (run.priority(), is_urgent));
+        let fits = if lane == Lane::First { run.len() } else { self.fits(&run) };
+        let taken = run.take_first(if is_told { fits } else { 0 });
         if !taken.is_empty() {
             let room = self.incoming.room();
             // Nobody else fills the queue: there was room, so if there is none, it has gone.
-            if self.put(run.origin(), (room, weight(&taken)), || Waiting::Run(taken)).is_err() {
+            if self.put(run.origin(), lane, (room, weight(&taken)), || Waiting::Run(taken)).is_err() {
                 return 0;
             }
         }
@@ -150,18 +157,40 @@ impl Entry {
         self.shares.left_to(origin, free)
     }
 
-    /// Puts what a source has sent into the queue, and into its share.
+    /// Where so many bytes of a source are to wait that have this priority, and may go first or have used their source's budget up.
+    /// What is urgent stays in its order: behind what waits among the rest it waits there, too.
+    fn lane(&self, from: &NodeId, bytes: usize, (priority, is_within): (Priority, bool)) -> Lane {
+        let (places, room) = self.urgent_shares.left_to(from, self.urgent.room());
+        match priority.is_urgent() {
+            true if is_within && places > 0 && bytes <= room && !self.shares.has_urgent(from) => Lane::First,
+            true => Lane::After,
+            false => Lane::Rest,
+        }
+    }
+
+    /// Puts what a source has sent into a queue, and into its share; of the rest it has so much room.
     fn put(
         &mut self,
         from: NodeId,
+        lane: Lane,
         ((places, room), bytes): (Room, usize),
         what: impl FnOnce() -> Waiting,
     ) -> Result<(), TrySendError<()>> {
+        let Self { shares, urgent_shares, .. } = self;
+        if lane == Lane::First {
+            let place = self.urgent.try_reserve(bytes)?;
+            place.send((what(), urgent_shares.charge(from, bytes)));
+            return Ok(());
+        }
         if (places == 0 || bytes > room) && !self.incoming.is_closed() {
             return Err(TrySendError::Full(()));
         }
         let place = self.incoming.try_reserve(bytes)?;
-        place.send((what(), self.shares.charge(from, bytes)));
+        let charge = match lane {
+            Lane::After => shares.charge_after(from, bytes, urgent_shares),
+            Lane::First | Lane::Rest => shares.charge(from, bytes),
+        };
+        place.send((what(), charge));
         Ok(())
     }
 }

@@ -34,6 +34,8 @@ pub(super) struct Shares {
 struct Share {
     places: AtomicUsize,
     bytes: AtomicUsize,
+    /// How many of them are urgent.
+    urgent: AtomicUsize,
 }
 
 /// What one message takes of its source's share, given back when it is dropped.
@@ -41,6 +43,15 @@ struct Share {
 pub(crate) struct Charge {
     share: Arc<Share>,
     bytes: usize,
+    /// Of what is urgent and waits among the rest: what its source has among what is urgent, and comes before it.
+    after: Option<Arc<Share>>,
+}
+
+impl Charge {
+    /// Whether nothing has to come before it.
+    pub(crate) fn may_go(&self) -> bool {
+        self.after.as_ref().is_none_or(|before| before.places.load(Ordering::Relaxed) == 0)
+    }
 }
 
 impl Shares {
@@ -58,16 +69,33 @@ impl Shares {
         (places.saturating_sub(held.0), bytes.saturating_sub(held.1))
     }
 
+    /// Whether something urgent of a source waits.
+    pub(super) fn has_urgent(&self, source: &NodeId) -> bool {
+        self.of.get(source).is_some_and(|share| share.urgent.load(Ordering::Relaxed) > 0)
+    }
+
     /// Counts a message of a source.
     pub(super) fn charge(&mut self, source: NodeId, bytes: usize) -> Charge {
+        let share = self.share(source);
+        share.places.fetch_add(1, Ordering::Relaxed);
+        share.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Charge { share, bytes, after: None }
+    }
+
+    /// The same of one that is urgent and waits here, behind what is among these.
+    pub(super) fn charge_after(&mut self, source: NodeId, bytes: usize, first: &mut Self) -> Charge {
+        let mut charge = self.charge(source, bytes);
+        charge.share.urgent.fetch_add(1, Ordering::Relaxed);
+        charge.after = Some(first.share(source));
+        charge
+    }
+
+    fn share(&mut self, source: NodeId) -> Arc<Share> {
         if self.of.len() >= self.full.max(SOURCES) {
             self.of.retain(|_, share| Arc::strong_count(share) > 1);
             self.full = 2 * self.of.len();
         }
-        let share = Arc::clone(self.of.entry(source).or_default());
-        share.places.fetch_add(1, Ordering::Relaxed);
-        share.bytes.fetch_add(bytes, Ordering::Relaxed);
-        Charge { share, bytes }
+        Arc::clone(self.of.entry(source).or_default())
     }
 }
 
@@ -75,6 +103,7 @@ impl Drop for Charge {
     fn drop(&mut self) {
         self.share.places.fetch_sub(1, Ordering::Relaxed);
         self.share.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.share.urgent.fetch_sub(usize::from(self.after.is_some()), Ordering::Relaxed);
     }
 }
 
@@ -86,12 +115,20 @@ mod tests {
 
     #[test]
     fn a_source_has_left_what_is_free_beyond_what_it_holds() {
+        let mut first = Shares::default();
         let (mut shares, [one, other]) = (Shares::default(), [(); 2].map(|()| NodeKey::generate().node_id()));
-        let held = [shares.charge(one, 30), shares.charge(one, 20)];
+        let held = [shares.charge(one, 30), shares.charge_after(one, 20, &mut first)];
         assert_eq!(shares.left_to(&one, (10, 60)), (8, 10));
         assert_eq!(shares.left_to(&one, (1, 40)), (0, 0));
         assert_eq!(shares.left_to(&other, (10, 60)), (10, 60));
+        assert!(shares.has_urgent(&one) && !shares.has_urgent(&other));
+        assert!(held.iter().all(Charge::may_go));
+        let before = first.charge(one, 1);
+        assert_eq!(held.each_ref().map(Charge::may_go), [true, false]);
+        drop(before);
+        assert!(held.iter().all(Charge::may_go));
         drop(held);
+        assert!(!shares.has_urgent(&one));
         assert_eq!(shares.left_to(&one, (10, 60)), (10, 60));
     }
 

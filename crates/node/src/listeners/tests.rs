@@ -1,13 +1,23 @@
+use std::time::Duration;
+
 use nuncio_identity::NodeKey;
+use nuncio_protocol::multicast::priority_of;
 
 use super::{entry::LEFT_TO_REQUESTS, *};
+use crate::listener::LEAD;
 
 fn node() -> NodeId {
     NodeKey::generate().node_id()
 }
 
+impl Listeners {
+    fn multicast_now(&mut self, run: &Run) {
+        self.multicast(run, Instant::now());
+    }
+}
+
 fn broadcast(listeners: &mut Listeners, origin: NodeId, seq: u64, data: &Bytes) {
-    listeners.multicast(&Run::new(origin, None, 1, seq, vec![data.clone()]));
+    listeners.multicast_now(&Run::new(origin, None, 1, seq, vec![data.clone()]));
 }
 
 fn waiting(listener: &mut Listener) -> Vec<u64> {
@@ -44,7 +54,7 @@ fn what_a_slow_listener_missed_is_told_before_anything_later_and_without_it() {
     let origin = node();
     let largest = Bytes::from(vec![0; MAX_BODY]);
     let publish = |listeners: &mut Listeners, seq| {
-        listeners.multicast(&Run::new(origin, Some(topic.clone()), 7, seq, vec![largest.clone()]));
+        listeners.multicast_now(&Run::new(origin, Some(topic.clone()), 7, seq, vec![largest.clone()]));
     };
     let heard = |listener: &mut Listener| match listener.try_next() {
         Some(Incoming::Multicast { id, .. }) => Some((id.seq, id.seq)),
@@ -85,10 +95,10 @@ fn of_messages_that_come_together_a_listener_takes_the_first_ones_it_has_room_fo
     let origin = node();
     let bodies = vec![Bytes::from(vec![0; MAX_BODY]); 2];
     broadcast(&mut listeners, origin, 4, &bodies[0]);
-    listeners.multicast(&Run::new(origin, None, 1, 5, bodies));
+    listeners.multicast_now(&Run::new(origin, None, 1, 5, bodies));
     assert_eq!(waiting(&mut slow), [4, 5]);
     assert_eq!(listeners.missed(), 1);
-    listeners.multicast(&Run::new(origin, None, 1, 7, vec![Bytes::new(); 1000]));
+    listeners.multicast_now(&Run::new(origin, None, 1, 7, vec![Bytes::new(); 1000]));
     assert!(matches!(slow.try_next(), Some(Incoming::Gap { first: 6, last: 6, .. })));
     assert_eq!(waiting(&mut slow), (7..1007).collect::<Vec<_>>(), "short ones that come together take one place");
 }
@@ -154,7 +164,8 @@ fn an_urgent_request_is_heard_before_all_that_waits_and_one_source_has_half_of_t
         .collect();
     let place = |length| heard.iter().position(|one| *one == length);
     assert_eq!(heard.len(), flood + 2);
-    assert_eq!((place(3), place(MAX_BODY)), (Some(MAX_URGENT / 2), Some(MAX_URGENT / 2 + 1)));
+    // Two of the rest have had their share before.
+    assert_eq!((place(3), place(MAX_BODY)), (Some(MAX_URGENT / 2 + 2), Some(LEAD as usize)));
 }
 
 #[test]
@@ -219,4 +230,116 @@ fn what_is_missed_of_many_topics_of_one_source_leaves_room_for_others() {
         listeners.tell_missed();
     };
     assert!([false, true].into_iter().all(|is_request| is_taken_beside(gaps, is_request)));
+}
+
+/// The first number of a priority.
+fn first_of(priority: Priority) -> u64 {
+    (1..64).map(|bit| 1 << bit).chain([3 << 34, 0]).find(|number| priority_of(*number) == priority).unwrap()
+}
+
+/// What is heard: of multicasts the number, of a gap those that are missing.
+fn heard(listener: &mut Listener) -> Vec<(u64, u64)> {
+    let one = |incoming| match incoming {
+        Incoming::Broadcast { id, .. } | Incoming::Multicast { id, .. } => (id.seq, id.seq),
+        Incoming::Gap { first, last, .. } => (first, last),
+        other => panic!("{other:?}"),
+    };
+    std::iter::from_fn(|| listener.try_next()).map(one).collect()
+}
+
+#[test]
+fn what_is_missed_of_two_priorities_of_a_topic_is_told_of_each() {
+    for order in [[Priority::Normal, Priority::Control], [Priority::Bulk, Priority::Normal]] {
+        let mut listeners = Listeners::new(0);
+        let (mut slow, _) = listeners.add(Vec::new(), false);
+        let (origin, [one, other]) = (node(), order.map(first_of));
+        for (first, last) in [(one + 3, one + 4), (other + 7, other + 7), (one + 5, one + 5)] {
+            // A listener without any room is told later.
+            listeners.entries[0].owe(origin, None, Missed { epoch: 1, first, last });
+        }
+        listeners.tell_missed();
+        let mut told = heard(&mut slow);
+        told.sort_unstable();
+        let mut expected = [(one + 3, one + 5), (other + 7, other + 7)];
+        expected.sort_unstable();
+        assert_eq!(told, expected, "{order:?}");
+    }
+}
+
+#[test]
+fn an_urgent_multicast_is_heard_before_those_that_wait_and_each_priority_keeps_its_order_whatever_its_source_names_urgent()
+ {
+    let mut listeners = Listeners::new(0);
+    let (mut slow, _) = listeners.add(Vec::new(), false);
+    let ([flooder, honest], now) = ([(); 2].map(|()| node()), Instant::now());
+    let [bulk, control] = [Priority::Bulk, Priority::Control].map(first_of);
+    for number in 0..100 {
+        broadcast(&mut listeners, flooder, bulk + number, &Bytes::from(vec![0; 100_000]));
+    }
+    // More than its source may have of it, and more than there is room for.
+    for number in 0..200 {
+        let bodies = vec![Bytes::from(vec![0; 1000]); 10];
+        listeners.multicast(&Run::new(flooder, None, 1, control + 10 * number, bodies), now);
+    }
+    listeners.multicast(&Run::new(honest, None, 1, control, vec![Bytes::from("stop")]), now);
+    let mut came = Vec::new();
+    while let Some(incoming) = slow.try_next() {
+        match incoming {
+            Incoming::Broadcast { from, id, .. } => came.push((from, id.seq)),
+            other => panic!("{other:?}"),
+        }
+    }
+    let of = |from, class| -> Vec<u64> {
+        came.iter().filter(|(who, n)| *who == from && priority_of(*n) == class).map(|(_, n)| *n).collect()
+    };
+    assert_eq!(of(flooder, Priority::Control), (control..control + 2000).collect::<Vec<_>>());
+    assert_eq!(of(flooder, Priority::Bulk), (bulk..bulk + 100).collect::<Vec<_>>());
+    let place = |message| came.iter().position(|one| *one == message).unwrap();
+    assert!(
+        place((honest, control)) < 600,
+        "{}: half of the room for what is urgent is left",
+        place((honest, control))
+    );
+    assert_eq!(place((flooder, bulk)), LEAD as usize, "all else has its share");
+    assert!(place((flooder, bulk + 99)) < 100 * (LEAD as usize + 1));
+}
+
+#[test]
+fn what_one_member_names_urgent_is_so_within_its_budget_only() {
+    let mut listeners = Listeners::new(0);
+    let (mut slow, _) = listeners.add(Vec::new(), false);
+    let ([flooder, honest], now, control) = ([(); 2].map(|()| node()), Instant::now(), first_of(Priority::Control));
+    let mut heard_first = 0;
+    for number in 0..2000 {
+        broadcast(&mut listeners, honest, number, &Bytes::new());
+        listeners.multicast(&Run::new(flooder, None, 1, control + number, vec![Bytes::from(vec![0; 1000])]), now);
+        heard_first += usize::from(
+            slow.try_next().is_some_and(|first| matches!(first, Incoming::Broadcast { from, .. } if from == flooder)),
+        );
+        while slow.try_next().is_some() {}
+    }
+    let budget = (1 << 20) / 1256;
+    assert!((budget * 9 / 10..=budget).contains(&heard_first), "{heard_first} of {budget}");
+}
+
+#[test]
+fn urgent_multicasts_stay_in_order_though_room_for_them_comes_and_goes() {
+    let mut listeners = Listeners::new(0);
+    let (mut slow, _) = listeners.add(Vec::new(), false);
+    let (origin, control, mut came) = (node(), first_of(Priority::Control), Vec::new());
+    for number in 0..1000 {
+        // Their time comes between: what is urgent of them is so within a budget.
+        let now = Instant::now() + Duration::from_millis(number);
+        listeners.multicast(&Run::new(origin, None, 1, control + number, vec![Bytes::from(vec![0; 3000])]), now);
+        came.extend((number % 3 == 0).then(|| slow.try_next()).flatten());
+    }
+    came.extend(std::iter::from_fn(|| slow.try_next()));
+    let numbers: Vec<_> = came
+        .into_iter()
+        .map(|incoming| match incoming {
+            Incoming::Broadcast { id, .. } => id.seq - control,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(numbers, (0..1000).collect::<Vec<_>>());
 }

@@ -164,6 +164,8 @@ pub enum ClientOutput {
         delivery: DeliveryId,
         /// As 0x30 or as 0x35.
         kind: Kind,
+        /// How urgent it is: as far as its source may say so.
+        priority: Priority,
         /// The topic.
         topic: Topic,
         /// The payload.

@@ -2,7 +2,7 @@
 
 use bytes::{Buf as _, BufMut as _, Bytes};
 use nuncio_gateway::{ResultCode, TopicVerification};
-use nuncio_protocol::amop::Kind;
+use nuncio_protocol::{Priority, amop::Kind};
 
 use super::{Frame, MAX_TOPICS, QUESTION, Said, Told, Unreadable, question, request, topic, topics};
 
@@ -14,6 +14,8 @@ const MULTICAST: u8 = 4;
 const RESPOND: u8 = 5;
 const PING: u8 = 6;
 const VERDICT: u8 = 7;
+const PUBLISH_AS: u8 = 8;
+const MULTICAST_AS: u8 = 9;
 
 const RESULT: u8 = 0x81;
 const REQUEST: u8 = 0x82;
@@ -36,11 +38,10 @@ fn said(verb: u8, mut body: Bytes) -> Result<Said, String> {
     match verb {
         SUBSCRIBE => Ok(Said::Subscribe { topics: topics(names(body)?.iter().map(String::as_str))? }),
         UNSUBSCRIBE => Ok(Said::Unsubscribe { topics: topics(names(body)?.iter().map(String::as_str))? }),
-        PUBLISH | MULTICAST => {
-            let kind = if verb == PUBLISH { Kind::Unicast } else { Kind::Multicast };
-            let topic = topic(&name(&mut body)?)?;
-            Ok(Said::Publish { kind, priority: None, topic, data: body })
-        }
+        PUBLISH => publish(Kind::Unicast, None, body),
+        MULTICAST => publish(Kind::Multicast, None, body),
+        PUBLISH_AS => publish(Kind::Unicast, Some(priority(&mut body)?), body),
+        MULTICAST_AS => publish(Kind::Multicast, Some(priority(&mut body)?), body),
         RESPOND if body.len() < NAME + 4 => Err("a response has the request's name, a code and a payload".into()),
         RESPOND => {
             let request = request(&body.split_to(NAME))?;
@@ -63,6 +64,16 @@ fn said(verb: u8, mut body: Bytes) -> Result<Said, String> {
             .map_err(|_| "the token is not UTF-8".into()),
         _ => Err(format!("there is no frame {verb}")),
     }
+}
+
+fn publish(kind: Kind, priority: Option<Priority>, mut body: Bytes) -> Result<Said, String> {
+    let topic = topic(&name(&mut body)?)?;
+    Ok(Said::Publish { kind, priority, topic, data: body })
+}
+
+fn priority(body: &mut Bytes) -> Result<Priority, String> {
+    let number = body.try_get_u8().map_err(|_| "a priority is missing".to_owned())?;
+    Priority::try_from(number).map_err(|error| format!("{error}: 1, 2, 3 or 4, not {number}"))
 }
 
 fn names(mut body: Bytes) -> Result<Vec<String>, String> {

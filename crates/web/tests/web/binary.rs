@@ -65,6 +65,11 @@ async fn binary_frames_that_cannot_be_read_are_refused_under_their_id() {
         (3, b"\x09t"),
         (5, b"short"),
         (5, &[b'x'; 35]),
+        (8, b""),
+        (8, b"\x00\x01tx"),
+        (9, b"\x05\x01tx"),
+        (9, b"\x01"),
+        (10, b"\x01\x01tx"),
     ] {
         web.say_binary(frame(verb, 1, rest)).await;
         let heard = web.hear_binary().await;

@@ -216,6 +216,15 @@ async fn a_publish_is_as_urgent_as_the_client_names_it_within_what_the_operator_
     rig.renewal.set_priorities(said(Priority::Control));
     web.say(json!({ "type": "publish", "topic": "alarms/1" })).await;
     assert_eq!(priority(&mut rig).await, Priority::Control, "at once");
+    for (number, expected) in (1..).zip(Priority::ALL) {
+        for verb in [8, 9] {
+            web.say_binary([&[verb, 0, 0, 0, 0, 0, 0, 0, 5, number], &b"\x01tx"[..]].concat()).await;
+            assert_eq!(priority(&mut rig).await, expected);
+        }
+    }
+    rig.renewal.set_priorities(said(Priority::High));
+    web.say_binary(b"\x08\0\0\0\0\0\0\0\x05\x01\x08alarms/1x".to_vec()).await;
+    assert_eq!(priority(&mut rig).await, Priority::High, "in binary, too, not more than the operator says");
     let heard = web.ask(json!({ "type": "publish", "id": 3, "topic": "t", "priority": "now" })).await;
     assert_eq!(heard["message"], json!("a priority is control, high, normal or bulk"));
 }

@@ -3,7 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use nuncio_audit::Audit;
-use nuncio_protocol::amop::{ClientInput, Kind};
+use nuncio_gateway::Priorities;
+use nuncio_protocol::{
+    Priority,
+    amop::{ClientInput, Kind},
+};
 use nuncio_rights::{Rights, Rule, Rules};
 use serde_json::Value;
 use tokio::{
@@ -153,6 +157,34 @@ async fn rights_are_those_of_the_frames_and_the_denied_publish_reaches_nobody() 
     rig.disconnected().await;
     let kinds: Vec<_> = std::iter::from_fn(|| events.try_recv().ok()).map(|told| told.event.kind().as_str()).collect();
     assert_eq!(kinds, ["sdk_admitted", "publish_denied"]);
+}
+
+#[tokio::test]
+async fn a_posted_publish_is_as_urgent_as_it_is_named_within_what_the_operator_says_of_the_topic() {
+    let said = Priorities::new([("alarms*".parse().unwrap(), Priority::High)]).unwrap();
+    let mut rig = Rig::with(|gateway, _| gateway.priorities = said).await;
+    let mut http = Http { stream: rig.certified().await };
+    for (path, expected) in [
+        ("/v1/publish/t", Priority::Normal),
+        ("/v1/publish/t?priority=control", Priority::Control),
+        ("/v1/multicast/t?priority=bulk", Priority::Bulk),
+        ("/v1/multicast/alarms", Priority::High),
+        ("/v1/multicast/alarms?priority=control", Priority::High),
+    ] {
+        http.say(path, "", b"x").await;
+        let ClientInput::Connected { client } = connected(&mut rig).await else { unreachable!() };
+        let ClientInput::Publish { seq, priority, .. } = rig.input().await else { panic!("a publish") };
+        assert_eq!(priority, expected, "{path}");
+        rig.reply(client, seq, 0, b"");
+        assert_eq!(http.hear().await.status, 200);
+        rig.disconnected().await;
+    }
+    let refused = http.post("/v1/publish/t?priority=now", b"x").await;
+    assert_eq!(
+        (refused.status, &refused.json()["message"]),
+        (400, &"a priority is control, high, normal or bulk".into())
+    );
+    assert!(rig.has_no_input());
 }
 
 #[tokio::test]

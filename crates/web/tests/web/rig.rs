@@ -17,7 +17,7 @@ use nuncio_pki::{
     tls::{ChannelPaths, channel_client_config, channel_server_config, operator_client_config},
 };
 use nuncio_protocol::{
-    Account, Topic,
+    Account, Priority, Topic,
     amop::{self, ClientId, ClientInput, ClientOutput, ClientPort, DeliveryId, Kind, PublishSeq},
 };
 use nuncio_testkit::TestAuthority;
@@ -194,7 +194,9 @@ impl Rig {
     pub(crate) fn deliver(&self, client: ClientId, kind: Kind, data: impl Into<Bytes>, number: u64) -> bool {
         let (delivery, topic, data) = (DeliveryId(number), Topic::new("t").unwrap(), data.into());
         let account = Account::Own;
-        self.clients.handle_output(ClientOutput::Deliver { client, account, delivery, kind, topic, data }).is_ok()
+        let priority = Priority::Normal;
+        let output = ClientOutput::Deliver { client, account, delivery, kind, priority, topic, data };
+        self.clients.handle_output(output).is_ok()
     }
 
     pub(crate) fn reply(&self, client: ClientId, seq: PublishSeq, code: i32, data: &'static [u8]) {

@@ -17,7 +17,7 @@ use super::{
     errands::Errands,
     report::{report, report_again},
 };
-use crate::{Account, MAX_NODES, Output, Topic, suspects::Suspects, turn::Turn};
+use crate::{Account, MAX_NODES, Output, Priority, Topic, suspects::Suspects, turn::Turn};
 
 /// How long a silence is held against a session.
 const MEMORY: Duration = Duration::from_secs(10);
@@ -86,13 +86,13 @@ impl Deliveries {
         &mut self,
         client: ClientId,
         (message, payer): (u64, Payer),
-        topic: Topic,
-        data: Bytes,
+        (topic, priority, data): (Topic, Priority, Bytes),
         turn: &mut Turn<'_>,
     ) -> DeliveryId {
         let delivery = self.insert(client, Origin::Own { message });
         let (account, kind) = (payer.account(), Kind::Unicast);
-        turn.outbox.push(Output::Client(ClientOutput::Deliver { client, account, delivery, kind, topic, data }));
+        let deliver = ClientOutput::Deliver { client, account, delivery, kind, priority, topic, data };
+        turn.outbox.push(Output::Client(deliver));
         delivery
     }
 
@@ -234,7 +234,7 @@ impl Deliveries {
     /// Hands an errand to a session that has not had the message, or reports that there is none.
     fn deliver(&mut self, asked: Asked, subscriptions: &Subscriptions, turn: &mut Turn<'_>) {
         let Some(errand) = self.errands.get(&asked).filter(|errand| errand.ends > turn.now) else { return };
-        let (topic, data) = (errand.topic.clone(), errand.data.clone());
+        let (topic, priority, data) = (errand.topic.clone(), errand.priority, errand.data.clone());
         let Some(client) = self.choose(&asked, &subscriptions.receivers(&topic)) else {
             self.answer(&asked, ResultCode::SUBSCRIBER_GONE, Bytes::new(), turn);
             return;
@@ -245,7 +245,8 @@ impl Deliveries {
             errand.stage = Stage::At { client, delivery };
         }
         let (account, kind, topic) = (Account::Of(asked.source), Kind::Unicast, shown(&topic));
-        turn.outbox.push(Output::Client(ClientOutput::Deliver { client, account, delivery, kind, topic, data }));
+        let deliver = ClientOutput::Deliver { client, account, delivery, kind, priority, topic, data };
+        turn.outbox.push(Output::Client(deliver));
     }
 
     fn choose(&mut self, asked: &Asked, sessions: &[ClientId]) -> Option<ClientId> {

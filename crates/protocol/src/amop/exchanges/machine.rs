@@ -252,11 +252,9 @@ impl Exchanges {
         let Some(exchange) = self.ledger.get_mut(message) else { return false };
         let attempt = match candidate {
             Candidate::Client(client) => {
-                let (payer, topic, data) = (exchange.payer, exchange.topic.clone(), exchange.data.clone());
-                Some(Attempt::at_client(
-                    client,
-                    reach.deliveries.hand_over(client, (message, payer), topic, data, turn),
-                ))
+                let own = (message, exchange.payer);
+                let content = (exchange.topic.clone(), exchange.priority, exchange.data.clone());
+                Some(Attempt::at_client(client, reach.deliveries.hand_over(client, own, content, turn)))
             }
             Candidate::Node(node) | Candidate::Session(node, _) => {
                 paths::begin(exchange, message, candidate, node, reach.quotas, turn)

@@ -83,7 +83,8 @@ impl Multicasts {
                 self.post_privately(Publish { client, payer, seq, priority, topic, data }, subscribers, reach, turn)
             }
             None => {
-                self.deliver(payer.account(), (seq, &topic, &data), reach.subscriptions, reach.deliveries, turn);
+                let own = (payer.account(), priority);
+                self.deliver(own, (seq, &topic, &data), reach.subscriptions, reach.deliveries, turn);
                 let nodes: Vec<_> = reach.subscriptions.nodes(&topic).map(|(node, _)| node).collect();
                 self.post((client, payer, priority), nodes, Post { seq, topic, data }, turn);
             }
@@ -110,8 +111,9 @@ impl Multicasts {
         {
             let is_new = !is_repeated && !names::is_channel(&topic);
             if is_new && guard.admit(&multicast.source, &topic, data.len(), turn).is_ok() {
-                let account = Account::Of(multicast.source);
-                self.deliver(account, (seq, &topic, &data), subscriptions, deliveries, turn);
+                let source = multicast.source;
+                let priority = turn.onward.urgency.of(&source, multicast.priority, data.len(), turn.now);
+                self.deliver((Account::Of(source), priority), (seq, &topic, &data), subscriptions, deliveries, turn);
             }
             if from != multicast.source {
                 acknowledge(&multicast, from, turn);
@@ -166,7 +168,8 @@ impl Multicasts {
             let Some(topic) = names::address_of(&private, session) else { continue };
             match holder {
                 Holder::Here(_) => {
-                    self.deliver(payer.account(), (seq, &topic, &data), reach.subscriptions, reach.deliveries, turn);
+                    let own = (payer.account(), priority);
+                    self.deliver(own, (seq, &topic, &data), reach.subscriptions, reach.deliveries, turn);
                 }
                 Holder::At { node, .. } => {
                     self.post((client, payer, priority), vec![node], Post { seq, topic, data: data.clone() }, turn);
@@ -222,7 +225,7 @@ impl Multicasts {
     /// Hands a multicast to all sessions here that it is for.
     fn deliver(
         &mut self,
-        account: Account,
+        (account, priority): (Account, Priority),
         (seq, topic, data): (PublishSeq, &Topic, &Bytes),
         subscriptions: &Subscriptions,
         deliveries: &mut Deliveries,
@@ -236,7 +239,8 @@ impl Multicasts {
         for client in subscriptions.receivers(topic).iter().copied() {
             let (delivery, kind, topic) = (deliveries.name(), Kind::Multicast, shown(topic));
             let data = data.clone();
-            turn.outbox.push(Output::Client(ClientOutput::Deliver { client, account, delivery, kind, topic, data }));
+            let deliver = ClientOutput::Deliver { client, account, delivery, kind, priority, topic, data };
+            turn.outbox.push(Output::Client(deliver));
         }
     }
 }
