@@ -66,7 +66,7 @@ pub(crate) async fn measure(point: &Point) -> Result<Line, Failure> {
     let network = directory.path().join("net");
     let (nodes, topology) = match point.work {
         Work::Multicast => (point.subscribers + 1, Topology::Full),
-        Work::Amop => (2, Topology::Full),
+        Work::Amop | Work::FairnessOfAmop => (2, Topology::Full),
         Work::Unicast | Work::Bulk | Work::Fairness | Work::FairnessOfMulticasts => (point.relays + 2, Topology::Line),
         Work::FanIn => (point.publishers + 1, Topology::Star),
     };
@@ -123,6 +123,6 @@ fn passive(point: &Point) -> Vec<(Role, Range<usize>)> {
         }
         Work::Multicast => vec![(Role::Subscriber, 0..point.subscribers)],
         Work::FanIn => vec![(Role::Publisher, 1..point.publishers + 1)],
-        Work::Amop => vec![(Role::Node, 0..2), (Role::AmopSubscriber, 0..1)],
+        Work::Amop | Work::FairnessOfAmop => vec![(Role::Node, 0..2), (Role::AmopSubscriber, 0..1)],
     }
 }

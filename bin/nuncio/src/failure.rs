@@ -40,7 +40,14 @@ impl Failure {
 
     /// A file could not be read or written: exit code 1.
     pub(crate) fn file(action: &str, path: &std::path::Path, error: &io::Error) -> Self {
-        Self::operation("file", format_args!("{action} {}: {error}", path.display()))
+        let failure = Self::operation("file", format_args!("{action} {}: {error}", path.display()));
+        match error.kind() {
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+                failure.hint("there is a file where a directory is wanted: name another path, or move it away")
+            }
+            io::ErrorKind::StorageFull => failure.hint("make room on that file system"),
+            _ => failure,
+        }
     }
 
     /// Adds what the user can do.

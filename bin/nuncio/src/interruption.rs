@@ -1,14 +1,18 @@
 //! How a command that has something to put away learns that it is to end.
 
+use std::fs;
+
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::failure::Failure;
 
-/// SIGINT and SIGTERM, from the moment it is made.
+/// SIGINT, SIGTERM, and SIGHUP of a terminal that is closed, from the moment it is made.
 #[derive(Debug)]
 pub(crate) struct Interruption {
     interrupt: Signal,
     terminate: Signal,
+    /// None under `nohup`: whoever listens is heard no more by the system that it is to be ignored.
+    hangup: Option<Signal>,
 }
 
 impl Interruption {
@@ -17,14 +21,22 @@ impl Interruption {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt()).map_err(broken)?,
             terminate: signal(SignalKind::terminate()).map_err(broken)?,
+            hangup: if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup()).map_err(broken)?) },
         })
     }
 
     /// Returns when the command is to end.
     pub(crate) async fn wait(&mut self) {
+        let hung_up = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            _ = hung_up => {}
         }
     }
 
@@ -35,4 +47,12 @@ impl Interruption {
             () = self.wait() => Err(Failure::operation("interrupted", "interrupted")),
         }
     }
+}
+
+/// Whether this process was started with SIGHUP ignored; where the system does not say so, it is left as it is.
+fn is_hangup_ignored() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_none_or(|mask| mask & (1 << (SignalKind::hangup().as_raw_value() - 1)) != 0)
 }

@@ -22,6 +22,8 @@ mod hostile_words;
 mod interruption;
 #[path = "cli/join.rs"]
 mod join;
+#[path = "cli/measuring.rs"]
+mod measuring;
 #[path = "cli/metrics.rs"]
 mod metrics;
 #[path = "cli/processes.rs"]

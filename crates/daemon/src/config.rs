@@ -135,7 +135,8 @@ impl Config {
     /// # Errors
     /// With file, line and key of what is wrong or not supported.
     pub fn import_fisco(path: &Path) -> Result<Imported, ConfigError> {
-        let file = if path.is_dir() { path.join("config.ini") } else { path.to_owned() };
+        let is_file = path.is_file() || path.extension().is_some_and(|extension| extension == "ini");
+        let file = if is_file && !path.is_dir() { path.to_owned() } else { path.join("config.ini") };
         fisco::refuse_version_3(&file)?;
         let mut imported = fisco::import(&text::of_ini(&file)?, &file)?;
         imported.config = environment::overlay(imported.config, environment_variables())?;

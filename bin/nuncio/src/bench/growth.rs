@@ -11,9 +11,6 @@ use serde::Serialize;
 use super::{directory, process::Process};
 use crate::{failure::Failure, interruption::Interruption, output::Output, testnet::topology::Topology};
 
-/// How long something that rests is looked at.
-const REST: Duration = Duration::from_secs(10);
-
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Nodes in one process; may be given several times
@@ -28,9 +25,22 @@ pub(crate) struct Arguments {
     /// Topics that clients of one node subscribe; may be given several times
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=200_000))]
     topics: Vec<u32>,
+    #[command(flatten)]
+    effort: Effort,
     /// Run these nodes in this process: for this command itself
     #[arg(long, hide = true)]
     inside: Option<PathBuf>,
+}
+
+/// How long, and how often, it is measured.
+#[derive(Debug, Clone, Copy, clap::Args)]
+struct Effort {
+    /// Milliseconds for which something that rests is looked at
+    #[arg(long, value_name = "MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    rest_ms: u64,
+    /// Requests between two nodes
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..))]
+    requests: u32,
 }
 
 /// One line of output.
@@ -78,10 +88,10 @@ impl Line {
 }
 
 pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
-    let Arguments { nodes, full, sessions, topics, inside } = arguments;
+    let Arguments { nodes, full, sessions, topics, effort, inside } = arguments;
     let topology = if full { Topology::Full } else { Topology::Ring };
     if let (Some(directory), Some(n)) = (&inside, nodes.first()) {
-        let measured = many_nodes::measure(directory, usize::from(*n), topology).await?;
+        let measured = many_nodes::measure(directory, usize::from(*n), topology, effort).await?;
         return output.object(&measured);
     }
     if nodes.is_empty() && sessions.is_empty() && topics.is_empty() {
@@ -91,13 +101,13 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
     let measuring = output.steps(nodes.len() + sessions.len() + topics.len());
     for n in nodes {
         measuring.say(&format!("{n} nodes in one process"));
-        let line = interruption.end(many_nodes::in_its_own_process(n.into(), topology)).await?;
+        let line = interruption.end(many_nodes::in_its_own_process(n.into(), topology, effort)).await?;
         measuring.aside(|| output.object(&line))?;
         measuring.step();
     }
     for n in sessions {
         measuring.say(&format!("{n} sessions"));
-        let line = interruption.end(sessions::measure(n as usize)).await?;
+        let line = interruption.end(sessions::measure(n as usize, effort)).await?;
         measuring.aside(|| output.object(&line))?;
         measuring.step();
     }
@@ -111,8 +121,8 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
 }
 
 /// Processor time that a process takes while nothing happens, in seconds for each second.
-async fn idle(process: Process) -> Result<f64, Failure> {
-    let before = process.cpu_seconds()?;
-    tokio::time::sleep(REST).await;
-    Ok((process.cpu_seconds()? - before) / REST.as_secs_f64())
+async fn idle(process: Process, effort: Effort) -> Result<f64, Failure> {
+    let (before, rest) = (process.cpu_seconds()?, Duration::from_millis(effort.rest_ms));
+    tokio::time::sleep(rest).await;
+    Ok((process.cpu_seconds()? - before) / rest.as_secs_f64())
 }

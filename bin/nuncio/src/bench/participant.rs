@@ -96,7 +96,8 @@ impl Arguments {
         match self.work {
             Work::Multicast => self.subs + 1,
             // No harness has a fan-in, or what is measured beside others: its label is refused.
-            Work::Unicast | Work::Amop | Work::Bulk | Work::FanIn | Work::Fairness | Work::FairnessOfMulticasts => 2,
+            Work::Unicast | Work::Amop | Work::Bulk | Work::FanIn => 2,
+            Work::Fairness | Work::FairnessOfMulticasts | Work::FairnessOfAmop => 2,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nuncio_protocol::Priority;
+use nuncio_protocol::{MAX_BODY, Priority};
 
 /// One measurement.
 #[derive(Debug, Clone)]
@@ -76,6 +76,8 @@ pub(crate) enum Work {
     Fairness,
     /// The same with multicasts, which the other node sends back
     FairnessOfMulticasts,
+    /// The same with AMOP unicasts between two SDK clients, what is under way beside by a session of its own
+    FairnessOfAmop,
 }
 
 /// What is under way beside what is measured.
@@ -105,23 +107,36 @@ impl Beside {
             Self::Half => "half",
         }
     }
+
+    /// What that is, where so many messages may be under way.
+    pub(crate) const fn company(self, in_flight: usize) -> Company {
+        match self {
+            Self::Bulk => Company { bytes: 64 << 10, count: in_flight, priority: Priority::Bulk },
+            Self::Body => Company { bytes: MAX_BODY, count: 1, priority: Priority::Normal },
+            Self::Flood => Company { bytes: 64, count: in_flight, priority: Priority::Normal },
+            Self::Idle | Self::Half => Company { bytes: 0, count: 0, priority: Priority::Normal },
+        }
+    }
+}
+
+/// Messages that are under way all the time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Company {
+    /// Of each.
+    pub(crate) bytes: usize,
+    /// At once.
+    pub(crate) count: usize,
+    pub(crate) priority: Priority,
 }
 
 impl Work {
     /// Whether it is measured beside something else.
     pub(crate) const fn is_fairness(self) -> bool {
-        matches!(self, Self::Fairness | Self::FairnessOfMulticasts)
+        matches!(self, Self::Fairness | Self::FairnessOfMulticasts | Self::FairnessOfAmop)
     }
 
-    pub(crate) const ALL: [Self; 7] = [
-        Self::Unicast,
-        Self::Multicast,
-        Self::Amop,
-        Self::Bulk,
-        Self::FanIn,
-        Self::Fairness,
-        Self::FairnessOfMulticasts,
-    ];
+    /// What is measured when nothing is named: each by itself.
+    pub(crate) const ALONE: [Self; 5] = [Self::Unicast, Self::Multicast, Self::Amop, Self::Bulk, Self::FanIn];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -132,6 +147,7 @@ impl Work {
             Self::FanIn => "fan-in",
             Self::Fairness => "fairness",
             Self::FairnessOfMulticasts => "fairness-of-multicasts",
+            Self::FairnessOfAmop => "fairness-of-amop",
         }
     }
 

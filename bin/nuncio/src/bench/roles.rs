@@ -85,6 +85,7 @@ async fn play(role: Role, point: Point, directory: PathBuf, index: usize) -> Res
         (Role::Load, Work::Unicast | Work::Bulk) => unicast::load(&point, &directory, index).await,
         (Role::Load, Work::Fairness) => fairness::load(&point, &directory, index).await,
         (Role::Load, Work::FairnessOfMulticasts) => fairness::cast::load(&point, &directory, index).await,
+        (Role::Load, Work::FairnessOfAmop) => fairness::amop::load(&point, &directory).await,
         (Role::Load, Work::Multicast) => multicast::load(&point, &directory, index).await,
         (Role::Load, Work::FanIn) => fan_in::load(&point, &directory, index).await,
         (Role::Load, Work::Amop) => amop::load(&point, &directory).await,

@@ -16,6 +16,7 @@ use nuncio_channel_client::{
     TopicKey, TopicPublicKey,
 };
 use nuncio_pki::KeyFileError;
+use nuncio_protocol::Priority;
 use serde::Serialize;
 use tokio::{
     signal,
@@ -87,8 +88,12 @@ enum Action {
         /// key in PEM or its 128 hexadecimal digits
         #[arg(long, value_name = "FILE|KEY")]
         known: Vec<String>,
+        /// How urgent it is, and its answer; what the operator of the node says of the topic unless given, and never more urgent
+        /// than that
+        #[arg(long, value_name = "PRIORITY", value_parser = text::priority())]
+        priority: Option<Priority>,
         /// How long to wait for the answer
-        #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = text::duration)]
+        #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = text::time_limit)]
         timeout: Duration,
     },
 }
@@ -136,10 +141,11 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
             client.close().await;
             received
         }
-        Action::Publish { topic, body, broadcast, known, timeout } => {
+        Action::Publish { topic, body, broadcast, known, priority, timeout } => {
             let body = body.read(output)?;
             let known = known.iter().map(|key| public_key(key)).collect::<Result<Vec<_>, _>>()?;
             let client = connect(&gateway, &certs).await?;
+            let client = priority.map_or_else(|| client.clone(), |priority| client.with_priority(priority));
             let to = if known.is_empty() {
                 Destination::Public(&client, &topic)
             } else {

@@ -22,8 +22,8 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     apart: Option<Apart>,
     /// What to measure: a request with its payload echoed, one publisher to many subscribers, an AMOP unicast
-    /// between two SDK clients, bulk one way, requests of many nodes to one, or requests while much else is under way; all of
-    /// them without it
+    /// between two SDK clients, bulk one way, or requests of many nodes to one, which are all measured without it; or these
+    /// while much else is under way
     #[arg(value_enum)]
     work: Option<Work>,
     /// Bytes in a message; may be given several times
@@ -41,11 +41,11 @@ pub(crate) struct Arguments {
     /// Nodes in a line between the two ends of a request, each a process
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u8).range(..15))]
     relays: u8,
-    /// How urgent requests are, and their replies; of `fairness` and `fairness-of-multicasts` control and normal ones are
-    /// measured unless given
+    /// How urgent requests are, and their replies; of all kinds of `fairness` control and normal ones are measured unless
+    /// given
     #[arg(long, value_name = "PRIORITY", value_parser = text::priority())]
     priority: Option<Priority>,
-    /// Of these two, what else is under way; all of it without it
+    /// Of these, what else is under way; all of it without it
     #[arg(long, value_enum, value_name = "WHAT")]
     beside: Option<Beside>,
     /// Milliseconds measured
@@ -132,11 +132,14 @@ fn points(arguments: &Arguments) -> Result<Vec<Point>, Failure> {
             max_messages: variable("PB_MAX_MSGS")?.unwrap_or(base.max_messages),
         }]);
     }
-    let works = arguments.work.map_or_else(|| Work::ALL.to_vec(), |work| vec![work]);
+    let works = arguments.work.map_or_else(|| Work::ALONE.to_vec(), |work| vec![work]);
     let mut points = Vec::new();
     for work in works {
-        if arguments.relays > 0 && !matches!(work, Work::Unicast | Work::Bulk) && !work.is_fairness() {
-            return Err(Failure::usage("--relays goes with `unicast`, `bulk` and both kinds of `fairness`"));
+        let has_relays = matches!(work, Work::Unicast | Work::Bulk | Work::Fairness | Work::FairnessOfMulticasts);
+        if arguments.relays > 0 && !has_relays {
+            return Err(Failure::usage(
+                "--relays goes with `unicast`, `bulk`, `fairness` and `fairness-of-multicasts`",
+            ));
         }
         for &payload in &arguments.payload {
             for &in_flight in &arguments.in_flight {

@@ -148,7 +148,11 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
             inspect_lists(&file, ca.as_deref(), UnixTime::now())?.iter().try_for_each(|list| show_list(list, output))
         }
         Action::Inspect { file, ca, crl } => {
-            show(&inspect(&file, ca.as_deref(), crl.as_deref(), UnixTime::now())?, output)
+            // What mends a bad certificate elsewhere is to look at it here.
+            let seen = inspect(&file, ca.as_deref(), crl.as_deref(), UnixTime::now());
+            let seen = seen
+                .map_err(|error| Failure::from(error).hint("name a file with certificates, such as conf/node.crt"))?;
+            show(&seen, output)
         }
         Action::Revoke { file, node, key, ca } => {
             match (file, node) {

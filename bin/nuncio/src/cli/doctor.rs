@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, value_name = "KIND")]
     expect: Option<Expected>,
     /// How long each single answer is waited for
-    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = text::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = text::time_limit)]
     timeout: Duration,
 }
 

@@ -4,6 +4,7 @@ mod answers;
 
 use std::{fs, path::PathBuf, time::Duration};
 
+use clap::builder::NonEmptyStringValueParser;
 use futures::{StreamExt, stream::FuturesUnordered};
 use nuncio_admin::api::{ListenOptions, Message, MessageKind, Reply};
 use sha2::{Digest, Sha256};
@@ -29,10 +30,10 @@ pub(crate) struct Arguments {
     echo: bool,
     /// Answer unicasts with what this program writes, run by `sh -c` for each: the body on its standard input, the node that asks
     /// in $NUNCIO_FROM, its W3C trace context, if it gave one, in $TRACEPARENT; any exit status but 0 refuses
-    #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["echo", "reply"])]
+    #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["echo", "reply"], value_parser = NonEmptyStringValueParser::new())]
     exec: Option<String>,
     /// How long the program may take
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = text::duration, requires = "exec")]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = text::time_limit, requires = "exec")]
     exec_timeout: Duration,
     /// Requests that are answered at once; the next ones wait
     #[arg(long, value_name = "N", default_value = "8", value_parser = answers::jobs)]

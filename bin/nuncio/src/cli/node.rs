@@ -107,6 +107,8 @@ impl From<ClientError> for Failure {
         let exit = match error.failure() {
             _ if error.is_unreachable() => Exit::Unreachable,
             Some(ErrorCode::NotReady | ErrorCode::Stopped) => Exit::NotReady,
+            // What was written cannot be meant, whoever noticed: an address, an ID, a filter.
+            Some(ErrorCode::BadRequest) => Exit::Usage,
             _ => Exit::Failed,
         };
         let failure = Self::new(exit, error.code(), &error);

@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     body: BodyArguments,
     /// How long to wait for the reply
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = text::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = text::time_limit)]
     timeout: Duration,
     /// Write the reply's bytes to this file instead of printing them
     #[arg(long, value_name = "FILE")]
@@ -76,18 +76,19 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
     };
     let bytes = body.len();
     output.note(&format!("{bytes} bytes back in {} over {hops} links", rtt(rtt_us)));
-    let shown = match &arguments.save {
-        Some(path) => {
-            fs::write(path, &body).map_err(|error| Failure::file("cannot write", path, &error))?;
-            None
-        }
-        None => Some(Encoding::of(&body)),
+    let unsaved = match &arguments.save {
+        Some(path) => fs::write(path, &body).err().map(|error| Failure::file("cannot write", path, &error)),
+        None => None,
     };
+    // A reply that cannot be saved is shown: it does not come again.
+    let shown = (arguments.save.is_none() || unsaved.is_some()).then(|| Encoding::of(&body));
     let (reply, reply_encoding) = shown.map(|(text, encoding)| (text, encoding.as_str())).unzip();
     if output.json {
-        return output.object(&Reply { reply, reply_encoding, bytes, rtt_us, hops, trace });
+        output.object(&Reply { reply, reply_encoding, bytes, rtt_us, hops, trace })?;
+    } else if let Some(text) = reply {
+        output.line(&text)?;
     }
-    reply.map_or(Ok(()), |text| output.line(&text))
+    unsaved.map_or(Ok(()), Err)
 }
 
 /// Sends it, and shows the way: the reply stands on standard output alone, so for people the way goes beside it.

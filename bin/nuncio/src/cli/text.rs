@@ -60,6 +60,12 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(duration).map_err(|_| "a duration is not negative".to_owned())
 }
 
+/// A [`duration`] that something may take: a millisecond at least.
+pub(crate) fn time_limit(text: &str) -> Result<Duration, String> {
+    let limit = duration(text)?;
+    if limit < Duration::from_millis(1) { Err("it is at least 1ms".to_owned()) } else { Ok(limit) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

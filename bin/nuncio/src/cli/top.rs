@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     once: bool,
     /// How often to look
-    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = text::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = text::time_limit)]
     interval: Duration,
     #[command(flatten)]
     node: NodeArguments,

@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
     #[arg(value_name = "NODEID", value_parser = text::node_id)]
     target: String,
     /// How long to wait for its answer
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = text::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = text::time_limit)]
     timeout: Duration,
     #[command(flatten)]
     node: NodeArguments,

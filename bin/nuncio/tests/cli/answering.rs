@@ -52,6 +52,16 @@ fn a_program_answers_each_request_and_so_does_the_example_of_the_book() {
     assert_eq!(pair.answer("ping"), "PING");
     assert!(listener.ended().success());
 
+    let net = &pair.net;
+    let mut listener = pair.listen(&["--reply", "once", "--count", "1"]);
+    let save = ["send", &pair.target, "--data", "x", "--save", "/nowhere/file"];
+    let unsaved = eventually("it listens", || Some(net.ask(0, &save)).filter(|run| !run.stdout.is_empty()));
+    assert_eq!((unsaved.code, &unsaved.objects()[0]["reply"]), (1, &"once".into()), "what came is not lost");
+    assert!(listener.ended().success());
+    for meaningless in [&["peers", "add", "x"][..], &["log-level", "[[["]] {
+        assert_eq!(net.ask(0, meaningless).code, 2, "{meaningless:?}");
+    }
+
     let mut failing = pair.listen(&["--exec", "cat; exit 7"]);
     let refused =
         eventually("it listens", || Some(pair.ask("x")).filter(|run| run.error_object()["error"] != "no_handler"));

@@ -15,6 +15,7 @@ fn no_private_key_outlives_a_bench_or_a_demo_that_is_interrupted() {
         (&["bench", "unicast", "--measure-ms", "60000"][..], Signal::INT),
         (&["bench", "unicast", "--measure-ms", "60000"], Signal::TERM),
         (&["testnet", "demo"], Signal::TERM),
+        (&["testnet", "demo"], Signal::HUP),
     ] {
         let directory = tempfile::tempdir().unwrap();
         let mut child =
@@ -27,6 +28,20 @@ fn no_private_key_outlives_a_bench_or_a_demo_that_is_interrupted() {
         let left: Vec<_> = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
         assert!(left.is_empty(), "{arguments:?}: {left:?}");
     }
+}
+
+#[test]
+fn what_was_started_with_nohup_goes_on_when_its_terminal_is_closed() {
+    let directory = tempfile::tempdir().unwrap();
+    let bench = ["bench", "unicast", "--in-flight", "1", "--measure-ms", "500"];
+    let mut nohup = std::process::Command::new("nohup");
+    nohup.arg(command::<&str>([]).get_program()).args(bench).env("TMPDIR", directory.path());
+    let mut child = Kept::spawn(nohup.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()));
+    eventually("it writes a key", || has_key(directory.path()).then_some(()));
+    let pid = i32::try_from(child.child().id()).ok().and_then(Pid::from_raw).unwrap();
+    kill_process(pid, Signal::HUP).unwrap();
+    let status = child.ended();
+    assert!(status.success(), "{status}");
 }
 
 fn has_key(directory: &Path) -> bool {

@@ -164,6 +164,48 @@ fn what_cannot_be_a_node_or_a_topic_is_a_usage_error() {
 }
 
 #[test]
+fn times_of_nothing_and_programs_without_a_name_are_usage_errors() {
+    let node = "ab".repeat(64);
+    for arguments in [
+        &["send", &node, "--timeout", "0s"][..],
+        &["trace", &node, "--timeout", "1ns"],
+        &["amop", "publish", "t", "--timeout", "0ms"],
+        &["doctor", "127.0.0.1:1", "--timeout", "0s"],
+        &["top", "--interval", "0s"],
+        &["listen", "--exec", "x", "--exec-timeout", "0s"],
+    ] {
+        let run = nuncio(arguments);
+        assert_eq!(run.code, 2, "{arguments:?}");
+        assert!(run.stderr.contains("at least 1ms"), "{arguments:?}: {}", run.stderr);
+    }
+    assert_eq!(nuncio(["listen", "--exec", ""]).code, 2);
+}
+
+#[test]
+fn a_hint_names_what_mends_it_where_a_file_stands_for_a_directory_or_is_not_what_it_should_be() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    std::fs::write(&file, "x").unwrap();
+    let (file, none) = (file.to_str().unwrap(), "none");
+    let run = |arguments: &[&str]| Run::of(command(arguments.iter().copied()).current_dir(&directory));
+    run(&["ca", "init", "--out", "ca"]).must_succeed();
+    for (arguments, code, hint) in [
+        (&["testnet", "create", "--out", file][..], 1, "name another path"),
+        (&["cert", "issue", "n", "--ca", "ca", "--out", file], 1, "is a file: name a directory"),
+        (&["cert", "issue", "n", "--ca", "ca/ca.crt", "--out", "n"], 78, "name the directory that ca/ca.crt is in"),
+        (&["cert", "inspect", file], 78, "name a file with certificates"),
+        (&["cert", "inspect", none], 78, "name a file with certificates"),
+        (&["config", "import", none], 78, "config.ini and conf/ are in it"),
+        (&["run", "--fisco", none], 78, "config.ini and conf/ are in it"),
+    ] {
+        let said = run(arguments);
+        assert_eq!(said.code, code, "{arguments:?}: {}", said.stderr);
+        let last = said.stderr.lines().last().unwrap_or_default();
+        assert!(last.starts_with("hint: ") && last.contains(hint), "{arguments:?}: {}", said.stderr);
+    }
+}
+
+#[test]
 fn the_default_configuration_is_an_object_with_json() {
     let run = nuncio(["--json", "config", "default"]).must_succeed();
     assert_eq!(run.objects()[0]["p2p"]["listen"], "0.0.0.0:30300");

@@ -154,8 +154,18 @@ impl AuthorityError {
             Self::File(error) => error.hint(),
             Self::Directory(error) => error.hint(),
             Self::Request(error) => error.hint(),
-            Self::Write { path, .. } => format!("check the permissions of {}", path.display()),
+            Self::Write { path, source } => match source.kind() {
+                io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+                    format!("{} is a file: name a directory, or move it away", path.display())
+                }
+                io::ErrorKind::StorageFull => format!("make room: df -h {}", path.display()),
+                io::ErrorKind::ReadOnlyFilesystem => "name a directory of a file system that can be written".into(),
+                _ => format!("check the permissions of {}", path.display()),
+            },
             Self::Exists { path } => format!("choose another --out, or move {} away", path.display()),
+            Self::NoAuthority { path } if path.is_file() => {
+                format!("name the directory that {} is in", path.display())
+            }
             Self::NoAuthority { path } => {
                 format!(
                     "nuncio ca init --out {} makes one; for an agency: nuncio ca agency NAME --ca DIR --out DIR",

@@ -12,7 +12,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use nuncio_node::{Incoming, Node};
 use tokio::process::Command;
 
-use super::{Line, directory, idle};
+use super::{Effort, Line, directory, idle};
 use crate::{
     bench::{
         process::Process,
@@ -29,19 +29,23 @@ use crate::{
 /// How long all of them may take to know each other.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// Requests of one measurement, and how many of them are under way at once.
-const REQUESTS: usize = 20_000;
+/// Requests under way at once.
 const IN_FLIGHT: usize = 64;
 
 /// Measures in a process that does nothing else.
-pub(super) async fn in_its_own_process(n: usize, topology: Topology) -> Result<serde_json::Value, Failure> {
+pub(super) async fn in_its_own_process(
+    n: usize,
+    topology: Topology,
+    effort: Effort,
+) -> Result<serde_json::Value, Failure> {
     let directory = directory()?;
     let broken = |error: &dyn std::fmt::Display| {
         Failure::operation("bench", format_args!("the process with {n} nodes: {error}"))
     };
     let program = env::current_exe().map_err(|error| broken(&error))?;
     let child = Command::new(program)
-        .args(["bench", "growth", "--nodes", &n.to_string(), "--inside"])
+        .args(["bench", "growth", "--nodes", &n.to_string()])
+        .args(["--rest-ms", &effort.rest_ms.to_string(), "--requests", &effort.requests.to_string(), "--inside"])
         .arg(directory.path())
         .args(topology.is_full().then_some("--full"))
         .stdin(Stdio::null())
@@ -54,7 +58,7 @@ pub(super) async fn in_its_own_process(n: usize, topology: Topology) -> Result<s
 }
 
 /// Measures in this process.
-pub(super) async fn measure(directory: &Path, n: usize, topology: Topology) -> Result<Line, Failure> {
+pub(super) async fn measure(directory: &Path, n: usize, topology: Topology, effort: Effort) -> Result<Line, Failure> {
     // In a ring each is told two: further links they make themselves, as many as nodes make by default.
     let plan = Plan { topology, ..Plan::on_loopback(directory.join("net"), n, 1)? };
     let created = create(&plan, || ())?.nodes;
@@ -73,10 +77,10 @@ pub(super) async fn measure(directory: &Path, n: usize, topology: Topology) -> R
         .await?;
     }
     let settled_s = begun.elapsed().as_secs_f64();
-    let idle = idle(process).await?;
+    let idle = idle(process, effort).await?;
     let resident = process.resident()?.saturating_sub(before);
     let links = nodes[n / 2].snapshot().peers.len();
-    let request_cpu_us = requests(&nodes[0], &nodes[1], idle).await?;
+    let request_cpu_us = requests(&nodes[0], &nodes[1], (effort.requests, idle)).await?;
     for node in nodes {
         node.stop().await;
     }
@@ -96,7 +100,7 @@ fn spawn<'a>(node: &CreatedNode, peers: impl Iterator<Item = &'a str>) -> Result
 }
 
 /// Processor time of one small request and its answer, without what the others take meanwhile.
-async fn requests(asker: &Node, answerer: &Node, idle: f64) -> Result<f64, Failure> {
+async fn requests(asker: &Node, answerer: &Node, (count, idle): (u32, f64)) -> Result<f64, Failure> {
     let mut listener = answerer.listen(Vec::new(), true).await;
     let answering = tokio::spawn(async move {
         while let Some(incoming) = listener.next().await {
@@ -107,9 +111,9 @@ async fn requests(asker: &Node, answerer: &Node, idle: f64) -> Result<f64, Failu
     });
     let (target, process, body) = (answerer.snapshot().node_id, Process::this(), Bytes::from_static(&[0x5a; 64]));
     let (before, begun) = (process.cpu_seconds()?, Instant::now());
-    let all = stream::iter(0..REQUESTS).map(|_| ask(asker.handle(), target, body.clone(), body.len()));
+    let all = stream::iter(0..count).map(|_| ask(asker.handle(), target, body.clone(), body.len()));
     all.buffer_unordered(IN_FLIGHT).try_for_each(|()| async { Ok(()) }).await?;
     let spent = process.cpu_seconds()? - before - idle * begun.elapsed().as_secs_f64();
     answering.abort();
-    Ok(spent.max(0.0) * 1e6 / REQUESTS as f64)
+    Ok(spent.max(0.0) * 1e6 / f64::from(count))
 }

@@ -1,6 +1,6 @@
 //! Sessions of SDKs that do nothing.
 
-use super::{Line, directory, idle};
+use super::{Effort, Line, directory, idle};
 use crate::{
     bench::{
         participants::Participants,
@@ -11,7 +11,7 @@ use crate::{
     testnet::create::{Plan, create},
 };
 
-pub(super) async fn measure(n: usize) -> Result<Line, Failure> {
+pub(super) async fn measure(n: usize, effort: Effort) -> Result<Line, Failure> {
     let directory = directory()?;
     let network = directory.path().join("net");
     create(&Plan::on_loopback(network.clone(), 2, 1)?, || ())?;
@@ -20,11 +20,11 @@ pub(super) async fn measure(n: usize) -> Result<Line, Failure> {
     let process = participants.process(node)?;
     // The first ones make room that the others use, too.
     let mut sessions = vec![connect(&network, 0).await?];
-    let (before, quiet) = (process.resident()?, idle(process).await?);
+    let (before, quiet) = (process.resident()?, idle(process, effort).await?);
     while sessions.len() <= n {
         sessions.push(connect(&network, 0).await?);
     }
-    let busy = idle(process).await?;
+    let busy = idle(process, effort).await?;
     let resident = process.resident()?.saturating_sub(before);
     for session in sessions {
         drop(session);

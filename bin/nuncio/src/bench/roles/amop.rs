@@ -31,19 +31,23 @@ pub(super) async fn subscribe(directory: &Path) -> Result<(), Failure> {
 /// Publishes at node 1.
 pub(super) async fn load(point: &Point, directory: &Path) -> Result<(), Failure> {
     let client = connect(directory, 1).await?;
+    known(&client).await?;
+    let payload = Bytes::from(vec![0x5a; point.payload]);
+    round_trips(point, move || publish(client.clone(), payload.clone())).await
+}
+
+/// Waits until the subscriber is known where a client is.
+pub(super) async fn known(client: &Client) -> Result<(), Failure> {
     until("the subscription is known at node 1", super::LINK, || async {
         client.publish(TOPIC, Bytes::from_static(b"?")).await.map(|_| ()).map_err(|error| causes(&error))
     })
-    .await?;
-    let payload = Bytes::from(vec![0x5a; point.payload]);
-    round_trips(point, move || {
-        let (client, payload) = (client.clone(), payload.clone());
-        async move {
-            let answer = client.publish(TOPIC, payload).await.map_err(|error| failed(&error))?;
-            if answer == ANSWER.as_slice() { Ok(()) } else { Err(Failure::operation("bench", "another answer")) }
-        }
-    })
     .await
+}
+
+/// One message, and its answer.
+pub(super) async fn publish(client: Client, payload: Bytes) -> Result<(), Failure> {
+    let answer = client.publish(TOPIC, payload).await.map_err(|error| failed(&error))?;
+    if answer == ANSWER.as_slice() { Ok(()) } else { Err(Failure::operation("bench", "another answer")) }
 }
 
 /// An SDK client of a node.

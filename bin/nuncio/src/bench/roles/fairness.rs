@@ -1,5 +1,6 @@
 //! Latency of a request now and then, while much else is under way between the same two nodes.
 
+pub(super) mod amop;
 pub(super) mod cast;
 
 use std::{
@@ -14,7 +15,6 @@ use std::{
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_node::NodeHandle;
-use nuncio_protocol::{MAX_BODY, Priority};
 use tokio::task::JoinSet;
 
 use super::{
@@ -24,7 +24,7 @@ use super::{
 use crate::{
     bench::{
         load::{Outcome, Pace, measured, say_outcome, tried},
-        point::{Beside, Point},
+        point::{Beside, Company, Point},
     },
     failure::Failure,
 };
@@ -46,39 +46,44 @@ pub(super) async fn load(point: &Point, directory: &Path, index: usize) -> Resul
 }
 
 async fn beside(point: &Point, node: &NodeHandle, target: NodeId) -> Result<Outcome, Failure> {
-    let (bytes, count, priority) = match point.beside {
-        Beside::Bulk => (64 << 10, point.in_flight, Priority::Bulk),
-        Beside::Body => (MAX_BODY, 1, Priority::Normal),
-        Beside::Flood => (64, point.in_flight, Priority::Normal),
-        Beside::Idle | Beside::Half => (0, 0, Priority::Normal),
-    };
-    let (moved, body) = (Arc::new(AtomicU64::new(0)), Bytes::from(vec![0xa5; bytes]));
+    let company = point.beside.company(point.in_flight);
+    let (urgent, payload) = (node.with_priority(point.priority), Bytes::from(vec![0x5a; point.payload]));
+    let one = move || ask(urgent.clone(), target, payload.clone(), payload.len());
+    let (node, body) = (node.with_priority(company.priority), Bytes::from(vec![0xa5; company.bytes]));
     // Whoever answers sends back what is no longer than what is measured.
-    let expected = if bytes <= point.payload { bytes } else { 0 };
-    let mut others = JoinSet::new();
+    let expected = if company.bytes <= point.payload { company.bytes } else { 0 };
+    in_company(point, (PAUSE, one), move || ask(node.clone(), target, body.clone(), expected)).await
+}
+
+/// Measures one now and then, while `other` goes on as often as is wanted beside.
+async fn in_company<F, R, G, S>(point: &Point, (pause, one): (Duration, F), other: G) -> Result<Outcome, Failure>
+where
+    F: Fn() -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Result<(), Failure>> + Send + 'static,
+    G: Fn() -> S + Clone + Send + 'static,
+    S: Future<Output = Result<(), Failure>> + Send + 'static,
+{
+    let Company { bytes, count, .. } = point.beside.company(point.in_flight);
+    let (moved, mut others) = (Arc::new(AtomicU64::new(0)), JoinSet::new());
     for _ in 0..count {
-        let (node, body, moved) = (node.with_priority(priority), body.clone(), Arc::clone(&moved));
+        let (other, moved) = (other.clone(), Arc::clone(&moved));
         others.spawn(async move {
             loop {
-                match ask(node.clone(), target, body.clone(), expected).await {
+                match other().await {
                     Ok(()) => moved.fetch_add(bytes as u64, Ordering::Relaxed),
                     Err(failure) => return failure,
                 };
             }
         });
     }
-    let (node, payload) = (node.with_priority(point.priority), Bytes::from(vec![0x5a; point.payload]));
-    let began = Instant::now();
-    let one = Point { in_flight: 1, ..point.clone() };
-    let measured =
-        measured(&one, Pace::After(PAUSE), move || ask(node.clone(), target, payload.clone(), payload.len()));
+    let (begun, alone) = (Instant::now(), Point { in_flight: 1, ..point.clone() });
     let outcome = tokio::select! {
-        outcome = measured => outcome?,
+        outcome = measured(&alone, Pace::After(pause), one) => outcome?,
         Some(ended) = others.join_next() => {
             return Err(ended.unwrap_or_else(|error| Failure::operation("internal", error)));
         }
     };
-    let per_second = moved.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64();
+    let per_second = moved.load(Ordering::Relaxed) as f64 / begun.elapsed().as_secs_f64();
     Ok(Outcome { beside_mb_per_s: (count > 0).then_some(per_second / 1e6), ..outcome })
 }
 

@@ -7,22 +7,18 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
 };
 
-use nuncio_node::{Incoming, Listener, NodeHandle, Publisher};
-use nuncio_protocol::{MAX_BODY, Priority, Topic, multicast::priority_of};
-use tokio::{sync::oneshot, task::JoinSet, time::timeout};
+use nuncio_node::{Incoming, Listener, Publisher};
+use nuncio_protocol::{Topic, multicast::priority_of};
+use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     super::{failed, linked, say, start, unicast::TIMEOUT},
-    PAUSE,
+    PAUSE, in_company,
 };
 use crate::{
-    bench::{
-        load::{Outcome, Pace, measured, say_outcome},
-        point::{Beside, Point},
-    },
+    bench::{load::say_outcome, point::Point},
     failure::Failure,
     testnet::condition::until,
 };
@@ -73,7 +69,10 @@ pub(in crate::bench::roles) async fn load(point: &Point, directory: &Path, index
     let one = move || there_and_back(publisher.clone(), Arc::clone(&sent), length);
     let first = || async { timeout(PAUSE * 100, one()).await.map_err(|_| "nothing comes back".to_owned()) };
     until("each node knows who listens", super::super::LINK, first).await??;
-    let outcome = beside(point, &node, waiting, one).await?;
+    let company = point.beside.company(point.in_flight);
+    let publisher = node.with_priority(company.priority).publisher(Some(topic("beside")));
+    let other = move || there_and_back(publisher.clone(), Arc::clone(&waiting), company.bytes);
+    let outcome = in_company(point, (PAUSE, one), other).await?;
     say_outcome(&outcome);
     Ok(())
 }
@@ -100,39 +99,4 @@ async fn there_and_back(to: Publisher, waiting: Arc<Waiting>, length: usize) -> 
     let lost = || Failure::operation("bench", "a multicast did not come back");
     timeout(TIMEOUT, back).await.map_err(|_| lost())?.map_err(|_| lost())?;
     Ok(())
-}
-
-async fn beside<F, R>(point: &Point, node: &NodeHandle, waiting: Arc<Waiting>, one: F) -> Result<Outcome, Failure>
-where
-    F: Fn() -> R + Clone + Send + Sync + 'static,
-    R: Future<Output = Result<(), Failure>> + Send + 'static,
-{
-    let (bytes, count, priority) = match point.beside {
-        Beside::Bulk => (64 << 10, point.in_flight, Priority::Bulk),
-        Beside::Body => (MAX_BODY, 1, Priority::Normal),
-        Beside::Flood => (64, point.in_flight, Priority::Normal),
-        Beside::Idle | Beside::Half => (0, 0, Priority::Normal),
-    };
-    let (moved, mut others) = (Arc::new(AtomicU64::new(0)), JoinSet::new());
-    let publisher = node.with_priority(priority).publisher(Some(topic("beside")));
-    for _ in 0..count {
-        let (publisher, waiting, moved) = (publisher.clone(), Arc::clone(&waiting), Arc::clone(&moved));
-        others.spawn(async move {
-            loop {
-                if let Err(failure) = there_and_back(publisher.clone(), Arc::clone(&waiting), bytes).await {
-                    return failure;
-                }
-                moved.fetch_add(bytes as u64, Ordering::Relaxed);
-            }
-        });
-    }
-    let (begun, alone) = (Instant::now(), Point { in_flight: 1, ..point.clone() });
-    let outcome = tokio::select! {
-        outcome = measured(&alone, Pace::After(PAUSE), one) => outcome?,
-        Some(ended) = others.join_next() => {
-            return Err(ended.unwrap_or_else(|error| Failure::operation("internal", error)));
-        }
-    };
-    let per_second = moved.load(Ordering::Relaxed) as f64 / begun.elapsed().as_secs_f64();
-    Ok(Outcome { beside_mb_per_s: (count > 0).then_some(per_second / 1e6), ..outcome })
 }
