@@ -20,7 +20,7 @@ export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-co
 -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1"
 features=()
 [ "$target" != config_toml ] || features=(--features nuncio-daemon)
-cargo build --quiet --release --target "$host" --target-dir "$directory" --bin "$target" "${features[@]}"
+cargo build --quiet --locked --release --target "$host" --target-dir "$directory" --bin "$target" "${features[@]}"
 mkdir -p "found/$target" "artifacts/$target"
 exec "$directory/$host/release/$target" -max_total_time="$seconds" -rss_limit_mb=512 -malloc_limit_mb=64 -timeout=5 \
     -max_len=65536 -print_final_stats=1 -artifact_prefix="artifacts/$target/" "found/$target" "corpus/$target"

@@ -93,6 +93,38 @@ fn the_seeds_are_read_by_their_decoders() {
     }
 }
 
+/// The fuzzers are a workspace of their own, which no other test builds: with `--locked` they are not built when our crates have
+/// other dependencies than their lock file knows.
+#[test]
+fn the_lock_file_of_the_fuzzers_knows_the_dependencies_of_all_our_crates() {
+    let text = fs::read_to_string(corpus().join("../Cargo.lock")).unwrap();
+    let lock: toml::Value = toml::from_str(&text).unwrap();
+    let locked = |name: &str| -> Option<Vec<String>> {
+        let package = lock["package"].as_array()?.iter().find(|package| package["name"].as_str() == Some(name))?;
+        let dependencies = package.get("dependencies").and_then(toml::Value::as_array).cloned().unwrap_or_default();
+        Some(dependencies.iter().filter_map(|one| Some(one.as_str()?.split(' ').next()?.to_owned())).collect())
+    };
+    let workspace = cargo_metadata::MetadataCommand::new().no_deps().exec().unwrap();
+    let mut known = 0;
+    for package in &workspace.packages {
+        let Some(locked) = locked(&package.name) else { continue };
+        let needed = package
+            .dependencies
+            .iter()
+            .filter(|one| one.kind == cargo_metadata::DependencyKind::Normal && !one.optional);
+        for one in needed {
+            assert!(
+                locked.contains(&one.name),
+                "{} needs {}: cargo update --workspace in fuzz",
+                package.name,
+                one.name
+            );
+        }
+        known += 1;
+    }
+    assert!(known > 15, "{known} of our crates");
+}
+
 #[test]
 #[ignore = "writes fuzz/corpus anew; run it after a format has changed"]
 fn write_the_seeds() {
