@@ -11,7 +11,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH=$PWD/target/tools/bin:$PATH
 command -v cargo-semver-checks >/dev/null || cargo install --quiet --locked --root target/tools cargo-semver-checks || {
-    echo "semver: SKIPPED, cargo-semver-checks cannot be built" >&2
+    echo "semver: SKIPPED, cargo-semver-checks could not be installed, for the reason above: it comes from crates.io and wants Rust 1.93" >&2
     exit 77
 }
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
