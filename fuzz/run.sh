@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# One fuzz target for so many seconds, on the stable compiler: fuzz/run.sh TARGET SECONDS. Without arguments: the targets.
+# One fuzz target for so many seconds, on the stable compiler and a C++ compiler: fuzz/run.sh TARGET SECONDS. Without arguments: the
+# targets.
 #
 # New inputs go to fuzz/found/TARGET, an input that fails to fuzz/artifacts/TARGET; move one into fuzz/corpus/TARGET to
 # have every run of the tests replay it. The build is made in $FUZZ_TARGET_DIR, else in fuzz/target.
