@@ -21,7 +21,9 @@ mod stream;
 mod tests;
 
 pub use class::priority_of;
-pub use message::{Batch, Destination, Leg, Long, MulticastInput, Proof, Publication, PublishRefusal, Wanted, alone};
+pub use message::{
+    Batch, Destination, Leg, Long, MulticastInput, Proof, Publication, PublishRefusal, Wanted, alone, joined,
+};
 
 pub(crate) use machine::Multicast;
 

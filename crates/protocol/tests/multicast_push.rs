@@ -244,6 +244,35 @@ fn what_the_origin_has_no_more_it_says_and_the_asker_tells_it_at_once() {
 }
 
 #[test]
+fn what_is_kept_for_those_who_miss_it_keeps_nothing_else_of_what_the_application_had() {
+    let (mut a, owner) = (origin(), Arc::new(vec![7; 1 << 20]));
+    let large = Bytes::from_owner(Shared(owner.clone()));
+    for together in [1, 3] {
+        for n in 0..together {
+            a.overlay.publish(Some(&topic()), large.slice(n..n + 8), a.now).expect("there is room");
+        }
+        a.overlay.flush(a.now);
+        assert_eq!(legs(&a.outputs()).iter().map(|(_, leg)| leg.batch.bodies.len()).sum::<usize>(), 2 * together);
+    }
+    drop(large);
+    assert_eq!(Arc::strong_count(&owner), 1);
+    let wanted =
+        Wanted { asker: node_id(2), origin: node_id(0), epoch: 1, topic: Some(topic()), from: 1, to: 4, hops_left: 15 };
+    let kept = legs(&a.input(MulticastInput::Wanted { from: node_id(2), wanted }));
+    let bodies = kept.iter().flat_map(|(_, leg)| &leg.batch.bodies);
+    assert_eq!(bodies.map(|body| body[..] == [7; 8]).collect::<Vec<_>>(), [true; 4]);
+}
+
+/// Says by its count whether any of it is kept.
+struct Shared(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+#[test]
 fn a_hole_is_asked_for_where_the_later_one_came_from_and_given_up_by_name() {
     let mut a = listener();
     assert_eq!(told(&a.input(received(1, batch(1, 1, 1)))), [Ok((1, 1))]);

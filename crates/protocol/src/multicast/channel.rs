@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::{
     Batch, Long, MAX_BATCH, Proof,
     class::{self, Class},
+    joined,
     members::Members,
 };
 use crate::{LARGE_BODY, MAX_LIFETIME, Topic, life::Life};
@@ -97,7 +98,7 @@ impl Channel {
     pub(super) fn close(&mut self, life: &Life, now: Instant) -> Arc<Batch> {
         let later = self.open.split_off(self.in_next());
         let bodies = mem::replace(&mut self.open, later);
-        let batch = self.batch(bodies, life, now);
+        let batch = self.batch(&bodies, life, now);
         self.first = batch.end();
         if batch.length() > LARGE_BODY {
             self.long = Some(Long { number: batch.first, length: batch.length() as u32 });
@@ -107,7 +108,7 @@ impl Channel {
 
     /// A batch without messages: it says which number comes next.
     pub(super) fn word(&self, life: &Life, now: Instant) -> Arc<Batch> {
-        Arc::new(self.batch(Vec::new(), life, now))
+        Arc::new(self.batch(&[], life, now))
     }
 
     /// How long from now on the next number is to be said again; `None` when that was done often enough.
@@ -127,7 +128,11 @@ impl Channel {
         self.first
     }
 
-    fn batch(&self, bodies: Vec<Bytes>, life: &Life, now: Instant) -> Batch {
+    /// With bytes of its own: it is kept for those who miss it, and what an application gave may be a little of something large.
+    fn batch(&self, bodies: &[Bytes], life: &Life, now: Instant) -> Batch {
+        let payload = joined(bodies);
+        let mut rest = payload.clone();
+        let bodies = bodies.iter().map(|body| rest.split_to(body.len())).collect();
         Batch {
             origin: life.node,
             epoch: life.epoch,
@@ -137,7 +142,7 @@ impl Channel {
             first: self.first,
             bodies,
             long: self.long,
-            proof: Proof::default(),
+            proof: Proof { payload: payload.into(), ..Proof::default() },
         }
     }
 

@@ -155,6 +155,19 @@ pub struct Publication {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PublishRefusal;
 
+/// A shorter body is copied, whatever the application has it of: it is kept for long.
+const SHARED_FROM: usize = 16 << 10;
+
+/// Bodies one behind the other, as they travel.
+pub fn joined(bodies: &[Bytes]) -> Bytes {
+    match bodies {
+        [] => Bytes::new(),
+        [body] if body.len() >= SHARED_FROM => body.clone(),
+        [body] => Bytes::copy_from_slice(body),
+        _ => bodies.concat().into(),
+    }
+}
+
 /// A body keeps what came with it in memory, if that is no more than so many times as long.
 const KEPT_WITH: usize = 4;
 
@@ -183,9 +196,7 @@ impl Batch {
 
     /// Bytes that it takes.
     pub fn weight(&self) -> usize {
-        // Short ones have bytes of their own, beside those that they came or will travel in.
-        let copies = if self.bodies.len() > 1 { 2 } else { 1 };
-        size_of::<Self>() + self.bodies.len() * size_of::<Bytes>() + copies * self.length()
+        size_of::<Self>() + self.bodies.len() * size_of::<Bytes>() + self.length()
     }
 
     /// What it counts where messages are counted: each batch is some work besides.

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use nuncio_identity::{NodeId, SignError, Signature};
 use nuncio_protocol::{
     LARGE_BODY, MAX_BODY, Topic,
-    multicast::{Batch, Destination, Leg, Long, MAX_BATCH, MAX_NUMBER, Proof, Wanted},
+    multicast::{Batch, Destination, Leg, Long, MAX_BATCH, MAX_NUMBER, Proof, Wanted, joined},
 };
 
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
 /// signed when it first goes to more than its receiver; `None`, and nothing appended, when another node's has no signature.
 pub(crate) fn encode_leg(leg: &Leg, peer: NodeId, context: &SigningContext, out: &mut BytesMut) -> Option<Bytes> {
     let (Leg { batch, hops_left, destinations, .. }, me) = (leg, context.node());
-    let payload = batch.proof.payload.get_or_init(|| join(&batch.bodies));
+    let payload = batch.proof.payload.get_or_init(|| joined(&batch.bodies));
     let signature = if batch.origin != me {
         Some(*batch.proof.signature.get()?)
     } else if is_relayed(leg, peer) {
@@ -74,7 +74,7 @@ pub fn sign_leg(leg: &Leg, context: &SigningContext) -> Result<Signature, SignEr
     if let Some(signature) = proof.signature.get() {
         return Ok(*signature);
     }
-    let payload = proof.payload.get_or_init(|| join(&leg.batch.bodies));
+    let payload = proof.payload.get_or_init(|| joined(&leg.batch.bodies));
     let signature = context.sign(&statement(&leg.batch, payload))?;
     Ok(*proof.signature.get_or_init(|| signature))
 }
@@ -173,14 +173,6 @@ pub(crate) fn decode_wanted(
 
 fn decode_topic(topic: Option<&str>) -> Result<Option<Topic>, DecodeError> {
     Ok(topic.map(Topic::new).transpose()?)
-}
-
-fn join(bodies: &[Bytes]) -> Bytes {
-    match bodies {
-        [] => Bytes::new(),
-        [body] => body.clone(),
-        _ => bodies.concat().into(),
-    }
 }
 
 fn split(lengths: &[u32], payload: &Bytes) -> Result<Vec<Bytes>, DecodeError> {
