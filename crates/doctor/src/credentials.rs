@@ -11,6 +11,7 @@ use nuncio_pki::{
     Anchors, Certificate, DirectoryError, FileError, Identity, IdentityPaths, KeyError, KeyFile, KeyFileError, Leaf,
     Policy, Role, RoleRule,
 };
+use nuncio_plain::argument;
 use rustls::sign::{CertifiedKey, SigningKey};
 use rustls_pki_types::UnixTime;
 use zeroize::Zeroizing;
@@ -200,10 +201,10 @@ impl CredentialsError {
                 "name the files with --certs DIR, with --key, --cert and --ca, or a node with --config FILE".into()
             }
             Self::TooLarge { path } => format!("file {}", path.display()),
-            Self::Certificate { path, .. } => format!("nuncio cert inspect {}", path.display()),
+            Self::Certificate { path, .. } => format!("nuncio cert inspect {}", argument(path)),
             Self::Key { path, .. } => format!("openssl pkey -in {} -noout -text shows what it is", path.display()),
             Self::Mismatch { cert, .. } => {
-                format!("put the matching pair there (nuncio cert inspect {}), or issue a new one", cert.display())
+                format!("put the matching pair there (nuncio cert inspect {}), or issue a new one", argument(cert))
             }
             Self::KeyFile(error) => error.hint(),
             Self::Node(error) => error.hint(),

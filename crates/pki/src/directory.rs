@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use nuncio_identity::{NodeId, Signer};
+use nuncio_plain::argument;
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::{
@@ -244,11 +245,11 @@ impl DirectoryError {
             Self::ChannelKey { path, .. } => {
                 format!("{} must be a secp256k1 or RSA key: openssl pkey -in {0} -noout", path.display())
             }
-            Self::Certificate { path, .. } => format!("nuncio cert inspect {}", path.display()),
+            Self::Certificate { path, .. } => format!("nuncio cert inspect {}", argument(path)),
             Self::Mismatch { cert, .. } | Self::ChannelMismatch { cert, .. } => {
                 format!(
                     "put the matching pair there (nuncio cert inspect {}), or nuncio cert issue a new one",
-                    cert.display()
+                    argument(cert)
                 )
             }
             Self::Crl { path, .. } => {

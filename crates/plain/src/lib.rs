@@ -4,9 +4,11 @@
 //! that forge a line of a log, and marks that hide text or turn its direction. Whoever shows such text shows it through
 //! this crate: each of these characters becomes a visible one, and a text becomes one line.
 
+mod argument;
 mod file_name;
 mod pace;
 
+pub use argument::argument;
 pub use file_name::is_file_name;
 pub use pace::Pace;
 

@@ -11,6 +11,7 @@ use nuncio_pki::{
     Identity, IdentityPaths, JoinToken,
     authority::{Kind, request, take_first},
 };
+use nuncio_plain::argument;
 use rustls_pki_types::UnixTime;
 use serde_json::json;
 
@@ -55,7 +56,7 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
     });
     output.show(&object, || format!("{} of {} is node {node}: {}", own.name, own.agency, file.display()))?;
     if no_start {
-        output.note(&format!("start it with: nuncio run --config {}", file.display()));
+        output.note(&format!("start it with: nuncio run --config {}", argument(&file)));
         return Ok(());
     }
     run::run_file(file).await

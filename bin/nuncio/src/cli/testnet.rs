@@ -3,6 +3,7 @@
 use std::{net::IpAddr, path::PathBuf};
 
 use clap::value_parser;
+use nuncio_plain::argument;
 
 use crate::{
     failure::Failure,
@@ -94,7 +95,7 @@ fn write(arguments: Create, output: Output) -> Result<(), Failure> {
             node.directory.display().to_string(),
         ]
     })?;
-    output.note(&format!("start it with: nuncio testnet up {}", plan.directory.display()));
+    output.note(&format!("start it with: nuncio testnet up {}", argument(&plan.directory)));
     output.note(&format!("SDK certificates: {}", plan.directory.join("sdk").display()));
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use futures::{StreamExt, stream::FuturesUnordered};
+use nuncio_plain::argument;
 use serde::Serialize;
 
 use super::processes::{NodeProcess, stop_all};
@@ -49,7 +50,7 @@ pub(crate) async fn up(directory: &Path, output: Output) -> Result<(), Failure> 
 pub(crate) fn node_directories(directory: &Path) -> Result<Vec<PathBuf>, Failure> {
     let entries = fs::read_dir(directory).map_err(|error| {
         Failure::file("cannot read", directory, &error)
-            .hint(format_args!("make one with: nuncio testnet create --out {}", directory.display()))
+            .hint(format_args!("make one with: nuncio testnet create --out {}", argument(directory)))
     })?;
     let mut numbered: Vec<(u32, PathBuf)> = entries
         .filter_map(Result::ok)
@@ -59,7 +60,7 @@ pub(crate) fn node_directories(directory: &Path) -> Result<Vec<PathBuf>, Failure
     if numbered.is_empty() {
         let text = format!("{} holds no node0/nuncio.toml", directory.display());
         return Err(Failure::configuration("no_nodes", text)
-            .hint(format_args!("make a testnet with: nuncio testnet create --out {}", directory.display())));
+            .hint(format_args!("make a testnet with: nuncio testnet create --out {}", argument(directory))));
     }
     numbered.sort();
     Ok(numbered.into_iter().map(|(_, path)| path).collect())

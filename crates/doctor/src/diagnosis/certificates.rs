@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use nuncio_pki::{Anchors, Certificate, ChainError, Leaf, Stated};
+use nuncio_plain::argument;
 use nuncio_transport::HandshakeError;
 use rustls_pki_types::UnixTime;
 
@@ -15,7 +16,7 @@ const SOON: Duration = Duration::from_secs(14 * 86_400);
 
 pub(super) fn of_own(facts: &Facts) -> Vec<Finding> {
     let Some(own) = &facts.own else { return Vec::new() };
-    let cert = own.paths.cert.display();
+    let (cert, named) = (own.paths.cert.display(), argument(&own.paths.cert));
     let faults = own.anchors.faults(&own.chain, facts.now, own.purpose());
     if let Some(finding) = of_role(own).filter(|_| faults.is_empty()) {
         return vec![finding];
@@ -30,10 +31,10 @@ pub(super) fn of_own(facts: &Facts) -> Vec<Finding> {
             ChainError::Expired { .. } => renewal(own),
             ChainError::NotYetValid { .. } => format!(
                 "date -u: set this machine's clock right (chronyc makestep); if it is right, issue the certificate anew \
-                 (nuncio cert inspect {cert})"
+                 (nuncio cert inspect {named})"
             ),
             ChainError::UnknownIssuer { .. } | ChainError::WrongIssuerKey { .. } => format!(
-                "{cert} must hold the certificate and its agency's, and {} the root above both: nuncio cert inspect {cert}",
+                "{cert} must hold the certificate and its agency's, and {} the root above both: nuncio cert inspect {named}",
                 own.paths.ca.display()
             ),
             other => other.hint(),
@@ -201,5 +202,5 @@ fn unjudged(leaf: &Certificate) -> Finding {
 }
 
 fn renewal(own: &Credentials) -> String {
-    format!("nuncio cert renew {} --ca DIR", own.paths.cert.display())
+    format!("nuncio cert renew {} --ca DIR", argument(&own.paths.cert))
 }

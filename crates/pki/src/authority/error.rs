@@ -1,5 +1,7 @@
 use std::{io, path::PathBuf};
 
+use nuncio_plain::argument;
+
 use crate::{ChainError, DirectoryError, FileError, KeyError, RequestError};
 
 /// Why an authority cannot do what it was asked.
@@ -169,15 +171,15 @@ impl AuthorityError {
             Self::NoAuthority { path } => {
                 format!(
                     "nuncio ca init --out {} makes one; for an agency: nuncio ca agency NAME --ca DIR --out DIR",
-                    path.display()
+                    argument(path)
                 )
             }
             Self::Key { path, .. } => format!("openssl pkey -in {} -noout -text shows what it is", path.display()),
             Self::Locked { source, .. } | Self::Token { source } => return source.hint(),
             Self::MayNotIssue { path, .. } => {
-                format!("nuncio cert inspect {}; nuncio ca agency makes a good one", path.display())
+                format!("nuncio cert inspect {}; nuncio ca agency makes a good one", argument(path))
             }
-            Self::Mismatch { cert, .. } => format!("nuncio cert inspect {}", cert.display()),
+            Self::Mismatch { cert, .. } => format!("nuncio cert inspect {}", argument(cert)),
             Self::NotARoot { .. } => "give the root's folder with --ca".into(),
             Self::Expired { .. } => "make a new root with nuncio ca init and add it to every ca.crt first".into(),
             Self::NotIssuedHere { issuer, .. } => format!("give the folder of {issuer} with --ca"),

@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use nuncio_plain::argument;
+
 use super::{Seen, Step};
 use crate::{AuthorityError, DirectoryError};
 
@@ -181,8 +183,8 @@ impl RotationError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Authority(error) => return error.hint(),
-            Self::NotPlanned { path } => format!("nuncio ca rotate plan --ca {}", path.display()),
-            Self::Underway { path, .. } => format!("nuncio ca rotate status --ca {} says what is next", path.display()),
+            Self::NotPlanned { path } => format!("nuncio ca rotate plan --ca {}", argument(path)),
+            Self::Underway { path, .. } => format!("nuncio ca rotate status --ca {} says what is next", argument(path)),
             Self::Busy { .. } => "wait until it has ended; nothing is lost".into(),
             Self::Altered { path, .. } => format!(
                 "put it back from your backup, or move {} away and begin with plan: no certificate is lost by that",
@@ -201,7 +203,7 @@ impl RotationError {
             Self::OnlySeen => {
                 "--node NODEID for a node that you know; --all-seen where nobody else ever had the old key".into()
             }
-            Self::Unsound { path, .. } => format!("nuncio cert inspect {}", path.display()),
+            Self::Unsound { path, .. } => format!("nuncio cert inspect {}", argument(path)),
             Self::NotSwitched { .. } => "nuncio ca rotate switch again".into(),
             Self::StillTrusted { .. } => {
                 "revoke it with --root DIR and give the root's ca.crl to a node; or --unrevoked, to let it end by itself".into()
