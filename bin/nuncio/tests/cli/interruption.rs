@@ -18,8 +18,11 @@ fn no_private_key_outlives_a_bench_or_a_demo_that_is_interrupted() {
         (&["testnet", "demo"], Signal::HUP),
     ] {
         let directory = tempfile::tempdir().unwrap();
+        // Whoever runs the tests may ignore SIGHUP, as `nohup` does, and all that is started has that of it.
+        let mut with_signals = std::process::Command::new("env");
+        with_signals.arg("--default-signal=HUP").arg(command::<&str>([]).get_program()).args(arguments);
         let mut child =
-            Kept::spawn(command(arguments).env("TMPDIR", directory.path()).stdout(Stdio::null()).stderr(Stdio::null()));
+            Kept::spawn(with_signals.env("TMPDIR", directory.path()).stdout(Stdio::null()).stderr(Stdio::null()));
         eventually("it writes a key", || has_key(directory.path()).then_some(()));
         let pid = i32::try_from(child.child().id()).ok().and_then(Pid::from_raw).unwrap();
         kill_process(pid, signal).unwrap();
