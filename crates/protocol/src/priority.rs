@@ -128,7 +128,7 @@ pub struct UnknownPriority;
 /// nobody has proved whose a message is, so there it counts for whoever brought it, and for its source with that neighbour: one that
 /// names others as sources uses up nothing of what comes of them another way, and gains nothing by naming many.
 ///
-/// Bound: [`MAX_ENTRIES`], and [`MAX_BROUGHT`] for each neighbour; what comes of further ones is normal.
+/// Bound: `MAX_ENTRIES`, and `MAX_BROUGHT` for each neighbour; what comes of further ones is normal.
 #[derive(Debug, Default)]
 pub struct Urgency {
     own: Option<Allowance>,
