@@ -104,6 +104,8 @@ impl NodeHandle {
 
     /// Sends to every node that listens to `topic`: each gets it once and in this node's order, or is told that it misses it.
     ///
+    /// The node keeps it for fifty seconds, for those who miss it: data of 16 KiB and more, with whatever it is a slice of.
+    ///
     /// # Errors
     /// When this node may not publish to the topic, the data is too long, the links to all who listen are full, or the node has
     /// stopped.
