@@ -83,7 +83,7 @@ kill "${pids[1]}"
 wait "${pids[1]}" 2>/dev/null || true
 epoch=$(cat "$data/epoch")
 fill "$data"
-refused "a start" timeout 20 "$nuncio" run --config "$(dir 1)/nuncio.toml"
+refused "a start" lab_exec n1 timeout 20 "$nuncio" run --config "$(dir 1)/nuncio.toml"
 [ "$epoch" = "$(cat "$data/epoch")" ] || fail "the epoch was torn"
 empty "$data"
 start 1
