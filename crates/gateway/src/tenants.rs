@@ -8,6 +8,7 @@ mod topics;
 
 use std::{
     collections::HashMap,
+    hash::{BuildHasher, RandomState},
     sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
     time::Instant,
 };
@@ -36,6 +37,8 @@ use topics::{Budget, ITS_AGENCY, ITS_CERTIFICATE};
 pub(crate) struct Tenants {
     common: OnceLock<Arc<Common>>,
     known: Mutex<Known>,
+    /// What numbers them: the core knows a certificate again whose sessions come one after another.
+    numbers: RandomState,
 }
 
 #[derive(Debug, Default)]
@@ -43,8 +46,6 @@ struct Known {
     certificates: HashMap<CertificateName, Remembered>,
     /// By the agency that the root has named.
     agencies: HashMap<String, Arc<Meter>>,
-    /// How many there ever were.
-    named: u64,
 }
 
 /// A key, and the agency and name certified of it: one key may have several certificates, and rules tell them apart.
@@ -128,9 +129,8 @@ impl Tenants {
         let of_agency = Arc::clone(of_agency);
         let meter = known.certificates.get(&key).map(|one| Arc::clone(&one.meter));
         let meter = meter.unwrap_or_else(|| Arc::new(Meter::new(limits.in_flight_bytes_per_certificate)));
-        known.named += 1;
         let tenant = Arc::new(Tenant {
-            id: TenantId(known.named),
+            id: TenantId(self.numbers.hash_one(&key)),
             intake: Pool::new(limits.intake_bytes_per_certificate),
             topics: Budget::new("bytes of topics", limits.topic_bytes_per_certificate),
             meter: Arc::clone(&meter),

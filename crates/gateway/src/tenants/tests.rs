@@ -45,6 +45,16 @@ fn sessions_of_one_certificate_share_its_room_and_leave_others_theirs() {
 }
 
 #[test]
+fn a_certificate_keeps_its_number_when_its_session_ends_and_another_begins() {
+    let (tenants, counters) = (Tenants::default(), Arc::new(Counters::default()));
+    let number = |name, party| tenants.join(named(name), &party, &LIMITS, &counters).id;
+    let first = number("a", Party::sdk("agency", "sdk"));
+    let others = [("b", Party::sdk("agency", "sdk")), ("a", Party::sdk("agency", "other"))];
+    assert!(others.into_iter().all(|(name, party)| number(name, party) != first));
+    assert_eq!(number("a", Party::sdk("agency", "sdk")), first, "none of its sessions was there any more");
+}
+
+#[test]
 fn whoever_asked_first_is_served_first_and_small_frames_do_not_overtake() {
     let [tenant] = tenants(["a"]);
     let held = poll(lease(&tenant, 50)).unwrap();
