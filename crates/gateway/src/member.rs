@@ -179,11 +179,9 @@ impl Member {
             subject: (&subject).into(),
             serial: serial.into(),
         });
-        let tenant = registration.tenant.id;
-        for input in [ClientInput::Belongs { client, tenant }, ClientInput::Connected { client }] {
-            if door.inputs.send(input).await.is_err() {
-                return Ok(None);
-            }
+        let tenant = Some(registration.tenant.id);
+        if door.inputs.send(ClientInput::Connected { client, tenant }).await.is_err() {
+            return Ok(None);
         }
         let not_after = credential.as_ref().map(|credential| credential.not_after);
         Ok(Some(Self {

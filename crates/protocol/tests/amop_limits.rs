@@ -22,7 +22,7 @@ fn names(count: usize, prefix: &str) -> BTreeSet<Topic> {
 
 fn subscribe(a: &mut Lone, client: u64, topics: BTreeSet<Topic>) -> Vec<Output> {
     let client = ClientId(client);
-    a.client(ClientInput::Connected { client });
+    a.client(ClientInput::Connected { client, tenant: None });
     a.client(ClientInput::Subscribe { client, topics })
 }
 

@@ -27,7 +27,7 @@ fn node() -> Lone {
     let mut node = Lone::passive(0);
     node.link(1, &[0], &[("alarms", 1)]);
     node.link(2, &[0], &[]);
-    node.client(ClientInput::Connected { client: CLIENT });
+    node.client(ClientInput::Connected { client: CLIENT, tenant: None });
     node
 }
 

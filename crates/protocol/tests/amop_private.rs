@@ -49,7 +49,7 @@ fn asked(outputs: &[Output]) -> Vec<Asked> {
 
 fn subscribe(a: &mut Lone, client: u64, topics: &[&str]) -> Vec<Output> {
     let client = ClientId(client);
-    let mut outputs = a.client(ClientInput::Connected { client });
+    let mut outputs = a.client(ClientInput::Connected { client, tenant: None });
     let topics = topics.iter().map(|name| topic(name)).collect();
     outputs.extend(a.client(ClientInput::Subscribe { client, topics }));
     outputs

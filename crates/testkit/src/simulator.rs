@@ -370,21 +370,22 @@ impl Simulator {
 
     /// Connects a client to a running node. A deaf one never acknowledges.
     pub fn add_client(&mut self, node: usize, deaf: bool) -> ClientId {
-        self.next_id += 1;
-        let client = ClientId(self.next_id);
-        if self.overlay(node).is_some() {
-            self.clients.insert(client, Client { node, deaf });
-            self.client_input(client, ClientInput::Connected { client });
-        }
-        client
+        self.connect_client(node, deaf, None)
     }
 
     /// Adds a client that belongs to somebody, to whom others may belong, too.
     pub fn add_client_of(&mut self, tenant: u64, node: usize) -> ClientId {
-        // The next one that is added.
-        let (client, tenant) = (ClientId(self.next_id + 1), TenantId(tenant));
-        self.input(node, ClientInput::Belongs { client, tenant });
-        self.add_client(node, false)
+        self.connect_client(node, false, Some(TenantId(tenant)))
+    }
+
+    fn connect_client(&mut self, node: usize, deaf: bool, tenant: Option<TenantId>) -> ClientId {
+        self.next_id += 1;
+        let client = ClientId(self.next_id);
+        if self.overlay(node).is_some() {
+            self.clients.insert(client, Client { node, deaf });
+            self.client_input(client, ClientInput::Connected { client, tenant });
+        }
+        client
     }
 
     /// Sets all topics of a client.

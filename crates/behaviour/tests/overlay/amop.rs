@@ -17,7 +17,7 @@ pub(crate) const CLIENT: ClientId = ClientId(1);
 pub(crate) async fn subscribe(node: &Node, topic: &Topic) {
     let topics = BTreeSet::from([topic.clone()]);
     node.behaviour(move |behaviour| {
-        behaviour.client(ClientInput::Connected { client: CLIENT });
+        behaviour.client(ClientInput::Connected { client: CLIENT, tenant: None });
         behaviour.client(ClientInput::Subscribe { client: CLIENT, topics });
     })
     .await;
@@ -33,7 +33,7 @@ async fn publish(node: &Node, kind: Kind, topic: &Topic, data: Bytes) {
         data,
     };
     node.behaviour(move |behaviour| {
-        behaviour.client(ClientInput::Connected { client: CLIENT });
+        behaviour.client(ClientInput::Connected { client: CLIENT, tenant: None });
         behaviour.client(input);
     })
     .await;

@@ -75,7 +75,7 @@ async fn a_peer_whose_multicasts_are_not_as_their_source_signed_them_is_banned()
         subscribe(node, &topic).await;
         knows_topic(&mut forger, &topic).await;
     }
-    forger.behaviour(|behaviour| behaviour.client(ClientInput::Connected { client: CLIENT })).await;
+    forger.behaviour(|behaviour| behaviour.client(ClientInput::Connected { client: CLIENT, tenant: None })).await;
     ears.tamper();
     let forge = async {
         for number in 0_u64.. {

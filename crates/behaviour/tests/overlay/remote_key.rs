@@ -75,7 +75,7 @@ async fn it_sends_all_that_others_send_and_the_swarm_waits_for_no_signature() {
         data,
     };
     a.behaviour(move |behaviour| {
-        behaviour.client(ClientInput::Connected { client: CLIENT });
+        behaviour.client(ClientInput::Connected { client: CLIENT, tenant: None });
         behaviour.client(input);
     })
     .await;

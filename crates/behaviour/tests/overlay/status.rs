@@ -38,7 +38,7 @@ async fn a_record_carries_name_agency_and_neighbours_of_its_node() {
 async fn many_topics_travel_on_pages_and_a_change_of_one_follows() {
     let mut nodes = line(&TestAuthority::new(), 3).await;
     let (owner, client) = (nodes[0].id, ClientId(1));
-    nodes[0].behaviour(move |it| it.client(ClientInput::Connected { client })).await;
+    nodes[0].behaviour(move |it| it.client(ClientInput::Connected { client, tenant: None })).await;
     for count in [500, 501] {
         let topics = (0..count).map(|n| Topic::new(&format!("topic {n}")).unwrap()).collect();
         nodes[0].behaviour(move |it| it.client(ClientInput::Subscribe { client, topics })).await;

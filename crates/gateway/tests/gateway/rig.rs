@@ -84,7 +84,7 @@ impl Rig {
     pub(crate) async fn connect_as(&mut self, directory: &str) -> (Sdk, ClientId) {
         let sdk = Sdk::connect(self.address, &self.directory.path().join(directory)).await.unwrap();
         match self.input().await {
-            ClientInput::Connected { client } => (sdk, client),
+            ClientInput::Connected { client, .. } => (sdk, client),
             other => panic!("a client connects, not {other:?}"),
         }
     }
@@ -96,7 +96,7 @@ impl Rig {
         let socket = socket.connect(self.address).await.unwrap();
         let sdk = Sdk::over(socket, &self.directory.path().join("sdk")).await.unwrap();
         match self.input().await {
-            ClientInput::Connected { client } => (sdk, client),
+            ClientInput::Connected { client, .. } => (sdk, client),
             other => panic!("a client connects, not {other:?}"),
         }
     }
@@ -107,11 +107,11 @@ impl Rig {
     }
 
     pub(crate) async fn input(&mut self) -> ClientInput {
-        loop {
-            let input = timeout(PATIENCE, self.inputs.recv()).await.expect("an input comes").expect("the gateway runs");
-            let ClientInput::Belongs { client, tenant } = input else { return input };
+        let input = timeout(PATIENCE, self.inputs.recv()).await.expect("an input comes").expect("the gateway runs");
+        if let ClientInput::Connected { client, tenant: Some(tenant) } = input {
             self.tenants.insert(client, tenant);
         }
+        input
     }
 
     /// Waits for the next publish.

@@ -79,7 +79,7 @@ async fn amop_messages_of_a_denied_node_do_not_reach_the_clients_of_who_denies_i
     let mut clients =
         [(&a, a_outputs), (&b, b_outputs), (&c, c_outputs)].map(|(node, outputs)| Client { node, outputs });
     for client in &clients {
-        client.says(ClientInput::Connected { client: CLIENT }).await;
+        client.says(ClientInput::Connected { client: CLIENT, tenant: None }).await;
     }
     let [at_a, at_b, at_c] = &mut clients;
     at_a.says(ClientInput::Subscribe { client: CLIENT, topics: [topic.clone()].into() }).await;

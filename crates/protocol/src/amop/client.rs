@@ -83,14 +83,9 @@ pub enum ClientInput {
     Connected {
         /// Its name.
         client: ClientId,
-    },
-    /// To whom a client belongs: what that is given, all its clients share. Said before it is there; one of which it is not said has
-    /// all for itself, but what waits for links counts as the node's own.
-    Belongs {
-        /// The client.
-        client: ClientId,
-        /// Whose.
-        tenant: TenantId,
+        /// To whom it belongs: what that is given, all its clients share. One that belongs to nobody has all for itself, but
+        /// what waits for links counts as the node's own.
+        tenant: Option<TenantId>,
     },
     /// A client is gone; its subscriptions with it.
     Disconnected {

@@ -71,8 +71,7 @@ impl Amop {
 
     pub(crate) fn handle_client(&mut self, input: ClientInput, turn: &mut Turn<'_>) {
         match input {
-            ClientInput::Connected { client } => self.subscriptions.handle_connected(client),
-            ClientInput::Belongs { client, tenant } => self.subscriptions.handle_belongs(client, tenant),
+            ClientInput::Connected { client, tenant } => self.subscriptions.handle_connected(client, tenant),
             ClientInput::Disconnected { client } => self.disconnect(client, turn),
             ClientInput::Subscribe { client, topics } => match self.subscriptions.handle_subscribe(client, topics) {
                 Ok(changed) => self.note(changed),

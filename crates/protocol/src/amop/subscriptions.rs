@@ -33,14 +33,19 @@ const TAKEN: usize = 256;
 /// keeps what it had. Elsewhere, the topics of the known records.
 #[derive(Debug)]
 pub(super) struct Subscriptions {
-    clients: BTreeMap<ClientId, BTreeSet<Topic>>,
-    tenants: BTreeMap<ClientId, TenantId>,
+    clients: BTreeMap<ClientId, Client>,
     /// Bytes of all names.
     bytes: usize,
     /// All topics but channels, with their subscribers.
     local: BTreeMap<Topic, Vec<ClientId>>,
     channels: Channels,
     elsewhere: Elsewhere,
+}
+
+#[derive(Debug)]
+struct Client {
+    topics: BTreeSet<Topic>,
+    payer: Payer,
 }
 
 /// A client's topics take too many bytes.
@@ -66,22 +71,18 @@ impl Subscriptions {
     .in_entries(MAX_OF_NODE / (PER_NAME + 1));
 
     pub(super) fn new(seed: u64) -> Self {
-        let (clients, tenants, local) = Default::default();
-        Self { clients, tenants, bytes: 0, local, channels: Channels::new(seed), elsewhere: Elsewhere::default() }
+        let (clients, local) = Default::default();
+        Self { clients, bytes: 0, local, channels: Channels::new(seed), elsewhere: Elsewhere::default() }
     }
 
-    pub(super) fn handle_belongs(&mut self, client: ClientId, tenant: TenantId) {
-        self.tenants.insert(client, tenant);
-    }
-
-    pub(super) fn handle_connected(&mut self, client: ClientId) {
-        self.clients.entry(client).or_default();
+    pub(super) fn handle_connected(&mut self, client: ClientId, tenant: Option<TenantId>) {
+        let payer = tenant.map_or(Payer::Client(client), Payer::Tenant);
+        self.clients.entry(client).or_insert_with(|| Client { topics: BTreeSet::new(), payer });
     }
 
     /// Removes a client; says what that changes, `None` when it was not there.
     pub(super) fn handle_disconnected(&mut self, client: ClientId) -> Option<Changed> {
-        self.tenants.remove(&client);
-        let gone = self.clients.remove(&client)?;
+        let Client { topics: gone, .. } = self.clients.remove(&client)?;
         self.bytes -= bytes_of(&gone);
         let before = self.channels.advertised(client, &gone);
         for topic in &gone {
@@ -100,14 +101,14 @@ impl Subscriptions {
         client: ClientId,
         topics: BTreeSet<Topic>,
     ) -> Result<Option<Changed>, TooMany> {
-        let Some(old) = self.clients.get(&client) else { return Ok(None) };
-        let (bytes, former) = (bytes_of(&topics), bytes_of(old));
+        let Some(known) = self.clients.get_mut(&client) else { return Ok(None) };
+        let (bytes, former) = (bytes_of(&topics), bytes_of(&known.topics));
         let limit = MAX_OF_CLIENT.min(MAX_OF_NODE - (self.bytes - former));
         if bytes > limit && bytes > former {
             return Err(TooMany { bytes, limit });
         }
         self.bytes = self.bytes - former + bytes;
-        let old = self.clients.insert(client, topics.clone()).unwrap_or_default();
+        let old = std::mem::replace(&mut known.topics, topics.clone());
         let before = self.channels.advertised(client, &old);
         for topic in old.difference(&topics) {
             self.remove(topic, client);
@@ -143,8 +144,7 @@ impl Subscriptions {
 
     /// Who pays for a client that is there.
     pub(super) fn payer_of(&self, client: ClientId) -> Option<Payer> {
-        let tenant = || self.tenants.get(&client).copied();
-        self.clients.contains_key(&client).then(|| tenant().map_or(Payer::Client(client), Payer::Tenant))
+        self.clients.get(&client).map(|known| known.payer)
     }
 
     pub(super) fn local(&self, topic: &Topic) -> &[ClientId] {
@@ -217,12 +217,12 @@ impl Subscriptions {
     pub(super) fn told(&self) -> BTreeMap<Topic, u32> {
         let counts = self.local.iter().filter(|(topic, _)| is_told(topic));
         let counts = counts.map(|(topic, clients)| (topic.clone(), u32::try_from(clients.len()).unwrap_or(u32::MAX)));
-        let owned = self.clients.iter().flat_map(|(client, topics)| self.channels.advertised(*client, topics));
+        let owned = self.clients.iter().flat_map(|(client, known)| self.channels.advertised(*client, &known.topics));
         counts.chain(owned).collect()
     }
 
     fn subscribes(&self, client: ClientId, topic: &Topic) -> bool {
-        self.clients.get(&client).is_some_and(|topics| topics.contains(topic))
+        self.clients.get(&client).is_some_and(|known| known.topics.contains(topic))
     }
 
     fn remove(&mut self, topic: &Topic, client: ClientId) {
@@ -254,7 +254,7 @@ mod tests {
 
     fn set(subscriptions: &mut Subscriptions, client: u64, topics: &[&str]) -> Option<Changed> {
         let topics = topics.iter().map(|topic| Topic::new(topic).unwrap()).collect();
-        subscriptions.handle_connected(ClientId(client));
+        subscriptions.handle_connected(ClientId(client), None);
         subscriptions.handle_subscribe(ClientId(client), topics).unwrap()
     }
 
@@ -274,5 +274,17 @@ mod tests {
         assert_eq!(subscriptions.told().len(), 3);
         assert_eq!(subscriptions.handle_disconnected(ClientId(2)), told);
         assert!(subscriptions.told().is_empty() && subscriptions.bytes == 0);
+    }
+
+    #[test]
+    fn who_pays_for_a_client_is_known_while_it_is_there() {
+        let mut subscriptions = Subscriptions::new(1);
+        subscriptions.handle_connected(ClientId(1), Some(TenantId(7)));
+        subscriptions.handle_connected(ClientId(2), None);
+        set(&mut subscriptions, 1, &["t"]);
+        let payers = [1, 2, 3].map(|client| subscriptions.payer_of(ClientId(client)));
+        assert_eq!(payers, [Some(Payer::Tenant(TenantId(7))), Some(Payer::Client(ClientId(2))), None]);
+        subscriptions.handle_disconnected(ClientId(1));
+        assert_eq!(subscriptions.payer_of(ClientId(1)), None);
     }
 }

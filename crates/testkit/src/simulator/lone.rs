@@ -70,7 +70,7 @@ impl Lone {
     pub fn subscriber(&mut self, client: u64, topics: &[&str]) -> ClientId {
         let client = ClientId(client);
         let topics: BTreeSet<_> = topics.iter().map(|topic| Topic::new(topic).expect("a valid topic")).collect();
-        self.client(ClientInput::Connected { client });
+        self.client(ClientInput::Connected { client, tenant: None });
         self.client(ClientInput::Subscribe { client, topics });
         client
     }

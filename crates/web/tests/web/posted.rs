@@ -78,7 +78,7 @@ async fn a_publish_comes_back_with_its_answer_and_each_request_is_a_session_of_i
     let mut http = Http { stream: rig.certified().await };
     for (code, status, said) in [(0, 200, &b"\0answer"[..]), (7, 422, b"not here")] {
         http.say("/v1/publish/a%2Fb", "", b"\xffpayload").await;
-        let ClientInput::Connected { client } = connected(&mut rig).await else { unreachable!() };
+        let ClientInput::Connected { client, .. } = connected(&mut rig).await else { unreachable!() };
         let (seq, kind, topic, data) = rig.publish().await;
         assert_eq!((kind, topic.as_str(), &data[..]), (Kind::Unicast, "a/b", &b"\xffpayload"[..]));
         rig.reply(client, seq, code, said);
@@ -90,7 +90,7 @@ async fn a_publish_comes_back_with_its_answer_and_each_request_is_a_session_of_i
         [(100, 404, "no_subscriber"), (102, 504, "timeout"), (104, 502, "subscriber_gone"), (-40012, 403, "denied")]
     {
         http.say("/v1/publish/t", "", b"x").await;
-        let ClientInput::Connected { client } = connected(&mut rig).await else { unreachable!() };
+        let ClientInput::Connected { client, .. } = connected(&mut rig).await else { unreachable!() };
         let (seq, ..) = rig.publish().await;
         rig.reply(client, seq, code, b"");
         let answer = http.hear().await;
@@ -98,7 +98,7 @@ async fn a_publish_comes_back_with_its_answer_and_each_request_is_a_session_of_i
         rig.disconnected().await;
     }
     http.say("/v1/multicast/t", "", &vec![b'x'; 100_000]).await;
-    let ClientInput::Connected { client } = connected(&mut rig).await else { unreachable!() };
+    let ClientInput::Connected { client, .. } = connected(&mut rig).await else { unreachable!() };
     let (seq, kind, _, data) = rig.publish().await;
     assert_eq!((kind, data.len()), (Kind::Multicast, 100_000));
     rig.reply(client, seq, 0, b"its own payload");
@@ -118,7 +118,7 @@ async fn who_hangs_up_leaves_no_session_behind_and_what_cannot_be_opens_none() {
     assert!(rig.has_no_input());
     let mut impatient = Http { stream: rig.certified().await };
     impatient.say("/v1/publish/t", "", b"x").await;
-    let ClientInput::Connected { client } = connected(&mut rig).await else { unreachable!() };
+    let ClientInput::Connected { client, .. } = connected(&mut rig).await else { unreachable!() };
     rig.publish().await;
     drop(impatient);
     assert_eq!(rig.disconnected().await, client);
@@ -128,7 +128,7 @@ async fn who_hangs_up_leaves_no_session_behind_and_what_cannot_be_opens_none() {
         .write_all(b"POST /v1/publish/t HTTP/1.1\r\nhost: node\r\ncontent-length: 100000\r\n\r\nhalf")
         .await
         .unwrap();
-    let ClientInput::Connected { client } = connected(&mut rig).await else { unreachable!() };
+    let ClientInput::Connected { client, .. } = connected(&mut rig).await else { unreachable!() };
     drop(half);
     assert_eq!(rig.disconnected().await, client);
 }
@@ -172,7 +172,7 @@ async fn a_posted_publish_is_as_urgent_as_it_is_named_within_what_the_operator_s
         ("/v1/multicast/alarms?priority=control", Priority::High),
     ] {
         http.say(path, "", b"x").await;
-        let ClientInput::Connected { client } = connected(&mut rig).await else { unreachable!() };
+        let ClientInput::Connected { client, .. } = connected(&mut rig).await else { unreachable!() };
         let ClientInput::Publish { seq, priority, .. } = rig.input().await else { panic!("a publish") };
         assert_eq!(priority, expected, "{path}");
         rig.reply(client, seq, 0, b"");
@@ -199,7 +199,7 @@ async fn a_token_in_the_head_counts_and_without_one_nobody_publishes() {
     assert!(rig.has_no_input());
     let mut http = Http { stream: rig.stranger().await };
     http.say("/v1/publish/t", "authorization: Bearer secret\r\n", b"x").await;
-    let ClientInput::Connected { client } = connected(&mut rig).await else { unreachable!() };
+    let ClientInput::Connected { client, .. } = connected(&mut rig).await else { unreachable!() };
     let (seq, ..) = rig.publish().await;
     rig.reply(client, seq, 0, b"yes");
     assert_eq!(http.hear().await.body, b"yes");
@@ -215,7 +215,7 @@ async fn what_was_posted_is_answered_still_when_the_node_stops() {
     let mut rig = Rig::new().await;
     let mut http = Http { stream: rig.certified().await };
     http.say("/v1/publish/t", "", b"x").await;
-    let ClientInput::Connected { client } = connected(&mut rig).await else { unreachable!() };
+    let ClientInput::Connected { client, .. } = connected(&mut rig).await else { unreachable!() };
     let (seq, ..) = rig.publish().await;
     rig.shutdown.cancel();
     tokio::task::yield_now().await;

@@ -87,7 +87,7 @@ impl Rig {
     pub(crate) async fn connect_as(&mut self, directory: &str) -> (Web, ClientId) {
         let web = Web::connect(self.address, &self.directory.path().join(directory), None).await.unwrap();
         match self.input().await {
-            ClientInput::Connected { client } => (web, client),
+            ClientInput::Connected { client, .. } => (web, client),
             other => panic!("a client connects, not {other:?}"),
         }
     }
@@ -99,7 +99,7 @@ impl Rig {
         let socket = socket.connect(self.address).await.unwrap();
         let web = Web::over(socket, &self.directory.path().join("sdk"), None).await.unwrap();
         match self.input().await {
-            ClientInput::Connected { client } => (web, client),
+            ClientInput::Connected { client, .. } => (web, client),
             other => panic!("a client connects, not {other:?}"),
         }
     }
@@ -154,12 +154,7 @@ impl Rig {
     }
 
     pub(crate) async fn input(&mut self) -> ClientInput {
-        loop {
-            let input = timeout(PATIENCE, self.inputs.recv()).await.expect("an input comes").expect("the gateway runs");
-            if !matches!(input, ClientInput::Belongs { .. }) {
-                return input;
-            }
-        }
+        timeout(PATIENCE, self.inputs.recv()).await.expect("an input comes").expect("the gateway runs")
     }
 
     pub(crate) fn has_no_input(&mut self) -> bool {
