@@ -143,7 +143,7 @@ impl Behaviour {
         for multicast in bridge::split(multicast) {
             if self.notary.signs_at_once() || !amop::is_to_be_sealed(&multicast, to) {
                 self.send_bridge(to, account, amop::Frame::Multicast(multicast), now);
-            } else if !self.sign(Paper::Multicast { to, multicast: Box::new(multicast) }, now) {
+            } else if !self.sign(Paper::Multicast { to, account, multicast: Box::new(multicast) }, now) {
                 self.drop_message(DropCause::KeyBusy);
                 tracing::debug!(to = %to.short(), "too much waits for the node's key, multicast dropped");
             }

@@ -7,7 +7,7 @@ use libp2p::{
     swarm::ToSwarm,
 };
 use nuncio_protocol::{
-    Account, StatusInput, TraceInput,
+    StatusInput, TraceInput,
     status_sync::{Status, Version},
 };
 use nuncio_wire::{amop, announcement};
@@ -73,8 +73,8 @@ impl Behaviour {
             Signed::Report { report, message } => {
                 self.overlay.handle_input(TraceInput::Signed { report, message }, now);
             }
-            Signed::Multicast { to, multicast } => {
-                self.send_bridge(to, Account::Own, amop::Frame::Multicast(*multicast), now);
+            Signed::Multicast { to, account, multicast } => {
+                self.send_bridge(to, account, amop::Frame::Multicast(*multicast), now);
             }
             Signed::Batch { to, account, leg } => self.send_bridge(to, account, amop::Frame::Batch(*leg), now),
             Signed::Gossip { lane, topic, message } => {

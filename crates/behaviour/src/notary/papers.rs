@@ -46,7 +46,7 @@ pub(crate) enum Paper {
     /// A report on a traced message of another node: its source, in which of its epochs, and its number.
     Report { report: Box<Report>, message: (NodeId, u64, u64) },
     /// An AMOP multicast for a peer, which relays it.
-    Multicast { to: NodeId, multicast: Box<Multicast> },
+    Multicast { to: NodeId, account: Account, multicast: Box<Multicast> },
     /// A batch of multicasts for a peer, which relays it.
     Batch { to: NodeId, account: Account, leg: Box<Leg> },
 }
@@ -58,7 +58,7 @@ pub(crate) enum Signed {
     Announcement(Vec<u8>),
     Gossip { lane: Lane, topic: String, message: Vec<u8> },
     Report { report: Box<trace::Signed>, message: (NodeId, u64, u64) },
-    Multicast { to: NodeId, multicast: Box<Multicast> },
+    Multicast { to: NodeId, account: Account, multicast: Box<Multicast> },
     Batch { to: NodeId, account: Account, leg: Box<Leg> },
 }
 
@@ -77,9 +77,9 @@ impl Paper {
             Self::Report { report, message } => {
                 Signed::Report { report: Box::new(nuncio_wire::trace::sign(*report, context)?), message }
             }
-            Self::Multicast { to, multicast } => {
+            Self::Multicast { to, account, multicast } => {
                 let Some(multicast) = amop::seal_multicast(*multicast, context)? else { return Ok(None) };
-                Signed::Multicast { to, multicast: Box::new(multicast) }
+                Signed::Multicast { to, account, multicast: Box::new(multicast) }
             }
             Self::Batch { to, account, leg } => {
                 multicast::sign_leg(&leg, context)?;

@@ -1,4 +1,8 @@
 use nuncio_identity::NodeKey;
+use nuncio_protocol::{
+    Topic,
+    amop::{Destination, Post, PublishSeq},
+};
 use nuncio_testkit::simulator::record;
 
 use super::*;
@@ -79,4 +83,29 @@ fn messages_are_bounded_in_number_and_bytes_until_they_are_taken_and_the_old_one
     assert!((0..32).all(|_| papers.push(gossip(1 << 20), now)) && !papers.push(gossip(1), now));
     assert!(papers.next(now + Duration::from_secs(10)).is_none(), "nobody would take them any more");
     assert!(papers.count == 0 && papers.bytes == 0 && papers.push(gossip(1), now));
+}
+
+#[test]
+fn a_multicast_stays_on_the_account_of_the_client_whose_it_is() {
+    let keys = [NodeKey::generate(), NodeKey::generate()];
+    let [source, node] = [keys[0].node_id(), keys[1].node_id()];
+    let [context, other] = keys.map(|key| SigningContext::new(key, "test"));
+    other.keyring().begin(2);
+    assert!(context.keyring().learn(node, 2, &other.keyring().public()));
+    let multicast = Multicast {
+        source,
+        epoch: 1,
+        number: 1,
+        sent: Duration::ZERO,
+        lifetime: Duration::from_secs(10),
+        hops_left: 4,
+        priority: Default::default(),
+        destinations: vec![Destination { node, key: Bytes::new() }],
+        post: Some(Post { seq: PublishSeq([1; 32]), topic: Topic::new("t").unwrap(), data: "data".into() }),
+        sealed: None,
+    };
+    let (account, to) = (Account::Client(7), NodeKey::generate().node_id());
+    let paper = Paper::Multicast { to, account, multicast: Box::new(multicast) };
+    let signed = paper.sign(&context).unwrap();
+    assert!(matches!(signed, Some(Signed::Multicast { account, .. }) if account == Account::Client(7)), "{signed:?}");
 }
