@@ -25,8 +25,12 @@ pub fn bounds() -> Vec<Bound> {
     vec![
         Bound::of_bytes("connections", HTTP, "further ones wait in the system's queue")
             .per("operator", MAX_CONNECTIONS),
-        Bound::of_bytes("connections of those who may only look, among them", 64, "the one that stands longest ends")
-            .per("operator", MAX_LOOKERS),
+        Bound::of_bytes(
+            "connections of those who may only look, among them",
+            64,
+            "the oldest of whoever has most ends",
+        )
+        .per("operator", MAX_LOOKERS),
         // Twice: who lost a place may not have noticed.
         Bound::of_bytes(
             "whoever has not proved who asks",

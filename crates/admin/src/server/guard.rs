@@ -67,7 +67,7 @@ pub(super) async fn guard(
         guest.prove();
     }
     if asker.scope < Scope::Full {
-        guard.lookers.note(peer.standing());
+        guard.lookers.note(&asker.actor, peer.standing());
     }
     if asker.scope < needed {
         let message = format!("this needs the role {needed}, and {} has the role {}", asker.actor, asker.scope);
