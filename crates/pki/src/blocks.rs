@@ -20,7 +20,7 @@ pub(crate) struct Block {
     pub(crate) encrypted: bool,
 }
 
-/// A block that is no base64, or does not end.
+/// A block that is no base64, or does not end; or what stands behind a DER file's structures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Damaged {
     /// Which of the blocks asked for, counted from 1.
@@ -46,7 +46,7 @@ pub(crate) fn blocks<'a>(
 ) -> Box<dyn Iterator<Item = Result<Block, Damaged>> + 'a> {
     if is_der(file) {
         let whole = |der: &[u8]| Block { label: String::new(), der: Zeroizing::new(der.to_vec()), encrypted: false };
-        return Box::new(structures(file).map(move |der| Ok(whole(der))));
+        return Box::new(structures(file).map(move |der| der.map(whole)));
     }
     let framed = Frames { file, from: 0 }.filter(move |frame| wanted(&frame.label));
     Box::new(
@@ -58,18 +58,26 @@ pub(crate) fn blocks<'a>(
 
 /// A file that begins with a SEQUENCE, and no text in which a block follows: 0x30 is the digit 0 there.
 pub(crate) fn is_der(file: &[u8]) -> bool {
-    structures(file).next().is_some() && find(file, BEGIN, 0).is_none()
+    matches!(structures(file).next(), Some(Ok(_))) && find(file, BEGIN, 0).is_none()
 }
 
-/// What stands one after the other in a DER file. What is none at its end is ignored, as text after a block is: editors leave
-/// a newline there.
-fn structures(file: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = file;
+/// What stands one after the other in a DER file. Blanks at its end are ignored, for editors leave a newline there; what is no
+/// structure is damage, for one that was cut must not be gone unseen.
+fn structures(file: &[u8]) -> impl Iterator<Item = Result<&[u8], Damaged>> {
+    let (mut rest, mut position) = (file, 0);
     std::iter::from_fn(move || {
-        let mut reader = SliceReader::new(rest).ok()?;
-        let whole = reader.tlv_bytes().ok().filter(|whole| whole.first() == Some(&SEQUENCE))?;
+        if rest.iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0) {
+            return None;
+        }
+        position += 1;
+        let whole = SliceReader::new(rest).ok().and_then(|mut reader| reader.tlv_bytes().ok());
+        let Some(whole) = whole.filter(|whole| whole.first() == Some(&SEQUENCE)) else {
+            let reason = "what stands at its end is no whole structure: the file was cut".into();
+            rest = &[];
+            return Some(Err(Damaged { position, reason }));
+        };
         rest = &rest[whole.len()..];
-        Some(whole)
+        Some(Ok(whole))
     })
 }
 
@@ -212,6 +220,18 @@ mod tests {
         assert_eq!(reason(b"-----BEGIN X-----\nAQID\n"), "it does not end: -----END X----- is missing");
         assert_eq!(reason(b"-----BEGIN X-----\nAQID\n-----END Y-----"), "it begins as X and ends as Y");
         assert_eq!(reason(b"-----BEGIN X-----\nAQID\n-----END \n"), "it begins as X and ends as nothing");
+    }
+
+    #[test]
+    fn what_was_cut_behind_a_structure_is_not_gone_unseen() {
+        let one = [0x30, 3, 2, 1, 5];
+        for length in 1..one.len() {
+            let read = read(&[&one[..], &one[..length]].concat());
+            let reason = "what stands at its end is no whole structure: the file was cut".to_owned();
+            assert_eq!(read, [Ok(one.to_vec()), Err(reason)]);
+        }
+        assert_eq!(read(&[&one[..], b"\0\r\n \0"].concat()), [Ok(one.to_vec())]);
+        assert_eq!(read(&[&one[..], b"see wiki"].concat()).len(), 2, "nor is anything else");
     }
 
     #[test]
