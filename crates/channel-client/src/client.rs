@@ -173,7 +173,8 @@ impl Client {
     }
 
     /// The same connection, for messages of another priority. The node takes it as far as its operator and the certificate's budget
-    /// allow; one that knows no priorities, and nodes of FISCO BCOS, send all as normal.
+    /// allow. One that does not know priorities, such as those of FISCO BCOS, is told none and sends all as normal:
+    /// [`Status::Connected`] says whether this one does.
     #[must_use]
     pub fn with_priority(&self, priority: Priority) -> Self {
         Self { priority: Some(priority), ..self.clone() }

@@ -28,6 +28,7 @@ pub(crate) struct Connection {
     pub(crate) node: String,
     pub(crate) node_version: String,
     pub(crate) protocol: ProtocolVersion,
+    pub(crate) priorities: bool,
 }
 
 impl Connection {
@@ -43,8 +44,8 @@ impl Connection {
         let answer = timeout_at(deadline, handshake(&mut *stream, &mut received, seq, options))
             .await
             .map_err(|_| NodeError::TimedOut { stage: Stage::Channel, after: options.connect_timeout })??;
-        let HandshakeAnswer { node_version, protocol } = answer;
-        Ok(Self { stream, received, node: node.to_owned(), node_version, protocol })
+        let HandshakeAnswer { node_version, protocol, priorities } = answer;
+        Ok(Self { stream, received, node: node.to_owned(), node_version, protocol, priorities })
     }
 }
 
@@ -61,7 +62,7 @@ async fn handshake(
     options: &Options,
 ) -> Result<HandshakeAnswer, NodeError> {
     let failed = |source| NodeError::from_tls(source, Stage::Channel);
-    // A node that knows no priorities reads over it.
+    // Only a node that says so, too, is sent any.
     let offer = HandshakeRequest { priorities: true, ..HandshakeRequest::new(&options.client_type) };
     let request = Frame::request(FrameKind::Handshake, seq, offer.encode());
     stream.write_all(&request.to_bytes()).await.map_err(failed)?;

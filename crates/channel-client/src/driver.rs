@@ -54,6 +54,7 @@ impl Driver {
                         node: connection.node.clone(),
                         node_version: connection.node_version.clone(),
                         protocol: connection.protocol,
+                        priorities: connection.priorities,
                     });
                     return Ok(connection);
                 }

@@ -61,6 +61,8 @@ pub(crate) struct Due {
 #[derive(Debug)]
 pub(crate) struct Desk<'a> {
     pub(crate) shared: &'a Shared,
+    /// Whether the node reads how urgent a publish is.
+    pub(crate) priorities: bool,
     pub(crate) unanswered: Arc<Semaphore>,
     /// The heartbeat that follows the latest subscription frame, and the change of the registry its answer confirms.
     confirming: Mutex<Option<(FrameSeq, u64)>>,
@@ -73,11 +75,11 @@ pub(crate) async fn run(
     requests: &mut mpsc::Receiver<Frame>,
     stop: &CancellationToken,
 ) -> Ended {
-    let Connection { stream, received, protocol, .. } = connection;
+    let Connection { stream, received, protocol, priorities, .. } = connection;
     let (input, output) = tokio::io::split(stream);
     let (due, dues) = mpsc::channel(MAX_UNANSWERED);
     let unanswered = Arc::new(Semaphore::new(MAX_UNANSWERED));
-    let desk = Desk { shared, unanswered, confirming: Mutex::default() };
+    let desk = Desk { shared, priorities, unanswered, confirming: Mutex::default() };
     let reader = Reader { desk: &desk, input, received, due };
     let writer = Writer::new(&desk, output, protocol, requests, dues, stop);
     let reading = reader.run();
@@ -94,6 +96,13 @@ pub(crate) async fn run(
 }
 
 impl Desk<'_> {
+    /// The same without a priority, if the node knows none: what it makes of a result in a publish is not known.
+    pub(crate) fn readable(&self, frame: Frame) -> Frame {
+        let says_priority = matches!(frame.kind, FrameKind::Unicast | FrameKind::Multicast);
+        let result = if says_priority && !self.priorities { ResultCode::OK } else { frame.result };
+        Frame { result, ..frame }
+    }
+
     pub(crate) fn confirm_by(&self, heartbeat: FrameSeq, change: u64) {
         *self.confirming.lock().unwrap_or_else(PoisonError::into_inner) = Some((heartbeat, change));
     }

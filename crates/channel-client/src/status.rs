@@ -16,6 +16,8 @@ pub enum Status {
         node_version: String,
         /// The channel protocol version in use.
         protocol: ProtocolVersion,
+        /// Whether the node knows priorities: to one that does not, everything goes without.
+        priorities: bool,
     },
     /// The connection was lost and the nodes are tried in turn.
     Reconnecting {
@@ -36,7 +38,7 @@ impl Status {
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connected { node, node_version, protocol } => {
+            Self::Connected { node, node_version, protocol, .. } => {
                 write!(f, "connected to {node} (version {node_version}, protocol {protocol})")
             }
             Self::Reconnecting { reason } => write!(f, "reconnecting: {reason}"),

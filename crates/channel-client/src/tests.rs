@@ -95,13 +95,18 @@ impl Listener {
 
     /// The next connection, after a handshake for `version`.
     async fn accept_with(&mut self, version: ProtocolVersion) -> Node {
+        self.accept_saying(version, false).await
+    }
+
+    /// The same by a node that says whether it knows priorities.
+    async fn accept_saying(&mut self, version: ProtocolVersion, priorities: bool) -> Node {
         let mut node = self.accept_raw().await;
         let frame = node.frames.next().await.expect("a frame").expect("well-formed");
         assert_eq!(frame.kind, FrameKind::Handshake);
         let request = HandshakeRequest::decode(&frame.body).unwrap();
         assert_eq!((request.minimum, request.maximum, request.priorities), (1, 3, true));
         node.version = version;
-        let body = HandshakeAnswer { node_version: "2.9.1".into(), protocol: version }.encode();
+        let body = HandshakeAnswer { node_version: "2.9.1".into(), protocol: version, priorities }.encode();
         node.send(frame.answer(FrameKind::Handshake, ResultCode::OK, body)).await;
         node
     }

@@ -100,7 +100,7 @@ impl<'a> Writer<'a> {
                     // Nobody waits for an answer to a verdict.
                     let is_one_way = frame.kind == FrameKind::TopicVerified;
                     if is_one_way || self.desk.shared.pending.mark_sent(&frame.seq) {
-                        self.write(frame).await?;
+                        self.write(self.desk.readable(frame)).await?;
                     }
                 }
                 Next::Stop => return self.say_goodbye().await,

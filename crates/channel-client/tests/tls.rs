@@ -85,7 +85,7 @@ async fn session<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(mut fr
             FrameKind::Handshake => {
                 let protocol = HandshakeRequest::decode(&frame.body).unwrap().negotiate().unwrap();
                 version = Some(protocol);
-                let body = HandshakeAnswer { node_version: "2.9.1".into(), protocol }.encode();
+                let body = HandshakeAnswer { node_version: "2.9.1".into(), protocol, priorities: false }.encode();
                 frame.answer(FrameKind::Handshake, ResultCode::OK, body)
             }
             FrameKind::Heartbeat => {

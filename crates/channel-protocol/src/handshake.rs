@@ -34,6 +34,10 @@ pub struct HandshakeAnswer {
     pub node_version: String,
     /// The version both speak from now on.
     pub protocol: ProtocolVersion,
+    /// Whether the node reads how urgent a publish is from its result; said only to whoever has said that he names it, and by no node
+    /// of FISCO BCOS.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub priorities: bool,
 }
 
 /// A version of the channel protocol. Before a handshake a session speaks [`ProtocolVersion::V1`].

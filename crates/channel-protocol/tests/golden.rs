@@ -127,7 +127,7 @@ fn go_frames() {
         "0000004f00143133663763343365653734333131663162303037356135353564656439343561000000007b226e6f646556657273696f6e223a22322e392e31222c2270726f746f636f6c223a337d0a",
     );
     assert_header(&answer, FrameKind::Handshake, "13f7c43ee74311f1b0075a555ded945a", ResultCode::OK);
-    let expected = HandshakeAnswer { node_version: "2.9.1".into(), protocol: ProtocolVersion::V3 };
+    let expected = HandshakeAnswer { node_version: "2.9.1".into(), protocol: ProtocolVersion::V3, priorities: false };
     assert_eq!(HandshakeAnswer::decode(&answer.body).unwrap(), expected);
     assert_eq!(expected.encode(), answer.body);
     assert_subscription(

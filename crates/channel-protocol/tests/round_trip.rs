@@ -124,7 +124,7 @@ proptest! {
         let shown = nuncio_plain::short(&client_type, 64);
         let request = HandshakeRequest { minimum, maximum, client_type: shown, priorities };
         prop_assert_eq!(HandshakeRequest::decode(&request.encode()).unwrap(), request);
-        let answer = HandshakeAnswer { node_version: client_type, protocol: version };
+        let answer = HandshakeAnswer { node_version: client_type, protocol: version, priorities };
         prop_assert_eq!(HandshakeAnswer::decode(&answer.encode()).unwrap(), answer);
     }
 

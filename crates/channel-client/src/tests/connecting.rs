@@ -27,7 +27,8 @@ async fn handshake_then_heartbeat() {
         let frame = node.frames.next().await.unwrap().unwrap();
         let said = r#"{"minimumSupport":1,"maximumSupport":3,"clientType":"tester","priorities":true}"#;
         assert_eq!(frame.body, said);
-        let body = HandshakeAnswer { node_version: "2.9.1".into(), protocol: ProtocolVersion::V2 }.encode();
+        let body =
+            HandshakeAnswer { node_version: "2.9.1".into(), protocol: ProtocolVersion::V2, priorities: true }.encode();
         node.send(frame.answer(FrameKind::Handshake, ResultCode::OK, body)).await;
         let first = node.frames.next().await.unwrap().unwrap();
         assert_eq!((first.kind, &first.body[..]), (FrameKind::Heartbeat, &br#"{"heartBeat":0}"#[..]));
@@ -35,8 +36,12 @@ async fn handshake_then_heartbeat() {
     };
     let (client, _node) = tokio::join!(net.connect(Client::builder().node("a:1").client_type("tester")), script);
     let status = client.status().borrow().clone();
-    let expected =
-        Status::Connected { node: "a:1".into(), node_version: "2.9.1".into(), protocol: ProtocolVersion::V2 };
+    let expected = Status::Connected {
+        node: "a:1".into(),
+        node_version: "2.9.1".into(),
+        protocol: ProtocolVersion::V2,
+        priorities: true,
+    };
     assert_eq!(status, expected);
 }
 
@@ -132,7 +137,8 @@ async fn frames_before_the_handshake_answer_are_passed_over() {
         let mut node = listener.accept_raw().await;
         let frame = node.frames.next().await.unwrap().unwrap();
         node.send(message(FrameKind::BlockNotification, 0, "_block_notify_1", "1,1")).await;
-        let body = HandshakeAnswer { node_version: "2.9.1".into(), protocol: ProtocolVersion::V3 }.encode();
+        let body =
+            HandshakeAnswer { node_version: "2.9.1".into(), protocol: ProtocolVersion::V3, priorities: false }.encode();
         node.send(Frame::request(FrameKind::Handshake, FrameSeq::PUSH, "{}".into())).await;
         node.send(frame.answer(FrameKind::Handshake, ResultCode::OK, body)).await;
         node

@@ -138,7 +138,8 @@ async fn serve(id: u64, mut frames: Framed<DuplexStream, FrameCodec>, events: mp
         let answer = match frame.kind {
             FrameKind::Handshake => {
                 let _ = events.send(Event::Came(id, came.take().unwrap())).await;
-                let answer = HandshakeAnswer { node_version: "2.9.1".into(), protocol: ProtocolVersion::V3 };
+                let answer =
+                    HandshakeAnswer { node_version: "2.9.1".into(), protocol: ProtocolVersion::V3, priorities: false };
                 frame.answer(FrameKind::Handshake, ResultCode::OK, answer.encode())
             }
             FrameKind::Heartbeat => {

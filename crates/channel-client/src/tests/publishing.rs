@@ -4,7 +4,7 @@ use nuncio_channel_protocol::{MAX_BODY, RECORD_LENGTH};
 use serde_json::json;
 
 use super::*;
-use crate::{CallError, Priority, PublishError};
+use crate::{CallError, Priority, PublishError, Status};
 
 /// Publishes `x` to `t` and lets the node answer with a result and a body.
 async fn publish(result: i32, body: Bytes) -> Result<Bytes, PublishError> {
@@ -87,16 +87,23 @@ async fn answers_find_their_requests_in_any_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_publish_says_its_priority_where_results_stand_and_nothing_unless_it_is_named() {
-    let (client, mut node, _) = pair(Client::builder()).await;
-    for (priority, result) in [None].into_iter().chain(Priority::ALL.map(Some)).zip(0..) {
-        let client = priority.map_or_else(|| client.clone(), |priority| client.with_priority(priority));
-        let (outcome, frame) = tokio::join!(client.broadcast("t", "x"), async {
-            let frame = node.expect(FrameKind::Multicast).await;
-            node.send(frame.answer(FrameKind::Answer, ResultCode::OK, frame.body.clone())).await;
-            frame
-        });
-        assert_eq!((outcome, frame.result, &frame.body[..]), (Ok(()), ResultCode(result), &b"\x02tx"[..]));
+async fn a_publish_says_its_priority_where_results_stand_to_a_node_that_knows_them_and_to_others_nothing() {
+    let net = Net::default();
+    let mut listener = net.listen("a:1");
+    for knows in [true, false] {
+        let connecting = net.connect(Client::builder().node("a:1"));
+        let (client, mut node) = tokio::join!(connecting, listener.accept_saying(ProtocolVersion::V3, knows));
+        assert!(matches!(*client.status().borrow(), Status::Connected { priorities, .. } if priorities == knows));
+        for (priority, number) in [None].into_iter().chain(Priority::ALL.map(Some)).zip(0..) {
+            let client = priority.map_or_else(|| client.clone(), |priority| client.with_priority(priority));
+            let (outcome, frame) = tokio::join!(client.broadcast("t", "x"), async {
+                let frame = node.expect(FrameKind::Multicast).await;
+                node.send(frame.answer(FrameKind::Answer, ResultCode::OK, frame.body.clone())).await;
+                frame
+            });
+            let result = ResultCode(if knows { number } else { 0 });
+            assert_eq!((outcome, frame.result, &frame.body[..]), (Ok(()), result, &b"\x02tx"[..]));
+        }
     }
 }
 

@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn protocols_are_told_apart_by_their_first_frame() {
         let request = Frame::request(FrameKind::Handshake, FrameSeq::from_number(1), bytes::Bytes::new());
-        let answer = HandshakeAnswer { node_version: "2.9.1".into(), protocol: ProtocolVersion::V3 };
+        let answer = HandshakeAnswer { node_version: "2.9.1".into(), protocol: ProtocolVersion::V3, priorities: false };
         let frame = request.answer(FrameKind::Handshake, nuncio_channel_protocol::ResultCode::OK, answer.encode());
         let Some(Inside::Channel(version)) = understand(&frame.to_bytes()) else { panic!() };
         assert_eq!(version, "2.9.1");

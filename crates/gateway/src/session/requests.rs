@@ -154,7 +154,8 @@ impl Session {
         debug!(client = self.member.client().0, client_type = offer.client_type, %version, "handshake");
         (self.version, self.says_priorities) = (version, offer.priorities);
         self.mailbox().set_version(version);
-        let answer = HandshakeAnswer { node_version: self.member.door.node_version.clone(), protocol: version };
+        let node_version = self.member.door.node_version.clone();
+        let answer = HandshakeAnswer { node_version, protocol: version, priorities: offer.priorities };
         self.answer(frame, ResultCode::OK, answer.encode());
         Ok(())
     }

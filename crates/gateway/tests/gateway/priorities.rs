@@ -35,7 +35,9 @@ async fn who_says_in_the_handshake_that_he_names_priorities_is_taken_at_his_word
     }
     let offer = HandshakeRequest { priorities: true, ..HandshakeRequest::new("test") };
     sdk.send(&Frame::request(FrameKind::Handshake, FrameSeq::from_number(2), offer.encode())).await;
-    assert_eq!(sdk.expect_frame().await.kind, FrameKind::Handshake);
+    let answer = sdk.expect_frame().await;
+    let said = b"{\"nodeVersion\":\"2.9.1\",\"protocol\":3,\"priorities\":true}\n";
+    assert_eq!((answer.kind, &answer.body[..]), (FrameKind::Handshake, &said[..]), "it is told that it is understood");
     for (topic, result, expected) in [
         ("t", 0, Priority::Normal),
         ("t", 1, Priority::Control),
