@@ -1,6 +1,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     hash::Hash,
+    ops::Range,
     sync::Arc,
 };
 
@@ -14,8 +15,8 @@ use crate::{
 /// Bytes that an owner gets at his turn, and each of his accounts at its own.
 const QUANTUM: usize = 16 << 10;
 
-/// So many bytes a rank may be ahead of those behind it, as long as something of these waits; then it is their turn, and each
-/// byte of theirs makes up for so many: behind a flood of what is urgent a ninth is left.
+/// So many bytes more may leave from before a border than from behind it, as long as something waits there; then it is its turn,
+/// and each byte from behind makes up for so many: a ninth is left behind each border.
 const LEAD: i64 = 8 * QUANTUM as i64;
 const MADE_UP: i64 = 8;
 
@@ -45,9 +46,14 @@ pub enum Rank {
 
 const RANKS: [Rank; 4] = [Rank::First, Rank::Second, Rank::Middle, Rank::Last];
 
+/// Which ranks have which behind them: the urgent two all else, and of each two the first the second. So what is left does not
+/// shrink with each rank that is flooded, and nobody takes from those between what is left to the last.
+const BORDERS: [[Range<usize>; 2]; 3] = [[0..2, 2..4], [0..1, 1..2], [2..3, 3..4]];
+
 /// Messages of many accounts that wait for one link. Owners have turns, and at his turn each of an owner's accounts: as many bytes
 /// of one leave as of another, and whoever sends little waits for nobody who sends much. Messages of one account and rank keep
-/// their order. Whatever floods a rank, those behind it go on, at an eighth of its speed.
+/// their order. Whatever floods both urgent ranks, all else together goes on at an eighth of their speed; so does the second of
+/// them behind the first, and the last rank behind the middle one.
 ///
 /// Bound: of each account `limit`, which its last message may pass, of all of an owner two and a half times as much, and their share
 /// of what the [`Ledger`] has. A message counts until it has left.
@@ -60,8 +66,8 @@ pub struct FairQueue<K: Copy + Eq + Hash, M> {
     known: usize,
     full: usize,
     turns: [Turns<Option<K>>; RANKS.len()],
-    /// How far each rank is ahead of those behind it, or behind what is due to it.
-    ahead: [i64; RANKS.len()],
+    /// How far those before each border are ahead, or behind what is due to them.
+    lead: [i64; BORDERS.len()],
     /// What was taken out and has not left yet.
     leaving: Vec<(Account<K>, usize)>,
     bytes: usize,
@@ -91,8 +97,8 @@ struct Line<M> {
 impl<K: Copy + Eq + Hash, M> FairQueue<K, M> {
     /// An empty queue.
     pub fn new(limit: usize, ledger: Arc<Ledger<K>>) -> Self {
-        let (owners, turns, ahead, leaving) = Default::default();
-        Self { limit, ledger, owners, known: 0, full: KEPT_LINES, turns, ahead, leaving, bytes: 0, len: 0 }
+        let (owners, turns, lead, leaving) = Default::default();
+        Self { limit, ledger, owners, known: 0, full: KEPT_LINES, turns, lead, leaving, bytes: 0, len: 0 }
     }
 
     /// What it keeps beside the messages.
@@ -152,10 +158,10 @@ impl<K: Copy + Eq + Hash, M> FairQueue<K, M> {
 
     /// The same, if that has no more bytes than these; else it stays the next.
     pub fn pop_within(&mut self, most: usize) -> Option<(Account<K>, M, usize)> {
-        let rank = self.next_rank()?;
+        let rank = self.next_rank();
         let popped = self.pop_of(rank, most)?;
         let (account, _, bytes) = popped;
-        self.note_ahead(rank, bytes);
+        self.note_lead(rank, bytes);
         match self.leaving.last_mut() {
             Some((last, leaving)) if *last == account => *leaving += bytes,
             _ => self.leaving.push((account, bytes)),
@@ -164,26 +170,33 @@ impl<K: Copy + Eq + Hash, M> FairQueue<K, M> {
         Some(popped)
     }
 
-    /// The first one of which something waits, unless it is too far ahead of another.
-    fn next_rank(&self) -> Option<usize> {
-        let mut waiting = (0..RANKS.len()).filter(|rank| !self.turns[*rank].is_empty()).peekable();
-        loop {
-            let rank = waiting.next()?;
-            if waiting.peek().is_none() || self.ahead[rank] < LEAD {
-                return Some(rank);
+    /// The first one of which something waits, unless it is too far ahead of what waits behind it.
+    fn next_rank(&self) -> usize {
+        let behind_urgent = usize::from(self.is_turn_behind(0));
+        2 * behind_urgent + usize::from(self.is_turn_behind(1 + behind_urgent))
+    }
+
+    fn is_turn_behind(&self, border: usize) -> bool {
+        let [front, behind] = &BORDERS[border];
+        !self.waits(front) || (self.lead[border] >= LEAD && self.waits(behind))
+    }
+
+    fn note_lead(&mut self, rank: usize, bytes: usize) {
+        let cost = i64::try_from(bytes.saturating_add(OVERHEAD)).unwrap_or(i64::MAX);
+        for (border, [front, behind]) in BORDERS.iter().enumerate() {
+            let lead = self.lead[border];
+            if front.contains(&rank) {
+                self.lead[border] = if self.waits(behind) { lead.saturating_add(cost) } else { 0 };
+            } else if behind.contains(&rank) {
+                // Nothing is due to ranks of which nothing waited.
+                let least = if self.waits(front) { i64::MIN } else { 0 };
+                self.lead[border] = lead.saturating_sub(cost.saturating_mul(MADE_UP)).max(least);
             }
         }
     }
 
-    fn note_ahead(&mut self, rank: usize, bytes: usize) {
-        let cost = i64::try_from(bytes.saturating_add(OVERHEAD)).unwrap_or(i64::MAX);
-        let is_ahead = self.turns[rank + 1..].iter().any(|turns| !turns.is_empty());
-        self.ahead[rank] = if is_ahead { self.ahead[rank].saturating_add(cost) } else { 0 };
-        for (ahead, waiting) in self.ahead.iter_mut().zip(&self.turns).take(rank) {
-            // Nothing is due to a rank of which nothing waited.
-            let least = if waiting.is_empty() { 0 } else { i64::MIN };
-            *ahead = ahead.saturating_sub(cost.saturating_mul(MADE_UP)).max(least);
-        }
+    fn waits(&self, ranks: &Range<usize>) -> bool {
+        self.turns[ranks.clone()].iter().any(|turns| !turns.is_empty())
     }
 
     /// Each that waits has its turn, and more than a quantum once it has had several.

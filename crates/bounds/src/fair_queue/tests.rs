@@ -237,8 +237,21 @@ fn whatever_floods_a_rank_a_ninth_is_left_to_those_behind_and_a_little_of_it_wai
         let (left, lead) = shares(&[Rank::First, Rank::Middle], bytes);
         assert!((10_500..12_000).contains(&left[1]), "{left:?} of {bytes} bytes");
         assert!((lead * (bytes + OVERHEAD)) as i64 >= LEAD, "{lead} of {bytes} bytes before the first of the others");
+    }
+}
+
+#[test]
+fn what_is_left_does_not_shrink_with_each_rank_that_is_flooded_and_no_rank_starves_between_two_others() {
+    use Rank::{First, Last, Middle, Second};
+    let ninth = |part: usize, whole: usize| (10 * whole..13 * whole).contains(&(part * 100));
+    for bytes in [0, 1000, 100_000] {
+        let (left, _) = shares(&[First, Second, Middle], bytes);
+        assert!(ninth(left[2], 100_000) && ninth(left[1], left[0] + left[1]), "{left:?} of {bytes} bytes");
+        let (left, _) = shares(&[First, Middle, Last], bytes);
+        assert!(ninth(left[1] + left[2], 100_000) && ninth(left[2], left[1] + left[2]), "{left:?} of {bytes} bytes");
         let (left, _) = shares(&RANKS, bytes);
-        assert!(left.windows(2).all(|pair| (7..16).contains(&(pair[0] / pair[1]))), "{left:?}");
+        assert!(ninth(left[2] + left[3], 100_000) && ninth(left[1], left[0] + left[1]), "{left:?} of {bytes} bytes");
+        assert!(ninth(left[3], left[2] + left[3]), "{left:?} of {bytes} bytes");
     }
 }
 
