@@ -83,9 +83,9 @@ impl Life {
         self.relayed.take(length, GOSSIP, now)
     }
 
-    /// Whether others check the signature of one more AMOP multicast of so many bytes.
-    pub(crate) fn may_cast(&mut self, length: usize, now: Instant) -> bool {
-        self.cast.take(length, CAST, now)
+    /// Of how many AMOP multicasts others check the signature.
+    pub(crate) const fn cast(&mut self) -> &mut Cast {
+        &mut self.cast
     }
 
     /// The header of a message of ours.

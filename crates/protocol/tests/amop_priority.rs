@@ -125,6 +125,24 @@ fn what_comes_to_a_client_is_as_urgent_as_it_was_published_within_its_sources_bu
 }
 
 #[test]
+fn what_is_delivered_and_passed_on_of_a_linked_source_counts_once() {
+    const BODY: usize = 10_000;
+    let (mut target, mut control) = (subscriber(), [0; 2]);
+    for number in 1..201 {
+        let sealed = relayed(1, number, BODY).sealed;
+        let of_member = multicast(1, number, [0, 2], Bytes::from(vec![0; BODY]));
+        let post = of_member.post.map(|post| Post { seq: PublishSeq([number as u8; 32]), topic: topic(), ..post });
+        let multicast = Multicast { priority: Priority::Control, post, sealed, ..of_member };
+        let outputs = target.input(BridgeInput::MulticastReceived { from: node_id(1), multicast });
+        for (control, came) in control.iter_mut().zip([delivered(&outputs), priorities(&outputs)]) {
+            assert_eq!(came.len(), 1);
+            *control += usize::from(came[0] == Priority::Control);
+        }
+    }
+    assert_eq!(control, [(1 << 20) / (BODY + OVERHEAD); 2]);
+}
+
+#[test]
 fn a_member_that_names_everything_control_has_its_budget_at_relay_and_target_and_all_goes_on() {
     const BODY: usize = 10_000;
     let budget = (1 << 20) / (BODY + OVERHEAD);

@@ -90,7 +90,7 @@ fn what_an_honest_one_sends_once_more_crosses_whatever_another_sends_again_and_a
         }
         node.advance(10 * MS);
     }
-    assert!(copies < 20_000, "{copies} are not too many for the target");
+    assert!(copies <= 28_000, "{copies}: what the target puts up with, less what the honest one has");
 }
 
 #[test]

@@ -40,6 +40,12 @@ impl Bucket {
         true
     }
 
+    /// Takes an amount, and nothing of what is below `least`.
+    pub(crate) fn take_above(&mut self, least: f64, amount: f64, rate: Rate, now: Instant) {
+        let left = self.left_at(rate, now);
+        (self.left, self.at) = ((left - amount).max(least.min(left)), self.at.max(now));
+    }
+
     fn left_at(&self, rate: Rate, now: Instant) -> f64 {
         let grown = now.saturating_duration_since(self.at).as_secs_f64() * rate.per_second;
         (self.left + grown).min(rate.burst)

@@ -66,9 +66,31 @@ impl Cast {
         self.messages.is_full(rate.messages, now) && self.bytes.is_full(rate.bytes, now)
     }
 
-    /// Takes a message of so many bytes; `false` when there is no allowance for it.
+    /// Whether there is an allowance for so many messages of so many bytes each.
+    pub(crate) fn has(&self, messages: (f64, f64), rate: CastRate, now: Instant) -> bool {
+        self.has_above(0.0, messages, rate, now)
+    }
+
+    /// The same, if such a part of all is to be left.
+    pub(crate) fn has_above(&self, part: f64, (count, bytes): (f64, f64), rate: CastRate, now: Instant) -> bool {
+        let (messages, all_bytes) = (count + part * rate.messages.burst, count * bytes + part * rate.bytes.burst);
+        self.messages.has(messages, rate.messages, now) && self.bytes.has(all_bytes, rate.bytes, now)
+    }
+
+    /// Takes what there is of so many messages of so many bytes each.
+    pub(crate) fn use_up(&mut self, (count, bytes): (f64, f64), rate: CastRate, now: Instant) {
+        self.messages.take_above(0.0, count, rate.messages, now);
+        self.bytes.take_above(0.0, count * bytes, rate.bytes, now);
+    }
+
+    /// Takes a message of so many bytes; `false`, and nothing taken, when there is no allowance for it.
     #[expect(clippy::cast_precision_loss, reason = "a message is shorter than 2^53 bytes")]
     pub(crate) fn take(&mut self, length: usize, rate: CastRate, now: Instant) -> bool {
-        self.messages.take(1.0, rate.messages, now) && self.bytes.take(length as f64, rate.bytes, now)
+        let one = (1.0, length as f64);
+        let has = self.has(one, rate, now);
+        if has {
+            self.use_up(one, rate, now);
+        }
+        has
     }
 }

@@ -33,17 +33,20 @@ pub(super) type Name = (NodeId, Option<Topic>, Class);
 /// What comes from other nodes, put in order.
 ///
 /// Bound: [`MAX_STREAMS`] and [`MAX_HELD`]. When there are too many streams, those of topics that nobody here subscribes any
-/// more are forgotten, and those that have been quiet for long; beyond that, what a new one brings is told as a gap.
+/// more are forgotten, and those that have been quiet for long: from then on a stream begins with what comes first of it. Beyond that,
+/// what a new one brings is told as a gap.
 #[derive(Debug)]
 pub(super) struct Incoming {
     subscribed: BTreeSet<Topic>,
     streams: HashMap<Name, Stream>,
-    /// How many each origin has.
+    /// How many each origin has: of those that have some.
     of_origins: HashMap<NodeId, usize>,
     due: Schedule<Name>,
     room: SharedBytes,
     /// When it was looked last for those that nobody needs.
     tidied: Option<Instant>,
+    /// Whether one was forgotten that applications here want: what comes of a stream that is not known may go on.
+    has_forgotten: bool,
 }
 
 /// What is missing, of which stream.
@@ -60,7 +63,7 @@ pub(super) struct Missing {
 
 impl Incoming {
     pub(super) const BOUNDS: [Bound; 2] = [
-        Bound::of_entries::<(Name, Stream, Name)>(
+        Bound::of_entries::<(Name, Stream, Name, NodeId, usize)>(
             "multicast topics of other nodes, each priority",
             MAX_STREAMS,
             0,
@@ -78,6 +81,7 @@ impl Incoming {
             due: Schedule::default(),
             room: SharedBytes::new(MAX_HELD),
             tidied: None,
+            has_forgotten: false,
         }
     }
 
@@ -117,7 +121,9 @@ impl Incoming {
         }
         let Self { streams, room, due, .. } = self;
         let since = Since { number: since, is_origins: via == batch.origin };
-        let stream = streams.entry(name.clone()).or_insert_with(|| Stream::new(&batch, since, via, now));
+        // What the application had of one that was forgotten is no gap.
+        let begins = if self.has_forgotten { Since { number: 0, ..since } } else { since };
+        let stream = streams.entry(name.clone()).or_insert_with(|| Stream::new(&batch, begins, via, now));
         if !stream.goes_on(&batch) {
             // The origin began anew.
             let told = stream.end(room);
@@ -170,11 +176,12 @@ impl Incoming {
             return false;
         }
         self.tidied = Some(now);
-        let Self { subscribed, streams, of_origins, due, room, .. } = self;
+        let Self { subscribed, streams, of_origins, due, room, has_forgotten, .. } = self;
         streams.retain(|name, stream| {
             let is_wanted = name.1.as_ref().is_none_or(|topic| subscribed.contains(topic));
             let is_kept = is_wanted && !stream.has_been_quiet(QUIET, now);
             if !is_kept {
+                *has_forgotten |= is_wanted;
                 stream.end(room);
                 due.cancel(name);
                 if let Some(count) = of_origins.get_mut(&name.0) {

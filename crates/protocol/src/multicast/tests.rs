@@ -250,7 +250,7 @@ fn a_history_is_bounded_in_bytes_and_time_and_one_origin_leaves_room_for_others(
 fn is_heard(incoming: &mut Incoming, origin: usize, topic: usize, first: u64, now: Instant) -> bool {
     let (mut outbox, topic) = (Outbox::default(), Topic::new(&format!("topic {topic}")).expect("a valid topic"));
     let batch = Arc::new(Batch { origin: node_id(origin), topic: Some(topic), ..batch(first, &["a"]) });
-    incoming.take(batch, 0, node_id(origin), &mut outbox, now);
+    incoming.take(batch, 1, node_id(origin), &mut outbox, now);
     matches!(outbox.pop(), Some(Output::Multicast { .. }))
 }
 
@@ -268,4 +268,5 @@ fn origins_that_publish_to_all_topics_leave_room_for_others_and_what_is_quiet_is
     let later = start + 130 * S;
     assert!(is_heard(&mut incoming, 4, 0, 2, later), "it goes on");
     assert!((0..20_000).all(|topic| is_heard(&mut incoming, 5, topic, 1, later)), "the others said nothing for long");
+    assert!(is_heard(&mut incoming, 4, 1, 1000, later), "nothing is missing of one that was forgotten");
 }

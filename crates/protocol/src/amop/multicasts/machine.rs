@@ -45,7 +45,7 @@ pub(in crate::amop) struct Multicasts {
 }
 
 impl Multicasts {
-    pub(in crate::amop) const BOUNDS: [Bound; 2] = [Pending::BOUND, Seen::BOUND];
+    pub(in crate::amop) const BOUNDS: [Bound; 3] = [Pending::BOUND, Seen::BOUND, Shares::BOUND];
 
     pub(in crate::amop) fn new() -> Self {
         Self { pending: Pending::new(), seen: Seen::default(), shares: Shares::default(), next_sweep: None }
@@ -106,6 +106,7 @@ impl Multicasts {
         let mut destinations = std::mem::take(&mut multicast.destinations);
         let before = destinations.len();
         destinations.retain(|destination| destination.node != me);
+        let mut counted = None;
         if before > destinations.len()
             && let Some(Post { seq, topic, data }) = multicast.post.clone()
         {
@@ -113,6 +114,7 @@ impl Multicasts {
             if is_new && guard.admit(&multicast.source, &topic, data.len(), turn).is_ok() {
                 let source = multicast.source;
                 let priority = turn.onward.urgency.of(&source, multicast.priority, data.len(), turn.now);
+                counted = Some(priority).filter(|_| from == source);
                 self.deliver((Account::Of(source), priority), (seq, &topic, &data), subscriptions, deliveries, turn);
             }
             if from != multicast.source {
@@ -123,7 +125,8 @@ impl Multicasts {
             let legs = routes::onward(destinations, &[from, multicast.source], turn);
             if !legs.is_empty() {
                 let (pair, length) = ((multicast.source, from), multicast.length());
-                multicast.priority = turn.onward.urgency.of_brought(pair, multicast.priority, length, turn.now);
+                let brought = || turn.onward.urgency.of_brought(pair, multicast.priority, length, turn.now);
+                multicast.priority = counted.unwrap_or_else(brought);
             }
             let multicast = Multicast { hops_left: hops_left.min(MAX_HOPS - 1), ..multicast };
             routes::pass_on(&multicast, legs, from, turn);

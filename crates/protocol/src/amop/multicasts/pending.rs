@@ -22,8 +22,8 @@ const PER_NODE: usize = 448;
 
 /// Multicasts of clients here that not all nodes have acknowledged. A link of its own needs no acknowledgement.
 ///
-/// Bound: [`MAX_BYTES`]. When a payer's share is full, the oldest of the client that publishes are no longer waited for; what still does not fit is sent
-/// once.
+/// Bound: [`MAX_BYTES`]. When a payer's share is full, the oldest of the client that publishes are no longer waited for; what still
+/// does not fit is sent once.
 #[derive(Debug)]
 pub(super) struct Pending {
     open: BTreeMap<u64, Sent>,
