@@ -181,6 +181,10 @@ fn an_epoch_without_numbers_for_further_topics_says_so_and_the_next_one_has_them
     let outputs = sent_all(&mut node);
     assert!(spent(&outputs) && outputs.len() == 1, "once: {outputs:?}");
     assert_eq!(publish(&mut node, "a"), Ok((1, first[0].1 + 1)), "those that have some go on");
+    let (a, body) = (Topic::new("a").expect("a valid topic"), Bytes::from_static(b"x"));
+    let urgent =
+        node.overlay.publish_as(Priority::High, Some(&a), body, node.now).map(|publication| publication.number);
+    assert_eq!(urgent, Ok(first[0].1 + 2), "what is urgent as well, as normal");
     node.advance(Duration::from_secs(10));
     assert!(publish(&mut node, "c").is_err() && spent(&sent_all(&mut node)), "the disk was full, perhaps");
     node.overlay.begin_epoch(2, node.now);

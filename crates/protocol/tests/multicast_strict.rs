@@ -197,3 +197,61 @@ fn topics_without_number_leave_it_with_numbers_that_only_grow() {
     }
     assert!(newest >> 62 == 1, "copies");
 }
+
+#[test]
+fn a_burst_that_ends_where_copies_find_no_room_is_told_to_it_all_the_same() {
+    let mut node = node();
+    publish(&mut node, Priority::Control, 0);
+    let body = Bytes::from(vec![1; 60_000]);
+    let publish = |node: &mut Lone| node.overlay.publish(Some(&topic()), body.clone(), node.now).map(drop);
+    let fit = (4 << 20) / body.len();
+    (0..=fit).for_each(|_| publish(&mut node).expect("there is room"));
+    node.overlay.flush(node.now);
+    assert!(bodies(&legs(node.outputs()), 2).is_empty(), "all were given up");
+    let words = legs(node.advance(Duration::from_secs(1)));
+    let word = words.iter().find(|(to, leg)| *to == 2 && leg.batch.bodies.is_empty() && leg.batch.first >> 62 == 1);
+    assert!(word.is_some_and(|(_, leg)| leg.batch.first & 0xffff > fit as u64), "{word:?}");
+}
+
+#[test]
+fn topics_whose_copies_were_forgotten_split_no_other_that_serves_all_with_one_order() {
+    let mut node = node();
+    publish(&mut node, Priority::Normal, 0);
+    let names: Vec<_> = (0..600).map(|n| format!("topic {n}")).chain(["prices".to_owned()]).collect();
+    let topics: Vec<_> = names.iter().map(String::as_str).collect();
+    for (n, takes_priorities) in [(1, true), (2, false)] {
+        let record = listening(n, 9, &[0], &topics);
+        node.answered(n, vec![sign(Status { takes_priorities, ..Status::clone(&record.status) })]);
+    }
+    for name in &names[..600] {
+        let topic = Topic::new(name).expect("a valid topic");
+        for priority in [Priority::Bulk, Priority::Normal, Priority::Normal] {
+            node.now += Duration::from_millis(1);
+            node.overlay.publish_as(priority, Some(&topic), Bytes::from_static(b"x"), node.now).expect("there is room");
+            node.overlay.flush(node.now);
+        }
+        node.outputs();
+        let (_, legs) = publish(&mut node, Priority::Normal, 1);
+        assert_eq!((bodies(&legs, 1), bodies(&legs, 2)), (vec![1], vec![1]), "each once, {name}");
+        assert!(legs.iter().all(|(_, leg)| leg.batch.first >> 62 == 0));
+    }
+}
+
+#[test]
+fn where_a_node_on_the_way_to_it_takes_no_batches_gossip_goes_to_it_as_well() {
+    let mut node = node();
+    // Node 4 knows one order only, behind 3, which takes no batches.
+    node.link(3, &[0, 4], &[]);
+    let of = |n, neighbours: &[usize], topics: &[&str]| Status::clone(&listening(n, 3, neighbours, topics).status);
+    let no_batches = Status { takes_batches: false, ..of(3, &[0, 4], &[]) };
+    let former = Status { takes_priorities: false, ..of(4, &[3], &["prices"]) };
+    node.answered(3, vec![sign(no_batches), sign(former)]);
+    publish(&mut node, Priority::Normal, 0);
+    publish(&mut node, Priority::Control, 1);
+    for priority in [Priority::Normal, Priority::Control] {
+        let published = node.overlay.publish_as(priority, Some(&topic()), Bytes::from_static(b"x"), node.now);
+        let published = published.expect("there is room");
+        assert_eq!(priority_of(published.number), priority);
+        assert!(published.needs_gossip && published.gossip.is_some(), "{published:?}");
+    }
+}

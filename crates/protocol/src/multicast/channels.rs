@@ -106,9 +106,8 @@ impl Channels {
     /// Whether those who know one order only have numbers of their own in a topic.
     pub(super) fn is_split(&self, topic: &Option<Topic>) -> bool {
         let known = |class| self.known.get(&(class, topic.clone()));
-        self.has_left_strict
-            || known(Class::Strict).is_some()
-            || known(Class::NORMAL).is_some_and(|channel| channel.members.have_left_strict())
+        let has_left = |channel: &Channel| channel.members.have_left_strict();
+        known(Class::Strict).is_some() || known(Class::NORMAL).map_or(self.has_left_strict, has_left)
     }
 
     /// A node's record has come; gives back the channels that were forgotten, as more nodes subscribe the others.

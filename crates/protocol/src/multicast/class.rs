@@ -29,14 +29,12 @@ pub(super) enum Class {
     Strict,
 }
 
+/// What the highest bits that count say.
+const PRIORITIES: [Priority; 4] = [Priority::Normal, Priority::Control, Priority::High, Priority::Bulk];
+
 /// The priority of the message with this number.
 pub const fn priority_of(number: u64) -> Priority {
-    match (number >> CLASS_AT) & 3 {
-        0 => Priority::Normal,
-        1 => Priority::Control,
-        2 => Priority::High,
-        _ => Priority::Bulk,
-    }
+    PRIORITIES[(number >> CLASS_AT) as usize % PRIORITIES.len()]
 }
 
 impl Class {
@@ -56,14 +54,10 @@ impl Class {
     }
 
     /// The first number of the `set`-th set, of fewer than [`MOST_SETS`].
-    pub(super) const fn first_number(self, set: u64) -> u64 {
-        let (strict, priority) = match self {
-            Self::Of(Priority::Normal) => (0, 0),
-            Self::Of(Priority::Control) => (0, 1),
-            Self::Of(Priority::High) => (0, 2),
-            Self::Of(Priority::Bulk) => (0, 3),
-            Self::Strict => (1, 0),
-        };
+    pub(super) fn first_number(self, set: u64) -> u64 {
+        let strict = u64::from(self == Self::Strict);
+        let priority =
+            PRIORITIES.iter().zip(0..).find(|(priority, _)| **priority == self.priority()).map_or(0, |(_, at)| at);
         (strict << STRICT_AT) + (set << COUNT_BITS) + (priority << CLASS_AT) + 1
     }
 }

@@ -64,10 +64,20 @@ pub(super) struct Plan {
     has_strangers: bool,
 }
 
-impl Plan {
+/// How a message reaches them now.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Reach {
+    pub(super) is_pushed: bool,
+    /// As [`Plan::needs_gossip`].
+    pub(super) needs_gossip: bool,
     /// Whether the map is in doubt: gossip may find whom it does not show.
-    pub(super) fn is_in_doubt(&self, now: Instant) -> bool {
-        self.has_strangers || self.in_doubt.is_some_and(|until| now < until)
+    pub(super) is_in_doubt: bool,
+}
+
+impl Plan {
+    pub(super) fn reach(&self, now: Instant) -> Reach {
+        let is_in_doubt = self.has_strangers || self.in_doubt.is_some_and(|until| now < until);
+        Reach { is_pushed: !self.legs.is_empty(), needs_gossip: self.needs_gossip, is_in_doubt }
     }
 }
 

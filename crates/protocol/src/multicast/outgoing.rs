@@ -14,7 +14,7 @@ use super::{
     channels::{Channels, Spent},
     class::Class,
     history::History,
-    members::{Basis, HOPS_LEFT},
+    members::{Basis, HOPS_LEFT, Reach},
 };
 use crate::{
     Account, LARGE_BODY, Output, Priority, Topic, schedule::Schedule, status_sync::Record, timers::earliest, turn::Turn,
@@ -115,10 +115,11 @@ impl Outgoing {
         if !plan.legs.is_empty() && plan.legs.keys().all(|hop| full.contains_key(&(*hop, priority))) {
             return Err(PublishRefusal);
         }
-        let (is_pushed, needs_gossip) = (!plan.legs.is_empty(), plan.needs_gossip);
-        let gossip = if needs_gossip && !is_pushed {
+        let (own, copies) = (plan.reach(now), self.reach_of_copies(topic, turn));
+        let needs_gossip = own.needs_gossip || copies.needs_gossip;
+        let gossip = if needs_gossip && !own.is_pushed && !copies.is_pushed {
             Some(turn.life.stamp(body.len(), now).ok_or(PublishRefusal)?)
-        } else if needs_gossip || plan.is_in_doubt(now) {
+        } else if needs_gossip || own.is_in_doubt || copies.is_in_doubt {
             turn.life.stamp_beside(body.len(), now)
         } else {
             None
@@ -127,7 +128,7 @@ impl Outgoing {
         let is_copied = self.copy(topic, &body, turn);
         let number = self.push(key, body, now)?;
         self.is_fresh = true;
-        Ok(Publication { epoch: turn.life.epoch, number, is_pushed: is_pushed || is_copied, gossip, needs_gossip })
+        Ok(Publication { epoch: turn.life.epoch, number, is_pushed: own.is_pushed || is_copied, gossip, needs_gossip })
     }
 
     /// As what a message goes that is to be so urgent: as normal where it is over what is urgent of this node, and until those of
@@ -145,7 +146,10 @@ impl Outgoing {
             return Ok(Class::NORMAL);
         }
         let (basis, key) = (self.basis(turn), (Class::Of(priority), topic.cloned()));
-        self.make(&key, turn)?;
+        if self.make(&key, turn).is_err() {
+            // Those that were begun go on.
+            return Ok(Class::NORMAL);
+        }
         let Self { channels, deaf, .. } = self;
         let has_strict =
             channels.plan(&key, basis, &|node| deaf.contains(node), turn).is_some_and(|plan| plan.has_strict);
@@ -162,18 +166,28 @@ impl Outgoing {
         Ok(number)
     }
 
+    /// How those are reached who know one order only, if they have numbers of their own; makes these, if there are none.
+    fn reach_of_copies(&mut self, topic: Option<&Topic>, turn: &mut Turn<'_>) -> Reach {
+        let (key, basis) = ((Class::Strict, topic.cloned()), self.basis(turn));
+        if !self.channels.is_split(&key.1) || self.make(&key, turn).is_err() {
+            return Reach::default();
+        }
+        let Self { channels, deaf, .. } = self;
+        let plan = channels.plan(&key, basis, &|node| deaf.contains(node), turn);
+        plan.map_or_else(Reach::default, |plan| plan.reach(turn.now))
+    }
+
     /// Lets a copy wait for those who know one order only, if they have numbers of their own; says whether there are any.
     fn copy(&mut self, topic: Option<&Topic>, body: &Bytes, turn: &mut Turn<'_>) -> bool {
         let key = (Class::Strict, topic.cloned());
-        if !self.channels.is_split(&key.1) || self.make(&key, turn).is_err() {
-            return false;
-        }
-        let Some(channel) = self.channels.get_mut(&key).filter(|channel| channel.members.len() > 0) else {
-            return false;
-        };
+        let channel = self.channels.get_mut(&key).filter(|channel| channel.members.len() > 0 && !channel.is_worn_out());
+        let Some(channel) = channel else { return false };
         if self.strict_bytes + body.len() > STRICT_OPEN && self.strict_bytes > 0 {
             self.strict_bytes -= channel.skip(turn.now);
             self.open.remove(&key);
+            if let Some(pause) = channel.next_reminder() {
+                self.reminders.set(key, turn.now + pause);
+            }
             return false;
         }
         self.push(key, body.clone(), turn.now).is_ok()
