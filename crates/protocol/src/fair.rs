@@ -237,6 +237,7 @@ mod tests {
         assert!(totals[0] <= 8500 && totals[1] >= 2000, "{totals:?}: what the other may not have is lent");
         assert!(totals.iter().sum::<usize>() <= 11_000, "no more than there is");
     }
+
     #[test]
     fn what_others_leave_is_lent_to_one_that_is_busy_and_a_long_one_fits_beside_many() {
         let (start, mut total) = (Instant::now(), 0);

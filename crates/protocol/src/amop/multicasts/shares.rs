@@ -105,6 +105,7 @@ mod tests {
         let later = start + Duration::from_secs(100);
         assert!(shares.take(Payer::Tenant(TenantId(1)), (900, 100), &mut life, later), "it is alone again");
     }
+
     #[test]
     fn a_long_one_finds_room_beside_many_that_publish_little_and_what_is_refused_takes_nothing() {
         let (start, mut shares) = (Instant::now(), Shares::default());
@@ -119,6 +120,7 @@ mod tests {
         assert!(!take(50, (all, 1), later), "more than a share");
         assert!(take(50, (all / 2, 1), later));
     }
+
     #[test]
     fn payers_without_number_take_a_bounded_room_and_have_what_is_lent() {
         let (start, mut most) = (Instant::now(), 0);
