@@ -66,7 +66,8 @@ impl Writer {
                 Poll::Ready(result) => result?,
             }
             self.stall = None;
-            if !filled {
+            // What found no room while records waited for the socket has it now, and nobody else would wake for it.
+            if !filled && self.current.is_none() {
                 return Ok(total);
             }
         }
