@@ -32,6 +32,8 @@ pub(super) struct Channels {
     most: u64,
     /// Whether copies of some topic were forgotten: who got them goes back to no other numbers.
     has_left_strict: bool,
+    /// Whether any topic was split: else nobody looks for copies with each message.
+    has_copies: bool,
 }
 
 impl Channels {
@@ -44,7 +46,13 @@ impl Channels {
 
     /// An epoch has so many sets of numbers, [`MOST_SETS`] at the most.
     pub(super) fn new(most: u64) -> Self {
-        Self { known: HashMap::default(), begun: [0; 2], most: most.min(MOST_SETS), has_left_strict: false }
+        Self {
+            known: HashMap::default(),
+            begun: [0; 2],
+            most: most.min(MOST_SETS),
+            has_left_strict: false,
+            has_copies: false,
+        }
     }
 
     pub(super) fn get_mut(&mut self, key: &Key) -> Option<&mut Channel> {
@@ -103,8 +111,21 @@ impl Channels {
         Ok(forgotten)
     }
 
+    /// Some topic is split from now on.
+    pub(super) const fn note_copies(&mut self) {
+        self.has_copies = true;
+    }
+
+    /// Whether there are copies of any topic.
+    pub(super) const fn has_copies(&self) -> bool {
+        self.has_copies
+    }
+
     /// Whether those who know one order only have numbers of their own in a topic.
     pub(super) fn is_split(&self, topic: &Option<Topic>) -> bool {
+        if !self.has_copies {
+            return false;
+        }
         let known = |class| self.known.get(&(class, topic.clone()));
         let has_left = |channel: &Channel| channel.members.have_left_strict();
         known(Class::Strict).is_some() || known(Class::NORMAL).map_or(self.has_left_strict, has_left)

@@ -168,6 +168,9 @@ impl Outgoing {
 
     /// How those are reached who know one order only, if they have numbers of their own; makes these, if there are none.
     fn reach_of_copies(&mut self, topic: Option<&Topic>, turn: &mut Turn<'_>) -> Reach {
+        if !self.channels.has_copies() {
+            return Reach::default();
+        }
         let (key, basis) = ((Class::Strict, topic.cloned()), self.basis(turn));
         if !self.channels.is_split(&key.1) || self.make(&key, turn).is_err() {
             return Reach::default();
@@ -179,6 +182,9 @@ impl Outgoing {
 
     /// Lets a copy wait for those who know one order only, if they have numbers of their own; says whether there are any.
     fn copy(&mut self, topic: Option<&Topic>, body: &Bytes, turn: &mut Turn<'_>) -> bool {
+        if !self.channels.has_copies() {
+            return false;
+        }
         let key = (Class::Strict, topic.cloned());
         let channel = self.channels.get_mut(&key).filter(|channel| channel.members.len() > 0 && !channel.is_worn_out());
         let Some(channel) = channel else { return false };
@@ -206,6 +212,7 @@ impl Outgoing {
         let deaf = &self.deaf;
         say(channel, key.0, basis, &|node| deaf.contains(node), turn);
         channel.members.leave_strict();
+        self.channels.note_copies();
     }
 
     /// Sends what waits.
