@@ -160,10 +160,11 @@ impl Outgoing {
     fn push(&mut self, key: Key, body: Bytes, now: Instant) -> Result<u64, PublishRefusal> {
         let channel = self.channels.get_mut(&key).ok_or(PublishRefusal)?;
         *if key.0 == Class::Strict { &mut self.strict_bytes } else { &mut self.open_bytes } += body.len();
-        let number = channel.push(body, now);
+        if !channel.has_open() {
+            self.open.insert(key);
+        }
         self.flush_at.get_or_insert(now);
-        self.open.insert(key);
-        Ok(number)
+        Ok(channel.push(body, now))
     }
 
     /// How those are reached who know one order only, if they have numbers of their own; makes these, if there are none.
