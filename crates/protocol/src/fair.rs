@@ -25,13 +25,13 @@ const MAX_SHARES: usize = OWN_SHARES + SHARED as usize;
 const LEAST_SOURCES: usize = 2;
 
 /// While more than this part of it is left it is for whoever comes first, and what is below belongs to the shares.
-const KEPT: f64 = 0.5;
+pub(crate) const KEPT: f64 = 0.5;
 
 /// All shares together are so much of it: however many use theirs up, what is left grows until there is some for one more.
-const SHARED_OUT: f64 = 0.9;
+pub(crate) const SHARED_OUT: f64 = 0.9;
 
 /// How soon those are looked for that used nothing lately.
-const PAUSE: Duration = Duration::from_secs(1);
+pub(crate) const PAUSE: Duration = Duration::from_secs(1);
 
 /// Each neighbour that uses some has as much as any other, and with it each of the sources of what it brings; what nobody uses they
 /// lend each other. On its way nobody has proved of whom a message is: whoever names many has no more for it.

@@ -1,27 +1,16 @@
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Instant};
 
 use nuncio_bounds::Bound;
 
 use super::super::Payer;
 use crate::{
+    fair::{KEPT, PAUSE, SHARED_OUT},
     gate::{Cast, CastRate},
     life::{self, CAST},
 };
 
-/// How soon those are forgotten that published nothing lately.
-const PAUSE: Duration = Duration::from_secs(1);
-
 /// Most payers that have a share.
 const MAX_PAYERS: usize = 1024;
-
-/// While more than this part of it is left it is for whoever comes first, and what is below belongs to the shares.
-const KEPT: f64 = 0.5;
-
-/// All shares together are so much of it: however many use theirs up, what is left grows until there is some for one more.
-const SHARED_OUT: f64 = 0.9;
 
 /// How many multicasts each payer may have others check the signature of: of what the node may, as many as any other that
 /// publishes some; what nobody uses they lend each other.
@@ -84,6 +73,8 @@ fn share_of(tenants: usize) -> CastRate {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use nuncio_testkit::simulator::node_id;
 
     use super::*;
