@@ -13,6 +13,7 @@ use std::{
 use jiff::Timestamp;
 use nuncio_audit::Scope;
 use nuncio_node::state_file;
+use nuncio_plain::argument;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -280,7 +281,7 @@ impl TokenError {
             }
             Self::Exists { name } => format!("nuncio token revoke {name}, or choose another name"),
             Self::Name { .. } => "nuncio token make grafana --scope read".to_owned(),
-            Self::Open { path } => format!("chmod 600 {}", path.display()),
+            Self::Open { path } => format!("chmod 600 {}", argument(path)),
             Self::Unreadable { path, .. } => format!("move {} away and make the tokens again", path.display()),
             Self::File { path, source } if source.kind() == io::ErrorKind::StorageFull => {
                 format!("free space on the disk of {}", path.display())

@@ -202,7 +202,7 @@ impl CredentialsError {
             }
             Self::TooLarge { path } => format!("file {}", path.display()),
             Self::Certificate { path, .. } => format!("nuncio cert inspect {}", argument(path)),
-            Self::Key { path, .. } => format!("openssl pkey -in {} -noout -text shows what it is", path.display()),
+            Self::Key { path, .. } => format!("openssl pkey -in {} -noout -text shows what it is", argument(path)),
             Self::Mismatch { cert, .. } => {
                 format!("put the matching pair there (nuncio cert inspect {}), or issue a new one", argument(cert))
             }

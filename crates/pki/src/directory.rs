@@ -239,11 +239,12 @@ impl DirectoryError {
                 source.hint().unwrap_or_default()
             }
             Self::Key { path, .. } => format!(
-                "{} must be a secp256k1 key: openssl pkey -in {0} -noout -text shows what it is",
-                path.display()
+                "{} must be a secp256k1 key: openssl pkey -in {} -noout -text shows what it is",
+                path.display(),
+                argument(path)
             ),
             Self::ChannelKey { path, .. } => {
-                format!("{} must be a secp256k1 or RSA key: openssl pkey -in {0} -noout", path.display())
+                format!("{} must be a secp256k1 or RSA key: openssl pkey -in {} -noout", path.display(), argument(path))
             }
             Self::Certificate { path, .. } => format!("nuncio cert inspect {}", argument(path)),
             Self::Mismatch { cert, .. } | Self::ChannelMismatch { cert, .. } => {
@@ -253,7 +254,7 @@ impl DirectoryError {
                 )
             }
             Self::Crl { path, .. } => {
-                format!("openssl crl -in {} -noout -text; nuncio cert revoke writes a good one", path.display())
+                format!("openssl crl -in {} -noout -text; nuncio cert revoke writes a good one", argument(path))
             }
             Self::Policy { source, .. } => source.hint(),
             Self::Chain { source, .. } => source.hint(),

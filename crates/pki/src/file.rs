@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use nuncio_plain::argument;
 use zeroize::Zeroizing;
 
 use crate::revocation;
@@ -70,8 +71,8 @@ impl FileError {
             }
             Self::Read { path, .. } => format!("check who owns {} and its permissions: ls -l {0}", path.display()),
             Self::TooLarge { path, .. } => format!("check what {} is: file {0}", path.display()),
-            Self::Exposed { path, .. } => format!("chmod 600 {}", path.display()),
-            Self::Foreign { path, .. } => format!("chown root {0} && chmod go-w {0}", path.display()),
+            Self::Exposed { path, .. } => format!("chmod 600 {}", argument(path)),
+            Self::Foreign { path, .. } => format!("chown root {0} && chmod go-w {0}", argument(path)),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Whether the other side lets in whoever asks.
 
 use nuncio_pki::Role;
+use nuncio_plain::argument;
 use nuncio_transport::HandshakeError;
 
 use crate::{Check, Credentials, Facts, Finding, Handshake, Inside, Opening, Owner, P2pOutcome, Port};
@@ -38,6 +39,7 @@ fn of_objection(facts: &Facts, objection: Objection) -> Finding {
         return finding;
     }
     let cert = own.map_or_else(|| "the certificate".to_owned(), |own| own.paths.cert.display().to_string());
+    let named = own.map_or_else(|| cert.clone(), |own| argument(&own.paths.cert));
     let issuer = own.and_then(|own| own.chain.first()).map(nuncio_pki::Certificate::issuer).unwrap_or_default();
     let (what, why, fix) = match objection {
         Objection::Missing => (
@@ -58,7 +60,7 @@ fn of_objection(facts: &Facts, objection: Objection) -> Finding {
             format!("it refuses {cert}: expired"),
             "its alert says so; it judges by its own clock",
             format!(
-                "nuncio cert inspect {cert}; if it has ended, nuncio cert renew {cert} --ca DIR, else compare date -u on \
+                "nuncio cert inspect {named}; if it has ended, nuncio cert renew {named} --ca DIR, else compare date -u on \
                  both machines: the other clock is wrong"
             ),
         ),
@@ -77,7 +79,7 @@ fn of_objection(facts: &Facts, objection: Objection) -> Finding {
         Objection::Unproved => (
             format!("it does not take the signature made with the key of {cert}"),
             "its alert says so: it cannot use this kind of key, or key and certificate do not belong together",
-            format!("nuncio cert inspect {cert}; use the kind of certificate that the port has (secp256k1 or RSA)"),
+            format!("nuncio cert inspect {named}; use the kind of certificate that the port has (secp256k1 or RSA)"),
         ),
     };
     Finding::fault(Check::Admission, what, why, fix)

@@ -160,7 +160,7 @@ impl AuthorityError {
                 io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
                     format!("{} is a file: name a directory, or move it away", path.display())
                 }
-                io::ErrorKind::StorageFull => format!("make room: df -h {}", path.display()),
+                io::ErrorKind::StorageFull => format!("make room: df -h {}", argument(path)),
                 io::ErrorKind::ReadOnlyFilesystem => "name a directory of a file system that can be written".into(),
                 _ => format!("check the permissions of {}", path.display()),
             },
@@ -174,7 +174,7 @@ impl AuthorityError {
                     argument(path)
                 )
             }
-            Self::Key { path, .. } => format!("openssl pkey -in {} -noout -text shows what it is", path.display()),
+            Self::Key { path, .. } => format!("openssl pkey -in {} -noout -text shows what it is", argument(path)),
             Self::Locked { source, .. } | Self::Token { source } => return source.hint(),
             Self::MayNotIssue { path, .. } => {
                 format!("nuncio cert inspect {}; nuncio ca agency makes a good one", argument(path))
