@@ -42,6 +42,14 @@ network() {
     "$nuncio" testnet create --out "$scratch/net" --nodes "$1" --agencies 2 >/dev/null 2>&1 || fail "no certificates"
 }
 
+# etc_of HOST FILE: an empty file that its processes see as /etc/FILE. It is bound: write to it, and put no other in its place.
+etc_of() {
+    local file=/etc/netns/$LAB-$1/$2
+    mkdir -p "$(dirname "$file")"
+    : >"$file"
+    echo "$file"
+}
+
 address() { echo "$(lab_ip "n$1"):30300"; }
 dir() { echo "$scratch/net/node$1"; }
 
@@ -189,7 +197,7 @@ finish() {
     for pid in "${echoes[@]}" "${broadcasts[@]}" ${load:+"$load"}; do kill "$pid" 2>/dev/null || true; done
     [ "$status" -eq 0 ] || echo "$test_name: ends with $status" >&2
     lab_down || true
-    rm -rf "$scratch"
+    rm -rf "$scratch" "/etc/netns/$LAB-"*
     exit "$status"
 }
 trap finish EXIT

@@ -19,6 +19,7 @@ mod doorway;
 mod error;
 mod leaf;
 mod multiplexer;
+mod names;
 mod progress;
 mod secure_channel;
 mod stack;

@@ -1,12 +1,8 @@
 //! The layers of a connection, from the socket to the multiplexer.
 
-use std::{error::Error, fmt, time::Duration};
+use std::{error::Error, fmt};
 
 use futures::{AsyncRead, AsyncWrite, io::BufReader};
-use hickory_resolver::{
-    config::{ResolverConfig, ResolverOpts},
-    system_conf::read_system_conf,
-};
 use libp2p::{
     PeerId, Transport,
     core::{
@@ -14,7 +10,6 @@ use libp2p::{
         transport::{Boxed, MemoryTransport, timeout::TransportTimeout},
         upgrade::Version,
     },
-    dns,
 };
 
 use nuncio_audit::Audit;
@@ -25,6 +20,7 @@ use crate::{
     doorway::Doorway,
     error::SetupError,
     multiplexer::Multiplexer,
+    names::Names,
     progress::Watched,
     secure_channel::{Config, SecureChannel},
 };
@@ -32,7 +28,7 @@ use crate::{
 /// TCP with names resolved by DNS, TLS with admission, streams with a bound on their number and on what is not read.
 ///
 /// `handshake_timeout` is absolute: from connecting or accepting to the multiplexer, bytes that trickle in do not
-/// extend it. A name is resolved again at every dial, nothing is kept; each of its addresses is tried with a deadline
+/// extend it. A name is resolved again at every dial, by the system's files as they are then, nothing is kept; each of its addresses is tried with a deadline
 /// of its own, four deadlines in all.
 ///
 /// An incoming connection needs a place at `door` from before TLS until its multiplexer stands; it is closed when it
@@ -57,9 +53,8 @@ pub fn tcp(
         BufReader::with_capacity(RECEIVED, stream)
     });
     let secured = Doorway::new(secured(sockets, config, admissions)?, door, audit);
-    let (servers, options) = resolver();
-    // DNS outside, so that a name's next address is tried also when the first is not the right node.
-    let named = dns::tokio::Transport::custom(secured, servers, options).boxed();
+    // Names outside, so that a name's next address is tried also when the first is not the right node.
+    let named = Names::of_system(secured).boxed();
     Ok(TransportTimeout::with_outgoing_timeout(named, limit * ADDRESS_DEADLINES).boxed())
 }
 
@@ -125,17 +120,4 @@ where
         .boxed();
     let connections = TransportTimeout::new(connections, limit);
     Ok(connections.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(Watched::new(muxer)))).boxed())
-}
-
-/// The system's name servers, without a cache: after a peer has moved, its old address must not be dialled until the
-/// record's lifetime is over. Without a readable resolv.conf the hosts file still works.
-fn resolver() -> (ResolverConfig, ResolverOpts) {
-    let (servers, mut options) = read_system_conf().unwrap_or_else(|error| {
-        tracing::warn!(%error, "no name servers in /etc/resolv.conf: peer names resolve by the hosts file only");
-        (ResolverConfig::from_parts(None, Vec::new(), Vec::new()), ResolverOpts::default())
-    });
-    options.cache_size = 0;
-    options.attempts = options.attempts.clamp(1, 2);
-    options.timeout = options.timeout.clamp(Duration::from_secs(1), Duration::from_secs(5));
-    (servers, options)
 }

@@ -92,6 +92,10 @@ impl ClientError {
                         path.display()
                     )
                 }
+                // So the system says that no socket has a name of this length; the node did not start there either.
+                io::ErrorKind::InvalidInput => {
+                    "set [admin] socket in the node's nuncio.toml to a shorter absolute path, and start it".to_owned()
+                }
                 _ => "start the node with `nuncio run`, or name its socket with --admin unix:PATH".to_owned(),
             }),
             Self::Tls { .. } => Some(

@@ -386,6 +386,9 @@ async fn health_is_told_apart_from_reachability() {
     assert!(!dir.path().join("admin.sock").exists());
     let error = client.status().await.unwrap_err();
     assert!(error.is_unreachable() && error.hint().unwrap().contains("nuncio run"), "{error}");
+    let nowhere = Client::new(Address::Unix(dir.path().join("x".repeat(120)).join("admin.sock")));
+    let error = nowhere.status().await.unwrap_err();
+    assert!(error.is_unreachable() && error.hint().unwrap().contains("shorter"), "no node can be there: {error}");
     // Someone who listens and says nothing is not reachable either.
     let mute = tokio::net::UnixListener::bind(dir.path().join("mute.sock")).unwrap();
     let client = Client::new(Address::Unix(dir.path().join("mute.sock"))).with_timeout(Duration::from_millis(50));
