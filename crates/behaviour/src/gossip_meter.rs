@@ -5,6 +5,7 @@
 
 mod brought;
 mod handler;
+mod pace;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -71,6 +72,12 @@ impl Metered {
     }
 }
 
+/// Bytes of the messages that a connection brings at once.
+fn weight(heard: &Heard) -> usize {
+    let Heard::Message { rpc, .. } = heard else { return 0 };
+    rpc.messages.iter().map(|message| message.data.len()).sum()
+}
+
 impl fmt::Debug for Metered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Metered").finish_non_exhaustive()
@@ -88,7 +95,8 @@ impl NetworkBehaviour for Metered {
         local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.gossipsub.handle_established_inbound_connection(connection, peer, local, remote).map(Handler::new)
+        let inner = self.gossipsub.handle_established_inbound_connection(connection, peer, local, remote)?;
+        Ok(Handler::new(inner, weight))
     }
 
     fn handle_established_outbound_connection(
@@ -99,7 +107,8 @@ impl NetworkBehaviour for Metered {
         role: Endpoint,
         port: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.gossipsub.handle_established_outbound_connection(connection, peer, address, role, port).map(Handler::new)
+        let inner = self.gossipsub.handle_established_outbound_connection(connection, peer, address, role, port)?;
+        Ok(Handler::new(inner, weight))
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {

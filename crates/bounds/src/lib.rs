@@ -10,10 +10,12 @@
 
 mod fair_queue;
 mod ledger;
+mod portions;
 mod shared;
 
 pub use fair_queue::{FairQueue, Rank};
 pub use ledger::{Account, Ledger};
+pub use portions::Portions;
 pub use shared::SharedBytes;
 
 /// One bound.

@@ -1,8 +1,9 @@
 //! What a listener hears.
 
-use std::{ops::Range, sync::Arc};
+use std::{iter, ops::Range, sync::Arc};
 
 use bytes::Bytes;
+use nuncio_bounds::{Account, FairQueue, Rank};
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
     Priority, Topic,
@@ -27,13 +28,20 @@ pub struct Listener {
     ahead: u32,
 }
 
-/// Messages in their order.
+/// Messages of each source in their order, and sources by turns, as many bytes of one as of another: whoever sends little waits for
+/// nobody who sends much.
+///
+/// Bound: the queue's; each message keeps its room until the application has it.
 #[derive(Debug)]
 struct Lane {
     queue: queue::Receiver<(Waiting, Charge)>,
+    /// Those of which several are here.
+    turns: FairQueue<NodeId, Arrived>,
     /// The next message, or what is left of those that came together, and the room that all of them keep until then.
-    front: Option<((Waiting, Charge), queue::Room)>,
+    front: Option<Arrived>,
 }
+
+type Arrived = ((Waiting, Charge), queue::Room);
 
 /// A message for the application.
 #[derive(Debug)]
@@ -105,10 +113,7 @@ pub(crate) struct Run {
 }
 
 impl Listener {
-    pub(crate) const fn new(
-        first: queue::Receiver<(Waiting, Charge)>,
-        rest: queue::Receiver<(Waiting, Charge)>,
-    ) -> Self {
+    pub(crate) fn new(first: queue::Receiver<(Waiting, Charge)>, rest: queue::Receiver<(Waiting, Charge)>) -> Self {
         Self { first: Lane::new(first), rest: Lane::new(rest), ahead: 0 }
     }
 
@@ -146,8 +151,8 @@ impl Listener {
 }
 
 impl Lane {
-    const fn new(queue: queue::Receiver<(Waiting, Charge)>) -> Self {
-        Self { queue, front: None }
+    fn new(queue: queue::Receiver<(Waiting, Charge)>) -> Self {
+        Self { queue, turns: FairQueue::boundless(), front: None }
     }
 
     /// Whether something is here that need not wait for what is before it elsewhere.
@@ -175,8 +180,36 @@ impl Lane {
     }
 
     fn fill(&mut self) {
-        if self.front.is_none() {
+        if self.front.is_some() {
+            return;
+        }
+        if self.turns.is_empty() {
             self.front = self.queue.try_recv_with_room();
+            if self.queue.is_empty() {
+                return;
+            }
+        }
+        let more = iter::from_fn(|| self.queue.try_recv_with_room());
+        for arrived in self.front.take().into_iter().chain(more) {
+            let (account, bytes) = (Account::Of(arrived.0.0.source()), arrived.1.bytes());
+            // It is boundless: what is taken here has its room already.
+            let _ = self.turns.push(account, arrived, bytes, Rank::Middle);
+        }
+        self.front = self.turns.pop().map(|(_, arrived, _)| arrived);
+        self.turns.settle();
+    }
+}
+
+impl Waiting {
+    const fn source(&self) -> NodeId {
+        match self {
+            Self::One(
+                Incoming::Unicast { from, .. }
+                | Incoming::Multicast { from, .. }
+                | Incoming::Broadcast { from, .. }
+                | Incoming::Gap { from, .. },
+            ) => *from,
+            Self::Run(run) => run.from,
         }
     }
 }

@@ -13,16 +13,18 @@ use tokio::sync::{
 /// Bound: `messages`, and `bytes` of what senders say that each counts. One that counts more than all bytes takes the
 /// empty channel for itself. Senders wait, or are refused.
 pub(crate) fn channel<T>(messages: usize, bytes: usize) -> (Sender<T>, Receiver<T>) {
-    let (sender, receiver) = mpsc::channel(messages);
+    // Who takes messages out and keeps them keeps their room: so the bound is not the channel's.
+    let (sender, receiver) = mpsc::unbounded_channel();
     let bytes = bytes.min(Semaphore::MAX_PERMITS).try_into().unwrap_or(u32::MAX);
-    let room = Arc::new(Semaphore::new(bytes as usize));
-    (Sender { sender, room, bytes }, Receiver(receiver))
+    let [places, room] = [messages, bytes as usize].map(|permits| Arc::new(Semaphore::new(permits)));
+    (Sender { sender, places, room, bytes }, Receiver(receiver))
 }
 
 /// Where messages go in.
 #[derive(Debug)]
 pub(crate) struct Sender<T> {
-    sender: mpsc::Sender<(T, Room)>,
+    sender: mpsc::UnboundedSender<(T, Room)>,
+    places: Arc<Semaphore>,
     room: Arc<Semaphore>,
     bytes: u32,
 }
@@ -43,14 +45,25 @@ impl Taken {
 
 /// Where messages come out.
 #[derive(Debug)]
-pub(crate) struct Receiver<T>(mpsc::Receiver<(T, Room)>);
+pub(crate) struct Receiver<T>(mpsc::UnboundedReceiver<(T, Room)>);
 
 /// A place for one message.
 #[derive(Debug)]
-pub(crate) struct Place<'a, T>(mpsc::Permit<'a, (T, Room)>, Room);
+pub(crate) struct Place<'a, T>(&'a Sender<T>, Room);
 
 /// What a message takes of a channel, given back when this is dropped.
-pub(crate) type Room = OwnedSemaphorePermit;
+#[derive(Debug)]
+pub(crate) struct Room {
+    _place: OwnedSemaphorePermit,
+    bytes: OwnedSemaphorePermit,
+}
+
+impl Room {
+    /// Bytes that the message counts.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.num_permits()
+    }
+}
 
 /// The receiver is gone.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,20 +72,25 @@ pub(crate) struct Closed;
 impl<T> Sender<T> {
     /// Waits for room.
     pub(crate) async fn send(&self, message: T, bytes: usize) -> Result<(), Closed> {
-        let room = self.room.clone().acquire_many_owned(self.count(bytes)).await?;
-        self.sender.send((message, room)).await.map_err(|_| Closed)
+        let bytes = self.room.clone().acquire_many_owned(self.count(bytes)).await?;
+        let room = Room { _place: self.places.clone().acquire_owned().await?, bytes };
+        self.sender.send((message, room)).map_err(|_| Closed)
     }
 
     /// A place, if there is room now.
     pub(crate) fn try_reserve(&self, bytes: usize) -> Result<Place<'_, T>, TrySendError<()>> {
-        let place = self.sender.try_reserve()?;
-        let room = self.room.clone().try_acquire_many_owned(self.count(bytes));
-        Ok(Place(place, room.map_err(|_| TrySendError::Full(()))?))
+        if self.sender.is_closed() {
+            return Err(TrySendError::Closed(()));
+        }
+        let place = self.places.clone().try_acquire_owned();
+        let bytes = self.room.clone().try_acquire_many_owned(self.count(bytes));
+        let (Ok(place), Ok(bytes)) = (place, bytes) else { return Err(TrySendError::Full(())) };
+        Ok(Place(self, Room { _place: place, bytes }))
     }
 
     /// Messages and bytes that there is room for.
     pub(crate) fn room(&self) -> (usize, usize) {
-        (self.sender.capacity(), self.room.available_permits())
+        (self.places.available_permits(), self.room.available_permits())
     }
 
     pub(crate) fn taken(&self) -> Taken {
@@ -90,7 +108,7 @@ impl<T> Sender<T> {
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        Self { sender: self.sender.clone(), room: self.room.clone(), bytes: self.bytes }
+        Self { sender: self.sender.clone(), places: self.places.clone(), room: self.room.clone(), bytes: self.bytes }
     }
 }
 
@@ -105,7 +123,12 @@ impl<T> Receiver<T> {
         self.0.try_recv().ok()
     }
 
-    /// The same, to be polled.
+    /// Whether none is here.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The next message, to be polled.
     pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         self.0.poll_recv(cx).map(|message| message.map(|(message, _)| message))
     }
@@ -113,8 +136,9 @@ impl<T> Receiver<T> {
 
 impl<T> Place<'_, T> {
     pub(crate) fn send(self, message: T) {
-        let Self(place, room) = self;
-        place.send((message, room));
+        let Self(sender, room) = self;
+        // Nobody hears it any more if it is not taken.
+        let _ = sender.sender.send((message, room));
     }
 }
 

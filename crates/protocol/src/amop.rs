@@ -18,10 +18,10 @@ mod private;
 mod quotas;
 mod subscriptions;
 
-use client::Payer;
 pub use client::{
     ChallengeId, ClientId, ClientInput, ClientOutput, ClientPort, DeliveryId, Kind, PublishSeq, ResultCode, TenantId,
 };
+use client::{Payer, account_of};
 pub use guard::{Refused, publishing, subscribing};
 pub use input::BridgeInput;
 pub(crate) use machine::Amop;

@@ -95,7 +95,8 @@ impl Fair {
         has
     }
 
-    fn has(&mut self, (by, of): (&NodeId, &NodeId), amount: f64, rate: Rate, now: Instant) -> bool {
+    /// Whether there is as much for it.
+    pub(crate) fn has(&mut self, (by, of): (&NodeId, &NodeId), amount: f64, rate: Rate, now: Instant) -> bool {
         if now.saturating_duration_since(self.tidied) >= PAUSE {
             self.tidy(rate, now);
         }
@@ -107,8 +108,8 @@ impl Fair {
         self.lends(amount, rate, now) || (self.all.has(amount, rate, now) && has_share())
     }
 
-    /// Takes what is there.
-    fn charge(&mut self, (by, of): (&NodeId, &NodeId), amount: f64, rate: Rate, now: Instant) {
+    /// Takes what is there of it.
+    pub(crate) fn charge(&mut self, (by, of): (&NodeId, &NodeId), amount: f64, rate: Rate, now: Instant) {
         let (source, share) = (self.source(by, of), self.share(by, rate));
         // What one source is lent leaves others behind the same neighbour some of its share.
         let kept = if self.lends(amount, rate, now) { KEPT * share.burst } else { 0.0 };
@@ -158,17 +159,30 @@ impl FairCast {
         Self { messages: self.messages.rest(), bytes: self.bytes.rest() }
     }
 
-    /// Takes a message of so many bytes that a neighbour brings of a source; `false`, and nothing taken, when that is more than their
-    /// share and nothing is lent.
+    /// Whether there is an allowance for so many messages of so many bytes each that a neighbour brings of a source.
     #[expect(clippy::cast_precision_loss, reason = "a message is shorter than 2^53 bytes")]
-    pub(crate) fn take(&mut self, whose: (&NodeId, &NodeId), length: usize, rate: CastRate, now: Instant) -> bool {
-        let bytes = length as f64;
-        let has = self.messages.has(whose, 1.0, rate.messages, now) && self.bytes.has(whose, bytes, rate.bytes, now);
-        if has {
-            self.messages.charge(whose, 1.0, rate.messages, now);
-            self.bytes.charge(whose, bytes, rate.bytes, now);
-        }
-        has
+    pub(crate) fn has(
+        &mut self,
+        whose: (&NodeId, &NodeId),
+        (count, length): (f64, usize),
+        rate: CastRate,
+        now: Instant,
+    ) -> bool {
+        self.messages.has(whose, count, rate.messages, now)
+            && self.bytes.has(whose, count * length as f64, rate.bytes, now)
+    }
+
+    /// Takes what is there of it.
+    #[expect(clippy::cast_precision_loss, reason = "a message is shorter than 2^53 bytes")]
+    pub(crate) fn charge(
+        &mut self,
+        whose: (&NodeId, &NodeId),
+        (count, length): (f64, usize),
+        rate: CastRate,
+        now: Instant,
+    ) {
+        self.messages.charge(whose, count, rate.messages, now);
+        self.bytes.charge(whose, count * length as f64, rate.bytes, now);
     }
 }
 
@@ -261,12 +275,19 @@ mod tests {
     fn what_is_refused_for_its_bytes_takes_nothing_and_is_not_known() {
         let (now, rate) = (Instant::now(), CastRate { messages: RATE, bytes: RATE });
         let mut fair = FairCast::new(rate, now);
-        let mut take =
-            |bytes, tries| (0..tries).filter(|_| fair.take((&node_id(1), &node_id(2)), bytes, rate, now)).count();
-        assert_eq!(take(1001, 2000), 0);
-        assert_eq!(take(0, 2000), 500, "as many as if nothing had been refused");
-        assert!(fair.take((&node_id(3), &node_id(4)), 400, rate, now));
-        assert!(!fair.take((&node_id(5), &node_id(6)), 1001, rate, now));
+        let mut take = |(by, of), bytes| {
+            let (by, of) = (node_id(by), node_id(of));
+            let has = fair.has((&by, &of), (1.0, bytes), rate, now);
+            if has {
+                fair.charge((&by, &of), (1.0, bytes), rate, now);
+            }
+            has
+        };
+        assert!(!(0..2000).any(|_| take((1, 2), 1001)));
+        let taken = (0..2000).filter(|_| take((1, 2), 0)).count();
+        assert_eq!(taken, 500, "as many as if nothing had been refused");
+        assert!(take((3, 4), 400));
+        assert!(!take((5, 6), 1001));
         assert_eq!(fair.bytes.neighbours.len(), 2);
     }
 

@@ -112,31 +112,31 @@ impl Onward {
         (mark, destinations): (Mark, usize),
         now: Instant,
     ) -> bool {
+        self.hops.get_mut(to).is_none_or(|hop| hop.may_pass(whose, (mark, destinations), now))
+    }
+
+    /// Whether another node's batch may cross to a neighbour, which will check its signature. What may not takes nothing.
+    pub(crate) fn may_push(&mut self, to: &NodeId, from: &NodeId, leg: &Leg, now: Instant) -> bool {
         let Some(hop) = self.hops.get_mut(to) else { return true };
-        if !hop.passed.note(mark) {
-            return true;
-        }
-        let may = hop.again.take(whose, frames(destinations), AGAIN, now);
+        let (whose, work) = ((from, &leg.batch.origin), Work::of_batch(leg, to));
+        let may = hop.can_take(whose, &work, now) && hop.may_pass(whose, (leg.mark(), leg.destinations.len()), now);
         if may {
-            hop.copied.note(mark);
+            hop.charge(whose, &work, now);
         }
         may
     }
 
-    /// Whether another node's batch may cross to a neighbour, which will check its signature.
-    pub(crate) fn may_push(&mut self, to: &NodeId, from: &NodeId, leg: &Leg, now: Instant) -> bool {
-        let whose = (from, &leg.batch.origin);
-        self.may_pass(to, whose, (leg.mark(), leg.destinations.len()), now) && self.may_sign(to, whose, leg, now)
-    }
-
-    /// Whether another node's AMOP multicast may cross to a neighbour, which will check its signature, too.
+    /// Whether another node's AMOP multicast may cross to a neighbour, which will check its signature, too. What may not takes
+    /// nothing.
     pub(crate) fn may_cast(&mut self, to: &NodeId, from: &NodeId, multicast: &Multicast, now: Instant) -> bool {
-        let whose = (from, &multicast.source);
-        self.may_pass(to, whose, (multicast.mark(), multicast.destinations.len()), now)
-            && self.hops.get_mut(to).is_none_or(|hop| {
-                (0..frames(multicast.destinations.len()) as u32)
-                    .all(|_| hop.cast.take(whose, multicast.length(), CAST, now))
-            })
+        let Some(hop) = self.hops.get_mut(to) else { return true };
+        let (whose, destinations) = ((from, &multicast.source), multicast.destinations.len());
+        let carried = (frames(destinations), multicast.length());
+        let may = hop.cast.has(whose, carried, CAST, now) && hop.may_pass(whose, (multicast.mark(), destinations), now);
+        if may {
+            hop.cast.charge(whose, carried, CAST, now);
+        }
+        may
     }
 
     /// The link had no room for a message of another node: the neighbour has not seen it, unless this was a copy.
@@ -149,23 +149,14 @@ impl Onward {
     /// Whether a batch that may have crossed to a neighbour may do so once more, since somebody says that it is missing.
     pub(crate) fn may_repair(&mut self, to: &NodeId, leg: &Leg, now: Instant) -> bool {
         let Some(hop) = self.hops.get_mut(to) else { return true };
-        hop.passed.note(leg.mark());
-        let may = hop.repaired.take(frames(leg.destinations.len()), REPAIRED, now);
+        let (whose, work) = ((to, &leg.batch.origin), Work::of_batch(leg, to));
+        let may = hop.can_take(whose, &work, now) && hop.repaired.take(frames(leg.destinations.len()), REPAIRED, now);
         if may {
+            hop.charge(whose, &work, now);
+            hop.passed.note(leg.mark());
             hop.copied.note(leg.mark());
         }
-        may && self.may_sign(to, (to, &leg.batch.origin), leg, now)
-    }
-
-    fn may_sign(&mut self, to: &NodeId, whose: Whose<'_>, leg: &Leg, now: Instant) -> bool {
-        let Some(hop) = self.hops.get_mut(to) else { return true };
-        let is_for_it_alone = leg.destinations.iter().all(|destination| destination.node == *to);
-        let is_checked = !is_for_it_alone || leg.batch.is_proved();
-        let frames = frames(leg.destinations.len());
-        #[expect(clippy::cast_precision_loss, reason = "a batch has few messages")]
-        let messages = frames * leg.batch.cost() as f64;
-        hop.pushed.take(whose, messages, PUSHED, now)
-            && (!is_checked || (0..frames as u32).all(|_| hop.signed.take(whose, leg.batch.length(), SIGNED, now)))
+        may
     }
 
     /// Whether a neighbour may be asked for what another node misses.
@@ -184,7 +175,48 @@ fn frames(destinations: usize) -> f64 {
     f64::from(1 + u32::try_from(destinations).unwrap_or(u32::MAX) / IN_ONE)
 }
 
+/// What a batch costs a neighbour.
+struct Work {
+    messages: f64,
+    /// Frames whose signature it checks, each with so many bytes.
+    signed: Option<(f64, usize)>,
+}
+
+impl Work {
+    fn of_batch(leg: &Leg, to: &NodeId) -> Self {
+        let is_for_it_alone = leg.destinations.iter().all(|destination| destination.node == *to);
+        let is_checked = !is_for_it_alone || leg.batch.is_proved();
+        let frames = frames(leg.destinations.len());
+        #[expect(clippy::cast_precision_loss, reason = "a batch has few messages")]
+        let messages = frames * leg.batch.cost() as f64;
+        Self { messages, signed: is_checked.then(|| (frames, leg.batch.length())) }
+    }
+}
+
 impl Hop {
+    fn may_pass(&mut self, whose: Whose<'_>, (mark, destinations): (Mark, usize), now: Instant) -> bool {
+        if !self.passed.note(mark) {
+            return true;
+        }
+        let may = self.again.take(whose, frames(destinations), AGAIN, now);
+        if may {
+            self.copied.note(mark);
+        }
+        may
+    }
+
+    fn can_take(&mut self, whose: Whose<'_>, work: &Work, now: Instant) -> bool {
+        self.pushed.has(whose, work.messages, PUSHED, now)
+            && work.signed.is_none_or(|signed| self.signed.has(whose, signed, SIGNED, now))
+    }
+
+    fn charge(&mut self, whose: Whose<'_>, work: &Work, now: Instant) {
+        self.pushed.charge(whose, work.messages, PUSHED, now);
+        if let Some(signed) = work.signed {
+            self.signed.charge(whose, signed, SIGNED, now);
+        }
+    }
+
     /// What crossed to it, for the next link, over which no message has.
     fn rest(self, now: Instant) -> Self {
         let Self { passed, copied, .. } = Self::new(now);
@@ -206,5 +238,78 @@ impl Hop {
             asked_on: Fair::new(ASKED_ON, now),
             asked: Fair::new(ASKED, now),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nuncio_identity::Signature;
+    use nuncio_testkit::simulator::node_id;
+
+    use super::*;
+    use crate::{
+        Priority,
+        amop::{self, SealedPost},
+        multicast::{self, Batch, Proof},
+    };
+
+    const LENGTH: usize = 8 << 20;
+    const LIFETIME: Duration = Duration::from_secs(60);
+
+    fn cast(number: u64, destinations: usize) -> Multicast {
+        let bytes = vec![0; LENGTH].into();
+        Multicast {
+            source: node_id(2),
+            epoch: 1,
+            number,
+            sent: Duration::ZERO,
+            lifetime: LIFETIME,
+            hops_left: 4,
+            priority: Priority::Normal,
+            destinations: (0..destinations).map(|n| amop::Destination::open(node_id(10 + n))).collect(),
+            post: None,
+            sealed: Some(SealedPost {
+                bytes,
+                tenant: bytes::Bytes::new(),
+                signature: Signature::from_bytes(&[1; 64]).expect("64 bytes"),
+            }),
+        }
+    }
+
+    fn leg(first: u64, destinations: usize) -> Leg {
+        let batch = Batch {
+            origin: node_id(2),
+            epoch: 1,
+            sent: Duration::ZERO,
+            lifetime: LIFETIME,
+            topic: None,
+            first,
+            bodies: vec![vec![0; LENGTH].into()],
+            long: None,
+            proof: Proof::default(),
+        };
+        let destination = |n| multicast::Destination { node: node_id(10 + n), since: 0 };
+        let destinations = (0..destinations).map(destination).collect();
+        Leg { batch: batch.into(), hops_left: 4, priority: Priority::Normal, destinations }
+    }
+
+    /// Long messages for one use up all that there is; says after how many milliseconds one crosses that takes two frames, and is
+    /// tried in each.
+    fn waits(mut may: impl FnMut(u64, usize, Instant) -> bool) -> Option<u64> {
+        let start = Instant::now();
+        assert!((0..1000).any(|number| !may(number, 1, start)), "it has an end");
+        (1..1000).find(|millisecond| may(5000, 2 * IN_ONE as usize - 1, start + Duration::from_millis(*millisecond)))
+    }
+
+    #[test]
+    fn what_may_not_cross_in_all_its_frames_takes_nothing_and_crosses_when_there_is_enough_for_all() {
+        let (to, from, now) = (node_id(0), node_id(1), Instant::now());
+        let mut onward = Onward::default();
+        onward.handle_link_up(to, now);
+        let sent = waits(|number, count, now| onward.may_cast(&to, &from, &cast(number, count), now));
+        let pushed = waits(|number, count, now| onward.may_push(&to, &from, &leg(number, count), now));
+        let repaired = waits(|number, count, now| onward.may_repair(&to, &leg(number, count), now));
+        assert!([sent, pushed, repaired].iter().all(Option::is_some), "{sent:?} {pushed:?} {repaired:?}");
+        assert!(!onward.hops[&to].copied.knows(cast(5000, 1).mark()), "it had not crossed before");
     }
 }

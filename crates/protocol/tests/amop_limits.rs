@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
 use nuncio_protocol::{
-    BridgeInput, MAX_BODY, Output, Topic,
-    amop::{ClientId, ClientInput, ClientOutput, Content, Kind, Message, PublishSeq, ResultCode},
+    Account, BridgeInput, MAX_BODY, Output, Topic,
+    amop::{ClientId, ClientInput, ClientOutput, Content, Kind, Message, PublishSeq, ResultCode, TenantId},
 };
 use nuncio_testkit::simulator::{Lone, header, node_id};
 
@@ -96,7 +96,11 @@ fn publishes_are_held_within_a_budget_and_one_client_takes_a_quarter() {
 }
 
 fn brought(a: &mut Lone, source: usize, number: u64, data: Bytes) -> Vec<Output> {
-    let content = Content::Publish { message: number, topic: topic("t"), data };
+    brought_of(a, (source, None), number, data)
+}
+
+fn brought_of(a: &mut Lone, (source, tenant): (usize, Option<u64>), number: u64, data: Bytes) -> Vec<Output> {
+    let content = Content::Publish { message: number, topic: topic("t"), tenant: tenant.map(TenantId), data };
     a.input(BridgeInput::Received {
         from: node_id(source),
         message: Message { header: header(source, 0, number), content },
@@ -117,9 +121,62 @@ fn messages_of_other_nodes_are_held_within_a_budget_and_one_node_takes_a_quarter
     a.advance(6 * S);
     let mut later = header(1, 0, 20);
     later.sent = 6 * S;
-    let content = Content::Publish { message: 20, topic: topic("t"), data: long };
+    let content = Content::Publish { message: 20, topic: topic("t"), tenant: None, data: long };
     let outputs = a.input(BridgeInput::Received { from: node_id(1), message: Message { header: later, content } });
     assert_eq!(receivers(&outputs).len(), 1);
+}
+
+#[test]
+fn messages_of_one_client_of_another_node_leave_room_to_its_others_and_many_names_gain_nothing() {
+    let mut a = Lone::passive(0);
+    for n in [1, 2] {
+        a.link(n, &[0], &[]);
+    }
+    a.subscriber(5, &["t"]);
+    let (long, mut numbers) = (Bytes::from(vec![0; 1 << 20]), 1..);
+    let mut delivered = |whose, tries| {
+        let mut is_delivered = || {
+            let number = numbers.next().expect("it never ends");
+            !receivers(&brought_of(&mut a, whose, number, long.clone())).is_empty()
+        };
+        (0..tries).filter(|_| is_delivered()).count()
+    };
+    let flooding = delivered((1, Some(1)), 100);
+    assert!((40..50).contains(&flooding), "{flooding} of 64 MiB");
+    assert!(delivered((1, Some(2)), 10) == 10, "another client of the same node");
+    let invented = (0..200).map(|name| delivered((2, Some(name)), 100)).sum::<usize>();
+    assert_eq!(invented, 63, "as many as without a name");
+}
+
+#[test]
+fn whoever_publishes_is_named_to_the_subscribers_node_by_a_number_and_its_messages_wait_on_its_account() {
+    let (mut origin, mut far) = (Lone::passive(0), Lone::passive(1));
+    origin.link(1, &[0], &[("t", 1)]);
+    far.link(0, &[1], &[]);
+    far.subscriber(5, &["t"]);
+    let mut accounts = Vec::new();
+    for (client, tenant) in [(1, Some(TenantId(7))), (2, None)] {
+        let client = ClientId(client);
+        origin.client(ClientInput::Connected { client, tenant });
+        for kind in [Kind::Unicast, Kind::Multicast] {
+            let (topic, data, priority) = (topic("t"), Bytes::new(), Default::default());
+            let seq = PublishSeq([accounts.len() as u8; 32]);
+            let outputs = origin.client(ClientInput::Publish { priority, client, seq, kind, topic, data });
+            let from = node_id(0);
+            let come = outputs.into_iter().filter_map(|output| match output {
+                Output::SendBridge { message, .. } => Some(BridgeInput::Received { from, message }),
+                Output::SendMulticast { multicast, .. } => Some(BridgeInput::MulticastReceived { from, multicast }),
+                _ => None,
+            });
+            let delivered = come.flat_map(|input| far.input(input)).filter_map(|output| match output {
+                Output::Client(ClientOutput::Deliver { account, .. }) => Some(account),
+                _ => None,
+            });
+            accounts.extend(delivered);
+        }
+    }
+    let [named, unnamed] = [Account::Brought(node_id(0), 7), Account::Of(node_id(0))];
+    assert_eq!(accounts, [named, named, unnamed, unnamed]);
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn legs(outputs: &[Output]) -> Vec<(NodeId, Vec<NodeId>, Multicast)> {
 /// As it arrives where it may be passed on.
 fn sealed(multicast: Multicast) -> Multicast {
     let signature = Signature::from_bytes(&[0; Signature::LENGTH]).expect("as long as one");
-    Multicast { sealed: Some(SealedPost { bytes: Bytes::new(), signature }), ..multicast }
+    Multicast { sealed: Some(SealedPost { bytes: Bytes::new(), tenant: Bytes::new(), signature }), ..multicast }
 }
 
 fn receivers(outputs: &[Output]) -> Vec<ClientId> {
@@ -111,7 +111,7 @@ fn every_session_gets_the_same_seq_once_through_however_many_nodes_it_comes() {
     a.link(2, &[0], &[]);
     let clients = [a.subscriber(5, &["t"]), a.subscriber(6, &["t"])];
     let mut receive = |from: usize, number: u64| {
-        let post = Post { seq: SEQ, topic: Topic::new("t").expect("a valid topic"), data: "hi".into() };
+        let post = Post { seq: SEQ, topic: Topic::new("t").expect("a valid topic"), tenant: None, data: "hi".into() };
         let multicast = Multicast {
             source: node_id(from),
             epoch: 1,

@@ -39,7 +39,7 @@ fn publish(node: &mut Lone, number: u8, kind: Kind, length: usize, priority: Pri
 fn asked(source: usize, target: usize, number: u64, length: usize, priority: Priority) -> Message {
     let header = Header { priority, ..header(source, target, number) };
     let data = Bytes::from(vec![0; length]);
-    Message { header, content: Content::Publish { message: number, topic: topic(), data } }
+    Message { header, content: Content::Publish { message: number, topic: topic(), tenant: None, data } }
 }
 
 /// As what something leaves for other nodes.
@@ -58,7 +58,7 @@ fn received(node: &mut Lone, from: usize, message: Message) -> Vec<Output> {
 
 fn relayed(source: usize, number: u64, length: usize) -> Multicast {
     let signature = Signature::from_bytes(&[7; 64]).expect("64 bytes");
-    let sealed = Some(SealedPost { bytes: Bytes::from(vec![0; length]), signature });
+    let sealed = Some(SealedPost { bytes: Bytes::from(vec![0; length]), tenant: Bytes::new(), signature });
     let of_member = multicast(source, number, [2], Bytes::new());
     Multicast { priority: Priority::Control, post: None, sealed, ..of_member }
 }

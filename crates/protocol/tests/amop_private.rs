@@ -339,7 +339,8 @@ fn nobody_is_asked_to_sign_what_another_was_asked() {
     // At the publisher's own node neither, and not from another node through which she tries it.
     subscribe(&mut a, 67, &[PUSH]);
     assert_eq!(code(&challenge(&mut a, 67, &channel('a'), "0123456789abcdef")), Some(ResultCode::NO_SUBSCRIBER));
-    let content = Content::Publish { message: 900, topic: topic(&channel('a')), data: "0123456789abcdef".into() };
+    let content =
+        Content::Publish { message: 900, topic: topic(&channel('a')), tenant: None, data: "0123456789abcdef".into() };
     b.link(2, &[1], &[]);
     let message = Message { header: header(2, 1, 900), content };
     assert!(reached(&b.input(BridgeInput::Received { from: node_id(2), message })).is_empty());

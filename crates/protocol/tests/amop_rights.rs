@@ -56,7 +56,8 @@ fn of_agency(agency: &str, record: Arc<Record>) -> Arc<Record> {
 }
 
 fn brings(a: &mut Lone, from: usize, number: u64, name: &str) -> Vec<Output> {
-    let content = Content::Publish { message: number, topic: topic(name), data: Bytes::from_static(b"hi") };
+    let content =
+        Content::Publish { message: number, topic: topic(name), tenant: None, data: Bytes::from_static(b"hi") };
     a.input(BridgeInput::Received {
         from: node_id(from),
         message: Message { header: header(from, 0, number), content },
@@ -64,7 +65,8 @@ fn brings(a: &mut Lone, from: usize, number: u64, name: &str) -> Vec<Output> {
 }
 
 fn brings_multicast(a: &mut Lone, from: usize, number: u64, name: &str) -> Vec<Output> {
-    let post = Post { seq: PublishSeq([number as u8; 32]), topic: topic(name), data: Bytes::from_static(b"hi") };
+    let post =
+        Post { seq: PublishSeq([number as u8; 32]), topic: topic(name), tenant: None, data: Bytes::from_static(b"hi") };
     let multicast = Multicast {
         source: node_id(from),
         epoch: 1,

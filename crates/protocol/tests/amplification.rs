@@ -45,7 +45,8 @@ fn unicast(header: Header, length: usize) -> Input {
 }
 
 fn publish(header: Header, length: usize) -> Input {
-    let content = amop::Content::Publish { message: 1, topic: topic(), data: Bytes::from(vec![7; length]) };
+    let content =
+        amop::Content::Publish { message: 1, topic: topic(), tenant: None, data: Bytes::from(vec![7; length]) };
     BridgeInput::Received { from: node_id(1), message: amop::Message { header, content } }.into()
 }
 

@@ -86,7 +86,12 @@ fn unicast() -> BoxedStrategy<Input> {
 
 fn bridge() -> BoxedStrategy<Frame> {
     let content = prop_oneof![
-        (number(), topic()).prop_map(|(message, topic)| amop::Content::Publish { message, topic, data: Bytes::new() }),
+        (number(), topic()).prop_map(|(message, topic)| amop::Content::Publish {
+            message,
+            topic,
+            tenant: None,
+            data: Bytes::new()
+        }),
         any::<i32>().prop_map(|code| amop::Content::Result { code: ResultCode(code), data: Bytes::new() }),
         Just(amop::Content::Received),
         any::<bool>().prop_map(|asks| amop::Content::Sealed { asks, bytes: Bytes::new() }),
@@ -96,10 +101,15 @@ fn bridge() -> BoxedStrategy<Frame> {
 
 fn amop_multicast() -> BoxedStrategy<Frame> {
     let destinations = prop::collection::vec(node().prop_map(|node| Destination { node, key: Bytes::new() }), 0..4);
-    let post = prop::option::of(topic().prop_map(|topic| Post { seq: PublishSeq([7; 32]), topic, data: Bytes::new() }));
+    let post = prop::option::of(topic().prop_map(|topic| Post {
+        seq: PublishSeq([7; 32]),
+        topic,
+        tenant: None,
+        data: Bytes::new(),
+    }));
     (node(), number(), number(), time(), time(), hops(), destinations, post)
         .prop_map(|(source, epoch, number, sent, lifetime, hops_left, destinations, post)| {
-            let sealed = Some(SealedPost { bytes: Bytes::new(), signature: signature() });
+            let sealed = Some(SealedPost { bytes: Bytes::new(), tenant: Bytes::new(), signature: signature() });
             let priority = Default::default();
             Frame::Multicast(Multicast {
                 source,

@@ -102,7 +102,7 @@ fn copies_cost_the_member_that_sends_them_and_not_the_relay() {
     };
     let publish = |clock| {
         let topic = Topic::new("t").expect("a topic");
-        let content = amop::Content::Publish { message: 1, topic, data: Bytes::new() };
+        let content = amop::Content::Publish { message: 1, topic, tenant: None, data: Bytes::new() };
         BridgeInput::Received { from: node_id(MEMBER), message: amop::Message { header: passing(1, clock), content } }
             .into()
     };
@@ -154,7 +154,7 @@ fn whoever_gives_one_number_to_different_messages_is_named_and_banned_by_their_t
     let publish = |clock, n: u32| {
         let header = Header { seal: SealEnd(n), ..passing(1, clock) };
         let (topic, data) = (Topic::new("t").expect("a topic"), Bytes::copy_from_slice(&n.to_be_bytes()));
-        let content = amop::Content::Publish { message: 1, topic, data };
+        let content = amop::Content::Publish { message: 1, topic, tenant: None, data };
         BridgeInput::Received { from: node_id(MEMBER), message: amop::Message { header, content } }.into()
     };
     let kinds: [(&str, Make); 2] = [("requests", request), ("AMOP", publish)];

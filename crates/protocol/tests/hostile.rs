@@ -67,7 +67,7 @@ fn brought(from: usize, multicast: &Multicast) -> BridgeInput {
 fn an_invented_source_is_not_delivered_by_amop() {
     let mut a = Lone::ring();
     a.subscriber(5, &["t"]);
-    let content = amop::Content::Publish { message: 1, topic: topic(), data: Bytes::new() };
+    let content = amop::Content::Publish { message: 1, topic: topic(), tenant: None, data: Bytes::new() };
     let message = amop::Message { header: Header { hops: 2, ..header(77, 0, 1) }, content };
     let outputs = a.input(BridgeInput::Received { from: node_id(1), message: message.clone() });
     assert_eq!(deliveries(&outputs), 0);

@@ -45,7 +45,7 @@ fn asked(via: usize, source: usize, number: u64, sent: Duration) -> UnicastInput
 /// An AMOP message, likewise.
 fn published(via: usize, number: u64, sent: Duration) -> BridgeInput {
     let topic = Topic::new("t").expect("a topic");
-    let content = amop::Content::Publish { message: number, topic, data: Bytes::from_static(b"ping") };
+    let content = amop::Content::Publish { message: number, topic, tenant: None, data: Bytes::from_static(b"ping") };
     let message = amop::Message { header: relayed(SOURCE, number, sent), content };
     BridgeInput::Received { from: node_id(via), message }
 }

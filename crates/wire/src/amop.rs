@@ -13,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
     Header, MAX_BODY, Topic,
-    amop::{Content, Message, ResultCode},
+    amop::{Content, Message, ResultCode, TenantId},
 };
 use prost::Message as _;
 
@@ -103,8 +103,9 @@ fn encode(message: Message, peer: NodeId, context: &SigningContext, out: &mut By
     let is_relayed = header.source == me && header.target != peer;
     let (content, body) = match content {
         Content::Sealed { asks, bytes } => (bridge_header::Content::Sealed(SealedBridge { asks }), bytes),
-        Content::Publish { message, topic, data } => {
-            let publish = proto::Publish { message, topic: topic.as_str().to_owned() };
+        Content::Publish { message, topic, tenant, data } => {
+            let tenant = tenant.map_or(0, |tenant| tenant.0);
+            let publish = proto::Publish { message, topic: topic.as_str().to_owned(), tenant };
             if is_relayed {
                 seal(&header, bridge_content::Content::Publish(publish), &data, context)?
             } else {
@@ -171,5 +172,6 @@ fn decode_message(
 }
 
 fn decode_publish(publish: proto::Publish, data: Bytes) -> Result<Content, DecodeError> {
-    Ok(Content::Publish { message: publish.message, topic: Topic::new(&publish.topic)?, data })
+    let tenant = Some(TenantId(publish.tenant)).filter(|tenant| tenant.0 != 0);
+    Ok(Content::Publish { message: publish.message, topic: Topic::new(&publish.topic)?, tenant, data })
 }

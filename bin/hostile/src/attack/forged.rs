@@ -70,7 +70,7 @@ fn multicast(link: &Link) -> Vec<u8> {
         destinations: vec![destination(link.victim), destination(NodeKey::generate().node_id())],
         priority: Default::default(),
         post: None,
-        sealed: Some(SealedPost { bytes: Bytes::from(vec![7; 128]), signature }),
+        sealed: Some(SealedPost { bytes: Bytes::from(vec![7; 128]), tenant: Bytes::new(), signature }),
     };
     let mut frame = BytesMut::new();
     let body = encode_frame(Frame::Multicast(multicast), link.victim, &member.context, &mut frame);

@@ -67,7 +67,7 @@ pub(super) async fn multicast(link: &Link, scene: &Scene) -> io::Result<()> {
         hops_left: 8,
         destinations: vec![Destination { node: link.victim, key: Bytes::new() }],
         priority: Default::default(),
-        post: Some(Post { seq: PublishSeq([7; 32]), topic, data: Bytes::from_static(b"again") }),
+        post: Some(Post { seq: PublishSeq([7; 32]), topic, tenant: None, data: Bytes::from_static(b"again") }),
         sealed: None,
     };
     let (mut frame, message) = (BytesMut::new(), amop::Frame::Multicast(multicast));

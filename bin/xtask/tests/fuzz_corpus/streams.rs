@@ -33,7 +33,7 @@ pub(super) fn seeds() -> Vec<Seed> {
     let reply = unicast::Content::Reply { body: "hello".into() };
     let request = || unicast::Content::Request { body: "hello".into() };
     let service = || unicast::Content::ServiceRequest { body: "hello".into() };
-    let publish = || amop::Content::Publish { message: 5, topic: topic(), data: "hello".into() };
+    let publish = || amop::Content::Publish { message: 5, topic: topic(), tenant: None, data: "hello".into() };
     let result = || amop::Content::Result { code: ResultCode(-7), data: "Yes".into() };
     let mut alive = BytesMut::new();
     length_prefixed::encode_alive(&mut alive);
@@ -148,7 +148,7 @@ fn message(source: u8, target: u8, content: amop::Content) -> amop::Message {
 fn multicast(source: u8, destinations: &[u8]) -> Multicast {
     let Header { source, source_epoch, number, sent, lifetime, hops_left, .. } = header(source, 1);
     let destination = |number: &u8| Destination { node: party(*number).0, key: Bytes::new() };
-    let post = Some(Post { seq: PublishSeq([3; 32]), topic: topic(), data: "hello".into() });
+    let post = Some(Post { seq: PublishSeq([3; 32]), topic: topic(), tenant: None, data: "hello".into() });
     let destinations = destinations.iter().map(destination).collect();
     Multicast {
         source,

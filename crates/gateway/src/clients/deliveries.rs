@@ -3,15 +3,17 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nuncio_bounds::Portions;
 use nuncio_channel_protocol::FrameSeq;
+use nuncio_identity::NodeId;
 use nuncio_protocol::{Account, amop::DeliveryId};
 
 use crate::tenants::QueuePlace;
 
 /// The unicasts one client has yet to acknowledge, by the seq each went out with.
 ///
-/// At most `capacity` of one account, as long as that leaves as much of twice as many free: else no further one is taken. Each
-/// has a place in its certificate's queue, besides its message.
+/// At most twice `capacity`, of which accounts have their [`Portions`]: else no further one is taken. Each has a place in its
+/// certificate's queue, besides its message.
 /// An entry goes with its acknowledgement, or when it expires: its time runs from when its frame was written, since a large
 /// one takes longer to a slow client than the client may take to answer.
 #[derive(Debug)]
@@ -20,7 +22,7 @@ pub(super) struct Deliveries {
     lifetime: Duration,
     open: HashMap<FrameSeq, Open>,
     /// How many are open of each account.
-    open_of: HashMap<Account, usize>,
+    open_of: Portions<NodeId>,
     /// Those that were written, and when.
     by_age: VecDeque<(Instant, FrameSeq)>,
 }
@@ -34,18 +36,17 @@ struct Open {
 
 impl Deliveries {
     pub(super) fn new(capacity: usize, lifetime: Duration) -> Self {
-        Self { capacity, lifetime, open: HashMap::new(), open_of: HashMap::new(), by_age: VecDeque::new() }
+        Self { capacity, lifetime, open: HashMap::new(), open_of: Portions::default(), by_age: VecDeque::new() }
     }
 
     /// Whether another one of an account fits.
     pub(super) fn has_room(&mut self, account: Account, now: Instant) -> bool {
         self.expire(now);
-        let held = self.open_of.get(&account).copied().unwrap_or_default();
-        held + self.open.len() + 2 <= 2 * self.capacity
+        self.open_of.to_leave(account) + self.open.len() + 2 <= 2 * self.capacity
     }
 
     pub(super) fn insert(&mut self, seq: FrameSeq, delivery: DeliveryId, place: QueuePlace) {
-        *self.open_of.entry(place.account()).or_default() += 1;
+        self.open_of.add(place.account(), 1);
         self.open.insert(seq, Open { delivery, place });
     }
 
@@ -92,19 +93,14 @@ impl Deliveries {
 
     fn remove(&mut self, seq: &FrameSeq) -> Option<DeliveryId> {
         let Open { delivery, place } = self.open.remove(seq)?;
-        if let Some(open) = self.open_of.get_mut(&place.account()) {
-            *open -= 1;
-            if *open == 0 {
-                self.open_of.remove(&place.account());
-            }
-        }
+        self.open_of.remove(place.account(), 1);
         Some(delivery)
     }
 
     /// An idle client keeps no memory of a busy hour.
     fn shrink(&mut self) {
         if self.by_age.capacity() > 64 {
-            (self.open, self.open_of) = (HashMap::new(), HashMap::new());
+            (self.open, self.open_of) = (HashMap::new(), Portions::default());
             self.by_age = VecDeque::new();
         }
     }

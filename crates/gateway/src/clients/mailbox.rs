@@ -1,12 +1,12 @@
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use nuncio_bounds::{FairQueue, Rank};
+use nuncio_bounds::{FairQueue, Portions, Rank};
 use nuncio_channel_protocol::{BlockNotification, FrameKind, FrameSeq, ProtocolVersion, ResultCode, TopicVerification};
 use nuncio_identity::NodeId;
 use nuncio_metrics::PublishEnd;
@@ -31,10 +31,10 @@ use crate::{
 
 /// Frames between the core and one client's session, and the books about them.
 ///
-/// Bounds: what others send the client, by [`Limits::queue_frames`] and [`Limits::queue_bytes`] of each node that sends some, as
-/// long as that leaves as much of twice as much free; answers to what it sent, by its window. A frame counts until the session
+/// Bounds: what others send the client, by twice [`Limits::queue_frames`] and [`Limits::queue_bytes`], of which each node that sends
+/// some has its portion, and each of its clients one of that; answers to what it sent, by its window. A frame counts until the session
 /// has handed it to TLS. What is urgent leaves first, as far as that leaves a share to all else, and frames of one priority by
-/// turns, as many bytes of one node as of another.
+/// turns, as many bytes of one node as of another, and of one of its clients.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
     tenant: Arc<Tenant>,
@@ -48,9 +48,8 @@ pub(crate) struct Mailbox {
 #[derive(Debug)]
 struct State {
     parcels: FairQueue<NodeId, Parcel>,
-    queued: Load,
-    /// Of each that has something queued.
-    queued_of: HashMap<Account, Load>,
+    queued_frames: Portions<NodeId>,
+    queued_bytes: Portions<NodeId>,
     dropped: u64,
     deliveries: Deliveries,
     window: Window,
@@ -61,13 +60,6 @@ struct State {
     block_groups: BTreeSet<u32>,
     denied: Option<DeniedTopics>,
     closed: bool,
-}
-
-/// What is queued.
-#[derive(Debug, Clone, Copy, Default)]
-struct Load {
-    frames: usize,
-    bytes: usize,
 }
 
 impl Mailbox {
@@ -87,8 +79,8 @@ impl Mailbox {
             counters,
             state: Mutex::new(State {
                 parcels: FairQueue::boundless(),
-                queued: Load::default(),
-                queued_of: HashMap::new(),
+                queued_frames: Portions::default(),
+                queued_bytes: Portions::default(),
                 dropped: 0,
                 deliveries: Deliveries::new(limits.queue_frames, acknowledge),
                 window: Window::new(limits.window_frames, limits.window_bytes, share),
@@ -350,10 +342,11 @@ impl Mailbox {
     /// A place in the queue for a frame of `size` bytes, if that leaves as much free as its account holds then; as far as it is
     /// the client's own queue, two are always taken.
     fn place(&self, account: Account, state: &State, size: usize, message: &Bytes) -> Option<QueuePlace> {
-        let (all, own) = (state.queued, state.queued_of.get(&account).copied().unwrap_or_default());
-        let after = |held: usize, of_all: usize, more: usize| held.saturating_add(of_all).saturating_add(2 * more);
-        let is_full = after(own.frames, all.frames, 1) > 2 * self.queue_frames
-            || all.frames >= 2 && after(own.bytes, all.bytes, size) > self.queue_bytes.saturating_mul(2);
+        let State { queued_frames: frames, queued_bytes: bytes, .. } = state;
+        let fits = |held: &Portions<NodeId>, more: usize, limit: usize| {
+            held.all() + held.to_leave(account) + 2 * more <= limit.saturating_mul(2)
+        };
+        let is_full = !fits(frames, 1, self.queue_frames) || frames.all() >= 2 && !fits(bytes, size, self.queue_bytes);
         (!is_full).then(|| self.tenant.queue(account, message)).flatten()
     }
 
@@ -362,7 +355,7 @@ impl Mailbox {
         self.counters.deliveries_dropped.increment();
         state.dropped += 1;
         if state.dropped == 1 {
-            let Load { frames, bytes } = state.queued;
+            let (frames, bytes) = (state.queued_frames.all(), state.queued_bytes.all());
             warn!(
                 client = self.client.0,
                 frames,
@@ -383,9 +376,8 @@ impl Mailbox {
     ) {
         let size = content.size();
         let awaited = (kind == FrameKind::Unicast).then_some(seq);
-        for load in state.loads(account) {
-            (load.frames, load.bytes) = (load.frames + 1, load.bytes + size);
-        }
+        state.queued_frames.add(account, 1);
+        state.queued_bytes.add(account, size);
         let charge = Charge::Queue { bytes: size, awaited, place };
         self.push(state, (account, rank), Parcel { kind, seq, result: ResultCode::OK, content, charge });
     }
@@ -406,23 +398,14 @@ impl Mailbox {
 }
 
 impl State {
-    /// What is queued of all, and of an account.
-    fn loads(&mut self, account: Account) -> [&mut Load; 2] {
-        [&mut self.queued, self.queued_of.entry(account).or_default()]
-    }
-
     fn settle(&mut self, charge: Charge) {
         match charge {
             Charge::Queue { bytes, awaited, place } => {
                 if let Some(seq) = awaited {
                     self.deliveries.note_written(seq, Instant::now());
                 }
-                for load in self.loads(place.account()) {
-                    (load.frames, load.bytes) = (load.frames - 1, load.bytes - bytes);
-                }
-                if self.queued_of.get(&place.account()).is_some_and(|load| load.frames == 0) {
-                    self.queued_of.remove(&place.account());
-                }
+                self.queued_frames.remove(place.account(), 1);
+                self.queued_bytes.remove(place.account(), bytes);
             }
             Charge::Window(bytes) => self.window.release(bytes),
         }

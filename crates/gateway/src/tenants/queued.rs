@@ -4,6 +4,8 @@ use std::{
 };
 
 use bytes::Bytes;
+use nuncio_bounds::Portions;
+use nuncio_identity::NodeId;
 use nuncio_protocol::Account;
 
 use super::Tenant;
@@ -12,8 +14,7 @@ use crate::bounds::{QUEUE_ENTRY, SHARED_MESSAGE};
 /// Bytes that wait in the queues of a certificate's sessions, or in all. A multicast that many of them hold is in memory
 /// once and counts once.
 ///
-/// An account may have more as long as that leaves as much free as it holds: whoever sends little finds room whatever others
-/// send.
+/// Accounts have their [`Portions`]: whoever sends little finds room whatever others send.
 ///
 /// Bound: `limit`; one entry for each long message that is queued, and for each account that has one there.
 #[derive(Debug)]
@@ -24,8 +25,7 @@ pub(super) struct Queued {
 
 #[derive(Debug, Default)]
 struct Books {
-    used: usize,
-    of: HashMap<Account, usize>,
+    held: Portions<NodeId>,
     /// By where the message is in memory, and its length: how many queues hold it.
     shared: HashMap<(usize, usize), usize>,
 }
@@ -79,7 +79,7 @@ impl Queued {
         }
         if let Some(holders) = books.shared.get_mut(&place_of(message)) {
             *holders += 1;
-            return Some(books.used);
+            return Some(books.held.all());
         }
         let used = books.add(account, message.len(), self.limit)?;
         books.shared.insert(place_of(message), 1);
@@ -92,7 +92,7 @@ impl Queued {
         if message.len() >= SHARED_MESSAGE {
             if let Some(holders) = books.shared.get_mut(&place_of(message)).filter(|holders| **holders > 1) {
                 *holders -= 1;
-                return books.used;
+                return books.held.all();
             }
             books.shared.remove(&place_of(message));
         }
@@ -106,25 +106,17 @@ impl Queued {
 
 impl Books {
     fn add(&mut self, account: Account, bytes: usize, limit: usize) -> Option<usize> {
-        let (bytes, held) = (bytes + QUEUE_ENTRY, self.of.get(&account).copied().unwrap_or_default());
-        if self.used + bytes + held > limit {
+        let bytes = bytes + QUEUE_ENTRY;
+        if self.held.all() + bytes + self.held.to_leave(account) > limit {
             return None;
         }
-        self.used += bytes;
-        self.of.insert(account, held + bytes);
-        Some(self.used)
+        self.held.add(account, bytes);
+        Some(self.held.all())
     }
 
     fn remove(&mut self, account: Account, bytes: usize) -> usize {
-        let bytes = bytes + QUEUE_ENTRY;
-        self.used -= bytes;
-        if let Some(held) = self.of.get_mut(&account) {
-            *held -= bytes;
-            if *held == 0 {
-                self.of.remove(&account);
-            }
-        }
-        self.used
+        self.held.remove(account, bytes + QUEUE_ENTRY);
+        self.held.all()
     }
 }
 
@@ -157,7 +149,7 @@ mod tests {
         queued.give_back(one, &long);
         assert!(queued.take(one, &message(10_000)).is_none(), "one queue holds the message still");
         assert_eq!(queued.give_back(one, &long), 0);
-        assert!(queued.books().shared.is_empty() && queued.books().of.is_empty());
+        assert!(queued.books().shared.is_empty() && queued.books().held.all() == 0);
         assert!(queued.take(one, &message(10_000)).is_some());
     }
 
@@ -177,6 +169,6 @@ mod tests {
         let fill = |account| (0..).take_while(|_| queued.take(account, &message(1_000)).is_some()).count();
         let held: Vec<_> = std::iter::once(HOSTILE).chain((0..6).map(|_| honest())).map(fill).collect();
         assert!(held[0] >= 400 && held.iter().all(|held| *held >= 4), "{held:?}");
-        assert!(queued.books().used <= 1 << 20);
+        assert!(queued.books().held.all() <= 1 << 20);
     }
 }

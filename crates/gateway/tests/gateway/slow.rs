@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use nuncio_gateway::bounds::QUEUE_ENTRY;
 use nuncio_identity::NodeKey;
-use nuncio_protocol::{Account, MAX_BODY, Priority, amop::Kind};
+use nuncio_protocol::{
+    Account, MAX_BODY, Priority,
+    amop::{ClientId, Kind},
+};
 use tokio::time::{interval, timeout};
 
 use crate::rig::{Log, PATIENCE, Rig};
@@ -139,11 +142,7 @@ async fn a_node_that_fills_a_clients_queue_leaves_room_and_turns_to_others() {
         let mut rig = Rig::with(|config| config.limits.queue_frames = 64).await;
         let (mut sdk, client) = rig.connect().await;
         let [hostile, other] = [(); 2].map(|()| Account::Of(NodeKey::generate().node_id()));
-        // The session's task cannot run before the test awaits something: nothing leaves the queue meanwhile.
-        let (flood, mut taken) = (Bytes::from(vec![1; length]), 0);
-        while rig.deliver_of((hostile, Priority::Normal), client, Kind::Unicast, ("t", flood.clone()), taken).is_ok() {
-            taken += 1;
-        }
+        let taken = fill(&rig, client, hostile, length);
         assert!(taken >= 20, "one alone has {taken} of 64 places, or of 24 MiB");
         for (account, number) in [(other, 1000), (Account::Own, 1001)] {
             let message = ("t", Bytes::from(vec![2; length]));
@@ -156,4 +155,50 @@ async fn a_node_that_fills_a_clients_queue_leaves_room_and_turns_to_others() {
         }
         assert!(length == 100 || came.len() <= 8, "they have their turns: {came:?}");
     }
+}
+
+#[tokio::test]
+async fn a_client_of_a_node_that_fills_anothers_queue_leaves_room_and_turns_to_others_of_its_node() {
+    for length in [1 << 20, 100] {
+        let mut rig = Rig::with(|config| config.limits.queue_frames = 64).await;
+        let (mut sdk, client) = rig.connect().await;
+        let node = NodeKey::generate().node_id();
+        let [flooding, other] = [1, 2].map(|tenant| Account::Brought(node, tenant));
+        let taken = fill(&rig, client, flooding, length);
+        assert!(taken >= 18, "one alone has {taken} of 64 places, or of 24 MiB");
+        let message = ("t", Bytes::from(vec![2; length]));
+        rig.deliver_of((other, Priority::Normal), client, Kind::Unicast, message, 1000).expect("it has its portion");
+        let mut came = Vec::new();
+        while came.last() != Some(&2) {
+            came.push(*sdk.expect_frame().await.body.last().expect("a body"));
+        }
+        assert!(length == 100 || came.len() <= 4, "they have their turns: {came:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_invents_a_thousand_clients_has_no_more_room_than_with_none() {
+    for length in [1 << 20, 100] {
+        let mut held = Vec::new();
+        for invented in [0, 1000] {
+            let mut rig = Rig::with(|config| config.limits.queue_frames = 64).await;
+            let (_sdk, client) = rig.connect().await;
+            let node = NodeKey::generate().node_id();
+            let accounts = (0..invented).map(|tenant| Account::Brought(node, tenant)).chain([Account::Of(node)]);
+            let taken: u64 = accounts.map(|account| fill(&rig, client, account, length)).sum();
+            let others = fill(&rig, client, Account::Of(NodeKey::generate().node_id()), length);
+            held.push((taken, others));
+        }
+        assert_eq!(held[0], held[1]);
+        assert!(held[0].1 > 0);
+    }
+}
+
+/// Sends a client as much on an account as there is room for; says how many that are. Its session's task cannot run before the test
+/// awaits something: nothing leaves the queue meanwhile.
+fn fill(rig: &Rig, client: ClientId, account: Account, length: usize) -> u64 {
+    let flood = Bytes::from(vec![1; length]);
+    let deliver =
+        |number| rig.deliver_of((account, Priority::Normal), client, Kind::Unicast, ("t", flood.clone()), number);
+    (0..).take_while(|number| deliver(*number).is_ok()).count() as u64
 }

@@ -30,6 +30,19 @@ impl Payer {
             Self::Client(_) => Account::Own,
         }
     }
+
+    /// What other nodes are told of it.
+    pub(super) const fn tenant(self) -> Option<TenantId> {
+        match self {
+            Self::Tenant(tenant) => Some(tenant),
+            Self::Client(_) => None,
+        }
+    }
+}
+
+/// On which account waits what another node sends for one of its clients.
+pub(super) fn account_of(source: NodeId, tenant: Option<TenantId>) -> Account {
+    tenant.map_or(Account::Of(source), |tenant| Account::Brought(source, tenant.0))
 }
 
 /// One delivery to one client; named by the core, never used twice.

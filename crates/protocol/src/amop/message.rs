@@ -3,7 +3,7 @@ use std::{hash::BuildHasher, time::Duration};
 use bytes::Bytes;
 use nuncio_identity::{NodeId, Signature};
 
-use super::{PublishSeq, ResultCode};
+use super::{PublishSeq, ResultCode, TenantId};
 use crate::{Header, Priority, Topic, copies::Mark, hashed::RandomState, header::Letter};
 
 /// What travels between two nodes on the bridge stream.
@@ -24,6 +24,8 @@ pub enum Content {
         message: u64,
         /// The topic.
         topic: Topic,
+        /// Which of the source's clients published it, if it says so: a name that means nothing elsewhere.
+        tenant: Option<TenantId>,
         /// The payload.
         data: Bytes,
     },
@@ -97,6 +99,8 @@ pub struct Post {
     pub seq: PublishSeq,
     /// The topic.
     pub topic: Topic,
+    /// Which of the source's clients published it, if it says so: a name that means nothing elsewhere.
+    pub tenant: Option<TenantId>,
     /// The payload.
     pub data: Bytes,
 }
@@ -106,7 +110,9 @@ pub struct Post {
 pub struct SealedPost {
     /// Sequence number, topic and payload under a key of its own.
     pub bytes: Bytes,
-    /// The source's, over all but hops and destinations.
+    /// The publisher, under the same key; empty where the source does not say.
+    pub tenant: Bytes,
+    /// The source's, over all but hops, destinations and the publisher.
     pub signature: Signature,
 }
 

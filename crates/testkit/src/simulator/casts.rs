@@ -46,8 +46,8 @@ pub fn multicast(
         hops_left: 15,
         destinations: destinations.into_iter().map(destination).collect(),
         priority: Default::default(),
-        post: Some(Post { seq: PublishSeq([9; 32]), topic, data: data.clone() }),
-        sealed: Some(SealedPost { bytes: data, signature: signature(number) }),
+        post: Some(Post { seq: PublishSeq([9; 32]), topic, tenant: None, data: data.clone() }),
+        sealed: Some(SealedPost { bytes: data, tenant: Bytes::new(), signature: signature(number) }),
     }
 }
 

@@ -399,7 +399,7 @@ fn shown(from: NodeId, to: NodeId, frame: Frame) -> Frame {
         // Every node may open what is for it; whether it is to be passed on shows at its destinations.
         Frame::Multicast(multicast) => {
             let bytes = multicast.post.as_ref().map_or_else(Bytes::new, |post| post.data.clone());
-            let sealed = Some(SealedPost { bytes, signature: signature() });
+            let sealed = Some(SealedPost { bytes, tenant: Bytes::new(), signature: signature() });
             Frame::Multicast(Multicast { sealed, ..multicast })
         }
         Frame::Batch(leg) => {

@@ -200,6 +200,7 @@ impl Simulator {
         let post = Post {
             seq: PublishSeq([turn as u8; 32]),
             topic: Topic::new("t").expect("a valid topic"),
+            tenant: None,
             data: Bytes::from_static(&[0; 64 << 10]),
         };
         Multicast {

@@ -11,7 +11,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use nuncio_identity::{NodeId, SignError};
 use nuncio_protocol::{
     MAX_BODY, Topic,
-    amop::{Destination, Multicast, Post, PublishSeq, SealedPost},
+    amop::{Destination, Multicast, Post, PublishSeq, SealedPost, TenantId},
 };
 
 use crate::{
@@ -27,10 +27,15 @@ use crate::{
 /// Most destinations one multicast frame names; a longer list is sent in several frames.
 pub const MAX_DESTINATIONS: usize = 384;
 
-/// Bytes of a content key, the same sealed, and of a publisher's seq.
+/// Bytes of a content key, the same sealed, of a publisher's seq, and of who he is, sealed.
 const KEY: usize = 32;
 const SEALED_KEY: usize = KEY + keyring::OVERHEAD;
 const SEQ: usize = 32;
+const SEALED_TENANT: usize = size_of::<u64>() + 16;
+
+/// The content's nonce and that of who published it: each key seals both once.
+const CONTENT: [u8; 12] = [0; 12];
+const TENANT: [u8; 12] = [1; 12];
 
 pub(super) fn encode(
     multicast: Multicast,
@@ -44,7 +49,8 @@ pub(super) fn encode(
         (None, Some(post)) if multicast.source == me && !is_to_be_sealed(&multicast, peer) => {
             let destinations = vec![proto::Destination { node: node_bytes(peer), key: Bytes::new() }];
             let (seq, topic) = (Bytes::copy_from_slice(&post.seq.0), post.topic.as_str().to_owned());
-            (proto::Multicast { destinations, seq, topic, signature: Bytes::new() }, post.data.clone())
+            let tenant = post.tenant.map_or_else(Bytes::new, |tenant| Bytes::copy_from_slice(&tenant.0.to_be_bytes()));
+            (proto::Multicast { destinations, seq, topic, signature: Bytes::new(), tenant }, post.data.clone())
         }
         (None, Some(post)) if multicast.source == me => {
             let (destinations, sealed) = seal_for_each(&multicast, post, secret()?, context).ok()??;
@@ -106,12 +112,17 @@ pub(super) fn decode(
         }
         bounded(&body, MAX_BODY, false)?;
         let seq = inner.seq.as_ref().try_into().map_err(|_| DecodeError::Field { field: "seq" })?;
-        multicast.post = Some(Post { seq: PublishSeq(seq), topic: Topic::new(&inner.topic)?, data: body });
+        let (seq, topic, tenant) = (PublishSeq(seq), Topic::new(&inner.topic)?, decode_tenant(&inner.tenant));
+        multicast.post = Some(Post { seq, topic, tenant, data: body });
         return Ok(multicast);
     };
     bounded(&body, MAX_BODY, true)?;
     context.verify(multicast.source, &statement(&multicast, &body), &signature)?;
-    multicast.sealed = Some(SealedPost { bytes: body, signature });
+    // It is passed on as it is, as the keys are.
+    if inner.tenant.len() > SEALED_TENANT {
+        return Err(DecodeError::Field { field: "tenant" });
+    }
+    multicast.sealed = Some(SealedPost { bytes: body, tenant: inner.tenant.clone(), signature });
     open_multicast(multicast, context)
 }
 
@@ -133,10 +144,11 @@ pub fn open_multicast(mut multicast: Multicast, context: &SigningContext) -> Res
     let forged = || DecodeError::Seal { node };
     let key = content_key(&key).ok_or_else(forged)?;
     let mut plain = BytesMut::from(&sealed.bytes[..]);
-    let opened = key.open_in_place(Nonce::assume_unique_for_key([0; 12]), Aad::from(&associated), &mut plain);
+    let opened = key.open_in_place(Nonce::assume_unique_for_key(CONTENT), Aad::from(&associated), &mut plain);
     let length = opened.map_err(|_| forged())?.len();
     plain.truncate(length);
-    multicast.post = Some(decode_post(plain.freeze()).map_err(|error| error.sealed_by(node))?);
+    let tenant = open_tenant(&key, &associated, &sealed.tenant);
+    multicast.post = Some(decode_post(plain.freeze(), tenant).map_err(|error| error.sealed_by(node))?);
     Ok(multicast)
 }
 
@@ -170,9 +182,11 @@ pub(crate) fn seal_for_each(
     secret: [u8; KEY],
     context: &SigningContext,
 ) -> Result<Option<(Vec<Destination>, SealedPost)>, SignError> {
-    let Some((destinations, bytes)) = sealed_for_each(multicast, post, secret, context) else { return Ok(None) };
+    let Some((destinations, [bytes, tenant])) = sealed_for_each(multicast, post, secret, context) else {
+        return Ok(None);
+    };
     let signature = context.sign(&statement(multicast, &bytes))?;
-    Ok(Some((destinations, SealedPost { bytes, signature })))
+    Ok(Some((destinations, SealedPost { bytes, tenant, signature })))
 }
 
 fn sealed_for_each(
@@ -180,7 +194,7 @@ fn sealed_for_each(
     post: &Post,
     secret: [u8; KEY],
     context: &SigningContext,
-) -> Option<(Vec<Destination>, Bytes)> {
+) -> Option<(Vec<Destination>, [Bytes; 2])> {
     let associated = associated(multicast);
     let seal_for = |destination: &Destination| {
         let mut plain = keyring::buffer(KEY);
@@ -199,9 +213,32 @@ fn sealed_for_each(
     bytes.put_u8(u8::try_from(topic.len()).ok()?);
     bytes.put_slice(topic);
     bytes.put_slice(&post.data);
-    let nonce = Nonce::assume_unique_for_key([0; 12]);
-    content_key(&secret)?.seal_in_place_append_tag(nonce, Aad::from(&associated), &mut bytes).ok()?;
-    Some((destinations, bytes.freeze()))
+    let key = content_key(&secret)?;
+    let nonce = Nonce::assume_unique_for_key(CONTENT);
+    key.seal_in_place_append_tag(nonce, Aad::from(&associated), &mut bytes).ok()?;
+    let tenant = match post.tenant {
+        Some(tenant) => seal_tenant(&key, &associated, tenant)?,
+        None => Bytes::new(),
+    };
+    Some((destinations, [bytes.freeze(), tenant]))
+}
+
+/// Relays are to know no more of who published it than of what it says.
+fn seal_tenant(key: &LessSafeKey, associated: &[u8], tenant: TenantId) -> Option<Bytes> {
+    let mut sealed = tenant.0.to_be_bytes().to_vec();
+    let nonce = Nonce::assume_unique_for_key(TENANT);
+    key.seal_in_place_append_tag(nonce, Aad::from(associated), &mut sealed).ok()?;
+    Some(sealed.into())
+}
+
+/// A relay that changes it changes nothing but that nobody is named: the source has not signed it.
+fn open_tenant(key: &LessSafeKey, associated: &[u8], sealed: &[u8]) -> Option<TenantId> {
+    let (mut plain, nonce) = (sealed.to_vec(), Nonce::assume_unique_for_key(TENANT));
+    decode_tenant(key.open_in_place(nonce, Aad::from(associated), &mut plain).ok()?)
+}
+
+fn decode_tenant(bytes: &[u8]) -> Option<TenantId> {
+    bytes.try_into().ok().map(|bytes| TenantId(u64::from_be_bytes(bytes)))
 }
 
 fn sealed_part(destinations: &[Destination], sealed: &SealedPost) -> (proto::Multicast, Bytes) {
@@ -214,11 +251,12 @@ fn sealed_part(destinations: &[Destination], sealed: &SealedPost) -> (proto::Mul
         seq: Bytes::new(),
         topic: String::new(),
         signature: encode_signature(Some(sealed.signature)),
+        tenant: sealed.tenant.clone(),
     };
     (inner, sealed.bytes.clone())
 }
 
-fn decode_post(mut plain: Bytes) -> Result<Post, DecodeError> {
+fn decode_post(mut plain: Bytes, tenant: Option<TenantId>) -> Result<Post, DecodeError> {
     let cut = || DecodeError::Field { field: "sealed post" };
     if plain.len() < SEQ + 1 {
         return Err(cut());
@@ -232,7 +270,7 @@ fn decode_post(mut plain: Bytes) -> Result<Post, DecodeError> {
     let topic = plain.split_to(length);
     let topic = Topic::new(std::str::from_utf8(&topic).map_err(|_| cut())?)?;
     bounded(&plain, MAX_BODY, false)?;
-    Ok(Post { seq: PublishSeq(seq), topic, data: plain })
+    Ok(Post { seq: PublishSeq(seq), topic, tenant, data: plain })
 }
 
 fn content_key(secret: &[u8]) -> Option<LessSafeKey> {

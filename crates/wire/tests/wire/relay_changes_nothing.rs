@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use nuncio_protocol::{
     Header, MAX_BODY, Topic,
-    amop::{self, Destination, Multicast, Post, PublishSeq, ResultCode},
+    amop::{self, Destination, Multicast, Post, PublishSeq, ResultCode, SealedPost, TenantId},
     unicast::{self, Content, Refusal},
 };
 use nuncio_wire::{
@@ -21,7 +21,10 @@ pub(super) fn request(source: &Party, target: &Party, body: &'static str) -> uni
 
 pub(super) fn publish(source: &Party, target: &Party) -> amop::Message {
     let (topic, data) = (Topic::new("t1").unwrap(), Bytes::from("hello"));
-    amop::Message { header: header(source, target), content: amop::Content::Publish { message: 5, topic, data } }
+    amop::Message {
+        header: header(source, target),
+        content: amop::Content::Publish { message: 5, topic, tenant: None, data },
+    }
 }
 
 pub(super) fn multicast_to(source: &Party, destinations: &[&Party]) -> Multicast {
@@ -36,7 +39,7 @@ pub(super) fn multicast_to(source: &Party, destinations: &[&Party]) -> Multicast
         hops_left: 15,
         destinations: destinations.iter().map(destination).collect(),
         priority: Default::default(),
-        post: Some(Post { seq: PublishSeq([3; 32]), topic, data: "hey all".into() }),
+        post: Some(Post { seq: PublishSeq([3; 32]), topic, tenant: Some(TenantId(9)), data: "hey all".into() }),
         sealed: None,
     }
 }
@@ -138,9 +141,16 @@ fn a_multicast_may_be_split_by_relays_but_not_changed() {
     assert_eq!(multicast_over(part.clone(), &relay, &b), Ok(part.clone()));
 
     let sealed = part.sealed.clone().unwrap();
+    for tenant in [changed(&sealed.tenant, 3), Bytes::new(), Bytes::from_static(&[7; 8])] {
+        let unnamed = Multicast { sealed: Some(SealedPost { tenant, ..sealed.clone() }), ..part.clone() };
+        let arrived = multicast_over(unnamed, &relay, &b).unwrap();
+        assert_eq!(arrived.post, sent.post.clone().map(|post| Post { tenant: None, ..post }), "it names nobody else");
+    }
+    let too_long = SealedPost { tenant: Bytes::from_static(&[7; 25]), ..sealed.clone() };
+    multicast_over(Multicast { sealed: Some(too_long), ..part.clone() }, &relay, &b).expect_err("it is bounded");
     let bytes = changed(&sealed.bytes, 40);
     let forgeries = [
-        Multicast { sealed: Some(amop::SealedPost { bytes, ..sealed }), ..part.clone() },
+        Multicast { sealed: Some(SealedPost { bytes, ..sealed }), ..part.clone() },
         Multicast { source: relay.node, ..part.clone() },
         Multicast { epoch: 1, ..part.clone() },
         Multicast { number: 2, ..part.clone() },
@@ -261,7 +271,8 @@ fn nonsense_under_a_seal_is_told_to_be_its_sources() {
         assert!(is_its(unicast_over(at_relay, &relay, &b).unwrap_err()));
     }
     let mut message = publish(&a, &b);
-    message.content = amop::Content::Publish { message: 5, topic: Topic::new("t1").unwrap(), data: too_long() };
+    message.content =
+        amop::Content::Publish { message: 5, topic: Topic::new("t1").unwrap(), tenant: None, data: too_long() };
     let at_relay = bridge_over(Frame::Message(message), &a, &relay).expect("a relay does not look into it");
     assert!(is_its(bridge_over(at_relay, &relay, &b).unwrap_err()));
     let mut multicast = multicast_to(&a, &[&b]);

@@ -1,9 +1,9 @@
-//! What passes a relay tells it neither topic nor body nor seq.
+//! What passes a relay tells it neither topic nor body nor seq, nor which of its source's clients published it.
 
 use bytes::Bytes;
 use nuncio_protocol::{
     Topic,
-    amop::{self, Multicast, Post, PublishSeq, ResultCode},
+    amop::{self, Multicast, Post, PublishSeq, ResultCode, TenantId},
     unicast,
 };
 use nuncio_wire::amop::Frame;
@@ -16,6 +16,7 @@ use super::{
 const BODY: &[u8] = b"the secret body of it all";
 const TOPIC: &str = "the-secret-topic";
 const SEQ: [u8; 32] = *b"the seq that a publisher counts!";
+const TENANT: TenantId = TenantId(u64::from_be_bytes(*b"a tenant"));
 
 /// All that a relay sees of a frame: its bytes and what it decodes.
 fn view(frame: Option<(Bytes, Bytes)>, from: &Party, relay: &Party) -> Vec<u8> {
@@ -33,7 +34,8 @@ fn view(frame: Option<(Bytes, Bytes)>, from: &Party, relay: &Party) -> Vec<u8> {
 /// Whether any of it is there: as it is, or as `Debug` writes bytes and numbers.
 fn tells(view: &[u8]) -> bool {
     let lists = [BODY, &SEQ].map(|secret| format!("{secret:?}").trim_matches(['[', ']']).to_owned());
-    let mut secrets: Vec<&[u8]> = vec![BODY, TOPIC.as_bytes(), &SEQ];
+    let (tenant, number) = ([TENANT.0.to_be_bytes(), TENANT.0.to_le_bytes()], TENANT.0.to_string());
+    let mut secrets: Vec<&[u8]> = vec![BODY, TOPIC.as_bytes(), &SEQ, &tenant[0], &tenant[1], number.as_bytes()];
     secrets.extend(lists.iter().map(String::as_bytes));
     // Half of a secret is one, too.
     secrets.iter().any(|secret| view.windows(secret.len() / 2).any(|part| secret.starts_with(part)))
@@ -50,17 +52,18 @@ fn bridge(source: &Party, target: &Party, content: amop::Content) -> Frame {
 fn contents() -> (Vec<unicast::Content>, Vec<amop::Content>) {
     let (body, data, topic) = (Bytes::from(BODY), Bytes::from(BODY), Topic::new(TOPIC).unwrap());
     let unicasts = vec![unicast::Content::Request { body: body.clone() }, unicast::Content::Reply { body }];
-    let publish = amop::Content::Publish { message: 1, topic, data: data.clone() };
+    let publish = amop::Content::Publish { message: 1, topic, tenant: Some(TENANT), data: data.clone() };
     (unicasts, vec![publish, amop::Content::Result { code: ResultCode(0), data }])
 }
 
 fn cast(source: &Party, destinations: &[&Party]) -> Frame {
-    let post = Post { seq: PublishSeq(SEQ), topic: Topic::new(TOPIC).unwrap(), data: Bytes::from(BODY) };
-    Frame::Multicast(Multicast { post: Some(post), ..multicast_to(source, destinations) })
+    let (seq, topic, data) = (PublishSeq(SEQ), Topic::new(TOPIC).unwrap(), Bytes::from(BODY));
+    let post = Some(Post { seq, topic, tenant: Some(TENANT), data });
+    Frame::Multicast(Multicast { post, ..multicast_to(source, destinations) })
 }
 
 #[test]
-fn a_relay_reads_neither_topic_nor_body_nor_seq() {
+fn a_relay_reads_neither_topic_nor_body_nor_seq_nor_whose_it_is() {
     let [a, relay, b, c] = parties();
     let (unicasts, bridged) = contents();
     for content in unicasts {

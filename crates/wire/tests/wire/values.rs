@@ -6,7 +6,7 @@ use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
     Header, Priority, SealEnd, Topic,
-    amop::{self, Destination, Multicast, Post, PublishSeq, ResultCode},
+    amop::{self, Destination, Multicast, Post, PublishSeq, ResultCode, TenantId},
     multicast::{self, Batch, Leg, Long, Proof, Wanted},
     peering::{Address, Parting},
     status_sync::{IssuerId, Query, Status, TableDigest, Version},
@@ -158,9 +158,10 @@ pub(super) fn amop(source: Place, target: Place) -> impl Strategy<Value = amop::
     use amop::Content;
 
     let content = prop_oneof![
-        (any::<u64>(), topic(), bytes(600)).prop_map(|(message, topic, data)| Content::Publish {
+        (any::<u64>(), topic(), tenant(), bytes(600)).prop_map(|(message, topic, tenant, data)| Content::Publish {
             message,
             topic,
+            tenant,
             data
         }),
         (any::<i32>(), bytes(600)).prop_map(|(code, data)| Content::Result { code: ResultCode(code), data }),
@@ -169,11 +170,16 @@ pub(super) fn amop(source: Place, target: Place) -> impl Strategy<Value = amop::
     (header(source, target), content).prop_map(|(header, content)| amop::Message { header, content })
 }
 
+fn tenant() -> impl Strategy<Value = Option<TenantId>> {
+    option::of((1..=u64::MAX).prop_map(TenantId))
+}
+
 /// A multicast as its source makes it.
 pub(super) fn multicast(source: Place, destinations: Vec<NodeId>) -> impl Strategy<Value = Multicast> {
-    let post = (any::<[u8; 32]>(), topic(), bytes(600)).prop_map(|(seq, topic, data)| Post {
+    let post = (any::<[u8; 32]>(), topic(), tenant(), bytes(600)).prop_map(|(seq, topic, tenant, data)| Post {
         seq: PublishSeq(seq),
         topic,
+        tenant,
         data,
     });
     (any::<u64>(), clock(), lifetime(), 0..=16_u8, post).prop_map(move |(number, sent, lifetime, hops_left, post)| {

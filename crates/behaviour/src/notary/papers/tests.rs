@@ -101,7 +101,12 @@ fn a_multicast_stays_on_the_account_of_the_client_whose_it_is() {
         hops_left: 4,
         priority: Default::default(),
         destinations: vec![Destination { node, key: Bytes::new() }],
-        post: Some(Post { seq: PublishSeq([1; 32]), topic: Topic::new("t").unwrap(), data: "data".into() }),
+        post: Some(Post {
+            seq: PublishSeq([1; 32]),
+            topic: Topic::new("t").unwrap(),
+            tenant: None,
+            data: "data".into(),
+        }),
         sealed: None,
     };
     let (account, to) = (Account::Client(7), NodeKey::generate().node_id());

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 
-use super::super::{ClientId, DeliveryId, ResultCode};
+use super::super::{ClientId, DeliveryId, ResultCode, TenantId};
 use crate::{Priority, Topic};
 
 /// An attempt of another node, as it is known here. Looked up several times for each message: the number, which hardly two
@@ -29,6 +29,8 @@ pub(super) struct Errand {
     /// How urgent it is here, and its answer.
     pub(super) priority: Priority,
     pub(super) topic: Topic,
+    /// Which of its source's clients published it.
+    pub(super) tenant: Option<TenantId>,
     pub(super) data: Bytes,
     pub(super) ends: Instant,
     pub(super) stage: Stage,

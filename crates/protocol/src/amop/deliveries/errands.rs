@@ -4,32 +4,35 @@ use std::{
 };
 
 use bytes::Bytes;
-use nuncio_bounds::Bound;
+use nuncio_bounds::{Bound, Portions};
 use nuncio_identity::NodeId;
 
 use super::{
-    super::{ClientId, ResultCode, budget::Budget},
+    super::{ClientId, ResultCode, TenantId, account_of},
     errand::{Asked, Errand, Stage},
 };
-use crate::timers::Timers;
+use crate::{Account, timers::Timers};
 
 /// Most bytes of other nodes' messages and of answers to them, a quarter of them of one node.
 const MAX_BYTES: usize = 256 << 20;
 
 /// The attempts of other nodes, each until its time is over, and which sessions had which message.
 ///
-/// Bound: [`MAX_BYTES`]. When a source's share is full its oldest answered attempts are forgotten; what still does not fit
-/// is not taken.
+/// Bound: [`MAX_BYTES`]. When a source's share is full its oldest answered attempts are forgotten, first those of the client of it
+/// that wants more; what still does not fit is not taken.
 #[derive(Debug)]
 pub(super) struct Errands {
     known: BTreeMap<Asked, Errand>,
     /// The sessions that had a message, each with the attempt that brought it.
     had: BTreeMap<Message, Vec<(u64, ClientId)>>,
-    /// Of each source, in the order of their answers.
-    answered: BTreeMap<NodeId, VecDeque<Asked>>,
+    /// Of each client of a source, in the order of their answers.
+    answered: BTreeMap<Whose, VecDeque<Asked>>,
     timers: Timers<Asked>,
-    budget: Budget<NodeId>,
+    held: Portions<NodeId>,
 }
+
+/// Of which node, and of which of its clients.
+type Whose = (NodeId, Option<TenantId>);
 
 /// A message, its source's epoch, and its source.
 type Message = (u64, u64, NodeId);
@@ -47,14 +50,15 @@ impl Errands {
             had: BTreeMap::new(),
             answered: BTreeMap::new(),
             timers: Timers::default(),
-            budget: Budget::new(MAX_BYTES),
+            held: Portions::default(),
         }
     }
 
     /// Makes room for an attempt; `false` when there is none.
     pub(super) fn make_room(&mut self, source: &NodeId, errand: &Errand) -> bool {
-        while !self.budget.take(*source, errand.bytes()) {
-            if !self.forget_answered(source) {
+        let whose = (*source, errand.tenant);
+        while !self.take(whose, errand.bytes()) {
+            if !self.forget_answered(whose) {
                 return false;
             }
         }
@@ -101,15 +105,16 @@ impl Errands {
     /// Keeps an answer as long as the attempt counts, if there is room for it.
     pub(super) fn answer(&mut self, asked: &Asked, code: ResultCode, data: Bytes, over: Vec<NodeId>) {
         let Some(errand) = self.known.get_mut(asked) else { return };
-        self.budget.give_back(asked.source, errand.bytes());
+        let whose = (asked.source, errand.tenant);
+        self.held.remove(account(whose), errand.bytes());
         (errand.data, errand.over) = (Bytes::new(), over);
         errand.stage = Stage::Answered(Some((code, data)));
-        if !self.budget.take(asked.source, errand.bytes()) {
+        if !has_room(&self.held, whose, errand.bytes()) {
+            // It is less than what it held.
             errand.stage = Stage::Answered(None);
-            // It is less than what was given back.
-            self.budget.take(asked.source, errand.bytes());
         }
-        self.answered.entry(asked.source).or_default().push_back(*asked);
+        self.held.add(account(whose), errand.bytes());
+        self.answered.entry(whose).or_default().push_back(*asked);
     }
 
     /// Takes an attempt whose time is over.
@@ -122,7 +127,7 @@ impl Errands {
     /// Takes what a node asked.
     pub(super) fn remove_source(&mut self, node: &NodeId) -> Vec<Errand> {
         let theirs: Vec<_> = self.known.keys().filter(|asked| asked.source == *node).copied().collect();
-        self.answered.remove(node);
+        self.answered.retain(|(source, _), _| source != node);
         theirs.iter().filter_map(|asked| self.remove(asked)).collect()
     }
 
@@ -133,7 +138,8 @@ impl Errands {
     fn remove(&mut self, asked: &Asked) -> Option<Errand> {
         let errand = self.known.remove(asked)?;
         self.timers.cancel(errand.ends, *asked);
-        self.budget.give_back(asked.source, errand.bytes());
+        let whose = (asked.source, errand.tenant);
+        self.held.remove(account(whose), errand.bytes());
         let message = message_of(asked, &errand);
         if let Some(had) = self.had.get_mut(&message) {
             had.retain(|(number, _)| *number != asked.number);
@@ -141,29 +147,49 @@ impl Errands {
                 self.had.remove(&message);
             }
         }
-        self.tidy(&asked.source);
+        self.tidy(whose);
         Some(errand)
     }
 
+    fn take(&mut self, whose: Whose, bytes: usize) -> bool {
+        let has_room = has_room(&self.held, whose, bytes);
+        if has_room {
+            self.held.add(account(whose), bytes);
+        }
+        has_room
+    }
+
     /// Says whether there was one.
-    fn forget_answered(&mut self, source: &NodeId) -> bool {
-        let oldest = self.answered.get_mut(source).and_then(VecDeque::pop_front);
-        oldest.is_some_and(|asked| {
+    fn forget_answered(&mut self, whose: Whose) -> bool {
+        let any = || self.answered.range((whose.0, None)..=(whose.0, Some(TenantId(u64::MAX)))).next();
+        let whose = if self.answered.contains_key(&whose) { Some(whose) } else { any().map(|(whose, _)| *whose) };
+        let Some(whose) = whose else { return false };
+        if let Some(asked) = self.answered.get_mut(&whose).and_then(VecDeque::pop_front) {
             self.remove(&asked);
-            true
-        })
+        }
+        self.tidy(whose);
+        true
     }
 
     /// Attempts end about in the order of their answers.
-    fn tidy(&mut self, source: &NodeId) {
-        let Some(answered) = self.answered.get_mut(source) else { return };
+    fn tidy(&mut self, whose: Whose) {
+        let Some(answered) = self.answered.get_mut(&whose) else { return };
         while answered.front().is_some_and(|asked| !self.known.contains_key(asked)) {
             answered.pop_front();
         }
         if answered.is_empty() {
-            self.answered.remove(source);
+            self.answered.remove(&whose);
         }
     }
+}
+
+/// Whether so many bytes more fit into all, and into what one source may have, of which its clients have portions.
+fn has_room(held: &Portions<NodeId>, whose: Whose, bytes: usize) -> bool {
+    held.all() + bytes <= MAX_BYTES && held.to_leave(account(whose)) + bytes <= MAX_BYTES / 4
+}
+
+fn account((source, tenant): Whose) -> Account {
+    account_of(source, tenant)
 }
 
 const fn message_of(asked: &Asked, errand: &Errand) -> Message {

@@ -10,14 +10,14 @@ use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
 use super::{
     super::{
-        ClientId, ClientOutput, Content, DeliveryId, Kind, Message, Payer, ResultCode, private::names::shown,
-        subscriptions::Subscriptions,
+        ClientId, ClientOutput, Content, DeliveryId, Kind, Message, Payer, ResultCode, account_of,
+        private::names::shown, subscriptions::Subscriptions,
     },
     errand::{Asked, Errand, Stage},
     errands::Errands,
     report::{report, report_again},
 };
-use crate::{Account, MAX_NODES, Output, Priority, Topic, suspects::Suspects, turn::Turn};
+use crate::{MAX_NODES, Output, Priority, Topic, suspects::Suspects, turn::Turn};
 
 /// How long a silence is held against a session.
 const MEMORY: Duration = Duration::from_secs(10);
@@ -113,12 +113,12 @@ impl Deliveries {
         turn: &mut Turn<'_>,
     ) {
         let header = message.header;
-        let Content::Publish { message, topic, data } = message.content else { return };
+        let Content::Publish { message, topic, tenant, data } = message.content else { return };
         let asked = Asked { source: header.source, epoch: header.source_epoch, number: header.number };
         let ends = turn.now + time_left;
         let (vias, over, sent) = (vec![from], Vec::new(), header.sent);
         let priority = header.priority;
-        let errand = Errand { message, vias, over, sent, priority, topic, data, ends, stage: Stage::New };
+        let errand = Errand { message, vias, over, sent, priority, topic, tenant, data, ends, stage: Stage::New };
         if !self.errands.make_room(&asked.source, &errand) {
             tracing::debug!(source = %asked.source.short(), "no room for its messages");
             report(&asked, &errand, ResultCode::SUBSCRIBER_GONE, &Bytes::new(), turn);
@@ -235,6 +235,7 @@ impl Deliveries {
     fn deliver(&mut self, asked: Asked, subscriptions: &Subscriptions, turn: &mut Turn<'_>) {
         let Some(errand) = self.errands.get(&asked).filter(|errand| errand.ends > turn.now) else { return };
         let (topic, priority, data) = (errand.topic.clone(), errand.priority, errand.data.clone());
+        let account = account_of(asked.source, errand.tenant);
         let Some(client) = self.choose(&asked, &subscriptions.receivers(&topic)) else {
             self.answer(&asked, ResultCode::SUBSCRIBER_GONE, Bytes::new(), turn);
             return;
@@ -244,7 +245,7 @@ impl Deliveries {
         if let Some(errand) = self.errands.get_mut(&asked) {
             errand.stage = Stage::At { client, delivery };
         }
-        let (account, kind, topic) = (Account::Of(asked.source), Kind::Unicast, shown(&topic));
+        let (kind, topic) = (Kind::Unicast, shown(&topic));
         let deliver = ClientOutput::Deliver { client, account, delivery, kind, priority, topic, data };
         turn.outbox.push(Output::Client(deliver));
     }

@@ -76,7 +76,8 @@ fn send(exchange: &Exchange, message: u64, attempt: &Attempt, via: NodeId, turn:
     let header = turn.life.header((node, epoch), attempt.number, lifetime, turn.now);
     let priority = turn.onward.urgency.of_clients(exchange.priority, exchange.data.len(), turn.now);
     let header = Header { priority, ..header };
-    let content = Content::Publish { message, topic, data: exchange.data.clone() };
+    let (tenant, data) = (exchange.payer.tenant(), exchange.data.clone());
+    let content = Content::Publish { message, topic, tenant, data };
     let message = Message { header, content };
     turn.outbox.push(Output::SendBridge { to: via, account: exchange.payer.account(), message });
 }

@@ -6,7 +6,7 @@ use nuncio_identity::NodeId;
 
 use super::{
     super::{
-        ClientId, ClientOutput, Content, Kind, Message, Multicast, Payer, Post, PublishSeq, ResultCode,
+        ClientId, ClientOutput, Content, Kind, Message, Multicast, Payer, Post, PublishSeq, ResultCode, account_of,
         deliveries::Deliveries,
         exchanges::{Publish, Reach},
         guard::Guard,
@@ -86,7 +86,7 @@ impl Multicasts {
                 let own = (payer.account(), priority);
                 self.deliver(own, (seq, &topic, &data), reach.subscriptions, reach.deliveries, turn);
                 let nodes: Vec<_> = reach.subscriptions.nodes(&topic).map(|(node, _)| node).collect();
-                self.post((client, payer, priority), nodes, Post { seq, topic, data }, turn);
+                self.post((client, payer, priority), nodes, Post { seq, topic, tenant: payer.tenant(), data }, turn);
             }
         }
     }
@@ -108,14 +108,15 @@ impl Multicasts {
         destinations.retain(|destination| destination.node != me);
         let mut counted = None;
         if before > destinations.len()
-            && let Some(Post { seq, topic, data }) = multicast.post.clone()
+            && let Some(Post { seq, topic, tenant, data }) = multicast.post.clone()
         {
             let is_new = !is_repeated && !names::is_channel(&topic);
             if is_new && guard.admit(&multicast.source, &topic, data.len(), turn).is_ok() {
                 let source = multicast.source;
                 let priority = turn.onward.urgency.of(&source, multicast.priority, data.len(), turn.now);
                 counted = Some(priority).filter(|_| from == source);
-                self.deliver((Account::Of(source), priority), (seq, &topic, &data), subscriptions, deliveries, turn);
+                let account = account_of(source, tenant);
+                self.deliver((account, priority), (seq, &topic, &data), subscriptions, deliveries, turn);
             }
             if from != multicast.source {
                 acknowledge(&multicast, from, turn);
@@ -175,7 +176,8 @@ impl Multicasts {
                     self.deliver(own, (seq, &topic, &data), reach.subscriptions, reach.deliveries, turn);
                 }
                 Holder::At { node, .. } => {
-                    self.post((client, payer, priority), vec![node], Post { seq, topic, data: data.clone() }, turn);
+                    let post = Post { seq, topic, tenant: payer.tenant(), data: data.clone() };
+                    self.post((client, payer, priority), vec![node], post, turn);
                 }
             }
         }
