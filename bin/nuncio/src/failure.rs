@@ -45,6 +45,7 @@ impl Failure {
             io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
                 failure.hint("there is a file where a directory is wanted: name another path, or move it away")
             }
+            io::ErrorKind::InvalidInput => failure.hint("write what comes out of it into a file, and name that"),
             io::ErrorKind::StorageFull => failure.hint("make room on that file system"),
             _ => failure,
         }

@@ -22,6 +22,13 @@ pub trait Certifier: Send + Sync {
         (Vec::new(), Vec::new())
     }
 
+    /// Takes a revocation list that a peer brought, with the certificates of agencies that may have signed it, all DER; says
+    /// whether it is newer than what was held. Called outside the swarm's task. Unless this is implemented, none is taken.
+    fn take_list(&self, peer: NodeId, list: &[u8], agencies: &[Bytes]) -> bool {
+        let _ = (peer, list, agencies);
+        false
+    }
+
     /// Whether an expelled node has shown, since it was expelled, another certificate that holds. It is then let in
     /// again at once. Unless this is implemented, only [`Behaviour::readmit`](crate::Behaviour::readmit) does so.
     fn is_proved_anew(&self, node: &NodeId) -> bool {

@@ -161,16 +161,9 @@ pub enum Event {
         /// Who.
         node: NodeId,
     },
-    /// A peer sent revocation lists, DER, that are newer than those told by
-    /// [`crate::Behaviour::set_revocation_lists`]. They are not judged yet.
-    RevocationLists {
-        /// Who.
-        peer: NodeId,
-        /// The lists.
-        lists: Vec<Bytes>,
-        /// Certificates of agencies that may have signed them.
-        agencies: Vec<Bytes>,
-    },
+    /// A peer brought revocation lists that [`crate::Certifier::take_list`] took: whoever is in is to be judged again, and
+    /// what is held now told by [`crate::Behaviour::set_revocation_lists`].
+    ListsTaken,
     /// Something for an AMOP client, when no [`crate::Config::clients`] was given.
     Client(ClientOutput),
     /// A round trip over a link was measured.

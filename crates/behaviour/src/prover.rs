@@ -23,7 +23,7 @@ use nuncio_wire::SigningContext;
 use self::{job::Step, work::Work};
 use crate::access::Certifier;
 
-pub(crate) use job::{Finding, Job, Unproved};
+pub(crate) use job::{Finding, Job, Unjudged, Unproved};
 
 /// Hands jobs to the thread, and back what it found.
 pub(crate) struct Prover {
@@ -121,7 +121,7 @@ impl Shared {
                 continue;
             };
             drop(state);
-            let step = job.step(context, certifier);
+            let step = job.step(peer, context, certifier);
             state = self.lock();
             let is_done = matches!(step, Step::Done(_));
             state.work.put_back(peer, step);

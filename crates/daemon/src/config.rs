@@ -1,8 +1,8 @@
 //! The configuration: read and judged here, before anything is opened or bound.
 
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use nuncio_pki::{
@@ -36,9 +36,6 @@ pub use rights::Rights;
 pub use section::{Effect, Key};
 pub use tables::{Access, Admin, Audit, Files, Gateway, Identity, Issuer, Log, P2p, Renewal, Web};
 pub use value::{Interval, LogFormat, Mode, Node, Peer, Sdk, Size, ValueError};
-
-/// Shorter certificates end before their node could have tried a few times to renew them.
-const SHORTEST_LIFE: Duration = Duration::from_secs(10);
 
 /// Everything a node is told. Every key has a default, stated with it; `Config::default()` is a node whose files
 /// lie in `conf/` and `data/`.
@@ -255,14 +252,8 @@ impl Config {
                 format!("{address} is not a loopback address, and neither [admin] tls nor allow_remote is set"),
             ));
         }
-        if self.audit.max_file.0 < 64 << 10 {
-            return Err(("audit.max_file", "a file has 64KiB at least".to_owned()));
-        }
-        if self.audit.keep_files < 2 {
-            return Err(("audit.keep_files", "2 files are kept at least".to_owned()));
-        }
-        if self.p2p.network.is_empty() || self.p2p.network.len() > 128 {
-            return Err(("p2p.network", "a network's name has 1 to 128 bytes".to_owned()));
+        if !(1..=128).contains(&self.p2p.network.len()) || self.p2p.network.chars().any(char::is_control) {
+            return Err(("p2p.network", "a network's name has 1 to 128 bytes, and no control characters".to_owned()));
         }
         if self.p2p.redial_longest < self.p2p.redial_first {
             return Err(("p2p.redial_longest", "is shorter than redial_first".to_owned()));
@@ -270,17 +261,8 @@ impl Config {
         if self.gateway.publish_timeout < self.gateway.candidate_timeout {
             return Err(("gateway.publish_timeout", "is shorter than candidate_timeout".to_owned()));
         }
-        if self.issuer.lifetime.0 < SHORTEST_LIFE {
-            return Err((
-                "issuer.lifetime",
-                format!("a certificate is valid for {} at least", Interval(SHORTEST_LIFE)),
-            ));
-        }
         if self.issuer.listen.is_some() && self.issuer.ca.is_none() {
             return Err(("issuer.listen", "there is no [issuer] ca to answer newcomers".to_owned()));
-        }
-        if self.issuer.per_hour == 0 {
-            return Err(("issuer.per_hour", "must be at least 1".to_owned()));
         }
         self.judge_limits()?;
         self.rights.in_force()?;
@@ -316,8 +298,8 @@ fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn environment_variables() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+fn environment_variables() -> impl Iterator<Item = (String, OsString)> {
+    std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value))
 }
 
 #[cfg(test)]

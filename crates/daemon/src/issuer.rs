@@ -155,3 +155,36 @@ pub(crate) fn answer(decided: &Result<Vec<Certificate>, IssueError>) -> Answer {
         Err(error) => Answer::Refused { reason: error.told() },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nuncio_pki::{ChainError, RequestError};
+
+    use super::*;
+
+    #[test]
+    fn each_refusal_is_counted_as_what_it_is() {
+        let name = String::new;
+        let table = [
+            (IssueError::TooOften { per_hour: 1 }, IssuerRefusal::TooOften),
+            (IssueError::Crowded, IssuerRefusal::TooOften),
+            (IssueError::TooLarge { bytes: 2, limit: 1 }, IssuerRefusal::Request),
+            (IssueError::Request(RequestError::NotSigned { subject: name() }), IssuerRefusal::Request),
+            (IssueError::OtherKey { what: "the request", found: name(), asker: name() }, IssuerRefusal::Key),
+            (IssueError::OtherName { asked: name(), held: name() }, IssuerRefusal::Other),
+            (IssueError::Attributes, IssuerRefusal::Other),
+            (IssueError::Chain(Box::new(ChainError::NoCertificate)), IssuerRefusal::Chain),
+            (IssueError::OtherAgency { issuer: name(), agency: name() }, IssuerRefusal::OtherAgency),
+            (IssueError::OtherRole { subject: name(), stated: name() }, IssuerRefusal::Role),
+            (IssueError::NotListed { name: name() }, IssuerRefusal::Access),
+            (IssueError::Revoked { serial: name() }, IssuerRefusal::Revoked),
+            (IssueError::KeyTakenBack { node: name() }, IssuerRefusal::Revoked),
+            (IssueError::TooMany { held: 1 }, IssuerRefusal::Full),
+            (IssueError::Full { held: 1 }, IssuerRefusal::Full),
+            (IssueError::Unsound(Box::new(ChainError::NoCertificate)), IssuerRefusal::Issuer),
+        ];
+        for (error, counted) in table {
+            assert_eq!(refusal(&error), counted, "{error}");
+        }
+    }
+}

@@ -1,20 +1,18 @@
 //! The certificates that the doctor shows, as the operator's node or SDK would.
 
 use std::{
-    fmt, fs,
-    io::Read,
+    fmt, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use nuncio_pki::{
     Anchors, Certificate, DirectoryError, FileError, Identity, IdentityPaths, KeyError, KeyFile, KeyFileError, Leaf,
-    Policy, Role, RoleRule,
+    Policy, Role, RoleRule, read_file,
 };
 use nuncio_plain::argument;
 use rustls::sign::{CertifiedKey, SigningKey};
 use rustls_pki_types::UnixTime;
-use zeroize::Zeroizing;
 
 /// Most bytes read from one file.
 const MAX_FILE: u64 = 4 << 20;
@@ -151,7 +149,7 @@ pub enum CredentialsError {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A file is far larger than any certificate.
     #[error("{} is larger than {MAX_FILE} bytes, so it is no key or certificate", path.display())]
@@ -247,13 +245,9 @@ fn certificates(path: &Path) -> Result<Vec<Certificate>, CredentialsError> {
         .map_err(|source| CredentialsError::Certificate { path: path.into(), source })
 }
 
-fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, CredentialsError> {
-    let mut bytes = Zeroizing::new(Vec::new());
-    let failed = |source| CredentialsError::Read { path: path.into(), source };
-    let file = fs::File::open(path).map_err(failed)?;
-    let length = file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if length as u64 > MAX_FILE {
-        return Err(CredentialsError::TooLarge { path: path.into() });
-    }
-    Ok(bytes)
+fn read(path: &Path) -> Result<Vec<u8>, CredentialsError> {
+    read_file(path, MAX_FILE).map_err(|source| match source.kind() {
+        io::ErrorKind::FileTooLarge => CredentialsError::TooLarge { path: path.into() },
+        _ => CredentialsError::Read { path: path.into(), source },
+    })
 }

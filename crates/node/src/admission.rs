@@ -1,6 +1,7 @@
 //! Who belongs: the decisions about nodes that are in already, or known. Newcomers are judged in the handshake, records in
 //! the certifier, both by the same policy.
 
+mod lists;
 mod unlisted;
 
 #[cfg(test)]
@@ -9,21 +10,24 @@ mod tests;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use nuncio_audit::{Audit, Event};
 use nuncio_behaviour::Behaviour;
 use nuncio_identity::NodeId;
-use nuncio_metrics::{Cause, Direction, LinkRefusal, ListRefusal};
-use nuncio_pki::{Certificate, Policy, PolicyError, RevocationList, SharedPolicy};
+use nuncio_metrics::{Cause, Direction, LinkRefusal};
+use nuncio_pki::{Certificate, Policy, SharedPolicy};
 use nuncio_protocol::status_sync::{IssuerId, Record};
 use nuncio_transport::Admissions;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use tokio::sync::watch;
 
-pub(crate) use self::unlisted::Unlisted;
+pub(crate) use self::{lists::take_list, unlisted::Unlisted};
 use crate::{agencies::Agencies, certifier::told_lists, event_loop::of_chain, lifetimes::Lifetimes};
+
+/// How long those who are in are left alone after lists were taken from the network.
+const LISTS_PAUSE: Duration = Duration::from_secs(1);
 
 /// What the decisions are carried out on.
 pub(crate) trait Network {
@@ -68,6 +72,10 @@ pub(crate) struct Admission {
     expelled: BTreeMap<NodeId, Grounds>,
     /// Told of the agencies behind the lists in force, when lists were adopted.
     adoptions: Option<watch::Sender<Vec<Certificate>>>,
+    /// Since those who are in were judged last.
+    lists_taken: bool,
+    /// When they were judged last because lists were taken.
+    judged_at: Option<Instant>,
     audit: Audit,
 }
 
@@ -89,7 +97,7 @@ impl Admission {
         adoptions: Option<watch::Sender<Vec<Certificate>>>,
         audit: Audit,
     ) -> Self {
-        Self { own, shared, expelled: BTreeMap::new(), adoptions, audit }
+        Self { own, shared, expelled: BTreeMap::new(), adoptions, lists_taken: false, judged_at: None, audit }
     }
 
     /// The certificates behind this node's own, renewed.
@@ -116,7 +124,7 @@ impl Admission {
     }
 
     /// Does what time asks for; says whether anything changed.
-    pub(crate) fn handle_tick(&mut self, network: &mut impl Network, now: UnixTime) -> bool {
+    pub(crate) fn handle_tick(&mut self, network: &mut impl Network, now: UnixTime, at: Instant) -> bool {
         let unlisted = self.shared.unlisted.take().into_iter().filter(|node| !self.admits(node));
         let unlisted: BTreeMap<_, _> = unlisted.map(|node| (node, Grounds::Lists)).collect();
         let is_changed = !unlisted.is_empty();
@@ -127,10 +135,14 @@ impl Admission {
             self.tell(network);
         }
         let is_ended = self.shared.lifetimes.take_ended(now) || self.shared.admissions.any_ended(now);
-        if is_ended {
+        let is_told = self.judges_by_lists(at);
+        if is_ended || is_told {
             self.judge_again(network, now);
         }
-        is_changed || is_ended
+        if is_told {
+            self.keep_lists();
+        }
+        is_changed || is_ended || is_told
     }
 
     /// Judges those who are in by the policy in force, and those who were expelled.
@@ -165,47 +177,25 @@ impl Admission {
         self.tell(network);
     }
 
-    /// Takes revocation lists from the network: each must be signed by an authority trusted here, or by one below it. Says
-    /// whether any was newer; then all have been judged again.
-    pub(crate) fn adopt(
-        &mut self,
-        peer: NodeId,
-        [lists, agencies]: [&[Bytes]; 2],
-        network: &mut impl Network,
-        now: UnixTime,
-    ) -> bool {
-        let agencies: Vec<_> = agencies.iter().map(|der| CertificateDer::from(der.to_vec())).collect();
-        self.shared.agencies.meet_all(&agencies, &self.shared.policy.load(), now);
-        let agencies = self.shared.agencies.all();
-        let mut is_changed = false;
-        for der in lists {
-            let judged = RevocationList::from_der(der).map_err(|error| (ListRefusal::Malformed, error.to_string()));
-            match judged.and_then(|list| Ok((adopt(&self.shared.policy, &list, &agencies, now)?, list))) {
-                Ok((true, list)) => {
-                    self.audit.record(Event::ListTaken {
-                        peer: Some(peer.into()),
-                        issuer: list.issuer().into(),
-                        edition: list.edition().to_string().into(),
-                        revoked: list.len(),
-                    });
-                    is_changed = true;
-                }
-                Ok((false, _)) => {}
-                Err((refused, cause)) => self.audit.record(Event::ListRefused {
-                    refused: Cause::Lists(refused).into(),
-                    peer: peer.into(),
-                    cause: cause.into(),
-                }),
-            }
+    /// The certifier took lists from the network: those who are in are judged again, soon, for an authority that signs one list
+    /// after the other is not to keep the node busy with that.
+    pub(crate) const fn handle_lists_taken(&mut self) {
+        self.lists_taken = true;
+    }
+
+    /// Whether lists were taken, and the last time that those who are in were judged for it is long enough ago.
+    fn judges_by_lists(&mut self, at: Instant) -> bool {
+        let is_due = self.lists_taken && self.judged_at.is_none_or(|last| last + LISTS_PAUSE <= at);
+        if is_due {
+            (self.lists_taken, self.judged_at) = (false, Some(at));
         }
-        if is_changed {
-            self.judge_again(network, now);
-            if let Some(keeper) = &self.adoptions {
-                let policy = self.shared.policy.load();
-                keeper.send_replace(policy.lists().signers());
-            }
+        is_due
+    }
+
+    fn keep_lists(&self) {
+        if let Some(keeper) = &self.adoptions {
+            keeper.send_replace(self.shared.policy.load().lists().signers());
         }
-        is_changed
     }
 
     /// Finds the signers of lists that came from files before their agencies were known; says whether there were any.
@@ -300,27 +290,4 @@ impl Network for Behaviour {
     fn set_revocation_lists(&mut self, numbers: BTreeMap<IssuerId, u64>) {
         self.set_revocation_lists(numbers);
     }
-}
-
-fn of_list(error: &PolicyError) -> ListRefusal {
-    match error {
-        PolicyError::TooManyLists { .. } | PolicyError::TooLongLists { .. } => ListRefusal::Full,
-        _ => ListRefusal::Signer,
-    }
-}
-
-/// Whether the list was newer than what was in force. One step: the operator changes the policy meanwhile.
-fn adopt(
-    policy: &SharedPolicy,
-    list: &RevocationList,
-    agencies: &[Certificate],
-    now: UnixTime,
-) -> Result<bool, (ListRefusal, String)> {
-    let mut outcome = Ok(false);
-    policy.rcu(|current| {
-        let adopted = current.adopt(list.clone(), agencies, now);
-        outcome = adopted.as_ref().map(Option::is_some).map_err(|error| (of_list(error), error.to_string()));
-        adopted.ok().flatten().map_or_else(|| Arc::clone(current), Arc::new)
-    });
-    outcome
 }

@@ -146,7 +146,8 @@ fn swarm(
 ) -> Result<Swarm<Behaviour>, BuildError> {
     let secure = transport_config(config, identity);
     let transport = nuncio_transport::tcp(secure, shared.admissions.clone(), door, config.audit.clone())?;
-    let behaviour = Behaviour::new(behaviour_config(config, epoch, PolicyCertifier::new(shared.clone())));
+    let behaviour =
+        Behaviour::new(behaviour_config(config, epoch, PolicyCertifier::new(shared.clone(), config.audit.clone())));
     Ok(Swarm::new(transport, behaviour, PeerId::from(config.identity.key.node_id()), swarm_config()))
 }
 

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use nuncio_audit::Audit;
 use nuncio_behaviour::{Certifier, Member};
 use nuncio_identity::NodeId;
 use nuncio_pki::{Certificate, ChainError, Policy, SharedPolicy};
@@ -8,29 +9,32 @@ use nuncio_protocol::status_sync::IssuerId;
 use nuncio_transport::{Admission, Admissions};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-use crate::admission::Shared;
+use crate::admission::{Shared, take_list};
 
 /// Judges the chains behind status records by the policy that the handshakes use, its lists of allowed and denied nodes
 /// included. For whoever puts a [`Behaviour`](nuncio_behaviour::Behaviour) into a swarm of his own; a [`Node`](crate::Node) has one.
 #[derive(Debug)]
-pub struct PolicyCertifier(Shared);
+pub struct PolicyCertifier {
+    shared: Shared,
+    audit: Audit,
+}
 
 impl PolicyCertifier {
     /// By a policy, and by whom the transport has admitted.
     pub fn of(policy: SharedPolicy, admissions: Admissions) -> Self {
-        Self(Shared::of(policy, admissions))
+        Self::new(Shared::of(policy, admissions), Audit::default())
     }
 
     /// Tells what it finds: that a peer's certificate was renewed, which agencies stand in chains that hold, until when
-    /// certificates last, and whom the lists refuse.
-    pub(crate) const fn new(shared: Shared) -> Self {
-        Self(shared)
+    /// certificates last, whom the lists refuse, and which lists were taken or refused.
+    pub(crate) const fn new(shared: Shared, audit: Audit) -> Self {
+        Self { shared, audit }
     }
 }
 
 impl Certifier for PolicyCertifier {
     fn certify(&self, node: NodeId, chain: &[Bytes]) -> Result<Member, String> {
-        let shared = &self.0;
+        let shared = &self.shared;
         let policy = shared.policy.load();
         let chain: Vec<_> = chain.iter().map(|der| CertificateDer::from(der.to_vec())).collect();
         let judged = policy.judge(&chain, UnixTime::now());
@@ -56,11 +60,15 @@ impl Certifier for PolicyCertifier {
     }
 
     fn is_proved_anew(&self, node: &NodeId) -> bool {
-        self.0.lifetimes.contains(node) || self.0.admissions.get(node).is_some()
+        self.shared.lifetimes.contains(node) || self.shared.admissions.get(node).is_some()
+    }
+
+    fn take_list(&self, peer: NodeId, list: &[u8], agencies: &[Bytes]) -> bool {
+        take_list(&self.shared, &self.audit, (peer, list), agencies, UnixTime::now())
     }
 
     fn newer_lists(&self, held: &BTreeMap<IssuerId, u64>) -> (Vec<Bytes>, Vec<Bytes>) {
-        let policy = self.0.policy.load();
+        let policy = self.shared.policy.load();
         let held = held.iter().map(|(IssuerId(series), place)| (*series, *place)).collect();
         let (lists, agencies) = policy.lists().newer_than(&held);
         (

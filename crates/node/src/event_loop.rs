@@ -176,12 +176,7 @@ impl EventLoop {
                 self.report_ban(&peer, until, reason);
                 self.shown.touch();
             }
-            Event::RevocationLists { peer, lists, agencies } => {
-                let (behaviour, now) = (self.swarm.behaviour_mut(), UnixTime::now());
-                if self.admission.adopt(peer, [&lists, &agencies], behaviour, now) {
-                    self.shown.touch();
-                }
-            }
+            Event::ListsTaken => self.admission.handle_lists_taken(),
             Event::RoundTrip { peer, time } => {
                 self.round_trips.insert(peer, time);
                 self.shown.touch();
@@ -197,7 +192,7 @@ impl EventLoop {
     fn handle_tick(&mut self) {
         self.told.conclude(Instant::now());
         self.audit.conclude(Instant::now());
-        if self.admission.handle_tick(self.swarm.behaviour_mut(), UnixTime::now()) {
+        if self.admission.handle_tick(self.swarm.behaviour_mut(), UnixTime::now(), Instant::now()) {
             self.shown.touch();
         }
         self.listeners.tell_missed();

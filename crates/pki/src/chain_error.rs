@@ -344,3 +344,53 @@ fn role_hint(stated: &Stated, role: Role) -> String {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authority::{Issuer, RevocationDates, Validity};
+
+    #[test]
+    fn each_refusal_is_counted_as_what_it_is() {
+        let root = Issuer::root("chain", Validity::days(1)).unwrap();
+        let dates = RevocationDates { this_update: instant::at(1), next_update: instant::at(2) };
+        let list = root.revoke(&[], None, dates).unwrap();
+        let (who, at) = (|| Who::named_by(root.certificate()), instant::at(1));
+        let (issuer, reason) = (|| "an authority".to_owned(), || "a rule".to_owned());
+        let kind = || root.certificate().key_kind();
+        let edition = || Box::new(list.edition().clone());
+        let table = [
+            (ChainError::Expired { who: who(), not_after: at }, ChainFault::Expired),
+            (ChainError::NotYetValid { who: who(), not_before: at }, ChainFault::NotYetValid),
+            (
+                ChainError::Revoked { who: who(), serial: "1".into(), issuer: issuer(), edition: edition() },
+                ChainFault::Revoked,
+            ),
+            (ChainError::NoCurrentList { who: who(), issuer: issuer(), overdue: None }, ChainFault::NoCurrentList),
+            (ChainError::Denied { who: who() }, ChainFault::Access),
+            (ChainError::NotAllowed { who: who() }, ChainFault::Access),
+            (
+                ChainError::OtherRole {
+                    who: who(),
+                    stated: root.certificate().stated_roles().clone(),
+                    role: Role::Node,
+                },
+                ChainFault::Role,
+            ),
+            (ChainError::UnknownIssuer { who: who(), issuer: issuer() }, ChainFault::UnknownIssuer),
+            (ChainError::WrongIssuerKey { who: who(), issuer: issuer() }, ChainFault::UnknownIssuer),
+            (ChainError::NoCertificate, ChainFault::Chain),
+            (ChainError::TooLong { certificates: 6, bytes: 1 }, ChainFault::Chain),
+            (ChainError::Unreadable { position: 1, source: CertificateError::Empty }, ChainFault::Chain),
+            (ChainError::NotVersion3 { who: who(), version: 1 }, ChainFault::Chain),
+            (ChainError::NotSecp256k1 { who: who(), kind: kind() }, ChainFault::Chain),
+            (ChainError::UnusableKey { who: who(), kind: kind() }, ChainFault::Chain),
+            (ChainError::NotAnAuthority { who: who(), issuer: issuer(), reason: reason() }, ChainFault::Chain),
+            (ChainError::AuthorityAsNode { who: who() }, ChainFault::Chain),
+            (ChainError::Unacceptable { who: who(), reason: reason() }, ChainFault::Chain),
+        ];
+        for (error, fault) in table {
+            assert_eq!(error.fault(), fault, "{error}");
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! Reading the files of a node or client directory.
 
 use std::{
-    fs::{File, Metadata},
+    fs::{File, FileType, Metadata},
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -65,7 +65,10 @@ impl FileError {
                 )
             }
             Self::Read { path, source }
-                if matches!(source.kind(), io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory) =>
+                if matches!(
+                    source.kind(),
+                    io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidInput
+                ) =>
             {
                 format!("name a file: {} is not one (ls -ld {0} shows what it is)", path.display())
             }
@@ -99,14 +102,71 @@ pub(crate) fn read_private_of(path: &Path) -> Result<(Zeroizing<Vec<u8>>, Metada
     Ok((Zeroizing::new(read(path, file, MAX_FILE)?), metadata))
 }
 
+/// Reads a file of at most `most` bytes. Whatever is no file is refused at once: a pipe that nobody writes to would be waited
+/// for, and a device has no end.
+///
+/// # Errors
+/// When it cannot be read, is no file ([`io::ErrorKind::InvalidInput`], or [`io::ErrorKind::IsADirectory`]), or is longer
+/// ([`io::ErrorKind::FileTooLarge`]).
+pub fn read_file(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    read_whole(open_file(path)?, most)
+}
+
+/// Opens a file for reading; see [`read_file`].
+///
+/// # Errors
+/// When it cannot be opened, or is no file.
+pub fn open_file(path: &Path) -> io::Result<File> {
+    // To open a pipe is to wait for its writer, and some devices do things when they are opened.
+    refuse_no_file(path.metadata()?.file_type())?;
+    File::open(path)
+}
+
+fn read_whole(file: File, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is longer than {most} bytes")));
+    }
+    Ok(bytes)
+}
+
+fn refuse_no_file(kind: FileType) -> io::Result<()> {
+    if kind.is_dir() {
+        Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a directory, not a file"))
+    } else if !kind.is_file() {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it is {}, not a file", name_of(kind))))
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+fn name_of(kind: FileType) -> &'static str {
+    use std::os::unix::fs::FileTypeExt;
+    if kind.is_fifo() {
+        "a pipe"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    }
+}
+
+#[cfg(not(unix))]
+fn name_of(_: FileType) -> &'static str {
+    "something else"
+}
+
 fn open(path: &Path) -> Result<File, FileError> {
-    File::open(path).map_err(|source| FileError::Read { path: path.into(), source })
+    open_file(path).map_err(|source| FileError::Read { path: path.into(), source })
 }
 
 fn read(path: &Path, file: File, most: u64) -> Result<Vec<u8>, FileError> {
-    let mut bytes = Vec::new();
-    file.take(most + 1).read_to_end(&mut bytes).map_err(|source| FileError::Read { path: path.into(), source })?;
-    if bytes.len() as u64 > most { Err(FileError::TooLarge { path: path.into(), most }) } else { Ok(bytes) }
+    read_whole(file, most).map_err(|source| match source.kind() {
+        io::ErrorKind::FileTooLarge => FileError::TooLarge { path: path.into(), most },
+        _ => FileError::Read { path: path.into(), source },
+    })
 }
 
 /// Refuses a file of which others than this user and root decide what is in it.
@@ -237,6 +297,32 @@ mod tests {
     use std::{fs, os::unix::fs::PermissionsExt};
 
     use super::*;
+
+    #[test]
+    fn what_is_no_file_is_refused_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = |name: &str| directory.path().join(name);
+        assert!(std::process::Command::new("mkfifo").arg(place("pipe")).status().unwrap().success());
+        let _socket = std::os::unix::net::UnixListener::bind(place("socket")).unwrap();
+        std::os::unix::fs::symlink(place("pipe"), place("link")).unwrap();
+        std::os::unix::fs::symlink(place("loop"), place("loop")).unwrap();
+        fs::write(place("file"), "12345").unwrap();
+        let refused = |path: &Path| read_file(path, 4).unwrap_err().to_string();
+        for (path, says) in [
+            (place("pipe"), "it is a pipe, not a file"),
+            (place("link"), "it is a pipe, not a file"),
+            (place("socket"), "it is a socket, not a file"),
+            ("/dev/zero".into(), "it is a device, not a file"),
+            (place("."), "it is a directory, not a file"),
+            (place("loop"), "symbolic links"),
+            (place("file"), "it is longer than 4 bytes"),
+        ] {
+            assert!(refused(&path).contains(says), "{}: {}", path.display(), refused(&path));
+        }
+        assert_eq!(read_file(&place("file"), 5).unwrap(), b"12345");
+        let private = read_private(&place("pipe")).unwrap_err();
+        assert!(private.hint().starts_with("name a file"), "{}", private.hint());
+    }
 
     #[test]
     fn a_file_is_refused_when_others_can_put_another_in_its_place() {

@@ -131,7 +131,8 @@ impl Content {
         if self.at.is_empty()
             || !fit(&self.at)
             || !fit(&self.peers)
-            || self.network.len() > 128
+            || !(1..=128).contains(&self.network.len())
+            || self.network.chars().any(char::is_control)
             || self.agency.len() > MAX_AGENCY
             || self.name.len() > 256
         {
@@ -229,7 +230,7 @@ mod tests {
         #[test]
         fn whatever_a_token_names_comes_back(
             (id, secret, root, ends) in any::<([u8; 16], [u8; 32], [u8; 32], u64)>(),
-            (agency, name, network) in ("\\PC{0,60}", "\\PC{0,60}", "\\PC{0,30}"),
+            (agency, name, network) in ("\\PC{0,60}", "\\PC{0,60}", "\\PC{1,30}"),
             at in vec("\\PC{1,60}", 1..=MAX_ADDRESSES),
             peers in vec("\\PC{1,60}", 0..=MAX_ADDRESSES),
         ) {
@@ -246,6 +247,8 @@ mod tests {
         let mut long = token();
         long.peers = vec!["x".repeat(MAX_ADDRESS + 1)];
         assert!(JoinToken::parse(&long.to_text()).is_err());
+        let nowhere = JoinToken { network: String::new(), ..token() };
+        assert!(JoinToken::parse(&nowhere.to_text()).is_err());
         let mut deep = token();
         deep.agency = "x".repeat(MAX_AGENCY + 1);
         assert!(JoinToken::parse(&deep.to_text()).is_err());

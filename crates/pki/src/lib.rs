@@ -51,7 +51,7 @@ pub use chain::{Policy, PolicyError, SharedPolicy};
 pub use chain_error::{ChainError, ChainFault, Who};
 pub use credential::{Credential, Door, Role, RoleRule, Stated};
 pub use directory::{DirectoryError, Identity, IdentityPaths};
-pub use file::FileError;
+pub use file::{FileError, open_file, read_file};
 pub use inspect::{ListSummary, Summary, inspect, inspect_lists};
 pub use join_token::{InvitationId, JoinToken, JoinTokenError};
 pub use key::{KeyError, KeyFile, KeyFileError, read_public_key};

@@ -3,7 +3,6 @@
 mod files;
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -15,7 +14,7 @@ use nuncio_channel_client::{
     Challengers, Client, ConnectError, Delivery, Kind, PrivatePublisher, PublishError, ResultCode, SubscribeError,
     TopicKey, TopicPublicKey,
 };
-use nuncio_pki::KeyFileError;
+use nuncio_pki::{KeyFileError, read_file};
 use nuncio_protocol::Priority;
 use serde::Serialize;
 use tokio::{
@@ -30,6 +29,9 @@ use crate::{
     failure::{Failure, causes},
     output::Output,
 };
+
+/// Longest file of a public key, in bytes.
+const MAX_KEY: u64 = 64 << 10;
 
 /// Shown as the result when the connection broke before there was one.
 const NO_RESULT: i32 = -1;
@@ -268,7 +270,7 @@ fn public_key(text: &str) -> Result<TopicPublicKey, Failure> {
     if let Ok(key) = text.parse() {
         return Ok(key);
     }
-    let file = fs::read(text)
+    let file = read_file(Path::new(text), MAX_KEY)
         .map_err(|error| Failure::configuration("topic_key", format_args!("cannot read {text}: {error}")))?;
     TopicPublicKey::from_file(&file)
         .map_err(|error| Failure::configuration("topic_key", format_args!("{text}: {error}")))

@@ -2,20 +2,20 @@
 
 mod show;
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use nuncio_audit::{Position, Report, VerifyError};
 use nuncio_daemon::{Config, audit};
 use nuncio_identity::NodeId;
-use nuncio_pki::Certificate;
+use nuncio_pki::{Certificate, read_file};
 use serde_json::{Value, json};
 use tokio::signal;
 
 use super::node::NodeArguments;
 use crate::{failure::Failure, output::Output};
+
+/// Longest file of certificates that is looked into, in bytes.
+const MAX_CERTIFICATES: u64 = 4 << 20;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -92,7 +92,7 @@ impl Log {
 }
 
 fn node_of(certificate: &Path) -> Option<NodeId> {
-    let bundle = Certificate::from_pem_bundle(&fs::read(certificate).ok()?).ok()?;
+    let bundle = Certificate::from_pem_bundle(&read_file(certificate, MAX_CERTIFICATES).ok()?).ok()?;
     bundle.iter().filter(|one| !one.is_ca()).find_map(Certificate::node_id)
 }
 

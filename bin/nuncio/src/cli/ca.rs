@@ -2,11 +2,12 @@
 
 mod rotate;
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use nuncio_pki::{
     CertificateRequest, DirectoryError,
     authority::{AGENCY_DAYS, Authority, AuthorityError, ROOT_DAYS, Validity},
+    read_file,
 };
 use serde_json::json;
 
@@ -16,6 +17,9 @@ use crate::{
     failure::{Failure, causes},
     output::Output,
 };
+
+/// Longest file of a certificate request, in bytes.
+const MAX_REQUEST: u64 = 1 << 20;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -79,8 +83,9 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
             (Authority::open(&ca)?.agency(&name, &out, Validity::days(days))?, "agency")
         }
         Action::Sign { request, ca, out, kind, validity } => {
-            let text = fs::read_to_string(&request).map_err(|error| Failure::file("cannot read", &request, &error))?;
-            let request = CertificateRequest::from_pem(&text).map_err(AuthorityError::from)?;
+            let file = read_file(&request, MAX_REQUEST);
+            let file = file.map_err(|error| Failure::file("cannot read", &request, &error))?;
+            let request = CertificateRequest::from_pem(file).map_err(AuthorityError::from)?;
             let days = Validity::days(validity.days);
             let certificate = Authority::open(&ca)?.sign_request(&request, kind.into(), &out, days)?;
             return cert::tell("signed", &certificate, &out, output);

@@ -10,7 +10,7 @@ use nuncio_identity::NodeId;
 use nuncio_pki::{
     Certificate, ListSummary, RevocationFile, Summary,
     authority::{Authority, CERTIFICATE_DAYS, Kind, Validity, issued_to, request},
-    inspect, inspect_lists,
+    inspect, inspect_lists, read_file,
 };
 use rustls_pki_types::UnixTime;
 use serde_json::json;
@@ -22,6 +22,9 @@ use crate::{
 
 /// How a revocation list begins in PEM.
 const PEM_LIST: &[u8] = b"-----BEGIN X509 CRL-----";
+
+/// Longest file in which lists are looked for, in bytes; what reads them says the same of longer ones.
+const MAX_LISTS: u64 = 64 << 20;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -287,7 +290,7 @@ fn show_list(list: &ListSummary, output: Output) -> Result<(), Failure> {
 
 /// Whether a file holds revocation lists rather than certificates.
 fn holds_lists(file: &Path) -> bool {
-    let Ok(content) = fs::read(file) else { return false };
+    let Ok(content) = read_file(file, MAX_LISTS) else { return false };
     match RevocationFile::parse(&content) {
         Ok(_) => true,
         Err(_) => content.windows(PEM_LIST.len()).any(|window| window == PEM_LIST),

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{self, Read, Write},
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -21,6 +22,9 @@ use crate::{
     failure::{Failure, causes},
     output::Output,
 };
+
+/// More than any token; the rest of a longer input is not read.
+const MAX_INPUT: u64 = 64 << 10;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -45,8 +49,11 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
         output.waiting("waiting for a certificate of the agency", first_certificate(&token, &conf)).await?;
     }
     let (identity, _) = Identity::load(&IdentityPaths::in_directory(&conf))?;
+    refuse_other(&identity, &token, &conf)?;
     let file = out.join("nuncio.toml");
-    if !file.exists() {
+    if file.exists() {
+        output.note(&format!("{} is there already and stays as it is", argument(&file)));
+    } else {
         write_configuration(&file, &token, listen)?;
     }
     let (node, own) = (identity.key.node_id(), &identity.certificate);
@@ -63,12 +70,27 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
 }
 
 fn read_token(text: &str) -> Result<JoinToken, Failure> {
-    let read = if text == "-" { std::io::read_to_string(std::io::stdin().lock()) } else { Ok(text.to_owned()) };
+    let read = if text == "-" { io::read_to_string(io::stdin().lock().take(MAX_INPUT)) } else { Ok(text.to_owned()) };
     let text = read.map_err(|error| Failure::operation("file", format_args!("cannot read standard input: {error}")))?;
     JoinToken::parse(&text).map_err(|error| {
         Failure::new(Exit::Usage, "usage", error.to_string())
             .hint("an operator of the agency makes one: nuncio join-token make NAME --ca DIR --at HOST:PORT")
     })
+}
+
+/// Who lies there from a former join, or another life, is not taken for the one that the token invites.
+fn refuse_other(there: &Identity, token: &JoinToken, conf: &Path) -> Result<(), Failure> {
+    let own = &there.certificate;
+    if own.name == token.name && own.agency_path() == token.agency {
+        return Ok(());
+    }
+    let [name, agency] = [&token.name, &token.agency].map(|text| nuncio_plain::line(text));
+    let there = format!("{} of {}", own.name, own.agency_path());
+    let words = format!(
+        "{} is the certificate of {there}, and the token is for {name} of {agency}",
+        conf.join("node.crt").display()
+    );
+    Err(Failure::new(Exit::Failed, "exists", words).hint("name another directory with --out"))
 }
 
 /// The key that lies there, or a new one, and its first certificate.
@@ -95,5 +117,14 @@ fn write_configuration(file: &Path, token: &JoinToken, listen: SocketAddr) -> Re
     config.p2p.peers =
         peers.map_err(|error| Failure::configuration("configuration", format!("the token's peers: {error}")))?;
     config.gateway.enabled = false;
-    fs::write(file, config.to_toml()).map_err(|error| Failure::file("cannot write", file, &error))
+    write_whole(file, &config.to_toml()).map_err(|error| Failure::file("cannot write", file, &error))
+}
+
+/// A part of it would be a configuration, too, of another node: whoever looks sees the whole file or none.
+fn write_whole(file: &Path, text: &str) -> io::Result<()> {
+    let draft = file.with_extension("toml.new");
+    let mut written = fs::File::create(&draft)?;
+    written.write_all(text.as_bytes())?;
+    written.sync_all()?;
+    fs::rename(draft, file)
 }

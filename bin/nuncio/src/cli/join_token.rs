@@ -51,19 +51,44 @@ enum Action {
     },
 }
 
+/// As a newcomer connects to it, in whichever notation it was given.
+fn host_and_port(peer: &Peer) -> Option<String> {
+    let (host, port) = peer.host_and_port()?;
+    Some(if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") })
+}
+
+/// A token that nobody can use is not made.
+fn refuse_unreadable(token: &JoinToken) -> Result<(), Failure> {
+    match JoinToken::parse(&token.to_text()) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Failure::usage(
+            "a token has room for 8 addresses of each kind, each of 256 bytes at most, for a network's name of 1 to 128 bytes, and \
+             for 6 KiB in all",
+        )),
+    }
+}
+
 pub(crate) fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
     let invitations = Invitations::of(&arguments.ca);
     match arguments.action {
         Action::Make { name, at, peers, network, hours } => {
             let authority = Authority::open(&arguments.ca)?;
             let ends = UnixTime::now().as_secs() + 3600 * u64::from(hours);
-            let (id, secret) = invitations.make(&name, UnixTime::since_unix_epoch(Duration::from_secs(ends)))?;
-            let root = Sha256::digest(authority.issuer().root_certificate().der()).into();
-            let agency = authority.issuer().agency_path();
-            let texts = |peers: Vec<Peer>| peers.iter().map(ToString::to_string).collect();
-            let (at, peers) = (texts(at), texts(peers));
-            let token = JoinToken { id, secret, root, agency, name, network, at, peers, ends };
-            let text = token.to_text();
+            let mut token = JoinToken {
+                id: InvitationId([0; 16]),
+                secret: [0; 32].into(),
+                root: Sha256::digest(authority.issuer().root_certificate().der()).into(),
+                agency: authority.issuer().agency_path(),
+                name,
+                network,
+                at: at.iter().filter_map(host_and_port).collect(),
+                peers: peers.iter().map(ToString::to_string).collect(),
+                ends,
+            };
+            refuse_unreadable(&token)?;
+            let ends = UnixTime::since_unix_epoch(Duration::from_secs(ends));
+            (token.id, token.secret) = invitations.make(&token.name, ends)?;
+            let (id, text) = (token.id, token.to_text());
             let object = json!({ "id": id.to_string(), "name": token.name, "ends": token.ends_text(), "token": *text });
             output.show(&object, || text.to_string())?;
             if !output.json {

@@ -1,6 +1,11 @@
 //! `nuncio join-token` and `nuncio join`: from nothing to a node.
 
-use std::{fs, net::TcpListener, process::Stdio};
+use std::{
+    fs,
+    net::TcpListener,
+    os::unix::process::ExitStatusExt,
+    process::{Command, Stdio},
+};
 
 use super::{
     processes::{Kept, Net},
@@ -44,7 +49,27 @@ fn a_newcomer_joins_once_and_every_other_token_is_refused_with_a_sentence() {
     let listed = nuncio(["join-token", "list", "--json", "--ca", &net.text("net/agencies/agencyA")]).must_succeed();
     assert_eq!((&listed.objects()[0]["id"], &listed.objects()[0]["state"]), (&id.into(), &"used".into()));
 
+    // Killed while it wrote the configuration, which is all that is left to do: no part of it is taken for the whole.
+    let (ip, port) = at.split_once(':').expect("an address");
+    let (cut, _) = make(&net, &format!("/ip4/{ip}/tcp/{port}"), "cut");
+    join(&net, &cut, "cut").must_succeed();
+    let (file, whole) = (net.text("cut/nuncio.toml"), fs::read_to_string(net.text("cut/nuncio.toml")).unwrap());
+    fs::remove_file(&file).unwrap();
+    let mut shell = Command::new("sh");
+    let binary = assert_cmd::cargo::cargo_bin!("nuncio");
+    let limited =
+        shell.args(["-c", "ulimit -f 0; exec \"$@\"", "sh"]).arg(binary).args(["join", &cut, "--no-start", "--out"]);
+    assert!(limited.arg(net.text("cut")).output().unwrap().status.signal().is_some());
+    join(&net, &cut, "cut").must_succeed();
+    assert_eq!(fs::read_to_string(&file).unwrap(), whole);
+
     let (other, id) = make(&net, &at, "other");
+    let elsewhere = join(&net, &other, "newcomer");
+    assert!(
+        elsewhere.code == 1 && elsewhere.stderr.contains("the token is for other of agencyA"),
+        "{}",
+        elsewhere.stderr
+    );
     nuncio(["join-token", "revoke", &id, "--ca", &net.text("net/agencies/agencyA")]).must_succeed();
     let revoked = join(&net, &other, "revoked");
     assert!(revoked.code == 1 && revoked.stderr.contains("knows no such join token"), "{}", revoked.stderr);
@@ -52,4 +77,25 @@ fn a_newcomer_joins_once_and_every_other_token_is_refused_with_a_sentence() {
         let refused = join(&net, bad, "bad");
         assert!(refused.code == 2 && refused.stderr.contains(words), "{}", refused.stderr);
     }
+}
+
+#[test]
+fn no_token_is_made_that_nobody_could_use() {
+    let net = Net::create(1, "full");
+    let agency = net.text("net/agencies/agencyA");
+    let make = |rest: &[&str]| nuncio([&["join-token", "make", "one", "--ca", &agency], rest].concat());
+    let (many, far) = (["--at", "a:1"].repeat(9), format!("{}:65535", ["x"; 127].join(".")));
+    for rest in
+        [&many[..], &["--at", &far], &["--at", "a:1", "--network", ""], &["--at", "a:1", "--network", &"x".repeat(129)]]
+    {
+        let refused = make(rest);
+        assert!(
+            refused.code == 2 && refused.stderr.contains("has room for 8 addresses"),
+            "{rest:?}: {}",
+            refused.stderr
+        );
+    }
+    let listed = nuncio(["join-token", "list", "--json", "--ca", &agency]).must_succeed();
+    assert!(listed.objects().is_empty(), "nothing is left of them: {}", listed.stdout);
+    assert!(make(&["--at", "[::1]:1", "--at", "/dns/a/tcp/2"]).must_succeed().stdout.starts_with("nuncio_join_"));
 }

@@ -37,3 +37,28 @@ impl From<Failure> for Rejection {
         Self { cause, failure }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nuncio_pki::ChainFault;
+
+    use super::*;
+
+    #[test]
+    fn each_refusal_is_counted_as_what_it_is() {
+        for (error, cause) in [
+            (ErrorCode::Unauthorized, AdminRefusal::Unauthorized),
+            (ErrorCode::Forbidden, AdminRefusal::Forbidden),
+            (ErrorCode::Denied, AdminRefusal::Origin),
+            (ErrorCode::Busy, AdminRefusal::Other),
+        ] {
+            assert_eq!(Rejection::from(Failure::new(error, String::new())).cause, cause, "{error:?}");
+        }
+        let agency = Rejection::of_agency(Failure::new(ErrorCode::Forbidden, String::new()));
+        assert_eq!(agency.cause, AdminRefusal::OtherAgency);
+        assert_eq!(Rejection::of_chain(&ChainError::NoCertificate).cause, AdminRefusal::Chain);
+        for fault in ChainFault::ALL {
+            assert!(AdminRefusal::named(fault.name()).is_some(), "{fault:?}");
+        }
+    }
+}

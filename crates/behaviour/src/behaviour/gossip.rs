@@ -191,6 +191,7 @@ impl Behaviour {
             Finding::Signature { id, hop, holds } => {
                 self.handle(TraceInput::Checked { id, hop, holds: Some(holds) });
             }
+            Finding::Lists { is_newer, .. } => self.handle_judged_lists(from, is_newer),
             Finding::Answer { answer, refused, rules } => self.handle_proved(from, answer, &refused, rules),
             Finding::Announcement { lane, message, checked: Ok(Announcement { node, version, clock }) } => {
                 self.note_announced(node, version);

@@ -22,7 +22,7 @@ use nuncio_wire::{DecodeError, status};
 use super::Behaviour;
 use crate::{
     Event,
-    prover::Unproved,
+    prover::{Job, Unjudged, Unproved},
     status_sync::{OpenQuery, Refused},
 };
 
@@ -101,18 +101,28 @@ impl Behaviour {
         self.handle(StatusInput::Answered { peer, answer });
     }
 
-    /// The node judges the lists; whether they hold or not, the peer has answered.
     fn handle_revocations_answer(&mut self, peer: NodeId, response: Bytes) {
+        let bytes = response.len();
         match status::decode_revocations_answer(response) {
             Ok(status::RevocationsAnswer { lists, agencies }) => {
-                self.actions.push_back(ToSwarm::GenerateEvent(Event::RevocationLists { peer, lists, agencies }));
-                self.handle(StatusInput::RevocationsAnswered { peer });
+                // Where there is no room for it, it is asked for later.
+                if !self.prover.push(peer, Job::Lists(Box::new(Unjudged::of(lists, agencies, bytes)))) {
+                    self.handle(StatusInput::QueryFailed { peer });
+                }
             }
             Err(error) => {
                 self.refuse_status(peer, &error);
                 self.handle(StatusInput::QueryFailed { peer });
             }
         }
+    }
+
+    /// Whether the lists hold or not, the peer has answered.
+    pub(super) fn handle_judged_lists(&mut self, peer: NodeId, is_newer: bool) {
+        if is_newer {
+            self.actions.push_back(ToSwarm::GenerateEvent(Event::ListsTaken));
+        }
+        self.handle(StatusInput::RevocationsAnswered { peer });
     }
 
     pub(super) fn query(&mut self, peer: NodeId, wanted: &Query) {

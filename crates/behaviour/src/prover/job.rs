@@ -44,6 +44,7 @@ pub(crate) enum Job {
         unchecked: multicast::Unchecked,
     },
     Answer(Box<Unproved>),
+    Lists(Box<Unjudged>),
     /// A report of this node, to be signed, on a message: its source, in which of its epochs, and its number.
     Report {
         report: Box<Report>,
@@ -63,6 +64,17 @@ pub(crate) struct Unproved {
     answer: Answer,
     refused: Vec<Refused>,
     pub(super) rules: u64,
+}
+
+/// Revocation lists that are not judged yet.
+#[derive(Debug)]
+pub(crate) struct Unjudged {
+    lists: VecDeque<Bytes>,
+    /// Certificates of agencies that may have signed them.
+    agencies: Vec<Bytes>,
+    /// What came, in bytes.
+    bytes: usize,
+    is_newer: bool,
 }
 
 /// What came of it.
@@ -90,6 +102,11 @@ pub(crate) enum Finding {
         id: TraceId,
         hop: NodeId,
         holds: bool,
+    },
+    /// Whether any of them is newer than what was held.
+    Lists {
+        is_newer: bool,
+        bytes: usize,
     },
     /// By which of the rules, too.
     Answer {
@@ -143,6 +160,23 @@ impl Unproved {
     }
 }
 
+impl Unjudged {
+    pub(crate) fn of(lists: Vec<Bytes>, agencies: Vec<Bytes>, bytes: usize) -> Self {
+        Self { lists: lists.into(), agencies, bytes, is_newer: false }
+    }
+
+    /// One at a time: a long one takes a tenth of a second.
+    fn step(mut self: Box<Self>, peer: NodeId, certifier: &dyn Certifier) -> Step {
+        if let Some(list) = self.lists.pop_front() {
+            self.is_newer |= certifier.take_list(peer, &list, &self.agencies);
+        }
+        if !self.lists.is_empty() {
+            return Step::More(Job::Lists(self));
+        }
+        Step::Done(Finding::Lists { is_newer: self.is_newer, bytes: self.bytes })
+    }
+}
+
 impl Job {
     /// How many bytes it counts for.
     pub(super) fn weight(&self) -> usize {
@@ -151,10 +185,11 @@ impl Job {
                 Self::Announcement { .. } | Self::Report { .. } | Self::Signature { .. } => 0,
                 Self::Message { length, .. } => *length,
                 Self::Answer(unproved) => unproved.answer.bytes,
+                Self::Lists(unjudged) => unjudged.bytes,
             }
     }
 
-    pub(super) fn step(self, context: &SigningContext, certifier: &dyn Certifier) -> Step {
+    pub(super) fn step(self, peer: NodeId, context: &SigningContext, certifier: &dyn Certifier) -> Step {
         match self {
             Self::Announcement { lane, message, unchecked } => {
                 Step::Done(Finding::Announcement { lane, message, checked: unchecked.check(context) })
@@ -173,6 +208,7 @@ impl Job {
                 Step::Done(Finding::Signature { id, hop, holds: trace::check(&report, context).is_ok() })
             }
             Self::Answer(unproved) => unproved.step(context, certifier),
+            Self::Lists(unjudged) => unjudged.step(peer, certifier),
         }
     }
 }
@@ -185,6 +221,7 @@ impl Finding {
                 Self::Announcement { .. } | Self::Report { .. } | Self::Signature { .. } => 0,
                 Self::Message { length, .. } => *length,
                 Self::Answer { answer, .. } => answer.bytes,
+                Self::Lists { bytes, .. } => *bytes,
             }
     }
 }

@@ -43,9 +43,12 @@ impl Default for Work {
 }
 
 impl Work {
-    pub(super) const BOUND: Bound =
-        Bound::of_bytes("gossip whose signature is to be checked", MAX_BYTES_OF_ALL, "it is not passed on")
-            .in_entries(MAX_BYTES_OF_ALL / OVERHEAD);
+    pub(super) const BOUND: Bound = Bound::of_bytes(
+        "gossip and lists whose signature is to be checked",
+        MAX_BYTES_OF_ALL,
+        "gossip is not passed on, lists are asked for later",
+    )
+    .in_entries(MAX_BYTES_OF_ALL / OVERHEAD);
 
     /// Says whether there was room.
     pub(super) fn push(&mut self, peer: NodeId, job: Job) -> bool {
@@ -113,13 +116,22 @@ mod tests {
     use nuncio_wire::{SigningContext, announcement, status::EncodedAnswer};
 
     use super::*;
-    use crate::{access::Member, gossip::Lane, prover::Unproved};
+    use crate::{
+        access::Member,
+        gossip::Lane,
+        prover::{Unjudged, Unproved},
+    };
 
+    /// Nobody is a member, and each list is newer.
     struct Nobody;
 
     impl crate::Certifier for Nobody {
         fn certify(&self, _: NodeId, _: &[bytes::Bytes]) -> Result<Member, String> {
             Err("nobody is a member".into())
+        }
+
+        fn take_list(&self, _: NodeId, _: &[u8], _: &[bytes::Bytes]) -> bool {
+            true
         }
     }
 
@@ -151,16 +163,20 @@ mod tests {
         let answer = Unproved::of(EncodedAnswer { records, proofs: Vec::new(), more: false });
         work.push_always(greedy, Job::Answer(Box::new(answer)));
         assert!(work.push(greedy, announced(&context, 1)));
+        let lists = Unjudged::of(vec![bytes::Bytes::from_static(b"a list"); 10], Vec::new(), 60);
+        let another = NodeKey::generate().node_id();
+        assert!(work.push(another, Job::Lists(Box::new(lists))));
         for number in [2, 3, 4] {
             assert!(work.push(honest, announced(&context, number)));
         }
         let mut order = Vec::new();
         while let Some((peer, job)) = work.next() {
-            let step = job.step(&context, &Nobody);
+            let step = job.step(peer, &context, &Nobody);
             work.put_back(peer, step);
             order.extend(work.take().map(|(peer, finding)| (peer, seq(&finding))));
         }
-        let expected = [(honest, Some(2)), (honest, Some(3)), (honest, Some(4)), (greedy, None), (greedy, Some(1))];
+        let honest = [2, 3, 4].map(|number| (honest, Some(number)));
+        let expected = [&honest[..], &[(another, None), (greedy, None), (greedy, Some(1))]].concat();
         assert_eq!(order, expected);
         assert!(work.peers.is_empty() && work.turns.is_empty());
     }
@@ -173,7 +189,7 @@ mod tests {
         let taken = (0..=MAX_JOBS).take_while(|_| work.push(flooder, job(&bytes))).count();
         assert_eq!(taken, MAX_JOBS);
         let (peer, done) = work.next().unwrap();
-        work.put_back(peer, done.step(&context, &Nobody));
+        work.put_back(peer, done.step(peer, &context, &Nobody));
         assert!(!work.push(flooder, job(&bytes)));
         assert!(work.push(other, job(&bytes)));
         work.take().unwrap();

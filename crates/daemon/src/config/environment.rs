@@ -1,3 +1,5 @@
+use std::{collections::BTreeSet, ffi::OsString};
+
 use toml::{Table, Value};
 
 use super::{Config, ConfigError, TABLES};
@@ -8,11 +10,10 @@ const PREFIX: &str = "NUNCIO_";
 /// written with commas or as TOML.
 pub(super) fn overlay(
     config: Config,
-    variables: impl IntoIterator<Item = (String, String)>,
+    variables: impl IntoIterator<Item = (String, OsString)>,
 ) -> Result<Config, ConfigError> {
-    let mut config = config;
-    let mut is_changed = false;
-    for (variable, text) in variables {
+    let (mut config, mut taken) = (config, BTreeSet::new());
+    for (variable, value) in variables {
         let Some(name) = variable.strip_prefix(PREFIX) else { continue };
         let name = name.to_ascii_lowercase();
         let path: Vec<_> = match name.split_once("__") {
@@ -27,16 +28,28 @@ pub(super) fn overlay(
                 None => continue,
             },
         };
-        config = set(&config, &path, &text).map_err(|message| ConfigError::Environment { variable, message })?;
-        is_changed = true;
+        let set = text(value).and_then(|text| {
+            // Which of two came last would be chance.
+            if taken.contains(&name) {
+                Err("is there twice, in small letters too".to_owned())
+            } else {
+                set(&config, &path, &text)
+            }
+        });
+        config = set.map_err(|message| ConfigError::Environment { variable, message })?;
+        taken.insert(name);
     }
-    if is_changed {
+    if !taken.is_empty() {
         config.judge().map_err(|(key, message)| {
             let variable = format!("{PREFIX}{}", key.to_ascii_uppercase().replace('.', "__"));
             ConfigError::Environment { variable, message }
         })?;
     }
     Ok(config)
+}
+
+fn text(value: OsString) -> Result<String, String> {
+    value.into_string().map_err(|value| format!("{value:?} is not UTF-8"))
 }
 
 /// The variable whose underscores were not written twice.
@@ -49,7 +62,8 @@ fn meant(name: &str) -> Option<String> {
 fn set(config: &Config, path: &[&str], text: &str) -> Result<Config, String> {
     let table = Table::try_from(config).map_err(|error| error.to_string())?;
     let list = text.split(',').map(|item| Value::from(item.trim())).collect::<Vec<_>>();
-    let literal = format!("value = {text}").parse::<Table>().ok().and_then(|mut table| table.remove("value"));
+    let literal = format!("value = {text}").parse::<Table>().ok().filter(|table| table.len() == 1);
+    let literal = literal.and_then(|mut table| table.remove("value"));
     let mut first_error = None;
     for value in [Some(Value::from(text)), literal, Some(Value::Array(list))].into_iter().flatten() {
         match insert(table.clone(), path, value).try_into::<Config>() {

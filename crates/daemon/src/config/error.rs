@@ -62,6 +62,12 @@ impl ConfigError {
             Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 "name the file with --config, or write one: nuncio config default > nuncio.toml".to_owned()
             }
+            Self::Read { source, .. } if source.kind() == io::ErrorKind::InvalidInput => {
+                "write the configuration into a file, and name that: it is read again with each reload".to_owned()
+            }
+            Self::Read { path, source } if source.kind() == io::ErrorKind::FileTooLarge => {
+                format!("look what is in it: file {}", path.display())
+            }
             Self::Read { path, .. } => format!("make {} readable for the user that runs the node", path.display()),
             Self::Invalid { path, .. } if is_ini(path) => {
                 "correct the line; FISCO BCOS writes `key=value` under `[section]`".to_owned()

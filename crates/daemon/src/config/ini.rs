@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 /// One `key=value` of an ini file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry<'a> {
@@ -14,9 +16,9 @@ pub(super) struct BadLine {
     pub(super) message: &'static str,
 }
 
-/// Reads an ini file as FISCO BCOS does: `[section]`, `key=value`, whole-line comments with `;` or `#`.
+/// Reads an ini file as FISCO BCOS does: `[section]`, `key=value`, whole-line comments with `;` or `#`, each key once.
 pub(super) fn parse(text: &str) -> Result<Vec<Entry<'_>>, BadLine> {
-    let mut section = "";
+    let (mut section, mut seen) = ("", HashSet::new());
     let mut entries = Vec::new();
     for (index, raw) in text.lines().enumerate() {
         let line = index + 1;
@@ -29,7 +31,11 @@ pub(super) fn parse(text: &str) -> Result<Vec<Entry<'_>>, BadLine> {
             continue;
         }
         let (key, value) = trimmed.split_once('=').ok_or(BadLine { line, message: "expected `key=value`" })?;
-        entries.push(Entry { section, key: key.trim(), value: value.trim(), line });
+        let entry = Entry { section, key: key.trim(), value: value.trim(), line };
+        if !seen.insert((section, entry.key)) {
+            return Err(BadLine { line, message: "this key stands there twice" });
+        }
+        entries.push(entry);
     }
     Ok(entries)
 }
@@ -47,6 +53,8 @@ mod tests {
             [("p2p", "listen_ip", "0.0.0.0", 3), ("p2p", "node.0", "[::1]:30300", 6), ("rpc", "x", "", 8)]
         );
         assert_eq!(parse("a=1\nnonsense").unwrap_err().line, 2);
+        let twice = "[p2p]\nlisten_port=1\n[rpc]\nlisten_port=1\n[p2p]\nlisten_port=2";
+        assert_eq!(parse(twice).unwrap_err(), BadLine { line: 6, message: "this key stands there twice" });
         assert_eq!(parse("[p2p").unwrap_err().line, 1);
     }
 }

@@ -1,15 +1,28 @@
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
-use super::{Config, Size};
+use super::{Config, Interval, Size};
 
 /// What a node could not work with, or what says nothing any more, of the keys that are numbers.
 type Range = (&'static str, u64, u64, u64);
 
+/// The same of those that are spans of time.
+type Span = (&'static str, Interval, Duration, Duration);
+
 /// A message of the network fits into whatever has to hold one.
 const LEAST_QUEUE: u64 = 64 << 10;
 
+/// The longest name of a topic, and what it counts besides.
+const LEAST_TOPICS: u64 = 1 << 10;
+
 /// More than any machine has.
 const MOST_BYTES: u64 = 1 << 40;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A clock that adds as much still knows when that is.
+const YEARS: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// Descriptors are the limit long before.
 const MOST_CONNECTIONS: u64 = 1 << 20;
@@ -25,10 +38,14 @@ impl Config {
                 return Err((key, format!("{value} is not between {least} and {most}")));
             }
         }
-        for (key, value) in self.sizes() {
-            if !(LEAST_QUEUE..=MOST_BYTES).contains(&value.0) {
-                let (least, most) = (Size(LEAST_QUEUE), Size(MOST_BYTES));
-                return Err((key, format!("{value} is not between {least} and {most}")));
+        for (key, value, least) in self.sizes() {
+            if !(least..=MOST_BYTES).contains(&value.0) {
+                return Err((key, format!("{value} is not between {} and {}", Size(least), Size(MOST_BYTES))));
+            }
+        }
+        for (key, value, least, most) in self.spans() {
+            if !(least..=most).contains(&value.0) {
+                return Err((key, format!("{value} is not between {} and {}", Interval(least), Interval(most))));
             }
         }
         Ok(())
@@ -69,6 +86,8 @@ impl Config {
             ("gateway.max_clients", gateway.max_clients as u64, 1, MOST_CONNECTIONS),
             ("gateway.max_pending_handshakes", gateway.max_pending_handshakes as u64, 4, MOST_CONNECTIONS),
             ("gateway.connections_per_second", gateway.connections_per_second.into(), 1, MOST_CONNECTIONS),
+            ("audit.keep_files", self.audit.keep_files as u64, 2, 1 << 20),
+            ("issuer.per_hour", self.issuer.per_hour.into(), 1, u32::MAX.into()),
             ("files.max_total", self.files.max_total.0, 4 << 10, u64::MAX),
             ("files.max_per_node", self.files.max_per_node.0, 4 << 10, u64::MAX),
             ("files.max_files", self.files.max_files as u64, 1, 1 << 20),
@@ -76,12 +95,15 @@ impl Config {
             ("web.max_clients", web.max_clients as u64, 1, MOST_CONNECTIONS),
             ("web.max_pending_handshakes", web.max_pending_handshakes as u64, 4, MOST_CONNECTIONS),
             ("web.connections_per_second", web.connections_per_second.into(), 1, MOST_CONNECTIONS),
+            // None of these is no limit.
+            ("gateway.calls_per_second", gateway.calls_per_second.unwrap_or(1).into(), 1, u32::MAX.into()),
         ]
     }
 
-    fn sizes(&self) -> Vec<(&'static str, Size)> {
+    /// With what they have at the least.
+    fn sizes(&self) -> Vec<(&'static str, Size, u64)> {
         let gateway = &self.gateway;
-        vec![
+        let queues = [
             ("gateway.client_queue", gateway.client_queue),
             ("gateway.certificate_queue", gateway.certificate_queue),
             ("gateway.total_queue", gateway.total_queue),
@@ -89,6 +111,37 @@ impl Config {
             ("gateway.total_intake", gateway.total_intake),
             ("gateway.certificate_in_flight", gateway.certificate_in_flight),
             ("gateway.total_in_flight", gateway.total_in_flight),
+            ("audit.max_file", self.audit.max_file),
+        ];
+        let topics = [
+            ("gateway.client_topics", gateway.client_topics),
+            ("gateway.certificate_topics", gateway.certificate_topics),
+            ("gateway.total_topics", gateway.total_topics),
+        ];
+        let rates = [
+            ("gateway.outgoing_limit", gateway.outgoing_limit),
+            ("gateway.client_limit", gateway.client_limit),
+            ("gateway.topic_limit", gateway.topic_limit),
+        ];
+        let rates = rates.into_iter().filter_map(|(key, rate)| Some((key, rate?, 1)));
+        let queues = queues.into_iter().map(|(key, queue)| (key, queue, LEAST_QUEUE));
+        queues.chain(topics.into_iter().map(|(key, topics)| (key, topics, LEAST_TOPICS))).chain(rates).collect()
+    }
+
+    fn spans(&self) -> Vec<Span> {
+        const TICK: Duration = Duration::from_millis(10);
+        const SECOND: Duration = Duration::from_secs(1);
+        let (p2p, gateway) = (&self.p2p, &self.gateway);
+        vec![
+            ("p2p.redial_first", p2p.redial_first, TICK, DAY),
+            ("p2p.redial_longest", p2p.redial_longest, TICK, DAY),
+            ("p2p.forget_after", p2p.forget_after, SECOND, YEARS),
+            ("gateway.client_idle", gateway.client_idle, SECOND, YEARS),
+            ("gateway.candidate_timeout", gateway.candidate_timeout, TICK, HOUR),
+            ("gateway.publish_timeout", gateway.publish_timeout, TICK, HOUR),
+            // Shorter certificates end before their node could have tried a few times to renew them.
+            ("issuer.lifetime", self.issuer.lifetime, 10 * SECOND, YEARS),
+            ("files.keep_parts", self.files.keep_parts, MINUTE, YEARS),
         ]
     }
 
@@ -146,6 +199,22 @@ mod tests {
             ("[gateway]\ntotal_queue = \"1KiB\"", "gateway.total_queue: 1KiB is not between 64KiB and 1024GiB"),
             ("[gateway]\nclient_queue = \"0\"", "gateway.client_queue: 0B is not"),
             ("[web]\nmax_clients = 0", "web.max_clients: 0 is not between 1"),
+            ("[p2p]\nforget_after = \"5124095576030000h\"", "2:16: p2p.forget_after: 5124095576030000h is not between"),
+            ("[p2p]\nforget_after = \"1ms\"", "p2p.forget_after: 1ms is not between 1s and 876000h"),
+            ("[p2p]\nredial_first = \"1ns\"", "p2p.redial_first: 1ns is not between 10ms and 24h"),
+            ("[p2p]\nredial_longest = \"9999h\"", "p2p.redial_longest: 9999h is not between"),
+            ("[gateway]\nclient_idle = \"1ns\"", "gateway.client_idle: 1ns is not between 1s"),
+            ("[gateway]\ncandidate_timeout = \"1ns\"", "gateway.candidate_timeout: 1ns is not"),
+            ("[gateway]\npublish_timeout = \"9999h\"", "gateway.publish_timeout: 9999h is not"),
+            ("[issuer]\nlifetime = \"1s\"", "issuer.lifetime: 1s is not between 10s"),
+            ("[issuer]\nper_hour = 0", "issuer.per_hour: 0 is not between 1"),
+            ("[files]\nkeep_parts = \"1s\"", "files.keep_parts: 1s is not between 1m"),
+            ("[gateway]\nclient_topics = \"0\"", "gateway.client_topics: 0B is not between 1KiB"),
+            ("[gateway]\ntotal_topics = \"9999PiB\"", "gateway.total_topics: 10484711424GiB is not between"),
+            ("[gateway]\ntopic_limit = \"0\"", "gateway.topic_limit: 0B is not between 1B"),
+            ("[gateway]\ncalls_per_second = 0", "gateway.calls_per_second: 0 is not between 1"),
+            ("[audit]\nmax_file = \"1KiB\"", "audit.max_file: 1KiB is not between 64KiB"),
+            ("[audit]\nkeep_files = 1", "audit.keep_files: 1 is not between 2"),
             ("[gateway]\nenabled = false\n[web]\nenabled = true", "4:11: web.enabled: needs [gateway] enabled"),
             ("[web]\nenabled = true\nlisten = \"127.0.0.1:20200\"", "web.listen: port 20200 is [gateway] listen's"),
             ("[web]\nenabled = true\ntls = false\ntokens = true", "3:7: web.tls: without it, listen is a loopback"),

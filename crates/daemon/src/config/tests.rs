@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, fs, time::Duration};
+use std::{collections::BTreeSet, fs, os::unix::ffi::OsStringExt, time::Duration};
 
 use super::*;
 
@@ -138,9 +138,48 @@ fn the_environment_comes_before_the_file() {
         ("NUNCIO_P2P__NOTHING", "1"),
         ("NUNCIO_NO__X", "1"),
         ("NUNCIO_P2P_LISTEN", "127.0.0.1:3"),
+        ("NUNCIO_P2P__MAX_LINKS", "5\nmax_links = 6"),
+        ("NUNCIO_P2P__PEERS", ""),
+        ("NUNCIO_P2P__FORGET_AFTER", "5124095576030000h"),
     ] {
         let error = overlay(&[(name, value)]).unwrap_err();
         assert!(error.to_string().starts_with(&format!("environment variable {name}: ")), "{error}");
+    }
+}
+
+#[test]
+fn no_variable_of_ours_is_left_out_in_silence() {
+    let overlay = |pairs: Vec<(&str, OsString)>| {
+        let pairs = pairs.into_iter().map(|(name, value)| (name.to_owned(), value));
+        environment::overlay(Config::default(), pairs).map_err(|error| error.to_string())
+    };
+    let unreadable = || OsString::from_vec(b"ba\xffk".to_vec());
+    let said = overlay(vec![("NUNCIO_P2P__NETWORK", unreadable())]).unwrap_err();
+    assert!(said.contains("NUNCIO_P2P__NETWORK: \"ba\\xFFk\" is not UTF-8"), "{said}");
+    assert!(overlay(vec![("NUNCIO_KEY_PASSPHRASE", unreadable()), ("LANG", unreadable())]).is_ok());
+    let said = overlay(vec![("NUNCIO_P2P__NETWORK", "a".into()), ("nuncio_p2p__network", "b".into())]);
+    assert_eq!(said.unwrap().p2p.network, "a", "ours begin with capitals");
+    let said = overlay(vec![("NUNCIO_P2P__NETWORK", "a".into()), ("NUNCIO_p2p__network", "b".into())]).unwrap_err();
+    assert!(said.contains("is there twice"), "{said}");
+}
+
+#[test]
+fn what_is_no_file_is_no_configuration_and_nobody_waits_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let pipe = dir.path().join("nuncio.toml");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let (looping, long) = (dir.path().join("loop.toml"), dir.path().join("long.toml"));
+    std::os::unix::fs::symlink(&looping, &looping).unwrap();
+    std::fs::File::create(&long).unwrap().set_len(17 << 20).unwrap();
+    for (path, says, hint) in [
+        (&pipe, "it is a pipe, not a file", "into a file"),
+        (&PathBuf::from("/dev/zero"), "it is a device, not a file", "into a file"),
+        (&dir.path().to_owned(), "it is a directory, not a file", "name the file in it"),
+        (&looping, "symbolic links", "make"),
+        (&long, "it is longer than 16777216 bytes", "look what is in it"),
+    ] {
+        let error = Config::load(path).unwrap_err();
+        assert!(error.to_string().contains(says) && error.hint().contains(hint), "{error}: {}", error.hint());
     }
 }
 

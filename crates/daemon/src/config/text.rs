@@ -1,10 +1,14 @@
 //! Configuration files as editors save them.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use encoding_rs::{Encoding, GB18030, UTF_8};
+use nuncio_pki::read_file;
 
 use super::{ConfigError, position};
+
+/// Longest file read, in bytes: peers, rights and lists of nodes by the ten thousand.
+const MAX_FILE: u64 = 16 << 20;
 
 /// Reads a `nuncio.toml`: UTF-8, as TOML demands, or UTF-16 with a byte order mark.
 pub(super) fn of_toml(path: &Path) -> Result<String, ConfigError> {
@@ -33,7 +37,7 @@ pub(super) fn of_ini(path: &Path) -> Result<String, ConfigError> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ConfigError> {
-    fs::read(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })
+    read_file(path, MAX_FILE).map_err(|source| ConfigError::Read { path: path.to_owned(), source })
 }
 
 /// The text behind a byte order mark, if there is one and all of it is text.

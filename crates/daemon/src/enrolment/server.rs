@@ -215,3 +215,23 @@ fn event(from: SocketAddr, id: InvitationId, decided: &Result<Vec<Certificate>, 
         Err(error) => refused(cause(error), from, id.to_string(), &error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_is_counted_as_what_it_is() {
+        let name = String::new;
+        for (refusal, counted) in [
+            (JoinRefusal::Unknown, EnrolmentRefusal::Unknown),
+            (JoinRefusal::Ended { ends: name() }, EnrolmentRefusal::Ended),
+            (JoinRefusal::Used, EnrolmentRefusal::Used),
+            (JoinRefusal::OtherName { wanted: name(), asked: name() }, EnrolmentRefusal::OtherName),
+            (JoinRefusal::Denied, EnrolmentRefusal::Access),
+        ] {
+            assert_eq!(cause(&refusal.clone().into()), counted, "{refusal}");
+        }
+        assert_eq!(cause(&IssueError::Attributes), EnrolmentRefusal::Issuer);
+    }
+}

@@ -12,4 +12,5 @@ mod reload;
 mod renewal;
 mod rig;
 mod rights;
+mod silent;
 mod web;

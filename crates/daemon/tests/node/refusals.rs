@@ -124,3 +124,30 @@ async fn each_door_counts_whom_it_refuses_by_the_cause() {
     assert!(timeout(DEADLINE, all).await.is_ok(), "{:?}", told(&running));
     running.stop().await;
 }
+
+/// Nodes do not tell each other what they counted: a certificate has as much again at the next one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_certificate_has_its_quota_at_each_node_for_itself() {
+    let authority = TestAuthority::new();
+    let quota = "[[rights.quota]]\nwho = { role = \"sdk\" }\nsessions = 1\n";
+    let homes = ["one", "two"].map(|name| Home::new(&authority, name, quota));
+    let sdk = homes[0].dir.path().join("sdk");
+    authority.write_sdk_directory(&sdk, false);
+    let nodes = [homes[0].start().await, homes[1].start().await];
+    let connect = async |node: &Running| {
+        Client::builder().node(node.gateway.unwrap().to_string()).certificates(&sdk).connect().await
+    };
+    let mut sessions = Vec::new();
+    for node in &nodes {
+        sessions.push(connect(node).await.unwrap());
+        assert!(connect(node).await.is_err(), "a second one here");
+        assert_eq!(told(node), BTreeMap::from([("sdk over_quota".to_owned(), 1)]));
+    }
+    for session in &sessions {
+        let heard = session.publish("nobody listens", "x").await.unwrap_err();
+        assert!(matches!(heard, PublishError::NoSubscriber { .. }), "those who are in stay: {heard}");
+    }
+    for node in nodes {
+        node.stop().await;
+    }
+}

@@ -8,7 +8,10 @@ use nuncio_testkit::TestAuthority;
 use rustls_pki_types::UnixTime;
 use tokio::time::timeout;
 
-use crate::rig::{DEADLINE, Home, linked_pair, peers};
+use crate::{
+    rig::{DEADLINE, Home, linked_pair, peers},
+    silent::Silent,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reload_takes_over_the_good_and_refuses_the_bad() {
@@ -123,22 +126,18 @@ async fn what_cannot_be_swapped_is_named_and_not_shown_as_in_force() {
     running.stop().await;
 }
 
-/// A token that does not answer is stood for by a pipe that nobody writes to.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_that_cannot_be_read_in_time_ends_the_reload_and_the_node_goes_on() {
     let authority = TestAuthority::new();
     let (homes, [first, second]) = linked_pair(&authority).await;
-    let (key, aside) = (homes[1].dir.path().join("conf/node.key"), homes[1].dir.path().join("conf/kept"));
-    fs::rename(&key, &aside).unwrap();
-    let made = std::process::Command::new("mkfifo").args(["-m", "600"]).arg(&key).status().unwrap();
-    assert!(made.success());
+    let silent = Silent::make(&homes[1].dir.path().join("conf/node.key"));
     let mut events = second.client.events(&["configuration_refused".into()]).await.unwrap();
     let refused = timeout(DEADLINE, second.reloader.reload()).await.expect("it ends").unwrap_err();
     assert!(matches!(refused, ReloadError::Reading(ReadingError::Slow)) && !refused.hint().is_empty(), "{refused}");
     let event = timeout(DEADLINE, events.next()).await.expect("it is told").unwrap().unwrap();
     assert!(event["cause"].as_str().unwrap().contains("does not answer"), "{event}");
     second.links(1).await;
-    fs::rename(&aside, &key).unwrap();
+    drop(silent);
     second.reloader.reload().await.unwrap();
     second.stop().await;
     first.stop().await;

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use crate::{
     audit::{entries, one},
     rig::{DEADLINE, Home, Running, peers},
+    silent::Silent,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -203,10 +204,7 @@ async fn while_the_agency_is_silent_all_else_is_answered_and_no_node_takes_the_p
     let home = Home::new(&authority, "two", &peers(&[first.p2p]));
     let second = home.start().await;
     second.links(1).await;
-    let certificate = issuer.dir.path().join("agency/agency.crt");
-    let content = std::fs::read(&certificate).unwrap();
-    std::fs::remove_file(&certificate).unwrap();
-    assert!(std::process::Command::new("mkfifo").arg(&certificate).status().unwrap().success());
+    let silent = Silent::make(&issuer.dir.path().join("agency/agency.crt"));
 
     let conf = home.dir.path().join("conf");
     let chain = nuncio_pki::Certificate::load(&conf.join("node.crt")).unwrap();
@@ -215,9 +213,8 @@ async fn while_the_agency_is_silent_all_else_is_answered_and_no_node_takes_the_p
     let wanted = service::Request::Renewal { request: request.der().to_vec().into(), chain: ders };
     let (asks, target, again) = (second.node.clone(), issuer.id, wanted.clone());
     let renewal = tokio::spawn(async move { asks.ask_service(target, &wanted, DEADLINE).await });
-    // Somebody reads once the agency is at it.
-    let silent = tokio::task::spawn_blocking(move || std::fs::OpenOptions::new().write(true).open(certificate));
-    let mut silent = timeout(DEADLINE, silent).await.unwrap().unwrap().unwrap();
+    let asked = tokio::task::spawn_blocking(move || silent.is_asked());
+    let silent = timeout(DEADLINE, asked).await.unwrap().unwrap();
 
     let told = second.node.ask_service(issuer.id, &service::Request::SdkAuthorities, DEADLINE).await.unwrap();
     assert!(matches!(told, service::Answer::SdkIssuers { .. }), "{told:?}");
@@ -226,7 +223,6 @@ async fn while_the_agency_is_silent_all_else_is_answered_and_no_node_takes_the_p
         matches!(&refused, service::Answer::Refused { reason } if reason.contains("a former request of this node")),
         "{refused:?}"
     );
-    std::io::Write::write_all(&mut silent, &content).unwrap();
     drop(silent);
     let renewed = renewal.await.unwrap().unwrap();
     assert!(matches!(renewed, service::Answer::Renewed { .. }), "{renewed:?}");

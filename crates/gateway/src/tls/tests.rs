@@ -162,3 +162,41 @@ impl rustls::client::danger::ServerCertVerifier for Trusting {
         vec![rustls::SignatureScheme::ECDSA_NISTP256_SHA256, rustls::SignatureScheme::RSA_PKCS1_SHA256]
     }
 }
+
+#[test]
+fn each_refusal_is_counted_as_what_it_is() {
+    let subject = String::new;
+    let not_admitted = |denial| Refusal::NotAdmitted { subject: subject(), denial };
+    let list = TestAuthority::new();
+    let list = list.revoke(&list.node("a"));
+    let revoked = Denial::Revoked { edition: list.edition().clone(), issuer: list.issuer() };
+    let hung_up = || std::io::Error::other("gone");
+    let door = nuncio_door::Door::new(&nuncio_door::Limits::new(4, 1, 1));
+    let from = std::net::Ipv4Addr::LOCALHOST.into();
+    let closed = (0..99).find_map(|_| door.knock(from).err()).expect("it knocks too often");
+    let table = [
+        (Refusal::Full { limit: 1 }, SdkRefusal::Full),
+        (Refusal::FullForAddress { limit: 1 }, SdkRefusal::Full),
+        (Refusal::Door(closed), SdkRefusal::Door),
+        (Refusal::GaveWay, SdkRefusal::Slow),
+        (Refusal::TooSlow { limit: std::time::Duration::ZERO }, SdkRefusal::Slow),
+        (Refusal::HungUp(hung_up()), SdkRefusal::HungUp),
+        (Refusal::NotTls(Opening::Http), SdkRefusal::NotTls),
+        (Refusal::Tls(rustls::Error::DecryptError), SdkRefusal::Tls),
+        (Refusal::Certificate(ChainError::NoCertificate), SdkRefusal::Chain),
+        (Refusal::OtherAgency { subject: subject(), theirs: subject(), ours: subject() }, SdkRefusal::OtherAgency),
+        (Refusal::NoToken { reason: subject() }, SdkRefusal::NoToken),
+        (Refusal::OtherOrigin, SdkRefusal::Origin),
+        (not_admitted(Denial::Denied), SdkRefusal::Access),
+        (not_admitted(Denial::NotAllowed), SdkRefusal::Access),
+        (not_admitted(Denial::OtherRole { stated: nuncio_pki::Stated::Nothing }), SdkRefusal::Role),
+        (not_admitted(revoked), SdkRefusal::Revoked),
+        (not_admitted(Denial::Chain(ChainError::NoCertificate)), SdkRefusal::Chain),
+    ];
+    for (refusal, cause) in table {
+        assert_eq!(refusal.cause(), cause, "{refusal}");
+    }
+    for fault in nuncio_pki::ChainFault::ALL {
+        assert!(SdkRefusal::named(fault.name()).is_some(), "{fault:?}");
+    }
+}

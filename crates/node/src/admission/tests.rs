@@ -1,5 +1,6 @@
 use std::{collections::BTreeSet, time::Duration};
 
+use bytes::Bytes;
 use nuncio_audit::Audit;
 use nuncio_behaviour::Certifier;
 use nuncio_identity::NodeKey;
@@ -77,13 +78,30 @@ impl Rig {
     }
 
     fn tick(&mut self) -> bool {
-        self.admission.handle_tick(&mut self.network, UnixTime::now())
+        self.tick_at(Instant::now())
+    }
+
+    fn tick_at(&mut self, at: Instant) -> bool {
+        self.admission.handle_tick(&mut self.network, UnixTime::now(), at)
+    }
+
+    fn certifier(&self) -> PolicyCertifier {
+        PolicyCertifier::new(self.shared.clone(), Audit::default())
+    }
+
+    /// What a peer brings goes to the certifier, whose word to the event loop; says whether it was newer.
+    fn adopt(&mut self, (list, agencies): (Bytes, Vec<Bytes>)) -> bool {
+        let is_newer = self.certifier().take_list(node(), &list, &agencies);
+        if is_newer {
+            self.admission.handle_lists_taken();
+        }
+        is_newer
     }
 
     /// Shows the certifier the certificate of `identity` behind a record signed by `signer`.
     fn certify(&self, signer: NodeId, identity: &Identity) -> bool {
         let chain: Vec<_> = identity.chain.iter().map(|der| Bytes::copy_from_slice(der)).collect();
-        PolicyCertifier::new(self.shared.clone()).certify(signer, &chain).is_ok()
+        self.certifier().certify(signer, &chain).is_ok()
     }
 }
 
@@ -209,24 +227,37 @@ fn a_certificate_that_ends_is_judged_again_without_anybody_asking() {
     assert_eq!(rig.network.expelled, [ended].into());
 }
 
+/// A list of an authority, DER, that revokes one of its nodes, and the certificates that lead to it.
+fn list_of(authority: &TestAuthority) -> (Bytes, Vec<Bytes>) {
+    let (identity, node) = (authority.node("a"), authority.node("b"));
+    let agencies = node.chain[1..].iter().map(|der| Bytes::copy_from_slice(der)).collect();
+    (Bytes::copy_from_slice(authority.revoke(&identity).der()), agencies)
+}
+
 #[test]
 fn a_list_of_an_authority_is_adopted_told_and_kept_and_a_foreign_one_is_not() {
     let mut rig = Rig::new();
     let (keeper, kept) = watch::channel(Vec::new());
     rig.admission.adoptions = Some(keeper);
-    let list = |authority: &TestAuthority| {
-        let (identity, node) = (authority.node("a"), authority.node("b"));
-        let agencies: Vec<_> = node.chain[1..].iter().map(|der| Bytes::copy_from_slice(der)).collect();
-        ([Bytes::copy_from_slice(authority.revoke(&identity).der())], agencies)
-    };
-    let mut adopt = |(lists, agencies): ([Bytes; 1], Vec<Bytes>)| {
-        rig.admission.adopt(node(), [&lists, &agencies], &mut rig.network, UnixTime::now())
-    };
-    assert!(!adopt(list(&TestAuthority::new())), "a stranger's");
-    assert!(kept.borrow().is_empty());
-    let good = list(&rig.authority);
-    assert!(adopt(good.clone()));
-    assert!(!adopt(good), "it is not newer");
+    assert!(!rig.adopt(list_of(&TestAuthority::new())), "a stranger's");
+    assert!(!rig.tick() && kept.borrow().is_empty());
+    let good = list_of(&rig.authority);
+    assert!(rig.adopt(good.clone()));
+    assert!(!rig.adopt(good), "it is not newer");
+    assert!(rig.tick());
     assert_eq!(rig.network.lists.len(), 1);
     assert_eq!(kept.borrow().len(), 1, "with its agency");
+}
+
+#[test]
+fn lists_without_end_have_those_who_are_in_judged_once_a_second() {
+    let (mut rig, began) = (Rig::new(), Instant::now());
+    let list = list_of(&rig.authority);
+    assert!(rig.adopt(list.clone()));
+    let mut judged = 0;
+    for tick in 0..=100 {
+        rig.admission.handle_lists_taken();
+        judged += usize::from(rig.tick_at(began + Duration::from_millis(100) * tick));
+    }
+    assert_eq!(judged, 11);
 }

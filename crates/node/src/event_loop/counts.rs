@@ -136,9 +136,65 @@ pub(super) fn of_handshake(error: &HandshakeError) -> LinkRefusal {
 
 #[cfg(test)]
 mod tests {
+    use std::{io, time::Duration};
+
+    use libp2p::{PeerId, swarm::ConnectionDenied};
+    use nuncio_identity::NodeKey;
     use nuncio_pki::ChainFault;
+    use nuncio_transport::{Role, Stage};
+    use nuncio_wire::verdict::{Behind, Protocol};
+    use rustls_pki_types::UnixTime;
 
     use super::*;
+
+    #[test]
+    fn each_connection_that_makes_no_link_is_counted_by_what_was_wrong_with_it() {
+        let (role, node) = (Role::Listener, NodeKey::generate().node_id());
+        let refused = |refusal| HandshakeError::Refused {
+            role,
+            peer: PeerId::from(node),
+            refusal: Box::new(refusal),
+            answer: None,
+        };
+        let chain = Refused::Chain { source: ChainError::NoCertificate, judged_at: UnixTime::now() };
+        let other_key = Refused::KeyMismatch { subject: String::new(), certificate: node, host: node };
+        let [ours, theirs] = [(); 2].map(|()| String::new());
+        let protocols = || Box::new(Protocol::of_this_release());
+        let stage = Stage::Tls;
+        let table = [
+            (refused(chain), LinkRefusal::Chain),
+            (refused(other_key), LinkRefusal::Key),
+            (refused(Refused::NotANode), LinkRefusal::Key),
+            (HandshakeError::RefusedByPeer { role, node, reason: String::new() }, LinkRefusal::ByPeer),
+            (HandshakeError::OtherNetwork { role, node, ours, theirs }, LinkRefusal::Network),
+            (HandshakeError::OtherMaxBody { role, node, ours: 1, theirs: 2 }, LinkRefusal::Network),
+            (
+                HandshakeError::NoCommonVersion {
+                    role,
+                    node,
+                    ours: protocols(),
+                    theirs: protocols(),
+                    behind: Behind::Us,
+                },
+                LinkRefusal::Version,
+            ),
+            (
+                HandshakeError::Connection { role, stage, source: io::ErrorKind::BrokenPipe.into() },
+                LinkRefusal::Connection,
+            ),
+            (HandshakeError::GaveWay, LinkRefusal::Slow),
+            (HandshakeError::TimedOut { role, stage, after: Duration::ZERO }, LinkRefusal::Slow),
+            (HandshakeError::ApplicationProtocol { role }, LinkRefusal::Handshake),
+        ];
+        for (error, cause) in table {
+            assert_eq!(of_handshake(&error), cause, "{error}");
+        }
+        let denied = || ConnectionDenied::new(io::Error::other("as many links as there may be"));
+        assert_eq!(of_listen(&ListenError::Denied { cause: denied() }), LinkRefusal::Limit);
+        assert_eq!(of_dial(&DialError::Denied { cause: denied() }), Some(LinkRefusal::Limit));
+        assert_eq!(of_listen(&ListenError::Aborted), LinkRefusal::Connection);
+        assert_eq!(of_dial(&DialError::Aborted), None);
+    }
 
     #[test]
     fn every_rule_of_the_gate_and_every_fault_of_a_chain_is_counted_by_its_own_name() {

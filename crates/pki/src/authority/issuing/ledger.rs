@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs::{File, OpenOptions, TryLockError},
-    io::{self, Read, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -16,6 +16,7 @@ use super::IssueError;
 use crate::{
     AuthorityError, Certificate, FileError,
     authority::draft::{Draft, open_lock},
+    read_file,
 };
 
 const NAME: &str = "issued.jsonl";
@@ -146,17 +147,11 @@ fn holds(issue: &Issue, now: UnixTime) -> bool {
 
 /// Every line that can be read: a crash may have torn the last.
 fn read(path: &Path) -> Result<Vec<Issue>, AuthorityError> {
-    let failed = |source| FileError::Read { path: path.into(), source };
-    let file = match File::open(path) {
-        Ok(file) => file,
+    let bytes = match read_file(path, MAX_FILE) {
+        Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(failed(error).into()),
+        Err(source) => return Err(FileError::Read { path: path.into(), source }.into()),
     };
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(FileError::TooLarge { path: path.into(), most: MAX_FILE }.into());
-    }
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<_> = text.lines().map(parse).collect();
     let broken = lines.iter().filter(|line| line.is_none()).count();
