@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154
 # Builds the image $NUNCIO_IMAGE of the program $binary on `scratch`, by way of the directory $scratch; pulls nothing.
 # Sourced from the repository's root by scripts that have a function `fail`.
 

@@ -7,8 +7,8 @@
 # Exit: 0 all held · 1 something did not · 77 no Docker engine answers, so nothing was tried.
 set -euo pipefail
 
+. "$(dirname "$0")/binary.sh"
 cd "$(dirname "$0")/.."
-binary=${NUNCIO_BINARY:-target/release/nuncio}
 name=nuncio-smoke-$$
 export NUNCIO_IMAGE=$name:smoke
 readonly LIMIT_S=60
@@ -26,7 +26,6 @@ else
     exit 77
 fi
 compose+=(--project-name "$name" --file testnet/compose.yaml)
-[ -x "$binary" ] || { echo "smoke: $binary is not there; build it with: cargo build --release" >&2; exit 1; }
 
 scratch=$(mktemp -d)
 listeners=()

@@ -8,9 +8,8 @@
 # Exit: 0 all hold · 1 one does not · 77 the package cannot be installed, so nothing was tried.
 set -euo pipefail
 
+. "$(dirname "$0")/../binary.sh"
 cd "$(dirname "$0")"
-binary=$(realpath "${NUNCIO_BINARY:-../../target/release/nuncio}")
-[ -x "$binary" ] || { echo "api: $binary is not there; build it with: cargo build --release" >&2; exit 1; }
 work=$(mktemp -d)
 node=
 clean_up() {

@@ -8,9 +8,8 @@
 # Exit: 0 all hold · 1 something does not · 77 chromium or its driver cannot be had, so nothing was tried.
 set -euo pipefail
 
+. "$(dirname "$0")/../binary.sh"
 cd "$(dirname "$0")"
-binary=$(realpath "${NUNCIO_BINARY:-../../target/release/nuncio}")
-[ -x "$binary" ] || { echo "dashboard: $binary is not there; build it with: cargo build --release" >&2; exit 1; }
 work=$(mktemp -d)
 started=()
 clean_up() {

@@ -11,9 +11,8 @@
 # Exit: 0 all held · 1 a command did not
 set -euo pipefail
 
+. "$(dirname "$0")/../binary.sh"
 cd "$(dirname "$0")/../.."
-binary=$(realpath "${NUNCIO_BINARY:-target/release/nuncio}")
-[ -x "$binary" ] || { echo "docs: $binary is not there; build it with: cargo build --release" >&2; exit 1; }
 for tool in python3 openssl curl pgrep; do
     command -v "$tool" >/dev/null || { echo "docs: $tool is not here (Debian: python3 openssl curl procps)" >&2; exit 1; }
 done

@@ -7,9 +7,8 @@
 # Exit: 0 all hold · 1 one does not · 77 the package cannot be installed, so nothing was tried.
 set -euo pipefail
 
+. "$(dirname "$0")/../binary.sh"
 cd "$(dirname "$0")"
-binary=$(realpath "${NUNCIO_BINARY:-../../target/release/nuncio}")
-[ -x "$binary" ] || { echo "kubernetes: $binary is not there; build it with: cargo build --release" >&2; exit 1; }
 tools=$(mktemp -d)
 trap 'rm -rf "$tools"' EXIT
 if ! { python3 -m venv "$tools" && "$tools/bin/pip" install --quiet kubernetes-validate setuptools; } >"$tools/log" 2>&1; then

@@ -1,9 +1,11 @@
+# shellcheck shell=bash
 # What the lab's tests share: nodes on hosts of the network laboratory, conditions to wait for, statements to check.
 # Sourced by each test; needs root, iproute2, nft and Python 3.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-nuncio=${NUNCIO_BINARY:-$here/../../target/release/nuncio}
+. "$here/../binary.sh"
+nuncio=$binary
 test_name=$(basename "$0" .sh)
 scratch=$(mktemp -d)
 declare -A pids=()
@@ -22,8 +24,6 @@ skip() { echo "$test_name: SKIPPED, $*" >&2; rm -rf "$scratch"; exit 77; }
 
 [ "$(id -u)" -eq 0 ] || skip "the laboratory needs root"
 for tool in ip nft python3; do command -v "$tool" >/dev/null || skip "$tool is not here"; done
-[ -x "$nuncio" ] || { echo "$nuncio is not there; build it with: cargo build --release" >&2; exit 1; }
-nuncio=$(realpath "$nuncio")
 probe=nuncio-probe-$$
 ip netns add "$probe" 2>/dev/null || skip "this machine makes no network namespaces"
 ip netns del "$probe"

@@ -6,6 +6,8 @@
 # Exit: 0 all held · 1 something did not · 77 this machine has no laboratory, so nothing was tried.
 set -euo pipefail
 
+. "$(dirname "$0")/../binary.sh"
+export NUNCIO_BINARY=$binary
 cd "$(dirname "$0")"
 names=("$@")
 if [ "${#names[@]}" -eq 0 ]; then

@@ -1,12 +1,14 @@
+# shellcheck shell=bash
 # What the scenarios share: the network of six, conditions to wait for, statements to check. Sourced by each scenario.
 set -euo pipefail
 
+. "$(dirname "${BASH_SOURCE[0]}")/../binary.sh"
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-binary=${NUNCIO_BINARY:-target/release/nuncio}
 scenario=$(basename "$0" .sh)
 project=nuncio-$scenario-$$
 scratch=$(mktemp -d)
-export NUNCIO_IMAGE=$project:local NUNCIO_NET=$scratch/net NUNCIO_USER="$(id -u):$(id -g)"
+NUNCIO_USER=$(command id -u):$(command id -g)
+export NUNCIO_USER NUNCIO_IMAGE=$project:local NUNCIO_NET=$scratch/net
 readonly LIMIT_S=60
 background=()
 
@@ -23,7 +25,6 @@ else
     skip "neither docker compose nor docker-compose is here"
 fi
 compose+=(--project-name "$project" --file testnet/scenarios/compose.yaml)
-[ -x "$binary" ] || { echo "$scenario: $binary is not there; build it with: cargo build --release" >&2; exit 1; }
 
 clean_up() {
     local status=$?

@@ -6,6 +6,8 @@
 # Exit: 0 all held · 1 something did not · 77 no Docker engine answers, so nothing was tried.
 set -euo pipefail
 
+. "$(dirname "$0")/../binary.sh"
+export NUNCIO_BINARY=$binary
 cd "$(dirname "$0")"
 names=("$@")
 [ "${#names[@]}" -gt 0 ] || names=(join leave crash partition rolling-restart certificate-revoked rotation)

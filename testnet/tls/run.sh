@@ -2,9 +2,10 @@
 # One channel port against the TLS of the SDKs' platforms: OpenSSL as each of them uses it, and a JDK where one is there.
 # Needs openssl and the binary ($NUNCIO_BINARY or target/release/nuncio). Loopback only. Status 77: nothing to try it with.
 set -euo pipefail
-cd "$(dirname "$0")/../.."
 
-nuncio=$(realpath "${NUNCIO_BINARY:-target/release/nuncio}")
+. "$(dirname "$0")/../binary.sh"
+cd "$(dirname "$0")/../.."
+nuncio=$binary
 command -v openssl >/dev/null || { echo "openssl is not there" >&2; exit 77; }
 scratch=$(mktemp -d)
 node=

@@ -8,16 +8,14 @@
 # Exit: 0 all that were run held · 1 something did not · 77 none could be run. Those that were not run are named.
 set -euo pipefail
 
+. "$(dirname "$0")/../binary.sh"
 cd "$(dirname "$0")/../.."
-binary=$(realpath "${NUNCIO_BINARY:-target/release/nuncio}")
 here=$PWD/testnet/web
 python=${PYTHON:-python3}
 # Where Debian puts the modules of its packages.
 gocode=${GOCODE:-/usr/share/gocode}
 if [ -d "$gocode/src/github.com/gorilla/websocket" ]; then export GO111MODULE=off GOPATH=$gocode; fi
 readonly LIMIT_S=60 P2P_PORT=30410 ASKED_PORT=20411 ANSWERING_PORT=20412 BROWSER_PORT=20413 PAGE_PORT=20414
-
-[ -x "$binary" ] || { echo "web: $binary is not there; build it with: cargo build --release" >&2; exit 1; }
 
 scratch=$(mktemp -d)
 network=

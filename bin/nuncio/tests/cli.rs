@@ -1,5 +1,7 @@
 //! The program as users meet it: arguments in; streams, files and exit codes out.
 
+#[path = "cli/amop.rs"]
+mod amop;
 #[path = "cli/answering.rs"]
 mod answering;
 #[path = "cli/audit.rs"]

@@ -185,7 +185,7 @@ impl Member {
         }
         let not_after = credential.as_ref().map(|credential| credential.not_after);
         Ok(Some(Self {
-            topics: Topics::new(TopicShare::new(Arc::clone(&registration.tenant))),
+            topics: Topics::new(TopicShare::new(Arc::clone(&registration.tenant), door.limits.topic_bytes_per_session)),
             cut: match credential {
                 Some(credential) => door.guard.watch(client, credential),
                 None => door.guard.watch_by_name(client, name),

@@ -27,7 +27,7 @@ pub(crate) use queued::QueuePlace;
 use queued::Queued;
 pub use topics::OverBudget;
 pub(crate) use topics::TopicShare;
-use topics::{Budget, ITS_AGENCY, ITS_CERTIFICATE};
+use topics::{BYTES_OF_TOPICS, Budget, ITS_AGENCY, ITS_CERTIFICATE};
 
 /// The certificates that have sessions, and those that have published on credit: a session that ends and comes again
 /// begins where it was.
@@ -132,7 +132,7 @@ impl Tenants {
         let tenant = Arc::new(Tenant {
             id: TenantId(self.numbers.hash_one(&key)),
             intake: Pool::new(limits.intake_bytes_per_certificate),
-            topics: Budget::new("bytes of topics", limits.topic_bytes_per_certificate),
+            topics: Budget::new(BYTES_OF_TOPICS, limits.topic_bytes_per_certificate),
             meter: Arc::clone(&meter),
             queued: Queued::new(limits.queue_bytes_per_certificate),
             agency: of_agency,
@@ -163,7 +163,7 @@ impl Common {
     fn new(limits: &Limits) -> Self {
         Self {
             intake: Pool::new(limits.intake_bytes),
-            topics: Budget::new("bytes of topics", limits.topic_bytes),
+            topics: Budget::new(BYTES_OF_TOPICS, limits.topic_bytes),
             in_flight: InFlight::new(limits.in_flight_bytes),
             queued: Queued::new(limits.queue_bytes_of_all),
         }

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use futures::{StreamExt, stream::SelectAll};
 use nuncio_admin::api::Encoding;
 use nuncio_channel_client::{
-    Challengers, Client, ConnectError, Delivery, Kind, PrivatePublisher, PublishError, ResultCode, SubscribeError,
-    TopicKey, TopicPublicKey,
+    Challengers, Client, ConnectError, Delivery, Kind, PrivatePublisher, PublishError, ResultCode, Status,
+    SubscribeError, TopicKey, TopicPublicKey,
 };
 use nuncio_pki::{KeyFileError, read_file};
 use nuncio_protocol::Priority;
@@ -27,7 +27,7 @@ use crate::{
     body::BodyArguments,
     exit_code::Exit,
     failure::{Failure, causes},
-    output::Output,
+    output::{Output, warn},
 };
 
 /// Longest file of a public key, in bytes.
@@ -147,7 +147,10 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
             let body = body.read(output)?;
             let known = known.iter().map(|key| public_key(key)).collect::<Result<Vec<_>, _>>()?;
             let client = connect(&gateway, &certs).await?;
-            let client = priority.map_or_else(|| client.clone(), |priority| client.with_priority(priority));
+            let client = match priority {
+                Some(priority) => urgent(&client, priority),
+                None => client,
+            };
             let to = if known.is_empty() {
                 Destination::Public(&client, &topic)
             } else {
@@ -170,6 +173,17 @@ async fn connect(gateways: &[String], certs: &Path) -> Result<Client, Failure> {
         };
         Failure::new(exit, code, causes(&error)).hint(error.hint())
     })
+}
+
+/// The client for messages of this priority; whoever named one in vain is told.
+fn urgent(client: &Client, priority: Priority) -> Client {
+    if let Status::Connected { node, priorities: false, .. } = &*client.status().borrow() {
+        warn(&format!(
+            "{node} knows no priorities: the message goes to it without one, and not as {}",
+            priority.name()
+        ));
+    }
+    client.with_priority(priority)
 }
 
 async fn subscribe(

@@ -2,7 +2,7 @@
 
 mod rotate;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nuncio_pki::{
     CertificateRequest, DirectoryError,
@@ -83,9 +83,12 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
             (Authority::open(&ca)?.agency(&name, &out, Validity::days(days))?, "agency")
         }
         Action::Sign { request, ca, out, kind, validity } => {
-            let file = read_file(&request, MAX_REQUEST);
-            let file = file.map_err(|error| Failure::file("cannot read", &request, &error))?;
-            let request = CertificateRequest::from_pem(file).map_err(AuthorityError::from)?;
+            if out.is_dir() {
+                let file = out.join("node.crt");
+                return Err(Failure::usage(format_args!("--out {} is a directory", out.display()))
+                    .hint(format_args!("name the file to write, such as {}", file.display())));
+            }
+            let request = read_request(&request)?;
             let days = Validity::days(validity.days);
             let certificate = Authority::open(&ca)?.sign_request(&request, kind.into(), &out, days)?;
             return cert::tell("signed", &certificate, &out, output);
@@ -96,6 +99,14 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
     let directory = authority.directory().display().to_string();
     output.show(&json!({ "kind": what, "subject": subject, "directory": directory }), || {
         format!("{what} {subject} is in {directory}; whoever has its key can issue certificates")
+    })
+}
+
+fn read_request(file: &Path) -> Result<CertificateRequest, Failure> {
+    let bytes = read_file(file, MAX_REQUEST).map_err(|error| Failure::file("cannot read", file, &error))?;
+    CertificateRequest::from_pem(bytes).map_err(|error| {
+        let failure = Failure::from(AuthorityError::from(error));
+        Failure { message: format!("{}: {}", file.display(), failure.message), ..failure }
     })
 }
 

@@ -160,7 +160,7 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
         Action::Revoke { file, node, key, ca } => {
             match (file, node) {
                 (Some(file), _) => {
-                    let certificate = first(&certificate_of(file))?;
+                    let certificate = first(&certificate_of(file)?)?;
                     let authority = Authority::open_issuer_of(&certificate, &ca)?;
                     if key {
                         authority.revoke_key(&certificate)?
@@ -176,7 +176,7 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
             Ok(())
         }
         Action::Renew { file, ca, days } => {
-            let file = certificate_of(file);
+            let file = certificate_of(file)?;
             let renewed = Authority::open(&ca)?.renew(&file, days)?;
             tell("renewed", &renewed, &file, output)
         }
@@ -304,10 +304,20 @@ fn first(file: &Path) -> Result<Certificate, Failure> {
     Ok(bundle.swap_remove(0))
 }
 
-fn certificate_of(path: PathBuf) -> PathBuf {
+/// The certificate that a path names, which may be the directory of whoever holds it.
+fn certificate_of(path: PathBuf) -> Result<PathBuf, Failure> {
     if !path.is_dir() {
-        return path;
+        return Ok(path);
     }
-    let mut files = ["node.crt", "sdk.crt", "operator.crt"].map(|name| path.join(name)).into_iter();
-    files.find(|file| file.exists()).unwrap_or_else(|| path.join("node.crt"))
+    let there = |names: &[&str]| names.iter().map(|name| path.join(name)).find(|file| file.exists());
+    if let Some(file) = there(&["node.crt", "sdk.crt", "operator.crt"]) {
+        return Ok(file);
+    }
+    // An authority's is renewed or revoked by nobody who meant another directory.
+    let hint = match there(&["conf/node.crt", "agency.crt", "ca.crt"]) {
+        Some(file) => format!("is {} meant? Name it", file.display()),
+        None => "name the directory with one of them, such as conf of a node, or a certificate".to_owned(),
+    };
+    let missing = format!("there is no node.crt, sdk.crt or operator.crt in {}", path.display());
+    Err(Failure::configuration("certificates", missing).hint(hint))
 }

@@ -99,7 +99,9 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
 
 /// Where the admin API of the node with this configuration is: a `nuncio.toml`, or FISCO BCOS's directory or `config.ini`.
 pub(crate) fn admin_address(file: &Path) -> Result<Address, Failure> {
-    let is_fisco = file.is_dir() || file.extension().is_some_and(|extension| extension == "ini");
+    // The file was meant where there is one: what is missing there of FISCO BCOS helps nobody.
+    let is_directory = file.is_dir() && !file.join("nuncio.toml").is_file();
+    let is_fisco = is_directory || file.extension().is_some_and(|extension| extension == "ini");
     let config = if is_fisco { Config::import_fisco(file)?.config } else { Config::load(file)? };
     Ok(Address::Unix(config.admin_socket()))
 }

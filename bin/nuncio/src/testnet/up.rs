@@ -7,14 +7,18 @@ use std::{
 };
 
 use futures::{StreamExt, stream::FuturesUnordered};
+use nuncio_admin::client::Client;
 use nuncio_plain::argument;
 use serde::Serialize;
 
 use super::processes::{NodeProcess, stop_all};
-use crate::{failure::Failure, interruption::Interruption, output::Output};
+use crate::{cli::config::admin_address, failure::Failure, interruption::Interruption, output::Output};
 
 /// Time for all nodes to link.
 const READY: Duration = Duration::from_secs(60);
+
+/// Time for a node that runs already to say so.
+const ANSWER: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Serialize)]
 struct Row {
@@ -31,6 +35,7 @@ pub(crate) async fn up(directory: &Path, output: Output) -> Result<(), Failure> 
     // From before the first process starts, so that none can be left behind.
     let mut interruption = Interruption::new()?;
     let directories = node_directories(directory)?;
+    require_none_runs(&directories).await?;
     let mut nodes = Vec::with_capacity(directories.len());
     for directory in &directories {
         nodes.push(NodeProcess::spawn(directory)?);
@@ -64,6 +69,20 @@ pub(crate) fn node_directories(directory: &Path) -> Result<Vec<PathBuf>, Failure
     }
     numbered.sort();
     Ok(numbered.into_iter().map(|(_, path)| path).collect())
+}
+
+/// A node that runs already would answer for the process that is started here, and that one would end.
+async fn require_none_runs(directories: &[PathBuf]) -> Result<(), Failure> {
+    for directory in directories {
+        let config = directory.join("nuncio.toml");
+        let client = Client::new(admin_address(&config)?).with_timeout(ANSWER);
+        if client.status().await.is_ok() {
+            let text = format!("{} runs already: its admin API answers at {}", directory.display(), client.address());
+            return Err(Failure::operation("running", text)
+                .hint("stop it first: Ctrl-C where `nuncio testnet up` or `nuncio run` started it"));
+        }
+    }
+    Ok(())
 }
 
 async fn serve(nodes: &mut [NodeProcess], output: Output) -> Result<(), Failure> {

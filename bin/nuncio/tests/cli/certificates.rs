@@ -57,6 +57,29 @@ fn openssl(arguments: &[&str]) -> String {
 }
 
 #[test]
+fn a_path_of_the_wrong_kind_is_named_with_the_right_one() {
+    let chain = Chain::new();
+    let (node, agency, conf) = (chain.text("node"), chain.text("agencyA"), chain.text("node/conf"));
+    nuncio(["cert", "issue", "node", "--ca", agency, "--out", conf]).must_succeed();
+    for command in ["renew", "revoke"] {
+        for (named, meant) in [(node, format!("{conf}/node.crt")), (agency, format!("{agency}/agency.crt"))] {
+            let run = nuncio(["cert", command, named, "--ca", agency]);
+            run.must_be_one_line_and_a_hint();
+            assert_eq!(run.code, 78);
+            assert!(run.stderr.contains(&format!("hint: is {meant} meant? Name it")), "{}", run.stderr);
+        }
+    }
+    let key = format!("{conf}/node.key");
+    let run = nuncio(["ca", "sign", &key, "--ca", agency, "--out", chain.text("new.crt")]);
+    assert!(run.stderr.starts_with(&format!("error: {key}: not a certificate request: ")), "{}", run.stderr);
+    nuncio(["cert", "request", "node", "--out", conf]).must_succeed();
+    let run = nuncio(["ca", "sign", &format!("{conf}/node.csr"), "--ca", agency, "--out", conf]);
+    run.must_be_one_line_and_a_hint();
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains(&format!("name the file to write, such as {conf}/node.crt")), "{}", run.stderr);
+}
+
+#[test]
 fn a_node_certificate_is_issued_and_openssl_accepts_it() {
     let chain = Chain::new();
     chain.issue("node0", &[]);

@@ -127,6 +127,18 @@ fn a_node_alone_is_alive_but_not_ready_and_stops_with_its_standard_input() {
 }
 
 #[test]
+fn whoever_names_a_nodes_directory_is_told_the_file_in_it() {
+    let net = Net::create(1, "full");
+    let node = net.text("net/node0");
+    for arguments in [["status", "--config", &node], ["config", "check", &node], ["run", "--config", &node]] {
+        let run = nuncio(arguments);
+        run.must_be_one_line_and_a_hint();
+        assert_eq!(run.code, 78, "{}", run.stderr);
+        assert!(run.stderr.contains(&format!("hint: name the file in it, {node}/nuncio.toml")), "{}", run.stderr);
+    }
+}
+
+#[test]
 fn a_node_that_cannot_start_says_why_in_one_line() {
     let net = Net::create(1, "full");
     std::fs::remove_file(net.text("net/node0/conf/node.key")).expect("it was written");
@@ -155,6 +167,11 @@ fn a_line_of_nodes_relays_and_none_outlives_the_program_that_started_it() {
             assert!(!row[field].is_null(), "{field} in {row}");
         }
     }
+
+    let again = nuncio(["testnet", "up", &net.text("net")]);
+    again.must_be_one_line_and_a_hint();
+    assert_eq!((again.code, &*again.stdout), (1, ""));
+    assert!(again.stderr.contains("node0 runs already: its admin API answers at unix:"), "{}", again.stderr);
 
     let far = rows[2]["node_id"].as_str().expect("text");
     eventually("node0 knows node2 behind node1", || {

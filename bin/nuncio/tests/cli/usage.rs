@@ -210,3 +210,17 @@ fn the_default_configuration_is_an_object_with_json() {
     let run = nuncio(["--json", "config", "default"]).must_succeed();
     assert_eq!(run.objects()[0]["p2p"]["listen"], "0.0.0.0:30300");
 }
+
+#[test]
+fn a_name_that_no_file_may_have_is_the_one_that_is_complained_of() {
+    let place = tempfile::tempdir().expect("a directory");
+    let file = place.path().join("long.bin").display().to_string();
+    std::fs::write(&file, "x").expect("written");
+    let at = ["--admin", "unix:/nowhere"];
+    for name in ["../x", "a/b", ".x", ""] {
+        let run = nuncio(["send-file", "abcdef", &file, "--name", name].into_iter().chain(at));
+        run.must_be_one_line_and_a_hint();
+        assert_eq!(run.code, 2);
+        assert!(run.stderr.starts_with(&format!("error: {name:?} is no name that a file may have")), "{}", run.stderr);
+    }
+}

@@ -8,6 +8,9 @@ use nuncio_protocol::Topic;
 
 use super::Tenant;
 
+/// What budgets of topics are of, in words.
+pub(super) const BYTES_OF_TOPICS: &str = "bytes of topics";
+
 /// Something of which there is so much; who wants more is refused.
 #[derive(Debug)]
 pub(super) struct Budget {
@@ -18,13 +21,17 @@ pub(super) struct Budget {
 
 /// Why a topic list, or a session, is not taken.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{wanted} {what} with {others} of {whose} other sessions are over the limit of {limit}")]
+#[error("{wanted} {what}{} are over the limit of {limit}", beside(*.others))]
 pub struct OverBudget {
     what: &'static str,
-    whose: &'static str,
     wanted: usize,
-    others: usize,
+    /// How much other sessions have, and whose, where the limit is a common one.
+    others: Option<(usize, &'static str)>,
     limit: usize,
+}
+
+fn beside(others: Option<(usize, &'static str)>) -> String {
+    others.map_or_else(String::new, |(used, whose)| format!(" with {used} of {whose} other sessions"))
 }
 
 /// What one session's topics take of its certificate's budget and of the common one; given back when dropped.
@@ -33,6 +40,8 @@ pub struct OverBudget {
 #[derive(Debug)]
 pub(crate) struct TopicShare {
     tenant: Arc<Tenant>,
+    /// Most bytes of one session.
+    limit: usize,
     bytes: usize,
     topics: usize,
 }
@@ -55,7 +64,7 @@ impl Budget {
         };
         match self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, exchanged) {
             Ok(_) => Ok(()),
-            Err(used) => Err(OverBudget { what: self.what, whose, wanted: new, others: used - old, limit }),
+            Err(used) => Err(OverBudget { what: self.what, wanted: new, others: Some((used - old, whose)), limit }),
         }
     }
 
@@ -74,8 +83,8 @@ pub(super) const ITS_CERTIFICATE: &str = "its certificate's";
 pub(super) const ITS_AGENCY: &str = "its agency's";
 
 impl TopicShare {
-    pub(crate) const fn new(tenant: Arc<Tenant>) -> Self {
-        Self { tenant, bytes: 0, topics: 0 }
+    pub(crate) const fn new(tenant: Arc<Tenant>, limit: usize) -> Self {
+        Self { tenant, limit, bytes: 0, topics: 0 }
     }
 
     /// Takes what these topics need, in place of what the former ones did.
@@ -87,6 +96,9 @@ impl TopicShare {
         for topic in topics {
             bytes += topic.as_str().len() + Subscription::ENTRY;
             count += 1;
+        }
+        if bytes > self.limit && bytes > self.bytes {
+            return Err(OverBudget { what: BYTES_OF_TOPICS, wanted: bytes, others: None, limit: self.limit });
         }
         self.exchange(bytes, count)
     }

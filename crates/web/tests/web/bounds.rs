@@ -78,6 +78,24 @@ async fn long_frames_one_after_the_other_each_have_their_room() {
 }
 
 #[tokio::test]
+async fn a_list_that_is_longer_than_a_clients_may_be_is_refused_and_the_former_one_stays() {
+    // Each name counts 16 bytes besides its own.
+    let mut rig = Rig::with(|gateway, _| gateway.limits.topic_bytes_per_session = 3 * 17).await;
+    let (mut web, _) = rig.connect().await;
+    web.ask(json!({ "type": "subscribe", "id": 1, "topics": ["a", "b"] })).await;
+    assert_eq!(rig.topics().await, ["a", "b"].map(String::from).into());
+    for id in 2..4 {
+        let over = web.ask(json!({ "type": "subscribe", "id": id, "topics": ["c", "d"] })).await;
+        assert_eq!((&over["id"], &over["code"]), (&json!(id), &json!(103)));
+        assert_eq!(over["message"], "68 bytes of topics are over the limit of 51");
+    }
+    assert_eq!(web.ask(json!({ "type": "subscribe", "id": 4, "topics": ["e"] })).await["code"], 0);
+    assert_eq!(rig.topics().await, ["a", "b", "e"].map(String::from).into());
+    web.ask(json!({ "type": "unsubscribe", "id": 5, "topics": ["a"] })).await;
+    assert_eq!(rig.topics().await, ["b", "e"].map(String::from).into());
+}
+
+#[tokio::test]
 async fn a_queue_that_is_full_drops_multicasts_and_gives_unicasts_back() {
     let mut rig = Rig::with(|gateway, _| gateway.limits.queue_bytes = 1).await;
     let (mut web, client) = rig.connect().await;

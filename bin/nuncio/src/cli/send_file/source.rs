@@ -24,10 +24,10 @@ pub(super) struct Source {
 
 /// What a file is called at the node.
 pub(super) fn name(given: Option<String>, path: &Path) -> Result<String, Failure> {
+    let said = given.clone().unwrap_or_else(|| path.display().to_string());
     let name = given.or_else(|| Some(path.file_name()?.to_str()?.to_owned()));
     name.filter(|name| nuncio_plain::is_file_name(name)).ok_or_else(|| {
-        let message = format_args!("{} has no name that a file may have at another node", path.display());
-        Failure::usage(message)
+        Failure::usage(format_args!("{said:?} is no name that a file may have at another node"))
             .hint("name it with --name: at most 255 bytes, no control characters, no slash, no dot or dash first")
     })
 }
