@@ -1,9 +1,6 @@
 //! `nuncio cert`: certificates of nodes and SDK clients.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use clap::{ValueEnum, value_parser};
 use nuncio_identity::NodeId;
