@@ -452,7 +452,7 @@ impl Overlay {
         let Self { peering, status_sync, amop, relay, outbox, .. } = self;
         status_sync.ask(outbox, now);
         relay.flush(|| status_sync.is_full_mesh(), outbox, now);
-        let facts = || Facts { neighbours: peering.neighbours(), topics: amop.topics() };
+        let facts = |own: &Status| Facts { neighbours: peering.neighbours(), topics: amop.topics_in_turn(&own.topics) };
         status_sync.flush(facts, outbox, now);
     }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
 use nuncio_protocol::{
-    Account, BridgeInput, MAX_BODY, Output, Topic,
+    Account, BridgeInput, MAX_BODY, MAX_TOPIC_BYTES, Output, Topic,
     amop::{ClientId, ClientInput, ClientOutput, Content, Kind, Message, PublishSeq, ResultCode, TenantId},
 };
 use nuncio_testkit::simulator::{Lone, header, node_id};
@@ -77,6 +77,29 @@ fn all_clients_together_have_a_budget_and_who_is_over_it_harms_nobody() {
     assert_eq!(receivers(&publish(&mut a, 1, "orders", Bytes::new())), [ClientId(5)]);
     a.client(ClientInput::Disconnected { client: ClientId(100) });
     assert!(!is_refused(&subscribe(&mut a, 200, names(3800, "200-"))), "there is room again");
+}
+
+#[test]
+fn whoever_subscribes_much_keeps_nobody_elses_topics_from_being_told() {
+    let mut a = Lone::passive(0);
+    let mut subscribe = |client: u64, tenant: u64, count: u32| {
+        let (client, tenant) = (ClientId(client), Some(TenantId(tenant)));
+        a.client(ClientInput::Connected { client, tenant });
+        let topics = (0..count).map(|n| topic(&format!("{} {n:06}", client.0))).collect();
+        assert!(!is_refused(&a.client(ClientInput::Subscribe { client, topics })));
+        a.advance(5 * S);
+        let told = &a.overlay.record(&node_id(0)).expect("it is signed").status.topics;
+        let of = |client: u32| told.keys().filter(|topic| topic.as_str().starts_with(&format!("{client} "))).count();
+        assert!(told.keys().map(Topic::cost).sum::<usize>() <= MAX_TOPIC_BYTES);
+        [1, 2, 3, 4].map(of)
+    };
+    let all = MAX_TOPIC_BYTES / topic("1 000000").cost();
+    assert_eq!(subscribe(1, 1, 9_000), [9_000, 0, 0, 0], "who is alone has all");
+    assert_eq!(subscribe(2, 1, 9_000), [9_000, all - 9_000, 0, 0], "of one tenant what was named stays");
+    let [one, two, three, _] = subscribe(3, 3, 9_000);
+    assert!(one + two + three > all - 3 && (one + two).abs_diff(three) < 2, "{one} {two} {three}");
+    assert_eq!(two, 0, "a tenant's own come in their order");
+    assert_eq!(subscribe(4, 4, 1)[3], 1, "few are told beside many");
 }
 
 #[test]

@@ -312,9 +312,11 @@ fn topics_of_two_clients_with_long_early_names_push_out_nobodys() {
     let bytes: usize = advertised(&a).keys().map(nuncio_protocol::Topic::cost).sum();
     assert!(bytes <= nuncio_protocol::MAX_TOPIC_BYTES);
     let known = |name: &str| advertised(&a).contains_key(&nuncio_protocol::Topic::new(name).expect("a topic"));
-    assert!(known("orders"), "it came first");
-    assert!((2..4).all(|client| (0..512).all(|i| known(&format!("!{client}-{i:0>250}")))), "so did they");
-    assert!(!known(&format!("!!{:0>250}", 511)), "who came last is left out");
+    assert!(known("orders") && known("!"), "who has few has them, first or last");
+    let of = |beginning: &str| advertised(&a).keys().filter(|topic| topic.as_str().starts_with(beginning)).count();
+    let [first, second, last] = ["!2-", "!3-", "!!"].map(of);
+    assert!(first.abs_diff(last) < 3 && second.abs_diff(last) < 3, "{first} {second} {last}: of many each has as much");
+    assert!(last > 330, "{last}: nothing is left free");
 }
 
 /// T17.

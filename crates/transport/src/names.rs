@@ -145,7 +145,7 @@ fn system() -> (ResolverConfig, ResolverOpts) {
 }
 
 /// The transport below, for each resolver that there was.
-struct Shared<T>(Arc<Mutex<T>>);
+pub(crate) struct Shared<T>(Arc<Mutex<T>>);
 
 impl<T> Shared<T> {
     fn inner(&self) -> MutexGuard<'_, T> {

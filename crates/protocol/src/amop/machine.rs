@@ -59,7 +59,12 @@ impl Amop {
         .concat()
     }
 
-    /// The own topics for the status.
+    /// The own topics for the status, in turn of whose they are; of each those come first that it `named` before.
+    pub(crate) fn topics_in_turn(&self, named: &BTreeMap<Topic, u32>) -> Vec<(Topic, u32)> {
+        self.subscriptions.told_in_turn(|topic| named.contains_key(topic))
+    }
+
+    /// The own topics.
     pub(crate) fn topics(&self) -> BTreeMap<Topic, u32> {
         self.subscriptions.told()
     }

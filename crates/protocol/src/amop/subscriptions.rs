@@ -18,7 +18,7 @@ use super::{
     guard::Guard,
     private::{Holder, Subscriber, names},
 };
-use crate::{Topic, status_sync::Record};
+use crate::{MAX_TOPIC_BYTES, Topic, status_sync::Record};
 
 /// Most bytes of names that one client, and that all clients of a node may subscribe.
 const MAX_OF_CLIENT: usize = 1 << 20;
@@ -219,6 +219,33 @@ impl Subscriptions {
         let counts = counts.map(|(topic, clients)| (topic.clone(), u32::try_from(clients.len()).unwrap_or(u32::MAX)));
         let owned = self.clients.iter().flat_map(|(client, known)| self.channels.advertised(*client, &known.topics));
         counts.chain(owned).collect()
+    }
+
+    /// The same where the status cannot hold all: everybody's topics in turn, by their bytes, so that nobody's many keep another's
+    /// few out. Of each payer those come first that were named before.
+    pub(super) fn told_in_turn(&self, is_named: impl Fn(&Topic) -> bool) -> Vec<(Topic, u32)> {
+        let told = self.told();
+        if told.keys().map(Topic::cost).sum::<usize>() <= MAX_TOPIC_BYTES {
+            return told.into_iter().collect();
+        }
+        let mut theirs: BTreeMap<Payer, BTreeSet<(bool, &Topic)>> = BTreeMap::new();
+        for Client { topics, payer } in self.clients.values() {
+            let topics = topics.iter().filter(|topic| told.contains_key(topic));
+            theirs.entry(*payer).or_default().extend(topics.map(|topic| (!is_named(topic), topic)));
+        }
+        // Behind how many bytes of the same payer a topic comes, where it comes soonest.
+        let mut turns: BTreeMap<&Topic, usize> = BTreeMap::new();
+        for topics in theirs.values() {
+            let mut behind = 0;
+            for (_, topic) in topics {
+                let turn = turns.entry(topic).or_insert(behind);
+                *turn = behind.min(*turn);
+                behind += topic.cost();
+            }
+        }
+        let mut told: Vec<_> = told.into_iter().collect();
+        told.sort_by_key(|(topic, _)| turns.get(topic).copied());
+        told
     }
 
     fn subscribes(&self, client: ClientId, topic: &Topic) -> bool {

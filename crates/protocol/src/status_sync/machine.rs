@@ -376,7 +376,7 @@ impl StatusSync {
     }
 
     /// Signs what changed; called after every input that may have changed something, as [`StatusSync::ask`] is.
-    pub(crate) fn flush(&mut self, facts: impl FnOnce() -> Facts, outbox: &mut Outbox, now: Instant) {
+    pub(crate) fn flush(&mut self, facts: impl FnOnce(&Status) -> Facts, outbox: &mut Outbox, now: Instant) {
         self.own.fit_network(self.table.len());
         self.own.flush(facts, outbox, now);
     }

@@ -33,7 +33,8 @@ const ONE_MORE_LINK: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Facts {
     pub(crate) neighbours: BTreeSet<NodeId>,
-    pub(crate) topics: BTreeMap<Topic, u32>,
+    /// What does not fit is left out from the end.
+    pub(crate) topics: Vec<(Topic, u32)>,
 }
 
 /// The own status: what it is to say, and what was signed last.
@@ -168,7 +169,7 @@ impl OwnStatus {
     }
 
     /// Has the status signed under the next seq if it says something new.
-    pub(super) fn flush(&mut self, facts: impl FnOnce() -> Facts, outbox: &mut Outbox, now: Instant) {
+    pub(super) fn flush(&mut self, facts: impl FnOnce(&Status) -> Facts, outbox: &mut Outbox, now: Instant) {
         let is_wanted = self.touched || self.waits_until.is_some_and(|until| until <= now);
         let is_too_soon = self.next_change().is_some_and(|at| now < at);
         if !is_wanted || self.signing.is_some() || is_too_soon {
@@ -176,7 +177,7 @@ impl OwnStatus {
         }
         self.touched = false;
         self.waits_until = None;
-        self.write(facts());
+        self.write(facts(&self.draft));
         let says_the_same = self.record.as_ref().is_some_and(|record| record.status == self.draft);
         if says_the_same && !std::mem::take(&mut self.chain_changed) {
             return;
@@ -194,8 +195,7 @@ impl OwnStatus {
         let before = &self.draft;
         let wanted = (neighbours.len(), topics.len());
         let neighbours = within(MAX_NEIGHBOURS, neighbours, |_| 1, |node| before.neighbours.contains(node));
-        let is_named = |(topic, _): &(Topic, u32)| before.topics.contains_key(topic);
-        let topics = within(MAX_TOPIC_BYTES, topics, |(topic, _)| topic.cost(), is_named);
+        let topics = within(MAX_TOPIC_BYTES, topics, |(topic, _)| topic.cost(), |_| true);
         let left_out = (wanted.0 - neighbours.len(), wanted.1 - topics.len());
         if left_out != (0, 0) {
             let (neighbours, topics) = left_out;
