@@ -1,33 +1,39 @@
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeSet, VecDeque, hash_map::Entry},
     time::Instant,
 };
 
 use bytes::Bytes;
 use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
+use smallvec::SmallVec;
 
 use super::{
     super::{ClientId, ResultCode, budget::Budget},
-    errand::{Asked, Errand, Stage},
+    errand::{Asked, Errand, Stage, Vias},
+    shelf::{Place, Shelf},
 };
-use crate::timers::Timers;
+use crate::{hashed::HashMap, timers::Timers};
 
 /// Most bytes of other nodes' messages and of answers to them, a quarter of them of one node.
 const MAX_BYTES: usize = 256 << 20;
 
 /// The attempts of other nodes, each until its time is over, and which sessions had which message.
 ///
+/// A busy node keeps some ten thousand answered ones of each source, and each message that comes makes it forget one: so they are
+/// found by hash, and what is ordered by time names their places only.
+///
 /// Bound: [`MAX_BYTES`]. When a source's share is full its oldest answered attempts are forgotten; what still does not fit
 /// is not taken.
 #[derive(Debug)]
 pub(super) struct Errands {
-    known: BTreeMap<Asked, Errand>,
+    places: HashMap<Asked, Place>,
+    shelf: Shelf<(Asked, Errand)>,
     /// The sessions that had a message, each with the attempt that brought it.
-    had: BTreeMap<Message, Vec<(u64, ClientId)>>,
+    had: HashMap<Message, SmallVec<[(u64, ClientId); 1]>>,
     /// Of each source, in the order of their answers.
-    answered: BTreeMap<NodeId, VecDeque<Asked>>,
-    timers: Timers<Asked>,
+    answered: HashMap<NodeId, VecDeque<Place>>,
+    timers: Timers<Place>,
     budget: Budget<NodeId>,
 }
 
@@ -43,9 +49,10 @@ impl Errands {
 
     pub(super) fn new() -> Self {
         Self {
-            known: BTreeMap::new(),
-            had: BTreeMap::new(),
-            answered: BTreeMap::new(),
+            places: HashMap::default(),
+            shelf: Shelf::default(),
+            had: HashMap::default(),
+            answered: HashMap::default(),
             timers: Timers::default(),
             budget: Budget::new(MAX_BYTES),
         }
@@ -63,93 +70,98 @@ impl Errands {
 
     /// Takes an attempt for which room was made.
     pub(super) fn insert(&mut self, asked: Asked, errand: Errand) {
-        self.timers.set(errand.ends, asked);
-        self.known.insert(asked, errand);
+        let ends = errand.ends;
+        let place = self.shelf.put((asked, errand));
+        self.timers.set(ends, place);
+        self.places.insert(asked, place);
     }
 
     pub(super) fn get(&self, asked: &Asked) -> Option<&Errand> {
-        self.known.get(asked)
+        self.shelf.get(*self.places.get(asked)?).map(|(_, errand)| errand)
     }
 
     pub(super) fn get_mut(&mut self, asked: &Asked) -> Option<&mut Errand> {
-        self.known.get_mut(asked)
+        self.shelf.get_mut(*self.places.get(asked)?).map(|(_, errand)| errand)
     }
 
     /// The sessions that had the message of an attempt.
     pub(super) fn had(&self, asked: &Asked) -> BTreeSet<ClientId> {
-        let clients = self.known.get(asked).and_then(|errand| self.had.get(&message_of(asked, errand)));
+        let clients = self.get(asked).and_then(|errand| self.had.get(&message_of(asked, errand)));
         clients.into_iter().flatten().map(|(_, client)| *client).collect()
     }
 
     /// The sessions at which earlier attempts at the same message still are.
     pub(super) fn waiting(&self, asked: &Asked) -> Vec<ClientId> {
-        let Some(errand) = self.known.get(asked) else { return Vec::new() };
+        let Some(errand) = self.get(asked) else { return Vec::new() };
         let had = self.had.get(&message_of(asked, errand)).into_iter().flatten();
         let is_open = |number: u64| {
-            let earlier = self.known.get(&Asked { number, ..*asked });
+            let earlier = self.get(&Asked { number, ..*asked });
             earlier.is_some_and(|errand| matches!(errand.stage, Stage::At { .. }))
         };
         had.filter(|(number, _)| is_open(*number)).map(|(_, client)| *client).collect()
     }
 
     pub(super) fn note_had(&mut self, asked: &Asked, client: ClientId) {
-        if let Some(errand) = self.known.get(asked) {
-            self.had.entry(message_of(asked, errand)).or_default().push((asked.number, client));
+        if let Some(errand) = self.get(asked) {
+            let message = message_of(asked, errand);
+            self.had.entry(message).or_default().push((asked.number, client));
         }
     }
 
     /// Keeps an answer as long as the attempt counts, if there is room for it.
-    pub(super) fn answer(&mut self, asked: &Asked, code: ResultCode, data: Bytes, over: Vec<NodeId>) {
-        let Some(errand) = self.known.get_mut(asked) else { return };
-        self.budget.give_back(asked.source, errand.bytes());
+    pub(super) fn answer(&mut self, asked: &Asked, code: ResultCode, data: Bytes, over: Vias) {
+        let Self { places, shelf, answered, budget, .. } = self;
+        let Some(place) = places.get(asked) else { return };
+        let Some((_, errand)) = shelf.get_mut(*place) else { return };
+        budget.give_back(asked.source, errand.bytes());
         (errand.data, errand.over) = (Bytes::new(), over);
         errand.stage = Stage::Answered(Some((code, data)));
-        if !self.budget.take(asked.source, errand.bytes()) {
+        if !budget.take(asked.source, errand.bytes()) {
             errand.stage = Stage::Answered(None);
             // It is less than what was given back.
-            self.budget.take(asked.source, errand.bytes());
+            budget.take(asked.source, errand.bytes());
         }
-        self.answered.entry(asked.source).or_default().push_back(*asked);
+        answered.entry(asked.source).or_default().push_back(*place);
     }
 
     /// Takes an attempt whose time is over.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<(Asked, Errand)> {
-        let asked = self.timers.pop_due(now)?;
-        let errand = self.remove(&asked)?;
-        Some((asked, errand))
+        let place = self.timers.pop_due(now)?;
+        self.remove(place)
     }
 
     /// Takes what a node asked.
     pub(super) fn remove_source(&mut self, node: &NodeId) -> Vec<Errand> {
-        let theirs: Vec<_> = self.known.keys().filter(|asked| asked.source == *node).copied().collect();
+        let theirs = self.places.iter().filter(|(asked, _)| asked.source == *node);
+        let theirs: Vec<_> = theirs.map(|(_, place)| *place).collect();
         self.answered.remove(node);
-        theirs.iter().filter_map(|asked| self.remove(asked)).collect()
+        theirs.into_iter().filter_map(|place| self.remove(place)).map(|(_, errand)| errand).collect()
     }
 
     pub(super) fn next(&self) -> Option<Instant> {
         self.timers.next()
     }
 
-    fn remove(&mut self, asked: &Asked) -> Option<Errand> {
-        let errand = self.known.remove(asked)?;
-        self.timers.cancel(errand.ends, *asked);
+    fn remove(&mut self, place: Place) -> Option<(Asked, Errand)> {
+        let (asked, errand) = self.shelf.take(place)?;
+        self.places.remove(&asked);
+        self.timers.cancel(errand.ends, place);
         self.budget.give_back(asked.source, errand.bytes());
-        let message = message_of(asked, &errand);
-        if let Some(had) = self.had.get_mut(&message) {
-            had.retain(|(number, _)| *number != asked.number);
-            if had.is_empty() {
-                self.had.remove(&message);
+        if let Entry::Occupied(mut had) = self.had.entry(message_of(&asked, &errand)) {
+            had.get_mut().retain(|(number, _)| *number != asked.number);
+            if had.get().is_empty() {
+                had.remove();
             }
         }
         self.tidy(&asked.source);
-        Some(errand)
+        Some((asked, errand))
     }
 
     /// Says whether there was one.
     fn forget_answered(&mut self, source: &NodeId) -> bool {
         let oldest = self.answered.get_mut(source).and_then(VecDeque::pop_front);
-        oldest.is_some_and(|asked| {
-            self.remove(&asked);
+        oldest.is_some_and(|place| {
+            self.remove(place);
             true
         })
     }
@@ -157,7 +169,7 @@ impl Errands {
     /// Attempts end about in the order of their answers.
     fn tidy(&mut self, source: &NodeId) {
         let Some(answered) = self.answered.get_mut(source) else { return };
-        while answered.front().is_some_and(|asked| !self.known.contains_key(asked)) {
+        while answered.front().is_some_and(|place| self.shelf.get(*place).is_none()) {
             answered.pop_front();
         }
         if answered.is_empty() {
