@@ -4,6 +4,7 @@ mod errand;
 mod errands;
 mod machine;
 mod report;
+mod shelf;
 
 pub(super) use errand::Asked;
 pub(super) use machine::{Deliveries, Outcome, Own};

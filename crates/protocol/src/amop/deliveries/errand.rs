@@ -2,18 +2,21 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use nuncio_identity::NodeId;
+use smallvec::SmallVec;
 
 use super::super::{ClientId, DeliveryId, ResultCode, TenantId};
 use crate::{Priority, Topic};
 
-/// An attempt of another node, as it is known here. Looked up several times for each message: the number, which hardly two
-/// have in common, is compared first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// An attempt of another node, as it is known here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::amop) struct Asked {
     pub(in crate::amop) number: u64,
     pub(in crate::amop) epoch: u64,
     pub(in crate::amop) source: NodeId,
 }
+
+/// Links, nearly always one.
+pub(super) type Vias = SmallVec<[NodeId; 1]>;
 
 /// What an attempt asks of us, and what became of it.
 #[derive(Debug)]
@@ -21,9 +24,9 @@ pub(super) struct Errand {
     /// The publisher's message, which several attempts may be made at.
     pub(super) message: u64,
     /// The links over which it came: each may be the only one on which the answer arrives.
-    pub(super) vias: Vec<NodeId>,
+    pub(super) vias: Vias,
     /// The links over which it was answered.
-    pub(super) over: Vec<NodeId>,
+    pub(super) over: Vias,
     /// The source's clock in the newest of its messages with this attempt.
     pub(super) sent: Duration,
     /// How urgent it is here, and its answer.

@@ -1,33 +1,39 @@
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque, hash_map::Entry},
     time::Instant,
 };
 
 use bytes::Bytes;
 use nuncio_bounds::{Bound, Portions};
 use nuncio_identity::NodeId;
+use smallvec::SmallVec;
 
 use super::{
     super::{ClientId, ResultCode, TenantId, account_of},
-    errand::{Asked, Errand, Stage},
+    errand::{Asked, Errand, Stage, Vias},
+    shelf::{Place, Shelf},
 };
-use crate::{Account, timers::Timers};
+use crate::{Account, hashed::HashMap, timers::Timers};
 
 /// Most bytes of other nodes' messages and of answers to them, a quarter of them of one node.
 const MAX_BYTES: usize = 256 << 20;
 
 /// The attempts of other nodes, each until its time is over, and which sessions had which message.
 ///
+/// A busy node keeps some ten thousand answered ones of each source, and each message that comes makes it forget one: so they are
+/// found by hash, and what is ordered by time names their places only.
+///
 /// Bound: [`MAX_BYTES`]. When a source's share is full its oldest answered attempts are forgotten, first those of the client of it
 /// that wants more; what still does not fit is not taken.
 #[derive(Debug)]
 pub(super) struct Errands {
-    known: BTreeMap<Asked, Errand>,
+    places: HashMap<Asked, Place>,
+    shelf: Shelf<(Asked, Errand)>,
     /// The sessions that had a message, each with the attempt that brought it.
-    had: BTreeMap<Message, Vec<(u64, ClientId)>>,
-    /// Of each client of a source, in the order of their answers.
-    answered: BTreeMap<Whose, VecDeque<Asked>>,
-    timers: Timers<Asked>,
+    had: HashMap<Message, SmallVec<[(u64, ClientId); 1]>>,
+    /// Of each client of each source, in the order of their answers.
+    answered: HashMap<NodeId, BTreeMap<Option<TenantId>, VecDeque<Place>>>,
+    timers: Timers<Place>,
     held: Portions<NodeId>,
 }
 
@@ -46,9 +52,10 @@ impl Errands {
 
     pub(super) fn new() -> Self {
         Self {
-            known: BTreeMap::new(),
-            had: BTreeMap::new(),
-            answered: BTreeMap::new(),
+            places: HashMap::default(),
+            shelf: Shelf::default(),
+            had: HashMap::default(),
+            answered: HashMap::default(),
             timers: Timers::default(),
             held: Portions::default(),
         }
@@ -67,88 +74,93 @@ impl Errands {
 
     /// Takes an attempt for which room was made.
     pub(super) fn insert(&mut self, asked: Asked, errand: Errand) {
-        self.timers.set(errand.ends, asked);
-        self.known.insert(asked, errand);
+        let ends = errand.ends;
+        let place = self.shelf.put((asked, errand));
+        self.timers.set(ends, place);
+        self.places.insert(asked, place);
     }
 
     pub(super) fn get(&self, asked: &Asked) -> Option<&Errand> {
-        self.known.get(asked)
+        self.shelf.get(*self.places.get(asked)?).map(|(_, errand)| errand)
     }
 
     pub(super) fn get_mut(&mut self, asked: &Asked) -> Option<&mut Errand> {
-        self.known.get_mut(asked)
+        self.shelf.get_mut(*self.places.get(asked)?).map(|(_, errand)| errand)
     }
 
     /// The sessions that had the message of an attempt.
     pub(super) fn had(&self, asked: &Asked) -> BTreeSet<ClientId> {
-        let clients = self.known.get(asked).and_then(|errand| self.had.get(&message_of(asked, errand)));
+        let clients = self.get(asked).and_then(|errand| self.had.get(&message_of(asked, errand)));
         clients.into_iter().flatten().map(|(_, client)| *client).collect()
     }
 
     /// The sessions at which earlier attempts at the same message still are.
     pub(super) fn waiting(&self, asked: &Asked) -> Vec<ClientId> {
-        let Some(errand) = self.known.get(asked) else { return Vec::new() };
+        let Some(errand) = self.get(asked) else { return Vec::new() };
         let had = self.had.get(&message_of(asked, errand)).into_iter().flatten();
         let is_open = |number: u64| {
-            let earlier = self.known.get(&Asked { number, ..*asked });
+            let earlier = self.get(&Asked { number, ..*asked });
             earlier.is_some_and(|errand| matches!(errand.stage, Stage::At { .. }))
         };
         had.filter(|(number, _)| is_open(*number)).map(|(_, client)| *client).collect()
     }
 
     pub(super) fn note_had(&mut self, asked: &Asked, client: ClientId) {
-        if let Some(errand) = self.known.get(asked) {
-            self.had.entry(message_of(asked, errand)).or_default().push((asked.number, client));
+        if let Some(errand) = self.get(asked) {
+            let message = message_of(asked, errand);
+            self.had.entry(message).or_default().push((asked.number, client));
         }
     }
 
     /// Keeps an answer as long as the attempt counts, if there is room for it.
-    pub(super) fn answer(&mut self, asked: &Asked, code: ResultCode, data: Bytes, over: Vec<NodeId>) {
-        let Some(errand) = self.known.get_mut(asked) else { return };
+    pub(super) fn answer(&mut self, asked: &Asked, code: ResultCode, data: Bytes, over: Vias) {
+        let Self { places, shelf, answered, held, .. } = self;
+        let Some(place) = places.get(asked) else { return };
+        let Some((_, errand)) = shelf.get_mut(*place) else { return };
         let whose = (asked.source, errand.tenant);
-        self.held.remove(account(whose), errand.bytes());
+        held.remove(account(whose), errand.bytes());
         (errand.data, errand.over) = (Bytes::new(), over);
         errand.stage = Stage::Answered(Some((code, data)));
-        if !has_room(&self.held, whose, errand.bytes()) {
+        if !has_room(held, whose, errand.bytes()) {
             // It is less than what it held.
             errand.stage = Stage::Answered(None);
         }
-        self.held.add(account(whose), errand.bytes());
-        self.answered.entry(whose).or_default().push_back(*asked);
+        held.add(account(whose), errand.bytes());
+        answered.entry(asked.source).or_default().entry(errand.tenant).or_default().push_back(*place);
     }
 
     /// Takes an attempt whose time is over.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<(Asked, Errand)> {
-        let asked = self.timers.pop_due(now)?;
-        let errand = self.remove(&asked)?;
-        Some((asked, errand))
+        let place = self.timers.pop_due(now)?;
+        self.remove(place)
     }
 
     /// Takes what a node asked.
     pub(super) fn remove_source(&mut self, node: &NodeId) -> Vec<Errand> {
-        let theirs: Vec<_> = self.known.keys().filter(|asked| asked.source == *node).copied().collect();
-        self.answered.retain(|(source, _), _| source != node);
-        theirs.iter().filter_map(|asked| self.remove(asked)).collect()
+        let theirs = self.places.iter().filter(|(asked, _)| asked.source == *node);
+        let theirs: Vec<_> = theirs.map(|(_, place)| *place).collect();
+        self.answered.remove(node);
+        theirs.into_iter().filter_map(|place| self.remove(place)).map(|(_, errand)| errand).collect()
     }
 
     pub(super) fn next(&self) -> Option<Instant> {
         self.timers.next()
     }
 
-    fn remove(&mut self, asked: &Asked) -> Option<Errand> {
-        let errand = self.known.remove(asked)?;
-        self.timers.cancel(errand.ends, *asked);
+    fn remove(&mut self, place: Place) -> Option<(Asked, Errand)> {
+        let (asked, errand) = self.shelf.take(place)?;
+        self.places.remove(&asked);
+        self.timers.cancel(errand.ends, place);
         let whose = (asked.source, errand.tenant);
         self.held.remove(account(whose), errand.bytes());
-        let message = message_of(asked, &errand);
-        if let Some(had) = self.had.get_mut(&message) {
-            had.retain(|(number, _)| *number != asked.number);
-            if had.is_empty() {
-                self.had.remove(&message);
+        if let Entry::Occupied(mut had) = self.had.entry(message_of(&asked, &errand)) {
+            had.get_mut().retain(|(number, _)| *number != asked.number);
+            if had.get().is_empty() {
+                had.remove();
             }
         }
         self.tidy(whose);
-        Some(errand)
+        Some((asked, errand))
     }
 
     fn take(&mut self, whose: Whose, bytes: usize) -> bool {
@@ -160,25 +172,30 @@ impl Errands {
     }
 
     /// Says whether there was one.
-    fn forget_answered(&mut self, whose: Whose) -> bool {
-        let any = || self.answered.range((whose.0, None)..=(whose.0, Some(TenantId(u64::MAX)))).next();
-        let whose = if self.answered.contains_key(&whose) { Some(whose) } else { any().map(|(whose, _)| *whose) };
-        let Some(whose) = whose else { return false };
-        if let Some(asked) = self.answered.get_mut(&whose).and_then(VecDeque::pop_front) {
-            self.remove(&asked);
+    fn forget_answered(&mut self, (source, tenant): Whose) -> bool {
+        let Some(answered) = self.answered.get_mut(&source) else { return false };
+        let own = if answered.contains_key(&tenant) { Some(tenant) } else { answered.keys().next().copied() };
+        let Some(tenant) = own else { return false };
+        if let Some(place) = answered.get_mut(&tenant).and_then(VecDeque::pop_front) {
+            self.remove(place);
         }
-        self.tidy(whose);
+        self.tidy((source, tenant));
         true
     }
 
     /// Attempts end about in the order of their answers.
-    fn tidy(&mut self, whose: Whose) {
-        let Some(answered) = self.answered.get_mut(&whose) else { return };
-        while answered.front().is_some_and(|asked| !self.known.contains_key(asked)) {
-            answered.pop_front();
+    fn tidy(&mut self, (source, tenant): Whose) {
+        let Entry::Occupied(mut of_source) = self.answered.entry(source) else { return };
+        if let Some(answered) = of_source.get_mut().get_mut(&tenant) {
+            while answered.front().is_some_and(|place| self.shelf.get(*place).is_none()) {
+                answered.pop_front();
+            }
+            if answered.is_empty() {
+                of_source.get_mut().remove(&tenant);
+            }
         }
-        if answered.is_empty() {
-            self.answered.remove(&whose);
+        if of_source.get().is_empty() {
+            of_source.remove();
         }
     }
 }

@@ -7,13 +7,14 @@ use bytes::Bytes;
 use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
+use smallvec::smallvec;
 
 use super::{
     super::{
         ClientId, ClientOutput, Content, DeliveryId, Kind, Message, Payer, ResultCode, account_of,
         private::names::shown, subscriptions::Subscriptions,
     },
-    errand::{Asked, Errand, Stage},
+    errand::{Asked, Errand, Stage, Vias},
     errands::Errands,
     report::{report, report_again},
 };
@@ -116,7 +117,7 @@ impl Deliveries {
         let Content::Publish { message, topic, tenant, data } = message.content else { return };
         let asked = Asked { source: header.source, epoch: header.source_epoch, number: header.number };
         let ends = turn.now + time_left;
-        let (vias, over, sent) = (vec![from], Vec::new(), header.sent);
+        let (vias, over, sent) = (smallvec![from], Vias::new(), header.sent);
         let priority = header.priority;
         let errand = Errand { message, vias, over, sent, priority, topic, tenant, data, ends, stage: Stage::New };
         if !self.errands.make_room(&asked.source, &errand) {

@@ -5,7 +5,7 @@ use nuncio_identity::NodeId;
 
 use super::{
     super::{Content, Message, ResultCode, pace},
-    errand::{Asked, Errand, Stage},
+    errand::{Asked, Errand, Stage, Vias},
 };
 use crate::{Account, Header, Output, turn::Turn};
 
@@ -14,16 +14,10 @@ const RESULT_LIFETIME: Duration = Duration::from_secs(2);
 
 /// Tells the publisher's node what became of its attempt, on every link over which it came, or where else that may get
 /// through; says over which.
-pub(super) fn report(
-    asked: &Asked,
-    errand: &Errand,
-    code: ResultCode,
-    data: &Bytes,
-    turn: &mut Turn<'_>,
-) -> Vec<NodeId> {
-    let linked: Vec<_> = errand.vias.iter().copied().filter(|via| turn.routing.is_linked(via)).collect();
+pub(super) fn report(asked: &Asked, errand: &Errand, code: ResultCode, data: &Bytes, turn: &mut Turn<'_>) -> Vias {
+    let linked: Vias = errand.vias.iter().copied().filter(|via| turn.routing.is_linked(via)).collect();
     let vias = if linked.is_empty() { errand.vias.get(..1).unwrap_or_default() } else { &linked[..] };
-    let mut over = Vec::new();
+    let mut over = Vias::new();
     for via in vias {
         let to = turn.routing.way_back(&asked.source, via, turn.now).filter(|to| !over.contains(to));
         if let Some(to) = to {
