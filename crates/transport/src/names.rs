@@ -235,7 +235,7 @@ mod tests {
     async fn dialled(names: &mut Names<MemoryTransport>) -> String {
         let how = DialOpts { role: Endpoint::Dialer, port_use: PortUse::New };
         let address = "/dns4/peer.example/tcp/30300".parse().unwrap();
-        names.dial(address, how).unwrap().await.unwrap_err().to_string()
+        names.dial(address, how).unwrap().await.err().unwrap().to_string()
     }
 
     #[tokio::test]
