@@ -64,6 +64,8 @@ pub(crate) enum Attack {
     Introductions,
     /// Bytes that are no gossip.
     JunkGossip,
+    /// Gossip with a sender's name, as other networks have it.
+    ForeignGossip,
     /// Bytes that are no query.
     JunkQueries,
     /// Gossip over the limit.
@@ -109,6 +111,7 @@ impl Attack {
             Self::MadeUpNodes => made_up::announcements(member, count),
             Self::ForgedAnnouncements => forged::announcements(member, count.min(10_000)),
             Self::Broadcasts => broadcasts::of_64_bytes(member, rate, count),
+            Self::ForeignGossip => gossip_streams::foreign(count.min(10_000)),
             _ => Vec::new(),
         }
     }
@@ -131,7 +134,7 @@ impl Attack {
     /// Goes on until the link ends.
     pub(crate) async fn run(self, link: &Link, scene: &Scene) -> io::Result<()> {
         match self {
-            Self::MadeUpNodes | Self::ForgedAnnouncements | Self::Broadcasts => {
+            Self::MadeUpNodes | Self::ForgedAnnouncements | Self::Broadcasts | Self::ForeignGossip => {
                 scene.flood(&link.gossip, &scene.stock).await
             }
             Self::HeavyBroadcasts => broadcasts::of_a_mebibyte(link, scene).await,

@@ -30,6 +30,9 @@ pub(crate) struct Subscription {
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Published {
+    /// No honest member's message names its sender so.
+    #[prost(bytes = "bytes", optional, tag = "1")]
+    pub(crate) from: Option<Bytes>,
     #[prost(bytes = "bytes", optional, tag = "2")]
     pub(crate) data: Option<Bytes>,
     #[prost(string, required, tag = "4")]
@@ -79,7 +82,7 @@ pub(crate) struct Prune {
 impl Rpc {
     /// One message on a topic.
     pub(crate) fn publish(topic: &str, data: impl Into<Bytes>) -> Self {
-        let published = Published { data: Some(data.into()), topic: topic.to_owned() };
+        let published = Published { from: None, data: Some(data.into()), topic: topic.to_owned() };
         Self { publish: vec![published], ..Self::default() }
     }
 

@@ -52,7 +52,7 @@ async fn banned_for(attack: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn gossip_that_cannot_be_read_is_seen() {
-    for attack in ["junk-gossip", "oversize"] {
+    for attack in ["junk-gossip", "foreign-gossip", "oversize"] {
         let reason = banned_for(attack).await;
         assert!(reason.contains("no message"), "{attack}: {reason}");
     }

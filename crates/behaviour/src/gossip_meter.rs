@@ -1,11 +1,10 @@
 //! What peers do with gossip that gossipsub does not tell.
 //!
-//! It drops what it has seen without a word, does what control messages say however many there are, and gives up a stream
+//! It drops what it has seen without a word, and what names a sender or a signature, which nobody's gossip does here; it does what control messages say however many there are, and gives up a stream
 //! that cannot be read only to take the next one. So all of it is counted before gossipsub has it.
 
 mod brought;
 mod handler;
-mod pace;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -49,6 +48,8 @@ pub enum Event {
     Gossip(gossipsub::Event),
     /// What a peer did besides, and how often.
     Counted { peer: PeerId, what: Counted, count: usize },
+    /// A peer sent a message with fields that no message here has.
+    Foreign { peer: PeerId },
     /// A peer opened one more stream, though none of its streams fails unless it sends what cannot be read.
     Reopened { peer: PeerId },
 }
@@ -59,7 +60,10 @@ impl Metered {
     }
 
     fn meter(&mut self, peer: PeerId, heard: &Heard) {
-        let Heard::Message { rpc, .. } = heard else { return };
+        let Heard::Message { rpc, invalid_messages } = heard else { return };
+        if !invalid_messages.is_empty() {
+            self.events.push_back(Event::Foreign { peer });
+        }
         let brought = self.brought.entry(peer).or_default();
         let repeated = rpc.messages.iter().filter(|message| brought.has_brought(&message.topic, &message.data)).count();
         let counts = [
@@ -70,12 +74,6 @@ impl Metered {
         let counts = counts.into_iter().filter(|(_, count)| *count > 0);
         self.events.extend(counts.map(|(what, count)| Event::Counted { peer, what, count }));
     }
-}
-
-/// Bytes of the messages that a connection brings at once.
-fn weight(heard: &Heard) -> usize {
-    let Heard::Message { rpc, .. } = heard else { return 0 };
-    rpc.messages.iter().map(|message| message.data.len()).sum()
 }
 
 impl fmt::Debug for Metered {
@@ -95,8 +93,7 @@ impl NetworkBehaviour for Metered {
         local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        let inner = self.gossipsub.handle_established_inbound_connection(connection, peer, local, remote)?;
-        Ok(Handler::new(inner, weight))
+        self.gossipsub.handle_established_inbound_connection(connection, peer, local, remote).map(Handler::new)
     }
 
     fn handle_established_outbound_connection(
@@ -107,8 +104,7 @@ impl NetworkBehaviour for Metered {
         role: Endpoint,
         port: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        let inner = self.gossipsub.handle_established_outbound_connection(connection, peer, address, role, port)?;
-        Ok(Handler::new(inner, weight))
+        self.gossipsub.handle_established_outbound_connection(connection, peer, address, role, port).map(Handler::new)
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {

@@ -24,9 +24,14 @@ impl<K: Copy + Eq + Hash> Portions<K> {
         self.all
     }
 
+    /// What an account holds.
+    pub fn held_by(&self, account: Account<K>) -> usize {
+        self.held(Holds::Account(account))
+    }
+
     /// How much is to be left free beside what an account takes.
     pub fn to_leave(&self, account: Account<K>) -> usize {
-        let held = self.held(Holds::Account(account));
+        let held = self.held_by(account);
         match account {
             Account::Own | Account::Client(_) => held,
             Account::Of(owner) => self.held(Holds::All(owner)),

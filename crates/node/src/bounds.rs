@@ -47,6 +47,7 @@ fn own(overlay: &nuncio_protocol::Config, listeners: usize) -> Vec<Bound> {
         ),
         Listeners::bound(Config::LISTENER_QUEUE, listeners),
         Listeners::sources_bound(listeners),
+        Listeners::turns_bound(listeners),
         Listeners::urgency_bound(),
         service::BOUND,
         replies::BOUND.in_entries(overlay.max_exchanges),

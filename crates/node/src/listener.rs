@@ -3,7 +3,7 @@
 use std::{iter, ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use nuncio_bounds::{Account, FairQueue, Rank};
+use nuncio_bounds::{Account, Bound, FairQueue, Rank};
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
     Priority, Topic,
@@ -113,6 +113,8 @@ pub(crate) struct Run {
 }
 
 impl Listener {
+    pub(crate) const TURNS: Bound = FairQueue::<NodeId, Arrived>::bound("sources of what waits for a listener");
+
     pub(crate) fn new(first: queue::Receiver<(Waiting, Charge)>, rest: queue::Receiver<(Waiting, Charge)>) -> Self {
         Self { first: Lane::new(first), rest: Lane::new(rest), ahead: 0 }
     }

@@ -87,6 +87,11 @@ impl Listeners {
         Shares::BOUND.per("listener", listeners)
     }
 
+    /// Whose turn it is among them, for what is urgent and for the rest.
+    pub(crate) const fn turns_bound(listeners: usize) -> Bound {
+        Listener::TURNS.per("listener", 2 * listeners)
+    }
+
     /// No listener; each may be behind by `queue` bytes, and in any case by two messages of the greatest length of one source
     /// and one of another.
     pub(crate) fn new(queue: usize) -> Self {

@@ -2,6 +2,7 @@
 
 use std::{io, time::Duration};
 
+use bytes::Bytes;
 use futures::{AsyncReadExt, AsyncWriteExt};
 use nuncio_wire::multicast::BROADCAST;
 use tokio::time::timeout;
@@ -21,6 +22,15 @@ const PATIENCE: Duration = Duration::from_millis(300);
 /// Bytes that are no messages.
 pub(super) async fn junk(link: &Link, scene: &Scene) -> io::Result<()> {
     again_and_again(link, scene, &[0xff; 4096]).await
+}
+
+/// Messages that name their sender, as gossip of other networks does.
+pub(super) fn foreign(count: usize) -> Vec<Vec<u8>> {
+    let mut rpc = Rpc::publish(BROADCAST, vec![7; 64]);
+    for published in &mut rpc.publish {
+        published.from = Some(Bytes::from_static(b"somebody"));
+    }
+    vec![rpc.framed(); count]
 }
 
 /// A message that is too long.

@@ -42,7 +42,7 @@ impl Behaviour {
                     self.handle(GossipInput::Counted { via, what, count });
                 }
             }
-            gossip_meter::Event::Reopened { peer } => {
+            gossip_meter::Event::Foreign { peer } | gossip_meter::Event::Reopened { peer } => {
                 if let Some(peer) = self.names.of(peer) {
                     self.handle(AccessInput::Struck { peer, strike: Strike::Malformed });
                 }

@@ -1,12 +1,9 @@
 use std::{
     fmt,
-    task::{Context, Poll, ready},
-    time::Instant,
+    task::{Context, Poll},
 };
 
 use libp2p::swarm::{ConnectionHandler, ConnectionHandlerEvent, SubstreamProtocol, handler::ConnectionEvent};
-
-use super::pace::Pace;
 
 /// Streams that a peer may open without a question: one, and one more when this node was slow to agree on the first.
 const STREAMS: usize = 2;
@@ -20,24 +17,21 @@ pub enum Told<T> {
     Reopened,
 }
 
-/// A handler whose incoming streams are counted, and that is asked for more no faster than it may bring.
-pub struct Handler<H: ConnectionHandler> {
+/// A handler whose incoming streams are counted.
+pub struct Handler<H> {
     inner: H,
-    weigh: fn(&H::ToBehaviour) -> usize,
-    pace: Pace,
     streams: usize,
     /// Not told yet.
     reopened: usize,
 }
 
-impl<H: ConnectionHandler> Handler<H> {
-    /// What the inner one tells weighs so many bytes.
-    pub(super) fn new(inner: H, weigh: fn(&H::ToBehaviour) -> usize) -> Self {
-        Self { inner, weigh, pace: Pace::new(Instant::now()), streams: 0, reopened: 0 }
+impl<H> Handler<H> {
+    pub(super) const fn new(inner: H) -> Self {
+        Self { inner, streams: 0, reopened: 0 }
     }
 }
 
-impl<H: ConnectionHandler> fmt::Debug for Handler<H> {
+impl<H> fmt::Debug for Handler<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handler").field("streams", &self.streams).finish_non_exhaustive()
     }
@@ -67,14 +61,7 @@ impl<H: ConnectionHandler> ConnectionHandler for Handler<H> {
             self.reopened = left;
             return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(Told::Reopened));
         }
-        if self.pace.poll_ready(cx).is_pending() {
-            return Poll::Pending;
-        }
-        let event = ready!(self.inner.poll(cx));
-        if let ConnectionHandlerEvent::NotifyBehaviour(heard) = &event {
-            self.pace.note((self.weigh)(heard), Instant::now());
-        }
-        Poll::Ready(event.map_custom(Told::Heard))
+        self.inner.poll(cx).map(|event| event.map_custom(Told::Heard))
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Option<Self::ToBehaviour>> {

@@ -231,7 +231,8 @@ fn seal_tenant(key: &LessSafeKey, associated: &[u8], tenant: TenantId) -> Option
     Some(sealed.into())
 }
 
-/// A relay that changes it changes nothing but that nobody is named: the source has not signed it.
+/// The source has not signed it: a relay that changes it has nobody named, but one that is a destination itself, and so has the key, can
+/// name another client of the source.
 fn open_tenant(key: &LessSafeKey, associated: &[u8], sealed: &[u8]) -> Option<TenantId> {
     let (mut plain, nonce) = (sealed.to_vec(), Nonce::assume_unique_for_key(TENANT));
     decode_tenant(key.open_in_place(nonce, Aad::from(associated), &mut plain).ok()?)

@@ -144,7 +144,11 @@ fn a_multicast_may_be_split_by_relays_but_not_changed() {
     for tenant in [changed(&sealed.tenant, 3), Bytes::new(), Bytes::from_static(&[7; 8])] {
         let unnamed = Multicast { sealed: Some(SealedPost { tenant, ..sealed.clone() }), ..part.clone() };
         let arrived = multicast_over(unnamed, &relay, &b).unwrap();
-        assert_eq!(arrived.post, sent.post.clone().map(|post| Post { tenant: None, ..post }), "it names nobody else");
+        assert_eq!(
+            arrived.post,
+            sent.post.clone().map(|post| Post { tenant: None, ..post }),
+            "who has no key names nobody"
+        );
     }
     let too_long = SealedPost { tenant: Bytes::from_static(&[7; 25]), ..sealed.clone() };
     multicast_over(Multicast { sealed: Some(too_long), ..part.clone() }, &relay, &b).expect_err("it is bounded");

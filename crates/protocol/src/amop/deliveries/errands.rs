@@ -23,8 +23,8 @@ const MAX_BYTES: usize = 256 << 20;
 /// A busy node keeps some ten thousand answered ones of each source, and each message that comes makes it forget one: so they are
 /// found by hash, and what is ordered by time names their places only.
 ///
-/// Bound: [`MAX_BYTES`]. When a source's share is full its oldest answered attempts are forgotten, first those of the client of it
-/// that wants more; what still does not fit is not taken.
+/// Bound: [`MAX_BYTES`]. When a source's share is full answered attempts of it are forgotten, the oldest of the client of it that wants
+/// more, else of one that holds more; what still does not fit is not taken.
 #[derive(Debug)]
 pub(super) struct Errands {
     places: HashMap<Asked, Place>,
@@ -36,6 +36,9 @@ pub(super) struct Errands {
     timers: Timers<Place>,
     held: Portions<NodeId>,
 }
+
+/// Clients of a source whose answered attempts are looked at for one to be forgotten.
+const LOOKED_AT: usize = 16;
 
 /// Of which node, and of which of its clients.
 type Whose = (NodeId, Option<TenantId>);
@@ -171,11 +174,14 @@ impl Errands {
         has_room
     }
 
-    /// Says whether there was one.
+    /// Says whether there was one. Whoever holds most gives nobody else's up for its next one.
     fn forget_answered(&mut self, (source, tenant): Whose) -> bool {
         let Some(answered) = self.answered.get_mut(&source) else { return false };
-        let own = if answered.contains_key(&tenant) { Some(tenant) } else { answered.keys().next().copied() };
-        let Some(tenant) = own else { return false };
+        let held = |of: Option<TenantId>| self.held.held_by(account((source, of)));
+        // Not all of them are looked at: a node can name as many as it has messages.
+        let most = || answered.keys().take(LOOKED_AT).copied().max_by_key(|other| held(*other));
+        let own = Some(tenant).filter(|own| answered.contains_key(own));
+        let Some(tenant) = own.or_else(|| most().filter(|other| held(*other) > held(tenant))) else { return false };
         if let Some(place) = answered.get_mut(&tenant).and_then(VecDeque::pop_front) {
             self.remove(place);
         }
@@ -211,4 +217,75 @@ fn account((source, tenant): Whose) -> Account {
 
 const fn message_of(asked: &Asked, errand: &Errand) -> Message {
     (errand.message, asked.epoch, asked.source)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use nuncio_testkit::simulator::node_id;
+
+    use super::*;
+    use crate::{Priority, Topic};
+
+    const BODY: usize = 4 << 20;
+
+    fn errand(tenant: u64, now: Instant) -> Errand {
+        Errand {
+            message: 1,
+            vias: Vias::default(),
+            over: Vias::default(),
+            sent: Duration::ZERO,
+            priority: Priority::Normal,
+            topic: Topic::new("a").expect("a topic"),
+            tenant: Some(TenantId(tenant)),
+            data: Bytes::from(vec![0; BODY]),
+            ends: now + Duration::from_secs(10),
+            stage: Stage::New,
+        }
+    }
+
+    /// Takes one more of a client; says whether there was room.
+    fn take(errands: &mut Errands, tenant: u64, number: u64) -> bool {
+        let (asked, errand) = (Asked { source: node_id(1), epoch: 1, number }, errand(tenant, Instant::now()));
+        let fits = errands.make_room(&asked.source, &errand);
+        if fits {
+            errands.insert(asked, errand);
+        }
+        fits
+    }
+
+    fn answer(errands: &mut Errands, number: u64) {
+        let asked = Asked { source: node_id(1), epoch: 1, number };
+        errands.answer(&asked, ResultCode::SUCCESS, Bytes::from(vec![0; BODY]), Vias::default());
+    }
+
+    fn is_answered(errands: &Errands, number: u64) -> bool {
+        errands.get(&Asked { source: node_id(1), epoch: 1, number }).is_some()
+    }
+
+    #[test]
+    fn a_client_that_fills_its_portion_has_no_answer_to_another_forgotten() {
+        let mut errands = Errands::new();
+        for number in 0..3 {
+            assert!(take(&mut errands, 1, number));
+            answer(&mut errands, number);
+        }
+        let taken = (10..100).take_while(|number| take(&mut errands, 2, *number)).count();
+        assert!(taken > 3, "it takes what it may: {taken}");
+        assert!((0..3).all(|number| is_answered(&errands, number)), "for more than that nobody gives anything up");
+    }
+
+    #[test]
+    fn whoever_holds_little_has_room_beside_answers_that_fill_all() {
+        let mut errands = Errands::new();
+        for number in 0..100 {
+            if take(&mut errands, 1, number) {
+                answer(&mut errands, number);
+            }
+        }
+        assert!(!is_answered(&errands, 0) && is_answered(&errands, 99), "its own oldest ones went for its newest");
+        assert!((100..103).all(|number| take(&mut errands, 2, number)));
+        assert!((10..99).any(|number| is_answered(&errands, number)));
+    }
 }
