@@ -90,13 +90,16 @@ fn streams() -> Vec<(&'static str, String)> {
         })
     };
     let messages = || values::amop(from, to).prop_map(amop::Frame::Message);
+    let named = || values::amop_named(from, to).prop_map(amop::Frame::Message);
     let sealed = |multicast: Multicast| {
         let post = multicast.post.as_ref().unwrap();
         let (destinations, sealed) = amop::seal_for_each(&multicast, post, post.seq.0, &context).unwrap().unwrap();
         amop::Frame::Multicast(Multicast { destinations, sealed: Some(sealed), ..multicast })
     };
     let to_one = values::multicast(from, vec![target]).prop_map(amop::Frame::Multicast);
-    let to_many = values::multicast(from, vec![relay, target]).prop_map(sealed);
+    let to_many = values::multicast(from, vec![relay, target]).prop_map(&sealed);
+    let named_to_one = values::multicast_named(from, vec![target]).prop_map(amop::Frame::Multicast);
+    let named_to_many = values::multicast_named(from, vec![relay, target]).prop_map(&sealed);
     let batch = values::batch(from, vec![target]).prop_map(amop::Frame::Batch);
     let batches = values::batch(from, vec![relay, target]).prop_map(amop::Frame::Batch);
     let wanted = values::wanted(source, to).prop_map(amop::Frame::Wanted);
@@ -116,9 +119,13 @@ fn streams() -> Vec<(&'static str, String)> {
         ("bridge_relayed", hash(messages(), frame(amop::encode_frame, relay))),
         ("bridge_batch", hash(batch, frame(amop::encode_frame, target))),
         ("bridge_batch_relayed", hash(batches, frame(amop::encode_frame, target))),
+        ("bridge_named", hash(named(), frame(amop::encode_frame, target))),
+        ("bridge_named_relayed", hash(named(), frame(amop::encode_frame, relay))),
         ("bridge_wanted", hash(wanted, frame(amop::encode_frame, relay))),
         ("bridge_multicast", hash(to_one, frame(amop::encode_frame, target))),
         ("bridge_multicast_relayed", hash(to_many, frame(amop::encode_frame, relay))),
+        ("bridge_multicast_named", hash(named_to_one, frame(amop::encode_frame, target))),
+        ("bridge_multicast_named_relayed", hash(named_to_many, frame(amop::encode_frame, relay))),
     ]
 }
 

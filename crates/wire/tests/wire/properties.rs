@@ -143,7 +143,7 @@ proptest! {
     }
 
     #[test]
-    fn a_bridge_message_comes_as_it_was_over_a_link_and_over_two(sent in values::amop(ends().0, ends().1)) {
+    fn a_bridge_message_comes_as_it_was_over_a_link_and_over_two(sent in values::amop_named(ends().0, ends().1)) {
         let [a, relay, b] = &*THREE;
         let over = |message, from, to| match bridge_over(Frame::Message(message), from, to) {
             Ok(Frame::Message(message)) => message,
@@ -161,13 +161,13 @@ proptest! {
     }
 
     #[test]
-    fn a_multicast_comes_as_it_was_over_a_link(sent in values::multicast(ends().0, vec![ends().1.0])) {
+    fn a_multicast_comes_as_it_was_over_a_link(sent in values::multicast_named(ends().0, vec![ends().1.0])) {
         let [a, _, b] = &*THREE;
         prop_assert_eq!(bridge_over(Frame::Multicast(sent.clone()), a, b), Ok(Frame::Multicast(sent)));
     }
 
     #[test]
-    fn a_multicast_to_many_says_the_same_to_each(sent in values::multicast(ends().0, nodes()[1..].to_vec())) {
+    fn a_multicast_to_many_says_the_same_to_each(sent in values::multicast_named(ends().0, nodes()[1..].to_vec())) {
         let [a, relay, b] = &*THREE;
         let over = |multicast, from, to| match bridge_over(Frame::Multicast(multicast), from, to) {
             Ok(Frame::Multicast(multicast)) => multicast,
@@ -262,8 +262,8 @@ proptest! {
     #[test]
     fn no_change_of_a_good_frame_makes_a_decoder_panic(
         unicast in values::unicast(ends().0, ends().1),
-        amop in values::amop(ends().0, ends().1),
-        multicast in values::multicast(ends().0, nodes()[1..].to_vec()),
+        amop in values::amop_named(ends().0, ends().1),
+        multicast in values::multicast_named(ends().0, nodes()[1..].to_vec()),
         status in values::status(nodes()[0], nodes()),
         place: prop::sample::Index,
         change: u8,

@@ -158,10 +158,10 @@ pub(super) fn amop(source: Place, target: Place) -> impl Strategy<Value = amop::
     use amop::Content;
 
     let content = prop_oneof![
-        (any::<u64>(), topic(), tenant(), bytes(600)).prop_map(|(message, topic, tenant, data)| Content::Publish {
+        (any::<u64>(), topic(), bytes(600)).prop_map(|(message, topic, data)| Content::Publish {
             message,
             topic,
-            tenant,
+            tenant: None,
             data
         }),
         (any::<i32>(), bytes(600)).prop_map(|(code, data)| Content::Result { code: ResultCode(code), data }),
@@ -170,16 +170,37 @@ pub(super) fn amop(source: Place, target: Place) -> impl Strategy<Value = amop::
     (header(source, target), content).prop_map(|(header, content)| amop::Message { header, content })
 }
 
+/// The same, of a publisher that may have a name.
+pub(super) fn amop_named(source: Place, target: Place) -> impl Strategy<Value = amop::Message> {
+    use amop::Content;
+
+    (amop(source, target), tenant()).prop_map(|(message, named)| {
+        let content = match message.content {
+            Content::Publish { message, topic, data, .. } => Content::Publish { message, topic, tenant: named, data },
+            other => other,
+        };
+        amop::Message { content, ..message }
+    })
+}
+
 fn tenant() -> impl Strategy<Value = Option<TenantId>> {
     option::of((1..=u64::MAX).prop_map(TenantId))
 }
 
-/// A multicast as its source makes it.
+/// A multicast as its source makes it, of a publisher that may have a name.
+pub(super) fn multicast_named(source: Place, destinations: Vec<NodeId>) -> impl Strategy<Value = Multicast> {
+    (multicast(source, destinations), tenant()).prop_map(|(multicast, tenant)| {
+        let post = multicast.post.map(|post| Post { tenant, ..post });
+        Multicast { post, ..multicast }
+    })
+}
+
+/// The same, without a name.
 pub(super) fn multicast(source: Place, destinations: Vec<NodeId>) -> impl Strategy<Value = Multicast> {
-    let post = (any::<[u8; 32]>(), topic(), tenant(), bytes(600)).prop_map(|(seq, topic, tenant, data)| Post {
+    let post = (any::<[u8; 32]>(), topic(), bytes(600)).prop_map(|(seq, topic, data)| Post {
         seq: PublishSeq(seq),
         topic,
-        tenant,
+        tenant: None,
         data,
     });
     (any::<u64>(), clock(), lifetime(), 0..=16_u8, post).prop_map(move |(number, sent, lifetime, hops_left, post)| {
