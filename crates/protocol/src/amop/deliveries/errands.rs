@@ -257,7 +257,7 @@ mod tests {
 
     fn answer(errands: &mut Errands, number: u64) {
         let asked = Asked { source: node_id(1), epoch: 1, number };
-        errands.answer(&asked, ResultCode::SUCCESS, Bytes::from(vec![0; BODY]), Vias::default());
+        errands.answer(&asked, ResultCode::OK, Bytes::from(vec![0; BODY]), Vias::default());
     }
 
     fn is_answered(errands: &Errands, number: u64) -> bool {
