@@ -1,7 +1,7 @@
 //! Checks of signatures and certificates, and signatures of reports by a key in this process, outside the swarm's task.
 //!
 //! One thread does them. Peers take turns, and an answer is checked a few records at a time, so that the thousand records
-//! of one peer hold up nobody else; what one peer brought is checked in order.
+//! of one peer hold up nobody else; what one peer brought is checked in order, but for revocation lists, which come first.
 
 mod job;
 mod work;
@@ -67,6 +67,12 @@ impl Prover {
     pub(crate) fn prove(&self, peer: NodeId, mut unproved: Unproved) {
         unproved.rules = self.rules();
         self.shared.lock().work.push_always(peer, Job::Answer(Box::new(unproved)));
+        self.shared.wake.notify_one();
+    }
+
+    /// Has revocation lists judged: there is one answer of them for each query that was sent, too.
+    pub(crate) fn judge(&self, peer: NodeId, unjudged: Unjudged) {
+        self.shared.lock().work.push_always(peer, Job::Lists(Box::new(unjudged)));
         self.shared.wake.notify_one();
     }
 
