@@ -23,7 +23,8 @@ pub trait Certifier: Send + Sync {
     }
 
     /// Takes a revocation list that a peer brought, with the certificates of agencies that may have signed it, all DER; says
-    /// whether it is newer than what was held. Called outside the swarm's task. Unless this is implemented, none is taken.
+    /// whether it is newer than what was held. Of an answer with several lists, the agencies come with the first one and count for
+    /// the others too. Called outside the swarm's task. Unless this is implemented, none is taken.
     fn take_list(&self, peer: NodeId, list: &[u8], agencies: &[Bytes]) -> bool {
         let _ = (peer, list, agencies);
         false

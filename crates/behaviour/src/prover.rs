@@ -1,7 +1,7 @@
 //! Checks of signatures and certificates, and signatures of reports by a key in this process, outside the swarm's task.
 //!
 //! One thread does them. Peers take turns, and an answer is checked a few records at a time, so that the thousand records
-//! of one peer hold up nobody else; what one peer brought is checked in order.
+//! of one peer hold up nobody else; what one peer brought is checked in order, but for revocation lists, which come first.
 
 mod job;
 mod work;
@@ -70,9 +70,15 @@ impl Prover {
         self.shared.wake.notify_one();
     }
 
+    /// Has revocation lists judged: there is one answer of them for each query that was sent, too.
+    pub(crate) fn judge(&self, peer: NodeId, unjudged: Unjudged) {
+        self.shared.lock().work.push_always(peer, Job::Lists(Box::new(unjudged)));
+        self.shared.wake.notify_one();
+    }
+
     /// The certifier may say something else from now on.
     pub(crate) fn change_rules(&self) {
-        self.shared.rules.fetch_add(1, Ordering::AcqRel);
+        self.shared.change_rules();
     }
 
     /// How often it has.
@@ -113,6 +119,10 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn change_rules(&self) {
+        self.rules.fetch_add(1, Ordering::AcqRel);
+    }
+
     fn run(&self, context: &SigningContext, certifier: &dyn Certifier) {
         let mut state = self.lock();
         while !state.is_closed {
@@ -122,6 +132,10 @@ impl Shared {
             };
             drop(state);
             let step = job.step(peer, context, certifier);
+            // What is being proved, or was and is not taken yet, was judged without the new list.
+            if step.took_lists() {
+                self.change_rules();
+            }
             state = self.lock();
             let is_done = matches!(step, Step::Done(_));
             state.work.put_back(peer, step);
@@ -129,5 +143,46 @@ impl Shared {
                 waker.wake();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, sync::mpsc};
+
+    use bytes::Bytes;
+    use nuncio_identity::NodeKey;
+    use nuncio_wire::status::EncodedAnswer;
+
+    use super::*;
+    use crate::access::Member;
+
+    /// Takes every list, and writes down with how many agencies each came.
+    struct Taker(Mutex<mpsc::Sender<usize>>);
+
+    impl Certifier for Taker {
+        fn certify(&self, _: NodeId, _: &[Bytes]) -> Result<Member, String> {
+            Err("nobody is a member".into())
+        }
+
+        fn take_list(&self, _: NodeId, _: &[u8], agencies: &[Bytes]) -> bool {
+            self.0.lock().unwrap().send(agencies.len()).is_ok()
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_proved_before_a_list_was_taken_is_not_by_the_rules_in_force_and_agencies_come_once() {
+        let (told, agencies) = mpsc::channel();
+        let (key, peer) = (NodeKey::generate(), NodeKey::generate().node_id());
+        let prover = Prover::new(SigningContext::new(key, "test"), Arc::new(Taker(Mutex::new(told))));
+        prover.prove(peer, Unproved::of(EncodedAnswer { records: Vec::new(), proofs: Vec::new(), more: false }));
+        let (_, proved) = poll_fn(|cx| prover.poll(cx)).await;
+        let [list, agency] = [b"list", b"cert"].map(|text| Bytes::from_static(text));
+        prover.judge(peer, Unjudged::of(vec![list.clone(), list], vec![agency], 12));
+        let (_, judged) = poll_fn(|cx| prover.poll(cx)).await;
+        assert!(matches!(judged, Finding::Lists { is_newer: true, .. }));
+        let Finding::Answer { rules, .. } = proved else { panic!("{proved:?}") };
+        assert_ne!(rules, prover.rules());
+        assert_eq!(agencies.try_iter().collect::<Vec<_>>(), [1, 0]);
     }
 }

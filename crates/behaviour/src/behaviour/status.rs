@@ -22,7 +22,7 @@ use nuncio_wire::{DecodeError, status};
 use super::Behaviour;
 use crate::{
     Event,
-    prover::{Job, Unjudged, Unproved},
+    prover::{Unjudged, Unproved},
     status_sync::{OpenQuery, Refused},
 };
 
@@ -105,10 +105,7 @@ impl Behaviour {
         let bytes = response.len();
         match status::decode_revocations_answer(response) {
             Ok(status::RevocationsAnswer { lists, agencies }) => {
-                // Where there is no room for it, it is asked for later.
-                if !self.prover.push(peer, Job::Lists(Box::new(Unjudged::of(lists, agencies, bytes)))) {
-                    self.handle(StatusInput::QueryFailed { peer });
-                }
+                self.prover.judge(peer, Unjudged::of(lists, agencies, bytes));
             }
             Err(error) => {
                 self.refuse_status(peer, &error);

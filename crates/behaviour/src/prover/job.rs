@@ -70,7 +70,7 @@ pub(crate) struct Unproved {
 #[derive(Debug)]
 pub(crate) struct Unjudged {
     lists: VecDeque<Bytes>,
-    /// Certificates of agencies that may have signed them.
+    /// Certificates of agencies that may have signed them, until the first list was judged.
     agencies: Vec<Bytes>,
     /// What came, in bytes.
     bytes: usize,
@@ -168,7 +168,8 @@ impl Unjudged {
     /// One at a time: a long one takes a tenth of a second.
     fn step(mut self: Box<Self>, peer: NodeId, certifier: &dyn Certifier) -> Step {
         if let Some(list) = self.lists.pop_front() {
-            self.is_newer |= certifier.take_list(peer, &list, &self.agencies);
+            let agencies = std::mem::take(&mut self.agencies);
+            self.is_newer |= certifier.take_list(peer, &list, &agencies);
         }
         if !self.lists.is_empty() {
             return Step::More(Job::Lists(self));
@@ -209,6 +210,17 @@ impl Job {
             }
             Self::Answer(unproved) => unproved.step(context, certifier),
             Self::Lists(unjudged) => unjudged.step(peer, certifier),
+        }
+    }
+}
+
+impl Step {
+    /// Whether revocation lists of this job, so far, changed what the certifier says.
+    pub(super) fn took_lists(&self) -> bool {
+        match self {
+            Self::More(Job::Lists(unjudged)) => unjudged.is_newer,
+            Self::Done(Finding::Lists { is_newer, .. }) => *is_newer,
+            _ => false,
         }
     }
 }

@@ -9,14 +9,14 @@ use super::job::{Finding, Job, OVERHEAD, Step};
 const MAX_JOBS: usize = 4096;
 const MAX_BYTES: usize = 32 << 20;
 
-/// Bytes of all peers' jobs that are no answers.
+/// Bytes of all peers' jobs that are nothing we asked for.
 const MAX_BYTES_OF_ALL: usize = 128 << 20;
 
 /// What is to be checked, by peer, and what was found.
 ///
 /// Bound, for each connected peer: [`MAX_JOBS`] and [`MAX_BYTES`], of which the last job may pass the latter; when full, the
-/// job is dropped. For all, [`MAX_BYTES_OF_ALL`], of which a peer has at most as many as are free. Answers are taken always: there
-/// is one for each query of ours.
+/// job is dropped. For all, [`MAX_BYTES_OF_ALL`], of which a peer has at most as many as are free. What answers a query of ours,
+/// records or revocation lists, is taken always: there is one for each query.
 #[derive(Debug)]
 pub(super) struct Work {
     all: SharedBytes,
@@ -35,6 +35,14 @@ struct Peer {
     bytes: usize,
 }
 
+impl Peer {
+    /// Goes on with a job after the lists that came meanwhile.
+    fn resume(&mut self, job: Job) {
+        let lists = self.jobs.iter().take_while(|job| matches!(job, Job::Lists(_))).count();
+        self.jobs.insert(lists, job);
+    }
+}
+
 impl Default for Work {
     fn default() -> Self {
         let (peers, turns, found) = (BTreeMap::new(), VecDeque::new(), VecDeque::new());
@@ -43,12 +51,9 @@ impl Default for Work {
 }
 
 impl Work {
-    pub(super) const BOUND: Bound = Bound::of_bytes(
-        "gossip and lists whose signature is to be checked",
-        MAX_BYTES_OF_ALL,
-        "gossip is not passed on, lists are asked for later",
-    )
-    .in_entries(MAX_BYTES_OF_ALL / OVERHEAD);
+    pub(super) const BOUND: Bound =
+        Bound::of_bytes("gossip whose signature is to be checked", MAX_BYTES_OF_ALL, "gossip is not passed on")
+            .in_entries(MAX_BYTES_OF_ALL / OVERHEAD);
 
     /// Says whether there was room.
     pub(super) fn push(&mut self, peer: NodeId, job: Job) -> bool {
@@ -60,6 +65,7 @@ impl Work {
         has_room
     }
 
+    /// Revocation lists do not wait for signatures: they go before what else their peer brought.
     pub(super) fn push_always(&mut self, node: NodeId, job: Job) {
         let peer = self.peers.entry(node).or_default();
         peer.count += 1;
@@ -67,7 +73,11 @@ impl Work {
         if peer.jobs.is_empty() && !peer.is_served {
             self.turns.push_back(node);
         }
-        peer.jobs.push_back(job);
+        if matches!(job, Job::Lists(_)) {
+            peer.jobs.push_front(job);
+        } else {
+            peer.jobs.push_back(job);
+        }
     }
 
     /// The next job, of the peer whose turn it is.
@@ -83,7 +93,7 @@ impl Work {
         let Some(peer) = self.peers.get_mut(&node) else { return };
         peer.is_served = false;
         match step {
-            Step::More(job) => peer.jobs.push_front(job),
+            Step::More(job) => peer.resume(job),
             Step::Done(finding) => self.found.push_back((node, finding)),
         }
         if !peer.jobs.is_empty() {
@@ -94,7 +104,7 @@ impl Work {
     /// What was found first.
     pub(super) fn take(&mut self) -> Option<(NodeId, Finding)> {
         let (node, finding) = self.found.pop_front()?;
-        if !matches!(finding, Finding::Answer { .. }) {
+        if !matches!(finding, Finding::Answer { .. } | Finding::Lists { .. }) {
             self.all.give_back(finding.weight());
         }
         if let Some(peer) = self.peers.get_mut(&node) {
@@ -165,7 +175,7 @@ mod tests {
         assert!(work.push(greedy, announced(&context, 1)));
         let lists = Unjudged::of(vec![bytes::Bytes::from_static(b"a list"); 10], Vec::new(), 60);
         let another = NodeKey::generate().node_id();
-        assert!(work.push(another, Job::Lists(Box::new(lists))));
+        work.push_always(another, Job::Lists(Box::new(lists)));
         for number in [2, 3, 4] {
             assert!(work.push(honest, announced(&context, number)));
         }
@@ -194,5 +204,52 @@ mod tests {
         assert!(work.push(other, job(&bytes)));
         work.take().unwrap();
         assert!(work.push(flooder, job(&bytes)));
+    }
+
+    #[test]
+    fn lists_wait_for_nothing_else_that_their_peer_brought() {
+        let (mut work, context, relay) = (Work::default(), context(), NodeKey::generate().node_id());
+        let records = vec![bytes::Bytes::from_static(b"no record"); 100];
+        let answer = Unproved::of(EncodedAnswer { records, proofs: Vec::new(), more: false });
+        work.push_always(relay, Job::Answer(Box::new(answer)));
+        assert!(work.push(relay, announced(&context, 1)));
+        let mut order = Vec::new();
+        let mut steps = 0;
+        while let Some((peer, job)) = work.next() {
+            // They come while the answer is being checked.
+            if steps == 1 {
+                let lists = Unjudged::of(vec![bytes::Bytes::from_static(b"a list"); 2], Vec::new(), 12);
+                work.push_always(relay, Job::Lists(Box::new(lists)));
+            }
+            steps += 1;
+            work.put_back(peer, job.step(peer, &context, &Nobody));
+            order.extend(work.take().map(|(_, finding)| match finding {
+                Finding::Lists { .. } => ("lists", steps),
+                Finding::Answer { .. } => ("answer", steps),
+                _ => ("gossip", steps),
+            }));
+        }
+        assert_eq!(order, [("lists", 4), ("answer", 9), ("gossip", 10)]);
+    }
+
+    #[test]
+    fn the_lists_that_a_peer_was_asked_for_are_judged_however_much_gossip_of_it_waits() {
+        let (mut work, context) = (Work::default(), context());
+        let relay = NodeKey::generate().node_id();
+        let bytes = announcement::encode(Version { epoch: 1, seq: 1 }, std::time::Duration::ZERO, &context).unwrap();
+        let fill = |work: &mut Work| {
+            std::iter::repeat_with(|| work.push(relay, job(&bytes))).take_while(|taken| *taken).count()
+        };
+        let gossip = fill(&mut work);
+        let lists = Unjudged::of(vec![bytes::Bytes::from_static(b"a list")], Vec::new(), 6);
+        work.push_always(relay, Job::Lists(Box::new(lists)));
+        let mut judged = 0;
+        while let Some((peer, job)) = work.next() {
+            work.put_back(peer, job.step(peer, &context, &Nobody));
+            judged += usize::from(matches!(work.take(), Some((_, Finding::Lists { is_newer: true, .. }))));
+        }
+        assert_eq!(judged, 1);
+        assert!(work.peers.is_empty());
+        assert_eq!(fill(&mut work), gossip, "as much room as before");
     }
 }
