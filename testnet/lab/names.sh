@@ -6,12 +6,12 @@
 network 3
 for node in 0 1 2; do configure "$node" 8; done
 sed -i 's|^peers = .*|peers = ["one.example:30300", "two.example:30300"]|' "$(dir 0)/nuncio.toml"
-hosts=$(etc_of n0 hosts) servers=$(etc_of n0 resolv.conf)
-echo "127.0.0.1 localhost" >"$hosts"
+known_hosts=$(etc_of n0 hosts) servers=$(etc_of n0 resolv.conf)
+echo "127.0.0.1 localhost" >"$known_hosts"
 start 0 1 2
 within 10 "nobody knows the names" grep -q "the host name has no address" "$scratch/node0.log"
 has_links 0 0 || fail "it has links"
-echo "$(lab_ip n1) one.example" >>"$hosts"
+echo "$(lab_ip n1) one.example" >>"$known_hosts"
 within 60 "a name that the hosts file knows" has_links 0 1
 lab_bg n1 "$scratch/names.log" python3 "$here/name_server.py" "$(lab_ip n1)" "$(lab_ip n2)"
 echo "nameserver $(lab_ip n1)" >"$servers"

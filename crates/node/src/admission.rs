@@ -177,10 +177,11 @@ impl Admission {
         self.tell(network);
     }
 
-    /// The certifier took lists from the network: those who are in are judged again, soon, for an authority that signs one list
-    /// after the other is not to keep the node busy with that.
-    pub(crate) const fn handle_lists_taken(&mut self) {
+    /// The certifier took lists from the network: others are told at once, for they take them over from here. Those who are in
+    /// are judged again, soon, for an authority that signs one list after the other is not to keep the node busy with that.
+    pub(crate) fn handle_lists_taken(&mut self, network: &mut impl Network) {
         self.lists_taken = true;
+        self.tell(network);
     }
 
     /// Whether lists were taken, and the last time that those who are in were judged for it is long enough ago.

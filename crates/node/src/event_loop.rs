@@ -176,7 +176,7 @@ impl EventLoop {
                 self.report_ban(&peer, until, reason);
                 self.shown.touch();
             }
-            Event::ListsTaken => self.admission.handle_lists_taken(),
+            Event::ListsTaken => self.admission.handle_lists_taken(self.swarm.behaviour_mut()),
             Event::RoundTrip { peer, time } => {
                 self.round_trips.insert(peer, time);
                 self.shown.touch();

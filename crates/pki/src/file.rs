@@ -14,6 +14,9 @@ use crate::revocation;
 /// Most bytes read from one key or certificate file.
 pub(crate) const MAX_FILE: u64 = 4 * 1024 * 1024;
 
+/// Most bytes read for a passphrase or a PIN, of which the first line counts.
+const MAX_SECRET: u64 = 64 << 10;
+
 /// Why a file could not be used at all.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -94,7 +97,22 @@ pub(crate) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError>
     read_private_of(path).map(|(content, _)| content)
 }
 
-/// The same, and whose it is.
+/// Reads a passphrase or a PIN, at most [`MAX_SECRET`] bytes, and refuses it as a key. It may come from a pipe, such as that of
+/// another program: then its writer is waited for, and it can be read once.
+pub(crate) fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
+    let failed = |source| FileError::Read { path: path.into(), source };
+    let file = path.metadata().and_then(|found| {
+        refuse_no_source(found.file_type())?;
+        let file = File::open(path)?;
+        refuse_no_source(file.metadata()?.file_type())?;
+        Ok(file)
+    });
+    let file = file.map_err(failed)?;
+    refuse_exposed(path, &file)?;
+    Ok(Zeroizing::new(read(path, file, MAX_SECRET)?))
+}
+
+/// The same as [`read_private`], and whose it is.
 pub(crate) fn read_private_of(path: &Path) -> Result<(Zeroizing<Vec<u8>>, Metadata), FileError> {
     let file = open(path)?;
     refuse_exposed(path, &file)?;
@@ -119,7 +137,10 @@ pub fn read_file(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 pub fn open_file(path: &Path) -> io::Result<File> {
     // To open a pipe is to wait for its writer, and some devices do things when they are opened.
     refuse_no_file(path.metadata()?.file_type())?;
-    File::open(path)
+    let file = File::open(path)?;
+    // Another may have been put in its place meanwhile.
+    refuse_no_file(file.metadata()?.file_type())?;
+    Ok(file)
 }
 
 fn read_whole(file: File, most: u64) -> io::Result<Vec<u8>> {
@@ -139,6 +160,21 @@ fn refuse_no_file(kind: FileType) -> io::Result<()> {
     } else {
         Ok(())
     }
+}
+
+/// Refuses what is neither a file nor a pipe.
+fn refuse_no_source(kind: FileType) -> io::Result<()> {
+    if is_pipe(kind) { Ok(()) } else { refuse_no_file(kind) }
+}
+
+#[cfg(unix)]
+fn is_pipe(kind: FileType) -> bool {
+    std::os::unix::fs::FileTypeExt::is_fifo(&kind)
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: FileType) -> bool {
+    false
 }
 
 #[cfg(unix)]
@@ -322,6 +358,28 @@ mod tests {
         assert_eq!(read_file(&place("file"), 5).unwrap(), b"12345");
         let private = read_private(&place("pipe")).unwrap_err();
         assert!(private.hint().starts_with("name a file"), "{}", private.hint());
+    }
+
+    #[test]
+    fn a_secret_may_come_from_a_pipe_of_ones_own_and_from_no_device() {
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").args(["-m", "600"]).arg(&pipe).status().unwrap();
+        assert!(made.success());
+        let say = |length| {
+            let pipe = pipe.clone();
+            // What is too long is not read to its end, so not all of it may be taken.
+            let writer = std::thread::spawn(move || drop(fs::write(pipe, vec![b'a'; length])));
+            let read = read_secret(&directory.path().join("pipe"));
+            writer.join().unwrap();
+            read
+        };
+        assert_eq!(say(9).unwrap().as_slice(), [b'a'; 9]);
+        assert!(matches!(say(1 << 20).unwrap_err(), FileError::TooLarge { .. }));
+        fs::set_permissions(&pipe, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(say(9).unwrap_err(), FileError::Exposed { .. }));
+        let device = read_secret(Path::new("/dev/zero")).unwrap_err();
+        assert!(device.hint().starts_with("name a file"), "{}", device.hint());
     }
 
     #[test]

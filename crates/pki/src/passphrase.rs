@@ -82,7 +82,7 @@ fn typed() -> MutexGuard<'static, BTreeMap<PathBuf, Passphrase>> {
 /// What the file or the environment says.
 fn given() -> Result<Option<Passphrase>, KeyError> {
     if let Some(path) = env::var_os(PASSPHRASE_FILE).filter(|path| !path.is_empty()) {
-        let content = file::read_private(Path::new(&path)).map_err(|error| {
+        let content = file::read_secret(Path::new(&path)).map_err(|error| {
             let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
             KeyError::NoPassphrase { reason: format!("{PASSPHRASE_FILE}: {error}{source}") }
         })?;

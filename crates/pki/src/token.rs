@@ -243,8 +243,8 @@ fn once(token: (PathBuf, u64), pin: &Pin, login: impl FnOnce() -> Result<(), Err
 }
 
 fn pin_in(source: &Path) -> Result<Zeroizing<String>, KeyError> {
-    let content = file::read_private(source)
-        .map_err(|error| KeyError::NoPassphrase { reason: format!("pin-source: {error}") })?;
+    let content =
+        file::read_secret(source).map_err(|error| KeyError::NoPassphrase { reason: format!("pin-source: {error}") })?;
     let text = str::from_utf8(&content)
         .map_err(|_| KeyError::NoPassphrase { reason: format!("{} is no UTF-8", source.display()) })?;
     Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))

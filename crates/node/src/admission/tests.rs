@@ -93,7 +93,7 @@ impl Rig {
     fn adopt(&mut self, (list, agencies): (Bytes, Vec<Bytes>)) -> bool {
         let is_newer = self.certifier().take_list(node(), &list, &agencies);
         if is_newer {
-            self.admission.handle_lists_taken();
+            self.admission.handle_lists_taken(&mut self.network);
         }
         is_newer
     }
@@ -256,8 +256,20 @@ fn lists_without_end_have_those_who_are_in_judged_once_a_second() {
     assert!(rig.adopt(list.clone()));
     let mut judged = 0;
     for tick in 0..=100 {
-        rig.admission.handle_lists_taken();
+        rig.admission.handle_lists_taken(&mut rig.network);
         judged += usize::from(rig.tick_at(began + Duration::from_millis(100) * tick));
     }
     assert_eq!(judged, 11);
+}
+
+#[test]
+fn others_are_told_of_a_list_at_once_also_while_judging_is_paused() {
+    let (mut rig, began) = (Rig::new(), Instant::now());
+    assert!(rig.adopt(list_of(&rig.authority)));
+    assert!(rig.tick_at(began), "the pause begins");
+    let first = rig.network.lists.clone();
+    assert!(rig.adopt(list_of(&rig.authority)), "a newer one");
+    assert_ne!(rig.network.lists, first);
+    assert!(!rig.tick_at(began + LISTS_PAUSE / 2), "nobody is judged yet");
+    assert!(rig.tick_at(began + LISTS_PAUSE));
 }
