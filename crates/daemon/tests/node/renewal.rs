@@ -213,7 +213,7 @@ async fn while_the_agency_is_silent_all_else_is_answered_and_no_node_takes_the_p
     let wanted = service::Request::Renewal { request: request.der().to_vec().into(), chain: ders };
     let (asks, target, again) = (second.node.clone(), issuer.id, wanted.clone());
     let renewal = tokio::spawn(async move { asks.ask_service(target, &wanted, DEADLINE).await });
-    let asked = tokio::task::spawn_blocking(move || silent.is_asked());
+    let asked = tokio::task::spawn_blocking(move || silent.asked());
     let silent = timeout(DEADLINE, asked).await.unwrap().unwrap();
 
     let told = second.node.ask_service(issuer.id, &service::Request::SdkAuthorities, DEADLINE).await.unwrap();

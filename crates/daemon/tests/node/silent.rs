@@ -34,7 +34,7 @@ impl Silent {
     }
 
     /// Waits until somebody wants to open it.
-    pub(crate) fn is_asked(mut self) -> Self {
+    pub(crate) fn asked(mut self) -> Self {
         self.hear("asked");
         self
     }
