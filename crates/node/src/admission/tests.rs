@@ -253,7 +253,7 @@ fn a_list_of_an_authority_is_adopted_told_and_kept_and_a_foreign_one_is_not() {
 fn lists_without_end_have_those_who_are_in_judged_once_a_second() {
     let (mut rig, began) = (Rig::new(), Instant::now());
     let list = list_of(&rig.authority);
-    assert!(rig.adopt(list.clone()));
+    assert!(rig.adopt(list));
     let mut judged = 0;
     for tick in 0..=100 {
         rig.admission.handle_lists_taken(&mut rig.network);
