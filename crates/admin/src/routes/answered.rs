@@ -12,6 +12,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
+use serde::Serialize;
 
 use crate::api::Health;
 
@@ -33,6 +34,13 @@ impl<T> IntoResponse for Lines<T> {
     fn into_response(self) -> Response {
         ([(CONTENT_TYPE, Self::CONTENT_TYPE)], self.body).into_response()
     }
+}
+
+/// One of these lines; `None` for what is no JSON.
+pub(crate) fn line(value: &impl Serialize) -> Option<Bytes> {
+    let mut line = serde_json::to_vec(value).ok()?;
+    line.push(b'\n');
+    Some(line.into())
 }
 
 /// Server-sent events, without end.

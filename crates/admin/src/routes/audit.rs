@@ -9,7 +9,11 @@ use tokio::sync::{OwnedSemaphorePermit, broadcast};
 use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 
-use super::{Context, MAX_LISTENERS, Pairs, answered::Lines, bad_request};
+use super::{
+    Context, MAX_LISTENERS, Pairs,
+    answered::{Lines, line},
+    bad_request,
+};
 use crate::api::{AuditEvent, AuditStatus, ErrorCode, Failure};
 
 pub(super) async fn show(State(context): State<Context>) -> Json<AuditStatus> {
@@ -64,17 +68,14 @@ impl Follower {
                 () = self.shutdown.cancelled() => return None,
                 next = self.events.recv() => next,
             };
-            let line = match next {
+            return match next {
                 Ok(recorded) if !self.kinds.is_empty() && !self.kinds.contains(&recorded.event.kind()) => continue,
-                Ok(recorded) => serde_json::to_vec(&*recorded),
-                Err(broadcast::error::RecvError::Lagged(missed)) => serde_json::to_vec(
+                Ok(recorded) => line(&*recorded),
+                Err(broadcast::error::RecvError::Lagged(missed)) => line(
                     &json!({ "time": jiff::Timestamp::now(), "kind": "gap", "cause": "this reader was too slow", "missed": missed }),
                 ),
-                Err(broadcast::error::RecvError::Closed) => return None,
+                Err(broadcast::error::RecvError::Closed) => None,
             };
-            let mut line = line.ok()?;
-            line.push(b'\n');
-            return Some(line.into());
         }
     }
 }

@@ -11,7 +11,13 @@ use utoipa::IntoParams;
 
 use crate::api::{Encoding, ErrorCode, Failure, ListenOptions, Message, MessageKind, Missing, Reply};
 
-use super::{Context, Pairs, answered::Lines, bad_request, messages::denied, requests::Place};
+use super::{
+    Context, Pairs,
+    answered::{Lines, line},
+    bad_request,
+    messages::denied,
+    requests::Place,
+};
 
 /// Most topics of one listener.
 const MAX_TOPICS: usize = 64;
@@ -110,9 +116,9 @@ impl Session {
                 _ => continue,
             };
             return if message.data.len() < LONG {
-                written(&message)
+                line(&message)
             } else {
-                tokio::task::spawn_blocking(move || written(&message)).await.ok()?
+                tokio::task::spawn_blocking(move || line(&message)).await.ok()?
             };
         }
     }
@@ -128,12 +134,6 @@ impl Session {
         responder.reply(body);
         Some(None)
     }
-}
-
-fn written(message: &Message) -> Option<Bytes> {
-    let mut line = serde_json::to_vec(message).ok()?;
-    line.push(b'\n');
-    Some(line.into())
 }
 
 fn message(kind: MessageKind, from: String, topic: Option<String>, body: &[u8], id: Option<String>) -> Message {
