@@ -1,7 +1,8 @@
 //! What peers do with gossip that gossipsub does not tell.
 //!
-//! It drops what it has seen without a word, and what names a sender or a signature, which nobody's gossip does here; it does what control messages say however many there are, and gives up a stream
-//! that cannot be read only to take the next one. So all of it is counted before gossipsub has it.
+//! It drops what it has seen without a word, and what names a sender or has a signature, which nobody's gossip has here. It does
+//! what control messages say however many there are, and gives up a stream that cannot be read only to take the next one. So
+//! all of it is counted before gossipsub has it.
 
 mod brought;
 mod handler;

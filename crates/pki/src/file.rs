@@ -101,13 +101,7 @@ pub(crate) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError>
 /// another program: then its writer is waited for, and it can be read once.
 pub(crate) fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> {
     let failed = |source| FileError::Read { path: path.into(), source };
-    let file = path.metadata().and_then(|found| {
-        refuse_no_source(found.file_type())?;
-        let file = File::open(path)?;
-        refuse_no_source(file.metadata()?.file_type())?;
-        Ok(file)
-    });
-    let file = file.map_err(failed)?;
+    let file = open_unless(refuse_no_source, path).map_err(failed)?;
     refuse_exposed(path, &file)?;
     Ok(Zeroizing::new(read(path, file, MAX_SECRET)?))
 }
@@ -135,11 +129,15 @@ pub fn read_file(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// When it cannot be opened, or is no file.
 pub fn open_file(path: &Path) -> io::Result<File> {
+    open_unless(refuse_no_file, path)
+}
+
+fn open_unless(refuse: fn(FileType) -> io::Result<()>, path: &Path) -> io::Result<File> {
     // To open a pipe is to wait for its writer, and some devices do things when they are opened.
-    refuse_no_file(path.metadata()?.file_type())?;
+    refuse(path.metadata()?.file_type())?;
     let file = File::open(path)?;
     // Another may have been put in its place meanwhile.
-    refuse_no_file(file.metadata()?.file_type())?;
+    refuse(file.metadata()?.file_type())?;
     Ok(file)
 }
 
