@@ -31,13 +31,25 @@ pub fn read(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
 /// # Errors
 /// When it cannot be written; the old one stays.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_with(path, bytes, 0o600)
+}
+
+/// [`replace`] of what is no secret: readable for everybody, as far as the process' mask lets it be.
+///
+/// # Errors
+/// When it cannot be written; the old one stays.
+pub fn replace_readable(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_with(path, bytes, 0o644)
+}
+
+fn replace_with(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let new = new_path(path)?;
     // One that a crash left behind, whoever may write it.
     match fs::remove_file(&new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&new)?;
     let replaced = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&new, path));
     if replaced.is_err() {
         // On a full disk it would be in the way of the next one. If it stays all the same, the next call takes it away.
@@ -104,6 +116,8 @@ mod tests {
         replace(&path, b"b").unwrap();
         assert_eq!(read(&path, 9).unwrap().as_deref(), Some(&b"b"[..]));
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        replace_readable(&path, b"c").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o444, 0o444);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing else stays");
     }
 

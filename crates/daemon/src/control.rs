@@ -196,6 +196,10 @@ impl Control {
     }
 
     async fn change_access(&self, node: NodeId, rule: Option<Rule>) -> Result<(), Failure> {
+        if rule.is_some() && node == self.node.snapshot().node_id {
+            return Err(bad_request(format!("{node} is this node, which its own lists do not judge"))
+                .with_hint("name another node: see `nuncio nodes`"));
+        }
         let _turn = self.turn.lock().await;
         let (mut access, configured) = {
             let state = self.state();

@@ -30,6 +30,12 @@ pub const MAX_TOPIC_BYTES: usize = 288 << 10;
 /// Most bytes of the application topics that one node may subscribe, counted likewise.
 pub const MAX_MULTICAST_TOPIC_BYTES: usize = 32 << 10;
 
+/// Most bytes of the AMOP topics that one client subscribes, counted likewise; a list over it is refused whole.
+pub const MAX_CLIENT_TOPIC_BYTES: usize = 1 << 20;
+
+/// The same of all clients of a node.
+pub const MAX_CLIENTS_TOPIC_BYTES: usize = 16 << 20;
+
 /// What a topic counts besides its name, in bytes.
 pub const TOPIC_COST: usize = 16;
 

@@ -75,6 +75,12 @@ impl Wanted {
 
 fn read_topic(path: &str) -> Result<Topic, Box<Answer>> {
     let bad = |why: String| refusal(StatusCode::BAD_REQUEST, "malformed", &format!("the topic cannot exist: {why}"));
+    // Else it would be read as it stands, and be another topic than its client meant.
+    let is_escape =
+        |rest: &[u8]| matches!(rest, [b'%', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
+    if path.match_indices('%').any(|(at, _)| !is_escape(&path.as_bytes()[at..])) {
+        return Err(bad("two hexadecimal digits follow each %".to_owned()));
+    }
     let name = percent_decode_str(path).decode_utf8().map_err(|error| bad(error.to_string()))?;
     Topic::new(&name).map_err(|error| bad(error.to_string()))
 }
@@ -259,6 +265,8 @@ mod tests {
             ("GET", "/v1/publish/t", Some("1"), 405),
             ("POST", "/v1/publish/", Some("1"), 400),
             ("POST", "/v1/publish/%FF", Some("1"), 400),
+            ("POST", "/v1/publish/a%zz", Some("1"), 400),
+            ("POST", "/v1/publish/a%2", Some("1"), 400),
             ("POST", "/v1/publish/t?priority=now", Some("1"), 400),
             ("POST", "/v1/publish/t?priority=", Some("1"), 400),
             ("POST", "/v1/publish/t?priority=high&priority=high", Some("1"), 400),

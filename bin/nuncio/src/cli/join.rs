@@ -1,13 +1,13 @@
 //! `nuncio join`: a node that has nothing becomes one of an agency, by a token.
 
 use std::{
-    fs,
-    io::{self, Read, Write},
+    io::{self, Read},
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
 use nuncio_daemon::{Config, config::Peer, enrolment::enrol};
+use nuncio_node::state_file;
 use nuncio_pki::{
     Identity, IdentityPaths, JoinToken,
     authority::{Kind, request, take_first},
@@ -117,14 +117,7 @@ fn write_configuration(file: &Path, token: &JoinToken, listen: SocketAddr) -> Re
     config.p2p.peers =
         peers.map_err(|error| Failure::configuration("configuration", format!("the token's peers: {error}")))?;
     config.gateway.enabled = false;
-    write_whole(file, &config.to_toml()).map_err(|error| Failure::file("cannot write", file, &error))
-}
-
-/// A part of it would be a configuration, too, of another node: whoever looks sees the whole file or none.
-fn write_whole(file: &Path, text: &str) -> io::Result<()> {
-    let draft = file.with_extension("toml.new");
-    let mut written = fs::File::create(&draft)?;
-    written.write_all(text.as_bytes())?;
-    written.sync_all()?;
-    fs::rename(draft, file)
+    // A part of it would be a configuration, too, of another node: whoever looks sees the whole file or none.
+    state_file::replace_readable(file, config.to_toml().as_bytes())
+        .map_err(|error| Failure::file("cannot write", file, &error))
 }

@@ -62,8 +62,8 @@ fn refuse_unreadable(token: &JoinToken) -> Result<(), Failure> {
     match JoinToken::parse(&token.to_text()) {
         Ok(_) => Ok(()),
         Err(_) => Err(Failure::usage(
-            "a token has room for 8 addresses of each kind, each of 256 bytes at most, for a network's name of 1 to 128 bytes, and \
-             for 6 KiB in all",
+            "a token has room for a name of 256 bytes, for 8 addresses of each kind, each of 256 bytes, for a network's name of 1 to \
+             128 bytes without control characters, and for 6 KiB in all",
         )),
     }
 }

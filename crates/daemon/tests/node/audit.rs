@@ -27,6 +27,8 @@ async fn admissions_lists_and_operators_are_recorded() {
     let ([home, other], [first, second]) = linked_pair(&authority).await;
     first.client.set_access(&other.id.to_string(), nuncio_admin::api::Rule::Deny).await.unwrap();
     first.links(0).await;
+    let own = first.client.set_access(&home.id.to_string(), nuncio_admin::api::Rule::Deny).await.unwrap_err();
+    assert!(own.to_string().contains("is this node"), "{own}");
     first.reloader.reload().await.unwrap();
     first.stop().await;
     second.stop().await;

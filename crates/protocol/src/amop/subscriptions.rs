@@ -18,18 +18,14 @@ use super::{
     guard::Guard,
     private::{Holder, Subscriber, names},
 };
-use crate::{MAX_TOPIC_BYTES, Topic, status_sync::Record};
+use crate::{MAX_CLIENT_TOPIC_BYTES, MAX_CLIENTS_TOPIC_BYTES, MAX_TOPIC_BYTES, TOPIC_COST, Topic, status_sync::Record};
 
-/// Most bytes of names that one client, and that all clients of a node may subscribe.
-const MAX_OF_CLIENT: usize = 1 << 20;
-const MAX_OF_NODE: usize = 16 << 20;
-/// What a name counts beside its own bytes, and what it takes at the most.
-const PER_NAME: usize = 16;
+/// What a name takes at the most, in bytes.
 const TAKEN: usize = 256;
 
 /// The topics of the clients here and of the nodes elsewhere.
 ///
-/// Bounds: [`MAX_OF_CLIENT`] and [`MAX_OF_NODE`] bytes of names here; a client that would take more is refused whole and
+/// Bounds: [`MAX_CLIENT_TOPIC_BYTES`] and [`MAX_CLIENTS_TOPIC_BYTES`] bytes of names here; a client that would take more is refused whole and
 /// keeps what it had. Elsewhere, the topics of the known records.
 #[derive(Debug)]
 pub(super) struct Subscriptions {
@@ -65,10 +61,10 @@ pub(super) struct Changed {
 impl Subscriptions {
     pub(super) const BOUND: Bound = Bound::of_bytes(
         "topics that clients here subscribe",
-        MAX_OF_NODE / (PER_NAME + 1) * TAKEN,
+        MAX_CLIENTS_TOPIC_BYTES / (TOPIC_COST + 1) * TAKEN,
         "a list that is too long is refused whole, and the former one stays",
     )
-    .in_entries(MAX_OF_NODE / (PER_NAME + 1));
+    .in_entries(MAX_CLIENTS_TOPIC_BYTES / (TOPIC_COST + 1));
 
     pub(super) fn new(seed: u64) -> Self {
         let (clients, local) = Default::default();
@@ -103,7 +99,7 @@ impl Subscriptions {
     ) -> Result<Option<Changed>, TooMany> {
         let Some(known) = self.clients.get_mut(&client) else { return Ok(None) };
         let (bytes, former) = (bytes_of(&topics), bytes_of(&known.topics));
-        let limit = MAX_OF_CLIENT.min(MAX_OF_NODE - (self.bytes - former));
+        let limit = MAX_CLIENT_TOPIC_BYTES.min(MAX_CLIENTS_TOPIC_BYTES - (self.bytes - former));
         if bytes > limit && bytes > former {
             return Err(TooMany { bytes, limit });
         }
@@ -264,7 +260,7 @@ impl Subscriptions {
 }
 
 fn bytes_of(topics: &BTreeSet<Topic>) -> usize {
-    topics.iter().map(|topic| topic.as_str().len() + PER_NAME).sum()
+    topics.iter().map(Topic::cost).sum()
 }
 
 /// Whether other nodes are told of a topic's subscribers. Of channels they are told if the session that owns it
