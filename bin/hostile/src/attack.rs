@@ -21,6 +21,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use clap::ValueEnum;
 use nuncio_identity::NodeId;
 use nuncio_wire::status::encode_answer;
@@ -185,6 +186,12 @@ impl Scene {
 
 fn honest(member: &Member, victim: NodeId, addresses: &[String]) -> Vec<u8> {
     encode_answer(&[member.record(victim, addresses)], &[].into(), &[], false)
+}
+
+/// A message with its body, without which it would be another attack.
+fn whole(frame: &[u8], body: Option<Bytes>) -> io::Result<Vec<u8>> {
+    let body = body.ok_or_else(|| io::Error::other("the key of the one that it is for is not known"))?;
+    Ok([frame, &body].concat())
 }
 
 async fn outlast(link: &Link) -> io::Result<()> {

@@ -14,7 +14,7 @@ use nuncio_wire::{
     status::encode_answer,
 };
 
-use super::{Scene, made_up, queries};
+use super::{Scene, made_up, queries, whole};
 use crate::{link::Link, member::Member, meshsub::Rpc};
 
 /// Announcements of nodes that do not exist.
@@ -46,17 +46,17 @@ pub(super) fn statuses(member: &Member, victim: NodeId) -> Vec<u8> {
 pub(super) async fn requests(link: &Link, scene: &Scene) -> io::Result<()> {
     let other = queries::another_member(link).await?;
     let request = |_| made_up::sealed_request(link, other.node, other.version.epoch);
-    let requests: Vec<_> = (0..1024).map(request).collect();
+    let requests: Vec<_> = (0..1024).map(request).collect::<io::Result<_>>()?;
     scene.flood(&link.unicast, &requests).await
 }
 
 /// Multicasts for the victim and somebody else, as if signed.
 pub(super) async fn multicasts(link: &Link, scene: &Scene) -> io::Result<()> {
-    let multicasts: Vec<_> = (0..1024).map(|_| multicast(link)).collect();
+    let multicasts: Vec<_> = (0..1024).map(|_| multicast(link)).collect::<io::Result<_>>()?;
     scene.flood(&link.bridge, &multicasts).await
 }
 
-fn multicast(link: &Link) -> Vec<u8> {
+fn multicast(link: &Link) -> io::Result<Vec<u8>> {
     let member = &link.member;
     let destination = |node| Destination { node, key: Bytes::from_static(&[7; 32]) };
     let signature = Signature::from_bytes(&[7; Signature::LENGTH]).expect("as long as a signature");
@@ -74,5 +74,5 @@ fn multicast(link: &Link) -> Vec<u8> {
     };
     let mut frame = BytesMut::new();
     let body = encode_frame(Frame::Multicast(multicast), link.victim, &member.context, &mut frame);
-    [&frame[..], &body.unwrap_or_default()].concat()
+    whole(&frame, body)
 }

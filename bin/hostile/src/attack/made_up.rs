@@ -14,7 +14,8 @@ use nuncio_wire::{
     unicast::{Frame, encode_frame},
 };
 
-use crate::{attack::Scene, link::Link, member::Member, meshsub::Rpc};
+use super::{Scene, whole};
+use crate::{link::Link, member::Member, meshsub::Rpc};
 
 /// Announcements, each under the key of its node.
 pub(super) fn announcements(member: &Member, count: usize) -> Vec<Vec<u8>> {
@@ -32,13 +33,13 @@ pub(super) fn announcements(member: &Member, count: usize) -> Vec<Vec<u8>> {
 
 /// Requests, each of another source.
 pub(super) async fn requests(link: &Link, scene: &Scene) -> io::Result<()> {
-    let requests: Vec<_> =
-        (0..1024).map(|_| sealed_request(link, NodeKey::generate().node_id(), link.member.epoch)).collect();
+    let request = |_| sealed_request(link, NodeKey::generate().node_id(), link.member.epoch);
+    let requests: Vec<_> = (0..1024).map(request).collect::<io::Result<_>>()?;
     scene.flood(&link.unicast, &requests).await
 }
 
 /// A request of a node under a seal that it has not made.
-pub(super) fn sealed_request(link: &Link, source: NodeId, source_epoch: u64) -> Vec<u8> {
+pub(super) fn sealed_request(link: &Link, source: NodeId, source_epoch: u64) -> io::Result<Vec<u8>> {
     let member = &link.member;
     let header = Header {
         source,
@@ -57,5 +58,5 @@ pub(super) fn sealed_request(link: &Link, source: NodeId, source_epoch: u64) -> 
     let content = Content::Sealed { asks: true, bytes: Bytes::from(vec![7; 128]) };
     let mut frame = BytesMut::new();
     let body = encode_frame(Frame::Message(Message { header, content }), link.victim, &member.context, &mut frame);
-    [&frame[..], &body.unwrap_or_default()].concat()
+    whole(&frame, body)
 }

@@ -10,7 +10,7 @@ use nuncio_protocol::{
 };
 use nuncio_wire::unicast::{Frame, encode_frame};
 
-use super::{Scene, queries};
+use super::{Scene, queries, whole};
 use crate::{link::Link, pace::Pace};
 
 /// So many a second that the victim does not even see much traffic.
@@ -56,6 +56,5 @@ fn sealed(link: &Link, target: &Status, content: Content) -> io::Result<Vec<u8>>
     };
     let (mut frame, message) = (BytesMut::new(), Frame::Message(Message { header, content }));
     let body = encode_frame(message, link.victim, &member.context, &mut frame);
-    let body = body.ok_or_else(|| io::Error::other("the target's key is not known"))?;
-    Ok([&frame[..], &body].concat())
+    whole(&frame, body)
 }

@@ -11,7 +11,7 @@ use nuncio_protocol::{
 };
 use nuncio_wire::{amop, unicast};
 
-use super::Scene;
+use super::{Scene, whole};
 use crate::link::Link;
 
 const LIFETIME: Duration = Duration::from_secs(60);
@@ -51,7 +51,7 @@ pub(super) async fn request(link: &Link, scene: &Scene) -> io::Result<()> {
     let content = Content::Request { body: Bytes::from_static(b"again") };
     let (mut frame, message) = (BytesMut::new(), unicast::Frame::Message(Message { header, content }));
     let body = unicast::encode_frame(message, link.victim, &member.context, &mut frame);
-    scene.flood(&link.unicast, &[[&frame[..], &body.unwrap_or_default()].concat()]).await
+    scene.flood(&link.unicast, &[whole(&frame, body)?]).await
 }
 
 /// A multicast of its own, for the victim alone.
@@ -72,7 +72,7 @@ pub(super) async fn multicast(link: &Link, scene: &Scene) -> io::Result<()> {
     };
     let (mut frame, message) = (BytesMut::new(), amop::Frame::Multicast(multicast));
     let body = amop::encode_frame(message, link.victim, &member.context, &mut frame);
-    scene.flood(&link.bridge, &[[&frame[..], &body.unwrap_or_default()].concat()]).await
+    scene.flood(&link.bridge, &[whole(&frame, body)?]).await
 }
 
 /// A batch of multicasts to all, for the victim alone.
@@ -93,5 +93,5 @@ pub(super) async fn batch(link: &Link, scene: &Scene) -> io::Result<()> {
     let leg = Leg { batch: Arc::new(batch), hops_left: 8, priority: Default::default(), destinations };
     let mut frame = BytesMut::new();
     let body = amop::encode_frame(amop::Frame::Batch(leg), link.victim, &member.context, &mut frame);
-    scene.flood(&link.bridge, &[[&frame[..], &body.unwrap_or_default()].concat()]).await
+    scene.flood(&link.bridge, &[whole(&frame, body)?]).await
 }
