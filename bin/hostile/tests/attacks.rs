@@ -9,7 +9,7 @@ use tokio::{process::Command, sync::Mutex};
 use tokio_util::sync::CancellationToken;
 
 /// Until a ban, with the time that the attacker takes to start on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(90);
 
 /// An attack takes a processor by itself: one at a time.
 static ALONE: Mutex<()> = Mutex::const_new(());
@@ -27,7 +27,7 @@ async fn banned_for(attack: &str) -> String {
     let (handle, address, shutdown) = (victim.handle(), victim.listen_addresses()[0], CancellationToken::new());
     let running = tokio::spawn(victim.run(shutdown.clone()));
     let program = Command::new(env!("CARGO_BIN_EXE_nuncio-hostile"))
-        .args([attack, "--victim", &address.to_string(), "--rate", "5000", "--seconds", "30", "--certs"])
+        .args([attack, "--victim", &address.to_string(), "--rate", "5000", "--seconds", "90", "--certs"])
         .arg(&certs)
         .stdout(Stdio::null())
         .kill_on_drop(true)

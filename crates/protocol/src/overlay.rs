@@ -446,7 +446,7 @@ impl Overlay {
         }
         if !changes.is_empty() {
             self.with_unicast(now, |unicast, turn| unicast.handle_routes_changed(turn));
-            self.with_amop(now, |amop, turn| amop.handle_routes_changed(turn));
+            self.with_amop(now, |amop, turn| amop.handle_routes_changed(&changes, turn));
         }
         self.with_amop(now, |amop, turn| amop.review_private(turn));
         let Self { peering, status_sync, amop, relay, outbox, .. } = self;

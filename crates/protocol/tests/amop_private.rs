@@ -344,6 +344,13 @@ fn nobody_is_asked_to_sign_what_another_was_asked() {
     b.link(2, &[1], &[]);
     let message = Message { header: header(2, 1, 900), content };
     assert!(reached(&b.input(BridgeInput::Received { from: node_id(2), message })).is_empty());
+    // Nor has she them forgotten by words without end to a channel of her own.
+    subscribe(&mut b, 68, &[PRIVATE, &channel('f')]);
+    for n in 0..4000 {
+        let words = format!("{n}{}", "x".repeat(4000));
+        challenge(&mut b, 66, &channel('f'), words.leak());
+    }
+    assert_eq!(code(&challenge(&mut b, 66, &channel('a'), "0123456789abcdef")), Some(ResultCode::NO_SUBSCRIBER));
     // Of her own words he is asked.
     assert_eq!(reached(&challenge(&mut b, 66, &channel('a'), "other words")), [ClientId(5)]);
 }

@@ -17,6 +17,8 @@ const PUBLIC: u32 = 0o644;
 pub(super) struct Draft {
     place: PathBuf,
     written: PathBuf,
+    /// Locked, so that nobody takes it for what a killed run has left.
+    _file: File,
 }
 
 impl Draft {
@@ -56,12 +58,15 @@ impl Draft {
     /// through.
     fn write(place: &Path, content: &[u8], mode: u32) -> Result<Self, AuthorityError> {
         let name = place.file_name().unwrap_or_default().to_string_lossy();
+        remove_left_behind(place, &name);
         let written = place.with_file_name(format!(".{name}.{:016x}.new", rand::random::<u64>()));
         let failed = |source| AuthorityError::Write { path: place.into(), source };
         let mut file = options(mode).create_new(true).open(&written).map_err(failed)?;
-        let draft = Self { place: place.into(), written };
-        file.write_all(content).and_then(|()| file.sync_all()).map_err(failed)?;
-        Ok(draft)
+        // Where a file system knows no locks, nothing that was left is removed either.
+        let _ = file.try_lock();
+        let outcome = file.write_all(content).and_then(|()| file.sync_all());
+        let draft = Self { place: place.into(), written, _file: file };
+        outcome.map(|()| draft).map_err(failed)
     }
 
     fn failed(&self, source: io::Error) -> AuthorityError {
@@ -77,6 +82,24 @@ impl Drop for Draft {
     fn drop(&mut self) {
         // Gone already where it was renamed.
         let _ = fs::remove_file(&self.written);
+    }
+}
+
+/// Takes away what runs that were killed have left of a file: keys, too, are among it. What somebody writes now is locked.
+fn remove_left_behind(place: &Path, name: &str) {
+    let directory = place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let beginning = format!(".{name}.");
+    let is_draft = |entry: &fs::DirEntry| {
+        let found = entry.file_name();
+        let middle = found.to_str().and_then(|found| found.strip_prefix(&beginning)?.strip_suffix(".new"));
+        let is_number =
+            middle.is_some_and(|middle| middle.len() == 16 && middle.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        is_number && entry.file_type().is_ok_and(|kind| kind.is_file())
+    };
+    for left in fs::read_dir(directory).into_iter().flatten().flatten().filter(is_draft) {
+        if File::open(left.path()).is_ok_and(|file| file.try_lock().is_ok()) {
+            let _ = fs::remove_file(left.path());
+        }
     }
 }
 
@@ -132,6 +155,23 @@ mod tests {
         assert_eq!(fs::read_to_string(&victim).unwrap(), "mine");
         open_lock(&directory.path().join("lock")).unwrap();
         assert_eq!(fs::metadata(directory.path().join("lock")).unwrap().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_taken_away_and_what_another_writes_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("ca.key");
+        let (left, alike) = (".ca.key.0123456789abcdef.new", ".ca.key.of mine.new");
+        for name in [left, alike] {
+            fs::write(directory.path().join(name), "half of it").unwrap();
+        }
+        let (one, other) = (Draft::private(&place, "one").unwrap(), Draft::private(&place, "other").unwrap());
+        assert!(one.written().exists() && other.written().exists());
+        one.create().unwrap();
+        drop(other);
+        let mut names = names(directory.path());
+        names.sort();
+        assert_eq!(names, [alike, "ca.key"]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::{
     exchanges::{Exchanges, Publish, Reach},
     guard::{Guard, Refused},
     multicasts::Multicasts,
-    private::{Private, names},
+    private::{Bringer, Private, names},
     quotas::Quotas,
     subscriptions::{Changed, Subscriptions, TooMany},
 };
@@ -111,16 +111,15 @@ impl Amop {
     }
 
     pub(crate) fn handle_record(&mut self, record: &Arc<Record>) {
-        if self.subscriptions.handle_record(record, &self.guard) {
-            self.private.handle_changed();
-        }
+        let private = self.subscriptions.handle_record(record, &self.guard);
+        self.private.handle_changed(private);
     }
 
     /// What other nodes may do with topics here has changed.
     pub(crate) fn handle_rights_changed(&mut self, rights: Arc<Rights>) {
         self.guard.set(rights);
         self.subscriptions.handle_rights_changed(&self.guard);
-        self.private.handle_changed();
+        self.private.handle_all_changed();
     }
 
     /// What other nodes were refused.
@@ -129,9 +128,8 @@ impl Amop {
     }
 
     pub(crate) fn handle_forgotten(&mut self, node: &NodeId) {
-        if self.subscriptions.handle_forgotten(node) {
-            self.private.handle_changed();
-        }
+        let private = self.subscriptions.handle_forgotten(node);
+        self.private.handle_changed(private);
     }
 
     /// Forgets an expelled node and whatever it wanted.
@@ -159,12 +157,14 @@ impl Amop {
                 self.deliveries.handle_repeated(from, &Asked { source, epoch, number }, sent, turn);
             }
             Content::Publish { topic, data, .. } => {
-                if names::is_channel(topic) && !self.private.may_carry(topic, data, turn.now) {
-                    let (code, data) = (ResultCode::NO_SUBSCRIBER, Bytes::new());
-                    answer(from, &message.header, Content::Result { code, data }, turn);
-                    return;
-                }
-                if let Err(code) = self.guard.admit(&source, topic, data.len(), turn) {
+                let admitted = self.guard.admit(&source, topic, data.len(), turn);
+                // Only what somebody here would get is worth remembering.
+                let carried = admitted.and_then(|()| {
+                    let is_free = !names::is_channel(topic) || self.subscriptions.receivers(topic).is_empty();
+                    let may = is_free || self.private.may_carry(topic, data, Bringer::Node(source), turn.now);
+                    may.then_some(()).ok_or(ResultCode::NO_SUBSCRIBER)
+                });
+                if let Err(code) = carried {
                     answer(from, &message.header, Content::Result { code, data: Bytes::new() }, turn);
                     return;
                 }
@@ -216,8 +216,11 @@ impl Amop {
         exchanges.handle_link_down(peer, &mut reach, turn);
     }
 
-    pub(crate) fn handle_routes_changed(&mut self, turn: &mut Turn<'_>) {
-        self.private.handle_changed();
+    /// These nodes can be reached now, or no more, and others perhaps by other ways.
+    pub(crate) fn handle_routes_changed(&mut self, changes: &[(NodeId, bool)], turn: &mut Turn<'_>) {
+        for (node, _) in changes {
+            self.private.handle_changed(self.subscriptions.private_at(node));
+        }
         let (exchanges, mut reach) = self.publishing();
         exchanges.handle_routes_changed(&mut reach, turn);
     }
@@ -254,8 +257,9 @@ impl Amop {
     }
 
     /// A channel takes challenges only, of sessions that were asked about its owner.
-    fn may_challenge(&mut self, Publish { client, topic, data, .. }: &Publish, turn: &Turn<'_>) -> bool {
-        self.private.challenged(*client, topic).is_some() && self.private.may_carry(topic, data, turn.now)
+    fn may_challenge(&mut self, Publish { client, payer, topic, data, .. }: &Publish, turn: &Turn<'_>) -> bool {
+        let bringer = Bringer::Client(*payer);
+        self.private.challenged(*client, topic).is_some() && self.private.may_carry(topic, data, bringer, turn.now)
     }
 
     fn disconnect(&mut self, client: ClientId, turn: &mut Turn<'_>) {
@@ -270,9 +274,9 @@ impl Amop {
     }
 
     fn note(&mut self, changed: Option<Changed>) {
-        if let Some(Changed { is_told }) = changed {
+        if let Some(Changed { is_told, private }) = changed {
             self.topics_changed |= is_told;
-            self.private.handle_changed();
+            self.private.handle_changed(private);
         }
     }
 

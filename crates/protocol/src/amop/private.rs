@@ -12,12 +12,13 @@
 //! safe from that.
 
 mod carried;
+mod due;
 pub(super) mod names;
 mod proofs;
 mod questions;
 
 use std::{
-    collections::BTreeMap,
+    collections::BTreeSet,
     time::{Duration, Instant},
 };
 
@@ -26,7 +27,8 @@ use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
-use self::{carried::Carried, proofs::Proofs, questions::Question};
+pub(super) use self::carried::Bringer;
+use self::{carried::Carried, due::Due, proofs::Proofs, questions::Question};
 use super::{ChallengeId, ClientId, ClientOutput, subscriptions::Subscriptions};
 use crate::{Output, Topic, timers::earliest, turn::Turn};
 
@@ -56,8 +58,8 @@ pub(super) enum Holder {
 pub(super) struct Private {
     proofs: Proofs,
     carried: Carried,
-    /// Subscriptions or routes changed since the last review.
-    is_due: bool,
+    /// What changed since the last review.
+    due: Due,
     rng: SmallRng,
 }
 
@@ -66,28 +68,36 @@ impl Private {
 
     pub(super) fn new(seed: u64) -> Self {
         let (proofs, carried) = (Proofs::default(), Carried::new(VERDICT));
-        Self { proofs, carried, is_due: false, rng: SmallRng::seed_from_u64(seed) }
+        Self { proofs, carried, due: Due::default(), rng: SmallRng::seed_from_u64(seed) }
     }
 
-    /// Somebody has come or gone.
-    pub(super) const fn handle_changed(&mut self) {
-        self.is_due = true;
+    /// Somebody has come to these private topics, or gone.
+    pub(super) fn handle_changed(&mut self, topics: BTreeSet<Topic>) {
+        self.due.add(topics);
+    }
+
+    /// Whoever subscribes anything elsewhere may have come or gone.
+    pub(super) fn handle_all_changed(&mut self) {
+        self.due = Due::All;
     }
 
     /// Challenges who has come and forgets who is gone, if anything changed since the last time.
     pub(super) fn review(&mut self, subscriptions: &Subscriptions, turn: &mut Turn<'_>) {
-        if !std::mem::take(&mut self.is_due) {
+        if self.due.is_nothing() {
             return;
         }
-        let publishers = subscriptions.private_publishers();
-        let mut found: BTreeMap<Topic, Vec<(Subscriber, Topic)>> = BTreeMap::new();
-        for (_, topic) in &publishers {
-            if !found.contains_key(topic) {
-                let is_reachable = |node: &NodeId| turn.routing.is_reachable(node);
-                found.insert(topic.clone(), subscriptions.private_subscribers(topic, is_reachable));
-            }
+        let topics = match std::mem::take(&mut self.due) {
+            Due::Of(topics) => topics,
+            Due::All => self.proofs.topics().cloned().chain(subscriptions.privately_published()).collect(),
+        };
+        for topic in &topics {
+            let publishers = subscriptions.private_publishers(topic);
+            let is_reachable = |node: &NodeId| turn.routing.is_reachable(node);
+            let found =
+                if publishers.is_empty() { Vec::new() } else { subscriptions.private_subscribers(topic, is_reachable) };
+            self.proofs.review(topic, &publishers, &found);
         }
-        self.proofs.review(&publishers, &found);
+        self.proofs.end_questions();
         self.challenge(turn);
     }
 
@@ -131,8 +141,8 @@ impl Private {
 
     /// Whether a challenge may go to a channel: the same words were not carried to another one of late, so they are not
     /// somebody else's challenge that is handed on.
-    pub(super) fn may_carry(&mut self, channel: &Topic, challenge: &Bytes, now: Instant) -> bool {
-        let may = self.carried.note(channel, challenge, now);
+    pub(super) fn may_carry(&mut self, channel: &Topic, challenge: &Bytes, bringer: Bringer, now: Instant) -> bool {
+        let may = self.carried.note(channel, challenge, bringer, now);
         if !may {
             tracing::debug!(channel = %channel, "a challenge was handed on to another channel: refused");
         }
@@ -146,7 +156,7 @@ impl Private {
                 Holder::At { node, .. } => node,
             };
             let challenge = self.challenge_of(&node);
-            self.proofs.ask((client, topic.clone()), subscriber, challenge, turn.now + VERDICT);
+            self.proofs.ask((topic.clone(), client), subscriber, challenge, turn.now + VERDICT);
             turn.outbox.push(Output::Client(ClientOutput::Challenge { client, challenge, topic, channel }));
         }
     }

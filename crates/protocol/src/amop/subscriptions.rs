@@ -52,10 +52,12 @@ pub(super) struct TooMany {
 }
 
 /// What a change of topics means to others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Changed {
     /// Whether other nodes are told something else now.
     pub(super) is_told: bool,
+    /// The private topics to which somebody has come, or from which somebody has gone.
+    pub(super) private: BTreeSet<Topic>,
 }
 
 impl Subscriptions {
@@ -85,7 +87,8 @@ impl Subscriptions {
             self.remove(topic, client);
         }
         self.channels.forget(client);
-        Some(Changed { is_told: !before.is_empty() || gone.iter().any(is_told) })
+        let private = gone.iter().filter_map(names::private_of).collect();
+        Some(Changed { is_told: !before.is_empty() || gone.iter().any(is_told), private })
     }
 
     /// Sets all topics of a client; says what that changes, `None` when nothing.
@@ -114,17 +117,20 @@ impl Subscriptions {
                 self.local.entry(topic.clone()).or_default().push(client);
             }
         }
+        let mut private: BTreeSet<_> = old.symmetric_difference(&topics).filter_map(names::private_of).collect();
         // Also of the names it had: their former owner may be gone.
         for channel in topics.iter().filter(|topic| names::is_channel(topic)) {
-            self.channels.claim(channel, client);
+            if self.channels.claim(channel, client) {
+                private.extend(names::private_of_channel(channel));
+            }
         }
         let after = self.channels.advertised(client, &topics);
         let is_told = before != after || old.symmetric_difference(&topics).any(is_told);
-        Ok((is_told || old != topics).then_some(Changed { is_told }))
+        Ok((is_told || old != topics).then_some(Changed { is_told, private }))
     }
 
-    /// Takes the topics of another node's record; says whether they changed.
-    pub(super) fn handle_record(&mut self, record: &Arc<Record>, guard: &Guard) -> bool {
+    /// Takes the topics of another node's record; says which private ones changed.
+    pub(super) fn handle_record(&mut self, record: &Arc<Record>, guard: &Guard) -> BTreeSet<Topic> {
         self.elsewhere.apply(record, |record, topic| guard.may_subscribe(record, topic))
     }
 
@@ -133,9 +139,14 @@ impl Subscriptions {
         self.elsewhere.review(|record, topic| guard.may_subscribe(record, topic));
     }
 
-    /// Says whether there was anything to forget.
-    pub(super) fn handle_forgotten(&mut self, node: &NodeId) -> bool {
+    /// Says which private topics the node had.
+    pub(super) fn handle_forgotten(&mut self, node: &NodeId) -> BTreeSet<Topic> {
         self.elsewhere.forget(node)
+    }
+
+    /// The private topics of another node.
+    pub(super) fn private_at(&self, node: &NodeId) -> BTreeSet<Topic> {
+        self.elsewhere.private_at(node)
     }
 
     /// Who pays for a client that is there.
@@ -162,14 +173,17 @@ impl Subscriptions {
         self.elsewhere.count(topic, node) as usize
     }
 
-    /// The sessions here that publish privately, and the topics they publish to.
-    pub(super) fn private_publishers(&self) -> Vec<(ClientId, Topic)> {
-        let Some(first) = names::beginning_of_publishers() else { return Vec::new() };
-        let names = self.local.range(first..).take_while(|(name, _)| names::is_publisher_channel(name));
-        names
-            .filter_map(|(name, clients)| Some((names::private_of_publisher(name)?, clients)))
-            .flat_map(|(topic, clients)| clients.iter().map(move |client| (*client, topic.clone())))
-            .collect()
+    /// The private topics that somebody here publishes to.
+    pub(super) fn privately_published(&self) -> impl Iterator<Item = Topic> {
+        let near = names::beginning_of_publishers().into_iter().flat_map(|first| self.local.range(first..));
+        let names = near.take_while(|(name, _)| names::is_publisher_channel(name));
+        names.filter_map(|(name, _)| names::private_of_publisher(name))
+    }
+
+    /// The sessions here that publish to a private topic, each with who pays for it.
+    pub(super) fn private_publishers(&self, topic: &Topic) -> Vec<(ClientId, Payer)> {
+        let clients = names::publishers_of(topic).map(|name| self.local(&name)).unwrap_or_default();
+        clients.iter().filter_map(|client| Some((*client, self.payer_of(*client)?))).collect()
     }
 
     /// The sessions that subscribe a private topic, each with its channel. Nodes out of reach do not count: what they say
@@ -275,28 +289,54 @@ mod tests {
 
     const PRIVATE: &str = "#!$TopicNeedVerify_t";
 
-    fn set(subscriptions: &mut Subscriptions, client: u64, topics: &[&str]) -> Option<Changed> {
+    /// Whether others are told.
+    fn set(subscriptions: &mut Subscriptions, client: u64, topics: &[&str]) -> Option<bool> {
         let topics = topics.iter().map(|topic| Topic::new(topic).unwrap()).collect();
         subscriptions.handle_connected(ClientId(client), None);
-        subscriptions.handle_subscribe(ClientId(client), topics).unwrap()
+        subscriptions.handle_subscribe(ClientId(client), topics).unwrap().map(|changed| changed.is_told)
+    }
+
+    fn leave(subscriptions: &mut Subscriptions, client: u64) -> Option<bool> {
+        subscriptions.handle_disconnected(ClientId(client)).map(|changed| changed.is_told)
     }
 
     #[test]
     fn others_are_told_only_what_is_news_to_them() {
         let mut subscriptions = Subscriptions::new(1);
-        let (own, told) = (Some(Changed { is_told: false }), Some(Changed { is_told: true }));
+        let (own, told) = (Some(false), Some(true));
         let channel = format!("#!$VerifyChannel_{PRIVATE}_{}", "a".repeat(32));
         assert_eq!(set(&mut subscriptions, 1, &["_block_notify_1", "#!$PushChannel_#!$TopicNeedVerify_t"]), own);
-        assert_eq!(subscriptions.handle_disconnected(ClientId(1)), own);
+        assert_eq!(leave(&mut subscriptions, 1), own);
         assert_eq!(set(&mut subscriptions, 2, &["t"]), told);
         assert_eq!(set(&mut subscriptions, 2, &["t"]), None);
         assert_eq!(set(&mut subscriptions, 2, &["t", &channel]), own, "a channel without its topic");
         assert_eq!(set(&mut subscriptions, 2, &["t", &channel, PRIVATE]), told);
         assert_eq!(set(&mut subscriptions, 3, &[&channel]), own, "it has an owner");
-        assert_eq!(subscriptions.handle_disconnected(ClientId(3)), own);
+        assert_eq!(leave(&mut subscriptions, 3), own);
         assert_eq!(subscriptions.told().len(), 3);
-        assert_eq!(subscriptions.handle_disconnected(ClientId(2)), told);
+        assert_eq!(leave(&mut subscriptions, 2), told);
         assert!(subscriptions.told().is_empty() && subscriptions.bytes == 0);
+    }
+
+    #[test]
+    fn only_private_topics_that_somebody_came_to_or_left_are_to_be_reviewed() {
+        let mut subscriptions = Subscriptions::new(1);
+        let (push, channel) =
+            (format!("#!$PushChannel_{PRIVATE}"), format!("#!$VerifyChannel_{PRIVATE}_{}", "a".repeat(32)));
+        let mut review = |client, topics: &[&str]| {
+            let topics = topics.iter().map(|topic| Topic::new(topic).unwrap()).collect();
+            subscriptions.handle_connected(ClientId(client), None);
+            let changed = subscriptions.handle_subscribe(ClientId(client), topics).unwrap();
+            changed.map(|changed| changed.private.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        assert_eq!(review(1, &[&push]), Some(vec![PRIVATE.to_owned()]));
+        assert_eq!(review(1, &[&push, "x"]), Some(vec![]), "another topic is none of theirs");
+        assert_eq!(review(2, &[&channel, PRIVATE]), Some(vec![PRIVATE.to_owned()]));
+        assert_eq!(review(3, &[&channel, "y"]), Some(vec![PRIVATE.to_owned()]));
+        assert_eq!(review(2, &["z"]), Some(vec![PRIVATE.to_owned()]));
+        assert_eq!(review(3, &[&channel]), Some(vec![PRIVATE.to_owned()]), "its former owner has gone");
+        let changed = subscriptions.handle_disconnected(ClientId(2)).unwrap();
+        assert!(changed.private.is_empty());
     }
 
     #[test]

@@ -35,6 +35,12 @@ pub(in crate::amop) fn private_of_publisher(topic: &Topic) -> Option<Topic> {
     private(topic.as_str().strip_prefix(PUBLISHER)?)
 }
 
+/// The private topic that a name has to do with: it is one, or a channel or the publishers' name of one.
+pub(in crate::amop) fn private_of(topic: &Topic) -> Option<Topic> {
+    let of_itself = || private(topic.as_str());
+    of_itself().or_else(|| private_of_publisher(topic)).or_else(|| private_of_channel(topic))
+}
+
 /// The private topic that a channel proves a subscriber of. The suffix is cut off by its length, so that the channel of
 /// `ab` is never taken for one of `a`.
 pub(in crate::amop) fn private_of_channel(topic: &Topic) -> Option<Topic> {
@@ -84,6 +90,11 @@ pub(in crate::amop) fn judged(topic: &Topic) -> &str {
 /// What all channels of a private topic begin with; those of longer topics too. `None` when none could be so long.
 pub(in crate::amop) fn beginning_of_channels(private: &Topic) -> Option<Topic> {
     Topic::new(&format!("{CHANNEL}{private}_")).ok()
+}
+
+/// What those who publish to a private topic subscribe. `None` when the topic is longer than one that has such a name.
+pub(in crate::amop) fn publishers_of(private: &Topic) -> Option<Topic> {
+    Topic::new(&format!("{PUBLISHER}{private}")).ok()
 }
 
 /// What all names that publishers subscribe begin with.

@@ -6,7 +6,7 @@ use std::{
 use nuncio_bounds::Bound;
 
 use super::{
-    super::{ChallengeId, ClientId},
+    super::{ChallengeId, ClientId, Payer},
     Subscriber,
     questions::{Question, Questions},
 };
@@ -18,18 +18,25 @@ const PAUSE: Duration = Duration::from_secs(30);
 /// Most challenges that one client works at.
 const MAX_ASKED: usize = 32;
 
-/// Most subscribers that are known to all publishers together, and to those of one client; further ones get nothing.
+/// Most private topics that the clients of one payer publish to, each client counted; nobody proves itself to them for more.
+const MAX_PUBLISHED: usize = 1024;
+
+/// Most subscribers that are known to all publishers together, and to those of one payer; further ones get nothing.
 const MAX_KNOWN: usize = 64 << 10;
-const MAX_KNOWN_TO_CLIENT: usize = MAX_KNOWN / 4;
+const MAX_KNOWN_TO_PAYER: usize = MAX_KNOWN / 4;
 /// What one takes.
 const PER_KNOWN: usize = 768;
 
 /// What subscribers have proved to the publishers among our clients.
 ///
-/// Bound: our clients' publisher names, each with its [`Questions`], and [`MAX_KNOWN`] subscribers of all of them.
+/// Bound: [`MAX_PUBLISHED`] topics of each payer, each with its [`Questions`], and [`MAX_KNOWN`] subscribers of all of them.
+/// Whoever had no room gets some as soon as its topic changes again.
 #[derive(Debug, Default)]
 pub(super) struct Proofs {
-    publishers: BTreeMap<Publisher, Questions>,
+    publishers: BTreeMap<Publisher, Asks>,
+    shares: BTreeMap<Payer, Share>,
+    /// Subscribers, of all shares.
+    known: usize,
     asked: BTreeMap<ChallengeId, (Publisher, Subscriber)>,
     /// When challenges are given up.
     verdicts: Timers<ChallengeId>,
@@ -38,46 +45,94 @@ pub(super) struct Proofs {
 }
 
 /// One client's interest in one private topic.
-pub(super) type Publisher = (ClientId, Topic);
+pub(super) type Publisher = (Topic, ClientId);
+
+/// What a publisher asks, and who pays for it.
+#[derive(Debug)]
+struct Asks {
+    payer: Payer,
+    questions: Questions,
+}
+
+/// What those of one payer have.
+#[derive(Debug, Default)]
+struct Share {
+    topics: usize,
+    known: usize,
+}
 
 impl Proofs {
     pub(super) const BOUND: Bound = Bound::of_bytes(
         "what subscribers of private topics have proved",
         MAX_KNOWN * PER_KNOWN,
-        "further subscribers get nothing, of one publisher's client from a quarter on",
+        "further subscribers get nothing, of the publishers with one certificate from a quarter on",
     )
     .in_entries(MAX_KNOWN);
 
-    /// Takes who publishes and who subscribes now: whoever is gone has to prove itself again when it comes back.
-    pub(super) fn review(&mut self, publishers: &[Publisher], found: &BTreeMap<Topic, Vec<(Subscriber, Topic)>>) {
-        let present: BTreeSet<_> = publishers.iter().collect();
-        self.publishers.retain(|publisher, _| present.contains(publisher));
-        let (mut all, mut of_client) = (0, BTreeMap::<ClientId, usize>::new());
-        for ((client, _), questions) in &self.publishers {
-            all += questions.len();
-            *of_client.entry(*client).or_default() += questions.len();
+    /// The topics with publishers that are known here.
+    pub(super) fn topics(&self) -> impl Iterator<Item = &Topic> {
+        self.publishers.keys().map(|(topic, _)| topic)
+    }
+
+    /// Takes who publishes to a topic and who subscribes it now: whoever is gone has to prove itself again when it comes back.
+    pub(super) fn review(&mut self, topic: &Topic, publishers: &[(ClientId, Payer)], found: &[(Subscriber, Topic)]) {
+        let present: BTreeSet<_> = publishers.iter().map(|(client, _)| *client).collect();
+        let near = self.publishers.range((topic.clone(), ClientId(0))..).take_while(|((other, _), _)| other == topic);
+        let gone: Vec<_> =
+            near.map(|(publisher, _)| publisher).filter(|(_, client)| !present.contains(client)).cloned().collect();
+        for publisher in gone {
+            self.forget(&publisher);
         }
-        for publisher in publishers {
-            let subscribers = found.get(&publisher.1).map_or(&[][..], Vec::as_slice);
-            let questions = self.publishers.entry(publisher.clone()).or_default();
-            let (own, before) = (of_client.entry(publisher.0).or_default(), questions.len());
-            questions.review(subscribers, before + (MAX_KNOWN - all).min(MAX_KNOWN_TO_CLIENT - *own));
-            (all, *own) = (all - before + questions.len(), *own - before + questions.len());
+        for (client, payer) in publishers {
+            self.review_one((topic.clone(), *client), *payer, found);
         }
+    }
+
+    fn review_one(&mut self, publisher: Publisher, payer: Payer, found: &[(Subscriber, Topic)]) {
+        let Self { publishers, shares, known, .. } = self;
+        let share = shares.entry(payer).or_default();
+        if !publishers.contains_key(&publisher) {
+            if share.topics >= MAX_PUBLISHED {
+                return;
+            }
+            share.topics += 1;
+        }
+        let asks = publishers.entry(publisher).or_insert_with(|| Asks { payer, questions: Questions::default() });
+        let before = asks.questions.len();
+        asks.questions.review(found, before + (MAX_KNOWN - *known).min(MAX_KNOWN_TO_PAYER - share.known));
+        let after = asks.questions.len();
+        (*known, share.known) = (*known - before + after, share.known - before + after);
+    }
+
+    fn forget(&mut self, publisher: &Publisher) {
+        let Some(Asks { payer, questions }) = self.publishers.remove(publisher) else { return };
+        self.known -= questions.len();
+        if let Some(share) = self.shares.get_mut(&payer) {
+            share.topics -= 1;
+            share.known -= questions.len();
+            if share.topics == 0 {
+                self.shares.remove(&payer);
+            }
+        }
+    }
+
+    /// Forgets the challenges whose publisher or subscriber has gone.
+    pub(super) fn end_questions(&mut self) {
         let Self { publishers, asked, .. } = self;
         asked.retain(|challenge, (publisher, subscriber)| {
-            publishers.get(publisher).is_some_and(|questions| questions.is_open(subscriber, *challenge))
+            publishers.get(publisher).is_some_and(|asks| asks.questions.is_open(subscriber, *challenge))
         });
     }
 
     /// Whom to challenge now, and who is to do it.
     pub(super) fn questions(&mut self) -> Vec<Question> {
         let mut busy: BTreeMap<ClientId, usize> = BTreeMap::new();
-        for ((client, _), _) in self.asked.values() {
+        for ((_, client), _) in self.asked.values() {
             *busy.entry(*client).or_default() += 1;
         }
         let mut asked = Vec::new();
-        for ((client, topic), questions) in &mut self.publishers {
+        let wanting = self.publishers.iter_mut().filter(|(_, asks)| asks.questions.wants_some());
+        for ((topic, client), Asks { questions, .. }) in wanting {
             let open = busy.entry(*client).or_default();
             for (subscriber, channel) in questions.take(MAX_ASKED.saturating_sub(*open)) {
                 *open += 1;
@@ -88,8 +143,8 @@ impl Proofs {
     }
 
     pub(super) fn ask(&mut self, publisher: Publisher, about: Subscriber, challenge: ChallengeId, until: Instant) {
-        if let Some(questions) = self.publishers.get_mut(&publisher) {
-            questions.asked(about, challenge);
+        if let Some(asks) = self.publishers.get_mut(&publisher) {
+            asks.questions.asked(about, challenge);
             self.asked.insert(challenge, (publisher, about));
             self.verdicts.set(until, challenge);
         }
@@ -104,12 +159,12 @@ impl Proofs {
         accepted: bool,
         now: Instant,
     ) -> bool {
-        let is_its = |((asked, about), _): &(Publisher, Subscriber)| *asked == client && about == topic;
+        let is_its = |((about, asked), _): &(Publisher, Subscriber)| *asked == client && about == topic;
         if !self.asked.get(&challenge).is_some_and(is_its) {
             return false;
         }
         if let Some((publisher, subscriber)) = self.asked.remove(&challenge)
-            && let Some(questions) = self.publishers.get_mut(&publisher)
+            && let Some(Asks { questions, .. }) = self.publishers.get_mut(&publisher)
         {
             if accepted {
                 questions.accepted(subscriber);
@@ -123,12 +178,12 @@ impl Proofs {
 
     /// Who may get what this client publishes to a private topic.
     pub(super) fn proved(&self, client: ClientId, topic: &Topic) -> impl Iterator<Item = Subscriber> {
-        self.publishers.get(&(client, topic.clone())).into_iter().flat_map(Questions::proved)
+        self.publishers.get(&(topic.clone(), client)).into_iter().flat_map(|asks| asks.questions.proved())
     }
 
     /// The subscriber that a client was asked about by the name of its channel.
     pub(super) fn asked_about(&self, client: ClientId, topic: &Topic, channel: &Topic) -> Option<Subscriber> {
-        self.publishers.get(&(client, topic.clone()))?.holder_of(channel)
+        self.publishers.get(&(topic.clone(), client))?.questions.holder_of(channel)
     }
 
     /// Ends what took too long, and pauses; true when somebody may be challenged again.
@@ -136,14 +191,14 @@ impl Proofs {
         let mut changed = false;
         while let Some(challenge) = self.verdicts.pop_due(now) {
             let Some((publisher, subscriber)) = self.asked.remove(&challenge) else { continue };
-            if let Some(questions) = self.publishers.get_mut(&publisher) {
+            if let Some(Asks { questions, .. }) = self.publishers.get_mut(&publisher) {
                 questions.silent(subscriber, now + PAUSE);
                 self.retry.get_or_insert(now + PAUSE);
                 changed = true;
             }
         }
         if self.retry.is_some_and(|at| at <= now) {
-            self.retry = self.publishers.values_mut().filter_map(|questions| questions.retry(now)).min();
+            self.retry = self.publishers.values_mut().filter_map(|asks| asks.questions.retry(now)).min();
             changed = true;
         }
         changed
@@ -158,7 +213,10 @@ impl Proofs {
 mod tests {
     use nuncio_testkit::simulator::node_id;
 
-    use super::{super::Holder, *};
+    use super::{
+        super::{super::TenantId, Holder},
+        *,
+    };
 
     fn topic(name: &str) -> Topic {
         Topic::new(name).expect("a valid topic")
@@ -170,33 +228,46 @@ mod tests {
         (0..1024).map(|n| (Subscriber { holder: at(n), session: n }, topic(&format!("{name}-{n}")))).collect()
     }
 
-    fn known(proofs: &Proofs, is_meant: impl Fn(&Publisher) -> bool) -> usize {
-        proofs
-            .publishers
-            .iter()
-            .filter(|(publisher, _)| is_meant(publisher))
-            .map(|(_, questions)| questions.len())
-            .sum()
+    fn known(proofs: &Proofs, client: u64) -> usize {
+        let its = proofs.publishers.iter().filter(|((_, one), _)| *one == ClientId(client));
+        its.map(|(_, asks)| asks.questions.len()).sum()
     }
 
     #[test]
     fn whoever_publishes_to_many_private_topics_leaves_room_for_others() {
         let names: Vec<_> = (0..40).map(|n| format!("t{n}")).collect();
-        let found: BTreeMap<_, _> = names.iter().map(|name| (topic(name), subscribers(name))).collect();
-        let mut publishers: Vec<Publisher> = names.iter().map(|name| (ClientId(1), topic(name))).collect();
         let mut proofs = Proofs::default();
-        proofs.review(&publishers, &found);
-        assert_eq!(known(&proofs, |_| true), MAX_KNOWN_TO_CLIENT);
-        publishers.extend((2..100).map(|client| (ClientId(client), topic("t0"))));
-        proofs.review(&publishers, &found);
-        assert_eq!(known(&proofs, |_| true), MAX_KNOWN);
-        assert_eq!(known(&proofs, |(client, _)| *client == ClientId(2)), 1024, "it has all of its topic");
-        publishers.retain(|(client, _)| *client != ClientId(1));
-        proofs.review(&publishers, &found);
-        assert_eq!(
-            known(&proofs, |(client, _)| *client == ClientId(60)),
-            1024,
-            "who is gone leaves its room to others"
-        );
+        // Two clients with one certificate.
+        let greedy = |client| (ClientId(client), Payer::Tenant(TenantId(9)));
+        for name in &names {
+            proofs.review(&topic(name), &[greedy(1), greedy(1000)], &subscribers(name));
+        }
+        assert_eq!(known(&proofs, 1) + known(&proofs, 1000), MAX_KNOWN_TO_PAYER);
+        let others: Vec<_> = (2..100).map(|client| (ClientId(client), Payer::Client(ClientId(client)))).collect();
+        proofs.review(&topic("of others"), &others, &subscribers("of others"));
+        assert_eq!(proofs.known, MAX_KNOWN);
+        assert_eq!(known(&proofs, 2), 1024, "it has all of its topic");
+        for name in &names {
+            proofs.review(&topic(name), &[], &[]);
+        }
+        proofs.review(&topic("of others"), &others, &subscribers("of others"));
+        assert_eq!(known(&proofs, 60), 1024, "who is gone leaves its room to others");
+        proofs.review(&topic("of others"), &[], &[]);
+        assert!(proofs.known == 0 && proofs.shares.is_empty() && proofs.publishers.is_empty());
+    }
+
+    #[test]
+    fn clients_with_one_certificate_publish_to_so_many_private_topics_and_no_more() {
+        let (mut proofs, found) = (Proofs::default(), subscribers("t"));
+        for n in 0..2 * MAX_PUBLISHED {
+            let payer = Payer::Tenant(TenantId(9));
+            proofs.review(&topic(&format!("t{n}")), &[(ClientId(n as u64), payer)], &found[..1]);
+        }
+        assert_eq!((proofs.publishers.len(), proofs.known), (MAX_PUBLISHED, MAX_PUBLISHED));
+        proofs.review(&topic("t"), &[(ClientId(1), Payer::Tenant(TenantId(8)))], &found[..1]);
+        assert_eq!(proofs.known, MAX_PUBLISHED + 1, "another one's is taken");
+        proofs.review(&topic("t0"), &[], &[]);
+        proofs.review(&topic("t2000"), &[(ClientId(2000), Payer::Tenant(TenantId(9)))], &found[..1]);
+        assert_eq!(known(&proofs, 2000), 1, "where one has gone there is room for another");
     }
 }

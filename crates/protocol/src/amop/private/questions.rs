@@ -84,6 +84,11 @@ impl Questions {
         }
     }
 
+    /// Whether anybody is to be asked.
+    pub(super) fn wants_some(&self) -> bool {
+        !self.wanted.is_empty()
+    }
+
     /// Takes up to so many that are to be asked.
     pub(super) fn take(&mut self, most: usize) -> Vec<(Subscriber, Topic)> {
         let (mut taken, mut channels) = (Vec::new(), BTreeSet::new());

@@ -27,13 +27,17 @@ impl Channels {
         Self { owners, sessions, clients, rng: SmallRng::seed_from_u64(seed) }
     }
 
-    pub(super) fn claim(&mut self, channel: &Topic, client: ClientId) {
-        self.owners.entry(channel.clone()).or_insert(client);
+    /// Says whether it is the client's now, and was not.
+    pub(super) fn claim(&mut self, channel: &Topic, client: ClientId) -> bool {
+        let (before, owners) = (self.owners.len(), &mut self.owners);
+        owners.entry(channel.clone()).or_insert(client);
+        let is_new = owners.len() > before;
         if !self.sessions.contains_key(&client) {
             let session = self.draw();
             self.sessions.insert(client, session);
             self.clients.insert(session, client);
         }
+        is_new
     }
 
     pub(super) fn release(&mut self, channel: &Topic, client: ClientId) {

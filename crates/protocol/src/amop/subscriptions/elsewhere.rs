@@ -1,6 +1,6 @@
 use std::{
     cmp::Ordering,
-    collections::{BTreeMap, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     sync::Arc,
 };
 
@@ -31,29 +31,40 @@ struct Nodes {
 }
 
 impl Elsewhere {
-    /// Takes the topics of a record that its node may subscribe; says whether they changed, or the epoch of the sessions in
-    /// it.
-    pub(super) fn apply(&mut self, record: &Arc<Record>, may: impl Fn(&Record, &Topic) -> bool) -> bool {
+    /// Takes the topics of a record that its node may subscribe; says which private ones have others there than before, or
+    /// sessions of another epoch.
+    pub(super) fn apply(&mut self, record: &Arc<Record>, may: impl Fn(&Record, &Topic) -> bool) -> BTreeSet<Topic> {
         let (node, topics) = (record.status.node, &record.status.topics);
+        let mut private = BTreeSet::new();
         if self.records.get(&node).is_some_and(|old| !is_of_the_same(old, record)) {
-            self.forget(&node);
+            private.extend(self.forget(&node));
         }
         let old = self.records.remove(&node);
-        let life = |record: &Arc<Record>| record.status.version.epoch;
         let before = old.as_ref().map(|old| &old.status.topics);
         for change in changes(before, topics) {
-            match change {
-                Change::Gone(topic) => self.remove(topic, &node),
-                Change::Now(topic, count) if may(record, topic) => self.set(topic, node, count),
-                Change::Now(topic, _) => self.remove(topic, &node),
-            }
+            let topic = match change {
+                Change::Gone(topic) => {
+                    self.remove(topic, &node);
+                    topic
+                }
+                Change::Now(topic, count) => {
+                    if may(record, topic) {
+                        self.set(topic, node, count);
+                    } else {
+                        self.remove(topic, &node);
+                    }
+                    topic
+                }
+            };
+            private.extend(names::private_of(topic));
         }
-        let is_same = before.map_or(topics.is_empty(), |before| before == topics)
-            && old.as_ref().is_none_or(|old| life(old) == life(record));
+        if old.is_some_and(|old| old.status.version.epoch != record.status.version.epoch) {
+            private.extend(topics.keys().filter_map(names::private_of));
+        }
         if !topics.is_empty() {
             self.records.insert(node, Arc::clone(record));
         }
-        !is_same
+        private
     }
 
     /// Takes the topics of all records anew: nodes may subscribe others than before.
@@ -70,13 +81,20 @@ impl Elsewhere {
         }
     }
 
-    /// Says whether there was anything to forget.
-    pub(super) fn forget(&mut self, node: &NodeId) -> bool {
-        let Some(record) = self.records.remove(node) else { return false };
-        for topic in record.status.topics.keys() {
+    /// Says which private topics the node had.
+    pub(super) fn forget(&mut self, node: &NodeId) -> BTreeSet<Topic> {
+        let private = self.private_at(node);
+        let gone = self.records.remove(node);
+        for topic in gone.iter().flat_map(|record| record.status.topics.keys()) {
             self.remove(topic, node);
         }
-        true
+        private
+    }
+
+    /// The private topics of a node.
+    pub(super) fn private_at(&self, node: &NodeId) -> BTreeSet<Topic> {
+        let topics = self.records.get(node).into_iter().flat_map(|record| record.status.topics.keys());
+        topics.filter_map(names::private_of).collect()
     }
 
     fn set(&mut self, topic: &Topic, node: NodeId, count: u32) {
@@ -224,11 +242,9 @@ mod tests {
             &[("d", 0), ("e", 3)],
             &[("d", 2)],
         ];
-        assert!(elsewhere.apply(&record(2, 1, &[("b", 5), ("d", 7)]), |_, _| true));
+        elsewhere.apply(&record(2, 1, &[("b", 5), ("d", 7)]), |_, _| true);
         for (seq, topics) in says.iter().enumerate() {
-            let record = record(1, seq as u64 + 1, topics);
-            assert!(elsewhere.apply(&record, |_, _| true), "{topics:?}");
-            assert!(!elsewhere.apply(&record, |_, _| true), "it is the same");
+            elsewhere.apply(&record(1, seq as u64 + 1, topics), |_, _| true);
             for name in ["a", "b", "c", "d", "e"] {
                 let topic = Topic::new(name).expect("a valid topic");
                 let own =
@@ -242,7 +258,26 @@ mod tests {
                 assert_eq!(elsewhere.total(&topic), (own + others) as usize, "{name} of {topics:?}");
             }
         }
-        assert!(elsewhere.forget(&node_id(1)) && elsewhere.forget(&node_id(2)));
+        for node in [1, 2] {
+            elsewhere.forget(&node_id(node));
+        }
         assert!(elsewhere.topics.is_empty() && elsewhere.records.is_empty());
+    }
+
+    #[test]
+    fn of_what_changed_the_private_topics_are_told() {
+        let (one, other) = ("#!$TopicNeedVerify_one", "#!$TopicNeedVerify_other");
+        let channel = format!("#!$VerifyChannel_{one}_{}", "a".repeat(32));
+        let (mut elsewhere, told) = (Elsewhere::default(), |names: &[&str]| {
+            names.iter().map(|name| Topic::new(name).expect("a valid topic")).collect::<BTreeSet<_>>()
+        });
+        let mut say = |seq, topics: &[(&str, u32)]| elsewhere.apply(&record(1, seq, topics), |_, _| true);
+        assert_eq!(say(1, &[("a", 1), (&channel, 7), (other, 1)]), told(&[one, other]));
+        assert_eq!(say(2, &[("b", 1), (&channel, 7), (other, 1)]), told(&[]));
+        assert_eq!(say(3, &[("b", 1), (&channel, 8), (other, 1)]), told(&[one]), "another session has it");
+        let mut anew = Record::clone(&record(1, 1, &[(&channel, 8)]));
+        anew.status.version.epoch = 2;
+        assert_eq!(elsewhere.apply(&Arc::new(anew), |_, _| true), told(&[one, other]), "all sessions are others");
+        assert_eq!(elsewhere.forget(&node_id(1)), told(&[one]));
     }
 }
