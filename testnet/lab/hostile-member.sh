@@ -22,6 +22,13 @@ declare -A fate=(
     [equivocation]=banned [churn]=banned [streams]=cut [control]=banned
     [bait]=held [silent-reader]=cut
 )
+# For what those are banned that would be banned for something else if what they attack were not there.
+declare -A kind=(
+    [made-up-nodes]=uncertified [forged-announcements]=forged [broadcasts]=overspent [more]=empty-promise
+    [replay-request]=replayed [replay-multicast]=replayed [replay-batch]=replayed
+    [junk-frames]=malformed [junk-gossip]=malformed [foreign-gossip]=malformed [oversize]=malformed
+    [equivocation]=equivocation
+)
 # Not among those that are tried without a name: heavy-broadcasts, which is no more than the network can carry, since who
 # sends it is read as fast as that only, and still slows requests down on two cores.
 order=(nothing made-up-nodes forged-announcements broadcasts more queries replay-gossip replay-request replay-multicast
@@ -132,10 +139,19 @@ judge() {
             if [ "$banned" = None ]; then wrong "it was not banned"; else
                 at_most "$banned" 10 || wrong "it was banned after $banned s only"
                 on 0 peers | grep banned >/dev/null || wrong "nuncio peers does not show it"
+                local main
+                main=$(verdict main)
+                [ "${kind[$attack]:-$main}" = "$main" ] || wrong "it was banned as $main, not as ${kind[$attack]}"
             fi
             ;;
         cut) if [ "$cut" = None ]; then wrong "its link did not end"; else at_most "$cut" 14 || wrong "cut after $cut s"; fi ;;
         held) [ "$cut" = None ] || wrong "its link ended" ;;
+    esac
+    local sent
+    sent=$(sed -n 's/.*"sent":\([0-9]*\).*/\1/p' "$scratch/attack.out")
+    case $attack in
+        nothing | silent-reader) ;;
+        *) [ "${sent:-0}" -gt 0 ] || wrong "it sent nothing" ;;
     esac
     # Five of each node that learns of it.
     [ "$attack" != bait ] || [ "$(bait_syns)" -le $((5 * ${#honest[@]})) ] || wrong "$(bait_syns) SYNs went to the bait"
@@ -151,7 +167,7 @@ judge() {
     [ "$most" -le $((seconds + 8 + 16)) ] || wrong "$most lines in a log: $most_words"
     [ "$banned" = None ] || cut=$banned
     printf '%-21s %-7s %7s %6s  %6s %7s  %5s/%-5s %5s %6s  %s\n' "$attack" "${fate[$attack]}" "${cut/None/-}" \
-        "$(sed -n 's/.*"sent":\([0-9]*\).*/\1/p' "$scratch/attack.out")" "$(figure p50)" "$(figure p99)" \
+        "$sent" "$(figure p50)" "$(figure p99)" \
         "$(figure answered)" "$(figure asked)" "$((growth / 1024))" "$most" "$(verdict strikes)"
 }
 

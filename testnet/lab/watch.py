@@ -41,7 +41,8 @@ def main(path, node, seconds):
     earlier = dict(STRIKE.findall(before))
     strikes = {kind: int(count) - int(earlier.get(kind, 0)) for kind, count in STRIKE.findall(metrics)}
     strikes = {kind: count for kind, count in strikes.items() if count}
-    report = {"linked": linked is not None, "cut": after(cut), "banned": after(banned), "strikes": strikes}
+    main = max(strikes, key=strikes.get, default=None)
+    report = {"linked": linked is not None, "cut": after(cut), "banned": after(banned), "strikes": strikes, "main": main}
     print(json.dumps(report | {"reason": states.get("banned")}))
 
 
