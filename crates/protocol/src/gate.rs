@@ -373,14 +373,19 @@ impl Gate {
         self.scores.strikes()
     }
 
-    /// Gives up what was held too long; with who brought it, if that was asked for the record.
-    pub(crate) fn give_up(&mut self, now: Instant) -> Vec<(Option<NodeId>, Waiting)> {
-        self.held.give_up(now)
+    /// Gives up what was held too long; with who brought it, if that was asked for the record. `waits_on` says of who brought
+    /// something of a source whether it is to be asked for that yet, or may take its time to answer.
+    pub(crate) fn give_up(
+        &mut self,
+        waits_on: impl Fn(&NodeId, &NodeId) -> bool,
+        now: Instant,
+    ) -> Vec<(Option<NodeId>, Waiting)> {
+        self.held.give_up(waits_on, now)
     }
 
     /// Announcements of known nodes whose record has not come in time.
     pub(crate) fn give_up_news(&mut self, now: Instant) -> impl Iterator<Item = Waiting> {
-        self.news.give_up(now).into_iter().map(|(_, waiting)| waiting)
+        self.news.give_up(|_, _| false, now).into_iter().map(|(_, waiting)| waiting)
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
