@@ -15,6 +15,7 @@ mod machine;
 mod members;
 mod message;
 mod outgoing;
+mod returned;
 mod stream;
 
 #[cfg(test)]

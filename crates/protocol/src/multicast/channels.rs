@@ -149,6 +149,7 @@ impl Channels {
     pub(super) fn forget_node(&mut self, node: &NodeId) {
         for channel in self.known.values_mut() {
             channel.members.forget(node);
+            channel.returned.forget(node);
         }
     }
 
