@@ -16,6 +16,7 @@ mod members;
 mod message;
 mod outgoing;
 mod returned;
+mod room;
 mod stream;
 
 #[cfg(test)]
