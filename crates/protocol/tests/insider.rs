@@ -395,6 +395,30 @@ fn multicasts_brought_again_use_up_nothing_of_their_source() {
     assert_eq!(*a.overlay.strikes(), BTreeMap::new());
 }
 
+/// A member brings what another one sent for other destinations each time, which nobody has signed.
+#[test]
+fn a_multicast_brought_for_others_each_time_uses_up_nothing_of_its_source() {
+    let mut relay = relay();
+    for n in 0..1_250 {
+        relay.input(brought(MEMBER, multicast(TARGET, 1, [500 + n], "hi")));
+    }
+    let outputs = relay.input(brought(TARGET, multicast(TARGET, 2, [MEMBER], "hi")));
+    assert!(outputs.iter().any(|output| matches!(output, Output::SendMulticast { .. })), "{outputs:?}");
+}
+
+/// The same with long ones: their copies are charged to who brings them.
+#[test]
+fn copies_for_nodes_that_a_member_names_are_charged_to_the_member() {
+    let mut relay = relay();
+    let body: &'static str = Box::leak("x".repeat(8 << 20).into_boxed_str());
+    // Six gibibytes in all.
+    for (number, count) in (1..).zip([383, 383, 1, 1]) {
+        relay.input(brought(MEMBER, multicast(TARGET, number, 500..500 + count, body)));
+    }
+    let outputs = relay.input(brought(TARGET, multicast(TARGET, 9, [MEMBER], body)));
+    assert!(outputs.iter().any(|output| matches!(output, Output::SendMulticast { .. })));
+}
+
 /// Each costs whoever gets it the check of a signature, wanted or not.
 #[test]
 fn a_member_that_floods_with_signed_multicasts_is_cut_off_and_a_relay_between_is_not() {
