@@ -322,13 +322,6 @@ impl Gate {
         released
     }
 
-    /// Takes a message back: it was not handed on, and may come again.
-    pub(crate) fn unsee(&mut self, source: &NodeId, number: u64) {
-        if let Some(source) = self.sources.get_mut(source) {
-            source.unsee(number);
-        }
-    }
-
     /// A peer passed messages on that nobody here can read.
     pub(crate) fn handle_unread(&mut self, peer: &NodeId, messages: usize) {
         if let Some(peer) = self.peers.get_mut(peer) {

@@ -194,10 +194,6 @@ impl Source {
         self.sent().memory.see(number, in_time.clock)
     }
 
-    pub(super) fn unsee(&mut self, number: u64) {
-        self.sent().memory.unsee(number);
-    }
-
     /// The same of what others brought for some of those whom it is for.
     pub(super) fn see_brought(&mut self, number: u64, in_time: &InTime) -> Sight {
         self.sent().brought.see(number, in_time.clock)

@@ -166,20 +166,15 @@ impl Unicast {
         self.answer(inbound, Content::Unanswered, turn);
     }
 
-    pub(crate) fn handle_received(&mut self, admitted: Admitted<Message>, turn: &mut Turn<'_>) -> Taken {
+    pub(crate) fn handle_received(&mut self, admitted: Admitted<Message>, turn: &mut Turn<'_>) {
         let (time_left, is_repeated) = (admitted.time_left(), admitted.is_repeated());
         let (from, Message { header, content }) = admitted.into_parts();
         match content {
             content if content.asks() && is_repeated => self.repeat(from, &header, turn),
-            Content::Request { body } => {
-                return self.accept(from, &header, Wanted::Application(body), time_left, turn);
-            }
-            Content::ServiceRequest { body } => {
-                return self.accept(from, &header, Wanted::Service(body), time_left, turn);
-            }
+            Content::Request { body } => self.accept(from, &header, Wanted::Application(body), time_left, turn),
+            Content::ServiceRequest { body } => self.accept(from, &header, Wanted::Service(body), time_left, turn),
             content => self.conclude(from, &header, content, turn),
         }
-        Taken::Kept
     }
 
     /// A request was for an earlier epoch of this node.
@@ -355,26 +350,19 @@ impl Unicast {
         self.complete(number, outcome, turn);
     }
 
-    /// Takes a request of another node.
-    fn accept(
-        &mut self,
-        from: NodeId,
-        header: &Header,
-        wanted: Wanted,
-        time_left: Duration,
-        turn: &mut Turn<'_>,
-    ) -> Taken {
+    /// Takes a request of another node. What its source is told once stays so: a copy that comes later does not run either.
+    fn accept(&mut self, from: NodeId, header: &Header, wanted: Wanted, time_left: Duration, turn: &mut Turn<'_>) {
         let key = key_of(header);
         if !self.has_room_for(&header.source) {
-            let busy = (Content::Failure { refusal: Refusal::Busy }, Priority::Normal);
-            send_answer(from, key, busy, turn.now + time_left, turn);
-            turn.ends(header, from, Fate::Refused);
-            return Taken::NotSeen { source: header.source, number: header.number };
+            let (content, priority) = (Content::Failure { refusal: Refusal::Busy }, Priority::Normal);
+            let (asked, until) = (header.sent, turn.now + time_left);
+            let over = send_answer(from, key, (content.clone(), priority), until, turn);
+            self.answers.keep(key, Answer { content, priority, until, asked, over }, turn.now);
+            return turn.ends(header, from, Fate::Refused);
         }
         turn.ends(header, from, Fate::Delivered);
         let priority = turn.onward.urgency.of(&header.source, header.priority, wanted.body().len(), turn.now);
         self.hand_over(key, (from, header.sent, priority), (wanted, header.trace.parent), time_left, turn);
-        Taken::Kept
     }
 
     /// Whether the application may have one more request of a node: as long as that leaves room for as many of others. So one
@@ -448,15 +436,6 @@ impl Unicast {
             }
         }
     }
-}
-
-/// What became of a request that was admitted.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Taken {
-    /// It is remembered.
-    Kept,
-    /// The application did not get it: it may come again.
-    NotSeen { source: NodeId, number: u64 },
 }
 
 const fn key_of(header: &Header) -> Key {
