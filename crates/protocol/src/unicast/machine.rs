@@ -326,8 +326,8 @@ impl Unicast {
             return;
         };
         let is_targets = source == exchange.target;
-        if let Some(via) = exchange.via.filter(|_| is_targets) {
-            turn.routing.note_answered(&source, &via.node);
+        if is_targets {
+            turn.routing.note_answered_over(&source, &exchange.first_hops(), &from);
         }
         let outcome = match content {
             Content::Reply { body } if is_targets => Ok(Reply { body, hops: header.hops }),
