@@ -318,6 +318,18 @@ impl Unicast {
         }
     }
 
+    /// A node behind the first hop says that the request went no further. Whoever guesses a request's number can say so of it:
+    /// it is tried elsewhere, and may have been seen.
+    fn turned_back(&mut self, number: u64, hop: NodeId, source: &NodeId, turn: &mut Turn<'_>) {
+        if let Some(exchange) = self.exchanges.get_mut(number)
+            && exchange.via.is_some_and(|via| via.node == hop)
+            && turn.routing.path_via(&exchange.target, &hop).contains(source)
+        {
+            exchange.lose_hop();
+            self.attempt(number, false, turn);
+        }
+    }
+
     /// Takes an answer to one of our requests.
     fn conclude(&mut self, from: NodeId, header: &Header, content: Content, turn: &mut Turn<'_>) {
         let (number, source) = (header.number, header.source);
@@ -339,8 +351,11 @@ impl Unicast {
                 }
                 Err(UnicastError::Unknown(Unknown::Restarted))
             }
-            Content::Failure { refusal: refusal @ (Refusal::NoRoute | Refusal::Busy) } => {
+            Content::Failure { refusal: refusal @ (Refusal::NoRoute | Refusal::Busy) } if source == from => {
                 return self.refused(number, from, refusal, turn);
+            }
+            Content::Failure { refusal: Refusal::NoRoute | Refusal::Busy } => {
+                return self.turned_back(number, from, &source, turn);
             }
             _ => {
                 tracing::trace!(source = %source.short(), "answer of another node, dropped");
