@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use nuncio_protocol::{Output, Topic};
+use nuncio_protocol::{Output, PeeringInput, Topic, peering::Direction};
 use nuncio_testkit::simulator::{Lone, listening, node_id};
 
 const S: Duration = Duration::from_secs(1);
@@ -77,6 +77,20 @@ fn a_node_that_comes_and_goes_has_nobody_else_told_and_is_told_no_more_often_tha
     let [_, first, second, third] = words(&outputs);
     assert_eq!((first, second), (0, 0));
     assert!((50..500).contains(&third), "{third}");
+
+    let (mut a, mut outputs) = (quiet_origin(), Vec::new());
+    for _ in 0..100 {
+        let connection = a.overlay.links().iter().find(|link| link.peer == node_id(2)).map(|link| link.connection);
+        let (connection, reason) = (connection.expect("a link"), "reset".into());
+        outputs.extend(a.input(PeeringInput::ConnectionClosed { connection, reason }));
+        outputs.extend(a.advance(S / 200));
+        outputs.extend(a.connect(2, Direction::Outbound).1);
+        outputs.extend(a.answered(2, Vec::new()));
+        outputs.extend(a.advance(S / 200));
+    }
+    let [_, first, second, third] = words(&outputs);
+    assert_eq!((first, third), (0, 0));
+    assert!((1..20).contains(&second), "{second} in a second");
 }
 
 /// What others have to check has a budget.
