@@ -7,7 +7,7 @@ use super::channel::REMINDERS;
 /// Members of a channel to which a way has appeared: they may have missed the end of what was said meanwhile. Each is told where
 /// that is, and a few times more; nobody else is.
 ///
-/// Bound: one entry for each node that was a member; each goes when it was told often enough.
+/// Bound: one entry for each member; each goes when it was told often enough.
 #[derive(Debug, Default)]
 pub(super) struct Returned(BTreeMap<NodeId, Telling>);
 
