@@ -145,7 +145,8 @@ impl Gate {
         excess((peer, source), (admitted.is_repeated, is_copy), now).unwrap_or(Verdict::Mine(admitted))
     }
 
-    /// Judges a multicast that a peer brought: its copies for other nodes are charged to its source and to the peer.
+    /// Judges a multicast that a peer brought: its copies for other nodes are charged to the peer, and to its source what that
+    /// brings itself; of what others bring, its source is charged once for each number.
     pub(crate) fn admit_multicast(
         &mut self,
         from: NodeId,
@@ -184,17 +185,18 @@ impl Gate {
         if is_mine && multicast.post.is_none() {
             return Verdict::Sealed(multicast);
         }
-        let bytes = length * copies;
-        if copies > 0 && !(peer.may_copy(copies, bytes, now) && source.may_copy(bytes, now)) {
+        let (bytes, is_sources) = (length * copies, from == multicast.source);
+        if copies > 0 && !(peer.may_copy(copies, bytes, now) && (!is_sources || source.may_copy(bytes, now))) {
             return Verdict::Refused;
         }
         let is_repeated = is_mine && self.sources.see(&multicast.source, multicast.number, &in_time) != Sight::New;
-        let is_direct = from == multicast.source && copies == 0;
-        let is_copy = if is_direct { is_repeated } else { peer.brings(multicast.mark()) };
+        let is_copy = if is_sources && copies == 0 { is_repeated } else { peer.brings(multicast.mark()) };
+        // Its destinations its source has not signed: whoever brings it for others each time uses up nothing of his.
+        let mut came = || self.sources.see_brought(&multicast.source, multicast.number, &in_time) != Sight::New;
+        let is_charged = multicast.sealed.is_some() && !is_repeated && !is_copy && (is_sources || !came());
         let mut source = self.sources.get_mut(&multicast.source);
-        // Nobody else uses up what a source may have checked by bringing what it sent once more.
-        let is_charged = multicast.sealed.is_some() && !is_repeated && !is_copy;
-        if is_charged && source.as_mut().is_some_and(|source| !source.may_cast(length, now)) {
+        let copied = if is_sources { 0 } else { length.min(bytes) };
+        if is_charged && source.as_mut().is_some_and(|of| !(of.may_cast(length, now) && of.may_copy(copied, now))) {
             return Verdict::Refused;
         }
         excess((peer, source), (is_repeated, is_copy), now).unwrap_or(Verdict::Mine(Admitted {
@@ -320,13 +322,6 @@ impl Gate {
         released
     }
 
-    /// Takes a message back: it was not handed on, and may come again.
-    pub(crate) fn unsee(&mut self, source: &NodeId, number: u64) {
-        if let Some(source) = self.sources.get_mut(source) {
-            source.unsee(number);
-        }
-    }
-
     /// A peer passed messages on that nobody here can read.
     pub(crate) fn handle_unread(&mut self, peer: &NodeId, messages: usize) {
         if let Some(peer) = self.peers.get_mut(peer) {
@@ -373,14 +368,19 @@ impl Gate {
         self.scores.strikes()
     }
 
-    /// Gives up what was held too long; with who brought it, if that was asked for the record.
-    pub(crate) fn give_up(&mut self, now: Instant) -> Vec<(Option<NodeId>, Waiting)> {
-        self.held.give_up(now)
+    /// Gives up what was held too long; with who brought it, if that was asked for the record. `waits_on` says of who brought
+    /// something of a source whether it is to be asked for that yet, or may take its time to answer.
+    pub(crate) fn give_up(
+        &mut self,
+        waits_on: impl Fn(&NodeId, &NodeId) -> bool,
+        now: Instant,
+    ) -> Vec<(Option<NodeId>, Waiting)> {
+        self.held.give_up(waits_on, now)
     }
 
     /// Announcements of known nodes whose record has not come in time.
     pub(crate) fn give_up_news(&mut self, now: Instant) -> impl Iterator<Item = Waiting> {
-        self.news.give_up(now).into_iter().map(|(_, waiting)| waiting)
+        self.news.give_up(|_, _| false, now).into_iter().map(|(_, waiting)| waiting)
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {

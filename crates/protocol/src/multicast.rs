@@ -15,6 +15,8 @@ mod machine;
 mod members;
 mod message;
 mod outgoing;
+mod returned;
+mod room;
 mod stream;
 
 #[cfg(test)]

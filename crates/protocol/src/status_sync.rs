@@ -10,6 +10,7 @@ mod inquiry;
 mod machine;
 mod own_status;
 mod pace;
+mod page;
 mod record;
 mod table;
 #[cfg(test)]

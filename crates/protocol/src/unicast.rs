@@ -8,7 +8,7 @@ mod wanted;
 
 pub use input::UnicastInput;
 
-pub(crate) use machine::{Taken, Unicast};
+pub(crate) use machine::Unicast;
 
 use std::{hash::BuildHasher, time::Duration};
 

@@ -95,6 +95,7 @@ fn invariant_handlers_run_at_most_once(network: &Simulator) {
         assert!(trace.handler_runs <= 1, "{request:?} ran {} times", trace.handler_runs);
         let replied = trace.ended.as_ref().is_some_and(|(_, outcome)| outcome.is_ok());
         assert!(!replied || trace.handler_runs == 1, "{request:?} was answered by nobody");
+        assert!(!trace.is_denied() || trace.handler_runs == 0, "{request:?}: nobody saw it, it says: {trace:?}");
     }
 }
 

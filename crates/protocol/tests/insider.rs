@@ -13,7 +13,7 @@ use nuncio_protocol::{
     multicast::{Batch, Destination, Leg},
     peering::{ConnectionId, Direction},
     status_sync::{Status, Version},
-    unicast::{Content, ExchangeId, Message},
+    unicast::{Content, ExchangeId, InboundId, Message, Refusal},
 };
 use nuncio_testkit::simulator::{Lone, address, batch, header, listening, multicast, node_id, record, sign};
 
@@ -308,6 +308,34 @@ fn requests_of_one_member_leave_room_for_those_of_others() {
     assert_eq!(runs(&a.input(request(3, header(3, 0, 1)))), 1, "others are served");
 }
 
+/// The member's requests have taken the room, and one that was refused comes over another way when there is some.
+#[test]
+fn a_request_that_was_refused_as_busy_does_not_run_when_it_comes_once_more() {
+    let mut a = Lone::new(0, Config { target_degree: 0, max_exchanges: 2, ..Config::default() });
+    for n in [1, 2] {
+        a.link(n, &[0, 3], &[]);
+    }
+    a.answered(1, vec![record(3, 1, &[1, 2], &[])]);
+    let said = |outputs: &[Output]| -> Vec<Content> {
+        let content = |output: &Output| match output {
+            Output::SendUnicast { message, .. } => Some(message.content.clone()),
+            _ => None,
+        };
+        outputs.iter().filter_map(content).collect()
+    };
+    let busy = vec![Content::Failure { refusal: Refusal::Busy }];
+    assert_eq!(runs(&a.input(request(1, header(1, 0, 1)))), 1);
+    assert_eq!(runs(&a.input(request(2, header(2, 0, 1)))), 1);
+    assert_eq!(said(&a.input(request(1, header(3, 0, 1)))), busy);
+    a.input(UnicastInput::Respond { inbound: InboundId(0), body: Bytes::new() });
+    a.input(UnicastInput::Respond { inbound: InboundId(1), body: Bytes::new() });
+    let again = a.input(request(2, header(3, 0, 1)));
+    assert_eq!((runs(&again), said(&again)), (0, vec![]), "its source was told that nobody saw it");
+    let anew = a.input(request(2, Header { sent: S, ..header(3, 0, 1) }));
+    assert_eq!((runs(&anew), said(&anew)), (0, busy), "and is told so again when it asks again");
+    assert_eq!(runs(&a.input(request(2, header(3, 0, 2)))), 1, "the next one runs");
+}
+
 /// A target that says again and again that it has started anew gets a request of ten mebibytes each time.
 #[test]
 fn a_target_that_restarts_without_end_is_not_sent_the_request_without_end() {
@@ -393,6 +421,30 @@ fn multicasts_brought_again_use_up_nothing_of_their_source() {
     }
     assert_eq!(delivered, 6_000);
     assert_eq!(*a.overlay.strikes(), BTreeMap::new());
+}
+
+/// A member brings what another one sent for other destinations each time, which nobody has signed.
+#[test]
+fn a_multicast_brought_for_others_each_time_uses_up_nothing_of_its_source() {
+    let mut relay = relay();
+    for n in 0..1_250 {
+        relay.input(brought(MEMBER, multicast(TARGET, 1, [500 + n], "hi")));
+    }
+    let outputs = relay.input(brought(TARGET, multicast(TARGET, 2, [MEMBER], "hi")));
+    assert!(outputs.iter().any(|output| matches!(output, Output::SendMulticast { .. })), "{outputs:?}");
+}
+
+/// The same with long ones: their copies are charged to who brings them.
+#[test]
+fn copies_for_nodes_that_a_member_names_are_charged_to_the_member() {
+    let mut relay = relay();
+    let body: &'static str = Box::leak("x".repeat(8 << 20).into_boxed_str());
+    // Six gibibytes in all.
+    for (number, count) in (1..).zip([383, 383, 1, 1]) {
+        relay.input(brought(MEMBER, multicast(TARGET, number, 500..500 + count, body)));
+    }
+    let outputs = relay.input(brought(TARGET, multicast(TARGET, 9, [MEMBER], body)));
+    assert!(outputs.iter().any(|output| matches!(output, Output::SendMulticast { .. })));
 }
 
 /// Each costs whoever gets it the check of a signature, wanted or not.

@@ -1,12 +1,13 @@
 //! Status sync: B announces its version, A sees that it is newer, asks, and applies the answer.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use nuncio_identity::NodeId;
 use nuncio_protocol::{
     Config, Output, PeeringInput, StatusInput,
     peering::Direction,
-    status_sync::{Answer, IssuerId, Query, QueryId, Version},
+    status_sync::{Answer, IssuerId, Query, QueryId, Record, Version},
 };
 use nuncio_testkit::simulator::{Lone, Simulator, Weather, address, announced, node_id, queried, record, sign};
 
@@ -96,6 +97,47 @@ fn an_answer_is_cut_at_four_mebibytes_and_the_rest_is_asked_for() {
     let outputs = b.input(StatusInput::Answered { peer: node_id(0), answer });
     let asks_on = |output: &Output| matches!(output, Output::Query { wanted: Query::All { .. }, .. });
     assert!(outputs.iter().any(asks_on));
+}
+
+/// A page of four mebibytes does not come over a slow line in the time that a query has.
+#[test]
+fn who_does_not_get_a_page_in_time_is_sent_half_of_it_and_asks_on() {
+    let mut a = Lone::passive(0);
+    let neighbours: Vec<usize> = (2..=40).collect();
+    a.link(1, &[&[0][..], &neighbours].concat(), &[]);
+    for n in &neighbours {
+        let mut big = (*record(*n, 1, &[1], &[])).clone();
+        big.bytes = Bytes::from(vec![*n as u8; 200 << 10]);
+        a.answered(1, vec![big.into()]);
+    }
+    let ask = |a: &mut Lone, known: Vec<(NodeId, Version)>| {
+        let wanted = Query::All { known };
+        let outputs = a.input(StatusInput::Queried { query: QueryId(1), peer: node_id(1), wanted });
+        let [Output::Answer { records, .. }] = &outputs[..] else { panic!("{outputs:?}") };
+        records.clone()
+    };
+    let weigh = |records: &[Arc<Record>]| records.iter().map(|record| record.bytes.len()).sum::<usize>();
+    let mut page = Vec::new();
+    for most in [4 << 20, 2 << 20, 1 << 20, 512 << 10] {
+        page = ask(&mut a, Vec::new());
+        assert!(weigh(&page) <= most && weigh(&page) > most / 2, "{} of {most}", weigh(&page));
+        a.advance(6 * S);
+    }
+    let known = page.iter().map(|record| (record.status.node, record.status.version)).collect();
+    let next = ask(&mut a, known);
+    assert!(weigh(&next) > 256 << 10 && weigh(&next) <= 512 << 10, "the next part is no longer");
+    a.advance(60 * S);
+    assert!(weigh(&ask(&mut a, Vec::new())) > 3 << 20, "another time it may be faster");
+
+    let mut b = Lone::passive(50);
+    b.connect(0, Direction::Outbound);
+    let asks_on = |outputs: Vec<Output>| {
+        outputs.iter().any(|output| matches!(output, Output::Query { wanted: Query::All { .. }, .. }))
+    };
+    b.input(StatusInput::QueryFailed { peer: node_id(0) });
+    assert!(asks_on(b.advance(10 * S)));
+    assert!(asks_on(b.answered(0, page.clone())), "it was a part");
+    assert!(!asks_on(b.answered(0, page)), "nothing new came");
 }
 
 #[test]

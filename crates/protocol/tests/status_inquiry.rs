@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use nuncio_protocol::{
     Output, PeeringInput, StatusInput,
     gossip::Judgement,
+    peering::Direction,
     status_sync::{Answer, Query, QueryId, Record},
 };
 use nuncio_testkit::simulator::{Lone, announced, node_id, queried, record};
@@ -243,6 +244,46 @@ fn a_record_that_this_node_refuses_is_no_lie_of_whoever_brought_it() {
     let answer = Answer { refused: vec![node_id(5)], bytes: 900, ..Answer::default() };
     a.input(StatusInput::Answered { peer: node_id(1), answer });
     assert!(queried(&a.advance(5 * S)).is_empty(), "it is not asked for once more");
+}
+
+fn is_banned(outputs: &[Output]) -> bool {
+    outputs.iter().any(|output| matches!(output, Output::Ban { .. }))
+}
+
+/// A newcomer is sent whole networks, and messages of nodes that it will hear of in a moment.
+#[test]
+fn a_peer_is_not_blamed_for_nodes_that_it_was_not_asked_for_since_its_line_is_slow() {
+    let mut a = Lone::passive(0);
+    a.connect(1, Direction::Outbound);
+    a.advance(S / 2);
+    let mut outputs: Vec<_> = (100..164).flat_map(|n| a.input(announced(1, n, 1))).collect();
+    outputs.extend(a.advance(5 * S / 2));
+    let page = |n| Answer { more: true, bytes: 4 << 20, ..Answer::of(vec![record(n, 1, &[1], &[])]) };
+    for n in 200..206 {
+        outputs.extend(a.input(StatusInput::Answered { peer: node_id(1), answer: page(n) }));
+        outputs.extend(a.advance(3 * S));
+    }
+    assert!(!is_banned(&outputs) && a.overlay.strikes().is_empty(), "{:?}", a.overlay.strikes());
+    outputs = a.answered(1, (100..164).map(|n| record(n, 1, &[1], &[])).collect());
+    outputs.extend(a.advance(60 * S));
+    assert!(!is_banned(&outputs) && a.overlay.strikes().is_empty(), "{:?}", a.overlay.strikes());
+}
+
+#[test]
+fn a_peer_that_answers_nothing_is_blamed_for_what_it_was_asked_for_and_asked_for_few_nodes_at_once() {
+    let mut a = Lone::passive(0);
+    a.connect(1, Direction::Outbound);
+    let mut outputs: Vec<_> = (100..164).flat_map(|n| a.input(announced(1, n, 1))).collect();
+    let mut asked = Vec::new();
+    for _ in 0..3 {
+        outputs.extend(a.advance(5 * S));
+        outputs.extend(a.input(StatusInput::QueryFailed { peer: node_id(1) }));
+        let next = a.advance(S / 4);
+        asked.extend(queried(&next).into_iter().map(|(_, nodes)| nodes.len()));
+        outputs.extend(next);
+    }
+    assert!(is_banned(&outputs), "{:?}", a.overlay.strikes());
+    assert_eq!(asked, [16]);
 }
 
 #[test]

@@ -75,7 +75,8 @@ fn where_a_message_goes_no_further_the_last_hop_says_so() {
     let mut line = Line::of(4);
     line.nodes[2].is_full = true;
     let (outcome, traced) = line.ask(0, 3, id(1));
-    assert_eq!(outcome, Err(UnicastError::Refused(Refusal::Busy)));
+    // What one behind the first hop says of itself is no proof for the request.
+    assert_eq!(outcome, Err(UnicastError::TimedOut { after: 5 * S }));
     assert_eq!(steps(&line, &traced), [(1, to(2)), (2, Some(Fate::Refused))]);
 }
 

@@ -159,6 +159,17 @@ fn a_silent_first_hop_is_passed_by() {
 }
 
 #[test]
+fn an_answer_that_was_only_slow_speaks_for_the_hop_that_it_came_over() {
+    let mut a = Lone::ring();
+    let first = sent(&a.input(request(3)))[0].0;
+    let second = sent(&a.advance(2 * S))[0].0;
+    assert_ne!(first, second);
+    let late = UnicastInput::Received { from: first, message: relayed(answer(3, pong())) };
+    assert!(outcome(&a.input(late)).is_some());
+    assert_eq!(sent(&a.input(request(3)))[0].0, first, "the other one may have swallowed it");
+}
+
+#[test]
 fn a_dead_link_is_passed_by_at_once() {
     let mut a = Lone::passive(0);
     let direct = a.link(3, &[0, 1], &[]);

@@ -144,6 +144,24 @@ fn an_amplifier_gets_few_answers_and_others_are_served() {
 }
 
 #[test]
+fn what_a_naysayer_says_of_requests_of_others_makes_nobody_believe_that_they_were_not_seen() {
+    let mut network = Simulator::new(5, Weather::default());
+    network.add_nodes(4, &Config { target_degree: 0, ..Config::default() });
+    for (a, b) in [(0, 1), (1, 2), (3, 1)] {
+        network.connect(a, b);
+    }
+    network.run_for(10 * S);
+    network.corrupt(3, Vice::Naysayer);
+    let before = network.observed().traffic.messages;
+    for _ in 0..10 {
+        network.request(0, 2, 10 * S);
+        network.run_for(S / 2);
+    }
+    assert!(network.observed().traffic.messages > before + 1_000, "it says so all the time");
+    assert_all_answered_once(&mut network);
+}
+
+#[test]
 fn among_flooders_alone_a_node_holds_no_more_than_it_may() {
     let mut network = Simulator::new(5, Weather::default());
     network.add_nodes(9, &Config { target_degree: 0, ..Config::default() });

@@ -20,6 +20,9 @@ use crate::{
 /// How long a message waits for the record of its source.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long at the most while who brought it has not been asked yet, or has not had the time to answer.
+const LONGEST: Duration = Duration::from_secs(60);
+
 /// How long an announcement of a known node waits for its newest record: gossipsub may keep it for no more than a second.
 const PATIENCE_WITH_NEWS: Duration = Duration::from_millis(750);
 
@@ -69,6 +72,8 @@ pub(crate) enum Waiting {
 #[derive(Debug)]
 struct Entry {
     until: Instant,
+    /// It waits no longer, whatever is asked.
+    ends: Instant,
     from: NodeId,
     weight: usize,
     /// Whether who brought it is asked for the record of its source.
@@ -156,15 +161,19 @@ impl Held {
             && bytes + weight <= MAX_BYTES_OF_PEER
             && self.source_has_room(&from, &waiting.source(), weight);
         if fits {
-            self.bytes += weight;
-            self.shares.insert(from, (messages + 1, bytes + weight));
-            self.came += 1;
-            let source = waiting.source();
-            self.of_source.entry(source).or_default().push(self.came);
-            let entry = Entry { until: now + self.patience, from, weight, is_asked, waiting };
-            self.entries.insert(self.came, Box::new(entry));
+            self.keep(Box::new(Entry { until: now, ends: now + LONGEST, from, weight, is_asked, waiting }), now);
         }
         fits
+    }
+
+    fn keep(&mut self, mut entry: Box<Entry>, now: Instant) {
+        entry.until = now + self.patience;
+        self.bytes += entry.weight;
+        let (messages, bytes) = self.shares.entry(entry.from).or_default();
+        (*messages, *bytes) = (*messages + 1, *bytes + entry.weight);
+        self.came += 1;
+        self.of_source.entry(entry.waiting.source()).or_default().push(self.came);
+        self.entries.insert(self.came, entry);
     }
 
     fn source_has_room(&self, from: &NodeId, source: &NodeId, weight: usize) -> bool {
@@ -194,10 +203,23 @@ impl Held {
         self.take(theirs).map(|entry| entry.waiting).collect()
     }
 
-    /// Gives up what waited too long; with who brought it, if that was asked for the record.
-    pub(super) fn give_up(&mut self, now: Instant) -> Vec<(Option<NodeId>, Waiting)> {
+    /// Gives up what waited too long; with who brought it, if that was asked for the record. What waits for that yet, waits on.
+    pub(super) fn give_up(
+        &mut self,
+        waits_on: impl Fn(&NodeId, &NodeId) -> bool,
+        now: Instant,
+    ) -> Vec<(Option<NodeId>, Waiting)> {
         let late = self.entries.iter().take_while(|(_, entry)| entry.until <= now).map(|(came, _)| *came).collect();
-        self.take(late).map(|entry| (entry.is_asked.then_some(entry.from), entry.waiting)).collect()
+        let mut given_up = Vec::new();
+        for entry in self.take(late).collect::<Vec<_>>() {
+            let waits = entry.is_asked && waits_on(&entry.from, &entry.waiting.source());
+            if waits && entry.ends > now {
+                self.keep(entry, now);
+            } else {
+                given_up.push(((entry.is_asked && !waits).then_some(entry.from), entry.waiting));
+            }
+        }
+        given_up
     }
 
     pub(super) fn next(&self) -> Option<Instant> {

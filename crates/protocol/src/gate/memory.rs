@@ -72,14 +72,6 @@ impl Memory {
         self.words.get((offset / 64) as usize).is_some_and(|word| word & 1 << (offset % 64) != 0)
     }
 
-    /// Takes a number back: whatever it named was not handed on.
-    pub(super) fn unsee(&mut self, number: u64) {
-        let Some(offset) = number.checked_sub(self.floor).and_then(|above| above.checked_sub(1)) else { return };
-        if let Some(word) = self.words.get_mut((offset / 64) as usize) {
-            *word &= !(1 << (offset % 64));
-        }
-    }
-
     /// Forgets what was new a lifetime ago: all of it counts no more.
     pub(super) fn forget(&mut self, clock: Duration) {
         while let Some((_, number)) = self.marks.pop_front_if(|(at, _)| at.saturating_add(MAX_LIFETIME) < clock) {
@@ -128,8 +120,6 @@ mod tests {
             assert!(memory.has_seen(number));
             assert_eq!(memory.see(number, S), Sight::Seen, "{number}");
         }
-        memory.unsee(64);
-        assert_eq!(memory.see(64, S), Sight::New);
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub(super) struct Source {
 #[derive(Debug, Default)]
 struct Sent {
     memory: Memory,
+    /// Numbers of multicasts to many that others have brought, for this node or not.
+    brought: Memory,
     copies: Option<Bucket>,
     gossip: Option<Cast>,
     relayed: Option<Cast>,
@@ -192,18 +194,20 @@ impl Source {
         self.sent().memory.see(number, in_time.clock)
     }
 
-    pub(super) fn unsee(&mut self, number: u64) {
-        self.sent().memory.unsee(number);
+    /// The same of what others brought for some of those whom it is for.
+    pub(super) fn see_brought(&mut self, number: u64, in_time: &InTime) -> Sight {
+        self.sent().brought.see(number, in_time.clock)
     }
 
     /// Bytes of the numbers it remembers.
     pub(super) fn bytes(&self) -> usize {
-        self.sent.as_ref().map_or(0, |sent| sent.memory.bytes())
+        self.sent.as_ref().map_or(0, |sent| sent.memory.bytes() + sent.brought.bytes())
     }
 
-    /// Forgets the older half of them; says how many bytes fewer it takes.
+    /// Forgets the older half of the most of them; says how many bytes fewer it takes.
     pub(super) fn forget_older_half(&mut self) -> usize {
-        self.sent().memory.forget_older_half()
+        let Sent { memory, brought, .. } = self.sent();
+        if brought.bytes() > memory.bytes() { brought.forget_older_half() } else { memory.forget_older_half() }
     }
 
     fn sent(&mut self) -> &mut Sent {

@@ -87,9 +87,18 @@ impl Sources {
 
     /// Looks up a number of a source that is known, and remembers it.
     pub(super) fn see(&mut self, node: &NodeId, number: u64, in_time: &InTime) -> Sight {
+        self.note(node, |source| source.see(number, in_time))
+    }
+
+    /// The same of a multicast that others brought for some of those whom it is for.
+    pub(super) fn see_brought(&mut self, node: &NodeId, number: u64, in_time: &InTime) -> Sight {
+        self.note(node, |source| source.see_brought(number, in_time))
+    }
+
+    fn note(&mut self, node: &NodeId, see: impl FnOnce(&mut Source) -> Sight) -> Sight {
         let Some(source) = self.known.get_mut(node) else { return Sight::Forgotten };
         let before = source.bytes();
-        let sight = source.see(number, in_time);
+        let sight = see(source);
         self.bytes = self.bytes + source.bytes() - before;
         while self.bytes > MAX_BYTES
             && let Some(largest) = self.known.values_mut().max_by_key(|source| source.bytes())

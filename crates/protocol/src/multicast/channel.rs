@@ -11,11 +11,12 @@ use super::{
     class::{self, Class},
     joined,
     members::Members,
+    returned::Returned,
 };
 use crate::{LARGE_BODY, MAX_LIFETIME, Topic, life::Life};
 
 /// When, after a last message, its number is said again: a quiet topic costs a handful of words.
-const REMINDERS: [Duration; 12] = [
+pub(super) const REMINDERS: [Duration; 12] = [
     Duration::from_millis(250),
     Duration::from_secs(1),
     Duration::from_secs(4),
@@ -43,6 +44,7 @@ pub(super) struct Channel {
     open: Vec<Bytes>,
     long: Option<Long>,
     reminders: usize,
+    pub(super) returned: Returned,
     pub(super) used: Instant,
 }
 
@@ -50,7 +52,8 @@ impl Channel {
     /// With the `set`-th numbers of its class.
     pub(super) fn new((class, topic): Key, set: u64, now: Instant) -> Self {
         let (members, first) = (Members::new(class), class.first_number(set));
-        Self { topic, members, first, open: Vec::new(), long: None, reminders: 0, used: now }
+        let (open, long, reminders, returned) = (Vec::new(), None, 0, Returned::default());
+        Self { topic, members, first, open, long, reminders, returned, used: now }
     }
 
     /// In another epoch, with the `set`-th numbers of it: what has not left gets new ones.
@@ -116,11 +119,6 @@ impl Channel {
         let pause = REMINDERS.get(self.reminders).copied();
         self.reminders += 1;
         pause
-    }
-
-    /// Its next number is to be said soon, and then again.
-    pub(super) const fn remind_anew(&mut self) {
-        self.reminders = 0;
     }
 
     /// The number of the first message that has not left.

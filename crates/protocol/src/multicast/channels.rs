@@ -14,8 +14,8 @@ const MAX_CHANNELS: usize = 512;
 /// Most nodes that subscribe them, each counted for every topic: as many as a thousand nodes that subscribe all.
 const MAX_MEMBERS: usize = 512 << 10;
 
-/// What each takes: as a member, and in the plan of ways.
-const PER_MEMBER: usize = 256;
+/// What each takes: as a member, in the plan of ways, and when it has come back.
+const PER_MEMBER: usize = 384;
 
 /// The topics to which this node publishes, with each priority.
 ///
@@ -136,6 +136,9 @@ impl Channels {
         for ((_, topic), channel) in &mut self.known {
             let next = channel.next();
             channel.members.apply(record, topic.as_ref(), next);
+            if !channel.members.contain(&record.status.node) {
+                channel.returned.forget(&record.status.node);
+            }
         }
         let mut forgotten = Vec::new();
         while !self.has_room(0)
@@ -149,6 +152,7 @@ impl Channels {
     pub(super) fn forget_node(&mut self, node: &NodeId) {
         for channel in self.known.values_mut() {
             channel.members.forget(node);
+            channel.returned.forget(node);
         }
     }
 

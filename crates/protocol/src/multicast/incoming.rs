@@ -10,6 +10,7 @@ use nuncio_identity::NodeId;
 use super::{
     Batch,
     class::Class,
+    room::Room,
     stream::{Due, Since, Stream, Told},
 };
 use crate::{MAX_LIFETIME, Output, Topic, hashed::HashMap, outbox::Outbox, schedule::Schedule};
@@ -24,7 +25,7 @@ const QUIET: Duration = Duration::from_secs(2 * MAX_LIFETIME.as_secs());
 /// How soon it is looked again for streams that nobody needs.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Most bytes of messages that came before their turn; of one stream as many as are free.
+/// Most bytes of messages that came before their turn; of one origin as many as are free.
 const MAX_HELD: usize = 64 << 20;
 
 /// Names a stream.
@@ -39,14 +40,21 @@ pub(super) type Name = (NodeId, Option<Topic>, Class);
 pub(super) struct Incoming {
     subscribed: BTreeSet<Topic>,
     streams: HashMap<Name, Stream>,
-    /// How many each origin has: of those that have some.
-    of_origins: HashMap<NodeId, usize>,
+    /// Of those that have some.
+    of_origins: HashMap<NodeId, OfOrigin>,
     due: Schedule<Name>,
-    room: SharedBytes,
+    room: Arc<SharedBytes>,
     /// When it was looked last for those that nobody needs.
     tidied: Option<Instant>,
     /// Whether one was forgotten that applications here want: what comes of a stream that is not known may go on.
     has_forgotten: bool,
+}
+
+/// How many streams an origin has, and what of them came before its turn.
+#[derive(Debug)]
+struct OfOrigin {
+    streams: usize,
+    room: Room,
 }
 
 /// What is missing, of which stream.
@@ -63,7 +71,7 @@ pub(super) struct Missing {
 
 impl Incoming {
     pub(super) const BOUNDS: [Bound; 2] = [
-        Bound::of_entries::<(Name, Stream, Name, NodeId, usize)>(
+        Bound::of_entries::<(Name, Stream, Name, NodeId, OfOrigin)>(
             "multicast topics of other nodes, each priority",
             MAX_STREAMS,
             0,
@@ -79,7 +87,7 @@ impl Incoming {
             streams,
             of_origins,
             due: Schedule::default(),
-            room: SharedBytes::new(MAX_HELD),
+            room: Arc::new(SharedBytes::new(MAX_HELD)),
             tidied: None,
             has_forgotten: false,
         }
@@ -92,7 +100,9 @@ impl Incoming {
             let ended =
                 self.streams.iter_mut().filter(|((_, topic, _), _)| topic.as_ref().is_some_and(|t| left.contains(t)));
             for (name, stream) in ended {
-                stream.end(&self.room);
+                if let Some(of) = self.of_origins.get_mut(&name.0) {
+                    stream.end(&mut of.room);
+                }
                 self.due.cancel(name);
             }
         }
@@ -112,14 +122,15 @@ impl Incoming {
     /// Takes a batch that is for this node.
     pub(super) fn take(&mut self, batch: Arc<Batch>, since: u64, via: NodeId, outbox: &mut Outbox, now: Instant) {
         let name = name_of(&batch);
-        if !self.streams.contains_key(&name) {
-            if !self.has_room(&name.0) && !self.make_room(&name.0, now) {
-                tell(&name, batch.epoch, missed(&batch), outbox);
-                return;
-            }
-            *self.of_origins.entry(name.0).or_default() += 1;
+        let is_known = self.streams.contains_key(&name);
+        if !is_known && !self.has_room(&name.0) && !self.make_room(&name.0, now) {
+            tell(&name, batch.epoch, missed(&batch), outbox);
+            return;
         }
-        let Self { streams, room, due, .. } = self;
+        let Self { streams, of_origins, due, .. } = self;
+        let of = of_origins.entry(name.0).or_insert_with(|| OfOrigin::new(&self.room));
+        of.streams += usize::from(!is_known);
+        let room = &mut of.room;
         let since = Since { number: since, is_origins: via == batch.origin };
         // What the application had of one that was forgotten is no gap.
         let begins = if self.has_forgotten { Since { number: 0, ..since } } else { since };
@@ -145,7 +156,8 @@ impl Incoming {
         let mut missing = Vec::new();
         while let Some(name) = self.due.pop_due(now) {
             let Some(stream) = self.streams.get_mut(&name) else { continue };
-            let due = stream.handle_timeout(&self.room, now);
+            let Some(of) = self.of_origins.get_mut(&name.0) else { continue };
+            let due = stream.handle_timeout(&mut of.room, now);
             if let Some(at) = stream.due() {
                 self.due.set(name.clone(), at);
             }
@@ -167,7 +179,7 @@ impl Incoming {
 
     /// Whether one more of an origin leaves as many free as it has.
     fn has_room(&self, origin: &NodeId) -> bool {
-        self.streams.len() + self.of_origins.get(origin).copied().unwrap_or_default() < MAX_STREAMS
+        self.streams.len() + self.of_origins.get(origin).map_or(0, |of| of.streams) < MAX_STREAMS
     }
 
     /// Forgets the streams that nobody needs.
@@ -176,22 +188,28 @@ impl Incoming {
             return false;
         }
         self.tidied = Some(now);
-        let Self { subscribed, streams, of_origins, due, room, has_forgotten, .. } = self;
+        let Self { subscribed, streams, of_origins, due, has_forgotten, .. } = self;
         streams.retain(|name, stream| {
             let is_wanted = name.1.as_ref().is_none_or(|topic| subscribed.contains(topic));
             let is_kept = is_wanted && !stream.has_been_quiet(QUIET, now);
             if !is_kept {
                 *has_forgotten |= is_wanted;
-                stream.end(room);
                 due.cancel(name);
-                if let Some(count) = of_origins.get_mut(&name.0) {
-                    *count -= 1;
+                if let Some(of) = of_origins.get_mut(&name.0) {
+                    stream.end(&mut of.room);
+                    of.streams -= 1;
                 }
             }
             is_kept
         });
-        of_origins.retain(|_, count| *count > 0);
+        of_origins.retain(|_, of| of.streams > 0);
         self.has_room(origin)
+    }
+}
+
+impl OfOrigin {
+    fn new(room: &Arc<SharedBytes>) -> Self {
+        Self { streams: 0, room: Room::in_all(Arc::clone(room)) }
     }
 }
 

@@ -54,6 +54,8 @@ pub(super) struct Outgoing {
     flush_at: Option<Instant>,
     is_fresh: bool,
     reminders: Schedule<Key>,
+    /// When those that have come back are told what they may have missed.
+    returns: Schedule<Key>,
     /// Links that had no room for what is so urgent, and until when they are spared.
     full: BTreeMap<(NodeId, Priority), Instant>,
     history: History,
@@ -86,6 +88,7 @@ impl Outgoing {
             flush_at: None,
             is_fresh: false,
             reminders: Schedule::default(),
+            returns: Schedule::default(),
             full: BTreeMap::new(),
             history: History::own(),
             strict_history: History::of_copies(),
@@ -313,7 +316,7 @@ impl Outgoing {
             self.deaf.insert(node);
         }
         for forgotten in self.channels.handle_record(record) {
-            self.reminders.cancel(&forgotten);
+            self.forget(&forgotten);
         }
     }
 
@@ -326,9 +329,9 @@ impl Outgoing {
     /// A way to a node has appeared: it may have missed the end of what was said meanwhile.
     pub(super) fn handle_reachable(&mut self, node: &NodeId, now: Instant) {
         for (key, channel) in self.channels.iter_mut().filter(|(_, channel)| channel.members.contain(node)) {
-            if !channel.has_open() {
-                channel.remind_anew();
-                self.reminders.set(key.clone(), now);
+            channel.returned.note(*node, now);
+            if let Some(at) = channel.returned.next() {
+                self.returns.set(key.clone(), at);
             }
         }
     }
@@ -350,12 +353,47 @@ impl Outgoing {
                 self.reminders.set(key, turn.now + pause);
             }
         }
+        while let Some(key) = self.returns.pop_due(turn.now) {
+            let at = self.tell_returned(&key, basis, turn);
+            if let Some(at) = at {
+                self.returns.set(key, at);
+            }
+        }
         self.history.forget_old(turn.now);
         self.strict_history.forget_old(turn.now);
     }
 
+    /// Says where a channel is to those that have come back to it, when relays would check it; says when it is to be looked again.
+    fn tell_returned(&mut self, key: &Key, basis: Basis, turn: &mut Turn<'_>) -> Option<Instant> {
+        let Self { channels, deaf, .. } = self;
+        let channel = channels.get_mut(key)?;
+        if channel.has_open() {
+            channel.returned.clear();
+            return None;
+        }
+        let due = channel.returned.due(turn.now);
+        let mut legs = channel.members.plan(basis, &|node| deaf.contains(node), turn).legs.clone();
+        legs.values_mut().for_each(|leg| leg.retain(|destination| due.contains(&destination.node)));
+        legs.retain(|_, leg| !leg.is_empty());
+        let is_relayed = legs.iter().any(|(hop, leg)| leg.iter().any(|destination| destination.node != *hop));
+        if is_relayed && !turn.life.may_relay(0, turn.now) {
+            return Some(turn.now + ALLOWANCE);
+        }
+        channel.returned.told(&due, turn.now);
+        let word = channel.word(turn.life, turn.now);
+        for (hop, destinations) in legs {
+            send(hop, (Arc::clone(&word), key.0), destinations, turn);
+        }
+        channel.returned.next()
+    }
+
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        earliest(self.flush_at, self.reminders.next())
+        earliest(self.flush_at, earliest(self.reminders.next(), self.returns.next()))
+    }
+
+    fn forget(&mut self, key: &Key) {
+        self.reminders.cancel(key);
+        self.returns.cancel(key);
     }
 
     fn basis(&self, turn: &Turn<'_>) -> Basis {
@@ -368,7 +406,7 @@ impl Outgoing {
     /// The epoch has no numbers left; the next one has.
     fn make(&mut self, key: &Key, turn: &mut Turn<'_>) -> Result<(), PublishRefusal> {
         match self.channels.make(key, turn) {
-            Ok(forgotten) => forgotten.iter().for_each(|key| self.reminders.cancel(key)),
+            Ok(forgotten) => forgotten.iter().for_each(|key| self.forget(key)),
             Err(Spent) => {
                 if self.spent_told.is_none_or(|told| told + TOLD_AGAIN <= turn.now) {
                     self.spent_told = Some(turn.now);

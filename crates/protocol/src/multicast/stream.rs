@@ -5,10 +5,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use nuncio_bounds::SharedBytes;
 use nuncio_identity::NodeId;
 
-use super::{Batch, COUNT_BITS, Long, alone};
+use super::{Batch, COUNT_BITS, Long, alone, room::Room};
 use crate::amop::travel;
 
 /// How long what was overtaken on another way may be behind.
@@ -32,7 +31,7 @@ const OVERHEAD: usize = 128;
 
 /// The messages of one origin to one topic, as they come.
 ///
-/// Bound: a share of the room for what came before its turn; what finds no room is asked for when its turn has come.
+/// Bound: its origin's share of the room for what came before its turn; what finds no room is asked for when its turn has come.
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) epoch: u64,
@@ -41,7 +40,6 @@ pub(super) struct Stream {
     /// Behind the newest number that is known.
     end: u64,
     held: BTreeMap<u64, Bytes>,
-    held_bytes: usize,
     hole: Option<Hole>,
     long: Option<Long>,
     /// Who brought the newest.
@@ -89,8 +87,8 @@ impl Stream {
     pub(super) fn new(batch: &Batch, since: Since, via: NodeId, now: Instant) -> Self {
         let is_said = since.number > 0 && topic_of(since.number) == topic_of(batch.first);
         let next = if is_said { since.within(batch) } else { batch.first };
-        let (held, held_bytes) = (BTreeMap::new(), 0);
-        Self { epoch: batch.epoch, next, end: next, held, held_bytes, hole: None, long: None, via, used: now }
+        let held = BTreeMap::new();
+        Self { epoch: batch.epoch, next, end: next, held, hole: None, long: None, via, used: now }
     }
 
     /// Whether nothing came for so long, and nothing is waited for.
@@ -109,7 +107,7 @@ impl Stream {
     }
 
     /// Takes a batch.
-    pub(super) fn take(&mut self, batch: Arc<Batch>, since: Since, room: &SharedBytes, now: Instant) -> Vec<Told> {
+    pub(super) fn take(&mut self, batch: Arc<Batch>, since: Since, room: &mut Room, now: Instant) -> Vec<Told> {
         let (mut told, before) = (Vec::new(), self.next);
         self.used = now;
         if topic_of(batch.first) < topic_of(self.next) {
@@ -138,7 +136,7 @@ impl Stream {
     }
 
     /// What is due: to ask for what is missing, or to give it up.
-    pub(super) fn handle_timeout(&mut self, room: &SharedBytes, now: Instant) -> Option<Due> {
+    pub(super) fn handle_timeout(&mut self, room: &mut Room, now: Instant) -> Option<Due> {
         let hole = self.hole.as_mut().filter(|hole| hole.due <= now)?;
         let to = self.held.first_key_value().map_or(self.end, |(number, _)| *number);
         let patience = PATIENCE + overdue(self.long, self.next, to);
@@ -159,23 +157,22 @@ impl Stream {
     }
 
     /// Nothing more of it is wanted, or it ends: what was missing until then.
-    pub(super) fn end(&mut self, room: &SharedBytes) -> Vec<Told> {
+    pub(super) fn end(&mut self, room: &mut Room) -> Vec<Told> {
         let mut told = Vec::new();
         self.skip_to(self.end, &mut told, room);
         self.hole = None;
         told
     }
 
-    fn hold(&mut self, number: u64, body: Bytes, room: &SharedBytes) {
+    fn hold(&mut self, number: u64, body: Bytes, room: &mut Room) {
         let weight = body.len() + OVERHEAD;
-        if number >= self.next && !self.held.contains_key(&number) && room.take(self.held_bytes, weight) {
-            self.held_bytes += weight;
+        if number >= self.next && !self.held.contains_key(&number) && room.take(weight) {
             self.held.insert(number, body);
         }
     }
 
     /// Hands on what is there below a number, and says what is not.
-    fn skip_to(&mut self, number: u64, told: &mut Vec<Told>, room: &SharedBytes) {
+    fn skip_to(&mut self, number: u64, told: &mut Vec<Told>, room: &mut Room) {
         while self.next < number {
             let there = self.held.first_key_value().map(|(held, _)| *held).filter(|held| *held < number);
             let there = there.unwrap_or(number);
@@ -189,13 +186,11 @@ impl Stream {
     }
 
     /// Hands on what comes next as long as it is there.
-    fn drain(&mut self, told: &mut Vec<Told>, room: &SharedBytes) {
+    fn drain(&mut self, told: &mut Vec<Told>, room: &mut Room) {
         let (first, mut bodies) = (self.next, Vec::new());
         while let Some((&number, _)) = self.held.first_key_value().filter(|(number, _)| **number <= self.next) {
             let Some(body) = self.held.remove(&number) else { break };
-            let weight = body.len() + OVERHEAD;
-            self.held_bytes -= weight;
-            room.give_back(weight);
+            room.give_back(body.len() + OVERHEAD);
             if number == self.next {
                 bodies.push(body);
                 self.next += 1;

@@ -14,7 +14,7 @@ use crate::{
     multicast::{Batch, Leg, MAX_NUMBER, Wanted},
     status_sync::Version,
     turn::{Directory, Turn},
-    unicast::{self, Taken},
+    unicast,
 };
 
 impl Overlay {
@@ -25,12 +25,7 @@ impl Overlay {
             Verdict::Mine(admitted) if matches!(admitted.message().content, unicast::Content::Report(_)) => {
                 self.trace.handle_report(admitted, &mut self.outbox);
             }
-            Verdict::Mine(admitted) => {
-                let taken = self.with_unicast(now, |unicast, turn| unicast.handle_received(admitted, turn));
-                if let Taken::NotSeen { source, number } = taken {
-                    self.gate.unsee(&source, number);
-                }
-            }
+            Verdict::Mine(admitted) => self.with_unicast(now, |unicast, turn| unicast.handle_received(admitted, turn)),
             Verdict::Passing(passing) => self.with_turn(now, |turn| forwarding::forward(passing, turn)),
             Verdict::Outlived(admitted) => {
                 self.with_unicast(now, |unicast, turn| unicast.handle_outlived(admitted, turn));

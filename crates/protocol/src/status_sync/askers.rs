@@ -3,7 +3,7 @@ use std::time::Instant;
 use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
 
-use super::{Query, table::MAX_TABLE_BYTES};
+use super::{Query, page::PageSize, table::MAX_TABLE_BYTES};
 use crate::{
     MAX_NODES, Strike,
     gate::{Bucket, Rate},
@@ -53,6 +53,7 @@ struct Asker {
     all: Bucket,
     lists: Bucket,
     refused: Bucket,
+    pages: PageSize,
     last: Instant,
 }
 
@@ -90,6 +91,11 @@ impl Askers {
         admitted
     }
 
+    /// How much of all a peer gets at once.
+    pub(super) fn pages_of(&mut self, peer: NodeId, now: Instant) -> &mut PageSize {
+        &mut self.asker(peer, now).pages
+    }
+
     fn asker(&mut self, peer: NodeId, now: Instant) -> &mut Asker {
         if self.peers.len() >= MAX_NODES && !self.peers.contains_key(&peer) {
             let longest_ago = self.peers.iter().min_by_key(|(_, asker)| asker.last).map(|(peer, _)| *peer);
@@ -100,6 +106,7 @@ impl Askers {
             all: Bucket::new(ALL, now),
             lists: Bucket::new(LISTS_RATE, now),
             refused: Bucket::new(REFUSED, now),
+            pages: PageSize::new(),
             last: now,
         });
         asker.last = now;

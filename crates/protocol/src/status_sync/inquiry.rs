@@ -1,5 +1,6 @@
 //! Whom to ask for what.
 
+mod ask;
 mod asking;
 mod wanted;
 
@@ -15,9 +16,9 @@ use self::{
     asking::{Asking, MAX_STRANGERS, Open, Want},
     wanted::{Duty, Miss, Offer, State, Wanted},
 };
-use super::{IssuerId, Query, TableDigest, Version, equivocation::Proofs, table::Table};
+use super::{IssuerId, TableDigest, Version, equivocation::Proofs, table::Table};
 use crate::{
-    MAX_NODES, Output, Strike,
+    MAX_NODES, Strike,
     hashed::{HashMap, IndexMap},
     outbox::Outbox,
     timers::{Timers, earliest},
@@ -287,7 +288,7 @@ impl Inquiry {
     /// A peer answered whether it knows something else.
     pub(super) fn compared(&mut self, peer: &NodeId, differs: bool) {
         let Some(asking) = self.peers.get_mut(peer) else { return };
-        (asking.open, asking.has_failed) = (None, false);
+        (asking.open, asking.failures) = (None, 0);
         if differs {
             (asking.all, asking.in_doubt) = (Want::Wanted, true);
         } else {
@@ -337,14 +338,14 @@ impl Inquiry {
     pub(super) fn closed(&mut self, peer: &NodeId, end: End<'_>, table: &Table, outbox: &mut Outbox, now: Instant) {
         let Some(asking) = self.peers.get_mut(peer) else { return };
         let open = asking.open.take();
-        asking.has_failed = matches!(end, End::Failed);
+        asking.note_pace(open.as_ref(), matches!(end, End::Failed));
         match (end, &open) {
             (End::Failed, open) => {
                 match open {
                     Some(Open::All { .. }) => asking.all = Want::Failed,
                     Some(Open::Lists) => asking.lists = Want::Failed,
                     Some(Open::Proofs) => asking.proofs = Want::Failed,
-                    Some(Open::Nodes(_) | Open::Same) | None => {}
+                    Some(Open::Nodes { .. } | Open::Same) | None => {}
                 }
                 if let Some(until) = asking.rests_until.replace(now + REST) {
                     self.resting.cancel(until, *peer);
@@ -355,7 +356,7 @@ impl Inquiry {
             (End::Answered { .. }, _) => {}
         }
         self.ripen(peer);
-        if let Some(Open::Nodes(nodes)) = open {
+        if let Some(Open::Nodes { nodes, .. }) = open {
             for node in nodes {
                 self.judge(peer, node, end, table, outbox, now);
             }
@@ -417,13 +418,13 @@ impl Inquiry {
     /// The peer that can be asked soonest, of those that answer.
     fn soonest(&self, but: impl Fn(&NodeId) -> bool) -> Option<NodeId> {
         let others = self.peers.iter().filter(|(other, asking)| !but(other) && asking.rests_until.is_none());
-        others.min_by_key(|(_, asking)| (asking.has_failed, asking.open.is_some())).map(|(other, _)| *other)
+        others.min_by_key(|(_, asking)| (asking.failures > 0, asking.open.is_some())).map(|(other, _)| *other)
     }
 
     /// Who can be asked at once, and has not been.
     fn instead_of(&self, was_asked: impl Fn(&NodeId) -> bool) -> Option<NodeId> {
         let others = self.peers.iter().filter(|(other, asking)| asking.is_idle() && !was_asked(other));
-        others.min_by_key(|(_, asking)| asking.has_failed).map(|(other, _)| *other)
+        others.min_by_key(|(_, asking)| asking.failures > 0).map(|(other, _)| *other)
     }
 
     pub(super) fn forget(&mut self, node: &NodeId, now: Instant) {
@@ -432,64 +433,5 @@ impl Inquiry {
         for peer in offers.into_iter().flatten() {
             self.drop_offer(&peer, node, now);
         }
-    }
-
-    /// Opens every query that can be opened now.
-    pub(super) fn ask(
-        &mut self,
-        own: (NodeId, Version),
-        held: Held<'_>,
-        table: &Table,
-        outbox: &mut Outbox,
-        now: Instant,
-    ) {
-        for peer in std::mem::take(&mut self.ripe) {
-            let Some(asking) = self.peers.get_mut(&peer) else { continue };
-            asking.is_ripe = false;
-            if asking.open.is_some() || asking.rests_until.is_some() {
-                continue;
-            }
-            let (open, wanted) = if asking.lists.take() {
-                (Open::Lists, Query::Revocations { held: held.revocations.clone() })
-            } else if asking.proofs.take() {
-                (Open::Proofs, Query::Proofs { held: held.proofs.unwanted() })
-            } else if asking.all.take() {
-                let known = table.records().map(|record| (record.status.node, record.status.version));
-                let in_doubt = std::mem::take(&mut asking.in_doubt);
-                (Open::All { in_doubt }, Query::All { known: std::iter::once(own).chain(known).collect() })
-            } else if asking.same.take() {
-                (Open::Same, Query::Same { digest: held.digest })
-            } else {
-                let ready = std::mem::take(&mut asking.ready).into_iter();
-                let missing: Vec<_> = ready.filter_map(|node| self.claim(&peer, node, table, now)).collect();
-                if missing.is_empty() {
-                    continue;
-                }
-                (Open::Nodes(missing.iter().map(|(node, _)| *node).collect()), Query::Nodes(missing))
-            };
-            if let Some(asking) = self.peers.get_mut(&peer) {
-                asking.open = Some(open);
-            }
-            outbox.push(Output::Query { peer, wanted });
-        }
-    }
-
-    /// Whether a peer is to be asked for a node that it offered, and which version is known.
-    fn claim(&mut self, peer: &NodeId, node: NodeId, table: &Table, now: Instant) -> Option<(NodeId, Option<Version>)> {
-        let wanted = self.nodes.get_mut(&node)?;
-        wanted.not_before = table.restless_until(&node, now);
-        let is_held = wanted.held_until(now).is_some();
-        let offer = wanted.offer_mut(peer).filter(|offer| offer.state == State::Ready)?;
-        let known = table.version(&node);
-        if Some(offer.version) <= known {
-            self.drop_offer(peer, &node, now);
-            return None;
-        }
-        offer.state = if is_held { State::Waiting } else { State::Asked };
-        if !is_held {
-            wanted.left_to = Some((*peer, now + PATIENCE));
-        }
-        self.refresh(&node, now);
-        (!is_held).then_some((node, known))
     }
 }

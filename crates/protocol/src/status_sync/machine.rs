@@ -16,18 +16,13 @@ use super::{
     equivocation::{Equivocation, Proofs},
     inquiry::{End, Held, Inquiry},
     own_status::OwnStatus,
+    page::{LEAST, NEARLY_FULL, Page},
     table::{Applied, Arrival, First, Table},
 };
 use crate::{
-    Config, MAX_NODES, MAX_STATUS, Output, Start, Strike, Topic, hashed::HashMap, outbox::Outbox, peering::Address,
+    Config, MAX_NODES, Output, Start, Strike, Topic, hashed::HashMap, outbox::Outbox, peering::Address,
     status_sync::Facts, timers::earliest,
 };
-
-/// Most record bytes in one answer.
-const MAX_ANSWER: usize = 4 << 20;
-
-/// An honest answer has more only when one more record, at the longest, would not have fitted.
-const NEARLY_FULL: usize = MAX_ANSWER - MAX_STATUS;
 
 /// For how long after its start a node takes a record of its own with a higher epoch for one of its own past.
 const OUTRUN: Duration = Duration::from_secs(30);
@@ -225,21 +220,19 @@ impl StatusSync {
         outbox: &mut Outbox,
         now: Instant,
     ) {
-        let (mut records, mut bytes, mut more) = (Vec::new(), 0, false);
-        for record in self.answer(&wanted) {
-            if bytes + record.bytes.len() > MAX_ANSWER {
-                more = true;
-                break;
-            }
-            bytes += record.bytes.len();
-            records.push(Arc::clone(record));
-        }
+        let (offered, askers) = (answer(&self.own, &self.table, &wanted), &mut self.askers);
+        let is_all = matches!(wanted, Query::All { .. });
+        let page = if is_all { askers.pages_of(peer, now).next(&offered, now) } else { Page::whole(&offered) };
         let proofs = if let Query::Proofs { held } = &wanted { self.proofs.beside(held) } else { Vec::new() };
-        bytes += proofs.iter().map(Equivocation::bytes).sum::<usize>();
+        let bytes = page.bytes + proofs.iter().map(Equivocation::bytes).sum::<usize>();
+        let admitted = askers.admit(peer, &wanted, bytes, outbox, now);
+        if is_all && admitted {
+            askers.pages_of(peer, now).sent(&page, now);
+        }
+        let Page { records, mut more, .. } = page;
         if let Query::Same { digest } = wanted {
             more = digest != self.digest();
         }
-        let admitted = self.askers.admit(peer, &wanted, bytes, outbox, now);
         outbox.push(match wanted {
             _ if !admitted => Output::Ignore { query },
             Query::Revocations { held } => Output::AnswerRevocations { query, held },
@@ -304,7 +297,8 @@ impl StatusSync {
             self.inquiry.concluded(&peer, brings_news);
         }
         // An answer that brings nothing new cannot have more of it.
-        let more = more && bytes >= NEARLY_FULL && brings_news;
+        let is_part = bytes >= NEARLY_FULL && more || bytes >= LEAST / 2 && self.inquiry.gets_parts(&peer);
+        let more = is_part && brings_news;
         self.inquiry.closed(&peer, End::Answered { more, refused: &refused }, &self.table, outbox, now);
         changes
     }
@@ -320,6 +314,11 @@ impl StatusSync {
             outbox.strike(node, Strike::Equivocation);
             Change::Convicted(node)
         })
+    }
+
+    /// Whether a peer is still to be asked for a node of which it brought something, or may take its time to answer.
+    pub(crate) fn is_patient_with(&self, peer: &NodeId, node: &NodeId, now: Instant) -> bool {
+        self.inquiry.is_patient_with(peer, node, now)
     }
 
     /// Whether a node is proven to equivocate.
@@ -442,26 +441,26 @@ impl StatusSync {
     fn pause(&self) -> Duration {
         self.announce_interval.max(ANNOUNCE_SPACING * self.table.len() as u32)
     }
+}
 
-    /// The records a peer asked for, the own one first. Nodes that cannot be reached are left out of `All`:
-    /// else two nodes would keep a dead one alive by telling each other.
-    fn answer(&self, wanted: &Query) -> Vec<&Arc<Record>> {
-        match wanted {
-            Query::Nodes(nodes) => {
-                let newer = |(node, known): (&NodeId, &Option<Version>)| {
-                    self.record(node).filter(|record| Some(record.status.version) > *known)
-                };
-                let unique: BTreeMap<_, _> = nodes.iter().take(MAX_NODES).map(|(node, known)| (node, known)).collect();
-                unique.into_iter().filter_map(newer).collect()
-            }
-            // Lists are held by the edge; proofs are no records of nodes; a comparison brings none.
-            Query::Revocations { .. } | Query::Proofs { .. } | Query::Same { .. } => Vec::new(),
-            Query::All { known } => {
-                let known: HashMap<_, _> =
-                    known.iter().take(MAX_NODES).map(|(node, version)| (node, version)).collect();
-                let newer = |record: &&Arc<Record>| known.get(&record.status.node) < Some(&&record.status.version);
-                self.own.record().into_iter().chain(self.table.reachable()).filter(newer).collect()
-            }
+/// The records a peer asked for, the own one first. Nodes that cannot be reached are left out of `All`:
+/// else two nodes would keep a dead one alive by telling each other.
+fn answer<'a>(own: &'a OwnStatus, table: &'a Table, wanted: &Query) -> Vec<&'a Arc<Record>> {
+    match wanted {
+        Query::Nodes(nodes) => {
+            let newer = |(node, known): (&NodeId, &Option<Version>)| {
+                let record = if *node == own.node() { own.record() } else { table.get(node) };
+                record.filter(|record| Some(record.status.version) > *known)
+            };
+            let unique: BTreeMap<_, _> = nodes.iter().take(MAX_NODES).map(|(node, known)| (node, known)).collect();
+            unique.into_iter().filter_map(newer).collect()
+        }
+        // Lists are held by the edge; proofs are no records of nodes; a comparison brings none.
+        Query::Revocations { .. } | Query::Proofs { .. } | Query::Same { .. } => Vec::new(),
+        Query::All { known } => {
+            let known: HashMap<_, _> = known.iter().take(MAX_NODES).map(|(node, version)| (node, version)).collect();
+            let newer = |record: &&Arc<Record>| known.get(&record.status.node) < Some(&&record.status.version);
+            own.record().into_iter().chain(table.reachable()).filter(newer).collect()
         }
     }
 }

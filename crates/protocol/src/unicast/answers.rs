@@ -113,13 +113,21 @@ impl Answers {
             return self.forget(&key);
         }
         let (node, epoch, number) = key;
-        let Some(kept) = self.nodes.get_mut(&node) else { return };
-        if kept.running.remove(&(epoch, number)).is_none() {
-            return;
+        if self.nodes.get_mut(&node).is_some_and(|kept| kept.running.remove(&(epoch, number)).is_some()) {
+            self.keep(key, answer, now);
         }
+    }
+
+    /// The same of what never ran.
+    pub(super) fn keep(&mut self, (node, epoch, number): Key, answer: Answer, now: Instant) {
+        let kept = self.nodes.entry(node).or_default();
         kept.bytes += answer.weight();
         self.bytes += answer.weight();
-        kept.answered.insert((epoch, number), answer);
+        if let Some(before) = kept.answered.insert((epoch, number), answer) {
+            // Of an epoch that its source went back to.
+            kept.bytes -= before.weight();
+            self.bytes -= before.weight();
+        }
         self.bytes -= kept.drop_while(|bytes, oldest| oldest.until <= now || bytes > MAX_BYTES_OF_NODE);
         while self.bytes > MAX_BYTES
             && let Some(fullest) = self.nodes.values_mut().max_by_key(|kept| kept.bytes)

@@ -158,6 +158,11 @@ impl Exchange {
         }
     }
 
+    /// Those over which it was sent.
+    pub(super) fn first_hops(&self) -> Vec<NodeId> {
+        self.tried.iter().copied().chain(self.via.map(|hop| hop.node)).collect()
+    }
+
     /// Ends the present attempt, which was refused before its target had it; says whether there was one.
     pub(super) fn give_up_hop(&mut self) -> bool {
         let hop = self.via.take();

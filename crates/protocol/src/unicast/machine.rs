@@ -166,20 +166,15 @@ impl Unicast {
         self.answer(inbound, Content::Unanswered, turn);
     }
 
-    pub(crate) fn handle_received(&mut self, admitted: Admitted<Message>, turn: &mut Turn<'_>) -> Taken {
+    pub(crate) fn handle_received(&mut self, admitted: Admitted<Message>, turn: &mut Turn<'_>) {
         let (time_left, is_repeated) = (admitted.time_left(), admitted.is_repeated());
         let (from, Message { header, content }) = admitted.into_parts();
         match content {
             content if content.asks() && is_repeated => self.repeat(from, &header, turn),
-            Content::Request { body } => {
-                return self.accept(from, &header, Wanted::Application(body), time_left, turn);
-            }
-            Content::ServiceRequest { body } => {
-                return self.accept(from, &header, Wanted::Service(body), time_left, turn);
-            }
+            Content::Request { body } => self.accept(from, &header, Wanted::Application(body), time_left, turn),
+            Content::ServiceRequest { body } => self.accept(from, &header, Wanted::Service(body), time_left, turn),
             content => self.conclude(from, &header, content, turn),
         }
-        Taken::Kept
     }
 
     /// A request was for an earlier epoch of this node.
@@ -323,6 +318,18 @@ impl Unicast {
         }
     }
 
+    /// A node behind the first hop says that the request went no further. Whoever guesses a request's number can say so of it:
+    /// it is tried elsewhere, and may have been seen.
+    fn turned_back(&mut self, number: u64, hop: NodeId, source: &NodeId, turn: &mut Turn<'_>) {
+        if let Some(exchange) = self.exchanges.get_mut(number)
+            && exchange.via.is_some_and(|via| via.node == hop)
+            && turn.routing.path_via(&exchange.target, &hop).contains(source)
+        {
+            exchange.lose_hop();
+            self.attempt(number, false, turn);
+        }
+    }
+
     /// Takes an answer to one of our requests.
     fn conclude(&mut self, from: NodeId, header: &Header, content: Content, turn: &mut Turn<'_>) {
         let (number, source) = (header.number, header.source);
@@ -331,8 +338,8 @@ impl Unicast {
             return;
         };
         let is_targets = source == exchange.target;
-        if let Some(via) = exchange.via.filter(|_| is_targets) {
-            turn.routing.note_answered(&source, &via.node);
+        if is_targets {
+            turn.routing.note_answered_over(&source, &exchange.first_hops(), &from);
         }
         let outcome = match content {
             Content::Reply { body } if is_targets => Ok(Reply { body, hops: header.hops }),
@@ -344,8 +351,11 @@ impl Unicast {
                 }
                 Err(UnicastError::Unknown(Unknown::Restarted))
             }
-            Content::Failure { refusal: refusal @ (Refusal::NoRoute | Refusal::Busy) } => {
+            Content::Failure { refusal: refusal @ (Refusal::NoRoute | Refusal::Busy) } if source == from => {
                 return self.refused(number, from, refusal, turn);
+            }
+            Content::Failure { refusal: Refusal::NoRoute | Refusal::Busy } => {
+                return self.turned_back(number, from, &source, turn);
             }
             _ => {
                 tracing::trace!(source = %source.short(), "answer of another node, dropped");
@@ -355,26 +365,19 @@ impl Unicast {
         self.complete(number, outcome, turn);
     }
 
-    /// Takes a request of another node.
-    fn accept(
-        &mut self,
-        from: NodeId,
-        header: &Header,
-        wanted: Wanted,
-        time_left: Duration,
-        turn: &mut Turn<'_>,
-    ) -> Taken {
+    /// Takes a request of another node. What its source is told once stays so: a copy that comes later does not run either.
+    fn accept(&mut self, from: NodeId, header: &Header, wanted: Wanted, time_left: Duration, turn: &mut Turn<'_>) {
         let key = key_of(header);
         if !self.has_room_for(&header.source) {
-            let busy = (Content::Failure { refusal: Refusal::Busy }, Priority::Normal);
-            send_answer(from, key, busy, turn.now + time_left, turn);
-            turn.ends(header, from, Fate::Refused);
-            return Taken::NotSeen { source: header.source, number: header.number };
+            let (content, priority) = (Content::Failure { refusal: Refusal::Busy }, Priority::Normal);
+            let (asked, until) = (header.sent, turn.now + time_left);
+            let over = send_answer(from, key, (content.clone(), priority), until, turn);
+            self.answers.keep(key, Answer { content, priority, until, asked, over }, turn.now);
+            return turn.ends(header, from, Fate::Refused);
         }
         turn.ends(header, from, Fate::Delivered);
         let priority = turn.onward.urgency.of(&header.source, header.priority, wanted.body().len(), turn.now);
         self.hand_over(key, (from, header.sent, priority), (wanted, header.trace.parent), time_left, turn);
-        Taken::Kept
     }
 
     /// Whether the application may have one more request of a node: as long as that leaves room for as many of others. So one
@@ -448,15 +451,6 @@ impl Unicast {
             }
         }
     }
-}
-
-/// What became of a request that was admitted.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Taken {
-    /// It is remembered.
-    Kept,
-    /// The application did not get it: it may come again.
-    NotSeen { source: NodeId, number: u64 },
 }
 
 const fn key_of(header: &Header) -> Key {

@@ -35,6 +35,8 @@ pub struct Observed {
     pub long_ways: usize,
     /// Times an application was handed a request that it had had already.
     pub handler_reruns: usize,
+    /// Requests that an application had and that ended as if none had seen them.
+    pub denied_runs: usize,
     /// Completions without an open request, replies without an open publish.
     pub stray_ends: usize,
     /// Records that a node took and that their owner never signed.
@@ -124,6 +126,13 @@ pub struct RequestTrace {
     pub handler_runs: usize,
     /// Whether the requester crashed: then nobody waits.
     pub orphaned: bool,
+}
+
+impl RequestTrace {
+    /// Whether it ended as one that no application saw.
+    pub const fn is_denied(&self) -> bool {
+        matches!(self.ended, Some((_, Err(UnicastError::NoRoute | UnicastError::Refused(_)))))
+    }
 }
 
 /// A publish and what became of it.

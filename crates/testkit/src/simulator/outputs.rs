@@ -370,6 +370,7 @@ impl Simulator {
             Some(trace) => {
                 trace.ends += 1;
                 trace.ended.get_or_insert((self.now, outcome));
+                self.observed.denied_runs += usize::from(trace.is_denied() && trace.handler_runs > 0);
             }
             None => self.observed.stray_ends += 1,
         }
@@ -384,6 +385,7 @@ impl Simulator {
         {
             trace.handler_runs += 1;
             self.observed.handler_reruns += usize::from(trace.handler_runs > 1);
+            self.observed.denied_runs += usize::from(trace.is_denied());
         }
     }
 

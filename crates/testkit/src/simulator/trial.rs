@@ -60,7 +60,7 @@ pub struct Violation {
 
 /// Plays a scenario.
 ///
-/// After every event, the requests' handler runs, the links' order, and records without their owner's signature are
+/// After every event, the requests' handler runs and whether any ended as unseen that had run, the links' order, and records without their owner's signature are
 /// judged, and, where a node has computed its paths anew, whether those to some other nodes, different ones each time,
 /// are free of loops; after every 32nd, that the node at work holds no more than it may. At rest every path is judged, as one node sees it and
 /// from hop to hop, and that all tables are equal, or among hostile nodes no record of an honest one lags behind by more

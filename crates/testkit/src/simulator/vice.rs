@@ -5,10 +5,10 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use bytes::Bytes;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
-    Account, BridgeInput, Header, Input, MulticastInput, Output, Topic, UnicastInput,
-    amop::{Destination, Multicast, Post, PublishSeq},
+    Account, BridgeInput, Header, Input, MulticastInput, Output, SealEnd, Topic, UnicastInput,
+    amop::{self, Destination, Multicast, Post, PublishSeq, ResultCode},
     status_sync::{Query, Record, Status, Version},
-    unicast::{Content, Message},
+    unicast::{Content, Message, Refusal},
 };
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,8 @@ pub enum Vice {
     /// Has its peers copy multicasts to sixteen nodes, others each time, and asks them for all records, ten times a
     /// second.
     Amplifier,
+    /// Says, in its own name and over others, that requests and publishes of which it only guesses the numbers went no further.
+    Naysayer,
 }
 
 /// A vice and what it needs.
@@ -56,6 +58,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 const ANNOUNCEMENTS: u64 = 50;
 const LOOT: usize = 32;
 
+/// To how many nodes a naysayer speaks at a time, and of how many of their numbers, which all nodes count from one.
+const DENIED: usize = 8;
+const NUMBERS: u64 = 16;
+
 /// Nodes that a multicast of an amplifier is for: as many in a large network as in a small one.
 const COPIES: usize = 16;
 
@@ -64,7 +70,7 @@ const FORGED: &[u8] = b"forged";
 
 impl Vice {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Forger,
         Self::Replayer,
         Self::BlackHole,
@@ -73,6 +79,7 @@ impl Vice {
         Self::Equivocator,
         Self::Mute,
         Self::Amplifier,
+        Self::Naysayer,
     ];
 }
 
@@ -171,6 +178,15 @@ impl Simulator {
                     self.perform(node, Output::Query { peer, wanted: Query::All { known: Vec::new() } });
                 }
             }
+            Vice::Naysayer => {
+                for at in 0..DENIED.min(self.nodes.len()) {
+                    let target = (turn as usize * DENIED + at) % self.nodes.len();
+                    let others: Vec<_> = peers.iter().filter(|peer| **peer != target).collect();
+                    if let Some(over) = others.get(turn as usize % others.len().max(1)).filter(|_| target != node) {
+                        self.deny(node, self.network.ids[**over], target);
+                    }
+                }
+            }
             Vice::Forger | Vice::BlackHole | Vice::Liar | Vice::Equivocator | Vice::Mute => {}
         }
     }
@@ -183,6 +199,33 @@ impl Simulator {
             let header = Header { source, ..*header };
             let message = Message { header, content: Content::Request { body: Bytes::from_static(FORGED) } };
             self.send(node, to, UnicastInput::Received { from: self.network.ids[node], message });
+        }
+    }
+
+    /// What a node says over a peer to another node that has asked it nothing.
+    fn deny(&mut self, node: usize, over: NodeId, target: usize) {
+        let (from, epoch, target_epoch) = (self.network.ids[node], self.nodes[node].epoch, self.nodes[target].epoch);
+        let asked = Header {
+            source: from,
+            source_epoch: epoch,
+            target: self.network.ids[target],
+            target_epoch,
+            number: 0,
+            sent: self.overlay(node).map_or(Duration::ZERO, |overlay| overlay.clock(self.instant())),
+            lifetime: Duration::from_secs(10),
+            hops_left: 15,
+            hops: 1,
+            seal: SealEnd::default(),
+            trace: Default::default(),
+            priority: Default::default(),
+        };
+        for number in 1..=NUMBERS {
+            let header = Header { number, ..asked };
+            let content = Content::Failure { refusal: Refusal::NoRoute };
+            self.send(node, over, UnicastInput::Received { from, message: Message { header, content } });
+            let (code, data) = (ResultCode::NO_SUBSCRIBER, Bytes::new());
+            let message = amop::Message { header, content: amop::Content::Result { code, data } };
+            self.send(node, over, BridgeInput::Received { from, message });
         }
     }
 

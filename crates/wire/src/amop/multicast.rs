@@ -1,7 +1,7 @@
 //! A multicast over the bridge: sealed under a key of its own, which is sealed for each destination, and signed by its
 //! source, since every destination has that key.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
@@ -86,7 +86,12 @@ pub(super) fn decode(
     if count > MAX_DESTINATIONS {
         return Err(DecodeError::TooMany { what: "destinations", count, limit: MAX_DESTINATIONS });
     }
+    let mut named = HashSet::with_capacity(count);
     let destinations = inner.destinations.iter().map(|destination| {
+        // Each costs whoever passes it on a copy.
+        if !named.insert(&destination.node) {
+            return Err(DecodeError::Field { field: "destinations" });
+        }
         // It is passed on as it is, so the headers we make are bounded by what we take.
         if destination.key.len() > SEALED_KEY {
             return Err(DecodeError::Field { field: "key" });

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use nuncio_identity::NodeKey;
 use nuncio_protocol::{
     Header, MAX_BODY, Topic,
     amop::{self, Destination, Multicast, Post, PublishSeq, ResultCode, SealedPost, TenantId},
@@ -253,14 +254,27 @@ fn the_longest_list_of_destinations_fits_a_header_at_every_relay_and_a_longer_on
     let at_relay = multicast_over(multicast_to(&a, &[&b]), &a, &relay).unwrap();
     let with = |destinations| Multicast { destinations, ..at_relay.clone() };
     let [one] = &at_relay.destinations[..] else { panic!("one destination") };
-    let longest = with(vec![one.clone(); MAX_DESTINATIONS]);
+    let to_another = || Destination { node: NodeKey::generate().node_id(), ..one.clone() };
+    let many: Vec<_> = std::iter::repeat_with(to_another).take(MAX_DESTINATIONS + 1).collect();
+    let longest = with(many[1..].to_vec());
     assert_eq!(multicast_over(longest.clone(), &relay, &second), Ok(longest));
-    let longer = with(vec![one.clone(); MAX_DESTINATIONS + 1]);
+    let longer = with(many);
     let many = DecodeError::TooMany { what: "destinations", count: MAX_DESTINATIONS + 1, limit: MAX_DESTINATIONS };
     assert_eq!(multicast_over(longer, &relay, &second), Err(many));
     let key = [&one.key[..], &[0]].concat().into();
     let wide = with(vec![Destination { key, ..one.clone() }]);
     assert_eq!(multicast_over(wide, &relay, &second), Err(DecodeError::Field { field: "key" }));
+}
+
+/// Each has whoever passes it on make a copy.
+#[test]
+fn a_list_that_names_a_destination_twice_is_refused() {
+    let [a, relay, b, c] = parties();
+    let at_relay = multicast_over(multicast_to(&a, &[&b, &c]), &a, &relay).unwrap();
+    let mut destinations = at_relay.destinations.clone();
+    destinations.push(Destination { key: Bytes::new(), ..destinations[0].clone() });
+    let twice = multicast_over(Multicast { destinations, ..at_relay }, &relay, &c);
+    assert_eq!(twice, Err(DecodeError::Field { field: "destinations" }));
 }
 
 /// Who relays cannot look into what is sealed, and is not to blame for it.

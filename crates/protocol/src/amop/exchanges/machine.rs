@@ -103,7 +103,12 @@ impl Exchanges {
             self.give_up(message, index);
             self.end_attempt(message, index, fate, reach, turn);
         } else if code == ResultCode::NO_SUBSCRIBER && attempt.is_on(&from) {
-            self.path_failed(message, index, &from, Fate::Unseen, reach, turn);
+            let node = attempt.candidate.node();
+            if header.source == from {
+                self.path_failed(message, index, &from, Fate::Unseen, reach, turn);
+            } else if node.is_some_and(|node| turn.routing.path_via(&node, &from).contains(&header.source)) {
+                self.path_doubted(message, index, &from, reach, turn);
+            }
         }
     }
 
@@ -285,6 +290,21 @@ impl Exchanges {
         if all_failed && !paths::send_again(exchange, message, index, false, reach.quotas, turn) {
             self.give_up(message, index);
             self.end_attempt(message, index, fate, reach, turn);
+        }
+    }
+
+    /// A node behind this hop says that a message went no further. Whoever guesses an attempt's number can say so of it: an answer
+    /// may still come, and others are tried meanwhile.
+    fn path_doubted(&mut self, message: u64, index: usize, via: &NodeId, reach: &mut Reach<'_>, turn: &mut Turn<'_>) {
+        let Some(exchange) = self.ledger.get_mut(message) else { return };
+        let all_failed = exchange.attempts[index].fail_path(via);
+        exchange.fate = exchange.fate.max(Fate::Silent);
+        if all_failed && !paths::send_again(exchange, message, index, false, reach.quotas, turn) {
+            self.give_up(message, index);
+            if let Some(exchange) = self.ledger.get_mut(message) {
+                exchange.present.take_if(|present| present.index == index);
+            }
+            self.advance(message, reach, turn);
         }
     }
 

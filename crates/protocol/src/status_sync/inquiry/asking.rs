@@ -19,6 +19,9 @@ pub(super) const MAX_STRANGERS: usize = 64;
 /// How many of them it may offer anew. Whole networks become known by the query for all.
 const NEW_STRANGERS: Rate = Rate::of(8.0, Duration::from_secs(8));
 
+/// For how many nodes a peer is asked at once that has not answered a query for all: it may be behind a slow line.
+const FEW: usize = 16;
+
 /// What there is to ask of a linked peer.
 #[derive(Debug)]
 pub(super) struct Asking {
@@ -42,8 +45,12 @@ pub(super) struct Asking {
     pub(super) ready: Vec<NodeId>,
     /// It did not answer: it is asked nothing until then.
     pub(super) rests_until: Option<Instant>,
-    /// Nor did it answer since.
-    pub(super) has_failed: bool,
+    /// How many queries it did not answer since it answered one.
+    pub(super) failures: u32,
+    /// It did not answer a query for all, on this link.
+    pub(super) all_failed: bool,
+    /// For how many nodes it is asked at once.
+    pub(super) at_once: usize,
     strangers: usize,
     new_strangers: Bucket,
 }
@@ -55,7 +62,7 @@ pub(super) enum Open {
     Same,
     Lists,
     Proofs,
-    Nodes(Vec<NodeId>),
+    Nodes { nodes: Vec<NodeId>, since: Instant },
 }
 
 /// Whether something is to be asked for.
@@ -96,9 +103,23 @@ impl Asking {
             proofs_asked: None,
             ready: Vec::new(),
             rests_until: None,
-            has_failed: false,
+            failures: 0,
+            all_failed: false,
+            at_once: FEW,
             strangers: 0,
             new_strangers: Bucket::new(NEW_STRANGERS, now),
+        }
+    }
+
+    /// A query ended: what did not come in time is asked for in smaller parts.
+    pub(super) fn note_pace(&mut self, ended: Option<&Open>, has_failed: bool) {
+        self.failures = if has_failed { self.failures.saturating_add(1) } else { 0 };
+        match ended {
+            Some(Open::All { .. }) if has_failed => (self.all_failed, self.at_once) = (true, self.at_once.min(FEW)),
+            Some(Open::All { .. }) => self.at_once = usize::MAX,
+            Some(Open::Nodes { .. }) if has_failed => self.at_once = (self.at_once.min(2 * FEW) / 2).max(1),
+            Some(Open::Nodes { .. }) => self.at_once = self.at_once.saturating_mul(2),
+            _ => {}
         }
     }
 

@@ -37,6 +37,9 @@ impl Trial {
         {
             return self.fail(format!("the handler of {request:?} ran {} times", trace.handler_runs));
         }
+        if observed.denied_runs > 0 {
+            return self.fail("a request ended as one that nobody saw, though an application had it".to_owned());
+        }
         if let Some((node, kind)) = observed.amplified {
             let (came, went) = observed.passed.get(&(node, kind)).copied().unwrap_or_default();
             return self.fail(format!("node {node} passed on {went} bytes of {kind:?} for {came} that came"));
