@@ -17,7 +17,7 @@ declare -A fate=(
     [made-up-nodes]=banned [forged-announcements]=banned [broadcasts]=banned [heavy-broadcasts]=held [more]=banned [queries]=banned
     [replay-gossip]=banned [replay-request]=banned [replay-multicast]=banned [replay-batch]=banned
     [relayed-copies]=banned [relayed-nonsense]=held
-    [junk-frames]=banned [introductions]=banned [junk-gossip]=banned [foreign-gossip]=banned [junk-queries]=banned [oversize]=banned
+    [junk-frames]=banned [introductions]=banned [junk-gossip]=banned [foreign-gossip]=banned [forged-pulses]=banned [junk-queries]=banned [oversize]=banned
     [invented-sources]=banned [foreign-seals]=held [forged-multicasts]=banned [forged-statuses]=banned
     [equivocation]=banned [churn]=banned [streams]=cut [control]=banned
     [bait]=held [silent-reader]=cut
@@ -33,7 +33,7 @@ declare -A kind=(
 # sends it is read as fast as that only, and still slows requests down on two cores.
 order=(nothing made-up-nodes forged-announcements broadcasts more queries replay-gossip replay-request replay-multicast
     replay-batch relayed-copies relayed-nonsense
-    junk-frames introductions junk-gossip foreign-gossip junk-queries oversize invented-sources foreign-seals forged-multicasts forged-statuses
+    junk-frames introductions junk-gossip foreign-gossip forged-pulses junk-queries oversize invented-sources foreign-seals forged-multicasts forged-statuses
     equivocation churn streams control bait silent-reader)
 
 # For how long each goes on, and the load without attack.

@@ -7,6 +7,7 @@ mod forged;
 mod gossip_streams;
 mod junk;
 mod made_up;
+mod pulses;
 mod queries;
 mod relayed;
 mod replay;
@@ -65,6 +66,8 @@ pub(crate) enum Attack {
     Introductions,
     /// Bytes that are no gossip.
     JunkGossip,
+    /// Says in the victim's name that its gossip comes.
+    ForgedPulses,
     /// Gossip with a sender's name, as other networks have it.
     ForeignGossip,
     /// Bytes that are no query.
@@ -149,6 +152,7 @@ impl Attack {
             Self::JunkFrames => junk::frames(link, scene).await,
             Self::Introductions => junk::introductions(link, scene).await,
             Self::JunkGossip => gossip_streams::junk(link, scene).await,
+            Self::ForgedPulses => pulses::in_the_victims_name(link, scene).await,
             Self::JunkQueries => queries::junk(link, scene).await,
             Self::Oversize => gossip_streams::oversize(link, scene).await,
             Self::InventedSources => made_up::requests(link, scene).await,

@@ -59,6 +59,12 @@ async fn gossip_that_cannot_be_read_is_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn pulses_in_the_name_of_another_are_seen() {
+    let reason = banned_for("forged-pulses").await;
+    assert!(reason.contains("no message"), "{reason}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn gossip_brought_again_is_seen() {
     let reason = banned_for("replay-gossip").await;
     assert!(reason.contains("sends messages again"), "{reason}");

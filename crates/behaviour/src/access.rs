@@ -31,7 +31,7 @@ pub trait Certifier: Send + Sync {
     }
 
     /// Whether an expelled node has shown, since it was expelled, another certificate that holds. It is then let in
-    /// again at once. Unless this is implemented, only [`Behaviour::readmit`](crate::Behaviour::readmit) does so.
+    /// again at once, unless it is proven to equivocate. Unless this is implemented, only [`Behaviour::readmit`](crate::Behaviour::readmit) does so.
     fn is_proved_anew(&self, node: &NodeId) -> bool {
         let _ = node;
         false

@@ -292,7 +292,7 @@ impl Behaviour {
         self.handle(AccessInput::Expelled { node });
     }
 
-    /// Lets a node back in that was expelled.
+    /// Lets a node back in that was expelled. One that is proven to equivocate stays out.
     pub fn readmit(&mut self, node: NodeId) {
         self.handle(AccessInput::Readmitted { node });
     }

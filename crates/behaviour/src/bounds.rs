@@ -12,6 +12,7 @@ use crate::{
     link_stream,
     names::Names,
     notary::Notary,
+    peering::Learnt,
     prover::Prover,
 };
 
@@ -33,6 +34,7 @@ pub fn bounds(links: usize, link_queues: usize) -> Vec<Bound> {
         Recent::BOUND,
         Keyring::BOUND,
         Names::BOUND,
+        Learnt::BOUND,
     ];
     [&streams[..], &Lane::Short.bounds(links), &Lane::Long.bounds(links), &own].concat()
 }

@@ -2,7 +2,8 @@
 //!
 //! It drops what it has seen without a word, and what names a sender or has a signature, which nobody's gossip has here. It does
 //! what control messages say however many there are, and gives up a stream that cannot be read only to take the next one. So
-//! all of it is counted before gossipsub has it.
+//! all of it is counted before gossipsub has it; and pulses are taken there, since whoever was the first to bring one would
+//! have it dropped that comes from its own node.
 
 mod brought;
 mod handler;
@@ -22,13 +23,14 @@ use libp2p::{
         ToSwarm,
     },
 };
+use nuncio_identity::NodeId;
 use nuncio_protocol::gossip::Counted;
 
 use self::{
     brought::Brought,
     handler::{Handler, Told},
 };
-use crate::gossip::Gossipsub;
+use crate::{gossip::Gossipsub, gossip_pulse};
 
 /// What a connection of gossipsub heard.
 type Heard = THandlerOutEvent<Gossipsub>;
@@ -37,9 +39,17 @@ type Heard = THandlerOutEvent<Gossipsub>;
 pub struct Metered {
     pub(crate) gossipsub: Gossipsub,
     /// Bound: an entry for each peer, see [`Brought`].
-    brought: HashMap<PeerId, Brought>,
+    peers: HashMap<PeerId, Peer>,
     /// At most what one message of a connection causes.
     events: VecDeque<Event>,
+}
+
+/// What is known of a peer.
+#[derive(Debug)]
+struct Peer {
+    /// `None` of what is no node; admission lets none in.
+    node: Option<NodeId>,
+    brought: Brought,
 }
 
 /// What happened.
@@ -49,6 +59,8 @@ pub enum Event {
     Gossip(gossipsub::Event),
     /// What a peer did besides, and how often.
     Counted { peer: PeerId, what: Counted, count: usize },
+    /// A message of a peer had so many pulses in it, and whether each of them was its own.
+    Pulses { peer: PeerId, count: usize, are_its_own: bool },
     /// A peer sent a message with fields that no message here has.
     Foreign { peer: PeerId },
     /// A peer opened one more stream, though none of its streams fails unless it sends what cannot be read.
@@ -57,7 +69,7 @@ pub enum Event {
 
 impl Metered {
     pub(crate) fn new(gossipsub: Gossipsub) -> Self {
-        Self { gossipsub, brought: HashMap::new(), events: VecDeque::new() }
+        Self { gossipsub, peers: HashMap::new(), events: VecDeque::new() }
     }
 
     fn meter(&mut self, peer: PeerId, heard: &Heard) {
@@ -65,8 +77,15 @@ impl Metered {
         if !invalid_messages.is_empty() {
             self.events.push_back(Event::Foreign { peer });
         }
-        let brought = self.brought.entry(peer).or_default();
+        let Peer { node, brought } = self.peers.entry(peer).or_insert_with(|| Peer::of(peer));
         let repeated = rpc.messages.iter().filter(|message| brought.has_brought(&message.topic, &message.data)).count();
+        let pulses = rpc.messages.iter().filter(|message| message.topic.as_str() == gossip_pulse::TOPIC);
+        let is_its_own = |pulse: &[u8]| node.is_some_and(|node| gossip_pulse::is_of(&node, pulse));
+        let (count, own) =
+            pulses.fold((0, 0), |(count, own), pulse| (count + 1, own + usize::from(is_its_own(&pulse.data))));
+        if count > 0 {
+            self.events.push_back(Event::Pulses { peer, count, are_its_own: own == count });
+        }
         let counts = [
             (Counted::Repeated, repeated),
             (Counted::Control, rpc.control_msgs.len()),
@@ -74,6 +93,12 @@ impl Metered {
         ];
         let counts = counts.into_iter().filter(|(_, count)| *count > 0);
         self.events.extend(counts.map(|(what, count)| Event::Counted { peer, what, count }));
+    }
+}
+
+impl Peer {
+    fn of(peer: PeerId) -> Self {
+        Self { node: peer.try_into().ok(), brought: Brought::default() }
     }
 }
 
@@ -113,7 +138,7 @@ impl NetworkBehaviour for Metered {
         if let FromSwarm::ConnectionClosed(closed) = event
             && closed.remaining_established == 0
         {
-            self.brought.remove(&closed.peer_id);
+            self.peers.remove(&closed.peer_id);
         }
     }
 

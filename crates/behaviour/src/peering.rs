@@ -1,8 +1,11 @@
 //! Dialling: addresses as operators write them, and dials on their way.
 
+mod learnt;
+
 use std::{
     collections::{BTreeMap, HashMap},
     net::{Ipv4Addr, Ipv6Addr},
+    time::Instant,
 };
 
 use libp2p::{
@@ -16,6 +19,8 @@ use libp2p::{
 use nuncio_identity::NodeId;
 use nuncio_protocol::peering::{self, Address};
 
+pub(crate) use self::learnt::Learnt;
+
 /// Connections by the core's names, and dials by libp2p's.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
@@ -23,6 +28,7 @@ pub(crate) struct Connections {
     names: HashMap<ConnectionId, peering::ConnectionId>,
     by_name: BTreeMap<peering::ConnectionId, ConnectionId>,
     dials: HashMap<ConnectionId, Address>,
+    learnt: Learnt,
 }
 
 impl Connections {
@@ -53,8 +59,17 @@ impl Connections {
         self.by_name.get(&name).copied()
     }
 
-    pub(crate) fn dial(&mut self, address: Address, expected: Option<NodeId>) -> Result<DialOpts, String> {
+    /// A dial of an address: of one that an operator wrote, or of one at which others say that a node is.
+    pub(crate) fn dial(
+        &mut self,
+        address: Address,
+        expected: Option<NodeId>,
+        now: Instant,
+    ) -> Result<DialOpts, String> {
         let multiaddr = to_multiaddr(address.as_str())?;
+        if expected.is_some() {
+            self.learnt.may_dial(&address, &multiaddr, now)?;
+        }
         // A reused port turns crossed dials into one TCP simultaneous open, which fails on both ends.
         let options = match expected {
             Some(node) => DialOpts::peer_id(PeerId::from(node))

@@ -17,15 +17,18 @@ use nuncio_wire::service::{FileOffer, FileProgress, FileState};
 use crate::{
     Limits, Refusal,
     digest::finish,
+    open::Open,
     part::Part,
     place,
-    transfer::{Fault, Transfer},
+    transfer::Fault,
     usage::{Share, Usage, cost, expire},
 };
 
+mod again;
 mod listed;
 mod work;
 
+use again::Known;
 pub use listed::Listed;
 pub use work::{Arrived, Work};
 
@@ -115,7 +118,7 @@ struct Entry {
 
 #[derive(Debug)]
 enum Phase {
-    Receiving(Arc<Mutex<Transfer>>),
+    Receiving(Arc<Open>),
     Checking,
     Done,
     Differs,
@@ -135,10 +138,10 @@ impl Entry {
         Answer::Progress(FileProgress { transfer: self.transfer, received, state })
     }
 
-    /// How it stands, when nothing can be added to it.
-    fn ended(&self) -> Answer {
+    /// How it stands.
+    fn stands(&self) -> Answer {
         match &self.phase {
-            Phase::Receiving(transfer) => self.progress(locked(transfer).received(), FileState::Receiving),
+            Phase::Receiving(open) => self.progress(open.received(), FileState::Receiving),
             Phase::Checking => self.progress(self.length, FileState::Checking),
             Phase::Done => self.progress(self.length, FileState::Done),
             Phase::Differs => self.progress(0, FileState::Differs),
@@ -191,12 +194,13 @@ impl Inbox {
         let (sender, mut table) = (from.to_string(), self.table());
         let key = part_name(&sender, offer);
         table.close_idle(now, IDLE);
-        if let Some(answer) = table.go_on(&key, now) {
-            return (answer, None);
-        }
-        match self.begin(&mut table, sender, key, offer, now) {
-            Ok(begun) => begun,
-            Err(answer) => (answer, None),
+        match table.go_on(&key, now) {
+            Some(Known::Open { transfer, open }) => {
+                drop(table);
+                self.take_over(&key, transfer, &open)
+            }
+            Some(Known::Ended(answer)) => (answer, None),
+            None => self.begin(&mut table, sender, key, offer, now).unwrap_or_else(|answer| (answer, None)),
         }
     }
 
@@ -220,26 +224,18 @@ impl Inbox {
             entry.heard = now;
             match &entry.phase {
                 Phase::Receiving(open) => (key, Arc::clone(open)),
-                _ => return (entry.ended(), None),
+                _ => return (entry.stands(), None),
             }
         };
         // Others do not wait while this one writes.
-        let (taken, bytes) = {
-            let mut open = locked(&open);
-            let before = open.received();
-            (open.take(offset, data), open.received() - before)
-        };
+        let (taken, bytes) = open.take(offset, data);
         let mut table = self.table();
         table.counted.bytes += bytes;
         let Some(entry) = table.entries.get_mut(&key).filter(|entry| entry.transfer == transfer) else {
             return (unknown(transfer), None);
         };
         match taken {
-            Ok(received) if received == entry.length && matches!(entry.phase, Phase::Receiving(_)) => {
-                entry.phase = Phase::Checking;
-                (entry.progress(received, FileState::Checking), Some(Work::new(self, &key, Some(open))))
-            }
-            Ok(received) => (entry.progress(received, FileState::Receiving), None),
+            Ok(received) => self.advance(&key, entry, received, &open),
             Err(fault) => {
                 let refusal = Refusal::from(&fault);
                 if let Fault::Write(error) = fault {
@@ -275,6 +271,21 @@ impl Inbox {
         Statistics { open, ..table.counted }
     }
 
+    /// So many bytes of a file are there: what is whole is checked, once.
+    fn advance(
+        self: &Arc<Self>,
+        key: &str,
+        entry: &mut Entry,
+        received: u64,
+        open: &Arc<Open>,
+    ) -> (Answer, Option<Work>) {
+        let is_whole = received == entry.length && matches!(entry.phase, Phase::Receiving(_));
+        if is_whole {
+            entry.phase = Phase::Checking;
+        }
+        (entry.stands(), is_whole.then(|| Work::new(self, key, Some(Arc::clone(open)))))
+    }
+
     fn begin(
         self: &Arc<Self>,
         table: &mut Table,
@@ -308,7 +319,7 @@ impl Inbox {
                 table.usage.remove(&entry.sender, bytes);
             }
             let received = part.length();
-            let open = Arc::new(Mutex::new(Transfer::new(part, length)));
+            let open = Arc::new(Open::new(part, length));
             if received == length {
                 (entry.progress(length, FileState::Checking), Some(Work::new(self, &key, Some(open))))
             } else {
@@ -403,23 +414,6 @@ impl Table {
         self.entries.values().any(is_one)
     }
 
-    /// What is offered once more goes on, under another number: whoever offered it before has no part in it any more.
-    fn go_on(&mut self, key: &str, now: Instant) -> Option<Answer> {
-        let transfer = self.number();
-        let entry = self.entries.get_mut(key)?;
-        entry.heard = now;
-        if let Phase::Receiving(open) = &entry.phase {
-            let received = locked(open).begin_again();
-            entry.former = Some(std::mem::replace(&mut entry.transfer, transfer));
-            return Some(entry.progress(received, FileState::Receiving));
-        }
-        let answer = entry.ended();
-        if matches!(entry.phase, Phase::Differs | Phase::Failed(_)) {
-            self.entries.remove(key);
-        }
-        Some(answer)
-    }
-
     /// Closes transfers that have been silent so long, and forgets how others ended.
     fn close_idle(&mut self, now: Instant, limit: Duration) {
         let is_idle = |entry: &Entry| {
@@ -435,7 +429,7 @@ impl Table {
     fn close(&mut self, key: &str) {
         let Some(entry) = self.entries.remove(key) else { return };
         if let Phase::Receiving(open) = entry.phase {
-            self.usage.add(&entry.sender, locked(&open).received());
+            self.usage.add(&entry.sender, open.received());
         }
     }
 
@@ -451,10 +445,6 @@ impl Table {
             self.entries.remove(&oldest);
         }
     }
-}
-
-fn locked(transfer: &Mutex<Transfer>) -> MutexGuard<'_, Transfer> {
-    transfer.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn is_another(name: &str) -> Refusal {

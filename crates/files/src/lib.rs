@@ -13,6 +13,7 @@
 mod digest;
 mod inbox;
 mod limits;
+mod open;
 mod part;
 mod place;
 mod refusal;

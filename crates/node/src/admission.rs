@@ -33,7 +33,7 @@ const LISTS_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) trait Network {
     /// Denies a node: links, record and routes go, what it sends is ignored.
     fn expel(&mut self, node: NodeId);
-    /// Lets it in again.
+    /// Lets it in again, unless it is proven to equivocate.
     fn readmit(&mut self, node: NodeId);
     /// Whether it is denied now.
     fn is_expelled(&self, node: &NodeId) -> bool;
@@ -161,8 +161,11 @@ impl Admission {
         self.expelled = refused;
         let forgiven: BTreeMap<NodeId, Grounds> = forgiven;
         for node in forgiven.into_keys() {
-            self.audit.record(Event::NodeReadmitted { node: node.into() });
             network.readmit(node);
+            // One that is proven to equivocate stays out.
+            if !network.is_expelled(&node) {
+                self.audit.record(Event::NodeReadmitted { node: node.into() });
+            }
         }
         let mut newly = self.denied(&policy);
         let records = network.refused_records().into_iter();

@@ -64,7 +64,7 @@ pub enum AccessInput {
         /// What they may.
         rights: Arc<Rights>,
     },
-    /// An expelled node may come back.
+    /// An expelled node may come back, unless it is proven to equivocate.
     Readmitted {
         /// Who.
         node: NodeId,

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use nuncio_protocol::{
-    Output, StatusInput,
+    AccessInput, Output, StatusInput,
     status_sync::{Answer, Equivocation, Query, QueryId, Record},
 };
 use nuncio_testkit::simulator::{Lone, node_id, record, sign};
@@ -38,6 +38,17 @@ fn a_node_that_signs_two_statuses_of_one_version_is_expelled() {
     let view = a.overlay.nodes().into_iter().find(|view| view.node == node_id(1)).expect("operators see it");
     assert!(view.equivocates && !view.reachable);
     assert_eq!(told(&a.answered(2, vec![record(1, 2, &[0], &[]), record(1, 2, &[5], &[])])), 0, "told once");
+}
+
+#[test]
+fn a_node_that_is_proven_to_equivocate_is_let_in_again_by_nothing_that_it_shows() {
+    let mut a = Lone::passive(0);
+    a.link(1, &[0], &[]);
+    a.link(2, &[0], &[]);
+    a.input(proofs([5]));
+    a.input(AccessInput::Readmitted { node: node_id(5) });
+    a.answered(2, vec![record(5, 9, &[0], &[])]);
+    assert!(a.overlay.is_expelled(&node_id(5)) && a.overlay.record(&node_id(5)).is_none());
 }
 
 #[test]

@@ -25,11 +25,18 @@ use libp2p::{
 ///
 /// A resolver reads the system's files once. A node that starts before its network is configured, or lives longer than
 /// that, would never find a name: so the resolver is made anew when one of its files has changed.
+///
+/// Of a name that others gave only [`TRIED`] addresses are tried: whoever has the name can have it stand for any number of
+/// others' machines. Such a dial says whom it expects; one of what an operator wrote does not.
 pub(crate) struct Names<T> {
     files: Files,
+    found: (ResolverConfig, ResolverOpts),
     shared: Shared<T>,
     named: dns::tokio::Transport<Shared<T>>,
 }
+
+/// As many as a machine may have in several networks, of both kinds.
+const TRIED: usize = 4;
 
 /// What a resolver is made of, and how.
 struct Files {
@@ -54,10 +61,10 @@ where
     }
 
     fn new(inner: T, files: Files) -> Self {
-        let shared = Shared(Arc::new(Mutex::new(inner)));
-        let (servers, options) = (files.read)(&files.paths);
-        let named = dns::tokio::Transport::custom(shared.clone(), servers, options);
-        Self { files, shared, named }
+        let shared = Shared { inner: Arc::new(Mutex::new(inner)), left: None };
+        let found = (files.read)(&files.paths);
+        let named = shared.clone().named(&found);
+        Self { files, found, shared, named }
     }
 }
 
@@ -81,13 +88,18 @@ where
     }
 
     fn dial(&mut self, address: Multiaddr, how: DialOpts) -> Result<Self::Dial, TransportError<Self::Error>> {
-        if has_name(&address)
-            && let Some((servers, options)) = self.files.read_if_changed()
-        {
-            // Dials that are under way keep the one they have.
-            self.named = dns::tokio::Transport::custom(self.shared.clone(), servers, options);
+        if !has_name(&address) {
+            return self.named.dial(address, how);
         }
-        self.named.dial(address, how)
+        if let Some(found) = self.files.read_if_changed() {
+            // Dials that are under way keep the one they have.
+            self.named = self.shared.clone().named(&found);
+            self.found = found;
+        }
+        if !matches!(address.iter().last(), Some(Protocol::P2p(_))) {
+            return self.named.dial(address, how);
+        }
+        Shared { left: Some(TRIED), ..self.shared.clone() }.named(&self.found).dial(address, how)
     }
 
     fn poll(
@@ -145,17 +157,26 @@ fn system() -> (ResolverConfig, ResolverOpts) {
 }
 
 /// The transport below, for each resolver that there was.
-pub(crate) struct Shared<T>(Arc<Mutex<T>>);
+pub(crate) struct Shared<T> {
+    inner: Arc<Mutex<T>>,
+    /// Dials that may still be made.
+    left: Option<usize>,
+}
 
 impl<T> Shared<T> {
     fn inner(&self) -> MutexGuard<'_, T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// With names that lead there.
+    fn named(self, (servers, options): &(ResolverConfig, ResolverOpts)) -> dns::tokio::Transport<Self> {
+        dns::tokio::Transport::custom(self, servers.clone(), options.clone())
     }
 }
 
 impl<T> Clone for Shared<T> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self { inner: Arc::clone(&self.inner), left: self.left }
     }
 }
 
@@ -174,6 +195,10 @@ impl<T: Transport + Unpin> Transport for Shared<T> {
     }
 
     fn dial(&mut self, address: Multiaddr, how: DialOpts) -> Result<Self::Dial, TransportError<Self::Error>> {
+        if let Some(left) = &mut self.left {
+            let Some(rest) = left.checked_sub(1) else { return Err(TransportError::MultiaddrNotSupported(address)) };
+            *left = rest;
+        }
         self.inner().dial(address, how)
     }
 
@@ -184,7 +209,12 @@ impl<T: Transport + Unpin> Transport for Shared<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, UdpSocket};
+    use std::{
+        future::{Ready, ready},
+        io,
+        net::{Ipv4Addr, UdpSocket},
+        sync::atomic::{AtomicUsize, Ordering},
+    };
 
     use hickory_resolver::config::NameServerConfig;
     use libp2p::core::{
@@ -194,26 +224,28 @@ mod tests {
 
     use super::*;
 
-    /// A name server that knows one address for every name, until the test ends; gives its port.
-    fn name_server(address: Ipv4Addr) -> u16 {
+    /// A name server that knows these addresses for every name, until the test ends; gives its port.
+    fn name_server(addresses: impl IntoIterator<Item = Ipv4Addr>) -> u16 {
+        let addresses: Vec<Ipv4Addr> = addresses.into_iter().collect();
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = socket.local_addr().unwrap().port();
         std::thread::spawn(move || {
             let mut query = [0; 512];
             while let Ok((length, from)) = socket.recv_from(&mut query) {
-                socket.send_to(&answer(&query[..length], address), from).unwrap();
+                socket.send_to(&answer(&query[..length], &addresses), from).unwrap();
             }
         });
         port
     }
 
-    /// RFC 1035, 4.1: the question once more, and for an A question its answer.
-    fn answer(query: &[u8], address: Ipv4Addr) -> Vec<u8> {
+    /// RFC 1035, 4.1: the question once more, and for an A question its answers.
+    fn answer(query: &[u8], addresses: &[Ipv4Addr]) -> Vec<u8> {
         let name = 12 + query[12..].iter().position(|byte| *byte == 0).unwrap();
         let question = &query[12..name + 5];
         let is_a = question[question.len() - 3] == 1;
-        let mut answer = [&query[..2], &[0x81, 0x80, 0, 1, 0, u8::from(is_a), 0, 0, 0, 0], question].concat();
-        if is_a {
+        let addresses = if is_a { addresses } else { &[] };
+        let mut answer = [&query[..2], &[0x81, 0x80, 0, 1, 0, addresses.len() as u8, 0, 0, 0, 0], question].concat();
+        for address in addresses {
             answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
             answer.extend(address.octets());
         }
@@ -246,9 +278,52 @@ mod tests {
         let none = dialled(&mut names).await;
         assert!(!none.contains("/ip4/"), "nobody knows it yet: {none}");
         for address in [Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2)] {
-            fs::write(&path, name_server(address).to_string()).unwrap();
+            fs::write(&path, name_server([address]).to_string()).unwrap();
             let found = dialled(&mut names).await;
             assert!(found.contains(&format!("/ip4/{address}/tcp/30300")), "{found}");
+        }
+    }
+
+    /// Leads nowhere, and counts who tries.
+    #[derive(Clone, Default)]
+    struct Nowhere(Arc<AtomicUsize>);
+
+    impl Transport for Nowhere {
+        type Output = ();
+        type Error = io::Error;
+        type ListenerUpgrade = Ready<io::Result<()>>;
+        type Dial = Ready<io::Result<()>>;
+
+        fn listen_on(&mut self, _: ListenerId, address: Multiaddr) -> Result<(), TransportError<io::Error>> {
+            Err(TransportError::MultiaddrNotSupported(address))
+        }
+
+        fn remove_listener(&mut self, _: ListenerId) -> bool {
+            false
+        }
+
+        fn dial(&mut self, _: Multiaddr, _: DialOpts) -> Result<Self::Dial, TransportError<io::Error>> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Ok(ready(Err(io::ErrorKind::ConnectionRefused.into())))
+        }
+
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<TransportEvent<Self::ListenerUpgrade, io::Error>> {
+            Poll::Pending
+        }
+    }
+
+    #[tokio::test]
+    async fn of_a_name_that_others_gave_few_addresses_are_tried() {
+        let (directory, nowhere) = (tempfile::tempdir().unwrap(), Nowhere::default());
+        let path = directory.path().join("resolv.conf");
+        fs::write(&path, name_server((1..=12).map(|last| Ipv4Addr::new(10, 0, 0, last))).to_string()).unwrap();
+        let mut names = Names::new(nowhere.clone(), Files::new(vec![path], read));
+        let how = DialOpts { role: Endpoint::Dialer, port_use: PortUse::New };
+        for (whom, tried) in [("", 12), ("/p2p/16Uiu2HAmBJaBC3u7umm1r4gw3c8hVXgsPiXsPjYD7hecsB9UrZDj", TRIED)] {
+            for address in ["/dns/peer.example/tcp/1", "/dns4/peer.example/tcp/1"] {
+                names.dial(format!("{address}{whom}").parse().unwrap(), how).unwrap().await.unwrap_err();
+                assert_eq!(nowhere.0.swap(0, Ordering::Relaxed), tried, "{address}{whom}");
+            }
         }
     }
 

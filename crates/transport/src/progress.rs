@@ -1,4 +1,4 @@
-//! The write deadline: a connection ends whose peer reads nothing.
+//! The write deadline: a connection ends whose peer reads nothing, also while it is being closed.
 //!
 //! What waits for a peer is bounded where it waits, but a peer that keeps its link alive and reads nothing would hold that
 //! much for ever, on whichever of its streams it likes. So all streams are watched where they are made.
@@ -8,7 +8,7 @@ use std::{
     io,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -23,12 +23,18 @@ const TICK: Duration = Duration::from_secs(1);
 /// Ticks for which a stream may have something to write of which the peer takes nothing.
 const DEADLINE: u32 = 10;
 
+/// How long what is left to be written, and the word that no more comes, may take. Until then a connection counts as
+/// established and keeps its queues and its place.
+const CLOSING: Duration = Duration::from_secs(2);
+
 /// A multiplexer whose streams are watched.
 pub(crate) struct Watched {
     muxer: StreamMuxerBox,
     stalls: Arc<Stalls>,
     /// While a stream cannot write: an idle connection is not woken.
     tick: Option<Delay>,
+    /// Since it is being closed.
+    closing: Option<Delay>,
     streams: u64,
 }
 
@@ -63,7 +69,7 @@ impl Stalls {
 
 impl Watched {
     pub(crate) fn new(muxer: StreamMuxerBox) -> Self {
-        Self { muxer, stalls: Arc::default(), tick: None, streams: 0 }
+        Self { muxer, stalls: Arc::default(), tick: None, closing: None, streams: 0 }
     }
 
     /// Streams stall while the connection polls them, so it comes here before it rests.
@@ -103,7 +109,14 @@ impl StreamMuxer for Watched {
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.muxer).poll_close(cx)
+        if let Poll::Ready(closed) = Pin::new(&mut self.muxer).poll_close(cx) {
+            return Poll::Ready(closed);
+        }
+        ready!(self.closing.get_or_insert_with(|| Delay::new(CLOSING)).poll_unpin(cx));
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the peer reads nothing of what closes the connection",
+        )))
     }
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<StreamMuxerEvent>> {
@@ -157,5 +170,29 @@ impl AsyncWrite for WatchedStream {
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let outcome = Pin::new(&mut self.stream).poll_close(cx);
         self.note(outcome)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::future::poll_fn;
+    use libp2p::core::upgrade::{OutboundConnectionUpgrade, UpgradeInfo};
+    use tokio_util::compat::TokioAsyncReadCompatExt;
+
+    use super::*;
+    use crate::multiplexer::Multiplexer;
+
+    #[tokio::test]
+    async fn a_connection_whose_peer_reads_nothing_is_closed_all_the_same() {
+        for name in Multiplexer.protocol_info() {
+            let (socket, _unread) = tokio::io::duplex(8);
+            let muxer = Multiplexer.upgrade_outbound(socket.compat(), name).await.expect("it never fails");
+            let mut own = Watched::new(StreamMuxerBox::new(muxer));
+            let mut stream = poll_fn(|cx| Pin::new(&mut own).poll_outbound(cx)).await.expect("a stream");
+            let _ = poll_fn(|cx| Poll::Ready(Pin::new(&mut stream).poll_write(cx, &[7; 64]))).await;
+            let closed = tokio::time::timeout(3 * CLOSING, poll_fn(|cx| Pin::new(&mut own).poll_close(cx)));
+            let error = closed.await.expect("it does not wait for ever").expect_err("something was left to be written");
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut, "{name}");
+        }
     }
 }

@@ -25,8 +25,7 @@ use super::Behaviour;
 use crate::{
     Event,
     gossip::Lane,
-    gossip_meter,
-    gossip_pulse::{self, MAX_PULSE},
+    gossip_meter, gossip_pulse,
     meter::Link,
     multicast::{Pending, acceptance},
     prover::{Finding, Job},
@@ -40,6 +39,11 @@ impl Behaviour {
                 self.count_gossip(what, count);
                 if let Some(via) = self.names.of(peer) {
                     self.handle(GossipInput::Counted { via, what, count });
+                }
+            }
+            gossip_meter::Event::Pulses { peer, count, are_its_own } => {
+                if let Some(via) = self.names.of(peer) {
+                    self.handle_pulses(lane, via, (count, are_its_own));
                 }
             }
             gossip_meter::Event::Foreign { peer } | gossip_meter::Event::Reopened { peer } => {
@@ -66,11 +70,11 @@ impl Behaviour {
     fn handle_gossip_event(&mut self, lane: Lane, event: gossipsub::Event) {
         match event {
             gossipsub::Event::Message { propagation_source, message_id, message } => {
-                let length = message.data.len();
-                let is_pulse = message.topic.as_str() == gossip_pulse::TOPIC;
+                let (length, is_pulse) = (message.data.len(), message.topic.as_str() == gossip_pulse::TOPIC);
                 let acceptance = match (self.names.of(propagation_source), message.topic.as_str()) {
                     (None, _) => Some(MessageAcceptance::Ignore),
-                    (Some(via), gossip_pulse::TOPIC) => Some(self.handle_pulse(lane, via, length)),
+                    // It was taken before gossipsub had it, and is not passed on.
+                    (Some(_), gossip_pulse::TOPIC) => Some(MessageAcceptance::Ignore),
                     (Some(via), _) if length > lane.longest() => {
                         let error = DecodeError::TooLarge { what: "gossip", bytes: length, limit: lane.longest() };
                         Some(self.refuse_gossip(via, Strike::Malformed, &error))
@@ -79,7 +83,9 @@ impl Behaviour {
                     (Some(via), _) => self.handle_message(lane, via, &message_id, message),
                 };
                 if let Some(acceptance) = acceptance {
-                    self.count_gossip_seen(lane, is_pulse, &acceptance);
+                    if !is_pulse {
+                        self.count_gossip_seen(lane, &acceptance);
+                    }
                     self.inner.lane(lane).report_message_validation_result(
                         &message_id,
                         &propagation_source,
@@ -97,19 +103,20 @@ impl Behaviour {
         }
     }
 
-    /// It says only that the peer's gossip comes; it is not passed on.
-    fn handle_pulse(&mut self, lane: Lane, via: NodeId, length: usize) -> MessageAcceptance {
-        if length > MAX_PULSE {
-            let error = DecodeError::TooLarge { what: "pulse", bytes: length, limit: MAX_PULSE };
-            return self.refuse_gossip(via, Strike::Malformed, &error);
+    /// They say only that the peer's gossip comes.
+    fn handle_pulses(&mut self, lane: Lane, via: NodeId, (count, are_its_own): (usize, bool)) {
+        let outcome = if are_its_own { GossipOutcome::Pulse } else { GossipOutcome::Refused };
+        self.count_gossip_outcomes(lane, outcome, count);
+        if !are_its_own {
+            tracing::debug!(peer = %via.short(), "refused a pulse that is not the peer's own");
+            return self.handle(AccessInput::Struck { peer: via, strike: Strike::Malformed });
         }
         let now = Instant::now();
-        if self.overlay.may_pulse(via, now) {
+        let within_budget = (0..count).filter(|_| self.overlay.may_pulse(via, now)).count();
+        if within_budget > 0 {
             self.pulse.heard(&via, lane);
-        } else {
-            self.drain(now);
         }
-        MessageAcceptance::Ignore
+        self.drain(now);
     }
 
     /// Whether a pulse was due. A link on which none has come for long is ended, and made anew by the core.

@@ -218,3 +218,44 @@ impl Behaviour {
 
 /// The derive names the event type; this pins it to what is matched above.
 const _: fn(InnerEvent) -> <Inner as NetworkBehaviour>::ToSwarm = |event| event;
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use nuncio_identity::NodeKey;
+    use nuncio_protocol::{
+        StatusInput,
+        status_sync::{Answer, Equivocation},
+    };
+    use nuncio_testkit::simulator::{node_id, record};
+
+    use super::*;
+    use crate::{Certifier, Config, Member};
+
+    /// All have shown a certificate that holds.
+    struct AllProved;
+
+    impl Certifier for AllProved {
+        fn certify(&self, _: NodeId, _: &[Bytes]) -> Result<Member, String> {
+            Err("nobody is asked for".into())
+        }
+
+        fn is_proved_anew(&self, _: &NodeId) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_holds_lets_in_who_was_expelled_and_not_who_is_proven_to_equivocate() {
+        let mut behaviour =
+            Behaviour::new(Config::new(NodeKey::generate(), Vec::new(), "test", Arc::new(AllProved), 1));
+        let ([peer, expelled, convicted], rules) = ([1, 2, 3].map(node_id), behaviour.prover.rules());
+        let proof = Equivocation::of(record(3, 7, &[1], &[]), record(3, 7, &[2], &[])).expect("they contradict");
+        behaviour.handle(StatusInput::Answered { peer, answer: Answer { proofs: vec![proof], ..Answer::default() } });
+        behaviour.expel(expelled);
+        let records = vec![record(2, 8, &[1], &[]), record(3, 8, &[1], &[])];
+        behaviour.handle_proved(peer, Answer { records, ..Answer::default() }, &[], rules);
+        behaviour.readmit_if_proved(convicted);
+        assert_eq!([expelled, convicted].map(|node| behaviour.overlay.is_expelled(&node)), [false, true]);
+    }
+}

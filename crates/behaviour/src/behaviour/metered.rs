@@ -128,17 +128,20 @@ impl Behaviour {
     }
 
     /// It was judged as soon as it came.
-    pub(super) fn count_gossip_seen(&self, lane: Lane, is_pulse: bool, acceptance: &MessageAcceptance) {
+    pub(super) fn count_gossip_seen(&self, lane: Lane, acceptance: &MessageAcceptance) {
         let outcome = match acceptance {
             MessageAcceptance::Reject => GossipOutcome::Refused,
-            _ if is_pulse => GossipOutcome::Pulse,
             _ => GossipOutcome::OverBudget,
         };
         self.count_gossip_outcome(lane, outcome);
     }
 
     pub(super) fn count_gossip_outcome(&self, lane: Lane, outcome: GossipOutcome) {
-        self.meter.metrics.gossip.received.increment((place(lane), outcome));
+        self.count_gossip_outcomes(lane, outcome, 1);
+    }
+
+    pub(super) fn count_gossip_outcomes(&self, lane: Lane, outcome: GossipOutcome, count: usize) {
+        self.meter.metrics.gossip.received.add((place(lane), outcome), count as u64);
     }
 
     pub(super) fn count_gossip_published(&self, lane: Lane) {

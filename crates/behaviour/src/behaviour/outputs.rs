@@ -237,7 +237,7 @@ impl Behaviour {
     }
 
     fn dial(&mut self, address: Address, expected: Option<NodeId>, now: Instant) {
-        match self.connections.dial(address.clone(), expected) {
+        match self.connections.dial(address.clone(), expected, now) {
             Ok(opts) => self.actions.push_back(ToSwarm::Dial { opts }),
             Err(reason) => {
                 self.overlay.handle_input(PeeringInput::DialFailed { address, reason: reason.into() }, now);

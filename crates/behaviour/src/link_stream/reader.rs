@@ -35,8 +35,8 @@ const PATIENCE: u32 = 10;
 const PART: usize = 16;
 
 /// Reads messages from a stream.
-pub(crate) struct Reader {
-    stream: Stream,
+pub(crate) struct Reader<S = Stream> {
+    stream: S,
     longest: usize,
     intake: Intake,
     /// It is not read, for want of room.
@@ -97,9 +97,9 @@ impl<M> Batch<M> {
     }
 }
 
-impl Reader {
+impl<S: AsyncRead + Unpin> Reader<S> {
     /// Of a stream with messages of at most `longest` bytes.
-    pub(crate) fn new(stream: Stream, longest: usize, intake: Intake) -> Self {
+    pub(crate) fn new(stream: S, longest: usize, intake: Intake) -> Self {
         let (is_paused, mark, buffer, scratch) = (false, (0, 0), BytesMut::new(), Vec::new());
         Self { stream, longest, intake, is_paused, mark, buffer, scratch }
     }
@@ -132,10 +132,13 @@ impl Reader {
         Poll::Ready(Ok(batch))
     }
 
-    /// Bytes of the message that has begun, and of one read more; nothing when none has.
+    /// Bytes of the message that has begun, and of one read more; nothing when none has. Of a message of which next to nothing
+    /// has come nobody knows more than that it may be long: four bytes take no room from others.
     fn unfinished(&self) -> usize {
-        let length = self.buffer.first_chunk().map_or(0, |length| u32::from_be_bytes(*length) as usize);
-        if self.buffer.is_empty() { 0 } else { self.buffer.len().max(size_of::<u32>() + length) + CHUNK }
+        let came = self.buffer.len();
+        let length = self.buffer.first_chunk().filter(|_| came > CHUNK);
+        let whole = length.map_or(0, |length| size_of::<u32>() + u32::from_be_bytes(*length) as usize);
+        if came == 0 { 0 } else { came.max(whole) + CHUNK }
     }
 
     /// Whether there is no room for what comes.
@@ -229,9 +232,46 @@ fn spoils_its_message(error: &DecodeError, peer: NodeId) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use futures::{io::Cursor, task::noop_waker_ref};
+    use nuncio_bounds::SharedBytes;
     use nuncio_identity::NodeKey;
 
     use super::*;
+    use crate::inner::LONG_INTAKE;
+
+    const MIB: usize = 1 << 20;
+
+    /// Reads all that there is of a message of ten mebibytes.
+    fn begun(bytes: usize, shared: &Arc<SharedBytes>) -> Reader<Cursor<Vec<u8>>> {
+        let mut came = vec![0; bytes];
+        came[..4].copy_from_slice(&(10 * MIB as u32).to_be_bytes());
+        let mut reader = Reader::new(Cursor::new(came), 10 * MIB, Intake::new(shared.clone()));
+        let mut cx = Context::from_waker(noop_waker_ref());
+        while matches!(reader.fill(&mut cx), Poll::Ready(Ok(1..))) {}
+        reader
+    }
+
+    #[test]
+    fn who_says_only_that_a_long_message_comes_takes_no_room_from_others() {
+        let shared = Arc::new(SharedBytes::new(LONG_INTAKE));
+        let _silent: Vec<_> = (0..40).map(|_| begun(4, &shared)).collect();
+        assert!(shared.used() <= 40 * 2 * CHUNK, "{}", shared.used());
+        let mut others: Vec<_> = (0..40).map(|_| Intake::new(shared.clone())).collect();
+        let cx = Context::from_waker(noop_waker_ref());
+        assert!(others.iter_mut().all(|other| other.poll_room(MIB, &cx).is_ready()));
+    }
+
+    #[test]
+    fn there_is_room_for_all_of_a_message_that_comes_and_it_is_watched_from_then_on() {
+        let shared = Arc::new(SharedBytes::new(LONG_INTAKE));
+        let mut reader = begun(CHUNK + 1, &shared);
+        assert_eq!(shared.used(), 4 + 10 * MIB + CHUNK);
+        let _others: Vec<_> = (0..14).map(|_| begun(CHUNK + 1, &shared)).collect();
+        let beats = (0..).take_while(|_| !reader.is_slow()).count();
+        assert_eq!(beats, PATIENCE as usize);
+    }
 
     #[test]
     fn of_what_it_passed_on_a_relay_answers_for_signatures_only() {

@@ -12,6 +12,7 @@ use std::{
 
 use futures::{AsyncRead, AsyncWrite};
 use libp2p::core::muxing::{StreamMuxer, StreamMuxerBox, StreamMuxerEvent, SubstreamBox};
+use nuncio_identity::NodeId;
 
 /// What a node hears and says.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +23,8 @@ pub(crate) struct Ears {
     unknown: Arc<Mutex<Option<String>>>,
     babbles: Arc<AtomicBool>,
     tampers: Arc<AtomicBool>,
+    /// Whose ID stands in its pulses, and whose is put there.
+    masked: Arc<Mutex<Option<[NodeId; 2]>>>,
 }
 
 impl Ears {
@@ -60,6 +63,21 @@ impl Ears {
     /// From now on the last byte of whatever is written to the bridge is another one.
     pub(crate) fn tamper(&self) {
         self.tampers.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on its pulses are in the name of another.
+    pub(crate) fn pulse_as(&self, own: NodeId, other: NodeId) {
+        *self.masked.lock().expect("not poisoned") = Some([own, other]);
+    }
+
+    fn mask(&self, said: &mut [u8]) {
+        let Some([own, other]) = *self.masked.lock().expect("not poisoned") else { return };
+        let place = |said: &[u8], part: &[u8]| said.windows(part.len()).position(|window| window == part);
+        if place(said, b"nuncio/pulse").is_some()
+            && let Some(at) = place(said, own.as_bytes())
+        {
+            said[at..at + NodeId::LENGTH].copy_from_slice(other.as_bytes());
+        }
     }
 
     fn are_closed_to(&self, start: &[u8]) -> bool {
@@ -136,6 +154,7 @@ impl AsyncWrite for DeafStream {
         if let Some(last) = said.last_mut().filter(|_| tampers) {
             *last ^= 1;
         }
+        self.ears.mask(&mut said);
         Pin::new(&mut self.stream).poll_write(cx, &said)
     }
 

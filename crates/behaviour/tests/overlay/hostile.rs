@@ -35,6 +35,15 @@ async fn a_peer_whose_streams_carry_no_frames_is_banned_in_ten_seconds() {
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
 
+/// Who knows a node's next pulse and is the first to publish it would have that node's own dropped.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_pulses_in_the_name_of_another_is_banned() {
+    let ears = Ears::default();
+    let (mut a, forger) = pair_with(&TestAuthority::new(), &ears).await;
+    ears.pulse_as(forger.id, a.id);
+    assert_eq!(banned(&mut a).await, (forger.id, Strike::Malformed));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_whose_signatures_do_not_hold_is_banned_in_ten_seconds() {
     let authority = TestAuthority::new();

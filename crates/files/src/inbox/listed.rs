@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs::Metadata, path::Path, time::SystemTime};
 
 use nuncio_wire::service::FileState;
 
-use super::{Entry, Inbox, PARTS, Phase, locked};
+use super::{Entry, Inbox, PARTS, Phase};
 use crate::usage::{entries, sender_in, sender_of_part};
 
 /// A file that is there, or of which something is.
@@ -49,7 +49,7 @@ type Found = Option<(u64, Option<SystemTime>)>;
 impl Entry {
     fn listed(&self, found: Found) -> Listed {
         let (received, state) = match &self.phase {
-            Phase::Receiving(transfer) => (locked(transfer).received(), FileState::Receiving),
+            Phase::Receiving(open) => (open.received(), FileState::Receiving),
             _ => (self.length, FileState::Checking),
         };
         Listed {

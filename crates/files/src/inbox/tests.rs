@@ -146,6 +146,53 @@ fn a_transfer_goes_on_after_either_side_was_killed_and_the_former_run_has_no_par
     assert_eq!(fs::read(rig.path(&format!("{from}/a"))).unwrap(), content);
 }
 
+impl Rig {
+    /// What a piece is being added to.
+    fn open(&self, from: NodeId, offer: &FileOffer) -> Arc<Open> {
+        match &self.inbox.table().entries[&part_name(&from.to_string(), offer)].phase {
+            Phase::Receiving(open) => Arc::clone(open),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_file_whose_last_piece_is_written_when_it_is_offered_again_becomes_whole() {
+    let (rig, from) = (Rig::new(limits()), node());
+    let wanted = offer("a", b"all");
+    told(rig.offer(from, &wanted));
+    // As far as a piece comes before the offer.
+    assert_eq!(rig.open(from, &wanted).take(0, b"all").0.unwrap(), 3);
+    let (answer, work) = rig.inbox.offer(from, &wanted, rig.now);
+    assert_eq!(told(answer).2, FileState::Checking);
+    work.expect("it is to be checked").run();
+    assert_eq!(told(rig.offer(from, &wanted)).2, FileState::Done);
+}
+
+#[test]
+fn nobody_else_waits_for_a_piece_that_is_written_while_its_file_is_offered_again() {
+    let (mut rig, [from, other]) = (Rig::new(limits()), [(); 2].map(|()| node()));
+    let wanted = offer("a", b"12");
+    told(rig.offer(from, &wanted));
+    let (open, inbox, now) = (rig.open(from, &wanted), rig.inbox.clone(), rig.now);
+    let (writes, again) = (open.lock(), wanted.clone());
+    let offered = std::thread::spawn(move || inbox.offer(from, &again, now).0);
+    let key = part_name(&from.to_string(), &wanted);
+    let is_offered = || rig.inbox.table.try_lock().is_ok_and(|table| table.entries[&key].former.is_some());
+    let start = Instant::now();
+    while !is_offered() {
+        assert!(start.elapsed() < MINUTE / 6, "the table is locked");
+        std::thread::yield_now();
+    }
+    assert_eq!(told(rig.offer(other, &wanted)).2, FileState::Receiving);
+    assert_eq!((rig.inbox.statistics().open, rig.inbox.list().unwrap().len()), (2, 2));
+    rig.now += MINUTE;
+    rig.inbox.tidy(rig.now);
+    assert_eq!(rig.inbox.statistics().open, 0, "what is idle is closed");
+    drop(writes);
+    assert_eq!(told(offered.join().unwrap()).2, FileState::Busy, "it is to be offered once more");
+}
+
 #[test]
 fn what_has_another_hash_is_gone_and_comes_anew() {
     let (rig, from) = (Rig::new(limits()), node());

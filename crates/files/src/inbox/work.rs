@@ -1,18 +1,11 @@
 //! What takes as long as reading a file.
 
-use std::{
-    fs::File,
-    io,
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-    sync::{Arc, Mutex},
-    time::Instant,
-};
+use std::{fs::File, io, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc, time::Instant};
 
 use rustix::fs::OFlags;
 
-use super::{Entry, Inbox, Phase, is_another, locked};
-use crate::{Refusal, digest::sha256_of, transfer::Transfer};
+use super::{Entry, Inbox, Phase, is_another};
+use crate::{Refusal, digest::sha256_of, open::Open};
 
 /// A file whose SHA-256 is to be computed. Until that is done its sender is told to wait.
 #[derive(Debug)]
@@ -21,7 +14,7 @@ pub struct Work {
     inbox: Arc<Inbox>,
     key: String,
     /// All of it has come; `None` when a file of that name and length was there before, which may be the very same.
-    part: Option<Arc<Mutex<Transfer>>>,
+    part: Option<Arc<Open>>,
 }
 
 /// A file that has come, as it was offered, and is in its place.
@@ -34,7 +27,7 @@ pub struct Arrived {
 }
 
 impl Work {
-    pub(super) fn new(inbox: &Arc<Inbox>, key: &str, part: Option<Arc<Mutex<Transfer>>>) -> Self {
+    pub(super) fn new(inbox: &Arc<Inbox>, key: &str, part: Option<Arc<Open>>) -> Self {
         Self { inbox: Arc::clone(inbox), key: key.to_owned(), part }
     }
 
@@ -74,9 +67,9 @@ fn compare(path: &Path, name: &str, sha256: &[u8; 32]) -> Phase {
 }
 
 /// Puts a file that came whole where it belongs; says whether it lies anywhere then.
-fn finish(part: &Mutex<Transfer>, directory: &Path, name: &str, sha256: &[u8; 32]) -> (Phase, bool) {
+fn finish(part: &Open, directory: &Path, name: &str, sha256: &[u8; 32]) -> (Phase, bool) {
     // A piece that comes again meanwhile does not wait for it.
-    let mut part = match locked(part).part.again() {
+    let mut part = match part.part() {
         Ok(part) => part,
         Err(error) => return (Phase::Failed(disk(format_args!("what came cannot be read: {error}"))), true),
     };

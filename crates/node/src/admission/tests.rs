@@ -1,7 +1,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
-use nuncio_audit::Audit;
+use nuncio_audit::{Audit, Kind};
 use nuncio_behaviour::Certifier;
 use nuncio_identity::NodeKey;
 use nuncio_pki::Identity;
@@ -15,6 +15,8 @@ use crate::certifier::PolicyCertifier;
 #[derive(Default)]
 struct Notebook {
     expelled: BTreeSet<NodeId>,
+    /// Nodes that stay out whatever is decided.
+    convicted: BTreeSet<NodeId>,
     records: Vec<Arc<Record>>,
     /// Nodes whose records are refused.
     refused: BTreeSet<NodeId>,
@@ -28,7 +30,7 @@ impl Network for Notebook {
     }
 
     fn readmit(&mut self, node: NodeId) {
-        assert!(self.expelled.remove(&node), "it was expelled");
+        assert!(self.convicted.contains(&node) || self.expelled.remove(&node), "it was expelled");
     }
 
     fn is_expelled(&self, node: &NodeId) -> bool {
@@ -172,6 +174,20 @@ fn a_node_that_was_denied_and_is_revoked_too_stays_out_when_the_list_lets_it_in(
     rig.set_lists([], []);
     rig.judge_again();
     assert_eq!(rig.network.expelled, [revoked].into());
+}
+
+#[test]
+fn nobody_is_told_that_who_stays_out_was_let_in_again() {
+    let mut rig = Rig::new();
+    let [denied, convicted] = [(); 2].map(|()| node());
+    rig.set_lists([], [denied, convicted]);
+    rig.judge_again();
+    rig.network.convicted = [convicted].into();
+    rig.set_lists([], []);
+    rig.judge_again();
+    assert_eq!(rig.network.expelled, [convicted].into());
+    let told = rig.admission.audit.counts().find(|(kind, _)| *kind == Kind::NodeReadmitted);
+    assert_eq!(told, Some((Kind::NodeReadmitted, 1)));
 }
 
 #[test]

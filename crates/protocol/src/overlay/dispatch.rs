@@ -161,6 +161,8 @@ impl Overlay {
     fn handle_access(&mut self, input: AccessInput, now: Instant) {
         match input {
             AccessInput::Expelled { node } => self.expel(node, now),
+            // Whatever certificate it shows: the proof stands, and would not expel it once more.
+            AccessInput::Readmitted { node } if self.status_sync.is_convicted(&node) => {}
             AccessInput::Readmitted { node } => {
                 self.gate.handle_readmitted(&node);
                 self.peering.handle_readmitted(&node, &mut self.outbox, now);
