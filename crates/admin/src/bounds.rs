@@ -17,6 +17,9 @@ use crate::{
 /// What HTTP holds of a connection, in bytes.
 const HTTP: usize = 512 << 10;
 
+/// An event, in bytes; JSON makes it twice as long at the most.
+const EVENT: usize = size_of::<Recorded>() + 5 * 4 * Text::MAX;
+
 /// Most listening streams at a time, each of which is one of the node's listeners.
 pub const LISTENERS: usize = MAX_LISTENERS;
 
@@ -45,12 +48,14 @@ pub fn bounds() -> Vec<Bound> {
             "the next one waits; who takes none for 10 s is cut off",
         )
         .per("dashboard", watch::MAX_WATCHERS),
-        Bound::of_entries::<Arc<Recorded>>(
-            "the last refusals",
-            refused::KEPT,
-            size_of::<Recorded>() + 5 * 4 * Text::MAX,
-            "the oldest makes room",
-        ),
+        // A line waits, and one is written.
+        Bound::of_bytes(
+            "what a follower of the events is told",
+            4 * EVENT,
+            "the next ones wait, and are missed when they are many; who takes none for 10 s is cut off",
+        )
+        .per("follower", MAX_LISTENERS),
+        Bound::of_entries::<Arc<Recorded>>("the last refusals", refused::KEPT, EVENT, "the oldest makes room"),
         Bound::of_bytes("messages to send", BUDGET_KIB << 10, "further ones wait in their sockets"),
         Bound::of_entries::<(u64, NodeId, Responder)>(
             "requests that wait for answers",
