@@ -11,7 +11,7 @@ use nuncio_protocol::MAX_BODY;
 use crate::{
     api::Encoding,
     routes::{MAX_LISTENERS, body::BUDGET_KIB, refused, requests::MAX_WAITING, watch},
-    server::{MAX_CONNECTIONS, MAX_LOOKERS, MAX_STRANGERS},
+    server::{MAX_CALLERS, MAX_CONNECTIONS, MAX_LOOKERS, MAX_STRANGERS},
 };
 
 /// What HTTP holds of a connection, in bytes.
@@ -28,6 +28,8 @@ pub fn bounds() -> Vec<Bound> {
     vec![
         Bound::of_bytes("connections", HTTP, "further ones wait in the system's queue")
             .per("operator", MAX_CONNECTIONS),
+        Bound::of_bytes("what connections by TCP stand on", 256, "those that are gone make room")
+            .per("operator", MAX_CALLERS),
         Bound::of_bytes(
             "connections of those who may only look, among them",
             64,

@@ -33,6 +33,7 @@ mod socket;
 use authority::Authority;
 pub use authority::Certificates;
 use callers::Callers;
+pub(crate) use callers::MAX_CALLERS;
 use doorway::Doorway;
 pub(crate) use doorway::MAX_STRANGERS;
 pub(crate) use guard::needed;

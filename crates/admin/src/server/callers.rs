@@ -21,11 +21,11 @@ use super::{
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Most connections in the book; no more than half of so many stand.
-const MOST: usize = 2 * MAX_CONNECTIONS;
+pub(crate) const MAX_CALLERS: usize = 2 * MAX_CONNECTIONS;
 
 /// The connections by TCP whose requests were answered.
 ///
-/// Bound: [`MOST`], of which those that are gone make room.
+/// Bound: [`MAX_CALLERS`], of which those that are gone make room.
 #[derive(Default)]
 pub(super) struct Callers {
     held: Mutex<Vec<Caller>>,
@@ -54,7 +54,7 @@ impl Callers {
         match held.iter_mut().find(|caller| caller.connection.is_of(&guest.standing)) {
             Some(caller) => (caller.proof, caller.scope) = (proof, scope),
             None => {
-                if held.len() >= MOST {
+                if held.len() >= MAX_CALLERS {
                     held.retain(|caller| !caller.connection.is_over());
                 }
                 held.push(Caller { connection: guest.standing.entry(), proof, scope });

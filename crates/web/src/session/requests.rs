@@ -1,8 +1,13 @@
 //! What a session does with each frame.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use nuncio_gateway::{CoreGone, FrameKind, ResultCode};
-use nuncio_protocol::amop::{Kind, PublishSeq};
+use nuncio_protocol::{
+    Topic,
+    amop::{Kind, PublishSeq},
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -27,12 +32,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         self.member.note_received();
         let Frame { id, said } = match read {
             Ok(frame) => frame,
-            Err(Unreadable { id, why }) => {
-                self.member.note_malformed();
-                self.member
-                    .complain(|| format!("a web client's frame cannot be read: {}", nuncio_plain::short(&why, 160)));
-                // It may quote what was said, however long that is.
-                self.answer(name(id, form), MALFORMED, nuncio_plain::short(&why, LONGEST_REASON));
+            Err(unreadable) => {
+                self.refuse(unreadable, form);
                 return Ok(());
             }
         };
@@ -40,11 +41,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         match said {
             Said::Subscribe { topics } => {
                 self.form = form;
-                match self.member.subscribe(&topics) {
-                    Ok(None) => self.answer(name, ResultCode::OK, String::new()),
-                    Ok(Some(denied)) => self.answer(name, ResultCode::DENIED, denied.to_string()),
-                    Err(over) => self.answer(name, ResultCode::OVER_LIMIT, over.to_string()),
-                }
+                self.subscribe(name, &topics);
                 self.member.tell_topics().await?;
             }
             Said::Unsubscribe { topics } => {
@@ -79,6 +76,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             }
         }
         Ok(())
+    }
+
+    fn refuse(&self, Unreadable { id, why }: Unreadable, form: Form) {
+        self.member.note_malformed();
+        self.member.complain(|| format!("a web client's frame cannot be read: {}", nuncio_plain::short(&why, 160)));
+        // It may quote what was said, however long that is.
+        self.answer(name(id, form), MALFORMED, nuncio_plain::short(&why, LONGEST_REASON));
+    }
+
+    fn subscribe(&mut self, name: Name, topics: &BTreeSet<Topic>) {
+        match self.member.subscribe(topics) {
+            Ok(None) => self.answer(name, ResultCode::OK, String::new()),
+            Ok(Some(denied)) => self.answer(name, ResultCode::DENIED, denied.to_string()),
+            Err(over) => self.answer(name, ResultCode::OVER_LIMIT, over.to_string()),
+        }
     }
 
     pub(super) fn answer(&self, name: Name, code: ResultCode, message: String) {
