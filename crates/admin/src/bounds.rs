@@ -11,11 +11,14 @@ use nuncio_protocol::MAX_BODY;
 use crate::{
     api::Encoding,
     routes::{MAX_LISTENERS, body::BUDGET_KIB, refused, requests::MAX_WAITING, watch},
-    server::{MAX_CONNECTIONS, MAX_LOOKERS, MAX_STRANGERS},
+    server::{MAX_CALLERS, MAX_CONNECTIONS, MAX_LOOKERS, MAX_STRANGERS},
 };
 
 /// What HTTP holds of a connection, in bytes.
 const HTTP: usize = 512 << 10;
+
+/// An event, in bytes; JSON makes it twice as long at the most.
+const EVENT: usize = size_of::<Recorded>() + 5 * 4 * Text::MAX;
 
 /// Most listening streams at a time, each of which is one of the node's listeners.
 pub const LISTENERS: usize = MAX_LISTENERS;
@@ -25,6 +28,8 @@ pub fn bounds() -> Vec<Bound> {
     vec![
         Bound::of_bytes("connections", HTTP, "further ones wait in the system's queue")
             .per("operator", MAX_CONNECTIONS),
+        Bound::of_bytes("what connections by TCP stand on", 256, "those that are gone make room")
+            .per("operator", MAX_CALLERS),
         Bound::of_bytes(
             "connections of those who may only look, among them",
             64,
@@ -45,12 +50,14 @@ pub fn bounds() -> Vec<Bound> {
             "the next one waits; who takes none for 10 s is cut off",
         )
         .per("dashboard", watch::MAX_WATCHERS),
-        Bound::of_entries::<Arc<Recorded>>(
-            "the last refusals",
-            refused::KEPT,
-            size_of::<Recorded>() + 5 * 4 * Text::MAX,
-            "the oldest makes room",
-        ),
+        // A line waits, and one is written.
+        Bound::of_bytes(
+            "what a follower of the events is told",
+            4 * EVENT,
+            "the next ones wait, and are missed when they are many; who takes none for 10 s is cut off",
+        )
+        .per("follower", MAX_LISTENERS),
+        Bound::of_entries::<Arc<Recorded>>("the last refusals", refused::KEPT, EVENT, "the oldest makes room"),
         Bound::of_bytes("messages to send", BUDGET_KIB << 10, "further ones wait in their sockets"),
         Bound::of_entries::<(u64, NodeId, Responder)>(
             "requests that wait for answers",

@@ -38,6 +38,7 @@ mod metrics;
 mod network;
 mod page;
 mod peers;
+mod places;
 pub(crate) mod refused;
 pub(crate) mod requests;
 mod trace;
@@ -46,6 +47,7 @@ mod watched;
 
 use asked::{InTrace, JsonBody, Pairs, Parameters, Segment};
 pub(crate) use described::{Shown, Sketch};
+use places::Places;
 use refused::Refused;
 
 /// Listening streams at a time; further ones are refused as busy.
@@ -61,9 +63,10 @@ pub(crate) struct Context {
     operator: Arc<dyn Operator>,
     shutdown: CancellationToken,
     listeners: Arc<Semaphore>,
-    followers: Arc<Semaphore>,
-    watchers: Arc<Semaphore>,
+    followers: Places,
+    watchers: Places,
     looks: Arc<watch::Looks>,
+    numbers: Arc<metrics::LastLook>,
     refused: Refused,
     bodies: Arc<Semaphore>,
     waiting: requests::Waiting,
@@ -169,9 +172,10 @@ fn context(node: NodeHandle, operator: Arc<dyn Operator>, refused: Refused, shut
         operator,
         shutdown,
         listeners: Arc::new(Semaphore::new(MAX_LISTENERS)),
-        followers: Arc::new(Semaphore::new(MAX_LISTENERS)),
-        watchers: Arc::new(Semaphore::new(watch::MAX_WATCHERS)),
+        followers: Places::new(MAX_LISTENERS),
+        watchers: Places::new(watch::MAX_WATCHERS),
         looks: Arc::default(),
+        numbers: Arc::default(),
         refused,
         bodies: body::budget(),
         waiting: requests::Waiting::default(),
@@ -199,7 +203,7 @@ pub(crate) fn router(
 /// Nothing but the metrics.
 pub(crate) fn metrics_alone(node: NodeHandle, operator: Arc<dyn Operator>, shutdown: CancellationToken) -> Router {
     Router::new()
-        .route("/metrics", get(metrics::metrics))
+        .route("/metrics", get(metrics::of_anybody))
         .fallback(async || Failure::new(ErrorCode::NotFound, "there is nothing here but /metrics"))
         .layer(DefaultBodyLimit::max(0))
         .with_state(context(node, operator, Refused::default(), shutdown))

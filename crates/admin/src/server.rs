@@ -21,6 +21,7 @@ use crate::{
 
 mod authority;
 mod browser_guard;
+mod callers;
 mod doorway;
 mod guard;
 mod limited;
@@ -31,6 +32,8 @@ mod socket;
 
 use authority::Authority;
 pub use authority::Certificates;
+use callers::Callers;
+pub(crate) use callers::MAX_CALLERS;
 use doorway::Doorway;
 pub(crate) use doorway::MAX_STRANGERS;
 pub(crate) use guard::needed;
@@ -132,7 +135,13 @@ impl Bound {
     pub async fn run(self, shutdown: CancellationToken) {
         let Self { unix, tcp, metrics, tls, authority, node, operator } = self;
         let audit = operator.audit().clone();
-        let before_all = Guard { authority, audit: audit.clone(), lookers: Arc::default() };
+        let callers = Arc::new(Callers::default());
+        let before_all = Guard {
+            authority: Arc::clone(&authority),
+            audit: audit.clone(),
+            lookers: Arc::default(),
+            callers: Arc::clone(&callers),
+        };
         let only_metrics = routes::metrics_alone(node.clone(), operator.clone(), shutdown.clone());
         let refused = Refused::default();
         let keeping = refused.clone().follow(audit.clone(), shutdown.clone());
@@ -156,7 +165,8 @@ impl Bound {
                 serve(Limited::new(doorway), only_metrics, shutdown.clone()).await;
             }
         };
-        tokio::join!(over_unix, over_tcp, for_metrics, keeping);
+        let reviewing = callers.review(&authority, shutdown.clone());
+        tokio::join!(over_unix, over_tcp, for_metrics, keeping, reviewing);
         shutdown.cancelled().await;
     }
 }

@@ -49,6 +49,8 @@ pub struct Token {
 pub struct TokenFile {
     path: PathBuf,
     read: Mutex<Option<(Look, Vec<Token>)>>,
+    /// What is wrong with it, as the log has it.
+    told: Mutex<Option<String>>,
 }
 
 /// What the file was when it was read.
@@ -76,7 +78,7 @@ impl Token {
 impl TokenFile {
     /// The file there; it need not be there yet.
     pub const fn new(path: PathBuf) -> Self {
-        Self { path, read: Mutex::new(None) }
+        Self { path, read: Mutex::new(None), told: Mutex::new(None) }
     }
 
     /// Where it is.
@@ -92,6 +94,28 @@ impl TokenFile {
         let hash = hash(shown);
         let token = self.current()?.into_iter().find(|token| token.hash == hash).ok_or(TokenError::Unknown)?;
         if token.has_ended(Timestamp::now()) { Err(TokenError::Ended { name: token.name }) } else { Ok(token) }
+    }
+
+    /// The same for somebody who may be a stranger. What is wrong with the file is for the node's operator: it is logged, once
+    /// until something else is or nothing.
+    ///
+    /// # Errors
+    /// Why it is none, in words for whoever shows it.
+    pub fn judge(&self, shown: &str) -> Result<Token, String> {
+        let found = self.find(shown);
+        let unusable = found.as_ref().err().filter(|error| !error.is_of_token());
+        let words = unusable.map(ToString::to_string);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if *told != words {
+            if let Some(error) = unusable {
+                tracing::error!(hint = error.hint(), "no token counts: {error}");
+            }
+            *told = words;
+        }
+        found.map_err(|error| match error.is_of_token() {
+            true => error.to_string(),
+            false => "the tokens of this node cannot be read; its log says why".to_owned(),
+        })
     }
 
     /// Every token; none where there is no file.
@@ -273,6 +297,11 @@ pub enum TokenError {
 }
 
 impl TokenError {
+    /// Whether the token is none, and not the file.
+    const fn is_of_token(&self) -> bool {
+        matches!(self, Self::Unknown | Self::Ended { .. })
+    }
+
     /// What mends it.
     pub fn hint(&self) -> String {
         match self {
@@ -295,7 +324,49 @@ impl TokenError {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use tracing_subscriber::{Layer, layer::SubscriberExt as _};
+
     use super::*;
+
+    /// Counts what is logged.
+    #[derive(Debug, Clone, Default)]
+    struct Lines(Arc<AtomicUsize>);
+
+    impl<S: tracing::Subscriber> Layer<S> for Lines {
+        fn on_event(&self, _: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_file_is_logged_once_until_it_changes_and_told_to_no_stranger() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = TokenFile::new(dir.path().join("tokens.toml"));
+        let token = file.make("a", Scope::Full, None).unwrap();
+        let lines = Lines::default();
+        let _log = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
+        let open = |mode| fs::set_permissions(file.path(), fs::Permissions::from_mode(mode)).unwrap();
+        let logged = |shown: &str| {
+            let words = file.judge(shown).unwrap_err();
+            assert!(!words.contains("tokens.toml"), "{words}");
+            lines.0.load(Ordering::Relaxed)
+        };
+        assert_eq!(logged("nuncio_wrong"), 0);
+        open(0o644);
+        assert_eq!((0..1000).map(|_| logged("nuncio_wrong")).max(), Some(1));
+        open(0o600);
+        file.judge(&token).unwrap();
+        open(0o644);
+        assert_eq!(logged(&token), 2, "it was well meanwhile");
+        open(0o600);
+        fs::write(file.path(), "token = 1").unwrap();
+        assert_eq!((0..10).map(|_| logged(&token)).max(), Some(3));
+    }
 
     #[test]
     fn a_token_is_known_by_its_hash_until_it_is_taken_back_or_ends() {

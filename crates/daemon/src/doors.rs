@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use nuncio_admin::{TokenError, TokenFile};
+use nuncio_admin::TokenFile;
 use nuncio_audit::Scope;
 use nuncio_door::Limits;
 use nuncio_pki::tls::ChannelServerTls;
@@ -92,14 +92,7 @@ struct ClientTokens(TokenFile);
 
 impl nuncio_web::Tokens for ClientTokens {
     fn find(&self, shown: &str) -> Result<nuncio_web::Holder, String> {
-        let token = self.0.find(shown).map_err(|error| match error {
-            TokenError::Unknown | TokenError::Ended { .. } => error.to_string(),
-            // What is wrong with the file is for the node's operator, not for strangers.
-            other => {
-                tracing::error!(hint = other.hint(), "no token counts: {other}");
-                "the tokens of this node cannot be read; its log says why".to_owned()
-            }
-        })?;
+        let token = self.0.judge(shown)?;
         if token.scope != Scope::Client {
             return Err(format!("the token {} is of scope {}, not of scope client", token.name, token.scope));
         }

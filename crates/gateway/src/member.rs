@@ -380,25 +380,40 @@ impl Member {
         self.tell(ClientInput::ProofJudged { client: self.client(), challenge: question, topic, accepted }).await
     }
 
-    /// The topics it has listed last, whether it may have them or not.
-    pub fn listed(&self) -> BTreeSet<Topic> {
-        self.topics.listed().cloned().unwrap_or_default()
-    }
-
-    /// Takes a list of topics in place of the former one; [`Self::tell_topics`] says it to the core. Those that it may not
-    /// have are left out and come back.
+    /// Takes a list of topics in place of the former one; [`Self::tell_topics`] says it to the core, without those that it may
+    /// not have.
     ///
     /// # Errors
     /// When it is over a budget; the former one stays.
-    pub fn list(&mut self, topics: BTreeSet<Topic>) -> Result<Option<DeniedTopics>, OverBudget> {
-        match self.topics.set(topics) {
-            Ok(()) => Ok(self.sift_topics()),
-            Err(over) => {
-                self.door.clients.counters().refused.quota.increment(QuotaRefusal::Topics);
-                self.refuse_topics(&over);
-                Err(over)
-            }
-        }
+    pub(crate) fn list(&mut self, topics: BTreeSet<Topic>) -> Result<(), OverBudget> {
+        let set = self.topics.set(topics);
+        self.count_refused(set)?;
+        self.sift_all();
+        Ok(())
+    }
+
+    /// Adds to the topics that it has listed; [`Self::tell_topics`] says them to the core. Those of the added ones that it may
+    /// not have are left out and come back. It takes no more work because more are listed.
+    ///
+    /// # Errors
+    /// When they are over a budget; then none is added.
+    pub fn subscribe(&mut self, topics: &BTreeSet<Topic>) -> Result<Option<DeniedTopics>, OverBudget> {
+        let added = self.topics.add(topics);
+        self.count_refused(added)?;
+        Ok(self.sift_added(topics))
+    }
+
+    /// Takes topics away from those that it has listed, likewise.
+    pub fn unsubscribe(&mut self, topics: &BTreeSet<Topic>) {
+        self.topics.remove(topics);
+        self.show_denied();
+    }
+
+    fn count_refused(&self, taken: Result<(), OverBudget>) -> Result<(), OverBudget> {
+        taken.inspect_err(|over| {
+            self.door.clients.counters().refused.quota.increment(QuotaRefusal::Topics);
+            self.refuse_topics(over);
+        })
     }
 
     pub(crate) fn refuse_topics(&self, reason: &dyn Display) {

@@ -1,4 +1,8 @@
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Instant,
+};
 
 use bytes::Bytes;
 use nuncio_identity::NodeId;
@@ -71,6 +75,15 @@ impl Snapshot {
             }
         }
         topics.into_values().collect()
+    }
+
+    /// How many these are, and how many subscribers they have in all: the same without a table of them.
+    pub fn count_topics(&self) -> (usize, u64) {
+        let reachable = self.nodes.iter().filter(|node| node.reachable).filter_map(|node| node.record.as_ref());
+        let counts = reachable.flat_map(|record| &record.status.topics);
+        let mut topics = BTreeSet::new();
+        let subscribers = counts.map(|(topic, count)| (topics.insert(topic), u64::from(*count)).1).sum();
+        (topics.len(), subscribers)
     }
 }
 

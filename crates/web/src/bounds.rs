@@ -4,7 +4,7 @@ use nuncio_bounds::Bound;
 use nuncio_gateway::bounds::{SESSION, SMALL_FRAME, TLS, of_sessions};
 use nuncio_protocol::MAX_BODY;
 
-use crate::{config::Limits, metered::READ, writing::PIECE};
+use crate::{config::Limits, metered::READ, writing::UNWRITTEN};
 
 /// Longest message, in bytes: a frame of JSON whose payload of [`MAX_BODY`] is base64.
 pub const LONGEST_FRAME: usize = MAX_BODY.div_ceil(3) * 4 + (4 << 10);
@@ -15,8 +15,8 @@ pub(crate) const REQUEST_HEAD: usize = 16 << 10;
 /// Most fields of a request's head.
 pub(crate) const REQUEST_FIELDS: usize = 64;
 
-/// What is read and written ahead for one session, in bytes: two reads, a short message, a piece in base64 or escaped.
-const AHEAD: usize = 2 * READ + SMALL_FRAME + 2 * PIECE + REQUEST_HEAD;
+/// What is read and written ahead for one session, in bytes: two reads, a short message, what waits to be written.
+const AHEAD: usize = 2 * READ + SMALL_FRAME + UNWRITTEN + REQUEST_HEAD;
 
 impl Limits {
     /// Every bound of the door; messages that are long, in flight or queued are in the gateway's budgets. `in_flight` is

@@ -104,14 +104,19 @@ pub(crate) struct Name {
 const BINARY: u128 = 1 << 64;
 const MULTICAST: u128 = 1 << 65;
 const NAMELESS: u128 = 1 << 66;
+/// From here on nothing is said.
+const SALT: u128 = 1 << 67;
 
 impl Name {
+    /// A seq that nobody else has, nor the same client for another frame of this name: what says the same under the same seq
+    /// is delivered once in a minute.
     pub(crate) fn seq(self) -> FrameSeq {
         let flag = |is_set: bool, flag: u128| if is_set { flag } else { 0 };
         let flags = flag(self.form == Form::Binary, BINARY)
             | flag(self.is_multicast, MULTICAST)
             | flag(self.id.is_none(), NAMELESS);
-        FrameSeq::from_number(u128::from(self.id.unwrap_or_default()) | flags)
+        let salt = rand::random::<u128>() & !(SALT - 1);
+        FrameSeq::from_number(u128::from(self.id.unwrap_or_default()) | flags | salt)
     }
 
     /// Reads back what [`Self::seq`] has written.
@@ -201,6 +206,7 @@ mod tests {
             {
                 let name = Name { id, form, is_multicast };
                 assert_eq!(Name::of(name.seq()), Some(name));
+                assert_ne!(name.seq(), name.seq(), "two messages of one name are two");
             }
         }
         assert_eq!(Name::of(FrameSeq::from_bytes([b'x'; 32])), None);

@@ -11,11 +11,17 @@ use std::{
 use bytes::BytesMut;
 use nuncio_gateway::{Intake, Lease, Unfinished, bounds::SMALL_FRAME};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_tungstenite::tungstenite::protocol::frame::{FrameHeader, coding::OpCode};
+use tokio_tungstenite::tungstenite::{
+    error::ProtocolError,
+    protocol::frame::{FrameHeader, coding::OpCode},
+};
 use tokio_util::io::poll_read_buf;
 
 /// Bytes read of a socket at a time.
 pub(crate) const READ: usize = 16 << 10;
+
+/// Longest payload of a ping and the like, in bytes.
+const CONTROL: u64 = 125;
 
 /// A socket whose reader is told of a long message only once there is room for it.
 ///
@@ -45,8 +51,27 @@ pub(crate) struct Metered<S> {
     is_nonsense: bool,
     /// Nothing behind the first message passes before it is known who sends.
     stops: bool,
+    refused: Option<Refused>,
+    /// Something was read since it was asked.
+    has_heard: bool,
+}
+
+/// What is refused by its header.
+#[derive(Debug, Clone, Copy)]
+enum Refused {
     /// A stranger's message is longer than it may be.
-    is_refused: bool,
+    Stranger,
+    /// A ping, or the like, is: the reader would hold all of it before it looks.
+    Control,
+}
+
+impl From<Refused> for io::Error {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Stranger => Self::new(io::ErrorKind::InvalidData, "longer than a frame with a token may be"),
+            Refused::Control => Self::new(io::ErrorKind::InvalidData, ProtocolError::ControlFrameTooBig),
+        }
+    }
 }
 
 /// The message that passes.
@@ -86,7 +111,8 @@ impl<S> Metered<S> {
             leases: VecDeque::new(),
             is_nonsense: false,
             stops: true,
-            is_refused: false,
+            refused: None,
+            has_heard: false,
         }
     }
 
@@ -108,6 +134,16 @@ impl<S> Metered<S> {
             }
         }
         None
+    }
+
+    /// Whether something was read since this was asked last.
+    pub(crate) const fn has_heard(&mut self) -> bool {
+        std::mem::replace(&mut self.has_heard, false)
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn socket(&self) -> &S {
+        &self.socket
     }
 
     /// Whether it waits for room, and reads nothing.
@@ -179,7 +215,7 @@ impl<S> Metered<S> {
         if !is_control {
             let after = self.message.length.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
             if self.intake.is_none() && after > self.longest {
-                self.is_refused = true;
+                self.refused = Some(Refused::Stranger);
                 return false;
             }
             let is_long = after > SMALL_FRAME && after <= self.longest;
@@ -188,6 +224,9 @@ impl<S> Metered<S> {
                 return false;
             }
             (self.message.length, self.message.is_last_frame) = (after, header.is_final);
+        } else if length > CONTROL {
+            self.refused = Some(Refused::Control);
+            return false;
         }
         self.is_control = is_control;
         self.pass(length, 0);
@@ -217,11 +256,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         loop {
-            if this.is_refused {
-                return Poll::Ready(Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "longer than a frame with a token may be",
-                )));
+            if let Some(refused) = this.refused {
+                return Poll::Ready(Err(refused.into()));
             }
             if this.is_stopped() {
                 // Who makes it known reads on.
@@ -237,6 +273,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
                 if ready!(poll_read_buf(Pin::new(&mut this.socket), cx, &mut this.ahead))? == 0 {
                     return Poll::Ready(Ok(()));
                 }
+                this.has_heard = true;
             }
             let passable = this.passable(buffer.remaining());
             if passable > 0 || buffer.remaining() == 0 {

@@ -185,7 +185,8 @@ impl Visit {
         };
         self.member.note_received();
         self.member.follow_rights();
-        let seq = FrameSeq::from_number(1);
+        // What says the same under the same seq is delivered once in a minute.
+        let seq = FrameSeq::from_number(rand::random());
         let (seq, how) = (PublishSeq(seq.into_bytes()), (kind, priority));
         let published = self.member.publish(seq, how, (topic, data), length).await;
         // From here on it counts among what is in flight.

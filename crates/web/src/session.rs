@@ -34,7 +34,7 @@ use crate::{
     frame::Form,
     metered::{Metered, READ},
     tokens::FIRST_FRAME,
-    writing::Writing,
+    writing::{UNWRITTEN, Writing},
 };
 pub(crate) use ending::Ending;
 use ending::{broken, say_goodbye};
@@ -82,6 +82,7 @@ pub(crate) async fn open<S: AsyncRead + AsyncWrite + Unpin>(socket: S) -> Socket
     let config = WebSocketConfig::default()
         .read_buffer_size(READ)
         .write_buffer_size(0)
+        .max_write_buffer_size(UNWRITTEN)
         .max_message_size(Some(LONGEST_FRAME))
         .max_frame_size(Some(LONGEST_FRAME));
     WebSocketStream::from_raw_socket(metered, Role::Server, Some(config)).await
@@ -222,6 +223,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             self.heard = now;
         }
         self.paused = is_paused;
+        if self.socket.get_mut().has_heard() {
+            // The beginning of a message, which may take longer than the idle time.
+            (self.heard, self.pinged) = (now, false);
+        }
         if is_open {
             self.socket.get_mut().review(now)?;
         } else {
@@ -233,22 +238,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// Writes what there is, as far as the socket takes it.
     fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), Ending> {
         for _ in 0..ROUNDS {
-            match self.socket.poll_ready_unpin(cx).map_err(broken)? {
-                Poll::Pending => {
-                    self.stalled.get_or_insert(now);
-                    return Ok(());
-                }
-                Poll::Ready(()) => {}
-            }
-            let Some(writing) = self.next_writing(cx) else {
-                let is_flushed = self.socket.poll_flush_unpin(cx).map_err(broken)?.is_ready();
-                self.stalled = if is_flushed { None } else { self.stalled.or(Some(now)) };
+            // Pongs wait in the same buffer, which has room for a piece when it is empty.
+            if self.socket.poll_flush_unpin(cx).map_err(broken)?.is_pending() {
+                self.stalled.get_or_insert(now);
                 return Ok(());
-            };
-            // It has taken the piece before.
+            }
+            self.stalled = None;
+            let Some(writing) = self.next_writing(cx) else { return Ok(()) };
             let piece = writing.next();
             let is_done = writing.is_done();
-            self.stalled = None;
             self.socket.start_send_unpin(piece).map_err(broken)?;
             if is_done {
                 self.written = self.writing.take().map(Writing::into_letter);
@@ -267,5 +265,63 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             }
         }
         self.writing.as_mut()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use tokio::io::ReadBuf;
+
+    use super::*;
+
+    /// Somebody who says pings without end and reads nothing.
+    #[derive(Debug, Default)]
+    struct Pinger {
+        said: usize,
+        /// The most that waited for him, in bytes.
+        waiting: usize,
+    }
+
+    const PING: [u8; 131] = {
+        let mut ping = [0; 131];
+        (ping[0], ping[1]) = (0x89, 0x80 | 125);
+        ping
+    };
+
+    impl AsyncRead for Pinger {
+        fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            while buffer.remaining() > 0 {
+                buffer.put_slice(&PING[self.said..=self.said]);
+                self.said = (self.said + 1) % PING.len();
+            }
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Pinger {
+        fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            self.waiting = self.waiting.max(bytes.len());
+            Poll::Pending
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn pongs_that_nobody_reads_do_not_heap_up() {
+        let mut socket = open(Pinger::default()).await;
+        for _ in 0..10_000 {
+            assert!(matches!(socket.next().await, Some(Ok(Message::Ping(_)))));
+        }
+        let waiting = socket.get_ref().socket().waiting;
+        assert!((1..=UNWRITTEN).contains(&waiting), "{waiting} bytes wait");
     }
 }

@@ -15,6 +15,10 @@ use crate::frame::{Form, Told, binary, json, told};
 /// Payload of a message that becomes one WebSocket frame, in bytes.
 pub(crate) const PIECE: usize = 12 << 10;
 
+/// What may wait to be written, in bytes: a piece that JSON makes twice as long, and its head. Pongs fill what is left; of those
+/// that find no room the last one is kept.
+pub(crate) const UNWRITTEN: usize = 3 * PIECE;
+
 /// A letter that is being written.
 #[derive(Debug)]
 pub(crate) struct Writing {

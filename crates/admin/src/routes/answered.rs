@@ -59,7 +59,7 @@ impl IntoResponse for Events {
 }
 
 /// Numbers in `OpenMetrics`' text format.
-pub(crate) struct Numbers(pub(crate) String);
+pub(crate) struct Numbers(pub(crate) Bytes);
 
 impl IntoResponse for Numbers {
     fn into_response(self) -> Response {

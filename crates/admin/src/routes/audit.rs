@@ -1,20 +1,26 @@
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
+use axum::{
+    Extension, Json,
+    extract::{ConnectInfo, State},
+};
 use bytes::Bytes;
-use futures::stream;
-use nuncio_audit::{Kind, Recorded};
+use nuncio_audit::{Kind, Recorded, Scope};
 use serde_json::json;
-use tokio::sync::{OwnedSemaphorePermit, broadcast};
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 
 use super::{
-    Context, MAX_LISTENERS, Pairs,
+    Context, Pairs,
     answered::{Lines, line},
     bad_request,
+    places::{Place, Reader},
 };
-use crate::api::{AuditEvent, AuditStatus, ErrorCode, Failure};
+use crate::{
+    api::{AuditEvent, AuditStatus, ErrorCode, Failure},
+    server::Peer,
+};
 
 pub(super) async fn show(State(context): State<Context>) -> Json<AuditStatus> {
     Json(context.operator.audit_status())
@@ -29,19 +35,36 @@ pub(super) struct Kinds {
 }
 
 /// One line per event from now on, until the client hangs up. `?kind=K`, as often as wanted, keeps to those kinds.
-pub(super) async fn follow(State(context): State<Context>, query: Pairs<Kinds>) -> Result<Lines<AuditEvent>, Failure> {
+pub(super) async fn follow(
+    State(context): State<Context>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Extension(scope): Extension<Scope>,
+    query: Pairs<Kinds>,
+) -> Result<Lines<AuditEvent>, Failure> {
     let kinds = query.all.iter().map(kind).collect::<Result<Vec<_>, _>>()?;
-    let permit = context.followers.clone().try_acquire_owned().map_err(|_| {
-        Failure::new(ErrorCode::Busy, format!("{MAX_LISTENERS} follow the events already"))
+    let place = context.followers.take(scope).ok_or_else(|| {
+        Failure::new(ErrorCode::Busy, "as many follow the events already as may")
             .with_hint("end some `nuncio audit follow` first")
     })?;
     let events = context.operator.audit().follow();
-    let follower = Follower { events, kinds, shutdown: context.shutdown, _permit: permit };
-    let lines = stream::unfold(follower, |mut follower| async move {
-        let line = follower.next_line().await?;
-        Some((line, follower))
-    });
+    let follower = Follower { events, kinds, shutdown: context.shutdown };
+    let (reader, lines) = Reader::new(peer);
+    tokio::spawn(tell(follower, reader, place));
     Ok(Lines::new(lines))
+}
+
+/// Tells until nobody reads any more. A reader that takes nothing loses its place and its connection.
+async fn tell(mut follower: Follower, reader: Reader, _place: Place) {
+    loop {
+        let line = tokio::select! {
+            () = reader.left() => return,
+            line = follower.next_line() => line,
+        };
+        let Some(line) = line else { return };
+        if !reader.pass(line).await {
+            return;
+        }
+    }
 }
 
 fn kind((key, value): &(String, String)) -> Result<Kind, Failure> {
@@ -57,7 +80,6 @@ struct Follower {
     events: broadcast::Receiver<Arc<Recorded>>,
     kinds: Vec<Kind>,
     shutdown: CancellationToken,
-    _permit: OwnedSemaphorePermit,
 }
 
 impl Follower {
@@ -77,5 +99,35 @@ impl Follower {
                 Err(broadcast::error::RecvError::Closed) => None,
             };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Waker};
+
+    use nuncio_audit::{Audit, Event};
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::{
+        routes::places::{PATIENCE, Places},
+        server::Guest,
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn a_follower_that_reads_nothing_loses_its_place_and_its_connection_and_one_without_events_does_not() {
+        let (audit, places, task) = (Audit::default(), Places::new(1), Context::from_waker(Waker::noop()));
+        let guest = Guest::new("10.0.0.1:1".parse().unwrap(), None, false);
+        let follower = Follower { events: audit.follow(), kinds: Vec::new(), shutdown: CancellationToken::new() };
+        let (reader, _lines) = Reader::new(Peer::Network(guest.clone()));
+        let mut telling = tokio::spawn(tell(follower, reader, places.take(Scope::Full).unwrap()));
+        assert!(timeout(2 * PATIENCE, &mut telling).await.is_err(), "there is nothing to read");
+        // The first waits to be read, and finds its room.
+        for _ in 0..2 {
+            audit.record(Event::Stopped);
+        }
+        timeout(2 * PATIENCE, telling).await.expect("it ends").unwrap();
+        assert!(guest.is_dismissed(&task) && places.take(Scope::Full).is_some());
     }
 }

@@ -9,7 +9,7 @@ use axum::{
     extract::{ConnectInfo, State},
     http::{HeaderMap, StatusCode},
 };
-use nuncio_audit::Act;
+use nuncio_audit::{Act, Scope};
 use utoipa::{
     IntoParams, PartialSchema, ToSchema,
     openapi::{
@@ -96,6 +96,10 @@ impl Asks for State<Context> {
 }
 
 impl Asks for ConnectInfo<Peer> {
+    fn sketch(_: &mut Sketch) {}
+}
+
+impl Asks for Extension<Scope> {
     fn sketch(_: &mut Sketch) {}
 }
 

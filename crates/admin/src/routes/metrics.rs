@@ -1,11 +1,17 @@
 //! The numbers an operator's monitoring wants: what the node counts, and what its snapshot, certificates and audit show now.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use axum::extract::State;
+use bytes::Bytes;
 use nuncio_audit::Audit;
 use nuncio_metrics::{NodeTables, Row};
 use nuncio_node::{NodeSnapshot, PeerState, Snapshot};
+use tokio::time::Instant;
 
 use super::{
     Context,
@@ -15,7 +21,35 @@ use super::{
 };
 use crate::{Lifetime, api::Info};
 
+/// Between two looks for who need not prove who he is.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What strangers are told: looked at for all of them together, at most once in each pause.
+///
+/// Bound: one text.
+#[derive(Debug, Default)]
+pub(super) struct LastLook(Mutex<Option<(Instant, Bytes)>>);
+
+impl LastLook {
+    fn get(&self, look: impl FnOnce() -> Bytes) -> Bytes {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((at, text)) if at.elapsed() < PAUSE => text.clone(),
+            _ => last.insert((Instant::now(), look())).1.clone(),
+        }
+    }
+}
+
 pub(super) async fn metrics(State(context): State<Context>) -> Numbers {
+    Numbers(look(&context))
+}
+
+/// The same for anybody.
+pub(super) async fn of_anybody(State(context): State<Context>) -> Numbers {
+    Numbers(context.numbers.get(|| look(&context)))
+}
+
+fn look(context: &Context) -> Bytes {
     let (snapshot, operator) = (context.node.snapshot(), &*context.operator);
     let metrics = context.node.metrics();
     let tables = &metrics.tables;
@@ -26,7 +60,7 @@ pub(super) async fn metrics(State(context): State<Context>) -> Numbers {
     show_counts(tables, &snapshot);
     show_audit(tables, operator.audit(), operator.audit_status().failing.is_none());
     tables.days_left.set(days_left(&operator.lifetimes(), network::now()));
-    Numbers(metrics.encode())
+    metrics.encode().into()
 }
 
 fn show_build(tables: &NodeTables, info: &Info) {
@@ -41,15 +75,15 @@ fn show_network(tables: &NodeTables, snapshot: &Snapshot) {
     for count in reachable.clone().filter_map(|node| node.hops) {
         *hops.entry(count).or_default() += 1;
     }
-    let topics = snapshot.topics();
+    let (topics, subscribers) = snapshot.count_topics();
     let banned = snapshot.peers.iter().filter(|peer| peer.state == PeerState::Banned).count();
     tables.links.set_one(links(snapshot) as f64);
     tables.peers_banned.set_one(banned as f64);
     tables.nodes.set_one(snapshot.nodes.len() as f64);
     tables.nodes_reachable.set_one(reachable.count() as f64);
     tables.hops.set(hops.into_iter().map(|(hops, nodes)| (vec![hops.to_string()], f64::from(nodes))));
-    tables.topics.set_one(topics.len() as f64);
-    tables.subscribers.set_one(topics.iter().map(|topic| f64::from(topic.subscribers)).sum());
+    tables.topics.set_one(topics as f64);
+    tables.subscribers.set_one(subscribers as f64);
     tables.revocation_lists.set(revocation_lists(snapshot));
 }
 
@@ -91,4 +125,23 @@ fn revocation_lists(snapshot: &Snapshot) -> Vec<Row> {
 
 fn row(label: impl ToString, number: f64) -> Row {
     (vec![label.to_string()], number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn all_strangers_have_one_look_in_each_pause() {
+        let (last, made) = (LastLook::default(), std::cell::Cell::new(0));
+        let ask = || {
+            last.get(|| {
+                made.set(made.get() + 1);
+                format!("look {}", made.get()).into()
+            })
+        };
+        assert!((0..100).all(|_| ask() == "look 1"));
+        tokio::time::sleep(PAUSE).await;
+        assert!((0..100).all(|_| ask() == "look 2"));
+    }
 }

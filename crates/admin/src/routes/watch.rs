@@ -6,22 +6,28 @@ use std::{
     time::Duration,
 };
 
-use axum::extract::{ConnectInfo, State};
-use bytes::Bytes;
-use futures::stream;
-use nuncio_node::Snapshot;
-use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc},
-    time::{Instant, sleep, timeout},
+use axum::{
+    Extension,
+    extract::{ConnectInfo, State},
 };
+use bytes::Bytes;
+use nuncio_audit::Scope;
+use nuncio_node::Snapshot;
+use tokio::time::{Instant, sleep};
 
-use super::{Context, answered::Events, network, peers, watched};
+use super::{
+    Context,
+    answered::Events,
+    network, peers,
+    places::{Place, Reader},
+    watched,
+};
 use crate::{
     api::{ErrorCode, Failure},
     server::Peer,
 };
 
-/// Streams at a time; further ones are refused as busy.
+/// Streams at a time, of which who may only look has half; further ones are refused as busy.
 pub(crate) const MAX_WATCHERS: usize = 8;
 
 /// Longest event, in bytes; a longer one is left out. A thousand nodes that name two hundred links each are shorter, and sixteen
@@ -36,9 +42,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// What one stream takes at most, in bytes a second: after a long event the next look waits.
 const RATE: usize = 256 << 10;
-
-/// A reader that takes nothing for so long is cut off.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 type Look = fn(&Context, &Snapshot) -> serde_json::Result<String>;
 
@@ -57,20 +60,20 @@ const SECTIONS: [(&str, Look); 7] = [
 pub(super) async fn watch(
     State(context): State<Context>,
     ConnectInfo(peer): ConnectInfo<Peer>,
+    Extension(scope): Extension<Scope>,
 ) -> Result<Events, Failure> {
-    let permit = context.watchers.clone().try_acquire_owned().map_err(|_| {
-        Failure::new(ErrorCode::Busy, format!("{MAX_WATCHERS} watch already")).with_hint("close a dashboard first")
+    let place = context.watchers.take(scope).ok_or_else(|| {
+        Failure::new(ErrorCode::Busy, "as many watch already as may").with_hint("close a dashboard first")
     })?;
-    // One event waits, and one is being written.
-    let (events, waiting) = mpsc::channel(1);
+    let (reader, events) = Reader::new(peer);
     tokio::spawn(async move {
         let shutdown = context.shutdown.clone();
         tokio::select! {
             () = shutdown.cancelled() => {}
-            () = tell(context, events, peer, permit) => {}
+            () = tell(context, reader, place) => {}
         }
     });
-    Ok(Events::new(stream::unfold(waiting, |mut waiting| async move { Some((waiting.recv().await?, waiting)) })))
+    Ok(Events::new(events))
 }
 
 /// What all who watch are told: looked at for all of them together, at most once in each pause.
@@ -111,7 +114,7 @@ fn see(context: &Context) -> Seen {
 }
 
 /// Tells until nobody reads any more. A slow reader loses its place and its connection.
-async fn tell(context: Context, events: mpsc::Sender<Bytes>, peer: Peer, _permit: OwnedSemaphorePermit) {
+async fn tell(context: Context, reader: Reader, _place: Place) {
     let mut told = [None; SECTIONS.len()];
     loop {
         let seen = context.looks.last(|| see(&context));
@@ -119,25 +122,14 @@ async fn tell(context: Context, events: mpsc::Sender<Bytes>, peer: Peer, _permit
         for (section, told) in seen.iter().zip(&mut told) {
             let Some(event) = news(section.as_ref(), told) else { continue };
             bytes += event.len();
-            if !pass(&events, event, &peer).await {
+            if !reader.pass(event).await {
                 return;
             }
         }
         let pause = PAUSE.max(Duration::from_secs_f64(bytes as f64 / RATE as f64));
         tokio::select! {
-            () = events.closed() => return,
+            () = reader.left() => return,
             () = sleep(pause) => {}
-        }
-    }
-}
-
-/// Whether the reader has room for it in time. One who has not loses his connection; one who has left has none.
-async fn pass(events: &mpsc::Sender<Bytes>, event: Bytes, peer: &Peer) -> bool {
-    match timeout(PATIENCE, events.send(event)).await {
-        Ok(sent) => sent.is_ok(),
-        Err(_) => {
-            peer.dismiss();
-            false
         }
     }
 }
@@ -164,30 +156,7 @@ fn section(name: &str, value: serde_json::Result<String>) -> Option<Section> {
 
 #[cfg(test)]
 mod tests {
-    use std::task::{Context as Task, Waker};
-
     use super::*;
-    use crate::server::Guest;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_reader_that_takes_nothing_for_ten_seconds_loses_his_connection_and_a_slow_one_does_not() {
-        let guest = Guest::new("10.0.0.1:1".parse().unwrap(), None, false);
-        let (peer, task) = (Peer::Network(guest.clone()), Task::from_waker(Waker::noop()));
-        let (events, mut waiting) = mpsc::channel(1);
-        let event = || Bytes::from_static(b"event");
-        assert!(pass(&events, event(), &peer).await, "there is room");
-        let reading = tokio::spawn(async move {
-            sleep(PATIENCE - Duration::from_millis(1)).await;
-            waiting.recv().await.map(|_| waiting)
-        });
-        assert!(pass(&events, event(), &peer).await, "there is room in time");
-        assert!(!guest.is_dismissed(&task));
-        let waiting = reading.await.unwrap().unwrap();
-        assert!(!pass(&events, event(), &peer).await);
-        assert!(guest.is_dismissed(&task));
-        drop(waiting);
-        assert!(!pass(&events, event(), &peer).await, "nobody reads");
-    }
 
     #[tokio::test(start_paused = true)]
     async fn all_who_watch_have_one_look_in_each_pause_and_nobody_s_is_kept() {

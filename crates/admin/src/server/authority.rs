@@ -3,15 +3,12 @@
 use axum::http::{HeaderMap, header};
 use nuncio_audit::{Actor, Scope};
 use nuncio_pki::{Credential, SharedPolicy};
-use rustls_pki_types::UnixTime;
+use rustls_pki_types::{CertificateDer, UnixTime};
 
-use super::{
-    peer::{Guest, Peer},
-    rejection::Rejection,
-};
+use super::{peer::Peer, rejection::Rejection};
 use crate::{
     api::{ErrorCode, Failure},
-    tokens::{TokenError, TokenFile},
+    tokens::TokenFile,
 };
 
 const HOW: &str = "make a token with `nuncio token make NAME` and show it with --token-file FILE or $NUNCIO_TOKEN, or show an \
@@ -56,21 +53,19 @@ impl Authority {
                 Ok(Asker { actor, scope })
             }
             Peer::Process(None, _) => Err(unproved("the kernel does not say who asks").into()),
-            Peer::Network(guest) => self.guest(guest, headers),
+            Peer::Network(guest) => self.caller(bearer(headers)?, &guest.chain),
         }
     }
 
-    fn guest(&self, guest: &Guest, headers: &HeaderMap) -> Result<Asker, Rejection> {
-        if let Some(shown) = headers.get(header::AUTHORIZATION) {
-            let token = shown.to_str().ok().and_then(|text| text.split_once(' '));
-            let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token);
-            let token = token.ok_or_else(|| unproved("`authorization` is not `Bearer TOKEN`"))?;
+    /// Who asks by TCP, by the token that the request shows, or else by the certificates of the connection.
+    pub(super) fn caller(&self, token: Option<&str>, chain: &[CertificateDer<'static>]) -> Result<Asker, Rejection> {
+        if let Some(token) = token {
             let tokens = self.tokens.as_ref().ok_or_else(|| unproved("no tokens are taken here"))?;
-            let token = tokens.find(token.trim()).map_err(refused)?;
+            let token = tokens.judge(token).map_err(|why| unproved(&why))?;
             return Ok(Asker { actor: Actor::Token { name: token.name.into() }, scope: token.scope });
         }
         match &self.certificates {
-            Some(certificates) if !guest.chain.is_empty() => certificates.asker(guest),
+            Some(certificates) if !chain.is_empty() => certificates.asker(chain),
             _ => Err(unproved("nobody is answered here without a token or an operator's certificate").into()),
         }
     }
@@ -78,8 +73,8 @@ impl Authority {
 
 impl Certificates {
     /// Judged at each request: who was revoked meanwhile is refused on a connection that stands.
-    fn asker(&self, guest: &Guest) -> Result<Asker, Rejection> {
-        let judged = self.policy.load().admit_operator(&guest.chain, UnixTime::now());
+    fn asker(&self, chain: &[CertificateDer<'static>]) -> Result<Asker, Rejection> {
+        let judged = self.policy.load().admit_operator(chain, UnixTime::now());
         let operator = judged.map_err(|error| Rejection::of_chain(&error))?;
         self.refuse_stranger(&operator).map_err(Rejection::of_agency)?;
         let scope = if self.read_only.contains(&operator.name) { Scope::Read } else { self.scope };
@@ -113,17 +108,14 @@ impl std::fmt::Debug for Certificates {
     }
 }
 
-fn unproved(why: &str) -> Failure {
-    Failure::new(ErrorCode::Unauthorized, why).with_hint(HOW)
+/// The token that a request shows, if it shows any.
+pub(super) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
+    let Some(shown) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
+    let token = shown.to_str().ok().and_then(|text| text.split_once(' '));
+    let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
+    token.map(Some).ok_or_else(|| unproved("`authorization` is not `Bearer TOKEN`"))
 }
 
-/// What is wrong with the file is for the node's operator, not for strangers.
-fn refused(error: TokenError) -> Failure {
-    match error {
-        TokenError::Unknown | TokenError::Ended { .. } => unproved(&error.to_string()),
-        other => {
-            tracing::error!(hint = other.hint(), "no token counts: {other}");
-            unproved("the tokens of this node cannot be read; its log says why")
-        }
-    }
+fn unproved(why: &str) -> Failure {
+    Failure::new(ErrorCode::Unauthorized, why).with_hint(HOW)
 }

@@ -1,25 +1,22 @@
 //! Stands before every route: who asks, whether he may, and what he did.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
-    body::{Body, HttpBody as _},
     extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use futures::StreamExt as _;
 use nuncio_audit::{Act, Actor, Audit, Event, Outcome, Scope};
 use nuncio_metrics::Cause;
-use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 
 use super::{
-    authority::Authority,
+    authority::{Authority, bearer},
     browser_guard,
+    callers::Callers,
     lookers::Lookers,
-    peer::{Guest, Peer},
+    peer::Peer,
     rejection::Rejection,
 };
 use crate::{
@@ -27,15 +24,13 @@ use crate::{
     routes,
 };
 
-/// How often is asked whether who gets an answer that goes on may still have it.
-const LOOK: Duration = Duration::from_secs(1);
-
 /// What it decides by.
 #[derive(Clone)]
 pub(super) struct Guard {
     pub(super) authority: Arc<Authority>,
     pub(super) audit: Audit,
     pub(super) lookers: Arc<Lookers>,
+    pub(super) callers: Arc<Callers>,
 }
 
 /// What a request needs: reading is free of side effects, and everything else needs all authority. So no new route can be
@@ -47,7 +42,7 @@ pub(crate) fn needed(method: &Method) -> Scope {
 pub(super) async fn guard(
     State(guard): State<Guard>,
     ConnectInfo(peer): ConnectInfo<Peer>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let (needed, call) = (needed(request.method()), call(&request));
@@ -65,6 +60,7 @@ pub(super) async fn guard(
     };
     if let Peer::Network(guest) = &peer {
         guest.prove();
+        guard.callers.note(guest, bearer(request.headers()).ok().flatten(), asker.scope);
     }
     if asker.scope < Scope::Full {
         guard.lookers.note(&asker.actor, peer.standing());
@@ -77,43 +73,15 @@ pub(super) async fn guard(
         return guard.refuse(&peer, Some(asker.actor), call, failure);
     }
     let sends = routes::is_message(request.uri().path());
-    let headers = request.headers().clone();
+    request.extensions_mut().insert(asker.scope);
     let response = next.run(request).await;
     if needed == Scope::Full {
         guard.record(asker.actor, call, sends, &response);
     }
-    let goes_on = response.body().size_hint().exact().is_none();
-    match peer {
-        Peer::Network(guest) if goes_on => guard.attend(guest, headers, needed, response),
-        _ => response,
-    }
+    response
 }
 
 impl Guard {
-    /// Sees to it that an answer that goes on ends, with its connection, when whoever asked may no longer: his token was
-    /// taken back or has ended, or his certificate. A reader that stalls is cut off all the same.
-    fn attend(&self, guest: Guest, headers: HeaderMap, needed: Scope, response: Response) -> Response {
-        let (ended, authority) = (CancellationToken::new(), Arc::clone(&self.authority));
-        let end = ended.clone().drop_guard();
-        tokio::spawn(async move {
-            let peer = Peer::Network(guest.clone());
-            loop {
-                tokio::select! {
-                    () = ended.cancelled() => return,
-                    () = sleep(LOOK) => {}
-                }
-                if !authority.asker(&peer, &headers).is_ok_and(|asker| asker.scope >= needed) {
-                    return guest.dismiss();
-                }
-            }
-        });
-        response.map(|body| {
-            Body::from_stream(body.into_data_stream().inspect(move |_| {
-                let _ = &end;
-            }))
-        })
-    }
-
     fn refuse(&self, peer: &Peer, actor: Option<Actor>, action: Act, rejection: impl Into<Rejection>) -> Response {
         let Rejection { cause, failure } = rejection.into();
         let refused = Cause::Admin(cause).into();

@@ -8,7 +8,10 @@ use std::{
 
 use nuncio_audit::Actor;
 
-use super::{MAX_CONNECTIONS, peer::Standing};
+use super::{
+    MAX_CONNECTIONS,
+    peer::{Entry, Standing},
+};
 
 /// Connections of all who may only look, at a time.
 pub(crate) const MAX_LOOKERS: usize = MAX_CONNECTIONS / 2;
@@ -26,7 +29,7 @@ pub(super) struct Lookers {
 struct Place {
     /// Whose it is.
     who: u64,
-    standing: Standing,
+    connection: Entry,
 }
 
 impl Lookers {
@@ -36,12 +39,12 @@ impl Lookers {
             return;
         }
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.retain(|place| !place.standing.is_over());
-        held.push_back(Place { who: self.number(actor), standing: standing.clone() });
+        held.retain(|place| !place.connection.is_over());
+        held.push_back(Place { who: self.number(actor), connection: standing.entry() });
         if held.len() > MAX_LOOKERS
             && let Some(place) = oldest_of_whoever_has_most(&held).and_then(|index| held.remove(index))
         {
-            place.standing.dismiss();
+            place.connection.dismiss();
         }
     }
 

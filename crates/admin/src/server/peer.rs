@@ -2,7 +2,7 @@ use std::{
     fmt,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
     task::Context,
@@ -45,6 +45,10 @@ pub(crate) struct Guest {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Standing(Arc<Marks>);
 
+/// A connection in the books, which do not keep it.
+#[derive(Debug, Clone)]
+pub(super) struct Entry(Weak<Marks>);
+
 #[derive(Debug, Default)]
 struct Marks {
     has_proved: AtomicBool,
@@ -71,9 +75,25 @@ impl Standing {
         !self.0.only_looks.swap(true, Ordering::Relaxed)
     }
 
-    /// Whether its connection has ended, asked by who keeps this.
+    pub(super) fn entry(&self) -> Entry {
+        Entry(Arc::downgrade(&self.0))
+    }
+}
+
+impl Entry {
+    /// Whether it is gone.
     pub(super) fn is_over(&self) -> bool {
-        Arc::strong_count(&self.0) == 1
+        self.0.strong_count() == 0
+    }
+
+    /// Whether it is this one.
+    pub(super) fn is_of(&self, standing: &Standing) -> bool {
+        std::ptr::eq(self.0.as_ptr(), Arc::as_ptr(&standing.0))
+    }
+
+    /// It ends.
+    pub(super) fn dismiss(&self) {
+        self.0.upgrade().map(Standing).iter().for_each(Standing::dismiss);
     }
 }
 
@@ -89,11 +109,6 @@ impl Guest {
 
     pub(crate) fn has_proved(&self) -> bool {
         self.standing.0.has_proved.load(Ordering::Relaxed)
-    }
-
-    /// Its connection ends.
-    pub(crate) fn dismiss(&self) {
-        self.standing.dismiss();
     }
 
     /// Whether its connection has to end; the task of `cx`, which is the connection's, is woken when it has to.

@@ -1,6 +1,11 @@
 //! Who may ask what: over the socket, with tokens, with operators' certificates, and with nothing.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
 
 use arc_swap::ArcSwap;
 use nuncio_admin::{Address, Client, ClientError, TokenFile, api::ErrorCode, routes, server};
@@ -404,6 +409,57 @@ async fn metrics_have_a_port_of_their_own_that_serves_nothing_else_by_any_name()
         assert!(ask(method, path).await.starts_with("HTTP/1.1 404"), "{method} {path}");
     }
     assert!(ask("POST", "/metrics").await.starts_with("HTTP/1.1 405"));
+    one.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_who_ask_for_metrics_together_have_one_look_a_second() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let one = Served::start(|config| config.metrics_listen = Some(free)).await;
+    let looks = || one.operator.lifetimes_asked.load(Ordering::Relaxed);
+    let (before, since) = (looks(), Instant::now());
+    for _ in 0..100 {
+        let stream = TcpStream::connect(free).await.unwrap();
+        assert_eq!(status(stream, "GET", "/metrics", None).await, 200);
+    }
+    let made = looks() - before;
+    assert!((1..=2 + since.elapsed().as_secs()).contains(&(made as u64)), "{made} looks");
+    one.stop().await;
+}
+
+/// A token of all authority, in other hands.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_stands_on_a_token_that_was_taken_back_ends_and_leaves_its_places_to_others() {
+    let one = Served::start(|_| {}).await;
+    let (lost, kept) = (one.token(Scope::Full), one.tokens.make("kept", Scope::Full, None).unwrap());
+    let mut held = Vec::new();
+    let ask = async |token: &str| {
+        let mut stream = TcpStream::connect(&one.http).await.unwrap();
+        let head = format!("GET /v1/status HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {token}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        timeout(DEADLINE, stream.read_exact(&mut answer)).await.expect("it is answered in time").unwrap();
+        assert_eq!(&answer[9..], b"200");
+        stream
+    };
+    let mut other = ask(&kept).await;
+    for _ in 0..255 {
+        held.push(ask(&lost).await);
+    }
+    one.tokens.revoke("full").unwrap();
+    drop(ask(&kept).await);
+    for mut stream in held {
+        // The end of the connection, however it comes.
+        let _ = timeout(DEADLINE, stream.read_to_end(&mut Vec::new())).await.expect("it ends");
+    }
+    // Another one's goes on.
+    let head = format!("GET /livez HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {kept}\r\n\r\n");
+    other.write_all(head.as_bytes()).await.unwrap();
+    let mut read = Vec::new();
+    while !String::from_utf8_lossy(&read).contains("}HTTP/1.1 200") {
+        let bytes = timeout(DEADLINE, other.read_buf(&mut read)).await.expect("it is answered in time").unwrap();
+        assert!(bytes > 0, "it ended: {}", String::from_utf8_lossy(&read));
+    }
     one.stop().await;
 }
 

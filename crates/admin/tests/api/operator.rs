@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -29,6 +29,8 @@ pub(crate) struct Notebook {
     access: Mutex<Vec<AccessEntry>>,
     filter: Mutex<String>,
     pub(crate) gateway_is_up: AtomicBool,
+    /// How often it was asked what ends.
+    pub(crate) lifetimes_asked: AtomicUsize,
     pub(crate) audit: Audit,
 }
 
@@ -40,6 +42,7 @@ impl Notebook {
             access: Mutex::default(),
             filter: Mutex::new("info".into()),
             gateway_is_up: AtomicBool::new(true),
+            lifetimes_asked: AtomicUsize::new(0),
             audit: Audit::default(),
         }
     }
@@ -124,6 +127,7 @@ impl Operator for Notebook {
     }
 
     fn lifetimes(&self) -> Vec<Lifetime> {
+        self.lifetimes_asked.fetch_add(1, Ordering::Relaxed);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let ending = |kind, days: u64| Lifetime {
             kind,

@@ -87,10 +87,28 @@ async fn whoever_watches_is_told_all_once_and_then_what_changes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_may_only_look_leaves_half_of_the_places_to_follow_to_others() {
+    let one = Served::start(|_| {}).await;
+    let (read, full) = (one.token(Scope::Read), one.token(Scope::Full));
+    for (path, places) in [("/v1/events", 16), ("/v1/watch", 8)] {
+        let mut held = Vec::new();
+        for token in [&read, &full] {
+            for taken in 0..=places / 2 {
+                let mut asked = Asked::get(&one.http, path, Some(token)).await;
+                let expected = if taken < places / 2 { "HTTP/1.1 200" } else { "HTTP/1.1 503" };
+                assert!(asked.until("\r\n\r\n").await.starts_with(expected), "{path}: {taken}");
+                held.push(asked);
+            }
+        }
+    }
+    one.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn so_many_watch_and_no_more_and_who_leaves_makes_room() {
     const MOST: usize = 8;
     let one = Served::start(|_| {}).await;
-    let token = one.token(Scope::Read);
+    let token = one.token(Scope::Full);
     let mut watching = Vec::new();
     for _ in 0..MOST {
         let mut asked = Asked::get(&one.http, "/v1/watch", Some(&token)).await;

@@ -11,7 +11,11 @@ use nuncio_pki::tls::channel_client_config;
 use nuncio_testkit::TestAuthority;
 use rustls_pki_types::ServerName;
 use serde_json::{Value, json};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_tungstenite::{
     WebSocketStream, client_async,
@@ -24,12 +28,27 @@ const WEB: &str = "[web]\nenabled = true\nlisten = \"127.0.0.1:0\"\n";
 
 type Web = WebSocketStream<TlsStream<TcpStream>>;
 
-async fn web(node: &Running, sdk: &Path) -> Web {
+async fn tls(node: &Running, sdk: &Path) -> TlsStream<TcpStream> {
     let socket = TcpStream::connect(node.web.unwrap()).await.unwrap();
     let connector = TlsConnector::from(Arc::new(channel_client_config(sdk).unwrap()));
     let name = ServerName::IpAddress(socket.peer_addr().unwrap().ip().into());
-    let stream = connector.connect(name, socket).await.unwrap();
-    client_async("wss://node/v1/socket", stream).await.unwrap().0
+    connector.connect(name, socket).await.unwrap()
+}
+
+async fn web(node: &Running, sdk: &Path) -> Web {
+    client_async("wss://node/v1/socket", tls(node, sdk).await).await.unwrap().0
+}
+
+/// Posts to a topic as `curl` does, and says the status.
+async fn post(node: &Running, sdk: &Path, topic: &str, body: &str) -> String {
+    let mut stream = tls(node, sdk).await;
+    let length = body.len();
+    let fields = format!("host: node\r\nconnection: close\r\ncontent-length: {length}");
+    let request = format!("POST /v1/multicast/{topic} HTTP/1.1\r\n{fields}\r\n\r\n{body}");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut status = [0; 12];
+    timeout(DEADLINE, stream.read_exact(&mut status)).await.expect("it is answered").unwrap();
+    String::from_utf8_lossy(&status[9..]).into_owned()
 }
 
 /// An SDK at one node, and a web client at another.
@@ -121,6 +140,28 @@ async fn sdks_and_web_clients_of_two_nodes_publish_to_each_other() {
         hear(&mut web).await,
         json!({ "type": "message", "topic": "page", "encoding": "utf8", "data": "to all pages" })
     );
+    second.stop().await;
+    first.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_said_twice_is_heard_twice_whoever_says_it_and_however() {
+    let Doors { first, second, client, mut web, homes } = doors().await;
+    let sdk = homes[0].dir.path().join("sdk");
+    let mut other = self::web(&second, &sdk).await;
+    let mut shop = client.subscribe(["shop"]).await.unwrap();
+    while post(&second, &sdk, "shop", "begin").await != "200" {}
+    let mut heard = async || timeout(DEADLINE, shop.next()).await.expect("it is heard").unwrap().data;
+    assert_eq!(heard().await, "begin");
+    for _ in 0..2 {
+        assert_eq!(post(&second, &sdk, "shop", "posted").await, "200");
+        assert_eq!(heard().await, "posted");
+        for web in [&mut web, &mut other] {
+            say(web, json!({ "type": "multicast", "id": 1, "topic": "shop", "data": "said" })).await;
+            assert_eq!(hear(web).await["code"], 0);
+            assert_eq!(heard().await, "said");
+        }
+    }
     second.stop().await;
     first.stop().await;
 }

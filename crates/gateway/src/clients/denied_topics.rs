@@ -4,9 +4,6 @@ use nuncio_bounds::Bound;
 use nuncio_protocol::Topic;
 use nuncio_rights::Verdict;
 
-/// Most topics of one list that are named; the rest is counted.
-const NAMED: usize = 8;
-
 /// Topics that a client has listed and may not subscribe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeniedTopics {
@@ -22,9 +19,12 @@ pub struct DeniedTopics {
 const REASON: usize = 256;
 
 impl DeniedTopics {
+    /// Most topics of one list that are named; the rest is counted.
+    pub(crate) const NAMED: usize = 8;
+
     pub(crate) const BOUND: Bound = Bound::of_entries::<(String, String)>(
         "topics that a client has listed in vain, named",
-        NAMED,
+        Self::NAMED,
         Topic::MAX_LENGTH + REASON,
         "further ones are counted",
     );
@@ -35,7 +35,7 @@ impl DeniedTopics {
 
     pub(crate) fn add(&mut self, topic: &Topic, verdict: &Verdict<'_>) {
         self.count += 1;
-        if self.first.len() < NAMED {
+        if self.first.len() < Self::NAMED {
             self.first.push((topic.to_string(), verdict.to_string()));
         }
     }

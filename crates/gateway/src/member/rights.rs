@@ -1,6 +1,6 @@
 //! What the client may do, as the rights in force say.
 
-use std::{collections::BTreeSet, fmt, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
 use arc_swap::ArcSwap;
 use nuncio_audit::Event;
@@ -59,24 +59,24 @@ impl Held {
         Some(self.rights.judge(&self.party.subject(), act, name))
     }
 
-    /// Leaves those out of a list that the client may not subscribe, and says which.
-    pub(super) fn sift(
+    /// Those of some topics that the client may not subscribe.
+    fn denied<'t>(
         &self,
-        topics: &BTreeSet<Topic>,
-        client: &dyn fmt::Display,
-    ) -> (BTreeSet<Topic>, Option<DeniedTopics>) {
-        if self.is_open() {
-            return (topics.clone(), None);
-        }
-        let (mut allowed, mut denied) = (BTreeSet::new(), None);
-        for topic in topics {
-            match self.subscribing(topic).filter(|verdict| !verdict.is_allowed()) {
-                None => drop(allowed.insert(topic.clone())),
-                Some(verdict) => denied.get_or_insert_with(|| DeniedTopics::of(client)).add(topic, &verdict),
-            }
-        }
-        (allowed, denied)
+        topics: impl IntoIterator<Item = &'t Topic>,
+    ) -> impl Iterator<Item = (&'t Topic, Verdict<'_>)> {
+        let topics = topics.into_iter().filter(move |_| !self.is_open());
+        topics.filter_map(move |topic| Some((topic, self.subscribing(topic).filter(|verdict| !verdict.is_allowed())?)))
     }
+}
+
+/// What was found of topics that a client may not subscribe.
+#[derive(Default)]
+struct Sifted {
+    denied: BTreeSet<Topic>,
+    /// In words.
+    told: Option<DeniedTopics>,
+    /// What the first is counted as.
+    first: Option<RightsRefusal>,
 }
 
 impl Member {
@@ -88,23 +88,40 @@ impl Member {
         self.rights.rights = self.door.rights.load_full();
         let (party, rights) = self.rights.by();
         self.registration.tenant.follow(party, rights);
-        self.sift_topics();
+        self.sift_all();
     }
 
-    /// Those of some topics that the client may not subscribe.
-    pub fn denied_among(&self, topics: &BTreeSet<Topic>) -> Option<DeniedTopics> {
-        self.rights.sift(topics, &self.subject).1
+    /// Has the core told of those topics of the newest list that the client may subscribe.
+    pub(super) fn sift_all(&mut self) {
+        let Some(listed) = self.topics.listed() else { return };
+        let Sifted { denied, told, first } = self.sift(listed);
+        self.topics.deny(denied);
+        self.note_denied(told.as_ref().zip(first));
     }
 
-    /// Has the core told of those topics of the newest list that the client may subscribe; the others come back.
-    pub(super) fn sift_topics(&mut self) -> Option<DeniedTopics> {
-        let listed = self.topics.listed()?;
-        let (allowed, denied) = self.rights.sift(listed, &self.subject);
-        let verdicts = listed.difference(&allowed).filter_map(|topic| self.rights.subscribing(topic));
-        let refused: Vec<_> = verdicts.map(|verdict| refusal(Act::Subscribe, &verdict)).collect();
-        refused.iter().for_each(|of| self.door.clients.counters().refused.rights.increment(*of));
-        self.topics.tell(allowed);
-        if let (Some(denied), Some(&first)) = (&denied, refused.first()) {
+    /// The same of topics that were added to it; those that the client may not subscribe come back.
+    pub(super) fn sift_added(&mut self, topics: &BTreeSet<Topic>) -> Option<DeniedTopics> {
+        let Sifted { denied, told, first } = self.sift(topics);
+        self.topics.deny_also(denied);
+        self.note_denied(told.as_ref().zip(first));
+        told
+    }
+
+    fn sift(&self, topics: &BTreeSet<Topic>) -> Sifted {
+        let mut sifted = Sifted::default();
+        for (topic, verdict) in self.rights.denied(topics) {
+            let refusal = refusal(Act::Subscribe, &verdict);
+            self.door.clients.counters().refused.rights.increment(refusal);
+            sifted.first.get_or_insert(refusal);
+            sifted.told.get_or_insert_with(|| DeniedTopics::of(&self.subject)).add(topic, &verdict);
+            sifted.denied.insert(topic.clone());
+        }
+        sifted
+    }
+
+    /// Notes what was denied now, and shows what is in all.
+    fn note_denied(&self, denied: Option<(&DeniedTopics, RightsRefusal)>) {
+        if let Some((denied, first)) = denied {
             self.door.clients.counters().topics_denied.add(denied.count as u64);
             self.door.audit.record(Event::SubscriptionDenied {
                 refused: Cause::Rights(first).into(),
@@ -114,8 +131,19 @@ impl Member {
                 cause: denied.to_string().into(),
             });
         }
-        self.mailbox().set_denied_topics(denied.clone());
-        denied
+        self.show_denied();
+    }
+
+    /// Shows operators which topics of the newest list are denied.
+    pub(super) fn show_denied(&self) {
+        let all = self.topics.denied();
+        let denied = self.rights.denied(all.iter().take(DeniedTopics::NAMED));
+        let shown = denied.fold(None, |shown: Option<DeniedTopics>, (topic, verdict)| {
+            let mut shown = shown.unwrap_or_else(|| DeniedTopics::of(&self.subject));
+            shown.add(topic, &verdict);
+            Some(shown)
+        });
+        self.mailbox().set_denied_topics(shown.map(|shown| DeniedTopics { count: all.len(), ..shown }));
     }
 }
 

@@ -92,15 +92,31 @@ impl TopicShare {
     /// # Errors
     /// When there is not so much; the former ones keep theirs.
     pub(crate) fn set<'a>(&mut self, topics: impl IntoIterator<Item = &'a Topic>) -> Result<(), OverBudget> {
-        let (mut bytes, mut count) = (0, 0);
-        for topic in topics {
-            bytes += topic.as_str().len() + Subscription::ENTRY;
-            count += 1;
-        }
+        let (bytes, count) = need(topics);
+        self.take(bytes, count)
+    }
+
+    /// Takes what these topics need besides.
+    ///
+    /// # Errors
+    /// When there is not so much; then they get nothing.
+    pub(crate) fn add<'a>(&mut self, topics: impl IntoIterator<Item = &'a Topic>) -> Result<(), OverBudget> {
+        let (bytes, count) = need(topics);
+        self.take(self.bytes + bytes, self.topics + count)
+    }
+
+    /// Gives back what these topics of it needed.
+    pub(crate) fn remove<'a>(&mut self, topics: impl IntoIterator<Item = &'a Topic>) {
+        let (bytes, count) = need(topics);
+        // Less than before is always taken.
+        let _ = self.exchange(self.bytes - bytes, self.topics - count);
+    }
+
+    fn take(&mut self, bytes: usize, topics: usize) -> Result<(), OverBudget> {
         if bytes > self.limit && bytes > self.bytes {
             return Err(OverBudget { what: BYTES_OF_TOPICS, wanted: bytes, others: None, limit: self.limit });
         }
-        self.exchange(bytes, count)
+        self.exchange(bytes, topics)
     }
 
     fn exchange(&mut self, bytes: usize, topics: usize) -> Result<(), OverBudget> {
@@ -122,6 +138,12 @@ impl TopicShare {
         (self.bytes, self.topics) = (bytes, topics);
         Ok(())
     }
+}
+
+/// How many bytes topics need, and how many they are.
+fn need<'a>(topics: impl IntoIterator<Item = &'a Topic>) -> (usize, usize) {
+    let bytes = topics.into_iter().map(|topic| topic.as_str().len() + Subscription::ENTRY);
+    bytes.fold((0, 0), |(sum, count), bytes| (sum + bytes, count + 1))
 }
 
 impl Drop for TopicShare {

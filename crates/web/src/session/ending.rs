@@ -1,6 +1,6 @@
 use std::{fmt, time::Duration};
 
-use futures::StreamExt as _;
+use futures::{SinkExt as _, StreamExt as _};
 use nuncio_gateway::{End, Wrong};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -47,7 +47,10 @@ pub(super) fn broken(error: Error) -> Ending {
     match error {
         Error::ConnectionClosed | Error::AlreadyClosed => Ending::ClientLeft,
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Ending::ClientLeft,
-        Error::Io(error) => Ending::Broken(error),
+        Error::Io(error) => match error.downcast::<ProtocolError>() {
+            Ok(wrong) => Ending::Own(NoWebSocket::Malformed(wrong.into())),
+            Err(error) => Ending::Broken(error),
+        },
         Error::Capacity(error) => Ending::Own(NoWebSocket::TooLarge(error)),
         other => Ending::Own(NoWebSocket::Malformed(other)),
     }
@@ -88,6 +91,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let goodbye = async {
+        // It finds room once nothing waits before it.
+        let _ = socket.flush().await;
         let _ = socket.close(Some(frame)).await;
         // Until the client has seen it: who closes with bytes unread takes back what was said.
         while let Some(Ok(_)) = socket.next().await {}

@@ -14,6 +14,9 @@ use tokio_tungstenite::tungstenite::Message;
 use super::Session;
 use crate::frame::{Form, Frame, MALFORMED, Name, Said, UNKNOWN_REQUEST, Unreadable, binary, json};
 
+/// Longest reason why a frame cannot be read, in characters.
+const LONGEST_REASON: usize = 1 << 10;
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     pub(super) async fn handle(&mut self, message: Message) -> Result<(), CoreGone> {
         let (form, body, read) = match message {
@@ -29,11 +32,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         self.member.note_received();
         let Frame { id, said } = match read {
             Ok(frame) => frame,
-            Err(Unreadable { id, why }) => {
-                self.member.note_malformed();
-                self.member
-                    .complain(|| format!("a web client's frame cannot be read: {}", nuncio_plain::short(&why, 160)));
-                self.answer(name(id, form), MALFORMED, why);
+            Err(unreadable) => {
+                self.refuse(unreadable, form);
                 return Ok(());
             }
         };
@@ -41,12 +41,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         match said {
             Said::Subscribe { topics } => {
                 self.form = form;
-                let all = self.member.listed().union(&topics).cloned().collect();
-                self.list(name, all, Some(&topics)).await?;
+                self.subscribe(name, &topics);
+                self.member.tell_topics().await?;
             }
             Said::Unsubscribe { topics } => {
-                let rest = self.member.listed().difference(&topics).cloned().collect();
-                self.list(name, rest, None).await?;
+                self.member.unsubscribe(&topics);
+                self.answer(name, ResultCode::OK, String::new());
+                self.member.tell_topics().await?;
             }
             Said::Publish { kind, priority, topic, data } => {
                 let name = Name { is_multicast: kind == Kind::Multicast, ..name };
@@ -77,21 +78,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         Ok(())
     }
 
-    /// Puts a list in place of the one before; of those that are `wanted` the client is told which it may not have.
-    async fn list(
-        &mut self,
-        name: Name,
-        topics: BTreeSet<Topic>,
-        wanted: Option<&BTreeSet<Topic>>,
-    ) -> Result<(), CoreGone> {
-        match self.member.list(topics) {
-            Ok(_) => match wanted.and_then(|wanted| self.member.denied_among(wanted)) {
-                Some(denied) => self.answer(name, ResultCode::DENIED, denied.to_string()),
-                None => self.answer(name, ResultCode::OK, String::new()),
-            },
+    fn refuse(&self, Unreadable { id, why }: Unreadable, form: Form) {
+        self.member.note_malformed();
+        self.member.complain(|| format!("a web client's frame cannot be read: {}", nuncio_plain::short(&why, 160)));
+        // It may quote what was said, however long that is.
+        self.answer(name(id, form), MALFORMED, nuncio_plain::short(&why, LONGEST_REASON));
+    }
+
+    fn subscribe(&mut self, name: Name, topics: &BTreeSet<Topic>) {
+        match self.member.subscribe(topics) {
+            Ok(None) => self.answer(name, ResultCode::OK, String::new()),
+            Ok(Some(denied)) => self.answer(name, ResultCode::DENIED, denied.to_string()),
             Err(over) => self.answer(name, ResultCode::OVER_LIMIT, over.to_string()),
         }
-        self.member.tell_topics().await
     }
 
     pub(super) fn answer(&self, name: Name, code: ResultCode, message: String) {

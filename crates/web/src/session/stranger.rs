@@ -15,6 +15,9 @@ use crate::{
     frame::{Form, Frame, Name, Said, binary, json},
 };
 
+/// Pings and the like that a stranger may say before he says who he is.
+const CONTROL_FRAMES: usize = 16;
+
 /// The token that a session stands on.
 pub(crate) struct Shown {
     pub(crate) tokens: Arc<dyn Tokens>,
@@ -30,11 +33,13 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let refuse = |reason: &str| Refusal::NoToken { reason: reason.to_owned() };
+    let mut others = 0;
     let (form, read) = loop {
         match socket.next().await {
             Some(Ok(Message::Text(text))) => break (Form::Json, json::read(&text)),
             Some(Ok(Message::Binary(body))) => break (Form::Binary, binary::read(body)),
-            Some(Ok(_)) => {}
+            Some(Ok(_)) if others < CONTROL_FRAMES => others += 1,
+            Some(Ok(_)) => return Err(refuse("it says pings, and not who it is")),
             Some(Err(error)) => return Err(refuse(&nuncio_plain::short(&error.to_string(), 160))),
             None => return Err(refuse("it left")),
         }

@@ -22,6 +22,17 @@ async fn a_huge_frame_is_refused_by_its_header() {
 }
 
 #[tokio::test]
+async fn a_long_ping_is_refused_by_its_header() {
+    let mut rig = Rig::new().await;
+    for length in [126, LONGEST_FRAME as u64] {
+        let (mut web, client) = rig.connect().await;
+        web.say_raw(&frame_head(0x89, length)).await.unwrap();
+        assert_eq!(web.closed().await.0, CloseCode::Protocol, "{length}");
+        assert_eq!(rig.disconnected().await, client);
+    }
+}
+
+#[tokio::test]
 async fn bytes_that_are_no_frames_end_the_session_with_the_reason() {
     let mut rig = Rig::new().await;
     let unmasked = b"\x82\x01x";
@@ -59,6 +70,29 @@ async fn a_flood_of_pings_is_answered_by_a_pong_and_holds_nothing() {
     let (mut web, _) = rig.connect().await;
     let pings = b"\x89\x80\0\0\0\0".repeat(10_000);
     web.say_raw(&pings).await.unwrap();
+    web.expect_silence().await;
+}
+
+#[tokio::test]
+async fn who_says_pings_while_he_reads_nothing_gets_what_waits_for_him_whole() {
+    let mut rig = Rig::new().await;
+    let (mut web, client) = rig.connect_narrow().await;
+    assert!(rig.deliver(client, Kind::Multicast, vec![b'x'; 4 << 20], 1));
+    let ping = [&b"\x89\xfd\0\0\0\0"[..], &[b'.'; 125]].concat();
+    for _ in 0..200 {
+        web.say_raw(&ping.repeat(100)).await.unwrap();
+    }
+    assert_eq!(web.hear().await["data"].as_str().map(str::len), Some(4 << 20));
+    web.expect_silence().await;
+}
+
+#[tokio::test]
+async fn a_reason_that_quotes_what_was_said_is_short() {
+    let mut rig = Rig::new().await;
+    let (mut web, _) = rig.connect().await;
+    web.say_text(&format!("{{\"type\":\"ping\",\"{}\":1}}", "x".repeat(1 << 20))).await;
+    let heard = web.hear().await;
+    assert_eq!((&heard["code"], heard["message"].as_str().map(str::len)), (&json!(-1), Some(1024)));
     web.expect_silence().await;
 }
 

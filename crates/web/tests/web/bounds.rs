@@ -1,8 +1,9 @@
 //! What clients can make the door hold, and how long.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use nuncio_protocol::amop::Kind;
+use nuncio_rights::{Rights, Rule, Rules};
 use nuncio_web::bounds::LONGEST_FRAME;
 use serde_json::json;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -96,6 +97,34 @@ async fn a_list_that_is_longer_than_a_clients_may_be_is_refused_and_the_former_o
 }
 
 #[tokio::test]
+async fn a_subscription_takes_no_more_work_because_more_is_listed() {
+    const LISTED: u64 = 50_000;
+    let deny = vec![Rule { subscribe: vec!["secret*".parse().unwrap()], ..Rule::default() }];
+    let rights = Rights::new(Rules { deny, ..Rules::default() }).unwrap();
+    let mut rig = Rig::with(|gateway, _| {
+        gateway.rights = Arc::new(rights);
+        gateway.limits.topic_bytes_per_session = 2 << 20;
+    })
+    .await;
+    let (mut web, _) = rig.connect().await;
+    let names: Vec<_> = (0..LISTED).map(|number| format!("secret{number}")).collect();
+    for topics in names.chunks(4096) {
+        assert_eq!(web.ask(json!({ "type": "subscribe", "id": 1, "topics": topics })).await["code"], -40012);
+    }
+    for id in 0..1000 {
+        let verb = if id % 2 == 0 { "subscribe" } else { "unsubscribe" };
+        let heard = web.ask(json!({ "type": verb, "id": id, "topics": ["a"] })).await;
+        assert_eq!((&heard["id"], &heard["code"]), (&json!(id), &json!(0)));
+    }
+    assert_eq!(
+        rig.clients.statistics().topics_denied,
+        LISTED,
+        "each name was judged when it was said, and never again"
+    );
+    assert_eq!(rig.clients.denied_topics()[0].count as u64, LISTED);
+}
+
+#[tokio::test]
 async fn a_queue_that_is_full_drops_multicasts_and_gives_unicasts_back() {
     let mut rig = Rig::with(|gateway, _| gateway.limits.queue_bytes = 1).await;
     let (mut web, client) = rig.connect().await;
@@ -122,6 +151,24 @@ async fn who_answers_pings_stays_and_who_does_not_is_gone_within_the_idle_time()
     }
     web.expect_silence().await;
     assert_eq!(rig.clients.statistics().sessions_idle, 1);
+}
+
+#[tokio::test]
+async fn a_message_that_takes_longer_than_the_idle_time_arrives_while_some_of_it_comes() {
+    let idle = Duration::from_millis(800);
+    let mut rig = Rig::with(|gateway, _| gateway.timeouts.idle = idle).await;
+    let (mut web, _) = rig.connect().await;
+    let long = json!({ "type": "publish", "id": 1, "topic": "t", "data": "x".repeat(100_000) }).to_string();
+    web.say_raw(&frame_head(0x81, long.len() as u64)).await.unwrap();
+    for piece in long.as_bytes().chunks(5000) {
+        tokio::time::sleep(idle / 8).await;
+        web.say_raw(piece).await.unwrap();
+    }
+    assert_eq!(rig.publish().await.3.len(), 100_000);
+    // And who stops in the middle is gone.
+    let (mut web, client) = rig.connect().await;
+    web.say_raw(&frame_head(0x81, long.len() as u64)).await.unwrap();
+    while rig.disconnected().await != client {}
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What JSON frames do.
 
-use std::time::Instant;
+use std::{collections::BTreeSet, time::Instant};
 
 use nuncio_gateway::Priorities;
 use nuncio_protocol::{
@@ -28,6 +28,29 @@ async fn a_publish_is_the_core_s_and_its_reply_comes_back_under_its_id() {
     rig.reply(client, seq, 0, b"\xff\x01");
     let heard = web.hear().await;
     assert_eq!((&heard["encoding"], &heard["data"]), (&json!("base64"), &json!("/wE=")));
+}
+
+#[tokio::test]
+async fn multicasts_under_one_id_or_none_are_each_a_message_of_its_own() {
+    let mut rig = Rig::new().await;
+    let (mut web, client) = rig.connect().await;
+    let (mut other, another) = rig.connect().await;
+    let frames = [
+        json!({ "type": "multicast", "id": 1, "topic": "t", "data": "x" }),
+        json!({ "type": "multicast", "topic": "t", "data": "x" }),
+    ];
+    let mut seqs = BTreeSet::new();
+    for frame in frames.iter().chain(&frames) {
+        for (web, client) in [(&mut web, client), (&mut other, another)] {
+            web.say(frame.clone()).await;
+            let (seq, ..) = rig.publish().await;
+            seqs.insert(seq);
+            rig.reply(client, seq, 0, b"");
+            let heard = web.hear().await;
+            assert_eq!((&heard["id"], &heard["code"]), (&json!(frame["id"].as_u64().unwrap_or_default()), &json!(0)));
+        }
+    }
+    assert_eq!(seqs.len(), 8, "the core delivers what has one seq and says the same once");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What is published by plain HTTP requests.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use nuncio_audit::Audit;
 use nuncio_gateway::Priorities;
@@ -106,6 +106,23 @@ async fn a_publish_comes_back_with_its_answer_and_each_request_is_a_session_of_i
     assert_eq!((answer.status, &answer.json()["word"]), (200, &"ok".into()));
     rig.disconnected().await;
     assert_eq!(rig.clients.statistics().sessions, 0);
+}
+
+#[tokio::test]
+async fn what_is_posted_twice_is_two_messages() {
+    let mut rig = Rig::new().await;
+    let mut http = Http { stream: rig.certified().await };
+    let mut seqs = BTreeSet::new();
+    for _ in 0..2 {
+        http.say("/v1/multicast/t", "", b"the same").await;
+        let ClientInput::Connected { client, .. } = connected(&mut rig).await else { unreachable!() };
+        let (seq, ..) = rig.publish().await;
+        seqs.insert(seq);
+        rig.reply(client, seq, 0, b"");
+        assert_eq!(http.hear().await.status, 200);
+        rig.disconnected().await;
+    }
+    assert_eq!(seqs.len(), 2, "the core delivers what has one seq and says the same once");
 }
 
 #[tokio::test]

@@ -107,6 +107,28 @@ async fn a_stranger_s_long_frame_is_not_read_and_one_who_says_nothing_is_cut() {
 }
 
 #[tokio::test]
+async fn a_stranger_who_says_nothing_but_pings_goes_after_a_few() {
+    let tokens = Book::of_shop();
+    let rig = Rig::with(|gateway, web| {
+        web.tokens = Some(tokens);
+        gateway.timeouts.handshake = 10 * PATIENCE;
+    })
+    .await;
+    let mut page = rig.guest(None).await.unwrap();
+    page.say_raw(&b"\x89\x80\0\0\0\0".repeat(10)).await.unwrap();
+    page.say(json!({ "type": "token", "id": 3, "token": "secret" })).await;
+    assert_eq!(page.hear().await["code"], 0);
+    let mut guest = rig.guest(None).await.unwrap();
+    guest.say_raw(&b"\x89\x80\0\0\0\0".repeat(30)).await.unwrap();
+    let (code, reason) = guest.closed().await;
+    assert_eq!(code, CloseCode::Policy, "{reason}");
+    // What is longer than a ping may be is not waited for.
+    let mut guest = rig.guest(None).await.unwrap();
+    guest.say_raw(&frame_head(0x89, 1 << 12)).await.unwrap();
+    guest.gone().await;
+}
+
+#[tokio::test]
 async fn a_token_that_is_taken_back_or_denied_ends_its_sessions() {
     let book = Book::of_shop();
     let mut rig = rig(&book).await;
