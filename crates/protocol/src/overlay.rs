@@ -427,12 +427,11 @@ impl Overlay {
                 }
             }
         }
-        let changes = if self.routing.due(self.routed).is_some_and(|at| at <= now) {
+        let is_due = self.routing.due(self.routed).is_some_and(|at| at <= now);
+        if is_due {
             self.routed = now;
-            self.routing.settle()
-        } else {
-            Vec::new()
-        };
+        }
+        let changes = if is_due { self.routing.settle() } else { Vec::new() };
         for &(node, reachable) in &changes {
             self.outbox.push(Output::ReachabilityChanged { node, reachable });
             self.status_sync.handle_reachability(&node, reachable, now);
