@@ -146,8 +146,7 @@ impl Overlay {
         for node in self.status_sync.handle_timeout(&mut self.outbox, now) {
             self.forget(&node);
         }
-        let Self { gate, status_sync, .. } = self;
-        for (from, waiting) in gate.give_up(|peer, node| status_sync.is_patient_with(peer, node, now), now) {
+        for (from, waiting) in self.gate.give_up(|by, node| self.status_sync.is_patient_with(by, node, now), now) {
             self.dropped.no_record += 1;
             let is_unknown = !self.is_certified(&waiting.source()) && !self.is_expelled(&waiting.source());
             // Whoever passes something on has the record of its source; it was asked for that.
