@@ -17,8 +17,13 @@ use crate::{
 /// What HTTP holds of a connection, in bytes.
 const HTTP: usize = 512 << 10;
 
-/// An event, in bytes; JSON makes it twice as long at the most.
+/// An event, in bytes.
 const EVENT: usize = size_of::<Recorded>() + 5 * 4 * Text::MAX;
+
+/// A line of it, in bytes: JSON makes what is harmless twice as long at the most.
+const LINE: usize = 32 << 10;
+
+const _: () = assert!(LINE >= 2 * EVENT);
 
 /// Most listening streams at a time, each of which is one of the node's listeners.
 pub const LISTENERS: usize = MAX_LISTENERS;
@@ -53,7 +58,7 @@ pub fn bounds() -> Vec<Bound> {
         // A line waits, and one is written.
         Bound::of_bytes(
             "what a follower of the events is told",
-            4 * EVENT,
+            2 * LINE,
             "the next ones wait, and are missed when they are many; who takes none for 10 s is cut off",
         )
         .per("follower", MAX_LISTENERS),
