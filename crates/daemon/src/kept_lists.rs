@@ -1,19 +1,32 @@
 //! Revocation lists taken from the network, kept for the next start with the agencies that signed them:
 //! `revocations.pem` in the data directory.
 
-use std::time::Duration;
+mod pace;
 
-use nuncio_pki::{Certificate, Policy, RevocationList};
-use tokio::{sync::watch, time::sleep};
+use std::{sync::Arc, time::Instant};
 
+use nuncio_pki::{Certificate, Lists, MAX_CHAIN_BYTES, Policy, RevocationList};
+use rustls_pki_types::UnixTime;
+use tokio::{sync::watch, time::sleep_until};
+
+use self::pace::Pace;
 use crate::{
     changes::{ChangesError, load, store},
     control::Control,
     data_dir::{DataDir, StateFile},
 };
 
-/// How long until what could not be kept is tried again.
-const AGAIN: Duration = Duration::from_secs(10);
+/// What a block of PEM has around its content, in bytes, and more.
+const FRAME: usize = 128;
+
+/// More certificates than are kept: of each list's signer, those above it.
+const CERTIFICATES: usize = Lists::MAX * 5;
+
+/// The longest file there can be, in bytes. PEM writes 48 bytes as 64 letters and a newline.
+const LONGEST: usize =
+    HEADER.len() + (Lists::MAX_BYTES + CERTIFICATES * MAX_CHAIN_BYTES) / 48 * 65 + (Lists::MAX + CERTIFICATES) * FRAME;
+
+const _: () = assert!(LONGEST as u64 <= Kept::MAX_LENGTH, "what is written must be read again");
 
 /// How a file begins.
 const HEADER: &str = "# taken from the network; written by the node\n";
@@ -28,7 +41,7 @@ pub(crate) struct Kept {
 
 /// Keeps every list in force whenever one was adopted, or made of two here, until the node has ended.
 pub(crate) async fn keep(
-    control: &Control,
+    control: Arc<Control>,
     mut adoptions: watch::Receiver<Vec<Certificate>>,
     mut merged: watch::Receiver<()>,
 ) {
@@ -76,6 +89,7 @@ impl Kept {
 impl StateFile for Kept {
     const NAME: &'static str = "revocations.pem";
     const LOST: &'static str = "peers send what they hold of the others";
+    const MAX_LENGTH: u64 = 128 << 20;
 
     fn parse(text: &str) -> Result<Self, String> {
         let blocks = blocks(text).collect::<Result<Vec<_>, _>>()?;
@@ -133,7 +147,6 @@ impl FromIterator<Block> for Kept {
 #[cfg(test)]
 mod tests {
     use nuncio_testkit::TestAuthority;
-    use rustls_pki_types::UnixTime;
 
     use super::*;
 
