@@ -45,26 +45,58 @@ pub(crate) async fn keep(
     mut adoptions: watch::Receiver<Vec<Certificate>>,
     mut merged: watch::Receiver<()>,
 ) {
-    let mut is_kept = true;
+    let (mut pace, mut is_kept) = (Pace::new(Instant::now()), true);
     loop {
-        tokio::select! {
-            adopted = adoptions.changed() => if adopted.is_err() { return },
-            Ok(()) = merged.changed() => {}
-            () = sleep(AGAIN), if !is_kept => {}
+        let due = pace.poll_timeout();
+        let is_over = tokio::select! {
+            adopted = adoptions.changed() => adopted.is_err(),
+            Ok(()) = merged.changed() => false,
+            () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {
+                is_kept = write(&control, &mut pace, is_kept).await;
+                continue;
+            }
+        };
+        if is_over {
+            break;
         }
         control.recheck_sdks();
-        let stored = Kept::of(&control.policy.load()).store(&control.data);
-        match &stored {
-            Ok(()) => tracing::info!("revocation lists kept"),
-            Err(error) if is_kept => {
-                tracing::error!(
-                    %error,
-                    "a revocation list from the network is in force, but cannot be kept for the next start; that is tried again"
-                );
-            }
-            Err(_) => {}
+        pace.handle_news(Instant::now());
+    }
+    if pace.poll_timeout().is_some() {
+        write(&control, &mut pace, is_kept).await;
+    }
+}
+
+/// On a thread where it keeps nobody waiting; says whether they are kept now.
+async fn write(control: &Arc<Control>, pace: &mut Pace, was_kept: bool) -> bool {
+    let of = Arc::clone(control);
+    let stored = tokio::task::spawn_blocking(move || Kept::of(&of.policy.load()).store(&of.data)).await;
+    match stored {
+        Ok(Ok(bytes)) => {
+            pace.handle_written(bytes, Instant::now());
+            tracing::info!(bytes, "revocation lists kept");
+            return true;
         }
-        is_kept = stored.is_ok();
+        Ok(Err(error)) if was_kept => tracing::error!(
+            %error,
+            "a revocation list from the network is in force, but cannot be kept for the next start; that is tried again"
+        ),
+        // It was told, or the runtime ends.
+        Ok(Err(_)) | Err(_) => {}
+    }
+    pace.handle_failed(Instant::now());
+    false
+}
+
+/// Says which lists were in force and are no more.
+pub(crate) fn tell_gone(gone: &[RevocationList]) {
+    for list in gone {
+        tracing::error!(
+            issuer = list.issuer(),
+            edition = %list.edition(),
+            revoked = list.len(),
+            "a revocation list found no room beside those of [identity] crl, and what it revokes counts again"
+        );
     }
 }
 
@@ -78,10 +110,18 @@ impl Kept {
     }
 
     fn of(policy: &Policy) -> Self {
-        Self { lists: policy.lists().iter().cloned().collect(), agencies: policy.lists().signers() }
+        Self { lists: policy.lists().iter().cloned().collect(), agencies: policy.list_signers() }
     }
 
-    fn store(&self, data: &DataDir) -> Result<(), ChangesError> {
+    /// Puts them into force again.
+    pub(crate) fn restore(&self, policy: Policy, now: UnixTime) -> Policy {
+        let (policy, gone) = policy.with_former(self.lists.iter().cloned(), &self.agencies, now);
+        tell_gone(&gone);
+        policy
+    }
+
+    /// Says how many bytes it took.
+    fn store(&self, data: &DataDir) -> Result<usize, ChangesError> {
         store(data, self)
     }
 }

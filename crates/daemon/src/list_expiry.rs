@@ -45,7 +45,7 @@ pub(crate) async fn warn(control: Arc<Control>) {
 pub(crate) fn warnings(policy: &Policy, own: &Credential, now: UnixTime) -> Vec<String> {
     let lists = policy.lists();
     let about = |list: &RevocationList| limit(list, now).map(|limit| words(list, limit, lists, now));
-    let mut warnings: Vec<_> = lists.iter().filter_map(about).collect();
+    let mut warnings: Vec<_> = lists.continued().filter_map(about).collect();
     warnings.extend(lists.unclaimed().iter().map(|list| {
         let name = format!("revocation list {} of {}", list.edition(), list.issuer());
         format!("{name} does not spread: nobody is known here who signed it")
@@ -82,7 +82,7 @@ fn missing(policy: &Policy, own: &Credential) -> Vec<String> {
 fn due<'a>(lists: &'a Lists, now: UnixTime, warned: &mut BTreeMap<Vec<u8>, u64>) -> Vec<(&'a RevocationList, String)> {
     let mut due = Vec::new();
     let mut still = BTreeMap::new();
-    for list in lists.iter() {
+    for list in lists.continued() {
         let Some(limit) = limit(list, now) else { continue };
         if warned.get(list.der()).is_none_or(|last| limit < *last) {
             due.push((list, words(list, limit, lists, now)));
@@ -154,6 +154,10 @@ mod tests {
         };
         assert!(warnings(policy(CrlPolicy::Soft), 1_100_000).is_empty());
         assert_eq!(warnings(policy(CrlPolicy::Soft), 3_000_000).len(), 1);
+        let (retired, former) = policy(CrlPolicy::Soft);
+        let (other, former) = (TestAuthority::new(), former.lists().iter().cloned().collect::<Vec<_>>());
+        let (after, _) = other.policy().with_former(former, &[retired.root_certificate().clone()], at(3_000_000));
+        assert!(after.lists().iter().count() == 1 && warnings((other, after), 3_000_000).is_empty(), "it has no next");
         let hard = warnings(policy(CrlPolicy::Hard), 1_100_000);
         assert!(hard.len() == 1 && hard[0].contains("no revocation list of OU=agency"), "{hard:?}");
         let none = TestAuthority::new();

@@ -119,7 +119,7 @@ impl Daemon {
         let files = files::open(config, &mut port).map_err(StartError::Files)?;
         let newcomers = enrolment_port(config, &credentials.identity, issuing.as_ref()).await?;
         let (kept, own_certificate) = (Kept::load(&data)?, credentials.identity.certificate.clone());
-        let policy = state.restrict(credentials.policy).with_newest(kept.lists, &kept.agencies, UnixTime::now());
+        let policy = kept.restore(state.restrict(credentials.policy), UnixTime::now());
         let policy = Arc::new(ArcSwap::from_pointee(policy));
         let (rights, own, metrics) = (rights(config)?, own_party(&credentials.identity), Metrics::new());
         let (clients, admin_tls) = (clients(config, &metrics), admin_tls(config, &credentials.identity, &policy)?);
