@@ -171,7 +171,8 @@ impl Control {
         }
         self.node.renew(Arc::new(identity)).await?;
         self.lifetimes.store(Arc::new(lifetimes));
-        if own.serial != self.own.load().serial {
+        // An agency above it may be another one, as when a root is rotated: then it is renewed with that.
+        if !own.presented().eq(self.own.load().presented()) {
             self.own.store(own);
         }
         Ok(())
