@@ -68,9 +68,13 @@ impl IssuingDesk {
         self.authority.certificate()
     }
 
-    /// The root that the authority stands below, or is.
-    pub fn root(&self) -> &Certificate {
-        self.authority.issuer().root_certificate()
+    /// The certificates of the authority in its folder now, the root last.
+    ///
+    /// # Errors
+    /// When its files do not fit together any more.
+    pub fn follow(&mut self) -> Result<&[Certificate], AuthorityError> {
+        self.authority.follow()?;
+        Ok(self.authority.issuer().chain())
     }
 
     /// Renews the certificate of who asks, and notes it on disk before it is given away.
