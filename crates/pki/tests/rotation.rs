@@ -230,6 +230,32 @@ fn an_agency_is_replaced_under_its_name_and_the_old_one_revoked() {
     former.revoke(&before[1][0]).unwrap();
 }
 
+/// What the new authority revokes meanwhile is in its own list, not in the old one's.
+#[test]
+fn a_switch_that_is_run_again_after_the_first_revocation_lets_the_rotation_end() {
+    let chain = Chain::new();
+    let root = Authority::open(&chain.path("ca")).unwrap();
+    let [lost, gone] = ["lost", "gone"]
+        .map(|name| root.agency(name, &chain.path(name), Validity::days(9)).unwrap().certificate().clone());
+    chain.plan("ca", &["agencyA", "lost", "gone", "node0", "node1", "node2", "sdk"]);
+    for step in [Step::Prepared, Step::Issued, Step::Switched] {
+        chain.step(step);
+    }
+    let new = Authority::open(&chain.path("ca")).unwrap();
+    assert!(!new.crl_path().exists() && new.revoke(&lost).is_err());
+    let [lost, gone] = [(lost, "lost"), (gone, "gone")].map(|(old, name)| {
+        let reissued = chain.read(&format!("{name}/agency.crt")).remove(0);
+        assert_ne!(reissued, old);
+        reissued
+    });
+    new.revoke(&lost).unwrap();
+    chain.step(Step::Switched);
+    new.revoke(&gone).unwrap();
+    chain.step(Step::Retired);
+    let lists = RevocationFile::read(&new.crl_path()).unwrap().lists;
+    assert!(lists.len() == 1 && lists[0].lists(&lost) && lists[0].lists(&gone));
+}
+
 /// After each file that a step writes, it is interrupted and run again.
 #[test]
 fn a_step_that_was_interrupted_anywhere_is_run_again() {

@@ -310,8 +310,9 @@ impl Rotation {
         let place = self.directory.join(&key);
         let is_old = read_key(&place)?.spki_der()? != new.issuer.key().spki_der()?;
         for (name, text) in copies {
-            // An interrupted run may have copied what was revoked in since.
-            if is_old || !former.join(&name).exists() {
+            // An interrupted run may have copied what was revoked in since. Lists that come later are the new key's.
+            let is_new_keys = !is_old && name.starts_with("ca.crl");
+            if is_old || !(is_new_keys || former.join(&name).exists()) {
                 Draft::public(&former.join(&name), &text)?.replace()?;
             }
         }
