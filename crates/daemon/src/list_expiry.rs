@@ -19,6 +19,9 @@ const INTERVAL: Duration = Duration::from_secs(60);
 /// years, some for days.
 const WARNINGS: [u64; 4] = [50, 25, 10, 0];
 
+/// What helps.
+const NEXT: &str = "ask the authority for the next, which `nuncio ca crl` makes";
+
 /// Authorities without a list that are named at the most.
 const MAX_NAMED: usize = 16;
 
@@ -35,7 +38,7 @@ pub(crate) async fn warn(control: Arc<Control>) {
         }
         let missing: BTreeSet<_> = missing(&policy, &own).into_iter().collect();
         for words in missing.difference(&told) {
-            tracing::warn!("{words}. Name lists in [identity] crl");
+            tracing::warn!("{words}. `nuncio ca crl` makes an authority's list: name it in [identity] crl");
         }
         told = missing;
     }
@@ -109,10 +112,10 @@ fn words(list: &RevocationList, limit: u64, lists: &Lists, now: UnixTime) -> Str
     let name = format!("revocation list {} of {}", list.edition(), list.issuer());
     if limit == 0 {
         let consequence = consequence.replace("then nobody of that authority is", "nobody of that authority is");
-        return format!("{name} is overdue{consequence}: ask the authority for the next");
+        return format!("{name} is overdue{consequence}: {NEXT}");
     }
     let left = list.next_update().map_or(0, |end| end.as_secs().saturating_sub(now.as_secs()));
-    format!("{name} is due to be replaced in {} h{consequence}: ask the authority for the next", left / 3600)
+    format!("{name} is due to be replaced in {} h{consequence}: {NEXT}", left / 3600)
 }
 
 #[cfg(test)]
