@@ -101,7 +101,9 @@ fn no_token_is_made_that_nobody_could_use() {
     {
         let refused = make(rest);
         assert!(
-            refused.code == 2 && refused.stderr.contains("has room for 8 addresses"),
+            refused.code == 2
+                && refused.stderr.contains("a token has room for")
+                && refused.stderr.contains("for 8 addresses"),
             "{rest:?}: {}",
             refused.stderr
         );
