@@ -30,7 +30,7 @@ impl PeerChanges {
     }
 
     pub(crate) fn store(&self, data: &DataDir) -> Result<(), ChangesError> {
-        store(data, self)
+        store(data, self).map(drop)
     }
 
     /// The peers that are wanted.
@@ -73,7 +73,7 @@ impl AccessChanges {
     }
 
     pub(crate) fn store(&self, data: &DataDir) -> Result<(), ChangesError> {
-        store(data, self)
+        store(data, self).map(drop)
     }
 
     /// Sets a rule, or takes it back; says whether anything changed.
@@ -173,6 +173,7 @@ impl ChangesError {
         match source.kind() {
             io::ErrorKind::StorageFull => format!("free space on the disk of {}", path.display()),
             io::ErrorKind::IsADirectory => format!("{} must be a file: move the directory away", path.display()),
+            io::ErrorKind::FileTooLarge => format!("no node writes so much: move {} away", path.display()),
             _ => format!("make {} readable and writable for the user that runs the node", path.display()),
         }
     }
@@ -186,13 +187,14 @@ pub(crate) fn load<T: StateFile>(data: &DataDir) -> Result<T, ChangesError> {
     data.load().map_err(|source| ChangesError { path: data.path().join(T::NAME), source })
 }
 
-/// Keeps a file of the data directory for the next start.
+/// Keeps a file of the data directory for the next start, and says how many bytes that took.
 ///
 /// # Errors
 /// See [`DataDir::write`].
-pub(crate) fn store<T: StateFile>(data: &DataDir, changes: &T) -> Result<(), ChangesError> {
-    let written = data.write(T::NAME, &changes.to_text());
-    written.map_err(|source| ChangesError { path: data.path().join(T::NAME), source })
+pub(crate) fn store<T: StateFile>(data: &DataDir, changes: &T) -> Result<usize, ChangesError> {
+    let text = changes.to_text();
+    let written = data.write(T::NAME, &text);
+    written.map(|()| text.len()).map_err(|source| ChangesError { path: data.path().join(T::NAME), source })
 }
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ pub(crate) struct Control {
     pub(crate) lifetimes: ArcSwap<Vec<Lifetime>>,
     /// What its own says.
     pub(crate) own: ArcSwap<Credential>,
-    pub(crate) enrolment_tls: Option<EnrolmentTls>,
+    pub(crate) enrolment_tls: Option<Arc<EnrolmentTls>>,
     /// Where files of other nodes come.
     inbox: Option<Arc<Inbox>>,
     /// Why it was not renewed though it is due.
@@ -89,7 +89,7 @@ pub(crate) struct Parts {
     pub(crate) admin_tls: Option<Arc<ArcSwap<OperatorServerTls>>>,
     pub(crate) lifetimes: Vec<Lifetime>,
     pub(crate) own: Credential,
-    pub(crate) enrolment_tls: Option<EnrolmentTls>,
+    pub(crate) enrolment_tls: Option<Arc<EnrolmentTls>>,
     pub(crate) inbox: Option<Arc<Inbox>>,
 }
 

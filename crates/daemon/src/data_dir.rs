@@ -10,9 +10,6 @@ use std::{
 use nuncio_node::state_file;
 use rustix::fs::{FlockOperation, flock};
 
-/// Longest file read from the directory, in bytes: the revocation lists of a policy are far shorter.
-const MAX_FILE: u64 = 64 << 20;
-
 /// A data directory that this process holds until it is dropped.
 #[derive(Debug)]
 pub struct DataDir {
@@ -66,15 +63,11 @@ impl DataDir {
     /// told, kept as `NAME.broken`, and made anew of what can still be read in it.
     ///
     /// # Errors
-    /// When it cannot be read, or not be made anew.
+    /// When it cannot be read, or not be made anew; or it is longer than this node writes any, which is left as it is.
     pub(crate) fn load<T: StateFile>(&self) -> io::Result<T> {
         let path = self.path.join(T::NAME);
-        let text = match state_file::read(&path, MAX_FILE) {
-            Ok(None) => return Ok(T::default()),
-            Ok(Some(bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => String::new(),
-            Err(error) => return Err(error),
-        };
+        let Some(bytes) = state_file::read(&path, T::MAX_LENGTH)? else { return Ok(T::default()) };
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         let parsed = if text.trim().is_empty() { Err("it is empty".to_owned()) } else { T::parse(&text) };
         parsed.or_else(|reason| self.mend(&path, &reason, &text))
     }
@@ -95,6 +88,9 @@ pub(crate) trait StateFile: Default {
 
     /// What to do about what could not be read.
     const LOST: &'static str;
+
+    /// The longest that this node writes, in bytes.
+    const MAX_LENGTH: u64 = 16 << 20;
 
     /// Reads a whole file.
     ///
@@ -182,6 +178,7 @@ mod tests {
     impl StateFile for Words {
         const NAME: &'static str = "words";
         const LOST: &'static str = "say the others again";
+        const MAX_LENGTH: u64 = 100;
 
         fn parse(text: &str) -> Result<Self, String> {
             let words = text.strip_suffix(" end").ok_or("it has no end")?;
@@ -212,6 +209,16 @@ mod tests {
         fs::write(dir.path().join("words"), "").unwrap();
         held.load::<Words>().unwrap();
         assert_eq!(fs::read_to_string(dir.path().join("words")).unwrap(), " end");
+    }
+
+    #[test]
+    fn a_file_that_is_too_long_is_left_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = DataDir::hold(dir.path()).unwrap();
+        let long = "word ".repeat(20) + "end";
+        fs::write(dir.path().join("words"), &long).unwrap();
+        assert_eq!(held.load::<Words>().unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(fs::read_to_string(dir.path().join("words")).unwrap(), long);
     }
 
     #[test]

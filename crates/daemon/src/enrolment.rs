@@ -2,9 +2,13 @@
 
 mod client;
 mod server;
+mod shown;
 
 pub use self::client::{EnrolmentError, enrol};
-pub(crate) use self::server::{Bound, EnrolmentTls, bind, bounds, serve};
+pub(crate) use self::{
+    server::{Bound, bind, bounds, serve},
+    shown::EnrolmentTls,
+};
 
 use std::{io, time::Duration};
 

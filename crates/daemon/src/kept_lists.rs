@@ -1,19 +1,32 @@
 //! Revocation lists taken from the network, kept for the next start with the agencies that signed them:
 //! `revocations.pem` in the data directory.
 
-use std::time::Duration;
+mod pace;
 
-use nuncio_pki::{Certificate, Policy, RevocationList};
-use tokio::{sync::watch, time::sleep};
+use std::{sync::Arc, time::Instant};
 
+use nuncio_pki::{Certificate, Lists, MAX_CHAIN_BYTES, Policy, RevocationList};
+use rustls_pki_types::UnixTime;
+use tokio::{sync::watch, time::sleep_until};
+
+use self::pace::Pace;
 use crate::{
     changes::{ChangesError, load, store},
     control::Control,
     data_dir::{DataDir, StateFile},
 };
 
-/// How long until what could not be kept is tried again.
-const AGAIN: Duration = Duration::from_secs(10);
+/// What a block of PEM has around its content, in bytes, and more.
+const FRAME: usize = 128;
+
+/// More certificates than are kept: of each list's signer, those above it.
+const CERTIFICATES: usize = Lists::MAX * 5;
+
+/// The longest file there can be, in bytes. PEM writes 48 bytes as 64 letters and a newline.
+const LONGEST: usize =
+    HEADER.len() + (Lists::MAX_BYTES + CERTIFICATES * MAX_CHAIN_BYTES) / 48 * 65 + (Lists::MAX + CERTIFICATES) * FRAME;
+
+const _: () = assert!(LONGEST as u64 <= Kept::MAX_LENGTH, "what is written must be read again");
 
 /// How a file begins.
 const HEADER: &str = "# taken from the network; written by the node\n";
@@ -28,30 +41,62 @@ pub(crate) struct Kept {
 
 /// Keeps every list in force whenever one was adopted, or made of two here, until the node has ended.
 pub(crate) async fn keep(
-    control: &Control,
+    control: Arc<Control>,
     mut adoptions: watch::Receiver<Vec<Certificate>>,
     mut merged: watch::Receiver<()>,
 ) {
-    let mut is_kept = true;
+    let (mut pace, mut is_kept) = (Pace::new(Instant::now()), true);
     loop {
-        tokio::select! {
-            adopted = adoptions.changed() => if adopted.is_err() { return },
-            Ok(()) = merged.changed() => {}
-            () = sleep(AGAIN), if !is_kept => {}
+        let due = pace.poll_timeout();
+        let is_over = tokio::select! {
+            adopted = adoptions.changed() => adopted.is_err(),
+            Ok(()) = merged.changed() => false,
+            () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {
+                is_kept = write(&control, &mut pace, is_kept).await;
+                continue;
+            }
+        };
+        if is_over {
+            break;
         }
         control.recheck_sdks();
-        let stored = Kept::of(&control.policy.load()).store(&control.data);
-        match &stored {
-            Ok(()) => tracing::info!("revocation lists kept"),
-            Err(error) if is_kept => {
-                tracing::error!(
-                    %error,
-                    "a revocation list from the network is in force, but cannot be kept for the next start; that is tried again"
-                );
-            }
-            Err(_) => {}
+        pace.handle_news(Instant::now());
+    }
+    if pace.poll_timeout().is_some() {
+        write(&control, &mut pace, is_kept).await;
+    }
+}
+
+/// On a thread where it keeps nobody waiting; says whether they are kept now.
+async fn write(control: &Arc<Control>, pace: &mut Pace, was_kept: bool) -> bool {
+    let of = Arc::clone(control);
+    let stored = tokio::task::spawn_blocking(move || Kept::of(&of.policy.load()).store(&of.data)).await;
+    match stored {
+        Ok(Ok(bytes)) => {
+            pace.handle_written(bytes, Instant::now());
+            tracing::info!(bytes, "revocation lists kept");
+            return true;
         }
-        is_kept = stored.is_ok();
+        Ok(Err(error)) if was_kept => tracing::error!(
+            %error,
+            "a revocation list from the network is in force, but cannot be kept for the next start; that is tried again"
+        ),
+        // It was told, or the runtime ends.
+        Ok(Err(_)) | Err(_) => {}
+    }
+    pace.handle_failed(Instant::now());
+    false
+}
+
+/// Says which lists were in force and are no more.
+pub(crate) fn tell_gone(gone: &[RevocationList]) {
+    for list in gone {
+        tracing::error!(
+            issuer = list.issuer(),
+            edition = %list.edition(),
+            revoked = list.len(),
+            "a revocation list found no room beside those of [identity] crl, and what it revokes counts again"
+        );
     }
 }
 
@@ -65,10 +110,18 @@ impl Kept {
     }
 
     fn of(policy: &Policy) -> Self {
-        Self { lists: policy.lists().iter().cloned().collect(), agencies: policy.lists().signers() }
+        Self { lists: policy.lists().iter().cloned().collect(), agencies: policy.list_signers() }
     }
 
-    fn store(&self, data: &DataDir) -> Result<(), ChangesError> {
+    /// Puts them into force again.
+    pub(crate) fn restore(&self, policy: Policy, now: UnixTime) -> Policy {
+        let (policy, gone) = policy.with_former(self.lists.iter().cloned(), &self.agencies, now);
+        tell_gone(&gone);
+        policy
+    }
+
+    /// Says how many bytes it took.
+    fn store(&self, data: &DataDir) -> Result<usize, ChangesError> {
         store(data, self)
     }
 }
@@ -76,6 +129,7 @@ impl Kept {
 impl StateFile for Kept {
     const NAME: &'static str = "revocations.pem";
     const LOST: &'static str = "peers send what they hold of the others";
+    const MAX_LENGTH: u64 = 128 << 20;
 
     fn parse(text: &str) -> Result<Self, String> {
         let blocks = blocks(text).collect::<Result<Vec<_>, _>>()?;
@@ -133,7 +187,6 @@ impl FromIterator<Block> for Kept {
 #[cfg(test)]
 mod tests {
     use nuncio_testkit::TestAuthority;
-    use rustls_pki_types::UnixTime;
 
     use super::*;
 

@@ -19,6 +19,9 @@ const INTERVAL: Duration = Duration::from_secs(60);
 /// years, some for days.
 const WARNINGS: [u64; 4] = [50, 25, 10, 0];
 
+/// What helps.
+const NEXT: &str = "ask the authority for the next, which `nuncio ca crl` makes";
+
 /// Authorities without a list that are named at the most.
 const MAX_NAMED: usize = 16;
 
@@ -35,7 +38,7 @@ pub(crate) async fn warn(control: Arc<Control>) {
         }
         let missing: BTreeSet<_> = missing(&policy, &own).into_iter().collect();
         for words in missing.difference(&told) {
-            tracing::warn!("{words}. Name lists in [identity] crl");
+            tracing::warn!("{words}. `nuncio ca crl` makes an authority's list: name it in [identity] crl");
         }
         told = missing;
     }
@@ -45,7 +48,7 @@ pub(crate) async fn warn(control: Arc<Control>) {
 pub(crate) fn warnings(policy: &Policy, own: &Credential, now: UnixTime) -> Vec<String> {
     let lists = policy.lists();
     let about = |list: &RevocationList| limit(list, now).map(|limit| words(list, limit, lists, now));
-    let mut warnings: Vec<_> = lists.iter().filter_map(about).collect();
+    let mut warnings: Vec<_> = lists.continued().filter_map(about).collect();
     warnings.extend(lists.unclaimed().iter().map(|list| {
         let name = format!("revocation list {} of {}", list.edition(), list.issuer());
         format!("{name} does not spread: nobody is known here who signed it")
@@ -82,7 +85,7 @@ fn missing(policy: &Policy, own: &Credential) -> Vec<String> {
 fn due<'a>(lists: &'a Lists, now: UnixTime, warned: &mut BTreeMap<Vec<u8>, u64>) -> Vec<(&'a RevocationList, String)> {
     let mut due = Vec::new();
     let mut still = BTreeMap::new();
-    for list in lists.iter() {
+    for list in lists.continued() {
         let Some(limit) = limit(list, now) else { continue };
         if warned.get(list.der()).is_none_or(|last| limit < *last) {
             due.push((list, words(list, limit, lists, now)));
@@ -109,10 +112,10 @@ fn words(list: &RevocationList, limit: u64, lists: &Lists, now: UnixTime) -> Str
     let name = format!("revocation list {} of {}", list.edition(), list.issuer());
     if limit == 0 {
         let consequence = consequence.replace("then nobody of that authority is", "nobody of that authority is");
-        return format!("{name} is overdue{consequence}: ask the authority for the next");
+        return format!("{name} is overdue{consequence}: {NEXT}");
     }
     let left = list.next_update().map_or(0, |end| end.as_secs().saturating_sub(now.as_secs()));
-    format!("{name} is due to be replaced in {} h{consequence}: ask the authority for the next", left / 3600)
+    format!("{name} is due to be replaced in {} h{consequence}: {NEXT}", left / 3600)
 }
 
 #[cfg(test)]
@@ -154,6 +157,10 @@ mod tests {
         };
         assert!(warnings(policy(CrlPolicy::Soft), 1_100_000).is_empty());
         assert_eq!(warnings(policy(CrlPolicy::Soft), 3_000_000).len(), 1);
+        let (retired, former) = policy(CrlPolicy::Soft);
+        let (other, former) = (TestAuthority::new(), former.lists().iter().cloned().collect::<Vec<_>>());
+        let (after, _) = other.policy().with_former(former, &[retired.root_certificate().clone()], at(3_000_000));
+        assert!(after.lists().iter().count() == 1 && warnings((other, after), 3_000_000).is_empty(), "it has no next");
         let hard = warnings(policy(CrlPolicy::Hard), 1_100_000);
         assert!(hard.len() == 1 && hard[0].contains("no revocation list of OU=agency"), "{hard:?}");
         let none = TestAuthority::new();

@@ -1,6 +1,6 @@
 //! SIGHUP: the configuration is read again. A bad one changes nothing.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use nuncio_audit::{Actor, Change, Event, Text};
 use nuncio_identity::NodeId;
@@ -15,6 +15,7 @@ use crate::{
     StartError,
     config::{Config, ConfigError, Difference, Effect, Peer, Source},
     control::{Control, warn_of_roles},
+    kept_lists::tell_gone,
     lifetimes,
     reading::ReadingError,
 };
@@ -110,9 +111,7 @@ impl Control {
         self.show(fresh.identity, fresh.channel.as_ref(), &fresh.policy).await?;
         *self.state() = after.clone();
         let former = self.policy.load_full();
-        // Lists from the network stay in force until files bring newer ones.
-        let fresh_policy = after.restrict(fresh.policy);
-        self.enforce(|current| fresh_policy.clone().with_newest_of(current, UnixTime::now())).await;
+        self.enforce_fresh(&after.restrict(fresh.policy)).await;
         self.tell_policy(&former, &self.policy.load_full());
         self.change_peers(&before.wanted_peers(), &after.wanted_peers()).await;
         self.change_rights(actor, &before.config, &after.config).await;
@@ -125,6 +124,18 @@ impl Control {
         }
         self.audit.record(Event::ConfigurationChanged { actor: actor.clone(), changes });
         Ok(())
+    }
+
+    /// Lists from the network stay in force until files bring newer ones.
+    async fn enforce_fresh(&self, fresh: &Policy) {
+        let gone = Mutex::new(Vec::new());
+        self.enforce(|current| {
+            let (policy, lost) = fresh.clone().with_former_of(current, UnixTime::now());
+            *gone.lock().unwrap_or_else(PoisonError::into_inner) = lost;
+            policy
+        })
+        .await;
+        tell_gone(&gone.into_inner().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Shows a certificate that this node has got for itself, at all its ports.
@@ -160,7 +171,8 @@ impl Control {
         }
         self.node.renew(Arc::new(identity)).await?;
         self.lifetimes.store(Arc::new(lifetimes));
-        if own.serial != self.own.load().serial {
+        // An agency above it may be another one, as when a root is rotated: then it is renewed with that.
+        if !own.presented().eq(self.own.load().presented()) {
             self.own.store(own);
         }
         Ok(())

@@ -14,7 +14,7 @@ use nuncio_node::{
 };
 use nuncio_pki::{
     Credential, Identity, IdentityPaths, RenewalSchedule,
-    authority::{AuthorityError, RenewalFault, renewal_request, take_renewed},
+    authority::{AuthorityError, RenewalFault, Renewed, renewal_request, take_renewed},
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
 use tokio::time::{sleep, timeout};
@@ -87,19 +87,19 @@ async fn renew(control: &Control, shown: &Credential, issuer: NodeId) -> Result<
 async fn take(control: &Control, chain: Vec<CertificateDer<'static>>, paths: IdentityPaths) -> Result<(), Fault> {
     let _turn = control.turn.lock().await;
     let present = control.own.load_full();
-    let identity = put(&control.readings, chain, present, paths).await?;
+    let place = paths.cert.clone();
+    let prove = move || take_renewed(&chain, &present, &paths, UnixTime::now());
+    let identity = put(&control.readings, place, prove).await?;
     Ok(control.show_renewed(identity).await?)
 }
 
 /// The thread that proves the certificate leaves it beside the present one, and only who waits still has it put into its place.
 async fn put(
     readings: &Readings,
-    chain: Vec<CertificateDer<'static>>,
-    present: Arc<Credential>,
-    paths: IdentityPaths,
+    place: PathBuf,
+    prove: impl FnOnce() -> Result<Renewed, RenewalFault> + Send + 'static,
 ) -> Result<Identity, Fault> {
-    let place = paths.cert.clone();
-    let renewed = readings.run(move || take_renewed(&chain, &present, &paths, UnixTime::now())).await??;
+    let renewed = readings.run(prove).await??;
     match readings.run(move || renewed.put()).await {
         Err(ReadingError::Slow) => Err(Fault::Unsure { place }),
         ended => Ok(ended??),
@@ -152,7 +152,7 @@ enum Fault {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, sync::mpsc};
 
     use nuncio_testkit::TestAuthority;
 
@@ -166,16 +166,25 @@ mod tests {
         let (own, _) = Identity::load(&paths).unwrap();
         let before = fs::read(&paths.cert).unwrap();
         let place = paths.cert.clone();
-        // Nobody waits for the proof, which goes on all the same.
-        let readings = Readings::new(Duration::ZERO);
-        let chain = || authority.renew(&own).chain;
-        let given_up = put(&readings, chain(), Arc::new(own.certificate.clone()), paths.clone()).await.unwrap_err();
+        let prove = || {
+            let (chain, present, paths) = (authority.renew(&own).chain, own.certificate.clone(), paths.clone());
+            move || take_renewed(&chain, &present, &paths, UnixTime::now())
+        };
+        // Nobody waits for the proof, which goes on once it was given up.
+        let (readings, (release, held)) = (Readings::new(Duration::ZERO), mpsc::channel::<()>());
+        let late = prove();
+        let late = move || {
+            let _ = held.recv();
+            late()
+        };
+        let given_up = put(&readings, place.clone(), late).await.unwrap_err();
         assert!(given_up.to_string().contains("nothing was changed"), "{given_up}");
+        drop(release);
         readings.all_have_ended().await;
         assert_eq!(fs::read(&place).unwrap(), before);
         // In time it is put there.
         let readings = Readings::new(Duration::from_secs(600));
-        let renewed = put(&readings, chain(), Arc::new(own.certificate.clone()), paths).await.unwrap();
+        let renewed = put(&readings, place.clone(), prove()).await.unwrap();
         assert_ne!(renewed.certificate.serial, own.certificate.serial);
         assert_ne!(fs::read(&place).unwrap(), before);
     }

@@ -119,7 +119,7 @@ impl Daemon {
         let files = files::open(config, &mut port).map_err(StartError::Files)?;
         let newcomers = enrolment_port(config, &credentials.identity, issuing.as_ref()).await?;
         let (kept, own_certificate) = (Kept::load(&data)?, credentials.identity.certificate.clone());
-        let policy = state.restrict(credentials.policy).with_newest(kept.lists, &kept.agencies, UnixTime::now());
+        let policy = kept.restore(state.restrict(credentials.policy), UnixTime::now());
         let policy = Arc::new(ArcSwap::from_pointee(policy));
         let (rights, own, metrics) = (rights(config)?, own_party(&credentials.identity), Metrics::new());
         let (clients, admin_tls) = (clients(config, &metrics), admin_tls(config, &credentials.identity, &policy)?);
@@ -277,7 +277,10 @@ impl Bound {
             let stop = edges_stop.clone();
             edges.spawn(async { name_at_end("web door", web.run(stop)).await });
         }
-        let helpers = helpers(self.control, self.adoptions, self.watched, (self.service, self.newcomers));
+        let (merged, adoptions) = (watch::Sender::new(()), self.adoptions);
+        let kept = kept_lists::keep(self.control.clone(), adoptions.clone(), merged.subscribe());
+        node.spawn(async { name_at_end("revocation lists", kept).await });
+        let helpers = helpers(self.control, (adoptions, merged), self.watched, (self.service, self.newcomers));
         let stop = node_stop.clone();
         node.spawn(async { name_at_end("node", core.run(stop)).await });
 
@@ -354,7 +357,7 @@ impl Credentials {
 /// What works beside the node as long as it runs.
 fn helpers(
     control: Arc<Control>,
-    adoptions: watch::Receiver<Vec<Certificate>>,
+    (adoptions, merged): (watch::Receiver<Vec<Certificate>>, watch::Sender<()>),
     watched: Option<Watched>,
     ((calls, issuing, files), newcomers): ((Calls, Option<Issuing>, Option<Files>), Option<enrolment::Bound>),
 ) -> JoinSet<()> {
@@ -364,10 +367,8 @@ fn helpers(
     if let Some(watched) = watched {
         helpers.spawn(watched.reload_when_changed(Reloader(control.clone())));
     }
-    let merged = watch::Sender::new(());
-    let heard = merged.subscribe();
     if let Some(issuing) = &issuing {
-        helpers.spawn(issuer::merge_lists(issuing.desk(), control.clone(), adoptions.clone(), merged));
+        helpers.spawn(issuer::merge_lists(issuing.desk(), control.clone(), adoptions, merged));
     }
     helpers.spawn(service::serve(calls, issuing, control.clone()));
     if let Some(files) = files {
@@ -377,9 +378,8 @@ fn helpers(
         helpers.spawn(enrolment::serve(newcomers, control.clone()));
     }
     if control.state().config.renewal.enabled {
-        helpers.spawn(renewal::keep(control.clone()));
+        helpers.spawn(renewal::keep(control));
     }
-    helpers.spawn(async move { kept_lists::keep(&control, adoptions, heard).await });
     helpers
 }
 

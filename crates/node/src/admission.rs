@@ -202,9 +202,11 @@ impl Admission {
         }
     }
 
-    /// Finds the signers of lists that came from files before their agencies were known; says whether there were any.
+    /// Finds the signers of lists that came from files before their agencies were known, and of those for whom nobody vouches
+    /// any more; says whether there were any.
     fn claim(&self, now: UnixTime) -> bool {
-        if !self.shared.policy.load().lacks_signers() {
+        let policy = self.shared.policy.load();
+        if !policy.lacks_signers() && !policy.has_lost_ways(now) {
             return false;
         }
         let agencies = self.shared.agencies.all();

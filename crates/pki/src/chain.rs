@@ -84,10 +84,24 @@ impl Policy {
         !self.lists.unclaimed().is_empty() || self.lists.without_a_way(self.anchors()).next().is_some()
     }
 
-    /// Looks among `known` for the signers of lists whose signer was not known, and for the ways to lists of SDK
-    /// authorities, which others may not trust; they must stand below an authority.
+    /// Whether a signer's way up, by which others verify its list, leads up no more: a certificate on it has ended or is
+    /// revoked.
+    pub fn has_lost_ways(&self, now: UnixTime) -> bool {
+        self.lost_ways(now).next().is_some()
+    }
+
+    fn lost_ways(&self, now: UnixTime) -> impl Iterator<Item = SignerId> {
+        let is_lost = move |way: &[Certificate]| self.vouch(&way[0], &way[1..], now).is_err();
+        self.lists.ways().filter(move |(_, way)| is_lost(way)).map(|(signer, _)| signer)
+    }
+
+    /// Looks among `known` for the signers of lists whose signer was not known, for the ways to lists of SDK authorities, which
+    /// others may not trust, and for other ways where one leads up no more; they must stand below an authority.
     #[must_use]
     pub fn claim(mut self, known: &[Certificate], now: UnixTime) -> Self {
+        for id in self.lost_ways(now).collect::<Vec<_>>() {
+            self.lists.set_unvouched(id);
+        }
         for id in self.lists.without_a_way(self.anchors()).collect::<Vec<_>>() {
             let mut signers = known.iter().filter(|one| SignerId::of(one) == id);
             if let Some(way) = signers.find_map(|one| self.vouch(one, known, now).ok()) {
@@ -106,8 +120,7 @@ impl Policy {
         self
     }
 
-    /// Adds lists from elsewhere, such as those taken from the network in a former run, by the rules of
-    /// [`adopt`](Self::adopt); what these refuse is left out.
+    /// Adds lists from elsewhere by the rules of [`adopt`](Self::adopt); what these refuse is left out.
     #[must_use]
     pub fn with_newest(
         mut self,
@@ -123,11 +136,38 @@ impl Policy {
         self
     }
 
+    /// Adds lists that were in force here before, such as those taken from the network in a former run. Where nobody vouches
+    /// now for who signed one, it counts all the same for chains that show the signer's key, until [`claim`](Self::claim) finds
+    /// a way up from it. What is not this node's own memory must not come in by this. The second are those that found no room.
+    #[must_use]
+    pub fn with_former(
+        mut self,
+        former: impl IntoIterator<Item = RevocationList>,
+        known: &[Certificate],
+        now: UnixTime,
+    ) -> (Self, Vec<RevocationList>) {
+        let mut gone = Vec::new();
+        for list in former {
+            match self.adopt(list.clone(), known, now) {
+                Ok(Some(newer)) => self = newer,
+                Ok(None) => {}
+                Err(_) => gone.extend(self.lists.keep_former(list.clone(), known).is_err().then_some(list)),
+            }
+        }
+        (self, gone)
+    }
+
     /// The same with the lists in force under another policy, such as the one before a reload.
     #[must_use]
-    pub fn with_newest_of(self, other: &Self, now: UnixTime) -> Self {
+    pub fn with_former_of(self, other: &Self, now: UnixTime) -> (Self, Vec<RevocationList>) {
         let lists: Vec<_> = other.lists.iter().cloned().collect();
-        self.with_newest(lists, &other.lists.signers(), now)
+        self.with_former(lists, &other.list_signers(), now)
+    }
+
+    /// The certificates of those who signed the lists in force, as far as they are known, and of those above them.
+    pub fn list_signers(&self) -> Vec<Certificate> {
+        let own = self.authorities().filter(|one| self.lists.has_one_of(one));
+        own.cloned().chain(self.lists.signers()).collect()
     }
 
     /// Sets who may connect: an empty `allow` means everyone with a good certificate, `deny` beats `allow`.
@@ -203,7 +243,7 @@ impl Policy {
                 Err(source) => refusal = PolicyError::bad_signer(&list, source),
             }
         }
-        Err(refusal)
+        if self.lists.has(&list) { Ok(None) } else { Err(refusal) }
     }
 
     /// Judges a presented chain, leaf first, roots welcome and ignored: at most 5 certificates and 16 KiB.

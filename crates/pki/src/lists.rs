@@ -1,5 +1,7 @@
 //! The revocation lists in force.
 
+mod former;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use rustls_pki_types::UnixTime;
@@ -35,6 +37,8 @@ struct InForce {
     id: SignerId,
     /// What others need to verify it: see [`Policy::vouch`](crate::Policy::vouch).
     way: Arc<[Certificate]>,
+    /// Whether the way leads up now. Where it does not, the list counts all the same, and spreads no further.
+    is_vouched: bool,
 }
 
 impl Lists {
@@ -59,14 +63,18 @@ impl Lists {
         self.signed.iter().map(|one| &one.list).chain(&self.unclaimed)
     }
 
-    /// The certificates that lead from their signers up to authorities here, each once.
+    /// The certificates that lead, or led, from their signers up to authorities here, each once.
     pub fn signers(&self) -> Vec<Certificate> {
         distinct(self.signed.iter().flat_map(|one| one.way.iter()))
     }
 
     /// How the lists are told to other nodes: the series, and the place in it, which grows.
     pub fn told(&self) -> BTreeMap<[u8; 32], u64> {
-        self.signed.iter().map(InForce::told).collect()
+        self.vouched().map(InForce::told).collect()
+    }
+
+    fn vouched(&self) -> impl Iterator<Item = &InForce> {
+        self.signed.iter().filter(|one| one.is_vouched)
     }
 
     /// The lists that are newer than, or missing from, what another node told, and the certificates that lead from their
@@ -76,7 +84,7 @@ impl Lists {
             let (series, place) = one.told();
             held.get(&series).is_none_or(|held| *held < place)
         };
-        let newer: Vec<_> = self.signed.iter().filter(is_newer).collect();
+        let newer: Vec<_> = self.vouched().filter(is_newer).collect();
         let lists = newer.iter().map(|one| one.list.clone()).collect();
         (lists, distinct(newer.iter().flat_map(|one| one.way.iter())))
     }
@@ -140,7 +148,7 @@ impl Lists {
             return Ok(false);
         }
         let former = known.map(|index| self.signed.remove(index));
-        let entry = InForce { list, id, way: way.into() };
+        let entry = InForce { list, id, way: way.into(), is_vouched: true };
         let made = self.make_room_for(&entry);
         self.signed.extend(if made.is_ok() { Some(entry) } else { former });
         made.map(|()| true)
@@ -156,15 +164,18 @@ impl Lists {
                 self.signed = next;
                 return Ok(());
             };
-            let mut shares: BTreeMap<SignerId, usize> = BTreeMap::new();
-            for one in next.iter().chain([entry]).filter(|one| !one.way.is_empty()) {
-                *shares.entry(one.family()).or_default() += one.share();
+            let mut shares: BTreeMap<SignerId, (usize, bool)> = BTreeMap::new();
+            for one in next.iter().chain([entry]).filter(|one| one.gives_way()) {
+                let (share, has_former) = shares.entry(one.family()).or_default();
+                (*share, *has_former) = (*share + one.share(), *has_former || !one.is_vouched);
             }
             let most = shares.into_iter().max_by_key(|(_, share)| *share).map(|(family, _)| family);
-            // The lowest authority of the family, the longest of its lists.
-            let rank = |(_, one): &(usize, &InForce)| (one.way.len(), one.list.der().len());
-            let of_it = |(_, one): &(usize, &InForce)| !one.way.is_empty() && Some(one.family()) == most;
-            let is_before = |other: &InForce| most != Some(entry.family()) || entry.way.len() < other.way.len();
+            // Whom nobody vouches for, then the lowest authority of the family, the longest of its lists.
+            let rank = |(_, one): &(usize, &InForce)| (!one.is_vouched, one.way.len(), one.list.der().len());
+            let of_it = |(_, one): &(usize, &InForce)| one.gives_way() && Some(one.family()) == most;
+            let is_before = |other: &InForce| {
+                most != Some(entry.family()) || !other.is_vouched || entry.way.len() < other.way.len()
+            };
             match next.iter().enumerate().filter(of_it).max_by_key(rank).filter(|(_, last)| is_before(last)) {
                 Some((index, _)) => drop(next.remove(index)),
                 None => return Err(full),
@@ -179,16 +190,17 @@ impl Lists {
         Ok(())
     }
 
-    /// The signers that are no authorities of nodes, and to whom no way is known that others could verify.
+    /// The signers to whom no way is known that others could verify: nobody vouches for them now, or they are no authorities of
+    /// nodes.
     pub(crate) fn without_a_way(&self, anchors: &[Certificate]) -> impl Iterator<Item = SignerId> {
         let anchors: Vec<_> = anchors.iter().map(SignerId::of).collect();
-        let lacks = move |one: &&InForce| one.way.is_empty() && !anchors.contains(&one.id);
+        let lacks = move |one: &&InForce| !one.is_vouched || (one.way.is_empty() && !anchors.contains(&one.id));
         self.signed.iter().filter(lacks).map(|one| one.id)
     }
 
     pub(crate) fn set_way(&mut self, signer: SignerId, way: Vec<Certificate>) {
         if let Some(one) = self.signed.iter_mut().find(|one| one.id == signer) {
-            one.way = way.into();
+            (one.way, one.is_vouched) = (way.into(), true);
         }
     }
 
@@ -202,6 +214,11 @@ impl InForce {
     /// The authority on its way that a trusted one has certified itself; a trusted one is its own.
     fn family(&self) -> SignerId {
         self.way.last().map_or(self.id, SignerId::of)
+    }
+
+    /// Whether it may have to make room for others: that of an authority trusted here never has.
+    fn gives_way(&self) -> bool {
+        !self.way.is_empty() || !self.is_vouched
     }
 
     /// How much of the room it takes: one of so many lists, and its bytes of so many.

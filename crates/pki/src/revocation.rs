@@ -112,6 +112,11 @@ impl RevocationList {
         self.0.next_update.map(instant::at)
     }
 
+    /// The same, RFC 3339.
+    pub fn next_update_text(&self) -> Option<String> {
+        self.next_update().map(instant::text)
+    }
+
     /// Whether the next one is not due yet at `now`.
     pub fn is_current(&self, now: UnixTime) -> bool {
         self.0.next_update.is_none_or(|next| now.as_secs() <= next)

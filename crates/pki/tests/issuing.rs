@@ -250,6 +250,23 @@ fn what_has_ended_and_what_is_too_long_is_refused_and_a_flood_costs_nobody_else(
     place.renew(&mut desk, &asked(&other)).unwrap();
 }
 
+/// As many as are counted in an hour; of each the key alone is known.
+#[test]
+fn nodes_of_other_agencies_without_number_take_no_turn_of_its_own() {
+    let place = Place::new();
+    let (node, mut desk) = (place.node("node0"), place.desk(rules()));
+    let stranger = || {
+        let source = nuncio_identity::NodeKey::generate().node_id();
+        Asked { source, request: Vec::new(), chain: Vec::new() }
+    };
+    let told = |desk: &mut IssuingDesk| place.renew(desk, &stranger()).unwrap_err();
+    for _ in 0..16_384 {
+        told(&mut desk);
+    }
+    assert!(matches!(told(&mut desk), IssueError::Crowded), "strangers are counted, too");
+    place.renew(&mut desk, &asked(&node)).unwrap();
+}
+
 #[test]
 fn one_node_has_so_many_certificates_that_hold_and_the_rules_name_who_may() {
     let place = Place::new();

@@ -11,7 +11,7 @@ use std::{
 };
 
 use nuncio_pki::{
-    Certificate, Identity, IdentityPaths, Policy, RevocationFile,
+    Certificate, Identity, IdentityPaths, Policy, RevocationFile, RevocationList,
     authority::{
         Authority, Chosen, Kind, OldAgency, Plan, Rotation, RotationError, Sdks, SdksAt, Seen, Shown, Step, Validity,
     },
@@ -228,6 +228,64 @@ fn an_agency_is_replaced_under_its_name_and_the_old_one_revoked() {
     now.revoke(&chain.read("node2/node.crt")[0]).unwrap();
     let former = Authority::open_issuer_of(&before[1][0], &chain.path("agencyA")).unwrap();
     former.revoke(&before[1][0]).unwrap();
+}
+
+/// What the new authority revokes meanwhile is in its own list, not in the old one's.
+#[test]
+fn a_switch_that_is_run_again_after_the_first_revocation_lets_the_rotation_end() {
+    let chain = Chain::new();
+    let root = Authority::open(&chain.path("ca")).unwrap();
+    let [lost, gone] = ["lost", "gone"]
+        .map(|name| root.agency(name, &chain.path(name), Validity::days(9)).unwrap().certificate().clone());
+    chain.plan("ca", &["agencyA", "lost", "gone", "node0", "node1", "node2", "sdk"]);
+    for step in [Step::Prepared, Step::Issued, Step::Switched] {
+        chain.step(step);
+    }
+    let new = Authority::open(&chain.path("ca")).unwrap();
+    assert!(!new.crl_path().exists() && new.revoke(&lost).is_err());
+    let [lost, gone] = [(lost, "lost"), (gone, "gone")].map(|(old, name)| {
+        let reissued = chain.read(&format!("{name}/agency.crt")).remove(0);
+        assert_ne!(reissued, old);
+        reissued
+    });
+    new.revoke(&lost).unwrap();
+    chain.step(Step::Switched);
+    new.revoke(&gone).unwrap();
+    chain.step(Step::Retired);
+    let lists = RevocationFile::read(&new.crl_path()).unwrap().lists;
+    assert!(lists.len() == 1 && lists[0].lists(&lost) && lists[0].lists(&gone));
+}
+
+/// Where lists are required nobody of an authority without one comes in: so there is one before the new authority is used.
+#[test]
+fn the_new_authority_has_a_list_before_it_is_used_where_the_old_one_has_made_any() {
+    for (name, root) in [("ca", false), ("agencyA", true)] {
+        let chain = Chain::new();
+        let authority = Authority::open(&chain.path(name)).unwrap();
+        let first = authority.next_lists().unwrap();
+        assert!(first.iter().all(RevocationList::is_empty) && first[0].is_signed_by(authority.certificate()));
+        let root = root.then(|| Authority::open(&chain.path("ca")).unwrap());
+        let mut rotation = chain.plan(name, &["agencyA", "node0", "node1", "node2", "sdk"]);
+        let new = rotation.prepare(root.as_ref()).unwrap().clone();
+        let place = rotation.folder().join("new/ca.crl");
+        let begun = RevocationFile::read(&place).unwrap();
+        assert!(begun.lists[0].is_signed_by(&new) && begun.lists[0].is_empty());
+        rotation.prepare(root.as_ref()).unwrap();
+        assert_eq!(RevocationFile::read(&place).unwrap().lists, begun.lists, "it is made once");
+        let before = Policy::new(chain.read("node0/ca.crt")).unwrap().with_crls(begun.lists.clone()).unwrap();
+        let spreads = before.claim(&begun.certificates, UnixTime::now());
+        assert_eq!(spreads.lists().told().len(), 1, "nodes that trust the old root take it before the switch");
+        rotation.issue(&chain.seen(&NODES), &Chosen::AllSeen).unwrap();
+        // By hand, once more.
+        let begun = Authority::open(&rotation.folder().join("new")).unwrap().next_lists().unwrap();
+        rotation.switch().unwrap();
+        let lists = RevocationFile::read(&authority.crl_path()).unwrap().lists;
+        assert!(lists.contains(&begun[0]) && lists.contains(&first[0]));
+        // It is continued, not begun again.
+        let next = Authority::open(&chain.path(name)).unwrap().next_lists().unwrap();
+        assert!(next[0].edition().is_newer_than(begun[0].edition()));
+        rotation.switch().unwrap();
+    }
 }
 
 /// After each file that a step writes, it is interrupted and run again.

@@ -72,6 +72,13 @@ enum Action {
         #[command(flatten)]
         validity: Days,
     },
+    /// Make the next revocation list, or the first: it revokes whom the last one did, for another year. Where lists are required
+    /// (`crl_policy = "hard"`), each authority needs one that is not overdue, also one that never revoked anybody
+    Crl {
+        /// The directory of the authority
+        #[arg(long, value_name = "DIR")]
+        ca: PathBuf,
+    },
     /// Replace a root or an agency while its network runs, step by step
     Rotate(rotate::Arguments),
 }
@@ -93,6 +100,7 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
             let certificate = Authority::open(&ca)?.sign_request(&request, kind.into(), &out, days)?;
             return cert::tell("signed", &certificate, &out, output);
         }
+        Action::Crl { ca } => return next_lists(&ca, output),
         Action::Rotate(arguments) => return rotate::run(arguments, output).await,
     };
     let subject = authority.certificate().subject();
@@ -100,6 +108,23 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
     output.show(&json!({ "kind": what, "subject": subject, "directory": directory }), || {
         format!("{what} {subject} is in {directory}; whoever has its key can issue certificates")
     })
+}
+
+fn next_lists(ca: &Path, output: Output) -> Result<(), Failure> {
+    let authority = Authority::open(ca)?;
+    let place = authority.crl_path().display().to_string();
+    for list in authority.next_lists()? {
+        let (issuer, number, revoked) = (list.issuer(), list.edition().to_string(), list.len());
+        let end = list.next_update_text().unwrap_or_default();
+        let object = json!({
+            "done": "listed", "issuer": issuer, "number": number, "revoked": revoked, "next_update": end, "path": place,
+        });
+        output.show(&object, || {
+            format!("revocation list {number} of {issuer}, with {revoked} certificates, the next due {end}: {place}")
+        })?;
+    }
+    output.note("name the list in [identity] crl of one node; from there it spreads to all");
+    Ok(())
 }
 
 fn read_request(file: &Path) -> Result<CertificateRequest, Failure> {

@@ -6,7 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nuncio_daemon::{Config, config::Peer, enrolment::enrol};
+use nuncio_daemon::{
+    Config,
+    config::Peer,
+    enrolment::{EnrolmentError, enrol},
+};
 use nuncio_node::state_file;
 use nuncio_pki::{
     Identity, IdentityPaths, JoinToken,
@@ -100,13 +104,20 @@ async fn first_certificate(token: &JoinToken, conf: &Path) -> Result<(), Failure
         return Err(Failure::new(Exit::Failed, "refused", words).hint("ask the agency for another one"));
     }
     let request = request(Kind::Node, &token.name, conf)?;
-    let chain = enrol(token, &request).await.map_err(|error| {
-        Failure::new(Exit::Failed, "refused", causes(&error))
-            .hint("the key stays in conf/node.key: run the same command again, or ask the agency for another token")
-    })?;
+    let chain = enrol(token, &request).await.map_err(no_certificate)?;
     take_first(&chain, (&token.root, &token.agency), conf, UnixTime::now()).map(drop).map_err(|error| {
         Failure::configuration("certificates", causes(&error)).hint("ask the agency what its node issued")
     })
+}
+
+fn no_certificate(error: EnrolmentError) -> Failure {
+    let (exit, code, hint) = match error {
+        EnrolmentError::Unreachable { .. } => {
+            (Exit::Unreachable, "unreachable", "run the same command again once its node runs and can be reached")
+        }
+        _ => (Exit::Failed, "refused", "run the same command again, or ask the agency for another token"),
+    };
+    Failure::new(exit, code, causes(&error)).hint(format_args!("the key stays in conf/node.key: {hint}"))
 }
 
 fn write_configuration(file: &Path, token: &JoinToken, listen: SocketAddr) -> Result<(), Failure> {

@@ -211,6 +211,25 @@ fn inspect_tells_what_is_revoked_and_what_a_list_says() {
 }
 
 #[test]
+fn an_authority_that_revoked_nobody_has_a_list_and_each_next_one_says_as_much() {
+    let chain = Chain::new();
+    chain.issue("node0", &[]);
+    let lists = |folder: &str| nuncio(["--json", "ca", "crl", "--ca", chain.text(folder)]).must_succeed().objects();
+    let first = lists("agencyA");
+    assert_eq!(first.len(), 2, "the agency's and its RSA authority's: {first:?}");
+    assert!(first.iter().all(|list| list["number"] == "1" && list["revoked"] == 0), "{first:?}");
+    assert_eq!(lists("ca").len(), 1);
+    openssl(&["crl", "-in", chain.text("ca/ca.crl"), "-noout", "-CAfile", chain.text("ca/ca.crt")]);
+    nuncio(["cert", "revoke", chain.text("node0"), "--ca", chain.text("agencyA")]).must_succeed();
+    let third = lists("agencyA").swap_remove(0);
+    assert_eq!((third["number"].as_str(), third["revoked"].as_u64()), (Some("3"), Some(1)));
+    let list = chain.text("agencyA/ca.crl");
+    let node = nuncio(["--json", "cert", "inspect", chain.text("node0/node.crt"), "--crl", list]).must_succeed();
+    assert!(node.objects()[0]["revoked"].is_string(), "{}", node.stdout);
+    assert_eq!(nuncio(["ca", "crl", "--ca", chain.text("node0")]).code, 78);
+}
+
+#[test]
 fn a_renewed_certificate_keeps_the_node_id() {
     let chain = Chain::new();
     chain.issue("node0", &["--days", "1"]);

@@ -79,6 +79,17 @@ fn a_newcomer_joins_once_and_every_other_token_is_refused_with_a_sentence() {
     }
 }
 
+/// Nobody refused anything: who waits for the node to run tries again.
+#[test]
+fn an_issuer_that_nobody_reaches_is_told_as_that() {
+    let net = Net::create(1, "full");
+    // A port that was free a moment ago.
+    let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let (token, _) = make(&net, &at, "early");
+    let early = join(&net, &token, "early");
+    assert_eq!((early.code, early.error_object()["error"].as_str()), (69, Some("unreachable")), "{}", early.stderr);
+}
+
 #[test]
 fn no_token_is_made_that_nobody_could_use() {
     let net = Net::create(1, "full");
@@ -90,7 +101,9 @@ fn no_token_is_made_that_nobody_could_use() {
     {
         let refused = make(rest);
         assert!(
-            refused.code == 2 && refused.stderr.contains("has room for 8 addresses"),
+            refused.code == 2
+                && refused.stderr.contains("a token has room for")
+                && refused.stderr.contains("for 8 addresses"),
             "{rest:?}: {}",
             refused.stderr
         );

@@ -1,21 +1,18 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
 use nuncio_audit::Event;
 use nuncio_door::{Door, Limits, Place};
 use nuncio_metrics::{Cause, EnrolmentRefusal};
 use nuncio_node::service::Enrolment;
 use nuncio_pki::{
     Certificate, Identity, InvitationId, Policy,
-    authority::{IssueError, IssuingDesk, JoinRefusal, Newcomer},
-    tls::enrolment_server_config,
+    authority::{IssueError, JoinRefusal, Newcomer},
 };
-use rustls::ServerConfig;
 use rustls_pki_types::UnixTime;
 use tokio::{
     io::AsyncWriteExt,
@@ -26,8 +23,8 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use zeroize::Zeroizing;
 
-use super::{PATIENCE, read, write};
-use crate::{StartError, control::Control};
+use super::{PATIENCE, read, shown::EnrolmentTls, write};
+use crate::{StartError, control::Control, issuer::Desk};
 
 /// Whose secret is wrong waits so long for the answer, on his place at the door.
 const PENANCE: Duration = Duration::from_secs(2);
@@ -53,27 +50,21 @@ pub(crate) fn bounds() -> Vec<nuncio_bounds::Bound> {
 pub(crate) struct Bound {
     listener: TcpListener,
     address: SocketAddr,
-    root: Certificate,
-    tls: Arc<ArcSwap<ServerConfig>>,
-    desk: Arc<Mutex<IssuingDesk>>,
+    tls: Arc<EnrolmentTls>,
+    desk: Desk,
 }
 
 /// Opens the port of an issuer.
 ///
 /// # Errors
 /// When the address cannot be listened on.
-pub(crate) async fn bind(
-    address: SocketAddr,
-    own: &Identity,
-    desk: Arc<Mutex<IssuingDesk>>,
-) -> Result<Bound, StartError> {
+pub(crate) async fn bind(address: SocketAddr, own: &Identity, desk: Desk) -> Result<Bound, StartError> {
     const KEY: &str = "[issuer] listen";
     let failed = |source| StartError::Listen { key: KEY, address, source };
-    let root = desk.lock().unwrap_or_else(PoisonError::into_inner).root().clone();
-    let config = enrolment_server_config(own, &root).map_err(|error| failed(io::Error::other(error)))?;
+    let tls = EnrolmentTls::new(own, Arc::clone(&desk)).map_err(|error| failed(io::Error::other(error)))?;
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    Ok(Bound { listener, address, root, tls: Arc::new(ArcSwap::from_pointee(config)), desk })
+    Ok(Bound { listener, address, tls: Arc::new(tls), desk })
 }
 
 impl Bound {
@@ -82,25 +73,8 @@ impl Bound {
     }
 
     /// What a renewal of the node's certificate replaces.
-    pub(crate) fn tls(&self) -> EnrolmentTls {
-        EnrolmentTls { root: self.root.clone(), config: Arc::clone(&self.tls) }
-    }
-}
-
-/// The certificate that the port shows.
-#[derive(Debug, Clone)]
-pub(crate) struct EnrolmentTls {
-    root: Certificate,
-    config: Arc<ArcSwap<ServerConfig>>,
-}
-
-impl EnrolmentTls {
-    /// Shows another one from now on.
-    pub(crate) fn renew(&self, own: &Identity) {
-        match enrolment_server_config(own, &self.root) {
-            Ok(config) => self.config.store(Arc::new(config)),
-            Err(error) => tracing::error!(%error, "the enrolment port goes on with the former certificate"),
-        }
+    pub(crate) fn tls(&self) -> Arc<EnrolmentTls> {
+        Arc::clone(&self.tls)
     }
 }
 
@@ -123,8 +97,8 @@ pub(crate) async fn serve(bound: Bound, control: Arc<Control>) {
             control.audit.record(refused(EnrolmentRefusal::Door, from, String::new(), "closed before its handshake"));
             continue;
         };
-        let acceptor = TlsAcceptor::from(bound.tls.load_full());
-        guests.spawn(receive(stream, from, place, acceptor, Arc::clone(&bound.desk), Arc::clone(&control)));
+        let (tls, desk) = (Arc::clone(&bound.tls), Arc::clone(&bound.desk));
+        guests.spawn(receive(stream, from, place, (tls, desk), Arc::clone(&control)));
     }
 }
 
@@ -133,13 +107,12 @@ async fn receive(
     stream: TcpStream,
     from: SocketAddr,
     mut place: Place,
-    acceptor: TlsAcceptor,
-    desk: Arc<Mutex<IssuingDesk>>,
+    (tls, desk): (Arc<EnrolmentTls>, Desk),
     control: Arc<Control>,
 ) {
     tokio::select! {
         () = place.given_away() => {}
-        outcome = answer(stream, from, acceptor, desk, control) => {
+        outcome = answer(stream, from, &tls, desk, control) => {
             if let Err(error) = outcome {
                 tracing::debug!(%from, %error, "a newcomer did not come to an end");
             }
@@ -150,10 +123,11 @@ async fn receive(
 async fn answer(
     stream: TcpStream,
     from: SocketAddr,
-    acceptor: TlsAcceptor,
-    desk: Arc<Mutex<IssuingDesk>>,
+    tls: &EnrolmentTls,
+    desk: Desk,
     control: Arc<Control>,
 ) -> io::Result<()> {
+    let acceptor = TlsAcceptor::from(tls.followed().await);
     let mut stream = timeout(PATIENCE, acceptor.accept(stream)).await??;
     let message = read(&mut stream).await?;
     let newcomer = read_newcomer(message).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
@@ -167,7 +141,7 @@ async fn answer(
     timeout(PATIENCE, stream.shutdown()).await?
 }
 
-fn decide(desk: &Mutex<IssuingDesk>, newcomer: &Newcomer, policy: &Policy) -> Result<Vec<Certificate>, IssueError> {
+fn decide(desk: &Desk, newcomer: &Newcomer, policy: &Policy) -> Result<Vec<Certificate>, IssueError> {
     desk.lock().unwrap_or_else(PoisonError::into_inner).admit(newcomer, policy, UnixTime::now())
 }
 

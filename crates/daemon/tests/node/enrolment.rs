@@ -14,6 +14,7 @@ use tokio::{io::AsyncReadExt, io::AsyncWriteExt, net::TcpStream, time::timeout};
 
 use crate::{
     audit::{entries, one},
+    consortium::Consortium,
     rig::{DEADLINE, Home, Running, peers},
 };
 
@@ -27,11 +28,14 @@ async fn issuing(authority: &TestAuthority) -> (Home, Running, String) {
 }
 
 fn token(home: &Home, at: &str, name: &str) -> JoinToken {
-    let agency = home.dir.path().join("agency");
+    token_of(&home.dir.path().join("agency"), at, name)
+}
+
+fn token_of(agency: &Path, at: &str, name: &str) -> JoinToken {
     let ends = UnixTime::now().as_secs() + 3600;
     let end = UnixTime::since_unix_epoch(Duration::from_secs(ends));
-    let (id, secret) = Invitations::of(&agency).make(name, end).unwrap();
-    let authority = Authority::open(&agency).unwrap();
+    let (id, secret) = Invitations::of(agency).make(name, end).unwrap();
+    let authority = Authority::open(agency).unwrap();
     let root = Sha256::digest(authority.issuer().root_certificate().der()).into();
     let (name, network, agency) = (name.to_owned(), "nuncio".to_owned(), authority.issuer().agency_path());
     JoinToken { id, secret, root, agency, name, network, at: vec![at.to_owned()], peers: Vec::new(), ends }
@@ -121,5 +125,39 @@ async fn whoever_connects_and_says_nothing_or_nonsense_keeps_no_newcomer_out() {
         let mut rest = Vec::new();
         timeout(DEADLINE, stream.read_to_end(&mut rest)).await.expect("it is cut in time").ok();
     }
+    first.stop().await;
+}
+
+/// By a token that is made now.
+async fn joins(consortium: &Consortium, at: &str, name: &str) {
+    let (token, dir) = (token_of(&consortium.agency(), at, name), tempfile::tempdir().unwrap());
+    let chain = enrol(&token, &wanting(name, dir.path())).await.unwrap();
+    take_first(&chain, (&token.root, &token.agency), dir.path(), UnixTime::now()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_the_root_was_replaced_the_tokens_that_are_made_then_let_newcomers_in() {
+    let consortium = Consortium::new();
+    let home = consortium.issuing("listen = \"127.0.0.1:0\"\n");
+    let bound = home.daemon().build().await.unwrap();
+    let at = bound.enrolment_address().unwrap().to_string();
+    let first = Running::new(bound);
+    joins(&consortium, &at, "before").await;
+    consortium.replace_root(&[&home]);
+    first.reloader.reload().await.unwrap();
+    joins(&consortium, &at, "after").await;
+    first.stop().await;
+}
+
+/// The agency's folder is the new root's before the node's own files are, or the node is told of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_port_follows_the_agencys_folder_before_the_node_does() {
+    let consortium = Consortium::new();
+    let home = consortium.issuing("listen = \"127.0.0.1:0\"\n");
+    let bound = home.daemon().build().await.unwrap();
+    let at = bound.enrolment_address().unwrap().to_string();
+    let first = Running::new(bound);
+    consortium.replace_root(&[]);
+    joins(&consortium, &at, "early").await;
     first.stop().await;
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "clippy knows #[test] functions only, not their helpers")]
 
 mod audit;
+mod consortium;
 mod enrolment;
 mod files;
 mod gateway;

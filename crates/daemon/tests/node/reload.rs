@@ -3,12 +3,16 @@
 use std::{fs, path::Path, time::Duration};
 
 use nuncio_daemon::{ReadingError, ReloadError};
-use nuncio_pki::authority::RevocationDates;
+use nuncio_pki::{
+    Certificate,
+    authority::{Authority, RevocationDates, Validity},
+};
 use nuncio_testkit::TestAuthority;
 use rustls_pki_types::UnixTime;
 use tokio::time::timeout;
 
 use crate::{
+    consortium::Consortium,
     rig::{DEADLINE, Home, linked_pair, peers},
     silent::Silent,
 };
@@ -101,6 +105,38 @@ async fn a_root_is_replaced_while_the_nodes_run() {
     moved.stop().await;
     second.stop().await;
     first.stop().await;
+}
+
+/// The list came over the network below the old root. It counts below the new one too, and after a start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_revoked_does_not_come_back_when_the_root_is_retired() {
+    let consortium = Consortium::new();
+    let [one, two, lost] = ["one", "two", "lost"].map(|name| consortium.home(name, Validity::days(9), ""));
+    let leaf = Certificate::load(&lost.dir.path().join("conf/node.crt")).unwrap().remove(0);
+    let agency = Authority::open(&consortium.agency()).unwrap();
+    agency.revoke(&leaf).unwrap();
+    fs::copy(agency.crl_path(), two.dir.path().join("conf/list.crl")).unwrap();
+    let first = one.start().await;
+    let mut taken = first.client.events(&["list_taken".into()]).await.unwrap();
+    two.write(&format!("{}[identity]\ncrl = [\"conf/list.crl\"]\n", peers(&[first.p2p])));
+    let second = two.start().await;
+    timeout(DEADLINE, taken.next()).await.expect("it spreads in time").unwrap().unwrap();
+    second.stop().await;
+
+    consortium.replace_root(&[&one, &lost]);
+    first.reloader.reload().await.unwrap();
+    let mut running = first;
+    for _ in 0..2 {
+        let mut refusals = running.client.events(&["node_refused".into()]).await.unwrap();
+        lost.write(&peers(&[running.p2p]));
+        let third = lost.start().await;
+        let refusal = timeout(DEADLINE, refusals.next()).await.expect("refused in time").unwrap().unwrap();
+        assert_eq!(refusal["refused"], serde_json::json!({ "door": "p2p", "cause": "revoked" }), "{refusal}");
+        third.stop().await;
+        running.stop().await;
+        running = one.start().await;
+    }
+    running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

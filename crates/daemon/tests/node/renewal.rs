@@ -3,12 +3,17 @@
 use std::time::{Duration, Instant};
 
 use nuncio_node::{Incoming, PeerState, service};
-use nuncio_pki::{Certificate, RevocationFile, authority::Authority};
+use nuncio_pki::{
+    Certificate, RevocationFile,
+    authority::{Authority, Validity},
+};
 use nuncio_testkit::TestAuthority;
+use rustls_pki_types::UnixTime;
 use tokio::time::timeout;
 
 use crate::{
     audit::{entries, one},
+    consortium::Consortium,
     rig::{DEADLINE, Home, Running, peers},
     silent::Silent,
 };
@@ -82,6 +87,31 @@ async fn a_certificate_that_is_due_is_renewed_over_a_relay_and_no_link_drops() {
     assert_eq!((times(&issuer, "certificate_issued"), times(&far, "certificate_renewed")), (1, 1));
     let issued = entries(&issuer);
     assert_eq!(one(&issued, "certificate_issued")["node"], far.id.to_string(), "who asked, and got it");
+}
+
+/// A root is rotated: the node's own certificate stays, and the agency above it is another one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_root_was_replaced_is_renewed_under_the_new_one() {
+    let consortium = Consortium::new();
+    let issuer = consortium.issuing("");
+    let now = UnixTime::now().as_secs();
+    let at = |second| UnixTime::since_unix_epoch(Duration::from_secs(second));
+    let due = Validity { not_before: at(now - 1000), not_after: at(now + 60) };
+    let home = consortium.home("two", due, "");
+    // Nobody renews here yet.
+    let (first, second) = (issuer.start().await, home.start().await);
+    let leaf = |home: &Home| Certificate::load(&home.dir.path().join("conf/node.crt")).unwrap().remove(0);
+    let before = leaf(&home);
+    consortium.replace_root(&[&issuer, &home]);
+    assert_eq!(leaf(&home), before);
+    first.reloader.reload().await.unwrap();
+    second.reloader.reload().await.unwrap();
+    second.client.add_peer(&first.p2p.to_string()).await.unwrap();
+    renewed(&second).await;
+    for node in [second, first] {
+        node.stop().await;
+    }
+    assert_eq!(times(&home, "renewal_failed"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

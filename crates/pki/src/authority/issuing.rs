@@ -48,6 +48,8 @@ pub struct IssuingDesk {
     rules: IssuingRules,
     ledger: Ledger,
     pace: Pace,
+    /// Of those who show no certificate of this authority: they are counted apart, for they may be without number.
+    strangers: Pace,
 }
 
 impl IssuingDesk {
@@ -59,8 +61,8 @@ impl IssuingDesk {
     pub fn open(directory: &Path, rules: IssuingRules, now: UnixTime) -> Result<Self, AuthorityError> {
         let authority = Authority::open(directory)?.with_patience(PATIENCE);
         let ledger = Ledger::open(directory, now)?;
-        let pace = Pace::new(rules.per_hour);
-        Ok(Self { authority, rules, ledger, pace })
+        let [pace, strangers] = [(); 2].map(|()| Pace::new(rules.per_hour));
+        Ok(Self { authority, rules, ledger, pace, strangers })
     }
 
     /// The authority's own certificate.
@@ -68,9 +70,13 @@ impl IssuingDesk {
         self.authority.certificate()
     }
 
-    /// The root that the authority stands below, or is.
-    pub fn root(&self) -> &Certificate {
-        self.authority.issuer().root_certificate()
+    /// The certificates of the authority in its folder now, the root last.
+    ///
+    /// # Errors
+    /// When its files do not fit together any more.
+    pub fn follow(&mut self) -> Result<&[Certificate], AuthorityError> {
+        self.authority.follow()?;
+        Ok(self.authority.issuer().chain())
     }
 
     /// Renews the certificate of who asks, and notes it on disk before it is given away.
@@ -78,8 +84,10 @@ impl IssuingDesk {
     /// # Errors
     /// Why not, fit to be told to who asked.
     pub fn renew(&mut self, asked: &Asked, policy: &Policy, now: UnixTime) -> Result<Vec<Certificate>, IssueError> {
-        self.pace.take(asked.source, now)?;
         self.authority.follow()?;
+        let is_own = asked.shows_one_by(self.certificate());
+        let counted = if is_own { &mut self.pace } else { &mut self.strangers };
+        counted.take(asked.source, now)?;
         let credential = asked.judge(policy, now)?;
         self.refuse_foreign(&credential)?;
         self.refuse_unlisted(&credential)?;

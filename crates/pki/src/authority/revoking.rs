@@ -134,6 +134,35 @@ impl Authority {
         })
     }
 
+    /// Makes the next list of this authority, and of its RSA authority for SDKs where there is one: each revokes what the last one
+    /// did, and nothing more, and is due again after as long; the first one revokes nobody. Where lists are required, each
+    /// authority needs a current one, also one that never revoked anybody.
+    ///
+    /// # Errors
+    /// When `ca.crl` cannot be read or written, or is older than the last list made here.
+    pub fn next_lists(&self) -> Result<Vec<RevocationList>, AuthorityError> {
+        self.next_lists_beside(None)
+    }
+
+    /// The same, with a certificate beside them by which somebody vouches for this authority.
+    pub(super) fn next_lists_beside(&self, word: Option<&Certificate>) -> Result<Vec<RevocationList>, AuthorityError> {
+        self.in_turn(|authority, path| {
+            let signers = std::iter::once(None).chain(authority.channel_issuer_there()?.map(Some));
+            let made = signers.map(|channel| {
+                let mut book = authority.book(path, channel.as_ref())?;
+                book.refuse_lost()?;
+                let news = word.filter(|word| !book.certificates.contains(word)).cloned();
+                book.certificates.extend(news);
+                let last = book.last.as_ref();
+                let said = last.map(RevocationList::taken_back).cloned().unwrap_or_default();
+                let list = book.issuer.list(&said, &next(path, last), dates(last))?;
+                book.put(authority, &list)?;
+                Ok(list)
+            });
+            made.collect()
+        })
+    }
+
     fn revoke_and(
         &self,
         certificate: &Certificate,
@@ -290,6 +319,19 @@ pub(super) fn refuse_lost(path: &Path, last: Option<&RevocationList>, numbers: &
         return Err(AuthorityError::ListLost { path: path.into(), number: text.trim().into() });
     }
     Ok(())
+}
+
+/// What is to be in `into` when the lists and certificates in `from` come first in it.
+pub(super) fn joined(into: &Path, from: &Path) -> Result<String, AuthorityError> {
+    let RevocationFile { mut lists, mut certificates } = RevocationFile::read(from)?;
+    if into.exists() {
+        let held = RevocationFile::read(into)?;
+        let news: Vec<_> = held.lists.into_iter().filter(|one| !lists.contains(one)).collect();
+        lists.extend(news);
+        let news: Vec<_> = held.certificates.into_iter().filter(|one| !certificates.contains(one)).collect();
+        certificates.extend(news);
+    }
+    Ok(lists.iter().map(RevocationList::to_pem).chain(certificates.iter().map(Certificate::to_pem)).collect())
 }
 
 /// Waits until no other process has the lock, which ends with the file.

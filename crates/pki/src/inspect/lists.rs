@@ -51,7 +51,7 @@ impl ListSummary {
             issuer: list.issuer(),
             number: list.edition().to_string(),
             this_update: instant::text(list.this_update()),
-            next_update: list.next_update().map(instant::text),
+            next_update: list.next_update_text(),
             current: list.is_current(now),
             serials: list.serials().collect(),
             keys: list.refused_keys().collect(),

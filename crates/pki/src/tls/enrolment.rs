@@ -13,13 +13,15 @@ use rustls::{
 use super::{Secp256k1SigningKey, chain_verifier::PinnedVerifier, channel_provider};
 use crate::{Certificate, Identity};
 
-/// The node's end: it shows its own certificate, what stands above it, and the root, whose fingerprint newcomers know.
+/// The node's end: it shows its own certificate, what stands above it, and `agency`, the certificates of the agency that issues
+/// with the root last, whose fingerprint newcomers know. While a root is rotated the node may show the agency's former one still.
 ///
 /// # Errors
 /// When rustls refuses the combination.
-pub fn enrolment_server_config(identity: &Identity, root: &Certificate) -> Result<ServerConfig, rustls::Error> {
+pub fn enrolment_server_config(identity: &Identity, agency: &[Certificate]) -> Result<ServerConfig, rustls::Error> {
     let key = Arc::new(Secp256k1SigningKey::new(identity.key.clone()));
-    let chain = identity.chain.iter().cloned().chain([root.der().clone()]).collect();
+    let further = agency.iter().map(Certificate::der).filter(|der| !identity.chain.contains(der));
+    let chain = identity.chain.iter().chain(further).cloned().collect();
     let own = CertifiedKey::new(chain, key);
     let mut config = ServerConfig::builder_with_provider(channel_provider())
         .with_protocol_versions(&[&TLS12])?

@@ -10,6 +10,7 @@ use nuncio_pki::{
     Certificate,
     authority::{Authority, Chosen, Done, OldAgency, Plan, Rotation, RotationError, Sdks, SdksAt, Seen, Shown, Step},
 };
+use nuncio_plain::argument;
 use serde::Serialize;
 use serde_json::json;
 
@@ -127,6 +128,7 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
             let place = rotation.folder().join("new").display().to_string();
             let object = json!({ "step": rotation.step(), "subject": subject, "not_after": end, "path": place });
             output.show(&object, || format!("prepared {subject}, valid until {end}: {place}"))?;
+            tell_list(&rotation, output);
             next("issue", output);
             Ok(())
         }
@@ -334,6 +336,23 @@ fn given_up(named: &[String], rotation: &Rotation, seen: &[Seen]) -> Result<BTre
                 .hint("at least 6 digits; nuncio ca rotate status names the nodes")),
         };
     named.iter().map(one).collect()
+}
+
+/// Where lists are required, the new authority's comes first.
+fn tell_list(rotation: &Rotation, output: Output) {
+    let place = rotation.folder().join("new");
+    let list = place.join("ca.crl");
+    output.note(&if list.exists() {
+        format!(
+            "where crl_policy is \"hard\", name {} in [identity] crl of one node before the switch: it spreads from there",
+            argument(&list)
+        )
+    } else {
+        format!(
+            "where crl_policy is \"hard\", make the new authority's first list before the switch: nuncio ca crl --ca {}",
+            argument(&place)
+        )
+    });
 }
 
 fn next(step: &str, output: Output) {

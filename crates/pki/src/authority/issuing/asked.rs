@@ -2,7 +2,7 @@ use nuncio_identity::NodeId;
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use super::{IssueError, refuse_other_role};
-use crate::{CertificateRequest, Credential, Policy, authority::Kind, path::refuse_long};
+use crate::{Certificate, CertificateRequest, Credential, MAX_CHAIN_BYTES, Policy, authority::Kind, path::refuse_long};
 
 /// A node that wants its certificate renewed. Only [`source`](Self::source) is proved; the rest is what it says.
 #[derive(Debug, Clone)]
@@ -18,6 +18,13 @@ pub struct Asked {
 impl Asked {
     /// Longest request, in bytes: a name, a key and a signature.
     pub const MAX_REQUEST: usize = 4 << 10;
+
+    /// Whether it shows a certificate for its own key that this very agency made, whatever has become of that.
+    pub(super) fn shows_one_by(&self, agency: &Certificate) -> bool {
+        let short = self.chain.first().filter(|der| der.len() <= MAX_CHAIN_BYTES);
+        let leaf = short.and_then(|der| Certificate::from_der(der.clone()).ok());
+        leaf.is_some_and(|leaf| leaf.node_id() == Some(self.source) && leaf.is_signed_by(agency))
+    }
 
     /// Whether who asks holds what it wants renewed, and wants nothing else.
     pub(super) fn judge(&self, policy: &Policy, now: UnixTime) -> Result<Credential, IssueError> {

@@ -20,7 +20,7 @@ use crate::{
         Authority, AuthorityError, Issuer, PrivateKey, Validity,
         draft::Draft,
         layout::{bundle, create_directory, key_without_certificate, pem_like, read_key},
-        revoking::{beside, lock},
+        revoking::{beside, joined, lock},
         store::write_issuer,
     },
     directory::read_certificates,
@@ -44,6 +44,7 @@ impl Rotation {
                 Rank::Agency => self.new_agency(&place, key?, root)?,
             });
         }
+        self.begin_lists()?;
         self.advance(Step::Prepared)?;
         Ok(self.require(Step::Prepared, "prepare")?.issuer.certificate())
     }
@@ -163,6 +164,22 @@ impl Rotation {
         }
         self.put_away()?;
         Ok(Done::default())
+    }
+
+    /// Whoever requires lists must have the new authority's before it is put to use: where the old one has made any, a first one
+    /// that revokes nobody lies beside the new certificate, with what lets nodes that trust the old root verify it.
+    fn begin_lists(&self) -> Result<(), RotationError> {
+        let place = self.folder().join("new");
+        let is_unused = place.join(format!("{}.key", self.state.rank.base())).exists();
+        if !is_unused || self.old_lists()?.is_empty() {
+            return Ok(());
+        }
+        // The number comes last, so that without it the list is made again.
+        if !place.join("ca.crl.number").exists() {
+            let cross = self.new.as_ref().and_then(|new| new.cross.as_ref());
+            Authority::open(&place)?.next_lists_beside(cross)?;
+        }
+        Ok(())
     }
 
     /// Keeps a new key, under the old one's passphrase if that has one.
@@ -310,19 +327,17 @@ impl Rotation {
         let place = self.directory.join(&key);
         let is_old = read_key(&place)?.spki_der()? != new.issuer.key().spki_der()?;
         for (name, text) in copies {
-            // An interrupted run may have copied what was revoked in since.
-            if is_old || !former.join(&name).exists() {
+            // An interrupted run may have copied what was revoked in since. Lists that come later are the new key's.
+            let is_new_keys = !is_old && name.starts_with("ca.crl");
+            if is_old || !(is_new_keys || former.join(&name).exists()) {
                 Draft::public(&former.join(&name), &text)?.replace()?;
             }
         }
         if is_old {
-            // The numbers of lists go with the key that signed them.
-            let numbers = self.directory.join("ca.crl.number");
-            if numbers.exists() {
-                fs::remove_file(&numbers).map_err(|source| AuthorityError::Write { path: numbers, source })?;
-            }
+            self.end_lists()?;
             copy_key(&self.folder().join("new").join(&key), |to| Draft::private(&place, to)?.replace())?;
         }
+        self.continue_lists()?;
         let place = self.directory.join(&certificate);
         let wanted = new.issuer.certificate();
         if read_certificates(&place)?.first() != Some(wanted) {
@@ -332,6 +347,29 @@ impl Rotation {
         let spare = self.folder().join("new").join(&key);
         if spare.exists() && read_key(&self.directory.join(&key))?.spki_der()? == new.issuer.key().spki_der()? {
             fs::remove_file(&spare).map_err(|source| AuthorityError::Write { path: spare, source })?;
+        }
+        Ok(())
+    }
+
+    /// The numbers of lists go with the key that signed them, and what the new key has signed by now stands beside the old lists.
+    fn end_lists(&self) -> Result<(), RotationError> {
+        let [lists, numbers] = ["ca.crl", "ca.crl.number"].map(|name| self.directory.join(name));
+        let begun = self.folder().join("new/ca.crl");
+        if begun.exists() {
+            Draft::public(&lists, &joined(&lists, &begun)?)?.replace()?;
+        }
+        if numbers.exists() {
+            fs::remove_file(&numbers).map_err(|source| AuthorityError::Write { path: numbers, source })?;
+        }
+        Ok(())
+    }
+
+    /// Once its key is in place, the new one's lists are continued.
+    fn continue_lists(&self) -> Result<(), RotationError> {
+        let [last, numbers] = [self.folder().join("new"), self.directory.clone()].map(|one| one.join("ca.crl.number"));
+        if last.exists() && !numbers.exists() {
+            let number = file::read_public(&last).map_err(AuthorityError::from)?;
+            Draft::public(&numbers, &String::from_utf8_lossy(&number))?.replace()?;
         }
         Ok(())
     }
