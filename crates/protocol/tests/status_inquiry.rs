@@ -270,6 +270,17 @@ fn a_peer_is_not_blamed_for_nodes_that_it_was_not_asked_for_since_its_line_is_sl
 }
 
 #[test]
+fn a_peer_that_says_nothing_for_five_seconds_is_blamed_for_what_it_was_asked_for() {
+    let mut a = Lone::passive(0);
+    a.link(1, &[0], &[]);
+    assert_eq!(queried(&a.input(announced(1, 5, 1))), [(1, vec![5])]);
+    a.advance(4 * S);
+    assert!(a.overlay.strikes().is_empty());
+    a.advance(2 * S);
+    assert_eq!(a.overlay.strikes().get(&nuncio_protocol::Strike::Uncertified), Some(&1));
+}
+
+#[test]
 fn a_peer_that_answers_nothing_is_blamed_for_what_it_was_asked_for_and_asked_for_few_nodes_at_once() {
     let mut a = Lone::passive(0);
     a.connect(1, Direction::Outbound);
