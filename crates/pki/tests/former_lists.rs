@@ -127,7 +127,7 @@ fn what_a_former_run_kept_counts_with_the_old_certificates_and_without_any() {
     }
     // A peer that still trusts the old root sends it again: that is no news, and no fault.
     let (after, _) = one.fresh().with_former_of(&one.before(), now());
-    assert!(after.adopt(one.list.clone(), &[one.old_agency.clone()], now()).unwrap().is_none());
+    assert!(after.adopt(one.list, std::slice::from_ref(&one.old_agency), now()).unwrap().is_none());
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn the_next_list_takes_the_place_of_the_former_one_and_an_older_one_does_not() {
     let next = authority.issuer().revoke(&both, Some(&one.list), dates()).unwrap();
     let newer = after.adopt(next.clone(), std::slice::from_ref(&one.agency), now()).unwrap().unwrap();
     assert_eq!(newer.lists().iter().collect::<Vec<_>>(), [&next]);
-    let (newer, gone) = newer.with_former([one.list.clone()], &[one.old_agency.clone()], now());
+    let (newer, gone) = newer.with_former([one.list], std::slice::from_ref(&one.old_agency), now());
     assert!(gone.is_empty() && newer.lists().iter().eq([&next]), "it is superseded, not gone");
 }
 

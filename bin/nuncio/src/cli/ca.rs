@@ -72,8 +72,7 @@ enum Action {
         #[command(flatten)]
         validity: Days,
     },
-    /// Make the next revocation list, or the first: it revokes whom the last one did, for another year. Where lists are required
-    /// (`crl_policy = "hard"`), each authority needs one that is not overdue, also one that never revoked anybody
+    /// Make an authority's next revocation list, which revokes whom the last one did for another year, or its first
     Crl {
         /// The directory of the authority
         #[arg(long, value_name = "DIR")]
