@@ -6,6 +6,7 @@ use nuncio_admin::TokenFile;
 use nuncio_audit::Scope;
 use nuncio_door::Limits;
 use nuncio_pki::tls::ChannelServerTls;
+use nuncio_protocol::{MAX_CLIENT_TOPIC_BYTES, MAX_CLIENTS_TOPIC_BYTES};
 
 use crate::{Config, StartError};
 
@@ -50,9 +51,10 @@ pub(crate) fn gateway_limits(config: &Config) -> nuncio_gateway::Limits {
     limits.intake_bytes = own.total_intake.as_usize();
     limits.in_flight_bytes_per_certificate = own.certificate_in_flight.as_usize();
     limits.in_flight_bytes = own.total_in_flight.as_usize();
-    limits.topic_bytes_per_session = own.client_topics.as_usize();
+    // The core takes no longer lists.
+    limits.topic_bytes_per_session = own.client_topics.as_usize().min(MAX_CLIENT_TOPIC_BYTES);
     limits.topic_bytes_per_certificate = own.certificate_topics.as_usize();
-    limits.topic_bytes = own.total_topics.as_usize();
+    limits.topic_bytes = own.total_topics.as_usize().min(MAX_CLIENTS_TOPIC_BYTES);
     limits.calls_per_second = own.calls_per_second;
     limits
 }

@@ -74,11 +74,45 @@ pub(super) async fn guard(
     }
     let sends = routes::is_message(request.uri().path());
     request.extensions_mut().insert(asker.scope);
+    let acting = (needed == Scope::Full).then(|| Acting { guard: &guard, said: Some((asker.actor, call)), sends });
     let response = next.run(request).await;
-    if needed == Scope::Full {
-        guard.record(asker.actor, call, sends, &response);
+    if let Some(acting) = acting {
+        acting.end(&response);
     }
     response
+}
+
+/// An act that has begun: whether it is answered or its connection ends before, it is on record.
+struct Acting<'a> {
+    guard: &'a Guard,
+    said: Option<(Actor, Act)>,
+    sends: bool,
+}
+
+impl Acting<'_> {
+    fn end(mut self, response: &Response) {
+        if let Some((actor, call)) = self.said.take() {
+            let action = response.extensions().get::<Act>().cloned().unwrap_or(call);
+            self.guard.record(actor, action, self.sends, outcome_of(response));
+        }
+    }
+}
+
+impl Drop for Acting<'_> {
+    fn drop(&mut self) {
+        if let Some((actor, action)) = self.said.take() {
+            let cause = "its connection ended before the answer".into();
+            self.guard.record(actor, action, self.sends, Outcome::Failed { error: "cut_off".into(), cause });
+        }
+    }
+}
+
+fn outcome_of(response: &Response) -> Outcome {
+    match response.extensions().get::<Failure>() {
+        Some(failure) => Outcome::Failed { error: failure.error.as_str().into(), cause: (&failure.message).into() },
+        None if response.status().is_success() => Outcome::Done,
+        None => Outcome::Failed { error: response.status().as_str().into(), cause: "".into() },
+    }
 }
 
 impl Guard {
@@ -95,13 +129,7 @@ impl Guard {
         response
     }
 
-    fn record(&self, actor: Actor, call: Act, sends: bool, response: &Response) {
-        let action = response.extensions().get::<Act>().cloned().unwrap_or(call);
-        let outcome = match response.extensions().get::<Failure>() {
-            Some(failure) => Outcome::Failed { error: failure.error.as_str().into(), cause: (&failure.message).into() },
-            None if response.status().is_success() => Outcome::Done,
-            None => Outcome::Failed { error: response.status().as_str().into(), cause: "".into() },
-        };
+    fn record(&self, actor: Actor, action: Act, sends: bool, outcome: Outcome) {
         self.audit.record(match sends {
             true => Event::OperatorSent { actor, action, outcome },
             false => Event::OperatorActed { actor, action, outcome },

@@ -1,7 +1,5 @@
 use std::{path::Path, time::Duration};
 
-use nuncio_protocol::{MAX_CLIENT_TOPIC_BYTES, MAX_CLIENTS_TOPIC_BYTES};
-
 use super::{Config, Interval, Size};
 
 /// What a node could not work with, or what says nothing any more, of the keys that are numbers.
@@ -40,9 +38,9 @@ impl Config {
                 return Err((key, format!("{value} is not between {least} and {most}")));
             }
         }
-        for (key, value, least, most) in self.sizes() {
-            if !(least..=most).contains(&value.0) {
-                return Err((key, format!("{value} is not between {} and {}", Size(least), Size(most))));
+        for (key, value, least) in self.sizes() {
+            if !(least..=MOST_BYTES).contains(&value.0) {
+                return Err((key, format!("{value} is not between {} and {}", Size(least), Size(MOST_BYTES))));
             }
         }
         for (key, value, least, most) in self.spans() {
@@ -102,7 +100,8 @@ impl Config {
         ]
     }
 
-    fn sizes(&self) -> Vec<(&'static str, Size, u64, u64)> {
+    /// With what they have at the least.
+    fn sizes(&self) -> Vec<(&'static str, Size, u64)> {
         let gateway = &self.gateway;
         let queues = [
             ("gateway.client_queue", gateway.client_queue),
@@ -115,20 +114,18 @@ impl Config {
             ("audit.max_file", self.audit.max_file),
         ];
         let topics = [
-            ("gateway.client_topics", gateway.client_topics, MAX_CLIENT_TOPIC_BYTES),
-            ("gateway.certificate_topics", gateway.certificate_topics, MAX_CLIENTS_TOPIC_BYTES),
-            ("gateway.total_topics", gateway.total_topics, MAX_CLIENTS_TOPIC_BYTES),
+            ("gateway.client_topics", gateway.client_topics),
+            ("gateway.certificate_topics", gateway.certificate_topics),
+            ("gateway.total_topics", gateway.total_topics),
         ];
         let rates = [
             ("gateway.outgoing_limit", gateway.outgoing_limit),
             ("gateway.client_limit", gateway.client_limit),
             ("gateway.topic_limit", gateway.topic_limit),
         ];
-        let rates = rates.into_iter().filter_map(|(key, rate)| Some((key, rate?, 1, MOST_BYTES)));
-        let queues = queues.into_iter().map(|(key, queue)| (key, queue, LEAST_QUEUE, MOST_BYTES));
-        // The core refuses longer lists whatever the configuration says.
-        let topics = topics.into_iter().map(|(key, topics, most)| (key, topics, LEAST_TOPICS, most as u64));
-        queues.chain(topics).chain(rates).collect()
+        let rates = rates.into_iter().filter_map(|(key, rate)| Some((key, rate?, 1)));
+        let queues = queues.into_iter().map(|(key, queue)| (key, queue, LEAST_QUEUE));
+        queues.chain(topics.into_iter().map(|(key, topics)| (key, topics, LEAST_TOPICS))).chain(rates).collect()
     }
 
     fn spans(&self) -> Vec<Span> {
@@ -213,11 +210,7 @@ mod tests {
             ("[issuer]\nper_hour = 0", "issuer.per_hour: 0 is not between 1"),
             ("[files]\nkeep_parts = \"1s\"", "files.keep_parts: 1s is not between 1m"),
             ("[gateway]\nclient_topics = \"0\"", "gateway.client_topics: 0B is not between 1KiB"),
-            ("[gateway]\nclient_topics = \"2MiB\"", "gateway.client_topics: 2MiB is not between 1KiB and 1MiB"),
-            (
-                "[gateway]\ntotal_topics = \"9999PiB\"",
-                "gateway.total_topics: 10484711424GiB is not between 1KiB and 16MiB",
-            ),
+            ("[gateway]\ntotal_topics = \"9999PiB\"", "gateway.total_topics: 10484711424GiB is not between"),
             ("[gateway]\ntopic_limit = \"0\"", "gateway.topic_limit: 0B is not between 1B"),
             ("[gateway]\ncalls_per_second = 0", "gateway.calls_per_second: 0 is not between 1"),
             ("[audit]\nmax_file = \"1KiB\"", "audit.max_file: 1KiB is not between 64KiB"),

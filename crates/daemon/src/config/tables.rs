@@ -125,11 +125,11 @@ section! {
         /// The same of all SDKs. Default: 256MiB.
         restart total_in_flight: Size = Size(256 << 20),
         /// Bytes of one SDK's topic names, each counted with 16 bytes more than it has; a list over it, or over one of the
-        /// next two, is refused and the former one stays. Default: 1MiB.
+        /// next two, is refused and the former one stays. More than 1MiB counts as 1MiB. Default: 1MiB.
         restart client_topics: Size = Size(1 << 20),
         /// The same of all SDKs with one certificate. Default: 4MiB.
         restart certificate_topics: Size = Size(4 << 20),
-        /// The same of all SDKs. Default: 16MiB.
+        /// The same of all SDKs. More than 16MiB counts as 16MiB. Default: 16MiB.
         restart total_topics: Size = Size(16 << 20),
         /// An SDK that says nothing for so long is disconnected. Default: 60s.
         restart client_idle: Interval = Interval(Duration::from_secs(60)),

@@ -101,7 +101,7 @@ impl Topics {
             true => listed.clone(),
             false => listed.difference(&self.denied).cloned().collect(),
         };
-        let intervals = u32::try_from(allowed.len() / NAMES).unwrap_or(u32::MAX).saturating_add(1);
+        let intervals = u32::try_from(listed.len() / NAMES).unwrap_or(u32::MAX).saturating_add(1);
         (self.is_news, self.not_before) = (false, Some(now + INTERVAL * intervals));
         Some(allowed)
     }
