@@ -29,6 +29,9 @@ pub(crate) enum Pace {
     Every(Duration),
 }
 
+/// How long the first answer is waited for: before it there is nothing to say.
+const FIRST: Duration = Duration::from_secs(30);
+
 /// What was measured.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Outcome {
@@ -137,7 +140,12 @@ where
     let begun = Instant::now();
     shared.measuring.store(true, Ordering::Release);
     let measured = async {
-        while shared.count.load(Ordering::Relaxed) < point.max_messages && begun.elapsed() < point.measure {
+        loop {
+            let (count, elapsed) = (shared.count.load(Ordering::Relaxed), begun.elapsed());
+            let least = if count == 0 { point.measure.max(FIRST) } else { point.measure };
+            if count >= point.max_messages || elapsed >= least {
+                break;
+            }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
