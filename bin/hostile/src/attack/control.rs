@@ -8,8 +8,11 @@ use crate::{
     meshsub::{Control, Graft, IHave, IWant, Prune, Rpc},
 };
 
-/// Grafts of topics that nobody has, prunes for ever, promises and wishes of messages that do not exist, and a
-/// subscription taken back at once.
+/// Subscriptions in a frame: of those it is not the frames that count.
+const IN_A_FRAME: usize = 32;
+
+/// Grafts of topics that nobody has, prunes for ever, promises and wishes of messages that do not exist, and
+/// subscriptions taken back at once.
 pub(super) async fn of_no_use(link: &Link, scene: &Scene) -> io::Result<()> {
     let foreign = || Some("nowhere".to_owned());
     let own = || Some(BROADCAST.to_owned());
@@ -22,6 +25,7 @@ pub(super) async fn of_no_use(link: &Link, scene: &Scene) -> io::Result<()> {
         Control { iwant: vec![IWant { ids: ids() }], ..Control::default() },
     ];
     let mut rpcs: Vec<_> = controls.into_iter().map(|control| Rpc::control(control).framed()).collect();
-    rpcs.extend([false, true].map(|subscribes| Rpc::subscribe(BROADCAST, subscribes).framed()));
+    let again = [false, true].map(|subscribes| Rpc::subscribe(BROADCAST, subscribes).subscriptions).concat();
+    rpcs.push(Rpc { subscriptions: again.repeat(IN_A_FRAME / 2), ..Rpc::default() }.framed());
     scene.flood(&link.gossip, &rpcs).await
 }

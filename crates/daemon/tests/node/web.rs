@@ -1,6 +1,6 @@
 //! Web clients at a whole node, with SDKs at another one.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use futures::{SinkExt as _, StreamExt as _};
@@ -150,9 +150,22 @@ async fn what_is_said_twice_is_heard_twice_whoever_says_it_and_however() {
     let sdk = homes[0].dir.path().join("sdk");
     let mut other = self::web(&second, &sdk).await;
     let mut shop = client.subscribe(["shop"]).await.unwrap();
-    while post(&second, &sdk, "shop", "begin").await != "200" {}
-    let mut heard = async || timeout(DEADLINE, shop.next()).await.expect("it is heard").unwrap().data;
-    assert_eq!(heard().await, "begin");
+    // Until the second node knows who subscribes.
+    let first_heard = async {
+        loop {
+            assert_eq!(post(&second, &sdk, "shop", "begin").await, "200");
+            if let Ok(heard) = timeout(Duration::from_millis(100), shop.next()).await {
+                break heard.unwrap().data;
+            }
+        }
+    };
+    assert_eq!(timeout(DEADLINE, first_heard).await.expect("it is heard"), "begin");
+    let mut heard = async || loop {
+        let heard = timeout(DEADLINE, shop.next()).await.expect("it is heard").unwrap().data;
+        if heard != "begin" {
+            break heard;
+        }
+    };
     for _ in 0..2 {
         assert_eq!(post(&second, &sdk, "shop", "posted").await, "200");
         assert_eq!(heard().await, "posted");
