@@ -67,8 +67,8 @@ impl Connections {
         now: Instant,
     ) -> Result<DialOpts, String> {
         let multiaddr = to_multiaddr(address.as_str())?;
-        if expected.is_some() {
-            self.learnt.may_dial(&address, &multiaddr, now)?;
+        if let Some(node) = expected {
+            self.learnt.may_dial((&address, &multiaddr), node, now)?;
         }
         // A reused port turns crossed dials into one TCP simultaneous open, which fails on both ends.
         let options = match expected {

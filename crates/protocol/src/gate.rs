@@ -189,16 +189,24 @@ impl Gate {
         if copies > 0 && !(peer.may_copy(copies, bytes, now) && (!is_sources || source.may_copy(bytes, now))) {
             return Verdict::Refused;
         }
-        let is_repeated = is_mine && self.sources.see(&multicast.source, multicast.number, &in_time) != Sight::New;
+        let (of, number) = (multicast.source, multicast.number);
+        let is_repeated = is_mine && source.has_seen(number);
         let is_copy = if is_sources && copies == 0 { is_repeated } else { peer.brings(multicast.mark()) };
         // Its destinations its source has not signed: whoever brings it for others each time uses up nothing of his.
-        let mut came = || self.sources.see_brought(&multicast.source, multicast.number, &in_time) != Sight::New;
-        let is_charged = multicast.sealed.is_some() && !is_repeated && !is_copy && (is_sources || !came());
-        let mut source = self.sources.get_mut(&multicast.source);
+        let is_new = if is_sources { !is_copy } else { !source.has_seen_brought(number) };
+        let is_charged = multicast.sealed.is_some() && !is_repeated && is_new;
         let copied = if is_sources { 0 } else { length.min(bytes) };
-        if is_charged && source.as_mut().is_some_and(|of| !(of.may_cast(length, now) && of.may_copy(copied, now))) {
+        if is_charged && !(source.may_cast(length, now) && source.may_copy(copied, now)) {
             return Verdict::Refused;
         }
+        // What is refused is remembered by none: whoever brings it next would bring it for nothing.
+        if is_mine {
+            self.sources.see(&of, number, &in_time);
+        }
+        if is_charged && !is_sources {
+            self.sources.see_brought(&of, number, &in_time);
+        }
+        let source = self.sources.get_mut(&of);
         excess((peer, source), (is_repeated, is_copy), now).unwrap_or(Verdict::Mine(Admitted {
             message: multicast,
             from,

@@ -78,6 +78,11 @@ impl Life {
         if self.beside.take(length, BESIDE, now) { self.stamp(length, now) } else { None }
     }
 
+    /// Whether relays would check the signature of one more batch.
+    pub(crate) fn has_relay(&self, now: Instant) -> bool {
+        self.relayed.has((1.0, 0.0), GOSSIP, now)
+    }
+
     /// Whether relays check the signature of one more batch of so many bytes.
     pub(crate) fn may_relay(&mut self, length: usize, now: Instant) -> bool {
         self.relayed.take(length, GOSSIP, now)

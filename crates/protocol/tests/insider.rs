@@ -434,6 +434,18 @@ fn a_multicast_brought_for_others_each_time_uses_up_nothing_of_its_source() {
     assert!(outputs.iter().any(|output| matches!(output, Output::SendMulticast { .. })), "{outputs:?}");
 }
 
+#[test]
+fn a_multicast_beyond_its_sources_allowance_goes_on_for_nobody_who_brings_it_as_well() {
+    let mut relay = relay();
+    let mut goes_on = |from, number, to| {
+        let outputs = relay.input(brought(from, multicast(BEHIND, number, [to], "hi")));
+        outputs.iter().any(|output| matches!(output, Output::SendMulticast { .. }))
+    };
+    assert!((1..=1_250).all(|number| goes_on(MEMBER, number, TARGET)));
+    let later = [MEMBER, MEMBER, TARGET].map(|from| goes_on(from, 1_251, MEMBER + TARGET - from));
+    assert_eq!(later, [false; 3]);
+}
+
 /// The same with long ones: their copies are charged to who brings them.
 #[test]
 fn copies_for_nodes_that_a_member_names_are_charged_to_the_member() {

@@ -104,7 +104,8 @@ fn an_answer_is_cut_at_four_mebibytes_and_the_rest_is_asked_for() {
 fn who_does_not_get_a_page_in_time_is_sent_half_of_it_and_asks_on() {
     let mut a = Lone::passive(0);
     let neighbours: Vec<usize> = (2..=40).collect();
-    a.link(1, &[&[0][..], &neighbours].concat(), &[]);
+    let near = [&[0][..], &neighbours].concat();
+    let connection = a.link(1, &near, &[]);
     for n in &neighbours {
         let mut big = (*record(*n, 1, &[1], &[])).clone();
         big.bytes = Bytes::from(vec![*n as u8; 200 << 10]);
@@ -118,16 +119,24 @@ fn who_does_not_get_a_page_in_time_is_sent_half_of_it_and_asks_on() {
     };
     let weigh = |records: &[Arc<Record>]| records.iter().map(|record| record.bytes.len()).sum::<usize>();
     let mut page = Vec::new();
-    for most in [4 << 20, 2 << 20, 1 << 20, 512 << 10] {
+    for (most, pause) in [(4 << 20, 6), (2 << 20, 60), (1 << 20, 6), (512 << 10, 6)] {
         page = ask(&mut a, Vec::new());
         assert!(weigh(&page) <= most && weigh(&page) > most / 2, "{} of {most}", weigh(&page));
-        a.advance(6 * S);
+        a.advance(pause * S);
     }
-    let known = page.iter().map(|record| (record.status.node, record.status.version)).collect();
-    let next = ask(&mut a, known);
+    let names = |page: &[Arc<Record>]| -> Vec<_> {
+        page.iter().map(|record| (record.status.node, record.status.version)).collect()
+    };
+    let mut known = names(&page);
+    let next = ask(&mut a, known.clone());
     assert!(weigh(&next) > 256 << 10 && weigh(&next) <= 512 << 10, "the next part is no longer");
+    known.extend(names(&next));
     a.advance(60 * S);
-    assert!(weigh(&ask(&mut a, Vec::new())) > 3 << 20, "another time it may be faster");
+    assert!(weigh(&ask(&mut a, known)) > 3 << 20, "another time it may be faster");
+    assert!(weigh(&ask(&mut a, Vec::new())) <= 2 << 20);
+    a.input(PeeringInput::ConnectionClosed { connection, reason: "it restarts".into() });
+    a.link(1, &near, &[]);
+    assert!(weigh(&ask(&mut a, Vec::new())) > 3 << 20, "who is linked anew may be another, and takes less for all");
 
     let mut b = Lone::passive(50);
     b.connect(0, Direction::Outbound);

@@ -3,12 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use nuncio_protocol::{
-    Output, PeeringInput, StatusInput,
+    Header, Output, PeeringInput, StatusInput, UnicastInput,
     gossip::Judgement,
     peering::Direction,
     status_sync::{Answer, Query, QueryId, Record},
+    unicast::{Content, Message},
 };
-use nuncio_testkit::simulator::{Lone, announced, node_id, queried, record};
+use nuncio_testkit::simulator::{Lone, announced, header, node_id, queried, record};
 
 const MS: Duration = Duration::from_millis(1);
 const S: Duration = Duration::from_secs(1);
@@ -267,6 +268,25 @@ fn a_peer_is_not_blamed_for_nodes_that_it_was_not_asked_for_since_its_line_is_sl
     outputs = a.answered(1, (100..164).map(|n| record(n, 1, &[1], &[])).collect());
     outputs.extend(a.advance(60 * S));
     assert!(!is_banned(&outputs) && a.overlay.strikes().is_empty(), "{:?}", a.overlay.strikes());
+}
+
+#[test]
+fn what_waits_longer_for_its_sources_record_stays_before_what_came_later() {
+    let mut a = Lone::passive(0);
+    a.connect(1, Direction::Outbound);
+    for number in [1, 2] {
+        let body = number.to_string().into();
+        let message =
+            Message { header: Header { hops: 2, ..header(100, 0, number) }, content: Content::Request { body } };
+        a.input(UnicastInput::Received { from: node_id(1), message });
+        a.advance(3 * S);
+    }
+    let outputs = a.answered(1, vec![record(100, 1, &[1], &[])]);
+    let body = |output: &Output| match output {
+        Output::Request { body, .. } => Some(body.clone()),
+        _ => None,
+    };
+    assert_eq!(outputs.iter().filter_map(body).collect::<Vec<_>>(), ["1", "2"]);
 }
 
 #[test]

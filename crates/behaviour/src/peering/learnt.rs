@@ -1,7 +1,8 @@
 //! Addresses that others name: a host and a port, in whichever way they write them.
 //!
 //! The core dials an address at its pace, however many nodes name it, and takes two texts for two addresses. So one place is
-//! dialled as it was written first. A `/dnsaddr` would stand for as many places as whoever has the name likes.
+//! dialled as it was written first for the node that is sought there: what one node says of a place keeps nobody from another.
+//! A `/dnsaddr` would stand for as many places as whoever has the name likes.
 
 use std::{
     collections::HashMap,
@@ -10,6 +11,7 @@ use std::{
 
 use libp2p::{Multiaddr, multiaddr::Protocol};
 use nuncio_bounds::Bound;
+use nuncio_identity::NodeId;
 use nuncio_protocol::peering::Address;
 
 /// How long a place is known by what was written; longer than the core waits before it dials an address again.
@@ -21,16 +23,19 @@ const MOST: usize = 512;
 /// Longest text of an address in a record, in bytes.
 const LONGEST: usize = 256;
 
+/// A place, and who is expected there.
+type Searched = (String, NodeId);
+
 /// Places that were dialled lately because others named them.
 ///
 /// Bound: [`MOST`]; when full, no further one is dialled.
 #[derive(Debug, Default)]
 pub(crate) struct Learnt {
-    lately: HashMap<String, (Address, Instant)>,
+    lately: HashMap<Searched, (Address, Instant)>,
 }
 
 impl Learnt {
-    pub(crate) const BOUND: Bound = Bound::of_entries::<(String, (Address, Instant))>(
+    pub(crate) const BOUND: Bound = Bound::of_entries::<(Searched, (Address, Instant))>(
         "places dialled lately that others name",
         MOST,
         2 * LONGEST,
@@ -41,18 +46,24 @@ impl Learnt {
     ///
     /// # Errors
     /// Why it is not to be made, in words.
-    pub(super) fn may_dial(&mut self, address: &Address, parsed: &Multiaddr, now: Instant) -> Result<(), String> {
+    pub(super) fn may_dial(
+        &mut self,
+        (address, parsed): (&Address, &Multiaddr),
+        expected: NodeId,
+        now: Instant,
+    ) -> Result<(), String> {
         let place = place_of(parsed).ok_or("what others name is to be a host and a port")?;
         self.lately.retain(|_, (_, until)| now < *until);
-        match self.lately.get(&place) {
-            Some((written, _)) if written != address => {
-                return Err(format!("the same place was dialled lately as {written}"));
+        let searched = (place, expected);
+        match self.lately.get(&searched) {
+            Some((written, _)) if written != address => Err(format!("the same place was dialled lately as {written}")),
+            Some(_) => Ok(()),
+            None if self.lately.len() >= MOST => Err("too many places were dialled lately".into()),
+            None => {
+                self.lately.insert(searched, (address.clone(), now + KNOWN));
+                Ok(())
             }
-            None if self.lately.len() >= MOST => return Err("too many places were dialled lately".into()),
-            _ => {}
         }
-        self.lately.insert(place, (address.clone(), now + KNOWN));
-        Ok(())
     }
 }
 
@@ -118,11 +129,25 @@ mod tests {
     }
 
     #[test]
+    fn what_one_node_says_of_a_place_keeps_nobody_from_another_one_there() {
+        let [member, honest] = [(); 2].map(|()| Some(NodeKey::generate().node_id()));
+        let (start, mut connections) = (Instant::now(), Connections::default());
+        for round in 0..6 {
+            let now = start + round * KNOWN / 6;
+            let mut dial = |address, expected| connections.dial(Address::new(address), expected, now).is_ok();
+            assert!(dial("a.example:80", member));
+            assert!(dial("A.example:80", honest), "{round}");
+        }
+        let again = connections.dial(Address::new("A.example:80"), member, start + KNOWN);
+        assert!(again.is_ok(), "no dial makes the while longer");
+    }
+
+    #[test]
     fn what_is_remembered_is_bounded() {
-        let (mut learnt, now) = (Learnt::default(), Instant::now());
+        let (node, mut learnt, now) = (NodeKey::generate().node_id(), Learnt::default(), Instant::now());
         let mut dialled = |port: usize| {
             let address = format!("10.0.0.1:{port}");
-            learnt.may_dial(&Address::new(&address), &to_multiaddr(&address).unwrap(), now).is_ok()
+            learnt.may_dial((&Address::new(&address), &to_multiaddr(&address).unwrap()), node, now).is_ok()
         };
         assert_eq!((1..=2 * MOST).filter(|port| dialled(*port)).count(), MOST);
     }

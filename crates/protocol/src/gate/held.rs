@@ -1,5 +1,5 @@
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -46,11 +46,13 @@ const OVERHEAD: usize = 512;
 #[derive(Debug)]
 pub(super) struct Held {
     patience: Duration,
-    /// By the order in which they came, which is also that in which they are given up.
+    /// By the order in which they came, which is that in which they are released, however long each waits.
     ///
     /// Where the tree keeps them in order they are moved often, and they are large.
     entries: BTreeMap<u64, Box<Entry>>,
     came: u64,
+    /// Until when each waits.
+    waits: BTreeSet<(Instant, u64)>,
     /// Of each source, which ones; the oldest first.
     of_source: HashMap<NodeId, SmallVec<[u64; 2]>>,
     bytes: usize,
@@ -128,8 +130,8 @@ impl Held {
     }
 
     fn new(patience: Duration) -> Self {
-        let (entries, of_source, shares) = (BTreeMap::new(), HashMap::default(), HashMap::default());
-        Self { patience, entries, came: 0, of_source, bytes: 0, shares }
+        let (entries, waits, of_source, shares) = Default::default();
+        Self { patience, entries, came: 0, waits, of_source, bytes: 0, shares }
     }
 
     pub(super) const BOUND: Bound = Bound::of_bytes(
@@ -161,18 +163,19 @@ impl Held {
             && bytes + weight <= MAX_BYTES_OF_PEER
             && self.source_has_room(&from, &waiting.source(), weight);
         if fits {
-            self.keep(Box::new(Entry { until: now, ends: now + LONGEST, from, weight, is_asked, waiting }), now);
+            let (until, ends) = (now + self.patience, now + LONGEST);
+            self.keep(Box::new(Entry { until, ends, from, weight, is_asked, waiting }));
         }
         fits
     }
 
-    fn keep(&mut self, mut entry: Box<Entry>, now: Instant) {
-        entry.until = now + self.patience;
+    fn keep(&mut self, entry: Box<Entry>) {
         self.bytes += entry.weight;
         let (messages, bytes) = self.shares.entry(entry.from).or_default();
         (*messages, *bytes) = (*messages + 1, *bytes + entry.weight);
         self.came += 1;
         self.of_source.entry(entry.waiting.source()).or_default().push(self.came);
+        self.waits.insert((entry.until, self.came));
         self.entries.insert(self.came, entry);
     }
 
@@ -209,26 +212,31 @@ impl Held {
         waits_on: impl Fn(&NodeId, &NodeId) -> bool,
         now: Instant,
     ) -> Vec<(Option<NodeId>, Waiting)> {
-        let late = self.entries.iter().take_while(|(_, entry)| entry.until <= now).map(|(came, _)| *came).collect();
+        let late: Vec<_> = self.waits.iter().take_while(|(until, _)| *until <= now).copied().collect();
         let mut given_up = Vec::new();
-        for entry in self.take(late).collect::<Vec<_>>() {
+        for (until, came) in late {
+            let Some(entry) = self.entries.get_mut(&came) else { continue };
             let waits = entry.is_asked && waits_on(&entry.from, &entry.waiting.source());
             if waits && entry.ends > now {
-                self.keep(entry, now);
+                entry.until = now + self.patience;
+                self.waits.remove(&(until, came));
+                self.waits.insert((entry.until, came));
             } else {
-                given_up.push(((entry.is_asked && !waits).then_some(entry.from), entry.waiting));
+                let blamed = (entry.is_asked && !waits).then_some(entry.from);
+                given_up.extend(self.take(vec![came]).map(|entry| (blamed, entry.waiting)));
             }
         }
         given_up
     }
 
     pub(super) fn next(&self) -> Option<Instant> {
-        self.entries.first_key_value().map(|(_, entry)| entry.until)
+        self.waits.first().map(|(until, _)| *until)
     }
 
     fn take(&mut self, which: Vec<u64>) -> impl Iterator<Item = Box<Entry>> {
         which.into_iter().filter_map(|came| {
             let entry = self.entries.remove(&came)?;
+            self.waits.remove(&(entry.until, came));
             self.bytes -= entry.weight;
             if let Some((messages, bytes)) = self.shares.get_mut(&entry.from) {
                 (*messages, *bytes) = (*messages - 1, *bytes - entry.weight);

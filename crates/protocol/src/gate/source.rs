@@ -134,7 +134,7 @@ impl Source {
     pub(super) fn may_be_fresh(&self, stamp: &Stamp, now: Instant) -> bool {
         let Stamp { epoch, number, sent, lifetime, .. } = *stamp;
         let shows = self.clock.map_or(sent, |clock| clock.shows(now));
-        let is_seen = self.sent.as_ref().is_some_and(|sent| sent.memory.has_seen(number));
+        let is_seen = self.has_seen(number);
         match self.era(epoch) {
             Era::Present => source_clock::left(sent, lifetime, shows).is_some() && !is_seen,
             Era::Past => false,
@@ -197,6 +197,16 @@ impl Source {
     /// The same of what others brought for some of those whom it is for.
     pub(super) fn see_brought(&mut self, number: u64, in_time: &InTime) -> Sight {
         self.sent().brought.see(number, in_time.clock)
+    }
+
+    /// Whether a number has been seen, or may have been.
+    pub(super) fn has_seen(&self, number: u64) -> bool {
+        self.sent.as_ref().is_some_and(|sent| sent.memory.has_seen(number))
+    }
+
+    /// The same of what others brought.
+    pub(super) fn has_seen_brought(&self, number: u64) -> bool {
+        self.sent.as_ref().is_some_and(|sent| sent.brought.has_seen(number))
     }
 
     /// Bytes of the numbers it remembers.

@@ -35,6 +35,9 @@ const FULL: Duration = Duration::from_millis(5);
 /// How long batches wait whose signature relays would not check now.
 const ALLOWANCE: Duration = Duration::from_millis(5);
 
+/// How long those that have come back wait when relays would not check now what they are told.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// How soon it is told again that the epoch has no numbers left: the disk may have refused another one.
 const TOLD_AGAIN: Duration = Duration::from_secs(10);
 
@@ -329,8 +332,8 @@ impl Outgoing {
     /// A way to a node has appeared: it may have missed the end of what was said meanwhile.
     pub(super) fn handle_reachable(&mut self, node: &NodeId, now: Instant) {
         for (key, channel) in self.channels.iter_mut().filter(|(_, channel)| channel.members.contain(node)) {
-            channel.returned.note(*node, now);
-            if let Some(at) = channel.returned.next() {
+            let at = channel.returned.note(*node, now);
+            if self.returns.get(key).is_none_or(|next| at < next) {
                 self.returns.set(key.clone(), at);
             }
         }
@@ -372,12 +375,21 @@ impl Outgoing {
             return None;
         }
         let due = channel.returned.due(turn.now);
-        let mut legs = channel.members.plan(basis, &|node| deaf.contains(node), turn).legs.clone();
-        legs.values_mut().for_each(|leg| leg.retain(|destination| due.contains(&destination.node)));
-        legs.retain(|_, leg| !leg.is_empty());
-        let is_relayed = legs.iter().any(|(hop, leg)| leg.iter().any(|destination| destination.node != *hop));
-        if is_relayed && !turn.life.may_relay(0, turn.now) {
-            return Some(turn.now + ALLOWANCE);
+        if due.is_empty() {
+            return channel.returned.next();
+        }
+        // Of many that come back at once, each channel would look for them again and again.
+        if !turn.life.has_relay(turn.now) {
+            return Some(turn.now + PAUSE);
+        }
+        let plan = channel.members.plan(basis, &|node| deaf.contains(node), turn);
+        let of_leg = |leg: &[Destination]| -> Vec<_> {
+            leg.iter().filter(|destination| due.contains(&destination.node)).copied().collect()
+        };
+        let legs: Vec<_> =
+            plan.legs.iter().map(|(hop, leg)| (*hop, of_leg(leg))).filter(|(_, leg)| !leg.is_empty()).collect();
+        if legs.iter().any(|(hop, leg)| leg.iter().any(|destination| destination.node != *hop)) {
+            turn.life.may_relay(0, turn.now);
         }
         channel.returned.told(&due, turn.now);
         let word = channel.word(turn.life, turn.now);

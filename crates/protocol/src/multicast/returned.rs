@@ -1,4 +1,7 @@
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 use nuncio_identity::NodeId;
 
@@ -18,22 +21,23 @@ struct Telling {
 }
 
 impl Returned {
-    /// A way to a node has appeared. One that comes and goes is told no more often than one that stays away.
-    pub(super) fn note(&mut self, node: NodeId, now: Instant) {
+    /// A way to a node has appeared: says when it is told. One that comes and goes is told no more often than one that stays away.
+    pub(super) fn note(&mut self, node: NodeId, now: Instant) -> Instant {
         let first = Telling { at: now, times: 0 };
         self.0
             .entry(node)
             .and_modify(|telling| *telling = Telling { at: telling.at.min(now + REMINDERS[0]), times: 0 })
-            .or_insert(first);
+            .or_insert(first)
+            .at
     }
 
     /// Those that are to be told now.
-    pub(super) fn due(&self, now: Instant) -> Vec<NodeId> {
+    pub(super) fn due(&self, now: Instant) -> BTreeSet<NodeId> {
         self.0.iter().filter(|(_, telling)| telling.at <= now).map(|(node, _)| *node).collect()
     }
 
     /// They were told.
-    pub(super) fn told(&mut self, nodes: &[NodeId], now: Instant) {
+    pub(super) fn told(&mut self, nodes: &BTreeSet<NodeId>, now: Instant) {
         for node in nodes {
             let Some(telling) = self.0.get_mut(node) else { continue };
             match REMINDERS.get(telling.times) {

@@ -96,6 +96,13 @@ impl Askers {
         &mut self.asker(peer, now).pages
     }
 
+    /// Whoever links next may have started anew, and takes a short answer for all there is.
+    pub(super) fn link_down(&mut self, peer: &NodeId) {
+        if let Some(asker) = self.peers.get_mut(peer) {
+            asker.pages = PageSize::new();
+        }
+    }
+
     fn asker(&mut self, peer: NodeId, now: Instant) -> &mut Asker {
         if self.peers.len() >= MAX_NODES && !self.peers.contains_key(&peer) {
             let longest_ago = self.peers.iter().min_by_key(|(_, asker)| asker.last).map(|(peer, _)| *peer);

@@ -16,7 +16,7 @@ use super::{
     equivocation::{Equivocation, Proofs},
     inquiry::{End, Held, Inquiry},
     own_status::OwnStatus,
-    page::{LEAST, NEARLY_FULL, Page},
+    page::{LEAST, MAX_ANSWER, NEARLY_FULL, Page},
     table::{Applied, Arrival, First, Table},
 };
 use crate::{
@@ -182,6 +182,7 @@ impl StatusSync {
 
     pub(crate) fn handle_link_down(&mut self, peer: &NodeId, now: Instant) {
         self.own.touch();
+        self.askers.link_down(peer);
         self.inquiry.link_down(peer, now);
     }
 
@@ -222,12 +223,13 @@ impl StatusSync {
     ) {
         let (offered, askers) = (answer(&self.own, &self.table, &wanted), &mut self.askers);
         let is_all = matches!(wanted, Query::All { .. });
-        let page = if is_all { askers.pages_of(peer, now).next(&offered, now) } else { Page::whole(&offered) };
+        let most = if is_all { askers.pages_of(peer, now).next(&offered, now) } else { MAX_ANSWER };
+        let page = Page::of(&offered, most);
         let proofs = if let Query::Proofs { held } = &wanted { self.proofs.beside(held) } else { Vec::new() };
         let bytes = page.bytes + proofs.iter().map(Equivocation::bytes).sum::<usize>();
         let admitted = askers.admit(peer, &wanted, bytes, outbox, now);
         if is_all && admitted {
-            askers.pages_of(peer, now).sent(&page, now);
+            askers.pages_of(peer, now).sent(&page, most, now);
         }
         let Page { records, mut more, .. } = page;
         if let Query::Same { digest } = wanted {

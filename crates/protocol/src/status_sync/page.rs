@@ -11,7 +11,7 @@ use super::{Record, Version};
 use crate::MAX_STATUS;
 
 /// Most record bytes in one answer.
-const MAX_ANSWER: usize = 4 << 20;
+pub(super) const MAX_ANSWER: usize = 4 << 20;
 
 /// An honest answer has more only when one more record, at the longest, would not have fitted.
 pub(super) const NEARLY_FULL: usize = MAX_ANSWER - MAX_STATUS;
@@ -19,7 +19,7 @@ pub(super) const NEARLY_FULL: usize = MAX_ANSWER - MAX_STATUS;
 /// The shortest part of it that a peer gets to which longer ones did not come in time: a slow line takes it in five seconds.
 pub(super) const LEAST: usize = 64 << 10;
 
-/// Who asks for all again before that has not got what it was sent, or wants the next part.
+/// Who has got what it was sent and asks for all again before that wants the next part.
 const SOON: Duration = Duration::from_secs(30);
 
 /// The records of one answer.
@@ -34,17 +34,20 @@ pub(super) struct Page {
 #[derive(Debug)]
 pub(super) struct PageSize {
     most: usize,
-    /// When it was answered last, and the last record of that, if it was a long answer.
-    answered: Option<(Instant, Option<(NodeId, Version)>)>,
+    answered: Option<Answered>,
+}
+
+/// What a peer was sent last.
+#[derive(Debug)]
+struct Answered {
+    at: Instant,
+    last: Option<(NodeId, Version)>,
+    is_long: bool,
 }
 
 impl Page {
-    /// What fits a whole answer.
-    pub(super) fn whole(wanted: &[&Arc<Record>]) -> Self {
-        Self::of(wanted, MAX_ANSWER)
-    }
-
-    fn of(wanted: &[&Arc<Record>], most: usize) -> Self {
+    /// What fits so many bytes.
+    pub(super) fn of(wanted: &[&Arc<Record>], most: usize) -> Self {
         let (mut records, mut bytes) = (Vec::new(), 0);
         for record in wanted {
             if bytes + record.bytes.len() > most && !records.is_empty() {
@@ -63,23 +66,24 @@ impl PageSize {
         Self { most: MAX_ANSWER, answered: None }
     }
 
-    /// The next part of what a peer wants that asks for all.
-    pub(super) fn next(&mut self, wanted: &[&Arc<Record>], now: Instant) -> Page {
-        match self.answered {
-            Some((at, last)) if now < at + SOON => {
-                if last.is_some_and(|last| wanted.iter().any(|record| name_of(record) == last)) {
-                    self.most = (self.most / 2).max(LEAST);
-                }
-            }
-            _ => self.most = MAX_ANSWER,
+    /// Most bytes of the next part of what a peer wants that asks for all.
+    pub(super) fn next(&self, wanted: &[&Arc<Record>], now: Instant) -> usize {
+        let Some(Answered { at, last, is_long }) = &self.answered else { return MAX_ANSWER };
+        let is_wanted = last.is_some_and(|last| wanted.iter().any(|record| name_of(record) == last));
+        if is_wanted && *is_long {
+            // However late it asks again: a slow line is no faster then.
+            (self.most / 2).max(LEAST)
+        } else if is_wanted || now < *at + SOON {
+            self.most
+        } else {
+            MAX_ANSWER
         }
-        Page::of(wanted, self.most)
     }
 
-    /// It was sent.
-    pub(super) fn sent(&mut self, page: &Page, now: Instant) {
-        let last = page.records.last().filter(|_| page.bytes > LEAST).map(name_of);
-        self.answered = Some((now, last));
+    /// It was sent, of so many bytes at the most.
+    pub(super) fn sent(&mut self, page: &Page, most: usize, now: Instant) {
+        self.most = most;
+        self.answered = Some(Answered { at: now, last: page.records.last().map(name_of), is_long: page.bytes > LEAST });
     }
 }
 

@@ -87,11 +87,9 @@ pub(super) fn decode(
         return Err(DecodeError::TooMany { what: "destinations", count, limit: MAX_DESTINATIONS });
     }
     let mut named = HashSet::with_capacity(count);
-    let destinations = inner.destinations.iter().map(|destination| {
-        // Each costs whoever passes it on a copy.
-        if !named.insert(&destination.node) {
-            return Err(DecodeError::Field { field: "destinations" });
-        }
+    // Each costs whoever passes it on a copy; and nobody has signed them, so a relay is not to blame for one that comes twice.
+    let once = inner.destinations.iter().filter(|destination| named.insert(&destination.node));
+    let destinations = once.map(|destination| {
         // It is passed on as it is, so the headers we make are bounded by what we take.
         if destination.key.len() > SEALED_KEY {
             return Err(DecodeError::Field { field: "key" });
