@@ -2,7 +2,8 @@
 """Kills each step of `nuncio ca rotate` before each of its calls that change a file, as a power cut does, and runs it again.
 
 After each kill every node can start with what lies in its directory, certificates of the old authority or of the new one; the same
-step, run again, ends what was begun; after it nothing half written lies about. A root is replaced, then an agency, by files alone.
+step, run again, ends what was begun; after it nothing half written lies about. A root is replaced, then an agency, by files alone;
+both have made lists, and so have their successors before they are put to use, more of them.
 
 Usage: killed_rotation.py [--every N]    kill before every Nth call only
 Exit: 0 all held · 1 something did not · 77 strace cannot be had, or may not trace
@@ -11,6 +12,7 @@ Needs strace, and the program that testnet/binary.sh names.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import pathlib
@@ -19,7 +21,10 @@ import subprocess
 import sys
 import tempfile
 
-CALLS = "rename,renameat,renameat2,link,linkat,unlink,unlinkat,mkdir,mkdirat,write,fsync,fdatasync,ftruncate,fchmod,chmod"
+# strace counts each of them for itself. A machine may lack some. Before an fsync files are as before the next of these.
+CALLS = ["rename", "renameat", "renameat2", "link", "linkat", "unlink", "unlinkat", "mkdir", "mkdirat", "write", "ftruncate", "fchmod",
+         "chmod"]
+STEPS = {"plan": "planned", "prepare": "prepared", "issue": "issued", "switch": "switched"}
 NODES = ["node0", "node1", "node2"]
 # No step changes files as often.
 MOST = 2000
@@ -34,13 +39,16 @@ class Consortium:
 
     def __init__(self, nuncio, place):
         self.nuncio, self.place = nuncio, place
+        # What was judged: most kills leave one of few sets of files.
+        self.good = set()
 
     def run(self, *arguments, killed_before=None):
-        """The exit status and what was said; -9 when it was killed before that call."""
+        """The exit status and what was said; negative when it was killed before that call, the Nth of its name."""
         command = [self.nuncio, *map(str, arguments)]
         if killed_before:
-            inject = f"inject={CALLS}:signal=KILL:when={killed_before}"
-            command = ["strace", "-f", "-qqq", "-o", "/dev/null", "-e", f"trace={CALLS}", "-e", inject, *command]
+            call, number = killed_before
+            inject = f"inject=?{call}:signal=KILL:when={number}"
+            command = ["strace", "-f", "-qqq", "-o", "/dev/null", "-e", f"trace=?{call}", "-e", inject, *command]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
         return done.returncode, done.stdout + done.stderr
 
@@ -76,7 +84,11 @@ class Consortium:
     def require_nodes_that_start(self):
         for node in NODES:
             conf = self.place / node / "conf"
-            self.must("cert", "inspect", conf / "node.crt", "--ca", conf / "ca.crt")
+            files = [conf / "node.crt", conf / "ca.crt"]
+            seen = hashlib.sha256(b"".join(file.read_bytes() for file in files)).digest()
+            if seen not in self.good:
+                self.must("cert", "inspect", files[0], "--ca", files[1])
+                self.good.add(seen)
 
     def require_nothing_half_written(self):
         drafts = [path for path in self.place.rglob("*") if path.name.endswith((".new", ".draft", ".tmp")) and path.is_file()]
@@ -100,49 +112,85 @@ def steps(place, which, root):
 
 def rotate(consortium, which, every):
     place = consortium.place
+    folder = place / which
+    consortium.must("ca", "crl", "--ca", folder)
+    old = authority(folder).read_bytes()
     for step, arguments in steps(place, which, place / "root"):
         seen = consortium.seen()
-        command = ["ca", "rotate", step, "--ca", place / which, *[seen if one == "SEEN" else one for one in arguments]]
+        command = ["ca", "rotate", step, "--ca", folder, *[seen if one == "SEEN" else one for one in arguments]]
         kept = place.parent / "kept"
         shutil.rmtree(kept, ignore_errors=True)
         shutil.copytree(place, kept, symlinks=True)
-        before, kills, status = 1, 0, -9
-        while status == -9:
-            if before > MOST:
-                raise Wrong(f"{step} changes files without an end")
-            status, said = consortium.run(*command, killed_before=before)
-            if status not in (0, -9, 137):
-                raise Wrong(f"{step} of {which} before call {before}: {status}: {said}")
-            consortium.require_nodes_that_start()
-            if status == 0:
-                break
-            status = -9
-            kills += 1
-            again, said = consortium.run(*command)
-            # Killed after the last thing that counts, it has nothing left to do, and says so.
-            if again and "not its next step" not in said and "is under way already" not in said and "there already" not in said:
-                raise Wrong(f"{step} of {which}, killed before call {before} and run again: {again}: {said}")
-            consortium.require_nodes_that_start()
-            consortium.require_nothing_half_written()
-            after = "retired" if step == "retire" else None
-            if not after:
-                check_goes_on(consortium, which, step)
-            shutil.rmtree(place)
-            shutil.copytree(kept, place, symlinks=True)
-            before += every
-        if kills == 0:
+        kills = {}
+        for call in CALLS:
+            number = 1
+            while killed(consortium, command, (call, number)):
+                kills[call] = kills.get(call, 0) + 1
+                run_again(consortium, which, step, command, old, (call, number))
+                restore(kept, place)
+                number += every
+                if number > MOST:
+                    raise Wrong(f"{step} changes files without an end")
+            restore(kept, place)
+        if not kills:
             raise Wrong(f"{step} was never killed: does strace inject?")
-        print(f"{which:5} {step:8} killed {kills} times", flush=True)
-    # The rotation of an agency begins where that of the root has ended.
+        consortium.must(*command)
+        check(consortium, which, step, old)
+        if step != "retire":
+            consortium.must("ca", "rotate", "status", "--ca", folder, "--seen", seen)
+        if step == "prepare":
+            # So that the new one's number is another than the old one's.
+            for _ in range(2):
+                consortium.must("ca", "crl", "--ca", folder / "rotation" / "new")
+        counts = ", ".join(f"{call} {count}" for call, count in kills.items())
+        print(f"{which:5} {step:8} killed {sum(kills.values())} times: {counts}", flush=True)
+
+
+def killed(consortium, command, before):
+    status, said = consortium.run(*command, killed_before=before)
+    if status not in (0, -9, 137):
+        raise Wrong(f"{command} before {before}: {status}: {said}")
     consortium.require_nodes_that_start()
+    return status != 0
 
 
-def check_goes_on(consortium, which, step):
-    """The step is done: the state names it, whatever was killed."""
-    wanted = {"plan": "planned", "prepare": "prepared", "issue": "issued", "switch": "switched"}[step]
-    said = consortium.must("--json", "ca", "rotate", "status", "--ca", consortium.place / which, "--seen", consortium.seen())
-    if wanted not in said:
-        raise Wrong(f"after {step}: {said}")
+def run_again(consortium, which, step, command, old, before):
+    again, said = consortium.run(*command)
+    # Killed after the last thing that counts, it has nothing left to do, and says so.
+    if again and not (step == "retire" and "is not being rotated" in said):
+        raise Wrong(f"{step} of {which}, killed before {before} and run again: {again}: {said}")
+    try:
+        check(consortium, which, step, old)
+    except Wrong as wrong:
+        raise Wrong(f"{step} of {which}, killed before {before} and run again: {wrong}") from wrong
+
+
+def check(consortium, which, step, old):
+    """The step is done, whatever was killed."""
+    place = consortium.place
+    consortium.require_nodes_that_start()
+    consortium.require_nothing_half_written()
+    if step != "retire":
+        state = (place / which / "rotation" / "state.json").read_text()
+        if STEPS[step] not in state:
+            raise Wrong(f"after {step}: {state}")
+        return
+    if (place / which / "rotation").exists():
+        raise Wrong("it is retired, and its rotation is under way")
+    if which == "root":
+        trusting = [path for path in place.rglob("ca.crt") if "former" not in path.parts and old.strip() in path.read_bytes()]
+        if trusting:
+            raise Wrong(f"the old root is trusted: {trusting}")
+
+
+def authority(folder):
+    agency = folder / "agency.crt"
+    return agency if agency.exists() else folder / "ca.crt"
+
+
+def restore(kept, place):
+    shutil.rmtree(place)
+    shutil.copytree(kept, place, symlinks=True)
 
 
 def main():

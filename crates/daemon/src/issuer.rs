@@ -78,7 +78,9 @@ async fn merge(desk: &Desk, control: &Control) -> Result<bool, AuthorityError> {
     let former = control.policy.load_full();
     let put = |current: &Policy| current.clone().with_newest(file.lists.clone(), &known, UnixTime::now());
     control.enforce(put).await;
-    control.tell_policy(&former, &control.policy.load_full());
+    let present = control.policy.load_full();
+    nuncio_node::tell_gone(&present.lists().gone_since(former.lists()));
+    control.tell_policy(&former, &present);
     Ok(true)
 }
 

@@ -5,6 +5,7 @@ mod pace;
 
 use std::{sync::Arc, time::Instant};
 
+use nuncio_node::tell_gone;
 use nuncio_pki::{Certificate, Lists, MAX_CHAIN_BYTES, Policy, RevocationList};
 use rustls_pki_types::UnixTime;
 use tokio::{sync::watch, time::sleep_until};
@@ -88,18 +89,6 @@ async fn write(control: &Arc<Control>, pace: &mut Pace, was_kept: bool) -> bool 
     false
 }
 
-/// Says which lists were in force and are no more.
-pub(crate) fn tell_gone(gone: &[RevocationList]) {
-    for list in gone {
-        tracing::error!(
-            issuer = list.issuer(),
-            edition = %list.edition(),
-            revoked = list.len(),
-            "a revocation list found no room beside those of [identity] crl, and what it revokes counts again"
-        );
-    }
-}
-
 impl Kept {
     /// What former runs kept.
     ///
@@ -110,7 +99,7 @@ impl Kept {
     }
 
     fn of(policy: &Policy) -> Self {
-        Self { lists: policy.lists().iter().cloned().collect(), agencies: policy.list_signers() }
+        Self { lists: policy.lists().remembered().cloned().collect(), agencies: policy.list_signers() }
     }
 
     /// Puts them into force again.

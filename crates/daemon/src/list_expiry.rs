@@ -49,7 +49,7 @@ pub(crate) fn warnings(policy: &Policy, own: &Credential, now: UnixTime) -> Vec<
     let lists = policy.lists();
     let about = |list: &RevocationList| limit(list, now).map(|limit| words(list, limit, lists, now));
     let mut warnings: Vec<_> = lists.continued().filter_map(about).collect();
-    warnings.extend(lists.unclaimed().iter().map(|list| {
+    warnings.extend(lists.unclaimed().map(|list| {
         let name = format!("revocation list {} of {}", list.edition(), list.issuer());
         format!("{name} does not spread: nobody is known here who signed it")
     }));

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use nuncio_audit::{Actor, Change, Event, Text};
 use nuncio_identity::NodeId;
-use nuncio_node::RenewalError;
+use nuncio_node::{RenewalError, tell_gone};
 use nuncio_pki::{
     Identity, Policy, RevocationList,
     tls::{ChannelServerTls, OperatorServerTls, channel_server_config, operator_server_config},
@@ -15,7 +15,6 @@ use crate::{
     StartError,
     config::{Config, ConfigError, Difference, Effect, Peer, Source},
     control::{Control, warn_of_roles},
-    kept_lists::tell_gone,
     lifetimes,
     reading::ReadingError,
 };

@@ -23,6 +23,7 @@ use nuncio_transport::Admissions;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use tokio::sync::watch;
 
+pub use self::lists::tell_gone;
 pub(crate) use self::{lists::take_list, unlisted::Unlisted};
 use crate::{agencies::Agencies, certifier::told_lists, event_loop::of_chain, lifetimes::Lifetimes};
 

@@ -53,6 +53,7 @@ mod turn;
 mod view;
 mod way;
 
+pub use admission::tell_gone;
 pub use bounds::bounds;
 pub use build::{Bound, BuildError, build};
 pub use builder::{Builder, SpawnError};

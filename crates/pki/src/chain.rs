@@ -68,20 +68,23 @@ impl Policy {
     /// When a list carries an authority's name but not its signature, or they are too many or too long.
     pub fn with_crls(self, crls: Vec<RevocationList>) -> Result<Self, PolicyError> {
         let mut lists = Lists::under(self.lists.policy);
+        // Last, so that they make no room for others: what is in the files counts as a whole.
+        let mut unknown = Vec::new();
         for list in crls {
             let namesakes = || self.authorities().filter(|one| list.is_issued_in_name_of(one));
             match namesakes().find(|one| list.is_signed_by(one)) {
                 Some(signer) => drop(lists.put(list, SignerId::of(signer), Vec::new())?),
                 None if namesakes().next().is_some() => return Err(PolicyError::foreign(&list)),
-                None => lists.hold(list)?,
+                None => unknown.push(list),
             }
         }
+        unknown.into_iter().try_for_each(|list| lists.hold_of_file(list))?;
         Ok(Self { lists, ..self })
     }
 
     /// Whether [`claim`](Self::claim) has something to look for.
     pub fn lacks_signers(&self) -> bool {
-        !self.lists.unclaimed().is_empty() || self.lists.without_a_way(self.anchors()).next().is_some()
+        self.lists.unclaimed().next().is_some() || self.lists.without_a_way(self.anchors()).next().is_some()
     }
 
     /// Whether a signer's way up, by which others verify its list, leads up no more: a certificate on it has ended or is
@@ -108,14 +111,12 @@ impl Policy {
                 self.lists.set_way(id, way);
             }
         }
-        for list in self.lists.take_unclaimed() {
+        let claimed = |list: &RevocationList| {
             let mut signers = known.iter().filter(|one| list.is_signed_by(one));
-            let found = signers.find_map(|one| Some((SignerId::of(one), self.vouch(one, known, now).ok()?)));
-            // It had room before.
-            let _ = match found {
-                Some((signer, way)) => self.lists.put(list, signer, way).map(drop),
-                None => self.lists.hold(list),
-            };
+            signers.find_map(|one| Some((list.clone(), SignerId::of(one), self.vouch(one, known, now).ok()?)))
+        };
+        for (list, signer, way) in self.lists.unclaimed().filter_map(claimed).collect::<Vec<_>>() {
+            self.lists.claim(list, signer, way);
         }
         self
     }
@@ -138,7 +139,8 @@ impl Policy {
 
     /// Adds lists that were in force here before, such as those taken from the network in a former run. Where nobody vouches
     /// now for who signed one, it counts all the same for chains that show the signer's key, until [`claim`](Self::claim) finds
-    /// a way up from it. What is not this node's own memory must not come in by this. The second are those that found no room.
+    /// a way up from it. What is not this node's own memory must not come in by this. The second are those that found no room,
+    /// or made it for others.
     #[must_use]
     pub fn with_former(
         mut self,
@@ -149,7 +151,10 @@ impl Policy {
         let mut gone = Vec::new();
         for list in former {
             match self.adopt(list.clone(), known, now) {
-                Ok(Some(newer)) => self = newer,
+                Ok(Some(newer)) => {
+                    gone.extend(newer.lists.gone_since(&self.lists));
+                    self = newer;
+                }
                 Ok(None) => {}
                 Err(_) => gone.extend(self.lists.keep_former(list.clone(), known).is_err().then_some(list)),
             }
@@ -157,10 +162,11 @@ impl Policy {
         (self, gone)
     }
 
-    /// The same with the lists in force under another policy, such as the one before a reload.
+    /// The same with the lists in force under another policy, such as the one before a reload, but those of unknown signers
+    /// that a file brought: this one has them by its own files.
     #[must_use]
     pub fn with_former_of(self, other: &Self, now: UnixTime) -> (Self, Vec<RevocationList>) {
-        let lists: Vec<_> = other.lists.iter().cloned().collect();
+        let lists: Vec<_> = other.lists.remembered().cloned().collect();
         self.with_former(lists, &other.list_signers(), now)
     }
 

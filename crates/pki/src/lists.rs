@@ -27,7 +27,7 @@ pub enum CrlPolicy {
 pub struct Lists {
     signed: Vec<InForce>,
     /// Of signers not met yet. They count for a chain that shows their signer.
-    unclaimed: Vec<RevocationList>,
+    unclaimed: Vec<Unclaimed>,
     pub(crate) policy: CrlPolicy,
 }
 
@@ -39,6 +39,13 @@ struct InForce {
     way: Arc<[Certificate]>,
     /// Whether the way leads up now. Where it does not, the list counts all the same, and spreads no further.
     is_vouched: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Unclaimed {
+    list: RevocationList,
+    /// Whether a file here brings it: that has it at the next look as well, or it is to go.
+    is_of_file: bool,
 }
 
 impl Lists {
@@ -60,7 +67,7 @@ impl Lists {
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &RevocationList> {
-        self.signed.iter().map(|one| &one.list).chain(&self.unclaimed)
+        self.signed.iter().map(|one| &one.list).chain(self.unclaimed())
     }
 
     /// The certificates that lead, or led, from their signers up to authorities here, each once.
@@ -95,8 +102,8 @@ impl Lists {
     }
 
     /// Those whose signer is not known: they are not told to others.
-    pub fn unclaimed(&self) -> &[RevocationList] {
-        &self.unclaimed
+    pub fn unclaimed(&self) -> impl Iterator<Item = &RevocationList> {
+        self.unclaimed.iter().map(|one| &one.list)
     }
 
     /// Whether there is a list of this authority, overdue or not.
@@ -117,7 +124,7 @@ impl Lists {
     pub(crate) fn of<'a>(&'a self, issuer: &'a Certificate) -> impl Iterator<Item = &'a RevocationList> {
         let id = SignerId::of(issuer);
         let signed = self.signed.iter().filter(move |one| one.id == id).map(|one| &one.list);
-        signed.chain(self.unclaimed.iter().filter(|list| list.is_signed_by(issuer)))
+        signed.chain(self.unclaimed().filter(|list| list.is_signed_by(issuer)))
     }
 
     /// Where lists are required: refuses a chain of which an authority has none that is current.
@@ -155,39 +162,47 @@ impl Lists {
     }
 
     /// Where there is no room, whoever has most gives way: an agency may make authorities below itself, as many as it likes,
-    /// and their lists are not to keep out those of others, nor its own. A list of a trusted authority always finds room.
+    /// and their lists are not to keep out those of others, nor its own. Nor are those whose signers nobody knows, which count
+    /// as one's. A list of a trusted authority always finds room.
     fn make_room_for(&mut self, entry: &InForce) -> Result<(), PolicyError> {
-        let mut next = self.signed.clone();
+        let (mut next, mut unclaimed) = (self.signed.clone(), self.unclaimed.clone());
         loop {
-            let others = next.iter().map(|one| &one.list).chain(&self.unclaimed);
+            let others = next.iter().map(|one| &one.list).chain(unclaimed.iter().map(|one| &one.list));
             let Err(full) = require_room(&entry.list, others) else {
-                self.signed = next;
+                (self.signed, self.unclaimed) = (next, unclaimed);
                 return Ok(());
             };
             let mut shares: BTreeMap<SignerId, (usize, bool)> = BTreeMap::new();
             for one in next.iter().chain([entry]).filter(|one| one.gives_way()) {
                 let (share, has_former) = shares.entry(one.family()).or_default();
-                (*share, *has_former) = (*share + one.share(), *has_former || !one.is_vouched);
+                (*share, *has_former) = (*share + share_of(&one.list), *has_former || !one.is_vouched);
             }
-            let most = shares.into_iter().max_by_key(|(_, share)| *share).map(|(family, _)| family);
-            // Whom nobody vouches for, then the lowest authority of the family, the longest of its lists.
-            let rank = |(_, one): &(usize, &InForce)| (!one.is_vouched, one.way.len(), one.list.der().len());
-            let of_it = |(_, one): &(usize, &InForce)| one.gives_way() && Some(one.family()) == most;
-            let is_before = |other: &InForce| {
-                most != Some(entry.family()) || !other.is_vouched || entry.way.len() < other.way.len()
-            };
-            match next.iter().enumerate().filter(of_it).max_by_key(rank).filter(|(_, last)| is_before(last)) {
-                Some((index, _)) => drop(next.remove(index)),
+            let most = shares.into_iter().max_by_key(|(_, share)| *share);
+            let of_nobody = unclaimed.iter().map(|one| share_of(&one.list)).sum::<usize>();
+            if of_nobody > 0 && most.is_none_or(|(_, (share, _))| share <= of_nobody) {
+                let longest = unclaimed.iter().enumerate().max_by_key(|(_, one)| one.list.der().len());
+                if let Some((index, _)) = longest {
+                    drop(unclaimed.remove(index));
+                }
+                continue;
+            }
+            match last_of(&next, entry, most.map(|(family, _)| family)) {
+                Some(index) => drop(next.remove(index)),
                 None => return Err(full),
             }
         }
     }
 
     /// Holds a list whose signer is not known.
-    pub(crate) fn hold(&mut self, list: RevocationList) -> Result<(), PolicyError> {
+    fn hold(&mut self, list: RevocationList, is_of_file: bool) -> Result<(), PolicyError> {
         require_room(&list, self.iter())?;
-        self.unclaimed.push(list);
+        self.unclaimed.push(Unclaimed { list, is_of_file });
         Ok(())
+    }
+
+    /// The same with one that a file brings.
+    pub(crate) fn hold_of_file(&mut self, list: RevocationList) -> Result<(), PolicyError> {
+        self.hold(list, true)
     }
 
     /// The signers to whom no way is known that others could verify: nobody vouches for them now, or they are no authorities of
@@ -204,10 +219,27 @@ impl Lists {
         }
     }
 
-    /// Takes the lists out whose signer is not known.
-    pub(crate) fn take_unclaimed(&mut self) -> Vec<RevocationList> {
-        std::mem::take(&mut self.unclaimed)
+    /// Puts one into force whose signer was not known; `way` leads up from him.
+    pub(crate) fn claim(&mut self, list: RevocationList, signer: SignerId, way: Vec<Certificate>) {
+        self.unclaimed.retain(|one| one.list != list);
+        // It had room before.
+        let _ = self.put(list, signer, way);
     }
+}
+
+/// Who gives way of the family that has most: whom nobody vouches for, then the lowest authority, the longest of its lists.
+fn last_of(next: &[InForce], entry: &InForce, most: Option<SignerId>) -> Option<usize> {
+    let rank = |(_, one): &(usize, &InForce)| (!one.is_vouched, one.way.len(), one.list.der().len());
+    let of_it = |(_, one): &(usize, &InForce)| one.gives_way() && Some(one.family()) == most;
+    let is_before =
+        |other: &InForce| most != Some(entry.family()) || !other.is_vouched || entry.way.len() < other.way.len();
+    let last = next.iter().enumerate().filter(of_it).max_by_key(rank);
+    last.filter(|(_, last)| is_before(last)).map(|(index, _)| index)
+}
+
+/// How much of the room a list takes: one of so many lists, and its bytes of so many.
+fn share_of(list: &RevocationList) -> usize {
+    Lists::MAX_BYTES / Lists::MAX + list.der().len()
 }
 
 impl InForce {
@@ -219,11 +251,6 @@ impl InForce {
     /// Whether it may have to make room for others: that of an authority trusted here never has.
     fn gives_way(&self) -> bool {
         !self.way.is_empty() || !self.is_vouched
-    }
-
-    /// How much of the room it takes: one of so many lists, and its bytes of so many.
-    fn share(&self) -> usize {
-        Lists::MAX_BYTES / Lists::MAX + self.list.der().len()
     }
 
     fn told(&self) -> ([u8; 32], u64) {

@@ -187,11 +187,15 @@ fn former_lists_keep_nobody_out_and_those_that_find_no_room_are_told() {
     }
     let (mut after, gone) = trust(root.certificate()).with_former_of(&policy, now());
     assert!(gone.is_empty() && after.lists().iter().count() == Lists::MAX);
+    let mut told = Vec::new();
     for number in 0..3 {
         let good = root.agency(&format!("good{number}"), Validity::days(9)).unwrap();
         let list = good.revoke(&[], None, dates()).unwrap();
-        after = after.adopt(list, &[good.certificate().clone()], now()).unwrap().expect("it finds room");
+        let next = after.adopt(list, &[good.certificate().clone()], now()).unwrap().expect("it finds room");
+        told.extend(next.lists().gone_since(after.lists()));
+        after = next;
     }
+    assert!(told.len() == 3 && told.iter().all(|list| policy.lists().iter().any(|one| one == list)));
     assert_eq!((after.lists().told().len(), after.lists().iter().count()), (3, Lists::MAX));
     // The files are full themselves: then they come first, and what went is named.
     let files = (0..Lists::MAX).map(|number| {
@@ -201,6 +205,27 @@ fn former_lists_keep_nobody_out_and_those_that_find_no_room_are_told() {
     let full = trust(root.certificate()).with_crls(files.collect()).unwrap();
     let (full, gone) = full.with_former_of(&policy, now());
     assert_eq!((full.lists().iter().count(), gone.len()), (Lists::MAX, Lists::MAX));
+}
+
+/// Signers whom nobody ever meets.
+#[test]
+fn lists_of_unknown_signers_end_with_the_file_that_named_them_and_keep_nobody_out() {
+    let root = root("here");
+    let unknown = |number: usize| {
+        let other = Issuer::root(&format!("file{number}"), Validity::days(9)).unwrap();
+        other.revoke(&[], None, dates()).unwrap()
+    };
+    let fresh = || trust(root.certificate());
+    let full = fresh().with_crls((0..Lists::MAX).map(unknown).collect()).unwrap();
+    let list = root.revoke(&[], None, dates()).unwrap();
+    let next = full.adopt(list, &[], now()).unwrap().expect("it finds room");
+    assert_eq!((next.lists().told().len(), next.lists().gone_since(full.lists()).len()), (1, 1));
+    let (after, gone) = fresh().with_former_of(&next, now());
+    assert!(gone.is_empty() && after.lists().iter().eq(next.lists().remembered()));
+    assert_eq!(after.lists().iter().count(), 1, "no file names the others");
+    // What a former run was told is its own memory: it stays.
+    let (kept, _) = fresh().with_former([unknown(0)], &[], now());
+    assert_eq!(fresh().with_former_of(&kept, now()).0.lists().iter().count(), 1);
 }
 
 fn root(name: &str) -> Issuer {

@@ -268,6 +268,16 @@ fn nodes_of_other_agencies_without_number_take_no_turn_of_its_own() {
 }
 
 #[test]
+fn who_asks_too_often_is_told_that_before_anything_is_read_for_him() {
+    let place = Place::new();
+    let (node, mut desk) = (place.node("node0"), place.desk(IssuingRules { per_hour: 1, ..rules() }));
+    place.renew(&mut desk, &asked(&node)).unwrap();
+    fs::write(place.agency.directory().join("agency.crt"), "nothing").unwrap();
+    let refused = place.renew(&mut desk, &asked(&node));
+    assert!(matches!(refused, Err(IssueError::TooOften { per_hour: 1 })), "{refused:?}");
+}
+
+#[test]
 fn one_node_has_so_many_certificates_that_hold_and_the_rules_name_who_may() {
     let place = Place::new();
     let (node, other, third) = (place.node("node0"), place.node("node1"), place.node("node2"));

@@ -115,6 +115,9 @@ fn no_certificate(error: EnrolmentError) -> Failure {
         EnrolmentError::Unreachable { .. } => {
             (Exit::Unreachable, "unreachable", "run the same command again once its node runs and can be reached")
         }
+        EnrolmentError::Mistaken { .. } => {
+            (Exit::Failed, "refused", "see what answers at the token's addresses, or ask the agency for another token")
+        }
         _ => (Exit::Failed, "refused", "run the same command again, or ask the agency for another token"),
     };
     Failure::new(exit, code, causes(&error)).hint(format_args!("the key stays in conf/node.key: {hint}"))

@@ -17,7 +17,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// # Errors
 /// Why there is none: the refusal, or what went wrong at each address.
 pub async fn enrol(token: &JoinToken, request: &CertificateRequest) -> Result<Vec<Certificate>, EnrolmentError> {
-    let mut failures = Vec::new();
+    let (mut failures, mut is_silent) = (Vec::new(), true);
     for address in &token.at {
         match ask(address, token, request).await {
             Ok(Answer::Renewed { chain }) => {
@@ -27,16 +27,24 @@ pub async fn enrol(token: &JoinToken, request: &CertificateRequest) -> Result<Ve
             Ok(Answer::Refused { reason }) => {
                 return Err(EnrolmentError::Refused { reason: nuncio_plain::line(&reason).into_owned() });
             }
-            Ok(_) => failures.push(format!("{address}: its answer is of a later release")),
-            Err(error) => failures.push(format!("{address}: {error}")),
+            Ok(_) => {
+                is_silent = false;
+                failures.push(format!("{address}: its answer is of a later release"));
+            }
+            Err(error) => {
+                is_silent &= is_silence(&error);
+                failures.push(format!("{address}: {error}"));
+            }
         }
     }
-    Err(EnrolmentError::Unreachable { failures: failures.join("; ") })
+    let failures = failures.join("; ");
+    Err(if is_silent { EnrolmentError::Unreachable { failures } } else { EnrolmentError::Mistaken { failures } })
 }
 
 async fn ask(address: &str, token: &JoinToken, request: &CertificateRequest) -> io::Result<Answer> {
     let config = enrolment_client_config(token.root, &token.agency).map_err(io::Error::other)?;
-    let stream = timeout(CONNECT, TcpStream::connect(address)).await??;
+    let connected = timeout(CONNECT, TcpStream::connect(address)).await?;
+    let stream = connected.map_err(|error| io::Error::new(io::ErrorKind::NotConnected, error))?;
     let nobody = ServerName::try_from("enrolment.invalid").map_err(io::Error::other)?;
     let connector = TlsConnector::from(Arc::new(config));
     let mut stream = timeout(PATIENCE, connector.connect(nobody, stream)).await?.map_err(in_words)?;
@@ -48,6 +56,12 @@ async fn ask(address: &str, token: &JoinToken, request: &CertificateRequest) -> 
     write(&mut stream, &enrolment.encode()).await?;
     let answer = read(&mut stream).await?;
     Answer::decode(answer.into()).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// Whether nobody said anything: what is asked again later may be answered.
+fn is_silence(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, TimedOut, UnexpectedEof};
+    matches!(error.kind(), NotConnected | TimedOut | UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe)
 }
 
 /// What the verifier says itself is a sentence.
@@ -71,6 +85,12 @@ pub enum EnrolmentError {
     /// Nobody could be asked.
     #[error("no node of the agency could be asked: {failures}")]
     Unreachable {
+        /// What went wrong at each address.
+        failures: String,
+    },
+    /// Somebody answered, who is not whom the token names, or not as is understood here.
+    #[error("what answers is no node that the token names: {failures}")]
+    Mistaken {
         /// What went wrong at each address.
         failures: String,
     },

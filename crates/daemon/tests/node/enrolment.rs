@@ -98,13 +98,15 @@ async fn a_wrong_secret_waits_and_nobody_is_asked_who_is_not_of_the_agency() {
     elsewhere.root = [3; 32];
     let error = enrol(&elsewhere, &request).await.unwrap_err();
     assert!(
-        matches!(&error, EnrolmentError::Unreachable { failures } if failures.contains("invalid peer certificate")),
+        matches!(&error, EnrolmentError::Mistaken { failures } if failures.contains("invalid peer certificate")),
         "{error}"
     );
     // Nor to another agency of that root, whose nodes stand below it too.
     let mut of_another = good.clone();
     of_another.agency = "agencyB".to_owned();
-    let error = enrol(&of_another, &request).await.unwrap_err().to_string();
+    let error = enrol(&of_another, &request).await.unwrap_err();
+    assert!(matches!(&error, EnrolmentError::Mistaken { .. }), "it is of no use to ask again");
+    let error = error.to_string();
     assert!(error.contains("and the token is agency \"agencyB\"'s") && !error.contains("unexpected"), "{error}");
     enrol(&good, &request).await.unwrap();
     first.stop().await;

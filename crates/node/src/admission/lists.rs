@@ -50,13 +50,29 @@ fn adopt(
     agencies: &[Certificate],
     now: UnixTime,
 ) -> Result<bool, (ListRefusal, String)> {
-    let mut outcome = Ok(false);
+    let (mut outcome, mut gone) = (Ok(false), Vec::new());
     policy.rcu(|current| {
         let adopted = current.adopt(list.clone(), agencies, now);
+        let next = adopted.as_ref().ok().and_then(Option::as_ref);
+        gone = next.map(|next| next.lists().gone_since(current.lists())).unwrap_or_default();
         outcome = adopted.as_ref().map(Option::is_some).map_err(|error| (of_list(error), error.to_string()));
         adopted.ok().flatten().map_or_else(|| Arc::clone(current), Arc::new)
     });
+    tell_gone(&gone);
     outcome
+}
+
+/// Says which lists were in force and are no more.
+pub fn tell_gone(gone: &[RevocationList]) {
+    for list in gone {
+        tracing::error!(
+            issuer = list.issuer(),
+            edition = %list.edition(),
+            revoked = list.len(),
+            "a revocation list found no room any more beside those of [identity] crl and of trusted authorities, and what it \
+             revokes counts again"
+        );
+    }
 }
 
 fn of_list(error: &PolicyError) -> ListRefusal {

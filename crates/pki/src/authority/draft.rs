@@ -58,7 +58,7 @@ impl Draft {
     /// through.
     fn write(place: &Path, content: &[u8], mode: u32) -> Result<Self, AuthorityError> {
         let name = place.file_name().unwrap_or_default().to_string_lossy();
-        remove_left_behind(place, &name);
+        remove_left_behind(place);
         let written = place.with_file_name(format!(".{name}.{:016x}.new", rand::random::<u64>()));
         let failed = |source| AuthorityError::Write { path: place.into(), source };
         let mut file = options(mode).create_new(true).open(&written).map_err(failed)?;
@@ -86,15 +86,24 @@ impl Drop for Draft {
 }
 
 /// Takes away what runs that were killed have left of a file: keys, too, are among it. What somebody writes now is locked.
-fn remove_left_behind(place: &Path, name: &str) {
-    let directory = place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let beginning = format!(".{name}.");
+///
+/// A run that was killed after [`Draft::create`] linked the file has left a second name of it: whoever finds a file there and
+/// does not write it calls this.
+pub(super) fn remove_left_behind(place: &Path) {
+    let name = place.file_name().unwrap_or_default().to_string_lossy();
+    remove_drafts(directory_of(place), |of| of == name);
+}
+
+/// The same for every file in a folder.
+pub(super) fn remove_all_left_behind(directory: &Path) {
+    remove_drafts(directory, |_| true);
+}
+
+fn remove_drafts(directory: &Path, is_of_it: impl Fn(&str) -> bool) {
     let is_draft = |entry: &fs::DirEntry| {
         let found = entry.file_name();
-        let middle = found.to_str().and_then(|found| found.strip_prefix(&beginning)?.strip_suffix(".new"));
-        let is_number =
-            middle.is_some_and(|middle| middle.len() == 16 && middle.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        is_number && entry.file_type().is_ok_and(|kind| kind.is_file())
+        let of = found.to_str().and_then(drafted);
+        of.is_some_and(&is_of_it) && entry.file_type().is_ok_and(|kind| kind.is_file())
     };
     for left in fs::read_dir(directory).into_iter().flatten().flatten().filter(is_draft) {
         if File::open(left.path()).is_ok_and(|file| file.try_lock().is_ok()) {
@@ -103,10 +112,19 @@ fn remove_left_behind(place: &Path, name: &str) {
     }
 }
 
+/// Of which file a draft with this name is.
+fn drafted(name: &str) -> Option<&str> {
+    let (of, number) = name.strip_prefix('.')?.strip_suffix(".new")?.rsplit_once('.')?;
+    (number.len() == 16 && number.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(of)
+}
+
+fn directory_of(place: &Path) -> &Path {
+    place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// A rename lasts once its directory is on the disk.
 fn sync_directory(place: &Path) -> io::Result<()> {
-    let directory = place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(directory)?.sync_all()
+    File::open(directory_of(place))?.sync_all()
 }
 
 /// A file to hold a lock on, for its owner only: whoever opens it could hold the lock for ever.

@@ -84,10 +84,7 @@ impl IssuingDesk {
     /// # Errors
     /// Why not, fit to be told to who asked.
     pub fn renew(&mut self, asked: &Asked, policy: &Policy, now: UnixTime) -> Result<Vec<Certificate>, IssueError> {
-        self.authority.follow()?;
-        let is_own = asked.shows_one_by(self.certificate());
-        let counted = if is_own { &mut self.pace } else { &mut self.strangers };
-        counted.take(asked.source, now)?;
+        self.take_turn(asked, now)?;
         let credential = asked.judge(policy, now)?;
         self.refuse_foreign(&credential)?;
         self.refuse_unlisted(&credential)?;
@@ -101,6 +98,20 @@ impl IssuingDesk {
         self.ledger.note(asked.source, credential.certificate())?;
         self.ledger.note(asked.source, &chain[0])?;
         Ok(chain)
+    }
+
+    /// Whom one of the two counts already is asked for nothing else first: to refuse him costs neither a file nor a signature.
+    fn take_turn(&mut self, asked: &Asked, now: UnixTime) -> Result<(), IssueError> {
+        for counting in [&mut self.pace, &mut self.strangers] {
+            if counting.is_counting(asked.source, now) {
+                counting.take(asked.source, now)?;
+                return Ok(self.authority.follow()?);
+            }
+        }
+        self.authority.follow()?;
+        let is_own = asked.shows_one_by(self.certificate());
+        let counted = if is_own { &mut self.pace } else { &mut self.strangers };
+        counted.take(asked.source, now)
     }
 
     /// The very key of this authority must have issued what is shown.

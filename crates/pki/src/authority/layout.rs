@@ -4,7 +4,10 @@
 
 use std::{fs, path::Path};
 
-use super::{AuthorityError, Issued, Kind, PrivateKey, draft::Draft};
+use super::{
+    AuthorityError, Issued, Kind, PrivateKey,
+    draft::{Draft, remove_left_behind},
+};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -35,6 +38,8 @@ pub(super) fn key_without_certificate(
     new: impl FnOnce() -> Result<PrivateKey, AuthorityError>,
 ) -> Result<PrivateKey, AuthorityError> {
     let (key, certificate) = (directory.join(format!("{base}.key")), directory.join(format!("{base}.crt")));
+    // A run that was killed may have left copies of what it had put into place.
+    [&key, &certificate].into_iter().for_each(|place| remove_left_behind(place));
     match (key.exists(), certificate.exists()) {
         (true, true) => Err(AuthorityError::Exists { path: key }),
         (false, true) => Err(AuthorityError::Exists { path: certificate }),
@@ -53,6 +58,7 @@ pub(super) fn read_key(path: &Path) -> Result<PrivateKey, AuthorityError> {
 
 /// Writes a key where it is not kept yet; another one is never overwritten.
 pub(super) fn keep_key(path: &Path, key: &PrivateKey) -> Result<(), AuthorityError> {
+    remove_left_behind(path);
     if path.exists() && read_key(path)?.spki_der()? == key.spki_der()? {
         return Ok(());
     }
@@ -72,6 +78,7 @@ pub(super) fn pem_like(key: &PrivateKey, predecessor: &Path) -> Result<Zeroizing
 
 /// Writes a `ca.crt`, or leaves the one that names this root among others.
 pub(super) fn trust(path: &Path, root: &Certificate) -> Result<(), AuthorityError> {
+    remove_left_behind(path);
     if path.exists() {
         let trusted = read_certificates(path)?.contains(root);
         return if trusted { Ok(()) } else { Err(AuthorityError::Exists { path: path.into() }) };

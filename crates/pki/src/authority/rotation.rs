@@ -30,7 +30,7 @@ use succession::Succession;
 
 use super::{
     AGENCY_DAYS, AuthorityError, Issuer, ROOT_DAYS,
-    draft::{Draft, open_lock},
+    draft::{Draft, open_lock, remove_all_left_behind},
     layout::create_directory,
     revoking::{beside, refuse_lost},
     store::{Authority, open_issuer, open_issuer_with},
@@ -172,7 +172,16 @@ impl Rotation {
             return Err(altered("its signature is not by the old authority's key".into()));
         }
         let new = successor(&directory, &old, &state)?;
-        Ok(Self { directory, state, old, new, _turn: turn })
+        let rotation = Self { directory, state, old, new, _turn: turn };
+        rotation.remove_left_behind();
+        Ok(rotation)
+    }
+
+    /// A run that was killed has left no copy of a key that outlives it: what is put away is put away for good.
+    fn remove_left_behind(&self) {
+        for folder in [self.folder(), self.folder().join("new"), self.issued(), self.pairs_folder(), self.former()] {
+            remove_all_left_behind(&folder);
+        }
     }
 
     fn save(&self) -> Result<(), RotationError> {

@@ -15,13 +15,15 @@ impl Lists {
         if self.has(&list) {
             return Ok(());
         }
-        let Some(signer) = known.iter().find(|one| list.is_signed_by(one)) else { return self.hold(list) };
+        let Some(signer) = known.iter().find(|one| list.is_signed_by(one)) else {
+            return self.hold(list, false);
+        };
         let id = SignerId::of(signer);
         let place = self.signed.iter().position(|one| one.id == id);
         if place.is_some_and(|index| !list.edition().is_newer_than(self.signed[index].list.edition())) {
             return Ok(());
         }
-        let others = self.signed.iter().filter(|one| one.id != id).map(|one| &one.list).chain(&self.unclaimed);
+        let others = self.signed.iter().filter(|one| one.id != id).map(|one| &one.list).chain(self.unclaimed());
         require_room(&list, others)?;
         self.signed.retain(|one| one.id != id);
         self.signed.push(InForce { list, id, way: above(signer, known).into(), is_vouched: false });
@@ -30,7 +32,25 @@ impl Lists {
 
     /// All but those: of an authority that was retired nobody expects the next list.
     pub fn continued(&self) -> impl Iterator<Item = &RevocationList> {
-        self.vouched().map(|one| &one.list).chain(&self.unclaimed)
+        self.vouched().map(|one| &one.list).chain(self.unclaimed())
+    }
+
+    /// All but those that are here by a file alone: a file that names one no more is to end it.
+    pub fn remembered(&self) -> impl Iterator<Item = &RevocationList> {
+        let kept = self.unclaimed.iter().filter(|one| !one.is_of_file).map(|one| &one.list);
+        self.signed.iter().map(|one| &one.list).chain(kept)
+    }
+
+    /// Those that had to make room since then, and that nobody sends again: what a former authority or an unknown one signed.
+    pub fn gone_since(&self, before: &Self) -> Vec<RevocationList> {
+        let has_one_of = |id: SignerId| self.signed.iter().any(|one| one.id == id);
+        let former = before.signed.iter().filter(|one| !one.is_vouched && !has_one_of(one.id)).map(|one| &one.list);
+        // One that was claimed meanwhile may have been older than what its signer has here.
+        let is_claimed = |list: &RevocationList| {
+            self.signed.iter().any(|one| one.way.first().is_some_and(|signer| list.is_signed_by(signer)))
+        };
+        let unknown = before.unclaimed().filter(|list| !self.has(list) && !is_claimed(list));
+        former.chain(unknown).cloned().collect()
     }
 
     /// Whether this very list is here.

@@ -30,18 +30,21 @@ impl Pace {
         Self { per_hour, hours: BTreeMap::new() }
     }
 
+    /// Whether its hour has begun here and is not over.
+    pub(super) fn is_counting(&self, node: NodeId, now: UnixTime) -> bool {
+        self.hours.get(&node).is_some_and(|hour| !hour.is_over(now.as_secs()))
+    }
+
     pub(super) fn take(&mut self, node: NodeId, now: UnixTime) -> Result<(), IssueError> {
         let now = now.as_secs();
-        // Also an hour that begins in the future is over: the clock was put back.
-        let is_over = |hour: &Hour| now.checked_sub(hour.began).is_none_or(|age| age >= HOUR);
         if self.hours.len() >= MAX_NODES && !self.hours.contains_key(&node) {
-            self.hours.retain(|_, hour| !is_over(hour));
+            self.hours.retain(|_, hour| !hour.is_over(now));
             if self.hours.len() >= MAX_NODES {
                 return Err(IssueError::Crowded);
             }
         }
         let hour = self.hours.entry(node).or_insert(Hour { began: now, asked: 0 });
-        if is_over(hour) {
+        if hour.is_over(now) {
             *hour = Hour { began: now, asked: 0 };
         }
         if hour.asked >= self.per_hour {
@@ -49,6 +52,13 @@ impl Pace {
         }
         hour.asked += 1;
         Ok(())
+    }
+}
+
+impl Hour {
+    /// Also one that begins in the future is over: the clock was put back.
+    fn is_over(&self, now: u64) -> bool {
+        now.checked_sub(self.began).is_none_or(|age| age >= HOUR)
     }
 }
 

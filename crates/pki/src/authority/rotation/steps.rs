@@ -337,12 +337,13 @@ impl Rotation {
             self.end_lists()?;
             copy_key(&self.folder().join("new").join(&key), |to| Draft::private(&place, to)?.replace())?;
         }
-        self.continue_lists()?;
         let place = self.directory.join(&certificate);
         let wanted = new.issuer.certificate();
         if read_certificates(&place)?.first() != Some(wanted) {
             replace(&place, std::slice::from_ref(wanted), |_| Ok(()))?;
         }
+        // Not before: beside the old certificate the new key's number would say that a list of the old one was lost.
+        self.continue_lists()?;
         // One copy of the key that is in use, and not one in what is put away.
         let spare = self.folder().join("new").join(&key);
         if spare.exists() && read_key(&self.directory.join(&key))?.spki_der()? == new.issuer.key().spki_der()? {
@@ -364,7 +365,7 @@ impl Rotation {
         Ok(())
     }
 
-    /// Once its key is in place, the new one's lists are continued.
+    /// Once it is in place, the new one's lists are continued.
     fn continue_lists(&self) -> Result<(), RotationError> {
         let [last, numbers] = [self.folder().join("new"), self.directory.clone()].map(|one| one.join("ca.crl.number"));
         if last.exists() && !numbers.exists() {
