@@ -25,7 +25,7 @@ pub(super) async fn of_no_use(link: &Link, scene: &Scene) -> io::Result<()> {
         Control { iwant: vec![IWant { ids: ids() }], ..Control::default() },
     ];
     let mut rpcs: Vec<_> = controls.into_iter().map(|control| Rpc::control(control).framed()).collect();
-    let again = [false, true].map(|subscribes| Rpc::subscribe(BROADCAST, subscribes).subscriptions).concat();
-    rpcs.push(Rpc { subscriptions: again.repeat(IN_A_FRAME / 2), ..Rpc::default() }.framed());
+    let again = (0..IN_A_FRAME).flat_map(|n| Rpc::subscribe(BROADCAST, n % 2 == 1).subscriptions).collect();
+    rpcs.push(Rpc { subscriptions: again, ..Rpc::default() }.framed());
     scene.flood(&link.gossip, &rpcs).await
 }
