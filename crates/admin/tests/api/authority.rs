@@ -201,29 +201,6 @@ async fn a_refusal_names_the_role_that_is_needed_and_what_was_done_names_its_act
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_act_whose_connection_is_cut_before_its_answer_is_on_record() {
-    let one = Served::start(|_| {}).await;
-    let (token, mut events) = (one.token(Scope::Full), one.operator.audit.follow());
-    let mut stream = TcpStream::connect(&one.http).await.unwrap();
-    let head = format!(
-        "POST /v1/broadcast HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {token}\r\n\
-         content-type: application/octet-stream\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).await.unwrap();
-    // The act has begun: its body is asked for.
-    let mut asked = [0; 12];
-    timeout(DEADLINE, stream.read_exact(&mut asked)).await.expect("it is asked for").unwrap();
-    assert_eq!(&asked[9..], b"100");
-    one.tokens.revoke("full").unwrap();
-    let told = timeout(DEADLINE, events.recv()).await.expect("it is recorded").unwrap();
-    let Event::OperatorSent { outcome: Outcome::Failed { error, .. }, .. } = &told.event else {
-        panic!("{:?}", told.event)
-    };
-    assert_eq!(error.as_str(), "cut_off");
-    one.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_that_was_taken_back_counts_no_more() {
     let one = Served::start(|_| {}).await;
     let client = one.client().with_token(one.token(Scope::Read));
