@@ -141,15 +141,20 @@ mod tests {
         let rules = IssuingRules { lifetime: Duration::from_secs(3600), only: Vec::new(), per_hour: 9 };
         let desk = Arc::new(Mutex::new(IssuingDesk::open(&path("agencyA"), rules, UnixTime::now()).unwrap()));
         let tls = Arc::new(EnrolmentTls::new(&own, Arc::clone(&desk)).unwrap());
-        let (release, held) = std::sync::mpsc::channel::<()>();
-        let (taken, is_taken) = std::sync::mpsc::channel();
-        let busy = Arc::clone(&desk);
-        std::thread::spawn(move || {
-            let _at_the_desk = busy.lock().unwrap();
-            taken.send(()).unwrap();
-            held.recv()
-        });
-        is_taken.recv().unwrap();
+        // Somebody is at the desk until what this gives is dropped.
+        let occupied = || {
+            let (release, held) = std::sync::mpsc::channel::<()>();
+            let (taken, is_taken) = std::sync::mpsc::channel();
+            let busy = Arc::clone(&desk);
+            std::thread::spawn(move || {
+                let _at_the_desk = busy.lock().unwrap();
+                taken.send(()).unwrap();
+                held.recv()
+            });
+            is_taken.recv().unwrap();
+            release
+        };
+        let release = occupied();
         let guests: Vec<_> = (0..9)
             .map(|_| {
                 let tls = Arc::clone(&tls);
@@ -164,7 +169,7 @@ mod tests {
         }
         tls.readings.all_have_ended().await;
         // Who comes next looks at nothing.
-        let _at_the_desk = desk.lock().unwrap();
+        let _release = occupied();
         tokio::time::timeout(PAUSE / 2, tls.followed()).await.unwrap();
     }
 }
