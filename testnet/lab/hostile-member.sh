@@ -141,7 +141,8 @@ judge() {
                 on 0 peers | grep banned >/dev/null || wrong "nuncio peers does not show it"
                 local main
                 main=$(verdict main)
-                [ "${kind[$attack]:-$main}" = "$main" ] || wrong "it was banned as $main, not as ${kind[$attack]}"
+                # None: it was banned before its strikes were looked at.
+                [ "$main" = None ] || [ "${kind[$attack]:-$main}" = "$main" ] || wrong "it was banned as $main, not as ${kind[$attack]}"
             fi
             ;;
         cut) if [ "$cut" = None ]; then wrong "its link did not end"; else at_most "$cut" 14 || wrong "cut after $cut s"; fi ;;
