@@ -42,21 +42,11 @@ impl Elsewhere {
         let old = self.records.remove(&node);
         let before = old.as_ref().map(|old| &old.status.topics);
         for change in changes(before, topics) {
-            let topic = match change {
-                Change::Gone(topic) => {
-                    self.remove(topic, &node);
-                    topic
-                }
-                Change::Now(topic, count) => {
-                    if may(record, topic) {
-                        self.set(topic, node, count);
-                    } else {
-                        self.remove(topic, &node);
-                    }
-                    topic
-                }
-            };
-            private.extend(names::private_of(topic));
+            private.extend(names::private_of(change.topic()));
+            match change {
+                Change::Now(topic, count) if may(record, topic) => self.set(topic, node, count),
+                Change::Gone(topic) | Change::Now(topic, _) => self.remove(topic, &node),
+            }
         }
         if old.is_some_and(|old| old.status.version.epoch != record.status.version.epoch) {
             private.extend(topics.keys().filter_map(names::private_of));
@@ -180,6 +170,14 @@ enum Change<'a> {
     Now(&'a Topic, u32),
 }
 
+impl<'a> Change<'a> {
+    const fn topic(&self) -> &'a Topic {
+        match self {
+            Self::Gone(topic) | Self::Now(topic, _) => topic,
+        }
+    }
+}
+
 /// What is other in a map than before: of a hundred thousand topics one may have changed.
 fn changes<'a>(
     before: Option<&'a BTreeMap<Topic, u32>>,
@@ -274,6 +272,7 @@ mod tests {
         let mut say = |seq, topics: &[(&str, u32)]| elsewhere.apply(&record(1, seq, topics), |_, _| true);
         assert_eq!(say(1, &[("a", 1), (&channel, 7), (other, 1)]), told(&[one, other]));
         assert_eq!(say(2, &[("b", 1), (&channel, 7), (other, 1)]), told(&[]));
+        assert_eq!(say(2, &[("b", 1), (&channel, 7), (other, 1)]), told(&[]), "it is the same");
         assert_eq!(say(3, &[("b", 1), (&channel, 8), (other, 1)]), told(&[one]), "another session has it");
         let mut anew = Record::clone(&record(1, 1, &[(&channel, 8)]));
         anew.status.version.epoch = 2;
