@@ -9,17 +9,16 @@ use std::{
 
 use nuncio_pki::{
     Certificate, ChainError, CrlPolicy, Lists, Policy, RevocationList,
-    authority::{Authority, Chosen, Issued, Issuer, Kind, Plan, RevocationDates, Rotation, Validity},
+    authority::{Authority, Chosen, Issued, Issuer, Kind, Plan, Rotation, Validity},
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
 
+#[path = "support/dates.rs"]
+mod dates;
+use dates::dates;
+
 fn now() -> UnixTime {
     UnixTime::now()
-}
-
-fn dates() -> RevocationDates {
-    let validity = Validity::days(30);
-    RevocationDates { this_update: validity.not_before, next_update: validity.not_after }
 }
 
 fn trust(root: &Certificate) -> Policy {

@@ -15,8 +15,11 @@ use nuncio_pki::{
 use rustls_pki_types::{CertificateDer, UnixTime};
 use tempfile::TempDir;
 
+#[path = "support/dates.rs"]
+mod dates;
 #[path = "support/openssl.rs"]
 mod openssl;
+use dates::dates;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -224,11 +227,6 @@ fn whoever_was_revoked_gets_nothing_whichever_certificate_it_shows() {
     let third = place.node("node2");
     let policy = place.policy.clone().with_access([].into(), [third.node_id().unwrap()].into());
     assert!(desk.renew(&asked(&third), &policy, UnixTime::now()).is_err());
-}
-
-fn dates() -> nuncio_pki::authority::RevocationDates {
-    let this_update = UnixTime::now();
-    nuncio_pki::authority::RevocationDates { this_update, next_update: Validity::days(30).not_after }
 }
 
 #[test]

@@ -7,15 +7,18 @@ use std::{fs, path::Path, thread};
 use nuncio_pki::{
     Certificate, ChainError, CrlPolicy, KeyFile, Policy, PolicyError, RevocationFile, RevocationList, SignerError,
     SignerId,
-    authority::{Authority, AuthorityError, Issuer, Kind, PrivateKey, RevocationDates, Validity},
+    authority::{Authority, AuthorityError, Issuer, Kind, PrivateKey, Validity},
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 #[path = "support/consortium.rs"]
 mod consortium;
+#[path = "support/dates.rs"]
+mod dates;
 #[path = "support/openssl.rs"]
 mod openssl;
 use consortium::{Consortium, consortium};
+use dates::dates;
 use openssl::openssl;
 
 const CA: &str = "[ca]\ndefault_ca=d\n[d]\ndatabase=index.txt\ndefault_md=sha256\ndefault_crl_days=30\n\
@@ -25,11 +28,6 @@ const CA: &str = "[ca]\ndefault_ca=d\n[d]\ndatabase=index.txt\ndefault_md=sha256
 
 fn now() -> UnixTime {
     UnixTime::now()
-}
-
-fn dates() -> RevocationDates {
-    let validity = Validity::days(30);
-    RevocationDates { this_update: validity.not_before, next_update: validity.not_after }
 }
 
 fn trust(root: &Issuer) -> Policy {

@@ -1,23 +1,16 @@
 //! A node that was away may have missed the end of what was published meanwhile: it is told so, and nobody else is for it.
 
+mod origin;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 use nuncio_protocol::{Output, PeeringInput, Topic, peering::Direction};
 use nuncio_testkit::simulator::{Lone, listening, node_id};
 
-const S: Duration = Duration::from_secs(1);
+use origin::origin;
 
-/// Node 0 with listeners: 1 and 2 are linked, 3 is behind 1.
-fn origin() -> Lone {
-    let mut a = Lone::passive(0);
-    for (n, neighbours) in [(1, &[0, 3][..]), (2, &[0])] {
-        a.link(n, neighbours, &[]);
-        a.answered(n, vec![listening(n, 2, neighbours, &["prices"])]);
-    }
-    a.answered(1, vec![listening(3, 1, &[1], &["prices"])]);
-    a
-}
+const S: Duration = Duration::from_secs(1);
 
 /// Node 0 has published, and has said the end of it often enough.
 fn quiet_origin() -> Lone {

@@ -1,6 +1,7 @@
 //! Multicasts between nodes: over each edge of the tree once, in the origin's order, and nothing lost in silence.
 
 mod heard;
+mod origin;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -15,23 +16,13 @@ use nuncio_protocol::{
 use nuncio_testkit::simulator::{Heard, Lone, Simulator, Weather, address, listening, node_id, sign};
 
 use heard::invariant_heard_in_order_or_named;
+use origin::origin;
 
 const MS: Duration = Duration::from_millis(1);
 const S: Duration = Duration::from_secs(1);
 
 fn topic() -> Topic {
     Topic::new("prices").expect("a valid topic")
-}
-
-/// Node 0 with listeners behind: 1 and 2 are linked, 3 is behind 1.
-fn origin() -> Lone {
-    let mut a = Lone::passive(0);
-    for (n, neighbours) in [(1, &[0, 3][..]), (2, &[0])] {
-        a.link(n, neighbours, &[]);
-        a.answered(n, vec![listening(n, 2, neighbours, &["prices"])]);
-    }
-    a.answered(1, vec![listening(3, 1, &[1], &["prices"])]);
-    a
 }
 
 fn takes_no_batches(record: Arc<Record>) -> Arc<Record> {

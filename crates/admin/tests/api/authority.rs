@@ -119,6 +119,17 @@ async fn status(
     std::str::from_utf8(&answer[9..]).unwrap().parse().unwrap()
 }
 
+/// A connection that stays, on which a token was good for one request.
+async fn standing(one: &Served, token: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(&one.http).await.unwrap();
+    let head = format!("GET /v1/status HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {token}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    timeout(DEADLINE, stream.read_exact(&mut answer)).await.expect("it is answered in time").unwrap();
+    assert_eq!(&answer[9..], b"200");
+    stream
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_route_needs_somebody_and_whoever_may_only_look_changes_nothing() {
     let one = Served::start(|_| {}).await;
@@ -149,13 +160,7 @@ async fn whoever_may_only_look_holds_no_connection_that_an_operator_needs() {
     let (read, full) = (one.token(Scope::Read), one.token(Scope::Full));
     let mut held = Vec::new();
     for _ in 0..300 {
-        let mut stream = TcpStream::connect(&one.http).await.unwrap();
-        let head = format!("GET /v1/status HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {read}\r\n\r\n");
-        stream.write_all(head.as_bytes()).await.unwrap();
-        let mut answer = [0; 12];
-        timeout(DEADLINE, stream.read_exact(&mut answer)).await.expect("it is answered in time").unwrap();
-        assert_eq!(&answer[9..], b"200");
-        held.push(stream);
+        held.push(standing(&one, &read).await);
     }
     let stream = TcpStream::connect(&one.http).await.unwrap();
     assert_eq!(status(stream, "GET", "/v1/status", Some(&full)).await, 200);
@@ -433,21 +438,12 @@ async fn what_stands_on_a_token_that_was_taken_back_ends_and_leaves_its_places_t
     let one = Served::start(|_| {}).await;
     let (lost, kept) = (one.token(Scope::Full), one.tokens.make("kept", Scope::Full, None).unwrap());
     let mut held = Vec::new();
-    let ask = async |token: &str| {
-        let mut stream = TcpStream::connect(&one.http).await.unwrap();
-        let head = format!("GET /v1/status HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {token}\r\n\r\n");
-        stream.write_all(head.as_bytes()).await.unwrap();
-        let mut answer = [0; 12];
-        timeout(DEADLINE, stream.read_exact(&mut answer)).await.expect("it is answered in time").unwrap();
-        assert_eq!(&answer[9..], b"200");
-        stream
-    };
-    let mut other = ask(&kept).await;
+    let mut other = standing(&one, &kept).await;
     for _ in 0..255 {
-        held.push(ask(&lost).await);
+        held.push(standing(&one, &lost).await);
     }
     one.tokens.revoke("full").unwrap();
-    drop(ask(&kept).await);
+    drop(standing(&one, &kept).await);
     for mut stream in held {
         // The end of the connection, however it comes.
         let _ = timeout(DEADLINE, stream.read_to_end(&mut Vec::new())).await.expect("it ends");

@@ -22,9 +22,15 @@ async fn issuing(authority: &TestAuthority) -> (Home, Running, String) {
     let home = Home::new(authority, "issuer", "");
     authority.write_agency_directory(&home.dir.path().join("agency"));
     home.write("[issuer]\nca = \"agency\"\nlisten = \"127.0.0.1:0\"\n");
+    let (running, at) = serving(&home).await;
+    (home, running, at)
+}
+
+/// Its node runs, and where newcomers find it.
+async fn serving(home: &Home) -> (Running, String) {
     let bound = home.daemon().build().await.unwrap();
     let at = bound.enrolment_address().unwrap().to_string();
-    (home, Running::new(bound), at)
+    (Running::new(bound), at)
 }
 
 fn token(home: &Home, at: &str, name: &str) -> JoinToken {
@@ -141,9 +147,7 @@ async fn joins(consortium: &Consortium, at: &str, name: &str) {
 async fn after_the_root_was_replaced_the_tokens_that_are_made_then_let_newcomers_in() {
     let consortium = Consortium::new();
     let home = consortium.issuing("listen = \"127.0.0.1:0\"\n");
-    let bound = home.daemon().build().await.unwrap();
-    let at = bound.enrolment_address().unwrap().to_string();
-    let first = Running::new(bound);
+    let (first, at) = serving(&home).await;
     joins(&consortium, &at, "before").await;
     consortium.replace_root(&[&home]);
     first.reloader.reload().await.unwrap();
@@ -156,9 +160,7 @@ async fn after_the_root_was_replaced_the_tokens_that_are_made_then_let_newcomers
 async fn the_port_follows_the_agencys_folder_before_the_node_does() {
     let consortium = Consortium::new();
     let home = consortium.issuing("listen = \"127.0.0.1:0\"\n");
-    let bound = home.daemon().build().await.unwrap();
-    let at = bound.enrolment_address().unwrap().to_string();
-    let first = Running::new(bound);
+    let (first, at) = serving(&home).await;
     consortium.replace_root(&[]);
     joins(&consortium, &at, "early").await;
     first.stop().await;
