@@ -313,7 +313,7 @@ impl Log {
             .with_max_level(tracing::Level::WARN)
             .with_writer(move || writer.clone())
             .finish();
-        (log, tracing::subscriber::set_default(subscriber))
+        (log, nuncio_testkit::log::hear(subscriber))
     }
 
     /// How many lines say this.
