@@ -115,10 +115,21 @@ impl Routing {
 
     /// What was sent over the first hops `tried` was answered over `from`. An answer may come another way than what it answers
     /// went, as whoever answers likes: it speaks for the only one that was tried, or for the one that it came over.
-    pub(crate) fn note_answered_over(&mut self, target: &NodeId, tried: &[NodeId], from: &NodeId) {
-        let went = if let [only] = tried { Some(only) } else { tried.iter().find(|hop| *hop == from) };
+    pub(crate) fn note_answered_over(
+        &mut self,
+        target: &NodeId,
+        mut tried: impl Iterator<Item = NodeId>,
+        from: &NodeId,
+    ) {
+        if self.silent.is_empty() {
+            return;
+        }
+        let went = match (tried.next(), tried.next()) {
+            (only, None) => only,
+            (first, second) => first.into_iter().chain(second).chain(tried).find(|hop| hop == from),
+        };
         if let Some(first_hop) = went {
-            self.note_answered(target, first_hop);
+            self.note_answered(target, &first_hop);
         }
     }
 

@@ -159,8 +159,8 @@ impl Exchange {
     }
 
     /// Those over which it was sent.
-    pub(super) fn first_hops(&self) -> Vec<NodeId> {
-        self.tried.iter().copied().chain(self.via.map(|hop| hop.node)).collect()
+    pub(super) fn first_hops(&self) -> impl Iterator<Item = NodeId> {
+        self.tried.iter().copied().chain(self.via.map(|hop| hop.node))
     }
 
     /// Ends the present attempt, which was refused before its target had it; says whether there was one.

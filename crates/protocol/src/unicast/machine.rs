@@ -339,7 +339,7 @@ impl Unicast {
         };
         let is_targets = source == exchange.target;
         if is_targets {
-            turn.routing.note_answered_over(&source, &exchange.first_hops(), &from);
+            turn.routing.note_answered_over(&source, exchange.first_hops(), &from);
         }
         let outcome = match content {
             Content::Reply { body } if is_targets => Ok(Reply { body, hops: header.hops }),

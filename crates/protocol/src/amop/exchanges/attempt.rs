@@ -86,8 +86,8 @@ impl Attempt {
     }
 
     /// The first hops over which it was sent.
-    pub(super) fn tried(&self) -> Vec<NodeId> {
-        self.paths.iter().map(|path| path.via).collect()
+    pub(super) fn tried(&self) -> impl Iterator<Item = NodeId> {
+        self.paths.iter().map(|path| path.via)
     }
 
     /// Notes that a path failed; says whether they all have.

@@ -89,7 +89,7 @@ impl Exchanges {
         let Some(attempt) = self.ledger.get(message).map(|exchange| &exchange.attempts[index]) else { return };
         let is_its = attempt.candidate.node() == Some(header.source);
         if is_its {
-            turn.routing.note_answered_over(&header.source, &attempt.tried(), &from);
+            turn.routing.note_answered_over(&header.source, attempt.tried(), &from);
             self.silent.clear(&header.source);
             let fate = match code {
                 ResultCode::NO_SUBSCRIBER => Fate::Unseen,

@@ -111,7 +111,7 @@ fn another(attempt: &Attempt, routing: &mut Routing, now: Instant) -> Option<Nod
     if last.via == node && !last.has_failed {
         return None;
     }
-    let tried = attempt.tried();
+    let tried: Vec<_> = attempt.tried().collect();
     let met = routing.path_via(&node, &last.via);
     routing.next_hop_avoiding(&node, &tried, &met, now).filter(|hop| !tried.contains(hop))
 }

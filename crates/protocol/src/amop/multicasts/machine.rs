@@ -137,7 +137,7 @@ impl Multicasts {
     /// Another node has a multicast of ours.
     pub(in crate::amop) fn handle_acknowledged(&mut self, from: NodeId, header: &Header, turn: &mut Turn<'_>) {
         if let Some(tried) = self.pending.acknowledge(header.number, &header.source) {
-            turn.routing.note_answered_over(&header.source, &tried, &from);
+            turn.routing.note_answered_over(&header.source, tried.into_iter(), &from);
         }
     }
 
