@@ -379,6 +379,30 @@ fn messages_in_anothers_name_keep_no_room_from_its_next_life() {
     assert_eq!(runs(&answered), 1);
 }
 
+/// So many members that each fill their share of what waits, with messages that never end in others' names.
+#[test]
+fn messages_that_many_members_bring_in_others_names_leave_room_for_what_another_brings() {
+    let mut a = Lone::ring();
+    let (members, sources) = (10..20, |member: usize| [2 * member + 80, 2 * member + 81]);
+    for member in members.clone() {
+        a.link(member, &[0, 3], &[]);
+        a.answered(1, sources(member).map(|n| record(n, 1, &[1], &[])).into());
+    }
+    for member in members {
+        for (source, number) in
+            sources(member).into_iter().flat_map(|source| (1..=64).map(move |number| (source, number)))
+        {
+            let header = Header { source_epoch: 99, hops: 2, ..header(source, 0, number) };
+            a.input(request(member, header));
+        }
+    }
+    let anew = |number| Header { source_epoch: 2, hops: 2, ..header(3, 0, number) };
+    assert_eq!((1..=4).map(|number| runs(&a.input(request(2, anew(number))))).sum::<usize>(), 0);
+    let status = record(3, 1, &[1, 2], &[]).status.clone();
+    let answered = a.answered(2, vec![sign(Status { version: Version { epoch: 2, seq: 1 }, ..status })]);
+    assert_eq!(runs(&answered), 4);
+}
+
 /// A member held a request back for an hour, and plays the announcements of that time again: its source's clock seems to have
 /// stood still.
 #[test]

@@ -26,7 +26,8 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// How long an announcement of a known node waits for its newest record: gossipsub may keep it for no more than a second.
 const PATIENCE_WITH_NEWS: Duration = Duration::from_millis(750);
 
-/// How many messages of how many bytes wait, in all and brought by one peer. Further ones are dropped: who asked asks again.
+/// How many messages of how many bytes wait, in all and brought by one peer: so many at the most, and never more than leave as many
+/// free, so that however many peers bring what never ends, another finds room. Further ones are dropped: who asked asks again.
 const MAX_MESSAGES: usize = 1024;
 const MAX_BYTES: usize = 8 << 20;
 const MAX_MESSAGES_OF_PEER: usize = 128;
@@ -137,14 +138,14 @@ impl Held {
     pub(super) const BOUND: Bound = Bound::of_bytes(
         "messages whose source's record has not come",
         MAX_BYTES,
-        "further ones are dropped, of one peer from an eighth on",
+        "further ones are dropped, of one peer from an eighth or what is left on",
     )
     .in_entries(MAX_MESSAGES);
 
     pub(super) const BOUND_OF_NEWS: Bound = Bound::of_bytes(
         "announcements whose record has not come",
         MAX_MESSAGES * OVERHEAD,
-        "further ones are passed on at once, of one peer from an eighth on",
+        "further ones are passed on at once, of one peer from an eighth or what is left on",
     )
     .in_entries(MAX_MESSAGES);
 
@@ -157,8 +158,8 @@ impl Held {
     pub(super) fn hold(&mut self, from: NodeId, waiting: Waiting, is_asked: bool, now: Instant) -> bool {
         let weight = waiting.weight();
         let (messages, bytes) = self.shares.get(&from).copied().unwrap_or_default();
-        let fits = self.entries.len() < MAX_MESSAGES
-            && self.bytes + weight <= MAX_BYTES
+        let fits = self.entries.len() + messages < MAX_MESSAGES
+            && self.bytes + bytes + weight <= MAX_BYTES
             && messages < MAX_MESSAGES_OF_PEER
             && bytes + weight <= MAX_BYTES_OF_PEER
             && self.source_has_room(&from, &waiting.source(), weight);
