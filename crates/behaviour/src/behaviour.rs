@@ -2,11 +2,14 @@
 
 mod gossip;
 mod inputs;
+mod members;
 mod metered;
 mod outputs;
 mod signed;
 mod status;
 mod traced;
+
+pub(crate) use members::TO_JUDGE;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
@@ -36,7 +39,7 @@ use nuncio_protocol::{
     gossip::{Stamp, TakesPart, Unjudged},
     multicast::Publication,
     peering::Address,
-    status_sync::{IssuerId, Record},
+    status_sync::IssuerId,
     trace::Trace,
     unicast::{ExchangeId, InboundId, Refusal},
 };
@@ -59,7 +62,7 @@ use crate::{
     notary::{Notary, Paper, Taken},
     peering::{Connections, to_multiaddr},
     prover::Prover,
-    status_sync::{self, OpenQueries},
+    status_sync::OpenQueries,
 };
 
 /// The overlay of one node.
@@ -86,6 +89,10 @@ pub struct Behaviour {
     notary: Notary,
     departures: Departures,
     judging: Unjudged<Pending>,
+    /// Members that are judged in turn, whether some are now, and whether all are to be once more.
+    to_judge: Vec<NodeId>,
+    is_judging: bool,
+    judges_again: bool,
     pulse: GossipPulse,
     /// No long gossip before then: nobody takes it, and gossipsub keeps for a while also what it could hand to nobody.
     long_gossip_from: Option<Instant>,
@@ -149,6 +156,9 @@ impl Behaviour {
             takes_part: TakesPart::default(),
             departures,
             judging: Unjudged::default(),
+            to_judge: Vec::new(),
+            is_judging: false,
+            judges_again: false,
             pulse: GossipPulse::default(),
             long_gossip_from: None,
             refused_records: Pace::default(),
@@ -295,19 +305,6 @@ impl Behaviour {
     /// Lets a node back in that was expelled. One that is proven to equivocate stays out.
     pub fn readmit(&mut self, node: NodeId) {
         self.handle(AccessInput::Readmitted { node });
-    }
-
-    /// Whether the certifier refuses the certificate that a record carries now.
-    pub fn refuses(&self, record: &Record) -> bool {
-        status_sync::prove(record.bytes.clone(), &self.context, &*self.certifier).is_err()
-    }
-
-    /// The records of other nodes whose certificate the certifier refuses now. To be asked whenever it may say something else
-    /// than before: records being proved meanwhile are proved anew.
-    pub fn refused_records(&self) -> Vec<Arc<Record>> {
-        self.prover.change_rules();
-        let others = self.overlay.nodes().into_iter().filter(|view| view.node != self.context.node());
-        others.filter_map(|view| view.record).filter(|record| self.refuses(record)).collect()
     }
 
     /// Takes multicasts of another node, of so many bytes each, from its quota, which AMOP messages are taken from, too. Says

@@ -5,6 +5,7 @@ use nuncio_wire::{Keyring, status};
 
 use crate::{
     answering::Answering,
+    behaviour::TO_JUDGE,
     departures::Departures,
     gossip::{Lane, recognised},
     gossip_recent::Recent,
@@ -29,6 +30,7 @@ pub fn bounds(links: usize, link_queues: usize) -> Vec<Bound> {
         answer.per("link", links),
         Answering::BOUND,
         Prover::BOUND,
+        TO_JUDGE,
         Notary::BOUND,
         Departures::BOUND,
         Recent::BOUND,

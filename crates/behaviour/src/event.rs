@@ -164,6 +164,11 @@ pub enum Event {
     /// A peer brought revocation lists that [`crate::Certifier::take_list`] took: whoever is in is to be judged again, and
     /// what is held now told by [`crate::Behaviour::set_revocation_lists`].
     ListsTaken,
+    /// The certificates of these nodes are refused: see [`crate::Behaviour::judge_members`].
+    MembersRefused {
+        /// Their records, as they are held.
+        records: Vec<Arc<Record>>,
+    },
     /// Something for an AMOP client, when no [`crate::Config::clients`] was given.
     Client(ClientOutput),
     /// A round trip over a link was measured.

@@ -18,12 +18,13 @@ use std::{
 
 use nuncio_bounds::Bound;
 use nuncio_identity::NodeId;
+use nuncio_protocol::status_sync::Record;
 use nuncio_wire::SigningContext;
 
 use self::{job::Step, work::Work};
 use crate::access::Certifier;
 
-pub(crate) use job::{Finding, Job, Unjudged, Unproved};
+pub(crate) use job::{Finding, Job, Proved, Unjudged, Unproved};
 
 /// Hands jobs to the thread, and back what it found.
 pub(crate) struct Prover {
@@ -64,15 +65,21 @@ impl Prover {
     }
 
     /// Has records of an answer proved: there is one for each query that was sent, so they have no other bound.
-    pub(crate) fn prove(&self, peer: NodeId, mut unproved: Unproved) {
-        unproved.rules = self.rules();
-        self.shared.lock().work.push_always(peer, Job::Answer(Box::new(unproved)));
+    pub(crate) fn prove(&self, peer: NodeId, unproved: Unproved) {
+        let unproved = Box::new(unproved.by(self.rules()));
+        self.shared.lock().work.push_always(peer, Job::Answer(unproved));
         self.shared.wake.notify_one();
     }
 
     /// Has revocation lists judged: there is one answer of them for each query that was sent, too.
     pub(crate) fn judge(&self, peer: NodeId, unjudged: Unjudged) {
         self.shared.lock().work.push_always(peer, Job::Lists(Box::new(unjudged)));
+        self.shared.wake.notify_one();
+    }
+
+    /// Has the certificates of a few members judged that are known already: this node's own affair, of which there is one at a time.
+    pub(crate) fn judge_members(&self, own: NodeId, records: Vec<Arc<Record>>) {
+        self.shared.lock().work.push_always(own, Job::Members(records));
         self.shared.wake.notify_one();
     }
 
@@ -181,8 +188,8 @@ mod tests {
         prover.judge(peer, Unjudged::of(vec![list.clone(), list], vec![agency], 12));
         let (_, judged) = poll_fn(|cx| prover.poll(cx)).await;
         assert!(matches!(judged, Finding::Lists { is_newer: true, .. }));
-        let Finding::Answer { rules, .. } = proved else { panic!("{proved:?}") };
-        assert_ne!(rules, prover.rules());
+        let Finding::Answer(proved) = proved else { panic!("{proved:?}") };
+        assert_ne!(proved.rules, prover.rules());
         assert_eq!(agencies.try_iter().collect::<Vec<_>>(), [1, 0]);
     }
 }

@@ -1,10 +1,6 @@
 //! Status queries over request-response.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    io,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, io, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -105,8 +101,8 @@ pub(crate) struct OpenQuery {
     pub(crate) channel: ResponseChannel<Bytes>,
     pub(crate) name: InboundRequestId,
     pub(crate) peer: NodeId,
-    /// The pages that the peer holds already.
-    pub(crate) held: HashSet<PageDigest>,
+    /// The pages that the peer says it holds already.
+    pub(crate) held: Vec<PageDigest>,
 }
 
 impl OpenQueries {
@@ -134,6 +130,8 @@ pub(crate) struct Refused {
     pub(crate) reason: String,
     /// What the peer that brought it did wrong. That our policy refuses a certificate is not its fault.
     pub(crate) strike: Option<Strike>,
+    /// Of whom it is, as it says, when pages were left out, which this node may hold.
+    pub(crate) left_out: Option<NodeId>,
 }
 
 impl From<DecodeError> for Refused {
@@ -141,11 +139,12 @@ impl From<DecodeError> for Refused {
         let strike = match error {
             DecodeError::Signature { .. } | DecodeError::ForeignChain { .. } => Some(Strike::Forged),
             DecodeError::TooLarge { .. } | DecodeError::TooMany { .. } => Some(Strike::Restless),
-            // Pages that this node held when it asked, and holds no more, were left out for good reason.
-            DecodeError::Field { field: "pages" } => None,
+            // What this node held when it asked, and holds no more, was left out for good reason.
+            DecodeError::PagesLeftOut { .. } => None,
             _ => Some(Strike::Malformed),
         };
-        Self { node: None, reason: error.to_string(), strike }
+        let left_out = if let DecodeError::PagesLeftOut { node } = error { Some(node) } else { None };
+        Self { node: None, reason: error.to_string(), strike, left_out }
     }
 }
 
@@ -156,7 +155,7 @@ impl From<DecodeError> for Refused {
 pub(crate) fn prove(bytes: Bytes, context: &SigningContext, certifier: &dyn Certifier) -> Result<Arc<Record>, Refused> {
     let (mut record, chain) = status::decode_record(bytes, context)?;
     let node = record.status.node;
-    let refused = |reason, strike| Refused { node: Some(node), reason, strike };
+    let refused = |reason, strike| Refused { node: Some(node), reason, strike, left_out: None };
     let member = certifier
         .certify(node, &chain)
         .map_err(|reason| refused(format!("the certificate of {} does not hold: {reason}", node.short()), None))?;
@@ -171,8 +170,14 @@ pub(crate) fn prove(bytes: Bytes, context: &SigningContext, certifier: &dyn Cert
     Ok(Arc::new(record))
 }
 
+/// Whether the certificate behind a record that was proved is refused now. Its signature holds as it did.
+pub(crate) fn is_refused(record: &Record, certifier: &dyn Certifier) -> bool {
+    let chain = status::chain_of(record.bytes.clone());
+    chain.map_or(true, |chain| certifier.certify(record.status.node, &chain).is_err())
+}
+
 /// Reads two records that should contradict each other, and proves them. That their node is a member is asked of one of
-/// them only: the other may carry a certificate that has ended since.
+/// them only: the other may carry a certificate that has ended since. Nobody leaves pages out of these.
 ///
 /// # Errors
 /// What does not hold.
@@ -181,11 +186,16 @@ pub(crate) fn prove_equivocation(
     context: &SigningContext,
     certifier: &dyn Certifier,
 ) -> Result<Equivocation, Refused> {
-    let first = prove(first, context, certifier)?;
-    let (node, (second, _)) = (first.status.node, status::decode_record(second, context)?);
+    let is_whole = |refused: Refused| match refused.left_out {
+        Some(_) => Refused { strike: Some(Strike::Malformed), ..refused },
+        None => refused,
+    };
+    let first = prove(first, context, certifier).map_err(is_whole)?;
+    let second = status::decode_record(second, context).map_err(|error| is_whole(error.into()));
+    let (node, (second, _)) = (first.status.node, second?);
     Equivocation::of(first, Arc::new(second)).ok_or_else(|| {
         let reason = "the records do not contradict each other".to_owned();
-        Refused { node: Some(node), reason, strike: Some(Strike::Forged) }
+        Refused { node: Some(node), reason, strike: Some(Strike::Forged), left_out: None }
     })
 }
 
@@ -250,7 +260,12 @@ mod tests {
         let held = record.pages.iter().copied().collect();
         let answer = status::encode_answer(&[record], &held, &[], false).into();
         let without_pages = status::decode_answer(answer).unwrap().records.remove(0);
-        assert_eq!(strike(without_pages), None, "we said that we hold its pages");
+        assert_eq!(strike(without_pages.clone()), None, "we said that we hold its pages");
+        let with_one_more = [&without_pages[..], &without_pages[without_pages.len() - 2..]].concat();
+        assert_eq!(strike(with_one_more.into()), Some(Strike::Malformed), "it never had so many");
+        let proof = [without_pages.clone(), without_pages].map(Bytes::from);
+        let refused = prove_equivocation(proof, &context, &Nobody).unwrap_err();
+        assert_eq!(refused.strike, Some(Strike::Malformed), "proofs are whole");
         assert_eq!(strike(status::sign_record(status.clone(), &[], &foreign).unwrap().bytes), Some(Strike::Forged));
         let mut sent = status::sign_record(status, &[Bytes::from_static(b"a leaf")], &context).unwrap().bytes.to_vec();
         let leaf = sent.windows(6).position(|bytes| bytes == b"a leaf").unwrap();

@@ -42,6 +42,8 @@ pub(crate) trait Network {
     fn refuses(&self, record: &Record) -> bool;
     /// The records of other nodes whose certificate is refused now.
     fn refused_records(&self) -> Vec<Arc<Record>>;
+    /// Has these found out beside what else there is to do, for [`Admission::handle_refused`].
+    fn judge_members(&mut self);
     /// Tells the others which revocation lists are held.
     fn set_revocation_lists(&mut self, numbers: BTreeMap<IssuerId, u64>);
 }
@@ -138,7 +140,9 @@ impl Admission {
         let is_ended = self.shared.lifetimes.take_ended(now) || self.shared.admissions.any_ended(now);
         let is_told = self.judges_by_lists(at);
         if is_ended || is_told {
-            self.judge_again(network, now);
+            // Others bring that about, as often as they like.
+            network.judge_members();
+            self.judge_by(Vec::new(), network, now);
         }
         if is_told {
             self.keep_lists();
@@ -148,6 +152,20 @@ impl Admission {
 
     /// Judges those who are in by the policy in force, and those who were expelled.
     pub(crate) fn judge_again(&mut self, network: &mut impl Network, now: UnixTime) {
+        let records = network.refused_records();
+        self.judge_by(records, network, now);
+    }
+
+    /// Expels those whose records were found to be refused, if they still are.
+    pub(crate) fn handle_refused(&mut self, mut records: Vec<Arc<Record>>, network: &mut impl Network, now: UnixTime) {
+        records.retain(|record| network.refuses(record));
+        let newly = grounds(records).collect();
+        self.tell_expelled(self.causes(&newly, now));
+        self.expel(newly, network);
+    }
+
+    /// With these records refused.
+    fn judge_by(&mut self, records: Vec<Arc<Record>>, network: &mut impl Network, now: UnixTime) {
         self.shared.agencies.judge_again(&self.shared.policy.load(), now);
         self.claim(now);
         let policy = self.shared.policy.load_full();
@@ -169,8 +187,7 @@ impl Admission {
             }
         }
         let mut newly = self.denied(&policy);
-        let records = network.refused_records().into_iter();
-        newly.extend(records.map(|record| (record.status.node, Grounds::Record(record))));
+        newly.extend(grounds(records));
         let mut causes = self.causes(&newly, now);
         for (node, admission, reason) in self.shared.admissions.refused_by(&policy, now) {
             causes.insert(node, (of_chain(&reason), reason.to_string()));
@@ -267,6 +284,10 @@ impl Admission {
     }
 }
 
+fn grounds(records: Vec<Arc<Record>>) -> impl Iterator<Item = (NodeId, Grounds)> {
+    records.into_iter().map(|record| (record.status.node, Grounds::Record(record)))
+}
+
 /// The certificates that a record carries.
 fn chain_of(record: &Record) -> Vec<CertificateDer<'static>> {
     let chain = nuncio_wire::status::chain_of(record.bytes.clone()).unwrap_or_default();
@@ -292,6 +313,10 @@ impl Network for Behaviour {
 
     fn refused_records(&self) -> Vec<Arc<Record>> {
         self.refused_records()
+    }
+
+    fn judge_members(&mut self) {
+        self.judge_members();
     }
 
     fn set_revocation_lists(&mut self, numbers: BTreeMap<IssuerId, u64>) {

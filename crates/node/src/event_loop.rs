@@ -177,6 +177,10 @@ impl EventLoop {
                 self.shown.touch();
             }
             Event::ListsTaken => self.admission.handle_lists_taken(self.swarm.behaviour_mut()),
+            Event::MembersRefused { records } => {
+                self.admission.handle_refused(records, self.swarm.behaviour_mut(), UnixTime::now());
+                self.shown.touch();
+            }
             Event::RoundTrip { peer, time } => {
                 self.round_trips.insert(peer, time);
                 self.shown.touch();

@@ -303,6 +303,11 @@ impl Gate {
         if is_fair { self.held.drop_of(peer, source) } else { Vec::new() }
     }
 
+    /// A peer showed the record of a source, for which there is no room: gives back what it brought of it.
+    pub(crate) fn drop_shown(&mut self, peer: &NodeId, source: &NodeId) -> Vec<Waiting> {
+        self.held.drop_of(peer, source)
+    }
+
     /// What was refused of a node may be taken now.
     pub(crate) fn handle_readmitted(&mut self, node: &NodeId) {
         self.peers.values_mut().for_each(|budget| budget.may_show_again(node));

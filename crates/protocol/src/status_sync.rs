@@ -1,6 +1,7 @@
 //! Who is at which version, and what each node offers: announce, query, apply.
 
 mod askers;
+mod change;
 mod comparing;
 mod digest;
 mod equivocation;
@@ -23,8 +24,9 @@ pub use input::StatusInput;
 pub use record::{PageDigest, Record, Status};
 pub use version::Version;
 
+pub(crate) use change::Change;
 pub(crate) use fault::MAX_ADDRESSES;
-pub(crate) use machine::{Change, StatusSync, empty_status};
+pub(crate) use machine::{StatusSync, empty_status};
 pub(crate) use own_status::Facts;
 pub(crate) use table::{First, MAX_NAMED};
 

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use nuncio_protocol::{
-    AccessInput, Output, StatusInput,
+    AccessInput, MAX_EXPELLED, Output, StatusInput,
     status_sync::{Answer, Equivocation, Query, QueryId, Record},
 };
 use nuncio_testkit::simulator::{Lone, node_id, record, sign};
@@ -84,7 +84,7 @@ fn a_peer_that_holds_more_proofs_is_asked_for_them_and_they_expel() {
     assert_eq!(own.status.proofs, 1, "others are told that there is one to ask for");
     let queried = |a: &mut Lone, held| {
         let wanted = Query::Proofs { held };
-        match &a.input(StatusInput::Queried { query: QueryId(1), peer: node_id(1), wanted })[..] {
+        match &a.input(StatusInput::Queried { pages: 0, query: QueryId(1), peer: node_id(1), wanted })[..] {
             [Output::Answer { proofs, .. }] => proofs.len(),
             other => panic!("{other:?}"),
         }
@@ -156,6 +156,35 @@ fn who_issues_certificates_for_any_number_of_nodes_leaves_room_for_proofs_agains
     assert_eq!(bring(of(201, "another/below")), Some(33));
 }
 
+/// However many an agency mints for that, each of those it has last is refused, and nobody else is let in for it.
+#[test]
+fn any_number_of_equivocators_of_one_agency_keeps_no_place_from_those_of_others() {
+    let mut a = Lone::passive(0);
+    a.link(1, &[0], &[]);
+    let of = |n: usize, agency: &str| {
+        let of = |neighbour| {
+            Arc::new(Record { agency_path: Some(agency.into()), ..(*record(n, 7, &[neighbour], &[])).clone() })
+        };
+        Equivocation::of(of(1), of(2)).expect("they contradict each other")
+    };
+    let mut bring = |proofs| {
+        let answer = Answer { proofs, ..Answer::default() };
+        a.input(StatusInput::Answered { peer: node_id(1), answer });
+    };
+    bring((100..300).map(|n| of(n, "another/below")).collect());
+    for first in (1000..3000).step_by(50) {
+        bring((first..first + 50).map(|n| of(n, "minting/below")).collect());
+    }
+    assert!((100..300).all(|n| a.overlay.is_expelled(&node_id(n))), "those of others");
+    assert!((2500..3000).all(|n| a.overlay.is_expelled(&node_id(n))), "the last ones");
+    a.answered(1, vec![record(2999, 9, &[1], &[])]);
+    assert!(a.overlay.record(&node_id(2999)).is_none());
+    a.input(AccessInput::Expelled { node: node_id(5) });
+    assert!(a.overlay.is_expelled(&node_id(5)), "who is denied finds room");
+    let expelled = (1..3000).filter(|n| a.overlay.is_expelled(&node_id(*n))).count();
+    assert_eq!(expelled, MAX_EXPELLED + 1, "no more are known than before");
+}
+
 #[test]
 fn a_peer_is_asked_for_proofs_once_for_each_that_it_has_more() {
     let mut a = Lone::passive(0);
@@ -187,7 +216,7 @@ fn a_proof_passes_from_node_to_node() {
         _ => None,
     });
     let wanted = asked.expect("b asks a for the proof");
-    let outputs = a.input(StatusInput::Queried { query: QueryId(1), peer: node_id(0), wanted });
+    let outputs = a.input(StatusInput::Queried { pages: 0, query: QueryId(1), peer: node_id(0), wanted });
     let [Output::Answer { proofs, .. }] = &outputs[..] else { panic!("{outputs:?}") };
     let answer = Answer { proofs: proofs.clone(), ..Answer::default() };
     b.input(StatusInput::Answered { peer: node_id(1), answer });

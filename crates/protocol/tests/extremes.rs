@@ -196,6 +196,7 @@ fn status() -> BoxedStrategy<Input> {
         any::<[u8; 16]>().prop_map(|digest| Query::Same { digest: TableDigest::from_bytes(digest) }),
     ];
     let queried = (number(), linked(), query).prop_map(|(query, peer, wanted)| StatusInput::Queried {
+        pages: 0,
         query: QueryId(query),
         peer,
         wanted,

@@ -404,7 +404,7 @@ fn a_member_that_asks_for_everything_all_the_time_is_cut_off_within_ten_seconds_
     let mut a = Lone::ring();
     let mut ask = |peer: usize, number: u64| {
         let wanted = Query::All { known: Vec::new() };
-        let outputs = a.input(StatusInput::Queried { query: QueryId(number), peer: node_id(peer), wanted });
+        let outputs = a.input(StatusInput::Queried { pages: 0, query: QueryId(number), peer: node_id(peer), wanted });
         let is_answered = outputs.iter().any(|output| matches!(output, Output::Answer { .. }));
         assert_eq!(bans(&a.advance(S / 100)), [], "it is judged with the question, not later");
         (is_answered, bans(&outputs))

@@ -61,8 +61,12 @@ fn a_node_knows_ten_thousand_others_reaches_them_and_tells_them_to_who_asks() {
     let (mut told, mut queries) = (BTreeMap::new(), 0);
     loop {
         let known = told.iter().map(|(node, version)| (*node, *version)).collect();
-        let outputs =
-            a.input(StatusInput::Queried { query: QueryId(1), peer: node_id(1), wanted: Query::All { known } });
+        let outputs = a.input(StatusInput::Queried {
+            pages: 0,
+            query: QueryId(1),
+            peer: node_id(1),
+            wanted: Query::All { known },
+        });
         let [Output::Answer { records, more, .. }] = &outputs[..] else { panic!("{outputs:?}") };
         told.extend(records.iter().map(|record| (record.status.node, record.status.version)));
         queries += 1;

@@ -60,7 +60,7 @@ fn a_query_for_lists_is_answered_by_the_edge() {
     a.link(1, &[0], &[]);
     let (query, held) = (QueryId(1), BTreeMap::from([(ISSUER, 2)]));
     let wanted = Query::Revocations { held: held.clone() };
-    let outputs = a.input(StatusInput::Queried { query, peer: node_id(1), wanted });
+    let outputs = a.input(StatusInput::Queried { pages: 0, query, peer: node_id(1), wanted });
     assert!(outputs.contains(&Output::AnswerRevocations { query, held }));
 }
 

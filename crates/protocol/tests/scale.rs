@@ -32,7 +32,8 @@ fn network() -> Lone {
 }
 
 fn answer(a: &mut Lone, known: Vec<(nuncio_identity::NodeId, Version)>) -> (usize, usize, bool) {
-    let outputs = a.input(StatusInput::Queried { query: QueryId(1), peer: node_id(1), wanted: Query::All { known } });
+    let outputs =
+        a.input(StatusInput::Queried { pages: 0, query: QueryId(1), peer: node_id(1), wanted: Query::All { known } });
     let [Output::Answer { records, more, .. }] = &outputs[..] else { panic!("{outputs:?}") };
     (records.len(), records.iter().map(|record| record.bytes.len()).sum(), *more)
 }

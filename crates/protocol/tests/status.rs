@@ -60,13 +60,13 @@ fn a_peer_gets_what_it_does_not_know() {
     a.link(1, &[0, 2], &[]);
     a.answered(1, vec![record(2, 3, &[1], &[]), record(9, 1, &[], &[])]);
     let wanted = Query::All { known: vec![(node_id(1), Version { epoch: 1, seq: 1 })] };
-    let outputs = a.input(StatusInput::Queried { query: QueryId(4), peer: node_id(1), wanted });
+    let outputs = a.input(StatusInput::Queried { pages: 0, query: QueryId(4), peer: node_id(1), wanted });
     let [Output::Answer { query: QueryId(4), records, more: false, .. }] = &outputs[..] else { panic!("{outputs:?}") };
     let nodes: Vec<_> = records.iter().map(|record| record.status.node).collect();
     assert_eq!(nodes, [node_id(0), node_id(2)], "the own record first; node 9 cannot be reached");
 
     let wanted = Query::Nodes(vec![(node_id(2), Some(Version { epoch: 1, seq: 2 })), (node_id(9), None)]);
-    let outputs = a.input(StatusInput::Queried { query: QueryId(5), peer: node_id(1), wanted });
+    let outputs = a.input(StatusInput::Queried { pages: 0, query: QueryId(5), peer: node_id(1), wanted });
     let [Output::Answer { records, .. }] = &outputs[..] else { panic!("{outputs:?}") };
     assert_eq!(records.len(), 2);
 }
@@ -85,7 +85,8 @@ fn an_answer_is_cut_at_four_mebibytes_and_the_rest_is_asked_for() {
         a.answered(1, vec![sign(first), big.into()]);
     }
     let known = vec![];
-    let outputs = a.input(StatusInput::Queried { query: QueryId(1), peer: node_id(1), wanted: Query::All { known } });
+    let outputs =
+        a.input(StatusInput::Queried { pages: 0, query: QueryId(1), peer: node_id(1), wanted: Query::All { known } });
     let [Output::Answer { records, more: true, .. }] = &outputs[..] else { panic!("{outputs:?}") };
     let bytes: usize = records.iter().map(|record| record.bytes.len()).sum();
     assert!(bytes <= 4 << 20 && bytes > 3 << 20, "{bytes}");
@@ -113,7 +114,7 @@ fn who_does_not_get_a_page_in_time_is_sent_half_of_it_and_asks_on() {
     }
     let ask = |a: &mut Lone, known: Vec<(NodeId, Version)>| {
         let wanted = Query::All { known };
-        let outputs = a.input(StatusInput::Queried { query: QueryId(1), peer: node_id(1), wanted });
+        let outputs = a.input(StatusInput::Queried { pages: 0, query: QueryId(1), peer: node_id(1), wanted });
         let [Output::Answer { records, .. }] = &outputs[..] else { panic!("{outputs:?}") };
         records.clone()
     };

@@ -52,7 +52,8 @@ fn asked(a: &mut Lone, differs: bool, during: Duration) -> (Vec<usize>, usize) {
 }
 
 fn is_told_of_more(a: &mut Lone, digest: TableDigest) -> bool {
-    let outputs = a.input(StatusInput::Queried { query: QueryId(7), peer: node_id(1), wanted: Query::Same { digest } });
+    let outputs =
+        a.input(StatusInput::Queried { pages: 0, query: QueryId(7), peer: node_id(1), wanted: Query::Same { digest } });
     match &outputs[..] {
         [Output::Answer { records, more, .. }] if records.is_empty() => *more,
         other => panic!("{other:?}"),

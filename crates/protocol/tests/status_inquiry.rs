@@ -247,6 +247,61 @@ fn a_record_that_this_node_refuses_is_no_lie_of_whoever_brought_it() {
     assert!(queried(&a.advance(5 * S)).is_empty(), "it is not asked for once more");
 }
 
+/// With so many records of 440 KiB no byte is left for one more of these: all of them reached, over node 1, which is linked as
+/// node 2 is.
+fn full() -> Lone {
+    let mut a = Lone::passive(0);
+    a.link(1, &[&[0], &(10..700).collect::<Vec<_>>()[..]].concat(), &[]);
+    a.link(2, &[0], &[]);
+    a.answered(1, (10..700).map(|n| of_bytes(record(n, 1, &[1], &[]), 440 << 10)).collect());
+    a.advance(5 * S);
+    assert!((500..650).contains(&a.overlay.nodes().iter().filter(|view| view.reachable).count()));
+    a
+}
+
+fn of_bytes(record: Arc<Record>, bytes: usize) -> Arc<Record> {
+    Arc::new(Record { bytes: vec![5; bytes].into(), ..Record::clone(&record) })
+}
+
+#[test]
+fn whoever_shows_records_for_which_there_is_no_room_is_not_to_blame() {
+    let mut a = full();
+    let mut asked = 0;
+    for n in 1000..1040 {
+        let message = Message {
+            header: Header { hops: 2, ..header(n, 0, 1) },
+            content: Content::Request { body: Default::default() },
+        };
+        let mut outputs = a.input(announced(1, n, 1));
+        outputs.extend(a.input(UnicastInput::Received { from: node_id(1), message }));
+        for _ in 0..8 {
+            let is_asked = !queried(&outputs).is_empty();
+            asked += usize::from(is_asked);
+            outputs = if is_asked { a.answered(1, vec![of_bytes(record(n, 1, &[1], &[]), 440 << 10)]) } else { vec![] };
+            outputs.extend(a.advance(S));
+        }
+        assert!(a.overlay.record(&node_id(n)).is_none(), "there is no room for it");
+    }
+    assert_eq!(asked, 40, "each once");
+    assert!(a.overlay.strikes().is_empty(), "{:?}", a.overlay.strikes());
+}
+
+#[test]
+fn a_peer_that_shows_its_own_record_for_which_there_is_no_room_is_not_to_blame() {
+    let mut a = full();
+    for seq in 2..22 {
+        let mut outputs = a.input(announced(2, 2, seq));
+        for _ in 0..10 {
+            let is_asked = !queried(&outputs).is_empty();
+            outputs =
+                if is_asked { a.answered(2, vec![of_bytes(record(2, seq, &[0], &[]), 444 << 10)]) } else { vec![] };
+            outputs.extend(a.advance(S));
+        }
+    }
+    assert_eq!(a.overlay.record(&node_id(2)).map(|record| record.status.version.seq), Some(1), "the old one stays");
+    assert!(a.overlay.is_linked(&node_id(2)) && a.overlay.strikes().is_empty(), "{:?}", a.overlay.strikes());
+}
+
 fn is_banned(outputs: &[Output]) -> bool {
     outputs.iter().any(|output| matches!(output, Output::Ban { .. }))
 }
@@ -372,7 +427,7 @@ fn who_asks_too_much_gets_no_answer_for_a_while_and_others_do() {
     a.link(2, &[0], &[]);
     let answered = |a: &mut Lone, peer: usize| {
         let wanted = Query::All { known: Vec::new() };
-        let outputs = a.input(StatusInput::Queried { query: QueryId(1), peer: node_id(peer), wanted });
+        let outputs = a.input(StatusInput::Queried { pages: 0, query: QueryId(1), peer: node_id(peer), wanted });
         match &outputs[..] {
             [Output::Answer { .. }] => true,
             [Output::Ignore { query: QueryId(1) }] => false,
@@ -387,8 +442,13 @@ fn who_asks_too_much_gets_no_answer_for_a_while_and_others_do() {
 
 /// How often a peer is answered that asks four hundred times at once.
 fn answered(a: &mut Lone, wanted: &Query) -> usize {
+    answered_with(a, wanted, 0)
+}
+
+/// The same of queries that name so many pages.
+fn answered_with(a: &mut Lone, wanted: &Query, pages: usize) -> usize {
     let mut is_answered = || {
-        let asked = StatusInput::Queried { query: QueryId(1), peer: node_id(1), wanted: wanted.clone() };
+        let asked = StatusInput::Queried { pages, query: QueryId(1), peer: node_id(1), wanted: wanted.clone() };
         matches!(a.input(asked)[..], [Output::Answer { .. } | Output::AnswerRevocations { .. }])
     };
     (0..700).filter(|_| is_answered()).count()
@@ -415,4 +475,11 @@ fn proofs_and_lists_for_one_peer_are_bounded_too() {
     let mut a = Lone::passive(0);
     a.link(1, &[0, 5], &[]);
     assert_eq!(answered(&mut a, &Query::Revocations { held: Default::default() }), 32, "each may bring four mebibytes");
+}
+
+#[test]
+fn pages_that_a_peer_names_are_paid_for_like_what_it_is_sent() {
+    let mut a = Lone::passive(0);
+    a.link(1, &[0], &[]);
+    assert_eq!(answered_with(&mut a, &Query::Nodes(vec![]), 16 << 10), 240, "128 MiB of 544 KiB and a little each");
 }

@@ -1,6 +1,6 @@
 //! The table of nodes is bounded: when it is full, nodes that matter go before nodes that nobody reaches.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use nuncio_protocol::{MAX_NODES, status_sync::Record};
@@ -119,4 +119,88 @@ fn where_bytes_are_short_whoever_takes_the_most_makes_room_for_who_takes_its_sha
     a.answered(1, vec![large(1010), large(1011)]);
     assert!(known(&a, 1010..1012) < 2, "nobody makes room for one more large one");
     assert_eq!(known(&a, 700..1000), 300);
+}
+
+#[test]
+fn where_bytes_are_short_a_record_over_its_share_takes_the_place_of_a_larger_one() {
+    let of_bytes = |n: usize, seq, bytes| {
+        let one = Record { bytes: Bytes::from(vec![1; bytes]), ..(*record(n, seq, &[1], &[])).clone() };
+        vec![one.into()]
+    };
+    let mut a = Lone::passive(0);
+    a.link(1, &[&[0], &(10..1030).collect::<Vec<_>>()[..]].concat(), &[]);
+    a.link(2, &[0], &[]);
+    for n in 10..700 {
+        a.answered(1, of_bytes(n, 1, 440 << 10));
+        a.advance(Duration::from_millis(1));
+    }
+    a.advance(S);
+    let large = known(&a, 10..700);
+    for n in 710..714 {
+        a.answered(1, of_bytes(n, 1, 300 << 10));
+    }
+    a.advance(S);
+    assert!(known(&a, 710..714) < 2, "nobody makes room for what is not much smaller");
+    assert_eq!(known(&a, 10..700), large);
+    for n in 700..710 {
+        a.answered(1, of_bytes(n, 1, 100 << 10));
+        a.advance(S);
+    }
+    a.answered(2, of_bytes(2, 2, 300 << 10));
+    assert_eq!(a.overlay.record(&node_id(2)).map(|record| record.status.version.seq), Some(2), "who is linked, too");
+    let left = known(&a, 10..700);
+    assert!((large - 5..large).contains(&left), "{left} of {large} large ones are left");
+    for n in 10..700 {
+        a.answered(1, of_bytes(n, 1, 440 << 10));
+    }
+    assert_eq!((known(&a, 700..710), known(&a, 10..700)), (10, left), "nobody goes back and forth");
+}
+
+/// Of an agency that may have any number of them.
+fn minted(n: usize, neighbour: usize) -> Arc<Record> {
+    Arc::new(Record { agency_path: Some("minting/below".into()), ..(*record(n, 1, &[neighbour], &[])).clone() })
+}
+
+/// A full table of nodes that are reached, all but the peers of one agency; peer 1 names these, too.
+fn filled_by_one_agency(named: &[usize]) -> Lone {
+    let mut a = Lone::passive(0);
+    let (peers, each) = (32, MAX_NODES / 32);
+    for peer in 1..=peers {
+        let most = if peer == peers { each - 2 } else { each - 1 };
+        let nodes: Vec<usize> = (peer * 1000..peer * 1000 + most).collect();
+        let others = if peer == 1 { named } else { &[] };
+        a.link(peer, &[&[0], &nodes[..], others].concat(), &[]);
+        a.answered(peer, nodes.iter().map(|n| minted(*n, peer)).collect());
+    }
+    a.advance(4 * S);
+    assert_eq!(a.overlay.nodes().iter().filter(|view| view.reachable).count(), MAX_NODES);
+    a
+}
+
+#[test]
+fn where_all_are_reached_the_agency_with_the_most_makes_room_for_others() {
+    let mut a = filled_by_one_agency(&[50, 51, 52]);
+    a.answered(1, vec![record(50, 1, &[1], &[]), record(51, 1, &[1], &[])]);
+    assert_eq!(known(&a, 50..52), 2);
+    a.answered(1, vec![minted(52, 1)]);
+    assert_eq!(known(&a, 50..53), 2, "it has enough");
+    assert_eq!(known(&a, 1..33), 32, "linked ones have their place");
+    assert_eq!(a.overlay.nodes().len(), MAX_NODES);
+}
+
+#[test]
+fn who_is_out_of_reach_for_a_moment_makes_no_room_for_an_agency_with_more() {
+    let mut a = filled_by_one_agency(&[50]);
+    a.answered(1, vec![record(50, 1, &[1], &[])]);
+    a.advance(4 * S);
+    a.answered(
+        1,
+        vec![record(1, 2, &[&[0], &(1000..1000 + MAX_NODES / 32 - 1).collect::<Vec<_>>()[..]].concat(), &[])],
+    );
+    a.advance(4 * S);
+    assert_eq!(a.overlay.route(&node_id(50)), None);
+    a.answered(1, vec![minted(60, 1)]);
+    assert_eq!((known(&a, 50..51), known(&a, 60..61)), (1, 0));
+    a.answered(1, vec![record(61, 1, &[1], &[])]);
+    assert_eq!((known(&a, 50..51), known(&a, 61..62)), (0, 1), "one of its own agency takes its place");
 }

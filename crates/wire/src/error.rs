@@ -79,6 +79,12 @@ pub enum DecodeError {
         /// Its owner.
         node: NodeId,
     },
+    /// A status record without some of its pages, as it travels to whoever holds them.
+    #[error("pages of {node:?} were left out")]
+    PagesLeftOut {
+        /// Its owner, as it says.
+        node: NodeId,
+    },
 }
 
 impl DecodeError {

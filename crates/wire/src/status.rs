@@ -65,14 +65,14 @@ pub fn encode_query(query: &Query, held: impl IntoIterator<Item = PageDigest>) -
     proto::Query { pages, ..query }.encode_to_vec()
 }
 
-/// Reads a query, and which pages the asker holds.
+/// Reads a query, and which pages the asker holds: as many as it names, each as often.
 ///
 /// # Errors
 /// When it is none or names too much.
-pub fn decode_query(bytes: Bytes) -> Result<(Query, HashSet<PageDigest>), DecodeError> {
+pub fn decode_query(bytes: Bytes) -> Result<(Query, Vec<PageDigest>), DecodeError> {
     let mut query = proto::Query::decode(bytes).map_err(|source| DecodeError::Protobuf { message: "query", source })?;
     bounded("pages", query.pages.len(), pages::MAX_HELD)?;
-    let held = pages::read_digests(&std::mem::take(&mut query.pages))?.into_iter().collect();
+    let held = pages::read_digests(&std::mem::take(&mut query.pages))?;
     Ok((read_query(query)?, held))
 }
 
@@ -122,7 +122,7 @@ pub fn encode_answer(
 /// An answer to a query for records or proofs; nothing in it is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncodedAnswer {
-    /// Encoded records, for [`complete`] and then [`decode_record`].
+    /// Encoded records, for [`decode_record`], where pages were left out after [`complete`].
     pub records: Vec<Bytes>,
     /// Two encoded records each, which should contradict each other.
     pub proofs: Vec<[Bytes; 2]>,

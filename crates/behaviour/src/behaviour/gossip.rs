@@ -199,7 +199,8 @@ impl Behaviour {
                 self.handle(TraceInput::Checked { id, hop, holds: Some(holds) });
             }
             Finding::Lists { is_newer, .. } => self.handle_judged_lists(from, is_newer),
-            Finding::Answer { answer, refused, rules } => self.handle_proved(from, answer, &refused, rules),
+            Finding::Members { refused } => self.handle_judged_members(refused),
+            Finding::Answer(proved) => self.handle_proved(from, *proved),
             Finding::Announcement { lane, message, checked: Ok(Announcement { node, version, clock }) } => {
                 self.note_announced(node, version);
                 let id = self.judging.add(Pending { lane, message, from: from.into(), post: None });

@@ -230,7 +230,7 @@ mod tests {
     use nuncio_testkit::simulator::{node_id, record};
 
     use super::*;
-    use crate::{Certifier, Config, Member};
+    use crate::{Certifier, Config, Member, prover::Proved};
 
     /// All have shown a certificate that holds.
     struct AllProved;
@@ -254,7 +254,8 @@ mod tests {
         behaviour.handle(StatusInput::Answered { peer, answer: Answer { proofs: vec![proof], ..Answer::default() } });
         behaviour.expel(expelled);
         let records = vec![record(2, 8, &[1], &[]), record(3, 8, &[1], &[])];
-        behaviour.handle_proved(peer, Answer { records, ..Answer::default() }, &[], rules);
+        let answer = Answer { records, ..Answer::default() };
+        behaviour.handle_proved(peer, Proved { answer, rules, ..Proved::default() });
         behaviour.readmit_if_proved(convicted);
         assert_eq!([expelled, convicted].map(|node| behaviour.overlay.is_expelled(&node)), [false, true]);
     }

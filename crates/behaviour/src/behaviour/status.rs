@@ -15,14 +15,14 @@ use nuncio_identity::NodeId;
 use nuncio_metrics::MessageKind;
 use nuncio_protocol::{
     AccessInput, StatusInput, Strike,
-    status_sync::{Answer, Equivocation, IssuerId, Query, QueryId, Record},
+    status_sync::{Equivocation, IssuerId, Query, QueryId, Record},
 };
 use nuncio_wire::{DecodeError, status};
 
 use super::Behaviour;
 use crate::{
     Event,
-    prover::{Unjudged, Unproved},
+    prover::{Proved, Unjudged, Unproved},
     status_sync::{OpenQuery, Refused},
 };
 
@@ -38,8 +38,9 @@ impl Behaviour {
                             Ok(query) => query,
                             Err(error) => return self.refuse_status(peer, &error),
                         };
+                        let pages = held.len();
                         let Some(query) = self.queries.open(OpenQuery { channel, name, peer, held }) else { return };
-                        self.handle(StatusInput::Queried { query, peer, wanted });
+                        self.handle(StatusInput::Queried { query, peer, wanted, pages });
                     }
                     request_response::Message::Response { request_id, response } => {
                         if self.revocation_queries.remove(&request_id) {
@@ -62,43 +63,42 @@ impl Behaviour {
     }
 
     fn handle_answer(&mut self, peer: NodeId, response: Bytes) {
-        let mut encoded = match status::decode_answer(response) {
-            Ok(answer) => answer,
+        match status::decode_answer(response) {
+            Ok(answer) => self.prover.prove(peer, Unproved::of(answer)),
             Err(error) => {
                 self.refuse_status(peer, &error);
-                return self.handle(StatusInput::QueryFailed { peer });
+                self.handle(StatusInput::QueryFailed { peer });
             }
-        };
-        let mut completed = HashSet::new();
-        for record in &mut encoded.records {
-            *record = self.complete(std::mem::take(record), &mut completed);
         }
-        self.prover.prove(peer, Unproved::of(encoded));
-    }
-
-    /// Puts the pages into a record that were not sent, as they are held. Once for a node, whose record comes once: so all of
-    /// them together become no longer than what is held.
-    fn complete(&self, record: Bytes, completed: &mut HashSet<NodeId>) -> Bytes {
-        let is_first = |node: &NodeId| completed.insert(*node);
-        let held =
-            |node: &[u8]| NodeId::from_bytes(node).ok().filter(is_first).and_then(|node| self.overlay.record(&node));
-        // What is no record is refused when it is read.
-        status::complete(record.clone(), |node| held(node).map(|held| &**held)).unwrap_or(record)
     }
 
     /// An answer is proved, though perhaps by rules that have changed meanwhile: then its records are proved once more, for
-    /// nobody looks at them again.
-    pub(super) fn handle_proved(&mut self, peer: NodeId, answer: Answer, refused: &[Refused], rules: u64) {
-        for refused in refused {
+    /// nobody looks at them again. Where pages were left out, it is proved when they are in.
+    pub(super) fn handle_proved(&mut self, peer: NodeId, proved: Proved) {
+        let Proved { answer, refused, incomplete, rules } = proved;
+        for refused in &refused {
             self.refuse_record(peer, refused);
         }
-        if rules != self.prover.rules() {
-            return self.prover.prove(peer, Unproved::again(answer));
+        let is_outdated = rules != self.prover.rules();
+        if is_outdated || !incomplete.is_empty() {
+            let proved = if is_outdated { Unproved::again(answer) } else { Unproved::proved(answer) };
+            return self.prover.prove(peer, proved.with(self.pages_of(incomplete)));
         }
         for record in &answer.records {
             self.readmit_if_proved(record.status.node);
         }
         self.handle(StatusInput::Answered { peer, answer });
+    }
+
+    /// The records that have the pages which were not sent, as they are held. Once for a node, whose record comes once: so all of
+    /// them together become no longer than what is held.
+    fn pages_of(&self, incomplete: Vec<(NodeId, Bytes)>) -> Vec<(Bytes, Option<Arc<Record>>)> {
+        let mut completed = HashSet::new();
+        let with = |(node, record)| {
+            let held = self.overlay.record(&node).filter(|_| completed.insert(node));
+            (record, held.cloned())
+        };
+        incomplete.into_iter().map(with).collect()
     }
 
     fn handle_revocations_answer(&mut self, peer: NodeId, response: Bytes) {
@@ -140,6 +140,8 @@ impl Behaviour {
     /// The peer may be gone; then it needs no answer.
     pub(super) fn answer(&mut self, query: QueryId, records: &[Arc<Record>], proofs: &[Equivocation], more: bool) {
         let Some(OpenQuery { channel, name, peer, held }) = self.queries.close(query) else { return };
+        // Looked up for records only, which it has paid for.
+        let held = if records.is_empty() { HashSet::new() } else { held.into_iter().collect() };
         let answer = status::encode_answer(records, &held, proofs, more);
         self.send_answer(channel, (name, peer), answer.into());
     }

@@ -1,18 +1,18 @@
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 use libp2p::gossipsub::MessageId;
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
     Topic,
-    status_sync::Answer,
+    status_sync::{Answer, Record},
     trace::{Report, Signed, TraceId},
 };
 use nuncio_wire::{
     DecodeError, SigningContext,
     announcement::{self, Announcement},
     multicast::{self, Gossip},
-    status::EncodedAnswer,
+    status::{self, EncodedAnswer},
     trace,
 };
 
@@ -45,6 +45,8 @@ pub(crate) enum Job {
     },
     Answer(Box<Unproved>),
     Lists(Box<Unjudged>),
+    /// Records that were proved before, whose certificates are to be judged by the rules in force.
+    Members(Vec<Arc<Record>>),
     /// A report of this node, to be signed, on a message: its source, in which of its epochs, and its number.
     Report {
         report: Box<Report>,
@@ -60,10 +62,21 @@ pub(crate) enum Job {
 #[derive(Debug, Default)]
 pub(crate) struct Unproved {
     records: VecDeque<Bytes>,
+    /// Those out of which pages were left, and the ones held that have them.
+    incomplete: VecDeque<(Bytes, Option<Arc<Record>>)>,
     proofs: VecDeque<[Bytes; 2]>,
-    answer: Answer,
-    refused: Vec<Refused>,
-    pub(super) rules: u64,
+    proved: Proved,
+}
+
+/// What an answer is when it is proved.
+#[derive(Debug, Default)]
+pub(crate) struct Proved {
+    pub(crate) answer: Answer,
+    pub(crate) refused: Vec<Refused>,
+    /// Records out of which pages were left, which this node may hold, and whose they are.
+    pub(crate) incomplete: Vec<(NodeId, Bytes)>,
+    /// By which of the rules.
+    pub(crate) rules: u64,
 }
 
 /// Revocation lists that are not judged yet.
@@ -108,11 +121,10 @@ pub(crate) enum Finding {
         is_newer: bool,
         bytes: usize,
     },
-    /// By which of the rules, too.
-    Answer {
-        answer: Answer,
-        refused: Vec<Refused>,
-        rules: u64,
+    Answer(Box<Proved>),
+    /// Those of them that are refused.
+    Members {
+        refused: Vec<Arc<Record>>,
     },
 }
 
@@ -127,36 +139,64 @@ impl Unproved {
     pub(crate) fn of(encoded: EncodedAnswer) -> Self {
         let bytes = encoded.records.iter().map(Bytes::len).sum();
         let answer = Answer { more: encoded.more, bytes, ..Answer::default() };
-        Self { records: encoded.records.into(), proofs: encoded.proofs.into(), answer, ..Self::default() }
+        Self { records: encoded.records.into(), proofs: encoded.proofs.into(), ..Self::proved(answer) }
     }
 
     /// What was proved, to be proved once more.
     pub(crate) fn again(mut answer: Answer) -> Self {
         let records = answer.records.drain(..).map(|record| record.bytes.clone()).collect();
-        Self { records, answer, ..Self::default() }
+        Self { records, ..Self::proved(answer) }
+    }
+
+    /// What was proved, by the rules in force.
+    pub(crate) fn proved(answer: Answer) -> Self {
+        Self { proved: Proved { answer, ..Proved::default() }, ..Self::default() }
+    }
+
+    /// With records out of which pages were left, and the ones held that may have these.
+    pub(crate) fn with(self, incomplete: Vec<(Bytes, Option<Arc<Record>>)>) -> Self {
+        Self { incomplete: incomplete.into(), ..self }
+    }
+
+    pub(super) fn by(mut self, rules: u64) -> Self {
+        self.proved.rules = rules;
+        self
     }
 
     fn step(mut self: Box<Self>, context: &SigningContext, certifier: &dyn Certifier) -> Step {
         for proof in self.proofs.drain(..self.proofs.len().min(SLICE)) {
             match status_sync::prove_equivocation(proof, context, certifier) {
-                Ok(proof) => self.answer.proofs.push(proof),
-                Err(refused) => self.refused.push(refused),
+                Ok(proof) => self.proved.answer.proofs.push(proof),
+                Err(refused) => self.proved.refused.push(refused),
             }
         }
         for record in self.records.drain(..self.records.len().min(SLICE)) {
-            match status_sync::prove(record, context, certifier) {
-                Ok(record) => self.answer.records.push(record),
-                Err(refused) => {
-                    self.answer.refused.extend(refused.node);
-                    self.refused.push(refused);
-                }
+            match status_sync::prove(record.clone(), context, certifier) {
+                Err(Refused { left_out: Some(node), .. }) => self.proved.incomplete.push((node, record)),
+                proved => self.proved.take(proved),
             }
         }
-        if !self.records.is_empty() || !self.proofs.is_empty() {
+        for (record, held) in self.incomplete.drain(..self.incomplete.len().min(SLICE)) {
+            // What is no record is refused when it is read.
+            let whole = status::complete(record.clone(), |_| held.as_deref()).unwrap_or(record);
+            self.proved.take(status_sync::prove(whole, context, certifier));
+        }
+        if !self.records.is_empty() || !self.incomplete.is_empty() || !self.proofs.is_empty() {
             return Step::More(Job::Answer(self));
         }
-        let Self { answer, refused, rules, .. } = *self;
-        Step::Done(Finding::Answer { answer, refused, rules })
+        Step::Done(Finding::Answer(Box::new(self.proved)))
+    }
+}
+
+impl Proved {
+    fn take(&mut self, record: Result<Arc<Record>, Refused>) {
+        match record {
+            Ok(record) => self.answer.records.push(record),
+            Err(refused) => {
+                self.answer.refused.extend(refused.node);
+                self.refused.push(refused);
+            }
+        }
     }
 }
 
@@ -183,9 +223,9 @@ impl Job {
     pub(super) fn weight(&self) -> usize {
         OVERHEAD
             + match self {
-                Self::Announcement { .. } | Self::Report { .. } | Self::Signature { .. } => 0,
+                Self::Announcement { .. } | Self::Report { .. } | Self::Signature { .. } | Self::Members { .. } => 0,
                 Self::Message { length, .. } => *length,
-                Self::Answer(unproved) => unproved.answer.bytes,
+                Self::Answer(unproved) => unproved.proved.answer.bytes,
                 Self::Lists(unjudged) => unjudged.bytes,
             }
     }
@@ -210,6 +250,10 @@ impl Job {
             }
             Self::Answer(unproved) => unproved.step(context, certifier),
             Self::Lists(unjudged) => unjudged.step(peer, certifier),
+            Self::Members(mut records) => {
+                records.retain(|record| status_sync::is_refused(record, certifier));
+                Step::Done(Finding::Members { refused: records })
+            }
         }
     }
 }
@@ -230,9 +274,9 @@ impl Finding {
     pub(super) fn weight(&self) -> usize {
         OVERHEAD
             + match self {
-                Self::Announcement { .. } | Self::Report { .. } | Self::Signature { .. } => 0,
+                Self::Announcement { .. } | Self::Report { .. } | Self::Signature { .. } | Self::Members { .. } => 0,
                 Self::Message { length, .. } => *length,
-                Self::Answer { answer, .. } => answer.bytes,
+                Self::Answer(proved) => proved.answer.bytes,
                 Self::Lists { bytes, .. } => *bytes,
             }
     }

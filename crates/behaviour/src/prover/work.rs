@@ -16,7 +16,8 @@ const MAX_BYTES_OF_ALL: usize = 128 << 20;
 ///
 /// Bound, for each connected peer: [`MAX_JOBS`] and [`MAX_BYTES`], of which the last job may pass the latter; when full, the
 /// job is dropped. For all, [`MAX_BYTES_OF_ALL`], of which a peer has at most as many as are free. What answers a query of ours,
-/// records or revocation lists, is taken always: there is one for each query.
+/// records or revocation lists, is taken always: there is one for each query. So is what this node has judged of its own accord,
+/// once at a time.
 #[derive(Debug)]
 pub(super) struct Work {
     all: SharedBytes,
@@ -104,7 +105,7 @@ impl Work {
     /// What was found first.
     pub(super) fn take(&mut self) -> Option<(NodeId, Finding)> {
         let (node, finding) = self.found.pop_front()?;
-        if !matches!(finding, Finding::Answer { .. } | Finding::Lists { .. }) {
+        if !matches!(finding, Finding::Answer(_) | Finding::Lists { .. } | Finding::Members { .. }) {
             self.all.give_back(finding.weight());
         }
         if let Some(peer) = self.peers.get_mut(&node) {
@@ -225,7 +226,7 @@ mod tests {
             work.put_back(peer, job.step(peer, &context, &Nobody));
             order.extend(work.take().map(|(_, finding)| match finding {
                 Finding::Lists { .. } => ("lists", steps),
-                Finding::Answer { .. } => ("answer", steps),
+                Finding::Answer(_) => ("answer", steps),
                 _ => ("gossip", steps),
             }));
         }

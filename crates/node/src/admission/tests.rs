@@ -21,6 +21,8 @@ struct Notebook {
     /// Nodes whose records are refused.
     refused: BTreeSet<NodeId>,
     lists: BTreeMap<IssuerId, u64>,
+    /// How often all were to be judged.
+    judged: usize,
 }
 
 impl Network for Notebook {
@@ -43,6 +45,10 @@ impl Network for Notebook {
 
     fn refused_records(&self) -> Vec<Arc<Record>> {
         self.records.iter().filter(|record| self.refuses(record)).cloned().collect()
+    }
+
+    fn judge_members(&mut self) {
+        self.judged += 1;
     }
 
     fn set_revocation_lists(&mut self, numbers: BTreeMap<IssuerId, u64>) {
@@ -240,6 +246,9 @@ fn a_certificate_that_ends_is_judged_again_without_anybody_asking() {
     rig.network.refused = [ended].into();
     rig.shared.lifetimes.note(ended, UnixTime::since_unix_epoch(Duration::from_secs(1)));
     assert!(rig.tick());
+    assert_eq!((rig.network.judged, &rig.network.expelled), (1, &[].into()), "beside what else there is to do");
+    let [good, refused] = [node(), ended].map(record);
+    rig.admission.handle_refused(vec![good, refused], &mut rig.network, UnixTime::now());
     assert_eq!(rig.network.expelled, [ended].into());
 }
 

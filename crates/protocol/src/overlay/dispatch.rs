@@ -76,9 +76,9 @@ impl Overlay {
             }
             StatusInput::ApplicationField { bytes } => status_sync.handle_application_field(&bytes),
             StatusInput::Signed { record } => status_sync.handle_signed(record, outbox, now),
-            StatusInput::Queried { query, peer, wanted } => {
+            StatusInput::Queried { query, peer, wanted, pages } => {
                 if !peering.is_expelled(&peer) {
-                    status_sync.handle_queried(peer, query, wanted, outbox, now);
+                    status_sync.handle_queried(peer, (query, wanted, pages), outbox, now);
                 }
                 return;
             }
@@ -160,11 +160,15 @@ impl Overlay {
 
     fn handle_access(&mut self, input: AccessInput, now: Instant) {
         match input {
-            AccessInput::Expelled { node } => self.expel(node, now),
-            // Whatever certificate it shows: the proof stands, and would not expel it once more.
-            AccessInput::Readmitted { node } if self.status_sync.is_convicted(&node) => {}
+            AccessInput::Expelled { node } => {
+                self.peering.handle_expelled(node, &mut self.outbox);
+                self.turn_out(&node, now);
+            }
             AccessInput::Readmitted { node } => {
-                self.gate.handle_readmitted(&node);
+                // Whatever certificate it shows: a proof against it stands.
+                if !self.status_sync.is_convicted(&node) {
+                    self.gate.handle_readmitted(&node);
+                }
                 self.peering.handle_readmitted(&node, &mut self.outbox, now);
             }
             AccessInput::Struck { peer, strike } => self.outbox.strike(peer, strike),
@@ -195,8 +199,19 @@ impl Overlay {
                     self.forget(&node);
                     continue;
                 }
+                // It was shown, so nobody is to blame for what waited for it.
+                Change::Full(node) => {
+                    let waiting = self.gate.drop_shown(&peer, &node);
+                    self.drop_gossip(waiting.iter().filter_map(Waiting::gossip));
+                    continue;
+                }
                 Change::Convicted(node) => {
-                    self.expel(node, now);
+                    self.peering.handle_convicted(node, &mut self.outbox);
+                    self.turn_out(&node, now);
+                    continue;
+                }
+                Change::Unproven(node) => {
+                    self.peering.handle_unproven(&node);
                     continue;
                 }
             };
@@ -217,13 +232,13 @@ impl Overlay {
         self.gate.tidy(Directory { peering: &self.peering, status_sync: &self.status_sync });
     }
 
-    fn expel(&mut self, node: NodeId, now: Instant) {
-        self.relay.forget(&node);
-        self.peering.handle_expelled(node, &mut self.outbox);
-        self.status_sync.handle_expelled(&node, now);
-        self.routing.forget(&node);
-        self.with_unicast(now, |unicast, turn| unicast.handle_expelled(&node, turn));
-        self.amop.handle_expelled(&node);
-        self.multicast.handle_forgotten(&node);
+    /// Forgets a node that is expelled.
+    fn turn_out(&mut self, node: &NodeId, now: Instant) {
+        self.relay.forget(node);
+        self.status_sync.handle_expelled(node, now);
+        self.routing.forget(node);
+        self.with_unicast(now, |unicast, turn| unicast.handle_expelled(node, turn));
+        self.amop.handle_expelled(node);
+        self.multicast.handle_forgotten(node);
     }
 }

@@ -21,8 +21,10 @@ pub(crate) struct Peering {
     me: NodeId,
     links: Links,
     dialer: Dialer,
-    /// Denied or revoked nodes, and those that are proven to equivocate. Bound: [`MAX_EXPELLED`].
+    /// Denied or revoked nodes. Bound: [`MAX_EXPELLED`].
     expelled: BTreeSet<NodeId>,
+    /// Those that are proven to equivocate: whoever makes many of these takes no place from the others. Bound: who tells of them.
+    convicted: BTreeSet<NodeId>,
     bans: Bans,
     events: VecDeque<Event>,
     /// The node is about to stop.
@@ -43,6 +45,7 @@ impl Peering {
             links: Links::new(me, config.drain),
             dialer: Dialer::new(config, me, seed, now),
             expelled: BTreeSet::new(),
+            convicted: BTreeSet::new(),
             bans: Bans::default(),
             events: VecDeque::new(),
             left: false,
@@ -64,7 +67,7 @@ impl Peering {
     }
 
     pub(crate) fn is_expelled(&self, node: &NodeId) -> bool {
-        self.expelled.contains(node)
+        self.expelled.contains(node) || self.convicted.contains(node)
     }
 
     pub(crate) fn is_banned(&self, node: &NodeId, now: Instant) -> bool {
@@ -130,8 +133,22 @@ impl Peering {
         } else {
             tracing::warn!(node = %node.short(), "so many nodes are expelled that this one is refused by its certificate alone");
         }
-        self.dialer.forget(&node);
-        self.close(&node, &LinkDownReason::Expelled, outbox);
+        self.turn_out(&node, outbox);
+    }
+
+    /// Refuses a node, whatever its certificate, until [`Peering::handle_unproven`].
+    pub(crate) fn handle_convicted(&mut self, node: NodeId, outbox: &mut Outbox) {
+        self.convicted.insert(node);
+        self.turn_out(&node, outbox);
+    }
+
+    pub(crate) fn handle_unproven(&mut self, node: &NodeId) {
+        self.convicted.remove(node);
+    }
+
+    fn turn_out(&mut self, node: &NodeId, outbox: &mut Outbox) {
+        self.dialer.forget(node);
+        self.close(node, &LinkDownReason::Expelled, outbox);
     }
 
     pub(crate) fn handle_readmitted(&mut self, node: &NodeId, outbox: &mut Outbox, now: Instant) {
@@ -289,15 +306,16 @@ impl Peering {
     /// Why a node may not have a link, if it may not.
     fn refusal(&self, node: &NodeId, now: Instant) -> Option<LinkDownReason> {
         let banned = || self.bans.reason(node, now).cloned().map(LinkDownReason::Banned);
-        self.expelled.contains(node).then_some(LinkDownReason::Expelled).or_else(banned)
+        self.is_expelled(node).then_some(LinkDownReason::Expelled).or_else(banned)
     }
 
     fn dial(&mut self, outbox: &mut Outbox, now: Instant) {
         if self.left {
             return;
         }
-        let Self { links, dialer, expelled, bans, .. } = self;
-        let is_refused = |node: &NodeId| expelled.contains(node) || bans.reason(node, now).is_some();
+        let Self { links, dialer, expelled, convicted, bans, .. } = self;
+        let is_refused =
+            |node: &NodeId| expelled.contains(node) || convicted.contains(node) || bans.reason(node, now).is_some();
         dialer.dial(links.len(), |node| !links.contains(node) && !is_refused(node), outbox, now);
     }
 }

@@ -21,9 +21,10 @@ const FIRST_SYNC: usize = MAX_TABLE_BYTES / 2;
 #[expect(clippy::cast_precision_loss, reason = "a byte more or less does not matter")]
 const BYTES: Rate = Rate { per_second: (4 << 20) as f64, burst: FIRST_SYNC as f64 };
 
-/// What a query costs besides its answer, and what each node costs that it names.
+/// What a query costs besides its answer, and what each node and each page costs that it names.
 const QUERY: usize = 1 << 10;
 const KNOWN: usize = 96;
+const PAGE: usize = 34;
 
 /// What revocation lists are taken to weigh, which the edge holds. They may be far longer: so there are no more such queries
 /// than what is asked whenever somebody publishes a list, or a link comes up.
@@ -65,30 +66,32 @@ impl Askers {
         "the one that asked longest ago is forgotten",
     );
 
-    /// Whether a peer's query is answered, by so many bytes; if not, and that happens too often, it is struck.
+    /// Whether a peer's query, which names so many pages, is worth an answer; if not, and that happens too often, it is struck.
     pub(super) fn admit(
         &mut self,
         peer: NodeId,
         wanted: &Query,
-        bytes: usize,
+        pages: usize,
         outbox: &mut Outbox,
         now: Instant,
     ) -> bool {
         let asker = self.asker(peer, now);
         let (cost, in_rate) = match wanted {
-            Query::All { known } => (KNOWN * known.len() + bytes, asker.all.take(1.0, ALL, now)),
-            Query::Nodes(nodes) => (KNOWN * nodes.len() + bytes, true),
+            Query::All { known } => (KNOWN * known.len(), asker.all.take(1.0, ALL, now)),
+            Query::Nodes(nodes) => (KNOWN * nodes.len(), true),
             Query::Revocations { .. } => (LISTS, asker.lists.take(1.0, LISTS_RATE, now)),
-            Query::Proofs { held } => (KNOWN * held.len() + bytes, true),
+            Query::Proofs { held } => (KNOWN * held.len(), true),
             Query::Same { .. } => (SAME, true),
         };
-        #[expect(clippy::cast_precision_loss, reason = "a byte more or less does not matter")]
-        let cost = (QUERY + cost) as f64;
-        let admitted = in_rate && asker.bytes.take(cost, BYTES, now);
-        if !admitted && !asker.refused.take(1.0, REFUSED, now) {
-            outbox.strike(peer, Strike::Overspent);
-        }
-        admitted
+        let is_admitted = in_rate && asker.pays(QUERY + PAGE * pages + cost, now);
+        asker.judge(peer, is_admitted, outbox, now)
+    }
+
+    /// Whether an answer of so many bytes leaves, likewise.
+    pub(super) fn admit_answer(&mut self, peer: NodeId, bytes: usize, outbox: &mut Outbox, now: Instant) -> bool {
+        let asker = self.asker(peer, now);
+        let is_admitted = asker.pays(bytes, now);
+        asker.judge(peer, is_admitted, outbox, now)
     }
 
     /// How much of all a peer gets at once.
@@ -118,5 +121,19 @@ impl Askers {
         });
         asker.last = now;
         asker
+    }
+}
+
+impl Asker {
+    #[expect(clippy::cast_precision_loss, reason = "a byte more or less does not matter")]
+    fn pays(&mut self, cost: usize, now: Instant) -> bool {
+        self.bytes.take(cost as f64, BYTES, now)
+    }
+
+    fn judge(&mut self, peer: NodeId, is_admitted: bool, outbox: &mut Outbox, now: Instant) -> bool {
+        if !is_admitted && !self.refused.take(1.0, REFUSED, now) {
+            outbox.strike(peer, Strike::Overspent);
+        }
+        is_admitted
     }
 }

@@ -48,6 +48,8 @@ pub enum StatusInput {
         peer: NodeId,
         /// What.
         wanted: Query,
+        /// How many pages of topics it names, which it need not be sent; the core knows nothing else of them.
+        pages: usize,
     },
     /// A peer answered.
     Answered {

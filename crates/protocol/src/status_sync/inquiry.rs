@@ -19,7 +19,7 @@ use self::{
 use super::{IssuerId, TableDigest, Version, equivocation::Proofs, table::Table};
 use crate::{
     MAX_NODES, Strike,
-    hashed::{HashMap, IndexMap},
+    hashed::{HashMap, HashSet, IndexMap},
     outbox::Outbox,
     timers::{Timers, earliest},
 };
@@ -63,8 +63,8 @@ pub(super) enum End<'a> {
     Answered {
         /// The peer has more.
         more: bool,
-        /// Nodes whose records it brought, and the edge refused.
-        refused: &'a [NodeId],
+        /// Nodes whose records it brought that are not kept: the edge refused them, or there is no room.
+        shown: &'a HashSet<NodeId>,
     },
 }
 
@@ -374,7 +374,7 @@ impl Inquiry {
         let end = match end {
             _ if Some(version) <= table.version(&node) => Miss::GotIt,
             End::Answered { more: true, .. } => Miss::AskAgain,
-            End::Answered { refused, .. } if refused.contains(&node) => Miss::GotIt,
+            End::Answered { shown, .. } if shown.contains(&node) => Miss::GotIt,
             End::Answered { .. } if !can_ask_itself => offer.missed(now),
             End::Answered { .. } | End::Failed => Miss::GiveUp,
         };

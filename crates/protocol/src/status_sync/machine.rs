@@ -12,16 +12,16 @@ use rand::{RngExt, SeedableRng, rngs::SmallRng};
 use super::{
     Answer, IssuerId, Query, QueryId, Record, Status, TableDigest, Version,
     askers::Askers,
+    change::Change,
     comparing::Comparing,
     equivocation::{Equivocation, Proofs},
     inquiry::{End, Held, Inquiry},
     own_status::OwnStatus,
-    page::{LEAST, MAX_ANSWER, NEARLY_FULL, Page},
-    table::{Applied, Arrival, First, Table},
+    page::{LEAST, MAX_ANSWER, NEARLY_FULL, Page, offered},
+    table::{Applied, Arrival, Table},
 };
 use crate::{
-    Config, MAX_NODES, Output, Start, Strike, Topic, hashed::HashMap, outbox::Outbox, peering::Address,
-    status_sync::Facts, timers::earliest,
+    Config, Output, Start, Strike, Topic, outbox::Outbox, peering::Address, status_sync::Facts, timers::earliest,
 };
 
 /// For how long after its start a node takes a record of its own with a higher epoch for one of its own past.
@@ -57,17 +57,6 @@ pub(crate) struct StatusSync {
     /// The epoch of another host with our key.
     foreign_epoch: Option<u64>,
     started: Instant,
-}
-
-/// What an answer changed of the table of nodes.
-#[derive(Debug)]
-pub(crate) enum Change {
-    /// A record was newer than the one known.
-    Applied(Arc<Record>, First),
-    /// A record made room for another one.
-    Forgotten(NodeId),
-    /// A node is proven to equivocate.
-    Convicted(NodeId),
 }
 
 impl StatusSync {
@@ -213,38 +202,54 @@ impl StatusSync {
         is_news
     }
 
+    /// `pages`: how many the query names.
     pub(crate) fn handle_queried(
         &mut self,
         peer: NodeId,
-        query: QueryId,
-        wanted: Query,
+        (query, wanted, pages): (QueryId, Query, usize),
         outbox: &mut Outbox,
         now: Instant,
     ) {
-        let (offered, askers) = (answer(&self.own, &self.table, &wanted), &mut self.askers);
+        let output = self.answer(peer, (query, wanted, pages), outbox, now);
+        outbox.push(output.unwrap_or(Output::Ignore { query }));
+    }
+
+    /// What a peer is answered, unless it has asked too much: that is looked at before there is any work.
+    fn answer(
+        &mut self,
+        peer: NodeId,
+        (query, wanted, pages): (QueryId, Query, usize),
+        outbox: &mut Outbox,
+        now: Instant,
+    ) -> Option<Output> {
+        if !self.askers.admit(peer, &wanted, pages, outbox, now) {
+            return None;
+        }
+        let (offered, askers) = (offered(&self.own, &self.table, &wanted), &mut self.askers);
         let is_all = matches!(wanted, Query::All { .. });
         let most = if is_all { askers.pages_of(peer, now).next(&offered, now) } else { MAX_ANSWER };
         let page = Page::of(&offered, most);
         let proofs = if let Query::Proofs { held } = &wanted { self.proofs.beside(held) } else { Vec::new() };
         let bytes = page.bytes + proofs.iter().map(Equivocation::bytes).sum::<usize>();
-        let admitted = askers.admit(peer, &wanted, bytes, outbox, now);
-        if is_all && admitted {
+        if !askers.admit_answer(peer, bytes, outbox, now) {
+            return None;
+        }
+        if is_all {
             askers.pages_of(peer, now).sent(&page, most, now);
         }
         let Page { records, mut more, .. } = page;
         if let Query::Same { digest } = wanted {
             more = digest != self.digest();
         }
-        outbox.push(match wanted {
-            _ if !admitted => Output::Ignore { query },
+        Some(match wanted {
             Query::Revocations { held } => Output::AnswerRevocations { query, held },
             Query::Proofs { .. } | Query::All { .. } | Query::Nodes(_) | Query::Same { .. } => {
                 Output::Answer { query, records, proofs, more }
             }
-        });
+        })
     }
 
-    /// Takes an answer; gives back what it changed, in order.
+    /// Takes an answer; gives back what it changed, or could not change, in order.
     pub(crate) fn handle_answered(
         &mut self,
         peer: NodeId,
@@ -285,12 +290,13 @@ impl StatusSync {
                 Applied::TooSoon => {
                     self.inquiry.offer(peer, node, record.status.version, &self.table, now);
                 }
-                Applied::Contradicts(known) => changes.extend(self.convict(Equivocation::of(known, record), outbox)),
-                Applied::OverLimits | Applied::Old | Applied::Full => {}
+                Applied::Contradicts(known) => self.convict(Equivocation::of(known, record), &mut changes, outbox),
+                Applied::Full => changes.push(Change::Full(node)),
+                Applied::OverLimits | Applied::Old => {}
             }
         }
         for proof in proofs {
-            changes.extend(self.convict(Some(proof), outbox));
+            self.convict(Some(proof), &mut changes, outbox);
         }
         if more && bytes < NEARLY_FULL {
             outbox.strike(peer, Strike::EmptyPromise);
@@ -301,21 +307,23 @@ impl StatusSync {
         // An answer that brings nothing new cannot have more of it.
         let is_part = bytes >= NEARLY_FULL && more || bytes >= LEAST / 2 && self.inquiry.gets_parts(&peer);
         let more = is_part && brings_news;
-        self.inquiry.closed(&peer, End::Answered { more, refused: &refused }, &self.table, outbox, now);
+        // That this node has no room is nobody's lie.
+        let shown = refused.into_iter().chain(changes.iter().filter_map(Change::not_kept)).collect();
+        self.inquiry.closed(&peer, End::Answered { more, shown: &shown }, &self.table, outbox, now);
         changes
     }
 
     /// Keeps a proof that is new and passes it on. The own node has a second host then; it cannot turn itself out.
-    fn convict(&mut self, proof: Option<Equivocation>, outbox: &mut Outbox) -> Option<Change> {
-        let proof = proof.filter(|proof| !self.proofs.contains(&proof.node()))?;
+    fn convict(&mut self, proof: Option<Equivocation>, changes: &mut Vec<Change>, outbox: &mut Outbox) {
+        let Some(proof) = proof.filter(|proof| !self.proofs.contains(&proof.node())) else { return };
         let node = proof.node();
         outbox.push(Output::Equivocation { proof: proof.clone() });
-        self.proofs.keep(proof);
+        changes.extend(self.proofs.keep(proof).map(Change::Unproven));
         self.own.set_proofs(self.proofs.len());
-        (node != self.own.node()).then(|| {
+        if node != self.own.node() {
             outbox.strike(node, Strike::Equivocation);
-            Change::Convicted(node)
-        })
+            changes.push(Change::Convicted(node));
+        }
     }
 
     /// Whether a peer is still to be asked for a node of which it brought something, or may take its time to answer.
@@ -442,28 +450,6 @@ impl StatusSync {
     /// Between a change and its first repetition.
     fn pause(&self) -> Duration {
         self.announce_interval.max(ANNOUNCE_SPACING * self.table.len() as u32)
-    }
-}
-
-/// The records a peer asked for, the own one first. Nodes that cannot be reached are left out of `All`:
-/// else two nodes would keep a dead one alive by telling each other.
-fn answer<'a>(own: &'a OwnStatus, table: &'a Table, wanted: &Query) -> Vec<&'a Arc<Record>> {
-    match wanted {
-        Query::Nodes(nodes) => {
-            let newer = |(node, known): (&NodeId, &Option<Version>)| {
-                let record = if *node == own.node() { own.record() } else { table.get(node) };
-                record.filter(|record| Some(record.status.version) > *known)
-            };
-            let unique: BTreeMap<_, _> = nodes.iter().take(MAX_NODES).map(|(node, known)| (node, known)).collect();
-            unique.into_iter().filter_map(newer).collect()
-        }
-        // Lists are held by the edge; proofs are no records of nodes; a comparison brings none.
-        Query::Revocations { .. } | Query::Proofs { .. } | Query::Same { .. } => Vec::new(),
-        Query::All { known } => {
-            let known: HashMap<_, _> = known.iter().take(MAX_NODES).map(|(node, version)| (node, version)).collect();
-            let newer = |record: &&Arc<Record>| known.get(&record.status.node) < Some(&&record.status.version);
-            own.record().into_iter().chain(table.reachable()).filter(newer).collect()
-        }
     }
 }
 

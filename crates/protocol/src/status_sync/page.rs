@@ -1,14 +1,15 @@
-//! How much of what a peer asks for one answer brings.
+//! What a peer asks for, and how much of it one answer brings.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use nuncio_identity::NodeId;
 
-use super::{Record, Version};
-use crate::MAX_STATUS;
+use super::{Query, Record, Version, own_status::OwnStatus, table::Table};
+use crate::{MAX_NODES, MAX_STATUS, hashed::HashMap};
 
 /// Most record bytes in one answer.
 pub(super) const MAX_ANSWER: usize = 4 << 20;
@@ -89,4 +90,26 @@ impl PageSize {
 
 fn name_of(record: &Arc<Record>) -> (NodeId, Version) {
     (record.status.node, record.status.version)
+}
+
+/// The records a peer asked for, the own one first. Nodes that cannot be reached are left out of `All`:
+/// else two nodes would keep a dead one alive by telling each other.
+pub(super) fn offered<'a>(own: &'a OwnStatus, table: &'a Table, wanted: &Query) -> Vec<&'a Arc<Record>> {
+    match wanted {
+        Query::Nodes(nodes) => {
+            let newer = |(node, known): (&NodeId, &Option<Version>)| {
+                let record = if *node == own.node() { own.record() } else { table.get(node) };
+                record.filter(|record| Some(record.status.version) > *known)
+            };
+            let unique: BTreeMap<_, _> = nodes.iter().take(MAX_NODES).map(|(node, known)| (node, known)).collect();
+            unique.into_iter().filter_map(newer).collect()
+        }
+        // Lists are held by the edge; proofs are no records of nodes; a comparison brings none.
+        Query::Revocations { .. } | Query::Proofs { .. } | Query::Same { .. } => Vec::new(),
+        Query::All { known } => {
+            let known: HashMap<_, _> = known.iter().take(MAX_NODES).map(|(node, version)| (node, version)).collect();
+            let newer = |record: &&Arc<Record>| known.get(&record.status.node) < Some(&&record.status.version);
+            own.record().into_iter().chain(table.reachable()).filter(newer).collect()
+        }
+    }
 }

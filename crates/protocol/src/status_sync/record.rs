@@ -73,6 +73,12 @@ impl Record {
     pub fn agency_path(&self) -> &str {
         self.agency_path.as_deref().unwrap_or(&self.status.agency)
     }
+
+    /// Of these the one below the root. Agencies below it, and so its nodes, may be as many as it likes.
+    pub(crate) fn agency(&self) -> &str {
+        let path = self.agency_path();
+        path.split_once('/').map_or(path, |(first, _)| first)
+    }
 }
 
 /// Names a page of topics: SHA-256 of its bytes. Opaque to the core, which passes whole records on.

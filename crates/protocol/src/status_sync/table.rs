@@ -1,6 +1,8 @@
+mod agencies;
 mod unreachable;
 
 use std::{
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -8,7 +10,7 @@ use std::{
 use nuncio_bounds::{Bound, Holding};
 use nuncio_identity::NodeId;
 
-use self::unreachable::Unreachable;
+use self::{agencies::Agencies, unreachable::Unreachable};
 use super::{
     Record, Status, TableDigest, Version,
     fault::fault,
@@ -31,6 +33,9 @@ const TOPIC: usize = 256;
 /// Most neighbours that all records together name.
 pub(crate) const MAX_NAMED: usize = MAX_TABLE_BYTES / NEIGHBOUR;
 
+/// How long a node is given until a path to it is found.
+const FIRST_PATH: Duration = Duration::from_secs(10);
+
 /// How often a node's record may change on average, and how many changes of longer silence may come at once. A node
 /// itself keeps well below: see `own_status.rs`.
 const CHANGES: Rate = Rate { every: Duration::from_millis(500), at_once: 20 };
@@ -38,13 +43,17 @@ const CHANGES: Rate = Rate { every: Duration::from_millis(500), at_once: 20 };
 /// The newest record of every other node.
 ///
 /// Bound: [`MAX_NODES`] with this node, and [`MAX_TABLE_BYTES`]. When full, nodes that can be reached go before those
-/// that cannot: see [`Unreachable`]. Where all can be reached, a record within its [`SHARE`] takes the place of the largest
-/// one that is not; and else only that of a linked peer finds room, in place of a node's that is not linked.
+/// that cannot: see [`Unreachable`]. Where all can be reached, a record takes the place of the largest one that is over its
+/// [`SHARE`] and far larger; one within its share, that of a node of the agency that has more than any other; and else only that of a
+/// linked peer finds room, in place of a node's that is not linked.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     entries: IndexMap<NodeId, Entry>,
     bytes: usize,
     unreachable: Unreachable,
+    /// What costs more than its share.
+    large: BTreeSet<(usize, NodeId)>,
+    agencies: Agencies,
     /// Of the nodes that can be reached; until one of them changes.
     digest: Option<TableDigest>,
 }
@@ -98,7 +107,7 @@ pub(super) enum Applied {
     Contradicts(Arc<Record>),
     /// It says more than a record may.
     OverLimits,
-    /// No room for it.
+    /// No room for it, whoever brings it.
     Full,
     /// The node's record changes too often.
     TooSoon,
@@ -108,7 +117,7 @@ impl Table {
     pub(super) const BOUND: Bound = Bound::of_bytes(
         "records of nodes, and their topics as they are looked up",
         MAX_TABLE_BYTES,
-        "unreachable nodes make room, then whoever takes the most and more than its share; further ones are ignored",
+        "unreachable nodes make room, then whoever takes the most and more than its share, then the agency with the most nodes; further ones are ignored",
     )
     .in_entries(MAX_NODES);
 
@@ -164,7 +173,7 @@ impl Table {
         let old = self.take(&node);
         let (cost, mut evicted) = (cost(&record), Vec::new());
         while !self.has_room(cost) {
-            let Some(victim) = self.victim(cost, linked, &is_linked) else {
+            let Some(victim) = self.victim((cost, record.agency()), linked, &is_linked, now) else {
                 tracing::debug!(node = %node.short(), "table of nodes is full, record ignored");
                 old.into_iter().for_each(|old| self.put(node, old));
                 return (Applied::Full, evicted);
@@ -193,28 +202,53 @@ impl Table {
         Some(until).filter(|until| *until > now)
     }
 
-    /// Whether the record of a node that is not known would be kept.
+    /// Whether the record of a node that is not known may be kept, if it is within its share.
     pub(super) fn takes_strangers(&self) -> bool {
-        self.has_room(0) || self.unreachable.first().is_some()
+        self.has_room(SHARE)
+            || !self.unreachable.is_empty()
+            || self.largest(SHARE, false).is_some()
+            || self.agencies.are_uneven()
     }
 
     fn has_room(&self, cost: usize) -> bool {
         self.entries.len() + 1 < MAX_NODES && self.bytes + cost <= MAX_TABLE_BYTES
     }
 
-    /// Whose record makes room.
-    fn victim(&self, newcomer: usize, for_linked: bool, is_linked: impl Fn(&NodeId) -> bool) -> Option<NodeId> {
-        let fits_its_share = newcomer <= SHARE;
-        let reachable = || self.entries.keys().rev().find(|node| !is_linked(node)).copied().filter(|_| for_linked);
-        let in_its_share = || self.largest().or_else(reachable).filter(|_| fits_its_share);
-        self.unreachable.first().or_else(in_its_share)
+    /// Whose record makes room for one that costs so much, of a node of this agency.
+    fn victim(
+        &self,
+        (cost, agency): (usize, &str),
+        for_linked: bool,
+        is_linked: impl Fn(&NodeId) -> bool,
+        now: Instant,
+    ) -> Option<NodeId> {
+        let in_its_share = cost <= SHARE;
+        let of_the_most = self.agencies.of_the_most(agency, &is_linked).filter(|_| in_its_share);
+        // What has just come could not be reached yet: else the records of one answer would push each other out.
+        let came_by = if of_the_most.is_some() { now.checked_sub(FIRST_PATH) } else { Some(now) };
+        // Who is out of reach for a moment makes no room for the many of another agency.
+        let theirs = self.agencies.count(agency);
+        let has_as_many = |node: &NodeId| {
+            let record = self.get(node);
+            record.is_some_and(|record| self.agencies.count(record.agency()) >= theirs)
+        };
+        let out_of_reach = self.unreachable.first(came_by, |node| for_linked || has_as_many(node));
+        let reachable = || self.entries.keys().rev().find(|node| !is_linked(node)).copied();
+        let for_one_more = || if for_linked && in_its_share { reachable() } else { None };
+        out_of_reach.or_else(|| self.largest(cost, for_linked)).or(of_the_most).or_else(for_one_more)
     }
 
-    /// Whose record takes the most where bytes are short, and more than its share.
-    fn largest(&self) -> Option<NodeId> {
-        let costs = self.entries.iter().map(|(node, entry)| (entry.cost, *node));
-        let (most, node) = costs.max().filter(|_| self.bytes + SHARE > MAX_TABLE_BYTES)?;
-        (most > SHARE).then_some(node)
+    /// Whose record takes the most where bytes are short for one that costs so much: more than its share, and more than that. Twice
+    /// as much unless that one is linked: else records that are a little smaller each time would push each other out without end,
+    /// and nobody could show what it has just passed on.
+    fn largest(&self, cost: usize, for_linked: bool) -> Option<NodeId> {
+        let is_short = self.bytes + SHARE.max(cost) > MAX_TABLE_BYTES;
+        let least = match cost {
+            ..=SHARE => SHARE,
+            _ if for_linked => cost,
+            _ => 2 * cost,
+        };
+        self.large.last().filter(|(most, _)| is_short && *most > least).map(|(_, node)| *node)
     }
 
     /// Stands for the records of nodes that can be reached.
@@ -230,6 +264,10 @@ impl Table {
     fn put(&mut self, node: NodeId, entry: Entry) {
         self.digest = None;
         self.bytes += entry.cost;
+        if entry.cost > SHARE {
+            self.large.insert((entry.cost, node));
+        }
+        self.agencies.insert(entry.record.agency(), node);
         self.unreachable.insert(node, &entry);
         self.entries.insert(node, entry);
     }
@@ -238,6 +276,8 @@ impl Table {
         let entry = self.entries.swap_remove(node)?;
         self.digest = None;
         self.bytes -= entry.cost;
+        self.large.remove(&(entry.cost, *node));
+        self.agencies.remove(entry.record.agency(), node);
         self.unreachable.remove(node, &entry);
         Some(entry)
     }

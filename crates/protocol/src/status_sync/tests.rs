@@ -168,7 +168,7 @@ fn who_asks_on_without_an_answer_is_struck() {
     let mut ask = |times: u64| {
         for query in 0..times {
             let wanted = Query::All { known: Vec::new() };
-            rig.machine.handle_queried(peer, QueryId(query), wanted, &mut rig.outbox, rig.now);
+            rig.machine.handle_queried(peer, (QueryId(query), wanted, 0), &mut rig.outbox, rig.now);
         }
         rig.strikes().len()
     };

@@ -71,7 +71,7 @@ impl Simulator {
             Output::Judged { id, judgement } => self.conclude(node, id, judgement),
             Output::Query { peer, wanted } => {
                 self.observed.traffic.bytes += wire_size::query(&wanted);
-                self.query(node, peer, |query, peer| StatusInput::Queried { query, peer, wanted })
+                self.query(node, peer, |query, peer| StatusInput::Queried { pages: 0, query, peer, wanted })
             }
             Output::Probe { connection } => self.probe(node, connection),
             Output::AnswerRevocations { query, .. } => self.answer_with_lists(node, query),

@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
+use nuncio_identity::NodeId;
 use nuncio_protocol::{
     MAX_STATUS, Topic,
     status_sync::{PageDigest, Record, Status},
@@ -65,9 +66,13 @@ pub(super) fn join(status: &mut proto::Status, pages: &[Bytes]) -> Result<Vec<Pa
     bounded("pages", status.pages.len(), MAX_PAGES)?;
     let digests = read_digests(&status.pages)?;
     let has_both = !digests.is_empty() && status.topics.len() + status.multicast_topics.len() > 0;
-    if has_both || digests.len() != pages.len() || digests.iter().zip(pages).any(|(named, page)| *named != digest(page))
-    {
+    let mut others = digests.iter().zip(pages).filter(|(named, page)| **named != digest(page)).map(|(_, page)| page);
+    // One that is left out leaves its place, so whoever passes a record on keeps their number.
+    if has_both || digests.len() != pages.len() || others.clone().any(|page| !page.is_empty()) {
         return Err(DecodeError::Field { field: "pages" });
+    }
+    if others.next().is_some() {
+        return Err(DecodeError::PagesLeftOut { node: NodeId::from_bytes(&status.node)? });
     }
     for page in pages {
         let page =
@@ -101,8 +106,11 @@ pub(super) fn without(record: &Record, held: &HashSet<PageDigest>) -> Bytes {
 /// Puts the pages into an encoded record that were left out of it, from the record of the same node that is held.
 ///
 /// # Errors
-/// When it is no record. Pages that are not held stay out; then [`super::decode_record`] will refuse it.
+/// When it is no record, or longer than one. Pages that are not held stay out; then [`super::decode_record`] will refuse it.
 pub fn complete<'a>(bytes: Bytes, held: impl FnOnce(&[u8]) -> Option<&'a Record>) -> Result<Bytes, DecodeError> {
+    if bytes.len() > MAX_STATUS {
+        return Err(DecodeError::TooLarge { what: "status record", bytes: bytes.len(), limit: MAX_STATUS });
+    }
     let record =
         |bytes| proto::Record::decode(bytes).map_err(|source| DecodeError::Protobuf { message: "record", source });
     let mut encoded = record(bytes.clone())?;

@@ -39,11 +39,12 @@ fn a_changed_topic_changes_one_page_and_the_others_do_not_travel_again() {
     let answer = status::encode_answer(&[Arc::clone(&new)], &held, &[], false);
     assert!(answer.len() * 5 < new.bytes.len(), "{} bytes of {}", answer.len(), new.bytes.len());
     let [short] = status::decode_answer(answer.into()).unwrap().records.try_into().unwrap();
-    assert!(status::decode_record(short.clone(), &b.context).is_err(), "pages are missing");
+    let left_out = Err(DecodeError::PagesLeftOut { node: a.node });
+    assert_eq!(status::decode_record(short.clone(), &b.context), left_out);
     let whole = status::complete(short.clone(), |node| (node == a.node.as_bytes()).then_some(&old)).unwrap();
     assert_eq!(status::decode_record(whole, &b.context).unwrap().0, *new);
     let incomplete = status::complete(short, |_| None).unwrap();
-    assert!(status::decode_record(incomplete, &b.context).is_err(), "the old record has gone in between");
+    assert_eq!(status::decode_record(incomplete, &b.context), left_out, "the old record has gone in between");
 }
 
 #[test]
@@ -55,4 +56,19 @@ fn a_page_that_its_node_did_not_name_is_refused() {
     changed[place + 8] = b'x';
     let refused = status::decode_record(changed.into(), &b.context);
     assert_eq!(refused.unwrap_err(), DecodeError::Field { field: "pages" });
+}
+
+#[test]
+fn whoever_leaves_pages_out_keeps_their_places() {
+    let [a, b] = parties();
+    let record = Arc::new(status::sign_record(with_topics(a.node, 1, 0..3500), &[], &a.context).unwrap());
+    let held = record.pages.iter().copied().collect();
+    let answer = status::encode_answer(&[Arc::clone(&record)], &held, &[], false);
+    let [short] = status::decode_answer(answer.into()).unwrap().records.try_into().unwrap();
+    // The last field: an empty page, by its tag and length.
+    for (fewer, more) in [(2, 0), (0, 2)] {
+        let changed = [&short[..short.len() - fewer], &short[short.len() - more..]].concat();
+        let refused = status::decode_record(changed.into(), &b.context);
+        assert_eq!(refused.unwrap_err(), DecodeError::Field { field: "pages" });
+    }
 }

@@ -65,11 +65,18 @@ impl Unreachable {
         }
     }
 
-    /// The next one to make room.
-    pub(super) fn first(&self) -> Option<NodeId> {
-        let most = self.never.iter().max_by_key(|(peer, brought)| (brought.bytes, **peer));
-        let first = most.and_then(|(_, brought)| brought.nodes.keys().next()).or_else(|| self.before.first());
-        first.map(|(_, node)| *node)
+    pub(super) fn is_empty(&self) -> bool {
+        self.never.is_empty() && self.before.is_empty()
+    }
+
+    /// The next one to make room: of those that were never reached one that came by then, of the others one that may.
+    pub(super) fn first(&self, came_by: Option<Instant>, may: impl Fn(&NodeId) -> bool) -> Option<NodeId> {
+        let oldest = |(peer, brought): (&NodeId, &Brought)| {
+            let ((since, node), _) = brought.nodes.first_key_value()?;
+            (Some(*since) <= came_by).then_some((brought.bytes, *peer, *node))
+        };
+        let never = self.never.iter().filter_map(oldest).max().map(|(.., node)| node);
+        never.or_else(|| self.before.iter().map(|(_, node)| *node).find(may))
     }
 
     /// Those out of reach since `until` or longer.
