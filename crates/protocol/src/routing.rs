@@ -6,6 +6,7 @@ mod edges;
 mod places;
 mod search;
 mod silence;
+mod turned_back;
 mod ways_back;
 
 #[cfg(test)]
@@ -23,13 +24,14 @@ use nuncio_identity::NodeId;
 use crate::{
     MAX_HOPS, MAX_NODES,
     status_sync::{MAX_NAMED, Record},
-    suspects::Suspects,
 };
 use detours::Detours;
 use edges::Edges;
 use places::{ME, Places, Slot};
 use search::{Way, Ways};
 use silence::Silence;
+pub(crate) use turned_back::Naysayers;
+use ways_back::Losses;
 
 /// Up to so many nodes, paths are computed with every change.
 const SMALL: usize = 64;
@@ -50,8 +52,8 @@ pub(crate) struct Routing {
     detours: Detours,
     /// Who may have swallowed requests of ours.
     silent: Silence,
-    /// To whom answers were lost of late, and over which of our peers they had been sent.
-    lost: Suspects<(NodeId, NodeId)>,
+    /// To whom answers were lost of late.
+    lost: Losses,
     dirty: bool,
     /// A link of this node has changed, or a node has gone: paths may lead nowhere.
     urgent: bool,
@@ -75,11 +77,7 @@ impl Routing {
             places * 1024 + 2 * size_of::<Slot>() * MAX_NAMED + 2 * detours::MAX_BYTES,
             "links and records have bounds; edges that one end alone names do not count",
         );
-        [
-            map.in_entries(places),
-            Silence::BOUND,
-            Suspects::<(NodeId, NodeId)>::bound("peers over which answers were lost", MAX_NODES),
-        ]
+        [map.in_entries(places), Silence::BOUND, Losses::BOUND]
     }
 
     pub(crate) fn new(me: NodeId) -> Self {
@@ -89,7 +87,7 @@ impl Routing {
             ways: Ways::new(),
             detours: Detours::default(),
             silent: Silence::new(SILENCE),
-            lost: Suspects::new(SILENCE, MAX_NODES),
+            lost: Losses::default(),
             dirty: false,
             urgent: false,
         }

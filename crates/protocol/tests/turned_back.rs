@@ -133,6 +133,42 @@ fn what_a_node_behind_the_first_hop_says_again_and_again_sends_no_request_again_
     assert!(outputs.is_empty(), "{outputs:?}");
 }
 
+/// As if it had come to be on the way meanwhile, which nobody looks at.
+fn comes_between(a: &mut Lone, members: &[usize]) {
+    a.answered(1, vec![record(3, 3, &[&[1, 2], members].concat(), &[("t", 1)])]);
+    a.answered(1, members.iter().map(|member| record(*member, 2, &[1, 2, 3], &[])).collect());
+    // Else they are on none of the shortest.
+    a.answered(1, vec![record(1, 2, &[&[0], members].concat(), &[]), record(2, 2, &[&[0], members].concat(), &[])]);
+}
+
+#[test]
+fn who_was_looked_for_on_the_ways_in_vain_is_not_looked_for_again() {
+    for count in [1, 4] {
+        let members: Vec<_> = (MEMBER..MEMBER + count).collect();
+        let mut a = ring();
+        a.answered(1, members.iter().map(|member| record(*member, 1, &[1, 2], &[])).collect());
+        let via = request(&mut a)[0];
+        for member in &members {
+            assert!(a.input(said(via, *member, turned_back()[0].clone())).is_empty());
+        }
+        comes_between(&mut a, &[MEMBER, MEMBER + 20]);
+        assert!(sent(&a.input(said(via, MEMBER, turned_back()[0].clone()))).is_empty());
+        let heard = sent(&a.input(said(via, MEMBER + 20, turned_back()[0].clone())));
+        assert_eq!(heard.len(), usize::from(count < 4), "of so many nobody else either");
+
+        let mut a = ring();
+        let (via, number) = publish(&mut a);
+        a.answered(1, members.iter().map(|member| record(*member, 1, &[1, 2], &[])).collect());
+        for member in &members {
+            assert!(a.input(result(via, *member, number, ResultCode::NO_SUBSCRIBER)).is_empty());
+        }
+        comes_between(&mut a, &[MEMBER, MEMBER + 20]);
+        assert!(sent(&a.input(result(via, MEMBER, number, ResultCode::NO_SUBSCRIBER))).is_empty());
+        let heard = sent(&a.input(result(via, MEMBER + 20, number, ResultCode::NO_SUBSCRIBER)));
+        assert_eq!(heard.len(), usize::from(count < 4));
+    }
+}
+
 #[test]
 fn who_is_on_no_way_of_a_publish_says_nothing_of_it() {
     let mut a = ring();

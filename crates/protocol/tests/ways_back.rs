@@ -87,6 +87,16 @@ fn an_answer_that_was_lost_goes_back_round_whoever_may_have_swallowed_it() {
 }
 
 #[test]
+fn whoever_asks_again_and_again_at_once_has_one_answer_lost() {
+    let mut target = target();
+    target.input(asked(1, SOURCE, 1, Duration::ZERO));
+    assert_eq!(respond(&mut target, 0), [1]);
+    for n in 1..=100 {
+        assert_eq!(over(&target.input(asked(2, SOURCE, 1, n * S / 1000))), [3], "{n}");
+    }
+}
+
+#[test]
 fn what_a_relay_sends_again_turns_no_answer_round() {
     let mut target = target();
     target.input(asked(1, SOURCE, 1, Duration::ZERO));

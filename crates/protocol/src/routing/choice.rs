@@ -43,38 +43,50 @@ impl Routing {
         {
             return Some(route.next_hop);
         }
-        self.least_exposed(target, excluded, suspects, None)
+        let best = self.least_exposed(target, excluded, suspects, 1).first().copied();
+        best.and_then(|link| self.places.node(link))
     }
 
-    /// The first hop that was not tried and from which the fewest ways lead over suspects; of several as good ones
-    /// `preferred`, else the nearest.
+    /// The first hops that were not tried and from which the fewest ways lead over suspects: up to so many of those that are
+    /// as good, the nearest first.
     pub(super) fn least_exposed(
         &mut self,
         target: &NodeId,
         excluded: &[NodeId],
         suspects: &[NodeId],
-        preferred: Option<&NodeId>,
-    ) -> Option<NodeId> {
+        most: usize,
+    ) -> Vec<Slot> {
         let Self { places, edges, silent, detours, .. } = self;
-        let detour = detours.to(places.slot(target)?, edges);
-        let is = |suspect: &dyn Fn(&NodeId) -> bool, slot| places.node(slot).is_some_and(|node| suspect(&node));
+        let Some(target_slot) = places.slot(target) else { return Vec::new() };
+        let detour = detours.to(target_slot, edges);
+        let slots = |nodes: &[NodeId]| {
+            let mut slots: Vec<_> = nodes.iter().filter_map(|node| places.slot(node)).collect();
+            slots.sort_unstable();
+            slots.dedup();
+            slots
+        };
+        let (excluded, suspects) = (slots(excluded), slots(suspects));
+        let is_silent = |slot| places.node(slot).is_some_and(|node| silent.is_suspect(&node, target));
         let mut links: Vec<_> = edges.of(ME).iter().map(|link| (detour.hops(*link), *link)).collect();
         links.retain(|(hops, _)| *hops < MAX_HOPS);
-        links.sort_by_key(|(hops, link)| (!is(&|node| preferred == Some(node), *link), *hops));
-        let mut best = None;
+        links.sort_by_key(|(hops, _)| *hops);
+        let (mut least, mut best) = (None, Vec::new());
         for (_, link) in links {
-            let tried = is(&|node| excluded.contains(node), link);
-            let met = detour.exposure(link, |slot| is(&|node| suspects.contains(node), slot));
-            let met_of_late = detour.exposure(link, |slot| is(&|node| silent.is_suspect(node, target), slot));
-            let faults = (tried, met, met_of_late);
-            if best.is_none_or(|(least, _)| faults < least) {
-                best = Some((faults, link));
+            let tried = excluded.binary_search(&link).is_ok();
+            let met = detour.exposure(link, |slot| suspects.binary_search(&slot).is_ok());
+            let faults = (tried, met, detour.exposure(link, is_silent));
+            if least.is_none_or(|least| faults < least) {
+                least = Some(faults);
+                best.clear();
             }
-            if faults == (false, Exposure::Never, Exposure::Never) {
+            if least == Some(faults) && best.len() < most {
+                best.push(link);
+            }
+            if best.len() == most && least == Some((false, Exposure::Never, Exposure::Never)) {
                 break;
             }
         }
-        best.and_then(|(_, link)| places.node(link))
+        best
     }
 
     /// Whom a message to `target` may meet on the way when it is sent over `first_hop`, which comes first; the target is

@@ -39,6 +39,11 @@ impl Detours {
         *self = Self::default();
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.to.is_empty()
+    }
+
     pub(super) fn to<'a>(&'a mut self, target: Slot, edges: &'a Edges) -> Detour<'a> {
         if !self.to.contains_key(&target) {
             let hops = measure(target, edges);

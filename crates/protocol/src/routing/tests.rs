@@ -324,3 +324,41 @@ fn an_edge_that_one_end_alone_claims_is_on_no_path() {
     assert!(!routing.is_reachable(&node_id(6)));
     assert_eq!(routing.next_hop_without(&node_id(4), &[node_id(1)]), None);
 }
+
+#[test]
+fn answers_to_whoever_has_them_lost_cost_one_search_each_loss_or_change_of_paths() {
+    let mut routing = paths(&[&[1, 4], &[2, 4], &[3, 6, 7]], 9);
+    let (mut now, source, via) = (Instant::now(), node_id(9), node_id(1));
+    routing.note_lost(source, &[via], now);
+    let searches = |routing: &mut Routing, now, hop| {
+        let is_searched = |_: &u32| {
+            routing.detours.clear();
+            assert_eq!(routing.way_back(&source, &via, now), Some(node_id(hop)));
+            !routing.detours.is_empty()
+        };
+        (0..100u32).filter(is_searched).count()
+    };
+    assert_eq!(searches(&mut routing, now, 3), 1);
+    for _ in 0..100 {
+        routing.note_lost(source, &[node_id(3)], now);
+    }
+    assert_eq!(searches(&mut routing, now, 3), 0, "one loss");
+    now += std::time::Duration::from_secs(1);
+    routing.note_lost(source, &[node_id(3)], now);
+    assert_eq!(searches(&mut routing, now, 2), 1, "another one");
+    routing.link_down(&node_id(2));
+    routing.settle();
+    assert_eq!(searches(&mut routing, now, 1), 1, "where all were in vain, the way it came");
+}
+
+#[test]
+fn of_sources_that_have_answers_lost_without_end_the_oldest_is_forgotten() {
+    let (start, mut routing) = (Instant::now(), Routing::new(node_id(0)));
+    for n in 1..=5000 {
+        let over: Vec<_> = (0..20).map(node_id).collect();
+        routing.note_lost(node_id(n), &over, start + n as u32 * std::time::Duration::from_millis(1));
+    }
+    assert_eq!(routing.lost.held(), (4096, 8));
+    routing.way_back(&node_id(1), &node_id(2), start + 40 * std::time::Duration::from_secs(1));
+    assert_eq!(routing.lost.held(), (0, 0), "all are forgotten after a while");
+}

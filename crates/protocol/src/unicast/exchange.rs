@@ -7,7 +7,13 @@ use nuncio_bounds::{Bound, Holding};
 use nuncio_identity::NodeId;
 
 use super::{ExchangeId, Refusal, UnicastError, wanted::Wanted};
-use crate::{Header, Priority, hashed::HashSet, routing::Routing, timers::Timers, trace::Trace};
+use crate::{
+    Header, Priority,
+    hashed::HashSet,
+    routing::{Naysayers, Routing},
+    timers::Timers,
+    trace::Trace,
+};
 
 /// Most bytes of requests that have not ended.
 const MAX_BYTES: usize = 128 << 20;
@@ -52,6 +58,8 @@ pub(super) struct Exchange {
     pub(super) tried: Vec<NodeId>,
     /// Nodes that may have swallowed an earlier attempt.
     pub(super) suspects: Vec<NodeId>,
+    /// Those that turned it back and were on no way of it.
+    pub(super) naysayers: Naysayers,
     /// Why the last attempt failed, where it was refused.
     pub(super) refusal: Refusal,
     wake: Instant,
@@ -153,6 +161,7 @@ impl Exchange {
             restarts: 0,
             tried: Vec::new(),
             suspects: Vec::new(),
+            naysayers: Naysayers::default(),
             refusal: Refusal::NoRoute,
             wake: deadline,
         }

@@ -323,7 +323,7 @@ impl Unicast {
     fn turned_back(&mut self, number: u64, hop: NodeId, source: &NodeId, turn: &mut Turn<'_>) {
         if let Some(exchange) = self.exchanges.get_mut(number)
             && exchange.via.is_some_and(|via| via.node == hop)
-            && turn.routing.path_via(&exchange.target, &hop).contains(source)
+            && turn.routing.may_turn_back(&exchange.target, &hop, source, &mut exchange.naysayers)
         {
             exchange.lose_hop();
             self.attempt(number, false, turn);
@@ -397,9 +397,7 @@ impl Unicast {
             }
         } else if let Some(answer) = self.answers.answered(&key).filter(|answer| answer.asked < header.sent) {
             answer.asked = header.sent;
-            if let Some(lost_over) = answer.over {
-                turn.routing.note_lost(header.source, lost_over, turn.now);
-            }
+            turn.routing.note_lost(header.source, answer.over.as_slice(), turn.now);
             let said = (answer.content.clone(), answer.priority);
             answer.over = send_answer(from, key, said, turn.now + header.lifetime, turn);
         } else {

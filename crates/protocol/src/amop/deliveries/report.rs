@@ -33,7 +33,7 @@ pub(super) fn report_again(asked: &Asked, errand: &mut Errand, (via, is_newer): 
     let Stage::Answered(Some((code, data))) = &errand.stage else { return };
     let (code, data) = (*code, data.clone());
     let to = if is_newer {
-        errand.over.iter().for_each(|lost_over| turn.routing.note_lost(asked.source, *lost_over, turn.now));
+        turn.routing.note_lost(asked.source, &errand.over, turn.now);
         turn.routing.way_back(&asked.source, &via, turn.now)
     } else {
         Some(via)

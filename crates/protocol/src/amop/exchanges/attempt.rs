@@ -3,6 +3,7 @@ use std::time::Instant;
 use nuncio_identity::NodeId;
 
 use super::super::{ClientId, DeliveryId, private::Subscriber};
+use crate::routing::Naysayers;
 
 /// A subscriber, or a node with subscribers, that can be tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub(super) struct Attempt {
     pub(super) delivery: Option<DeliveryId>,
     /// The first hops over which it was sent.
     pub(super) paths: Vec<Path>,
+    /// Those that turned it back and were on no way of it.
+    pub(super) naysayers: Naysayers,
     /// Whether an answer may still come.
     pub(super) is_open: bool,
 }
@@ -72,12 +75,13 @@ impl Candidate {
 impl Attempt {
     pub(super) fn at_node(candidate: Candidate, number: u64, via: NodeId) -> Self {
         let paths = vec![Path { via, has_failed: false }];
-        Self { candidate, number, delivery: None, paths, is_open: true }
+        Self { candidate, number, delivery: None, paths, naysayers: Naysayers::default(), is_open: true }
     }
 
-    pub(super) const fn at_client(client: ClientId, delivery: DeliveryId) -> Self {
+    pub(super) fn at_client(client: ClientId, delivery: DeliveryId) -> Self {
         let candidate = Candidate::Client(client);
-        Self { candidate, number: 0, delivery: Some(delivery), paths: Vec::new(), is_open: true }
+        let (paths, naysayers) = (Vec::new(), Naysayers::default());
+        Self { candidate, number: 0, delivery: Some(delivery), paths, naysayers, is_open: true }
     }
 
     /// Whether it was sent over this hop, and not known to have failed there.

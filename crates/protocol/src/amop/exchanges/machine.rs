@@ -86,7 +86,8 @@ impl Exchanges {
             tracing::trace!(source = %header.source.short(), "result of no open attempt, dropped");
             return;
         };
-        let Some(attempt) = self.ledger.get(message).map(|exchange| &exchange.attempts[index]) else { return };
+        let Some(exchange) = self.ledger.get_mut(message) else { return };
+        let attempt = &mut exchange.attempts[index];
         let is_its = attempt.candidate.node() == Some(header.source);
         if is_its {
             turn.routing.note_answered_over(&header.source, attempt.tried(), &from);
@@ -103,10 +104,10 @@ impl Exchanges {
             self.give_up(message, index);
             self.end_attempt(message, index, fate, reach, turn);
         } else if code == ResultCode::NO_SUBSCRIBER && attempt.is_on(&from) {
-            let node = attempt.candidate.node();
+            let (node, others) = (attempt.candidate.node(), &mut attempt.naysayers);
             if header.source == from {
                 self.path_failed(message, index, &from, Fate::Unseen, reach, turn);
-            } else if node.is_some_and(|node| turn.routing.path_via(&node, &from).contains(&header.source)) {
+            } else if node.is_some_and(|node| turn.routing.may_turn_back(&node, &from, &header.source, others)) {
                 self.path_doubted(message, index, &from, reach, turn);
             }
         }
