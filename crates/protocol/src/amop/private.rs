@@ -12,10 +12,12 @@
 //! safe from that.
 
 mod carried;
+mod doubtful;
 mod due;
 pub(super) mod names;
 mod proofs;
 mod questions;
+mod turns;
 
 use std::{
     collections::BTreeSet,
@@ -150,21 +152,20 @@ impl Private {
     }
 
     fn challenge(&mut self, turn: &mut Turn<'_>) {
-        for Question { client, topic, subscriber, channel } in self.proofs.questions() {
-            let node = match subscriber.holder {
-                Holder::Here(_) => turn.life.node,
-                Holder::At { node, .. } => node,
-            };
-            let challenge = self.challenge_of(&node);
-            self.proofs.ask((topic.clone(), client), subscriber, challenge, turn.now + VERDICT);
+        let (Self { proofs, rng, .. }, me) = (self, turn.life.node);
+        let draw = |holder: &Holder| match holder {
+            Holder::Here(_) => challenge_of(&me, rng),
+            Holder::At { node, .. } => challenge_of(node, rng),
+        };
+        for Question { client, challenge, topic, channel } in proofs.ask(turn.now + VERDICT, draw) {
             turn.outbox.push(Output::Client(ClientOutput::Challenge { client, challenge, topic, channel }));
         }
     }
+}
 
-    /// It looks like the node's ID, as SDKs expect, and is used once.
-    fn challenge_of(&mut self, node: &NodeId) -> ChallengeId {
-        let mut id = *node.as_bytes();
-        self.rng.fill(&mut id[NODE_IN_CHALLENGE..]);
-        ChallengeId(id)
-    }
+/// It looks like the node's ID, as SDKs expect, and is used once.
+fn challenge_of(node: &NodeId, rng: &mut SmallRng) -> ChallengeId {
+    let mut id = *node.as_bytes();
+    rng.fill(&mut id[NODE_IN_CHALLENGE..]);
+    ChallengeId(id)
 }

@@ -7,7 +7,7 @@ use nuncio_bounds::Bound;
 
 use super::{
     super::{ChallengeId, ClientId, Payer},
-    Subscriber,
+    Holder, Subscriber,
     questions::{Question, Questions},
 };
 use crate::{Topic, timers::Timers};
@@ -15,7 +15,8 @@ use crate::{Topic, timers::Timers};
 /// How long a subscriber that failed or was silent is left alone.
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// Most challenges that one client works at.
+/// Most challenges that one client works at; of them those at one place leave as many free, so that silence there holds nobody
+/// else up.
 const MAX_ASKED: usize = 32;
 
 /// Most private topics that the clients of one payer publish to, each client counted; nobody proves itself to them for more.
@@ -52,6 +53,24 @@ pub(super) type Publisher = (Topic, ClientId);
 struct Asks {
     payer: Payer,
     questions: Questions,
+}
+
+/// The challenges that one client works at.
+#[derive(Debug, Default)]
+struct Open {
+    all: usize,
+    at: BTreeMap<Holder, usize>,
+}
+
+impl Open {
+    fn add(&mut self, holder: Holder) {
+        self.all += 1;
+        *self.at.entry(holder).or_default() += 1;
+    }
+
+    fn has_room(&self, holder: &Holder) -> bool {
+        self.at.get(holder).copied().unwrap_or_default() < MAX_ASKED.saturating_sub(self.all)
+    }
 }
 
 /// What those of one payer have.
@@ -124,30 +143,34 @@ impl Proofs {
         });
     }
 
-    /// Whom to challenge now, and who is to do it.
-    pub(super) fn questions(&mut self) -> Vec<Question> {
-        let mut busy: BTreeMap<ClientId, usize> = BTreeMap::new();
-        for ((_, client), _) in self.asked.values() {
-            *busy.entry(*client).or_default() += 1;
+    /// Has those challenged whose turn it is, until then; `draw` names a challenge of a subscriber there. Of a client's topics,
+    /// too, those go first where fewest challenges are open or were in vain.
+    pub(super) fn ask(&mut self, until: Instant, mut draw: impl FnMut(&Holder) -> ChallengeId) -> Vec<Question> {
+        let Self { publishers, asked, verdicts, .. } = self;
+        let mut open = BTreeMap::<ClientId, Open>::new();
+        for ((_, client), about) in asked.values() {
+            open.entry(*client).or_default().add(about.holder);
         }
-        let mut asked = Vec::new();
-        let wanting = self.publishers.iter_mut().filter(|(_, asks)| asks.questions.wants_some());
-        for ((topic, client), Asks { questions, .. }) in wanting {
-            let open = busy.entry(*client).or_default();
-            for (subscriber, channel) in questions.take(MAX_ASKED.saturating_sub(*open)) {
-                *open += 1;
-                asked.push(Question { client: *client, topic: topic.clone(), subscriber, channel });
+        let wanting = publishers.iter().filter(|(_, asks)| asks.questions.wants_some());
+        let mut turns: BTreeSet<_> = wanting.map(|(publisher, _)| (0, publisher.clone())).collect();
+        let mut made = Vec::new();
+        while let Some((turn, publisher)) = turns.pop_first() {
+            let (open, asks) = (open.entry(publisher.1).or_default(), publishers.get_mut(&publisher));
+            let Some(Asks { questions, .. }) = asks.filter(|_| open.all < MAX_ASKED) else { continue };
+            let Some((against, about, channel)) = questions.next(|holder| open.has_room(holder)) else { continue };
+            if against > turn {
+                turns.insert((against, publisher));
+                continue;
             }
+            let challenge = draw(&about.holder);
+            questions.asked(about, challenge);
+            open.add(about.holder);
+            asked.insert(challenge, (publisher.clone(), about));
+            verdicts.set(until, challenge);
+            made.push(Question { client: publisher.1, challenge, topic: publisher.0.clone(), channel });
+            turns.insert((turn, publisher));
         }
-        asked
-    }
-
-    pub(super) fn ask(&mut self, publisher: Publisher, about: Subscriber, challenge: ChallengeId, until: Instant) {
-        if let Some(asks) = self.publishers.get_mut(&publisher) {
-            asks.questions.asked(about, challenge);
-            self.asked.insert(challenge, (publisher, about));
-            self.verdicts.set(until, challenge);
-        }
+        made
     }
 
     /// Takes the verdict on a challenge that this client was given, once; false when there is none such.

@@ -1,11 +1,13 @@
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Instant,
 };
 
 use super::{
     super::{ChallengeId, ClientId},
     Holder, Subscriber,
+    doubtful::Doubtful,
+    turns::Turns,
 };
 use crate::Topic;
 
@@ -14,33 +16,29 @@ use crate::Topic;
 const MAX_SUBSCRIBERS: usize = 1024;
 const MAX_OF_NODE: usize = MAX_SUBSCRIBERS / 4;
 
-/// Most challenges open at one other node, so that silence there holds nobody else up.
-const MAX_ASKED_OF_NODE: usize = 8;
-
 /// One challenge to make.
 #[derive(Debug)]
 pub(super) struct Question {
     pub(super) client: ClientId,
+    pub(super) challenge: ChallengeId,
     pub(super) topic: Topic,
-    pub(super) subscriber: Subscriber,
     pub(super) channel: Topic,
 }
 
 /// What one publisher knows of the subscribers of one private topic.
 ///
-/// Bound: [`MAX_SUBSCRIBERS`], a quarter of them at one other node.
+/// Bound: [`MAX_SUBSCRIBERS`], a quarter of them at one other node. When there is no more room, one that has proved nothing makes
+/// room for one of a node of which fewer are known, so that some nodes that name many keep out nobody of another.
 #[derive(Debug, Default)]
 pub(super) struct Questions {
     subscribers: BTreeMap<Subscriber, Known>,
-    /// Those that are to be asked, whoever came first going first.
-    wanted: BTreeSet<(u64, Subscriber)>,
+    turns: Turns,
     /// Whose a channel is: of several that name it, who proved itself, or is asked now.
     holders: BTreeMap<Topic, Subscriber>,
-    /// How many are known, and asked now, at each place.
-    known_at: BTreeMap<Holder, usize>,
-    asked_at: BTreeMap<Holder, usize>,
-    next: u64,
 }
+
+/// Who is new, by where it is.
+type New<'a> = BTreeMap<Holder, VecDeque<(Subscriber, &'a Topic)>>;
 
 #[derive(Debug)]
 struct Known {
@@ -52,7 +50,7 @@ struct Known {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    Wanted { place: u64 },
+    Wanted { number: u64 },
     Asked { challenge: ChallengeId },
     Proved,
     Paused { until: Instant },
@@ -63,56 +61,76 @@ impl Questions {
         self.subscribers.len()
     }
 
-    /// Takes all subscribers that there are now, as long as there are at most so many. One with a new channel is asked again; what it proved counts until that is
-    /// decided.
+    /// Takes all subscribers that there are now, as long as there are at most so many. One with a new channel is asked again;
+    /// what it proved counts until that is decided.
     pub(super) fn review(&mut self, found: &[(Subscriber, Topic)], most: usize) {
         let present: BTreeMap<_, _> = found.iter().map(|(subscriber, channel)| (*subscriber, channel)).collect();
         let gone: Vec<_> = self.subscribers.keys().filter(|one| !present.contains_key(one)).copied().collect();
         for subscriber in gone {
             self.forget(&subscriber);
         }
-        // As they were found: of those that are new, nobody was first.
+        let mut new = New::new();
         for (subscriber, channel) in present {
-            if self.subscribers.get(&subscriber).is_some_and(|known| known.channel == *channel) {
-                continue;
-            }
-            let was_proved = self.subscribers.get(&subscriber).is_some_and(|known| known.is_proved);
-            self.forget(&subscriber);
-            if self.len() < most && self.has_room(&subscriber.holder) {
-                self.learn(subscriber, channel.clone(), was_proved);
+            match self.subscribers.get(&subscriber) {
+                Some(known) if known.channel == *channel => {}
+                Some(known) => {
+                    let was_proved = known.is_proved;
+                    // What was in vain at its place stays noted.
+                    self.turns.join(subscriber.holder);
+                    self.forget(&subscriber);
+                    self.learn(subscriber, channel.clone(), was_proved);
+                    self.turns.leave(subscriber.holder);
+                }
+                None => new.entry(subscriber.holder).or_default().push_back((subscriber, channel)),
             }
         }
+        self.welcome(new, most.min(MAX_SUBSCRIBERS));
+    }
+
+    /// Takes those that are new, where there is room or somebody makes some, and first of where fewest are known.
+    fn welcome(&mut self, mut new: New<'_>, most: usize) {
+        let mut places: BTreeSet<_> = new.keys().map(|holder| (self.turns.known(holder), *holder)).collect();
+        let mut doubtful = None;
+        while let Some((known, holder)) = places.pop_first().filter(|(known, _)| *known < MAX_OF_NODE) {
+            let Some((subscriber, channel)) = new.get_mut(&holder).and_then(VecDeque::pop_front) else { continue };
+            if self.len() >= most {
+                let doubtful = doubtful.get_or_insert_with(|| self.doubtful());
+                let Some(other) = doubtful.give_way(known) else { break };
+                self.forget(&other);
+            }
+            self.learn(subscriber, channel.clone(), false);
+            places.insert((known + 1, holder));
+        }
+    }
+
+    fn doubtful(&self) -> Doubtful {
+        let unproved = self.subscribers.iter().filter(|(_, known)| !known.is_proved);
+        let ranks = unproved.filter_map(|(subscriber, known)| match known.stage {
+            Stage::Wanted { number } => Some((false, number, *subscriber)),
+            Stage::Paused { .. } => Some((true, 0, *subscriber)),
+            Stage::Asked { .. } | Stage::Proved => None,
+        });
+        Doubtful::new(ranks, |holder| self.turns.known(holder))
     }
 
     /// Whether anybody is to be asked.
     pub(super) fn wants_some(&self) -> bool {
-        !self.wanted.is_empty()
+        !self.turns.is_empty()
     }
 
-    /// Takes up to so many that are to be asked.
-    pub(super) fn take(&mut self, most: usize) -> Vec<(Subscriber, Topic)> {
-        let (mut taken, mut channels) = (Vec::new(), BTreeSet::new());
-        let mut at = self.asked_at.clone();
-        for (_, subscriber) in &self.wanted {
-            if taken.len() >= most {
-                break;
-            }
-            let Some(known) = self.subscribers.get(subscriber) else { continue };
-            let asked = at.entry(subscriber.holder).or_default();
-            let is_patient = matches!(subscriber.holder, Holder::At { .. }) && *asked >= MAX_ASKED_OF_NODE;
-            if is_patient || self.holders.contains_key(&known.channel) || !channels.insert(known.channel.clone()) {
-                continue;
-            }
-            *asked += 1;
-            taken.push((*subscriber, known.channel.clone()));
-        }
-        taken
+    /// Whom to ask next, at which channel, and what speaks against its place, if it may be asked there. Of those that name one
+    /// channel one is asked at a time.
+    pub(super) fn next(&self, may_ask: impl Fn(&Holder) -> bool) -> Option<(u32, Subscriber, Topic)> {
+        self.turns.iter(may_ask).find_map(|(against, subscriber)| {
+            let channel = &self.subscribers.get(&subscriber)?.channel;
+            (!self.holders.contains_key(channel)).then(|| (against, subscriber, channel.clone()))
+        })
     }
 
     pub(super) fn asked(&mut self, about: Subscriber, challenge: ChallengeId) {
         let Some(channel) = self.set(&about, Stage::Asked { challenge }) else { return };
         self.holders.insert(channel, about);
-        *self.asked_at.entry(about.holder).or_default() += 1;
+        self.turns.open(about.holder);
     }
 
     pub(super) fn is_open(&self, subscriber: &Subscriber, challenge: ChallengeId) -> bool {
@@ -127,13 +145,15 @@ impl Questions {
     }
 
     pub(super) fn refused(&mut self, subscriber: Subscriber, until: Instant) {
-        self.set(&subscriber, Stage::Paused { until });
+        self.silent(subscriber, until);
         self.prove(&subscriber, false);
     }
 
     /// Nobody said anything: what it proved before still counts.
     pub(super) fn silent(&mut self, subscriber: Subscriber, until: Instant) {
-        self.set(&subscriber, Stage::Paused { until });
+        if self.set(&subscriber, Stage::Paused { until }).is_some() {
+            self.turns.note_vain(subscriber.holder);
+        }
     }
 
     /// Has those asked again whose pause is over; says when the next one's is.
@@ -144,8 +164,8 @@ impl Questions {
         });
         let (due, later): (Vec<_>, Vec<_>) = paused.partition(|(until, _)| *until <= now);
         for (_, subscriber) in due {
-            let place = self.place();
-            self.set(&subscriber, Stage::Wanted { place });
+            let number = self.turns.want(subscriber);
+            self.set(&subscriber, Stage::Wanted { number });
         }
         later.into_iter().map(|(until, _)| until).min()
     }
@@ -159,22 +179,16 @@ impl Questions {
         self.holders.get(channel).copied()
     }
 
-    fn has_room(&self, holder: &Holder) -> bool {
-        let of_node = self.known_at.get(holder).copied().unwrap_or_default();
-        self.subscribers.len() < MAX_SUBSCRIBERS && of_node < MAX_OF_NODE
-    }
-
     fn learn(&mut self, subscriber: Subscriber, channel: Topic, is_proved: bool) {
-        let place = self.place();
-        self.wanted.insert((place, subscriber));
-        *self.known_at.entry(subscriber.holder).or_default() += 1;
-        self.subscribers.insert(subscriber, Known { channel, is_proved, stage: Stage::Wanted { place } });
+        self.turns.join(subscriber.holder);
+        let number = self.turns.want(subscriber);
+        self.subscribers.insert(subscriber, Known { channel, is_proved, stage: Stage::Wanted { number } });
     }
 
     fn forget(&mut self, subscriber: &Subscriber) {
         let Some(known) = self.subscribers.remove(subscriber) else { return };
         self.leave(subscriber, &known.channel, known.stage);
-        less(&mut self.known_at, &subscriber.holder);
+        self.turns.leave(subscriber.holder);
     }
 
     /// Changes the stage of a subscriber; gives back its channel.
@@ -182,18 +196,13 @@ impl Questions {
         let known = self.subscribers.get_mut(subscriber)?;
         let (channel, left) = (known.channel.clone(), std::mem::replace(&mut known.stage, stage));
         self.leave(subscriber, &channel, left);
-        if let Stage::Wanted { place } = stage {
-            self.wanted.insert((place, *subscriber));
-        }
         Some(channel)
     }
 
     fn leave(&mut self, subscriber: &Subscriber, channel: &Topic, stage: Stage) {
         match stage {
-            Stage::Wanted { place } => {
-                self.wanted.remove(&(place, *subscriber));
-            }
-            Stage::Asked { .. } => less(&mut self.asked_at, &subscriber.holder),
+            Stage::Wanted { number } => self.turns.unwant(*subscriber, number),
+            Stage::Asked { .. } => self.turns.close(subscriber.holder),
             Stage::Proved | Stage::Paused { .. } => {}
         }
         if self.holders.get(channel) == Some(subscriber) {
@@ -206,18 +215,95 @@ impl Questions {
             known.is_proved = is_proved;
         }
     }
-
-    const fn place(&mut self) -> u64 {
-        self.next += 1;
-        self.next
-    }
 }
 
-fn less(counts: &mut BTreeMap<Holder, usize>, holder: &Holder) {
-    if let Some(count) = counts.get_mut(holder) {
-        *count = count.saturating_sub(1);
-        if *count == 0 {
-            counts.remove(holder);
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use nuncio_testkit::simulator::node_id;
+
+    use super::*;
+
+    fn at(n: usize) -> Holder {
+        Holder::At { node: node_id(n), epoch: 1 }
+    }
+
+    /// So many subscribers at a node, and their channels.
+    fn some(n: usize, count: u32) -> Vec<(Subscriber, Topic)> {
+        let channel = |session| Topic::new(&format!("{n} {session}")).expect("a topic");
+        (0..count).map(|session| (Subscriber { holder: at(n), session }, channel(session))).collect()
+    }
+
+    /// Asks up to so many; says of which nodes.
+    fn ask(questions: &mut Questions, count: usize) -> Vec<Subscriber> {
+        let next = |_| {
+            let (_, about, _) = questions.next(|_| true)?;
+            questions.asked(about, ChallengeId([0; 64]));
+            Some(about)
+        };
+        (0..count).map_while(next).collect()
+    }
+
+    fn known(questions: &Questions, n: usize) -> usize {
+        questions.subscribers.keys().filter(|one| one.holder == at(n)).count()
+    }
+
+    #[test]
+    fn whoever_proved_nothing_makes_room_for_one_of_a_node_of_which_fewer_are_known() {
+        let (mut questions, now) = (Questions::default(), Instant::now());
+        let mut found: Vec<_> = (1..=4).flat_map(|n| some(n, 300)).collect();
+        questions.review(&found, usize::MAX);
+        assert_eq!([1, 2, 3, 4].map(|n| known(&questions, n)), [MAX_OF_NODE; 4]);
+        // One has proved itself, one is asked, some are silent, the others wait for their turn.
+        let asked = ask(&mut questions, 40);
+        questions.accepted(asked[0]);
+        asked[2..].iter().for_each(|one| questions.silent(*one, now + Duration::from_secs(30)));
+        found.extend(some(5, 3));
+        questions.review(&found, usize::MAX);
+        assert_eq!((questions.len(), known(&questions, 5)), (MAX_SUBSCRIBERS, 3));
+        assert!(asked[..2].iter().all(|one| questions.subscribers.contains_key(one)), "they stay");
+        assert_eq!(ask(&mut questions, 3).iter().filter(|one| one.holder == at(5)).count(), 3, "it is theirs first");
+        found.extend(some(5, 2000));
+        questions.review(&found, usize::MAX);
+        let shares = [1, 2, 3, 4, 5].map(|n| known(&questions, n));
+        assert!(shares.iter().all(|known| (204..=206).contains(known)), "{shares:?}");
+        let before: Vec<_> = questions.subscribers.keys().copied().collect();
+        questions.review(&found, usize::MAX);
+        assert!(questions.subscribers.keys().eq(&before), "nobody makes room for ever");
+    }
+
+    #[test]
+    fn those_are_asked_first_behind_whom_fewest_challenges_are_open_or_were_in_vain() {
+        let (mut questions, now) = (Questions::default(), Instant::now());
+        let mut found: Vec<_> = [some(1, 50), some(2, 50)].concat();
+        questions.review(&found, usize::MAX);
+        let asked = ask(&mut questions, 10);
+        assert_eq!(asked.iter().filter(|one| one.holder == at(1)).count(), 5, "in turns");
+        for one in &asked {
+            questions.silent(*one, now + Duration::from_secs(30));
         }
+        found.extend(some(3, 4));
+        questions.review(&found, usize::MAX);
+        assert!(ask(&mut questions, 4).iter().all(|one| one.holder == at(3)));
+        assert_eq!(ask(&mut questions, 100).len(), 90);
+    }
+
+    #[test]
+    fn of_several_that_name_a_channel_the_one_goes_first_that_left_nobody_waiting() {
+        let (mut questions, now) = (Questions::default(), Instant::now());
+        let mut found = some(1, 1);
+        questions.review(&found, usize::MAX);
+        for one in ask(&mut questions, 1) {
+            questions.silent(one, now);
+        }
+        let channel = Topic::new("of somebody honest").expect("a topic");
+        for n in [1, 2] {
+            found.push((Subscriber { holder: at(n), session: 7 }, channel.clone()));
+        }
+        questions.review(&found, usize::MAX);
+        let holders: Vec<_> = ask(&mut questions, 9).into_iter().map(|one| one.holder).collect();
+        assert_eq!(holders, [at(2)]);
+        assert_eq!(questions.holder_of(&channel).map(|one| one.holder), Some(at(2)));
     }
 }
