@@ -8,23 +8,34 @@ const MAX_NUMBERS: u64 = 6_000_000;
 /// How often the newest number is noted, to be forgotten once its time is over.
 const STEP: Duration = Duration::from_secs(5);
 
+/// Words of a page, and the numbers that it has a bit for.
+const WORDS: usize = 64;
+const NUMBERS: u64 = 64 * WORDS as u64;
+
 /// Which numbers of one source, in one of its epochs, have been seen. The one memory against running, delivering or passing
 /// to an application anything twice.
 ///
 /// A number is remembered for as long as its message counts; by then the gate refuses it for its age. Numbers grow with
 /// the source's clock, so a whole range is forgotten at once, and one that was never seen but is as old is refused, too.
 ///
+/// A page is made with the first of its numbers: one far ahead costs no more than one that follows.
+///
 /// Bound: one bit for each number of the last minute, [`MAX_NUMBERS`] at the most; beyond, the oldest are refused unseen.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     /// Numbers up to here are forgotten, and refused.
     floor: u64,
-    /// One bit for each number above the floor.
-    words: VecDeque<u64>,
+    /// Of the numbers above the floor.
+    pages: VecDeque<Option<Page>>,
+    /// Pages that are made.
+    made: usize,
     /// The newest number at readings of the source's clock.
     marks: VecDeque<(Duration, u64)>,
     newest: u64,
 }
+
+/// One bit for each number.
+type Page = Box<[u64; WORDS]>;
 
 /// What a number is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,14 +60,18 @@ impl Memory {
             self.raise(number - MAX_NUMBERS);
             offset = number - self.floor - 1;
         }
-        let (word, bit) = ((offset / 64) as usize, 1 << (offset % 64));
-        if word >= self.words.len() {
-            self.words.resize(word + 1, 0);
+        let (page, word, bit) = place(offset);
+        if page >= self.pages.len() {
+            self.pages.resize_with(page + 1, || None);
         }
-        if self.words[word] & bit != 0 {
+        let words = self.pages[page].get_or_insert_with(|| {
+            self.made += 1;
+            Box::new([0; WORDS])
+        });
+        if words[word] & bit != 0 {
             return Sight::Seen;
         }
-        self.words[word] |= bit;
+        words[word] |= bit;
         if number > self.newest {
             self.newest = number;
             if self.marks.back().is_none_or(|(at, _)| at.saturating_add(STEP) <= clock) {
@@ -69,7 +84,8 @@ impl Memory {
     /// Whether a number has been seen, or may have been.
     pub(super) fn has_seen(&self, number: u64) -> bool {
         let Some(offset) = number.checked_sub(self.floor).and_then(|above| above.checked_sub(1)) else { return true };
-        self.words.get((offset / 64) as usize).is_some_and(|word| word & 1 << (offset % 64) != 0)
+        let (page, word, bit) = place(offset);
+        self.pages.get(page).and_then(Option::as_ref).is_some_and(|words| words[word] & bit != 0)
     }
 
     /// Forgets what was new a lifetime ago: all of it counts no more.
@@ -81,28 +97,29 @@ impl Memory {
 
     /// Bytes it takes.
     pub(super) fn bytes(&self) -> usize {
-        self.words.len() * size_of::<u64>()
+        self.pages.len() * size_of::<Option<Page>>() + self.made * size_of::<[u64; WORDS]>()
     }
 
     /// Refuses the older half of the numbers above the floor from now on; says how many bytes fewer it takes.
     pub(super) fn forget_older_half(&mut self) -> usize {
         let before = self.bytes();
-        self.raise(self.floor.saturating_add(64 * (self.words.len() as u64).div_ceil(2)));
-        self.words.shrink_to_fit();
+        self.raise(self.floor.saturating_add(NUMBERS * (self.pages.len() as u64).div_ceil(2)));
+        self.pages.shrink_to_fit();
         before - self.bytes()
     }
 
-    /// By whole words: up to 63 numbers below the new floor stay remembered.
+    /// By whole pages: those below the new floor that share one with numbers above it stay remembered.
     fn raise(&mut self, floor: u64) {
-        let words = (floor.saturating_sub(self.floor) / 64) as usize;
-        if words >= self.words.len() {
-            self.words.clear();
-            self.floor = self.floor.max(floor);
-        } else {
-            self.words.drain(..words);
-            self.floor += 64 * words as u64;
-        }
+        let pages = (floor.saturating_sub(self.floor) / NUMBERS).min(self.pages.len() as u64) as usize;
+        self.made -= self.pages.drain(..pages).flatten().count();
+        let is_empty = self.pages.is_empty();
+        self.floor = if is_empty { self.floor.max(floor) } else { self.floor + NUMBERS * pages as u64 };
     }
+}
+
+/// The page of the number so far above the floor's next, the word there, and its bit.
+const fn place(offset: u64) -> (usize, usize, u64) {
+    ((offset / NUMBERS) as usize, (offset % NUMBERS / 64) as usize, 1 << (offset % 64))
 }
 
 #[cfg(test)]
@@ -141,11 +158,31 @@ mod tests {
         assert_eq!(memory.see(1, S), Sight::New);
         for number in [u64::MAX, u64::MAX - 1, 1 << 60] {
             memory.see(number, S);
-            assert!(memory.bytes() <= MAX_NUMBERS as usize / 8 + 16);
+            assert!(memory.bytes() <= 3 * (WORDS * 8) + 8 * (MAX_NUMBERS / NUMBERS + 2) as usize);
         }
         assert_eq!(memory.see(1, S), Sight::Forgotten);
         assert_eq!(memory.see(2, S), Sight::Forgotten, "it refuses what it cannot judge");
         assert!(memory.has_seen(2), "it may have been");
         assert_eq!(memory.see(u64::MAX, S), Sight::Seen);
+    }
+
+    #[test]
+    fn a_number_far_ahead_makes_one_page_and_what_was_before_goes() {
+        let (mut memory, mut number) = (Memory::default(), 1);
+        for _ in 0..100 {
+            assert_eq!(memory.see(number, S), Sight::New);
+            assert!((1..=2).contains(&memory.made), "{number}: {}", memory.made);
+            number += MAX_NUMBERS + 64;
+        }
+        // All that it may: one number of each page.
+        for n in (0..MAX_NUMBERS).step_by(NUMBERS as usize) {
+            memory.see(number + n, S);
+            assert_eq!(memory.made, memory.pages.iter().flatten().count());
+        }
+        assert!(memory.made <= MAX_NUMBERS.div_ceil(NUMBERS) as usize + 1, "{}", memory.made);
+        while memory.bytes() > 0 {
+            assert!(memory.forget_older_half() > 0);
+            assert_eq!(memory.made, memory.pages.iter().flatten().count());
+        }
     }
 }
