@@ -218,3 +218,22 @@ fn many_answered_messages_of_one_node_make_room_for_more() {
         a.client(ClientInput::Acknowledge { client, delivery, code: ResultCode::OK, data: long.clone() });
     }
 }
+
+#[test]
+fn a_message_of_another_node_is_attempted_no_more_often_than_an_honest_node_does() {
+    let mut a = Lone::passive(0);
+    a.link(1, &[0], &[]);
+    for client in 100..700 {
+        a.subscriber(client, &["t"]);
+    }
+    let mut delivered = |message, numbers: std::ops::RangeInclusive<u64>| {
+        let attempt = |number| {
+            let content = Content::Publish { message, topic: topic("t"), tenant: None, data: Bytes::new() };
+            let message = Message { header: header(1, 0, number), content };
+            receivers(&a.input(BridgeInput::Received { from: node_id(1), message })).len()
+        };
+        numbers.map(attempt).sum::<usize>()
+    };
+    assert_eq!(delivered(1, 1..=600), 256);
+    assert_eq!(delivered(2, 601..=610), 10, "another message");
+}

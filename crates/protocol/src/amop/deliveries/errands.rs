@@ -29,8 +29,7 @@ const MAX_BYTES: usize = 256 << 20;
 pub(super) struct Errands {
     places: HashMap<Asked, Place>,
     shelf: Shelf<(Asked, Errand)>,
-    /// The sessions that had a message, each with the attempt that brought it.
-    had: HashMap<Message, SmallVec<[(u64, ClientId); 1]>>,
+    had: HashMap<Message, Had>,
     /// Of each client of each source, in the order of their answers.
     answered: HashMap<NodeId, BTreeMap<Option<TenantId>, VecDeque<Place>>>,
     timers: Timers<Place>,
@@ -45,6 +44,16 @@ type Whose = (NodeId, Option<TenantId>);
 
 /// A message, its source's epoch, and its source.
 type Message = (u64, u64, NodeId);
+
+/// Most attempts at one message: no honest node makes more, and each looks through what became of those before.
+const MAX_ATTEMPTS: usize = 256;
+
+/// The attempts at a message, and the sessions that had it, each with the attempt that brought it.
+#[derive(Debug, Default)]
+struct Had {
+    attempts: usize,
+    sessions: SmallVec<[(u64, ClientId); 1]>,
+}
 
 impl Errands {
     pub(super) const BOUND: Bound = Bound::of_bytes(
@@ -65,8 +74,11 @@ impl Errands {
     }
 
     /// Makes room for an attempt; `false` when there is none.
-    pub(super) fn make_room(&mut self, source: &NodeId, errand: &Errand) -> bool {
-        let whose = (*source, errand.tenant);
+    pub(super) fn make_room(&mut self, asked: &Asked, errand: &Errand) -> bool {
+        if self.had.get(&message_of(asked, errand)).is_some_and(|had| had.attempts >= MAX_ATTEMPTS) {
+            return false;
+        }
+        let whose = (asked.source, errand.tenant);
         while !self.take(whose, errand.bytes()) {
             if !self.forget_answered(whose) {
                 return false;
@@ -78,6 +90,7 @@ impl Errands {
     /// Takes an attempt for which room was made.
     pub(super) fn insert(&mut self, asked: Asked, errand: Errand) {
         let ends = errand.ends;
+        self.had.entry(message_of(&asked, &errand)).or_default().attempts += 1;
         let place = self.shelf.put((asked, errand));
         self.timers.set(ends, place);
         self.places.insert(asked, place);
@@ -94,13 +107,13 @@ impl Errands {
     /// The sessions that had the message of an attempt.
     pub(super) fn had(&self, asked: &Asked) -> BTreeSet<ClientId> {
         let clients = self.get(asked).and_then(|errand| self.had.get(&message_of(asked, errand)));
-        clients.into_iter().flatten().map(|(_, client)| *client).collect()
+        clients.into_iter().flat_map(|had| &had.sessions).map(|(_, client)| *client).collect()
     }
 
     /// The sessions at which earlier attempts at the same message still are.
     pub(super) fn waiting(&self, asked: &Asked) -> Vec<ClientId> {
         let Some(errand) = self.get(asked) else { return Vec::new() };
-        let had = self.had.get(&message_of(asked, errand)).into_iter().flatten();
+        let had = self.had.get(&message_of(asked, errand)).into_iter().flat_map(|had| &had.sessions);
         let is_open = |number: u64| {
             let earlier = self.get(&Asked { number, ..*asked });
             earlier.is_some_and(|errand| matches!(errand.stage, Stage::At { .. }))
@@ -111,7 +124,7 @@ impl Errands {
     pub(super) fn note_had(&mut self, asked: &Asked, client: ClientId) {
         if let Some(errand) = self.get(asked) {
             let message = message_of(asked, errand);
-            self.had.entry(message).or_default().push((asked.number, client));
+            self.had.entry(message).or_default().sessions.push((asked.number, client));
         }
     }
 
@@ -157,8 +170,10 @@ impl Errands {
         let whose = (asked.source, errand.tenant);
         self.held.remove(account(whose), errand.bytes());
         if let Entry::Occupied(mut had) = self.had.entry(message_of(&asked, &errand)) {
-            had.get_mut().retain(|(number, _)| *number != asked.number);
-            if had.get().is_empty() {
+            let of_message = had.get_mut();
+            of_message.sessions.retain(|(number, _)| *number != asked.number);
+            of_message.attempts -= 1;
+            if of_message.attempts == 0 {
                 had.remove();
             }
         }
@@ -248,7 +263,7 @@ mod tests {
     /// Takes one more of a client; says whether there was room.
     fn take(errands: &mut Errands, tenant: u64, number: u64) -> bool {
         let (asked, errand) = (Asked { source: node_id(1), epoch: 1, number }, errand(tenant, Instant::now()));
-        let fits = errands.make_room(&asked.source, &errand);
+        let fits = errands.make_room(&asked, &errand);
         if fits {
             errands.insert(asked, errand);
         }

@@ -120,7 +120,7 @@ impl Deliveries {
         let (vias, over, sent) = (smallvec![from], Vias::new(), header.sent);
         let priority = header.priority;
         let errand = Errand { message, vias, over, sent, priority, topic, tenant, data, ends, stage: Stage::New };
-        if !self.errands.make_room(&asked.source, &errand) {
+        if !self.errands.make_room(&asked, &errand) {
             tracing::debug!(source = %asked.source.short(), "no room for its messages");
             report(&asked, &errand, ResultCode::SUBSCRIBER_GONE, &Bytes::new(), turn);
             return;
