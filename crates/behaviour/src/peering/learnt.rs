@@ -5,7 +5,7 @@
 //! A `/dnsaddr` would stand for as many places as whoever has the name likes.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -23,22 +23,66 @@ const MOST: usize = 512;
 /// Longest text of an address in a record, in bytes.
 const LONGEST: usize = 256;
 
+/// How often a place is dialled in so long, whoever is said to be there: as often as the core does it for one node.
+const DIALS: usize = 10;
+const PACE: Duration = Duration::from_secs(30);
+
+/// Most that wait for a turn at one place.
+const WAITING: usize = 32;
+
 /// A place, and who is expected there.
 type Searched = (String, NodeId);
 
 /// Places that were dialled lately because others named them.
 ///
-/// Bound: [`MOST`]; when full, no further one is dialled.
+/// Bound: [`MOST`], and at each [`WAITING`]; when full, no further one is dialled.
 #[derive(Debug, Default)]
 pub(crate) struct Learnt {
     lately: HashMap<Searched, (Address, Instant)>,
+    dials: HashMap<String, Dials>,
+}
+
+/// The dials of one place.
+#[derive(Debug, Default)]
+struct Dials {
+    made: VecDeque<Instant>,
+    /// Who had no turn yet, whoever came first going first, and until when that counts.
+    waiting: VecDeque<(NodeId, Instant)>,
+}
+
+impl Dials {
+    fn forget(&mut self, now: Instant) {
+        self.made.retain(|made| now < *made + PACE);
+        self.waiting.retain(|(_, until)| now < *until);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.made.is_empty() && self.waiting.is_empty()
+    }
+
+    /// Whether it is this node's turn.
+    fn take(&mut self, node: NodeId, now: Instant) -> bool {
+        let free = DIALS.saturating_sub(self.made.len());
+        let place = self.waiting.iter().position(|(waiting, _)| *waiting == node);
+        if place.unwrap_or(self.waiting.len()) < free {
+            place.and_then(|place| self.waiting.remove(place));
+            self.made.push_back(now);
+            return true;
+        }
+        if let Some(place) = place {
+            self.waiting[place].1 = now + KNOWN;
+        } else if self.waiting.len() < WAITING {
+            self.waiting.push_back((node, now + KNOWN));
+        }
+        false
+    }
 }
 
 impl Learnt {
     pub(crate) const BOUND: Bound = Bound::of_entries::<(Searched, (Address, Instant))>(
         "places dialled lately that others name",
         MOST,
-        2 * LONGEST,
+        3 * LONGEST + size_of::<(String, Dials)>() + 2 * (WAITING * size_of::<(NodeId, Instant)>() + DIALS * 16),
         "no further one is dialled",
     );
 
@@ -54,16 +98,23 @@ impl Learnt {
     ) -> Result<(), String> {
         let place = place_of(parsed).ok_or("what others name is to be a host and a port")?;
         self.lately.retain(|_, (_, until)| now < *until);
+        self.dials.retain(|_, dials| {
+            dials.forget(now);
+            !dials.is_empty()
+        });
         let searched = (place, expected);
         match self.lately.get(&searched) {
-            Some((written, _)) if written != address => Err(format!("the same place was dialled lately as {written}")),
-            Some(_) => Ok(()),
-            None if self.lately.len() >= MOST => Err("too many places were dialled lately".into()),
-            None => {
-                self.lately.insert(searched, (address.clone(), now + KNOWN));
-                Ok(())
+            Some((written, _)) if written != address => {
+                return Err(format!("the same place was dialled lately as {written}"));
             }
+            None if self.lately.len() >= MOST => return Err("too many places were dialled lately".into()),
+            Some(_) => {}
+            None => drop(self.lately.insert(searched.clone(), (address.clone(), now + KNOWN))),
         }
+        let (place, _) = searched;
+        let is_turn = self.dials.len() < MOST || self.dials.contains_key(&place);
+        let is_turn = is_turn && self.dials.entry(place).or_default().take(expected, now);
+        is_turn.then_some(()).ok_or_else(|| "the place was dialled often lately, for others too".into())
     }
 }
 
@@ -140,6 +191,37 @@ mod tests {
         }
         let again = connections.dial(Address::new("A.example:80"), member, start + KNOWN);
         assert!(again.is_ok(), "no dial makes the while longer");
+    }
+
+    /// However many are said to be there, and in however many ways it is written.
+    #[test]
+    fn a_place_is_dialled_a_few_times_in_a_while_and_for_each_in_turn() {
+        let (start, mut learnt) = (Instant::now(), Learnt::default());
+        let nodes: Vec<_> = (0..30).map(|_| NodeKey::generate().node_id()).collect();
+        let (mut made, mut served) = (Vec::new(), std::collections::HashSet::new());
+        for second in 0..180 {
+            let now = start + Duration::from_secs(second);
+            for (n, node) in nodes.iter().enumerate() {
+                let address: String = "abcde.example:80"
+                    .char_indices()
+                    .map(|(at, one)| if n >> at & 1 == 1 { one.to_ascii_uppercase() } else { one })
+                    .collect();
+                if learnt.may_dial((&Address::new(&address), &to_multiaddr(&address).unwrap()), *node, now).is_ok() {
+                    made.push(now);
+                    served.insert(*node);
+                }
+            }
+        }
+        let in_one_while = |first: &Instant| made.iter().filter(|at| **at >= *first && **at < *first + PACE).count();
+        assert_eq!(made.iter().map(in_one_while).max(), Some(DIALS));
+        assert_eq!(served.len(), nodes.len());
+        let other = ("10.0.0.1:80", nodes[0]);
+        assert!(
+            learnt
+                .may_dial((&Address::new(other.0), &to_multiaddr(other.0).unwrap()), other.1, start + 180 * PACE)
+                .is_ok()
+        );
+        assert_eq!((learnt.dials.len(), learnt.lately.len()), (1, 1), "what is over is forgotten");
     }
 
     #[test]
