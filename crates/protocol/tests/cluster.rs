@@ -8,11 +8,12 @@ use std::{
 };
 
 use heard::invariant_heard_in_order_or_named;
+use nuncio_identity::NodeId;
 use nuncio_protocol::{
     Config, Topic,
     amop::{ClientId, Kind, ResultCode},
 };
-use nuncio_testkit::simulator::{Heard, Simulator, Weather, node_id};
+use nuncio_testkit::simulator::{Heard, Listening, Simulator, Weather, node_id};
 use proptest::{prelude::*, test_runner::FileFailurePersistence};
 
 const MS: Duration = Duration::from_millis(1);
@@ -79,13 +80,24 @@ struct Watch {
     judged_publishes: BTreeSet<(ClientId, nuncio_protocol::amop::PublishSeq)>,
 }
 
-fn invariant_routes_have_no_loops(network: &Simulator) {
+/// A route begins with a link and leads on over links that both their ends name.
+fn invariant_routes_lead_over_links_that_both_ends_name(network: &Simulator) {
     for (number, overlay) in network.running() {
+        let names =
+            |a: &NodeId, b: &NodeId| overlay.record(a).is_some_and(|record| record.status.neighbours.contains(b));
+        let links: BTreeSet<_> = overlay.links().into_iter().map(|link| link.peer).collect();
         for view in overlay.nodes().into_iter().filter(|view| view.reachable) {
             let path = overlay.route(&view.node).expect("what is reachable has a route");
             assert_eq!(path.len(), view.hops.map_or(0, usize::from) + 1);
-            let unique: BTreeSet<_> = path.iter().collect();
-            assert_eq!(unique.len(), path.len(), "node {number} would go in circles");
+            assert_eq!((path.first(), path.last()), (Some(&overlay.node()), Some(&view.node)), "node {number}");
+            assert!(
+                path.get(1).is_none_or(|first| links.contains(first)),
+                "node {number} has no link to {:?}",
+                path[1]
+            );
+            for pair in path.windows(2).skip(1) {
+                assert!(names(&pair[0], &pair[1]) && names(&pair[1], &pair[0]), "node {number} goes over {pair:?}");
+            }
         }
     }
 }
@@ -150,7 +162,7 @@ fn invariant_nothing_is_delivered_without_a_certified_source(network: &Simulator
 }
 
 fn invariants(network: &Simulator, watch: &mut Watch) {
-    invariant_routes_have_no_loops(network);
+    invariant_routes_lead_over_links_that_both_ends_name(network);
     invariant_handlers_run_at_most_once(network);
     invariant_requests_end_once_by_their_deadline(network, watch);
     invariant_publishes_end_once_by_their_deadline(network, watch);
@@ -199,6 +211,38 @@ fn at_rest_every_request_is_answered(network: &mut Simulator) {
     for request in asked {
         let trace = &network.observed().requests[&request];
         assert!(matches!(trace.ended, Some((_, Ok(_)))) && trace.handler_runs == 1, "{request:?}: {trace:?}");
+    }
+}
+
+/// Nor does one whose clients never hear of each other. Of a message to one somebody of those that are there gets it, and says
+/// so; one to all each of them gets, once.
+fn at_rest_every_publish_is_answered(network: &mut Simulator) {
+    let topic = Topic::new("at rest").expect("a valid topic");
+    let (mut clients, mut said) = (BTreeMap::new(), Vec::new());
+    for node in islands(network).into_iter().flatten() {
+        let client = network.add_client(node, false);
+        network.subscribe(client, &[&topic]);
+        clients.insert(node, client);
+    }
+    network.run_for(12 * S);
+    for island in islands(network) {
+        let there: BTreeSet<_> = island.iter().map(|node| clients[node]).collect();
+        for (client, kind) in
+            there.iter().flat_map(|client| [Kind::Unicast, Kind::Multicast].map(|kind| (*client, kind)))
+        {
+            said.push((client, network.publish(client, kind, &topic), there.clone()));
+        }
+    }
+    network.run_for(6 * S);
+    for (client, seq, there) in said {
+        let trace = &network.observed().publishes[&(client, seq)];
+        assert!(matches!(trace.ended, Some((_, ResultCode::OK))) && trace.ends == 1, "{client:?}: {trace:?}");
+        let got: BTreeSet<_> = trace.deliveries.keys().copied().collect();
+        let is_got = match trace.kind {
+            Kind::Unicast => got.len() == 1 && got.is_subset(&there),
+            Kind::Multicast => got == there,
+        };
+        assert!(is_got && trace.deliveries.values().all(|count| *count == 1), "{client:?} of {there:?}: {trace:?}");
     }
 }
 
@@ -267,23 +311,24 @@ fn at_rest_following_next_hops_arrives(network: &Simulator) {
     }
 }
 
-/// Whoever has heard of what another node publishes, and has a path to it, knows of the last of it.
-fn at_rest_multicasts_are_heard_to_the_last(network: &Simulator) {
-    let (islands, observed) = (islands(network), network.observed());
-    let epoch = |node: usize| network.overlay(node).map(|overlay| overlay.version().epoch);
-    for ((origin, of, topic), published) in &observed.published {
-        let island = islands.iter().find(|island| island.contains(origin) && epoch(*origin) == Some(*of));
-        for (listening, heard) in observed.heard.iter().filter(|(listening, _)| {
-            listening.origin == node_id(*origin) && listening.epoch == *of && listening.topic == *topic
-        }) {
-            let is_there = island.is_some_and(|island| island.contains(&listening.node));
-            if !is_there || epoch(listening.node) != Some(listening.since) {
-                continue;
+/// What a node publishes now everybody hears who has a path to it, also who heard nothing of it before: no gap is named.
+fn at_rest_multicasts_are_heard_to_the_last(network: &mut Simulator, topic: &Topic) {
+    let epoch = |network: &Simulator, node: usize| network.overlay(node).map(|overlay| overlay.version().epoch);
+    let islands = islands(network);
+    for origin in islands.iter().flatten() {
+        assert!([None, Some(topic)].into_iter().all(|topic| network.multicast(*origin, topic)), "node {origin}");
+    }
+    network.run_for(12 * S);
+    for island in islands {
+        for (origin, node) in island.iter().flat_map(|a| island.iter().map(move |b| (*a, *b))).filter(|(a, b)| a != b) {
+            for topic in [None, Some(topic.clone())] {
+                let (since, of) = (epoch(network, node).expect("it runs"), epoch(network, origin).expect("it runs"));
+                let last = network.observed().published[&(origin, of, topic.clone())].last().copied();
+                let (origin, priority) = (node_id(origin), Default::default());
+                let listening = Listening { node, since, origin, epoch: of, topic, priority };
+                let heard = network.observed().heard.get(&listening).and_then(|heard| heard.last());
+                assert_eq!(heard.copied(), last.map(|(number, body)| Heard::Message(number, body)), "{listening:?}");
             }
-            let last = heard.last().map(|heard| match *heard {
-                Heard::Message(number, _) | Heard::Gap(_, number) => number,
-            });
-            assert_eq!(last, published.last().map(|(number, _)| *number), "{listening:?}");
         }
     }
 }
@@ -373,14 +418,16 @@ fn play(scenario: &Scenario) {
     world.network.heal();
     world.network.calm();
     world.go(12 * S);
-    let World { mut network, mut watch, .. } = world;
+    let World { mut network, mut watch, topic, .. } = world;
     network.run_for(120 * S);
     invariants(&network, &mut watch);
     at_rest_links_agree(&network);
     at_rest_a_path_is_a_route_and_tables_are_equal(&network);
     at_rest_following_next_hops_arrives(&network);
-    at_rest_multicasts_are_heard_to_the_last(&network);
+    at_rest_multicasts_are_heard_to_the_last(&mut network, &topic);
     at_rest_every_request_is_answered(&mut network);
+    at_rest_every_publish_is_answered(&mut network);
+    invariants(&network, &mut watch);
 }
 
 /// 64, or what `PROPTEST_CASES` says.

@@ -85,6 +85,8 @@ pub(super) struct Network {
     adjacent: Vec<BTreeMap<usize, usize>>,
     /// With whom each node has a link, as its core has said.
     linked: Vec<Bits>,
+    /// Whose certificate each node has seen since it started, at a connection or in a record.
+    shown: Vec<Bits>,
     blocked: BTreeSet<(usize, usize)>,
     /// When the last message from one node to another arrives, on each stream.
     last_arrival: HashMap<(usize, usize, Stream), Duration>,
@@ -113,6 +115,7 @@ impl Network {
         self.generations.push(0);
         self.adjacent.push(BTreeMap::new());
         self.linked.push(Bits::default());
+        self.shown.push(Bits::default());
     }
 
     pub(super) fn schedule(&mut self, at: Duration, event: Event) {
@@ -191,7 +194,28 @@ impl Network {
 
     /// A node has stopped.
     pub(super) fn forget_links(&mut self, node: usize) {
-        self.linked[node] = Bits::default();
+        (self.linked[node], self.shown[node]) = Default::default();
+    }
+
+    /// Whether a node has seen another one's certificate.
+    pub(super) fn is_shown(&self, node: usize, other: &NodeId) -> bool {
+        self.numbers.get(other).is_some_and(|other| *other == node || self.shown[node].has(*other))
+    }
+
+    fn note_shown(&mut self, node: usize, input: &Input) {
+        let Self { numbers, shown, .. } = self;
+        let mut note = |other: &NodeId| {
+            if let Some(other) = numbers.get(other) {
+                shown[node].insert(*other);
+            }
+        };
+        match input {
+            Input::Peering(PeeringInput::ConnectionOpened { peer, .. }) => note(peer),
+            Input::Status(StatusInput::Answered { answer, .. }) => {
+                answer.records.iter().for_each(|record| note(&record.status.node));
+            }
+            _ => {}
+        }
     }
 
     /// How many nodes a node has connections with.
@@ -379,6 +403,7 @@ impl Simulator {
         let Some(overlay) = &mut self.nodes[node].overlay else { return };
         self.touched = Some(node);
         self.journal.push(self.now, node, || What::In(input.clone()));
+        self.network.note_shown(node, &input);
         overlay.handle_input(input, instant);
         self.carry_out(node);
     }

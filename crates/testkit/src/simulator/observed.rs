@@ -45,7 +45,7 @@ pub struct Observed {
     pub bans: usize,
     /// How often an honest node banned an honest one.
     pub unjust_bans: usize,
-    /// Requests handed to an application of whose source the node had seen no certificate.
+    /// Requests and AMOP messages that were delivered though the node had seen no certificate of their source.
     pub uncertified: usize,
     /// Unicast and bridge messages that a link did not take, of which the core was told.
     pub not_sent: usize,

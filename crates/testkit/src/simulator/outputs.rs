@@ -3,8 +3,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use nuncio_identity::{NodeId, Signature};
 use nuncio_protocol::{
-    Account, BridgeInput, Input, MAX_HOPS, MulticastInput, Output, Overlay, PeeringInput, StatusInput, Topic,
-    UnicastInput,
+    Account, BridgeInput, Input, MAX_HOPS, MulticastInput, Output, PeeringInput, StatusInput, Topic, UnicastInput,
     amop::{ClientInput, ClientOutput, Kind, Multicast, PublishSeq, ResultCode, SealedPost},
     bridge::Frame,
     multicast::{Batch, Leg, Proof, priority_of},
@@ -253,7 +252,10 @@ impl Simulator {
 
     fn perform_for_client(&mut self, node: usize, output: ClientOutput) {
         match output {
-            ClientOutput::Deliver { client, delivery, kind, data, .. } => {
+            ClientOutput::Deliver { client, account, delivery, kind, data, .. } => {
+                if let Account::Of(source) | Account::Brought(source, _) = account {
+                    self.note_source(node, &source);
+                }
                 let Some(state) = self.clients.get(&client) else {
                     let failed = ClientInput::DeliveryFailed { client, delivery };
                     self.think(node, failed);
@@ -376,9 +378,13 @@ impl Simulator {
         }
     }
 
+    /// Something of a node is delivered.
+    fn note_source(&mut self, node: usize, source: &NodeId) {
+        self.observed.uncertified += usize::from(!self.network.is_shown(node, source));
+    }
+
     fn note_handler_run(&mut self, node: usize, source: NodeId, body: &[u8]) {
-        let knows = |overlay: &Overlay| source == overlay.node() || overlay.is_certified(&source);
-        self.observed.uncertified += usize::from(!self.overlay(node).is_some_and(knows));
+        self.note_source(node, &source);
         let exchange = body.first_chunk().map(|bytes| ExchangeId(u64::from_be_bytes(*bytes)));
         if let (Some(from), Some(exchange)) = (self.number(&source), exchange)
             && let Some(trace) = self.observed.requests.get_mut(&(from, exchange))
