@@ -61,6 +61,11 @@ impl Drop for Ticket {
 }
 
 impl Pending {
+    /// Whether more than one waits for its answer.
+    pub(crate) fn are_several(&self) -> bool {
+        self.lock(|waiters| waiters.len() > 1)
+    }
+
     /// Notes that a request is being written; false when its caller has given up.
     pub(crate) fn mark_sent(&self, seq: &FrameSeq) -> bool {
         self.lock(|waiters| waiters.get_mut(seq).map(|waiter| waiter.sent = true)).is_some()

@@ -13,7 +13,10 @@ use std::{
     collections::HashMap,
     io,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -39,6 +42,8 @@ struct Net {
     nodes: Arc<Mutex<HashMap<String, mpsc::Sender<DuplexStream>>>>,
     /// Lengths of the client's writes.
     writes: Arc<Mutex<Vec<usize>>>,
+    /// How often it flushed them.
+    flushes: Arc<AtomicUsize>,
 }
 
 /// A listening node; refuses connections once it is dropped.
@@ -80,7 +85,8 @@ impl dial::Dial for Net {
             let sender = self.nodes.lock().unwrap().get(node).cloned();
             let refused = || NodeError::Unreachable { source: io::ErrorKind::ConnectionRefused.into() };
             sender.ok_or_else(refused)?.send(theirs).await.map_err(|_| refused())?;
-            Ok(Box::new(Recorder { stream: ours, writes: Arc::clone(&self.writes) }) as Box<dyn dial::Stream>)
+            let (writes, flushes) = (Arc::clone(&self.writes), Arc::clone(&self.flushes));
+            Ok(Box::new(Recorder { stream: ours, writes, flushes }) as Box<dyn dial::Stream>)
         })
     }
 }
@@ -159,10 +165,11 @@ impl Node {
     }
 }
 
-/// A stream that notes how much each write took.
+/// A stream that notes how much each write took, and each flush.
 struct Recorder {
     stream: DuplexStream,
     writes: Arc<Mutex<Vec<usize>>>,
+    flushes: Arc<AtomicUsize>,
 }
 
 impl AsyncRead for Recorder {
@@ -182,6 +189,7 @@ impl AsyncWrite for Recorder {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.flushes.fetch_add(1, Ordering::Relaxed);
         Pin::new(&mut self.stream).poll_flush(context)
     }
 

@@ -1,8 +1,8 @@
 //! The sending half of a session.
 
-use std::time::Duration;
+use std::{pin::pin, task::Poll, time::Duration};
 
-use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures::{FutureExt, StreamExt, future::BoxFuture, poll, stream::FuturesUnordered};
 use nuncio_channel_protocol::{Frame, FrameKind, FrameSeq, ProtocolVersion, Subscription, heartbeat};
 use tokio::{
     io::{AsyncWriteExt, WriteHalf},
@@ -20,6 +20,9 @@ use crate::{
 /// What is written between two looks at the clock, in bytes.
 const PIECE: usize = 256 << 10;
 
+/// Answers, and requests, that are written before the rest of what there is to do is looked at again.
+const TOGETHER: usize = 256;
+
 /// How long closing may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -34,9 +37,8 @@ pub(crate) struct Writer<'a> {
     heartbeats: Interval,
     /// The change of the registry whose topics this node was told last.
     told: Option<u64>,
-    /// Frames written since the last flush, and those that the flush before took along.
+    /// Frames written since the last flush.
     unflushed: usize,
-    flushed: usize,
     stop: &'a CancellationToken,
 }
 
@@ -62,7 +64,7 @@ impl<'a> Writer<'a> {
         let mut heartbeats = interval(desk.shared.options.heartbeat);
         heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let answers = FuturesUnordered::new();
-        Self { desk, output, protocol, requests, dues, answers, heartbeats, told: None, unflushed: 0, flushed: 0, stop }
+        Self { desk, output, protocol, requests, dues, answers, heartbeats, told: None, unflushed: 0, stop }
     }
 
     /// Writes until the connection is lost or the client is closed.
@@ -84,42 +86,59 @@ impl<'a> Writer<'a> {
     /// Returns when the client is closed.
     async fn serve(&mut self) -> Result<(), Loss> {
         self.write_topics().await?;
+        self.flush().await?;
         loop {
-            let next = match self.ready().await {
-                Some(next) => next,
-                None => {
-                    self.flush().await?;
-                    self.next().await
-                }
-            };
-            match next {
+            match self.next().await {
                 Next::Answer(frame) => self.write(frame).await?,
                 Next::Due(due) => self.answers.push(due.answer().boxed()),
                 Next::Heartbeat => self.write_heartbeat(self.desk.shared.seqs.next()).await?,
-                Next::Request(frame) => {
-                    // Nobody waits for an answer to a verdict.
-                    let is_one_way = frame.kind == FrameKind::TopicVerified;
-                    if is_one_way || self.desk.shared.pending.mark_sent(&frame.seq) {
-                        self.write(self.desk.readable(frame)).await?;
-                    }
-                }
+                Next::Request(frame) => self.write_request(frame).await?,
                 Next::Stop => return self.say_goodbye().await,
                 Next::Topics => self.write_topics().await?,
             }
+            self.write_waiting().await?;
+            if self.may_follow() {
+                yield_now().await;
+                self.write_waiting().await?;
+            }
+            self.flush().await?;
         }
     }
 
-    /// What is there to do now. What is ready leaves together; of a client that is busy also what tasks that have been woken
-    /// are about to hand over. A frame that comes alone waits for nothing.
-    async fn ready(&mut self) -> Option<Next> {
-        if let Some(next) = unconstrained(self.next()).now_or_never() {
-            return Some(next);
+    /// Writes the answers and requests that wait: what is ready leaves together.
+    async fn write_waiting(&mut self) -> Result<(), Loss> {
+        for _ in 0..TOGETHER {
+            while let Ok(due) = self.dues.try_recv() {
+                self.answers.push(due.answer().boxed());
+            }
+            let answer = unconstrained(self.answers.next()).now_or_never().flatten();
+            let request = self.requests.try_recv().ok();
+            if answer.is_none() && request.is_none() {
+                break;
+            }
+            if let Some(frame) = answer {
+                self.write(frame).await?;
+            }
+            if let Some(frame) = request {
+                self.write_request(frame).await?;
+            }
         }
-        if self.unflushed.max(self.flushed) < 2 {
-            return None;
+        Ok(())
+    }
+
+    /// Whether more is likely to follow at once: of several callers or subscribers who have been woken together the first wakes
+    /// this task, which would run before the others. What comes alone waits for nothing.
+    fn may_follow(&self) -> bool {
+        self.unflushed > 0 && (self.answers.len() > 1 || self.desk.shared.pending.are_several())
+    }
+
+    async fn write_request(&mut self, frame: Frame) -> Result<(), Loss> {
+        // Nobody waits for an answer to a verdict.
+        let is_one_way = frame.kind == FrameKind::TopicVerified;
+        if is_one_way || self.desk.shared.pending.mark_sent(&frame.seq) {
+            self.write(self.desk.readable(frame)).await?;
         }
-        yield_now().await;
-        unconstrained(self.next()).now_or_never()
+        Ok(())
     }
 
     async fn next(&mut self) -> Next {
@@ -173,7 +192,11 @@ impl<'a> Writer<'a> {
         let (first, rest) = frame.into_writes();
         let after = self.desk.shared.options.silence;
         for piece in std::iter::once(&first[..]).chain(rest.chunks(PIECE)) {
-            timeout(after, self.output.write_all(piece)).await.map_err(|_| Loss::Stalled { after })??;
+            let mut written = pin!(self.output.write_all(piece));
+            match poll!(written.as_mut()) {
+                Poll::Ready(written) => written?,
+                Poll::Pending => timeout(after, written).await.map_err(|_| Loss::Stalled { after })??,
+            }
         }
         self.unflushed += 1;
         Ok(())
@@ -183,7 +206,7 @@ impl<'a> Writer<'a> {
         if self.unflushed == 0 {
             return Ok(());
         }
-        self.flushed = std::mem::take(&mut self.unflushed);
+        self.unflushed = 0;
         let after = self.desk.shared.options.silence;
         timeout(after, self.output.flush()).await.map_err(|_| Loss::Stalled { after })??;
         Ok(())

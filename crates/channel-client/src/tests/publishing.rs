@@ -221,3 +221,34 @@ async fn one_write_per_frame() {
     let writes: Vec<usize> = net.writes.lock().unwrap().iter().copied().filter(|length| *length != 57).collect();
     assert_eq!(writes, [44, 45, 144, RECORD_LENGTH, RECORD_LENGTH, 1, RECORD_LENGTH, 40_044 - RECORD_LENGTH]);
 }
+
+/// The first of several callers that are woken together wakes the connection's task, which runs before the others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_callers_ask_for_who_were_answered_together_leaves_together() {
+    const CALLERS: usize = 32;
+    let (client, mut node, net) = pair(Client::builder()).await;
+    let callers: Vec<_> = (0..CALLERS)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { (client.publish("t", "x").await, client.publish("t", "y").await) })
+        })
+        .collect();
+    for _ in 0..CALLERS {
+        let frame = node.expect(FrameKind::Unicast).await;
+        node.frames.feed(frame.answer(FrameKind::Answer, ResultCode::OK, packed("t", ""))).await.unwrap();
+    }
+    let before = net.flushes.load(Ordering::Relaxed);
+    node.frames.flush().await.unwrap();
+    let mut asked = Vec::new();
+    for _ in 0..CALLERS {
+        asked.push(node.expect(FrameKind::Unicast).await);
+    }
+    let flushes = net.flushes.load(Ordering::Relaxed) - before;
+    assert!(flushes <= CALLERS / 4, "{flushes}");
+    for frame in asked {
+        node.send(frame.answer(FrameKind::Answer, ResultCode::OK, packed("t", ""))).await;
+    }
+    for caller in callers {
+        assert!(matches!(caller.await, Ok((Ok(_), Ok(_)))));
+    }
+}
