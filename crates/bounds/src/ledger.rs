@@ -29,6 +29,11 @@ pub enum Account<K> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Part(Option<u64>);
 
+impl Part {
+    /// The account that has no number.
+    pub(crate) const NONE: Self = Self(None);
+}
+
 impl<K: Copy> Account<K> {
     /// Who shares with it; nobody else does with what is the node's own.
     pub(crate) const fn owner(&self) -> Option<K> {

@@ -2,7 +2,7 @@ use std::{collections::HashMap, hash::Hash};
 
 use foldhash::fast::RandomState;
 
-use crate::{Account, ledger::Holds};
+use crate::{Account, ledger::Part};
 
 /// An account leaves the others of its owner this part of what it holds.
 const LEFT_TO_OTHERS: usize = 3;
@@ -15,7 +15,17 @@ const LEFT_TO_OTHERS: usize = 3;
 #[derive(Debug)]
 pub struct Portions<K> {
     all: usize,
-    of: HashMap<Holds<K>, usize, RandomState>,
+    of: HashMap<Option<K>, Share, RandomState>,
+}
+
+/// What an owner's accounts hold. Each message of others is counted in several of these, so an owner is looked up once for all of
+/// it.
+#[derive(Debug, Default)]
+struct Share {
+    all: usize,
+    /// Of the account that is the owner's without a number.
+    own: usize,
+    parts: HashMap<Part, usize, RandomState>,
 }
 
 impl<K: Copy + Eq + Hash> Portions<K> {
@@ -26,47 +36,62 @@ impl<K: Copy + Eq + Hash> Portions<K> {
 
     /// What an account holds.
     pub fn held_by(&self, account: Account<K>) -> usize {
-        self.held(Holds::Account(account))
+        self.share(account).map_or(0, |share| share.held_by(account.part()))
     }
 
     /// How much is to be left free beside what an account takes.
     pub fn to_leave(&self, account: Account<K>) -> usize {
-        let held = self.held_by(account);
+        let Some(share) = self.share(account) else { return 0 };
         match account {
-            Account::Own | Account::Client(_) => held,
-            Account::Of(owner) => self.held(Holds::All(owner)),
-            Account::Brought(owner, _) => self.held(Holds::All(owner)) + held / LEFT_TO_OTHERS,
+            Account::Own | Account::Client(_) => share.held_by(account.part()),
+            Account::Of(_) => share.all,
+            Account::Brought(..) => share.all + share.held_by(account.part()) / LEFT_TO_OTHERS,
         }
     }
 
     /// An account holds so much more.
     pub fn add(&mut self, account: Account<K>, amount: usize) {
         self.all += amount;
-        for whose in holders(account) {
-            *self.of.entry(whose).or_default() += amount;
+        let share = self.of.entry(account.owner()).or_default();
+        share.all += amount;
+        match account.part() {
+            Part::NONE => share.own += amount,
+            part => *share.parts.entry(part).or_default() += amount,
         }
     }
 
     /// It holds so much less.
     pub fn remove(&mut self, account: Account<K>, amount: usize) {
         self.all -= amount;
-        for whose in holders(account) {
-            if let Some(held) = self.of.get_mut(&whose) {
-                *held -= amount;
-                if *held == 0 {
-                    self.of.remove(&whose);
-                }
-            }
+        let Some(share) = self.of.get_mut(&account.owner()) else { return };
+        share.all -= amount;
+        match account.part() {
+            Part::NONE => share.own -= amount,
+            part => share.take(part, amount),
+        }
+        if share.all == 0 {
+            self.of.remove(&account.owner());
         }
     }
 
-    fn held(&self, whose: Holds<K>) -> usize {
-        self.of.get(&whose).copied().unwrap_or_default()
+    fn share(&self, account: Account<K>) -> Option<&Share> {
+        self.of.get(&account.owner())
     }
 }
 
-fn holders<K: Copy>(account: Account<K>) -> impl Iterator<Item = Holds<K>> {
-    [Some(Holds::Account(account)), account.owner().map(Holds::All)].into_iter().flatten()
+impl Share {
+    fn held_by(&self, part: Part) -> usize {
+        if part == Part::NONE { self.own } else { self.parts.get(&part).copied().unwrap_or_default() }
+    }
+
+    fn take(&mut self, part: Part, amount: usize) {
+        if let Some(held) = self.parts.get_mut(&part) {
+            *held -= amount;
+            if *held == 0 {
+                self.parts.remove(&part);
+            }
+        }
+    }
 }
 
 impl<K> Default for Portions<K> {
