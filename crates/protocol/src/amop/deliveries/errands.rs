@@ -20,30 +20,30 @@ const MAX_BYTES: usize = 256 << 20;
 
 /// The attempts of other nodes, each until its time is over, and which sessions had which message.
 ///
-/// A busy node keeps some ten thousand answered ones of each source, and each message that comes makes it forget one: so they are
-/// found by hash, and what is ordered by time names their places only.
+/// A busy node keeps some ten thousand answered ones of each source, and each message that comes makes it forget one: what is looked
+/// up there is in no cache. So an attempt is found by its name once, in a table of its source's that is as small as it can be, and by
+/// its place from then on.
 ///
 /// Bound: [`MAX_BYTES`]. When a source's share is full answered attempts of it are forgotten, the oldest of the client of it that wants
 /// more, else of one that holds more; what still does not fit is not taken.
 #[derive(Debug)]
 pub(super) struct Errands {
-    places: HashMap<Asked, Place>,
     shelf: Shelf<(Asked, Errand)>,
-    had: HashMap<Message, Had>,
-    /// Of each client of each source, in the order of their answers.
-    answered: HashMap<NodeId, BTreeMap<Option<TenantId>, VecDeque<Place>>>,
+    sources: HashMap<NodeId, Source>,
     timers: Timers<Place>,
     held: Portions<NodeId>,
 }
 
-/// Clients of a source whose answered attempts are looked at for one to be forgotten.
-const LOOKED_AT: usize = 16;
-
-/// Of which node, and of which of its clients.
-type Whose = (NodeId, Option<TenantId>);
-
-/// A message, its source's epoch, and its source.
-type Message = (u64, u64, NodeId);
+/// The attempts of one source; one that has none is not kept.
+#[derive(Debug, Default)]
+struct Source {
+    /// By its epoch and their number.
+    places: HashMap<(u64, u64), Place>,
+    /// By its epoch and the message.
+    had: HashMap<(u64, u64), Had>,
+    /// Of each client of it, in the order of their answers.
+    answered: BTreeMap<Option<TenantId>, VecDeque<Place>>,
+}
 
 /// Most attempts at one message: no honest node makes more, and each looks through what became of those before.
 const MAX_ATTEMPTS: usize = 256;
@@ -55,6 +55,12 @@ struct Had {
     sessions: SmallVec<[(u64, ClientId); 1]>,
 }
 
+/// Clients of a source whose answered attempts are looked at for one to be forgotten.
+const LOOKED_AT: usize = 16;
+
+/// Of which node, and of which of its clients.
+type Whose = (NodeId, Option<TenantId>);
+
 impl Errands {
     pub(super) const BOUND: Bound = Bound::of_bytes(
         "other nodes' messages for clients here, and the answers to them",
@@ -64,10 +70,8 @@ impl Errands {
 
     pub(super) fn new() -> Self {
         Self {
-            places: HashMap::default(),
             shelf: Shelf::default(),
-            had: HashMap::default(),
-            answered: HashMap::default(),
+            sources: HashMap::default(),
             timers: Timers::default(),
             held: Portions::default(),
         }
@@ -75,7 +79,8 @@ impl Errands {
 
     /// Makes room for an attempt; `false` when there is none.
     pub(super) fn make_room(&mut self, asked: &Asked, errand: &Errand) -> bool {
-        if self.had.get(&message_of(asked, errand)).is_some_and(|had| had.attempts >= MAX_ATTEMPTS) {
+        let had = self.sources.get(&asked.source).and_then(|source| source.had.get(&(asked.epoch, errand.message)));
+        if had.is_some_and(|had| had.attempts >= MAX_ATTEMPTS) {
             return false;
         }
         let whose = (asked.source, errand.tenant);
@@ -88,61 +93,81 @@ impl Errands {
     }
 
     /// Takes an attempt for which room was made.
-    pub(super) fn insert(&mut self, asked: Asked, errand: Errand) {
-        let ends = errand.ends;
-        self.had.entry(message_of(&asked, &errand)).or_default().attempts += 1;
+    pub(super) fn insert(&mut self, asked: Asked, errand: Errand) -> Place {
+        let (ends, message) = (errand.ends, errand.message);
         let place = self.shelf.put((asked, errand));
         self.timers.set(ends, place);
-        self.places.insert(asked, place);
+        let source = self.sources.entry(asked.source).or_default();
+        source.places.insert((asked.epoch, asked.number), place);
+        source.had.entry((asked.epoch, message)).or_default().attempts += 1;
+        place
     }
 
-    pub(super) fn get(&self, asked: &Asked) -> Option<&Errand> {
-        self.shelf.get(*self.places.get(asked)?).map(|(_, errand)| errand)
+    /// Where an attempt is.
+    pub(super) fn find(&self, asked: &Asked) -> Option<Place> {
+        self.sources.get(&asked.source)?.places.get(&(asked.epoch, asked.number)).copied()
     }
 
-    pub(super) fn get_mut(&mut self, asked: &Asked) -> Option<&mut Errand> {
-        self.shelf.get_mut(*self.places.get(asked)?).map(|(_, errand)| errand)
+    pub(super) fn get(&self, place: Place) -> Option<&(Asked, Errand)> {
+        self.shelf.get(place)
+    }
+
+    pub(super) fn get_mut(&mut self, place: Place) -> Option<&mut Errand> {
+        self.shelf.get_mut(place).map(|(_, errand)| errand)
     }
 
     /// The sessions that had the message of an attempt.
-    pub(super) fn had(&self, asked: &Asked) -> BTreeSet<ClientId> {
-        let clients = self.get(asked).and_then(|errand| self.had.get(&message_of(asked, errand)));
-        clients.into_iter().flat_map(|had| &had.sessions).map(|(_, client)| *client).collect()
+    pub(super) fn had(&self, place: Place) -> BTreeSet<ClientId> {
+        self.had_by(place).into_iter().flat_map(|(_, had)| had).map(|(_, client)| *client).collect()
     }
 
     /// The sessions at which earlier attempts at the same message still are.
-    pub(super) fn waiting(&self, asked: &Asked) -> Vec<ClientId> {
-        let Some(errand) = self.get(asked) else { return Vec::new() };
-        let had = self.had.get(&message_of(asked, errand)).into_iter().flat_map(|had| &had.sessions);
-        let is_open = |number: u64| {
-            let earlier = self.get(&Asked { number, ..*asked });
-            earlier.is_some_and(|errand| matches!(errand.stage, Stage::At { .. }))
+    pub(super) fn waiting(&self, place: Place) -> Vec<ClientId> {
+        let Some((epoch, source)) = self.get(place).map(|(asked, _)| (asked.epoch, asked.source)) else {
+            return Vec::new();
         };
+        let is_open = |number: u64| {
+            let earlier = self.find(&Asked { number, epoch, source }).and_then(|place| self.get(place));
+            earlier.is_some_and(|(_, errand)| matches!(errand.stage, Stage::At { .. }))
+        };
+        let had = self.had_by(place).into_iter().flat_map(|(_, had)| had);
         had.filter(|(number, _)| is_open(*number)).map(|(_, client)| *client).collect()
     }
 
-    pub(super) fn note_had(&mut self, asked: &Asked, client: ClientId) {
-        if let Some(errand) = self.get(asked) {
-            let message = message_of(asked, errand);
-            self.had.entry(message).or_default().sessions.push((asked.number, client));
+    fn had_by(&self, place: Place) -> Option<(&Source, &[(u64, ClientId)])> {
+        let (asked, errand) = self.get(place)?;
+        let source = self.sources.get(&asked.source)?;
+        source.had.get(&(asked.epoch, errand.message)).map(|had| (source, &had.sessions[..]))
+    }
+
+    pub(super) fn note_had(&mut self, place: Place, client: ClientId) {
+        if let Some((asked, errand)) = self.shelf.get(place)
+            && let Some(source) = self.sources.get_mut(&asked.source)
+        {
+            source.had.entry((asked.epoch, errand.message)).or_default().sessions.push((asked.number, client));
         }
     }
 
     /// Keeps an answer as long as the attempt counts, if there is room for it.
-    pub(super) fn answer(&mut self, asked: &Asked, code: ResultCode, data: Bytes, over: Vias) {
-        let Self { places, shelf, answered, held, .. } = self;
-        let Some(place) = places.get(asked) else { return };
-        let Some((_, errand)) = shelf.get_mut(*place) else { return };
-        let whose = (asked.source, errand.tenant);
-        held.remove(account(whose), errand.bytes());
+    pub(super) fn answer(&mut self, place: Place, code: ResultCode, data: Bytes, over: Vias) {
+        let Self { shelf, sources, held, .. } = self;
+        let Some((asked, errand)) = shelf.get_mut(place) else { return };
+        let (whose, before) = ((asked.source, errand.tenant), errand.bytes());
         (errand.data, errand.over) = (Bytes::new(), over);
         errand.stage = Stage::Answered(Some((code, data)));
-        if !has_room(held, whose, errand.bytes()) {
-            // It is less than what it held.
-            errand.stage = Stage::Answered(None);
+        match errand.bytes() {
+            after if after > before => {
+                held.remove(account(whose), before);
+                if !has_room(held, whose, after) {
+                    // It is less than what it held.
+                    errand.stage = Stage::Answered(None);
+                }
+                held.add(account(whose), errand.bytes());
+            }
+            after => held.remove(account(whose), before - after),
         }
-        held.add(account(whose), errand.bytes());
-        answered.entry(asked.source).or_default().entry(errand.tenant).or_default().push_back(*place);
+        let answered = sources.entry(asked.source).or_default().answered.entry(errand.tenant).or_default();
+        answered.push_back(place);
     }
 
     /// Takes an attempt whose time is over.
@@ -153,10 +178,11 @@ impl Errands {
 
     /// Takes what a node asked.
     pub(super) fn remove_source(&mut self, node: &NodeId) -> Vec<Errand> {
-        let theirs = self.places.iter().filter(|(asked, _)| asked.source == *node);
-        let theirs: Vec<_> = theirs.map(|(_, place)| *place).collect();
-        self.answered.remove(node);
-        theirs.into_iter().filter_map(|place| self.remove(place)).map(|(_, errand)| errand).collect()
+        let theirs = self.sources.get_mut(node).map(|source| {
+            source.answered.clear();
+            source.places.values().copied().collect::<Vec<_>>()
+        });
+        theirs.into_iter().flatten().filter_map(|place| self.remove(place)).map(|(_, errand)| errand).collect()
     }
 
     pub(super) fn next(&self) -> Option<Instant> {
@@ -165,11 +191,13 @@ impl Errands {
 
     fn remove(&mut self, place: Place) -> Option<(Asked, Errand)> {
         let (asked, errand) = self.shelf.take(place)?;
-        self.places.remove(&asked);
         self.timers.cancel(errand.ends, place);
         let whose = (asked.source, errand.tenant);
         self.held.remove(account(whose), errand.bytes());
-        if let Entry::Occupied(mut had) = self.had.entry(message_of(&asked, &errand)) {
+        let Entry::Occupied(mut of_source) = self.sources.entry(asked.source) else { return Some((asked, errand)) };
+        let source = of_source.get_mut();
+        source.places.remove(&(asked.epoch, asked.number));
+        if let Entry::Occupied(mut had) = source.had.entry((asked.epoch, errand.message)) {
             let of_message = had.get_mut();
             of_message.sessions.retain(|(number, _)| *number != asked.number);
             of_message.attempts -= 1;
@@ -177,7 +205,11 @@ impl Errands {
                 had.remove();
             }
         }
-        self.tidy(whose);
+        if source.places.is_empty() {
+            of_source.remove();
+        } else {
+            source.tidy(errand.tenant, &self.shelf);
+        }
         Some((asked, errand))
     }
 
@@ -191,32 +223,31 @@ impl Errands {
 
     /// Says whether there was one. Whoever holds most gives nobody else's up for its next one.
     fn forget_answered(&mut self, (source, tenant): Whose) -> bool {
-        let Some(answered) = self.answered.get_mut(&source) else { return false };
+        let Some(of_source) = self.sources.get_mut(&source) else { return false };
+        let answered = &mut of_source.answered;
         let held = |of: Option<TenantId>| self.held.held_by(account((source, of)));
         // Not all of them are looked at: a node can name as many as it has messages.
         let most = || answered.keys().take(LOOKED_AT).copied().max_by_key(|other| held(*other));
         let own = Some(tenant).filter(|own| answered.contains_key(own));
         let Some(tenant) = own.or_else(|| most().filter(|other| held(*other) > held(tenant))) else { return false };
-        if let Some(place) = answered.get_mut(&tenant).and_then(VecDeque::pop_front) {
+        let oldest = answered.get_mut(&tenant).and_then(VecDeque::pop_front);
+        of_source.tidy(tenant, &self.shelf);
+        if let Some(place) = oldest {
             self.remove(place);
         }
-        self.tidy((source, tenant));
         true
     }
+}
 
+impl Source {
     /// Attempts end about in the order of their answers.
-    fn tidy(&mut self, (source, tenant): Whose) {
-        let Entry::Occupied(mut of_source) = self.answered.entry(source) else { return };
-        if let Some(answered) = of_source.get_mut().get_mut(&tenant) {
-            while answered.front().is_some_and(|place| self.shelf.get(*place).is_none()) {
-                answered.pop_front();
-            }
-            if answered.is_empty() {
-                of_source.get_mut().remove(&tenant);
-            }
+    fn tidy(&mut self, tenant: Option<TenantId>, shelf: &Shelf<(Asked, Errand)>) {
+        let Some(answered) = self.answered.get_mut(&tenant) else { return };
+        while answered.front().is_some_and(|place| shelf.get(*place).is_none()) {
+            answered.pop_front();
         }
-        if of_source.get().is_empty() {
-            of_source.remove();
+        if answered.is_empty() {
+            self.answered.remove(&tenant);
         }
     }
 }
@@ -228,10 +259,6 @@ fn has_room(held: &Portions<NodeId>, whose: Whose, bytes: usize) -> bool {
 
 fn account((source, tenant): Whose) -> Account {
     account_of(source, tenant)
-}
-
-const fn message_of(asked: &Asked, errand: &Errand) -> Message {
-    (errand.message, asked.epoch, asked.source)
 }
 
 #[cfg(test)]
@@ -272,11 +299,13 @@ mod tests {
 
     fn answer(errands: &mut Errands, number: u64) {
         let asked = Asked { source: node_id(1), epoch: 1, number };
-        errands.answer(&asked, ResultCode::OK, Bytes::from(vec![0; BODY]), Vias::default());
+        if let Some(place) = errands.find(&asked) {
+            errands.answer(place, ResultCode::OK, Bytes::from(vec![0; BODY]), Vias::default());
+        }
     }
 
     fn is_answered(errands: &Errands, number: u64) -> bool {
-        errands.get(&Asked { source: node_id(1), epoch: 1, number }).is_some()
+        errands.find(&Asked { source: node_id(1), epoch: 1, number }).is_some()
     }
 
     #[test]

@@ -17,6 +17,7 @@ use super::{
     errand::{Asked, Errand, Stage, Vias},
     errands::Errands,
     report::{report, report_again},
+    shelf::Place,
 };
 use crate::{MAX_NODES, Output, Priority, Topic, suspects::Suspects, turn::Turn};
 
@@ -47,8 +48,8 @@ struct Delivery {
 enum Origin {
     /// An exchange of ours.
     Own { message: u64 },
-    /// Another node.
-    Peer(Asked),
+    /// Another node, whose attempt is there.
+    Peer(Place),
 }
 
 /// What became of a delivery for an exchange of ours.
@@ -125,12 +126,12 @@ impl Deliveries {
             report(&asked, &errand, ResultCode::SUBSCRIBER_GONE, &Bytes::new(), turn);
             return;
         }
-        self.errands.insert(asked, errand);
+        let place = self.errands.insert(asked, errand);
         // It is here again, so whoever has it is silent.
-        for client in self.errands.waiting(&asked) {
+        for client in self.errands.waiting(place) {
             self.silent.note(client, turn.now);
         }
-        self.deliver(asked, subscriptions, turn);
+        self.deliver(place, subscriptions, turn);
     }
 
     /// The same attempt came over another path, or once more: its answer goes back there, too.
@@ -141,7 +142,8 @@ impl Deliveries {
         sent: Duration,
         turn: &mut Turn<'_>,
     ) {
-        let Some(errand) = self.errands.get_mut(asked) else { return };
+        let place = self.errands.find(asked);
+        let Some(errand) = place.and_then(|place| self.errands.get_mut(place)) else { return };
         let is_newer = sent > errand.sent;
         if errand.came_over(from, sent) {
             report_again(asked, errand, (from, is_newer), turn);
@@ -164,8 +166,8 @@ impl Deliveries {
         self.silent.clear(&client);
         match origin {
             Origin::Own { message } => Some(((message, delivery), Outcome::Answered { code, data })),
-            Origin::Peer(asked) => {
-                self.answer(&asked, code, data, turn);
+            Origin::Peer(place) => {
+                self.answer(place, code, data, turn);
                 None
             }
         }
@@ -181,8 +183,8 @@ impl Deliveries {
     ) -> Option<Own> {
         match self.take(client, delivery)? {
             Origin::Own { message } => Some(((message, delivery), Outcome::Gone)),
-            Origin::Peer(asked) => {
-                self.deliver(asked, subscriptions, turn);
+            Origin::Peer(place) => {
+                self.deliver(place, subscriptions, turn);
                 None
             }
         }
@@ -233,17 +235,19 @@ impl Deliveries {
     }
 
     /// Hands an errand to a session that has not had the message, or reports that there is none.
-    fn deliver(&mut self, asked: Asked, subscriptions: &Subscriptions, turn: &mut Turn<'_>) {
-        let Some(errand) = self.errands.get(&asked).filter(|errand| errand.ends > turn.now) else { return };
-        let (topic, priority, data) = (errand.topic.clone(), errand.priority, errand.data.clone());
-        let account = account_of(asked.source, errand.tenant);
-        let Some(client) = self.choose(&asked, &subscriptions.receivers(&topic)) else {
-            self.answer(&asked, ResultCode::SUBSCRIBER_GONE, Bytes::new(), turn);
+    fn deliver(&mut self, place: Place, subscriptions: &Subscriptions, turn: &mut Turn<'_>) {
+        let Some((asked, errand)) = self.errands.get(place).filter(|(_, errand)| errand.ends > turn.now) else {
             return;
         };
-        let delivery = self.insert(client, Origin::Peer(asked));
-        self.errands.note_had(&asked, client);
-        if let Some(errand) = self.errands.get_mut(&asked) {
+        let (topic, priority, data) = (errand.topic.clone(), errand.priority, errand.data.clone());
+        let account = account_of(asked.source, errand.tenant);
+        let Some(client) = self.choose(place, &subscriptions.receivers(&topic)) else {
+            self.answer(place, ResultCode::SUBSCRIBER_GONE, Bytes::new(), turn);
+            return;
+        };
+        let delivery = self.insert(client, Origin::Peer(place));
+        self.errands.note_had(place, client);
+        if let Some(errand) = self.errands.get_mut(place) {
             errand.stage = Stage::At { client, delivery };
         }
         let (kind, topic) = (Kind::Unicast, shown(&topic));
@@ -251,11 +255,11 @@ impl Deliveries {
         turn.outbox.push(Output::Client(deliver));
     }
 
-    fn choose(&mut self, asked: &Asked, sessions: &[ClientId]) -> Option<ClientId> {
+    fn choose(&mut self, place: Place, sessions: &[ClientId]) -> Option<ClientId> {
         if sessions.is_empty() {
             return None;
         }
-        let had = self.errands.had(asked);
+        let had = self.errands.had(place);
         let drawn = sessions[self.rng.random_range(0..sessions.len())];
         if !had.contains(&drawn) && !self.is_silent(drawn) {
             return Some(drawn);
@@ -266,10 +270,10 @@ impl Deliveries {
         (!pool.is_empty()).then(|| *pool[self.rng.random_range(0..pool.len())])
     }
 
-    fn answer(&mut self, asked: &Asked, code: ResultCode, data: Bytes, turn: &mut Turn<'_>) {
-        if let Some(errand) = self.errands.get(asked) {
+    fn answer(&mut self, place: Place, code: ResultCode, data: Bytes, turn: &mut Turn<'_>) {
+        if let Some((asked, errand)) = self.errands.get(place) {
             let over = report(asked, errand, code, &data, turn);
-            self.errands.answer(asked, code, data, over);
+            self.errands.answer(place, code, data, over);
         }
     }
 
