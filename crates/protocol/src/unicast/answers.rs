@@ -40,7 +40,7 @@ pub(super) type Key = (NodeId, u64, u64);
 #[derive(Debug, Default)]
 struct Kept {
     running: BTreeMap<(u64, u64), InboundId>,
-    answered: BTreeMap<(u64, u64), Answer>,
+    answered: BTreeMap<(u64, u64), Box<Answer>>,
     bytes: usize,
 }
 
@@ -90,7 +90,7 @@ impl Answers {
 
     /// A request that was answered.
     pub(super) fn answered(&mut self, (node, epoch, number): &Key) -> Option<&mut Answer> {
-        self.nodes.get_mut(node)?.answered.get_mut(&(*epoch, *number))
+        self.nodes.get_mut(node)?.answered.get_mut(&(*epoch, *number)).map(|answer| &mut **answer)
     }
 
     /// The application will not answer it.
@@ -123,7 +123,7 @@ impl Answers {
         let kept = self.nodes.entry(node).or_default();
         kept.bytes += answer.weight();
         self.bytes += answer.weight();
-        if let Some(before) = kept.answered.insert((epoch, number), answer) {
+        if let Some(before) = kept.answered.insert((epoch, number), Box::new(answer)) {
             // Of an epoch that its source went back to.
             kept.bytes -= before.weight();
             self.bytes -= before.weight();

@@ -30,7 +30,8 @@ const PER_EXCHANGE: usize = 1 << 10;
 #[derive(Debug, Default)]
 pub(super) struct Exchanges {
     bytes: usize,
-    open: BTreeMap<u64, Exchange>,
+    /// Boxed, since a tree moves what it holds, and each request comes and goes.
+    open: BTreeMap<u64, Box<Exchange>>,
     timers: Timers<u64>,
     names: HashSet<ExchangeId>,
 }
@@ -94,17 +95,17 @@ impl Exchanges {
     }
 
     pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Exchange> {
-        self.open.get_mut(&number)
+        self.open.get_mut(&number).map(|exchange| &mut **exchange)
     }
 
     pub(super) fn insert(&mut self, number: u64, exchange: Exchange) {
         self.timers.set(exchange.wake, number);
         self.names.insert(exchange.name);
         self.bytes += exchange.wanted.body().len() + PER_EXCHANGE;
-        self.open.insert(number, exchange);
+        self.open.insert(number, Box::new(exchange));
     }
 
-    pub(super) fn remove(&mut self, number: u64) -> Option<Exchange> {
+    pub(super) fn remove(&mut self, number: u64) -> Option<Box<Exchange>> {
         let exchange = self.open.remove(&number)?;
         self.names.remove(&exchange.name);
         self.bytes -= exchange.wanted.body().len() + PER_EXCHANGE;

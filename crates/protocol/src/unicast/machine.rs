@@ -33,7 +33,7 @@ pub(crate) struct Unicast {
     exchanges: Exchanges,
     /// Requests at the application, oldest first. Bound: the configured most exchanges; further ones are
     /// refused as busy, and one that is not answered in the longest request time is dropped.
-    inbound: BTreeMap<InboundId, Inbound>,
+    inbound: BTreeMap<InboundId, Box<Inbound>>,
     next_inbound: u64,
     answers: Answers,
 }
@@ -416,7 +416,7 @@ impl Unicast {
         let inbound = InboundId(self.next_inbound);
         self.next_inbound += 1;
         let (arrived, until) = (turn.now, turn.now + time_left);
-        self.inbound.insert(inbound, Inbound { key, via, asked, priority, arrived, until });
+        self.inbound.insert(inbound, Box::new(Inbound { key, via, asked, priority, arrived, until }));
         self.answers.run(key, inbound);
         turn.outbox.push(match wanted {
             Wanted::Application(body) => Output::Request { inbound, source: key.0, body, parent, priority },
@@ -425,7 +425,8 @@ impl Unicast {
     }
 
     fn answer(&mut self, inbound: InboundId, content: Content, turn: &mut Turn<'_>) {
-        let Some(Inbound { key, via, asked, priority, until, .. }) = self.inbound.remove(&inbound) else { return };
+        let Some(inbound) = self.inbound.remove(&inbound) else { return };
+        let Inbound { key, via, asked, priority, until, .. } = *inbound;
         if key.0 != turn.life.node {
             let priority = turn.onward.urgency.of(&key.0, priority, content.length(), turn.now);
             let over = send_answer(via, key, (content.clone(), priority), until, turn);

@@ -26,7 +26,8 @@ const ATTEMPTS: usize = 4;
 #[derive(Debug)]
 pub(super) struct Ledger {
     most: usize,
-    open: BTreeMap<u64, Exchange>,
+    /// Boxed, since a tree moves what it holds, and each publish comes and goes.
+    open: BTreeMap<u64, Box<Exchange>>,
     of_client: BTreeSet<(ClientId, u64)>,
     /// The messages that attempts at other nodes were made for, by the attempts' numbers.
     numbers: HashMap<u64, u64>,
@@ -74,18 +75,18 @@ impl Ledger {
 
     pub(super) fn insert(&mut self, message: u64, exchange: Exchange) {
         self.of_client.insert((exchange.client, message));
-        self.open.insert(message, exchange);
+        self.open.insert(message, Box::new(exchange));
     }
 
     pub(super) fn get(&self, message: u64) -> Option<&Exchange> {
-        self.open.get(&message)
+        self.open.get(&message).map(|exchange| &**exchange)
     }
 
     pub(super) fn get_mut(&mut self, message: u64) -> Option<&mut Exchange> {
-        self.open.get_mut(&message)
+        self.open.get_mut(&message).map(|exchange| &mut **exchange)
     }
 
-    pub(super) fn remove(&mut self, message: u64) -> Option<Exchange> {
+    pub(super) fn remove(&mut self, message: u64) -> Option<Box<Exchange>> {
         let exchange = self.open.remove(&message)?;
         self.of_client.remove(&(exchange.client, message));
         for attempt in exchange.attempts.iter().filter(|attempt| attempt.delivery.is_none()) {
@@ -109,7 +110,7 @@ impl Ledger {
 
     /// Sets the timer by what the exchange waits for.
     pub(super) fn set_timer(&mut self, message: u64) {
-        let Some(at) = self.open.get(&message).map(Exchange::wake) else { return };
+        let Some(at) = self.open.get(&message).map(|exchange| exchange.wake()) else { return };
         if let Some(before) = self.wakes.insert(message, at) {
             self.timers.cancel(before, message);
         }
