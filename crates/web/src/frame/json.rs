@@ -239,12 +239,46 @@ impl Encoding {
                 taken
             }
             Self::Utf8 => {
-                let text = std::str::from_utf8(data).unwrap_or_default();
+                // `head` has found all of it to be text: what lies beyond this piece is not read with each piece once more. Of a
+                // character that begins in it no more than three bytes lie beyond.
+                let near = &data[..data.len().min(most.max(1) + 3)];
+                let text = near.utf8_chunks().next().map_or("", |chunk| chunk.valid());
                 let taken = text.ceil_char_boundary(most.max(1));
                 let quoted = serde_json::to_string(&text[..taken]).unwrap_or_default();
                 out.extend_from_slice(&quoted.as_bytes()[1..quoted.len() - 1]);
                 taken
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piece_is_written_however_much_comes_behind_it() {
+        const MOST: usize = 12;
+        // Were the rest read, it would not do as text: so each piece of a long text costs no more than itself.
+        let data = [&[b'x'; MOST + 3][..], &[0xff; 1000]].concat();
+        let mut out = Vec::new();
+        assert_eq!(Encoding::Utf8.write(&data, MOST, &mut out), MOST);
+        assert_eq!(out, [b'x'; MOST]);
+    }
+
+    #[test]
+    fn pieces_of_wide_characters_are_the_whole_again() {
+        for (character, most) in [("é", 1), ("机", 1), ("机", 2), ("机", 7), ("𝄞", 1), ("𝄞", 3), ("𝄞", 9), ("\"", 5)]
+        {
+            let whole = format!("a{}", character.repeat(100));
+            let (mut left, mut out) = (whole.as_bytes(), vec![b'"']);
+            while !left.is_empty() {
+                let taken = Encoding::Utf8.write(left, most, &mut out);
+                assert!((1..=most + 3).contains(&taken), "{taken} bytes of {character} in a piece of {most}");
+                left = &left[taken..];
+            }
+            out.push(b'"');
+            assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), whole);
         }
     }
 }
