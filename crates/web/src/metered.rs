@@ -12,7 +12,7 @@ use bytes::BytesMut;
 use nuncio_gateway::{Intake, Lease, Unfinished, bounds::SMALL_FRAME};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::tungstenite::{
-    error::ProtocolError,
+    error::{CapacityError, ProtocolError},
     protocol::frame::{FrameHeader, coding::OpCode},
 };
 use tokio_util::io::poll_read_buf;
@@ -33,7 +33,7 @@ pub(crate) struct Metered<S> {
     socket: S,
     /// Whose share it is; `None` while nobody knows who sends.
     intake: Option<Intake>,
-    /// Longer messages pass: the reader refuses them by their header.
+    /// Longer messages are refused by the header that makes them so.
     longest: usize,
     /// Read, and not passed on.
     ahead: BytesMut,
@@ -63,6 +63,8 @@ enum Refused {
     Stranger,
     /// A ping, or the like, is: the reader would hold all of it before it looks.
     Control,
+    /// A message is, of so many bytes: the reader would take memory for its last frame before it adds up what it has.
+    TooLong { bytes: usize, longest: usize },
 }
 
 impl From<Refused> for io::Error {
@@ -70,6 +72,9 @@ impl From<Refused> for io::Error {
         match refused {
             Refused::Stranger => Self::new(io::ErrorKind::InvalidData, "longer than a frame with a token may be"),
             Refused::Control => Self::new(io::ErrorKind::InvalidData, ProtocolError::ControlFrameTooBig),
+            Refused::TooLong { bytes, longest } => {
+                Self::new(io::ErrorKind::InvalidData, CapacityError::MessageTooLong { size: bytes, max_size: longest })
+            }
         }
     }
 }
@@ -214,12 +219,12 @@ impl<S> Metered<S> {
         let is_control = matches!(header.opcode, OpCode::Control(_));
         if !is_control {
             let after = self.message.length.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
-            if self.intake.is_none() && after > self.longest {
-                self.refused = Some(Refused::Stranger);
+            if after > self.longest {
+                let too_long = Refused::TooLong { bytes: after, longest: self.longest };
+                self.refused = Some(if self.intake.is_none() { Refused::Stranger } else { too_long });
                 return false;
             }
-            let is_long = after > SMALL_FRAME && after <= self.longest;
-            if is_long && self.message.room == Room::None {
+            if after > SMALL_FRAME && self.message.room == Room::None {
                 self.message.room = Room::Wanted(if header.is_final { after } else { self.longest });
                 return false;
             }

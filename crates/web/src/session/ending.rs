@@ -1,4 +1,4 @@
-use std::{fmt, time::Duration};
+use std::{fmt, io, time::Duration};
 
 use futures::{SinkExt as _, StreamExt as _};
 use nuncio_gateway::{End, Wrong};
@@ -47,13 +47,17 @@ pub(super) fn broken(error: Error) -> Ending {
     match error {
         Error::ConnectionClosed | Error::AlreadyClosed => Ending::ClientLeft,
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Ending::ClientLeft,
-        Error::Io(error) => match error.downcast::<ProtocolError>() {
-            Ok(wrong) => Ending::Own(NoWebSocket::Malformed(wrong.into())),
-            Err(error) => Ending::Broken(error),
-        },
+        Error::Io(error) => refused(error),
         Error::Capacity(error) => Ending::Own(NoWebSocket::TooLarge(error)),
         other => Ending::Own(NoWebSocket::Malformed(other)),
     }
+}
+
+/// What was refused before the WebSocket had read it, or what failed.
+fn refused(error: io::Error) -> Ending {
+    let wrong = error.downcast::<ProtocolError>().map(|wrong| NoWebSocket::Malformed(wrong.into()));
+    let wrong = wrong.or_else(|error| error.downcast::<CapacityError>().map(NoWebSocket::TooLarge));
+    wrong.map_or_else(Ending::Broken, Ending::Own)
 }
 
 /// How long a goodbye may take; nobody waits for one who takes nothing.

@@ -62,6 +62,18 @@ async fn a_message_in_pieces_takes_the_room_of_the_longest_once_it_is_no_short_o
 }
 
 #[tokio::test]
+async fn a_further_frame_that_makes_a_message_too_long_is_refused_by_its_header() {
+    let mut rig = Rig::new().await;
+    let (mut web, client) = rig.connect().await;
+    // The first is short and needs no room; of the second nothing comes but its header.
+    let begun = [&frame_head(0x01, 1)[..], b"x", &frame_head(0x80, LONGEST_FRAME as u64)].concat();
+    web.say_raw(&begun).await.unwrap();
+    assert_eq!(web.closed().await.0, CloseCode::Size);
+    assert_eq!(rig.disconnected().await, client);
+    assert_eq!(rig.clients.statistics().sessions_malformed, 1);
+}
+
+#[tokio::test]
 async fn long_frames_one_after_the_other_each_have_their_room() {
     let mut rig = Rig::new().await;
     let (mut web, client) = rig.connect().await;
