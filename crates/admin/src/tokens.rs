@@ -211,8 +211,11 @@ impl TokenFile {
 
     fn store(&self, token: Vec<Token>) -> Result<(), TokenError> {
         let text = toml::to_string(&Content { token }).unwrap_or_default();
-        let stored = state_file::replace(&self.path, format!("{HEAD}{text}").as_bytes());
-        stored.and_then(|()| owner::follow(&self.path)).map_err(|source| self.unusable(source))
+        let whole = format!("{HEAD}{text}");
+        // A running node could not read what is root's for a moment, and would end the sessions of every token.
+        let stored =
+            state_file::replace_prepared(&self.path, whole.as_bytes(), |file| owner::follow_to(&self.path, file));
+        stored.map_err(|source| self.unusable(source))
     }
 
     /// One change at a time.
@@ -414,6 +417,28 @@ mod tests {
         std::os::unix::fs::symlink(&foreign, &lock).unwrap();
         assert!(file.make("b", Scope::Read, None).is_err());
         assert_eq!(fs::metadata(&foreign).unwrap().uid(), 0);
+    }
+
+    #[test]
+    fn a_file_that_root_changes_is_its_owners_at_every_moment() {
+        let dir = tempfile::tempdir().unwrap();
+        if std::os::unix::fs::chown(dir.path(), Some(4711), Some(4712)).is_err() {
+            eprintln!("NOT RUN: only root gives a directory to somebody else");
+            return;
+        }
+        let file = TokenFile::new(dir.path().join("tokens.toml"));
+        file.make("a", Scope::Read, None).unwrap();
+        std::thread::scope(|scope| {
+            let changing = scope.spawn(|| {
+                for _ in 0..50 {
+                    file.make("b", Scope::Read, None).unwrap();
+                    file.revoke("b").unwrap();
+                }
+            });
+            while !changing.is_finished() {
+                assert_eq!(fs::metadata(file.path()).unwrap().uid(), 4711);
+            }
+        });
     }
 
     #[test]

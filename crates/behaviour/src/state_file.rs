@@ -31,7 +31,15 @@ pub fn read(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
 /// # Errors
 /// When it cannot be written; the old one stays.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    replace_with(path, bytes, 0o600)
+    replace_with(path, bytes, 0o600, |_| Ok(()))
+}
+
+/// [`replace`] of what must not be in its place before something was done to it, such as to give it to its owner.
+///
+/// # Errors
+/// When it cannot be written, or that fails; the old one stays.
+pub fn replace_prepared(path: &Path, bytes: &[u8], prepare: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
+    replace_with(path, bytes, 0o600, prepare)
 }
 
 /// [`replace`] of what is no secret: readable for everybody, as far as the process' mask lets it be.
@@ -39,10 +47,10 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// When it cannot be written; the old one stays.
 pub fn replace_readable(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    replace_with(path, bytes, 0o644)
+    replace_with(path, bytes, 0o644, |_| Ok(()))
 }
 
-fn replace_with(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+fn replace_with(path: &Path, bytes: &[u8], mode: u32, prepare: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
     let new = new_path(path)?;
     // One that a crash left behind, whoever may write it.
     match fs::remove_file(&new) {
@@ -50,7 +58,8 @@ fn replace_with(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         _ => {}
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&new)?;
-    let replaced = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&new, path));
+    let whole = file.write_all(bytes).and_then(|()| prepare(&file)).and_then(|()| file.sync_all());
+    let replaced = whole.and_then(|()| fs::rename(&new, path));
     if replaced.is_err() {
         // On a full disk it would be in the way of the next one. If it stays all the same, the next call takes it away.
         let _ = fs::remove_file(&new);
@@ -91,7 +100,7 @@ fn sync_directory(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     use super::*;
 
@@ -118,6 +127,26 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         replace_readable(&path, b"c").unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o444, 0o444);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing else stays");
+    }
+
+    #[test]
+    fn a_file_is_made_ready_before_it_is_in_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        replace(&path, b"old").unwrap();
+        let inode = |file: &fs::Metadata| file.ino();
+        replace_prepared(&path, b"new", |file| {
+            assert_eq!(read(&path, 9)?.as_deref(), Some(&b"old"[..]));
+            assert_ne!(inode(&file.metadata()?), inode(&fs::metadata(&path)?));
+            assert_eq!(file.metadata()?.len(), 3, "it is whole");
+            file.set_permissions(fs::Permissions::from_mode(0o400))
+        })
+        .unwrap();
+        assert_eq!(read(&path, 9).unwrap().as_deref(), Some(&b"new"[..]));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o400);
+        replace_prepared(&path, b"newer", |_| Err(io::ErrorKind::Other.into())).unwrap_err();
+        assert_eq!(read(&path, 9).unwrap().as_deref(), Some(&b"new"[..]));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing else stays");
     }
 
