@@ -26,6 +26,7 @@ mod doorway;
 mod guard;
 mod limited;
 mod lookers;
+mod nearby;
 mod peer;
 mod rejection;
 mod socket;
@@ -40,7 +41,9 @@ pub(crate) use guard::needed;
 use guard::{Guard, guard};
 use limited::Limited;
 pub(crate) use limited::MAX_CONNECTIONS;
+use lookers::Lookers;
 pub(crate) use lookers::MAX_LOOKERS;
+use nearby::Nearby;
 #[cfg(test)]
 pub(crate) use peer::Guest;
 pub(crate) use peer::Peer;
@@ -135,11 +138,11 @@ impl Bound {
     pub async fn run(self, shutdown: CancellationToken) {
         let Self { unix, tcp, metrics, tls, authority, node, operator } = self;
         let audit = operator.audit().clone();
-        let callers = Arc::new(Callers::default());
+        let (callers, lookers) = (Arc::new(Callers::default()), Arc::new(Lookers::default()));
         let before_all = Guard {
             authority: Arc::clone(&authority),
             audit: audit.clone(),
-            lookers: Arc::default(),
+            lookers: Arc::clone(&lookers),
             callers: Arc::clone(&callers),
         };
         let only_metrics = routes::metrics_alone(node.clone(), operator.clone(), shutdown.clone());
@@ -156,7 +159,8 @@ impl Bound {
         let over_unix = async {
             if let Some(socket) = unix {
                 let (listener, _removed_at_the_end) = socket.into_parts();
-                serve(Limited::new(listener), all.clone(), shutdown.clone()).await;
+                let nearby = Nearby::new(listener, Arc::clone(&authority), lookers);
+                serve(Limited::new(nearby), all.clone(), shutdown.clone()).await;
             }
         };
         let for_metrics = async {

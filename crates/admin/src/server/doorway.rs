@@ -30,7 +30,7 @@ use super::{peer::Guest, rejection::cause_of};
 pub(crate) const MAX_STRANGERS: usize = 64;
 
 /// How long a stranger may stay.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a listener does its handshakes with; may be swapped while it listens.
 pub(super) type SharedTls = Arc<ArcSwap<OperatorServerTls>>;

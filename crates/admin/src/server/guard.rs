@@ -58,8 +58,8 @@ pub(super) async fn guard(
         Ok(asker) => asker,
         Err(failure) => return guard.refuse(&peer, None, call, failure),
     };
+    peer.standing().prove();
     if let Peer::Network(guest) = &peer {
-        guest.prove();
         guard.callers.note(guest, bearer(request.headers()).ok().flatten(), asker.scope);
     }
     if asker.scope < Scope::Full {

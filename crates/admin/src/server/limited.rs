@@ -11,8 +11,6 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
-use super::peer::Standing;
-
 /// Connections served at a time; further ones wait in the kernel's queue.
 pub(crate) const MAX_CONNECTIONS: usize = 256;
 
@@ -35,7 +33,7 @@ impl<L: Listener> Listener for Limited<L> {
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         let permit = self.free.clone().acquire_owned().await.expect("the semaphore is never closed");
         let (stream, address) = self.listener.accept().await;
-        (Connection { stream, standing: Standing::default(), _permit: permit }, address)
+        (Connection { stream, _permit: permit }, address)
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
@@ -46,7 +44,6 @@ impl<L: Listener> Listener for Limited<L> {
 /// A connection that counts until it is dropped.
 pub(super) struct Connection<S> {
     stream: S,
-    standing: Standing,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -54,27 +51,16 @@ impl<S> Connection<S> {
     pub(super) const fn inner(&self) -> &S {
         &self.stream
     }
-
-    /// Of who has none of his own.
-    pub(super) const fn standing(&self) -> &Standing {
-        &self.standing
-    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.standing.is_dismissed(cx) {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.standing.is_dismissed(cx) {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
@@ -91,9 +77,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.standing.is_dismissed(cx) {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
         Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 

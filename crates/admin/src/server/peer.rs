@@ -11,9 +11,8 @@ use std::{
 use axum::{extract::connect_info::Connected, serve::IncomingStream};
 use futures::task::AtomicWaker;
 use rustls_pki_types::CertificateDer;
-use tokio::net::UnixListener;
 
-use super::{doorway::Doorway, limited::Limited};
+use super::{doorway::Doorway, limited::Limited, nearby::Nearby};
 
 /// Who is at the other end of a connection, as far as the connection says.
 #[derive(Debug, Clone)]
@@ -70,6 +69,15 @@ impl Standing {
         self.0.is_dismissed.load(Ordering::Acquire)
     }
 
+    /// Who is there has proved who he is: his connection may stay.
+    pub(crate) fn prove(&self) {
+        self.0.has_proved.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_proved(&self) -> bool {
+        self.0.has_proved.load(Ordering::Relaxed)
+    }
+
     /// Marks it as one of somebody who may only look; whether it was none before.
     pub(super) fn begins_to_look(&self) -> bool {
         !self.0.only_looks.swap(true, Ordering::Relaxed)
@@ -102,13 +110,8 @@ impl Guest {
         Self { address, chain: chain.unwrap_or_default().into(), is_tls, standing: Standing::default() }
     }
 
-    /// It has proved who it is: its connection may stay.
-    pub(crate) fn prove(&self) {
-        self.standing.0.has_proved.store(true, Ordering::Relaxed);
-    }
-
     pub(crate) fn has_proved(&self) -> bool {
-        self.standing.0.has_proved.load(Ordering::Relaxed)
+        self.standing.has_proved()
     }
 
     /// Whether its connection has to end; the task of `cx`, which is the connection's, is woken when it has to.
@@ -140,11 +143,9 @@ impl fmt::Display for Peer {
     }
 }
 
-impl Connected<IncomingStream<'_, Limited<UnixListener>>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Limited<UnixListener>>) -> Self {
-        let credentials = stream.io().inner().peer_cred().ok();
-        let process = credentials.map(|of| Process { uid: of.uid(), gid: of.gid(), pid: of.pid() });
-        Self::Process(process, stream.io().standing().clone())
+impl Connected<IncomingStream<'_, Limited<Nearby>>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Limited<Nearby>>) -> Self {
+        stream.io().inner().peer().clone()
     }
 }
 

@@ -72,7 +72,7 @@ impl Served {
         Self { dir, operator, http, tokens, stop, tasks }
     }
 
-    fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.dir.path().join("admin.sock")
     }
 

@@ -1,12 +1,12 @@
 //! What an operator watches: the dashboard's page, its events, and the same by the typed client.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, io, time::Duration};
 
-use nuncio_admin::api::Refusals;
+use nuncio_admin::{Address, Client, api::Refusals};
 use nuncio_audit::Scope;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpStream, UnixStream},
     time::timeout,
 };
 
@@ -101,6 +101,46 @@ async fn whoever_may_only_look_leaves_half_of_the_places_to_follow_to_others() {
             }
         }
     }
+    one.stop().await;
+}
+
+/// Connects to the socket and says nothing.
+async fn silent(one: &Served) -> UnixStream {
+    loop {
+        match UnixStream::connect(one.socket()).await {
+            Ok(stream) => return stream,
+            // The system's queue is full for a moment.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => tokio::task::yield_now().await,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_connects_to_the_socket_and_asks_nothing_keeps_no_operator_out() {
+    let one = Served::start(|_| {}).await;
+    let mut idle = Vec::new();
+    for _ in 0..256 {
+        idle.push(silent(&one).await);
+    }
+    let local = Client::new(Address::Unix(one.socket()));
+    timeout(DEADLINE, local.status()).await.expect("places come back").unwrap();
+    drop(idle);
+    one.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_only_look_over_the_socket_leaves_places_at_once_though_he_asks_nothing() {
+    let other = rustix::process::getuid().as_raw() + 1;
+    let one = Served::start(|config| config.full_users = vec![other]).await;
+    let mut idle = Vec::new();
+    for _ in 0..256 {
+        idle.push(silent(&one).await);
+    }
+    let local = Client::new(Address::Unix(one.socket()));
+    // Sooner than whoever is silent has to go.
+    timeout(Duration::from_secs(8), local.status()).await.expect("there is a place").unwrap();
+    drop(idle);
     one.stop().await;
 }
 
