@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy knows #[test] functions only, not their helpers")]
 
+mod acting;
 mod authority;
 mod operations;
 mod operator;

@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::operator::Notebook;
 
-const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 pub(crate) const MAX_BODY: usize = 10 << 20;
 
 /// One node with its API on a socket and on a loopback port.
@@ -36,7 +36,7 @@ pub(crate) struct Served {
     dir: TempDir,
     pub(crate) client: Client,
     pub(crate) over_tcp: Client,
-    operator: Arc<Notebook>,
+    pub(crate) operator: Arc<Notebook>,
     node: NodeHandle,
     p2p: String,
     stop: CancellationToken,
