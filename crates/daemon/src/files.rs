@@ -1,5 +1,7 @@
 //! Files that other nodes send to this node's operator.
 
+mod line;
+
 use std::{
     io,
     sync::{Arc, Mutex, PoisonError},
@@ -15,11 +17,9 @@ use nuncio_metrics::FileRefusal;
 use nuncio_node::service::{self, Answer, Call, Calls, FileOffer, FileProgress, FileState, Port, Request};
 use nuncio_plain::Pace;
 use nuncio_rights::{Party, Who};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    task::spawn_blocking,
-};
+use tokio::{sync::mpsc, task::spawn_blocking};
 
+use self::line::{Line, Matter, matter};
 use crate::{Config, control::Control};
 
 /// Offers and pieces that are worked on at a time; further ones wait in their queue.
@@ -71,24 +71,41 @@ impl Files {
 pub(crate) async fn serve(files: Files, control: Arc<Control>) {
     let Files { inbox, mut calls } = files;
     let desk = Arc::new(Desk { inbox, control, told: Mutex::default() });
-    let (places, mut tidy) = (Arc::new(Semaphore::new(AT_ONCE)), tokio::time::interval(TIDY));
+    let (mut line, mut tidy) = (Line::default(), tokio::time::interval(TIDY));
+    let (ends, mut ended) = mpsc::channel(AT_ONCE);
     loop {
-        let call = tokio::select! {
-            call = calls.next() => call,
+        tokio::select! {
+            call = calls.next_in_place() => {
+                let Some((call, place)) = call else { return };
+                match judge(&desk.control, &call) {
+                    Ok(()) => line.push(matter(&call), (call, place)),
+                    Err(answer) => desk.refuse(call, &answer),
+                }
+            }
+            Some(matter) = ended.recv() => line.end(&matter),
             _ = tidy.tick() => {
                 let desk = Arc::clone(&desk);
                 let _ = spawn_blocking(move || desk.tidy()).await;
-                continue;
             }
-        };
-        let Some(call) = call else { return };
-        if let Err(answer) = judge(&desk.control, &call) {
-            desk.refuse(call, &answer);
-            continue;
         }
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let desk = Arc::clone(&desk);
-        spawn_blocking(move || desk.serve(call, place));
+        while let Some((matter, (call, place))) = line.next() {
+            drop(place);
+            let (desk, work) = (Arc::clone(&desk), AtWork { matter, ends: ends.clone() });
+            spawn_blocking(move || desk.serve(call, work));
+        }
+    }
+}
+
+/// A worker is busy with this until it is dropped.
+struct AtWork {
+    matter: Matter,
+    ends: mpsc::Sender<Matter>,
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        // There is room for all that are at work.
+        let _ = self.ends.try_send(self.matter);
     }
 }
 
@@ -132,9 +149,9 @@ struct Desk {
 
 impl Desk {
     /// Waits for the disk.
-    fn serve(&self, call: Call, place: OwnedSemaphorePermit) {
+    fn serve(&self, call: Call, work: AtWork) {
         let from = call.from;
-        let (answer, work) = take(&self.inbox, &call);
+        let (answer, check) = take(&self.inbox, &call);
         let answer = match answer {
             nuncio_files::Answer::Progress(progress) => {
                 if progress.state == FileState::Busy {
@@ -150,8 +167,8 @@ impl Desk {
         self.tell(&call, &answer);
         call.answer(&answer);
         // As many files are checked as may be open; pieces of others do not wait for that.
-        drop(place);
-        if let Some(Arrived { name, length }) = work.and_then(Work::run) {
+        drop(work);
+        if let Some(Arrived { name, length }) = check.and_then(Work::run) {
             self.control.audit.record(Event::FileReceived { node: from.into(), name: name.into(), bytes: length });
         }
         self.show();
