@@ -155,7 +155,7 @@ events! {
         /// Why.
         cause: Text,
     };
-    /// An SDK was let in.
+    /// An SDK was let in. Who posts to the web door comes in again with each message, and is told of once in ten minutes.
     SdkAdmitted = "sdk_admitted", Member {
         /// Whence it came.
         address: Text,

@@ -253,29 +253,32 @@ impl Guard {
         self.access.load().admit(client)
     }
 
-    /// Watches a session from now on: the token is cancelled when it may no longer stay, perhaps at once.
-    pub(crate) fn watch(&self, client: ClientId, certificate: Credential) -> CancellationToken {
+    /// Watches a session from now on: the token is cancelled when it may no longer stay.
+    ///
+    /// # Errors
+    /// Why there is none: lists and authorities may have been replaced since the handshake was judged, and a connection on which
+    /// session follows session may stand for days.
+    pub(crate) fn watch(&self, client: ClientId, certificate: Credential) -> Result<CancellationToken, Denial> {
         let cut = CancellationToken::new();
+        // First, so that none is overlooked by whoever replaces them meanwhile.
         self.sessions().insert(client, Watched { certificate: certificate.clone(), cut: cut.clone() });
-        // Lists and authorities may have been replaced since the handshake was judged.
-        if self.judge(&certificate).is_err() {
-            cut.cancel();
-        }
-        cut
+        self.judge(&certificate).inspect_err(|_| self.forget(client))?;
+        Ok(cut)
     }
 
-    pub(crate) fn admit_by_name(&self, name: &ClientName) -> Result<(), Denial> {
+    fn judge_name(&self, name: &ClientName) -> Result<(), Denial> {
         self.access.load().judge_names(std::slice::from_ref(name))
     }
 
     /// The same for a session that is known by a token.
-    pub(crate) fn watch_by_name(&self, client: ClientId, name: ClientName) -> CancellationToken {
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(crate) fn watch_by_name(&self, client: ClientId, name: ClientName) -> Result<CancellationToken, Denial> {
         let cut = CancellationToken::new();
         self.tokens().insert(client, (name.clone(), cut.clone()));
-        if self.admit_by_name(&name).is_err() {
-            cut.cancel();
-        }
-        cut
+        self.judge_name(&name).inspect_err(|_| self.forget(client))?;
+        Ok(cut)
     }
 
     /// The certificates under which there are sessions.
@@ -327,7 +330,7 @@ impl Guard {
             }
         }
         for (client, (name, cut)) in &*self.tokens() {
-            if let Err(denial) = self.admit_by_name(name) {
+            if let Err(denial) = self.judge_name(name) {
                 let (client, subject) = (client.0, name.to_string().into());
                 self.audit.record(Event::SdkExpelled {
                     refused: Cause::Web(denial.refusal()).into(),

@@ -4,7 +4,7 @@ use nuncio_bounds::Bound;
 use nuncio_channel_protocol::{MAX_FRAME, RECORD_LENGTH};
 use nuncio_protocol::TOPIC_COST;
 
-use crate::{clients::DeniedTopics, config::Limits, tenants::OWING};
+use crate::{clients::DeniedTopics, config::Limits, tenants::OWING, visitors::Visitors};
 
 /// Frames up to this length are read without asking for room, in bytes.
 pub const SMALL_FRAME: usize = 16 << 10;
@@ -74,6 +74,7 @@ impl Limits {
             .in_entries(topics),
             DeniedTopics::BOUND.per("SDK", self.connections),
             OWING,
+            Visitors::BOUND,
         ];
         own.into_iter().chain(self.door.bounds(TLS)).collect()
     }

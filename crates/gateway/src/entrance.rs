@@ -11,7 +11,7 @@ use tokio_rustls::server::TlsStream;
 use crate::{
     config::{Limits, Timeouts},
     listener::Door,
-    member::{Holder, Member, Newcomer},
+    member::{Holder, Member, Newcomer, Stay},
     session,
     tls::Refusal,
 };
@@ -51,21 +51,22 @@ impl Entrance {
     /// Gives a client a session; none when the core has gone.
     ///
     /// # Errors
-    /// When its certificate, or its agency, has as many sessions as it may.
-    pub async fn enter(&self, client: Credential, remote: SocketAddr) -> Result<Option<Member>, Refusal> {
-        Member::enter(&self.0, Newcomer::certified(client, self.0.node.as_ref()), remote).await
+    /// When it may stay no longer, though it did when it came, or its certificate, or its agency, has as many sessions as it may.
+    pub async fn enter(&self, client: Credential, remote: SocketAddr, stay: Stay) -> Result<Option<Member>, Refusal> {
+        Member::enter(&self.0, Newcomer::certified(client, self.0.node.as_ref()), remote, stay).await
     }
 
     /// Gives the holder of a token a session; none when the core has gone.
     ///
     /// # Errors
     /// When a list does not admit it, or it has as many sessions as it may.
-    pub async fn enter_by_token(&self, holder: Holder, remote: SocketAddr) -> Result<Option<Member>, Refusal> {
-        let newcomer = Newcomer::by_token(holder, self.0.node.as_ref());
-        if let Err(denial) = self.0.guard.admit_by_name(&newcomer.name) {
-            return Err(Refusal::NotAdmitted { subject: newcomer.subject, denial });
-        }
-        Member::enter(&self.0, newcomer, remote).await
+    pub async fn enter_by_token(
+        &self,
+        holder: Holder,
+        remote: SocketAddr,
+        stay: Stay,
+    ) -> Result<Option<Member>, Refusal> {
+        Member::enter(&self.0, Newcomer::by_token(holder, self.0.node.as_ref()), remote, stay).await
     }
 
     /// Counts, logs and records that somebody was not let in at a door beside the channel port.

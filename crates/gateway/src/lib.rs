@@ -42,6 +42,7 @@ pub mod rpc;
 mod session;
 mod tenants;
 mod tls;
+mod visitors;
 
 pub use access::{Access, ClientName, ClientNameError, Denial, IssuerName, SessionCertificate};
 pub use clients::{Clients, DeniedTopics};
@@ -51,7 +52,7 @@ pub use ending::{Ending, Wrong};
 pub use entrance::Entrance;
 pub use intake::{Intake, Unfinished};
 pub use listener::{Bound, Renewal, Seat, Sessions, address, bind};
-pub use member::{CoreGone, End, Holder, Letter, Member, NotPublished};
+pub use member::{CoreGone, End, Holder, Letter, Member, NotPublished, Stay};
 pub use node_info::{NodeFacts, NodeInfo};
 pub use nuncio_channel_protocol::{BlockNotification, FrameKind, FrameSeq, ResultCode, TopicVerification};
 pub use nuncio_pki::Credential;

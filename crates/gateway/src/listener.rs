@@ -32,6 +32,7 @@ use crate::{
     rpc::Rpc,
     session,
     tls::{Admitted, Refusal, TlsSide},
+    visitors::Visitors,
 };
 pub use sessions::{Seat, Sessions};
 
@@ -54,6 +55,7 @@ pub(crate) struct Door {
     /// Of what sessions say about their clients, by address.
     pub(crate) throttle: Throttle<IpAddr>,
     pub(crate) guard: Guard,
+    pub(crate) visitors: Visitors,
     pub(crate) rights: ArcSwap<Rights>,
     pub(crate) priorities: ArcSwap<Priorities>,
     pub(crate) node: Option<Party>,
@@ -95,6 +97,7 @@ pub async fn bind(
         rpc: Rpc::new(config.version, info, config.rpc, calls_per_second),
         throttle: Throttle::default(),
         guard: Guard::new(config.access, config.tls.clone(), config.audit.clone()),
+        visitors: Visitors::default(),
         rights: ArcSwap::new(config.rights),
         priorities: ArcSwap::from_pointee(config.priorities),
         node: config.node,

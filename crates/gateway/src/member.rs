@@ -13,18 +13,16 @@ use bytes::Bytes;
 use nuncio_audit::Event;
 use nuncio_channel_protocol::{FrameKind, FrameSeq, ResultCode};
 use nuncio_metrics::{Cause, PublishEnd, PublishKind, QuotaRefusal};
-use nuncio_pki::Credential;
 use nuncio_protocol::{
     MAX_BODY, Priority, Topic,
     amop::{self, ChallengeId, ClientId, ClientInput, DeliveryId, Kind, PublishSeq},
 };
-use nuncio_rights::{Act, Key, Party};
+use nuncio_rights::Act;
 use rustls_pki_types::UnixTime;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::{
-    access::{self, ClientName},
     clients::{DeniedTopics, Mailbox, Registration},
     config::{Limits, Timeouts},
     intake::Intake,
@@ -34,35 +32,17 @@ use crate::{
 };
 pub use end::End;
 pub use letters::Letter;
+pub(crate) use newcomer::Newcomer;
+pub use newcomer::{Holder, Stay};
 use rights::Held;
 pub(crate) use rights::Sight;
 use topics::Topics;
 
 mod end;
 mod letters;
+mod newcomer;
 mod rights;
 mod topics;
-
-/// Somebody who has proved who he is and wants a session.
-#[derive(Debug)]
-pub(crate) struct Newcomer {
-    /// What his share of the budgets is kept under.
-    pub(crate) name: ClientName,
-    pub(crate) party: Party,
-    pub(crate) subject: String,
-    pub(crate) serial: String,
-    /// What he is judged by while he stays.
-    pub(crate) credential: Option<Credential>,
-}
-
-/// Who has shown a token that counts: a client of the node's own agency.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
-    /// The token's name: that of the client in rules, and in the audit log.
-    pub name: String,
-    /// The token's SHA-256, which lists and rules name as they do a key: `key:` and 64 digits.
-    pub hash: [u8; 32],
-}
 
 /// One session's place at the core: its rights, its share of the budgets, its topics and its mailbox. Every door's sessions
 /// stand on it.
@@ -129,33 +109,6 @@ impl NotPublished {
     }
 }
 
-impl Newcomer {
-    /// Whoever has this certificate.
-    pub(crate) fn certified(credential: Credential, node: Option<&Party>) -> Self {
-        Self {
-            name: ClientName::of_key(&credential),
-            party: access::party(&credential, node),
-            subject: credential.subject.clone(),
-            serial: credential.serial.clone(),
-            credential: Some(credential),
-        }
-    }
-
-    /// Whoever has shown this token.
-    pub(crate) fn by_token(holder: Holder, node: Option<&Party>) -> Self {
-        let Holder { name, hash } = holder;
-        let agency = node.map_or_else(String::new, |node| node.agency.clone());
-        let node = node.cloned().map(Box::new);
-        Self {
-            party: Party { keys: vec![Key::Hash(hash)], node, ..Party::sdk(agency, name.clone()) },
-            name: ClientName::KeyHash(hash),
-            subject: format!("token {name}"),
-            serial: String::new(),
-            credential: None,
-        }
-    }
-}
-
 impl Member {
     /// Gives a newcomer a session; none when the core has gone.
     ///
@@ -165,6 +118,7 @@ impl Member {
         door: &Arc<Door>,
         newcomer: Newcomer,
         remote: SocketAddr,
+        stay: Stay,
     ) -> Result<Option<Self>, Refusal> {
         let Newcomer { name, party, subject, serial, credential } = newcomer;
         let rights = Held::new(party, door.rights.load_full());
@@ -173,23 +127,29 @@ impl Member {
             Err(over) => return Err(Refusal::OverQuota { subject, over }),
         };
         let client = registration.client;
-        door.audit.record(Event::SdkAdmitted {
-            address: remote.to_string().into(),
-            client: client.0,
-            subject: (&subject).into(),
-            serial: serial.into(),
-        });
-        let tenant = Some(registration.tenant.id);
-        if door.inputs.send(ClientInput::Connected { client, tenant }).await.is_err() {
-            return Ok(None);
-        }
+        // The only wait: when the connection ends meanwhile, nothing is left behind.
+        let Ok(place) = door.inputs.reserve().await else { return Ok(None) };
         let not_after = credential.as_ref().map(|credential| credential.not_after);
+        let watched = match credential {
+            Some(credential) => door.guard.watch(client, credential),
+            None => door.guard.watch_by_name(client, name.clone()),
+        };
+        let cut = match watched {
+            Ok(cut) => cut,
+            Err(denial) => return Err(Refusal::NotAdmitted { subject, denial }),
+        };
+        if stay == Stay::Session || door.visitors.is_news((&name, &serial, address(remote)), Instant::now()) {
+            door.audit.record(Event::SdkAdmitted {
+                address: remote.to_string().into(),
+                client: client.0,
+                subject: (&subject).into(),
+                serial: serial.into(),
+            });
+        }
+        place.send(ClientInput::Connected { client, tenant: Some(registration.tenant.id) });
         Ok(Some(Self {
             topics: Topics::new(TopicShare::new(Arc::clone(&registration.tenant), door.limits.topic_bytes_per_session)),
-            cut: match credential {
-                Some(credential) => door.guard.watch(client, credential),
-                None => door.guard.watch_by_name(client, name),
-            },
+            cut,
             expires: not_after.and_then(|not_after| Instant::now().checked_add(time_left(not_after))),
             door: Arc::clone(door),
             registration,

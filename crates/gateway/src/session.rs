@@ -30,7 +30,7 @@ use crate::{
     clients::Mailbox,
     intake::Intake,
     listener::Door,
-    member::{Member, Newcomer},
+    member::{Member, Newcomer, Stay},
     rpc::Caller,
     tls::Admitted,
 };
@@ -48,7 +48,8 @@ const HTTP_ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plai
 pub(crate) async fn run(door: Arc<Door>, admitted: Admitted, remote: SocketAddr, shutdown: CancellationToken) {
     let Admitted { socket, tls, client } = admitted;
     let names = ClientName::all_of(&client);
-    let member = match Member::enter(&door, Newcomer::certified(client, door.node.as_ref()), remote).await {
+    let newcomer = Newcomer::certified(client, door.node.as_ref());
+    let member = match Member::enter(&door, newcomer, remote, Stay::Session).await {
         Ok(Some(member)) => member,
         Ok(None) => return,
         Err(refusal) => return door.refuse(remote, &refusal),

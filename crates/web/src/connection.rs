@@ -4,7 +4,7 @@ use std::{
     convert::Infallible,
     future::pending,
     net::SocketAddr,
-    pin::pin,
+    pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -15,13 +15,13 @@ use hyper::{
     Method, Request, Response, StatusCode,
     body::Incoming,
     header::{self, HeaderValue},
-    server::conn::http1,
-    service::service_fn,
+    server::conn::http1::{self, UpgradeableConnection},
+    service::{Service, service_fn},
     upgrade::OnUpgrade,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use nuncio_door::Place;
-use nuncio_gateway::{Credential, Member, Refusal};
+use nuncio_gateway::{Credential, Member, Refusal, Stay};
 use serde_json::json;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -89,7 +89,7 @@ pub(crate) async fn serve<S>(
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let upgrade: Mutex<Option<Upgrade>> = Mutex::default();
-    let line = Arc::new(Line::default());
+    let line = Arc::new(Line::new());
     let service = service_fn(async |request: Request<Incoming>| {
         if let Some(wanted) = Wanted::of(&request) {
             let posted = publish(door, client.as_ref(), remote, (wanted, request), &line).await;
@@ -111,34 +111,58 @@ pub(crate) async fn serve<S>(
         .max_headers(REQUEST_FIELDS)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    let mut connection = pin!(connection);
+    let has_ended = carry(door, pin!(connection), &mut stranger, &line, (remote, &shutdown)).await;
+    let upgrade = upgrade.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match upgrade {
+        Some(upgrade) if has_ended => begin(door, upgrade, stranger, remote, shutdown).await,
+        // Its answer was never taken: there is no WebSocket.
+        Some((Some((member, _)), _)) => member.leave().await,
+        _ => {}
+    }
+}
+
+/// Carries HTTP until it ends well, which is said, or does not: whoever is there has to go as a stranger, when it is to be
+/// closed, when the node stops, or when he has had no session for as long as a handshake may take. Seats are for sessions.
+async fn carry<S, H>(
+    door: &Door,
+    mut connection: Pin<&mut UpgradeableConnection<TokioIo<S>, H>>,
+    stranger: &mut Option<Stranger>,
+    line: &Line,
+    (remote, shutdown): (SocketAddr, &CancellationToken),
+) -> bool
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Service<Request<Incoming>, Response = Answer, Error = Infallible>,
+{
+    let timeouts = door.entrance.timeouts();
     loop {
+        let is_known = stranger.is_none();
+        let leaves = async {
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = line.deserted(timeouts.handshake), if is_known => {}
+            }
+        };
         tokio::select! {
-            () = shutdown.cancelled() => {
+            () = leaves => {
                 // What was posted is answered still.
                 connection.as_mut().graceful_shutdown();
-                let _ = timeout(door.entrance.timeouts().drain, connection.as_mut()).await;
-                break;
+                return matches!(timeout(timeouts.drain, connection).await, Ok(Ok(())));
             }
-            () = line.proved.notified(), if stranger.is_some() => {
+            () = line.proved.notified(), if !is_known => {
                 stranger.take().into_iter().for_each(|stranger| stranger.place.admitted());
             }
-            () = line.cut.cancelled() => break,
-            refusal = patience(&mut stranger) => {
+            () = line.cut.cancelled() => return false,
+            refusal = patience(stranger) => {
                 door.entrance.refuse(remote, &refusal);
-                break;
+                return false;
             }
             ended = connection.as_mut() => {
-                if let Err(error) = ended {
-                    debug!(%remote, %error, "HTTP at the web door has ended");
-                }
-                break;
+                return ended
+                    .inspect_err(|error| debug!(%remote, %error, "HTTP at the web door has ended"))
+                    .is_ok();
             }
         }
-    }
-    let upgrade = upgrade.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(upgrade) = upgrade {
-        begin(door, upgrade, stranger, remote, shutdown).await;
     }
 }
 
@@ -185,7 +209,7 @@ where
     let refuse = |reason: &str| Refusal::NoToken { reason: reason.to_owned() };
     let tokens = door.tokens.as_ref().ok_or_else(|| refuse("no tokens are taken here"))?;
     let (holder, shown) = session::prove(socket, tokens).await?;
-    let member = door.entrance.enter_by_token(holder, remote).await?;
+    let member = door.entrance.enter_by_token(holder, remote, Stay::Session).await?;
     member.map(|member| (member, Some(shown))).ok_or_else(|| refuse("the node stops"))
 }
 
@@ -199,7 +223,7 @@ async fn publish(
 ) -> Result<Answer, Box<Answer>> {
     judge_origin(door, remote, &request)?;
     let wanted = wanted?;
-    let Some(entry) = entry(door, client, remote, &request).await? else {
+    let Some(entry) = entry(door, client, (remote, Stay::Message), &request).await? else {
         let nobody = Refusal::NoToken { reason: "none is in the request's head".to_owned() };
         door.entrance.refuse(remote, &nobody);
         return Err(refused(&nobody));
@@ -225,7 +249,7 @@ async fn become_socket(
     // Its own body, which says nothing, is not read.
     let answer = create_response_with_body(&request, Full::default)
         .map_err(|error| refusal(StatusCode::BAD_REQUEST, "no_websocket", &error.to_string()))?;
-    let entry = entry(door, client, remote, &request).await?;
+    let entry = entry(door, client, (remote, Stay::Session), &request).await?;
     Ok((answer, (entry, hyper::upgrade::on(&mut request))))
 }
 
@@ -233,7 +257,7 @@ async fn become_socket(
 async fn entry(
     door: &Door,
     client: Option<&Credential>,
-    remote: SocketAddr,
+    (remote, stay): (SocketAddr, Stay),
     request: &Request<Incoming>,
 ) -> Result<Option<Entry>, Box<Answer>> {
     let refuse = |refusal: Refusal| {
@@ -241,14 +265,14 @@ async fn entry(
         refused(&refusal)
     };
     let (member, shown) = match (client, bearer(request)) {
-        (Some(client), _) => (door.entrance.enter(client.clone(), remote).await, None),
+        (Some(client), _) => (door.entrance.enter(client.clone(), remote, stay).await, None),
         (None, None) => return Ok(None),
         (None, Some(token)) => {
             let no = |reason: &str| refuse(Refusal::NoToken { reason: reason.to_owned() });
             let tokens = door.tokens.as_ref().ok_or_else(|| no("no tokens are taken here"))?;
             let holder = tokens.find(&token).map_err(|reason| no(&reason))?;
             let shown = Shown { tokens: Arc::clone(tokens), token, in_frame: None };
-            (door.entrance.enter_by_token(holder, remote).await, Some(shown))
+            (door.entrance.enter_by_token(holder, remote, stay).await, Some(shown))
         }
     };
     match member.map_err(refuse)? {

@@ -1,9 +1,10 @@
 //! What is published by a plain HTTP request, for programs without WebSockets: each request is a short session of its own.
 
 mod answer;
+mod line;
 
 use std::{
-    future::poll_fn,
+    future::{pending, poll_fn},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -18,12 +19,16 @@ use nuncio_protocol::{
 };
 use percent_encoding::percent_decode_str;
 use tokio::{
-    sync::{Notify, oneshot},
-    time::timeout,
+    sync::oneshot,
+    time::{sleep_until, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
-use self::answer::{of_letter, of_result};
+pub(crate) use self::line::Line;
+use self::{
+    answer::{of_letter, of_result},
+    line::Standing,
+};
 use crate::{
     connection::{Answer, Entry, refusal},
     session::counts_no_more,
@@ -31,15 +36,6 @@ use crate::{
 
 /// What is taken of an answer in each write timeout, in bytes, or its reader is cut.
 const WRITTEN: usize = 64 << 10;
-
-/// A connection as what is posted on it sees it.
-#[derive(Debug, Default)]
-pub(crate) struct Line {
-    /// Its client has shown who he is.
-    pub(crate) proved: Notify,
-    /// It is to be closed.
-    pub(crate) cut: CancellationToken,
-}
 
 /// What is to be published.
 #[derive(Debug, PartialEq, Eq)]
@@ -109,33 +105,44 @@ fn judge_length(length: Option<u64>) -> Result<usize, Box<Answer>> {
 /// Publishes, and says what became of it. When whoever asked has gone, so is his session.
 pub(crate) async fn post(entry: Entry, wanted: Wanted, body: Incoming, line: Arc<Line>) -> Answer {
     line.proved.notify_one();
+    let visit = line.begin();
     let gone = CancellationToken::new();
     let _here = gone.clone().drop_guard();
     let (told, answer) = oneshot::channel();
     // A task of its own: whatever becomes of the connection, the core hears that the session has ended.
-    tokio::spawn(perform(entry, wanted, (body, line), gone, told));
+    tokio::spawn(perform(entry, wanted, (body, line, visit), gone, told));
     answer.await.unwrap_or_else(|_| stopping())
 }
 
 async fn perform(
     (member, shown): Entry,
     wanted: Wanted,
-    (body, line): (Incoming, Arc<Line>),
+    (body, line, _here): (Incoming, Arc<Line>, Standing),
     gone: CancellationToken,
     told: oneshot::Sender<Answer>,
 ) {
-    let (cut, mut visit) = (member.cut().clone(), Visit { member });
+    let (cut, expires) = (member.cut().clone(), member.expires());
+    let mut visit = Visit { member };
     let ended = async {
         match &shown {
             Some(shown) => counts_no_more(shown).await,
-            None => std::future::pending().await,
+            None => pending().await,
         }
     };
-    let no_longer = || refusal(StatusCode::FORBIDDEN, "forbidden", "it is no longer admitted");
+    let expired = async {
+        match expires {
+            Some(at) => sleep_until(at.into()).await,
+            None => pending().await,
+        }
+    };
+    let no_longer = |why| Some((*refusal(StatusCode::FORBIDDEN, "forbidden", why), None));
     let answer = tokio::select! {
+        // Nothing is published for whoever has gone or may stay no longer.
+        biased;
         () = gone.cancelled() => None,
-        () = cut.cancelled() => Some((*no_longer(), None)),
-        () = ended => Some((*no_longer(), None)),
+        () = cut.cancelled() => no_longer("it is no longer admitted"),
+        () = ended => no_longer("it is no longer admitted"),
+        () = expired => no_longer("its certificate has expired"),
         answer = visit.publish(wanted, body) => Some(answer),
     };
     if let Some((answer, written)) = answer
@@ -218,15 +225,19 @@ async fn read(
     if length > SMALL_FRAME {
         poll_fn(|cx| intake.poll_room(length, 0, Instant::now(), cx)).await;
     }
-    let mut data = BytesMut::with_capacity(length);
+    let (mut data, mut heard) = (BytesMut::with_capacity(length), Instant::now());
     while data.len() < length {
-        let now = Instant::now();
-        intake.review(data.len(), now)?;
-        let review = intake.review_at().map_or(idle, |at| at.saturating_duration_since(now)).min(idle);
-        match timeout(review, body.frame()).await {
-            Ok(Some(frame)) => data.extend_from_slice(frame?.data_ref().map_or(&[], |data| &data[..])),
+        intake.review(data.len(), Instant::now())?;
+        let silent = heard + idle;
+        let until = intake.review_at().map_or(silent, |at| at.min(silent));
+        match timeout_at(until.into(), body.frame()).await {
+            Ok(Some(frame)) => {
+                data.extend_from_slice(frame?.data_ref().map_or(&[], |data| &data[..]));
+                heard = Instant::now();
+            }
             Ok(None) => return Err(Broken::Short),
-            Err(_) if intake.review_at().is_some() && review < idle => {}
+            // Its progress is to be judged.
+            Err(_) if until < silent => {}
             Err(_) => return Err(Broken::Idle(idle)),
         }
     }

@@ -1,14 +1,16 @@
 //! What is published by plain HTTP requests.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, str::FromStr, sync::Arc, time::Duration};
 
-use nuncio_audit::Audit;
-use nuncio_gateway::Priorities;
+use nuncio_audit::{Audit, Event};
+use nuncio_gateway::{Access, ClientName, Priorities};
+use nuncio_pki::authority::{Kind as Certified, Validity};
 use nuncio_protocol::{
     Priority,
     amop::{ClientInput, Kind},
 };
 use nuncio_rights::{Rights, Rule, Rules};
+use rustls_pki_types::UnixTime;
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -48,16 +50,21 @@ impl Http {
     }
 
     async fn hear(&mut self) -> Answer {
+        self.try_hear().await.expect("it is open")
+    }
+
+    /// The next answer; `None` when the door has closed before it.
+    async fn try_hear(&mut self) -> Option<Answer> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
-            head.push(timeout(PATIENCE, self.stream.read_u8()).await.expect("an answer comes").unwrap());
+            head.push(timeout(PATIENCE, self.stream.read_u8()).await.expect("an answer comes").ok()?);
         }
         let head = String::from_utf8(head).unwrap().to_lowercase();
         let field = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
         let mut body = vec![0; field("content-length:").unwrap().parse().unwrap()];
         timeout(PATIENCE, self.stream.read_exact(&mut body)).await.expect("its body comes").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Answer { status, code: field("nuncio-code:").map(|code| code.parse().unwrap()), body }
+        Some(Answer { status, code: field("nuncio-code:").map(|code| code.parse().unwrap()), body })
     }
 
     async fn post(&mut self, path: &str, body: &[u8]) -> Answer {
@@ -158,6 +165,156 @@ async fn a_payload_that_does_not_come_on_is_given_up() {
     connected(&mut rig).await;
     assert_eq!(http.hear().await.status, 408);
     rig.disconnected().await;
+}
+
+#[tokio::test]
+async fn a_long_payload_of_which_nothing_comes_is_given_up_though_nobody_waits_for_its_room() {
+    let mut rig = Rig::with(|gateway, _| {
+        gateway.timeouts.idle = Duration::from_millis(300);
+        gateway.timeouts.intake = Duration::from_millis(50);
+    })
+    .await;
+    let mut http = Http { stream: rig.certified().await };
+    let head = b"POST /v1/publish/t HTTP/1.1\r\nhost: node\r\ncontent-length: 17000\r\n\r\nhal";
+    http.stream.write_all(head).await.unwrap();
+    connected(&mut rig).await;
+    assert_eq!(http.hear().await.status, 408);
+    rig.disconnected().await;
+    // While some of it comes, it is waited for, however long that takes in all.
+    let mut http = Http { stream: rig.certified().await };
+    http.stream.write_all(head).await.unwrap();
+    connected(&mut rig).await;
+    for _ in 0..8 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        http.stream.write_all(b"f").await.unwrap();
+    }
+    http.stream.write_all(&vec![b'.'; 17_000 - 11]).await.unwrap();
+    assert_eq!(rig.publish().await.3.len(), 17_000);
+}
+
+/// Posts to a topic until the door has closed; says how often it was answered so.
+async fn posted_until_closed(http: &mut Http, path: &str, status: u16, pause: Duration) -> usize {
+    let head = format!("POST {path} HTTP/1.1\r\nhost: node\r\ncontent-length: 0\r\n\r\n");
+    let all = async {
+        let mut answered = 0;
+        loop {
+            if http.stream.write_all(head.as_bytes()).await.is_err() {
+                return answered;
+            }
+            match http.try_hear().await {
+                Some(answer) => assert_eq!(answer.status, status),
+                None => return answered,
+            }
+            answered += 1;
+            tokio::time::sleep(pause).await;
+        }
+    };
+    timeout(PATIENCE, all).await.expect("it is closed")
+}
+
+#[tokio::test]
+async fn who_is_denied_meanwhile_publishes_nothing_more_and_his_connection_ends() {
+    let mut rig = Rig::with(|gateway, _| gateway.timeouts.handshake = Duration::from_secs(2)).await;
+    let mut http = Http { stream: rig.certified().await };
+    http.say("/v1/publish/t", "", b"").await;
+    let ClientInput::Connected { client, .. } = connected(&mut rig).await else { unreachable!() };
+    let (seq, ..) = rig.publish().await;
+    rig.reply(client, seq, 0, b"");
+    assert_eq!(http.hear().await.status, 200);
+    rig.disconnected().await;
+    let allow = [ClientName::from_str(&"00".repeat(32)).unwrap()].into();
+    rig.renewal.set_access(Access { allow, ..Access::default() });
+    for _ in 0..20 {
+        assert_eq!(http.post("/v1/publish/t", b"").await.status, 403);
+    }
+    posted_until_closed(&mut http, "/v1/publish/t", 403, Duration::from_millis(50)).await;
+    assert!(rig.has_no_input(), "the core hears nothing of him");
+    assert_eq!(rig.clients.statistics().sessions, 0);
+}
+
+#[tokio::test]
+async fn who_is_denied_while_he_publishes_is_told_and_his_payload_reaches_nobody() {
+    let mut rig = Rig::new().await;
+    let mut http = Http { stream: rig.certified().await };
+    http.stream.write_all(b"POST /v1/publish/t HTTP/1.1\r\nhost: node\r\ncontent-length: 2\r\n\r\nh").await.unwrap();
+    connected(&mut rig).await;
+    let allow = [ClientName::from_str(&"00".repeat(32)).unwrap()].into();
+    rig.renewal.set_access(Access { allow, ..Access::default() });
+    let _ = http.stream.write_all(b"a").await;
+    assert_eq!(http.hear().await.status, 403);
+    assert!(matches!(rig.input().await, ClientInput::Disconnected { .. }));
+}
+
+#[tokio::test]
+async fn when_a_certificate_ends_so_does_what_is_posted_with_it() {
+    let mut rig =
+        Rig::with(|gateway, _| (gateway.timeouts.handshake, gateway.same_agency) = (2 * PATIENCE, false)).await;
+    let agency = rig.authority.root().agency("agencyB", Validity::days(10)).unwrap();
+    let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(UnixTime::now().as_secs() + seconds));
+    let validity = Validity { not_before: at(0), not_after: at(5) };
+    let issued = agency.issue(Certified::Sdk, "sdk", validity).unwrap();
+    issued.write(&rig.directory.path().join("short"), Certified::Sdk).unwrap();
+    let [mut waiting, mut later] =
+        [rig.certified_as("short").await, rig.certified_as("short").await].map(|stream| Http { stream });
+    waiting
+        .stream
+        .write_all(b"POST /v1/publish/t HTTP/1.1\r\nhost: node\r\ncontent-length: 5\r\n\r\nhal")
+        .await
+        .unwrap();
+    connected(&mut rig).await;
+    let answer = waiting.hear().await;
+    assert_eq!((answer.status, &answer.json()["message"]), (403, &"its certificate has expired".into()));
+    rig.disconnected().await;
+    assert_eq!(later.post("/v1/publish/t", b"").await.status, 403, "the connection was made in time");
+    assert!(rig.has_no_input());
+}
+
+#[tokio::test]
+async fn who_asks_for_nothing_that_there_is_keeps_no_seat_and_who_publishes_does() {
+    let limit = Duration::from_millis(500);
+    let mut rig = Rig::with(|gateway, _| gateway.timeouts.handshake = limit).await;
+    let mut http = Http { stream: rig.certified().await };
+    let answered = posted_until_closed(&mut http, "/v1/elsewhere", 404, Duration::from_millis(5)).await;
+    assert!(answered > 2, "{answered} answers");
+    let mut http = Http { stream: rig.certified().await };
+    for _ in 0..6 {
+        http.say("/v1/publish/t", "", b"x").await;
+        let ClientInput::Connected { client, .. } = connected(&mut rig).await else { unreachable!() };
+        let (seq, ..) = rig.publish().await;
+        // An answer may take longer than a handshake.
+        tokio::time::sleep(limit / 3).await;
+        rig.reply(client, seq, 0, b"");
+        assert_eq!(http.hear().await.status, 200);
+        rig.disconnected().await;
+    }
+}
+
+#[tokio::test]
+async fn who_posts_again_and_again_is_told_of_once_and_leaves_the_audit_log_to_others() {
+    const POSTS: usize = 300;
+    let audit = Audit::default();
+    let mut events = audit.follow();
+    let mut rig = Rig::with(|gateway, _| gateway.audit = audit).await;
+    for _ in 0..2 {
+        let mut http = Http { stream: rig.certified().await };
+        for _ in 0..POSTS / 2 {
+            http.say("/v1/publish/t", "", b"").await;
+            let ClientInput::Connected { client, .. } = connected(&mut rig).await else { unreachable!() };
+            let (seq, ..) = rig.publish().await;
+            rig.reply(client, seq, 0, b"");
+            assert_eq!(http.hear().await.status, 200);
+            rig.disconnected().await;
+        }
+    }
+    let (_web, client) = rig.connect().await;
+    let admitted: Vec<_> = std::iter::from_fn(|| events.try_recv().ok())
+        .filter_map(|told| match &told.event {
+            Event::SdkAdmitted { client, .. } => Some(*client),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(admitted.len(), 2, "the first that was posted, and the session: {admitted:?}");
+    assert_eq!(admitted[1], client.0);
 }
 
 #[tokio::test]

@@ -114,7 +114,12 @@ impl Rig {
 
     /// A connection with the SDK's certificate, on which nothing was said.
     pub(crate) async fn certified(&self) -> TlsStream<TcpStream> {
-        self.tls(channel_client_config(&self.directory.path().join("sdk")).unwrap()).await
+        self.certified_as("sdk").await
+    }
+
+    /// The same with the certificate of this directory.
+    pub(crate) async fn certified_as(&self, directory: &str) -> TlsStream<TcpStream> {
+        self.tls(channel_client_config(&self.directory.path().join(directory)).unwrap()).await
     }
 
     /// The same without a certificate.
