@@ -131,6 +131,8 @@ async fn perform(
     };
     let expired = async {
         match expires {
+            // A timer may go off a moment later.
+            Some(at) if at <= Instant::now() => {}
             Some(at) => sleep_until(at.into()).await,
             None => pending().await,
         }

@@ -266,7 +266,9 @@ async fn when_a_certificate_ends_so_does_what_is_posted_with_it() {
     assert_eq!((answer.status, &answer.json()["message"]), (403, &"its certificate has expired".into()));
     rig.disconnected().await;
     assert_eq!(later.post("/v1/publish/t", b"").await.status, 403, "the connection was made in time");
-    assert!(rig.has_no_input());
+    // In the certificate's last second he may be there for a moment.
+    let is_publish = |input: &ClientInput| matches!(input, ClientInput::Publish { .. });
+    assert!(!std::iter::from_fn(|| rig.inputs.try_recv().ok()).any(|input| is_publish(&input)));
 }
 
 #[tokio::test]
