@@ -131,7 +131,7 @@ pub(crate) struct Refused {
     /// What the peer that brought it did wrong. That our policy refuses a certificate is not its fault.
     pub(crate) strike: Option<Strike>,
     /// Of whom it is, as it says, when pages were left out, which this node may hold.
-    pub(crate) left_out: Option<NodeId>,
+    pub(crate) left_out: Option<Box<NodeId>>,
 }
 
 impl From<DecodeError> for Refused {
@@ -143,7 +143,7 @@ impl From<DecodeError> for Refused {
             DecodeError::PagesLeftOut { .. } => None,
             _ => Some(Strike::Malformed),
         };
-        let left_out = if let DecodeError::PagesLeftOut { node } = error { Some(node) } else { None };
+        let left_out = if let DecodeError::PagesLeftOut { node } = error { Some(node.into()) } else { None };
         Self { node: None, reason: error.to_string(), strike, left_out }
     }
 }

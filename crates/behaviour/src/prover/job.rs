@@ -172,7 +172,7 @@ impl Unproved {
         }
         for record in self.records.drain(..self.records.len().min(SLICE)) {
             match status_sync::prove(record.clone(), context, certifier) {
-                Err(Refused { left_out: Some(node), .. }) => self.proved.incomplete.push((node, record)),
+                Err(Refused { left_out: Some(node), .. }) => self.proved.incomplete.push((*node, record)),
                 proved => self.proved.take(proved),
             }
         }
