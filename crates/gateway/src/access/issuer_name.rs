@@ -14,17 +14,26 @@ pub struct IssuerName {
 }
 
 impl IssuerName {
-    /// Reads `CN=a,O=b`, `CN = a, O = b` or `/CN=a/O=b`; `None` for what is no name.
+    /// Reads `CN=a,O=b`, `CN = a, O = b` or `/CN=a/O=b`; `None` for what is no name, or is in no writing that is known.
     pub(super) fn read(text: &str) -> Option<Self> {
         let text = text.trim();
-        let parts = match text.strip_prefix('/') {
-            Some(rest) => split(rest, &['/']),
-            None => split(text, &[',', '+']),
+        let (parts, form) = match text.strip_prefix('/') {
+            Some(rest) => (split(rest, &['/']), Form::Slashes),
+            None => (split(text, &[',', '+']), Form::Commas),
         };
-        let mut parts = parts.into_iter().map(part).collect::<Option<Vec<_>>>()?;
+        let mut parts = parts.into_iter().map(|text| part(text, form)).collect::<Option<Vec<_>>>()?;
         parts.sort();
         Some(Self { text: text.to_owned(), parts })
     }
+}
+
+/// In which of two ways a name is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// RFC 4514, and what `openssl` makes of it.
+    Commas,
+    /// `-nameopt compat` of `openssl`.
+    Slashes,
 }
 
 /// Signs behind a `\` do not separate.
@@ -41,23 +50,40 @@ fn split<'a>(text: &'a str, signs: &[char]) -> Vec<&'a str> {
     parts
 }
 
-fn part(text: &str) -> Option<(String, String)> {
+fn part(text: &str, form: Form) -> Option<(String, String)> {
     let (kind, value) = text.split_once('=')?;
     let kind = kind.trim().to_ascii_uppercase();
-    let words: Vec<String> = plain(value).split_whitespace().map(str::to_ascii_lowercase).collect();
+    let words: Vec<String> = plain(value, form)?.split_whitespace().map(str::to_ascii_lowercase).collect();
     (!kind.is_empty() && !words.is_empty()).then(|| (kind, words.join(" ")))
 }
 
-/// Without what RFC 4514 and people put before letters that mean something.
-fn plain(value: &str) -> String {
-    let (mut plain, mut is_escaped) = (String::new(), false);
-    for c in value.chars() {
-        is_escaped = c == '\\' && !is_escaped;
-        if !is_escaped {
-            plain.push(c);
+/// What is meant, where RFC 4514 puts a sign before letters that mean something and `openssl` writes down the bytes of others.
+/// What reads as nothing is no name: a denial of it would deny nobody.
+fn plain(value: &str, form: Form) -> Option<String> {
+    let (mut plain, mut rest) = (Vec::with_capacity(value.len()), value);
+    while let Some((before, behind)) = rest.split_once('\\') {
+        plain.extend_from_slice(before.as_bytes());
+        let (digits, code) = match behind.chars().next()? {
+            'x' if form == Form::Slashes => (&behind[1..], 2),
+            'U' => (&behind[1..], 4),
+            'W' => (&behind[1..], 8),
+            _ => (behind, 2),
+        };
+        let number = digits.get(..code).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        match number.map(|digits| u32::from_str_radix(digits, 16)) {
+            Some(Ok(byte)) if code == 2 => plain.push(byte as u8),
+            Some(Ok(number)) => plain.extend(char::from_u32(number)?.to_string().bytes()),
+            _ => {
+                let sign = behind.chars().next().filter(|sign| !sign.is_ascii_alphanumeric())?;
+                plain.extend(sign.to_string().bytes());
+                rest = &behind[sign.len_utf8()..];
+                continue;
+            }
         }
+        rest = &digits[code..];
     }
-    plain
+    plain.extend_from_slice(rest.as_bytes());
+    String::from_utf8(plain).ok()
 }
 
 impl fmt::Display for IssuerName {
@@ -117,6 +143,31 @@ mod tests {
         assert_ne!(read("CN=a\\,O=d"), read("CN=a,O=d"));
         assert_eq!(ours.to_string(), "OU=agency,O=fisco-bcos,CN=agency A");
         for none in ["", "agencyA", "CN=a,b", "=a", "CN=", "/CN=a/b"] {
+            assert_eq!(IssuerName::read(none), None, "{none}");
+        }
+    }
+
+    /// Each line as `openssl x509 -noout -issuer` writes it, by default and with one of its `-nameopt`.
+    #[test]
+    fn a_name_in_another_script_is_the_name_in_the_certificate_however_openssl_writes_it() {
+        let read = |text: &str| IssuerName::read(text).unwrap_or_else(|| panic!("{text}"));
+        let ours = read("O=fisco-bcos,CN=机构A");
+        for theirs in [
+            r"CN = \E6\9C\BA\E6\9E\84A, O = fisco-bcos",
+            r"/CN=\xE6\x9C\xBA\xE6\x9E\x84A/O=fisco-bcos",
+            r"O=fisco-bcos,CN=\E6\9C\BA\E6\9E\84A",
+            r"O=fisco-bcos,CN=\e6\9c\ba\e6\9e\84a",
+            r"CN = \U673A\U6784A, O = fisco-bcos",
+            r"CN = \W0000673A\U6784A, O = fisco-bcos",
+            "CN=机构A, O=fisco-bcos",
+        ] {
+            assert_eq!(read(theirs), ours, "{theirs}");
+        }
+        assert_ne!(read(r"CN = \E6\9C\BA\E6\9E\85A, O = fisco-bcos"), ours);
+        // Of signs that RFC 4514 marks, and those that have no form of their own.
+        assert_eq!(read(r"CN=\22a\0ab\22\, \\c"), read("CN=\\\"a\nb\\\"\\2C \\5cc"));
+        // Half a letter, or writing that nobody knows.
+        for none in [r"CN=\E6\9C", r"CN=a\", r"CN=\xE6\x9C\xBA", r"CN=\UD800", r"CN=DOMAIN\user", r"/CN=\xE6"] {
             assert_eq!(IssuerName::read(none), None, "{none}");
         }
     }
