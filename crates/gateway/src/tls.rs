@@ -1,11 +1,11 @@
 //! From a TCP connection to a TLS session, or to a reason in words why not.
 
-use std::{borrow::Cow, fmt, io, time::Duration};
+use std::{borrow::Cow, fmt, io, sync::Arc, time::Duration};
 
 use nuncio_metrics::SdkRefusal;
 use nuncio_pki::{
     Certificate, ChainError, Credential, KeyKind,
-    tls::{ChannelServerTls, Refused},
+    tls::{ChannelServerTls, OwnCertificate, Refused},
 };
 use rustls::{AlertDescription, CertificateError, PeerIncompatible, ServerConnection};
 use tokio::net::TcpStream;
@@ -111,8 +111,9 @@ pub enum Opening {
 /// With what handshakes are done; replaced as a whole when certificates are renewed.
 pub(crate) struct TlsSide {
     tls: ChannelServerTls,
-    /// Who must have issued a client's certificate, agencies on elliptic curves and with RSA keys; `None` for anyone trusted.
-    issuers: [Option<String>; 2],
+    /// By whose agency a client's certificate must be, of agencies on elliptic curves and with RSA keys; `None` for anyone's
+    /// trusted.
+    own: [Option<Arc<OwnCertificate>>; 2],
 }
 
 /// A connection after its handshake.
@@ -189,13 +190,8 @@ impl Refusal {
 
 impl TlsSide {
     pub(crate) fn new(tls: &ChannelServerTls, same_agency: bool) -> Self {
-        let shown = [Some(tls.certificate()), tls.rsa_certificate()];
-        let issuer_of = |on_curve: bool| {
-            let own = shown.into_iter().flatten().find(|own| is_rsa(own) != on_curve);
-            own.filter(|_| same_agency).map(Certificate::issuer)
-        };
-        let issuers = [issuer_of(true), issuer_of(false)];
-        Self { tls: tls.clone(), issuers }
+        let shown = |on_curve| tls.own().find(|own| same_agency && is_rsa(own.certificate()) != on_curve).cloned();
+        Self { tls: tls.clone(), own: [shown(true), shown(false)] }
     }
 
     /// Does the handshake, for whoever drives the connection by hand; whoever calls bounds its time.
@@ -220,7 +216,7 @@ impl TlsSide {
 
     fn client_of(&self, stream: &TlsStream<TcpStream>) -> Result<Credential, Refusal> {
         let client = self.tls.client_of(stream.get_ref().1)?;
-        check_agency(&client, &self.issuers)?;
+        check_agency(&client, &self.own)?;
         Ok(client)
     }
 
@@ -250,7 +246,7 @@ impl From<Refused> for Refusal {
 
 impl fmt::Debug for TlsSide {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsSide").field("issuers", &self.issuers).finish_non_exhaustive()
+        f.debug_struct("TlsSide").field("own", &self.own).finish_non_exhaustive()
     }
 }
 
@@ -274,16 +270,20 @@ async fn peek(socket: &TcpStream) -> io::Result<Option<Opening>> {
 /// certificates with extensions only, which its RSA ones are not.
 ///
 /// What counts is the kind of the agency's key: an agency gives certificates to keys of any kind, as it likes.
-fn check_agency(client: &Credential, [on_curve, rsa]: &[Option<String>; 2]) -> Result<(), Refusal> {
+fn check_agency(client: &Credential, [on_curve, rsa]: &[Option<Arc<OwnCertificate>>; 2]) -> Result<(), Refusal> {
     let by_rsa = client.issuers().next().is_some_and(is_rsa);
-    match if by_rsa { rsa } else { on_curve } {
-        Some(ours) if client.issuer != *ours => Err(Refusal::OtherAgency {
-            subject: client.subject.clone(),
-            theirs: client.issuer.clone(),
-            ours: ours.clone(),
-        }),
-        _ => Ok(()),
+    let Some(own) = (if by_rsa { rsa } else { on_curve }) else { return Ok(()) };
+    if own.is_by_agency_of(client) {
+        return Ok(());
     }
+    let (subject, issuer) = (client.subject.clone(), own.certificate().issuer());
+    let (theirs, ours) = if client.issuer == issuer {
+        // Only those above them tell the two apart.
+        (client.agency_path(), own.agency().map_or(issuer, str::to_owned))
+    } else {
+        (client.issuer.clone(), issuer)
+    };
+    Err(Refusal::OtherAgency { subject, theirs, ours })
 }
 
 fn is_rsa(certificate: &Certificate) -> bool {

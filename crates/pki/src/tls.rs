@@ -23,8 +23,8 @@ mod secp256k1;
 mod told;
 
 pub use channel::{
-    ChannelPaths, ChannelServerTls, RsaPaths, TlsConfigError, channel_client_config, channel_client_roles,
-    channel_server_config,
+    ChannelPaths, ChannelServerTls, OwnCertificate, RsaPaths, TlsConfigError, channel_client_config,
+    channel_client_roles, channel_server_config,
 };
 pub use enrolment::{enrolment_client_config, enrolment_server_config};
 pub use key_exchange::{HYBRID_GROUPS, SECP256K1, SECP256K1_GROUP};

@@ -3,7 +3,8 @@ use std::{path::Path, time::Duration};
 use nuncio_audit::{Audit, Event};
 use nuncio_channel_protocol::{Frame, FrameKind, FrameSeq};
 use nuncio_pki::{
-    authority::{Kind, Validity},
+    Certificate, KeyFile,
+    authority::{Issuer, Kind, PrivateKey, Validity},
     tls::{ChannelPaths, channel_server_config},
 };
 use nuncio_testkit::TestAuthority;
@@ -95,6 +96,49 @@ async fn another_agencys_sdk_is_refused_unless_the_check_is_off() {
         let other = rig.directory.path().join("other");
         rig.authority.agency("otherAgency").write_sdk_directory(&other, false);
         assert_eq!(is_admitted(&mut rig, &other).await, !same_agency);
+    }
+}
+
+/// As `nuncio ca agency` makes none: authorities below it count. Without what stands above it, it passes for a root.
+fn agency_without_pathlen(root: &Issuer, name: &str) -> Issuer {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |file: &str, text: &str| std::fs::write(directory.path().join(file), text).unwrap();
+    write("root.key", &root.key().to_pem().unwrap());
+    write("root.crt", &root.certificate().to_pem());
+    let arguments = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:secp256k1 -nodes -days 9 -CA root.crt -CAkey root.key \
+                     -keyout agency.key -out agency.crt -addext keyUsage=critical,keyCertSign,cRLSign -subj";
+    let mut openssl = std::process::Command::new("openssl");
+    openssl.args(arguments.split_whitespace()).arg(format!("/CN={name}")).current_dir(&directory);
+    let made = openssl.output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let read = |file: &str| std::fs::read(directory.path().join(file)).unwrap();
+    let key = PrivateKey::from_file(KeyFile::read(&read("agency.key")).unwrap()).unwrap();
+    Issuer::from_parts(key, Certificate::from_pem_bundle(read("agency.crt")).unwrap())
+}
+
+/// Whoever may make authorities gives them any name, the node's agency's too.
+#[tokio::test]
+async fn an_sdk_by_another_agency_under_the_name_of_this_one_is_refused_unless_the_check_is_off() {
+    for same_agency in [true, false] {
+        let (audit, (log, _guard)) = (Audit::default(), Log::capture());
+        let mut rig = Rig::with(|config| (config.same_agency, config.audit) = (same_agency, audit)).await;
+        let theirs = rig.directory.path().join("theirs");
+        let namesake = agency_without_pathlen(rig.authority.root(), "agencyB");
+        let namesake = namesake.agency("agency", Validity::days(9)).unwrap();
+        let (ours, named) = (rig.authority.agency_certificate(), namesake.certificate());
+        assert!(ours.subject() == named.subject() && ours.public_key() != named.public_key());
+        namesake.issue(Kind::Sdk, "sdk", Validity::days(9)).unwrap().write(&theirs, Kind::Sdk).unwrap();
+        std::fs::write(theirs.join("ca.crt"), rig.authority.root_certificate().to_pem()).unwrap();
+        assert_eq!(is_admitted(&mut rig, &theirs).await, !same_agency);
+        let root = rig.directory.path().to_owned();
+        assert!(is_admitted(&mut rig, &root.join("sdk")).await);
+        let words = "issued by \"agencyB/agency\", the node's by \"agency\"";
+        assert_eq!(
+            log.text().contains(&words.replace('"', "\\\"")) || log.text().contains(words),
+            same_agency,
+            "{}",
+            log.text()
+        );
     }
 }
 

@@ -87,9 +87,47 @@ pub struct ChannelServerTls {
     resolver: Arc<dyn ResolvesServerCert>,
     versions: &'static [&'static SupportedProtocolVersion],
     provider: Arc<CryptoProvider>,
-    certificate: Arc<Certificate>,
-    rsa: Option<Arc<Certificate>>,
+    own: Arc<OwnCertificate>,
+    rsa: Option<Arc<OwnCertificate>>,
     anchors: Arc<Anchors>,
+}
+
+/// A certificate that the port shows, and which agency it is by.
+#[derive(Debug)]
+pub struct OwnCertificate {
+    certificate: Certificate,
+    /// None where no way leads from it to the authorities whose clients may connect.
+    agency: Option<String>,
+}
+
+impl OwnCertificate {
+    fn new(identity: &CertifiedKey, certificate: Certificate, anchors: &Anchors) -> Self {
+        let above = identity.cert.iter().skip(1).filter_map(|der| Certificate::from_der(der.clone()).ok());
+        let path = anchors.verify_read(&certificate, &above.collect::<Vec<_>>(), UnixTime::now(), Leaf::Server);
+        let agency = path.ok().map(|path| Credential::new(path, Door::SdkServer).agency_path());
+        Self { certificate, agency }
+    }
+
+    /// The certificate itself.
+    pub const fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
+    /// Its agency as [`Credential::agency_path`] writes it, where a way leads from it to the authorities whose clients may
+    /// connect.
+    pub fn agency(&self) -> Option<&str> {
+        self.agency.as_deref()
+    }
+
+    /// Whether its agency has issued a client's certificate too. The issuer's name alone proves nothing: whoever may make
+    /// authorities below himself names them as he likes.
+    pub fn is_by_agency_of(&self, client: &Credential) -> bool {
+        let is_at_the_same_place = || match &self.agency {
+            Some(agency) => client.agency_path() == *agency,
+            None => client.issuers().next().is_some_and(|issuer| self.certificate.is_signed_by(issuer)),
+        };
+        client.issuer == self.certificate.issuer() && is_at_the_same_place()
+    }
 }
 
 impl ChannelServerTls {
@@ -111,12 +149,17 @@ impl ChannelServerTls {
 
     /// The certificate shown to clients.
     pub fn certificate(&self) -> &Certificate {
-        &self.certificate
+        self.own.certificate()
     }
 
     /// The RSA certificate shown to clients that cannot use the other one, if there is one.
     pub fn rsa_certificate(&self) -> Option<&Certificate> {
-        self.rsa.as_deref()
+        self.rsa.as_deref().map(OwnCertificate::certificate)
+    }
+
+    /// Both, with their agencies.
+    pub fn own(&self) -> impl Iterator<Item = &Arc<OwnCertificate>> {
+        std::iter::once(&self.own).chain(&self.rsa)
     }
 
     /// The authorities whose clients may connect.
@@ -158,17 +201,18 @@ impl ChannelServerTls {
 /// When a file cannot be used; the text names it.
 pub fn channel_server_config(paths: &ChannelPaths) -> Result<ChannelServerTls, TlsConfigError> {
     let end = ChannelEnd::load(paths)?;
-    let certificate = Arc::new(end.leaf.clone());
+    let own = OwnCertificate::new(&end.identity, end.leaf.clone(), &end.anchors).into();
     let anchors = Arc::new(end.anchors.clone());
     let (resolver, rsa): (Arc<dyn ResolvesServerCert>, _) = match &paths.rsa {
         None => (Arc::new(SingleCertAndKey::from(end.identity.clone())), None),
         Some(second) => {
             let (identity, leaf) = load_identity(&second.key, &second.cert)?;
-            (Arc::new(ByCurve { first: end.identity.clone().into(), rsa: identity.into() }), Some(Arc::new(leaf)))
+            let rsa = OwnCertificate::new(&identity, leaf, &end.anchors).into();
+            (Arc::new(ByCurve { first: end.identity.clone().into(), rsa: identity.into() }), Some(rsa))
         }
     };
     let (versions, provider) = (end.versions(), channel_provider());
-    let tls = ChannelServerTls { resolver, versions, provider, certificate, rsa, anchors };
+    let tls = ChannelServerTls { resolver, versions, provider, own, rsa, anchors };
     tls.handshake(false)?;
     Ok(tls)
 }
